@@ -1,0 +1,58 @@
+import { readFile } from 'node:fs/promises'
+import { Command } from 'commander'
+import { pino } from 'pino'
+import { FanfareError } from '../../shared/errors.ts'
+import { checkConfig, configFromEnv, DEFAULTS, type HubConfig } from '../config.ts'
+import { loadEngine } from '../engine/load-engine.ts'
+import { Hub } from '../hub.ts'
+
+const FLAGS: Record<keyof HubConfig, string> = {
+  host: 'address to listen on',
+  port: 'port to listen on, 0 for a free one',
+  path: 'path of the WebSocket endpoint',
+  engine: 'auto, ws or uws',
+  logLevel: 'debug, info, warn, error or silent',
+  outboxBytes: "bound of one connection's outbox",
+  outboxTotalBytes: 'bound on all outboxes together',
+  frameBytes: 'largest WebSocket message taken',
+  subscriptions: 'most subscriptions of one connection',
+  window: 'most unacknowledged publishes of one connection',
+  pingIntervalMs: 'a connection is pinged this often',
+  helloTimeoutMs: 'time for a new connection to say something',
+  drainTimeoutMs: 'longest time to close',
+}
+
+export function serveCommand(): Command {
+  const command = new Command('serve').description('run a hub')
+  command.option('--config <file>', 'JSON file with any of these options; environment and flags are stronger')
+  for (const [name, text] of Object.entries(FLAGS)) {
+    const flag = name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
+    command.option(`--${flag} <value>`, `${text} (${DEFAULTS[name as keyof HubConfig]})`)
+  }
+  return command.action(serve)
+}
+
+async function serve({ config: file, ...flags }: { config?: string }): Promise<void> {
+  const fromFile = file === undefined ? {} : await readConfig(file)
+  const config = checkConfig({ ...fromFile, ...configFromEnv(process.env), ...flags })
+  // Standard error, and at once: what a hub said last is what its operator wants to know.
+  const log = pino({ level: config.logLevel, base: { pid: process.pid } }, pino.destination({ dest: 2, sync: true }))
+  const hub = new Hub(config, log)
+  await hub.listen(await loadEngine(config.engine))
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.once(signal, () => {
+      log.info({ signal }, 'stopping')
+      void hub.close().then(() => process.exit(0))
+    })
+  }
+}
+
+async function readConfig(file: string): Promise<object> {
+  try {
+    const value: unknown = JSON.parse(await readFile(file, 'utf8'))
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value
+  } catch (error) {
+    throw new FanfareError('bad_config', `${file}: ${(error as Error).message}`)
+  }
+  throw new FanfareError('bad_config', `${file}: a JSON object is expected`)
+}

@@ -1,0 +1,70 @@
+import { z } from 'zod'
+import { FanfareError } from '../shared/errors.ts'
+import { ENGINE_NAMES } from './engine/load-engine.ts'
+
+/** All defaults of a hub, with their units in the names. */
+export const DEFAULTS = {
+  host: '127.0.0.1',
+  port: 4747,
+  path: '/',
+  engine: 'auto',
+  logLevel: 'info',
+  /** Bound of one connection's outbox. */
+  outboxBytes: 1024 * 1024,
+  /** Bound on what all outboxes hold together. */
+  outboxTotalBytes: 256 * 1024 * 1024,
+  /** Largest WebSocket message that the hub takes. */
+  frameBytes: 256 * 1024,
+  /** Most subscriptions of one connection. */
+  subscriptions: 1000,
+  /** Most unacknowledged publishes of one connection. */
+  window: 256,
+  /** A connection is pinged this often, and ended when nothing was heard for two of these. */
+  pingIntervalMs: 25_000,
+  /** A connection that says nothing for so long is ended. */
+  helloTimeoutMs: 10_000,
+  /** Longest time that a hub takes to close. */
+  drainTimeoutMs: 10_000,
+} as const
+
+const count = z.coerce.number().int().positive()
+
+export const HubConfig = z
+  .strictObject({
+    host: z.string().min(1).default(DEFAULTS.host),
+    port: z.coerce.number().int().min(0).max(65_535).default(DEFAULTS.port),
+    path: z.string().startsWith('/').default(DEFAULTS.path),
+    engine: z.enum(ENGINE_NAMES).default(DEFAULTS.engine),
+    logLevel: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default(DEFAULTS.logLevel),
+    outboxBytes: count.default(DEFAULTS.outboxBytes),
+    outboxTotalBytes: count.default(DEFAULTS.outboxTotalBytes),
+    frameBytes: count.default(DEFAULTS.frameBytes),
+    subscriptions: count.default(DEFAULTS.subscriptions),
+    window: count.default(DEFAULTS.window),
+    pingIntervalMs: count.default(DEFAULTS.pingIntervalMs),
+    helloTimeoutMs: count.default(DEFAULTS.helloTimeoutMs),
+    drainTimeoutMs: count.default(DEFAULTS.drainTimeoutMs),
+  })
+  .refine((config) => config.frameBytes < config.outboxBytes, {
+    path: ['frameBytes'],
+    message: 'has to be smaller than outboxBytes, or the largest message never fits',
+  })
+export type HubConfig = z.infer<typeof HubConfig>
+
+/** Completes and checks a configuration. Throws `bad_config`, which names every field that is wrong. */
+export function checkConfig(options: unknown): HubConfig {
+  const result = HubConfig.safeParse(options)
+  if (result.success) return result.data
+  const problems = result.error.issues.map((issue) => `${issue.path.join('.') || 'options'}: ${issue.message}`)
+  throw new FanfareError('bad_config', problems.join('; '))
+}
+
+/** The options that environment variables give: `FANFARE_OUTBOX_BYTES` is `outboxBytes`. */
+export function configFromEnv(env: NodeJS.ProcessEnv): Record<string, string> {
+  const options: Record<string, string> = {}
+  for (const name of Object.keys(DEFAULTS)) {
+    const value = env[`FANFARE_${name.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`]
+    if (value !== undefined) options[name] = value
+  }
+  return options
+}

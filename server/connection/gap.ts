@@ -1,0 +1,36 @@
+import type { GapFrame, GapReason } from '../../shared/frames.ts'
+import type { Message } from '../topic/message.ts'
+import type { Subscription } from '../topic/subscription.ts'
+
+/** Messages left out for one subscription at one place, for one reason. */
+export interface Gap {
+  readonly subscription: Subscription
+  readonly reason: GapReason
+  count: number
+  from: string
+  to: string
+}
+
+export function gapOf(subscription: Subscription, message: Message, reason: GapReason): Gap {
+  return { subscription, reason, count: 1, from: message.id, to: message.id }
+}
+
+/** Adds gaps that lie right before (`'before'`) or right after the ones in `gaps`; neighbours of a kind become one. */
+export function mergeGaps(gaps: Gap[], added: readonly Gap[], where: 'before' | 'after'): void {
+  for (const gap of added) {
+    const same = gaps.find((other) => other.subscription === gap.subscription && other.reason === gap.reason)
+    if (!same) {
+      if (where === 'before') gaps.unshift(gap)
+      else gaps.push(gap)
+      continue
+    }
+    same.count += gap.count
+    if (where === 'before') same.from = gap.from
+    else same.to = gap.to
+  }
+}
+
+export function gapFrame(gap: Gap): GapFrame {
+  const { count, from, to, reason } = gap
+  return { type: 'gap', sub: gap.subscription.sub, count, from, to, reason }
+}

@@ -1,0 +1,48 @@
+import type { Connection } from './connection.ts'
+
+/** A slice of the connections is pinged in each of these, in milliseconds: all at once would stall the hub. */
+const TICK_MS = 250
+
+/**
+ * Pings every connection once in a ping interval, and watches for those that never say anything. One timer for all.
+ */
+export class Heartbeat {
+  private readonly slices: Set<Connection>[]
+  private readonly silent = new Set<Connection>()
+  private readonly timer: NodeJS.Timeout
+  private newest = 0
+  private due = 0
+
+  constructor(pingIntervalMs: number) {
+    const count = Math.max(1, Math.round(pingIntervalMs / TICK_MS))
+    this.slices = Array.from({ length: count }, () => new Set())
+    this.timer = setInterval(() => this.tick(), Math.min(TICK_MS, pingIntervalMs))
+    this.timer.unref()
+  }
+
+  add(connection: Connection): void {
+    this.newest = (this.newest + 1) % this.slices.length
+    this.slices[this.newest]?.add(connection)
+    this.silent.add(connection)
+  }
+
+  remove(connection: Connection): void {
+    for (const slice of this.slices) if (slice.delete(connection)) break
+    this.silent.delete(connection)
+  }
+
+  stop(): void {
+    clearInterval(this.timer)
+  }
+
+  private tick(): void {
+    this.due = (this.due + 1) % this.slices.length
+    for (const connection of this.slices[this.due] ?? []) connection.heartbeat()
+    const now = Date.now()
+    // In order of arrival: behind the first that has time left, all have.
+    for (const connection of this.silent) {
+      if (!connection.checkHello(now)) break
+      this.silent.delete(connection)
+    }
+  }
+}

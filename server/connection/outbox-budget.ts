@@ -1,0 +1,50 @@
+/** An outbox that holds bytes, as the budget sees it. */
+export interface Debtor {
+  readonly heldBytes: number
+  /** Leaves messages out until it holds `bytes` at most, as far as that is in its power. */
+  shrinkTo(bytes: number): void
+  /** Ends the connection. */
+  giveUp(): void
+}
+
+/** After a shortage every outbox is cut to this part of its fair share, so that the next one is far off. */
+const CUT = 0.75
+
+/**
+ * The bound on what all outboxes together hold. When it is reached, the ones that hold more than a fair share are cut
+ * back; where that is not enough, because the bytes are with the engine already, the largest are disconnected.
+ */
+export class OutboxBudget {
+  bytes = 0
+  readonly limit: number
+  private readonly debtors = new Set<Debtor>()
+
+  constructor(limit: number) {
+    this.limit = limit
+  }
+
+  add(bytes: number): void {
+    this.bytes += bytes
+  }
+
+  enter(debtor: Debtor): void {
+    this.debtors.add(debtor)
+  }
+
+  leave(debtor: Debtor): void {
+    this.debtors.delete(debtor)
+  }
+
+  /** To be called after something was added. */
+  enforce(): void {
+    if (this.bytes <= this.limit) return
+    const share = (CUT * this.limit) / this.debtors.size
+    for (const debtor of this.debtors) if (debtor.heldBytes > share) debtor.shrinkTo(share)
+    if (this.bytes <= this.limit) return
+    const largestFirst = [...this.debtors].sort((a, b) => b.heldBytes - a.heldBytes)
+    for (const debtor of largestFirst) {
+      if (this.bytes <= CUT * this.limit) return
+      debtor.giveUp()
+    }
+  }
+}

@@ -1,0 +1,41 @@
+import { type Batch, BatchBuilder } from '../engine/batch.ts'
+import type { Encoded } from '../topic/encoded.ts'
+
+/**
+ * The frames appended to an outbox in this turn, as a chain shared by all outboxes that hold the same ones. Whoever
+ * stands at the same run and appends the same frame gets the same next run: a delivery costs one comparison, and the
+ * chain is joined once for all.
+ */
+export class Run {
+  readonly bytes: number
+  private readonly previous: Run | undefined
+  private readonly frame: Encoded | undefined
+  private next: Run | undefined = undefined
+  private batch: Batch | undefined = undefined
+
+  constructor(previous?: Run, frame?: Encoded) {
+    this.previous = previous
+    this.frame = frame
+    this.bytes = (previous?.bytes ?? 0) + (frame?.bytes ?? 0)
+  }
+
+  extend(frame: Encoded): Run {
+    // Only the newest is remembered: a message reaches all of its subscribers before the next message comes.
+    if (this.next?.frame === frame) return this.next
+    this.next = new Run(this, frame)
+    return this.next
+  }
+
+  toBatch(): Batch {
+    this.batch ??= this.join()
+    return this.batch
+  }
+
+  private join(): Batch {
+    const frames: Encoded[] = []
+    for (let run: Run | undefined = this; run?.frame !== undefined; run = run.previous) frames.push(run.frame)
+    const builder = new BatchBuilder()
+    for (let at = frames.length - 1; at >= 0; at--) builder.add(frames[at] as Encoded)
+    return builder.build()
+  }
+}

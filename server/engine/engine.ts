@@ -1,0 +1,69 @@
+import type { Batch } from './batch.ts'
+
+/**
+ * The contract between the hub and what speaks WebSocket and HTTP on a port. The hub is handed sockets and never names
+ * an engine; an engine knows nothing of frames, topics or policies.
+ */
+export interface Engine {
+  readonly name: 'ws' | 'uws'
+  /** Rejects with `port_in_use` where the address cannot be had. */
+  listen(address: Address, app: EngineApp): Promise<Listener>
+}
+
+export interface Address {
+  readonly host: string
+  /** 0 lets the system choose. */
+  readonly port: number
+  /** The path of the WebSocket endpoint. */
+  readonly path: string
+  /** Largest WebSocket message taken, in bytes. */
+  readonly frameBytes: number
+}
+
+export interface Listener {
+  readonly port: number
+  /** Accepts no more connections; those that are open stay. */
+  stop(): void
+}
+
+/** What the hub gives an engine. */
+export interface EngineApp {
+  /** Answers every HTTP request that is not an upgrade. Never rejects. */
+  fetch(request: Request): Response | Promise<Response>
+  /** The subprotocols a client offered: true accepts the connection, an error refuses it with status 400. */
+  accept(offered: readonly string[]): true | Error
+  /** A connection is open: the hub takes the socket and gives the handlers of its events. */
+  open(socket: EngineSocket): SocketHandlers
+}
+
+/** Called one at a time, never from within a call of the socket's own methods, and not at all after `close`. */
+export interface SocketHandlers {
+  /** A whole message. The bytes are the engine's again when this returns: copy what is kept. */
+  message(data: Uint8Array, binary: boolean): void
+  /** What came breaks a rule that the engine watches: RFC 6455's own, or the largest size. */
+  broken(code: 'frame_too_large' | 'bad_utf8' | 'bad_frame', detail: string): void
+  /** A sign of life that is no message: the answer to a ping. */
+  alive(): void
+  /** Everything written has left the process. */
+  drain(): void
+  close(): void
+}
+
+export interface EngineSocket {
+  readonly remoteAddress: string
+  /**
+   * Writes a batch, whole and in order. True: the kernel has it all. False: the engine holds a rest, of
+   * `bufferedBytes`; write no more before `drain`.
+   */
+  write(batch: Batch): boolean
+  readonly bufferedBytes: number
+  /** A WebSocket ping, unless a rest is held: then the peer has enough to answer. */
+  ping(): void
+  /** Sends a close frame behind what is buffered, and ends the connection within some seconds whatever the peer does. */
+  close(code: number, reason: string): void
+  /** Ends the connection at once. */
+  terminate(): void
+}
+
+/** Time that a peer has to answer a close frame, in milliseconds. */
+export const CLOSE_TIMEOUT_MS = 5_000

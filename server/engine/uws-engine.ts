@@ -1,0 +1,184 @@
+import uws from 'uWebSockets.js'
+import { Buffer } from 'node:buffer'
+import { FanfareError } from '../../shared/errors.ts'
+import { SUBPROTOCOL } from '../../shared/frames.ts'
+import type { Batch } from './batch.ts'
+import {
+  CLOSE_TIMEOUT_MS,
+  type Engine,
+  type EngineApp,
+  type EngineSocket,
+  type Listener,
+  type SocketHandlers,
+} from './engine.ts'
+
+/**
+ * µWebSockets cuts a connection off without a word when a message exceeds its limit. Its limit is therefore this many
+ * times the hub's, which has words for what lies between.
+ */
+const HARD_LIMIT_FACTOR = 16
+
+/** The engine on uWebSockets.js: native, with less memory and CPU for each connection. */
+export const uwsEngine: Engine = {
+  name: 'uws',
+  listen({ host, port, path, frameBytes }, app) {
+    const server = uws.App()
+    server.ws<PerConnection>(path, {
+      compression: uws.DISABLED,
+      maxPayloadLength: frameBytes * HARD_LIMIT_FACTOR,
+      // The outbox bounds what is written, and the heartbeat ends what is idle.
+      maxBackpressure: 0,
+      idleTimeout: 0,
+      sendPingsAutomatically: false,
+      maxLifetime: 0,
+      upgrade: (response, request, context) => upgrade(response, request, context, app),
+      open(webSocket) {
+        const connection = webSocket.getUserData()
+        connection.socket = new UwsSocket(webSocket)
+        connection.handlers = app.open(connection.socket)
+      },
+      message(webSocket, data, binary) {
+        const { handlers } = webSocket.getUserData()
+        if (data.byteLength <= frameBytes) handlers?.message(new Uint8Array(data), binary)
+        else handlers?.broken('frame_too_large', `It has ${data.byteLength} bytes`)
+      },
+      drain(webSocket) {
+        webSocket.getUserData().socket?.drained(webSocket.getUserData().handlers)
+      },
+      pong: (webSocket) => webSocket.getUserData().handlers?.alive(),
+      close(webSocket) {
+        const connection = webSocket.getUserData()
+        connection.socket?.closed()
+        connection.handlers?.close()
+      },
+    })
+    server.any('/*', (response, request) => void bridge(response, request, app))
+    return listenOn(server, host, port)
+  },
+}
+
+// The fork that development installs from the registry has other names for these than the official package.
+const names = uws as unknown as Record<string, ((socket: uws.us_listen_socket) => number) | undefined>
+const localPort = (names['us_socket_local_port'] ?? names['getSocketPort']) as (s: uws.us_listen_socket) => number
+const closeListener = (names['us_listen_socket_close'] ?? names['closeSocket']) as (s: uws.us_listen_socket) => void
+
+interface PerConnection {
+  socket: UwsSocket | undefined
+  handlers: SocketHandlers | undefined
+}
+
+class UwsSocket implements EngineSocket {
+  readonly remoteAddress: string
+  private webSocket: uws.WebSocket<PerConnection> | undefined
+  private full = false
+
+  constructor(webSocket: uws.WebSocket<PerConnection>) {
+    this.webSocket = webSocket
+    this.remoteAddress = Buffer.from(webSocket.getRemoteAddressAsText()).toString()
+  }
+
+  get bufferedBytes(): number {
+    return this.webSocket?.getBufferedAmount() ?? 0
+  }
+
+  write({ parts }: Batch): boolean {
+    if (!this.webSocket) return true
+    for (const { payload, binary } of parts) {
+      if (this.webSocket.send(payload as Uint8Array<ArrayBuffer>, binary, false) !== 1) this.full = true
+    }
+    return !this.full
+  }
+
+  ping(): void {
+    if (!this.full) this.webSocket?.ping()
+  }
+
+  close(code: number, reason: string): void {
+    this.webSocket?.end(code, reason)
+    if (this.webSocket) setTimeout(() => this.terminate(), CLOSE_TIMEOUT_MS).unref()
+  }
+
+  terminate(): void {
+    this.webSocket?.close()
+  }
+
+  /** Something was written; `drain` of the contract means everything. */
+  drained(handlers: SocketHandlers | undefined): void {
+    if (!this.full || this.bufferedBytes > 0) return
+    this.full = false
+    handlers?.drain()
+  }
+
+  closed(): void {
+    this.webSocket = undefined
+  }
+}
+
+function upgrade(
+  response: uws.HttpResponse,
+  request: uws.HttpRequest,
+  context: uws.us_socket_context_t,
+  app: EngineApp,
+): void {
+  const offered = request.getHeader('sec-websocket-protocol')
+  const accepted = app.accept(offered === '' ? [] : offered.split(',').map((name) => name.trim()))
+  if (accepted !== true) {
+    response.writeStatus('400 Bad Request').end(accepted.message)
+    return
+  }
+  response.upgrade<PerConnection>(
+    { socket: undefined, handlers: undefined },
+    request.getHeader('sec-websocket-key'),
+    offered === '' ? '' : SUBPROTOCOL,
+    '',
+    context,
+  )
+}
+
+/** Serves one HTTP request through the fetch-style handler. */
+async function bridge(response: uws.HttpResponse, request: uws.HttpRequest, app: EngineApp): Promise<void> {
+  let aborted = false
+  response.onAborted(() => {
+    aborted = true
+  })
+  // The request is gone after the first await: everything is copied before.
+  const method = request.getMethod().toUpperCase()
+  const url = `http://${request.getHeader('host') || 'hub'}${request.getUrl()}?${request.getQuery() ?? ''}`
+  const headers = new Headers()
+  const copyHeader = (name: string, value: string) => headers.append(name, value)
+  // Another of those names.
+  if ('forEach' in request) (request as { forEach(copy: typeof copyHeader): void }).forEach(copyHeader)
+  else request.forEachHeader(copyHeader)
+  const hasBody = method !== 'GET' && method !== 'HEAD'
+  const body = hasBody ? await readBody(response) : null
+  const answer = await app.fetch(new Request(url, { method, headers, body }))
+  const content = await answer.arrayBuffer()
+  if (aborted) return
+  response.cork(() => {
+    response.writeStatus(`${answer.status} ${answer.statusText}`)
+    answer.headers.forEach((value, name) => {
+      if (name !== 'content-length') response.writeHeader(name, value)
+    })
+    response.end(content)
+  })
+}
+
+function readBody(response: uws.HttpResponse): Promise<Buffer<ArrayBuffer>> {
+  return new Promise((resolve) => {
+    const chunks: Buffer[] = []
+    response.onData((chunk, last) => {
+      // A copy: the chunk is the engine's again afterwards.
+      chunks.push(Buffer.from(new Uint8Array(chunk)))
+      if (last) resolve(Buffer.concat(chunks))
+    })
+  })
+}
+
+function listenOn(server: uws.TemplatedApp, host: string, port: number): Promise<Listener> {
+  return new Promise((resolve, reject) => {
+    server.listen(host, port, (socket) => {
+      if (!socket) return reject(new FanfareError('port_in_use', `${host}:${port}`))
+      resolve({ port: localPort(socket), stop: () => closeListener(socket) })
+    })
+  })
+}

@@ -1,0 +1,199 @@
+import type { Buffer } from 'node:buffer'
+import { createServer, type IncomingMessage, type Server } from 'node:http'
+import type { AddressInfo, Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { getRequestListener } from '@hono/node-server'
+import { type ServerOptions, WebSocket, WebSocketServer } from 'ws'
+import { FanfareError } from '../../shared/errors.ts'
+import { SUBPROTOCOL } from '../../shared/frames.ts'
+import type { Batch } from './batch.ts'
+import {
+  type Address,
+  CLOSE_TIMEOUT_MS,
+  type Engine,
+  type EngineApp,
+  type EngineSocket,
+  type Listener,
+  type SocketHandlers,
+} from './engine.ts'
+
+/** The engine on `ws`: JavaScript alone, and the one that can share an existing `http.Server`. */
+export const wsEngine: Engine = {
+  name: 'ws',
+  listen(address, app) {
+    const server = createServer(getRequestListener((request) => app.fetch(request)))
+    attachTo(server, address, app)
+    return listenOn(server, address)
+  },
+}
+
+/** Serves the WebSocket endpoint on a server that belongs to somebody else; its HTTP requests stay his. */
+export function attachTo(server: Server, address: Pick<Address, 'path' | 'frameBytes'>, app: EngineApp): void {
+  const options: ServerOptions<typeof HubWebSocket> & { closeTimeout: number } = {
+    noServer: true,
+    // Known to ws, not yet to its types.
+    closeTimeout: CLOSE_TIMEOUT_MS,
+    WebSocket: HubWebSocket,
+    clientTracking: false,
+    perMessageDeflate: false,
+    maxPayload: address.frameBytes,
+    // The hub does it, and says what was wrong.
+    skipUTF8Validation: true,
+    handleProtocols: () => SUBPROTOCOL,
+  }
+  const webSockets = new WebSocketServer(options)
+  server.on('upgrade', (request, socket, head) => {
+    const path = new URL(request.url ?? '/', 'http://hub').pathname
+    if (path !== address.path) {
+      // Another listener may want it; if there is none, nobody would ever answer.
+      if (server.listenerCount('upgrade') === 1) answer(socket, '404 Not Found', `No WebSocket at ${path}`)
+      return
+    }
+    const accepted = app.accept(offeredProtocols(request))
+    if (accepted !== true) return answer(socket, '400 Bad Request', accepted.message)
+    webSockets.handleUpgrade(request, socket, head, (webSocket) => {
+      webSocket.serve(socket as Socket, app)
+    })
+  })
+}
+
+/**
+ * The socket of one connection. Listeners are shared functions and what they need is kept here: closures for each
+ * connection would be much of its memory.
+ */
+class HubWebSocket extends WebSocket implements EngineWebSocket {
+  tcp: Socket | undefined = undefined
+  handlers: SocketHandlers | undefined = undefined
+  private ending = false
+
+  serve(tcp: Socket, app: EngineApp): void {
+    this.tcp = tcp
+    this.handlers = app.open(new WsSocket(this, tcp))
+    this.on('message', onMessage)
+    this.on('pong', onPong)
+    this.on('close', onClose)
+    // A broken frame was told to `close` below; a broken socket closes by itself.
+    this.on('error', ignore)
+  }
+
+  /**
+   * ws calls this as well, without a reason, when a frame breaks RFC 6455 or is too large: before the close frame
+   * goes out is the only time to say why.
+   */
+  override close(code?: number, reason?: string | Buffer): void {
+    const broken = code === undefined ? undefined : BROKEN[code]
+    if (broken && reason === undefined && !this.ending) {
+      this.ending = true
+      this.handlers?.broken(broken, `WebSocket close code ${code}`)
+    } else {
+      this.ending = true
+      super.close(code, reason)
+    }
+  }
+}
+
+interface EngineWebSocket {
+  tcp: Socket | undefined
+  handlers: SocketHandlers | undefined
+}
+
+const BROKEN: Record<number, 'frame_too_large' | 'bad_utf8' | 'bad_frame'> = {
+  1002: 'bad_frame',
+  1007: 'bad_utf8',
+  1008: 'bad_frame',
+  1009: 'frame_too_large',
+}
+
+function onMessage(this: WebSocket, data: unknown, binary: boolean): void {
+  ;(this as HubWebSocket).handlers?.message(data as Buffer, binary)
+}
+
+function onPong(this: WebSocket): void {
+  ;(this as HubWebSocket).handlers?.alive()
+}
+
+function onClose(this: WebSocket): void {
+  const webSocket = this as HubWebSocket
+  const { handlers } = webSocket
+  webSocket.handlers = undefined
+  handlers?.close()
+}
+
+function ignore(): void {}
+
+class WsSocket implements EngineSocket {
+  private readonly webSocket: HubWebSocket
+  private readonly tcp: Socket
+  private full = false
+
+  constructor(webSocket: HubWebSocket, tcp: Socket) {
+    this.webSocket = webSocket
+    this.tcp = tcp
+  }
+
+  get remoteAddress(): string {
+    return this.tcp.remoteAddress ?? ''
+  }
+
+  get bufferedBytes(): number {
+    return this.tcp.writableLength
+  }
+
+  // Straight to the socket, which handleUpgrade left with us: the frames are made already, once for all connections.
+  // ws adds control frames of its own between these writes, never inside one.
+  write(batch: Batch): boolean {
+    if (this.webSocket.readyState !== WebSocket.OPEN) return true
+    this.tcp.write(batch.framed)
+    if (this.tcp.writableLength === 0) return true
+    if (!this.full) {
+      this.full = true
+      // 'drain' does not come for a rest below the high-water mark; an empty write's callback comes always.
+      this.tcp.write('', () => this.drained())
+    }
+    return false
+  }
+
+  ping(): void {
+    if (this.webSocket.readyState === WebSocket.OPEN && this.tcp.writableLength === 0) this.webSocket.ping()
+  }
+
+  close(code: number, reason: string): void {
+    this.webSocket.close(code, reason)
+  }
+
+  terminate(): void {
+    this.webSocket.terminate()
+  }
+
+  private drained(): void {
+    this.full = false
+    this.webSocket.handlers?.drain()
+  }
+}
+
+function offeredProtocols(request: IncomingMessage): string[] {
+  const header = request.headers['sec-websocket-protocol']
+  return header === undefined ? [] : header.split(',').map((name) => name.trim())
+}
+
+function answer(socket: Duplex, status: string, text: string): void {
+  socket.on('error', ignore)
+  socket.end(
+    `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\n` +
+      `Content-Length: ${new TextEncoder().encode(text).length}\r\n\r\n${text}`,
+  )
+}
+
+function listenOn(server: Server, { host, port }: Address): Promise<Listener> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (error) => reject(new FanfareError('port_in_use', `${host}:${port}: ${error.message}`)))
+    server.listen({ host, port }, () => {
+      resolve({ port: (server.address() as AddressInfo).port, stop: () => stop(server) })
+    })
+  })
+}
+
+function stop(server: Server): void {
+  server.close()
+  server.closeIdleConnections()
+}

@@ -1,0 +1,119 @@
+import type { Server } from 'node:http'
+import { type Logger, pino } from 'pino'
+import { FanfareError } from '../shared/errors.ts'
+import { SUBPROTOCOL } from '../shared/frames.ts'
+import type { HubConfig } from './config.ts'
+import { Connection } from './connection/connection.ts'
+import type { ConnectionContext } from './connection/context.ts'
+import { Heartbeat } from './connection/heartbeat.ts'
+import { OutboxBudget } from './connection/outbox-budget.ts'
+import { Turn } from './connection/turn.ts'
+import type { Engine, EngineApp, EngineSocket, Listener, SocketHandlers } from './engine/engine.ts'
+import { httpHandler } from './http/handler.ts'
+import { Topics } from './topic/topics.ts'
+
+export type HubState = 'starting' | 'ready' | 'draining' | 'closed'
+
+/** Wires the parts of a hub: engine, connections, topics, HTTP. */
+export class Hub implements EngineApp {
+  /** Answers HTTP requests; for an embedder who attached the hub to a server of his own. */
+  readonly fetch: EngineApp['fetch']
+  private readonly config: HubConfig
+  private readonly log: Logger
+  private readonly context: ConnectionContext
+  private readonly connections = new Set<Connection>()
+  private readonly heartbeat: Heartbeat
+  private state: HubState = 'starting'
+  private listener: Listener | undefined = undefined
+  private allClosed: (() => void) | undefined = undefined
+
+  constructor(config: HubConfig, log: Logger = pino({ enabled: false })) {
+    this.config = config
+    this.log = log
+    this.heartbeat = new Heartbeat(config.pingIntervalMs)
+    this.fetch = httpHandler({ ready: () => this.state === 'ready' })
+    this.context = {
+      config,
+      log,
+      topics: new Topics(),
+      turn: new Turn(),
+      budget: new OutboxBudget(config.outboxTotalBytes),
+      closed: (connection) => this.forget(connection),
+    }
+  }
+
+  /** The port that is listened on, or 0 before `listen`. */
+  get port(): number {
+    return this.listener?.port ?? 0
+  }
+
+  get connectionCount(): number {
+    return this.connections.size
+  }
+
+  async listen(engine: Engine): Promise<void> {
+    this.listener = await engine.listen(this.config, this)
+    this.state = 'ready'
+    const { host, path } = this.config
+    this.log.info({ engine: engine.name, host, port: this.port, path }, 'listening')
+  }
+
+  /** Serves the WebSocket endpoint on an existing server. Its HTTP requests stay with its owner: see `fetch`. */
+  async attach(server: Server): Promise<void> {
+    const { attachTo } = await import('./engine/ws-engine.ts')
+    attachTo(server, this.config, this)
+    this.state = 'ready'
+  }
+
+  /**
+   * Drains and closes: accepts nothing more, sends what is waiting, tells every client to reconnect, and ends within
+   * `drainTimeoutMs`.
+   */
+  async close(): Promise<void> {
+    if (this.state === 'closed' || this.state === 'draining') return
+    this.state = 'draining'
+    this.listener?.stop()
+    this.log.info({ connections: this.connections.size }, 'draining')
+    for (const connection of this.connections) connection.end(new FanfareError('shutting_down'))
+    await this.connectionsClosed()
+    this.heartbeat.stop()
+    this.state = 'closed'
+    this.log.info('closed')
+  }
+
+  accept(offered: readonly string[]): true | Error {
+    if (this.state !== 'ready') return new FanfareError('shutting_down')
+    if (offered.length === 0 || offered.includes(SUBPROTOCOL)) return true
+    return new FanfareError('bad_subprotocol', `Offered: ${offered.join(', ').slice(0, 100)}`)
+  }
+
+  open(socket: EngineSocket): SocketHandlers {
+    const connection = new Connection(socket, this.context)
+    this.connections.add(connection)
+    this.heartbeat.add(connection)
+    return connection
+  }
+
+  private forget(connection: Connection): void {
+    this.connections.delete(connection)
+    this.heartbeat.remove(connection)
+    if (this.connections.size === 0) this.allClosed?.()
+  }
+
+  private async connectionsClosed(): Promise<void> {
+    if (this.connections.size === 0) return
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, this.config.drainTimeoutMs)
+    })
+    await Promise.race([
+      late,
+      new Promise<void>((resolve) => {
+        this.allClosed = resolve
+      }),
+    ])
+    clearTimeout(timer)
+    if (this.connections.size > 0) this.log.warn({ connections: this.connections.size }, 'some did not close in time')
+    for (const connection of this.connections) connection.terminate()
+  }
+}

@@ -1,0 +1,18 @@
+#!/usr/bin/env node
+import { Command } from 'commander'
+import { FanfareError } from '../shared/errors.ts'
+import { serveCommand } from './cli/serve.ts'
+import { version } from './cli/version.ts'
+
+const program = new Command('fanfare')
+  .description('A real-time hub: live topics over one WebSocket, for browsers and Node services.')
+  .version(version)
+  .addCommand(serveCommand())
+
+try {
+  await program.parseAsync()
+} catch (error) {
+  if (!(error instanceof FanfareError)) throw error
+  process.stderr.write(`fanfare: ${error.code}: ${error.message}\n`)
+  process.exitCode = 1
+}

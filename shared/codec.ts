@@ -1,0 +1,105 @@
+import { FanfareError } from './errors.ts'
+import type { Frame } from './frames.ts'
+
+/**
+ * Frames to WebSocket messages and back. A text message is one JSON object or an array of them. A binary message is
+ * one record or several: the lengths of header and payload (two unsigned 32-bit numbers, big-endian), the header (a
+ * frame as JSON, without `data`) and the payload, which is the frame's `data`.
+ */
+const LENGTHS_BYTES = 8
+const utf8 = new TextEncoder()
+const strictUtf8 = new TextDecoder('utf-8', { fatal: true })
+
+/** Parses the frames of one text message; each comes as a value still to be given to `parseFrame`. */
+export function decodeText(text: string): unknown[] {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch {
+    throw new FanfareError('not_json')
+  }
+  refuseForbiddenKeys(text, value)
+  if (!Array.isArray(value)) return [value]
+  if (value.length === 0) throw new FanfareError('bad_frame', 'A batch has at least one frame')
+  return value
+}
+
+/** Parses the frames of one binary message. Payloads are views of `bytes`, not copies. */
+export function decodeBinary(bytes: Uint8Array): unknown[] {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const frames: unknown[] = []
+  let at = 0
+  do {
+    if (bytes.length - at < LENGTHS_BYTES) throw new FanfareError('bad_binary', 'It ends inside the lengths')
+    const headerEnd = at + LENGTHS_BYTES + view.getUint32(at)
+    const end = headerEnd + view.getUint32(at + 4)
+    if (end > bytes.length) throw new FanfareError('bad_binary', `It is ${end - bytes.length} bytes short`)
+    const header = decodeHeader(bytes.subarray(at + LENGTHS_BYTES, headerEnd))
+    // An own property, whatever the header says: the payload is the data.
+    if (typeof header === 'object' && header !== null && !Array.isArray(header)) {
+      Object.assign(header, { data: bytes.subarray(headerEnd, end) })
+    }
+    frames.push(header)
+    at = end
+  } while (at < bytes.length)
+  return frames
+}
+
+function decodeHeader(bytes: Uint8Array): unknown {
+  let text: string
+  try {
+    text = strictUtf8.decode(bytes)
+  } catch {
+    throw new FanfareError('bad_utf8', 'The header of a binary record is broken')
+  }
+  try {
+    const value: unknown = JSON.parse(text)
+    refuseForbiddenKeys(text, value)
+    return value
+  } catch (error) {
+    if (error instanceof FanfareError) throw error
+    throw new FanfareError('not_json', 'The header of a binary record is broken')
+  }
+}
+
+/** The one encoder: a frame as text, or as a binary record where its data is bytes. */
+export function encodeFrame(frame: Frame): string | Uint8Array {
+  return 'data' in frame && frame.data instanceof Uint8Array
+    ? encodeRecord(JSON.stringify({ ...frame, data: undefined }), frame.data)
+    : JSON.stringify(frame)
+}
+
+/** A record of a binary message. */
+export function encodeRecord(header: string, payload: Uint8Array): Uint8Array {
+  const headerBytes = utf8.encode(header)
+  const record = new Uint8Array(LENGTHS_BYTES + headerBytes.length + payload.length)
+  const view = new DataView(record.buffer)
+  view.setUint32(0, headerBytes.length)
+  view.setUint32(4, payload.length)
+  record.set(headerBytes, LENGTHS_BYTES)
+  record.set(payload, LENGTHS_BYTES + headerBytes.length)
+  return record
+}
+
+/** Frames that were encoded to text, as the text of one message. */
+export function joinText(frames: readonly string[]): string {
+  return frames.length === 1 ? (frames[0] as string) : `[${frames.join(',')}]`
+}
+
+// A message is handed on to applications that may merge it into objects, where these keys change every object of the
+// process (CVE-2018-3728 and its like). JSON.parse keeps them as plain own properties, so the hub itself is safe.
+const SUSPICIOUS = /__proto__|prototype|\\u00[57]/i
+
+function refuseForbiddenKeys(text: string, value: unknown): void {
+  if (!SUSPICIOUS.test(text)) return
+  const open: unknown[] = [value]
+  for (let node = open.pop(); node !== undefined; node = open.pop()) {
+    if (typeof node !== 'object' || node === null) continue
+    if (Object.hasOwn(node, '__proto__')) throw new FanfareError('forbidden_key')
+    const maker: unknown = Object.hasOwn(node, 'constructor') ? node.constructor : undefined
+    if (typeof maker === 'object' && maker !== null && Object.hasOwn(maker, 'prototype')) {
+      throw new FanfareError('forbidden_key')
+    }
+    for (const child of Object.values(node)) if (child !== undefined) open.push(child)
+  }
+}

@@ -1,0 +1,90 @@
+/**
+ * Every refusal, in one table: its code, what was wrong and what to do, whether trying again can help, and the
+ * close code when it costs the connection. Code branches on codes, never on text; PROTOCOL.md prints this table
+ * and a test compares the two.
+ */
+export const ERRORS = {
+  // A broken frame: its sender gets this error, then loses the connection.
+  not_json: refusal('A text frame has to be one JSON object, or an array of them. Check how it was serialised.', 4400),
+  bad_utf8: refusal('A text frame has to be valid UTF-8. Send bytes in a binary frame.', 4400),
+  bad_frame: refusal('The frame does not have the shape that PROTOCOL.md gives for its type. Correct it.', 4400),
+  bad_binary: refusal('A binary frame has to be whole records: two lengths, a JSON header, a payload.', 4400),
+  forbidden_key: refusal('The keys "__proto__" and "constructor" with "prototype" are refused. Rename them.', 4400),
+  frame_too_large: refusal('The frame is larger than limits.frameBytes. Send less at once, or raise the limit.', 4413),
+  window_exceeded: refusal('More publishes are unacknowledged than the window of the welcome frame allows.', 4429),
+  hello_timeout: refusal('Nothing was said in time. Send a hello frame, or any other, after connecting.', 4408),
+  // A refused request: the connection goes on.
+  unknown_frame: refusal('No frame of this type goes from a client to the hub in fanfare.v1. Check its "type".'),
+  hello_late: refusal('hello has to be the first frame of a connection. Leave it out, or connect again.'),
+  bad_topic: refusal(
+    'A topic is 1 to 32 words joined by dots, 255 characters at most; see PROTOCOL.md for the grammar.',
+  ),
+  bad_pattern: refusal('A pattern is a topic in which a whole word may be * (one word) or # (any number of words).'),
+  reserved_topic: refusal("Topics that begin with $ are the hub's own. Publish under another name."),
+  too_many_subscriptions: refusal('The connection holds limits.subscriptions already. Unsubscribe, or use a pattern.'),
+  subscription_exists: refusal('This connection uses that "sub" number already. Choose another, or unsubscribe first.'),
+  unknown_subscription: refusal('This connection has no subscription with that "sub" number. Subscribe first.'),
+  policy_unsupported: refusal('The policy "pause" needs a stream behind the topic. Choose another policy.'),
+  // The hub ends a connection that did nothing wrong in its frames: come back later.
+  shutting_down: passing('The hub is shutting down. Reconnect: another one, or this one restarted, will answer.', 4000),
+  slow_consumer: passing('The outbox is full and a policy says disconnect. Read faster, or subscribe to less.', 4001),
+  idle_timeout: passing('Nothing was heard from this connection for two ping intervals. Reconnect.', 4002),
+  outbox_total: passing('The outboxes of all connections are full. Reconnect later.', 4003),
+  internal: passing("The hub failed while it handled this connection. The cause is in the hub's log.", 4011),
+  // Refused before there is a connection, in the HTTP answer to the upgrade.
+  bad_subprotocol: refusal('The hub speaks the subprotocol fanfare.v1. Offer it, or none.'),
+  // Raised by the client itself.
+  client_closed: refusal('The client was closed. Connect again with connect().'),
+  connection_lost: passing('The connection was lost before the answer came: the publish may have happened or not.'),
+  queue_full: passing('Too many publishes wait for the hub. Await publish(), or raise queueLimit.'),
+  no_websocket: refusal('There is no WebSocket here. Pass one: connect(url, { WebSocket }).'),
+  // Raised at start.
+  bad_config: refusal('The configuration is wrong.'),
+  engine_missing: refusal('The engine uws needs the package uWebSockets.js. Install it, or use --engine ws.'),
+  port_in_use: refusal('The address cannot be listened on. Stop what uses it, or choose another port.'),
+} as const
+
+export type ErrorCode = keyof typeof ERRORS
+
+interface ErrorEntry {
+  readonly text: string
+  readonly retry: boolean
+  readonly close?: number
+}
+
+function refusal(text: string, close?: number): ErrorEntry {
+  return close === undefined ? { text, retry: false } : { text, retry: false, close }
+}
+
+function passing(text: string, close?: number): ErrorEntry {
+  return close === undefined ? { text, retry: true } : { text, retry: true, close }
+}
+
+/** An error of the table. `message` is the table's sentence, with the detail of this case in front of it. */
+export class FanfareError extends Error {
+  override readonly name = 'FanfareError'
+  /** The code to branch on. */
+  readonly code: ErrorCode
+  /** Whether the same request may succeed later without being changed. */
+  readonly retry: boolean
+
+  constructor(code: ErrorCode, detail?: string) {
+    super(detail === undefined ? ERRORS[code].text : `${detail}. ${ERRORS[code].text}`)
+    this.code = code
+    this.retry = ERRORS[code].retry
+  }
+}
+
+/** The table's row for a code, with its optional close code. */
+export function errorEntry(code: ErrorCode): ErrorEntry {
+  return ERRORS[code]
+}
+
+/**
+ * Whether a client should connect again after a close. 4000 to 4399 say yes and 4400 to 4999 no; of the codes of
+ * RFC 6455, those that blame the client's own frames (and a normal close) say no.
+ */
+export function shouldReconnect(closeCode: number): boolean {
+  if (closeCode >= 4000) return closeCode < 4400
+  return ![1000, 1002, 1003, 1007, 1008, 1009, 1010].includes(closeCode)
+}

@@ -1,0 +1,136 @@
+import { FanfareError } from './errors.ts'
+import { type Frame, type HeaderFilter, type Headers, POLICIES } from './frames.ts'
+
+type Fields = Record<string, unknown>
+type FrameOf<T extends Frame['type']> = Extract<Frame, { type: T }>
+
+/** What each type of frame has to have, beyond being an object. Absent optional fields are fine, wrong ones are not. */
+const CHECKS: Record<Frame['type'], (frame: Fields) => void> = {
+  hello: (f) => optionalText(f, 'client', 200),
+  subscribe(f) {
+    number(f, 'sub')
+    text(f, 'pattern')
+    if (f['policy'] !== undefined && !(POLICIES as readonly unknown[]).includes(f['policy'])) {
+      throw shape(f, `"policy" is one of ${POLICIES.join(', ')}`)
+    }
+    if (f['filter'] !== undefined) filter(f)
+  },
+  unsubscribe: (f) => number(f, 'sub'),
+  pause: (f) => number(f, 'sub'),
+  resume: (f) => number(f, 'sub'),
+  publish(f) {
+    number(f, 'seq')
+    text(f, 'topic')
+    if (f['id'] !== undefined) id(f)
+    optionalText(f, 'key', 255)
+    if (f['headers'] !== undefined) headers(f, f['headers'])
+  },
+  ping: () => {},
+  welcome(f) {
+    text(f, 'protocol')
+    text(f, 'connection')
+    number(f, 'window')
+    number(f, 'pingIntervalMs')
+    const limits = fields(f['limits'])
+    if (!limits) throw shape(f, '"limits" is an object')
+    number(limits, 'frameBytes')
+    number(limits, 'subscriptions')
+  },
+  subscribed: (f) => number(f, 'sub'),
+  unsubscribed: (f) => number(f, 'sub'),
+  paused: (f) => number(f, 'sub'),
+  resumed: (f) => number(f, 'sub'),
+  receipt(f) {
+    number(f, 'seq')
+    text(f, 'id')
+  },
+  message(f) {
+    text(f, 'id')
+    text(f, 'topic')
+    optionalText(f, 'key', 255)
+    if (f['headers'] !== undefined) headers(f, f['headers'])
+  },
+  only: (f) => number(f, 'sub'),
+  gap(f) {
+    number(f, 'sub')
+    number(f, 'count')
+    text(f, 'from')
+    text(f, 'to')
+    text(f, 'reason')
+  },
+  error(f) {
+    text(f, 'code')
+    text(f, 'message')
+  },
+  pong: () => {},
+}
+
+/**
+ * The one parser: a frame of either direction, from anything. The frame is the object that was given, checked and not
+ * copied. Throws `bad_frame` for a wrong shape and `unknown_frame` for a type that fanfare.v1 does not have.
+ */
+export function parseFrame(value: unknown): Frame {
+  const frame = fields(value)
+  if (!frame) throw new FanfareError('bad_frame', 'A frame is a JSON object')
+  const type = frame['type']
+  if (typeof type !== 'string') throw new FanfareError('bad_frame', 'A frame has a "type"')
+  if (!Object.hasOwn(CHECKS, type)) throw new FanfareError('unknown_frame', `"type" is ${quote(type)}`)
+  CHECKS[type as Frame['type']](frame)
+  return value as FrameOf<Frame['type']>
+}
+
+function fields(value: unknown): Fields | undefined {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Fields) : undefined
+}
+
+function number(frame: Fields, name: string): void {
+  const value = frame[name]
+  if (!Number.isSafeInteger(value) || (value as number) < 0) throw shape(frame, `"${name}" is a whole number from 0`)
+}
+
+function text(frame: Fields, name: string): void {
+  if (typeof frame[name] !== 'string') throw shape(frame, `"${name}" is a string`)
+}
+
+function optionalText(frame: Fields, name: string, most: number): void {
+  const value = frame[name]
+  if (value === undefined) return
+  if (typeof value !== 'string' || value.length > most) {
+    throw shape(frame, `"${name}" is a string of ${most} characters at most`)
+  }
+}
+
+// Nothing that JSON escapes, so that an id goes into a frame as it stands.
+const ID = /^[\w.:~-]{1,64}$/
+
+function id(frame: Fields): void {
+  if (typeof frame['id'] !== 'string' || !ID.test(frame['id'])) {
+    throw shape(frame, '"id" is 1 to 64 letters, digits and _ . : ~ -')
+  }
+}
+
+const MAX_HEADERS = 32
+
+function headers(frame: Fields, value: unknown): asserts value is Headers {
+  const record = fields(value)
+  const names = record && Object.keys(record)
+  if (!record || !names || names.length > MAX_HEADERS || names.some((name) => typeof record[name] !== 'string')) {
+    throw shape(frame, `headers are an object of ${MAX_HEADERS} strings at most`)
+  }
+}
+
+function filter(frame: Fields): asserts frame is Fields & { filter: HeaderFilter } {
+  const value = fields(frame['filter'])
+  const names = value ? Object.keys(value).filter((name) => name === 'all' || name === 'any') : []
+  if (!value || names.length !== 1) throw shape(frame, '"filter" has either "all" or "any"')
+  headers(frame, value[names[0] as 'all' | 'any'])
+}
+
+function shape(frame: Fields, rule: string): FanfareError {
+  const type = typeof frame['type'] === 'string' ? `In ${quote(frame['type'])}, ` : ''
+  return new FanfareError('bad_frame', `${type}${rule}`)
+}
+
+function quote(text: string): string {
+  return JSON.stringify(text.length > 40 ? `${text.slice(0, 40)}…` : text)
+}

@@ -1,0 +1,69 @@
+import { FanfareError } from './errors.ts'
+
+/**
+ * Topics and patterns, after AMQP's topic exchange: words joined by dots; in a pattern `*` stands for one word and
+ * `#` for zero or more. As in MQTT (section 4.7.2), a pattern that begins with a wildcard does not match the topics
+ * that begin with `$`: they are the hub's own.
+ */
+export const MAX_TOPIC_LENGTH = 255
+export const MAX_TOPIC_WORDS = 32
+
+// Printable ASCII without anything that JSON escapes, so that a topic goes into a frame as it stands.
+const WORD = '[A-Za-z0-9_:@/+=~-]+'
+const TOPIC = new RegExp(`^\\$?${WORD}(?:\\.${WORD})*$`)
+const PATTERN = new RegExp(`^(?:\\$?${WORD}|[*#])(?:\\.(?:${WORD}|[*#]))*$`)
+
+/** The words of a topic. Throws `bad_topic`. */
+export function parseTopic(topic: string): string[] {
+  return parseName(topic, TOPIC, 'bad_topic')
+}
+
+/**
+ * The words of a pattern in their one canonical order: `#` swallows the `#` beside it and stands after the `*` beside
+ * it, so that equal patterns are equal words. Throws `bad_pattern`.
+ */
+export function parsePattern(pattern: string): string[] {
+  const words: string[] = []
+  for (const word of parseName(pattern, PATTERN, 'bad_pattern')) {
+    const afterHash = words.at(-1) === '#'
+    if (afterHash && word === '#') continue
+    if (afterHash && word === '*') words.splice(-1, 0, '*')
+    else words.push(word)
+  }
+  return words
+}
+
+function parseName(name: string, grammar: RegExp, code: 'bad_topic' | 'bad_pattern'): string[] {
+  if (name.length > MAX_TOPIC_LENGTH) throw new FanfareError(code, `It has ${name.length} characters`)
+  if (!grammar.test(name)) throw new FanfareError(code, `${JSON.stringify(name)} breaks the grammar`)
+  const words = name.split('.')
+  if (words.length > MAX_TOPIC_WORDS) throw new FanfareError(code, `It has ${words.length} words`)
+  return words
+}
+
+/** Whether the words of a pattern match the words of a topic; linear for any pattern with one `#`, as globs are. */
+export function matchesPattern(pattern: readonly string[], topic: readonly string[]): boolean {
+  if (topic[0]?.startsWith('$') && (pattern[0] === '*' || pattern[0] === '#')) return false
+  let p = 0
+  let t = 0
+  let lastHash = -1
+  let retryAt = 0
+  while (t < topic.length) {
+    const word = pattern[p]
+    if (word === '#') {
+      lastHash = p++
+      retryAt = t
+    } else if (word === '*' || word === topic[t]) {
+      p++
+      t++
+    } else if (lastHash >= 0) {
+      // The last # takes one word more. Earlier ones need no second try: the last can take all that they could.
+      p = lastHash + 1
+      t = ++retryAt
+    } else {
+      return false
+    }
+  }
+  while (pattern[p] === '#') p++
+  return p === pattern.length
+}

@@ -1,0 +1,30 @@
+import { afterAll, describe } from 'vitest'
+import type { Hub } from '../../server/index.ts'
+import { type HubOptions, startHub } from '../../server/index.ts'
+
+export const ENGINES = ['ws', 'uws'] as const
+export type EngineUnderTest = (typeof ENGINES)[number]
+
+/** Starts hubs on one engine; each is closed after the suite. */
+export interface HubFactory {
+  readonly engine: EngineUnderTest
+  start(options?: HubOptions): Promise<{ hub: Hub; url: string; http: string }>
+}
+
+/** Runs a contract suite on every engine. */
+export function onEveryEngine(name: string, suite: (hubs: HubFactory) => void): void {
+  for (const engine of ENGINES) {
+    describe(`${name} on ${engine}`, () => {
+      const started: Hub[] = []
+      afterAll(() => Promise.all(started.map((hub) => hub.close())))
+      suite({
+        engine,
+        async start(options = {}) {
+          const hub = await startHub({ port: 0, engine, drainTimeoutMs: 1000, ...options })
+          started.push(hub)
+          return { hub, url: `ws://127.0.0.1:${hub.port}/`, http: `http://127.0.0.1:${hub.port}` }
+        },
+      })
+    })
+  }
+}

@@ -1,0 +1,88 @@
+import { once } from 'node:events'
+import { type RawData, WebSocket } from 'ws'
+import { decodeBinary, decodeText } from '../../shared/codec.ts'
+import type { Frame } from '../../shared/frames.ts'
+
+/** A peer that speaks the protocol by hand, well or badly, and sees every frame and how the connection ended. */
+export class Peer {
+  readonly frames: Frame[] = []
+  /** How many WebSocket messages came. */
+  messages = 0
+  readonly socket: WebSocket
+  readonly closed: Promise<{ code: number; reason: string }>
+  private read = 0
+  private wake: () => void = () => {}
+
+  private constructor(url: string, protocols: string[]) {
+    this.socket = new WebSocket(url, protocols)
+    this.closed = new Promise((resolve) => {
+      this.socket.on('close', (code, reason) => {
+        resolve({ code, reason: reason.toString() })
+        this.wake()
+      })
+    })
+    this.socket.on('error', () => {})
+    this.socket.on('message', (data, binary) => this.receive(data, binary))
+  }
+
+  static async open(url: string, protocols: string[] = ['fanfare.v1']): Promise<Peer> {
+    const peer = new Peer(url, protocols)
+    await once(peer.socket, 'open')
+    return peer
+  }
+
+  /** Opens, says hello and reads the welcome. */
+  static async hello(url: string): Promise<Peer> {
+    const peer = await Peer.open(url)
+    peer.send({ type: 'hello' })
+    await peer.next('welcome')
+    return peer
+  }
+
+  send(...frames: object[]): void {
+    this.socket.send(JSON.stringify(frames.length === 1 ? frames[0] : frames))
+  }
+
+  async subscribe(sub: number, pattern: string, more: object = {}): Promise<void> {
+    this.send({ type: 'subscribe', sub, pattern, ...more })
+    await this.next('subscribed')
+  }
+
+  /** The next unread frame of this type; those before it are passed over. Rejects when the connection ends first. */
+  async next<T extends Frame['type']>(type: T): Promise<Extract<Frame, { type: T }>> {
+    for (;;) {
+      while (this.read < this.frames.length) {
+        const frame = this.frames[this.read++] as Frame
+        if (frame.type === type) return frame as Extract<Frame, { type: T }>
+      }
+      if (this.socket.readyState === WebSocket.CLOSED) throw new Error(`closed before a frame "${type}" came`)
+      await new Promise<void>((resolve) => {
+        this.wake = resolve
+      })
+    }
+  }
+
+  /** The unread frames before the answer to a ping, that is all that the hub had for this connection. */
+  async settled(): Promise<Frame[]> {
+    const from = this.read
+    this.send({ type: 'ping' })
+    await this.next('pong')
+    return this.frames.slice(from, this.read - 1)
+  }
+
+  /** Stops reading the socket: TCP fills up behind it. */
+  stall(): void {
+    this.socket.pause()
+  }
+
+  goOn(): void {
+    this.socket.resume()
+  }
+
+  private receive(data: RawData, binary: boolean): void {
+    const bytes = data as Buffer
+    this.messages++
+    this.frames.push(...((binary ? decodeBinary(bytes) : decodeText(bytes.toString())) as Frame[]))
+    this.wake()
+  }
+}
