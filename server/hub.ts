@@ -51,6 +51,11 @@ export class Hub implements EngineApp {
     return this.connections.size
   }
 
+  /** What all outboxes hold together, in bytes. */
+  get outboxBytes(): number {
+    return this.context.budget.bytes
+  }
+
   async listen(engine: Engine): Promise<void> {
     this.listener = await engine.listen(this.config, this)
     this.state = 'ready'

@@ -26,7 +26,13 @@ export class Batch {
 const TEXT = 0x81
 const BINARY = 0x82
 
-/** Joins frames to WebSocket messages: neighbours of one kind go into one. */
+/**
+ * A WebSocket message takes no further frame beyond this. Small enough for the buffer of 16 kB in which uWebSockets.js
+ * puts header and payload together; see `uws-engine.ts` for what it does with larger ones.
+ */
+export const PART_BYTES = 15_000
+
+/** Joins frames to WebSocket messages: neighbours of one kind go into one, up to `PART_BYTES`. */
 export class BatchBuilder {
   private readonly groups: Group[] = []
   private group: Group | undefined = undefined
@@ -34,7 +40,8 @@ export class BatchBuilder {
 
   add(frame: Encoded): void {
     const binary = frame.record !== undefined
-    if (this.group?.binary !== binary) this.startMessage(binary)
+    const full = this.group !== undefined && this.group.bytes + this.group.frames.length + frame.bytes > PART_BYTES
+    if (this.group?.binary !== binary || full) this.startMessage(binary)
     const group = this.group as Group
     group.frames.push(frame)
     group.bytes += frame.bytes

@@ -2,7 +2,7 @@ import uws from 'uWebSockets.js'
 import { Buffer } from 'node:buffer'
 import { FanfareError } from '../../shared/errors.ts'
 import { SUBPROTOCOL } from '../../shared/frames.ts'
-import type { Batch } from './batch.ts'
+import { type Batch, PART_BYTES, type Part } from './batch.ts'
 import {
   CLOSE_TIMEOUT_MS,
   type Engine,
@@ -27,7 +27,7 @@ export const uwsEngine: Engine = {
       compression: uws.DISABLED,
       maxPayloadLength: frameBytes * HARD_LIMIT_FACTOR,
       // The outbox bounds what is written, and the heartbeat ends what is idle.
-      maxBackpressure: 0,
+      maxBackpressure: 64 * 1024 * 1024,
       idleTimeout: 0,
       sendPingsAutomatically: false,
       maxLifetime: 0,
@@ -83,8 +83,8 @@ class UwsSocket implements EngineSocket {
 
   write({ parts }: Batch): boolean {
     if (!this.webSocket) return true
-    for (const { payload, binary } of parts) {
-      if (this.webSocket.send(payload as Uint8Array<ArrayBuffer>, binary, false) !== 1) this.full = true
+    for (const part of parts) {
+      if (sendPart(this.webSocket, part) !== 1) this.full = true
     }
     return !this.full
   }
@@ -112,6 +112,30 @@ class UwsSocket implements EngineSocket {
   closed(): void {
     this.webSocket = undefined
   }
+}
+
+/** Methods that the fork has and its types lack. */
+interface FragmentSender {
+  sendFirstFragment(bytes: Uint8Array, binary: boolean, compress: boolean): number
+  sendFragment(bytes: Uint8Array, compress: boolean): number
+  sendLastFragment(bytes: Uint8Array, compress?: boolean): number
+}
+
+/**
+ * Sends one WebSocket message; 1 says that the kernel has all of it. Larger ones go out as fragments (RFC 6455, 5.4):
+ * a single send of more than 16 kB that meets a full kernel buffer arrives damaged with the fork that development
+ * uses, and to the official package fragments make no difference.
+ */
+function sendPart(socket: uws.WebSocket<PerConnection>, { payload, binary }: Part): number {
+  const bytes = payload as Uint8Array<ArrayBuffer>
+  if (bytes.length <= PART_BYTES) return socket.send(bytes, binary, false)
+  const webSocket = socket as uws.WebSocket<PerConnection> & FragmentSender
+  webSocket.sendFirstFragment(bytes.subarray(0, PART_BYTES), binary, false)
+  let at = PART_BYTES
+  for (; at + PART_BYTES < bytes.length; at += PART_BYTES) {
+    webSocket.sendFragment(bytes.subarray(at, at + PART_BYTES), false)
+  }
+  return webSocket.sendLastFragment(bytes.subarray(at), false)
 }
 
 function upgrade(

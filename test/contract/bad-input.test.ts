@@ -1,0 +1,231 @@
+import { once } from 'node:events'
+import { connect, type Socket } from 'node:net'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { encodeRecord } from '../../shared/codec.ts'
+import { onEveryEngine } from '../setup/hubs.ts'
+import { Peer } from '../setup/peer.ts'
+
+const FRAME_BYTES = 64 * 1024
+
+onEveryEngine('bad input', (hubs) => {
+  let url = ''
+  let http = ''
+  let witness: Peer
+  beforeAll(async () => {
+    const hub = await hubs.start({ frameBytes: FRAME_BYTES, subscriptions: 3, helloTimeoutMs: 400, window: 8 })
+    url = hub.url
+    http = hub.http
+    witness = await Peer.hello(url)
+    await witness.subscribe(1, 'witness')
+  })
+
+  /** Whatever happened to the other connection: this one and the hub go on. */
+  async function everyoneElseGoesOn(): Promise<void> {
+    witness.send({ type: 'publish', seq: 1, topic: 'witness' })
+    await witness.next('message')
+    expect((await fetch(`${http}/healthz`)).status).toBe(200)
+  }
+
+  describe('costs its sender an error, then the connection', () => {
+    const deep = `${'['.repeat(20_000)}${']'.repeat(20_000)}`
+    const cases: [string, string | Uint8Array, string, number][] = [
+      ['not JSON', '{"type":', 'not_json', 4400],
+      ['nothing', '', 'not_json', 4400],
+      ['a number', '7', 'bad_frame', 4400],
+      ['null', 'null', 'bad_frame', 4400],
+      ['no type', '{}', 'bad_frame', 4400],
+      ['an empty batch', '[]', 'bad_frame', 4400],
+      ['a batch in a batch', '[[]]', 'bad_frame', 4400],
+      ['a subscribe without a pattern', '{"type":"subscribe","sub":1}', 'bad_frame', 4400],
+      ['a sub that is no number', '{"type":"subscribe","sub":"1","pattern":"a"}', 'bad_frame', 4400],
+      ['a policy that does not exist', '{"type":"subscribe","sub":1,"pattern":"a","policy":"x"}', 'bad_frame', 4400],
+      [
+        'a filter of two kinds',
+        '{"type":"subscribe","sub":1,"pattern":"a","filter":{"all":{},"any":{}}}',
+        'bad_frame',
+        4400,
+      ],
+      ['headers that are no strings', '{"type":"publish","seq":1,"topic":"a","headers":{"a":1}}', 'bad_frame', 4400],
+      ['an id with a quote', '{"type":"publish","seq":1,"topic":"a","id":"a\\"b"}', 'bad_frame', 4400],
+      ['__proto__ in a frame', '{"type":"ping","__proto__":{"x":1}}', 'forbidden_key', 4400],
+      [
+        '__proto__ in data',
+        '{"type":"publish","seq":1,"topic":"a","data":{"b":[{"__proto__":{"x":1}}]}}',
+        'forbidden_key',
+        4400,
+      ],
+      [
+        '__proto__ escaped',
+        '{"type":"publish","seq":1,"topic":"a","data":{"\\u005f_proto__":{}}}',
+        'forbidden_key',
+        4400,
+      ],
+      [
+        'constructor.prototype',
+        '{"type":"publish","seq":1,"topic":"a","data":{"constructor":{"prototype":{}}}}',
+        'forbidden_key',
+        4400,
+      ],
+      ['data nested without end', `{"type":"publish","seq":1,"topic":"a","data":${deep}}`, 'bad_frame', 4400],
+      ['a frame too large', `"${'x'.repeat(FRAME_BYTES)}"`, 'frame_too_large', 4413],
+      ['a frame far too large', `"${'x'.repeat(FRAME_BYTES * 15)}"`, 'frame_too_large', 4413],
+      ['a binary frame of some bytes', new Uint8Array([1, 2, 3]), 'bad_binary', 4400],
+      [
+        'a binary frame cut short',
+        encodeRecord('{"type":"publish","seq":1,"topic":"a"}', new Uint8Array(99)).subarray(0, 70),
+        'bad_binary',
+        4400,
+      ],
+      ['a binary frame with absurd lengths', new Uint8Array(12).fill(255), 'bad_binary', 4400],
+      ['a binary header that is not UTF-8', binaryHeader([0xff, 0xfe]), 'bad_utf8', 4400],
+      ['a binary header that is not JSON', binaryHeader([0x7b]), 'not_json', 4400],
+    ]
+    it.each(cases)('%s', async (_name, bytes, code, close) => {
+      const peer = await Peer.open(url)
+      peer.socket.send(bytes, { binary: typeof bytes !== 'string' })
+      const error = await peer.next('error')
+      expect(error).toMatchObject({ code, retry: false })
+      expect(error.message.length).toBeGreaterThan(20)
+      const closed = await peer.closed
+      expect(closed.code).toBe(close)
+      expect(closed.reason).toMatch(new RegExp(`^${code}: `))
+      await everyoneElseGoesOn()
+    })
+  })
+
+  describe('is refused, and the connection goes on', () => {
+    const request = (frame: object) => ({ frame, name: JSON.stringify(frame).slice(0, 90) })
+    const cases: [string, object, string][] = [
+      ['unknown_frame', { type: 'teleport', seq: 3 }],
+      [
+        'unknown_frame',
+        {
+          type: 'welcome',
+          protocol: '',
+          connection: '',
+          window: 1,
+          pingIntervalMs: 1,
+          limits: { frameBytes: 1, subscriptions: 1 },
+        },
+      ],
+      ['hello_late', { type: 'hello' }],
+      ['bad_topic', { type: 'publish', seq: 3, topic: '' }],
+      ['bad_topic', { type: 'publish', seq: 3, topic: 'a..b' }],
+      ['bad_topic', { type: 'publish', seq: 3, topic: 'a.*' }],
+      ['bad_topic', { type: 'publish', seq: 3, topic: 'a b' }],
+      ['bad_topic', { type: 'publish', seq: 3, topic: 'ä' }],
+      ['bad_topic', { type: 'publish', seq: 3, topic: 'x'.repeat(256) }],
+      ['bad_topic', { type: 'publish', seq: 3, topic: Array(33).fill('x').join('.') }],
+      ['reserved_topic', { type: 'publish', seq: 3, topic: '$sys.x' }],
+      ['bad_pattern', { type: 'subscribe', sub: 3, pattern: 'a.b*' }],
+      ['bad_pattern', { type: 'subscribe', sub: 3, pattern: '#a' }],
+      ['policy_unsupported', { type: 'subscribe', sub: 3, pattern: 'a', policy: 'pause' }],
+      ['unknown_subscription', { type: 'unsubscribe', sub: 3 }],
+      ['unknown_subscription', { type: 'pause', sub: 3 }],
+      ['unknown_subscription', { type: 'resume', sub: 3 }],
+    ].map(([code, frame]) => [request(frame as object).name, frame as object, code as string])
+    it.each(cases)('%s', async (_name, frame, code) => {
+      const peer = await Peer.hello(url)
+      peer.send(frame)
+      const number = 'seq' in frame ? { seq: 3 } : 'sub' in frame ? { sub: 3 } : {}
+      expect(await peer.next('error')).toMatchObject({ code, retry: false, ...number })
+      expect(await peer.settled()).toEqual([])
+      peer.socket.close()
+    })
+
+    it('one subscription too many, and one number twice', async () => {
+      const peer = await Peer.hello(url)
+      for (const sub of [1, 2, 3]) await peer.subscribe(sub, 'a')
+      peer.send({ type: 'subscribe', sub: 4, pattern: 'a' })
+      expect(await peer.next('error')).toMatchObject({ code: 'too_many_subscriptions', sub: 4 })
+      peer.send({ type: 'subscribe', sub: 1, pattern: 'b' })
+      expect(await peer.next('error')).toMatchObject({ code: 'subscription_exists', sub: 1 })
+    })
+  })
+
+  it('ignores fields that it does not know', async () => {
+    const peer = await Peer.hello(url)
+    await peer.subscribe(1, 'fields', { colour: 'red' })
+    peer.send({ type: 'publish', seq: 1, topic: 'fields', data: 1, colour: 'red' })
+    expect(await peer.next('message')).not.toHaveProperty('colour')
+  })
+
+  it('ends a publisher that ignores its window', async () => {
+    const peer = await Peer.hello(url)
+    peer.send(...Array.from({ length: 12 }, (_, seq) => ({ type: 'publish', seq, topic: 'a' })))
+    expect(await peer.next('error')).toMatchObject({ code: 'window_exceeded' })
+    expect(await peer.closed).toMatchObject({ code: 4429 })
+    expect(peer.frames.filter((frame) => frame.type === 'receipt')).toHaveLength(8)
+  })
+
+  it('ends a peer that says nothing', async () => {
+    const peer = await Peer.open(url)
+    expect(await peer.next('error')).toMatchObject({ code: 'hello_timeout' })
+    expect(await peer.closed).toMatchObject({ code: 4408 })
+  })
+
+  it('refuses a subprotocol that it does not speak, in words', async () => {
+    const socket = await handshake(url, 'mqtt')
+    const answer = (await once(socket, 'data'))[0].toString()
+    expect(answer).toMatch(/^HTTP\/1.1 400 /)
+    expect(answer).toContain('fanfare.v1')
+  })
+
+  it('survives text that is not UTF-8', async () => {
+    const peer = await Peer.open(url)
+    peer.socket.send(new Uint8Array([0x22, 0xc3, 0x28, 0x22]), { binary: false })
+    const { code } = await peer.closed
+    // uWebSockets.js cuts such a connection off by itself, before the hub can say a word.
+    if (hubs.engine === 'ws') expect(peer.frames[0]).toMatchObject({ code: 'bad_utf8' })
+    expect(code).toBe(hubs.engine === 'ws' ? 4400 : 1006)
+    await everyoneElseGoesOn()
+  })
+
+  it('survives WebSocket frames that break RFC 6455, and connections cut in the middle of one', async () => {
+    for (const bytes of [
+      [0xf1, 0x80, 0, 0, 0, 0],
+      [0x83, 0x80, 0, 0, 0, 0],
+      [0x81, 0x01, 0x20],
+      [0x81, 0xfe, 0x10],
+    ]) {
+      const socket = await handshake(url, 'fanfare.v1')
+      await once(socket, 'data')
+      socket.write(Buffer.from(bytes))
+      socket.end()
+      await once(socket.resume(), 'close')
+    }
+    await everyoneElseGoesOn()
+  })
+
+  it('survives a million tiny frames', async () => {
+    const socket = await handshake(url, 'fanfare.v1')
+    await once(socket, 'data')
+    // A masked WebSocket message of {"type":"ping"}, with a mask of zeros.
+    const text = Buffer.from('{"type":"ping"}')
+    const ping = Buffer.concat([Buffer.from([0x81, 0x80 | text.length, 0, 0, 0, 0]), text])
+    const many = Buffer.concat(Array(1000).fill(ping))
+    socket.resume()
+    for (let n = 0; n < 1000; n++) {
+      if (!socket.write(many)) await once(socket, 'drain')
+      if (n % 100 === 0) await everyoneElseGoesOn()
+    }
+    socket.destroy()
+  })
+})
+
+function binaryHeader(bytes: number[]): Uint8Array {
+  return new Uint8Array([0, 0, 0, bytes.length, 0, 0, 0, 0, ...bytes])
+}
+
+/** A connection of which the test writes every byte. The answer is the first data. */
+async function handshake(url: string, protocol: string): Promise<Socket> {
+  const { hostname, port } = new URL(url)
+  const socket = connect(Number(port), hostname)
+  socket.on('error', () => {})
+  await once(socket, 'connect')
+  socket.write(
+    `GET / HTTP/1.1\r\nHost: hub\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n` +
+      `Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: ${protocol}\r\n\r\n`,
+  )
+  return socket
+}
