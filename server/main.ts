@@ -1,13 +1,17 @@
 #!/usr/bin/env node
 import { Command } from 'commander'
 import { FanfareError } from '../shared/errors.ts'
+import { pubCommand } from './cli/pub.ts'
 import { serveCommand } from './cli/serve.ts'
+import { subCommand } from './cli/sub.ts'
 import { version } from './cli/version.ts'
 
 const program = new Command('fanfare')
   .description('A real-time hub: live topics over one WebSocket, for browsers and Node services.')
   .version(version)
   .addCommand(serveCommand())
+  .addCommand(pubCommand())
+  .addCommand(subCommand())
 
 try {
   await program.parseAsync()

@@ -1,3 +1,5 @@
+import { readFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
 import { Hono } from 'hono'
 
 /** What the HTTP side needs to know of the hub. */
@@ -5,11 +7,24 @@ export interface HttpContext {
   ready(): boolean
 }
 
+/** The client as one ES module, for pages without a bundler. The build makes it. */
+const BROWSER_CLIENT = 'fanfare/browser'
+
 /** Everything that the hub serves over HTTP, as one fetch-style handler. */
 export function httpHandler(hub: HttpContext): (request: Request) => Response | Promise<Response> {
   const app = new Hono()
   app.get('/healthz', (c) => c.json({ status: 'ok' }))
   app.get('/readyz', (c) => (hub.ready() ? c.json({ status: 'ready' }) : c.json({ status: 'not ready' }, 503)))
+  app.get('/fanfare.js', async (c) => {
+    const source = await browserClient().catch(() => undefined)
+    if (source === undefined) return c.json({ error: 'The browser client is not built. Run: npm run build' }, 404)
+    // Any page may import it, also one that is opened from the disk.
+    return c.body(source, 200, { 'content-type': 'text/javascript; charset=utf-8', 'access-control-allow-origin': '*' })
+  })
   app.notFound((c) => c.json({ error: `Nothing at ${c.req.path}. The WebSocket endpoint wants an upgrade.` }, 404))
   return (request) => app.fetch(request)
+}
+
+async function browserClient(): Promise<string> {
+  return readFile(createRequire(import.meta.url).resolve(BROWSER_CLIENT), 'utf8')
 }

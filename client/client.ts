@@ -1,0 +1,190 @@
+import { FanfareError } from '../shared/errors.ts'
+import type { ErrorFrame, Frame, WelcomeFrame } from '../shared/frames.ts'
+import type { Backoff } from './backoff.ts'
+import { Publisher, type PublishOptions, type Receipt } from './publisher.ts'
+import { errorFrom, Session, type SessionListener, type State, type StateChange } from './session.ts'
+import type { Handler, SubscribeOptions, Subscription } from './subscription.ts'
+import { Subscriptions } from './subscriptions.ts'
+import type { WebSocketClass } from './websocket.ts'
+
+export interface ClientOptions {
+  /** The class to connect with: the platform's own by default, in Node that of `ws`. */
+  readonly WebSocket?: WebSocketClass
+  /** Publishes that may wait, while offline or for the window: 10,000 by default. */
+  readonly queueLimit?: number
+  /** Bounds of the wait before another try: 200 ms to 20 s by default. */
+  readonly backoff?: Backoff
+  /** Name and version of the program, for the hub's log. */
+  readonly name?: string
+  /** Closes the client. */
+  readonly signal?: AbortSignal
+}
+
+/** The payload of a topic; of a pattern, any payload. */
+export type Payload<Topics, Pattern extends string> = Pattern extends keyof Topics
+  ? Topics[Pattern]
+  : Topics[keyof Topics]
+
+/** Time that `close` gives publishes that are under way, in milliseconds. */
+const CLOSE_GRACE_MS = 5_000
+
+/** A connection to a hub that keeps itself alive. */
+export class Client<Topics extends object = Record<string, unknown>> implements SessionListener {
+  private readonly session: Session
+  private readonly publisher: Publisher
+  private readonly subscriptions: Subscriptions
+  private readonly stateListeners = new Set<(change: StateChange) => void>()
+  private readonly options: ClientOptions
+  private readonly abort = () => void this.close()
+  private failure: FanfareError | undefined
+
+  /** @internal */
+  constructor(url: string, WebSocket: WebSocketClass, options: ClientOptions) {
+    const backoff = options.backoff ?? { baseMs: 200, capMs: 20_000 }
+    this.options = options
+    this.session = new Session(url, { WebSocket, backoff, name: options.name }, this)
+    this.publisher = new Publisher(this.session, options.queueLimit ?? 10_000)
+    this.subscriptions = new Subscriptions(this.session)
+    options.signal?.addEventListener('abort', this.abort, { once: true })
+    this.session.open()
+  }
+
+  get state(): State {
+    return this.session.state
+  }
+
+  /** Calls `listener` at every change of state, with the reason. Returns how to stop it. */
+  onState(listener: (change: StateChange) => void): () => void {
+    this.stateListeners.add(listener)
+    return () => this.stateListeners.delete(listener)
+  }
+
+  /** Resolves once connected. Rejects when the client is closed, with the reason. */
+  async ready(options: { signal?: AbortSignal } = {}): Promise<void> {
+    const { signal } = options
+    signal?.throwIfAborted()
+    if (this.state === 'connected') return
+    if (this.state === 'closed') throw this.failure ?? new FanfareError('client_closed')
+    await new Promise<void>((resolve, reject) => {
+      const settle = (act: () => void) => {
+        off()
+        signal?.removeEventListener('abort', abort)
+        act()
+      }
+      const abort = () => settle(() => reject(signal?.reason))
+      const off = this.onState(({ to }) => {
+        if (to === 'connected') settle(resolve)
+        else if (to === 'closed') settle(() => reject(this.failure ?? new FanfareError('client_closed')))
+      })
+      signal?.addEventListener('abort', abort, { once: true })
+    })
+  }
+
+  /**
+   * Publishes, and resolves with the hub's receipt. Awaiting it is the backpressure: the hub grants a window of
+   * unacknowledged publishes, and what exceeds it waits here, as it does while offline.
+   *
+   * `data` is anything that JSON can say, or bytes (`Uint8Array`, `ArrayBuffer`).
+   *
+   * Rejects with `bad_topic`, `reserved_topic`, `queue_full`, `frame_too_large`, `connection_lost` (it may have
+   * happened or not), `client_closed`.
+   */
+  publish<Topic extends keyof Topics & string>(
+    topic: Topic,
+    data: Topics[Topic],
+    options: PublishOptions = {},
+  ): Promise<Receipt> {
+    return this.publisher.publish(topic, data, options)
+  }
+
+  /** Subscribes to a topic or pattern, to be read with `for await`. Throws `bad_pattern`, `client_closed`. */
+  subscribe<Pattern extends string>(
+    pattern: Pattern,
+    options?: SubscribeOptions,
+  ): Subscription<Payload<Topics, Pattern>>
+  /** Subscribes, and calls `handler` with each message. */
+  subscribe<Pattern extends string>(
+    pattern: Pattern,
+    handler: Handler<Payload<Topics, Pattern>>,
+    options?: SubscribeOptions,
+  ): Subscription<Payload<Topics, Pattern>>
+  subscribe<Pattern extends string>(
+    pattern: Pattern,
+    second: SubscribeOptions | Handler<Payload<Topics, Pattern>> = {},
+    third: SubscribeOptions = {},
+  ): Subscription<Payload<Topics, Pattern>> {
+    if (this.state === 'closed') throw new FanfareError('client_closed')
+    return typeof second === 'function'
+      ? this.subscriptions.add(pattern, third, second)
+      : this.subscriptions.add(pattern, second, undefined)
+  }
+
+  /** Waits for publishes that are under way, for five seconds at most, and closes for good. */
+  async close(): Promise<void> {
+    if (this.state === 'connected') {
+      this.session.writer.flush()
+      let timer: ReturnType<typeof setTimeout> | undefined
+      const grace = new Promise<void>((resolve) => {
+        timer = setTimeout(resolve, CLOSE_GRACE_MS)
+      })
+      await Promise.race([this.publisher.idle(), grace])
+      clearTimeout(timer)
+    }
+    await this.session.close()
+  }
+
+  /** @internal */
+  opened(): void {
+    this.subscriptions.subscribeAll()
+  }
+
+  /** @internal */
+  welcomed({ window }: WelcomeFrame): void {
+    this.publisher.welcomed(window)
+  }
+
+  /** @internal */
+  received(frame: Frame, only: number | undefined): void {
+    switch (frame.type) {
+      case 'message':
+        return this.subscriptions.message(frame, only)
+      case 'receipt':
+        return this.publisher.receipt(frame)
+      case 'gap':
+        return this.subscriptions.gap(frame)
+      case 'subscribed':
+      case 'unsubscribed':
+      case 'paused':
+      case 'resumed':
+        return this.subscriptions.answered(frame)
+      case 'error':
+        return this.refused(frame)
+    }
+  }
+
+  /** @internal */
+  lost(): void {
+    this.publisher.lost()
+    this.subscriptions.lost()
+  }
+
+  /** @internal */
+  ended(error: FanfareError | undefined): void {
+    this.options.signal?.removeEventListener('abort', this.abort)
+    this.publisher.ended(error ?? new FanfareError('client_closed'))
+    this.subscriptions.ended(error)
+    this.stateListeners.clear()
+  }
+
+  /** @internal */
+  changed(change: StateChange): void {
+    const { to, reason } = change
+    if (to === 'closed' && reason.code !== 'closed_by_client') this.failure = errorFrom(reason.code, reason.message)
+    for (const listener of [...this.stateListeners]) listener(change)
+  }
+
+  private refused(frame: ErrorFrame): void {
+    if (frame.seq !== undefined) this.publisher.refused(frame)
+    else this.subscriptions.refused(frame)
+  }
+}

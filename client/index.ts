@@ -1,0 +1,30 @@
+/** `fanfare/client`: for browsers, and for every platform that has a WebSocket. */
+import { FanfareError } from '../shared/errors.ts'
+import { Client, type ClientOptions } from './client.ts'
+import type { WebSocketClass } from './websocket.ts'
+
+export { FanfareError } from '../shared/errors.ts'
+export type { HeaderFilter, Headers, Policy } from '../shared/frames.ts'
+export type { Backoff } from './backoff.ts'
+export type { Client, ClientOptions, Payload } from './client.ts'
+export type { Gap, Message } from './message.ts'
+export type { PublishOptions, Receipt } from './publisher.ts'
+export type { Reason, State, StateChange } from './session.ts'
+export type { Handler, SubscribeOptions, Subscription } from './subscription.ts'
+export type { WebSocketClass, WebSocketLike } from './websocket.ts'
+
+/**
+ * Connects to a hub, and keeps connected: `connect('ws://localhost:4747')`. Returns at once; what is published or
+ * subscribed before the connection stands goes out when it does.
+ *
+ * @typeParam Topics - which payload each topic carries: `connect<{ 'photos.uploaded': Photo }>(url)`
+ * @throws FanfareError `no_websocket` where the platform has none and none was passed
+ */
+export function connect<Topics extends object = Record<string, unknown>>(
+  url: string,
+  options: ClientOptions = {},
+): Client<Topics> {
+  const WebSocket = options.WebSocket ?? (globalThis.WebSocket as WebSocketClass | undefined)
+  if (!WebSocket) throw new FanfareError('no_websocket')
+  return new Client<Topics>(url, WebSocket, options)
+}

@@ -1,0 +1,21 @@
+import type { GapReason, Headers } from '../shared/frames.ts'
+
+/** A message as the application gets it. `data` is JSON as it was parsed, or a `Uint8Array`. */
+export interface Message<Data = unknown> {
+  readonly id: string
+  readonly topic: string
+  readonly data: Data
+  readonly key?: string
+  readonly headers?: Headers
+}
+
+/** Messages that did not reach a subscription, at the very place where they are missing. */
+export interface Gap {
+  /** How many, where that is known: nobody counts while the connection is cut. */
+  readonly count: number | undefined
+  /** Ids of the first and the last that are missing. */
+  readonly from?: string
+  readonly to?: string
+  /** The hub's reason; or `client-buffer`: this client's own; or `disconnected`: the connection was cut. */
+  readonly reason: GapReason | 'client-buffer' | 'disconnected'
+}

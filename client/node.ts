@@ -1,0 +1,14 @@
+/** `fanfare/client` in Node: the same, with the WebSocket of `ws`, which Node 20 lacks and later ones have slower. */
+import { WebSocket } from 'ws'
+import type { Client, ClientOptions } from './client.ts'
+import { connect as connectWith } from './index.ts'
+import type { WebSocketClass } from './websocket.ts'
+
+export * from './index.ts'
+
+export function connect<Topics extends object = Record<string, unknown>>(
+  url: string,
+  options: ClientOptions = {},
+): Client<Topics> {
+  return connectWith<Topics>(url, { WebSocket: WebSocket as unknown as WebSocketClass, ...options })
+}

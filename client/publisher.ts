@@ -1,0 +1,150 @@
+import { encodeFrame } from '../shared/codec.ts'
+import { FanfareError } from '../shared/errors.ts'
+import type { ErrorFrame, Headers, PublishFrame, ReceiptFrame } from '../shared/frames.ts'
+import { parseTopic } from '../shared/topic.ts'
+import { errorFrom, type Session } from './session.ts'
+import { exceeds } from './writer.ts'
+
+export interface PublishOptions {
+  /** Conflation, and later order and last values, go by it. */
+  readonly key?: string
+  readonly headers?: Headers
+  /** 1 to 64 letters, digits and `_ . : ~ -`; the hub makes one where it is missing. */
+  readonly id?: string
+  /** Takes the publish back while it still waits. */
+  readonly signal?: AbortSignal
+}
+
+/** What a publish resolves to. */
+export interface Receipt {
+  readonly id: string
+}
+
+interface Waiting {
+  readonly frame: string | Uint8Array
+  readonly seq: number
+  readonly resolve: (receipt: Receipt) => void
+  readonly reject: (error: unknown) => void
+  aborted: boolean
+}
+
+/** Publishes within the window that the hub grants; what does not fit waits here, in order and bounded. */
+export class Publisher {
+  private readonly session: Session
+  private readonly queueLimit: number
+  private readonly sent = new Map<number, Waiting>()
+  private queue: Waiting[] = []
+  /** First of the queue: shifting an array of thousands for each publish would cost more than the publish. */
+  private head = 0
+  private seq = 0
+  private window = 0
+  private whenIdle: (() => void) | undefined
+
+  constructor(session: Session, queueLimit: number) {
+    this.session = session
+    this.queueLimit = queueLimit
+  }
+
+  async publish(topic: string, data: unknown, options: PublishOptions): Promise<Receipt> {
+    const { key, headers, id, signal } = options
+    signal?.throwIfAborted()
+    parseTopic(topic)
+    if (this.session.state === 'closed') throw new FanfareError('client_closed')
+    if (this.queue.length - this.head >= this.queueLimit) throw new FanfareError('queue_full')
+    const seq = ++this.seq
+    const bytes = data instanceof ArrayBuffer ? new Uint8Array(data) : data
+    // Encoded now: the caller may change the data afterwards. Undefined fields vanish in JSON.
+    const frame = encodeFrame({ type: 'publish', seq, topic, id, key, headers, data: bytes } as PublishFrame)
+    return new Promise((resolve, reject) => {
+      const waiting: Waiting = { frame, seq, resolve, reject, aborted: false }
+      if (signal) abortWith(signal, waiting)
+      this.queue.push(waiting)
+      this.pump()
+    })
+  }
+
+  /** Resolves when every publish has been answered, or the connection is lost. */
+  idle(): Promise<void> {
+    if (this.sent.size === 0) return Promise.resolve()
+    return new Promise((resolve) => {
+      this.whenIdle = resolve
+    })
+  }
+
+  welcomed(window: number): void {
+    this.window = window
+    this.pump()
+  }
+
+  receipt({ seq, id }: ReceiptFrame): void {
+    const waiting = this.take(seq)
+    waiting?.resolve({ id })
+  }
+
+  refused({ seq, code, message }: ErrorFrame): void {
+    this.take(seq as number)?.reject(errorFrom(code, message))
+  }
+
+  /** What was sent may have happened or not; what still waits has not, and goes out on the next connection. */
+  lost(): void {
+    this.window = 0
+    for (const { reject } of this.sent.values()) reject(new FanfareError('connection_lost'))
+    this.sent.clear()
+    this.whenIdle?.()
+  }
+
+  ended(error: FanfareError): void {
+    for (const { reject } of this.queue.slice(this.head)) reject(error)
+    this.queue = []
+    this.head = 0
+  }
+
+  private take(seq: number): Waiting | undefined {
+    const waiting = this.sent.get(seq)
+    this.sent.delete(seq)
+    this.pump()
+    if (this.sent.size === 0) this.whenIdle?.()
+    return waiting
+  }
+
+  private pump(): void {
+    while (this.sent.size < this.window && this.head < this.queue.length) {
+      const waiting = this.queue[this.head++] as Waiting
+      if (waiting.aborted) continue
+      if (exceeds(waiting.frame, this.session.writer.limit)) {
+        waiting.reject(new FanfareError('frame_too_large', `The limit is ${this.session.writer.limit} bytes`))
+        continue
+      }
+      this.sent.set(waiting.seq, waiting)
+      this.session.write(waiting.frame)
+    }
+    if (this.head > 1000 && this.head * 2 > this.queue.length) {
+      this.queue = this.queue.slice(this.head)
+      this.head = 0
+    }
+    if (this.head === this.queue.length && this.head > 0) {
+      this.queue.length = 0
+      this.head = 0
+    }
+  }
+}
+
+/** Rejects on abort; what was sent already cannot be taken back, and its receipt then goes unheard. */
+function abortWith(signal: AbortSignal, waiting: Waiting): void {
+  const abort = () => {
+    waiting.aborted = true
+    waiting.reject(signal.reason)
+  }
+  signal.addEventListener('abort', abort, { once: true })
+  const { resolve, reject } = waiting
+  Object.assign(waiting, {
+    resolve(receipt: Receipt) {
+      signal.removeEventListener('abort', abort)
+      resolve(receipt)
+    },
+    reject(error: unknown) {
+      signal.removeEventListener('abort', abort)
+      reject(error)
+    },
+  })
+}

@@ -1,0 +1,233 @@
+import { decodeBinary, decodeText } from '../shared/codec.ts'
+import { ERRORS, type ErrorCode, FanfareError, shouldReconnect } from '../shared/errors.ts'
+import { type Frame, SUBPROTOCOL, type WelcomeFrame } from '../shared/frames.ts'
+import { parseFrame } from '../shared/parse-frame.ts'
+import { type Backoff, backoffMs } from './backoff.ts'
+import type { WebSocketClass, WebSocketLike } from './websocket.ts'
+import { Writer } from './writer.ts'
+
+/** `connecting`: a try is under way. `waiting`: the next one comes after a while. `closed`: for good. */
+export type State = 'connecting' | 'connected' | 'waiting' | 'closed'
+
+export interface StateChange {
+  readonly from: State
+  readonly to: State
+  readonly reason: Reason
+}
+
+export interface Reason {
+  /** A code of the error table, or `opened`, `retry`, `closed_by_client`. */
+  readonly code: string
+  readonly message: string
+  /** Of the WebSocket, where one was closed. */
+  readonly closeCode?: number
+}
+
+/** What the parts that live on a session are told. */
+export interface SessionListener {
+  /** The socket is open: what is written now goes out right behind the hello. */
+  opened(): void
+  welcomed(welcome: WelcomeFrame): void
+  /** `only`: the frame is for this subscription alone. */
+  received(frame: Frame, only: number | undefined): void
+  /** The connection is gone; another one may come. */
+  lost(): void
+  /** It is over. Without an error the client itself closed it. */
+  ended(error: FanfareError | undefined): void
+  changed(change: StateChange): void
+}
+
+export interface SessionOptions {
+  readonly WebSocket: WebSocketClass
+  readonly backoff: Backoff
+  readonly name: string | undefined
+}
+
+/** Longest time from a new socket to the hub's welcome, in milliseconds. */
+const WELCOME_TIMEOUT_MS = 10_000
+/** Longest time that a close may take, in milliseconds. */
+const CLOSE_TIMEOUT_MS = 2_000
+
+/** Holds a connection to the hub: opens it, watches over it, opens it again. */
+export class Session {
+  state: State = 'connecting'
+  /** The hello has been said: what is written goes out. */
+  isOpen = false
+  readonly writer = new Writer((message) => this.socket?.send(message))
+  private readonly url: string
+  private readonly options: SessionOptions
+  private readonly listener: SessionListener
+  private socket: WebSocketLike | undefined
+  /** The one timer that runs: for the welcome, the next ping or the next try. */
+  private timer: ReturnType<typeof setTimeout> | undefined
+  private failures = 0
+  private heard = false
+  /** The hub's last word on why it is about to close. */
+  private lastError: FanfareError | undefined
+  private finished: (() => void) | undefined
+
+  constructor(url: string, options: SessionOptions, listener: SessionListener) {
+    this.url = url
+    this.options = options
+    this.listener = listener
+  }
+
+  open(): void {
+    const socket = new this.options.WebSocket(this.url, [SUBPROTOCOL])
+    this.socket = socket
+    this.lastError = undefined
+    this.heard = false
+    socket.binaryType = 'arraybuffer'
+    socket.onopen = () => this.hello()
+    socket.onmessage = (event) => this.receive(event.data)
+    socket.onclose = (event) => this.closed(event.code, event.reason)
+    // Nothing to learn here: 'close' follows always.
+    socket.onerror = () => {}
+    this.setTimer(WELCOME_TIMEOUT_MS, () => this.drop('hello_timeout', 'The hub did not answer in time'))
+  }
+
+  write(frame: string | Uint8Array): void {
+    this.writer.write(frame)
+  }
+
+  /** Closes for good; resolves when the socket is closed, or after two seconds. */
+  async close(): Promise<void> {
+    if (this.state === 'closed') return
+    const { socket } = this
+    this.writer.flush()
+    this.setTimer(undefined)
+    if (socket) {
+      const closed = new Promise<void>((resolve) => {
+        this.finished = resolve
+        socket.onclose = () => resolve()
+      })
+      socket.onmessage = null
+      socket.close(1000)
+      this.setTimer(CLOSE_TIMEOUT_MS, () => this.finished?.())
+      this.end({ code: 'closed_by_client', message: 'close() was called' }, undefined)
+      await closed
+      this.setTimer(undefined)
+      this.letGo(socket)
+    } else {
+      this.end({ code: 'closed_by_client', message: 'close() was called' }, undefined)
+    }
+  }
+
+  private hello(): void {
+    const { name } = this.options
+    this.write(JSON.stringify(name === undefined ? { type: 'hello' } : { type: 'hello', client: name }))
+    this.isOpen = true
+    this.listener.opened()
+    this.writer.flush()
+  }
+
+  private receive(data: unknown): void {
+    this.heard = true
+    let only: number | undefined
+    try {
+      for (const value of decode(data)) {
+        const frame = known(value)
+        if (frame?.type === 'only') only = frame.sub
+        else if (frame) this.handle(frame, only)
+      }
+    } catch (error) {
+      if (!(error instanceof FanfareError)) throw error
+      this.drop(error.code, error.message)
+    }
+  }
+
+  private handle(frame: Frame, only: number | undefined): void {
+    if (frame.type === 'welcome') this.welcome(frame)
+    else if (frame.type === 'error' && frame.seq === undefined && frame.sub === undefined) {
+      this.lastError = errorFrom(frame.code, frame.message)
+    } else this.listener.received(frame, only)
+  }
+
+  private welcome(frame: WelcomeFrame): void {
+    this.failures = 0
+    this.writer.limit = frame.limits.frameBytes
+    this.keepAlive(frame.pingIntervalMs)
+    this.change('connected', { code: 'opened', message: 'The hub said welcome' })
+    this.listener.welcomed(frame)
+  }
+
+  // A browser shows neither the hub's pings nor a dead connection: silence is met with a ping, silence after that with
+  // another connection.
+  private keepAlive(intervalMs: number, asked = false): void {
+    this.setTimer(intervalMs, () => {
+      if (!this.heard && asked) return this.drop('idle_timeout', 'The hub has gone silent')
+      const silent = !this.heard
+      this.heard = false
+      if (silent) this.write('{"type":"ping"}')
+      this.keepAlive(intervalMs, silent)
+    })
+  }
+
+  /** Ends this connection from our side, without waiting for a peer that may be gone. */
+  private drop(code: ErrorCode, message: string): void {
+    const { socket } = this
+    if (!socket) return
+    this.letGo(socket)
+    socket.close(4002, code)
+    this.lastError = new FanfareError(code, message)
+    this.closed(4002, code)
+  }
+
+  private closed(closeCode: number, text: string): void {
+    if (this.socket) this.letGo(this.socket)
+    this.writer.clear()
+    const error = this.lastError ?? errorFrom('connection_lost', text || `WebSocket close code ${closeCode}`)
+    const reason: Reason = { code: error.code, message: error.message, closeCode }
+    if (!shouldReconnect(closeCode)) return this.end(reason, error)
+    this.change('waiting', reason)
+    this.setTimer(backoffMs(this.options.backoff, this.failures++), () => {
+      this.change('connecting', { code: 'retry', message: `Try ${this.failures}` })
+      this.open()
+    })
+    this.listener.lost()
+  }
+
+  private end(reason: Reason, error: FanfareError | undefined): void {
+    if (error) this.setTimer(undefined)
+    this.change('closed', reason)
+    this.listener.lost()
+    this.listener.ended(error)
+  }
+
+  private letGo(socket: WebSocketLike): void {
+    socket.onopen = socket.onmessage = socket.onclose = null
+    this.socket = undefined
+    this.isOpen = false
+  }
+
+  private change(to: State, reason: Reason): void {
+    const from = this.state
+    this.state = to
+    this.listener.changed({ from, to, reason })
+  }
+
+  private setTimer(ms: number | undefined, task?: () => void): void {
+    clearTimeout(this.timer)
+    this.timer = ms === undefined || !task ? undefined : setTimeout(task, ms)
+  }
+}
+
+function decode(data: unknown): unknown[] {
+  return typeof data === 'string' ? decodeText(data) : decodeBinary(new Uint8Array(data as ArrayBuffer))
+}
+
+/** Frames of a later hub that this client does not know are passed over. */
+function known(value: unknown): Frame | undefined {
+  try {
+    return parseFrame(value)
+  } catch (error) {
+    if (error instanceof FanfareError && error.code === 'unknown_frame') return undefined
+    throw error
+  }
+}
+
+/** The hub's error as one of ours; a code of a later hub becomes `internal`, with the hub's words. */
+export function errorFrom(code: string, message: string): FanfareError {
+  const known = Object.hasOwn(ERRORS, code) ? (code as ErrorCode) : 'internal'
+  return new FanfareError(known, message.replace(ERRORS[known].text, '').replace(/\. $/, '') || undefined)
+}

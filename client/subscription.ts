@@ -1,0 +1,262 @@
+import type { FanfareError } from '../shared/errors.ts'
+import type { GapFrame, HeaderFilter, Policy, SubscribeFrame } from '../shared/frames.ts'
+import { passesFilter } from '../shared/header-filter.ts'
+import { matchesPattern, parsePattern } from '../shared/topic.ts'
+import type { Gap, Message } from './message.ts'
+
+export interface SubscribeOptions {
+  /** What the hub does when messages come faster than they are read: `drop-oldest` by default. */
+  readonly policy?: Policy
+  /** Only messages whose headers pass. */
+  readonly filter?: HeaderFilter
+  /** Messages that may wait here before the hub is asked to hold back: 1000 by default. */
+  readonly bufferLimit?: number
+  /** Called in order, right before the first message behind the gap. */
+  readonly onGap?: (gap: Gap) => void
+  /** Ends the subscription. */
+  readonly signal?: AbortSignal
+}
+
+/** Gets each message in order; while a returned promise is pending the next ones wait. */
+export type Handler<Data> = (message: Message<Data>) => void | Promise<void>
+
+/** What a subscription asks of the client. */
+export interface SubscriptionHost {
+  write(frame: string): void
+  /** It has ended: forget it, and tell the hub. Resolves when the hub has answered. */
+  ended(subscription: Subscription): Promise<void>
+}
+
+type Item = { readonly message: Message } | { readonly gap: Gap }
+
+/** The hub sends until it has read the request to pause, and after resume all that it held: room for so many more. */
+const OVERSHOOT = 16_000
+
+/**
+ * A subscription. Read it with `for await`, once, or give a handler to `subscribe`.
+ *
+ * Its buffer pushes back: when it is full, the hub is asked to hold this subscription's messages, under its policy.
+ */
+export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>> {
+  readonly pattern: string
+  /** Resolves once the hub delivers; rejects when it refuses. */
+  readonly ready: Promise<void>
+  /** @internal */
+  readonly sub: number
+  private readonly words: readonly string[]
+  private readonly options: SubscribeOptions
+  private readonly bufferLimit: number
+  private readonly handler: Handler<unknown> | undefined
+  private readonly host: SubscriptionHost
+  private readonly settleReady: { resolve: () => void; reject: (error: FanfareError) => void }
+  private readonly abort = () => void this.unsubscribe()
+  private buffer: Item[] = []
+  /** Place of the first item that waits: shifting a long array costs more than it does to skip. */
+  private head = 0
+  private state: 'new' | 'live' | 'cut' | 'ended' = 'new'
+  /** Between the hub and this buffer: who has asked, and who has answered. */
+  private flow: 'open' | 'pausing' | 'paused' | 'resuming' = 'open'
+  private failure: FanfareError | undefined
+  private handling = false
+  private iterated = false
+  private wake: (() => void) | undefined
+
+  /** @internal */
+  constructor(
+    pattern: string,
+    sub: number,
+    options: SubscribeOptions,
+    handler: Handler<Data> | undefined,
+    host: SubscriptionHost,
+  ) {
+    this.pattern = pattern
+    this.words = parsePattern(pattern)
+    this.sub = sub
+    this.options = options
+    this.bufferLimit = options.bufferLimit ?? 1000
+    this.handler = handler as Handler<unknown> | undefined
+    this.host = host
+    let settle: typeof this.settleReady | undefined
+    this.ready = new Promise<void>((resolve, reject) => {
+      settle = { resolve, reject }
+    })
+    this.settleReady = settle as unknown as typeof this.settleReady
+    // An iterator throws the refusal itself; with a handler an unheard refusal has to be loud.
+    if (!handler) this.ready.catch(() => {})
+    options.signal?.addEventListener('abort', this.abort, { once: true })
+  }
+
+  /** Ends it: nothing more is delivered, what waits is let go. Resolves when the hub has let go too. */
+  async unsubscribe(): Promise<void> {
+    if (this.state === 'ended') return
+    this.end(undefined)
+    await this.host.ended(this)
+  }
+
+  async *[Symbol.asyncIterator](): AsyncIterator<Message<Data>> {
+    if (this.handler || this.iterated) throw new TypeError('A subscription can be read once, by one reader')
+    this.iterated = true
+    try {
+      for (;;) {
+        const item = this.shift()
+        if (item) {
+          if ('message' in item) yield item.message as Message<Data>
+          else this.options.onGap?.(item.gap)
+        } else if (this.state === 'ended') {
+          if (this.failure) throw this.failure
+          return
+        } else {
+          await new Promise<void>((resolve) => {
+            this.wake = resolve
+          })
+        }
+      }
+    } finally {
+      await this.unsubscribe()
+    }
+  }
+
+  /** @internal */
+  get frame(): SubscribeFrame {
+    const { policy, filter } = this.options
+    const { sub, pattern } = this
+    return { type: 'subscribe', sub, pattern, ...(policy && { policy }), ...(filter && { filter }) }
+  }
+
+  /** @internal */
+  matches(topic: readonly string[]): boolean {
+    return matchesPattern(this.words, topic)
+  }
+
+  /** @internal Whether a message that is for all is for this one too, in the state that it is in. */
+  wants(message: Message): boolean {
+    if (this.state !== 'live' || this.flow === 'paused' || this.flow === 'resuming') return false
+    return this.options.filter === undefined || passesFilter(this.options.filter, message.headers)
+  }
+
+  /** @internal */
+  deliver(message: Message): void {
+    if (this.state !== 'live') return
+    if (this.handler && !this.handling && this.waiting === 0) this.handle(this.handler, message)
+    else this.push({ message })
+  }
+
+  /** @internal The hub left something out. */
+  gap({ count, from, to, reason }: GapFrame): void {
+    if (this.state === 'live') this.push({ gap: { count, from, to, reason } })
+  }
+
+  /** @internal An answer of the hub to one of this subscription's requests. */
+  answered(type: 'subscribed' | 'paused' | 'resumed'): void {
+    if (this.state === 'ended') return
+    if (type === 'subscribed') {
+      if (this.state === 'cut') this.push({ gap: { count: undefined, reason: 'disconnected' } })
+      this.state = 'live'
+      this.settleReady.resolve()
+    } else {
+      this.flow = type === 'paused' ? 'paused' : 'open'
+    }
+    this.control()
+  }
+
+  /** @internal The connection is gone. */
+  lost(): void {
+    if (this.state === 'live') this.state = 'cut'
+    this.flow = 'open'
+  }
+
+  /** @internal */
+  end(failure: FanfareError | undefined): void {
+    if (this.state === 'ended') return
+    this.state = 'ended'
+    this.failure = failure
+    this.options.signal?.removeEventListener('abort', this.abort)
+    if (failure) this.settleReady.reject(failure)
+    else {
+      this.buffer = []
+      this.head = 0
+      this.settleReady.resolve()
+    }
+    this.wake?.()
+  }
+
+  private get waiting(): number {
+    return this.buffer.length - this.head
+  }
+
+  private push(item: Item): void {
+    if ('message' in item && this.waiting >= this.bufferLimit + OVERSHOOT) this.leaveOut(item.message)
+    else this.buffer.push(item)
+    this.control()
+    if (this.handler) {
+      if (!this.handling) this.handleWaiting(this.handler)
+    } else {
+      this.wake?.()
+    }
+  }
+
+  private shift(): Item | undefined {
+    const item = this.buffer[this.head]
+    if (!item) return undefined
+    this.buffer[this.head++] = undefined as unknown as Item
+    if (this.head === this.buffer.length || this.head > 10_000) {
+      this.buffer = this.buffer.slice(this.head)
+      this.head = 0
+    }
+    this.control()
+    return item
+  }
+
+  /** The hub did not hold back in time. */
+  private leaveOut({ id }: Message): void {
+    const last = this.buffer.at(-1)
+    const before = last && 'gap' in last && last.gap.reason === 'client-buffer' ? last.gap : undefined
+    const gap: Gap = { count: (before?.count ?? 0) + 1, from: before?.from ?? id, to: id, reason: 'client-buffer' }
+    if (before) this.buffer[this.buffer.length - 1] = { gap }
+    else this.buffer.push({ gap })
+  }
+
+  private handleWaiting(handler: Handler<unknown>): void {
+    while (!this.handling) {
+      const item = this.shift()
+      if (!item) return
+      if ('gap' in item) this.options.onGap?.(item.gap)
+      else this.handle(handler, item.message)
+    }
+  }
+
+  private handle(handler: Handler<unknown>, message: Message): void {
+    let result: void | Promise<void>
+    try {
+      result = handler(message)
+    } catch (error) {
+      throwLater(error)
+      return
+    }
+    if (!(result instanceof Promise)) return
+    this.handling = true
+    result.catch(throwLater).finally(() => {
+      this.handling = false
+      this.handleWaiting(handler)
+    })
+  }
+
+  /** Asks the hub to pause when the buffer is full, to resume when a quarter is left; one request at a time. */
+  private control(): void {
+    if (this.state !== 'live') return
+    if (this.flow === 'open' && this.waiting >= this.bufferLimit) {
+      this.flow = 'pausing'
+      this.host.write(JSON.stringify({ type: 'pause', sub: this.sub }))
+    } else if (this.flow === 'paused' && this.waiting <= this.bufferLimit / 4) {
+      this.flow = 'resuming'
+      this.host.write(JSON.stringify({ type: 'resume', sub: this.sub }))
+    }
+  }
+}
+
+/** An error of the application's own handler: as loud as if nobody had called it. */
+function throwLater(error: unknown): void {
+  queueMicrotask(() => {
+    throw error
+  })
+}

@@ -1,0 +1,110 @@
+import type { FanfareError } from '../shared/errors.ts'
+import type { ErrorFrame, GapFrame, MessageFrame, SubscriptionFrame } from '../shared/frames.ts'
+import type { Message } from './message.ts'
+import { errorFrom, type Session } from './session.ts'
+import { type Handler, type SubscribeOptions, Subscription, type SubscriptionHost } from './subscription.ts'
+
+/** Topics whose subscriptions are remembered; beyond that the memory starts anew. */
+const REMEMBERED_TOPICS = 1000
+
+/** The subscriptions of a client. A message names none: each topic is matched here, once. */
+export class Subscriptions implements SubscriptionHost {
+  private readonly session: Session
+  private readonly bySub = new Map<number, Subscription>()
+  private readonly byTopic = new Map<string, readonly Subscription[]>()
+  /** Ends that the hub has not confirmed. */
+  private readonly ending = new Map<number, () => void>()
+  private lastSub = 0
+
+  constructor(session: Session) {
+    this.session = session
+  }
+
+  add<Data>(pattern: string, options: SubscribeOptions, handler: Handler<Data> | undefined): Subscription<Data> {
+    const subscription = new Subscription<Data>(pattern, ++this.lastSub, options, handler, this)
+    this.bySub.set(subscription.sub, subscription as Subscription)
+    this.byTopic.clear()
+    if (this.session.isOpen) this.write(JSON.stringify(subscription.frame))
+    if (options.signal?.aborted) void subscription.unsubscribe()
+    return subscription
+  }
+
+  write(frame: string): void {
+    this.session.write(frame)
+  }
+
+  ended(which: Subscription | FanfareError | undefined): Promise<void> {
+    if (which instanceof Subscription) return this.remove(which)
+    for (const subscription of this.bySub.values()) subscription.end(which)
+    this.bySub.clear()
+    this.byTopic.clear()
+    return Promise.resolve()
+  }
+
+  subscribeAll(): void {
+    for (const subscription of this.bySub.values()) this.write(JSON.stringify(subscription.frame))
+  }
+
+  message(frame: MessageFrame, only: number | undefined): void {
+    const { id, topic, data, key, headers } = frame
+    const message: Message = { id, topic, data, ...(key !== undefined && { key }), ...(headers && { headers }) }
+    if (only !== undefined) {
+      this.bySub.get(only)?.deliver(message)
+      return
+    }
+    for (const subscription of this.matching(topic)) if (subscription.wants(message)) subscription.deliver(message)
+  }
+
+  gap(frame: GapFrame): void {
+    this.bySub.get(frame.sub)?.gap(frame)
+  }
+
+  answered({ type, sub }: SubscriptionFrame): void {
+    if (type === 'unsubscribed') this.confirmEnd(sub)
+    else this.bySub.get(sub)?.answered(type)
+  }
+
+  refused({ sub, code, message }: ErrorFrame): void {
+    this.confirmEnd(sub as number)
+    const subscription = this.bySub.get(sub as number)
+    if (!subscription) return
+    this.forget(subscription)
+    subscription.end(errorFrom(code, message))
+  }
+
+  lost(): void {
+    for (const confirm of this.ending.values()) confirm()
+    this.ending.clear()
+    for (const subscription of this.bySub.values()) subscription.lost()
+  }
+
+  private matching(topic: string): readonly Subscription[] {
+    const known = this.byTopic.get(topic)
+    if (known) return known
+    const words = topic.split('.')
+    const matching = [...this.bySub.values()].filter((subscription) => subscription.matches(words))
+    if (this.byTopic.size >= REMEMBERED_TOPICS) this.byTopic.clear()
+    this.byTopic.set(topic, matching)
+    return matching
+  }
+
+  private remove(subscription: Subscription): Promise<void> {
+    if (!this.bySub.has(subscription.sub)) return Promise.resolve()
+    this.forget(subscription)
+    if (!this.session.isOpen) return Promise.resolve()
+    this.write(JSON.stringify({ type: 'unsubscribe', sub: subscription.sub }))
+    return new Promise((resolve) => {
+      this.ending.set(subscription.sub, resolve)
+    })
+  }
+
+  private forget(subscription: Subscription): void {
+    this.bySub.delete(subscription.sub)
+    this.byTopic.clear()
+  }
+
+  private confirmEnd(sub: number): void {
+    this.ending.get(sub)?.()
+    this.ending.delete(sub)
+  }
+}

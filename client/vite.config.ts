@@ -1,0 +1,12 @@
+import { defineConfig } from 'vite'
+
+/** The client as one ES module for pages without a bundler. */
+export default defineConfig({
+  build: {
+    outDir: 'dist/browser',
+    emptyOutDir: true,
+    target: 'es2022',
+    minify: true,
+    lib: { entry: 'client/index.ts', formats: ['es'], fileName: () => 'fanfare.js' },
+  },
+})

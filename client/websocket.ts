@@ -1,0 +1,12 @@
+/** What the client uses of a WebSocket: the browser's, Node's and that of `ws` all have it. */
+export interface WebSocketLike {
+  binaryType: string
+  onopen: (() => void) | null
+  onmessage: ((event: { data: unknown }) => void) | null
+  onclose: ((event: { code: number; reason: string }) => void) | null
+  onerror: (() => void) | null
+  send(data: string | Uint8Array): void
+  close(code?: number, reason?: string): void
+}
+
+export type WebSocketClass = new (url: string, protocols: string[]) => WebSocketLike
