@@ -1,0 +1,10 @@
+import { type Browser, chromium } from 'playwright-core'
+import { CHROMIUM } from './system.ts'
+
+/** A real Chromium, which asks nothing of the outside. */
+export function launchBrowser(): Promise<Browser> {
+  return chromium.launch({
+    executablePath: CHROMIUM,
+    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--disable-background-networking', '--disable-sync'],
+  })
+}
