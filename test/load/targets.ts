@@ -1,0 +1,152 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { onCore } from './process-stats.ts'
+import { clientFrame } from './raw-websocket.ts'
+
+/** A server under load, and how to speak to it. */
+export interface Target {
+  readonly name: string
+  readonly protocol: string | undefined
+  readonly subscriberPath: string
+  readonly publisherPath: string
+  /** What a new subscriber or publisher says first, and the text that shows that it was understood. */
+  readonly subscribe: Greeting | undefined
+  readonly greet: Greeting | undefined
+  /** The bytes that publish these payloads. */
+  publish(payloads: readonly string[], firstSeq: number): Buffer
+  /** The text that acknowledges so many of them. */
+  readonly ack: { readonly text: string; readonly messages: number }
+  start(): Promise<Running>
+}
+
+export interface Greeting {
+  readonly say: string
+  readonly hear: string
+}
+
+export interface Running {
+  readonly port: number
+  readonly pid: number
+  stop(): Promise<void>
+}
+
+/** Publishes in one write. NATS acknowledges each of these with one answer. */
+export const BATCH = 32
+
+const extension = import.meta.url.endsWith('.ts') ? '.ts' : '.js'
+const runner = extension === '.ts' ? ['--import', 'tsx'] : []
+
+export function fanfare(engine: string, flags: readonly string[] = []): Target {
+  const main = fileURLToPath(new URL(`../../server/main${extension}`, import.meta.url))
+  const command = [process.execPath, ...runner, main, 'serve', '--port', '0', '--engine', engine, ...flags]
+  return {
+    name: `fanfare ${engine}`,
+    protocol: 'fanfare.v1',
+    subscriberPath: '/',
+    publisherPath: '/',
+    subscribe: { say: '{"type":"subscribe","sub":1,"pattern":"bench"}', hear: '"subscribed"' },
+    greet: { say: '{"type":"hello"}', hear: '"welcome"' },
+    publish(payloads, firstSeq) {
+      const frames = payloads.map(
+        (data, n) => `{"type":"publish","seq":${firstSeq + n},"topic":"bench","data":"${data}"}`,
+      )
+      return clientFrame(frames.length === 1 ? (frames[0] as string) : `[${frames.join(',')}]`)
+    },
+    ack: { text: '"receipt"', messages: 1 },
+    start: () => run(command, /"port":(\d+)/),
+  }
+}
+
+function simple(name: string, file: string): Target {
+  const server = fileURLToPath(new URL(`./servers/${file}${extension}`, import.meta.url))
+  return {
+    name,
+    protocol: undefined,
+    subscriberPath: '/',
+    publisherPath: '/publish',
+    subscribe: undefined,
+    greet: undefined,
+    publish: (payloads) => Buffer.concat(payloads.map((data) => clientFrame(data))),
+    ack: { text: '!', messages: 1 },
+    start: () => run([process.execPath, ...runner, server], /listening (\d+)/),
+  }
+}
+
+export const plainWs = simple('ws, a send each', 'plain-ws')
+export const nativeUws = simple('uWS publish', 'native-uws')
+
+const NATS = '/usr/sbin/nats-server'
+
+export const nats: Target = {
+  name: 'nats-server',
+  protocol: undefined,
+  subscriberPath: '/',
+  publisherPath: '/',
+  subscribe: { say: 'CONNECT {"verbose":false}\r\nSUB bench 1\r\nPING\r\n', hear: 'PONG' },
+  greet: { say: 'CONNECT {"verbose":false}\r\nPING\r\n', hear: 'PONG' },
+  publish(payloads) {
+    const lines = payloads.map((data) => `PUB bench ${data.length}\r\n${data}\r\n`)
+    return clientFrame(`${lines.join('')}PING\r\n`, true)
+  },
+  ack: { text: 'PONG', messages: BATCH },
+  async start() {
+    const folder = mkdtempSync(join(tmpdir(), 'fanfare-nats-'))
+    const config = join(folder, 'nats.conf')
+    const port = 20_000 + Math.floor(Math.random() * 10_000)
+    writeFileSync(
+      config,
+      `listen: "127.0.0.1:${port + 1}"\nwebsocket { host: "127.0.0.1", port: ${port}, no_tls: true }\n`,
+    )
+    const running = await run([NATS, '-c', config], /Server is ready/)
+    rmSync(folder, { recursive: true })
+    return { ...running, port }
+  },
+}
+
+/** Why a target cannot be run here, in a sentence; or nothing. */
+export function missing(target: Target): string | undefined {
+  if (target === nats && !existsSync(NATS)) return `${NATS} is not there: install Debian's package nats-server`
+  if (target !== nativeUws && target.name !== 'fanfare uws') return undefined
+  try {
+    createRequire(import.meta.url).resolve('uWebSockets.js')
+    return undefined
+  } catch {
+    return 'the package uWebSockets.js is not installed'
+  }
+}
+
+async function run(command: readonly string[], ready: RegExp): Promise<Running> {
+  const [file, ...args] = onCore(0, command)
+  const server = spawn(file as string, args, {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, GOMAXPROCS: '1' },
+  })
+  const found = await firstMatch(server, ready)
+  return {
+    port: Number(found[1]),
+    pid: server.pid as number,
+    async stop() {
+      server.kill('SIGKILL')
+      await once(server, 'exit')
+    },
+  }
+}
+
+function firstMatch(server: ChildProcess, pattern: RegExp): Promise<RegExpExecArray> {
+  return new Promise((resolve, reject) => {
+    let text = ''
+    const read = (chunk: Buffer) => {
+      text = (text + chunk.toString()).slice(-10_000)
+      const found = pattern.exec(text)
+      if (found) resolve(found)
+    }
+    server.stdout?.on('data', read)
+    server.stderr?.on('data', read)
+    server.on('exit', (code) => reject(new Error(`The server ended with ${code}: ${text}`)))
+  })
+}
