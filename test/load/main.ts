@@ -1,5 +1,6 @@
 import { Command } from 'commander'
 import { type FanOutResult, fanOut } from './fan-out.ts'
+import { idle } from './idle.ts'
 import { moveToCore } from './process-stats.ts'
 import { fanfare, missing, nativeUws, nats, plainWs, type Target } from './targets.ts'
 
@@ -39,6 +40,19 @@ program
         if (reason) process.stdout.write(`${target.name}: left out, ${reason}\n`)
         else process.stdout.write(row(await fanOut(target, scenario)))
       }
+    }
+  })
+
+program
+  .command('idle')
+  .option('--connections <n>', '', '10000')
+  .option('--targets <names>', Object.keys(TARGETS).join(','), 'ws,uws')
+  .action(async (options: Record<string, string>) => {
+    moveToCore(1)
+    for (const name of (options['targets'] ?? '').split(',')) {
+      const target = TARGETS[name] as Target
+      const bytes = await idle(target, Number(options['connections']))
+      process.stdout.write(`${target.name.padEnd(16)} ${(bytes / 1000).toFixed(1)} kB for each idle connection\n`)
     }
   })
 
