@@ -1,10 +1,12 @@
 import { FanfareError } from '../shared/errors.ts'
 import type { ErrorFrame, Frame, WelcomeFrame } from '../shared/frames.ts'
+import { parseFrame } from '../shared/parse-frame.ts'
 import type { Backoff } from './backoff.ts'
 import { Publisher, type PublishOptions, type Receipt } from './publisher.ts'
 import { errorFrom, Session, type SessionListener, type State, type StateChange } from './session.ts'
 import type { Handler, SubscribeOptions, Subscription } from './subscription.ts'
 import { Subscriptions } from './subscriptions.ts'
+import { throwLater } from './throw-later.ts'
 import type { WebSocketClass } from './websocket.ts'
 
 export interface ClientOptions {
@@ -37,9 +39,12 @@ export class Client<Topics extends object = Record<string, unknown>> implements 
   private readonly options: ClientOptions
   private readonly abort = () => void this.close()
   private failure: FanfareError | undefined
+  private closing: Promise<void> | undefined
 
   /** @internal */
   constructor(url: string, WebSocket: WebSocketClass, options: ClientOptions) {
+    // The hub closes for good on a hello that it cannot read.
+    parseFrame({ type: 'hello', client: options.name })
     const backoff = options.backoff ?? { baseMs: 200, capMs: 20_000 }
     this.options = options
     this.session = new Session(url, { WebSocket, backoff, name: options.name }, this)
@@ -47,6 +52,8 @@ export class Client<Topics extends object = Record<string, unknown>> implements 
     this.subscriptions = new Subscriptions(this.session)
     options.signal?.addEventListener('abort', this.abort, { once: true })
     this.session.open()
+    // The event of a signal that was aborted before never comes.
+    if (options.signal?.aborted) this.abort()
   }
 
   get state(): State {
@@ -120,17 +127,10 @@ export class Client<Topics extends object = Record<string, unknown>> implements 
   }
 
   /** Waits for publishes that are under way, for five seconds at most, and closes for good. */
-  async close(): Promise<void> {
-    if (this.state === 'connected') {
-      this.session.writer.flush()
-      let timer: ReturnType<typeof setTimeout> | undefined
-      const grace = new Promise<void>((resolve) => {
-        timer = setTimeout(resolve, CLOSE_GRACE_MS)
-      })
-      await Promise.race([this.publisher.idle(), grace])
-      clearTimeout(timer)
-    }
-    await this.session.close()
+  close(): Promise<void> {
+    // One close for all callers: a signal and a `finally` often ask for it both.
+    this.closing ??= this.finish()
+    return this.closing
   }
 
   /** @internal */
@@ -180,7 +180,26 @@ export class Client<Topics extends object = Record<string, unknown>> implements 
   changed(change: StateChange): void {
     const { to, reason } = change
     if (to === 'closed' && reason.code !== 'closed_by_client') this.failure = errorFrom(reason.code, reason.message)
-    for (const listener of [...this.stateListeners]) listener(change)
+    for (const listener of [...this.stateListeners]) {
+      try {
+        listener(change)
+      } catch (error) {
+        throwLater(error)
+      }
+    }
+  }
+
+  private async finish(): Promise<void> {
+    if (this.state === 'connected') {
+      this.session.writer.flush()
+      let timer: ReturnType<typeof setTimeout> | undefined
+      const grace = new Promise<void>((resolve) => {
+        timer = setTimeout(resolve, CLOSE_GRACE_MS)
+      })
+      await Promise.race([this.publisher.idle(), grace])
+      clearTimeout(timer)
+    }
+    await this.session.close()
   }
 
   private refused(frame: ErrorFrame): void {

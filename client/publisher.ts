@@ -1,6 +1,7 @@
-import { encodeFrame } from '../shared/codec.ts'
+import { decodeText, encodeFrame } from '../shared/codec.ts'
 import { FanfareError } from '../shared/errors.ts'
 import type { ErrorFrame, Headers, PublishFrame, ReceiptFrame } from '../shared/frames.ts'
+import { parseFrame } from '../shared/parse-frame.ts'
 import { parseTopic } from '../shared/topic.ts'
 import { errorFrom, type Session } from './session.ts'
 import { exceeds } from './writer.ts'
@@ -25,7 +26,6 @@ interface Waiting {
   readonly seq: number
   readonly resolve: (receipt: Receipt) => void
   readonly reject: (error: unknown) => void
-  aborted: boolean
 }
 
 /** Publishes within the window that the hub grants; what does not fit waits here, in order and bounded. */
@@ -54,10 +54,10 @@ export class Publisher {
     const seq = ++this.seq
     const bytes = data instanceof ArrayBuffer ? new Uint8Array(data) : data
     // Encoded now: the caller may change the data afterwards. Undefined fields vanish in JSON.
-    const frame = encodeFrame({ type: 'publish', seq, topic, id, key, headers, data: bytes } as PublishFrame)
+    const frame = encode({ type: 'publish', seq, topic, id, key, headers, data: bytes } as PublishFrame)
     return new Promise((resolve, reject) => {
-      const waiting: Waiting = { frame, seq, resolve, reject, aborted: false }
-      if (signal) abortWith(signal, waiting)
+      const waiting: Waiting = { frame, seq, resolve, reject }
+      if (signal) abortWith(signal, waiting, () => this.takeBack(waiting))
       this.queue.push(waiting)
       this.pump()
     })
@@ -107,10 +107,14 @@ export class Publisher {
     return waiting
   }
 
+  private takeBack(waiting: Waiting): void {
+    const at = this.queue.indexOf(waiting, this.head)
+    if (at >= 0) this.queue.splice(at, 1)
+  }
+
   private pump(): void {
     while (this.sent.size < this.window && this.head < this.queue.length) {
       const waiting = this.queue[this.head++] as Waiting
-      if (waiting.aborted) continue
       if (exceeds(waiting.frame, this.session.writer.limit)) {
         waiting.reject(new FanfareError('frame_too_large', `The limit is ${this.session.writer.limit} bytes`))
         continue
@@ -129,10 +133,19 @@ export class Publisher {
   }
 }
 
+/** Refuses here what the hub would answer by closing for good: one wrong publish must not end the client. */
+function encode(frame: PublishFrame): string | Uint8Array {
+  parseFrame(frame)
+  const encoded = encodeFrame(frame)
+  // The decoder refuses "__proto__" and "constructor" with "prototype"; few frames have to be asked about it.
+  if (typeof encoded === 'string' && encoded.includes('proto')) decodeText(encoded)
+  return encoded
+}
+
 /** Rejects on abort; what was sent already cannot be taken back, and its receipt then goes unheard. */
-function abortWith(signal: AbortSignal, waiting: Waiting): void {
+function abortWith(signal: AbortSignal, waiting: Waiting, takeBack: () => void): void {
   const abort = () => {
-    waiting.aborted = true
+    takeBack()
     waiting.reject(signal.reason)
   }
   signal.addEventListener('abort', abort, { once: true })

@@ -3,6 +3,7 @@ import { ERRORS, type ErrorCode, FanfareError, shouldReconnect } from '../shared
 import { type Frame, SUBPROTOCOL, type WelcomeFrame } from '../shared/frames.ts'
 import { parseFrame } from '../shared/parse-frame.ts'
 import { type Backoff, backoffMs } from './backoff.ts'
+import { Farewell } from './farewell.ts'
 import type { WebSocketClass, WebSocketLike } from './websocket.ts'
 import { Writer } from './writer.ts'
 
@@ -45,8 +46,6 @@ export interface SessionOptions {
 
 /** Longest time from a new socket to the hub's welcome, in milliseconds. */
 const WELCOME_TIMEOUT_MS = 10_000
-/** Longest time that a close may take, in milliseconds. */
-const CLOSE_TIMEOUT_MS = 2_000
 
 /** Holds a connection to the hub: opens it, watches over it, opens it again. */
 export class Session {
@@ -64,7 +63,7 @@ export class Session {
   private heard = false
   /** The hub's last word on why it is about to close. */
   private lastError: FanfareError | undefined
-  private finished: (() => void) | undefined
+  private readonly farewell = new Farewell()
 
   constructor(url: string, options: SessionOptions, listener: SessionListener) {
     this.url = url
@@ -96,21 +95,11 @@ export class Session {
     const { socket } = this
     this.writer.flush()
     this.setTimer(undefined)
-    if (socket) {
-      const closed = new Promise<void>((resolve) => {
-        this.finished = resolve
-        socket.onclose = () => resolve()
-      })
-      socket.onmessage = null
-      socket.close(1000)
-      this.setTimer(CLOSE_TIMEOUT_MS, () => this.finished?.())
-      this.end({ code: 'closed_by_client', message: 'close() was called' }, undefined)
-      await closed
-      this.setTimer(undefined)
-      this.letGo(socket)
-    } else {
-      this.end({ code: 'closed_by_client', message: 'close() was called' }, undefined)
-    }
+    // Connections given up before: their peers have had their time.
+    this.farewell.cutAll()
+    if (socket) this.letGo(socket)
+    this.end({ code: 'closed_by_client', message: 'close() was called' }, undefined)
+    if (socket) await this.farewell.say(socket, 1000)
   }
 
   private hello(): void {
@@ -168,7 +157,7 @@ export class Session {
     const { socket } = this
     if (!socket) return
     this.letGo(socket)
-    socket.close(4002, code)
+    void this.farewell.say(socket, 4002, code)
     this.lastError = new FanfareError(code, message)
     this.closed(4002, code)
   }

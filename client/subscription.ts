@@ -3,6 +3,7 @@ import type { GapFrame, HeaderFilter, Policy, SubscribeFrame } from '../shared/f
 import { passesFilter } from '../shared/header-filter.ts'
 import { matchesPattern, parsePattern } from '../shared/topic.ts'
 import type { Gap, Message } from './message.ts'
+import { throwLater } from './throw-later.ts'
 
 export interface SubscribeOptions {
   /** What the hub does when messages come faster than they are read: `drop-oldest` by default. */
@@ -220,8 +221,16 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
     while (!this.handling) {
       const item = this.shift()
       if (!item) return
-      if ('gap' in item) this.options.onGap?.(item.gap)
+      if ('gap' in item) this.tell(item.gap)
       else this.handle(handler, item.message)
+    }
+  }
+
+  private tell(gap: Gap): void {
+    try {
+      this.options.onGap?.(gap)
+    } catch (error) {
+      throwLater(error)
     }
   }
 
@@ -252,11 +261,4 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
       this.host.write(JSON.stringify({ type: 'resume', sub: this.sub }))
     }
   }
-}
-
-/** An error of the application's own handler: as loud as if nobody had called it. */
-function throwLater(error: unknown): void {
-  queueMicrotask(() => {
-    throw error
-  })
 }

@@ -1,5 +1,6 @@
 import type { FanfareError } from '../shared/errors.ts'
 import type { ErrorFrame, GapFrame, MessageFrame, SubscriptionFrame } from '../shared/frames.ts'
+import { parseFrame } from '../shared/parse-frame.ts'
 import type { Message } from './message.ts'
 import { errorFrom, type Session } from './session.ts'
 import { type Handler, type SubscribeOptions, Subscription, type SubscriptionHost } from './subscription.ts'
@@ -22,6 +23,8 @@ export class Subscriptions implements SubscriptionHost {
 
   add<Data>(pattern: string, options: SubscribeOptions, handler: Handler<Data> | undefined): Subscription<Data> {
     const subscription = new Subscription<Data>(pattern, ++this.lastSub, options, handler, this)
+    // Before anything is sent: to the hub a frame of the wrong shape is a reason to close for good.
+    parseFrame(subscription.frame)
     this.bySub.set(subscription.sub, subscription as Subscription)
     this.byTopic.clear()
     if (this.session.isOpen) this.write(JSON.stringify(subscription.frame))

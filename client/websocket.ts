@@ -7,6 +7,8 @@ export interface WebSocketLike {
   onerror: (() => void) | null
   send(data: string | Uint8Array): void
   close(code?: number, reason?: string): void
+  /** Of `ws`: ends without the peer. */
+  terminate?(): void
 }
 
 export type WebSocketClass = new (url: string, protocols: string[]) => WebSocketLike

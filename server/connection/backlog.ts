@@ -2,25 +2,34 @@ import type { GapReason, Policy } from '../../shared/frames.ts'
 import type { Encoded } from '../topic/encoded.ts'
 import type { Message } from '../topic/message.ts'
 import type { Subscription } from '../topic/subscription.ts'
-import { type Gap, gapOf, mergeGaps } from './gap.ts'
+import { type Gap, gapOf, mergeGaps, type Stretch } from './gap.ts'
+import { Run } from './run.ts'
 
 /** What an entry costs beside its frame: the objects of this list and of the message, roughly. */
 const ENTRY_BYTES = 160
 const GAP_BYTES = 64
 
-/** A frame that waits. Without a message it is the hub's own word (a receipt, an error), which no policy may drop. */
+/**
+ * What waits: a frame, or a run of messages that are all for one subscription. Without a stretch it is the hub's own
+ * word (a receipt, an error), which no policy may drop.
+ */
 export interface Entry {
-  readonly frame: Encoded
-  readonly message: Message | undefined
+  readonly content: Encoded | Run
+  readonly stretch: Stretch | undefined
   readonly subscriptions: readonly Subscription[]
-  /** Set where the frame is for this subscription alone. */
+  /** Set where it is for this subscription alone. */
   readonly only: Subscription | undefined
   readonly policy: Policy | undefined
+  readonly conflationKey: string | undefined
+  /** What it counts for. */
+  readonly cost: number
   /** What was left out right before it. */
   gaps: Gap[]
   previous: Entry | undefined
   next: Entry | undefined
 }
+
+type Draft = Omit<Entry, 'gaps' | 'previous' | 'next'>
 
 /** Told of every change of the bytes held, so that a sum over all backlogs can be kept. */
 export interface Account {
@@ -55,7 +64,15 @@ export class Backlog {
 
   /** Appends a frame of the hub's own. */
   appendControl(frame: Encoded): void {
-    this.link(frame, undefined, [], undefined, undefined)
+    this.link({
+      content: frame,
+      stretch: undefined,
+      subscriptions: [],
+      only: undefined,
+      policy: undefined,
+      conflationKey: undefined,
+      cost: frame.bytes + ENTRY_BYTES,
+    })
   }
 
   /**
@@ -64,54 +81,78 @@ export class Backlog {
    */
   append(message: Message, subscriptions: readonly Subscription[], limit: number): boolean {
     const policy = strictest(subscriptions)
-    if (policy === 'conflate') this.removeSuperseded(message, subscriptions)
-    const cost = message.wire.bytes + ENTRY_BYTES
-    if (this.bytes + cost > limit) {
-      if (policy === 'disconnect') return false
-      if (policy !== 'drop-newest') this.dropOldest(limit - cost, 'drop-oldest')
-      if (this.bytes + cost > limit) {
-        const reason = policy === 'drop-newest' ? 'drop-newest' : 'drop-oldest'
-        this.leaveGap(this.tailGaps, message, subscriptions, reason)
-        return true
-      }
+    const draft: Draft = {
+      content: message.wire,
+      stretch: { count: 1, from: message.id, to: message.id },
+      subscriptions,
+      only: undefined,
+      policy,
+      conflationKey: policy === 'conflate' ? conflationKey(message) : undefined,
+      cost: message.wire.bytes + ENTRY_BYTES,
     }
-    const entry = this.link(message.wire, message, subscriptions, undefined, policy)
-    if (policy === 'conflate') this.newestByKey.set(conflationKey(message), entry)
-    return true
+    this.removeSuperseded(draft)
+    return this.admit(draft, limit)
+  }
+
+  /**
+   * Appends a run of messages as one: what a connection with a single subscription costs while it is stalled is then
+   * a comparison for each message, and an entry for each turn. Its policy must not be `conflate`.
+   */
+  appendRun(run: Run, subscription: Subscription, limit: number): boolean {
+    const stretch = { count: run.count, from: run.first?.id ?? '', to: run.last?.id ?? '' }
+    const draft: Draft = {
+      content: run,
+      stretch,
+      subscriptions: [subscription],
+      only: undefined,
+      policy: subscription.policy,
+      conflationKey: undefined,
+      cost: run.bytes + run.count * ENTRY_BYTES,
+    }
+    return this.admit(draft, limit)
   }
 
   /** Leaves messages out, oldest first, until `limit` bytes are held. False: the hub's own frames alone exceed it. */
   shrinkTo(limit: number, reason: GapReason): boolean {
     this.dropOldest(limit, reason)
     for (let entry = this.head; entry && this.bytes > limit; entry = entry.next) {
-      if (entry.message) this.leaveOut(entry, reason)
+      if (entry.stretch) this.leaveOut(entry, reason)
     }
     return this.bytes <= limit
   }
 
-  /** Takes the first entry out. Its gaps are to be told before it. */
+  /** Takes out the gaps that stand before everything else. */
+  shiftGaps(): readonly Gap[] {
+    const gaps = this.head ? this.head.gaps : this.tailGaps
+    if (this.head) this.head.gaps = []
+    else this.tailGaps = []
+    this.charge(-gaps.length * GAP_BYTES)
+    return gaps
+  }
+
+  /** Takes the first entry out, of which the gaps have been taken. */
   shift(): Entry | undefined {
     const entry = this.head
     if (entry) this.unlink(entry)
     return entry
   }
 
-  /** Takes out the gaps that stand behind all entries. */
-  shiftTailGaps(): readonly Gap[] {
-    const gaps = this.tailGaps
-    this.tailGaps = []
-    this.charge(-gaps.length * GAP_BYTES)
-    return gaps
+  /** The first entry, where it is a run with no gap before it. */
+  get firstRun(): Run | undefined {
+    return this.head?.content instanceof Run && this.head.gaps.length === 0 ? this.head.content : undefined
+  }
+
+  get startsWithRun(): boolean {
+    return this.head?.content instanceof Run
   }
 
   /** Moves everything from another backlog behind what is here, for one subscription alone. */
   takeAll(from: Backlog, only: Subscription): void {
-    for (let entry = from.shift(); entry; entry = from.shift()) {
-      this.addTailGaps(entry.gaps)
-      const moved = this.link(entry.frame, entry.message, entry.subscriptions, only, entry.policy)
-      if (moved.policy === 'conflate' && moved.message) this.newestByKey.set(conflationKey(moved.message), moved)
+    while (!from.empty) {
+      this.addTailGaps(from.shiftGaps())
+      const entry = from.shift()
+      if (entry) this.link({ ...entry, only })
     }
-    this.addTailGaps(from.shiftTailGaps())
   }
 
   clear(): void {
@@ -123,8 +164,19 @@ export class Backlog {
     this.newestByKey.clear()
   }
 
-  private removeSuperseded(message: Message, subscriptions: readonly Subscription[]): void {
-    const older = this.newestByKey.get(conflationKey(message))
+  private admit(draft: Draft, limit: number): boolean {
+    const { cost, policy } = draft
+    if (this.bytes + cost > limit) {
+      if (policy === 'disconnect') return false
+      if (policy !== 'drop-newest') this.dropOldest(limit - cost, 'drop-oldest')
+    }
+    if (this.bytes + cost > limit) this.leaveNewOut(draft, policy === 'drop-newest' ? policy : 'drop-oldest')
+    else this.link(draft)
+    return true
+  }
+
+  private removeSuperseded({ conflationKey, subscriptions }: Draft): void {
+    const older = conflationKey === undefined ? undefined : this.newestByKey.get(conflationKey)
     // An older one that somebody gets who does not get the newer one has not been superseded for him.
     if (older?.subscriptions.every((subscription) => subscriptions.includes(subscription))) {
       this.leaveOut(older, 'conflate')
@@ -148,16 +200,14 @@ export class Backlog {
     const before = gaps.length
     const own = entry.gaps
     for (const subscription of entry.subscriptions) {
-      mergeGaps(own, [gapOf(subscription, entry.message as Message, reason)], 'after')
+      mergeGaps(own, [gapOf(subscription, entry.stretch as Stretch, reason)], 'after')
     }
     mergeGaps(gaps, own, 'before')
     this.charge((gaps.length - before) * GAP_BYTES)
   }
 
-  private leaveGap(gaps: Gap[], message: Message, subscriptions: readonly Subscription[], reason: GapReason): void {
-    const before = gaps.length
-    for (const subscription of subscriptions) mergeGaps(gaps, [gapOf(subscription, message, reason)], 'after')
-    this.charge((gaps.length - before) * GAP_BYTES)
+  private leaveNewOut({ subscriptions, stretch }: Draft, reason: GapReason): void {
+    this.addTailGaps(subscriptions.map((subscription) => gapOf(subscription, stretch as Stretch, reason)))
   }
 
   private addTailGaps(gaps: readonly Gap[]): void {
@@ -166,22 +216,16 @@ export class Backlog {
     this.charge((this.tailGaps.length - before) * GAP_BYTES)
   }
 
-  private link(
-    frame: Encoded,
-    message: Message | undefined,
-    subscriptions: readonly Subscription[],
-    only: Subscription | undefined,
-    policy: Policy | undefined,
-  ): Entry {
-    const gaps = this.tailGaps
+  private link(draft: Draft): void {
+    // The gaps that stood last stand before it from now on; what they count for goes along.
+    const entry: Entry = { ...draft, gaps: this.tailGaps, previous: this.tail, next: undefined }
     this.tailGaps = []
-    const entry: Entry = { frame, message, subscriptions, only, policy, gaps, previous: this.tail, next: undefined }
     if (this.tail) this.tail.next = entry
     else this.head = entry
     this.tail = entry
     this.oldestDroppable ??= entry
-    this.charge(frame.bytes + ENTRY_BYTES)
-    return entry
+    if (entry.conflationKey !== undefined) this.newestByKey.set(entry.conflationKey, entry)
+    this.charge(entry.cost)
   }
 
   private unlink(entry: Entry): void {
@@ -190,11 +234,11 @@ export class Backlog {
     if (entry.next) entry.next.previous = entry.previous
     else this.tail = entry.previous
     if (this.oldestDroppable === entry) this.oldestDroppable = entry.next
-    if (entry.policy === 'conflate' && entry.message) {
-      const key = conflationKey(entry.message)
-      if (this.newestByKey.get(key) === entry) this.newestByKey.delete(key)
+    const { conflationKey } = entry
+    if (conflationKey !== undefined && this.newestByKey.get(conflationKey) === entry) {
+      this.newestByKey.delete(conflationKey)
     }
-    this.charge(-(entry.frame.bytes + ENTRY_BYTES + entry.gaps.length * GAP_BYTES))
+    this.charge(-(entry.cost + entry.gaps.length * GAP_BYTES))
   }
 
   private charge(bytes: number): void {

@@ -166,6 +166,7 @@ export class Connection implements SocketHandlers, OutboxOwner {
     if (this.subscriptions.size >= this.context.config.subscriptions) throw new FanfareError('too_many_subscriptions')
     const subscription = new Subscription(this.outbox, sub, words, filter, policy)
     this.subscriptions.set(sub, subscription)
+    this.outbox.subscriptionsAre(this.subscriptions)
     this.context.topics.subscribe(subscription)
     this.outbox.send({ type: 'subscribed', sub })
   }
@@ -175,6 +176,7 @@ export class Connection implements SocketHandlers, OutboxOwner {
     this.subscriptions?.delete(sub)
     this.context.topics.unsubscribe(subscription)
     this.outbox.forget(subscription)
+    if (this.subscriptions) this.outbox.subscriptionsAre(this.subscriptions)
     this.outbox.send({ type: 'unsubscribed', sub })
   }
 

@@ -1,5 +1,4 @@
 import type { GapFrame, GapReason } from '../../shared/frames.ts'
-import type { Message } from '../topic/message.ts'
 import type { Subscription } from '../topic/subscription.ts'
 
 /** Messages left out for one subscription at one place, for one reason. */
@@ -11,8 +10,15 @@ export interface Gap {
   to: string
 }
 
-export function gapOf(subscription: Subscription, message: Message, reason: GapReason): Gap {
-  return { subscription, reason, count: 1, from: message.id, to: message.id }
+/** Some messages in a row, as a gap tells of them. */
+export interface Stretch {
+  readonly count: number
+  readonly from: string
+  readonly to: string
+}
+
+export function gapOf(subscription: Subscription, { count, from, to }: Stretch, reason: GapReason): Gap {
+  return { subscription, reason, count, from, to }
 }
 
 /** Adds gaps that lie right before (`'before'`) or right after the ones in `gaps`; neighbours of a kind become one. */

@@ -34,6 +34,7 @@ export class Outbox implements Recipient, Flushable, Debtor {
   private readonly budget: OutboxBudget
   private readonly owner: OutboxOwner
   private readonly limit: number
+  private readonly runBytes: number
   private run: Run | undefined = undefined
   private receiptsInRun = 0
   private lastStamp = 0
@@ -45,12 +46,15 @@ export class Outbox implements Recipient, Flushable, Debtor {
   private stagedFor: Subscription[] = []
   private paused: Map<Subscription, Backlog> | undefined = undefined
   private closed = false
+  /** The connection's only subscription: what it matches needs no list, also while behind. */
+  private sole: Subscription | undefined = undefined
 
   constructor(socket: EngineSocket, turn: Turn, budget: OutboxBudget, limit: number, owner: OutboxOwner) {
     this.socket = socket
     this.turn = turn
     this.budget = budget
     this.limit = limit
+    this.runBytes = Math.min(WRITE_BYTES, limit / 16)
     this.owner = owner
   }
 
@@ -61,7 +65,7 @@ export class Outbox implements Recipient, Flushable, Debtor {
   deliver(message: Message, subscription: Subscription): void {
     if (this.closed) return
     if (this.paused?.has(subscription)) this.hold(message, subscription)
-    else if (this.backlog) this.stage(message, subscription)
+    else if (this.backlog && subscription !== this.sole) this.stage(message, subscription)
     else if (this.lastStamp !== message.stamp) {
       this.lastStamp = message.stamp
       this.appendToRun(message.wire)
@@ -84,6 +88,13 @@ export class Outbox implements Recipient, Flushable, Debtor {
       this.owner.overflow('slow_consumer')
     }
     this.budget.enforce()
+  }
+
+  /** To be told whenever the connection's subscriptions change. */
+  subscriptionsAre(subscriptions: ReadonlyMap<number, Subscription>): void {
+    this.settle()
+    const [first] = subscriptions.size === 1 ? subscriptions.values() : []
+    this.sole = first && first.policy !== 'conflate' ? first : undefined
   }
 
   /** From here on, messages for this subscription wait. */
@@ -179,7 +190,7 @@ export class Outbox implements Recipient, Flushable, Debtor {
 
   private appendToRun(frame: Encoded): void {
     this.run = (this.run ?? this.turn.begin(this)).extend(frame)
-    if (this.run.bytes >= WRITE_BYTES) this.flush()
+    if (this.run.bytes >= this.runBytes) this.flush()
   }
 
   private fallBehind(): Backlog {
@@ -211,12 +222,15 @@ export class Outbox implements Recipient, Flushable, Debtor {
     this.stagedFor = [subscription]
   }
 
+  /** While behind: puts what came in this turn into the backlog, where the policies apply. */
   private settle(): void {
-    const { staged } = this
-    if (!staged || !this.backlog) return
+    const { backlog, run, staged, sole } = this
+    if (!backlog || !(run || staged)) return
+    this.run = undefined
     this.staged = undefined
     const room = this.limit - this.engineBytes - this.pausedBytes()
-    if (!this.backlog.append(staged, this.stagedFor, room)) this.owner.overflow('slow_consumer')
+    const fits = run && sole ? backlog.appendRun(run, sole, room) : true
+    if (!fits || (staged && !backlog.append(staged, this.stagedFor, room))) this.owner.overflow('slow_consumer')
     this.budget.enforce()
   }
 
@@ -237,18 +251,23 @@ export class Outbox implements Recipient, Flushable, Debtor {
   }
 
   private writeFromBacklog(backlog: Backlog): boolean {
+    const run = backlog.firstRun
+    if (run) {
+      backlog.shift()
+      return this.socket.write(run.toBatch())
+    }
     const builder = new BatchBuilder()
     let bytes = 0
     let receipts = 0
     while (bytes < WRITE_BYTES) {
-      const entry = backlog.shift()
-      const gaps = entry ? entry.gaps : backlog.shiftTailGaps()
-      for (const gap of gaps) bytes += addGap(builder, gap)
+      for (const gap of backlog.shiftGaps()) bytes += addGap(builder, gap)
+      const entry = backlog.startsWithRun ? undefined : backlog.shift()
       if (!entry) break
+      const frame = entry.content as Encoded
       builder.scope(entry.only?.sub)
-      builder.add(entry.frame)
-      bytes += entry.frame.bytes
-      if (isReceipt(entry)) receipts++
+      builder.add(frame)
+      bytes += frame.bytes
+      if (isReceipt(entry, frame)) receipts++
     }
     const written = this.socket.write(builder.build())
     if (receipts > 0) this.owner.receiptsSent(receipts)
@@ -274,6 +293,6 @@ function addGap(builder: BatchBuilder, gap: Gap): number {
   return frame.bytes
 }
 
-function isReceipt(entry: Entry): boolean {
-  return entry.message === undefined && (entry.frame.text?.startsWith('{"type":"receipt"') ?? false)
+function isReceipt({ stretch }: Entry, { text }: Encoded): boolean {
+  return stretch === undefined && (text?.startsWith('{"type":"receipt"') ?? false)
 }

@@ -8,20 +8,24 @@ import type { Encoded } from '../topic/encoded.ts'
  */
 export class Run {
   readonly bytes: number
-  private readonly previous: Run | undefined
-  private readonly frame: Encoded | undefined
+  readonly count: number
+  readonly first: Encoded | undefined
+  readonly last: Encoded | undefined
+  private previous: Run | undefined
   private next: Run | undefined = undefined
   private batch: Batch | undefined = undefined
 
   constructor(previous?: Run, frame?: Encoded) {
     this.previous = previous
-    this.frame = frame
+    this.first = previous?.first ?? frame
+    this.last = frame
+    this.count = (previous?.count ?? -1) + 1
     this.bytes = (previous?.bytes ?? 0) + (frame?.bytes ?? 0)
   }
 
   extend(frame: Encoded): Run {
     // Only the newest is remembered: a message reaches all of its subscribers before the next message comes.
-    if (this.next?.frame === frame) return this.next
+    if (this.next?.last === frame) return this.next
     this.next = new Run(this, frame)
     return this.next
   }
@@ -33,7 +37,9 @@ export class Run {
 
   private join(): Batch {
     const frames: Encoded[] = []
-    for (let run: Run | undefined = this; run?.frame !== undefined; run = run.previous) frames.push(run.frame)
+    for (let run: Run | undefined = this; run?.last !== undefined; run = run.previous) frames.push(run.last)
+    // The joined bytes are all that is needed now, also where this run waits for long.
+    this.previous = undefined
     const builder = new BatchBuilder()
     for (let at = frames.length - 1; at >= 0; at--) builder.add(frames[at] as Encoded)
     return builder.build()

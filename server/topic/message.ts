@@ -30,9 +30,9 @@ function encode(frame: PublishFrame, id: string): Encoded {
   if (frame.key !== undefined) json += `,"key":${JSON.stringify(frame.key)}`
   if (frame.headers !== undefined) json += `,"headers":${JSON.stringify(frame.headers)}`
   const { data } = frame
-  if (data === undefined) return new Encoded(`${json}}`)
-  if (data instanceof Uint8Array) return new Encoded(`${json}}`, data)
-  return new Encoded(`${json},"data":${stringify(data)}}`)
+  if (data === undefined) return new Encoded(`${json}}`, undefined, id)
+  if (data instanceof Uint8Array) return new Encoded(`${json}}`, data, id)
+  return new Encoded(`${json},"data":${stringify(data)}}`, undefined, id)
 }
 
 function stringify(data: unknown): string {

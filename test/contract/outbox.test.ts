@@ -55,7 +55,9 @@ onEveryEngine('outbox', (hubs) => {
     slow.goOn()
     const { received, lost, reasons } = account(await slow.settled())
     expect(received.length + lost).toBe(COUNT)
-    expect(received).toEqual(range(received.length))
+    // What fills the outbox stays; behind that a message may still fit where a run of several did not.
+    expect(received.slice(0, 1000)).toEqual(range(1000))
+    expect(received.at(-1)).toBeLessThan(COUNT / 2)
     expect(lost).toBeGreaterThan(0)
     expect([...reasons]).toEqual(['drop-newest'])
   })

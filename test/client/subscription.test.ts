@@ -1,0 +1,214 @@
+import { afterEach, beforeEach, expect, it } from 'vitest'
+import type { Gap } from '../../client/node.ts'
+import { message, ScriptedHub } from './scripted-hub.ts'
+
+let hub: ScriptedHub
+beforeEach(async () => {
+  hub = await ScriptedHub.start()
+})
+afterEach(() => hub.stop())
+
+it('gives a message to each subscription that matches, with its filter', async () => {
+  const { client, peer } = await hub.connected()
+  const seen: string[] = []
+  client.subscribe('a.*', ({ data }) => void seen.push(`star ${data}`))
+  client.subscribe('a.b', ({ data }) => void seen.push(`exact ${data}`), { filter: { all: { h: '1' } } })
+  client.subscribe('c', ({ data }) => void seen.push(`other ${data}`))
+  const last = client.subscribe('end')
+  for (let n = 0; n < 4; n++) await peer.subscribed()
+  peer.send(message(1, 'a.b'), message(2, 'a.b', { headers: { h: '1' } }), message(3, 'a.c'), message(4, 'end'))
+  for await (const _ of last) break
+  expect(seen).toEqual(['star 1', 'star 2', 'exact 2', 'star 3'])
+})
+
+it('is active from its subscribed frame on, in band', async () => {
+  const { client, peer } = await hub.connected()
+  const seen: unknown[] = []
+  client.subscribe('a', ({ data }) => void seen.push(data))
+  const last = client.subscribe('end')
+  const { sub } = await peer.next('subscribe')
+  await peer.subscribed()
+  peer.send(message(1), { type: 'subscribed', sub }, message(2), message(3, 'end'))
+  for await (const _ of last) break
+  expect(seen).toEqual([2])
+})
+
+it('only: the messages of one WebSocket message are for one subscription', async () => {
+  const { client, peer } = await hub.connected()
+  const seen: string[] = []
+  client.subscribe('#', ({ data }) => void seen.push(`all ${data}`))
+  client.subscribe('a', ({ data }) => void seen.push(`a ${data}`))
+  const last = client.subscribe('end')
+  await peer.subscribed()
+  const sub = await peer.subscribed()
+  await peer.subscribed()
+  peer.send({ type: 'only', sub }, message(1), message(2))
+  peer.sendBinary({ type: 'only', sub }, { type: 'message', id: 'b', topic: 'a', data: new Uint8Array([7]) })
+  peer.send(message(3))
+  peer.send(message(4, 'end'))
+  for await (const _ of last) break
+  expect(seen).toEqual(['a 1', 'a 2', 'a 7', 'all 3', 'a 3', 'all 4'])
+})
+
+it('pauses when its buffer is full, resumes at a quarter, and takes only its own in between', async () => {
+  const { client, peer } = await hub.connected()
+  const numbers = client.subscribe('a', { bufferLimit: 4 })
+  const sub = await peer.subscribed()
+  peer.send(message(1), message(2), message(3), message(4))
+  expect(await peer.next('pause')).toEqual({ type: 'pause', sub })
+  peer.send(message(5), { type: 'paused', sub }, message(99))
+  peer.send({ type: 'only', sub }, message(6))
+  const read: unknown[] = []
+  for await (const { data } of numbers) {
+    read.push(data)
+    if (data === 5) {
+      expect(await peer.next('resume')).toEqual({ type: 'resume', sub })
+      peer.send(message(98), { type: 'resumed', sub }, message(7))
+    }
+    if (data === 7) break
+  }
+  expect(read).toEqual([1, 2, 3, 4, 5, 6, 7])
+})
+
+it('bounds its buffer against a hub that does not pause, and tells how much is missing', async () => {
+  const { client, peer } = await hub.connected()
+  const gaps: Gap[] = []
+  const numbers = client.subscribe('a', { bufferLimit: 10, onGap: (gap) => gaps.push(gap) })
+  const last = client.subscribe('end')
+  await peer.subscribed()
+  await peer.subscribed()
+  const sent = 40_000
+  for (let n = 0; n < sent; n += 1000) peer.send(...Array.from({ length: 1000 }, (_, i) => message(n + i)))
+  peer.send(message(-1, 'end'))
+  for await (const _ of last) break
+  let read = 0
+  for await (const { data } of numbers) {
+    if (data === 'fin') break
+    // There is room again.
+    if (++read === 100) peer.send(message('fin'))
+  }
+  expect(read).toBeLessThan(sent)
+  expect(new Set(gaps.map(({ reason }) => reason))).toEqual(new Set(['client-buffer']))
+  expect(read + gaps.reduce((sum, { count }) => sum + (count ?? Number.NaN), 0)).toBe(sent)
+})
+
+it('tells a gap of the hub at its place', async () => {
+  const { client, peer } = await hub.connected()
+  const seen: unknown[] = []
+  const numbers = client.subscribe('a', { onGap: (gap) => seen.push(gap) })
+  const sub = await peer.subscribed()
+  const gap = { count: 3, from: 'm2', to: 'm4', reason: 'drop-oldest' }
+  peer.send(message(1), { type: 'gap', sub, ...gap }, message(5))
+  for await (const { data } of numbers) {
+    seen.push(data)
+    if (data === 5) break
+  }
+  expect(seen).toEqual([1, gap, 5])
+})
+
+it('subscribes again after a cut, and says that something may be missing', async () => {
+  const { client, peer } = await hub.connected()
+  const seen: unknown[] = []
+  const numbers = client.subscribe('a', { onGap: (gap) => seen.push(gap) })
+  await peer.subscribed()
+  peer.send(message(1))
+  peer.socket.close(4000)
+  const again = await hub.peer()
+  await again.welcome()
+  await again.subscribed()
+  again.send(message(2))
+  for await (const { data } of numbers) {
+    seen.push(data)
+    if (data === 2) break
+  }
+  expect(seen).toEqual([1, { count: undefined, reason: 'disconnected' }, 2])
+})
+
+it('a refusal rejects ready and is thrown by the iterator', async () => {
+  const { client, peer } = await hub.connected()
+  const refused = client.subscribe('a')
+  const { sub } = await peer.next('subscribe')
+  peer.send({ type: 'error', code: 'too_many_subscriptions', message: 'No.', retry: false, sub })
+  await expect(refused.ready).rejects.toMatchObject({ code: 'too_many_subscriptions' })
+  await expect(refused[Symbol.asyncIterator]().next()).rejects.toMatchObject({ code: 'too_many_subscriptions' })
+})
+
+it('waits for the promise of a handler before the next message', async () => {
+  const { client, peer } = await hub.connected()
+  const log: string[] = []
+  const done = new Promise<void>((resolve) => {
+    client.subscribe('a', async ({ data }) => {
+      log.push(`begin ${data}`)
+      await new Promise(setImmediate)
+      log.push(`end ${data}`)
+      if (data === 2) resolve()
+    })
+  })
+  await peer.subscribed()
+  peer.send(message(1), message(2))
+  await done
+  expect(log).toEqual(['begin 1', 'end 1', 'begin 2', 'end 2'])
+})
+
+it('goes on behind a handler or a gap listener that throws, loudly', async () => {
+  const before = process.listeners('uncaughtException')
+  process.removeAllListeners('uncaughtException')
+  const loud: string[] = []
+  process.on('uncaughtException', ({ message: text }) => loud.push(text))
+  try {
+    const { client, peer } = await hub.connected()
+    const seen: unknown[] = []
+    client.subscribe(
+      'a',
+      ({ data }) => {
+        seen.push(data)
+        if (data === 1) throw new Error('handler')
+      },
+      {
+        onGap: () => {
+          throw new Error('gap')
+        },
+      },
+    )
+    const last = client.subscribe('end')
+    const sub = await peer.subscribed()
+    await peer.subscribed()
+    const gap = { type: 'gap', sub, count: 1, from: 'x', to: 'x', reason: 'drop-oldest' }
+    peer.send(message(1), gap, message(2), message(3, 'end'))
+    for await (const _ of last) break
+    expect(seen).toEqual([1, 2])
+    expect(loud).toEqual(['handler', 'gap'])
+  } finally {
+    process.removeAllListeners('uncaughtException')
+    for (const listener of before) process.on('uncaughtException', listener)
+  }
+})
+
+it('can be read once, ends with break and with its signal', async () => {
+  const { client, peer } = await hub.connected()
+  const abort = new AbortController()
+  const broken = client.subscribe('a')
+  const aborted = client.subscribe('b', { signal: abort.signal })
+  const sub = await peer.subscribed()
+  const other = await peer.subscribed()
+  peer.send(message(1))
+  const ends = (async () => {
+    for await (const _ of broken) break
+  })()
+  await expect(broken[Symbol.asyncIterator]().next()).rejects.toThrow(TypeError)
+  expect(await peer.next('unsubscribe')).toEqual({ type: 'unsubscribe', sub })
+  await ends
+  const reader = aborted[Symbol.asyncIterator]().next()
+  abort.abort()
+  expect(await peer.next('unsubscribe')).toEqual({ type: 'unsubscribe', sub: other })
+  expect(await reader).toEqual({ value: undefined, done: true })
+})
+
+it('carries bytes to the reader', async () => {
+  const { client, peer } = await hub.connected()
+  const bytes = client.subscribe('a')
+  await peer.subscribed()
+  peer.sendBinary({ type: 'message', id: 'b', topic: 'a', data: new Uint8Array([1, 255]) })
+  const { value } = await bytes[Symbol.asyncIterator]().next()
+  expect(value?.data).toEqual(new Uint8Array([1, 255]))
+})
