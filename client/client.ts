@@ -2,8 +2,10 @@ import { FanfareError } from '../shared/errors.ts'
 import type { ErrorFrame, Frame, WelcomeFrame } from '../shared/frames.ts'
 import { parseFrame } from '../shared/parse-frame.ts'
 import type { Backoff } from './backoff.ts'
+import { Calls } from './calls.ts'
 import { Publisher, type PublishOptions, type Receipt } from './publisher.ts'
 import { errorFrom, Session, type SessionListener, type State, type StateChange } from './session.ts'
+import { StreamAdmin } from './streams.ts'
 import type { Handler, SubscribeOptions, Subscription } from './subscription.ts'
 import { Subscriptions } from './subscriptions.ts'
 import { throwLater } from './throw-later.ts'
@@ -32,8 +34,11 @@ const CLOSE_GRACE_MS = 5_000
 
 /** A connection to a hub that keeps itself alive. */
 export class Client<Topics extends object = Record<string, unknown>> implements SessionListener {
+  /** What an operator does with streams. */
+  readonly streams: StreamAdmin
   private readonly session: Session
   private readonly publisher: Publisher
+  private readonly calls: Calls
   private readonly subscriptions: Subscriptions
   private readonly stateListeners = new Set<(change: StateChange) => void>()
   private readonly options: ClientOptions
@@ -48,7 +53,11 @@ export class Client<Topics extends object = Record<string, unknown>> implements 
     const backoff = options.backoff ?? { baseMs: 200, capMs: 20_000 }
     this.options = options
     this.session = new Session(url, { WebSocket, backoff, name: options.name }, this)
-    this.publisher = new Publisher(this.session, options.queueLimit ?? 10_000)
+    let seq = 0
+    const nextSeq = () => ++seq
+    this.publisher = new Publisher(this.session, options.queueLimit ?? 10_000, nextSeq)
+    this.calls = new Calls(this.session, nextSeq)
+    this.streams = new StreamAdmin((method, params) => this.call(method, params))
     this.subscriptions = new Subscriptions(this.session)
     options.signal?.addEventListener('abort', this.abort, { once: true })
     this.session.open()
@@ -93,8 +102,11 @@ export class Client<Topics extends object = Record<string, unknown>> implements 
    *
    * `data` is anything that JSON can say, or bytes (`Uint8Array`, `ArrayBuffer`).
    *
-   * Rejects with `bad_topic`, `reserved_topic`, `queue_full`, `frame_too_large`, `connection_lost` (it may have
-   * happened or not), `client_closed`.
+   * What a stream captures is kept when the receipt comes, and a publish that had no answer when the connection was
+   * lost is repeated under its id: it is kept once.
+   *
+   * Rejects with `bad_topic`, `reserved_topic`, `queue_full`, `frame_too_large`, `storage_full`, `storage_failed`,
+   * `connection_lost` (it may have happened or not, and no stream captures the topic), `client_closed`.
    */
   publish<Topic extends keyof Topics & string>(
     topic: Topic,
@@ -126,6 +138,15 @@ export class Client<Topics extends object = Record<string, unknown>> implements 
       : this.subscriptions.add(pattern, second, undefined)
   }
 
+  /**
+   * Asks the hub for one of its methods; PROTOCOL.md lists them. Waits for the connection. Rejects with what the method
+   * refuses, `unknown_method`, `bad_params`, and `connection_lost`, when it may have happened or not.
+   */
+  async call(method: string, params?: unknown, options: { signal?: AbortSignal } = {}): Promise<unknown> {
+    await this.ready(options)
+    return this.calls.call(method, params)
+  }
+
   /** Waits for publishes that are under way, for five seconds at most, and closes for good. */
   close(): Promise<void> {
     // One close for all callers: a signal and a `finally` often ask for it both.
@@ -152,7 +173,15 @@ export class Client<Topics extends object = Record<string, unknown>> implements 
         return this.publisher.receipt(frame)
       case 'gap':
         return this.subscriptions.gap(frame)
+      case 'result':
+        return this.calls.result(frame)
       case 'subscribed':
+        return this.subscriptions.subscribed(frame)
+      case 'behind':
+      case 'live':
+        return this.subscriptions.fed(frame)
+      case 'committed':
+        return this.subscriptions.committed(frame)
       case 'unsubscribed':
       case 'paused':
       case 'resumed':
@@ -165,6 +194,7 @@ export class Client<Topics extends object = Record<string, unknown>> implements 
   /** @internal */
   lost(): void {
     this.publisher.lost()
+    this.calls.lost()
     this.subscriptions.lost()
   }
 
@@ -191,19 +221,21 @@ export class Client<Topics extends object = Record<string, unknown>> implements 
 
   private async finish(): Promise<void> {
     if (this.state === 'connected') {
+      const stored = this.subscriptions.commitAll()
       this.session.writer.flush()
       let timer: ReturnType<typeof setTimeout> | undefined
       const grace = new Promise<void>((resolve) => {
         timer = setTimeout(resolve, CLOSE_GRACE_MS)
       })
-      await Promise.race([this.publisher.idle(), grace])
+      await Promise.race([Promise.all([this.publisher.idle(), stored]), grace])
       clearTimeout(timer)
     }
     await this.session.close()
   }
 
   private refused(frame: ErrorFrame): void {
-    if (frame.seq !== undefined) this.publisher.refused(frame)
-    else this.subscriptions.refused(frame)
+    if (frame.seq !== undefined) {
+      if (!this.calls.refused(frame)) this.publisher.refused(frame)
+    } else this.subscriptions.refused(frame)
   }
 }

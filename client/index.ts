@@ -5,11 +5,13 @@ import type { WebSocketClass } from './websocket.ts'
 
 export { FanfareError } from '../shared/errors.ts'
 export type { HeaderFilter, Headers, Policy } from '../shared/frames.ts'
+export type { From, Offsets, Position, StreamInfo } from '../shared/streams.ts'
 export type { Backoff } from './backoff.ts'
 export type { Client, ClientOptions, Payload } from './client.ts'
 export type { Gap, Message } from './message.ts'
 export type { PublishOptions, Receipt } from './publisher.ts'
 export type { Reason, State, StateChange } from './session.ts'
+export type { StreamAdmin, StreamDeclaration } from './streams.ts'
 export type { Handler, SubscribeOptions, Subscription } from './subscription.ts'
 export type { WebSocketClass, WebSocketLike } from './websocket.ts'
 

@@ -1,4 +1,5 @@
 import type { GapReason, Headers } from '../shared/frames.ts'
+import type { Offsets } from '../shared/streams.ts'
 
 /** A message as the application gets it. `data` is JSON as it was parsed, or a `Uint8Array`. */
 export interface Message<Data = unknown> {
@@ -7,15 +8,22 @@ export interface Message<Data = unknown> {
   readonly data: Data
   readonly key?: string
   readonly headers?: Headers
+  /** In each stream that captured it. */
+  readonly offsets?: Offsets
+  /** Milliseconds since 1970, where a stream captured it. */
+  readonly publishedAt?: number
+  readonly expiresAt?: number
 }
 
 /** Messages that did not reach a subscription, at the very place where they are missing. */
 export interface Gap {
-  /** How many, where that is known: nobody counts while the connection is cut. */
+  /** How many, where that is known: nobody counts while the connection is cut. On a stream an upper bound. */
   readonly count: number | undefined
   /** Ids of the first and the last that are missing. */
-  readonly from?: string
-  readonly to?: string
+  readonly from?: string | undefined
+  readonly to?: string | undefined
+  /** Offsets of the first and the last that are missing, of a stream. */
+  readonly offsets?: { readonly from: number; readonly to: number } | undefined
   /** The hub's reason; or `client-buffer`: this client's own; or `disconnected`: the connection was cut. */
   readonly reason: GapReason | 'client-buffer' | 'disconnected'
 }

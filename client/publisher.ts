@@ -1,7 +1,9 @@
-import { decodeText, encodeFrame } from '../shared/codec.ts'
+import { nanoid } from 'nanoid'
+import { decodeBinary, decodeText, encodeFrame } from '../shared/codec.ts'
 import { FanfareError } from '../shared/errors.ts'
 import type { ErrorFrame, Headers, PublishFrame, ReceiptFrame } from '../shared/frames.ts'
 import { parseFrame } from '../shared/parse-frame.ts'
+import type { Position } from '../shared/streams.ts'
 import { parseTopic } from '../shared/topic.ts'
 import { errorFrom, type Session } from './session.ts'
 import { exceeds } from './writer.ts'
@@ -10,7 +12,9 @@ export interface PublishOptions {
   /** Conflation, and later order and last values, go by it. */
   readonly key?: string
   readonly headers?: Headers
-  /** 1 to 64 letters, digits and `_ . : ~ -`; the hub makes one where it is missing. */
+  /** Milliseconds since 1970; from then on the message is not delivered. */
+  readonly expiresAt?: number
+  /** 1 to 64 letters, digits and `_ . : ~ -`; one is made where it is missing. A stream keeps one message of an id. */
   readonly id?: string
   /** Takes the publish back while it still waits. */
   readonly signal?: AbortSignal
@@ -19,13 +23,19 @@ export interface PublishOptions {
 /** What a publish resolves to. */
 export interface Receipt {
   readonly id: string
+  /** A message with this id had been kept before; this is where that one is. */
+  readonly duplicate: boolean
+  /** Where it is kept, by stream. Empty: it went to whoever was there. */
+  readonly positions: Readonly<Record<string, Position>>
 }
 
 interface Waiting {
-  readonly frame: string | Uint8Array
+  frame: string | Uint8Array
   readonly seq: number
   readonly resolve: (receipt: Receipt) => void
   readonly reject: (error: unknown) => void
+  /** It was sent on a connection that has been lost. */
+  retry: boolean
 }
 
 /** Publishes within the window that the hub grants; what does not fit waits here, in order and bounded. */
@@ -36,27 +46,31 @@ export class Publisher {
   private queue: Waiting[] = []
   /** First of the queue: shifting an array of thousands for each publish would cost more than the publish. */
   private head = 0
-  private seq = 0
+  private readonly nextSeq: () => number
+  // An id is a random prefix and a count: unique like a nanoid, at a fraction of its cost.
+  private readonly idPrefix = `${nanoid(12)}.`
   private window = 0
   private whenIdle: (() => void) | undefined
 
-  constructor(session: Session, queueLimit: number) {
+  constructor(session: Session, queueLimit: number, nextSeq: () => number) {
     this.session = session
     this.queueLimit = queueLimit
+    this.nextSeq = nextSeq
   }
 
   async publish(topic: string, data: unknown, options: PublishOptions): Promise<Receipt> {
-    const { key, headers, id, signal } = options
+    const { key, headers, expiresAt, signal } = options
     signal?.throwIfAborted()
     parseTopic(topic)
     if (this.session.state === 'closed') throw new FanfareError('client_closed')
     if (this.queue.length - this.head >= this.queueLimit) throw new FanfareError('queue_full')
-    const seq = ++this.seq
+    const seq = this.nextSeq()
+    const id = options.id ?? this.idPrefix + seq.toString(36)
     const bytes = data instanceof ArrayBuffer ? new Uint8Array(data) : data
     // Encoded now: the caller may change the data afterwards. Undefined fields vanish in JSON.
-    const frame = encode({ type: 'publish', seq, topic, id, key, headers, data: bytes } as PublishFrame)
+    const frame = encode({ type: 'publish', seq, topic, id, key, headers, expiresAt, data: bytes } as PublishFrame)
     return new Promise((resolve, reject) => {
-      const waiting: Waiting = { frame, seq, resolve, reject }
+      const waiting: Waiting = { frame, seq, resolve, reject, retry: false }
       if (signal) abortWith(signal, waiting, () => this.takeBack(waiting))
       this.queue.push(waiting)
       this.pump()
@@ -76,25 +90,35 @@ export class Publisher {
     this.pump()
   }
 
-  receipt({ seq, id }: ReceiptFrame): void {
-    const waiting = this.take(seq)
-    waiting?.resolve({ id })
+  receipt({ seq, id, duplicate = false, positions = {} }: ReceiptFrame): void {
+    this.take(seq)?.resolve({ id, duplicate, positions })
   }
 
   refused({ seq, code, message }: ErrorFrame): void {
     this.take(seq as number)?.reject(errorFrom(code, message))
   }
 
-  /** What was sent may have happened or not; what still waits has not, and goes out on the next connection. */
+  /**
+   * What was sent may have happened or not: it goes out again on the next connection, before what still waits. A hub
+   * that keeps it knows its id; one that does not says `connection_lost`.
+   */
   lost(): void {
     this.window = 0
-    for (const { reject } of this.sent.values()) reject(new FanfareError('connection_lost'))
+    const again = [...this.sent.values()]
+    for (const waiting of again) {
+      if (!waiting.retry) waiting.frame = asRetry(waiting.frame)
+      waiting.retry = true
+    }
+    this.queue = [...again, ...this.queue.slice(this.head)]
+    this.head = 0
     this.sent.clear()
     this.whenIdle?.()
   }
 
   ended(error: FanfareError): void {
-    for (const { reject } of this.queue.slice(this.head)) reject(error)
+    for (const { reject, retry } of this.queue.slice(this.head)) {
+      reject(retry ? new FanfareError('connection_lost') : error)
+    }
     this.queue = []
     this.head = 0
   }
@@ -140,6 +164,11 @@ function encode(frame: PublishFrame): string | Uint8Array {
   // The decoder refuses "__proto__" and "constructor" with "prototype"; few frames have to be asked about it.
   if (typeof encoded === 'string' && encoded.includes('proto')) decodeText(encoded)
   return encoded
+}
+
+function asRetry(frame: string | Uint8Array): string | Uint8Array {
+  const [decoded] = typeof frame === 'string' ? decodeText(frame) : decodeBinary(frame)
+  return encodeFrame({ ...(decoded as PublishFrame), retry: true })
 }
 
 /** Rejects on abort; what was sent already cannot be taken back, and its receipt then goes unheard. */

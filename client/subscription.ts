@@ -1,12 +1,14 @@
 import type { FanfareError } from '../shared/errors.ts'
-import type { GapFrame, HeaderFilter, Policy, SubscribeFrame } from '../shared/frames.ts'
+import type { FeedFrame, GapFrame, HeaderFilter, Policy, SubscribedFrame, SubscribeFrame } from '../shared/frames.ts'
 import { passesFilter } from '../shared/header-filter.ts'
+import type { From } from '../shared/streams.ts'
 import { matchesPattern, parsePattern } from '../shared/topic.ts'
+import { Cursor } from './cursor.ts'
 import type { Gap, Message } from './message.ts'
 import { throwLater } from './throw-later.ts'
 
 export interface SubscribeOptions {
-  /** What the hub does when messages come faster than they are read: `drop-oldest` by default. */
+  /** What the hub does when messages come faster than they are read: `drop-oldest` by default, `pause` on a stream. */
   readonly policy?: Policy
   /** Only messages whose headers pass. */
   readonly filter?: HeaderFilter
@@ -14,6 +16,17 @@ export interface SubscribeOptions {
   readonly bufferLimit?: number
   /** Called in order, right before the first message behind the gap. */
   readonly onGap?: (gap: Gap) => void
+  /** Where it starts, on the stream that captures the pattern; from then on nothing is missed or comes twice. */
+  readonly from?: From
+  /** The stream, where several capture the pattern. */
+  readonly stream?: string
+  /**
+   * Name under which the hub keeps the position: whoever subscribes with it next, anywhere, goes on there. What has been
+   * handled is committed once a second and on close, so that after a crash some messages come again.
+   */
+  readonly cursor?: string
+  /** Called after a reconnection: with `recovered`, nothing is missing; without, a gap follows where that is known. */
+  readonly onResubscribed?: (event: { readonly recovered: boolean }) => void
   /** Ends the subscription. */
   readonly signal?: AbortSignal
 }
@@ -57,6 +70,12 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
   private state: 'new' | 'live' | 'cut' | 'ended' = 'new'
   /** Between the hub and this buffer: who has asked, and who has answered. */
   private flow: 'open' | 'pausing' | 'paused' | 'resuming' = 'open'
+  /** Of a stream: what has arrived here, and whether the shared messages are for this subscription. */
+  private stream: string | undefined
+  private position: { epoch: string; offset: number } | undefined
+  private newest: { epoch: string; offset: number } | undefined
+  private joined = false
+  private readonly cursor: Cursor | undefined
   private failure: FanfareError | undefined
   private handling = false
   private iterated = false
@@ -77,6 +96,11 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
     this.bufferLimit = options.bufferLimit ?? 1000
     this.handler = handler as Handler<unknown> | undefined
     this.host = host
+    if (options.cursor !== undefined) {
+      this.cursor = new Cursor((offset) => {
+        if (this.state === 'live') host.write(JSON.stringify({ type: 'commit', sub, offset }))
+      })
+    }
     let settle: typeof this.settleReady | undefined
     this.ready = new Promise<void>((resolve, reject) => {
       settle = { resolve, reject }
@@ -87,9 +111,15 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
     options.signal?.addEventListener('abort', this.abort, { once: true })
   }
 
+  /** Stores now what has been handled under the cursor's name; resolves when it is stored. */
+  async commit(): Promise<void> {
+    await this.cursor?.commit()
+  }
+
   /** Ends it: nothing more is delivered, what waits is let go. Resolves when the hub has let go too. */
   async unsubscribe(): Promise<void> {
     if (this.state === 'ended') return
+    if (this.cursor && this.state === 'live') await this.commit().catch(() => {})
     this.end(undefined)
     await this.host.ended(this)
   }
@@ -101,8 +131,10 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
       for (;;) {
         const item = this.shift()
         if (item) {
-          if ('message' in item) yield item.message as Message<Data>
-          else this.options.onGap?.(item.gap)
+          if ('message' in item) {
+            yield item.message as Message<Data>
+            this.handled(item.message)
+          } else this.options.onGap?.(item.gap)
         } else if (this.state === 'ended') {
           if (this.failure) throw this.failure
           return
@@ -119,9 +151,19 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
 
   /** @internal */
   get frame(): SubscribeFrame {
-    const { policy, filter } = this.options
+    const { policy, filter, stream, cursor } = this.options
     const { sub, pattern } = this
-    return { type: 'subscribe', sub, pattern, ...(policy && { policy }), ...(filter && { filter }) }
+    const from = this.position ?? this.options.from
+    return {
+      type: 'subscribe',
+      sub,
+      pattern,
+      ...(policy && { policy }),
+      ...(filter && { filter }),
+      ...(stream !== undefined && { stream }),
+      ...(from !== undefined && { from }),
+      ...(cursor !== undefined && { cursor }),
+    }
   }
 
   /** @internal */
@@ -131,32 +173,61 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
 
   /** @internal Whether a message that is for all is for this one too, in the state that it is in. */
   wants(message: Message): boolean {
-    if (this.state !== 'live' || this.flow === 'paused' || this.flow === 'resuming') return false
+    if (this.state !== 'live') return false
+    if (this.stream === undefined) {
+      if (this.flow === 'paused' || this.flow === 'resuming') return false
+    } else if (!this.joined || message.offsets?.[this.stream] === undefined) return false
     return this.options.filter === undefined || passesFilter(this.options.filter, message.headers)
   }
 
   /** @internal */
   deliver(message: Message): void {
-    if (this.state !== 'live') return
+    if (this.state !== 'live' || this.hadBefore(message)) return
     if (this.handler && !this.handling && this.waiting === 0) this.handle(this.handler, message)
     else this.push({ message })
   }
 
   /** @internal The hub left something out. */
-  gap({ count, from, to, reason }: GapFrame): void {
-    if (this.state === 'live') this.push({ gap: { count, from, to, reason } })
+  gap({ count, from, to, offsets, reason }: GapFrame): void {
+    if (this.state !== 'live') return
+    if (offsets && this.position) this.position.offset = offsets.to + 1
+    this.push({ gap: { count, from, to, offsets, reason } })
+  }
+
+  /** @internal */
+  subscribed({ stream, epoch, offset, recovered = false }: SubscribedFrame): void {
+    if (this.state === 'ended') return
+    const again = this.state === 'cut'
+    this.state = 'live'
+    this.stream = stream
+    this.joined = false
+    const startsWithLast = typeof this.options.from === 'object' && 'last' in this.options.from
+    // With `last`, what comes first lies before: until then the start has to be repeated after a cut.
+    if (epoch !== undefined && offset !== undefined && (this.position || !startsWithLast)) {
+      this.position = { epoch, offset }
+    }
+    if (epoch !== undefined && this.newest?.epoch !== epoch) this.newest = { epoch, offset: -1 }
+    if (again) this.resubscribed(recovered)
+    this.settleReady.resolve()
+    this.cursor?.again()
+    this.control()
+  }
+
+  /** @internal */
+  fed({ type, offset }: FeedFrame): void {
+    this.joined = type === 'live'
+    if (this.newest) this.position = { epoch: this.newest.epoch, offset }
+  }
+
+  /** @internal */
+  committed(offset: number): void {
+    this.cursor?.committed(offset)
   }
 
   /** @internal An answer of the hub to one of this subscription's requests. */
-  answered(type: 'subscribed' | 'paused' | 'resumed'): void {
+  answered(type: 'paused' | 'resumed'): void {
     if (this.state === 'ended') return
-    if (type === 'subscribed') {
-      if (this.state === 'cut') this.push({ gap: { count: undefined, reason: 'disconnected' } })
-      this.state = 'live'
-      this.settleReady.resolve()
-    } else {
-      this.flow = type === 'paused' ? 'paused' : 'open'
-    }
+    this.flow = type === 'paused' ? 'paused' : 'open'
     this.control()
   }
 
@@ -171,6 +242,7 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
     if (this.state === 'ended') return
     this.state = 'ended'
     this.failure = failure
+    this.cursor?.end()
     this.options.signal?.removeEventListener('abort', this.abort)
     if (failure) this.settleReady.reject(failure)
     else {
@@ -179,6 +251,30 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
       this.settleReady.resolve()
     }
     this.wake?.()
+  }
+
+  /** Also where a start had to be repeated, each message comes once. */
+  private hadBefore({ offsets }: Message): boolean {
+    const offset = this.stream === undefined ? undefined : offsets?.[this.stream]
+    if (offset === undefined || !this.newest) return false
+    if (offset <= this.newest.offset) return true
+    this.newest.offset = offset
+    if (this.position) this.position.offset = offset + 1
+    return false
+  }
+
+  private handled({ offsets }: Message): void {
+    const offset = this.stream === undefined ? undefined : offsets?.[this.stream]
+    if (offset !== undefined) this.cursor?.advance(offset + 1)
+  }
+
+  private resubscribed(recovered: boolean): void {
+    if (this.stream === undefined) this.push({ gap: { count: undefined, reason: 'disconnected' } })
+    try {
+      this.options.onResubscribed?.({ recovered })
+    } catch (error) {
+      throwLater(error)
+    }
   }
 
   private get waiting(): number {
@@ -242,10 +338,14 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
       throwLater(error)
       return
     }
-    if (!(result instanceof Promise)) return
+    if (!(result instanceof Promise)) {
+      this.handled(message)
+      return
+    }
     this.handling = true
     result.catch(throwLater).finally(() => {
       this.handling = false
+      this.handled(message)
       this.handleWaiting(handler)
     })
   }

@@ -1,5 +1,13 @@
 import type { FanfareError } from '../shared/errors.ts'
-import type { ErrorFrame, GapFrame, MessageFrame, SubscriptionFrame } from '../shared/frames.ts'
+import type {
+  CommittedFrame,
+  ErrorFrame,
+  FeedFrame,
+  GapFrame,
+  MessageFrame,
+  SubscribedFrame,
+  SubscriptionFrame,
+} from '../shared/frames.ts'
 import { parseFrame } from '../shared/parse-frame.ts'
 import type { Message } from './message.ts'
 import { errorFrom, type Session } from './session.ts'
@@ -49,17 +57,34 @@ export class Subscriptions implements SubscriptionHost {
   }
 
   message(frame: MessageFrame, only: number | undefined): void {
-    const { id, topic, data, key, headers } = frame
-    const message: Message = { id, topic, data, ...(key !== undefined && { key }), ...(headers && { headers }) }
+    const message = messageOf(frame)
     if (only !== undefined) {
       this.bySub.get(only)?.deliver(message)
       return
     }
-    for (const subscription of this.matching(topic)) if (subscription.wants(message)) subscription.deliver(message)
+    for (const subscription of this.matching(message.topic))
+      if (subscription.wants(message)) subscription.deliver(message)
   }
 
   gap(frame: GapFrame): void {
     this.bySub.get(frame.sub)?.gap(frame)
+  }
+
+  subscribed(frame: SubscribedFrame): void {
+    this.bySub.get(frame.sub)?.subscribed(frame)
+  }
+
+  fed(frame: FeedFrame): void {
+    this.bySub.get(frame.sub)?.fed(frame)
+  }
+
+  committed({ sub, offset }: CommittedFrame): void {
+    this.bySub.get(sub)?.committed(offset)
+  }
+
+  /** Stores the positions of all cursors. */
+  async commitAll(): Promise<void> {
+    await Promise.allSettled([...this.bySub.values()].map((subscription) => subscription.commit()))
   }
 
   answered({ type, sub }: SubscriptionFrame): void {
@@ -110,4 +135,9 @@ export class Subscriptions implements SubscriptionHost {
     this.ending.get(sub)?.()
     this.ending.delete(sub)
   }
+}
+
+/** The message without the frame's type. */
+function messageOf({ type: _, ...message }: MessageFrame): Message {
+  return 'data' in message ? (message as Message) : { ...message, data: undefined }
 }

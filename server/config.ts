@@ -1,6 +1,8 @@
 import { z } from 'zod'
 import { FanfareError } from '../shared/errors.ts'
+import { IN_MEMORY } from './broker/load-broker.ts'
 import { ENGINE_NAMES } from './engine/load-engine.ts'
+import { StreamConfig } from './stream/stream-config.ts'
 
 /** All defaults of a hub, with their units in the names. */
 export const DEFAULTS = {
@@ -9,6 +11,12 @@ export const DEFAULTS = {
   path: '/',
   engine: 'auto',
   logLevel: 'info',
+  /** Data directory of `fanfare serve`; a hub inside a program keeps everything in memory unless told otherwise. */
+  data: './fanfare-data',
+  /** A publish with an id that came within this time is a duplicate. */
+  dedupWindowMs: 120_000,
+  /** Most ids that are remembered for that, the newest ones. */
+  dedupIds: 1_000_000,
   /** Bound of one connection's outbox. */
   outboxBytes: 1024 * 1024,
   /** Bound on what all outboxes hold together. */
@@ -36,6 +44,10 @@ export const HubConfig = z
     path: z.string().startsWith('/').default(DEFAULTS.path),
     engine: z.enum(ENGINE_NAMES).default(DEFAULTS.engine),
     logLevel: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default(DEFAULTS.logLevel),
+    data: z.string().min(1).default(IN_MEMORY),
+    streams: z.array(StreamConfig).default([]),
+    dedupWindowMs: count.default(DEFAULTS.dedupWindowMs),
+    dedupIds: count.default(DEFAULTS.dedupIds),
     outboxBytes: count.default(DEFAULTS.outboxBytes),
     outboxTotalBytes: count.default(DEFAULTS.outboxTotalBytes),
     frameBytes: count.default(DEFAULTS.frameBytes),

@@ -1,7 +1,9 @@
 import type { Server } from 'node:http'
-import { type Logger, pino } from 'pino'
+import type { Logger } from 'pino'
 import { FanfareError } from '../shared/errors.ts'
 import { SUBPROTOCOL } from '../shared/frames.ts'
+import { callMethod } from './admin/methods.ts'
+import type { Broker } from './broker/broker.ts'
 import type { HubConfig } from './config.ts'
 import { Connection } from './connection/connection.ts'
 import type { ConnectionContext } from './connection/context.ts'
@@ -10,6 +12,7 @@ import { OutboxBudget } from './connection/outbox-budget.ts'
 import { Turn } from './connection/turn.ts'
 import type { Engine, EngineApp, EngineSocket, Listener, SocketHandlers } from './engine/engine.ts'
 import { httpHandler } from './http/handler.ts'
+import { Streams } from './stream/streams.ts'
 import { Topics } from './topic/topics.ts'
 
 export type HubState = 'starting' | 'ready' | 'draining' | 'closed'
@@ -20,6 +23,8 @@ export class Hub implements EngineApp {
   readonly fetch: EngineApp['fetch']
   private readonly config: HubConfig
   private readonly log: Logger
+  private readonly broker: Broker
+  private readonly streams: Streams
   private readonly context: ConnectionContext
   private readonly connections = new Set<Connection>()
   private readonly heartbeat: Heartbeat
@@ -27,15 +32,22 @@ export class Hub implements EngineApp {
   private listener: Listener | undefined = undefined
   private allClosed: (() => void) | undefined = undefined
 
-  constructor(config: HubConfig, log: Logger = pino({ enabled: false })) {
+  constructor(config: HubConfig, broker: Broker, log: Logger) {
     this.config = config
     this.log = log
+    this.broker = broker
+    this.streams = new Streams(broker)
+    const topics = new Topics(broker, this.streams)
+    this.streams.onChange = () => topics.forgetRoutes()
     this.heartbeat = new Heartbeat(config.pingIntervalMs)
     this.fetch = httpHandler({ ready: () => this.state === 'ready' })
     this.context = {
       config,
       log,
-      topics: new Topics(),
+      topics,
+      streams: this.streams,
+      broker,
+      call: (method, params) => callMethod({ streams: this.streams }, method, params),
       turn: new Turn(),
       budget: new OutboxBudget(config.outboxTotalBytes),
       closed: (connection) => this.forget(connection),
@@ -57,6 +69,7 @@ export class Hub implements EngineApp {
   }
 
   async listen(engine: Engine): Promise<void> {
+    await this.streams.open(this.config.streams)
     this.listener = await engine.listen(this.config, this)
     this.state = 'ready'
     const { host, path } = this.config
@@ -65,6 +78,7 @@ export class Hub implements EngineApp {
 
   /** Serves the WebSocket endpoint on an existing server. Its HTTP requests stay with its owner: see `fetch`. */
   async attach(server: Server): Promise<void> {
+    await this.streams.open(this.config.streams)
     const { attachTo } = await import('./engine/ws-engine.ts')
     attachTo(server, this.config, this)
     this.state = 'ready'
@@ -82,6 +96,7 @@ export class Hub implements EngineApp {
     for (const connection of this.connections) connection.end(new FanfareError('shutting_down'))
     await this.connectionsClosed()
     this.heartbeat.stop()
+    await this.broker.close()
     this.state = 'closed'
     this.log.info('closed')
   }

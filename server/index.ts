@@ -1,6 +1,7 @@
 /** `fanfare/server`: a hub inside a program of your own. */
-import type { Logger } from 'pino'
+import { type Logger, pino } from 'pino'
 import type { z } from 'zod'
+import { loadBroker } from './broker/load-broker.ts'
 import { checkConfig, type HubConfig } from './config.ts'
 import { loadEngine } from './engine/load-engine.ts'
 import { Hub } from './hub.ts'
@@ -13,21 +14,27 @@ export type { Hub, HubState } from './hub.ts'
 export type HubOptions = z.input<typeof HubConfig>
 
 /**
- * Starts a hub that listens on its own port.
+ * Starts a hub that listens on its own port. Without `data`, a directory, it keeps streams in memory.
  *
- * Throws `bad_config`, `engine_missing`, `port_in_use`.
+ * Throws `bad_config`, `engine_missing`, `port_in_use`, `data_locked`, `data_foreign`, `data_damaged`, `data_unusable`.
  */
 export async function startHub(options: HubOptions = {}, log?: Logger): Promise<Hub> {
-  const config = checkConfig(options)
-  const hub = new Hub(config, log)
-  await hub.listen(await loadEngine(config.engine))
+  const hub = await createHub(options, log)
+  try {
+    await hub.listen(await loadEngine(checkConfig(options).engine))
+  } catch (error) {
+    // Or nobody could start another one on the same data.
+    await hub.close()
+    throw error
+  }
   return hub
 }
 
 /**
  * Makes a hub for a server that you have already: `await hub.attach(server)`, and give it the requests that you like
- * with `hub.fetch(request)`. Throws `bad_config`.
+ * with `hub.fetch(request)`. Throws `bad_config`, and what `startHub` does of data.
  */
-export function createHub(options: HubOptions = {}, log?: Logger): Hub {
-  return new Hub(checkConfig(options), log)
+export async function createHub(options: HubOptions = {}, log: Logger = pino({ enabled: false })): Promise<Hub> {
+  const config = checkConfig(options)
+  return new Hub(config, await loadBroker(config.data, config, log), log)
 }

@@ -24,7 +24,17 @@ export const ERRORS = {
   too_many_subscriptions: refusal('The connection holds limits.subscriptions already. Unsubscribe, or use a pattern.'),
   subscription_exists: refusal('This connection uses that "sub" number already. Choose another, or unsubscribe first.'),
   unknown_subscription: refusal('This connection has no subscription with that "sub" number. Subscribe first.'),
-  policy_unsupported: refusal('The policy "pause" needs a stream behind the topic. Choose another policy.'),
+  policy_unsupported: refusal('The policy "pause" needs a stream that captures the topics. Choose another policy.'),
+  no_stream: refusal('A stream has to capture the topics. Declare one, or subscribe without a start, cursor or pause.'),
+  ambiguous_stream: refusal('Several streams capture that pattern. Say which one with "stream".'),
+  stream_exists: refusal(
+    'A stream of that name has other options. Delete it first, or change it in the configuration.',
+  ),
+  no_cursor: refusal('The subscription has no cursor. Name one when subscribing.'),
+  unknown_method: refusal('The hub has no method of that name. PROTOCOL.md lists them.'),
+  bad_params: refusal('The parameters of the call are wrong. PROTOCOL.md says what the method takes.'),
+  storage_full: passing('There is no room on the disk, and nothing was kept. Make room, then try again.'),
+  storage_failed: passing("The message could not be stored, and nothing was kept. The cause is in the hub's log."),
   // The hub ends a connection that did nothing wrong in its frames: come back later.
   shutting_down: passing('The hub is shutting down. Reconnect: another one, or this one restarted, will answer.', 4000),
   slow_consumer: passing('The outbox is full and a policy says disconnect. Read faster, or subscribe to less.', 4001),
@@ -41,6 +51,12 @@ export const ERRORS = {
   // Raised at start.
   bad_config: refusal('The configuration is wrong.'),
   engine_missing: refusal('The engine uws needs the package uWebSockets.js. Install it, or use --engine ws.'),
+  data_locked: refusal('Another hub uses this data directory. Stop it, or choose another with --data.'),
+  data_foreign: refusal("The directory is not a hub's, or of another version. Choose an empty one with --data."),
+  data_damaged: refusal(
+    'The data cannot be read, and nothing was changed. Restore a backup, or choose another --data.',
+  ),
+  data_unusable: refusal('The data directory cannot be used. Check its path, owner and rights.'),
   port_in_use: refusal('The address cannot be listened on. Stop what uses it, or choose another port.'),
 } as const
 

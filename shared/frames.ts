@@ -1,3 +1,5 @@
+import type { From, Offsets, Position } from './streams.ts'
+
 /**
  * The frames of `fanfare.v1`. PROTOCOL.md is their specification; this file and `parse-frame.ts` are its code.
  * Unknown fields are ignored, so that a later version can add some.
@@ -38,6 +40,12 @@ export interface SubscribeFrame {
   readonly pattern: string
   readonly filter?: HeaderFilter
   readonly policy?: Policy
+  /** The stream that feeds it; needed only where several capture the pattern. */
+  readonly stream?: string
+  /** Where it starts, on a stream. */
+  readonly from?: From
+  /** Name under which its position is stored on the hub; a stored one is stronger than `from`. */
+  readonly cursor?: string
 }
 
 export interface UnsubscribeFrame {
@@ -55,6 +63,22 @@ export interface ResumeFrame {
   readonly sub: number
 }
 
+/** Stores a position under the subscription's cursor: the first offset still wanted. */
+export interface CommitFrame {
+  readonly type: 'commit'
+  readonly sub: number
+  readonly offset: number
+}
+
+/** A request of an operator. */
+export interface CallFrame {
+  readonly type: 'call'
+  /** From the same numbers as those of publishes. */
+  readonly seq: number
+  readonly method: string
+  readonly params?: unknown
+}
+
 export interface PublishFrame {
   readonly type: 'publish'
   /** Chosen by the client; its receipt or error bears it. */
@@ -64,6 +88,10 @@ export interface PublishFrame {
   readonly id?: string
   readonly key?: string
   readonly headers?: Headers
+  /** Milliseconds since 1970; from then on the message is not delivered. */
+  readonly expiresAt?: number
+  /** It was sent before, on a connection that was lost before the receipt came. */
+  readonly retry?: boolean
 }
 
 export interface PingFrame {
@@ -83,16 +111,52 @@ export interface WelcomeFrame {
   readonly limits: Limits
 }
 
-/** The answers to subscribe, unsubscribe, pause and resume, in order with the messages. */
-export interface SubscriptionFrame {
-  readonly type: 'subscribed' | 'unsubscribed' | 'paused' | 'resumed'
+/** The answer to subscribe, in order with the messages. The rest stands where a stream feeds the subscription. */
+export interface SubscribedFrame {
+  readonly type: 'subscribed'
   readonly sub: number
+  readonly stream?: string
+  readonly epoch?: string
+  /** The first offset that may come. */
+  readonly offset?: number
+  /** Whether the position asked for was still there: nothing is missing. */
+  readonly recovered?: boolean
+}
+
+/** The answers to unsubscribe, pause and resume, in order with the messages. */
+export interface SubscriptionFrame {
+  readonly type: 'unsubscribed' | 'paused' | 'resumed'
+  readonly sub: number
+}
+
+/** From here on the subscription gets its messages from the log, with `only`; or again together with all others. */
+export interface FeedFrame {
+  readonly type: 'behind' | 'live'
+  readonly sub: number
+  /** The first offset that is still to come. */
+  readonly offset: number
+}
+
+export interface CommittedFrame {
+  readonly type: 'committed'
+  readonly sub: number
+  readonly offset: number
+}
+
+export interface ResultFrame {
+  readonly type: 'result'
+  readonly seq: number
+  readonly result: unknown
 }
 
 export interface ReceiptFrame {
   readonly type: 'receipt'
   readonly seq: number
   readonly id: string
+  /** Where streams have kept it. */
+  readonly positions?: Readonly<Record<string, Position>>
+  /** A message with this id was published before; this is where that one is. */
+  readonly duplicate?: boolean
 }
 
 /** The same bytes for every subscriber: nothing in it differs by connection. */
@@ -100,6 +164,11 @@ export interface MessageFrame {
   readonly type: 'message'
   readonly id: string
   readonly topic: string
+  /** In each stream that captured it. */
+  readonly offsets?: Offsets
+  /** Milliseconds since 1970, where a stream captured it. */
+  readonly publishedAt?: number
+  readonly expiresAt?: number
   readonly key?: string
   readonly headers?: Headers
   readonly data?: Data
@@ -111,16 +180,23 @@ export interface OnlyFrame {
   readonly sub: number
 }
 
-export type GapReason = 'drop-oldest' | 'drop-newest' | 'conflate' | 'outbox-total'
+/**
+ * A policy; the bound on all outboxes; or of a stream: `retention` let go of them, an operator `trimmed` them, or the
+ * `epoch` has changed, so that the log cannot tell what is missing.
+ */
+export type GapReason = 'drop-oldest' | 'drop-newest' | 'conflate' | 'outbox-total' | 'retention' | 'trimmed' | 'epoch'
 
 /** Messages that were left out at this very place. */
 export interface GapFrame {
   readonly type: 'gap'
   readonly sub: number
-  readonly count: number
-  /** Ids of the first and the last message left out. */
-  readonly from: string
-  readonly to: string
+  /** How many; on a stream an upper bound, since not every one need have matched; absent where nobody can tell. */
+  readonly count?: number
+  /** Ids of the first and the last message left out, by a policy. */
+  readonly from?: string
+  readonly to?: string
+  /** Offsets of the first and the last one, of a stream. */
+  readonly offsets?: { readonly from: number; readonly to: number }
   readonly reason: GapReason
 }
 
@@ -145,11 +221,17 @@ export type ClientFrame =
   | PauseFrame
   | ResumeFrame
   | PublishFrame
+  | CommitFrame
+  | CallFrame
   | PingFrame
 
 export type HubFrame =
   | WelcomeFrame
+  | SubscribedFrame
   | SubscriptionFrame
+  | FeedFrame
+  | CommittedFrame
+  | ResultFrame
   | ReceiptFrame
   | MessageFrame
   | OnlyFrame

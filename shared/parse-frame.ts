@@ -14,6 +14,9 @@ const CHECKS: Record<Frame['type'], (frame: Fields) => void> = {
       throw shape(f, `"policy" is one of ${POLICIES.join(', ')}`)
     }
     if (f['filter'] !== undefined) filter(f)
+    if (f['stream'] !== undefined) name(f, 'stream')
+    if (f['cursor'] !== undefined) name(f, 'cursor')
+    if (f['from'] !== undefined) from(f)
   },
   unsubscribe: (f) => number(f, 'sub'),
   pause: (f) => number(f, 'sub'),
@@ -24,6 +27,15 @@ const CHECKS: Record<Frame['type'], (frame: Fields) => void> = {
     if (f['id'] !== undefined) id(f)
     optionalText(f, 'key', 255)
     if (f['headers'] !== undefined) headers(f, f['headers'])
+    if (f['expiresAt'] !== undefined) number(f, 'expiresAt')
+  },
+  commit(f) {
+    number(f, 'sub')
+    number(f, 'offset')
+  },
+  call(f) {
+    number(f, 'seq')
+    text(f, 'method')
   },
   ping: () => {},
   welcome(f) {
@@ -40,6 +52,10 @@ const CHECKS: Record<Frame['type'], (frame: Fields) => void> = {
   unsubscribed: (f) => number(f, 'sub'),
   paused: (f) => number(f, 'sub'),
   resumed: (f) => number(f, 'sub'),
+  behind: feed,
+  live: feed,
+  committed: feed,
+  result: (f) => number(f, 'seq'),
   receipt(f) {
     number(f, 'seq')
     text(f, 'id')
@@ -53,9 +69,7 @@ const CHECKS: Record<Frame['type'], (frame: Fields) => void> = {
   only: (f) => number(f, 'sub'),
   gap(f) {
     number(f, 'sub')
-    number(f, 'count')
-    text(f, 'from')
-    text(f, 'to')
+    if (f['count'] !== undefined) number(f, 'count')
     text(f, 'reason')
   },
   error(f) {
@@ -88,6 +102,11 @@ function number(frame: Fields, name: string): void {
   if (!Number.isSafeInteger(value) || (value as number) < 0) throw shape(frame, `"${name}" is a whole number from 0`)
 }
 
+function feed(frame: Fields): void {
+  number(frame, 'sub')
+  number(frame, 'offset')
+}
+
 function text(frame: Fields, name: string): void {
   if (typeof frame[name] !== 'string') throw shape(frame, `"${name}" is a string`)
 }
@@ -108,6 +127,28 @@ function id(frame: Fields): void {
     throw shape(frame, '"id" is 1 to 64 letters, digits and _ . : ~ -')
   }
 }
+
+const NAME = /^[\w.-]{1,64}$/
+
+function name(frame: Fields, field: string): void {
+  if (typeof frame[field] !== 'string' || !NAME.test(frame[field])) {
+    throw shape(frame, `"${field}" is 1 to 64 letters, digits and _ . -`)
+  }
+}
+
+function from(frame: Fields): void {
+  const value = frame['from']
+  if (value === 'latest' || value === 'earliest') return
+  const start = fields(value)
+  const names = start ? Object.keys(start).filter((name) => name in STARTS) : []
+  if (!start || names.length !== 1) {
+    throw shape(frame, '"from" is "latest", "earliest", or an object with "offset", "time" or "last"')
+  }
+  number(start, names[0] as string)
+  optionalText(start, 'epoch', 64)
+}
+
+const STARTS = { offset: true, time: true, last: true }
 
 const MAX_HEADERS = 32
 

@@ -67,3 +67,20 @@ export function matchesPattern(pattern: readonly string[], topic: readonly strin
   while (pattern[p] === '#') p++
   return p === pattern.length
 }
+
+/** Whether every topic that `pattern` matches is matched by one of `captures` too, as far as a look at each tells. */
+export function isCovered(pattern: readonly string[], captures: readonly (readonly string[])[]): boolean {
+  return captures.some((capture) => covers(capture, pattern, 0, 0))
+}
+
+function covers(capture: readonly string[], pattern: readonly string[], c: number, p: number): boolean {
+  if (c === capture.length) return p === pattern.length
+  const word = capture[c]
+  if (word === '#') {
+    if (covers(capture, pattern, c + 1, p)) return true
+    return p < pattern.length && covers(capture, pattern, c, p + 1)
+  }
+  const other = pattern[p]
+  if (other === undefined || other === '#') return false
+  return (word === '*' || word === other) && covers(capture, pattern, c + 1, p + 1)
+}

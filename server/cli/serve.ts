@@ -3,15 +3,18 @@ import { Command } from 'commander'
 import { pino } from 'pino'
 import { FanfareError } from '../../shared/errors.ts'
 import { checkConfig, configFromEnv, DEFAULTS, type HubConfig } from '../config.ts'
-import { loadEngine } from '../engine/load-engine.ts'
-import { Hub } from '../hub.ts'
+import { startHub } from '../index.ts'
 
-const FLAGS: Record<keyof HubConfig, string> = {
+/** Streams are declared in the file alone: they are lists. */
+const FLAGS: Record<Exclude<keyof HubConfig, 'streams'>, string> = {
   host: 'address to listen on',
   port: 'port to listen on, 0 for a free one',
   path: 'path of the WebSocket endpoint',
   engine: 'auto, ws or uws',
   logLevel: 'debug, info, warn, error or silent',
+  data: 'data directory, or "memory" to keep nothing',
+  dedupWindowMs: 'a publish with an id of this time is a duplicate',
+  dedupIds: 'most ids that are remembered for that',
   outboxBytes: "bound of one connection's outbox",
   outboxTotalBytes: 'bound on all outboxes together',
   frameBytes: 'largest WebSocket message taken',
@@ -27,18 +30,20 @@ export function serveCommand(): Command {
   command.option('--config <file>', 'JSON file with any of these options; environment and flags are stronger')
   for (const [name, text] of Object.entries(FLAGS)) {
     const flag = name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
-    command.option(`--${flag} <value>`, `${text} (${DEFAULTS[name as keyof HubConfig]})`)
+    command.option(`--${flag} <value>`, `${text} (${DEFAULTS[name as keyof typeof DEFAULTS]})`)
   }
   return command.action(serve)
 }
 
 async function serve({ config: file, ...flags }: { config?: string }): Promise<void> {
   const fromFile = file === undefined ? {} : await readConfig(file)
-  const config = checkConfig({ ...fromFile, ...configFromEnv(process.env), ...flags })
+  const options = { data: DEFAULTS.data, ...fromFile, ...configFromEnv(process.env), ...flags }
   // Standard error, and at once: what a hub said last is what its operator wants to know.
-  const log = pino({ level: config.logLevel, base: { pid: process.pid } }, pino.destination({ dest: 2, sync: true }))
-  const hub = new Hub(config, log)
-  await hub.listen(await loadEngine(config.engine))
+  const log = pino(
+    { level: checkConfig(options).logLevel, base: { pid: process.pid } },
+    pino.destination({ dest: 2, sync: true }),
+  )
+  const hub = await startHub(options, log)
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.once(signal, () => {
       log.info({ signal }, 'stopping')

@@ -21,6 +21,8 @@ export interface Entry {
   readonly only: Subscription | undefined
   readonly policy: Policy | undefined
   readonly conflationKey: string | undefined
+  /** From then on the message is not delivered. */
+  readonly expiresAt: number | undefined
   /** What it counts for. */
   readonly cost: number
   /** What was left out right before it. */
@@ -45,6 +47,8 @@ export interface Account {
  */
 export class Backlog {
   bytes = 0
+  /** Frames of the hub's own among what waits. */
+  controls = 0
   private readonly account: Account
   private head: Entry | undefined = undefined
   private tail: Entry | undefined = undefined
@@ -71,8 +75,10 @@ export class Backlog {
       only: undefined,
       policy: undefined,
       conflationKey: undefined,
+      expiresAt: undefined,
       cost: frame.bytes + ENTRY_BYTES,
     })
+    this.controls++
   }
 
   /**
@@ -88,6 +94,7 @@ export class Backlog {
       only: undefined,
       policy,
       conflationKey: policy === 'conflate' ? conflationKey(message) : undefined,
+      expiresAt: message.expiresAt,
       cost: message.wire.bytes + ENTRY_BYTES,
     }
     this.removeSuperseded(draft)
@@ -107,6 +114,7 @@ export class Backlog {
       only: undefined,
       policy: subscription.policy,
       conflationKey: undefined,
+      expiresAt: undefined,
       cost: run.bytes + run.count * ENTRY_BYTES,
     }
     return this.admit(draft, limit)
@@ -133,7 +141,9 @@ export class Backlog {
   /** Takes the first entry out, of which the gaps have been taken. */
   shift(): Entry | undefined {
     const entry = this.head
-    if (entry) this.unlink(entry)
+    if (!entry) return undefined
+    this.unlink(entry)
+    if (!entry.stretch) this.controls--
     return entry
   }
 
@@ -157,6 +167,7 @@ export class Backlog {
 
   clear(): void {
     this.charge(-this.bytes)
+    this.controls = 0
     this.head = undefined
     this.tail = undefined
     this.oldestDroppable = undefined

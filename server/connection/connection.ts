@@ -2,13 +2,14 @@ import { Buffer, isAscii, isUtf8 } from 'node:buffer'
 import { nanoid } from 'nanoid'
 import { decodeBinary, decodeText } from '../../shared/codec.ts'
 import { type ErrorCode, errorEntry, FanfareError } from '../../shared/errors.ts'
-import { type Frame, type PublishFrame, SUBPROTOCOL, type SubscribeFrame } from '../../shared/frames.ts'
+import { type CallFrame, type CommitFrame, type Frame, type PublishFrame, SUBPROTOCOL } from '../../shared/frames.ts'
 import { parseFrame } from '../../shared/parse-frame.ts'
-import { parsePattern } from '../../shared/topic.ts'
 import type { EngineSocket, SocketHandlers } from '../engine/engine.ts'
-import { Subscription } from '../topic/subscription.ts'
+import type { Outcome } from '../topic/publication.ts'
+import type { Subscription } from '../topic/subscription.ts'
 import type { ConnectionContext } from './context.ts'
 import { Outbox, type OutboxOwner } from './outbox.ts'
+import { Subscriptions } from './subscriptions.ts'
 
 /** One WebSocket of one client: reads its frames, and answers them through its outbox. */
 export class Connection implements SocketHandlers, OutboxOwner {
@@ -16,7 +17,8 @@ export class Connection implements SocketHandlers, OutboxOwner {
   private readonly socket: EngineSocket
   private readonly context: ConnectionContext
   private readonly outbox: Outbox
-  private subscriptions: Map<number, Subscription> | undefined = undefined
+  /** Made when the first one comes: most of what an idle connection would cost. */
+  private subscriptions: Subscriptions | undefined = undefined
   /** `new` until the first frame, which stands for a hello where it is none. */
   private state: 'new' | 'ready' | 'ended' = 'new'
   private unacknowledged = 0
@@ -95,6 +97,12 @@ export class Connection implements SocketHandlers, OutboxOwner {
     this.unacknowledged -= count
   }
 
+  feedFailed(subscription: Subscription, error: FanfareError): void {
+    if (this.state === 'ended') return
+    this.subscriptions?.drop(subscription)
+    this.refuse(error, { sub: subscription.sub })
+  }
+
   overflow(code: 'slow_consumer' | 'outbox_total'): void {
     this.outbox.release()
     // Not now: the fan-out that filled the outbox is still reading the index of subscriptions.
@@ -133,15 +141,18 @@ export class Connection implements SocketHandlers, OutboxOwner {
       case 'publish':
         return this.publish(frame)
       case 'subscribe':
-        return this.subscribe(frame)
+        this.subscriptions ??= new Subscriptions(this.context, this.outbox)
+        return this.subscriptions.subscribe(frame)
       case 'unsubscribe':
-        return this.unsubscribe(frame.sub)
+        return this.subscribed(frame.sub).unsubscribe(frame.sub)
       case 'pause':
-        this.outbox.pause(this.subscription(frame.sub))
-        return this.outbox.send({ type: 'paused', sub: frame.sub })
+        return this.subscribed(frame.sub).pause(frame.sub)
       case 'resume':
-        this.outbox.resume(this.subscription(frame.sub))
-        return this.outbox.send({ type: 'resumed', sub: frame.sub })
+        return this.subscribed(frame.sub).resume(frame.sub)
+      case 'commit':
+        return this.commit(frame)
+      case 'call':
+        return this.call(frame)
       case 'ping':
         return this.pong()
       default:
@@ -153,37 +164,51 @@ export class Connection implements SocketHandlers, OutboxOwner {
     if (this.unacknowledged >= this.context.config.window) {
       throw new FanfareError('window_exceeded', `The window is ${this.context.config.window}`)
     }
-    const { id } = this.context.topics.publish(frame)
     this.unacknowledged++
-    this.outbox.send({ type: 'receipt', seq: frame.seq, id })
+    try {
+      this.context.topics.publish(frame, (error, outcome) => this.settled(frame, error, outcome))
+    } catch (error) {
+      this.unacknowledged--
+      throw error
+    }
   }
 
-  private subscribe({ sub, pattern, filter, policy = 'drop-oldest' }: SubscribeFrame): void {
-    const words = parsePattern(pattern)
-    if (policy === 'pause') throw new FanfareError('policy_unsupported')
-    this.subscriptions ??= new Map()
-    if (this.subscriptions.has(sub)) throw new FanfareError('subscription_exists', `"sub" is ${sub}`)
-    if (this.subscriptions.size >= this.context.config.subscriptions) throw new FanfareError('too_many_subscriptions')
-    const subscription = new Subscription(this.outbox, sub, words, filter, policy)
-    this.subscriptions.set(sub, subscription)
-    this.outbox.subscriptionsAre(this.subscriptions)
-    this.context.topics.subscribe(subscription)
-    this.outbox.send({ type: 'subscribed', sub })
+  private settled(frame: PublishFrame, error: FanfareError | undefined, outcome: Outcome | undefined): void {
+    if (this.state === 'ended') return
+    if (!outcome) {
+      this.unacknowledged--
+      this.refuse(error, frame)
+      return
+    }
+    const { id, duplicate, positions } = outcome
+    this.outbox.send({
+      type: 'receipt',
+      seq: frame.seq,
+      id,
+      ...(positions && { positions }),
+      ...(duplicate && { duplicate }),
+    })
   }
 
-  private unsubscribe(sub: number): void {
-    const subscription = this.subscription(sub)
-    this.subscriptions?.delete(sub)
-    this.context.topics.unsubscribe(subscription)
-    this.outbox.forget(subscription)
-    if (this.subscriptions) this.outbox.subscriptionsAre(this.subscriptions)
-    this.outbox.send({ type: 'unsubscribed', sub })
+  private commit(frame: CommitFrame): void {
+    this.subscribed(frame.sub)
+      .commit(frame)
+      .catch((error: unknown) => this.refuse(error, frame))
   }
 
-  private subscription(sub: number): Subscription {
-    const subscription = this.subscriptions?.get(sub)
-    if (!subscription) throw new FanfareError('unknown_subscription', `"sub" is ${sub}`)
-    return subscription
+  private call(frame: CallFrame): void {
+    const { seq, method, params } = frame
+    this.context.call(method, params).then(
+      (result) => {
+        if (this.state !== 'ended') this.outbox.send({ type: 'result', seq, result })
+      },
+      (error: unknown) => this.refuse(error, frame),
+    )
+  }
+
+  private subscribed(sub: number): Subscriptions {
+    if (!this.subscriptions) throw new FanfareError('unknown_subscription', `"sub" is ${sub}`)
+    return this.subscriptions
   }
 
   // One pong answers all pings of a turn, as RFC 6455 5.5.3 allows for its own: a flood of pings costs a flag each.
@@ -197,6 +222,7 @@ export class Connection implements SocketHandlers, OutboxOwner {
   }
 
   private refuse(thrown: unknown, value?: unknown): void {
+    if (this.state === 'ended') return
     const error = this.known(thrown)
     if (errorEntry(error.code).close !== undefined) {
       this.end(error)
@@ -222,7 +248,7 @@ export class Connection implements SocketHandlers, OutboxOwner {
   private release(): void {
     this.state = 'ended'
     this.outbox.release()
-    for (const subscription of this.subscriptions?.values() ?? []) this.context.topics.unsubscribe(subscription)
+    this.subscriptions?.release()
     this.subscriptions = undefined
   }
 }

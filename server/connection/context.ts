@@ -1,4 +1,6 @@
 import type { Logger } from 'pino'
+import type { Broker } from '../broker/broker.ts'
+import type { Streams } from '../stream/streams.ts'
 import type { Topics } from '../topic/topics.ts'
 import type { Connection } from './connection.ts'
 import type { OutboxBudget } from './outbox-budget.ts'
@@ -8,9 +10,13 @@ import type { Turn } from './turn.ts'
 export interface ConnectionContext {
   readonly config: ConnectionConfig
   readonly topics: Topics
+  readonly streams: Streams
+  readonly broker: Broker
   readonly turn: Turn
   readonly budget: OutboxBudget
   readonly log: Logger
+  /** Runs a method of the operators'. */
+  call(method: string, params: unknown): Promise<unknown>
   /** The socket has closed, by whichever side. */
   closed(connection: Connection): void
 }

@@ -1,6 +1,8 @@
+import type { FanfareError } from '../../shared/errors.ts'
 import type { HubFrame } from '../../shared/frames.ts'
 import { BatchBuilder } from '../engine/batch.ts'
 import type { EngineSocket } from '../engine/engine.ts'
+import type { Feed, FeedOutlet } from '../stream/feed.ts'
 import { Encoded } from '../topic/encoded.ts'
 import type { Message } from '../topic/message.ts'
 import type { Recipient, Subscription } from '../topic/subscription.ts'
@@ -19,6 +21,8 @@ export interface OutboxOwner {
   receiptsSent(count: number): void
   /** The policy, or the bound on all outboxes, says that the connection has to go. Called in the middle of a fan-out. */
   overflow(code: 'slow_consumer' | 'outbox_total'): void
+  /** A stream cannot feed this subscription any longer. */
+  feedFailed(subscription: Subscription, error: FanfareError): void
 }
 
 /**
@@ -27,8 +31,11 @@ export interface OutboxOwner {
  * While the peer keeps up it is a pointer to a run of this turn's frames, shared with the others. Once a write leaves a
  * rest with the engine it is *behind*: frames wait in a backlog, where the policies apply, until the engine has
  * drained. Messages of a paused subscription wait in a backlog of their own, which gets half of the bound at most.
+ *
+ * Feeds hand out messages of a log when there is room for them. Frames of the hub's own that wait go first, since a feed's
+ * messages may depend on them; messages that wait take turns with them.
  */
-export class Outbox implements Recipient, Flushable, Debtor {
+export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet {
   private readonly socket: EngineSocket
   private readonly turn: Turn
   private readonly budget: OutboxBudget
@@ -46,6 +53,7 @@ export class Outbox implements Recipient, Flushable, Debtor {
   private stagedFor: Subscription[] = []
   private paused: Map<Subscription, Backlog> | undefined = undefined
   private closed = false
+  private feeds: Set<Feed> | undefined = undefined
   /** The connection's only subscription: what it matches needs no list, also while behind. */
   private sole: Subscription | undefined = undefined
 
@@ -65,11 +73,35 @@ export class Outbox implements Recipient, Flushable, Debtor {
   deliver(message: Message, subscription: Subscription): void {
     if (this.closed) return
     if (this.paused?.has(subscription)) this.hold(message, subscription)
-    else if (this.backlog && subscription !== this.sole) this.stage(message, subscription)
-    else if (this.lastStamp !== message.stamp) {
+    else if (this.backlog && (subscription !== this.sole || message.expiresAt !== undefined)) {
+      this.deliverBehind(message, subscription)
+    } else if (this.lastStamp !== message.stamp) {
+      if (this.staged) this.settle()
       this.lastStamp = message.stamp
       this.appendToRun(message.wire)
     }
+  }
+
+  get keepsUp(): boolean {
+    return this.backlog === undefined
+  }
+
+  attach(feed: Feed): void {
+    this.feeds ??= new Set()
+    this.feeds.add(feed)
+  }
+
+  detach(feed: Feed): void {
+    this.feeds?.delete(feed)
+    if (this.feeds?.size === 0) this.feeds = undefined
+  }
+
+  feedReady(): void {
+    if (!this.closed) this.turn.schedule(this)
+  }
+
+  feedFailed(subscription: Subscription, error: FanfareError): void {
+    this.owner.feedFailed(subscription, error)
   }
 
   /** Sends a frame of the hub's own, which no policy drops. */
@@ -94,7 +126,7 @@ export class Outbox implements Recipient, Flushable, Debtor {
   subscriptionsAre(subscriptions: ReadonlyMap<number, Subscription>): void {
     this.settle()
     const [first] = subscriptions.size === 1 ? subscriptions.values() : []
-    this.sole = first && first.policy !== 'conflate' ? first : undefined
+    this.sole = first && first.policy !== 'conflate' && first.policy !== 'pause' ? first : undefined
   }
 
   /** From here on, messages for this subscription wait. */
@@ -135,13 +167,19 @@ export class Outbox implements Recipient, Flushable, Debtor {
       return
     }
     const { run } = this
-    if (!run) return
-    this.run = undefined
-    const written = this.socket.write(run.toBatch())
-    const receipts = this.receiptsInRun
-    this.receiptsInRun = 0
-    if (receipts > 0) this.owner.receiptsSent(receipts)
-    if (!written) {
+    if (run) {
+      this.run = undefined
+      const written = this.socket.write(run.toBatch())
+      const receipts = this.receiptsInRun
+      this.receiptsInRun = 0
+      if (receipts > 0) this.owner.receiptsSent(receipts)
+      if (!written) {
+        this.fallBehind()
+        this.holdEngineBytes()
+        return
+      }
+    }
+    if (this.feeds && !this.writeFromFeeds()) {
       this.fallBehind()
       this.holdEngineBytes()
     }
@@ -155,7 +193,8 @@ export class Outbox implements Recipient, Flushable, Debtor {
       if (this.backlog.empty) {
         this.backlog = undefined
         if (!this.paused) this.budget.leave(this)
-      } else if (!this.writeFromBacklog(this.backlog)) {
+        if (this.feeds) this.turn.schedule(this)
+      } else if (!this.writeFromBacklog(this.backlog) || !this.writeFromFeeds()) {
         this.holdEngineBytes()
         return
       }
@@ -185,6 +224,8 @@ export class Outbox implements Recipient, Flushable, Debtor {
     this.backlog = undefined
     for (const backlog of this.paused?.values() ?? []) backlog.clear()
     this.paused = undefined
+    for (const feed of this.feeds ?? []) feed.end()
+    this.feeds = undefined
     this.budget.leave(this)
   }
 
@@ -208,6 +249,11 @@ export class Outbox implements Recipient, Flushable, Debtor {
     return this.backlog
   }
 
+  private deliverBehind(message: Message, subscription: Subscription): void {
+    if (subscription.policy === 'pause' && subscription.feed) subscription.feed.fallBehind(message)
+    else this.stage(message, subscription)
+  }
+
   private stage(message: Message, subscription: Subscription): void {
     if (this.staged === message) {
       this.stagedFor.push(subscription)
@@ -216,8 +262,8 @@ export class Outbox implements Recipient, Flushable, Debtor {
     // It fell behind while it sent this very message for another of its subscriptions.
     if (this.lastStamp === message.stamp) return
     this.lastStamp = message.stamp
-    if (this.staged) this.settle()
-    else this.turn.schedule(this)
+    if (this.staged || this.run) this.settle()
+    this.turn.schedule(this)
     this.staged = message
     this.stagedFor = [subscription]
   }
@@ -263,6 +309,7 @@ export class Outbox implements Recipient, Flushable, Debtor {
       for (const gap of backlog.shiftGaps()) bytes += addGap(builder, gap)
       const entry = backlog.startsWithRun ? undefined : backlog.shift()
       if (!entry) break
+      if (entry.expiresAt !== undefined && entry.expiresAt <= Date.now()) continue
       const frame = entry.content as Encoded
       builder.scope(entry.only?.sub)
       builder.add(frame)
@@ -272,6 +319,21 @@ export class Outbox implements Recipient, Flushable, Debtor {
     const written = this.socket.write(builder.build())
     if (receipts > 0) this.owner.receiptsSent(receipts)
     return written
+  }
+
+  /** A piece of each feed that has something. False: the engine holds a rest. */
+  private writeFromFeeds(): boolean {
+    for (const feed of this.feeds ?? []) {
+      if (this.backlog && this.backlog.controls > 0) return true
+      // What the feed itself says while it is asked lies behind what it hands out.
+      const stretches = feed.pull()
+      if (stretches.length === 0) continue
+      const builder = new BatchBuilder()
+      builder.scope(feed.sub)
+      for (const { wires, binary } of stretches) builder.addJoined(wires, binary)
+      if (!this.socket.write(builder.build())) return false
+    }
+    return true
   }
 
   private holdEngineBytes(): void {

@@ -40,11 +40,20 @@ export class BatchBuilder {
 
   add(frame: Encoded): void {
     const binary = frame.record !== undefined
-    const full = this.group !== undefined && this.group.bytes + this.group.frames.length + frame.bytes > PART_BYTES
+    const full = this.group !== undefined && this.group.bytes + this.group.pieces.length + frame.bytes > PART_BYTES
     if (this.group?.binary !== binary || full) this.startMessage(binary)
     const group = this.group as Group
-    group.frames.push(frame)
+    group.pieces.push(frame)
     group.bytes += frame.bytes
+  }
+
+  /** Adds stored frames that are joined already, as one WebSocket message. */
+  addJoined(bytes: Uint8Array, binary: boolean): void {
+    this.startMessage(binary)
+    const group = this.group as Group
+    group.pieces.push(bytes)
+    group.bytes += bytes.length
+    this.group = undefined
   }
 
   /** What follows is for this subscription alone, or with undefined for all that it matches: see the frame `only`. */
@@ -57,7 +66,7 @@ export class BatchBuilder {
   build(): Batch {
     for (const group of this.groups) {
       // The brackets and commas of a batch.
-      if (!group.binary && group.frames.length > 1) group.bytes += group.frames.length + 1
+      if (!group.binary && group.pieces.length > 1) group.bytes += group.pieces.length + 1
     }
     const total = this.groups.reduce((sum, group) => sum + headerBytes(group.bytes) + group.bytes, 0)
     const framed = Buffer.allocUnsafe(total)
@@ -74,19 +83,19 @@ export class BatchBuilder {
   }
 
   private startMessage(binary: boolean): void {
-    this.group = { binary, frames: [], bytes: 0 }
+    this.group = { binary, pieces: [], bytes: 0 }
     this.groups.push(this.group)
     if (this.only === undefined) return
     const scope = JSON.stringify({ type: 'only', sub: this.only })
     const frame = binary ? new Encoded(scope, new Uint8Array()) : new Encoded(scope)
-    this.group.frames.push(frame)
+    this.group.pieces.push(frame)
     this.group.bytes += frame.bytes
   }
 }
 
 interface Group {
   readonly binary: boolean
-  readonly frames: Encoded[]
+  readonly pieces: (Encoded | Uint8Array)[]
   bytes: number
 }
 
@@ -109,14 +118,26 @@ function writeHeader(target: Buffer, at: number, { binary, bytes }: Group): numb
   return at + headerBytes(bytes)
 }
 
-function writePayload(target: Buffer, { binary, frames }: Group): void {
-  if (!binary) {
-    target.write(joinText(frames.map((frame) => frame.text as string)))
+function writePayload(target: Buffer, { binary, pieces }: Group): void {
+  if (!binary && pieces.every((piece) => piece instanceof Encoded)) {
+    target.write(joinText(pieces.map((piece) => piece.text as string)))
     return
   }
   let at = 0
-  for (const { record } of frames) {
-    target.set(record as Uint8Array, at)
-    at += (record as Uint8Array).length
+  for (const [n, piece] of pieces.entries()) {
+    if (!binary) target[at++] = n === 0 ? BRACKET : COMMA
+    at += writePiece(target, at, piece)
   }
+  if (!binary) target[at] = END_BRACKET
+}
+
+const BRACKET = 0x5b
+const COMMA = 0x2c
+const END_BRACKET = 0x5d
+
+function writePiece(target: Buffer, at: number, piece: Encoded | Uint8Array): number {
+  if (piece instanceof Encoded && piece.text !== undefined) return target.write(piece.text, at)
+  const bytes = piece instanceof Encoded ? (piece.record as Uint8Array) : piece
+  target.set(bytes, at)
+  return bytes.length
 }

@@ -1,6 +1,13 @@
 import { FanfareError } from '../../shared/errors.ts'
 import type { Headers, PublishFrame } from '../../shared/frames.ts'
+import type { Offsets } from '../../shared/streams.ts'
 import { Encoded } from './encoded.ts'
+
+/** Where and when a message was kept. */
+export interface Kept {
+  readonly offsets: Offsets
+  readonly publishedAt: number
+}
 
 /** A message on its way through the hub. Immutable, and encoded once however many subscribers it has. */
 export class Message {
@@ -9,30 +16,38 @@ export class Message {
   readonly words: readonly string[]
   readonly key: string | undefined
   readonly headers: Headers | undefined
+  readonly expiresAt: number | undefined
+  /** In the streams that captured it. */
+  readonly offsets: Offsets | undefined
   readonly wire: Encoded
   /** Grows with every message of the hub. A recipient tells by it whether it has this message already. */
   readonly stamp: number
 
-  constructor(frame: PublishFrame, id: string, words: readonly string[], stamp: number) {
+  /** `rest` is what `encodeRest` made of the frame. */
+  constructor(frame: PublishFrame, id: string, words: readonly string[], stamp: number, rest: string, kept?: Kept) {
     this.id = id
     this.topic = frame.topic
     this.words = words
     this.key = frame.key
     this.headers = frame.headers
-    this.wire = encode(frame, id)
+    this.expiresAt = frame.expiresAt
+    this.offsets = kept?.offsets
     this.stamp = stamp
+    // By hand, because it is the hot path: id and topic hold nothing that JSON escapes, their grammars say so.
+    let json = `{"type":"message","id":"${id}","topic":"${frame.topic}"`
+    if (kept) json += `,"offsets":${JSON.stringify(kept.offsets)},"publishedAt":${kept.publishedAt}`
+    const { data } = frame
+    this.wire = new Encoded(`${json}${rest}}`, data instanceof Uint8Array ? data : undefined, id)
   }
 }
 
-function encode(frame: PublishFrame, id: string): Encoded {
-  // By hand, because it is the hot path: id and topic hold nothing that JSON escapes, their grammars say so.
-  let json = `{"type":"message","id":"${id}","topic":"${frame.topic}"`
-  if (frame.key !== undefined) json += `,"key":${JSON.stringify(frame.key)}`
-  if (frame.headers !== undefined) json += `,"headers":${JSON.stringify(frame.headers)}`
-  const { data } = frame
-  if (data === undefined) return new Encoded(`${json}}`, undefined, id)
-  if (data instanceof Uint8Array) return new Encoded(`${json}}`, data, id)
-  return new Encoded(`${json},"data":${stringify(data)}}`, undefined, id)
+/** The fields of a publish that go into the message as they are. Throws `bad_frame` where they cannot be encoded. */
+export function encodeRest({ key, headers, expiresAt, data }: PublishFrame): string {
+  let json = ''
+  if (key !== undefined) json += `,"key":${JSON.stringify(key)}`
+  if (headers !== undefined) json += `,"headers":${JSON.stringify(headers)}`
+  if (expiresAt !== undefined) json += `,"expiresAt":${expiresAt}`
+  return data === undefined || data instanceof Uint8Array ? json : `${json},"data":${stringify(data)}`
 }
 
 function stringify(data: unknown): string {

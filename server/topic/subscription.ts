@@ -10,6 +10,14 @@ export interface Recipient {
   deliver(message: Message, subscription: Subscription): void
 }
 
+/** What feeds a subscription from a stream. */
+export interface SubscriptionFeed {
+  /** Whether a message that is delivered live is for the subscription now: not while it is fed from the log. */
+  takes(message: Message): boolean
+  /** The connection has no room: from this message on the log has to do. */
+  fallBehind(message: Message): void
+}
+
 /** One connection's interest in a pattern. */
 export class Subscription {
   readonly recipient: Recipient
@@ -19,6 +27,8 @@ export class Subscription {
   readonly words: readonly string[]
   readonly filter: HeaderFilter | undefined
   readonly policy: Policy
+  /** Set where a stream is behind it. */
+  feed: SubscriptionFeed | undefined = undefined
   /** Its place in the index, owned by the index. */
   slot = -1
 

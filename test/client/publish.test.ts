@@ -15,8 +15,8 @@ it('sends a window of publishes in one message, and one more for each receipt', 
   expect(peer.batches.at(-1)).toHaveLength(4)
   expect(peer.unreadFrames).toEqual([])
   peer.send({ type: 'receipt', seq: seqs[0], id: 'x' }, { type: 'receipt', seq: seqs[1], id: 'y' })
-  expect(await receipts[0]).toEqual({ id: 'x' })
-  expect(await receipts[1]).toEqual({ id: 'y' })
+  expect(await receipts[0]).toEqual({ id: 'x', duplicate: false, positions: {} })
+  expect(await receipts[1]).toMatchObject({ id: 'y' })
   for (const data of [5, 6]) {
     const frame = await peer.next('publish')
     expect(frame.data).toBe(data)
@@ -48,19 +48,25 @@ it('splits a turn into messages below the limit, and refuses a frame that alone 
   for (const batch of peer.batches) expect(Buffer.byteLength(JSON.stringify(batch))).toBeLessThanOrEqual(1000)
 })
 
-it('rejects what was sent when the connection drops, and keeps what only waited', async () => {
-  const { client, peer } = await hub.connected({}, { window: 1 })
-  const sent = client.publish('a', 1)
-  const waits = client.publish('a', 2)
-  await peer.next('publish')
+it('repeats what was sent when the connection drops, under its id and before what only waited', async () => {
+  const { client, peer } = await hub.connected({}, { window: 2 })
+  const publishes = [client.publish('a', 1), client.publish('a', new Uint8Array([2])), client.publish('a', 3)]
+  const first = [await peer.next('publish'), await peer.next('publish')]
   peer.socket.terminate()
-  await expect(sent).rejects.toMatchObject({ code: 'connection_lost', retry: true })
   const again = await hub.peer()
   await again.welcome()
-  const { seq, data } = await again.next('publish')
-  expect(data).toBe(2)
+  const repeated = [await again.next('publish'), await again.next('publish')]
+  expect(repeated.map(({ id, retry }) => [id, retry])).toEqual(first.map(({ id }) => [id, true]))
+  const positions = { photos: { epoch: 'e', offset: 7 } }
+  again.send({ type: 'receipt', seq: repeated[0]?.seq, id: repeated[0]?.id, positions, duplicate: true })
+  expect(await publishes[0]).toEqual({ id: first[0]?.id, positions, duplicate: true })
+  // The hub keeps nothing of this one, and cannot say whether the first try came through.
+  again.send({ type: 'error', code: 'connection_lost', message: 'Lost.', retry: true, seq: repeated[1]?.seq })
+  await expect(publishes[1]).rejects.toMatchObject({ code: 'connection_lost', retry: true })
+  const { seq, data, retry } = await again.next('publish')
+  expect([data, retry]).toEqual([3, undefined])
   again.send({ type: 'receipt', seq, id: 'x' })
-  expect(await waits).toEqual({ id: 'x' })
+  expect(await publishes[2]).toMatchObject({ id: 'x' })
 })
 
 it('an error with seq rejects that publish alone', async () => {

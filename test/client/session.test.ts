@@ -131,7 +131,7 @@ it('close waits for publishes under way, as often as it is called', async () => 
   const { seq } = await peer.next('publish')
   const start = performance.now()
   peer.send({ type: 'receipt', seq, id: 'x' })
-  expect(await published).toEqual({ id: 'x' })
+  expect(await published).toMatchObject({ id: 'x' })
   await Promise.all(closes)
   expect(await peer.closed).toBe(1000)
   expect(performance.now() - start).toBeLessThan(2000)

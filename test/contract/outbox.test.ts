@@ -130,9 +130,10 @@ function account(frames: readonly Frame[]): Account {
   let expected = 0
   for (const frame of frames) {
     if (frame.type === 'gap') {
-      lost += frame.count
+      const count = frame.count ?? Number.NaN
+      lost += count
       reasons.add(frame.reason)
-      expected += frame.count
+      expected += count
     } else if (frame.type === 'message') {
       const { n } = frame.data as { n: number }
       expect(n, 'a message is out of its place').toBe(expected)

@@ -43,7 +43,19 @@ const runner = extension === '.ts' ? ['--import', 'tsx'] : []
 
 export function fanfare(engine: string, flags: readonly string[] = []): Target {
   const main = fileURLToPath(new URL(`../../server/main${extension}`, import.meta.url))
-  const command = [process.execPath, ...runner, main, 'serve', '--port', '0', '--engine', engine, ...flags]
+  const command = [
+    process.execPath,
+    ...runner,
+    main,
+    'serve',
+    '--port',
+    '0',
+    '--engine',
+    engine,
+    '--data',
+    'memory',
+    ...flags,
+  ]
   return {
     name: `fanfare ${engine}`,
     protocol: 'fanfare.v1',

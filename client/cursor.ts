@@ -1,0 +1,70 @@
+import { FanfareError } from '../shared/errors.ts'
+
+/** Longest time that a handled message waits to be committed, in milliseconds. */
+const COMMIT_EVERY_MS = 1_000
+
+/**
+ * Keeps a named position on the hub near to what has been handled: a commit a second while there is something to
+ * commit, and one more when asked.
+ */
+export class Cursor {
+  private readonly send: (offset: number) => void
+  private handled: number | undefined
+  private sent: number | undefined
+  private stored: number | undefined
+  private timer: ReturnType<typeof setTimeout> | undefined
+  private waiting: { readonly offset: number; readonly resolve: () => void; readonly reject: (e: Error) => void }[] = []
+
+  /** `send` is called while the subscription is confirmed, and may lose what it is given. */
+  constructor(send: (offset: number) => void) {
+    this.send = send
+  }
+
+  /** Everything before this offset has been handled. */
+  advance(offset: number): void {
+    this.handled = offset
+    this.timer ??= setTimeout(() => {
+      this.timer = undefined
+      this.flush()
+    }, COMMIT_EVERY_MS)
+  }
+
+  /** Resolves when the hub has stored what has been handled until now. */
+  commit(): Promise<void> {
+    const { handled } = this
+    if (handled === undefined || handled === this.stored) return Promise.resolve()
+    const done = new Promise<void>((resolve, reject) => {
+      this.waiting.push({ offset: handled, resolve, reject })
+    })
+    this.flush()
+    return done
+  }
+
+  committed(offset: number): void {
+    this.stored = offset
+    const done = this.waiting.filter((commit) => commit.offset <= offset)
+    this.waiting = this.waiting.filter((commit) => commit.offset > offset)
+    for (const { resolve } of done) resolve()
+  }
+
+  /** The connection is another: what was sent may not have arrived. */
+  again(): void {
+    this.sent = undefined
+    if (this.handled !== this.stored) this.flush()
+  }
+
+  end(): void {
+    clearTimeout(this.timer)
+    this.timer = undefined
+    for (const { reject } of this.waiting) reject(new FanfareError('connection_lost'))
+    this.waiting = []
+  }
+
+  private flush(): void {
+    clearTimeout(this.timer)
+    this.timer = undefined
+    if (this.handled === undefined || this.handled === this.sent) return
+    this.sent = this.handled
+    this.send(this.handled)
+  }
+}

@@ -1,0 +1,50 @@
+import type { StreamInfo } from '../shared/streams.ts'
+
+/** How a stream is declared; what is left out has a default. */
+export interface StreamDeclaration {
+  /** 1 to 64 letters, digits and `_ . -`. */
+  readonly name: string
+  /** Patterns of the topics that it captures. */
+  readonly topics: readonly string[]
+  /** Oldest message kept: milliseconds, or a text such as `'7d'` (the default) or `'2w'`. */
+  readonly maxAge?: number | string
+  /** Most bytes kept: 10 GiB by default. */
+  readonly maxBytes?: number
+  readonly maxMessages?: number
+  /** Keep the newest message of each topic and key alone. */
+  readonly lastValue?: boolean
+  /** When a publish counts as kept: `'disk'` (synced, the default) or `'os'` (handed to the operating system). */
+  readonly durability?: 'disk' | 'os'
+}
+
+/** What an operator does with streams. Everything rejects with `no_stream` where there is none of that name. */
+export class StreamAdmin {
+  private readonly call: (method: string, params?: unknown) => Promise<unknown>
+
+  /** @internal */
+  constructor(call: (method: string, params?: unknown) => Promise<unknown>) {
+    this.call = call
+  }
+
+  list(): Promise<StreamInfo[]> {
+    return this.call('streams.list') as Promise<StreamInfo[]>
+  }
+
+  show(name: string): Promise<StreamInfo> {
+    return this.call('streams.show', { name }) as Promise<StreamInfo>
+  }
+
+  /** Declares it, or finds it declared. Rejects with `stream_exists` where it has other options, and `bad_params`. */
+  declare(declaration: StreamDeclaration): Promise<StreamInfo> {
+    return this.call('streams.declare', declaration) as Promise<StreamInfo>
+  }
+
+  /** Lets go of the messages before an offset, of all without one. */
+  trim(name: string, before?: number): Promise<StreamInfo> {
+    return this.call('streams.trim', { name, before }) as Promise<StreamInfo>
+  }
+
+  async delete(name: string): Promise<void> {
+    await this.call('streams.delete', { name })
+  }
+}

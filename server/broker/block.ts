@@ -1,0 +1,228 @@
+import { Buffer } from 'node:buffer'
+import { crc32 } from 'node:zlib'
+import { FanfareError } from '../../shared/errors.ts'
+
+/** What a block keeps of a message beside its wire form. */
+export interface Entry {
+  readonly offset: number
+  /** When it was published, in milliseconds; never less than that of the entry before. */
+  readonly time: number
+  readonly topic: string
+  readonly key: string | undefined
+  readonly expiresAt: number | undefined
+  /** How far back the previous message of the same topic lies; 0: there is none. */
+  readonly back: number
+  /** The frame as text, or as a record of a binary WebSocket message. */
+  readonly wire: string | Uint8Array
+}
+
+/** The columns of a block, as JSON. A column that says nothing is left out. */
+interface Columns {
+  /** Offset and time of the first entry; the lists hold the steps from one to the next. */
+  readonly first: number
+  readonly time: number
+  readonly count: number
+  readonly lengths: number[]
+  readonly topics: string[]
+  readonly topicAt?: number[]
+  readonly offsets?: number[]
+  readonly times?: number[]
+  readonly back?: number[]
+  readonly keys?: (string | null)[]
+  readonly expires?: (number | null)[]
+  /** 1 where the wire form is a record. */
+  readonly binary?: number[]
+}
+
+/** Bytes of wire forms after which a block takes no further entry. */
+export const BLOCK_BYTES = 64 * 1024
+
+const PREFIX_BYTES = 8
+const COMMA = 0x2c
+
+/**
+ * Some consecutive messages of a stream, as they are stored: a checksum, the columns, and a body that holds the wire
+ * forms back to back. A text is followed by a comma and a record by nothing, so that any stretch of one kind is the
+ * inside of a WebSocket message as it stands: replay copies bytes.
+ */
+export class Block {
+  readonly count: number
+  readonly bytes: number
+  private readonly columns: Columns
+  private readonly body: Buffer
+  private readonly offsets: number[]
+  private readonly starts: number[]
+  private times: number[] | undefined = undefined
+  private hidden: Set<number> | undefined = undefined
+
+  /** Throws `data_damaged` where the bytes are not what was written. */
+  constructor(bytes: Uint8Array) {
+    const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    if (buffer.length < PREFIX_BYTES || crc32(buffer.subarray(4)) !== buffer.readUInt32LE(0)) {
+      throw new FanfareError('data_damaged', 'The checksum of a block of messages is wrong')
+    }
+    const bodyAt = PREFIX_BYTES + buffer.readUInt32LE(4)
+    this.columns = JSON.parse(buffer.toString('utf8', PREFIX_BYTES, bodyAt)) as Columns
+    this.body = buffer.subarray(bodyAt)
+    this.bytes = buffer.length
+    this.count = this.columns.count
+    this.offsets = accumulate(this.columns.first, this.columns.offsets, this.count, 1)
+    this.starts = accumulate(0, this.columns.lengths, this.count + 1, 0)
+  }
+
+  get firstOffset(): number {
+    return this.columns.first
+  }
+
+  get lastOffset(): number {
+    return this.offset(this.count - 1)
+  }
+
+  get topics(): readonly string[] {
+    return this.columns.topics
+  }
+
+  offset(at: number): number {
+    return this.offsets[at] as number
+  }
+
+  time(at: number): number {
+    this.times ??= accumulate(this.columns.time, this.columns.times, this.count, 0)
+    return this.times[at] as number
+  }
+
+  /** Which of `topics`. */
+  topicAt(at: number): number {
+    return this.columns.topicAt?.[at] ?? 0
+  }
+
+  topic(at: number): string {
+    return this.columns.topics[this.topicAt(at)] as string
+  }
+
+  key(at: number): string | undefined {
+    return this.columns.keys?.[at] ?? undefined
+  }
+
+  expiresAt(at: number): number | undefined {
+    return this.columns.expires?.[at] ?? undefined
+  }
+
+  back(at: number): number {
+    return this.columns.back?.[at] ?? 1
+  }
+
+  isBinary(at: number): boolean {
+    return this.columns.binary?.[at] === 1
+  }
+
+  /** Marks an entry that is stored and counts no more. */
+  hide(at: number): void {
+    this.hidden ??= new Set()
+    this.hidden.add(at)
+  }
+
+  isHidden(at: number): boolean {
+    return this.hidden?.has(at) ?? false
+  }
+
+  /** The wire forms from one entry up to another, all of one kind; texts are joined by commas. */
+  wires(from: number, to: number): Buffer {
+    const end = this.starts[to] as number
+    return this.body.subarray(this.starts[from], this.isBinary(to - 1) ? end : end - 1)
+  }
+
+  /** Bytes of `wires(from, to)`. */
+  wireBytes(from: number, to: number): number {
+    return (this.starts[to] as number) - (this.starts[from] as number)
+  }
+
+  /** The place of the first entry at or behind an offset; `count` where there is none. */
+  find(offset: number): number {
+    let low = 0
+    let high = this.count
+    while (low < high) {
+      const middle = (low + high) >> 1
+      if (this.offset(middle) < offset) low = middle + 1
+      else high = middle
+    }
+    return low
+  }
+
+  entry(at: number): Entry {
+    return {
+      offset: this.offset(at),
+      time: this.time(at),
+      topic: this.topic(at),
+      key: this.key(at),
+      expiresAt: this.expiresAt(at),
+      back: this.back(at),
+      wire: this.isBinary(at) ? this.wires(at, at + 1) : this.wires(at, at + 1).toString(),
+    }
+  }
+}
+
+/** Encodes entries in the order of their offsets; there is at least one. */
+export function encodeBlock(entries: readonly Entry[]): Buffer {
+  const header = Buffer.from(JSON.stringify(columnsOf(entries)))
+  const bodyBytes = entries.reduce((sum, entry) => sum + bytesInBody(entry.wire), 0)
+  const block = Buffer.allocUnsafe(PREFIX_BYTES + header.length + bodyBytes)
+  block.writeUInt32LE(header.length, 4)
+  block.set(header, PREFIX_BYTES)
+  let at = PREFIX_BYTES + header.length
+  for (const { wire } of entries) {
+    if (typeof wire === 'string') {
+      at += block.write(wire, at)
+      block[at++] = COMMA
+    } else {
+      block.set(wire, at)
+      at += wire.length
+    }
+  }
+  block.writeUInt32LE(crc32(block.subarray(4)), 0)
+  return block
+}
+
+function columnsOf(entries: readonly Entry[]): Columns {
+  const first = entries[0] as Entry
+  const topics = new Map<string, number>()
+  for (const { topic } of entries) if (!topics.has(topic)) topics.set(topic, topics.size)
+  const offsets = steps(entries.map(({ offset }) => offset))
+  const times = steps(entries.map(({ time }) => time))
+  return {
+    first: first.offset,
+    time: first.time,
+    count: entries.length,
+    lengths: entries.map(({ wire }) => bytesInBody(wire)),
+    topics: [...topics.keys()],
+    ...(topics.size > 1 && { topicAt: entries.map(({ topic }) => topics.get(topic) as number) }),
+    ...(offsets.some((step) => step !== 1) && { offsets }),
+    ...(times.some((step) => step !== 0) && { times }),
+    ...(entries.some(({ back }) => back !== 1) && { back: entries.map(({ back }) => back) }),
+    ...(entries.some(({ key }) => key !== undefined) && { keys: entries.map(({ key }) => key ?? null) }),
+    ...(entries.some((entry) => entry.expiresAt !== undefined) && {
+      expires: entries.map(({ expiresAt }) => expiresAt ?? null),
+    }),
+    ...(entries.some(({ wire }) => typeof wire !== 'string') && {
+      binary: entries.map(({ wire }) => (typeof wire === 'string' ? 0 : 1)),
+    }),
+  }
+}
+
+function bytesInBody(wire: string | Uint8Array): number {
+  return typeof wire === 'string' ? Buffer.byteLength(wire) + 1 : wire.length
+}
+
+function steps(values: readonly number[]): number[] {
+  return values.slice(1).map((value, at) => value - (values[at] as number))
+}
+
+function accumulate(start: number, list: readonly number[] | undefined, count: number, step: number): number[] {
+  const sums = new Array<number>(count)
+  let sum = start
+  for (let at = 0; at < count; at++) {
+    sums[at] = sum
+    sum += list?.[at] ?? step
+  }
+  return sums
+}

@@ -1,0 +1,157 @@
+import { mkdir, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { connect, createServer, type Server } from 'node:net'
+import { join, relative } from 'node:path'
+import { FanfareError } from '../../../shared/errors.ts'
+
+/** A directory that belongs to this process until it is released. */
+export interface DataDirectory {
+  readonly databaseFile: string
+  release(): Promise<void>
+}
+
+/** Says that a directory is a hub's, and in which form. */
+const MARKER = 'fanfare.json'
+const FORMAT = 1
+const DATABASE = 'data.mdb'
+const LOCK = 'lock.sock'
+
+/** Makes or takes a data directory. Never writes into one that it does not recognise. */
+export async function openDataDirectory(path: string): Promise<DataDirectory> {
+  try {
+    await mkdir(path, { recursive: true })
+  } catch (error) {
+    throw new FanfareError('data_unusable', `${path}: ${(error as Error).message}`)
+  }
+  await checkMarker(path)
+  const lock = await takeLock(path)
+  try {
+    await checkDatabase(path)
+  } catch (error) {
+    await releaseLock(lock)
+    throw error
+  }
+  return { databaseFile: join(path, DATABASE), release: () => releaseLock(lock) }
+}
+
+async function checkMarker(path: string): Promise<void> {
+  const marker = join(path, MARKER)
+  const text = await readFile(marker, 'utf8').catch(() => undefined)
+  if (text === undefined) {
+    const strangers = await readdir(path)
+    if (strangers.length > 0)
+      throw new FanfareError('data_foreign', `${path} holds ${strangers.slice(0, 3).join(', ')}`)
+    try {
+      await writeFile(marker, `${JSON.stringify({ format: FORMAT })}\n`)
+    } catch (error) {
+      throw new FanfareError('data_unusable', `${path}: ${(error as Error).message}`)
+    }
+    return
+  }
+  const format = formatOf(text)
+  if (format === undefined) throw new FanfareError('data_damaged', `${marker} cannot be read`)
+  if (format !== FORMAT)
+    throw new FanfareError('data_foreign', `${path} has format ${format}, this hub knows ${FORMAT}`)
+}
+
+function formatOf(marker: string): number | undefined {
+  try {
+    const { format } = JSON.parse(marker) as { format?: unknown }
+    return typeof format === 'number' ? format : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/**
+ * The lock is a socket that its owner listens on: when the process dies, however it dies, nobody answers there, and
+ * the next owner can tell. A file with a process number could not be trusted across containers or restarts.
+ */
+async function takeLock(path: string): Promise<Server> {
+  const lock = socketPath(join(path, LOCK))
+  for (let attempt = 0; attempt < 3; attempt++) {
+    const server = await listenOn(lock)
+    if (server) return server
+    if (await answers(lock)) break
+    await removeStale(lock)
+  }
+  throw new FanfareError('data_locked', path)
+}
+
+async function removeStale(lock: string): Promise<void> {
+  // Moved aside and asked again: another starter may have made it his in between.
+  const aside = `${lock}.${process.pid}`
+  const moved = await rename(lock, aside).then(
+    () => true,
+    () => false,
+  )
+  if (!moved) return
+  if (await answers(aside)) await rename(aside, lock)
+  else await rm(aside, { force: true })
+}
+
+/** Unix sockets have short paths; the one that is relative to here may fit where the whole one does not. */
+function socketPath(path: string): string {
+  const short = relative(process.cwd(), path)
+  return short.length < path.length && path.length > 100 ? short : path
+}
+
+function listenOn(lock: string): Promise<Server | undefined> {
+  return new Promise((resolve, reject) => {
+    const server = createServer((socket) => socket.destroy())
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'EADDRINUSE') resolve(undefined)
+      else reject(new FanfareError('data_unusable', `${lock}: ${error.message}`))
+    })
+    server.listen(lock, () => resolve(server.unref()))
+  })
+}
+
+function answers(lock: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(lock)
+    socket.once('connect', () => {
+      socket.destroy()
+      resolve(true)
+    })
+    socket.once('error', () => resolve(false))
+  })
+}
+
+function releaseLock(lock: Server): Promise<void> {
+  return new Promise((resolve) => {
+    lock.close(() => resolve())
+  })
+}
+
+/** Behind the page header of the LMDB that the package lmdb is built with. */
+const META_AT = 24
+/** From there: behind magic, version, address, map size and the records of two tables of 48 bytes each. */
+const LAST_PAGE_AT = 24 + 2 * 48
+const MAGIC = 0xbeefc0de
+const PAGE_BYTES = 4096
+
+/** LMDB maps the file into memory and trusts it: what is plainly broken has to be found before. */
+async function checkDatabase(path: string): Promise<void> {
+  const name = join(path, DATABASE)
+  const file = await open(name, 'r').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined
+    throw new FanfareError('data_unusable', `${name}: ${error.message}`)
+  })
+  if (!file) return
+  try {
+    const { size } = await file.stat()
+    const pages = Buffer.alloc(2 * PAGE_BYTES)
+    const { bytesRead } = await file.read(pages, 0, pages.length, 0)
+    const intact = bytesRead === pages.length && [0, 1].every((page) => isMeta(pages, page * PAGE_BYTES, size))
+    if (!intact) throw new FanfareError('data_damaged', name)
+  } finally {
+    await file.close()
+  }
+}
+
+/** Whether a meta page is one, and the file as long as it says. */
+function isMeta(pages: Buffer, at: number, size: number): boolean {
+  if (pages.readUInt32LE(at + META_AT) !== MAGIC) return false
+  const lastPage = pages.readBigUInt64LE(at + META_AT + LAST_PAGE_AT)
+  return (lastPage + 1n) * BigInt(PAGE_BYTES) <= BigInt(size)
+}

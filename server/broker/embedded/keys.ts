@@ -1,0 +1,29 @@
+import { Buffer } from 'node:buffer'
+import type { Key } from './store.ts'
+
+/** The whole layout of the store: every key begins with the letter of its table. */
+export const streamKey = (id: number): Key => ['s', id]
+/** A block, under the offset of its first message. */
+export const blockKey = (id: number, offset: number): Key => ['b', id, offset]
+/** Offset of the newest message of a topic. */
+export const newestKey = (id: number, topic: string): Key => ['n', id, topic]
+/** Offset of the value that stands, of a last-value stream. */
+export const valueKey = (id: number, topic: string, key: string | undefined): Key => ['v', id, topic, key ?? '']
+export const cursorKey = (id: number, name: string): Key => ['c', id, name]
+/** The ids of one commit, in the order of commits. */
+export const idsKey = (commit: number): Key => ['i', commit]
+
+/** All keys that begin with these elements. */
+export const under = (...start: (string | number)[]): { from: Key; to: Key } => ({
+  from: [...start, Number.NEGATIVE_INFINITY],
+  to: [...start, LAST],
+})
+
+/** Behind every name: no grammar allows it. */
+const LAST = '\u{10ffff}'
+
+export const toJson = (value: unknown): Uint8Array => Buffer.from(JSON.stringify(value))
+
+export function fromJson(bytes: Uint8Array): unknown {
+  return JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString())
+}

@@ -1,0 +1,46 @@
+import BTree from 'sorted-btree'
+import type { Change, Key, Range, Store } from './store.ts'
+
+/** Keeps nothing beyond the process: for tests, and for hubs that want no disk. */
+export class MemoryStore implements Store {
+  private readonly tree = new BTree.default<Key, Uint8Array>(undefined, compareKeys)
+
+  get(key: Key): Uint8Array | undefined {
+    return this.tree.get(key)
+  }
+
+  *range({ from, to, limit = Number.POSITIVE_INFINITY, reverse = false }: Range): Iterable<[Key, Uint8Array]> {
+    let left = limit
+    const start = reverse ? this.tree.nextLowerKey(to) : from
+    if (start === undefined) return
+    for (const pair of reverse ? this.tree.entriesReversed(start) : this.tree.entries(start)) {
+      if (left-- <= 0 || (reverse ? compareKeys(pair[0], from) < 0 : compareKeys(pair[0], to) >= 0)) return
+      yield pair
+    }
+  }
+
+  commit(changes: readonly Change[]): Promise<void> {
+    for (const { key, value } of changes) {
+      if (value === undefined) this.tree.delete(key)
+      else this.tree.set(key, value)
+    }
+    return Promise.resolve()
+  }
+
+  close(): Promise<void> {
+    this.tree.clear()
+    return Promise.resolve()
+  }
+}
+
+function compareKeys(a: Key, b: Key): number {
+  const length = Math.min(a.length, b.length)
+  for (let at = 0; at < length; at++) {
+    const left = a[at] as string | number
+    const right = b[at] as string | number
+    if (left === right) continue
+    if (typeof left !== typeof right) return typeof left === 'number' ? -1 : 1
+    return left < right ? -1 : 1
+  }
+  return a.length - b.length
+}

@@ -1,0 +1,346 @@
+import { nanoid } from 'nanoid'
+import type { Position, StreamInfo, StreamOptions } from '../../../shared/streams.ts'
+import { matchesPattern } from '../../../shared/topic.ts'
+import { BLOCK_BYTES, Block, type Entry, encodeBlock } from '../block.ts'
+import type { StreamState } from '../broker.ts'
+import { blockKey, cursorKey, fromJson, newestKey, streamKey, toJson, under, valueKey } from './keys.ts'
+import type { Change, Store } from './store.ts'
+
+/** What is stored of a stream beside its messages; replaced as a whole by every commit that changes it. */
+export interface StreamRecord {
+  readonly id: number
+  readonly options: StreamOptions
+  readonly epoch: string
+  first: number
+  next: number
+  trimmedTo: number
+  bytes: number
+  /** Messages stored, and how many of them a newer value has replaced. */
+  entries: number
+  superseded: number
+  lastTime: number
+}
+
+/** Topics of which the newest offset is remembered; beyond that the memory starts anew. */
+const REMEMBERED_TOPICS = 10_000
+/** Blocks that one commit removes or compacts at most: a commit has to stay short. */
+const BLOCKS_PER_COMMIT = 256
+/** A last-value stream is compacted when so many messages, and more than half, have been replaced. */
+const WORTH_COMPACTING = 1000
+
+/**
+ * The log of one stream. Changes are *staged* on a copy of its record and take effect when the commit has succeeded
+ * (`apply`) or never (`rollback`); there is one commit at a time.
+ */
+export class StreamLog implements StreamState {
+  private readonly store: Store
+  private record: StreamRecord
+  private stored: boolean
+  private staged: StreamRecord | undefined = undefined
+  private pending: Entry[] = []
+  private readonly newestByTopic = new Map<string, number>()
+  private oldest: Block | undefined = undefined
+  private compactFrom = 0
+
+  constructor(store: Store, record: StreamRecord, stored = true) {
+    this.store = store
+    this.record = record
+    this.stored = stored
+  }
+
+  static create(store: Store, id: number, options: StreamOptions): StreamLog {
+    const counts = { first: 0, next: 0, trimmedTo: 0, bytes: 0, entries: 0, superseded: 0, lastTime: 0 }
+    return new StreamLog(store, { id, options, epoch: nanoid(8), ...counts }, false)
+  }
+
+  get id(): number {
+    return this.record.id
+  }
+  get options(): StreamOptions {
+    return this.record.options
+  }
+  get epoch(): string {
+    return this.record.epoch
+  }
+  get first(): number {
+    return this.record.first
+  }
+  get next(): number {
+    return this.record.next
+  }
+  get trimmedTo(): number {
+    return this.record.trimmedTo
+  }
+
+  // Staging
+
+  /** Takes the next offset, and the time of a message that comes now: a clock that jumped back does not count. */
+  reserve(now: number): { offset: number; time: number } {
+    const record = this.stage()
+    record.lastTime = Math.max(record.lastTime, now)
+    return { offset: record.next++, time: record.lastTime }
+  }
+
+  add(entry: Omit<Entry, 'back'>, changes: Change[]): void {
+    const before = this.newestOf(entry.topic)
+    this.pending.push({ ...entry, back: before === undefined ? 0 : entry.offset - before })
+    this.remember(entry.topic, entry.offset)
+    const record = this.stage()
+    record.entries++
+    if (!this.options.lastValue) return
+    const key = valueKey(this.id, entry.topic, entry.key)
+    if (this.store.get(key) !== undefined) record.superseded++
+    changes.push({ key, value: toJson(entry.offset) })
+  }
+
+  /** Replaces the options; the log stays. */
+  setOptions(options: StreamOptions): void {
+    this.staged = { ...this.stage(), options }
+  }
+
+  trim(before: number): void {
+    const record = this.stage()
+    record.first = Math.max(record.first, Math.min(before, record.next))
+    record.trimmedTo = record.first
+  }
+
+  /** Adds to a commit what was staged, and what retention lets go of. */
+  finish(changes: Change[], now: number): void {
+    const record = this.stage()
+    this.writeBlocks(changes)
+    this.retain(changes, now)
+    if (record.options.lastValue) this.compact(changes)
+    const changed = (Object.keys(record) as (keyof StreamRecord)[]).some((name) => record[name] !== this.record[name])
+    if (changed || !this.stored) changes.push({ key: streamKey(this.id), value: toJson(record) })
+  }
+
+  apply(): void {
+    if (this.staged) this.record = this.staged
+    this.staged = undefined
+    this.stored = true
+  }
+
+  rollback(): void {
+    this.staged = undefined
+    this.pending = []
+    this.oldest = undefined
+    this.compactFrom = 0
+    this.newestByTopic.clear()
+  }
+
+  /** Every key of the stream, to be removed with it. */
+  *keys(): Iterable<Change> {
+    for (const table of ['b', 'n', 'v', 'c']) {
+      for (const [key] of this.store.range(under(table, this.id))) yield { key, value: undefined }
+    }
+    yield { key: streamKey(this.id), value: undefined }
+  }
+
+  // Reading
+
+  /** The block in which an offset lies, or the next one; values that have been replaced are hidden. */
+  read(offset: number): Block | undefined {
+    const block = this.blockAt(offset)
+    if (block && this.options.lastValue) this.hideSuperseded(block)
+    return block
+  }
+
+  offsetAtTime(time: number): number {
+    let low = this.first
+    let high = this.next
+    while (low < high) {
+      const middle = Math.floor((low + high) / 2)
+      const block = this.read(middle)
+      const at = block?.find(middle) ?? 0
+      if (!block || at >= block.count || block.time(at) >= time) high = middle
+      else low = block.offset(at) + 1
+    }
+    return low
+  }
+
+  newest(pattern: readonly string[], count: number): number[] {
+    const offsets: number[] = []
+    for (const offset of this.newestMatching(pattern)) this.walkBack(offset, count, offsets)
+    return offsets.sort((a, b) => a - b)
+  }
+
+  info(): StreamInfo {
+    const { options, epoch, first, next, bytes } = this.record
+    const cursors: Record<string, Position> = {}
+    for (const [key, value] of this.store.range(under('c', this.id))) {
+      cursors[key[2] as string] = fromJson(value) as Position
+    }
+    const oldest = first < next ? this.read(first) : undefined
+    const newestAt = first < next ? this.record.lastTime : undefined
+    return { ...options, epoch, first, next, bytes, oldestAt: oldest?.time(oldest.find(first)), newestAt, cursors }
+  }
+
+  cursor(name: string): Position | undefined {
+    const value = this.store.get(cursorKey(this.id, name))
+    return value && (fromJson(value) as Position)
+  }
+
+  private stage(): StreamRecord {
+    this.staged ??= { ...this.record }
+    return this.staged
+  }
+
+  private writeBlocks(changes: Change[]): void {
+    for (const entries of inBlocks(this.pending)) this.putBlock(entries, changes)
+    const newest = new Map(this.pending.map(({ topic, offset }) => [topic, offset]))
+    for (const [topic, offset] of newest) changes.push({ key: newestKey(this.id, topic), value: toJson(offset) })
+    this.pending = []
+  }
+
+  private putBlock(entries: readonly Entry[], changes: Change[]): void {
+    const value = encodeBlock(entries)
+    this.stage().bytes += value.length
+    changes.push({ key: blockKey(this.id, (entries[0] as Entry).offset), value })
+  }
+
+  private removeBlock(block: Block, changes: Change[]): void {
+    this.stage().bytes -= block.bytes
+    changes.push({ key: blockKey(this.id, block.firstOffset), value: undefined })
+  }
+
+  /** Lets go of what is too old, too much or too many; blocks that hold nothing else go, others are skipped in part. */
+  private retain(changes: Change[], now: number): void {
+    const { maxAgeMs, maxBytes, maxMessages } = this.stage().options
+    const record = this.stage()
+    if (maxMessages !== undefined) record.first = Math.max(record.first, record.next - maxMessages)
+    for (let removed = 0; removed < BLOCKS_PER_COMMIT; removed++) {
+      this.oldest ??= this.firstBlockFrom(0)
+      const block = this.oldest
+      if (!block) return
+      const tooOld = block.time(block.count - 1) < now - maxAgeMs
+      if (block.lastOffset < record.first || record.bytes > maxBytes || tooOld) {
+        this.removeBlock(block, changes)
+        this.forgetTopicsOf(block, changes)
+        record.entries -= block.count
+        record.first = Math.max(record.first, block.lastOffset + 1)
+        this.oldest = this.firstBlockFrom(block.lastOffset + 1)
+      } else {
+        let at = 0
+        while (block.time(at) < now - maxAgeMs) at++
+        if (at > 0) record.first = Math.max(record.first, block.offset(at))
+        return
+      }
+    }
+  }
+
+  private blockAt(offset: number): Block | undefined {
+    const ahead = this.firstBlockFrom(offset)
+    // Whoever reads on asks for the very first offset of the next block.
+    if (ahead?.firstOffset === offset) return ahead
+    const before = { from: blockKey(this.id, 0), to: blockKey(this.id, offset), reverse: true, limit: 1 }
+    for (const [, value] of this.store.range(before)) {
+      const around = new Block(value)
+      if (around.lastOffset >= offset) return around
+    }
+    return ahead
+  }
+
+  private firstBlockFrom(offset: number): Block | undefined {
+    const range = { from: blockKey(this.id, offset), to: blockKey(this.id, Number.MAX_SAFE_INTEGER), limit: 1 }
+    for (const [, value] of this.store.range(range)) return new Block(value)
+    return undefined
+  }
+
+  /** What points to messages that are gone goes too, or topics that came once would be kept for ever. */
+  private forgetTopicsOf(block: Block, changes: Change[]): void {
+    for (const topic of block.topics) {
+      if ((this.newestOf(topic) ?? 0) > block.lastOffset) continue
+      this.newestByTopic.delete(topic)
+      changes.push({ key: newestKey(this.id, topic), value: undefined })
+    }
+    if (!this.options.lastValue) return
+    this.hideSuperseded(block)
+    for (let at = 0; at < block.count; at++) {
+      const key = valueKey(this.id, block.topic(at), block.key(at))
+      if (!block.isHidden(at)) changes.push({ key, value: undefined })
+    }
+  }
+
+  /** Rewrites some blocks without the values that have been replaced. */
+  private compact(changes: Change[]): void {
+    const record = this.stage()
+    const worthIt = record.superseded > WORTH_COMPACTING && record.superseded * 2 > record.entries
+    if (!worthIt && this.compactFrom === 0) return
+    const blocks: Block[] = []
+    const from = Math.max(this.compactFrom, this.record.first)
+    const range = { from: blockKey(this.id, from), to: blockKey(this.id, this.next), limit: BLOCKS_PER_COMMIT }
+    for (const [, value] of this.store.range(range)) blocks.push(new Block(value))
+    const kept: Entry[] = []
+    for (const block of blocks) {
+      this.hideSuperseded(block)
+      this.removeBlock(block, changes)
+      for (let at = 0; at < block.count; at++) if (!block.isHidden(at)) kept.push(block.entry(at))
+    }
+    const dropped = blocks.reduce((sum, block) => sum + block.count, 0) - kept.length
+    record.entries -= dropped
+    record.superseded -= dropped
+    for (const entries of inBlocks(kept)) this.putBlock(entries, changes)
+    this.oldest = undefined
+    this.compactFrom = blocks.length < BLOCKS_PER_COMMIT ? 0 : (blocks.at(-1) as Block).lastOffset + 1
+  }
+
+  private hideSuperseded(block: Block): void {
+    for (let at = 0; at < block.count; at++) {
+      const standing = this.store.get(valueKey(this.id, block.topic(at), block.key(at)))
+      if (standing !== undefined && fromJson(standing) !== block.offset(at)) block.hide(at)
+    }
+  }
+
+  private newestOf(topic: string): number | undefined {
+    const known = this.newestByTopic.get(topic)
+    if (known !== undefined) return known
+    const stored = this.store.get(newestKey(this.id, topic))
+    return stored && (fromJson(stored) as number)
+  }
+
+  private remember(topic: string, offset: number): void {
+    if (this.newestByTopic.size >= REMEMBERED_TOPICS && !this.newestByTopic.has(topic)) this.forgetTopics()
+    this.newestByTopic.set(topic, offset)
+  }
+
+  /** What this commit has added is not in the store yet, and has to stay. */
+  private forgetTopics(): void {
+    this.newestByTopic.clear()
+    for (const { topic, offset } of this.pending) this.newestByTopic.set(topic, offset)
+  }
+
+  private *newestMatching(pattern: readonly string[]): Iterable<number> {
+    for (const [key, value] of this.store.range(under('n', this.id))) {
+      if (matchesPattern(pattern, (key[2] as string).split('.'))) yield fromJson(value) as number
+    }
+  }
+
+  private walkBack(newest: number, count: number, offsets: number[]): void {
+    let block: Block | undefined
+    let offset = newest
+    for (let left = count; left > 0 && offset >= this.first && offset < this.next; left--) {
+      if (!block || offset < block.firstOffset) block = this.read(offset)
+      const at = block?.find(offset) ?? 0
+      // Compaction has removed it, and with it all that came before.
+      if (!block || at >= block.count || block.offset(at) !== offset) return
+      if (!block.isHidden(at)) offsets.push(offset)
+      const back = block.back(at)
+      if (back === 0) return
+      offset -= back
+    }
+  }
+}
+
+function* inBlocks(entries: readonly Entry[]): Iterable<Entry[]> {
+  let block: Entry[] = []
+  let bytes = 0
+  for (const entry of entries) {
+    block.push(entry)
+    bytes += entry.wire.length
+    if (bytes < BLOCK_BYTES) continue
+    yield block
+    block = []
+    bytes = 0
+  }
+  if (block.length > 0) yield block
+}

@@ -1,0 +1,105 @@
+import { FanfareError } from '../../shared/errors.ts'
+import type { CommitFrame, SubscribeFrame } from '../../shared/frames.ts'
+import { parsePattern } from '../../shared/topic.ts'
+import { Feed } from '../stream/feed.ts'
+import { Subscription } from '../topic/subscription.ts'
+import type { ConnectionContext } from './context.ts'
+import type { Outbox } from './outbox.ts'
+
+/** The subscriptions of one connection, live ones and those that a stream feeds. */
+export class Subscriptions {
+  private readonly context: ConnectionContext
+  private readonly outbox: Outbox
+  private readonly bySub = new Map<number, Subscription>()
+  private feeds: Map<Subscription, Feed> | undefined = undefined
+
+  constructor(context: ConnectionContext, outbox: Outbox) {
+    this.context = context
+    this.outbox = outbox
+  }
+
+  subscribe(frame: SubscribeFrame): void {
+    const { sub, pattern, filter } = frame
+    const words = parsePattern(pattern)
+    if (this.bySub.has(sub)) throw new FanfareError('subscription_exists', `"sub" is ${sub}`)
+    if (this.bySub.size >= this.context.config.subscriptions) throw new FanfareError('too_many_subscriptions')
+    const onStream =
+      frame.stream !== undefined || frame.from !== undefined || frame.cursor !== undefined || frame.policy === 'pause'
+    const stream = onStream ? this.context.streams.streamFor(frame) : undefined
+    const policy = frame.policy ?? (onStream ? 'pause' : 'drop-oldest')
+    const subscription = new Subscription(this.outbox, sub, words, filter, policy)
+    this.bySub.set(sub, subscription)
+    this.outbox.subscriptionsAre(this.bySub)
+    if (stream !== undefined) this.feed(subscription, stream, frame)
+    this.context.topics.subscribe(subscription)
+    if (stream === undefined) this.outbox.send({ type: 'subscribed', sub })
+  }
+
+  unsubscribe(sub: number): void {
+    this.drop(this.get(sub))
+    this.outbox.send({ type: 'unsubscribed', sub })
+  }
+
+  pause(sub: number): void {
+    const subscription = this.get(sub)
+    const feed = this.feeds?.get(subscription)
+    if (feed) feed.pause()
+    else this.outbox.pause(subscription)
+    this.outbox.send({ type: 'paused', sub })
+  }
+
+  resume(sub: number): void {
+    const subscription = this.get(sub)
+    const feed = this.feeds?.get(subscription)
+    if (!feed) this.outbox.resume(subscription)
+    this.outbox.send({ type: 'resumed', sub })
+    feed?.resume()
+  }
+
+  /** Stores a position under the subscription's cursor, and says so when it is safe. */
+  async commit({ sub, offset }: CommitFrame): Promise<void> {
+    const feed = this.feeds?.get(this.get(sub))
+    if (feed?.cursor === undefined) throw new FanfareError('no_cursor', `"sub" is ${sub}`)
+    await this.context.broker.setCursor(feed.stream, feed.cursor, offset)
+    this.outbox.send({ type: 'committed', sub, offset })
+  }
+
+  /** Ends one of which the client has been told already. */
+  drop(subscription: Subscription): void {
+    this.bySub.delete(subscription.sub)
+    this.context.topics.unsubscribe(subscription)
+    this.outbox.forget(subscription)
+    const feed = this.feeds?.get(subscription)
+    if (feed) this.endFeed(subscription, feed)
+    this.outbox.subscriptionsAre(this.bySub)
+  }
+
+  /** Lets go of all: the connection has ended. */
+  release(): void {
+    for (const subscription of this.bySub.values()) this.context.topics.unsubscribe(subscription)
+    for (const [subscription, feed] of this.feeds ?? []) this.endFeed(subscription, feed)
+    this.bySub.clear()
+  }
+
+  private get(sub: number): Subscription {
+    const subscription = this.bySub.get(sub)
+    if (!subscription) throw new FanfareError('unknown_subscription', `"sub" is ${sub}`)
+    return subscription
+  }
+
+  private feed(subscription: Subscription, stream: string, { from, cursor }: SubscribeFrame): void {
+    const feed = new Feed(this.context.broker, subscription, { stream, from, cursor }, this.outbox)
+    subscription.feed = feed
+    this.feeds ??= new Map()
+    this.feeds.set(subscription, feed)
+    this.outbox.attach(feed)
+    this.context.streams.attach(feed)
+  }
+
+  private endFeed(subscription: Subscription, feed: Feed): void {
+    feed.end()
+    this.feeds?.delete(subscription)
+    this.outbox.detach(feed)
+    this.context.streams.detach(feed)
+  }
+}

@@ -1,0 +1,65 @@
+import { Buffer } from 'node:buffer'
+import type { HeaderFilter, Headers } from '../../shared/frames.ts'
+import { passesFilter } from '../../shared/header-filter.ts'
+import { matchesPattern } from '../../shared/topic.ts'
+import type { Block } from '../broker/block.ts'
+
+/** Stored messages as they go over the wire: the inside of a WebSocket message each. */
+export interface Stretch {
+  readonly wires: Uint8Array
+  readonly binary: boolean
+}
+
+/** Bytes that one WebSocket message takes; see `PART_BYTES` of the engines, and room for the frame `only`. */
+const STRETCH_BYTES = 14_000
+
+/** Which messages of a stream a subscription wants. */
+export class Selection {
+  private readonly words: readonly string[]
+  private readonly filter: HeaderFilter | undefined
+
+  constructor(words: readonly string[], filter: HeaderFilter | undefined) {
+    this.words = words
+    this.filter = filter
+  }
+
+  /**
+   * The wanted messages of a block from a place on, until some `bytes` are together; `picks` takes only those offsets.
+   * Returns where the next call goes on.
+   */
+  take(block: Block, from: number, bytes: number, picks: ReadonlySet<number> | undefined): [Stretch[], number] {
+    const now = Date.now()
+    const topics = block.topics.map((topic) => matchesPattern(this.words, topic.split('.')))
+    const wanted = (at: number) =>
+      topics[block.topicAt(at)] === true &&
+      !block.isHidden(at) &&
+      (block.expiresAt(at) ?? now + 1) > now &&
+      (picks === undefined || picks.has(block.offset(at))) &&
+      (this.filter === undefined || passesFilter(this.filter, headersOf(block, at)))
+    const stretches: Stretch[] = []
+    let taken = 0
+    let at = from
+    while (at < block.count && taken < bytes) {
+      if (!wanted(at)) {
+        at++
+        continue
+      }
+      const start = at++
+      const binary = block.isBinary(start)
+      while (at < block.count && block.isBinary(at) === binary && wanted(at)) {
+        if (block.wireBytes(start, at + 1) > STRETCH_BYTES) break
+        at++
+      }
+      stretches.push({ wires: block.wires(start, at), binary })
+      taken += block.wireBytes(start, at)
+    }
+    return [stretches, at]
+  }
+}
+
+/** Only who filters pays for parsing. */
+function headersOf(block: Block, at: number): Headers | undefined {
+  const wire = Buffer.from(block.wires(at, at + 1))
+  const text = block.isBinary(at) ? wire.toString('utf8', 8, 8 + wire.readUInt32BE(0)) : wire.toString()
+  return (JSON.parse(text) as { headers?: Headers }).headers
+}

@@ -1,0 +1,243 @@
+import { FanfareError } from '../../shared/errors.ts'
+import type { GapReason, HubFrame } from '../../shared/frames.ts'
+import type { From } from '../../shared/streams.ts'
+import type { Block } from '../broker/block.ts'
+import type { Broker, StreamState } from '../broker/broker.ts'
+import type { Message } from '../topic/message.ts'
+import type { Subscription, SubscriptionFeed } from '../topic/subscription.ts'
+import { Selection, type Stretch } from './chunk.ts'
+
+/** Where a feed's frames go. */
+export interface FeedOutlet {
+  /** Nothing waits to be written. */
+  readonly keepsUp: boolean
+  send(frame: HubFrame): void
+  /** The feed has something: `pull` it when there is room. */
+  feedReady(): void
+  /** The feed cannot go on, and its subscription has to end. */
+  feedFailed(subscription: Subscription, error: FanfareError): void
+}
+
+export interface FeedStart {
+  readonly stream: string
+  readonly from: From | undefined
+  readonly cursor: string | undefined
+}
+
+/** Bytes that a feed hands out at once: enough for one write, and little enough to leave others their turn. */
+const CHUNK_BYTES = 64 * 1024
+
+/**
+ * Feeds a subscription from a stream's log, at the speed at which its connection takes it, until it has caught up; then
+ * the subscription is *live* and shares the messages of all others. It returns to the log where the connection falls
+ * behind (policy `pause`) or the client pauses.
+ *
+ * The seam: a stream's `next` moves and its messages are delivered live in one go, and a feed joins only between two of
+ * those, with everything before `next` handed out. So nothing is missed, and nothing comes twice.
+ */
+export class Feed implements SubscriptionFeed {
+  readonly stream: string
+  readonly cursor: string | undefined
+  private readonly broker: Broker
+  private readonly subscription: Subscription
+  private readonly outlet: FeedOutlet
+  private readonly selection: Selection
+  private state: 'starting' | 'feeding' | 'live' | 'ended' = 'starting'
+  private paused = false
+  /** The first offset that has not been handed out or passed over. */
+  private position = 0
+  private block: Block | undefined = undefined
+  private blockAt = 0
+  private reading = false
+  /** With `last`: the offsets that are wanted of those before `resumeAt`. */
+  private picks: Set<number> | undefined = undefined
+  private resumeAt = 0
+
+  constructor(broker: Broker, subscription: Subscription, start: FeedStart, outlet: FeedOutlet) {
+    this.broker = broker
+    this.subscription = subscription
+    this.stream = start.stream
+    this.cursor = start.cursor
+    this.outlet = outlet
+    this.selection = new Selection(subscription.words, subscription.filter)
+    this.start(start.from).catch((error: unknown) => this.fail(error as FanfareError))
+  }
+
+  get sub(): number {
+    return this.subscription.sub
+  }
+
+  takes(message: Message): boolean {
+    return this.state === 'live' && message.offsets?.[this.stream] !== undefined
+  }
+
+  fallBehind(message: Message): void {
+    this.leaveLive(message.offsets?.[this.stream] as number)
+  }
+
+  /** Stops; what is published meanwhile waits in the log. */
+  pause(): void {
+    this.paused = true
+    if (this.state === 'live') this.leaveLive((this.log as StreamState).next)
+  }
+
+  resume(): void {
+    this.paused = false
+    if (this.block) this.outlet.feedReady()
+    else this.advance()
+  }
+
+  end(): void {
+    this.state = 'ended'
+    this.block = undefined
+  }
+
+  fail(error: FanfareError): void {
+    if (this.state === 'ended') return
+    this.end()
+    this.outlet.feedFailed(this.subscription, error)
+  }
+
+  /** Hands out what comes next; empty where nothing is ready now. Then `feedReady` says when to ask again. */
+  pull(): readonly Stretch[] {
+    if (this.state !== 'feeding' || this.paused) return []
+    const { block } = this
+    if (!block) {
+      this.advanceLater()
+      return []
+    }
+    const [stretches, at] = this.selection.take(block, this.blockAt, CHUNK_BYTES, this.picks)
+    this.blockAt = at
+    if (at < block.count) {
+      this.position = block.offset(at)
+      this.outlet.feedReady()
+    } else if (this.picks && block.lastOffset >= this.resumeAt) {
+      // The picks end in this block, and what follows them is wanted whole.
+      this.picks = undefined
+      this.position = this.resumeAt
+      this.blockAt = block.find(this.resumeAt)
+      this.outlet.feedReady()
+    } else {
+      this.position = block.lastOffset + 1
+      this.block = undefined
+      this.advanceLater()
+    }
+    return stretches
+  }
+
+  /** Not now: what is said while going on has to lie behind what has just been handed out. */
+  private advanceLater(): void {
+    queueMicrotask(() => this.advance())
+  }
+
+  private get log(): StreamState | undefined {
+    return this.broker.stream(this.stream)
+  }
+
+  private async start(asked: From | undefined): Promise<void> {
+    const stored = this.cursor === undefined ? undefined : await this.broker.cursor(this.stream, this.cursor)
+    const from = stored ?? asked ?? 'latest'
+    const log = this.log
+    if (!log) throw new FanfareError('no_stream')
+    const { epoch, first, next } = log
+    let recovered: boolean | undefined
+    let gap: (() => void) | undefined
+    if (from === 'latest' || from === 'earliest') {
+      this.position = from === 'latest' ? next : first
+    } else if ('time' in from) {
+      this.position = await this.broker.offsetAtTime(this.stream, from.time)
+    } else if ('last' in from) {
+      this.resumeAt = next
+      this.picks = new Set(await this.broker.newest(this.stream, this.subscription.words, from.last))
+      this.position = first
+    } else {
+      const sameLog = (from.epoch === undefined || from.epoch === epoch) && from.offset <= next
+      recovered = sameLog && from.offset >= first
+      this.position = sameLog ? from.offset : first
+      // Missing messages of the same log are told where the reading finds them missing.
+      if (!sameLog) gap = () => this.tellGap(undefined, 'epoch')
+    }
+    if (this.state === 'ended') return
+    const { sub } = this.subscription
+    const offset = this.picks ? this.resumeAt : this.position
+    this.outlet.send({
+      type: 'subscribed',
+      sub,
+      stream: this.stream,
+      epoch,
+      offset,
+      ...(recovered !== undefined && { recovered }),
+    })
+    gap?.()
+    this.state = 'feeding'
+    this.advance()
+  }
+
+  private leaveLive(offset: number): void {
+    this.state = 'feeding'
+    this.position = offset
+    this.outlet.send({ type: 'behind', sub: this.subscription.sub, offset })
+    this.outlet.feedReady()
+  }
+
+  /** Goes on: reads the next block, or joins the live messages. */
+  private advance(): void {
+    if (this.state !== 'feeding' || this.paused || this.reading || this.block) return
+    const log = this.log
+    // Whoever deleted it tells.
+    if (!log) return
+    if (this.picks && this.position >= this.resumeAt) this.picks = undefined
+    if (!this.picks && this.position < log.first) this.skipMissing(log)
+    if (this.position < log.next) void this.read(log)
+    else if (this.outlet.keepsUp) this.join()
+  }
+
+  private join(): void {
+    this.state = 'live'
+    this.outlet.send({ type: 'live', sub: this.subscription.sub, offset: this.position })
+  }
+
+  private async read(log: StreamState): Promise<void> {
+    this.reading = true
+    const end = log.next
+    try {
+      const wanted = this.nextPick() ?? this.position
+      const block = await this.broker.read(this.stream, wanted)
+      // A block that begins at the end is not safe yet; and nothing at all is stored where the rest has been replaced.
+      if (!block || block.firstOffset >= end) this.position = end
+      else {
+        this.block = block
+        this.blockAt = block.find(wanted)
+      }
+    } catch (error) {
+      this.fail(error as FanfareError)
+    } finally {
+      this.reading = false
+    }
+    if (this.block) this.outlet.feedReady()
+    else this.advance()
+  }
+
+  /** The first of the picked offsets that has not been handed out. */
+  private nextPick(): number | undefined {
+    if (!this.picks) return undefined
+    for (const offset of this.picks) {
+      if (offset >= this.position) return offset
+      this.picks.delete(offset)
+    }
+    // All of them have been: what came after the subscribing is next.
+    return this.resumeAt
+  }
+
+  private skipMissing({ first, trimmedTo }: StreamState): void {
+    const missing = { from: this.position, to: first - 1 }
+    this.tellGap(missing, this.position < trimmedTo ? 'trimmed' : 'retention')
+    this.position = first
+  }
+
+  private tellGap(offsets: { from: number; to: number } | undefined, reason: GapReason): void {
+    const { sub } = this.subscription
+    const missing = offsets && { count: offsets.to - offsets.from + 1, offsets }
+    this.outlet.send({ type: 'gap', sub, ...missing, reason })
+  }
+}

@@ -1,0 +1,49 @@
+import { z } from 'zod'
+import type { StreamOptions } from '../../shared/streams.ts'
+import { parsePattern } from '../../shared/topic.ts'
+
+/** What a stream keeps where its declaration does not say. */
+export const STREAM_DEFAULTS = {
+  maxAge: '7d',
+  maxBytes: 10 * 1024 ** 3,
+  lastValue: false,
+  durability: 'disk',
+} as const
+
+const UNITS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 7 * 86_400_000 }
+
+/** A length of time: milliseconds, or a number with a unit from `ms` to `w` (weeks), such as `7d`. */
+export const duration = z.union([z.number().int().positive(), z.string()]).transform((value, context): number => {
+  if (typeof value === 'number') return value
+  const found = /^(\d+)(ms|s|m|h|d|w)$/.exec(value)
+  if (found) return Number(found[1]) * UNITS[found[2] as keyof typeof UNITS]
+  context.addIssue({ code: 'custom', message: 'is milliseconds, or a number with ms, s, m, h, d or w, such as "7d"' })
+  return z.NEVER
+})
+
+export const streamName = z.string().regex(/^[\w.-]{1,64}$/, 'is 1 to 64 letters, digits and _ . -')
+
+const pattern = z.string().superRefine((value, context) => {
+  try {
+    parsePattern(value)
+  } catch (error) {
+    context.addIssue({ code: 'custom', message: (error as Error).message })
+  }
+})
+
+/** The declaration of a stream, as configuration and operators write it; gives complete options. */
+export const StreamConfig = z
+  .strictObject({
+    name: streamName,
+    topics: z.array(pattern).min(1),
+    maxAge: duration.default(UNITS.d * 7),
+    maxBytes: z.number().int().positive().default(STREAM_DEFAULTS.maxBytes),
+    maxMessages: z.number().int().positive().optional(),
+    lastValue: z.boolean().default(STREAM_DEFAULTS.lastValue),
+    durability: z.enum(['disk', 'os']).default(STREAM_DEFAULTS.durability),
+  })
+  .refine(({ lastValue, maxMessages }) => !(lastValue && maxMessages !== undefined), {
+    path: ['maxMessages'],
+    message: 'does not go with lastValue, which keeps one message for each topic and key',
+  })
+  .transform(({ maxAge, ...options }): StreamOptions => ({ ...options, maxAgeMs: maxAge }))

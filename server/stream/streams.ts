@@ -1,0 +1,98 @@
+import { FanfareError } from '../../shared/errors.ts'
+import type { SubscribeFrame } from '../../shared/frames.ts'
+import type { StreamInfo, StreamOptions } from '../../shared/streams.ts'
+import { isCovered, matchesPattern, parsePattern } from '../../shared/topic.ts'
+import type { Broker, StreamState } from '../broker/broker.ts'
+import type { Feed } from './feed.ts'
+
+interface Stream {
+  readonly state: StreamState
+  readonly patterns: readonly (readonly string[])[]
+  readonly feeds: Set<Feed>
+}
+
+/** The streams of a hub: what they capture, and who is fed from them. */
+export class Streams {
+  private readonly broker: Broker
+  private readonly byName = new Map<string, Stream>()
+  /** Told when topics may be captured by others than before. */
+  onChange: () => void = () => {}
+
+  constructor(broker: Broker) {
+    this.broker = broker
+  }
+
+  /** Takes in what the broker has from before, then what the configuration declares, which is the stronger. */
+  async open(declared: readonly StreamOptions[]): Promise<void> {
+    for (const { name } of await this.broker.streams()) this.enter(this.broker.stream(name) as StreamState)
+    for (const options of declared) await this.declare(options, true)
+  }
+
+  streamsOf(words: readonly string[]): readonly string[] {
+    const names: string[] = []
+    for (const [name, { patterns }] of this.byName) {
+      if (patterns.some((pattern) => matchesPattern(pattern, words))) names.push(name)
+    }
+    return names
+  }
+
+  /** The stream that a subscription means. Throws `no_stream`, `policy_unsupported`, `ambiguous_stream`. */
+  streamFor({ stream, pattern, from, cursor }: SubscribeFrame): string {
+    if (stream !== undefined) {
+      if (!this.byName.has(stream)) throw new FanfareError('no_stream', `There is no stream "${stream}"`)
+      return stream
+    }
+    const words = parsePattern(pattern)
+    const covering = [...this.byName].filter(([, { patterns }]) => isCovered(words, patterns)).map(([name]) => name)
+    const [first, ...others] = covering
+    if (first === undefined) {
+      const code = from === undefined && cursor === undefined ? 'policy_unsupported' : 'no_stream'
+      throw new FanfareError(code, `No stream captures all of ${JSON.stringify(pattern)}`)
+    }
+    if (others.length > 0) throw new FanfareError('ambiguous_stream', covering.join(', '))
+    return first
+  }
+
+  attach(feed: Feed): void {
+    this.byName.get(feed.stream)?.feeds.add(feed)
+  }
+
+  detach(feed: Feed): void {
+    this.byName.get(feed.stream)?.feeds.delete(feed)
+  }
+
+  list(): Promise<StreamInfo[]> {
+    return this.broker.streams()
+  }
+
+  async show(name: string): Promise<StreamInfo> {
+    const info = (await this.list()).find((stream) => stream.name === name)
+    if (!info) throw new FanfareError('no_stream', `There is no stream "${name}"`)
+    return info
+  }
+
+  async declare(options: StreamOptions, replace: boolean): Promise<StreamInfo> {
+    this.enter(await this.broker.declareStream(options, replace))
+    return this.show(options.name)
+  }
+
+  async trim(name: string, before: number | undefined): Promise<StreamInfo> {
+    await this.broker.trimStream(name, before ?? Number.MAX_SAFE_INTEGER)
+    return this.show(name)
+  }
+
+  async delete(name: string): Promise<void> {
+    await this.broker.deleteStream(name)
+    const stream = this.byName.get(name)
+    this.byName.delete(name)
+    this.onChange()
+    for (const feed of stream?.feeds ?? []) feed.fail(new FanfareError('no_stream', `"${name}" was deleted`))
+  }
+
+  private enter(state: StreamState): void {
+    const { name, topics } = state.options
+    const feeds = this.byName.get(name)?.feeds ?? new Set()
+    this.byName.set(name, { state, patterns: topics.map(parsePattern), feeds })
+    this.onChange()
+  }
+}

@@ -1,0 +1,51 @@
+/** What both ends say of streams. */
+
+/** A place in a stream. The epoch changes when the log can no longer vouch for old offsets. */
+export interface Position {
+  readonly epoch: string
+  readonly offset: number
+}
+
+/** A message's offset in each stream that captured it. */
+export type Offsets = Readonly<Record<string, number>>
+
+/** Where a subscription on a stream starts. */
+export type From =
+  | 'latest'
+  | 'earliest'
+  /** The first message wanted. Without the epoch nobody can tell whether it is still the same log. */
+  | { readonly offset: number; readonly epoch?: string | undefined }
+  /** The first message that is not older: milliseconds since 1970. */
+  | { readonly time: number }
+  /** The newest messages of each topic that matches, so many of each. */
+  | { readonly last: number }
+
+export interface StreamOptions {
+  readonly name: string
+  /** Patterns of the topics that it captures. */
+  readonly topics: readonly string[]
+  /** Oldest message that is kept, in milliseconds. */
+  readonly maxAgeMs: number
+  /** Most bytes kept. */
+  readonly maxBytes: number
+  /** Most messages kept; absent: as many as age and bytes allow. */
+  readonly maxMessages?: number | undefined
+  /** Keep the newest message of each topic and key alone. */
+  readonly lastValue: boolean
+  /** When a publish is safe: written and synced to the disk, or handed to the operating system. */
+  readonly durability: 'disk' | 'os'
+}
+
+/** What an operator sees of a stream. */
+export interface StreamInfo extends StreamOptions {
+  readonly epoch: string
+  /** Offset of the oldest message that is kept, and the one that the next message gets. */
+  readonly first: number
+  readonly next: number
+  readonly bytes: number
+  /** Times of the oldest and the newest message, in milliseconds since 1970. */
+  readonly oldestAt: number | undefined
+  readonly newestAt: number | undefined
+  /** Stored positions by cursor name. */
+  readonly cursors: Readonly<Record<string, Position>>
+}
