@@ -1,6 +1,5 @@
 import type { Logger } from 'pino'
 import type { Topics } from '../topic/topics.ts'
-import type { Connection } from './connection.ts'
 import type { OutboxBudget } from './outbox-budget.ts'
 import type { Turn } from './turn.ts'
 
@@ -12,7 +11,7 @@ export interface ConnectionContext {
   readonly budget: OutboxBudget
   readonly log: Logger
   /** The socket has closed, by whichever side. */
-  closed(connection: Connection): void
+  closed(connectionId: string): void
 }
 
 export interface ConnectionConfig {
