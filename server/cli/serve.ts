@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { Command } from 'commander'
 import { pino } from 'pino'
 import { FanfareError } from '../../shared/errors.ts'
-import { checkConfig, configFromEnv, DEFAULTS, type HubConfig } from '../config.ts'
+import { checkConfig, configFromEnv, configFromText, DEFAULTS, type HubConfig } from '../config.ts'
 import { loadEngine } from '../engine/load-engine.ts'
 import { Hub } from '../hub.ts'
 
@@ -32,9 +32,9 @@ export function serveCommand(): Command {
   return command.action(serve)
 }
 
-async function serve({ config: file, ...flags }: { config?: string }): Promise<void> {
+async function serve({ config: file, ...flags }: Record<string, string>): Promise<void> {
   const fromFile = file === undefined ? {} : await readConfig(file)
-  const config = checkConfig({ ...fromFile, ...configFromEnv(process.env), ...flags })
+  const config = checkConfig({ ...fromFile, ...configFromEnv(process.env), ...configFromText(flags) })
   // Standard error, and at once: what a hub said last is what its operator wants to know.
   const log = pino({ level: config.logLevel, base: { pid: process.pid } }, pino.destination({ dest: 2, sync: true }))
   const hub = new Hub(config, log)

@@ -7,13 +7,16 @@ const SEQ_DIGITS = 10
 const TIME_DIGITS = 16
 const HEAD = 1 + SEQ_DIGITS + TIME_DIGITS
 
-/** A payload of `size` characters that says when it was made. */
-export function payload(seq: number, size: number): string {
-  const head = MARKER + String(seq).padStart(SEQ_DIGITS, '0') + String(nowMicros()).padStart(TIME_DIGITS, '0')
+/** Characters that a payload has at least. */
+export const LEAST_SIZE = 30
+
+/** A payload of `size` characters that says since when it has been due. */
+export function payload(seq: number, size: number, dueMicros: number): string {
+  const head = MARKER + String(seq).padStart(SEQ_DIGITS, '0') + String(dueMicros).padStart(TIME_DIGITS, '0')
   return head.padEnd(size, 'x')
 }
 
-function nowMicros(): number {
+export function nowMicros(): number {
   return Math.round(performance.now() * 1000)
 }
 
