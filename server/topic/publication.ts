@@ -3,7 +3,6 @@ import type { PublishFrame } from '../../shared/frames.ts'
 import type { Offsets, Position } from '../../shared/streams.ts'
 import type { Draft, Kept } from '../broker/broker.ts'
 import { encodeRest, Message } from './message.ts'
-import type { Topics } from './topics.ts'
 
 /** What became of a publish. */
 export interface Outcome {
@@ -16,6 +15,12 @@ export interface Outcome {
 /** Told what became of a publish: at once, or when it is safe. */
 export type Settle = (error: FanfareError | undefined, outcome: Outcome | undefined) => void
 
+/** Where a message goes once it is safe. */
+export interface FanOut {
+  nextStamp(): number
+  fanOut(message: Message): void
+}
+
 /** A publish that has to be kept before anybody gets it. */
 export class Publication implements Draft {
   readonly id: string
@@ -27,7 +32,7 @@ export class Publication implements Draft {
   private readonly frame: PublishFrame
   private readonly words: readonly string[]
   private readonly rest: string
-  private readonly topics: Topics
+  private readonly topics: FanOut
   private readonly settle: Settle
   private message: Message | undefined = undefined
 
@@ -35,7 +40,7 @@ export class Publication implements Draft {
     frame: PublishFrame,
     id: string,
     route: { readonly words: readonly string[]; readonly streams: readonly string[] },
-    topics: Topics,
+    topics: FanOut,
     settle: Settle,
   ) {
     this.id = id
