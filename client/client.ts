@@ -1,9 +1,14 @@
 import { FanfareError } from '../shared/errors.ts'
 import type { ErrorFrame, Frame, WelcomeFrame } from '../shared/frames.ts'
 import { parseFrame } from '../shared/parse-frame.ts'
+import { QUEUE_TOPIC } from '../shared/queues.ts'
 import type { Backoff } from './backoff.ts'
 import { Calls } from './calls.ts'
+import type { ConsumeOptions, Consumer, DeliveryHandler } from './consumer.ts'
+import { Consumers } from './consumers.ts'
 import { Publisher, type PublishOptions, type Receipt } from './publisher.ts'
+import { QueueAdmin } from './queues.ts'
+import { type RequestHandler, type RequestOptions, Requests, type Responder } from './requests.ts'
 import { errorFrom, Session, type SessionListener, type State, type StateChange } from './session.ts'
 import { StreamAdmin } from './streams.ts'
 import type { Handler, SubscribeOptions, Subscription } from './subscription.ts'
@@ -36,9 +41,13 @@ const CLOSE_GRACE_MS = 5_000
 export class Client<Topics extends object = Record<string, unknown>> implements SessionListener {
   /** What an operator does with streams. */
   readonly streams: StreamAdmin
+  /** What an operator does with queues and their dead letters. */
+  readonly queues: QueueAdmin
   private readonly session: Session
   private readonly publisher: Publisher
   private readonly calls: Calls
+  private readonly consumers: Consumers
+  private readonly requests: Requests
   private readonly subscriptions: Subscriptions
   private readonly stateListeners = new Set<(change: StateChange) => void>()
   private readonly options: ClientOptions
@@ -53,12 +62,16 @@ export class Client<Topics extends object = Record<string, unknown>> implements 
     const backoff = options.backoff ?? { baseMs: 200, capMs: 20_000 }
     this.options = options
     this.session = new Session(url, { WebSocket, backoff, name: options.name }, this)
-    let seq = 0
-    const nextSeq = () => ++seq
-    this.publisher = new Publisher(this.session, options.queueLimit ?? 10_000, nextSeq)
-    this.calls = new Calls(this.session, nextSeq)
+    // One count for all that bears a number.
+    let last = 0
+    const next = () => ++last
+    this.publisher = new Publisher(this.session, options.queueLimit ?? 10_000, next)
+    this.calls = new Calls(this.session, next)
+    this.consumers = new Consumers(this.session, next)
+    this.requests = new Requests(this.session, next)
     this.streams = new StreamAdmin((method, params) => this.call(method, params))
-    this.subscriptions = new Subscriptions(this.session)
+    this.queues = new QueueAdmin((method, params) => this.call(method, params))
+    this.subscriptions = new Subscriptions(this.session, next)
     options.signal?.addEventListener('abort', this.abort, { once: true })
     this.session.open()
     // The event of a signal that was aborted before never comes.
@@ -138,6 +151,48 @@ export class Client<Topics extends object = Record<string, unknown>> implements 
       : this.subscriptions.add(pattern, second, undefined)
   }
 
+  /** Publishes straight to a queue. Rejects with `no_queue` and `queue_limit`, and with what `publish` does. */
+  enqueue(queue: string, data: unknown, options: PublishOptions = {}): Promise<Receipt> {
+    return this.publisher.publish(QUEUE_TOPIC + queue, data, options)
+  }
+
+  /**
+   * Consumes a queue: each message goes to one consumer, and comes again until one has acked it. The handler's return
+   * acks, a throw nacks with its error; while it runs its time is extended.
+   */
+  consume<Data = Topics[keyof Topics]>(
+    queue: string,
+    handler: DeliveryHandler<Data>,
+    options?: ConsumeOptions,
+  ): Consumer<Data>
+  /** Consumes a queue with `for await`; each delivery is to be settled with `ack`, `nack` or `reject`. */
+  consume<Data = Topics[keyof Topics]>(queue: string, options?: ConsumeOptions): Consumer<Data>
+  consume<Data>(
+    queue: string,
+    second: ConsumeOptions | DeliveryHandler<Data> = {},
+    third: ConsumeOptions = {},
+  ): Consumer<Data> {
+    if (this.state === 'closed') throw new FanfareError('client_closed')
+    return typeof second === 'function'
+      ? this.consumers.add(queue, third, second)
+      : this.consumers.add<Data>(queue, second, undefined)
+  }
+
+  /**
+   * Asks, and resolves with the reply of one of those who respond on the topic. Rejects with `no_responder` at once,
+   * `request_timeout`, `responder_lost`, `responder_failed` (with its words), `connection_lost`.
+   */
+  async request<Reply = unknown>(topic: string, data?: unknown, options: RequestOptions = {}): Promise<Reply> {
+    await this.ready(options)
+    return (await this.requests.request(topic, data, options)) as Reply
+  }
+
+  /** Answers what is asked on a topic or pattern. Several responders share the requests. Throws `bad_pattern`. */
+  respond<Data = unknown, Reply = unknown>(pattern: string, handler: RequestHandler<Data, Reply>): Responder {
+    if (this.state === 'closed') throw new FanfareError('client_closed')
+    return this.requests.respond(pattern, handler as RequestHandler<unknown, unknown>)
+  }
+
   /**
    * Asks the hub for one of its methods; PROTOCOL.md lists them. Waits for the connection. Rejects with what the method
    * refuses, `unknown_method`, `bad_params`, and `connection_lost`, when it may have happened or not.
@@ -157,6 +212,8 @@ export class Client<Topics extends object = Record<string, unknown>> implements 
   /** @internal */
   opened(): void {
     this.subscriptions.subscribeAll()
+    this.consumers.consumeAll()
+    this.requests.respondAll()
   }
 
   /** @internal */
@@ -176,7 +233,18 @@ export class Client<Topics extends object = Record<string, unknown>> implements 
       case 'result':
         return this.calls.result(frame)
       case 'subscribed':
-        return this.subscriptions.subscribed(frame)
+        if (!this.requests.confirmed(frame.sub)) this.subscriptions.subscribed(frame)
+        return
+      case 'consuming':
+        return this.consumers.consuming(frame)
+      case 'delivery':
+        return this.consumers.delivered(frame)
+      case 'settled':
+        return this.consumers.settled(frame)
+      case 'request':
+        return this.requests.requested(frame)
+      case 'answer':
+        return this.requests.answered(frame)
       case 'behind':
       case 'live':
         return this.subscriptions.fed(frame)
@@ -195,6 +263,8 @@ export class Client<Topics extends object = Record<string, unknown>> implements 
   lost(): void {
     this.publisher.lost()
     this.calls.lost()
+    this.consumers.lost()
+    this.requests.lost()
     this.subscriptions.lost()
   }
 
@@ -203,6 +273,8 @@ export class Client<Topics extends object = Record<string, unknown>> implements 
     this.options.signal?.removeEventListener('abort', this.abort)
     this.publisher.ended(error ?? new FanfareError('client_closed'))
     this.subscriptions.ended(error)
+    this.consumers.endAll(error)
+    this.requests.ended()
     this.stateListeners.clear()
   }
 
@@ -221,7 +293,7 @@ export class Client<Topics extends object = Record<string, unknown>> implements 
 
   private async finish(): Promise<void> {
     if (this.state === 'connected') {
-      const stored = this.subscriptions.commitAll()
+      const stored = Promise.all([this.subscriptions.commitAll(), this.consumers.closeAll()])
       this.session.writer.flush()
       let timer: ReturnType<typeof setTimeout> | undefined
       const grace = new Promise<void>((resolve) => {
@@ -234,8 +306,9 @@ export class Client<Topics extends object = Record<string, unknown>> implements 
   }
 
   private refused(frame: ErrorFrame): void {
-    if (frame.seq !== undefined) {
-      if (!this.calls.refused(frame)) this.publisher.refused(frame)
-    } else this.subscriptions.refused(frame)
+    if (frame.consumer !== undefined) this.consumers.refused(frame)
+    else if (this.requests.refused(frame)) return
+    else if (frame.seq === undefined) this.subscriptions.refused(frame)
+    else if (!this.calls.refused(frame)) this.publisher.refused(frame)
   }
 }

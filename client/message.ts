@@ -1,4 +1,4 @@
-import type { GapReason, Headers } from '../shared/frames.ts'
+import type { GapReason, Headers, MessageFrame } from '../shared/frames.ts'
 import type { Offsets } from '../shared/streams.ts'
 
 /** A message as the application gets it. `data` is JSON as it was parsed, or a `Uint8Array`. */
@@ -26,4 +26,9 @@ export interface Gap {
   readonly offsets?: { readonly from: number; readonly to: number } | undefined
   /** The hub's reason; or `client-buffer`: this client's own; or `disconnected`: the connection was cut. */
   readonly reason: GapReason | 'client-buffer' | 'disconnected'
+}
+
+/** The message without the frame's type. */
+export function messageOf({ type: _, ...message }: MessageFrame): Message {
+  return 'data' in message ? (message as Message) : { ...message, data: undefined }
 }

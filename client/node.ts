@@ -4,6 +4,7 @@ import type { Client, ClientOptions } from './client.ts'
 import { connect as connectWith } from './index.ts'
 import type { WebSocketClass } from './websocket.ts'
 
+export { type FileStore, fileStore } from './file-store.ts'
 export * from './index.ts'
 
 export function connect<Topics extends object = Record<string, unknown>>(

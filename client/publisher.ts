@@ -14,6 +14,11 @@ export interface PublishOptions {
   readonly headers?: Headers
   /** Milliseconds since 1970; from then on the message is not delivered. */
   readonly expiresAt?: number
+  /** For queues: 0 to 9, the higher first; 4 by default. */
+  readonly priority?: number
+  /** For queues: not to be delivered before; from now on, or milliseconds since 1970. */
+  readonly delayMs?: number
+  readonly deliverAt?: number
   /** 1 to 64 letters, digits and `_ . : ~ -`; one is made where it is missing. A stream keeps one message of an id. */
   readonly id?: string
   /** Takes the publish back while it still waits. */
@@ -25,8 +30,10 @@ export interface Receipt {
   readonly id: string
   /** A message with this id had been kept before; this is where that one is. */
   readonly duplicate: boolean
-  /** Where it is kept, by stream. Empty: it went to whoever was there. */
+  /** Where it is kept, by stream. */
   readonly positions: Readonly<Record<string, Position>>
+  /** Queues that it reached. Nothing here nor there: it went to whoever was there, and is not kept. */
+  readonly queues: readonly string[]
 }
 
 interface Waiting {
@@ -59,7 +66,7 @@ export class Publisher {
   }
 
   async publish(topic: string, data: unknown, options: PublishOptions): Promise<Receipt> {
-    const { key, headers, expiresAt, signal } = options
+    const { signal, ...fields } = options
     signal?.throwIfAborted()
     parseTopic(topic)
     if (this.session.state === 'closed') throw new FanfareError('client_closed')
@@ -68,7 +75,7 @@ export class Publisher {
     const id = options.id ?? this.idPrefix + seq.toString(36)
     const bytes = data instanceof ArrayBuffer ? new Uint8Array(data) : data
     // Encoded now: the caller may change the data afterwards. Undefined fields vanish in JSON.
-    const frame = encode({ type: 'publish', seq, topic, id, key, headers, expiresAt, data: bytes } as PublishFrame)
+    const frame = encode({ type: 'publish', seq, topic, ...fields, id, data: bytes } as PublishFrame)
     return new Promise((resolve, reject) => {
       const waiting: Waiting = { frame, seq, resolve, reject, retry: false }
       if (signal) abortWith(signal, waiting, () => this.takeBack(waiting))
@@ -90,8 +97,8 @@ export class Publisher {
     this.pump()
   }
 
-  receipt({ seq, id, duplicate = false, positions = {} }: ReceiptFrame): void {
-    this.take(seq)?.resolve({ id, duplicate, positions })
+  receipt({ seq, id, duplicate = false, positions = {}, queues = [] }: ReceiptFrame): void {
+    this.take(seq)?.resolve({ id, duplicate, positions, queues })
   }
 
   refused({ seq, code, message }: ErrorFrame): void {

@@ -9,7 +9,7 @@ import type {
   SubscriptionFrame,
 } from '../shared/frames.ts'
 import { parseFrame } from '../shared/parse-frame.ts'
-import type { Message } from './message.ts'
+import { messageOf } from './message.ts'
 import { errorFrom, type Session } from './session.ts'
 import { type Handler, type SubscribeOptions, Subscription, type SubscriptionHost } from './subscription.ts'
 
@@ -19,18 +19,19 @@ const REMEMBERED_TOPICS = 1000
 /** The subscriptions of a client. A message names none: each topic is matched here, once. */
 export class Subscriptions implements SubscriptionHost {
   private readonly session: Session
+  private readonly nextNumber: () => number
   private readonly bySub = new Map<number, Subscription>()
   private readonly byTopic = new Map<string, readonly Subscription[]>()
   /** Ends that the hub has not confirmed. */
   private readonly ending = new Map<number, () => void>()
-  private lastSub = 0
 
-  constructor(session: Session) {
+  constructor(session: Session, nextNumber: () => number) {
     this.session = session
+    this.nextNumber = nextNumber
   }
 
   add<Data>(pattern: string, options: SubscribeOptions, handler: Handler<Data> | undefined): Subscription<Data> {
-    const subscription = new Subscription<Data>(pattern, ++this.lastSub, options, handler, this)
+    const subscription = new Subscription<Data>(pattern, this.nextNumber(), options, handler, this)
     // Before anything is sent: to the hub a frame of the wrong shape is a reason to close for good.
     parseFrame(subscription.frame)
     this.bySub.set(subscription.sub, subscription as Subscription)
@@ -135,9 +136,4 @@ export class Subscriptions implements SubscriptionHost {
     this.ending.get(sub)?.()
     this.ending.delete(sub)
   }
-}
-
-/** The message without the frame's type. */
-function messageOf({ type: _, ...message }: MessageFrame): Message {
-  return 'data' in message ? (message as Message) : { ...message, data: undefined }
 }

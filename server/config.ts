@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { FanfareError } from '../shared/errors.ts'
 import { IN_MEMORY } from './broker/load-broker.ts'
 import { ENGINE_NAMES } from './engine/load-engine.ts'
+import { QueueConfig } from './queue/queue-config.ts'
 import { StreamConfig } from './stream/stream-config.ts'
 
 /** All defaults of a hub, with their units in the names. */
@@ -46,6 +47,7 @@ export const HubConfig = z
     logLevel: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default(DEFAULTS.logLevel),
     data: z.string().min(1).default(IN_MEMORY),
     streams: z.array(StreamConfig).default([]),
+    queues: z.array(QueueConfig).default([]),
     dedupWindowMs: count.default(DEFAULTS.dedupWindowMs),
     dedupIds: count.default(DEFAULTS.dedupIds),
     outboxBytes: count.default(DEFAULTS.outboxBytes),

@@ -12,7 +12,9 @@ import { OutboxBudget } from './connection/outbox-budget.ts'
 import { Turn } from './connection/turn.ts'
 import type { Engine, EngineApp, EngineSocket, Listener, SocketHandlers } from './engine/engine.ts'
 import { httpHandler } from './http/handler.ts'
+import { Queues } from './queue/queues.ts'
 import { Streams } from './stream/streams.ts'
+import { Requests } from './topic/requests.ts'
 import { Topics } from './topic/topics.ts'
 
 export type HubState = 'starting' | 'ready' | 'draining' | 'closed'
@@ -25,6 +27,7 @@ export class Hub implements EngineApp {
   private readonly log: Logger
   private readonly broker: Broker
   private readonly streams: Streams
+  private readonly queues: Queues
   private readonly context: ConnectionContext
   private readonly connections = new Map<string, Connection>()
   private readonly heartbeat: Heartbeat
@@ -37,8 +40,14 @@ export class Hub implements EngineApp {
     this.log = log
     this.broker = broker
     this.streams = new Streams(broker)
-    const topics = new Topics(broker, this.streams)
+    this.queues = new Queues(broker)
+    const topics = new Topics(broker, {
+      streamsOf: (words) => this.streams.streamsOf(words),
+      bindingsOf: (words) => this.queues.bindingsOf(words),
+      hasQueue: (name) => this.queues.has(name),
+    })
     this.streams.onChange = () => topics.forgetRoutes()
+    this.queues.onChange = () => topics.forgetRoutes()
     this.heartbeat = new Heartbeat(config.pingIntervalMs)
     this.fetch = httpHandler({ ready: () => this.state === 'ready' })
     this.context = {
@@ -46,8 +55,10 @@ export class Hub implements EngineApp {
       log,
       topics,
       streams: this.streams,
+      queues: this.queues,
+      requests: new Requests(),
       broker,
-      call: (method, params) => callMethod({ streams: this.streams }, method, params),
+      call: (method, params) => callMethod({ streams: this.streams, queues: this.queues }, method, params),
       turn: new Turn(),
       budget: new OutboxBudget(config.outboxTotalBytes),
       closed: (connectionId) => this.forget(connectionId),
@@ -69,7 +80,7 @@ export class Hub implements EngineApp {
   }
 
   async listen(engine: Engine): Promise<void> {
-    await this.streams.open(this.config.streams)
+    await this.openBroker()
     this.listener = await engine.listen(this.config, this)
     this.state = 'ready'
     const { host, path } = this.config
@@ -78,7 +89,7 @@ export class Hub implements EngineApp {
 
   /** Serves the WebSocket endpoint on an existing server. Its HTTP requests stay with its owner: see `fetch`. */
   async attach(server: Server): Promise<void> {
-    await this.streams.open(this.config.streams)
+    await this.openBroker()
     const { attachTo } = await import('./engine/ws-engine.ts')
     attachTo(server, this.config, this)
     this.state = 'ready'
@@ -96,6 +107,7 @@ export class Hub implements EngineApp {
     for (const connection of this.connections.values()) connection.finish()
     await this.connectionsClosed()
     this.heartbeat.stop()
+    this.queues.close()
     await this.broker.close()
     this.state = 'closed'
     this.log.info('closed')
@@ -112,6 +124,11 @@ export class Hub implements EngineApp {
     this.connections.set(connection.id, connection)
     this.heartbeat.add(connection)
     return connection
+  }
+
+  private async openBroker(): Promise<void> {
+    await this.streams.open(this.config.streams)
+    await this.queues.open(this.config.queues)
   }
 
   private forget(connectionId: string): void {

@@ -30,9 +30,21 @@ export const ERRORS = {
   stream_exists: refusal(
     'A stream of that name has other options. Delete it first, or change it in the configuration.',
   ),
+  no_queue: refusal('Declare the queue first, in the configuration or with queues.declare, or correct the name.'),
+  queue_exists: refusal('A queue of that name has other options. Delete it first, or change it in the configuration.'),
+  no_parked_group: refusal('No group of that key is parked in the queue. queues.show lists those that are.'),
+  unknown_consumer: refusal('This connection has no consumer with that "consumer" number. Consume first.'),
+  consumer_exists: refusal('This connection uses that "consumer" number already. Choose another, or cancel first.'),
+  lease_lost: refusal('The delivery is no longer leased to this consumer: it was settled, or its time ran out.'),
   no_cursor: refusal('The subscription has no cursor. Name one when subscribing.'),
   unknown_method: refusal('The hub has no method of that name. PROTOCOL.md lists them.'),
   bad_params: refusal('The parameters of the call are wrong. PROTOCOL.md says what the method takes.'),
+  queue_limit: passing(
+    'The queue is full and its overflow says reject. Publish later, add consumers, or raise its limits.',
+  ),
+  no_responder: passing('Nobody responds on that topic now. Start a responder, or try again later.'),
+  responder_lost: passing('The responder went away before it replied: the request may have been handled or not.'),
+  request_timeout: passing('No reply came in time: the request may have been handled or not.'),
   storage_full: passing('There is no room on the disk, and nothing was kept. Make room, then try again.'),
   storage_failed: passing("The message could not be stored, and nothing was kept. The cause is in the hub's log."),
   // The hub ends a connection that did nothing wrong in its frames: come back later.
@@ -44,6 +56,7 @@ export const ERRORS = {
   // Refused before there is a connection, in the HTTP answer to the upgrade.
   bad_subprotocol: refusal('The hub speaks the subprotocol fanfare.v1. Offer it, or none.'),
   // Raised by the client itself.
+  responder_failed: refusal('The responder could not answer. Its own words stand in front.'),
   client_closed: refusal('The client was closed. Connect again with connect().'),
   connection_lost: passing('The connection was lost before the answer came: the publish may have happened or not.'),
   queue_full: passing('Too many publishes wait for the hub. Await publish(), or raise queueLimit.'),

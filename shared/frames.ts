@@ -70,6 +70,81 @@ export interface CommitFrame {
   readonly offset: number
 }
 
+/** Asks for deliveries of a queue. */
+export interface ConsumeFrame {
+  readonly type: 'consume'
+  /** Chosen by the client, unique in its connection. */
+  readonly consumer: number
+  readonly queue: string
+  /** Most deliveries that may be unsettled. */
+  readonly prefetch?: number
+  /** Time for a delivery; the queue's own where it is missing. */
+  readonly ackDeadlineMs?: number
+}
+
+export interface CancelFrame {
+  readonly type: 'cancel'
+  readonly consumer: number
+}
+
+/** Done; what is in `publish` is published in the same step, or nothing happens. */
+export interface AckFrame {
+  readonly type: 'ack'
+  readonly consumer: number
+  readonly delivery: number
+  readonly publish?: readonly Omit<PublishFrame, 'type' | 'seq'>[]
+}
+
+/** Not done: another attempt, after a while. */
+export interface NackFrame {
+  readonly type: 'nack'
+  readonly consumer: number
+  readonly delivery: number
+  readonly delayMs?: number
+  readonly error?: string
+}
+
+/** Not to be done: to the dead letters at once. */
+export interface RejectFrame {
+  readonly type: 'reject'
+  readonly consumer: number
+  readonly delivery: number
+  readonly error?: string
+}
+
+/** More time, from now. */
+export interface ExtendFrame {
+  readonly type: 'extend'
+  readonly consumer: number
+  readonly delivery: number
+  readonly ms: number
+}
+
+/** Offers to answer what is asked on topics that match. `unsubscribe` ends it. */
+export interface RespondFrame {
+  readonly type: 'respond'
+  readonly sub: number
+  readonly pattern: string
+}
+
+export interface AskFrame {
+  readonly type: 'ask'
+  /** From the same numbers as those of publishes. */
+  readonly seq: number
+  readonly topic: string
+  readonly data?: Data
+  readonly headers?: Headers
+  readonly timeoutMs: number
+}
+
+/** Of a responder: data, or an error in words. */
+export interface ReplyFrame {
+  readonly type: 'reply'
+  readonly request: number
+  readonly data?: Data
+  readonly error?: string
+}
+
 /** A request of an operator. */
 export interface CallFrame {
   readonly type: 'call'
@@ -90,6 +165,11 @@ export interface PublishFrame {
   readonly headers?: Headers
   /** Milliseconds since 1970; from then on the message is not delivered. */
   readonly expiresAt?: number
+  /** For queues: 0 to 9, the higher first; 4 where it is missing. */
+  readonly priority?: number
+  /** For queues: not to be delivered before; from now on, or milliseconds since 1970. */
+  readonly delayMs?: number
+  readonly deliverAt?: number
   /** It was sent before, on a connection that was lost before the receipt came. */
   readonly retry?: boolean
 }
@@ -143,6 +223,59 @@ export interface CommittedFrame {
   readonly offset: number
 }
 
+export interface ConsumingFrame {
+  readonly type: 'consuming'
+  readonly consumer: number
+  readonly queue: string
+  readonly prefetch: number
+  readonly ackDeadlineMs: number
+}
+
+export interface CancelledFrame {
+  readonly type: 'cancelled'
+  readonly consumer: number
+}
+
+export interface DeliveryFrame {
+  readonly type: 'delivery'
+  readonly consumer: number
+  /** To be settled under this number. */
+  readonly delivery: number
+  /** 1 for the first. */
+  readonly attempt: number
+  /** What went wrong the last time. */
+  readonly error?: string
+  readonly message: MessageFrame
+  /** Of the message, where it is bytes. */
+  readonly data?: Data
+}
+
+/** Deliveries that have ended as their consumer said. */
+export interface SettledFrame {
+  readonly type: 'settled'
+  readonly consumer: number
+  readonly deliveries: readonly number[]
+}
+
+/** To a responder. */
+export interface RequestFrame {
+  readonly type: 'request'
+  readonly sub: number
+  readonly request: number
+  readonly topic: string
+  readonly data?: Data
+  readonly headers?: Headers
+}
+
+/** To whoever asked. */
+export interface AnswerFrame {
+  readonly type: 'answer'
+  readonly seq: number
+  readonly data?: Data
+  /** The responder's own words where it failed. */
+  readonly error?: string
+}
+
 export interface ResultFrame {
   readonly type: 'result'
   readonly seq: number
@@ -155,6 +288,8 @@ export interface ReceiptFrame {
   readonly id: string
   /** Where streams have kept it. */
   readonly positions?: Readonly<Record<string, Position>>
+  /** Queues that it reached. */
+  readonly queues?: readonly string[]
   /** A message with this id was published before; this is where that one is. */
   readonly duplicate?: boolean
 }
@@ -208,6 +343,9 @@ export interface ErrorFrame {
   /** The request that was refused, where it had one of these. */
   readonly seq?: number
   readonly sub?: number
+  readonly consumer?: number
+  readonly delivery?: number
+  readonly request?: number
 }
 
 export interface PongFrame {
@@ -222,6 +360,15 @@ export type ClientFrame =
   | ResumeFrame
   | PublishFrame
   | CommitFrame
+  | ConsumeFrame
+  | CancelFrame
+  | AckFrame
+  | NackFrame
+  | RejectFrame
+  | ExtendFrame
+  | RespondFrame
+  | AskFrame
+  | ReplyFrame
   | CallFrame
   | PingFrame
 
@@ -231,6 +378,12 @@ export type HubFrame =
   | SubscriptionFrame
   | FeedFrame
   | CommittedFrame
+  | ConsumingFrame
+  | CancelledFrame
+  | DeliveryFrame
+  | SettledFrame
+  | RequestFrame
+  | AnswerFrame
   | ResultFrame
   | ReceiptFrame
   | MessageFrame

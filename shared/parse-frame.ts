@@ -27,7 +27,42 @@ const CHECKS: Record<Frame['type'], (frame: Fields) => void> = {
     if (f['id'] !== undefined) id(f)
     optionalText(f, 'key', 255)
     if (f['headers'] !== undefined) headers(f, f['headers'])
-    if (f['expiresAt'] !== undefined) number(f, 'expiresAt')
+    publishOptions(f)
+  },
+  consume(f) {
+    number(f, 'consumer')
+    name(f, 'queue')
+    optionalNumber(f, 'prefetch', 1, 100_000)
+    optionalNumber(f, 'ackDeadlineMs', 1, MAX_DELAY_MS)
+  },
+  cancel: (f) => number(f, 'consumer'),
+  ack(f) {
+    settlement(f)
+    if (f['publish'] !== undefined) publishes(f)
+  },
+  nack(f) {
+    settlement(f)
+    optionalNumber(f, 'delayMs', 0, MAX_DELAY_MS)
+  },
+  reject: settlement,
+  extend(f) {
+    settlement(f)
+    number(f, 'ms')
+  },
+  respond(f) {
+    number(f, 'sub')
+    text(f, 'pattern')
+  },
+  ask(f) {
+    number(f, 'seq')
+    text(f, 'topic')
+    number(f, 'timeoutMs')
+    optionalNumber(f, 'timeoutMs', 1, MAX_DELAY_MS)
+    if (f['headers'] !== undefined) headers(f, f['headers'])
+  },
+  reply(f) {
+    number(f, 'request')
+    optionalText(f, 'error', 10_000)
   },
   commit(f) {
     number(f, 'sub')
@@ -55,6 +90,25 @@ const CHECKS: Record<Frame['type'], (frame: Fields) => void> = {
   behind: feed,
   live: feed,
   committed: feed,
+  consuming: (f) => number(f, 'consumer'),
+  cancelled: (f) => number(f, 'consumer'),
+  delivery(f) {
+    settlement(f)
+    number(f, 'attempt')
+    const message = fields(f['message'])
+    if (!message) throw shape(f, '"message" is an object')
+    CHECKS.message(message)
+  },
+  settled(f) {
+    number(f, 'consumer')
+    if (!Array.isArray(f['deliveries'])) throw shape(f, '"deliveries" is a list')
+  },
+  request(f) {
+    number(f, 'sub')
+    number(f, 'request')
+    text(f, 'topic')
+  },
+  answer: (f) => number(f, 'seq'),
   result: (f) => number(f, 'seq'),
   receipt(f) {
     number(f, 'seq')
@@ -100,6 +154,45 @@ function fields(value: unknown): Fields | undefined {
 function number(frame: Fields, name: string): void {
   const value = frame[name]
   if (!Number.isSafeInteger(value) || (value as number) < 0) throw shape(frame, `"${name}" is a whole number from 0`)
+}
+
+function optionalNumber(frame: Fields, field: string, least: number, most: number): void {
+  const value = frame[field]
+  if (value === undefined) return
+  if (!Number.isSafeInteger(value) || (value as number) < least || (value as number) > most) {
+    throw shape(frame, `"${field}" is a whole number from ${least} to ${most}`)
+  }
+}
+
+/** A year: longer waits are mistakes of unit. */
+const MAX_DELAY_MS = 366 * 86_400_000
+
+function publishOptions(frame: Fields): void {
+  optionalNumber(frame, 'expiresAt', 0, Number.MAX_SAFE_INTEGER)
+  optionalNumber(frame, 'priority', 0, 9)
+  optionalNumber(frame, 'delayMs', 0, MAX_DELAY_MS)
+  optionalNumber(frame, 'deliverAt', 0, Number.MAX_SAFE_INTEGER)
+}
+
+function settlement(frame: Fields): void {
+  number(frame, 'consumer')
+  number(frame, 'delivery')
+  optionalText(frame, 'error', 10_000)
+}
+
+const MAX_PUBLISHES = 1000
+
+/** What an ack publishes: publish frames without type and seq. */
+function publishes(frame: Fields): void {
+  const list = frame['publish']
+  if (!Array.isArray(list) || list.length > MAX_PUBLISHES) {
+    throw shape(frame, `"publish" is a list of ${MAX_PUBLISHES} at most`)
+  }
+  for (const each of list) {
+    const publish = fields(each)
+    if (!publish) throw shape(frame, '"publish" is a list of objects')
+    CHECKS.publish(Object.assign(publish, { type: 'publish', seq: 0 }))
+  }
 }
 
 function feed(frame: Fields): void {

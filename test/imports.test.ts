@@ -38,15 +38,16 @@ describe('imports run one way', () => {
     expect(offenders('shared', ({ to, isFile }) => isFile && inside(to, 'shared'))).toEqual([])
   })
 
-  it('client uses only shared and nanoid; its entry for Node also ws', () => {
+  it('client uses only shared and nanoid; its parts for Node also ws and the file system', () => {
+    const forNode = ['client/node.ts', 'client/file-store.ts']
     const allowed = ({ from, to, isFile }: Import) =>
       isFile
         ? inside(to, 'client') || inside(to, 'shared')
-        : to === 'nanoid' || (from === 'client/node.ts' && to === 'ws')
+        : to === 'nanoid' || (forNode.includes(from) && (to === 'ws' || to.startsWith('node:')))
     const rest = offenders('client', allowed).filter((line) => !line.startsWith('client/vite.config.ts '))
     expect(rest).toEqual([])
     const others = imports.filter(
-      ({ from, to }) => inside(from, 'client') && from !== 'client/node.ts' && to.endsWith('/node.ts'),
+      ({ from, to }) => inside(from, 'client') && !forNode.includes(from) && forNode.includes(to),
     )
     expect(others).toEqual([])
   })

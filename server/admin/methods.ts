@@ -1,11 +1,14 @@
 import { z } from 'zod'
 import { FanfareError } from '../../shared/errors.ts'
-import { StreamConfig, streamName } from '../stream/stream-config.ts'
+import { QueueConfig } from '../queue/queue-config.ts'
+import type { Queues } from '../queue/queues.ts'
+import { name, StreamConfig } from '../stream/stream-config.ts'
 import type { Streams } from '../stream/streams.ts'
 
 /** What operators' methods work on. */
 export interface AdminParts {
   readonly streams: Streams
+  readonly queues: Queues
 }
 
 interface Method {
@@ -20,7 +23,20 @@ function method<Params>(
   return { params, run: (parts, checked) => run(parts, checked as Params) }
 }
 
-const named = z.object({ name: streamName })
+const named = z.object({ name })
+const whole = z.number().int().nonnegative()
+/** Which dead letters of a queue; all of them without a filter. */
+const letters = named.extend({
+  filter: z
+    .strictObject({
+      topic: z.string().optional(),
+      key: z.string().optional(),
+      reason: z.enum(['attempts', 'rejected', 'expired', 'overflow']).optional(),
+      error: z.string().optional(),
+      letters: z.array(whole).optional(),
+    })
+    .default({}),
+})
 
 /** Everything that an operator can ask of a hub, by name. */
 const METHODS: Record<string, Method> = {
@@ -35,6 +51,31 @@ const METHODS: Record<string, Method> = {
     await streams.delete(name)
     return { name }
   }),
+  'queues.list': method(z.object({}).optional(), ({ queues }) => queues.list()),
+  'queues.show': method(named, ({ queues }, { name }) => queues.show(name)),
+  'queues.declare': method(QueueConfig, ({ queues }, options) => queues.declare(options, false)),
+  'queues.delete': method(named, async ({ queues }, { name }) => {
+    await queues.delete(name)
+    return { name }
+  }),
+  'queues.purge': method(named, async ({ queues }, { name }) => ({ count: await queues.purge(name) })),
+  'queues.unpark': method(named.extend({ key: z.string() }), async ({ queues }, { name, key }) => {
+    await queues.unpark(name, key)
+    return { name, key }
+  }),
+  'deadLetters.list': method(
+    letters.extend({ from: whole.default(0), limit: whole.min(1).max(1000).default(100) }),
+    ({ queues }, { name, filter, from, limit }) => queues.deadLetters(name, filter, from, limit),
+  ),
+  'deadLetters.redrive': method(
+    letters.extend({ to: z.string().optional(), perSecond: z.number().positive().optional() }),
+    async ({ queues }, { name, filter, to = name, perSecond }) => ({
+      count: await queues.redrive(name, filter, to, perSecond),
+    }),
+  ),
+  'deadLetters.purge': method(letters, async ({ queues }, { name, filter }) => ({
+    count: await queues.purgeDeadLetters(name, filter),
+  })),
 }
 
 /** Runs a method. Rejects with `unknown_method`, `bad_params`, and with what the method itself refuses. */

@@ -10,6 +10,9 @@ export interface Entry {
   readonly topic: string
   readonly key: string | undefined
   readonly expiresAt: number | undefined
+  /** In a queue: 0 to 9, the higher first; and when it is due, in milliseconds since 1970. */
+  readonly priority?: number
+  readonly dueAt?: number
   /** How far back the previous message of the same topic lies; 0: there is none. */
   readonly back: number
   /** The frame as text, or as a record of a binary WebSocket message. */
@@ -30,12 +33,17 @@ interface Columns {
   readonly back?: number[]
   readonly keys?: (string | null)[]
   readonly expires?: (number | null)[]
+  readonly priorities?: number[]
+  readonly due?: number[]
   /** 1 where the wire form is a record. */
   readonly binary?: number[]
 }
 
 /** Bytes of wire forms after which a block takes no further entry. */
-export const BLOCK_BYTES = 64 * 1024
+const BLOCK_BYTES = 64 * 1024
+
+/** Of a message that does not say. */
+export const DEFAULT_PRIORITY = 4
 
 const PREFIX_BYTES = 8
 const COMMA = 0x2c
@@ -112,6 +120,14 @@ export class Block {
     return this.columns.back?.[at] ?? 1
   }
 
+  priority(at: number): number {
+    return this.columns.priorities?.[at] ?? DEFAULT_PRIORITY
+  }
+
+  dueAt(at: number): number {
+    return this.columns.due?.[at] ?? 0
+  }
+
   isBinary(at: number): boolean {
     return this.columns.binary?.[at] === 1
   }
@@ -183,6 +199,21 @@ export function encodeBlock(entries: readonly Entry[]): Buffer {
   return block
 }
 
+/** Cuts entries into the blocks in which they are stored. */
+export function* inBlocks(entries: readonly Entry[]): Iterable<Entry[]> {
+  let block: Entry[] = []
+  let bytes = 0
+  for (const entry of entries) {
+    block.push(entry)
+    bytes += entry.wire.length
+    if (bytes < BLOCK_BYTES) continue
+    yield block
+    block = []
+    bytes = 0
+  }
+  if (block.length > 0) yield block
+}
+
 function columnsOf(entries: readonly Entry[]): Columns {
   const first = entries[0] as Entry
   const topics = new Map<string, number>()
@@ -203,6 +234,10 @@ function columnsOf(entries: readonly Entry[]): Columns {
     ...(entries.some((entry) => entry.expiresAt !== undefined) && {
       expires: entries.map(({ expiresAt }) => expiresAt ?? null),
     }),
+    ...(entries.some(({ priority = DEFAULT_PRIORITY }) => priority !== DEFAULT_PRIORITY) && {
+      priorities: entries.map(({ priority = DEFAULT_PRIORITY }) => priority),
+    }),
+    ...(entries.some(({ dueAt = 0 }) => dueAt > 0) && { due: entries.map(({ dueAt = 0 }) => dueAt) }),
     ...(entries.some(({ wire }) => typeof wire !== 'string') && {
       binary: entries.map(({ wire }) => (typeof wire === 'string' ? 0 : 1)),
     }),

@@ -1,13 +1,15 @@
 import type { FanfareError } from '../../shared/errors.ts'
+import type { DeadLetter, DeadLetterFilter, QueueInfo, QueueOptions } from '../../shared/queues.ts'
 import type { Offsets, Position, StreamInfo, StreamOptions } from '../../shared/streams.ts'
 import type { Block } from './block.ts'
 
 /**
- * The contract between the hub and what keeps messages: streams, the ids of what was published, cursors.
+ * The contract between the hub and what keeps messages: streams, queues, the ids of what was published, cursors.
  *
  * Order: a stream's messages are settled in the order of their offsets, and those of one publisher in the order of
- * `publish`. Loss: what was settled without an error is kept as its streams' durability says, all places of a message
- * or none; a draft that was refused left nothing behind. Ownership: blocks are never changed by whoever reads them.
+ * `publish`, but for those that wait for room in a queue. Loss: what was settled without an error is kept as its
+ * streams' and queues' durability says, all places of a message or none; a draft that was refused left nothing behind.
+ * Ownership: blocks are never changed by whoever reads them; a delivery is the caller's until its lease ends.
  *
  * Everything that may have to wait is asynchronous, and everything that comes often is called without waiting: the
  * broker groups what arrives in one turn.
@@ -31,6 +33,30 @@ export interface Broker {
   newest(stream: string, pattern: readonly string[], count: number): Promise<number[]>
   cursor(stream: string, name: string): Promise<Position | undefined>
   setCursor(stream: string, name: string, offset: number): Promise<void>
+
+  declareQueue(options: QueueOptions, replace: boolean): Promise<void>
+  deleteQueue(name: string): Promise<void>
+  queue(name: string): QueueState | undefined
+  queues(): Promise<Omit<QueueInfo, 'consumers'>[]>
+  /** Called when a queue has something to lease, at the latest a tenth of a second after it is due. */
+  onReady: (queue: string) => void
+  /** Leases messages that are ready: a count and some bytes at most. A lease that runs out is a failed attempt. */
+  lease(queue: string, count: number, bytes: number, ackDeadlineMs: number): Delivery[]
+  /** Ends a lease; the settlement is told when that is safe, or that the lease was lost. */
+  settle(settlement: Settlement): void
+  /** Gives a lease that is held more time. False: it is lost. */
+  extend(queue: string, delivery: number, ms: number): boolean
+  /** Gives a message back that nobody has tried, as if it had never been leased. */
+  giveBack(queue: string, delivery: number): void
+  /** Lets go of the messages that wait; returns how many. */
+  purgeQueue(name: string): Promise<number>
+  /** Lets a parked group go on. */
+  unpark(queue: string, key: string): Promise<void>
+  deadLetters(queue: string, filter: DeadLetterFilter, from: number, limit: number): Promise<DeadLetter[]>
+  /** Moves dead letters into a queue, the one they came from or another; all of them or none. Returns how many. */
+  redrive(queue: string, filter: DeadLetterFilter, to: string, limit: number): Promise<number>
+  purgeDeadLetters(queue: string, filter: DeadLetterFilter): Promise<number>
+
   close(): Promise<void>
 }
 
@@ -43,6 +69,12 @@ export interface Draft {
   readonly key: string | undefined
   readonly expiresAt: number | undefined
   readonly streams: readonly string[]
+  readonly queues: readonly string[]
+  /** In a queue: 0 to 9, and when it is due, in milliseconds since 1970. */
+  readonly priority: number | undefined
+  readonly dueAt: number | undefined
+  /** About how much it takes. */
+  readonly bytes: number
   /** Makes the wire form, once the places are known. */
   encode(publishedAt: number, offsets: Offsets): string | Uint8Array
   /** It is safe; or with `duplicate`, it has been before. */
@@ -53,6 +85,41 @@ export interface Draft {
 export interface Kept {
   readonly duplicate: boolean
   readonly positions: Readonly<Record<string, Position>>
+  readonly queues: readonly string[]
+}
+
+export interface QueueState {
+  readonly options: QueueOptions
+  /** Messages that wait, and that are on lease. */
+  readonly depth: number
+  readonly inFlight: number
+}
+
+/** A message on lease. */
+export interface Delivery {
+  readonly id: number
+  readonly wire: string | Uint8Array
+  /** 1 for the first. */
+  readonly attempt: number
+  readonly lastError: string | undefined
+}
+
+/** What a lease ends in, besides running out. */
+export type Ending =
+  | { readonly kind: 'ack' }
+  /** Another attempt, after a while that the queue chooses where none is given. */
+  | { readonly kind: 'nack'; readonly error: string | undefined; readonly delayMs: number | undefined }
+  /** No further attempt. */
+  | { readonly kind: 'reject'; readonly error: string | undefined }
+
+export interface Settlement {
+  readonly queue: string
+  readonly delivery: number
+  readonly ending: Ending
+  /** Published in the same commit, or the lease does not end. */
+  readonly drafts: readonly Draft[]
+  settled(): void
+  refused(error: FanfareError): void
 }
 
 export interface StreamState {

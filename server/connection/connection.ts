@@ -2,13 +2,22 @@ import { Buffer, isAscii, isUtf8 } from 'node:buffer'
 import { nanoid } from 'nanoid'
 import { decodeBinary, decodeText } from '../../shared/codec.ts'
 import { type ErrorCode, errorEntry, FanfareError } from '../../shared/errors.ts'
-import { type CallFrame, type CommitFrame, type Frame, type PublishFrame, SUBPROTOCOL } from '../../shared/frames.ts'
+import {
+  type AskFrame,
+  type CallFrame,
+  type CommitFrame,
+  type Frame,
+  type PublishFrame,
+  SUBPROTOCOL,
+} from '../../shared/frames.ts'
 import { parseFrame } from '../../shared/parse-frame.ts'
 import type { EngineSocket, SocketHandlers } from '../engine/engine.ts'
 import type { Outcome } from '../topic/publication.ts'
 import type { Subscription } from '../topic/subscription.ts'
+import { Consumers } from './consumers.ts'
 import type { ConnectionContext } from './context.ts'
 import { Outbox, type OutboxOwner } from './outbox.ts'
+import { Requests } from './requests.ts'
 import { Subscriptions } from './subscriptions.ts'
 
 /** One WebSocket of one client: reads its frames, and answers them through its outbox. */
@@ -19,6 +28,8 @@ export class Connection implements SocketHandlers, OutboxOwner {
   private readonly outbox: Outbox
   /** Made when the first one comes: most of what an idle connection would cost. */
   private subscriptions: Subscriptions | undefined = undefined
+  private consumers: Consumers | undefined = undefined
+  private requests: Requests | undefined = undefined
   /**
    * `new` until the first frame, which stands for a hello where it is none. `finishing`: what waits is still sent, and
    * nothing is read any more.
@@ -95,6 +106,8 @@ export class Connection implements SocketHandlers, OutboxOwner {
   finish(): void {
     if (this.state === 'ended') return
     this.state = 'finishing'
+    // What is on lease was not their failure.
+    this.consumers?.release(false)
     this.outbox.resumeAll()
     this.outbox.flush()
     if (!this.outbox.behind) this.end(new FanfareError('shutting_down'))
@@ -157,6 +170,7 @@ export class Connection implements SocketHandlers, OutboxOwner {
         this.subscriptions ??= new Subscriptions(this.context, this.outbox)
         return this.subscriptions.subscribe(frame)
       case 'unsubscribe':
+        if (this.requests?.withdraw(frame.sub)) return
         return this.subscribed(frame.sub).unsubscribe(frame.sub)
       case 'pause':
         return this.subscribed(frame.sub).pause(frame.sub)
@@ -164,6 +178,23 @@ export class Connection implements SocketHandlers, OutboxOwner {
         return this.subscribed(frame.sub).resume(frame.sub)
       case 'commit':
         return this.commit(frame)
+      case 'consume':
+        this.consumers ??= new Consumers(this.context, this.outbox, (error, about) => this.refuse(error, about))
+        return this.consumers.consume(frame)
+      case 'cancel':
+        return this.consuming(frame.consumer).cancel(frame.consumer)
+      case 'ack':
+      case 'nack':
+      case 'reject':
+        return this.consuming(frame.consumer).settle(frame)
+      case 'extend':
+        return this.consuming(frame.consumer).extend(frame)
+      case 'respond':
+        return this.requestReply().respond(frame)
+      case 'ask':
+        return this.ask(frame)
+      case 'reply':
+        return this.requestReply().reply(frame)
       case 'call':
         return this.call(frame)
       case 'ping':
@@ -174,16 +205,19 @@ export class Connection implements SocketHandlers, OutboxOwner {
   }
 
   private publish(frame: PublishFrame): void {
-    if (this.unacknowledged >= this.context.config.window) {
-      throw new FanfareError('window_exceeded', `The window is ${this.context.config.window}`)
-    }
-    this.unacknowledged++
+    this.takeWindow()
     try {
       this.context.topics.publish(frame, (error, outcome) => this.settled(frame, error, outcome))
     } catch (error) {
       this.unacknowledged--
       throw error
     }
+  }
+
+  private takeWindow(): void {
+    const { window } = this.context.config
+    if (this.unacknowledged >= window) throw new FanfareError('window_exceeded', `The window is ${window}`)
+    this.unacknowledged++
   }
 
   private settled(frame: PublishFrame, error: FanfareError | undefined, outcome: Outcome | undefined): void {
@@ -193,12 +227,13 @@ export class Connection implements SocketHandlers, OutboxOwner {
       this.refuse(error, frame)
       return
     }
-    const { id, duplicate, positions } = outcome
+    const { id, duplicate, positions, queues } = outcome
     this.outbox.send({
       type: 'receipt',
       seq: frame.seq,
       id,
       ...(positions && { positions }),
+      ...(queues && queues.length > 0 && { queues }),
       ...(duplicate && { duplicate }),
     })
   }
@@ -217,6 +252,26 @@ export class Connection implements SocketHandlers, OutboxOwner {
       },
       (error: unknown) => this.refuse(error, frame),
     )
+  }
+
+  private ask(frame: AskFrame): void {
+    this.takeWindow()
+    try {
+      this.requestReply().ask(frame, () => this.unacknowledged--)
+    } catch (error) {
+      this.unacknowledged--
+      throw error
+    }
+  }
+
+  private requestReply(): Requests {
+    this.requests ??= new Requests(this.context.requests, this.outbox, (error, about) => this.refuse(error, about))
+    return this.requests
+  }
+
+  private consuming(consumer: number): Consumers {
+    if (!this.consumers) throw new FanfareError('unknown_consumer', `"consumer" is ${consumer}`)
+    return this.consumers
   }
 
   private subscribed(sub: number): Subscriptions {
@@ -242,7 +297,7 @@ export class Connection implements SocketHandlers, OutboxOwner {
       return
     }
     const { code, message, retry } = error
-    this.outbox.send({ type: 'error', code, message, retry, ...numberIn(value, 'seq'), ...numberIn(value, 'sub') })
+    this.outbox.send({ type: 'error', code, message, retry, ...numbersIn(value) })
   }
 
   private known(thrown: unknown): FanfareError {
@@ -263,6 +318,10 @@ export class Connection implements SocketHandlers, OutboxOwner {
     this.outbox.release()
     this.subscriptions?.release()
     this.subscriptions = undefined
+    this.consumers?.release(true)
+    this.consumers = undefined
+    this.requests?.release()
+    this.requests = undefined
   }
 }
 
@@ -273,8 +332,15 @@ function textOf(data: Uint8Array): string {
   return isAscii(data) ? buffer.toString('latin1') : buffer.toString()
 }
 
-function numberIn(value: unknown, name: 'seq' | 'sub'): Partial<Record<'seq' | 'sub', number>> {
-  if (typeof value !== 'object' || value === null) return {}
-  const number = (value as Record<string, unknown>)[name]
-  return typeof number === 'number' ? { [name]: number } : {}
+const ABOUT = ['seq', 'sub', 'consumer', 'delivery', 'request'] as const
+
+/** Says in an error which request was refused. */
+function numbersIn(value: unknown): Partial<Record<(typeof ABOUT)[number], number>> {
+  const numbers: Partial<Record<(typeof ABOUT)[number], number>> = {}
+  if (typeof value !== 'object' || value === null) return numbers
+  for (const name of ABOUT) {
+    const number = (value as Record<string, unknown>)[name]
+    if (typeof number === 'number') numbers[name] = number
+  }
+  return numbers
 }

@@ -1,6 +1,8 @@
 import type { Logger } from 'pino'
 import type { Broker } from '../broker/broker.ts'
+import type { Queues } from '../queue/queues.ts'
 import type { Streams } from '../stream/streams.ts'
+import type { Requests } from '../topic/requests.ts'
 import type { Topics } from '../topic/topics.ts'
 import type { OutboxBudget } from './outbox-budget.ts'
 import type { Turn } from './turn.ts'
@@ -10,6 +12,8 @@ export interface ConnectionContext {
   readonly config: ConnectionConfig
   readonly topics: Topics
   readonly streams: Streams
+  readonly queues: Queues
+  readonly requests: Requests
   readonly broker: Broker
   readonly turn: Turn
   readonly budget: OutboxBudget

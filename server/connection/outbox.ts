@@ -2,7 +2,8 @@ import type { FanfareError } from '../../shared/errors.ts'
 import type { HubFrame } from '../../shared/frames.ts'
 import { BatchBuilder } from '../engine/batch.ts'
 import type { EngineSocket } from '../engine/engine.ts'
-import type { Feed, FeedOutlet } from '../stream/feed.ts'
+import type { Stretch } from '../stream/chunk.ts'
+import type { FeedOutlet } from '../stream/feed.ts'
 import { Encoded } from '../topic/encoded.ts'
 import type { Message } from '../topic/message.ts'
 import type { Recipient, Subscription } from '../topic/subscription.ts'
@@ -25,6 +26,14 @@ export interface OutboxOwner {
   feedFailed(subscription: Subscription, error: FanfareError): void
 }
 
+/** What hands out stored messages when there is room: the feed of a subscription, or a consumer. */
+export interface Source {
+  /** Set where its messages are for this subscription alone. */
+  readonly sub: number | undefined
+  /** What comes next; empty where nothing is ready now. */
+  pull(): readonly Stretch[]
+}
+
 /**
  * A connection's bounded send buffer.
  *
@@ -32,8 +41,8 @@ export interface OutboxOwner {
  * rest with the engine it is *behind*: frames wait in a backlog, where the policies apply, until the engine has
  * drained. Messages of a paused subscription wait in a backlog of their own, which gets half of the bound at most.
  *
- * Feeds hand out messages of a log when there is room for them. Frames of the hub's own that wait go first, since a feed's
- * messages may depend on them; messages that wait take turns with them.
+ * Sources hand out stored messages when there is room for them. Frames of the hub's own that wait go first, since a
+ * source's messages may depend on them; messages that wait take turns with it.
  */
 export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet {
   private readonly socket: EngineSocket
@@ -53,7 +62,7 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet {
   private stagedFor: Subscription[] = []
   private paused: Map<Subscription, Backlog> | undefined = undefined
   private closed = false
-  private feeds: Set<Feed> | undefined = undefined
+  private sources: Set<Source> | undefined = undefined
   /** The connection's only subscription: what it matches needs no list, also while behind. */
   private sole: Subscription | undefined = undefined
 
@@ -91,14 +100,14 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet {
     return this.backlog === undefined
   }
 
-  attach(feed: Feed): void {
-    this.feeds ??= new Set()
-    this.feeds.add(feed)
+  attach(source: Source): void {
+    this.sources ??= new Set()
+    this.sources.add(source)
   }
 
-  detach(feed: Feed): void {
-    this.feeds?.delete(feed)
-    if (this.feeds?.size === 0) this.feeds = undefined
+  detach(source: Source): void {
+    this.sources?.delete(source)
+    if (this.sources?.size === 0) this.sources = undefined
   }
 
   feedReady(): void {
@@ -112,7 +121,7 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet {
   /** Sends a frame of the hub's own, which no policy drops. */
   send(frame: HubFrame): void {
     if (this.closed) return
-    const encoded = new Encoded(JSON.stringify(frame))
+    const encoded = encode(frame)
     if (frame.type === 'receipt' && !this.backlog) this.receiptsInRun++
     if (!this.backlog) {
       this.appendToRun(encoded)
@@ -188,7 +197,7 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet {
         return
       }
     }
-    if (this.feeds && !this.writeFromFeeds()) {
+    if (this.sources && !this.writeFromSources()) {
       this.fallBehind()
       this.holdEngineBytes()
     }
@@ -202,8 +211,8 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet {
       if (this.backlog.empty) {
         this.backlog = undefined
         if (!this.paused) this.budget.leave(this)
-        if (this.feeds) this.turn.schedule(this)
-      } else if (!this.writeFromBacklog(this.backlog) || !this.writeFromFeeds()) {
+        if (this.sources) this.turn.schedule(this)
+      } else if (!this.writeFromBacklog(this.backlog) || !this.writeFromSources()) {
         this.holdEngineBytes()
         return
       }
@@ -233,8 +242,7 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet {
     this.backlog = undefined
     for (const backlog of this.paused?.values() ?? []) backlog.clear()
     this.paused = undefined
-    for (const feed of this.feeds ?? []) feed.end()
-    this.feeds = undefined
+    this.sources = undefined
     this.budget.leave(this)
   }
 
@@ -330,15 +338,14 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet {
     return written
   }
 
-  /** A piece of each feed that has something. False: the engine holds a rest. */
-  private writeFromFeeds(): boolean {
-    for (const feed of this.feeds ?? []) {
+  /** A piece of each source that has something. False: the engine holds a rest. */
+  private writeFromSources(): boolean {
+    for (const source of this.sources ?? []) {
       if (this.backlog && this.backlog.controls > 0) return true
-      // What the feed itself says while it is asked lies behind what it hands out.
-      const stretches = feed.pull()
+      const stretches = source.pull()
       if (stretches.length === 0) continue
       const builder = new BatchBuilder()
-      builder.scope(feed.sub)
+      builder.scope(source.sub)
       for (const { wires, binary } of stretches) builder.addJoined(wires, binary)
       if (!this.socket.write(builder.build())) return false
     }
@@ -366,4 +373,9 @@ function addGap(builder: BatchBuilder, gap: Gap): number {
 
 function isReceipt({ stretch }: Entry, { text }: Encoded): boolean {
   return stretch === undefined && (text?.startsWith('{"type":"receipt"') ?? false)
+}
+
+function encode(frame: HubFrame): Encoded {
+  if (!('data' in frame && frame.data instanceof Uint8Array)) return new Encoded(JSON.stringify(frame))
+  return new Encoded(JSON.stringify({ ...frame, data: undefined }), frame.data)
 }

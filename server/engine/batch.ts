@@ -53,6 +53,7 @@ export class BatchBuilder {
     const group = this.group as Group
     group.pieces.push(bytes)
     group.bytes += bytes.length
+    group.list = true
     this.group = undefined
   }
 
@@ -66,7 +67,7 @@ export class BatchBuilder {
   build(): Batch {
     for (const group of this.groups) {
       // The brackets and commas of a batch.
-      if (!group.binary && group.pieces.length > 1) group.bytes += group.pieces.length + 1
+      if (!group.binary && (group.list || group.pieces.length > 1)) group.bytes += group.pieces.length + 1
     }
     const total = this.groups.reduce((sum, group) => sum + headerBytes(group.bytes) + group.bytes, 0)
     const framed = Buffer.allocUnsafe(total)
@@ -83,7 +84,7 @@ export class BatchBuilder {
   }
 
   private startMessage(binary: boolean): void {
-    this.group = { binary, pieces: [], bytes: 0 }
+    this.group = { binary, pieces: [], bytes: 0, list: false }
     this.groups.push(this.group)
     if (this.only === undefined) return
     const scope = JSON.stringify({ type: 'only', sub: this.only })
@@ -97,6 +98,8 @@ interface Group {
   readonly binary: boolean
   readonly pieces: (Encoded | Uint8Array)[]
   bytes: number
+  /** A piece of it is several frames. */
+  list: boolean
 }
 
 function headerBytes(length: number): number {

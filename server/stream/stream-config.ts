@@ -21,9 +21,9 @@ export const duration = z.union([z.number().int().positive(), z.string()]).trans
   return z.NEVER
 })
 
-export const streamName = z.string().regex(/^[\w.-]{1,64}$/, 'is 1 to 64 letters, digits and _ . -')
+export const name = z.string().regex(/^[\w.-]{1,64}$/, 'is 1 to 64 letters, digits and _ . -')
 
-const pattern = z.string().superRefine((value, context) => {
+export const pattern = z.string().superRefine((value, context) => {
   try {
     parsePattern(value)
   } catch (error) {
@@ -34,7 +34,7 @@ const pattern = z.string().superRefine((value, context) => {
 /** The declaration of a stream, as configuration and operators write it; gives complete options. */
 export const StreamConfig = z
   .strictObject({
-    name: streamName,
+    name,
     topics: z.array(pattern).min(1),
     maxAge: duration.default(UNITS.d * 7),
     maxBytes: z.number().int().positive().default(STREAM_DEFAULTS.maxBytes),

@@ -8,8 +8,9 @@ import { encodeRest, Message } from './message.ts'
 export interface Outcome {
   readonly id: string
   readonly duplicate: boolean
-  /** Where streams have kept it. */
+  /** Where streams have kept it, and the queues that it reached; undefined where nothing keeps the topic. */
   readonly positions: Readonly<Record<string, Position>> | undefined
+  readonly queues: readonly string[] | undefined
 }
 
 /** Told what became of a publish: at once, or when it is safe. */
@@ -21,6 +22,16 @@ export interface FanOut {
   fanOut(message: Message): void
 }
 
+/** Where a publish has to be kept. */
+export interface Destination {
+  readonly words: readonly string[]
+  readonly streams: readonly string[]
+  readonly queues: readonly string[]
+}
+
+/** About what a message's id, topic and places take of its wire form. */
+const FRAME_BYTES = 150
+
 /** A publish that has to be kept before anybody gets it. */
 export class Publication implements Draft {
   readonly id: string
@@ -28,7 +39,11 @@ export class Publication implements Draft {
   readonly topic: string
   readonly key: string | undefined
   readonly expiresAt: number | undefined
+  readonly priority: number | undefined
+  readonly dueAt: number | undefined
   readonly streams: readonly string[]
+  readonly queues: readonly string[]
+  readonly bytes: number
   private readonly frame: PublishFrame
   private readonly words: readonly string[]
   private readonly rest: string
@@ -36,23 +51,21 @@ export class Publication implements Draft {
   private readonly settle: Settle
   private message: Message | undefined = undefined
 
-  constructor(
-    frame: PublishFrame,
-    id: string,
-    route: { readonly words: readonly string[]; readonly streams: readonly string[] },
-    topics: FanOut,
-    settle: Settle,
-  ) {
+  constructor(frame: PublishFrame, id: string, destination: Destination, topics: FanOut, settle: Settle) {
     this.id = id
     this.ownId = frame.id !== undefined
     this.topic = frame.topic
     this.key = frame.key
     this.expiresAt = frame.expiresAt
-    this.streams = route.streams
+    this.priority = frame.priority
+    this.dueAt = frame.delayMs === undefined ? frame.deliverAt : Date.now() + frame.delayMs
+    this.streams = destination.streams
+    this.queues = destination.queues
     this.frame = frame
-    this.words = route.words
+    this.words = destination.words
     // Now, while its publisher can still be told that it cannot be encoded.
     this.rest = encodeRest(frame)
+    this.bytes = FRAME_BYTES + this.rest.length + (frame.data instanceof Uint8Array ? frame.data.length : 0)
     this.topics = topics
     this.settle = settle
   }
@@ -63,9 +76,9 @@ export class Publication implements Draft {
     return this.message.wire.text ?? (this.message.wire.record as Uint8Array)
   }
 
-  kept({ duplicate, positions }: Kept): void {
+  kept({ duplicate, positions, queues }: Kept): void {
     if (this.message) this.topics.fanOut(this.message)
-    this.settle(undefined, { id: this.id, duplicate, positions })
+    this.settle(undefined, { id: this.id, duplicate, positions, queues })
   }
 
   refused(error: FanfareError): void {

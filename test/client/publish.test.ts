@@ -15,7 +15,7 @@ it('sends a window of publishes in one message, and one more for each receipt', 
   expect(peer.batches.at(-1)).toHaveLength(4)
   expect(peer.unreadFrames).toEqual([])
   peer.send({ type: 'receipt', seq: seqs[0], id: 'x' }, { type: 'receipt', seq: seqs[1], id: 'y' })
-  expect(await receipts[0]).toEqual({ id: 'x', duplicate: false, positions: {} })
+  expect(await receipts[0]).toEqual({ id: 'x', duplicate: false, positions: {}, queues: [] })
   expect(await receipts[1]).toMatchObject({ id: 'y' })
   for (const data of [5, 6]) {
     const frame = await peer.next('publish')
@@ -59,7 +59,7 @@ it('repeats what was sent when the connection drops, under its id and before wha
   expect(repeated.map(({ id, retry }) => [id, retry])).toEqual(first.map(({ id }) => [id, true]))
   const positions = { photos: { epoch: 'e', offset: 7 } }
   again.send({ type: 'receipt', seq: repeated[0]?.seq, id: repeated[0]?.id, positions, duplicate: true })
-  expect(await publishes[0]).toEqual({ id: first[0]?.id, positions, duplicate: true })
+  expect(await publishes[0]).toEqual({ id: first[0]?.id, positions, queues: [], duplicate: true })
   // The hub keeps nothing of this one, and cannot say whether the first try came through.
   again.send({ type: 'error', code: 'connection_lost', message: 'Lost.', retry: true, seq: repeated[1]?.seq })
   await expect(publishes[1]).rejects.toMatchObject({ code: 'connection_lost', retry: true })

@@ -2,6 +2,12 @@ import type { Offsets } from '../../../shared/streams.ts'
 import { fromJson, idsKey, toJson, under } from './keys.ts'
 import type { Change, Store } from './store.ts'
 
+/** Where a message went. */
+export interface Places {
+  readonly offsets: Offsets
+  readonly queues: readonly string[]
+}
+
 /** The ids that one commit brought, and where their messages went. */
 interface Chapter {
   readonly commit: number
@@ -12,7 +18,7 @@ interface Chapter {
 interface StoredChapter {
   readonly time: number
   readonly ids: readonly string[]
-  readonly offsets: readonly Offsets[]
+  readonly places: readonly Places[]
 }
 
 /**
@@ -22,38 +28,38 @@ interface StoredChapter {
 export class DedupWindow {
   private readonly windowMs: number
   private readonly limit: number
-  private readonly offsetsById = new Map<string, Offsets>()
+  private readonly placesById = new Map<string, Places>()
   private chapters: Chapter[] = []
   private nextCommit = 0
-  private staged: { ids: string[]; offsets: Offsets[] } = { ids: [], offsets: [] }
+  private staged: { ids: string[]; places: Places[] } = { ids: [], places: [] }
   private expired = 0
 
   constructor(store: Store, windowMs: number, limit: number) {
     this.windowMs = windowMs
     this.limit = limit
     for (const [key, value] of store.range(under('i'))) {
-      const { time, ids, offsets } = fromJson(value) as StoredChapter
+      const { time, ids, places } = fromJson(value) as StoredChapter
       const commit = key[1] as number
       this.chapters.push({ commit, time, ids })
-      for (const [at, id] of ids.entries()) this.offsetsById.set(id, offsets[at] as Offsets)
+      for (const [at, id] of ids.entries()) this.placesById.set(id, places[at] as Places)
       this.nextCommit = commit + 1
     }
   }
 
-  find(id: string): Offsets | undefined {
-    return this.offsetsById.get(id)
+  find(id: string): Places | undefined {
+    return this.placesById.get(id)
   }
 
-  add(id: string, offsets: Offsets): void {
-    this.offsetsById.set(id, offsets)
+  add(id: string, places: Places): void {
+    this.placesById.set(id, places)
     this.staged.ids.push(id)
-    this.staged.offsets.push(offsets)
+    this.staged.places.push(places)
   }
 
   /** Adds to a commit what is new, and removes what has had its time. */
   finish(changes: Change[], now: number): void {
-    const { ids, offsets } = this.staged
-    let left = this.offsetsById.size
+    const { ids, places } = this.staged
+    let left = this.placesById.size
     this.expired = 0
     for (const chapter of this.chapters) {
       if (chapter.time > now - this.windowMs && left <= this.limit) break
@@ -61,19 +67,20 @@ export class DedupWindow {
       left -= chapter.ids.length
       this.expired++
     }
-    if (ids.length > 0) changes.push({ key: idsKey(this.nextCommit), value: toJson({ time: now, ids, offsets }) })
+    if (ids.length > 0)
+      changes.push({ key: idsKey(this.nextCommit), value: toJson({ time: now, ids, places } satisfies StoredChapter) })
   }
 
   apply(now: number): void {
-    for (const { ids } of this.chapters.slice(0, this.expired)) for (const id of ids) this.offsetsById.delete(id)
+    for (const { ids } of this.chapters.slice(0, this.expired)) for (const id of ids) this.placesById.delete(id)
     if (this.expired > 0) this.chapters = this.chapters.slice(this.expired)
     const { ids } = this.staged
     if (ids.length > 0) this.chapters.push({ commit: this.nextCommit++, time: now, ids })
-    this.staged = { ids: [], offsets: [] }
+    this.staged = { ids: [], places: [] }
   }
 
   rollback(): void {
-    for (const id of this.staged.ids) this.offsetsById.delete(id)
-    this.staged = { ids: [], offsets: [] }
+    for (const id of this.staged.ids) this.placesById.delete(id)
+    this.staged = { ids: [], places: [] }
   }
 }

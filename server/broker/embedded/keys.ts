@@ -13,6 +13,14 @@ export const cursorKey = (id: number, name: string): Key => ['c', id, name]
 /** The ids of one commit, in the order of commits. */
 export const idsKey = (commit: number): Key => ['i', commit]
 
+export const queueKey = (id: number): Key => ['q', id]
+/** Which messages of a block of a queue are done: a bit each. */
+export const doneKey = (id: number, block: number): Key => ['a', id, block]
+/** What is known of a message that has failed. */
+export const failureKey = (id: number, seq: number): Key => ['f', id, seq]
+export const letterKey = (id: number, letter: number): Key => ['d', id, letter]
+export const parkedKey = (id: number, key: string): Key => ['p', id, key]
+
 /** All keys that begin with these elements. */
 export const under = (...start: (string | number)[]): { from: Key; to: Key } => ({
   from: [...start, Number.NEGATIVE_INFINITY],

@@ -1,7 +1,7 @@
 import { nanoid } from 'nanoid'
 import type { Position, StreamInfo, StreamOptions } from '../../../shared/streams.ts'
 import { matchesPattern } from '../../../shared/topic.ts'
-import { BLOCK_BYTES, Block, type Entry, encodeBlock } from '../block.ts'
+import { Block, type Entry, encodeBlock, inBlocks } from '../block.ts'
 import type { StreamState } from '../broker.ts'
 import { blockKey, cursorKey, fromJson, newestKey, streamKey, toJson, under, valueKey } from './keys.ts'
 import type { Change, Store } from './store.ts'
@@ -329,18 +329,4 @@ export class StreamLog implements StreamState {
       offset -= back
     }
   }
-}
-
-function* inBlocks(entries: readonly Entry[]): Iterable<Entry[]> {
-  let block: Entry[] = []
-  let bytes = 0
-  for (const entry of entries) {
-    block.push(entry)
-    bytes += entry.wire.length
-    if (bytes < BLOCK_BYTES) continue
-    yield block
-    block = []
-    bytes = 0
-  }
-  if (block.length > 0) yield block
 }

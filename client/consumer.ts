@@ -1,0 +1,246 @@
+import { FanfareError } from '../shared/errors.ts'
+import type { ConsumeFrame, ConsumingFrame, DeliveryFrame } from '../shared/frames.ts'
+import { Delivery, type DeliveryHost } from './delivery.ts'
+import type { Message } from './message.ts'
+import { throwLater } from './throw-later.ts'
+
+export interface ConsumeOptions {
+  /** Handlers that run at once: 1 by default. */
+  readonly concurrency?: number
+  /** Deliveries that may be unsettled, running ones included: twice the concurrency by default, 16 at least. */
+  readonly prefetch?: number
+  /** Time for a delivery before it goes to another, in milliseconds; the queue's own by default. */
+  readonly ackDeadlineMs?: number
+  /**
+   * Told when a delivery could not be settled after its handler. Without it, a lost lease or connection is passed over
+   * (the message comes again by itself) and everything else is thrown.
+   */
+  readonly onError?: (error: unknown, delivery: Delivery) => void
+  /** Ends the consumer. */
+  readonly signal?: AbortSignal
+}
+
+/** Handles a delivery: its return acks, a throw nacks with the error, unless it has settled the delivery itself. */
+export type DeliveryHandler<Data> = (delivery: Delivery<Data>) => unknown
+
+/** What a consumer asks of the client. */
+export interface ConsumerHost {
+  write(frame: string): void
+  /** It has ended: forget it, and tell the hub. */
+  ended(consumer: Consumer): void
+}
+
+interface Settling {
+  readonly resolve: () => void
+  readonly reject: (error: FanfareError) => void
+}
+
+/**
+ * A consumer of a queue. Give `consume` a handler, or read it with `for await`, where each delivery is to be settled by
+ * whoever reads.
+ */
+export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>>, DeliveryHost {
+  readonly queue: string
+  /** Resolves once the hub delivers; rejects when it refuses. */
+  readonly ready: Promise<void>
+  /** @internal */
+  readonly number: number
+  private readonly options: ConsumeOptions
+  private readonly handler: DeliveryHandler<unknown> | undefined
+  private readonly host: ConsumerHost
+  private readonly concurrency: number
+  private settleReady: Settling
+  private waiting: Delivery[] = []
+  private readonly settling = new Map<number, Settling>()
+  private running = 0
+  private state: 'open' | 'stopping' | 'ended' = 'open'
+  private connected = false
+  private ackDeadlineMs = 0
+  private failure: FanfareError | undefined
+  private wake: (() => void) | undefined
+  private whenIdle: (() => void) | undefined
+  private readonly abort = () => void this.close()
+
+  /** @internal */
+  constructor(
+    queue: string,
+    number: number,
+    options: ConsumeOptions,
+    handler: DeliveryHandler<Data> | undefined,
+    host: ConsumerHost,
+  ) {
+    this.queue = queue
+    this.number = number
+    this.options = options
+    this.handler = handler as DeliveryHandler<unknown> | undefined
+    this.host = host
+    this.concurrency = options.concurrency ?? 1
+    let settle: Settling | undefined
+    this.ready = new Promise((resolve, reject) => {
+      settle = { resolve, reject }
+    })
+    this.settleReady = settle as unknown as Settling
+    // An iterator throws the refusal itself; with a handler an unheard refusal has to be loud.
+    if (!handler) this.ready.catch(() => {})
+    options.signal?.addEventListener('abort', this.abort, { once: true })
+  }
+
+  /** Takes no more, waits for handlers that run, and gives back what none has begun. */
+  async close(): Promise<void> {
+    if (this.state !== 'open') return
+    this.state = 'stopping'
+    this.waiting = []
+    this.wake?.()
+    while (this.connected && (this.running > 0 || this.settling.size > 0)) {
+      await new Promise<void>((resolve) => {
+        this.whenIdle = resolve
+      })
+    }
+    this.end(undefined)
+    this.host.ended(this as Consumer)
+  }
+
+  async *[Symbol.asyncIterator](): AsyncIterator<Delivery<Data>> {
+    if (this.handler) throw new TypeError('A consumer with a handler cannot be read')
+    try {
+      for (;;) {
+        const delivery = this.waiting.shift()
+        if (delivery) yield delivery as Delivery<Data>
+        else if (this.state !== 'open') {
+          if (this.failure) throw this.failure
+          return
+        } else {
+          await new Promise<void>((resolve) => {
+            this.wake = resolve
+          })
+        }
+      }
+    } finally {
+      await this.close()
+    }
+  }
+
+  /** @internal */
+  get frame(): ConsumeFrame {
+    const { queue, number: consumer } = this
+    const { prefetch = Math.max(16, 2 * this.concurrency), ackDeadlineMs } = this.options
+    return { type: 'consume', consumer, queue, prefetch, ...(ackDeadlineMs !== undefined && { ackDeadlineMs }) }
+  }
+
+  /** @internal */
+  consuming({ ackDeadlineMs }: ConsumingFrame): void {
+    this.connected = true
+    this.ackDeadlineMs = ackDeadlineMs
+    this.settleReady.resolve()
+  }
+
+  /** @internal */
+  delivered(frame: DeliveryFrame, message: Message): void {
+    if (this.state !== 'open') return
+    this.waiting.push(new Delivery(frame, message, this))
+    if (this.handler) this.pump(this.handler)
+    else this.wake?.()
+  }
+
+  /** @internal */
+  settled(deliveries: readonly number[]): void {
+    for (const delivery of deliveries) this.take(delivery)?.resolve()
+  }
+
+  /** @internal The hub refused the consumer, or an end of one of its deliveries. */
+  refused(error: FanfareError, delivery: number | undefined): void {
+    if (delivery !== undefined) this.take(delivery)?.reject(error)
+    else this.end(error)
+  }
+
+  /** @internal The connection is gone, and every lease with it. */
+  lost(): void {
+    this.connected = false
+    this.waiting = []
+    for (const { reject } of this.settling.values()) reject(new FanfareError('connection_lost'))
+    this.settling.clear()
+    this.whenIdle?.()
+  }
+
+  /** @internal */
+  end(failure: FanfareError | undefined): void {
+    if (this.state === 'ended') return
+    this.state = 'ended'
+    this.failure = failure
+    this.waiting = []
+    this.options.signal?.removeEventListener('abort', this.abort)
+    if (failure) this.settleReady.reject(failure)
+    else this.settleReady.resolve()
+    this.lost()
+    this.wake?.()
+  }
+
+  /** @internal */
+  settle(delivery: number, frame: object): Promise<void> {
+    if (!this.connected) return Promise.reject(new FanfareError('connection_lost'))
+    return new Promise((resolve, reject) => {
+      this.settling.set(delivery, { resolve, reject })
+      this.host.write(JSON.stringify({ ...frame, consumer: this.number, delivery }))
+    })
+  }
+
+  /** @internal */
+  extend(delivery: number, ms: number): void {
+    if (this.connected) this.host.write(JSON.stringify({ type: 'extend', consumer: this.number, delivery, ms }))
+  }
+
+  private take(delivery: number): Settling | undefined {
+    const settling = this.settling.get(delivery)
+    this.settling.delete(delivery)
+    if (this.settling.size === 0) this.whenIdle?.()
+    return settling
+  }
+
+  private pump(handler: DeliveryHandler<unknown>): void {
+    while (this.running < this.concurrency) {
+      const delivery = this.waiting.shift()
+      if (!delivery) return
+      this.handle(handler, delivery)
+    }
+  }
+
+  private handle(handler: DeliveryHandler<unknown>, delivery: Delivery): void {
+    let result: unknown
+    try {
+      result = handler(delivery)
+    } catch (error) {
+      this.finish(delivery, () => delivery.nack({ error }))
+      return
+    }
+    if (!(result instanceof Promise)) {
+      this.finish(delivery, () => delivery.ack())
+      return
+    }
+    this.running++
+    // Half of the time is left for the request to arrive.
+    const extend = () => delivery.extend(this.ackDeadlineMs)
+    const extending = setInterval(extend, this.ackDeadlineMs / 2)
+    const done = (settle: () => Promise<void>) => {
+      clearInterval(extending)
+      this.running--
+      this.finish(delivery, settle)
+      if (this.running === 0) this.whenIdle?.()
+      this.pump(handler)
+    }
+    result.then(
+      () => done(() => delivery.ack()),
+      (error: unknown) => done(() => delivery.nack({ error })),
+    )
+  }
+
+  private finish(delivery: Delivery, settle: () => Promise<void>): void {
+    if (delivery.settled) return
+    settle().catch((error: unknown) => {
+      const { onError } = this.options
+      if (onError) onError(error, delivery)
+      else if (!(error instanceof FanfareError && PASSED_OVER.has(error.code))) throwLater(error)
+    })
+  }
+}
+
+const PASSED_OVER: ReadonlySet<string> = new Set(['lease_lost', 'connection_lost'])

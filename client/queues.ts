@@ -1,0 +1,106 @@
+import type { Binding, DeadLetter, DeadLetterFilter, Overflow, QueueInfo } from '../shared/queues.ts'
+
+/** How a queue is declared; what is left out has a default. Times are milliseconds, or texts such as `'30s'`. */
+export interface QueueDeclaration {
+  /** 1 to 64 letters, digits and `_ . -`. */
+  readonly name: string
+  /** What feeds it, beside publishes to it by name. */
+  readonly bindings?: readonly Binding[]
+  /** Time that a consumer has for a delivery: `'30s'`. */
+  readonly ackDeadline?: number | string
+  /** Deliveries after which a message goes to the dead letters: 5. */
+  readonly maxAttempts?: number
+  /** The wait before another attempt doubles from `base` (`'1s'`) to `cap` (`'60s'`), with jitter. */
+  readonly backoff?: { readonly base?: number | string; readonly cap?: number | string }
+  /** Most messages and bytes, unsettled ones included: a thousand million, 10 GiB. */
+  readonly maxMessages?: number
+  readonly maxBytes?: number
+  /** What becomes of a publish that exceeds them: `'reject'`. */
+  readonly overflow?: Overflow
+  /** What becomes of a message past its `expiresAt`: `'drop'`. */
+  readonly onExpiry?: 'drop' | 'dead-letter'
+  /** What becomes of a group of which a message went to the dead letters: `'continue'`. */
+  readonly onDeadLetter?: 'continue' | 'park'
+  /** Most dead letters; then the oldest go: 10,000. */
+  readonly maxDeadLetters?: number
+}
+
+type Call = (method: string, params?: unknown) => Promise<unknown>
+
+/** What an operator does with queues. Everything rejects with `no_queue` where there is none of that name. */
+export class QueueAdmin {
+  readonly deadLetters: DeadLetterAdmin
+  private readonly call: Call
+
+  /** @internal */
+  constructor(call: Call) {
+    this.call = call
+    this.deadLetters = new DeadLetterAdmin(call)
+  }
+
+  list(): Promise<QueueInfo[]> {
+    return this.call('queues.list') as Promise<QueueInfo[]>
+  }
+
+  show(name: string): Promise<QueueInfo> {
+    return this.call('queues.show', { name }) as Promise<QueueInfo>
+  }
+
+  /** Declares it, or finds it declared. Rejects with `queue_exists` where it has other options, and `bad_params`. */
+  declare(declaration: QueueDeclaration): Promise<QueueInfo> {
+    return this.call('queues.declare', declaration) as Promise<QueueInfo>
+  }
+
+  async delete(name: string): Promise<void> {
+    await this.call('queues.delete', { name })
+  }
+
+  /** Lets go of the messages that wait; resolves to how many. */
+  purge(name: string): Promise<number> {
+    return count(this.call('queues.purge', { name }))
+  }
+
+  /** Lets a parked group go on. Rejects with `no_parked_group`. */
+  async unpark(name: string, key: string): Promise<void> {
+    await this.call('queues.unpark', { name, key })
+  }
+}
+
+/** What an operator does with the dead letters of a queue; a filter says with which, none with all. */
+export class DeadLetterAdmin {
+  private readonly call: Call
+
+  /** @internal */
+  constructor(call: Call) {
+    this.call = call
+  }
+
+  /** A page of them, from a letter's number on: 100 by default, 1,000 at most. */
+  list(
+    name: string,
+    filter: DeadLetterFilter = {},
+    page: { readonly from?: number; readonly limit?: number } = {},
+  ): Promise<DeadLetter[]> {
+    return this.call('deadLetters.list', { name, filter, ...page }) as Promise<DeadLetter[]>
+  }
+
+  /**
+   * Moves them back into the queue, or into another (`to`), as new messages; `perSecond` at most. Resolves to how many
+   * when all are moved. Rejects with `queue_limit` where there is no room.
+   */
+  redrive(
+    name: string,
+    filter: DeadLetterFilter = {},
+    options: { readonly to?: string; readonly perSecond?: number } = {},
+  ): Promise<number> {
+    return count(this.call('deadLetters.redrive', { name, filter, ...options }))
+  }
+
+  purge(name: string, filter: DeadLetterFilter = {}): Promise<number> {
+    return count(this.call('deadLetters.purge', { name, filter }))
+  }
+}
+
+async function count(result: Promise<unknown>): Promise<number> {
+  return ((await result) as { count: number }).count
+}

@@ -1,0 +1,167 @@
+import { encodeFrame } from '../shared/codec.ts'
+import { FanfareError } from '../shared/errors.ts'
+import type { AnswerFrame, AskFrame, ErrorFrame, Headers, ReplyFrame, RequestFrame } from '../shared/frames.ts'
+import { parseFrame } from '../shared/parse-frame.ts'
+import { parsePattern, parseTopic } from '../shared/topic.ts'
+import { errorText } from './delivery.ts'
+import { errorFrom, type Session } from './session.ts'
+import { throwLater } from './throw-later.ts'
+import { exceeds } from './writer.ts'
+
+export interface RequestOptions {
+  /** Longest wait for the reply, in milliseconds: 10,000 by default. */
+  readonly timeoutMs?: number
+  readonly headers?: Headers
+  /** Waits no longer; the responder may still answer. */
+  readonly signal?: AbortSignal
+}
+
+/** What a responder gets. */
+export interface Request<Data = unknown> {
+  readonly topic: string
+  readonly data: Data
+  readonly headers?: Headers
+}
+
+/** Its return is the reply, what it throws an error of the one who asked. */
+export type RequestHandler<Data, Reply> = (request: Request<Data>) => Reply | Promise<Reply>
+
+export interface Responder {
+  /** Resolves once requests come; rejects when the hub refuses. */
+  readonly ready: Promise<void>
+  /** Gets no more requests; those that are open are answered to their askers as lost. */
+  close(): void
+}
+
+interface Offer {
+  readonly frame: string
+  readonly handler: RequestHandler<unknown, unknown>
+  readonly resolve: () => void
+  readonly reject: (error: FanfareError) => void
+}
+
+interface Pending {
+  readonly resolve: (data: unknown) => void
+  readonly reject: (error: unknown) => void
+}
+
+const TIMEOUT_MS = 10_000
+
+/** Request-reply: what this client asks, and what it answers. */
+export class Requests {
+  private readonly session: Session
+  private readonly nextNumber: () => number
+  private readonly pending = new Map<number, Pending>()
+  private readonly offers = new Map<number, Offer>()
+
+  constructor(session: Session, nextNumber: () => number) {
+    this.session = session
+    this.nextNumber = nextNumber
+  }
+
+  /** The connection has to stand. */
+  request(topic: string, data: unknown, options: RequestOptions): Promise<unknown> {
+    const { timeoutMs = TIMEOUT_MS, headers, signal } = options
+    parseTopic(topic)
+    const seq = this.nextNumber()
+    const frame: AskFrame = { type: 'ask', seq, topic, data, timeoutMs, ...(headers && { headers }) }
+    parseFrame(frame)
+    return new Promise((resolve, reject) => {
+      const abort = () => this.take(seq)?.reject(signal?.reason)
+      signal?.addEventListener('abort', abort, { once: true })
+      const done = () => signal?.removeEventListener('abort', abort)
+      this.pending.set(seq, {
+        resolve(reply) {
+          done()
+          resolve(reply)
+        },
+        reject(error) {
+          done()
+          reject(error)
+        },
+      })
+      this.write(frame, (error) => this.take(seq)?.reject(error))
+    })
+  }
+
+  respond(pattern: string, handler: RequestHandler<unknown, unknown>): Responder {
+    parsePattern(pattern)
+    const sub = this.nextNumber()
+    const frame = JSON.stringify({ type: 'respond', sub, pattern })
+    const ready = new Promise<void>((resolve, reject) => {
+      this.offers.set(sub, { frame, handler, resolve, reject })
+    })
+    if (this.session.isOpen) this.session.write(frame)
+    const close = () => {
+      const offer = this.offers.get(sub)
+      this.offers.delete(sub)
+      offer?.resolve()
+      if (offer && this.session.isOpen) this.session.write(JSON.stringify({ type: 'unsubscribe', sub }))
+    }
+    return { ready, close }
+  }
+
+  respondAll(): void {
+    for (const { frame } of this.offers.values()) this.session.write(frame)
+  }
+
+  /** False: this is no offer's number. */
+  confirmed(sub: number): boolean {
+    const offer = this.offers.get(sub)
+    offer?.resolve()
+    return offer !== undefined
+  }
+
+  requested({ sub, request, topic, data, headers }: RequestFrame): void {
+    const offer = this.offers.get(sub)
+    if (!offer) return
+    const answer = async () => offer.handler({ topic, data, ...(headers && { headers }) })
+    answer().then(
+      (reply) => this.reply({ type: 'reply', request, data: reply }),
+      (error: unknown) => this.reply({ type: 'reply', request, error: errorText(error) ?? 'It failed' }),
+    )
+  }
+
+  answered({ seq, data, error }: AnswerFrame): void {
+    const pending = this.take(seq)
+    if (error === undefined) pending?.resolve(data)
+    else pending?.reject(new FanfareError('responder_failed', error))
+  }
+
+  /** False: what was refused was none of these. */
+  refused({ seq, sub, code, message }: ErrorFrame): boolean {
+    const error = errorFrom(code, message)
+    const pending = seq === undefined ? undefined : this.take(seq)
+    pending?.reject(error)
+    const offer = sub === undefined ? undefined : this.offers.get(sub)
+    if (sub !== undefined) this.offers.delete(sub)
+    offer?.reject(error)
+    return pending !== undefined || offer !== undefined
+  }
+
+  lost(): void {
+    for (const { reject } of this.pending.values()) reject(new FanfareError('connection_lost'))
+    this.pending.clear()
+  }
+
+  ended(): void {
+    for (const { resolve } of this.offers.values()) resolve()
+    this.offers.clear()
+  }
+
+  private reply(frame: ReplyFrame): void {
+    if (this.session.isOpen) this.write(frame, throwLater)
+  }
+
+  private write(frame: AskFrame | ReplyFrame, failed: (error: unknown) => void): void {
+    const encoded = encodeFrame(frame)
+    if (exceeds(encoded, this.session.writer.limit)) failed(new FanfareError('frame_too_large'))
+    else this.session.write(encoded)
+  }
+
+  private take(seq: number): Pending | undefined {
+    const pending = this.pending.get(seq)
+    this.pending.delete(seq)
+    return pending
+  }
+}

@@ -1,0 +1,115 @@
+import { Buffer } from 'node:buffer'
+import { Block } from '../block.ts'
+import { blockKey, doneKey, under } from './keys.ts'
+import type { Change, Store } from './store.ts'
+
+interface QueueBlock {
+  readonly first: number
+  readonly count: number
+  left: number
+  /** A bit for each message that is done; undefined while there is none. */
+  done: Buffer | undefined
+}
+
+/** Decoded blocks that are kept at hand, of about 64 kB each. */
+const CACHED = 64
+
+/**
+ * The stored messages of a queue. A block goes when all of its messages are done; until then a bit in a record beside it
+ * says which are, so that an ack costs a few bytes and not a message.
+ */
+export class QueueBlocks {
+  private readonly store: Store
+  private readonly id: number
+  private readonly blocks = new Map<number, QueueBlock>()
+  private readonly cache = new Map<number, Block>()
+
+  constructor(store: Store, id: number) {
+    this.store = store
+    this.id = id
+  }
+
+  /** The messages from before that are not done, in order: their blocks and places. */
+  *load(): Iterable<readonly [Block, number]> {
+    for (const [key, value] of this.store.range(under('b', this.id))) {
+      const first = key[2] as number
+      const block = new Block(value)
+      const stored = this.store.get(doneKey(this.id, first))
+      const done = stored && Buffer.from(stored)
+      let left = 0
+      for (let at = 0; at < block.count; at++) {
+        if (done && isSet(done, at)) continue
+        left++
+        yield [block, at]
+      }
+      this.blocks.set(first, { first, count: block.count, left, done })
+    }
+  }
+
+  /** Takes in a block that has been committed. */
+  add(first: number, value: Uint8Array): Block {
+    const block = new Block(value)
+    this.blocks.set(first, { first, count: block.count, left: block.count, done: undefined })
+    this.keep(first, block)
+    return block
+  }
+
+  /** The message's place in its block. */
+  find(first: number, seq: number): readonly [Block, number] {
+    let block = this.cache.get(first)
+    if (!block) {
+      block = new Block(this.store.get(blockKey(this.id, first)) ?? new Uint8Array())
+      this.keep(first, block)
+    }
+    return [block, seq - first]
+  }
+
+  /** Adds to a commit that messages are done; what it returns makes it so here, once the commit has succeeded. */
+  finish(items: Iterable<{ readonly seq: number; readonly block: number }>, changes: Change[]): () => void {
+    const drafts = new Map<QueueBlock, Buffer>()
+    for (const { seq, block: first } of items) {
+      const block = this.blocks.get(first)
+      if (!block) continue
+      const done = drafts.get(block) ?? Buffer.from(block.done ?? Buffer.alloc(Math.ceil(block.count / 8)))
+      const at = seq - first
+      done[at >> 3] = (done[at >> 3] as number) | (1 << (at & 7))
+      drafts.set(block, done)
+    }
+    const lefts = new Map<QueueBlock, number>()
+    for (const [block, done] of drafts) {
+      const left = block.count - bits(done)
+      lefts.set(block, left)
+      changes.push({ key: doneKey(this.id, block.first), value: left === 0 ? undefined : done })
+      if (left === 0) changes.push({ key: blockKey(this.id, block.first), value: undefined })
+    }
+    return () => {
+      for (const [block, done] of drafts) {
+        block.done = done
+        block.left = lefts.get(block) as number
+        if (block.left > 0) continue
+        this.blocks.delete(block.first)
+        this.cache.delete(block.first)
+      }
+    }
+  }
+
+  private keep(first: number, block: Block): void {
+    if (this.cache.size >= CACHED) {
+      for (const oldest of this.cache.keys()) {
+        this.cache.delete(oldest)
+        break
+      }
+    }
+    this.cache.set(first, block)
+  }
+}
+
+function isSet(done: Buffer, at: number): boolean {
+  return ((done[at >> 3] as number) & (1 << (at & 7))) !== 0
+}
+
+function bits(done: Buffer): number {
+  let count = 0
+  for (let byte of done) for (; byte > 0; byte &= byte - 1) count++
+  return count
+}

@@ -1,0 +1,497 @@
+import { Buffer } from 'node:buffer'
+import { FanfareError } from '../../../shared/errors.ts'
+import type { DeadLetter, DeadLetterFilter, DeadReason, QueueInfo, QueueOptions } from '../../../shared/queues.ts'
+import { matchesPattern, parsePattern } from '../../../shared/topic.ts'
+import { type Block, DEFAULT_PRIORITY, type Entry, encodeBlock, inBlocks } from '../block.ts'
+import type { Delivery, Draft, Ending, QueueState } from '../broker.ts'
+import { blockKey, failureKey, fromJson, letterKey, parkedKey, queueKey, toJson, under } from './keys.ts'
+import { QueueBlocks } from './queue-blocks.ts'
+import { type Item, QueueSchedule } from './queue-schedule.ts'
+import type { Change, Store } from './store.ts'
+
+/** What is stored of a queue beside its messages. */
+export interface QueueRecord {
+  readonly id: number
+  readonly options: QueueOptions
+  next: number
+  nextLetter: number
+}
+
+interface Failure {
+  readonly attempts: number
+  readonly error: string | undefined
+  readonly dueAt: number
+}
+
+/** A dead letter as it is stored: the wire form, as text or as base64 of a record. */
+interface StoredLetter extends Omit<DeadLetter, 'letter' | 'message' | 'origin'> {
+  readonly topic: string
+  readonly key: string | undefined
+  readonly wire: string
+  readonly binary: boolean
+}
+
+interface Lease {
+  readonly item: Item
+  deadline: number
+  /** Its end is in a commit that is under way. */
+  ending: boolean
+}
+
+/** Everything that one commit changes here, to be made so when it has succeeded. */
+interface Stage {
+  readonly entries: Entry[]
+  /** What becomes of messages and bytes held. */
+  messages: number
+  bytes: number
+  readonly done: Item[]
+  /** Those that leave without having been delivered. */
+  readonly leaving: Item[]
+  readonly retried: Item[]
+  /** Records of dead letters and parked groups. */
+  readonly buried: Change[]
+  letters: number
+  readonly applied: ((now: number) => void)[]
+}
+
+const LETTERS_READ_AT_ONCE = 1000
+
+/**
+ * One queue: what is stored of it, who has what on lease, and what comes next. Like a stream's log it stages changes,
+ * which take effect by `apply` or never, by `rollback`.
+ */
+export class QueueLog implements QueueState {
+  /** Publishes that wait for room. */
+  readonly held: Draft[] = []
+  private readonly store: Store
+  private record: QueueRecord
+  private staged: QueueRecord | undefined = undefined
+  private readonly blocks: QueueBlocks
+  private readonly schedule = new QueueSchedule()
+  private readonly leases = new Map<number, Lease>()
+  private stage: Stage = newStage()
+  private bytes = 0
+  private letterCount = 0
+  private readonly totals = { published: 0, acked: 0, redelivered: 0, dropped: 0 }
+  private stored: boolean
+
+  constructor(store: Store, record: QueueRecord, stored = true) {
+    this.store = store
+    this.record = record
+    this.stored = stored
+    this.blocks = new QueueBlocks(store, record.id)
+  }
+
+  /** Takes in what is stored from before. */
+  load(now: number): void {
+    for (const [block, at] of this.blocks.load()) {
+      const item = this.itemOf(block, at)
+      const failure = this.store.get(failureKey(this.id, item.seq))
+      if (failure) Object.assign(item, fromJson(failure) as Failure)
+      this.enter(item, now)
+    }
+    for (const [key] of this.store.range(under('p', this.id))) this.schedule.park(key[2] as string)
+    for (const _ of this.store.range(under('d', this.id))) this.letterCount++
+  }
+
+  get id(): number {
+    return this.record.id
+  }
+
+  get options(): QueueOptions {
+    return this.record.options
+  }
+
+  get depth(): number {
+    return this.schedule.waiting
+  }
+
+  get inFlight(): number {
+    return this.leases.size
+  }
+
+  hasReady(now: number): boolean {
+    return this.schedule.hasReady(now)
+  }
+
+  nextTime(): number {
+    return this.schedule.nextTime()
+  }
+
+  // Messages in
+
+  /** Whether a message of so many bytes fits, with what is staged already. */
+  hasRoom(bytes: number): boolean {
+    const { maxMessages, maxBytes } = this.options
+    const { stage } = this
+    return this.schedule.size + stage.messages < maxMessages && this.bytes + stage.bytes + bytes <= maxBytes
+  }
+
+  /** Takes messages from the head until there is room; false: not even then. */
+  makeRoom(bytes: number, now: number): boolean {
+    while (!this.hasRoom(bytes)) {
+      const oldest = this.oldestToDrop()
+      if (!oldest) return false
+      this.leave(oldest)
+      if (this.options.overflow === 'dead-letter') this.bury(oldest, 'overflow', undefined, now)
+      else this.discard(oldest)
+    }
+    return true
+  }
+
+  add(entry: Omit<Entry, 'offset' | 'back'>): void {
+    const record = this.change()
+    this.stage.entries.push({ ...entry, offset: record.next++, back: 0 })
+    this.stage.messages++
+    this.stage.bytes += entry.wire.length
+  }
+
+  // Leases
+
+  /** Leases what is ready, up to a count and some bytes. */
+  lease(count: number, bytes: number, ackDeadlineMs: number, now: number, nextId: () => number): Delivery[] {
+    const deliveries: Delivery[] = []
+    let taken = 0
+    while (deliveries.length < count && taken < bytes) {
+      const item = this.schedule.take(now)
+      if (!item) break
+      const [block, at] = this.blocks.find(item.block, item.seq)
+      const id = nextId()
+      this.leases.set(id, { item, deadline: now + ackDeadlineMs, ending: false })
+      if (item.attempts > 0) this.totals.redelivered++
+      const { attempts, error } = item
+      const bytesOf = block.wires(at, at + 1)
+      const wire = block.isBinary(at) ? bytesOf : bytesOf.toString()
+      deliveries.push({ id, wire, attempt: attempts + 1, lastError: error })
+      taken += item.bytes
+    }
+    return deliveries
+  }
+
+  /** Gives a lease more time. False: it is lost. */
+  extend(id: number, ms: number, now: number): boolean {
+    const lease = this.leases.get(id)
+    if (!lease || lease.ending) return false
+    lease.deadline = now + ms
+    return true
+  }
+
+  holds(id: number): boolean {
+    return this.leases.get(id)?.ending === false
+  }
+
+  /** Leases that have run out. */
+  overdue(now: number): number[] {
+    const ids: number[] = []
+    for (const [id, { deadline, ending }] of this.leases) if (deadline <= now && !ending) ids.push(id)
+    return ids
+  }
+
+  /** Ends a lease that is held. */
+  end(id: number, ending: Ending, now: number): void {
+    const lease = this.leases.get(id) as Lease
+    const { item } = lease
+    lease.ending = true
+    this.stage.applied.push(() => this.leases.delete(id))
+    if (ending.kind === 'ack') {
+      this.finishItem(item)
+      this.stage.applied.push(() => this.totals.acked++)
+    } else if (ending.kind === 'reject') {
+      this.bury(item, 'rejected', ending.error, now, item.attempts + 1)
+    } else if (item.attempts + 1 >= this.options.maxAttempts) {
+      this.bury(item, 'attempts', ending.error, now, item.attempts + 1)
+    } else {
+      this.retry(item, ending.error, ending.delayMs ?? this.backoff(item.attempts), now)
+    }
+  }
+
+  /** Gives a delivery back that nobody has tried: the hub's own doing. */
+  giveBack(id: number, now: number): void {
+    const lease = this.leases.get(id)
+    if (!lease || lease.ending) return
+    this.leases.delete(id)
+    this.schedule.putBack(lease.item, now)
+  }
+
+  /** Lets go of what has expired. */
+  expire(now: number): boolean {
+    const items = this.schedule.expired(now)
+    for (const item of items) {
+      this.leave(item)
+      if (this.options.onExpiry === 'dead-letter') this.bury(item, 'expired', undefined, now)
+      else this.discard(item)
+    }
+    return items.length > 0
+  }
+
+  // Operators
+
+  setOptions(options: QueueOptions): void {
+    this.staged = { ...this.change(), options }
+  }
+
+  purge(): number {
+    let count = 0
+    for (const item of this.schedule.items()) {
+      if (item.state !== 'waiting') continue
+      this.leave(item)
+      this.discard(item)
+      count++
+    }
+    return count
+  }
+
+  unpark(key: string, changes: Change[]): void {
+    if (!this.schedule.parked.includes(key)) throw new FanfareError('no_parked_group', JSON.stringify(key))
+    changes.push({ key: parkedKey(this.id, key), value: undefined })
+    this.stage.applied.push((now) => this.schedule.unpark(key, now))
+  }
+
+  /** Dead letters from a number on. */
+  *letters(filter: DeadLetterFilter, from = 0): Iterable<DeadLetter> {
+    for (const [letter, stored] of this.storedLetters(filter, from)) {
+      const { wire, binary, topic: _, key: __, ...rest } = stored
+      yield { letter, message: messageOf(wire, binary), ...rest, origin: this.options.name }
+    }
+  }
+
+  *storedLetters(filter: DeadLetterFilter, from = 0): Iterable<readonly [number, StoredLetter]> {
+    const pattern = filter.topic === undefined ? undefined : parsePattern(filter.topic)
+    const only = filter.letters && new Set(filter.letters)
+    const { to } = under('d', this.id)
+    let at = from
+    for (;;) {
+      const page = [...this.store.range({ from: letterKey(this.id, at), to, limit: LETTERS_READ_AT_ONCE })]
+      for (const [key, value] of page) {
+        const letter = key[2] as number
+        at = letter + 1
+        const stored = fromJson(value) as StoredLetter
+        if (only && !only.has(letter)) continue
+        if (pattern && !matchesPattern(pattern, stored.topic.split('.'))) continue
+        if (filter.key !== undefined && filter.key !== stored.key) continue
+        if (filter.reason !== undefined && filter.reason !== stored.reason) continue
+        if (filter.error !== undefined && !stored.error?.includes(filter.error)) continue
+        yield [letter, stored]
+      }
+      if (page.length < LETTERS_READ_AT_ONCE) return
+    }
+  }
+
+  removeLetters(letters: readonly number[], changes: Change[]): void {
+    for (const letter of letters) changes.push({ key: letterKey(this.id, letter), value: undefined })
+    this.stage.applied.push(() => {
+      this.letterCount -= letters.length
+    })
+  }
+
+  info(now: number): Omit<QueueInfo, 'consumers'> {
+    const { published, acked, redelivered, dropped } = this.totals
+    const oldest = this.schedule.oldest()
+    return {
+      ...this.options,
+      depth: this.depth,
+      delayed: this.schedule.delayedCount,
+      inFlight: this.inFlight,
+      bytes: this.bytes,
+      oldestAgeMs: oldest ? Math.max(0, now - oldest.publishedAt) : 0,
+      publishedTotal: published,
+      ackedTotal: acked,
+      redeliveredTotal: redelivered,
+      droppedTotal: dropped,
+      deadLetters: this.letterCount,
+      parked: this.schedule.parked,
+    }
+  }
+
+  // Commits
+
+  /** Adds to a commit what was staged. */
+  finish(changes: Change[]): void {
+    const { entries, done, retried } = this.stage
+    for (const block of inBlocks(entries)) {
+      const value = encodeBlock(block)
+      const first = (block[0] as Entry).offset
+      changes.push({ key: blockKey(this.id, first), value })
+      this.stage.applied.push((now) => this.enterBlock(first, value, now))
+    }
+    if (done.length > 0) this.stage.applied.push(this.blocks.finish(done, changes))
+    for (const item of done) {
+      if (item.attempts > 0) changes.push({ key: failureKey(this.id, item.seq), value: undefined })
+    }
+    for (const { seq, attempts, error, dueAt } of retried) {
+      changes.push({ key: failureKey(this.id, seq), value: toJson({ attempts, error, dueAt } satisfies Failure) })
+    }
+    this.boundLetters(changes)
+    if (this.staged || !this.stored) changes.push({ key: queueKey(this.id), value: toJson(this.staged ?? this.record) })
+  }
+
+  apply(now: number): void {
+    if (this.staged) this.record = this.staged
+    this.staged = undefined
+    this.stored = true
+    const { applied } = this.stage
+    this.stage = newStage()
+    for (const act of applied) act(now)
+  }
+
+  /** Leases that were to end are held again, until they run out. */
+  rollback(now: number): void {
+    this.staged = undefined
+    const { leaving } = this.stage
+    this.stage = newStage()
+    for (const item of leaving.reverse()) {
+      this.schedule.putBack(item, now)
+      if (item.expiresAt !== undefined) this.schedule.expireAgain(item)
+    }
+    for (const lease of this.leases.values()) lease.ending = false
+  }
+
+  /** Every key of the queue, to be removed with it. */
+  *keys(): Iterable<Change> {
+    for (const table of ['b', 'a', 'f', 'd', 'p']) {
+      for (const [key] of this.store.range(under(table, this.id))) yield { key, value: undefined }
+    }
+    yield { key: queueKey(this.id), value: undefined }
+  }
+
+  private change(): QueueRecord {
+    this.staged ??= { ...this.record }
+    return this.staged
+  }
+
+  private itemOf(block: Block, at: number): Item {
+    return {
+      seq: block.offset(at),
+      key: block.key(at),
+      priority: block.priority(at),
+      bytes: block.wireBytes(at, at + 1),
+      publishedAt: block.time(at),
+      expiresAt: block.expiresAt(at),
+      block: block.firstOffset,
+      dueAt: block.dueAt(at),
+      attempts: 0,
+      error: undefined,
+      state: 'waiting',
+    }
+  }
+
+  private enter(item: Item, now: number): void {
+    this.bytes += item.bytes
+    this.schedule.add(item, now)
+  }
+
+  private enterBlock(first: number, value: Uint8Array, now: number): void {
+    const block = this.blocks.add(first, value)
+    for (let at = 0; at < block.count; at++) this.enter(this.itemOf(block, at), now)
+    this.totals.published += block.count
+  }
+
+  private oldestToDrop(): Item | undefined {
+    for (const item of this.schedule.items()) if (item.state === 'waiting') return item
+    return undefined
+  }
+
+  private finishItem(item: Item, park = false): void {
+    this.stage.done.push(item)
+    this.stage.messages--
+    this.stage.bytes -= item.bytes
+    this.stage.applied.push((now) => {
+      this.bytes -= item.bytes
+      this.schedule.remove(item, now, park)
+    })
+  }
+
+  private leave(item: Item): void {
+    this.schedule.hold(item)
+    this.stage.leaving.push(item)
+  }
+
+  private discard(item: Item): void {
+    this.finishItem(item)
+    this.stage.applied.push(() => this.totals.dropped++)
+  }
+
+  private retry(item: Item, error: string | undefined, delayMs: number, now: number): void {
+    const failed = { ...item, attempts: item.attempts + 1, error, dueAt: now + delayMs }
+    this.stage.retried.push(failed)
+    this.stage.applied.push((now) => {
+      const { attempts, dueAt } = failed
+      Object.assign(item, { attempts, error, dueAt })
+      this.schedule.putBack(item, now)
+    })
+  }
+
+  /** Moves a message to the dead letters. */
+  private bury(item: Item, reason: DeadReason, error: string | undefined, now: number, attempts = item.attempts): void {
+    const park = this.options.onDeadLetter === 'park' && item.key !== undefined
+    this.finishItem(item, park)
+    const [block, at] = this.blocks.find(item.block, item.seq)
+    const wire = block.wires(at, at + 1)
+    const binary = block.isBinary(at)
+    const stored: StoredLetter = {
+      topic: block.topic(at),
+      key: item.key,
+      wire: wire.toString(binary ? 'base64' : 'utf8'),
+      binary,
+      reason,
+      error: error ?? item.error,
+      attempts,
+      publishedAt: item.publishedAt,
+      diedAt: now,
+    }
+    const letter = this.change().nextLetter++
+    this.stage.letters++
+    this.stage.buried.push({ key: letterKey(this.id, letter), value: toJson(stored) })
+    if (park) this.stage.buried.push({ key: parkedKey(this.id, item.key as string), value: toJson(true) })
+  }
+
+  private boundLetters(changes: Change[]): void {
+    const { buried, letters } = this.stage
+    changes.push(...buried)
+    const excess = this.letterCount + letters - this.options.maxDeadLetters
+    const oldest = excess > 0 ? [...this.store.range({ ...under('d', this.id), limit: excess })] : []
+    for (const [key] of oldest) changes.push({ key, value: undefined })
+    this.stage.applied.push(() => {
+      this.letterCount += letters - oldest.length
+    })
+  }
+
+  /** Exponential, with half of it left to chance. */
+  private backoff(attempts: number): number {
+    const { backoffBaseMs, backoffCapMs } = this.options
+    return Math.min(backoffCapMs, backoffBaseMs * 2 ** attempts) * (0.5 + Math.random() / 2)
+  }
+}
+
+function newStage(): Stage {
+  return {
+    entries: [],
+    messages: 0,
+    bytes: 0,
+    done: [],
+    leaving: [],
+    retried: [],
+    buried: [],
+    letters: 0,
+    applied: [],
+  }
+}
+
+/** The entry that a dead letter was. */
+export function entryOf(stored: StoredLetter, now: number): Omit<Entry, 'offset' | 'back'> {
+  const wire = stored.binary ? Buffer.from(stored.wire, 'base64') : stored.wire
+  return { time: now, topic: stored.topic, key: stored.key, expiresAt: undefined, priority: DEFAULT_PRIORITY, wire }
+}
+
+function messageOf(wire: string, binary: boolean): DeadLetter['message'] {
+  if (!binary) {
+    const { type: _, ...message } = JSON.parse(wire) as DeadLetter['message'] & { type: string }
+    return message
+  }
+  const record = Buffer.from(wire, 'base64')
+  const payloadAt = 8 + record.readUInt32BE(0)
+  const { type: _, ...message } = JSON.parse(record.toString('utf8', 8, payloadAt)) as DeadLetter['message'] & {
+    type: string
+  }
+  return { ...message, base64: record.toString('base64', payloadAt) }
+}

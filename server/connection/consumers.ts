@@ -1,0 +1,110 @@
+import { FanfareError } from '../../shared/errors.ts'
+import type { AckFrame, ConsumeFrame, ExtendFrame, NackFrame, PublishFrame, RejectFrame } from '../../shared/frames.ts'
+import { DEFAULT_PREFETCH } from '../../shared/queues.ts'
+import type { Draft, Ending } from '../broker/broker.ts'
+import { Consumer } from '../queue/consumer.ts'
+import type { ConnectionContext } from './context.ts'
+import type { Outbox } from './outbox.ts'
+
+type SettlingFrame = AckFrame | NackFrame | RejectFrame
+
+/** The consumers of one connection. */
+export class Consumers {
+  private readonly context: ConnectionContext
+  private readonly outbox: Outbox
+  private readonly refuse: (error: unknown, frame: unknown) => void
+  private readonly byNumber = new Map<number, Consumer>()
+
+  constructor(context: ConnectionContext, outbox: Outbox, refuse: (error: unknown, frame: unknown) => void) {
+    this.context = context
+    this.outbox = outbox
+    this.refuse = refuse
+  }
+
+  consume(frame: ConsumeFrame): void {
+    const { consumer: number, queue, prefetch = DEFAULT_PREFETCH } = frame
+    if (this.byNumber.has(number)) throw new FanfareError('consumer_exists', `"consumer" is ${number}`)
+    if (this.byNumber.size >= this.context.config.subscriptions) throw new FanfareError('too_many_subscriptions')
+    const { queues, broker } = this.context
+    const ackDeadlineMs = frame.ackDeadlineMs ?? queues.options(queue).ackDeadlineMs
+    const options = { consumer: number, queue, prefetch, ackDeadlineMs }
+    const consumer = new Consumer(options, broker, this.outbox, {
+      creditChanged: (name) => queues.deal(name),
+      failed: (failed, error) => {
+        this.forget(failed)
+        this.refuse(error, { consumer: number })
+      },
+    })
+    this.byNumber.set(number, consumer)
+    this.outbox.attach(consumer)
+    this.outbox.send({ type: 'consuming', ...options })
+    queues.attach(consumer)
+  }
+
+  cancel(number: number): void {
+    const consumer = this.get(number)
+    this.forget(consumer)
+    consumer.end(false)
+    this.outbox.send({ type: 'cancelled', consumer: number })
+  }
+
+  settle(frame: SettlingFrame): void {
+    const consumer = this.get(frame.consumer)
+    const { delivery } = frame
+    if (!consumer.holds(delivery)) throw new FanfareError('lease_lost', `"delivery" is ${delivery}`)
+    const [live, drafts] = frame.type === 'ack' ? this.draftsOf(frame) : [[], []]
+    consumer.settle(delivery, endingOf(frame), drafts, {
+      settled: () => {
+        for (const publish of live) this.context.topics.publish(publish, () => {})
+      },
+      refused: (error) => this.refuse(error, frame),
+    })
+  }
+
+  extend({ consumer: number, delivery, ms }: ExtendFrame): void {
+    const consumer = this.get(number)
+    if (!consumer.holds(delivery) || !consumer.extend(delivery, ms)) {
+      throw new FanfareError('lease_lost', `"delivery" is ${delivery}`)
+    }
+  }
+
+  /** Lets go of all. With `lost`, what the client has counts as a failed attempt. */
+  release(lost: boolean): void {
+    for (const consumer of this.byNumber.values()) {
+      this.context.queues.detach(consumer)
+      consumer.end(lost)
+    }
+    this.byNumber.clear()
+  }
+
+  private get(number: number): Consumer {
+    const consumer = this.byNumber.get(number)
+    if (!consumer) throw new FanfareError('unknown_consumer', `"consumer" is ${number}`)
+    return consumer
+  }
+
+  private forget(consumer: Consumer): void {
+    this.byNumber.delete(consumer.options.consumer)
+    this.outbox.detach(consumer)
+    this.context.queues.detach(consumer)
+  }
+
+  /** What an ack publishes: what is kept goes into its commit; what nothing keeps goes out beside it. */
+  private draftsOf({ publish = [] }: AckFrame): [PublishFrame[], Draft[]] {
+    const live: PublishFrame[] = []
+    const drafts: Draft[] = []
+    for (const each of publish) {
+      const frame: PublishFrame = { ...each, type: 'publish', seq: 0 }
+      const draft = this.context.topics.draft(frame, () => {})
+      if (draft) drafts.push(draft)
+      else live.push(frame)
+    }
+    return [live, drafts]
+  }
+}
+
+function endingOf(frame: SettlingFrame): Ending {
+  if (frame.type === 'ack') return { kind: 'ack' }
+  if (frame.type === 'reject') return { kind: 'reject', error: frame.error }
+  return { kind: 'nack', error: frame.error, delayMs: frame.delayMs }
+}

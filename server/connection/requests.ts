@@ -1,0 +1,79 @@
+import { FanfareError } from '../../shared/errors.ts'
+import type { AskFrame, ReplyFrame, RequestFrame, RespondFrame } from '../../shared/frames.ts'
+import { parsePattern } from '../../shared/topic.ts'
+import { type Requests as HubRequests, Offer, type Responder } from '../topic/requests.ts'
+import type { Outbox } from './outbox.ts'
+
+/** What one connection asks, and what it offers to answer. */
+export class Requests implements Responder {
+  private readonly hub: HubRequests
+  private readonly outbox: Outbox
+  private readonly refuse: (error: unknown, frame: unknown) => void
+  private readonly offers = new Map<number, Offer>()
+  /** How to forget what was asked and has no answer yet. */
+  private readonly asked = new Map<number, () => void>()
+
+  constructor(hub: HubRequests, outbox: Outbox, refuse: (error: unknown, frame: unknown) => void) {
+    this.hub = hub
+    this.outbox = outbox
+    this.refuse = refuse
+  }
+
+  get keepsUp(): boolean {
+    return this.outbox.keepsUp
+  }
+
+  respond({ sub, pattern }: RespondFrame): void {
+    if (this.offers.has(sub)) throw new FanfareError('subscription_exists', `"sub" is ${sub}`)
+    const offer = new Offer(this, sub, parsePattern(pattern))
+    this.offers.set(sub, offer)
+    this.hub.offer(offer)
+    this.outbox.send({ type: 'subscribed', sub })
+  }
+
+  /** False: there is no offer of this number. */
+  withdraw(sub: number): boolean {
+    const offer = this.offers.get(sub)
+    if (!offer) return false
+    this.offers.delete(sub)
+    this.hub.withdraw(offer)
+    this.outbox.send({ type: 'unsubscribed', sub })
+    return true
+  }
+
+  /** `done` is called when the answer, or why there is none, has been sent. */
+  ask(frame: AskFrame, done: () => void): void {
+    const { seq } = frame
+    const finish = () => {
+      this.asked.delete(seq)
+      done()
+    }
+    const forget = this.hub.ask(frame, {
+      answered: (reply) => {
+        finish()
+        this.outbox.send({ type: 'answer', seq, ...reply })
+      },
+      refused: (error) => {
+        finish()
+        this.refuse(error, frame)
+      },
+    })
+    this.asked.set(seq, forget)
+  }
+
+  request(frame: RequestFrame): void {
+    this.outbox.send(frame)
+  }
+
+  /** A reply that comes too late is nobody's any more. */
+  reply(frame: ReplyFrame): void {
+    this.hub.reply(frame, this)
+  }
+
+  release(): void {
+    for (const forget of this.asked.values()) forget()
+    this.asked.clear()
+    for (const offer of this.offers.values()) this.hub.withdraw(offer)
+    this.offers.clear()
+  }
+}

@@ -1,0 +1,197 @@
+import { Buffer } from 'node:buffer'
+import { encodeRecord } from '../../shared/codec.ts'
+import type { FanfareError } from '../../shared/errors.ts'
+import type { HubFrame } from '../../shared/frames.ts'
+import type { Broker, Delivery, Draft, Ending, Settlement } from '../broker/broker.ts'
+import type { Stretch } from '../stream/chunk.ts'
+
+/** Where a consumer's frames go. */
+export interface ConsumerOutlet {
+  /** Nothing waits to be written. */
+  readonly keepsUp: boolean
+  send(frame: HubFrame): void
+  /** The consumer has something: `pull` it when there is room. */
+  feedReady(): void
+}
+
+export interface ConsumerOwner {
+  creditChanged(queue: string): void
+  /** Its queue is gone. */
+  failed(consumer: Consumer, error: FanfareError): void
+}
+
+export interface ConsumerOptions {
+  /** The client's number for it. */
+  readonly consumer: number
+  readonly queue: string
+  readonly prefetch: number
+  readonly ackDeadlineMs: number
+}
+
+/** Bytes that one WebSocket message takes; see `PART_BYTES` of the engines. */
+const STRETCH_BYTES = 14_000
+/** Bytes that are leased ahead of what the connection has taken. */
+export const LEASED_AHEAD_BYTES = 64 * 1024
+
+interface Waiting {
+  readonly id: number
+  readonly frame: string | Uint8Array
+}
+
+/** One connection's claim on a queue: what it has on lease, and what is on its way to it. */
+export class Consumer {
+  readonly sub = undefined
+  readonly options: ConsumerOptions
+  private readonly broker: Broker
+  private readonly outlet: ConsumerOutlet
+  private readonly owner: ConsumerOwner
+  /** Leased and not handed out. */
+  private waiting: Waiting[] = []
+  private waitingBytes = 0
+  private readonly inFlight = new Set<number>()
+  private settledNow: number[] = []
+  private ended = false
+
+  constructor(options: ConsumerOptions, broker: Broker, outlet: ConsumerOutlet, owner: ConsumerOwner) {
+    this.options = options
+    this.broker = broker
+    this.outlet = outlet
+    this.owner = owner
+  }
+
+  /** How many more deliveries it can take now. */
+  get credit(): number {
+    if (this.ended || !this.outlet.keepsUp || this.waitingBytes >= LEASED_AHEAD_BYTES) return 0
+    return this.options.prefetch - this.inFlight.size
+  }
+
+  /** Takes deliveries for its client. */
+  offer(deliveries: readonly Delivery[]): void {
+    for (const delivery of deliveries) {
+      const frame = deliveryFrame(this.options.consumer, delivery)
+      this.inFlight.add(delivery.id)
+      this.waiting.push({ id: delivery.id, frame })
+      this.waitingBytes += frame.length
+    }
+    this.outlet.feedReady()
+  }
+
+  pull(): readonly Stretch[] {
+    const { waiting } = this
+    if (waiting.length === 0) {
+      // The connection has room again.
+      if (this.credit > 0) this.owner.creditChanged(this.options.queue)
+      return []
+    }
+    this.waiting = []
+    this.waitingBytes = 0
+    this.owner.creditChanged(this.options.queue)
+    return joined(waiting)
+  }
+
+  holds(delivery: number): boolean {
+    return this.inFlight.has(delivery)
+  }
+
+  /** Ends a lease, with what is published in the same step; `told` learns whether that was possible. */
+  settle(
+    delivery: number,
+    ending: Ending,
+    drafts: readonly Draft[],
+    told: Pick<Settlement, 'settled' | 'refused'>,
+  ): void {
+    const { queue } = this.options
+    this.broker.settle({
+      queue,
+      delivery,
+      ending,
+      drafts,
+      settled: () => {
+        this.inFlight.delete(delivery)
+        this.tellSettled(delivery)
+        told.settled()
+        this.owner.creditChanged(queue)
+      },
+      refused: (error) => {
+        // A lease that is lost is no longer its; in every other case it still is.
+        if (error.code === 'lease_lost') this.inFlight.delete(delivery)
+        told.refused(error)
+        this.owner.creditChanged(queue)
+      },
+    })
+  }
+
+  fail(error: FanfareError): void {
+    this.ended = true
+    this.owner.failed(this, error)
+  }
+
+  extend(delivery: number, ms: number): boolean {
+    return this.broker.extend(this.options.queue, delivery, ms)
+  }
+
+  /**
+   * Lets go of everything. What its client has not seen goes back as it was; what it has is a failed attempt when the
+   * connection was lost, and none where the hub or the client stops the consumer in good order.
+   */
+  end(lost: boolean): void {
+    this.ended = true
+    const unseen = new Set(this.waiting.map(({ id }) => id))
+    this.waiting = []
+    const { queue } = this.options
+    const failed = { kind: 'nack', error: 'The connection of the consumer was lost', delayMs: 0 } as const
+    // Backwards, since each goes to the front.
+    for (const delivery of [...this.inFlight].reverse()) {
+      if (unseen.has(delivery) || !lost) this.broker.giveBack(queue, delivery)
+      else this.broker.settle({ queue, delivery, ending: failed, drafts: [], settled: () => {}, refused: () => {} })
+    }
+    this.inFlight.clear()
+  }
+
+  /** One frame for all that one commit has settled. */
+  private tellSettled(delivery: number): void {
+    if (this.ended) return
+    if (this.settledNow.length === 0) {
+      queueMicrotask(() => {
+        const deliveries = this.settledNow
+        this.settledNow = []
+        if (!this.ended) this.outlet.send({ type: 'settled', consumer: this.options.consumer, deliveries })
+      })
+    }
+    this.settledNow.push(delivery)
+  }
+}
+
+function deliveryFrame(consumer: number, { id, wire, attempt, lastError }: Delivery): string | Uint8Array {
+  let head = `{"type":"delivery","consumer":${consumer},"delivery":${id},"attempt":${attempt}`
+  if (lastError !== undefined) head += `,"error":${JSON.stringify(lastError)}`
+  if (typeof wire === 'string') return `${head},"message":${wire}}`
+  const record = Buffer.from(wire.buffer, wire.byteOffset, wire.byteLength)
+  const payloadAt = 8 + record.readUInt32BE(0)
+  return encodeRecord(`${head},"message":${record.toString('utf8', 8, payloadAt)}}`, record.subarray(payloadAt))
+}
+
+function joined(waiting: readonly Waiting[]): Stretch[] {
+  const stretches: Stretch[] = []
+  let frames: (string | Uint8Array)[] = []
+  let bytes = 0
+  const flush = () => {
+    if (frames.length > 0) stretches.push(stretchOf(frames))
+    frames = []
+    bytes = 0
+  }
+  for (const { frame } of waiting) {
+    const otherKind = typeof frames[0] !== typeof frame
+    if (frames.length > 0 && (otherKind || bytes + frame.length > STRETCH_BYTES)) flush()
+    frames.push(frame)
+    bytes += frame.length
+  }
+  flush()
+  return stretches
+}
+
+function stretchOf(frames: readonly (string | Uint8Array)[]): Stretch {
+  return typeof frames[0] === 'string'
+    ? { wires: Buffer.from(frames.join(',')), binary: false }
+    : { wires: Buffer.concat(frames as Uint8Array[]), binary: true }
+}

@@ -1,0 +1,56 @@
+import { z } from 'zod'
+import type { QueueOptions } from '../../shared/queues.ts'
+import { duration, name, pattern } from '../stream/stream-config.ts'
+
+/** What a queue does where its declaration does not say. */
+export const QUEUE_DEFAULTS = {
+  ackDeadlineMs: 30_000,
+  maxAttempts: 5,
+  backoffBaseMs: 1_000,
+  backoffCapMs: 60_000,
+  maxMessages: 1_000_000_000,
+  maxBytes: 10 * 1024 ** 3,
+  overflow: 'reject',
+  onExpiry: 'drop',
+  onDeadLetter: 'continue',
+  maxDeadLetters: 10_000,
+} as const
+
+const count = z.number().int().positive()
+const headers = z.record(z.string(), z.string())
+
+/** The declaration of a queue, as configuration, clients and operators write it; gives complete options. */
+export const QueueConfig = z
+  .strictObject({
+    name,
+    bindings: z
+      .array(
+        z.strictObject({
+          topic: pattern,
+          match: z.union([z.strictObject({ all: headers }), z.strictObject({ any: headers })]).optional(),
+        }),
+      )
+      .default([]),
+    ackDeadline: duration.default(QUEUE_DEFAULTS.ackDeadlineMs),
+    maxAttempts: count.default(QUEUE_DEFAULTS.maxAttempts),
+    backoff: z
+      .strictObject({
+        base: duration.default(QUEUE_DEFAULTS.backoffBaseMs),
+        cap: duration.default(QUEUE_DEFAULTS.backoffCapMs),
+      })
+      .default({ base: QUEUE_DEFAULTS.backoffBaseMs, cap: QUEUE_DEFAULTS.backoffCapMs }),
+    maxMessages: count.default(QUEUE_DEFAULTS.maxMessages),
+    maxBytes: count.default(QUEUE_DEFAULTS.maxBytes),
+    overflow: z.enum(['reject', 'drop-oldest', 'dead-letter', 'block']).default(QUEUE_DEFAULTS.overflow),
+    onExpiry: z.enum(['drop', 'dead-letter']).default(QUEUE_DEFAULTS.onExpiry),
+    onDeadLetter: z.enum(['continue', 'park']).default(QUEUE_DEFAULTS.onDeadLetter),
+    maxDeadLetters: count.default(QUEUE_DEFAULTS.maxDeadLetters),
+  })
+  .transform(
+    ({ ackDeadline, backoff, ...options }): QueueOptions => ({
+      ...options,
+      ackDeadlineMs: ackDeadline,
+      backoffBaseMs: backoff.base,
+      backoffCapMs: backoff.cap,
+    }),
+  )

@@ -1,0 +1,184 @@
+import { FanfareError } from '../../shared/errors.ts'
+import type { DeadLetter, DeadLetterFilter, QueueInfo, QueueOptions } from '../../shared/queues.ts'
+import { matchesPattern, parsePattern } from '../../shared/topic.ts'
+import type { Broker } from '../broker/broker.ts'
+import type { QueueBinding } from '../topic/topics.ts'
+import { type Consumer, LEASED_AHEAD_BYTES } from './consumer.ts'
+
+interface Binding extends QueueBinding {
+  readonly pattern: readonly string[]
+}
+
+interface Queue {
+  readonly bindings: readonly Binding[]
+  readonly consumers: Consumer[]
+  /** Who is asked first the next time. */
+  turn: number
+  dealing: boolean
+}
+
+/** Letters that a redrive moves in one commit, and how often where a rate is given. */
+const REDRIVE_BATCH = 500
+const REDRIVE_STEP_MS = 100
+
+/** The queues of a hub: what feeds them, and who works on them. */
+export class Queues {
+  private readonly broker: Broker
+  private readonly byName = new Map<string, Queue>()
+  private closed = false
+  /** Told when topics may feed other queues than before. */
+  onChange: () => void = () => {}
+
+  constructor(broker: Broker) {
+    this.broker = broker
+    broker.onReady = (name) => this.deal(name)
+  }
+
+  /** Takes in what the broker has from before, then what the configuration declares, which is the stronger. */
+  async open(declared: readonly QueueOptions[]): Promise<void> {
+    for (const options of await this.broker.queues()) this.enter(options)
+    for (const options of declared) await this.declare(options, true)
+  }
+
+  close(): void {
+    this.closed = true
+  }
+
+  has(name: string): boolean {
+    return this.byName.has(name)
+  }
+
+  bindingsOf(words: readonly string[]): readonly QueueBinding[] {
+    return [...this.byName.values()].flatMap(({ bindings }) =>
+      bindings.filter(({ pattern }) => matchesPattern(pattern, words)),
+    )
+  }
+
+  /** The options of a queue. Throws `no_queue`. */
+  options(name: string): QueueOptions {
+    const queue = this.broker.queue(name)
+    if (!queue) throw new FanfareError('no_queue', `There is no queue "${name}"`)
+    return queue.options
+  }
+
+  // Consumers
+
+  attach(consumer: Consumer): void {
+    const { queue } = consumer.options
+    this.byName.get(queue)?.consumers.push(consumer)
+    this.deal(queue)
+  }
+
+  detach(consumer: Consumer): void {
+    const consumers = this.byName.get(consumer.options.queue)?.consumers
+    const at = consumers?.indexOf(consumer) ?? -1
+    if (at >= 0) consumers?.splice(at, 1)
+  }
+
+  /** Hands out what is ready, once for all that ask in this turn. */
+  deal(name: string): void {
+    const queue = this.byName.get(name)
+    if (!queue || queue.dealing || queue.consumers.length === 0) return
+    queue.dealing = true
+    queueMicrotask(() => {
+      queue.dealing = false
+      this.dealNow(name, queue)
+    })
+  }
+
+  // Operators
+
+  async list(): Promise<QueueInfo[]> {
+    const infos = await this.broker.queues()
+    return infos.map((info) => ({ ...info, consumers: this.byName.get(info.name)?.consumers.length ?? 0 }))
+  }
+
+  async show(name: string): Promise<QueueInfo> {
+    const info = (await this.list()).find((queue) => queue.name === name)
+    if (!info) throw new FanfareError('no_queue', `There is no queue "${name}"`)
+    return info
+  }
+
+  async declare(options: QueueOptions, replace: boolean): Promise<QueueInfo> {
+    await this.broker.declareQueue(options, replace)
+    this.enter(options)
+    return this.show(options.name)
+  }
+
+  async delete(name: string): Promise<void> {
+    await this.broker.deleteQueue(name)
+    const queue = this.byName.get(name)
+    this.byName.delete(name)
+    this.onChange()
+    for (const consumer of queue?.consumers ?? []) consumer.fail(new FanfareError('no_queue', `"${name}" was deleted`))
+  }
+
+  purge(name: string): Promise<number> {
+    return this.broker.purgeQueue(name)
+  }
+
+  unpark(name: string, key: string): Promise<void> {
+    return this.broker.unpark(name, key)
+  }
+
+  deadLetters(name: string, filter: DeadLetterFilter, from: number, limit: number): Promise<DeadLetter[]> {
+    return this.broker.deadLetters(name, filter, from, limit)
+  }
+
+  purgeDeadLetters(name: string, filter: DeadLetterFilter): Promise<number> {
+    return this.broker.purgeDeadLetters(name, filter)
+  }
+
+  /** Moves the dead letters that are there now, so many a second where a rate is given. Resolves when all are. */
+  async redrive(name: string, filter: DeadLetterFilter, to: string, perSecond: number | undefined): Promise<number> {
+    const newest = (await this.broker.deadLetters(name, filter, 0, Number.MAX_SAFE_INTEGER)).map(({ letter }) => letter)
+    const batch =
+      perSecond === undefined ? REDRIVE_BATCH : Math.max(1, Math.round((perSecond * REDRIVE_STEP_MS) / 1000))
+    let moved = 0
+    for (let at = 0; at < newest.length && !this.closed; at += batch) {
+      if (at > 0 && perSecond !== undefined) await pause((batch / perSecond) * 1000)
+      const letters = newest.slice(at, at + batch)
+      moved += await this.broker.redrive(name, { letters }, to, letters.length)
+    }
+    return moved
+  }
+
+  private enter({ name, bindings }: QueueOptions): void {
+    const before = this.byName.get(name)
+    const parsed = bindings.map(({ topic, match }) => ({ queue: name, match, pattern: parsePattern(topic) }))
+    this.byName.set(name, { consumers: [], turn: 0, dealing: false, ...before, bindings: parsed })
+    this.onChange()
+  }
+
+  /**
+   * Consumers take turns, and what is there is shared evenly between those that have credit: with little work everybody
+   * gets some, with much of it each fills its credit in a few large steps.
+   */
+  private dealNow(name: string, queue: Queue): void {
+    while (this.dealRound(name, queue)) {
+      // Until nothing is there, or nobody has credit.
+    }
+  }
+
+  private dealRound(name: string, queue: Queue): boolean {
+    const active = queue.consumers.filter(({ credit }) => credit > 0)
+    const share = Math.max(1, Math.ceil((this.broker.queue(name)?.depth ?? 0) / Math.max(1, active.length)))
+    const first = queue.turn
+    let dealt = 0
+    for (; dealt < active.length; dealt++) {
+      const consumer = active[(first + dealt) % active.length] as Consumer
+      const count = Math.min(share, consumer.credit)
+      const deliveries = this.broker.lease(name, count, LEASED_AHEAD_BYTES, consumer.options.ackDeadlineMs)
+      if (deliveries.length === 0) break
+      consumer.offer(deliveries)
+    }
+    queue.turn = active.length > 0 ? (first + dealt) % active.length : 0
+    return dealt > 0 && dealt === active.length
+  }
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, ms)
+  })
+}

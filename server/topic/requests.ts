@@ -1,0 +1,100 @@
+import { FanfareError } from '../../shared/errors.ts'
+import type { AskFrame, ReplyFrame, RequestFrame } from '../../shared/frames.ts'
+import { parseTopic } from '../../shared/topic.ts'
+import type { Message } from './message.ts'
+import { type Recipient, Subscription } from './subscription.ts'
+import { SubscriptionIndex } from './subscription-index.ts'
+
+/** What becomes of what somebody asked. */
+export interface Asker {
+  answered(reply: Pick<ReplyFrame, 'data' | 'error'>): void
+  refused(error: FanfareError): void
+}
+
+/** Who answers, on one connection. */
+export interface Responder {
+  /** Nothing waits to be written. */
+  readonly keepsUp: boolean
+  request(frame: RequestFrame): void
+}
+
+interface Open {
+  readonly asker: Asker
+  readonly offer: Offer
+  readonly timer: NodeJS.Timeout
+}
+
+/** An offer to answer. It is a subscription of the index whose messages are requests. */
+export class Offer extends Subscription {
+  readonly responder: Responder
+  /** Requests that it has not replied to. */
+  readonly open = new Set<number>()
+
+  constructor(responder: Responder, sub: number, words: readonly string[]) {
+    super(NOBODY, sub, words, undefined, 'drop-newest')
+    this.responder = responder
+  }
+}
+
+/** The index of offers is asked for who matches, and never delivers. */
+const NOBODY: Recipient = { deliver(_: Message) {} }
+
+/** Request-reply: each request goes to one of those that offered, the one with the fewest open requests. */
+export class Requests {
+  private readonly index = new SubscriptionIndex()
+  private readonly open = new Map<number, Open>()
+  private last = 0
+
+  offer(offer: Offer): void {
+    this.index.add(offer)
+  }
+
+  /** Ends an offer; who waits for it learns that it is gone. */
+  withdraw(offer: Offer): void {
+    this.index.remove(offer)
+    for (const request of offer.open) this.take(request)?.asker.refused(new FanfareError('responder_lost'))
+  }
+
+  /** Throws `bad_topic`, `no_responder`. Returns how to forget the request. */
+  ask({ topic, data, headers, timeoutMs }: AskFrame, asker: Asker): () => void {
+    const offer = this.leastBusy(parseTopic(topic))
+    if (!offer) throw new FanfareError('no_responder', JSON.stringify(topic))
+    const request = ++this.last
+    const timer = setTimeout(() => this.take(request)?.asker.refused(new FanfareError('request_timeout')), timeoutMs)
+    this.open.set(request, { asker, offer, timer })
+    offer.open.add(request)
+    const optional = { ...(data !== undefined && { data }), ...(headers && { headers }) }
+    offer.responder.request({ type: 'request', sub: offer.sub, request, topic, ...optional })
+    return () => this.take(request)
+  }
+
+  /** A reply counts once, from whoever got the request. False: nobody waits for it any longer. */
+  reply({ request, data, error }: ReplyFrame, responder: Responder): boolean {
+    if (this.open.get(request)?.offer.responder !== responder) return false
+    this.take(request)?.asker.answered({ ...(data !== undefined && { data }), ...(error !== undefined && { error }) })
+    return true
+  }
+
+  private leastBusy(words: readonly string[]): Offer | undefined {
+    let best: Offer | undefined
+    for (const offers of this.index.match(words)) {
+      for (const offer of offers as readonly Offer[]) {
+        if (!best || weight(offer) < weight(best)) best = offer
+      }
+    }
+    return best
+  }
+
+  private take(request: number): Open | undefined {
+    const open = this.open.get(request)
+    this.open.delete(request)
+    open?.offer.open.delete(request)
+    clearTimeout(open?.timer)
+    return open
+  }
+}
+
+/** Who does not read comes after all that do. */
+function weight({ open, responder }: Offer): number {
+  return open.size + (responder.keepsUp ? 0 : 1_000_000)
+}

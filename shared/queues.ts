@@ -1,0 +1,94 @@
+import type { HeaderFilter } from './frames.ts'
+
+/** What both ends say of queues. */
+
+/** Feeds a queue: messages on topics that match the pattern, whose headers pass where `match` is given. */
+export interface Binding {
+  readonly topic: string
+  readonly match?: HeaderFilter | undefined
+}
+
+export type Overflow = 'reject' | 'drop-oldest' | 'dead-letter' | 'block'
+
+export interface QueueOptions {
+  readonly name: string
+  readonly bindings: readonly Binding[]
+  /** Time that a consumer has for a delivery before it goes to another, in milliseconds. */
+  readonly ackDeadlineMs: number
+  /** Deliveries after which a message goes to the dead letters. */
+  readonly maxAttempts: number
+  /** The wait before another attempt: doubles from `base` to `cap`, with jitter. In milliseconds. */
+  readonly backoffBaseMs: number
+  readonly backoffCapMs: number
+  /** Most messages and bytes, those in flight included. */
+  readonly maxMessages: number
+  readonly maxBytes: number
+  /** What becomes of a publish that exceeds them; `drop-oldest` and `dead-letter` make room from the head. */
+  readonly overflow: Overflow
+  /** What becomes of a message past its `expiresAt`. */
+  readonly onExpiry: 'drop' | 'dead-letter'
+  /** What becomes of a group of which a message went to the dead letters. */
+  readonly onDeadLetter: 'continue' | 'park'
+  /** Most dead letters; then the oldest go. */
+  readonly maxDeadLetters: number
+}
+
+export type DeadReason = 'attempts' | 'rejected' | 'expired' | 'overflow'
+
+/** A message that nobody could handle, and why. */
+export interface DeadLetter {
+  /** Its number among the queue's dead letters. */
+  readonly letter: number
+  /** The message as it was. Bytes are given as base64. */
+  readonly message: {
+    readonly id: string
+    readonly topic: string
+    readonly key?: string
+    readonly headers?: Readonly<Record<string, string>>
+    readonly data?: unknown
+    readonly base64?: string
+  }
+  readonly reason: DeadReason
+  readonly error: string | undefined
+  readonly attempts: number
+  /** Times of the publish and of the death, in milliseconds since 1970. */
+  readonly publishedAt: number
+  readonly diedAt: number
+  /** The queue that it came from. */
+  readonly origin: string
+}
+
+/** Which dead letters are meant; all of them where nothing is said. */
+export interface DeadLetterFilter {
+  /** Pattern of their topics. */
+  readonly topic?: string | undefined
+  readonly key?: string | undefined
+  readonly reason?: DeadReason | undefined
+  /** Text in their error. */
+  readonly error?: string | undefined
+  readonly letters?: readonly number[] | undefined
+}
+
+/** What an operator sees of a queue. Rates are messages a second over the last seconds. */
+export interface QueueInfo extends QueueOptions {
+  /** Waiting, those that are delayed included. */
+  readonly depth: number
+  readonly delayed: number
+  readonly inFlight: number
+  readonly bytes: number
+  /** Of the message that has waited longest, in milliseconds; 0 where none waits. */
+  readonly oldestAgeMs: number
+  readonly consumers: number
+  readonly publishedTotal: number
+  readonly ackedTotal: number
+  readonly redeliveredTotal: number
+  readonly droppedTotal: number
+  readonly deadLetters: number
+  /** Keys of groups that wait for an operator. */
+  readonly parked: readonly string[]
+}
+
+/** A publish to this and a queue's name goes straight to the queue. */
+export const QUEUE_TOPIC = '$queue.'
+
+export const DEFAULT_PREFETCH = 16
