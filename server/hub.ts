@@ -40,16 +40,20 @@ export class Hub implements EngineApp {
     this.log = log
     this.broker = broker
     this.streams = new Streams(broker)
-    this.queues = new Queues(broker)
+    this.queues = new Queues(broker, log)
     const topics = new Topics(broker, {
       streamsOf: (words) => this.streams.streamsOf(words),
       bindingsOf: (words) => this.queues.bindingsOf(words),
       hasQueue: (name) => this.queues.has(name),
     })
     this.streams.onChange = () => topics.forgetRoutes()
+    this.queues.announce = (topic, data) => topics.announce(topic, data)
     this.queues.onChange = () => topics.forgetRoutes()
     this.heartbeat = new Heartbeat(config.pingIntervalMs)
-    this.fetch = httpHandler({ ready: () => this.state === 'ready' })
+    this.fetch = httpHandler({
+      ready: () => this.state === 'ready',
+      call: (method, params) => this.call(method, params),
+    })
     this.context = {
       config,
       log,
@@ -58,7 +62,7 @@ export class Hub implements EngineApp {
       queues: this.queues,
       requests: new Requests(),
       broker,
-      call: (method, params) => callMethod({ streams: this.streams, queues: this.queues }, method, params),
+      call: (method, params) => this.call(method, params),
       turn: new Turn(),
       budget: new OutboxBudget(config.outboxTotalBytes),
       closed: (connectionId) => this.forget(connectionId),
@@ -124,6 +128,10 @@ export class Hub implements EngineApp {
     this.connections.set(connection.id, connection)
     this.heartbeat.add(connection)
     return connection
+  }
+
+  private call(method: string, params: unknown): Promise<unknown> {
+    return callMethod({ streams: this.streams, queues: this.queues }, method, params)
   }
 
   private async openBroker(): Promise<void> {

@@ -6,6 +6,7 @@ import { pubCommand } from './cli/pub.ts'
 import { serveCommand } from './cli/serve.ts'
 import { subCommand } from './cli/sub.ts'
 import { version } from './cli/version.ts'
+import { workCommand } from './cli/work.ts'
 
 const program = new Command('fanfare')
   .description('A real-time hub: live topics over one WebSocket, for browsers and Node services.')
@@ -13,6 +14,7 @@ const program = new Command('fanfare')
   .addCommand(serveCommand())
   .addCommand(pubCommand())
   .addCommand(subCommand())
+  .addCommand(workCommand())
   .addCommand(benchCommand())
 
 try {

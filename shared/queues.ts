@@ -69,8 +69,18 @@ export interface DeadLetterFilter {
   readonly letters?: readonly number[] | undefined
 }
 
-/** What an operator sees of a queue. Rates are messages a second over the last seconds. */
-export interface QueueInfo extends QueueOptions {
+/** What is worked out of a queue once a second. Rates are messages a second, averaged over about ten seconds. */
+export interface QueueRates {
+  readonly publishedPerSecond: number
+  readonly ackedPerSecond: number
+  /** Consumers that would keep up, and have what waits done in ten seconds. */
+  readonly wantedConsumers: number
+  /** It has grown for half a minute and never shrunk. */
+  readonly growing: boolean
+}
+
+/** What the broker knows of a queue. */
+export interface QueueStatus extends QueueOptions {
   /** Waiting, those that are delayed included. */
   readonly depth: number
   readonly delayed: number
@@ -78,7 +88,6 @@ export interface QueueInfo extends QueueOptions {
   readonly bytes: number
   /** Of the message that has waited longest, in milliseconds; 0 where none waits. */
   readonly oldestAgeMs: number
-  readonly consumers: number
   readonly publishedTotal: number
   readonly ackedTotal: number
   readonly redeliveredTotal: number
@@ -87,6 +96,14 @@ export interface QueueInfo extends QueueOptions {
   /** Keys of groups that wait for an operator. */
   readonly parked: readonly string[]
 }
+
+/** What an operator sees of a queue; also what `$sys.queues.<name>` says of it once a second. */
+export interface QueueInfo extends QueueStatus, QueueRates {
+  readonly consumers: number
+}
+
+/** Once a second, what an operator sees of a queue. */
+export const QUEUE_STATUS_TOPIC = '$sys.queues.'
 
 /** A publish to this and a queue's name goes straight to the queue. */
 export const QUEUE_TOPIC = '$queue.'

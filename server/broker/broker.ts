@@ -1,5 +1,5 @@
 import type { FanfareError } from '../../shared/errors.ts'
-import type { DeadLetter, DeadLetterFilter, QueueInfo, QueueOptions } from '../../shared/queues.ts'
+import type { DeadLetter, DeadLetterFilter, QueueOptions, QueueStatus } from '../../shared/queues.ts'
 import type { Offsets, Position, StreamInfo, StreamOptions } from '../../shared/streams.ts'
 import type { Block } from './block.ts'
 
@@ -37,7 +37,7 @@ export interface Broker {
   declareQueue(options: QueueOptions, replace: boolean): Promise<void>
   deleteQueue(name: string): Promise<void>
   queue(name: string): QueueState | undefined
-  queues(): Promise<Omit<QueueInfo, 'consumers'>[]>
+  queues(): Promise<QueueStatus[]>
   /** Called when a queue has something to lease, at the latest a tenth of a second after it is due. */
   onReady: (queue: string) => void
   /** Leases messages that are ready: a count and some bytes at most. A lease that runs out is a failed attempt. */

@@ -1,36 +1,53 @@
+import type { Logger } from 'pino'
 import { FanfareError } from '../../shared/errors.ts'
-import type { DeadLetter, DeadLetterFilter, QueueInfo, QueueOptions } from '../../shared/queues.ts'
+import {
+  type DeadLetter,
+  type DeadLetterFilter,
+  QUEUE_STATUS_TOPIC,
+  type QueueInfo,
+  type QueueOptions,
+} from '../../shared/queues.ts'
 import { matchesPattern, parsePattern } from '../../shared/topic.ts'
 import type { Broker } from '../broker/broker.ts'
 import type { QueueBinding } from '../topic/topics.ts'
 import { type Consumer, LEASED_AHEAD_BYTES } from './consumer.ts'
+import { QueueMonitor } from './monitor.ts'
 
 interface Binding extends QueueBinding {
   readonly pattern: readonly string[]
 }
 
 interface Queue {
-  readonly bindings: readonly Binding[]
+  bindings: readonly Binding[]
   readonly consumers: Consumer[]
   /** Who is asked first the next time. */
   turn: number
   dealing: boolean
+  readonly monitor: QueueMonitor
+  calledOut: boolean
 }
 
 /** Letters that a redrive moves in one commit, and how often where a rate is given. */
 const REDRIVE_BATCH = 500
 const REDRIVE_STEP_MS = 100
+/** How often a queue is looked at, in seconds. */
+const WATCH_S = 1
 
 /** The queues of a hub: what feeds them, and who works on them. */
 export class Queues {
   private readonly broker: Broker
   private readonly byName = new Map<string, Queue>()
+  private readonly log: Logger
+  private watching: NodeJS.Timeout | undefined = undefined
   private closed = false
+  /** Says what the hub has to say of a queue on a topic. */
+  announce: (topic: string, data: unknown) => void = () => {}
   /** Told when topics may feed other queues than before. */
   onChange: () => void = () => {}
 
-  constructor(broker: Broker) {
+  constructor(broker: Broker, log: Logger) {
     this.broker = broker
+    this.log = log
     broker.onReady = (name) => this.deal(name)
   }
 
@@ -38,10 +55,12 @@ export class Queues {
   async open(declared: readonly QueueOptions[]): Promise<void> {
     for (const options of await this.broker.queues()) this.enter(options)
     for (const options of declared) await this.declare(options, true)
+    this.watching = setInterval(() => void this.watch(), WATCH_S * 1000).unref()
   }
 
   close(): void {
     this.closed = true
+    clearInterval(this.watching)
   }
 
   has(name: string): boolean {
@@ -90,7 +109,10 @@ export class Queues {
 
   async list(): Promise<QueueInfo[]> {
     const infos = await this.broker.queues()
-    return infos.map((info) => ({ ...info, consumers: this.byName.get(info.name)?.consumers.length ?? 0 }))
+    return infos.flatMap((info) => {
+      const queue = this.byName.get(info.name)
+      return queue ? [{ ...info, ...queue.monitor.rates, consumers: queue.consumers.length }] : []
+    })
   }
 
   async show(name: string): Promise<QueueInfo> {
@@ -143,10 +165,30 @@ export class Queues {
     return moved
   }
 
+  /** Takes a sample of each queue, and tells. */
+  private async watch(): Promise<void> {
+    for (const info of await this.list()) {
+      const queue = this.byName.get(info.name)
+      if (!queue || this.closed) continue
+      queue.monitor.observe(info, WATCH_S)
+      const { rates } = queue.monitor
+      if (rates.growing && !queue.calledOut) {
+        const { depth, consumers } = info
+        this.log.warn({ queue: info.name, depth, consumers, ...rates }, 'a queue only grows: add consumers')
+      }
+      queue.calledOut = rates.growing
+      this.announce(QUEUE_STATUS_TOPIC + info.name, { ...info, ...rates })
+    }
+  }
+
   private enter({ name, bindings }: QueueOptions): void {
-    const before = this.byName.get(name)
     const parsed = bindings.map(({ topic, match }) => ({ queue: name, match, pattern: parsePattern(topic) }))
-    this.byName.set(name, { consumers: [], turn: 0, dealing: false, ...before, bindings: parsed })
+    const existing = this.byName.get(name)
+    if (existing) existing.bindings = parsed
+    else {
+      const monitor = new QueueMonitor()
+      this.byName.set(name, { bindings: parsed, consumers: [], turn: 0, dealing: false, monitor, calledOut: false })
+    }
     this.onChange()
   }
 

@@ -1,6 +1,6 @@
 import type { Logger } from 'pino'
 import { FanfareError } from '../../../shared/errors.ts'
-import type { DeadLetter, DeadLetterFilter, QueueInfo, QueueOptions } from '../../../shared/queues.ts'
+import type { DeadLetter, DeadLetterFilter, QueueOptions, QueueStatus } from '../../../shared/queues.ts'
 import type { Position, StreamInfo, StreamOptions } from '../../../shared/streams.ts'
 import type { Block } from '../block.ts'
 import type { Broker, Delivery, Draft, QueueState, Settlement, StreamState } from '../broker.ts'
@@ -189,7 +189,7 @@ export class EmbeddedBroker implements Broker {
     return this.queueLogs.get(name)
   }
 
-  async queues(): Promise<Omit<QueueInfo, 'consumers'>[]> {
+  async queues(): Promise<QueueStatus[]> {
     return [...this.queueLogs.values()].map((queue) => queue.info(this.now()))
   }
 

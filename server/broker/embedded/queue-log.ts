@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer'
 import { FanfareError } from '../../../shared/errors.ts'
-import type { DeadLetter, DeadLetterFilter, DeadReason, QueueInfo, QueueOptions } from '../../../shared/queues.ts'
+import type { DeadLetter, DeadLetterFilter, DeadReason, QueueOptions, QueueStatus } from '../../../shared/queues.ts'
 import { matchesPattern, parsePattern } from '../../../shared/topic.ts'
 import { type Block, DEFAULT_PRIORITY, type Entry, encodeBlock, inBlocks } from '../block.ts'
 import type { Delivery, Draft, Ending, QueueState } from '../broker.ts'
@@ -284,7 +284,7 @@ export class QueueLog implements QueueState {
     })
   }
 
-  info(now: number): Omit<QueueInfo, 'consumers'> {
+  info(now: number): QueueStatus {
     const { published, acked, redelivered, dropped } = this.totals
     const oldest = this.schedule.oldest()
     return {
