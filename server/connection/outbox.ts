@@ -82,6 +82,8 @@ export class Outbox implements Recipient, Flushable, Debtor {
       return
     }
     this.settle()
+    // The message that was settled may have been the one too many.
+    if (this.closed) return
     this.backlog.appendControl(encoded)
     // Only requests make these, so a peer that asks and never reads is the only one to get here.
     if (this.backlog.bytes > this.limit && !this.backlog.shrinkTo(this.limit, 'drop-oldest')) {
@@ -99,9 +101,10 @@ export class Outbox implements Recipient, Flushable, Debtor {
 
   /** From here on, messages for this subscription wait. */
   pause(subscription: Subscription): void {
-    this.paused ??= new Map()
-    if (this.paused.has(subscription)) return
+    if (this.paused?.has(subscription)) return
     this.settle()
+    if (this.closed) return
+    this.paused ??= new Map()
     this.paused.set(subscription, new Backlog(this.budget))
     this.budget.enter(this)
     for (const backlog of this.paused.values()) backlog.shrinkTo(this.pausedLimit(), 'drop-oldest')
@@ -112,7 +115,9 @@ export class Outbox implements Recipient, Flushable, Debtor {
     const waited = this.paused?.get(subscription)
     if (!waited) return
     if (!waited.empty) {
-      this.fallBehind().takeAll(waited, subscription)
+      this.fallBehind()
+      // Not where falling behind was too much for the budget.
+      this.backlog?.takeAll(waited, subscription)
       this.turn.schedule(this)
     }
     this.forget(subscription)
@@ -193,19 +198,17 @@ export class Outbox implements Recipient, Flushable, Debtor {
     if (this.run.bytes >= this.runBytes) this.flush()
   }
 
-  private fallBehind(): Backlog {
-    if (this.backlog) return this.backlog
+  private fallBehind(): void {
+    if (this.backlog) return
     // Whatever is in the run came first.
     const { run } = this
     this.backlog = new Backlog(this.budget)
     this.budget.enter(this)
-    if (run) {
-      this.run = undefined
-      if (!this.socket.write(run.toBatch())) this.holdEngineBytes()
-      this.owner.receiptsSent(this.receiptsInRun)
-      this.receiptsInRun = 0
-    }
-    return this.backlog
+    if (!run) return
+    this.run = undefined
+    if (!this.socket.write(run.toBatch())) this.holdEngineBytes()
+    this.owner.receiptsSent(this.receiptsInRun)
+    this.receiptsInRun = 0
   }
 
   private stage(message: Message, subscription: Subscription): void {

@@ -27,4 +27,21 @@ describe('an outbox', () => {
     const { peers } = await playedOut([...setting, publish(10, 3), early, publish(10)], NO_TOTAL)
     expect(peers[1]?.all[0]?.model.seen).toEqual(['m0', 'm1', 'm2', 'm3', 'm4'])
   })
+
+  it.each<Command>([
+    { do: 'receipts', peer: 0, times: 1 },
+    { do: 'pause', peer: 0, sub: 1 },
+  ])('that the last message before a request overflows ends for that reason: $do', async (request) => {
+    const overlapping = [subscribe(0, 0, 'disconnect'), subscribe(0, 1, 'disconnect')]
+    const stalled: Command = { do: 'stall', peer: 0, writes: 0 }
+    const { peers } = await playedOut([...overlapping, { do: 'turn' }, stalled, publish(4000, 8), request], NO_TOTAL)
+    expect(peers[0]?.ended).toBe('slow_consumer')
+  })
+
+  it('that is given up while it resumes ends for that reason', async () => {
+    const paused: Command[] = [{ do: 'turn' }, { do: 'pause', peer: 0, sub: 1 }, { do: 'turn' }]
+    const resumed: Command[] = [{ do: 'stall', peer: 0, writes: 0 }, publish(1800), { do: 'resume', peer: 0, sub: 1 }]
+    const { peers } = await playedOut([subscribe(0, 0), subscribe(0, 1), ...paused, ...resumed], 1000)
+    expect(peers[0]?.ended).toBe('outbox_total')
+  })
 })
