@@ -1,10 +1,10 @@
-import type { HubFrame } from '../../shared/frames.ts'
+import type { GapReason, HubFrame } from '../../shared/frames.ts'
 import { BatchBuilder } from '../engine/batch.ts'
 import type { EngineSocket } from '../engine/engine.ts'
 import { Encoded } from '../topic/encoded.ts'
 import type { Message } from '../topic/message.ts'
 import type { Recipient, Subscription } from '../topic/subscription.ts'
-import { Backlog, type Entry } from './backlog.ts'
+import { type Account, Backlog, type Entry } from './backlog.ts'
 import { type Gap, gapFrame } from './gap.ts'
 import type { Debtor, OutboxBudget } from './outbox-budget.ts'
 import type { Run } from './run.ts'
@@ -28,7 +28,9 @@ export interface OutboxOwner {
  * rest with the engine it is *behind*: frames wait in a backlog, where the policies apply, until the engine has
  * drained. Messages of a paused subscription wait in a backlog of their own, which gets half of the bound at most.
  */
-export class Outbox implements Recipient, Flushable, Debtor {
+export class Outbox implements Recipient, Flushable, Debtor, Account {
+  /** With the engine, and waiting. */
+  heldBytes = 0
   private readonly socket: EngineSocket
   private readonly turn: Turn
   private readonly budget: OutboxBudget
@@ -58,8 +60,10 @@ export class Outbox implements Recipient, Flushable, Debtor {
     this.owner = owner
   }
 
-  get heldBytes(): number {
-    return this.engineBytes + (this.backlog?.bytes ?? 0) + this.pausedBytes()
+  /** For its backlogs and itself: keeps the sum of what it holds, and that of the budget. */
+  add(bytes: number): void {
+    this.heldBytes += bytes
+    this.budget.add(bytes)
   }
 
   deliver(message: Message, subscription: Subscription): void {
@@ -85,10 +89,10 @@ export class Outbox implements Recipient, Flushable, Debtor {
     // The message that was settled may have been the one too many.
     if (this.closed) return
     this.backlog.appendControl(encoded)
+    // Messages make room for it, whatever their policy. The engine's rest does not count: it is on its way.
+    this.leaveOut(this.limit + this.engineBytes, 'drop-oldest')
     // Only requests make these, so a peer that asks and never reads is the only one to get here.
-    if (this.backlog.bytes > this.limit && !this.backlog.shrinkTo(this.limit, 'drop-oldest')) {
-      this.owner.overflow('slow_consumer')
-    }
+    if (this.backlog.bytes > this.limit) this.owner.overflow('slow_consumer')
     this.budget.enforce()
   }
 
@@ -105,7 +109,7 @@ export class Outbox implements Recipient, Flushable, Debtor {
     this.settle()
     if (this.closed) return
     this.paused ??= new Map()
-    this.paused.set(subscription, new Backlog(this.budget))
+    this.paused.set(subscription, new Backlog(this))
     this.budget.enter(this)
     for (const backlog of this.paused.values()) backlog.shrinkTo(this.pausedLimit(), 'drop-oldest')
   }
@@ -168,11 +172,7 @@ export class Outbox implements Recipient, Flushable, Debtor {
   }
 
   shrinkTo(bytes: number): void {
-    const backlogs = [...(this.paused?.values() ?? []), ...(this.backlog ? [this.backlog] : [])]
-    for (const backlog of backlogs) {
-      const excess = this.heldBytes - bytes
-      if (excess > 0) backlog.shrinkTo(Math.max(0, backlog.bytes - excess), 'outbox-total')
-    }
+    this.leaveOut(bytes, 'outbox-total')
   }
 
   giveUp(): void {
@@ -202,7 +202,7 @@ export class Outbox implements Recipient, Flushable, Debtor {
     if (this.backlog) return
     // Whatever is in the run came first.
     const { run } = this
-    this.backlog = new Backlog(this.budget)
+    this.backlog = new Backlog(this)
     this.budget.enter(this)
     if (!run) return
     this.run = undefined
@@ -231,7 +231,7 @@ export class Outbox implements Recipient, Flushable, Debtor {
     if (!backlog || !(run || staged)) return
     this.run = undefined
     this.staged = undefined
-    const room = this.limit - this.engineBytes - this.pausedBytes()
+    const room = this.roomFor(backlog)
     const fits = run && sole ? backlog.appendRun(run, sole, room) : true
     if (!fits || (staged && !backlog.append(staged, this.stagedFor, room))) this.owner.overflow('slow_consumer')
     this.budget.enforce()
@@ -239,7 +239,8 @@ export class Outbox implements Recipient, Flushable, Debtor {
 
   private hold(message: Message, subscription: Subscription): void {
     const backlog = this.paused?.get(subscription) as Backlog
-    if (!backlog.append(message, [subscription], this.pausedLimit())) this.owner.overflow('slow_consumer')
+    const room = Math.min(this.pausedLimit(), this.roomFor(backlog))
+    if (!backlog.append(message, [subscription], room)) this.owner.overflow('slow_consumer')
     this.budget.enforce()
   }
 
@@ -247,10 +248,18 @@ export class Outbox implements Recipient, Flushable, Debtor {
     return this.limit / 2 / (this.paused?.size ?? 1)
   }
 
-  private pausedBytes(): number {
-    let bytes = 0
-    for (const backlog of this.paused?.values() ?? []) bytes += backlog.bytes
-    return bytes
+  /** What a backlog may hold, beside all else that is held. */
+  private roomFor(backlog: Backlog): number {
+    return this.limit - (this.heldBytes - backlog.bytes)
+  }
+
+  /** Leaves messages out until `limit` bytes are held, if they are enough for that. */
+  private leaveOut(limit: number, reason: GapReason): void {
+    if (this.heldBytes <= limit) return
+    for (const backlog of [...(this.paused?.values() ?? []), ...(this.backlog ? [this.backlog] : [])]) {
+      const excess = this.heldBytes - limit
+      if (excess > 0) backlog.shrinkTo(Math.max(0, backlog.bytes - excess), reason)
+    }
   }
 
   private writeFromBacklog(backlog: Backlog): boolean {
@@ -280,12 +289,12 @@ export class Outbox implements Recipient, Flushable, Debtor {
   private holdEngineBytes(): void {
     this.releaseEngineBytes()
     this.engineBytes = this.socket.bufferedBytes
-    this.budget.add(this.engineBytes)
+    this.add(this.engineBytes)
     this.budget.enforce()
   }
 
   private releaseEngineBytes(): void {
-    this.budget.add(-this.engineBytes)
+    this.add(-this.engineBytes)
     this.engineBytes = 0
   }
 }

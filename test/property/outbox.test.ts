@@ -44,4 +44,12 @@ describe('an outbox', () => {
     const { peers } = await playedOut([subscribe(0, 0), subscribe(0, 1), ...paused, ...resumed], 1000)
     expect(peers[0]?.ended).toBe('outbox_total')
   })
+
+  it('counts what waits for a paused subscription among its bytes', async () => {
+    const subscribed = ['a', 'b'].map((pattern, sub) => ({ ...subscribe(0, sub), pattern }) as Command)
+    const paused: Command[] = [{ do: 'pause', peer: 0, sub: 0 }, { do: 'turn' }, { do: 'stall', peer: 0, writes: 0 }]
+    const live = { ...publish(4000, 8), topic: 'b' } as Command
+    const { peers } = await playedOut([...subscribed, ...paused, live, { do: 'turn' }, publish(4000, 8)], NO_TOTAL)
+    expect(peers[0]?.ended).toBeUndefined()
+  })
 })
