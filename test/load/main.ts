@@ -1,6 +1,7 @@
 import { Command } from 'commander'
 import { type FanOutResult, fanOut } from './fan-out.ts'
 import { idle } from './idle.ts'
+import { match } from './match.ts'
 import { moveToCore } from './process-stats.ts'
 import { fanfare, missing, nativeUws, nats, plainWs, type Target } from './targets.ts'
 
@@ -53,6 +54,23 @@ program
       const target = TARGETS[name] as Target
       const bytes = await idle(target, Number(options['connections']))
       process.stdout.write(`${target.name.padEnd(16)} ${(bytes / 1000).toFixed(1)} kB for each idle connection\n`)
+    }
+  })
+
+program
+  .command('match')
+  .option('--subscriptions <numbers>', '', '1000,1000000')
+  .option('--devices <numbers>', 'how many different topics come', '250,250000')
+  .action((options: Record<string, string>) => {
+    for (const subscriptions of (options['subscriptions'] ?? '').split(',').map(Number)) {
+      for (const devices of (options['devices'] ?? '').split(',').map(Number)) {
+        const { microsPerMatch, found, bytesPerSubscription } = match(subscriptions, devices)
+        process.stdout.write(
+          `${subscriptions.toLocaleString('en').padStart(9)} subscriptions, ${devices.toLocaleString('en').padStart(7)} topics  ` +
+            `${microsPerMatch.toFixed(2).padStart(5)} µs a match that finds ${found}  ` +
+            `${bytesPerSubscription.toFixed(0)} bytes for each subscription\n`,
+        )
+      }
     }
   })
 
