@@ -88,7 +88,7 @@ export function joinText(frames: readonly string[]): string {
 
 // A message is handed on to applications that may merge it into objects, where these keys change every object of the
 // process (CVE-2018-3728 and its like). JSON.parse keeps them as plain own properties, so the hub itself is safe.
-const SUSPICIOUS = /__proto__|prototype|\\u00[57]/i
+const SUSPICIOUS = /__proto__|prototype|\\u00[567]/i
 
 function refuseForbiddenKeys(text: string, value: unknown): void {
   if (!SUSPICIOUS.test(text)) return

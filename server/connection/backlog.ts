@@ -33,7 +33,7 @@ export interface Entry {
 
 type Draft = Omit<Entry, 'gaps' | 'previous' | 'next'>
 
-/** Told of every change of the bytes held, so that a sum over all backlogs can be kept. */
+/** Told of every change of the bytes held, so that sums over backlogs can be kept. */
 export interface Account {
   add(bytes: number): void
 }
@@ -120,13 +120,12 @@ export class Backlog {
     return this.admit(draft, limit)
   }
 
-  /** Leaves messages out, oldest first, until `limit` bytes are held. False: the hub's own frames alone exceed it. */
-  shrinkTo(limit: number, reason: GapReason): boolean {
+  /** Leaves messages out, oldest first, until `limit` bytes are held or none is left. */
+  shrinkTo(limit: number, reason: GapReason): void {
     this.dropOldest(limit, reason)
     for (let entry = this.head; entry && this.bytes > limit; entry = entry.next) {
       if (entry.stretch) this.leaveOut(entry, reason)
     }
-    return this.bytes <= limit
   }
 
   /** Takes out the gaps that stand before everything else. */

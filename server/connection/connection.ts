@@ -110,7 +110,7 @@ export class Connection implements SocketHandlers, OutboxOwner {
     this.consumers?.release(false)
     this.outbox.resumeAll()
     this.outbox.flush()
-    if (!this.outbox.behind) this.end(new FanfareError('shutting_down'))
+    if (this.outbox.keepsUp) this.end(new FanfareError('shutting_down'))
   }
 
   /** Ends at once, whatever is still to be sent. */

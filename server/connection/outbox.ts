@@ -1,5 +1,5 @@
 import type { FanfareError } from '../../shared/errors.ts'
-import type { HubFrame } from '../../shared/frames.ts'
+import type { GapReason, HubFrame } from '../../shared/frames.ts'
 import { BatchBuilder } from '../engine/batch.ts'
 import type { EngineSocket } from '../engine/engine.ts'
 import type { Stretch } from '../stream/chunk.ts'
@@ -7,7 +7,7 @@ import type { FeedOutlet } from '../stream/feed.ts'
 import { Encoded } from '../topic/encoded.ts'
 import type { Message } from '../topic/message.ts'
 import type { Recipient, Subscription } from '../topic/subscription.ts'
-import { Backlog, type Entry } from './backlog.ts'
+import { type Account, Backlog, type Entry } from './backlog.ts'
 import { type Gap, gapFrame } from './gap.ts'
 import type { Debtor, OutboxBudget } from './outbox-budget.ts'
 import type { Run } from './run.ts'
@@ -44,7 +44,9 @@ export interface Source {
  * Sources hand out stored messages when there is room for them. Frames of the hub's own that wait go first, since a
  * source's messages may depend on them; messages that wait take turns with it.
  */
-export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet {
+export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account {
+  /** With the engine, and waiting. */
+  heldBytes = 0
   private readonly socket: EngineSocket
   private readonly turn: Turn
   private readonly budget: OutboxBudget
@@ -75,13 +77,10 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet {
     this.owner = owner
   }
 
-  /** The peer has not taken all that was written, or more waits. */
-  get behind(): boolean {
-    return this.backlog !== undefined
-  }
-
-  get heldBytes(): number {
-    return this.engineBytes + (this.backlog?.bytes ?? 0) + this.pausedBytes()
+  /** For its backlogs and itself: keeps the sum of what it holds, and that of the budget. */
+  add(bytes: number): void {
+    this.heldBytes += bytes
+    this.budget.add(bytes)
   }
 
   deliver(message: Message, subscription: Subscription): void {
@@ -128,11 +127,13 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet {
       return
     }
     this.settle()
+    // The message that was settled may have been the one too many.
+    if (this.closed) return
     this.backlog.appendControl(encoded)
+    // Messages make room for it, whatever their policy. The engine's rest does not count: it is on its way.
+    this.leaveOut(this.limit + this.engineBytes, 'drop-oldest')
     // Only requests make these, so a peer that asks and never reads is the only one to get here.
-    if (this.backlog.bytes > this.limit && !this.backlog.shrinkTo(this.limit, 'drop-oldest')) {
-      this.owner.overflow('slow_consumer')
-    }
+    if (this.backlog.bytes > this.limit) this.owner.overflow('slow_consumer')
     this.budget.enforce()
   }
 
@@ -145,10 +146,11 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet {
 
   /** From here on, messages for this subscription wait. */
   pause(subscription: Subscription): void {
-    this.paused ??= new Map()
-    if (this.paused.has(subscription)) return
+    if (this.paused?.has(subscription)) return
     this.settle()
-    this.paused.set(subscription, new Backlog(this.budget))
+    if (this.closed) return
+    this.paused ??= new Map()
+    this.paused.set(subscription, new Backlog(this))
     this.budget.enter(this)
     for (const backlog of this.paused.values()) backlog.shrinkTo(this.pausedLimit(), 'drop-oldest')
   }
@@ -158,7 +160,9 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet {
     const waited = this.paused?.get(subscription)
     if (!waited) return
     if (!waited.empty) {
-      this.fallBehind().takeAll(waited, subscription)
+      this.fallBehind()
+      // Not where falling behind was too much for the budget.
+      this.backlog?.takeAll(waited, subscription)
       this.turn.schedule(this)
     }
     this.forget(subscription)
@@ -220,11 +224,7 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet {
   }
 
   shrinkTo(bytes: number): void {
-    const backlogs = [...(this.paused?.values() ?? []), ...(this.backlog ? [this.backlog] : [])]
-    for (const backlog of backlogs) {
-      const excess = this.heldBytes - bytes
-      if (excess > 0) backlog.shrinkTo(Math.max(0, backlog.bytes - excess), 'outbox-total')
-    }
+    this.leaveOut(bytes, 'outbox-total')
   }
 
   giveUp(): void {
@@ -251,19 +251,17 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet {
     if (this.run.bytes >= this.runBytes) this.flush()
   }
 
-  private fallBehind(): Backlog {
-    if (this.backlog) return this.backlog
+  private fallBehind(): void {
+    if (this.backlog) return
     // Whatever is in the run came first.
     const { run } = this
-    this.backlog = new Backlog(this.budget)
+    this.backlog = new Backlog(this)
     this.budget.enter(this)
-    if (run) {
-      this.run = undefined
-      if (!this.socket.write(run.toBatch())) this.holdEngineBytes()
-      this.owner.receiptsSent(this.receiptsInRun)
-      this.receiptsInRun = 0
-    }
-    return this.backlog
+    if (!run) return
+    this.run = undefined
+    if (!this.socket.write(run.toBatch())) this.holdEngineBytes()
+    this.owner.receiptsSent(this.receiptsInRun)
+    this.receiptsInRun = 0
   }
 
   private deliverBehind(message: Message, subscription: Subscription): void {
@@ -291,7 +289,7 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet {
     if (!backlog || !(run || staged)) return
     this.run = undefined
     this.staged = undefined
-    const room = this.limit - this.engineBytes - this.pausedBytes()
+    const room = this.roomFor(backlog)
     const fits = run && sole ? backlog.appendRun(run, sole, room) : true
     if (!fits || (staged && !backlog.append(staged, this.stagedFor, room))) this.owner.overflow('slow_consumer')
     this.budget.enforce()
@@ -299,7 +297,8 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet {
 
   private hold(message: Message, subscription: Subscription): void {
     const backlog = this.paused?.get(subscription) as Backlog
-    if (!backlog.append(message, [subscription], this.pausedLimit())) this.owner.overflow('slow_consumer')
+    const room = Math.min(this.pausedLimit(), this.roomFor(backlog))
+    if (!backlog.append(message, [subscription], room)) this.owner.overflow('slow_consumer')
     this.budget.enforce()
   }
 
@@ -307,10 +306,18 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet {
     return this.limit / 2 / (this.paused?.size ?? 1)
   }
 
-  private pausedBytes(): number {
-    let bytes = 0
-    for (const backlog of this.paused?.values() ?? []) bytes += backlog.bytes
-    return bytes
+  /** What a backlog may hold, beside all else that is held. */
+  private roomFor(backlog: Backlog): number {
+    return this.limit - (this.heldBytes - backlog.bytes)
+  }
+
+  /** Leaves messages out until `limit` bytes are held, if they are enough for that. */
+  private leaveOut(limit: number, reason: GapReason): void {
+    if (this.heldBytes <= limit) return
+    for (const backlog of [...(this.paused?.values() ?? []), ...(this.backlog ? [this.backlog] : [])]) {
+      const excess = this.heldBytes - limit
+      if (excess > 0) backlog.shrinkTo(Math.max(0, backlog.bytes - excess), reason)
+    }
   }
 
   private writeFromBacklog(backlog: Backlog): boolean {
@@ -355,12 +362,12 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet {
   private holdEngineBytes(): void {
     this.releaseEngineBytes()
     this.engineBytes = this.socket.bufferedBytes
-    this.budget.add(this.engineBytes)
+    this.add(this.engineBytes)
     this.budget.enforce()
   }
 
   private releaseEngineBytes(): void {
-    this.budget.add(-this.engineBytes)
+    this.add(-this.engineBytes)
     this.engineBytes = 0
   }
 }

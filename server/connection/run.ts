@@ -37,11 +37,14 @@ export class Run {
 
   private join(): Batch {
     const frames: Encoded[] = []
-    for (let run: Run | undefined = this; run?.last !== undefined; run = run.previous) frames.push(run.last)
+    let run: Run | undefined = this
+    for (; run?.last !== undefined && !run.batch; run = run.previous) frames.push(run.last)
     // The joined bytes are all that is needed now, also where this run waits for long.
     this.previous = undefined
     const builder = new BatchBuilder()
     for (let at = frames.length - 1; at >= 0; at--) builder.add(frames[at] as Encoded)
-    return builder.build()
+    const batch = builder.build()
+    // Whoever wrote before the turn ended has joined the beginning, and cut off what led to it.
+    return run?.batch ? run.batch.followedBy(batch) : batch
   }
 }

@@ -21,6 +21,10 @@ export class Batch {
     this.framed = framed
     this.parts = parts
   }
+
+  followedBy(other: Batch): Batch {
+    return new Batch(Buffer.concat([this.framed, other.framed]), [...this.parts, ...other.parts])
+  }
 }
 
 const TEXT = 0x81

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { type Client, connect } from '../../client/node.ts'
 import { serve } from '../setup/command.ts'
+import { ENGINES } from '../setup/engines.ts'
 import { freePort } from '../setup/free-port.ts'
-import { ENGINES } from '../setup/hubs.ts'
 import { Peer } from '../setup/peer.ts'
 
 describe.each(ENGINES)('SIGTERM on %s', (engine) => {

@@ -3,6 +3,7 @@ import { addScenario, type Scenario } from '../../server/cli/bench.ts'
 import { wholeNumber } from '../../server/cli/connection-options.ts'
 import { compare } from './compare.ts'
 import { idle } from './idle.ts'
+import { match } from './match.ts'
 import { moveToLoadCore } from './process-stats.ts'
 import { fanfare, nativeUws, nats, plainWs, type Target } from './targets.ts'
 
@@ -35,6 +36,24 @@ program
     for (const target of targetsOf(targets)) {
       const bytes = await idle(target, connections)
       process.stdout.write(`${target.name.padEnd(16)} ${(bytes / 1000).toFixed(1)} kB for each idle connection\n`)
+    }
+  })
+
+program
+  .command('match')
+  .description('what a match costs, by how many subscriptions there are')
+  .option('--subscriptions <numbers>', 'how many there are', '1000,1000000')
+  .option('--devices <numbers>', 'how many different topics come', '250,250000')
+  .action((options: Record<string, string>) => {
+    for (const subscriptions of (options['subscriptions'] ?? '').split(',').map(Number)) {
+      for (const devices of (options['devices'] ?? '').split(',').map(Number)) {
+        const { microsPerMatch, found, bytesPerSubscription } = match(subscriptions, devices)
+        process.stdout.write(
+          `${subscriptions.toLocaleString('en').padStart(9)} subscriptions, ${devices.toLocaleString('en').padStart(7)} topics  ` +
+            `${microsPerMatch.toFixed(2).padStart(5)} µs a match that finds ${found}  ` +
+            `${bytesPerSubscription.toFixed(0)} bytes for each subscription\n`,
+        )
+      }
     }
   })
 

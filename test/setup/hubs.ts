@@ -1,9 +1,7 @@
 import { afterAll, describe } from 'vitest'
 import type { Hub } from '../../server/index.ts'
 import { type HubOptions, startHub } from '../../server/index.ts'
-
-export const ENGINES = ['ws', 'uws'] as const
-export type EngineUnderTest = (typeof ENGINES)[number]
+import { ENGINES, type EngineUnderTest, suiteOn } from './engines.ts'
 
 /** Starts hubs on one engine; each is closed after the suite. */
 export interface HubFactory {
@@ -14,7 +12,7 @@ export interface HubFactory {
 /** Runs a contract suite on every engine. */
 export function onEveryEngine(name: string, suite: (hubs: HubFactory) => void): void {
   for (const engine of ENGINES) {
-    describe(`${name} on ${engine}`, () => {
+    describe(suiteOn(engine, name), () => {
       const started: Hub[] = []
       afterAll(() => Promise.all(started.map((hub) => hub.close())))
       suite({

@@ -1,0 +1,292 @@
+import { pino } from 'pino'
+import { expect } from 'vitest'
+import { EmbeddedBroker } from '../../server/broker/embedded/embedded-broker.ts'
+import { MemoryStore } from '../../server/broker/embedded/memory-store.ts'
+import { Outbox, type OutboxOwner } from '../../server/connection/outbox.ts'
+import { OutboxBudget } from '../../server/connection/outbox-budget.ts'
+import { Turn } from '../../server/connection/turn.ts'
+import type { Batch } from '../../server/engine/batch.ts'
+import type { EngineSocket } from '../../server/engine/engine.ts'
+import { Subscription } from '../../server/topic/subscription.ts'
+import { type Keepers, Topics } from '../../server/topic/topics.ts'
+import type { GapFrame, HubFrame, Policy } from '../../shared/frames.ts'
+import { matchesPattern, parsePattern } from '../../shared/topic.ts'
+import { ModelClient, type ModelSubscription } from './model-client.ts'
+
+export const LIMIT = 32 * 1024
+/** At most what the notices of gaps add where messages have given way already. */
+const GAPS_BYTES = 2048
+/** At least what a frame of the hub's own counts for here. */
+const CONTROL_BYTES = 220
+const PEERS = 3
+
+export type Command =
+  | { do: 'publish'; topic: string; key: string | undefined; size: number; binary: boolean; times: number }
+  | { do: 'subscribe'; peer: number; sub: number; pattern: string; policy: Policy }
+  | { do: 'unsubscribe' | 'pause' | 'resume'; peer: number; sub: number }
+  | { do: 'receipts'; peer: number; times: number }
+  /** The engine takes this many more writes; the last of them leaves a rest. */
+  | { do: 'stall'; peer: number; writes: number }
+  /** The rest has gone out. */
+  | { do: 'drain'; peer: number; writes: number }
+  | { do: 'turn' }
+
+const NOTHING_KEPT: Keepers = { streamsOf: () => [], bindingsOf: () => [], hasQueue: () => false }
+
+/** Some outboxes that share a turn and a budget as in a hub, with sockets that stall and drain on command. */
+export class World {
+  readonly budget: OutboxBudget
+  readonly peers: readonly PeerModel[]
+  /** What was published under an id, for conclusions on keys. */
+  readonly published = new Map<string, { topic: string; key: string | undefined }>()
+  private readonly topics = new Topics(
+    new EmbeddedBroker(new MemoryStore(), { dedupWindowMs: 1, dedupIds: 1 }, pino({ enabled: false })),
+    NOTHING_KEPT,
+  )
+
+  constructor(totalLimit: number) {
+    this.budget = new OutboxBudget(totalLimit)
+    const turn = new Turn()
+    this.peers = Array.from({ length: PEERS }, () => new PeerModel(turn, this.budget, this.topics))
+  }
+
+  async run(commands: readonly Command[]): Promise<void> {
+    for (const command of commands) {
+      await this.step(command)
+      for (const peer of this.peers) peer.checkBound()
+      expect(this.budget.bytes).toBe(this.peers.reduce((sum, { outbox }) => sum + outbox.heldBytes, 0))
+      expect(this.budget.bytes).toBeLessThanOrEqual(this.budget.limit)
+    }
+  }
+
+  /** Lets everything out that waits, and checks that each client can tell what became of every message. */
+  async finish(): Promise<void> {
+    await endOfTurn()
+    for (const peer of this.peers) {
+      peer.socket.drain(Number.POSITIVE_INFINITY)
+      for (const sub of peer.subscriptions.keys()) peer.resume(sub)
+    }
+    await endOfTurn()
+    for (const peer of this.peers) peer.check()
+    expect(this.budget.bytes).toBe(0)
+  }
+
+  private async step(command: Command): Promise<void> {
+    if (command.do === 'turn') await endOfTurn()
+    else if (command.do === 'publish') for (let n = 0; n < command.times; n++) this.publish(command)
+    else (this.peers[command.peer] as PeerModel).step(command)
+  }
+
+  private publish({ topic, key, size, binary }: Extract<Command, { do: 'publish' }>): void {
+    const id = `m${this.published.size}`
+    this.published.set(id, { topic, key })
+    for (const peer of this.peers) peer.expect(id, topic)
+    const data = binary ? new Uint8Array(size) : 'x'.repeat(size)
+    this.topics.publish({ type: 'publish', seq: 0, id, topic, data, ...(key !== undefined && { key }) }, () => {})
+  }
+}
+
+interface Tracked {
+  readonly subscription: Subscription
+  readonly model: ModelSubscription
+  /** Ids of all that was published for it. */
+  readonly due: string[]
+  /** How many of these were due when it was paused. */
+  pausedAt: number | undefined
+}
+
+/** One connection: does to its outbox what connection.ts does, and remembers what its client is owed. */
+export class PeerModel implements OutboxOwner {
+  readonly client = new ModelClient()
+  readonly socket: FakeSocket
+  readonly outbox: Outbox
+  readonly subscriptions = new Map<number, Tracked>()
+  readonly all: Tracked[] = []
+  ended: string | undefined
+  private readonly topics: Topics
+  private readonly sent: HubFrame[] = []
+  private receiptsOwed = 0
+
+  constructor(turn: Turn, budget: OutboxBudget, topics: Topics) {
+    this.topics = topics
+    this.socket = new FakeSocket(this.client, () => this.outbox.drain())
+    this.outbox = new Outbox(this.socket, turn, budget, LIMIT, this)
+  }
+
+  step(command: Exclude<Command, { do: 'turn' | 'publish' }>): void {
+    if (command.do === 'stall') this.socket.stall(command.writes)
+    else if (command.do === 'drain') this.socket.drain(command.writes)
+    else if (command.do === 'receipts') this.receipts(command.times)
+    else if (command.do === 'subscribe') this.subscribe(command)
+    else if (command.do === 'unsubscribe') this.unsubscribe(command.sub)
+    else if (command.do === 'pause') this.pause(command.sub)
+    else this.resume(command.sub)
+  }
+
+  expect(id: string, topic: string): void {
+    const words = topic.split('.')
+    for (const { subscription, due } of this.subscriptions.values()) {
+      if (matchesPattern(subscription.words, words)) due.push(id)
+    }
+  }
+
+  resume(sub: number): void {
+    const tracked = this.subscriptions.get(sub)
+    if (!tracked) return
+    tracked.pausedAt = undefined
+    this.outbox.resume(tracked.subscription)
+    this.send({ type: 'resumed', sub })
+  }
+
+  receiptsSent(count: number): void {
+    this.receiptsOwed -= count
+  }
+
+  feedFailed(): void {
+    throw new Error('No stream feeds anything here')
+  }
+
+  overflow(code: string): void {
+    this.ended ??= code
+    this.outbox.release()
+    if (code === 'outbox_total') return
+    const waiting = this.sent.length - this.client.controls.length
+    const strict = this.all.some(({ subscription }) => subscription.policy === 'disconnect')
+    expect(strict || waiting * CONTROL_BYTES > LIMIT - GAPS_BYTES, 'was ended without a reason').toBe(true)
+  }
+
+  checkBound(): void {
+    expect(this.outbox.heldBytes - this.socket.bufferedBytes).toBeLessThanOrEqual(LIMIT + GAPS_BYTES)
+  }
+
+  check(): void {
+    for (const { model, due } of this.all) {
+      const told = tellsOf(model, due)
+      if (!this.ended) expect(told, 'messages are missing without a gap').toBe(due.length)
+    }
+    expect(this.client.controls).toEqual(this.sent.slice(0, this.client.controls.length))
+    if (this.ended) return
+    expect(this.client.controls).toHaveLength(this.sent.length)
+    expect(this.receiptsOwed).toBe(0)
+    expect(this.outbox.heldBytes).toBe(0)
+  }
+
+  private subscribe({ sub, pattern, policy }: Extract<Command, { do: 'subscribe' }>): void {
+    if (this.ended || this.subscriptions.has(sub)) return
+    const subscription = new Subscription(this.outbox, sub, parsePattern(pattern), undefined, policy)
+    const tracked = { subscription, model: this.client.subscribe(pattern), due: [], pausedAt: undefined }
+    this.subscriptions.set(sub, tracked)
+    this.all.push(tracked)
+    this.subscriptionsChanged()
+    this.topics.subscribe(subscription)
+    this.send({ type: 'subscribed', sub })
+  }
+
+  private unsubscribe(sub: number): void {
+    const tracked = this.subscriptions.get(sub)
+    if (!tracked) return
+    this.subscriptions.delete(sub)
+    this.topics.unsubscribe(tracked.subscription)
+    // What a paused one was owed goes with it.
+    tracked.due.length = tracked.pausedAt ?? tracked.due.length
+    this.outbox.forget(tracked.subscription)
+    this.subscriptionsChanged()
+    this.send({ type: 'unsubscribed', sub })
+  }
+
+  private pause(sub: number): void {
+    const tracked = this.subscriptions.get(sub)
+    if (!tracked) return
+    tracked.pausedAt ??= tracked.due.length
+    this.outbox.pause(tracked.subscription)
+    this.send({ type: 'paused', sub })
+  }
+
+  private receipts(times: number): void {
+    for (let n = 0; n < times; n++) {
+      this.receiptsOwed++
+      this.send({ type: 'receipt', seq: this.sent.length, id: 'an-id' })
+    }
+  }
+
+  private send(frame: HubFrame): void {
+    this.sent.push(frame)
+    this.outbox.send(frame)
+  }
+
+  private subscriptionsChanged(): void {
+    this.outbox.subscriptionsAre(new Map([...this.subscriptions].map(([sub, { subscription }]) => [sub, subscription])))
+  }
+}
+
+/** A gap by a policy: it has all three. */
+type PolicyGap = Required<Pick<GapFrame, 'count' | 'from' | 'to'>>
+
+/** Walks through what a client saw: how many of `due`, from the first on, it can tell the fate of. */
+function tellsOf({ seen }: ModelSubscription, due: readonly string[]): number {
+  let at = 0
+  for (let n = 0; n < seen.length; ) {
+    const from = n
+    while (typeof seen[n] === 'object') n++
+    const gaps = seen.slice(from, n) as PolicyGap[]
+    const missing = due.slice(at, at + gaps.reduce((sum, { count }) => sum + count, 0))
+    for (const gap of gaps) {
+      const span = missing.indexOf(gap.to) - missing.indexOf(gap.from) + 1
+      expect(missing, 'a gap does not stand where its messages are missing').toContain(gap.from)
+      expect(missing, 'a gap does not stand where its messages are missing').toContain(gap.to)
+      expect(gap.count).toBeGreaterThan(0)
+      expect(span, 'a gap counts more messages than lie between its ends').toBeGreaterThanOrEqual(gap.count)
+    }
+    if (gaps.length > 0) {
+      expect(gaps.map((gap) => gap.from)).toContain(missing[0])
+      expect(gaps.map((gap) => gap.to)).toContain(missing.at(-1))
+    }
+    at += missing.length
+    if (n < seen.length) expect(seen[n++], 'a message is out of its place').toBe(due[at++])
+  }
+  return at
+}
+
+/** What a kernel does, on command. */
+class FakeSocket implements EngineSocket {
+  readonly remoteAddress = ''
+  bufferedBytes = 0
+  private writes = Number.POSITIVE_INFINITY
+  private readonly client: ModelClient
+  private readonly drained: () => void
+
+  constructor(client: ModelClient, drained: () => void) {
+    this.client = client
+    this.drained = drained
+  }
+
+  stall(writes: number): void {
+    this.writes = writes
+  }
+
+  drain(writes: number): void {
+    this.writes = writes
+    if (this.bufferedBytes === 0) return
+    this.bufferedBytes = 0
+    this.drained()
+  }
+
+  write(batch: Batch): boolean {
+    expect(this.bufferedBytes, 'was written to before it had drained').toBe(0)
+    for (const part of batch.parts) this.client.receive(part)
+    if (this.writes-- > 0) return true
+    this.bufferedBytes = batch.framed.length
+    return false
+  }
+
+  ping(): void {}
+  close(): void {}
+  terminate(): void {}
+}
+
+/** The turn has ended, and with it all that it set in motion. */
+function endOfTurn(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve)
+  })
+}
