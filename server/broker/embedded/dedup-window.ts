@@ -1,6 +1,8 @@
-import type { Offsets } from '../../../shared/streams.ts'
 import { fromJson, idsKey, toJson, under } from './keys.ts'
 import type { Change, Store } from './store.ts'
+
+/** Offsets by the numbers of streams: a name may come to mean another stream. */
+export type StoredPlaces = Readonly<Record<number, number>>
 
 /** The ids that one commit brought, and where their messages went. */
 interface Chapter {
@@ -12,7 +14,7 @@ interface Chapter {
 interface StoredChapter {
   readonly time: number
   readonly ids: readonly string[]
-  readonly offsets: readonly Offsets[]
+  readonly places: readonly StoredPlaces[]
 }
 
 /**
@@ -22,58 +24,63 @@ interface StoredChapter {
 export class DedupWindow {
   private readonly windowMs: number
   private readonly limit: number
-  private readonly offsetsById = new Map<string, Offsets>()
+  private readonly placesById = new Map<string, StoredPlaces>()
   private chapters: Chapter[] = []
   private nextCommit = 0
-  private staged: { ids: string[]; offsets: Offsets[] } = { ids: [], offsets: [] }
-  private expired = 0
+  private staged: { ids: string[]; places: StoredPlaces[] } = { ids: [], places: [] }
+  /** Commits of which the ids are forgotten here and not in the store yet. */
+  private leaving: number[] = []
 
   constructor(store: Store, windowMs: number, limit: number) {
     this.windowMs = windowMs
     this.limit = limit
     for (const [key, value] of store.range(under('i'))) {
-      const { time, ids, offsets } = fromJson(value) as StoredChapter
+      const { time, ids, places } = fromJson(value) as StoredChapter
       const commit = key[1] as number
       this.chapters.push({ commit, time, ids })
-      for (const [at, id] of ids.entries()) this.offsetsById.set(id, offsets[at] as Offsets)
+      for (const [at, id] of ids.entries()) this.placesById.set(id, places[at] as StoredPlaces)
       this.nextCommit = commit + 1
     }
   }
 
-  find(id: string): Offsets | undefined {
-    return this.offsetsById.get(id)
-  }
-
-  add(id: string, offsets: Offsets): void {
-    this.offsetsById.set(id, offsets)
-    this.staged.ids.push(id)
-    this.staged.offsets.push(offsets)
-  }
-
-  /** Adds to a commit what is new, and removes what has had its time. */
-  finish(changes: Change[], now: number): void {
-    const { ids, offsets } = this.staged
-    let left = this.offsetsById.size
-    this.expired = 0
-    for (const chapter of this.chapters) {
-      if (chapter.time > now - this.windowMs && left <= this.limit) break
-      changes.push({ key: idsKey(chapter.commit), value: undefined })
-      left -= chapter.ids.length
-      this.expired++
+  /** Forgets what has had its time, and what is more than the limit. */
+  expire(now: number): void {
+    let expired = 0
+    for (const { commit, time, ids } of this.chapters) {
+      if (time > now - this.windowMs && this.placesById.size <= this.limit) break
+      for (const id of ids) this.placesById.delete(id)
+      this.leaving.push(commit)
+      expired++
     }
-    if (ids.length > 0) changes.push({ key: idsKey(this.nextCommit), value: toJson({ time: now, ids, offsets }) })
+    if (expired > 0) this.chapters = this.chapters.slice(expired)
+  }
+
+  find(id: string): StoredPlaces | undefined {
+    return this.placesById.get(id)
+  }
+
+  add(id: string, places: StoredPlaces): void {
+    this.placesById.set(id, places)
+    this.staged.ids.push(id)
+    this.staged.places.push(places)
+  }
+
+  /** Adds to a commit what is new, and removes what was forgotten. */
+  finish(changes: Change[], now: number): void {
+    for (const commit of this.leaving) changes.push({ key: idsKey(commit), value: undefined })
+    const { ids } = this.staged
+    if (ids.length > 0) changes.push({ key: idsKey(this.nextCommit), value: toJson({ time: now, ...this.staged }) })
   }
 
   apply(now: number): void {
-    for (const { ids } of this.chapters.slice(0, this.expired)) for (const id of ids) this.offsetsById.delete(id)
-    if (this.expired > 0) this.chapters = this.chapters.slice(this.expired)
     const { ids } = this.staged
     if (ids.length > 0) this.chapters.push({ commit: this.nextCommit++, time: now, ids })
-    this.staged = { ids: [], offsets: [] }
+    this.staged = { ids: [], places: [] }
+    this.leaving = []
   }
 
   rollback(): void {
-    for (const id of this.staged.ids) this.offsetsById.delete(id)
-    this.staged = { ids: [], offsets: [] }
+    for (const id of this.staged.ids) this.placesById.delete(id)
+    this.staged = { ids: [], places: [] }
   }
 }

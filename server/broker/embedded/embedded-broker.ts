@@ -3,7 +3,7 @@ import { FanfareError } from '../../../shared/errors.ts'
 import type { Position, StreamInfo, StreamOptions } from '../../../shared/streams.ts'
 import type { Block } from '../block.ts'
 import type { Broker, Draft, StreamState } from '../broker.ts'
-import { DedupWindow } from './dedup-window.ts'
+import { DedupWindow, type StoredPlaces } from './dedup-window.ts'
 import { cursorKey, fromJson, toJson, under } from './keys.ts'
 import type { Change, Store } from './store.ts'
 import { StreamLog, type StreamRecord } from './stream-log.ts'
@@ -20,10 +20,26 @@ const GROUP = 10_000
 /** How often retention is looked after where nothing is published, in milliseconds. */
 const TICK_MS = 1_000
 
-/** A change of something other than messages: adds to a commit, and gives what to do when that has succeeded. */
+/** A change of something other than messages: adds to a commit, and gives how to undo it where that fails. */
 interface Task {
   stage(changes: Change[]): () => void
   done(error?: Error): void
+}
+
+/** Where a message is kept. */
+interface Place {
+  readonly log: StreamLog
+  readonly offset: number
+}
+
+/** A commit in the making. */
+interface Commit {
+  readonly now: number
+  readonly changes: Change[]
+  /** What to undo where it fails. */
+  readonly undo: (() => void)[]
+  /** Whom to tell when it has succeeded. */
+  readonly done: (() => void)[]
 }
 
 /**
@@ -83,8 +99,12 @@ export class EmbeddedBroker implements Broker {
 
   async deleteStream(name: string): Promise<void> {
     await this.change((changes) => {
-      changes.push(...this.logOf(name).keys())
-      return () => this.logs.delete(name)
+      const log = this.logOf(name)
+      changes.push(...log.keys())
+      // From now on: what else this commit brings must not write to it again.
+      this.logs.delete(name)
+      this.touched.delete(log)
+      return () => this.logs.set(name, log)
     })
   }
 
@@ -140,7 +160,8 @@ export class EmbeddedBroker implements Broker {
   private create(options: StreamOptions): () => void {
     const created = StreamLog.create(this.store, this.nextId++, options)
     this.touched.add(created)
-    return () => this.logs.set(options.name, created)
+    this.logs.set(options.name, created)
+    return () => this.logs.delete(options.name)
   }
 
   private change(stage: Task['stage']): Promise<void> {
@@ -179,52 +200,47 @@ export class EmbeddedBroker implements Broker {
   }
 
   private async commit(drafts: readonly Draft[], tasks: readonly Task[]): Promise<void> {
-    const changes: Change[] = []
-    const now = this.now()
-    const done = [...this.stageTasks(tasks, changes), ...this.stageDrafts(drafts, changes, now)]
-    const durable = tasks.length > 0 || drafts.some(({ streams }) => streams.some((name) => this.isDurable(name)))
-    for (const log of this.touched) log.finish(changes, now)
-    this.dedup.finish(changes, now)
+    const commit: Commit = { now: this.now(), changes: [], undo: [], done: [] }
     try {
-      if (changes.length > 0) await this.store.commit(changes, durable)
+      this.dedup.expire(commit.now)
+      this.stageTasks(tasks, commit)
+      for (const draft of drafts) this.stageDraft(draft, commit)
+      for (const log of this.touched) log.finish(commit.changes, commit.now)
+      this.dedup.finish(commit.changes, commit.now)
+      const durable = tasks.length > 0 || drafts.some(({ streams }) => streams.some((name) => this.isDurable(name)))
+      if (commit.changes.length > 0) await this.store.commit(commit.changes, durable)
     } catch (thrown) {
-      this.fail(thrown as Error, drafts, tasks)
+      this.fail(thrown as Error, commit, drafts, tasks)
       return
     }
     for (const log of this.touched) log.apply()
     this.touched.clear()
-    this.dedup.apply(now)
-    for (const finish of done) finish()
+    this.dedup.apply(commit.now)
+    for (const tell of commit.done) tell()
   }
 
-  private stageTasks(tasks: readonly Task[], changes: Change[]): (() => void)[] {
-    const done: (() => void)[] = []
+  private stageTasks(tasks: readonly Task[], { changes, undo, done }: Commit): void {
     for (const task of tasks) {
       try {
-        const apply = task.stage(changes)
-        done.push(() => {
-          apply()
-          task.done()
-        })
+        undo.push(task.stage(changes))
+        done.push(() => task.done())
       } catch (error) {
         task.done(error as Error)
       }
     }
-    return done
   }
 
-  private stageDrafts(drafts: readonly Draft[], changes: Change[], now: number): (() => void)[] {
-    return drafts.map((draft) => {
-      const known = draft.ownId ? this.dedup.find(draft.id) : undefined
-      const offsets = known ?? this.place(draft, changes, now)
-      return () => draft.kept({ duplicate: known !== undefined, positions: this.positions(offsets) })
-    })
+  private stageDraft(draft: Draft, { now, done }: Commit): void {
+    const known = draft.ownId ? this.dedup.find(draft.id) : undefined
+    const places = known ? this.placesOf(known) : this.place(draft, now)
+    done.push(() => draft.kept({ duplicate: known !== undefined, positions: positionsOf(places) }))
   }
 
   /** Gives a draft its places, and adds it to them. */
-  private place(draft: Draft, changes: Change[], now: number): Readonly<Record<string, number>> {
+  private place(draft: Draft, now: number): Place[] {
     const offsets: Record<string, number> = {}
-    const places: { log: StreamLog; offset: number; time: number }[] = []
+    const stored: Record<number, number> = {}
+    const places: (Place & { readonly time: number })[] = []
     for (const name of draft.streams) {
       const log = this.logs.get(name)
       // Deleted since the draft was routed.
@@ -232,16 +248,18 @@ export class EmbeddedBroker implements Broker {
       this.touched.add(log)
       const place = log.reserve(now)
       offsets[name] = place.offset
+      stored[log.id] = place.offset
       places.push({ log, ...place })
     }
     const wire = draft.encode(now, offsets)
     const { topic, key, expiresAt } = draft
-    for (const { log, offset, time } of places) log.add({ offset, time, topic, key, expiresAt, wire }, changes)
-    if (draft.ownId) this.dedup.add(draft.id, offsets)
-    return offsets
+    for (const { log, offset, time } of places) log.add({ offset, time, topic, key, expiresAt, wire })
+    if (draft.ownId) this.dedup.add(draft.id, stored)
+    return places
   }
 
-  private fail(error: Error, drafts: readonly Draft[], tasks: readonly Task[]): void {
+  private fail(error: Error, { undo }: Commit, drafts: readonly Draft[], tasks: readonly Task[]): void {
+    for (const back of undo.reverse()) back()
     for (const log of this.touched) log.rollback()
     this.touched.clear()
     this.dedup.rollback()
@@ -255,12 +273,17 @@ export class EmbeddedBroker implements Broker {
     return this.logs.get(name)?.options.durability === 'disk'
   }
 
-  private positions(offsets: Readonly<Record<string, number>>): Record<string, Position> {
-    const positions: Record<string, Position> = {}
-    for (const [name, offset] of Object.entries(offsets)) {
-      const log = this.logs.get(name)
-      if (log) positions[name] = { epoch: log.epoch, offset }
-    }
-    return positions
+  /** Without the streams that were deleted since, also where one of that name has come anew. */
+  private placesOf(stored: StoredPlaces): Place[] {
+    return [...this.logs.values()].flatMap((log) => {
+      const offset = stored[log.id]
+      return offset === undefined ? [] : [{ log, offset }]
+    })
   }
+}
+
+function positionsOf(places: readonly Place[]): Record<string, Position> {
+  const positions: Record<string, Position> = {}
+  for (const { log, offset } of places) positions[log.options.name] = { epoch: log.epoch, offset }
+  return positions
 }
