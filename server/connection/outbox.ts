@@ -54,6 +54,7 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet {
   private paused: Map<Subscription, Backlog> | undefined = undefined
   private closed = false
   private feeds: Set<Feed> | undefined = undefined
+  private feedsReady = false
   /** The connection's only subscription: what it matches needs no list, also while behind. */
   private sole: Subscription | undefined = undefined
 
@@ -97,7 +98,10 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet {
   }
 
   feedReady(): void {
-    if (!this.closed) this.turn.schedule(this)
+    // Once in a turn, however many feeds ask: each flush takes a piece of every feed.
+    if (this.closed || this.feedsReady) return
+    this.feedsReady = true
+    this.turn.schedule(this)
   }
 
   feedFailed(subscription: Subscription, error: FanfareError): void {
@@ -161,6 +165,8 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet {
 
   flush(): void {
     if (this.closed) return
+    const { feedsReady } = this
+    this.feedsReady = false
     if (this.backlog) {
       this.settle()
       if (this.engineBytes === 0) this.drain()
@@ -179,7 +185,7 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet {
         return
       }
     }
-    if (this.feeds && !this.writeFromFeeds()) {
+    if (feedsReady && !this.writeFromFeeds()) {
       this.fallBehind()
       this.holdEngineBytes()
     }
@@ -193,7 +199,7 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet {
       if (this.backlog.empty) {
         this.backlog = undefined
         if (!this.paused) this.budget.leave(this)
-        if (this.feeds) this.turn.schedule(this)
+        if (this.feeds) this.feedReady()
       } else if (!this.writeFromBacklog(this.backlog) || !this.writeFromFeeds()) {
         this.holdEngineBytes()
         return
@@ -250,8 +256,15 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet {
   }
 
   private deliverBehind(message: Message, subscription: Subscription): void {
-    if (subscription.policy === 'pause' && subscription.feed) subscription.feed.fallBehind(message)
-    else this.stage(message, subscription)
+    const { feed, policy } = subscription
+    if (!feed || policy !== 'pause') return this.stage(message, subscription)
+    const { staged } = this
+    // It fell behind while it sent this very message for another of its subscriptions: this one has it too.
+    if (this.lastStamp === message.stamp && staged !== message) return
+    // Where another subscription keeps the message waiting, `behind` has to stand before it: the log gives it as well.
+    if (staged === message) this.staged = undefined
+    feed.fallBehind(message)
+    if (staged === message) this.staged = message
   }
 
   private stage(message: Message, subscription: Subscription): void {

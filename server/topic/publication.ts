@@ -44,7 +44,8 @@ export class Publication implements Draft {
     this.key = frame.key
     this.expiresAt = frame.expiresAt
     this.streams = route.streams
-    this.frame = frame
+    // A copy: the bytes are the engine's again before the broker asks for the wire form.
+    this.frame = frame.data instanceof Uint8Array ? { ...frame, data: new Uint8Array(frame.data) } : frame
     this.words = route.words
     // Now, while its publisher can still be told that it cannot be encoded.
     this.rest = encodeRest(frame)
