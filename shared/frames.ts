@@ -208,6 +208,8 @@ export interface ErrorFrame {
   /** The request that was refused, where it had one of these. */
   readonly seq?: number
   readonly sub?: number
+  /** Of a commit: the subscription itself goes on. */
+  readonly offset?: number
 }
 
 export interface PongFrame {

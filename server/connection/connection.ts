@@ -229,7 +229,7 @@ export class Connection implements SocketHandlers, OutboxOwner {
       return
     }
     const { code, message, retry } = error
-    this.outbox.send({ type: 'error', code, message, retry, ...numberIn(value, 'seq'), ...numberIn(value, 'sub') })
+    this.outbox.send({ type: 'error', code, message, retry, ...requestOf(value) })
   }
 
   private known(thrown: unknown): FanfareError {
@@ -260,8 +260,11 @@ function textOf(data: Uint8Array): string {
   return isAscii(data) ? buffer.toString('latin1') : buffer.toString()
 }
 
-function numberIn(value: unknown, name: 'seq' | 'sub'): Partial<Record<'seq' | 'sub', number>> {
+/** What tells the client which of its requests was refused. */
+function requestOf(value: unknown): Partial<Record<'seq' | 'sub' | 'offset', number>> {
   if (typeof value !== 'object' || value === null) return {}
-  const number = (value as Record<string, unknown>)[name]
-  return typeof number === 'number' ? { [name]: number } : {}
+  const fields = Object.entries(value).filter(
+    ([name, field]) => (name === 'seq' || name === 'sub' || name === 'offset') && typeof field === 'number',
+  )
+  return Object.fromEntries(fields)
 }
