@@ -175,6 +175,7 @@ onEveryBroker('broker', (brokers) => {
       await broker.trimStream('s', 0)
       const [info] = await broker.streams()
       expect(info?.bytes).toBeLessThanOrEqual(100_000)
+      expect(info?.bytes).toBeGreaterThan(90_000)
       const numbers = (await dataOf(broker)).map((data) => Number.parseInt(data as string, 10))
       expect(numbers).toEqual(range(broker.stream('s')?.first as number, 30))
       expect(numbers.length).toBe(9)
@@ -261,6 +262,16 @@ onEveryBroker('broker', (brokers) => {
       expect(await dataOf(broker)).toEqual([8999, 'end'])
       const [info] = await broker.streams()
       expect(info?.bytes).toBeLessThan(3500 * 100)
+    })
+
+    it('leaves alone what retention lets go of in the same commit', async () => {
+      const { broker, clock } = await withStream({ lastValue: true, maxAgeMs: 1000 })
+      await Promise.all(range(0, 3000).map((n) => put(broker, 't', 'old', n)))
+      clock.now += 1001
+      await Promise.all(range(3000, 6000).map((n) => put(broker, 't', 'k', n)))
+      expect(await dataOf(broker)).toEqual([5999])
+      await broker.trimStream('s', 0)
+      expect((await broker.streams())[0]?.bytes).toBe((await broker.read('s', 0))?.bytes)
     })
 
     it('forgets values with the messages that retention lets go of, and no newer one', async () => {

@@ -184,6 +184,18 @@ class Real {
     }
   }
 
+  /** Of all blocks that hold something. */
+  async bytes(): Promise<number> {
+    let sum = 0
+    let offset = this.broker.stream('s')?.first ?? 0
+    for (;;) {
+      const block = await this.broker.read('s', offset)
+      if (!block) return sum
+      sum += block.bytes
+      offset = block.lastOffset + 1
+    }
+  }
+
   private open(): Broker {
     const options = { dedupWindowMs: 1000, dedupIds: 100, now: () => this.clock.now }
     return new EmbeddedBroker(this.store, options, pino({ enabled: false }))
@@ -237,6 +249,7 @@ async function compare(model: Model, real: Real, { words, back, chunk, count, ag
   const { broker, clock } = real
   const state = broker.stream('s')
   expect(state?.next).toBe(model.next)
+  expect((await broker.streams())[0]?.bytes).toBe(await real.bytes())
   const matching = model.matching(words)
   const from = Math.max(state?.first ?? 0, model.next - back)
   const wanted = matching.filter(({ offset, expired }) => offset >= from && !expired)

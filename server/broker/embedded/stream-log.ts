@@ -223,8 +223,9 @@ export class StreamLog implements StreamState {
     const { maxAgeMs, maxBytes, maxMessages } = this.stage().options
     const record = this.stage()
     if (maxMessages !== undefined) record.first = Math.max(record.first, record.next - maxMessages)
-    for (let removed = 0; removed < BLOCKS_PER_COMMIT; removed++) {
-      this.oldest ??= this.firstBlockFrom(0)
+    // What this commit removes is still in the store.
+    for (let removed = 0, from = 0; removed < BLOCKS_PER_COMMIT; removed++) {
+      this.oldest ??= this.firstBlockFrom(from)
       const block = this.oldest
       if (!block) return
       const tooOld = block.time(block.count - 1) < now - maxAgeMs
@@ -235,7 +236,8 @@ export class StreamLog implements StreamState {
         this.forgetTopicsOf(block, changes)
         record.entries -= block.count
         record.first = Math.max(record.first, block.lastOffset + 1)
-        this.oldest = this.firstBlockFrom(block.lastOffset + 1)
+        from = block.lastOffset + 1
+        this.oldest = undefined
       } else {
         let at = 0
         while (block.time(at) < now - maxAgeMs) at++
