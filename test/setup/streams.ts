@@ -5,7 +5,7 @@ import { FlakyNetwork } from './flaky-network.ts'
 import type { HubFactory } from './hubs.ts'
 import { Peer } from './peer.ts'
 
-/** A stream of numbers of its own in each test, on a hub that all tests of a suite share. */
+/** A hub with a stream `s` on the topics `s.#`, and everybody around it. */
 export interface StreamWorld {
   readonly hub: Awaited<ReturnType<HubFactory['start']>>['hub']
   readonly url: string
