@@ -47,6 +47,19 @@ export class Cursor {
     for (const { resolve } of done) resolve()
   }
 
+  /** The hub could not store it: the next commit tries again. */
+  refused(error: Error): void {
+    this.sent = undefined
+    this.rejectAll(error)
+  }
+
+  /** The log is another one: what was handled of the one before means nothing in it. */
+  reset(): void {
+    this.handled = undefined
+    this.stored = undefined
+    this.rejectAll(new FanfareError('connection_lost'))
+  }
+
   /** The connection is another: what was sent may not have arrived. */
   again(): void {
     this.sent = undefined
@@ -56,7 +69,11 @@ export class Cursor {
   end(): void {
     clearTimeout(this.timer)
     this.timer = undefined
-    for (const { reject } of this.waiting) reject(new FanfareError('connection_lost'))
+    this.rejectAll(new FanfareError('connection_lost'))
+  }
+
+  private rejectAll(error: Error): void {
+    for (const { reject } of this.waiting) reject(error)
     this.waiting = []
   }
 

@@ -41,7 +41,13 @@ export interface SubscriptionHost {
   ended(subscription: Subscription): Promise<void>
 }
 
-type Item = { readonly message: Message } | { readonly gap: Gap }
+/** A message, with the epoch of the stream's log that it came from, or a gap. */
+type Item = Delivery | { readonly gap: Gap }
+
+interface Delivery {
+  readonly message: Message
+  readonly epoch: string | undefined
+}
 
 /** The hub sends until it has read the request to pause, and after resume all that it held: room for so many more. */
 const OVERSHOOT = 16_000
@@ -75,6 +81,8 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
   private position: { epoch: string; offset: number } | undefined
   private newest: { epoch: string; offset: number } | undefined
   private joined = false
+  /** From this offset on everything comes, also where the start was with the last ones. */
+  private wholeFrom = 0
   private readonly cursor: Cursor | undefined
   private failure: FanfareError | undefined
   private handling = false
@@ -133,7 +141,7 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
         if (item) {
           if ('message' in item) {
             yield item.message as Message<Data>
-            this.handled(item.message)
+            this.handled(item)
           } else this.options.onGap?.(item.gap)
         } else if (this.state === 'ended') {
           if (this.failure) throw this.failure
@@ -183,8 +191,9 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
   /** @internal */
   deliver(message: Message): void {
     if (this.state !== 'live' || this.hadBefore(message)) return
-    if (this.handler && !this.handling && this.waiting === 0) this.handle(this.handler, message)
-    else this.push({ message })
+    const delivery = { message, epoch: this.newest?.epoch }
+    if (this.handler && !this.handling && this.waiting === 0) this.handle(this.handler, delivery)
+    else this.push(delivery)
   }
 
   /** @internal The hub left something out. */
@@ -202,11 +211,15 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
     this.stream = stream
     this.joined = false
     const startsWithLast = typeof this.options.from === 'object' && 'last' in this.options.from
-    // With `last`, what comes first lies before: until then the start has to be repeated after a cut.
-    if (epoch !== undefined && offset !== undefined && (this.position || !startsWithLast)) {
-      this.position = { epoch, offset }
+    if (epoch !== undefined && offset !== undefined) {
+      // With `last`, what comes first lies before: until then the start has to be repeated after a cut.
+      if (this.position || !startsWithLast) this.position = { epoch, offset }
+      this.wholeFrom = offset
     }
-    if (epoch !== undefined && this.newest?.epoch !== epoch) this.newest = { epoch, offset: -1 }
+    if (epoch !== undefined && this.newest?.epoch !== epoch) {
+      this.newest = { epoch, offset: -1 }
+      this.cursor?.reset()
+    }
     if (again) this.resubscribed(recovered)
     this.settleReady.resolve()
     this.cursor?.again()
@@ -222,6 +235,11 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
   /** @internal */
   committed(offset: number): void {
     this.cursor?.committed(offset)
+  }
+
+  /** @internal */
+  commitRefused(error: FanfareError): void {
+    this.cursor?.refused(error)
   }
 
   /** @internal An answer of the hub to one of this subscription's requests. */
@@ -259,13 +277,13 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
     if (offset === undefined || !this.newest) return false
     if (offset <= this.newest.offset) return true
     this.newest.offset = offset
-    if (this.position) this.position.offset = offset + 1
+    if (this.position || offset >= this.wholeFrom) this.position = { epoch: this.newest.epoch, offset: offset + 1 }
     return false
   }
 
-  private handled({ offsets }: Message): void {
-    const offset = this.stream === undefined ? undefined : offsets?.[this.stream]
-    if (offset !== undefined) this.cursor?.advance(offset + 1)
+  private handled({ message, epoch }: Delivery): void {
+    const offset = this.stream === undefined ? undefined : message.offsets?.[this.stream]
+    if (offset !== undefined && epoch === this.newest?.epoch) this.cursor?.advance(offset + 1)
   }
 
   private resubscribed(recovered: boolean): void {
@@ -318,7 +336,7 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
       const item = this.shift()
       if (!item) return
       if ('gap' in item) this.tell(item.gap)
-      else this.handle(handler, item.message)
+      else this.handle(handler, item)
     }
   }
 
@@ -330,22 +348,22 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
     }
   }
 
-  private handle(handler: Handler<unknown>, message: Message): void {
+  private handle(handler: Handler<unknown>, delivery: Delivery): void {
     let result: void | Promise<void>
     try {
-      result = handler(message)
+      result = handler(delivery.message)
     } catch (error) {
       throwLater(error)
       return
     }
     if (!(result instanceof Promise)) {
-      this.handled(message)
+      this.handled(delivery)
       return
     }
     this.handling = true
     result.catch(throwLater).finally(() => {
       this.handling = false
-      this.handled(message)
+      this.handled(delivery)
       this.handleWaiting(handler)
     })
   }

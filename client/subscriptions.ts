@@ -93,9 +93,13 @@ export class Subscriptions implements SubscriptionHost {
     else this.bySub.get(sub)?.answered(type)
   }
 
-  refused({ sub, code, message }: ErrorFrame): void {
-    this.confirmEnd(sub as number)
+  refused({ sub, offset, code, message }: ErrorFrame): void {
     const subscription = this.bySub.get(sub as number)
+    if (offset !== undefined) {
+      subscription?.commitRefused(errorFrom(code, message))
+      return
+    }
+    this.confirmEnd(sub as number)
     if (!subscription) return
     this.forget(subscription)
     subscription.end(errorFrom(code, message))

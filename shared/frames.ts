@@ -346,6 +346,8 @@ export interface ErrorFrame {
   readonly consumer?: number
   readonly delivery?: number
   readonly request?: number
+  /** Of a commit: the subscription itself goes on. */
+  readonly offset?: number
 }
 
 export interface PongFrame {

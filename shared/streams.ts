@@ -26,7 +26,7 @@ export interface StreamOptions {
   readonly topics: readonly string[]
   /** Oldest message that is kept, in milliseconds. */
   readonly maxAgeMs: number
-  /** Most bytes kept. */
+  /** Most bytes kept, beside the newest block of messages, which stays whatever its size. */
   readonly maxBytes: number
   /** Most messages kept; absent: as many as age and bytes allow. */
   readonly maxMessages?: number | undefined

@@ -332,7 +332,7 @@ function textOf(data: Uint8Array): string {
   return isAscii(data) ? buffer.toString('latin1') : buffer.toString()
 }
 
-const ABOUT = ['seq', 'sub', 'consumer', 'delivery', 'request'] as const
+const ABOUT = ['seq', 'sub', 'offset', 'consumer', 'delivery', 'request'] as const
 
 /** Says in an error which request was refused. */
 function numbersIn(value: unknown): Partial<Record<(typeof ABOUT)[number], number>> {

@@ -65,6 +65,7 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
   private paused: Map<Subscription, Backlog> | undefined = undefined
   private closed = false
   private sources: Set<Source> | undefined = undefined
+  private sourcesReady = false
   /** The connection's only subscription: what it matches needs no list, also while behind. */
   private sole: Subscription | undefined = undefined
 
@@ -110,7 +111,10 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
   }
 
   feedReady(): void {
-    if (!this.closed) this.turn.schedule(this)
+    // Once in a turn, however many feeds ask: each flush takes a piece of every feed.
+    if (this.closed || this.sourcesReady) return
+    this.sourcesReady = true
+    this.turn.schedule(this)
   }
 
   feedFailed(subscription: Subscription, error: FanfareError): void {
@@ -183,6 +187,8 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
 
   flush(): void {
     if (this.closed) return
+    const { sourcesReady } = this
+    this.sourcesReady = false
     if (this.backlog) {
       this.settle()
       if (this.engineBytes === 0) this.drain()
@@ -201,7 +207,7 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
         return
       }
     }
-    if (this.sources && !this.writeFromSources()) {
+    if (sourcesReady && !this.writeFromSources()) {
       this.fallBehind()
       this.holdEngineBytes()
     }
@@ -215,7 +221,7 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
       if (this.backlog.empty) {
         this.backlog = undefined
         if (!this.paused) this.budget.leave(this)
-        if (this.sources) this.turn.schedule(this)
+        if (this.sources) this.feedReady()
       } else if (!this.writeFromBacklog(this.backlog) || !this.writeFromSources()) {
         this.holdEngineBytes()
         return
@@ -265,8 +271,15 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
   }
 
   private deliverBehind(message: Message, subscription: Subscription): void {
-    if (subscription.policy === 'pause' && subscription.feed) subscription.feed.fallBehind(message)
-    else this.stage(message, subscription)
+    const { feed, policy } = subscription
+    if (!feed || policy !== 'pause') return this.stage(message, subscription)
+    const { staged } = this
+    // It fell behind while it sent this very message for another of its subscriptions: this one has it too.
+    if (this.lastStamp === message.stamp && staged !== message) return
+    // Where another subscription keeps the message waiting, `behind` has to stand before it: the log gives it as well.
+    if (staged === message) this.staged = undefined
+    feed.fallBehind(message)
+    if (staged === message) this.staged = message
   }
 
   private stage(message: Message, subscription: Subscription): void {

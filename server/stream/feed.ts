@@ -78,7 +78,7 @@ export class Feed implements SubscriptionFeed {
   /** Stops; what is published meanwhile waits in the log. */
   pause(): void {
     this.paused = true
-    if (this.state === 'live') this.leaveLive((this.log as StreamState).next)
+    if (this.state === 'live' && this.log) this.leaveLive(this.log.next)
   }
 
   resume(): void {
@@ -114,15 +114,17 @@ export class Feed implements SubscriptionFeed {
     } else if (this.picks && block.lastOffset >= this.resumeAt) {
       // The picks end in this block, and what follows them is wanted whole.
       this.picks = undefined
-      this.position = this.resumeAt
-      this.blockAt = block.find(this.resumeAt)
-      this.outlet.feedReady()
+      this.goOnAt(this.resumeAt)
     } else {
-      this.position = block.lastOffset + 1
-      this.block = undefined
-      this.advanceLater()
+      this.goOnAt(block.lastOffset + 1)
     }
     return stretches
+  }
+
+  private goOnAt(position: number): void {
+    this.position = position
+    this.block = undefined
+    this.advanceLater()
   }
 
   /** Not now: what is said while going on has to lie behind what has just been handed out. */
@@ -148,7 +150,8 @@ export class Feed implements SubscriptionFeed {
       this.position = await this.broker.offsetAtTime(this.stream, from.time)
     } else if ('last' in from) {
       this.resumeAt = next
-      this.picks = new Set(await this.broker.newest(this.stream, this.subscription.words, from.last))
+      const newest = await this.broker.newest(this.stream, this.subscription.words, from.last)
+      this.picks = new Set(newest.filter((offset) => offset < next))
       this.position = first
     } else {
       const sameLog = (from.epoch === undefined || from.epoch === epoch) && from.offset <= next
@@ -203,9 +206,11 @@ export class Feed implements SubscriptionFeed {
     try {
       const wanted = this.nextPick() ?? this.position
       const block = await this.broker.read(this.stream, wanted)
+      // Where the log has let go of it meanwhile, going on tells so.
+      const missing = !this.picks && this.position < (this.log?.first ?? 0)
       // A block that begins at the end is not safe yet; and nothing at all is stored where the rest has been replaced.
-      if (!block || block.firstOffset >= end) this.position = end
-      else {
+      if (!block || block.firstOffset >= end) this.position = missing ? this.position : end
+      else if (!missing) {
         this.block = block
         this.blockAt = block.find(wanted)
       }

@@ -61,7 +61,8 @@ export class Publication implements Draft {
     this.dueAt = frame.delayMs === undefined ? frame.deliverAt : Date.now() + frame.delayMs
     this.streams = destination.streams
     this.queues = destination.queues
-    this.frame = frame
+    // A copy: the bytes are the engine's again before the broker asks for the wire form.
+    this.frame = frame.data instanceof Uint8Array ? { ...frame, data: new Uint8Array(frame.data) } : frame
     this.words = destination.words
     // Now, while its publisher can still be told that it cannot be encoded.
     this.rest = encodeRest(frame)

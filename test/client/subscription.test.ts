@@ -212,3 +212,72 @@ it('carries bytes to the reader', async () => {
   const { value } = await bytes[Symbol.asyncIterator]().next()
   expect(value?.data).toEqual(new Uint8Array([1, 255]))
 })
+
+it('a commit that the hub could not store is refused, and the subscription goes on', async () => {
+  const { client, peer } = await hub.connected()
+  const numbers = client.subscribe('a', { cursor: 'c' })
+  const iterator = numbers[Symbol.asyncIterator]()
+  const { sub } = await peer.next('subscribe')
+  peer.send({ type: 'subscribed', sub, stream: 's', epoch: 'e', offset: 0 }, { type: 'live', sub, offset: 0 })
+  peer.send(message(0, 'a', { offsets: { s: 0 } }), message(1, 'a', { offsets: { s: 1 } }))
+  for (const data of [0, 1]) expect((await iterator.next()).value?.data).toBe(data)
+  const refused = numbers.commit()
+  expect(await peer.next('commit')).toEqual({ type: 'commit', sub, offset: 1 })
+  peer.send({ type: 'error', code: 'storage_full', message: 'No room.', retry: true, sub, offset: 1 })
+  await expect(refused).rejects.toMatchObject({ code: 'storage_full' })
+  const stored = numbers.commit()
+  expect(await peer.next('commit')).toEqual({ type: 'commit', sub, offset: 1 })
+  peer.send({ type: 'committed', sub, offset: 1 }, message(2, 'a', { offsets: { s: 2 } }))
+  await stored
+  expect((await iterator.next()).value?.data).toBe(2)
+  const ended = numbers.unsubscribe()
+  peer.send({ type: 'committed', sub, offset: (await peer.next('commit')).offset })
+  await ended
+})
+
+it('never commits an offset of one log to another', async () => {
+  const { client, peer } = await hub.connected()
+  const numbers = client.subscribe('a', { cursor: 'c' })
+  const iterator = numbers[Symbol.asyncIterator]()
+  const first = await peer.next('subscribe')
+  const answer = (epoch: string) => ({ type: 'subscribed', sub: first.sub, stream: 's', epoch, offset: 0 })
+  const live = { type: 'live', sub: first.sub, offset: 0 }
+  const at = (offset: number) => message(offset, 'a', { offsets: { s: offset } })
+  peer.send(answer('old'), live, at(0), at(1), at(2))
+  for (const data of [0, 1]) expect((await iterator.next()).value?.data).toBe(data)
+  peer.socket.close(4000)
+  const again = await hub.peer()
+  await again.welcome()
+  expect(await again.next('subscribe')).toMatchObject({ from: { epoch: 'old', offset: 3 } })
+  again.send(answer('new'), { type: 'gap', sub: first.sub, reason: 'epoch' }, live, at(0), at(1))
+  // What is left of the old log, then the new one.
+  for (const data of [2, 0, 1]) expect((await iterator.next()).value?.data).toBe(data)
+  const stored = numbers.commit()
+  expect(await again.next('commit')).toEqual({ type: 'commit', sub: first.sub, offset: 1 })
+  again.send({ type: 'committed', sub: first.sub, offset: 1 })
+  await stored
+})
+
+it('a start with the last ones is repeated until it is past them, and gives nothing twice', async () => {
+  const { client, peer } = await hub.connected()
+  const numbers = client.subscribe('a', { from: { last: 3 } })
+  const iterator = numbers[Symbol.asyncIterator]()
+  const { sub } = await peer.next('subscribe')
+  const subscribed = { type: 'subscribed', sub, stream: 's', epoch: 'e', offset: 10 }
+  const only = { type: 'only', sub }
+  const at = (offset: number) => message(offset, 'a', { offsets: { s: offset } })
+  peer.send(subscribed)
+  peer.send(only, at(5), at(7))
+  for (const data of [5, 7]) expect((await iterator.next()).value?.data).toBe(data)
+  peer.socket.close(4000)
+  const again = await hub.peer()
+  await again.welcome()
+  expect(await again.next('subscribe')).toMatchObject({ from: { last: 3 } })
+  again.send({ ...subscribed, offset: 11 })
+  again.send(only, at(5), at(7), at(9), at(11))
+  for (const data of [9, 11]) expect((await iterator.next()).value?.data).toBe(data)
+  again.socket.close(4000)
+  const third = await hub.peer()
+  await third.welcome()
+  expect(await third.next('subscribe')).toMatchObject({ from: { epoch: 'e', offset: 12 } })
+})

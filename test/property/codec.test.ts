@@ -17,7 +17,11 @@ const topic = fc.stringMatching(/^[\w:@/+=~-]{1,20}(\.[\w:@/+=~-]{1,20}){0,3}$/)
 const key = fc.string({ unit: 'binary', maxLength: 100 })
 const headers = fc.dictionary(name(), text, { maxKeys: 8, noNullPrototype: true })
 // What JSON can say, as JSON reads it: -0 becomes 0.
-const json = fc.jsonValue().map((value) => JSON.parse(JSON.stringify(value)) as unknown)
+// Keys that poison objects are refused, which has a test of its own.
+const json = fc
+  .jsonValue()
+  .filter((value) => !JSON.stringify(value).includes('proto'))
+  .map((value) => JSON.parse(JSON.stringify(value)) as unknown)
 const bytes = fc.uint8Array({ maxLength: 200 })
 const optional = <T>(shape: { [K in keyof T]: fc.Arbitrary<T[K]> }, required: (keyof T)[]) =>
   fc.record(shape, { requiredKeys: required, noNullPrototype: true })

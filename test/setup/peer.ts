@@ -6,8 +6,8 @@ import type { Frame } from '../../shared/frames.ts'
 /** A peer that speaks the protocol by hand, well or badly, and sees every frame and how the connection ended. */
 export class Peer {
   readonly frames: Frame[] = []
-  /** How many WebSocket messages came. */
-  messages = 0
+  /** The frames of each WebSocket message. */
+  readonly batches: Frame[][] = []
   readonly socket: WebSocket
   readonly closed: Promise<{ code: number; reason: string }>
   private read = 0
@@ -70,6 +70,26 @@ export class Peer {
     return this.frames.slice(from, this.read - 1)
   }
 
+  /** How many WebSocket messages came. */
+  get messages(): number {
+    return this.batches.length
+  }
+
+  /** The frames of one subscription that every message matches, by the rules that PROTOCOL.md gives a client. */
+  framesFor(sub: number): Frame[] {
+    let joined = false
+    return this.batches.flatMap((frames) => {
+      const only = frames[0]?.type === 'only' ? frames[0].sub : undefined
+      return frames.filter((frame) => {
+        if (frame.type === 'message') return only === undefined ? joined : only === sub
+        if (!('sub' in frame) || frame.sub !== sub) return false
+        if (frame.type === 'subscribed') joined = frame.stream === undefined
+        else if (frame.type === 'live' || frame.type === 'behind') joined = frame.type === 'live'
+        return true
+      })
+    })
+  }
+
   /** Stops reading the socket: TCP fills up behind it. */
   stall(): void {
     this.socket.pause()
@@ -81,8 +101,9 @@ export class Peer {
 
   private receive(data: RawData, binary: boolean): void {
     const bytes = data as Buffer
-    this.messages++
-    this.frames.push(...((binary ? decodeBinary(bytes) : decodeText(bytes.toString())) as Frame[]))
+    const frames = (binary ? decodeBinary(bytes) : decodeText(bytes.toString())) as Frame[]
+    this.batches.push(frames)
+    this.frames.push(...frames)
     this.wake()
   }
 }

@@ -1,11 +1,11 @@
-import type { Offsets } from '../../../shared/streams.ts'
 import { fromJson, idsKey, toJson, under } from './keys.ts'
 import type { Change, Store } from './store.ts'
 
-/** Where a message went. */
-export interface Places {
-  readonly offsets: Offsets
-  readonly queues: readonly string[]
+/** Where a message went. By numbers: a name may come to mean another stream or queue. */
+export interface StoredPlaces {
+  /** Offsets by stream. */
+  readonly offsets: Readonly<Record<number, number>>
+  readonly queues: readonly number[]
 }
 
 /** The ids that one commit brought, and where their messages went. */
@@ -18,7 +18,7 @@ interface Chapter {
 interface StoredChapter {
   readonly time: number
   readonly ids: readonly string[]
-  readonly places: readonly Places[]
+  readonly places: readonly StoredPlaces[]
 }
 
 /**
@@ -28,11 +28,12 @@ interface StoredChapter {
 export class DedupWindow {
   private readonly windowMs: number
   private readonly limit: number
-  private readonly placesById = new Map<string, Places>()
+  private readonly placesById = new Map<string, StoredPlaces>()
   private chapters: Chapter[] = []
   private nextCommit = 0
-  private staged: { ids: string[]; places: Places[] } = { ids: [], places: [] }
-  private expired = 0
+  private staged: { ids: string[]; places: StoredPlaces[] } = { ids: [], places: [] }
+  /** Commits of which the ids are forgotten here and not in the store yet. */
+  private leaving: number[] = []
 
   constructor(store: Store, windowMs: number, limit: number) {
     this.windowMs = windowMs
@@ -41,42 +42,45 @@ export class DedupWindow {
       const { time, ids, places } = fromJson(value) as StoredChapter
       const commit = key[1] as number
       this.chapters.push({ commit, time, ids })
-      for (const [at, id] of ids.entries()) this.placesById.set(id, places[at] as Places)
+      for (const [at, id] of ids.entries()) this.placesById.set(id, places[at] as StoredPlaces)
       this.nextCommit = commit + 1
     }
   }
 
-  find(id: string): Places | undefined {
+  /** Forgets what has had its time, and what is more than the limit. */
+  expire(now: number): void {
+    let expired = 0
+    for (const { commit, time, ids } of this.chapters) {
+      if (time > now - this.windowMs && this.placesById.size <= this.limit) break
+      for (const id of ids) this.placesById.delete(id)
+      this.leaving.push(commit)
+      expired++
+    }
+    if (expired > 0) this.chapters = this.chapters.slice(expired)
+  }
+
+  find(id: string): StoredPlaces | undefined {
     return this.placesById.get(id)
   }
 
-  add(id: string, places: Places): void {
+  add(id: string, places: StoredPlaces): void {
     this.placesById.set(id, places)
     this.staged.ids.push(id)
     this.staged.places.push(places)
   }
 
-  /** Adds to a commit what is new, and removes what has had its time. */
+  /** Adds to a commit what is new, and removes what was forgotten. */
   finish(changes: Change[], now: number): void {
-    const { ids, places } = this.staged
-    let left = this.placesById.size
-    this.expired = 0
-    for (const chapter of this.chapters) {
-      if (chapter.time > now - this.windowMs && left <= this.limit) break
-      changes.push({ key: idsKey(chapter.commit), value: undefined })
-      left -= chapter.ids.length
-      this.expired++
-    }
-    if (ids.length > 0)
-      changes.push({ key: idsKey(this.nextCommit), value: toJson({ time: now, ids, places } satisfies StoredChapter) })
+    for (const commit of this.leaving) changes.push({ key: idsKey(commit), value: undefined })
+    const { ids } = this.staged
+    if (ids.length > 0) changes.push({ key: idsKey(this.nextCommit), value: toJson({ time: now, ...this.staged }) })
   }
 
   apply(now: number): void {
-    for (const { ids } of this.chapters.slice(0, this.expired)) for (const id of ids) this.placesById.delete(id)
-    if (this.expired > 0) this.chapters = this.chapters.slice(this.expired)
     const { ids } = this.staged
     if (ids.length > 0) this.chapters.push({ commit: this.nextCommit++, time: now, ids })
     this.staged = { ids: [], places: [] }
+    this.leaving = []
   }
 
   rollback(): void {

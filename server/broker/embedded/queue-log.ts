@@ -120,11 +120,11 @@ export class QueueLog implements QueueState {
 
   // Messages in
 
-  /** Whether a message of so many bytes fits, with what is staged already. */
-  hasRoom(bytes: number): boolean {
+  /** Whether some messages of so many bytes fit, with what is staged already. */
+  hasRoom(bytes: number, messages = 1): boolean {
     const { maxMessages, maxBytes } = this.options
     const { stage } = this
-    return this.schedule.size + stage.messages < maxMessages && this.bytes + stage.bytes + bytes <= maxBytes
+    return this.schedule.size + stage.messages + messages <= maxMessages && this.bytes + stage.bytes + bytes <= maxBytes
   }
 
   /** Takes messages from the head until there is room; false: not even then. */

@@ -39,6 +39,8 @@ export class StreamLog implements StreamState {
   private staged: StreamRecord | undefined = undefined
   private pending: Entry[] = []
   private readonly newestByTopic = new Map<string, number>()
+  /** Of a last-value stream: what the commit under way makes stand. */
+  private pendingValues = new Map<string, number>()
   private oldest: Block | undefined = undefined
   private compactFrom = 0
 
@@ -81,16 +83,17 @@ export class StreamLog implements StreamState {
     return { offset: record.next++, time: record.lastTime }
   }
 
-  add(entry: Omit<Entry, 'back'>, changes: Change[]): void {
-    const before = this.newestOf(entry.topic)
-    this.pending.push({ ...entry, back: before === undefined ? 0 : entry.offset - before })
-    this.remember(entry.topic, entry.offset)
+  add(entry: Omit<Entry, 'back'>): void {
+    const { topic, key, offset } = entry
+    const before = this.newestOf(topic)
+    this.pending.push({ ...entry, back: before === undefined ? 0 : offset - before })
+    this.remember(topic, offset)
     const record = this.stage()
     record.entries++
-    if (!this.options.lastValue) return
-    const key = valueKey(this.id, entry.topic, entry.key)
-    if (this.store.get(key) !== undefined) record.superseded++
-    changes.push({ key, value: toJson(entry.offset) })
+    if (!record.options.lastValue) return
+    const standing = this.pendingValues.get(valueName(topic, key)) ?? this.standing(topic, key)
+    if (standing !== undefined) record.superseded++
+    this.pendingValues.set(valueName(topic, key), offset)
   }
 
   /** Replaces the options; the log stays. */
@@ -100,7 +103,9 @@ export class StreamLog implements StreamState {
 
   trim(before: number): void {
     const record = this.stage()
-    record.first = Math.max(record.first, Math.min(before, record.next))
+    // Nothing is left to trim there: retention was first.
+    if (before <= record.first) return
+    record.first = Math.min(before, record.next)
     record.trimmedTo = record.first
   }
 
@@ -118,11 +123,13 @@ export class StreamLog implements StreamState {
     if (this.staged) this.record = this.staged
     this.staged = undefined
     this.stored = true
+    this.pendingValues.clear()
   }
 
   rollback(): void {
     this.staged = undefined
     this.pending = []
+    this.pendingValues.clear()
     this.oldest = undefined
     this.compactFrom = 0
     this.newestByTopic.clear()
@@ -150,17 +157,21 @@ export class StreamLog implements StreamState {
     let high = this.next
     while (low < high) {
       const middle = Math.floor((low + high) / 2)
-      const block = this.read(middle)
+      const block = this.blockAt(middle)
       const at = block?.find(middle) ?? 0
       if (!block || at >= block.count || block.time(at) >= time) high = middle
       else low = block.offset(at) + 1
     }
-    return low
+    // The last block looked at may be one that is not safe yet.
+    return Math.min(low, this.next)
   }
 
   newest(pattern: readonly string[], count: number): number[] {
     const offsets: number[] = []
-    for (const offset of this.newestMatching(pattern)) this.walkBack(offset, count, offsets)
+    for (const [topic, newest] of this.newestMatching(pattern)) {
+      if (this.options.lastValue) this.newestValues(topic, newest, count, offsets)
+      else this.walkBack(newest, count, offsets)
+    }
     return offsets.sort((a, b) => a - b)
   }
 
@@ -189,6 +200,10 @@ export class StreamLog implements StreamState {
     for (const entries of inBlocks(this.pending)) this.putBlock(entries, changes)
     const newest = new Map(this.pending.map(({ topic, offset }) => [topic, offset]))
     for (const [topic, offset] of newest) changes.push({ key: newestKey(this.id, topic), value: toJson(offset) })
+    for (const { topic, key, offset } of this.pending) {
+      if (this.pendingValues.get(valueName(topic, key)) !== offset) continue
+      changes.push({ key: valueKey(this.id, topic, key), value: toJson(offset) })
+    }
     this.pending = []
   }
 
@@ -208,17 +223,21 @@ export class StreamLog implements StreamState {
     const { maxAgeMs, maxBytes, maxMessages } = this.stage().options
     const record = this.stage()
     if (maxMessages !== undefined) record.first = Math.max(record.first, record.next - maxMessages)
-    for (let removed = 0; removed < BLOCKS_PER_COMMIT; removed++) {
-      this.oldest ??= this.firstBlockFrom(0)
+    // What this commit removes is still in the store.
+    for (let removed = 0, from = 0; removed < BLOCKS_PER_COMMIT; removed++) {
+      this.oldest ??= this.firstBlockFrom(from)
       const block = this.oldest
       if (!block) return
       const tooOld = block.time(block.count - 1) < now - maxAgeMs
-      if (block.lastOffset < record.first || record.bytes > maxBytes || tooOld) {
+      // Blocks go whole. The newest one stays, or a stream smaller than a block would lose all that it has at once.
+      const tooMuch = record.bytes > maxBytes && block.lastOffset + 1 < record.next
+      if (block.lastOffset < record.first || tooMuch || tooOld) {
         this.removeBlock(block, changes)
         this.forgetTopicsOf(block, changes)
         record.entries -= block.count
         record.first = Math.max(record.first, block.lastOffset + 1)
-        this.oldest = this.firstBlockFrom(block.lastOffset + 1)
+        from = block.lastOffset + 1
+        this.oldest = undefined
       } else {
         let at = 0
         while (block.time(at) < now - maxAgeMs) at++
@@ -253,11 +272,13 @@ export class StreamLog implements StreamState {
       this.newestByTopic.delete(topic)
       changes.push({ key: newestKey(this.id, topic), value: undefined })
     }
-    if (!this.options.lastValue) return
-    this.hideSuperseded(block)
+    const record = this.stage()
+    if (!record.options.lastValue) return
     for (let at = 0; at < block.count; at++) {
-      const key = valueKey(this.id, block.topic(at), block.key(at))
-      if (!block.isHidden(at)) changes.push({ key, value: undefined })
+      const [topic, key] = [block.topic(at), block.key(at)]
+      const standing = this.pendingValues.get(valueName(topic, key)) ?? this.standing(topic, key)
+      if (standing !== undefined && standing > block.offset(at)) record.superseded--
+      else changes.push({ key: valueKey(this.id, topic, key), value: undefined })
     }
   }
 
@@ -267,7 +288,8 @@ export class StreamLog implements StreamState {
     const worthIt = record.superseded > WORTH_COMPACTING && record.superseded * 2 > record.entries
     if (!worthIt && this.compactFrom === 0) return
     const blocks: Block[] = []
-    const from = Math.max(this.compactFrom, this.record.first)
+    // What retention has let go of in this commit is still in the store.
+    const from = Math.max(this.compactFrom, record.first)
     const range = { from: blockKey(this.id, from), to: blockKey(this.id, this.next), limit: BLOCKS_PER_COMMIT }
     for (const [, value] of this.store.range(range)) blocks.push(new Block(value))
     const kept: Entry[] = []
@@ -286,9 +308,14 @@ export class StreamLog implements StreamState {
 
   private hideSuperseded(block: Block): void {
     for (let at = 0; at < block.count; at++) {
-      const standing = this.store.get(valueKey(this.id, block.topic(at), block.key(at)))
-      if (standing !== undefined && fromJson(standing) !== block.offset(at)) block.hide(at)
+      const standing = this.standing(block.topic(at), block.key(at))
+      if (standing !== undefined && standing > block.offset(at)) block.hide(at)
     }
+  }
+
+  private standing(topic: string, key: string | undefined): number | undefined {
+    const stored = this.store.get(valueKey(this.id, topic, key))
+    return stored && (fromJson(stored) as number)
   }
 
   private newestOf(topic: string): number | undefined {
@@ -309,24 +336,39 @@ export class StreamLog implements StreamState {
     for (const { topic, offset } of this.pending) this.newestByTopic.set(topic, offset)
   }
 
-  private *newestMatching(pattern: readonly string[]): Iterable<number> {
+  private *newestMatching(pattern: readonly string[]): Iterable<readonly [topic: string, newest: number]> {
     for (const [key, value] of this.store.range(under('n', this.id))) {
-      if (matchesPattern(pattern, (key[2] as string).split('.'))) yield fromJson(value) as number
+      const topic = key[2] as string
+      if (matchesPattern(pattern, topic.split('.'))) yield [topic, fromJson(value) as number]
     }
+  }
+
+  /** Compaction leaves no chain to walk; and the values that stand are all that counts. */
+  private newestValues(topic: string, newest: number, count: number, offsets: number[]): void {
+    // Not all have an entry in that table where the stream has not been one of last values from the beginning.
+    const standing = new Set([newest])
+    for (const [, value] of this.store.range(under('v', this.id, topic))) standing.add(fromJson(value) as number)
+    const kept = [...standing].filter((offset) => offset >= this.first && offset < this.next)
+    offsets.push(...kept.sort((a, b) => b - a).slice(0, count))
   }
 
   private walkBack(newest: number, count: number, offsets: number[]): void {
     let block: Block | undefined
     let offset = newest
     for (let left = count; left > 0 && offset >= this.first && offset < this.next; left--) {
-      if (!block || offset < block.firstOffset) block = this.read(offset)
+      if (!block || offset < block.firstOffset) block = this.blockAt(offset)
       const at = block?.find(offset) ?? 0
-      // Compaction has removed it, and with it all that came before.
+      // The stream was one of last values, and compaction has removed it.
       if (!block || at >= block.count || block.offset(at) !== offset) return
-      if (!block.isHidden(at)) offsets.push(offset)
+      offsets.push(offset)
       const back = block.back(at)
       if (back === 0) return
       offset -= back
     }
   }
+}
+
+/** Topics have no spaces. */
+function valueName(topic: string, key: string | undefined): string {
+  return `${topic} ${key ?? ''}`
 }

@@ -1,0 +1,335 @@
+import type { Logger } from 'pino'
+import { FanfareError } from '../../../shared/errors.ts'
+import type { Position } from '../../../shared/streams.ts'
+import type { Draft, Settlement } from '../broker.ts'
+import type { DedupWindow, StoredPlaces } from './dedup-window.ts'
+import type { QueueLog } from './queue-log.ts'
+import type { Change, Store } from './store.ts'
+import type { StreamLog } from './stream-log.ts'
+
+/** Drafts of one commit at most. */
+const GROUP = 10_000
+
+/** A change of something other than messages: adds to a commit, and gives how to undo it where that fails. */
+interface Task {
+  stage(changes: Change[], now: number): () => void
+  done(error?: Error): void
+}
+
+/** Somebody who waits for a commit. */
+interface Waiter {
+  succeeded(): void
+  failed(error: FanfareError): void
+}
+
+/** A commit in the making. */
+interface Commit {
+  readonly now: number
+  readonly changes: Change[]
+  /** What to undo where it fails. */
+  readonly undo: (() => void)[]
+  readonly waiters: Waiter[]
+  /** How many of the group have been staged: where the staging itself fails, the others have to be told. */
+  readonly taken: { tasks: number; settlements: number; drafts: number }
+  durable: boolean
+}
+
+/** What goes into one commit. */
+interface Group {
+  readonly tasks: readonly Task[]
+  readonly settlements: readonly Settlement[]
+  readonly drafts: readonly Draft[]
+}
+
+/** Where a message is kept. */
+interface Places {
+  readonly streams: readonly { readonly log: StreamLog; readonly offset: number }[]
+  readonly queues: readonly QueueLog[]
+}
+
+/**
+ * Commits what arrives in groups, one commit after another; while one is under way the next group gathers, so that a
+ * slow disk makes larger groups and not longer queues.
+ *
+ * A group is staged: logs, ids and tables take the change at once, and take it back where the commit fails.
+ */
+export class GroupCommit {
+  readonly streams = new Map<string, StreamLog>()
+  readonly queues = new Map<string, QueueLog>()
+  private readonly store: Store
+  private readonly dedup: DedupWindow
+  private readonly clock: () => number
+  private readonly log: Logger
+  private readonly onReady: (queue: string) => void
+  /** Those that the commit under way changes. */
+  private readonly touched = new Set<StreamLog | QueueLog>()
+  private drafts: Draft[] = []
+  private settlements: Settlement[] = []
+  private tasks: Task[] = []
+  private working: Promise<void> | undefined = undefined
+
+  constructor(store: Store, dedup: DedupWindow, clock: () => number, log: Logger, onReady: (queue: string) => void) {
+    this.store = store
+    this.dedup = dedup
+    this.clock = clock
+    this.log = log
+    this.onReady = onReady
+  }
+
+  publish(draft: Draft): void {
+    this.drafts.push(draft)
+    this.work()
+  }
+
+  settle(settlement: Settlement): void {
+    this.settlements.push(settlement)
+    this.work()
+  }
+
+  /** Makes a change in the next commit; `stage` adds to it, and returns how to undo what it has done at once. */
+  change(stage: Task['stage']): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.tasks.push({ stage, done: (error) => (error ? reject(error) : resolve()) })
+      this.work()
+    })
+  }
+
+  /** To be called while staging, for each log that is changed. */
+  touch<Log extends StreamLog | QueueLog>(log: Log): Log {
+    this.touched.add(log)
+    return log
+  }
+
+  /** The log was deleted: what else this commit brings must not write to it again. */
+  untouch(log: StreamLog | QueueLog): void {
+    this.touched.delete(log)
+  }
+
+  /** Whether nothing is under way. */
+  get idle(): boolean {
+    return this.working === undefined
+  }
+
+  /** Resolves when nothing is under way. */
+  async finished(): Promise<void> {
+    await this.working
+  }
+
+  private work(): void {
+    this.working ??= this.commitAll()
+  }
+
+  private async commitAll(): Promise<void> {
+    // Whatever this turn still brings goes into the same commit.
+    await new Promise((resolve) => setImmediate(resolve))
+    while (this.drafts.length > 0 || this.settlements.length > 0 || this.tasks.length > 0 || this.heldFits()) {
+      await this.commit()
+    }
+    // In the same breath as the last look at what waits, or a draft that comes now would be left.
+    this.working = undefined
+  }
+
+  private async commit(): Promise<void> {
+    const commit: Commit = {
+      now: this.clock(),
+      changes: [],
+      undo: [],
+      waiters: [],
+      taken: { tasks: 0, settlements: 0, drafts: 0 },
+      durable: false,
+    }
+    const group = {
+      tasks: this.tasks,
+      settlements: this.settlements.splice(0, GROUP),
+      drafts: this.drafts.splice(0, GROUP),
+    }
+    this.tasks = []
+    try {
+      this.stage(group, commit)
+      if (commit.changes.length > 0) await this.store.commit(commit.changes, commit.durable)
+    } catch (thrown) {
+      this.fail(thrown as Error, commit, group)
+      return
+    }
+    for (const log of this.touched) log.apply(commit.now)
+    this.touched.clear()
+    this.dedup.apply(commit.now)
+    for (const waiter of commit.waiters) waiter.succeeded()
+    for (const [name, queue] of this.queues) if (queue.hasReady(commit.now)) this.onReady(name)
+  }
+
+  private stage(group: Group, commit: Commit): void {
+    this.dedup.expire(commit.now)
+    const { tasks, settlements, drafts } = group
+    while (commit.taken.tasks < tasks.length) {
+      this.stageTask(tasks[commit.taken.tasks] as Task, commit)
+      commit.taken.tasks++
+    }
+    while (commit.taken.settlements < settlements.length) {
+      this.stageSettlement(settlements[commit.taken.settlements] as Settlement, commit)
+      commit.taken.settlements++
+    }
+    this.stageHeld(commit)
+    while (commit.taken.drafts < drafts.length) {
+      const draft = drafts[commit.taken.drafts] as Draft
+      if (this.admit(draft, commit)) this.stageDraft(draft, commit)
+      commit.taken.drafts++
+    }
+    for (const log of this.touched) log.finish(commit.changes, commit.now)
+    this.dedup.finish(commit.changes, commit.now)
+  }
+
+  private stageTask(task: Task, commit: Commit): void {
+    try {
+      commit.undo.push(task.stage(commit.changes, commit.now))
+      commit.waiters.push({ succeeded: () => task.done(), failed: (error) => task.done(error) })
+      commit.durable = true
+    } catch (error) {
+      task.done(error as Error)
+    }
+  }
+
+  private stageSettlement(settlement: Settlement, commit: Commit): void {
+    const { queue: name, delivery, ending, drafts } = settlement
+    const queue = this.queues.get(name)
+    if (!queue?.holds(delivery)) return refuse(settlement, new FanfareError('lease_lost'), commit)
+    const full = this.firstFull(drafts, commit.now)
+    if (full) return refuse(settlement, new FanfareError('queue_limit', `"${full.options.name}"`), commit)
+    for (const draft of drafts) this.stageDraft(draft, commit)
+    this.touch(queue).end(delivery, ending, commit.now)
+    commit.waiters.push({ succeeded: () => settlement.settled(), failed: (error) => settlement.refused(error) })
+    commit.durable = true
+  }
+
+  /** A queue that does not take all of these. */
+  private firstFull(drafts: readonly Draft[], now: number): QueueLog | undefined {
+    for (const queue of new Set(drafts.flatMap((draft) => this.queuesOf(draft)))) {
+      const bytes = drafts.reduce((sum, draft) => sum + draft.bytes, 0)
+      if (!this.fits(queue, bytes, now)) return queue
+    }
+    return undefined
+  }
+
+  /** Whether a draft can be staged now; else it is refused, or waits for room. */
+  private admit(draft: Draft, commit: Commit): boolean {
+    if (draft.ownId && this.dedup.find(draft.id)) return true
+    for (const queue of this.queuesOf(draft)) {
+      const { overflow, name } = queue.options
+      if (overflow === 'block' && (queue.held.length > 0 || !queue.hasRoom(draft.bytes))) {
+        queue.held.push(draft)
+        return false
+      }
+      if (!this.fits(queue, draft.bytes, commit.now)) {
+        refuse(draft, new FanfareError('queue_limit', `"${name}"`), commit)
+        return false
+      }
+    }
+    return true
+  }
+
+  /** Whether a queue takes so many bytes more, at the cost of what it has where its overflow says so. */
+  private fits(queue: QueueLog, bytes: number, now: number): boolean {
+    if (queue.hasRoom(bytes)) return true
+    const { overflow } = queue.options
+    if (overflow === 'reject' || overflow === 'block') return false
+    return this.touch(queue).makeRoom(bytes, now)
+  }
+
+  /** Publishes that waited and now have room, in order. */
+  private stageHeld(commit: Commit): void {
+    for (const queue of this.queues.values()) {
+      for (let draft = queue.held[0]; draft && queue.hasRoom(draft.bytes); draft = queue.held[0]) {
+        this.stageDraft(draft, commit)
+        queue.held.shift()
+      }
+    }
+  }
+
+  private heldFits(): boolean {
+    for (const queue of this.queues.values()) {
+      const [first] = queue.held
+      if (first && queue.hasRoom(first.bytes)) return true
+    }
+    return false
+  }
+
+  private stageDraft(draft: Draft, commit: Commit): void {
+    const known = draft.ownId ? this.dedup.find(draft.id) : undefined
+    const places = known ? this.placesOf(known) : this.place(draft, commit.now)
+    commit.durable ||= places.queues.length > 0 || places.streams.some(({ log }) => log.options.durability === 'disk')
+    commit.waiters.push({
+      succeeded: () => draft.kept({ duplicate: known !== undefined, ...receiptOf(places) }),
+      failed: (error) => draft.refused(error),
+    })
+  }
+
+  /** Gives a draft its places, and adds it to them. */
+  private place(draft: Draft, now: number): Places {
+    const offsets: Record<string, number> = {}
+    const streams: { log: StreamLog; offset: number; time: number }[] = []
+    for (const name of draft.streams) {
+      const log = this.streams.get(name)
+      // Deleted since the draft was routed.
+      if (!log) continue
+      const place = this.touch(log).reserve(now)
+      offsets[name] = place.offset
+      streams.push({ log, ...place })
+    }
+    const wire = draft.encode(now, offsets)
+    const { topic, key, expiresAt, priority, dueAt } = draft
+    for (const { log, offset, time } of streams) log.add({ offset, time, topic, key, expiresAt, wire })
+    const queues = this.queuesOf(draft)
+    for (const queue of queues) {
+      const order = { ...(priority !== undefined && { priority }), ...(dueAt !== undefined && { dueAt }) }
+      this.touch(queue).add({ time: now, topic, key, expiresAt, wire, ...order })
+    }
+    const places = { streams, queues }
+    if (draft.ownId) this.dedup.add(draft.id, storedPlaces(places))
+    return places
+  }
+
+  private queuesOf({ queues }: Draft): QueueLog[] {
+    if (queues.length === 0) return []
+    return queues.flatMap((name) => this.queues.get(name) ?? [])
+  }
+
+  /** Without the streams and queues that were deleted since, also where one of that name has come anew. */
+  private placesOf({ offsets, queues }: StoredPlaces): Places {
+    const streams = [...this.streams.values()].flatMap((log) => {
+      const offset = offsets[log.id]
+      return offset === undefined ? [] : [{ log, offset }]
+    })
+    return { streams, queues: [...this.queues.values()].filter(({ id }) => queues.includes(id)) }
+  }
+
+  private fail(error: Error, { undo, waiters, taken, now }: Commit, group: Group): void {
+    for (const back of undo.reverse()) back()
+    for (const log of this.touched) log.rollback(now)
+    this.touched.clear()
+    this.dedup.rollback()
+    const known = error instanceof FanfareError ? error : new FanfareError('storage_failed', error.message)
+    this.log.error({ err: error, code: known.code, waiting: waiters.length }, 'a commit failed')
+    for (const waiter of waiters) waiter.failed(known)
+    for (const task of group.tasks.slice(taken.tasks)) task.done(known)
+    for (const settlement of group.settlements.slice(taken.settlements)) settlement.refused(known)
+    for (const draft of group.drafts.slice(taken.drafts)) draft.refused(known)
+  }
+}
+
+/** Refuses one of a group, in its place among the others: a publisher hears in order. */
+function refuse(refused: Draft | Settlement, error: FanfareError, { waiters }: Commit): void {
+  const tell = () => refused.refused(error)
+  waiters.push({ succeeded: tell, failed: tell })
+}
+
+function storedPlaces({ streams, queues }: Places): StoredPlaces {
+  const offsets: Record<number, number> = {}
+  for (const { log, offset } of streams) offsets[log.id] = offset
+  return { offsets, queues: queues.map(({ id }) => id) }
+}
+
+function receiptOf({ streams, queues }: Places): { positions: Record<string, Position>; queues: string[] } {
+  const positions: Record<string, Position> = {}
+  for (const { log, offset } of streams) positions[log.options.name] = { epoch: log.epoch, offset }
+  return { positions, queues: queues.map(({ options }) => options.name) }
+}

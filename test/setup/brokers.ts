@@ -1,0 +1,179 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { pino } from 'pino'
+import { afterAll, describe } from 'vitest'
+import type { Broker, Draft, Kept } from '../../server/broker/broker.ts'
+import { EmbeddedBroker } from '../../server/broker/embedded/embedded-broker.ts'
+import { LmdbStore } from '../../server/broker/embedded/lmdb-store.ts'
+import { MemoryStore } from '../../server/broker/embedded/memory-store.ts'
+import type { Change, Key, Range, Store } from '../../server/broker/embedded/store.ts'
+import type { FanfareError } from '../../shared/errors.ts'
+import type { Offsets, StreamOptions } from '../../shared/streams.ts'
+
+/** A broker, and the world around it. */
+export interface BrokerUnderTest {
+  readonly broker: Broker
+  /** What it takes for the time, in milliseconds since 1970. */
+  readonly clock: { now: number }
+  /** From now on nothing can be stored, for this reason; or again can. */
+  failWith(error: Error | undefined): void
+  /** Closes it, and opens another one on the same data. Only where data outlive a broker. */
+  reopen(): Promise<void>
+}
+
+export interface BrokerFactory {
+  /** Whether data outlive a broker. */
+  readonly keeps: boolean
+  open(options?: { dedupIds?: number }): Promise<BrokerUnderTest>
+}
+
+export const DEDUP_WINDOW_MS = 60_000
+
+/** Runs the contract suite on every broker; each that was opened is closed after it. */
+export function onEveryBroker(name: string, suite: (brokers: BrokerFactory) => void): void {
+  describe(`${name} in memory`, () => suite(factory(false, async () => new MemoryStore())))
+  describe(`${name} on LMDB`, () => {
+    const directories: string[] = []
+    const keeping = factory(true, (directory) => LmdbStore.open(directory), directories)
+    suite(keeping)
+    afterAll(() => Promise.all(directories.map((directory) => rm(directory, { recursive: true }))))
+  })
+}
+
+function factory(
+  keeps: boolean,
+  openStore: (directory: string) => Promise<Store>,
+  directories: string[] = [],
+): BrokerFactory {
+  const opened: BrokerUnderTest[] = []
+  afterAll(() => Promise.all(opened.map(({ broker }) => broker.close())))
+  return {
+    keeps,
+    async open({ dedupIds = 1000 } = {}) {
+      const directory = keeps ? await mkdtemp(join(tmpdir(), 'fanfare-broker-')) : ''
+      if (keeps) directories.push(directory)
+      const clock = { now: 1_000_000 }
+      const start = async () => {
+        const store = new FragileStore(await openStore(directory))
+        const options = { dedupWindowMs: DEDUP_WINDOW_MS, dedupIds, now: () => clock.now }
+        return { store, broker: new EmbeddedBroker(store, options, pino({ enabled: false })) }
+      }
+      let { store, broker } = await start()
+      const underTest = {
+        clock,
+        get broker() {
+          return broker
+        },
+        failWith(error: Error | undefined) {
+          store.failure = error
+        },
+        async reopen() {
+          await broker.close()
+          ;({ store, broker } = await start())
+        },
+      }
+      opened.push(underTest)
+      return underTest
+    },
+  }
+}
+
+/** A store that can be made to fail. */
+class FragileStore implements Store {
+  failure: Error | undefined = undefined
+  private readonly store: Store
+
+  constructor(store: Store) {
+    this.store = store
+  }
+
+  get(key: Key): Uint8Array | undefined {
+    return this.store.get(key)
+  }
+
+  range(range: Range): Iterable<readonly [Key, Uint8Array]> {
+    return this.store.range(range)
+  }
+
+  commit(changes: readonly Change[], durable: boolean): Promise<void> {
+    return this.failure ? Promise.reject(this.failure) : this.store.commit(changes, durable)
+  }
+
+  close(): Promise<void> {
+    return this.store.close()
+  }
+}
+
+export interface Publish {
+  readonly topic: string
+  readonly data: unknown
+  readonly streams?: readonly string[]
+  readonly queues?: readonly string[]
+  readonly priority?: number
+  readonly dueAt?: number
+  readonly id?: string
+  readonly key?: string
+  readonly expiresAt?: number
+}
+
+export function streamOptions(more: Partial<StreamOptions> = {}): StreamOptions {
+  return {
+    name: 's',
+    topics: ['#'],
+    maxAgeMs: 1_000_000_000,
+    maxBytes: 1_000_000_000,
+    lastValue: false,
+    durability: 'os',
+    ...more,
+  }
+}
+
+/** Publishes to a broker as the hub would: bytes as a record, everything else as text. */
+export function publishTo(
+  broker: Broker,
+  { topic, data, streams = ['s'], queues = [], id, key, expiresAt, priority, dueAt }: Publish,
+): Promise<Kept> {
+  return new Promise((resolve, reject: (error: FanfareError) => void) => {
+    const draft: Draft = {
+      id: id ?? 'made-by-the-hub',
+      ownId: id !== undefined,
+      topic,
+      key,
+      expiresAt,
+      streams,
+      queues,
+      priority,
+      dueAt,
+      bytes: 100,
+      encode: (publishedAt: number, offsets: Offsets) =>
+        data instanceof Uint8Array ? data : JSON.stringify({ topic, offsets, publishedAt, data }),
+      kept: resolve,
+      refused: reject,
+    }
+    broker.publish(draft)
+  })
+}
+
+/** A message as a reader finds it. */
+export interface Stored {
+  readonly offset: number
+  readonly topic: string
+  readonly data: unknown
+}
+
+/** Everything that a stream shows from an offset on. */
+export async function readAll(broker: Broker, stream: string, from?: number): Promise<Stored[]> {
+  const stored: Stored[] = []
+  let offset = from ?? broker.stream(stream)?.first ?? 0
+  for (;;) {
+    const block = await broker.read(stream, offset)
+    if (!block) return stored
+    for (let at = block.find(offset); at < block.count; at++) {
+      if (block.isHidden(at)) continue
+      const { offset: found, topic, wire } = block.entry(at)
+      stored.push({ offset: found, topic, data: typeof wire === 'string' ? JSON.parse(wire).data : wire })
+    }
+    offset = block.lastOffset + 1
+  }
+}
