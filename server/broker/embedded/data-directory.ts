@@ -1,4 +1,4 @@
-import { mkdir, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { mkdir, open, readdir, readFile, rename, rm, statfs } from 'node:fs/promises'
 import { connect, createServer, type Server } from 'node:net'
 import { join, relative } from 'node:path'
 import { FanfareError } from '../../../shared/errors.ts'
@@ -6,6 +6,10 @@ import { FanfareError } from '../../../shared/errors.ts'
 /** A directory that belongs to this process until it is released. */
 export interface DataDirectory {
   readonly databaseFile: string
+  /** What is left on its disk. */
+  freeBytes(): Promise<number>
+  /** Makes the names of new files outlive a failure of the machine. */
+  sync(): Promise<void>
   release(): Promise<void>
 }
 
@@ -30,18 +34,26 @@ export async function openDataDirectory(path: string): Promise<DataDirectory> {
     await releaseLock(lock)
     throw error
   }
-  return { databaseFile: join(path, DATABASE), release: () => releaseLock(lock) }
+  return {
+    databaseFile: join(path, DATABASE),
+    async freeBytes() {
+      const { bavail, bsize } = await statfs(path)
+      return bavail * bsize
+    },
+    sync: () => syncDirectory(path),
+    release: () => releaseLock(lock),
+  }
 }
 
 async function checkMarker(path: string): Promise<void> {
   const marker = join(path, MARKER)
   const text = await readFile(marker, 'utf8').catch(() => undefined)
   if (text === undefined) {
-    const strangers = await readdir(path)
+    const strangers = (await readdir(path)).filter((name) => !name.startsWith(MARKER))
     if (strangers.length > 0)
       throw new FanfareError('data_foreign', `${path} holds ${strangers.slice(0, 3).join(', ')}`)
     try {
-      await writeFile(marker, `${JSON.stringify({ format: FORMAT })}\n`)
+      await writeMarker(path)
     } catch (error) {
       throw new FanfareError('data_unusable', `${path}: ${(error as Error).message}`)
     }
@@ -51,6 +63,30 @@ async function checkMarker(path: string): Promise<void> {
   if (format === undefined) throw new FanfareError('data_damaged', `${marker} cannot be read`)
   if (format !== FORMAT)
     throw new FanfareError('data_foreign', `${path} has format ${format}, this hub knows ${FORMAT}`)
+}
+
+/** Whole or not at all: half a marker would look like damage at the next start. */
+async function writeMarker(path: string): Promise<void> {
+  const draft = join(path, `${MARKER}.${process.pid}`)
+  const file = await open(draft, 'w')
+  try {
+    await file.writeFile(`${JSON.stringify({ format: FORMAT })}\n`)
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+  await rename(draft, join(path, MARKER))
+  // Before there is data: a directory that has data and no marker is a stranger's.
+  await syncDirectory(path)
+}
+
+async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, 'r')
+  try {
+    await directory.sync()
+  } finally {
+    await directory.close()
+  }
 }
 
 function formatOf(marker: string): number | undefined {
