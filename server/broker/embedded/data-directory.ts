@@ -2,6 +2,7 @@ import { mkdir, open, readdir, readFile, rename, rm, statfs } from 'node:fs/prom
 import { connect, createServer, type Server } from 'node:net'
 import { join, relative } from 'node:path'
 import { FanfareError } from '../../../shared/errors.ts'
+import { isDatabaseIntact } from './database-check.ts'
 
 /** A directory that belongs to this process until it is released. */
 export interface DataDirectory {
@@ -29,7 +30,7 @@ export async function openDataDirectory(path: string): Promise<DataDirectory> {
   await checkMarker(path)
   const lock = await takeLock(path)
   try {
-    await checkDatabase(path)
+    checkDatabase(path)
   } catch (error) {
     await releaseLock(lock)
     throw error
@@ -159,35 +160,15 @@ function releaseLock(lock: Server): Promise<void> {
   })
 }
 
-/** Behind the page header of the LMDB that the package lmdb is built with. */
-const META_AT = 24
-/** From there: behind magic, version, address, map size and the records of two tables of 48 bytes each. */
-const LAST_PAGE_AT = 24 + 2 * 48
-const MAGIC = 0xbeefc0de
-const PAGE_BYTES = 4096
-
-/** LMDB maps the file into memory and trusts it: what is plainly broken has to be found before. */
-async function checkDatabase(path: string): Promise<void> {
+function checkDatabase(path: string): void {
   const name = join(path, DATABASE)
-  const file = await open(name, 'r').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return undefined
-    throw new FanfareError('data_unusable', `${name}: ${error.message}`)
-  })
-  if (!file) return
+  let intact: boolean
   try {
-    const { size } = await file.stat()
-    const pages = Buffer.alloc(2 * PAGE_BYTES)
-    const { bytesRead } = await file.read(pages, 0, pages.length, 0)
-    const intact = bytesRead === pages.length && [0, 1].every((page) => isMeta(pages, page * PAGE_BYTES, size))
-    if (!intact) throw new FanfareError('data_damaged', name)
-  } finally {
-    await file.close()
+    intact = isDatabaseIntact(name)
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException
+    if (code === 'ENOENT') return
+    throw new FanfareError('data_unusable', `${name}: ${message}`)
   }
-}
-
-/** Whether a meta page is one, and the file as long as it says. */
-function isMeta(pages: Buffer, at: number, size: number): boolean {
-  if (pages.readUInt32LE(at + META_AT) !== MAGIC) return false
-  const lastPage = pages.readBigUInt64LE(at + META_AT + LAST_PAGE_AT)
-  return (lastPage + 1n) * BigInt(PAGE_BYTES) <= BigInt(size)
+  if (!intact) throw new FanfareError('data_damaged', name)
 }

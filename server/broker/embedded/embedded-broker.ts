@@ -179,13 +179,14 @@ export class EmbeddedBroker implements Broker {
   }
 
   private async commit(drafts: readonly Draft[], tasks: readonly Task[]): Promise<void> {
-    const changes: Change[] = []
     const now = this.now()
-    const done = [...this.stageTasks(tasks, changes), ...this.stageDrafts(drafts, changes, now)]
-    const durable = tasks.length > 0 || drafts.some(({ streams }) => streams.some((name) => this.isDurable(name)))
-    for (const log of this.touched) log.finish(changes, now)
-    this.dedup.finish(changes, now)
+    let done: (() => void)[]
     try {
+      const changes: Change[] = []
+      done = [...this.stageTasks(tasks, changes), ...this.stageDrafts(drafts, changes, now)]
+      const durable = tasks.length > 0 || drafts.some(({ streams }) => streams.some((name) => this.isDurable(name)))
+      for (const log of this.touched) log.finish(changes, now)
+      this.dedup.finish(changes, now)
       if (changes.length > 0) await this.store.commit(changes, durable)
     } catch (thrown) {
       this.fail(thrown as Error, drafts, tasks)

@@ -209,7 +209,7 @@ export class StreamLog implements StreamState {
     const record = this.stage()
     if (maxMessages !== undefined) record.first = Math.max(record.first, record.next - maxMessages)
     for (let removed = 0; removed < BLOCKS_PER_COMMIT; removed++) {
-      this.oldest ??= this.firstBlockFrom(0)
+      this.oldest ??= this.oldestBlockFrom(0)
       const block = this.oldest
       if (!block) return
       const tooOld = block.time(block.count - 1) < now - maxAgeMs
@@ -218,7 +218,7 @@ export class StreamLog implements StreamState {
         this.forgetTopicsOf(block, changes)
         record.entries -= block.count
         record.first = Math.max(record.first, block.lastOffset + 1)
-        this.oldest = this.firstBlockFrom(block.lastOffset + 1)
+        this.oldest = this.oldestBlockFrom(block.lastOffset + 1)
       } else {
         let at = 0
         while (block.time(at) < now - maxAgeMs) at++
@@ -246,6 +246,19 @@ export class StreamLog implements StreamState {
     return undefined
   }
 
+  /**
+   * The first block that can be read. A damaged one stays where it is, for whoever reads there to be told: if it stopped
+   * retention, it would stop the commits of every stream.
+   */
+  private oldestBlockFrom(offset: number): Block | undefined {
+    const range = { from: blockKey(this.id, offset), to: blockKey(this.id, Number.MAX_SAFE_INTEGER) }
+    for (const [, value] of this.store.range(range)) {
+      const block = readable(value)
+      if (block) return block
+    }
+    return undefined
+  }
+
   /** What points to messages that are gone goes too, or topics that came once would be kept for ever. */
   private forgetTopicsOf(block: Block, changes: Change[]): void {
     for (const topic of block.topics) {
@@ -269,7 +282,14 @@ export class StreamLog implements StreamState {
     const blocks: Block[] = []
     const from = Math.max(this.compactFrom, this.record.first)
     const range = { from: blockKey(this.id, from), to: blockKey(this.id, this.next), limit: BLOCKS_PER_COMMIT }
-    for (const [, value] of this.store.range(range)) blocks.push(new Block(value))
+    let scanned = 0
+    let end = 0
+    for (const [key, value] of this.store.range(range)) {
+      scanned++
+      end = (key[2] as number) + 1
+      const block = readable(value)
+      if (block) blocks.push(block)
+    }
     const kept: Entry[] = []
     for (const block of blocks) {
       this.hideSuperseded(block)
@@ -281,7 +301,7 @@ export class StreamLog implements StreamState {
     record.superseded -= dropped
     for (const entries of inBlocks(kept)) this.putBlock(entries, changes)
     this.oldest = undefined
-    this.compactFrom = blocks.length < BLOCKS_PER_COMMIT ? 0 : (blocks.at(-1) as Block).lastOffset + 1
+    this.compactFrom = scanned < BLOCKS_PER_COMMIT ? 0 : end
   }
 
   private hideSuperseded(block: Block): void {
@@ -328,6 +348,14 @@ export class StreamLog implements StreamState {
       if (back === 0) return
       offset -= back
     }
+  }
+}
+
+function readable(bytes: Uint8Array): Block | undefined {
+  try {
+    return new Block(bytes)
+  } catch {
+    return undefined
   }
 }
 
