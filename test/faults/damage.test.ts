@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { cp, mkdtemp, open, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, open, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -146,6 +146,16 @@ describe('a foreign directory is refused and left as it is', () => {
     const data = await copy('later')
     await writeFile(join(data, 'fanfare.json'), '{"format":2}')
     await expectRefusal(data, 'data_foreign')
+  })
+
+  it('a marker that cannot be read', async () => {
+    const data = await mkdtemp(join(folder, 'foreign-'))
+    await mkdir(join(data, 'fanfare.json'))
+    expect(await HubProcess.refusal({ data })).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('data_unusable'),
+    })
+    expect(await readdir(data)).toEqual(['fanfare.json'])
   })
 
   it('a file', async () => {

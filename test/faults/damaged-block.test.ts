@@ -2,16 +2,16 @@ import { pino } from 'pino'
 import { expect, it } from 'vitest'
 import { EmbeddedBroker } from '../../server/broker/embedded/embedded-broker.ts'
 import { blockKey } from '../../server/broker/embedded/keys.ts'
-import { MemoryStore } from '../../server/broker/embedded/memory-store.ts'
-import { publishTo, streamOptions } from '../setup/draft.ts'
+import { LastingStore, publishTo, streamOptions } from '../setup/broker.ts'
 
 it('a damaged block is told to whoever reads it, and stops neither retention nor other streams', async () => {
-  const store = new MemoryStore()
+  const store = new LastingStore()
   const options = { dedupWindowMs: 1000, dedupIds: 1000 }
   const before = new EmbeddedBroker(store, options, pino({ enabled: false }))
   await before.declareStream(streamOptions('hurt', { maxMessages: 4 }), false)
   await before.declareStream(streamOptions('well'), false)
   for (let n = 0; n < 4; n++) await publishTo(before, 'a', ['hurt', 'well'], n)
+  await before.close()
   const key = blockKey(1, 1)
   const block = store.get(key) as Uint8Array
   await store.commit([{ key, value: block.with(block.length - 3, 0) }])

@@ -1,6 +1,6 @@
-import { mkdir, open, readdir, readFile, rename, rm, statfs } from 'node:fs/promises'
+import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, statfs } from 'node:fs/promises'
 import { connect, createServer, type Server } from 'node:net'
-import { join, relative } from 'node:path'
+import { join } from 'node:path'
 import { FanfareError } from '../../../shared/errors.ts'
 import { isDatabaseIntact } from './database-check.ts'
 
@@ -19,6 +19,8 @@ const MARKER = 'fanfare.json'
 const FORMAT = 1
 const DATABASE = 'data.mdb'
 const LOCK = 'lock.sock'
+/** What fits into the address of a socket on every system, with room for the name of a stale lock. */
+const MOST_SOCKET_BYTES = 90
 
 /** Makes or takes a data directory. Never writes into one that it does not recognise. */
 export async function openDataDirectory(path: string): Promise<DataDirectory> {
@@ -48,22 +50,28 @@ export async function openDataDirectory(path: string): Promise<DataDirectory> {
 
 async function checkMarker(path: string): Promise<void> {
   const marker = join(path, MARKER)
-  const text = await readFile(marker, 'utf8').catch(() => undefined)
-  if (text === undefined) {
-    const strangers = (await readdir(path)).filter((name) => !name.startsWith(MARKER))
-    if (strangers.length > 0)
-      throw new FanfareError('data_foreign', `${path} holds ${strangers.slice(0, 3).join(', ')}`)
-    try {
-      await writeMarker(path)
-    } catch (error) {
-      throw new FanfareError('data_unusable', `${path}: ${(error as Error).message}`)
-    }
-    return
-  }
+  const text = await readFile(marker, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined
+    throw new FanfareError('data_unusable', `${marker}: ${error.message}`)
+  })
+  if (text === undefined) return takeEmpty(path)
   const format = formatOf(text)
   if (format === undefined) throw new FanfareError('data_damaged', `${marker} cannot be read`)
   if (format !== FORMAT)
     throw new FanfareError('data_foreign', `${path} has format ${format}, this hub knows ${FORMAT}`)
+}
+
+async function takeEmpty(path: string): Promise<void> {
+  const names = await readdir(path)
+  // Another starter has been quicker; the lock decides between the two.
+  if (names.includes(MARKER)) return checkMarker(path)
+  const strangers = names.filter((name) => !name.startsWith(`${MARKER}.`))
+  if (strangers.length > 0) throw new FanfareError('data_foreign', `${path} holds ${strangers.slice(0, 3).join(', ')}`)
+  try {
+    await writeMarker(path)
+  } catch (error) {
+    throw new FanfareError('data_unusable', `${path}: ${(error as Error).message}`)
+  }
 }
 
 /** Whole or not at all: half a marker would look like damage at the next start. */
@@ -99,19 +107,31 @@ function formatOf(marker: string): number | undefined {
   }
 }
 
+interface Lock {
+  readonly server: Server
+  /** Held open as long as the lock: its path may lead through here. */
+  readonly directory: FileHandle
+}
+
 /**
  * The lock is a socket that its owner listens on: when the process dies, however it dies, nobody answers there, and
  * the next owner can tell. A file with a process number could not be trusted across containers or restarts.
  */
-async function takeLock(path: string): Promise<Server> {
-  const lock = socketPath(join(path, LOCK))
-  for (let attempt = 0; attempt < 3; attempt++) {
-    const server = await listenOn(lock)
-    if (server) return server
-    if (await answers(lock)) break
-    await removeStale(lock)
+async function takeLock(path: string): Promise<Lock> {
+  const directory = await open(path, 'r')
+  try {
+    const lock = socketPath(path, directory)
+    for (let attempt = 0; attempt < 3; attempt++) {
+      const server = await listenOn(lock)
+      if (server) return { server, directory }
+      if (await answers(lock)) break
+      await removeStale(lock)
+    }
+    throw new FanfareError('data_locked', path)
+  } catch (error) {
+    await directory.close()
+    throw error
   }
-  throw new FanfareError('data_locked', path)
 }
 
 async function removeStale(lock: string): Promise<void> {
@@ -126,10 +146,15 @@ async function removeStale(lock: string): Promise<void> {
   else await rm(aside, { force: true })
 }
 
-/** Unix sockets have short paths; the one that is relative to here may fit where the whole one does not. */
-function socketPath(path: string): string {
-  const short = relative(process.cwd(), path)
-  return short.length < path.length && path.length > 100 ? short : path
+/**
+ * An address of a socket has room for 107 bytes, and Node cuts off what is longer: the lock would lie in another
+ * directory, and be that of several. Linux gives every open directory a short path.
+ */
+function socketPath(path: string, directory: FileHandle): string {
+  const whole = join(path, LOCK)
+  if (Buffer.byteLength(whole) <= MOST_SOCKET_BYTES) return whole
+  if (process.platform === 'linux') return join(`/proc/self/fd/${directory.fd}`, LOCK)
+  throw new FanfareError('data_unusable', `${path} is longer than ${MOST_SOCKET_BYTES - LOCK.length - 1} bytes`)
 }
 
 function listenOn(lock: string): Promise<Server | undefined> {
@@ -154,10 +179,9 @@ function answers(lock: string): Promise<boolean> {
   })
 }
 
-function releaseLock(lock: Server): Promise<void> {
-  return new Promise((resolve) => {
-    lock.close(() => resolve())
-  })
+async function releaseLock({ server, directory }: Lock): Promise<void> {
+  await new Promise((resolve) => server.close(resolve))
+  await directory.close()
 }
 
 function checkDatabase(path: string): void {

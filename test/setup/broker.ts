@@ -1,4 +1,12 @@
 import type { Broker, Kept } from '../../server/broker/broker.ts'
+import { MemoryStore } from '../../server/broker/embedded/memory-store.ts'
+
+/** A store that outlives its broker, as a disk does. */
+export class LastingStore extends MemoryStore {
+  override close(): Promise<void> {
+    return Promise.resolve()
+  }
+}
 
 /** Publishes right at a broker, and gives what became of it. */
 export function publishTo(broker: Broker, topic: string, streams: readonly string[], data: unknown): Promise<Kept> {
