@@ -96,4 +96,12 @@ describe.skipIf(!disk)('a full disk', () => {
     expect(new Set(await fill())).toEqual(new Set(['storage_full']))
     expect(await replay()).toEqual(kept)
   })
+
+  it('has room again when an operator trims', async () => {
+    const { next } = await client.streams.show('log')
+    await client.streams.trim('log', next - 5)
+    kept.splice(0, kept.length - 5)
+    expect(await publish(10)).toEqual([])
+    expect(await replay()).toEqual(kept)
+  })
 })

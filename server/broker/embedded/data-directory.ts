@@ -1,4 +1,4 @@
-import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, statfs } from 'node:fs/promises'
+import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat, statfs, writeFile } from 'node:fs/promises'
 import { connect, createServer, type Server } from 'node:net'
 import { join } from 'node:path'
 import { FanfareError } from '../../../shared/errors.ts'
@@ -9,6 +9,9 @@ export interface DataDirectory {
   readonly databaseFile: string
   /** What is left on its disk. */
   freeBytes(): Promise<number>
+  /** Keeps some room back, as far as there is any. */
+  makeReserve(): Promise<void>
+  releaseReserve(): Promise<void>
   /** Makes the names of new files outlive a failure of the machine. */
   sync(): Promise<void>
   release(): Promise<void>
@@ -19,6 +22,9 @@ const MARKER = 'fanfare.json'
 const FORMAT = 1
 const DATABASE = 'data.mdb'
 const LOCK = 'lock.sock'
+/** Stands for room on the disk, of as much as the largest trim needs. */
+const RESERVE = 'reserve'
+const RESERVE_BYTES = 1024 * 1024
 /** What fits into the address of a socket on every system, with room for the name of a stale lock. */
 const MOST_SOCKET_BYTES = 90
 
@@ -43,6 +49,8 @@ export async function openDataDirectory(path: string): Promise<DataDirectory> {
       const { bavail, bsize } = await statfs(path)
       return bavail * bsize
     },
+    makeReserve: () => makeReserve(join(path, RESERVE)),
+    releaseReserve: () => rm(join(path, RESERVE), { force: true }),
     sync: () => syncDirectory(path),
     release: () => releaseLock(lock),
   }
@@ -87,6 +95,13 @@ async function writeMarker(path: string): Promise<void> {
   await rename(draft, join(path, MARKER))
   // Before there is data: a directory that has data and no marker is a stranger's.
   await syncDirectory(path)
+}
+
+async function makeReserve(name: string): Promise<void> {
+  const there = await stat(name).catch(() => undefined)
+  if (there?.size === RESERVE_BYTES) return
+  // On a full disk it stays as small as it has become.
+  await writeFile(name, Buffer.alloc(RESERVE_BYTES)).catch(() => {})
 }
 
 async function syncDirectory(path: string): Promise<void> {

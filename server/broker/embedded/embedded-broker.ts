@@ -187,9 +187,9 @@ export class EmbeddedBroker implements Broker {
       const durable = tasks.length > 0 || drafts.some(({ streams }) => streams.some((name) => this.isDurable(name)))
       for (const log of this.touched) log.finish(changes, now)
       this.dedup.finish(changes, now)
-      if (changes.length > 0) await this.store.commit(changes, durable)
+      if (changes.length > 0) await this.store.commit(changes, durable, drafts.length === 0)
     } catch (thrown) {
-      this.fail(thrown as Error, drafts, tasks)
+      await this.recover(thrown as Error, drafts, tasks)
       return
     }
     for (const log of this.touched) log.apply()
@@ -240,6 +240,14 @@ export class EmbeddedBroker implements Broker {
     for (const { log, offset, time } of places) log.add({ offset, time, topic, key, expiresAt, wire }, changes)
     if (draft.ownId) this.dedup.add(draft.id, offsets)
     return offsets
+  }
+
+  /** Where drafts have found no room, a trim that came along with them may still make some. */
+  private async recover(error: Error, drafts: readonly Draft[], tasks: readonly Task[]): Promise<void> {
+    const full = error instanceof FanfareError && error.code === 'storage_full'
+    if (!full || drafts.length === 0 || tasks.length === 0) return this.fail(error, drafts, tasks)
+    this.fail(error, drafts, [])
+    await this.commit([], tasks)
   }
 
   private fail(error: Error, drafts: readonly Draft[], tasks: readonly Task[]): void {

@@ -42,6 +42,7 @@ export class LmdbStore implements Store {
       const store = new LmdbStore(directory, open({ path: directory.databaseFile, ...OPTIONS }))
       // LMDB syncs its file, and not the name of a file that it has just made.
       await directory.sync()
+      await directory.makeReserve()
       return store
     } catch (error) {
       await directory.release()
@@ -63,8 +64,22 @@ export class LmdbStore implements Store {
     }
   }
 
-  /** Every commit is synced: one that is not could leave a file that LMDB cannot read, when the machine fails. */
-  async commit(changes: readonly Change[]): Promise<void> {
+  async commit(changes: readonly Change[], _durable: boolean, makesRoom: boolean): Promise<void> {
+    if (!makesRoom) return this.write(changes)
+    await this.writeWithReserve(changes)
+    // LMDB uses a page again only in the second commit behind the one that let go of it: on a full disk there would be
+    // no other. The first has succeeded, whatever becomes of this one.
+    const puts = changes.filter(({ value }) => value !== undefined)
+    if (puts.length < changes.length) await this.writeWithReserve(puts).catch(() => {})
+  }
+
+  async close(): Promise<void> {
+    await this.database.close()
+    await this.directory.release()
+  }
+
+  /** Synced always: a commit that is not could leave a file that LMDB cannot read, when the machine fails. */
+  private async write(changes: readonly Change[]): Promise<void> {
     try {
       await this.database.batch(() => {
         for (const { key, value } of changes) {
@@ -80,9 +95,19 @@ export class LmdbStore implements Store {
     }
   }
 
-  async close(): Promise<void> {
-    await this.database.close()
-    await this.directory.release()
+  /** LMDB never changes a page in its place, so that to remove something it has to write first. */
+  private async writeWithReserve(changes: readonly Change[]): Promise<void> {
+    try {
+      await this.write(changes)
+    } catch (error) {
+      if ((error as FanfareError).code !== 'storage_full') throw error
+      await this.directory.releaseReserve()
+      try {
+        await this.write(changes)
+      } finally {
+        await this.directory.makeReserve()
+      }
+    }
   }
 
   private async storageError(error: Error & { commitError?: Promise<never> }): Promise<FanfareError> {
