@@ -31,8 +31,8 @@ describe.skipIf(!disk)('a full disk', () => {
   }
 
   /** Publishes so many at once; gives the codes of those that were refused, and notes the others. */
-  async function publish(count: number): Promise<string[]> {
-    const padding = 'x'.repeat(20_000)
+  async function publish(count: number, bytes = 20_000): Promise<string[]> {
+    const padding = 'x'.repeat(bytes)
     const publishes: Promise<Receipt>[] = []
     for (let n = 0; n < count; n++) publishes.push(client.publish('log.a', { n: next + n, padding }))
     const codes: string[] = []
@@ -49,6 +49,11 @@ describe.skipIf(!disk)('a full disk', () => {
       const codes = await publish(20)
       if (codes.length > 0) return codes
     }
+  }
+
+  /** A large commit may find no room where a small one does: up to the last page. */
+  async function fillUp(): Promise<void> {
+    for (const bytes of [20_000, 2_000, 1]) while ((await publish(1, bytes)).length === 0);
   }
 
   async function replay(): Promise<number[]> {
@@ -98,9 +103,21 @@ describe.skipIf(!disk)('a full disk', () => {
   })
 
   it('has room again when an operator trims', async () => {
+    await fillUp()
     const { next } = await client.streams.show('log')
     await client.streams.trim('log', next - 5)
     kept.splice(0, kept.length - 5)
+    expect(await publish(10)).toEqual([])
+    expect(await replay()).toEqual(kept)
+  })
+
+  it('can be trimmed when somebody else has taken the very last byte', async () => {
+    await expect(writeFile(filler, Buffer.alloc(16 * 1024 * 1024))).rejects.toMatchObject({ code: 'ENOSPC' })
+    const { next } = await client.streams.show('log')
+    expect(await client.streams.trim('log', next - 2)).toMatchObject({ first: next - 2 })
+    kept.splice(0, kept.length - 2)
+    expect(await publish(10)).toEqual(Array(10).fill('storage_full'))
+    await rm(filler)
     expect(await publish(10)).toEqual([])
     expect(await replay()).toEqual(kept)
   })

@@ -22,13 +22,23 @@ const MDB_MAP_FULL = -30792
 const FULL: readonly unknown[] = [ENOSPC, EDQUOT, MDB_MAP_FULL]
 /** Codes by which LMDB says that a file is not as it should be: page not found, corrupted, version, invalid. */
 const DAMAGE: readonly unknown[] = [-30797, -30796, -30794, -30793]
-/** Where less is left on the disk, a write that was cut short has met its end. */
-const FULL_BELOW_BYTES = 64 * 1024
+/**
+ * LMDB must never meet the end of the disk: for a write that the system refuses with ENOSPC it writes an error message
+ * into memory that is too short for it, and the process dies of that a little later. So what a commit may need is
+ * looked for before. So much stays free beside, for commits that make room.
+ */
+const KEPT_FREE_BYTES = 1024 * 1024
+/** What a commit may need beside its values: the pages of the tree, all of them anew. */
+const TREE_BYTES = 128 * 1024
+const PAGE_BYTES = 4096
+const REMOVAL_BYTES = 512
 
 /** Keeps everything in LMDB, in a data directory of which this process is the only owner. */
 export class LmdbStore implements Store {
   private readonly directory: DataDirectory
   private readonly database: Database<Uint8Array, Key>
+  /** Roughly what commits of this process have removed and others have not filled again: room inside the file. */
+  private reusable = 0
 
   private constructor(directory: DataDirectory, database: Database<Uint8Array, Key>) {
     this.directory = directory
@@ -65,12 +75,14 @@ export class LmdbStore implements Store {
   }
 
   async commit(changes: readonly Change[], _durable: boolean, makesRoom: boolean): Promise<void> {
-    if (!makesRoom) return this.write(changes)
-    await this.writeWithReserve(changes)
+    if (!makesRoom) return this.commitIfRoom(changes)
+    const removed = this.bytesRemovedBy(changes)
+    await this.commitWithReserve(changes)
+    this.reusable += removed
     // LMDB uses a page again only in the second commit behind the one that let go of it: on a full disk there would be
     // no other. The first has succeeded, whatever becomes of this one.
     const puts = changes.filter(({ value }) => value !== undefined)
-    if (puts.length < changes.length) await this.writeWithReserve(puts).catch(() => {})
+    if (removed > 0) await this.commitWithReserve(puts).catch(() => {})
   }
 
   async close(): Promise<void> {
@@ -95,25 +107,40 @@ export class LmdbStore implements Store {
     }
   }
 
+  private async commitIfRoom(changes: readonly Change[]): Promise<void> {
+    const free = this.directory.freeBytes()
+    const need = bytesNeededFor(changes)
+    const fits = free >= need + KEPT_FREE_BYTES || (free >= need && this.reusable >= 2 * need)
+    if (!fits) throw new FanfareError('storage_full', `${free} bytes are free`)
+    await this.write(changes)
+    this.reusable = Math.max(0, this.reusable - need)
+  }
+
   /** LMDB never changes a page in its place, so that to remove something it has to write first. */
-  private async writeWithReserve(changes: readonly Change[]): Promise<void> {
+  private async commitWithReserve(changes: readonly Change[]): Promise<void> {
+    const need = bytesNeededFor(changes)
+    if (this.directory.freeBytes() >= need) return this.write(changes)
+    await this.directory.releaseReserve()
     try {
+      const free = this.directory.freeBytes()
+      if (free < need) throw new FanfareError('storage_full', `${free} bytes are free`)
       await this.write(changes)
-    } catch (error) {
-      if ((error as FanfareError).code !== 'storage_full') throw error
-      await this.directory.releaseReserve()
-      try {
-        await this.write(changes)
-      } finally {
-        await this.directory.makeReserve()
-      }
+    } finally {
+      await this.directory.makeReserve()
     }
+  }
+
+  private bytesRemovedBy(changes: readonly Change[]): number {
+    let bytes = 0
+    for (const { key, value } of changes) if (value === undefined) bytes += this.get(key)?.length ?? 0
+    return bytes
   }
 
   private async storageError(error: Error & { commitError?: Promise<never> }): Promise<FanfareError> {
     const { code, message } = await causeOf(error)
-    // LMDB calls a write that was cut short an input/output error: the end of the disk, or its death.
-    const full = code === EIO ? (await this.directory.freeBytes()) < FULL_BELOW_BYTES : FULL.includes(code)
+    // Somebody else may fill the disk in between. A write that was cut short is an input/output error to LMDB, and so
+    // is a disk that dies.
+    const full = code === EIO ? this.directory.freeBytes() < KEPT_FREE_BYTES : FULL.includes(code)
     return new FanfareError(full ? 'storage_full' : 'storage_failed', message)
   }
 }
@@ -126,4 +153,10 @@ async function causeOf(error: Error & { commitError?: Promise<never> }): Promise
   } catch (cause) {
     return cause as Error
   }
+}
+
+/** Each value in pages of its own, and each key in a page that has to be written anew; what is removed lies together. */
+function bytesNeededFor(changes: readonly Change[]): number {
+  const bytesOf = ({ value }: Change) => (value === undefined ? REMOVAL_BYTES : value.length + PAGE_BYTES)
+  return changes.reduce((sum, change) => sum + bytesOf(change), TREE_BYTES)
 }
