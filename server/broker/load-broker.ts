@@ -10,5 +10,12 @@ export const IN_MEMORY = 'memory'
 export async function loadBroker(data: string, options: EmbeddedOptions, log: Logger): Promise<Broker> {
   if (data === IN_MEMORY) return new EmbeddedBroker(new MemoryStore(), options, log)
   const { LmdbStore } = await import('./embedded/lmdb-store.ts')
-  return new EmbeddedBroker(await LmdbStore.open(data), options, log)
+  const store = await LmdbStore.open(data)
+  try {
+    return new EmbeddedBroker(store, options, log)
+  } catch (error) {
+    // Or the directory would stay locked.
+    await store.close()
+    throw error
+  }
 }

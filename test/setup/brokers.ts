@@ -96,8 +96,8 @@ class FragileStore implements Store {
     return this.store.range(range)
   }
 
-  commit(changes: readonly Change[], durable: boolean): Promise<void> {
-    return this.failure ? Promise.reject(this.failure) : this.store.commit(changes, durable)
+  commit(changes: readonly Change[], durable: boolean, makesRoom: boolean): Promise<void> {
+    return this.failure ? Promise.reject(this.failure) : this.store.commit(changes, durable, makesRoom)
   }
 
   close(): Promise<void> {

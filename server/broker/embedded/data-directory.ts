@@ -1,11 +1,20 @@
-import { mkdir, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { statfsSync } from 'node:fs'
+import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { connect, createServer, type Server } from 'node:net'
-import { join, relative } from 'node:path'
+import { join } from 'node:path'
 import { FanfareError } from '../../../shared/errors.ts'
+import { isDatabaseIntact } from './database-check.ts'
 
 /** A directory that belongs to this process until it is released. */
 export interface DataDirectory {
   readonly databaseFile: string
+  /** What is left on its disk. */
+  freeBytes(): number
+  /** Keeps some room back, as far as there is any. */
+  makeReserve(): Promise<void>
+  releaseReserve(): Promise<void>
+  /** Makes the names of new files outlive a failure of the machine. */
+  sync(): Promise<void>
   release(): Promise<void>
 }
 
@@ -14,6 +23,11 @@ const MARKER = 'fanfare.json'
 const FORMAT = 1
 const DATABASE = 'data.mdb'
 const LOCK = 'lock.sock'
+/** Stands for room on the disk, of as much as the largest trim needs. */
+const RESERVE = 'reserve'
+const RESERVE_BYTES = 1024 * 1024
+/** What fits into the address of a socket on every system, with room for the name of a stale lock. */
+const MOST_SOCKET_BYTES = 90
 
 /** Makes or takes a data directory. Never writes into one that it does not recognise. */
 export async function openDataDirectory(path: string): Promise<DataDirectory> {
@@ -25,32 +39,80 @@ export async function openDataDirectory(path: string): Promise<DataDirectory> {
   await checkMarker(path)
   const lock = await takeLock(path)
   try {
-    await checkDatabase(path)
+    checkDatabase(path)
   } catch (error) {
     await releaseLock(lock)
     throw error
   }
-  return { databaseFile: join(path, DATABASE), release: () => releaseLock(lock) }
+  return {
+    databaseFile: join(path, DATABASE),
+    freeBytes() {
+      // At once: it takes some microseconds, and waiting would let others in between.
+      const { bavail, bsize } = statfsSync(path)
+      return bavail * bsize
+    },
+    makeReserve: () => makeReserve(join(path, RESERVE)),
+    releaseReserve: () => rm(join(path, RESERVE), { force: true }),
+    sync: () => syncDirectory(path),
+    release: () => releaseLock(lock),
+  }
 }
 
 async function checkMarker(path: string): Promise<void> {
   const marker = join(path, MARKER)
-  const text = await readFile(marker, 'utf8').catch(() => undefined)
-  if (text === undefined) {
-    const strangers = await readdir(path)
-    if (strangers.length > 0)
-      throw new FanfareError('data_foreign', `${path} holds ${strangers.slice(0, 3).join(', ')}`)
-    try {
-      await writeFile(marker, `${JSON.stringify({ format: FORMAT })}\n`)
-    } catch (error) {
-      throw new FanfareError('data_unusable', `${path}: ${(error as Error).message}`)
-    }
-    return
-  }
+  const text = await readFile(marker, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined
+    throw new FanfareError('data_unusable', `${marker}: ${error.message}`)
+  })
+  if (text === undefined) return takeEmpty(path)
   const format = formatOf(text)
   if (format === undefined) throw new FanfareError('data_damaged', `${marker} cannot be read`)
   if (format !== FORMAT)
     throw new FanfareError('data_foreign', `${path} has format ${format}, this hub knows ${FORMAT}`)
+}
+
+async function takeEmpty(path: string): Promise<void> {
+  const names = await readdir(path)
+  // Another starter has been quicker; the lock decides between the two.
+  if (names.includes(MARKER)) return checkMarker(path)
+  const strangers = names.filter((name) => !name.startsWith(`${MARKER}.`))
+  if (strangers.length > 0) throw new FanfareError('data_foreign', `${path} holds ${strangers.slice(0, 3).join(', ')}`)
+  try {
+    await writeMarker(path)
+  } catch (error) {
+    throw new FanfareError('data_unusable', `${path}: ${(error as Error).message}`)
+  }
+}
+
+/** Whole or not at all: half a marker would look like damage at the next start. */
+async function writeMarker(path: string): Promise<void> {
+  const draft = join(path, `${MARKER}.${process.pid}`)
+  const file = await open(draft, 'w')
+  try {
+    await file.writeFile(`${JSON.stringify({ format: FORMAT })}\n`)
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+  await rename(draft, join(path, MARKER))
+  // Before there is data: a directory that has data and no marker is a stranger's.
+  await syncDirectory(path)
+}
+
+async function makeReserve(name: string): Promise<void> {
+  const there = await stat(name).catch(() => undefined)
+  if (there?.size === RESERVE_BYTES) return
+  // On a full disk it stays as small as it has become.
+  await writeFile(name, Buffer.alloc(RESERVE_BYTES)).catch(() => {})
+}
+
+async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, 'r')
+  try {
+    await directory.sync()
+  } finally {
+    await directory.close()
+  }
 }
 
 function formatOf(marker: string): number | undefined {
@@ -62,19 +124,31 @@ function formatOf(marker: string): number | undefined {
   }
 }
 
+interface Lock {
+  readonly server: Server
+  /** Held open as long as the lock: its path may lead through here. */
+  readonly directory: FileHandle
+}
+
 /**
  * The lock is a socket that its owner listens on: when the process dies, however it dies, nobody answers there, and
  * the next owner can tell. A file with a process number could not be trusted across containers or restarts.
  */
-async function takeLock(path: string): Promise<Server> {
-  const lock = socketPath(join(path, LOCK))
-  for (let attempt = 0; attempt < 3; attempt++) {
-    const server = await listenOn(lock)
-    if (server) return server
-    if (await answers(lock)) break
-    await removeStale(lock)
+async function takeLock(path: string): Promise<Lock> {
+  const directory = await open(path, 'r')
+  try {
+    const lock = socketPath(path, directory)
+    for (let attempt = 0; attempt < 3; attempt++) {
+      const server = await listenOn(lock)
+      if (server) return { server, directory }
+      if (await answers(lock)) break
+      await removeStale(lock)
+    }
+    throw new FanfareError('data_locked', path)
+  } catch (error) {
+    await directory.close()
+    throw error
   }
-  throw new FanfareError('data_locked', path)
 }
 
 async function removeStale(lock: string): Promise<void> {
@@ -89,10 +163,15 @@ async function removeStale(lock: string): Promise<void> {
   else await rm(aside, { force: true })
 }
 
-/** Unix sockets have short paths; the one that is relative to here may fit where the whole one does not. */
-function socketPath(path: string): string {
-  const short = relative(process.cwd(), path)
-  return short.length < path.length && path.length > 100 ? short : path
+/**
+ * An address of a socket has room for 107 bytes, and Node cuts off what is longer: the lock would lie in another
+ * directory, and be that of several. Linux gives every open directory a short path.
+ */
+function socketPath(path: string, directory: FileHandle): string {
+  const whole = join(path, LOCK)
+  if (Buffer.byteLength(whole) <= MOST_SOCKET_BYTES) return whole
+  if (process.platform === 'linux') return join(`/proc/self/fd/${directory.fd}`, LOCK)
+  throw new FanfareError('data_unusable', `${path} is longer than ${MOST_SOCKET_BYTES - LOCK.length - 1} bytes`)
 }
 
 function listenOn(lock: string): Promise<Server | undefined> {
@@ -117,41 +196,20 @@ function answers(lock: string): Promise<boolean> {
   })
 }
 
-function releaseLock(lock: Server): Promise<void> {
-  return new Promise((resolve) => {
-    lock.close(() => resolve())
-  })
+async function releaseLock({ server, directory }: Lock): Promise<void> {
+  await new Promise((resolve) => server.close(resolve))
+  await directory.close()
 }
 
-/** Behind the page header of the LMDB that the package lmdb is built with. */
-const META_AT = 24
-/** From there: behind magic, version, address, map size and the records of two tables of 48 bytes each. */
-const LAST_PAGE_AT = 24 + 2 * 48
-const MAGIC = 0xbeefc0de
-const PAGE_BYTES = 4096
-
-/** LMDB maps the file into memory and trusts it: what is plainly broken has to be found before. */
-async function checkDatabase(path: string): Promise<void> {
+function checkDatabase(path: string): void {
   const name = join(path, DATABASE)
-  const file = await open(name, 'r').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return undefined
-    throw new FanfareError('data_unusable', `${name}: ${error.message}`)
-  })
-  if (!file) return
+  let intact: boolean
   try {
-    const { size } = await file.stat()
-    const pages = Buffer.alloc(2 * PAGE_BYTES)
-    const { bytesRead } = await file.read(pages, 0, pages.length, 0)
-    const intact = bytesRead === pages.length && [0, 1].every((page) => isMeta(pages, page * PAGE_BYTES, size))
-    if (!intact) throw new FanfareError('data_damaged', name)
-  } finally {
-    await file.close()
+    intact = isDatabaseIntact(name)
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException
+    if (code === 'ENOENT') return
+    throw new FanfareError('data_unusable', `${name}: ${message}`)
   }
-}
-
-/** Whether a meta page is one, and the file as long as it says. */
-function isMeta(pages: Buffer, at: number, size: number): boolean {
-  if (pages.readUInt32LE(at + META_AT) !== MAGIC) return false
-  const lastPage = pages.readBigUInt64LE(at + META_AT + LAST_PAGE_AT)
-  return (lastPage + 1n) * BigInt(PAGE_BYTES) <= BigInt(size)
+  if (!intact) throw new FanfareError('data_damaged', name)
 }

@@ -18,6 +18,7 @@ interface Task {
 
 /** Somebody who waits for a commit. */
 interface Waiter {
+  readonly of: Task | Settlement | Draft
   succeeded(): void
   failed(error: FanfareError): void
 }
@@ -123,32 +124,27 @@ export class GroupCommit {
     // Whatever this turn still brings goes into the same commit.
     await new Promise((resolve) => setImmediate(resolve))
     while (this.drafts.length > 0 || this.settlements.length > 0 || this.tasks.length > 0 || this.heldFits()) {
-      await this.commit()
+      await this.commitNext()
     }
     // In the same breath as the last look at what waits, or a draft that comes now would be left.
     this.working = undefined
   }
 
-  private async commit(): Promise<void> {
-    const commit: Commit = {
-      now: this.clock(),
-      changes: [],
-      undo: [],
-      waiters: [],
-      taken: { tasks: 0, settlements: 0, drafts: 0 },
-      durable: false,
-    }
-    const group = {
-      tasks: this.tasks,
-      settlements: this.settlements.splice(0, GROUP),
-      drafts: this.drafts.splice(0, GROUP),
-    }
+  private async commitNext(): Promise<void> {
+    const { tasks } = this
     this.tasks = []
+    await this.commit({ tasks, settlements: this.settlements.splice(0, GROUP), drafts: this.drafts.splice(0, GROUP) })
+  }
+
+  private async commit(group: Group): Promise<void> {
+    const taken = { tasks: 0, settlements: 0, drafts: 0 }
+    const commit: Commit = { now: this.clock(), changes: [], undo: [], waiters: [], taken, durable: false }
+    const makesRoom = group.drafts.length === 0 && group.settlements.every(({ drafts }) => drafts.length === 0)
     try {
       this.stage(group, commit)
-      if (commit.changes.length > 0) await this.store.commit(commit.changes, commit.durable)
+      if (commit.changes.length > 0) await this.store.commit(commit.changes, commit.durable, makesRoom)
     } catch (thrown) {
-      this.fail(thrown as Error, commit, group)
+      await this.recover(thrown as Error, commit, group, makesRoom)
       return
     }
     for (const log of this.touched) log.apply(commit.now)
@@ -182,7 +178,7 @@ export class GroupCommit {
   private stageTask(task: Task, commit: Commit): void {
     try {
       commit.undo.push(task.stage(commit.changes, commit.now))
-      commit.waiters.push({ succeeded: () => task.done(), failed: (error) => task.done(error) })
+      commit.waiters.push({ of: task, succeeded: () => task.done(), failed: (error) => task.done(error) })
       commit.durable = true
     } catch (error) {
       task.done(error as Error)
@@ -197,7 +193,11 @@ export class GroupCommit {
     if (full) return refuse(settlement, new FanfareError('queue_limit', `"${full.options.name}"`), commit)
     for (const draft of drafts) this.stageDraft(draft, commit)
     this.touch(queue).end(delivery, ending, commit.now)
-    commit.waiters.push({ succeeded: () => settlement.settled(), failed: (error) => settlement.refused(error) })
+    commit.waiters.push({
+      of: settlement,
+      succeeded: () => settlement.settled(),
+      failed: (error) => settlement.refused(error),
+    })
     commit.durable = true
   }
 
@@ -258,6 +258,7 @@ export class GroupCommit {
     const places = known ? this.placesOf(known) : this.place(draft, commit.now)
     commit.durable ||= places.queues.length > 0 || places.streams.some(({ log }) => log.options.durability === 'disk')
     commit.waiters.push({
+      of: draft,
       succeeded: () => draft.kept({ duplicate: known !== undefined, ...receiptOf(places) }),
       failed: (error) => draft.refused(error),
     })
@@ -302,24 +303,38 @@ export class GroupCommit {
     return { streams, queues: [...this.queues.values()].filter(({ id }) => queues.includes(id)) }
   }
 
-  private fail(error: Error, { undo, waiters, taken, now }: Commit, group: Group): void {
+  /** Where messages have found no room, what came along with them may still make some: a trim, an ack. */
+  private async recover(error: Error, commit: Commit, group: Group, madeRoom: boolean): Promise<void> {
+    const full = error instanceof FanfareError && error.code === 'storage_full'
+    if (!full || madeRoom) return this.fail(error, commit, group)
+    const settlements = group.settlements.filter(({ drafts }) => drafts.length === 0)
+    const others = new Set<Task | Settlement>([...group.tasks, ...settlements])
+    this.fail(error, commit, group, others)
+    if (others.size > 0) await this.commit({ tasks: group.tasks, settlements, drafts: [] })
+  }
+
+  /** Undoes a commit, and tells everybody but `others`. */
+  private fail(error: Error, commit: Commit, group: Group, others: ReadonlySet<object> = new Set()): void {
+    const { undo, waiters, taken, now } = commit
     for (const back of undo.reverse()) back()
     for (const log of this.touched) log.rollback(now)
     this.touched.clear()
     this.dedup.rollback()
     const known = error instanceof FanfareError ? error : new FanfareError('storage_failed', error.message)
     this.log.error({ err: error, code: known.code, waiting: waiters.length }, 'a commit failed')
-    for (const waiter of waiters) waiter.failed(known)
-    for (const task of group.tasks.slice(taken.tasks)) task.done(known)
-    for (const settlement of group.settlements.slice(taken.settlements)) settlement.refused(known)
-    for (const draft of group.drafts.slice(taken.drafts)) draft.refused(known)
+    for (const waiter of waiters) if (!others.has(waiter.of)) waiter.failed(known)
+    // Where the staging itself failed: those that it had not come to.
+    for (const task of group.tasks.slice(taken.tasks)) if (!others.has(task)) task.done(known)
+    for (const left of [...group.settlements.slice(taken.settlements), ...group.drafts.slice(taken.drafts)]) {
+      if (!others.has(left)) left.refused(known)
+    }
   }
 }
 
 /** Refuses one of a group, in its place among the others: a publisher hears in order. */
 function refuse(refused: Draft | Settlement, error: FanfareError, { waiters }: Commit): void {
   const tell = () => refused.refused(error)
-  waiters.push({ succeeded: tell, failed: tell })
+  waiters.push({ of: refused, succeeded: tell, failed: tell })
 }
 
 function storedPlaces({ streams, queues }: Places): StoredPlaces {

@@ -1,4 +1,5 @@
 import { Buffer } from 'node:buffer'
+import { FanfareError } from '../../../shared/errors.ts'
 import type { Key } from './store.ts'
 
 /** The whole layout of the store: every key begins with the letter of its table. */
@@ -32,6 +33,11 @@ const LAST = '\u{10ffff}'
 
 export const toJson = (value: unknown): Uint8Array => Buffer.from(JSON.stringify(value))
 
+/** Throws `data_damaged` where the bytes are no JSON. */
 export function fromJson(bytes: Uint8Array): unknown {
-  return JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString())
+  try {
+    return JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString())
+  } catch {
+    throw new FanfareError('data_damaged', 'A record of the database cannot be read')
+  }
 }

@@ -27,8 +27,9 @@ export interface Store {
   range(range: Range): Iterable<readonly [Key, Uint8Array]>
   /**
    * Applies all changes or none. Resolves when they are visible to reads, and if `durable` when they are on disk.
-   * Rejects with `storage_full` where there is no room, `storage_failed` for everything else.
+   * Rejects with `storage_full` where there is no room, `storage_failed` for everything else. One that `makesRoom` may use
+   * what has been kept back for it: also to remove takes room.
    */
-  commit(changes: readonly Change[], durable: boolean): Promise<void>
+  commit(changes: readonly Change[], durable: boolean, makesRoom: boolean): Promise<void>
   close(): Promise<void>
 }

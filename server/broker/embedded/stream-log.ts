@@ -225,7 +225,7 @@ export class StreamLog implements StreamState {
     if (maxMessages !== undefined) record.first = Math.max(record.first, record.next - maxMessages)
     // What this commit removes is still in the store.
     for (let removed = 0, from = 0; removed < BLOCKS_PER_COMMIT; removed++) {
-      this.oldest ??= this.firstBlockFrom(from)
+      this.oldest ??= this.oldestBlockFrom(from)
       const block = this.oldest
       if (!block) return
       const tooOld = block.time(block.count - 1) < now - maxAgeMs
@@ -265,6 +265,19 @@ export class StreamLog implements StreamState {
     return undefined
   }
 
+  /**
+   * The first block that can be read. A damaged one stays where it is, for whoever reads there to be told: if it stopped
+   * retention, it would stop the commits of every stream.
+   */
+  private oldestBlockFrom(offset: number): Block | undefined {
+    const range = { from: blockKey(this.id, offset), to: blockKey(this.id, Number.MAX_SAFE_INTEGER) }
+    for (const [, value] of this.store.range(range)) {
+      const block = readable(value)
+      if (block) return block
+    }
+    return undefined
+  }
+
   /** What points to messages that are gone goes too, or topics that came once would be kept for ever. */
   private forgetTopicsOf(block: Block, changes: Change[]): void {
     for (const topic of block.topics) {
@@ -291,7 +304,14 @@ export class StreamLog implements StreamState {
     // What retention has let go of in this commit is still in the store.
     const from = Math.max(this.compactFrom, record.first)
     const range = { from: blockKey(this.id, from), to: blockKey(this.id, this.next), limit: BLOCKS_PER_COMMIT }
-    for (const [, value] of this.store.range(range)) blocks.push(new Block(value))
+    let scanned = 0
+    let end = 0
+    for (const [key, value] of this.store.range(range)) {
+      scanned++
+      end = (key[2] as number) + 1
+      const block = readable(value)
+      if (block) blocks.push(block)
+    }
     const kept: Entry[] = []
     for (const block of blocks) {
       this.hideSuperseded(block)
@@ -303,7 +323,7 @@ export class StreamLog implements StreamState {
     record.superseded -= dropped
     for (const entries of inBlocks(kept)) this.putBlock(entries, changes)
     this.oldest = undefined
-    this.compactFrom = blocks.length < BLOCKS_PER_COMMIT ? 0 : (blocks.at(-1) as Block).lastOffset + 1
+    this.compactFrom = scanned < BLOCKS_PER_COMMIT ? 0 : end
   }
 
   private hideSuperseded(block: Block): void {
@@ -371,4 +391,12 @@ export class StreamLog implements StreamState {
 /** Topics have no spaces. */
 function valueName(topic: string, key: string | undefined): string {
   return `${topic} ${key ?? ''}`
+}
+
+function readable(bytes: Uint8Array): Block | undefined {
+  try {
+    return new Block(bytes)
+  } catch {
+    return undefined
+  }
 }

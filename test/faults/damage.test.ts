@@ -1,0 +1,170 @@
+import { createHash } from 'node:crypto'
+import { cp, mkdir, mkdtemp, open, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { connect } from '../../client/node.ts'
+import { configFile, HubProcess } from '../setup/hub-process.ts'
+import { seeded } from '../setup/seeded.ts'
+
+let folder: string
+/** A data directory in good order, of which each test damages a copy. */
+let good: string
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'fanfare-damage-'))
+  good = join(folder, 'good')
+  const config = await configFile(join(folder, 'config.json'), [{ name: 'log', topics: ['log.#'] }])
+  const hub = await HubProcess.start({ data: good, config })
+  const client = connect(hub.url)
+  // One by one, which makes many small blocks, and then some that have pages of their own.
+  for (let n = 0; n < 200; n++) await client.publish(`log.${n}`, n)
+  for (let round = 0; round < 5; round++) {
+    await Promise.all(Array.from({ length: 200 }, (_, n) => client.publish('log.a', `${n} ${'x'.repeat(500)}`)))
+  }
+  await client.close()
+  await hub.kill('SIGTERM')
+})
+afterAll(() => rm(folder, { recursive: true, force: true }))
+
+async function copy(name: string): Promise<string> {
+  const to = join(folder, name.replace(/\W/g, '-'))
+  await cp(good, to, { recursive: true })
+  return to
+}
+
+/** What a directory holds, byte for byte; but not LMDB's table of readers, which is made anew at each start. */
+async function fingerprint(path: string): Promise<Record<string, string>> {
+  const prints: Record<string, string> = {}
+  for (const name of (await readdir(path)).filter((entry) => entry !== 'data.mdb-lock')) {
+    prints[name] = createHash('sha256')
+      .update(await readFile(join(path, name)))
+      .digest('hex')
+  }
+  return prints
+}
+
+async function overwrite(file: string, at: number, bytes: Buffer): Promise<void> {
+  const handle = await open(file, 'r+')
+  await handle.write(bytes, 0, bytes.length, at)
+  await handle.close()
+}
+
+function garbage(length: number, seed = 1): Buffer {
+  const random = seeded(seed)
+  return Buffer.from(Array.from({ length }, () => Math.floor(random() * 256)))
+}
+
+async function expectRefusal(data: string, code: string): Promise<void> {
+  const before = await fingerprint(data)
+  const end = await HubProcess.refusal({ data })
+  expect(end.stderr).toContain(`fanfare: ${code}: `)
+  expect(end).toMatchObject({ code: 1, signal: null })
+  expect(await fingerprint(data)).toEqual(before)
+}
+
+describe('a damaged data directory is refused and left as it is', () => {
+  const size = async (data: string) => (await stat(join(data, 'data.mdb'))).size
+  const damages: Record<string, (file: string, size: number) => Promise<void>> = {
+    'cut to half': (file, bytes) => truncate(file, bytes / 2),
+    'cut to three quarters': (file, bytes) => truncate(file, (bytes * 3) / 4),
+    'cut to one page': (file) => truncate(file, 4096),
+    'cut to nothing': (file) => truncate(file, 0),
+    'garbage over the header': (file) => overwrite(file, 0, garbage(256)),
+    'garbage over the second header': (file) => overwrite(file, 4096, garbage(256)),
+    'zeros from the header on': (file) => overwrite(file, 0, Buffer.alloc(8192)),
+    'garbage behind the headers': (file, bytes) => overwrite(file, 8192, garbage(bytes - 8192)),
+  }
+  for (const [name, damage] of Object.entries(damages)) {
+    it(`data.mdb: ${name}`, async () => {
+      const data = await copy(name)
+      await damage(join(data, 'data.mdb'), await size(data))
+      await expectRefusal(data, 'data_damaged')
+    })
+  }
+
+  it.each(['', '{', '[]', '{"format":"1"}'])('fanfare.json: %j', async (text) => {
+    const data = await copy(`marker ${Buffer.from(text).toString('hex')}`)
+    await writeFile(join(data, 'fanfare.json'), text)
+    await expectRefusal(data, 'data_damaged')
+  })
+})
+
+it('damage in one page, anywhere, is found at the start or by whoever reads there', { timeout: 60_000 }, async () => {
+  const data = await copy('one page')
+  const file = join(data, 'data.mdb')
+  const pages = (await stat(file)).size / 4096
+  const random = seeded(7)
+  const outcomes = { refused: 0, told: 0, untouched: 0 }
+  for (let round = 0; round < 12; round++) {
+    await cp(join(good, 'data.mdb'), file)
+    await overwrite(file, Math.floor(2 + random() * (pages - 2)) * 4096, garbage(4096, round))
+    outcomes[await startAndRead(data)]++
+  }
+  expect(outcomes.refused + outcomes.told).toBeGreaterThan(0)
+})
+
+/** Starts a hub and reads the stream; fails where the hub ends by a signal, or shows something that is not right. */
+async function startAndRead(data: string): Promise<'refused' | 'told' | 'untouched'> {
+  const hub = await HubProcess.start({ data }).catch(() => undefined)
+  if (!hub) {
+    await expectRefusal(data, 'data_damaged')
+    return 'refused'
+  }
+  const client = connect(hub.url)
+  let read = 0
+  try {
+    for await (const message of client.subscribe('log.#', { from: 'earliest' })) {
+      if (message.topic !== 'log.a') expect(message.data).toBe(read)
+      if (++read === 1200) return 'untouched'
+    }
+    throw new Error('The subscription has ended by itself')
+  } catch (error) {
+    expect(error).toMatchObject({ code: 'data_damaged' })
+    return 'told'
+  } finally {
+    await client.publish('live', 1)
+    await client.close()
+    expect(await hub.kill('SIGTERM')).toMatchObject({ code: 0 })
+  }
+}
+
+describe('a foreign directory is refused and left as it is', () => {
+  it('somebody else has files there', async () => {
+    const data = await mkdtemp(join(folder, 'foreign-'))
+    await writeFile(join(data, 'thesis.txt'), 'years of work')
+    await expectRefusal(data, 'data_foreign')
+  })
+
+  it('a database of somebody else', async () => {
+    const data = await mkdtemp(join(folder, 'foreign-'))
+    await cp(join(good, 'data.mdb'), join(data, 'data.mdb'))
+    await expectRefusal(data, 'data_foreign')
+  })
+
+  it('a later version of the hub', async () => {
+    const data = await copy('later')
+    await writeFile(join(data, 'fanfare.json'), '{"format":2}')
+    await expectRefusal(data, 'data_foreign')
+  })
+
+  it('a marker that cannot be read', async () => {
+    const data = await mkdtemp(join(folder, 'foreign-'))
+    await mkdir(join(data, 'fanfare.json'))
+    expect(await HubProcess.refusal({ data })).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('data_unusable'),
+    })
+    expect(await readdir(data)).toEqual(['fanfare.json'])
+  })
+
+  it('a file', async () => {
+    const data = join(folder, 'file')
+    await writeFile(data, 'text')
+    expect(await HubProcess.refusal({ data })).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('data_unusable'),
+    })
+    expect(await readFile(data, 'utf8')).toBe('text')
+  })
+})

@@ -1,0 +1,92 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { writeFile } from 'node:fs/promises'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+
+const MAIN = fileURLToPath(new URL('../../dist/server/main.js', import.meta.url))
+
+/** How a process ended, and what it said on standard error. */
+export interface End {
+  readonly code: number | null
+  readonly signal: NodeJS.Signals | null
+  readonly stderr: string
+}
+
+/** A hub as its operator runs it: `fanfare serve` in a process of its own. */
+export class HubProcess {
+  readonly ended: Promise<End>
+  port = 0
+  private readonly child: ChildProcess
+  private readonly lines: string[] = []
+
+  private constructor(args: readonly string[]) {
+    this.child = spawn(process.execPath, [MAIN, 'serve', '--host', '127.0.0.1', ...args], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+    })
+    this.ended = once(this.child, 'close').then(([code, signal]) => ({ code, signal, stderr: this.lines.join('\n') }))
+  }
+
+  /** Starts one, and resolves when it listens. Rejects with its last words when it ends before. */
+  static async start(options: Record<string, string | number>): Promise<HubProcess> {
+    const args = Object.entries({ port: 0, engine: 'ws', ...options }).flatMap(([name, value]) => [
+      `--${name}`,
+      `${value}`,
+    ])
+    const hub = new HubProcess(args)
+    await hub.listening()
+    return hub
+  }
+
+  /** Starts one that is expected to refuse. */
+  static refusal(options: Record<string, string | number>): Promise<End> {
+    return HubProcess.start(options).then(
+      async (hub) => {
+        await hub.kill()
+        throw new Error('The hub has started')
+      },
+      (error: unknown) => {
+        if (error instanceof EndedEarly) return error.end
+        throw error
+      },
+    )
+  }
+
+  get url(): string {
+    return `ws://127.0.0.1:${this.port}/`
+  }
+
+  /** Ends it, by default as a crash does. */
+  async kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<End> {
+    this.child.kill(signal)
+    return this.ended
+  }
+
+  private listening(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      createInterface({ input: this.child.stderr as NodeJS.ReadableStream }).on('line', (line) => {
+        this.lines.push(line)
+        const listening = /"port":(\d+).*"msg":"listening"/.exec(line)
+        if (!listening) return
+        this.port = Number(listening[1])
+        resolve()
+      })
+      void this.ended.then((end) => reject(new EndedEarly(end)))
+    })
+  }
+}
+
+class EndedEarly extends Error {
+  readonly end: End
+
+  constructor(end: End) {
+    super(`The hub ended before it listened: ${end.stderr}`)
+    this.end = end
+  }
+}
+
+/** Writes a configuration that declares streams, and gives its path. */
+export async function configFile(path: string, streams: readonly object[]): Promise<string> {
+  await writeFile(path, JSON.stringify({ streams }))
+  return path
+}

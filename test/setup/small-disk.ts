@@ -1,0 +1,22 @@
+import { execFileSync } from 'node:child_process'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+/** A file system of its own that is soon full; undefined where this user may not mount one. */
+export async function smallDisk(megabytes: number): Promise<{ path: string; remove(): Promise<void> } | undefined> {
+  const path = await mkdtemp(join(tmpdir(), 'fanfare-disk-'))
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${megabytes}m`, 'tmpfs', path], { stdio: 'ignore' })
+  } catch {
+    await rm(path, { recursive: true })
+    return undefined
+  }
+  return {
+    path,
+    async remove() {
+      execFileSync('umount', [path])
+      await rm(path, { recursive: true })
+    },
+  }
+}
