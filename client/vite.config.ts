@@ -7,6 +7,8 @@ export default defineConfig({
     emptyOutDir: true,
     target: 'es2022',
     minify: true,
+    // A library's spaces would be left in, for the sake of bundlers; this one is for pages that have none.
+    rolldownOptions: { output: { minify: true } },
     lib: { entry: 'client/index.ts', formats: ['es'], fileName: () => 'fanfare.js' },
   },
 })

@@ -2,7 +2,8 @@ import { joinText } from '../shared/codec.ts'
 
 // Where the platform has it: it runs when all that has arrived is handled, so that a turn's frames go out together.
 // Elsewhere a microtask comes close, and no timer adds a delay.
-const endOfTurn: (task: () => void) => void = globalThis.setImmediate ?? globalThis.queueMicrotask
+const { setImmediate } = globalThis as { setImmediate?: (task: () => void) => void }
+const endOfTurn = setImmediate ?? globalThis.queueMicrotask
 
 /** A UTF-16 unit takes three bytes of UTF-8 at most. */
 const MOST_BYTES_PER_UNIT = 3

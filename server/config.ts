@@ -35,12 +35,12 @@ export const DEFAULTS = {
   drainTimeoutMs: 10_000,
 } as const
 
-const count = z.coerce.number().int().positive()
+const count = z.number().int().positive()
 
 export const HubConfig = z
   .strictObject({
     host: z.string().min(1).default(DEFAULTS.host),
-    port: z.coerce.number().int().min(0).max(65_535).default(DEFAULTS.port),
+    port: z.number().int().min(0).max(65_535).default(DEFAULTS.port),
     path: z.string().startsWith('/').default(DEFAULTS.path),
     engine: z.enum(ENGINE_NAMES).default(DEFAULTS.engine),
     logLevel: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default(DEFAULTS.logLevel),
@@ -72,11 +72,20 @@ export function checkConfig(options: unknown): HubConfig {
 }
 
 /** The options that environment variables give: `FANFARE_OUTBOX_BYTES` is `outboxBytes`. */
-export function configFromEnv(env: NodeJS.ProcessEnv): Record<string, string> {
+export function configFromEnv(env: NodeJS.ProcessEnv): Record<string, unknown> {
   const options: Record<string, string> = {}
   for (const name of Object.keys(DEFAULTS)) {
     const value = env[`FANFARE_${name.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`]
     if (value !== undefined) options[name] = value
   }
-  return options
+  return configFromText(options)
+}
+
+/** Options as flags and environment have them. What is no number where one is due stays text, and is refused by name. */
+export function configFromText(options: Record<string, string>): Record<string, unknown> {
+  const isNumber = (name: string, text: string) =>
+    typeof DEFAULTS[name as keyof typeof DEFAULTS] === 'number' && /^\d+$/.test(text)
+  return Object.fromEntries(
+    Object.entries(options).map(([name, text]) => [name, isNumber(name, text) ? Number(text) : text]),
+  )
 }

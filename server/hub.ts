@@ -26,7 +26,7 @@ export class Hub implements EngineApp {
   private readonly broker: Broker
   private readonly streams: Streams
   private readonly context: ConnectionContext
-  private readonly connections = new Set<Connection>()
+  private readonly connections = new Map<string, Connection>()
   private readonly heartbeat: Heartbeat
   private state: HubState = 'starting'
   private listener: Listener | undefined = undefined
@@ -50,7 +50,7 @@ export class Hub implements EngineApp {
       call: (method, params) => callMethod({ streams: this.streams }, method, params),
       turn: new Turn(),
       budget: new OutboxBudget(config.outboxTotalBytes),
-      closed: (connection) => this.forget(connection),
+      closed: (connectionId) => this.forget(connectionId),
     }
   }
 
@@ -93,7 +93,7 @@ export class Hub implements EngineApp {
     this.state = 'draining'
     this.listener?.stop()
     this.log.info({ connections: this.connections.size }, 'draining')
-    for (const connection of this.connections) connection.end(new FanfareError('shutting_down'))
+    for (const connection of this.connections.values()) connection.finish()
     await this.connectionsClosed()
     this.heartbeat.stop()
     await this.broker.close()
@@ -109,13 +109,15 @@ export class Hub implements EngineApp {
 
   open(socket: EngineSocket): SocketHandlers {
     const connection = new Connection(socket, this.context)
-    this.connections.add(connection)
+    this.connections.set(connection.id, connection)
     this.heartbeat.add(connection)
     return connection
   }
 
-  private forget(connection: Connection): void {
-    this.connections.delete(connection)
+  private forget(connectionId: string): void {
+    const connection = this.connections.get(connectionId)
+    if (!connection) return
+    this.connections.delete(connectionId)
     this.heartbeat.remove(connection)
     if (this.connections.size === 0) this.allClosed?.()
   }
@@ -134,6 +136,6 @@ export class Hub implements EngineApp {
     ])
     clearTimeout(timer)
     if (this.connections.size > 0) this.log.warn({ connections: this.connections.size }, 'some did not close in time')
-    for (const connection of this.connections) connection.terminate()
+    for (const connection of this.connections.values()) connection.terminate()
   }
 }

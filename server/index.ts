@@ -19,9 +19,10 @@ export type HubOptions = z.input<typeof HubConfig>
  * Throws `bad_config`, `engine_missing`, `port_in_use`, `data_locked`, `data_foreign`, `data_damaged`, `data_unusable`.
  */
 export async function startHub(options: HubOptions = {}, log?: Logger): Promise<Hub> {
+  const engine = await loadEngine(checkConfig(options).engine)
   const hub = await createHub(options, log)
   try {
-    await hub.listen(await loadEngine(checkConfig(options).engine))
+    await hub.listen(engine)
   } catch (error) {
     // Or nobody could start another one on the same data.
     await hub.close()

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { Command } from 'commander'
 import { FanfareError } from '../shared/errors.ts'
+import { benchCommand } from './cli/bench.ts'
 import { pubCommand } from './cli/pub.ts'
 import { serveCommand } from './cli/serve.ts'
 import { subCommand } from './cli/sub.ts'
@@ -12,6 +13,7 @@ const program = new Command('fanfare')
   .addCommand(serveCommand())
   .addCommand(pubCommand())
   .addCommand(subCommand())
+  .addCommand(benchCommand())
 
 try {
   await program.parseAsync()

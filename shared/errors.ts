@@ -48,6 +48,8 @@ export const ERRORS = {
   connection_lost: passing('The connection was lost before the answer came: the publish may have happened or not.'),
   queue_full: passing('Too many publishes wait for the hub. Await publish(), or raise queueLimit.'),
   no_websocket: refusal('There is no WebSocket here. Pass one: connect(url, { WebSocket }).'),
+  // Raised by the commands.
+  hub_unreachable: passing('No hub answers there. Start one with fanfare serve, or correct --url.'),
   // Raised at start.
   bad_config: refusal('The configuration is wrong.'),
   engine_missing: refusal('The engine uws needs the package uWebSockets.js. Install it, or use --engine ws.'),

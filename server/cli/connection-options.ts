@@ -1,16 +1,35 @@
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
 import { FanfareError } from '../../shared/errors.ts'
 import { DEFAULTS } from '../config.ts'
 
+/** The hub to speak to when nothing else is said. */
+const LOCAL = `ws://${DEFAULTS.host}:${DEFAULTS.port}`
+
 /** The option that says which hub, as `pub`, `sub` and others have it. */
 export function addUrl(command: Command): Command {
-  const local = `ws://${DEFAULTS.host}:${DEFAULTS.port}`
-  return command.option('--url <url>', 'the hub; also FANFARE_URL', process.env['FANFARE_URL'] ?? local)
+  return command.addOption(
+    new Option('--url <url>', 'the hub').env('FANFARE_URL').default(LOCAL).argParser(webSocketUrl),
+  )
+}
+
+export function webSocketUrl(text: string): string {
+  if (URL.canParse(text) && ['ws:', 'wss:'].includes(new URL(text).protocol)) return text
+  throw new FanfareError('bad_config', `url: "${text}" does not begin with ws:// or wss://`)
+}
+
+/** Reads the whole number of an option, `least` or more. */
+export function wholeNumber(name: string, least: number, most = Number.MAX_SAFE_INTEGER): (text: string) => number {
+  return (text) => {
+    const number = /^\d+$/.test(text) ? Number(text) : Number.NaN
+    if (number >= least && number <= most) return number
+    const range = most === Number.MAX_SAFE_INTEGER ? `from ${least}` : `from ${least} to ${most}`
+    throw new FanfareError('bad_config', `${name}: "${text}" is no whole number ${range}`)
+  }
 }
 
 /** Collects repeated `name=value`. */
 export function collectHeader(text: string, before: Record<string, string> = {}): Record<string, string> {
   const [name, ...rest] = text.split('=')
-  if (!name || rest.length === 0) throw new FanfareError('bad_config', `--header ${text}: write name=value`)
+  if (!name || rest.length === 0) throw new FanfareError('bad_config', `header: "${text}" is not name=value`)
   return { ...before, [name]: rest.join('=') }
 }

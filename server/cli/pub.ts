@@ -1,10 +1,13 @@
 import { createInterface } from 'node:readline'
 import { Command } from 'commander'
+import type { Client } from '../../client/client.ts'
 import { connect } from '../../client/node.ts'
-import { addUrl, collectHeader } from './connection-options.ts'
+import { FanfareError } from '../../shared/errors.ts'
+import { addUrl, collectHeader, wholeNumber } from './connection-options.ts'
 
 interface PubOptions {
   readonly url: string
+  readonly timeoutMs: number
   readonly key?: string
   readonly header?: Record<string, string>
 }
@@ -19,26 +22,51 @@ export function pubCommand(): Command {
     .argument('[data]', 'JSON; what is not JSON is sent as a string')
     .option('--key <key>', 'key of the message')
     .option('--header <name=value>', 'header of the message, may be repeated', collectHeader)
+    .option('--timeout-ms <n>', 'longest wait for a connection', wholeNumber('timeout-ms', 1), 10_000)
     .action(pub)
 }
 
-async function pub(topic: string, data: string | undefined, { url, key, header }: PubOptions): Promise<void> {
+async function pub(topic: string, data: string | undefined, { url, timeoutMs, key, header }: PubOptions) {
   const client = connect(url, { name: 'fanfare pub' })
   const options = { ...(key !== undefined && { key }), ...(header && { headers: header }) }
+  const failed = new AbortController()
   try {
-    await client.ready()
-    const lines = data === undefined ? createInterface({ input: process.stdin }) : [data]
+    await connected(client, url, timeoutMs)
+    const lines = data === undefined ? createInterface({ input: process.stdin, signal: failed.signal }) : [data]
     const underWay = new Set<Promise<unknown>>()
     for await (const line of lines) {
+      if (failed.signal.aborted) break
       if (underWay.size >= IN_FLIGHT) await Promise.race(underWay)
-      const publish = client.publish(topic, parse(line), options).finally(() => underWay.delete(publish))
+      // What is published while the connection is lost would wait for ever.
+      if (client.state !== 'connected') await connected(client, url, timeoutMs)
+      const publish = client
+        .publish(topic, parse(line), options)
+        .catch((error) => failed.abort(error))
+        .finally(() => underWay.delete(publish))
       underWay.add(publish)
-      // The first failure is thrown by race or all; the others must not end the process before.
-      publish.catch(() => {})
     }
     await Promise.all(underWay)
+    // The first line that failed ends the reading: what comes behind it must not overtake it in a second attempt.
+    failed.signal.throwIfAborted()
   } finally {
     await client.close()
+    // Whoever writes into this pipe may never end it.
+    if (data === undefined) process.stdin.destroy()
+  }
+}
+
+async function connected(client: Client, url: string, timeoutMs: number): Promise<void> {
+  let why = ''
+  const off = client.onState(({ to, reason }) => {
+    if (to === 'waiting') why = `: ${reason.message}`
+  })
+  const timeout = AbortSignal.timeout(timeoutMs)
+  try {
+    await client.ready({ signal: timeout })
+  } catch (error) {
+    throw timeout.aborted ? new FanfareError('hub_unreachable', `${url} for ${timeoutMs} ms${why}`) : error
+  } finally {
+    off()
   }
 }
 

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { Command } from 'commander'
 import { pino } from 'pino'
 import { FanfareError } from '../../shared/errors.ts'
-import { checkConfig, configFromEnv, DEFAULTS, type HubConfig } from '../config.ts'
+import { checkConfig, configFromEnv, configFromText, DEFAULTS, type HubConfig } from '../config.ts'
 import { startHub } from '../index.ts'
 
 /** Streams are declared in the file alone: they are lists. */
@@ -35,9 +35,9 @@ export function serveCommand(): Command {
   return command.action(serve)
 }
 
-async function serve({ config: file, ...flags }: { config?: string }): Promise<void> {
+async function serve({ config: file, ...flags }: Record<string, string>): Promise<void> {
   const fromFile = file === undefined ? {} : await readConfig(file)
-  const options = { data: DEFAULTS.data, ...fromFile, ...configFromEnv(process.env), ...flags }
+  const options = { data: DEFAULTS.data, ...fromFile, ...configFromEnv(process.env), ...configFromText(flags) }
   // Standard error, and at once: what a hub said last is what its operator wants to know.
   const log = pino(
     { level: checkConfig(options).logLevel, base: { pid: process.pid } },

@@ -1,14 +1,15 @@
 import { once } from 'node:events'
 import { Command, Option } from 'commander'
+import type { Client } from '../../client/client.ts'
 import { connect } from '../../client/node.ts'
 import { POLICIES, type Policy } from '../../shared/frames.ts'
-import { addUrl, collectHeader } from './connection-options.ts'
+import { addUrl, collectHeader, wholeNumber } from './connection-options.ts'
 
 interface SubOptions {
   readonly url: string
   readonly policy?: Policy
   readonly header?: Record<string, string>
-  readonly count?: string
+  readonly count?: number
 }
 
 export function subCommand(): Command {
@@ -17,7 +18,7 @@ export function subCommand(): Command {
     .argument('<pattern>')
     .addOption(new Option('--policy <policy>', 'what a slow reader gets').choices([...POLICIES]))
     .option('--header <name=value>', 'only messages that have this header, may be repeated', collectHeader)
-    .option('--count <n>', 'stop after so many messages')
+    .option('--count <n>', 'stop after so many messages', wholeNumber('count', 1))
     .action(sub)
 }
 
@@ -28,7 +29,6 @@ async function sub(pattern: string, { url, policy, header, count }: SubOptions):
   // A reader such as head that has had enough is no failure.
   process.stdout.on('error', () => stop.abort())
   const client = connect(url, { name: 'fanfare sub' })
-  client.onState(({ to, reason }) => note(`${to}: ${reason.message}`))
   try {
     const subscription = client.subscribe(pattern, {
       signal: stop.signal,
@@ -36,15 +36,40 @@ async function sub(pattern: string, { url, policy, header, count }: SubOptions):
       ...(header && { filter: { all: header } }),
       onGap: (gap) => process.stdout.write(line({ gap })),
     })
-    let left = count === undefined ? Number.POSITIVE_INFINITY : Number(count)
+    noteConnection(client, url, subscription.ready, stop.signal)
+    let left = count ?? Number.POSITIVE_INFINITY
     for await (const { data, ...message } of subscription) {
       const shown = data instanceof Uint8Array ? { base64: Buffer.from(data).toString('base64') } : { data }
-      if (!process.stdout.write(line({ ...message, ...shown }))) await once(process.stdout, 'drain')
+      if (!process.stdout.write(line({ ...message, ...shown }))) await drained(stop.signal)
       if (--left <= 0) break
     }
   } finally {
     await client.close()
   }
+}
+
+async function drained(signal: AbortSignal): Promise<void> {
+  // It rejects when there is nobody left to read, which `stop` knows.
+  await once(process.stdout, 'drain', { signal }).catch(() => {})
+}
+
+/** Standard error says what there is to wait for, each thing once; standard output has messages alone. */
+function noteConnection(client: Client, url: string, ready: Promise<void>, stop: AbortSignal): void {
+  let away = false
+  client.onState(({ to, reason }) => {
+    if (to === 'waiting' && !away) note(`no connection to ${url}, trying again: ${reason.message}`)
+    if (to === 'connected' && away) note('connected again')
+    if (to !== 'connecting') away = to === 'waiting'
+  })
+  // A refusal is thrown by the iterator.
+  ready.then(
+    () => stop.aborted || note(`subscribed at ${url}`),
+    () => {},
+  )
+}
+
+function note(text: string): void {
+  process.stderr.write(process.stderr.isTTY ? `\x1b[2m${text}\x1b[22m\n` : `${text}\n`)
 }
 
 const colours = process.stdout.isTTY === true && process.env['NO_COLOR'] === undefined
@@ -53,9 +78,4 @@ function line(value: object): string {
   const text = JSON.stringify(value)
   // Names of fields stand back behind their values.
   return `${colours ? text.replace(/"(\w+)":/g, '\x1b[2m"$1":\x1b[22m') : text}\n`
-}
-
-/** For people who watch; a pipe gets messages alone. */
-function note(text: string): void {
-  if (process.stderr.isTTY) process.stderr.write(`\x1b[2m${text}\x1b[22m\n`)
 }

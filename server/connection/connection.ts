@@ -19,8 +19,11 @@ export class Connection implements SocketHandlers, OutboxOwner {
   private readonly outbox: Outbox
   /** Made when the first one comes: most of what an idle connection would cost. */
   private subscriptions: Subscriptions | undefined = undefined
-  /** `new` until the first frame, which stands for a hello where it is none. */
-  private state: 'new' | 'ready' | 'ended' = 'new'
+  /**
+   * `new` until the first frame, which stands for a hello where it is none. `finishing`: what waits is still sent, and
+   * nothing is read any more.
+   */
+  private state: 'new' | 'ready' | 'finishing' | 'ended' = 'new'
   private unacknowledged = 0
   private pongWaits = false
   private heard = true
@@ -33,7 +36,7 @@ export class Connection implements SocketHandlers, OutboxOwner {
   }
 
   message(data: Uint8Array, binary: boolean): void {
-    if (this.state === 'ended') return
+    if (this.state === 'ended' || this.state === 'finishing') return
     this.heard = true
     try {
       for (const value of binary ? decodeBinary(data) : decodeText(textOf(data))) this.handle(value)
@@ -52,11 +55,12 @@ export class Connection implements SocketHandlers, OutboxOwner {
 
   drain(): void {
     this.outbox.drain()
+    if (this.state === 'finishing') this.finish()
   }
 
   close(): void {
     this.release()
-    this.context.closed(this)
+    this.context.closed(this.id)
   }
 
   /** Once in every ping interval: ends a connection that is dead or never said anything, and asks the others. */
@@ -87,6 +91,15 @@ export class Connection implements SocketHandlers, OutboxOwner {
     this.hangUp(code)
   }
 
+  /** The hub shuts down: ends as soon as the peer has taken all that waits for it. The hub bounds the time. */
+  finish(): void {
+    if (this.state === 'ended') return
+    this.state = 'finishing'
+    this.outbox.resumeAll()
+    this.outbox.flush()
+    if (!this.outbox.behind) this.end(new FanfareError('shutting_down'))
+  }
+
   /** Ends at once, whatever is still to be sent. */
   terminate(): void {
     this.release()
@@ -110,7 +123,7 @@ export class Connection implements SocketHandlers, OutboxOwner {
   }
 
   private handle(value: unknown): void {
-    if (this.state === 'ended') return
+    if (this.state === 'ended' || this.state === 'finishing') return
     try {
       const frame = parseFrame(value)
       if (this.state === 'new') this.welcome()

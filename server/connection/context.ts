@@ -2,7 +2,6 @@ import type { Logger } from 'pino'
 import type { Broker } from '../broker/broker.ts'
 import type { Streams } from '../stream/streams.ts'
 import type { Topics } from '../topic/topics.ts'
-import type { Connection } from './connection.ts'
 import type { OutboxBudget } from './outbox-budget.ts'
 import type { Turn } from './turn.ts'
 
@@ -18,7 +17,7 @@ export interface ConnectionContext {
   /** Runs a method of the operators'. */
   call(method: string, params: unknown): Promise<unknown>
   /** The socket has closed, by whichever side. */
-  closed(connection: Connection): void
+  closed(connectionId: string): void
 }
 
 export interface ConnectionConfig {

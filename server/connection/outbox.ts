@@ -66,6 +66,11 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet {
     this.owner = owner
   }
 
+  /** The peer has not taken all that was written, or more waits. */
+  get behind(): boolean {
+    return this.backlog !== undefined
+  }
+
   get heldBytes(): number {
     return this.engineBytes + (this.backlog?.bytes ?? 0) + this.pausedBytes()
   }
@@ -148,6 +153,10 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet {
       this.turn.schedule(this)
     }
     this.forget(subscription)
+  }
+
+  resumeAll(): void {
+    for (const subscription of [...(this.paused?.keys() ?? [])]) this.resume(subscription)
   }
 
   /** Lets go of what waited for a subscription that has ended. */

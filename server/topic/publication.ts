@@ -3,7 +3,6 @@ import type { PublishFrame } from '../../shared/frames.ts'
 import type { Offsets, Position } from '../../shared/streams.ts'
 import type { Draft, Kept } from '../broker/broker.ts'
 import { encodeRest, Message } from './message.ts'
-import type { Topics } from './topics.ts'
 
 /** What became of a publish. */
 export interface Outcome {
@@ -11,6 +10,12 @@ export interface Outcome {
   readonly duplicate: boolean
   /** Where streams have kept it. */
   readonly positions: Readonly<Record<string, Position>> | undefined
+}
+
+/** What a publication asks of the topics once it is kept. */
+export interface FanOut {
+  nextStamp(): number
+  fanOut(message: Message): void
 }
 
 /** Told what became of a publish: at once, or when it is safe. */
@@ -27,7 +32,7 @@ export class Publication implements Draft {
   private readonly frame: PublishFrame
   private readonly words: readonly string[]
   private readonly rest: string
-  private readonly topics: Topics
+  private readonly topics: FanOut
   private readonly settle: Settle
   private message: Message | undefined = undefined
 
@@ -35,7 +40,7 @@ export class Publication implements Draft {
     frame: PublishFrame,
     id: string,
     route: { readonly words: readonly string[]; readonly streams: readonly string[] },
-    topics: Topics,
+    topics: FanOut,
     settle: Settle,
   ) {
     this.id = id

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -8,6 +7,7 @@ import { connect } from '../../client/node.ts'
 import { launchBrowser } from '../setup/browser.ts'
 import { freePort } from '../setup/free-port.ts'
 import { onEveryEngine } from '../setup/hubs.ts'
+import { examples } from '../setup/page.ts'
 
 onEveryEngine('a page in Chromium', (hubs) => {
   let browser: Browser
@@ -32,8 +32,7 @@ onEveryEngine('a page in Chromium', (hubs) => {
 
   it('does what the README says', async () => {
     const { hub, url } = await hubs.start()
-    const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8')
-    const html = /```html\n([\s\S]*?)```/.exec(readme)?.[1] as string
+    const html = examples('README.md', 'html')[0] as string
     expect(html).toContain('127.0.0.1:4747')
     const page = await open(html.replaceAll('127.0.0.1:4747', `127.0.0.1:${hub.port}`))
     const client = connect(url)

@@ -1,31 +1,27 @@
 import type { Socket } from 'node:net'
-import { DeliveryCounter, payload } from './delivery-counter.ts'
+import type { Scenario } from '../../server/cli/bench.ts'
+import { FanfareError } from '../../shared/errors.ts'
+import { DeliveryCounter, nowMicros, payload } from './delivery-counter.ts'
 import { cpuSeconds, residentBytes } from './process-stats.ts'
 import { clientFrame, openRaw, seen } from './raw-websocket.ts'
 import { BATCH, type Running, type Target } from './targets.ts'
 
-export interface FanOut {
-  readonly subscribers: number
-  readonly publishers: number
-  /** Characters of a payload, 30 at least. */
-  readonly size: number
-  /** Messages a second, of all publishers; undefined: as fast as it goes. */
-  readonly rate: number | undefined
-  /** So many of the subscribers stop reading after the warm-up. */
-  readonly stalled: number
-  readonly seconds: number
-}
-
 export interface FanOutResult {
   readonly target: string
   readonly deliveriesPerSecond: number
-  /** Of the subscribers that read, and what they got of what was published meanwhile. */
+  /** Of the subscribers that read, and what they got of what was due meanwhile. */
   readonly share: number
-  readonly cpuMicrosPerDelivery: number
-  readonly cpuShare: number
+  /** In milliseconds, from when a message was due. */
   readonly p50: number
   readonly p99: number
   readonly p999: number
+  /** Of the server, where it is a process of our own. */
+  readonly process: ProcessCost | undefined
+}
+
+export interface ProcessCost {
+  readonly cpuMicrosPerDelivery: number
+  readonly cpuShare: number
   readonly megabytes: number
   readonly megabytesPeak: number
 }
@@ -33,119 +29,164 @@ export interface FanOutResult {
 /** Unacknowledged publishes of one publisher, of whichever target. */
 const WINDOW = 256
 const WARM_UP_MS = 1_000
+const SAMPLE_MS = 500
 
-/** Runs one fan-out through one server, in a process of its own, and takes its measure. */
-export async function fanOut(target: Target, scenario: FanOut): Promise<FanOutResult> {
+/** Runs one fan-out through one server and takes its measure. */
+export async function fanOut(target: Target, scenario: Scenario): Promise<FanOutResult> {
   const server = await target.start()
+  const subscribers: Subscriber[] = []
+  const publishers: Publisher[] = []
   try {
-    return await measure(target, server, scenario)
+    for (let n = 0; n < scenario.subscribers; n++) subscribers.push(await openSubscriber(target, server, scenario))
+    const rate = scenario.rate === undefined ? undefined : scenario.rate / scenario.publishers
+    for (let n = 0; n < scenario.publishers; n++) {
+      publishers.push(await Publisher.open(target, server, scenario.size, rate))
+    }
+    for (const publisher of publishers) publisher.start()
+    await passed(WARM_UP_MS)
+    const { stalled } = scenario
+    for (const { socket } of subscribers.slice(0, stalled)) socket.pause()
+    if (stalled > 0) await passed(WARM_UP_MS)
+    return await measure(target.name, server.pid, subscribers.slice(stalled), publishers, scenario.seconds)
   } finally {
+    for (const publisher of publishers) publisher.stop()
+    for (const { socket } of subscribers) socket.destroy()
     await server.stop()
   }
 }
 
-async function measure(target: Target, server: Running, scenario: FanOut): Promise<FanOutResult> {
-  const { subscribers, publishers, size, rate, stalled, seconds } = scenario
-  const counters: DeliveryCounter[] = []
-  const sockets: Socket[] = []
-  for (let n = 0; n < subscribers; n++) {
-    const socket = await openRaw(server.port, target.subscriberPath, target.protocol)
-    if (target.subscribe) await greet(socket, target, target.subscribe)
-    const counter = new DeliveryCounter(size, rate !== undefined)
-    socket.on('data', (chunk: Buffer) => counter.add(chunk))
-    counters.push(counter)
-    sockets.push(socket)
-  }
-  const sources = await Promise.all(
-    Array.from({ length: publishers }, () => Publisher.open(target, server, size, rate && rate / publishers)),
-  )
-  for (const source of sources) source.start()
-  await passed(WARM_UP_MS)
-  for (const socket of sockets.slice(0, stalled)) socket.pause()
-  if (stalled > 0) await passed(WARM_UP_MS)
-  const reading = counters.slice(stalled)
-  for (const counter of reading) counter.latency.reset()
-  const memory = residentBytes(server.pid)
-  const before = { count: sum(reading), sent: sources.reduce((all, source) => all + source.sent, 0) }
-  const cpuBefore = cpuSeconds(server.pid)
+async function measure(
+  target: string,
+  pid: number | undefined,
+  reading: readonly Subscriber[],
+  publishers: readonly Publisher[],
+  seconds: number,
+): Promise<FanOutResult> {
+  const delivered = () => reading.reduce((all, { counter }) => all + counter.count, 0)
+  const due = () => publishers.reduce((all, publisher) => all + publisher.due, 0)
+  for (const { counter } of reading) counter.latency.reset()
+  const before = { delivered: delivered(), due: due(), cpu: pid && cpuSeconds(pid), memory: pid && residentBytes(pid) }
+  let peak = before.memory ?? 0
   const start = performance.now()
-  let peak = memory
   while (performance.now() - start < seconds * 1000) {
-    await passed(Math.min(500, seconds * 1000))
-    peak = Math.max(peak, residentBytes(server.pid))
+    await passed(SAMPLE_MS)
+    for (const publisher of publishers) publisher.check()
+    if (pid !== undefined) peak = Math.max(peak, residentBytes(pid))
   }
   const elapsed = (performance.now() - start) / 1000
-  const deliveries = sum(reading) - before.count
-  const cpu = cpuSeconds(server.pid) - cpuBefore
-  const sent = sources.reduce((all, source) => all + source.sent, 0) - before.sent
-  for (const source of sources) source.stop()
-  for (const socket of sockets) socket.destroy()
-  const latency = reading[0]?.latency
-  for (const counter of reading.slice(1)) latency?.add(counter.latency)
+  const deliveries = delivered() - before.delivered
+  const cpu = pid === undefined || before.cpu === undefined ? undefined : cpuSeconds(pid) - before.cpu
+  const latency = reading[0]?.counter.latency
+  for (const { counter } of reading.slice(1)) latency?.add(counter.latency)
   const milliseconds = (percent: number) => (latency?.percentile(percent) ?? 0) / 1000
   return {
-    target: target.name,
+    target,
     deliveriesPerSecond: deliveries / elapsed,
-    share: deliveries / (sent * reading.length),
-    cpuMicrosPerDelivery: (cpu * 1e6) / deliveries,
-    cpuShare: cpu / elapsed,
+    share: deliveries / ((due() - before.due) * reading.length),
     p50: milliseconds(50),
     p99: milliseconds(99),
     p999: milliseconds(99.9),
-    megabytes: memory / 2 ** 20,
-    megabytesPeak: peak / 2 ** 20,
+    process:
+      cpu === undefined
+        ? undefined
+        : {
+            cpuMicrosPerDelivery: (cpu * 1e6) / deliveries,
+            cpuShare: cpu / elapsed,
+            megabytes: (before.memory ?? 0) / 2 ** 20,
+            megabytesPeak: peak / 2 ** 20,
+          },
   }
 }
 
+interface Subscriber {
+  readonly socket: Socket
+  readonly counter: DeliveryCounter
+}
+
+async function openSubscriber(target: Target, server: Running, { size, rate }: Scenario): Promise<Subscriber> {
+  const socket = await openRaw(server, target.subscriberPath, target.protocol)
+  if (target.subscribe) await greet(socket, target, target.subscribe)
+  const counter = new DeliveryCounter(size, rate !== undefined)
+  socket.on('data', (chunk: Buffer) => counter.add(chunk))
+  return { socket, counter }
+}
+
 class Publisher {
-  sent = 0
+  private sent = 0
   private readonly socket: Socket
   private readonly target: Target
   private readonly size: number
   private readonly rate: number | undefined
+  private readonly window: number
   private acknowledged = 0
+  /** Since when those messages have been due that the window does not let go yet, in microseconds. */
+  private readonly waiting: number[] = []
   private cut = ''
   private timer: NodeJS.Timeout | undefined
-  private stopped = false
+  private state: 'open' | 'lost' | 'stopped' = 'open'
 
-  private constructor(socket: Socket, target: Target, size: number, rate: number | undefined) {
+  private constructor(socket: Socket, target: Target, size: number, rate: number | undefined, window: number) {
     this.socket = socket
     this.target = target
     this.size = size
     this.rate = rate
+    this.window = window
   }
 
   static async open(target: Target, server: Running, size: number, rate: number | undefined): Promise<Publisher> {
-    const socket = await openRaw(server.port, target.publisherPath, target.protocol)
-    if (target.greet) await greet(socket, target, target.greet)
-    return new Publisher(socket, target, size, rate)
+    const socket = await openRaw(server, target.publisherPath, target.protocol)
+    const heard = target.greet ? await greet(socket, target, target.greet) : ''
+    // A hub that runs already may grant less.
+    const granted = Number(/"window":(\d+)/.exec(heard)?.[1] ?? WINDOW)
+    return new Publisher(socket, target, size, rate, Math.min(WINDOW, granted))
+  }
+
+  /** Messages that were to be sent so far. */
+  get due(): number {
+    return this.sent + this.waiting.length
   }
 
   start(): void {
     const { rate } = this
     this.socket.on('data', (chunk: Buffer) => this.acknowledge(chunk))
+    this.socket.on('close', () => {
+      if (this.state === 'open') this.state = 'lost'
+    })
     if (rate === undefined) return this.fill()
     const start = performance.now()
     this.timer = setInterval(() => {
       const due = Math.floor(((performance.now() - start) / 1000) * rate)
-      while (this.sent < due) this.send(1)
+      while (this.due < due) this.waiting.push(nowMicros())
+      this.sendWaiting()
     }, 1)
   }
 
+  check(): void {
+    if (this.state === 'lost') throw new FanfareError('connection_lost', `${this.target.name} closed: ${this.cut}`)
+  }
+
   stop(): void {
-    this.stopped = true
+    this.state = 'stopped'
     clearInterval(this.timer)
     this.socket.destroy()
   }
 
   private fill(): void {
-    while (!this.stopped && this.sent - this.acknowledged + BATCH <= WINDOW) this.send(BATCH)
+    const batch = Math.min(BATCH, this.window)
+    while (this.state === 'open' && this.sent - this.acknowledged + batch <= this.window) {
+      this.send(Array.from({ length: batch }, nowMicros))
+    }
   }
 
-  private send(count: number): void {
-    const payloads = Array.from({ length: count }, (_, n) => payload(this.sent + n, this.size))
+  /** One by one: a rate is that of many publishers that know nothing of each other. */
+  private sendWaiting(): void {
+    while (this.waiting.length > 0 && this.sent - this.acknowledged < this.window) this.send(this.waiting.splice(0, 1))
+  }
+
+  private send(due: readonly number[]): void {
+    const payloads = due.map((micros, n) => payload(this.sent + n, this.size, micros))
     this.socket.write(this.target.publish(payloads, this.sent))
-    this.sent += count
+    this.sent += due.length
   }
 
   private acknowledge(chunk: Buffer): void {
@@ -154,17 +195,14 @@ class Publisher {
     this.acknowledged += (pieces.length - 1) * messages
     this.cut = text.length > 1 ? (pieces.at(-1) ?? '').slice(1 - text.length) : ''
     if (this.rate === undefined) this.fill()
+    else this.sendWaiting()
   }
 }
 
-async function greet(socket: Socket, target: Target, { say, hear }: { say: string; hear: string }): Promise<void> {
+async function greet(socket: Socket, target: Target, { say, hear }: { say: string; hear: string }): Promise<string> {
   const heard = seen(socket, hear)
   socket.write(clientFrame(say, target.name === 'nats-server'))
-  await heard
-}
-
-function sum(counters: readonly DeliveryCounter[]): number {
-  return counters.reduce((all, { count }) => all + count, 0)
+  return heard
 }
 
 function passed(ms: number): Promise<void> {

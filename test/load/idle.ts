@@ -11,10 +11,12 @@ const SETTLE_MS = 3_000
 /** Opens connections that say hello and nothing more; returns the server's memory for each, in bytes. */
 export async function idle(target: Target, connections: number): Promise<number> {
   const server = await target.start()
+  const { pid } = server
+  if (pid === undefined) throw new Error('Memory of a process is known on Linux alone')
   const sockets: Socket[] = []
   const open = async (n: number) => {
     const address = `127.0.0.${1 + Math.floor(n / PER_ADDRESS)}`
-    const socket = await openRaw(server.port, target.subscriberPath, target.protocol, address)
+    const socket = await openRaw(server, target.subscriberPath, target.protocol, address)
     sockets.push(socket)
     if (!target.greet) return
     const heard = seen(socket, target.greet.hear)
@@ -25,12 +27,12 @@ export async function idle(target: Target, connections: number): Promise<number>
     // The first ones pay for what is loaded and compiled once.
     for (let n = 0; n < AT_ONCE; n++) await open(n)
     await settled()
-    const before = residentBytes(server.pid)
+    const before = residentBytes(pid)
     for (let n = 0; n < connections; n += AT_ONCE) {
       await Promise.all(Array.from({ length: Math.min(AT_ONCE, connections - n) }, (_, i) => open(AT_ONCE + n + i)))
     }
     await settled()
-    return (residentBytes(server.pid) - before) / connections
+    return (residentBytes(pid) - before) / connections
   } finally {
     for (const socket of sockets) socket.destroy()
     await server.stop()

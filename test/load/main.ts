@@ -1,8 +1,10 @@
 import { Command } from 'commander'
-import { type FanOutResult, fanOut } from './fan-out.ts'
+import { addScenario, type Scenario } from '../../server/cli/bench.ts'
+import { wholeNumber } from '../../server/cli/connection-options.ts'
+import { compare } from './compare.ts'
 import { idle } from './idle.ts'
-import { moveToCore } from './process-stats.ts'
-import { fanfare, missing, nativeUws, nats, plainWs, type Target } from './targets.ts'
+import { moveToLoadCore } from './process-stats.ts'
+import { fanfare, nativeUws, nats, plainWs, type Target } from './targets.ts'
 
 const TARGETS: Record<string, Target> = {
   ws: fanfare('ws'),
@@ -11,58 +13,37 @@ const TARGETS: Record<string, Target> = {
   'native-uws': nativeUws,
   nats,
 }
+const NAMES = `of ${Object.keys(TARGETS).join(', ')}`
 
 const program = new Command('load')
-program
-  .command('fan-out')
-  .option('--subscribers <n>', '', '100')
-  .option('--publishers <n>', '', '1')
-  .option('--size <bytes>', '', '100')
-  .option('--rate <n>', 'messages a second; without it as fast as it goes')
-  .option('--stalled <n>', 'subscribers that stop reading', '0')
-  .option('--seconds <n>', '', '4')
-  .option('--rounds <n>', '', '1')
-  .option('--targets <names>', Object.keys(TARGETS).join(','), 'ws,uws,plain-ws,native-uws')
-  .action(async (options: Record<string, string>) => {
-    moveToCore(1)
-    const scenario = {
-      subscribers: Number(options['subscribers']),
-      publishers: Number(options['publishers']),
-      size: Number(options['size']),
-      rate: options['rate'] === undefined ? undefined : Number(options['rate']),
-      stalled: Number(options['stalled']),
-      seconds: Number(options['seconds']),
-    }
-    const targets = (options['targets'] ?? '').split(',').map((name) => TARGETS[name] as Target)
-    for (let round = 0; round < Number(options['rounds']); round++) {
-      for (const target of targets) {
-        const reason = missing(target)
-        if (reason) process.stdout.write(`${target.name}: left out, ${reason}\n`)
-        else process.stdout.write(row(await fanOut(target, scenario)))
-      }
-    }
-  })
+
+addScenario(program.command('fan-out'))
+  .description('every message to all subscribers: throughput, CPU and latency')
+  .option('--rounds <n>', 'how often, for figures that agree', wholeNumber('rounds', 1), 1)
+  .option('--targets <names>', NAMES, 'ws,uws,plain-ws,native-uws')
+  .action(({ rounds, targets, ...scenario }: Scenario & { rounds: number; targets: string }) =>
+    compare(targetsOf(targets), scenario, rounds),
+  )
 
 program
   .command('idle')
-  .option('--connections <n>', '', '10000')
-  .option('--targets <names>', Object.keys(TARGETS).join(','), 'ws,uws')
-  .action(async (options: Record<string, string>) => {
-    moveToCore(1)
-    for (const name of (options['targets'] ?? '').split(',')) {
-      const target = TARGETS[name] as Target
-      const bytes = await idle(target, Number(options['connections']))
+  .description('memory of connections that say hello and nothing more')
+  .option('--connections <n>', 'how many', wholeNumber('connections', 1), 10_000)
+  .option('--targets <names>', NAMES, 'ws,uws')
+  .action(async ({ connections, targets }: { connections: number; targets: string }) => {
+    moveToLoadCore()
+    for (const target of targetsOf(targets)) {
+      const bytes = await idle(target, connections)
       process.stdout.write(`${target.name.padEnd(16)} ${(bytes / 1000).toFixed(1)} kB for each idle connection\n`)
     }
   })
 
-function row(r: FanOutResult): string {
-  return (
-    `${r.target.padEnd(16)} ${Math.round(r.deliveriesPerSecond).toLocaleString('en').padStart(10)}/s  ` +
-    `${(r.share * 100).toFixed(1).padStart(5)} % delivered  ${r.cpuMicrosPerDelivery.toFixed(3).padStart(7)} µs CPU each, ` +
-    `${(r.cpuShare * 100).toFixed(0).padStart(3)} % of a core  p50 ${r.p50.toFixed(1)} p99 ${r.p99.toFixed(1)} ` +
-    `p99.9 ${r.p999.toFixed(1)} ms  ${r.megabytes.toFixed(0)} to ${r.megabytesPeak.toFixed(0)} MB\n`
-  )
+function targetsOf(names: string): Target[] {
+  return names.split(',').map((name) => {
+    const target = TARGETS[name]
+    if (!target) throw new Error(`No target "${name}"; there are ${NAMES}`)
+    return target
+  })
 }
 
 await program.parseAsync()

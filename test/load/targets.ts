@@ -5,8 +5,9 @@ import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { onCore } from './process-stats.ts'
-import { clientFrame } from './raw-websocket.ts'
+import { FanfareError } from '../../shared/errors.ts'
+import { onServerCore, processStats } from './process-stats.ts'
+import { clientFrame, openRaw } from './raw-websocket.ts'
 
 /** A server under load, and how to speak to it. */
 export interface Target {
@@ -30,13 +31,19 @@ export interface Greeting {
 }
 
 export interface Running {
+  /** 127.0.0.1 where it is missing. */
+  readonly host?: string
   readonly port: number
-  readonly pid: number
+  /** Of the server, where its CPU and memory can be looked at. */
+  readonly pid: number | undefined
   stop(): Promise<void>
 }
 
 /** Publishes in one write. NATS acknowledges each of these with one answer. */
 export const BATCH = 32
+
+/** A batch of a hub's client stays below this, so that it fits into the default of `frameBytes`. */
+const MESSAGE_BYTES = 200_000
 
 const extension = import.meta.url.endsWith('.ts') ? '.ts' : '.js'
 const runner = extension === '.ts' ? ['--import', 'tsx'] : []
@@ -67,10 +74,35 @@ export function fanfare(engine: string, flags: readonly string[] = []): Target {
       const frames = payloads.map(
         (data, n) => `{"type":"publish","seq":${firstSeq + n},"topic":"bench","data":"${data}"}`,
       )
-      return clientFrame(frames.length === 1 ? (frames[0] as string) : `[${frames.join(',')}]`)
+      const perMessage = Math.max(1, Math.floor(MESSAGE_BYTES / (frames[0]?.length ?? 1)))
+      const messages = []
+      for (let at = 0; at < frames.length; at += perMessage) {
+        messages.push(clientFrame(`[${frames.slice(at, at + perMessage).join(',')}]`))
+      }
+      return Buffer.concat(messages)
     },
     ack: { text: '"receipt"', messages: 1 },
     start: () => run(command, /"port":(\d+)/),
+  }
+}
+
+/** A hub that runs already, at a ws: URL. What its process costs is not known here. */
+export function runningHub(url: string): Target {
+  const { hostname, port, pathname, search } = new URL(url)
+  const path = pathname + search
+  return {
+    ...fanfare('auto'),
+    name: url,
+    subscriberPath: path,
+    publisherPath: path,
+    async start() {
+      const address = { host: hostname.replace(/^\[|\]$/g, ''), port: Number(port || 80) }
+      const probe = await openRaw(address, path, 'fanfare.v1').catch((error) => {
+        throw new FanfareError('hub_unreachable', `${url}: ${error.message}`)
+      })
+      probe.destroy()
+      return { ...address, pid: undefined, stop: async () => {} }
+    },
   }
 }
 
@@ -91,6 +123,9 @@ function simple(name: string, file: string): Target {
 
 export const plainWs = simple('ws, a send each', 'plain-ws')
 export const nativeUws = simple('uWS publish', 'native-uws')
+
+/** What can be started here with the package alone: both engines, and what to compare them with. */
+export const localTargets = [fanfare('ws'), fanfare('uws'), plainWs, nativeUws]
 
 const NATS = '/usr/sbin/nats-server'
 
@@ -133,16 +168,21 @@ export function missing(target: Target): string | undefined {
 }
 
 async function run(command: readonly string[], ready: RegExp): Promise<Running> {
-  const [file, ...args] = onCore(0, command)
+  const [file, ...args] = onServerCore(command)
   const server = spawn(file as string, args, {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, GOMAXPROCS: '1' },
   })
+  // Whoever stops the load must not leave servers behind.
+  const kill = () => server.kill('SIGKILL')
+  process.once('exit', kill)
   const found = await firstMatch(server, ready)
   return {
     port: Number(found[1]),
-    pid: server.pid as number,
+    pid: processStats ? server.pid : undefined,
     async stop() {
+      process.off('exit', kill)
+      if (server.exitCode !== null) return
       server.kill('SIGKILL')
       await once(server, 'exit')
     },

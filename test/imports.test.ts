@@ -1,0 +1,165 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { builtinModules } from 'node:module'
+import { dirname, join, relative } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import ts from 'typescript'
+import { describe, expect, it } from 'vitest'
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url))
+
+/** Inside `server`, top down: a file imports from its own layer or from lower ones. */
+const SERVER_LAYERS = [
+  ['main.ts'],
+  ['cli'],
+  ['index.ts'],
+  ['hub.ts', 'config.ts'],
+  ['connection', 'http'],
+  // Engines are handed what the layers below have encoded, and know nothing of what it means.
+  ['engine'],
+  ['admin'],
+  ['stream'],
+  ['topic', 'queue'],
+  ['broker'],
+]
+
+interface Import {
+  /** Paths from the root, with slashes. */
+  readonly from: string
+  /** A path of the same kind, or the name of a package. */
+  readonly to: string
+  readonly isFile: boolean
+  /** When the module is loaded, and not later by `import()`. */
+  readonly isStatic: boolean
+}
+
+const files = ['shared', 'client', 'server', 'demo'].flatMap(sources)
+const imports = files.flatMap(importsOf)
+
+describe('imports run one way', () => {
+  it('shared uses nothing but itself', () => {
+    expect(offenders('shared', ({ to, isFile }) => isFile && inside(to, 'shared'))).toEqual([])
+  })
+
+  it('client uses only shared, and nanoid for ids; its entry for Node also ws', () => {
+    const allowed = ({ from, to, isFile }: Import) =>
+      isFile
+        ? inside(to, 'client') || inside(to, 'shared')
+        : to === 'nanoid' || (from === 'client/node.ts' && to === 'ws')
+    const rest = offenders('client', allowed).filter((line) => !line.startsWith('client/vite.config.ts '))
+    expect(rest).toEqual([])
+    const others = imports.filter(
+      ({ from, to }) => inside(from, 'client') && from !== 'client/node.ts' && to.endsWith('/node.ts'),
+    )
+    expect(others).toEqual([])
+  })
+
+  it('demo uses only what the package exports', () => {
+    const { exports } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { exports: object }
+    const exported = Object.keys(exports).map((entry) => entry.replace('.', 'fanfare'))
+    const allowed = ({ to, isFile }: Import) =>
+      isFile ? inside(to, 'demo') : !to.startsWith('fanfare') || exported.includes(to)
+    expect(offenders('demo', allowed)).toEqual([])
+  })
+
+  it('server uses shared, its commands the client too, and load code only when it is asked for', () => {
+    const allowed = ({ from, to, isFile, isStatic }: Import) =>
+      !isFile ||
+      inside(to, 'server') ||
+      inside(to, 'shared') ||
+      (inside(from, 'server/cli') && (inside(to, 'client') || (!isStatic && inside(to, 'test/load'))))
+    expect(offenders('server', allowed)).toEqual([])
+  })
+
+  it('inside server the layers are kept', () => {
+    const unplaced = files.filter((file) => inside(file, 'server') && layer(file) < 0)
+    expect(unplaced, 'a new folder needs its place in SERVER_LAYERS').toEqual([])
+    const upwards = ({ from, to }: Import) => inside(to, 'server') && layer(to) < layer(from)
+    expect(offenders('server', (each) => !upwards(each))).toEqual([])
+  })
+
+  it('what needs an optional package is loaded by import()', () => {
+    const { peerDependencies, optionalDependencies } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
+      peerDependencies: object
+      optionalDependencies: object
+    }
+    const optional = Object.keys({ ...peerDependencies, ...optionalDependencies })
+    const needy = new Set(imports.filter(({ to }) => optional.includes(to)).map(({ from }) => from))
+    expect([...needy]).toContain('server/engine/uws-engine.ts')
+    expect(imports.filter(({ to, isStatic }) => isStatic && needy.has(to))).toEqual([])
+  })
+
+  it('and in no circle, types included', () => {
+    expect(circles()).toEqual([])
+  })
+})
+
+function sources(folder: string): string[] {
+  // A folder of the design may not be there yet.
+  if (!existsSync(join(ROOT, folder))) return []
+  return readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' })
+    .filter((name) => /\.[mc]?tsx?$/.test(name))
+    .map((name) => slashes(join(folder, name)))
+}
+
+/** The import and export statements of a file, `import()` and types included, as the compiler sees them. */
+function importsOf(from: string): Import[] {
+  const source = ts.createSourceFile(from, readFileSync(join(ROOT, from), 'utf8'), ts.ScriptTarget.Latest, true)
+  const found: Import[] = []
+  const add = (specifier: ts.Node | undefined, isStatic: boolean) => {
+    if (!specifier || !ts.isStringLiteralLike(specifier)) return
+    const isFile = specifier.text.startsWith('.')
+    const to = isFile ? slashes(relative(ROOT, join(ROOT, dirname(from), specifier.text))) : packageOf(specifier.text)
+    found.push({ from, to, isFile, isStatic })
+  }
+  const visit = (node: ts.Node): void => {
+    if (ts.isImportDeclaration(node) || ts.isExportDeclaration(node)) add(node.moduleSpecifier, true)
+    else if (ts.isImportTypeNode(node) && ts.isLiteralTypeNode(node.argument)) add(node.argument.literal, true)
+    else if (ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword) {
+      add(node.arguments[0], false)
+    }
+    ts.forEachChild(node, visit)
+  }
+  visit(source)
+  return found
+}
+
+/** `ws` of `ws/wrapper.mjs`; all of a Node module and of this package's own entries. */
+function packageOf(specifier: string): string {
+  if (specifier.startsWith('node:') || builtinModules.includes(specifier)) return specifier
+  if (specifier.startsWith('fanfare/')) return specifier
+  return specifier.split('/', specifier.startsWith('@') ? 2 : 1).join('/')
+}
+
+function offenders(folder: string, allowed: (each: Import) => boolean): string[] {
+  return imports
+    .filter((each) => inside(each.from, folder) && !allowed(each))
+    .map(({ from, to }) => `${from} imports ${to}`)
+}
+
+function inside(file: string, folder: string): boolean {
+  return file.startsWith(`${folder}/`)
+}
+
+function layer(file: string): number {
+  return SERVER_LAYERS.findIndex((names) => names.includes(file.split('/')[1] as string))
+}
+
+/** Each circle of static imports once, as the files along it. */
+function circles(): string[] {
+  const targets = (file: string) => imports.filter(({ from, isFile, isStatic }) => from === file && isFile && isStatic)
+  const done = new Set<string>()
+  const found: string[] = []
+  const walk = (file: string, path: readonly string[]): void => {
+    const at = path.indexOf(file)
+    if (at >= 0) found.push([...path.slice(at), file].join(' → '))
+    if (at >= 0 || done.has(file)) return
+    for (const { to } of targets(file)) walk(to, [...path, file])
+    done.add(file)
+  }
+  for (const file of files) walk(file, [])
+  return found
+}
+
+function slashes(path: string): string {
+  return path.replaceAll('\\', '/')
+}

@@ -1,0 +1,49 @@
+import { execFileSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { expect, it } from 'vitest'
+
+interface Entry {
+  readonly types: string
+  readonly default: string
+  readonly node?: string
+}
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url))
+const manifest = JSON.parse(readFileSync(`${ROOT}package.json`, 'utf8')) as {
+  exports: Record<string, Entry | string>
+  bin: Record<string, string>
+}
+
+it('the package has what its entries name, its pages and its licence, and no sources', () => {
+  const listing = execFileSync('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], {
+    cwd: ROOT,
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'ignore'],
+  })
+  const [{ files }] = JSON.parse(listing) as [{ files: { path: string }[] }]
+  const paths = files.map(({ path }) => path)
+  const entries = Object.values(manifest.exports).flatMap((entry) =>
+    typeof entry === 'string' ? [entry] : Object.values(entry),
+  )
+  const named = [...entries, ...Object.values(manifest.bin)].map((path) => path.replace('./', ''))
+  const pages = ['LICENSE', 'README.md', 'PROTOCOL.md', 'package.json']
+  // What `fanfare bench` loads.
+  const bench = ['dist/test/load/compare.js', 'dist/test/load/servers/plain-ws.js']
+  expect(paths).toEqual(expect.arrayContaining([...named, ...pages, ...bench]))
+  expect(paths.filter((path) => !path.startsWith('dist/') && !pages.includes(path))).toEqual([])
+  expect(paths.filter((path) => path.endsWith('.ts') && !path.endsWith('.d.ts'))).toEqual([])
+})
+
+it.each([
+  ['server', ['startHub', 'createHub']],
+  ['client', ['connect', 'FanfareError']],
+  ['protocol', ['parseFrame', 'ERRORS']],
+  ['browser', ['connect', 'FanfareError']],
+])('fanfare/%s exports what its types say', async (name, exported) => {
+  // By its own name, as a user has it.
+  expect(await import(/* @vite-ignore */ `fanfare/${name}`)).toMatchObject(
+    Object.fromEntries(exported.map((each) => [each, expect.anything()])),
+  )
+  expect((manifest.exports[`./${name}`] as Entry).types).toMatch(/^\.\/dist\/.*\.d\.ts$/)
+})
