@@ -6,7 +6,7 @@ import type { Broker, Draft, StreamState } from '../broker.ts'
 import { DedupWindow } from './dedup-window.ts'
 import { cursorKey, fromJson, toJson, under } from './keys.ts'
 import type { Change, Store } from './store.ts'
-import { StreamLog, type StreamRecord } from './stream-log.ts'
+import { type Place, StreamLog, type StreamRecord } from './stream-log.ts'
 
 export interface EmbeddedOptions {
   readonly dedupWindowMs: number
@@ -224,7 +224,7 @@ export class EmbeddedBroker implements Broker {
   /** Gives a draft its places, and adds it to them. */
   private place(draft: Draft, changes: Change[], now: number): Readonly<Record<string, number>> {
     const offsets: Record<string, number> = {}
-    const places: { log: StreamLog; offset: number; time: number }[] = []
+    const places: { readonly log: StreamLog; readonly place: Place }[] = []
     for (const name of draft.streams) {
       const log = this.logs.get(name)
       // Deleted since the draft was routed.
@@ -232,11 +232,10 @@ export class EmbeddedBroker implements Broker {
       this.touched.add(log)
       const place = log.reserve(now)
       offsets[name] = place.offset
-      places.push({ log, ...place })
+      places.push({ log, place })
     }
     const wire = draft.encode(now, offsets)
-    const { topic, key, expiresAt } = draft
-    for (const { log, offset, time } of places) log.add({ offset, time, topic, key, expiresAt, wire }, changes)
+    for (const { log, place } of places) log.add(draft, place, wire, changes)
     if (draft.ownId) this.dedup.add(draft.id, offsets)
     return offsets
   }

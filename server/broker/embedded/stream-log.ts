@@ -2,7 +2,7 @@ import { nanoid } from 'nanoid'
 import type { Position, StreamInfo, StreamOptions } from '../../../shared/streams.ts'
 import { matchesPattern } from '../../../shared/topic.ts'
 import { BLOCK_BYTES, Block, type Entry, encodeBlock } from '../block.ts'
-import type { StreamState } from '../broker.ts'
+import type { Draft, StreamState } from '../broker.ts'
 import { blockKey, cursorKey, fromJson, newestKey, streamKey, toJson, under, valueKey } from './keys.ts'
 import type { Change, Store } from './store.ts'
 
@@ -19,6 +19,12 @@ export interface StreamRecord {
   entries: number
   superseded: number
   lastTime: number
+}
+
+/** Where and when a message goes into the log. */
+export interface Place {
+  readonly offset: number
+  readonly time: number
 }
 
 /** Topics of which the newest offset is remembered; beyond that the memory starts anew. */
@@ -75,22 +81,23 @@ export class StreamLog implements StreamState {
   // Staging
 
   /** Takes the next offset, and the time of a message that comes now: a clock that jumped back does not count. */
-  reserve(now: number): { offset: number; time: number } {
+  reserve(now: number): Place {
     const record = this.stage()
     record.lastTime = Math.max(record.lastTime, now)
     return { offset: record.next++, time: record.lastTime }
   }
 
-  add(entry: Omit<Entry, 'back'>, changes: Change[]): void {
-    const before = this.newestOf(entry.topic)
-    this.pending.push({ ...entry, back: before === undefined ? 0 : entry.offset - before })
-    this.remember(entry.topic, entry.offset)
+  add({ topic, key, expiresAt }: Draft, { offset, time }: Place, wire: string | Uint8Array, changes: Change[]): void {
+    const before = this.newestOf(topic)
+    const back = before === undefined ? 0 : offset - before
+    this.pending.push({ offset, time, topic, key, expiresAt, back, wire })
+    this.remember(topic, offset)
     const record = this.stage()
     record.entries++
     if (!this.options.lastValue) return
-    const key = valueKey(this.id, entry.topic, entry.key)
-    if (this.store.get(key) !== undefined) record.superseded++
-    changes.push({ key, value: toJson(entry.offset) })
+    const value = valueKey(this.id, topic, key)
+    if (this.store.get(value) !== undefined) record.superseded++
+    changes.push({ key: value, value: toJson(offset) })
   }
 
   /** Replaces the options; the log stays. */
