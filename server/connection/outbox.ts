@@ -112,19 +112,14 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet {
   /** Sends a frame of the hub's own, which no policy drops. */
   send(frame: HubFrame): void {
     if (this.closed) return
-    const encoded = new Encoded(JSON.stringify(frame))
-    if (frame.type === 'receipt' && !this.backlog) this.receiptsInRun++
-    if (!this.backlog) {
-      this.appendToRun(encoded)
-      return
-    }
-    this.settle()
-    this.backlog.appendControl(encoded)
-    // Only requests make these, so a peer that asks and never reads is the only one to get here.
-    if (this.backlog.bytes > this.limit && !this.backlog.shrinkTo(this.limit, 'drop-oldest')) {
-      this.owner.overflow('slow_consumer')
-    }
-    this.budget.enforce()
+    this.append(new Encoded(JSON.stringify(frame)))
+  }
+
+  /** Sends a receipt, encoded; the owner is told when the socket has it. */
+  sendReceipt(json: string): void {
+    if (this.closed) return
+    if (!this.backlog) this.receiptsInRun++
+    this.append(new Encoded(json))
   }
 
   /** To be told whenever the connection's subscriptions change. */
@@ -236,6 +231,20 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet {
     for (const feed of this.feeds ?? []) feed.end()
     this.feeds = undefined
     this.budget.leave(this)
+  }
+
+  private append(encoded: Encoded): void {
+    if (!this.backlog) {
+      this.appendToRun(encoded)
+      return
+    }
+    this.settle()
+    this.backlog.appendControl(encoded)
+    // Only requests make these, so a peer that asks and never reads is the only one to get here.
+    if (this.backlog.bytes > this.limit && !this.backlog.shrinkTo(this.limit, 'drop-oldest')) {
+      this.owner.overflow('slow_consumer')
+    }
+    this.budget.enforce()
   }
 
   private appendToRun(frame: Encoded): void {
