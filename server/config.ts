@@ -38,6 +38,13 @@ export const DEFAULTS = {
 
 const count = z.number().int().positive()
 
+function refuseTwins(streams: readonly { name: string }[], context: z.RefinementCtx): void {
+  for (const [at, { name }] of streams.entries()) {
+    if (streams.findIndex((other) => other.name === name) === at) continue
+    context.addIssue({ code: 'custom', path: [at, 'name'], message: `"${name}" is declared before` })
+  }
+}
+
 export const HubConfig = z
   .strictObject({
     host: z.string().min(1).default(DEFAULTS.host),
@@ -46,8 +53,8 @@ export const HubConfig = z
     engine: z.enum(ENGINE_NAMES).default(DEFAULTS.engine),
     logLevel: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default(DEFAULTS.logLevel),
     data: z.string().min(1).default(IN_MEMORY),
-    streams: z.array(StreamConfig).default([]),
-    queues: z.array(QueueConfig).default([]),
+    streams: z.array(StreamConfig).superRefine(refuseTwins).default([]),
+    queues: z.array(QueueConfig).superRefine(refuseTwins).default([]),
     dedupWindowMs: count.default(DEFAULTS.dedupWindowMs),
     dedupIds: count.default(DEFAULTS.dedupIds),
     outboxBytes: count.default(DEFAULTS.outboxBytes),

@@ -4,16 +4,20 @@ import { FanfareError } from '../shared/errors.ts'
 import { benchCommand } from './cli/bench.ts'
 import { pubCommand } from './cli/pub.ts'
 import { serveCommand } from './cli/serve.ts'
+import { streamsCommand } from './cli/streams.ts'
 import { subCommand } from './cli/sub.ts'
 import { version } from './cli/version.ts'
 import { workCommand } from './cli/work.ts'
 
 const program = new Command('fanfare')
-  .description('A real-time hub: live topics over one WebSocket, for browsers and Node services.')
+  .description(
+    'A real-time hub: live topics and replayable streams over one WebSocket, for browsers and Node services.',
+  )
   .version(version)
   .addCommand(serveCommand())
   .addCommand(pubCommand())
   .addCommand(subCommand())
+  .addCommand(streamsCommand())
   .addCommand(workCommand())
   .addCommand(benchCommand())
 

@@ -13,10 +13,12 @@ const SERVER_LAYERS = [
   ['cli'],
   ['index.ts'],
   ['hub.ts', 'config.ts'],
-  ['connection', 'http', 'admin'],
+  ['connection', 'http'],
   // Engines are handed what the layers below have encoded, and know nothing of what it means.
   ['engine'],
-  ['topic', 'stream', 'queue'],
+  ['admin'],
+  ['stream', 'queue'],
+  ['topic'],
   ['broker'],
 ]
 

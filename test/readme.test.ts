@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { once } from 'node:events'
+import { on, once } from 'node:events'
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -9,6 +9,8 @@ import { freePort } from './setup/free-port.ts'
 import { onEveryEngine } from './setup/hubs.ts'
 import { examples } from './setup/page.ts'
 
+type Examples = [string, string, string, string, string]
+
 const PORT = '4747'
 // Inside the package, where its own name leads to what was built.
 const FOLDER = fileURLToPath(new URL('./output/readme/', import.meta.url))
@@ -16,11 +18,14 @@ beforeAll(() => mkdirSync(FOLDER, { recursive: true }))
 afterAll(() => rmSync(FOLDER, { recursive: true, force: true }))
 
 describe('the README', () => {
-  const [install, listen, publish] = examples('README.md', 'sh') as [string, string, string]
+  const [install, listen, publish, serveStreams, useStreams] = examples('README.md', 'sh') as Examples
 
   it('has examples of these languages, and each has a test', () => {
     const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8')
-    expect(readme.match(/^```\w+/gm)).toEqual(['```sh', '```sh', '```sh', '```html', '```ts', '```ts'])
+    expect(readme.match(/^```\w+/gm)).toEqual([
+      ...['```sh', '```sh', '```sh', '```html', '```ts'],
+      ...['```json', '```sh', '```sh', '```ts', '```ts'],
+    ])
   })
 
   it('starts a hub, listens and publishes with the commands it gives', async () => {
@@ -29,7 +34,7 @@ describe('the README', () => {
     expect(test).toBe('npm ci && npm test')
     expect(start).toMatch(/^npm ci && /)
     const port = String(await freePort())
-    const hub = shell((start as string).replace('npm ci && ', ''), { FANFARE_PORT: port })
+    const hub = shell((start as string).replace('npm ci && ', ''), { FANFARE_PORT: port, FANFARE_DATA: 'memory' })
     await hub.said('stderr', new RegExp(`"port":${port}.*"msg":"listening"`))
     const env = { FANFARE_URL: `ws://127.0.0.1:${port}` }
     const listener = shell(listen, env)
@@ -39,9 +44,23 @@ describe('the README', () => {
     expect(listener.lines).toEqual([{ id: expect.any(String), topic: 'photos.uploaded', data: { name: 'a.jpg' } }])
   })
 
+  it('declares a stream in a file, publishes, reads and shows it with the commands it gives', async () => {
+    const file = `${FOLDER}fanfare.json`
+    writeFileSync(file, examples('README.md', 'json')[0] as string)
+    const port = String(await freePort())
+    const hub = shell(serveStreams.replace('fanfare.json', file), { FANFARE_PORT: port, FANFARE_DATA: 'memory' })
+    await hub.said('stderr', /"msg":"listening"/)
+    const user = shell(useStreams, { FANFARE_URL: `ws://127.0.0.1:${port}` })
+    expect(await user.exit, user.stderr).toBe(0)
+    const [message, ...shown] = user.stdout.split('\n')
+    expect(JSON.parse(message as string)).toMatchObject({ offsets: { orders: 0 }, data: { total: 12 } })
+    expect(shown.join('\n')).toMatch(/^cursor +reports at 1, 0 behind$/m)
+  })
+
   it.each([
     ['a client', 0, 'photos.uploaded a.jpg\n'],
-    ['a hub inside a program', 1, expect.stringMatching(/^\d+\n$/)],
+    ['a stream', 1, 'on the disk at 1\n0 { total: 12 }\n1 { total: 7 }\n'],
+    ['a hub inside a program', 2, expect.stringMatching(/^\d+\n$/)],
   ])('has TypeScript that compiles and works: %s', async (name, index, output) => {
     const example = examples('README.md', 'ts')[index] as string
     const { port } = await serve()
@@ -56,26 +75,28 @@ describe('the README', () => {
   })
 })
 
-onEveryEngine('the dialogue of PROTOCOL.md', (hubs) => {
-  it('goes as it is written, where … stands for what differs', async () => {
-    const [dialogue] = examples('PROTOCOL.md', '') as [string]
-    const lines = dialogue.trimEnd().split('\n')
-    expect(lines.map((line) => line.slice(0, 2))).toEqual(['> ', '< ', '> ', '< '])
-    const { url } = await hubs.start()
-    const socket = new WebSocket(url)
-    await once(socket, 'open')
-    for (let at = 0; at < lines.length; at += 2) {
-      const [said, answer] = lines.slice(at, at + 2).map((line) => line.slice(2)) as [string, string]
-      const heard = once(socket, 'message')
-      socket.send(said)
-      expect(String((await heard)[0])).toMatch(pattern(answer))
-    }
-    socket.terminate()
-  })
+onEveryEngine('the dialogues of PROTOCOL.md', (hubs) => {
+  it.each(examples('PROTOCOL.md', ''))(
+    'go as they are written, where … stands for what differs: %#',
+    async (dialogue) => {
+      const { url } = await hubs.start()
+      const socket = new WebSocket(url)
+      const heard = on(socket, 'message')
+      await once(socket, 'open')
+      for (const line of dialogue.trimEnd().split('\n')) {
+        const [direction, text] = [line.slice(0, 2), line.slice(2)]
+        expect(['> ', '< ']).toContain(direction)
+        if (direction === '> ') socket.send(text)
+        else expect(String((await heard.next()).value[0])).toMatch(pattern(text))
+      }
+      socket.terminate()
+    },
+  )
 })
 
+/** An ellipsis behind the start of a word or a number stands for its rest, any other for anything. */
 function pattern(text: string): RegExp {
-  const id = '[\\w-]+'
   const escaped = text.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')
-  return new RegExp(`^${escaped.replace(/"\w+…/g, `"${id}`)}$`)
+  const open = escaped.replace(/"\w+…/g, '"[\\w-]+').replace(/\d+…/g, '\\d+').replaceAll('…', '.*')
+  return new RegExp(`^${open}$`)
 }

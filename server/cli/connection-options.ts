@@ -12,6 +12,11 @@ export function addUrl(command: Command): Command {
   )
 }
 
+/** The option of commands that end with an error where no hub answers. */
+export function addTimeout(command: Command): Command {
+  return command.option('--timeout-ms <n>', 'longest wait for a connection', wholeNumber('timeout-ms', 1), 10_000)
+}
+
 export function webSocketUrl(text: string): string {
   if (URL.canParse(text) && ['ws:', 'wss:'].includes(new URL(text).protocol)) return text
   throw new FanfareError('bad_config', `url: "${text}" does not begin with ws:// or wss://`)

@@ -1,9 +1,8 @@
 import { createInterface } from 'node:readline'
 import { Command } from 'commander'
-import type { Client } from '../../client/client.ts'
 import { connect } from '../../client/node.ts'
-import { FanfareError } from '../../shared/errors.ts'
-import { addUrl, collectHeader, wholeNumber } from './connection-options.ts'
+import { connected } from './connected.ts'
+import { addTimeout, addUrl, collectHeader } from './connection-options.ts'
 
 interface PubOptions {
   readonly url: string
@@ -16,13 +15,12 @@ interface PubOptions {
 const IN_FLIGHT = 256
 
 export function pubCommand(): Command {
-  return addUrl(new Command('pub'))
+  return addTimeout(addUrl(new Command('pub')))
     .description('publish to a topic: one message, or with standard input one for each line')
     .argument('<topic>')
     .argument('[data]', 'JSON; what is not JSON is sent as a string')
     .option('--key <key>', 'key of the message')
     .option('--header <name=value>', 'header of the message, may be repeated', collectHeader)
-    .option('--timeout-ms <n>', 'longest wait for a connection', wholeNumber('timeout-ms', 1), 10_000)
     .action(pub)
 }
 
@@ -52,21 +50,6 @@ async function pub(topic: string, data: string | undefined, { url, timeoutMs, ke
     await client.close()
     // Whoever writes into this pipe may never end it.
     if (data === undefined) process.stdin.destroy()
-  }
-}
-
-async function connected(client: Client, url: string, timeoutMs: number): Promise<void> {
-  let why = ''
-  const off = client.onState(({ to, reason }) => {
-    if (to === 'waiting') why = `: ${reason.message}`
-  })
-  const timeout = AbortSignal.timeout(timeoutMs)
-  try {
-    await client.ready({ signal: timeout })
-  } catch (error) {
-    throw timeout.aborted ? new FanfareError('hub_unreachable', `${url} for ${timeoutMs} ms${why}`) : error
-  } finally {
-    off()
   }
 }
 

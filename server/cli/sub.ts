@@ -2,7 +2,9 @@ import { once } from 'node:events'
 import { Command, Option } from 'commander'
 import type { Client } from '../../client/client.ts'
 import { connect } from '../../client/node.ts'
+import { FanfareError } from '../../shared/errors.ts'
 import { POLICIES, type Policy } from '../../shared/frames.ts'
+import type { From } from '../../shared/streams.ts'
 import { addUrl, collectHeader, wholeNumber } from './connection-options.ts'
 
 interface SubOptions {
@@ -10,7 +12,12 @@ interface SubOptions {
   readonly policy?: Policy
   readonly header?: Record<string, string>
   readonly count?: number
+  readonly from?: From
+  readonly stream?: string
+  readonly cursor?: string
 }
+
+const STARTS = 'where to start on a stream: latest, earliest, OFFSET, EPOCH:OFFSET, last:N of each topic, or a time'
 
 export function subCommand(): Command {
   return addUrl(new Command('sub'))
@@ -19,10 +26,13 @@ export function subCommand(): Command {
     .addOption(new Option('--policy <policy>', 'what a slow reader gets').choices([...POLICIES]))
     .option('--header <name=value>', 'only messages that have this header, may be repeated', collectHeader)
     .option('--count <n>', 'stop after so many messages', wholeNumber('count', 1))
+    .option('--from <start>', STARTS, parseStart)
+    .option('--stream <name>', 'the stream, where several capture the pattern')
+    .option('--cursor <name>', 'go on where the last reader of this name stopped; stronger than --from')
     .action(sub)
 }
 
-async function sub(pattern: string, { url, policy, header, count }: SubOptions): Promise<void> {
+async function sub(pattern: string, { url, header, count, ...options }: SubOptions): Promise<void> {
   const stop = new AbortController()
   process.once('SIGINT', () => stop.abort())
   process.once('SIGTERM', () => stop.abort())
@@ -32,20 +42,38 @@ async function sub(pattern: string, { url, policy, header, count }: SubOptions):
   try {
     const subscription = client.subscribe(pattern, {
       signal: stop.signal,
-      ...(policy && { policy }),
+      ...options,
       ...(header && { filter: { all: header } }),
       onGap: (gap) => process.stdout.write(line({ gap })),
     })
     noteConnection(client, url, subscription.ready, stop.signal)
     let left = count ?? Number.POSITIVE_INFINITY
     for await (const { data, ...message } of subscription) {
+      // Not printed, and so not handled: a cursor stays before it.
+      if (left <= 0 || stop.signal.aborted) break
       const shown = data instanceof Uint8Array ? { base64: Buffer.from(data).toString('base64') } : { data }
       if (!process.stdout.write(line({ ...message, ...shown }))) await drained(stop.signal)
-      if (--left <= 0) break
+      // Not within the loop: it takes a message for handled when it asks for the next one.
+      if (--left <= 0) setImmediate(() => stop.abort())
     }
   } finally {
     await client.close()
   }
+}
+
+function parseStart(text: string): From {
+  if (text === 'latest' || text === 'earliest') return text
+  const last = /^last:(\d+)$/.exec(text)
+  if (last) return { last: Number(last[1]) }
+  if (/^\d+$/.test(text)) return { offset: Number(text) }
+  const time = /^\d{4}-\d\d-\d\d/.test(text) ? Date.parse(text) : Number.NaN
+  if (!Number.isNaN(time)) return { time }
+  const position = /^([\w-]+):(\d+)$/.exec(text)
+  if (position) return { epoch: position[1] as string, offset: Number(position[2]) }
+  throw new FanfareError(
+    'bad_config',
+    `from: "${text}" is none of latest, earliest, OFFSET, EPOCH:OFFSET, last:N, a time`,
+  )
 }
 
 async function drained(signal: AbortSignal): Promise<void> {

@@ -124,21 +124,14 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
   /** Sends a frame of the hub's own, which no policy drops. */
   send(frame: HubFrame): void {
     if (this.closed) return
-    const encoded = encode(frame)
-    if (frame.type === 'receipt' && !this.backlog) this.receiptsInRun++
-    if (!this.backlog) {
-      this.appendToRun(encoded)
-      return
-    }
-    this.settle()
-    // The message that was settled may have been the one too many.
+    this.append(encode(frame))
+  }
+
+  /** Sends a receipt, encoded; the owner is told when the socket has it. */
+  sendReceipt(json: string): void {
     if (this.closed) return
-    this.backlog.appendControl(encoded)
-    // Messages make room for it, whatever their policy. The engine's rest does not count: it is on its way.
-    this.leaveOut(this.limit + this.engineBytes, 'drop-oldest')
-    // Only requests make these, so a peer that asks and never reads is the only one to get here.
-    if (this.backlog.bytes > this.limit) this.owner.overflow('slow_consumer')
-    this.budget.enforce()
+    if (!this.backlog) this.receiptsInRun++
+    this.append(new Encoded(json))
   }
 
   /** To be told whenever the connection's subscriptions change. */
@@ -250,6 +243,22 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
     this.paused = undefined
     this.sources = undefined
     this.budget.leave(this)
+  }
+
+  private append(encoded: Encoded): void {
+    if (!this.backlog) {
+      this.appendToRun(encoded)
+      return
+    }
+    this.settle()
+    // The message that was settled may have been the one too many.
+    if (this.closed) return
+    this.backlog.appendControl(encoded)
+    // Messages make room for it, whatever their policy. The engine's rest does not count: it is on its way.
+    this.leaveOut(this.limit + this.engineBytes, 'drop-oldest')
+    // Only requests make these, so a peer that asks and never reads is the only one to get here.
+    if (this.backlog.bytes > this.limit) this.owner.overflow('slow_consumer')
+    this.budget.enforce()
   }
 
   private appendToRun(frame: Encoded): void {

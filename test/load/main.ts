@@ -5,6 +5,7 @@ import { compare } from './compare.ts'
 import { idle } from './idle.ts'
 import { match } from './match.ts'
 import { moveToLoadCore } from './process-stats.ts'
+import { DEFAULT_FOLDER, type StreamLoad, streams } from './streams/streams.ts'
 import { fanfare, nativeUws, nats, plainWs, type Target } from './targets.ts'
 
 const TARGETS: Record<string, Target> = {
@@ -56,6 +57,16 @@ program
       }
     }
   })
+
+program
+  .command('streams')
+  .description('durable publishes, replay, what capture costs, a long stream')
+  .option('--engine <name>', 'ws or uws', 'ws')
+  .option('--size <bytes>', 'size of the data of a message', wholeNumber('size', 30, 200_000), 100)
+  .option('--messages <n>', 'length of the long stream', wholeNumber('messages', 10_000), 10_000_000)
+  .option('--seconds <n>', 'time that is measured', wholeNumber('seconds', 1), 4)
+  .option('--folder <path>', 'where data is kept meanwhile: on a disk', DEFAULT_FOLDER)
+  .action((load: StreamLoad) => streams(load))
 
 function targetsOf(names: string): Target[] {
   return names.split(',').map((name) => {

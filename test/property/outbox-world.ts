@@ -211,7 +211,8 @@ export class PeerModel implements OutboxOwner {
 
   private send(frame: HubFrame): void {
     this.sent.push(frame)
-    this.outbox.send(frame)
+    if (frame.type === 'receipt') this.outbox.sendReceipt(JSON.stringify(frame))
+    else this.outbox.send(frame)
   }
 
   private subscriptionsChanged(): void {

@@ -82,9 +82,11 @@ export function shell(line: string, env?: Record<string, string>): RunningComman
   return new RunningCommand('/bin/sh', ['-c', line], env)
 }
 
-/** Starts `fanfare serve`, and resolves when it listens. */
+/** Starts `fanfare serve`, and resolves when it listens. It keeps nothing where no data directory is given. */
 export async function serve(args: readonly string[] = [], env?: Record<string, string>) {
-  const command = fanfare(['serve', ...(args.includes('--port') ? [] : ['--port', '0']), ...args], env)
+  const defaults = [['--port', '0'] as const, ['--data', 'memory'] as const]
+  const missing = defaults.filter(([flag]) => !args.includes(flag)).flat()
+  const command = fanfare(['serve', ...missing, ...args], env)
   const port = Number((await command.said('stderr', /"port":(\d+)/))[1])
   return { command, port, url: `ws://127.0.0.1:${port}` }
 }

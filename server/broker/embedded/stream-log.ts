@@ -21,6 +21,12 @@ export interface StreamRecord {
   lastTime: number
 }
 
+/** Where and when a message goes into the log. */
+export interface Place {
+  readonly offset: number
+  readonly time: number
+}
+
 /** Topics of which the newest offset is remembered; beyond that the memory starts anew. */
 const REMEMBERED_TOPICS = 10_000
 /** Blocks that one commit removes or compacts at most: a commit has to stay short. */
@@ -77,7 +83,7 @@ export class StreamLog implements StreamState {
   // Staging
 
   /** Takes the next offset, and the time of a message that comes now: a clock that jumped back does not count. */
-  reserve(now: number): { offset: number; time: number } {
+  reserve(now: number): Place {
     const record = this.stage()
     record.lastTime = Math.max(record.lastTime, now)
     return { offset: record.next++, time: record.lastTime }

@@ -1,0 +1,47 @@
+import { pino } from 'pino'
+import type { Draft } from '../../../server/broker/broker.ts'
+import { loadBroker } from '../../../server/broker/load-broker.ts'
+import { DEFAULTS } from '../../../server/config.ts'
+import { encodeRest, Message } from '../../../server/topic/message.ts'
+import type { StreamOptions } from '../../../shared/streams.ts'
+import { payload } from '../delivery-counter.ts'
+
+/** Drafts that are given to the broker at once. */
+const GROUP = 10_000
+
+/** Fills a data directory with a stream of `count` messages, as a hub would write them, without the hub. */
+export async function fill(data: string, stream: StreamOptions, count: number, size: number): Promise<void> {
+  const broker = await loadBroker(data, DEFAULTS, pino({ enabled: false }))
+  await broker.declareStream(stream, false)
+  for (let done = 0; done < count; done += GROUP) {
+    await new Promise<void>((resolve, reject) => {
+      let left = Math.min(GROUP, count - done)
+      const kept = () => {
+        if (--left === 0) resolve()
+      }
+      for (let n = left; n > 0; n--) broker.publish(draft(stream.name, done + n, size, kept, reject))
+    })
+  }
+  await broker.close()
+}
+
+function draft(topic: string, n: number, size: number, kept: () => void, refused: (error: Error) => void): Draft {
+  const id = `fill.${n}`
+  const frame = { type: 'publish', seq: n, topic, data: payload(n, size, 0) } as const
+  return {
+    id,
+    ownId: false,
+    topic,
+    key: undefined,
+    expiresAt: undefined,
+    queues: [],
+    priority: undefined,
+    dueAt: undefined,
+    bytes: 0,
+    streams: [topic],
+    encode: (publishedAt, offsets) =>
+      new Message(frame, id, [topic], n, encodeRest(frame), { offsets, publishedAt }).wire.text as string,
+    kept,
+    refused,
+  }
+}

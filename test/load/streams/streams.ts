@@ -1,0 +1,176 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { StreamOptions } from '../../../shared/streams.ts'
+import { fanOut } from '../fan-out.ts'
+import { moveToLoadCore } from '../process-stats.ts'
+import { fanfare, type Running } from '../targets.ts'
+import { fill } from './fill.ts'
+import { lmdbAlone } from './lmdb-alone.ts'
+import { type ClientTask, runClient } from './node-client.ts'
+import { replay } from './replay.ts'
+
+export interface StreamLoad {
+  readonly engine: string
+  readonly size: number
+  /** Messages of the long stream. */
+  readonly messages: number
+  readonly seconds: number
+  /** Where data directories are made, and removed afterwards. */
+  readonly folder: string
+}
+
+/** The topic that the load publishes on, and the stream that captures it. */
+const NAME = 'bench'
+const WINDOW = 256
+/** Of a stream that is read from its start, and the one beside the long one. */
+const REPLAYED = 1_000_000
+const SHORT = 10_000
+const TAIL = 1_000
+const TAIL_TRIES = 5
+
+/** Everything that is promised of streams in numbers, each beside what it is to be held against. */
+export async function streams(load: StreamLoad): Promise<void> {
+  moveToLoadCore()
+  const folder = mkdtempSync(join(load.folder, 'fanfare-streams-'))
+  // Also where a signal ends the load: servers first, they write there.
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => process.exit(1))
+  print(`Messages of ${load.size} bytes, engine ${load.engine}, data in ${folder}.`)
+  await publishes(load, folder)
+  await replays(load, folder)
+  await captures(load, folder)
+  await longStream(load, folder)
+}
+
+async function publishes(load: StreamLoad, folder: string): Promise<void> {
+  const { size, seconds } = load
+  const alone = await lmdbAlone(folder, WINDOW, size)
+  const hub = await start(load, declared(folder, 'publishes', 'disk'))
+  const task = { url: urlOf(hub), topic: NAME, size, seconds }
+  const windowful = await runClient({ ...task, do: 'publish', window: WINDOW })
+  const lone = await runClient({ ...task, do: 'publish', window: 1 })
+  await hub.stop()
+  title('Durable publishes of one Node client')
+  row(`window of ${WINDOW}`, rate(windowful.messages, windowful.seconds), latency(windowful), 'wanted: 60,000/s')
+  row(`LMDB alone, groups of ${WINDOW}`, rate(alone.putsPerSecond, 1))
+  row('one at a time', rate(lone.messages, lone.seconds), latency(lone), 'wanted: p50 below 2 ms')
+  row('LMDB alone, one at a time', '', latency(alone.lone))
+}
+
+async function replays(load: StreamLoad, folder: string): Promise<void> {
+  const { size } = load
+  const data = await filled(folder, 'replays', REPLAYED, size)
+  const hub = await start(load, { data })
+  const raw = await replay(hub, NAME, 'earliest', REPLAYED, size)
+  const read: ClientTask = { url: urlOf(hub), topic: NAME, size, do: 'read', count: REPLAYED }
+  const client = await runClient(read)
+  await hub.stop()
+  title(`Replay of ${number(REPLAYED)} messages to one subscriber`)
+  row('a reader that counts', rate(REPLAYED, raw), '', 'wanted: 300,000/s')
+  row('the Node client, a handler', rate(client.messages, client.seconds))
+}
+
+async function captures(load: StreamLoad, folder: string): Promise<void> {
+  const scenario = { subscribers: 100, publishers: 1, size: load.size, stalled: 0, seconds: load.seconds }
+  const run = async (flags: readonly string[]) =>
+    (await fanOut(fanfare(load.engine, flags), scenario)).deliveriesPerSecond
+  const without = await run([])
+  title('Live fan-out to 100 subscribers, as fast as it goes')
+  row('no stream captures the topic', rate(without, 1))
+  for (const durability of ['os', 'disk'] as const) {
+    const { data, config } = declared(folder, `captures-${durability}`, durability)
+    const captured = await run(['--data', data, '--config', config])
+    row(
+      `captured, durability ${durability}`,
+      rate(captured, 1),
+      `${((captured / without) * 100).toFixed(0)} %`,
+      'wanted: 50 %',
+    )
+  }
+}
+
+async function longStream(load: StreamLoad, folder: string): Promise<void> {
+  const { size, messages } = load
+  title(`Streams of ${number(SHORT)} and of ${number(messages)} messages`)
+  for (const count of [SHORT, messages]) {
+    const data = await filled(folder, `of-${count}`, count, size)
+    const since = performance.now()
+    const hub = await start(load, { data })
+    const opened = performance.now() - since
+    const last = await median(() => replay(hub, NAME, { last: TAIL }, TAIL, size))
+    const offset = await median(() => replay(hub, NAME, { offset: count - TAIL }, TAIL, size))
+    await hub.stop()
+    const tail = `newest ${number(TAIL)}: ${milliseconds(last * 1000)} by last, ${milliseconds(offset * 1000)} by offset`
+    row(
+      `${number(count)} messages`,
+      `${(opened / 1000).toFixed(2)} s`,
+      tail,
+      'start of the process included; wanted: 2 s',
+    )
+  }
+}
+
+async function median(measure: () => Promise<number>): Promise<number> {
+  const tries: number[] = []
+  for (let n = 0; n < TAIL_TRIES; n++) tries.push(await measure())
+  return tries.sort((a, b) => a - b)[Math.floor(TAIL_TRIES / 2)] as number
+}
+
+async function filled(folder: string, name: string, count: number, size: number): Promise<string> {
+  const data = join(folder, name)
+  await fill(data, optionsOf('os'), count, size)
+  return data
+}
+
+function declared(folder: string, name: string, durability: StreamOptions['durability']) {
+  const data = join(folder, name)
+  const config = `${data}.json`
+  mkdirSync(data)
+  const { maxAgeMs, ...stream } = optionsOf(durability)
+  writeFileSync(config, JSON.stringify({ streams: [{ ...stream, maxAge: maxAgeMs }] }))
+  return { data, config }
+}
+
+function optionsOf(durability: StreamOptions['durability']): StreamOptions {
+  return { name: NAME, topics: [NAME], maxAgeMs: 7 * 86_400_000, maxBytes: 2 ** 40, lastValue: false, durability }
+}
+
+function start({ engine }: StreamLoad, { data, config }: { data: string; config?: string }): Promise<Running> {
+  return fanfare(engine, ['--data', data, ...(config === undefined ? [] : ['--config', config])]).start()
+}
+
+function urlOf({ port }: Running): string {
+  return `ws://127.0.0.1:${port}`
+}
+
+function title(text: string): void {
+  print(`\n${text}`)
+}
+
+function row(name: string, figure: string, beside = '', wanted = ''): void {
+  print(`  ${name.padEnd(32)} ${figure.padStart(14)}  ${beside.padEnd(28)} ${wanted}`.trimEnd())
+}
+
+function rate(count: number, seconds: number): string {
+  return `${number(count / seconds)}/s`
+}
+
+function latency({ p50, p99 }: { p50: number; p99: number }): string {
+  return `p50 ${milliseconds(p50)}, p99 ${milliseconds(p99)}`
+}
+
+function milliseconds(value: number): string {
+  return `${value.toFixed(value < 10 ? 2 : 0)} ms`
+}
+
+function number(value: number): string {
+  return Math.round(value).toLocaleString('en')
+}
+
+function print(text: string): void {
+  process.stdout.write(`${text}\n`)
+}
+
+/** Where temporary files lie; a disk is wanted, and no file system in memory. */
+export const DEFAULT_FOLDER = tmpdir()
