@@ -11,8 +11,8 @@ export interface Entry {
   readonly key: string | undefined
   readonly expiresAt: number | undefined
   /** In a queue: 0 to 9, the higher first; and when it is due, in milliseconds since 1970. */
-  readonly priority?: number
-  readonly dueAt?: number
+  readonly priority?: number | undefined
+  readonly dueAt?: number | undefined
   /** How far back the previous message of the same topic lies; 0: there is none. */
   readonly back: number
   /** The frame as text, or as a record of a binary WebSocket message. */
@@ -180,8 +180,9 @@ export class Block {
 
 /** Encodes entries in the order of their offsets; there is at least one. */
 export function encodeBlock(entries: readonly Entry[]): Buffer {
-  const header = Buffer.from(JSON.stringify(columnsOf(entries)))
-  const bodyBytes = entries.reduce((sum, entry) => sum + bytesInBody(entry.wire), 0)
+  const lengths = entries.map(({ wire }) => (typeof wire === 'string' ? Buffer.byteLength(wire) + 1 : wire.length))
+  const header = Buffer.from(JSON.stringify(columnsOf(entries, lengths)))
+  const bodyBytes = lengths.reduce((sum, length) => sum + length, 0)
   const block = Buffer.allocUnsafe(PREFIX_BYTES + header.length + bodyBytes)
   block.writeUInt32LE(header.length, 4)
   block.set(header, PREFIX_BYTES)
@@ -214,42 +215,62 @@ export function* inBlocks(entries: readonly Entry[]): Iterable<Entry[]> {
   if (block.length > 0) yield block
 }
 
-function columnsOf(entries: readonly Entry[]): Columns {
+/** One walk through the entries for all columns: it is the hot path of every publish that is kept. */
+function columnsOf(entries: readonly Entry[], lengths: number[]): Columns {
   const first = entries[0] as Entry
   const topics = new Map<string, number>()
-  for (const { topic } of entries) if (!topics.has(topic)) topics.set(topic, topics.size)
-  const offsets = steps(entries.map(({ offset }) => offset))
-  const times = steps(entries.map(({ time }) => time))
-  return {
-    first: first.offset,
-    time: first.time,
-    count: entries.length,
-    lengths: entries.map(({ wire }) => bytesInBody(wire)),
-    topics: [...topics.keys()],
-    ...(topics.size > 1 && { topicAt: entries.map(({ topic }) => topics.get(topic) as number) }),
-    ...(offsets.some((step) => step !== 1) && { offsets }),
-    ...(times.some((step) => step !== 0) && { times }),
-    ...(entries.some(({ back }) => back !== 1) && { back: entries.map(({ back }) => back) }),
-    ...(entries.some(({ key }) => key !== undefined) && { keys: entries.map(({ key }) => key ?? null) }),
-    ...(entries.some((entry) => entry.expiresAt !== undefined) && {
-      expires: entries.map(({ expiresAt }) => expiresAt ?? null),
-    }),
-    ...(entries.some(({ priority = DEFAULT_PRIORITY }) => priority !== DEFAULT_PRIORITY) && {
-      priorities: entries.map(({ priority = DEFAULT_PRIORITY }) => priority),
-    }),
-    ...(entries.some(({ dueAt = 0 }) => dueAt > 0) && { due: entries.map(({ dueAt = 0 }) => dueAt) }),
-    ...(entries.some(({ wire }) => typeof wire !== 'string') && {
-      binary: entries.map(({ wire }) => (typeof wire === 'string' ? 0 : 1)),
-    }),
+  const columns = {
+    topicAt: new Column(0),
+    offsets: new Column(1),
+    times: new Column(0),
+    back: new Column(1),
+    keys: new Column<string | null>(null),
+    expires: new Column<number | null>(null),
+    priorities: new Column(DEFAULT_PRIORITY),
+    due: new Column(0),
+    binary: new Column(0),
   }
+  let before: Entry | undefined
+  for (const entry of entries) {
+    let topic = topics.get(entry.topic)
+    if (topic === undefined) {
+      topic = topics.size
+      topics.set(entry.topic, topic)
+    }
+    columns.topicAt.add(topic)
+    if (before) {
+      columns.offsets.add(entry.offset - before.offset)
+      columns.times.add(entry.time - before.time)
+    }
+    columns.back.add(entry.back)
+    columns.keys.add(entry.key ?? null)
+    columns.expires.add(entry.expiresAt ?? null)
+    columns.priorities.add(entry.priority ?? DEFAULT_PRIORITY)
+    columns.due.add(entry.dueAt ?? 0)
+    columns.binary.add(typeof entry.wire === 'string' ? 0 : 1)
+    before = entry
+  }
+  const said = Object.entries(columns).flatMap(([name, { values }]) => (values ? [[name, values] as const] : []))
+  const { offset, time } = first
+  const count = entries.length
+  return { first: offset, time, count, lengths, topics: [...topics.keys()], ...Object.fromEntries(said) }
 }
 
-function bytesInBody(wire: string | Uint8Array): number {
-  return typeof wire === 'string' ? Buffer.byteLength(wire) + 1 : wire.length
-}
+/** A list that is only kept once a value differs from what goes without saying. */
+class Column<Value = number> {
+  values: Value[] | undefined = undefined
+  private readonly usual: Value
+  private count = 0
 
-function steps(values: readonly number[]): number[] {
-  return values.slice(1).map((value, at) => value - (values[at] as number))
+  constructor(usual: Value) {
+    this.usual = usual
+  }
+
+  add(value: Value): void {
+    if (value !== this.usual) this.values ??= new Array<Value>(this.count).fill(this.usual)
+    this.values?.push(value)
+    this.count++
+  }
 }
 
 function accumulate(start: number, list: readonly number[] | undefined, count: number, step: number): number[] {

@@ -35,10 +35,17 @@ export class Message {
     this.stamp = stamp
     // By hand, because it is the hot path: id and topic hold nothing that JSON escapes, their grammars say so.
     let json = `{"type":"message","id":"${id}","topic":"${frame.topic}"`
-    if (kept) json += `,"offsets":${JSON.stringify(kept.offsets)},"publishedAt":${kept.publishedAt}`
+    if (kept) json += `${offsetsField(kept.offsets)},"publishedAt":${kept.publishedAt}`
     const { data } = frame
     this.wire = new Encoded(`${json}${rest}}`, data instanceof Uint8Array ? data : undefined, id)
   }
+}
+
+/** Nothing where no stream has it; names of streams hold nothing that JSON escapes. */
+function offsetsField(offsets: Offsets): string {
+  let json = ''
+  for (const name in offsets) json += `${json === '' ? ',"offsets":{' : ','}"${name}":${offsets[name]}`
+  return json === '' ? '' : `${json}}`
 }
 
 /** The fields of a publish that go into the message as they are. Throws `bad_frame` where they cannot be encoded. */

@@ -42,9 +42,16 @@ interface Group {
   readonly drafts: readonly Draft[]
 }
 
+/** A message's place in a stream. */
+interface Place {
+  readonly log: StreamLog
+  readonly offset: number
+  readonly time: number
+}
+
 /** Where a message is kept. */
 interface Places {
-  readonly streams: readonly { readonly log: StreamLog; readonly offset: number }[]
+  readonly streams: readonly Place[]
   readonly queues: readonly QueueLog[]
 }
 
@@ -212,7 +219,7 @@ export class GroupCommit {
 
   /** Whether a draft can be staged now; else it is refused, or waits for room. */
   private admit(draft: Draft, commit: Commit): boolean {
-    if (draft.ownId && this.dedup.find(draft.id)) return true
+    if (draft.queues.length === 0 || (draft.ownId && this.dedup.has(draft.id))) return true
     for (const queue of this.queuesOf(draft)) {
       const { overflow, name } = queue.options
       if (overflow === 'block' && (queue.held.length > 0 || !queue.hasRoom(draft.bytes))) {
@@ -257,48 +264,41 @@ export class GroupCommit {
     const known = draft.ownId ? this.dedup.find(draft.id) : undefined
     const places = known ? this.placesOf(known) : this.place(draft, commit.now)
     commit.durable ||= places.queues.length > 0 || places.streams.some(({ log }) => log.options.durability === 'disk')
-    commit.waiters.push({
-      of: draft,
-      succeeded: () => draft.kept({ duplicate: known !== undefined, ...receiptOf(places) }),
-      failed: (error) => draft.refused(error),
-    })
+    commit.waiters.push(new WaitingDraft(draft, places, known !== undefined))
   }
 
   /** Gives a draft its places, and adds it to them. */
   private place(draft: Draft, now: number): Places {
     const offsets: Record<string, number> = {}
-    const streams: { log: StreamLog; offset: number; time: number }[] = []
+    const streams: Place[] = []
     for (const name of draft.streams) {
       const log = this.streams.get(name)
       // Deleted since the draft was routed.
       if (!log) continue
-      const place = this.touch(log).reserve(now)
-      offsets[name] = place.offset
-      streams.push({ log, ...place })
+      const { offset, time } = this.touch(log).reserve(now)
+      offsets[name] = offset
+      streams.push({ log, offset, time })
     }
     const wire = draft.encode(now, offsets)
     const { topic, key, expiresAt, priority, dueAt } = draft
     for (const { log, offset, time } of streams) log.add({ offset, time, topic, key, expiresAt, wire })
     const queues = this.queuesOf(draft)
-    for (const queue of queues) {
-      const order = { ...(priority !== undefined && { priority }), ...(dueAt !== undefined && { dueAt }) }
-      this.touch(queue).add({ time: now, topic, key, expiresAt, wire, ...order })
-    }
+    for (const queue of queues) this.touch(queue).add({ time: now, topic, key, expiresAt, wire, priority, dueAt })
     const places = { streams, queues }
-    if (draft.ownId) this.dedup.add(draft.id, storedPlaces(places))
+    if (draft.ownId) this.dedup.add(draft.id, places)
     return places
   }
 
-  private queuesOf({ queues }: Draft): QueueLog[] {
-    if (queues.length === 0) return []
+  private queuesOf({ queues }: Draft): readonly QueueLog[] {
+    if (queues.length === 0) return NO_QUEUES
     return queues.flatMap((name) => this.queues.get(name) ?? [])
   }
 
   /** Without the streams and queues that were deleted since, also where one of that name has come anew. */
   private placesOf({ offsets, queues }: StoredPlaces): Places {
     const streams = [...this.streams.values()].flatMap((log) => {
-      const offset = offsets[log.id]
-      return offset === undefined ? [] : [{ log, offset }]
+      const offset = offsets.get(log.id)
+      return offset === undefined ? [] : [{ log, offset, time: 0 }]
     })
     return { streams, queues: [...this.queues.values()].filter(({ id }) => queues.includes(id)) }
   }
@@ -337,14 +337,28 @@ function refuse(refused: Draft | Settlement, error: FanfareError, { waiters }: C
   waiters.push({ of: refused, succeeded: tell, failed: tell })
 }
 
-function storedPlaces({ streams, queues }: Places): StoredPlaces {
-  const offsets: Record<number, number> = {}
-  for (const { log, offset } of streams) offsets[log.id] = offset
-  return { offsets, queues: queues.map(({ id }) => id) }
-}
+const NO_QUEUES: readonly QueueLog[] = []
 
-function receiptOf({ streams, queues }: Places): { positions: Record<string, Position>; queues: string[] } {
-  const positions: Record<string, Position> = {}
-  for (const { log, offset } of streams) positions[log.options.name] = { epoch: log.epoch, offset }
-  return { positions, queues: queues.map(({ options }) => options.name) }
+/** One object for each publish that waits, and no closures: there are tens of thousands a second. */
+class WaitingDraft implements Waiter {
+  readonly of: Draft
+  private readonly places: Places
+  private readonly duplicate: boolean
+
+  constructor(draft: Draft, places: Places, duplicate: boolean) {
+    this.of = draft
+    this.places = places
+    this.duplicate = duplicate
+  }
+
+  succeeded(): void {
+    const positions: Record<string, Position> = {}
+    for (const { log, offset } of this.places.streams) positions[log.options.name] = { epoch: log.epoch, offset }
+    const queues = this.places.queues.map(({ options }) => options.name)
+    this.of.kept({ duplicate: this.duplicate, positions, queues })
+  }
+
+  failed(error: FanfareError): void {
+    this.of.refused(error)
+  }
 }

@@ -28,6 +28,8 @@ const DAMAGE: readonly unknown[] = [-30797, -30796, -30794, -30793]
  * looked for before. So much stays free beside, for commits that make room.
  */
 const KEPT_FREE_BYTES = 1024 * 1024
+/** With more than this, nobody has to look after single pages. */
+const NEARLY_FULL_BYTES = 64 * 1024 * 1024
 /** What a commit may need beside its values: the pages of the tree, all of them anew. */
 const TREE_BYTES = 128 * 1024
 const PAGE_BYTES = 4096
@@ -76,6 +78,7 @@ export class LmdbStore implements Store {
 
   async commit(changes: readonly Change[], _durable: boolean, makesRoom: boolean): Promise<void> {
     if (!makesRoom) return this.commitIfRoom(changes)
+    if (this.directory.freeBytes() > NEARLY_FULL_BYTES) return this.write(changes)
     const removed = this.bytesRemovedBy(changes)
     await this.commitWithReserve(changes)
     this.reusable += removed
