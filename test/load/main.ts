@@ -5,6 +5,7 @@ import { compare } from './compare.ts'
 import { idle } from './idle.ts'
 import { match } from './match.ts'
 import { moveToLoadCore } from './process-stats.ts'
+import { type QueueLoad, queues } from './queues.ts'
 import { DEFAULT_FOLDER, type StreamLoad, streams } from './streams/streams.ts'
 import { fanfare, nativeUws, nats, plainWs, type Target } from './targets.ts'
 
@@ -67,6 +68,16 @@ program
   .option('--seconds <n>', 'time that is measured', wholeNumber('seconds', 1), 4)
   .option('--folder <path>', 'where data is kept meanwhile: on a disk', DEFAULT_FOLDER)
   .action((load: StreamLoad) => streams(load))
+
+program
+  .command('queues')
+  .description('durable publishes to a queue, consuming, a long queue, groups')
+  .option('--engine <name>', 'ws or uws', 'ws')
+  .option('--size <bytes>', 'size of the data of a message', wholeNumber('size', 30, 200_000), 200)
+  .option('--messages <n>', 'length of the long queue', wholeNumber('messages', 10_000), 1_000_000)
+  .option('--seconds <n>', 'time that is measured', wholeNumber('seconds', 1), 4)
+  .option('--folder <path>', 'where data is kept meanwhile: on a disk', DEFAULT_FOLDER)
+  .action((load: QueueLoad) => queues(load))
 
 function targetsOf(names: string): Target[] {
   return names.split(',').map((name) => {

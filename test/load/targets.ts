@@ -48,7 +48,8 @@ const MESSAGE_BYTES = 200_000
 const extension = import.meta.url.endsWith('.ts') ? '.ts' : '.js'
 const runner = extension === '.ts' ? ['--import', 'tsx'] : []
 
-export function fanfare(engine: string, flags: readonly string[] = []): Target {
+/** A hub on one core, as all servers are that are compared; or with `cores: 'all'` as its users run it. */
+export function fanfare(engine: string, flags: readonly string[] = [], cores: 'one' | 'all' = 'one'): Target {
   const main = fileURLToPath(new URL(`../../server/main${extension}`, import.meta.url))
   const command = [
     process.execPath,
@@ -82,7 +83,7 @@ export function fanfare(engine: string, flags: readonly string[] = []): Target {
       return Buffer.concat(messages)
     },
     ack: { text: '"receipt"', messages: 1 },
-    start: () => run(command, /"port":(\d+)/),
+    start: () => run(cores === 'one' ? onServerCore(command) : command, /"port":(\d+)/),
   }
 }
 
@@ -117,7 +118,7 @@ function simple(name: string, file: string): Target {
     greet: undefined,
     publish: (payloads) => Buffer.concat(payloads.map((data) => clientFrame(data))),
     ack: { text: '!', messages: 1 },
-    start: () => run([process.execPath, ...runner, server], /listening (\d+)/),
+    start: () => run(onServerCore([process.execPath, ...runner, server]), /listening (\d+)/),
   }
 }
 
@@ -149,7 +150,7 @@ export const nats: Target = {
       config,
       `listen: "127.0.0.1:${port + 1}"\nwebsocket { host: "127.0.0.1", port: ${port}, no_tls: true }\n`,
     )
-    const running = await run([NATS, '-c', config], /Server is ready/)
+    const running = await run(onServerCore([NATS, '-c', config]), /Server is ready/)
     rmSync(folder, { recursive: true })
     return { ...running, port }
   },
@@ -168,7 +169,7 @@ export function missing(target: Target): string | undefined {
 }
 
 async function run(command: readonly string[], ready: RegExp): Promise<Running> {
-  const [file, ...args] = onServerCore(command)
+  const [file, ...args] = command
   const server = spawn(file as string, args, {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, GOMAXPROCS: '1' },

@@ -11,7 +11,7 @@ interface QueueBlock {
   done: Buffer | undefined
 }
 
-/** Decoded blocks that are kept at hand, of about 64 kB each. */
+/** Blocks that are kept at hand, of about 64 kB each. */
 const CACHED = 64
 
 /**
@@ -22,7 +22,7 @@ export class QueueBlocks {
   private readonly store: Store
   private readonly id: number
   private readonly blocks = new Map<number, QueueBlock>()
-  private readonly cache = new Map<number, Block>()
+  private readonly cache = new Map<number, Block | Uint8Array>()
 
   constructor(store: Store, id: number) {
     this.store = store
@@ -46,21 +46,18 @@ export class QueueBlocks {
     }
   }
 
-  /** Takes in a block that has been committed. */
-  add(first: number, value: Uint8Array): Block {
-    const block = new Block(value)
-    this.blocks.set(first, { first, count: block.count, left: block.count, done: undefined })
-    this.keep(first, block)
-    return block
+  /** Takes in a block of so many messages that has been committed. It is decoded when one of them is wanted. */
+  add(first: number, count: number, value: Uint8Array): void {
+    this.blocks.set(first, { first, count, left: count, done: undefined })
+    this.keep(first, value)
   }
 
   /** The message's place in its block. */
   find(first: number, seq: number): readonly [Block, number] {
-    let block = this.cache.get(first)
-    if (!block) {
-      block = new Block(this.store.get(blockKey(this.id, first)) ?? new Uint8Array())
-      this.keep(first, block)
-    }
+    const kept = this.cache.get(first)
+    if (kept instanceof Block) return [kept, seq - first]
+    const block = new Block(kept ?? this.store.get(blockKey(this.id, first)) ?? new Uint8Array())
+    this.keep(first, block)
     return [block, seq - first]
   }
 
@@ -93,8 +90,8 @@ export class QueueBlocks {
     }
   }
 
-  private keep(first: number, block: Block): void {
-    if (this.cache.size >= CACHED) {
+  private keep(first: number, block: Block | Uint8Array): void {
+    if (this.cache.size >= CACHED && !this.cache.has(first)) {
       for (const oldest of this.cache.keys()) {
         this.cache.delete(oldest)
         break

@@ -143,7 +143,7 @@ export class QueueLog implements QueueState {
     const record = this.change()
     this.stage.entries.push({ ...entry, offset: record.next++, back: 0 })
     this.stage.messages++
-    this.stage.bytes += entry.wire.length
+    this.stage.bytes += bytesOf(entry.wire)
   }
 
   // Leases
@@ -312,7 +312,7 @@ export class QueueLog implements QueueState {
       const value = encodeBlock(block)
       const first = (block[0] as Entry).offset
       changes.push({ key: blockKey(this.id, first), value })
-      this.stage.applied.push((now) => this.enterBlock(first, value, now))
+      this.stage.applied.push((now) => this.enterBlock(block, value, now))
     }
     if (done.length > 0) this.stage.applied.push(this.blocks.finish(done, changes))
     for (const item of done) {
@@ -364,7 +364,7 @@ export class QueueLog implements QueueState {
       seq: block.offset(at),
       key: block.key(at),
       priority: block.priority(at),
-      bytes: block.wireBytes(at, at + 1),
+      bytes: block.wires(at, at + 1).length,
       publishedAt: block.time(at),
       expiresAt: block.expiresAt(at),
       block: block.firstOffset,
@@ -380,10 +380,14 @@ export class QueueLog implements QueueState {
     this.schedule.add(item, now)
   }
 
-  private enterBlock(first: number, value: Uint8Array, now: number): void {
-    const block = this.blocks.add(first, value)
-    for (let at = 0; at < block.count; at++) this.enter(this.itemOf(block, at), now)
-    this.totals.published += block.count
+  private enterBlock(entries: readonly Entry[], value: Uint8Array, now: number): void {
+    const block = (entries[0] as Entry).offset
+    this.blocks.add(block, entries.length, value)
+    for (const { offset, key, priority = DEFAULT_PRIORITY, time, expiresAt, dueAt = 0, wire } of entries) {
+      const item = { seq: offset, key, priority, bytes: bytesOf(wire), publishedAt: time, expiresAt, block, dueAt }
+      this.enter({ ...item, attempts: 0, error: undefined, state: 'waiting' }, now)
+    }
+    this.totals.published += entries.length
   }
 
   private oldestToDrop(): Item | undefined {
@@ -461,6 +465,10 @@ export class QueueLog implements QueueState {
     const { backoffBaseMs, backoffCapMs } = this.options
     return Math.min(backoffCapMs, backoffBaseMs * 2 ** attempts) * (0.5 + Math.random() / 2)
   }
+}
+
+function bytesOf(wire: string | Uint8Array): number {
+  return typeof wire === 'string' ? Buffer.byteLength(wire) : wire.length
 }
 
 function newStage(): Stage {

@@ -3,11 +3,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { StreamOptions } from '../../../shared/streams.ts'
 import { fanOut } from '../fan-out.ts'
+import { type ClientTask, runClient } from '../node-client.ts'
 import { moveToLoadCore } from '../process-stats.ts'
+import { latency, milliseconds, number, print, rate, row, title } from '../report.ts'
 import { fanfare, type Running } from '../targets.ts'
 import { fill } from './fill.ts'
 import { lmdbAlone } from './lmdb-alone.ts'
-import { type ClientTask, runClient } from './node-client.ts'
 import { replay } from './replay.ts'
 
 export interface StreamLoad {
@@ -31,7 +32,6 @@ const TAIL_TRIES = 5
 
 /** Everything that is promised of streams in numbers, each beside what it is to be held against. */
 export async function streams(load: StreamLoad): Promise<void> {
-  moveToLoadCore()
   const folder = mkdtempSync(join(load.folder, 'fanfare-streams-'))
   // Also where a signal ends the load: servers first, they write there.
   process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
@@ -39,8 +39,8 @@ export async function streams(load: StreamLoad): Promise<void> {
   print(`Messages of ${load.size} bytes, engine ${load.engine}, data in ${folder}.`)
   await publishes(load, folder)
   await replays(load, folder)
-  await captures(load, folder)
   await longStream(load, folder)
+  await captures(load, folder)
 }
 
 async function publishes(load: StreamLoad, folder: string): Promise<void> {
@@ -73,6 +73,8 @@ async function replays(load: StreamLoad, folder: string): Promise<void> {
 
 async function captures(load: StreamLoad, folder: string): Promise<void> {
   const scenario = { subscribers: 100, publishers: 1, size: load.size, stalled: 0, seconds: load.seconds }
+  // From here on the load competes with the hub, unless each has a core of its own.
+  moveToLoadCore()
   const run = async (flags: readonly string[]) =>
     (await fanOut(fanfare(load.engine, flags), scenario)).deliveriesPerSecond
   const without = await run([])
@@ -137,39 +139,11 @@ function optionsOf(durability: StreamOptions['durability']): StreamOptions {
 }
 
 function start({ engine }: StreamLoad, { data, config }: { data: string; config?: string }): Promise<Running> {
-  return fanfare(engine, ['--data', data, ...(config === undefined ? [] : ['--config', config])]).start()
+  return fanfare(engine, ['--data', data, ...(config === undefined ? [] : ['--config', config])], 'all').start()
 }
 
 function urlOf({ port }: Running): string {
   return `ws://127.0.0.1:${port}`
-}
-
-function title(text: string): void {
-  print(`\n${text}`)
-}
-
-function row(name: string, figure: string, beside = '', wanted = ''): void {
-  print(`  ${name.padEnd(32)} ${figure.padStart(14)}  ${beside.padEnd(28)} ${wanted}`.trimEnd())
-}
-
-function rate(count: number, seconds: number): string {
-  return `${number(count / seconds)}/s`
-}
-
-function latency({ p50, p99 }: { p50: number; p99: number }): string {
-  return `p50 ${milliseconds(p50)}, p99 ${milliseconds(p99)}`
-}
-
-function milliseconds(value: number): string {
-  return `${value.toFixed(value < 10 ? 2 : 0)} ms`
-}
-
-function number(value: number): string {
-  return Math.round(value).toLocaleString('en')
-}
-
-function print(text: string): void {
-  process.stdout.write(`${text}\n`)
 }
 
 /** Where temporary files lie; a disk is wanted, and no file system in memory. */
