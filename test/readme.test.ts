@@ -24,7 +24,8 @@ describe('the README', () => {
     const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8')
     expect(readme.match(/^```\w+/gm)).toEqual([
       ...['```sh', '```sh', '```sh', '```html', '```ts'],
-      ...['```json', '```sh', '```sh', '```ts', '```ts'],
+      ...['```json', '```sh', '```sh', '```ts'],
+      ...['```ts', '```ts', '```ts', '```ts', '```ts'],
     ])
   })
 
@@ -60,12 +61,16 @@ describe('the README', () => {
   it.each([
     ['a client', 0, 'photos.uploaded a.jpg\n'],
     ['a stream', 1, 'on the disk at 1\n0 { total: 12 }\n1 { total: 7 }\n'],
-    ['a hub inside a program', 2, expect.stringMatching(/^\d+\n$/)],
+    ['a queue', 2, "on the disk in [ 'thumbnails' ]\nattempt 1 at a.jpg\nattempt 2 at a.jpg\nready: a.jpg\n"],
+    ['a request', 3, '6\nno_responder\n'],
+    ['a chain', 4, 'duplicate: false\nduplicate: true\ninvoice-of-order-17 { total: 12 }\n'],
+    ['an idempotent handler', 5, 'charged 12\n'],
+    ['a hub inside a program', 6, expect.stringMatching(/^\d+\n$/)],
   ])('has TypeScript that compiles and works: %s', async (name, index, output) => {
     const example = examples('README.md', 'ts')[index] as string
     const { port } = await serve()
     const file = `${FOLDER}${name.replaceAll(' ', '-')}.ts`
-    writeFileSync(file, example.replaceAll(PORT, String(port)))
+    writeFileSync(file, example.replaceAll(PORT, String(port)).replaceAll("'./", `'${FOLDER}`))
     const strict = ['--ignoreConfig', '--noEmit', '--strict', '--skipLibCheck', '--types', 'node']
     const target = ['--module', 'nodenext', '--target', 'es2023', '--lib', 'es2023,dom']
     execFileSync('npx', ['tsc', ...strict, ...target, file], { stdio: 'pipe', encoding: 'utf8' })
