@@ -9,7 +9,7 @@ import { freePort } from './setup/free-port.ts'
 import { onEveryEngine } from './setup/hubs.ts'
 import { examples } from './setup/page.ts'
 
-type Examples = [string, string, string, string, string]
+type Examples = [string, string, string, string, string, string]
 
 const PORT = '4747'
 // Inside the package, where its own name leads to what was built.
@@ -18,14 +18,14 @@ beforeAll(() => mkdirSync(FOLDER, { recursive: true }))
 afterAll(() => rmSync(FOLDER, { recursive: true, force: true }))
 
 describe('the README', () => {
-  const [install, listen, publish, serveStreams, useStreams] = examples('README.md', 'sh') as Examples
+  const [install, listen, publish, serveStreams, useStreams, useQueues] = examples('README.md', 'sh') as Examples
 
   it('has examples of these languages, and each has a test', () => {
     const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8')
     expect(readme.match(/^```\w+/gm)).toEqual([
       ...['```sh', '```sh', '```sh', '```html', '```ts'],
       ...['```json', '```sh', '```sh', '```ts'],
-      ...['```ts', '```ts', '```ts', '```ts', '```ts'],
+      ...['```ts', '```sh', '```ts', '```ts', '```ts', '```ts'],
     ])
   })
 
@@ -56,6 +56,14 @@ describe('the README', () => {
     const [message, ...shown] = user.stdout.split('\n')
     expect(JSON.parse(message as string)).toMatchObject({ offsets: { orders: 0 }, data: { total: 12 } })
     expect(shown.join('\n')).toMatch(/^cursor +reports at 1, 0 behind$/m)
+  })
+
+  it('declares a queue, publishes and lists it with the commands it gives', async () => {
+    const { url } = await serve()
+    const user = shell(useQueues, { FANFARE_URL: url })
+    expect(await user.exit, user.stderr).toBe(0)
+    expect(user.stdout).toMatch(/^attempts +3, /m)
+    expect(user.stdout).toMatch(/^scans +scans\.# +1 /m)
   })
 
   it.each([
