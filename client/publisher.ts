@@ -2,9 +2,9 @@ import { nanoid } from 'nanoid'
 import { decodeBinary, decodeText, encodeFrame } from '../shared/codec.ts'
 import { FanfareError } from '../shared/errors.ts'
 import type { ErrorFrame, Headers, PublishFrame, ReceiptFrame } from '../shared/frames.ts'
-import { parseFrame } from '../shared/parse-frame.ts'
 import type { Position } from '../shared/streams.ts'
 import { parseTopic } from '../shared/topic.ts'
+import { encodeChecked } from './encode-checked.ts'
 import { errorFrom, type Session } from './session.ts'
 import { exceeds } from './writer.ts'
 
@@ -75,7 +75,7 @@ export class Publisher {
     const id = options.id ?? this.idPrefix + seq.toString(36)
     const bytes = data instanceof ArrayBuffer ? new Uint8Array(data) : data
     // Encoded now: the caller may change the data afterwards. Undefined fields vanish in JSON.
-    const frame = encode({ type: 'publish', seq, topic, ...fields, id, data: bytes } as PublishFrame)
+    const frame = encodeChecked({ type: 'publish', seq, topic, ...fields, id, data: bytes } as PublishFrame)
     return new Promise((resolve, reject) => {
       const waiting: Waiting = { frame, seq, resolve, reject, retry: false }
       if (signal) abortWith(signal, waiting, () => this.takeBack(waiting))
@@ -162,15 +162,6 @@ export class Publisher {
       this.head = 0
     }
   }
-}
-
-/** Refuses here what the hub would answer by closing for good: one wrong publish must not end the client. */
-function encode(frame: PublishFrame): string | Uint8Array {
-  parseFrame(frame)
-  const encoded = encodeFrame(frame)
-  // The decoder refuses "__proto__" and "constructor" with "prototype"; few frames have to be asked about it.
-  if (typeof encoded === 'string' && encoded.includes('proto')) decodeText(encoded)
-  return encoded
 }
 
 function asRetry(frame: string | Uint8Array): string | Uint8Array {

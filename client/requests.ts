@@ -53,6 +53,8 @@ export class Requests {
   private readonly nextNumber: () => number
   private readonly pending = new Map<number, Pending>()
   private readonly offers = new Map<number, Offer>()
+  /** Counts connections: a request ends with its own, and on the next its number may be another's. */
+  private connection = 0
 
   constructor(session: Session, nextNumber: () => number) {
     this.session = session
@@ -115,10 +117,11 @@ export class Requests {
   requested({ sub, request, topic, data, headers }: RequestFrame): void {
     const offer = this.offers.get(sub)
     if (!offer) return
+    const { connection } = this
     const answer = async () => offer.handler({ topic, data, ...(headers && { headers }) })
     answer().then(
-      (reply) => this.reply({ type: 'reply', request, data: reply }),
-      (error: unknown) => this.reply({ type: 'reply', request, error: errorText(error) ?? 'It failed' }),
+      (reply) => this.reply({ type: 'reply', request, data: reply }, connection),
+      (error: unknown) => this.reply({ type: 'reply', request, error: errorText(error) ?? 'It failed' }, connection),
     )
   }
 
@@ -140,6 +143,7 @@ export class Requests {
   }
 
   lost(): void {
+    this.connection++
     for (const { reject } of this.pending.values()) reject(new FanfareError('connection_lost'))
     this.pending.clear()
   }
@@ -149,8 +153,8 @@ export class Requests {
     this.offers.clear()
   }
 
-  private reply(frame: ReplyFrame): void {
-    if (this.session.isOpen) this.write(frame, throwLater)
+  private reply(frame: ReplyFrame, connection: number): void {
+    if (connection === this.connection) this.write(frame, throwLater)
   }
 
   private write(frame: AskFrame | ReplyFrame, failed: (error: unknown) => void): void {
