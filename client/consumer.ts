@@ -5,10 +5,11 @@ import { encodeChecked } from './encode-checked.ts'
 import type { Message } from './message.ts'
 import { throwLater } from './throw-later.ts'
 
+/** How a queue is consumed. */
 export interface ConsumeOptions {
-  /** Handlers that run at once: 1 by default. */
+  /** Asynchronous handlers that run at once: 1 by default. A larger one gives up the order of what has no key. */
   readonly concurrency?: number
-  /** Deliveries that may be unsettled, running ones included: twice the concurrency by default, 16 at least. */
+  /** Deliveries that may be unsettled, running ones included: by default twice the concurrency, and 16 at least. */
   readonly prefetch?: number
   /** Time for a delivery before it goes to another, in milliseconds; the queue's own by default. */
   readonly ackDeadlineMs?: number
@@ -43,7 +44,7 @@ interface Settling {
  */
 export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>> {
   readonly queue: string
-  /** Resolves once the hub delivers; rejects when it refuses. */
+  /** Resolves once the hub delivers, or the consumer is closed; rejects when it refuses. */
   readonly ready: Promise<void>
   /** @internal */
   readonly number: number

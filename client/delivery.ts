@@ -23,8 +23,10 @@ export interface DeliveryHost {
 
 /**
  * A message of a queue, on lease to this consumer. It ends in one of `ack`, `nack` and `reject`; without them its time
- * runs out and it goes to another consumer. All three reject with `lease_lost` where its time had run out already, and
- * with `connection_lost` where the connection went before the hub had confirmed it.
+ * runs out and it goes to another consumer. All three resolve when the hub has it on the disk, and reject with
+ * `lease_lost` where its time had run out, it had been settled before or its connection was lost, and with
+ * `connection_lost` where the connection went before the hub had confirmed it: it may have happened or not. With
+ * `storage_full` and `storage_failed` it has not, and may be tried again.
  */
 export class Delivery<Data = unknown> {
   readonly message: Message<Data>
@@ -46,12 +48,17 @@ export class Delivery<Data = unknown> {
     this.host = host
   }
 
+  /** Of the message; the same at each attempt. */
   get id(): string {
     return this.message.id
   }
+
+  /** The topic that it was published on; `$queue.<name>` where it came straight to the queue. */
   get topic(): string {
     return this.message.topic
   }
+
+  /** The payload: JSON as it was parsed, or a `Uint8Array`. */
   get data(): Data {
     return this.message.data
   }
@@ -61,7 +68,10 @@ export class Delivery<Data = unknown> {
     return this.settling !== undefined
   }
 
-  /** Done. With `publish`, those messages are published in the same step: all of it happens, or nothing. */
+  /**
+   * Done. With `publish`, those messages are published in the same step: all of it happens, or nothing. A thousand at
+   * most. Rejects also with what a publish is refused with: `bad_topic`, `no_queue`, `queue_limit`, `frame_too_large`.
+   */
   ack(options: { readonly publish?: readonly AckPublish[] } = {}): Promise<void> {
     const { publish } = options
     for (const { data } of publish ?? []) {

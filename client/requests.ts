@@ -8,9 +8,11 @@ import { errorFrom, type Session } from './session.ts'
 import { throwLater } from './throw-later.ts'
 import { exceeds } from './writer.ts'
 
+/** How something is asked. */
 export interface RequestOptions {
   /** Longest wait for the reply, in milliseconds: 10,000 by default. */
   readonly timeoutMs?: number
+  /** 32 at most. */
   readonly headers?: Headers
   /** Waits no longer; the responder may still answer. */
   readonly signal?: AbortSignal
@@ -23,9 +25,10 @@ export interface Request<Data = unknown> {
   readonly headers?: Headers
 }
 
-/** Its return is the reply, what it throws an error of the one who asked. */
+/** Its return is the reply: JSON or bytes. What it throws reaches the one who asked, as `responder_failed`. */
 export type RequestHandler<Data, Reply> = (request: Request<Data>) => Reply | Promise<Reply>
 
+/** An offer to answer; it is renewed by itself after a reconnection. */
 export interface Responder {
   /** Resolves once requests come; rejects when the hub refuses. */
   readonly ready: Promise<void>

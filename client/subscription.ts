@@ -7,6 +7,7 @@ import { Cursor } from './cursor.ts'
 import type { Gap, Message } from './message.ts'
 import { throwLater } from './throw-later.ts'
 
+/** How a topic or pattern is subscribed. */
 export interface SubscribeOptions {
   /** What the hub does when messages come faster than they are read: `drop-oldest` by default, `pause` on a stream. */
   readonly policy?: Policy
@@ -67,7 +68,7 @@ const OVERSHOOT = 16_000
  */
 export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>> {
   readonly pattern: string
-  /** Resolves once the hub delivers; rejects when it refuses. */
+  /** Resolves once the hub delivers, or the subscription is ended; rejects when it refuses. */
   readonly ready: Promise<void>
   /** @internal */
   readonly sub: number
@@ -127,7 +128,10 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
     options.signal?.addEventListener('abort', this.abort, { once: true })
   }
 
-  /** Stores now what has been handled under the cursor's name; resolves when it is stored. */
+  /**
+   * Stores now what has been handled under the cursor's name; resolves when it is stored. Rejects with `storage_full`,
+   * `storage_failed`, and `connection_lost`, where it may have happened or not. Without a cursor it does nothing.
+   */
   async commit(): Promise<void> {
     await this.cursor?.commit()
   }
