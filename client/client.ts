@@ -78,6 +78,7 @@ export class Client<Topics extends object = Record<string, unknown>> implements 
     if (options.signal?.aborted) this.abort()
   }
 
+  /** Where the connection stands now. */
   get state(): State {
     return this.session.state
   }
@@ -110,16 +111,18 @@ export class Client<Topics extends object = Record<string, unknown>> implements 
   }
 
   /**
-   * Publishes, and resolves with the hub's receipt. Awaiting it is the backpressure: the hub grants a window of
+   * Publishes to a topic, and resolves with the hub's receipt. Awaiting it is the backpressure: the hub grants a window of
    * unacknowledged publishes, and what exceeds it waits here, as it does while offline.
    *
    * `data` is anything that JSON can say, or bytes (`Uint8Array`, `ArrayBuffer`).
    *
-   * What a stream captures is kept when the receipt comes, and a publish that had no answer when the connection was
+   * What a stream captures or a queue takes is kept when the receipt comes, and a publish that had no answer when the connection was
    * lost is repeated under its id: it is kept once.
    *
-   * Rejects with `bad_topic`, `reserved_topic`, `queue_full`, `frame_too_large`, `storage_full`, `storage_failed`,
-   * `connection_lost` (it may have happened or not, and no stream captures the topic), `client_closed`.
+   * Rejects with `bad_topic`, `reserved_topic`, `bad_frame` (an option is wrong), `forbidden_key`, `queue_full`,
+   * `frame_too_large`, `queue_limit` (a queue is full and its overflow says `reject`), `storage_full`,
+   * `storage_failed`, `connection_lost` (it may have happened or not, and nothing keeps the topic), `client_closed`,
+   * and with the reason of its signal.
    */
   publish<Topic extends keyof Topics & string>(
     topic: Topic,
@@ -129,12 +132,16 @@ export class Client<Topics extends object = Record<string, unknown>> implements 
     return this.publisher.publish(topic, data, options)
   }
 
-  /** Subscribes to a topic or pattern, to be read with `for await`. Throws `bad_pattern`, `client_closed`. */
+  /**
+   * Subscribes to a topic or pattern, to be read with `for await`. Throws `bad_pattern`, `bad_frame` (an option is wrong),
+   * `client_closed`. What the hub refuses rejects `ready` and ends the loop: `no_stream`, `ambiguous_stream`,
+   * `policy_unsupported`, `too_many_subscriptions`.
+   */
   subscribe<Pattern extends string>(
     pattern: Pattern,
     options?: SubscribeOptions,
   ): Subscription<Payload<Topics, Pattern>>
-  /** Subscribes, and calls `handler` with each message. */
+  /** Subscribes, and calls `handler` with each message. What the hub refuses rejects `ready`. Throws the same. */
   subscribe<Pattern extends string>(
     pattern: Pattern,
     handler: Handler<Payload<Topics, Pattern>>,
@@ -151,21 +158,30 @@ export class Client<Topics extends object = Record<string, unknown>> implements 
       : this.subscriptions.add(pattern, second, undefined)
   }
 
-  /** Publishes straight to a queue. Rejects with `no_queue` and `queue_limit`, and with what `publish` does. */
+  /**
+   * Publishes straight to a queue, past all bindings; no subscription of a topic gets it. Rejects with `no_queue`, and
+   * with what `publish` does.
+   */
   enqueue(queue: string, data: unknown, options: PublishOptions = {}): Promise<Receipt> {
     return this.publisher.publish(QUEUE_TOPIC + queue, data, options)
   }
 
   /**
    * Consumes a queue: each message goes to one consumer, and comes again until one has acked it. The handler's return
-   * acks, a throw nacks with its error; while it runs its time is extended.
+   * acks, a throw nacks with its error; while it runs its time is extended. Throws `bad_frame` (a name or option is
+   * wrong), `client_closed`; what the hub refuses (`no_queue`, `too_many_subscriptions`) rejects `ready`.
+   *
+   * @typeParam Data - the payload of the queue's messages
    */
   consume<Data = Topics[keyof Topics]>(
     queue: string,
     handler: DeliveryHandler<Data>,
     options?: ConsumeOptions,
   ): Consumer<Data>
-  /** Consumes a queue with `for await`; each delivery is to be settled with `ack`, `nack` or `reject`. */
+  /**
+   * Consumes a queue with `for await`; each delivery is to be settled with `ack`, `nack` or `reject`. Nothing is extended
+   * by itself here. What the hub refuses is thrown by the loop too.
+   */
   consume<Data = Topics[keyof Topics]>(queue: string, options?: ConsumeOptions): Consumer<Data>
   consume<Data>(
     queue: string,
@@ -179,15 +195,19 @@ export class Client<Topics extends object = Record<string, unknown>> implements 
   }
 
   /**
-   * Asks, and resolves with the reply of one of those who respond on the topic. Rejects with `no_responder` at once,
-   * `request_timeout`, `responder_lost`, `responder_failed` (with its words), `connection_lost`.
+   * Asks, and resolves with the reply of one of those who respond on the topic. Waits for the connection. Rejects with
+   * `no_responder` at once, `request_timeout`, `responder_lost` and `connection_lost` (it may have been handled or not),
+   * `responder_failed` (with its words), `bad_topic`, `bad_frame`, `frame_too_large`, `client_closed`.
    */
   async request<Reply = unknown>(topic: string, data?: unknown, options: RequestOptions = {}): Promise<Reply> {
     await this.ready(options)
     return (await this.requests.request(topic, data, options)) as Reply
   }
 
-  /** Answers what is asked on a topic or pattern. Several responders share the requests. Throws `bad_pattern`. */
+  /**
+   * Answers what is asked on a topic or pattern. Several responders share the requests: each goes to the one with the
+   * fewest open. Throws `bad_pattern`, `client_closed`.
+   */
   respond<Data = unknown, Reply = unknown>(pattern: string, handler: RequestHandler<Data, Reply>): Responder {
     if (this.state === 'closed') throw new FanfareError('client_closed')
     return this.requests.respond(pattern, handler as RequestHandler<unknown, unknown>)
@@ -202,7 +222,10 @@ export class Client<Topics extends object = Record<string, unknown>> implements 
     return this.calls.call(method, params)
   }
 
-  /** Waits for publishes that are under way, for five seconds at most, and closes for good. */
+  /**
+   * Waits for publishes and handlers of queues that are under way, stores cursors, all for five seconds at most, and
+   * closes for good. Whatever is still waiting rejects with `client_closed`.
+   */
   close(): Promise<void> {
     // One close for all callers: a signal and a `finally` often ask for it both.
     this.closing ??= this.finish()

@@ -1,13 +1,15 @@
 import { FanfareError } from '../shared/errors.ts'
 import type { ConsumeFrame, ConsumingFrame, DeliveryFrame } from '../shared/frames.ts'
-import { Delivery, type DeliveryHost } from './delivery.ts'
+import { Delivery, type DeliveryHost, type End, isLost } from './delivery.ts'
+import { encodeChecked } from './encode-checked.ts'
 import type { Message } from './message.ts'
 import { throwLater } from './throw-later.ts'
 
+/** How a queue is consumed. */
 export interface ConsumeOptions {
-  /** Handlers that run at once: 1 by default. */
+  /** Asynchronous handlers that run at once: 1 by default. A larger one gives up the order of what has no key. */
   readonly concurrency?: number
-  /** Deliveries that may be unsettled, running ones included: twice the concurrency by default, 16 at least. */
+  /** Deliveries that may be unsettled, running ones included: by default twice the concurrency, and 16 at least. */
   readonly prefetch?: number
   /** Time for a delivery before it goes to another, in milliseconds; the queue's own by default. */
   readonly ackDeadlineMs?: number
@@ -25,7 +27,8 @@ export type DeliveryHandler<Data> = (delivery: Delivery<Data>) => unknown
 
 /** What a consumer asks of the client. */
 export interface ConsumerHost {
-  write(frame: string): void
+  /** Throws `frame_too_large`. */
+  write(frame: string | Uint8Array): void
   /** It has ended: forget it, and tell the hub. */
   ended(consumer: Consumer): void
 }
@@ -39,9 +42,9 @@ interface Settling {
  * A consumer of a queue. Give `consume` a handler, or read it with `for await`, where each delivery is to be settled by
  * whoever reads.
  */
-export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>>, DeliveryHost {
+export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>> {
   readonly queue: string
-  /** Resolves once the hub delivers; rejects when it refuses. */
+  /** Resolves once the hub delivers, or the consumer is closed; rejects when it refuses. */
   readonly ready: Promise<void>
   /** @internal */
   readonly number: number
@@ -55,6 +58,8 @@ export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>>, 
   private running = 0
   private state: 'open' | 'stopping' | 'ended' = 'open'
   private connected = false
+  /** Where the deliveries of this connection are settled. */
+  private leases: DeliveryHost = this.newLeases()
   private ackDeadlineMs = 0
   private failure: FanfareError | undefined
   private wake: (() => void) | undefined
@@ -137,7 +142,7 @@ export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>>, 
   /** @internal */
   delivered(frame: DeliveryFrame, message: Message): void {
     if (this.state !== 'open') return
-    this.waiting.push(new Delivery(frame, message, this))
+    this.waiting.push(new Delivery(frame, message, this.leases))
     if (this.handler) this.pump(this.handler)
     else this.wake?.()
   }
@@ -156,6 +161,7 @@ export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>>, 
   /** @internal The connection is gone, and every lease with it. */
   lost(): void {
     this.connected = false
+    this.leases = this.newLeases()
     this.waiting = []
     for (const { reject } of this.settling.values()) reject(new FanfareError('connection_lost'))
     this.settling.clear()
@@ -175,18 +181,29 @@ export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>>, 
     this.wake?.()
   }
 
-  /** @internal */
-  settle(delivery: number, frame: object): Promise<void> {
-    if (!this.connected) return Promise.reject(new FanfareError('connection_lost'))
-    return new Promise((resolve, reject) => {
-      this.settling.set(delivery, { resolve, reject })
-      this.host.write(JSON.stringify({ ...frame, consumer: this.number, delivery }))
-    })
+  /**
+   * A lease ends with its connection. On the next one its number may be that of another message: a hub that was started
+   * anew counts from the beginning.
+   */
+  private newLeases(): DeliveryHost {
+    const leases: DeliveryHost = {
+      settle: async (delivery, end) => {
+        if (leases !== this.leases) throw new FanfareError('lease_lost', 'The connection that it came on was lost')
+        await this.settle(delivery, end)
+      },
+      extend: (delivery, ms) => {
+        if (leases !== this.leases) return
+        this.host.write(encodeChecked({ type: 'extend', consumer: this.number, delivery, ms }))
+      },
+    }
+    return leases
   }
 
-  /** @internal */
-  extend(delivery: number, ms: number): void {
-    if (this.connected) this.host.write(JSON.stringify({ type: 'extend', consumer: this.number, delivery, ms }))
+  private settle(delivery: number, end: End): Promise<void> {
+    this.host.write(encodeChecked({ ...end, consumer: this.number, delivery }))
+    return new Promise((resolve, reject) => {
+      this.settling.set(delivery, { resolve, reject })
+    })
   }
 
   private take(delivery: number): Settling | undefined {
@@ -238,9 +255,7 @@ export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>>, 
     settle().catch((error: unknown) => {
       const { onError } = this.options
       if (onError) onError(error, delivery)
-      else if (!(error instanceof FanfareError && PASSED_OVER.has(error.code))) throwLater(error)
+      else if (!isLost(error)) throwLater(error)
     })
   }
 }
-
-const PASSED_OVER: ReadonlySet<string> = new Set(['lease_lost', 'connection_lost'])

@@ -1,25 +1,32 @@
 import { FanfareError } from '../shared/errors.ts'
-import type { DeliveryFrame } from '../shared/frames.ts'
+import type { AckFrame, DeliveryFrame, NackFrame, RejectFrame } from '../shared/frames.ts'
 import type { Message } from './message.ts'
 import type { PublishOptions } from './publisher.ts'
 
 /** A publish that goes into the same step as an ack: all of it happens, or nothing. */
 export interface AckPublish extends Omit<PublishOptions, 'signal'> {
   readonly topic: string
+  /** Anything that JSON can say; bytes cannot go with an ack. */
   readonly data?: unknown
 }
+
+type Numbers = 'consumer' | 'delivery'
+/** How a delivery ends, without the numbers that its consumer adds. */
+export type End = Omit<AckFrame, Numbers> | Omit<NackFrame, Numbers> | Omit<RejectFrame, Numbers>
 
 /** What a delivery asks of the consumer that it came to. */
 export interface DeliveryHost {
   /** Resolves when the hub has confirmed it. */
-  settle(delivery: number, frame: object): Promise<void>
+  settle(delivery: number, end: End): Promise<void>
   extend(delivery: number, ms: number): void
 }
 
 /**
  * A message of a queue, on lease to this consumer. It ends in one of `ack`, `nack` and `reject`; without them its time
- * runs out and it goes to another consumer. All three reject with `lease_lost` where its time had run out already, and
- * with `connection_lost` where the connection went before the hub had confirmed it.
+ * runs out and it goes to another consumer. All three resolve when the hub has it on the disk, and reject with
+ * `lease_lost` where its time had run out, it had been settled before or its connection was lost, and with
+ * `connection_lost` where the connection went before the hub had confirmed it: it may have happened or not. With
+ * `storage_full` and `storage_failed` it has not, and may be tried again.
  */
 export class Delivery<Data = unknown> {
   readonly message: Message<Data>
@@ -41,12 +48,17 @@ export class Delivery<Data = unknown> {
     this.host = host
   }
 
+  /** Of the message; the same at each attempt. */
   get id(): string {
     return this.message.id
   }
+
+  /** The topic that it was published on; `$queue.<name>` where it came straight to the queue. */
   get topic(): string {
     return this.message.topic
   }
+
+  /** The payload: JSON as it was parsed, or a `Uint8Array`. */
   get data(): Data {
     return this.message.data
   }
@@ -56,21 +68,29 @@ export class Delivery<Data = unknown> {
     return this.settling !== undefined
   }
 
-  /** Done. With `publish`, those messages are published in the same step: all of it happens, or nothing. */
+  /**
+   * Done. With `publish`, those messages are published in the same step: all of it happens, or nothing. A thousand at
+   * most. Rejects also with what a publish is refused with: `bad_topic`, `no_queue`, `queue_limit`, `frame_too_large`.
+   */
   ack(options: { readonly publish?: readonly AckPublish[] } = {}): Promise<void> {
     const { publish } = options
-    return this.settle({ type: 'ack', ...(publish && { publish }) })
+    for (const { data } of publish ?? []) {
+      if (data instanceof Uint8Array || data instanceof ArrayBuffer)
+        return Promise.reject(new FanfareError('bad_frame', BYTES))
+    }
+    // Copies: checking a frame completes them.
+    return this.settle({ type: 'ack', ...(publish && { publish: publish.map((each) => ({ ...each })) }) })
   }
 
   /** Not done: comes again after `delayMs`, or after the queue's own wait, until its attempts are used up. */
   nack(options: { readonly delayMs?: number; readonly error?: unknown } = {}): Promise<void> {
     const { delayMs, error } = options
-    return this.settle({ type: 'nack', delayMs, error: errorText(error) })
+    return this.settle({ type: 'nack', ...(delayMs !== undefined && { delayMs }), ...withError(error) })
   }
 
   /** Not to be done: goes to the dead letters at once. */
   reject(error?: unknown): Promise<void> {
-    return this.settle({ type: 'reject', error: errorText(error) })
+    return this.settle({ type: 'reject', ...withError(error) })
   }
 
   /** Asks for more time, in milliseconds from now. A handler gets it by itself. */
@@ -78,11 +98,27 @@ export class Delivery<Data = unknown> {
     this.host.extend(this.number, ms)
   }
 
-  private settle(frame: object): Promise<void> {
+  private settle(end: End): Promise<void> {
     if (this.settling) return Promise.reject(new FanfareError('lease_lost', 'This delivery has been settled before'))
-    this.settling = this.host.settle(this.number, frame)
+    this.settling = this.host.settle(this.number, end).catch((error: unknown) => {
+      // Refused for another reason, such as a full queue: the lease goes on, and may be ended otherwise.
+      if (!isLost(error)) this.settling = undefined
+      throw error
+    })
     return this.settling
   }
+}
+
+const BYTES = 'Bytes cannot be published with an ack. Publish them by themselves, before it'
+
+/** Whether a lease is gone, so that the message comes again by itself. */
+export function isLost(error: unknown): boolean {
+  return error instanceof FanfareError && (error.code === 'lease_lost' || error.code === 'connection_lost')
+}
+
+function withError(error: unknown): { readonly error?: string } {
+  const text = errorText(error)
+  return text === undefined ? {} : { error: text }
 }
 
 /** Longest error that the hub takes, in characters. */

@@ -2,14 +2,15 @@ import { type FileHandle, mkdir, open, readFile, rename } from 'node:fs/promises
 import { dirname } from 'node:path'
 import type { ProcessedStore } from './idempotent.ts'
 
-/** A store on the file system. */
+/** A store on the file system, made by `fileStore`. */
 export interface FileStore extends ProcessedStore {
+  /** Resolves when what was added is in the file, and the file is closed. */
   close(): Promise<void>
 }
 
 /**
  * Remembers the newest ids, a million by default, in a file of one id a line, synced before `add` resolves. One process
- * at a time may use it.
+ * at a time may use it. Rejects where the path cannot be written.
  */
 export async function fileStore(path: string, limit = 1_000_000): Promise<FileStore> {
   await mkdir(dirname(path), { recursive: true })

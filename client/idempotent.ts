@@ -3,6 +3,7 @@ import type { Delivery } from './delivery.ts'
 
 /** Remembers the ids of messages that have been handled. Yours may be a table in the database that the handler writes. */
 export interface ProcessedStore {
+  /** Whether the message of this id has been handled. */
   has(id: string): boolean | Promise<boolean>
   /** Resolves when the id will be remembered, also after a crash. */
   add(id: string): void | Promise<void>
@@ -11,7 +12,7 @@ export interface ProcessedStore {
 /**
  * Makes a handler skip what it has done: a message that comes again after its handler has succeeded is acked and not
  * handled. Between the handler's own effect and `add` lies a moment in which a crash makes it run again; only a store
- * that is written in one transaction with the effect closes it.
+ * that is written in one transaction with the effect closes it. A handler that throws is not remembered.
  */
 export function idempotent<Data>(handler: DeliveryHandler<Data>, store: ProcessedStore): DeliveryHandler<Data> {
   const running = new Map<string, Promise<void>>()

@@ -3,9 +3,9 @@ import { FanfareError } from '../shared/errors.ts'
 import { Client, type ClientOptions } from './client.ts'
 import type { WebSocketClass } from './websocket.ts'
 
-export { FanfareError } from '../shared/errors.ts'
-export type { HeaderFilter, Headers, Policy } from '../shared/frames.ts'
-export type { Binding, DeadLetter, DeadLetterFilter, QueueInfo } from '../shared/queues.ts'
+export { type ErrorCode, FanfareError } from '../shared/errors.ts'
+export type { GapReason, HeaderFilter, Headers, Policy } from '../shared/frames.ts'
+export type { Binding, DeadLetter, DeadLetterFilter, DeadReason, Overflow, QueueInfo } from '../shared/queues.ts'
 export type { From, Offsets, Position, StreamInfo } from '../shared/streams.ts'
 export type { Backoff } from './backoff.ts'
 export type { Client, ClientOptions, Payload } from './client.ts'
@@ -23,10 +23,11 @@ export type { WebSocketClass, WebSocketLike } from './websocket.ts'
 
 /**
  * Connects to a hub, and keeps connected: `connect('ws://localhost:4747')`. Returns at once; what is published or
- * subscribed before the connection stands goes out when it does.
+ * subscribed before the connection stands goes out when it does. Close it, or a Node process goes on for it.
  *
  * @typeParam Topics - which payload each topic carries: `connect<{ 'photos.uploaded': Photo }>(url)`
- * @throws FanfareError `no_websocket` where the platform has none and none was passed
+ * @throws FanfareError `no_websocket` where the platform has none and none was passed, `bad_frame` where `name` is longer
+ * than 200 characters
  */
 export function connect<Topics extends object = Record<string, unknown>>(
   url: string,

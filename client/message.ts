@@ -3,15 +3,18 @@ import type { Offsets } from '../shared/streams.ts'
 
 /** A message as the application gets it. `data` is JSON as it was parsed, or a `Uint8Array`. */
 export interface Message<Data = unknown> {
+  /** The publisher's own, or one that was made for it. */
   readonly id: string
   readonly topic: string
   readonly data: Data
+  /** What conflation, last values and a queue's groups go by. */
   readonly key?: string
   readonly headers?: Headers
   /** In each stream that captured it. */
   readonly offsets?: Offsets
-  /** Milliseconds since 1970, where a stream captured it. */
+  /** Milliseconds since 1970, where a stream or a queue keeps it. */
   readonly publishedAt?: number
+  /** Milliseconds since 1970; from then on it is delivered to nobody. */
   readonly expiresAt?: number
 }
 

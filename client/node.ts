@@ -7,6 +7,7 @@ import type { WebSocketClass } from './websocket.ts'
 export { type FileStore, fileStore } from './file-store.ts'
 export * from './index.ts'
 
+/** Connects to a hub, and keeps connected; see `connect` of `fanfare/client`. */
 export function connect<Topics extends object = Record<string, unknown>>(
   url: string,
   options: ClientOptions = {},

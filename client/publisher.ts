@@ -2,24 +2,27 @@ import { nanoid } from 'nanoid'
 import { decodeBinary, decodeText, encodeFrame } from '../shared/codec.ts'
 import { FanfareError } from '../shared/errors.ts'
 import type { ErrorFrame, Headers, PublishFrame, ReceiptFrame } from '../shared/frames.ts'
-import { parseFrame } from '../shared/parse-frame.ts'
 import type { Position } from '../shared/streams.ts'
 import { parseTopic } from '../shared/topic.ts'
+import { encodeChecked } from './encode-checked.ts'
 import { errorFrom, type Session } from './session.ts'
 import { exceeds } from './writer.ts'
 
+/** What a message has beside its topic and data. */
 export interface PublishOptions {
-  /** Conflation, and later order and last values, go by it. */
+  /** Conflation, last values and a queue's groups go by it: 255 characters at most. */
   readonly key?: string
+  /** 32 at most; filters and bindings look at them. */
   readonly headers?: Headers
   /** Milliseconds since 1970; from then on the message is not delivered. */
   readonly expiresAt?: number
   /** For queues: 0 to 9, the higher first; 4 by default. */
   readonly priority?: number
-  /** For queues: not to be delivered before; from now on, or milliseconds since 1970. */
+  /** For queues: not to be delivered before so many milliseconds have passed; a year at most. */
   readonly delayMs?: number
+  /** For queues: not to be delivered before, in milliseconds since 1970; `delayMs` is the stronger. */
   readonly deliverAt?: number
-  /** 1 to 64 letters, digits and `_ . : ~ -`; one is made where it is missing. A stream keeps one message of an id. */
+  /** 1 to 64 letters, digits and `_ . : ~ -`; one is made where it is missing. Streams and queues keep one message of an id, within two minutes by default. */
   readonly id?: string
   /** Takes the publish back while it still waits. */
   readonly signal?: AbortSignal
@@ -27,6 +30,7 @@ export interface PublishOptions {
 
 /** What a publish resolves to. */
 export interface Receipt {
+  /** Of the message. */
   readonly id: string
   /** A message with this id had been kept before; this is where that one is. */
   readonly duplicate: boolean
@@ -75,7 +79,7 @@ export class Publisher {
     const id = options.id ?? this.idPrefix + seq.toString(36)
     const bytes = data instanceof ArrayBuffer ? new Uint8Array(data) : data
     // Encoded now: the caller may change the data afterwards. Undefined fields vanish in JSON.
-    const frame = encode({ type: 'publish', seq, topic, ...fields, id, data: bytes } as PublishFrame)
+    const frame = encodeChecked({ type: 'publish', seq, topic, ...fields, id, data: bytes } as PublishFrame)
     return new Promise((resolve, reject) => {
       const waiting: Waiting = { frame, seq, resolve, reject, retry: false }
       if (signal) abortWith(signal, waiting, () => this.takeBack(waiting))
@@ -162,15 +166,6 @@ export class Publisher {
       this.head = 0
     }
   }
-}
-
-/** Refuses here what the hub would answer by closing for good: one wrong publish must not end the client. */
-function encode(frame: PublishFrame): string | Uint8Array {
-  parseFrame(frame)
-  const encoded = encodeFrame(frame)
-  // The decoder refuses "__proto__" and "constructor" with "prototype"; few frames have to be asked about it.
-  if (typeof encoded === 'string' && encoded.includes('proto')) decodeText(encoded)
-  return encoded
 }
 
 function asRetry(frame: string | Uint8Array): string | Uint8Array {

@@ -29,6 +29,7 @@ type Call = (method: string, params?: unknown) => Promise<unknown>
 
 /** What an operator does with queues. Everything rejects with `no_queue` where there is none of that name. */
 export class QueueAdmin {
+  /** What an operator does with the messages that nobody could handle. */
   readonly deadLetters: DeadLetterAdmin
   private readonly call: Call
 
@@ -38,10 +39,12 @@ export class QueueAdmin {
     this.deadLetters = new DeadLetterAdmin(call)
   }
 
+  /** All queues. */
   list(): Promise<QueueInfo[]> {
     return this.call('queues.list') as Promise<QueueInfo[]>
   }
 
+  /** One queue. */
   show(name: string): Promise<QueueInfo> {
     return this.call('queues.show', { name }) as Promise<QueueInfo>
   }
@@ -51,11 +54,12 @@ export class QueueAdmin {
     return this.call('queues.declare', declaration) as Promise<QueueInfo>
   }
 
+  /** Deletes it, with its messages and dead letters; its consumers end with `no_queue`. */
   async delete(name: string): Promise<void> {
     await this.call('queues.delete', { name })
   }
 
-  /** Lets go of the messages that wait; resolves to how many. */
+  /** Lets go of the messages that wait, and not of those on lease; resolves to how many. */
   purge(name: string): Promise<number> {
     return count(this.call('queues.purge', { name }))
   }
@@ -75,7 +79,7 @@ export class DeadLetterAdmin {
     this.call = call
   }
 
-  /** A page of them, from a letter's number on: 100 by default, 1,000 at most. */
+  /** A page of them, the oldest first, from a letter's number on: 100 by default, 1,000 at most. */
   list(
     name: string,
     filter: DeadLetterFilter = {},
@@ -85,8 +89,9 @@ export class DeadLetterAdmin {
   }
 
   /**
-   * Moves them back into the queue, or into another (`to`), as new messages; `perSecond` at most. Resolves to how many
-   * when all are moved. Rejects with `queue_limit` where there is no room.
+   * Moves them back into the queue, or into another (`to`), as messages that nobody has tried: behind all others, of
+   * priority 4, without expiry; `perSecond` at most. Resolves to how many when all are moved. Rejects with `queue_limit`
+   * where there is no room; those that were moved before stay moved.
    */
   redrive(
     name: string,
@@ -96,6 +101,7 @@ export class DeadLetterAdmin {
     return count(this.call('deadLetters.redrive', { name, filter, ...options }))
   }
 
+  /** Lets go of them; resolves to how many. */
   purge(name: string, filter: DeadLetterFilter = {}): Promise<number> {
     return count(this.call('deadLetters.purge', { name, filter }))
   }

@@ -8,9 +8,11 @@ import { errorFrom, type Session } from './session.ts'
 import { throwLater } from './throw-later.ts'
 import { exceeds } from './writer.ts'
 
+/** How something is asked. */
 export interface RequestOptions {
   /** Longest wait for the reply, in milliseconds: 10,000 by default. */
   readonly timeoutMs?: number
+  /** 32 at most. */
   readonly headers?: Headers
   /** Waits no longer; the responder may still answer. */
   readonly signal?: AbortSignal
@@ -23,9 +25,10 @@ export interface Request<Data = unknown> {
   readonly headers?: Headers
 }
 
-/** Its return is the reply, what it throws an error of the one who asked. */
+/** Its return is the reply: JSON or bytes. What it throws reaches the one who asked, as `responder_failed`. */
 export type RequestHandler<Data, Reply> = (request: Request<Data>) => Reply | Promise<Reply>
 
+/** An offer to answer; it is renewed by itself after a reconnection. */
 export interface Responder {
   /** Resolves once requests come; rejects when the hub refuses. */
   readonly ready: Promise<void>
@@ -53,6 +56,8 @@ export class Requests {
   private readonly nextNumber: () => number
   private readonly pending = new Map<number, Pending>()
   private readonly offers = new Map<number, Offer>()
+  /** Counts connections: a request ends with its own, and on the next its number may be another's. */
+  private connection = 0
 
   constructor(session: Session, nextNumber: () => number) {
     this.session = session
@@ -115,10 +120,11 @@ export class Requests {
   requested({ sub, request, topic, data, headers }: RequestFrame): void {
     const offer = this.offers.get(sub)
     if (!offer) return
+    const { connection } = this
     const answer = async () => offer.handler({ topic, data, ...(headers && { headers }) })
     answer().then(
-      (reply) => this.reply({ type: 'reply', request, data: reply }),
-      (error: unknown) => this.reply({ type: 'reply', request, error: errorText(error) ?? 'It failed' }),
+      (reply) => this.reply({ type: 'reply', request, data: reply }, connection),
+      (error: unknown) => this.reply({ type: 'reply', request, error: errorText(error) ?? 'It failed' }, connection),
     )
   }
 
@@ -140,6 +146,7 @@ export class Requests {
   }
 
   lost(): void {
+    this.connection++
     for (const { reject } of this.pending.values()) reject(new FanfareError('connection_lost'))
     this.pending.clear()
   }
@@ -149,8 +156,8 @@ export class Requests {
     this.offers.clear()
   }
 
-  private reply(frame: ReplyFrame): void {
-    if (this.session.isOpen) this.write(frame, throwLater)
+  private reply(frame: ReplyFrame, connection: number): void {
+    if (connection === this.connection) this.write(frame, throwLater)
   }
 
   private write(frame: AskFrame | ReplyFrame, failed: (error: unknown) => void): void {

@@ -1,6 +1,6 @@
 import { decodeBinary, decodeText } from '../shared/codec.ts'
 import { ERRORS, type ErrorCode, FanfareError, shouldReconnect } from '../shared/errors.ts'
-import { type Frame, SUBPROTOCOL, type WelcomeFrame } from '../shared/frames.ts'
+import { type ErrorFrame, type Frame, SUBPROTOCOL, type WelcomeFrame } from '../shared/frames.ts'
 import { parseFrame } from '../shared/parse-frame.ts'
 import { type Backoff, backoffMs } from './backoff.ts'
 import { Farewell } from './farewell.ts'
@@ -10,12 +10,14 @@ import { Writer } from './writer.ts'
 /** `connecting`: a try is under way. `waiting`: the next one comes after a while. `closed`: for good. */
 export type State = 'connecting' | 'connected' | 'waiting' | 'closed'
 
+/** A change of the connection's state, and why. */
 export interface StateChange {
   readonly from: State
   readonly to: State
   readonly reason: Reason
 }
 
+/** Why a connection's state has changed. */
 export interface Reason {
   /** A code of the error table, or `opened`, `retry`, `closed_by_client`. */
   readonly code: string
@@ -127,7 +129,7 @@ export class Session {
 
   private handle(frame: Frame, only: number | undefined): void {
     if (frame.type === 'welcome') this.welcome(frame)
-    else if (frame.type === 'error' && frame.seq === undefined && frame.sub === undefined) {
+    else if (frame.type === 'error' && !refusesRequest(frame)) {
       this.lastError = errorFrom(frame.code, frame.message)
     } else this.listener.received(frame, only)
   }
@@ -203,6 +205,11 @@ export class Session {
 
 function decode(data: unknown): unknown[] {
   return typeof data === 'string' ? decodeText(data) : decodeBinary(new Uint8Array(data as ArrayBuffer))
+}
+
+/** Any other is the hub's last word on the connection. */
+function refusesRequest({ seq, sub, consumer }: ErrorFrame): boolean {
+  return seq !== undefined || sub !== undefined || consumer !== undefined
 }
 
 /** Frames of a later hub that this client does not know are passed over. */

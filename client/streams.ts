@@ -10,8 +10,9 @@ export interface StreamDeclaration {
   readonly maxAge?: number | string
   /** Most bytes kept: 10 GiB by default. */
   readonly maxBytes?: number
+  /** Most messages kept: as many as age and bytes allow by default. */
   readonly maxMessages?: number
-  /** Keep the newest message of each topic and key alone. */
+  /** Keep the newest message of each topic and key alone: false by default. */
   readonly lastValue?: boolean
   /** When a publish counts as kept: `'disk'` (synced, the default) or `'os'` (handed to the operating system). */
   readonly durability?: 'disk' | 'os'
@@ -26,10 +27,12 @@ export class StreamAdmin {
     this.call = call
   }
 
+  /** All streams. */
   list(): Promise<StreamInfo[]> {
     return this.call('streams.list') as Promise<StreamInfo[]>
   }
 
+  /** One stream. */
   show(name: string): Promise<StreamInfo> {
     return this.call('streams.show', { name }) as Promise<StreamInfo>
   }
@@ -44,6 +47,7 @@ export class StreamAdmin {
     return this.call('streams.trim', { name, before }) as Promise<StreamInfo>
   }
 
+  /** Deletes it, with its messages and cursors; its subscriptions end with `no_stream`. */
   async delete(name: string): Promise<void> {
     await this.call('streams.delete', { name })
   }

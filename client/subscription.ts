@@ -7,6 +7,7 @@ import { Cursor } from './cursor.ts'
 import type { Gap, Message } from './message.ts'
 import { throwLater } from './throw-later.ts'
 
+/** How a topic or pattern is subscribed. */
 export interface SubscribeOptions {
   /** What the hub does when messages come faster than they are read: `drop-oldest` by default, `pause` on a stream. */
   readonly policy?: Policy
@@ -23,6 +24,11 @@ export interface SubscribeOptions {
   /**
    * Name under which the hub keeps the position: whoever subscribes with it next, anywhere, goes on there. What has been
    * handled is committed once a second and on close, so that after a crash some messages come again.
+   *
+   * With a handler a message is handled when it has returned, or its promise has resolved; a handler that fails stops the
+   * cursor before its message, for as long as this subscription lasts: it and all behind it come again to the next one.
+   * With `for await` a message is handled when the loop asks for the next one; the one at which it ends by `break`,
+   * `return` or `throw`, which look alike from here, comes again.
    */
   readonly cursor?: string
   /** Called after a reconnection: with `recovered`, nothing is missing; without, a gap follows where that is known. */
@@ -31,7 +37,10 @@ export interface SubscribeOptions {
   readonly signal?: AbortSignal
 }
 
-/** Gets each message in order; while a returned promise is pending the next ones wait. */
+/**
+ * Gets each message in order; while a returned promise is pending the next ones wait. What it throws or rejects with is
+ * thrown as an uncaught exception, and the next message follows; see `cursor` for what comes again.
+ */
 export type Handler<Data> = (message: Message<Data>) => void | Promise<void>
 
 /** What a subscription asks of the client. */
@@ -59,7 +68,7 @@ const OVERSHOOT = 16_000
  */
 export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>> {
   readonly pattern: string
-  /** Resolves once the hub delivers; rejects when it refuses. */
+  /** Resolves once the hub delivers, or the subscription is ended; rejects when it refuses. */
   readonly ready: Promise<void>
   /** @internal */
   readonly sub: number
@@ -119,7 +128,10 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
     options.signal?.addEventListener('abort', this.abort, { once: true })
   }
 
-  /** Stores now what has been handled under the cursor's name; resolves when it is stored. */
+  /**
+   * Stores now what has been handled under the cursor's name; resolves when it is stored. Rejects with `storage_full`,
+   * `storage_failed`, and `connection_lost`, where it may have happened or not. Without a cursor it does nothing.
+   */
   async commit(): Promise<void> {
     await this.cursor?.commit()
   }
@@ -281,9 +293,21 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
     return false
   }
 
-  private handled({ message, epoch }: Delivery): void {
-    const offset = this.stream === undefined ? undefined : message.offsets?.[this.stream]
-    if (offset !== undefined && epoch === this.newest?.epoch) this.cursor?.advance(offset + 1)
+  private handled(delivery: Delivery): void {
+    const offset = this.offsetOf(delivery)
+    if (offset !== undefined) this.cursor?.advance(offset + 1)
+  }
+
+  /** A cursor is one place: what is behind a message that failed cannot count as handled without it. */
+  private failed(delivery: Delivery, error: unknown): void {
+    if (this.offsetOf(delivery) !== undefined) this.cursor?.stop()
+    throwLater(error)
+  }
+
+  /** In the log that the stream has now. */
+  private offsetOf({ message, epoch }: Delivery): number | undefined {
+    if (this.stream === undefined || epoch !== this.newest?.epoch) return undefined
+    return message.offsets?.[this.stream]
   }
 
   private resubscribed(recovered: boolean): void {
@@ -353,7 +377,7 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
     try {
       result = handler(delivery.message)
     } catch (error) {
-      throwLater(error)
+      this.failed(delivery, error)
       return
     }
     if (!(result instanceof Promise)) {
@@ -361,9 +385,12 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
       return
     }
     this.handling = true
-    result.catch(throwLater).finally(() => {
+    const settled = result.then(
+      () => this.handled(delivery),
+      (error: unknown) => this.failed(delivery, error),
+    )
+    void settled.then(() => {
       this.handling = false
-      this.handled(delivery)
       this.handleWaiting(handler)
     })
   }

@@ -5,34 +5,23 @@ import { ENGINE_NAMES } from './engine/load-engine.ts'
 import { QueueConfig } from './queue/queue-config.ts'
 import { StreamConfig } from './stream/stream-config.ts'
 
-/** All defaults of a hub, with their units in the names. */
+/** All defaults of a hub, with their units in the names. `HubOptions` says what each option means. */
 export const DEFAULTS = {
   host: '127.0.0.1',
   port: 4747,
   path: '/',
   engine: 'auto',
   logLevel: 'info',
-  /** Data directory of `fanfare serve`; a hub inside a program keeps everything in memory unless told otherwise. */
   data: './fanfare-data',
-  /** A publish with an id that came within this time is a duplicate. */
   dedupWindowMs: 120_000,
-  /** Most ids that are remembered for that, the newest ones. */
   dedupIds: 1_000_000,
-  /** Bound of one connection's outbox. */
   outboxBytes: 1024 * 1024,
-  /** Bound on what all outboxes hold together. */
   outboxTotalBytes: 256 * 1024 * 1024,
-  /** Largest WebSocket message that the hub takes. */
   frameBytes: 256 * 1024,
-  /** Most subscriptions of one connection. */
   subscriptions: 1000,
-  /** Most unacknowledged publishes of one connection. */
   window: 256,
-  /** A connection is pinged this often, and ended when nothing was heard for two of these. */
   pingIntervalMs: 25_000,
-  /** A connection that says nothing for so long is ended. */
   helloTimeoutMs: 10_000,
-  /** Longest time that a hub takes to close. */
   drainTimeoutMs: 10_000,
 } as const
 
@@ -45,6 +34,47 @@ function refuseTwins(streams: readonly { name: string }[], context: z.Refinement
   }
 }
 
+/** Options of a hub. Every one has a default: see `DEFAULTS`. Sizes are bytes, times milliseconds. */
+export interface HubOptions {
+  /** Address to listen on: `127.0.0.1` by default, so that nobody else reaches the hub. */
+  readonly host?: string | undefined
+  /** Port to listen on, 4747 by default; 0 for a free one, which `hub.port` tells. */
+  readonly port?: number | undefined
+  /** Path of the WebSocket endpoint: `/` by default. */
+  readonly path?: string | undefined
+  /** `'ws'`, `'uws'` (needs uWebSockets.js), or `'auto'`, the default: `uws` where it is installed. */
+  readonly engine?: 'auto' | 'ws' | 'uws' | undefined
+  /** Of the log of `fanfare serve`: `info` by default. A hub inside a program logs to the logger that it was given. */
+  readonly logLevel?: 'debug' | 'info' | 'warn' | 'error' | 'silent' | undefined
+  /** Data directory of streams and queues. `memory`, the default inside a program, keeps them as long as the process lives. */
+  readonly data?: string | undefined
+  /** Streams to be there; what is declared here is stronger than what was declared before. */
+  readonly streams?: readonly z.input<typeof StreamConfig>[] | undefined
+  /** Queues to be there, likewise. */
+  readonly queues?: readonly z.input<typeof QueueConfig>[] | undefined
+  /** A publish with an id that came within this time is a duplicate: two minutes by default. */
+  readonly dedupWindowMs?: number | undefined
+  /** Most ids that are remembered for that, the newest ones: a million by default. */
+  readonly dedupIds?: number | undefined
+  /** Bound of one connection's outbox: 1 MiB by default. */
+  readonly outboxBytes?: number | undefined
+  /** Bound on what all outboxes hold together: 256 MiB by default. */
+  readonly outboxTotalBytes?: number | undefined
+  /** Largest WebSocket message that the hub takes: 256 KiB by default; smaller than `outboxBytes`. */
+  readonly frameBytes?: number | undefined
+  /** Most subscriptions, and most consumers, of one connection: 1000 by default. */
+  readonly subscriptions?: number | undefined
+  /** Most unacknowledged publishes and requests of one connection: 256 by default. */
+  readonly window?: number | undefined
+  /** A connection is pinged this often, and ended when nothing was heard for two of these: 25 s by default. */
+  readonly pingIntervalMs?: number | undefined
+  /** A connection that says nothing for so long is ended: 10 s by default. */
+  readonly helloTimeoutMs?: number | undefined
+  /** Longest time that `hub.close()` takes: 10 s by default. */
+  readonly drainTimeoutMs?: number | undefined
+}
+
+/** Checks the options and completes them; it has to know the same ones. */
 export const HubConfig = z
   .strictObject({
     host: z.string().min(1).default(DEFAULTS.host),
@@ -65,11 +95,11 @@ export const HubConfig = z
     pingIntervalMs: count.default(DEFAULTS.pingIntervalMs),
     helloTimeoutMs: count.default(DEFAULTS.helloTimeoutMs),
     drainTimeoutMs: count.default(DEFAULTS.drainTimeoutMs),
-  })
+  } satisfies Record<keyof HubOptions, z.ZodType>)
   .refine((config) => config.frameBytes < config.outboxBytes, {
     path: ['frameBytes'],
     message: 'has to be smaller than outboxBytes, or the largest message never fits',
-  })
+  }) satisfies z.ZodType<unknown, HubOptions>
 export type HubConfig = z.infer<typeof HubConfig>
 
 /** Completes and checks a configuration. Throws `bad_config`, which names every field that is wrong. */

@@ -17,9 +17,12 @@ import { Streams } from './stream/streams.ts'
 import { Requests } from './topic/requests.ts'
 import { Topics } from './topic/topics.ts'
 
+/** `draining`: it accepts nothing more, and sends what waits. */
 export type HubState = 'starting' | 'ready' | 'draining' | 'closed'
 
-/** Wires the parts of a hub: engine, connections, topics, HTTP. */
+/**
+ * A hub, made by `startHub` or `createHub`. It wires the parts: engine, connections, topics, streams, queues, HTTP.
+ */
 export class Hub implements EngineApp {
   /** Answers HTTP requests; for an embedder who attached the hub to a server of his own. */
   readonly fetch: EngineApp['fetch']
@@ -74,6 +77,7 @@ export class Hub implements EngineApp {
     return this.listener?.port ?? 0
   }
 
+  /** Connections that are open now. */
   get connectionCount(): number {
     return this.connections.size
   }
@@ -83,6 +87,7 @@ export class Hub implements EngineApp {
     return this.context.budget.bytes
   }
 
+  /** Opens what the broker keeps, then the port. `startHub` calls it. Rejects with `port_in_use`. */
   async listen(engine: Engine): Promise<void> {
     await this.openBroker()
     this.listener = await engine.listen(this.config, this)

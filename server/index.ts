@@ -1,20 +1,17 @@
 /** `fanfare/server`: a hub inside a program of your own. */
 import { type Logger, pino } from 'pino'
-import type { z } from 'zod'
 import { loadBroker } from './broker/load-broker.ts'
-import { checkConfig, type HubConfig } from './config.ts'
+import { checkConfig, type HubOptions } from './config.ts'
 import { loadEngine } from './engine/load-engine.ts'
 import { Hub } from './hub.ts'
 
 export { FanfareError } from '../shared/errors.ts'
-export { DEFAULTS } from './config.ts'
+export { DEFAULTS, type HubOptions } from './config.ts'
 export type { Hub, HubState } from './hub.ts'
 
-/** Every option has a default: see `DEFAULTS`. */
-export type HubOptions = z.input<typeof HubConfig>
-
 /**
- * Starts a hub that listens on its own port. Without `data`, a directory, it keeps streams in memory.
+ * Starts a hub that listens on its own port. Without `data`, a directory, it keeps streams and queues in memory.
+ * `log` is a pino logger; without one the hub is silent.
  *
  * Throws `bad_config`, `engine_missing`, `port_in_use`, `data_locked`, `data_foreign`, `data_damaged`, `data_unusable`.
  */

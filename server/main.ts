@@ -3,6 +3,8 @@ import { Command } from 'commander'
 import { FanfareError } from '../shared/errors.ts'
 import { benchCommand } from './cli/bench.ts'
 import { pubCommand } from './cli/pub.ts'
+import { queuesCommand } from './cli/queues.ts'
+import { requestCommand } from './cli/request.ts'
 import { serveCommand } from './cli/serve.ts'
 import { streamsCommand } from './cli/streams.ts'
 import { subCommand } from './cli/sub.ts'
@@ -11,13 +13,15 @@ import { workCommand } from './cli/work.ts'
 
 const program = new Command('fanfare')
   .description(
-    'A real-time hub: live topics and replayable streams over one WebSocket, for browsers and Node services.',
+    'A real-time hub: live topics, replayable streams and work queues over one WebSocket, for browsers and Node services.',
   )
   .version(version)
   .addCommand(serveCommand())
   .addCommand(pubCommand())
   .addCommand(subCommand())
+  .addCommand(requestCommand())
   .addCommand(streamsCommand())
+  .addCommand(queuesCommand())
   .addCommand(workCommand())
   .addCommand(benchCommand())
 

@@ -8,8 +8,10 @@ export interface Binding {
   readonly match?: HeaderFilter | undefined
 }
 
+/** What becomes of a publish to a full queue: refused, at the cost of the oldest that wait, or waiting for room. */
 export type Overflow = 'reject' | 'drop-oldest' | 'dead-letter' | 'block'
 
+/** Everything that a queue was declared with. */
 export interface QueueOptions {
   readonly name: string
   readonly bindings: readonly Binding[]
@@ -33,6 +35,7 @@ export interface QueueOptions {
   readonly maxDeadLetters: number
 }
 
+/** Why a message is a dead letter: its attempts were used up, a consumer rejected it, it expired, or it made room. */
 export type DeadReason = 'attempts' | 'rejected' | 'expired' | 'overflow'
 
 /** A message that nobody could handle, and why. */
@@ -83,11 +86,13 @@ export interface QueueRates {
 export interface QueueStatus extends QueueOptions {
   /** Waiting, those that are delayed included. */
   readonly depth: number
+  /** Those that wait for their time; a group counts once. */
   readonly delayed: number
   readonly inFlight: number
   readonly bytes: number
-  /** Of the message that has waited longest, in milliseconds; 0 where none waits. */
+  /** Of the oldest message that is not done, in milliseconds since its publish; 0 where there is none. */
   readonly oldestAgeMs: number
+  /** Since the hub started, as the other totals. */
   readonly publishedTotal: number
   readonly ackedTotal: number
   readonly redeliveredTotal: number
@@ -99,6 +104,7 @@ export interface QueueStatus extends QueueOptions {
 
 /** What an operator sees of a queue; also what `$sys.queues.<name>` says of it once a second. */
 export interface QueueInfo extends QueueStatus, QueueRates {
+  /** Consumers that are connected. */
   readonly consumers: number
 }
 

@@ -6,7 +6,7 @@ import { expect, it } from 'vitest'
 interface Entry {
   readonly types: string
   readonly default: string
-  readonly node?: string
+  readonly node?: Omit<Entry, 'node'>
 }
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
@@ -24,7 +24,7 @@ it('the package has what its entries name, its pages and its licence, and no sou
   const [{ files }] = JSON.parse(listing) as [{ files: { path: string }[] }]
   const paths = files.map(({ path }) => path)
   const entries = Object.values(manifest.exports).flatMap((entry) =>
-    typeof entry === 'string' ? [entry] : Object.values(entry),
+    typeof entry === 'string' ? [entry] : [entry.types, entry.default, ...Object.values(entry.node ?? {})],
   )
   const named = [...entries, ...Object.values(manifest.bin)].map((path) => path.replace('./', ''))
   const pages = ['LICENSE', 'README.md', 'PROTOCOL.md', 'package.json']

@@ -9,7 +9,7 @@ import { freePort } from './setup/free-port.ts'
 import { onEveryEngine } from './setup/hubs.ts'
 import { examples } from './setup/page.ts'
 
-type Examples = [string, string, string, string, string]
+type Examples = [string, string, string, string, string, string]
 
 const PORT = '4747'
 // Inside the package, where its own name leads to what was built.
@@ -18,13 +18,14 @@ beforeAll(() => mkdirSync(FOLDER, { recursive: true }))
 afterAll(() => rmSync(FOLDER, { recursive: true, force: true }))
 
 describe('the README', () => {
-  const [install, listen, publish, serveStreams, useStreams] = examples('README.md', 'sh') as Examples
+  const [install, listen, publish, serveStreams, useStreams, useQueues] = examples('README.md', 'sh') as Examples
 
   it('has examples of these languages, and each has a test', () => {
     const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8')
     expect(readme.match(/^```\w+/gm)).toEqual([
       ...['```sh', '```sh', '```sh', '```html', '```ts'],
-      ...['```json', '```sh', '```sh', '```ts', '```ts'],
+      ...['```json', '```sh', '```sh', '```ts'],
+      ...['```ts', '```sh', '```ts', '```ts', '```ts', '```ts'],
     ])
   })
 
@@ -57,15 +58,27 @@ describe('the README', () => {
     expect(shown.join('\n')).toMatch(/^cursor +reports at 1, 0 behind$/m)
   })
 
+  it('declares a queue, publishes and lists it with the commands it gives', async () => {
+    const { url } = await serve()
+    const user = shell(useQueues, { FANFARE_URL: url })
+    expect(await user.exit, user.stderr).toBe(0)
+    expect(user.stdout).toMatch(/^attempts +3, /m)
+    expect(user.stdout).toMatch(/^scans +scans\.# +1 /m)
+  })
+
   it.each([
     ['a client', 0, 'photos.uploaded a.jpg\n'],
     ['a stream', 1, 'on the disk at 1\n0 { total: 12 }\n1 { total: 7 }\n'],
-    ['a hub inside a program', 2, expect.stringMatching(/^\d+\n$/)],
+    ['a queue', 2, "on the disk in [ 'thumbnails' ]\nattempt 1 at a.jpg\nattempt 2 at a.jpg\nready: a.jpg\n"],
+    ['a request', 3, '6\nno_responder\n'],
+    ['a chain', 4, 'duplicate: false\nduplicate: true\ninvoice-of-order-17 { total: 12 }\n'],
+    ['an idempotent handler', 5, 'charged 12\n'],
+    ['a hub inside a program', 6, expect.stringMatching(/^\d+\n$/)],
   ])('has TypeScript that compiles and works: %s', async (name, index, output) => {
     const example = examples('README.md', 'ts')[index] as string
     const { port } = await serve()
     const file = `${FOLDER}${name.replaceAll(' ', '-')}.ts`
-    writeFileSync(file, example.replaceAll(PORT, String(port)))
+    writeFileSync(file, example.replaceAll(PORT, String(port)).replaceAll("'./", `'${FOLDER}`))
     const strict = ['--ignoreConfig', '--noEmit', '--strict', '--skipLibCheck', '--types', 'node']
     const target = ['--module', 'nodenext', '--target', 'es2023', '--lib', 'es2023,dom']
     execFileSync('npx', ['tsc', ...strict, ...target, file], { stdio: 'pipe', encoding: 'utf8' })

@@ -1,14 +1,20 @@
 import { createInterface } from 'node:readline'
 import { Command } from 'commander'
 import { connect } from '../../client/node.ts'
+import { FanfareError } from '../../shared/errors.ts'
+import { QUEUE_TOPIC } from '../../shared/queues.ts'
 import { connected } from './connected.ts'
-import { addTimeout, addUrl, collectHeader } from './connection-options.ts'
+import { addTimeout, addUrl, collectHeader, wholeNumber } from './connection-options.ts'
+import { parseData } from './data.ts'
 
 interface PubOptions {
   readonly url: string
   readonly timeoutMs: number
   readonly key?: string
   readonly header?: Record<string, string>
+  readonly queue?: string
+  readonly priority?: number
+  readonly delayMs?: number
 }
 
 /** Publishes that may be under way at once: as many as a hub's window by default. */
@@ -16,17 +22,35 @@ const IN_FLIGHT = 256
 
 export function pubCommand(): Command {
   return addTimeout(addUrl(new Command('pub')))
-    .description('publish to a topic: one message, or with standard input one for each line')
-    .argument('<topic>')
+    .description('publish to a topic or queue: one message, or with standard input one for each line')
+    .usage('[options] <topic> [data]\n       fanfare pub [options] --queue <name> [data]')
+    .argument('[topic]')
     .argument('[data]', 'JSON; what is not JSON is sent as a string')
     .option('--key <key>', 'key of the message')
     .option('--header <name=value>', 'header of the message, may be repeated', collectHeader)
-    .action(pub)
+    .option('--queue <name>', 'straight to this queue, instead of to a topic')
+    .option('--priority <n>', 'in queues: 0 to 9, the higher first', wholeNumber('priority', 0, 9))
+    .option('--delay-ms <n>', 'in queues: delivered so many milliseconds later', wholeNumber('delay-ms', 0))
+    .action((first: string | undefined, second: string | undefined, options: PubOptions) => {
+      const { queue } = options
+      if (queue === undefined) {
+        if (first === undefined) throw new FanfareError('bad_config', 'pub: say a topic, or --queue <name>')
+        return pub(first, second, options)
+      }
+      if (second !== undefined) throw new FanfareError('bad_config', 'pub: either a topic or --queue, not both')
+      return pub(QUEUE_TOPIC + queue, first, options)
+    })
 }
 
-async function pub(topic: string, data: string | undefined, { url, timeoutMs, key, header }: PubOptions) {
+async function pub(topic: string, data: string | undefined, { url, timeoutMs, header, ...message }: PubOptions) {
   const client = connect(url, { name: 'fanfare pub' })
-  const options = { ...(key !== undefined && { key }), ...(header && { headers: header }) }
+  const { key, priority, delayMs } = message
+  const options = {
+    ...(key !== undefined && { key }),
+    ...(priority !== undefined && { priority }),
+    ...(delayMs !== undefined && { delayMs }),
+    ...(header && { headers: header }),
+  }
   const failed = new AbortController()
   try {
     await connected(client, url, timeoutMs)
@@ -38,7 +62,7 @@ async function pub(topic: string, data: string | undefined, { url, timeoutMs, ke
       // What is published while the connection is lost would wait for ever.
       if (client.state !== 'connected') await connected(client, url, timeoutMs)
       const publish = client
-        .publish(topic, parse(line), options)
+        .publish(topic, parseData(line), options)
         .catch((error) => failed.abort(error))
         .finally(() => underWay.delete(publish))
       underWay.add(publish)
@@ -50,13 +74,5 @@ async function pub(topic: string, data: string | undefined, { url, timeoutMs, ke
     await client.close()
     // Whoever writes into this pipe may never end it.
     if (data === undefined) process.stdin.destroy()
-  }
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return text
   }
 }

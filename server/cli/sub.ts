@@ -6,6 +6,7 @@ import { FanfareError } from '../../shared/errors.ts'
 import { POLICIES, type Policy } from '../../shared/frames.ts'
 import type { From } from '../../shared/streams.ts'
 import { addUrl, collectHeader, wholeNumber } from './connection-options.ts'
+import { shownData } from './data.ts'
 
 interface SubOptions {
   readonly url: string
@@ -51,8 +52,7 @@ async function sub(pattern: string, { url, header, count, ...options }: SubOptio
     for await (const { data, ...message } of subscription) {
       // Not printed, and so not handled: a cursor stays before it.
       if (left <= 0 || stop.signal.aborted) break
-      const shown = data instanceof Uint8Array ? { base64: Buffer.from(data).toString('base64') } : { data }
-      if (!process.stdout.write(line({ ...message, ...shown }))) await drained(stop.signal)
+      if (!process.stdout.write(line({ ...message, ...shownData(data) }))) await drained(stop.signal)
       // Not within the loop: it takes a message for handled when it asks for the next one.
       if (--left <= 0) setImmediate(() => stop.abort())
     }

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import type { Gap } from '../../client/node.ts'
 import { message, ScriptedHub } from './scripted-hub.ts'
 
@@ -7,6 +7,23 @@ beforeEach(async () => {
   hub = await ScriptedHub.start()
 })
 afterEach(() => hub.stop())
+
+/** What is thrown to nobody, in place of what the test runner does about it. */
+function hearUncaught(): string[] {
+  const before = process.listeners('uncaughtException')
+  const loud: string[] = []
+  process.removeAllListeners('uncaughtException')
+  process.on('uncaughtException', ({ message: text }) => loud.push(text))
+  onTestFinished(() => {
+    process.removeAllListeners('uncaughtException')
+    for (const listener of before) process.on('uncaughtException', listener)
+  })
+  return loud
+}
+
+function fail(): never {
+  throw new Error('handler')
+}
 
 it('gives a message to each subscription that matches, with its filter', async () => {
   const { client, peer } = await hub.connected()
@@ -151,37 +168,80 @@ it('waits for the promise of a handler before the next message', async () => {
 })
 
 it('goes on behind a handler or a gap listener that throws, loudly', async () => {
-  const before = process.listeners('uncaughtException')
-  process.removeAllListeners('uncaughtException')
-  const loud: string[] = []
-  process.on('uncaughtException', ({ message: text }) => loud.push(text))
-  try {
+  const loud = hearUncaught()
+  const { client, peer } = await hub.connected()
+  const seen: unknown[] = []
+  client.subscribe(
+    'a',
+    ({ data }) => {
+      seen.push(data)
+      if (data === 1) throw new Error('handler')
+    },
+    {
+      onGap: () => {
+        throw new Error('gap')
+      },
+    },
+  )
+  const last = client.subscribe('end')
+  const sub = await peer.subscribed()
+  await peer.subscribed()
+  const gap = { type: 'gap', sub, count: 1, from: 'x', to: 'x', reason: 'drop-oldest' }
+  peer.send(message(1), gap, message(2), message(3, 'end'))
+  for await (const _ of last) break
+  expect(seen).toEqual([1, 2])
+  expect(loud).toEqual(['handler', 'gap'])
+})
+
+describe.each([
+  ['throws', (data: unknown) => (data === 2 ? fail() : undefined)],
+  ['rejects', async (data: unknown) => (data === 2 ? fail() : undefined)],
+])('a handler that %s', (_, act) => {
+  it('stops the cursor before its message, and goes on', async () => {
+    const loud = hearUncaught()
     const { client, peer } = await hub.connected()
     const seen: unknown[] = []
-    client.subscribe(
+    const options = { cursor: 'c' }
+    const numbers = client.subscribe(
       'a',
       ({ data }) => {
         seen.push(data)
-        if (data === 1) throw new Error('handler')
+        return act(data)
       },
-      {
-        onGap: () => {
-          throw new Error('gap')
-        },
-      },
+      options,
     )
     const last = client.subscribe('end')
-    const sub = await peer.subscribed()
+    const { sub } = await peer.next('subscribe')
     await peer.subscribed()
-    const gap = { type: 'gap', sub, count: 1, from: 'x', to: 'x', reason: 'drop-oldest' }
-    peer.send(message(1), gap, message(2), message(3, 'end'))
+    peer.send({ type: 'subscribed', sub, stream: 's', epoch: 'e', offset: 1 }, { type: 'live', sub, offset: 1 })
+    peer.send(...[1, 2, 3].map((n) => message(n, 'a', { offsets: { s: n } })), message(4, 'end'))
     for await (const _ of last) break
-    expect(seen).toEqual([1, 2])
-    expect(loud).toEqual(['handler', 'gap'])
-  } finally {
-    process.removeAllListeners('uncaughtException')
-    for (const listener of before) process.on('uncaughtException', listener)
-  }
+    await peer.next('unsubscribe')
+    expect(seen).toEqual([1, 2, 3])
+    expect(loud).toEqual(['handler'])
+    const stored = numbers.commit()
+    expect(await peer.next('commit')).toEqual({ type: 'commit', sub, offset: 2 })
+    peer.send({ type: 'committed', sub, offset: 2 })
+    await stored
+    // Nor does its end commit more.
+    await numbers.unsubscribe()
+    expect(await peer.next('unsubscribe')).toEqual({ type: 'unsubscribe', sub })
+  })
+})
+
+it('a loop that ends by break has not handled the message that it breaks at', async () => {
+  const { client, peer } = await hub.connected()
+  const numbers = client.subscribe('a', { cursor: 'c' })
+  const { sub } = await peer.next('subscribe')
+  peer.send({ type: 'subscribed', sub, stream: 's', epoch: 'e', offset: 1 }, { type: 'live', sub, offset: 1 })
+  peer.send(...[1, 2, 3].map((n) => message(n, 'a', { offsets: { s: n } })))
+  const ended = (async () => {
+    for await (const { data } of numbers) if (data === 2) break
+  })()
+  expect(await peer.next('commit')).toEqual({ type: 'commit', sub, offset: 2 })
+  peer.send({ type: 'committed', sub, offset: 2 })
+  expect(await peer.next('unsubscribe')).toEqual({ type: 'unsubscribe', sub })
+  await ended
 })
 
 it('can be read once, ends with break and with its signal', async () => {

@@ -1,0 +1,41 @@
+import { Command } from 'commander'
+import type { Client } from '../../client/client.ts'
+import { connect } from '../../client/node.ts'
+import { connected } from './connected.ts'
+import { addTimeout, addUrl } from './connection-options.ts'
+
+/** What every command has that asks a hub for something. */
+export interface HubOptions {
+  readonly url: string
+  readonly timeoutMs: number
+  readonly json?: true
+}
+
+/** A command that asks a hub, and answers people or, with `--json`, programs. */
+export function asking(name: string, text: string): Command {
+  return addTimeout(addUrl(new Command(name)))
+    .description(text)
+    .option('--json', 'a line of JSON for each thing')
+}
+
+/** Connects for one task. */
+export async function askHub(
+  { url, timeoutMs }: Pick<HubOptions, 'url' | 'timeoutMs'>,
+  task: (client: Client) => Promise<void>,
+): Promise<void> {
+  const client = connect(url, { name: 'fanfare' })
+  try {
+    await connected(client, url, timeoutMs)
+    await task(client)
+  } finally {
+    await client.close()
+  }
+}
+
+export function print<Item>(
+  items: readonly Item[],
+  { json }: Pick<HubOptions, 'json'>,
+  readable: (items: readonly Item[]) => string,
+): void {
+  process.stdout.write(json ? items.map((item) => `${JSON.stringify(item)}\n`).join('') : readable(items))
+}

@@ -1,0 +1,93 @@
+import { afterEach, beforeEach, expect, it } from 'vitest'
+import type { Delivery } from '../../client/node.ts'
+import { message, type Peer, ScriptedHub } from './scripted-hub.ts'
+
+let hub: ScriptedHub
+beforeEach(async () => {
+  hub = await ScriptedHub.start()
+})
+afterEach(() => hub.stop())
+
+/** Answers the next consume with one delivery; every hub that was started anew counts them from 1. */
+async function lease(peer: Peer, data: unknown): Promise<number> {
+  const { consumer, queue } = await peer.next('consume')
+  peer.send({ type: 'consuming', consumer, queue, prefetch: 16, ackDeadlineMs: 60_000 })
+  peer.send({ type: 'delivery', consumer, delivery: 1, attempt: 1, message: message(data) })
+  return consumer
+}
+
+it('a delivery of an earlier connection is never settled on the next one, where its number is that of another', async () => {
+  const { client, peer } = await hub.connected()
+  const deliveries = client.consume('q')[Symbol.asyncIterator]()
+  await lease(peer, 'old')
+  const old = (await deliveries.next()).value as Delivery
+  peer.socket.close(4000)
+  const again = await hub.peer()
+  await again.welcome()
+  const consumer = await lease(again, 'new')
+  const fresh = (await deliveries.next()).value as Delivery
+  old.extend(1000)
+  await expect(old.ack()).rejects.toMatchObject({ code: 'lease_lost' })
+  const acked = fresh.ack()
+  expect(await again.next('ack')).toEqual({ type: 'ack', consumer, delivery: 1 })
+  again.send({ type: 'settled', consumer, deliveries: [1] })
+  await acked
+})
+
+it('nor is a request of an earlier connection answered on the next one', async () => {
+  const { client, peer } = await hub.connected()
+  const replies: ((reply: unknown) => void)[] = []
+  client.respond('a', () => new Promise((resolve) => replies.push(resolve)))
+  const request = { type: 'request', request: 1, topic: 'a' }
+  peer.send({ ...request, sub: (await peer.next('respond')).sub })
+  await expect.poll(() => replies.length).toBe(1)
+  peer.socket.close(4000)
+  const again = await hub.peer()
+  await again.welcome()
+  again.send({ ...request, sub: (await again.next('respond')).sub })
+  await expect.poll(() => replies.length).toBe(2)
+  replies[0]?.('old')
+  replies[1]?.('new')
+  expect(await again.next('reply')).toEqual({ type: 'reply', request: 1, data: 'new' })
+})
+
+it('an ack that cannot be sent, or that the hub refuses, leaves the lease to be ended otherwise', async () => {
+  const { client, peer } = await hub.connected()
+  const deliveries = client.consume('q')[Symbol.asyncIterator]()
+  const consumer = await lease(peer, 'x')
+  const delivery = (await deliveries.next()).value as Delivery
+  const publish = (data: unknown, more: object = {}) => delivery.ack({ publish: [{ topic: 'b', data, ...more }] })
+  await expect(publish(new Uint8Array(3))).rejects.toMatchObject({ code: 'bad_frame' })
+  await expect(publish(1, { priority: 10 })).rejects.toMatchObject({ code: 'bad_frame' })
+  await expect(publish('x'.repeat(100_000))).rejects.toMatchObject({ code: 'frame_too_large' })
+  const full = publish(1)
+  expect(await peer.next('ack')).toMatchObject({ consumer, delivery: 1, publish: [{ topic: 'b', data: 1 }] })
+  peer.send({ type: 'error', code: 'queue_limit', message: 'Full.', retry: true, consumer, delivery: 1 })
+  await expect(full).rejects.toMatchObject({ code: 'queue_limit' })
+  expect(delivery.settled).toBe(false)
+  const nacked = delivery.nack({ error: 'full' })
+  expect(await peer.next('nack')).toEqual({ type: 'nack', consumer, delivery: 1, error: 'full' })
+  peer.send({ type: 'settled', consumer, deliveries: [1] })
+  await nacked
+  await expect(delivery.ack()).rejects.toMatchObject({ code: 'lease_lost' })
+})
+
+it('a handler whose ack was refused nacks with the reason', async () => {
+  const { client, peer } = await hub.connected()
+  client.consume('q', (delivery) => delivery.ack({ publish: [{ topic: 'b' }] }))
+  const consumer = await lease(peer, 'x')
+  await peer.next('ack')
+  peer.send({ type: 'error', code: 'queue_limit', message: 'Full.', retry: true, consumer, delivery: 1 })
+  const { error } = await peer.next('nack')
+  expect(error).toContain('Full.')
+  peer.send({ type: 'settled', consumer, deliveries: [1] })
+})
+
+it('a refused consumer rejects ready and is thrown by the iterator', async () => {
+  const { client, peer } = await hub.connected()
+  const consumer = client.consume('q')
+  const { consumer: number } = await peer.next('consume')
+  peer.send({ type: 'error', code: 'no_queue', message: 'No.', retry: false, consumer: number })
+  await expect(consumer.ready).rejects.toMatchObject({ code: 'no_queue' })
+  await expect(consumer[Symbol.asyncIterator]().next()).rejects.toMatchObject({ code: 'no_queue' })
+})
