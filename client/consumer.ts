@@ -45,6 +45,8 @@ export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>>, 
   readonly ready: Promise<void>
   /** @internal */
   readonly number: number
+  /** @internal */
+  connection = 0
   private readonly options: ConsumeOptions
   private readonly handler: DeliveryHandler<unknown> | undefined
   private readonly host: ConsumerHost
@@ -156,6 +158,7 @@ export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>>, 
   /** @internal The connection is gone, and every lease with it. */
   lost(): void {
     this.connected = false
+    this.connection++
     this.waiting = []
     for (const { reject } of this.settling.values()) reject(new FanfareError('connection_lost'))
     this.settling.clear()
@@ -176,17 +179,23 @@ export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>>, 
   }
 
   /** @internal */
-  settle(delivery: number, frame: object): Promise<void> {
-    if (!this.connected) return Promise.reject(new FanfareError('connection_lost'))
+  settle(delivery: Delivery, frame: object): Promise<void> {
+    if (!this.holds(delivery)) return Promise.reject(new FanfareError('connection_lost'))
+    const { number } = delivery
     return new Promise((resolve, reject) => {
-      this.settling.set(delivery, { resolve, reject })
-      this.host.write(JSON.stringify({ ...frame, consumer: this.number, delivery }))
+      this.settling.set(number, { resolve, reject })
+      this.host.write(JSON.stringify({ ...frame, consumer: this.number, delivery: number }))
     })
   }
 
   /** @internal */
-  extend(delivery: number, ms: number): void {
-    if (this.connected) this.host.write(JSON.stringify({ type: 'extend', consumer: this.number, delivery, ms }))
+  extend(delivery: Delivery, ms: number): void {
+    if (!this.holds(delivery)) return
+    this.host.write(JSON.stringify({ type: 'extend', consumer: this.number, delivery: delivery.number, ms }))
+  }
+
+  private holds({ connection }: Delivery): boolean {
+    return this.connected && connection === this.connection
   }
 
   private take(delivery: number): Settling | undefined {

@@ -11,9 +11,11 @@ export interface AckPublish extends Omit<PublishOptions, 'signal'> {
 
 /** What a delivery asks of the consumer that it came to. */
 export interface DeliveryHost {
+  /** Counts the connections. A lease ends with its own: on the next one, its number may be that of another. */
+  readonly connection: number
   /** Resolves when the hub has confirmed it. */
-  settle(delivery: number, frame: object): Promise<void>
-  extend(delivery: number, ms: number): void
+  settle(delivery: Delivery, frame: object): Promise<void>
+  extend(delivery: Delivery, ms: number): void
 }
 
 /**
@@ -29,12 +31,15 @@ export class Delivery<Data = unknown> {
   readonly lastError: string | undefined
   /** @internal */
   readonly number: number
+  /** @internal */
+  readonly connection: number
   private readonly host: DeliveryHost
   private settling: Promise<void> | undefined
 
   /** @internal */
   constructor({ delivery, attempt, error }: DeliveryFrame, message: Message<Data>, host: DeliveryHost) {
     this.number = delivery
+    this.connection = host.connection
     this.attempt = attempt
     this.lastError = error
     this.message = message
@@ -75,12 +80,12 @@ export class Delivery<Data = unknown> {
 
   /** Asks for more time, in milliseconds from now. A handler gets it by itself. */
   extend(ms: number): void {
-    this.host.extend(this.number, ms)
+    this.host.extend(this as Delivery, ms)
   }
 
   private settle(frame: object): Promise<void> {
     if (this.settling) return Promise.reject(new FanfareError('lease_lost', 'This delivery has been settled before'))
-    this.settling = this.host.settle(this.number, frame)
+    this.settling = this.host.settle(this as Delivery, frame)
     return this.settling
   }
 }
