@@ -1,6 +1,6 @@
 import { FanfareError } from '../shared/errors.ts'
 import type { ConsumeFrame, ConsumingFrame, DeliveryFrame } from '../shared/frames.ts'
-import { Delivery, type DeliveryHost } from './delivery.ts'
+import { Delivery, type DeliveryHost, isLost } from './delivery.ts'
 import type { Message } from './message.ts'
 import { throwLater } from './throw-later.ts'
 
@@ -247,9 +247,7 @@ export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>>, 
     settle().catch((error: unknown) => {
       const { onError } = this.options
       if (onError) onError(error, delivery)
-      else if (!(error instanceof FanfareError && PASSED_OVER.has(error.code))) throwLater(error)
+      else if (!isLost(error)) throwLater(error)
     })
   }
 }
-
-const PASSED_OVER: ReadonlySet<string> = new Set(['lease_lost', 'connection_lost'])

@@ -61,7 +61,10 @@ export class Delivery<Data = unknown> {
     return this.settling !== undefined
   }
 
-  /** Done. With `publish`, those messages are published in the same step: all of it happens, or nothing. */
+  /**
+   * Done. With `publish`, those messages are published in the same step: all of it happens, or nothing. Where the hub
+   * refuses a publish, the delivery is still held, and can be settled again.
+   */
   ack(options: { readonly publish?: readonly AckPublish[] } = {}): Promise<void> {
     const { publish } = options
     return this.settle({ type: 'ack', ...(publish && { publish }) })
@@ -85,9 +88,18 @@ export class Delivery<Data = unknown> {
 
   private settle(frame: object): Promise<void> {
     if (this.settling) return Promise.reject(new FanfareError('lease_lost', 'This delivery has been settled before'))
-    this.settling = this.host.settle(this as Delivery, frame)
-    return this.settling
+    const settling = this.host.settle(this as Delivery, frame)
+    this.settling = settling
+    settling.catch((error: unknown) => {
+      if (!isLost(error)) this.settling = undefined
+    })
+    return settling
   }
+}
+
+/** Whether the delivery is no longer this consumer's. */
+export function isLost(error: unknown): boolean {
+  return error instanceof FanfareError && (error.code === 'lease_lost' || error.code === 'connection_lost')
 }
 
 /** Longest error that the hub takes, in characters. */
