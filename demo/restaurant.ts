@@ -1,13 +1,13 @@
 /**
  * A restaurant with two cooks, to be read from top to bottom and run with `npm run restaurant`.
  *
- * The waiter publishes orders. A queue hands each order to one cook. Ben drops dead in the middle of his second dish;
- * nobody tells the waiter, and nobody has to: the hub notices that Ben is gone, and gives his order to Ada. Each dish is
- * served once, because a cook's `ack` and the dish that it publishes are one step: both happen, or neither.
+ * The waiter publishes orders. A queue hands each order to one cook. Ben drops dead over his first dish; nobody tells the
+ * waiter, and nobody has to: the hub notices that Ben is gone, and gives his order to Ada. Each dish is served once,
+ * because a cook's `ack` and the dish that it publishes are one step: both happen, or neither.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import { connect } from 'fanfare/client'
+import { connect, type Delivery } from 'fanfare/client'
 import { startHub } from 'fanfare/server'
 
 interface Order {
@@ -16,6 +16,7 @@ interface Order {
 }
 
 interface Topics {
+  'cooks.arrived': string
   'orders.placed': Order
   'dishes.served': Order & { readonly cook: string }
 }
@@ -32,22 +33,28 @@ async function restaurant(): Promise<void> {
   const url = `ws://127.0.0.1:${hub.port}`
   const waiter = connect<Topics>(url)
 
-  // `from: 'earliest'`: no dish is missed, whenever the waiter looks.
-  const dishes = waiter.subscribe('dishes.served', { from: 'earliest' })
+  const arrivals = waiter.subscribe('cooks.arrived')
+  await arrivals.ready
+  const cooks = [hire('Ada', url), hire('Ben', url)]
+  const present = new Set<string>()
+  for await (const { data: name } of arrivals) {
+    say('waiter', `${name} is here`)
+    if (present.add(name).size === cooks.length) break
+  }
+
   for (const [n, dish] of DISHES.entries()) await waiter.publish('orders.placed', { table: n + 1, dish })
   say('waiter', `${DISHES.length} orders are in`)
 
-  const cooks = [hire('Ada', url), hire('Ben', url)]
-  const served = new Map<string, number>()
-  for await (const { data } of dishes) {
+  // From the stream that keeps them, so that none is missed however late the waiter looks.
+  const served: string[] = []
+  for await (const { data } of waiter.subscribe('dishes.served', { from: 'earliest' })) {
     say('waiter', `table ${data.table} gets ${data.dish}, cooked by ${data.cook}`)
-    served.set(data.dish, (served.get(data.dish) ?? 0) + 1)
-    if (served.size === DISHES.length) break
+    if (served.push(data.dish) === DISHES.length) break
   }
 
   const { depth, inFlight } = await waiter.queues.show('kitchen')
-  const twice = [...served].filter(([, times]) => times > 1)
-  say('waiter', `${served.size} dishes, ${twice.length} of them twice; ${depth + inFlight} orders left`)
+  const twice = served.length - new Set(served).size
+  say('waiter', `${served.length} dishes, ${twice} of them twice; ${depth + inFlight} orders left`)
   for (const cook of cooks) cook.kill()
   await waiter.close()
   await hub.close()
@@ -66,14 +73,17 @@ function hire(name: string, url: string): ChildProcess {
 
 async function cook(name: string, url: string): Promise<void> {
   const client = connect<Topics>(url)
-  let begun = 0
-  const kitchen = client.consume<Order>('kitchen', async (order) => {
+  const prepare = async (order: Delivery<Order>) => {
     const again = order.attempt > 1 ? `, once more: ${order.lastError}` : ''
     say(name, `begins ${order.data.dish}${again}`)
     await new Promise((resolve) => setTimeout(resolve, COOKING_MS))
-    if (name === 'Ben' && ++begun === 2) process.kill(process.pid, 'SIGKILL')
+    if (name === 'Ben') process.kill(process.pid, 'SIGKILL')
     await order.ack({ publish: [{ topic: 'dishes.served', data: { ...order.data, cook: name } }] })
-  })
+  }
+  // A cook takes one order at a time, and leaves the others to his colleague.
+  const kitchen = client.consume('kitchen', prepare, { prefetch: 1 })
+  await kitchen.ready
+  await client.publish('cooks.arrived', name)
   process.once('SIGTERM', () => void kitchen.close().then(() => client.close()))
 }
 

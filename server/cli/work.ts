@@ -1,5 +1,7 @@
 import { Command } from 'commander'
+import type { Client } from '../../client/client.ts'
 import { connect } from '../../client/node.ts'
+import { FanfareError } from '../../shared/errors.ts'
 import { QUEUE_STATUS_TOPIC, type QueueInfo } from '../../shared/queues.ts'
 import { addUrl, wholeNumber } from './connection-options.ts'
 import { Workers } from './workers.ts'
@@ -29,9 +31,11 @@ export function workCommand(): Command {
 }
 
 async function work(command: string[], { url, queue, min, max, cooldownMs }: WorkOptions): Promise<void> {
+  if (min > max) throw new FanfareError('bad_config', `min: ${min} is more than max, which is ${max}`)
   const env = { FANFARE_URL: url, FANFARE_QUEUE: queue }
-  const workers = new Workers(command, env, { min, max, cooldownMs }, (text) => process.stderr.write(`${text}\n`))
+  const workers = new Workers(command, env, { min, max, cooldownMs }, say)
   const client = connect(url, { name: 'fanfare work' })
+  noteConnection(client, url)
   const stopped = new Promise<void>((resolve) => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, resolve)
   })
@@ -39,13 +43,30 @@ async function work(command: string[], { url, queue, min, max, cooldownMs }: Wor
     const { wantedConsumers, depth } = data as QueueInfo
     workers.want(wantedConsumers, `${depth} waiting`)
   })
-  try {
+  const started = async () => {
     // Says that there is no such queue, before workers say it.
     await client.queues.show(queue)
     workers.want(min, 'the fewest')
+  }
+  try {
+    // A hub that does not answer is waited for, but not when asked to stop.
+    await Promise.race([started(), stopped])
     await stopped
   } finally {
     await workers.stop()
     await client.close()
   }
+}
+
+/** Says once that there is nobody to ask how many workers are wanted; those that run go on. */
+function noteConnection(client: Client, url: string): void {
+  let away = false
+  client.onState(({ to, reason }) => {
+    if (to === 'waiting' && !away) say(`no connection to ${url}, trying again: ${reason.message}`)
+    if (to !== 'connecting') away = to === 'waiting'
+  })
+}
+
+function say(text: string): void {
+  process.stderr.write(`${text}\n`)
 }

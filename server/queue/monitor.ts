@@ -22,7 +22,8 @@ const GROWING_AFTER_S = 30
  *
  * The wanted number is what keeps up with what comes in and has what waits done within the target: `(rate in + depth /
  * target) / what one consumer does`. What one consumer does can be seen only while there is enough to do, so the
- * estimate follows the acks then, and otherwise rises only.
+ * estimate follows the acks then. Otherwise those count that have something in flight, and it rises only: too high, it
+ * makes messages wait, and is put right by what is seen then.
  */
 export class QueueMonitor {
   private before: Sample | undefined = undefined
@@ -58,8 +59,8 @@ export class QueueMonitor {
   private estimate(sample: Sample, before: Sample, acked: number, weight: number): void {
     const consumers = Math.min(sample.consumers, before.consumers)
     if (consumers === 0) return
-    const each = acked / consumers
     const busy = sample.depth > 0 && before.depth > 0
+    const each = acked / (busy ? consumers : Math.max(1, Math.min(consumers, sample.inFlight)))
     if (this.perConsumer === undefined) {
       if (each > 0) this.perConsumer = each
     } else if (busy || each > this.perConsumer) {
@@ -77,7 +78,9 @@ export class QueueMonitor {
       return depth > 0 ? consumers + 1 : Math.max(1, consumers)
     // What has waited longer than it should is to be done twice as fast.
     const target = oldestAgeMs > DRAIN_TARGET_S * 1000 ? DRAIN_TARGET_S / 2 : DRAIN_TARGET_S
-    return Math.max(1, Math.ceil((this.publishedPerSecond + depth / target) / this.perConsumer))
+    // Consumers that hang seem to do next to nothing; but more than there are messages would have nothing to do.
+    const most = work + Math.ceil(this.publishedPerSecond)
+    return Math.max(1, Math.min(most, Math.ceil((this.publishedPerSecond + depth / target) / this.perConsumer)))
   }
 }
 

@@ -85,8 +85,12 @@ class EndedEarly extends Error {
   }
 }
 
-/** Writes a configuration that declares streams, and gives its path. */
-export async function configFile(path: string, streams: readonly object[]): Promise<string> {
-  await writeFile(path, JSON.stringify({ streams }))
+/** Writes a configuration that declares streams and queues, and gives its path. */
+export async function configFile(
+  path: string,
+  streams: readonly object[],
+  queues: readonly object[] = [],
+): Promise<string> {
+  await writeFile(path, JSON.stringify({ streams, queues }))
   return path
 }

@@ -1,0 +1,89 @@
+import { fileURLToPath } from 'node:url'
+import { beforeEach, describe, expect, it, onTestFinished } from 'vitest'
+import { type Client, connect, type QueueInfo } from '../../client/node.ts'
+import { fanfare, type RunningCommand, serve } from '../setup/command.ts'
+import { freePort } from '../setup/free-port.ts'
+
+const WORKER = fileURLToPath(new URL('worker.js', import.meta.url))
+
+let url: string
+let client: Client
+beforeEach(async () => {
+  url = (await serve()).url
+  client = connect(url)
+  await client.queues.declare({ name: 'jobs' })
+  onTestFinished(() => client.close())
+})
+
+function work(options: readonly string[], command = ['node', WORKER]): RunningCommand {
+  return fanfare(['work', '--url', url, '--queue', 'jobs', '--cooldown-ms', '100', ...options, '--', ...command])
+}
+
+/** Asks it alone to stop, and not its workers; resolves to its exit code. */
+function stopped(command: RunningCommand): Promise<number | string> {
+  command.process.kill('SIGTERM')
+  return command.exit
+}
+
+/** Resolves when so many consume. */
+async function consumers(count: number): Promise<void> {
+  for await (const { data } of client.subscribe('$sys.queues.jobs')) {
+    if ((data as QueueInfo).consumers === count) return
+  }
+}
+
+const pids = ({ stdout }: RunningCommand, said: string) =>
+  [...stdout.matchAll(new RegExp(`^(\\d+) ${said}`, 'gm'))].map(([, pid]) => pid)
+
+describe('fanfare work', () => {
+  it('starts more workers as a backlog grows, up to the most, and stops them when it is done', async () => {
+    const command = work(['--min', '1', '--max', '4'])
+    expect((await command.said('stdout', /\d+ works on (.*)/))[1]).toBe(`jobs at ${url}`)
+    for (let n = 0; n < 20; n++) await client.enqueue('jobs', 'hold')
+    await consumers(4)
+    await client.publish('released', null)
+    await consumers(1)
+    expect(pids(command, 'did hold')).toHaveLength(20)
+    expect(pids(command, 'works')).toHaveLength(4)
+    expect(command.stderr).toMatch(/^3 → 4 workers: \d+ waiting$/m)
+    await command.said('stdout', /(has stopped[\s\S]*){3}/)
+    expect(await stopped(command)).toBe(0)
+    expect(pids(command, 'has stopped').toSorted()).toEqual(pids(command, 'works').toSorted())
+  })
+
+  it('puts another in the place of a worker that crashes, and its message comes again', async () => {
+    const command = work(['--min', '1', '--max', '1'])
+    await client.enqueue('jobs', 'crash')
+    await command.said('stderr', /^a worker ended: exit code 3$/m)
+    const [, successor] = await command.said('stdout', /(\d+) did crash/)
+    expect(pids(command, 'works').at(-1)).toBe(successor)
+    expect(pids(command, 'works')).toHaveLength(2)
+  })
+
+  it('needs the queue', async () => {
+    await client.queues.delete('jobs')
+    const command = work([])
+    expect(await command.exit).toBe(1)
+    expect(command.stderr).toMatch(/^fanfare: no_queue: There is no queue "jobs"\. .*\n$/)
+  })
+
+  it('says that the command does not exist, goes on trying, and stops when asked to', async () => {
+    const command = work([], ['./no-such-worker'])
+    await command.said('stderr', /(a worker ended: spawn \.\/no-such-worker ENOENT\n[\s\S]*){2}/)
+    expect(await stopped(command)).toBe(0)
+  })
+
+  it('waits for a hub, and stops when asked to meanwhile', async () => {
+    const nobody = `ws://127.0.0.1:${await freePort()}`
+    const command = work(['--url', nobody])
+    await command.said('stderr', /no connection to/)
+    expect(await stopped(command)).toBe(0)
+    expect(command.stderr.trim().split('\n')).toEqual([expect.stringContaining(`no connection to ${nobody}`)])
+  })
+
+  it('refuses fewest workers that are more than the most', async () => {
+    const command = work(['--min', '5', '--max', '4'])
+    expect(await command.exit).toBe(1)
+    expect(command.stderr).toMatch(/^fanfare: bad_config: min: 5 is more than max, which is 4\. .*\n$/)
+  })
+})
