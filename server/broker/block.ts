@@ -244,7 +244,8 @@ function columnsOf(entries: readonly Entry[]): Columns {
   }
 }
 
-function bytesInBody(wire: string | Uint8Array): number {
+/** What a wire form takes in a block. */
+export function bytesInBody(wire: string | Uint8Array): number {
   return typeof wire === 'string' ? Buffer.byteLength(wire) + 1 : wire.length
 }
 
