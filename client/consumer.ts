@@ -1,6 +1,7 @@
 import { FanfareError } from '../shared/errors.ts'
 import type { ConsumeFrame, ConsumingFrame, DeliveryFrame } from '../shared/frames.ts'
-import { Delivery, type DeliveryHost } from './delivery.ts'
+import { parseFrame } from '../shared/parse-frame.ts'
+import { Delivery, type DeliveryHost, isLost } from './delivery.ts'
 import type { Message } from './message.ts'
 import { throwLater } from './throw-later.ts'
 
@@ -25,6 +26,7 @@ export type DeliveryHandler<Data> = (delivery: Delivery<Data>) => unknown
 
 /** What a consumer asks of the client. */
 export interface ConsumerHost {
+  /** Throws `frame_too_large`. */
   write(frame: string): void
   /** It has ended: forget it, and tell the hub. */
   ended(consumer: Consumer): void
@@ -177,10 +179,14 @@ export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>>, 
 
   /** @internal */
   settle(delivery: number, frame: object): Promise<void> {
+    if (this.state === 'ended') return Promise.reject(new FanfareError('lease_lost'))
     if (!this.connected) return Promise.reject(new FanfareError('connection_lost'))
     return new Promise((resolve, reject) => {
+      const text = JSON.stringify({ ...frame, consumer: this.number, delivery })
+      // Before it is sent, where a caller had a say: to the hub a frame of the wrong shape is a reason to close for good.
+      if ('publish' in frame || 'delayMs' in frame) parseFrame(JSON.parse(text))
+      this.host.write(text)
       this.settling.set(delivery, { resolve, reject })
-      this.host.write(JSON.stringify({ ...frame, consumer: this.number, delivery }))
     })
   }
 
@@ -212,7 +218,7 @@ export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>>, 
       this.finish(delivery, () => delivery.nack({ error }))
       return
     }
-    if (!(result instanceof Promise)) {
+    if (!isThenable(result)) {
       this.finish(delivery, () => delivery.ack())
       return
     }
@@ -238,9 +244,12 @@ export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>>, 
     settle().catch((error: unknown) => {
       const { onError } = this.options
       if (onError) onError(error, delivery)
-      else if (!(error instanceof FanfareError && PASSED_OVER.has(error.code))) throwLater(error)
+      else if (!isLost(error)) throwLater(error)
     })
   }
 }
 
-const PASSED_OVER: ReadonlySet<string> = new Set(['lease_lost', 'connection_lost'])
+/** Also what is a promise to its library alone: a query that runs when it is awaited. */
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof (value as PromiseLike<unknown> | null | undefined)?.then === 'function'
+}

@@ -1,9 +1,10 @@
-import type { FanfareError } from '../shared/errors.ts'
+import { FanfareError } from '../shared/errors.ts'
 import type { ConsumingFrame, DeliveryFrame, ErrorFrame, SettledFrame } from '../shared/frames.ts'
 import { parseFrame } from '../shared/parse-frame.ts'
 import { type ConsumeOptions, Consumer, type ConsumerHost, type DeliveryHandler } from './consumer.ts'
 import { messageOf } from './message.ts'
 import { errorFrom, type Session } from './session.ts'
+import { exceeds } from './writer.ts'
 
 /** The consumers of a client. */
 export class Consumers implements ConsumerHost {
@@ -27,6 +28,7 @@ export class Consumers implements ConsumerHost {
   }
 
   write(frame: string): void {
+    if (exceeds(frame, this.session.writer.limit)) throw new FanfareError('frame_too_large')
     this.session.write(frame)
   }
 

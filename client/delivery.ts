@@ -56,9 +56,15 @@ export class Delivery<Data = unknown> {
     return this.settling !== undefined
   }
 
-  /** Done. With `publish`, those messages are published in the same step: all of it happens, or nothing. */
+  /**
+   * Done. With `publish`, those messages are published in the same step: all of it happens, or nothing; their data is
+   * what JSON can say. Where the hub refuses a publish, the delivery is still held, and can be settled again.
+   */
   ack(options: { readonly publish?: readonly AckPublish[] } = {}): Promise<void> {
     const { publish } = options
+    if (publish?.some(({ data }) => data instanceof ArrayBuffer || ArrayBuffer.isView(data))) {
+      return Promise.reject(new FanfareError('bad_frame', 'An ack cannot publish bytes'))
+    }
     return this.settle({ type: 'ack', ...(publish && { publish }) })
   }
 
@@ -75,14 +81,24 @@ export class Delivery<Data = unknown> {
 
   /** Asks for more time, in milliseconds from now. A handler gets it by itself. */
   extend(ms: number): void {
-    this.host.extend(this.number, ms)
+    // Too late behind an end, and its refusal would be taken for the end's.
+    if (!this.settled) this.host.extend(this.number, ms)
   }
 
   private settle(frame: object): Promise<void> {
     if (this.settling) return Promise.reject(new FanfareError('lease_lost', 'This delivery has been settled before'))
-    this.settling = this.host.settle(this.number, frame)
-    return this.settling
+    const settling = this.host.settle(this.number, frame)
+    this.settling = settling
+    settling.catch((error: unknown) => {
+      if (!isLost(error)) this.settling = undefined
+    })
+    return settling
   }
+}
+
+/** Whether the delivery is no longer this consumer's. */
+export function isLost(error: unknown): boolean {
+  return error instanceof FanfareError && (error.code === 'lease_lost' || error.code === 'connection_lost')
 }
 
 /** Longest error that the hub takes, in characters. */

@@ -1,6 +1,6 @@
 import { decodeBinary, decodeText } from '../shared/codec.ts'
 import { ERRORS, type ErrorCode, FanfareError, shouldReconnect } from '../shared/errors.ts'
-import { type Frame, SUBPROTOCOL, type WelcomeFrame } from '../shared/frames.ts'
+import { type ErrorFrame, type Frame, SUBPROTOCOL, type WelcomeFrame } from '../shared/frames.ts'
 import { parseFrame } from '../shared/parse-frame.ts'
 import { type Backoff, backoffMs } from './backoff.ts'
 import { Farewell } from './farewell.ts'
@@ -127,7 +127,7 @@ export class Session {
 
   private handle(frame: Frame, only: number | undefined): void {
     if (frame.type === 'welcome') this.welcome(frame)
-    else if (frame.type === 'error' && frame.seq === undefined && frame.sub === undefined) {
+    else if (frame.type === 'error' && isOfConnection(frame)) {
       this.lastError = errorFrom(frame.code, frame.message)
     } else this.listener.received(frame, only)
   }
@@ -199,6 +199,11 @@ export class Session {
     clearTimeout(this.timer)
     this.timer = ms === undefined || !task ? undefined : setTimeout(task, ms)
   }
+}
+
+/** Whether it is about the connection itself, and no request on it. */
+function isOfConnection({ seq, sub, consumer }: ErrorFrame): boolean {
+  return seq === undefined && sub === undefined && consumer === undefined
 }
 
 function decode(data: unknown): unknown[] {
