@@ -229,7 +229,7 @@ export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>> {
       this.finish(delivery, () => delivery.nack({ error }))
       return
     }
-    if (!(result instanceof Promise)) {
+    if (!isThenable(result)) {
       this.finish(delivery, () => delivery.ack())
       return
     }
@@ -258,4 +258,9 @@ export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>> {
       else if (!isLost(error)) throwLater(error)
     })
   }
+}
+
+/** Also what is a promise to its library alone: a query that runs when it is awaited. */
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof (value as PromiseLike<unknown> | null | undefined)?.then === 'function'
 }

@@ -95,7 +95,8 @@ export class Delivery<Data = unknown> {
 
   /** Asks for more time, in milliseconds from now. A handler gets it by itself. */
   extend(ms: number): void {
-    this.host.extend(this.number, ms)
+    // Too late behind an end, and its refusal would be taken for the end's.
+    if (!this.settled) this.host.extend(this.number, ms)
   }
 
   private settle(end: End): Promise<void> {

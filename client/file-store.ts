@@ -14,11 +14,9 @@ export interface FileStore extends ProcessedStore {
  */
 export async function fileStore(path: string, limit = 1_000_000): Promise<FileStore> {
   await mkdir(dirname(path), { recursive: true })
-  const ids = new Set(await idsIn(path))
+  const ids = new Set((await idsIn(path)).slice(-limit))
   // What a crash has cut short, and what has outlived the limit, goes now.
-  await rewrite(path, [...ids].slice(-limit))
-  const file = await open(path, 'a')
-  return new OpenFileStore(file, ids)
+  return new OpenFileStore(path, limit, ids, await rewrite(path, ids))
 }
 
 async function idsIn(path: string): Promise<string[]> {
@@ -31,41 +29,54 @@ async function idsIn(path: string): Promise<string[]> {
   }
 }
 
-async function rewrite(path: string, ids: readonly string[]): Promise<void> {
+/** Writes the file anew, and leaves it open at its end. */
+async function rewrite(path: string, ids: Iterable<string>): Promise<FileHandle> {
   const aside = `${path}.new`
   const file = await open(aside, 'w')
-  await file.writeFile(ids.map((id) => `${id}\n`).join(''))
+  await file.writeFile(linesOf(ids))
   await file.sync()
-  await file.close()
   await rename(aside, path)
+  return file
+}
+
+function linesOf(ids: Iterable<string>): string {
+  return [...ids].map((id) => `${id}\n`).join('')
+}
+
+interface Adding {
+  readonly id: string
+  readonly resolve: () => void
+  readonly reject: (error: unknown) => void
 }
 
 class OpenFileStore implements FileStore {
-  private readonly file: FileHandle
+  private readonly path: string
+  private readonly limit: number
   private readonly ids: Set<string>
-  private lines: string[] = []
+  private file: FileHandle
+  private lines: number
+  /** A write has failed: what it left of its lines is not to be joined with the next. */
+  private torn = false
+  private adding: Adding[] = []
   private writing: Promise<void> | undefined
 
-  constructor(file: FileHandle, ids: Set<string>) {
-    this.file = file
+  constructor(path: string, limit: number, ids: Set<string>, file: FileHandle) {
+    this.path = path
+    this.limit = limit
     this.ids = ids
+    this.file = file
+    this.lines = ids.size
   }
 
   has(id: string): boolean {
     return this.ids.has(id)
   }
 
-  async add(id: string): Promise<void> {
-    this.lines.push(`${id}\n`)
-    // One sync for all that come while another is under way.
-    await this.writing
-    if (this.lines.length > 0) {
-      this.writing = this.write()
-      await this.writing
-    } else {
-      await this.writing
-    }
-    this.ids.add(id)
+  add(id: string): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.adding.push({ id, resolve, reject })
+      this.writing ??= this.writeAll()
+    })
   }
 
   async close(): Promise<void> {
@@ -73,10 +84,39 @@ class OpenFileStore implements FileStore {
     await this.file.close()
   }
 
-  private async write(): Promise<void> {
-    const { lines } = this
-    this.lines = []
-    await this.file.appendFile(lines.join(''))
+  /** One sync for all that come while another is under way. */
+  private async writeAll(): Promise<void> {
+    while (this.adding.length > 0) {
+      const { adding } = this
+      this.adding = []
+      try {
+        await this.write(adding.map(({ id }) => id))
+        for (const { resolve } of adding) resolve()
+      } catch (error) {
+        this.torn = true
+        for (const { reject } of adding) reject(error)
+      }
+    }
+    this.writing = undefined
+  }
+
+  private async write(ids: readonly string[]): Promise<void> {
+    await this.file.appendFile((this.torn ? '\n' : '') + linesOf(ids))
     await this.file.sync()
+    this.torn = false
+    this.lines += ids.length
+    for (const id of ids) this.ids.add(id)
+    for (const oldest of this.ids) {
+      if (this.ids.size <= this.limit) break
+      this.ids.delete(oldest)
+    }
+    if (this.lines > 2 * this.limit) await this.shorten()
+  }
+
+  private async shorten(): Promise<void> {
+    const file = await rewrite(this.path, this.ids)
+    await this.file.close()
+    this.file = file
+    this.lines = this.ids.size
   }
 }

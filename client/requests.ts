@@ -67,6 +67,8 @@ export class Requests {
   /** The connection has to stand. */
   request(topic: string, data: unknown, options: RequestOptions): Promise<unknown> {
     const { timeoutMs = TIMEOUT_MS, headers, signal } = options
+    // The event of a signal that was aborted before never comes.
+    signal?.throwIfAborted()
     parseTopic(topic)
     const seq = this.nextNumber()
     const frame: AskFrame = { type: 'ask', seq, topic, data, timeoutMs, ...(headers && { headers }) }

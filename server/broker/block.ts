@@ -180,7 +180,7 @@ export class Block {
 
 /** Encodes entries in the order of their offsets; there is at least one. */
 export function encodeBlock(entries: readonly Entry[]): Buffer {
-  const lengths = entries.map(({ wire }) => (typeof wire === 'string' ? Buffer.byteLength(wire) + 1 : wire.length))
+  const lengths = entries.map(({ wire }) => bytesInBody(wire))
   const header = Buffer.from(JSON.stringify(columnsOf(entries, lengths)))
   const bodyBytes = lengths.reduce((sum, length) => sum + length, 0)
   const block = Buffer.allocUnsafe(PREFIX_BYTES + header.length + bodyBytes)
@@ -254,6 +254,11 @@ function columnsOf(entries: readonly Entry[], lengths: number[]): Columns {
   const { offset, time } = first
   const count = entries.length
   return { first: offset, time, count, lengths, topics: [...topics.keys()], ...Object.fromEntries(said) }
+}
+
+/** What a wire form takes in a block. */
+export function bytesInBody(wire: string | Uint8Array): number {
+  return typeof wire === 'string' ? Buffer.byteLength(wire) + 1 : wire.length
 }
 
 /** A list that is only kept once a value differs from what goes without saying. */

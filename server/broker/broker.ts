@@ -40,6 +40,8 @@ export interface Broker {
   queues(): Promise<QueueStatus[]>
   /** Called when a queue has something to lease, at the latest a tenth of a second after it is due. */
   onReady: (queue: string) => void
+  /** Called when a lease has run out: its message goes on without whoever held it. */
+  onLeaseLost: (queue: string, delivery: number) => void
   /** Leases messages that are ready: a count and some bytes at most. A lease that runs out is a failed attempt. */
   lease(queue: string, count: number, bytes: number, ackDeadlineMs: number): Delivery[]
   /** Ends a lease; the settlement is told when that is safe, or that the lease was lost. */

@@ -258,7 +258,10 @@ export class Connection implements SocketHandlers, OutboxOwner {
   }
 
   private requestReply(): Requests {
-    this.requests ??= new Requests(this.context.requests, this.outbox, (error, about) => this.refuse(error, about))
+    const { requests, config } = this.context
+    this.requests ??= new Requests(requests, this.outbox, config.subscriptions, (error, about) =>
+      this.refuse(error, about),
+    )
     return this.requests
   }
 

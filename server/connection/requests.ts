@@ -9,11 +9,13 @@ export class Requests implements Responder {
   private readonly hub: HubRequests
   private readonly outbox: Outbox
   private readonly refuse: (error: unknown, frame: unknown) => void
+  private readonly mostOffers: number
   private readonly offers = new Map<number, Offer>()
   /** How to forget what was asked and has no answer yet. */
   private readonly asked = new Map<number, () => void>()
 
-  constructor(hub: HubRequests, outbox: Outbox, refuse: (error: unknown, frame: unknown) => void) {
+  constructor(hub: HubRequests, outbox: Outbox, mostOffers: number, refuse: (error: unknown, frame: unknown) => void) {
+    this.mostOffers = mostOffers
     this.hub = hub
     this.outbox = outbox
     this.refuse = refuse
@@ -25,6 +27,7 @@ export class Requests implements Responder {
 
   respond({ sub, pattern }: RespondFrame): void {
     if (this.offers.has(sub)) throw new FanfareError('subscription_exists', `"sub" is ${sub}`)
+    if (this.offers.size >= this.mostOffers) throw new FanfareError('too_many_subscriptions')
     const offer = new Offer(this, sub, parsePattern(pattern))
     this.offers.set(sub, offer)
     this.hub.offer(offer)

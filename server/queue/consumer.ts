@@ -121,6 +121,14 @@ export class Consumer {
     })
   }
 
+  /** A lease has run out: it takes no credit any more, and is not handed out where its client has not seen it. */
+  leaseLost(delivery: number): void {
+    if (!this.inFlight.delete(delivery)) return
+    this.waiting = this.waiting.filter(({ id }) => id !== delivery)
+    this.waitingBytes = this.waiting.reduce((sum, { frame }) => sum + frame.length, 0)
+    this.owner.creditChanged(this.options.queue)
+  }
+
   fail(error: FanfareError): void {
     this.ended = true
     this.owner.failed(this, error)

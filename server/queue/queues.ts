@@ -49,6 +49,9 @@ export class Queues {
     this.broker = broker
     this.log = log
     broker.onReady = (name) => this.deal(name)
+    broker.onLeaseLost = (name, delivery) => {
+      for (const consumer of this.byName.get(name)?.consumers ?? []) consumer.leaseLost(delivery)
+    }
   }
 
   /** Takes in what the broker has from before, then what the configuration declares, which is the stronger. */

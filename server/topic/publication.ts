@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer'
 import type { FanfareError } from '../../shared/errors.ts'
 import type { PublishFrame } from '../../shared/frames.ts'
 import type { Offsets, Position } from '../../shared/streams.ts'
@@ -66,7 +67,7 @@ export class Publication implements Draft {
     this.words = destination.words
     // Now, while its publisher can still be told that it cannot be encoded.
     this.rest = encodeRest(frame)
-    this.bytes = FRAME_BYTES + this.rest.length + (frame.data instanceof Uint8Array ? frame.data.length : 0)
+    this.bytes = FRAME_BYTES + Buffer.byteLength(this.rest) + (frame.data instanceof Uint8Array ? frame.data.length : 0)
     this.topics = topics
     this.settle = settle
   }

@@ -5,6 +5,7 @@ import { pino } from 'pino'
 import { afterAll, describe } from 'vitest'
 import type { Broker, Draft, Kept } from '../../server/broker/broker.ts'
 import { EmbeddedBroker } from '../../server/broker/embedded/embedded-broker.ts'
+import { under } from '../../server/broker/embedded/keys.ts'
 import { LmdbStore } from '../../server/broker/embedded/lmdb-store.ts'
 import { MemoryStore } from '../../server/broker/embedded/memory-store.ts'
 import type { Change, Key, Range, Store } from '../../server/broker/embedded/store.ts'
@@ -18,6 +19,8 @@ export interface BrokerUnderTest {
   readonly clock: { now: number }
   /** From now on nothing can be stored, for this reason; or again can. */
   failWith(error: Error | undefined): void
+  /** How many records are stored. */
+  records(): number
   /** Closes it, and opens another one on the same data. Only where data outlive a broker. */
   reopen(): Promise<void>
 }
@@ -68,6 +71,7 @@ function factory(
         failWith(error: Error | undefined) {
           store.failure = error
         },
+        records: () => [...store.range(under())].length,
         async reopen() {
           await broker.close()
           ;({ store, broker } = await start())

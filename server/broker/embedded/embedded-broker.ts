@@ -2,13 +2,13 @@ import type { Logger } from 'pino'
 import { FanfareError } from '../../../shared/errors.ts'
 import type { DeadLetter, DeadLetterFilter, QueueOptions, QueueStatus } from '../../../shared/queues.ts'
 import type { Position, StreamInfo, StreamOptions } from '../../../shared/streams.ts'
-import type { Block } from '../block.ts'
+import { type Block, bytesInBody } from '../block.ts'
 import type { Broker, Delivery, Draft, QueueState, Settlement, StreamState } from '../broker.ts'
 import { DedupWindow } from './dedup-window.ts'
 import { GroupCommit } from './group-commit.ts'
 import { cursorKey, fromJson, toJson, under } from './keys.ts'
 import { entryOf, QueueLog, type QueueRecord } from './queue-log.ts'
-import type { Store } from './store.ts'
+import type { Change, Store } from './store.ts'
 import { StreamLog, type StreamRecord } from './stream-log.ts'
 
 export interface EmbeddedOptions {
@@ -27,6 +27,7 @@ const nothingToUndo = () => {}
 /** The broker in the hub's own process, over a store. */
 export class EmbeddedBroker implements Broker {
   onReady: (queue: string) => void = () => {}
+  onLeaseLost: (queue: string, delivery: number) => void = () => {}
   private readonly store: Store
   private readonly now: () => number
   private readonly commits: GroupCommit
@@ -146,13 +147,17 @@ export class EmbeddedBroker implements Broker {
 
   async deleteQueue(name: string): Promise<void> {
     let held: readonly Draft[] = []
-    await this.commits.change((changes) => {
+    await this.commits.change((changes, now) => {
       const queue = this.queueOf(name)
       held = queue.held
       changes.push(...queue.keys())
       this.commits.queues.delete(name)
       this.commits.untouch(queue)
-      return () => this.commits.queues.set(name, queue)
+      return () => {
+        this.commits.queues.set(name, queue)
+        // What came before the deletion in this commit.
+        queue.rollback(now)
+      }
     })
     for (const draft of held) draft.refused(new FanfareError('no_queue', `"${name}" was deleted`))
   }
@@ -209,20 +214,20 @@ export class EmbeddedBroker implements Broker {
 
   async redrive(queue: string, filter: DeadLetterFilter, to: string, limit: number): Promise<number> {
     const moved: number[] = []
-    await this.commits.change((changes, now) => {
+    await this.commits.change((_, now) => {
       const [origin, target] = [this.queueOf(queue), this.queueOf(to)]
       const letters: (readonly [number, ReturnType<typeof entryOf>])[] = []
       for (const [letter, stored] of origin.storedLetters(filter)) {
         if (letters.push([letter, entryOf(stored, now)]) >= limit) break
       }
-      const bytes = letters.reduce((sum, [, { wire }]) => sum + wire.length, 0)
+      const bytes = letters.reduce((sum, [, { wire }]) => sum + bytesInBody(wire), 0)
       // Looked at before anything is staged: all of them move, or none.
       if (!target.hasRoom(bytes, letters.length)) throw new FanfareError('queue_limit', `"${to}"`)
       for (const [letter, entry] of letters) {
         this.commits.touch(target).add(entry)
         moved.push(letter)
       }
-      this.commits.touch(origin).removeLetters(moved, changes)
+      this.commits.touch(origin).removeLetters(moved)
       return nothingToUndo
     })
     return moved.length
@@ -230,10 +235,10 @@ export class EmbeddedBroker implements Broker {
 
   async purgeDeadLetters(queue: string, filter: DeadLetterFilter): Promise<number> {
     let letters: number[] = []
-    await this.commits.change((changes) => {
+    await this.commits.change(() => {
       const origin = this.queueOf(queue)
       letters = [...origin.storedLetters(filter)].map(([letter]) => letter)
-      this.commits.touch(origin).removeLetters(letters, changes)
+      this.commits.touch(origin).removeLetters(letters)
       return nothingToUndo
     })
     return letters.length
@@ -250,8 +255,8 @@ export class EmbeddedBroker implements Broker {
     const now = this.now()
     this.ticks++
     for (const [name, queue] of this.commits.queues) {
-      for (const delivery of queue.overdue(now)) this.settle(overdue(name, delivery))
-      if (queue.nextTime() <= now) this.lookAfter(() => this.commits.touch(queue).expire(this.now()))
+      for (const delivery of queue.overdue(now)) this.settle(this.overdue(name, delivery))
+      if (queue.nextTime() <= now) this.lookAfter((now) => this.expire(name, now))
     }
     const { streams } = this.commits
     if (this.ticks % RETENTION_TICKS !== 0 || streams.size === 0 || !this.commits.idle) return
@@ -260,10 +265,16 @@ export class EmbeddedBroker implements Broker {
     })
   }
 
+  private expire(name: string, now: number): void {
+    const queue = this.commits.queues.get(name)
+    // Deleted since.
+    if (queue) this.commits.touch(queue).expire(now)
+  }
+
   /** Lets time have its effect in the next commit. */
-  private lookAfter(look: () => void): void {
-    const stage = () => {
-      look()
+  private lookAfter(look: (now: number) => void): void {
+    const stage = (_: Change[], now: number) => {
+      look(now)
       return nothingToUndo
     }
     // Its failure has been logged, and the next tick tries again.
@@ -281,10 +292,10 @@ export class EmbeddedBroker implements Broker {
     if (!queue) throw new FanfareError('no_queue', `There is no queue ${JSON.stringify(name)}`)
     return queue
   }
-}
 
-function overdue(queue: string, delivery: number): Settlement {
-  const ending = { kind: 'nack', error: 'The consumer did not answer in time', delayMs: 0 } as const
-  // Whoever held it learns when it settles: the lease is lost.
-  return { queue, delivery, ending, drafts: [], settled: () => {}, refused: () => {} }
+  private overdue(queue: string, delivery: number): Settlement {
+    const ending = { kind: 'nack', error: 'The consumer did not answer in time', delayMs: 0 } as const
+    const settled = () => this.onLeaseLost(queue, delivery)
+    return { queue, delivery, ending, drafts: [], settled, refused: () => {} }
+  }
 }

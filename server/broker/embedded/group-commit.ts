@@ -38,8 +38,14 @@ interface Commit {
 /** What goes into one commit. */
 interface Group {
   readonly tasks: readonly Task[]
-  readonly settlements: readonly Settlement[]
-  readonly drafts: readonly Draft[]
+  readonly settlements: Settlement[]
+  readonly drafts: Draft[]
+}
+
+/** Room that messages take in a queue. */
+interface Need {
+  readonly bytes: number
+  readonly messages: number
 }
 
 /** A message's place in a stream. */
@@ -158,7 +164,11 @@ export class GroupCommit {
     this.touched.clear()
     this.dedup.apply(commit.now)
     for (const waiter of commit.waiters) waiter.succeeded()
-    for (const [name, queue] of this.queues) if (queue.hasReady(commit.now)) this.onReady(name)
+    this.tellReady(commit.now)
+  }
+
+  private tellReady(now: number): void {
+    for (const [name, queue] of this.queues) if (queue.hasReady(now)) this.onReady(name)
   }
 
   private stage(group: Group, commit: Commit): void {
@@ -169,12 +179,21 @@ export class GroupCommit {
       commit.taken.tasks++
     }
     while (commit.taken.settlements < settlements.length) {
-      this.stageSettlement(settlements[commit.taken.settlements] as Settlement, commit)
+      const settlement = settlements[commit.taken.settlements] as Settlement
+      if (this.fitsNext(settlement.drafts)) {
+        this.settlements.unshift(...settlements.splice(commit.taken.settlements))
+        break
+      }
+      this.stageSettlement(settlement, commit)
       commit.taken.settlements++
     }
     this.stageHeld(commit)
     while (commit.taken.drafts < drafts.length) {
       const draft = drafts[commit.taken.drafts] as Draft
+      if (this.fitsNext([draft])) {
+        this.drafts.unshift(...drafts.splice(commit.taken.drafts))
+        break
+      }
       if (this.admit(draft, commit)) this.stageDraft(draft, commit)
       commit.taken.drafts++
     }
@@ -196,7 +215,7 @@ export class GroupCommit {
     const { queue: name, delivery, ending, drafts } = settlement
     const queue = this.queues.get(name)
     if (!queue?.holds(delivery)) return refuse(settlement, new FanfareError('lease_lost'), commit)
-    const full = this.firstFull(drafts, commit.now)
+    const full = this.makeRoomFor(drafts, commit.now)
     if (full) return refuse(settlement, new FanfareError('queue_limit', `"${full.options.name}"`), commit)
     for (const draft of drafts) this.stageDraft(draft, commit)
     this.touch(queue).end(delivery, ending, commit.now)
@@ -208,46 +227,67 @@ export class GroupCommit {
     commit.durable = true
   }
 
-  /** A queue that does not take all of these. */
-  private firstFull(drafts: readonly Draft[], now: number): QueueLog | undefined {
-    for (const queue of new Set(drafts.flatMap((draft) => this.queuesOf(draft)))) {
-      const bytes = drafts.reduce((sum, draft) => sum + draft.bytes, 0)
-      if (!this.fits(queue, bytes, now)) return queue
+  /** Whether these have to wait for the next commit: what would make room for them comes in with this one. */
+  private fitsNext(drafts: readonly Draft[]): boolean {
+    if (drafts.every(({ queues }) => queues.length === 0)) return false
+    for (const [queue, { bytes, messages }] of this.needsOf(drafts)) if (queue.takesNext(bytes, messages)) return true
+    return false
+  }
+
+  private needsOf(drafts: readonly Draft[]): Map<QueueLog, Need> {
+    const needs = new Map<QueueLog, Need>()
+    for (const draft of drafts) {
+      if (this.isKnown(draft)) continue
+      for (const queue of this.queuesOf(draft)) {
+        const { bytes, messages } = needs.get(queue) ?? { bytes: 0, messages: 0 }
+        needs.set(queue, { bytes: bytes + draft.bytes, messages: messages + 1 })
+      }
     }
+    return needs
+  }
+
+  /** Makes room for all of these where it takes that; gives a queue that does not take them, and then nothing is changed. */
+  private makeRoomFor(drafts: readonly Draft[], now: number): QueueLog | undefined {
+    const needs = this.needsOf(drafts)
+    for (const [queue, { bytes, messages }] of needs) {
+      const waits = queue.options.overflow === 'block' && (queue.held.length > 0 || !queue.hasRoom(bytes, messages))
+      if (waits || !queue.couldTake(bytes, messages)) return queue
+    }
+    for (const [queue, { bytes, messages }] of needs) this.touch(queue).makeRoom(bytes, messages, now)
     return undefined
   }
 
-  /** Whether a draft can be staged now; else it is refused, or waits for room. */
-  private admit(draft: Draft, commit: Commit): boolean {
-    if (draft.queues.length === 0 || (draft.ownId && this.dedup.has(draft.id))) return true
-    for (const queue of this.queuesOf(draft)) {
-      const { overflow, name } = queue.options
-      if (overflow === 'block' && (queue.held.length > 0 || !queue.hasRoom(draft.bytes))) {
-        queue.held.push(draft)
-        return false
-      }
-      if (!this.fits(queue, draft.bytes, commit.now)) {
-        refuse(draft, new FanfareError('queue_limit', `"${name}"`), commit)
-        return false
-      }
+  /** Whether a draft can be staged now; else it is refused, or waits for room. `from`: it has waited there. */
+  private admit(draft: Draft, commit: Commit, from?: QueueLog): boolean {
+    if (draft.queues.length === 0 || this.isKnown(draft)) return true
+    const queues = this.queuesOf(draft)
+    // All are asked before any makes room: what is refused must cost nobody anything.
+    const full = queues.find((queue) => !queue.couldTake(draft.bytes))
+    if (full) {
+      refuse(draft, new FanfareError('queue_limit', `"${full.options.name}"`), commit)
+      return false
     }
+    const blocking = queues.filter(({ options }) => options.overflow === 'block')
+    const busy = blocking.find((queue) => (queue !== from && queue.held.length > 0) || !queue.hasRoom(draft.bytes))
+    if (busy) {
+      busy.held.push(draft)
+      return false
+    }
+    for (const queue of queues) this.touch(queue).makeRoom(draft.bytes, 1, commit.now)
     return true
   }
 
-  /** Whether a queue takes so many bytes more, at the cost of what it has where its overflow says so. */
-  private fits(queue: QueueLog, bytes: number, now: number): boolean {
-    if (queue.hasRoom(bytes)) return true
-    const { overflow } = queue.options
-    if (overflow === 'reject' || overflow === 'block') return false
-    return this.touch(queue).makeRoom(bytes, now)
+  private isKnown({ ownId, id }: Draft): boolean {
+    return ownId && this.dedup.has(id)
   }
 
   /** Publishes that waited and now have room, in order. */
   private stageHeld(commit: Commit): void {
     for (const queue of this.queues.values()) {
       for (let draft = queue.held[0]; draft && queue.hasRoom(draft.bytes); draft = queue.held[0]) {
-        this.stageDraft(draft, commit)
+        if (this.fitsNext([draft])) break
         queue.held.shift()
+        if (this.admit(draft, commit, queue)) this.stageDraft(draft, commit)
       }
     }
   }
@@ -328,6 +368,8 @@ export class GroupCommit {
     for (const left of [...group.settlements.slice(taken.settlements), ...group.drafts.slice(taken.drafts)]) {
       if (!others.has(left)) left.refused(known)
     }
+    // What was to leave is there again.
+    this.tellReady(now)
   }
 }
 

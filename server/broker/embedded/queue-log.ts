@@ -2,7 +2,7 @@ import { Buffer } from 'node:buffer'
 import { FanfareError } from '../../../shared/errors.ts'
 import type { DeadLetter, DeadLetterFilter, DeadReason, QueueOptions, QueueStatus } from '../../../shared/queues.ts'
 import { matchesPattern, parsePattern } from '../../../shared/topic.ts'
-import { type Block, DEFAULT_PRIORITY, type Entry, encodeBlock, inBlocks } from '../block.ts'
+import { type Block, bytesInBody, DEFAULT_PRIORITY, type Entry, encodeBlock, inBlocks } from '../block.ts'
 import type { Delivery, Draft, Ending, QueueState } from '../broker.ts'
 import { blockKey, failureKey, fromJson, letterKey, parkedKey, queueKey, toJson, under } from './keys.ts'
 import { QueueBlocks } from './queue-blocks.ts'
@@ -41,6 +41,7 @@ interface Lease {
 /** Everything that one commit changes here, to be made so when it has succeeded. */
 interface Stage {
   readonly entries: Entry[]
+  entryBytes: number
   /** What becomes of messages and bytes held. */
   messages: number
   bytes: number
@@ -48,9 +49,12 @@ interface Stage {
   /** Those that leave without having been delivered. */
   readonly leaving: Item[]
   readonly retried: Item[]
-  /** Records of dead letters and parked groups. */
-  readonly buried: Change[]
-  letters: number
+  /** Those that may be let go to make room, the oldest first. */
+  oldest: Iterator<Item> | undefined
+  /** Dead letters, and what becomes of those that are there. */
+  readonly buried: { readonly letter: number; readonly value: Uint8Array }[]
+  readonly lettersRemoved: Set<number>
+  readonly parked: string[]
   readonly applied: ((now: number) => void)[]
 }
 
@@ -127,23 +131,41 @@ export class QueueLog implements QueueState {
     return this.schedule.size + stage.messages + messages <= maxMessages && this.bytes + stage.bytes + bytes <= maxBytes
   }
 
-  /** Takes messages from the head until there is room; false: not even then. */
-  makeRoom(bytes: number, now: number): boolean {
-    while (!this.hasRoom(bytes)) {
-      const oldest = this.oldestToDrop()
-      if (!oldest) return false
+  /** Whether they could fit: now, where its overflow makes room, or where it blocks, some day. */
+  couldTake(bytes: number, messages = 1): boolean {
+    const { overflow, maxBytes } = this.options
+    if (overflow === 'block') return bytes <= maxBytes
+    if (overflow === 'reject') return this.hasRoom(bytes, messages)
+    return this.hasRoom(bytes - this.schedule.waitingBytes, messages - this.schedule.waiting)
+  }
+
+  /** Whether they fit in the next commit only: what would have to make room is still coming in with this one. */
+  takesNext(bytes: number, messages = 1): boolean {
+    const { overflow } = this.options
+    if (overflow === 'reject' || overflow === 'block' || this.couldTake(bytes, messages)) return false
+    const { entries, entryBytes } = this.stage
+    const { waiting, waitingBytes } = this.schedule
+    return this.hasRoom(bytes - waitingBytes - entryBytes, messages - waiting - entries.length)
+  }
+
+  /** Takes messages from the head until those fit that it could take. */
+  makeRoom(bytes: number, messages: number, now: number): void {
+    while (!this.hasRoom(bytes, messages)) {
+      this.stage.oldest ??= this.schedule.waitingItems()[Symbol.iterator]()
+      const oldest = this.stage.oldest.next().value as Item
       this.leave(oldest)
       if (this.options.overflow === 'dead-letter') this.bury(oldest, 'overflow', undefined, now)
       else this.discard(oldest)
     }
-    return true
   }
 
   add(entry: Omit<Entry, 'offset' | 'back'>): void {
     const record = this.change()
     this.stage.entries.push({ ...entry, offset: record.next++, back: 0 })
     this.stage.messages++
-    this.stage.bytes += bytesOf(entry.wire)
+    const bytes = bytesInBody(entry.wire)
+    this.stage.bytes += bytes
+    this.stage.entryBytes += bytes
   }
 
   // Leases
@@ -232,8 +254,7 @@ export class QueueLog implements QueueState {
 
   purge(): number {
     let count = 0
-    for (const item of this.schedule.items()) {
-      if (item.state !== 'waiting') continue
+    for (const item of this.schedule.waitingItems()) {
       this.leave(item)
       this.discard(item)
       count++
@@ -242,7 +263,7 @@ export class QueueLog implements QueueState {
   }
 
   unpark(key: string, changes: Change[]): void {
-    if (!this.schedule.parked.includes(key)) throw new FanfareError('no_parked_group', JSON.stringify(key))
+    if (!this.schedule.isParked(key)) throw new FanfareError('no_parked_group', JSON.stringify(key))
     changes.push({ key: parkedKey(this.id, key), value: undefined })
     this.stage.applied.push((now) => this.schedule.unpark(key, now))
   }
@@ -266,6 +287,7 @@ export class QueueLog implements QueueState {
         const letter = key[2] as number
         at = letter + 1
         const stored = fromJson(value) as StoredLetter
+        if (this.stage.lettersRemoved.has(letter)) continue
         if (only && !only.has(letter)) continue
         if (pattern && !matchesPattern(pattern, stored.topic.split('.'))) continue
         if (filter.key !== undefined && filter.key !== stored.key) continue
@@ -277,16 +299,13 @@ export class QueueLog implements QueueState {
     }
   }
 
-  removeLetters(letters: readonly number[], changes: Change[]): void {
-    for (const letter of letters) changes.push({ key: letterKey(this.id, letter), value: undefined })
-    this.stage.applied.push(() => {
-      this.letterCount -= letters.length
-    })
+  removeLetters(letters: readonly number[]): void {
+    for (const letter of letters) this.stage.lettersRemoved.add(letter)
   }
 
   info(now: number): QueueStatus {
     const { published, acked, redelivered, dropped } = this.totals
-    const oldest = this.schedule.oldest()
+    const [oldest] = this.schedule.waitingItems()
     return {
       ...this.options,
       depth: this.depth,
@@ -321,7 +340,8 @@ export class QueueLog implements QueueState {
     for (const { seq, attempts, error, dueAt } of retried) {
       changes.push({ key: failureKey(this.id, seq), value: toJson({ attempts, error, dueAt } satisfies Failure) })
     }
-    this.boundLetters(changes)
+    this.finishLetters(changes)
+    for (const key of this.stage.parked) changes.push({ key: parkedKey(this.id, key), value: toJson(true) })
     if (this.staged || !this.stored) changes.push({ key: queueKey(this.id), value: toJson(this.staged ?? this.record) })
   }
 
@@ -341,7 +361,6 @@ export class QueueLog implements QueueState {
     this.stage = newStage()
     for (const item of leaving.reverse()) {
       this.schedule.putBack(item, now)
-      if (item.expiresAt !== undefined) this.schedule.expireAgain(item)
     }
     for (const lease of this.leases.values()) lease.ending = false
   }
@@ -364,14 +383,12 @@ export class QueueLog implements QueueState {
       seq: block.offset(at),
       key: block.key(at),
       priority: block.priority(at),
-      bytes: block.wires(at, at + 1).length,
+      bytes: block.wireBytes(at, at + 1),
       publishedAt: block.time(at),
       expiresAt: block.expiresAt(at),
       block: block.firstOffset,
       dueAt: block.dueAt(at),
-      attempts: 0,
-      error: undefined,
-      state: 'waiting',
+      ...NEW,
     }
   }
 
@@ -384,15 +401,10 @@ export class QueueLog implements QueueState {
     const block = (entries[0] as Entry).offset
     this.blocks.add(block, entries.length, value)
     for (const { offset, key, priority = DEFAULT_PRIORITY, time, expiresAt, dueAt = 0, wire } of entries) {
-      const item = { seq: offset, key, priority, bytes: bytesOf(wire), publishedAt: time, expiresAt, block, dueAt }
-      this.enter({ ...item, attempts: 0, error: undefined, state: 'waiting' }, now)
+      const item = { seq: offset, key, priority, bytes: bytesInBody(wire), publishedAt: time, expiresAt, block, dueAt }
+      this.enter({ ...item, ...NEW }, now)
     }
     this.totals.published += entries.length
-  }
-
-  private oldestToDrop(): Item | undefined {
-    for (const item of this.schedule.items()) if (item.state === 'waiting') return item
-    return undefined
   }
 
   private finishItem(item: Item, park = false): void {
@@ -443,20 +455,29 @@ export class QueueLog implements QueueState {
       publishedAt: item.publishedAt,
       diedAt: now,
     }
-    const letter = this.change().nextLetter++
-    this.stage.letters++
-    this.stage.buried.push({ key: letterKey(this.id, letter), value: toJson(stored) })
-    if (park) this.stage.buried.push({ key: parkedKey(this.id, item.key as string), value: toJson(true) })
+    this.stage.buried.push({ letter: this.change().nextLetter++, value: toJson(stored) })
+    if (park) this.stage.parked.push(item.key as string)
   }
 
-  private boundLetters(changes: Change[]): void {
-    const { buried, letters } = this.stage
-    changes.push(...buried)
-    const excess = this.letterCount + letters - this.options.maxDeadLetters
-    const oldest = excess > 0 ? [...this.store.range({ ...under('d', this.id), limit: excess })] : []
-    for (const [key] of oldest) changes.push({ key, value: undefined })
+  /** Beyond the bound the oldest go, also of those that come with this commit. */
+  private finishLetters(changes: Change[]): void {
+    const { buried, lettersRemoved } = this.stage
+    const { maxDeadLetters } = (this.staged ?? this.record).options
+    let excess = this.letterCount - lettersRemoved.size + buried.length - maxDeadLetters
+    if (excess > 0) {
+      for (const [key] of this.store.range({ ...under('d', this.id), limit: excess + lettersRemoved.size })) {
+        if (excess <= 0) break
+        const letter = key[2] as number
+        if (lettersRemoved.has(letter)) continue
+        lettersRemoved.add(letter)
+        excess--
+      }
+    }
+    const kept = excess > 0 ? buried.slice(excess) : buried
+    for (const letter of lettersRemoved) changes.push({ key: letterKey(this.id, letter), value: undefined })
+    for (const { letter, value } of kept) changes.push({ key: letterKey(this.id, letter), value })
     this.stage.applied.push(() => {
-      this.letterCount += letters - oldest.length
+      this.letterCount += kept.length - lettersRemoved.size
     })
   }
 
@@ -467,20 +488,22 @@ export class QueueLog implements QueueState {
   }
 }
 
-function bytesOf(wire: string | Uint8Array): number {
-  return typeof wire === 'string' ? Buffer.byteLength(wire) : wire.length
-}
+/** What is so of every message that comes. */
+const NEW = { attempts: 0, error: undefined, state: 'waiting', line: 'none', expiring: false } as const
 
 function newStage(): Stage {
   return {
     entries: [],
+    entryBytes: 0,
     messages: 0,
     bytes: 0,
     done: [],
     leaving: [],
     retried: [],
+    oldest: undefined,
     buried: [],
-    letters: 0,
+    lettersRemoved: new Set(),
+    parked: [],
     applied: [],
   }
 }

@@ -17,20 +17,18 @@ export interface Item {
   error: string | undefined
   /** `leaving`: a commit is under way that takes it out. */
   state: 'waiting' | 'in flight' | 'leaving' | 'gone'
+  /** Where it stands in line: in one place at most, or it would be delivered out of its turn. */
+  line: 'none' | 'ready' | 'delayed'
+  /** It stands among those that will expire. */
+  expiring: boolean
 }
 
 /** Messages of one key: in order, one in flight at a time. */
 interface Group {
   readonly key: string
-  /** The head is the one that is waiting or in flight. */
+  /** The head is the only one that stands in line, or is in flight. */
   readonly items: Denque<Item>
-  /** `idle`: it waits nowhere, and has no message or none of it has been looked at yet. */
-  state: 'idle' | 'ready' | 'delayed' | 'busy' | 'parked'
-}
-
-interface Delayed {
-  readonly dueAt: number
-  readonly target: Item | Group
+  parked: boolean
 }
 
 const PRIORITIES = 10
@@ -40,48 +38,44 @@ const TOLERATED_GONE = 1000
 /**
  * Decides what a queue delivers next. Holds no payload and does no I/O; time comes from outside.
  *
- * Messages without a key wait by themselves. Those with one wait in their group, and the group's head decides when and
- * with which priority the group has its turn: order in the group is stronger than priority and delay, so that a head
- * that is delayed, or is being retried, holds up what is behind it and nobody else. A message that is taken out of the
- * middle is only marked, and passed over when its turn comes.
+ * Messages without a key stand in line by themselves. Of those with one only the head of their group does: order in the
+ * group is stronger than priority and delay, so that a head that is delayed, or is being retried, holds up what is
+ * behind it and nobody else. A message that is taken out of the middle is only marked, and passed over when its turn
+ * comes.
  */
 export class QueueSchedule {
-  /** Messages that wait, delayed ones included. */
+  /** Messages that wait, delayed ones included, and their bytes. */
   waiting = 0
-  /** Those and the ones in flight. */
+  waitingBytes = 0
+  /** Messages that wait for their time; of a group its head alone. */
+  delayedCount = 0
+  /** Those that wait, are in flight or are leaving. */
   size = 0
-  private readonly ready = Array.from({ length: PRIORITIES }, () => new Denque<Item | Group>())
-  private readonly delayed = new PriorityQueue<Delayed>((a, b) => a.dueAt - b.dueAt)
+  private readonly ready = Array.from({ length: PRIORITIES }, () => new Denque<Item>())
+  private readonly delayed = new PriorityQueue<Item>((a, b) => a.dueAt - b.dueAt)
   private readonly expiring = new PriorityQueue<Item>((a, b) => (a.expiresAt as number) - (b.expiresAt as number))
   private readonly groups = new Map<string, Group>()
   /** In the order of their coming; those that are gone leave it from the front. */
   private readonly arrivals = new Denque<Item>()
 
   add(item: Item, now: number): void {
-    this.waiting++
     this.size++
     this.arrivals.push(item)
-    if (item.expiresAt !== undefined) this.expiring.push(item)
-    if (item.key === undefined) {
-      this.place(item, item, now, 'back')
-      return
-    }
-    const group = this.groupOf(item.key)
-    group.items.push(item)
-    if (group.state === 'idle') this.offer(group, now, 'back')
+    if (item.key !== undefined) this.groupOf(item.key).items.push(item)
+    this.wait(item)
+    this.offer(item, now, 'back')
   }
 
   /** The next message to be delivered; it is in flight from then on. */
   take(now: number): Item | undefined {
     this.wake(now)
     for (let priority = PRIORITIES - 1; priority >= 0; priority--) {
-      const turn = this.ready[priority] as Denque<Item | Group>
-      for (let target = turn.shift(); target; target = turn.shift()) {
-        const item = 'items' in target ? this.readyHead(target, now) : target
-        if (item?.state !== 'waiting') continue
-        if ('items' in target) target.state = 'busy'
-        item.state = 'in flight'
-        this.waiting--
+      const line = this.ready[priority] as Denque<Item>
+      for (let item = line.shift(); item; item = line.shift()) {
+        item.line = 'none'
+        // What has expired is not delivered, and waits to be let go of.
+        if (!this.mayGo(item) || (item.expiresAt !== undefined && item.expiresAt <= now)) continue
+        this.stopWaiting(item, 'in flight')
         return item
       }
     }
@@ -90,72 +84,55 @@ export class QueueSchedule {
 
   /** A message that waits is not to be delivered any more; `remove` or `putBack` follows. */
   hold(item: Item): void {
-    item.state = 'leaving'
-    this.waiting--
+    this.stopWaiting(item, 'leaving')
   }
 
   /** A message in flight, or one that was to leave, comes back before those that came after it, once it is due. */
   putBack(item: Item, now: number): void {
-    const wasHead = item.state === 'in flight'
-    item.state = 'waiting'
-    this.waiting++
-    const group = item.key === undefined ? undefined : this.groups.get(item.key)
-    if (!group) this.place(item, item, now, 'front')
-    else if (wasHead || !(group.state === 'busy' || group.state === 'parked')) this.offer(group, now, 'front')
+    this.wait(item)
+    this.offer(item, now, 'front')
   }
 
-  /** A message leaves the queue for good. With `park`, what its group has left waits for `unpark`. */
+  /** A message that is in flight or leaving is gone for good. With `park`, what its group has left waits for `unpark`. */
   remove(item: Item, now: number, park = false): void {
-    if (item.state === 'waiting') this.waiting--
-    const wasInFlight = item.state === 'in flight'
     item.state = 'gone'
     this.size--
-    this.forgetGone(item.priority)
     const group = item.key === undefined ? undefined : this.groups.get(item.key)
-    if (!group) return
-    if (park) group.state = 'parked'
-    else if (wasInFlight || !(group.state === 'busy' || group.state === 'parked')) this.offer(group, now, 'back')
+    if (group && park) group.parked = true
+    else if (group) this.offerHead(group, now)
+    this.forgetGone(item.priority)
   }
 
   park(key: string): void {
-    this.groupOf(key).state = 'parked'
+    this.groupOf(key).parked = true
   }
 
   unpark(key: string, now: number): void {
     const group = this.groups.get(key)
-    if (group?.state === 'parked') this.offer(group, now, 'back')
+    if (!group) return
+    group.parked = false
+    this.offerHead(group, now)
+  }
+
+  isParked(key: string): boolean {
+    return this.groups.get(key)?.parked ?? false
   }
 
   /** Keys of the groups that are parked. */
   get parked(): string[] {
-    return [...this.groups.values()].filter(({ state }) => state === 'parked').map(({ key }) => key)
-  }
-
-  /** Messages and groups that wait for their time. */
-  get delayedCount(): number {
-    return this.delayed.size()
-  }
-
-  /** The oldest message that is still there. */
-  oldest(): Item | undefined {
-    while (this.arrivals.peekFront()?.state === 'gone') this.arrivals.shift()
-    return this.arrivals.peekFront()
+    return [...this.groups.values()].filter(({ parked }) => parked).map(({ key }) => key)
   }
 
   /** Messages that wait and have expired, each once. */
   expired(now: number): Item[] {
     const items: Item[] = []
     for (let item = this.expiring.front(); item; item = this.expiring.front()) {
-      if (item.state === 'waiting' && (item.expiresAt as number) > now) break
+      if ((item.expiresAt as number) > now) break
       this.expiring.pop()
+      item.expiring = false
       if (item.state === 'waiting') items.push(item)
     }
     return items
-  }
-
-  /** To be told of an expired message again. */
-  expireAgain(item: Item): void {
-    this.expiring.push(item)
   }
 
   /** When something will be due or expire that is not yet. */
@@ -164,86 +141,113 @@ export class QueueSchedule {
     return Math.min(due, this.expiring.front()?.expiresAt ?? Number.POSITIVE_INFINITY)
   }
 
-  /** Whether something could be delivered now. */
+  /** Whether something may be there to be delivered now. */
   hasReady(now: number): boolean {
     this.wake(now)
-    return this.ready.some((turn) => !turn.isEmpty())
+    return this.ready.some((line) => !line.isEmpty())
   }
 
-  *items(): Iterable<Item> {
+  /** Those that wait, the oldest first. */
+  *waitingItems(): Iterable<Item> {
+    this.trimFront(this.arrivals)
     for (let at = 0; at < this.arrivals.length; at++) {
       const item = this.arrivals.peekAt(at) as Item
-      if (item.state !== 'gone') yield item
+      if (item.state === 'waiting') yield item
     }
+  }
+
+  private wait(item: Item): void {
+    item.state = 'waiting'
+    this.waiting++
+    this.waitingBytes += item.bytes
+    if (item.line === 'delayed') this.delayedCount++
+    if (item.expiresAt === undefined || item.expiring) return
+    item.expiring = true
+    this.expiring.push(item)
+  }
+
+  private stopWaiting(item: Item, state: 'in flight' | 'leaving'): void {
+    item.state = state
+    this.waiting--
+    this.waitingBytes -= item.bytes
+    if (item.line === 'delayed') this.delayedCount--
   }
 
   private wake(now: number): void {
-    for (let next = this.delayed.front(); next && next.dueAt <= now; next = this.delayed.front()) {
+    for (let item = this.delayed.front(); item && item.dueAt <= now; item = this.delayed.front()) {
       this.delayed.pop()
-      const { target } = next
-      if (!('items' in target)) this.place(target, target, now, 'back')
-      else if (target.state === 'delayed') this.offer(target, now, 'back')
+      item.line = 'none'
+      if (item.state === 'waiting') this.delayedCount--
+      this.offer(item, now, 'back')
     }
   }
 
-  /** The head of a group whose turn it is, unless that has changed meanwhile. */
-  private readyHead(group: Group, now: number): Item | undefined {
-    if (group.state !== 'ready') return undefined
+  /** Whether it waits, and nothing of its group has to go before it. */
+  private mayGo(item: Item): boolean {
+    if (item.state !== 'waiting') return false
+    if (item.key === undefined) return true
+    const group = this.groups.get(item.key) as Group
+    return !group.parked && this.headOf(group) === item
+  }
+
+  /** Puts a message in line, where it may go and does not stand there. */
+  private offer(item: Item, now: number, end: 'front' | 'back'): void {
+    if (item.line !== 'none' || !this.mayGo(item)) return
+    if (item.dueAt > now) {
+      item.line = 'delayed'
+      this.delayedCount++
+      this.delayed.push(item)
+      return
+    }
+    item.line = 'ready'
+    const line = this.ready[item.priority] as Denque<Item>
+    if (end === 'front') line.unshift(item)
+    else line.push(item)
+  }
+
+  private offerHead(group: Group, now: number): void {
     const head = this.headOf(group)
-    if (!head || head.dueAt <= now) return head
-    this.offer(group, now, 'back')
-    return undefined
-  }
-
-  /** What is gone and only marked must not add up where nothing is taken, or behind something that stays. */
-  private forgetGone(priority: number): void {
-    const turn = this.ready[priority] as Denque<Item | Group>
-    for (let first = turn.peekFront(); first; first = turn.peekFront()) {
-      if ('items' in first ? !first.items.isEmpty() : first.state !== 'gone') break
-      turn.shift()
-    }
-    const most = 2 * this.size + TOLERATED_GONE
-    if (this.arrivals.length > most) {
-      const items = [...this.items()]
-      this.arrivals.clear()
-      for (const item of items) this.arrivals.push(item)
-    }
-    if (this.expiring.size() > most) this.expiring.remove(({ state }) => state === 'gone')
-    if (this.delayed.size() > most) {
-      this.delayed.remove(({ target }) => ('items' in target ? target.state !== 'delayed' : target.state === 'gone'))
-    }
-  }
-
-  /** Gives a group its turn, by its head. */
-  private offer(group: Group, now: number, end: 'front' | 'back'): void {
-    group.state = 'idle'
-    const head = this.headOf(group)
-    if (!head) return
-    group.state = head.dueAt > now ? 'delayed' : 'ready'
-    this.place(group, head, now, end)
-  }
-
-  private place(target: Item | Group, item: Item, now: number, end: 'front' | 'back'): void {
-    if (item.state !== 'waiting') return
-    const turn = this.ready[item.priority] as Denque<Item | Group>
-    if (item.dueAt > now) this.delayed.push({ dueAt: item.dueAt, target })
-    else if (end === 'front') turn.unshift(target)
-    else turn.push(target)
+    if (head) this.offer(head, now, 'back')
   }
 
   private headOf(group: Group): Item | undefined {
-    while (group.items.peekFront()?.state === 'gone') group.items.shift()
+    this.trimFront(group.items)
     const head = group.items.peekFront()
-    if (!head && group.state !== 'parked') this.groups.delete(group.key)
+    if (!head && !group.parked) this.groups.delete(group.key)
     return head
   }
 
   private groupOf(key: string): Group {
     let group = this.groups.get(key)
     if (!group) {
-      group = { key, items: new Denque(), state: 'idle' }
+      group = { key, items: new Denque(), parked: false }
       this.groups.set(key, group)
     }
     return group
+  }
+
+  /** What is gone and only marked must not add up where nothing is taken, or behind something that stays. */
+  private forgetGone(priority: number): void {
+    const line = this.ready[priority] as Denque<Item>
+    this.trimFront(line)
+    this.trimFront(this.arrivals)
+    const most = 2 * this.size + TOLERATED_GONE
+    if (line.length > most) this.compact(line)
+    if (this.arrivals.length > most) {
+      this.compact(this.arrivals)
+      for (const { items } of this.groups.values()) this.compact(items)
+    }
+    if (this.expiring.size() > most) this.expiring.remove(({ state }) => state === 'gone')
+    if (this.delayed.size() > most) this.delayed.remove(({ state }) => state === 'gone')
+  }
+
+  private trimFront(items: Denque<Item>): void {
+    while (items.peekFront()?.state === 'gone') items.shift()
+  }
+
+  private compact(items: Denque<Item>): void {
+    const left = items.toArray().filter(({ state }) => state !== 'gone')
+    items.clear()
+    for (const item of left) items.push(item)
   }
 }

@@ -1,0 +1,107 @@
+import { expect, it } from 'vitest'
+import { onEveryEngine } from '../setup/hubs.ts'
+import { range, streamWorlds } from '../setup/streams.ts'
+
+onEveryEngine('request-reply', (hubs) => {
+  const start = streamWorlds(hubs)
+
+  it('resolves with what a responder returns, text or bytes', async () => {
+    const { client } = await start()
+    const responder = client().respond<unknown>('echo.*', ({ topic, data, headers }) =>
+      data instanceof Uint8Array ? data.slice().reverse() : { topic, data, headers },
+    )
+    await responder.ready
+    const asker = client()
+    const reply = await asker.request('echo.a', { n: 1 }, { headers: { h: 'x' } })
+    expect(reply).toEqual({ topic: 'echo.a', data: { n: 1 }, headers: { h: 'x' } })
+    expect(await asker.request<Uint8Array>('echo.a', new Uint8Array([1, 2, 3]))).toEqual(new Uint8Array([3, 2, 1]))
+    expect(await asker.request('echo.a')).toEqual({ topic: 'echo.a' })
+  })
+
+  it('several responders share the load', async () => {
+    const { client } = await start()
+    const counts = new Map<number, number>()
+    const all = range(0, 3).map((at) => client().respond('work', () => void counts.set(at, (counts.get(at) ?? 0) + 1)))
+    await Promise.all(all.map(({ ready }) => ready))
+    const asker = client()
+    await Promise.all(range(0, 90).map(() => asker.request('work')))
+    expect([...counts.values()]).toEqual([30, 30, 30])
+  })
+
+  it('where nobody responds, fails at once', async () => {
+    const { client } = await start()
+    const asker = client()
+    await expect(asker.request('nobody')).rejects.toMatchObject({ code: 'no_responder', retry: true })
+    const responder = client().respond('somebody', () => 1)
+    await responder.ready
+    expect(await asker.request('somebody')).toBe(1)
+    responder.close()
+    await expect(asker.request('a..b')).rejects.toMatchObject({ code: 'bad_topic' })
+  })
+
+  it('says when it took too long, failed, was given up or left', async () => {
+    const { client } = await start()
+    const worker = client()
+    let asked = () => {}
+    const hang = worker.respond('hang', () => {
+      asked()
+      return new Promise(() => {})
+    })
+    const fail = worker.respond('fail', () => {
+      throw new Error('out of ink')
+    })
+    await Promise.all([hang.ready, fail.ready])
+    const asker = client()
+    await expect(asker.request('hang', 1, { timeoutMs: 20 })).rejects.toMatchObject({ code: 'request_timeout' })
+    const failed = { code: 'responder_failed', message: expect.stringMatching(/out of ink/) }
+    await expect(asker.request('fail')).rejects.toMatchObject(failed)
+    const hanging = new Promise<void>((resolve) => {
+      asked = resolve
+    })
+    const left = expect(asker.request('hang')).rejects.toMatchObject({ code: 'responder_lost' })
+    await hanging
+    hang.close()
+    await left
+    await expect(asker.request('hang')).rejects.toMatchObject({ code: 'no_responder' })
+    const given = new AbortController()
+    const aborted = expect(asker.request('fail', 1, { signal: given.signal })).rejects.toBe('enough')
+    given.abort('enough')
+    await aborted
+  })
+
+  it('a responder that dies is lost to its askers, and responds again when it is back', async () => {
+    const { client, network } = await start()
+    const flaky = await network()
+    const worker = client(flaky.url)
+    let asked = () => {}
+    const arrived = new Promise<void>((resolve) => {
+      asked = resolve
+    })
+    let hang = true
+    const responder = worker.respond('job', () => {
+      asked()
+      return hang ? new Promise(() => {}) : 'done'
+    })
+    await responder.ready
+    const asker = client()
+    const lost = expect(asker.request('job')).rejects.toMatchObject({ code: 'responder_lost', retry: true })
+    await arrived
+    hang = false
+    const back = new Promise<void>((resolve) => {
+      worker.onState(({ to }) => to === 'connected' && resolve())
+    })
+    flaky.cut()
+    await lost
+    await back
+    // Its offer went out right behind its hello: a call is answered after both.
+    await worker.call('queues.list')
+    expect(await asker.request('job')).toBe('done')
+  })
+
+  it('bounds what one connection offers', async () => {
+    const { client } = await start({ subscriptions: 2 })
+    const worker = client()
+    await Promise.all([worker.respond('a', () => 1).ready, worker.respond('b', () => 1).ready])
+    await expect(worker.respond('c', () => 1).ready).rejects.toMatchObject({ code: 'too_many_subscriptions' })
+  })
+})

@@ -1,0 +1,437 @@
+import { Buffer } from 'node:buffer'
+import fc from 'fast-check'
+import { pino } from 'pino'
+import { expect, it } from 'vitest'
+import type { Delivery, Draft, Ending } from '../../server/broker/broker.ts'
+import { EmbeddedBroker } from '../../server/broker/embedded/embedded-broker.ts'
+import { under } from '../../server/broker/embedded/keys.ts'
+import { QUEUE_DEFAULTS } from '../../server/queue/queue-config.ts'
+import { decodeBinary, encodeRecord } from '../../shared/codec.ts'
+import { FanfareError } from '../../shared/errors.ts'
+import type { QueueOptions } from '../../shared/queues.ts'
+import { LastingStore } from '../setup/lasting-store.ts'
+import { type Card, type ModelLease, QueueModel } from './queue-model.ts'
+
+/** Everything happens at whole steps of the clock, so that jitter makes no difference. */
+const STEP_MS = 100
+
+interface Publish {
+  readonly key: string | undefined
+  readonly priority: number
+  readonly delay: number
+  readonly expiry: number | undefined
+  readonly pad: number
+  readonly binary: boolean
+}
+
+type Step = { readonly failing: boolean } & (
+  | { readonly do: 'publish'; readonly messages: readonly Publish[] }
+  | { readonly do: 'lease'; readonly count: number; readonly deadline: number }
+  | {
+      readonly do: 'end'
+      readonly which: number
+      readonly kind: 'ack' | 'nack' | 'reject'
+      readonly delay?: number | undefined
+    }
+  | { readonly do: 'ack and publish'; readonly which: number; readonly messages: readonly Publish[] }
+  | { readonly do: 'late'; readonly kind: 'ack' | 'nack' | 'reject' }
+  | { readonly do: 'extend' | 'give back'; readonly which: number }
+  | { readonly do: 'clock'; readonly by: number }
+  | { readonly do: 'purge' | 'reopen' }
+  | { readonly do: 'unpark'; readonly key: string }
+  | { readonly do: 'redrive'; readonly limit: number; readonly twice: boolean }
+  | { readonly do: 'purge letters'; readonly which: number }
+)
+
+const KEYS = ['a', 'b', 'c']
+const kind = fc.constantFrom('ack' as const, 'nack' as const, 'reject' as const)
+const which = fc.nat(20)
+
+const publish: fc.Arbitrary<Publish> = fc.record({
+  key: fc.option(fc.constantFrom(...KEYS), { nil: undefined }),
+  priority: fc.oneof(fc.constant(4), fc.integer({ min: 0, max: 9 })),
+  delay: fc.constantFrom(0, 0, 0, 1, 3),
+  expiry: fc.option(fc.constantFrom(0, 1, 4), { nil: undefined, freq: 4 }),
+  pad: fc.constantFrom(0, 10, 200),
+  binary: fc.boolean(),
+})
+const messages = fc.array(publish, { minLength: 1, maxLength: 8 })
+
+function steps(): fc.Arbitrary<Step> {
+  const act = <Kind extends string, Fields extends object>(
+    weight: number,
+    kind: Kind,
+    fields: { [Name in keyof Fields]: fc.Arbitrary<Fields[Name]> },
+  ) => ({
+    weight,
+    arbitrary: fc.record({
+      do: fc.constant(kind),
+      failing: fc.integer({ min: 0, max: 7 }).map((n) => n === 0),
+      ...fields,
+    }) as unknown as fc.Arbitrary<Step>,
+  })
+  return fc.oneof(
+    act(6, 'publish', { messages }),
+    act(6, 'lease', { count: fc.integer({ min: 1, max: 6 }), deadline: fc.constantFrom(1, 3, 50) }),
+    act(8, 'end', { which, kind, delay: fc.option(fc.constantFrom(0, 1, 2), { nil: undefined }) }),
+    act(2, 'ack and publish', { which, messages: fc.array(publish, { minLength: 1, maxLength: 3 }) }),
+    act(1, 'late', { kind }),
+    act(1, 'extend', { which }),
+    act(2, 'give back', { which }),
+    act(4, 'clock', { by: fc.integer({ min: 1, max: 4 }) }),
+    act(1, 'purge', {}),
+    act(1, 'reopen', {}),
+    act(2, 'unpark', { key: fc.constantFrom(...KEYS) }),
+    act(2, 'redrive', { limit: fc.constantFrom(1, 2, 100), twice: fc.boolean() }),
+    act(1, 'purge letters', { which }),
+  )
+}
+
+const options: fc.Arbitrary<QueueOptions> = fc.record({
+  ...Object.fromEntries(Object.entries(QUEUE_DEFAULTS).map(([name, value]) => [name, fc.constant(value)])),
+  name: fc.constant('q'),
+  bindings: fc.constant([]),
+  maxAttempts: fc.integer({ min: 1, max: 3 }),
+  backoffBaseMs: fc.constant(STEP_MS),
+  backoffCapMs: fc.constant(2 * STEP_MS),
+  maxMessages: fc.constantFrom(1, 3, 6, 1000),
+  maxBytes: fc.constantFrom(250, 700, 1e6),
+  overflow: fc.constantFrom('reject', 'drop-oldest', 'dead-letter', 'block'),
+  onExpiry: fc.constantFrom('drop', 'dead-letter'),
+  onDeadLetter: fc.constantFrom('continue', 'park'),
+  maxDeadLetters: fc.constantFrom(2, 5, 1000),
+}) as unknown as fc.Arbitrary<QueueOptions>
+
+class FailingStore extends LastingStore {
+  failing = false
+
+  get size(): number {
+    return [...this.range(under())].length
+  }
+
+  override commit(...[changes]: Parameters<LastingStore['commit']>): Promise<void> {
+    return this.failing ? Promise.reject(new FanfareError('storage_failed')) : super.commit(changes)
+  }
+}
+
+/** The real one and the model, side by side. */
+class World {
+  now = 1_000_000
+  readonly model: QueueModel
+  readonly store = new FailingStore()
+  private readonly options: QueueOptions
+  private broker: EmbeddedBroker
+  private readonly outcomes = new Map<number, string>()
+  private published = 0
+  private lastDelivery = 0
+  private lost: number | undefined = undefined
+
+  constructor(options: QueueOptions) {
+    this.options = options
+    this.model = new QueueModel(options)
+    this.broker = this.open()
+  }
+
+  start(): Promise<void> {
+    return this.broker.declareQueue(this.options, false)
+  }
+
+  async close(): Promise<void> {
+    await this.broker.close()
+  }
+
+  async take(step: Step): Promise<void> {
+    // A publish that waits for room may be tried in a commit that fails, which the model leaves alone.
+    const fails = step.failing && this.options.overflow !== 'block' && step.do !== 'clock'
+    this.store.failing = fails
+    await this.act(step, fails)
+    this.store.failing = false
+    await this.settled()
+    this.model.pass(this.now)
+    await this.compare()
+  }
+
+  private async act(step: Step, fails: boolean): Promise<void> {
+    const { model, now } = this
+    switch (step.do) {
+      case 'publish':
+        return this.publish(step.messages, fails)
+      case 'lease':
+        return this.lease(step.count, step.deadline * STEP_MS)
+      case 'clock':
+        this.now += step.by * STEP_MS
+        return
+      case 'purge': {
+        const count = model.waiting.length
+        // Nothing to be stored is nothing that can fail.
+        if (fails && count > 0)
+          return expect(this.broker.purgeQueue('q')).rejects.toMatchObject({ code: 'storage_failed' })
+        model.waiting = []
+        expect(await this.broker.purgeQueue('q')).toBe(count)
+        return
+      }
+      case 'reopen':
+        return this.reopen()
+      case 'unpark': {
+        const code = model.parked.has(step.key) ? (fails ? 'storage_failed' : undefined) : 'no_parked_group'
+        if (code === undefined) model.parked.delete(step.key)
+        expect(await outcomeOf(this.broker.unpark('q', step.key))).toBe(code ?? 'done')
+        return
+      }
+      case 'redrive':
+        return this.redrive(step.limit, step.twice && !fails, fails)
+      case 'purge letters': {
+        const letters = await this.broker.deadLetters('q', {}, 0, 1000)
+        const letter = letters[step.which % Math.max(1, letters.length)]
+        if (!letter) return
+        const purged = this.broker.purgeDeadLetters('q', { letters: [letter.letter] })
+        expect(await outcomeOf(purged)).toBe(fails ? 'storage_failed' : 'done')
+        if (!fails) model.letters.splice(letters.indexOf(letter), 1)
+        return
+      }
+      case 'late':
+        if (this.lost === undefined) return
+        expect(await this.settle(this.lost, endingOf(step.kind), [])).toBe('lease_lost')
+        return
+      default: {
+        const lease = model.leases[step.which % Math.max(1, model.leases.length)]
+        if (lease) await this.withLease(step, lease, fails, now)
+      }
+    }
+  }
+
+  private async withLease(
+    step: Extract<Step, { which: number }>,
+    lease: ModelLease,
+    fails: boolean,
+    now: number,
+  ): Promise<void> {
+    const { model, broker } = this
+    if (step.do === 'extend') {
+      lease.deadline = now + 2 * STEP_MS
+      expect(broker.extend('q', lease.delivery, 2 * STEP_MS)).toBe(true)
+    } else if (step.do === 'give back') {
+      model.giveBack(lease)
+      broker.giveBack('q', lease.delivery)
+      expect(broker.extend('q', lease.delivery, 1000)).toBe(false)
+      this.lost = lease.delivery
+    } else if (step.do === 'ack and publish') {
+      await this.ackAndPublish(lease, step.messages, fails)
+    } else if (step.do === 'end') {
+      const delayMs = step.delay === undefined ? undefined : step.delay * STEP_MS
+      const settled = await this.settle(lease.delivery, endingOf(step.kind, delayMs), [])
+      expect(settled).toBe(fails ? 'storage_failed' : 'done')
+      if (fails) return
+      this.lost = lease.delivery
+      const error = step.kind === 'nack' ? 'nacked' : 'rejected'
+      if (step.kind === 'ack') model.release(lease)
+      else if (step.kind === 'nack') model.fail(lease, error, delayMs, now)
+      else model.bury(model.release(lease), 'rejected', error, lease.card.attempts + 1)
+    }
+  }
+
+  private async publish(messages: readonly Publish[], fails: boolean): Promise<void> {
+    const drafts = messages.map((message) => this.draft(message))
+    for (const [draft] of drafts) this.broker.publish(draft)
+    if (fails) {
+      const before = new QueueModel(this.options)
+      Object.assign(before, { waiting: [...this.model.waiting], leases: [...this.model.leases] })
+      for (const [, card] of drafts) before.publish(card, this.now)
+      for (const [, { n }] of drafts) {
+        this.model.outcome.set(n, before.outcome.get(n) === 'kept' ? 'storage_failed' : 'queue_limit')
+      }
+    } else {
+      for (const [, card] of drafts) this.model.publish(card, this.now)
+    }
+    // As many commits as it may take, all of which fail, before time has its effect.
+    for (const _ of drafts) await this.broker.purgeDeadLetters('q', { letters: [] }).catch(() => {})
+  }
+
+  private async ackAndPublish(lease: ModelLease, messages: readonly Publish[], fails: boolean): Promise<void> {
+    const { model, now } = this
+    const drafts = messages.map((message) => this.draft(message))
+    const cards = drafts.map(([, card]) => card)
+    const waits = this.options.overflow === 'block' && (model.held.length > 0 || !model.fits(cards))
+    const inFlight = model.leases.map(({ card }) => card)
+    const makes = ['drop-oldest', 'dead-letter'].includes(this.options.overflow)
+    const possible = !waits && (model.fits(cards) || (makes && model.fits(cards, inFlight)))
+    const code = possible ? (fails ? 'storage_failed' : 'done') : 'queue_limit'
+    const ended = await this.settle(
+      lease.delivery,
+      { kind: 'ack' },
+      drafts.map(([draft]) => draft),
+    )
+    expect(ended).toBe(code)
+    // What is not published is not told of.
+    for (const { n } of cards) if (code !== 'queue_limit') model.outcome.set(n, code === 'done' ? 'kept' : code)
+    if (code !== 'done') return
+    model.makeRoom(cards)
+    for (const card of cards) model.enter({ ...card, publishedAt: now })
+    model.release(lease)
+    this.lost = lease.delivery
+  }
+
+  private lease(count: number, deadlineMs: number): void {
+    const { model, now } = this
+    const deliveries = this.broker.lease('q', count, Number.MAX_SAFE_INTEGER, deadlineMs)
+    for (const delivery of deliveries) {
+      const next = model.next(now)
+      const card = next.find(({ n }) => n === numberIn(delivery))
+      if (!card) throw new Error(`${numberIn(delivery)} was delivered, where ${next.map(({ n }) => n)} may be`)
+      expect([delivery.attempt, delivery.lastError]).toEqual([card.attempts + 1, card.error])
+      // Those to which nothing has happened go in the order of their coming.
+      const first = next.find(({ fresh, key }) => fresh && key === undefined)
+      if (card.fresh && card.key === undefined) expect(card).toBe(first)
+      expect(delivery.id).toBeGreaterThan(this.lastDelivery)
+      this.lastDelivery = delivery.id
+      model.lease(card, delivery.id, now + deadlineMs)
+    }
+    // None is kept back.
+    if (deliveries.length < count) expect(model.next(now)).toEqual([])
+  }
+
+  private async redrive(limit: number, twice: boolean, fails: boolean): Promise<void> {
+    const { model, now, broker } = this
+    // Asked for twice at once: no letter is moved by both.
+    for (const ask of twice
+      ? [broker.redrive('q', {}, 'q', limit), broker.redrive('q', {}, 'q', limit)]
+      : [broker.redrive('q', {}, 'q', limit)]) {
+      const letters = model.letters.slice(0, limit)
+      const cards = letters.map(({ card }) => ({ ...card, ...ANEW, publishedAt: now }))
+      const fits = model.fits(cards)
+      const code = fits ? (fails && cards.length > 0 ? 'storage_failed' : 'done') : 'queue_limit'
+      expect(await outcomeOf(ask)).toBe(code)
+      if (code !== 'done') continue
+      model.letters = model.letters.slice(letters.length)
+      for (const card of cards) model.enter(card)
+    }
+  }
+
+  private async reopen(): Promise<void> {
+    this.store.failing = false
+    await this.broker.close()
+    this.broker = this.open()
+    this.model.reopen()
+    this.lost = undefined
+    this.lastDelivery = 0
+  }
+
+  private open(): EmbeddedBroker {
+    const settings = { dedupWindowMs: 1000, dedupIds: 100, now: () => this.now }
+    return new EmbeddedBroker(this.store, settings, pino({ enabled: false }))
+  }
+
+  /** Lets time have its effect, and waits until nothing is under way. */
+  private async settled(): Promise<void> {
+    for (let round = 0; round < 10; round++) {
+      this.broker.tick()
+      await this.broker.purgeDeadLetters('q', { letters: [] })
+    }
+  }
+
+  private settle(delivery: number, ending: Ending, drafts: readonly Draft[]): Promise<string> {
+    return new Promise((resolve) => {
+      this.broker.settle({
+        queue: 'q',
+        delivery,
+        ending,
+        drafts,
+        settled: () => resolve('done'),
+        refused: ({ code }) => resolve(code),
+      })
+    })
+  }
+
+  private draft({ key, priority, delay, expiry, pad, binary }: Publish): [Draft, Card] {
+    const n = this.published++
+    const head = { type: 'message', id: `${n}`, topic: 't' }
+    const wire = binary
+      ? encodeRecord(JSON.stringify(head), new Uint8Array(pad))
+      : JSON.stringify({ ...head, data: 'é'.repeat(pad) })
+    const bytes = typeof wire === 'string' ? Buffer.byteLength(wire) + 1 : wire.length
+    const dueAt = delay === 0 ? undefined : this.now + delay * STEP_MS
+    // No two at once, so that the order of their end is known.
+    const expiresAt = expiry === undefined ? undefined : this.now + expiry * STEP_MS - 99 + (n % 97)
+    const draft: Draft = {
+      id: `${n}`,
+      ownId: false,
+      topic: 't',
+      key,
+      expiresAt,
+      streams: [],
+      queues: ['q'],
+      priority,
+      dueAt,
+      bytes,
+      encode: () => wire,
+      kept: () => this.outcomes.set(n, 'kept'),
+      refused: ({ code }) => this.outcomes.set(n, code),
+    }
+    const card = { n, key, priority, bytes, expiresAt, dueAt: dueAt ?? 0, fresh: delay === 0 }
+    return [draft, { ...card, publishedAt: this.now, attempts: 0, error: undefined }]
+  }
+
+  private async compare(): Promise<void> {
+    const { model, now } = this
+    expect(this.outcomes).toEqual(model.outcome)
+    const [status] = await this.broker.queues()
+    const delayed = model.waiting.filter(({ dueAt, key, n }) => {
+      const first = model.waiting.find((each) => each.key === key)
+      const busy = model.leases.some(({ card }) => card.key === key)
+      return dueAt > now && (key === undefined || (first?.n === n && !busy))
+    })
+    expect(status).toMatchObject({
+      depth: model.waiting.length,
+      inFlight: model.leases.length,
+      bytes: model.bytes,
+      deadLetters: model.letters.length,
+      oldestAgeMs: model.oldest ? now - model.oldest.publishedAt : 0,
+      // A parked head waits for more than its time.
+      ...(model.parked.size === 0 && { delayed: delayed.length }),
+    })
+    expect([...(status?.parked ?? [])].sort()).toEqual([...model.parked].sort())
+    const letters = await this.broker.deadLetters('q', {}, 0, 1000)
+    expect(
+      letters.map(({ message, reason, error, attempts }) => ({ n: Number(message.id), reason, error, attempts })),
+    ).toEqual(model.letters.map(({ n, reason, error, attempts }) => ({ n, reason, error, attempts })))
+    expect(this.store.size).toBeLessThanOrEqual(this.mostRecords())
+  }
+
+  /** What is done leaves nothing behind: a block and its bits, a failure, a letter, a parked group each, and the queue. */
+  private mostRecords(): number {
+    const { size, letters, parked } = this.model
+    return 3 * size + letters.length + parked.size + 1
+  }
+}
+
+/** A dead letter that is redriven is a new message. */
+const ANEW = { attempts: 0, error: undefined, priority: 4, expiresAt: undefined, dueAt: 0, fresh: true }
+
+function endingOf(kind: 'ack' | 'nack' | 'reject', delayMs?: number): Ending {
+  if (kind === 'ack') return { kind }
+  return kind === 'nack' ? { kind, error: 'nacked', delayMs } : { kind, error: 'rejected' }
+}
+
+function numberIn({ wire }: Delivery): number {
+  const message = (typeof wire === 'string' ? JSON.parse(wire) : decodeBinary(wire)[0]) as { id: string }
+  return Number(message.id)
+}
+
+function outcomeOf(result: Promise<unknown>): Promise<string> {
+  return result.then(
+    () => 'done',
+    (error: FanfareError) => error.code,
+  )
+}
+
+it('a queue is a list: whatever is published, leased, settled, let go of and reopened', async () => {
+  await fc.assert(
+    fc.asyncProperty(options, fc.array(steps(), { minLength: 1, maxLength: 40 }), async (declared, script) => {
+      const world = new World(declared)
+      await world.start()
+      for (const step of script) await world.take(step)
+      await world.close()
+    }),
+    { numRuns: 500 },
+  )
+})
