@@ -250,7 +250,7 @@ export class EmbeddedBroker implements Broker {
     const now = this.now()
     this.ticks++
     for (const [name, queue] of this.commits.queues) {
-      for (const delivery of queue.overdue(now)) this.settle(overdue(name, delivery))
+      for (const delivery of queue.overdue(now)) this.settle(this.overdue(name, delivery))
       if (queue.nextTime() <= now) this.lookAfter(() => this.commits.touch(queue).expire(this.now()))
     }
     const { streams } = this.commits
@@ -258,6 +258,16 @@ export class EmbeddedBroker implements Broker {
     this.lookAfter(() => {
       for (const log of streams.values()) this.commits.touch(log)
     })
+  }
+
+  /** Whoever held it learns when it settles: the lease is lost. */
+  private overdue(queue: string, delivery: number): Settlement {
+    const ending = { kind: 'nack', error: 'The consumer did not answer in time', delayMs: 0 } as const
+    const refused = ({ code }: FanfareError) => {
+      // A failure that there is no room to keep does not count, and must not hold up the message for good.
+      if (code === 'storage_full') this.giveBack(queue, delivery)
+    }
+    return { queue, delivery, ending, drafts: [], settled: () => {}, refused }
   }
 
   /** Lets time have its effect in the next commit. */
@@ -281,10 +291,4 @@ export class EmbeddedBroker implements Broker {
     if (!queue) throw new FanfareError('no_queue', `There is no queue ${JSON.stringify(name)}`)
     return queue
   }
-}
-
-function overdue(queue: string, delivery: number): Settlement {
-  const ending = { kind: 'nack', error: 'The consumer did not answer in time', delayMs: 0 } as const
-  // Whoever held it learns when it settles: the lease is lost.
-  return { queue, delivery, ending, drafts: [], settled: () => {}, refused: () => {} }
 }
