@@ -48,7 +48,9 @@ export interface Broker {
   settle(settlement: Settlement): void
   /** Gives a lease that is held more time. False: it is lost. */
   extend(queue: string, delivery: number, ms: number): boolean
-  /** Gives a message back that nobody has tried, as if it had never been leased. */
+  /**
+   * Gives a message back as if it had never been leased: nobody has tried it, or there is no room to keep that it failed.
+   */
   giveBack(queue: string, delivery: number): void
   /** Lets go of the messages that wait; returns how many. */
   purgeQueue(name: string): Promise<number>

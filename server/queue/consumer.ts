@@ -148,10 +148,22 @@ export class Consumer {
     this.waiting = []
     const { queue } = this.options
     const failed = { kind: 'nack', error: 'The connection of the consumer was lost', delayMs: 0 } as const
+    const giveBack = (delivery: number) => (error: FanfareError) => {
+      // A failure that there is no room to keep does not count.
+      if (error.code === 'storage_full') this.broker.giveBack(queue, delivery)
+    }
     // Backwards, since each goes to the front.
     for (const delivery of [...this.inFlight].reverse()) {
       if (unseen.has(delivery) || !lost) this.broker.giveBack(queue, delivery)
-      else this.broker.settle({ queue, delivery, ending: failed, drafts: [], settled: () => {}, refused: () => {} })
+      else
+        this.broker.settle({
+          queue,
+          delivery,
+          ending: failed,
+          drafts: [],
+          settled: () => {},
+          refused: giveBack(delivery),
+        })
     }
     this.inFlight.clear()
   }

@@ -12,7 +12,7 @@ const MESSAGES = Number(process.env['FAULTS_MESSAGES'] ?? 15_000)
 const SEED = Number(process.env['FAULTS_SEED'] ?? Date.now() % 1_000_000)
 const KILLS = Math.ceil(MESSAGES / 500)
 const WORKERS = 3
-const GROUPS = 200
+const GROUPS = 50
 /** Publishes that are under way at once. */
 const UNDER_WAY = 500
 
@@ -37,13 +37,13 @@ async function start(): Promise<void> {
   workers = new WorkerProcesses(hub.url, 'work')
 }
 
-/** Publishes the messages 1, 2, 3 …, most of them in groups; every hundredth fails twice, every thousandth always. */
+/** Publishes the messages 1, 2, 3 …, most of them in groups; every twentieth fails twice, every thousandth always. */
 async function publishAll(random: () => number): Promise<void> {
   const underWay = new Set<Promise<unknown>>()
   for (let n = 1; n <= MESSAGES; n++) {
     if (underWay.size >= UNDER_WAY) await Promise.race(underWay)
-    const failures = n % 1000 === 0 ? 1000 : n % 100 === 0 ? 2 : 0
-    const key = n % 4 === 0 ? {} : { key: `g${Math.floor(random() * GROUPS)}` }
+    const failures = n % 1000 === 0 ? 1000 : n % 20 === 0 ? 2 : 0
+    const key = n % 4 === 1 ? {} : { key: `g${Math.floor(random() * GROUPS)}` }
     const data = { n, failures, takesMs: random() < 0.1 ? Math.ceil(random() * 10) : 0 }
     const publish: Promise<unknown> = client.enqueue('work', data, key).finally(() => underWay.delete(publish))
     underWay.add(publish)

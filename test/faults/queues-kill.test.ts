@@ -13,7 +13,7 @@ import { WorkerProcesses } from '../setup/worker-processes.ts'
 const KILLS = Number(process.env['FAULTS_KILLS'] ?? 12)
 const SEED = Number(process.env['FAULTS_SEED'] ?? Date.now() % 1_000_000)
 const PUBLISHERS = 2
-const GROUPS = 100
+const GROUPS = 20
 /** Publishes of one publisher that are under way at once. */
 const UNDER_WAY = 25
 const ATTEMPTS = 3
@@ -67,7 +67,7 @@ async function publish(publisher: number, count: Count, random: () => number, st
     if (underWay.size >= UNDER_WAY) await Promise.race(underWay)
     const n = ++count.last
     const failures = n % 100 === 0 ? ATTEMPTS : n % 10 === 0 ? 1 : 0
-    const key = n % 4 === 0 ? {} : { key: `${publisher}.${Math.floor(random() * GROUPS)}` }
+    const key = n % 4 === 1 ? {} : { key: `${publisher}.${Math.floor(random() * GROUPS)}` }
     // Some are still at work when the hub is there again, and does not know them any more.
     const data = { n, failures, takesMs: random() < 0.02 ? 1000 : Math.floor(random() * 10) }
     const one: Promise<unknown> = from.enqueue('work', data, key).finally(() => underWay.delete(one))

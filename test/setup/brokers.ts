@@ -8,7 +8,7 @@ import { EmbeddedBroker } from '../../server/broker/embedded/embedded-broker.ts'
 import { under } from '../../server/broker/embedded/keys.ts'
 import { LmdbStore } from '../../server/broker/embedded/lmdb-store.ts'
 import { MemoryStore } from '../../server/broker/embedded/memory-store.ts'
-import type { Change, Key, Range, Store } from '../../server/broker/embedded/store.ts'
+import type { Change, Key, Purpose, Range, Store } from '../../server/broker/embedded/store.ts'
 import type { FanfareError } from '../../shared/errors.ts'
 import type { Offsets, StreamOptions } from '../../shared/streams.ts'
 
@@ -100,8 +100,8 @@ class FragileStore implements Store {
     return this.store.range(range)
   }
 
-  commit(changes: readonly Change[], durable: boolean, makesRoom: boolean): Promise<void> {
-    return this.failure ? Promise.reject(this.failure) : this.store.commit(changes, durable, makesRoom)
+  commit(changes: readonly Change[], durable: boolean, purpose: Purpose): Promise<void> {
+    return this.failure ? Promise.reject(this.failure) : this.store.commit(changes, durable, purpose)
   }
 
   close(): Promise<void> {

@@ -296,6 +296,12 @@ export class EmbeddedBroker implements Broker {
   private overdue(queue: string, delivery: number): Settlement {
     const ending = { kind: 'nack', error: 'The consumer did not answer in time', delayMs: 0 } as const
     const settled = () => this.onLeaseLost(queue, delivery)
-    return { queue, delivery, ending, drafts: [], settled, refused: () => {} }
+    const refused = ({ code }: FanfareError) => {
+      if (code !== 'storage_full') return
+      // A failure that there is no room to keep does not count, and must not hold up the message for good.
+      this.giveBack(queue, delivery)
+      this.onLeaseLost(queue, delivery)
+    }
+    return { queue, delivery, ending, drafts: [], settled, refused }
   }
 }

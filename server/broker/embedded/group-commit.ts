@@ -4,7 +4,7 @@ import type { Position } from '../../../shared/streams.ts'
 import type { Draft, Settlement } from '../broker.ts'
 import type { DedupWindow, StoredPlaces } from './dedup-window.ts'
 import type { QueueLog } from './queue-log.ts'
-import type { Change, Store } from './store.ts'
+import type { Change, Purpose, Store } from './store.ts'
 import type { StreamLog } from './stream-log.ts'
 
 /** Drafts of one commit at most. */
@@ -152,12 +152,12 @@ export class GroupCommit {
   private async commit(group: Group): Promise<void> {
     const taken = { tasks: 0, settlements: 0, drafts: 0 }
     const commit: Commit = { now: this.clock(), changes: [], undo: [], waiters: [], taken, durable: false }
-    const makesRoom = group.drafts.length === 0 && group.settlements.every(({ drafts }) => drafts.length === 0)
+    const purpose = purposeOf(group)
     try {
       this.stage(group, commit)
-      if (commit.changes.length > 0) await this.store.commit(commit.changes, commit.durable, makesRoom)
+      if (commit.changes.length > 0) await this.store.commit(commit.changes, commit.durable, purpose)
     } catch (thrown) {
-      await this.recover(thrown as Error, commit, group, makesRoom)
+      await this.recover(thrown as Error, commit, group, purpose)
       return
     }
     for (const log of this.touched) log.apply(commit.now)
@@ -343,11 +343,11 @@ export class GroupCommit {
     return { streams, queues: [...this.queues.values()].filter(({ id }) => queues.includes(id)) }
   }
 
-  /** Where messages have found no room, what came along with them may still make some: a trim, an ack. */
-  private async recover(error: Error, commit: Commit, group: Group, madeRoom: boolean): Promise<void> {
+  /** Where some have found no room, what came along with them may still find it, or make some: a trim, an ack. */
+  private async recover(error: Error, commit: Commit, group: Group, purpose: Purpose): Promise<void> {
     const full = error instanceof FanfareError && error.code === 'storage_full'
-    if (!full || madeRoom) return this.fail(error, commit, group)
-    const settlements = group.settlements.filter(({ drafts }) => drafts.length === 0)
+    if (!full || purpose === 'room') return this.fail(error, commit, group)
+    const settlements = group.settlements.filter((each) => purposeOfSettlement(each) !== purpose)
     const others = new Set<Task | Settlement>([...group.tasks, ...settlements])
     this.fail(error, commit, group, others)
     if (others.size > 0) await this.commit({ tasks: group.tasks, settlements, drafts: [] })
@@ -371,6 +371,18 @@ export class GroupCommit {
     // What was to leave is there again.
     this.tellReady(now)
   }
+}
+
+/** What a group needs room for: what the neediest of it does. */
+function purposeOf({ settlements, drafts }: Group): Purpose {
+  const purposes = settlements.map(purposeOfSettlement)
+  if (drafts.length > 0 || purposes.includes('message')) return 'message'
+  return purposes.includes('failure') ? 'failure' : 'room'
+}
+
+function purposeOfSettlement({ ending, drafts }: Settlement): Purpose {
+  if (drafts.length > 0) return 'message'
+  return ending.kind === 'ack' ? 'room' : 'failure'
 }
 
 /** Refuses one of a group, in its place among the others: a publisher hears in order. */

@@ -2,7 +2,7 @@ import { constants } from 'node:os'
 import { type Database, open } from 'lmdb'
 import { FanfareError } from '../../../shared/errors.ts'
 import { type DataDirectory, openDataDirectory } from './data-directory.ts'
-import type { Change, Key, Range, Store } from './store.ts'
+import type { Change, Key, Purpose, Range, Store } from './store.ts'
 
 /**
  * Two defaults of the package lmdb are turned off.
@@ -25,9 +25,9 @@ const DAMAGE: readonly unknown[] = [-30797, -30796, -30794, -30793]
 /**
  * LMDB must never meet the end of the disk: for a write that the system refuses with ENOSPC it writes an error message
  * into memory that is too short for it, and the process dies of that a little later. So what a commit may need is
- * looked for before. So much stays free beside, for commits that make room.
+ * looked for before. So much stays free beside, for commits of the purposes that come first.
  */
-const KEPT_FREE_BYTES = 1024 * 1024
+const KEPT_FREE_BYTES = { message: 1024 * 1024, failure: 512 * 1024 } as const
 /** With more than this, nobody has to look after single pages. */
 const NEARLY_FULL_BYTES = 64 * 1024 * 1024
 /** What a commit may need beside its values: the pages of the tree, all of them anew. */
@@ -76,8 +76,8 @@ export class LmdbStore implements Store {
     }
   }
 
-  async commit(changes: readonly Change[], _durable: boolean, makesRoom: boolean): Promise<void> {
-    if (!makesRoom) return this.commitIfRoom(changes)
+  async commit(changes: readonly Change[], _durable: boolean, purpose: Purpose): Promise<void> {
+    if (purpose !== 'room') return this.commitIfRoom(changes, KEPT_FREE_BYTES[purpose])
     if (this.directory.freeBytes() > NEARLY_FULL_BYTES) return this.write(changes)
     const removed = this.bytesRemovedBy(changes)
     await this.commitWithReserve(changes)
@@ -110,10 +110,10 @@ export class LmdbStore implements Store {
     }
   }
 
-  private async commitIfRoom(changes: readonly Change[]): Promise<void> {
+  private async commitIfRoom(changes: readonly Change[], keptFree: number): Promise<void> {
     const free = this.directory.freeBytes()
     const need = bytesNeededFor(changes)
-    const fits = free >= need + KEPT_FREE_BYTES || (free >= need && this.reusable >= 2 * need)
+    const fits = free >= need + keptFree || (free >= need && this.reusable >= 2 * need)
     if (!fits) throw new FanfareError('storage_full', `${free} bytes are free`)
     await this.write(changes)
     this.reusable = Math.max(0, this.reusable - need)
@@ -143,7 +143,7 @@ export class LmdbStore implements Store {
     const { code, message } = await causeOf(error)
     // Somebody else may fill the disk in between. A write that was cut short is an input/output error to LMDB, and so
     // is a disk that dies.
-    const full = code === EIO ? this.directory.freeBytes() < KEPT_FREE_BYTES : FULL.includes(code)
+    const full = code === EIO ? this.directory.freeBytes() < KEPT_FREE_BYTES.message : FULL.includes(code)
     return new FanfareError(full ? 'storage_full' : 'storage_failed', message)
   }
 }

@@ -17,6 +17,13 @@ export interface Range {
 }
 
 /**
+ * What a commit is for, by which it may use the last of the room. `room` lets go of something, which takes room before
+ * it gives any; `failure` keeps what went wrong with a message; everything else is `message`. Each leaves room for those
+ * before it, or failures would take what acks need.
+ */
+export type Purpose = 'room' | 'failure' | 'message'
+
+/**
  * Where the embedded broker keeps its bytes: one ordered map, read at once and changed in atomic steps.
  *
  * Order: commits take effect in the order of their calls. Loss: a commit that rejects has changed nothing. Ownership:
@@ -27,9 +34,8 @@ export interface Store {
   range(range: Range): Iterable<readonly [Key, Uint8Array]>
   /**
    * Applies all changes or none. Resolves when they are visible to reads, and if `durable` when they are on disk.
-   * Rejects with `storage_full` where there is no room, `storage_failed` for everything else. One that `makesRoom` may use
-   * what has been kept back for it: also to remove takes room.
+   * Rejects with `storage_full` where there is no room for its purpose, `storage_failed` for everything else.
    */
-  commit(changes: readonly Change[], durable: boolean, makesRoom: boolean): Promise<void>
+  commit(changes: readonly Change[], durable: boolean, purpose: Purpose): Promise<void>
   close(): Promise<void>
 }
