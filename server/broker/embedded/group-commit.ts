@@ -190,11 +190,12 @@ export class GroupCommit {
     this.stageHeld(commit)
     while (commit.taken.drafts < drafts.length) {
       const draft = drafts[commit.taken.drafts] as Draft
-      if (this.fitsNext([draft])) {
+      const fits = this.fitsAsItIs(draft)
+      if (!fits && this.fitsNext([draft])) {
         this.drafts.unshift(...drafts.splice(commit.taken.drafts))
         break
       }
-      if (this.admit(draft, commit)) this.stageDraft(draft, commit)
+      if (fits || this.admit(draft, commit)) this.stageDraft(draft, commit)
       commit.taken.drafts++
     }
     for (const log of this.touched) log.finish(commit.changes, commit.now)
@@ -225,6 +226,15 @@ export class GroupCommit {
       failed: (error) => settlement.refused(error),
     })
     commit.durable = true
+  }
+
+  /** Whether there is room for a draft, as nearly always: then nobody has to make any, and no overflow is asked. */
+  private fitsAsItIs({ queues, bytes }: Draft): boolean {
+    for (const name of queues) {
+      const queue = this.queues.get(name)
+      if (queue && (queue.held.length > 0 || !queue.hasRoom(bytes))) return false
+    }
+    return true
   }
 
   /** Whether these have to wait for the next commit: what would make room for them comes in with this one. */
@@ -331,7 +341,12 @@ export class GroupCommit {
 
   private queuesOf({ queues }: Draft): readonly QueueLog[] {
     if (queues.length === 0) return NO_QUEUES
-    return queues.flatMap((name) => this.queues.get(name) ?? [])
+    const logs: QueueLog[] = []
+    for (const name of queues) {
+      const log = this.queues.get(name)
+      if (log) logs.push(log)
+    }
+    return logs
   }
 
   /** Without the streams and queues that were deleted since, also where one of that name has come anew. */

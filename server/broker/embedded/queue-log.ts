@@ -161,7 +161,8 @@ export class QueueLog implements QueueState {
 
   add(entry: Omit<Entry, 'offset' | 'back'>): void {
     const record = this.change()
-    this.stage.entries.push({ ...entry, offset: record.next++, back: 0 })
+    const { time, topic, key, expiresAt, priority, dueAt, wire } = entry
+    this.stage.entries.push({ offset: record.next++, time, topic, key, expiresAt, priority, dueAt, back: 0, wire })
     this.stage.messages++
     const bytes = bytesInBody(entry.wire)
     this.stage.bytes += bytes
@@ -379,17 +380,9 @@ export class QueueLog implements QueueState {
   }
 
   private itemOf(block: Block, at: number): Item {
-    return {
-      seq: block.offset(at),
-      key: block.key(at),
-      priority: block.priority(at),
-      bytes: block.wireBytes(at, at + 1),
-      publishedAt: block.time(at),
-      expiresAt: block.expiresAt(at),
-      block: block.firstOffset,
-      dueAt: block.dueAt(at),
-      ...NEW,
-    }
+    const [bytes, first] = [block.wireBytes(at, at + 1), block.firstOffset]
+    const [key, priority, expiresAt, dueAt] = [block.key(at), block.priority(at), block.expiresAt(at), block.dueAt(at)]
+    return newItem(block.offset(at), key, priority, bytes, block.time(at), expiresAt, first, dueAt)
   }
 
   private enter(item: Item, now: number): void {
@@ -401,8 +394,7 @@ export class QueueLog implements QueueState {
     const block = (entries[0] as Entry).offset
     this.blocks.add(block, entries.length, value)
     for (const { offset, key, priority = DEFAULT_PRIORITY, time, expiresAt, dueAt = 0, wire } of entries) {
-      const item = { seq: offset, key, priority, bytes: bytesInBody(wire), publishedAt: time, expiresAt, block, dueAt }
-      this.enter({ ...item, ...NEW }, now)
+      this.enter(newItem(offset, key, priority, bytesInBody(wire), time, expiresAt, block, dueAt), now)
     }
     this.totals.published += entries.length
   }
@@ -488,8 +480,33 @@ export class QueueLog implements QueueState {
   }
 }
 
-/** What is so of every message that comes. */
-const NEW = { attempts: 0, error: undefined, state: 'waiting', line: 'none', expiring: false } as const
+/** One literal for all, so that a million of them have one shape. */
+function newItem(
+  seq: number,
+  key: string | undefined,
+  priority: number,
+  bytes: number,
+  publishedAt: number,
+  expiresAt: number | undefined,
+  block: number,
+  dueAt: number,
+): Item {
+  return {
+    seq,
+    key,
+    priority,
+    bytes,
+    publishedAt,
+    expiresAt,
+    block,
+    dueAt,
+    attempts: 0,
+    error: undefined,
+    state: 'waiting',
+    line: 'none',
+    expiring: false,
+  }
+}
 
 function newStage(): Stage {
   return {
