@@ -187,9 +187,9 @@ export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>> {
    */
   private newLeases(): DeliveryHost {
     const leases: DeliveryHost = {
-      settle: async (delivery, end) => {
-        if (leases !== this.leases) throw new FanfareError('lease_lost', 'The connection that it came on was lost')
-        await this.settle(delivery, end)
+      settle: (delivery, end) => {
+        if (leases === this.leases) return this.settle(delivery, end)
+        return Promise.reject(new FanfareError('lease_lost', 'The connection that it came on was lost'))
       },
       extend: (delivery, ms) => {
         if (leases !== this.leases) return
@@ -200,8 +200,13 @@ export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>> {
   }
 
   private settle(delivery: number, end: End): Promise<void> {
-    this.host.write(encodeChecked({ ...end, consumer: this.number, delivery }))
+    const { number } = this
+    // What cannot be sent rejects.
     return new Promise((resolve, reject) => {
+      const isPlain = end.type === 'ack' && end.publish === undefined
+      // By hand, because it is the hot path, and there is nothing in it to be checked.
+      const plain = `{"type":"ack","consumer":${number},"delivery":${delivery}}`
+      this.host.write(isPlain ? plain : encodeChecked({ ...end, consumer: number, delivery }))
       this.settling.set(delivery, { resolve, reject })
     })
   }

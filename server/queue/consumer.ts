@@ -49,6 +49,8 @@ export class Consumer {
   private waiting: Waiting[] = []
   private waitingBytes = 0
   private readonly inFlight = new Set<number>()
+  /** Ends that are being committed. */
+  private settling = 0
   private settledNow: number[] = []
   private ended = false
 
@@ -62,7 +64,9 @@ export class Consumer {
   /** How many more deliveries it can take now. */
   get credit(): number {
     if (this.ended || !this.outlet.keepsUp || this.waitingBytes >= LEASED_AHEAD_BYTES) return 0
-    return this.options.prefetch - this.inFlight.size
+    const { prefetch } = this.options
+    // What its client has done with makes room at once, or the disk would set its pace; as much again at the most.
+    return prefetch - this.inFlight.size + Math.min(this.settling, prefetch)
   }
 
   /** Takes deliveries for its client. */
@@ -101,24 +105,28 @@ export class Consumer {
     told: Pick<Settlement, 'settled' | 'refused'>,
   ): void {
     const { queue } = this.options
+    this.settling++
     this.broker.settle({
       queue,
       delivery,
       ending,
       drafts,
       settled: () => {
+        this.settling--
         this.inFlight.delete(delivery)
         this.tellSettled(delivery)
         told.settled()
         this.owner.creditChanged(queue)
       },
       refused: (error) => {
+        this.settling--
         // A lease that is lost is no longer its; in every other case it still is.
         if (error.code === 'lease_lost') this.inFlight.delete(delivery)
         told.refused(error)
         this.owner.creditChanged(queue)
       },
     })
+    this.owner.creditChanged(queue)
   }
 
   /** A lease has run out: it takes no credit any more, and is not handed out where its client has not seen it. */
