@@ -49,7 +49,7 @@ export class Consumer {
   private waiting: Waiting[] = []
   private waitingBytes = 0
   private readonly inFlight = new Set<number>()
-  /** Ends that are being committed. */
+  /** Plain acks that are being committed: nothing of them comes back, as a nack or a refused publish does. */
   private settling = 0
   private settledNow: number[] = []
   private ended = false
@@ -65,7 +65,7 @@ export class Consumer {
   get credit(): number {
     if (this.ended || !this.outlet.keepsUp || this.waitingBytes >= LEASED_AHEAD_BYTES) return 0
     const { prefetch } = this.options
-    // What its client has done with makes room at once, or the disk would set its pace; as much again at the most.
+    // What its client has acked makes room at once, or the disk would set its pace; as much again at the most.
     return prefetch - this.inFlight.size + Math.min(this.settling, prefetch)
   }
 
@@ -105,28 +105,29 @@ export class Consumer {
     told: Pick<Settlement, 'settled' | 'refused'>,
   ): void {
     const { queue } = this.options
-    this.settling++
+    const freed = ending.kind === 'ack' && drafts.length === 0 ? 1 : 0
+    this.settling += freed
     this.broker.settle({
       queue,
       delivery,
       ending,
       drafts,
       settled: () => {
-        this.settling--
+        this.settling -= freed
         this.inFlight.delete(delivery)
         this.tellSettled(delivery)
         told.settled()
         this.owner.creditChanged(queue)
       },
       refused: (error) => {
-        this.settling--
+        this.settling -= freed
         // A lease that is lost is no longer its; in every other case it still is.
         if (error.code === 'lease_lost') this.inFlight.delete(delivery)
         told.refused(error)
         this.owner.creditChanged(queue)
       },
     })
-    this.owner.creditChanged(queue)
+    if (freed > 0) this.owner.creditChanged(queue)
   }
 
   /** A lease has run out: it takes no credit any more, and is not handed out where its client has not seen it. */
