@@ -1,5 +1,6 @@
 import { FanfareError } from '../shared/errors.ts'
 import type { ConsumeFrame, ConsumingFrame, DeliveryFrame } from '../shared/frames.ts'
+import { Deferred } from './deferred.ts'
 import { Delivery, type DeliveryHost, type End, isLost } from './delivery.ts'
 import { encodeChecked } from './encode-checked.ts'
 import type { Message } from './message.ts'
@@ -52,7 +53,7 @@ export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>> {
   private readonly handler: DeliveryHandler<unknown> | undefined
   private readonly host: ConsumerHost
   private readonly concurrency: number
-  private settleReady: Settling
+  private readonly settleReady = new Deferred()
   private waiting: Delivery[] = []
   private readonly settling = new Map<number, Settling>()
   private running = 0
@@ -80,11 +81,7 @@ export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>> {
     this.handler = handler as DeliveryHandler<unknown> | undefined
     this.host = host
     this.concurrency = options.concurrency ?? 1
-    let settle: Settling | undefined
-    this.ready = new Promise((resolve, reject) => {
-      settle = { resolve, reject }
-    })
-    this.settleReady = settle as unknown as Settling
+    this.ready = this.settleReady.promise
     // An iterator throws the refusal itself; with a handler an unheard refusal has to be loud.
     if (!handler) this.ready.catch(() => {})
     options.signal?.addEventListener('abort', this.abort, { once: true })

@@ -4,6 +4,7 @@ import { passesFilter } from '../shared/header-filter.ts'
 import type { From } from '../shared/streams.ts'
 import { matchesPattern, parsePattern } from '../shared/topic.ts'
 import { Cursor } from './cursor.ts'
+import { Deferred } from './deferred.ts'
 import type { Gap, Message } from './message.ts'
 import { throwLater } from './throw-later.ts'
 
@@ -77,7 +78,7 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
   private readonly bufferLimit: number
   private readonly handler: Handler<unknown> | undefined
   private readonly host: SubscriptionHost
-  private readonly settleReady: { resolve: () => void; reject: (error: FanfareError) => void }
+  private readonly settleReady = new Deferred()
   private readonly abort = () => void this.unsubscribe()
   private buffer: Item[] = []
   /** Place of the first item that waits: shifting a long array costs more than it does to skip. */
@@ -118,11 +119,7 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
         if (this.state === 'live') host.write(JSON.stringify({ type: 'commit', sub, offset }))
       })
     }
-    let settle: typeof this.settleReady | undefined
-    this.ready = new Promise<void>((resolve, reject) => {
-      settle = { resolve, reject }
-    })
-    this.settleReady = settle as unknown as typeof this.settleReady
+    this.ready = this.settleReady.promise
     // An iterator throws the refusal itself; with a handler an unheard refusal has to be loud.
     if (!handler) this.ready.catch(() => {})
     options.signal?.addEventListener('abort', this.abort, { once: true })

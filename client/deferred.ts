@@ -1,0 +1,13 @@
+/** A promise that is settled from outside: `Promise.withResolvers`, which Node 20 lacks. The first call counts. */
+export class Deferred {
+  readonly promise: Promise<void>
+  resolve: () => void = () => {}
+  reject: (error: Error) => void = () => {}
+
+  constructor() {
+    this.promise = new Promise((resolve, reject) => {
+      this.resolve = resolve
+      this.reject = reject
+    })
+  }
+}
