@@ -4,7 +4,7 @@ import { parsePattern } from '../../shared/topic.ts'
 
 /** What a stream keeps where its declaration does not say. */
 export const STREAM_DEFAULTS = {
-  maxAge: '7d',
+  maxAgeMs: 7 * 86_400_000,
   maxBytes: 10 * 1024 ** 3,
   lastValue: false,
   durability: 'disk',
@@ -36,7 +36,7 @@ export const StreamConfig = z
   .strictObject({
     name,
     topics: z.array(pattern).min(1),
-    maxAge: duration.default(UNITS.d * 7),
+    maxAge: duration.default(STREAM_DEFAULTS.maxAgeMs),
     maxBytes: z.number().int().positive().default(STREAM_DEFAULTS.maxBytes),
     maxMessages: z.number().int().positive().optional(),
     lastValue: z.boolean().default(STREAM_DEFAULTS.lastValue),
