@@ -14,7 +14,8 @@ export interface StreamDeclaration {
   readonly maxMessages?: number
   /** Keep the newest message of each topic and key alone: false by default. */
   readonly lastValue?: boolean
-  /** When a publish counts as kept: `'disk'` (synced, the default) or `'os'` (handed to the operating system). */
+  /** When a publish counts as kept: `'disk'` (synced, the default) or `'os'` (handed to the operating system, which the
+   * embedded store never leaves it at). */
   readonly durability?: 'disk' | 'os'
 }
 

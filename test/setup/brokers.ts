@@ -100,8 +100,8 @@ class FragileStore implements Store {
     return this.store.range(range)
   }
 
-  commit(changes: readonly Change[], durable: boolean, purpose: Purpose): Promise<void> {
-    return this.failure ? Promise.reject(this.failure) : this.store.commit(changes, durable, purpose)
+  commit(changes: readonly Change[], purpose: Purpose): Promise<void> {
+    return this.failure ? Promise.reject(this.failure) : this.store.commit(changes, purpose)
   }
 
   close(): Promise<void> {

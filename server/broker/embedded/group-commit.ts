@@ -32,7 +32,6 @@ interface Commit {
   readonly waiters: Waiter[]
   /** How many of the group have been staged: where the staging itself fails, the others have to be told. */
   readonly taken: { tasks: number; settlements: number; drafts: number }
-  durable: boolean
 }
 
 /** What goes into one commit. */
@@ -151,11 +150,11 @@ export class GroupCommit {
 
   private async commit(group: Group): Promise<void> {
     const taken = { tasks: 0, settlements: 0, drafts: 0 }
-    const commit: Commit = { now: this.clock(), changes: [], undo: [], waiters: [], taken, durable: false }
+    const commit: Commit = { now: this.clock(), changes: [], undo: [], waiters: [], taken }
     const purpose = purposeOf(group)
     try {
       this.stage(group, commit)
-      if (commit.changes.length > 0) await this.store.commit(commit.changes, commit.durable, purpose)
+      if (commit.changes.length > 0) await this.store.commit(commit.changes, purpose)
     } catch (thrown) {
       await this.recover(thrown as Error, commit, group, purpose)
       return
@@ -206,7 +205,6 @@ export class GroupCommit {
     try {
       commit.undo.push(task.stage(commit.changes, commit.now))
       commit.waiters.push({ of: task, succeeded: () => task.done(), failed: (error) => task.done(error) })
-      commit.durable = true
     } catch (error) {
       task.done(error as Error)
     }
@@ -225,7 +223,6 @@ export class GroupCommit {
       succeeded: () => settlement.settled(),
       failed: (error) => settlement.refused(error),
     })
-    commit.durable = true
   }
 
   /** Whether there is room for a draft, as nearly always: then nobody has to make any, and no overflow is asked. */
@@ -313,7 +310,6 @@ export class GroupCommit {
   private stageDraft(draft: Draft, commit: Commit): void {
     const known = draft.ownId ? this.dedup.find(draft.id) : undefined
     const places = known ? this.placesOf(known) : this.place(draft, commit.now)
-    commit.durable ||= places.queues.length > 0 || places.streams.some(({ log }) => log.options.durability === 'disk')
     commit.waiters.push(new WaitingDraft(draft, places, known !== undefined))
   }
 

@@ -76,7 +76,7 @@ export class LmdbStore implements Store {
     }
   }
 
-  async commit(changes: readonly Change[], _durable: boolean, purpose: Purpose): Promise<void> {
+  async commit(changes: readonly Change[], purpose: Purpose): Promise<void> {
     if (purpose !== 'room') return this.commitIfRoom(changes, KEPT_FREE_BYTES[purpose])
     if (this.directory.freeBytes() > NEARLY_FULL_BYTES) return this.write(changes)
     const removed = this.bytesRemovedBy(changes)

@@ -33,9 +33,10 @@ export interface Store {
   get(key: Key): Uint8Array | undefined
   range(range: Range): Iterable<readonly [Key, Uint8Array]>
   /**
-   * Applies all changes or none. Resolves when they are visible to reads, and if `durable` when they are on disk.
+   * Applies all changes or none. Resolves when they are visible to reads, and as safe as the store makes them: on disk,
+   * for one that has a disk.
    * Rejects with `storage_full` where there is no room for its purpose, `storage_failed` for everything else.
    */
-  commit(changes: readonly Change[], durable: boolean, purpose: Purpose): Promise<void>
+  commit(changes: readonly Change[], purpose: Purpose): Promise<void>
   close(): Promise<void>
 }
