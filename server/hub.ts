@@ -1,8 +1,12 @@
 import type { Server } from 'node:http'
 import type { Logger } from 'pino'
 import { FanfareError } from '../shared/errors.ts'
-import { SUBPROTOCOL } from '../shared/frames.ts'
+import { SUBPROTOCOL, TOKEN_PROTOCOL } from '../shared/frames.ts'
 import { callMethod } from './admin/methods.ts'
+import type { Access } from './auth/access.ts'
+import { Authenticator } from './auth/authenticator.ts'
+import { isLoopback } from './auth/loopback.ts'
+import { hasToken } from './auth/token-in-url.ts'
 import type { Broker } from './broker/broker.ts'
 import type { HubConfig } from './config.ts'
 import { Connection } from './connection/connection.ts'
@@ -10,7 +14,7 @@ import type { ConnectionContext } from './connection/context.ts'
 import { Heartbeat } from './connection/heartbeat.ts'
 import { OutboxBudget } from './connection/outbox-budget.ts'
 import { Turn } from './connection/turn.ts'
-import type { Engine, EngineApp, EngineSocket, Listener, SocketHandlers } from './engine/engine.ts'
+import type { Engine, EngineApp, EngineSocket, Listener, SocketHandlers, UpgradeRequest } from './engine/engine.ts'
 import { httpHandler } from './http/handler.ts'
 import { Queues } from './queue/queues.ts'
 import { Streams } from './stream/streams.ts'
@@ -34,6 +38,7 @@ export class Hub implements EngineApp {
   private readonly context: ConnectionContext
   private readonly connections = new Map<string, Connection>()
   private readonly heartbeat: Heartbeat
+  private readonly authenticator: Authenticator
   private state: HubState = 'starting'
   private listener: Listener | undefined = undefined
   private allClosed: (() => void) | undefined = undefined
@@ -53,9 +58,11 @@ export class Hub implements EngineApp {
     this.queues.announce = (topic, data) => topics.announce(topic, data)
     this.queues.onChange = () => topics.forgetRoutes()
     this.heartbeat = new Heartbeat(config.pingIntervalMs)
+    this.authenticator = new Authenticator(config.auth, log)
     this.fetch = httpHandler({
       ready: () => this.state === 'ready',
-      call: (method, params) => this.call(method, params),
+      authenticate: async (credentials) => this.authenticator.authenticate(credentials),
+      call: (method, params, access) => this.call(method, params, access),
     })
     this.context = {
       config,
@@ -65,7 +72,9 @@ export class Hub implements EngineApp {
       queues: this.queues,
       requests: new Requests(),
       broker,
-      call: (method, params) => this.call(method, params),
+      authenticator: this.authenticator,
+      call: (method, params, access) => this.call(method, params, access),
+      watchExpiry: (connection) => this.heartbeat.watchExpiry(connection),
       turn: new Turn(),
       budget: new OutboxBudget(config.outboxTotalBytes),
       closed: (connectionId) => this.forget(connectionId),
@@ -87,17 +96,27 @@ export class Hub implements EngineApp {
     return this.context.budget.bytes
   }
 
-  /** Opens what the broker keeps, then the port. `startHub` calls it. Rejects with `port_in_use`. */
+  /** Opens what the broker keeps, then the port. `startHub` calls it. Rejects with `port_in_use`, `bad_config`. */
   async listen(engine: Engine): Promise<void> {
+    const { host, path } = this.config
+    this.authenticator.listensOn(host, await isLoopback(host))
+    await this.authenticator.open()
     await this.openBroker()
     this.listener = await engine.listen(this.config, this)
     this.state = 'ready'
-    const { host, path } = this.config
     this.log.info({ engine: engine.name, host, port: this.port, path }, 'listening')
   }
 
-  /** Serves the WebSocket endpoint on an existing server. Its HTTP requests stay with its owner: see `fetch`. */
+  /**
+   * Serves the WebSocket endpoint on an existing server. Its HTTP requests stay with its owner: see `fetch`. Rejects with
+   * `bad_config`, also where the server listens for others already and `auth` does not say who they are.
+   */
   async attach(server: Server): Promise<void> {
+    await this.authenticator.open()
+    if (server.listening) await this.listensAt(server)
+    // Until then nobody is let in as somebody of this machine.
+    else
+      server.once('listening', () => this.listensAt(server).catch((error) => this.log.error({ err: error }, 'exposed')))
     await this.openBroker()
     const { attachTo } = await import('./engine/ws-engine.ts')
     attachTo(server, this.config, this)
@@ -122,21 +141,30 @@ export class Hub implements EngineApp {
     this.log.info('closed')
   }
 
-  accept(offered: readonly string[]): true | Error {
+  accept({ protocols, query }: UpgradeRequest): true | Error {
     if (this.state !== 'ready') return new FanfareError('shutting_down')
-    if (offered.length === 0 || offered.includes(SUBPROTOCOL)) return true
+    if (hasToken(query)) return new FanfareError('token_in_url')
+    if (protocols.length === 0 || protocols.includes(SUBPROTOCOL)) return true
+    const offered = protocols.filter((name) => !name.startsWith(TOKEN_PROTOCOL))
     return new FanfareError('bad_subprotocol', `Offered: ${offered.join(', ').slice(0, 100)}`)
   }
 
-  open(socket: EngineSocket): SocketHandlers {
-    const connection = new Connection(socket, this.context)
+  open(socket: EngineSocket, request: UpgradeRequest): SocketHandlers {
+    const connection = new Connection(socket, this.context, request)
     this.connections.set(connection.id, connection)
     this.heartbeat.add(connection)
     return connection
   }
 
-  private call(method: string, params: unknown): Promise<unknown> {
-    return callMethod({ streams: this.streams, queues: this.queues }, method, params)
+  private call(method: string, params: unknown, access: Access): Promise<unknown> {
+    return callMethod({ streams: this.streams, queues: this.queues }, method, params, access)
+  }
+
+  private async listensAt(server: Server): Promise<void> {
+    const address = server.address()
+    // A socket in the file system is of this machine.
+    if (typeof address === 'string' || address === null) this.authenticator.listensOn(String(address), true)
+    else this.authenticator.listensOn(address.address, await isLoopback(address.address))
   }
 
   private async openBroker(): Promise<void> {

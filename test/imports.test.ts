@@ -20,6 +20,7 @@ const SERVER_LAYERS = [
   ['stream', 'queue'],
   ['topic'],
   ['broker'],
+  ['auth'],
 ]
 
 interface Import {

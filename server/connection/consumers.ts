@@ -68,6 +68,20 @@ export class Consumers {
     }
   }
 
+  /** Ends those that `check` refuses, and gives back what they have. */
+  recheck(check: (frame: ConsumeFrame) => void): void {
+    for (const consumer of this.byNumber.values()) {
+      const { consumer: number, queue } = consumer.options
+      try {
+        check({ type: 'consume', consumer: number, queue })
+      } catch (error) {
+        this.forget(consumer)
+        consumer.end(false)
+        this.refuse(error, { consumer: number })
+      }
+    }
+  }
+
   /** Lets go of all. With `lost`, what the client has counts as a failed attempt. */
   release(lost: boolean): void {
     for (const consumer of this.byNumber.values()) {
