@@ -1,4 +1,5 @@
 import type { Logger } from 'pino'
+import type { Clock } from '../../shared/clock.ts'
 import type { Broker } from '../broker/broker.ts'
 import type { Queues } from '../queue/queues.ts'
 import type { Streams } from '../stream/streams.ts'
@@ -18,6 +19,7 @@ export interface ConnectionContext {
   readonly turn: Turn
   readonly budget: OutboxBudget
   readonly log: Logger
+  readonly clock: Clock
   /** Runs a method of the operators'. */
   call(method: string, params: unknown): Promise<unknown>
   /** The socket has closed, by whichever side. */
