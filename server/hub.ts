@@ -1,5 +1,6 @@
 import type { Server } from 'node:http'
 import type { Logger } from 'pino'
+import { type Clock, realClock, type Timer } from '../shared/clock.ts'
 import { FanfareError } from '../shared/errors.ts'
 import { SUBPROTOCOL, TOKEN_PROTOCOL } from '../shared/frames.ts'
 import { callMethod } from './admin/methods.ts'
@@ -32,6 +33,7 @@ export class Hub implements EngineApp {
   readonly fetch: EngineApp['fetch']
   private readonly config: HubConfig
   private readonly log: Logger
+  private readonly clock: Clock
   private readonly broker: Broker
   private readonly streams: Streams
   private readonly queues: Queues
@@ -43,22 +45,27 @@ export class Hub implements EngineApp {
   private listener: Listener | undefined = undefined
   private allClosed: (() => void) | undefined = undefined
 
-  constructor(config: HubConfig, broker: Broker, log: Logger) {
+  constructor(config: HubConfig, broker: Broker, log: Logger, clock: Clock = realClock) {
     this.config = config
     this.log = log
+    this.clock = clock
     this.broker = broker
     this.streams = new Streams(broker)
-    this.queues = new Queues(broker, log)
-    const topics = new Topics(broker, {
-      streamsOf: (words) => this.streams.streamsOf(words),
-      bindingsOf: (words) => this.queues.bindingsOf(words),
-      hasQueue: (name) => this.queues.has(name),
-    })
+    this.queues = new Queues(broker, log, clock)
+    const topics = new Topics(
+      broker,
+      {
+        streamsOf: (words) => this.streams.streamsOf(words),
+        bindingsOf: (words) => this.queues.bindingsOf(words),
+        hasQueue: (name) => this.queues.has(name),
+      },
+      clock,
+    )
     this.streams.onChange = () => topics.forgetRoutes()
     this.queues.announce = (topic, data) => topics.announce(topic, data)
     this.queues.onChange = () => topics.forgetRoutes()
-    this.heartbeat = new Heartbeat(config.pingIntervalMs)
-    this.authenticator = new Authenticator(config.auth, log)
+    this.heartbeat = new Heartbeat(config.pingIntervalMs, clock)
+    this.authenticator = new Authenticator(config.auth, log, clock)
     this.fetch = httpHandler({
       ready: () => this.state === 'ready',
       authenticate: async (credentials) => this.authenticator.authenticate(credentials),
@@ -67,15 +74,16 @@ export class Hub implements EngineApp {
     this.context = {
       config,
       log,
+      clock,
       topics,
       streams: this.streams,
       queues: this.queues,
-      requests: new Requests(),
+      requests: new Requests(clock),
       broker,
       authenticator: this.authenticator,
       call: (method, params, access) => this.call(method, params, access),
       watchExpiry: (connection) => this.heartbeat.watchExpiry(connection),
-      turn: new Turn(),
+      turn: new Turn(clock),
       budget: new OutboxBudget(config.outboxTotalBytes),
       closed: (connectionId) => this.forget(connectionId),
     }
@@ -182,9 +190,9 @@ export class Hub implements EngineApp {
 
   private async connectionsClosed(): Promise<void> {
     if (this.connections.size === 0) return
-    let timer: NodeJS.Timeout | undefined
+    let timer: Timer | undefined
     const late = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, this.config.drainTimeoutMs)
+      timer = this.clock.setTimeout(resolve, this.config.drainTimeoutMs)
     })
     await Promise.race([
       late,
@@ -192,7 +200,7 @@ export class Hub implements EngineApp {
         this.allClosed = resolve
       }),
     ])
-    clearTimeout(timer)
+    this.clock.clearTimeout(timer)
     if (this.connections.size > 0) this.log.warn({ connections: this.connections.size }, 'some did not close in time')
     for (const connection of this.connections.values()) connection.terminate()
   }

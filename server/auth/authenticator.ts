@@ -1,6 +1,7 @@
 import { TokenBucket } from 'limiter'
 import type { Logger } from 'pino'
 import { z } from 'zod'
+import type { Clock } from '../../shared/clock.ts'
 import { FanfareError } from '../../shared/errors.ts'
 import { Access, ANONYMOUS, type Verb } from './access.ts'
 import { hashApiKey, isApiKey } from './api-key.ts'
@@ -23,6 +24,7 @@ const IdentityShape = z.object({
 export class Authenticator {
   private readonly config: AuthConfig
   private readonly log: Logger
+  private readonly clock: Clock
   private readonly byHash = new Map<string, Access>()
   private readonly anonymous: Access
   private jwt: JwtVerifier | undefined = undefined
@@ -35,9 +37,10 @@ export class Authenticator {
   })
   private unlogged = 0
 
-  constructor(config: AuthConfig, log: Logger) {
+  constructor(config: AuthConfig, log: Logger, clock: Clock) {
     this.config = config
     this.log = log
+    this.clock = clock
     this.logged.content = LOGGED_PER_SECOND
     const { roles, apiKeys } = config
     this.anonymous = this.access({ subject: ANONYMOUS, permissions: roles['anonymous'] ?? { admin: true } })
@@ -52,7 +55,7 @@ export class Authenticator {
   /** Reads the keys of tokens. Throws `bad_config`. */
   async open(): Promise<void> {
     const { jwt } = this.config
-    if (jwt) this.jwt = await JwtVerifier.open(jwt, process.env, this.log)
+    if (jwt) this.jwt = await JwtVerifier.open(jwt, process.env, this.log, this.clock)
   }
 
   /**
@@ -91,7 +94,8 @@ export class Authenticator {
       throw new FanfareError('auth_unavailable')
     }
     if (!identity) return this.byToken(credentials.token)
-    if (identity.expiresAt !== undefined && identity.expiresAt <= Date.now()) throw new FanfareError('token_expired')
+    if (identity.expiresAt !== undefined && identity.expiresAt <= this.clock.now())
+      throw new FanfareError('token_expired')
     return this.access(identity)
   }
 

@@ -1,5 +1,6 @@
 import { decodeProtectedHeader, errors, type JWTPayload, type JWTVerifyOptions, jwtVerify } from 'jose'
 import type { Logger } from 'pino'
+import type { Clock } from '../../shared/clock.ts'
 import { FanfareError } from '../../shared/errors.ts'
 import type { AuthConfig } from './auth-config.ts'
 import type { Permissions } from './identity.ts'
@@ -24,8 +25,10 @@ export class JwtVerifier {
   private readonly sources: readonly ReadKeys[]
   private readonly toleranceMs: number
   private readonly options: JWTVerifyOptions
+  private readonly clock: Clock
 
-  private constructor(sources: readonly ReadKeys[], { audience, issuer, clockToleranceMs }: JwtConfig) {
+  private constructor(sources: readonly ReadKeys[], { audience, issuer, clockToleranceMs }: JwtConfig, clock: Clock) {
+    this.clock = clock
     this.sources = sources
     this.toleranceMs = clockToleranceMs
     this.options = {
@@ -38,8 +41,8 @@ export class JwtVerifier {
   }
 
   /** Reads the keys. Throws `bad_config`. */
-  static async open(config: JwtConfig, env: NodeJS.ProcessEnv, log: Logger): Promise<JwtVerifier> {
-    return new JwtVerifier(await Promise.all(config.keys.map((source) => openKeys(source, env, log))), config)
+  static async open(config: JwtConfig, env: NodeJS.ProcessEnv, log: Logger, clock: Clock): Promise<JwtVerifier> {
+    return new JwtVerifier(await Promise.all(config.keys.map((source) => openKeys(source, env, log))), config, clock)
   }
 
   /** Rejects with `unauthenticated`, `token_expired`, `auth_unavailable`. */
@@ -50,7 +53,11 @@ export class JwtVerifier {
       const { algorithms, find } = await read()
       if (!algorithms.includes(algorithm)) continue
       try {
-        const { payload } = await jwtVerify(token, find, { ...this.options, algorithms: [...algorithms] })
+        const { payload } = await jwtVerify(token, find, {
+          ...this.options,
+          algorithms: [...algorithms],
+          currentDate: new Date(this.clock.now()),
+        })
         return this.claimsOf(payload)
       } catch (error) {
         failure = refusalOf(error)

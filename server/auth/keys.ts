@@ -105,10 +105,10 @@ async function fromFile(path: string, log: Logger, parse: (text: string) => Keys
       ? error
       : new FanfareError('bad_config', `auth.jwt.keys: ${(error as Error).message}`)
   })
-  let looked = Date.now()
+  let looked = performance.now()
   return async () => {
-    if (Date.now() - looked < LOOK_MS) return now.keys
-    looked = Date.now()
+    if (performance.now() - looked < LOOK_MS) return now.keys
+    looked = performance.now()
     try {
       if ((await versionOf(path)) !== now.version) {
         now = await read()

@@ -1,4 +1,5 @@
 import { Buffer, isAscii, isUtf8 } from 'node:buffer'
+import { setImmediate } from 'node:timers'
 import { nanoid } from 'nanoid'
 import { decodeBinary, decodeText } from '../../shared/codec.ts'
 import { type ErrorCode, errorEntry, FanfareError } from '../../shared/errors.ts'
@@ -48,12 +49,13 @@ export class Connection implements SocketHandlers, OutboxOwner, Expiring {
   private unacknowledged = 0
   private pongWaits = false
   private heard = true
-  private readonly since = Date.now()
+  private readonly since: number
 
   constructor(socket: EngineSocket, context: ConnectionContext, request: UpgradeRequest) {
     this.socket = socket
     this.context = context
     this.login = new Login(request)
+    this.since = context.clock.now()
     this.outbox = new Outbox(socket, context.turn, context.budget, context.config.outboxBytes, this)
   }
 
@@ -206,7 +208,7 @@ export class Connection implements SocketHandlers, OutboxOwner, Expiring {
       window,
       pingIntervalMs,
       limits: { frameBytes, subscriptions },
-      ...access.about(Date.now()),
+      ...access.about(this.context.clock.now()),
     })
   }
 
@@ -227,7 +229,7 @@ export class Connection implements SocketHandlers, OutboxOwner, Expiring {
     this.renewing = false
     if (this.state !== 'ready') return
     this.takeAccess(access)
-    this.outbox.send({ type: 'authenticated', seq, ...access.about(Date.now()) })
+    this.outbox.send({ type: 'authenticated', seq, ...access.about(this.context.clock.now()) })
     const { restricted } = this
     if (!restricted) return
     const check = (frame: Frame) => permit(restricted, frame, this.context.streams)

@@ -1,4 +1,5 @@
 import type { Logger } from 'pino'
+import type { Clock } from '../../shared/clock.ts'
 import type { Access } from '../auth/access.ts'
 import type { Authenticator } from '../auth/authenticator.ts'
 import type { Broker } from '../broker/broker.ts'
@@ -26,6 +27,7 @@ export interface ConnectionContext {
   readonly turn: Turn
   readonly budget: OutboxBudget
   readonly log: Logger
+  readonly clock: Clock
   readonly authenticator: Authenticator
   /** Runs a method of the operators', where it is permitted. */
   call(method: string, params: unknown, access: Access): Promise<unknown>

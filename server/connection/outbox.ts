@@ -355,7 +355,7 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
       for (const gap of backlog.shiftGaps()) bytes += addGap(builder, gap)
       const entry = backlog.startsWithRun ? undefined : backlog.shift()
       if (!entry) break
-      if (entry.expiresAt !== undefined && entry.expiresAt <= Date.now()) continue
+      if (entry.expiresAt !== undefined && entry.expiresAt <= this.turn.now()) continue
       const frame = entry.content as Encoded
       builder.scope(entry.only?.sub)
       builder.add(frame)

@@ -1,4 +1,5 @@
 import type { Logger } from 'pino'
+import type { Clock, Timer } from '../../shared/clock.ts'
 import { FanfareError } from '../../shared/errors.ts'
 import {
   type DeadLetter,
@@ -38,16 +39,18 @@ export class Queues {
   private readonly broker: Broker
   private readonly byName = new Map<string, Queue>()
   private readonly log: Logger
-  private watching: NodeJS.Timeout | undefined = undefined
+  private readonly clock: Clock
+  private watching: Timer | undefined = undefined
   private closed = false
   /** Says what the hub has to say of a queue on a topic. */
   announce: (topic: string, data: unknown) => void = () => {}
   /** Told when topics may feed other queues than before. */
   onChange: () => void = () => {}
 
-  constructor(broker: Broker, log: Logger) {
+  constructor(broker: Broker, log: Logger, clock: Clock) {
     this.broker = broker
     this.log = log
+    this.clock = clock
     broker.onReady = (name) => this.deal(name)
     broker.onLeaseLost = (name, delivery) => {
       for (const consumer of this.byName.get(name)?.consumers ?? []) consumer.leaseLost(delivery)
@@ -58,12 +61,12 @@ export class Queues {
   async open(declared: readonly QueueOptions[]): Promise<void> {
     for (const options of await this.broker.queues()) this.enter(options)
     for (const options of declared) await this.declare(options, true)
-    this.watching = setInterval(() => void this.watch(), WATCH_S * 1000).unref()
+    this.watching = this.clock.setInterval(() => void this.watch(), WATCH_S * 1000).unref()
   }
 
   close(): void {
     this.closed = true
-    clearInterval(this.watching)
+    this.clock.clearInterval(this.watching)
   }
 
   has(name: string): boolean {
@@ -161,11 +164,17 @@ export class Queues {
       perSecond === undefined ? REDRIVE_BATCH : Math.max(1, Math.round((perSecond * REDRIVE_STEP_MS) / 1000))
     let moved = 0
     for (let at = 0; at < newest.length && !this.closed; at += batch) {
-      if (at > 0 && perSecond !== undefined) await pause((batch / perSecond) * 1000)
+      if (at > 0 && perSecond !== undefined) await this.pause((batch / perSecond) * 1000)
       const letters = newest.slice(at, at + batch)
       moved += await this.broker.redrive(name, { letters }, to, letters.length)
     }
     return moved
+  }
+
+  private pause(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      this.clock.setTimeout(resolve, ms)
+    })
   }
 
   /** Takes a sample of each queue, and tells. */
@@ -220,10 +229,4 @@ export class Queues {
     queue.turn = active.length > 0 ? (first + dealt) % active.length : 0
     return dealt > 0 && dealt === active.length
   }
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => {
-    setTimeout(resolve, ms)
-  })
 }

@@ -1,4 +1,5 @@
 import { nanoid } from 'nanoid'
+import type { Clock } from '../../shared/clock.ts'
 import { FanfareError } from '../../shared/errors.ts'
 import type { HeaderFilter, PublishFrame } from '../../shared/frames.ts'
 import { passesFilter } from '../../shared/header-filter.ts'
@@ -38,15 +39,17 @@ export class Topics {
   private readonly index = new SubscriptionIndex()
   private readonly broker: Broker
   private readonly keepers: Keepers
+  private readonly clock: Clock
   private readonly routes = new Map<string, Route>()
   // An id is the hub's random prefix and a count: unique like a nanoid, at a fraction of its cost.
   private readonly idPrefix = `${nanoid(10)}.`
   private lastStamp = 0
   private lastId = 0
 
-  constructor(broker: Broker, keepers: Keepers) {
+  constructor(broker: Broker, keepers: Keepers, clock: Clock) {
     this.broker = broker
     this.keepers = keepers
+    this.clock = clock
   }
 
   get subscriptionCount(): number {
@@ -64,6 +67,10 @@ export class Topics {
   /** To be called when streams or bindings are others. */
   forgetRoutes(): void {
     this.routes.clear()
+  }
+
+  now(): number {
+    return this.clock.now()
   }
 
   nextStamp(): number {
@@ -107,7 +114,7 @@ export class Topics {
 
   /** Delivers to every subscription that matches. */
   fanOut(message: Message): void {
-    if (message.expiresAt !== undefined && message.expiresAt <= Date.now()) return
+    if (message.expiresAt !== undefined && message.expiresAt <= this.clock.now()) return
     for (const subscriptions of this.index.match(message.words)) {
       for (const subscription of subscriptions) {
         const { filter, feed } = subscription
