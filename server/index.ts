@@ -6,6 +6,8 @@ import { loadEngine } from './engine/load-engine.ts'
 import { Hub } from './hub.ts'
 
 export { FanfareError } from '../shared/errors.ts'
+export type { ApiKey, AuthOptions, JwtOptions, KeySource } from './auth/auth-config.ts'
+export type { Authenticate, Credentials, Identity, Permissions } from './auth/identity.ts'
 export { DEFAULTS, type HubOptions } from './config.ts'
 export type { Hub, HubState } from './hub.ts'
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { Command } from 'commander'
 import { FanfareError } from '../shared/errors.ts'
+import { apiKeyCommand } from './cli/api-key.ts'
 import { benchCommand } from './cli/bench.ts'
 import { pubCommand } from './cli/pub.ts'
 import { queuesCommand } from './cli/queues.ts'
@@ -8,6 +9,7 @@ import { requestCommand } from './cli/request.ts'
 import { serveCommand } from './cli/serve.ts'
 import { streamsCommand } from './cli/streams.ts'
 import { subCommand } from './cli/sub.ts'
+import { tokenCommand } from './cli/token.ts'
 import { version } from './cli/version.ts'
 import { workCommand } from './cli/work.ts'
 
@@ -23,6 +25,8 @@ const program = new Command('fanfare')
   .addCommand(streamsCommand())
   .addCommand(queuesCommand())
   .addCommand(workCommand())
+  .addCommand(tokenCommand())
+  .addCommand(apiKeyCommand())
   .addCommand(benchCommand())
 
 try {
