@@ -1,3 +1,4 @@
+import { type Clock, realClock, type Timer } from '../shared/clock.ts'
 import { FanfareError } from '../shared/errors.ts'
 import type { ErrorFrame, Frame, WelcomeFrame } from '../shared/frames.ts'
 import { parseFrame } from '../shared/parse-frame.ts'
@@ -26,6 +27,8 @@ export interface ClientOptions {
   readonly backoff?: Backoff
   /** Name and version of the program, for the hub's log. */
   readonly name?: string
+  /** Where it has its time from: the platform by default; `fanfare/testing` has one that is moved by hand. */
+  readonly clock?: Clock
   /** Closes the client. */
   readonly signal?: AbortSignal
 }
@@ -67,8 +70,9 @@ export class Client<Topics extends object = Record<string, unknown>> implements 
     // The hub closes for good on a hello that it cannot read.
     parseFrame({ type: 'hello', client: options.name })
     const backoff = options.backoff ?? { baseMs: 200, capMs: 20_000 }
+    const clock = options.clock ?? realClock
     this.options = options
-    this.session = new Session(url, { WebSocket, backoff, name: options.name }, this)
+    this.session = new Session(url, { WebSocket, backoff, name: options.name, clock }, this)
     // One count for all that bears a number.
     let last = 0
     const next = () => ++last
@@ -328,12 +332,13 @@ export class Client<Topics extends object = Record<string, unknown>> implements 
     if (this.state === 'connected') {
       const stored = Promise.all([this.subscriptions.commitAll(), this.consumers.closeAll()])
       this.session.writer.flush()
-      let timer: ReturnType<typeof setTimeout> | undefined
+      const { clock } = this.session
+      let timer: Timer | undefined
       const grace = new Promise<void>((resolve) => {
-        timer = setTimeout(resolve, CLOSE_GRACE_MS)
+        timer = clock.setTimeout(resolve, CLOSE_GRACE_MS)
       })
       await Promise.race([Promise.all([this.publisher.idle(), stored]), grace])
-      clearTimeout(timer)
+      clock.clearTimeout(timer)
     }
     await this.session.close()
   }

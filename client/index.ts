@@ -3,6 +3,7 @@ import { FanfareError } from '../shared/errors.ts'
 import { Client, type ClientOptions } from './client.ts'
 import type { WebSocketClass } from './websocket.ts'
 
+export type { Clock, Timer } from '../shared/clock.ts'
 export { type ErrorCode, FanfareError } from '../shared/errors.ts'
 export type { GapReason, HeaderFilter, Headers, Policy } from '../shared/frames.ts'
 export type { Binding, DeadLetter, DeadLetterFilter, DeadReason, Overflow, QueueInfo } from '../shared/queues.ts'

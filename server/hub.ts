@@ -1,5 +1,6 @@
 import type { Server } from 'node:http'
 import type { Logger } from 'pino'
+import { type Clock, realClock, type Timer } from '../shared/clock.ts'
 import { FanfareError } from '../shared/errors.ts'
 import { SUBPROTOCOL } from '../shared/frames.ts'
 import { callMethod } from './admin/methods.ts'
@@ -32,31 +33,38 @@ export class Hub implements EngineApp {
   readonly fetch: EngineApp['fetch']
   private readonly config: HubConfig
   private readonly log: Logger
+  private readonly clock: Clock
   private readonly broker: Broker
   private readonly streams: Streams
   private readonly queues: Queues
   private readonly context: ConnectionContext
-  private readonly connections = new Connections<Connection>()
+  private readonly connections: Connections<Connection>
   private readonly monitor: Monitor
   private readonly heartbeat: Heartbeat
   private state: HubState = 'starting'
   private listener: Listener | undefined = undefined
   private allClosed: (() => void) | undefined = undefined
 
-  constructor(config: HubConfig, broker: Broker, log: Logger) {
+  constructor(config: HubConfig, broker: Broker, log: Logger, clock: Clock = realClock) {
     this.config = config
     this.log = log
+    this.clock = clock
     this.broker = broker
+    this.connections = new Connections(clock)
     this.streams = new Streams(broker)
-    this.queues = new Queues(broker, log)
-    const topics = new Topics(broker, {
-      streamsOf: (words) => this.streams.streamsOf(words),
-      bindingsOf: (words) => this.queues.bindingsOf(words),
-      hasQueue: (name) => this.queues.has(name),
-    })
+    this.queues = new Queues(broker, log, clock)
+    const topics = new Topics(
+      broker,
+      {
+        streamsOf: (words) => this.streams.streamsOf(words),
+        bindingsOf: (words) => this.queues.bindingsOf(words),
+        hasQueue: (name) => this.queues.has(name),
+      },
+      clock,
+    )
     this.streams.onChange = () => topics.forgetRoutes()
     this.queues.onChange = () => topics.forgetRoutes()
-    this.heartbeat = new Heartbeat(config.pingIntervalMs)
+    this.heartbeat = new Heartbeat(config.pingIntervalMs, clock)
     this.fetch = httpHandler({
       ready: () => this.state === 'ready',
       call: (method, params) => this.call(method, params),
@@ -64,17 +72,18 @@ export class Hub implements EngineApp {
     const traffic = new Traffic()
     const budget = new OutboxBudget(config.outboxTotalBytes)
     const { streams, queues, connections } = this
-    this.monitor = new Monitor({ version, topics, streams, queues, connections, traffic, budget, log })
+    this.monitor = new Monitor({ version, topics, streams, queues, connections, traffic, budget, log, clock })
     this.context = {
       config,
       log,
+      clock,
       topics,
       streams,
       queues,
-      requests: new Requests(),
+      requests: new Requests(clock),
       broker,
       call: (method, params) => this.call(method, params),
-      turn: new Turn(),
+      turn: new Turn(clock),
       budget,
       traffic,
       closed: (connectionId) => this.forget(connectionId),
@@ -169,9 +178,9 @@ export class Hub implements EngineApp {
 
   private async connectionsClosed(): Promise<void> {
     if (this.connections.count === 0) return
-    let timer: NodeJS.Timeout | undefined
+    let timer: Timer | undefined
     const late = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, this.config.drainTimeoutMs)
+      timer = this.clock.setTimeout(resolve, this.config.drainTimeoutMs)
     })
     await Promise.race([
       late,
@@ -179,7 +188,7 @@ export class Hub implements EngineApp {
         this.allClosed = resolve
       }),
     ])
-    clearTimeout(timer)
+    this.clock.clearTimeout(timer)
     if (this.connections.count > 0) this.log.warn({ connections: this.connections.count }, 'some did not close in time')
     for (const connection of this.connections.all) connection.terminate()
   }

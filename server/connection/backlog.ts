@@ -48,7 +48,7 @@ export interface Account {
  */
 export class Backlog {
   /** Milliseconds since 1970. */
-  readonly since = Date.now()
+  readonly since: number
   bytes = 0
   /** Frames of the hub's own among what waits. */
   controls = 0
@@ -61,8 +61,9 @@ export class Backlog {
   private oldestDroppable: Entry | undefined = undefined
   private readonly newestByKey = new Map<string, Entry>()
 
-  constructor(account: Account) {
+  constructor(account: Account, now: number) {
     this.account = account
+    this.since = now
   }
 
   get empty(): boolean {

@@ -1,4 +1,5 @@
 import { Buffer, isAscii, isUtf8 } from 'node:buffer'
+import { setImmediate } from 'node:timers'
 import { nanoid } from 'nanoid'
 import { decodeBinary, decodeText } from '../../shared/codec.ts'
 import { type ErrorCode, errorEntry, FanfareError } from '../../shared/errors.ts'
@@ -44,11 +45,12 @@ export class Connection implements SocketHandlers, OutboxOwner, WatchedConnectio
   private client: string | undefined = undefined
   private pongWaits = false
   private heard = true
-  private readonly since = Date.now()
+  private readonly since: number
 
   constructor(socket: EngineSocket, context: ConnectionContext) {
     this.socket = socket
     this.context = context
+    this.since = context.clock.now()
     this.number = ++context.traffic.connectionsTotal
     this.outbox = new Outbox(socket, context, context.config.outboxBytes, this)
   }

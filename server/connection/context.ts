@@ -1,4 +1,5 @@
 import type { Logger } from 'pino'
+import type { Clock } from '../../shared/clock.ts'
 import type { Broker } from '../broker/broker.ts'
 import type { Traffic } from '../monitor/traffic.ts'
 import type { Queues } from '../queue/queues.ts'
@@ -20,6 +21,7 @@ export interface ConnectionContext {
   readonly budget: OutboxBudget
   readonly traffic: Traffic
   readonly log: Logger
+  readonly clock: Clock
   /** Runs a method of the operators'. */
   call(method: string, params: unknown): Promise<unknown>
   /** The socket has closed, by whichever side. */

@@ -177,7 +177,7 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
     this.settle()
     if (this.closed) return
     this.paused ??= new Map()
-    this.paused.set(subscription, new Backlog(this))
+    this.paused.set(subscription, new Backlog(this, this.turn.now()))
     this.budget.enter(this)
     for (const backlog of this.paused.values()) backlog.shrinkTo(this.pausedLimit(), 'drop-oldest')
   }
@@ -296,7 +296,7 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
     if (this.backlog) return
     // Whatever is in the run came first.
     const { run } = this
-    this.backlog = new Backlog(this)
+    this.backlog = new Backlog(this, this.turn.now())
     this.budget.enter(this)
     if (run && !this.writeRun(run)) this.holdEngineBytes()
   }
@@ -394,7 +394,7 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
       for (const gap of backlog.shiftGaps()) bytes += addGap(builder, gap)
       const entry = backlog.startsWithRun ? undefined : backlog.shift()
       if (!entry) break
-      if (entry.expiresAt !== undefined && entry.expiresAt <= Date.now()) continue
+      if (entry.expiresAt !== undefined && entry.expiresAt <= this.turn.now()) continue
       const frame = entry.content as Encoded
       builder.scope(entry.only?.sub)
       builder.add(frame)

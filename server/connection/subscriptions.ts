@@ -113,7 +113,8 @@ export class Subscriptions {
   }
 
   private feed(subscription: Subscription, stream: string, { from, cursor }: SubscribeFrame): void {
-    const feed = new Feed(this.context.broker, subscription, { stream, from, cursor }, this.outbox)
+    const { broker, clock } = this.context
+    const feed = new Feed(broker, subscription, { stream, from, cursor }, this.outbox, clock)
     subscription.feed = feed
     this.feeds ??= new Map()
     this.feeds.set(subscription, feed)

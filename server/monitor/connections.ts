@@ -1,3 +1,4 @@
+import type { Clock } from '../../shared/clock.ts'
 import { FanfareError } from '../../shared/errors.ts'
 import type { ConnectionInfo, ConnectionsPage, ConnectionsStatus } from '../../shared/sys.ts'
 import { firstOf } from './first-of.ts'
@@ -21,6 +22,11 @@ const LISTED_OF_EACH = 10
 /** The open connections of a hub, in the order in which they opened. */
 export class Connections<Open extends WatchedConnection = WatchedConnection> {
   private readonly byId = new Map<string, Open>()
+  private readonly clock: Clock
+
+  constructor(clock: Clock) {
+    this.clock = clock
+  }
 
   get count(): number {
     return this.byId.size
@@ -42,7 +48,7 @@ export class Connections<Open extends WatchedConnection = WatchedConnection> {
   }
 
   list(from: number, limit: number): ConnectionsPage {
-    const now = Date.now()
+    const now = this.clock.now()
     const connections: ConnectionInfo[] = []
     for (const connection of this.byId.values()) {
       if (connections.length >= limit) break
@@ -53,7 +59,7 @@ export class Connections<Open extends WatchedConnection = WatchedConnection> {
 
   /** Throws `no_connection`. */
   show(id: string): ConnectionInfo {
-    return this.get(id).info(Date.now(), Number.MAX_SAFE_INTEGER)
+    return this.get(id).info(this.clock.now(), Number.MAX_SAFE_INTEGER)
   }
 
   /** Throws `no_connection`. */
@@ -62,7 +68,7 @@ export class Connections<Open extends WatchedConnection = WatchedConnection> {
   }
 
   slowest(most: number): ConnectionsStatus {
-    const now = Date.now()
+    const now = this.clock.now()
     const slowest = firstOf(this.byId.values(), most, slowestFirst)
     return { count: this.byId.size, slowest: slowest.map((connection) => connection.info(now, LISTED_OF_EACH)) }
   }

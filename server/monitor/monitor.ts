@@ -1,4 +1,5 @@
 import type { Logger } from 'pino'
+import type { Clock, Timer } from '../../shared/clock.ts'
 import { QUEUE_STATUS_TOPIC } from '../../shared/queues.ts'
 import {
   CONNECTIONS_STATUS_TOPIC,
@@ -33,6 +34,7 @@ export interface Watched {
   /** Held by all outboxes now, and the most that they may hold. */
   readonly budget: { readonly bytes: number; readonly limit: number }
   readonly log: Logger
+  readonly clock: Clock
 }
 
 interface Totals {
@@ -52,7 +54,7 @@ export class Monitor {
   private readonly usage = new ProcessUsage()
   private engine = ''
   private startedAt = 0
-  private timer: NodeJS.Timeout | undefined = undefined
+  private timer: Timer | undefined = undefined
   private sampledAt = 0
   private sampling = false
   private before: Totals
@@ -66,14 +68,15 @@ export class Monitor {
 
   start(engine: string): void {
     this.engine = engine
-    this.startedAt = Date.now()
-    this.sampledAt = performance.now()
+    const { clock } = this.watched
+    this.startedAt = clock.now()
+    this.sampledAt = this.startedAt
     this.usage.start()
-    this.timer = setInterval(() => void this.look(), SAMPLE_MS).unref()
+    this.timer = clock.setInterval(() => void this.look(), SAMPLE_MS).unref()
   }
 
   stop(): void {
-    clearInterval(this.timer)
+    this.watched.clock.clearInterval(this.timer)
     this.timer = undefined
     this.usage.stop()
   }
@@ -137,10 +140,11 @@ export class Monitor {
   }
 
   private async sample(): Promise<void> {
-    const { topics, streams, queues, connections } = this.watched
-    const now = performance.now()
-    const seconds = (now - this.sampledAt) / 1000
-    this.sampledAt = now
+    const { topics, streams, queues, connections, clock } = this.watched
+    const elapsed = clock.now() - this.sampledAt
+    this.sampledAt += elapsed
+    // The time of a machine may be set back.
+    const seconds = (elapsed > 0 ? elapsed : SAMPLE_MS) / 1000
     this.rate(seconds)
     this.usage.sample(seconds)
     topics.sample(seconds)

@@ -1,4 +1,5 @@
 import type { Logger } from 'pino'
+import type { Clock } from '../../shared/clock.ts'
 import { FanfareError } from '../../shared/errors.ts'
 import type { DeadLetter, DeadLetterFilter, QueueInfo, QueueOptions } from '../../shared/queues.ts'
 import { matchesPattern, parsePattern } from '../../shared/topic.ts'
@@ -30,13 +31,15 @@ export class Queues {
   private readonly broker: Broker
   private readonly byName = new Map<string, Queue>()
   private readonly log: Logger
+  private readonly clock: Clock
   private closed = false
   /** Told when topics may feed other queues than before. */
   onChange: () => void = () => {}
 
-  constructor(broker: Broker, log: Logger) {
+  constructor(broker: Broker, log: Logger, clock: Clock) {
     this.broker = broker
     this.log = log
+    this.clock = clock
     broker.onReady = (name) => this.deal(name)
     broker.onLeaseLost = (name, delivery) => {
       for (const consumer of this.byName.get(name)?.consumers ?? []) consumer.leaseLost(delivery)
@@ -152,11 +155,17 @@ export class Queues {
       perSecond === undefined ? REDRIVE_BATCH : Math.max(1, Math.round((perSecond * REDRIVE_STEP_MS) / 1000))
     let moved = 0
     for (let at = 0; at < newest.length && !this.closed; at += batch) {
-      if (at > 0 && perSecond !== undefined) await pause((batch / perSecond) * 1000)
+      if (at > 0 && perSecond !== undefined) await this.pause((batch / perSecond) * 1000)
       const letters = newest.slice(at, at + batch)
       moved += await this.broker.redrive(name, { letters }, to, letters.length)
     }
     return moved
+  }
+
+  private pause(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      this.clock.setTimeout(resolve, ms)
+    })
   }
 
   /** Works out the rates, and calls out the queues that only grow; to be called once in `seconds`. */
@@ -211,10 +220,4 @@ export class Queues {
     queue.turn = active.length > 0 ? (first + dealt) % active.length : 0
     return dealt > 0 && dealt === active.length
   }
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => {
-    setTimeout(resolve, ms)
-  })
 }

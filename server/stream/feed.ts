@@ -1,3 +1,4 @@
+import type { Clock } from '../../shared/clock.ts'
 import { FanfareError } from '../../shared/errors.ts'
 import type { GapReason, HubFrame } from '../../shared/frames.ts'
 import type { From } from '../../shared/streams.ts'
@@ -55,13 +56,13 @@ export class Feed implements SubscriptionFeed {
   private picks: Set<number> | undefined = undefined
   private resumeAt = 0
 
-  constructor(broker: Broker, subscription: Subscription, start: FeedStart, outlet: FeedOutlet) {
+  constructor(broker: Broker, subscription: Subscription, start: FeedStart, outlet: FeedOutlet, clock: Clock) {
     this.broker = broker
     this.subscription = subscription
     this.stream = start.stream
     this.cursor = start.cursor
     this.outlet = outlet
-    this.selection = new Selection(subscription.words, subscription.filter)
+    this.selection = new Selection(subscription.words, subscription.filter, clock)
     this.start(start.from).catch((error: unknown) => this.fail(error as FanfareError))
   }
 

@@ -25,6 +25,7 @@ export interface CountedTopic {
 
 /** Where a message goes once it is safe. */
 export interface FanOut {
+  now(): number
   nextStamp(): number
   published(message: Message, topic: CountedTopic): void
 }
@@ -65,7 +66,7 @@ export class Publication implements Draft {
     this.key = frame.key
     this.expiresAt = frame.expiresAt
     this.priority = frame.priority
-    this.dueAt = frame.delayMs === undefined ? frame.deliverAt : Date.now() + frame.delayMs
+    this.dueAt = frame.delayMs === undefined ? frame.deliverAt : topics.now() + frame.delayMs
     this.streams = destination.streams
     this.queues = destination.queues
     // A copy: the bytes are the engine's again before the broker asks for the wire form.

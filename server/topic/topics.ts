@@ -1,4 +1,5 @@
 import { nanoid } from 'nanoid'
+import type { Clock } from '../../shared/clock.ts'
 import { FanfareError } from '../../shared/errors.ts'
 import type { HeaderFilter, PublishFrame } from '../../shared/frames.ts'
 import { passesFilter } from '../../shared/header-filter.ts'
@@ -44,9 +45,12 @@ const REMEMBERED_TOPICS = 10_000
 
 /** Publishes: to the broker what has to be kept, and to the subscriptions that match. */
 export class Topics {
+  /** Messages that were published since the hub started: a refused one, a duplicate, and the hub's own do not count. */
+  publishedTotal = 0
   private readonly index = new SubscriptionIndex()
   private readonly broker: Broker
   private readonly keepers: Keepers
+  private readonly clock: Clock
   private readonly known = new Map<string, KnownTopic>()
   private generation = 0
   // An id is the hub's random prefix and a count: unique like a nanoid, at a fraction of its cost.
@@ -54,13 +58,11 @@ export class Topics {
   private lastStamp = 0
   private lastId = 0
 
-  constructor(broker: Broker, keepers: Keepers) {
+  constructor(broker: Broker, keepers: Keepers, clock: Clock) {
     this.broker = broker
     this.keepers = keepers
+    this.clock = clock
   }
-
-  /** Messages that were published since the hub started: a refused one, a duplicate, and the hub's own do not count. */
-  publishedTotal = 0
 
   get subscriptionCount(): number {
     return this.index.size
@@ -82,6 +84,10 @@ export class Topics {
   /** To be called when streams or bindings are others. */
   forgetRoutes(): void {
     this.generation++
+  }
+
+  now(): number {
+    return this.clock.now()
   }
 
   nextStamp(): number {
@@ -144,7 +150,7 @@ export class Topics {
 
   /** Delivers to every subscription that matches. */
   fanOut(message: Message): void {
-    if (message.expiresAt !== undefined && message.expiresAt <= Date.now()) return
+    if (message.expiresAt !== undefined && message.expiresAt <= this.clock.now()) return
     for (const subscriptions of this.index.match(message.words)) {
       for (const subscription of subscriptions) {
         const { filter, feed } = subscription
