@@ -3,6 +3,7 @@ import { Command } from 'commander'
 import { FanfareError } from '../shared/errors.ts'
 import { apiKeyCommand } from './cli/api-key.ts'
 import { benchCommand } from './cli/bench.ts'
+import { connectionsCommand } from './cli/connections.ts'
 import { pubCommand } from './cli/pub.ts'
 import { queuesCommand } from './cli/queues.ts'
 import { requestCommand } from './cli/request.ts'
@@ -10,8 +11,8 @@ import { serveCommand } from './cli/serve.ts'
 import { streamsCommand } from './cli/streams.ts'
 import { subCommand } from './cli/sub.ts'
 import { tokenCommand } from './cli/token.ts'
-import { version } from './cli/version.ts'
 import { workCommand } from './cli/work.ts'
+import { version } from './version.ts'
 
 const program = new Command('fanfare')
   .description(
@@ -27,6 +28,7 @@ const program = new Command('fanfare')
   .addCommand(workCommand())
   .addCommand(tokenCommand())
   .addCommand(apiKeyCommand())
+  .addCommand(connectionsCommand())
   .addCommand(benchCommand())
 
 try {

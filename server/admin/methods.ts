@@ -1,6 +1,8 @@
 import { z } from 'zod'
 import { FanfareError } from '../../shared/errors.ts'
 import type { Access, Verb } from '../auth/access.ts'
+import type { Connections } from '../monitor/connections.ts'
+import type { Monitor } from '../monitor/monitor.ts'
 import { QueueConfig } from '../queue/queue-config.ts'
 import type { Queues } from '../queue/queues.ts'
 import { name, StreamConfig } from '../stream/stream-config.ts'
@@ -10,6 +12,8 @@ import type { Streams } from '../stream/streams.ts'
 export interface AdminParts {
   readonly streams: Streams
   readonly queues: Queues
+  readonly connections: Connections
+  readonly monitor: Monitor
 }
 
 /** What a method needs: one of these verbs on the name in its params; for `listed` whoever asks sees what he may see. */
@@ -35,6 +39,8 @@ const SEES_STREAM = ['declare', 'admin'] as const
 
 const named = z.object({ name })
 const whole = z.number().int().nonnegative()
+const limit = whole.min(1).max(1000).default(100)
+const oneConnection = z.object({ connection: z.string() })
 /** Which dead letters of a queue; all of them without a filter. */
 const letters = named.extend({
   filter: z
@@ -50,6 +56,22 @@ const letters = named.extend({
 
 /** Everything that an operator can ask of a hub, by name. */
 const METHODS: Record<string, Method> = {
+  'hub.show': method('admin', z.object({}).optional(), async ({ monitor }) => monitor.hub()),
+  'connections.list': method(
+    'admin',
+    z.object({ from: whole.default(0), limit }).default({ from: 0, limit: 100 }),
+    async ({ connections }, { from, limit }) => connections.list(from, limit),
+  ),
+  'connections.show': method('admin', oneConnection, async ({ connections }, { connection }) =>
+    connections.show(connection),
+  ),
+  'connections.disconnect': method('admin', oneConnection, async ({ connections }, { connection }) => {
+    connections.disconnect(connection)
+    return { connection }
+  }),
+  'topics.list': method('admin', z.object({ limit }).default({ limit: 100 }), async ({ monitor }, { limit }) =>
+    monitor.topics(limit),
+  ),
   'streams.list': method('listed', z.object({}).optional(), async ({ streams }, _, access) =>
     (await streams.list()).filter(({ name }) => SEES_STREAM.some((verb) => access.may(verb, name))),
   ),
@@ -87,7 +109,7 @@ const METHODS: Record<string, Method> = {
   }),
   'deadLetters.list': method(
     'admin',
-    letters.extend({ from: whole.default(0), limit: whole.min(1).max(1000).default(100) }),
+    letters.extend({ from: whole.default(0), limit }),
     ({ queues }, { name, filter, from, limit }) => queues.deadLetters(name, filter, from, limit),
   ),
   'deadLetters.redrive': method(

@@ -14,8 +14,10 @@ import {
 } from '../../shared/frames.ts'
 import { parseFrame } from '../../shared/parse-frame.ts'
 import type { Position } from '../../shared/streams.ts'
+import type { ConnectionInfo } from '../../shared/sys.ts'
 import type { Access } from '../auth/access.ts'
 import type { EngineSocket, SocketHandlers, UpgradeRequest } from '../engine/engine.ts'
+import type { WatchedConnection } from '../monitor/connections.ts'
 import type { Outcome } from '../topic/publication.ts'
 import type { Subscription } from '../topic/subscription.ts'
 import { Consumers } from './consumers.ts'
@@ -27,8 +29,9 @@ import { Requests } from './requests.ts'
 import { Subscriptions } from './subscriptions.ts'
 
 /** One WebSocket of one client: reads its frames, and answers them through its outbox. */
-export class Connection implements SocketHandlers, OutboxOwner, Expiring {
+export class Connection implements SocketHandlers, OutboxOwner, WatchedConnection, Expiring {
   readonly id = nanoid(12)
+  readonly number: number
   private readonly socket: EngineSocket
   private readonly context: ConnectionContext
   private readonly outbox: Outbox
@@ -47,6 +50,8 @@ export class Connection implements SocketHandlers, OutboxOwner, Expiring {
   private restricted: Access | undefined = undefined
   private renewing = false
   private unacknowledged = 0
+  private publishedTotal = 0
+  private client: string | undefined = undefined
   private pongWaits = false
   private heard = true
   private readonly since: number
@@ -56,12 +61,14 @@ export class Connection implements SocketHandlers, OutboxOwner, Expiring {
     this.context = context
     this.login = new Login(request)
     this.since = context.clock.now()
-    this.outbox = new Outbox(socket, context.turn, context.budget, context.config.outboxBytes, this)
+    this.number = ++context.traffic.connectionsTotal
+    this.outbox = new Outbox(socket, context, context.config.outboxBytes, this)
   }
 
   message(data: Uint8Array, binary: boolean): void {
     if (this.state === 'ended' || this.state === 'finishing') return
     this.heard = true
+    this.context.traffic.bytesIn += data.length
     try {
       this.login?.arrived(data.length)
       // What is held is read later, and the bytes are the engine's.
@@ -141,6 +148,40 @@ export class Connection implements SocketHandlers, OutboxOwner, Expiring {
     this.socket.terminate()
   }
 
+  get outboxBytes(): number {
+    return this.outbox.heldBytes
+  }
+
+  get droppedTotal(): number {
+    return this.outbox.droppedTotal
+  }
+
+  get behindSince(): number | undefined {
+    return this.outbox.behindSince
+  }
+
+  info(now: number, most: number): ConnectionInfo {
+    const { id, number, client, since, outbox, publishedTotal, subscriptions, consumers } = this
+    const { heldBytes, behindSince, deliveredTotal, droppedTotal } = outbox
+    return {
+      connection: id,
+      number,
+      ...(client !== undefined && { client }),
+      address: this.socket.remoteAddress,
+      connectedAt: since,
+      outboxBytes: heldBytes,
+      outboxLimitBytes: this.context.config.outboxBytes,
+      lagMs: behindSince === undefined ? 0 : Math.max(0, now - behindSince),
+      deliveredTotal,
+      droppedTotal,
+      publishedTotal,
+      subscriptionCount: subscriptions?.count ?? 0,
+      subscriptions: subscriptions?.info(most) ?? [],
+      consumerCount: consumers?.count ?? 0,
+      consumers: consumers?.info(most) ?? [],
+    }
+  }
+
   receiptsSent(count: number): void {
     this.unacknowledged -= count
   }
@@ -187,8 +228,10 @@ export class Connection implements SocketHandlers, OutboxOwner, Expiring {
     this.login = undefined
     this.state = 'ready'
     this.welcome(access)
-    if (frame.type === 'hello') this.context.log.debug({ connection: this.id, client: frame.client }, 'hello')
-    else this.handle(frame)
+    if (frame.type === 'hello') {
+      this.client = frame.client
+      this.context.log.debug({ connection: this.id, client: frame.client }, 'hello')
+    } else this.handle(frame)
     for (const value of login.held) this.handle(value)
   }
 
@@ -316,6 +359,7 @@ export class Connection implements SocketHandlers, OutboxOwner, Expiring {
       this.refuse(error, frame)
       return
     }
+    if (!outcome.duplicate) this.publishedTotal++
     this.outbox.sendReceipt(encodeReceipt(frame.seq, outcome))
   }
 
@@ -381,6 +425,7 @@ export class Connection implements SocketHandlers, OutboxOwner, Expiring {
       return
     }
     const { code, message, retry } = error
+    this.context.traffic.refused(code)
     this.outbox.send({ type: 'error', code, message, retry, ...numbersIn(value) })
   }
 
@@ -393,6 +438,7 @@ export class Connection implements SocketHandlers, OutboxOwner, Expiring {
   private hangUp(code: ErrorCode): void {
     if (this.state === 'ended') return
     this.context.log.info({ connection: this.id, address: this.socket.remoteAddress, code }, 'connection ended')
+    this.context.traffic.refused(code)
     this.release()
     this.socket.close(errorEntry(code).close ?? 1000, `${code}: ${errorEntry(code).text}`)
   }

@@ -3,6 +3,7 @@ import type { Clock } from '../../shared/clock.ts'
 import type { Access } from '../auth/access.ts'
 import type { Authenticator } from '../auth/authenticator.ts'
 import type { Broker } from '../broker/broker.ts'
+import type { Traffic } from '../monitor/traffic.ts'
 import type { Queues } from '../queue/queues.ts'
 import type { Streams } from '../stream/streams.ts'
 import type { Requests } from '../topic/requests.ts'
@@ -26,6 +27,7 @@ export interface ConnectionContext {
   readonly broker: Broker
   readonly turn: Turn
   readonly budget: OutboxBudget
+  readonly traffic: Traffic
   readonly log: Logger
   readonly clock: Clock
   readonly authenticator: Authenticator

@@ -20,7 +20,7 @@ export function sign(
 ) {
   const { alg = 'HS256' } = header
   const complete = { sub: 'ann', exp: inSeconds(60), ...claims }
-  return new SignJWT(complete).setProtectedHeader({ ...header, alg }).sign(key)
+  return new SignJWT(complete as JWTPayload).setProtectedHeader({ ...header, alg }).sign(key)
 }
 
 export function inSeconds(seconds: number): number {
