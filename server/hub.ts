@@ -5,7 +5,7 @@ import { FanfareError } from '../shared/errors.ts'
 import { SUBPROTOCOL, TOKEN_PROTOCOL } from '../shared/frames.ts'
 import { callMethod } from './admin/methods.ts'
 import type { Access } from './auth/access.ts'
-import { Authenticator } from './auth/authenticator.ts'
+import type { Authenticator } from './auth/authenticator.ts'
 import { isLoopback } from './auth/loopback.ts'
 import { hasToken } from './auth/token-in-url.ts'
 import type { Broker } from './broker/broker.ts'
@@ -50,7 +50,7 @@ export class Hub implements EngineApp {
   private listener: Listener | undefined = undefined
   private allClosed: (() => void) | undefined = undefined
 
-  constructor(config: HubConfig, broker: Broker, log: Logger, clock: Clock = realClock) {
+  constructor(config: HubConfig, broker: Broker, authenticator: Authenticator, log: Logger, clock: Clock = realClock) {
     this.config = config
     this.log = log
     this.clock = clock
@@ -70,7 +70,7 @@ export class Hub implements EngineApp {
     this.streams.onChange = () => topics.forgetRoutes()
     this.queues.onChange = () => topics.forgetRoutes()
     this.heartbeat = new Heartbeat(config.pingIntervalMs, clock)
-    this.authenticator = new Authenticator(config.auth, log, clock)
+    this.authenticator = authenticator
     this.fetch = httpHandler({
       ready: () => this.state === 'ready',
       authenticate: async (credentials) => this.authenticator.authenticate(credentials),
@@ -114,14 +114,12 @@ export class Hub implements EngineApp {
     return this.context.budget.bytes
   }
 
-  /** Opens what the broker keeps, then the port. `startHub` calls it. Rejects with `port_in_use`, `bad_config`. */
+  /** Opens what the broker keeps, then the port. `startHub` calls it. Rejects with `port_in_use`. */
   async listen(engine: Engine): Promise<void> {
-    const { host, path } = this.config
-    this.authenticator.listensOn(host, await isLoopback(host))
-    await this.authenticator.open()
     await this.openBroker()
     this.listener = await engine.listen(this.config, this)
     this.started(engine.name)
+    const { host, path } = this.config
     this.log.info({ engine: engine.name, host, port: this.port, path }, 'listening')
   }
 
@@ -130,7 +128,6 @@ export class Hub implements EngineApp {
    * `bad_config`, also where the server listens for others already and `auth` does not say who they are.
    */
   async attach(server: Server): Promise<void> {
-    await this.authenticator.open()
     if (server.listening) await this.listensAt(server)
     // Until then nobody is let in as somebody of this machine.
     else

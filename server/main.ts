@@ -2,6 +2,7 @@
 import { Command } from 'commander'
 import { FanfareError } from '../shared/errors.ts'
 import { apiKeyCommand } from './cli/api-key.ts'
+import { backupCommand } from './cli/backup.ts'
 import { benchCommand } from './cli/bench.ts'
 import { connectionsCommand } from './cli/connections.ts'
 import { pubCommand } from './cli/pub.ts'
@@ -28,6 +29,7 @@ const program = new Command('fanfare')
   .addCommand(workCommand())
   .addCommand(tokenCommand())
   .addCommand(apiKeyCommand())
+  .addCommand(backupCommand())
   .addCommand(connectionsCommand())
   .addCommand(benchCommand())
 

@@ -1,7 +1,7 @@
 import { TokenBucket } from 'limiter'
 import type { Logger } from 'pino'
 import { z } from 'zod'
-import type { Clock } from '../../shared/clock.ts'
+import { type Clock, realClock } from '../../shared/clock.ts'
 import { FanfareError } from '../../shared/errors.ts'
 import { Access, ANONYMOUS, type Verb } from './access.ts'
 import { hashApiKey, isApiKey } from './api-key.ts'
@@ -37,7 +37,7 @@ export class Authenticator {
   })
   private unlogged = 0
 
-  constructor(config: AuthConfig, log: Logger, clock: Clock) {
+  private constructor(config: AuthConfig, log: Logger, clock: Clock) {
     this.config = config
     this.log = log
     this.clock = clock
@@ -53,9 +53,10 @@ export class Authenticator {
   }
 
   /** Reads the keys of tokens. Throws `bad_config`. */
-  async open(): Promise<void> {
-    const { jwt } = this.config
-    if (jwt) this.jwt = await JwtVerifier.open(jwt, process.env, this.log, this.clock)
+  static async open(config: AuthConfig, log: Logger, clock = realClock): Promise<Authenticator> {
+    const opened = new Authenticator(config, log, clock)
+    if (config.jwt) opened.jwt = await JwtVerifier.open(config.jwt, process.env, log, clock)
+    return opened
   }
 
   /**
