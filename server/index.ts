@@ -24,7 +24,8 @@ const SILENT = pino({ enabled: false })
 export async function startHub(options: HubOptions = {}, log: Logger = SILENT): Promise<Hub> {
   const config = checkConfig(options)
   const engine = await loadEngine(config.engine)
-  const authenticator = await Authenticator.open(config.auth, log)
+  const authenticator = new Authenticator(config.auth, log)
+  await authenticator.open()
   // A hub that may not listen there touches no data.
   authenticator.listensOn(config.host, await isLoopback(config.host))
   const hub = new Hub(config, await loadBroker(config.data, config, log), authenticator, log)
@@ -44,6 +45,7 @@ export async function startHub(options: HubOptions = {}, log: Logger = SILENT): 
  */
 export async function createHub(options: HubOptions = {}, log: Logger = SILENT): Promise<Hub> {
   const config = checkConfig(options)
-  const authenticator = await Authenticator.open(config.auth, log)
+  const authenticator = new Authenticator(config.auth, log)
+  await authenticator.open()
   return new Hub(config, await loadBroker(config.data, config, log), authenticator, log)
 }

@@ -37,7 +37,7 @@ export class Authenticator {
   })
   private unlogged = 0
 
-  private constructor(config: AuthConfig, log: Logger, clock: Clock) {
+  constructor(config: AuthConfig, log: Logger, clock: Clock = realClock) {
     this.config = config
     this.log = log
     this.clock = clock
@@ -53,10 +53,9 @@ export class Authenticator {
   }
 
   /** Reads the keys of tokens. Throws `bad_config`. */
-  static async open(config: AuthConfig, log: Logger, clock = realClock): Promise<Authenticator> {
-    const opened = new Authenticator(config, log, clock)
-    if (config.jwt) opened.jwt = await JwtVerifier.open(config.jwt, process.env, log, clock)
-    return opened
+  async open(): Promise<void> {
+    const { jwt } = this.config
+    if (jwt) this.jwt = await JwtVerifier.open(jwt, process.env, this.log, this.clock)
   }
 
   /**

@@ -15,6 +15,7 @@ export interface HttpContext {
   authenticate(credentials: Credentials): Promise<Access>
   /** Runs a method of the operators', where it is permitted. */
   call(method: string, params: unknown, access: Access): Promise<unknown>
+  readonly metrics: { readonly contentType: string; scrape(): Promise<string> }
 }
 
 /** The client as one ES module, for pages without a bundler. The build makes it. */
@@ -33,6 +34,10 @@ export function httpHandler(hub: HttpContext): (request: Request, peer?: HttpPee
     return c.body(source, 200, { 'content-type': 'text/javascript; charset=utf-8', 'access-control-allow-origin': '*' })
   })
   app.get('/token', ownToken)
+  app.get('/metrics', async (c) => {
+    c.get('access').require('admin', '$sys.metrics')
+    return c.body(await hub.metrics.scrape(), 200, { 'content-type': hub.metrics.contentType })
+  })
   app.route('/v1/queues', queueRoutes(hub.call))
   app.onError((error) => problem(error))
   app.notFound((c) => c.json({ error: `Nothing at ${c.req.path}. The WebSocket endpoint wants an upgrade.` }, 404))
