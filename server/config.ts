@@ -3,6 +3,7 @@ import { FanfareError } from '../shared/errors.ts'
 import { AuthConfig, type AuthOptions } from './auth/auth-config.ts'
 import { IN_MEMORY } from './broker/load-broker.ts'
 import { ENGINE_NAMES } from './engine/load-engine.ts'
+import { AllowedOrigins, TrustedProxies } from './peer/peer-config.ts'
 import { QueueConfig } from './queue/queue-config.ts'
 import { StreamConfig } from './stream/stream-config.ts'
 
@@ -55,6 +56,16 @@ export interface HubOptions {
   readonly queues?: readonly z.input<typeof QueueConfig>[] | undefined
   /** Who may do what. On a loopback address everybody may do everything by default; elsewhere one has to say who. */
   readonly auth?: AuthOptions | undefined
+  /**
+   * Pages of which other sites may use the hub: `https://app.example.com`, or `*` for any. Those of its own host may, and on a
+   * loopback address those that this machine serves. `null` are pages from the disk, but also any site's sandboxed frames.
+   */
+  readonly allowedOrigins?: readonly string[] | undefined
+  /**
+   * Proxies in front of the hub, as addresses or networks (`10.0.0.0/8`): what they say in `X-Forwarded-For`, `-Proto` and `-Host`
+   * is believed. None by default.
+   */
+  readonly trustedProxies?: readonly string[] | undefined
   /** A publish with an id that came within this time is a duplicate: two minutes by default. */
   readonly dedupWindowMs?: number | undefined
   /** Most ids that are remembered for that, the newest ones: a million by default. */
@@ -89,6 +100,8 @@ export const HubConfig = z
     streams: z.array(StreamConfig).superRefine(refuseTwins).default([]),
     queues: z.array(QueueConfig).superRefine(refuseTwins).default([]),
     auth: AuthConfig.default(AuthConfig.parse({})),
+    allowedOrigins: AllowedOrigins.default([]),
+    trustedProxies: TrustedProxies.default([]),
     dedupWindowMs: count.default(DEFAULTS.dedupWindowMs),
     dedupIds: count.default(DEFAULTS.dedupIds),
     outboxBytes: count.default(DEFAULTS.outboxBytes),

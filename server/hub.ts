@@ -15,12 +15,23 @@ import type { ConnectionContext } from './connection/context.ts'
 import { Heartbeat } from './connection/heartbeat.ts'
 import { OutboxBudget } from './connection/outbox-budget.ts'
 import { Turn } from './connection/turn.ts'
-import type { Engine, EngineApp, EngineSocket, Listener, SocketHandlers, UpgradeRequest } from './engine/engine.ts'
+import type {
+  Engine,
+  EngineApp,
+  EngineSocket,
+  Listener,
+  Refused,
+  SocketHandlers,
+  UpgradeRequest,
+} from './engine/engine.ts'
+import { guarded } from './http/cross-site.ts'
 import { httpHandler } from './http/handler.ts'
 import { Connections } from './monitor/connections.ts'
 import { Metrics } from './monitor/metrics.ts'
 import { Monitor } from './monitor/monitor.ts'
 import { Traffic } from './monitor/traffic.ts'
+import { Origins } from './peer/origins.ts'
+import { type Client, type HeaderOf, Proxies } from './peer/proxies.ts'
 import { Queues } from './queue/queues.ts'
 import { Streams } from './stream/streams.ts'
 import { Requests } from './topic/requests.ts'
@@ -47,6 +58,8 @@ export class Hub implements EngineApp {
   private readonly monitor: Monitor
   private readonly heartbeat: Heartbeat
   private readonly authenticator: Authenticator
+  private readonly origins: Origins
+  private readonly proxies: Proxies
   private state: HubState = 'starting'
   private listener: Listener | undefined = undefined
   private allClosed: (() => void) | undefined = undefined
@@ -79,11 +92,19 @@ export class Hub implements EngineApp {
     this.monitor = new Monitor(watched)
     const metrics = new Metrics(watched, this.monitor)
     broker.onCommit = (commit) => metrics.committed(commit)
-    this.fetch = httpHandler({
+    const fetch = httpHandler({
       ready: () => this.state === 'ready',
       authenticate: async (credentials) => this.authenticator.authenticate(credentials),
       call: (method, params, access) => this.call(method, params, access),
       metrics,
+    })
+    this.origins = new Origins(config.allowedOrigins, () => authenticator.isLocal)
+    this.proxies = new Proxies(config.trustedProxies)
+    this.fetch = guarded(fetch, {
+      origins: this.origins,
+      clientOf: ({ headers }, peer) =>
+        this.clientOf(peer?.remoteAddress ?? '', (name) => headers.get(name) ?? undefined),
+      tls: false,
     })
     this.context = {
       config,
@@ -162,19 +183,34 @@ export class Hub implements EngineApp {
     this.log.info('closed')
   }
 
-  accept({ protocols, query }: UpgradeRequest): true | Error {
+  accept(request: UpgradeRequest): true | Refused {
+    const refusal = this.refusalOf(request)
+    return refusal ? { status: refusal.code === 'forbidden_origin' ? 403 : 400, message: refusal.message } : true
+  }
+
+  open(socket: EngineSocket, request: UpgradeRequest): SocketHandlers {
+    const { address } = this.clientOf(request.remoteAddress, (name) => request.headers[name])
+    const connection = new Connection(socket, this.context, { ...request, remoteAddress: address })
+    this.connections.add(connection.id, connection)
+    this.heartbeat.add(connection)
+    return connection
+  }
+
+  private refusalOf({ protocols, query, headers, remoteAddress }: UpgradeRequest): FanfareError | undefined {
     if (this.state !== 'ready') return new FanfareError('shutting_down')
     if (hasToken(query)) return new FanfareError('token_in_url')
-    if (protocols.length === 0 || protocols.includes(SUBPROTOCOL)) return true
+    const { origin } = headers
+    const client = this.clientOf(remoteAddress, (name) => headers[name])
+    if (origin !== undefined && !this.origins.allows(origin, client)) {
+      return new FanfareError('forbidden_origin', `A WebSocket from ${origin.slice(0, 200)}`)
+    }
+    if (protocols.length === 0 || protocols.includes(SUBPROTOCOL)) return undefined
     const offered = protocols.filter((name) => !name.startsWith(TOKEN_PROTOCOL))
     return new FanfareError('bad_subprotocol', `Offered: ${offered.join(', ').slice(0, 100)}`)
   }
 
-  open(socket: EngineSocket, request: UpgradeRequest): SocketHandlers {
-    const connection = new Connection(socket, this.context, request)
-    this.connections.add(connection.id, connection)
-    this.heartbeat.add(connection)
-    return connection
+  private clientOf(peer: string, headerOf: HeaderOf): Client {
+    return this.proxies.clientOf(peer, headerOf, false)
   }
 
   private call(method: string, params: unknown, access: Access): Promise<unknown> {

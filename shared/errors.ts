@@ -69,6 +69,9 @@ export const ERRORS = {
   internal: passing("The hub failed while it handled this connection. The cause is in the hub's log.", 4011),
   // Refused before there is a connection, in the HTTP answer to the upgrade.
   bad_subprotocol: refusal('The hub speaks the subprotocol fanfare.v1. Offer it, or none.'),
+  forbidden_origin: refusal(
+    'Pages from there may not use the hub. If they shall, name their origin in allowedOrigins.',
+  ),
   token_in_url: refusal(
     'A URL ends up in logs. Send the token in hello, as Authorization: Bearer, or as PROTOCOL.md says.',
   ),

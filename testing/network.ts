@@ -114,7 +114,6 @@ class ClientSocket implements WebSocketLike {
 
 /** One connection, and the hub's end of it. */
 class Connection implements EngineSocket {
-  readonly remoteAddress = '127.0.0.1'
   readonly bufferedBytes = 0
   readonly owner: object | undefined
   handlers: SocketHandlers | undefined = undefined

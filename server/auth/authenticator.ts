@@ -8,6 +8,7 @@ import { hashApiKey, isApiKey } from './api-key.ts'
 import { type AuthConfig, isConfigured } from './auth-config.ts'
 import type { Credentials, Identity, Permissions } from './identity.ts'
 import { isJwt, JwtVerifier } from './jwt.ts'
+import { isFromHere } from './loopback.ts'
 import { fill, PermissionsConfig, union } from './permissions.ts'
 
 /** Refusals that are logged in a second; the others are counted. */
@@ -28,7 +29,6 @@ export class Authenticator {
   private readonly byHash = new Map<string, Access>()
   private readonly anonymous: Access
   private jwt: JwtVerifier | undefined = undefined
-  /** Nobody else than this machine can reach the hub. */
   private local = false
   private readonly logged = new TokenBucket({
     bucketSize: LOGGED_PER_SECOND,
@@ -50,6 +50,11 @@ export class Authenticator {
         this.access({ subject: name, permissions: this.permissionsOf(permissions, role ? [role] : []) }),
       )
     }
+  }
+
+  /** Nobody else than this machine can reach the hub. */
+  get isLocal(): boolean {
+    return this.local
   }
 
   /** Reads the keys of tokens. Throws `bad_config`. */
@@ -79,7 +84,7 @@ export class Authenticator {
    */
   authenticate(credentials: Credentials): Access | Promise<Access> {
     const { authenticate } = this.config
-    if (!authenticate) return this.byToken(credentials.token)
+    if (!authenticate) return this.byToken(credentials)
     return this.asked(authenticate, credentials)
   }
 
@@ -93,14 +98,14 @@ export class Authenticator {
       this.log.error({ err: error }, 'authenticate failed')
       throw new FanfareError('auth_unavailable')
     }
-    if (!identity) return this.byToken(credentials.token)
+    if (!identity) return this.byToken(credentials)
     if (identity.expiresAt !== undefined && identity.expiresAt <= this.clock.now())
       throw new FanfareError('token_expired')
     return this.access(identity)
   }
 
-  private byToken(token: string | undefined): Access | Promise<Access> {
-    if (token === undefined) return this.withoutToken()
+  private byToken({ token, headers }: Credentials): Access | Promise<Access> {
+    if (token === undefined) return this.withoutToken(headers)
     if (isApiKey(token)) {
       const access = this.byHash.get(hashApiKey(token))
       if (access) return access
@@ -117,10 +122,12 @@ export class Authenticator {
     return this.access({ ...identity, permissions: this.permissionsOf(permissions, named) })
   }
 
-  private withoutToken(): Access {
+  private withoutToken(headers: Credentials['headers']): Access {
     const { anonymous } = this.config
-    if (anonymous === 'allow' || (anonymous === 'loopback' && this.local)) return this.anonymous
-    throw new FanfareError('unauthenticated', 'No token was sent')
+    if (anonymous === 'allow') return this.anonymous
+    if (anonymous !== 'loopback' || !this.local) throw new FanfareError('unauthenticated', 'No token was sent')
+    if (isFromHere(headers)) return this.anonymous
+    throw new FanfareError('unauthenticated', 'No token was sent, and it came through a proxy or for another host')
   }
 
   /** Its own ones, and those of the roles that the configuration knows. */

@@ -4,9 +4,12 @@ import { checkConfig, configFromEnv, configFromText, DEFAULTS, type HubConfig } 
 import { startHub } from '../index.ts'
 import { type AuthFlags, addAuthFlags, authWith } from './auth-flags.ts'
 import { readConfig } from './config-file.ts'
+import { addNetworkFlags, type NetworkFlags, networkWith } from './network-flags.ts'
 
-/** Streams and queues are declared in the file alone: they are lists. What is said of `auth` stands in `auth-options.ts`. */
-const FLAGS: Record<Exclude<keyof HubConfig, 'streams' | 'queues' | 'auth'>, string> = {
+type OfTheirOwn = 'streams' | 'queues' | 'auth' | 'allowedOrigins' | 'trustedProxies'
+
+/** Streams and queues are declared in the file alone: they are lists. The others have flags of their own. */
+const FLAGS: Record<Exclude<keyof HubConfig, OfTheirOwn>, string> = {
   host: 'address to listen on',
   port: 'port to listen on, 0 for a free one',
   path: 'path of the WebSocket endpoint',
@@ -32,7 +35,7 @@ export function serveCommand(): Command {
     const flag = name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
     command.option(`--${flag} <value>`, `${text} (${DEFAULTS[name as keyof typeof DEFAULTS]})`)
   }
-  return addAuthFlags(command).action(serve)
+  return addNetworkFlags(addAuthFlags(command)).action(serve)
 }
 
 async function serve({
@@ -40,14 +43,17 @@ async function serve({
   anonymous,
   jwtSecretFile,
   jwksUrl,
+  allowedOrigins,
+  trustedProxies,
   ...flags
-}: Record<string, string> & AuthFlags): Promise<void> {
+}: Record<string, string> & AuthFlags & NetworkFlags): Promise<void> {
   const { auth = {}, ...fromFile } = await readConfig(file)
   const options = {
     data: DEFAULTS.data,
     ...fromFile,
     ...configFromEnv(process.env),
     ...configFromText(flags as Record<string, string>),
+    ...networkWith({ allowedOrigins, trustedProxies } as NetworkFlags),
     auth: authWith(auth, { anonymous, jwtSecretFile, jwksUrl } as AuthFlags, process.env),
   }
   // Standard error, and at once: what a hub said last is what its operator wants to know.

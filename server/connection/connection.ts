@@ -33,6 +33,7 @@ export class Connection implements SocketHandlers, OutboxOwner, WatchedConnectio
   readonly id = nanoid(12)
   readonly number: number
   private readonly socket: EngineSocket
+  private readonly address: string
   private readonly context: ConnectionContext
   private readonly outbox: Outbox
   /** Made when the first one comes: most of what an idle connection would cost. */
@@ -58,6 +59,7 @@ export class Connection implements SocketHandlers, OutboxOwner, WatchedConnectio
 
   constructor(socket: EngineSocket, context: ConnectionContext, request: UpgradeRequest) {
     this.socket = socket
+    this.address = request.remoteAddress
     this.context = context
     this.login = new Login(request)
     this.since = context.clock.now()
@@ -167,7 +169,7 @@ export class Connection implements SocketHandlers, OutboxOwner, WatchedConnectio
       connection: id,
       number,
       ...(client !== undefined && { client }),
-      address: this.socket.remoteAddress,
+      address: this.address,
       connectedAt: since,
       outboxBytes: heldBytes,
       outboxLimitBytes: this.context.config.outboxBytes,
@@ -260,7 +262,7 @@ export class Connection implements SocketHandlers, OutboxOwner, WatchedConnectio
     if (this.renewing) throw new FanfareError('auth_backlog', 'Another token is being checked')
     this.renewing = true
     const { authenticator } = this.context
-    const credentials = { token, address: this.socket.remoteAddress, origin: undefined, headers: {} }
+    const credentials = { token, address: this.address, origin: undefined, headers: {} }
     const checked = async () => authenticator.authenticate(credentials)
     checked().then(
       (access) => this.renewed(seq, access),
@@ -437,7 +439,7 @@ export class Connection implements SocketHandlers, OutboxOwner, WatchedConnectio
 
   private hangUp(code: ErrorCode): void {
     if (this.state === 'ended') return
-    this.context.log.info({ connection: this.id, address: this.socket.remoteAddress, code }, 'connection ended')
+    this.context.log.info({ connection: this.id, address: this.address, code }, 'connection ended')
     this.context.traffic.refused(code)
     this.release()
     this.socket.close(errorEntry(code).close ?? 1000, `${code}: ${errorEntry(code).text}`)

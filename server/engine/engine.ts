@@ -33,14 +33,21 @@ export interface EngineApp {
    * sent as its body comes, which is read only as fast as the peer takes it, and cancelled when the peer goes away.
    */
   fetch(request: Request, peer?: HttpPeer): Response | Promise<Response>
-  /** Somebody wants a WebSocket: true accepts the connection, an error refuses it with status 400. */
-  accept(request: UpgradeRequest): true | Error
+  /** Somebody wants a WebSocket: true accepts the connection. */
+  accept(request: UpgradeRequest): true | Refused
   /** A connection is open: the hub takes the socket and gives the handlers of its events. */
   open(socket: EngineSocket, request: UpgradeRequest): SocketHandlers
 }
 
+/** The HTTP answer to who gets no WebSocket. */
+export interface Refused {
+  readonly status: number
+  readonly message: string
+}
+
 /** A request for a WebSocket: copied, so that it outlives the engine's own. */
 export interface UpgradeRequest {
+  /** Of the other end of the socket. */
   readonly remoteAddress: string
   /** The subprotocols that were offered. */
   readonly protocols: readonly string[]
@@ -54,7 +61,7 @@ export function protocolsIn(header: string | undefined): string[] {
   return header ? header.split(',').map((name) => name.trim()) : []
 }
 
-/** Who sent an HTTP request. */
+/** Who sent an HTTP request: the other end of the socket. */
 export interface HttpPeer {
   readonly remoteAddress: string
   /** Cuts the connection at once, whatever is still to be sent. */
@@ -75,7 +82,6 @@ export interface SocketHandlers {
 }
 
 export interface EngineSocket {
-  readonly remoteAddress: string
   /**
    * Writes a batch, whole and in order. True: the kernel has it all. False: the engine holds a rest, of
    * `bufferedBytes`; write no more before `drain`.

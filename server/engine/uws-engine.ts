@@ -1,5 +1,6 @@
 import uws from 'uWebSockets.js'
 import { Buffer } from 'node:buffer'
+import { STATUS_CODES } from 'node:http'
 import { FanfareError } from '../../shared/errors.ts'
 import { SUBPROTOCOL } from '../../shared/frames.ts'
 import { type Batch, PART_BYTES, type Part } from './batch.ts'
@@ -73,13 +74,11 @@ interface PerConnection {
 }
 
 class UwsSocket implements EngineSocket {
-  readonly remoteAddress: string
   private webSocket: uws.WebSocket<PerConnection> | undefined
   private full = false
 
   constructor(webSocket: uws.WebSocket<PerConnection>) {
     this.webSocket = webSocket
-    this.remoteAddress = Buffer.from(webSocket.getRemoteAddressAsText()).toString()
   }
 
   get bufferedBytes(): number {
@@ -149,7 +148,10 @@ function upgrade(
   context: uws.us_socket_context_t,
   app: EngineApp,
 ): void {
-  const headers = Object.fromEntries(copyHeaders(request))
+  const headers: Record<string, string> = {}
+  // Joined where one comes more than once, as Node has it.
+  for (const [name, value] of copyHeaders(request))
+    headers[name] = name in headers ? `${headers[name]}, ${value}` : value
   const copied: UpgradeRequest = {
     remoteAddress: Buffer.from(response.getRemoteAddressAsText()).toString(),
     protocols: protocolsIn(headers['sec-websocket-protocol']),
@@ -158,7 +160,7 @@ function upgrade(
   }
   const accepted = app.accept(copied)
   if (accepted !== true) {
-    response.writeStatus('400 Bad Request').end(accepted.message)
+    response.writeStatus(`${accepted.status} ${STATUS_CODES[accepted.status]}`).end(accepted.message)
     return
   }
   response.upgrade<PerConnection>(

@@ -11,6 +11,7 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
   unauthenticated: 401,
   token_expired: 401,
   forbidden: 403,
+  forbidden_origin: 403,
   no_stream: 404,
   no_queue: 404,
   no_parked_group: 404,

@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Browser } from 'playwright-core'
@@ -8,6 +8,7 @@ import { launchBrowser } from '../setup/browser.ts'
 import { CuttableProxy } from '../setup/cuttable-proxy.ts'
 import { freePort } from '../setup/free-port.ts'
 import { configFile, HubProcess } from '../setup/hub-process.ts'
+import { PageServer } from '../setup/page-server.ts'
 
 const NUMBERS = 100_000
 /** Where the page's connection is cut, and where the hub itself is killed and started again. */
@@ -16,12 +17,14 @@ const KILL = 55_000
 
 let browser: Browser
 let folder: string
+let pages: PageServer
 let hub: HubProcess
 let proxy: CuttableProxy
 let port: number
 
 beforeAll(async () => {
   browser = await launchBrowser()
+  pages = await PageServer.start()
   folder = await mkdtemp(join(tmpdir(), 'fanfare-count-'))
   port = await freePort()
   await start()
@@ -29,6 +32,7 @@ beforeAll(async () => {
 })
 afterAll(async () => {
   await browser?.close()
+  await pages?.close()
   await proxy?.close()
   await hub?.kill()
   await rm(folder, { recursive: true, force: true })
@@ -73,10 +77,9 @@ async function publishAll(): Promise<void> {
 }
 
 it('a page counts through five cuts and a kill, and has each number once, in order', { timeout: 90_000 }, async () => {
-  const file = join(folder, 'page.html')
-  await writeFile(file, PAGE(proxy.url))
+  pages.html = PAGE(proxy.url)
   const page = await browser.newPage()
-  await page.goto(`file://${file}`)
+  await page.goto(pages.url)
   await page.waitForFunction('window.count')
   const published = publishAll()
   for (const [at, number] of [...CUTS, KILL].toSorted((a, b) => a - b).entries()) {

@@ -1,6 +1,3 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { connect } from '../../client/node.ts'
@@ -8,25 +5,25 @@ import { launchBrowser } from '../setup/browser.ts'
 import { freePort } from '../setup/free-port.ts'
 import { onEveryEngine } from '../setup/hubs.ts'
 import { examples } from '../setup/page.ts'
+import { PageServer } from '../setup/page-server.ts'
 
 onEveryEngine('a page in Chromium', (hubs) => {
   let browser: Browser
-  let folder: string
+  let pages: PageServer
   beforeAll(async () => {
     browser = await launchBrowser()
-    folder = await mkdtemp(join(tmpdir(), 'fanfare-page-'))
+    pages = await PageServer.start()
   })
   afterAll(async () => {
     await browser?.close()
-    await rm(folder, { recursive: true, force: true })
+    await pages?.close()
   })
 
-  /** Opens a page from the disk, as somebody does who has saved it. */
+  /** Opens a page of a server on this machine, as a developer does. */
   async function open(html: string): Promise<Page> {
-    const file = join(folder, 'page.html')
-    await writeFile(file, html)
+    pages.html = html
     const page = await browser.newPage()
-    await page.goto(`file://${file}`)
+    await page.goto(pages.url)
     return page
   }
 
@@ -43,6 +40,46 @@ onEveryEngine('a page in Chromium', (hubs) => {
       })
       .toContain('a.jpg')
     await client.close()
+    await page.close()
+  })
+
+  it('of another site gets nothing, be it a WebSocket, an answer or a change', async () => {
+    const { hub, url } = await hubs.start({ queues: [{ name: 'q' }] })
+    // Chromium takes any name that ends so for this machine; the hub does not.
+    const other = pages.url.replace('localhost', 'evil.localhost')
+    pages.html = `<title>Evil</title>`
+    const page = await browser.newPage()
+    await page.goto(other)
+    const tried = await page.evaluate(
+      async ([ws, http]) => {
+        const opens = (socket: WebSocket) =>
+          new Promise((resolve) => {
+            socket.onopen = () => resolve('open')
+            socket.onerror = () => resolve('refused')
+          })
+        const answer = (path: string, init: RequestInit) =>
+          fetch(http + path, init).then(
+            () => 'answered',
+            () => 'refused',
+          )
+        const listens = (events: EventSource) =>
+          new Promise((resolve) => {
+            events.onopen = () => resolve('open')
+            events.onerror = () => resolve('refused')
+          }).finally(() => events.close())
+        await fetch(`${http}/v1/queues/q/purge`, { method: 'POST', mode: 'no-cors' })
+        return [
+          await opens(new WebSocket(ws as string)),
+          await answer('/v1/queues', {}),
+          await answer('/v1/queues/q', { method: 'DELETE' }),
+          await answer('/v1/queues', { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{}' }),
+          await listens(new EventSource(`${http}/metrics`)),
+        ]
+      },
+      [url, `http://127.0.0.1:${hub.port}`],
+    )
+    expect(tried).toEqual(Array(5).fill('refused'))
+    expect((await fetch(`http://127.0.0.1:${hub.port}/v1/queues/q`)).status).toBe(200)
     await page.close()
   })
 

@@ -1,0 +1,84 @@
+import { FanfareError } from '../../shared/errors.ts'
+import type { EngineApp, HttpPeer } from '../engine/engine.ts'
+import type { Origins } from '../peer/origins.ts'
+import type { Client } from '../peer/proxies.ts'
+import { problem } from './problem.ts'
+
+type Fetch = EngineApp['fetch']
+
+export interface CrossSiteContext {
+  readonly origins: Origins
+  /** Who really asks. */
+  clientOf(request: Request, peer: HttpPeer | undefined): Client
+  /** The hub itself speaks TLS. */
+  readonly tls: boolean
+}
+
+/** For any page and any load balancer: nothing in it is anybody's. */
+const PUBLIC = ['/fanfare.js', '/healthz', '/readyz']
+/** Verbs that change nothing. */
+const SAFE = ['GET', 'HEAD', 'OPTIONS']
+const A_DAY = '86400'
+
+/** What a browser is told of every answer. A page has a policy of its own, and everything else is no page. */
+const SECURITY_HEADERS: Readonly<Record<string, string>> = {
+  'x-content-type-options': 'nosniff',
+  'x-frame-options': 'DENY',
+  'referrer-policy': 'no-referrer',
+  'cross-origin-resource-policy': 'same-origin',
+  'content-security-policy': "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+}
+
+/** Keeps pages of other sites away from what lies behind `fetch`, and lets those in that are allowed (CORS). */
+export function guarded(fetch: Fetch, context: CrossSiteContext): Fetch {
+  return async (request, peer) => {
+    const client = context.clientOf(request, peer)
+    const origin = request.headers.get('origin')
+    const open = PUBLIC.includes(new URL(request.url).pathname)
+    const refused = open ? undefined : refusal(request, client, context.origins)
+    const preflight = request.method === 'OPTIONS' && request.headers.has('access-control-request-method')
+    let answer: Response
+    if (refused) answer = problem(refused)
+    else if (preflight) answer = new Response(null, { status: 204 })
+    else answer = await fetch(request, peer && { remoteAddress: client.address, destroy: () => peer.destroy() })
+    const { headers } = answer
+    for (const [name, value] of Object.entries(SECURITY_HEADERS)) if (!headers.has(name)) headers.set(name, value)
+    if (open) headers.set('cross-origin-resource-policy', 'cross-origin')
+    if (context.tls) headers.set('strict-transport-security', 'max-age=31536000')
+    if (origin !== null && !open) {
+      headers.append('vary', 'Origin')
+      if (!refused) allow(headers, origin, preflight ? request : undefined)
+    }
+    return answer
+  }
+}
+
+function allow(headers: Headers, origin: string, preflight: Request | undefined): void {
+  headers.set('access-control-allow-origin', origin)
+  if (!preflight) return
+  headers.set('access-control-allow-methods', 'GET, HEAD, POST, PUT, PATCH, DELETE')
+  const asked = preflight.headers.get('access-control-request-headers')
+  if (asked !== null) headers.set('access-control-allow-headers', asked)
+  headers.set('access-control-max-age', A_DAY)
+}
+
+/** Why a request may not come from where it comes. */
+function refusal(request: Request, client: Client, origins: Origins): FanfareError | undefined {
+  const origin = request.headers.get('origin')
+  if (origin !== null) return origins.allows(origin, client) ? undefined : forbidden(`from ${origin}`)
+  if (origins.any) return undefined
+  const site = request.headers.get('sec-fetch-site')
+  if (site === 'cross-site' || site === 'same-site') {
+    // A link is followed by a person, who sees where it leads; its page gets nothing of the answer.
+    const followed = request.headers.get('sec-fetch-mode') === 'navigate' && SAFE.includes(request.method)
+    return followed ? undefined : forbidden(`of a page whose site is ${site}`)
+  }
+  // Browsers say from where they change something; an old one that does not could do it for anybody's page.
+  const browser = request.headers.get('user-agent')?.startsWith('Mozilla/') === true
+  const silent = site === null && browser && !SAFE.includes(request.method) && !request.headers.has('authorization')
+  return silent ? forbidden('of a browser that does not say of which page') : undefined
+}
+
+function forbidden(origin: string): FanfareError {
+  return new FanfareError('forbidden_origin', `A request ${origin.slice(0, 200)}`)
+}
