@@ -62,6 +62,7 @@ export class Hub implements EngineApp {
     this.heartbeat = new Heartbeat(config.pingIntervalMs, clock)
     this.fetch = httpHandler({
       ready: () => this.state === 'ready',
+      path: config.path,
       call: (method, params) => this.call(method, params),
     })
     this.context = {

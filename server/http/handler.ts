@@ -1,12 +1,15 @@
 import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { Hono } from 'hono'
+import { dashboard } from './dashboard.ts'
 import { problem } from './problem.ts'
 import { queueRoutes } from './queue-routes.ts'
 
 /** What the HTTP side needs to know of the hub. */
 export interface HttpContext {
   ready(): boolean
+  /** Of the WebSocket endpoint. */
+  readonly path: string
   /** Runs a method of the operators'. */
   call(method: string, params: unknown): Promise<unknown>
 }
@@ -25,6 +28,7 @@ export function httpHandler(hub: HttpContext): (request: Request) => Response | 
     // Any page may import it, also one that is opened from the disk.
     return c.body(source, 200, { 'content-type': 'text/javascript; charset=utf-8', 'access-control-allow-origin': '*' })
   })
+  app.route('/', dashboard(hub.path))
   app.route('/v1/queues', queueRoutes(hub.call))
   app.onError((error) => problem(error))
   app.notFound((c) => c.json({ error: `Nothing at ${c.req.path}. The WebSocket endpoint wants an upgrade.` }, 404))
