@@ -7,6 +7,7 @@ import type { Backoff } from './backoff.ts'
 import { Calls } from './calls.ts'
 import type { ConsumeOptions, Consumer, DeliveryHandler } from './consumer.ts'
 import { Consumers } from './consumers.ts'
+import { ConnectionAdmin, HubAdmin, TopicAdmin } from './hub.ts'
 import { Publisher, type PublishOptions, type Receipt } from './publisher.ts'
 import { QueueAdmin } from './queues.ts'
 import { type RequestHandler, type RequestOptions, Requests, type Responder } from './requests.ts'
@@ -46,6 +47,12 @@ export class Client<Topics extends object = Record<string, unknown>> implements 
   readonly streams: StreamAdmin
   /** What an operator does with queues and their dead letters. */
   readonly queues: QueueAdmin
+  /** What an operator sees of the hub as a whole. */
+  readonly hub: HubAdmin
+  /** What an operator does with connections. */
+  readonly connections: ConnectionAdmin
+  /** What an operator sees of topics. */
+  readonly topics: TopicAdmin
   private readonly session: Session
   private readonly publisher: Publisher
   private readonly calls: Calls
@@ -75,6 +82,9 @@ export class Client<Topics extends object = Record<string, unknown>> implements 
     this.requests = new Requests(this.session, next)
     this.streams = new StreamAdmin((method, params) => this.call(method, params))
     this.queues = new QueueAdmin((method, params) => this.call(method, params))
+    this.hub = new HubAdmin((method, params) => this.call(method, params))
+    this.connections = new ConnectionAdmin((method, params) => this.call(method, params))
+    this.topics = new TopicAdmin((method, params) => this.call(method, params))
     this.subscriptions = new Subscriptions(this.session, next)
     options.signal?.addEventListener('abort', this.abort, { once: true })
     this.session.open()

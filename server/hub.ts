@@ -13,10 +13,14 @@ import { OutboxBudget } from './connection/outbox-budget.ts'
 import { Turn } from './connection/turn.ts'
 import type { Engine, EngineApp, EngineSocket, Listener, SocketHandlers } from './engine/engine.ts'
 import { httpHandler } from './http/handler.ts'
+import { Connections } from './monitor/connections.ts'
+import { Monitor } from './monitor/monitor.ts'
+import { Traffic } from './monitor/traffic.ts'
 import { Queues } from './queue/queues.ts'
 import { Streams } from './stream/streams.ts'
 import { Requests } from './topic/requests.ts'
 import { Topics } from './topic/topics.ts'
+import { version } from './version.ts'
 
 /** `draining`: it accepts nothing more, and sends what waits. */
 export type HubState = 'starting' | 'ready' | 'draining' | 'closed'
@@ -34,7 +38,8 @@ export class Hub implements EngineApp {
   private readonly streams: Streams
   private readonly queues: Queues
   private readonly context: ConnectionContext
-  private readonly connections = new Map<string, Connection>()
+  private readonly connections: Connections<Connection>
+  private readonly monitor: Monitor
   private readonly heartbeat: Heartbeat
   private state: HubState = 'starting'
   private listener: Listener | undefined = undefined
@@ -45,6 +50,7 @@ export class Hub implements EngineApp {
     this.log = log
     this.clock = clock
     this.broker = broker
+    this.connections = new Connections(clock)
     this.streams = new Streams(broker)
     this.queues = new Queues(broker, log, clock)
     const topics = new Topics(
@@ -57,7 +63,6 @@ export class Hub implements EngineApp {
       clock,
     )
     this.streams.onChange = () => topics.forgetRoutes()
-    this.queues.announce = (topic, data) => topics.announce(topic, data)
     this.queues.onChange = () => topics.forgetRoutes()
     this.heartbeat = new Heartbeat(config.pingIntervalMs, clock)
     this.fetch = httpHandler({
@@ -65,18 +70,23 @@ export class Hub implements EngineApp {
       path: config.path,
       call: (method, params) => this.call(method, params),
     })
+    const traffic = new Traffic()
+    const budget = new OutboxBudget(config.outboxTotalBytes)
+    const { streams, queues, connections } = this
+    this.monitor = new Monitor({ version, topics, streams, queues, connections, traffic, budget, log, clock })
     this.context = {
       config,
       log,
       clock,
       topics,
-      streams: this.streams,
-      queues: this.queues,
+      streams,
+      queues,
       requests: new Requests(clock),
       broker,
       call: (method, params) => this.call(method, params),
       turn: new Turn(clock),
-      budget: new OutboxBudget(config.outboxTotalBytes),
+      budget,
+      traffic,
       closed: (connectionId) => this.forget(connectionId),
     }
   }
@@ -88,7 +98,7 @@ export class Hub implements EngineApp {
 
   /** Connections that are open now. */
   get connectionCount(): number {
-    return this.connections.size
+    return this.connections.count
   }
 
   /** What all outboxes hold together, in bytes. */
@@ -100,7 +110,7 @@ export class Hub implements EngineApp {
   async listen(engine: Engine): Promise<void> {
     await this.openBroker()
     this.listener = await engine.listen(this.config, this)
-    this.state = 'ready'
+    this.started(engine.name)
     const { host, path } = this.config
     this.log.info({ engine: engine.name, host, port: this.port, path }, 'listening')
   }
@@ -110,7 +120,7 @@ export class Hub implements EngineApp {
     await this.openBroker()
     const { attachTo } = await import('./engine/ws-engine.ts')
     attachTo(server, this.config, this)
-    this.state = 'ready'
+    this.started('ws')
   }
 
   /**
@@ -121,10 +131,11 @@ export class Hub implements EngineApp {
     if (this.state === 'closed' || this.state === 'draining') return
     this.state = 'draining'
     this.listener?.stop()
-    this.log.info({ connections: this.connections.size }, 'draining')
-    for (const connection of this.connections.values()) connection.finish()
+    this.log.info({ connections: this.connections.count }, 'draining')
+    for (const connection of this.connections.all) connection.finish()
     await this.connectionsClosed()
     this.heartbeat.stop()
+    this.monitor.stop()
     this.queues.close()
     await this.broker.close()
     this.state = 'closed'
@@ -139,13 +150,14 @@ export class Hub implements EngineApp {
 
   open(socket: EngineSocket): SocketHandlers {
     const connection = new Connection(socket, this.context)
-    this.connections.set(connection.id, connection)
+    this.connections.add(connection.id, connection)
     this.heartbeat.add(connection)
     return connection
   }
 
   private call(method: string, params: unknown): Promise<unknown> {
-    return callMethod({ streams: this.streams, queues: this.queues }, method, params)
+    const { streams, queues, connections, monitor } = this
+    return callMethod({ streams, queues, connections, monitor }, method, params)
   }
 
   private async openBroker(): Promise<void> {
@@ -153,16 +165,20 @@ export class Hub implements EngineApp {
     await this.queues.open(this.config.queues)
   }
 
+  private started(engine: string): void {
+    this.state = 'ready'
+    this.monitor.start(engine)
+  }
+
   private forget(connectionId: string): void {
-    const connection = this.connections.get(connectionId)
+    const connection = this.connections.remove(connectionId)
     if (!connection) return
-    this.connections.delete(connectionId)
     this.heartbeat.remove(connection)
-    if (this.connections.size === 0) this.allClosed?.()
+    if (this.connections.count === 0) this.allClosed?.()
   }
 
   private async connectionsClosed(): Promise<void> {
-    if (this.connections.size === 0) return
+    if (this.connections.count === 0) return
     let timer: Timer | undefined
     const late = new Promise<void>((resolve) => {
       timer = this.clock.setTimeout(resolve, this.config.drainTimeoutMs)
@@ -174,7 +190,7 @@ export class Hub implements EngineApp {
       }),
     ])
     this.clock.clearTimeout(timer)
-    if (this.connections.size > 0) this.log.warn({ connections: this.connections.size }, 'some did not close in time')
-    for (const connection of this.connections.values()) connection.terminate()
+    if (this.connections.count > 0) this.log.warn({ connections: this.connections.count }, 'some did not close in time')
+    for (const connection of this.connections.all) connection.terminate()
   }
 }

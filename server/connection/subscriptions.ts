@@ -1,5 +1,6 @@
 import { FanfareError } from '../../shared/errors.ts'
 import type { CommitFrame, SubscribeFrame } from '../../shared/frames.ts'
+import type { SubscriptionInfo } from '../../shared/sys.ts'
 import { parsePattern } from '../../shared/topic.ts'
 import { Feed } from '../stream/feed.ts'
 import { Subscription } from '../topic/subscription.ts'
@@ -62,6 +63,30 @@ export class Subscriptions {
     if (feed?.cursor === undefined) throw new FanfareError('no_cursor', `"sub" is ${sub}`)
     await this.context.broker.setCursor(feed.stream, feed.cursor, offset)
     this.outbox.send({ type: 'committed', sub, offset })
+  }
+
+  get count(): number {
+    return this.bySub.size
+  }
+
+  /** What an operator sees of the first so many. */
+  info(most: number): SubscriptionInfo[] {
+    const infos: SubscriptionInfo[] = []
+    for (const subscription of this.bySub.values()) {
+      if (infos.length >= most) break
+      const { sub, words, policy, droppedTotal } = subscription
+      const feed = this.feeds?.get(subscription)
+      infos.push({
+        sub,
+        pattern: words.join('.'),
+        policy,
+        ...(feed && { stream: feed.stream }),
+        paused: feed ? feed.isPaused : this.outbox.isPaused(subscription),
+        behind: feed?.behind ?? false,
+        droppedTotal,
+      })
+    }
+    return infos
   }
 
   /** Ends one of which the client has been told already. */

@@ -9,6 +9,8 @@ import type { Block } from '../broker/block.ts'
 export interface Stretch {
   readonly wires: Uint8Array
   readonly binary: boolean
+  /** How many messages. */
+  readonly count: number
 }
 
 /** Bytes that one WebSocket message takes; see `PART_BYTES` of the engines, and room for the frame `only`. */
@@ -53,7 +55,7 @@ export class Selection {
         if (block.wireBytes(start, at + 1) > STRETCH_BYTES) break
         at++
       }
-      stretches.push({ wires: block.wires(start, at), binary })
+      stretches.push({ wires: block.wires(start, at), binary, count: at - start })
       taken += block.wireBytes(start, at)
     }
     return [stretches, at]

@@ -15,6 +15,8 @@ export interface FeedOutlet {
   send(frame: HubFrame): void
   /** The feed has something: `pull` it when there is room. */
   feedReady(): void
+  /** Messages will not come: the log no longer has them. */
+  leftOut(subscription: Subscription, count: number, reason: GapReason): void
   /** The feed cannot go on, and its subscription has to end. */
   feedFailed(subscription: Subscription, error: FanfareError): void
 }
@@ -66,6 +68,15 @@ export class Feed implements SubscriptionFeed {
 
   get sub(): number {
     return this.subscription.sub
+  }
+
+  /** It has not caught up. */
+  get behind(): boolean {
+    return this.state !== 'live'
+  }
+
+  get isPaused(): boolean {
+    return this.paused
   }
 
   takes(message: Message): boolean {
@@ -244,6 +255,7 @@ export class Feed implements SubscriptionFeed {
   private tellGap(offsets: { from: number; to: number } | undefined, reason: GapReason): void {
     const { sub } = this.subscription
     const missing = offsets && { count: offsets.to - offsets.from + 1, offsets }
+    if (missing) this.outlet.leftOut(this.subscription, missing.count, reason)
     this.outlet.send({ type: 'gap', sub, ...missing, reason })
   }
 }

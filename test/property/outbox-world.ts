@@ -7,6 +7,7 @@ import { OutboxBudget } from '../../server/connection/outbox-budget.ts'
 import { Turn } from '../../server/connection/turn.ts'
 import type { Batch } from '../../server/engine/batch.ts'
 import type { EngineSocket } from '../../server/engine/engine.ts'
+import { Traffic } from '../../server/monitor/traffic.ts'
 import { Subscription } from '../../server/topic/subscription.ts'
 import { type Keepers, Topics } from '../../server/topic/topics.ts'
 import { realClock } from '../../shared/clock.ts'
@@ -112,7 +113,7 @@ export class PeerModel implements OutboxOwner {
   constructor(turn: Turn, budget: OutboxBudget, topics: Topics) {
     this.topics = topics
     this.socket = new FakeSocket(this.client, () => this.outbox.drain())
-    this.outbox = new Outbox(this.socket, turn, budget, LIMIT, this)
+    this.outbox = new Outbox(this.socket, { turn, budget, traffic: new Traffic() }, LIMIT, this)
   }
 
   step(command: Exclude<Command, { do: 'turn' | 'publish' }>): void {
