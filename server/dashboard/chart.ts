@@ -15,6 +15,8 @@ export interface ChartSpec {
   readonly tick: (n: number) => string
 }
 
+/** While there is little to show, the chart is of so many seconds. */
+const SHORTEST_S = 60
 const AXIS_FONT = '12px system-ui, sans-serif'
 
 /** `<time-chart>`: lines over the last five minutes, with their newest values, or those under the pointer, in words. */
@@ -65,9 +67,10 @@ export class TimeChart extends HTMLElement {
 
   private show(): void {
     const now = Date.now() / 1000
+    const start = this.columns[0][0] ?? now
     this.plot?.batch(() => {
       this.plot?.setData(this.columns, false)
-      this.plot?.setScale('x', { min: now - HISTORY_S, max: now })
+      this.plot?.setScale('x', { min: Math.max(now - HISTORY_S, Math.min(start, now - SHORTEST_S)), max: now })
     })
     this.tell()
   }
@@ -104,21 +107,21 @@ export class TimeChart extends HTMLElement {
       legend: { show: false },
       padding: [8, 8, 0, 0],
       cursor: { y: false, drag: { x: false, y: false }, points: { size: 7 } },
-      scales: { x: { time: true }, y: { range: (_, __, max) => [0, max > 0 ? max * 1.1 : 1] } },
+      scales: { x: { time: true }, y: { range: (_, __, max) => [0, roundedUp(max)] } },
       axes: [
         {
           ...axis,
           grid: { show: false },
-          incrs: [60, 300],
-          space: 56,
+          incrs: [15, 30, 60],
+          space: 72,
           size: 26,
-          values: (_, ticks) => ticks.map((time) => clock(time * 1000).slice(-8, -3)),
+          values: (_, ticks) => ticks.map((time) => clock(time * 1000).slice(-8)),
         },
         {
           ...axis,
           grid: { stroke: () => color('--line'), width: 1 },
-          size: 52,
-          space: 36,
+          size: 48,
+          space: 32,
           values: (_, ticks) => ticks.map(spec.tick),
         },
       ],
@@ -135,6 +138,13 @@ export class TimeChart extends HTMLElement {
       hooks: { setCursor: [() => this.tell()] },
     }
   }
+}
+
+/** The next of 1, 2, 5, 10 …: the topmost line of the grid is above everything. */
+function roundedUp(max: number): number {
+  if (!(max > 0)) return 1
+  const unit = 10 ** Math.floor(Math.log10(max))
+  return ([1, 2, 3, 4, 5, 6, 8, 10].find((n) => n * unit >= max) ?? 10) * unit
 }
 
 customElements.define('time-chart', TimeChart)

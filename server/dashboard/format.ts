@@ -1,6 +1,7 @@
 /** Figures in words: the same everywhere on the page. */
 
 const whole = new Intl.NumberFormat('en', { maximumFractionDigits: 0 })
+const tenths = new Intl.NumberFormat('en', { maximumFractionDigits: 1 })
 const short = new Intl.NumberFormat('en', { maximumSignificantDigits: 3 })
 
 /** `1,204`, `12.3 M`. */
@@ -31,7 +32,7 @@ export function tick(n: number): string {
 export function bytes(n: number): string {
   let unit = 0
   let value = n
-  while (value >= 1000 && unit < UNITS.length - 1) {
+  while (value >= 1024 && unit < UNITS.length - 1) {
     value /= 1024
     unit++
   }
@@ -42,7 +43,7 @@ const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB']
 /** `340 ms`, `4.2 s`, `3 min`, `2.5 h`, `7 d`. */
 export function duration(ms: number): string {
   if (ms < 1000) return `${whole.format(ms)} ms`
-  if (ms < 60_000) return `${ms < 10_000 ? (ms / 1000).toFixed(1) : whole.format(ms / 1000)} s`
+  if (ms < 60_000) return `${ms < 10_000 ? tenths.format(ms / 1000) : whole.format(ms / 1000)} s`
   if (ms < 3_600_000) return `${whole.format(ms / 60_000)} min`
   if (ms < 2 * 86_400_000) return `${short.format(ms / 3_600_000)} h`
   return `${short.format(ms / 86_400_000)} d`

@@ -49,7 +49,7 @@ function needsAttention(found: readonly Attention[]): TemplateResult {
         : html`<h2>Needs attention</h2>
           <ul>${found.map(
             ({ level, subject, text, href }) =>
-              html`<li><span class="dot ${level}" aria-hidden="true"></span><span><a class="name" href=${href}>${subject}</a> ${text}</span></li>`,
+              html`<li><span class="dot ${level}" aria-hidden="true"></span><span><a href=${href}>${subject}</a> ${text}</span></li>`,
           )}</ul>`
     }
   </section>`

@@ -44,7 +44,7 @@ function queues(route: Route): TemplateResult {
         ? empty('No queue has that in its name or bindings', 'Try another filter.')
         : html`<div class="panel table"><table>
       <thead><tr>
-        ${head('name', 'Queue', 'text')}${head('depth', 'Waiting')}<th scope="col" class="text wide">Last 5 min</th>
+        ${head('name', 'Queue', 'text')}${head('depth', 'Waiting')}<th scope="col" class="text wide spark">Last 5 min</th>
         ${head('flight', 'In flight', 'number wide')}${head('age', 'Oldest')}${head('in', 'In/s', 'number wide')}${head('done', 'Done/s', 'number wide')}
         ${head('consumers', 'Consumers', 'number wide')}${head('dead', 'Dead')}
       </tr></thead>
@@ -57,7 +57,7 @@ function row({ info, history }: Row): TemplateResult {
   return html`<tr>
     <th scope="row"><a class="name" href=${href(['queues', name])}>${name}</a>${growing ? html` <span class="tag bad">only grows</span>` : ''}${parked.length > 0 ? html` <span class="tag warn">parked</span>` : ''}</th>
     <td class="number">${count(depth)}</td>
-    <td class="wide">${sparkline(history, DEPTH)}</td>
+    <td class="wide spark">${sparkline(history, DEPTH)}</td>
     <td class="number wide">${count(inFlight)}</td>
     <td class="number">${oldestAgeMs > 0 ? duration(oldestAgeMs) : '–'}</td>
     <td class="number wide">${rate(publishedPerSecond)}</td>

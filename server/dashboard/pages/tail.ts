@@ -9,7 +9,7 @@ import type { TailItem, TailMessage, TailReport, TailRequest } from '../tail-mes
 
 /** Items that are kept, and so many of them shown. */
 const KEPT = 500
-const SHOWN = 200
+const SHOWN = 100
 /** Reports over which the rate is an average. */
 const RATE_OVER = 8
 const REPORTS_PER_SECOND = 4

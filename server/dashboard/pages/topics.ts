@@ -1,5 +1,5 @@
 import { html, type TemplateResult } from 'lit/html.js'
-import type { TopicInfo } from '../../../shared/sys.ts'
+import type { TopicInfo, TopicsStatus } from '../../../shared/sys.ts'
 import { count, counted, rate } from '../format.ts'
 import { model } from '../hub.ts'
 import type { OpenPage } from '../page.ts'
@@ -18,12 +18,13 @@ const KEYS: SortKeys<TopicInfo> = {
 }
 
 export const openTopics: OpenPage = (route) => {
-  const searched = poll<TopicInfo[]>('topics.list', { limit: SEARCHED })
-  return { title: 'Topics', view: () => topics(route, searched.value), close: () => searched.stop() }
+  const searched = poll<TopicsStatus>('topics.list', { limit: SEARCHED })
+  return { title: 'Topics', view: () => topics(route, searched.value ?? model.topics), close: () => searched.stop() }
 }
 
-function topics(route: Route, searched: readonly TopicInfo[] | undefined): TemplateResult {
-  const all = searched ?? model.topics?.busiest ?? []
+function topics(route: Route, status: TopicsStatus | undefined): TemplateResult {
+  const all = status?.busiest ?? []
+  const total = status?.count ?? 0
   const found = sorted(
     filtered(all, route, ({ topic }) => topic),
     KEYS,
@@ -33,7 +34,7 @@ function topics(route: Route, searched: readonly TopicInfo[] | undefined): Templ
   const rows = found.slice(0, MOST_ROWS)
   const most = rows.reduce((most, { publishedPerSecond }) => Math.max(most, publishedPerSecond), 0)
   const head = (key: string, label: string, kind?: string) => sortHead(route, KEYS, 'rate', key, label, kind)
-  return html`${heading('Topics', html`<p class="quiet">${counted(model.topics?.count ?? all.length, 'topic')} had messages lately</p>`)}
+  return html`${heading('Topics', html`<p class="quiet">${counted(total, 'topic')} had messages lately</p>`)}
     ${filterField(route, 'Filter topics')}
     ${
       rows.length === 0
@@ -54,6 +55,6 @@ function topics(route: Route, searched: readonly TopicInfo[] | undefined): Templ
               <td class="action"><a href=${href(['tail'], { pattern: topic })} aria-label="Tail ${topic}">Tail</a></td>
             </tr>`,
           )}</tbody></table></div>
-          ${moreRows(Math.max(found.length, route.query.get('filter') ? 0 : (model.topics?.count ?? 0)), rows.length)}`
+          ${moreRows(Math.max(found.length, route.query.get('filter') ? 0 : total), rows.length)}`
     }`
 }
