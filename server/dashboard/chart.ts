@@ -105,7 +105,7 @@ export class TimeChart extends HTMLElement {
       width,
       height,
       legend: { show: false },
-      padding: [8, 8, 0, 0],
+      padding: [8, 28, 0, 0],
       cursor: { y: false, drag: { x: false, y: false }, points: { size: 7 } },
       scales: { x: { time: true }, y: { range: (_, __, max) => [0, roundedUp(max)] } },
       axes: [
@@ -115,7 +115,8 @@ export class TimeChart extends HTMLElement {
           incrs: [15, 30, 60],
           space: 72,
           size: 26,
-          values: (_, ticks) => ticks.map((time) => clock(time * 1000).slice(-8)),
+          values: (_, ticks, __, ___, step) =>
+            ticks.map((time) => clock(time * 1000).slice(-8, step < 60 ? undefined : -3)),
         },
         {
           ...axis,

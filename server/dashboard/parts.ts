@@ -18,9 +18,14 @@ export function empty(title: string, text: Content): TemplateResult {
 }
 
 /** A bar that shows how full something is, for those who see it; the words beside it say the same. */
-export function fill(value: number, most: number): TemplateResult {
+export function fill(value: number, limit: number): TemplateResult {
+  const part = value / limit
+  return bar(value, limit, part >= 0.8 ? 'bad' : part >= 0.4 ? 'warn' : '')
+}
+
+/** A bar that shows a value beside the greatest. */
+export function bar(value: number, most: number, kind = ''): TemplateResult {
   const part = most > 0 ? Math.min(1, value / most) : 0
-  const kind = part >= 0.8 ? 'bad' : part >= 0.4 ? 'warn' : ''
   return html`<svg class="fill ${kind}" viewBox="0 0 100 6" preserveAspectRatio="none" aria-hidden="true">
     <rect class="all" width="100" height="6" /><rect class="part" width=${(part * 100).toFixed(1)} height="6" />
   </svg>`

@@ -1,10 +1,13 @@
 import type { Socket } from 'node:net'
 import { type Client, connect } from '../../client/node.ts'
-import { type Hub, startHub } from '../../server/index.ts'
+import { type Hub, type HubOptions, startHub } from '../../server/index.ts'
+import type { HubInfo } from '../../shared/sys.ts'
 import { clientFrame, openRaw, seen } from '../load/raw-websocket.ts'
+import { QueueReader } from './queues.ts'
 
 /** A hub in the middle of its day: traffic, a consumer that keeps up, a queue that nobody does, dead letters, a slow reader. */
 export interface World {
+  /** Another one, once a test has restarted it. */
   hub: Hub
   readonly url: string
   readonly port: number
@@ -13,7 +16,7 @@ export interface World {
   close(): Promise<void>
 }
 
-const OPTIONS = {
+const OPTIONS: HubOptions = {
   engine: 'ws',
   drainTimeoutMs: 500,
   // The slow reader does not answer pings.
@@ -28,7 +31,7 @@ const OPTIONS = {
     { name: 'invoices', bindings: [], maxAttempts: 1 },
     { name: 'ledger', bindings: [], maxAttempts: 1, onDeadLetter: 'park' },
   ],
-} as const
+}
 
 const CURRENCIES = ['eur', 'usd', 'gbp', 'jpy', 'chf', 'sek']
 
@@ -46,6 +49,7 @@ export async function startWorld(port: number, data: string): Promise<World> {
   await reports.subscribe('photos.#', () => {}, { from: 'earliest', cursor: 'reports' }).ready
   await deadLetters(url)
   const slow = await slowReader(hub.port)
+  await untilItDrops(client)
   let n = 0
   const timer = setInterval(() => {
     if (client.state !== 'connected') return
@@ -59,7 +63,7 @@ export async function startWorld(port: number, data: string): Promise<World> {
     // What is under way when the hub is restarted may be refused.
     for (const each of sent) each.catch(() => {})
   }, 50)
-  return {
+  const world: World = {
     hub,
     url,
     port: hub.port,
@@ -68,30 +72,30 @@ export async function startWorld(port: number, data: string): Promise<World> {
       clearInterval(timer)
       slow.destroy()
       await Promise.all([client, worker, reports].map((each) => each.close()))
-      await this.hub.close()
+      await world.hub.close()
     },
   }
+  return world
 }
 
 /** Thirty in `invoices`, more than a page of them, and a parked group in `ledger`. */
 async function deadLetters(url: string): Promise<void> {
   const client = connect(url, { name: 'invoicing 0.9' })
-  for (let n = 1; n <= 30; n++) {
-    const options = { key: `customer-${n % 3}`, headers: { kind: n % 2 ? 'web' : 'shop' } }
-    await client.enqueue('invoices', { order: n, total: n * 10 }, options)
-  }
-  for (const n of [1, 2, 3]) await client.enqueue('ledger', { entry: n }, { key: 'acct-7' })
+  const numbers = Array.from({ length: 30 }, (_, n) => n + 1)
+  const options = (n: number) => ({ key: `customer-${n % 3}`, headers: { kind: n % 2 ? 'web' : 'shop' } })
+  await Promise.all([
+    ...numbers.map((n) => client.enqueue('invoices', { order: n, total: n * 10 }, options(n))),
+    ...[1, 2, 3].map((n) => client.enqueue('ledger', { entry: n }, { key: 'acct-7' })),
+  ])
   const errors = ['timeout: no answer from the bank in 5,000 ms', 'no such customer']
-  const invoices = client.consume<{ order: number }>('invoices', { prefetch: 30 })
-  let rejected = 0
-  for await (const delivery of invoices) {
+  const invoices = new QueueReader<{ order: number }>(client, 'invoices', { prefetch: 30 })
+  // Of a group the next comes when the one before is done.
+  for (let rejected = 0; rejected < 30; rejected++) {
+    const delivery = await invoices.next()
     await delivery.reject(errors[delivery.data.order % 2] as string)
-    if (++rejected === 30) break
   }
-  for await (const delivery of client.consume('ledger')) {
-    await delivery.reject('the books do not balance')
-    break
-  }
+  const ledger = new QueueReader(client, 'ledger')
+  await (await ledger.next()).reject('the books do not balance')
   await client.close()
 }
 
@@ -104,4 +108,14 @@ async function slowReader(port: number): Promise<Socket> {
   await subscribed
   socket.pause()
   return socket
+}
+
+/** Fills what lies between the hub and a reader that does not read, beyond its outbox. */
+async function untilItDrops(client: Client): Promise<void> {
+  const frame = 'x'.repeat(50_000)
+  for (;;) {
+    await Promise.all(Array.from({ length: 40 }, () => client.publish('frames.raw', frame)))
+    const { droppedTotal } = (await client.call('hub.show')) as HubInfo
+    if (Object.keys(droppedTotal).length > 0) return
+  }
 }

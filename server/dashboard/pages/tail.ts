@@ -112,8 +112,8 @@ function status({ received, total, state, paused, missed, pattern }: Tail): Temp
   const sum = received.reduce((sum, each) => sum + each, 0)
   const perSecond = received.length > 0 ? (sum / received.length) * REPORTS_PER_SECOND : 0
   return html`<p class="tail-status" role="status">
-    <span class="dot ${state === 'connected' ? (paused ? 'warn' : 'good') : 'bad'}" aria-hidden="true"></span>
-    <span>${state === 'connected' ? (paused ? `Paused; ${count(missed)} came meanwhile and are not shown` : html`Tailing <span class="name">${pattern}</span>`) : state}</span>
+    
+    <span><span class="dot ${state === 'connected' ? (paused ? 'warn' : 'good') : 'bad'}" aria-hidden="true"></span>${state === 'connected' ? (paused ? `Paused; ${count(missed)} came meanwhile and are not shown` : html`Tailing <span class="name">${pattern}</span>`) : state}</span>
     <span class="quiet"><b>${rate(perSecond)}</b> a second</span><span class="quiet">${count(total)} in all</span>
   </p>`
 }

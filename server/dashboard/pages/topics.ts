@@ -1,9 +1,10 @@
 import { html, type TemplateResult } from 'lit/html.js'
+import { QUEUE_TOPIC } from '../../../shared/queues.ts'
 import type { TopicInfo, TopicsStatus } from '../../../shared/sys.ts'
 import { count, counted, rate } from '../format.ts'
 import { model } from '../hub.ts'
 import type { OpenPage } from '../page.ts'
-import { empty, fill, heading } from '../parts.ts'
+import { bar, empty, heading } from '../parts.ts'
 import { poll } from '../poll.ts'
 import { href, type Route } from '../route.ts'
 import { filtered, filterField, MOST_ROWS, moreRows, type SortKeys, sorted, sortHead } from '../table.ts'
@@ -50,11 +51,20 @@ function topics(route: Route, status: TopicsStatus | undefined): TemplateResult 
             ({ topic, publishedPerSecond, publishedTotal }) => html`<tr>
               <th scope="row" class="name">${topic}</th>
               <td class="number">${rate(publishedPerSecond)}</td>
-              <td class="bar wide">${fill(publishedPerSecond, most)}</td>
+              <td class="bar wide">${bar(publishedPerSecond, most)}</td>
               <td class="number">${count(publishedTotal)}</td>
-              <td class="action"><a href=${href(['tail'], { pattern: topic })} aria-label="Tail ${topic}">Tail</a></td>
+              <td class="action">${action(topic)}</td>
             </tr>`,
           )}</tbody></table></div>
           ${moreRows(Math.max(found.length, route.query.get('filter') ? 0 : total), rows.length)}`
     }`
+}
+
+/** What is published straight to a queue reaches no subscription. */
+function action(topic: string): TemplateResult {
+  if (!topic.startsWith(QUEUE_TOPIC)) {
+    return html`<a href=${href(['tail'], { pattern: topic })} aria-label="Tail ${topic}">Tail</a>`
+  }
+  const queue = topic.slice(QUEUE_TOPIC.length)
+  return html`<a href=${href(['queues', queue])} aria-label="Queue ${queue}">Queue</a>`
 }
