@@ -14,7 +14,7 @@ let notices: readonly Notice[] = []
 /** Says what an action did. */
 export function notice(text: string, failed = false): void {
   const added = { text, failed }
-  notices = [...notices.slice(-3), added]
+  notices = [...notices.slice(-2), added]
   if (!failed) setTimeout(() => putAway(added), STAYS_MS)
   invalidate()
 }
