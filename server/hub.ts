@@ -14,6 +14,7 @@ import { Turn } from './connection/turn.ts'
 import type { Engine, EngineApp, EngineSocket, Listener, SocketHandlers } from './engine/engine.ts'
 import { httpHandler } from './http/handler.ts'
 import { Connections } from './monitor/connections.ts'
+import { Metrics } from './monitor/metrics.ts'
 import { Monitor } from './monitor/monitor.ts'
 import { Traffic } from './monitor/traffic.ts'
 import { Queues } from './queue/queues.ts'
@@ -65,15 +66,19 @@ export class Hub implements EngineApp {
     this.streams.onChange = () => topics.forgetRoutes()
     this.queues.onChange = () => topics.forgetRoutes()
     this.heartbeat = new Heartbeat(config.pingIntervalMs, clock)
+    const traffic = new Traffic()
+    const budget = new OutboxBudget(config.outboxTotalBytes)
+    const { streams, queues, connections } = this
+    const watched = { version, topics, streams, queues, connections, traffic, budget, log, clock }
+    this.monitor = new Monitor(watched)
+    const metrics = new Metrics(watched, this.monitor)
+    broker.onCommit = (commit) => metrics.committed(commit)
     this.fetch = httpHandler({
       ready: () => this.state === 'ready',
       path: config.path,
       call: (method, params) => this.call(method, params),
+      metrics,
     })
-    const traffic = new Traffic()
-    const budget = new OutboxBudget(config.outboxTotalBytes)
-    const { streams, queues, connections } = this
-    this.monitor = new Monitor({ version, topics, streams, queues, connections, traffic, budget, log, clock })
     this.context = {
       config,
       log,
