@@ -2,12 +2,14 @@ import { html, type TemplateResult } from 'lit/html.js'
 import { HISTORY_S, type History } from './history.ts'
 
 const POINTS = 60
+const STEP_S = HISTORY_S / POINTS
 const HEIGHT = 24
 
 /** A figure over the last five minutes as a small line, from zero to its most. */
 export function sparkline(history: History, figure: number): TemplateResult {
   const peaks = new Array<number>(POINTS).fill(-1)
-  const start = Date.now() / 1000 - HISTORY_S
+  // In steps of a point: what has not changed is not drawn anew each second.
+  const start = (Math.floor(Date.now() / 1000 / STEP_S) + 1) * STEP_S - HISTORY_S
   let most = 0
   history.each(figure, (time, value) => {
     const at = Math.min(POINTS - 1, Math.floor(((time - start) / HISTORY_S) * POINTS))

@@ -2,8 +2,8 @@ import { html, nothing, type TemplateResult } from 'lit/html.js'
 import { count } from './format.ts'
 import { href, type Route, setQuery } from './route.ts'
 
-/** Rows that a table shows at most. */
-export const MOST_ROWS = 100
+/** Rows that a table shows at most: they are drawn every second, also where the machine has other things to do. */
+export const MOST_ROWS = 50
 
 /** A column by which a table can be sorted: the biggest first, texts from A on. */
 export type SortKeys<Row> = Readonly<Record<string, (row: Row) => number | string>>

@@ -83,7 +83,7 @@ async function disconnect({ connection, client, consumerCount }: ConnectionInfo)
     consumerCount > 0 ? ` ${counted(consumerCount, 'consumer')} of it end; what they hold goes to others.` : ''
   const yes = await confirmed({
     title: `Disconnect ${name}?`,
-    text: `The hub closes the connection and tells it not to come back by itself.${leases}`,
+    text: `The hub closes the connection; its client comes back after a wait, if it is not stopped.${leases}`,
     verb: 'Disconnect',
   })
   if (!yes) return

@@ -57,7 +57,7 @@ function table(rows: readonly ConnectionInfo[]): TemplateResult {
   if (rows.length === 0) return empty('No connection has that about it', 'Try another filter.')
   return html`<div class="panel table"><table class="worded">
     <thead><tr>
-      <th scope="col" class="text">Client</th><th scope="col" class="text">Outbox</th><th scope="col" class="number wide">Lag</th>
+      <th scope="col" class="text">Client</th><th scope="col" class="text outbox">Outbox</th><th scope="col" class="number wide">Lag</th>
       <th scope="col" class="number">Left out</th><th scope="col" class="number wide">Delivered</th>
       <th scope="col" class="text wide">Policies</th><th scope="col" class="text why">How it gets on</th>
     </tr></thead>

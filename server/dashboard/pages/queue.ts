@@ -101,7 +101,7 @@ function parkedGroups({ name, parked }: QueueInfo): TemplateResult | typeof noth
     <p class="quiet">A message of each has become a dead letter; the rest of the group waits until it is let go on.</p>
     <div class="panel table"><table><tbody>${parked.slice(0, MOST_ROWS).map(
       (key) => html`<tr><th scope="row" class="name">${key}</th>
-        <td class="action"><button @click=${() => tell(client.queues.unpark(name, key), () => `The group ${key} goes on.`)} aria-label="Let ${key} go on">Let it go on</button></td></tr>`,
+        <td class="action verb"><button @click=${() => tell(client.queues.unpark(name, key), () => `The group ${key} goes on.`)} aria-label="Let ${key} go on">Let it go on</button></td></tr>`,
     )}</tbody></table></div>${moreRows(parked.length, MOST_ROWS)}</section>`
 }
 

@@ -46,7 +46,7 @@ function topics(route: Route, status: TopicsStatus | undefined): TemplateResult 
             )
           : empty('No topic has that in its name', 'Try another filter.')
         : html`<div class="panel table"><table>
-          <thead><tr>${head('topic', 'Topic', 'text')}${head('rate', 'Messages/s', 'number')}<th class="bar wide"></th>${head('total', 'In all', 'number')}<th class="action"></th></tr></thead>
+          <thead><tr>${head('topic', 'Topic', 'text')}${head('rate', 'In/s', 'number')}<th class="bar wide"></th>${head('total', 'In all', 'number')}<th class="action"></th></tr></thead>
           <tbody>${rows.map(
             ({ topic, publishedPerSecond, publishedTotal }) => html`<tr>
               <th scope="row" class="name">${topic}</th>
