@@ -1,5 +1,6 @@
 import { connect, type State } from '../../client/index.ts'
 import { Model } from './model.ts'
+import { ownToken } from './own-token.ts'
 import { dataChanged, invalidate } from './schedule.ts'
 
 const path = document.querySelector<HTMLMetaElement>('meta[name="fanfare-path"]')?.content ?? '/'
@@ -7,7 +8,11 @@ const path = document.querySelector<HTMLMetaElement>('meta[name="fanfare-path"]'
 /** The hub's WebSocket endpoint. */
 export const hubUrl = new URL(path, location.href).href.replace(/^http/, 'ws')
 
-export const client = connect(hubUrl, { name: 'fanfare dashboard', backoff: { baseMs: 200, capMs: 5000 } })
+export const client = connect(hubUrl, {
+  name: 'fanfare dashboard',
+  backoff: { baseMs: 200, capMs: 5000 },
+  getToken: ownToken,
+})
 
 /** Where the connection stands, and the hub's last word on why it was lost. */
 export const connection: { state: State; reason: string } = { state: client.state, reason: '' }

@@ -76,7 +76,7 @@ function draw(): void {
         )}</nav>
         <p class="state" role="status">${stateWords()}</p>
       </header>
-      ${connection.state === 'connected' ? nothing : lost()}
+      ${connection.state === 'connected' ? refused() : lost()}
       <main id="content" class=${connection.state === 'connected' ? '' : 'stale'}>${page.view()}</main>
       ${noticesView()}`,
     app,
@@ -102,6 +102,11 @@ function lost(): TemplateResult | typeof nothing {
   return html`<p class="lost" role="alert"><b>${words}</b> ${reason}${/[.!?]$/.test(reason) ? '' : '.'}
     ${model.heardAt > 0 ? `The figures are of ${clock(model.heardAt)}.` : ''}
     ${state === 'closed' ? html`<button @click=${() => location.reload()}>Load the page again</button>` : ''}</p>`
+}
+
+function refused(): TemplateResult | typeof nothing {
+  if (model.refusal === undefined) return nothing
+  return html`<p class="lost" role="alert"><b>The hub does not let you see all of this page.</b> ${model.refusal}</p>`
 }
 
 function skip(event: Event): void {

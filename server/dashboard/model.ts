@@ -30,6 +30,8 @@ export const ACKED = 2
 /** What the hub has said of itself. */
 export class Model {
   hub: HubInfo | undefined = undefined
+  /** Why it says nothing: it does not permit to listen. */
+  refusal: string | undefined = undefined
   /** When it last spoke, in milliseconds since 1970. */
   heardAt = 0
   /** Messages a second, in and out. */
@@ -46,8 +48,12 @@ export class Model {
 
   watch(client: Client): void {
     const on = <Data>(pattern: string, take: (data: Data) => void) => {
-      client.subscribe(pattern, ({ data }) => {
+      const subscription = client.subscribe(pattern, ({ data }) => {
         take(data as Data)
+        this.changed()
+      })
+      subscription.ready.catch((error: Error) => {
+        this.refusal = error.message
         this.changed()
       })
     }

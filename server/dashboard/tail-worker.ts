@@ -1,4 +1,5 @@
 import { connect, FanfareError, type Message } from '../../client/index.ts'
+import { ownToken } from './own-token.ts'
 import type { TailItem, TailMessage, TailReport, TailRequest } from './tail-messages.ts'
 
 /**
@@ -17,7 +18,11 @@ let waiting: (TailItem | { readonly message: Message; readonly at: number })[] =
 let skipped = 0
 
 self.onmessage = ({ data: { url, pattern } }: MessageEvent<TailRequest>) => {
-  const client = connect(url, { name: 'fanfare dashboard, tail', backoff: { baseMs: 200, capMs: 5000 } })
+  const client = connect(url, {
+    name: 'fanfare dashboard, tail',
+    backoff: { baseMs: 200, capMs: 5000 },
+    getToken: ownToken,
+  })
   client.onState(({ to, reason }) => report({ kind: 'state', state: to, reason: reason.message }))
   try {
     const subscription = client.subscribe(pattern, take, {
