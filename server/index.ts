@@ -5,6 +5,7 @@ import { checkConfig, type HubOptions } from './config.ts'
 import { loadEngine } from './engine/load-engine.ts'
 import { Hub } from './hub.ts'
 
+export { type Contract, defineTopics, type Exchange, type Schema } from '../shared/contract.ts'
 export { FanfareError } from '../shared/errors.ts'
 export { DEFAULTS, type HubOptions } from './config.ts'
 export type { Hub, HubState } from './hub.ts'
