@@ -59,8 +59,9 @@ type Inputs<Schemas> = { [Name in keyof Schemas]: Input<Schemas[Name]> }
  * as it was: a schema that converts or completes (`transform`, `default`) refuses what it cannot read and changes nothing,
  * so that whoever publishes and whoever receives have its input type.
  *
- * A topic has one schema: that of its own name, or that of the pattern that it matches. Schemas have to be synchronous,
- * since messages are in the order in which they came.
+ * A topic has one schema: that of its own name, or that of the pattern that it matches; patterns that can match the same
+ * topic are refused (`bad_config`). Schemas have to be synchronous, since messages keep the order in which they came: the
+ * hub refuses what an asynchronous one would have to check.
  */
 export function defineTopics<
   Schemas extends Record<string, Schema>,

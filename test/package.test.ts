@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { publint } from 'publint'
 import { expect, it } from 'vitest'
 
 interface Entry {
@@ -46,4 +47,9 @@ it.each([
     Object.fromEntries(exported.map((each) => [each, expect.anything()])),
   )
   expect((manifest.exports[`./${name}`] as Entry).types).toMatch(/^\.\/dist\/.*\.d\.ts$/)
+})
+
+it('publint has nothing against the package', async () => {
+  const { messages } = await publint({ pkgDir: ROOT, pack: false, strict: true })
+  expect(messages).toEqual([])
 })

@@ -5,8 +5,8 @@ import { FanfareError } from '../../shared/errors.ts'
 import { checkConfig, configFromEnv, configFromText, DEFAULTS, type HubConfig } from '../config.ts'
 import { startHub } from '../index.ts'
 
-/** Streams and queues are declared in the file alone: they are lists. */
-const FLAGS: Record<Exclude<keyof HubConfig, 'streams' | 'queues'>, string> = {
+/** Streams and queues are declared in the file alone: they are lists. A contract needs a program. */
+const FLAGS: Record<Exclude<keyof HubConfig, 'streams' | 'queues' | 'topics'>, string> = {
   host: 'address to listen on',
   port: 'port to listen on, 0 for a free one',
   path: 'path of the WebSocket endpoint',
