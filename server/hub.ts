@@ -14,6 +14,7 @@ import { Turn } from './connection/turn.ts'
 import type { Engine, EngineApp, EngineSocket, Listener, SocketHandlers } from './engine/engine.ts'
 import { httpHandler } from './http/handler.ts'
 import { Connections } from './monitor/connections.ts'
+import { Metrics } from './monitor/metrics.ts'
 import { Monitor } from './monitor/monitor.ts'
 import { Traffic } from './monitor/traffic.ts'
 import { Queues } from './queue/queues.ts'
@@ -68,14 +69,18 @@ export class Hub implements EngineApp {
     this.streams.onChange = () => topics.forgetRoutes()
     this.queues.onChange = () => topics.forgetRoutes()
     this.heartbeat = new Heartbeat(config.pingIntervalMs, clock)
-    this.fetch = httpHandler({
-      ready: () => this.state === 'ready',
-      call: (method, params) => this.call(method, params),
-    })
     const traffic = new Traffic()
     const budget = new OutboxBudget(config.outboxTotalBytes)
     const { streams, queues, connections } = this
-    this.monitor = new Monitor({ version, topics, streams, queues, connections, traffic, budget, log, clock })
+    const watched = { version, topics, streams, queues, connections, traffic, budget, log, clock }
+    this.monitor = new Monitor(watched)
+    const metrics = new Metrics(watched, this.monitor)
+    broker.onCommit = (commit) => metrics.committed(commit)
+    this.fetch = httpHandler({
+      ready: () => this.state === 'ready',
+      call: (method, params) => this.call(method, params),
+      metrics,
+    })
     this.context = {
       config,
       log,

@@ -29,16 +29,18 @@ it('the package has what its entries name, its pages and its licence, and no sou
   )
   const named = [...entries, ...Object.values(manifest.bin)].map((path) => path.replace('./', ''))
   const pages = ['LICENSE', 'README.md', 'PROTOCOL.md', 'package.json']
+  const forPrometheus = ['server/monitor/alerts.yaml', 'server/monitor/grafana-dashboard.json']
   // What `fanfare bench` loads.
   const bench = ['dist/test/load/compare.js', 'dist/test/load/servers/plain-ws.js']
-  expect(paths).toEqual(expect.arrayContaining([...named, ...pages, ...bench]))
-  expect(paths.filter((path) => !path.startsWith('dist/') && !pages.includes(path))).toEqual([])
+  expect(paths).toEqual(expect.arrayContaining([...named, ...pages, ...forPrometheus, ...bench]))
+  expect(paths.filter((path) => !path.startsWith('dist/') && ![...pages, ...forPrometheus].includes(path))).toEqual([])
   expect(paths.filter((path) => path.endsWith('.ts') && !path.endsWith('.d.ts'))).toEqual([])
 })
 
 it.each([
   ['server', ['startHub', 'createHub']],
   ['client', ['connect', 'FanfareError']],
+  ['testing', ['testHub']],
   ['protocol', ['parseFrame', 'ERRORS']],
   ['browser', ['connect', 'FanfareError']],
 ])('fanfare/%s exports what its types say', async (name, exported) => {

@@ -4,7 +4,7 @@ import { FanfareError } from '../../../shared/errors.ts'
 import type { DeadLetter, DeadLetterFilter, QueueOptions, QueueStatus } from '../../../shared/queues.ts'
 import type { Position, StreamInfo, StreamOptions } from '../../../shared/streams.ts'
 import { type Block, bytesInBody } from '../block.ts'
-import type { Broker, Delivery, Draft, QueueState, Settlement, StreamState } from '../broker.ts'
+import type { Broker, CommitStats, Delivery, Draft, QueueState, Settlement, StreamState } from '../broker.ts'
 import { DedupWindow } from './dedup-window.ts'
 import { GroupCommit } from './group-commit.ts'
 import { cursorKey, fromJson, toJson, under } from './keys.ts'
@@ -29,6 +29,7 @@ const nothingToUndo = () => {}
 export class EmbeddedBroker implements Broker {
   onReady: (queue: string) => void = () => {}
   onLeaseLost: (queue: string, delivery: number) => void = () => {}
+  onCommit: (commit: CommitStats) => void = () => {}
   private readonly store: Store
   private readonly clock: Clock
   private readonly commits: GroupCommit
@@ -41,7 +42,10 @@ export class EmbeddedBroker implements Broker {
     this.store = store
     this.clock = options.clock ?? realClock
     const dedup = new DedupWindow(store, options.dedupWindowMs, options.dedupIds)
-    this.commits = new GroupCommit(store, dedup, this.clock, log, (queue) => this.onReady(queue))
+    this.commits = new GroupCommit(store, dedup, this.clock, log, {
+      ready: (queue) => this.onReady(queue),
+      committed: (commit) => this.onCommit(commit),
+    })
     for (const [, value] of store.range(under('s'))) {
       const record = fromJson(value) as StreamRecord
       this.commits.streams.set(record.options.name, new StreamLog(store, record))
@@ -251,19 +255,39 @@ export class EmbeddedBroker implements Broker {
     await this.store.close()
   }
 
-  /** Looks after what time changes: leases that run out, delays, expiry, retention. */
+  /** Looks after what time changes: in queues, and at times the retention of streams. */
   tick(): void {
-    const now = this.clock.now()
     this.ticks++
-    for (const [name, queue] of this.commits.queues) {
-      for (const delivery of queue.overdue(now)) this.settle(this.overdue(name, delivery))
-      if (queue.nextTime() <= now) this.lookAfter((now) => this.expire(name, now))
-    }
+    this.passTime()
     const { streams } = this.commits
     if (this.ticks % RETENTION_TICKS !== 0 || streams.size === 0 || !this.commits.idle) return
     this.lookAfter(() => {
       for (const log of streams.values()) this.commits.touch(log)
     })
+  }
+
+  /** Lets happen what is due in queues now: leases that run out, delays, expiry. */
+  passTime(): void {
+    const now = this.clock.now()
+    for (const [name, queue] of this.commits.queues) {
+      for (const delivery of queue.overdue(now)) this.settle(this.overdue(name, delivery))
+      if (queue.nextTime() <= now) this.lookAfter((now) => this.expire(name, now))
+    }
+  }
+
+  /** Whether no commit is under way. */
+  get idle(): boolean {
+    return this.commits.idle
+  }
+
+  /** When something will be due in a queue that is not yet. */
+  nextTime(): number {
+    const now = this.clock.now()
+    let next = Number.POSITIVE_INFINITY
+    for (const queue of this.commits.queues.values()) {
+      for (const time of [queue.nextTime(), queue.nextDeadline()]) if (time > now) next = Math.min(next, time)
+    }
+    return next
   }
 
   private expire(name: string, now: number): void {
