@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { Contract } from '../shared/contract.ts'
 import { FanfareError } from '../shared/errors.ts'
+import { AuthConfig, type AuthOptions } from './auth/auth-config.ts'
 import { IN_MEMORY } from './broker/load-broker.ts'
 import { ENGINE_NAMES } from './engine/load-engine.ts'
 import { QueueConfig } from './queue/queue-config.ts'
@@ -63,6 +64,8 @@ export interface HubOptions {
    * which it says nothing carry anything, as all do without it. For a hub inside a program alone.
    */
   readonly topics?: Contract | undefined
+  /** Who may do what. On a loopback address everybody may do everything by default; elsewhere one has to say who. */
+  readonly auth?: AuthOptions | undefined
   /** A publish with an id that came within this time is a duplicate: two minutes by default. */
   readonly dedupWindowMs?: number | undefined
   /** Most ids that are remembered for that, the newest ones: a million by default. */
@@ -97,6 +100,7 @@ export const HubConfig = z
     streams: z.array(StreamConfig).superRefine(refuseTwins).default([]),
     queues: z.array(QueueConfig).superRefine(refuseTwins).default([]),
     topics: contract.optional(),
+    auth: AuthConfig.default(AuthConfig.parse({})),
     dedupWindowMs: count.default(DEFAULTS.dedupWindowMs),
     dedupIds: count.default(DEFAULTS.dedupIds),
     outboxBytes: count.default(DEFAULTS.outboxBytes),
