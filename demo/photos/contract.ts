@@ -44,8 +44,27 @@ export interface WorkerState {
   readonly service: Service
   readonly pid: number
   readonly state: 'starting' | 'idle' | 'working' | 'stopped' | 'dead'
-  /** The photo that it works on. */
+  /** The photo that it works on, at which attempt, and how the attempt before this one ended. */
   readonly photo?: string
+  readonly attempt?: number
+  readonly lastError?: string
+}
+
+/** What the stage was last asked for. */
+export interface Settings {
+  readonly workers: number | 'auto'
+  readonly slowMs: number
+}
+
+/** The edge's answer to `POST /photos?tab=<name>`, for each file in the order in which they came. */
+export type Uploaded =
+  | { readonly ok: true; readonly photo: Photo }
+  | { readonly ok: false; readonly name: string; readonly code: string; readonly message: string }
+
+/** What the page asks the edge for first, at `GET /config.json`. */
+export interface PageConfig {
+  readonly dashboard: string
+  readonly maxUploadBytes: number
 }
 
 export const SERVICES = ['upload', 'thumbnails', 'notifications', 'analytics', 'moderation'] as const
@@ -81,7 +100,12 @@ export interface Topics {
   'analytics.counters': Counters
   /** Last value by worker (its key is the worker's name), in the stream `stage`. */
   'stage.workers': WorkerState
-  /** As fast as was asked for, for the slow subscribers: a count. */
+  /** Last value, in the stream `stage`. */
+  'stage.settings': Settings
+  /**
+   * As fast as was asked for, for the slow subscribers: a count, which goes on from one run to the next. Kept by the stream
+   * `ticks`, for those who subscribe with `pause`. The hub's `outboxBytes` is 64 KiB, so that policies are seen to act soon.
+   */
   'stage.ticks': { readonly n: number; readonly at: number }
 }
 
