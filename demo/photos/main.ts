@@ -1,0 +1,71 @@
+/**
+ * The photo demo: `npm run demo`, then one address. A hub, an edge and five services, each a process of its own; this one
+ * starts them, and ends them. What they say to each other stands in `contract.ts`.
+ */
+import { once } from 'node:events'
+import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { type HubProcess, startHubProcess } from './hub.ts'
+import { Stage } from './stage.ts'
+
+const PORT = 8080
+const PAGE = fileURLToPath(new URL('dist/index.html', import.meta.url))
+const USAGE = 'npm run demo -- [--port <port>] [--data <folder>]'
+
+let hub: HubProcess | undefined
+let stage: Stage | undefined
+/** To be removed in the end. */
+let temporary: string | undefined
+let ending: Promise<never> | undefined
+
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => void end(0))
+
+try {
+  await start()
+} catch (error) {
+  // What was under way when it was told to end has failed for that reason.
+  if (!ending) console.error((error as Error).message)
+  await end(1)
+}
+
+async function start(): Promise<void> {
+  const { port, folder } = options()
+  if (!existsSync(PAGE)) throw new Error('The page is not built. Run: npm run demo')
+  const data = folder ?? mkdtempSync(join(tmpdir(), 'fanfare-photos-'))
+  if (folder === undefined) temporary = data
+  const photos = join(data, 'photos')
+  mkdirSync(photos, { recursive: true })
+  hub = startHubProcess(data)
+  const url = await hub.url
+  hub.child.once('exit', () => {
+    if (!ending) console.error('The hub has ended')
+    void end(1)
+  })
+  if (ending) return
+  stage = new Stage({ hub: url, photos, port })
+  console.log(`Open ${await stage.start()}`)
+}
+
+function options(): { port: number; folder: string | undefined } {
+  const { values } = parseArgs({ options: { port: { type: 'string' }, data: { type: 'string' } } })
+  const port = Number(values.port ?? process.env['PORT'] ?? PORT)
+  if (!Number.isInteger(port) || port < 0 || port > 65_535) throw new Error(`A port is a number. ${USAGE}`)
+  return { port, folder: values.data === undefined ? undefined : resolve(values.data) }
+}
+
+/** Ends every process, removes what is temporary, and then itself. */
+function end(code: number): Promise<never> {
+  ending ??= (async () => {
+    await stage?.stop()
+    if (hub && hub.child.exitCode === null && hub.child.signalCode === null) {
+      hub.child.kill('SIGTERM')
+      await once(hub.child, 'exit')
+    }
+    if (temporary !== undefined) rmSync(temporary, { recursive: true, force: true })
+    process.exit(code)
+  })()
+  return ending
+}
