@@ -27,7 +27,7 @@ export function said(...names: readonly string[]): TemplateResult {
 /** One idea of the page: its heading, what happens and why, and what to play with. */
 export function card(id: string, title: string, why: string | TemplateResult, body: unknown): TemplateResult {
   return html`<section class="card" id=${id} aria-labelledby="${id}-title">
-    <h2 id="${id}-title">${title}</h2>
+    <h2 id="${id}-title" tabindex="-1">${title}</h2>
     <p class="why">${why}</p>
     ${body}
   </section>`

@@ -34,7 +34,7 @@ export const lanes: readonly Lane[] = [
   lane(
     'conflate',
     'conflate',
-    'Only the newest message of each topic and key waits: it jumps, and is always nearly current.',
+    'Only the newest message of each topic and key waits: it jumps ahead, to what is true now.',
   ),
   lane(
     'pause',
@@ -52,10 +52,6 @@ export const lanes: readonly Lane[] = [
 export const pace = { ms: 20 }
 
 let clients: Client<PageTopics>[] = []
-
-export function racing(): boolean {
-  return clients.length > 0
-}
 
 /** Connects all of them, and resolves when each gets messages. */
 export async function startLanes(): Promise<void> {

@@ -22,7 +22,7 @@ export function deadLetters(): TemplateResult {
       ${said('corrupt', 'redrive', 'again')}
       ${
         letters.length === 0
-          ? html`<p class="empty">No dead letters: every photo got its thumbnails.</p>`
+          ? html`<p class="empty">No dead letters: no photo was given up.</p>`
           : html`<ul class="letters" aria-label="Dead letters">${repeat(letters, ({ letter }) => letter, row)}</ul>`
       }`,
   )
@@ -57,13 +57,19 @@ async function corrupt(): Promise<string> {
 async function redrive(letter: DeadLetter | undefined): Promise<string> {
   const { mended } = await ask('stage.mend', {})
   const moved = await client.queues.deadLetters.redrive('thumbnails', letter ? { letters: [letter.letter] } : {})
-  await loadLetters()
+  await shown()
   return `${counted(mended, 'file')} mended; ${counted(moved, 'photo')} back in the queue.`
 }
 
 /** What is broken still fails again. */
 async function again(letter: DeadLetter): Promise<string> {
   await client.queues.deadLetters.redrive('thumbnails', { letters: [letter.letter] })
-  await loadLetters()
+  await shown()
   return 'Back in the queue, but nothing was mended: it will be here again.'
+}
+
+/** A letter that goes takes the focus with it: whoever works by keyboard goes on at the heading. */
+async function shown(): Promise<void> {
+  await loadLetters()
+  document.getElementById('dead-letters-title')?.focus()
 }

@@ -46,5 +46,5 @@ async function cut(): Promise<string> {
     // The cut may come before its own answer.
     if ((error as { code?: string }).code !== 'connection_lost') throw error
   }
-  return 'This tab is cut off.'
+  return 'The edge was told to cut this tab off.'
 }

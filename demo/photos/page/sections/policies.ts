@@ -1,7 +1,7 @@
-import { html, nothing, type TemplateResult } from 'lit'
+import { html, type TemplateResult } from 'lit'
 import { button, card, said } from '../controls.ts'
 import { ask } from '../hub.ts'
-import { type Lane, lanes, pace, racing, startLanes, stopLanes } from '../lanes.ts'
+import { type Lane, lanes, pace, startLanes, stopLanes } from '../lanes.ts'
 import { changed } from '../store.ts'
 import { count, counted } from '../text.ts'
 
@@ -26,7 +26,7 @@ export function policies(): TemplateResult {
           <input type="range" min="0" max="100" step="5" .value=${String(pace.ms)} @input=${choosePace}>
         </label>
         ${button('race', `Send for ${SECONDS} seconds`, 'The readers connect…', race)}
-        ${racing() ? button('stop', 'Disconnect the readers', 'Disconnecting…', stop, 'plain') : nothing}
+        ${button('stop', 'Disconnect the readers', 'Disconnecting…', stop, 'plain')}
       </div>
       ${said('race', 'stop')}
       <ul class="lanes">${lanes.map(row)}</ul>`,
@@ -37,6 +37,8 @@ function row(lane: Lane): TemplateResult {
   // The fast one has read what there is to read.
   const newest = Math.max(...lanes.map(({ latest }) => latest))
   const lost = [...lane.gaps.values()].reduce((sum, each) => sum + each, 0)
+  // While a connection is cut nobody counts.
+  const unknown = lane.gaps.has('disconnected')
   const title = lane.slow ? html`<code>${lane.title}</code>` : lane.title
   return html`<li class="lane ${lane.slow ? '' : 'fast'}" data-lane=${lane.slow ? lane.policy : 'fast'}>
     <h3>${title} <span class="state ${lane.state}">${lane.state === 'off' ? 'not started' : lane.state}</span></h3>
@@ -48,7 +50,7 @@ function row(lane: Lane): TemplateResult {
             <div><dt>read</dt><dd class="received">${count(lane.received)}</dd></div>
             <div><dt>newest read</dt><dd>${lane.received > 0 ? `no. ${count(lane.latest)}` : '–'}</dd></div>
             <div><dt>behind by</dt><dd class="behind">${lane.received > 0 ? count(newest - lane.latest) : '–'}</dd></div>
-            <div class=${lost > 0 ? 'lost' : ''}><dt>left out</dt><dd class="gaps">${count(lost)}</dd></div>
+            <div class=${lost > 0 || unknown ? 'lost' : ''}><dt>left out</dt><dd class="gaps">${unknown ? 'unknown' : count(lost)}</dd></div>
           </dl>
           <p class="reasons">${reasons(lane)}</p>`
     }
