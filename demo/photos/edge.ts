@@ -11,6 +11,7 @@ import { serveStatic } from '@hono/node-server/serve-static'
 import { Hono } from 'hono'
 import { MAX_FILES, MAX_UPLOAD_BYTES } from './check-picture.ts'
 import type { PageConfig, Requests, UploadAnswer } from './contract.ts'
+import { linger } from './linger.ts'
 import { takePart } from './part.ts'
 
 const PAGE = fileURLToPath(new URL('dist', import.meta.url))
@@ -57,10 +58,8 @@ server.on('upgrade', (incoming: IncomingMessage, socket: Socket, head: Buffer) =
   if (path !== '/hub' || isForeign(incoming) || (offlineUntil.get(tab) ?? 0) > Date.now()) socket.destroy()
   else join(incoming, socket, head, tab)
 })
-server.on('error', (error: NodeJS.ErrnoException) => {
-  const port = process.env['PHOTOS_PORT']
-  if (error.code !== 'EADDRINUSE') console.error(`The page cannot be served on port ${port}: ${error.message}`)
-  else console.error(`Port ${port} is in use. Stop what uses it, or choose another: npm run demo -- --port 8081`)
+server.on('error', ({ message }) => {
+  console.error(`The page cannot be served: ${message}`)
   process.exit(1)
 })
 
@@ -88,11 +87,12 @@ function isForeign({ headers: { origin, host } }: IncomingMessage): boolean {
 /** Both ways as it streams, however large it is. */
 function forward(incoming: IncomingMessage, response: ServerResponse): void {
   const unavailable = () => {
-    if (response.headersSent) return response.destroy()
+    // The answer has come, or breaks off by itself.
+    if (response.headersSent) return
     const message = 'The upload service is not there now. Try again in a moment.'
     const answer: UploadAnswer = { files: [{ ok: false, name: '', code: 'unavailable', message }] }
     response.writeHead(503, { 'content-type': 'application/json' }).end(JSON.stringify(answer))
-    return incoming.resume()
+    return linger(incoming)
   }
   if (uploads === undefined) return void unavailable()
   const onward = request(new URL(incoming.url as string, uploads), {
@@ -101,12 +101,13 @@ function forward(incoming: IncomingMessage, response: ServerResponse): void {
     agent,
   })
   onward.on('response', (answer) => {
+    // It may have come before everything was sent.
+    linger(incoming)
     const { connection: _, 'keep-alive': __, ...headers } = answer.headers
     response.writeHead(answer.statusCode as number, headers)
     // One of both sides has gone away: the other has been ended with it.
     pipeline(answer, response, () => {})
   })
-  // An answer may come before all has been sent, and then the rest is still wanted there, to be thrown away.
   incoming.pipe(onward)
   incoming.once('close', () => {
     if (!incoming.complete) onward.destroy()

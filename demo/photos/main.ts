@@ -4,6 +4,7 @@
  */
 import { once } from 'node:events'
 import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -34,6 +35,7 @@ try {
 async function start(): Promise<void> {
   const { port, folder } = options()
   if (!existsSync(PAGE)) throw new Error('The page is not built. Run: npm run demo')
+  await refuseBusy(port)
   const data = folder ?? mkdtempSync(join(tmpdir(), 'fanfare-photos-'))
   if (folder === undefined) temporary = data
   const photos = join(data, 'photos')
@@ -47,6 +49,7 @@ async function start(): Promise<void> {
   if (ending) return
   stage = new Stage({ hub: url, photos, port })
   console.log(`Open ${await stage.start()}`)
+  console.log(`Everything lies in ${data}${temporary === undefined ? '' : ', and goes with this process'}`)
 }
 
 function options(): { port: number; folder: string | undefined } {
@@ -54,6 +57,20 @@ function options(): { port: number; folder: string | undefined } {
   const port = Number(values.port ?? process.env['PORT'] ?? PORT)
   if (!Number.isInteger(port) || port < 0 || port > 65_535) throw new Error(`A port is a number. ${USAGE}`)
   return { port, folder: values.data === undefined ? undefined : resolve(values.data) }
+}
+
+/** Before everything is started that would have to be ended again. */
+async function refuseBusy(port: number): Promise<void> {
+  const server = createServer()
+  try {
+    await once(server.listen(port, '127.0.0.1'), 'listening')
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException
+    if (code !== 'EADDRINUSE') throw new Error(`The page cannot be served on port ${port}: ${message}`)
+    throw new Error(`Port ${port} is in use. Stop what uses it, or choose another: npm run demo -- --port ${port + 1}`)
+  }
+  server.close()
+  await once(server, 'close')
 }
 
 /** Ends every process, removes what is temporary, and then itself. */

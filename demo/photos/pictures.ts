@@ -5,8 +5,8 @@ import type { Photo } from './contract.ts'
 
 /** So many are drawn; further ones are the same in other bytes, which is cheaper. */
 const DRAWINGS = 24
-const WIDTH = 640
-const HEIGHT = 480
+const WIDTH = 400
+const HEIGHT = 300
 
 const drawn = new Map<number, Promise<Buffer>>()
 
@@ -38,7 +38,7 @@ function draw(n: number, format: 'jpeg' | 'png' | 'webp'): Promise<Buffer> {
   const at = (part: number) => 0.15 + 0.7 * ((n * part) % 1)
   const circles = [0.618, 0.382, 0.236].map(
     (part, index) =>
-      `<circle cx="${at(part) * WIDTH}" cy="${at(part + 0.4) * HEIGHT}" r="${60 + 40 * index}"
+      `<circle cx="${at(part) * WIDTH}" cy="${at(part + 0.4) * HEIGHT}" r="${40 + 25 * index}"
         fill="hsl(${hue + 90 * (index + 1)} 80% 60%)" fill-opacity="0.7"/>`,
   )
   const svg = `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${HEIGHT}">

@@ -7,17 +7,12 @@ import { Busboy, type BusboyFileStream } from '@fastify/busboy'
 import { nanoid } from 'nanoid'
 import { displayName, MAX_FILES, MAX_UPLOAD_BYTES, Refused } from './check-picture.ts'
 import type { Photo, UploadResult } from './contract.ts'
+import { linger } from './linger.ts'
 
 /** The form field of photos. */
 const FIELD = 'photos'
 /** Around files, in a request: boundaries and headers. */
 const FORM_BYTES = 1024 * 1024
-/**
- * What comes behind an answer that was given early is read and thrown away for so long. Closing at once would take the
- * answer from a client that still sends (nginx calls this lingering close).
- */
-const LINGER_MS = 30_000
-
 const TOO_LARGE = `The file is larger than ${MAX_UPLOAD_BYTES / 1024 / 1024} MB.`
 const CUT_SHORT = 'The upload ended in the middle of the file.'
 
@@ -46,6 +41,7 @@ export async function receive(
   const results: Promise<UploadResult>[] = []
   const over = new AbortController()
   const end = new Promise<void>((resolve) => {
+    // Nobody reads the form any longer: a file that waited for its end would wait for ever.
     const cut = () => {
       over.abort()
       resolve()
@@ -60,8 +56,7 @@ export async function receive(
       resolve()
     })
     form.on('file', (field, file, filename) => {
-      // From here on nobody reads the form: a file that waits for more would wait for ever.
-      file.once('limit', resolve)
+      file.once('limit', cut)
       const result = receiveFile(field, file, displayName(filename ?? ''), folder, keep, over.signal)
       results.push(result)
       void result.then((each) => {
@@ -71,7 +66,7 @@ export async function receive(
   })
   request.pipe(form)
   await end
-  linger(request, form)
+  linger(request)
   if (results.length > 0) return Promise.all(results)
   throw over.signal.aborted ? new Refused('cut_short', CUT_SHORT) : new Refused('no_file', 'No file came.')
 }
@@ -112,11 +107,10 @@ async function receiveFile(
       throw new Refused('wrong_field', `The file came in the field “${displayName(field)}”; photos come in “${FIELD}”.`)
     }
     await pipeline(file, createWriteStream(path), { signal })
-    if (file.truncated) throw new Refused('too_large', TOO_LARGE)
     if (file.bytesRead === 0) throw new Refused('empty', 'The file is empty.')
     return { ok: true, photo: await keep({ id, path, name, bytes: file.bytesRead }) }
   } catch (error) {
-    return refusal(name, error, signal)
+    return refusal(name, file.truncated ? new Refused('too_large', TOO_LARGE) : error, signal)
   } finally {
     await rm(path, { force: true })
   }
@@ -132,12 +126,4 @@ export function refusal(name: string, error: unknown, signal?: AbortSignal): Upl
   if (signal?.aborted || /multipart/i.test(message)) return { ok: false, name, code: 'cut_short', message: CUT_SHORT }
   console.error(error)
   return { ok: false, name, code: 'failed', message: 'The upload service failed. Its log says why.' }
-}
-
-function linger(request: IncomingMessage, form?: Busboy): void {
-  if (form) request.unpipe(form)
-  if (request.complete || request.destroyed) return
-  request.resume()
-  const timer = setTimeout(() => request.destroy(), LINGER_MS)
-  request.once('close', () => clearTimeout(timer))
 }

@@ -61,7 +61,8 @@ async function resize(photo: Photo, width: number): Promise<Thumbnail> {
     sharp(originalOf(photos, photo), { limitInputPixels: MAX_PIXELS })
       .autoOrient()
       .resize(width, width, { fit: 'inside', withoutEnlargement: true })
-      .webp()
+      // Twice as fast as by default, and a little larger.
+      .webp({ effort: 1 })
       .timeout({ seconds: TIMEOUT_S })
       .toFile(to),
   )
