@@ -28,12 +28,22 @@ export interface Listener {
 
 /** What the hub gives an engine. */
 export interface EngineApp {
-  /** Answers every HTTP request that is not an upgrade. Never rejects. */
-  fetch(request: Request): Response | Promise<Response>
+  /**
+   * Answers every HTTP request that is not an upgrade. Never rejects. An answer with `transfer-encoding: chunked` is
+   * sent as its body comes, which is read only as fast as the peer takes it, and cancelled when the peer goes away.
+   */
+  fetch(request: Request, peer?: HttpPeer): Response | Promise<Response>
   /** The subprotocols a client offered: true accepts the connection, an error refuses it with status 400. */
   accept(offered: readonly string[]): true | Error
   /** A connection is open: the hub takes the socket and gives the handlers of its events. */
   open(socket: EngineSocket): SocketHandlers
+}
+
+/** Who sent an HTTP request. */
+export interface HttpPeer {
+  readonly remoteAddress: string
+  /** Cuts the connection at once, whatever is still to be sent. */
+  destroy(): void
 }
 
 /** Called one at a time, never from within a call of the socket's own methods, and not at all after `close`. */

@@ -11,6 +11,7 @@ import {
   type Listener,
   type SocketHandlers,
 } from './engine.ts'
+import { serveHttp, type UwsRequest } from './uws-http.ts'
 
 /**
  * µWebSockets cuts a connection off without a word when a message exceeds its limit. Its limit is therefore this many
@@ -52,7 +53,7 @@ export const uwsEngine: Engine = {
         connection.handlers?.close()
       },
     })
-    server.any('/*', (response, request) => void bridge(response, request, app))
+    server.any('/*', (response, request) => void serveHttp(response, copyRequest(request), app))
     return listenOn(server, host, port)
   },
 }
@@ -159,43 +160,16 @@ function upgrade(
   )
 }
 
-/** Serves one HTTP request through the fetch-style handler. */
-async function bridge(response: uws.HttpResponse, request: uws.HttpRequest, app: EngineApp): Promise<void> {
-  let aborted = false
-  response.onAborted(() => {
-    aborted = true
-  })
-  // The request is gone after the first await: everything is copied before.
+/** The request is gone after the handler: everything is copied. */
+function copyRequest(request: uws.HttpRequest): UwsRequest {
   const method = request.getMethod().toUpperCase()
   const url = `http://${request.getHeader('host') || 'hub'}${request.getUrl()}?${request.getQuery() ?? ''}`
-  const headers = new Headers()
-  const copyHeader = (name: string, value: string) => headers.append(name, value)
+  const headers: [string, string][] = []
+  const copyHeader = (name: string, value: string) => void headers.push([name, value])
   // Another of those names.
   if ('forEach' in request) (request as { forEach(copy: typeof copyHeader): void }).forEach(copyHeader)
   else request.forEachHeader(copyHeader)
-  const hasBody = method !== 'GET' && method !== 'HEAD'
-  const body = hasBody ? await readBody(response) : null
-  const answer = await app.fetch(new Request(url, { method, headers, body }))
-  const content = await answer.arrayBuffer()
-  if (aborted) return
-  response.cork(() => {
-    response.writeStatus(`${answer.status} ${answer.statusText}`)
-    answer.headers.forEach((value, name) => {
-      if (name !== 'content-length') response.writeHeader(name, value)
-    })
-    response.end(content)
-  })
-}
-
-function readBody(response: uws.HttpResponse): Promise<Buffer<ArrayBuffer>> {
-  return new Promise((resolve) => {
-    const chunks: Buffer[] = []
-    response.onData((chunk, last) => {
-      // A copy: the chunk is the engine's again afterwards.
-      chunks.push(Buffer.from(new Uint8Array(chunk)))
-      if (last) resolve(Buffer.concat(chunks))
-    })
-  })
+  return { method, url, headers }
 }
 
 function listenOn(server: uws.TemplatedApp, host: string, port: number): Promise<Listener> {

@@ -21,7 +21,14 @@ import {
 export const wsEngine: Engine = {
   name: 'ws',
   listen(address, app) {
-    const server = createServer(getRequestListener((request) => app.fetch(request)))
+    const server = createServer(
+      getRequestListener((request, { incoming, outgoing }) =>
+        app.fetch(request, {
+          remoteAddress: incoming.socket.remoteAddress ?? '',
+          destroy: () => void outgoing.destroy(),
+        }),
+      ),
+    )
     attachTo(server, address, app)
     return listenOn(server, address)
   },

@@ -9,6 +9,7 @@ export interface HttpContext {
   ready(): boolean
   /** Runs a method of the operators'. */
   call(method: string, params: unknown): Promise<unknown>
+  readonly metrics: { readonly contentType: string; scrape(): Promise<string> }
 }
 
 /** The client as one ES module, for pages without a bundler. The build makes it. */
@@ -25,6 +26,7 @@ export function httpHandler(hub: HttpContext): (request: Request) => Response | 
     // Any page may import it, also one that is opened from the disk.
     return c.body(source, 200, { 'content-type': 'text/javascript; charset=utf-8', 'access-control-allow-origin': '*' })
   })
+  app.get('/metrics', async (c) => c.body(await hub.metrics.scrape(), 200, { 'content-type': hub.metrics.contentType }))
   app.route('/v1/queues', queueRoutes(hub.call))
   app.onError((error) => problem(error))
   app.notFound((c) => c.json({ error: `Nothing at ${c.req.path}. The WebSocket endpoint wants an upgrade.` }, 404))

@@ -10,6 +10,7 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
   no_stream: 404,
   no_queue: 404,
   no_parked_group: 404,
+  no_connection: 404,
   unknown_method: 404,
   stream_exists: 409,
   queue_exists: 409,

@@ -1,6 +1,7 @@
 import { FanfareError } from '../../shared/errors.ts'
 import type { SubscribeFrame } from '../../shared/frames.ts'
-import type { StreamInfo, StreamOptions } from '../../shared/streams.ts'
+import type { StreamOptions } from '../../shared/streams.ts'
+import type { StreamStatus } from '../../shared/sys.ts'
 import { isCovered, matchesPattern, parsePattern } from '../../shared/topic.ts'
 import type { Broker, StreamState } from '../broker/broker.ts'
 import type { Feed } from './feed.ts'
@@ -9,6 +10,9 @@ interface Stream {
   readonly state: StreamState
   readonly patterns: readonly (readonly string[])[]
   readonly feeds: Set<Feed>
+  /** As of the last sample. */
+  sampledNext: number
+  publishedPerSecond: number
 }
 
 /** The streams of a hub: what they capture, and who is fed from them. */
@@ -61,22 +65,40 @@ export class Streams {
     this.byName.get(feed.stream)?.feeds.delete(feed)
   }
 
-  list(): Promise<StreamInfo[]> {
-    return this.broker.streams()
+  get names(): Iterable<string> {
+    return this.byName.keys()
   }
 
-  async show(name: string): Promise<StreamInfo> {
+  get count(): number {
+    return this.byName.size
+  }
+
+  /** Works out the rates; to be called once in `seconds`. */
+  sample(seconds: number): void {
+    for (const [name, stream] of this.byName) {
+      const { next } = this.broker.stream(name) ?? stream.state
+      stream.publishedPerSecond = Math.max(0, next - stream.sampledNext) / seconds
+      stream.sampledNext = next
+    }
+  }
+
+  async list(): Promise<StreamStatus[]> {
+    const infos = await this.broker.streams()
+    return infos.map((info) => ({ ...info, publishedPerSecond: this.byName.get(info.name)?.publishedPerSecond ?? 0 }))
+  }
+
+  async show(name: string): Promise<StreamStatus> {
     const info = (await this.list()).find((stream) => stream.name === name)
     if (!info) throw new FanfareError('no_stream', `There is no stream "${name}"`)
     return info
   }
 
-  async declare(options: StreamOptions, replace: boolean): Promise<StreamInfo> {
+  async declare(options: StreamOptions, replace: boolean): Promise<StreamStatus> {
     this.enter(await this.broker.declareStream(options, replace))
     return this.show(options.name)
   }
 
-  async trim(name: string, before: number | undefined): Promise<StreamInfo> {
+  async trim(name: string, before: number | undefined): Promise<StreamStatus> {
     await this.broker.trimStream(name, before ?? Number.MAX_SAFE_INTEGER)
     return this.show(name)
   }
@@ -91,8 +113,14 @@ export class Streams {
 
   private enter(state: StreamState): void {
     const { name, topics } = state.options
-    const feeds = this.byName.get(name)?.feeds ?? new Set()
-    this.byName.set(name, { state, patterns: topics.map(parsePattern), feeds })
+    const before = this.byName.get(name)
+    this.byName.set(name, {
+      state,
+      patterns: topics.map(parsePattern),
+      feeds: before?.feeds ?? new Set(),
+      sampledNext: before?.sampledNext ?? state.next,
+      publishedPerSecond: before?.publishedPerSecond ?? 0,
+    })
     this.onChange()
   }
 }

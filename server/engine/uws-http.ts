@@ -1,0 +1,151 @@
+import { Buffer } from 'node:buffer'
+import { PART_BYTES } from './batch.ts'
+import type { EngineApp } from './engine.ts'
+
+/** What is used of an HTTP response of uWebSockets.js, which only `uws-engine.ts` may import. */
+export interface UwsResponse {
+  onAborted(handler: () => void): unknown
+  onData(handler: (chunk: ArrayBuffer, last: boolean) => void): unknown
+  onWritable(handler: (offset: number) => boolean): unknown
+  pause(): void
+  resume(): void
+  cork(run: () => void): unknown
+  writeStatus(status: string): unknown
+  writeHeader(name: string, value: string): unknown
+  /** False: it holds a rest. */
+  write(chunk: Uint8Array<ArrayBuffer>): boolean
+  end(body?: ArrayBuffer): unknown
+  close(): unknown
+  getRemoteAddressAsText(): ArrayBuffer
+}
+
+/** What was copied of a request while it was there. */
+export interface UwsRequest {
+  readonly method: string
+  readonly url: string
+  readonly headers: readonly (readonly [string, string])[]
+}
+
+/** Bytes of a request's body that may wait for whoever reads it; then the peer is held back. */
+const BODY_BYTES = 64 * 1024
+
+/** Headers that the engine writes by itself. */
+const OWN_HEADERS = ['content-length', 'transfer-encoding', 'connection']
+
+/** Serves one HTTP request through the fetch-style handler. To be called before anything is awaited. */
+export async function serveHttp(response: UwsResponse, copied: UwsRequest, app: EngineApp): Promise<void> {
+  const gone = new AbortController()
+  const { signal } = gone
+  response.onAborted(() => gone.abort())
+  const peer = {
+    remoteAddress: Buffer.from(response.getRemoteAddressAsText()).toString(),
+    destroy: () => void (signal.aborted || response.close()),
+  }
+  const request = toRequest(response, copied, signal)
+  const answer = request ? await app.fetch(request, peer) : new Response(null, { status: 400 })
+  if (answer.body && answer.headers.has('transfer-encoding')) {
+    await stream(answer, answer.body.getReader(), response, signal)
+    return
+  }
+  const content = await answer.arrayBuffer()
+  if (signal.aborted) return
+  response.cork(() => {
+    writeHead(response, answer)
+    response.end(content)
+  })
+}
+
+/** Undefined where the request is none that `fetch` has: a method or host that it refuses. */
+function toRequest(response: UwsResponse, copied: UwsRequest, signal: AbortSignal): Request | undefined {
+  const { method, url } = copied
+  try {
+    const headers = new Headers()
+    // The engine takes the bytes for UTF-8, and HTTP for Latin-1.
+    for (const [name, value] of copied.headers) headers.append(name, Buffer.from(value).toString('latin1'))
+    if (method === 'GET' || method === 'HEAD') return new Request(url, { method, headers, signal })
+    const init = { method, headers, signal, body: bodyOf(response, signal), duplex: 'half' as const }
+    return new Request(url, init)
+  } catch {
+    return undefined
+  }
+}
+
+/** The body as it comes, at the speed at which it is read. */
+function bodyOf(response: UwsResponse, signal: AbortSignal): ReadableStream<Uint8Array> {
+  let state: 'flowing' | 'paused' | 'ended' = 'flowing'
+  const resume = () => {
+    if (state !== 'paused' || signal.aborted) return
+    state = 'flowing'
+    response.resume()
+  }
+  return new ReadableStream<Uint8Array>(
+    {
+      start(controller) {
+        response.onData((chunk, last) => {
+          if (state === 'ended') return
+          // A copy: the chunk is the engine's again afterwards.
+          if (chunk.byteLength > 0) controller.enqueue(new Uint8Array(chunk.slice(0)))
+          if (last) {
+            state = 'ended'
+            controller.close()
+          } else if (state === 'flowing' && (controller.desiredSize ?? 0) <= 0) {
+            state = 'paused'
+            response.pause()
+          }
+        })
+        signal.addEventListener('abort', () => {
+          if (state !== 'ended') controller.error(new Error('The client went away'))
+          state = 'ended'
+        })
+      },
+      pull: resume,
+      cancel() {
+        resume()
+        state = 'ended'
+      },
+    },
+    { highWaterMark: BODY_BYTES, size: (chunk) => chunk.byteLength },
+  )
+}
+
+type Body = ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>
+
+/** Sends an answer piece by piece, at the speed at which the peer takes it, until it ends or the peer goes away. */
+async function stream(answer: Response, body: Body, response: UwsResponse, signal: AbortSignal): Promise<void> {
+  const cancel = () => body.cancel().catch(() => {})
+  if (signal.aborted) return cancel()
+  signal.addEventListener('abort', cancel)
+  let writable = () => {}
+  signal.addEventListener('abort', () => writable())
+  response.onWritable(() => {
+    writable()
+    return true
+  })
+  response.cork(() => writeHead(response, answer))
+  for (;;) {
+    const { done, value } = await body.read()
+    if (signal.aborted) return
+    if (done) break
+    // In pieces, for the reason that WebSocket messages go out in fragments.
+    for (let at = 0; at < value.length; at += PART_BYTES) {
+      let written = true
+      response.cork(() => {
+        written = response.write(value.subarray(at, at + PART_BYTES))
+      })
+      if (written) continue
+      await new Promise<void>((resolve) => {
+        writable = resolve
+      })
+      if (signal.aborted) return
+    }
+  }
+  signal.removeEventListener('abort', cancel)
+  response.cork(() => response.end())
+}
+
+function writeHead(response: UwsResponse, answer: Response): void {
+  response.writeStatus(`${answer.status} ${answer.statusText}`)
+  answer.headers.forEach((value, name) => {
+    if (!OWN_HEADERS.includes(name)) response.writeHeader(name, value)
+  })
+}

@@ -1,0 +1,40 @@
+import type { ErrorCode } from '../../shared/errors.ts'
+import type { GapReason } from '../../shared/frames.ts'
+
+/**
+ * What the connections of a hub have sent and received since it started. Counted for each write, never for each
+ * message: counting must cost nothing where messages are many.
+ */
+export class Traffic {
+  connectionsTotal = 0
+  deliveredTotal = 0
+  bytesIn = 0
+  bytesOut = 0
+  /** Messages left out, by reason. What a change of the epoch cost nobody knows: it stays 0. */
+  readonly dropped: Record<GapReason, number> = {
+    'drop-oldest': 0,
+    'drop-newest': 0,
+    conflate: 0,
+    'outbox-total': 0,
+    retention: 0,
+    trimmed: 0,
+    epoch: 0,
+  }
+  droppedTotal = 0
+  /** Errors told to clients, by code. */
+  readonly errors: Partial<Record<ErrorCode, number>> = {}
+
+  sent(bytes: number, messages: number): void {
+    this.bytesOut += bytes
+    this.deliveredTotal += messages
+  }
+
+  leftOut(count: number, reason: GapReason): void {
+    this.dropped[reason] += count
+    this.droppedTotal += count
+  }
+
+  refused(code: ErrorCode): void {
+    this.errors[code] = (this.errors[code] ?? 0) + 1
+  }
+}
