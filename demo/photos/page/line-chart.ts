@@ -83,7 +83,7 @@ export class LineChart extends HTMLElement {
           right: { range: range(5) },
         },
         axes: [
-          { ...axis, space: 80, values: clock },
+          { ...axis, space: 80, size: 28, values: clock },
           { ...axis, size: 44, values: whole },
           ...(right
             ? [{ ...axis, scale: 'right', side: 1 as const, size: 30, values: whole, grid: { show: false } }]

@@ -22,7 +22,7 @@ export function policies(): TemplateResult {
             ${RATES.map((rate) => html`<option value=${rate} ?selected=${rate === wish.perSecond}>${rate}</option>`)}
           </select>
         </label>
-        <label class="field range"><span>A slow reader takes <output>${pace.ms} ms</output> for each message</span>
+        <label class="field range"><span>A slow reader takes <b>${pace.ms} ms</b> for each message</span>
           <input type="range" min="0" max="100" step="5" .value=${String(pace.ms)} @input=${choosePace}>
         </label>
         ${button('race', `Send for ${SECONDS} seconds`, 'The readers connect…', race)}
