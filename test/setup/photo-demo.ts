@@ -21,7 +21,7 @@ export class PhotoDemo {
 
   private constructor(port: number) {
     const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('FANFARE_')))
-    this.child = spawn('node_modules/.bin/tsx', ['demo/photos/main.ts', '--port', `${port}`], {
+    this.child = spawn(process.execPath, ['--import', 'tsx', 'demo/photos/main.ts', '--port', `${port}`], {
       cwd: PACKAGE,
       env,
       stdio: ['ignore', 'pipe', 'pipe'],
