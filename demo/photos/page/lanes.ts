@@ -81,7 +81,7 @@ async function start(lane: Lane): Promise<void> {
     lane.received++
     lane.latest = data.n
     changed()
-    if (lane.slow) return new Promise<void>((resolve) => setTimeout(resolve, pace.ms))
+    if (lane.slow && pace.ms > 0) return new Promise<void>((resolve) => setTimeout(resolve, pace.ms))
   }
   const subscription = client.subscribe('stage.ticks', read, {
     policy: lane.policy,
