@@ -67,14 +67,15 @@ export class Network {
   private connect(client: ClientSocket, owner: object | undefined, protocols: readonly string[]): void {
     // Closed before it was open.
     if (client.isClosing) return client.ended(1006, '')
-    const refused = this.down.has(undefined) || this.down.has(owner) || this.app.accept(protocols) !== true
+    const request = { remoteAddress: '127.0.0.1', protocols, query: '', headers: {} }
+    const refused = this.down.has(undefined) || this.down.has(owner) || this.app.accept(request) !== true
     if (refused) {
       client.onerror?.()
       return client.ended(1006, '')
     }
     const connection = new Connection(this, client, owner, this.frameBytes)
     this.connections.add(connection)
-    connection.handlers = this.app.open(connection)
+    connection.handlers = this.app.open(connection, request)
     client.connection = connection
     client.onopen?.()
   }

@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers'
 import { pino } from 'pino'
 import { type Client, type ClientOptions, connect } from '../client/index.ts'
+import { Authenticator } from '../server/auth/authenticator.ts'
 import { EmbeddedBroker } from '../server/broker/embedded/embedded-broker.ts'
 import { MemoryStore } from '../server/broker/embedded/memory-store.ts'
 import type { Change } from '../server/broker/embedded/store.ts'
@@ -40,6 +41,7 @@ export class TestHub {
   /** For code that connects by itself: `connect(hub.url, hub.clientOptions)`. */
   readonly clientOptions: Required<Pick<ClientOptions, 'WebSocket' | 'clock'>>
   private readonly time: VirtualClock
+  private readonly authenticator: Authenticator
   private readonly hub: Hub
   private readonly broker: EmbeddedBroker
   private readonly network: Network
@@ -55,7 +57,8 @@ export class TestHub {
     const time = new VirtualClock()
     const log = pino({ enabled: false })
     this.broker = new EmbeddedBroker(new CountedStore(() => this.commits++), { ...config, clock: time }, log)
-    this.hub = new Hub(config, this.broker, log, time)
+    this.authenticator = new Authenticator(config.auth, log, time)
+    this.hub = new Hub(config, this.broker, this.authenticator, log, time)
     this.network = new Network(this.hub, config.frameBytes)
     this.time = time
     this.clock = time
@@ -64,6 +67,9 @@ export class TestHub {
 
   /** @internal */
   async open(): Promise<void> {
+    await this.authenticator.open()
+    // Nobody reaches it but the test.
+    this.authenticator.listensOn(this.url, true)
     await this.hub.listen(NO_PORT)
   }
 

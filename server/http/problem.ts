@@ -7,6 +7,10 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
   bad_topic: 400,
   bad_pattern: 400,
   not_json: 400,
+  token_in_url: 400,
+  unauthenticated: 401,
+  token_expired: 401,
+  forbidden: 403,
   no_stream: 404,
   no_queue: 404,
   no_parked_group: 404,
@@ -17,6 +21,7 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
   queue_limit: 429,
   storage_full: 507,
   shutting_down: 503,
+  auth_unavailable: 503,
 }
 
 /** An error as RFC 9457 has it, with the code of the one table. */

@@ -1,21 +1,24 @@
 import { type Context, Hono } from 'hono'
 import { FanfareError } from '../../shared/errors.ts'
 import type { QueueInfo } from '../../shared/queues.ts'
+import type { Access } from '../auth/access.ts'
+import type { HttpEnv } from './authentication.ts'
 
-type Call = (method: string, params: unknown) => Promise<unknown>
+type Call = (method: string, params: unknown, access: Access) => Promise<unknown>
 
 /** Queues and their dead letters over HTTP: the same methods as over the WebSocket. */
-export function queueRoutes(call: Call): Hono {
-  const app = new Hono()
+export function queueRoutes(hubCall: Call): Hono<HttpEnv> {
+  const app = new Hono<HttpEnv>()
+  const call = (c: Context<HttpEnv>, method: string, params: unknown) => hubCall(method, params, c.get('access'))
   const name = (c: Context) => ({ name: c.req.param('name') })
-  app.get('/', async (c) => c.json(await call('queues.list', {})))
-  app.post('/', async (c) => c.json(await call('queues.declare', await body(c)), 201))
-  app.get('/:name', async (c) => c.json(await call('queues.show', name(c))))
-  app.delete('/:name', async (c) => c.json(await call('queues.delete', name(c))))
-  app.post('/:name/purge', async (c) => c.json(await call('queues.purge', name(c))))
-  app.post('/:name/unpark', async (c) => c.json(await call('queues.unpark', { ...(await body(c)), ...name(c) })))
+  app.get('/', async (c) => c.json(await call(c, 'queues.list', {})))
+  app.post('/', async (c) => c.json(await call(c, 'queues.declare', await body(c)), 201))
+  app.get('/:name', async (c) => c.json(await call(c, 'queues.show', name(c))))
+  app.delete('/:name', async (c) => c.json(await call(c, 'queues.delete', name(c))))
+  app.post('/:name/purge', async (c) => c.json(await call(c, 'queues.purge', name(c))))
+  app.post('/:name/unpark', async (c) => c.json(await call(c, 'queues.unpark', { ...(await body(c)), ...name(c) })))
   app.get('/:name/wanted-consumers', async (c) => {
-    const { wantedConsumers } = (await call('queues.show', name(c))) as QueueInfo
+    const { wantedConsumers } = (await call(c, 'queues.show', name(c))) as QueueInfo
     return c.json({ queue: c.req.param('name'), wantedConsumers })
   })
   app.get('/:name/dead-letters', async (c) => {
@@ -24,11 +27,11 @@ export function queueRoutes(call: Call): Hono {
       ...(from !== undefined && { from: Number(from) }),
       ...(limit !== undefined && { limit: Number(limit) }),
     }
-    return c.json(await call('deadLetters.list', { ...name(c), filter, ...page }))
+    return c.json(await call(c, 'deadLetters.list', { ...name(c), filter, ...page }))
   })
   for (const verb of ['redrive', 'purge']) {
     app.post(`/:name/dead-letters/${verb}`, async (c) =>
-      c.json(await call(`deadLetters.${verb}`, { ...(await body(c)), ...name(c) })),
+      c.json(await call(c, `deadLetters.${verb}`, { ...(await body(c)), ...name(c) })),
     )
   }
   return app
