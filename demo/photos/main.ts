@@ -23,6 +23,7 @@ let temporary: string | undefined
 let ending: Promise<never> | undefined
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => void end(0))
+endWithNpm()
 
 try {
   await start()
@@ -71,6 +72,15 @@ async function refuseBusy(port: number): Promise<void> {
   }
   server.close()
   await once(server, 'close')
+}
+
+/** npm runs a script in a shell, and a shell that is told to end does not pass it on: its going is all that is seen here. */
+function endWithNpm(): void {
+  const shell = process.ppid
+  if (process.env['npm_lifecycle_event'] !== 'demo') return
+  setInterval(() => {
+    if (process.ppid !== shell) void end(0)
+  }, 500)
 }
 
 /** Ends every process, removes what is temporary, and then itself. */
