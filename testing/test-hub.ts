@@ -80,7 +80,7 @@ export class TestHub {
 
   /** Connects a client. It is closed with the hub, at the latest. */
   connect<Topics extends object = Record<string, unknown>>(
-    options: Omit<ClientOptions, 'WebSocket' | 'clock'> = {},
+    options: Omit<ClientOptions<Topics>, 'WebSocket' | 'clock'> = {},
   ): Client<Topics> {
     const owner = {}
     const { clock } = this
