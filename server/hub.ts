@@ -34,6 +34,7 @@ import { Origins } from './peer/origins.ts'
 import { type Client, type HeaderOf, Proxies } from './peer/proxies.ts'
 import { Queues } from './queue/queues.ts'
 import { Streams } from './stream/streams.ts'
+import { Contracts } from './topic/contracts.ts'
 import { Requests } from './topic/requests.ts'
 import { Topics } from './topic/topics.ts'
 import { version } from './version.ts'
@@ -72,6 +73,7 @@ export class Hub implements EngineApp {
     this.connections = new Connections(clock)
     this.streams = new Streams(broker)
     this.queues = new Queues(broker, log, clock)
+    const contracts = new Contracts(config.topics, log)
     const topics = new Topics(
       broker,
       {
@@ -79,6 +81,7 @@ export class Hub implements EngineApp {
         bindingsOf: (words) => this.queues.bindingsOf(words),
         hasQueue: (name) => this.queues.has(name),
       },
+      contracts,
       clock,
     )
     this.streams.onChange = () => topics.forgetRoutes()
@@ -94,6 +97,7 @@ export class Hub implements EngineApp {
     broker.onCommit = (commit) => metrics.committed(commit)
     const fetch = httpHandler({
       ready: () => this.state === 'ready',
+      path: config.path,
       authenticate: async (credentials) => this.authenticator.authenticate(credentials),
       call: (method, params, access) => this.call(method, params, access),
       metrics,
@@ -113,7 +117,7 @@ export class Hub implements EngineApp {
       topics,
       streams,
       queues,
-      requests: new Requests(clock),
+      requests: new Requests(contracts, clock),
       broker,
       authenticator: this.authenticator,
       call: (method, params, access) => this.call(method, params, access),

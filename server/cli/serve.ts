@@ -6,9 +6,9 @@ import { type AuthFlags, addAuthFlags, authWith } from './auth-flags.ts'
 import { readConfig } from './config-file.ts'
 import { addNetworkFlags, type NetworkFlags, networkWith } from './network-flags.ts'
 
-type OfTheirOwn = 'streams' | 'queues' | 'auth' | 'allowedOrigins' | 'trustedProxies'
+type OfTheirOwn = 'streams' | 'queues' | 'topics' | 'auth' | 'allowedOrigins' | 'trustedProxies'
 
-/** Streams and queues are declared in the file alone: they are lists. The others have flags of their own. */
+/** Streams and queues are declared in the file alone: they are lists. A contract needs a program. The others have flags of their own. */
 const FLAGS: Record<Exclude<keyof HubConfig, OfTheirOwn>, string> = {
   host: 'address to listen on',
   port: 'port to listen on, 0 for a free one',

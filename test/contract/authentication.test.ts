@@ -214,6 +214,7 @@ onEveryEngine('authentication', (hubs) => {
 
   it('asks the program first, which may know, not know, refuse or fail', async () => {
     const { url, http } = await hubs.start({
+      allowedOrigins: ['https://page'],
       auth: {
         ...auth,
         async authenticate({ token, address, origin, headers }) {

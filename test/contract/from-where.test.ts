@@ -183,7 +183,7 @@ onEveryEngine('from where', (hubs) => {
     const peer = await Peer.open(url, undefined, forwarded === undefined ? {} : { 'x-forwarded-for': forwarded })
     peer.send({ type: 'hello' })
     const { connection } = await peer.next('welcome')
-    
+
     peer.send({ type: 'call', seq: 1, method: 'connections.show', params: { connection } })
     expect(await peer.next('result')).toMatchObject({ result: { address } })
     peer.socket.terminate()
