@@ -21,6 +21,7 @@ const SERVER_LAYERS = [
   ['stream', 'queue'],
   ['topic'],
   ['broker'],
+  ['limit'],
   ['auth'],
 ]
 
