@@ -5,6 +5,7 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
   bad_params: 400,
   bad_frame: 400,
   bad_topic: 400,
+  bad_data: 422,
   bad_pattern: 400,
   not_json: 400,
   token_in_url: 400,
