@@ -25,7 +25,7 @@ describe('the README', () => {
     expect(readme.match(/^```\w+/gm)).toEqual([
       ...['```sh', '```sh', '```sh', '```html', '```ts'],
       ...['```json', '```sh', '```sh', '```ts'],
-      ...['```ts', '```sh', '```ts', '```ts', '```ts', '```ts', '```ts', '```ts'],
+      ...['```ts', '```sh', '```ts', '```ts', '```ts', '```ts', '```ts', '```ts', '```ts'],
     ])
   })
 
@@ -75,7 +75,8 @@ describe('the README', () => {
     ['a chain', 5, 'duplicate: false\nduplicate: true\ninvoice-of-order-17 { total: 12 }\n'],
     ['an idempotent handler', 6, 'charged 12\n'],
     ['a hub inside a program', 7, expect.stringMatching(/^\d+\n$/)],
-    ['a test', 8, 'calls: 1\ncalls: 2\n'],
+    ['a trace', 8, "the same trace: true\n[ 'traceparent' ]\n"],
+    ['a test', 9, 'calls: 1\ncalls: 2\n'],
   ])('has TypeScript that compiles and works: %s', async (name, index, output) => {
     const example = examples('README.md', 'ts')[index] as string
     const { port } = await serve()
