@@ -29,7 +29,7 @@ describe('the README', () => {
       ...['```sh', '```sh', '```sh', '```html', '```ts'],
       ...['```json', '```sh', '```sh', '```ts'],
       ...['```ts', '```sh', '```ts', '```ts', '```ts', '```ts', '```ts'],
-      ...['```sh', '```sh', '```ts', '```ts'],
+      ...['```sh', '```sh', '```ts', '```ts', '```ts'],
     ])
   })
 
@@ -90,7 +90,8 @@ describe('the README', () => {
     ['an idempotent handler', 6, 'charged 12\n'],
     ['a hub inside a program', 7, expect.stringMatching(/^\d+\n$/)],
     ['a program that knows its users', 8, 'forbidden\n'],
-    ['a test', 9, 'calls: 1\ncalls: 2\n'],
+    ['a trace', 9, "the same trace: true\n[ 'traceparent' ]\n"],
+    ['a test', 10, 'calls: 1\ncalls: 2\n'],
   ])('has TypeScript that compiles and works: %s', async (name, index, output) => {
     const example = examples('README.md', 'ts')[index] as string
     const { port } = await serve()
