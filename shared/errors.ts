@@ -55,6 +55,9 @@ export const ERRORS = {
   internal: passing("The hub failed while it handled this connection. The cause is in the hub's log.", 4011),
   // Refused before there is a connection, in the HTTP answer to the upgrade.
   bad_subprotocol: refusal('The hub speaks the subprotocol fanfare.v1. Offer it, or none.'),
+  // Refused over HTTP alone.
+  no_route: refusal('Nothing is served at that path. /v1/openapi.json describes what is.'),
+  method_not_allowed: refusal('That path does not take this method. The header Allow lists those that it takes.'),
   // Raised by the client itself.
   responder_failed: refusal('The responder could not answer. Its own words stand in front.'),
   client_closed: refusal('The client was closed. Connect again with connect().'),

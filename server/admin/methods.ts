@@ -47,6 +47,10 @@ const METHODS: Record<string, Method> = {
     named.extend({ before: z.number().int().nonnegative().optional() }),
     ({ streams }, { name, before }) => streams.trim(name, before),
   ),
+  'streams.read': method(
+    named.extend({ from: whole.default(0), limit: whole.min(1).max(1000).default(100) }),
+    ({ streams }, { name, from, limit }) => streams.read(name, from, limit),
+  ),
   'streams.delete': method(named, async ({ streams }, { name }) => {
     await streams.delete(name)
     return { name }
@@ -78,14 +82,27 @@ const METHODS: Record<string, Method> = {
   })),
 }
 
+/** What a method takes. Throws `unknown_method`. */
+export function paramsOf(name: string): z.ZodType {
+  return methodOf(name).params
+}
+
 /** Runs a method. Rejects with `unknown_method`, `bad_params`, and with what the method itself refuses. */
 export async function callMethod(parts: AdminParts, name: string, params: unknown): Promise<unknown> {
+  const method = methodOf(name)
+  return method.run(parts, checkParams(method.params, params))
+}
+
+/** Throws `bad_params`, which names everything that is wrong. */
+export function checkParams<Params>(schema: z.ZodType<Params>, params: unknown): Params {
+  const checked = schema.safeParse(params)
+  if (checked.success) return checked.data
+  const problems = checked.error.issues.map((issue) => `${issue.path.join('.') || 'params'}: ${issue.message}`)
+  throw new FanfareError('bad_params', problems.join('; '))
+}
+
+function methodOf(name: string): Method {
   const method = Object.hasOwn(METHODS, name) ? METHODS[name] : undefined
   if (!method) throw new FanfareError('unknown_method', JSON.stringify(name.slice(0, 40)))
-  const checked = method.params.safeParse(params)
-  if (!checked.success) {
-    const problems = checked.error.issues.map((issue) => `${issue.path.join('.') || 'params'}: ${issue.message}`)
-    throw new FanfareError('bad_params', problems.join('; '))
-  }
-  return method.run(parts, checked.data)
+  return method
 }

@@ -1,34 +1,62 @@
 import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { Hono } from 'hono'
-import { problem } from './problem.ts'
-import { queueRoutes } from './queue-routes.ts'
-
-/** What the HTTP side needs to know of the hub. */
-export interface HttpContext {
-  ready(): boolean
-  /** Runs a method of the operators'. */
-  call(method: string, params: unknown): Promise<unknown>
-}
+import { z } from 'zod'
+import { FanfareError } from '../../shared/errors.ts'
+import type { EngineApp } from '../engine/engine.ts'
+import { eventOperations } from './event-operations.ts'
+import { openApi } from './openapi.ts'
+import { type HttpContext, json, type Operation } from './operation.ts'
+import { problemResponse, refusalOf } from './problem.ts'
+import { publishOperations } from './publish-operations.ts'
+import { queueOperations } from './queue-operations.ts'
+import { type Env, routes } from './routes.ts'
+import { streamOperations } from './stream-operations.ts'
 
 /** The client as one ES module, for pages without a bundler. The build makes it. */
 const BROWSER_CLIENT = 'fanfare/browser'
 
+/** Everything that `/v1` does, and what its document describes. */
+const OPERATIONS: readonly Operation[] = [
+  {
+    id: 'document',
+    summary: 'This document',
+    method: 'get',
+    path: '/openapi.json',
+    params: z.object({}),
+    rest: 'query',
+    answers: [{ status: 200, description: 'OpenAPI 3.1', type: 'application/json', schema: z.looseObject({}) }],
+    refusals: [],
+    run: async ({ hub }) => json(200, openApi(OPERATIONS, hub.version)),
+  },
+  ...publishOperations,
+  ...eventOperations,
+  ...streamOperations,
+  ...queueOperations,
+]
+
 /** Everything that the hub serves over HTTP, as one fetch-style handler. */
-export function httpHandler(hub: HttpContext): (request: Request) => Response | Promise<Response> {
-  const app = new Hono()
-  app.get('/healthz', (c) => c.json({ status: 'ok' }))
-  app.get('/readyz', (c) => (hub.ready() ? c.json({ status: 'ready' }) : c.json({ status: 'not ready' }, 503)))
+export function httpHandler(hub: HttpContext): EngineApp['fetch'] {
+  const app = new Hono<Env>()
+  app.get('/healthz', () => json(200, { status: 'ok' }))
+  app.get('/readyz', () => (hub.ready() ? json(200, { status: 'ready' }) : json(503, { status: 'not ready' })))
   app.get('/fanfare.js', async (c) => {
     const source = await browserClient().catch(() => undefined)
     if (source === undefined) return c.json({ error: 'The browser client is not built. Run: npm run build' }, 404)
     // Any page may import it, also one that is opened from the disk.
     return c.body(source, 200, { 'content-type': 'text/javascript; charset=utf-8', 'access-control-allow-origin': '*' })
   })
-  app.route('/v1/queues', queueRoutes(hub.call))
-  app.onError((error) => problem(error))
-  app.notFound((c) => c.json({ error: `Nothing at ${c.req.path}. The WebSocket endpoint wants an upgrade.` }, 404))
-  return (request) => app.fetch(request)
+  // What decides who may do what stands here, before all of /v1.
+  app.route('/v1', routes(OPERATIONS, hub))
+  app.onError((error, { req }) => {
+    // A client that went away while its body was read is no failure.
+    if (!(error instanceof FanfareError) && !req.raw.signal.aborted) hub.failed(error)
+    return problemResponse(refusalOf(error))
+  })
+  app.notFound(({ req }) =>
+    problemResponse(new FanfareError('no_route', `Nothing at ${req.path}. The WebSocket endpoint wants an upgrade`)),
+  )
+  return (request, peer) => app.fetch(request, { peer })
 }
 
 async function browserClient(): Promise<string> {

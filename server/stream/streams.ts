@@ -1,9 +1,11 @@
 import { FanfareError } from '../../shared/errors.ts'
 import type { SubscribeFrame } from '../../shared/frames.ts'
+import type { StreamPage } from '../../shared/json-message.ts'
 import type { StreamInfo, StreamOptions } from '../../shared/streams.ts'
 import { isCovered, matchesPattern, parsePattern } from '../../shared/topic.ts'
 import type { Broker, StreamState } from '../broker/broker.ts'
 import type { Feed } from './feed.ts'
+import { readPage } from './page.ts'
 
 interface Stream {
   readonly state: StreamState
@@ -69,6 +71,10 @@ export class Streams {
     const info = (await this.list()).find((stream) => stream.name === name)
     if (!info) throw new FanfareError('no_stream', `There is no stream "${name}"`)
     return info
+  }
+
+  read(name: string, from: number, limit: number): Promise<StreamPage> {
+    return readPage(this.broker, name, from, limit)
   }
 
   async declare(options: StreamOptions, replace: boolean): Promise<StreamInfo> {
