@@ -1,3 +1,4 @@
+import { type Clock, realClock, type Timer } from '../shared/clock.ts'
 import { FanfareError } from '../shared/errors.ts'
 import type { ErrorFrame, Frame, WelcomeFrame } from '../shared/frames.ts'
 import { parseFrame } from '../shared/parse-frame.ts'
@@ -6,6 +7,7 @@ import type { Backoff } from './backoff.ts'
 import { Calls } from './calls.ts'
 import type { ConsumeOptions, Consumer, DeliveryHandler } from './consumer.ts'
 import { Consumers } from './consumers.ts'
+import { ConnectionAdmin, HubAdmin, TopicAdmin } from './hub.ts'
 import { Publisher, type PublishOptions, type Receipt } from './publisher.ts'
 import { QueueAdmin } from './queues.ts'
 import { type RequestHandler, type RequestOptions, Requests, type Responder } from './requests.ts'
@@ -25,6 +27,8 @@ export interface ClientOptions {
   readonly backoff?: Backoff
   /** Name and version of the program, for the hub's log. */
   readonly name?: string
+  /** Where it has its time from: the platform by default; `fanfare/testing` has one that is moved by hand. */
+  readonly clock?: Clock
   /** Closes the client. */
   readonly signal?: AbortSignal
 }
@@ -43,6 +47,12 @@ export class Client<Topics extends object = Record<string, unknown>> implements 
   readonly streams: StreamAdmin
   /** What an operator does with queues and their dead letters. */
   readonly queues: QueueAdmin
+  /** What an operator sees of the hub as a whole. */
+  readonly hub: HubAdmin
+  /** What an operator does with connections. */
+  readonly connections: ConnectionAdmin
+  /** What an operator sees of topics. */
+  readonly topics: TopicAdmin
   private readonly session: Session
   private readonly publisher: Publisher
   private readonly calls: Calls
@@ -60,8 +70,9 @@ export class Client<Topics extends object = Record<string, unknown>> implements 
     // The hub closes for good on a hello that it cannot read.
     parseFrame({ type: 'hello', client: options.name })
     const backoff = options.backoff ?? { baseMs: 200, capMs: 20_000 }
+    const clock = options.clock ?? realClock
     this.options = options
-    this.session = new Session(url, { WebSocket, backoff, name: options.name }, this)
+    this.session = new Session(url, { WebSocket, backoff, name: options.name, clock }, this)
     // One count for all that bears a number.
     let last = 0
     const next = () => ++last
@@ -71,6 +82,9 @@ export class Client<Topics extends object = Record<string, unknown>> implements 
     this.requests = new Requests(this.session, next)
     this.streams = new StreamAdmin((method, params) => this.call(method, params))
     this.queues = new QueueAdmin((method, params) => this.call(method, params))
+    this.hub = new HubAdmin((method, params) => this.call(method, params))
+    this.connections = new ConnectionAdmin((method, params) => this.call(method, params))
+    this.topics = new TopicAdmin((method, params) => this.call(method, params))
     this.subscriptions = new Subscriptions(this.session, next)
     options.signal?.addEventListener('abort', this.abort, { once: true })
     this.session.open()
@@ -318,12 +332,13 @@ export class Client<Topics extends object = Record<string, unknown>> implements 
     if (this.state === 'connected') {
       const stored = Promise.all([this.subscriptions.commitAll(), this.consumers.closeAll()])
       this.session.writer.flush()
-      let timer: ReturnType<typeof setTimeout> | undefined
+      const { clock } = this.session
+      let timer: Timer | undefined
       const grace = new Promise<void>((resolve) => {
-        timer = setTimeout(resolve, CLOSE_GRACE_MS)
+        timer = clock.setTimeout(resolve, CLOSE_GRACE_MS)
       })
       await Promise.race([Promise.all([this.publisher.idle(), stored]), grace])
-      clearTimeout(timer)
+      clock.clearTimeout(timer)
     }
     await this.session.close()
   }

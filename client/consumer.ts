@@ -1,3 +1,4 @@
+import type { Clock } from '../shared/clock.ts'
 import { FanfareError } from '../shared/errors.ts'
 import type { ConsumeFrame, ConsumingFrame, DeliveryFrame } from '../shared/frames.ts'
 import { Deferred } from './deferred.ts'
@@ -28,6 +29,7 @@ export type DeliveryHandler<Data> = (delivery: Delivery<Data>) => unknown
 
 /** What a consumer asks of the client. */
 export interface ConsumerHost {
+  readonly clock: Clock
   /** Throws `frame_too_large`. */
   write(frame: string | Uint8Array): void
   /** It has ended: forget it, and tell the hub. */
@@ -238,9 +240,9 @@ export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>> {
     this.running++
     // Half of the time is left for the request to arrive.
     const extend = () => delivery.extend(this.ackDeadlineMs)
-    const extending = setInterval(extend, this.ackDeadlineMs / 2)
+    const extending = this.host.clock.setInterval(extend, this.ackDeadlineMs / 2)
     const done = (settle: () => Promise<void>) => {
-      clearInterval(extending)
+      this.host.clock.clearInterval(extending)
       this.running--
       this.finish(delivery, settle)
       if (this.running === 0) this.whenIdle?.()

@@ -1,3 +1,4 @@
+import type { Clock } from '../shared/clock.ts'
 import { FanfareError } from '../shared/errors.ts'
 import type { ConsumingFrame, DeliveryFrame, ErrorFrame, SettledFrame } from '../shared/frames.ts'
 import { parseFrame } from '../shared/parse-frame.ts'
@@ -15,6 +16,10 @@ export class Consumers implements ConsumerHost {
   constructor(session: Session, nextNumber: () => number) {
     this.session = session
     this.nextNumber = nextNumber
+  }
+
+  get clock(): Clock {
+    return this.session.clock
   }
 
   add<Data>(queue: string, options: ConsumeOptions, handler: DeliveryHandler<Data> | undefined): Consumer<Data> {

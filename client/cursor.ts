@@ -1,3 +1,4 @@
+import type { Clock, Timer } from '../shared/clock.ts'
 import { FanfareError } from '../shared/errors.ts'
 
 /** Longest time that a handled message waits to be committed, in milliseconds. */
@@ -9,23 +10,25 @@ const COMMIT_EVERY_MS = 1_000
  */
 export class Cursor {
   private readonly send: (offset: number) => void
+  private readonly clock: Clock
   private handled: number | undefined
   private sent: number | undefined
   private stored: number | undefined
   private stopped = false
-  private timer: ReturnType<typeof setTimeout> | undefined
+  private timer: Timer | undefined
   private waiting: { readonly offset: number; readonly resolve: () => void; readonly reject: (e: Error) => void }[] = []
 
   /** `send` is called while the subscription is confirmed, and may lose what it is given. */
-  constructor(send: (offset: number) => void) {
+  constructor(send: (offset: number) => void, clock: Clock) {
     this.send = send
+    this.clock = clock
   }
 
   /** Everything before this offset has been handled. */
   advance(offset: number): void {
     if (this.stopped) return
     this.handled = offset
-    this.timer ??= setTimeout(() => {
+    this.timer ??= this.clock.setTimeout(() => {
       this.timer = undefined
       this.flush()
     }, COMMIT_EVERY_MS)
@@ -75,7 +78,7 @@ export class Cursor {
   }
 
   end(): void {
-    clearTimeout(this.timer)
+    this.clock.clearTimeout(this.timer)
     this.timer = undefined
     this.rejectAll(new FanfareError('connection_lost'))
   }
@@ -86,7 +89,7 @@ export class Cursor {
   }
 
   private flush(): void {
-    clearTimeout(this.timer)
+    this.clock.clearTimeout(this.timer)
     this.timer = undefined
     if (this.handled === undefined || this.handled === this.sent) return
     this.sent = this.handled

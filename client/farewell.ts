@@ -1,3 +1,4 @@
+import type { Clock } from '../shared/clock.ts'
 import type { WebSocketLike } from './websocket.ts'
 
 /** Longest time that a close may take, in milliseconds. */
@@ -5,13 +6,18 @@ const CLOSE_TIMEOUT_MS = 2_000
 
 /** Sockets on which a close was said and not yet answered: a peer that is gone never answers. */
 export class Farewell {
+  private readonly clock: Clock
   private readonly cuts = new Set<() => void>()
+
+  constructor(clock: Clock) {
+    this.clock = clock
+  }
 
   /** Closes, and resolves when that is done, or after two seconds. */
   say(socket: WebSocketLike, code: number, reason?: string): Promise<void> {
     return new Promise((resolve) => {
       const done = () => {
-        clearTimeout(timer)
+        this.clock.clearTimeout(timer)
         this.cuts.delete(cut)
         socket.onclose = null
         resolve()
@@ -21,7 +27,7 @@ export class Farewell {
         done()
         socket.terminate?.()
       }
-      const timer = setTimeout(cut, CLOSE_TIMEOUT_MS)
+      const timer = this.clock.setTimeout(cut, CLOSE_TIMEOUT_MS)
       this.cuts.add(cut)
       socket.onclose = done
       socket.close(code, reason)

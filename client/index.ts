@@ -3,14 +3,27 @@ import { FanfareError } from '../shared/errors.ts'
 import { Client, type ClientOptions } from './client.ts'
 import type { WebSocketClass } from './websocket.ts'
 
+export type { Clock, Timer } from '../shared/clock.ts'
 export { type ErrorCode, FanfareError } from '../shared/errors.ts'
 export type { GapReason, HeaderFilter, Headers, Policy } from '../shared/frames.ts'
 export type { Binding, DeadLetter, DeadLetterFilter, DeadReason, Overflow, QueueInfo } from '../shared/queues.ts'
 export type { From, Offsets, Position, StreamInfo } from '../shared/streams.ts'
+export type {
+  ConnectionInfo,
+  ConnectionsPage,
+  ConnectionsStatus,
+  ConsumerInfo,
+  HubInfo,
+  StreamStatus,
+  SubscriptionInfo,
+  TopicInfo,
+  TopicsStatus,
+} from '../shared/sys.ts'
 export type { Backoff } from './backoff.ts'
 export type { Client, ClientOptions, Payload } from './client.ts'
 export type { ConsumeOptions, Consumer, DeliveryHandler } from './consumer.ts'
 export type { AckPublish, Delivery } from './delivery.ts'
+export type { ConnectionAdmin, HubAdmin, TopicAdmin } from './hub.ts'
 export { idempotent, memoryStore, type ProcessedStore } from './idempotent.ts'
 export type { Gap, Message } from './message.ts'
 export type { PublishOptions, Receipt } from './publisher.ts'

@@ -1,3 +1,4 @@
+import type { Clock, Timer } from '../shared/clock.ts'
 import { decodeBinary, decodeText } from '../shared/codec.ts'
 import { ERRORS, type ErrorCode, FanfareError, shouldReconnect } from '../shared/errors.ts'
 import { type ErrorFrame, type Frame, SUBPROTOCOL, type WelcomeFrame } from '../shared/frames.ts'
@@ -44,6 +45,7 @@ export interface SessionOptions {
   readonly WebSocket: WebSocketClass
   readonly backoff: Backoff
   readonly name: string | undefined
+  readonly clock: Clock
 }
 
 /** Longest time from a new socket to the hub's welcome, in milliseconds. */
@@ -60,17 +62,22 @@ export class Session {
   private readonly listener: SessionListener
   private socket: WebSocketLike | undefined
   /** The one timer that runs: for the welcome, the next ping or the next try. */
-  private timer: ReturnType<typeof setTimeout> | undefined
+  private timer: Timer | undefined
   private failures = 0
   private heard = false
   /** The hub's last word on why it is about to close. */
   private lastError: FanfareError | undefined
-  private readonly farewell = new Farewell()
+  private readonly farewell: Farewell
 
   constructor(url: string, options: SessionOptions, listener: SessionListener) {
     this.url = url
     this.options = options
+    this.farewell = new Farewell(options.clock)
     this.listener = listener
+  }
+
+  get clock(): Clock {
+    return this.options.clock
   }
 
   open(): void {
@@ -171,7 +178,7 @@ export class Session {
     const reason: Reason = { code: error.code, message: error.message, closeCode }
     if (!shouldReconnect(closeCode)) return this.end(reason, error)
     this.change('waiting', reason)
-    this.setTimer(backoffMs(this.options.backoff, this.failures++), () => {
+    this.setTimer(backoffMs(this.options.backoff, this.failures++, this.clock), () => {
       this.change('connecting', { code: 'retry', message: `Try ${this.failures}` })
       this.open()
     })
@@ -198,8 +205,8 @@ export class Session {
   }
 
   private setTimer(ms: number | undefined, task?: () => void): void {
-    clearTimeout(this.timer)
-    this.timer = ms === undefined || !task ? undefined : setTimeout(task, ms)
+    this.clock.clearTimeout(this.timer)
+    this.timer = ms === undefined || !task ? undefined : this.clock.setTimeout(task, ms)
   }
 }
 

@@ -1,4 +1,4 @@
-import type { StreamInfo } from '../shared/streams.ts'
+import type { StreamStatus } from '../shared/sys.ts'
 
 /** How a stream is declared; what is left out has a default. */
 export interface StreamDeclaration {
@@ -29,23 +29,23 @@ export class StreamAdmin {
   }
 
   /** All streams. */
-  list(): Promise<StreamInfo[]> {
-    return this.call('streams.list') as Promise<StreamInfo[]>
+  list(): Promise<StreamStatus[]> {
+    return this.call('streams.list') as Promise<StreamStatus[]>
   }
 
   /** One stream. */
-  show(name: string): Promise<StreamInfo> {
-    return this.call('streams.show', { name }) as Promise<StreamInfo>
+  show(name: string): Promise<StreamStatus> {
+    return this.call('streams.show', { name }) as Promise<StreamStatus>
   }
 
   /** Declares it, or finds it declared. Rejects with `stream_exists` where it has other options, and `bad_params`. */
-  declare(declaration: StreamDeclaration): Promise<StreamInfo> {
-    return this.call('streams.declare', declaration) as Promise<StreamInfo>
+  declare(declaration: StreamDeclaration): Promise<StreamStatus> {
+    return this.call('streams.declare', declaration) as Promise<StreamStatus>
   }
 
   /** Lets go of the messages before an offset, of all without one. */
-  trim(name: string, before?: number): Promise<StreamInfo> {
-    return this.call('streams.trim', { name, before }) as Promise<StreamInfo>
+  trim(name: string, before?: number): Promise<StreamStatus> {
+    return this.call('streams.trim', { name, before }) as Promise<StreamStatus>
   }
 
   /** Deletes it, with its messages and cursors; its subscriptions end with `no_stream`. */

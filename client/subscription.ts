@@ -1,3 +1,4 @@
+import type { Clock } from '../shared/clock.ts'
 import type { FanfareError } from '../shared/errors.ts'
 import type { FeedFrame, GapFrame, HeaderFilter, Policy, SubscribedFrame, SubscribeFrame } from '../shared/frames.ts'
 import { passesFilter } from '../shared/header-filter.ts'
@@ -46,6 +47,7 @@ export type Handler<Data> = (message: Message<Data>) => void | Promise<void>
 
 /** What a subscription asks of the client. */
 export interface SubscriptionHost {
+  readonly clock: Clock
   write(frame: string): void
   /** It has ended: forget it, and tell the hub. Resolves when the hub has answered. */
   ended(subscription: Subscription): Promise<void>
@@ -117,7 +119,7 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
     if (options.cursor !== undefined) {
       this.cursor = new Cursor((offset) => {
         if (this.state === 'live') host.write(JSON.stringify({ type: 'commit', sub, offset }))
-      })
+      }, host.clock)
     }
     this.ready = this.settleReady.promise
     // An iterator throws the refusal itself; with a handler an unheard refusal has to be loud.

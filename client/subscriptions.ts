@@ -1,3 +1,4 @@
+import type { Clock } from '../shared/clock.ts'
 import type { FanfareError } from '../shared/errors.ts'
 import type {
   CommittedFrame,
@@ -28,6 +29,10 @@ export class Subscriptions implements SubscriptionHost {
   constructor(session: Session, nextNumber: () => number) {
     this.session = session
     this.nextNumber = nextNumber
+  }
+
+  get clock(): Clock {
+    return this.session.clock
   }
 
   add<Data>(pattern: string, options: SubscribeOptions, handler: Handler<Data> | undefined): Subscription<Data> {

@@ -1,5 +1,6 @@
 import type { Server } from 'node:http'
 import type { Logger } from 'pino'
+import { type Clock, realClock, type Timer } from '../shared/clock.ts'
 import { FanfareError } from '../shared/errors.ts'
 import { SUBPROTOCOL } from '../shared/frames.ts'
 import { callMethod } from './admin/methods.ts'
@@ -12,10 +13,14 @@ import { OutboxBudget } from './connection/outbox-budget.ts'
 import { Turn } from './connection/turn.ts'
 import type { Engine, EngineApp, EngineSocket, Listener, SocketHandlers } from './engine/engine.ts'
 import { httpHandler } from './http/handler.ts'
+import { Connections } from './monitor/connections.ts'
+import { Monitor } from './monitor/monitor.ts'
+import { Traffic } from './monitor/traffic.ts'
 import { Queues } from './queue/queues.ts'
 import { Streams } from './stream/streams.ts'
 import { Requests } from './topic/requests.ts'
 import { Topics } from './topic/topics.ts'
+import { version } from './version.ts'
 
 /** `draining`: it accepts nothing more, and sends what waits. */
 export type HubState = 'starting' | 'ready' | 'draining' | 'closed'
@@ -28,46 +33,64 @@ export class Hub implements EngineApp {
   readonly fetch: EngineApp['fetch']
   private readonly config: HubConfig
   private readonly log: Logger
+  private readonly clock: Clock
   private readonly broker: Broker
   private readonly streams: Streams
   private readonly queues: Queues
   private readonly context: ConnectionContext
-  private readonly connections = new Map<string, Connection>()
+  private readonly connections: Connections<Connection>
+  private readonly monitor: Monitor
   private readonly heartbeat: Heartbeat
   private state: HubState = 'starting'
   private listener: Listener | undefined = undefined
   private allClosed: (() => void) | undefined = undefined
 
-  constructor(config: HubConfig, broker: Broker, log: Logger) {
+  constructor(config: HubConfig, broker: Broker, log: Logger, clock: Clock = realClock) {
     this.config = config
     this.log = log
+    this.clock = clock
     this.broker = broker
-    this.streams = new Streams(broker)
-    this.queues = new Queues(broker, log)
-    const topics = new Topics(broker, {
-      streamsOf: (words) => this.streams.streamsOf(words),
-      bindingsOf: (words) => this.queues.bindingsOf(words),
-      hasQueue: (name) => this.queues.has(name),
-    })
+    this.connections = new Connections(clock)
+    this.streams = new Streams(broker, clock)
+    this.queues = new Queues(broker, log, clock)
+    const topics = new Topics(
+      broker,
+      {
+        streamsOf: (words) => this.streams.streamsOf(words),
+        bindingsOf: (words) => this.queues.bindingsOf(words),
+        hasQueue: (name) => this.queues.has(name),
+      },
+      clock,
+    )
     this.streams.onChange = () => topics.forgetRoutes()
-    this.queues.announce = (topic, data) => topics.announce(topic, data)
     this.queues.onChange = () => topics.forgetRoutes()
-    this.heartbeat = new Heartbeat(config.pingIntervalMs)
+    this.heartbeat = new Heartbeat(config.pingIntervalMs, clock)
     this.fetch = httpHandler({
+      version,
+      frameBytes: config.frameBytes,
+      window: config.window,
       ready: () => this.state === 'ready',
+      failed: (error) => log.error({ err: error }, 'a request made the hub fail'),
+      open: (socket) => this.open(socket),
       call: (method, params) => this.call(method, params),
     })
+    const traffic = new Traffic()
+    const budget = new OutboxBudget(config.outboxTotalBytes)
+    const { streams, queues, connections } = this
+    this.monitor = new Monitor({ version, topics, streams, queues, connections, traffic, budget, log, clock })
     this.context = {
       config,
       log,
+      clock,
       topics,
-      streams: this.streams,
-      queues: this.queues,
-      requests: new Requests(),
+      streams,
+      queues,
+      requests: new Requests(clock),
       broker,
       call: (method, params) => this.call(method, params),
-      turn: new Turn(),
-      budget: new OutboxBudget(config.outboxTotalBytes),
+      turn: new Turn(clock),
+      budget,
+      traffic,
       closed: (connectionId) => this.forget(connectionId),
     }
   }
@@ -79,7 +102,7 @@ export class Hub implements EngineApp {
 
   /** Connections that are open now. */
   get connectionCount(): number {
-    return this.connections.size
+    return this.connections.count
   }
 
   /** What all outboxes hold together, in bytes. */
@@ -91,7 +114,7 @@ export class Hub implements EngineApp {
   async listen(engine: Engine): Promise<void> {
     await this.openBroker()
     this.listener = await engine.listen(this.config, this)
-    this.state = 'ready'
+    this.started(engine.name)
     const { host, path } = this.config
     this.log.info({ engine: engine.name, host, port: this.port, path }, 'listening')
   }
@@ -101,7 +124,7 @@ export class Hub implements EngineApp {
     await this.openBroker()
     const { attachTo } = await import('./engine/ws-engine.ts')
     attachTo(server, this.config, this)
-    this.state = 'ready'
+    this.started('ws')
   }
 
   /**
@@ -112,10 +135,11 @@ export class Hub implements EngineApp {
     if (this.state === 'closed' || this.state === 'draining') return
     this.state = 'draining'
     this.listener?.stop()
-    this.log.info({ connections: this.connections.size }, 'draining')
-    for (const connection of this.connections.values()) connection.finish()
+    this.log.info({ connections: this.connections.count }, 'draining')
+    for (const connection of this.connections.all) connection.finish()
     await this.connectionsClosed()
     this.heartbeat.stop()
+    this.monitor.stop()
     this.queues.close()
     await this.broker.close()
     this.state = 'closed'
@@ -130,13 +154,14 @@ export class Hub implements EngineApp {
 
   open(socket: EngineSocket): SocketHandlers {
     const connection = new Connection(socket, this.context)
-    this.connections.set(connection.id, connection)
+    this.connections.add(connection.id, connection)
     this.heartbeat.add(connection)
     return connection
   }
 
   private call(method: string, params: unknown): Promise<unknown> {
-    return callMethod({ streams: this.streams, queues: this.queues }, method, params)
+    const { streams, queues, connections, monitor } = this
+    return callMethod({ streams, queues, connections, monitor }, method, params)
   }
 
   private async openBroker(): Promise<void> {
@@ -144,19 +169,23 @@ export class Hub implements EngineApp {
     await this.queues.open(this.config.queues)
   }
 
+  private started(engine: string): void {
+    this.state = 'ready'
+    this.monitor.start(engine)
+  }
+
   private forget(connectionId: string): void {
-    const connection = this.connections.get(connectionId)
+    const connection = this.connections.remove(connectionId)
     if (!connection) return
-    this.connections.delete(connectionId)
     this.heartbeat.remove(connection)
-    if (this.connections.size === 0) this.allClosed?.()
+    if (this.connections.count === 0) this.allClosed?.()
   }
 
   private async connectionsClosed(): Promise<void> {
-    if (this.connections.size === 0) return
-    let timer: NodeJS.Timeout | undefined
+    if (this.connections.count === 0) return
+    let timer: Timer | undefined
     const late = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, this.config.drainTimeoutMs)
+      timer = this.clock.setTimeout(resolve, this.config.drainTimeoutMs)
     })
     await Promise.race([
       late,
@@ -164,8 +193,8 @@ export class Hub implements EngineApp {
         this.allClosed = resolve
       }),
     ])
-    clearTimeout(timer)
-    if (this.connections.size > 0) this.log.warn({ connections: this.connections.size }, 'some did not close in time')
-    for (const connection of this.connections.values()) connection.terminate()
+    this.clock.clearTimeout(timer)
+    if (this.connections.count > 0) this.log.warn({ connections: this.connections.count }, 'some did not close in time')
+    for (const connection of this.connections.all) connection.terminate()
   }
 }

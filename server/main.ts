@@ -2,14 +2,15 @@
 import { Command } from 'commander'
 import { FanfareError } from '../shared/errors.ts'
 import { benchCommand } from './cli/bench.ts'
+import { connectionsCommand } from './cli/connections.ts'
 import { pubCommand } from './cli/pub.ts'
 import { queuesCommand } from './cli/queues.ts'
 import { requestCommand } from './cli/request.ts'
 import { serveCommand } from './cli/serve.ts'
 import { streamsCommand } from './cli/streams.ts'
 import { subCommand } from './cli/sub.ts'
-import { version } from './cli/version.ts'
 import { workCommand } from './cli/work.ts'
+import { version } from './version.ts'
 
 const program = new Command('fanfare')
   .description(
@@ -23,6 +24,7 @@ const program = new Command('fanfare')
   .addCommand(streamsCommand())
   .addCommand(queuesCommand())
   .addCommand(workCommand())
+  .addCommand(connectionsCommand())
   .addCommand(benchCommand())
 
 try {

@@ -37,6 +37,7 @@ export const ERRORS = {
   consumer_exists: refusal('This connection uses that "consumer" number already. Choose another, or cancel first.'),
   lease_lost: refusal('The delivery is no longer leased to this consumer: it was settled, or its time ran out.'),
   no_cursor: refusal('The subscription has no cursor. Name one when subscribing.'),
+  no_connection: refusal('No connection of that id is open. connections.list gives those that are.'),
   unknown_method: refusal('The hub has no method of that name. PROTOCOL.md lists them.'),
   bad_params: refusal('The parameters of the call are wrong. PROTOCOL.md says what the method takes.'),
   queue_limit: passing(
@@ -52,6 +53,7 @@ export const ERRORS = {
   slow_consumer: passing('The outbox is full and a policy says disconnect. Read faster, or subscribe to less.', 4001),
   idle_timeout: passing('Nothing was heard from this connection for two ping intervals. Reconnect.', 4002),
   outbox_total: passing('The outboxes of all connections are full. Reconnect later.', 4003),
+  disconnected_by_operator: passing('An operator ended this connection. Reconnect, after a wait.', 4004),
   internal: passing("The hub failed while it handled this connection. The cause is in the hub's log.", 4011),
   // Refused before there is a connection, in the HTTP answer to the upgrade.
   bad_subprotocol: refusal('The hub speaks the subprotocol fanfare.v1. Offer it, or none.'),

@@ -25,11 +25,11 @@ export interface HubInfo {
   readonly subscriptions: number
   readonly streams: number
   readonly queues: number
-  /** Topics that something was published to lately. */
+  /** Topics that the hub remembers, of those that something was published to. */
   readonly topics: number
   readonly publishedTotal: number
   readonly publishedPerSecond: number
-  /** Messages handed to subscriptions and consumers. */
+  /** Messages handed to connections; one that several subscriptions of a connection match counts once. */
   readonly deliveredTotal: number
   readonly deliveredPerSecond: number
   readonly bytesInPerSecond: number
@@ -51,19 +51,26 @@ export interface HubInfo {
 /** One connection. */
 export interface ConnectionInfo {
   readonly connection: string
+  /** Counts up as connections open: their order in lists. */
+  readonly number: number
   /** What it called itself in its hello. */
-  readonly client: string | undefined
+  readonly client?: string | undefined
   readonly address: string
+  /** Milliseconds since 1970. */
   readonly connectedAt: number
   /** Held in its outbox now, and the most that it may hold, in bytes. */
   readonly outboxBytes: number
   readonly outboxLimitBytes: number
   /** For how long its outbox has not been empty, in milliseconds; 0 while it keeps up. */
   readonly lagMs: number
+  /** Messages handed to it; one that several of its subscriptions match counts once. */
   readonly deliveredTotal: number
   readonly droppedTotal: number
   readonly publishedTotal: number
+  readonly subscriptionCount: number
+  /** The first ten of them in a list, all where one connection is shown; consumers likewise. */
   readonly subscriptions: readonly SubscriptionInfo[]
+  readonly consumerCount: number
   readonly consumers: readonly ConsumerInfo[]
 }
 
@@ -86,7 +93,16 @@ export interface ConsumerInfo {
   readonly prefetch: number
 }
 
-/** The connections that give the most cause to look at them: those that lag, hold or have lost the most come first. */
+/** Connections in the order in which they opened. */
+export interface ConnectionsPage {
+  /** Of all that are open. */
+  readonly count: number
+  readonly connections: readonly ConnectionInfo[]
+}
+
+/** The connections that give the most cause to look at them: those that lag, hold or have lost the most come first; 50 at
+ * most.
+ */
 export interface ConnectionsStatus {
   readonly count: number
   readonly slowest: readonly ConnectionInfo[]
@@ -95,15 +111,17 @@ export interface ConnectionsStatus {
 export interface TopicInfo {
   readonly topic: string
   readonly publishedPerSecond: number
+  /** Since the hub remembers the topic: of ten thousand at most, beyond which the memory starts anew. */
   readonly publishedTotal: number
 }
 
-/** The topics that had the most messages in the last second come first. */
+/** The topics that had the most messages in the last second, then in all, come first; 100 at most. */
 export interface TopicsStatus {
   readonly count: number
   readonly busiest: readonly TopicInfo[]
 }
 
+/** What an operator sees of a stream. */
 export interface StreamStatus extends StreamInfo {
   readonly publishedPerSecond: number
 }

@@ -12,11 +12,12 @@ const SERVER_LAYERS = [
   ['main.ts'],
   ['cli'],
   ['index.ts'],
-  ['hub.ts', 'config.ts'],
+  ['hub.ts', 'config.ts', 'version.ts'],
   ['connection', 'http'],
   // Engines are handed what the layers below have encoded, and know nothing of what it means.
   ['engine'],
   ['admin'],
+  ['monitor'],
   ['stream', 'queue'],
   ['topic'],
   ['broker'],

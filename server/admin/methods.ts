@@ -1,5 +1,7 @@
 import { z } from 'zod'
 import { FanfareError } from '../../shared/errors.ts'
+import type { Connections } from '../monitor/connections.ts'
+import type { Monitor } from '../monitor/monitor.ts'
 import { QueueConfig } from '../queue/queue-config.ts'
 import type { Queues } from '../queue/queues.ts'
 import { name, StreamConfig } from '../stream/stream-config.ts'
@@ -9,6 +11,8 @@ import type { Streams } from '../stream/streams.ts'
 export interface AdminParts {
   readonly streams: Streams
   readonly queues: Queues
+  readonly connections: Connections
+  readonly monitor: Monitor
 }
 
 interface Method {
@@ -25,6 +29,8 @@ function method<Params>(
 
 const named = z.object({ name })
 const whole = z.number().int().nonnegative()
+const limit = whole.min(1).max(1000).default(100)
+const oneConnection = z.object({ connection: z.string() })
 /** Which dead letters of a queue; all of them without a filter. */
 const letters = named.extend({
   filter: z
@@ -40,6 +46,19 @@ const letters = named.extend({
 
 /** Everything that an operator can ask of a hub, by name. */
 const METHODS: Record<string, Method> = {
+  'hub.show': method(z.object({}).optional(), async ({ monitor }) => monitor.hub()),
+  'connections.list': method(
+    z.object({ from: whole.default(0), limit }).default({ from: 0, limit: 100 }),
+    async ({ connections }, { from, limit }) => connections.list(from, limit),
+  ),
+  'connections.show': method(oneConnection, async ({ connections }, { connection }) => connections.show(connection)),
+  'connections.disconnect': method(oneConnection, async ({ connections }, { connection }) => {
+    connections.disconnect(connection)
+    return { connection }
+  }),
+  'topics.list': method(z.object({ limit }).default({ limit: 100 }), async ({ monitor }, { limit }) =>
+    monitor.topics(limit),
+  ),
   'streams.list': method(z.object({}).optional(), ({ streams }) => streams.list()),
   'streams.show': method(named, ({ streams }, { name }) => streams.show(name)),
   'streams.declare': method(StreamConfig, ({ streams }, options) => streams.declare(options, false)),
@@ -68,7 +87,7 @@ const METHODS: Record<string, Method> = {
     return { name, key }
   }),
   'deadLetters.list': method(
-    letters.extend({ from: whole.default(0), limit: whole.min(1).max(1000).default(100) }),
+    letters.extend({ from: whole.default(0), limit }),
     ({ queues }, { name, filter, from, limit }) => queues.deadLetters(name, filter, from, limit),
   ),
   'deadLetters.redrive': method(

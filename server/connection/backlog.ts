@@ -33,9 +33,10 @@ export interface Entry {
 
 type Draft = Omit<Entry, 'gaps' | 'previous' | 'next'>
 
-/** Told of every change of the bytes held, so that sums over backlogs can be kept. */
+/** Told of every change of the bytes held and of what is left out, so that sums over backlogs can be kept. */
 export interface Account {
   add(bytes: number): void
+  leftOut(subscription: Subscription, count: number, reason: GapReason): void
 }
 
 /**
@@ -46,6 +47,8 @@ export interface Account {
  * `drop-newest`, `drop-oldest`, `conflate`.
  */
 export class Backlog {
+  /** Milliseconds since 1970. */
+  readonly since: number
   bytes = 0
   /** Frames of the hub's own among what waits. */
   controls = 0
@@ -58,8 +61,9 @@ export class Backlog {
   private oldestDroppable: Entry | undefined = undefined
   private readonly newestByKey = new Map<string, Entry>()
 
-  constructor(account: Account) {
+  constructor(account: Account, now: number) {
     this.account = account
+    this.since = now
   }
 
   get empty(): boolean {
@@ -210,14 +214,19 @@ export class Backlog {
     const before = gaps.length
     const own = entry.gaps
     for (const subscription of entry.subscriptions) {
-      mergeGaps(own, [gapOf(subscription, entry.stretch as Stretch, reason)], 'after')
+      mergeGaps(own, [this.gapFor(subscription, entry.stretch as Stretch, reason)], 'after')
     }
     mergeGaps(gaps, own, 'before')
     this.charge((gaps.length - before) * GAP_BYTES)
   }
 
   private leaveNewOut({ subscriptions, stretch }: Draft, reason: GapReason): void {
-    this.addTailGaps(subscriptions.map((subscription) => gapOf(subscription, stretch as Stretch, reason)))
+    this.addTailGaps(subscriptions.map((subscription) => this.gapFor(subscription, stretch as Stretch, reason)))
+  }
+
+  private gapFor(subscription: Subscription, stretch: Stretch, reason: GapReason): Gap {
+    this.account.leftOut(subscription, stretch.count, reason)
+    return gapOf(subscription, stretch, reason)
   }
 
   private addTailGaps(gaps: readonly Gap[]): void {

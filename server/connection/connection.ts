@@ -1,4 +1,5 @@
 import { Buffer, isAscii, isUtf8 } from 'node:buffer'
+import { setImmediate } from 'node:timers'
 import { nanoid } from 'nanoid'
 import { decodeBinary, decodeText } from '../../shared/codec.ts'
 import { type ErrorCode, errorEntry, FanfareError } from '../../shared/errors.ts'
@@ -12,7 +13,9 @@ import {
 } from '../../shared/frames.ts'
 import { parseFrame } from '../../shared/parse-frame.ts'
 import type { Position } from '../../shared/streams.ts'
+import type { ConnectionInfo } from '../../shared/sys.ts'
 import type { EngineSocket, SocketHandlers } from '../engine/engine.ts'
+import type { WatchedConnection } from '../monitor/connections.ts'
 import type { Outcome } from '../topic/publication.ts'
 import type { Subscription } from '../topic/subscription.ts'
 import { Consumers } from './consumers.ts'
@@ -22,8 +25,9 @@ import { Requests } from './requests.ts'
 import { Subscriptions } from './subscriptions.ts'
 
 /** One WebSocket of one client: reads its frames, and answers them through its outbox. */
-export class Connection implements SocketHandlers, OutboxOwner {
+export class Connection implements SocketHandlers, OutboxOwner, WatchedConnection {
   readonly id = nanoid(12)
+  readonly number: number
   private readonly socket: EngineSocket
   private readonly context: ConnectionContext
   private readonly outbox: Outbox
@@ -37,19 +41,24 @@ export class Connection implements SocketHandlers, OutboxOwner {
    */
   private state: 'new' | 'ready' | 'finishing' | 'ended' = 'new'
   private unacknowledged = 0
+  private publishedTotal = 0
+  private client: string | undefined = undefined
   private pongWaits = false
   private heard = true
-  private readonly since = Date.now()
+  private readonly since: number
 
   constructor(socket: EngineSocket, context: ConnectionContext) {
     this.socket = socket
     this.context = context
-    this.outbox = new Outbox(socket, context.turn, context.budget, context.config.outboxBytes, this)
+    this.since = context.clock.now()
+    this.number = ++context.traffic.connectionsTotal
+    this.outbox = new Outbox(socket, context, context.config.outboxBytes, this)
   }
 
   message(data: Uint8Array, binary: boolean): void {
     if (this.state === 'ended' || this.state === 'finishing') return
     this.heard = true
+    this.context.traffic.bytesIn += data.length
     try {
       for (const value of binary ? decodeBinary(data) : decodeText(textOf(data))) this.handle(value)
     } catch (error) {
@@ -120,6 +129,40 @@ export class Connection implements SocketHandlers, OutboxOwner {
     this.socket.terminate()
   }
 
+  get outboxBytes(): number {
+    return this.outbox.heldBytes
+  }
+
+  get droppedTotal(): number {
+    return this.outbox.droppedTotal
+  }
+
+  get behindSince(): number | undefined {
+    return this.outbox.behindSince
+  }
+
+  info(now: number, most: number): ConnectionInfo {
+    const { id, number, client, since, outbox, publishedTotal, subscriptions, consumers } = this
+    const { heldBytes, behindSince, deliveredTotal, droppedTotal } = outbox
+    return {
+      connection: id,
+      number,
+      ...(client !== undefined && { client }),
+      address: this.socket.remoteAddress,
+      connectedAt: since,
+      outboxBytes: heldBytes,
+      outboxLimitBytes: this.context.config.outboxBytes,
+      lagMs: behindSince === undefined ? 0 : Math.max(0, now - behindSince),
+      deliveredTotal,
+      droppedTotal,
+      publishedTotal,
+      subscriptionCount: subscriptions?.count ?? 0,
+      subscriptions: subscriptions?.info(most) ?? [],
+      consumerCount: consumers?.count ?? 0,
+      consumers: consumers?.info(most) ?? [],
+    }
+  }
+
   receiptsSent(count: number): void {
     this.unacknowledged -= count
   }
@@ -164,6 +207,7 @@ export class Connection implements SocketHandlers, OutboxOwner {
   private dispatch(frame: Frame): void {
     switch (frame.type) {
       case 'hello':
+        this.client = frame.client
         return this.context.log.debug({ connection: this.id, client: frame.client }, 'hello')
       case 'publish':
         return this.publish(frame)
@@ -228,6 +272,7 @@ export class Connection implements SocketHandlers, OutboxOwner {
       this.refuse(error, frame)
       return
     }
+    if (!outcome.duplicate) this.publishedTotal++
     this.outbox.sendReceipt(encodeReceipt(frame.seq, outcome))
   }
 
@@ -293,6 +338,7 @@ export class Connection implements SocketHandlers, OutboxOwner {
       return
     }
     const { code, message, retry } = error
+    this.context.traffic.refused(code)
     this.outbox.send({ type: 'error', code, message, retry, ...numbersIn(value) })
   }
 
@@ -305,6 +351,7 @@ export class Connection implements SocketHandlers, OutboxOwner {
   private hangUp(code: ErrorCode): void {
     if (this.state === 'ended') return
     this.context.log.info({ connection: this.id, address: this.socket.remoteAddress, code }, 'connection ended')
+    this.context.traffic.refused(code)
     this.release()
     this.socket.close(errorEntry(code).close ?? 1000, `${code}: ${errorEntry(code).text}`)
   }

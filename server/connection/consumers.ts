@@ -1,6 +1,7 @@
 import { FanfareError } from '../../shared/errors.ts'
 import type { AckFrame, ConsumeFrame, ExtendFrame, NackFrame, PublishFrame, RejectFrame } from '../../shared/frames.ts'
 import { DEFAULT_PREFETCH } from '../../shared/queues.ts'
+import type { ConsumerInfo } from '../../shared/sys.ts'
 import type { Draft, Ending } from '../broker/broker.ts'
 import { Consumer } from '../queue/consumer.ts'
 import type { ConnectionContext } from './context.ts'
@@ -66,6 +67,21 @@ export class Consumers {
     if (!consumer.holds(delivery) || !consumer.extend(delivery, ms)) {
       throw new FanfareError('lease_lost', `"delivery" is ${delivery}`)
     }
+  }
+
+  get count(): number {
+    return this.byNumber.size
+  }
+
+  /** What an operator sees of the first so many. */
+  info(most: number): ConsumerInfo[] {
+    const infos: ConsumerInfo[] = []
+    for (const { options, inFlightCount } of this.byNumber.values()) {
+      if (infos.length >= most) break
+      const { queue, prefetch } = options
+      infos.push({ queue, inFlight: inFlightCount, prefetch })
+    }
+    return infos
   }
 
   /** Lets go of all. With `lost`, what the client has counts as a failed attempt. */

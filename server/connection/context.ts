@@ -1,5 +1,7 @@
 import type { Logger } from 'pino'
+import type { Clock } from '../../shared/clock.ts'
 import type { Broker } from '../broker/broker.ts'
+import type { Traffic } from '../monitor/traffic.ts'
 import type { Queues } from '../queue/queues.ts'
 import type { Streams } from '../stream/streams.ts'
 import type { Requests } from '../topic/requests.ts'
@@ -17,7 +19,9 @@ export interface ConnectionContext {
   readonly broker: Broker
   readonly turn: Turn
   readonly budget: OutboxBudget
+  readonly traffic: Traffic
   readonly log: Logger
+  readonly clock: Clock
   /** Runs a method of the operators'. */
   call(method: string, params: unknown): Promise<unknown>
   /** The socket has closed, by whichever side. */

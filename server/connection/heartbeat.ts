@@ -1,3 +1,4 @@
+import type { Clock, Timer } from '../../shared/clock.ts'
 import type { Connection } from './connection.ts'
 
 /** A slice of the connections is pinged in each of these, in milliseconds: all at once would stall the hub. */
@@ -9,14 +10,16 @@ const TICK_MS = 250
 export class Heartbeat {
   private readonly slices: Set<Connection>[]
   private readonly silent = new Set<Connection>()
-  private readonly timer: NodeJS.Timeout
+  private readonly clock: Clock
+  private readonly timer: Timer
   private newest = 0
   private due = 0
 
-  constructor(pingIntervalMs: number) {
+  constructor(pingIntervalMs: number, clock: Clock) {
+    this.clock = clock
     const count = Math.max(1, Math.round(pingIntervalMs / TICK_MS))
     this.slices = Array.from({ length: count }, () => new Set())
-    this.timer = setInterval(() => this.tick(), Math.min(TICK_MS, pingIntervalMs))
+    this.timer = clock.setInterval(() => this.tick(), Math.min(TICK_MS, pingIntervalMs))
     this.timer.unref()
   }
 
@@ -32,13 +35,13 @@ export class Heartbeat {
   }
 
   stop(): void {
-    clearInterval(this.timer)
+    this.clock.clearInterval(this.timer)
   }
 
   private tick(): void {
     this.due = (this.due + 1) % this.slices.length
     for (const connection of this.slices[this.due] ?? []) connection.heartbeat()
-    const now = Date.now()
+    const now = this.clock.now()
     // In order of arrival: behind the first that has time left, all have.
     for (const connection of this.silent) {
       if (!connection.checkHello(now)) break

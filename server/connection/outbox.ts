@@ -1,13 +1,14 @@
 import type { FanfareError } from '../../shared/errors.ts'
 import type { GapReason, HubFrame } from '../../shared/frames.ts'
-import { BatchBuilder } from '../engine/batch.ts'
+import { type Batch, BatchBuilder } from '../engine/batch.ts'
 import type { EngineSocket } from '../engine/engine.ts'
+import type { Traffic } from '../monitor/traffic.ts'
 import type { Stretch } from '../stream/chunk.ts'
 import type { FeedOutlet } from '../stream/feed.ts'
 import { Encoded } from '../topic/encoded.ts'
 import type { Message } from '../topic/message.ts'
 import type { Recipient, Subscription } from '../topic/subscription.ts'
-import { type Account, Backlog, type Entry } from './backlog.ts'
+import { type Account, Backlog } from './backlog.ts'
 import { type Gap, gapFrame } from './gap.ts'
 import type { Debtor, OutboxBudget } from './outbox-budget.ts'
 import type { Run } from './run.ts'
@@ -24,6 +25,13 @@ export interface OutboxOwner {
   overflow(code: 'slow_consumer' | 'outbox_total'): void
   /** A stream cannot feed this subscription any longer. */
   feedFailed(subscription: Subscription, error: FanfareError): void
+}
+
+/** What all outboxes of a hub share. */
+export interface OutboxShared {
+  readonly turn: Turn
+  readonly budget: OutboxBudget
+  readonly traffic: Traffic
 }
 
 /** What hands out stored messages when there is room: the feed of a subscription, or a consumer. */
@@ -47,13 +55,19 @@ export interface Source {
 export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account {
   /** With the engine, and waiting. */
   heldBytes = 0
+  /** Messages handed to the socket, and those left out. */
+  deliveredTotal = 0
+  droppedTotal = 0
   private readonly socket: EngineSocket
   private readonly turn: Turn
   private readonly budget: OutboxBudget
+  private readonly traffic: Traffic
   private readonly owner: OutboxOwner
   private readonly limit: number
   private readonly runBytes: number
   private run: Run | undefined = undefined
+  /** Frames of the hub's own in the run, and of them the receipts. */
+  private controlsInRun = 0
   private receiptsInRun = 0
   private lastStamp = 0
   /** Set while the engine holds a rest or something waits. */
@@ -69,10 +83,11 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
   /** The connection's only subscription: what it matches needs no list, also while behind. */
   private sole: Subscription | undefined = undefined
 
-  constructor(socket: EngineSocket, turn: Turn, budget: OutboxBudget, limit: number, owner: OutboxOwner) {
+  constructor(socket: EngineSocket, shared: OutboxShared, limit: number, owner: OutboxOwner) {
     this.socket = socket
-    this.turn = turn
-    this.budget = budget
+    this.turn = shared.turn
+    this.budget = shared.budget
+    this.traffic = shared.traffic
     this.limit = limit
     this.runBytes = Math.min(WRITE_BYTES, limit / 16)
     this.owner = owner
@@ -98,6 +113,21 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
 
   get keepsUp(): boolean {
     return this.backlog === undefined
+  }
+
+  /** Since when something has waited, in milliseconds since 1970; undefined while it keeps up. */
+  get behindSince(): number | undefined {
+    return this.backlog?.since
+  }
+
+  isPaused(subscription: Subscription): boolean {
+    return this.paused?.has(subscription) ?? false
+  }
+
+  leftOut(subscription: Subscription, count: number, reason: GapReason): void {
+    subscription.droppedTotal += count
+    this.droppedTotal += count
+    this.traffic.leftOut(count, reason)
   }
 
   attach(source: Source): void {
@@ -147,7 +177,7 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
     this.settle()
     if (this.closed) return
     this.paused ??= new Map()
-    this.paused.set(subscription, new Backlog(this))
+    this.paused.set(subscription, new Backlog(this, this.turn.now()))
     this.budget.enter(this)
     for (const backlog of this.paused.values()) backlog.shrinkTo(this.pausedLimit(), 'drop-oldest')
   }
@@ -189,12 +219,7 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
     }
     const { run } = this
     if (run) {
-      this.run = undefined
-      const written = this.socket.write(run.toBatch())
-      const receipts = this.receiptsInRun
-      this.receiptsInRun = 0
-      if (receipts > 0) this.owner.receiptsSent(receipts)
-      if (!written) {
+      if (!this.writeRun(run)) {
         this.fallBehind()
         this.holdEngineBytes()
         return
@@ -247,6 +272,7 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
 
   private append(encoded: Encoded): void {
     if (!this.backlog) {
+      this.controlsInRun++
       this.appendToRun(encoded)
       return
     }
@@ -270,13 +296,25 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
     if (this.backlog) return
     // Whatever is in the run came first.
     const { run } = this
-    this.backlog = new Backlog(this)
+    this.backlog = new Backlog(this, this.turn.now())
     this.budget.enter(this)
-    if (!run) return
+    if (run && !this.writeRun(run)) this.holdEngineBytes()
+  }
+
+  private writeRun(run: Run): boolean {
     this.run = undefined
-    if (!this.socket.write(run.toBatch())) this.holdEngineBytes()
-    this.owner.receiptsSent(this.receiptsInRun)
+    const written = this.write(run.toBatch(), run.count - this.controlsInRun)
+    this.controlsInRun = 0
+    const receipts = this.receiptsInRun
     this.receiptsInRun = 0
+    if (receipts > 0) this.owner.receiptsSent(receipts)
+    return written
+  }
+
+  private write(batch: Batch, messages: number): boolean {
+    this.deliveredTotal += messages
+    this.traffic.sent(batch.framed.length, messages)
+    return this.socket.write(batch)
   }
 
   private deliverBehind(message: Message, subscription: Subscription): void {
@@ -346,23 +384,25 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
     const run = backlog.firstRun
     if (run) {
       backlog.shift()
-      return this.socket.write(run.toBatch())
+      return this.write(run.toBatch(), run.count)
     }
     const builder = new BatchBuilder()
     let bytes = 0
     let receipts = 0
+    let messages = 0
     while (bytes < WRITE_BYTES) {
       for (const gap of backlog.shiftGaps()) bytes += addGap(builder, gap)
       const entry = backlog.startsWithRun ? undefined : backlog.shift()
       if (!entry) break
-      if (entry.expiresAt !== undefined && entry.expiresAt <= Date.now()) continue
+      if (entry.expiresAt !== undefined && entry.expiresAt <= this.turn.now()) continue
       const frame = entry.content as Encoded
       builder.scope(entry.only?.sub)
       builder.add(frame)
       bytes += frame.bytes
-      if (isReceipt(entry, frame)) receipts++
+      if (entry.stretch) messages++
+      else if (isReceipt(frame)) receipts++
     }
-    const written = this.socket.write(builder.build())
+    const written = this.write(builder.build(), messages)
     if (receipts > 0) this.owner.receiptsSent(receipts)
     return written
   }
@@ -375,8 +415,12 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
       if (stretches.length === 0) continue
       const builder = new BatchBuilder()
       builder.scope(source.sub)
-      for (const { wires, binary } of stretches) builder.addJoined(wires, binary)
-      if (!this.socket.write(builder.build())) return false
+      let messages = 0
+      for (const { wires, binary, count } of stretches) {
+        builder.addJoined(wires, binary)
+        messages += count
+      }
+      if (!this.write(builder.build(), messages)) return false
     }
     return true
   }
@@ -400,8 +444,8 @@ function addGap(builder: BatchBuilder, gap: Gap): number {
   return frame.bytes
 }
 
-function isReceipt({ stretch }: Entry, { text }: Encoded): boolean {
-  return stretch === undefined && (text?.startsWith('{"type":"receipt"') ?? false)
+function isReceipt({ text }: Encoded): boolean {
+  return text?.startsWith('{"type":"receipt"') ?? false
 }
 
 function encode(frame: HubFrame): Encoded {

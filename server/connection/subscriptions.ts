@@ -1,5 +1,6 @@
 import { FanfareError } from '../../shared/errors.ts'
 import type { CommitFrame, SubscribeFrame } from '../../shared/frames.ts'
+import type { SubscriptionInfo } from '../../shared/sys.ts'
 import { parsePattern } from '../../shared/topic.ts'
 import { Feed } from '../stream/feed.ts'
 import { Subscription } from '../topic/subscription.ts'
@@ -64,6 +65,30 @@ export class Subscriptions {
     this.outbox.send({ type: 'committed', sub, offset })
   }
 
+  get count(): number {
+    return this.bySub.size
+  }
+
+  /** What an operator sees of the first so many. */
+  info(most: number): SubscriptionInfo[] {
+    const infos: SubscriptionInfo[] = []
+    for (const subscription of this.bySub.values()) {
+      if (infos.length >= most) break
+      const { sub, words, policy, droppedTotal } = subscription
+      const feed = this.feeds?.get(subscription)
+      infos.push({
+        sub,
+        pattern: words.join('.'),
+        policy,
+        ...(feed && { stream: feed.stream }),
+        paused: feed ? feed.isPaused : this.outbox.isPaused(subscription),
+        behind: feed?.behind ?? false,
+        droppedTotal,
+      })
+    }
+    return infos
+  }
+
   /** Ends one of which the client has been told already. */
   drop(subscription: Subscription): void {
     this.bySub.delete(subscription.sub)
@@ -88,7 +113,8 @@ export class Subscriptions {
   }
 
   private feed(subscription: Subscription, stream: string, { from, cursor }: SubscribeFrame): void {
-    const feed = new Feed(this.context.broker, subscription, { stream, from, cursor }, this.outbox)
+    const { broker, clock } = this.context
+    const feed = new Feed(broker, subscription, { stream, from, cursor }, this.outbox, clock)
     subscription.feed = feed
     this.feeds ??= new Map()
     this.feeds.set(subscription, feed)

@@ -1,3 +1,6 @@
+// Imported: what stands in the global object a user's fake timers may have replaced.
+import { setImmediate } from 'node:timers'
+import type { Clock } from '../../shared/clock.ts'
 import { Run } from './run.ts'
 
 /** What is flushed at the end of a turn. */
@@ -13,6 +16,16 @@ export interface Flushable {
 export class Turn {
   private run = new Run()
   private dirty: Flushable[] = []
+  private readonly clock: Clock
+
+  constructor(clock: Clock) {
+    this.clock = clock
+  }
+
+  /** The time, by which messages expire. */
+  now(): number {
+    return this.clock.now()
+  }
 
   /** The empty run at which every outbox of this turn starts. The outbox will be flushed. */
   begin(outbox: Flushable): Run {

@@ -78,10 +78,14 @@ async function events({ hub, request, peer, params }: Exchange): Promise<Respons
 }
 
 /** The frames that subscribe, numbered as the patterns are. Throws `bad_params`. */
-function subscribeFrames({ pattern, from, stream, policy, all, any }: Query, lastEventId: string | null): SubscribeFrame[] {
+function subscribeFrames(
+  { pattern, from, stream, policy, all, any }: Query,
+  lastEventId: string | null,
+): SubscribeFrame[] {
   const starts = startsOf(pattern.length, from, 'from')
   const onStream = from !== undefined || stream !== undefined || policy === 'pause'
   const resumed = onStream && lastEventId ? startsOf(pattern.length, lastEventId, 'Last-Event-ID') : undefined
+  const positioned = from !== undefined || resumed !== undefined
   const filter = {
     ...(all && { all: headersOf('all', all) }),
     ...(any && { any: headersOf('any', any) }),
@@ -92,7 +96,7 @@ function subscribeFrames({ pattern, from, stream, policy, all, any }: Query, las
     pattern: each,
     ...(policy && { policy }),
     ...(stream !== undefined && { stream }),
-    ...(onStream && { from: resumed?.[sub] ?? starts[sub] ?? 'latest' }),
+    ...(positioned && { from: resumed?.[sub] ?? starts[sub] ?? 'latest' }),
     ...((all || any) && { filter: filter as HeaderFilter }),
   }))
 }

@@ -1,3 +1,4 @@
+import { setImmediate, setTimeout } from 'node:timers'
 import { ERRORS, type ErrorCode, errorEntry, FanfareError } from '../../shared/errors.ts'
 import type { HubFrame } from '../../shared/frames.ts'
 import type { Batch } from '../engine/batch.ts'

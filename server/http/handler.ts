@@ -5,6 +5,7 @@ import { z } from 'zod'
 import { FanfareError } from '../../shared/errors.ts'
 import type { EngineApp } from '../engine/engine.ts'
 import { eventOperations } from './event-operations.ts'
+import { hubOperations } from './hub-operations.ts'
 import { openApi } from './openapi.ts'
 import { type HttpContext, json, type Operation } from './operation.ts'
 import { problemResponse, refusalOf } from './problem.ts'
@@ -33,10 +34,16 @@ const OPERATIONS: readonly Operation[] = [
   ...eventOperations,
   ...streamOperations,
   ...queueOperations,
+  ...hubOperations,
 ]
 
 /** Everything that the hub serves over HTTP, as one fetch-style handler. */
 export function httpHandler(hub: HttpContext): EngineApp['fetch'] {
+  const app = httpApp(hub)
+  return (request, peer) => app.fetch(request, { peer })
+}
+
+export function httpApp(hub: HttpContext): Hono<Env> {
   const app = new Hono<Env>()
   app.get('/healthz', () => json(200, { status: 'ok' }))
   app.get('/readyz', () => (hub.ready() ? json(200, { status: 'ready' }) : json(503, { status: 'not ready' })))
@@ -46,7 +53,7 @@ export function httpHandler(hub: HttpContext): EngineApp['fetch'] {
     // Any page may import it, also one that is opened from the disk.
     return c.body(source, 200, { 'content-type': 'text/javascript; charset=utf-8', 'access-control-allow-origin': '*' })
   })
-  // What decides who may do what stands here, before all of /v1.
+  // What decides who may do what has its place here, before all of /v1.
   app.route('/v1', routes(OPERATIONS, hub))
   app.onError((error, { req }) => {
     // A client that went away while its body was read is no failure.
@@ -56,7 +63,7 @@ export function httpHandler(hub: HttpContext): EngineApp['fetch'] {
   app.notFound(({ req }) =>
     problemResponse(new FanfareError('no_route', `Nothing at ${req.path}. The WebSocket endpoint wants an upgrade`)),
   )
-  return (request, peer) => app.fetch(request, { peer })
+  return app
 }
 
 async function browserClient(): Promise<string> {

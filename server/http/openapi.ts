@@ -98,12 +98,9 @@ function problems(codes: readonly ErrorCode[], schemas: Json): Json {
 
 /** A schema as the document has it: those with a name stand in `schemas`, and are referred to. */
 function schemaOf(schema: z.ZodType, schemas: Json): Json {
-  const { properties, $defs } = z.toJSONSchema(z.object({ schema }), { io: 'input' }) as {
-    properties: { schema: Json }
-    $defs?: Json
-  }
-  Object.assign(schemas, toComponents($defs ?? {}))
-  return toComponents(properties.schema)
+  const { properties, $defs = {} } = z.toJSONSchema(z.object({ schema }), { io: 'input' })
+  Object.assign(schemas, toComponents($defs))
+  return toComponents(properties?.['schema'] as Json)
 }
 
 function toComponents(value: Json): Json {

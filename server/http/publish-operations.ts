@@ -16,7 +16,12 @@ const REFUSALS: readonly ErrorCode[] = [
 const JSON_TYPE = 'application/json'
 const KEY = { 'Idempotency-Key': 'The id of the message, where the publish has none; in a batch, followed by .0, .1 …' }
 
-const receipt: Answer = { status: 200, description: 'It is published, and kept where it has to be', type: JSON_TYPE, schema: Receipt }
+const receipt: Answer = {
+  status: 200,
+  description: 'It is published, and kept where it has to be',
+  type: JSON_TYPE,
+  schema: Receipt,
+}
 
 /** What a publish has beside its body; the body is the data. Checked as the frame that it becomes. */
 const options = z.looseObject({

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers'
 import { encodeFrame } from '../../shared/codec.ts'
 import { FanfareError } from '../../shared/errors.ts'
 import type { PublishFrame, ReceiptFrame } from '../../shared/frames.ts'

@@ -23,7 +23,7 @@ export function routes(operations: readonly Operation[], hub: HttpContext): Hono
   for (const [path, allowed] of methods) {
     // A HEAD is a GET of which the body stays.
     const allow = allowed.flatMap((method) => (method === 'GET' ? ['GET', 'HEAD'] : [method])).join(', ')
-    app.all(path, ({ req }) => problemResponse(new FanfareError('method_not_allowed', req.method), { allow }))
+    app.all(path, () => problemResponse(new FanfareError('method_not_allowed'), { allow }))
   }
   return app
 }

@@ -1,7 +1,8 @@
 import { z } from 'zod'
+import { POLICIES } from '../../shared/frames.ts'
 import type { JsonMessage, StreamPage } from '../../shared/json-message.ts'
 import type { DeadLetter, QueueInfo } from '../../shared/queues.ts'
-import type { StreamInfo } from '../../shared/streams.ts'
+import type { ConnectionsPage, HubInfo, StreamStatus, TopicsStatus } from '../../shared/sys.ts'
 
 /** What the API answers with. Each carries the name that it has in the OpenAPI document. */
 
@@ -83,6 +84,7 @@ export const Stream = z
     oldestAt: time.optional(),
     newestAt: time.optional(),
     cursors: z.record(text, position),
+    publishedPerSecond: z.number(),
   })
   .meta({ id: 'Stream' })
 
@@ -137,6 +139,73 @@ export const Letter = z
   })
   .meta({ id: 'DeadLetter' })
 
+const rate = z.number()
+
+export const Hub = z
+  .object({
+    version: text,
+    engine: text,
+    startedAt: time,
+    connections: whole,
+    subscriptions: whole,
+    streams: whole,
+    queues: whole,
+    topics: whole,
+    publishedTotal: whole,
+    publishedPerSecond: rate,
+    deliveredTotal: whole,
+    deliveredPerSecond: rate,
+    bytesInPerSecond: rate,
+    bytesOutPerSecond: rate,
+    droppedTotal: z.record(text, whole).describe('Messages left out, by the reason of their gaps'),
+    droppedPerSecond: rate,
+    outboxBytes: whole,
+    outboxTotalBytes: whole,
+    memoryBytes: whole,
+    cpu: z.number().describe('Part of one core'),
+    eventLoopDelayMs: z.number().describe('99th percentile of the last second'),
+  })
+  .meta({ id: 'Hub' })
+
+const subscription = z.object({
+  sub: whole,
+  pattern: text,
+  policy: z.enum(POLICIES),
+  stream: text.optional(),
+  paused: z.boolean(),
+  behind: z.boolean(),
+  droppedTotal: whole,
+})
+
+export const Connection = z
+  .object({
+    connection: text,
+    number: whole.describe('Counts up as connections open'),
+    client: text.optional(),
+    address: text,
+    connectedAt: time,
+    outboxBytes: whole,
+    outboxLimitBytes: whole,
+    lagMs: z.number(),
+    deliveredTotal: whole,
+    droppedTotal: whole,
+    publishedTotal: whole,
+    subscriptionCount: whole,
+    subscriptions: z.array(subscription).describe('In a list the first ten; consumers likewise'),
+    consumerCount: whole,
+    consumers: z.array(z.object({ queue: text, inFlight: whole, prefetch: whole })),
+  })
+  .meta({ id: 'Connection' })
+
+export const Connections = z.object({ count: whole, connections: z.array(Connection) })
+
+export const Topics = z
+  .object({
+    count: whole,
+    busiest: z.array(z.object({ topic: text, publishedPerSecond: rate, publishedTotal: whole })),
+  })
+  .meta({ id: 'Topics' })
+
 export const Count = z.object({ count: whole })
 export const Named = z.object({ name: text })
 
@@ -146,7 +215,10 @@ type Fits<Schema extends z.ZodType, Answer extends Frozen<z.input<Schema>>> = An
 export type Answers = [
   Fits<typeof Message, JsonMessage>,
   Fits<typeof Page, StreamPage>,
-  Fits<typeof Stream, StreamInfo>,
+  Fits<typeof Stream, StreamStatus>,
   Fits<typeof Queue, QueueInfo>,
   Fits<typeof Letter, DeadLetter>,
+  Fits<typeof Hub, HubInfo>,
+  Fits<typeof Connections, ConnectionsPage>,
+  Fits<typeof Topics, TopicsStatus>,
 ]

@@ -61,6 +61,10 @@ export class Consumer {
     this.owner = owner
   }
 
+  get inFlightCount(): number {
+    return this.inFlight.size
+  }
+
   /** How many more deliveries it can take now. */
   get credit(): number {
     if (this.ended || !this.outlet.keepsUp || this.waitingBytes >= LEASED_AHEAD_BYTES) return 0
@@ -221,6 +225,6 @@ function joined(waiting: readonly Waiting[]): Stretch[] {
 
 function stretchOf(frames: readonly (string | Uint8Array)[]): Stretch {
   return typeof frames[0] === 'string'
-    ? { wires: Buffer.from(frames.join(',')), binary: false }
-    : { wires: Buffer.concat(frames as Uint8Array[]), binary: true }
+    ? { wires: Buffer.from(frames.join(',')), binary: false, count: frames.length }
+    : { wires: Buffer.concat(frames as Uint8Array[]), binary: true, count: frames.length }
 }

@@ -1,12 +1,7 @@
 import type { Logger } from 'pino'
+import type { Clock } from '../../shared/clock.ts'
 import { FanfareError } from '../../shared/errors.ts'
-import {
-  type DeadLetter,
-  type DeadLetterFilter,
-  QUEUE_STATUS_TOPIC,
-  type QueueInfo,
-  type QueueOptions,
-} from '../../shared/queues.ts'
+import type { DeadLetter, DeadLetterFilter, QueueInfo, QueueOptions } from '../../shared/queues.ts'
 import { matchesPattern, parsePattern } from '../../shared/topic.ts'
 import type { Broker } from '../broker/broker.ts'
 import type { QueueBinding } from '../topic/topics.ts'
@@ -30,24 +25,21 @@ interface Queue {
 /** Letters that a redrive moves in one commit, and how often where a rate is given. */
 const REDRIVE_BATCH = 500
 const REDRIVE_STEP_MS = 100
-/** How often a queue is looked at, in seconds. */
-const WATCH_S = 1
 
 /** The queues of a hub: what feeds them, and who works on them. */
 export class Queues {
   private readonly broker: Broker
   private readonly byName = new Map<string, Queue>()
   private readonly log: Logger
-  private watching: NodeJS.Timeout | undefined = undefined
+  private readonly clock: Clock
   private closed = false
-  /** Says what the hub has to say of a queue on a topic. */
-  announce: (topic: string, data: unknown) => void = () => {}
   /** Told when topics may feed other queues than before. */
   onChange: () => void = () => {}
 
-  constructor(broker: Broker, log: Logger) {
+  constructor(broker: Broker, log: Logger, clock: Clock) {
     this.broker = broker
     this.log = log
+    this.clock = clock
     broker.onReady = (name) => this.deal(name)
     broker.onLeaseLost = (name, delivery) => {
       for (const consumer of this.byName.get(name)?.consumers ?? []) consumer.leaseLost(delivery)
@@ -58,12 +50,10 @@ export class Queues {
   async open(declared: readonly QueueOptions[]): Promise<void> {
     for (const options of await this.broker.queues()) this.enter(options)
     for (const options of declared) await this.declare(options, true)
-    this.watching = setInterval(() => void this.watch(), WATCH_S * 1000).unref()
   }
 
   close(): void {
     this.closed = true
-    clearInterval(this.watching)
   }
 
   has(name: string): boolean {
@@ -109,6 +99,10 @@ export class Queues {
   }
 
   // Operators
+
+  get count(): number {
+    return this.byName.size
+  }
 
   async list(): Promise<QueueInfo[]> {
     const infos = await this.broker.queues()
@@ -161,27 +155,33 @@ export class Queues {
       perSecond === undefined ? REDRIVE_BATCH : Math.max(1, Math.round((perSecond * REDRIVE_STEP_MS) / 1000))
     let moved = 0
     for (let at = 0; at < newest.length && !this.closed; at += batch) {
-      if (at > 0 && perSecond !== undefined) await pause((batch / perSecond) * 1000)
+      if (at > 0 && perSecond !== undefined) await this.pause((batch / perSecond) * 1000)
       const letters = newest.slice(at, at + batch)
       moved += await this.broker.redrive(name, { letters }, to, letters.length)
     }
     return moved
   }
 
-  /** Takes a sample of each queue, and tells. */
-  private async watch(): Promise<void> {
-    for (const info of await this.list()) {
-      const queue = this.byName.get(info.name)
-      if (!queue || this.closed) continue
-      queue.monitor.observe(info, WATCH_S)
+  private pause(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      this.clock.setTimeout(resolve, ms)
+    })
+  }
+
+  /** Works out the rates, and calls out the queues that only grow; to be called once in `seconds`. */
+  async sample(seconds: number): Promise<QueueInfo[]> {
+    const infos = await this.list()
+    return infos.map((info) => {
+      const queue = this.byName.get(info.name) as Queue
+      queue.monitor.observe(info, seconds)
       const { rates } = queue.monitor
       if (rates.growing && !queue.calledOut) {
         const { depth, consumers } = info
         this.log.warn({ queue: info.name, depth, consumers, ...rates }, 'a queue only grows: add consumers')
       }
       queue.calledOut = rates.growing
-      this.announce(QUEUE_STATUS_TOPIC + info.name, { ...info, ...rates })
-    }
+      return { ...info, ...rates }
+    })
   }
 
   private enter({ name, bindings }: QueueOptions): void {
@@ -220,10 +220,4 @@ export class Queues {
     queue.turn = active.length > 0 ? (first + dealt) % active.length : 0
     return dealt > 0 && dealt === active.length
   }
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => {
-    setTimeout(resolve, ms)
-  })
 }

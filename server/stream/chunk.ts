@@ -1,4 +1,5 @@
 import { Buffer } from 'node:buffer'
+import type { Clock } from '../../shared/clock.ts'
 import type { HeaderFilter, Headers } from '../../shared/frames.ts'
 import { passesFilter } from '../../shared/header-filter.ts'
 import { matchesPattern } from '../../shared/topic.ts'
@@ -8,6 +9,8 @@ import type { Block } from '../broker/block.ts'
 export interface Stretch {
   readonly wires: Uint8Array
   readonly binary: boolean
+  /** How many messages. */
+  readonly count: number
 }
 
 /** Bytes that one WebSocket message takes; see `PART_BYTES` of the engines, and room for the frame `only`. */
@@ -17,10 +20,12 @@ const STRETCH_BYTES = 14_000
 export class Selection {
   private readonly words: readonly string[]
   private readonly filter: HeaderFilter | undefined
+  private readonly clock: Clock
 
-  constructor(words: readonly string[], filter: HeaderFilter | undefined) {
+  constructor(words: readonly string[], filter: HeaderFilter | undefined, clock: Clock) {
     this.words = words
     this.filter = filter
+    this.clock = clock
   }
 
   /**
@@ -28,7 +33,7 @@ export class Selection {
    * Returns where the next call goes on.
    */
   take(block: Block, from: number, bytes: number, picks: ReadonlySet<number> | undefined): [Stretch[], number] {
-    const now = Date.now()
+    const now = this.clock.now()
     const topics = block.topics.map((topic) => matchesPattern(this.words, topic.split('.')))
     const wanted = (at: number) =>
       topics[block.topicAt(at)] === true &&
@@ -50,7 +55,7 @@ export class Selection {
         if (block.wireBytes(start, at + 1) > STRETCH_BYTES) break
         at++
       }
-      stretches.push({ wires: block.wires(start, at), binary })
+      stretches.push({ wires: block.wires(start, at), binary, count: at - start })
       taken += block.wireBytes(start, at)
     }
     return [stretches, at]

@@ -1,3 +1,4 @@
+import type { Clock } from '../../shared/clock.ts'
 import { FanfareError } from '../../shared/errors.ts'
 import type { GapReason, HubFrame } from '../../shared/frames.ts'
 import type { From } from '../../shared/streams.ts'
@@ -14,6 +15,8 @@ export interface FeedOutlet {
   send(frame: HubFrame): void
   /** The feed has something: `pull` it when there is room. */
   feedReady(): void
+  /** Messages will not come: the log no longer has them. */
+  leftOut(subscription: Subscription, count: number, reason: GapReason): void
   /** The feed cannot go on, and its subscription has to end. */
   feedFailed(subscription: Subscription, error: FanfareError): void
 }
@@ -53,18 +56,27 @@ export class Feed implements SubscriptionFeed {
   private picks: Set<number> | undefined = undefined
   private resumeAt = 0
 
-  constructor(broker: Broker, subscription: Subscription, start: FeedStart, outlet: FeedOutlet) {
+  constructor(broker: Broker, subscription: Subscription, start: FeedStart, outlet: FeedOutlet, clock: Clock) {
     this.broker = broker
     this.subscription = subscription
     this.stream = start.stream
     this.cursor = start.cursor
     this.outlet = outlet
-    this.selection = new Selection(subscription.words, subscription.filter)
+    this.selection = new Selection(subscription.words, subscription.filter, clock)
     this.start(start.from).catch((error: unknown) => this.fail(error as FanfareError))
   }
 
   get sub(): number {
     return this.subscription.sub
+  }
+
+  /** It has not caught up. */
+  get behind(): boolean {
+    return this.state !== 'live'
+  }
+
+  get isPaused(): boolean {
+    return this.paused
   }
 
   takes(message: Message): boolean {
@@ -243,6 +255,7 @@ export class Feed implements SubscriptionFeed {
   private tellGap(offsets: { from: number; to: number } | undefined, reason: GapReason): void {
     const { sub } = this.subscription
     const missing = offsets && { count: offsets.to - offsets.from + 1, offsets }
+    if (missing) this.outlet.leftOut(this.subscription, missing.count, reason)
     this.outlet.send({ type: 'gap', sub, ...missing, reason })
   }
 }

@@ -1,3 +1,4 @@
+import type { Clock } from '../../shared/clock.ts'
 import { FanfareError } from '../../shared/errors.ts'
 import type { JsonMessage, StreamPage } from '../../shared/json-message.ts'
 import type { Broker } from '../broker/broker.ts'
@@ -7,7 +8,13 @@ import { jsonMessage } from '../broker/json-message.ts'
 const PAGE_BYTES = 1024 * 1024
 
 /** Messages of a stream from an offset on, `limit` at most. Rejects with `no_stream`. */
-export async function readPage(broker: Broker, stream: string, from: number, limit: number): Promise<StreamPage> {
+export async function readPage(
+  broker: Broker,
+  stream: string,
+  from: number,
+  limit: number,
+  clock: Clock,
+): Promise<StreamPage> {
   const state = broker.stream(stream)
   if (!state) throw new FanfareError('no_stream', `There is no stream "${stream}"`)
   const { epoch, next: end } = state
@@ -23,7 +30,7 @@ export async function readPage(broker: Broker, stream: string, from: number, lim
     }
     for (; at < block.count && messages.length < limit && bytes < PAGE_BYTES; at++) {
       next = block.offset(at) + 1
-      if (block.isHidden(at) || (block.expiresAt(at) ?? Number.POSITIVE_INFINITY) <= Date.now()) continue
+      if (block.isHidden(at) || (block.expiresAt(at) ?? Number.POSITIVE_INFINITY) <= clock.now()) continue
       const { wire } = block.entry(at)
       messages.push(jsonMessage(wire))
       bytes += block.wireBytes(at, at + 1)

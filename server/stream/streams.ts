@@ -1,7 +1,9 @@
+import type { Clock } from '../../shared/clock.ts'
 import { FanfareError } from '../../shared/errors.ts'
 import type { SubscribeFrame } from '../../shared/frames.ts'
 import type { StreamPage } from '../../shared/json-message.ts'
-import type { StreamInfo, StreamOptions } from '../../shared/streams.ts'
+import type { StreamOptions } from '../../shared/streams.ts'
+import type { StreamStatus } from '../../shared/sys.ts'
 import { isCovered, matchesPattern, parsePattern } from '../../shared/topic.ts'
 import type { Broker, StreamState } from '../broker/broker.ts'
 import type { Feed } from './feed.ts'
@@ -11,17 +13,22 @@ interface Stream {
   readonly state: StreamState
   readonly patterns: readonly (readonly string[])[]
   readonly feeds: Set<Feed>
+  /** As of the last sample. */
+  sampledNext: number
+  publishedPerSecond: number
 }
 
 /** The streams of a hub: what they capture, and who is fed from them. */
 export class Streams {
   private readonly broker: Broker
+  private readonly clock: Clock
   private readonly byName = new Map<string, Stream>()
   /** Told when topics may be captured by others than before. */
   onChange: () => void = () => {}
 
-  constructor(broker: Broker) {
+  constructor(broker: Broker, clock: Clock) {
     this.broker = broker
+    this.clock = clock
   }
 
   /** Takes in what the broker has from before, then what the configuration declares, which is the stronger. */
@@ -63,26 +70,44 @@ export class Streams {
     this.byName.get(feed.stream)?.feeds.delete(feed)
   }
 
-  list(): Promise<StreamInfo[]> {
-    return this.broker.streams()
+  get names(): Iterable<string> {
+    return this.byName.keys()
   }
 
-  async show(name: string): Promise<StreamInfo> {
+  get count(): number {
+    return this.byName.size
+  }
+
+  /** Works out the rates; to be called once in `seconds`. */
+  sample(seconds: number): void {
+    for (const [name, stream] of this.byName) {
+      const { next } = this.broker.stream(name) ?? stream.state
+      stream.publishedPerSecond = Math.max(0, next - stream.sampledNext) / seconds
+      stream.sampledNext = next
+    }
+  }
+
+  async list(): Promise<StreamStatus[]> {
+    const infos = await this.broker.streams()
+    return infos.map((info) => ({ ...info, publishedPerSecond: this.byName.get(info.name)?.publishedPerSecond ?? 0 }))
+  }
+
+  async show(name: string): Promise<StreamStatus> {
     const info = (await this.list()).find((stream) => stream.name === name)
     if (!info) throw new FanfareError('no_stream', `There is no stream "${name}"`)
     return info
   }
 
   read(name: string, from: number, limit: number): Promise<StreamPage> {
-    return readPage(this.broker, name, from, limit)
+    return readPage(this.broker, name, from, limit, this.clock)
   }
 
-  async declare(options: StreamOptions, replace: boolean): Promise<StreamInfo> {
+  async declare(options: StreamOptions, replace: boolean): Promise<StreamStatus> {
     this.enter(await this.broker.declareStream(options, replace))
     return this.show(options.name)
   }
 
-  async trim(name: string, before: number | undefined): Promise<StreamInfo> {
+  async trim(name: string, before: number | undefined): Promise<StreamStatus> {
     await this.broker.trimStream(name, before ?? Number.MAX_SAFE_INTEGER)
     return this.show(name)
   }
@@ -97,8 +122,14 @@ export class Streams {
 
   private enter(state: StreamState): void {
     const { name, topics } = state.options
-    const feeds = this.byName.get(name)?.feeds ?? new Set()
-    this.byName.set(name, { state, patterns: topics.map(parsePattern), feeds })
+    const before = this.byName.get(name)
+    this.byName.set(name, {
+      state,
+      patterns: topics.map(parsePattern),
+      feeds: before?.feeds ?? new Set(),
+      sampledNext: before?.sampledNext ?? state.next,
+      publishedPerSecond: before?.publishedPerSecond ?? 0,
+    })
     this.onChange()
   }
 }

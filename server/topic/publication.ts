@@ -17,15 +17,22 @@ export interface Outcome {
 /** Told what became of a publish: at once, or when it is safe. */
 export type Settle = (error: FanfareError | undefined, outcome: Outcome | undefined) => void
 
+/** A topic, and how much has been published to it. */
+export interface CountedTopic {
+  readonly words: readonly string[]
+  publishedTotal: number
+}
+
 /** Where a message goes once it is safe. */
 export interface FanOut {
+  now(): number
   nextStamp(): number
-  fanOut(message: Message): void
+  published(message: Message, topic: CountedTopic): void
 }
 
 /** Where a publish has to be kept. */
 export interface Destination {
-  readonly words: readonly string[]
+  readonly topic: CountedTopic
   readonly streams: readonly string[]
   readonly queues: readonly string[]
 }
@@ -46,7 +53,7 @@ export class Publication implements Draft {
   readonly queues: readonly string[]
   readonly bytes: number
   private readonly frame: PublishFrame
-  private readonly words: readonly string[]
+  private readonly counted: CountedTopic
   private readonly rest: string
   private readonly topics: FanOut
   private readonly settle: Settle
@@ -59,12 +66,12 @@ export class Publication implements Draft {
     this.key = frame.key
     this.expiresAt = frame.expiresAt
     this.priority = frame.priority
-    this.dueAt = frame.delayMs === undefined ? frame.deliverAt : Date.now() + frame.delayMs
+    this.dueAt = frame.delayMs === undefined ? frame.deliverAt : topics.now() + frame.delayMs
     this.streams = destination.streams
     this.queues = destination.queues
     // A copy: the bytes are the engine's again before the broker asks for the wire form.
     this.frame = frame.data instanceof Uint8Array ? { ...frame, data: new Uint8Array(frame.data) } : frame
-    this.words = destination.words
+    this.counted = destination.topic
     // Now, while its publisher can still be told that it cannot be encoded.
     this.rest = encodeRest(frame)
     this.bytes = FRAME_BYTES + Buffer.byteLength(this.rest) + (frame.data instanceof Uint8Array ? frame.data.length : 0)
@@ -73,13 +80,13 @@ export class Publication implements Draft {
   }
 
   encode(publishedAt: number, offsets: Offsets): string | Uint8Array {
-    const { frame, id, words, rest } = this
-    this.message = new Message(frame, id, words, this.topics.nextStamp(), rest, { offsets, publishedAt })
+    const { frame, id, counted, rest } = this
+    this.message = new Message(frame, id, counted.words, this.topics.nextStamp(), rest, { offsets, publishedAt })
     return this.message.wire.text ?? (this.message.wire.record as Uint8Array)
   }
 
   kept({ duplicate, positions, queues }: Kept): void {
-    if (this.message) this.topics.fanOut(this.message)
+    if (this.message) this.topics.published(this.message, this.counted)
     this.settle(undefined, { id: this.id, duplicate, positions, queues })
   }
 

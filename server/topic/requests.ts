@@ -1,3 +1,4 @@
+import type { Clock, Timer } from '../../shared/clock.ts'
 import { FanfareError } from '../../shared/errors.ts'
 import type { AskFrame, ReplyFrame, RequestFrame } from '../../shared/frames.ts'
 import { parseTopic } from '../../shared/topic.ts'
@@ -21,7 +22,7 @@ export interface Responder {
 interface Open {
   readonly asker: Asker
   readonly offer: Offer
-  readonly timer: NodeJS.Timeout
+  readonly timer: Timer
 }
 
 /** An offer to answer. It is a subscription of the index whose messages are requests. */
@@ -43,7 +44,12 @@ const NOBODY: Recipient = { deliver(_: Message) {} }
 export class Requests {
   private readonly index = new SubscriptionIndex()
   private readonly open = new Map<number, Open>()
+  private readonly clock: Clock
   private last = 0
+
+  constructor(clock: Clock) {
+    this.clock = clock
+  }
 
   offer(offer: Offer): void {
     this.index.add(offer)
@@ -60,7 +66,8 @@ export class Requests {
     const offer = this.leastBusy(parseTopic(topic))
     if (!offer) throw new FanfareError('no_responder', JSON.stringify(topic))
     const request = ++this.last
-    const timer = setTimeout(() => this.take(request)?.asker.refused(new FanfareError('request_timeout')), timeoutMs)
+    const late = () => this.take(request)?.asker.refused(new FanfareError('request_timeout'))
+    const timer = this.clock.setTimeout(late, timeoutMs)
     this.open.set(request, { asker, offer, timer })
     offer.open.add(request)
     const optional = { ...(data !== undefined && { data }), ...(headers && { headers }) }
@@ -89,7 +96,7 @@ export class Requests {
     const open = this.open.get(request)
     this.open.delete(request)
     open?.offer.open.delete(request)
-    clearTimeout(open?.timer)
+    this.clock.clearTimeout(open?.timer)
     return open
   }
 }

@@ -29,6 +29,8 @@ export class Subscription {
   readonly policy: Policy
   /** Set where a stream is behind it. */
   feed: SubscriptionFeed | undefined = undefined
+  /** Messages left out for it. */
+  droppedTotal = 0
   /** Its place in the index, owned by the index. */
   slot = -1
 

@@ -1,4 +1,5 @@
 import { nanoid } from 'nanoid'
+import type { Clock } from '../../shared/clock.ts'
 import { FanfareError } from '../../shared/errors.ts'
 import type { HeaderFilter, PublishFrame } from '../../shared/frames.ts'
 import { passesFilter } from '../../shared/header-filter.ts'
@@ -6,7 +7,7 @@ import { QUEUE_TOPIC } from '../../shared/queues.ts'
 import { parseTopic } from '../../shared/topic.ts'
 import type { Broker } from '../broker/broker.ts'
 import { encodeRest, Message } from './message.ts'
-import { type Destination, Publication, type Settle } from './publication.ts'
+import { type CountedTopic, Publication, type Settle } from './publication.ts'
 import type { Subscription } from './subscription.ts'
 import { SubscriptionIndex } from './subscription-index.ts'
 
@@ -23,34 +24,53 @@ export interface Keepers {
   hasQueue(name: string): boolean
 }
 
-/** What is known of a topic. */
+/** What keeps the messages of a topic. */
 interface Route {
-  readonly words: readonly string[]
   readonly streams: readonly string[]
   readonly bindings: readonly QueueBinding[]
 }
 
-/** Topics of which the route is remembered; beyond that the memory starts anew. */
+/** What is known of a topic. */
+interface KnownTopic extends CountedTopic {
+  route: Route
+  /** Of the streams and bindings that the route is made of. */
+  generation: number
+  /** As of the last sample. */
+  sampledTotal: number
+  publishedPerSecond: number
+}
+
+/** Topics that are remembered; beyond that the memory starts anew, and so do their counts. */
 const REMEMBERED_TOPICS = 10_000
 
 /** Publishes: to the broker what has to be kept, and to the subscriptions that match. */
 export class Topics {
+  /** Messages that were published since the hub started: a refused one, a duplicate, and the hub's own do not count. */
+  publishedTotal = 0
   private readonly index = new SubscriptionIndex()
   private readonly broker: Broker
   private readonly keepers: Keepers
-  private readonly routes = new Map<string, Route>()
+  private readonly clock: Clock
+  private readonly known = new Map<string, KnownTopic>()
+  private generation = 0
   // An id is the hub's random prefix and a count: unique like a nanoid, at a fraction of its cost.
   private readonly idPrefix = `${nanoid(10)}.`
   private lastStamp = 0
   private lastId = 0
 
-  constructor(broker: Broker, keepers: Keepers) {
+  constructor(broker: Broker, keepers: Keepers, clock: Clock) {
     this.broker = broker
     this.keepers = keepers
+    this.clock = clock
   }
 
   get subscriptionCount(): number {
     return this.index.size
+  }
+
+  /** Topics that are remembered. */
+  get topicCount(): number {
+    return this.known.size
   }
 
   subscribe(subscription: Subscription): void {
@@ -63,7 +83,11 @@ export class Topics {
 
   /** To be called when streams or bindings are others. */
   forgetRoutes(): void {
-    this.routes.clear()
+    this.generation++
+  }
+
+  now(): number {
+    return this.clock.now()
   }
 
   nextStamp(): number {
@@ -76,27 +100,46 @@ export class Topics {
    * of what nothing keeps: whether the first try came through is not known.
    */
   publish(frame: PublishFrame, settle: Settle): void {
-    const publication = this.draft(frame, settle)
+    const topic = this.topicOf(frame.topic)
+    const publication = this.draftFor(topic, frame, settle)
     if (publication) {
       this.broker.publish(publication)
       return
     }
     if (frame.retry === true) throw new FanfareError('connection_lost')
-    const { words } = this.routeOf(frame.topic)
     const id = this.idOf(frame)
-    this.fanOut(new Message(frame, id, words, this.nextStamp(), encodeRest(frame)))
+    this.published(new Message(frame, id, topic.words, this.nextStamp(), encodeRest(frame)), topic)
     settle(undefined, { id, duplicate: false, positions: undefined, queues: undefined })
   }
 
   /** A publish for the broker, to be committed with something else; undefined where nothing keeps it. Throws as `publish`. */
   draft(frame: PublishFrame, settle: Settle): Publication | undefined {
-    const route = this.routeOf(frame.topic)
-    const { streams, bindings } = route
-    if (streams.length === 0 && bindings.length === 0) return undefined
-    const queues = queuesFor(bindings, frame)
-    if (streams.length === 0 && queues.length === 0) return undefined
-    const destination: Destination = { words: route.words, streams, queues }
-    return new Publication(frame, this.idOf(frame), destination, this, settle)
+    return this.draftFor(this.topicOf(frame.topic), frame, settle)
+  }
+
+  /** A message has been published: counts it, and delivers it. */
+  published(message: Message, topic: CountedTopic): void {
+    this.publishedTotal++
+    topic.publishedTotal++
+    this.fanOut(message)
+  }
+
+  /** Whether anybody subscribes to a topic. */
+  isHeard(topic: string): boolean {
+    return this.index.match(topic.split('.')).length > 0
+  }
+
+  /** Works out the rates of the topics; to be called once in `seconds`. */
+  sample(seconds: number): void {
+    for (const topic of this.known.values()) {
+      topic.publishedPerSecond = (topic.publishedTotal - topic.sampledTotal) / seconds
+      topic.sampledTotal = topic.publishedTotal
+    }
+  }
+
+  /** The topics that are remembered, with what is counted of them. */
+  get counts(): Iterable<readonly [string, Readonly<KnownTopic>]> {
+    return this.known
   }
 
   /** Publishes what the hub itself says, under one of its own topics. */
@@ -107,7 +150,7 @@ export class Topics {
 
   /** Delivers to every subscription that matches. */
   fanOut(message: Message): void {
-    if (message.expiresAt !== undefined && message.expiresAt <= Date.now()) return
+    if (message.expiresAt !== undefined && message.expiresAt <= this.clock.now()) return
     for (const subscriptions of this.index.match(message.words)) {
       for (const subscription of subscriptions) {
         const { filter, feed } = subscription
@@ -121,26 +164,37 @@ export class Topics {
     return id ?? this.idPrefix + (++this.lastId).toString(36)
   }
 
-  private routeOf(topic: string): Route {
-    const known = this.routes.get(topic)
-    if (known) return known
-    const words = parseTopic(topic)
-    const route = topic.startsWith('$') ? this.directRoute(topic, words) : this.matchingRoute(words)
-    if (this.routes.size >= REMEMBERED_TOPICS) this.routes.clear()
-    this.routes.set(topic, route)
-    return route
+  private draftFor(topic: KnownTopic, frame: PublishFrame, settle: Settle): Publication | undefined {
+    const { streams, bindings } = topic.route
+    if (streams.length === 0 && bindings.length === 0) return undefined
+    const queues = queuesFor(bindings, frame)
+    if (streams.length === 0 && queues.length === 0) return undefined
+    return new Publication(frame, this.idOf(frame), { topic, streams, queues }, this, settle)
+  }
+
+  private topicOf(name: string): KnownTopic {
+    const known = this.known.get(name)
+    if (known?.generation === this.generation) return known
+    const words = known?.words ?? parseTopic(name)
+    const route = name.startsWith('$') ? this.directRoute(name) : this.matchingRoute(words)
+    const { generation } = this
+    if (known) return Object.assign(known, { route, generation })
+    if (this.known.size >= REMEMBERED_TOPICS) this.known.clear()
+    const topic = { words, route, generation, publishedTotal: 0, sampledTotal: 0, publishedPerSecond: 0 }
+    this.known.set(name, topic)
+    return topic
   }
 
   private matchingRoute(words: readonly string[]): Route {
-    return { words, streams: this.keepers.streamsOf(words), bindings: this.keepers.bindingsOf(words) }
+    return { streams: this.keepers.streamsOf(words), bindings: this.keepers.bindingsOf(words) }
   }
 
   /** Straight to a queue by its name. */
-  private directRoute(topic: string, words: readonly string[]): Route {
+  private directRoute(topic: string): Route {
     if (!topic.startsWith(QUEUE_TOPIC)) throw new FanfareError('reserved_topic')
     const queue = topic.slice(QUEUE_TOPIC.length)
     if (!this.keepers.hasQueue(queue)) throw new FanfareError('no_queue', `There is no queue "${queue}"`)
-    return { words, streams: [], bindings: [{ queue, match: undefined }] }
+    return { streams: [], bindings: [{ queue, match: undefined }] }
   }
 }
 

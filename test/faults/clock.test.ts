@@ -1,6 +1,7 @@
 import { pino } from 'pino'
 import { expect, it } from 'vitest'
 import { EmbeddedBroker } from '../../server/broker/embedded/embedded-broker.ts'
+import { realClock } from '../../shared/clock.ts'
 import { publishTo } from '../setup/brokers.ts'
 import { LastingStore, streamOptions } from '../setup/lasting-store.ts'
 
@@ -11,7 +12,11 @@ it('a clock that jumps back: offsets and times still grow, and a time finds its 
   const store = new LastingStore()
   let clock = START
   const open = () =>
-    new EmbeddedBroker(store, { dedupWindowMs: 120_000, dedupIds: 1000, now: () => clock }, pino({ enabled: false }))
+    new EmbeddedBroker(
+      store,
+      { dedupWindowMs: 120_000, dedupIds: 1000, clock: { ...realClock, now: () => clock } },
+      pino({ enabled: false }),
+    )
   let broker = open()
   await broker.declareStream(streamOptions('log', { maxAgeMs: 24 * HOUR }), false)
   // Forward, two hours back, past the restart, and on until the clock is where it was.

@@ -7,8 +7,10 @@ import { OutboxBudget } from '../../server/connection/outbox-budget.ts'
 import { Turn } from '../../server/connection/turn.ts'
 import type { Batch } from '../../server/engine/batch.ts'
 import type { EngineSocket } from '../../server/engine/engine.ts'
+import { Traffic } from '../../server/monitor/traffic.ts'
 import { Subscription } from '../../server/topic/subscription.ts'
 import { type Keepers, Topics } from '../../server/topic/topics.ts'
+import { realClock } from '../../shared/clock.ts'
 import type { GapFrame, HubFrame, Policy } from '../../shared/frames.ts'
 import { matchesPattern, parsePattern } from '../../shared/topic.ts'
 import { ModelClient, type ModelSubscription } from './model-client.ts'
@@ -42,11 +44,12 @@ export class World {
   private readonly topics = new Topics(
     new EmbeddedBroker(new MemoryStore(), { dedupWindowMs: 1, dedupIds: 1 }, pino({ enabled: false })),
     NOTHING_KEPT,
+    realClock,
   )
 
   constructor(totalLimit: number) {
     this.budget = new OutboxBudget(totalLimit)
-    const turn = new Turn()
+    const turn = new Turn(realClock)
     this.peers = Array.from({ length: PEERS }, () => new PeerModel(turn, this.budget, this.topics))
   }
 
@@ -110,7 +113,7 @@ export class PeerModel implements OutboxOwner {
   constructor(turn: Turn, budget: OutboxBudget, topics: Topics) {
     this.topics = topics
     this.socket = new FakeSocket(this.client, () => this.outbox.drain())
-    this.outbox = new Outbox(this.socket, turn, budget, LIMIT, this)
+    this.outbox = new Outbox(this.socket, { turn, budget, traffic: new Traffic() }, LIMIT, this)
   }
 
   step(command: Exclude<Command, { do: 'turn' | 'publish' }>): void {

@@ -6,6 +6,7 @@ import type { Delivery, Draft, Ending } from '../../server/broker/broker.ts'
 import { EmbeddedBroker } from '../../server/broker/embedded/embedded-broker.ts'
 import { under } from '../../server/broker/embedded/keys.ts'
 import { QUEUE_DEFAULTS } from '../../server/queue/queue-config.ts'
+import { realClock } from '../../shared/clock.ts'
 import { decodeBinary, encodeRecord } from '../../shared/codec.ts'
 import { FanfareError } from '../../shared/errors.ts'
 import type { QueueOptions } from '../../shared/queues.ts'
@@ -317,7 +318,7 @@ class World {
   }
 
   private open(): EmbeddedBroker {
-    const settings = { dedupWindowMs: 1000, dedupIds: 100, now: () => this.now }
+    const settings = { dedupWindowMs: 1000, dedupIds: 100, clock: { ...realClock, now: () => this.now } }
     return new EmbeddedBroker(this.store, settings, pino({ enabled: false }))
   }
 

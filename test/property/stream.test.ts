@@ -7,6 +7,7 @@ import type { Broker } from '../../server/broker/broker.ts'
 import { EmbeddedBroker } from '../../server/broker/embedded/embedded-broker.ts'
 import { MemoryStore } from '../../server/broker/embedded/memory-store.ts'
 import { Selection } from '../../server/stream/chunk.ts'
+import { realClock } from '../../shared/clock.ts'
 import { decodeBinary, decodeText, encodeRecord } from '../../shared/codec.ts'
 import { matchesPattern } from '../../shared/topic.ts'
 import { publishTo, streamOptions } from '../setup/brokers.ts'
@@ -170,7 +171,7 @@ class Real {
 
   /** The numbers that a subscription would be sent, by way of the bytes that go over the wire. */
   async replay(from: number, words: readonly string[], chunk: number): Promise<number[]> {
-    const selection = new Selection(words, undefined)
+    const selection = new Selection(words, undefined, realClock)
     const numbers: number[] = []
     for (let offset = from; ; ) {
       const block = await this.broker.read('s', offset)
@@ -197,7 +198,7 @@ class Real {
   }
 
   private open(): Broker {
-    const options = { dedupWindowMs: 1000, dedupIds: 100, now: () => this.clock.now }
+    const options = { dedupWindowMs: 1000, dedupIds: 100, clock: { ...realClock, now: () => this.clock.now } }
     return new EmbeddedBroker(this.store, options, pino({ enabled: false }))
   }
 }

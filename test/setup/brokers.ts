@@ -9,6 +9,7 @@ import { under } from '../../server/broker/embedded/keys.ts'
 import { LmdbStore } from '../../server/broker/embedded/lmdb-store.ts'
 import { MemoryStore } from '../../server/broker/embedded/memory-store.ts'
 import type { Change, Key, Purpose, Range, Store } from '../../server/broker/embedded/store.ts'
+import { realClock } from '../../shared/clock.ts'
 import type { FanfareError } from '../../shared/errors.ts'
 import type { Offsets, StreamOptions } from '../../shared/streams.ts'
 
@@ -59,7 +60,7 @@ function factory(
       const clock = { now: 1_000_000 }
       const start = async () => {
         const store = new FragileStore(await openStore(directory))
-        const options = { dedupWindowMs: DEDUP_WINDOW_MS, dedupIds, now: () => clock.now }
+        const options = { dedupWindowMs: DEDUP_WINDOW_MS, dedupIds, clock: { ...realClock, now: () => clock.now } }
         return { store, broker: new EmbeddedBroker(store, options, pino({ enabled: false })) }
       }
       let { store, broker } = await start()

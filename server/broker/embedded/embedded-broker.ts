@@ -1,4 +1,5 @@
 import type { Logger } from 'pino'
+import { type Clock, realClock, type Timer } from '../../../shared/clock.ts'
 import { FanfareError } from '../../../shared/errors.ts'
 import type { DeadLetter, DeadLetterFilter, QueueOptions, QueueStatus } from '../../../shared/queues.ts'
 import type { Position, StreamInfo, StreamOptions } from '../../../shared/streams.ts'
@@ -14,8 +15,8 @@ import { StreamLog, type StreamRecord } from './stream-log.ts'
 export interface EmbeddedOptions {
   readonly dedupWindowMs: number
   readonly dedupIds: number
-  /** Milliseconds since 1970; a test has its own clock. */
-  readonly now?: () => number
+  /** The machine's by default. */
+  readonly clock?: Clock
 }
 
 /** How often leases, delays and expiry are looked after, in milliseconds; and retention, in ticks. */
@@ -29,18 +30,18 @@ export class EmbeddedBroker implements Broker {
   onReady: (queue: string) => void = () => {}
   onLeaseLost: (queue: string, delivery: number) => void = () => {}
   private readonly store: Store
-  private readonly now: () => number
+  private readonly clock: Clock
   private readonly commits: GroupCommit
-  private readonly ticker: NodeJS.Timeout
+  private readonly ticker: Timer
   private ticks = 0
   private nextId = 1
   private lastDelivery = 0
 
   constructor(store: Store, options: EmbeddedOptions, log: Logger) {
     this.store = store
-    this.now = options.now ?? Date.now
+    this.clock = options.clock ?? realClock
     const dedup = new DedupWindow(store, options.dedupWindowMs, options.dedupIds)
-    this.commits = new GroupCommit(store, dedup, this.now, log, (queue) => this.onReady(queue))
+    this.commits = new GroupCommit(store, dedup, this.clock, log, (queue) => this.onReady(queue))
     for (const [, value] of store.range(under('s'))) {
       const record = fromJson(value) as StreamRecord
       this.commits.streams.set(record.options.name, new StreamLog(store, record))
@@ -48,12 +49,12 @@ export class EmbeddedBroker implements Broker {
     }
     for (const [, value] of store.range(under('q'))) {
       const record = fromJson(value) as QueueRecord
-      const queue = new QueueLog(store, record)
-      queue.load(this.now())
+      const queue = new QueueLog(store, record, this.clock)
+      queue.load(this.clock.now())
       this.commits.queues.set(record.options.name, queue)
       this.nextId = Math.max(this.nextId, record.id + 1)
     }
-    this.ticker = setInterval(() => this.tick(), TICK_MS).unref()
+    this.ticker = this.clock.setInterval(() => this.tick(), TICK_MS).unref()
   }
 
   publish(draft: Draft): void {
@@ -135,7 +136,7 @@ export class EmbeddedBroker implements Broker {
       const existing = queues.get(options.name)
       if (!existing) {
         const record = { id: this.nextId++, options, next: 0, nextLetter: 0 }
-        queues.set(options.name, this.commits.touch(new QueueLog(this.store, record, false)))
+        queues.set(options.name, this.commits.touch(new QueueLog(this.store, record, this.clock, false)))
         return () => queues.delete(options.name)
       }
       if (JSON.stringify(existing.options) === JSON.stringify(options)) return nothingToUndo
@@ -167,12 +168,12 @@ export class EmbeddedBroker implements Broker {
   }
 
   async queues(): Promise<QueueStatus[]> {
-    return [...this.commits.queues.values()].map((queue) => queue.info(this.now()))
+    return [...this.commits.queues.values()].map((queue) => queue.info(this.clock.now()))
   }
 
   lease(queue: string, count: number, bytes: number, ackDeadlineMs: number): Delivery[] {
     const nextId = () => ++this.lastDelivery
-    return this.commits.queues.get(queue)?.lease(count, bytes, ackDeadlineMs, this.now(), nextId) ?? []
+    return this.commits.queues.get(queue)?.lease(count, bytes, ackDeadlineMs, this.clock.now(), nextId) ?? []
   }
 
   settle(settlement: Settlement): void {
@@ -180,11 +181,11 @@ export class EmbeddedBroker implements Broker {
   }
 
   extend(queue: string, delivery: number, ms: number): boolean {
-    return this.commits.queues.get(queue)?.extend(delivery, ms, this.now()) ?? false
+    return this.commits.queues.get(queue)?.extend(delivery, ms, this.clock.now()) ?? false
   }
 
   giveBack(queue: string, delivery: number): void {
-    this.commits.queues.get(queue)?.giveBack(delivery, this.now())
+    this.commits.queues.get(queue)?.giveBack(delivery, this.clock.now())
     this.onReady(queue)
   }
 
@@ -245,14 +246,14 @@ export class EmbeddedBroker implements Broker {
   }
 
   async close(): Promise<void> {
-    clearInterval(this.ticker)
+    this.clock.clearInterval(this.ticker)
     await this.commits.finished()
     await this.store.close()
   }
 
   /** Looks after what time changes: leases that run out, delays, expiry, retention. */
   tick(): void {
-    const now = this.now()
+    const now = this.clock.now()
     this.ticks++
     for (const [name, queue] of this.commits.queues) {
       for (const delivery of queue.overdue(now)) this.settle(this.overdue(name, delivery))

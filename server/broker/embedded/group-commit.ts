@@ -1,4 +1,6 @@
+import { setImmediate } from 'node:timers'
 import type { Logger } from 'pino'
+import type { Clock } from '../../../shared/clock.ts'
 import { FanfareError } from '../../../shared/errors.ts'
 import type { Position } from '../../../shared/streams.ts'
 import type { Draft, Settlement } from '../broker.ts'
@@ -71,7 +73,7 @@ export class GroupCommit {
   readonly queues = new Map<string, QueueLog>()
   private readonly store: Store
   private readonly dedup: DedupWindow
-  private readonly clock: () => number
+  private readonly clock: Clock
   private readonly log: Logger
   private readonly onReady: (queue: string) => void
   /** Those that the commit under way changes. */
@@ -81,7 +83,7 @@ export class GroupCommit {
   private tasks: Task[] = []
   private working: Promise<void> | undefined = undefined
 
-  constructor(store: Store, dedup: DedupWindow, clock: () => number, log: Logger, onReady: (queue: string) => void) {
+  constructor(store: Store, dedup: DedupWindow, clock: Clock, log: Logger, onReady: (queue: string) => void) {
     this.store = store
     this.dedup = dedup
     this.clock = clock
@@ -150,7 +152,7 @@ export class GroupCommit {
 
   private async commit(group: Group): Promise<void> {
     const taken = { tasks: 0, settlements: 0, drafts: 0 }
-    const commit: Commit = { now: this.clock(), changes: [], undo: [], waiters: [], taken }
+    const commit: Commit = { now: this.clock.now(), changes: [], undo: [], waiters: [], taken }
     const purpose = purposeOf(group)
     try {
       this.stage(group, commit)

@@ -1,4 +1,5 @@
 import { Buffer } from 'node:buffer'
+import type { Clock } from '../../../shared/clock.ts'
 import { FanfareError } from '../../../shared/errors.ts'
 import type { DeadLetter, DeadLetterFilter, DeadReason, QueueOptions, QueueStatus } from '../../../shared/queues.ts'
 import { matchesPattern, parsePattern } from '../../../shared/topic.ts'
@@ -79,10 +80,12 @@ export class QueueLog implements QueueState {
   private letterCount = 0
   private readonly totals = { published: 0, acked: 0, redelivered: 0, dropped: 0 }
   private stored: boolean
+  private readonly clock: Clock
 
-  constructor(store: Store, record: QueueRecord, stored = true) {
+  constructor(store: Store, record: QueueRecord, clock: Clock, stored = true) {
     this.store = store
     this.record = record
+    this.clock = clock
     this.stored = stored
     this.blocks = new QueueBlocks(store, record.id)
   }
@@ -478,7 +481,7 @@ export class QueueLog implements QueueState {
   /** Exponential, with half of it left to chance. */
   private backoff(attempts: number): number {
     const { backoffBaseMs, backoffCapMs } = this.options
-    return Math.min(backoffCapMs, backoffBaseMs * 2 ** attempts) * (0.5 + Math.random() / 2)
+    return Math.min(backoffCapMs, backoffBaseMs * 2 ** attempts) * (0.5 + this.clock.jitter() / 2)
   }
 }
 

@@ -55,6 +55,7 @@ export class QueueSchedule {
   private readonly delayed = new PriorityQueue<Item>((a, b) => a.dueAt - b.dueAt)
   private readonly expiring = new PriorityQueue<Item>((a, b) => (a.expiresAt as number) - (b.expiresAt as number))
   private readonly groups = new Map<string, Group>()
+  private readonly parkedGroups = new Set<Group>()
   /** In the order of their coming; those that are gone leave it from the front. */
   private readonly arrivals = new Denque<Item>()
 
@@ -98,19 +99,25 @@ export class QueueSchedule {
     item.state = 'gone'
     this.size--
     const group = item.key === undefined ? undefined : this.groups.get(item.key)
-    if (group && park) group.parked = true
+    if (group && park) this.parkGroup(group)
     else if (group) this.offerHead(group, now)
     this.forgetGone(item.priority)
   }
 
   park(key: string): void {
-    this.groupOf(key).parked = true
+    this.parkGroup(this.groupOf(key))
+  }
+
+  private parkGroup(group: Group): void {
+    group.parked = true
+    this.parkedGroups.add(group)
   }
 
   unpark(key: string, now: number): void {
     const group = this.groups.get(key)
     if (!group) return
     group.parked = false
+    this.parkedGroups.delete(group)
     this.offerHead(group, now)
   }
 
@@ -120,7 +127,7 @@ export class QueueSchedule {
 
   /** Keys of the groups that are parked. */
   get parked(): string[] {
-    return [...this.groups.values()].filter(({ parked }) => parked).map(({ key }) => key)
+    return [...this.parkedGroups].map(({ key }) => key)
   }
 
   /** Messages that wait and have expired, each once. */

@@ -1,0 +1,187 @@
+import type { Logger } from 'pino'
+import type { Clock, Timer } from '../../shared/clock.ts'
+import { QUEUE_STATUS_TOPIC } from '../../shared/queues.ts'
+import {
+  CONNECTIONS_STATUS_TOPIC,
+  HUB_STATUS_TOPIC,
+  type HubInfo,
+  STREAM_STATUS_TOPIC,
+  TOPICS_STATUS_TOPIC,
+  type TopicsStatus,
+} from '../../shared/sys.ts'
+import type { Queues } from '../queue/queues.ts'
+import type { Streams } from '../stream/streams.ts'
+import type { Topics } from '../topic/topics.ts'
+import type { Connections } from './connections.ts'
+import { firstOf } from './first-of.ts'
+import { ProcessUsage } from './process-usage.ts'
+import type { Traffic } from './traffic.ts'
+
+/** How often the hub is looked at. */
+const SAMPLE_MS = 1000
+/** Connections and topics of which the hub tells by itself. */
+const SLOWEST = 50
+const BUSIEST = 100
+
+/** What is watched. */
+export interface Watched {
+  readonly version: string
+  readonly topics: Topics
+  readonly streams: Streams
+  readonly queues: Queues
+  readonly connections: Connections
+  readonly traffic: Traffic
+  /** Held by all outboxes now, and the most that they may hold. */
+  readonly budget: { readonly bytes: number; readonly limit: number }
+  readonly log: Logger
+  readonly clock: Clock
+}
+
+interface Totals {
+  readonly published: number
+  readonly delivered: number
+  readonly dropped: number
+  readonly bytesIn: number
+  readonly bytesOut: number
+}
+
+/**
+ * Looks at the hub once a second: works out rates, and says on `$sys` topics how everything is. What nobody listens to
+ * is not put together.
+ */
+export class Monitor {
+  private readonly watched: Watched
+  private readonly usage = new ProcessUsage()
+  private engine = ''
+  private startedAt = 0
+  private timer: Timer | undefined = undefined
+  private sampledAt = 0
+  private sampling = false
+  private before: Totals
+  /** Of the last second. */
+  private rates: Totals = { published: 0, delivered: 0, dropped: 0, bytesIn: 0, bytesOut: 0 }
+
+  constructor(watched: Watched) {
+    this.watched = watched
+    this.before = this.totals()
+  }
+
+  start(engine: string): void {
+    this.engine = engine
+    const { clock } = this.watched
+    this.startedAt = clock.now()
+    this.sampledAt = this.startedAt
+    this.usage.start()
+    this.timer = clock.setInterval(() => void this.look(), SAMPLE_MS).unref()
+  }
+
+  stop(): void {
+    this.watched.clock.clearInterval(this.timer)
+    this.timer = undefined
+    this.usage.stop()
+  }
+
+  hub(): HubInfo {
+    const { version, topics, streams, queues, connections, traffic, budget } = this.watched
+    const { published, delivered, dropped, bytesIn, bytesOut } = this.rates
+    return {
+      version,
+      engine: this.engine,
+      startedAt: this.startedAt,
+      connections: connections.count,
+      subscriptions: topics.subscriptionCount,
+      streams: streams.count,
+      queues: queues.count,
+      topics: topics.topicCount,
+      publishedTotal: topics.publishedTotal,
+      publishedPerSecond: rounded(published),
+      deliveredTotal: traffic.deliveredTotal,
+      deliveredPerSecond: rounded(delivered),
+      bytesInPerSecond: Math.round(bytesIn),
+      bytesOutPerSecond: Math.round(bytesOut),
+      droppedTotal: traffic.dropped,
+      droppedPerSecond: rounded(dropped),
+      outboxBytes: budget.bytes,
+      outboxTotalBytes: budget.limit,
+      memoryBytes: process.memoryUsage.rss(),
+      cpu: rounded(this.usage.cpu),
+      eventLoopDelayMs: rounded(this.usage.eventLoopDelayMs),
+    }
+  }
+
+  topics(most: number): TopicsStatus {
+    const { topics } = this.watched
+    const busiest = firstOf(
+      topics.counts,
+      most,
+      ([, a], [, b]) => b.publishedPerSecond - a.publishedPerSecond || b.publishedTotal - a.publishedTotal,
+    )
+    return {
+      count: topics.topicCount,
+      busiest: busiest.map(([topic, { publishedPerSecond, publishedTotal }]) => ({
+        topic,
+        publishedPerSecond: rounded(publishedPerSecond),
+        publishedTotal,
+      })),
+    }
+  }
+
+  private async look(): Promise<void> {
+    // A broker that takes its time to answer is asked again when it has.
+    if (this.sampling) return
+    this.sampling = true
+    try {
+      await this.sample()
+    } catch (error) {
+      this.watched.log.error({ err: error }, 'the hub could not look at itself')
+    } finally {
+      this.sampling = false
+    }
+  }
+
+  private async sample(): Promise<void> {
+    const { topics, streams, queues, connections, clock } = this.watched
+    const elapsed = clock.now() - this.sampledAt
+    this.sampledAt += elapsed
+    // The time of a machine may be set back.
+    const seconds = (elapsed > 0 ? elapsed : SAMPLE_MS) / 1000
+    this.rate(seconds)
+    this.usage.sample(seconds)
+    topics.sample(seconds)
+    streams.sample(seconds)
+    this.say(HUB_STATUS_TOPIC, () => this.hub())
+    this.say(CONNECTIONS_STATUS_TOPIC, () => connections.slowest(SLOWEST))
+    this.say(TOPICS_STATUS_TOPIC, () => this.topics(BUSIEST))
+    for (const info of await queues.sample(seconds)) this.say(QUEUE_STATUS_TOPIC + info.name, () => info)
+    const heard = [...streams.names].some((name) => topics.isHeard(STREAM_STATUS_TOPIC + name))
+    for (const info of heard ? await streams.list() : []) this.say(STREAM_STATUS_TOPIC + info.name, () => info)
+  }
+
+  private say(topic: string, data: () => unknown): void {
+    const { topics } = this.watched
+    if (this.timer && topics.isHeard(topic)) topics.announce(topic, data())
+  }
+
+  private rate(seconds: number): void {
+    const { before } = this
+    const now = this.totals()
+    this.before = now
+    this.rates = {
+      published: (now.published - before.published) / seconds,
+      delivered: (now.delivered - before.delivered) / seconds,
+      dropped: (now.dropped - before.dropped) / seconds,
+      bytesIn: (now.bytesIn - before.bytesIn) / seconds,
+      bytesOut: (now.bytesOut - before.bytesOut) / seconds,
+    }
+  }
+
+  private totals(): Totals {
+    const { topics, traffic } = this.watched
+    const { deliveredTotal: delivered, droppedTotal: dropped, bytesIn, bytesOut } = traffic
+    return { published: topics.publishedTotal, delivered, dropped, bytesIn, bytesOut }
+  }
+}
+
+function rounded(value: number): number {
+  return Math.round(value * 100) / 100
+}

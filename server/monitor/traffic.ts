@@ -1,0 +1,32 @@
+import type { ErrorCode } from '../../shared/errors.ts'
+import type { GapReason } from '../../shared/frames.ts'
+
+/**
+ * What the connections of a hub have sent and received since it started. Counted for each write, never for each
+ * message: counting must cost nothing where messages are many.
+ */
+export class Traffic {
+  connectionsTotal = 0
+  deliveredTotal = 0
+  bytesIn = 0
+  bytesOut = 0
+  /** Messages left out, by reason. */
+  readonly dropped: Partial<Record<GapReason, number>> = {}
+  droppedTotal = 0
+  /** Errors told to clients, by code. */
+  readonly errors: Partial<Record<ErrorCode, number>> = {}
+
+  sent(bytes: number, messages: number): void {
+    this.bytesOut += bytes
+    this.deliveredTotal += messages
+  }
+
+  leftOut(count: number, reason: GapReason): void {
+    this.dropped[reason] = (this.dropped[reason] ?? 0) + count
+    this.droppedTotal += count
+  }
+
+  refused(code: ErrorCode): void {
+    this.errors[code] = (this.errors[code] ?? 0) + 1
+  }
+}

@@ -1,0 +1,40 @@
+import { Writable } from 'node:stream'
+import { pino } from 'pino'
+import { afterEach, expect, it, vi } from 'vitest'
+import { connect } from '../../client/node.ts'
+import { startHub } from '../../server/index.ts'
+
+afterEach(() => vi.useRealTimers())
+
+it('a running hub calls out in its log, once, a queue that has grown for 30 seconds', async () => {
+  // What the hub does once a second comes when this test says so; sockets go on in their own time.
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'Date'] })
+  const lines: { msg: string; queue?: string }[] = []
+  const log = pino(
+    new Writable({
+      write(line, _, done) {
+        lines.push(JSON.parse(line.toString()))
+        done()
+      },
+    }),
+  )
+  const calledOut = () => lines.filter(({ msg }) => msg.startsWith('a queue only grows')).map(({ queue }) => queue)
+  const queues = [{ name: 'growing' }, { name: 'steady' }]
+  const hub = await startHub({ port: 0, engine: 'ws', queues, pingIntervalMs: 3_600_000 }, log)
+  const client = connect(`ws://127.0.0.1:${hub.port}`)
+  try {
+    await client.enqueue('steady', 0)
+    const second = async () => {
+      await client.enqueue('growing', 0)
+      await vi.advanceTimersByTimeAsync(1000)
+    }
+    // The first sample has none before it to be compared with.
+    for (let n = 0; n < 30; n++) await second()
+    expect(calledOut()).toEqual([])
+    for (let n = 0; n < 5; n++) await second()
+    expect(calledOut()).toEqual(['growing'])
+  } finally {
+    await client.close()
+    await hub.close()
+  }
+})
