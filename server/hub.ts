@@ -14,6 +14,7 @@ import { Turn } from './connection/turn.ts'
 import type { Engine, EngineApp, EngineSocket, Listener, SocketHandlers } from './engine/engine.ts'
 import { httpHandler } from './http/handler.ts'
 import { Connections } from './monitor/connections.ts'
+import { Metrics } from './monitor/metrics.ts'
 import { Monitor } from './monitor/monitor.ts'
 import { Traffic } from './monitor/traffic.ts'
 import { Queues } from './queue/queues.ts'
@@ -65,19 +66,23 @@ export class Hub implements EngineApp {
     this.streams.onChange = () => topics.forgetRoutes()
     this.queues.onChange = () => topics.forgetRoutes()
     this.heartbeat = new Heartbeat(config.pingIntervalMs, clock)
+    const traffic = new Traffic()
+    const budget = new OutboxBudget(config.outboxTotalBytes)
+    const { streams, queues, connections } = this
+    const watched = { version, topics, streams, queues, connections, traffic, budget, log, clock }
+    this.monitor = new Monitor(watched)
+    const metrics = new Metrics(watched, this.monitor)
+    broker.onCommit = (commit) => metrics.committed(commit)
     this.fetch = httpHandler({
       version,
       frameBytes: config.frameBytes,
       window: config.window,
-      ready: () => this.state === 'ready',
-      failed: (error) => log.error({ err: error }, 'a request made the hub fail'),
       open: (socket) => this.open(socket),
+      failed: (error) => log.error({ err: error }, 'a request made the hub fail'),
+      ready: () => this.state === 'ready',
       call: (method, params) => this.call(method, params),
+      metrics,
     })
-    const traffic = new Traffic()
-    const budget = new OutboxBudget(config.outboxTotalBytes)
-    const { streams, queues, connections } = this
-    this.monitor = new Monitor({ version, topics, streams, queues, connections, traffic, budget, log, clock })
     this.context = {
       config,
       log,

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { Command } from 'commander'
 import { FanfareError } from '../shared/errors.ts'
+import { backupCommand } from './cli/backup.ts'
 import { benchCommand } from './cli/bench.ts'
 import { connectionsCommand } from './cli/connections.ts'
 import { pubCommand } from './cli/pub.ts'
@@ -24,6 +25,7 @@ const program = new Command('fanfare')
   .addCommand(streamsCommand())
   .addCommand(queuesCommand())
   .addCommand(workCommand())
+  .addCommand(backupCommand())
   .addCommand(connectionsCommand())
   .addCommand(benchCommand())
 

@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { publint } from 'publint'
 import { expect, it } from 'vitest'
 
 interface Entry {
@@ -28,10 +29,11 @@ it('the package has what its entries name, its pages and its licence, and no sou
   )
   const named = [...entries, ...Object.values(manifest.bin)].map((path) => path.replace('./', ''))
   const pages = ['LICENSE', 'README.md', 'PROTOCOL.md', 'package.json']
+  const forPrometheus = ['server/monitor/alerts.yaml', 'server/monitor/grafana-dashboard.json']
   // What `fanfare bench` loads.
   const bench = ['dist/test/load/compare.js', 'dist/test/load/servers/plain-ws.js']
-  expect(paths).toEqual(expect.arrayContaining([...named, ...pages, ...bench]))
-  expect(paths.filter((path) => !path.startsWith('dist/') && !pages.includes(path))).toEqual([])
+  expect(paths).toEqual(expect.arrayContaining([...named, ...pages, ...forPrometheus, ...bench]))
+  expect(paths.filter((path) => !path.startsWith('dist/') && ![...pages, ...forPrometheus].includes(path))).toEqual([])
   expect(paths.filter((path) => path.endsWith('.ts') && !path.endsWith('.d.ts'))).toEqual([])
 })
 
@@ -46,4 +48,9 @@ it.each([
     Object.fromEntries(exported.map((each) => [each, expect.anything()])),
   )
   expect((manifest.exports[`./${name}`] as Entry).types).toMatch(/^\.\/dist\/.*\.d\.ts$/)
+})
+
+it('publint has nothing against the package', async () => {
+  const { messages } = await publint({ pkgDir: ROOT, pack: false, strict: true })
+  expect(messages).toEqual([])
 })

@@ -9,7 +9,7 @@ import { freePort } from './setup/free-port.ts'
 import { onEveryEngine } from './setup/hubs.ts'
 import { examples } from './setup/page.ts'
 
-type Examples = [string, string, string, string, string, string]
+type Examples = [string, string, string, string, string, string, string]
 
 const PORT = '4747'
 // Inside the package, where its own name leads to what was built.
@@ -18,14 +18,17 @@ beforeAll(() => mkdirSync(FOLDER, { recursive: true }))
 afterAll(() => rmSync(FOLDER, { recursive: true, force: true }))
 
 describe('the README', () => {
-  const [install, listen, publish, serveStreams, useStreams, useQueues] = examples('README.md', 'sh') as Examples
+  const [install, listen, publish, serveStreams, useStreams, useQueues, useHttp] = examples(
+    'README.md',
+    'sh',
+  ) as Examples
 
   it('has examples of these languages, and each has a test', () => {
     const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8')
     expect(readme.match(/^```\w+/gm)).toEqual([
       ...['```sh', '```sh', '```sh', '```html', '```ts'],
       ...['```json', '```sh', '```sh', '```ts'],
-      ...['```ts', '```sh', '```ts', '```ts', '```ts', '```ts'],
+      ...['```ts', '```sh', '```ts', '```sh', '```js', '```ts', '```ts', '```ts'],
     ])
   })
 
@@ -64,6 +67,18 @@ describe('the README', () => {
     expect(await user.exit, user.stderr).toBe(0)
     expect(user.stdout).toMatch(/^attempts +3, /m)
     expect(user.stdout).toMatch(/^scans +scans\.# +1 /m)
+  })
+
+  it('publishes and listens over HTTP with the commands it gives', async () => {
+    const { port } = await serve()
+    const user = shell(useHttp.replaceAll(PORT, String(port)))
+    // The last one ends when its time is up.
+    expect(await user.exit, user.stderr).toBe(28)
+    expect(user.stdout).toMatch(/"id":"ada-1","positions":.*"queues":\["mails"\]/)
+    expect(user.stdout).toMatch(/"wantedConsumers":\d/)
+    expect(user.stdout).toMatch(
+      /^id: [\w-]+:1\ndata: \{"id":"ada-1".*\n\nid: [\w-]+:2\ndata: .*"base64":"YW55IGJ5dGVz"/m,
+    )
   })
 
   it.each([

@@ -42,6 +42,8 @@ export interface Broker {
   onReady: (queue: string) => void
   /** Called when a lease has run out: its message goes on without whoever held it. */
   onLeaseLost: (queue: string, delivery: number) => void
+  /** Called when something has been made safe. */
+  onCommit: (commit: CommitStats) => void
   /** Leases messages that are ready: a count and some bytes at most. A lease that runs out is a failed attempt. */
   lease(queue: string, count: number, bytes: number, ackDeadlineMs: number): Delivery[]
   /** Ends a lease; the settlement is told when that is safe, or that the lease was lost. */
@@ -62,6 +64,13 @@ export interface Broker {
   purgeDeadLetters(queue: string, filter: DeadLetterFilter): Promise<number>
 
   close(): Promise<void>
+}
+
+/** What one commit took. */
+export interface CommitStats {
+  readonly seconds: number
+  /** Publishes and ends of leases in it. */
+  readonly operations: number
 }
 
 /** A message to be kept. */

@@ -53,6 +53,7 @@ export function httpApp(hub: HttpContext): Hono<Env> {
     // Any page may import it, also one that is opened from the disk.
     return c.body(source, 200, { 'content-type': 'text/javascript; charset=utf-8', 'access-control-allow-origin': '*' })
   })
+  app.get('/metrics', async (c) => c.body(await hub.metrics.scrape(), 200, { 'content-type': hub.metrics.contentType }))
   // What decides who may do what has its place here, before all of /v1.
   app.route('/v1', routes(OPERATIONS, hub))
   app.onError((error, { req }) => {

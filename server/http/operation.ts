@@ -9,6 +9,7 @@ export interface HttpContext {
   readonly frameBytes: number
   readonly window: number
   readonly version: string
+  readonly metrics: { readonly contentType: string; scrape(): Promise<string> }
   ready(): boolean
   /** Something went wrong that is no refusal: for the log. */
   failed(error: unknown): void

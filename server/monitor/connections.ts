@@ -32,6 +32,13 @@ export class Connections<Open extends WatchedConnection = WatchedConnection> {
     return this.byId.size
   }
 
+  /** Those whose outbox is not empty. */
+  get behind(): number {
+    let count = 0
+    for (const { behindSince } of this.byId.values()) if (behindSince !== undefined) count++
+    return count
+  }
+
   get all(): Iterable<Open> {
     return this.byId.values()
   }

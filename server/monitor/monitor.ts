@@ -99,7 +99,7 @@ export class Monitor {
       deliveredPerSecond: rounded(delivered),
       bytesInPerSecond: Math.round(bytesIn),
       bytesOutPerSecond: Math.round(bytesOut),
-      droppedTotal: traffic.dropped,
+      droppedTotal: { ...traffic.dropped },
       droppedPerSecond: rounded(dropped),
       outboxBytes: budget.bytes,
       outboxTotalBytes: budget.limit,
@@ -107,6 +107,10 @@ export class Monitor {
       cpu: rounded(this.usage.cpu),
       eventLoopDelayMs: rounded(this.usage.eventLoopDelayMs),
     }
+  }
+
+  get eventLoopDelaySeconds(): number {
+    return this.usage.eventLoopDelayMs / 1000
   }
 
   topics(most: number): TopicsStatus {

@@ -10,8 +10,16 @@ export class Traffic {
   deliveredTotal = 0
   bytesIn = 0
   bytesOut = 0
-  /** Messages left out, by reason. */
-  readonly dropped: Partial<Record<GapReason, number>> = {}
+  /** Messages left out, by reason. What a change of the epoch cost nobody knows: it stays 0. */
+  readonly dropped: Record<GapReason, number> = {
+    'drop-oldest': 0,
+    'drop-newest': 0,
+    conflate: 0,
+    'outbox-total': 0,
+    retention: 0,
+    trimmed: 0,
+    epoch: 0,
+  }
   droppedTotal = 0
   /** Errors told to clients, by code. */
   readonly errors: Partial<Record<ErrorCode, number>> = {}
@@ -22,7 +30,7 @@ export class Traffic {
   }
 
   leftOut(count: number, reason: GapReason): void {
-    this.dropped[reason] = (this.dropped[reason] ?? 0) + count
+    this.dropped[reason] += count
     this.droppedTotal += count
   }
 

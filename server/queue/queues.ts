@@ -49,7 +49,9 @@ export class Queues {
   /** Takes in what the broker has from before, then what the configuration declares, which is the stronger. */
   async open(declared: readonly QueueOptions[]): Promise<void> {
     for (const options of await this.broker.queues()) this.enter(options)
-    for (const options of declared) await this.declare(options, true)
+    // At once, and so in one commit.
+    await Promise.all(declared.map((options) => this.broker.declareQueue(options, true)))
+    for (const options of declared) this.enter(options)
   }
 
   close(): void {

@@ -1,9 +1,11 @@
 import type { Browser } from 'playwright-core'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { connect } from '../../client/node.ts'
+import { startHub } from '../../server/index.ts'
 import { launchBrowser } from '../setup/browser.ts'
 import { CuttableProxy } from '../setup/cuttable-proxy.ts'
 import { onEveryEngine } from '../setup/hubs.ts'
+import { examples } from '../setup/page.ts'
 import { publishNumbers } from '../setup/streams.ts'
 
 const NUMBERS = 20_000
@@ -27,6 +29,20 @@ const COUNT = `
   }
   events.addEventListener('gap', ({ data }) => count.wrong.push(data))
 `
+
+it('does in a page what the README shows', async () => {
+  const hub = await startHub({ port: 0, streams: [{ name: 'users', topics: ['users.#'] }] })
+  const page = await browser.newPage()
+  await page.goto(`http://127.0.0.1:${hub.port}/healthz`)
+  const said = page.waitForEvent('console', (message) => message.type() === 'log')
+  await page.evaluate(examples('README.md', 'js')[0] as string)
+  const client = connect(`ws://127.0.0.1:${hub.port}`)
+  await client.publish('users.created', { name: 'Ada' })
+  expect((await said).text()).toBe('users.created')
+  await client.close()
+  await page.close()
+  await hub.close()
+})
 
 onEveryEngine('EventSource in Chromium', (hubs) => {
   it('counts through cuts, and has each number once, in order', async () => {

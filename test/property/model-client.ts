@@ -19,6 +19,8 @@ export class ModelSubscription {
 export class ModelClient {
   /** All frames that are neither message nor gap nor scope. */
   readonly controls: HubFrame[] = []
+  /** Frames of messages, each once however many subscriptions it is for. */
+  messages = 0
   private readonly requested: ModelSubscription[] = []
   private readonly live = new Map<number, ModelSubscription>()
 
@@ -42,6 +44,7 @@ export class ModelClient {
 
   private take(frame: Frame, only: number | undefined): void {
     if (frame.type === 'message') {
+      this.messages++
       const words = frame.topic.split('.')
       for (const [sub, subscription] of this.live) {
         const wanted = only === undefined ? !subscription.paused : sub === only

@@ -172,6 +172,11 @@ export class PeerModel implements OutboxOwner {
     expect(this.client.controls).toHaveLength(this.sent.length)
     expect(this.receiptsOwed).toBe(0)
     expect(this.outbox.heldBytes).toBe(0)
+    expect(this.outbox.deliveredTotal, 'delivered and not counted').toBe(this.client.messages)
+    for (const { subscription, model } of this.subscriptions.values()) {
+      const told = model.seen.reduce((sum, each) => sum + (typeof each === 'object' ? (each.count ?? 0) : 0), 0)
+      expect(subscription.droppedTotal, 'left out and not counted').toBe(told)
+    }
   }
 
   private subscribe({ sub, pattern, policy }: Extract<Command, { do: 'subscribe' }>): void {

@@ -52,6 +52,10 @@ export class HubProcess {
     )
   }
 
+  get pid(): number {
+    return this.child.pid as number
+  }
+
   get url(): string {
     return `ws://127.0.0.1:${this.port}/`
   }

@@ -21,7 +21,7 @@ export interface DataDirectory {
 /** Says that a directory is a hub's, and in which form. */
 const MARKER = 'fanfare.json'
 const FORMAT = 1
-const DATABASE = 'data.mdb'
+export const DATABASE = 'data.mdb'
 const LOCK = 'lock.sock'
 /** Stands for room on the disk, of as much as the largest trim needs. */
 const RESERVE = 'reserve'
@@ -71,6 +71,12 @@ async function checkMarker(path: string): Promise<void> {
     throw new FanfareError('data_foreign', `${path} has format ${format}, this hub knows ${FORMAT}`)
 }
 
+/** Whether a hub that knows this format has made it. */
+export async function isDataDirectory(path: string): Promise<boolean> {
+  const text = await readFile(join(path, MARKER), 'utf8').catch(() => '')
+  return formatOf(text) === FORMAT
+}
+
 async function takeEmpty(path: string): Promise<void> {
   const names = await readdir(path)
   // Another starter has been quicker; the lock decides between the two.
@@ -85,7 +91,7 @@ async function takeEmpty(path: string): Promise<void> {
 }
 
 /** Whole or not at all: half a marker would look like damage at the next start. */
-async function writeMarker(path: string): Promise<void> {
+export async function writeMarker(path: string): Promise<void> {
   const draft = join(path, `${MARKER}.${process.pid}`)
   const file = await open(draft, 'w')
   try {
@@ -106,7 +112,7 @@ async function makeReserve(name: string): Promise<void> {
   await writeFile(name, Buffer.alloc(RESERVE_BYTES)).catch(() => {})
 }
 
-async function syncDirectory(path: string): Promise<void> {
+export async function syncDirectory(path: string): Promise<void> {
   const directory = await open(path, 'r')
   try {
     await directory.sync()

@@ -4,7 +4,7 @@ import { FanfareError } from '../../../shared/errors.ts'
 import type { DeadLetter, DeadLetterFilter, QueueOptions, QueueStatus } from '../../../shared/queues.ts'
 import type { Position, StreamInfo, StreamOptions } from '../../../shared/streams.ts'
 import { type Block, bytesInBody } from '../block.ts'
-import type { Broker, Delivery, Draft, QueueState, Settlement, StreamState } from '../broker.ts'
+import type { Broker, CommitStats, Delivery, Draft, QueueState, Settlement, StreamState } from '../broker.ts'
 import { DedupWindow } from './dedup-window.ts'
 import { GroupCommit } from './group-commit.ts'
 import { cursorKey, fromJson, toJson, under } from './keys.ts'
@@ -29,6 +29,7 @@ const nothingToUndo = () => {}
 export class EmbeddedBroker implements Broker {
   onReady: (queue: string) => void = () => {}
   onLeaseLost: (queue: string, delivery: number) => void = () => {}
+  onCommit: (commit: CommitStats) => void = () => {}
   private readonly store: Store
   private readonly clock: Clock
   private readonly commits: GroupCommit
@@ -41,7 +42,10 @@ export class EmbeddedBroker implements Broker {
     this.store = store
     this.clock = options.clock ?? realClock
     const dedup = new DedupWindow(store, options.dedupWindowMs, options.dedupIds)
-    this.commits = new GroupCommit(store, dedup, this.clock, log, (queue) => this.onReady(queue))
+    this.commits = new GroupCommit(store, dedup, this.clock, log, {
+      ready: (queue) => this.onReady(queue),
+      committed: (commit) => this.onCommit(commit),
+    })
     for (const [, value] of store.range(under('s'))) {
       const record = fromJson(value) as StreamRecord
       this.commits.streams.set(record.options.name, new StreamLog(store, record))

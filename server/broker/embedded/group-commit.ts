@@ -3,7 +3,7 @@ import type { Logger } from 'pino'
 import type { Clock } from '../../../shared/clock.ts'
 import { FanfareError } from '../../../shared/errors.ts'
 import type { Position } from '../../../shared/streams.ts'
-import type { Draft, Settlement } from '../broker.ts'
+import type { CommitStats, Draft, Settlement } from '../broker.ts'
 import type { DedupWindow, StoredPlaces } from './dedup-window.ts'
 import type { QueueLog } from './queue-log.ts'
 import type { Change, Purpose, Store } from './store.ts'
@@ -23,6 +23,13 @@ interface Waiter {
   readonly of: Task | Settlement | Draft
   succeeded(): void
   failed(error: FanfareError): void
+}
+
+/** Who is told of commits. */
+interface CommitEvents {
+  /** The queue has something to lease. */
+  ready(queue: string): void
+  committed(commit: CommitStats): void
 }
 
 /** A commit in the making. */
@@ -75,7 +82,7 @@ export class GroupCommit {
   private readonly dedup: DedupWindow
   private readonly clock: Clock
   private readonly log: Logger
-  private readonly onReady: (queue: string) => void
+  private readonly events: CommitEvents
   /** Those that the commit under way changes. */
   private readonly touched = new Set<StreamLog | QueueLog>()
   private drafts: Draft[] = []
@@ -83,12 +90,12 @@ export class GroupCommit {
   private tasks: Task[] = []
   private working: Promise<void> | undefined = undefined
 
-  constructor(store: Store, dedup: DedupWindow, clock: Clock, log: Logger, onReady: (queue: string) => void) {
+  constructor(store: Store, dedup: DedupWindow, clock: Clock, log: Logger, events: CommitEvents) {
     this.store = store
     this.dedup = dedup
     this.clock = clock
     this.log = log
-    this.onReady = onReady
+    this.events = events
   }
 
   publish(draft: Draft): void {
@@ -156,7 +163,7 @@ export class GroupCommit {
     const purpose = purposeOf(group)
     try {
       this.stage(group, commit)
-      if (commit.changes.length > 0) await this.store.commit(commit.changes, purpose)
+      if (commit.changes.length > 0) await this.keep(commit, purpose)
     } catch (thrown) {
       await this.recover(thrown as Error, commit, group, purpose)
       return
@@ -168,8 +175,15 @@ export class GroupCommit {
     this.tellReady(commit.now)
   }
 
+  private async keep({ changes, taken }: Commit, purpose: Purpose): Promise<void> {
+    const start = performance.now()
+    await this.store.commit(changes, purpose)
+    const seconds = (performance.now() - start) / 1000
+    this.events.committed({ seconds, operations: taken.drafts + taken.settlements })
+  }
+
   private tellReady(now: number): void {
-    for (const [name, queue] of this.queues) if (queue.hasReady(now)) this.onReady(name)
+    for (const [name, queue] of this.queues) if (queue.hasReady(now)) this.events.ready(name)
   }
 
   private stage(group: Group, commit: Commit): void {

@@ -1,0 +1,60 @@
+import { mkdir, open as openFile, readdir, stat } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { open } from 'lmdb'
+import { FanfareError } from '../../../shared/errors.ts'
+import { DATABASE, isDataDirectory, syncDirectory, writeMarker } from './data-directory.ts'
+
+/**
+ * Copies a data directory into a new one, while a hub runs on it or not: everything that was committed when the copy
+ * began, and nothing later. A hub can be started on the copy. Resolves with its size in bytes, behind its sync.
+ *
+ * LMDB copies as one reader among others, so that the hub neither waits nor notices; pages that the copy still needs
+ * are not used again meanwhile, and the hub's file grows by what is written until it ends.
+ * See mdb_env_copy2, http://www.lmdb.tech/doc/group__mdb.html
+ *
+ * Rejects with `data_unusable`, and with `data_foreign` where `from` is no data directory or `to` is not empty.
+ */
+export async function backup(from: string, to: string): Promise<number> {
+  if (!(await isDataDirectory(from))) throw new FanfareError('data_foreign', `${from} is no data directory of a hub`)
+  await makeEmpty(to)
+  const copy = join(to, DATABASE)
+  try {
+    await copyDatabase(join(from, DATABASE), copy)
+    await syncFile(copy)
+    // Last: a copy that was cut off has no marker, and no hub takes it for data.
+    await writeMarker(to)
+    await syncDirectory(dirname(to))
+    return (await stat(copy)).size
+  } catch (error) {
+    throw new FanfareError('data_unusable', `${to}: ${(error as Error).message}`)
+  }
+}
+
+async function makeEmpty(path: string): Promise<void> {
+  let names: string[]
+  try {
+    await mkdir(path, { recursive: true })
+    names = await readdir(path)
+  } catch (error) {
+    throw new FanfareError('data_unusable', `${path}: ${(error as Error).message}`)
+  }
+  if (names.length > 0) throw new FanfareError('data_foreign', `${path} is not empty: ${names.slice(0, 3).join(', ')}`)
+}
+
+async function copyDatabase(from: string, to: string): Promise<void> {
+  const database = open({ path: from, noSubdir: true, readOnly: true })
+  try {
+    await database.backup(to, true)
+  } finally {
+    await database.close()
+  }
+}
+
+async function syncFile(path: string): Promise<void> {
+  const file = await openFile(path, 'r+')
+  try {
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+}

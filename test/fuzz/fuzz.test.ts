@@ -1,0 +1,69 @@
+import { readFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, describe, expect, it } from 'vitest'
+import type { HubInfo } from '../../shared/sys.ts'
+import { ENGINES } from '../setup/engines.ts'
+import { configFile, HubProcess } from '../setup/hub-process.ts'
+import { seeded } from '../setup/seeded.ts'
+import { attackWithBytes, attackWithMessages } from './attackers.ts'
+import { CONTROL_QUEUE, CONTROL_STREAM, ControlClient } from './control-client.ts'
+
+/** On each engine; every fiftieth is a sequence of bytes on a socket of its own. */
+const FRAMES = Number(process.env['FUZZ_FRAMES'] ?? 4_000)
+const SEED = Number(process.env['FUZZ_SEED'] ?? Date.now() % 1_000_000)
+const ATTACKERS = 4
+const BYTE_SEQUENCES = FRAMES / 50
+/** What a hub may take more at the end than in the middle: the garbage of the moment, not what was left behind. */
+const MEMORY_SWING = 64 * 1024 * 1024
+
+/** Small, so that fuzzed messages reach every limit. */
+const STREAMS = [CONTROL_STREAM, { name: 'fuzz', topics: ['fuzz.kept.#'], maxMessages: 500 }]
+const QUEUES = [
+  CONTROL_QUEUE,
+  { name: 'fuzz', bindings: [{ topic: 'fuzz.work.#' }], maxMessages: 200, overflow: 'drop-oldest', maxAttempts: 2 },
+  { name: 'fuzz-2', bindings: [{ topic: 'fuzz.#' }], maxMessages: 50, overflow: 'dead-letter', maxDeadLetters: 50 },
+]
+
+describe.each(ENGINES)(`fuzzed peers on %s, with FUZZ_SEED=${SEED}`, (engine) => {
+  let hub: HubProcess | undefined
+  afterAll(() => hub?.kill())
+
+  it(`neither crash the hub nor stay in it, and another client does not notice: ${FRAMES} frames`, async () => {
+    const config = await configFile(join(tmpdir(), `fanfare-fuzz-${process.pid}.json`), STREAMS, QUEUES)
+    hub = await HubProcess.start({ engine, config, data: 'memory' })
+    const control = await ControlClient.start(hub.url)
+    await attack(hub, 1, FRAMES / 2)
+    const memoryHalfway = residentBytes(hub.pid)
+    await attack(hub, 2, FRAMES / 2)
+
+    // The connections of the attackers are gone, and what they held.
+    const left = async () => (await control.call('hub.show')) as HubInfo
+    await expect.poll(left, { timeout: 10_000 }).toMatchObject({ connections: 2, subscriptions: 2 })
+    expect((await left()).outboxBytes).toBeLessThan(100_000)
+    expect(residentBytes(hub.pid) - memoryHalfway).toBeLessThan(MEMORY_SWING)
+
+    const { wrong, published, received, slowestMs } = await control.stop()
+    console.log(
+      `${engine}: the control client had ${control.count} messages, the slowest in ${Math.round(slowestMs)} ms`,
+    )
+    expect(wrong).toEqual([])
+    expect(received).toEqual(published)
+    const { code, stderr } = await hub.kill('SIGTERM')
+    // What a peer sends is an error of its own, never one that the hub did not expect.
+    expect({ code, failures: stderr.match(/"level":50.*/g) }).toEqual({ code: 0, failures: null })
+  }, 600_000)
+})
+
+async function attack(hub: HubProcess, part: number, frames: number): Promise<void> {
+  await Promise.all([
+    ...Array.from({ length: ATTACKERS }, (_, n) =>
+      attackWithMessages(hub.url, seeded(SEED + part * 100 + n), frames / ATTACKERS),
+    ),
+    attackWithBytes(hub.port, seeded(SEED + part * 100 + 50), BYTE_SEQUENCES / 2),
+  ])
+}
+
+function residentBytes(pid: number): number {
+  return Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1024
+}
