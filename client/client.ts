@@ -16,6 +16,7 @@ import { StreamAdmin } from './streams.ts'
 import type { Handler, SubscribeOptions, Subscription } from './subscription.ts'
 import { Subscriptions } from './subscriptions.ts'
 import { throwLater } from './throw-later.ts'
+import type { GetToken } from './tokens.ts'
 import type { WebSocketClass } from './websocket.ts'
 
 export interface ClientOptions {
@@ -25,6 +26,13 @@ export interface ClientOptions {
   readonly queueLimit?: number
   /** Bounds of the wait before another try: 200 ms to 20 s by default. */
   readonly backoff?: Backoff
+  /** Says who it is: an API key, a JWT, or what the hub's program understands. One that is refused closes the client. */
+  readonly token?: string
+  /**
+   * Asks for a token, for each connection and again before one expires, on the connection that stands. While it fails the client
+   * waits and asks again (`token_unavailable`); a token that is refused is asked for anew, once. Stronger than `token`.
+   */
+  readonly getToken?: GetToken
   /** Name and version of the program, for the hub's log. */
   readonly name?: string
   /** Where it has its time from: the platform by default; `fanfare/testing` has one that is moved by hand. */
@@ -68,14 +76,16 @@ export class Client<Topics extends object = Record<string, unknown>> implements 
   /** @internal */
   constructor(url: string, WebSocket: WebSocketClass, options: ClientOptions) {
     // The hub closes for good on a hello that it cannot read.
-    parseFrame({ type: 'hello', client: options.name })
+    parseFrame({ type: 'hello', client: options.name, token: options.token })
+    if (/[?&](access_)?token=/.test(url)) throw new FanfareError('token_in_url', 'Give connect() the option token')
     const backoff = options.backoff ?? { baseMs: 200, capMs: 20_000 }
     const clock = options.clock ?? realClock
     this.options = options
-    this.session = new Session(url, { WebSocket, backoff, name: options.name, clock }, this)
     // One count for all that bears a number.
     let last = 0
     const next = () => ++last
+    const { name, token, getToken } = options
+    this.session = new Session(url, { WebSocket, backoff, name, clock, token, getToken, nextSeq: next }, this)
     this.publisher = new Publisher(this.session, options.queueLimit ?? 10_000, next)
     this.calls = new Calls(this.session, next)
     this.consumers = new Consumers(this.session, next)

@@ -32,6 +32,7 @@ export type { Request, RequestHandler, RequestOptions, Responder } from './reque
 export type { Reason, State, StateChange } from './session.ts'
 export type { StreamAdmin, StreamDeclaration } from './streams.ts'
 export type { Handler, SubscribeOptions, Subscription } from './subscription.ts'
+export type { GetToken } from './tokens.ts'
 export type { WebSocketClass, WebSocketLike } from './websocket.ts'
 
 /**
@@ -40,7 +41,7 @@ export type { WebSocketClass, WebSocketLike } from './websocket.ts'
  *
  * @typeParam Topics - which payload each topic carries: `connect<{ 'photos.uploaded': Photo }>(url)`
  * @throws FanfareError `no_websocket` where the platform has none and none was passed, `bad_frame` where `name` is longer
- * than 200 characters
+ * than 200 characters, `token_in_url`
  */
 export function connect<Topics extends object = Record<string, unknown>>(
   url: string,

@@ -1,10 +1,11 @@
 import type { Clock, Timer } from '../shared/clock.ts'
 import { decodeBinary, decodeText } from '../shared/codec.ts'
-import { ERRORS, type ErrorCode, FanfareError, shouldReconnect } from '../shared/errors.ts'
+import { ERRORS, type ErrorCode, errorEntry, FanfareError, shouldReconnect } from '../shared/errors.ts'
 import { type ErrorFrame, type Frame, SUBPROTOCOL, type WelcomeFrame } from '../shared/frames.ts'
 import { parseFrame } from '../shared/parse-frame.ts'
 import { type Backoff, backoffMs } from './backoff.ts'
 import { Farewell } from './farewell.ts'
+import { type GetToken, Tokens } from './tokens.ts'
 import type { WebSocketClass, WebSocketLike } from './websocket.ts'
 import { Writer } from './writer.ts'
 
@@ -46,9 +47,18 @@ export interface SessionOptions {
   readonly backoff: Backoff
   readonly name: string | undefined
   readonly clock: Clock
+  readonly token: string | undefined
+  readonly getToken: GetToken | undefined
+  /** Of what bears a number. */
+  nextSeq(): number
 }
 
-/** Longest time from a new socket to the hub's welcome, in milliseconds. */
+/** Close codes with which the hub refuses a token: another one may do. */
+const TOKEN_REFUSED: readonly number[] = (['unauthenticated', 'token_expired'] as const).map(
+  (code) => errorEntry(code).close as number,
+)
+
+/** Longest time from a new socket to the hub's welcome, and for a token before that, in milliseconds. */
 const WELCOME_TIMEOUT_MS = 10_000
 
 /** Holds a connection to the hub: opens it, watches over it, opens it again. */
@@ -68,12 +78,23 @@ export class Session {
   /** The hub's last word on why it is about to close. */
   private lastError: FanfareError | undefined
   private readonly farewell: Farewell
+  private readonly tokens: Tokens | undefined
+  private token: string | undefined
+  /** Counts tries: a token that comes for an earlier one is too late. */
+  private attempt = 0
+  /** The last token was refused, and no other has been let in since. */
+  private refused = false
+  /** Of the token that the hub checks. */
+  private renewalSeq: number | undefined
 
   constructor(url: string, options: SessionOptions, listener: SessionListener) {
     this.url = url
     this.options = options
     this.farewell = new Farewell(options.clock)
     this.listener = listener
+    this.token = options.token
+    const { getToken, clock, backoff } = options
+    this.tokens = getToken && new Tokens(getToken, { clock, backoff, renew: (token) => this.renew(token) })
   }
 
   get clock(): Clock {
@@ -81,6 +102,22 @@ export class Session {
   }
 
   open(): void {
+    if (!this.tokens) return this.openSocket()
+    const attempt = ++this.attempt
+    const failed = (error: FanfareError) => {
+      if (attempt !== this.attempt) return
+      this.attempt++
+      this.tryLater({ code: error.code, message: error.message })
+    }
+    this.setTimer(WELCOME_TIMEOUT_MS, () => failed(new FanfareError('token_unavailable', 'It took too long')))
+    this.tokens.ask().then((token) => {
+      if (attempt !== this.attempt) return
+      this.token = token
+      this.openSocket()
+    }, failed)
+  }
+
+  private openSocket(): void {
     const socket = new this.options.WebSocket(this.url, [SUBPROTOCOL])
     this.socket = socket
     this.lastError = undefined
@@ -102,6 +139,7 @@ export class Session {
   async close(): Promise<void> {
     if (this.state === 'closed') return
     const { socket } = this
+    this.attempt++
     this.writer.flush()
     this.setTimer(undefined)
     // Connections given up before: their peers have had their time.
@@ -112,8 +150,8 @@ export class Session {
   }
 
   private hello(): void {
-    const { name } = this.options
-    this.write(JSON.stringify(name === undefined ? { type: 'hello' } : { type: 'hello', client: name }))
+    // Undefined fields vanish in JSON.
+    this.write(JSON.stringify({ type: 'hello', client: this.options.name, token: this.token }))
     this.isOpen = true
     this.listener.opened()
     this.writer.flush()
@@ -136,13 +174,22 @@ export class Session {
 
   private handle(frame: Frame, only: number | undefined): void {
     if (frame.type === 'welcome') this.welcome(frame)
+    else if (frame.type === 'authenticated') this.tokens?.accepted(frame.expiresInMs)
+    else if (frame.type === 'error' && frame.seq !== undefined && frame.seq === this.renewalSeq) this.tokens?.again()
     else if (frame.type === 'error' && !refusesRequest(frame)) {
       this.lastError = errorFrom(frame.code, frame.message)
     } else this.listener.received(frame, only)
   }
 
+  private renew(token: string): void {
+    this.renewalSeq = this.options.nextSeq()
+    this.write(JSON.stringify({ type: 'auth', seq: this.renewalSeq, token }))
+  }
+
   private welcome(frame: WelcomeFrame): void {
     this.failures = 0
+    this.refused = false
+    this.tokens?.accepted(frame.expiresInMs)
     this.writer.limit = frame.limits.frameBytes
     this.keepAlive(frame.pingIntervalMs)
     this.change('connected', { code: 'opened', message: 'The hub said welcome' })
@@ -176,18 +223,27 @@ export class Session {
     this.writer.clear()
     const error = this.lastError ?? errorFrom('connection_lost', text || `WebSocket close code ${closeCode}`)
     const reason: Reason = { code: error.code, message: error.message, closeCode }
-    if (!shouldReconnect(closeCode)) return this.end(reason, error)
+    // With `getToken` a refused token is no end: the next one may do, once.
+    const another = this.tokens !== undefined && !this.refused && TOKEN_REFUSED.includes(closeCode)
+    if (another) this.refused = true
+    if (!another && !shouldReconnect(closeCode)) return this.end(reason, error)
+    this.tryLater(reason)
+  }
+
+  private tryLater(reason: Reason): void {
     this.change('waiting', reason)
     this.setTimer(backoffMs(this.options.backoff, this.failures++, this.clock), () => {
       this.change('connecting', { code: 'retry', message: `Try ${this.failures}` })
       this.open()
     })
+    this.tokens?.lost()
     this.listener.lost()
   }
 
   private end(reason: Reason, error: FanfareError | undefined): void {
     if (error) this.setTimer(undefined)
     this.change('closed', reason)
+    this.tokens?.lost()
     this.listener.lost()
     this.listener.ended(error)
   }

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { FanfareError } from '../shared/errors.ts'
+import { AuthConfig, type AuthOptions } from './auth/auth-config.ts'
 import { IN_MEMORY } from './broker/load-broker.ts'
 import { ENGINE_NAMES } from './engine/load-engine.ts'
 import { QueueConfig } from './queue/queue-config.ts'
@@ -52,6 +53,8 @@ export interface HubOptions {
   readonly streams?: readonly z.input<typeof StreamConfig>[] | undefined
   /** Queues to be there, likewise. */
   readonly queues?: readonly z.input<typeof QueueConfig>[] | undefined
+  /** Who may do what. On a loopback address everybody may do everything by default; elsewhere one has to say who. */
+  readonly auth?: AuthOptions | undefined
   /** A publish with an id that came within this time is a duplicate: two minutes by default. */
   readonly dedupWindowMs?: number | undefined
   /** Most ids that are remembered for that, the newest ones: a million by default. */
@@ -85,6 +88,7 @@ export const HubConfig = z
     data: z.string().min(1).default(IN_MEMORY),
     streams: z.array(StreamConfig).superRefine(refuseTwins).default([]),
     queues: z.array(QueueConfig).superRefine(refuseTwins).default([]),
+    auth: AuthConfig.default(AuthConfig.parse({})),
     dedupWindowMs: count.default(DEFAULTS.dedupWindowMs),
     dedupIds: count.default(DEFAULTS.dedupIds),
     outboxBytes: count.default(DEFAULTS.outboxBytes),

@@ -2,8 +2,12 @@ import type { Server } from 'node:http'
 import type { Logger } from 'pino'
 import { type Clock, realClock, type Timer } from '../shared/clock.ts'
 import { FanfareError } from '../shared/errors.ts'
-import { SUBPROTOCOL } from '../shared/frames.ts'
+import { SUBPROTOCOL, TOKEN_PROTOCOL } from '../shared/frames.ts'
 import { callMethod } from './admin/methods.ts'
+import type { Access } from './auth/access.ts'
+import type { Authenticator } from './auth/authenticator.ts'
+import { isLoopback } from './auth/loopback.ts'
+import { hasToken } from './auth/token-in-url.ts'
 import type { Broker } from './broker/broker.ts'
 import type { HubConfig } from './config.ts'
 import { Connection } from './connection/connection.ts'
@@ -11,7 +15,7 @@ import type { ConnectionContext } from './connection/context.ts'
 import { Heartbeat } from './connection/heartbeat.ts'
 import { OutboxBudget } from './connection/outbox-budget.ts'
 import { Turn } from './connection/turn.ts'
-import type { Engine, EngineApp, EngineSocket, Listener, SocketHandlers } from './engine/engine.ts'
+import type { Engine, EngineApp, EngineSocket, Listener, SocketHandlers, UpgradeRequest } from './engine/engine.ts'
 import { httpHandler } from './http/handler.ts'
 import { Connections } from './monitor/connections.ts'
 import { Metrics } from './monitor/metrics.ts'
@@ -42,11 +46,12 @@ export class Hub implements EngineApp {
   private readonly connections: Connections<Connection>
   private readonly monitor: Monitor
   private readonly heartbeat: Heartbeat
+  private readonly authenticator: Authenticator
   private state: HubState = 'starting'
   private listener: Listener | undefined = undefined
   private allClosed: (() => void) | undefined = undefined
 
-  constructor(config: HubConfig, broker: Broker, log: Logger, clock: Clock = realClock) {
+  constructor(config: HubConfig, broker: Broker, authenticator: Authenticator, log: Logger, clock: Clock = realClock) {
     this.config = config
     this.log = log
     this.clock = clock
@@ -66,6 +71,7 @@ export class Hub implements EngineApp {
     this.streams.onChange = () => topics.forgetRoutes()
     this.queues.onChange = () => topics.forgetRoutes()
     this.heartbeat = new Heartbeat(config.pingIntervalMs, clock)
+    this.authenticator = authenticator
     const traffic = new Traffic()
     const budget = new OutboxBudget(config.outboxTotalBytes)
     const { streams, queues, connections } = this
@@ -77,10 +83,11 @@ export class Hub implements EngineApp {
       version,
       frameBytes: config.frameBytes,
       window: config.window,
-      open: (socket) => this.open(socket),
+      open: (socket, access) => this.open(socket, access),
       failed: (error) => log.error({ err: error }, 'a request made the hub fail'),
       ready: () => this.state === 'ready',
-      call: (method, params) => this.call(method, params),
+      authenticate: async (credentials) => this.authenticator.authenticate(credentials),
+      call: (method, params, access) => this.call(method, params, access),
       metrics,
     })
     this.context = {
@@ -92,7 +99,9 @@ export class Hub implements EngineApp {
       queues,
       requests: new Requests(clock),
       broker,
-      call: (method, params) => this.call(method, params),
+      authenticator: this.authenticator,
+      call: (method, params, access) => this.call(method, params, access),
+      watchExpiry: (connection) => this.heartbeat.watchExpiry(connection),
       turn: new Turn(clock),
       budget,
       traffic,
@@ -124,8 +133,15 @@ export class Hub implements EngineApp {
     this.log.info({ engine: engine.name, host, port: this.port, path }, 'listening')
   }
 
-  /** Serves the WebSocket endpoint on an existing server. Its HTTP requests stay with its owner: see `fetch`. */
+  /**
+   * Serves the WebSocket endpoint on an existing server. Its HTTP requests stay with its owner: see `fetch`. Rejects with
+   * `bad_config`, also where the server listens for others already and `auth` does not say who they are.
+   */
   async attach(server: Server): Promise<void> {
+    if (server.listening) await this.listensAt(server)
+    // Until then nobody is let in as somebody of this machine.
+    else
+      server.once('listening', () => this.listensAt(server).catch((error) => this.log.error({ err: error }, 'exposed')))
     await this.openBroker()
     const { attachTo } = await import('./engine/ws-engine.ts')
     attachTo(server, this.config, this)
@@ -151,22 +167,31 @@ export class Hub implements EngineApp {
     this.log.info('closed')
   }
 
-  accept(offered: readonly string[]): true | Error {
+  accept({ protocols, query }: UpgradeRequest): true | Error {
     if (this.state !== 'ready') return new FanfareError('shutting_down')
-    if (offered.length === 0 || offered.includes(SUBPROTOCOL)) return true
+    if (hasToken(query)) return new FanfareError('token_in_url')
+    if (protocols.length === 0 || protocols.includes(SUBPROTOCOL)) return true
+    const offered = protocols.filter((name) => !name.startsWith(TOKEN_PROTOCOL))
     return new FanfareError('bad_subprotocol', `Offered: ${offered.join(', ').slice(0, 100)}`)
   }
 
-  open(socket: EngineSocket): SocketHandlers {
-    const connection = new Connection(socket, this.context)
+  open(socket: EngineSocket, who: UpgradeRequest | Access): SocketHandlers {
+    const connection = new Connection(socket, this.context, who)
     this.connections.add(connection.id, connection)
     this.heartbeat.add(connection)
     return connection
   }
 
-  private call(method: string, params: unknown): Promise<unknown> {
+  private call(method: string, params: unknown, access: Access): Promise<unknown> {
     const { streams, queues, connections, monitor } = this
-    return callMethod({ streams, queues, connections, monitor }, method, params)
+    return callMethod({ streams, queues, connections, monitor }, method, params, access)
+  }
+
+  private async listensAt(server: Server): Promise<void> {
+    const address = server.address()
+    // A socket in the file system is of this machine.
+    if (typeof address === 'string' || address === null) this.authenticator.listensOn(String(address), true)
+    else this.authenticator.listensOn(address.address, await isLoopback(address.address))
   }
 
   private async openBroker(): Promise<void> {

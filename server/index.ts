@@ -1,13 +1,19 @@
 /** `fanfare/server`: a hub inside a program of your own. */
 import { type Logger, pino } from 'pino'
+import { Authenticator } from './auth/authenticator.ts'
+import { isLoopback } from './auth/loopback.ts'
 import { loadBroker } from './broker/load-broker.ts'
 import { checkConfig, type HubOptions } from './config.ts'
 import { loadEngine } from './engine/load-engine.ts'
 import { Hub } from './hub.ts'
 
 export { FanfareError } from '../shared/errors.ts'
+export type { ApiKey, AuthOptions, JwtOptions, KeySource } from './auth/auth-config.ts'
+export type { Authenticate, Credentials, Identity, Permissions } from './auth/identity.ts'
 export { DEFAULTS, type HubOptions } from './config.ts'
 export type { Hub, HubState } from './hub.ts'
+
+const SILENT = pino({ enabled: false })
 
 /**
  * Starts a hub that listens on its own port. Without `data`, a directory, it keeps streams and queues in memory.
@@ -15,9 +21,14 @@ export type { Hub, HubState } from './hub.ts'
  *
  * Throws `bad_config`, `engine_missing`, `port_in_use`, `data_locked`, `data_foreign`, `data_damaged`, `data_unusable`.
  */
-export async function startHub(options: HubOptions = {}, log?: Logger): Promise<Hub> {
-  const engine = await loadEngine(checkConfig(options).engine)
-  const hub = await createHub(options, log)
+export async function startHub(options: HubOptions = {}, log: Logger = SILENT): Promise<Hub> {
+  const config = checkConfig(options)
+  const engine = await loadEngine(config.engine)
+  const authenticator = new Authenticator(config.auth, log)
+  await authenticator.open()
+  // A hub that may not listen there touches no data.
+  authenticator.listensOn(config.host, await isLoopback(config.host))
+  const hub = new Hub(config, await loadBroker(config.data, config, log), authenticator, log)
   try {
     await hub.listen(engine)
   } catch (error) {
@@ -32,7 +43,9 @@ export async function startHub(options: HubOptions = {}, log?: Logger): Promise<
  * Makes a hub for a server that you have already: `await hub.attach(server)`, and give it the requests that you like
  * with `hub.fetch(request)`. Throws `bad_config`, and what `startHub` does of data.
  */
-export async function createHub(options: HubOptions = {}, log: Logger = pino({ enabled: false })): Promise<Hub> {
+export async function createHub(options: HubOptions = {}, log: Logger = SILENT): Promise<Hub> {
   const config = checkConfig(options)
-  return new Hub(config, await loadBroker(config.data, config, log), log)
+  const authenticator = new Authenticator(config.auth, log)
+  await authenticator.open()
+  return new Hub(config, await loadBroker(config.data, config, log), authenticator, log)
 }

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { Command } from 'commander'
 import { FanfareError } from '../shared/errors.ts'
+import { apiKeyCommand } from './cli/api-key.ts'
 import { backupCommand } from './cli/backup.ts'
 import { benchCommand } from './cli/bench.ts'
 import { connectionsCommand } from './cli/connections.ts'
@@ -10,6 +11,7 @@ import { requestCommand } from './cli/request.ts'
 import { serveCommand } from './cli/serve.ts'
 import { streamsCommand } from './cli/streams.ts'
 import { subCommand } from './cli/sub.ts'
+import { tokenCommand } from './cli/token.ts'
 import { workCommand } from './cli/work.ts'
 import { version } from './version.ts'
 
@@ -25,6 +27,8 @@ const program = new Command('fanfare')
   .addCommand(streamsCommand())
   .addCommand(queuesCommand())
   .addCommand(workCommand())
+  .addCommand(tokenCommand())
+  .addCommand(apiKeyCommand())
   .addCommand(backupCommand())
   .addCommand(connectionsCommand())
   .addCommand(benchCommand())

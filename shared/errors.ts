@@ -13,7 +13,19 @@ export const ERRORS = {
   frame_too_large: refusal('The frame is larger than limits.frameBytes. Send less at once, or raise the limit.', 4413),
   window_exceeded: refusal('More publishes are unacknowledged than the window of the welcome frame allows.', 4429),
   hello_timeout: refusal('Nothing was said in time. Send a hello frame, or any other, after connecting.', 4408),
+  // Who it is, is not known.
+  unauthenticated: refusal(
+    'Only who is known is let in. Send a valid token, in hello or as Authorization: Bearer.',
+    4401,
+  ),
+  token_expired: refusal('The token has expired. Get another one, and connect with that.', 4402),
+  auth_unavailable: passing(
+    "Who this is could not be checked now. Try again later; the cause is in the hub's log.",
+    4004,
+  ),
+  auth_backlog: refusal('More was sent than the hub keeps before it knows who it is. Wait for its answer.', 4430),
   // A refused request: the connection goes on.
+  forbidden: refusal('The permissions of the token do not include it. Ask for a token that has it.'),
   unknown_frame: refusal('No frame of this type goes from a client to the hub in fanfare.v1. Check its "type".'),
   hello_late: refusal('hello has to be the first frame of a connection. Leave it out, or connect again.'),
   bad_topic: refusal(
@@ -57,10 +69,14 @@ export const ERRORS = {
   internal: passing("The hub failed while it handled this connection. The cause is in the hub's log.", 4011),
   // Refused before there is a connection, in the HTTP answer to the upgrade.
   bad_subprotocol: refusal('The hub speaks the subprotocol fanfare.v1. Offer it, or none.'),
+  token_in_url: refusal(
+    'A URL ends up in logs. Send the token in hello, as Authorization: Bearer, or as PROTOCOL.md says.',
+  ),
   // Refused over HTTP alone.
   no_route: refusal('Nothing is served at that path. /v1/openapi.json describes what is.'),
   method_not_allowed: refusal('That path does not take this method. The header Allow lists those that it takes.'),
   // Raised by the client itself.
+  token_unavailable: passing('getToken gave no token. The client tries again.'),
   responder_failed: refusal('The responder could not answer. Its own words stand in front.'),
   client_closed: refusal('The client was closed. Connect again with connect().'),
   connection_lost: passing('The connection was lost before the answer came: the publish may have happened or not.'),

@@ -6,6 +6,9 @@ import type { From, Offsets, Position } from './streams.ts'
  */
 export const SUBPROTOCOL = 'fanfare.v1'
 
+/** Offered beside it, with the token behind it, by clients that can send nothing else with their request. */
+export const TOKEN_PROTOCOL = 'fanfare.token.'
+
 /** JSON as it is parsed, or bytes that travelled in a binary frame. */
 export type Data = unknown
 
@@ -31,6 +34,16 @@ export interface HelloFrame {
   readonly type: 'hello'
   /** Name and version of the client, for the hub's log. */
   readonly client?: string
+  /** Says who it is: an API key, a JWT, or what the hub's program understands. */
+  readonly token?: string
+}
+
+/** Another token, before the one that the connection has expires. */
+export interface AuthFrame {
+  readonly type: 'auth'
+  /** From the same numbers as those of publishes. */
+  readonly seq: number
+  readonly token: string
 }
 
 export interface SubscribeFrame {
@@ -189,6 +202,18 @@ export interface WelcomeFrame {
   /** The hub closes a connection of which it heard nothing for two of these, in milliseconds. */
   readonly pingIntervalMs: number
   readonly limits: Limits
+  /** Who the client is; absent where it has not said so. */
+  readonly subject?: string
+  /** Time until the token expires, in milliseconds. */
+  readonly expiresInMs?: number
+}
+
+/** The answer to auth. */
+export interface AuthenticatedFrame {
+  readonly type: 'authenticated'
+  readonly seq: number
+  readonly subject?: string
+  readonly expiresInMs?: number
 }
 
 /** The answer to subscribe, in order with the messages. The rest stands where a stream feeds the subscription. */
@@ -356,6 +381,7 @@ export interface PongFrame {
 
 export type ClientFrame =
   | HelloFrame
+  | AuthFrame
   | SubscribeFrame
   | UnsubscribeFrame
   | PauseFrame
@@ -376,6 +402,7 @@ export type ClientFrame =
 
 export type HubFrame =
   | WelcomeFrame
+  | AuthenticatedFrame
   | SubscribedFrame
   | SubscriptionFrame
   | FeedFrame

@@ -6,7 +6,15 @@ type FrameOf<T extends Frame['type']> = Extract<Frame, { type: T }>
 
 /** What each type of frame has to have, beyond being an object. Absent optional fields are fine, wrong ones are not. */
 const CHECKS: Record<Frame['type'], (frame: Fields) => void> = {
-  hello: (f) => optionalText(f, 'client', 200),
+  hello(f) {
+    optionalText(f, 'client', 200)
+    optionalText(f, 'token', MAX_TOKEN)
+  },
+  auth(f) {
+    number(f, 'seq')
+    text(f, 'token')
+    optionalText(f, 'token', MAX_TOKEN)
+  },
   subscribe(f) {
     number(f, 'sub')
     text(f, 'pattern')
@@ -82,6 +90,11 @@ const CHECKS: Record<Frame['type'], (frame: Fields) => void> = {
     if (!limits) throw shape(f, '"limits" is an object')
     number(limits, 'frameBytes')
     number(limits, 'subscriptions')
+    if (f['expiresInMs'] !== undefined) number(f, 'expiresInMs')
+  },
+  authenticated(f) {
+    number(f, 'seq')
+    if (f['expiresInMs'] !== undefined) number(f, 'expiresInMs')
   },
   subscribed: (f) => number(f, 'sub'),
   unsubscribed: (f) => number(f, 'sub'),
@@ -163,6 +176,9 @@ function optionalNumber(frame: Fields, field: string, least: number, most: numbe
     throw shape(frame, `"${field}" is a whole number from ${least} to ${most}`)
   }
 }
+
+/** Characters of a token; those of servers that put whole groups of users into one stay below. */
+const MAX_TOKEN = 16_384
 
 /** A year: longer waits are mistakes of unit. */
 const MAX_DELAY_MS = 366 * 86_400_000

@@ -70,7 +70,10 @@ export function matchesPattern(pattern: readonly string[], topic: readonly strin
 
 /** Whether every topic that `pattern` matches is matched by one of `captures` too, as far as a look at each tells. */
 export function isCovered(pattern: readonly string[], captures: readonly (readonly string[])[]): boolean {
-  return captures.some((capture) => covers(capture, pattern, 0, 0))
+  const ofHub = pattern[0]?.startsWith('$')
+  return captures.some(
+    (capture) => !(ofHub && (capture[0] === '*' || capture[0] === '#')) && covers(capture, pattern, 0, 0),
+  )
 }
 
 function covers(capture: readonly string[], pattern: readonly string[], c: number, p: number): boolean {

@@ -21,6 +21,7 @@ const SERVER_LAYERS = [
   ['stream', 'queue'],
   ['topic'],
   ['broker'],
+  ['auth'],
 ]
 
 interface Import {
@@ -33,7 +34,7 @@ interface Import {
   readonly isStatic: boolean
 }
 
-const files = ['shared', 'client', 'server', 'demo'].flatMap(sources)
+const files = ['shared', 'client', 'server', 'testing', 'demo'].flatMap(sources)
 const imports = files.flatMap(importsOf)
 
 describe('imports run one way', () => {
@@ -53,6 +54,13 @@ describe('imports run one way', () => {
       ({ from, to }) => inside(from, 'client') && !forNode.includes(from) && forNode.includes(to),
     )
     expect(others).toEqual([])
+  })
+
+  it('testing uses client, server and shared, and nothing uses it', () => {
+    const allowed = ({ to, isFile }: Import) =>
+      !isFile || ['testing', 'client', 'server', 'shared'].some((folder) => inside(to, folder))
+    expect(offenders('testing', allowed)).toEqual([])
+    expect(imports.filter(({ from, to }) => inside(to, 'testing') && !inside(from, 'testing'))).toEqual([])
   })
 
   it('demo uses only what the package exports', () => {

@@ -40,6 +40,7 @@ it('the package has what its entries name, its pages and its licence, and no sou
 it.each([
   ['server', ['startHub', 'createHub']],
   ['client', ['connect', 'FanfareError']],
+  ['testing', ['testHub']],
   ['protocol', ['parseFrame', 'ERRORS']],
   ['browser', ['connect', 'FanfareError']],
 ])('fanfare/%s exports what its types say', async (name, exported) => {

@@ -28,7 +28,7 @@ describe('the README', () => {
     expect(readme.match(/^```\w+/gm)).toEqual([
       ...['```sh', '```sh', '```sh', '```html', '```ts'],
       ...['```json', '```sh', '```sh', '```ts'],
-      ...['```ts', '```sh', '```ts', '```sh', '```js', '```ts', '```ts', '```ts'],
+      ...['```ts', '```sh', '```ts', '```sh', '```js', '```ts', '```ts', '```ts', '```ts'],
     ])
   })
 
@@ -89,6 +89,7 @@ describe('the README', () => {
     ['a chain', 4, 'duplicate: false\nduplicate: true\ninvoice-of-order-17 { total: 12 }\n'],
     ['an idempotent handler', 5, 'charged 12\n'],
     ['a hub inside a program', 6, expect.stringMatching(/^\d+\n$/)],
+    ['a test', 7, 'calls: 1\ncalls: 2\n'],
   ])('has TypeScript that compiles and works: %s', async (name, index, output) => {
     const example = examples('README.md', 'ts')[index] as string
     const { port } = await serve()

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { FanfareError } from '../../shared/errors.ts'
+import type { Access, Verb } from '../auth/access.ts'
 import type { Connections } from '../monitor/connections.ts'
 import type { Monitor } from '../monitor/monitor.ts'
 import { QueueConfig } from '../queue/queue-config.ts'
@@ -15,17 +16,26 @@ export interface AdminParts {
   readonly monitor: Monitor
 }
 
+/** What a method needs: one of these verbs on the name in its params; for `listed` whoever asks sees what he may see. */
+type Needs = Verb | readonly Verb[] | 'listed'
+
 interface Method {
+  readonly needs: Needs
   readonly params: z.ZodType
-  run(parts: AdminParts, params: unknown): Promise<unknown>
+  run(parts: AdminParts, params: unknown, access: Access): Promise<unknown>
 }
 
 function method<Params>(
+  needs: Needs,
   params: z.ZodType<Params>,
-  run: (parts: AdminParts, params: Params) => Promise<unknown>,
+  run: (parts: AdminParts, params: Params, access: Access) => Promise<unknown>,
 ): Method {
-  return { params, run: (parts, checked) => run(parts, checked as Params) }
+  return { needs, params, run: (parts, checked, access) => run(parts, checked as Params, access) }
 }
+
+/** Who may look at a queue: those who work on it. */
+const SEES_QUEUE = ['consume', 'declare', 'admin'] as const
+const SEES_STREAM = ['declare', 'admin'] as const
 
 const named = z.object({ name })
 const whole = z.number().int().nonnegative()
@@ -46,57 +56,81 @@ const letters = named.extend({
 
 /** Everything that an operator can ask of a hub, by name. */
 const METHODS: Record<string, Method> = {
-  'hub.show': method(z.object({}).optional(), async ({ monitor }) => monitor.hub()),
+  'hub.show': method('admin', z.object({}).optional(), async ({ monitor }) => monitor.hub()),
   'connections.list': method(
+    'admin',
     z.object({ from: whole.default(0), limit }).default({ from: 0, limit: 100 }),
     async ({ connections }, { from, limit }) => connections.list(from, limit),
   ),
-  'connections.show': method(oneConnection, async ({ connections }, { connection }) => connections.show(connection)),
-  'connections.disconnect': method(oneConnection, async ({ connections }, { connection }) => {
+  'connections.show': method('admin', oneConnection, async ({ connections }, { connection }) =>
+    connections.show(connection),
+  ),
+  'connections.disconnect': method('admin', oneConnection, async ({ connections }, { connection }) => {
     connections.disconnect(connection)
     return { connection }
   }),
-  'topics.list': method(z.object({ limit }).default({ limit: 100 }), async ({ monitor }, { limit }) =>
+  'topics.list': method('admin', z.object({ limit }).default({ limit: 100 }), async ({ monitor }, { limit }) =>
     monitor.topics(limit),
   ),
-  'streams.list': method(z.object({}).optional(), ({ streams }) => streams.list()),
-  'streams.show': method(named, ({ streams }, { name }) => streams.show(name)),
-  'streams.declare': method(StreamConfig, ({ streams }, options) => streams.declare(options, false)),
+  'streams.list': method('listed', z.object({}).optional(), async ({ streams }, _, access) =>
+    (await streams.list()).filter(({ name }) => SEES_STREAM.some((verb) => access.may(verb, name))),
+  ),
+  'streams.show': method(SEES_STREAM, named, ({ streams }, { name }) => streams.show(name)),
+  'streams.declare': method('declare', StreamConfig, async ({ streams }, options, access) => {
+    // What feeds on topics is read by whoever may read what he has declared.
+    for (const topic of options.topics) access.require('subscribe', topic)
+    return streams.declare(options, false)
+  }),
   'streams.trim': method(
+    'admin',
     named.extend({ before: z.number().int().nonnegative().optional() }),
     ({ streams }, { name, before }) => streams.trim(name, before),
   ),
   'streams.read': method(
-    named.extend({ from: whole.default(0), limit: whole.min(1).max(1000).default(100) }),
-    ({ streams }, { name, from, limit }) => streams.read(name, from, limit),
+    'listed',
+    named.extend({ from: whole.default(0), limit }),
+    async ({ streams }, { name, from, limit }, access) => {
+      // Whoever may subscribe to all of it could read it anyway.
+      const subscribes = streams.topicsOf(name).every((words) => access.may('subscribe', words.join('.')))
+      if (!subscribes) access.require('admin', name)
+      return streams.read(name, from, limit)
+    },
   ),
-  'streams.delete': method(named, async ({ streams }, { name }) => {
+  'streams.delete': method('admin', named, async ({ streams }, { name }) => {
     await streams.delete(name)
     return { name }
   }),
-  'queues.list': method(z.object({}).optional(), ({ queues }) => queues.list()),
-  'queues.show': method(named, ({ queues }, { name }) => queues.show(name)),
-  'queues.declare': method(QueueConfig, ({ queues }, options) => queues.declare(options, false)),
-  'queues.delete': method(named, async ({ queues }, { name }) => {
+  'queues.list': method('listed', z.object({}).optional(), async ({ queues }, _, access) =>
+    (await queues.list()).filter(({ name }) => SEES_QUEUE.some((verb) => access.may(verb, name))),
+  ),
+  'queues.show': method(SEES_QUEUE, named, ({ queues }, { name }) => queues.show(name)),
+  'queues.declare': method('declare', QueueConfig, async ({ queues }, options, access) => {
+    for (const { topic } of options.bindings) access.require('subscribe', topic)
+    return queues.declare(options, false)
+  }),
+  'queues.delete': method('admin', named, async ({ queues }, { name }) => {
     await queues.delete(name)
     return { name }
   }),
-  'queues.purge': method(named, async ({ queues }, { name }) => ({ count: await queues.purge(name) })),
-  'queues.unpark': method(named.extend({ key: z.string() }), async ({ queues }, { name, key }) => {
+  'queues.purge': method('admin', named, async ({ queues }, { name }) => ({ count: await queues.purge(name) })),
+  'queues.unpark': method('admin', named.extend({ key: z.string() }), async ({ queues }, { name, key }) => {
     await queues.unpark(name, key)
     return { name, key }
   }),
   'deadLetters.list': method(
+    'admin',
     letters.extend({ from: whole.default(0), limit }),
     ({ queues }, { name, filter, from, limit }) => queues.deadLetters(name, filter, from, limit),
   ),
   'deadLetters.redrive': method(
+    'admin',
     letters.extend({ to: z.string().optional(), perSecond: z.number().positive().optional() }),
-    async ({ queues }, { name, filter, to = name, perSecond }) => ({
-      count: await queues.redrive(name, filter, to, perSecond),
-    }),
+    async ({ queues }, { name, filter, to = name, perSecond }, access) => {
+      access.require('admin', to)
+      return { count: await queues.redrive(name, filter, to, perSecond) }
+    },
   ),
-  'deadLetters.purge': method(letters, async ({ queues }, { name, filter }) => ({
+  'deadLetters.purge': method('admin', letters, async ({ queues }, { name, filter }) => ({
     count: await queues.purgeDeadLetters(name, filter),
   })),
 }
@@ -106,10 +140,15 @@ export function paramsOf(name: string): z.ZodType {
   return methodOf(name).params
 }
 
-/** Runs a method. Rejects with `unknown_method`, `bad_params`, and with what the method itself refuses. */
-export async function callMethod(parts: AdminParts, name: string, params: unknown): Promise<unknown> {
+/**
+ * Runs a method. Rejects with `unknown_method`, `bad_params`, `forbidden`, and with what the method itself refuses. What is about
+ * no queue or stream needs admin on the method itself, as a topic `$sys.<method>`.
+ */
+export async function callMethod(parts: AdminParts, name: string, params: unknown, access: Access): Promise<unknown> {
   const method = methodOf(name)
-  return method.run(parts, checkParams(method.params, params))
+  const checked = checkParams(method.params, params)
+  if (method.needs !== 'listed') access.require(method.needs, targetOf(name, checked))
+  return method.run(parts, checked, access)
 }
 
 /** Throws `bad_params`, which names everything that is wrong. */
@@ -124,4 +163,8 @@ function methodOf(name: string): Method {
   const method = Object.hasOwn(METHODS, name) ? METHODS[name] : undefined
   if (!method) throw new FanfareError('unknown_method', JSON.stringify(name.slice(0, 40)))
   return method
+}
+
+function targetOf(method: string, params: unknown): string {
+  return typeof params === 'object' && params !== null && 'name' in params ? String(params.name) : `$sys.${method}`
 }

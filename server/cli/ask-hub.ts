@@ -1,31 +1,29 @@
 import { Command } from 'commander'
 import type { Client } from '../../client/client.ts'
-import { connect } from '../../client/node.ts'
 import { connected } from './connected.ts'
-import { addTimeout, addUrl } from './connection-options.ts'
+import { addHub, addTimeout, connectTo, type HubAddress } from './connection-options.ts'
 
 /** What every command has that asks a hub for something. */
-export interface HubOptions {
-  readonly url: string
+export interface HubOptions extends HubAddress {
   readonly timeoutMs: number
   readonly json?: true
 }
 
 /** A command that asks a hub, and answers people or, with `--json`, programs. */
 export function asking(name: string, text: string): Command {
-  return addTimeout(addUrl(new Command(name)))
+  return addTimeout(addHub(new Command(name)))
     .description(text)
     .option('--json', 'a line of JSON for each thing')
 }
 
 /** Connects for one task. */
 export async function askHub(
-  { url, timeoutMs }: Pick<HubOptions, 'url' | 'timeoutMs'>,
+  { timeoutMs, ...hub }: Pick<HubOptions, 'url' | 'token' | 'timeoutMs'>,
   task: (client: Client) => Promise<void>,
 ): Promise<void> {
-  const client = connect(url, { name: 'fanfare' })
+  const client = connectTo(hub, 'fanfare')
   try {
-    await connected(client, url, timeoutMs)
+    await connected(client, hub.url, timeoutMs)
     await task(client)
   } finally {
     await client.close()

@@ -1,15 +1,29 @@
 import { type Command, Option } from 'commander'
+import type { Client } from '../../client/client.ts'
+import { connect } from '../../client/node.ts'
 import { FanfareError } from '../../shared/errors.ts'
 import { DEFAULTS } from '../config.ts'
 
 /** The hub to speak to when nothing else is said. */
 const LOCAL = `ws://${DEFAULTS.host}:${DEFAULTS.port}`
 
-/** The option that says which hub, as `pub`, `sub` and others have it. */
-export function addUrl(command: Command): Command {
-  return command.addOption(
-    new Option('--url <url>', 'the hub').env('FANFARE_URL').default(LOCAL).argParser(webSocketUrl),
-  )
+/** Which hub, and who asks it. */
+export interface HubAddress {
+  readonly url: string
+  readonly token?: string
+}
+
+/** The options that say it, as `pub`, `sub` and others have them. */
+export function addHub(command: Command): Command {
+  return command
+    .addOption(new Option('--url <url>', 'the hub').env('FANFARE_URL').default(LOCAL).argParser(webSocketUrl))
+    .addOption(
+      new Option('--token <token>', 'says who you are; in the environment others do not see it').env('FANFARE_TOKEN'),
+    )
+}
+
+export function connectTo({ url, token }: HubAddress, name: string): Client {
+  return connect(url, { name, ...(token !== undefined && { token }) })
 }
 
 /** The option of commands that end with an error where no hub answers. */

@@ -1,14 +1,12 @@
 import { createInterface } from 'node:readline'
 import { Command } from 'commander'
-import { connect } from '../../client/node.ts'
 import { FanfareError } from '../../shared/errors.ts'
 import { QUEUE_TOPIC } from '../../shared/queues.ts'
 import { connected } from './connected.ts'
-import { addTimeout, addUrl, collectHeader, wholeNumber } from './connection-options.ts'
+import { addHub, addTimeout, collectHeader, connectTo, type HubAddress, wholeNumber } from './connection-options.ts'
 import { parseData } from './data.ts'
 
-interface PubOptions {
-  readonly url: string
+interface PubOptions extends HubAddress {
   readonly timeoutMs: number
   readonly key?: string
   readonly header?: Record<string, string>
@@ -21,7 +19,7 @@ interface PubOptions {
 const IN_FLIGHT = 256
 
 export function pubCommand(): Command {
-  return addTimeout(addUrl(new Command('pub')))
+  return addTimeout(addHub(new Command('pub')))
     .description('publish to a topic or queue: one message, or with standard input one for each line')
     .usage('[options] <topic> [data]\n       fanfare pub [options] --queue <name> [data]')
     .argument('[topic]')
@@ -42,9 +40,9 @@ export function pubCommand(): Command {
     })
 }
 
-async function pub(topic: string, data: string | undefined, { url, timeoutMs, header, ...message }: PubOptions) {
-  const client = connect(url, { name: 'fanfare pub' })
-  const { key, priority, delayMs } = message
+async function pub(topic: string, data: string | undefined, { timeoutMs, header, ...message }: PubOptions) {
+  const client = connectTo(message, 'fanfare pub')
+  const { url, key, priority, delayMs } = message
   const options = {
     ...(key !== undefined && { key }),
     ...(priority !== undefined && { priority }),

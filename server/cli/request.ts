@@ -1,17 +1,16 @@
 import { Command } from 'commander'
 import { askHub } from './ask-hub.ts'
-import { addTimeout, addUrl, collectHeader, wholeNumber } from './connection-options.ts'
+import { addHub, addTimeout, collectHeader, type HubAddress, wholeNumber } from './connection-options.ts'
 import { parseData, shownData } from './data.ts'
 
-interface RequestOptions {
-  readonly url: string
+interface RequestOptions extends HubAddress {
   readonly timeoutMs: number
   readonly replyMs: number
   readonly header?: Record<string, string>
 }
 
 export function requestCommand(): Command {
-  return addTimeout(addUrl(new Command('request')))
+  return addTimeout(addHub(new Command('request')))
     .description('ask whoever responds on a topic, and print the reply as a line of JSON')
     .argument('<topic>')
     .argument('[data]', 'JSON; what is not JSON is sent as a string')

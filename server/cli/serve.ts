@@ -1,12 +1,12 @@
-import { readFile } from 'node:fs/promises'
 import { Command } from 'commander'
 import { pino } from 'pino'
-import { FanfareError } from '../../shared/errors.ts'
 import { checkConfig, configFromEnv, configFromText, DEFAULTS, type HubConfig } from '../config.ts'
 import { startHub } from '../index.ts'
+import { type AuthFlags, addAuthFlags, authWith } from './auth-flags.ts'
+import { readConfig } from './config-file.ts'
 
-/** Streams and queues are declared in the file alone: they are lists. */
-const FLAGS: Record<Exclude<keyof HubConfig, 'streams' | 'queues'>, string> = {
+/** Streams and queues are declared in the file alone: they are lists. What is said of `auth` stands in `auth-options.ts`. */
+const FLAGS: Record<Exclude<keyof HubConfig, 'streams' | 'queues' | 'auth'>, string> = {
   host: 'address to listen on',
   port: 'port to listen on, 0 for a free one',
   path: 'path of the WebSocket endpoint',
@@ -32,12 +32,24 @@ export function serveCommand(): Command {
     const flag = name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
     command.option(`--${flag} <value>`, `${text} (${DEFAULTS[name as keyof typeof DEFAULTS]})`)
   }
-  return command.action(serve)
+  return addAuthFlags(command).action(serve)
 }
 
-async function serve({ config: file, ...flags }: Record<string, string>): Promise<void> {
-  const fromFile = file === undefined ? {} : await readConfig(file)
-  const options = { data: DEFAULTS.data, ...fromFile, ...configFromEnv(process.env), ...configFromText(flags) }
+async function serve({
+  config: file,
+  anonymous,
+  jwtSecretFile,
+  jwksUrl,
+  ...flags
+}: Record<string, string> & AuthFlags): Promise<void> {
+  const { auth = {}, ...fromFile } = await readConfig(file)
+  const options = {
+    data: DEFAULTS.data,
+    ...fromFile,
+    ...configFromEnv(process.env),
+    ...configFromText(flags as Record<string, string>),
+    auth: authWith(auth, { anonymous, jwtSecretFile, jwksUrl } as AuthFlags, process.env),
+  }
   // Standard error, and at once: what a hub said last is what its operator wants to know.
   const log = pino(
     { level: checkConfig(options).logLevel, base: { pid: process.pid } },
@@ -50,14 +62,4 @@ async function serve({ config: file, ...flags }: Record<string, string>): Promis
       void hub.close().then(() => process.exit(0))
     })
   }
-}
-
-async function readConfig(file: string): Promise<object> {
-  try {
-    const value: unknown = JSON.parse(await readFile(file, 'utf8'))
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value
-  } catch (error) {
-    throw new FanfareError('bad_config', `${file}: ${(error as Error).message}`)
-  }
-  throw new FanfareError('bad_config', `${file}: a JSON object is expected`)
 }

@@ -46,8 +46,8 @@ function declareCommand(): Command {
     .option('--max-messages <n>', 'most messages kept', wholeNumber('max-messages', 1))
     .option('--last-value', 'keep the newest message of each topic and key alone')
     .addOption(new Option('--durability <when>', 'when a publish is kept').choices(['disk', 'os']))
-    .action((name: string, topics: string[], { url, timeoutMs, json, ...declaration }: Declared) =>
-      askHub({ url, timeoutMs }, async ({ streams }) =>
+    .action((name: string, topics: string[], { url, token, timeoutMs, json, ...declaration }: Declared) =>
+      askHub({ url, timeoutMs, ...(token !== undefined && { token }) }, async ({ streams }) =>
         print([await streams.declare({ name, topics, ...declaration })], json ? { json } : {}, details),
       ),
     )

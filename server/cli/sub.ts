@@ -1,15 +1,13 @@
 import { once } from 'node:events'
 import { Command, Option } from 'commander'
 import type { Client } from '../../client/client.ts'
-import { connect } from '../../client/node.ts'
 import { FanfareError } from '../../shared/errors.ts'
 import { POLICIES, type Policy } from '../../shared/frames.ts'
 import { type From, parseStart } from '../../shared/streams.ts'
-import { addUrl, collectHeader, wholeNumber } from './connection-options.ts'
+import { addHub, collectHeader, connectTo, type HubAddress, wholeNumber } from './connection-options.ts'
 import { shownData } from './data.ts'
 
-interface SubOptions {
-  readonly url: string
+interface SubOptions extends HubAddress {
   readonly policy?: Policy
   readonly header?: Record<string, string>
   readonly count?: number
@@ -21,7 +19,7 @@ interface SubOptions {
 const STARTS = 'where to start on a stream: latest, earliest, OFFSET, EPOCH:OFFSET, last:N of each topic, or a time'
 
 export function subCommand(): Command {
-  return addUrl(new Command('sub'))
+  return addHub(new Command('sub'))
     .description('print the messages of a topic or pattern, one line of JSON each')
     .argument('<pattern>')
     .addOption(new Option('--policy <policy>', 'what a slow reader gets').choices([...POLICIES]))
@@ -33,13 +31,13 @@ export function subCommand(): Command {
     .action(sub)
 }
 
-async function sub(pattern: string, { url, header, count, ...options }: SubOptions): Promise<void> {
+async function sub(pattern: string, { url, token, header, count, ...options }: SubOptions): Promise<void> {
   const stop = new AbortController()
   process.once('SIGINT', () => stop.abort())
   process.once('SIGTERM', () => stop.abort())
   // A reader such as head that has had enough is no failure.
   process.stdout.on('error', () => stop.abort())
-  const client = connect(url, { name: 'fanfare sub' })
+  const client = connectTo({ url, ...(token !== undefined && { token }) }, 'fanfare sub')
   try {
     const subscription = client.subscribe(pattern, {
       signal: stop.signal,

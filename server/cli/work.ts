@@ -1,13 +1,11 @@
 import { Command } from 'commander'
 import type { Client } from '../../client/client.ts'
-import { connect } from '../../client/node.ts'
 import { FanfareError } from '../../shared/errors.ts'
 import { QUEUE_STATUS_TOPIC, type QueueInfo } from '../../shared/queues.ts'
-import { addUrl, wholeNumber } from './connection-options.ts'
+import { addHub, connectTo, type HubAddress, wholeNumber } from './connection-options.ts'
 import { Workers } from './workers.ts'
 
-interface WorkOptions {
-  readonly url: string
+interface WorkOptions extends HubAddress {
   readonly queue: string
   readonly min: number
   readonly max: number
@@ -15,7 +13,7 @@ interface WorkOptions {
 }
 
 export function workCommand(): Command {
-  return addUrl(new Command('work'))
+  return addHub(new Command('work'))
     .description('run as many workers on a queue as it wants: processes of the command behind --')
     .requiredOption('--queue <name>', 'the queue that they consume')
     .option('--min <n>', 'fewest workers', wholeNumber('min', 0), 1)
@@ -26,15 +24,16 @@ export function workCommand(): Command {
       wholeNumber('cooldown-ms', 0),
       30_000,
     )
-    .argument('<command...>', 'the worker; it finds FANFARE_URL and FANFARE_QUEUE in its environment')
+    .argument('<command...>', 'the worker; it finds FANFARE_URL, FANFARE_QUEUE and FANFARE_TOKEN in its environment')
     .action(work)
 }
 
-async function work(command: string[], { url, queue, min, max, cooldownMs }: WorkOptions): Promise<void> {
+async function work(command: string[], { queue, min, max, cooldownMs, ...hub }: WorkOptions): Promise<void> {
   if (min > max) throw new FanfareError('bad_config', `min: ${min} is more than max, which is ${max}`)
-  const env = { FANFARE_URL: url, FANFARE_QUEUE: queue }
+  const { url, token } = hub
+  const env = { FANFARE_URL: url, FANFARE_QUEUE: queue, ...(token !== undefined && { FANFARE_TOKEN: token }) }
   const workers = new Workers(command, env, { min, max, cooldownMs }, say)
-  const client = connect(url, { name: 'fanfare work' })
+  const client = connectTo(hub, 'fanfare work')
   noteConnection(client, url)
   const stopped = new Promise<void>((resolve) => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, resolve)

@@ -5,6 +5,7 @@ import { decodeBinary, decodeText } from '../../shared/codec.ts'
 import { type ErrorCode, errorEntry, FanfareError } from '../../shared/errors.ts'
 import {
   type AskFrame,
+  type AuthFrame,
   type CallFrame,
   type CommitFrame,
   type Frame,
@@ -14,18 +15,21 @@ import {
 import { parseFrame } from '../../shared/parse-frame.ts'
 import type { Position } from '../../shared/streams.ts'
 import type { ConnectionInfo } from '../../shared/sys.ts'
-import type { EngineSocket, SocketHandlers } from '../engine/engine.ts'
+import type { Access } from '../auth/access.ts'
+import type { EngineSocket, SocketHandlers, UpgradeRequest } from '../engine/engine.ts'
 import type { WatchedConnection } from '../monitor/connections.ts'
 import type { Outcome } from '../topic/publication.ts'
 import type { Subscription } from '../topic/subscription.ts'
 import { Consumers } from './consumers.ts'
-import type { ConnectionContext } from './context.ts'
+import type { ConnectionContext, Expiring } from './context.ts'
+import { Login } from './login.ts'
 import { Outbox, type OutboxOwner } from './outbox.ts'
+import { permit } from './permit.ts'
 import { Requests } from './requests.ts'
 import { Subscriptions } from './subscriptions.ts'
 
 /** One WebSocket of one client: reads its frames, and answers them through its outbox. */
-export class Connection implements SocketHandlers, OutboxOwner, WatchedConnection {
+export class Connection implements SocketHandlers, OutboxOwner, WatchedConnection, Expiring {
   readonly id = nanoid(12)
   readonly number: number
   private readonly socket: EngineSocket
@@ -36,10 +40,15 @@ export class Connection implements SocketHandlers, OutboxOwner, WatchedConnectio
   private consumers: Consumers | undefined = undefined
   private requests: Requests | undefined = undefined
   /**
-   * `new` until the first frame, which stands for a hello where it is none. `finishing`: what waits is still sent, and
-   * nothing is read any more.
+   * `new` until the first frame, which stands for a hello where it is none, and it is known who has sent it. `finishing`:
+   * what waits is still sent, and nothing is read any more.
    */
   private state: 'new' | 'ready' | 'finishing' | 'ended' = 'new'
+  private login: Login | undefined
+  private access: Access | undefined = undefined
+  /** The same, where there is something to ask: publishes of those who may do everything pay nothing. */
+  private restricted: Access | undefined = undefined
+  private renewing = false
   private unacknowledged = 0
   private publishedTotal = 0
   private client: string | undefined = undefined
@@ -47,9 +56,10 @@ export class Connection implements SocketHandlers, OutboxOwner, WatchedConnectio
   private heard = true
   private readonly since: number
 
-  constructor(socket: EngineSocket, context: ConnectionContext) {
+  constructor(socket: EngineSocket, context: ConnectionContext, who: UpgradeRequest | Access) {
     this.socket = socket
     this.context = context
+    this.login = new Login(who)
     this.since = context.clock.now()
     this.number = ++context.traffic.connectionsTotal
     this.outbox = new Outbox(socket, context, context.config.outboxBytes, this)
@@ -60,7 +70,10 @@ export class Connection implements SocketHandlers, OutboxOwner, WatchedConnectio
     this.heard = true
     this.context.traffic.bytesIn += data.length
     try {
-      for (const value of binary ? decodeBinary(data) : decodeText(textOf(data))) this.handle(value)
+      this.login?.arrived(data.length)
+      // What is held is read later, and the bytes are the engine's.
+      const bytes = this.login ? new Uint8Array(data) : data
+      for (const value of binary ? decodeBinary(bytes) : decodeText(textOf(bytes))) this.handle(value)
     } catch (error) {
       this.refuse(error)
     }
@@ -99,8 +112,14 @@ export class Connection implements SocketHandlers, OutboxOwner, WatchedConnectio
   checkHello(now: number): boolean {
     if (this.state !== 'new') return true
     if (now - this.since < this.context.config.helloTimeoutMs) return false
-    this.end(new FanfareError('hello_timeout'))
+    this.end(new FanfareError(this.login?.waiting ? 'auth_unavailable' : 'hello_timeout'))
     return true
+  }
+
+  checkExpiry(now: number): void {
+    const expiresAt = this.access?.expiresAt
+    if (expiresAt !== undefined && expiresAt <= now && this.state === 'ready')
+      this.end(new FanfareError('token_expired'))
   }
 
   /** Tells the peer why, behind all that it is owed, and closes. */
@@ -181,19 +200,50 @@ export class Connection implements SocketHandlers, OutboxOwner, WatchedConnectio
 
   private handle(value: unknown): void {
     if (this.state === 'ended' || this.state === 'finishing') return
+    if (this.login?.waiting) return this.login.hold(value)
     try {
       const frame = parseFrame(value)
-      if (this.state === 'new') this.welcome()
-      else if (frame.type === 'hello') throw new FanfareError('hello_late')
+      if (this.login) return this.enter(this.login, frame)
+      if (frame.type === 'hello') throw new FanfareError('hello_late')
       this.dispatch(frame)
     } catch (error) {
       this.refuse(error, value)
     }
   }
 
-  private welcome(): void {
-    const { window, pingIntervalMs, frameBytes, subscriptions } = this.context.config
+  /** The first frame: whose is it? */
+  private enter(login: Login, frame: Frame): void {
+    const refused = (error: unknown) => this.end(this.known(error))
+    try {
+      const access = login.start(this.context.authenticator, frame.type === 'hello' ? frame.token : undefined)
+      if (access instanceof Promise) access.then((known) => this.entered(login, known, frame), refused)
+      else this.entered(login, access, frame)
+    } catch (error) {
+      refused(error)
+    }
+  }
+
+  private entered(login: Login, access: Access, frame: Frame): void {
+    if (this.state !== 'new') return
+    this.login = undefined
     this.state = 'ready'
+    this.welcome(access)
+    if (frame.type === 'hello') {
+      this.client = frame.client
+      this.context.log.debug({ connection: this.id, client: frame.client }, 'hello')
+    } else this.handle(frame)
+    for (const value of login.held) this.handle(value)
+  }
+
+  private takeAccess(access: Access): void {
+    this.access = access
+    this.restricted = access.unrestricted ? undefined : access
+    if (access.expiresAt !== undefined) this.context.watchExpiry(this)
+  }
+
+  private welcome(access: Access): void {
+    const { window, pingIntervalMs, frameBytes, subscriptions } = this.context.config
+    this.takeAccess(access)
     this.outbox.send({
       type: 'welcome',
       protocol: SUBPROTOCOL,
@@ -201,14 +251,51 @@ export class Connection implements SocketHandlers, OutboxOwner, WatchedConnectio
       window,
       pingIntervalMs,
       limits: { frameBytes, subscriptions },
+      ...access.about(this.context.clock.now()),
     })
   }
 
+  /** Another token for the one that ends; what comes until it is checked still goes by the old one. */
+  private renew({ seq, token }: AuthFrame): void {
+    if (this.renewing) throw new FanfareError('auth_backlog', 'Another token is being checked')
+    this.renewing = true
+    const { authenticator } = this.context
+    const credentials = { token, address: this.socket.remoteAddress, origin: undefined, headers: {} }
+    const checked = async () => authenticator.authenticate(credentials)
+    checked().then(
+      (access) => this.renewed(seq, access),
+      (error: unknown) => this.notRenewed(seq, this.known(error)),
+    )
+  }
+
+  private renewed(seq: number, access: Access): void {
+    this.renewing = false
+    if (this.state !== 'ready') return
+    this.takeAccess(access)
+    this.outbox.send({ type: 'authenticated', seq, ...access.about(this.context.clock.now()) })
+    const { restricted } = this
+    if (!restricted) return
+    const check = (frame: Frame) => permit(restricted, frame, this.context.streams)
+    const refuse = (error: unknown, about: unknown) => this.refuse(error, about)
+    this.subscriptions?.recheck(check, refuse)
+    this.consumers?.recheck(check)
+    this.requests?.recheck(check, refuse)
+  }
+
+  private notRenewed(seq: number, error: FanfareError): void {
+    this.renewing = false
+    if (this.state !== 'ready') return
+    const { code, message, retry } = error
+    // Who it is was known, and is until the old token ends.
+    if (code === 'auth_unavailable') this.outbox.send({ type: 'error', code, message, retry, seq })
+    else this.end(error)
+  }
+
   private dispatch(frame: Frame): void {
+    if (this.restricted) permit(this.restricted, frame, this.context.streams)
     switch (frame.type) {
-      case 'hello':
-        this.client = frame.client
-        return this.context.log.debug({ connection: this.id, client: frame.client }, 'hello')
+      case 'auth':
+        return this.renew(frame)
       case 'publish':
         return this.publish(frame)
       case 'subscribe':
@@ -284,7 +371,7 @@ export class Connection implements SocketHandlers, OutboxOwner, WatchedConnectio
 
   private call(frame: CallFrame): void {
     const { seq, method, params } = frame
-    this.context.call(method, params).then(
+    this.context.call(method, params, this.access as Access).then(
       (result) => {
         if (this.state !== 'ended') this.outbox.send({ type: 'result', seq, result })
       },
@@ -358,6 +445,7 @@ export class Connection implements SocketHandlers, OutboxOwner, WatchedConnectio
 
   private release(): void {
     this.state = 'ended'
+    this.login = undefined
     this.outbox.release()
     this.subscriptions?.release()
     this.subscriptions = undefined

@@ -69,6 +69,20 @@ export class Consumers {
     }
   }
 
+  /** Ends those that `check` refuses, and gives back what they have. */
+  recheck(check: (frame: ConsumeFrame) => void): void {
+    for (const consumer of this.byNumber.values()) {
+      const { consumer: number, queue } = consumer.options
+      try {
+        check({ type: 'consume', consumer: number, queue })
+      } catch (error) {
+        this.forget(consumer)
+        consumer.end(false)
+        this.refuse(error, { consumer: number })
+      }
+    }
+  }
+
   get count(): number {
     return this.byNumber.size
   }

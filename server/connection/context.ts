@@ -1,5 +1,7 @@
 import type { Logger } from 'pino'
 import type { Clock } from '../../shared/clock.ts'
+import type { Access } from '../auth/access.ts'
+import type { Authenticator } from '../auth/authenticator.ts'
 import type { Broker } from '../broker/broker.ts'
 import type { Traffic } from '../monitor/traffic.ts'
 import type { Queues } from '../queue/queues.ts'
@@ -8,6 +10,12 @@ import type { Requests } from '../topic/requests.ts'
 import type { Topics } from '../topic/topics.ts'
 import type { OutboxBudget } from './outbox-budget.ts'
 import type { Turn } from './turn.ts'
+
+/** What is let in for a time. */
+export interface Expiring {
+  /** Ends it when that is over. */
+  checkExpiry(now: number): void
+}
 
 /** What all connections of a hub share. */
 export interface ConnectionContext {
@@ -22,8 +30,11 @@ export interface ConnectionContext {
   readonly traffic: Traffic
   readonly log: Logger
   readonly clock: Clock
-  /** Runs a method of the operators'. */
-  call(method: string, params: unknown): Promise<unknown>
+  readonly authenticator: Authenticator
+  /** Runs a method of the operators', where it is permitted. */
+  call(method: string, params: unknown, access: Access): Promise<unknown>
+  /** Has a connection asked from now on whether its token has expired. */
+  watchExpiry(connection: Expiring): void
   /** The socket has closed, by whichever side. */
   closed(connectionId: string): void
 }

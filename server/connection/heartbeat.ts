@@ -1,15 +1,21 @@
 import type { Clock, Timer } from '../../shared/clock.ts'
 import type { Connection } from './connection.ts'
+import type { Expiring } from './context.ts'
 
 /** A slice of the connections is pinged in each of these, in milliseconds: all at once would stall the hub. */
 const TICK_MS = 250
+/** How late the end of a token may be noticed, in milliseconds. */
+const EXPIRY_MS = 1_000
 
 /**
- * Pings every connection once in a ping interval, and watches for those that never say anything. One timer for all.
+ * Pings every connection once in a ping interval, and watches for those that never say anything and for tokens that
+ * expire. One timer for all.
  */
 export class Heartbeat {
   private readonly slices: Set<Connection>[]
   private readonly silent = new Set<Connection>()
+  private readonly expiring = new Set<Expiring>()
+  private expiryChecked = 0
   private readonly clock: Clock
   private readonly timer: Timer
   private newest = 0
@@ -29,7 +35,12 @@ export class Heartbeat {
     this.silent.add(connection)
   }
 
+  watchExpiry(connection: Expiring): void {
+    this.expiring.add(connection)
+  }
+
   remove(connection: Connection): void {
+    this.expiring.delete(connection)
     for (const slice of this.slices) if (slice.delete(connection)) break
     this.silent.delete(connection)
   }
@@ -47,5 +58,8 @@ export class Heartbeat {
       if (!connection.checkHello(now)) break
       this.silent.delete(connection)
     }
+    if (now - this.expiryChecked < EXPIRY_MS) return
+    this.expiryChecked = now
+    for (const connection of this.expiring) connection.checkExpiry(now)
   }
 }

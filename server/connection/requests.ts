@@ -44,6 +44,19 @@ export class Requests implements Responder {
     return true
   }
 
+  /** Ends the offers that `check` refuses. */
+  recheck(check: (frame: RespondFrame) => void, refuse: (error: unknown, about: object) => void): void {
+    for (const [sub, offer] of this.offers) {
+      try {
+        check({ type: 'respond', sub, pattern: offer.words.join('.') })
+      } catch (error) {
+        this.offers.delete(sub)
+        this.hub.withdraw(offer)
+        refuse(error, { sub })
+      }
+    }
+  }
+
   /** `done` is called when the answer, or why there is none, has been sent. */
   ask(frame: AskFrame, done: () => void): void {
     const { seq } = frame

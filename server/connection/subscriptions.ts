@@ -65,6 +65,21 @@ export class Subscriptions {
     this.outbox.send({ type: 'committed', sub, offset })
   }
 
+  /** Ends those that `check` refuses. */
+  recheck(check: (frame: SubscribeFrame) => void, refuse: (error: unknown, about: object) => void): void {
+    for (const subscription of this.bySub.values()) {
+      const { sub, words } = subscription
+      const feed = this.feeds?.get(subscription)
+      const stored = feed?.cursor === undefined ? {} : { stream: feed.stream, cursor: feed.cursor }
+      try {
+        check({ type: 'subscribe', sub, pattern: words.join('.'), ...stored })
+      } catch (error) {
+        this.drop(subscription)
+        refuse(error, { sub })
+      }
+    }
+  }
+
   get count(): number {
     return this.bySub.size
   }

@@ -33,10 +33,25 @@ export interface EngineApp {
    * sent as its body comes, which is read only as fast as the peer takes it, and cancelled when the peer goes away.
    */
   fetch(request: Request, peer?: HttpPeer): Response | Promise<Response>
-  /** The subprotocols a client offered: true accepts the connection, an error refuses it with status 400. */
-  accept(offered: readonly string[]): true | Error
+  /** Somebody wants a WebSocket: true accepts the connection, an error refuses it with status 400. */
+  accept(request: UpgradeRequest): true | Error
   /** A connection is open: the hub takes the socket and gives the handlers of its events. */
-  open(socket: EngineSocket): SocketHandlers
+  open(socket: EngineSocket, request: UpgradeRequest): SocketHandlers
+}
+
+/** A request for a WebSocket: copied, so that it outlives the engine's own. */
+export interface UpgradeRequest {
+  readonly remoteAddress: string
+  /** The subprotocols that were offered. */
+  readonly protocols: readonly string[]
+  /** What stands behind the `?` of its URL. */
+  readonly query: string
+  /** By names in lower case. */
+  readonly headers: Readonly<Record<string, string>>
+}
+
+export function protocolsIn(header: string | undefined): string[] {
+  return header ? header.split(',').map((name) => name.trim()) : []
 }
 
 /** Who sent an HTTP request. */

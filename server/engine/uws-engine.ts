@@ -9,7 +9,9 @@ import {
   type EngineApp,
   type EngineSocket,
   type Listener,
+  protocolsIn,
   type SocketHandlers,
+  type UpgradeRequest,
 } from './engine.ts'
 import { serveHttp, type UwsRequest } from './uws-http.ts'
 
@@ -36,7 +38,8 @@ export const uwsEngine: Engine = {
       open(webSocket) {
         const connection = webSocket.getUserData()
         connection.socket = new UwsSocket(webSocket)
-        connection.handlers = app.open(connection.socket)
+        connection.handlers = app.open(connection.socket, connection.request as UpgradeRequest)
+        connection.request = undefined
       },
       message(webSocket, data, binary) {
         const { handlers } = webSocket.getUserData()
@@ -64,6 +67,7 @@ const localPort = (names['us_socket_local_port'] ?? names['getSocketPort']) as (
 const closeListener = (names['us_listen_socket_close'] ?? names['closeSocket']) as (s: uws.us_listen_socket) => void
 
 interface PerConnection {
+  request: UpgradeRequest | undefined
   socket: UwsSocket | undefined
   handlers: SocketHandlers | undefined
 }
@@ -145,16 +149,22 @@ function upgrade(
   context: uws.us_socket_context_t,
   app: EngineApp,
 ): void {
-  const offered = request.getHeader('sec-websocket-protocol')
-  const accepted = app.accept(offered === '' ? [] : offered.split(',').map((name) => name.trim()))
+  const headers = Object.fromEntries(copyHeaders(request))
+  const copied: UpgradeRequest = {
+    remoteAddress: Buffer.from(response.getRemoteAddressAsText()).toString(),
+    protocols: protocolsIn(headers['sec-websocket-protocol']),
+    query: request.getQuery() ?? '',
+    headers,
+  }
+  const accepted = app.accept(copied)
   if (accepted !== true) {
     response.writeStatus('400 Bad Request').end(accepted.message)
     return
   }
   response.upgrade<PerConnection>(
-    { socket: undefined, handlers: undefined },
-    request.getHeader('sec-websocket-key'),
-    offered === '' ? '' : SUBPROTOCOL,
+    { request: copied, socket: undefined, handlers: undefined },
+    headers['sec-websocket-key'] ?? '',
+    copied.protocols.length === 0 ? '' : SUBPROTOCOL,
     '',
     context,
   )
@@ -164,12 +174,16 @@ function upgrade(
 function copyRequest(request: uws.HttpRequest): UwsRequest {
   const method = request.getMethod().toUpperCase()
   const url = `http://${request.getHeader('host') || 'hub'}${request.getUrl()}?${request.getQuery() ?? ''}`
+  return { method, url, headers: copyHeaders(request) }
+}
+
+function copyHeaders(request: uws.HttpRequest): [string, string][] {
   const headers: [string, string][] = []
   const copyHeader = (name: string, value: string) => void headers.push([name, value])
   // Another of those names.
   if ('forEach' in request) (request as { forEach(copy: typeof copyHeader): void }).forEach(copyHeader)
   else request.forEachHeader(copyHeader)
-  return { method, url, headers }
+  return headers
 }
 
 function listenOn(server: uws.TemplatedApp, host: string, port: number): Promise<Listener> {

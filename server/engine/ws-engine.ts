@@ -14,7 +14,9 @@ import {
   type EngineApp,
   type EngineSocket,
   type Listener,
+  protocolsIn,
   type SocketHandlers,
+  type UpgradeRequest,
 } from './engine.ts'
 
 /** The engine on `ws`: JavaScript alone, and the one that can share an existing `http.Server`. */
@@ -50,16 +52,17 @@ export function attachTo(server: Server, address: Pick<Address, 'path' | 'frameB
   }
   const webSockets = new WebSocketServer(options)
   server.on('upgrade', (request, socket, head) => {
-    const path = new URL(request.url ?? '/', 'http://hub').pathname
+    const { pathname: path, search } = new URL(request.url ?? '/', 'http://hub')
     if (path !== address.path) {
       // Another listener may want it; if there is none, nobody would ever answer.
       if (server.listenerCount('upgrade') === 1) answer(socket, '404 Not Found', `No WebSocket at ${path}`)
       return
     }
-    const accepted = app.accept(offeredProtocols(request))
+    const copied = copyRequest(request, search.slice(1))
+    const accepted = app.accept(copied)
     if (accepted !== true) return answer(socket, '400 Bad Request', accepted.message)
     webSockets.handleUpgrade(request, socket, head, (webSocket) => {
-      webSocket.serve(socket as Socket, app)
+      webSocket.serve(socket as Socket, app, copied)
     })
   })
 }
@@ -73,9 +76,9 @@ class HubWebSocket extends WebSocket implements EngineWebSocket {
   handlers: SocketHandlers | undefined = undefined
   private ending = false
 
-  serve(tcp: Socket, app: EngineApp): void {
+  serve(tcp: Socket, app: EngineApp, request: UpgradeRequest): void {
     this.tcp = tcp
-    this.handlers = app.open(new WsSocket(this, tcp))
+    this.handlers = app.open(new WsSocket(this, tcp), request)
     this.on('message', onMessage)
     this.on('pong', onPong)
     this.on('close', onClose)
@@ -178,9 +181,11 @@ class WsSocket implements EngineSocket {
   }
 }
 
-function offeredProtocols(request: IncomingMessage): string[] {
-  const header = request.headers['sec-websocket-protocol']
-  return header === undefined ? [] : header.split(',').map((name) => name.trim())
+function copyRequest({ headers, socket }: IncomingMessage, query: string): UpgradeRequest {
+  const copied: Record<string, string> = {}
+  for (const [name, value] of Object.entries(headers)) copied[name] = String(value)
+  const protocols = protocolsIn(copied['sec-websocket-protocol'])
+  return { remoteAddress: socket.remoteAddress ?? '', protocols, query, headers: copied }
 }
 
 function answer(socket: Duplex, status: string, text: string): void {

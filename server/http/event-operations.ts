@@ -59,13 +59,13 @@ export const eventOperations: readonly Operation[] = [
   },
 ]
 
-async function events({ hub, request, peer, params }: Exchange): Promise<Response> {
+async function events({ hub, request, peer, access, params }: Exchange): Promise<Response> {
   const query = checkParams(Query, params)
   const frames = subscribeFrames(query, request.headers.get('last-event-id'))
   if (!hub.ready()) throw new FanfareError('shutting_down')
   if (request.method === 'HEAD') return new Response(null, { headers: HEADERS })
   const socket = new EventSocket(peer, new EventWriter(frames), frames.length)
-  socket.handlers = hub.open(socket)
+  socket.handlers = hub.open(socket, access)
   const client = request.headers.get('user-agent')?.slice(0, 200)
   socket.handlers.message(utf8.encode(JSON.stringify([{ type: 'hello', client }, ...frames])), false)
   try {

@@ -4,6 +4,7 @@ import { Hono } from 'hono'
 import { z } from 'zod'
 import { FanfareError } from '../../shared/errors.ts'
 import type { EngineApp } from '../engine/engine.ts'
+import { authentication, type HttpEnv, ownToken } from './authentication.ts'
 import { eventOperations } from './event-operations.ts'
 import { hubOperations } from './hub-operations.ts'
 import { openApi } from './openapi.ts'
@@ -11,7 +12,7 @@ import { type HttpContext, json, type Operation } from './operation.ts'
 import { problemResponse, refusalOf } from './problem.ts'
 import { publishOperations } from './publish-operations.ts'
 import { queueOperations } from './queue-operations.ts'
-import { type Env, routes } from './routes.ts'
+import { routes } from './routes.ts'
 import { streamOperations } from './stream-operations.ts'
 
 /** The client as one ES module, for pages without a bundler. The build makes it. */
@@ -43,8 +44,10 @@ export function httpHandler(hub: HttpContext): EngineApp['fetch'] {
   return (request, peer) => app.fetch(request, { peer })
 }
 
-export function httpApp(hub: HttpContext): Hono<Env> {
-  const app = new Hono<Env>()
+export function httpApp(hub: HttpContext): Hono<HttpEnv> {
+  const app = new Hono<HttpEnv>()
+  // Behind it everybody is known, and what he may do.
+  app.use(authentication(hub.authenticate))
   app.get('/healthz', () => json(200, { status: 'ok' }))
   app.get('/readyz', () => (hub.ready() ? json(200, { status: 'ready' }) : json(503, { status: 'not ready' })))
   app.get('/fanfare.js', async (c) => {
@@ -53,8 +56,11 @@ export function httpApp(hub: HttpContext): Hono<Env> {
     // Any page may import it, also one that is opened from the disk.
     return c.body(source, 200, { 'content-type': 'text/javascript; charset=utf-8', 'access-control-allow-origin': '*' })
   })
-  app.get('/metrics', async (c) => c.body(await hub.metrics.scrape(), 200, { 'content-type': hub.metrics.contentType }))
-  // What decides who may do what has its place here, before all of /v1.
+  app.get('/token', ownToken)
+  app.get('/metrics', async (c) => {
+    c.get('access').require('admin', '$sys.metrics')
+    return c.body(await hub.metrics.scrape(), 200, { 'content-type': hub.metrics.contentType })
+  })
   app.route('/v1', routes(OPERATIONS, hub))
   app.onError((error, { req }) => {
     // A client that went away while its body was read is no failure.

@@ -8,7 +8,10 @@ import { Problem } from './schemas.ts'
 type Json = Record<string, unknown>
 
 /** What any request may meet. */
-const ALWAYS: readonly ErrorCode[] = ['bad_params', 'internal']
+const ALWAYS: readonly ErrorCode[] = [
+  ...(['bad_params', 'token_in_url', 'unauthenticated', 'token_expired'] as const),
+  ...(['forbidden', 'auth_unavailable', 'internal'] as const),
+]
 /** What any body may meet. */
 const OF_BODIES: readonly ErrorCode[] = ['not_json', 'bad_utf8', 'forbidden_key', 'frame_too_large']
 
@@ -30,7 +33,9 @@ export function openApi(operations: readonly Operation[], version: string): Json
     },
     servers: [{ url: '/' }],
     paths,
-    components: { schemas },
+    // With a token, or where the hub lets in who has none.
+    security: [{ token: [] }, {}],
+    components: { schemas, securitySchemes: { token: { type: 'http', scheme: 'bearer' } } },
   }
 }
 

@@ -1,6 +1,8 @@
 import { z } from 'zod'
 import type { ErrorCode } from '../../shared/errors.ts'
 import { paramsOf } from '../admin/methods.ts'
+import type { Access } from '../auth/access.ts'
+import type { Credentials } from '../auth/identity.ts'
 import type { EngineSocket, HttpPeer, SocketHandlers } from '../engine/engine.ts'
 
 /** What the HTTP side needs of the hub. */
@@ -13,10 +15,12 @@ export interface HttpContext {
   ready(): boolean
   /** Something went wrong that is no refusal: for the log. */
   failed(error: unknown): void
-  /** Runs a method of the operators'. */
-  call(method: string, params: unknown): Promise<unknown>
+  /** Rejects with `unauthenticated`, `token_expired`, `auth_unavailable`. */
+  authenticate(credentials: Credentials): Promise<Access>
+  /** Runs a method of the operators', where it is permitted. */
+  call(method: string, params: unknown, access: Access): Promise<unknown>
   /** Opens a connection that is no WebSocket: it is given frames, and writes its answers to the socket. */
-  open(socket: EngineSocket): SocketHandlers
+  open(socket: EngineSocket, access: Access): SocketHandlers
 }
 
 /** A request that has been read as far as its operation says. */
@@ -24,6 +28,8 @@ export interface Exchange {
   readonly hub: HttpContext
   readonly request: Request
   readonly peer: HttpPeer | undefined
+  /** Whose it is. */
+  readonly access: Access
   /** From path, query and JSON body. */
   readonly params: Record<string, unknown>
 }
@@ -82,8 +88,8 @@ export function call(
     rest: method === 'post' ? 'body' : 'query',
     answers: [{ status, description: 'Done', type: 'application/json', schema }],
     refusals,
-    async run({ hub, params }) {
-      return json(status, await hub.call(name, params))
+    async run({ hub, params, access }) {
+      return json(status, await hub.call(name, params, access))
     },
   }
 }

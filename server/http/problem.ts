@@ -6,6 +6,7 @@ type Elsewhere =
   | 'responder_failed'
   | 'client_closed'
   | 'queue_full'
+  | 'token_unavailable'
   | 'no_websocket'
   | 'hub_unreachable'
   | 'bad_config'
@@ -31,7 +32,11 @@ const STATUS: Record<Exclude<ErrorCode, Elsewhere>, number> = {
   policy_unsupported: 400,
   ambiguous_stream: 400,
   no_cursor: 400,
+  token_in_url: 400,
+  unauthenticated: 401,
+  token_expired: 401,
   reserved_topic: 403,
+  forbidden: 403,
   no_stream: 404,
   no_queue: 404,
   no_parked_group: 404,
@@ -52,6 +57,7 @@ const STATUS: Record<Exclude<ErrorCode, Elsewhere>, number> = {
   frame_too_large: 413,
   queue_limit: 429,
   window_exceeded: 429,
+  auth_backlog: 429,
   slow_consumer: 429,
   too_many_subscriptions: 429,
   internal: 500,
@@ -64,6 +70,7 @@ const STATUS: Record<Exclude<ErrorCode, Elsewhere>, number> = {
   connection_lost: 503,
   request_timeout: 504,
   storage_full: 507,
+  auth_unavailable: 503,
 }
 
 export function statusOf(code: string): number {

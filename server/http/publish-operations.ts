@@ -92,18 +92,19 @@ export const publishOperations: readonly Operation[] = [
   },
 ]
 
-async function publishJson({ hub, request, peer }: Exchange): Promise<Response> {
+async function publishJson(exchange: Exchange): Promise<Response> {
+  const { hub, request } = exchange
   const bytes = await readBody(request, hub.frameBytes)
   if (!isJson(request)) throw new FanfareError('not_json', 'The content-type is not application/json')
   const value = jsonOf(bytes)
   const key = idempotencyKey(request)
   if (!Array.isArray(value)) {
     const items = [key === undefined ? value : { id: key, ...Object(value) }]
-    return single(await publish(hub, items, peer, request.signal))
+    return single(await publish(exchange, items))
   }
   if (value.length === 0) throw new FanfareError('bad_frame', 'A batch has at least one publish')
   const items = key === undefined ? value : value.map((item, n) => ({ id: `${key}.${n}`, ...Object(item) }))
-  const results = await publish(hub, items, peer, request.signal)
+  const results = await publish(exchange, items)
   const refused = results.some((result) => 'refusal' in result)
   return json(
     refused ? 207 : 200,
@@ -111,7 +112,8 @@ async function publishJson({ hub, request, peer }: Exchange): Promise<Response> 
   )
 }
 
-async function publishBody({ hub, request, peer }: Exchange, params: Record<string, unknown>): Promise<Response> {
+async function publishBody(exchange: Exchange, params: Record<string, unknown>): Promise<Response> {
+  const { hub, request } = exchange
   const { header, ...rest } = params
   const bytes = await readBody(request, hub.frameBytes)
   const id = idempotencyKey(request)
@@ -121,7 +123,7 @@ async function publishBody({ hub, request, peer }: Exchange, params: Record<stri
     ...(header !== undefined && { headers: headersOf('header', header as string[]) }),
     ...(isJson(request) ? { data: jsonOf(bytes) } : bytes.length > 0 && { data: bytes }),
   }
-  return single(await publish(hub, [item], peer, request.signal))
+  return single(await publish(exchange, [item]))
 }
 
 function single([result]: readonly Result[]): Response {

@@ -4,8 +4,8 @@ import { FanfareError } from '../../shared/errors.ts'
 import type { PublishFrame, ReceiptFrame } from '../../shared/frames.ts'
 import { parseFrame } from '../../shared/parse-frame.ts'
 import type { Batch } from '../engine/batch.ts'
-import type { EngineSocket, HttpPeer, SocketHandlers } from '../engine/engine.ts'
-import type { HttpContext } from './operation.ts'
+import type { EngineSocket, SocketHandlers } from '../engine/engine.ts'
+import type { Exchange } from './operation.ts'
 import { type Refusal, refusalOf } from './problem.ts'
 import { framesOf } from './wire-frames.ts'
 
@@ -20,18 +20,13 @@ const utf8 = new TextEncoder()
  * of a WebSocket. Resolves when all is safe or refused, in the order given; `items` are publish frames without type and
  * seq.
  */
-export async function publish(
-  hub: HttpContext,
-  items: readonly unknown[],
-  peer: HttpPeer | undefined,
-  signal: AbortSignal,
-): Promise<Result[]> {
+export async function publish({ hub, request, peer, access }: Exchange, items: readonly unknown[]): Promise<Result[]> {
   if (!hub.ready()) throw new FanfareError('shutting_down')
   const results: Result[] = []
   const socket = new PublishSocket(peer?.remoteAddress ?? '')
-  socket.handlers = hub.open(socket)
+  socket.handlers = hub.open(socket, access)
   // Whoever went away waits for nothing any longer, for room in a queue least of all.
-  signal.addEventListener('abort', () => socket.end())
+  request.signal.addEventListener('abort', () => socket.end())
   try {
     for (let at = 0; at < items.length; at += hub.window) {
       const window = items.slice(at, at + hub.window).map((item, n) => socket.publish(item, at + n))

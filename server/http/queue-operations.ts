@@ -55,8 +55,8 @@ export const queueOperations: readonly Operation[] = [
       },
     ],
     refusals: ['no_queue'],
-    async run({ hub, params }) {
-      const { name, wantedConsumers } = (await hub.call('queues.show', params)) as QueueInfo
+    async run({ hub, params, access }) {
+      const { name, wantedConsumers } = (await hub.call('queues.show', params, access)) as QueueInfo
       return json(200, { queue: name, wantedConsumers })
     },
   },

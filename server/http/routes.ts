@@ -1,18 +1,13 @@
 import { type Context, Hono } from 'hono'
 import { FanfareError } from '../../shared/errors.ts'
-import type { HttpPeer } from '../engine/engine.ts'
+import type { HttpEnv } from './authentication.ts'
 import type { HttpContext, Operation } from './operation.ts'
 import { type OperationParams, paramsSchema, readJsonBody, readQuery } from './params.ts'
 import { problemResponse } from './problem.ts'
 
-/** What comes with a request beside it. */
-export interface Env {
-  Bindings: { peer: HttpPeer | undefined }
-}
-
 /** Serves the operations of the table; other methods on their paths are refused with those that there are. */
-export function routes(operations: readonly Operation[], hub: HttpContext): Hono<Env> {
-  const app = new Hono<Env>()
+export function routes(operations: readonly Operation[], hub: HttpContext): Hono<HttpEnv> {
+  const app = new Hono<HttpEnv>()
   const methods = new Map<string, string[]>()
   for (const operation of operations) {
     const path = operation.path.replace(/\{(\w+)\}/g, ':$1')
@@ -32,11 +27,12 @@ async function serve(
   operation: Operation,
   schema: OperationParams,
   hub: HttpContext,
-  { req, env }: Context<Env>,
+  c: Context<HttpEnv>,
 ): Promise<Response> {
+  const { req } = c
   const path = Object.fromEntries(Object.keys(schema.path).map((name) => [name, req.param(name)]))
   const query = readQuery(operation.rest === 'query' ? schema.rest : {}, new URL(req.url).searchParams)
   const body = operation.rest === 'body' ? await readJsonBody(req.raw, hub.frameBytes) : {}
   const params = { ...query, ...body, ...path }
-  return operation.run({ hub, request: req.raw, peer: env?.peer, params })
+  return operation.run({ hub, request: req.raw, peer: c.env.peer, access: c.get('access'), params })
 }

@@ -62,6 +62,11 @@ export class Streams {
     return first
   }
 
+  /** Patterns of the topics that a stream captures. */
+  topicsOf(name: string): readonly (readonly string[])[] {
+    return this.byName.get(name)?.patterns ?? []
+  }
+
   attach(feed: Feed): void {
     this.byName.get(feed.stream)?.feeds.add(feed)
   }

@@ -3,6 +3,7 @@ import { Validator } from '@seriousme/openapi-schema-validator'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import { beforeAll, expect, it } from 'vitest'
 import { connect } from '../../client/node.ts'
+import { hashApiKey, newApiKey } from '../../server/auth/api-key.ts'
 import { httpApp } from '../../server/http/handler.ts'
 import type { HttpContext } from '../../server/http/operation.ts'
 import type { Hub } from '../../server/index.ts'
@@ -263,6 +264,35 @@ onEveryEngine('the HTTP API', (hubs) => {
     }
     expect((await ask('/hub', 'GET')).status).toBe(200)
     await expect.poll(() => hub.connectionCount).toBe(0)
+  })
+
+  it('permits what a frame is permitted, of a batch each by itself', async () => {
+    const key = newApiKey()
+    const permissions = { publish: ['mine.#'], subscribe: ['mine.#'] }
+    const streams = ['mine', 'others'].map((name) => ({ name, topics: [`${name}.#`] }))
+    const apiKeys = [{ name: 'ann', hash: hashApiKey(key), permissions }]
+    const strict = await hubs.start({ streams, auth: { apiKeys, anonymous: 'deny' } })
+    const bearer = { ...JSON_TYPE, authorization: `Bearer ${key}` }
+    const asAnn = (path: string, init: RequestInit = {}) =>
+      fetch(`${strict.http}/v1${path}`, { headers: bearer, ...init })
+    expect((await fetch(`${strict.http}/v1/publish`, { method: 'POST' })).status).toBe(401)
+    const body = JSON.stringify([{ topic: 'mine.a' }, { topic: 'others.a' }, { topic: 'mine.b' }])
+    const batch = await asAnn('/publish', { method: 'POST', body })
+    expect(batch.status).toBe(207)
+    expect(await batch.json()).toMatchObject([{ positions: {} }, { code: 'forbidden', status: 403 }, { positions: {} }])
+    const events = await asAnn('/events?pattern=mine.%23&from=earliest')
+    expect(events.status).toBe(200)
+    await events.body?.cancel()
+    expect((await asAnn('/streams/mine/messages')).status).toBe(200)
+    for (const path of [
+      '/events?pattern=%23',
+      '/events?pattern=mine.a&pattern=others.a',
+      '/streams/others/messages',
+      '/hub',
+    ]) {
+      expect(await codeOf(await asAnn(path)), path).toEqual([403, 'forbidden'])
+    }
+    await expect.poll(() => strict.hub.connectionCount).toBe(0)
   })
 
   it('says where nothing is, and which methods a path has', async () => {

@@ -255,19 +255,39 @@ export class EmbeddedBroker implements Broker {
     await this.store.close()
   }
 
-  /** Looks after what time changes: leases that run out, delays, expiry, retention. */
+  /** Looks after what time changes: in queues, and at times the retention of streams. */
   tick(): void {
-    const now = this.clock.now()
     this.ticks++
-    for (const [name, queue] of this.commits.queues) {
-      for (const delivery of queue.overdue(now)) this.settle(this.overdue(name, delivery))
-      if (queue.nextTime() <= now) this.lookAfter((now) => this.expire(name, now))
-    }
+    this.passTime()
     const { streams } = this.commits
     if (this.ticks % RETENTION_TICKS !== 0 || streams.size === 0 || !this.commits.idle) return
     this.lookAfter(() => {
       for (const log of streams.values()) this.commits.touch(log)
     })
+  }
+
+  /** Lets happen what is due in queues now: leases that run out, delays, expiry. */
+  passTime(): void {
+    const now = this.clock.now()
+    for (const [name, queue] of this.commits.queues) {
+      for (const delivery of queue.overdue(now)) this.settle(this.overdue(name, delivery))
+      if (queue.nextTime() <= now) this.lookAfter((now) => this.expire(name, now))
+    }
+  }
+
+  /** Whether no commit is under way. */
+  get idle(): boolean {
+    return this.commits.idle
+  }
+
+  /** When something will be due in a queue that is not yet. */
+  nextTime(): number {
+    const now = this.clock.now()
+    let next = Number.POSITIVE_INFINITY
+    for (const queue of this.commits.queues.values()) {
+      for (const time of [queue.nextTime(), queue.nextDeadline()]) if (time > now) next = Math.min(next, time)
+    }
+    return next
   }
 
   private expire(name: string, now: number): void {

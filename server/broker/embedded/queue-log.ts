@@ -214,6 +214,13 @@ export class QueueLog implements QueueState {
     return ids
   }
 
+  /** When the first lease runs out. */
+  nextDeadline(): number {
+    let next = Number.POSITIVE_INFINITY
+    for (const { deadline, ending } of this.leases.values()) if (!ending) next = Math.min(next, deadline)
+    return next
+  }
+
   /** Ends a lease that is held. */
   end(id: number, ending: Ending, now: number): void {
     const lease = this.leases.get(id) as Lease

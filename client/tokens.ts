@@ -1,0 +1,80 @@
+import type { Clock, Timer } from '../shared/clock.ts'
+import { FanfareError } from '../shared/errors.ts'
+import { type Backoff, backoffMs } from './backoff.ts'
+
+/** Asks for a token. Nothing, or an empty one, is none. */
+export type GetToken = () => string | undefined | Promise<string | undefined>
+
+/** Another token is asked for this long before the end of the last, in milliseconds, and of a short-lived one sooner. */
+const RENEW_BEFORE_MS = 60_000
+const RENEW_BEFORE_PART = 0.2
+/** The longest that a timer can wait. */
+const MOST_MS = 2 ** 31 - 1
+
+export interface TokenOptions {
+  readonly clock: Clock
+  readonly backoff: Backoff
+  /** Hands the hub another token on the connection that stands. */
+  renew(token: string): void
+}
+
+/** Asks for tokens: for each connection, and for another one before a token expires. */
+export class Tokens {
+  private readonly getToken: GetToken
+  private readonly options: TokenOptions
+  private timer: Timer | undefined
+  private failures = 0
+  /** Counts connections, so that what was asked for an earlier one is not for this one. */
+  private connection = 0
+
+  constructor(getToken: GetToken, options: TokenOptions) {
+    this.getToken = getToken
+    this.options = options
+  }
+
+  /** Rejects with `token_unavailable`. */
+  async ask(): Promise<string | undefined> {
+    try {
+      return (await this.getToken()) || undefined
+    } catch (error) {
+      throw new FanfareError('token_unavailable', error instanceof Error ? error.message : String(error))
+    }
+  }
+
+  /** The hub has taken a token that is good for so long, or for ever. */
+  accepted(expiresInMs: number | undefined): void {
+    this.failures = 0
+    if (expiresInMs === undefined) return this.stopTimer()
+    // Clients of a hub that were let in together do not renew together.
+    const before = Math.min(RENEW_BEFORE_MS, expiresInMs * RENEW_BEFORE_PART) * (1 + this.options.clock.jitter())
+    this.renewAfter(Math.max(0, expiresInMs - before))
+  }
+
+  /** It could not be renewed now. Until it ends there is time. */
+  again(): void {
+    this.renewAfter(backoffMs(this.options.backoff, this.failures++, this.options.clock))
+  }
+
+  /** The connection is gone. */
+  lost(): void {
+    this.connection++
+    this.stopTimer()
+  }
+
+  private renewAfter(ms: number): void {
+    this.stopTimer()
+    this.timer = this.options.clock.setTimeout(() => void this.renew(), Math.min(ms, MOST_MS))
+  }
+
+  private async renew(): Promise<void> {
+    const { connection } = this
+    const token = await this.ask().catch(() => undefined)
+    if (connection !== this.connection) return
+    if (token === undefined) this.again()
+    else this.options.renew(token)
+  }
+
+  private stopTimer(): void {
+    this.options.clock.clearTimeout(this.timer)
+  }
+}

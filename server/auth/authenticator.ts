@@ -1,0 +1,146 @@
+import { TokenBucket } from 'limiter'
+import type { Logger } from 'pino'
+import { z } from 'zod'
+import { type Clock, realClock } from '../../shared/clock.ts'
+import { FanfareError } from '../../shared/errors.ts'
+import { Access, ANONYMOUS, type Verb } from './access.ts'
+import { hashApiKey, isApiKey } from './api-key.ts'
+import { type AuthConfig, isConfigured } from './auth-config.ts'
+import type { Credentials, Identity, Permissions } from './identity.ts'
+import { isJwt, JwtVerifier } from './jwt.ts'
+import { fill, PermissionsConfig, union } from './permissions.ts'
+
+/** Refusals that are logged in a second; the others are counted. */
+const LOGGED_PER_SECOND = 10
+
+const IdentityShape = z.object({
+  subject: z.string().min(1),
+  claims: z.record(z.string(), z.unknown()).optional(),
+  permissions: PermissionsConfig,
+  expiresAt: z.number().optional(),
+}) satisfies z.ZodType<Identity>
+
+/** Says who somebody is and what he may do: the one place for WebSockets and HTTP. */
+export class Authenticator {
+  private readonly config: AuthConfig
+  private readonly log: Logger
+  private readonly clock: Clock
+  private readonly byHash = new Map<string, Access>()
+  private readonly anonymous: Access
+  private jwt: JwtVerifier | undefined = undefined
+  /** Nobody else than this machine can reach the hub. */
+  private local = false
+  private readonly logged = new TokenBucket({
+    bucketSize: LOGGED_PER_SECOND,
+    tokensPerInterval: LOGGED_PER_SECOND,
+    interval: 'second',
+  })
+  private unlogged = 0
+
+  constructor(config: AuthConfig, log: Logger, clock: Clock = realClock) {
+    this.config = config
+    this.log = log
+    this.clock = clock
+    this.logged.content = LOGGED_PER_SECOND
+    const { roles, apiKeys } = config
+    this.anonymous = this.access({ subject: ANONYMOUS, permissions: roles['anonymous'] ?? { admin: true } })
+    for (const { name, hash, permissions, role } of apiKeys) {
+      this.byHash.set(
+        hash,
+        this.access({ subject: name, permissions: this.permissionsOf(permissions, role ? [role] : []) }),
+      )
+    }
+  }
+
+  /** Reads the keys of tokens. Throws `bad_config`. */
+  async open(): Promise<void> {
+    const { jwt } = this.config
+    if (jwt) this.jwt = await JwtVerifier.open(jwt, process.env, this.log, this.clock)
+  }
+
+  /**
+   * The hub listens on this machine alone, or elsewhere too. It is the address that is listened on that counts, and not those
+   * of peers: behind a proxy on the same machine everybody comes from 127.0.0.1.
+   *
+   * Throws `bad_config` where anybody could do anything, and nobody has said so.
+   */
+  listensOn(address: string, local: boolean): void {
+    this.local = local
+    if (local || this.config.anonymous === 'allow' || isConfigured(this.config)) return
+    throw new FanfareError(
+      'bad_config',
+      `auth: on ${address} others reach the hub, and nothing says who may use it. Configure auth.jwt or auth.apiKeys, or let everybody in with auth.anonymous: "allow" (--anonymous allow)`,
+    )
+  }
+
+  /**
+   * Who it is. At once where nothing has to be waited for. Throws or rejects with `unauthenticated`, `token_expired`,
+   * `auth_unavailable`.
+   */
+  authenticate(credentials: Credentials): Access | Promise<Access> {
+    const { authenticate } = this.config
+    if (!authenticate) return this.byToken(credentials.token)
+    return this.asked(authenticate, credentials)
+  }
+
+  private async asked(ask: NonNullable<AuthConfig['authenticate']>, credentials: Credentials): Promise<Access> {
+    let identity: Identity | undefined
+    try {
+      const answer = await ask(credentials)
+      identity = answer === undefined ? undefined : IdentityShape.parse(answer)
+    } catch (error) {
+      if (error instanceof FanfareError) throw error
+      this.log.error({ err: error }, 'authenticate failed')
+      throw new FanfareError('auth_unavailable')
+    }
+    if (!identity) return this.byToken(credentials.token)
+    if (identity.expiresAt !== undefined && identity.expiresAt <= this.clock.now())
+      throw new FanfareError('token_expired')
+    return this.access(identity)
+  }
+
+  private byToken(token: string | undefined): Access | Promise<Access> {
+    if (token === undefined) return this.withoutToken()
+    if (isApiKey(token)) {
+      const access = this.byHash.get(hashApiKey(token))
+      if (access) return access
+      throw new FanfareError('unauthenticated', 'The API key is none of those that are configured')
+    }
+    if (isJwt(token) && this.jwt) return this.byJwt(this.jwt, token)
+    // Also where everybody is let in: whoever shows a token wants to be more than anybody.
+    throw new FanfareError('unauthenticated', 'The hub has no key to check such a token with')
+  }
+
+  private async byJwt(jwt: JwtVerifier, token: string): Promise<Access> {
+    const { permissions, roles, ...identity } = await jwt.verify(token)
+    const named = permissions || roles.length > 0 ? roles : ['default']
+    return this.access({ ...identity, permissions: this.permissionsOf(permissions, named) })
+  }
+
+  private withoutToken(): Access {
+    const { anonymous } = this.config
+    if (anonymous === 'allow' || (anonymous === 'loopback' && this.local)) return this.anonymous
+    throw new FanfareError('unauthenticated', 'No token was sent')
+  }
+
+  /** Its own ones, and those of the roles that the configuration knows. */
+  private permissionsOf(own: Permissions | undefined, roles: readonly string[]): Permissions {
+    const known = roles.flatMap((name) => (Object.hasOwn(this.config.roles, name) ? [this.config.roles[name]] : []))
+    return union([own, ...known].filter((each) => each !== undefined))
+  }
+
+  private access({ subject, expiresAt, permissions, claims }: Identity): Access {
+    const filled = fill(permissions, { sub: subject, ...claims })
+    return new Access({ subject, expiresAt, permissions: filled }, (...denied) => this.denied(...denied))
+  }
+
+  /** One who is refused over and over must not fill the log. */
+  private denied(subject: string, verb: Verb, target: string): void {
+    if (!this.logged.tryRemoveTokens(1)) {
+      this.unlogged++
+      return
+    }
+    this.log.warn({ subject, verb, target, ...(this.unlogged > 0 && { unlogged: this.unlogged }) }, 'forbidden')
+    this.unlogged = 0
+  }
+}

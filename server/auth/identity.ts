@@ -1,0 +1,40 @@
+/** What somebody may do. What is not named is not permitted. */
+export interface Permissions {
+  /** Patterns of topics; a queue is published to directly as `$queue.<name>`, which has to be named. */
+  readonly publish?: readonly string[] | undefined
+  /** Patterns of topics. A subscription is permitted where all that its pattern matches is. */
+  readonly subscribe?: readonly string[] | undefined
+  /** Patterns of names of queues. */
+  readonly consume?: readonly string[] | undefined
+  /** Patterns of names of queues and streams. */
+  readonly declare?: readonly string[] | undefined
+  /** Everything, of all verbs; or patterns of names of queues and streams, and of the topics `$sys.#`. */
+  readonly admin?: boolean | readonly string[] | undefined
+}
+
+/** Who somebody is, and what he may do. */
+export interface Identity {
+  /** Stands in the log and in refusals. */
+  readonly subject: string
+  /** What `${name}` in a permission stands for. `${sub}` is the subject where the claims have no other. */
+  readonly claims?: Readonly<Record<string, unknown>> | undefined
+  readonly permissions: Permissions
+  /** Milliseconds since 1970; from then on the hub wants another token. */
+  readonly expiresAt?: number | undefined
+}
+
+/** What is known of somebody who comes: copied, so that it outlives the engine's own. */
+export interface Credentials {
+  readonly token?: string | undefined
+  /** Of the peer of the socket. */
+  readonly address: string
+  readonly origin: string | undefined
+  /** Of the request, by names in lower case. Of a token that renews another on an open connection there are none. */
+  readonly headers: Readonly<Record<string, string>>
+}
+
+/**
+ * Says who somebody is. Without an identity API keys, JWT and the mode for the anonymous follow. A `FanfareError` that it
+ * throws is the refusal; any other stands in the log, and the client is told to come back later.
+ */
+export type Authenticate = (request: Credentials) => Identity | undefined | Promise<Identity | undefined>

@@ -1,0 +1,116 @@
+import { decodeProtectedHeader, errors, type JWTPayload, type JWTVerifyOptions, jwtVerify } from 'jose'
+import type { Logger } from 'pino'
+import type { Clock } from '../../shared/clock.ts'
+import { FanfareError } from '../../shared/errors.ts'
+import type { AuthConfig } from './auth-config.ts'
+import type { Permissions } from './identity.ts'
+import { openKeys, type ReadKeys } from './keys.ts'
+import { PermissionsConfig } from './permissions.ts'
+
+type JwtConfig = NonNullable<AuthConfig['jwt']>
+
+/** What a good token says. */
+export interface Claims {
+  readonly subject: string
+  readonly claims: JWTPayload
+  readonly expiresAt: number
+  /** Its own permissions, in the claim `permissions`. */
+  readonly permissions: Permissions | undefined
+  /** The claim `role`, one name or several. */
+  readonly roles: readonly string[]
+}
+
+/** Verifies JWT (RFC 7519, and RFC 8725 for what to mind) with the keys that are configured. */
+export class JwtVerifier {
+  private readonly sources: readonly ReadKeys[]
+  private readonly toleranceMs: number
+  private readonly options: JWTVerifyOptions
+  private readonly clock: Clock
+
+  private constructor(sources: readonly ReadKeys[], { audience, issuer, clockToleranceMs }: JwtConfig, clock: Clock) {
+    this.clock = clock
+    this.sources = sources
+    this.toleranceMs = clockToleranceMs
+    this.options = {
+      clockTolerance: clockToleranceMs / 1000,
+      // A token without an end could never be taken back.
+      requiredClaims: ['sub', 'exp'],
+      ...(audience !== undefined && { audience }),
+      ...(issuer !== undefined && { issuer }),
+    }
+  }
+
+  /** Reads the keys. Throws `bad_config`. */
+  static async open(config: JwtConfig, env: NodeJS.ProcessEnv, log: Logger, clock: Clock): Promise<JwtVerifier> {
+    return new JwtVerifier(await Promise.all(config.keys.map((source) => openKeys(source, env, log))), config, clock)
+  }
+
+  /** Rejects with `unauthenticated`, `token_expired`, `auth_unavailable`. */
+  async verify(token: string): Promise<Claims> {
+    const algorithm = algorithmIn(token)
+    let failure: unknown = new FanfareError('unauthenticated', `No key is for tokens of the algorithm ${algorithm}`)
+    for (const read of this.sources) {
+      const { algorithms, find } = await read()
+      if (!algorithms.includes(algorithm)) continue
+      try {
+        const { payload } = await jwtVerify(token, find, {
+          ...this.options,
+          algorithms: [...algorithms],
+          currentDate: new Date(this.clock.now()),
+        })
+        return this.claimsOf(payload)
+      } catch (error) {
+        failure = refusalOf(error)
+        // Another key may have signed it; of one that this key has signed all is known.
+        if (!isForeign(error)) break
+      }
+    }
+    throw failure
+  }
+
+  private claimsOf(payload: JWTPayload): Claims {
+    const { sub, exp, permissions, role } = payload
+    if (typeof sub !== 'string' || sub === '') throw new FanfareError('unauthenticated', 'The claim "sub" is empty')
+    const roles = (Array.isArray(role) ? role : [role]).filter((name) => typeof name === 'string')
+    const expiresAt = (exp as number) * 1000 + this.toleranceMs
+    return { subject: sub, claims: payload, expiresAt, permissions: permissionsIn(permissions), roles }
+  }
+}
+
+export function isJwt(token: string): boolean {
+  return /^[\w-]+\.[\w-]+\.[\w-]*$/.test(token)
+}
+
+function algorithmIn(token: string): string {
+  try {
+    return String(decodeProtectedHeader(token).alg).slice(0, 20)
+  } catch {
+    throw new FanfareError('unauthenticated', 'The token is no JWT')
+  }
+}
+
+/** Servers of tokens have lists of their own under that name: what is no object is not meant for the hub. */
+function permissionsIn(claim: unknown): Permissions | undefined {
+  if (typeof claim !== 'object' || claim === null || Array.isArray(claim)) return undefined
+  const checked = PermissionsConfig.safeParse(claim)
+  if (checked.success) return checked.data
+  const problems = checked.error.issues.map((issue) => `${issue.path.join('.') || 'it'}: ${issue.message}`)
+  throw new FanfareError('unauthenticated', `The claim "permissions" is wrong: ${problems.join('; ')}`)
+}
+
+function isForeign(error: unknown): boolean {
+  return (
+    error instanceof errors.JWSSignatureVerificationFailed ||
+    error instanceof errors.JWKSNoMatchingKey ||
+    error instanceof errors.JWKSMultipleMatchingKeys ||
+    (error instanceof FanfareError && error.code === 'auth_unavailable')
+  )
+}
+
+/** The words of jose name claims and never hold the token. */
+function refusalOf(error: unknown): unknown {
+  if (error instanceof errors.JWTExpired) return new FanfareError('token_expired')
+  if (error instanceof errors.JOSEError)
+    return new FanfareError('unauthenticated', `The token is refused: ${error.message}`)
+  return error
+}

@@ -1,0 +1,426 @@
+import { createSecretKey } from 'node:crypto'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { Writable } from 'node:stream'
+import { pino } from 'pino'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { connect, type StateChange } from '../../client/node.ts'
+import { hashApiKey, newApiKey } from '../../server/auth/api-key.ts'
+import { type AuthOptions, FanfareError, startHub } from '../../server/index.ts'
+import { onEveryEngine } from '../setup/hubs.ts'
+import { Peer } from '../setup/peer.ts'
+import { ec, ed, inSeconds, jwks, keyFolder, rsa, SECRET, secret, sign } from '../setup/tokens.ts'
+
+const ALL = { admin: true } as const
+const folder = keyFolder()
+const pem = rsa.publicKey.export({ type: 'spki', format: 'pem' }) as string
+const apiKey = newApiKey()
+
+const secretFile = folder.write('secret', `${SECRET}\n`)
+const auth: AuthOptions = {
+  jwt: {
+    keys: [
+      { secretFile },
+      { publicKeyFile: folder.write('rsa.pem', pem) },
+      { publicKeyFile: folder.write('ec.json', JSON.stringify(ec.publicKey.export({ format: 'jwk' }))) },
+      { jwksFile: folder.write('ed.json', jwks({ ed: ed.publicKey })) },
+    ],
+    audience: 'fanfare',
+    issuer: ['https://one', 'https://two'],
+  },
+  apiKeys: [{ name: 'service', hash: hashApiKey(apiKey), permissions: ALL }],
+  roles: { default: { subscribe: ['users.${sub}.#'] } },
+}
+const good = { aud: 'fanfare', iss: 'https://two' }
+
+/** How a peer with a token fares: its welcome, or the code and close code that it is refused with. */
+async function hello(url: string, token: string | undefined, protocols?: string[]) {
+  const peer = await Peer.open(url, protocols)
+  peer.send({ type: 'hello', token })
+  return entered(peer)
+}
+
+async function entered(peer: Peer) {
+  const welcome = await peer.next('welcome').catch(() => undefined)
+  if (welcome) {
+    peer.socket.terminate()
+    return { subject: welcome.subject }
+  }
+  const error = peer.frames.find(({ type }) => type === 'error') as { code: string; message: string } | undefined
+  return { code: error?.code, close: (await peer.closed).code, message: error?.message }
+}
+
+onEveryEngine('authentication', (hubs) => {
+  let url = ''
+  let http = ''
+  beforeAll(async () => {
+    const started = await hubs.start({ auth })
+    url = started.url
+    http = started.http
+  })
+  const status = async (path: string, authorization?: string, more: RequestInit = {}) =>
+    (await fetch(http + path, { headers: authorization === undefined ? {} : { authorization }, ...more })).status
+
+  it.each([
+    ['HS256', () => sign(good)],
+    ['RS256', () => sign(good, rsa.privateKey, { alg: 'RS256' })],
+    ['ES256', () => sign(good, ec.privateKey, { alg: 'ES256' })],
+    ['EdDSA of a set', () => sign(good, ed.privateKey, { alg: 'EdDSA', kid: 'ed' })],
+    ['one audience of several', () => sign({ ...good, aud: ['other', 'fanfare'] })],
+    ['an end that lies in the skew of clocks', () => sign({ ...good, exp: inSeconds(-2) })],
+    ['a beginning that lies in it', () => sign({ ...good, nbf: inSeconds(3) })],
+  ])('lets a token in: %s', async (_, token) => {
+    expect(await hello(url, await token())).toEqual({ subject: 'ann' })
+    expect(await status('/v1/queues', `Bearer ${await token()}`)).toBe(200)
+  })
+
+  const unsigned = (header: object, claims: object) =>
+    `${[header, claims].map((part) => Buffer.from(JSON.stringify(part)).toString('base64url')).join('.')}.`
+  const confused = createSecretKey(Buffer.from(pem))
+  it.each([
+    [
+      'of the algorithm none',
+      async () => unsigned({ alg: 'none' }, { sub: 'ann', exp: inSeconds(60), ...good }),
+      'none',
+    ],
+    ['with a public key for a secret', () => sign(good, confused), 'signature'],
+    ['of a longer hash', () => sign(good, secret, { alg: 'HS512' }), 'HS512'],
+    ['of another key', () => sign(good, createSecretKey(Buffer.alloc(32, 1))), 'signature'],
+    ['of an unknown key of the set', () => sign(good, ed.privateKey, { alg: 'EdDSA', kid: 'x' }), 'key'],
+    ['for somebody else', () => sign({ ...good, aud: 'other' }), '"aud"'],
+    ['for nobody', () => sign({ iss: good.iss }), '"aud"'],
+    ['by somebody else', () => sign({ ...good, iss: 'https://three' }), '"iss"'],
+    ['not valid yet', () => sign({ ...good, nbf: inSeconds(30) }), '"nbf"'],
+    ['without an end', () => sign({ ...good, exp: undefined }), '"exp"'],
+    ['without a subject', () => sign({ ...good, sub: undefined }), '"sub"'],
+    ['whose permissions are wrong', () => sign({ ...good, permissions: { publish: ['a..b'] } }), 'permissions'],
+    ['whose subject is a pattern', () => sign({ ...good, sub: '#' }), '"sub"'],
+    ['that is none', async () => 'nonsense', 'key'],
+    ['that is an unknown API key', async () => newApiKey(), 'API key'],
+    ['that is empty', async () => '', ''],
+  ])('refuses a token %s', async (_, token, words) => {
+    const refused = await hello(url, await token())
+    expect(refused).toMatchObject({ code: 'unauthenticated', close: 4401 })
+    expect(refused.message).toContain(words)
+    expect(await status('/v1/queues', `Bearer ${await token()}`)).toBe(401)
+  })
+
+  it('tells an expired token from a wrong one', async () => {
+    const token = await sign({ ...good, exp: inSeconds(-30) })
+    expect(await hello(url, token)).toMatchObject({ code: 'token_expired', close: 4402 })
+    const answer = await fetch(`${http}/v1/queues`, { headers: { authorization: `Bearer ${token}` } })
+    expect(await answer.json()).toMatchObject({ status: 401, code: 'token_expired' })
+  })
+
+  it('takes an API key, and a token beside the subprotocol', async () => {
+    expect(await hello(url, apiKey)).toEqual({ subject: 'service' })
+    expect(await status('/v1/queues', `Bearer ${apiKey}`)).toBe(200)
+    for (const token of [apiKey, await sign(good)]) {
+      const peer = await Peer.open(url, ['fanfare.v1', `fanfare.token.${token}`])
+      expect(peer.socket.protocol).toBe('fanfare.v1')
+      peer.send({ type: 'ping' })
+      expect(await entered(peer)).toEqual({ subject: token === apiKey ? 'service' : 'ann' })
+    }
+  })
+
+  it('refuses who says nothing of who he is, whatever he asks for first', async () => {
+    expect(await hello(url, undefined)).toMatchObject({ code: 'unauthenticated', close: 4401 })
+    const peer = await Peer.open(url, [])
+    peer.send({ type: 'publish', seq: 1, topic: 'a' }, { type: 'ping' })
+    expect(await entered(peer)).toMatchObject({ code: 'unauthenticated', close: 4401 })
+    expect(peer.frames.length).toBe(1)
+  })
+
+  it('is open to anybody for health alone', async () => {
+    for (const path of ['/healthz', '/readyz']) expect(await status(path)).toBe(200)
+    for (const path of [
+      '/',
+      '/fanfare.js',
+      '/metrics',
+      '/token',
+      '/v1/queues',
+      '/v1/none',
+      '/healthz/x',
+      '//healthz',
+    ]) {
+      expect([path, await status(path)]).toEqual([path, 401])
+    }
+    expect(await status('/v1/queues', undefined, { method: 'POST' })).toBe(401)
+  })
+
+  it('asks for a password who opens a page, and takes it for what changes nothing', async () => {
+    const page = await fetch(http, { headers: { accept: 'text/html' } })
+    expect([page.status, page.headers.get('www-authenticate')]).toEqual([401, expect.stringMatching(/^Basic /)])
+    const program = await fetch(http)
+    expect(program.headers.get('www-authenticate')).toBe('Bearer realm="fanfare"')
+    const basic = `Basic ${Buffer.from(`anyone:${apiKey}`).toString('base64')}`
+    expect(await status('/v1/queues', basic)).toBe(200)
+    const own = await fetch(`${http}/token`, { headers: { authorization: basic } })
+    expect([await own.text(), own.headers.get('cache-control')]).toEqual([apiKey, 'no-store'])
+    const foreign = await fetch(`${http}/token`, { headers: { authorization: basic, 'sec-fetch-site': 'cross-site' } })
+    expect(foreign.status).toBe(403)
+    const post = { method: 'POST', headers: { authorization: basic, 'content-type': 'application/json' } }
+    expect(await status('/v1/queues', undefined, { ...post, body: '{"name":"q"}' })).toBe(401)
+    const upgrade = await Peer.open(url)
+    upgrade.send({ type: 'hello' })
+    expect(await entered(upgrade)).toMatchObject({ code: 'unauthenticated' })
+  })
+
+  it('refuses a token in a URL, so that nobody gets used to it', async () => {
+    for (const name of ['token', 'access_token']) {
+      await expect(Peer.open(`${url}?${name}=${apiKey}`)).rejects.toThrow('400')
+      const answer = await fetch(`${http}/v1/queues?${name}=x`, { headers: { authorization: `Bearer ${apiKey}` } })
+      expect(await answer.json()).toMatchObject({ status: 400, code: 'token_in_url' })
+      expect(() => connect(`${url}?${name}=${apiKey}`)).toThrow(/token_in_url|logs/)
+    }
+  })
+
+  it('looks at a file of keys again, and keeps the old ones while it cannot be read', async () => {
+    const path = folder.write(`turning-${hubs.engine}.json`, jwks({ old: ed.publicKey }))
+    const { url } = await hubs.start({ auth: { jwt: { keys: [{ jwksFile: path }] } } })
+    const old = await sign({}, ed.privateKey, { alg: 'EdDSA', kid: 'old' })
+    const next = await sign({}, ec.privateKey, { alg: 'ES256', kid: 'next' })
+    expect(await hello(url, next)).toMatchObject({ code: 'unauthenticated' })
+    folder.write(`turning-${hubs.engine}.json`, '{ broken')
+    await new Promise((resolve) => setTimeout(resolve, 260))
+    expect(await hello(url, old)).toEqual({ subject: 'ann' })
+    folder.write(`turning-${hubs.engine}.json`, jwks({ next: ec.publicKey }))
+    await expect.poll(() => hello(url, next), { interval: 50 }).toEqual({ subject: 'ann' })
+    expect(await hello(url, old)).toMatchObject({ code: 'unauthenticated' })
+  })
+
+  it('fetches a set of keys again for a key that it does not have, and says when it cannot', async () => {
+    let set = jwks({ old: ed.publicKey })
+    const server = createServer((_, response) => {
+      if (set === '') response.writeHead(500).end()
+      else response.setHeader('content-type', 'application/json').end(set)
+    })
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    const jwksUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}/keys`
+    const { url } = await hubs.start({ auth: { jwt: { keys: [{ jwksUrl }] } } })
+    const old = await sign({}, ed.privateKey, { alg: 'EdDSA', kid: 'old' })
+    const next = await sign({}, ec.privateKey, { alg: 'ES256', kid: 'next' })
+    const keys = set
+    set = ''
+    expect(await hello(url, old)).toMatchObject({ code: 'auth_unavailable', close: 4004 })
+    set = keys
+    expect(await hello(url, old)).toEqual({ subject: 'ann' })
+    set = jwks({ next: ec.publicKey })
+    await expect.poll(() => hello(url, next), { interval: 100, timeout: 4000 }).toEqual({ subject: 'ann' })
+    expect(await hello(url, old)).toMatchObject({ code: 'unauthenticated' })
+    server.close()
+    server.closeAllConnections()
+  })
+
+  it('asks the program first, which may know, not know, refuse or fail', async () => {
+    const { url, http } = await hubs.start({
+      auth: {
+        ...auth,
+        async authenticate({ token, address, origin, headers }) {
+          if (token === 'broken') throw new Error('no database')
+          if (token === 'blocked') throw new FanfareError('unauthenticated', 'You are blocked')
+          if (token === 'wrong') return { subject: '' } as never
+          if (headers['cookie'] === 'session=1') return { subject: `${origin} ${address}`, permissions: {} }
+          return token === 'mine' ? { subject: 'mine', permissions: { declare: ['#'] } } : undefined
+        },
+      },
+    })
+    expect(await hello(url, 'mine')).toEqual({ subject: 'mine' })
+    expect(await hello(url, apiKey)).toEqual({ subject: 'service' })
+    expect(await hello(url, 'blocked')).toMatchObject({
+      code: 'unauthenticated',
+      message: expect.stringMatching(/^You are blocked\./),
+    })
+    expect(await hello(url, 'broken')).toMatchObject({ code: 'auth_unavailable', close: 4004 })
+    expect(await hello(url, 'wrong')).toMatchObject({ code: 'auth_unavailable' })
+    expect(await hello(url, undefined)).toMatchObject({ code: 'unauthenticated' })
+    const peer = await Peer.open(url, ['fanfare.v1'], { cookie: 'session=1', origin: 'https://page' })
+    peer.send({ type: 'hello' })
+    expect((await entered(peer)).subject).toMatch(/^https:\/\/page .*127\.0\.0\.1$/)
+    const answer = await fetch(`${http}/v1/queues`, { headers: { authorization: 'Bearer broken' } })
+    expect(answer.status).toBe(503)
+    expect((await fetch(`${http}/v1/queues`, { headers: { cookie: 'session=1' } })).status).toBe(200)
+  })
+
+  it('holds what comes before it knows who sends it, in order and bounded', async () => {
+    let letIn: (() => void) | undefined
+    const { url } = await hubs.start({
+      auth: {
+        authenticate: () =>
+          new Promise((resolve) => {
+            letIn = () => resolve({ subject: 'late', permissions: ALL })
+          }),
+      },
+    })
+    const peer = await Peer.open(url)
+    peer.send({ type: 'hello' }, { type: 'subscribe', sub: 1, pattern: 'a' })
+    for (let seq = 0; seq < 50; seq++) peer.send({ type: 'publish', seq, topic: 'a', data: seq })
+    await expect.poll(() => letIn).toBeDefined()
+    letIn?.()
+    await peer.next('subscribed')
+    const data: unknown[] = []
+    while (data.length < 50) data.push((await peer.next('message')).data)
+    expect(data).toEqual(Array.from({ length: 50 }, (_, seq) => seq))
+    expect(peer.frames[0]).toMatchObject({ type: 'welcome', subject: 'late' })
+    peer.socket.terminate()
+    const flood = await Peer.open(url)
+    flood.send({ type: 'hello' })
+    for (let seq = 0; seq < 10; seq++) flood.send({ type: 'publish', seq, topic: 'a', data: 'x'.repeat(100_000) })
+    expect(await entered(flood)).toMatchObject({ code: 'auth_backlog', close: 4430 })
+  })
+
+  it('ends a connection whose token ends, and one that is never let in', async () => {
+    const { url } = await hubs.start({
+      helloTimeoutMs: 300,
+      auth: {
+        jwt: { keys: [{ secretFile }], clockToleranceMs: 0 },
+        authenticate: ({ token }) => (token === 'never' ? new Promise(() => {}) : undefined),
+      },
+    })
+    const peer = await Peer.open(url)
+    peer.send({ type: 'hello', token: await sign({ exp: inSeconds(1) }) })
+    expect((await peer.next('welcome')).expiresInMs).toBeLessThanOrEqual(1000)
+    expect(await peer.closed).toMatchObject({ code: 4402 })
+    expect(peer.frames.at(-1)).toMatchObject({ type: 'error', code: 'token_expired', retry: false })
+    expect(await hello(url, 'never')).toMatchObject({ code: 'auth_unavailable', close: 4004 })
+  })
+
+  describe('a token that takes the place of another', () => {
+    const open = async (token: string) => {
+      const peer = await Peer.open(url)
+      peer.send({ type: 'hello', token })
+      await peer.next('welcome')
+      return peer
+    }
+
+    it('goes on without a cut, and ends what it does not permit', async () => {
+      const permissions = { subscribe: ['a', 'b'], consume: ['jobs'], publish: ['a'] }
+      const peer = await open(await sign({ ...good, permissions }))
+      const admin = await open(apiKey)
+      admin.send({ type: 'call', seq: 1, method: 'queues.declare', params: { name: 'jobs' } })
+      await admin.next('result')
+      peer.send({ type: 'subscribe', sub: 1, pattern: 'a' }, { type: 'subscribe', sub: 2, pattern: 'b' })
+      peer.send({ type: 'respond', sub: 3, pattern: 'b' }, { type: 'consume', consumer: 4, queue: 'jobs' })
+      await peer.next('consuming')
+      const fewer = await sign({ ...good, exp: inSeconds(600), permissions: { subscribe: ['a'] } })
+      peer.send({ type: 'auth', seq: 7, token: fewer })
+      const { expiresInMs } = await peer.next('authenticated')
+      expect(expiresInMs).toBeGreaterThan(500_000)
+      const ended = [await peer.next('error'), await peer.next('error'), await peer.next('error')]
+      expect(ended.map(({ code, sub, consumer }) => [code, sub ?? consumer])).toEqual([
+        ['forbidden', 2],
+        ['forbidden', 4],
+        ['forbidden', 3],
+      ])
+      admin.send({ type: 'publish', seq: 2, topic: 'b' }, { type: 'publish', seq: 3, topic: 'a' })
+      expect(await peer.next('message')).toMatchObject({ topic: 'a' })
+      peer.send({ type: 'publish', seq: 8, topic: 'a' })
+      expect(await peer.next('error')).toMatchObject({ code: 'forbidden', seq: 8 })
+      peer.socket.terminate()
+      admin.socket.terminate()
+    })
+
+    it('costs the connection where it is refused, and nothing while nobody can tell', async () => {
+      const refused = await open(apiKey)
+      refused.send({ type: 'auth', seq: 1, token: await sign({}) })
+      expect(await refused.closed).toMatchObject({ code: 4401 })
+      const { url } = await hubs.start({
+        auth: { ...auth, authenticate: ({ token }) => (token === 'x' ? Promise.reject(new Error('down')) : undefined) },
+      })
+      const peer = await Peer.open(url)
+      peer.send({ type: 'hello', token: apiKey })
+      peer.send({ type: 'auth', seq: 1, token: 'x' })
+      expect(await peer.next('error')).toMatchObject({ code: 'auth_unavailable', seq: 1, retry: true })
+      expect((await peer.settled()).length).toBe(0)
+      peer.socket.terminate()
+    })
+  })
+
+  it('a client renews its token by itself, and loses no message', async () => {
+    const { url } = await hubs.start({ auth: { jwt: { keys: [{ secretFile }], clockToleranceMs: 0 } } })
+    let asked = 0
+    const getToken = async () => {
+      asked++
+      return sign({ exp: inSeconds(2), permissions: ALL })
+    }
+    const client = connect(url, { getToken })
+    const states: StateChange[] = []
+    client.onState((change) => states.push(change))
+    const messages = client.subscribe('n')[Symbol.asyncIterator]()
+    await client.ready()
+    let n = 0
+    for (const until = Date.now() + 2500; Date.now() < until; n++) {
+      await client.publish('n', n)
+      expect((await messages.next()).value.data).toBe(n)
+      await new Promise((resolve) => setTimeout(resolve, 5))
+    }
+    expect(asked).toBeGreaterThan(1)
+    expect(states.map(({ to }) => to)).toEqual(['connected'])
+    await client.close()
+  })
+})
+
+it('no token is ever logged', async () => {
+  let log = ''
+  const sink = new Writable({
+    write(chunk, _, done) {
+      log += chunk
+      done()
+    },
+  })
+  const authenticate: AuthOptions['authenticate'] = ({ token }) => {
+    if (token === 'token-of-a-failure') throw new Error('no database')
+    return undefined
+  }
+  const hub = await startHub({ port: 0, auth: { ...auth, authenticate } }, pino({ level: 'trace' }, sink))
+  const url = `ws://127.0.0.1:${hub.port}`
+  const jwt = await sign(good)
+  const tokens = [jwt, apiKey, 'token-of-a-failure', await sign({ ...good, exp: 1 }), await sign({ aud: 'x' })]
+  for (const token of tokens) {
+    await hello(url, token)
+    const peer = await Peer.open(url, ['fanfare.v1', `fanfare.token.${token}`])
+    peer.send({ type: 'auth', seq: 1, token }, { type: 'auth', seq: 2, token }, { type: 'nonsense', token })
+    peer.send({ type: 'publish', seq: 3, topic: 'forbidden.topic' }, { type: 'publish', token })
+    await Promise.race([peer.closed, peer.next('error')])
+    peer.socket.terminate()
+    await Peer.open(url, ['other', `fanfare.token.${token}`]).catch(() => {})
+    await Peer.open(`${url}/?token=${token}`).catch(() => {})
+    const headers = { authorization: `Bearer ${token}` }
+    for (const path of ['/v1/queues', '/token', '/none', `/?token=${token}`]) {
+      await fetch(`http://127.0.0.1:${hub.port}${path}`, { headers })
+    }
+  }
+  await hub.close()
+  expect(log).toContain('connection ended')
+  expect(log).toContain('authenticate failed')
+  for (const token of tokens) for (const part of token.split('.')) expect(log).not.toContain(part)
+})
+
+it('a refused token closes a client for good, and with getToken it asks once anew', async () => {
+  const hub = await startHub({ port: 0, auth })
+  const url = `ws://127.0.0.1:${hub.port}`
+  const backoff = { baseMs: 1, capMs: 5 }
+  const fixed = connect(url, { token: 'nonsense', backoff })
+  await expect(fixed.ready()).rejects.toMatchObject({ code: 'unauthenticated' })
+  expect(fixed.state).toBe('closed')
+
+  const tokens: (string | Error)[] = [new Error('no network'), 'nonsense', apiKey, 'unused']
+  const next = () => {
+    const token = tokens.shift()
+    if (token instanceof Error) throw token
+    return token
+  }
+  const reasons: string[] = []
+  const lucky = connect(url, { getToken: next, backoff })
+  lucky.onState(({ to, reason }) => void (to === 'waiting' && reasons.push(reason.code)))
+  await lucky.ready()
+  expect(reasons).toEqual(['token_unavailable', 'unauthenticated'])
+  expect(tokens).toEqual(['unused'])
+  await lucky.close()
+
+  let asked = 0
+  const never = connect(url, { getToken: () => `nonsense ${++asked}`, backoff })
+  await expect(never.ready()).rejects.toMatchObject({ code: 'unauthenticated' })
+  expect(asked).toBe(2)
+  await hub.close()
+})
