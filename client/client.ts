@@ -1,7 +1,9 @@
 import { type Clock, realClock, type Timer } from '../shared/clock.ts'
+import type { Contract, Exchange, QueuesIn, RequestsIn, TopicsIn } from '../shared/contract.ts'
 import { FanfareError } from '../shared/errors.ts'
 import type { ErrorFrame, Frame, WelcomeFrame } from '../shared/frames.ts'
 import { parseFrame } from '../shared/parse-frame.ts'
+import type { Payload, TopicOf } from '../shared/payload.ts'
 import { QUEUE_TOPIC } from '../shared/queues.ts'
 import type { Backoff } from './backoff.ts'
 import { Calls } from './calls.ts'
@@ -10,7 +12,7 @@ import { Consumers } from './consumers.ts'
 import { ConnectionAdmin, HubAdmin, TopicAdmin } from './hub.ts'
 import { Publisher, type PublishOptions, type Receipt } from './publisher.ts'
 import { QueueAdmin } from './queues.ts'
-import { type RequestHandler, type RequestOptions, Requests, type Responder } from './requests.ts'
+import { type RequestHandler, type RequestOptions, Requests, type Responder, type RespondOptions } from './requests.ts'
 import { errorFrom, Session, type SessionListener, type State, type StateChange } from './session.ts'
 import { StreamAdmin } from './streams.ts'
 import type { Handler, SubscribeOptions, Subscription } from './subscription.ts'
@@ -19,7 +21,9 @@ import { throwLater } from './throw-later.ts'
 import type { GetToken } from './tokens.ts'
 import type { WebSocketClass } from './websocket.ts'
 
-export interface ClientOptions {
+export interface ClientOptions<Topics extends object = Record<string, unknown>> {
+  /** What `defineTopics` made: the types of topics, queues and requests come from it. Checking them is the hub's. */
+  readonly topics?: Topics & Contract
   /** The class to connect with: the platform's own by default, in Node that of `ws`. */
   readonly WebSocket?: WebSocketClass
   /** Publishes that may wait, while offline or for the window: 10,000 by default. */
@@ -41,15 +45,22 @@ export interface ClientOptions {
   readonly signal?: AbortSignal
 }
 
-/** The payload of a topic; of a pattern, any payload. */
-export type Payload<Topics, Pattern extends string> = Pattern extends keyof Topics
-  ? Topics[Pattern]
-  : Topics[keyof Topics]
+type TopicNames<Topics> = TopicOf<keyof TopicsIn<Topics> & string>
+type PayloadOf<Topics, Pattern extends string> = Payload<TopicsIn<Topics>, Pattern>
+type QueueNames<Topics> = keyof QueuesIn<Topics> & string
+type RequestNames<Topics> = TopicOf<keyof RequestsIn<Topics> & string>
+type Asked<Topics, Pattern extends string> = Extract<Payload<RequestsIn<Topics>, Pattern>, Exchange>
+/** A name of which the contract says nothing: where it speaks of queues or requests at all, there is none such. */
+type Unnamed<Names> = [Names] extends [never] ? string : never
 
 /** Time that `close` gives publishes that are under way, in milliseconds. */
 const CLOSE_GRACE_MS = 5_000
 
-/** A connection to a hub that keeps itself alive. */
+/**
+ * A connection to a hub that keeps itself alive.
+ *
+ * @typeParam Topics - which payload each topic or pattern carries, or a contract: `Client<typeof topics>`
+ */
 export class Client<Topics extends object = Record<string, unknown>> implements SessionListener {
   /** What an operator does with streams. */
   readonly streams: StreamAdmin
@@ -68,13 +79,13 @@ export class Client<Topics extends object = Record<string, unknown>> implements 
   private readonly requests: Requests
   private readonly subscriptions: Subscriptions
   private readonly stateListeners = new Set<(change: StateChange) => void>()
-  private readonly options: ClientOptions
+  private readonly options: ClientOptions<Topics>
   private readonly abort = () => void this.close()
   private failure: FanfareError | undefined
   private closing: Promise<void> | undefined
 
   /** @internal */
-  constructor(url: string, WebSocket: WebSocketClass, options: ClientOptions) {
+  constructor(url: string, WebSocket: WebSocketClass, options: ClientOptions<Topics>) {
     // The hub closes for good on a hello that it cannot read.
     parseFrame({ type: 'hello', client: options.name, token: options.token })
     if (/[?&](access_)?token=/.test(url)) throw new FanfareError('token_in_url', 'Give connect() the option token')
@@ -143,14 +154,14 @@ export class Client<Topics extends object = Record<string, unknown>> implements 
    * What a stream captures or a queue takes is kept when the receipt comes, and a publish that had no answer when the connection was
    * lost is repeated under its id: it is kept once.
    *
-   * Rejects with `bad_topic`, `reserved_topic`, `bad_frame` (an option is wrong), `forbidden_key`, `queue_full`,
-   * `frame_too_large`, `queue_limit` (a queue is full and its overflow says `reject`), `storage_full`,
+   * Rejects with `bad_topic`, `reserved_topic`, `bad_data` (it breaks the contract that the hub checks), `bad_frame` (an
+   * option is wrong), `forbidden_key`, `queue_full`, `frame_too_large`, `queue_limit` (a queue is full and its overflow says `reject`), `storage_full`,
    * `storage_failed`, `connection_lost` (it may have happened or not, and nothing keeps the topic), `client_closed`,
    * and with the reason of its signal.
    */
-  publish<Topic extends keyof Topics & string>(
+  publish<Topic extends TopicNames<Topics>>(
     topic: Topic,
-    data: Topics[Topic],
+    data: PayloadOf<Topics, Topic>,
     options: PublishOptions = {},
   ): Promise<Receipt> {
     return this.publisher.publish(topic, data, options)
@@ -164,18 +175,18 @@ export class Client<Topics extends object = Record<string, unknown>> implements 
   subscribe<Pattern extends string>(
     pattern: Pattern,
     options?: SubscribeOptions,
-  ): Subscription<Payload<Topics, Pattern>>
+  ): Subscription<PayloadOf<Topics, Pattern>>
   /** Subscribes, and calls `handler` with each message. What the hub refuses rejects `ready`. Throws the same. */
   subscribe<Pattern extends string>(
     pattern: Pattern,
-    handler: Handler<Payload<Topics, Pattern>>,
+    handler: Handler<PayloadOf<Topics, Pattern>>,
     options?: SubscribeOptions,
-  ): Subscription<Payload<Topics, Pattern>>
+  ): Subscription<PayloadOf<Topics, Pattern>>
   subscribe<Pattern extends string>(
     pattern: Pattern,
-    second: SubscribeOptions | Handler<Payload<Topics, Pattern>> = {},
+    second: SubscribeOptions | Handler<PayloadOf<Topics, Pattern>> = {},
     third: SubscribeOptions = {},
-  ): Subscription<Payload<Topics, Pattern>> {
+  ): Subscription<PayloadOf<Topics, Pattern>> {
     if (this.state === 'closed') throw new FanfareError('client_closed')
     return typeof second === 'function'
       ? this.subscriptions.add(pattern, third, second)
@@ -186,6 +197,12 @@ export class Client<Topics extends object = Record<string, unknown>> implements 
    * Publishes straight to a queue, past all bindings; no subscription of a topic gets it. Rejects with `no_queue`, and
    * with what `publish` does.
    */
+  enqueue(queue: Unnamed<QueueNames<Topics>>, data: unknown, options?: PublishOptions): Promise<Receipt>
+  enqueue<Queue extends QueueNames<Topics>>(
+    queue: Queue,
+    data: QueuesIn<Topics>[Queue],
+    options?: PublishOptions,
+  ): Promise<Receipt>
   enqueue(queue: string, data: unknown, options: PublishOptions = {}): Promise<Receipt> {
     return this.publisher.publish(QUEUE_TOPIC + queue, data, options)
   }
@@ -195,18 +212,27 @@ export class Client<Topics extends object = Record<string, unknown>> implements 
    * acks, a throw nacks with its error; while it runs its time is extended. Throws `bad_frame` (a name or option is
    * wrong), `client_closed`; what the hub refuses (`no_queue`, `too_many_subscriptions`) rejects `ready`.
    *
-   * @typeParam Data - the payload of the queue's messages
+   * @typeParam Data - the payload of the queue's messages, where no contract names it
    */
-  consume<Data = Topics[keyof Topics]>(
-    queue: string,
+  consume<Data = TopicsIn<Topics>[keyof TopicsIn<Topics>]>(
+    queue: Unnamed<QueueNames<Topics>>,
     handler: DeliveryHandler<Data>,
     options?: ConsumeOptions,
   ): Consumer<Data>
+  consume<Queue extends QueueNames<Topics>>(
+    queue: Queue,
+    handler: DeliveryHandler<QueuesIn<Topics>[Queue]>,
+    options?: ConsumeOptions,
+  ): Consumer<QueuesIn<Topics>[Queue]>
   /**
    * Consumes a queue with `for await`; each delivery is to be settled with `ack`, `nack` or `reject`. Nothing is extended
    * by itself here. What the hub refuses is thrown by the loop too.
    */
-  consume<Data = Topics[keyof Topics]>(queue: string, options?: ConsumeOptions): Consumer<Data>
+  consume<Data = TopicsIn<Topics>[keyof TopicsIn<Topics>]>(
+    queue: Unnamed<QueueNames<Topics>>,
+    options?: ConsumeOptions,
+  ): Consumer<Data>
+  consume<Queue extends QueueNames<Topics>>(queue: Queue, options?: ConsumeOptions): Consumer<QueuesIn<Topics>[Queue]>
   consume<Data>(
     queue: string,
     second: ConsumeOptions | DeliveryHandler<Data> = {},
@@ -221,20 +247,41 @@ export class Client<Topics extends object = Record<string, unknown>> implements 
   /**
    * Asks, and resolves with the reply of one of those who respond on the topic. Waits for the connection. Rejects with
    * `no_responder` at once, `request_timeout`, `responder_lost` and `connection_lost` (it may have been handled or not),
-   * `responder_failed` (with its words), `bad_topic`, `bad_frame`, `frame_too_large`, `client_closed`.
+   * `responder_failed` (with its words), `bad_topic`, `bad_data` (it breaks the contract that the hub checks), `bad_frame`,
+   * `frame_too_large`, `client_closed`.
    */
-  async request<Reply = unknown>(topic: string, data?: unknown, options: RequestOptions = {}): Promise<Reply> {
+  request<Reply = unknown>(
+    topic: Unnamed<RequestNames<Topics>>,
+    data?: unknown,
+    options?: RequestOptions,
+  ): Promise<Reply>
+  request<Topic extends RequestNames<Topics>>(
+    topic: Topic,
+    data: Asked<Topics, Topic>['request'],
+    options?: RequestOptions,
+  ): Promise<Asked<Topics, Topic>['reply']>
+  async request(topic: string, data?: unknown, options: RequestOptions = {}): Promise<unknown> {
     await this.ready(options)
-    return (await this.requests.request(topic, data, options)) as Reply
+    return this.requests.request(topic, data, options)
   }
 
   /**
    * Answers what is asked on a topic or pattern. Several responders share the requests: each goes to the one with the
    * fewest open. Throws `bad_pattern`, `client_closed`.
    */
-  respond<Data = unknown, Reply = unknown>(pattern: string, handler: RequestHandler<Data, Reply>): Responder {
+  respond<Data = unknown, Reply = unknown>(
+    pattern: Unnamed<RequestNames<Topics>>,
+    handler: RequestHandler<Data, Reply>,
+    options?: RespondOptions,
+  ): Responder
+  respond<Pattern extends string>(
+    pattern: Pattern,
+    handler: RequestHandler<Asked<Topics, Pattern>['request'], Asked<Topics, Pattern>['reply']>,
+    options?: RespondOptions,
+  ): Responder
+  respond(pattern: string, handler: RequestHandler<never, unknown>, options: RespondOptions = {}): Responder {
     if (this.state === 'closed') throw new FanfareError('client_closed')
-    return this.requests.respond(pattern, handler as RequestHandler<unknown, unknown>)
+    return this.requests.respond(pattern, handler as RequestHandler<unknown, unknown>, options)
   }
 
   /**

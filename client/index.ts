@@ -4,8 +4,10 @@ import { Client, type ClientOptions } from './client.ts'
 import type { WebSocketClass } from './websocket.ts'
 
 export type { Clock, Timer } from '../shared/clock.ts'
+export { type Contract, defineTopics, type Exchange, type Schema } from '../shared/contract.ts'
 export { type ErrorCode, FanfareError } from '../shared/errors.ts'
 export type { GapReason, HeaderFilter, Headers, Policy } from '../shared/frames.ts'
+export type { Payload } from '../shared/payload.ts'
 export type { Binding, DeadLetter, DeadLetterFilter, DeadReason, Overflow, QueueInfo } from '../shared/queues.ts'
 export type { From, Offsets, Position, StreamInfo } from '../shared/streams.ts'
 export type {
@@ -20,7 +22,7 @@ export type {
   TopicsStatus,
 } from '../shared/sys.ts'
 export type { Backoff } from './backoff.ts'
-export type { Client, ClientOptions, Payload } from './client.ts'
+export type { Client, ClientOptions } from './client.ts'
 export type { ConsumeOptions, Consumer, DeliveryHandler } from './consumer.ts'
 export type { AckPublish, Delivery } from './delivery.ts'
 export type { ConnectionAdmin, HubAdmin, TopicAdmin } from './hub.ts'
@@ -28,7 +30,7 @@ export { idempotent, memoryStore, type ProcessedStore } from './idempotent.ts'
 export type { Gap, Message } from './message.ts'
 export type { PublishOptions, Receipt } from './publisher.ts'
 export type { DeadLetterAdmin, QueueAdmin, QueueDeclaration } from './queues.ts'
-export type { Request, RequestHandler, RequestOptions, Responder } from './requests.ts'
+export type { Request, RequestHandler, RequestOptions, Responder, RespondOptions } from './requests.ts'
 export type { Reason, State, StateChange } from './session.ts'
 export type { StreamAdmin, StreamDeclaration } from './streams.ts'
 export type { Handler, SubscribeOptions, Subscription } from './subscription.ts'
@@ -39,13 +41,14 @@ export type { WebSocketClass, WebSocketLike } from './websocket.ts'
  * Connects to a hub, and keeps connected: `connect('ws://localhost:4747')`. Returns at once; what is published or
  * subscribed before the connection stands goes out when it does. Close it, or a Node process goes on for it.
  *
- * @typeParam Topics - which payload each topic carries: `connect<{ 'photos.uploaded': Photo }>(url)`
+ * @typeParam Topics - which payload each topic or pattern carries: `connect<{ 'photos.uploaded': Photo }>(url)`; or what
+ * `defineTopics` made: `connect(url, { topics })`
  * @throws FanfareError `no_websocket` where the platform has none and none was passed, `bad_frame` where `name` is longer
  * than 200 characters, `token_in_url`
  */
 export function connect<Topics extends object = Record<string, unknown>>(
   url: string,
-  options: ClientOptions = {},
+  options: ClientOptions<Topics> = {},
 ): Client<Topics> {
   const WebSocket = options.WebSocket ?? (globalThis.WebSocket as WebSocketClass | undefined)
   if (!WebSocket) throw new FanfareError('no_websocket')

@@ -10,7 +10,7 @@ export * from './index.ts'
 /** Connects to a hub, and keeps connected; see `connect` of `fanfare/client`. */
 export function connect<Topics extends object = Record<string, unknown>>(
   url: string,
-  options: ClientOptions = {},
+  options: ClientOptions<Topics> = {},
 ): Client<Topics> {
   return connectWith<Topics>(url, { WebSocket: WebSocket as unknown as WebSocketClass, ...options })
 }

@@ -28,6 +28,15 @@ export interface Request<Data = unknown> {
 /** Its return is the reply: JSON or bytes. What it throws reaches the one who asked, as `responder_failed`. */
 export type RequestHandler<Data, Reply> = (request: Request<Data>) => Reply | Promise<Reply>
 
+/** How something is answered. */
+export interface RespondOptions {
+  /**
+   * Told of a reply that could not be given: `bad_data` (it breaks the contract that the hub checks), `frame_too_large`.
+   * Whoever asked gets `responder_failed`. Without it the error is thrown as an uncaught exception.
+   */
+  readonly onError?: (error: unknown) => void
+}
+
 /** An offer to answer; it is renewed by itself after a reconnection. */
 export interface Responder {
   /** Resolves once requests come; rejects when the hub refuses. */
@@ -39,6 +48,7 @@ export interface Responder {
 interface Offer {
   readonly frame: string
   readonly handler: RequestHandler<unknown, unknown>
+  readonly onError: (error: unknown) => void
   readonly resolve: () => void
   readonly reject: (error: FanfareError) => void
 }
@@ -91,12 +101,13 @@ export class Requests {
     })
   }
 
-  respond(pattern: string, handler: RequestHandler<unknown, unknown>): Responder {
+  respond(pattern: string, handler: RequestHandler<unknown, unknown>, options: RespondOptions): Responder {
+    const { onError = throwLater } = options
     parsePattern(pattern)
     const sub = this.nextNumber()
     const frame = JSON.stringify({ type: 'respond', sub, pattern })
     const ready = new Promise<void>((resolve, reject) => {
-      this.offers.set(sub, { frame, handler, resolve, reject })
+      this.offers.set(sub, { frame, handler, onError, resolve, reject })
     })
     if (this.session.isOpen) this.session.write(frame)
     const close = () => {
@@ -123,10 +134,17 @@ export class Requests {
     const offer = this.offers.get(sub)
     if (!offer) return
     const { connection } = this
+    const reply = (words: { readonly data?: unknown; readonly error?: string }) => {
+      if (connection !== this.connection) return
+      this.write({ type: 'reply', request, ...words }, (error) => {
+        reply({ error: String(error) })
+        fail(offer, error)
+      })
+    }
     const answer = async () => offer.handler({ topic, data, ...(headers && { headers }) })
     answer().then(
-      (reply) => this.reply({ type: 'reply', request, data: reply }, connection),
-      (error: unknown) => this.reply({ type: 'reply', request, error: errorText(error) ?? 'It failed' }, connection),
+      (data) => reply({ data }),
+      (error: unknown) => reply({ error: errorText(error) ?? 'It failed' }),
     )
   }
 
@@ -137,8 +155,14 @@ export class Requests {
   }
 
   /** False: what was refused was none of these. */
-  refused({ seq, sub, code, message }: ErrorFrame): boolean {
+  refused({ seq, sub, request, code, message }: ErrorFrame): boolean {
     const error = errorFrom(code, message)
+    if (request !== undefined) {
+      // Of one reply: the offer goes on.
+      const offer = this.offers.get(sub as number)
+      if (offer) fail(offer, error)
+      return true
+    }
     const pending = seq === undefined ? undefined : this.take(seq)
     pending?.reject(error)
     const offer = sub === undefined ? undefined : this.offers.get(sub)
@@ -158,10 +182,6 @@ export class Requests {
     this.offers.clear()
   }
 
-  private reply(frame: ReplyFrame, connection: number): void {
-    if (connection === this.connection) this.write(frame, throwLater)
-  }
-
   private write(frame: AskFrame | ReplyFrame, failed: (error: unknown) => void): void {
     const encoded = encodeFrame(frame)
     if (exceeds(encoded, this.session.writer.limit)) failed(new FanfareError('frame_too_large'))
@@ -172,5 +192,13 @@ export class Requests {
     const pending = this.pending.get(seq)
     this.pending.delete(seq)
     return pending
+  }
+}
+
+function fail({ onError }: Offer, error: unknown): void {
+  try {
+    onError(error)
+  } catch (thrown) {
+    throwLater(thrown)
   }
 }

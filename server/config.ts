@@ -1,10 +1,12 @@
 import { z } from 'zod'
+import type { Contract } from '../shared/contract.ts'
 import { FanfareError } from '../shared/errors.ts'
 import { AuthConfig, type AuthOptions } from './auth/auth-config.ts'
 import { IN_MEMORY } from './broker/load-broker.ts'
 import { ENGINE_NAMES } from './engine/load-engine.ts'
 import { QueueConfig } from './queue/queue-config.ts'
 import { StreamConfig } from './stream/stream-config.ts'
+import { problemsOf } from './topic/contracts.ts'
 
 /** All defaults of a hub, with their units in the names. `HubOptions` says what each option means. */
 export const DEFAULTS = {
@@ -35,6 +37,10 @@ function refuseTwins(streams: readonly { name: string }[], context: z.Refinement
   }
 }
 
+const contract = z.custom<Contract>().superRefine((value, context) => {
+  for (const message of problemsOf(value)) context.addIssue({ code: 'custom', message })
+})
+
 /** Options of a hub. Every one has a default: see `DEFAULTS`. Sizes are bytes, times milliseconds. */
 export interface HubOptions {
   /** Address to listen on: `127.0.0.1` by default, so that nobody else reaches the hub. */
@@ -53,6 +59,11 @@ export interface HubOptions {
   readonly streams?: readonly z.input<typeof StreamConfig>[] | undefined
   /** Queues to be there, likewise. */
   readonly queues?: readonly z.input<typeof QueueConfig>[] | undefined
+  /**
+   * What `defineTopics` made: what breaks it is refused (`bad_data`), and reaches nobody. Topics, queues and requests of
+   * which it says nothing carry anything, as all do without it. For a hub inside a program alone.
+   */
+  readonly topics?: Contract | undefined
   /** Who may do what. On a loopback address everybody may do everything by default; elsewhere one has to say who. */
   readonly auth?: AuthOptions | undefined
   /** A publish with an id that came within this time is a duplicate: two minutes by default. */
@@ -88,6 +99,7 @@ export const HubConfig = z
     data: z.string().min(1).default(IN_MEMORY),
     streams: z.array(StreamConfig).superRefine(refuseTwins).default([]),
     queues: z.array(QueueConfig).superRefine(refuseTwins).default([]),
+    topics: contract.optional(),
     auth: AuthConfig.default(AuthConfig.parse({})),
     dedupWindowMs: count.default(DEFAULTS.dedupWindowMs),
     dedupIds: count.default(DEFAULTS.dedupIds),

@@ -23,6 +23,7 @@ import { Monitor } from './monitor/monitor.ts'
 import { Traffic } from './monitor/traffic.ts'
 import { Queues } from './queue/queues.ts'
 import { Streams } from './stream/streams.ts'
+import { Contracts } from './topic/contracts.ts'
 import { Requests } from './topic/requests.ts'
 import { Topics } from './topic/topics.ts'
 import { version } from './version.ts'
@@ -59,6 +60,7 @@ export class Hub implements EngineApp {
     this.connections = new Connections(clock)
     this.streams = new Streams(broker, clock)
     this.queues = new Queues(broker, log, clock)
+    const contracts = new Contracts(config.topics, log)
     const topics = new Topics(
       broker,
       {
@@ -66,6 +68,7 @@ export class Hub implements EngineApp {
         bindingsOf: (words) => this.queues.bindingsOf(words),
         hasQueue: (name) => this.queues.has(name),
       },
+      contracts,
       clock,
     )
     this.streams.onChange = () => topics.forgetRoutes()
@@ -86,6 +89,7 @@ export class Hub implements EngineApp {
       open: (socket, access) => this.open(socket, access),
       failed: (error) => log.error({ err: error }, 'a request made the hub fail'),
       ready: () => this.state === 'ready',
+      path: config.path,
       authenticate: async (credentials) => this.authenticator.authenticate(credentials),
       call: (method, params, access) => this.call(method, params, access),
       metrics,
@@ -97,7 +101,7 @@ export class Hub implements EngineApp {
       topics,
       streams,
       queues,
-      requests: new Requests(clock),
+      requests: new Requests(contracts, clock),
       broker,
       authenticator: this.authenticator,
       call: (method, params, access) => this.call(method, params, access),

@@ -7,6 +7,7 @@ import { checkConfig, type HubOptions } from './config.ts'
 import { loadEngine } from './engine/load-engine.ts'
 import { Hub } from './hub.ts'
 
+export { type Contract, defineTopics, type Exchange, type Schema } from '../shared/contract.ts'
 export { FanfareError } from '../shared/errors.ts'
 export type { ApiKey, AuthOptions, JwtOptions, KeySource } from './auth/auth-config.ts'
 export type { Authenticate, Credentials, Identity, Permissions } from './auth/identity.ts'

@@ -33,6 +33,7 @@ export const ERRORS = {
   ),
   bad_pattern: refusal('A pattern is a topic in which a whole word may be * (one word) or # (any number of words).'),
   reserved_topic: refusal("Topics that begin with $ are the hub's own. Publish under another name."),
+  bad_data: refusal('The data breaks the contract that the hub was started with. Correct the data, or the contract.'),
   too_many_subscriptions: refusal('The connection holds limits.subscriptions already. Unsubscribe, or use a pattern.'),
   subscription_exists: refusal('This connection uses that "sub" number already. Choose another, or unsubscribe first.'),
   unknown_subscription: refusal('This connection has no subscription with that "sub" number. Subscribe first.'),

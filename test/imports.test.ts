@@ -9,6 +9,8 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url))
 
 /** Inside `server`, top down: a file imports from its own layer or from lower ones. */
 const SERVER_LAYERS = [
+  // A page: nothing of the server imports it.
+  ['dashboard'],
   ['main.ts'],
   ['cli'],
   ['index.ts'],
@@ -24,6 +26,9 @@ const SERVER_LAYERS = [
   ['auth'],
 ]
 
+/** What the dashboard is bundled with. */
+const PAGE_PACKAGES = ['lit', 'uplot']
+
 interface Import {
   /** Paths from the root, with slashes. */
   readonly from: string
@@ -38,8 +43,9 @@ const files = ['shared', 'client', 'server', 'testing', 'demo'].flatMap(sources)
 const imports = files.flatMap(importsOf)
 
 describe('imports run one way', () => {
-  it('shared uses nothing but itself', () => {
-    expect(offenders('shared', ({ to, isFile }) => isFile && inside(to, 'shared'))).toEqual([])
+  it('shared uses nothing but itself, and a package that is types alone', () => {
+    const allowed = ({ to, isFile }: Import) => (isFile ? inside(to, 'shared') : to === '@standard-schema/spec')
+    expect(offenders('shared', allowed)).toEqual([])
   })
 
   it('client uses only shared and nanoid; its parts for Node also ws and the file system', () => {
@@ -71,11 +77,21 @@ describe('imports run one way', () => {
     expect(offenders('demo', allowed)).toEqual([])
   })
 
+  it('the dashboard is a page: it uses client and shared, and nothing of the server', () => {
+    const allowed = ({ to, isFile }: Import) =>
+      isFile
+        ? ['server/dashboard', 'client', 'shared'].some((folder) => inside(to, folder))
+        : PAGE_PACKAGES.includes(to)
+    const rest = offenders('server/dashboard', allowed)
+    expect(rest.filter((line) => !line.startsWith('server/dashboard/vite.config.ts '))).toEqual([])
+  })
+
   it('server uses shared, its commands the client too, and load code only when it is asked for', () => {
     const allowed = ({ from, to, isFile, isStatic }: Import) =>
       !isFile ||
       inside(to, 'server') ||
       inside(to, 'shared') ||
+      (inside(from, 'server/dashboard') && inside(to, 'client')) ||
       (inside(from, 'server/cli') && (inside(to, 'client') || (!isStatic && inside(to, 'test/load'))))
     expect(offenders('server', allowed)).toEqual([])
   })

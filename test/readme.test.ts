@@ -28,7 +28,7 @@ describe('the README', () => {
     expect(readme.match(/^```\w+/gm)).toEqual([
       ...['```sh', '```sh', '```sh', '```html', '```ts'],
       ...['```json', '```sh', '```sh', '```ts'],
-      ...['```ts', '```sh', '```ts', '```sh', '```js', '```ts', '```ts', '```ts', '```ts'],
+      ...['```ts', '```sh', '```ts', '```sh', '```js', '```ts', '```ts', '```ts', '```ts', '```ts'],
     ])
   })
 
@@ -86,10 +86,11 @@ describe('the README', () => {
     ['a stream', 1, 'on the disk at 1\n0 { total: 12 }\n1 { total: 7 }\n'],
     ['a queue', 2, "on the disk in [ 'thumbnails' ]\nattempt 1 at a.jpg\nattempt 2 at a.jpg\nready: a.jpg\n"],
     ['a request', 3, '6\nno_responder\n'],
-    ['a chain', 4, 'duplicate: false\nduplicate: true\ninvoice-of-order-17 { total: 12 }\n'],
-    ['an idempotent handler', 5, 'charged 12\n'],
-    ['a hub inside a program', 6, expect.stringMatching(/^\d+\n$/)],
-    ['a test', 7, 'calls: 1\ncalls: 2\n'],
+    ['typed topics', 4, expect.stringMatching(/^A\.JPG\n6\.0\nbad_data On "prices\.gold", at euros: .*\n$/)],
+    ['a chain', 5, 'duplicate: false\nduplicate: true\ninvoice-of-order-17 { total: 12 }\n'],
+    ['an idempotent handler', 6, 'charged 12\n'],
+    ['a hub inside a program', 7, expect.stringMatching(/^\d+\n$/)],
+    ['a test', 8, 'calls: 1\ncalls: 2\n'],
   ])('has TypeScript that compiles and works: %s', async (name, index, output) => {
     const example = examples('README.md', 'ts')[index] as string
     const { port } = await serve()

@@ -5,8 +5,8 @@ import { startHub } from '../index.ts'
 import { type AuthFlags, addAuthFlags, authWith } from './auth-flags.ts'
 import { readConfig } from './config-file.ts'
 
-/** Streams and queues are declared in the file alone: they are lists. What is said of `auth` stands in `auth-options.ts`. */
-const FLAGS: Record<Exclude<keyof HubConfig, 'streams' | 'queues' | 'auth'>, string> = {
+/** Streams and queues are declared in the file alone: they are lists. A contract needs a program. What is said of `auth` stands in `auth-options.ts`. */
+const FLAGS: Record<Exclude<keyof HubConfig, 'streams' | 'queues' | 'topics' | 'auth'>, string> = {
   host: 'address to listen on',
   port: 'port to listen on, 0 for a free one',
   path: 'path of the WebSocket endpoint',

@@ -81,7 +81,10 @@ export class Requests implements Responder {
     this.outbox.send(frame)
   }
 
-  /** A reply that comes too late is nobody's any more. */
+  refused(error: unknown, sub: number, request: number): void {
+    this.refuse(error, { sub, request })
+  }
+
   reply(frame: ReplyFrame): void {
     this.hub.reply(frame, this)
   }

@@ -5,6 +5,7 @@ import { z } from 'zod'
 import { FanfareError } from '../../shared/errors.ts'
 import type { EngineApp } from '../engine/engine.ts'
 import { authentication, type HttpEnv, ownToken } from './authentication.ts'
+import { dashboard } from './dashboard.ts'
 import { eventOperations } from './event-operations.ts'
 import { hubOperations } from './hub-operations.ts'
 import { openApi } from './openapi.ts'
@@ -56,6 +57,7 @@ export function httpApp(hub: HttpContext): Hono<HttpEnv> {
     // Any page may import it, also one that is opened from the disk.
     return c.body(source, 200, { 'content-type': 'text/javascript; charset=utf-8', 'access-control-allow-origin': '*' })
   })
+  app.route('/', dashboard(hub.path))
   app.get('/token', ownToken)
   app.get('/metrics', async (c) => {
     c.get('access').require('admin', '$sys.metrics')

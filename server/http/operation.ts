@@ -11,6 +11,8 @@ export interface HttpContext {
   readonly frameBytes: number
   readonly window: number
   readonly version: string
+  /** Of the WebSocket endpoint. */
+  readonly path: string
   readonly metrics: { readonly contentType: string; scrape(): Promise<string> }
   ready(): boolean
   /** Something went wrong that is no refusal: for the log. */

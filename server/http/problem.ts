@@ -26,6 +26,7 @@ const STATUS: Record<Exclude<ErrorCode, Elsewhere>, number> = {
   unknown_frame: 400,
   hello_late: 400,
   bad_topic: 400,
+  bad_data: 422,
   bad_pattern: 400,
   bad_params: 400,
   bad_subprotocol: 400,

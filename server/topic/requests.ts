@@ -2,6 +2,7 @@ import type { Clock, Timer } from '../../shared/clock.ts'
 import { FanfareError } from '../../shared/errors.ts'
 import type { AskFrame, ReplyFrame, RequestFrame } from '../../shared/frames.ts'
 import { parseTopic } from '../../shared/topic.ts'
+import type { Contracts, ExchangeCheck } from './contracts.ts'
 import type { Message } from './message.ts'
 import { type Recipient, Subscription } from './subscription.ts'
 import { SubscriptionIndex } from './subscription-index.ts'
@@ -17,11 +18,14 @@ export interface Responder {
   /** Nothing waits to be written. */
   readonly keepsUp: boolean
   request(frame: RequestFrame): void
+  /** Its reply to a request was refused: whoever asked has been told that there is none. */
+  refused(error: unknown, sub: number, request: number): void
 }
 
 interface Open {
   readonly asker: Asker
   readonly offer: Offer
+  readonly check: ExchangeCheck | undefined
   readonly timer: Timer
 }
 
@@ -44,10 +48,12 @@ const NOBODY: Recipient = { deliver(_: Message) {} }
 export class Requests {
   private readonly index = new SubscriptionIndex()
   private readonly open = new Map<number, Open>()
+  private readonly contracts: Contracts
   private readonly clock: Clock
   private last = 0
 
-  constructor(clock: Clock) {
+  constructor(contracts: Contracts, clock: Clock) {
+    this.contracts = contracts
     this.clock = clock
   }
 
@@ -61,25 +67,38 @@ export class Requests {
     for (const request of offer.open) this.take(request)?.asker.refused(new FanfareError('responder_lost'))
   }
 
-  /** Throws `bad_topic`, `no_responder`. Returns how to forget the request. */
+  /** Throws `bad_topic`, `bad_data`, `no_responder`. Returns how to forget the request. */
   ask({ topic, data, headers, timeoutMs }: AskFrame, asker: Asker): () => void {
-    const offer = this.leastBusy(parseTopic(topic))
+    const words = parseTopic(topic)
+    const check = this.contracts.ofRequest(topic, words)
+    check?.request(data)
+    const offer = this.leastBusy(words)
     if (!offer) throw new FanfareError('no_responder', JSON.stringify(topic))
     const request = ++this.last
     const late = () => this.take(request)?.asker.refused(new FanfareError('request_timeout'))
     const timer = this.clock.setTimeout(late, timeoutMs)
-    this.open.set(request, { asker, offer, timer })
+    this.open.set(request, { asker, offer, check, timer })
     offer.open.add(request)
     const optional = { ...(data !== undefined && { data }), ...(headers && { headers }) }
     offer.responder.request({ type: 'request', sub: offer.sub, request, topic, ...optional })
     return () => this.take(request)
   }
 
-  /** A reply counts once, from whoever got the request. False: nobody waits for it any longer. */
-  reply({ request, data, error }: ReplyFrame, responder: Responder): boolean {
-    if (this.open.get(request)?.offer.responder !== responder) return false
-    this.take(request)?.asker.answered({ ...(data !== undefined && { data }), ...(error !== undefined && { error }) })
-    return true
+  /** A reply counts once, from whoever got the request. One that comes too late is nobody's any more. */
+  reply({ request, data, error }: ReplyFrame, responder: Responder): void {
+    const open = this.open.get(request)
+    if (open?.offer.responder !== responder) return
+    this.take(request)
+    if (error === undefined) {
+      try {
+        open.check?.reply(data)
+      } catch (violation) {
+        open.asker.answered({ error: (violation as Error).message })
+        responder.refused(violation, open.offer.sub, request)
+        return
+      }
+    }
+    open.asker.answered({ ...(data !== undefined && { data }), ...(error !== undefined && { error }) })
   }
 
   private leastBusy(words: readonly string[]): Offer | undefined {

@@ -6,6 +6,7 @@ import { passesFilter } from '../../shared/header-filter.ts'
 import { QUEUE_TOPIC } from '../../shared/queues.ts'
 import { parseTopic } from '../../shared/topic.ts'
 import type { Broker } from '../broker/broker.ts'
+import type { Check, Contracts } from './contracts.ts'
 import { encodeRest, Message } from './message.ts'
 import { type CountedTopic, Publication, type Settle } from './publication.ts'
 import type { Subscription } from './subscription.ts'
@@ -33,6 +34,8 @@ interface Route {
 /** What is known of a topic. */
 interface KnownTopic extends CountedTopic {
   route: Route
+  /** What its data has to be, where a contract says so. */
+  readonly check: Check | undefined
   /** Of the streams and bindings that the route is made of. */
   generation: number
   /** As of the last sample. */
@@ -50,6 +53,7 @@ export class Topics {
   private readonly index = new SubscriptionIndex()
   private readonly broker: Broker
   private readonly keepers: Keepers
+  private readonly contracts: Contracts
   private readonly clock: Clock
   private readonly known = new Map<string, KnownTopic>()
   private generation = 0
@@ -58,9 +62,10 @@ export class Topics {
   private lastStamp = 0
   private lastId = 0
 
-  constructor(broker: Broker, keepers: Keepers, clock: Clock) {
+  constructor(broker: Broker, keepers: Keepers, contracts: Contracts, clock: Clock) {
     this.broker = broker
     this.keepers = keepers
+    this.contracts = contracts
     this.clock = clock
   }
 
@@ -96,7 +101,7 @@ export class Topics {
 
   /**
    * Publishes. A message that nothing keeps reaches its subscriptions now; one that a stream captures or a queue is bound
-   * to when it is safe. Throws `bad_topic`, `reserved_topic`, `no_queue`, `bad_frame`, and `connection_lost` for a retry
+   * to when it is safe. Throws `bad_topic`, `reserved_topic`, `no_queue`, `bad_data`, `bad_frame`, and `connection_lost` for a retry
    * of what nothing keeps: whether the first try came through is not known.
    */
   publish(frame: PublishFrame, settle: Settle): void {
@@ -165,6 +170,7 @@ export class Topics {
   }
 
   private draftFor(topic: KnownTopic, frame: PublishFrame, settle: Settle): Publication | undefined {
+    topic.check?.(frame.data)
     const { streams, bindings } = topic.route
     if (streams.length === 0 && bindings.length === 0) return undefined
     const queues = queuesFor(bindings, frame)
@@ -180,7 +186,8 @@ export class Topics {
     const { generation } = this
     if (known) return Object.assign(known, { route, generation })
     if (this.known.size >= REMEMBERED_TOPICS) this.known.clear()
-    const topic = { words, route, generation, publishedTotal: 0, sampledTotal: 0, publishedPerSecond: 0 }
+    const check = this.contracts.ofTopic(name, words)
+    const topic = { words, route, check, generation, publishedTotal: 0, sampledTotal: 0, publishedPerSecond: 0 }
     this.known.set(name, topic)
     return topic
   }

@@ -8,6 +8,7 @@ import { Turn } from '../../server/connection/turn.ts'
 import type { Batch } from '../../server/engine/batch.ts'
 import type { EngineSocket } from '../../server/engine/engine.ts'
 import { Traffic } from '../../server/monitor/traffic.ts'
+import { Contracts } from '../../server/topic/contracts.ts'
 import { Subscription } from '../../server/topic/subscription.ts'
 import { type Keepers, Topics } from '../../server/topic/topics.ts'
 import { realClock } from '../../shared/clock.ts'
@@ -44,6 +45,7 @@ export class World {
   private readonly topics = new Topics(
     new EmbeddedBroker(new MemoryStore(), { dedupWindowMs: 1, dedupIds: 1 }, pino({ enabled: false })),
     NOTHING_KEPT,
+    new Contracts(undefined, pino({ enabled: false })),
     realClock,
   )
 

@@ -324,7 +324,8 @@ class World {
 
   /** Lets time have its effect, and waits until nothing is under way. */
   private async settled(): Promise<void> {
-    for (let round = 0; round < 10; round++) {
+    // Of those that wait for room each may have expired: it comes in, in a round of its own, and goes.
+    for (let rounds = 10 + this.model.held.length; rounds > 0; rounds--) {
       this.broker.tick()
       await this.broker.purgeDeadLetters('q', { letters: [] })
     }

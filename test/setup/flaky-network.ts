@@ -8,6 +8,9 @@ export class FlakyNetwork {
   private readonly pairs = new Set<{ readonly client: Socket; readonly hub: Socket }>()
   private refusing = false
   private holding = false
+  private frozen = false
+  private delayMs = 0
+  private readonly due = new WeakMap<Socket, number>()
 
   private constructor(server: Server, hubPort: number) {
     this.server = server
@@ -46,6 +49,22 @@ export class FlakyNetwork {
     this.holding = true
   }
 
+  /** Nothing passes any more, either way, and neither end is told: a connection that is half open. */
+  freeze(): void {
+    this.frozen = true
+  }
+
+  /** What was frozen is lost with its connections; new ones pass. */
+  thaw(): void {
+    this.cut()
+    this.frozen = false
+  }
+
+  /** From now on everything takes so much longer, either way. */
+  delay(ms: number): void {
+    this.delayMs = ms
+  }
+
   async close(): Promise<void> {
     this.cut()
     this.server.close()
@@ -60,9 +79,9 @@ export class FlakyNetwork {
     const hub = connect(hubPort, '127.0.0.1')
     const pair = { client, hub }
     this.pairs.add(pair)
-    client.pipe(hub)
+    client.on('data', (data) => this.pass(data, hub))
     hub.on('data', (data) => {
-      if (!this.holding) client.write(data)
+      if (!this.holding) this.pass(data, client)
     })
     for (const socket of [client, hub]) {
       socket.on('error', () => {})
@@ -72,5 +91,17 @@ export class FlakyNetwork {
         this.pairs.delete(pair)
       })
     }
+  }
+  private pass(data: Buffer, to: Socket): void {
+    if (this.frozen) return
+    const now = performance.now()
+    // Nothing overtakes what was held up before, when the delay has become shorter meanwhile.
+    const due = Math.max(now + this.delayMs, this.due.get(to) ?? 0)
+    if (due <= now) {
+      to.write(data)
+      return
+    }
+    this.due.set(to, due)
+    setTimeout(() => to.writable && to.write(data), due - now)
   }
 }

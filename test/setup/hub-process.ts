@@ -20,20 +20,20 @@ export class HubProcess {
   private readonly child: ChildProcess
   private readonly lines: string[] = []
 
-  private constructor(args: readonly string[]) {
-    this.child = spawn(process.execPath, [MAIN, 'serve', '--host', '127.0.0.1', ...args], {
+  private constructor(args: readonly string[], nodeArgs: readonly string[]) {
+    this.child = spawn(process.execPath, [...nodeArgs, MAIN, 'serve', '--host', '127.0.0.1', ...args], {
       stdio: ['ignore', 'ignore', 'pipe'],
     })
     this.ended = once(this.child, 'close').then(([code, signal]) => ({ code, signal, stderr: this.lines.join('\n') }))
   }
 
   /** Starts one, and resolves when it listens. Rejects with its last words when it ends before. */
-  static async start(options: Record<string, string | number>): Promise<HubProcess> {
+  static async start(options: Record<string, string | number>, nodeArgs: readonly string[] = []): Promise<HubProcess> {
     const args = Object.entries({ port: 0, engine: 'ws', ...options }).flatMap(([name, value]) => [
       `--${name}`,
       `${value}`,
     ])
-    const hub = new HubProcess(args)
+    const hub = new HubProcess(args, nodeArgs)
     await hub.listening()
     return hub
   }
@@ -58,6 +58,10 @@ export class HubProcess {
 
   get url(): string {
     return `ws://127.0.0.1:${this.port}/`
+  }
+
+  signal(name: NodeJS.Signals): void {
+    this.child.kill(name)
   }
 
   /** Ends it, by default as a crash does. */

@@ -1,0 +1,123 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+import type { Service, WorkerState } from './contract.ts'
+
+/** A worker that ended by itself has a successor after this time, so that one can see that it is missing. */
+const REPLACE_MS = 1_000
+/** Time to finish what is under way before a worker is killed, in milliseconds. */
+const STOP_MS = 7_000
+
+type Kind = Service | 'edge'
+
+interface Member {
+  readonly worker: string
+  readonly kind: Kind
+  readonly child: ChildProcess
+  /** It was told to end. */
+  leaving: boolean
+}
+
+/** The processes of the demo, of each kind as many as are wanted. */
+export class Fleet {
+  private readonly env: Readonly<Record<string, string>>
+  private readonly say: (state: WorkerState) => void
+  private readonly wanted = new Map<Kind, number>()
+  private readonly members = new Map<string, Member>()
+  private readonly replacing = new Set<NodeJS.Timeout>()
+  private started = 0
+  private stopped = false
+
+  /** `env` is for every process; `say` is told of those that start and end. */
+  constructor(env: Readonly<Record<string, string>>, say: (state: WorkerState) => void) {
+    this.env = env
+    this.say = say
+  }
+
+  /** From now on there are so many. Gives those that were started for it. */
+  keep(kind: Kind, count: number): readonly string[] {
+    this.wanted.set(kind, count)
+    return this.adjust(kind)
+  }
+
+  wants(kind: Kind): number {
+    return this.wanted.get(kind) ?? 0
+  }
+
+  /** Those that were not told to end, the youngest first. */
+  running(kind: Kind): readonly string[] {
+    const members = [...this.members.values()].filter((each) => each.kind === kind && !each.leaving)
+    return members.map(({ worker }) => worker).reverse()
+  }
+
+  /** Kills one as a crash does, and resolves when it is dead. */
+  async kill(worker: string): Promise<void> {
+    const member = this.members.get(worker)
+    if (!member) throw new Error(`There is no worker ${worker}`)
+    member.child.kill('SIGKILL')
+    await once(member.child, 'exit')
+  }
+
+  /** Resolves, or rejects in plain words, when the process ends. */
+  async ended(worker: string): Promise<never> {
+    const member = this.members.get(worker)
+    if (member) await once(member.child, 'exit')
+    throw new Error(`The part ${worker} ended before it was ready`)
+  }
+
+  /** Ends all, and resolves when they have ended. */
+  async stop(): Promise<void> {
+    this.stopped = true
+    for (const timer of this.replacing) clearTimeout(timer)
+    const ends = [...this.members.values()].map(({ child }) => once(child, 'exit'))
+    for (const kind of this.wanted.keys()) this.keep(kind, 0)
+    await Promise.all(ends)
+  }
+
+  private adjust(kind: Kind): readonly string[] {
+    const running = this.running(kind)
+    const wanted = this.wants(kind)
+    for (const worker of running.slice(0, Math.max(0, running.length - wanted))) this.end(worker)
+    const missing = this.stopped ? 0 : Math.max(0, wanted - running.length)
+    return Array.from({ length: missing }, () => this.start(kind))
+  }
+
+  private start(kind: Kind): string {
+    const worker = `${kind}-${++this.started}`
+    const file = fileURLToPath(new URL(`${kind}.ts`, import.meta.url))
+    const child = spawn(process.execPath, ['--import', import.meta.resolve('tsx'), file], {
+      env: { ...process.env, ...this.env, PHOTOS_WORKER: worker },
+      // Nothing is said over `ipc`: its end tells the process that the stage is gone.
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    })
+    const member: Member = { worker, kind, child, leaving: false }
+    this.members.set(worker, member)
+    this.tell(member, 'starting')
+    child.once('exit', () => this.left(member))
+    return worker
+  }
+
+  private end(worker: string): void {
+    const member = this.members.get(worker) as Member
+    member.leaving = true
+    member.child.kill('SIGTERM')
+    const kill = setTimeout(() => member.child.kill('SIGKILL'), STOP_MS)
+    member.child.once('exit', () => clearTimeout(kill))
+  }
+
+  private left(member: Member): void {
+    const { worker, kind, leaving } = member
+    this.members.delete(worker)
+    this.tell(member, leaving ? 'stopped' : 'dead')
+    if (leaving || this.stopped) return
+    const timer = setTimeout(() => {
+      this.replacing.delete(timer)
+      this.adjust(kind)
+    }, REPLACE_MS)
+    this.replacing.add(timer)
+  }
+
+  private tell({ worker, kind, child }: Member, state: WorkerState['state']): void {
+    if (kind !== 'edge') this.say({ worker, service: kind, pid: child.pid as number, state })
+  }
+}

@@ -1,0 +1,36 @@
+import { changed } from './store.ts'
+
+/** What a control has said last, and whether it is at work. */
+export interface Outcome {
+  readonly busy: boolean
+  readonly text: string
+  readonly failed: boolean
+  readonly at: number
+}
+
+const outcomes = new Map<string, Outcome>()
+
+export function outcome(name: string): Outcome | undefined {
+  return outcomes.get(name)
+}
+
+/** Does what a control stands for, once at a time, and keeps what came of it for `said`. */
+export async function act(name: string, doing: string, work: () => Promise<string>): Promise<void> {
+  if (outcomes.get(name)?.busy) return
+  say(name, { busy: true, text: doing, failed: false, at: Date.now() })
+  try {
+    say(name, { busy: false, text: await work(), failed: false, at: Date.now() })
+  } catch (error) {
+    say(name, {
+      busy: false,
+      text: error instanceof Error ? error.message : String(error),
+      failed: true,
+      at: Date.now(),
+    })
+  }
+}
+
+function say(name: string, outcome: Outcome): void {
+  outcomes.set(name, outcome)
+  changed()
+}

@@ -1,0 +1,91 @@
+import { html, nothing, type TemplateResult } from 'lit'
+import { repeat } from 'lit/directives/repeat.js'
+import { card } from '../controls.ts'
+import { journey } from '../photos.ts'
+import { changed, store } from '../store.ts'
+import { bytesText } from '../text.ts'
+import { type Upload, uploadFiles, uploads } from '../uploads.ts'
+
+let over = false
+
+/** Files from anywhere on the page: a picture is pasted without looking for the place. */
+export function listenForPaste(): void {
+  document.addEventListener('paste', (event) => take(event.clipboardData?.files))
+}
+
+export function drop(): TemplateResult {
+  const most = store.config ? ` of ${bytesText(store.config.maxUploadBytes)} at most` : ''
+  return card(
+    'drop',
+    'Drop photos',
+    html`The upload service looks at what a file is, and not at its name, stores it and publishes one message,
+      <code>photos.uploaded</code>. It does not wait for anybody: what follows is the work of others.`,
+    html`<label class="dropzone ${over ? 'over' : ''}" @dragover=${dragOver} @dragleave=${dragLeave} @drop=${dropped}>
+        <input type="file" multiple accept="image/jpeg,image/png,image/webp" @change=${chosen}>
+        <strong>Drop photos here, paste them, or choose files</strong>
+        <span>JPEG, PNG or WebP${most}; several at once are fine.</span>
+      </label>
+      ${
+        uploads.length === 0
+          ? html`<p class="empty">Nothing was uploaded from this tab yet. Its photos and their journeys appear here.</p>`
+          : html`<ul class="uploads" tabindex="0" aria-label="Photos of this tab">${repeat(uploads, ({ key }) => key, row)}</ul>`
+      }`,
+  )
+}
+
+function row(upload: Upload): TemplateResult {
+  return html`<li class=${upload.state}>
+    <span class="preview"><img src=${upload.preview} alt="" width="64" height="64" @error=${noPicture}></span>
+    <div>
+      <p class="name"><strong>${upload.name}</strong> <span class="muted">${bytesText(upload.bytes)}</span></p>
+      ${upload.state === 'waiting' ? html`<p class="muted">Waits for its turn: four go at a time.</p>` : nothing}
+      ${
+        upload.state === 'sending'
+          ? html`<progress max="1" .value=${upload.progress} aria-label="Upload of ${upload.name}"></progress>`
+          : nothing
+      }
+      ${upload.state === 'refused' ? html`<p class="refusal" role="alert">${upload.refusal}</p>` : nothing}
+      ${upload.photo ? steps(upload.photo.id) : nothing}
+    </div>
+  </li>`
+}
+
+/** What a photo has been through. */
+export function steps(id: string): TemplateResult {
+  return html`<ol class="journey">${journey(id).map(({ kind, text }) => html`<li class=${kind}>${text}</li>`)}</ol>`
+}
+
+/** What is no picture has no preview. */
+function noPicture(event: Event): void {
+  ;(event.target as HTMLElement).classList.add('broken')
+}
+
+function chosen(event: Event): void {
+  const input = event.target as HTMLInputElement
+  take(input.files)
+  // The same file can be chosen again.
+  input.value = ''
+}
+
+function dragOver(event: DragEvent): void {
+  event.preventDefault()
+  if (over) return
+  over = true
+  changed()
+}
+
+function dragLeave(): void {
+  over = false
+  changed()
+}
+
+function dropped(event: DragEvent): void {
+  event.preventDefault()
+  over = false
+  take(event.dataTransfer?.files)
+  changed()
+}
+
+function take(files: FileList | null | undefined): void {
+  if (files) uploadFiles(files, store.config?.maxUploadBytes ?? Number.POSITIVE_INFINITY, changed)
+}

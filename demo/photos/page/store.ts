@@ -1,0 +1,226 @@
+import type { DeadLetter, QueueInfo, Reason, State } from 'fanfare/browser'
+import {
+  type Counters,
+  FOLLOW_EXPIRES_MS,
+  FOLLOW_MS,
+  type Moderated,
+  type Notification,
+  type PageConfig,
+  type Photo,
+  type Progress,
+  type Thumbnailed,
+  type Topics,
+  type WorkerState,
+} from '../contract.ts'
+import { type Away, left } from './away.ts'
+import { client, TAB } from './hub.ts'
+import * as photos from './photos.ts'
+
+/** What was heard of the queue of thumbnails in one second. */
+export interface QueueSecond {
+  readonly at: number
+  readonly depth: number
+  readonly wanted: number
+  readonly working: number
+}
+
+/** What this page knows, all that it draws. Photos and uploads have theirs in files of their own. */
+export const store = {
+  config: undefined as PageConfig | undefined,
+  connection: { state: client.state as State, reason: undefined as Reason | undefined },
+  /** By name, as they were last heard of. */
+  workers: new Map<string, WorkerState>(),
+  scaling: undefined as Topics['stage.scaling'] | undefined,
+  slowness: undefined as Topics['stage.slowness'] | undefined,
+  thumbnailsQueue: undefined as QueueInfo | undefined,
+  notificationsQueue: undefined as QueueInfo | undefined,
+  /** The last minutes of the queue of thumbnails, a second each. */
+  history: [] as QueueSecond[],
+  letters: [] as DeadLetter[],
+  counters: undefined as Counters | undefined,
+  progress: undefined as Progress | undefined,
+  /** The newest first. */
+  notices: [] as (Notification & { readonly at: number })[],
+  noticed: 0,
+  /** What screen readers are told of notifications: in a spike nobody wants to hear each. */
+  announced: '',
+  /** When a part of the picture of services last had something to do. */
+  traffic: new Map<string, number>(),
+  /** Offset of the newest message of the stream of photos that was seen here. */
+  seen: -1,
+  away: undefined as Away | undefined,
+}
+
+const HISTORY_SECONDS = 180
+const MOST_NOTICES = 50
+/** How long a part of the picture stays lit, in milliseconds. */
+export const LIT_MS = 600
+/** How long a notification lies over the page; what it said stays in the list. */
+export const TOAST_MS = 5000
+const ANNOUNCE_MS = 2000
+
+const listeners = new Set<() => void>()
+
+/** Calls `listener` whenever something has changed. Returns how to stop it. */
+export function onChange(listener: () => void): () => void {
+  listeners.add(listener)
+  return () => listeners.delete(listener)
+}
+
+export function changed(): void {
+  for (const listener of listeners) listener()
+}
+
+/** Something passed through these parts of the picture. */
+function lit(...parts: readonly string[]): void {
+  for (const part of parts) store.traffic.set(part, Date.now())
+  setTimeout(changed, LIT_MS + 10)
+}
+
+/** Loads what the edge knows, subscribes to everything that the page shows, and follows. */
+export async function open(): Promise<void> {
+  client.onState(({ to, from, reason }) => {
+    store.connection = { state: to, reason }
+    if (from === 'connected') store.away = left(store.seen)
+    changed()
+  })
+  subscribe()
+  follow()
+  setInterval(follow, FOLLOW_MS)
+  const response = await fetch('config.json')
+  if (!response.ok) throw new Error(`The edge answered ${response.status} when it was asked for its configuration`)
+  store.config = (await response.json()) as PageConfig
+  changed()
+}
+
+function subscribe(): void {
+  // The whole log of photos: this tab counts what is in it, and after a cut goes on where it was.
+  client.subscribe('photos.#', onPhotos, { stream: 'photos', from: 'earliest', onResubscribed: onReturn })
+  client.subscribe('stage.workers', ({ data }) => onWorker(data), { stream: 'stage', from: 'earliest' })
+  client.subscribe('stage.scaling', ({ data }) => keep('scaling', data), { stream: 'stage', from: 'earliest' })
+  client.subscribe('stage.slowness', ({ data }) => keep('slowness', data), { stream: 'stage', from: 'earliest' })
+  client.subscribe('analytics.counters', ({ data }) => keep('counters', data), { stream: 'stage', from: 'earliest' })
+  client.subscribe('moderation.progress', ({ data }) => keep('progress', data), { stream: 'stage', from: 'earliest' })
+  client.subscribe(`notifications.${TAB}`, ({ data }) => onNotification(data))
+  client.subscribe('$sys.queues.thumbnails', ({ data }) => onQueue(data))
+  client.subscribe('$sys.queues.notifications', ({ data }) => keep('notificationsQueue', data))
+}
+
+function keep<Name extends 'scaling' | 'slowness' | 'counters' | 'progress' | 'notificationsQueue'>(
+  name: Name,
+  data: NonNullable<(typeof store)[Name]>,
+): void {
+  Object.assign(store, { [name]: data })
+  if (name === 'counters') lit('analytics')
+  changed()
+}
+
+function onPhotos(message: { topic: string; data: unknown; offsets?: Readonly<Record<string, number>> }): void {
+  const offset = message.offsets?.['photos'] as number
+  store.seen = offset
+  if (store.away?.until !== undefined) store.away.came.add(offset)
+  lit('stream')
+  switch (message.topic) {
+    case 'photos.uploaded':
+      if (store.away?.until !== undefined && offset < (store.away.end ?? Number.POSITIVE_INFINITY)) store.away.photos++
+      photos.uploaded(message.data as Photo)
+      lit('upload', 'photos.uploaded', 'queue')
+      break
+    case 'photos.thumbnailed':
+      photos.thumbnailed(message.data as Thumbnailed)
+      lit('thumbnails', 'photos.thumbnailed', 'notifications-queue')
+      break
+    case 'photos.moderated':
+      photos.moderated(message.data as Moderated)
+      lit('moderation', 'photos.moderated')
+      break
+  }
+  changed()
+}
+
+/** After a cut: what the log holds now, and what it held when this tab was cut off, says how much was missed. */
+function onReturn({ recovered }: { readonly recovered: boolean }): void {
+  const away = store.away
+  if (!away) return
+  away.until = Date.now()
+  away.recovered = recovered
+  changed()
+  // A second cut in this moment rejects the call, and begins another absence.
+  client.streams.show('photos').then(
+    ({ next }) => {
+      away.end = next
+      changed()
+    },
+    (error: unknown) => console.warn(error),
+  )
+}
+
+function onWorker(now: WorkerState): void {
+  const before = store.workers.get(now.worker)
+  store.workers.set(now.worker, now)
+  if (now.service === 'thumbnails') photos.worked(now, before)
+  if (now.state === 'working') lit(now.service)
+  // The log forgets them after half a minute, and so does the page.
+  if (now.state === 'dead' || now.state === 'stopped') {
+    setTimeout(() => {
+      if (store.workers.get(now.worker) === now) store.workers.delete(now.worker)
+      changed()
+    }, 30_000)
+  }
+  changed()
+}
+
+function onQueue(info: QueueInfo): void {
+  const grown = info.deadLetters !== store.thumbnailsQueue?.deadLetters
+  store.thumbnailsQueue = info
+  const working = workersOf('thumbnails').filter(({ state }) => state === 'working').length
+  store.history.push({
+    at: Date.now() / 1000,
+    depth: info.depth + info.inFlight,
+    wanted: info.wantedConsumers,
+    working,
+  })
+  if (store.history.length > HISTORY_SECONDS) store.history.shift()
+  if (grown) void loadLetters().catch((error: unknown) => console.warn(error))
+  changed()
+}
+
+export async function loadLetters(): Promise<void> {
+  store.letters = await client.queues.deadLetters.list('thumbnails', {}, { limit: 50 })
+  for (const letter of store.letters) photos.died(letter)
+  changed()
+}
+
+function onNotification(data: Notification): void {
+  store.noticed++
+  store.notices = [{ ...data, at: Date.now() }, ...store.notices].slice(0, MOST_NOTICES)
+  photos.notified(data.photo.id)
+  lit('notifications', 'tab')
+  announce()
+  setTimeout(changed, TOAST_MS)
+  changed()
+}
+
+let toAnnounce = 0
+
+/** At most once in `ANNOUNCE_MS`. */
+function announce(): void {
+  if (toAnnounce++ > 0) return
+  setTimeout(() => {
+    store.announced = toAnnounce === 1 ? `${store.notices[0]?.photo.name} is ready` : `${toAnnounce} photos are ready`
+    toAnnounce = 0
+    changed()
+  }, ANNOUNCE_MS)
+}
+
+/** Says that this tab wants to be told; nobody has to clean up after a tab that was closed. */
+function follow(): void {
+  client
+    .publish(`followers.${TAB}`, { tab: TAB, following: true }, { expiresAt: Date.now() + FOLLOW_EXPIRES_MS })
+    // It is said again soon.
+    .catch((error: unknown) => console.warn(error))
+}
+
+export function workersOf(service: WorkerState['service']): WorkerState[] {
+  return [...store.workers.values()].filter((worker) => worker.service === service)
+}

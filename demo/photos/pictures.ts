@@ -1,0 +1,51 @@
+import sharp from 'sharp'
+import type { Photo } from './contract.ts'
+
+/** Pictures that are drawn here, for those who have none at hand. */
+
+/** So many are drawn; further ones are the same in other bytes, which is cheaper. */
+const DRAWINGS = 24
+const WIDTH = 400
+const HEIGHT = 300
+
+const drawn = new Map<number, Promise<Buffer>>()
+
+/** A JPEG, small, and of other bytes for each number. */
+export async function picture(n: number): Promise<Buffer> {
+  const which = n % DRAWINGS
+  const jpeg = drawn.get(which) ?? draw(which, 'jpeg')
+  drawn.set(which, jpeg)
+  // Behind its end mark a JPEG may have anything.
+  return Buffer.concat([await jpeg, Buffer.from(`${n}`)])
+}
+
+/** It begins as a JPEG should, and breaks off: its header can be read, and the picture cannot. */
+export async function corruptPicture(): Promise<Buffer> {
+  const noise = { type: 'gaussian', mean: 128, sigma: 50 } as const
+  const whole = await sharp({ create: { width: WIDTH, height: HEIGHT, channels: 3, background: 'grey', noise } })
+    .jpeg()
+    .toBuffer()
+  return whole.subarray(0, Math.floor(whole.length / 2))
+}
+
+/** A picture to put in the place of one that cannot be read. */
+export function finePicture(type: Photo['type']): Promise<Buffer> {
+  return draw(5, type.slice('image/'.length) as 'jpeg' | 'png' | 'webp')
+}
+
+function draw(n: number, format: 'jpeg' | 'png' | 'webp'): Promise<Buffer> {
+  const hue = Math.round((n * 360) / DRAWINGS)
+  const at = (part: number) => 0.15 + 0.7 * ((n * part) % 1)
+  const circles = [0.618, 0.382, 0.236].map(
+    (part, index) =>
+      `<circle cx="${at(part) * WIDTH}" cy="${at(part + 0.4) * HEIGHT}" r="${40 + 25 * index}"
+        fill="hsl(${hue + 90 * (index + 1)} 80% 60%)" fill-opacity="0.7"/>`,
+  )
+  const svg = `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${HEIGHT}">
+    <defs><linearGradient id="sky" x2="1" y2="1">
+      <stop stop-color="hsl(${hue} 70% 55%)"/><stop offset="1" stop-color="hsl(${hue + 60} 70% 30%)"/>
+    </linearGradient></defs>
+    <rect width="100%" height="100%" fill="url(#sky)"/>${circles.join('')}
+  </svg>`
+  return sharp(Buffer.from(svg)).toFormat(format).toBuffer()
+}

@@ -1,0 +1,69 @@
+import { mkdir, writeFile } from 'node:fs/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Client } from 'fanfare/client'
+import type { Photo, Topics, UploadAnswer } from './contract.ts'
+import { folderOf, originalOf, writeWhole } from './photo-files.ts'
+import { corruptPicture, finePicture, picture } from './pictures.ts'
+
+/** What the stage does for those who play with the page; each is a plain user of the parts. */
+
+/** Uploads under way at once. */
+const AT_ONCE = 8
+/** Ticks go out this often, in milliseconds, as many as are due. */
+const TICK_MS = 20
+
+/** Uploads so many pictures through the edge, as browsers would. */
+export async function uploadMany(edge: string, count: number, signal: AbortSignal): Promise<void> {
+  let next = 0
+  const uploader = async () => {
+    while (next < count) {
+      const n = next++
+      await upload(edge, 'spike', `spike-${`${n + 1}`.padStart(3, '0')}.jpg`, await picture(n), signal)
+    }
+  }
+  await Promise.all(Array.from({ length: AT_ONCE }, uploader))
+}
+
+let corrupt = 0
+
+/** Uploads a picture that nobody can read. */
+export async function uploadCorrupt(edge: string, signal: AbortSignal): Promise<Photo> {
+  return upload(edge, 'stage', `corrupt-${++corrupt}.jpg`, await corruptPicture(), signal)
+}
+
+/** Puts a fine picture in the place of each that nobody could read. */
+export async function mend(client: Client<Topics>, photos: string, known: readonly Photo[]): Promise<number> {
+  const letters = await client.queues.deadLetters.list('thumbnails', { reason: 'attempts' }, { limit: 1000 })
+  const broken = [...known, ...letters.map(({ message }) => message.data as Photo)]
+  const byId = new Map(broken.map((photo) => [photo.id, photo]))
+  for (const photo of byId.values()) {
+    const fine = await finePicture(photo.type)
+    await mkdir(folderOf(photos, photo.id), { recursive: true })
+    await writeWhole(originalOf(photos, photo), (to) => writeFile(to, fine))
+  }
+  return byId.size
+}
+
+let ticks = 0
+
+/** Publishes ticks at this rate for so long; when the hub is slow to take them, they go out as fast as it takes them. */
+export async function tick(client: Client<Topics>, perSecond: number, seconds: number, signal: AbortSignal) {
+  const started = Date.now()
+  const count = perSecond * seconds
+  for (let sent = 0; sent < count && !signal.aborted; await sleep(TICK_MS)) {
+    const due = Math.min(count, Math.ceil(((Date.now() - started) / 1000) * perSecond))
+    const publishing: Promise<unknown>[] = []
+    for (; sent < due; sent++) publishing.push(client.publish('stage.ticks', { n: ++ticks, at: Date.now() }))
+    await Promise.all(publishing)
+  }
+}
+
+async function upload(edge: string, by: string, name: string, bytes: Buffer, signal: AbortSignal): Promise<Photo> {
+  const form = new FormData()
+  form.append('photos', new Blob([new Uint8Array(bytes)]), name)
+  const response = await fetch(`${edge}/photos?by=${by}`, { method: 'POST', body: form, signal })
+  const { files } = (await response.json()) as UploadAnswer
+  const [result] = files
+  if (result?.ok) return result.photo
+  throw new Error(result?.message ?? `The upload was answered with ${response.status}`)
+}

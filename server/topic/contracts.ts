@@ -1,0 +1,179 @@
+import type { Logger } from 'pino'
+import type { Contract, Exchange, Schema } from '../../shared/contract.ts'
+import { FanfareError } from '../../shared/errors.ts'
+import { QUEUE_TOPIC } from '../../shared/queues.ts'
+import { matchesPattern, parsePattern } from '../../shared/topic.ts'
+
+/** Throws `bad_data`, with the validator's words. */
+export type Check = (data: unknown) => void
+export type ExchangeCheck = Exchange<Check, Check>
+
+/** Of what a validator says: so many problems, and of each so many characters. */
+const MOST_PROBLEMS = 3
+const PROBLEM_LENGTH = 200
+
+/** What data has to be, as the contract says that the hub was started with. */
+export class Contracts {
+  private readonly topics: ByTopic<Schema>
+  private readonly requests: ByTopic<Exchange<Schema, Schema>>
+  private readonly contract: Contract | undefined
+  private readonly log: Logger
+
+  constructor(contract: Contract | undefined, log: Logger) {
+    this.contract = contract
+    this.topics = new ByTopic(contract?.topics ?? {})
+    this.requests = new ByTopic(contract?.requests ?? {})
+    this.log = log
+  }
+
+  /** Of a topic, or of a queue by its own topic; undefined where nothing is said. */
+  ofTopic(topic: string, words: readonly string[]): Check | undefined {
+    if (topic.startsWith(QUEUE_TOPIC)) return this.ofQueue(topic.slice(QUEUE_TOPIC.length))
+    const schema = this.topics.get(topic, words)
+    return schema && this.checkBy([schema], `On "${topic}"`)
+  }
+
+  ofRequest(topic: string, words: readonly string[]): ExchangeCheck | undefined {
+    const exchange = this.requests.get(topic, words)
+    return (
+      exchange && {
+        request: this.checkBy([exchange.request], `In the request on "${topic}"`),
+        reply: this.checkBy([exchange.reply], `In the reply on "${topic}"`),
+      }
+    )
+  }
+
+  /** What may be in a queue is what may be on any of the topics that feed it. */
+  private ofQueue(queue: string): Check | undefined {
+    const { queues, topics } = this.contract ?? {}
+    if (!queues || !topics || !Object.hasOwn(queues, queue)) return undefined
+    const schemas = queues[queue]?.map((topic) => topics[topic] as Schema)
+    return schemas && this.checkBy(schemas, `In the queue "${queue}"`)
+  }
+
+  private checkBy(schemas: readonly Schema[], where: string): Check {
+    return (data) => {
+      let words: string | undefined
+      for (const schema of schemas) {
+        const problems = this.validate(schema, data, where)
+        if (problems === undefined) return
+        words ??= problems
+      }
+      throw new FanfareError('bad_data', `${where}${words}`)
+    }
+  }
+
+  /**
+   * What is wrong; undefined where nothing is. That a schema fails is told as its publisher's mistake and not as
+   * `internal`, which would end its connection: a client that publishes again would come to the same end for ever.
+   */
+  private validate(schema: Schema, data: unknown, where: string): string | undefined {
+    try {
+      const result = schema['~standard'].validate(data)
+      if (!(result instanceof Promise)) return result.issues && describe(result.issues)
+      // zod tries again asynchronously when a check throws: only the promise knows.
+      result.then(
+        () => this.log.error(`${where}: the schema is asynchronous`),
+        (err: unknown) => this.log.error({ err }, `${where}: the schema failed`),
+      )
+      return ', its schema failed: it is asynchronous, or has thrown'
+    } catch (err) {
+      this.log.error({ err }, `${where}: the schema failed`)
+      return `, its schema failed: ${String(err).slice(0, PROBLEM_LENGTH)}`
+    }
+  }
+}
+
+/** What is said of topics and patterns: the exact name is the stronger, and no two patterns match the same topic. */
+class ByTopic<Value> {
+  private readonly exact = new Map<string, Value>()
+  private readonly patterns: { readonly words: readonly string[]; readonly value: Value }[] = []
+
+  constructor(values: Readonly<Record<string, Value>>) {
+    for (const [name, value] of Object.entries(values)) {
+      if (isPattern(name)) this.patterns.push({ words: parsePattern(name), value })
+      else this.exact.set(name, value)
+    }
+  }
+
+  get(topic: string, words: readonly string[]): Value | undefined {
+    return this.exact.get(topic) ?? this.patterns.find((pattern) => matchesPattern(pattern.words, words))?.value
+  }
+}
+
+type Issues = readonly { readonly message: string; readonly path?: Path | undefined }[]
+type Path = readonly (PropertyKey | { readonly key: PropertyKey })[]
+
+function describe(issues: Issues): string {
+  const said = issues.slice(0, MOST_PROBLEMS).map(({ message, path = [] }) => {
+    const place = path.map((step) => String(typeof step === 'object' ? step.key : step)).join('.')
+    const text = message.slice(0, PROBLEM_LENGTH).replace(/\.$/, '')
+    return place === '' ? text : `at ${place.slice(0, PROBLEM_LENGTH)}: ${text}`
+  })
+  const more = issues.length > MOST_PROBLEMS ? `; and ${issues.length - MOST_PROBLEMS} more` : ''
+  return `, ${said.join('; ')}${more}`
+}
+
+/** What is wrong with a contract itself. */
+export function problemsOf(contract: unknown): string[] {
+  const { topics, queues, requests } = (contract ?? {}) as Partial<Contract>
+  if (!isRecord(topics) || !isRecord(queues) || !isRecord(requests)) return ['has to be what defineTopics() made']
+  const schemas: [string, unknown][] = [
+    ...Object.entries(topics),
+    ...Object.entries(requests).flatMap(([topic, exchange]): [string, unknown][] => [
+      [`${topic} (request)`, exchange?.request],
+      [`${topic} (reply)`, exchange?.reply],
+    ]),
+  ]
+  const unknown = Object.entries(queues).flatMap(([queue, names]) =>
+    (Array.isArray(names) ? (names as string[]) : [])
+      .filter((name) => !Object.hasOwn(topics, name))
+      .map((name) => `queue ${queue}: no schema of "${name}"`),
+  )
+  return [
+    ...schemas.flatMap(([name, schema]) => problemOf(schema).map((problem) => `${name}: ${problem}`)),
+    ...problemsOfNames(Object.keys(topics)),
+    ...problemsOfNames(Object.keys(requests)),
+    ...unknown,
+  ]
+}
+
+function problemOf(schema: unknown): string[] {
+  const standard = (schema as Partial<Schema> | undefined)?.['~standard']
+  return typeof standard?.validate === 'function' ? [] : ['is no schema of Standard Schema']
+}
+
+function problemsOfNames(names: readonly string[]): string[] {
+  const problems: string[] = []
+  const patterns: [string, string[]][] = []
+  for (const name of names) {
+    try {
+      const words = parsePattern(name)
+      if (name.startsWith('$')) problems.push(`${name}: topics that begin with $ are the hub's own`)
+      const twin = isPattern(name) ? patterns.find(([, other]) => meet(words, other)) : undefined
+      if (twin) problems.push(`${name}: matches topics that ${twin[0]} matches, and a topic has one schema`)
+      if (isPattern(name)) patterns.push([name, words])
+    } catch (error) {
+      problems.push(`${name}: ${(error as Error).message}`)
+    }
+  }
+  return problems
+}
+
+/** Whether there is a topic that both patterns match. */
+function meet(a: readonly string[], b: readonly string[]): boolean {
+  const [wordA, ...restA] = a
+  const [wordB, ...restB] = b
+  if (wordA === '#') return meet(restA, b) || (b.length > 0 && meet(a, restB))
+  if (wordB === '#') return meet(b, a)
+  if (wordA === undefined || wordB === undefined) return wordA === wordB
+  return (wordA === wordB || wordA === '*' || wordB === '*') && meet(restA, restB)
+}
+
+function isPattern(name: string): boolean {
+  return /[*#]/.test(name)
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

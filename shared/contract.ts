@@ -1,0 +1,79 @@
+import type { StandardSchemaV1 } from '@standard-schema/spec'
+
+/** A validator of any library that speaks Standard Schema: zod, valibot, arktype and others. */
+export type Schema = StandardSchemaV1
+
+/** What is asked on a topic, and what is replied. */
+export interface Exchange<Request = unknown, Reply = unknown> {
+  readonly request: Request
+  readonly reply: Reply
+}
+
+/** Nothing is said. */
+type Unsaid = Record<never, never>
+
+/**
+ * What is on the topics, in the queues, and in requests and their replies; made by `defineTopics`.
+ *
+ * @typeParam Topics - the payload of each topic or pattern
+ * @typeParam Queues - the payload of each queue; without it a consumer says itself what it expects
+ * @typeParam Requests - an `Exchange` for each topic that is asked on; without it those who ask and respond say it
+ */
+export interface Contract<
+  Topics extends object = object,
+  Queues extends object = Unsaid,
+  Requests extends object = Unsaid,
+> {
+  readonly topics: Readonly<Record<string, Schema>>
+  readonly queues: Readonly<Record<string, readonly string[]>>
+  readonly requests: Readonly<Record<string, Exchange<Schema, Schema>>>
+  /** For the compiler alone. */
+  readonly types?: { readonly topics: Topics; readonly queues: Queues; readonly requests: Requests }
+}
+
+/** The payloads of topics that a type means: a contract's, or the type itself. */
+export type TopicsIn<Type> = Type extends Contract ? NonNullable<Type['types']>['topics'] : Type
+/** The payloads of queues that a contract names. */
+export type QueuesIn<Type> = Type extends Contract ? NonNullable<Type['types']>['queues'] : Unsaid
+/** The exchanges that a contract names. */
+export type RequestsIn<Type> = Type extends Contract ? NonNullable<Type['types']>['requests'] : Unsaid
+
+// Inferred, and not looked up in the schema's type: the compiler gives up on those of arktype that are nested deeply.
+type Input<Of> = Of extends { readonly '~standard': { readonly types?: { readonly input: infer In } | undefined } }
+  ? In
+  : never
+type Inputs<Schemas> = { [Name in keyof Schemas]: Input<Schemas[Name]> }
+
+/**
+ * Says once, for clients and hub, what each topic carries: a schema by topic or pattern, of any library that speaks
+ * Standard Schema. `queues` names the topics that feed a queue, `requests` what is asked on a topic and replied.
+ *
+ * ```
+ * const topics = defineTopics(
+ *   { 'photos.uploaded': photo, 'prices.*': price },
+ *   { queues: { thumbnails: ['photos.uploaded'] }, requests: { sums: { request: numbers, reply: number } } },
+ * )
+ * ```
+ *
+ * `connect(url, { topics })` takes the types from it, `startHub({ topics })` checks. The hub sends on what was published
+ * as it was: a schema that converts or completes (`transform`, `default`) refuses what it cannot read and changes nothing,
+ * so that whoever publishes and whoever receives have its input type.
+ *
+ * A topic has one schema: that of its own name, or that of the pattern that it matches; patterns that can match the same
+ * topic are refused (`bad_config`). Schemas have to be synchronous, since messages keep the order in which they came: the
+ * hub refuses what an asynchronous one would have to check.
+ */
+export function defineTopics<
+  Schemas extends Record<string, Schema>,
+  const Queues extends Record<string, readonly (keyof Schemas & string)[]> = Unsaid,
+  Requests extends Record<string, Exchange<Schema, Schema>> = Unsaid,
+>(
+  topics: Schemas,
+  { queues, requests }: { readonly queues?: Queues; readonly requests?: Requests } = {},
+): Contract<
+  Inputs<Schemas>,
+  { -readonly [Queue in keyof Queues]: Inputs<Schemas>[Queues[Queue][number]] },
+  { -readonly [Topic in keyof Requests]: Inputs<Requests[Topic]> }
+> {
+  return { topics, queues: queues ?? {}, requests: requests ?? {} }
+}

@@ -1,0 +1,52 @@
+import { rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
+import type { World } from './world.ts'
+
+type Random = () => number
+
+/** What can happen to a hub and its clients. Each ends by itself, and leaves what it touched able to work. */
+export const FAULTS: Record<string, (world: World, random: Random) => Promise<void>> = {
+  'hub killed': (world) => world.restartHub(),
+  'consumer killed': (world, random) => world.replace('worker', Math.floor(random() * 10)),
+  'publisher killed': (world, random) => world.replace('publisher', Math.floor(random() * 10)),
+  'reader killed': (world) => world.replace('reader', 0),
+  async 'connections cut'(world) {
+    world.network.cut()
+  },
+  async 'network slow'(world, random) {
+    world.network.delay(20 + random() * 150)
+    await wait(400)
+    world.network.delay(0)
+  },
+  async 'connections half open'(world, random) {
+    world.network.freeze()
+    await wait(300 + random() * 900)
+    world.network.thaw()
+  },
+  async 'disk full'(world, random) {
+    if (!world.diskIsSmall) return
+    const ballast = join(world.disk, 'ballast')
+    try {
+      // Until nothing more fits.
+      for (let size = 8 * 2 ** 20; size >= 4096; ) {
+        try {
+          writeFileSync(ballast, Buffer.alloc(size), { flag: 'a' })
+        } catch {
+          size = Math.floor(size / 2)
+        }
+      }
+      await wait(200 + random() * 300)
+    } finally {
+      rmSync(ballast, { force: true })
+    }
+  },
+  async 'event loop blocked'(world, random) {
+    world.signalHub('SIGSTOP')
+    await wait(200 + random() * 600)
+    world.signalHub('SIGCONT')
+  },
+  async 'clock moved'(world) {
+    world.signalHub('SIGUSR2')
+  },
+}

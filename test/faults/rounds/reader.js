@@ -1,0 +1,16 @@
+/** A reader of a stream in a process of its own, with a cursor: what it has not committed comes again to its successor. */
+import { openSync, writeSync } from 'node:fs'
+import process from 'node:process'
+import { connect } from 'fanfare/client'
+
+const { FANFARE_URL, HISTORY, NAME } = process.env
+const history = openSync(HISTORY, 'a')
+const note = (line) => writeSync(history, `${JSON.stringify({ by: NAME, ...line })}\n`)
+const client = connect(FANFARE_URL, { backoff: { baseMs: 10, capMs: 100 } })
+const subscription = client.subscribe(
+  'orders.#',
+  ({ id, offsets }) => note({ act: 'read', id, offset: offsets.orders }),
+  { cursor: 'reader', from: 'earliest', stream: 'orders', onGap: (gap) => note({ act: 'gap', gap }) },
+)
+await subscription.ready
+process.stdout.write('ready\n')

@@ -1,0 +1,55 @@
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { setTimeout as wait } from 'node:timers/promises'
+import { afterAll, expect, it, onTestFinished } from 'vitest'
+import { ENGINES } from '../../setup/engines.ts'
+import { seeded } from '../../setup/seeded.ts'
+import { judge } from './checker.ts'
+import { FAULTS } from './faults.ts'
+import { type Round, reportOf } from './report.ts'
+import { World } from './world.ts'
+
+const ROUNDS = Number(process.env['FAULTS_ROUNDS'] ?? 2)
+/** Round n of seed s is round 1 of seed s + n - 1: a round that failed is repeated by itself. */
+const SEED = Number(process.env['FAULTS_SEED'] ?? Date.now() % 1_000_000)
+const MOST_FAULTS = 4
+const MOST_PAUSE_MS = 300
+
+const rounds: Round[] = []
+
+it.each(Array.from({ length: ROUNDS }, (_, n) => SEED + n))(
+  'FAULTS_SEED=%i FAULTS_ROUNDS=1',
+  async (seed) => {
+    const random = seeded(seed)
+    const world = await World.start(ENGINES[seed % ENGINES.length] as string)
+    onTestFinished(() => world.close())
+    const faults = Array.from({ length: 2 + Math.floor(random() * (MOST_FAULTS - 1)) }, () => {
+      const names = Object.keys(FAULTS)
+      return names[Math.floor(random() * names.length)] as string
+    })
+    // Some begin while others last.
+    const under = faults.map(async (fault) => {
+      await wait(random() * MOST_PAUSE_MS * faults.length)
+      await FAULTS[fault]?.(world, random)
+    })
+    await Promise.all(under)
+    const end = await world.settle()
+    const verdict = judge(world.history(), end)
+    rounds.push({ faults, verdict })
+    const { lost, doubled, reordered, unread } = verdict
+    expect(verdict.acknowledged).toBeGreaterThan(0)
+    expect({ faults, lost, doubled, reordered, unread }).toEqual({
+      faults,
+      lost: [],
+      doubled: [],
+      reordered: [],
+      unread: [],
+    })
+  },
+  60_000,
+)
+
+afterAll(() => {
+  mkdirSync('test/output', { recursive: true })
+  writeFileSync('test/output/faults.md', `${reportOf(rounds)}\n`)
+  console.log(reportOf(rounds))
+})

@@ -1,0 +1,20 @@
+/** A consumer in a process of its own: its ack and what follows from the order are one step. Some orders fail once. */
+import { openSync, writeSync } from 'node:fs'
+import process from 'node:process'
+import { setTimeout as wait } from 'node:timers/promises'
+import { connect } from 'fanfare/client'
+
+const { FANFARE_URL, HISTORY, NAME } = process.env
+const history = openSync(HISTORY, 'a')
+const client = connect(FANFARE_URL, { backoff: { baseMs: 10, capMs: 100 } })
+const consumer = client.consume('work', handle, { concurrency: 8, prefetch: 16 })
+await consumer.ready
+process.stdout.write('ready\n')
+
+async function handle(delivery) {
+  const { data, attempt, message } = delivery
+  writeSync(history, `${JSON.stringify({ act: 'handled', by: NAME, id: message.id, attempt })}\n`)
+  await wait(data.n % 7)
+  if (data.n % 50 === 0 && attempt === 1) throw new Error('the first attempt fails')
+  await delivery.ack({ publish: [{ topic: 'invoices.made', data, key: message.key, id: `invoice.${message.id}` }] })
+}
