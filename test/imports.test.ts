@@ -23,6 +23,7 @@ const SERVER_LAYERS = [
   ['stream', 'queue'],
   ['topic'],
   ['broker'],
+  ['limit'],
   ['auth'],
 ]
 
