@@ -72,6 +72,10 @@ const STATUS: Record<Exclude<ErrorCode, Elsewhere>, number> = {
   request_timeout: 504,
   storage_full: 507,
   auth_unavailable: 503,
+  rate_limited: 429,
+  flooding: 429,
+  hub_full: 503,
+  address_limit: 429,
 }
 
 export function statusOf(code: string): number {
