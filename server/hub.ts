@@ -72,7 +72,7 @@ export class Hub implements EngineApp {
     this.clock = clock
     this.broker = broker
     this.connections = new Connections(clock)
-    this.streams = new Streams(broker)
+    this.streams = new Streams(broker, clock)
     this.queues = new Queues(broker, log, clock)
     const contracts = new Contracts(config.topics, log)
     const topics = new Topics(
@@ -98,6 +98,11 @@ export class Hub implements EngineApp {
     const metrics = new Metrics(watched, this.monitor)
     broker.onCommit = (commit) => metrics.committed(commit)
     this.fetch = httpHandler({
+      version,
+      frameBytes: config.frameBytes,
+      window: config.window,
+      open: (socket, access) => this.open(socket, access),
+      failed: (error) => log.error({ err: error }, 'a request made the hub fail'),
       ready: () => this.state === 'ready',
       path: config.path,
       authenticate: async (credentials) => this.authenticator.authenticate(credentials),
@@ -197,8 +202,8 @@ export class Hub implements EngineApp {
     return new FanfareError('bad_subprotocol', `Offered: ${offered.join(', ').slice(0, 100)}`)
   }
 
-  open(socket: EngineSocket, request: UpgradeRequest): SocketHandlers {
-    const connection = new Connection(socket, this.context, request)
+  open(socket: EngineSocket, who: UpgradeRequest | Access): SocketHandlers {
+    const connection = new Connection(socket, this.context, who)
     this.connections.add(connection.id, connection)
     this.heartbeat.add(connection)
     this.admission.opened(connection.address)

@@ -77,6 +77,9 @@ export const ERRORS = {
   token_in_url: refusal(
     'A URL ends up in logs. Send the token in hello, as Authorization: Bearer, or as PROTOCOL.md says.',
   ),
+  // Refused over HTTP alone.
+  no_route: refusal('Nothing is served at that path. /v1/openapi.json describes what is.'),
+  method_not_allowed: refusal('That path does not take this method. The header Allow lists those that it takes.'),
   // Raised by the client itself.
   token_unavailable: passing('getToken gave no token. The client tries again.'),
   responder_failed: refusal('The responder could not answer. Its own words stand in front.'),

@@ -9,7 +9,7 @@ import { freePort } from './setup/free-port.ts'
 import { onEveryEngine } from './setup/hubs.ts'
 import { examples } from './setup/page.ts'
 
-type Examples = [string, string, string, string, string, string, string, string]
+type Examples = [string, string, string, string, string, string, string, string, string]
 
 const PORT = '4747'
 // Inside the package, where its own name leads to what was built.
@@ -18,7 +18,7 @@ beforeAll(() => mkdirSync(FOLDER, { recursive: true }))
 afterAll(() => rmSync(FOLDER, { recursive: true, force: true }))
 
 describe('the README', () => {
-  const [install, listen, publish, serveStreams, useStreams, useQueues, serveSafely, useToken] = examples(
+  const [install, listen, publish, serveStreams, useStreams, useQueues, useHttp, serveSafely, useToken] = examples(
     'README.md',
     'sh',
   ) as Examples
@@ -28,7 +28,7 @@ describe('the README', () => {
     expect(readme.match(/^```\w+/gm)).toEqual([
       ...['```sh', '```sh', '```sh', '```html', '```ts'],
       ...['```json', '```sh', '```sh', '```ts'],
-      ...['```ts', '```sh', '```ts', '```ts', '```ts', '```ts', '```ts'],
+      ...['```ts', '```sh', '```ts', '```sh', '```js', '```ts', '```ts', '```ts', '```ts'],
       ...['```sh', '```sh', '```ts', '```ts', '```ts'],
     ])
   })
@@ -78,6 +78,18 @@ describe('the README', () => {
     const user = shell(here(useToken), { FANFARE_URL: `ws://127.0.0.1:${port}` })
     expect(await user.exit).toBe(1)
     expect(user.stderr).toMatch(/^fanfare: forbidden: ann may not publish: users\.bob\.note\..*\n$/)
+  })
+
+  it('publishes and listens over HTTP with the commands it gives', async () => {
+    const { port } = await serve()
+    const user = shell(useHttp.replaceAll(PORT, String(port)))
+    // The last one ends when its time is up.
+    expect(await user.exit, user.stderr).toBe(28)
+    expect(user.stdout).toMatch(/"id":"ada-1","positions":.*"queues":\["mails"\]/)
+    expect(user.stdout).toMatch(/"wantedConsumers":\d/)
+    expect(user.stdout).toMatch(
+      /^id: [\w-]+:1\ndata: \{"id":"ada-1".*\n\nid: [\w-]+:2\ndata: .*"base64":"YW55IGJ5dGVz"/m,
+    )
   })
 
   it.each([

@@ -63,12 +63,12 @@ export class Connection implements SocketHandlers, OutboxOwner, WatchedConnectio
   private heard = true
   private readonly since: number
 
-  constructor(socket: EngineSocket, context: ConnectionContext, request: UpgradeRequest) {
+  constructor(socket: EngineSocket, context: ConnectionContext, who: UpgradeRequest | Access) {
     this.socket = socket
-    this.address = request.remoteAddress
+    this.address = socket.remoteAddress
     this.context = context
     this.allowance = context.limits.forConnection()
-    this.login = new Login(request)
+    this.login = new Login(who)
     this.since = context.clock.now()
     this.number = ++context.traffic.connectionsTotal
     this.outbox = new Outbox(socket, context, context.config.outboxBytes, this)
