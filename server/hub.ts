@@ -84,6 +84,7 @@ export class Hub implements EngineApp {
     broker.onCommit = (commit) => metrics.committed(commit)
     this.fetch = httpHandler({
       ready: () => this.state === 'ready',
+      path: config.path,
       authenticate: async (credentials) => this.authenticator.authenticate(credentials),
       call: (method, params, access) => this.call(method, params, access),
       metrics,

@@ -9,6 +9,8 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url))
 
 /** Inside `server`, top down: a file imports from its own layer or from lower ones. */
 const SERVER_LAYERS = [
+  // A page: nothing of the server imports it.
+  ['dashboard'],
   ['main.ts'],
   ['cli'],
   ['index.ts'],
@@ -23,6 +25,9 @@ const SERVER_LAYERS = [
   ['broker'],
   ['auth'],
 ]
+
+/** What the dashboard is bundled with. */
+const PAGE_PACKAGES = ['lit', 'uplot']
 
 interface Import {
   /** Paths from the root, with slashes. */
@@ -72,11 +77,21 @@ describe('imports run one way', () => {
     expect(offenders('demo', allowed)).toEqual([])
   })
 
+  it('the dashboard is a page: it uses client and shared, and nothing of the server', () => {
+    const allowed = ({ to, isFile }: Import) =>
+      isFile
+        ? ['server/dashboard', 'client', 'shared'].some((folder) => inside(to, folder))
+        : PAGE_PACKAGES.includes(to)
+    const rest = offenders('server/dashboard', allowed)
+    expect(rest.filter((line) => !line.startsWith('server/dashboard/vite.config.ts '))).toEqual([])
+  })
+
   it('server uses shared, its commands the client too, and load code only when it is asked for', () => {
     const allowed = ({ from, to, isFile, isStatic }: Import) =>
       !isFile ||
       inside(to, 'server') ||
       inside(to, 'shared') ||
+      (inside(from, 'server/dashboard') && inside(to, 'client')) ||
       (inside(from, 'server/cli') && (inside(to, 'client') || (!isStatic && inside(to, 'test/load'))))
     expect(offenders('server', allowed)).toEqual([])
   })

@@ -3,7 +3,7 @@ import { Buffer } from 'node:buffer'
 import { setImmediate } from 'node:timers'
 import type { WebSocketClass, WebSocketLike } from '../client/websocket.ts'
 import type { Batch } from '../server/engine/batch.ts'
-import type { EngineApp, EngineSocket, SocketHandlers } from '../server/engine/engine.ts'
+import type { EngineApp, EngineSocket, SocketHandlers, UpgradeRequest } from '../server/engine/engine.ts'
 
 /**
  * The network between clients and a hub, in memory: what is sent arrives in a later turn of the event loop, whole and in
@@ -27,9 +27,11 @@ export class Network {
   webSocketOf(owner: object | undefined): WebSocketClass {
     const network = this
     return class extends ClientSocket {
-      constructor(_url: string, protocols: string[]) {
+      constructor(url: string, protocols: string[]) {
         super()
-        network.later(() => network.connect(this, owner, protocols))
+        const query = new URL(url).search.slice(1)
+        const request = { remoteAddress: '127.0.0.1', protocols, query, headers: {} }
+        network.later(() => network.connect(this, owner, request))
       }
     }
   }
@@ -64,10 +66,9 @@ export class Network {
     this.connections.delete(connection)
   }
 
-  private connect(client: ClientSocket, owner: object | undefined, protocols: readonly string[]): void {
+  private connect(client: ClientSocket, owner: object | undefined, request: UpgradeRequest): void {
     // Closed before it was open.
     if (client.isClosing) return client.ended(1006, '')
-    const request = { remoteAddress: '127.0.0.1', protocols, query: '', headers: {} }
     const refused = this.down.has(undefined) || this.down.has(owner) || this.app.accept(request) !== true
     if (refused) {
       client.onerror?.()

@@ -94,8 +94,9 @@ export class TestHub {
    * happens at its moment and in its order, and before each next moment everything settles.
    *
    * That is waited for: what is on its way, what the hub stores, and handlers of yours as long as they await nothing but
-   * each other, the client and turns of the event loop (promises, up to some `setImmediate` in a row). A handler that
-   * waits for a real timer, a file or another process is not: await it yourself before you go on.
+   * each other, the client and turns of the event loop (promises, up to some `setImmediate` in a row). What waits for
+   * a real timer, a file, another process or cryptography (so a client with a token) is not: await it yourself before you
+   * go on.
    *
    * Half a minute of this time takes about 10 ms of a processor, an hour about a second.
    *

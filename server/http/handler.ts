@@ -5,12 +5,15 @@ import type { Access } from '../auth/access.ts'
 import type { Credentials } from '../auth/identity.ts'
 import type { HttpPeer } from '../engine/engine.ts'
 import { authentication, type HttpEnv, ownToken } from './authentication.ts'
+import { dashboard } from './dashboard.ts'
 import { problem } from './problem.ts'
 import { queueRoutes } from './queue-routes.ts'
 
 /** What the HTTP side needs to know of the hub. */
 export interface HttpContext {
   ready(): boolean
+  /** Of the WebSocket endpoint. */
+  readonly path: string
   /** Rejects with `unauthenticated`, `token_expired`, `auth_unavailable`. */
   authenticate(credentials: Credentials): Promise<Access>
   /** Runs a method of the operators', where it is permitted. */
@@ -33,6 +36,7 @@ export function httpHandler(hub: HttpContext): (request: Request, peer?: HttpPee
     // Any page may import it, also one that is opened from the disk.
     return c.body(source, 200, { 'content-type': 'text/javascript; charset=utf-8', 'access-control-allow-origin': '*' })
   })
+  app.route('/', dashboard(hub.path))
   app.get('/token', ownToken)
   app.get('/metrics', async (c) => {
     c.get('access').require('admin', '$sys.metrics')

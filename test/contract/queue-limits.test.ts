@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { Client, QueueDeclaration } from '../../client/node.ts'
 import { onEveryEngine } from '../setup/hubs.ts'
-import { QueueReader, untilQueue } from '../setup/queues.ts'
+import { QueueReader } from '../setup/queues.ts'
 import { range, streamWorlds } from '../setup/streams.ts'
 
 onEveryEngine('limits of queues', (hubs) => {
@@ -102,18 +102,6 @@ onEveryEngine('limits of queues', (hubs) => {
       expect(seen).toEqual([2, 4, 0, 3, 5, 1])
     })
 
-    it('nothing comes before its time', async () => {
-      const { client, publisher } = await start()
-      const deliverAt = Date.now() + 300
-      await publisher.enqueue('q', 'at', { deliverAt })
-      await publisher.enqueue('q', 'in', { delayMs: 100 })
-      await publisher.enqueue('q', 'now')
-      expect(await publisher.queues.show('q')).toMatchObject({ depth: 3, delayed: 2 })
-      const reader = new QueueReader(client(), 'q')
-      expect(await reader.done(3)).toEqual(['now', 'in', 'at'])
-      expect(Date.now()).toBeGreaterThanOrEqual(deliverAt)
-    })
-
     it('a key goes in order, one at a time, retries included; others go on', async () => {
       const { client, publisher } = await start()
       for (const n of range(0, 6)) await publisher.enqueue('q', n, { key: n < 3 ? 'a' : 'b' })
@@ -141,22 +129,6 @@ onEveryEngine('limits of queues', (hubs) => {
       await publisher.queues.unpark('q', 'a')
       expect(await reader.done(1)).toEqual([1])
       expect(await reader.done(1)).toEqual([2])
-    })
-  })
-
-  describe('expiry', () => {
-    it('drops what has expired, or puts it to the dead letters', async () => {
-      for (const onExpiry of ['drop', 'dead-letter'] as const) {
-        const { client, publisher } = await start({ onExpiry })
-        await publisher.enqueue('q', 0, { expiresAt: Date.now() + 150 })
-        await publisher.enqueue('q', 1, { expiresAt: Date.now() - 1 })
-        await publisher.enqueue('q', 2)
-        await untilQueue(publisher, 'q', ({ depth }) => depth === 1)
-        const letters = await publisher.queues.deadLetters.list('q')
-        expect(letters.map(({ reason }) => reason)).toEqual(onExpiry === 'drop' ? [] : ['expired', 'expired'])
-        expect(await publisher.queues.show('q')).toMatchObject({ droppedTotal: onExpiry === 'drop' ? 2 : 0 })
-        expect(await new QueueReader(client(), 'q').done(1)).toEqual([2])
-      }
     })
   })
 

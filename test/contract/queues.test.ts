@@ -227,24 +227,6 @@ onEveryEngine('queues', (hubs) => {
       await again.ack()
     })
 
-    it('a handler may take longer than the deadline', async () => {
-      const { client } = await start({ ackDeadline: 200 })
-      const publisher = client()
-      let attempts = 0
-      client().consume('q', async () => {
-        attempts++
-        // Until other leases of the same deadline have run out several times over.
-        await untilQueue(publisher, 'clock', ({ deadLetters }) => deadLetters === 1)
-      })
-      await publisher.queues.declare({ name: 'clock', ackDeadline: 200, maxAttempts: 4 })
-      await publisher.enqueue('q', 1)
-      await publisher.enqueue('clock', 1)
-      const hanging = new QueueReader(client(), 'clock')
-      await hanging.take(4)
-      await untilQueue(publisher, 'q', ({ ackedTotal }) => ackedTotal === 1)
-      expect(attempts).toBe(1)
-    })
-
     it('closing in good order waits for what runs, and gives back the rest as it was', async () => {
       const { client } = await start()
       const publisher = client()

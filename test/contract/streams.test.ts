@@ -330,57 +330,6 @@ onEveryEngine('streams', (hubs) => {
     expect(replaying.frames.filter(({ type }) => type === 'message').length).toBe(4000)
   })
 
-  describe('expiry', () => {
-    const past = (time: number) => new Promise((resolve) => setTimeout(resolve, time - Date.now() + 1))
-
-    it('holds live, for what waits, and for the log', async () => {
-      const { client } = await start()
-      const publisher = client()
-      const live = new Reader(client().subscribe('s.#', { from: 'latest' }))
-      const slowClient = client()
-      const waiting = slowClient.subscribe('s.#', { from: 'latest', bufferLimit: 1 })
-      await waiting.ready
-      const plain = slowClient.subscribe('s.#', { bufferLimit: 1 })
-      await plain.ready
-      await publisher.publish('s.a', 'expired', { expiresAt: Date.now() - 1 })
-      await publisher.publish('s.a', 1)
-      expect(await live.data(1)).toEqual([1])
-      // Both have 1 in their buffers, and have asked the hub to hold the rest.
-      const expiresAt = Date.now() + 200
-      await publisher.publish('s.a', 'short', { expiresAt })
-      await publisher.publish('s.a', 2, { expiresAt: Date.now() + 600_000 })
-      await past(expiresAt)
-      const replay = new Reader(client().subscribe('s.#', { from: 'earliest' }))
-      expect(await replay.data(2)).toEqual([1, 2])
-      const last = new Reader(client().subscribe('s.#', { from: { last: 2 } }))
-      expect(await last.data(1)).toEqual([2])
-    })
-
-    it('holds where the hub was asked to wait', async () => {
-      const { client, peer } = await start()
-      const publisher = client()
-      const paused = await peer()
-      await paused.subscribe(1, 's.a', { from: 'latest' })
-      await paused.subscribe(2, 's.b')
-      paused.send({ type: 'pause', sub: 1 }, { type: 'pause', sub: 2 })
-      await paused.next('paused')
-      await paused.next('paused')
-      const expiresAt = Date.now() + 30
-      for (const topic of ['s.a', 's.b']) await publisher.publish(topic, 'short', { expiresAt })
-      for (const topic of ['s.a', 's.b']) await publisher.publish(topic, 'long')
-      await past(expiresAt)
-      paused.send({ type: 'resume', sub: 1 }, { type: 'resume', sub: 2 })
-      await paused.next('resumed')
-      await paused.next('resumed')
-      await paused.next('live')
-      const got = paused.frames.flatMap((frame) => (frame.type === 'message' ? [[frame.topic, frame.data]] : []))
-      expect(got.sort()).toEqual([
-        ['s.a', 'long'],
-        ['s.b', 'long'],
-      ])
-    })
-  })
-
   describe('in the middle of a replay', () => {
     async function replaying() {
       const world = await start()

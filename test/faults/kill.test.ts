@@ -8,7 +8,7 @@ import { freePort } from '../setup/free-port.ts'
 import { configFile, HubProcess } from '../setup/hub-process.ts'
 import { seeded } from '../setup/seeded.ts'
 
-const KILLS = Number(process.env['FAULTS_KILLS'] ?? 50)
+const KILLS = Number(process.env['FAULTS_KILLS'] ?? 20)
 const SEED = Number(process.env['FAULTS_SEED'] ?? Date.now() % 1_000_000)
 /** Two streams share a topic, so that one message has to be in both or in none. */
 const STREAMS = [

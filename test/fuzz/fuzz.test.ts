@@ -10,7 +10,7 @@ import { attackWithBytes, attackWithMessages } from './attackers.ts'
 import { CONTROL_QUEUE, CONTROL_STREAM, ControlClient } from './control-client.ts'
 
 /** On each engine; every fiftieth is a sequence of bytes on a socket of its own. */
-const FRAMES = Number(process.env['FUZZ_FRAMES'] ?? 4_000)
+const FRAMES = Number(process.env['FUZZ_FRAMES'] ?? 3_000)
 const SEED = Number(process.env['FUZZ_SEED'] ?? Date.now() % 1_000_000)
 const ATTACKERS = 4
 const BYTE_SEQUENCES = FRAMES / 50

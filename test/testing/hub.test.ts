@@ -227,12 +227,17 @@ describe('the network', () => {
 
   it('does not connect to what the hub refuses, nor to a hub that is closed', async () => {
     const hub = await start()
-    const refused = new hub.clientOptions.WebSocket(hub.url, ['other'])
-    const events: unknown[] = []
-    refused.onerror = () => void events.push('error')
-    refused.onclose = ({ code }) => void events.push(code)
-    await hub.settled()
-    expect(events).toEqual(['error', 1006])
+    for (const [url, protocol] of [
+      [hub.url, 'other'],
+      [`${hub.url}?token=secret`, 'fanfare.v1'],
+    ] as const) {
+      const refused = new hub.clientOptions.WebSocket(url, [protocol])
+      const events: unknown[] = []
+      refused.onerror = () => void events.push('error')
+      refused.onclose = ({ code }) => void events.push(code)
+      await hub.settled()
+      expect(events).toEqual(['error', 1006])
+    }
     const own = connect(hub.url, hub.clientOptions)
     await own.ready()
     await hub.close()

@@ -8,7 +8,7 @@ import { FAULTS } from './faults.ts'
 import { type Round, reportOf } from './report.ts'
 import { World } from './world.ts'
 
-const ROUNDS = Number(process.env['FAULTS_ROUNDS'] ?? 3)
+const ROUNDS = Number(process.env['FAULTS_ROUNDS'] ?? 2)
 /** Round n of seed s is round 1 of seed s + n - 1: a round that failed is repeated by itself. */
 const SEED = Number(process.env['FAULTS_SEED'] ?? Date.now() % 1_000_000)
 const MOST_FAULTS = 4

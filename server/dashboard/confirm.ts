@@ -1,0 +1,49 @@
+import { html, nothing, render } from 'lit/html.js'
+
+export interface Question {
+  readonly title: string
+  /** What will happen, and what of it cannot be undone. */
+  readonly text: string
+  /** The words of the button. */
+  readonly verb: string
+  /** What has to be typed first, where much would be lost. */
+  readonly typed?: string
+}
+
+/** Asks in a dialog, and resolves to the answer: false for Cancel and Escape. */
+export function confirmed({ title, text, verb, typed }: Question): Promise<boolean> {
+  const dialog = document.createElement('dialog')
+  dialog.setAttribute('aria-labelledby', 'question')
+  const draw = (ready: boolean) =>
+    render(
+      html`<form method="dialog">
+        <h2 id="question">${title}</h2>
+        <p>${text}</p>
+        ${
+          typed === undefined
+            ? nothing
+            : html`<label>
+                <span>Type <b class="name">${typed}</b> to go on</span>
+                <input
+                  autofocus autocomplete="off" spellcheck="false"
+                  @input=${(event: Event) => draw((event.target as HTMLInputElement).value === typed)}
+                />
+              </label>`
+        }
+        <p class="buttons">
+          <button value="no" type="button" @click=${() => dialog.close('no')}>Cancel</button>
+          <button value="yes" class="danger" ?disabled=${!ready}>${verb}</button>
+        </p>
+      </form>`,
+      dialog,
+    )
+  draw(typed === undefined)
+  document.body.append(dialog)
+  return new Promise((resolve) => {
+    dialog.addEventListener('close', () => {
+      dialog.remove()
+      resolve(dialog.returnValue === 'yes')
+    })
+    dialog.showModal()
+  })
+}

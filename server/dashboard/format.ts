@@ -1,0 +1,62 @@
+/** Figures in words: the same everywhere on the page. */
+
+const whole = new Intl.NumberFormat('en', { maximumFractionDigits: 0 })
+const tenths = new Intl.NumberFormat('en', { maximumFractionDigits: 1 })
+const short = new Intl.NumberFormat('en', { maximumSignificantDigits: 3 })
+
+/** `1,204`, `12.3 M`. */
+export function count(n: number): string {
+  if (n < 1_000_000) return whole.format(n)
+  if (n < 1_000_000_000) return `${short.format(n / 1_000_000)} M`
+  return `${short.format(n / 1_000_000_000)} G`
+}
+
+/** `1 message`, `1,204 messages`. */
+export function counted(n: number, one: string, many = `${one}s`): string {
+  return `${count(n)} ${n === 1 ? one : many}`
+}
+
+/** A number a second: `0.3`, `12`, `48,210`. */
+export function rate(n: number): string {
+  return n > 0 && n < 10 ? n.toFixed(1) : count(Math.round(n))
+}
+
+/** For a chart's axis: `0`, `50`, `12 k`, `3 M`. */
+export function tick(n: number): string {
+  if (Math.abs(n) < 1000) return short.format(n)
+  if (Math.abs(n) < 1_000_000) return `${short.format(n / 1000)} k`
+  return `${short.format(n / 1_000_000)} M`
+}
+
+/** `512 B`, `781 KiB`, `1 MiB`. */
+export function bytes(n: number): string {
+  let unit = 0
+  let value = n
+  while (value >= 1024 && unit < UNITS.length - 1) {
+    value /= 1024
+    unit++
+  }
+  return `${value < 10 ? short.format(value) : whole.format(value)} ${UNITS[unit]}`
+}
+const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB']
+
+/** `340 ms`, `4.2 s`, `3 min`, `2.5 h`, `7 d`. */
+export function duration(ms: number): string {
+  if (ms < 1000) return `${whole.format(ms)} ms`
+  if (ms < 60_000) return `${ms < 10_000 ? tenths.format(ms / 1000) : whole.format(ms / 1000)} s`
+  if (ms < 3_600_000) return `${whole.format(ms / 60_000)} min`
+  if (ms < 2 * 86_400_000) return `${short.format(ms / 3_600_000)} h`
+  return `${short.format(ms / 86_400_000)} d`
+}
+
+/** `12:03:04`, with the date where it is not today's. */
+export function clock(ms: number): string {
+  const date = new Date(ms)
+  const time = date.toLocaleTimeString('en-GB')
+  return date.toDateString() === new Date().toDateString() ? time : `${date.toLocaleDateString('en-CA')} ${time}`
+}
+
+/** `1.2 %`, of a part of one. */
+export function percent(part: number): string {
+  return `${part < 0.1 ? (part * 100).toFixed(1) : whole.format(part * 100)} %`
+}

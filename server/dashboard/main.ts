@@ -1,0 +1,120 @@
+import { html, nothing, render, type TemplateResult } from 'lit/html.js'
+import './chart.ts'
+import { clock } from './format.ts'
+import { connection, model } from './hub.ts'
+import { noticesView } from './notices.ts'
+import type { OpenPage, Page } from './page.ts'
+import { openConnection } from './pages/connection.ts'
+import { openConnections } from './pages/connections.ts'
+import { openDeadLetters } from './pages/dead-letters.ts'
+import { openOverview } from './pages/overview.ts'
+import { openPublish } from './pages/publish.ts'
+import { openQueue } from './pages/queue.ts'
+import { openQueues } from './pages/queues.ts'
+import { openStream } from './pages/stream.ts'
+import { openStreams } from './pages/streams.ts'
+import { openTail } from './pages/tail.ts'
+import { openTopics } from './pages/topics.ts'
+import { currentRoute, href, type Route } from './route.ts'
+import { invalidate, onDraw } from './schedule.ts'
+
+const SECTIONS: readonly (readonly [section: string, title: string])[] = [
+  ['overview', 'Overview'],
+  ['connections', 'Connections'],
+  ['topics', 'Topics'],
+  ['streams', 'Streams'],
+  ['queues', 'Queues'],
+  ['tail', 'Tail'],
+  ['publish', 'Publish'],
+]
+
+const app = document.getElementById('app') as HTMLElement
+let route: Route
+let page: Page
+
+function opener({ section, rest }: Route): OpenPage {
+  switch (section) {
+    case 'connections':
+      return rest[0] ? openConnection : openConnections
+    case 'topics':
+      return openTopics
+    case 'streams':
+      return rest[0] ? openStream : openStreams
+    case 'queues':
+      return rest[1] === 'dead-letters' ? openDeadLetters : rest[0] ? openQueue : openQueues
+    case 'tail':
+      return openTail
+    case 'publish':
+      return openPublish
+    default:
+      return openOverview
+  }
+}
+
+function navigate(): void {
+  page?.close?.()
+  const before = route as Route | undefined
+  route = currentRoute()
+  page = opener(route)(route)
+  document.title = `${page.title} – Fanfare`
+  const moved = before && [before.section, ...before.rest].join('/') !== [route.section, ...route.rest].join('/')
+  draw()
+  if (!moved) return
+  scrollTo(0, 0)
+  // For those who hear the page, and for whose keyboard the link that they followed is gone.
+  app.querySelector('h1')?.focus({ preventScroll: true })
+}
+
+function draw(): void {
+  render(
+    html`<a class="skip" href="#content" @click=${skip}>To the content</a>
+      <header class="top">
+        <a class="brand" href=${href(['overview'])}><img src="./icon.svg" alt="" width="22" height="22" />Fanfare</a>
+        <nav aria-label="Sections">${SECTIONS.map(
+          ([section, title]) =>
+            html`<a href=${href([section])} aria-current=${section === route.section ? 'page' : nothing}>${title}</a>`,
+        )}</nav>
+        <p class="state" role="status">${stateWords()}</p>
+      </header>
+      ${connection.state === 'connected' ? refused() : lost()}
+      <main id="content" class=${connection.state === 'connected' ? '' : 'stale'}>${page.view()}</main>
+      ${noticesView()}`,
+    app,
+  )
+}
+
+function stateWords(): TemplateResult {
+  const [kind, words] =
+    connection.state === 'connected'
+      ? ['good', 'Connected']
+      : connection.state === 'closed'
+        ? ['bad', 'Closed']
+        : ['warn', connection.reason === '' ? 'Connecting' : 'Reconnecting']
+  return html`<span class="dot ${kind}" aria-hidden="true"></span>${words}`
+}
+
+/** What is seen is old, and why. */
+function lost(): TemplateResult | typeof nothing {
+  const { state, reason } = connection
+  if (reason === '') return nothing
+  const words =
+    state === 'closed' ? 'The hub has closed the connection for good.' : 'No connection to the hub; trying again.'
+  return html`<p class="lost" role="alert"><b>${words}</b> ${reason}${/[.!?]$/.test(reason) ? '' : '.'}
+    ${model.heardAt > 0 ? `The figures are of ${clock(model.heardAt)}.` : ''}
+    ${state === 'closed' ? html`<button @click=${() => location.reload()}>Load the page again</button>` : ''}</p>`
+}
+
+function refused(): TemplateResult | typeof nothing {
+  if (model.refusal === undefined) return nothing
+  return html`<p class="lost" role="alert"><b>The hub does not let you see all of this page.</b> ${model.refusal}</p>`
+}
+
+function skip(event: Event): void {
+  event.preventDefault()
+  app.querySelector('h1')?.focus()
+}
+
+onDraw(draw)
+addEventListener('hashchange', navigate)
+navigate()
+invalidate()

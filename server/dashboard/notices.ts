@@ -1,0 +1,52 @@
+import { html, type TemplateResult } from 'lit/html.js'
+import { invalidate } from './schedule.ts'
+
+interface Notice {
+  readonly text: string
+  readonly failed: boolean
+}
+
+/** How long a word of success stays, in milliseconds; one of failure stays until it is put away. */
+const STAYS_MS = 8000
+
+let notices: readonly Notice[] = []
+
+/** Says what an action did. */
+export function notice(text: string, failed = false): void {
+  const added = { text, failed }
+  notices = [...notices.slice(-2), added]
+  if (!failed) setTimeout(() => putAway(added), STAYS_MS)
+  invalidate()
+}
+
+/** Waits for what was asked of the hub, and says how it ended; resolves to whether it went well. */
+export async function tell<Result>(asked: Promise<Result>, done: (result: Result) => string): Promise<boolean> {
+  try {
+    notice(done(await asked))
+    return true
+  } catch (error) {
+    notice(errorText(error), true)
+    return false
+  }
+}
+
+export function errorText(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  return 'code' in error ? `${error.message} (${error.code})` : error.message
+}
+
+export function noticesView(): TemplateResult {
+  return html`<div class="notices" role="status" aria-live="polite">
+    ${notices.map(
+      (each) => html`<p class="notice ${each.failed ? 'failed' : ''}">
+        <span>${each.text}</span>
+        <button class="plain" aria-label="Put this message away" @click=${() => putAway(each)}>×</button>
+      </p>`,
+    )}
+  </div>`
+}
+
+function putAway(notice: Notice): void {
+  notices = notices.filter((each) => each !== notice)
+  invalidate()
+}

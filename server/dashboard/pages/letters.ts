@@ -1,0 +1,108 @@
+import type { DeadLetter, DeadLetterFilter, DeadReason } from '../../../shared/queues.ts'
+import { client, model } from '../hub.ts'
+import { errorText } from '../notices.ts'
+import type { Route } from '../route.ts'
+import { invalidate } from '../schedule.ts'
+
+/** Dead letters on a page: each has its whole payload. */
+export const PAGE = 25
+
+/** How long typing in a filter may pause before the hub is asked, in milliseconds. */
+const TYPING_MS = 250
+
+export const REASONS: Readonly<Record<DeadReason, string>> = {
+  attempts: 'attempts used up',
+  rejected: 'rejected',
+  expired: 'expired',
+  overflow: 'made room',
+}
+
+/** The dead letters of a queue, a page at a time, loaded again when the filter or their number changes. */
+export class Letters {
+  letters: readonly DeadLetter[] | undefined = undefined
+  hasMore = false
+  error: string | undefined = undefined
+  readonly selected = new Set<number>()
+  readonly open = new Set<number>()
+  private readonly queue: string
+  private readonly route: Route
+  /** The first number of each page up to this one. */
+  private starts: readonly number[] = [0]
+  private timer: ReturnType<typeof setTimeout> | undefined = undefined
+  private round = 0
+  private countAtLoad: number | undefined = undefined
+
+  constructor(queue: string, route: Route) {
+    this.queue = queue
+    this.route = route
+    void this.load()
+  }
+
+  get filter(): DeadLetterFilter {
+    const of = (name: string) => this.route.query.get(name)?.trim() || undefined
+    const [topic, key, error, reason] = [of('topic'), of('key'), of('error'), of('reason') as DeadReason | undefined]
+    return { ...(topic && { topic }), ...(key && { key }), ...(error && { error }), ...(reason && { reason }) }
+  }
+
+  get isFiltered(): boolean {
+    return Object.keys(this.filter).length > 0
+  }
+
+  get page(): number {
+    return this.starts.length
+  }
+
+  /** To be called at each drawing: loads again what others have changed. */
+  refresh(): void {
+    const count = model.queues.get(this.queue)?.info.deadLetters
+    if (count === undefined || this.countAtLoad === count) return
+    const first = this.countAtLoad === undefined
+    this.countAtLoad = count
+    if (!first) void this.load()
+  }
+
+  filterChanged(): void {
+    clearTimeout(this.timer)
+    this.timer = setTimeout(() => {
+      this.starts = [0]
+      this.selected.clear()
+      void this.load()
+    }, TYPING_MS)
+  }
+
+  next(): void {
+    const last = this.letters?.at(-1)
+    if (!last) return
+    this.starts = [...this.starts, last.letter + 1]
+    void this.load()
+  }
+
+  previous(): void {
+    this.starts = this.starts.slice(0, Math.max(1, this.starts.length - 1))
+    void this.load()
+  }
+
+  async load(): Promise<void> {
+    const mine = ++this.round
+    try {
+      const from = this.starts.at(-1) ?? 0
+      const found = await client.queues.deadLetters.list(this.queue, this.filter, { from, limit: PAGE + 1 })
+      if (mine !== this.round) return
+      if (found.length === 0 && this.page > 1) return this.previous()
+      this.letters = found.slice(0, PAGE)
+      this.hasMore = found.length > PAGE
+      this.error = undefined
+      const there = new Set(this.letters.map(({ letter }) => letter))
+      for (const letter of this.selected) if (!there.has(letter)) this.selected.delete(letter)
+    } catch (error) {
+      if (mine !== this.round) return
+      this.error = errorText(error)
+    }
+    invalidate()
+  }
+
+  close(): void {
+    clearTimeout(this.timer)
+    this.round++
+  }
+}

@@ -1,0 +1,62 @@
+import { html, type TemplateResult } from 'lit/html.js'
+import type { StreamStatus } from '../../../shared/sys.ts'
+import { bytes, count, counted, duration, rate } from '../format.ts'
+import { model } from '../hub.ts'
+import type { OpenPage } from '../page.ts'
+import { empty, heading } from '../parts.ts'
+import { href, type Route } from '../route.ts'
+import { filtered, filterField, MOST_ROWS, moreRows, type SortKeys, sorted, sortHead } from '../table.ts'
+
+const KEYS: SortKeys<StreamStatus> = {
+  name: ({ name }) => name,
+  rate: ({ publishedPerSecond }) => publishedPerSecond,
+  messages: ({ first, next }) => next - first,
+  bytes: ({ bytes }) => bytes,
+  age: ({ oldestAt = Date.now() }) => Date.now() - oldestAt,
+}
+
+export const openStreams: OpenPage = (route) => ({ title: 'Streams', view: () => streams(route) })
+
+function streams(route: Route): TemplateResult {
+  const all = [...model.streams.values()].map(({ info }) => info)
+  const title = heading('Streams', html`<p class="quiet">${counted(all.length, 'stream')}</p>`)
+  if (all.length === 0) {
+    return html`${title}${empty('There is no stream', html`A stream keeps the messages of its topics, to be read again. Declare one: <code>fanfare streams declare photos 'photos.#'</code>`)}`
+  }
+  const found = sorted(
+    filtered(all, route, ({ name, topics }) => [name, ...topics].join(' ')),
+    KEYS,
+    route,
+    'name',
+  )
+  const rows = found.slice(0, MOST_ROWS)
+  const head = (key: string, label: string, kind = 'number') => sortHead(route, KEYS, 'name', key, label, kind)
+  return html`${title} ${filterField(route, 'Filter streams')}
+    ${
+      rows.length === 0
+        ? empty('No stream has that in its name or topics', 'Try another filter.')
+        : html`<div class="panel table"><table>
+      <thead><tr>${head('name', 'Stream', 'text')}<th scope="col" class="text wide">Topics</th>${head('rate', 'In/s')}${head('messages', 'Offsets')}${head('bytes', 'Bytes')}${head('age', 'Oldest', 'number wide')}<th scope="col" class="text wide">Keeps</th></tr></thead>
+      <tbody>${rows.map(row)}</tbody></table></div>${moreRows(found.length, rows.length)}`
+    }`
+}
+
+function row(info: StreamStatus): TemplateResult {
+  const { name, topics, publishedPerSecond, first, next, oldestAt } = info
+  return html`<tr>
+    <th scope="row"><a class="name" href=${href(['streams', name])}>${name}</a></th>
+    <td class="wide name">${topics.join(', ')}</td>
+    <td class="number">${rate(publishedPerSecond)}</td>
+    <td class="number">${count(next - first)}</td>
+    <td class="number">${bytes(info.bytes)}</td>
+    <td class="number wide">${oldestAt === undefined ? '–' : duration(Date.now() - oldestAt)}</td>
+    <td class="wide">${retention(info)}</td>
+  </tr>`
+}
+
+/** What a stream keeps, in words. */
+export function retention({ maxAgeMs, maxBytes, maxMessages, lastValue }: StreamStatus): string {
+  const parts = [duration(maxAgeMs), bytes(maxBytes)]
+  if (maxMessages !== undefined) parts.push(counted(maxMessages, 'message'))
+  return `${parts.join(', ')}${lastValue ? ', the newest of each key' : ''}`
+}

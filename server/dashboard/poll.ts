@@ -1,0 +1,51 @@
+import { client } from './hub.ts'
+import { errorText } from './notices.ts'
+import { dataChanged, invalidate } from './schedule.ts'
+
+const INTERVAL_MS = 1000
+
+export interface Polled<Result> {
+  readonly value: Result | undefined
+  /** What the hub said instead of the last answer. */
+  readonly error: string | undefined
+  /** Asks now. */
+  again(): void
+  stop(): void
+}
+
+/** Asks the hub for a method, again a second after each answer, as long as somebody looks at it. */
+export function poll<Result>(method: string, params: object): Polled<Result> {
+  const abort = new AbortController()
+  let timer: ReturnType<typeof setTimeout> | undefined
+  let round = 0
+  const polled = {
+    value: undefined as Result | undefined,
+    error: undefined as string | undefined,
+    again: () => {},
+    stop,
+  }
+  const ask = async () => {
+    const mine = ++round
+    clearTimeout(timer)
+    try {
+      const value = (await client.call(method, params, { signal: abort.signal })) as Result
+      if (mine !== round) return
+      polled.value = value
+      polled.error = undefined
+      dataChanged()
+    } catch (error) {
+      if (abort.signal.aborted || mine !== round) return
+      polled.error = errorText(error)
+      invalidate()
+    }
+    timer = setTimeout(ask, INTERVAL_MS)
+  }
+  function stop() {
+    abort.abort()
+    round++
+    clearTimeout(timer)
+  }
+  polled.again = () => void ask()
+  void ask()
+  return polled
+}

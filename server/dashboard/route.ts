@@ -1,0 +1,37 @@
+import { invalidate } from './schedule.ts'
+
+/** Where on the page one is: `#/queues/thumbnails/dead-letters?reason=rejected`. */
+export interface Route {
+  readonly section: string
+  /** The parts behind the section. */
+  readonly rest: readonly string[]
+  readonly query: URLSearchParams
+}
+
+export function currentRoute(): Route {
+  const [path = '', query = ''] = location.hash.replace(/^#\/?/, '').split('?')
+  const [section, ...rest] = path.split('/').map(decoded)
+  return { section: section || 'overview', rest, query: new URLSearchParams(query) }
+}
+
+/** The address of a place, with what is set of the query. */
+export function href(parts: readonly string[], query: Readonly<Record<string, string>> = {}): string {
+  const set = new URLSearchParams(Object.entries(query).filter(([, value]) => value !== ''))
+  return `#/${parts.map(encodeURIComponent).join('/')}${set.size > 0 ? `?${set}` : ''}`
+}
+
+/** Changes one word of the query where one is: the way back stays as long as it was. */
+export function setQuery(route: Route, name: string, value: string): void {
+  if (value === '') route.query.delete(name)
+  else route.query.set(name, value)
+  history.replaceState(null, '', href([route.section, ...route.rest], Object.fromEntries(route.query)))
+  invalidate()
+}
+
+function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part)
+  } catch {
+    return part
+  }
+}
