@@ -1,7 +1,7 @@
 import type { Server } from 'node:http'
 import type { Logger } from 'pino'
 import { type Clock, realClock, type Timer } from '../shared/clock.ts'
-import { FanfareError } from '../shared/errors.ts'
+import { type ErrorCode, FanfareError } from '../shared/errors.ts'
 import { SUBPROTOCOL, TOKEN_PROTOCOL } from '../shared/frames.ts'
 import { callMethod } from './admin/methods.ts'
 import type { Access } from './auth/access.ts'
@@ -15,8 +15,18 @@ import type { ConnectionContext } from './connection/context.ts'
 import { Heartbeat } from './connection/heartbeat.ts'
 import { OutboxBudget } from './connection/outbox-budget.ts'
 import { Turn } from './connection/turn.ts'
-import type { Engine, EngineApp, EngineSocket, Listener, SocketHandlers, UpgradeRequest } from './engine/engine.ts'
+import type {
+  Engine,
+  EngineApp,
+  EngineSocket,
+  Listener,
+  Refused,
+  SocketHandlers,
+  UpgradeRequest,
+} from './engine/engine.ts'
 import { httpHandler } from './http/handler.ts'
+import { Admission } from './limit/admission.ts'
+import { MessageLimits } from './limit/message-limits.ts'
 import { Connections } from './monitor/connections.ts'
 import { Metrics } from './monitor/metrics.ts'
 import { Monitor } from './monitor/monitor.ts'
@@ -27,6 +37,9 @@ import { Contracts } from './topic/contracts.ts'
 import { Requests } from './topic/requests.ts'
 import { Topics } from './topic/topics.ts'
 import { version } from './version.ts'
+
+/** Statuses of a WebSocket that is refused, where they are not 400: those that pass, and say after how long. */
+const REFUSED: Partial<Record<ErrorCode, number>> = { hub_full: 503, address_limit: 429 }
 
 /** `draining`: it accepts nothing more, and sends what waits. */
 export type HubState = 'starting' | 'ready' | 'draining' | 'closed'
@@ -48,6 +61,7 @@ export class Hub implements EngineApp {
   private readonly monitor: Monitor
   private readonly heartbeat: Heartbeat
   private readonly authenticator: Authenticator
+  private readonly admission: Admission
   private state: HubState = 'starting'
   private listener: Listener | undefined = undefined
   private allClosed: (() => void) | undefined = undefined
@@ -76,6 +90,7 @@ export class Hub implements EngineApp {
     this.heartbeat = new Heartbeat(config.pingIntervalMs, clock)
     this.authenticator = authenticator
     const traffic = new Traffic()
+    this.admission = new Admission(config, (limit) => traffic.limitHits[limit]++)
     const budget = new OutboxBudget(config.outboxTotalBytes)
     const { streams, queues, connections } = this
     const watched = { version, topics, streams, queues, connections, traffic, budget, log, clock }
@@ -104,6 +119,7 @@ export class Hub implements EngineApp {
       turn: new Turn(clock),
       budget,
       traffic,
+      limits: new MessageLimits(config),
       closed: (connectionId) => this.forget(connectionId),
     }
   }
@@ -166,10 +182,17 @@ export class Hub implements EngineApp {
     this.log.info('closed')
   }
 
-  accept({ protocols, query }: UpgradeRequest): true | Error {
+  accept(request: UpgradeRequest): true | Refused {
+    const refusal = this.refusalOf(request)
+    if (!refusal) return true
+    const { code, message } = refusal
+    return { status: REFUSED[code] ?? 400, message: `${code}: ${message}`, retryAfter: code in REFUSED ? 1 : undefined }
+  }
+
+  private refusalOf({ protocols, query, remoteAddress }: UpgradeRequest): FanfareError | undefined {
     if (this.state !== 'ready') return new FanfareError('shutting_down')
     if (hasToken(query)) return new FanfareError('token_in_url')
-    if (protocols.length === 0 || protocols.includes(SUBPROTOCOL)) return true
+    if (protocols.length === 0 || protocols.includes(SUBPROTOCOL)) return this.admission.refusalOf(remoteAddress)
     const offered = protocols.filter((name) => !name.startsWith(TOKEN_PROTOCOL))
     return new FanfareError('bad_subprotocol', `Offered: ${offered.join(', ').slice(0, 100)}`)
   }
@@ -178,6 +201,7 @@ export class Hub implements EngineApp {
     const connection = new Connection(socket, this.context, request)
     this.connections.add(connection.id, connection)
     this.heartbeat.add(connection)
+    this.admission.opened(connection.address)
     return connection
   }
 
@@ -207,6 +231,7 @@ export class Hub implements EngineApp {
     const connection = this.connections.remove(connectionId)
     if (!connection) return
     this.heartbeat.remove(connection)
+    this.admission.closed(connection.address)
     if (this.connections.count === 0) this.allClosed?.()
   }
 

@@ -1,5 +1,5 @@
 import { lookup } from 'node:dns/promises'
-import { BlockList, isIPv6 } from 'node:net'
+import { BlockList, isIP, isIPv6 } from 'node:net'
 
 const LOOPBACK = new BlockList()
 LOOPBACK.addSubnet('127.0.0.0', 8)
@@ -9,7 +9,9 @@ LOOPBACK.addAddress('::1', 'ipv6')
 export async function isLoopback(host: string): Promise<boolean> {
   // A name that is not known is the engine's to refuse.
   const addresses = await lookup(host, { all: true }).catch(() => [])
-  return (
-    addresses.length > 0 && addresses.every(({ address }) => LOOPBACK.check(address, isIPv6(address) ? 'ipv6' : 'ipv4'))
-  )
+  return addresses.length > 0 && addresses.every(({ address }) => isLoopbackAddress(address))
+}
+
+export function isLoopbackAddress(address: string): boolean {
+  return isIP(address) !== 0 && LOOPBACK.check(address, isIPv6(address) ? 'ipv6' : 'ipv4')
 }

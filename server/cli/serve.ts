@@ -5,7 +5,10 @@ import { startHub } from '../index.ts'
 import { type AuthFlags, addAuthFlags, authWith } from './auth-flags.ts'
 import { readConfig } from './config-file.ts'
 
-/** Streams and queues are declared in the file alone: they are lists. A contract needs a program. What is said of `auth` stands in `auth-options.ts`. */
+/**
+ * Streams and queues are declared in the file alone: they are lists. A contract needs a program. What is said of `auth`
+ * stands in `auth-flags.ts`.
+ */
 const FLAGS: Record<Exclude<keyof HubConfig, 'streams' | 'queues' | 'topics' | 'auth'>, string> = {
   host: 'address to listen on',
   port: 'port to listen on, 0 for a free one',
@@ -23,6 +26,14 @@ const FLAGS: Record<Exclude<keyof HubConfig, 'streams' | 'queues' | 'topics' | '
   pingIntervalMs: 'a connection is pinged this often',
   helloTimeoutMs: 'time for a new connection to say something',
   drainTimeoutMs: 'longest time to close',
+  maxConnections: 'most connections at once, 0 for no limit, here and below',
+  connectionsPerAddress: 'most of them from one address that is not loopback',
+  connectsPerSecondPerAddress: 'connections that such an address may open in a second',
+  messagesPerSecond: 'frames that a connection may send in a second',
+  bytesPerSecond: 'bytes that a connection may send in a second',
+  identityMessagesPerSecond: 'frames of all connections of one subject',
+  identityBytesPerSecond: 'bytes of all connections of one subject',
+  subscribesPerSecond: 'subscriptions and consumers that a connection may begin in a second',
 }
 
 export function serveCommand(): Command {

@@ -33,10 +33,18 @@ export interface EngineApp {
    * sent as its body comes, which is read only as fast as the peer takes it, and cancelled when the peer goes away.
    */
   fetch(request: Request, peer?: HttpPeer): Response | Promise<Response>
-  /** Somebody wants a WebSocket: true accepts the connection, an error refuses it with status 400. */
-  accept(request: UpgradeRequest): true | Error
+  /** Somebody wants a WebSocket: true accepts the connection. */
+  accept(request: UpgradeRequest): true | Refused
   /** A connection is open: the hub takes the socket and gives the handlers of its events. */
   open(socket: EngineSocket, request: UpgradeRequest): SocketHandlers
+}
+
+/** The HTTP answer to who gets no WebSocket. */
+export interface Refused {
+  readonly status: number
+  readonly message: string
+  /** Seconds until another try makes sense. */
+  readonly retryAfter?: number | undefined
 }
 
 /** A request for a WebSocket: copied, so that it outlives the engine's own. */

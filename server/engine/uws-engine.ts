@@ -1,5 +1,6 @@
 import uws from 'uWebSockets.js'
 import { Buffer } from 'node:buffer'
+import { STATUS_CODES } from 'node:http'
 import { FanfareError } from '../../shared/errors.ts'
 import { SUBPROTOCOL } from '../../shared/frames.ts'
 import { type Batch, PART_BYTES, type Part } from './batch.ts'
@@ -158,7 +159,10 @@ function upgrade(
   }
   const accepted = app.accept(copied)
   if (accepted !== true) {
-    response.writeStatus('400 Bad Request').end(accepted.message)
+    const { status, message, retryAfter } = accepted
+    response.writeStatus(`${status} ${STATUS_CODES[status]}`)
+    if (retryAfter !== undefined) response.writeHeader('retry-after', String(retryAfter))
+    response.end(message)
     return
   }
   response.upgrade<PerConnection>(
