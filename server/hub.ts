@@ -101,7 +101,7 @@ export class Hub implements EngineApp {
       version,
       frameBytes: config.frameBytes,
       window: config.window,
-      open: (socket, access) => this.open(socket, access),
+      open: (socket, access) => this.openOverHttp(socket, access),
       failed: (error) => log.error({ err: error }, 'a request made the hub fail'),
       ready: () => this.state === 'ready',
       path: config.path,
@@ -208,6 +208,14 @@ export class Hub implements EngineApp {
     this.heartbeat.add(connection)
     this.admission.opened(connection.address)
     return connection
+  }
+
+  /** Throws `shutting_down`, `hub_full`, `address_limit`. */
+  private openOverHttp(socket: EngineSocket, access: Access): SocketHandlers {
+    if (this.state !== 'ready') throw new FanfareError('shutting_down')
+    const refusal = this.admission.refusalOf(socket.remoteAddress)
+    if (refusal) throw refusal
+    return this.open(socket, access)
   }
 
   private call(method: string, params: unknown, access: Access): Promise<unknown> {

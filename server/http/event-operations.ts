@@ -6,7 +6,7 @@ import { checkParams } from '../admin/methods.ts'
 import { EventSocket } from './event-socket.ts'
 import { EventWriter, NOT_BEGUN } from './event-writer.ts'
 import { headersOf } from './header-params.ts'
-import type { Exchange, Operation } from './operation.ts'
+import { type Exchange, OPENING, type Operation } from './operation.ts'
 import { problemResponse, refusalOf } from './problem.ts'
 
 const utf8 = new TextEncoder()
@@ -52,8 +52,9 @@ export const eventOperations: readonly Operation[] = [
       },
     ],
     refusals: [
+      ...OPENING,
       ...(['bad_frame', 'bad_pattern', 'policy_unsupported', 'too_many_subscriptions'] as const),
-      ...(['no_stream', 'ambiguous_stream', 'shutting_down', 'storage_failed', 'data_damaged'] as const),
+      ...(['no_stream', 'ambiguous_stream', 'storage_failed', 'data_damaged'] as const),
     ],
     run: events,
   },
@@ -62,7 +63,6 @@ export const eventOperations: readonly Operation[] = [
 async function events({ hub, request, peer, access, params }: Exchange): Promise<Response> {
   const query = checkParams(Query, params)
   const frames = subscribeFrames(query, request.headers.get('last-event-id'))
-  if (!hub.ready()) throw new FanfareError('shutting_down')
   if (request.method === 'HEAD') return new Response(null, { headers: HEADERS })
   const socket = new EventSocket(peer, new EventWriter(frames), frames.length)
   socket.handlers = hub.open(socket, access)

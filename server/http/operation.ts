@@ -21,7 +21,10 @@ export interface HttpContext {
   authenticate(credentials: Credentials): Promise<Access>
   /** Runs a method of the operators', where it is permitted. */
   call(method: string, params: unknown, access: Access): Promise<unknown>
-  /** Opens a connection that is no WebSocket: it is given frames, and writes its answers to the socket. */
+  /**
+   * Opens a connection that is no WebSocket: it is given frames, and writes its answers to the socket. Throws
+   * `shutting_down`, `hub_full`, `address_limit`.
+   */
   open(socket: EngineSocket, access: Access): SocketHandlers
 }
 
@@ -65,6 +68,9 @@ export interface Answer {
   readonly type: string
   readonly schema: z.ZodType
 }
+
+/** What a request may meet that opens a connection. */
+export const OPENING: readonly ErrorCode[] = ['shutting_down', 'hub_full', 'address_limit', 'rate_limited']
 
 export function json(status: number, value: unknown): Response {
   return new Response(JSON.stringify(value), { status, headers: { 'content-type': 'application/json' } })

@@ -78,6 +78,9 @@ const STATUS: Record<Exclude<ErrorCode, Elsewhere>, number> = {
   address_limit: 429,
 }
 
+/** Who meets one of these may come back after a while. */
+const LATER = [429, 503]
+
 export function statusOf(code: string): number {
   return (STATUS as Record<string, number>)[code] ?? 500
 }
@@ -109,7 +112,11 @@ export function problemResponse(refusal: Refusal, headers: Record<string, string
   const problem = problemOf(refusal)
   return new Response(JSON.stringify(problem), {
     status: problem.status,
-    headers: { 'content-type': 'application/problem+json', ...headers },
+    headers: {
+      'content-type': 'application/problem+json',
+      ...(LATER.includes(problem.status) && { 'retry-after': '1' }),
+      ...headers,
+    },
   })
 }
 

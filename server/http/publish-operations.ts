@@ -3,14 +3,15 @@ import { type ErrorCode, FanfareError } from '../../shared/errors.ts'
 import { QUEUE_TOPIC } from '../../shared/queues.ts'
 import { isJson, jsonOf, readBody } from './body.ts'
 import { headersOf } from './header-params.ts'
-import { type Answer, type Exchange, json, type Operation } from './operation.ts'
+import { type Answer, type Exchange, json, OPENING, type Operation } from './operation.ts'
 import { problemOf, problemResponse } from './problem.ts'
 import { publish, type Result } from './publisher.ts'
 import { Problem, Publish, Receipt } from './schemas.ts'
 
 const REFUSALS: readonly ErrorCode[] = [
+  ...OPENING,
   ...(['bad_frame', 'bad_topic', 'reserved_topic', 'no_queue', 'queue_limit'] as const),
-  ...(['storage_full', 'storage_failed', 'connection_lost', 'shutting_down'] as const),
+  ...(['storage_full', 'storage_failed', 'connection_lost', 'bad_data'] as const),
 ]
 
 const JSON_TYPE = 'application/json'

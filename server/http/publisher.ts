@@ -21,7 +21,6 @@ const utf8 = new TextEncoder()
  * seq.
  */
 export async function publish({ hub, request, peer, access }: Exchange, items: readonly unknown[]): Promise<Result[]> {
-  if (!hub.ready()) throw new FanfareError('shutting_down')
   const results: Result[] = []
   const socket = new PublishSocket(peer?.remoteAddress ?? '')
   socket.handlers = hub.open(socket, access)

@@ -295,6 +295,17 @@ onEveryEngine('the HTTP API', (hubs) => {
     await expect.poll(() => strict.hub.connectionCount).toBe(0)
   })
 
+  it('opens no connection beyond the limits', async () => {
+    const small = await hubs.start({ maxConnections: 1 })
+    const events = await fetch(`${small.http}/v1/events?pattern=a`)
+    const refused = await fetch(`${small.http}/v1/topics/a`, { method: 'POST' })
+    expect(refused.headers.get('retry-after')).toBe('1')
+    expect(await codeOf(refused)).toEqual([503, 'hub_full'])
+    expect(await codeOf(await fetch(`${small.http}/v1/events?pattern=a`))).toEqual([503, 'hub_full'])
+    await events.body?.cancel()
+    await expect.poll(async () => (await fetch(`${small.http}/v1/topics/a`, { method: 'POST' })).status).toBe(200)
+  })
+
   it('says where nothing is, and which methods a path has', async () => {
     expect(await codeOf(await ask('/nothing', 'GET'))).toEqual([404, 'no_route'])
     const refused = await ask('/streams/s', 'PUT', {})
