@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { on, once } from 'node:events'
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { WebSocket } from 'ws'
@@ -14,7 +14,13 @@ type Examples = [string, string, string, string, string, string, string, string,
 const PORT = '4747'
 // Inside the package, where its own name leads to what was built.
 const FOLDER = fileURLToPath(new URL('./output/readme/', import.meta.url))
-beforeAll(() => mkdirSync(FOLDER, { recursive: true }))
+// Where the package is installed `npx` finds its command here. In the package itself it would first build an installation of
+// its own, and take `dist` away from the tests that run meanwhile.
+const COMMAND = fileURLToPath(new URL('../node_modules/.bin/fanfare', import.meta.url))
+beforeAll(() => {
+  mkdirSync(FOLDER, { recursive: true })
+  if (!existsSync(COMMAND)) symlinkSync('../../dist/server/main.js', COMMAND)
+})
 afterAll(() => rmSync(FOLDER, { recursive: true, force: true }))
 
 describe('the README', () => {
