@@ -1,7 +1,7 @@
 import { type Clock, realClock, type Timer } from '../shared/clock.ts'
 import type { Contract, Exchange, QueuesIn, RequestsIn, TopicsIn } from '../shared/contract.ts'
 import { FanfareError } from '../shared/errors.ts'
-import type { ErrorFrame, Frame, WelcomeFrame } from '../shared/frames.ts'
+import type { ErrorFrame, Frame, Headers, WelcomeFrame } from '../shared/frames.ts'
 import { parseFrame } from '../shared/parse-frame.ts'
 import type { Payload, TopicOf } from '../shared/payload.ts'
 import { QUEUE_TOPIC } from '../shared/queues.ts'
@@ -19,6 +19,7 @@ import type { Handler, SubscribeOptions, Subscription } from './subscription.ts'
 import { Subscriptions } from './subscriptions.ts'
 import { throwLater } from './throw-later.ts'
 import type { GetToken } from './tokens.ts'
+import type { Tracing } from './tracing.ts'
 import type { WebSocketClass } from './websocket.ts'
 
 export interface ClientOptions<Topics extends object = Record<string, unknown>> {
@@ -41,6 +42,8 @@ export interface ClientOptions<Topics extends object = Record<string, unknown>> 
   readonly name?: string
   /** Where it has its time from: the platform by default; `fanfare/testing` has one that is moved by hand. */
   readonly clock?: Clock
+  /** Carries traces from publish to handler: `openTelemetry()` of `fanfare/opentelemetry`. None by default. */
+  readonly trace?: Tracing
   /** Closes the client. */
   readonly signal?: AbortSignal
 }
@@ -99,7 +102,7 @@ export class Client<Topics extends object = Record<string, unknown>> implements 
     this.session = new Session(url, { WebSocket, backoff, name, clock, token, getToken, nextSeq: next }, this)
     this.publisher = new Publisher(this.session, options.queueLimit ?? 10_000, next)
     this.calls = new Calls(this.session, next)
-    this.consumers = new Consumers(this.session, next)
+    this.consumers = new Consumers(this.session, next, options.trace)
     this.requests = new Requests(this.session, next)
     this.streams = new StreamAdmin((method, params) => this.call(method, params))
     this.queues = new QueueAdmin((method, params) => this.call(method, params))
@@ -164,7 +167,7 @@ export class Client<Topics extends object = Record<string, unknown>> implements 
     data: PayloadOf<Topics, Topic>,
     options: PublishOptions = {},
   ): Promise<Receipt> {
-    return this.publisher.publish(topic, data, options)
+    return this.send('publish', topic, options, (traced) => this.publisher.publish(topic, data, traced))
   }
 
   /**
@@ -189,7 +192,7 @@ export class Client<Topics extends object = Record<string, unknown>> implements 
   ): Subscription<PayloadOf<Topics, Pattern>> {
     if (this.state === 'closed') throw new FanfareError('client_closed')
     return typeof second === 'function'
-      ? this.subscriptions.add(pattern, third, second)
+      ? this.subscriptions.add(pattern, third, this.traced(second))
       : this.subscriptions.add(pattern, second, undefined)
   }
 
@@ -204,7 +207,8 @@ export class Client<Topics extends object = Record<string, unknown>> implements 
     options?: PublishOptions,
   ): Promise<Receipt>
   enqueue(queue: string, data: unknown, options: PublishOptions = {}): Promise<Receipt> {
-    return this.publisher.publish(QUEUE_TOPIC + queue, data, options)
+    const topic = QUEUE_TOPIC + queue
+    return this.send('publish', topic, options, (traced) => this.publisher.publish(topic, data, traced))
   }
 
   /**
@@ -240,7 +244,7 @@ export class Client<Topics extends object = Record<string, unknown>> implements 
   ): Consumer<Data> {
     if (this.state === 'closed') throw new FanfareError('client_closed')
     return typeof second === 'function'
-      ? this.consumers.add(queue, third, second)
+      ? this.consumers.add(queue, third, this.traced(second, queue))
       : this.consumers.add<Data>(queue, second, undefined)
   }
 
@@ -262,7 +266,7 @@ export class Client<Topics extends object = Record<string, unknown>> implements 
   ): Promise<Asked<Topics, Topic>['reply']>
   async request(topic: string, data?: unknown, options: RequestOptions = {}): Promise<unknown> {
     await this.ready(options)
-    return this.requests.request(topic, data, options)
+    return this.send('request', topic, options, (traced) => this.requests.request(topic, data, traced))
   }
 
   /**
@@ -281,7 +285,7 @@ export class Client<Topics extends object = Record<string, unknown>> implements 
   ): Responder
   respond(pattern: string, handler: RequestHandler<never, unknown>, options: RespondOptions = {}): Responder {
     if (this.state === 'closed') throw new FanfareError('client_closed')
-    return this.requests.respond(pattern, handler as RequestHandler<unknown, unknown>, options)
+    return this.requests.respond(pattern, this.traced(handler as RequestHandler<unknown, unknown>), options)
   }
 
   /**
@@ -383,6 +387,19 @@ export class Client<Topics extends object = Record<string, unknown>> implements 
         throwLater(error)
       }
     }
+  }
+
+  private send<Options extends { readonly headers?: Headers }, Answer>(
+    operation: 'publish' | 'request',
+    topic: string,
+    options: Options,
+    send: (options: Options) => Promise<Answer>,
+  ): Promise<Answer> {
+    return this.options.trace?.send(operation, topic, options, send) ?? send(options)
+  }
+
+  private traced<Received, Result>(handler: (received: Received) => Result, queue?: string) {
+    return this.options.trace?.handler(handler, queue) ?? handler
   }
 
   private async finish(): Promise<void> {

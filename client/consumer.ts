@@ -6,6 +6,7 @@ import { Delivery, type DeliveryHost, type End, isLost } from './delivery.ts'
 import { encodeChecked } from './encode-checked.ts'
 import type { Message } from './message.ts'
 import { throwLater } from './throw-later.ts'
+import type { Tracing } from './tracing.ts'
 
 /** How a queue is consumed. */
 export interface ConsumeOptions {
@@ -29,6 +30,7 @@ export type DeliveryHandler<Data> = (delivery: Delivery<Data>) => unknown
 
 /** What a consumer asks of the client. */
 export interface ConsumerHost {
+  readonly trace: Tracing | undefined
   readonly clock: Clock
   /** Throws `frame_too_large`. */
   write(frame: string | Uint8Array): void
@@ -186,6 +188,7 @@ export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>> {
    */
   private newLeases(): DeliveryHost {
     const leases: DeliveryHost = {
+      headers: (headers) => this.host.trace?.headers(headers),
       settle: (delivery, end) => {
         if (leases === this.leases) return this.settle(delivery, end)
         return Promise.reject(new FanfareError('lease_lost', 'The connection that it came on was lost'))

@@ -5,15 +5,18 @@ import { parseFrame } from '../shared/parse-frame.ts'
 import { type ConsumeOptions, Consumer, type ConsumerHost, type DeliveryHandler } from './consumer.ts'
 import { messageOf } from './message.ts'
 import { errorFrom, type Session } from './session.ts'
+import type { Tracing } from './tracing.ts'
 import { exceeds } from './writer.ts'
 
 /** The consumers of a client. */
 export class Consumers implements ConsumerHost {
+  readonly trace: Tracing | undefined
   private readonly session: Session
   private readonly nextNumber: () => number
   private readonly byNumber = new Map<number, Consumer>()
 
-  constructor(session: Session, nextNumber: () => number) {
+  constructor(session: Session, nextNumber: () => number, trace: Tracing | undefined) {
+    this.trace = trace
     this.session = session
     this.nextNumber = nextNumber
   }

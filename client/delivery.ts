@@ -1,5 +1,5 @@
 import { FanfareError } from '../shared/errors.ts'
-import type { AckFrame, DeliveryFrame, NackFrame, RejectFrame } from '../shared/frames.ts'
+import type { AckFrame, DeliveryFrame, Headers, NackFrame, RejectFrame } from '../shared/frames.ts'
 import type { Message } from './message.ts'
 import type { PublishOptions } from './publisher.ts'
 
@@ -16,6 +16,8 @@ export type End = Omit<AckFrame, Numbers> | Omit<NackFrame, Numbers> | Omit<Reje
 
 /** What a delivery asks of the consumer that it came to. */
 export interface DeliveryHost {
+  /** Those of a publish that goes with an ack, where they are others than it has. */
+  headers(headers: Headers | undefined): { readonly headers?: Headers } | undefined
   /** Resolves when the hub has confirmed it. */
   settle(delivery: number, end: End): Promise<void>
   extend(delivery: number, ms: number): void
@@ -79,7 +81,10 @@ export class Delivery<Data = unknown> {
         return Promise.reject(new FanfareError('bad_frame', BYTES))
     }
     // Copies: checking a frame completes them.
-    return this.settle({ type: 'ack', ...(publish && { publish: publish.map((each) => ({ ...each })) }) })
+    return this.settle({
+      type: 'ack',
+      ...(publish && { publish: publish.map((each) => ({ ...each, ...this.host.headers(each.headers) })) }),
+    })
   }
 
   /** Not done: comes again after `delayMs`, or after the queue's own wait, until its attempts are used up. */

@@ -35,6 +35,7 @@ export type { Reason, State, StateChange } from './session.ts'
 export type { StreamAdmin, StreamDeclaration } from './streams.ts'
 export type { Handler, SubscribeOptions, Subscription } from './subscription.ts'
 export type { GetToken } from './tokens.ts'
+export type { Tracing } from './tracing.ts'
 export type { WebSocketClass, WebSocketLike } from './websocket.ts'
 
 /**

@@ -27,9 +27,19 @@ export const DEFAULTS = {
   pingIntervalMs: 25_000,
   helloTimeoutMs: 10_000,
   drainTimeoutMs: 10_000,
+  maxConnections: 50_000,
+  connectionsPerAddress: 1000,
+  connectsPerSecondPerAddress: 100,
+  messagesPerSecond: 0,
+  bytesPerSecond: 0,
+  identityMessagesPerSecond: 0,
+  identityBytesPerSecond: 0,
+  subscribesPerSecond: 1000,
 } as const
 
 const count = z.number().int().positive()
+/** 0 is no limit. */
+const limit = z.number().int().min(0)
 
 function refuseTwins(streams: readonly { name: string }[], context: z.RefinementCtx): void {
   for (const [at, { name }] of streams.entries()) {
@@ -97,6 +107,35 @@ export interface HubOptions {
   readonly helloTimeoutMs?: number | undefined
   /** Longest time that `hub.close()` takes: 10 s by default. */
   readonly drainTimeoutMs?: number | undefined
+  /** Most connections at once: 50,000 by default; one more is refused with status 503 (`hub_full`). 0 for no limit, here and below. */
+  readonly maxConnections?: number | undefined
+  /**
+   * Most connections at once from one address: 1000 by default; one more is refused with status 429 (`address_limit`). Not for
+   * loopback addresses, from which a proxy brings all of its clients.
+   */
+  readonly connectionsPerAddress?: number | undefined
+  /**
+   * Connections that an address may open in a second: 100 by default, and at once as many as it may have open, for they may all
+   * come back together. Likewise.
+   */
+  readonly connectsPerSecondPerAddress?: number | undefined
+  /**
+   * Frames that a connection may send in a second; acks count too. No limit by default: the window and the outbox bound what a
+   * connection costs, and counting costs something for each message. What is beyond is refused (`rate_limited`), and who goes on
+   * for ten seconds' worth of it loses the connection (`flooding`).
+   */
+  readonly messagesPerSecond?: number | undefined
+  /** Bytes that a connection may send in a second, at once at least `frameBytes`. No limit by default; likewise. */
+  readonly bytesPerSecond?: number | undefined
+  /** Frames that all connections of one subject may send in a second, together. Not for the anonymous, who are many. Likewise. */
+  readonly identityMessagesPerSecond?: number | undefined
+  /** Bytes, likewise. */
+  readonly identityBytesPerSecond?: number | undefined
+  /**
+   * Subscriptions, consumers and offers to respond that a connection may begin in a second: 1000 by default, and at once at least
+   * `subscriptions`, for they all come back with a new connection.
+   */
+  readonly subscribesPerSecond?: number | undefined
 }
 
 /** Checks the options and completes them; it has to know the same ones. */
@@ -124,6 +163,14 @@ export const HubConfig = z
     pingIntervalMs: count.default(DEFAULTS.pingIntervalMs),
     helloTimeoutMs: count.default(DEFAULTS.helloTimeoutMs),
     drainTimeoutMs: count.default(DEFAULTS.drainTimeoutMs),
+    maxConnections: limit.default(DEFAULTS.maxConnections),
+    connectionsPerAddress: limit.default(DEFAULTS.connectionsPerAddress),
+    connectsPerSecondPerAddress: limit.default(DEFAULTS.connectsPerSecondPerAddress),
+    messagesPerSecond: limit.default(DEFAULTS.messagesPerSecond),
+    bytesPerSecond: limit.default(DEFAULTS.bytesPerSecond),
+    identityMessagesPerSecond: limit.default(DEFAULTS.identityMessagesPerSecond),
+    identityBytesPerSecond: limit.default(DEFAULTS.identityBytesPerSecond),
+    subscribesPerSecond: limit.default(DEFAULTS.subscribesPerSecond),
   } satisfies Record<keyof HubOptions, z.ZodType>)
   .refine((config) => config.frameBytes < config.outboxBytes, {
     path: ['frameBytes'],

@@ -1,7 +1,7 @@
 import type { Server } from 'node:http'
 import type { Logger } from 'pino'
 import { type Clock, realClock, type Timer } from '../shared/clock.ts'
-import { FanfareError } from '../shared/errors.ts'
+import { type ErrorCode, FanfareError } from '../shared/errors.ts'
 import { SUBPROTOCOL, TOKEN_PROTOCOL } from '../shared/frames.ts'
 import { callMethod } from './admin/methods.ts'
 import type { Access } from './auth/access.ts'
@@ -26,6 +26,8 @@ import type {
 } from './engine/engine.ts'
 import { guarded } from './http/cross-site.ts'
 import { httpHandler } from './http/handler.ts'
+import { Admission } from './limit/admission.ts'
+import { MessageLimits } from './limit/message-limits.ts'
 import { Connections } from './monitor/connections.ts'
 import { Metrics } from './monitor/metrics.ts'
 import { Monitor } from './monitor/monitor.ts'
@@ -38,6 +40,16 @@ import { Contracts } from './topic/contracts.ts'
 import { Requests } from './topic/requests.ts'
 import { Topics } from './topic/topics.ts'
 import { version } from './version.ts'
+
+/** Statuses of a WebSocket that is refused, where they are not 400. */
+const REFUSED: Partial<Record<ErrorCode, number>> = {
+  forbidden_origin: 403,
+  address_limit: 429,
+  hub_full: 503,
+  shutting_down: 503,
+}
+/** Refusals that pass soon. */
+const PASSING: readonly ErrorCode[] = ['address_limit', 'hub_full', 'shutting_down']
 
 /** `draining`: it accepts nothing more, and sends what waits. */
 export type HubState = 'starting' | 'ready' | 'draining' | 'closed'
@@ -61,6 +73,7 @@ export class Hub implements EngineApp {
   private readonly authenticator: Authenticator
   private readonly origins: Origins
   private readonly proxies: Proxies
+  private readonly admission: Admission
   private state: HubState = 'starting'
   private listener: Listener | undefined = undefined
   private allClosed: (() => void) | undefined = undefined
@@ -71,7 +84,7 @@ export class Hub implements EngineApp {
     this.clock = clock
     this.broker = broker
     this.connections = new Connections(clock)
-    this.streams = new Streams(broker)
+    this.streams = new Streams(broker, clock)
     this.queues = new Queues(broker, log, clock)
     const contracts = new Contracts(config.topics, log)
     const topics = new Topics(
@@ -89,6 +102,7 @@ export class Hub implements EngineApp {
     this.heartbeat = new Heartbeat(config.pingIntervalMs, clock)
     this.authenticator = authenticator
     const traffic = new Traffic()
+    this.admission = new Admission(config, (limit) => traffic.limitHits[limit]++)
     const budget = new OutboxBudget(config.outboxTotalBytes)
     const { streams, queues, connections } = this
     const watched = { version, topics, streams, queues, connections, traffic, budget, log, clock }
@@ -96,6 +110,11 @@ export class Hub implements EngineApp {
     const metrics = new Metrics(watched, this.monitor)
     broker.onCommit = (commit) => metrics.committed(commit)
     const fetch = httpHandler({
+      version,
+      frameBytes: config.frameBytes,
+      window: config.window,
+      open: (socket, address, access) => this.openOverHttp(socket, address, access),
+      failed: (error) => log.error({ err: error }, 'a request made the hub fail'),
       ready: () => this.state === 'ready',
       path: config.path,
       authenticate: async (credentials) => this.authenticator.authenticate(credentials),
@@ -125,6 +144,7 @@ export class Hub implements EngineApp {
       turn: new Turn(clock),
       budget,
       traffic,
+      limits: new MessageLimits(config),
       closed: (connectionId) => this.forget(connectionId),
     }
   }
@@ -189,15 +209,10 @@ export class Hub implements EngineApp {
 
   accept(request: UpgradeRequest): true | Refused {
     const refusal = this.refusalOf(request)
-    return refusal ? { status: refusal.code === 'forbidden_origin' ? 403 : 400, message: refusal.message } : true
-  }
-
-  open(socket: EngineSocket, request: UpgradeRequest): SocketHandlers {
-    const { address } = this.clientOf(request.remoteAddress, (name) => request.headers[name])
-    const connection = new Connection(socket, this.context, { ...request, remoteAddress: address })
-    this.connections.add(connection.id, connection)
-    this.heartbeat.add(connection)
-    return connection
+    if (!refusal) return true
+    const { code, message } = refusal
+    const retryAfter = PASSING.includes(code) ? 1 : undefined
+    return { status: REFUSED[code] ?? 400, message: `${code}: ${message}`, retryAfter }
   }
 
   private refusalOf({ protocols, query, headers, remoteAddress }: UpgradeRequest): FanfareError | undefined {
@@ -208,11 +223,33 @@ export class Hub implements EngineApp {
     if (origin !== undefined && !this.origins.allows(origin, client)) {
       return new FanfareError('forbidden_origin', `A WebSocket from ${origin.slice(0, 200)}`)
     }
-    if (protocols.length === 0 || protocols.includes(SUBPROTOCOL)) return undefined
+    if (protocols.length === 0 || protocols.includes(SUBPROTOCOL)) return this.admission.refusalOf(client.address)
     const offered = protocols.filter((name) => !name.startsWith(TOKEN_PROTOCOL))
     return new FanfareError('bad_subprotocol', `Offered: ${offered.join(', ').slice(0, 100)}`)
   }
 
+  open(socket: EngineSocket, request: UpgradeRequest): SocketHandlers {
+    const { address } = this.clientOf(request.remoteAddress, (name) => request.headers[name])
+    return this.connect(socket, address, { ...request, remoteAddress: address })
+  }
+
+  private connect(socket: EngineSocket, address: string, who: UpgradeRequest | Access): SocketHandlers {
+    const connection = new Connection(socket, address, this.context, who)
+    this.connections.add(connection.id, connection)
+    this.heartbeat.add(connection)
+    this.admission.opened(address)
+    return connection
+  }
+
+  /** Throws `shutting_down`, `hub_full`, `address_limit`. */
+  private openOverHttp(socket: EngineSocket, address: string, access: Access): SocketHandlers {
+    if (this.state !== 'ready') throw new FanfareError('shutting_down')
+    const refusal = this.admission.refusalOf(address)
+    if (refusal) throw refusal
+    return this.connect(socket, address, access)
+  }
+
+  /** Past the proxies that are trusted. */
   private clientOf(peer: string, headerOf: HeaderOf): Client {
     return this.proxies.clientOf(peer, headerOf, false)
   }
@@ -243,6 +280,7 @@ export class Hub implements EngineApp {
     const connection = this.connections.remove(connectionId)
     if (!connection) return
     this.heartbeat.remove(connection)
+    this.admission.closed(connection.address)
     if (this.connections.count === 0) this.allClosed?.()
   }
 

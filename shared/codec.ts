@@ -12,6 +12,14 @@ const strictUtf8 = new TextDecoder('utf-8', { fatal: true })
 
 /** Parses the frames of one text message; each comes as a value still to be given to `parseFrame`. */
 export function decodeText(text: string): unknown[] {
+  const value = parseJson(text)
+  if (!Array.isArray(value)) return [value]
+  if (value.length === 0) throw new FanfareError('bad_frame', 'A batch has at least one frame')
+  return value
+}
+
+/** Parses JSON of whoever it comes from. Throws `not_json`, `forbidden_key`. */
+export function parseJson(text: string): unknown {
   let value: unknown
   try {
     value = JSON.parse(text)
@@ -19,8 +27,6 @@ export function decodeText(text: string): unknown[] {
     throw new FanfareError('not_json')
   }
   refuseForbiddenKeys(text, value)
-  if (!Array.isArray(value)) return [value]
-  if (value.length === 0) throw new FanfareError('bad_frame', 'A batch has at least one frame')
   return value
 }
 
@@ -53,11 +59,9 @@ function decodeHeader(bytes: Uint8Array): unknown {
     throw new FanfareError('bad_utf8', 'The header of a binary record is broken')
   }
   try {
-    const value: unknown = JSON.parse(text)
-    refuseForbiddenKeys(text, value)
-    return value
+    return parseJson(text)
   } catch (error) {
-    if (error instanceof FanfareError) throw error
+    if ((error as FanfareError).code === 'forbidden_key') throw error
     throw new FanfareError('not_json', 'The header of a binary record is broken')
   }
 }

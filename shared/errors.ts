@@ -59,6 +59,7 @@ export const ERRORS = {
   no_responder: passing('Nobody responds on that topic now. Start a responder, or try again later.'),
   responder_lost: passing('The responder went away before it replied: the request may have been handled or not.'),
   request_timeout: passing('No reply came in time: the request may have been handled or not.'),
+  rate_limited: passing('More comes in a second than the named limit allows, and this was not done. Send it later.'),
   storage_full: passing('There is no room on the disk, and nothing was kept. Make room, then try again.'),
   storage_failed: passing("The message could not be stored, and nothing was kept. The cause is in the hub's log."),
   // The hub ends a connection that did nothing wrong in its frames: come back later.
@@ -66,9 +67,12 @@ export const ERRORS = {
   slow_consumer: passing('The outbox is full and a policy says disconnect. Read faster, or subscribe to less.', 4001),
   idle_timeout: passing('Nothing was heard from this connection for two ping intervals. Reconnect.', 4002),
   outbox_total: passing('The outboxes of all connections are full. Reconnect later.', 4003),
+  flooding: passing('The connection kept sending far more than a limit allows. Reconnect, and send less.', 4005),
   disconnected_by_operator: passing('An operator ended this connection. Reconnect, after a wait.', 4004),
   internal: passing("The hub failed while it handled this connection. The cause is in the hub's log.", 4011),
   // Refused before there is a connection, in the HTTP answer to the upgrade.
+  hub_full: passing('The hub has maxConnections connections. Try again later, or raise the limit.'),
+  address_limit: passing('Too many connections from one address. Try again later, or raise the named limit.'),
   bad_subprotocol: refusal('The hub speaks the subprotocol fanfare.v1. Offer it, or none.'),
   forbidden_origin: refusal(
     'Pages from there may not use the hub. If they shall, name their origin in allowedOrigins.',
@@ -76,6 +80,9 @@ export const ERRORS = {
   token_in_url: refusal(
     'A URL ends up in logs. Send the token in hello, as Authorization: Bearer, or as PROTOCOL.md says.',
   ),
+  // Refused over HTTP alone.
+  no_route: refusal('Nothing is served at that path. /v1/openapi.json describes what is.'),
+  method_not_allowed: refusal('That path does not take this method. The header Allow lists those that it takes.'),
   // Raised by the client itself.
   token_unavailable: passing('getToken gave no token. The client tries again.'),
   responder_failed: refusal('The responder could not answer. Its own words stand in front.'),

@@ -259,7 +259,8 @@ function from(frame: Fields): void {
 
 const STARTS = { offset: true, time: true, last: true }
 
-const MAX_HEADERS = 32
+/** Most headers of a message. */
+export const MAX_HEADERS = 32
 
 function headers(frame: Fields, value: unknown): asserts value is Headers {
   const record = fields(value)

@@ -1,4 +1,5 @@
 import type { HeaderFilter } from './frames.ts'
+import type { JsonMessage } from './json-message.ts'
 
 /** What both ends say of queues. */
 
@@ -42,15 +43,8 @@ export type DeadReason = 'attempts' | 'rejected' | 'expired' | 'overflow'
 export interface DeadLetter {
   /** Its number among the queue's dead letters. */
   readonly letter: number
-  /** The message as it was. Bytes are given as base64. */
-  readonly message: {
-    readonly id: string
-    readonly topic: string
-    readonly key?: string
-    readonly headers?: Readonly<Record<string, string>>
-    readonly data?: unknown
-    readonly base64?: string
-  }
+  /** The message as it was. */
+  readonly message: JsonMessage
   readonly reason: DeadReason
   readonly error: string | undefined
   readonly attempts: number

@@ -20,6 +20,21 @@ export type From =
   /** The newest messages of each topic that matches, so many of each. */
   | { readonly last: number }
 
+/**
+ * Reads a start as text has it: `latest`, `earliest`, an offset, `<epoch>:<offset>`, `last:<n>`, or a time such as
+ * `2026-01-31T12:00Z`. Undefined where it is none of these.
+ */
+export function parseStart(text: string): From | undefined {
+  if (text === 'latest' || text === 'earliest') return text
+  const last = /^last:(\d+)$/.exec(text)
+  if (last) return { last: Number(last[1]) }
+  if (/^\d+$/.test(text)) return { offset: Number(text) }
+  const time = /^\d{4}-\d\d-\d\d/.test(text) ? Date.parse(text) : Number.NaN
+  if (!Number.isNaN(time)) return { time }
+  const position = /^([\w-]+):(\d+)$/.exec(text)
+  return position ? { epoch: position[1] as string, offset: Number(position[2]) } : undefined
+}
+
 export interface StreamOptions {
   readonly name: string
   /** Patterns of the topics that it captures. */

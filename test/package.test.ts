@@ -38,9 +38,10 @@ it('the package has what its entries name, its pages and its licence, and no sou
 })
 
 it.each([
-  ['server', ['startHub', 'createHub']],
-  ['client', ['connect', 'FanfareError']],
+  ['server', ['startHub', 'createHub', 'defineTopics']],
+  ['client', ['connect', 'defineTopics', 'FanfareError']],
   ['testing', ['testHub']],
+  ['opentelemetry', ['openTelemetry']],
   ['protocol', ['parseFrame', 'ERRORS']],
   ['browser', ['connect', 'FanfareError']],
 ])('fanfare/%s exports what its types say', async (name, exported) => {

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { on, once } from 'node:events'
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { WebSocket } from 'ws'
@@ -9,23 +9,33 @@ import { freePort } from './setup/free-port.ts'
 import { onEveryEngine } from './setup/hubs.ts'
 import { examples } from './setup/page.ts'
 
-type Examples = [string, string, string, string, string, string]
+type Examples = [string, string, string, string, string, string, string, string, string]
 
 const PORT = '4747'
 // Inside the package, where its own name leads to what was built.
 const FOLDER = fileURLToPath(new URL('./output/readme/', import.meta.url))
-beforeAll(() => mkdirSync(FOLDER, { recursive: true }))
+// Where the package is installed `npx` finds its command here. In the package itself it would first build an installation of
+// its own, and take `dist` away from the tests that run meanwhile.
+const COMMAND = fileURLToPath(new URL('../node_modules/.bin/fanfare', import.meta.url))
+beforeAll(() => {
+  mkdirSync(FOLDER, { recursive: true })
+  if (!existsSync(COMMAND)) symlinkSync('../../dist/server/main.js', COMMAND)
+})
 afterAll(() => rmSync(FOLDER, { recursive: true, force: true }))
 
 describe('the README', () => {
-  const [install, listen, publish, serveStreams, useStreams, useQueues] = examples('README.md', 'sh') as Examples
+  const [install, listen, publish, serveStreams, useStreams, useQueues, useHttp, serveSafely, useToken] = examples(
+    'README.md',
+    'sh',
+  ) as Examples
 
   it('has examples of these languages, and each has a test', () => {
     const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8')
     expect(readme.match(/^```\w+/gm)).toEqual([
       ...['```sh', '```sh', '```sh', '```html', '```ts'],
       ...['```json', '```sh', '```sh', '```ts'],
-      ...['```ts', '```sh', '```ts', '```ts', '```ts', '```ts', '```ts', '```ts'],
+      ...['```ts', '```sh', '```ts', '```sh', '```js', '```ts', '```ts', '```ts', '```ts'],
+      ...['```sh', '```sh', '```ts', '```ts', '```ts'],
     ])
   })
 
@@ -66,6 +76,28 @@ describe('the README', () => {
     expect(user.stdout).toMatch(/^scans +scans\.# +1 /m)
   })
 
+  it('makes a secret and a token, and refuses what that does not permit, with the commands it gives', async () => {
+    const here = (commands: string) => commands.replaceAll('jwt.secret', `${FOLDER}jwt.secret`)
+    const port = String(await freePort())
+    const hub = shell(here(serveSafely), { FANFARE_PORT: port, FANFARE_DATA: 'memory' })
+    await hub.said('stderr', /"msg":"listening"/)
+    const user = shell(here(useToken), { FANFARE_URL: `ws://127.0.0.1:${port}` })
+    expect(await user.exit).toBe(1)
+    expect(user.stderr).toMatch(/^fanfare: forbidden: ann may not publish: users\.bob\.note\..*\n$/)
+  })
+
+  it('publishes and listens over HTTP with the commands it gives', async () => {
+    const { port } = await serve()
+    const user = shell(useHttp.replaceAll(PORT, String(port)))
+    // The last one ends when its time is up.
+    expect(await user.exit, user.stderr).toBe(28)
+    expect(user.stdout).toMatch(/"id":"ada-1","positions":.*"queues":\["mails"\]/)
+    expect(user.stdout).toMatch(/"wantedConsumers":\d/)
+    expect(user.stdout).toMatch(
+      /^id: [\w-]+:1\ndata: \{"id":"ada-1".*\n\nid: [\w-]+:2\ndata: .*"base64":"YW55IGJ5dGVz"/m,
+    )
+  })
+
   it.each([
     ['a client', 0, 'photos.uploaded a.jpg\n'],
     ['a stream', 1, 'on the disk at 1\n0 { total: 12 }\n1 { total: 7 }\n'],
@@ -75,7 +107,9 @@ describe('the README', () => {
     ['a chain', 5, 'duplicate: false\nduplicate: true\ninvoice-of-order-17 { total: 12 }\n'],
     ['an idempotent handler', 6, 'charged 12\n'],
     ['a hub inside a program', 7, expect.stringMatching(/^\d+\n$/)],
-    ['a test', 8, 'calls: 1\ncalls: 2\n'],
+    ['a program that knows its users', 8, 'forbidden\n'],
+    ['a trace', 9, "the same trace: true\n[ 'traceparent' ]\n"],
+    ['a test', 10, 'calls: 1\ncalls: 2\n'],
   ])('has TypeScript that compiles and works: %s', async (name, index, output) => {
     const example = examples('README.md', 'ts')[index] as string
     const { port } = await serve()

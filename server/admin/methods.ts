@@ -86,6 +86,16 @@ const METHODS: Record<string, Method> = {
     named.extend({ before: z.number().int().nonnegative().optional() }),
     ({ streams }, { name, before }) => streams.trim(name, before),
   ),
+  'streams.read': method(
+    'listed',
+    named.extend({ from: whole.default(0), limit }),
+    async ({ streams }, { name, from, limit }, access) => {
+      // Whoever may subscribe to all of it could read it anyway.
+      const subscribes = streams.topicsOf(name).every((words) => access.may('subscribe', words.join('.')))
+      if (!subscribes) access.require('admin', name)
+      return streams.read(name, from, limit)
+    },
+  ),
   'streams.delete': method('admin', named, async ({ streams }, { name }) => {
     await streams.delete(name)
     return { name }
@@ -125,20 +135,34 @@ const METHODS: Record<string, Method> = {
   })),
 }
 
+/** What a method takes. Throws `unknown_method`. */
+export function paramsOf(name: string): z.ZodType {
+  return methodOf(name).params
+}
+
 /**
  * Runs a method. Rejects with `unknown_method`, `bad_params`, `forbidden`, and with what the method itself refuses. What is about
  * no queue or stream needs admin on the method itself, as a topic `$sys.<method>`.
  */
 export async function callMethod(parts: AdminParts, name: string, params: unknown, access: Access): Promise<unknown> {
+  const method = methodOf(name)
+  const checked = checkParams(method.params, params)
+  if (method.needs !== 'listed') access.require(method.needs, targetOf(name, checked))
+  return method.run(parts, checked, access)
+}
+
+/** Throws `bad_params`, which names everything that is wrong. */
+export function checkParams<Params>(schema: z.ZodType<Params>, params: unknown): Params {
+  const checked = schema.safeParse(params)
+  if (checked.success) return checked.data
+  const problems = checked.error.issues.map((issue) => `${issue.path.join('.') || 'params'}: ${issue.message}`)
+  throw new FanfareError('bad_params', problems.join('; '))
+}
+
+function methodOf(name: string): Method {
   const method = Object.hasOwn(METHODS, name) ? METHODS[name] : undefined
   if (!method) throw new FanfareError('unknown_method', JSON.stringify(name.slice(0, 40)))
-  const checked = method.params.safeParse(params)
-  if (!checked.success) {
-    const problems = checked.error.issues.map((issue) => `${issue.path.join('.') || 'params'}: ${issue.message}`)
-    throw new FanfareError('bad_params', problems.join('; '))
-  }
-  if (method.needs !== 'listed') access.require(method.needs, targetOf(name, checked.data))
-  return method.run(parts, checked.data, access)
+  return method
 }
 
 function targetOf(method: string, params: unknown): string {

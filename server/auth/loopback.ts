@@ -28,6 +28,6 @@ export function isFromHere(headers: Readonly<Record<string, string>>): boolean {
   return host === undefined || (URL.canParse(`http://${host}`) && isLoopbackName(new URL(`http://${host}`).hostname))
 }
 
-function isLoopbackAddress(address: string): boolean {
+export function isLoopbackAddress(address: string): boolean {
   return isIP(address) !== 0 && LOOPBACK.check(address, isIPv6(address) ? 'ipv6' : 'ipv4')
 }

@@ -8,7 +8,10 @@ import { addNetworkFlags, type NetworkFlags, networkWith } from './network-flags
 
 type OfTheirOwn = 'streams' | 'queues' | 'topics' | 'auth' | 'allowedOrigins' | 'trustedProxies'
 
-/** Streams and queues are declared in the file alone: they are lists. A contract needs a program. The others have flags of their own. */
+/**
+ * Streams and queues are declared in the file alone: they are lists. A contract needs a program. The others have flags of
+ * their own: see `auth-flags.ts` and `network-flags.ts`.
+ */
 const FLAGS: Record<Exclude<keyof HubConfig, OfTheirOwn>, string> = {
   host: 'address to listen on',
   port: 'port to listen on, 0 for a free one',
@@ -26,6 +29,14 @@ const FLAGS: Record<Exclude<keyof HubConfig, OfTheirOwn>, string> = {
   pingIntervalMs: 'a connection is pinged this often',
   helloTimeoutMs: 'time for a new connection to say something',
   drainTimeoutMs: 'longest time to close',
+  maxConnections: 'most connections at once, 0 for no limit, here and below',
+  connectionsPerAddress: 'most of them from one address that is not loopback',
+  connectsPerSecondPerAddress: 'connections that such an address may open in a second',
+  messagesPerSecond: 'frames that a connection may send in a second',
+  bytesPerSecond: 'bytes that a connection may send in a second',
+  identityMessagesPerSecond: 'frames of all connections of one subject',
+  identityBytesPerSecond: 'bytes of all connections of one subject',
+  subscribesPerSecond: 'subscriptions and consumers that a connection may begin in a second',
 }
 
 export function serveCommand(): Command {

@@ -3,7 +3,7 @@ import { Command, Option } from 'commander'
 import type { Client } from '../../client/client.ts'
 import { FanfareError } from '../../shared/errors.ts'
 import { POLICIES, type Policy } from '../../shared/frames.ts'
-import type { From } from '../../shared/streams.ts'
+import { type From, parseStart } from '../../shared/streams.ts'
 import { addHub, collectHeader, connectTo, type HubAddress, wholeNumber } from './connection-options.ts'
 import { shownData } from './data.ts'
 
@@ -25,7 +25,7 @@ export function subCommand(): Command {
     .addOption(new Option('--policy <policy>', 'what a slow reader gets').choices([...POLICIES]))
     .option('--header <name=value>', 'only messages that have this header, may be repeated', collectHeader)
     .option('--count <n>', 'stop after so many messages', wholeNumber('count', 1))
-    .option('--from <start>', STARTS, parseStart)
+    .option('--from <start>', STARTS, startOf)
     .option('--stream <name>', 'the stream, where several capture the pattern')
     .option('--cursor <name>', 'go on where the last reader of this name stopped; stronger than --from')
     .action(sub)
@@ -59,15 +59,9 @@ async function sub(pattern: string, { url, token, header, count, ...options }: S
   }
 }
 
-function parseStart(text: string): From {
-  if (text === 'latest' || text === 'earliest') return text
-  const last = /^last:(\d+)$/.exec(text)
-  if (last) return { last: Number(last[1]) }
-  if (/^\d+$/.test(text)) return { offset: Number(text) }
-  const time = /^\d{4}-\d\d-\d\d/.test(text) ? Date.parse(text) : Number.NaN
-  if (!Number.isNaN(time)) return { time }
-  const position = /^([\w-]+):(\d+)$/.exec(text)
-  if (position) return { epoch: position[1] as string, offset: Number(position[2]) }
+function startOf(text: string): From {
+  const start = parseStart(text)
+  if (start !== undefined) return start
   throw new FanfareError(
     'bad_config',
     `from: "${text}" is none of latest, earliest, OFFSET, EPOCH:OFFSET, last:N, a time`,

@@ -15,8 +15,11 @@ import {
 import { parseFrame } from '../../shared/parse-frame.ts'
 import type { Position } from '../../shared/streams.ts'
 import type { ConnectionInfo } from '../../shared/sys.ts'
-import type { Access } from '../auth/access.ts'
+import { type Access, ANONYMOUS } from '../auth/access.ts'
 import type { EngineSocket, SocketHandlers, UpgradeRequest } from '../engine/engine.ts'
+import type { LimitName } from '../limit/limits.ts'
+import type { Allowance } from '../limit/message-limits.ts'
+import { Rate } from '../limit/rate.ts'
 import type { WatchedConnection } from '../monitor/connections.ts'
 import type { Outcome } from '../topic/publication.ts'
 import type { Subscription } from '../topic/subscription.ts'
@@ -32,8 +35,8 @@ import { Subscriptions } from './subscriptions.ts'
 export class Connection implements SocketHandlers, OutboxOwner, WatchedConnection, Expiring {
   readonly id = nanoid(12)
   readonly number: number
+  readonly address: string
   private readonly socket: EngineSocket
-  private readonly address: string
   private readonly context: ConnectionContext
   private readonly outbox: Outbox
   /** Made when the first one comes: most of what an idle connection would cost. */
@@ -50,6 +53,9 @@ export class Connection implements SocketHandlers, OutboxOwner, WatchedConnectio
   /** The same, where there is something to ask: publishes of those who may do everything pay nothing. */
   private restricted: Access | undefined = undefined
   private renewing = false
+  /** Undefined where there is no limit: then nothing is counted. */
+  private readonly allowance: Allowance | undefined
+  private subscribes: Rate | undefined = undefined
   private unacknowledged = 0
   private publishedTotal = 0
   private client: string | undefined = undefined
@@ -57,11 +63,12 @@ export class Connection implements SocketHandlers, OutboxOwner, WatchedConnectio
   private heard = true
   private readonly since: number
 
-  constructor(socket: EngineSocket, context: ConnectionContext, request: UpgradeRequest) {
+  constructor(socket: EngineSocket, address: string, context: ConnectionContext, who: UpgradeRequest | Access) {
     this.socket = socket
-    this.address = request.remoteAddress
+    this.address = address
     this.context = context
-    this.login = new Login(request)
+    this.allowance = context.limits.forConnection()
+    this.login = new Login(who)
     this.since = context.clock.now()
     this.number = ++context.traffic.connectionsTotal
     this.outbox = new Outbox(socket, context, context.config.outboxBytes, this)
@@ -75,7 +82,9 @@ export class Connection implements SocketHandlers, OutboxOwner, WatchedConnectio
       this.login?.arrived(data.length)
       // What is held is read later, and the bytes are the engine's.
       const bytes = this.login ? new Uint8Array(data) : data
-      for (const value of binary ? decodeBinary(bytes) : decodeText(textOf(bytes))) this.handle(value)
+      const values = binary ? decodeBinary(bytes) : decodeText(textOf(bytes))
+      if (this.allowance) this.handleWithin(this.allowance, values, data.length)
+      else for (const value of values) this.handle(value)
     } catch (error) {
       this.refuse(error)
     }
@@ -213,6 +222,31 @@ export class Connection implements SocketHandlers, OutboxOwner, WatchedConnectio
     }
   }
 
+  /** Handles what is within the limits. Whoever has not come in yet has sent no more than is held. */
+  private handleWithin(allowance: Allowance, values: readonly unknown[], bytes: number): void {
+    const within = allowance.take(values.length, bytes)
+    if (allowance.flooding) return this.end(new FanfareError('flooding', `The limit is ${allowance.exceeded}`))
+    for (const [at, value] of values.entries()) {
+      if (at >= within && !this.login && isNewWork(value)) this.refuseBeyond(allowance.exceeded as LimitName, value)
+      else this.handle(value)
+    }
+  }
+
+  private refuseBeyond(limit: LimitName, value: unknown): void {
+    if (this.state !== 'ready') return
+    this.context.traffic.limitHits[limit]++
+    this.refuse(new FanfareError('rate_limited', `The limit is ${limit}`), value)
+  }
+
+  private takeSubscribe(): void {
+    const { subscribesPerSecond, subscriptions } = this.context.config
+    if (subscribesPerSecond === 0) return
+    this.subscribes ??= new Rate('subscribesPerSecond', subscribesPerSecond, subscriptions)
+    if (this.subscribes.take(1)) return
+    this.context.traffic.limitHits.subscribesPerSecond++
+    throw new FanfareError('rate_limited', 'The limit is subscribesPerSecond')
+  }
+
   /** The first frame: whose is it? */
   private enter(login: Login, frame: Frame): void {
     const refused = (error: unknown) => this.end(this.known(error))
@@ -240,6 +274,7 @@ export class Connection implements SocketHandlers, OutboxOwner, WatchedConnectio
   private takeAccess(access: Access): void {
     this.access = access
     this.restricted = access.unrestricted ? undefined : access
+    if (this.allowance && access.subject !== ANONYMOUS) this.context.limits.join(this.allowance, access.subject)
     if (access.expiresAt !== undefined) this.context.watchExpiry(this)
   }
 
@@ -301,6 +336,7 @@ export class Connection implements SocketHandlers, OutboxOwner, WatchedConnectio
       case 'publish':
         return this.publish(frame)
       case 'subscribe':
+        this.takeSubscribe()
         this.subscriptions ??= new Subscriptions(this.context, this.outbox)
         return this.subscriptions.subscribe(frame)
       case 'unsubscribe':
@@ -313,6 +349,7 @@ export class Connection implements SocketHandlers, OutboxOwner, WatchedConnectio
       case 'commit':
         return this.commit(frame)
       case 'consume':
+        this.takeSubscribe()
         this.consumers ??= new Consumers(this.context, this.outbox, (error, about) => this.refuse(error, about))
         return this.consumers.consume(frame)
       case 'cancel':
@@ -324,6 +361,7 @@ export class Connection implements SocketHandlers, OutboxOwner, WatchedConnectio
       case 'extend':
         return this.consuming(frame.consumer).extend(frame)
       case 'respond':
+        this.takeSubscribe()
         return this.requestReply().respond(frame)
       case 'ask':
         return this.ask(frame)
@@ -448,6 +486,7 @@ export class Connection implements SocketHandlers, OutboxOwner, WatchedConnectio
   private release(): void {
     this.state = 'ended'
     this.login = undefined
+    if (this.allowance) this.context.limits.leave(this.allowance)
     this.outbox.release()
     this.subscriptions?.release()
     this.subscriptions = undefined
@@ -480,6 +519,20 @@ function encodeReceipt(seq: number, { id, duplicate, positions, queues }: Outcom
   }
   if (queues && queues.length > 0) json += `,"queues":["${queues.join('","')}"]`
   return duplicate ? `${json},"duplicate":true}` : `${json}}`
+}
+
+/** What is refused beyond a limit. An ack, or what ends something, is counted, and done: refused it would cost more. */
+const NEW_WORK: readonly unknown[] = [
+  'publish',
+  'ask',
+  'subscribe',
+  'consume',
+  'respond',
+  'call',
+] satisfies Frame['type'][]
+
+function isNewWork(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && NEW_WORK.includes((value as { type?: unknown }).type)
 }
 
 const ABOUT = ['seq', 'sub', 'offset', 'consumer', 'delivery', 'request'] as const

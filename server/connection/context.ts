@@ -3,6 +3,8 @@ import type { Clock } from '../../shared/clock.ts'
 import type { Access } from '../auth/access.ts'
 import type { Authenticator } from '../auth/authenticator.ts'
 import type { Broker } from '../broker/broker.ts'
+import type { LimitConfig } from '../limit/limits.ts'
+import type { MessageLimits } from '../limit/message-limits.ts'
 import type { Traffic } from '../monitor/traffic.ts'
 import type { Queues } from '../queue/queues.ts'
 import type { Streams } from '../stream/streams.ts'
@@ -28,6 +30,7 @@ export interface ConnectionContext {
   readonly turn: Turn
   readonly budget: OutboxBudget
   readonly traffic: Traffic
+  readonly limits: MessageLimits
   readonly log: Logger
   readonly clock: Clock
   readonly authenticator: Authenticator
@@ -39,7 +42,7 @@ export interface ConnectionContext {
   closed(connectionId: string): void
 }
 
-export interface ConnectionConfig {
+export interface ConnectionConfig extends LimitConfig {
   readonly outboxBytes: number
   readonly frameBytes: number
   readonly subscriptions: number

@@ -1,6 +1,6 @@
 import { FanfareError } from '../../shared/errors.ts'
 import { TOKEN_PROTOCOL } from '../../shared/frames.ts'
-import type { Access } from '../auth/access.ts'
+import { Access } from '../auth/access.ts'
 import type { Authenticator } from '../auth/authenticator.ts'
 import type { Credentials } from '../auth/identity.ts'
 import type { UpgradeRequest } from '../engine/engine.ts'
@@ -10,19 +10,27 @@ const HELD_BYTES = 512 * 1024
 
 /** From a connection's first frame until it is known who it is. What comes meanwhile is held, in order. */
 export class Login {
-  private readonly credentials: Credentials
+  private readonly credentials: Credentials | undefined = undefined
+  private readonly known: Access | undefined = undefined
   /** It is being found out. */
   waiting = false
   readonly held: unknown[] = []
   private heldBytes = 0
 
-  constructor({ remoteAddress, headers, protocols }: UpgradeRequest) {
+  /** The request for the connection, or who it is where that is known already. */
+  constructor(who: UpgradeRequest | Access) {
+    if (who instanceof Access) {
+      this.known = who
+      return
+    }
+    const { remoteAddress, headers, protocols } = who
     const token = protocols.find((name) => name.startsWith(TOKEN_PROTOCOL))?.slice(TOKEN_PROTOCOL.length)
     this.credentials = { token, address: remoteAddress, origin: headers['origin'], headers }
   }
 
   /** Throws or rejects with why it is refused. */
   start(authenticator: Authenticator, token: string | undefined): Access | Promise<Access> {
+    if (!this.credentials) return this.known as Access
     const access = authenticator.authenticate(token === undefined ? this.credentials : { ...this.credentials, token })
     this.waiting = access instanceof Promise
     return access

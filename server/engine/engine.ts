@@ -43,6 +43,8 @@ export interface EngineApp {
 export interface Refused {
   readonly status: number
   readonly message: string
+  /** Seconds until another try makes sense. */
+  readonly retryAfter?: number | undefined
 }
 
 /** A request for a WebSocket: copied, so that it outlives the engine's own. */

@@ -150,8 +150,9 @@ function upgrade(
 ): void {
   const headers: Record<string, string> = {}
   // Joined where one comes more than once, as Node has it.
-  for (const [name, value] of copyHeaders(request))
-    headers[name] = name in headers ? `${headers[name]}, ${value}` : value
+  for (const [name, value] of copyHeaders(request)) {
+    headers[name] = Object.hasOwn(headers, name) ? `${headers[name]}, ${value}` : value
+  }
   const copied: UpgradeRequest = {
     remoteAddress: Buffer.from(response.getRemoteAddressAsText()).toString(),
     protocols: protocolsIn(headers['sec-websocket-protocol']),
@@ -160,7 +161,10 @@ function upgrade(
   }
   const accepted = app.accept(copied)
   if (accepted !== true) {
-    response.writeStatus(`${accepted.status} ${STATUS_CODES[accepted.status]}`).end(accepted.message)
+    const { status, message, retryAfter } = accepted
+    response.writeStatus(`${status} ${STATUS_CODES[status]}`)
+    if (retryAfter !== undefined) response.writeHeader('retry-after', String(retryAfter))
+    response.end(message)
     return
   }
   response.upgrade<PerConnection>(

@@ -41,7 +41,8 @@ export async function serveHttp(response: UwsResponse, copied: UwsRequest, app: 
     remoteAddress: Buffer.from(response.getRemoteAddressAsText()).toString(),
     destroy: () => void (signal.aborted || response.close()),
   }
-  const request = toRequest(response, copied, signal)
+  const body = copied.method === 'GET' || copied.method === 'HEAD' ? undefined : new RequestBody(response, signal)
+  const request = toRequest(copied, body, signal)
   const answer = request ? await app.fetch(request, peer) : new Response(null, { status: 400 })
   if (answer.body && answer.headers.has('transfer-encoding')) {
     await stream(answer, answer.body.getReader(), response, signal)
@@ -49,69 +50,79 @@ export async function serveHttp(response: UwsResponse, copied: UwsRequest, app: 
   }
   const content = await answer.arrayBuffer()
   if (signal.aborted) return
+  // What still comes of it belongs to no response.
+  body?.discard()
   response.cork(() => {
     writeHead(response, answer)
     response.end(content)
   })
 }
 
-/** Undefined where the request is none that `fetch` has: a method or host that it refuses. */
-function toRequest(response: UwsResponse, copied: UwsRequest, signal: AbortSignal): Request | undefined {
+/** Undefined where the request is none that `fetch` has: a method, host or header that it refuses. */
+function toRequest(copied: UwsRequest, body: RequestBody | undefined, signal: AbortSignal): Request | undefined {
   const { method, url } = copied
   try {
     const headers = new Headers()
     // The engine takes the bytes for UTF-8, and HTTP for Latin-1.
     for (const [name, value] of copied.headers) headers.append(name, Buffer.from(value).toString('latin1'))
-    if (method === 'GET' || method === 'HEAD') return new Request(url, { method, headers, signal })
-    const init = { method, headers, signal, body: bodyOf(response, signal), duplex: 'half' as const }
-    return new Request(url, init)
+    return new Request(url, { method, headers, signal, ...(body && { body: body.stream, duplex: 'half' as const }) })
   } catch {
     return undefined
   }
 }
 
-/** The body as it comes, at the speed at which it is read. */
-function bodyOf(response: UwsResponse, signal: AbortSignal): ReadableStream<Uint8Array> {
-  let state: 'flowing' | 'paused' | 'ended' = 'flowing'
-  const resume = () => {
-    if (state !== 'paused' || signal.aborted) return
-    state = 'flowing'
-    response.resume()
+/** A body as it comes, at the speed at which it is read. */
+class RequestBody {
+  readonly stream: ReadableStream<Uint8Array>
+  private readonly response: UwsResponse
+  private readonly signal: AbortSignal
+  private state: 'flowing' | 'paused' | 'ended' = 'flowing'
+
+  constructor(response: UwsResponse, signal: AbortSignal) {
+    this.response = response
+    this.signal = signal
+    this.stream = new ReadableStream<Uint8Array>(
+      { start: (controller) => this.start(controller), pull: () => this.resume(), cancel: () => this.discard() },
+      { highWaterMark: BODY_BYTES, size: (chunk) => chunk.byteLength },
+    )
   }
-  return new ReadableStream<Uint8Array>(
-    {
-      start(controller) {
-        response.onData((chunk, last) => {
-          if (state === 'ended') return
-          // A copy: the chunk is the engine's again afterwards.
-          if (chunk.byteLength > 0) controller.enqueue(new Uint8Array(chunk.slice(0)))
-          if (last) {
-            state = 'ended'
-            controller.close()
-          } else if (state === 'flowing' && (controller.desiredSize ?? 0) <= 0) {
-            state = 'paused'
-            response.pause()
-          }
-        })
-        signal.addEventListener('abort', () => {
-          if (state !== 'ended') controller.error(new Error('The client went away'))
-          state = 'ended'
-        })
-      },
-      pull: resume,
-      cancel() {
-        resume()
-        state = 'ended'
-      },
-    },
-    { highWaterMark: BODY_BYTES, size: (chunk) => chunk.byteLength },
-  )
+
+  /** What has not been read is not wanted. */
+  discard(): void {
+    this.resume()
+    this.state = 'ended'
+  }
+
+  private start(controller: ReadableStreamDefaultController<Uint8Array>): void {
+    this.response.onData((chunk, last) => {
+      if (this.state === 'ended') return
+      // A copy: the chunk is the engine's again afterwards.
+      if (chunk.byteLength > 0) controller.enqueue(new Uint8Array(chunk.slice(0)))
+      if (last) {
+        this.state = 'ended'
+        controller.close()
+      } else if (this.state === 'flowing' && (controller.desiredSize ?? 0) <= 0) {
+        this.state = 'paused'
+        this.response.pause()
+      }
+    })
+    this.signal.addEventListener('abort', () => {
+      if (this.state !== 'ended') controller.error(new Error('The client went away'))
+      this.state = 'ended'
+    })
+  }
+
+  private resume(): void {
+    if (this.state !== 'paused' || this.signal.aborted) return
+    this.state = 'flowing'
+    this.response.resume()
+  }
 }
 
-type Body = ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>
+type AnswerBody = ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>
 
 /** Sends an answer piece by piece, at the speed at which the peer takes it, until it ends or the peer goes away. */
-async function stream(answer: Response, body: Body, response: UwsResponse, signal: AbortSignal): Promise<void> {
+async function stream(answer: Response, body: AnswerBody, response: UwsResponse, signal: AbortSignal): Promise<void> {
   const cancel = () => body.cancel().catch(() => {})
   if (signal.aborted) return cancel()
   signal.addEventListener('abort', cancel)

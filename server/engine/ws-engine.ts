@@ -15,6 +15,7 @@ import {
   type EngineSocket,
   type Listener,
   protocolsIn,
+  type Refused,
   type SocketHandlers,
   type UpgradeRequest,
 } from './engine.ts'
@@ -55,12 +56,12 @@ export function attachTo(server: Server, address: Pick<Address, 'path' | 'frameB
     const { pathname: path, search } = new URL(request.url ?? '/', 'http://hub')
     if (path !== address.path) {
       // Another listener may want it; if there is none, nobody would ever answer.
-      if (server.listenerCount('upgrade') === 1) answer(socket, 404, `No WebSocket at ${path}`)
+      if (server.listenerCount('upgrade') === 1) answer(socket, { status: 404, message: `No WebSocket at ${path}` })
       return
     }
     const copied = copyRequest(request, search.slice(1))
     const accepted = app.accept(copied)
-    if (accepted !== true) return answer(socket, accepted.status, accepted.message)
+    if (accepted !== true) return answer(socket, accepted)
     webSockets.handleUpgrade(request, socket, head, (webSocket) => {
       webSocket.serve(socket as Socket, app, copied)
     })
@@ -184,11 +185,12 @@ function copyRequest({ headers, socket }: IncomingMessage, query: string): Upgra
   return { remoteAddress: socket.remoteAddress ?? '', protocols, query, headers: copied }
 }
 
-function answer(socket: Duplex, status: number, text: string): void {
+function answer(socket: Duplex, { status, message, retryAfter }: Refused): void {
   socket.on('error', ignore)
   socket.end(
     `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\n` +
-      `Content-Length: ${new TextEncoder().encode(text).length}\r\n\r\n${text}`,
+      `${retryAfter === undefined ? '' : `Retry-After: ${retryAfter}\r\n`}` +
+      `Content-Length: ${new TextEncoder().encode(message).length}\r\n\r\n${message}`,
   )
 }
 

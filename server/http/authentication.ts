@@ -5,7 +5,7 @@ import type { Access } from '../auth/access.ts'
 import type { Credentials } from '../auth/identity.ts'
 import { hasToken } from '../auth/token-in-url.ts'
 import type { HttpPeer } from '../engine/engine.ts'
-import { problem } from './problem.ts'
+import { problemResponse } from './problem.ts'
 
 /** What handlers find in their context: who asks. */
 export interface HttpEnv {
@@ -28,9 +28,7 @@ export function authentication(
       c.set('access', await authenticate(credentialsOf(c)))
     } catch (error) {
       if (!(error instanceof FanfareError && REFUSED.includes(error.code))) throw error
-      const answer = problem(error)
-      answer.headers.set('www-authenticate', challenge(c))
-      return answer
+      return problemResponse(error, { 'www-authenticate': challenge(c) })
     }
     return next()
   }

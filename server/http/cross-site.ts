@@ -2,7 +2,7 @@ import { FanfareError } from '../../shared/errors.ts'
 import type { EngineApp, HttpPeer } from '../engine/engine.ts'
 import type { Origins } from '../peer/origins.ts'
 import type { Client } from '../peer/proxies.ts'
-import { problem } from './problem.ts'
+import { problemResponse } from './problem.ts'
 
 type Fetch = EngineApp['fetch']
 
@@ -38,7 +38,7 @@ export function guarded(fetch: Fetch, context: CrossSiteContext): Fetch {
     const refused = open ? undefined : refusal(request, client, context.origins)
     const preflight = request.method === 'OPTIONS' && request.headers.has('access-control-request-method')
     let answer: Response
-    if (refused) answer = problem(refused)
+    if (refused) answer = problemResponse(refused)
     else if (preflight) answer = new Response(null, { status: 204 })
     else answer = await fetch(request, peer && { remoteAddress: client.address, destroy: () => peer.destroy() })
     const { headers } = answer
@@ -73,10 +73,7 @@ function refusal(request: Request, client: Client, origins: Origins): FanfareErr
     const followed = request.headers.get('sec-fetch-mode') === 'navigate' && SAFE.includes(request.method)
     return followed ? undefined : forbidden(`of a page whose site is ${site}`)
   }
-  // Browsers say from where they change something; an old one that does not could do it for anybody's page.
-  const browser = request.headers.get('user-agent')?.startsWith('Mozilla/') === true
-  const silent = site === null && browser && !SAFE.includes(request.method) && !request.headers.has('authorization')
-  return silent ? forbidden('of a browser that does not say of which page') : undefined
+  return undefined
 }
 
 function forbidden(origin: string): FanfareError {

@@ -1,35 +1,56 @@
 import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { Hono } from 'hono'
-import type { Access } from '../auth/access.ts'
-import type { Credentials } from '../auth/identity.ts'
-import type { HttpPeer } from '../engine/engine.ts'
+import { z } from 'zod'
+import { FanfareError } from '../../shared/errors.ts'
+import type { EngineApp } from '../engine/engine.ts'
 import { authentication, type HttpEnv, ownToken } from './authentication.ts'
 import { dashboard } from './dashboard.ts'
-import { problem } from './problem.ts'
-import { queueRoutes } from './queue-routes.ts'
-
-/** What the HTTP side needs to know of the hub. */
-export interface HttpContext {
-  ready(): boolean
-  /** Of the WebSocket endpoint. */
-  readonly path: string
-  /** Rejects with `unauthenticated`, `token_expired`, `auth_unavailable`. */
-  authenticate(credentials: Credentials): Promise<Access>
-  /** Runs a method of the operators', where it is permitted. */
-  call(method: string, params: unknown, access: Access): Promise<unknown>
-  readonly metrics: { readonly contentType: string; scrape(): Promise<string> }
-}
+import { eventOperations } from './event-operations.ts'
+import { hubOperations } from './hub-operations.ts'
+import { openApi } from './openapi.ts'
+import { type HttpContext, json, type Operation } from './operation.ts'
+import { problemResponse, refusalOf } from './problem.ts'
+import { publishOperations } from './publish-operations.ts'
+import { queueOperations } from './queue-operations.ts'
+import { routes } from './routes.ts'
+import { streamOperations } from './stream-operations.ts'
 
 /** The client as one ES module, for pages without a bundler. The build makes it. */
 const BROWSER_CLIENT = 'fanfare/browser'
 
+/** Everything that `/v1` does, and what its document describes. */
+const OPERATIONS: readonly Operation[] = [
+  {
+    id: 'document',
+    summary: 'This document',
+    method: 'get',
+    path: '/openapi.json',
+    params: z.object({}),
+    rest: 'query',
+    answers: [{ status: 200, description: 'OpenAPI 3.1', type: 'application/json', schema: z.looseObject({}) }],
+    refusals: [],
+    run: async ({ hub }) => json(200, openApi(OPERATIONS, hub.version)),
+  },
+  ...publishOperations,
+  ...eventOperations,
+  ...streamOperations,
+  ...queueOperations,
+  ...hubOperations,
+]
+
 /** Everything that the hub serves over HTTP, as one fetch-style handler. */
-export function httpHandler(hub: HttpContext): (request: Request, peer?: HttpPeer) => Response | Promise<Response> {
+export function httpHandler(hub: HttpContext): EngineApp['fetch'] {
+  const app = httpApp(hub)
+  return (request, peer) => app.fetch(request, { peer })
+}
+
+export function httpApp(hub: HttpContext): Hono<HttpEnv> {
   const app = new Hono<HttpEnv>()
+  // Behind it everybody is known, and what he may do.
   app.use(authentication(hub.authenticate))
-  app.get('/healthz', (c) => c.json({ status: 'ok' }))
-  app.get('/readyz', (c) => (hub.ready() ? c.json({ status: 'ready' }) : c.json({ status: 'not ready' }, 503)))
+  app.get('/healthz', () => json(200, { status: 'ok' }))
+  app.get('/readyz', () => (hub.ready() ? json(200, { status: 'ready' }) : json(503, { status: 'not ready' })))
   app.get('/fanfare.js', async (c) => {
     const source = await browserClient().catch(() => undefined)
     if (source === undefined) return c.json({ error: 'The browser client is not built. Run: npm run build' }, 404)
@@ -42,10 +63,16 @@ export function httpHandler(hub: HttpContext): (request: Request, peer?: HttpPee
     c.get('access').require('admin', '$sys.metrics')
     return c.body(await hub.metrics.scrape(), 200, { 'content-type': hub.metrics.contentType })
   })
-  app.route('/v1/queues', queueRoutes(hub.call))
-  app.onError((error) => problem(error))
-  app.notFound((c) => c.json({ error: `Nothing at ${c.req.path}. The WebSocket endpoint wants an upgrade.` }, 404))
-  return (request, peer) => app.fetch(request, { peer })
+  app.route('/v1', routes(OPERATIONS, hub))
+  app.onError((error, { req }) => {
+    // A client that went away while its body was read is no failure.
+    if (!(error instanceof FanfareError) && !req.raw.signal.aborted) hub.failed(error)
+    return problemResponse(refusalOf(error))
+  })
+  app.notFound(({ req }) =>
+    problemResponse(new FanfareError('no_route', `Nothing at ${req.path}. The WebSocket endpoint wants an upgrade`)),
+  )
+  return app
 }
 
 async function browserClient(): Promise<string> {

@@ -1,36 +1,127 @@
+import { STATUS_CODES } from 'node:http'
 import { type ErrorCode, FanfareError } from '../../shared/errors.ts'
 
-/** The status of a refusal; 500 where none is given. */
-const STATUS: Partial<Record<ErrorCode, number>> = {
-  bad_params: 400,
+/** Codes of which HTTP never hears: raised by clients and commands, and at start. */
+type Elsewhere =
+  | 'responder_failed'
+  | 'client_closed'
+  | 'queue_full'
+  | 'token_unavailable'
+  | 'no_websocket'
+  | 'hub_unreachable'
+  | 'bad_config'
+  | 'engine_missing'
+  | 'data_locked'
+  | 'data_foreign'
+  | 'data_unusable'
+  | 'port_in_use'
+
+/** The status of every refusal that can go out over HTTP. */
+const STATUS: Record<Exclude<ErrorCode, Elsewhere>, number> = {
+  not_json: 400,
+  bad_utf8: 400,
   bad_frame: 400,
+  bad_binary: 400,
+  forbidden_key: 400,
+  unknown_frame: 400,
+  hello_late: 400,
   bad_topic: 400,
   bad_data: 422,
   bad_pattern: 400,
-  not_json: 400,
+  bad_params: 400,
+  bad_subprotocol: 400,
+  policy_unsupported: 400,
+  ambiguous_stream: 400,
+  no_cursor: 400,
   token_in_url: 400,
   unauthenticated: 401,
   token_expired: 401,
+  reserved_topic: 403,
   forbidden: 403,
   forbidden_origin: 403,
   no_stream: 404,
   no_queue: 404,
   no_parked_group: 404,
+  no_responder: 404,
   no_connection: 404,
   unknown_method: 404,
+  unknown_subscription: 404,
+  unknown_consumer: 404,
+  no_route: 404,
+  method_not_allowed: 405,
+  hello_timeout: 408,
+  idle_timeout: 408,
   stream_exists: 409,
   queue_exists: 409,
+  subscription_exists: 409,
+  consumer_exists: 409,
+  lease_lost: 409,
+  frame_too_large: 413,
   queue_limit: 429,
-  storage_full: 507,
+  window_exceeded: 429,
+  auth_backlog: 429,
+  slow_consumer: 429,
+  too_many_subscriptions: 429,
+  internal: 500,
+  storage_failed: 500,
+  data_damaged: 500,
+  responder_lost: 502,
+  outbox_total: 503,
+  disconnected_by_operator: 503,
   shutting_down: 503,
+  connection_lost: 503,
+  request_timeout: 504,
+  storage_full: 507,
   auth_unavailable: 503,
+  rate_limited: 429,
+  flooding: 429,
+  hub_full: 503,
+  address_limit: 429,
 }
 
-/** An error as RFC 9457 has it, with the code of the one table. */
-export function problem(error: unknown): Response {
-  const known = error instanceof FanfareError ? error : new FanfareError('internal')
-  const { code, message, retry } = known
-  const status = STATUS[code] ?? 500
-  const body = { type: 'about:blank', title: code, status, detail: message, code, retry }
-  return new Response(JSON.stringify(body), { status, headers: { 'content-type': 'application/problem+json' } })
+/** Who meets one of these may come back after a while. */
+const LATER = [429, 503]
+
+export function statusOf(code: string): number {
+  return (STATUS as Record<string, number>)[code] ?? 500
+}
+
+/** What is known of a refusal: an error of the table, or the frame that told of one. */
+export interface Refusal {
+  readonly code: string
+  readonly message: string
+  readonly retry: boolean
+}
+
+export interface Problem {
+  readonly type: string
+  readonly title: string
+  readonly status: number
+  readonly detail: string
+  readonly code: string
+  readonly retry: boolean
+}
+
+/** A refusal as RFC 9457 has it, with code and retry of the one table. */
+export function problemOf({ code, message, retry }: Refusal): Problem {
+  const status = statusOf(code)
+  // Of `about:blank` the title is the status in words; the code says more.
+  return { type: 'about:blank', title: STATUS_CODES[status] as string, status, detail: message, code, retry }
+}
+
+export function problemResponse(refusal: Refusal, headers: Record<string, string> = {}): Response {
+  const problem = problemOf(refusal)
+  return new Response(JSON.stringify(problem), {
+    status: problem.status,
+    headers: {
+      'content-type': 'application/problem+json',
+      ...(LATER.includes(problem.status) && { 'retry-after': '1' }),
+      ...headers,
+    },
+  })
+}
+
+/** What was thrown, where it is an error of the table; anything else is the hub's own failure. */
+export function refusalOf(thrown: unknown): Refusal {
+  return thrown instanceof FanfareError ? thrown : new FanfareError('internal')
 }

@@ -89,6 +89,9 @@ export class Metrics {
     this.counter('fanfare_sent_bytes_total', 'Bytes of WebSocket messages sent.', () => traffic.bytesOut)
     this.gauge('fanfare_outbox_bytes', 'Bytes held by all outboxes.', () => budget.bytes)
     this.gauge('fanfare_outbox_limit_bytes', 'Bytes that all outboxes may hold.', () => budget.limit)
+    this.labelledCounter('fanfare_limit_hits_total', 'Connections and frames beyond a limit.', ['limit'], () =>
+      Object.entries(traffic.limitHits).map(([limit, count]) => [[limit], count]),
+    )
     this.labelledCounter('fanfare_errors_total', 'Errors told to clients over WebSocket.', ['code'], () =>
       // Also those that have not been told yet: from nothing to one is no increase to Prometheus.
       (Object.keys(ERRORS) as ErrorCode[]).map((code) => [[code], traffic.errors[code] ?? 0]),

@@ -9,15 +9,16 @@ export class ProcessUsage {
   cpu = 0
   /** The 99th percentile. */
   eventLoopDelayMs = 0
-  private readonly delays: IntervalHistogram = monitorEventLoopDelay({ resolution: RESOLUTION_MS })
+  // Hidden from whoever prints a hub: in Node 20 to read the getters of its prototype is a segmentation fault.
+  readonly #delays: IntervalHistogram = monitorEventLoopDelay({ resolution: RESOLUTION_MS })
   private before = process.cpuUsage()
 
   start(): void {
-    this.delays.enable()
+    this.#delays.enable()
   }
 
   stop(): void {
-    this.delays.disable()
+    this.#delays.disable()
   }
 
   /** To be called once in `seconds`. */
@@ -26,7 +27,7 @@ export class ProcessUsage {
     this.before = process.cpuUsage()
     this.cpu = (user + system) / 1e6 / seconds
     // What is measured is the time from one to the next.
-    this.eventLoopDelayMs = Math.max(0, this.delays.percentile(99) / 1e6 - RESOLUTION_MS)
-    this.delays.reset()
+    this.eventLoopDelayMs = Math.max(0, this.#delays.percentile(99) / 1e6 - RESOLUTION_MS)
+    this.#delays.reset()
   }
 }

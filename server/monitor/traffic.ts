@@ -1,5 +1,6 @@
 import type { ErrorCode } from '../../shared/errors.ts'
 import type { GapReason } from '../../shared/frames.ts'
+import { LIMITS, type LimitName } from '../limit/limits.ts'
 
 /**
  * What the connections of a hub have sent and received since it started. Counted for each write, never for each
@@ -23,6 +24,9 @@ export class Traffic {
   droppedTotal = 0
   /** Errors told to clients, by code. */
   readonly errors: Partial<Record<ErrorCode, number>> = {}
+
+  /** Refused for a limit: connections, or frames. */
+  readonly limitHits = Object.fromEntries(LIMITS.map((limit) => [limit, 0])) as Record<LimitName, number>
 
   sent(bytes: number, messages: number): void {
     this.bytesOut += bytes

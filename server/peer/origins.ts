@@ -9,6 +9,7 @@ const NO_SITE = 'null'
 /** Whether it can stand in the list: `https://app.example.com`, `null` or `*`. */
 export function isAllowable(origin: string): boolean {
   if (origin === ANY || origin === NO_SITE) return true
+  if (origin.includes('*')) return false
   const url = urlOf(origin)
   // Extensions and apps have schemes of their own, of which URL knows no origin.
   if (url && !['http:', 'https:'].includes(url.protocol)) return /^[a-z][a-z0-9+.-]*:\/\/[^/?#]+$/.test(origin)

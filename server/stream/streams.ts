@@ -1,10 +1,13 @@
+import type { Clock } from '../../shared/clock.ts'
 import { FanfareError } from '../../shared/errors.ts'
 import type { SubscribeFrame } from '../../shared/frames.ts'
+import type { StreamPage } from '../../shared/json-message.ts'
 import type { StreamOptions } from '../../shared/streams.ts'
 import type { StreamStatus } from '../../shared/sys.ts'
 import { isCovered, matchesPattern, parsePattern } from '../../shared/topic.ts'
 import type { Broker, StreamState } from '../broker/broker.ts'
 import type { Feed } from './feed.ts'
+import { readPage } from './page.ts'
 
 interface Stream {
   readonly state: StreamState
@@ -18,12 +21,14 @@ interface Stream {
 /** The streams of a hub: what they capture, and who is fed from them. */
 export class Streams {
   private readonly broker: Broker
+  private readonly clock: Clock
   private readonly byName = new Map<string, Stream>()
   /** Told when topics may be captured by others than before. */
   onChange: () => void = () => {}
 
-  constructor(broker: Broker) {
+  constructor(broker: Broker, clock: Clock) {
     this.broker = broker
+    this.clock = clock
   }
 
   /** Takes in what the broker has from before, then what the configuration declares, which is the stronger. */
@@ -96,6 +101,10 @@ export class Streams {
     const info = (await this.list()).find((stream) => stream.name === name)
     if (!info) throw new FanfareError('no_stream', `There is no stream "${name}"`)
     return info
+  }
+
+  read(name: string, from: number, limit: number): Promise<StreamPage> {
+    return readPage(this.broker, name, from, limit, this.clock)
   }
 
   async declare(options: StreamOptions, replace: boolean): Promise<StreamStatus> {

@@ -24,8 +24,8 @@ describe('the dashboard in Chromium', () => {
   /** Requests to other hosts, errors of the page and of its policy. */
   const complaints: string[] = []
 
-  async function open(options: Parameters<Browser['newPage']>[0] = {}): Promise<Page> {
-    const opened = await browser.newPage({ viewport: { width: 1280, height: 800 }, ...options })
+  async function open(): Promise<Page> {
+    const opened = await browser.newPage({ viewport: { width: 1280, height: 800 } })
     opened.setDefaultTimeout(10_000)
     opened.on('console', (message) => {
       // Those of a hub that is being restarted are the browser's own words.
@@ -40,8 +40,8 @@ describe('the dashboard in Chromium', () => {
     return opened
   }
 
-  const go = (hash: string, on = page) =>
-    on.evaluate((to) => {
+  const go = (hash: string) =>
+    page.evaluate((to) => {
       location.hash = to
     }, hash)
   const call = <Result>(method: string, params?: object) => world.client.call(method, params) as Promise<Result>
@@ -50,7 +50,7 @@ describe('the dashboard in Chromium', () => {
   const button = (name: string | RegExp) => page.getByRole('button', { name })
   const dialog = () => page.getByRole('dialog')
   const whole = (text: string) => Number(text.replaceAll(',', ''))
-  const shot = (name: string, of = page) => of.screenshot({ path: join(OUTPUT, `dashboard-${name}.png`) })
+  const shot = (name: string) => page.screenshot({ path: join(OUTPUT, `dashboard-${name}.png`) })
 
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'fanfare-dashboard-'))
@@ -285,57 +285,58 @@ describe('the dashboard in Chromium', () => {
   })
 
   it('works by keyboard alone', async () => {
-    const fresh = await open()
+    await page.goto(`http://127.0.0.1:${world.port}/`)
+    await page.reload()
     const press = async (key: string, times = 1) => {
-      for (let n = 0; n < times; n++) await fresh.keyboard.press(key)
+      for (let n = 0; n < times; n++) await page.keyboard.press(key)
     }
-    await fresh.getByText('Needs attention').waitFor()
+    await page.getByText('Needs attention').waitFor()
     await press('Tab')
-    expect(await fresh.evaluate(() => document.activeElement?.textContent)).toBe('To the content')
+    expect(await page.evaluate(() => document.activeElement?.textContent)).toBe('To the content')
     // The brand, then the sections.
     await press('Tab', 2 + SECTIONS.indexOf('Queues'))
     await press('Enter')
-    await eventually(() => fresh.evaluate(() => document.activeElement?.textContent)).toBe('Queues')
-    expect(await fresh.evaluate(() => document.activeElement?.tagName)).toBe('H1')
+    await eventually(() => page.evaluate(() => document.activeElement?.textContent)).toBe('Queues')
+    expect(await page.evaluate(() => document.activeElement?.tagName)).toBe('H1')
     await press('Tab')
-    await fresh.keyboard.type('emai')
-    await eventually(() => fresh.locator('tbody tr').count()).toBe(1)
-    const name = () => fresh.evaluate(() => document.activeElement?.textContent)
+    await page.keyboard.type('emai')
+    await eventually(() => page.locator('tbody tr').count()).toBe(1)
+    const name = () => page.evaluate(() => document.activeElement?.textContent)
     for (let n = 0; n < 12 && (await name()) !== 'emails'; n++) await press('Tab')
     await press('Enter')
-    await fresh.getByRole('heading', { name: 'emails' }).waitFor()
+    await page.getByRole('heading', { name: 'emails' }).waitFor()
     await press('Tab', 2)
     expect(await name()).toBe('Purge…')
     await press('Enter')
-    await fresh.keyboard.type('emails')
+    await page.keyboard.type('emails')
     await press('Enter')
-    await fresh.getByText(/purged from emails/).waitFor()
-    await fresh.close()
+    await page.getByText(/purged from emails/).waitFor()
   })
 
   it('fits a phone, and is dark where that is preferred', async () => {
-    const phone = await open({ viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true })
-    const dark = await open({ colorScheme: 'dark' })
     const places = ['#/', '#/connections', '#/topics', '#/streams/photos', '#/queues', '#/queues/emails']
     const name = (place: string) => place.replaceAll(/[^a-z]+/g, '-').replace(/^-|-$/g, '') || 'overview'
+    const shown = () => page.locator('.figure, tbody tr, .letters > li, .tail > li, form.stack').first().waitFor()
+    await page.setViewportSize({ width: 390, height: 844 })
     for (const place of [...places, '#/queues/ledger/dead-letters', '#/tail?pattern=%23', '#/publish']) {
-      await go(place, phone)
-      await phone.locator('.figure, tbody tr, .letters > li, .tail > li, form.stack').first().waitFor()
-      await shot(`${name(place)}-phone`, phone)
-      expect(await phone.evaluate(() => document.documentElement.scrollWidth), place).toBe(390)
+      await go(place)
+      await shown()
+      await shot(`${name(place)}-phone`)
+      expect(await page.evaluate(() => document.documentElement.scrollWidth), place).toBe(390)
     }
+    await page.setViewportSize({ width: 1280, height: 800 })
+    const brightness = () =>
+      page.evaluate(() => Number(/\d+/.exec(getComputedStyle(document.documentElement).backgroundColor)?.[0]))
+    expect(await brightness()).toBeGreaterThan(200)
+    await page.emulateMedia({ colorScheme: 'dark' })
+    expect(await brightness()).toBeLessThan(50)
     for (const place of ['#/', '#/queues', '#/queues/emails']) {
-      await go(place, dark)
-      await dark.locator('.figure, tbody tr').first().waitFor()
-      await shot(`${name(place)}-dark`, dark)
+      await go(place)
+      await shown()
+      await shot(`${name(place)}-dark`)
     }
-    const light = (of: Page) =>
-      of.evaluate(() => Number(/\d+/.exec(getComputedStyle(document.documentElement).backgroundColor)?.[0]))
-    expect(await light(dark)).toBeLessThan(50)
-    expect(await light(page)).toBeGreaterThan(200)
-    await phone.close()
-    await dark.close()
-  }, 90_000)
+    await page.emulateMedia({ colorScheme: 'light' })
+  })
 
   it('says that the hub is gone, and goes on when it is back', async () => {
     await go('#/tail?pattern=photos.%23')

@@ -1,6 +1,8 @@
+import { Writable } from 'node:stream'
+import { pino } from 'pino'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { hashApiKey, newApiKey } from '../../server/auth/api-key.ts'
-import type { Permissions } from '../../server/index.ts'
+import { type Permissions, startHub } from '../../server/index.ts'
 import { onEveryEngine } from '../setup/hubs.ts'
 import { Peer } from '../setup/peer.ts'
 
@@ -115,12 +117,14 @@ const ROWS: Row[] = [
 
 onEveryEngine('permissions', (hubs) => {
   const peers: Record<string, Peer> = {}
+  let http = ''
   beforeAll(async () => {
     const started = await hubs.start({
       auth: { apiKeys },
       streams: [{ name: 'users', topics: ['users.#'] }],
       queues: [{ name: 'own' }, { name: 'other' }],
     })
+    http = started.http
     for (const [name, token] of Object.entries(keys)) {
       const peer = await Peer.open(started.url)
       peer.send({ type: 'hello', token })
@@ -147,4 +151,63 @@ onEveryEngine('permissions', (hubs) => {
       else expect(`${error.message} ${error.code}`).toMatch(answer)
     },
   )
+
+  const HTTP: [who: string, method: string, path: string, body: object | undefined, status: number][] = [
+    ['ann', 'GET', '/v1/queues/own', undefined, 200],
+    ['ann', 'GET', '/v1/queues/other', undefined, 403],
+    ['ann', 'GET', '/v1/queues/own/wanted-consumers', undefined, 200],
+    ['ann', 'POST', '/v1/queues', { name: 'ann.http' }, 201],
+    ['ann', 'POST', '/v1/queues', { name: 'ann.spy', bindings: [{ topic: '#' }] }, 403],
+    ['ann', 'POST', '/v1/queues', { name: 'bob' }, 403],
+    ['ann', 'DELETE', '/v1/queues/own', undefined, 403],
+    ['ann', 'POST', '/v1/queues/own/purge', {}, 403],
+    ['ann', 'GET', '/v1/queues/own/dead-letters', undefined, 403],
+    ['operator', 'GET', '/v1/queues/own/dead-letters', undefined, 200],
+    ['operator', 'POST', '/v1/queues/own/dead-letters/redrive', { to: 'other' }, 403],
+    ['operator', 'POST', '/v1/queues/own/dead-letters/purge', {}, 200],
+    ['operator', 'GET', '/metrics', undefined, 403],
+    ['root', 'GET', '/metrics', undefined, 200],
+  ]
+  it.each(HTTP)('over HTTP %s: %s %s', async (who, method, path, body, status) => {
+    const headers = { authorization: `Bearer ${keys[who]}`, 'content-type': 'application/json' }
+    const answer = await fetch(http + path, { method, headers, body: body ? JSON.stringify(body) : null })
+    expect(answer.status).toBe(status)
+    if (status === 403)
+      expect(await answer.json()).toMatchObject({
+        code: 'forbidden',
+        detail: expect.stringMatching(/^\w+ may not \w+: /),
+      })
+  })
+
+  it('lists what one may see', async () => {
+    const names = async (who: string) => {
+      const answer = await fetch(`${http}/v1/queues`, { headers: { authorization: `Bearer ${keys[who]}` } })
+      return ((await answer.json()) as { name: string }[]).map(({ name }) => name)
+    }
+    expect(await names('reader')).toEqual([])
+    expect(await names('operator')).toEqual(['own'])
+    expect(await names('root')).toEqual(expect.arrayContaining(['own', 'other']))
+    expect(await names('ann')).not.toContain('other')
+  })
+})
+
+it('logs refusals, and few of those that come in masses', async () => {
+  let log = ''
+  const sink = new Writable({
+    write(chunk, _, done) {
+      log += chunk
+      done()
+    },
+  })
+  const hub = await startHub({ port: 0, auth: { apiKeys } }, pino(sink))
+  const peer = await Peer.open(`ws://127.0.0.1:${hub.port}`)
+  peer.send({ type: 'hello', token: keys['nobody'] })
+  for (let seq = 0; seq < 500; seq++) peer.send(publish('a.b'))
+  await peer.settled()
+  expect(peer.frames.filter(({ type }) => type === 'error').length).toBe(500)
+  const lines = log.split('\n').filter((line) => line.includes('"msg":"forbidden"'))
+  expect(JSON.parse(lines[0] as string)).toMatchObject({ subject: 'nobody', verb: 'publish', target: 'a.b' })
+  expect(lines.length).toBeLessThan(100)
+  peer.socket.terminate()
+  await hub.close()
 })

@@ -83,7 +83,7 @@ onEveryEngine('administration of queues', (hubs) => {
     for (const [path, init, status, code] of refusals) {
       const answer = await fetch(base + path, init)
       expect(answer.headers.get('content-type')).toBe('application/problem+json')
-      expect(await answer.json()).toMatchObject({ status, code, title: code, detail: expect.any(String) })
+      expect(await answer.json()).toMatchObject({ type: 'about:blank', status, code, detail: expect.any(String) })
       expect(answer.status).toBe(status)
     }
   })

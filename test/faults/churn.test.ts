@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { afterAll, describe, expect, it } from 'vitest'
-import { connect } from '../../client/node.ts'
+import { type Client, connect } from '../../client/node.ts'
 import { type Hub, startHub } from '../../server/index.ts'
 import { ENGINES } from '../setup/engines.ts'
 
@@ -71,7 +71,7 @@ async function visit(url: string, n: number, rude: boolean): Promise<void> {
   await client.close()
 }
 
-async function ownId(client: ReturnType<typeof connect>): Promise<string> {
+async function ownId(client: Pick<Client, 'connections'>): Promise<string> {
   const { connections } = await client.connections.list()
   return (connections[0] as { connection: string }).connection
 }

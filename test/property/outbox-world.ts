@@ -260,7 +260,6 @@ function tellsOf({ seen }: ModelSubscription, due: readonly string[]): number {
 
 /** What a kernel does, on command. */
 class FakeSocket implements EngineSocket {
-  readonly remoteAddress = ''
   bufferedBytes = 0
   private writes = Number.POSITIVE_INFINITY
   private readonly client: ModelClient

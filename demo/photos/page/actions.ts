@@ -30,6 +30,21 @@ export async function act(name: string, doing: string, work: () => Promise<strin
   }
 }
 
+/** Choices that were made while another one was carried out, by name: the newest of each. */
+const chosen = new Map<string, () => void>()
+
+/** As `act`, for a choice among several: one that is made meanwhile is not lost, and the newest counts. */
+export async function choose(name: string, doing: string, work: () => Promise<string>): Promise<void> {
+  if (outcomes.get(name)?.busy) {
+    chosen.set(name, () => void choose(name, doing, work))
+    return
+  }
+  await act(name, doing, work)
+  const next = chosen.get(name)
+  chosen.delete(name)
+  next?.()
+}
+
 function say(name: string, outcome: Outcome): void {
   outcomes.set(name, outcome)
   changed()

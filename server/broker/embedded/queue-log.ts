@@ -5,6 +5,7 @@ import type { DeadLetter, DeadLetterFilter, DeadReason, QueueOptions, QueueStatu
 import { matchesPattern, parsePattern } from '../../../shared/topic.ts'
 import { type Block, bytesInBody, DEFAULT_PRIORITY, type Entry, encodeBlock, inBlocks } from '../block.ts'
 import type { Delivery, Draft, Ending, QueueState } from '../broker.ts'
+import { jsonMessage } from '../json-message.ts'
 import { blockKey, failureKey, fromJson, letterKey, parkedKey, queueKey, toJson, under } from './keys.ts'
 import { QueueBlocks } from './queue-blocks.ts'
 import { type Item, QueueSchedule } from './queue-schedule.ts'
@@ -283,7 +284,8 @@ export class QueueLog implements QueueState {
   *letters(filter: DeadLetterFilter, from = 0): Iterable<DeadLetter> {
     for (const [letter, stored] of this.storedLetters(filter, from)) {
       const { wire, binary, topic: _, key: __, ...rest } = stored
-      yield { letter, message: messageOf(wire, binary), ...rest, origin: this.options.name }
+      const message = jsonMessage(binary ? Buffer.from(wire, 'base64') : wire)
+      yield { letter, message, ...rest, origin: this.options.name }
     }
   }
 
@@ -539,17 +541,4 @@ function newStage(): Stage {
 export function entryOf(stored: StoredLetter, now: number): Omit<Entry, 'offset' | 'back'> {
   const wire = stored.binary ? Buffer.from(stored.wire, 'base64') : stored.wire
   return { time: now, topic: stored.topic, key: stored.key, expiresAt: undefined, priority: DEFAULT_PRIORITY, wire }
-}
-
-function messageOf(wire: string, binary: boolean): DeadLetter['message'] {
-  if (!binary) {
-    const { type: _, ...message } = JSON.parse(wire) as DeadLetter['message'] & { type: string }
-    return message
-  }
-  const record = Buffer.from(wire, 'base64')
-  const payloadAt = 8 + record.readUInt32BE(0)
-  const { type: _, ...message } = JSON.parse(record.toString('utf8', 8, payloadAt)) as DeadLetter['message'] & {
-    type: string
-  }
-  return { ...message, base64: record.toString('base64', payloadAt) }
 }

@@ -37,32 +37,20 @@ export const openTail: OpenPage = (route) => {
     worker: undefined,
     pattern: '',
     state: '',
-    error: undefined,
-    paused: false,
-    items: [],
-    missed: 0,
-    received: [],
-    total: 0,
-    open: undefined,
+    ...nothingSeen(),
   }
   const pattern = route.query.get('pattern')
   if (pattern) start(tail, pattern)
   return { title: 'Live tail', view: () => view(tail), close: () => stop(tail) }
 }
 
+function nothingSeen() {
+  return { error: undefined, paused: false, items: [], missed: 0, received: [], total: 0, open: undefined }
+}
+
 function start(tail: Tail, pattern: string): void {
   stop(tail)
-  Object.assign(tail, {
-    pattern,
-    state: 'connecting',
-    error: undefined,
-    paused: false,
-    items: [],
-    missed: 0,
-    received: [],
-    total: 0,
-    open: undefined,
-  })
+  Object.assign(tail, { pattern, state: 'connecting', ...nothingSeen() })
   // Built as an entry of its own, beside this page.
   const worker = new Worker(new URL('assets/tail-worker.js', document.baseURI), { type: 'module' })
   worker.onmessage = ({ data }: MessageEvent<TailReport>) => take(tail, data)

@@ -13,4 +13,9 @@ const subscription = client.subscribe(
   { cursor: 'reader', from: 'earliest', stream: 'orders', onGap: (gap) => note({ act: 'gap', gap }) },
 )
 await subscription.ready
+// A full disk refuses what a consumer says of a failure, and a cursor; that is for its log, and it goes on.
+process.on('uncaughtException', (error) => {
+  if (error.code !== 'storage_full') throw error
+  writeSync(history, `${JSON.stringify({ act: 'refused: storage_full', by: NAME })}\n`)
+})
 process.stdout.write('ready\n')

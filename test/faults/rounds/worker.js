@@ -9,6 +9,11 @@ const history = openSync(HISTORY, 'a')
 const client = connect(FANFARE_URL, { backoff: { baseMs: 10, capMs: 100 } })
 const consumer = client.consume('work', handle, { concurrency: 8, prefetch: 16 })
 await consumer.ready
+// A full disk refuses what a consumer says of a failure, and a cursor; that is for its log, and it goes on.
+process.on('uncaughtException', (error) => {
+  if (error.code !== 'storage_full') throw error
+  writeSync(history, `${JSON.stringify({ act: 'refused: storage_full', by: NAME })}\n`)
+})
 process.stdout.write('ready\n')
 
 async function handle(delivery) {

@@ -1,5 +1,5 @@
 import { html, type TemplateResult } from 'lit'
-import { act } from '../actions.ts'
+import { choose } from '../actions.ts'
 import { button, card, choice, said } from '../controls.ts'
 import { ask } from '../hub.ts'
 import type { ChartData, Line } from '../line-chart.ts'
@@ -87,7 +87,7 @@ async function upload(): Promise<string> {
 }
 
 function scale(workers: number | 'auto'): void {
-  void act('scale', 'Asking…', async () => {
+  void choose('scale', 'Asking…', async () => {
     const { workers: kept } = await ask('stage.scale', { workers })
     return kept === 'auto'
       ? 'As many workers are kept as the hub says are wanted.'
@@ -96,7 +96,7 @@ function scale(workers: number | 'auto'): void {
 }
 
 function slow(ms: number): void {
-  void act('slow', 'Asking…', async () => {
+  void choose('slow', 'Asking…', async () => {
     await ask('stage.slow', { ms })
     return ms === 0
       ? 'Thumbnails are made as fast as they can be.'

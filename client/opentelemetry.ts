@@ -1,0 +1,102 @@
+/** `fanfare/opentelemetry`: traces that go from publish to handler. Needs the package `@opentelemetry/api`. */
+import { context, propagation, ROOT_CONTEXT, type Span, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api'
+import type { Headers } from '../shared/frames.ts'
+import { MAX_HEADERS } from '../shared/parse-frame.ts'
+import type { Delivery } from './delivery.ts'
+import type { Message } from './message.ts'
+import type { Receipt } from './publisher.ts'
+import type { Request } from './requests.ts'
+import type { Tracing } from './tracing.ts'
+
+export type { Tracing } from './tracing.ts'
+
+/**
+ * For `connect(url, { trace: openTelemetry() })`. What is published, put into a queue and asked takes the active context
+ * along in its headers, as the propagator that was set up writes it (`traceparent` and `tracestate` where it is that of
+ * W3C); handlers of subscriptions, queues and requests run in the context that their message came with, and so does what
+ * they publish, with an ack too. A message that is delivered again has the context of its publish again.
+ *
+ * Each of these is a span, named and attributed by the semantic conventions of OpenTelemetry for messaging. A `for await`
+ * loop has no span: nobody but the loop knows where the handling of a message ends.
+ */
+export function openTelemetry(): Tracing {
+  const tracer = trace.getTracer('fanfare')
+  return {
+    send(operation, topic, options, send) {
+      const attributes = attributesOf(operation, 'send', topic)
+      return tracer.startActiveSpan(`${operation} ${topic}`, { kind: SpanKind.PRODUCER, attributes }, (span) =>
+        watched(span, async () => {
+          const answer = await send({ ...options, ...withContext(options.headers) })
+          if (operation === 'publish') span.setAttribute('messaging.message.id', (answer as Receipt).id)
+          return answer
+        }),
+      )
+    },
+    headers: withContext,
+    handler(handler, queue) {
+      return (received) => {
+        const { topic, headers = {}, id } = messageIn(received)
+        const attributes = {
+          ...attributesOf('process', 'process', topic),
+          ...(id !== undefined && { 'messaging.message.id': id }),
+          ...(queue !== undefined && { 'messaging.destination.subscription.name': queue }),
+        }
+        // From the root: the socket's own context is that in which the client was made.
+        const sender = propagation.extract(ROOT_CONTEXT, headers)
+        return tracer.startActiveSpan(`process ${topic}`, { kind: SpanKind.CONSUMER, attributes }, sender, (span) =>
+          watched(span, () => handler(received)),
+        )
+      }
+    },
+  }
+}
+
+function attributesOf(name: string, type: 'send' | 'process', topic: string): Record<string, string> {
+  return {
+    'messaging.system': 'fanfare',
+    'messaging.operation.name': name,
+    'messaging.operation.type': type,
+    'messaging.destination.name': topic,
+  }
+}
+
+/** Nothing where there is no context, or no room for it: a trace is no reason to refuse a publish. */
+function withContext(headers: Headers | undefined): { readonly headers?: Headers } {
+  const carrier = { ...headers }
+  propagation.inject(context.active(), carrier)
+  const count = Object.keys(carrier).length
+  if (count === 0 || count > MAX_HEADERS) return headers ? { headers } : {}
+  return { headers: carrier }
+}
+
+function messageIn(received: unknown): Partial<Pick<Message, 'id'>> & Request {
+  return (received as Delivery).message ?? (received as Message | Request)
+}
+
+/** Ends a span with what it is about: at once, or when the promise settles. */
+function watched<Result>(span: Span, run: () => Result): Result {
+  try {
+    const result = run()
+    if (typeof (result as PromiseLike<unknown> | undefined)?.then !== 'function') {
+      span.end()
+      return result
+    }
+    // One `then` alone: the promise of some libraries does its work again with each.
+    return Promise.resolve(result)
+      .catch((error: unknown) => {
+        failed(span, error)
+        throw error
+      })
+      .finally(() => span.end()) as Result
+  } catch (error) {
+    failed(span, error)
+    span.end()
+    throw error
+  }
+}
+
+function failed(span: Span, error: unknown): void {
+  const { code, name = typeof error } = (error ?? {}) as { code?: unknown; name?: string }
+  span.setAttribute('error.type', typeof code === 'string' ? code : name)
+  span.setStatus({ code: SpanStatusCode.ERROR, message: error instanceof Error ? error.message : String(error) })
+}

@@ -1,0 +1,21 @@
+import type { Headers } from '../shared/frames.ts'
+
+/** What goes out with headers. */
+interface Sending {
+  readonly headers?: Headers
+}
+
+/** Carries a trace from whoever sends to whoever handles, in headers; `openTelemetry()` of `fanfare/opentelemetry` makes one. */
+export interface Tracing {
+  /** Calls `send` with the options, to the headers of which the context was added, and watches what becomes of it. */
+  send<Options extends Sending, Answer>(
+    operation: 'publish' | 'request',
+    topic: string,
+    options: Options,
+    send: (options: Options) => Promise<Answer>,
+  ): Promise<Answer>
+  /** The context that a publish takes along which goes with an ack. */
+  headers(headers: Headers | undefined): Sending
+  /** The same handler, run in the context that its message, delivery or request came with; `queue` is where that was. */
+  handler<Received, Result>(handler: (received: Received) => Result, queue?: string): (received: Received) => Result
+}

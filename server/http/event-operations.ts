@@ -1,0 +1,119 @@
+import { z } from 'zod'
+import { FanfareError } from '../../shared/errors.ts'
+import { type HeaderFilter, POLICIES, type SubscribeFrame } from '../../shared/frames.ts'
+import { type From, parseStart } from '../../shared/streams.ts'
+import { checkParams } from '../admin/methods.ts'
+import { EventSocket } from './event-socket.ts'
+import { EventWriter, NOT_BEGUN } from './event-writer.ts'
+import { headersOf } from './header-params.ts'
+import { type Exchange, OPENING, type Operation } from './operation.ts'
+import { problemResponse, refusalOf } from './problem.ts'
+
+const utf8 = new TextEncoder()
+
+const Query = z.strictObject({
+  pattern: z.array(z.string()).min(1).describe('May be repeated: a topic belongs to the first pattern that matches it'),
+  from: z
+    .string()
+    .optional()
+    .describe('On a stream: latest, earliest, an offset, <epoch>:<offset>, last:<n>, a time, or the id of an event'),
+  stream: z.string().optional().describe('The stream, where several capture a pattern'),
+  policy: z.enum(POLICIES).optional().describe('What becomes of messages that come faster than they are read'),
+  all: z.array(z.string()).optional().describe('name=value of headers that a message must have, all of them'),
+  any: z.array(z.string()).optional().describe('name=value of headers, any of which a message must have'),
+})
+type Query = z.infer<typeof Query>
+
+/** `no-transform` and the header of nginx: nobody between may collect what comes. */
+const HEADERS = {
+  'content-type': 'text/event-stream; charset=utf-8',
+  'cache-control': 'no-store, no-transform',
+  'x-accel-buffering': 'no',
+  'transfer-encoding': 'chunked',
+  connection: 'close',
+}
+
+export const eventOperations: readonly Operation[] = [
+  {
+    id: 'events',
+    summary: 'Messages as server-sent events, for EventSource',
+    method: 'get',
+    path: '/events',
+    params: Query,
+    rest: 'query',
+    headers: { 'Last-Event-ID': 'On a stream: goes on behind the event of this id; stronger than from' },
+    answers: [
+      {
+        status: 200,
+        description:
+          'An event for each message, its data a Message; on streams with the id to resume at. event: gap tells what was left out, event: end (a Problem) why the hub ends the response.',
+        type: 'text/event-stream',
+        schema: z.string(),
+      },
+    ],
+    refusals: [
+      ...OPENING,
+      ...(['bad_frame', 'bad_pattern', 'policy_unsupported', 'too_many_subscriptions'] as const),
+      ...(['no_stream', 'ambiguous_stream', 'storage_failed', 'data_damaged'] as const),
+    ],
+    run: events,
+  },
+]
+
+async function events({ hub, request, peer, access, params }: Exchange): Promise<Response> {
+  const query = checkParams(Query, params)
+  const frames = subscribeFrames(query, request.headers.get('last-event-id'))
+  if (request.method === 'HEAD') return new Response(null, { headers: HEADERS })
+  const socket = new EventSocket(peer, new EventWriter(frames), frames.length)
+  socket.handlers = hub.open(socket, peer?.remoteAddress ?? '', access)
+  const client = request.headers.get('user-agent')?.slice(0, 200)
+  socket.handlers.message(utf8.encode(JSON.stringify([{ type: 'hello', client }, ...frames])), false)
+  try {
+    await socket.started
+  } catch (refusal) {
+    socket.gone()
+    return problemResponse(refusal instanceof Error ? refusalOf(refusal) : (refusal as FanfareError))
+  }
+  return new Response(socket.body, { headers: HEADERS })
+}
+
+/** The frames that subscribe, numbered as the patterns are. Throws `bad_params`. */
+function subscribeFrames(
+  { pattern, from, stream, policy, all, any }: Query,
+  lastEventId: string | null,
+): SubscribeFrame[] {
+  const starts = startsOf(pattern.length, from, 'from')
+  const onStream = from !== undefined || stream !== undefined || policy === 'pause'
+  const resumed = onStream && lastEventId ? startsOf(pattern.length, lastEventId, 'Last-Event-ID') : undefined
+  const positioned = from !== undefined || resumed !== undefined
+  const filter = {
+    ...(all && { all: headersOf('all', all) }),
+    ...(any && { any: headersOf('any', any) }),
+  }
+  return pattern.map((each, sub) => ({
+    type: 'subscribe' as const,
+    sub,
+    pattern: each,
+    ...(policy && { policy }),
+    ...(stream !== undefined && { stream }),
+    ...(positioned && { from: resumed?.[sub] ?? starts[sub] ?? 'latest' }),
+    ...((all || any) && { filter: filter as HeaderFilter }),
+  }))
+}
+
+/** The start of each pattern: one for all, or as the id of an event has them. Throws `bad_params`. */
+function startsOf(count: number, text: string | undefined, name: string): (From | undefined)[] {
+  if (text === undefined) return []
+  const parts = text.split(',')
+  if (parts.length !== 1 && parts.length !== count) {
+    throw new FanfareError('bad_params', `${name}: has ${parts.length} positions for ${count} patterns`)
+  }
+  const starts = parts.map((part) => {
+    const start = part === NOT_BEGUN ? undefined : parseStart(part)
+    if (start === undefined && part !== NOT_BEGUN) {
+      throw new FanfareError('bad_params', `${name}: ${JSON.stringify(part.slice(0, 40))} is no start`)
+    }
+    return start
+  })
+  return parts.length === 1 ? Array.from({ length: count }, () => starts[0]) : starts
+}

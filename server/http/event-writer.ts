@@ -1,0 +1,111 @@
+import { Buffer } from 'node:buffer'
+import type { Frame, GapFrame, HubFrame, MessageFrame, SubscribeFrame } from '../../shared/frames.ts'
+import type { JsonMessage } from '../../shared/json-message.ts'
+import { matchesPattern } from '../../shared/topic.ts'
+
+/** A subscription as an event stream knows it. Its number is its place in the list. */
+interface Place {
+  readonly pattern: string
+  readonly words: readonly string[]
+  /** Messages that name no subscription are for this one, too. */
+  joined: boolean
+  stream: string | undefined
+  epoch: string | undefined
+  /** Of the next message that is wanted; undefined where none has come yet. */
+  offset: number | undefined
+  /** It starts with picks from the log, and no position says so: there is none before the first message. */
+  readonly picks: boolean
+}
+
+/** What stands for a subscription in an id while it has no position. */
+export const NOT_BEGUN = '-'
+
+/**
+ * Turns the frames of a connection into an event stream. Several subscriptions share it: a topic belongs to the first
+ * pattern that matches it, so that each message comes once. An id is the position of each subscription, in order.
+ */
+export class EventWriter {
+  private readonly places: readonly Place[]
+
+  constructor(subscriptions: readonly SubscribeFrame[]) {
+    this.places = subscriptions.map(({ pattern, from }) => ({
+      pattern,
+      picks: typeof from === 'object' && 'last' in from,
+      words: pattern.split('.'),
+      joined: false,
+      stream: undefined,
+      epoch: undefined,
+      offset: undefined,
+    }))
+  }
+
+  /** The events of one WebSocket message. */
+  events(frames: readonly HubFrame[]): string {
+    const only = frames[0]?.type === 'only' ? this.places[frames[0].sub] : undefined
+    let text = ''
+    for (const frame of frames) {
+      if (frame.type === 'message') text += this.message(frame, only)
+      else if (frame.type === 'gap') text += this.gap(frame)
+      else this.note(frame)
+    }
+    return text
+  }
+
+  /** A line with the positions; empty where no stream feeds anything. */
+  get id(): string {
+    if (this.places.every(({ stream }) => stream === undefined)) return ''
+    const positions = this.places.map(({ epoch, offset }) => (offset === undefined ? NOT_BEGUN : `${epoch}:${offset}`))
+    return `id: ${positions.join(',')}\n`
+  }
+
+  private note(frame: Frame): void {
+    const place = 'sub' in frame && typeof frame.sub === 'number' ? this.places[frame.sub] : undefined
+    if (!place) return
+    if (frame.type === 'subscribed') {
+      place.joined = frame.stream === undefined
+      place.stream = frame.stream
+      place.epoch = frame.epoch
+      if (!place.picks) place.offset = frame.offset
+    } else if (frame.type === 'live' || frame.type === 'behind') {
+      place.joined = frame.type === 'live'
+      place.offset = frame.offset
+    }
+  }
+
+  private message(frame: MessageFrame, only: Place | undefined): string {
+    const owner = this.ownerOf(frame.topic)
+    for (const place of only ? [only] : this.places) {
+      const offset = place.stream === undefined ? undefined : frame.offsets?.[place.stream]
+      if (offset !== undefined && (only || place.joined)) place.offset = offset + 1
+    }
+    if (only ? owner !== only : !owner?.joined) return ''
+    return `${this.id}data: ${jsonText(frame)}\n\n`
+  }
+
+  private ownerOf(topic: string): Place | undefined {
+    if (this.places.length === 1) return this.places[0]
+    const words = topic.split('.')
+    return this.places.find((place) => matchesPattern(place.words, words))
+  }
+
+  private gap({ type: _, sub, ...gap }: GapFrame): string {
+    const place = this.places[sub]
+    if (!place) return ''
+    if (gap.offsets && place.offset !== undefined) place.offset = Math.max(place.offset, gap.offsets.to + 1)
+    return `event: gap\n${this.id}data: ${JSON.stringify({ pattern: place.pattern, ...gap })}\n\n`
+  }
+}
+
+/** Messages are shared by all who get them: each is written once. */
+const texts = new WeakMap<MessageFrame, string>()
+
+function jsonText(frame: MessageFrame): string {
+  const known = texts.get(frame)
+  if (known !== undefined) return known
+  const { type: _, data, ...rest } = frame
+  const message: JsonMessage =
+    data instanceof Uint8Array ? { ...rest, base64: Buffer.from(data).toString('base64') } : { ...rest, data }
+  const text = JSON.stringify(message)
+  texts.set(frame, text)
+  return text
+}

@@ -1,0 +1,108 @@
+import { z } from 'zod'
+import type { ErrorCode } from '../../shared/errors.ts'
+import { paramsOf } from '../admin/methods.ts'
+import type { Access } from '../auth/access.ts'
+import type { Credentials } from '../auth/identity.ts'
+import type { EngineSocket, HttpPeer, SocketHandlers } from '../engine/engine.ts'
+
+/** What the HTTP side needs of the hub. */
+export interface HttpContext {
+  /** Largest body taken, in bytes, and most publishes that may be unacknowledged: those of a WebSocket. */
+  readonly frameBytes: number
+  readonly window: number
+  readonly version: string
+  /** Of the WebSocket endpoint. */
+  readonly path: string
+  readonly metrics: { readonly contentType: string; scrape(): Promise<string> }
+  ready(): boolean
+  /** Something went wrong that is no refusal: for the log. */
+  failed(error: unknown): void
+  /** Rejects with `unauthenticated`, `token_expired`, `auth_unavailable`. */
+  authenticate(credentials: Credentials): Promise<Access>
+  /** Runs a method of the operators', where it is permitted. */
+  call(method: string, params: unknown, access: Access): Promise<unknown>
+  /**
+   * Opens a connection that is no WebSocket: it is given frames, and writes its answers to the socket. Throws
+   * `shutting_down`, `hub_full`, `address_limit`.
+   */
+  open(socket: EngineSocket, address: string, access: Access): SocketHandlers
+}
+
+/** A request that has been read as far as its operation says. */
+export interface Exchange {
+  readonly hub: HttpContext
+  readonly request: Request
+  readonly peer: HttpPeer | undefined
+  /** Whose it is. */
+  readonly access: Access
+  /** From path, query and JSON body. */
+  readonly params: Record<string, unknown>
+}
+
+/**
+ * One entry of the table from which both the routes and the OpenAPI document are made.
+ */
+export interface Operation {
+  readonly id: string
+  readonly summary: string
+  readonly method: 'get' | 'post' | 'delete'
+  /** Below `/v1`, as OpenAPI writes it. */
+  readonly path: string
+  /** What it takes. Names that stand in the path are read there, the others where `rest` says. */
+  readonly params: z.ZodType
+  /** `body`: a JSON object that may be missing. */
+  readonly rest: 'query' | 'body'
+  /** Headers that it heeds, by name. */
+  readonly headers?: Readonly<Record<string, string>>
+  /** A body that it reads by itself, by content type. */
+  readonly content?: Readonly<Record<string, z.ZodType>>
+  readonly answers: readonly Answer[]
+  /** Beside those that every request may meet. */
+  readonly refusals: readonly ErrorCode[]
+  run(exchange: Exchange): Promise<Response>
+}
+
+export interface Answer {
+  readonly status: number
+  readonly description: string
+  readonly type: string
+  readonly schema: z.ZodType
+}
+
+/** What a request may meet that opens a connection. */
+export const OPENING: readonly ErrorCode[] = ['shutting_down', 'hub_full', 'address_limit', 'rate_limited']
+
+export function json(status: number, value: unknown): Response {
+  return new Response(JSON.stringify(value), { status, headers: { 'content-type': 'application/json' } })
+}
+
+/** What an operation is beside the method that it calls. */
+interface CallOptions extends Pick<Operation, 'id' | 'summary' | 'path'> {
+  readonly refusals?: readonly ErrorCode[]
+  readonly status?: number
+}
+
+/** An operation that is a method of the operators': what it takes is the method's own. */
+export function call(
+  method: Operation['method'],
+  name: string,
+  schema: z.ZodType,
+  { refusals = [], status = 200, ...rest }: CallOptions,
+): Operation {
+  return {
+    ...rest,
+    method,
+    params: paramsOf(name),
+    rest: method === 'post' ? 'body' : 'query',
+    answers: [{ status, description: 'Done', type: 'application/json', schema }],
+    refusals,
+    async run({ hub, params, access }) {
+      return json(status, await hub.call(name, params, access))
+    },
+  }
+}
+
+/** For an operation that takes nothing but what stands in its path. */
+export function pathParams<const Names extends string[]>(...names: Names): z.ZodType {
+  return z.strictObject(Object.fromEntries(names.map((name) => [name, z.string()])))
+}

@@ -1,0 +1,77 @@
+import { z } from 'zod'
+import { FanfareError } from '../../shared/errors.ts'
+import { isJson, jsonOf, readBody } from './body.ts'
+import type { Operation } from './operation.ts'
+
+/** As much of JSON Schema as reading a query needs. */
+export interface ParamSchema {
+  readonly type?: string
+  readonly description?: string
+  readonly properties?: Readonly<Record<string, ParamSchema>>
+  readonly required?: readonly string[]
+}
+
+/** The parameters of an operation as JSON Schema: those of its path, and the rest. */
+export interface OperationParams {
+  readonly path: Readonly<Record<string, ParamSchema>>
+  readonly rest: Readonly<Record<string, ParamSchema>>
+  readonly required: readonly string[]
+}
+
+export function paramsSchema({ path, params }: Operation): OperationParams {
+  const { properties = {}, required = [] } = z.toJSONSchema(params, { io: 'input' }) as ParamSchema
+  const inPath = (name: string) => path.includes(`{${name}}`)
+  const part = (wanted: boolean) =>
+    Object.fromEntries(Object.entries(properties).filter(([name]) => inPath(name) === wanted))
+  return { path: part(true), rest: part(false), required }
+}
+
+/**
+ * Reads a query by its schema: whole numbers and repeated parameters as such, and the properties of an object each
+ * under its own name. What it cannot read it leaves as text, for the check to name. Throws `bad_params`.
+ */
+export function readQuery(rest: OperationParams['rest'], query: URLSearchParams): Record<string, unknown> {
+  const params: Record<string, unknown> = {}
+  const known = new Set<string>()
+  const read = (target: Record<string, unknown>, properties: OperationParams['rest']) => {
+    for (const [name, schema] of Object.entries(properties)) {
+      if (schema.properties) {
+        const inner: Record<string, unknown> = {}
+        read(inner, schema.properties)
+        if (Object.keys(inner).length > 0) target[name] = inner
+        continue
+      }
+      known.add(name)
+      const texts = query.getAll(name)
+      if (texts.length === 0) continue
+      const { type } = schema
+      if (type === 'array') target[name] = texts.map((text) => scalar(text, schema))
+      else if (texts.length > 1) throw new FanfareError('bad_params', `${name}: is given more than once`)
+      else target[name] = scalar(texts[0] as string, schema)
+    }
+  }
+  read(params, rest)
+  for (const name of query.keys()) {
+    if (!known.has(name)) throw new FanfareError('bad_params', `${name}: there is no parameter of that name`)
+  }
+  return params
+}
+
+function scalar(text: string, schema: ParamSchema & { readonly items?: ParamSchema }): unknown {
+  const { type } = schema.items ?? schema
+  return (type === 'integer' || type === 'number') && text.trim() !== '' && !Number.isNaN(Number(text))
+    ? Number(text)
+    : text
+}
+
+/** A JSON object as the body, or nothing. */
+export async function readJsonBody(request: Request, limit: number): Promise<Record<string, unknown>> {
+  const bytes = await readBody(request, limit)
+  if (bytes.length === 0) return {}
+  if (!isJson(request)) throw new FanfareError('not_json', 'The content-type is not application/json')
+  const value = jsonOf(bytes)
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new FanfareError('bad_params', 'The body is not a JSON object')
+  }
+  return value as Record<string, unknown>
+}

@@ -1,0 +1,138 @@
+import { z } from 'zod'
+import { type ErrorCode, FanfareError } from '../../shared/errors.ts'
+import { QUEUE_TOPIC } from '../../shared/queues.ts'
+import { isJson, jsonOf, readBody } from './body.ts'
+import { headersOf } from './header-params.ts'
+import { type Answer, type Exchange, json, OPENING, type Operation } from './operation.ts'
+import { problemOf, problemResponse } from './problem.ts'
+import { publish, type Result } from './publisher.ts'
+import { Problem, Publish, Receipt } from './schemas.ts'
+
+const REFUSALS: readonly ErrorCode[] = [
+  ...OPENING,
+  ...(['bad_frame', 'bad_topic', 'reserved_topic', 'no_queue', 'queue_limit'] as const),
+  ...(['storage_full', 'storage_failed', 'connection_lost', 'bad_data'] as const),
+]
+
+const JSON_TYPE = 'application/json'
+const KEY = { 'Idempotency-Key': 'The id of the message, where the publish has none; in a batch, followed by .0, .1 …' }
+
+const receipt: Answer = {
+  status: 200,
+  description: 'It is published, and kept where it has to be',
+  type: JSON_TYPE,
+  schema: Receipt,
+}
+
+/** What a publish has beside its body; the body is the data. Checked as the frame that it becomes. */
+const options = z.looseObject({
+  id: z.string().optional(),
+  key: z.string().optional(),
+  header: z.array(z.string()).optional().describe('name=value, may be repeated'),
+  expiresAt: z.int().optional().describe('Milliseconds since 1970'),
+  priority: z.int().optional().describe('In queues: 0 to 9, the higher first'),
+  delayMs: z.int().optional().describe('In queues: not to be delivered before'),
+  deliverAt: z.int().optional().describe('In queues: likewise, in milliseconds since 1970'),
+})
+
+const content = {
+  [JSON_TYPE]: z.unknown().describe('The data'),
+  '*/*': z.unknown().describe('The data, as bytes; without a body the message has none'),
+}
+
+export const publishOperations: readonly Operation[] = [
+  {
+    id: 'publish',
+    summary: 'Publish one message, or several of which each has its own answer',
+    method: 'post',
+    path: '/publish',
+    params: z.object({}),
+    rest: 'query',
+    headers: KEY,
+    content: { [JSON_TYPE]: z.union([Publish, z.array(Publish).min(1)]) },
+    answers: [
+      { ...receipt, description: 'All are published', schema: z.union([Receipt, z.array(Receipt)]) },
+      {
+        status: 207,
+        description: 'Of several some are refused: each has its receipt or problem, in order',
+        type: JSON_TYPE,
+        schema: z.array(z.union([Receipt, Problem])),
+      },
+    ],
+    refusals: REFUSALS,
+    run: publishJson,
+  },
+  {
+    id: 'publishTo',
+    summary: 'Publish the body to a topic',
+    method: 'post',
+    path: '/topics/{topic}',
+    params: options.extend({ topic: z.string() }),
+    rest: 'query',
+    headers: KEY,
+    content,
+    answers: [receipt],
+    refusals: REFUSALS,
+    run: (exchange) => publishBody(exchange, exchange.params),
+  },
+  {
+    id: 'enqueue',
+    summary: 'Publish the body straight to a queue, past all bindings',
+    method: 'post',
+    path: '/queues/{name}/messages',
+    params: options.extend({ name: z.string() }),
+    rest: 'query',
+    headers: KEY,
+    content,
+    answers: [receipt],
+    refusals: REFUSALS,
+    run(exchange) {
+      const { name, ...rest } = exchange.params
+      return publishBody(exchange, { ...rest, topic: `${QUEUE_TOPIC}${name}` })
+    },
+  },
+]
+
+async function publishJson(exchange: Exchange): Promise<Response> {
+  const { hub, request } = exchange
+  const bytes = await readBody(request, hub.frameBytes)
+  if (!isJson(request)) throw new FanfareError('not_json', 'The content-type is not application/json')
+  const value = jsonOf(bytes)
+  const key = idempotencyKey(request)
+  if (!Array.isArray(value)) {
+    const items = [key === undefined ? value : { id: key, ...Object(value) }]
+    return single(await publish(exchange, items))
+  }
+  if (value.length === 0) throw new FanfareError('bad_frame', 'A batch has at least one publish')
+  const items = key === undefined ? value : value.map((item, n) => ({ id: `${key}.${n}`, ...Object(item) }))
+  const results = await publish(exchange, items)
+  const refused = results.some((result) => 'refusal' in result)
+  return json(
+    refused ? 207 : 200,
+    results.map((result) => ('receipt' in result ? result.receipt : problemOf(result.refusal))),
+  )
+}
+
+async function publishBody(exchange: Exchange, params: Record<string, unknown>): Promise<Response> {
+  const { hub, request } = exchange
+  const { header, ...rest } = params
+  const bytes = await readBody(request, hub.frameBytes)
+  const id = idempotencyKey(request)
+  const item = {
+    ...(id !== undefined && { id }),
+    ...rest,
+    ...(header !== undefined && { headers: headersOf('header', header as string[]) }),
+    ...(isJson(request) ? { data: jsonOf(bytes) } : bytes.length > 0 && { data: bytes }),
+  }
+  return single(await publish(exchange, [item]))
+}
+
+function single([result]: readonly Result[]): Response {
+  if (result && 'receipt' in result) return json(200, result.receipt)
+  return problemResponse(result?.refusal ?? new FanfareError('internal'))
+}
+
+/** As it stands, or as the string of a structured header (RFC 8941). */
+function idempotencyKey(request: Request): string | undefined {
+  return request.headers.get('idempotency-key')?.replace(/^"(.*)"$/, '$1')
+}

@@ -1,0 +1,81 @@
+import { z } from 'zod'
+import type { ErrorCode } from '../../shared/errors.ts'
+import type { QueueInfo } from '../../shared/queues.ts'
+import { call, json, type Operation, pathParams } from './operation.ts'
+import { Count, Letter, Named, Queue } from './schemas.ts'
+
+const STORAGE: readonly ErrorCode[] = ['storage_full', 'storage_failed']
+
+export const queueOperations: readonly Operation[] = [
+  call('get', 'queues.list', z.array(Queue), { id: 'listQueues', summary: 'All queues', path: '/queues' }),
+  call('post', 'queues.declare', Queue, {
+    id: 'declareQueue',
+    summary: 'Declare a queue, or find it declared with the same options',
+    path: '/queues',
+    status: 201,
+    refusals: ['queue_exists', ...STORAGE],
+  }),
+  call('get', 'queues.show', Queue, {
+    id: 'showQueue',
+    summary: 'One queue',
+    path: '/queues/{name}',
+    refusals: ['no_queue'],
+  }),
+  call('delete', 'queues.delete', Named, {
+    id: 'deleteQueue',
+    summary: 'Delete a queue with all that it holds',
+    path: '/queues/{name}',
+    refusals: ['no_queue', ...STORAGE],
+  }),
+  call('post', 'queues.purge', Count, {
+    id: 'purgeQueue',
+    summary: 'Let go of what waits; what is on lease and the dead letters stay',
+    path: '/queues/{name}/purge',
+    refusals: ['no_queue', ...STORAGE],
+  }),
+  call('post', 'queues.unpark', Named.extend({ key: z.string() }), {
+    id: 'unparkGroup',
+    summary: 'Let a parked group go on',
+    path: '/queues/{name}/unpark',
+    refusals: ['no_queue', 'no_parked_group', ...STORAGE],
+  }),
+  {
+    id: 'wantedConsumers',
+    summary: "How many consumers would keep up: for a scaler such as KEDA's metrics-api",
+    method: 'get',
+    path: '/queues/{name}/wanted-consumers',
+    params: pathParams('name'),
+    rest: 'query',
+    answers: [
+      {
+        status: 200,
+        description: 'Done',
+        type: 'application/json',
+        schema: z.object({ queue: z.string(), wantedConsumers: z.int() }),
+      },
+    ],
+    refusals: ['no_queue'],
+    async run({ hub, params, access }) {
+      const { name, wantedConsumers } = (await hub.call('queues.show', params, access)) as QueueInfo
+      return json(200, { queue: name, wantedConsumers })
+    },
+  },
+  call('get', 'deadLetters.list', z.array(Letter), {
+    id: 'listDeadLetters',
+    summary: 'Dead letters of a queue, by number',
+    path: '/queues/{name}/dead-letters',
+    refusals: ['no_queue', 'bad_pattern'],
+  }),
+  call('post', 'deadLetters.redrive', Count, {
+    id: 'redriveDeadLetters',
+    summary: 'Move dead letters into a queue, by default back: answers when all have moved',
+    path: '/queues/{name}/dead-letters/redrive',
+    refusals: ['no_queue', 'bad_pattern', 'queue_limit', ...STORAGE],
+  }),
+  call('post', 'deadLetters.purge', Count, {
+    id: 'purgeDeadLetters',
+    summary: 'Let go of dead letters, by default of all',
+    path: '/queues/{name}/dead-letters/purge',
+    refusals: ['no_queue', 'bad_pattern', ...STORAGE],
+  }),
+]

@@ -1,0 +1,224 @@
+import { z } from 'zod'
+import { POLICIES } from '../../shared/frames.ts'
+import type { JsonMessage, StreamPage } from '../../shared/json-message.ts'
+import type { DeadLetter, QueueInfo } from '../../shared/queues.ts'
+import type { ConnectionsPage, HubInfo, StreamStatus, TopicsStatus } from '../../shared/sys.ts'
+
+/** What the API answers with. Each carries the name that it has in the OpenAPI document. */
+
+const whole = z.int().nonnegative()
+const text = z.string()
+const time = whole.describe('Milliseconds since 1970')
+const headers = z.record(text, text)
+const position = z.object({ epoch: text, offset: whole })
+
+export const Problem = z
+  .object({
+    type: text,
+    title: text,
+    status: whole,
+    detail: text.describe('What was wrong, and what to do'),
+    code: text.describe('A code of the table of errors in PROTOCOL.md'),
+    retry: z.boolean().describe('Whether the same request may succeed later'),
+  })
+  .meta({ id: 'Problem', description: 'A refusal, as RFC 9457 has it' })
+
+const published = {
+  key: text.max(255).optional(),
+  headers: headers.optional(),
+  expiresAt: time.optional(),
+}
+
+/** A publish as the hub checks it: `parseFrame` of a publish frame. */
+export const Publish = z
+  .looseObject({
+    topic: text,
+    data: z.unknown().optional(),
+    id: text.regex(/^[\w.:~-]{1,64}$/).optional(),
+    ...published,
+    priority: whole.max(9).optional().describe('In queues, the higher first; 4 where it is missing'),
+    delayMs: whole.optional().describe('In queues, not to be delivered before'),
+    deliverAt: time.optional(),
+  })
+  .meta({ id: 'Publish', description: 'The fields of a publish frame; those that are unknown are ignored' })
+
+export const Receipt = z
+  .object({
+    id: text,
+    positions: z.record(text, position).optional().describe('Where streams have kept it'),
+    queues: z.array(text).optional().describe('Queues that it reached'),
+    duplicate: z.boolean().optional().describe('A message of this id was published before'),
+  })
+  .meta({ id: 'Receipt' })
+
+export const Message = z
+  .object({
+    id: text,
+    topic: text,
+    offsets: z.record(text, whole).optional().describe('In each stream that captured it'),
+    publishedAt: time.optional(),
+    ...published,
+    data: z.unknown().optional(),
+    base64: text.optional().describe('The data, where it is bytes'),
+  })
+  .meta({ id: 'Message' })
+
+export const Page = z.object({ epoch: text, messages: z.array(Message), next: whole, end: z.boolean() }).meta({
+  id: 'Page',
+  description: 'Messages of a stream; next is where the next page begins, end whether that is the end',
+})
+
+export const Stream = z
+  .object({
+    name: text,
+    topics: z.array(text),
+    maxAgeMs: whole,
+    maxBytes: whole,
+    maxMessages: whole.optional(),
+    lastValue: z.boolean(),
+    durability: z.enum(['disk', 'os']),
+    epoch: text,
+    first: whole.describe('Offset of the oldest message that is kept'),
+    next: whole.describe('Offset that the next message gets'),
+    bytes: whole,
+    oldestAt: time.optional(),
+    newestAt: time.optional(),
+    cursors: z.record(text, position),
+    publishedPerSecond: z.number(),
+  })
+  .meta({ id: 'Stream' })
+
+const binding = z.object({
+  topic: text,
+  match: z.union([z.object({ all: headers }), z.object({ any: headers })]).optional(),
+})
+
+export const Queue = z
+  .object({
+    name: text,
+    bindings: z.array(binding),
+    ackDeadlineMs: whole,
+    maxAttempts: whole,
+    backoffBaseMs: whole,
+    backoffCapMs: whole,
+    maxMessages: whole,
+    maxBytes: whole,
+    overflow: z.enum(['reject', 'drop-oldest', 'dead-letter', 'block']),
+    onExpiry: z.enum(['drop', 'dead-letter']),
+    onDeadLetter: z.enum(['continue', 'park']),
+    maxDeadLetters: whole,
+    depth: whole,
+    delayed: whole,
+    inFlight: whole,
+    bytes: whole,
+    oldestAgeMs: whole,
+    publishedTotal: whole,
+    ackedTotal: whole,
+    redeliveredTotal: whole,
+    droppedTotal: whole,
+    deadLetters: whole,
+    parked: z.array(text),
+    consumers: whole,
+    publishedPerSecond: z.number(),
+    ackedPerSecond: z.number(),
+    wantedConsumers: whole,
+    growing: z.boolean(),
+  })
+  .meta({ id: 'Queue' })
+
+export const Letter = z
+  .object({
+    letter: whole.describe("Its number among the queue's dead letters"),
+    message: Message,
+    reason: z.enum(['attempts', 'rejected', 'expired', 'overflow']),
+    error: text.optional(),
+    attempts: whole,
+    publishedAt: time,
+    diedAt: time,
+    origin: text,
+  })
+  .meta({ id: 'DeadLetter' })
+
+const rate = z.number()
+
+export const Hub = z
+  .object({
+    version: text,
+    engine: text,
+    startedAt: time,
+    connections: whole,
+    subscriptions: whole,
+    streams: whole,
+    queues: whole,
+    topics: whole,
+    publishedTotal: whole,
+    publishedPerSecond: rate,
+    deliveredTotal: whole,
+    deliveredPerSecond: rate,
+    bytesInPerSecond: rate,
+    bytesOutPerSecond: rate,
+    droppedTotal: z.record(text, whole).describe('Messages left out, by the reason of their gaps'),
+    droppedPerSecond: rate,
+    outboxBytes: whole,
+    outboxTotalBytes: whole,
+    memoryBytes: whole,
+    cpu: z.number().describe('Part of one core'),
+    eventLoopDelayMs: z.number().describe('99th percentile of the last second'),
+  })
+  .meta({ id: 'Hub' })
+
+const subscription = z.object({
+  sub: whole,
+  pattern: text,
+  policy: z.enum(POLICIES),
+  stream: text.optional(),
+  paused: z.boolean(),
+  behind: z.boolean(),
+  droppedTotal: whole,
+})
+
+export const Connection = z
+  .object({
+    connection: text,
+    number: whole.describe('Counts up as connections open'),
+    client: text.optional(),
+    address: text,
+    connectedAt: time,
+    outboxBytes: whole,
+    outboxLimitBytes: whole,
+    lagMs: z.number(),
+    deliveredTotal: whole,
+    droppedTotal: whole,
+    publishedTotal: whole,
+    subscriptionCount: whole,
+    subscriptions: z.array(subscription).describe('In a list the first ten; consumers likewise'),
+    consumerCount: whole,
+    consumers: z.array(z.object({ queue: text, inFlight: whole, prefetch: whole })),
+  })
+  .meta({ id: 'Connection' })
+
+export const Connections = z.object({ count: whole, connections: z.array(Connection) })
+
+export const Topics = z
+  .object({
+    count: whole,
+    busiest: z.array(z.object({ topic: text, publishedPerSecond: rate, publishedTotal: whole })),
+  })
+  .meta({ id: 'Topics' })
+
+export const Count = z.object({ count: whole })
+export const Named = z.object({ name: text })
+
+// What the hub answers fits what the document says of it, or this does not compile.
+type Frozen<Value> = Value extends object ? { readonly [Name in keyof Value]: Frozen<Value[Name]> } : Value
+type Fits<Schema extends z.ZodType, Answer extends Frozen<z.input<Schema>>> = Answer
+export type Answers = [
+  Fits<typeof Message, JsonMessage>,
+  Fits<typeof Page, StreamPage>,
+  Fits<typeof Stream, StreamStatus>,
+  Fits<typeof Queue, QueueInfo>,
+  Fits<typeof Letter, DeadLetter>,
+  Fits<typeof Hub, HubInfo>,
+  Fits<typeof Connections, ConnectionsPage>,
+  Fits<typeof Topics, TopicsStatus>,
+]

@@ -1,0 +1,41 @@
+import { z } from 'zod'
+import type { ErrorCode } from '../../shared/errors.ts'
+import { call, type Operation } from './operation.ts'
+import { Named, Page, Stream } from './schemas.ts'
+
+const STORAGE: readonly ErrorCode[] = ['storage_full', 'storage_failed']
+
+export const streamOperations: readonly Operation[] = [
+  call('get', 'streams.list', z.array(Stream), { id: 'listStreams', summary: 'All streams', path: '/streams' }),
+  call('post', 'streams.declare', Stream, {
+    id: 'declareStream',
+    summary: 'Declare a stream, or find it declared with the same options',
+    path: '/streams',
+    status: 201,
+    refusals: ['stream_exists', ...STORAGE],
+  }),
+  call('get', 'streams.show', Stream, {
+    id: 'showStream',
+    summary: 'One stream',
+    path: '/streams/{name}',
+    refusals: ['no_stream'],
+  }),
+  call('delete', 'streams.delete', Named, {
+    id: 'deleteStream',
+    summary: 'Delete a stream with all that it holds',
+    path: '/streams/{name}',
+    refusals: ['no_stream', ...STORAGE],
+  }),
+  call('post', 'streams.trim', Stream, {
+    id: 'trimStream',
+    summary: 'Let go of the messages before an offset, by default of all',
+    path: '/streams/{name}/trim',
+    refusals: ['no_stream', ...STORAGE],
+  }),
+  call('get', 'streams.read', Page, {
+    id: 'readStream',
+    summary: 'A page of messages from an offset on, by default from the oldest',
+    path: '/streams/{name}/messages',
+    refusals: ['no_stream', 'data_damaged'],
+  }),
+]

@@ -1,0 +1,24 @@
+import { Buffer } from 'node:buffer'
+import { decodeBinary } from '../../shared/codec.ts'
+import type { HubFrame } from '../../shared/frames.ts'
+import type { Batch, Part } from '../engine/batch.ts'
+
+/** Parts are shared by all connections that get the same: each is parsed once. */
+const parsed = new WeakMap<Part, readonly HubFrame[]>()
+
+/** The frames that the hub has written, one list for each WebSocket message that they would have been. */
+export function framesOf({ parts }: Batch): (readonly HubFrame[])[] {
+  return parts.map((part) => {
+    const known = parsed.get(part)
+    if (known) return known
+    const frames = parse(part)
+    parsed.set(part, frames)
+    return frames
+  })
+}
+
+function parse({ payload, binary }: Part): HubFrame[] {
+  if (binary) return decodeBinary(payload) as HubFrame[]
+  const value: unknown = JSON.parse(Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength).toString())
+  return (Array.isArray(value) ? value : [value]) as HubFrame[]
+}

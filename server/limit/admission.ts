@@ -1,0 +1,67 @@
+import { FanfareError } from '../../shared/errors.ts'
+import { isLoopbackAddress } from '../auth/loopback.ts'
+import type { LimitConfig, LimitName } from './limits.ts'
+import { Rate } from './rate.ts'
+
+/** Addresses whose rate is remembered: those that came last. */
+const REMEMBERED = 10_000
+
+/**
+ * Whether one more connection may be opened. The limits for an address do not hold for loopback: what comes from there is the
+ * machine's own services, or a proxy with all of its clients.
+ */
+export class Admission {
+  private readonly config: LimitConfig
+  private readonly hit: (limit: LimitName) => void
+  private readonly open = new Map<string, number>()
+  private readonly rates = new Map<string, Rate>()
+  private count = 0
+
+  constructor(config: LimitConfig, hit: (limit: LimitName) => void) {
+    this.config = config
+    this.hit = hit
+  }
+
+  /** Why not: `hub_full` or `address_limit`. */
+  refusalOf(address: string): FanfareError | undefined {
+    const { maxConnections, connectionsPerAddress, connectsPerSecondPerAddress } = this.config
+    if (maxConnections > 0 && this.count >= maxConnections) {
+      this.hit('maxConnections')
+      return new FanfareError('hub_full')
+    }
+    if (isLoopbackAddress(address)) return undefined
+    if (connectionsPerAddress > 0 && (this.open.get(address) ?? 0) >= connectionsPerAddress) {
+      this.hit('connectionsPerAddress')
+      return new FanfareError('address_limit', `connectionsPerAddress is ${connectionsPerAddress}`)
+    }
+    if (connectsPerSecondPerAddress > 0 && !this.rateOf(address).take(1)) {
+      this.hit('connectsPerSecondPerAddress')
+      return new FanfareError('address_limit', `connectsPerSecondPerAddress is ${connectsPerSecondPerAddress}`)
+    }
+    return undefined
+  }
+
+  opened(address: string): void {
+    this.count++
+    this.open.set(address, (this.open.get(address) ?? 0) + 1)
+  }
+
+  closed(address: string): void {
+    this.count--
+    const left = (this.open.get(address) ?? 0) - 1
+    if (left > 0) this.open.set(address, left)
+    else this.open.delete(address)
+  }
+
+  private rateOf(address: string): Rate {
+    const { connectsPerSecondPerAddress, connectionsPerAddress } = this.config
+    // All that may be open may come back at once.
+    const rate =
+      this.rates.get(address) ??
+      new Rate('connectsPerSecondPerAddress', connectsPerSecondPerAddress, connectionsPerAddress)
+    this.rates.delete(address)
+    this.rates.set(address, rate)
+    if (this.rates.size > REMEMBERED) this.rates.delete(this.rates.keys().next().value as string)
+    return rate
+  }
+}

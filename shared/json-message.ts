@@ -1,0 +1,16 @@
+import type { MessageFrame } from './frames.ts'
+
+/** A message where JSON alone can go: without its type, and bytes as `base64`. */
+export interface JsonMessage extends Omit<MessageFrame, 'type'> {
+  readonly base64?: string
+}
+
+/** Messages of a stream, from an offset on. */
+export interface StreamPage {
+  readonly epoch: string
+  readonly messages: readonly JsonMessage[]
+  /** Where the next page begins. */
+  readonly next: number
+  /** Nothing is kept behind it now. */
+  readonly end: boolean
+}

@@ -1,0 +1,78 @@
+import type { Browser } from 'playwright-core'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { connect } from '../../client/node.ts'
+import { startHub } from '../../server/index.ts'
+import { launchBrowser } from '../setup/browser.ts'
+import { CuttableProxy } from '../setup/cuttable-proxy.ts'
+import { onEveryEngine } from '../setup/hubs.ts'
+import { examples } from '../setup/page.ts'
+import { PageServer } from '../setup/page-server.ts'
+import { publishNumbers } from '../setup/streams.ts'
+
+const NUMBERS = 20_000
+const CUTS = [5_000, 12_000]
+
+let browser: Browser
+let pages: PageServer
+beforeAll(async () => {
+  browser = await launchBrowser()
+  pages = await PageServer.start()
+})
+afterAll(async () => {
+  await browser?.close()
+  await pages?.close()
+})
+
+/** Runs in the page, with nothing but what a browser has. */
+const COUNT = (hub: string) => `
+  window.count = { next: 0, wrong: [], opened: 0 }
+  const events = new EventSource('${hub}/v1/events?pattern=numbers&from=earliest')
+  events.onopen = () => count.opened++
+  events.onmessage = ({ data }) => {
+    const message = JSON.parse(data)
+    if (message.data !== count.next && count.wrong.length < 10) count.wrong.push([count.next, message.data])
+    count.next = message.data + 1
+  }
+  events.addEventListener('gap', ({ data }) => count.wrong.push(data))
+`
+
+it('does in a page what the README shows', async () => {
+  const hub = await startHub({ port: 0, streams: [{ name: 'users', topics: ['users.#'] }] })
+  const page = await browser.newPage()
+  await page.goto(pages.url)
+  const said = page.waitForEvent('console', (message) => message.type() === 'log')
+  const example = examples('README.md', 'js')[0] as string
+  await page.evaluate(example.replace('127.0.0.1:4747', `127.0.0.1:${hub.port}`))
+  const client = connect(`ws://127.0.0.1:${hub.port}`)
+  await client.publish('users.created', { name: 'Ada' })
+  expect((await said).text()).toBe('users.created')
+  await client.close()
+  await page.close()
+  await hub.close()
+})
+
+onEveryEngine('EventSource in Chromium', (hubs) => {
+  it('counts through cuts, and has each number once, in order', async () => {
+    const { hub, url } = await hubs.start({ streams: [{ name: 'numbers', topics: ['numbers'] }] })
+    const proxy = await CuttableProxy.start(hub.port)
+    const page = await browser.newPage()
+    await page.goto(pages.url)
+    await page.evaluate(COUNT(proxy.url.replace('ws', 'http').replace(/\/$/, '')))
+    const client = connect(url)
+    const published = (async () => {
+      for (let n = 0; n < NUMBERS; n += 1000) await publishNumbers(client, 'numbers', n, n + 1000)
+    })()
+    for (const [at, number] of CUTS.entries()) {
+      await page.waitForFunction(`count.next >= ${number}`)
+      proxy.cut()
+      await page.waitForFunction(`count.opened > ${at + 1}`)
+    }
+    await published
+    await page.waitForFunction(`count.next >= ${NUMBERS}`)
+    expect(await page.evaluate('count')).toEqual({ next: NUMBERS, wrong: [], opened: CUTS.length + 1 })
+    await client.close()
+    await page.close()
+    await expect.poll(() => hub.connectionCount).toBe(0)
+    await proxy.close()
+  })
+})

@@ -1,0 +1,332 @@
+import { connect as connectTcp } from 'node:net'
+import { Validator } from '@seriousme/openapi-schema-validator'
+import { Ajv2020 } from 'ajv/dist/2020.js'
+import { beforeAll, expect, it } from 'vitest'
+import { connect } from '../../client/node.ts'
+import { hashApiKey, newApiKey } from '../../server/auth/api-key.ts'
+import { httpApp } from '../../server/http/handler.ts'
+import type { HttpContext } from '../../server/http/operation.ts'
+import type { Hub } from '../../server/index.ts'
+import { onEveryEngine } from '../setup/hubs.ts'
+import { range } from '../setup/streams.ts'
+
+type Json = Record<string, unknown>
+interface Document {
+  readonly paths: Record<string, Record<string, DocumentedOperation>>
+  readonly components: { readonly schemas: Json }
+}
+interface DocumentedOperation {
+  readonly operationId: string
+  readonly responses: Record<string, { content: Record<string, { schema: Json }> }>
+}
+
+/** A request that goes well, one that is refused, and with which status and code. */
+type Sample = readonly [Call, Call, number, string]
+type Call = readonly [path: string, body?: unknown, headers?: Record<string, string>]
+
+const NONE: Call = ['/queues/none']
+/** In this order: later ones find what earlier ones have made. `{id}` is a connection. */
+const SAMPLES: Record<string, Sample> = {
+  document: [['/openapi.json'], ['/openapi.json?x=1'], 400, 'bad_params'],
+  declareStream: [['/streams', { name: 's', topics: ['s.#'] }], ['/streams', { name: 's' }], 400, 'bad_params'],
+  declareQueue: [['/queues', { name: 'q' }], ['/queues', { name: 'q', maxAttempts: 1 }], 409, 'queue_exists'],
+  publish: [['/publish', { topic: 's.a', data: { n: 1 } }], ['/publish', { topic: 's..a' }], 400, 'bad_topic'],
+  publishTo: [['/topics/s.a?key=k&header=a=b', [1, 2]], ['/topics/$sys.hub', 1], 403, 'reserved_topic'],
+  enqueue: [['/queues/q/messages?priority=9', 1], ['/queues/none/messages', 1], 404, 'no_queue'],
+  events: [['/events?pattern=s.%23&from=earliest'], ['/events?pattern=t&from=earliest'], 404, 'no_stream'],
+  listStreams: [['/streams'], ['/streams?limit=1'], 400, 'bad_params'],
+  showStream: [['/streams/s'], ['/streams/none'], 404, 'no_stream'],
+  readStream: [['/streams/s/messages?from=1&limit=1'], ['/streams/s/messages?limit=0'], 400, 'bad_params'],
+  trimStream: [['/streams/s/trim', { before: 1 }], ['/streams/s/trim', { before: -1 }], 400, 'bad_params'],
+  listQueues: [['/queues'], ['/queues?limit=1'], 400, 'bad_params'],
+  showQueue: [['/queues/q'], NONE, 404, 'no_queue'],
+  wantedConsumers: [['/queues/q/wanted-consumers'], ['/queues/none/wanted-consumers'], 404, 'no_queue'],
+  listDeadLetters: [
+    ['/queues/dead/dead-letters?reason=rejected&topic=%23&limit=5&letters=0&letters=1'],
+    ['/queues/dead/dead-letters?reason=boredom'],
+    ...[400, 'bad_params'],
+  ] as never,
+  unparkGroup: [
+    ['/queues/dead/unpark', { key: 'k' }],
+    ['/queues/dead/unpark', { key: 'other' }],
+    404,
+    'no_parked_group',
+  ],
+  redriveDeadLetters: [
+    ['/queues/dead/dead-letters/redrive', { filter: { key: 'k' }, to: 'q' }],
+    ['/queues/dead/dead-letters/redrive', { perSecond: 0 }],
+    ...[400, 'bad_params'],
+  ] as never,
+  purgeDeadLetters: [
+    ['/queues/dead/dead-letters/purge', {}],
+    ['/queues/dead/dead-letters/purge', { filter: { reason: 'boredom' } }],
+    ...[400, 'bad_params'],
+  ] as never,
+  purgeQueue: [['/queues/q/purge', {}], ['/queues/none/purge', {}], 404, 'no_queue'],
+  deleteQueue: [['/queues/q'], NONE, 404, 'no_queue'],
+  deleteStream: [['/streams/s'], ['/streams/none'], 404, 'no_stream'],
+  showHub: [['/hub'], ['/hub?x=1'], 400, 'bad_params'],
+  listTopics: [['/topics?limit=5'], ['/topics?limit=x'], 400, 'bad_params'],
+  listConnections: [['/connections?from=0&limit=10'], ['/connections?from=-1'], 400, 'bad_params'],
+  showConnection: [['/connections/{id}'], ['/connections/none'], 404, 'no_connection'],
+  disconnect: [['/connections/{id}'], ['/connections/none'], 404, 'no_connection'],
+}
+
+const METHODS = ['get', 'post', 'delete'] as const
+const JSON_TYPE = { 'content-type': 'application/json' }
+
+onEveryEngine('the HTTP API', (hubs) => {
+  let hub: Hub
+  let http: string
+  let url: string
+  let document: Document
+  let operations: Map<string, { path: string; method: string; operation: DocumentedOperation }>
+  const ajv = new Ajv2020({ strict: false, validateFormats: false })
+
+  beforeAll(async () => {
+    const started = await hubs.start({ queues: [{ name: 'full', maxMessages: 1, overflow: 'block' }], window: 16 })
+    hub = started.hub
+    url = started.url
+    http = `${started.http}/v1`
+    document = (await (await fetch(`${http}/openapi.json`)).json()) as Document
+    operations = new Map()
+    for (const [path, item] of Object.entries(document.paths)) {
+      for (const method of METHODS) {
+        const operation = item[method]
+        if (operation) operations.set(operation.operationId, { path, method: method.toUpperCase(), operation })
+      }
+    }
+  })
+
+  function ask(path: string, method: string, body?: unknown, headers: Record<string, string> = JSON_TYPE) {
+    return fetch(http + path, { method, ...(body !== undefined && { body: JSON.stringify(body), headers }) })
+  }
+
+  /** Checks an answer against the document, in which nothing may be that the document does not name. */
+  async function matches(answer: Response, operation: DocumentedOperation): Promise<unknown> {
+    const described = operation.responses[answer.status]
+    expect(described, `${operation.operationId} answers with ${answer.status}`).toBeDefined()
+    const type = answer.headers.get('content-type')?.split(';')[0] as string
+    const schema = described?.content[type]?.schema
+    expect(schema, `${operation.operationId} answers with ${type}`).toBeDefined()
+    if (type === 'text/event-stream') return void (await answer.body?.cancel())
+    const value: unknown = await answer.json()
+    const check = ajv.compile(closed({ ...schema, components: document.components }) as object)
+    expect(check(value), `${operation.operationId}: ${ajv.errorsText(check.errors)} in ${JSON.stringify(value)}`).toBe(
+      true,
+    )
+    return value
+  }
+
+  it('is described by a valid OpenAPI document, with all of its routes', async () => {
+    const { valid, errors } = await new Validator().validate(document as never)
+    expect(errors).toBeUndefined()
+    expect(valid).toBe(true)
+    const served = httpApp({} as HttpContext)
+      .routes.filter(({ path, method }) => path.startsWith('/v1') && method !== 'ALL')
+      .map(({ path, method }) => `${method} ${path.replace(/:(\w+)/g, '{$1}')}`)
+    const described = [...operations.values()].map(({ path, method }) => `${method} ${path}`)
+    expect(served.toSorted()).toEqual(described.toSorted())
+  })
+
+  it('answers each operation as the document says, well and badly asked', async () => {
+    expect(Object.keys(SAMPLES).toSorted()).toEqual([...operations.keys()].toSorted())
+    const client = connect(url, { name: 'sample' })
+    await client.queues.declare({ name: 'dead', onDeadLetter: 'park' })
+    for (const n of [1, 2]) await client.enqueue('dead', new Uint8Array([n]), { key: 'k' })
+    for await (const delivery of client.consume('dead')) {
+      await delivery.reject('bad')
+      break
+    }
+    const { connections } = await (await fetch(`${http}/connections`)).json()
+    for (const [id, [[path, ...good], bad, status, code]] of Object.entries(SAMPLES)) {
+      const { method, operation } = operations.get(id) as NonNullable<ReturnType<typeof operations.get>>
+      const answer = await ask(path.replace('{id}', connections[0].connection), method, ...good)
+      expect(answer.ok, `${id} ${answer.status}`).toBe(true)
+      await matches(answer, operation)
+      const [badPath, ...rest] = bad
+      const refusal = await ask(badPath, method, ...rest)
+      expect(await matches(refusal, operation)).toMatchObject({ status, code, type: 'about:blank' })
+      expect(refusal.status).toBe(status)
+      expect(refusal.headers.get('content-type')).toBe('application/problem+json')
+    }
+    await client.close()
+  })
+
+  it('publishes what a client gets, whatever its kind', async () => {
+    const client = connect(url)
+    const messages = client.subscribe('kinds.#')
+    await messages.ready
+    const binary = { 'content-type': 'image/png' }
+    const post = (path: string, init: RequestInit) => fetch(http + path, { method: 'POST', ...init })
+    await post('/topics/kinds.json?key=k&header=kind=a%3Db&expiresAt=99999999999999', {
+      body: '[1]',
+      headers: JSON_TYPE,
+    })
+    await post('/topics/kinds.bytes?id=own', { body: new Uint8Array([0, 255]), headers: binary })
+    await post('/topics/kinds.none', {})
+    await post('/topics/kinds.%2Fa%40b', {
+      body: '"é"',
+      headers: { 'content-type': 'application/json; charset=utf-8' },
+    })
+    const got: unknown[] = []
+    for await (const { topic, data, id, key, headers, expiresAt } of messages) {
+      got.push([topic, data, ...(id === 'own' ? [id] : []), ...(key ? [key, headers, expiresAt] : [])])
+      if (got.length === 4) break
+    }
+    expect(got).toEqual([
+      ['kinds.json', [1], 'k', { kind: 'a=b' }, 99999999999999],
+      ['kinds.bytes', new Uint8Array([0, 255]), 'own'],
+      ['kinds.none', undefined],
+      ['kinds./a@b', 'é'],
+    ])
+    await client.close()
+  })
+
+  it('answers each of a batch by itself, beyond the window too, and repeats nothing under one key', async () => {
+    await ask('/streams', 'POST', { name: 'batch', topics: ['batch.#'] })
+    const batch = range(0, 100).map((n) => (n % 10 === 3 ? { topic: 'a..b' } : { topic: 'batch.a', data: n }))
+    const keyed = { ...JSON_TYPE, 'idempotency-key': '"order-7"' }
+    const first = await ask('/publish', 'POST', batch, keyed)
+    expect(first.status).toBe(207)
+    const results = (await first.json()) as { id?: string; code?: string; positions?: Json }[]
+    expect(results.map(({ id, code }) => code ?? id)).toEqual(
+      range(0, 100).map((n) => (n % 10 === 3 ? 'bad_topic' : `order-7.${n}`)),
+    )
+    const again = (await (await ask('/publish', 'POST', batch, keyed)).json()) as { duplicate?: boolean }[]
+    expect(again.filter(({ duplicate }) => duplicate)).toHaveLength(90)
+    expect((await (await ask('/streams/batch', 'GET')).json()).next).toBe(90)
+    expect((await ask('/publish', 'POST', [{ topic: 'batch.a', id: 'own' }], keyed)).status).toBe(200)
+    const own = await ask('/topics/batch.a', 'POST', 1, { ...JSON_TYPE, 'idempotency-key': 'own' })
+    expect(await own.json()).toMatchObject({ id: 'own', duplicate: true })
+    const pages: unknown[] = []
+    for (let from = 0, end = false; !end; ) {
+      const page = await (await ask(`/streams/batch/messages?from=${from}&limit=40`, 'GET')).json()
+      pages.push(...page.messages.map(({ data }: { data: unknown }) => data))
+      ;({ next: from, end } = page)
+    }
+    expect(pages).toEqual([...range(0, 100).filter((n) => n % 10 !== 3), undefined])
+  })
+
+  it('waits with a publish that waits for room, and forgets it with whoever sent it', async () => {
+    expect((await ask('/queues/full/messages', 'POST', 1)).status).toBe(200)
+    const stop = new AbortController()
+    const waiting = fetch(`${http}/queues/full/messages`, {
+      method: 'POST',
+      body: '2',
+      headers: JSON_TYPE,
+      signal: stop.signal,
+    })
+    await expect.poll(() => hub.connectionCount).toBe(1)
+    stop.abort()
+    await expect(waiting).rejects.toThrow()
+    await expect.poll(() => hub.connectionCount).toBe(0)
+  })
+
+  it('refuses bodies that are too large, before it has them, and rubbish', async () => {
+    const post = (body: BodyInit, headers: Record<string, string> = JSON_TYPE, path = '/publish') =>
+      fetch(http + path, { method: 'POST', body, headers, duplex: 'half' } as RequestInit)
+    const endless = new ReadableStream<Uint8Array>({
+      pull: (controller) => controller.enqueue(new Uint8Array(100_000)),
+    })
+    expect(await codeOf(await post(endless, {}, '/topics/a'))).toEqual([413, 'frame_too_large'])
+    expect(await codeOf(await post(`"${'x'.repeat(300_000)}"`))).toEqual([413, 'frame_too_large'])
+    const deep = '['.repeat(50_000) + ']'.repeat(50_000)
+    const refused: [BodyInit, number, string][] = [
+      ['{', 400, 'not_json'],
+      ['', 400, 'not_json'],
+      ['[]', 400, 'bad_frame'],
+      ['5', 400, 'bad_frame'],
+      ['null', 400, 'bad_frame'],
+      [new Uint8Array([0x22, 0xff, 0x22]), 400, 'bad_utf8'],
+      ['{"topic":"a","data":{"__proto__":1}}', 400, 'forbidden_key'],
+      [`{"topic":"a","data":${deep}}`, 400, 'bad_frame'],
+      ['{"topic":"a","headers":{"a":1}}', 400, 'bad_frame'],
+      ['{"topic":"a","id":"no spaces"}', 400, 'bad_frame'],
+      ['{"topic":"a","priority":10}', 400, 'bad_frame'],
+    ]
+    for (const [body, ...expected] of refused) expect(await codeOf(await post(body)), `${body}`).toEqual(expected)
+    expect(await codeOf(await post('{"topic":"a"}', { 'content-type': 'text/plain' }))).toEqual([400, 'not_json'])
+    expect(await codeOf(await post('1', { ...JSON_TYPE, 'idempotency-key': 'a b' }, '/topics/a'))).toEqual([
+      400,
+      'bad_frame',
+    ])
+    for (const raw of [
+      'TRACE /v1/hub HTTP/1.1\r\nHost: a\r\n\r\n',
+      'GET /v1/hub HTTP/1.1\r\nHost: [\r\n\r\n',
+      'GET /v1/hub HTTP/1.1\r\nHost: a\r\nX: é\u{1f4a5}\r\n\r\n',
+      'GET /v1/streams/%ff%zz HTTP/1.1\r\nHost: a\r\n\r\n',
+      'POST /v1/publish HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n{',
+    ]) {
+      const socket = connectTcp(hub.port, '127.0.0.1')
+      socket.on('error', () => {}).end(raw)
+      await new Promise((resolve) => socket.resume().on('close', resolve))
+    }
+    expect((await ask('/hub', 'GET')).status).toBe(200)
+    await expect.poll(() => hub.connectionCount).toBe(0)
+  })
+
+  it('permits what a frame is permitted, of a batch each by itself', async () => {
+    const key = newApiKey()
+    const permissions = { publish: ['mine.#'], subscribe: ['mine.#'] }
+    const streams = ['mine', 'others'].map((name) => ({ name, topics: [`${name}.#`] }))
+    const apiKeys = [{ name: 'ann', hash: hashApiKey(key), permissions }]
+    const strict = await hubs.start({ streams, auth: { apiKeys, anonymous: 'deny' } })
+    const bearer = { ...JSON_TYPE, authorization: `Bearer ${key}` }
+    const asAnn = (path: string, init: RequestInit = {}) =>
+      fetch(`${strict.http}/v1${path}`, { headers: bearer, ...init })
+    expect((await fetch(`${strict.http}/v1/publish`, { method: 'POST' })).status).toBe(401)
+    const body = JSON.stringify([{ topic: 'mine.a' }, { topic: 'others.a' }, { topic: 'mine.b' }])
+    const batch = await asAnn('/publish', { method: 'POST', body })
+    expect(batch.status).toBe(207)
+    expect(await batch.json()).toMatchObject([{ positions: {} }, { code: 'forbidden', status: 403 }, { positions: {} }])
+    const events = await asAnn('/events?pattern=mine.%23&from=earliest')
+    expect(events.status).toBe(200)
+    await events.body?.cancel()
+    expect((await asAnn('/streams/mine/messages')).status).toBe(200)
+    for (const path of [
+      '/events?pattern=%23',
+      '/events?pattern=mine.a&pattern=others.a',
+      '/streams/others/messages',
+      '/hub',
+    ]) {
+      expect(await codeOf(await asAnn(path)), path).toEqual([403, 'forbidden'])
+    }
+    await expect.poll(() => strict.hub.connectionCount).toBe(0)
+  })
+
+  it('opens no connection beyond the limits', async () => {
+    const small = await hubs.start({ maxConnections: 1 })
+    const events = await fetch(`${small.http}/v1/events?pattern=a`)
+    const refused = await fetch(`${small.http}/v1/topics/a`, { method: 'POST' })
+    expect(refused.headers.get('retry-after')).toBe('1')
+    expect(await codeOf(refused)).toEqual([503, 'hub_full'])
+    expect(await codeOf(await fetch(`${small.http}/v1/events?pattern=a`))).toEqual([503, 'hub_full'])
+    await events.body?.cancel()
+    await expect.poll(async () => (await fetch(`${small.http}/v1/topics/a`, { method: 'POST' })).status).toBe(200)
+  })
+
+  it('says where nothing is, and which methods a path has', async () => {
+    expect(await codeOf(await ask('/nothing', 'GET'))).toEqual([404, 'no_route'])
+    const refused = await ask('/streams/s', 'PUT', {})
+    expect(refused.headers.get('allow')).toBe('GET, HEAD, DELETE')
+    expect(await codeOf(refused)).toEqual([405, 'method_not_allowed'])
+    const head = await ask('/streams', 'HEAD')
+    expect([head.status, await head.text()]).toEqual([200, ''])
+  })
+})
+
+async function codeOf(answer: Response): Promise<[number, string]> {
+  expect(answer.headers.get('content-type')).toBe('application/problem+json')
+  return [answer.status, ((await answer.json()) as { code: string }).code]
+}
+
+/** The schema, of which objects have no properties but those that it names. */
+function closed(schema: unknown): unknown {
+  if (Array.isArray(schema)) return schema.map(closed)
+  if (typeof schema !== 'object' || schema === null) return schema
+  const inner = Object.fromEntries(Object.entries(schema).map(([name, value]) => [name, closed(value)]))
+  return 'properties' in inner && inner['type'] === 'object' && !('additionalProperties' in inner)
+    ? { ...inner, additionalProperties: false }
+    : inner
+}

@@ -1,0 +1,175 @@
+import { once } from 'node:events'
+import { expect, it } from 'vitest'
+import { WebSocket } from 'ws'
+import { checkConfig } from '../../server/config.ts'
+import type { HubOptions } from '../../server/index.ts'
+import { Admission } from '../../server/limit/admission.ts'
+import { LIMITS } from '../../server/limit/limits.ts'
+import { parseExposition } from '../setup/exposition.ts'
+import { onEveryEngine } from '../setup/hubs.ts'
+import { Peer } from '../setup/peer.ts'
+
+async function hits(http: string): Promise<Record<string, number>> {
+  const family = parseExposition(await (await fetch(`${http}/metrics`)).text()).get('fanfare_limit_hits_total')
+  return Object.fromEntries((family?.samples ?? []).map(({ labels, value }) => [labels['limit'], value]))
+}
+
+async function refused(url: string): Promise<{ status: number; retryAfter: string | undefined; text: string }> {
+  const socket = new WebSocket(url, ['fanfare.v1'])
+  socket.on('error', () => {})
+  const [, response] = await once(socket, 'unexpected-response')
+  const chunks: Buffer[] = await response.toArray()
+  return {
+    status: response.statusCode,
+    retryAfter: response.headers['retry-after'],
+    text: Buffer.concat(chunks).toString(),
+  }
+}
+
+const publish = (seq: number, topic = 'a') => ({ type: 'publish', seq, topic, data: 'x'.repeat(100) })
+const numbers = (count: number) => Array.from({ length: count }, (_, n) => n + 1)
+
+onEveryEngine('limits', (hubs) => {
+  it('has a metric for each, from the beginning', async () => {
+    const { http } = await hubs.start()
+    expect(await hits(http)).toEqual(Object.fromEntries(LIMITS.map((limit) => [limit, 0])))
+  })
+
+  it('never compresses, whatever is offered', async () => {
+    const { url } = await hubs.start()
+    const socket = new WebSocket(url, ['fanfare.v1'], { perMessageDeflate: { threshold: 0 } })
+    const [[response]] = await Promise.all([once(socket, 'upgrade'), once(socket, 'open')])
+    expect(response.headers['sec-websocket-extensions']).toBeUndefined()
+    expect(socket.extensions).toBe('')
+    socket.terminate()
+  })
+
+  it('refuses a connection beyond maxConnections', async () => {
+    const { url, http } = await hubs.start({ maxConnections: 2 })
+    const [first, second] = [await Peer.hello(url), await Peer.hello(url)]
+    expect(await refused(url)).toEqual({ status: 503, retryAfter: '1', text: expect.stringMatching('^hub_full: ') })
+    expect(await hits(http)).toMatchObject({ maxConnections: 1 })
+    // Those that are there go on.
+    expect(await second.settled()).toEqual([])
+    first.socket.close()
+    await first.closed
+    const letIn = () =>
+      Peer.hello(url).then(
+        () => true,
+        () => false,
+      )
+    await expect.poll(letIn, { interval: 200 }).toBe(true)
+  })
+
+  const messages: [string, HubOptions, boolean][] = [
+    ['messagesPerSecond', { messagesPerSecond: 5 }, false],
+    ['bytesPerSecond', { bytesPerSecond: 2000, frameBytes: 1000 }, false],
+    ['identityMessagesPerSecond', { identityMessagesPerSecond: 5 }, true],
+    ['identityBytesPerSecond', { identityBytesPerSecond: 2000, frameBytes: 1000 }, true],
+  ]
+  it.each(messages)('refuses frames beyond %s', async (limit, options, shared) => {
+    const authenticate = ({ headers }: { headers: Readonly<Record<string, string>> }) => ({
+      subject: headers['x-subject'] ?? 'operator',
+      permissions: { admin: true },
+    })
+    const { url, http } = await hubs.start({ auth: { authenticate }, ...options })
+    const open = (subject: string) => Peer.open(url, ['fanfare.v1'], { 'x-subject': subject })
+    const [peer, other] = [await open('ann'), await open('ben')]
+    for (const each of [peer, other]) {
+      each.send({ type: 'hello' })
+      await each.next('welcome')
+    }
+    for (const seq of numbers(30)) peer.send(publish(seq))
+    const answers = await peer.settled()
+    const errors = answers.filter((frame) => frame.type === 'error')
+    expect(errors.length).toBeGreaterThan(5)
+    for (const error of errors)
+      expect(error).toMatchObject({ code: 'rate_limited', retry: true, seq: expect.any(Number) })
+    expect(errors[0]?.message).toContain(limit)
+    expect(await hits(http)).toMatchObject({ [limit]: errors.length })
+    // Another identity is not harmed; another connection of the same one is where it is the identity's limit.
+    other.send(publish(1))
+    await other.next('receipt')
+    const again = await open('ann')
+    again.send({ type: 'hello' })
+    await again.next('welcome')
+    for (const seq of numbers(shared ? 30 : 2)) again.send(publish(seq))
+    const last = await again.settled()
+    if (shared) expect(last.some((frame) => frame.type === 'error' && frame.code === 'rate_limited')).toBe(true)
+    else expect(last.every(({ type }) => type === 'receipt')).toBe(true)
+    // In time it may send again, on the same connection.
+    let seq = 100
+    await expect
+      .poll(
+        async () => {
+          peer.send(publish(++seq))
+          return (await peer.settled()).some(({ type }) => type === 'receipt')
+        },
+        { interval: 300 },
+      )
+      .toBe(true)
+  })
+
+  it('takes of a batch what is within the limit, and does acks beyond it', async () => {
+    const { url } = await hubs.start({ messagesPerSecond: 10, queues: [{ name: 'q' }] })
+    const peer = await Peer.hello(url)
+    peer.send({ type: 'consume', consumer: 1, queue: 'q', prefetch: 5 }, publish(1, '$queue.q'))
+    const { delivery } = await peer.next('delivery')
+    peer.send(...numbers(20).map((n) => publish(n + 1)), { type: 'ack', consumer: 1, delivery, seq: 50 })
+    const answers = await peer.settled()
+    const seqs = (type: string) =>
+      answers.flatMap((frame) => (frame.type === type && 'seq' in frame ? [frame.seq] : []))
+    expect(answers.filter((frame) => frame.type === 'error' && frame.code !== 'rate_limited')).toEqual([])
+    const limited = answers.flatMap((frame) => (frame.type === 'error' ? [frame.seq as number] : []))
+    expect(Math.min(...limited)).toBeGreaterThan(Math.max(...(seqs('receipt').filter((seq) => seq !== 50) as number[])))
+    expect(limited).not.toContain(50)
+  })
+
+  it('ends the connection of whoever goes on, and no other', async () => {
+    const { url } = await hubs.start({ messagesPerSecond: 20 })
+    const [peer, other] = [await Peer.hello(url), await Peer.hello(url)]
+    for (const seq of numbers(600)) peer.send(publish(seq))
+    expect((await peer.closed).code).toBe(4005)
+    expect(peer.frames.at(-1)).toMatchObject({ type: 'error', code: 'flooding', retry: true })
+    other.send(publish(1))
+    await other.next('receipt')
+  })
+
+  it('refuses subscriptions beyond subscribesPerSecond', async () => {
+    const { url, http } = await hubs.start({ subscribesPerSecond: 2, subscriptions: 3 })
+    const [peer, other] = [await Peer.hello(url), await Peer.hello(url)]
+    for (const sub of numbers(3)) await peer.subscribe(sub, 'a')
+    peer.send({ type: 'unsubscribe', sub: 1 }, { type: 'subscribe', sub: 4, pattern: 'a' })
+    expect(await peer.next('error')).toMatchObject({ code: 'rate_limited', sub: 4 })
+    expect(await hits(http)).toMatchObject({ subscribesPerSecond: 1 })
+    await other.subscribe(1, 'a')
+    await expect
+      .poll(
+        async () => {
+          peer.send({ type: 'subscribe', sub: 4, pattern: 'a' })
+          return (await peer.settled()).some(({ type }) => type === 'subscribed')
+        },
+        { interval: 200 },
+      )
+      .toBe(true)
+  })
+})
+
+// These do not hold for loopback, where all connections of tests come from.
+it.each([
+  ['connectionsPerAddress', { connectionsPerAddress: 2 }],
+  ['connectsPerSecondPerAddress', { connectsPerSecondPerAddress: 2, connectionsPerAddress: 0 }],
+] as const)('an address has its own %s, and loopback none', (limit, options) => {
+  const hit: string[] = []
+  const admission = new Admission(checkConfig(options), (name) => hit.push(name))
+  const connect = (address: string) => {
+    const refusal = admission.refusalOf(address)
+    if (!refusal) admission.opened(address)
+    return refusal?.code
+  }
+  const three = (address: string) => [connect(address), connect(address), connect(address)]
+  expect(three('198.51.100.7')).toEqual([undefined, undefined, 'address_limit'])
+  expect(three('198.51.100.8')).toEqual([undefined, undefined, 'address_limit'])
+  expect(three('127.0.0.1')).toEqual([undefined, undefined, undefined])
+  expect(hit).toEqual([limit, limit])
+})
