@@ -1,5 +1,5 @@
 import { createClock } from '@sinonjs/fake-timers'
-import type { Clock, Timer } from '../shared/clock.ts'
+import type { Clock, Timer } from '../../shared/clock.ts'
 
 /** A time that stands still until it is moved. It starts at the time of the machine. */
 export class VirtualClock implements Clock {

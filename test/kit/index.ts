@@ -1,7 +1,7 @@
 /** `fanfare/testing`: a hub in memory with a time of its own, so that a retry after 30 s is tested in milliseconds. */
 import { TestHub, type TestHubOptions } from './test-hub.ts'
 
-export type { Clock, Timer } from '../shared/clock.ts'
+export type { Clock, Timer } from '../../shared/clock.ts'
 export type { Cut, TestHub, TestHubOptions } from './test-hub.ts'
 
 /**

@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { type Client, connect, type Delivery } from '../../client/node.ts'
-import { type TestHub, type TestHubOptions, testHub } from '../../testing/index.ts'
+import { type TestHub, type TestHubOptions, testHub } from './index.ts'
 
 const started: TestHub[] = []
 afterEach(async () => {

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Frame } from '../../shared/frames.ts'
-import { type TestHub, testHub } from '../../testing/index.ts'
 import { QueueReader } from '../setup/queues.ts'
 import { Reader } from '../setup/reader.ts'
+import { type TestHub, testHub } from './index.ts'
 
 // What happens at some time: on either engine the same, so here by a clock that is moved.
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
-import { testHub } from '../../testing/index.ts'
+import { testHub } from './index.ts'
 
 interface Job {
   readonly delayMs: number

@@ -1,9 +1,9 @@
 import { Buffer } from 'node:buffer'
 // Imported: what stands in the global object the test may have replaced.
 import { setImmediate } from 'node:timers'
-import type { WebSocketClass, WebSocketLike } from '../client/websocket.ts'
-import type { Batch } from '../server/engine/batch.ts'
-import type { EngineApp, EngineSocket, SocketHandlers, UpgradeRequest } from '../server/engine/engine.ts'
+import type { WebSocketClass, WebSocketLike } from '../../client/websocket.ts'
+import type { Batch } from '../../server/engine/batch.ts'
+import type { EngineApp, EngineSocket, SocketHandlers, UpgradeRequest } from '../../server/engine/engine.ts'
 
 /**
  * The network between clients and a hub, in memory: what is sent arrives in a later turn of the event loop, whole and in
