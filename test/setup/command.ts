@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import type { Readable, Writable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { onTestFinished } from 'vitest'
+import { type Hub, startHub } from '../../server/index.ts'
 
 /** The command `fanfare` as it was built. */
 const MAIN = fileURLToPath(new URL('../../dist/server/main.js', import.meta.url))
@@ -80,6 +81,13 @@ export function fanfare(args: readonly string[], env?: Record<string, string>, m
 /** Runs a line of shell in the folder of the package. */
 export function shell(line: string, env?: Record<string, string>): RunningCommand {
   return new RunningCommand('/bin/sh', ['-c', line], env)
+}
+
+/** A hub in the process of the test, for commands that speak to one: unlike `serve` it is there at once. It ends with the test. */
+export async function hubHere(): Promise<{ hub: Hub; port: number; url: string }> {
+  const hub = await startHub({ port: 0, drainTimeoutMs: 1000 })
+  onTestFinished(() => hub.close())
+  return { hub, port: hub.port, url: `ws://127.0.0.1:${hub.port}` }
 }
 
 /** Starts `fanfare serve`, and resolves when it listens. It keeps nothing where no data directory is given. */
