@@ -18,3 +18,10 @@ it('each row of the attacks and faults names a test that is there', () => {
   expect(rows.length).toBeGreaterThan(30)
   expect(wrong).toEqual([])
 })
+
+it('the guide says of each alarm what it means', () => {
+  const read = (path: string) => readFileSync(new URL(`../server/${path}`, import.meta.url), 'utf8')
+  const alarms = Array.from(read('monitor/alerts.yaml').matchAll(/- alert: (\w+)/g), ([, name]) => name)
+  const explained = Array.from(read('operations/README.md').matchAll(/^\| `(Fanfare\w+)` \|/gm), ([, name]) => name)
+  expect(explained.toSorted()).toEqual(alarms.toSorted())
+})
