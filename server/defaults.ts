@@ -11,6 +11,7 @@ export const DEFAULTS = {
   outboxBytes: 1024 * 1024,
   outboxTotalBytes: 256 * 1024 * 1024,
   frameBytes: 256 * 1024,
+  compression: 'off',
   subscriptions: 1000,
   window: 256,
   pingIntervalMs: 25_000,
