@@ -5,10 +5,11 @@ import type { DeadLetter, DeadLetterFilter, QueueOptions, QueueStatus } from '..
 import type { Position, StreamInfo, StreamOptions } from '../../../shared/streams.ts'
 import { type Block, bytesInBody } from '../block.ts'
 import type { Broker, CommitStats, Delivery, Draft, QueueState, Settlement, StreamState } from '../broker.ts'
+import { entryOf } from './dead-letters.ts'
 import { DedupWindow } from './dedup-window.ts'
 import { GroupCommit } from './group-commit.ts'
 import { cursorKey, fromJson, toJson, under } from './keys.ts'
-import { entryOf, QueueLog, type QueueRecord } from './queue-log.ts'
+import { QueueLog, type QueueRecord } from './queue-log.ts'
 import type { Change, Store } from './store.ts'
 import { StreamLog, type StreamRecord } from './stream-log.ts'
 
@@ -185,7 +186,7 @@ export class EmbeddedBroker implements Broker {
   }
 
   extend(queue: string, delivery: number, ms: number): boolean {
-    return this.commits.queues.get(queue)?.extend(delivery, ms, this.clock.now()) ?? false
+    return this.commits.queues.get(queue)?.leases.extend(delivery, ms, this.clock.now()) ?? false
   }
 
   giveBack(queue: string, delivery: number): void {
@@ -211,7 +212,7 @@ export class EmbeddedBroker implements Broker {
 
   async deadLetters(queue: string, filter: DeadLetterFilter, from: number, limit: number): Promise<DeadLetter[]> {
     const letters: DeadLetter[] = []
-    for (const letter of this.queueOf(queue).letters(filter, from)) {
+    for (const letter of this.queueOf(queue).letters.list(filter, from, queue)) {
       if (letters.push(letter) >= limit) break
     }
     return letters
@@ -222,7 +223,7 @@ export class EmbeddedBroker implements Broker {
     await this.commits.change((_, now) => {
       const [origin, target] = [this.queueOf(queue), this.queueOf(to)]
       const letters: (readonly [number, ReturnType<typeof entryOf>])[] = []
-      for (const [letter, stored] of origin.storedLetters(filter)) {
+      for (const [letter, stored] of origin.letters.stored(filter)) {
         if (letters.push([letter, entryOf(stored, now)]) >= limit) break
       }
       const bytes = letters.reduce((sum, [, { wire }]) => sum + bytesInBody(wire), 0)
@@ -232,7 +233,7 @@ export class EmbeddedBroker implements Broker {
         this.commits.touch(target).add(entry)
         moved.push(letter)
       }
-      this.commits.touch(origin).removeLetters(moved)
+      this.commits.touch(origin).letters.remove(moved)
       return nothingToUndo
     })
     return moved.length
@@ -242,8 +243,8 @@ export class EmbeddedBroker implements Broker {
     let letters: number[] = []
     await this.commits.change(() => {
       const origin = this.queueOf(queue)
-      letters = [...origin.storedLetters(filter)].map(([letter]) => letter)
-      this.commits.touch(origin).removeLetters(letters)
+      letters = [...origin.letters.stored(filter)].map(([letter]) => letter)
+      this.commits.touch(origin).letters.remove(letters)
       return nothingToUndo
     })
     return letters.length
@@ -270,7 +271,7 @@ export class EmbeddedBroker implements Broker {
   passTime(): void {
     const now = this.clock.now()
     for (const [name, queue] of this.commits.queues) {
-      for (const delivery of queue.overdue(now)) this.settle(this.overdue(name, delivery))
+      for (const delivery of queue.leases.overdue(now)) this.settle(this.overdue(name, delivery))
       if (queue.nextTime() <= now) this.lookAfter((now) => this.expire(name, now))
     }
   }
@@ -285,7 +286,7 @@ export class EmbeddedBroker implements Broker {
     const now = this.clock.now()
     let next = Number.POSITIVE_INFINITY
     for (const queue of this.commits.queues.values()) {
-      for (const time of [queue.nextTime(), queue.nextDeadline()]) if (time > now) next = Math.min(next, time)
+      for (const time of [queue.nextTime(), queue.leases.nextDeadline()]) if (time > now) next = Math.min(next, time)
     }
     return next
   }

@@ -229,7 +229,7 @@ export class GroupCommit {
   private stageSettlement(settlement: Settlement, commit: Commit): void {
     const { queue: name, delivery, ending, drafts } = settlement
     const queue = this.queues.get(name)
-    if (!queue?.holds(delivery)) return refuse(settlement, new FanfareError('lease_lost'), commit)
+    if (!queue?.leases.holds(delivery)) return refuse(settlement, new FanfareError('lease_lost'), commit)
     const full = this.makeRoomFor(drafts, commit.now)
     if (full) return refuse(settlement, new FanfareError('queue_limit', `"${full.options.name}"`), commit)
     for (const draft of drafts) this.stageDraft(draft, commit)
