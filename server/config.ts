@@ -22,6 +22,7 @@ export const DEFAULTS = {
   outboxBytes: 1024 * 1024,
   outboxTotalBytes: 256 * 1024 * 1024,
   frameBytes: 256 * 1024,
+  compression: 'off',
   subscriptions: 1000,
   window: 256,
   pingIntervalMs: 25_000,
@@ -97,6 +98,12 @@ export interface HubOptions {
   readonly outboxTotalBytes?: number | undefined
   /** Largest WebSocket message that the hub takes: 256 KiB by default; smaller than `outboxBytes`. */
   readonly frameBytes?: number | undefined
+  /**
+   * `on` compresses messages of 1 kB and more for clients that offer it (RFC 7692; on uws up to 15 kB): less to transfer, for more
+   * CPU, on ws once for all who get the same, on uws for each of them. `off` by default. `frameBytes` bounds what comes after it
+   * is unpacked.
+   */
+  readonly compression?: 'off' | 'on' | undefined
   /** Most subscriptions, and most consumers, of one connection: 1000 by default. */
   readonly subscriptions?: number | undefined
   /** Most unacknowledged publishes and requests of one connection: 256 by default. */
@@ -158,6 +165,7 @@ export const HubConfig = z
     outboxBytes: count.default(DEFAULTS.outboxBytes),
     outboxTotalBytes: count.default(DEFAULTS.outboxTotalBytes),
     frameBytes: count.default(DEFAULTS.frameBytes),
+    compression: z.enum(['off', 'on']).default(DEFAULTS.compression),
     subscriptions: count.default(DEFAULTS.subscriptions),
     window: count.default(DEFAULTS.window),
     pingIntervalMs: count.default(DEFAULTS.pingIntervalMs),

@@ -24,6 +24,7 @@ const FLAGS: Record<Exclude<keyof HubConfig, OfTheirOwn>, string> = {
   outboxBytes: "bound of one connection's outbox",
   outboxTotalBytes: 'bound on all outboxes together',
   frameBytes: 'largest WebSocket message taken',
+  compression: 'on or off: for clients that offer it',
   subscriptions: 'most subscriptions of one connection',
   window: 'most unacknowledged publishes of one connection',
   pingIntervalMs: 'a connection is pinged this often',

@@ -3,7 +3,7 @@ import { Buffer } from 'node:buffer'
 import { STATUS_CODES } from 'node:http'
 import { FanfareError } from '../../shared/errors.ts'
 import { SUBPROTOCOL } from '../../shared/frames.ts'
-import { type Batch, PART_BYTES, type Part } from './batch.ts'
+import { type Batch, COMPRESSED_FROM_BYTES, PART_BYTES, type Part } from './batch.ts'
 import {
   CLOSE_TIMEOUT_MS,
   type Engine,
@@ -25,10 +25,10 @@ const HARD_LIMIT_FACTOR = 16
 /** The engine on uWebSockets.js: native, with less memory and CPU for each connection. */
 export const uwsEngine: Engine = {
   name: 'uws',
-  listen({ host, port, path, frameBytes }, app) {
+  listen({ host, port, path, frameBytes, compression }, app) {
     const server = uws.App()
     server.ws<PerConnection>(path, {
-      compression: uws.DISABLED,
+      compression: compression === 'on' ? uws.SHARED_COMPRESSOR | uws.SHARED_DECOMPRESSOR : uws.DISABLED,
       maxPayloadLength: frameBytes * HARD_LIMIT_FACTOR,
       // The outbox bounds what is written, and the heartbeat ends what is idle.
       maxBackpressure: 64 * 1024 * 1024,
@@ -132,7 +132,8 @@ interface FragmentSender {
  */
 function sendPart(socket: uws.WebSocket<PerConnection>, { payload, binary }: Part): number {
   const bytes = payload as Uint8Array<ArrayBuffer>
-  if (bytes.length <= PART_BYTES) return socket.send(bytes, binary, false)
+  // To a peer without compression it goes as it is; fragments always do, since each would be compressed for itself.
+  if (bytes.length <= PART_BYTES) return socket.send(bytes, binary, bytes.length >= COMPRESSED_FROM_BYTES)
   const webSocket = socket as uws.WebSocket<PerConnection> & FragmentSender
   webSocket.sendFirstFragment(bytes.subarray(0, PART_BYTES), binary, false)
   let at = PART_BYTES
@@ -171,7 +172,7 @@ function upgrade(
     { request: copied, socket: undefined, handlers: undefined },
     headers['sec-websocket-key'] ?? '',
     copied.protocols.length === 0 ? '' : SUBPROTOCOL,
-    '',
+    headers['sec-websocket-extensions'] ?? '',
     context,
   )
 }
