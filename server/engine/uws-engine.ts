@@ -63,7 +63,7 @@ export const uwsEngine: Engine = {
 }
 
 // The fork that development installs from the registry has other names for these than the official package.
-const names = uws as unknown as Record<string, ((socket: uws.us_listen_socket) => number) | undefined>
+const names: Readonly<Record<string, unknown>> = uws
 const localPort = (names['us_socket_local_port'] ?? names['getSocketPort']) as (s: uws.us_listen_socket) => number
 const closeListener = (names['us_listen_socket_close'] ?? names['closeSocket']) as (s: uws.us_listen_socket) => void
 
