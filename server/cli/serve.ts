@@ -1,12 +1,12 @@
 import { Command } from 'commander'
-import { pino } from 'pino'
+import { type Logger, pino } from 'pino'
 import { checkConfig, configFromEnv, configFromText, DEFAULTS, type HubConfig } from '../config.ts'
-import { startHub } from '../index.ts'
+import { type Hub, startHub } from '../index.ts'
 import { type AuthFlags, addAuthFlags, authWith } from './auth-flags.ts'
 import { readConfig } from './config-file.ts'
 import { addNetworkFlags, type NetworkFlags, networkWith } from './network-flags.ts'
 
-type OfTheirOwn = 'streams' | 'queues' | 'topics' | 'auth' | 'allowedOrigins' | 'trustedProxies'
+type OfTheirOwn = 'streams' | 'queues' | 'topics' | 'auth' | 'allowedOrigins' | 'trustedProxies' | 'tls'
 
 /**
  * Streams and queues are declared in the file alone: they are lists. A contract needs a program. The others have flags of
@@ -56,6 +56,8 @@ async function serve({
   jwksUrl,
   allowedOrigins,
   trustedProxies,
+  tlsCertFile,
+  tlsKeyFile,
   ...flags
 }: Record<string, string> & AuthFlags & NetworkFlags): Promise<void> {
   const { auth = {}, ...fromFile } = await readConfig(file)
@@ -64,7 +66,7 @@ async function serve({
     ...fromFile,
     ...configFromEnv(process.env),
     ...configFromText(flags as Record<string, string>),
-    ...networkWith({ allowedOrigins, trustedProxies } as NetworkFlags),
+    ...networkWith(fromFile, { allowedOrigins, trustedProxies, tlsCertFile, tlsKeyFile } as NetworkFlags),
     auth: authWith(auth, { anonymous, jwtSecretFile, jwksUrl } as AuthFlags, process.env),
   }
   // Standard error, and at once: what a hub said last is what its operator wants to know.
@@ -73,10 +75,21 @@ async function serve({
     pino.destination({ dest: 2, sync: true }),
   )
   const hub = await startHub(options, log)
+  // Whoever starts it in a terminal is left the signal of a terminal that closes.
+  if (options.tls || !process.stdin.isTTY) process.on('SIGHUP', () => void reload(hub, log))
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.once(signal, () => {
       log.info({ signal }, 'stopping')
       void hub.close().then(() => process.exit(0))
     })
+  }
+}
+
+async function reload(hub: Hub, log: Logger): Promise<void> {
+  log.info({ signal: 'SIGHUP' }, 'reading the certificate again')
+  try {
+    await hub.reloadCertificate()
+  } catch (error) {
+    log.error({ err: error }, 'the certificate cannot be read again: the one before stays')
   }
 }

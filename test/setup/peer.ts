@@ -13,8 +13,8 @@ export class Peer {
   private read = 0
   private wake: () => void = () => {}
 
-  private constructor(url: string, protocols: string[], headers: Record<string, string>) {
-    this.socket = new WebSocket(url, protocols, { headers })
+  private constructor(url: string, protocols: string[], headers: Record<string, string>, ca?: string) {
+    this.socket = new WebSocket(url, protocols, { headers, ...(ca !== undefined && { ca }) })
     this.closed = new Promise((resolve) => {
       this.socket.on('close', (code, reason) => {
         resolve({ code, reason: reason.toString() })
@@ -25,8 +25,14 @@ export class Peer {
     this.socket.on('message', (data, binary) => this.receive(data, binary))
   }
 
-  static async open(url: string, protocols = ['fanfare.v1'], headers: Record<string, string> = {}): Promise<Peer> {
-    const peer = new Peer(url, protocols, headers)
+  /** `ca`: a certificate to be trusted, for `wss:`. */
+  static async open(
+    url: string,
+    protocols = ['fanfare.v1'],
+    headers: Record<string, string> = {},
+    ca?: string,
+  ): Promise<Peer> {
+    const peer = new Peer(url, protocols, headers, ca)
     await once(peer.socket, 'open')
     return peer
   }
