@@ -29,7 +29,7 @@ export interface ClientOptions<Topics extends object = Record<string, unknown>> 
   readonly WebSocket?: WebSocketClass
   /** Publishes that may wait, while offline or for the window: 10,000 by default. */
   readonly queueLimit?: number
-  /** Bounds of the wait before another try: 200 ms to 20 s by default. */
+  /** Bounds of the wait before another try: half a second to five seconds by default. */
   readonly backoff?: Backoff
   /** Says who it is: an API key, a JWT, or what the hub's program understands. One that is refused closes the client. */
   readonly token?: string
@@ -92,7 +92,7 @@ export class Client<Topics extends object = Record<string, unknown>> implements 
     // The hub closes for good on a hello that it cannot read.
     parseFrame({ type: 'hello', client: options.name, token: options.token })
     if (/[?&](access_)?token=/.test(url)) throw new FanfareError('token_in_url', 'Give connect() the option token')
-    const backoff = options.backoff ?? { baseMs: 200, capMs: 20_000 }
+    const backoff = options.backoff ?? { baseMs: 500, capMs: 5_000 }
     const clock = options.clock ?? realClock
     this.options = options
     // One count for all that bears a number.

@@ -1,9 +1,10 @@
 import { FanfareError } from '../../shared/errors.ts'
-import { TOKEN_PROTOCOL } from '../../shared/frames.ts'
+import { SUBPROTOCOL, TOKEN_PROTOCOL, type WelcomeFrame } from '../../shared/frames.ts'
 import { Access } from '../auth/access.ts'
 import type { Authenticator } from '../auth/authenticator.ts'
 import type { Credentials } from '../auth/identity.ts'
 import type { UpgradeRequest } from '../engine/engine.ts'
+import type { ConnectionContext } from './context.ts'
 
 /** Bytes of frames that are kept while it is not known whose they are. */
 const HELD_BYTES = 512 * 1024
@@ -45,5 +46,19 @@ export class Login {
 
   hold(value: unknown): void {
     this.held.push(value)
+  }
+}
+
+/** What it is told when it is known. */
+export function welcomeFrame(connection: string, access: Access, { config, clock }: ConnectionContext): WelcomeFrame {
+  const { window, pingIntervalMs, frameBytes, subscriptions } = config
+  return {
+    type: 'welcome',
+    protocol: SUBPROTOCOL,
+    connection,
+    window,
+    pingIntervalMs,
+    limits: { frameBytes, subscriptions },
+    ...access.about(clock.now()),
   }
 }

@@ -24,6 +24,9 @@ import {
   type UpgradeRequest,
 } from './engine.ts'
 
+/** Connections that the system holds until they are accepted, as far as it lets: all clients may come back at once. */
+const BACKLOG = 4096
+
 /** The engine on `ws`: JavaScript alone, and the one that can share an existing `http.Server`. */
 export const wsEngine: Engine = {
   name: 'ws',
@@ -221,7 +224,7 @@ function answer(socket: Duplex, { status, message, retryAfter }: Refused): void 
 function listenOn(server: Server, { host, port }: Address): Promise<Listener> {
   return new Promise((resolve, reject) => {
     server.once('error', (error) => reject(new FanfareError('port_in_use', `${host}:${port}: ${error.message}`)))
-    server.listen({ host, port }, () => {
+    server.listen({ host, port, backlog: BACKLOG }, () => {
       resolve({
         port: (server.address() as AddressInfo).port,
         renew: async (certificate) => {

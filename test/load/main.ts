@@ -6,6 +6,7 @@ import { idle } from './idle.ts'
 import { match } from './match.ts'
 import { moveToLoadCore } from './process-stats.ts'
 import { type QueueLoad, queues } from './queues.ts'
+import { type StormLoad, storm } from './storm.ts'
 import { DEFAULT_FOLDER, type StreamLoad, streams } from './streams/streams.ts'
 import { fanfare, nativeUws, nats, plainWs, type Target } from './targets.ts'
 
@@ -40,6 +41,13 @@ program
       process.stdout.write(`${target.name.padEnd(16)} ${(bytes / 1000).toFixed(1)} kB for each idle connection\n`)
     }
   })
+
+program
+  .command('storm')
+  .description('everybody is cut off at once, and comes back')
+  .option('--engine <name>', 'ws or uws', 'ws')
+  .option('--connections <n>', 'how many', wholeNumber('connections', 1), 10_000)
+  .action((load: StormLoad) => storm(load))
 
 program
   .command('match')

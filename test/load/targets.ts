@@ -36,7 +36,8 @@ export interface Running {
   readonly port: number
   /** Of the server, where its CPU and memory can be looked at. */
   readonly pid: number | undefined
-  stop(): Promise<void>
+  /** By default as a crash does. */
+  stop(signal?: NodeJS.Signals): Promise<void>
 }
 
 /** Publishes in one write. NATS acknowledges each of these with one answer. */
@@ -181,10 +182,10 @@ async function run(command: readonly string[], ready: RegExp): Promise<Running> 
   return {
     port: Number(found[1]),
     pid: processStats ? server.pid : undefined,
-    async stop() {
+    async stop(signal = 'SIGKILL') {
       process.off('exit', kill)
       if (server.exitCode !== null) return
-      server.kill('SIGKILL')
+      server.kill(signal)
       await once(server, 'exit')
     },
   }

@@ -1,0 +1,201 @@
+import { setImmediate } from 'node:timers'
+import { FanfareError } from '../../shared/errors.ts'
+import type { AskFrame, CallFrame, CommitFrame, Frame } from '../../shared/frames.ts'
+import type { ConsumerInfo, SubscriptionInfo } from '../../shared/sys.ts'
+import type { Access } from '../auth/access.ts'
+import { Rate } from '../limit/rate.ts'
+import type { Subscription } from '../topic/subscription.ts'
+import { Consumers } from './consumers.ts'
+import type { ConnectionContext } from './context.ts'
+import type { Outbox } from './outbox.ts'
+import { permit } from './permit.ts'
+import { Publishes } from './publishes.ts'
+import { Requests } from './requests.ts'
+import { Subscriptions } from './subscriptions.ts'
+
+/** Hands the frames of one client to what does their work, where they are permitted. */
+export class Dispatch {
+  private readonly context: ConnectionContext
+  private readonly outbox: Outbox
+  private readonly refuse: (error: unknown, about: unknown) => void
+  /** Made when the first one comes: most of what an idle connection would cost. */
+  private publishes: Publishes | undefined = undefined
+  private subscriptions: Subscriptions | undefined = undefined
+  private consumers: Consumers | undefined = undefined
+  private requests: Requests | undefined = undefined
+  private subscribes: Rate | undefined = undefined
+  private pongWaits = false
+
+  constructor(context: ConnectionContext, outbox: Outbox, refuse: (error: unknown, about: unknown) => void) {
+    this.context = context
+    this.outbox = outbox
+    this.refuse = refuse
+  }
+
+  /** Throws why it is refused, or refuses it later. */
+  handle(frame: Frame, access: Access): void {
+    if (!access.unrestricted) permit(access, frame, this.context.streams)
+    switch (frame.type) {
+      case 'publish':
+        return this.publishing().publish(frame)
+      case 'subscribe':
+        this.takeSubscribe()
+        this.subscriptions ??= new Subscriptions(this.context, this.outbox)
+        return this.subscriptions.subscribe(frame)
+      case 'unsubscribe':
+        if (this.requests?.withdraw(frame.sub)) return
+        return this.subscribed(frame.sub).unsubscribe(frame.sub)
+      case 'pause':
+        return this.subscribed(frame.sub).pause(frame.sub)
+      case 'resume':
+        return this.subscribed(frame.sub).resume(frame.sub)
+      case 'commit':
+        return this.commit(frame)
+      case 'consume':
+        this.takeSubscribe()
+        this.consumers ??= new Consumers(this.context, this.outbox, this.refuse)
+        return this.consumers.consume(frame)
+      case 'cancel':
+        return this.consuming(frame.consumer).cancel(frame.consumer)
+      case 'ack':
+      case 'nack':
+      case 'reject':
+        return this.consuming(frame.consumer).settle(frame)
+      case 'extend':
+        return this.consuming(frame.consumer).extend(frame)
+      case 'respond':
+        this.takeSubscribe()
+        return this.requestReply().respond(frame)
+      case 'ask':
+        return this.ask(frame)
+      case 'reply':
+        return this.requestReply().reply(frame)
+      case 'call':
+        return this.call(frame, access)
+      case 'ping':
+        return this.pong()
+      default:
+        throw new FanfareError('unknown_frame', `"${frame.type}" goes from the hub to a client`)
+    }
+  }
+
+  /** Ends what is no longer permitted. */
+  recheck(access: Access): void {
+    if (access.unrestricted) return
+    const check = (frame: Frame) => permit(access, frame, this.context.streams)
+    this.subscriptions?.recheck(check, this.refuse)
+    this.consumers?.recheck(check)
+    this.requests?.recheck(check, this.refuse)
+  }
+
+  /** The socket has so many receipts. */
+  receiptsSent(count: number): void {
+    this.publishes?.answered(count)
+  }
+
+  /** Ends a subscription of which the client has been told already. */
+  drop(subscription: Subscription): void {
+    this.subscriptions?.drop(subscription)
+  }
+
+  /** Takes no more messages from queues, and gives back what is on lease: it was not the client's failure. */
+  stopConsuming(): void {
+    this.consumers?.release(false)
+  }
+
+  /** Lets go of all: the connection has ended. */
+  release(): void {
+    this.subscriptions?.release()
+    this.subscriptions = undefined
+    this.consumers?.release(true)
+    this.consumers = undefined
+    this.requests?.release()
+    this.requests = undefined
+  }
+
+  get publishedTotal(): number {
+    return this.publishes?.total ?? 0
+  }
+
+  get subscriptionCount(): number {
+    return this.subscriptions?.count ?? 0
+  }
+
+  get consumerCount(): number {
+    return this.consumers?.count ?? 0
+  }
+
+  /** What an operator sees of the first so many of each. */
+  subscriptionInfos(most: number): SubscriptionInfo[] {
+    return this.subscriptions?.info(most) ?? []
+  }
+
+  consumerInfos(most: number): ConsumerInfo[] {
+    return this.consumers?.info(most) ?? []
+  }
+
+  private takeSubscribe(): void {
+    const { subscribesPerSecond, subscriptions } = this.context.config
+    if (subscribesPerSecond === 0) return
+    this.subscribes ??= new Rate('subscribesPerSecond', subscribesPerSecond, subscriptions)
+    if (this.subscribes.take(1)) return
+    this.context.traffic.limitHits.subscribesPerSecond++
+    throw new FanfareError('rate_limited', 'The limit is subscribesPerSecond')
+  }
+
+  private commit(frame: CommitFrame): void {
+    this.subscribed(frame.sub)
+      .commit(frame)
+      .catch((error: unknown) => this.refuse(error, frame))
+  }
+
+  private call(frame: CallFrame, access: Access): void {
+    const { seq, method, params } = frame
+    this.context.call(method, params, access).then(
+      (result) => this.outbox.send({ type: 'result', seq, result }),
+      (error: unknown) => this.refuse(error, frame),
+    )
+  }
+
+  private ask(frame: AskFrame): void {
+    const publishes = this.publishing()
+    publishes.take()
+    try {
+      this.requestReply().ask(frame, () => publishes.answered(1))
+    } catch (error) {
+      publishes.answered(1)
+      throw error
+    }
+  }
+
+  // One pong answers all pings of a turn, as RFC 6455 5.5.3 allows for its own: a flood of pings costs a flag each.
+  private pong(): void {
+    if (this.pongWaits) return
+    this.pongWaits = true
+    setImmediate(() => {
+      this.pongWaits = false
+    })
+    this.outbox.send({ type: 'pong' })
+  }
+
+  private publishing(): Publishes {
+    this.publishes ??= new Publishes(this.context, this.outbox, this.refuse)
+    return this.publishes
+  }
+
+  private requestReply(): Requests {
+    const { requests, config } = this.context
+    this.requests ??= new Requests(requests, this.outbox, config.subscriptions, this.refuse)
+    return this.requests
+  }
+
+  private consuming(consumer: number): Consumers {
+    if (!this.consumers) throw new FanfareError('unknown_consumer', `"consumer" is ${consumer}`)
+    return this.consumers
+  }
+
+  private subscribed(sub: number): Subscriptions {
+    if (!this.subscriptions) throw new FanfareError('unknown_subscription', `"sub" is ${sub}`)
+    return this.subscriptions
+  }
+}

@@ -1,0 +1,72 @@
+import { FanfareError } from '../../shared/errors.ts'
+import type { PublishFrame } from '../../shared/frames.ts'
+import type { Position } from '../../shared/streams.ts'
+import type { Outcome } from '../topic/publication.ts'
+import type { ConnectionContext } from './context.ts'
+import type { Outbox } from './outbox.ts'
+
+/** What one connection publishes, and its window: how much of it may be without an answer. What it asks counts too. */
+export class Publishes {
+  /** Without the duplicates. */
+  total = 0
+  private readonly context: ConnectionContext
+  private readonly outbox: Outbox
+  private readonly refuse: (error: unknown, frame: unknown) => void
+  private unanswered = 0
+
+  constructor(context: ConnectionContext, outbox: Outbox, refuse: (error: unknown, frame: unknown) => void) {
+    this.context = context
+    this.outbox = outbox
+    this.refuse = refuse
+  }
+
+  publish(frame: PublishFrame): void {
+    this.take()
+    try {
+      this.context.topics.publish(frame, (error, outcome) => this.settled(frame, error, outcome))
+    } catch (error) {
+      this.answered(1)
+      throw error
+    }
+  }
+
+  /** Takes a place in the window. Throws `window_exceeded`. */
+  take(): void {
+    const { window } = this.context.config
+    if (this.unanswered >= window) throw new FanfareError('window_exceeded', `The window is ${window}`)
+    this.unanswered++
+  }
+
+  /** So many places are free again. */
+  answered(count: number): void {
+    this.unanswered -= count
+  }
+
+  private settled(frame: PublishFrame, error: FanfareError | undefined, outcome: Outcome | undefined): void {
+    if (!outcome) {
+      this.answered(1)
+      this.refuse(error, frame)
+      return
+    }
+    if (!outcome.duplicate) this.total++
+    // Its place is free when the socket has it.
+    this.outbox.sendReceipt(encodeReceipt(frame.seq, outcome))
+  }
+}
+
+/** By hand, because it is the hot path: ids, names of streams and epochs hold nothing that JSON escapes. */
+function encodeReceipt(seq: number, { id, duplicate, positions, queues }: Outcome): string {
+  let json = `{"type":"receipt","seq":${seq},"id":"${id}"`
+  if (positions) {
+    let comma = ''
+    json += ',"positions":{'
+    for (const name in positions) {
+      const { epoch, offset } = positions[name] as Position
+      json += `${comma}"${name}":{"epoch":"${epoch}","offset":${offset}}`
+      comma = ','
+    }
+    json += '}'
+  }
+  if (queues && queues.length > 0) json += `,"queues":["${queues.join('","')}"]`
+  return duplicate ? `${json},"duplicate":true}` : `${json}}`
+}
