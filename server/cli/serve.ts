@@ -74,9 +74,10 @@ async function serve({
     { level: checkConfig(options).logLevel, base: { pid: process.pid } },
     pino.destination({ dest: 2, sync: true }),
   )
-  const hub = await startHub(options, log)
-  // Whoever starts it in a terminal is left the signal of a terminal that closes.
-  if (options.tls || !process.stdin.isTTY) process.on('SIGHUP', () => void reload(hub, log))
+  const starting = startHub(options, log)
+  // At once, or it would end a hub that starts; but in a terminal it says that the terminal closes.
+  if (options.tls || !process.stdin.isTTY) process.on('SIGHUP', () => void reload(starting, log))
+  const hub = await starting
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.once(signal, () => {
       log.info({ signal }, 'stopping')
@@ -85,9 +86,10 @@ async function serve({
   }
 }
 
-async function reload(hub: Hub, log: Logger): Promise<void> {
+async function reload(starting: Promise<Hub>, log: Logger): Promise<void> {
   log.info({ signal: 'SIGHUP' }, 'reading the certificate again')
   try {
+    const hub = await starting
     await hub.reloadCertificate()
   } catch (error) {
     log.error({ err: error }, 'the certificate cannot be read again: the one before stays')
