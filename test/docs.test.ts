@@ -7,3 +7,21 @@ it('PROTOCOL.md has the error table of the code', () => {
   const table = /<!-- errors:begin -->\n([\s\S]*?)\n<!-- errors:end -->/.exec(page)?.[1]
   expect(table).toBe(errorTable())
 })
+
+it('each row of the attacks and faults names a test that is there', () => {
+  const page = readFileSync(new URL('../server/operations/faults.md', import.meta.url), 'utf8')
+  const rows = page.split('\n').filter((line) => line.startsWith('| ') && !/^\| (attack|fault|---) \|/.test(line))
+  const wrong = rows.filter((row) => {
+    const [, file, title] = /`(test\/[^`]+)`: (.+) \|$/.exec(row) ?? []
+    return !file || !title || !readFileSync(new URL(`../${file}`, import.meta.url), 'utf8').includes(title)
+  })
+  expect(rows.length).toBeGreaterThan(30)
+  expect(wrong).toEqual([])
+})
+
+it('the guide says of each alarm what it means', () => {
+  const read = (path: string) => readFileSync(new URL(`../server/${path}`, import.meta.url), 'utf8')
+  const alarms = Array.from(read('monitor/alerts.yaml').matchAll(/- alert: (\w+)/g), ([, name]) => name)
+  const explained = Array.from(read('operations/README.md').matchAll(/^\| `(Fanfare\w+)` \|/gm), ([, name]) => name)
+  expect(explained.toSorted()).toEqual(alarms.toSorted())
+})

@@ -1,5 +1,6 @@
 import { FanfareError } from '../../shared/errors.ts'
 import { isLoopbackAddress } from '../auth/loopback.ts'
+import { networkOf } from '../peer/address.ts'
 import type { LimitConfig, LimitName } from './limits.ts'
 import { Rate } from './rate.ts'
 
@@ -30,11 +31,12 @@ export class Admission {
       return new FanfareError('hub_full')
     }
     if (isLoopbackAddress(address)) return undefined
-    if (connectionsPerAddress > 0 && (this.open.get(address) ?? 0) >= connectionsPerAddress) {
+    const network = networkOf(address)
+    if (connectionsPerAddress > 0 && (this.open.get(network) ?? 0) >= connectionsPerAddress) {
       this.hit('connectionsPerAddress')
       return new FanfareError('address_limit', `connectionsPerAddress is ${connectionsPerAddress}`)
     }
-    if (connectsPerSecondPerAddress > 0 && !this.rateOf(address).take(1)) {
+    if (connectsPerSecondPerAddress > 0 && !this.rateOf(network).take(1)) {
       this.hit('connectsPerSecondPerAddress')
       return new FanfareError('address_limit', `connectsPerSecondPerAddress is ${connectsPerSecondPerAddress}`)
     }
@@ -43,24 +45,26 @@ export class Admission {
 
   opened(address: string): void {
     this.count++
-    this.open.set(address, (this.open.get(address) ?? 0) + 1)
+    const network = networkOf(address)
+    this.open.set(network, (this.open.get(network) ?? 0) + 1)
   }
 
   closed(address: string): void {
     this.count--
-    const left = (this.open.get(address) ?? 0) - 1
-    if (left > 0) this.open.set(address, left)
-    else this.open.delete(address)
+    const network = networkOf(address)
+    const left = (this.open.get(network) ?? 0) - 1
+    if (left > 0) this.open.set(network, left)
+    else this.open.delete(network)
   }
 
-  private rateOf(address: string): Rate {
+  private rateOf(network: string): Rate {
     const { connectsPerSecondPerAddress, connectionsPerAddress } = this.config
     // All that may be open may come back at once.
     const rate =
-      this.rates.get(address) ??
+      this.rates.get(network) ??
       new Rate('connectsPerSecondPerAddress', connectsPerSecondPerAddress, connectionsPerAddress)
-    this.rates.delete(address)
-    this.rates.set(address, rate)
+    this.rates.delete(network)
+    this.rates.set(network, rate)
     if (this.rates.size > REMEMBERED) this.rates.delete(this.rates.keys().next().value as string)
     return rate
   }

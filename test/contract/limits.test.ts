@@ -1,9 +1,7 @@
 import { once } from 'node:events'
 import { expect, it } from 'vitest'
 import { WebSocket } from 'ws'
-import { checkConfig } from '../../server/config.ts'
 import type { HubOptions } from '../../server/index.ts'
-import { Admission } from '../../server/limit/admission.ts'
 import { LIMITS } from '../../server/limit/limits.ts'
 import { parseExposition } from '../setup/exposition.ts'
 import { onEveryEngine } from '../setup/hubs.ts'
@@ -14,8 +12,11 @@ async function hits(http: string): Promise<Record<string, number>> {
   return Object.fromEntries((family?.samples ?? []).map(({ labels, value }) => [labels['limit'], value]))
 }
 
-async function refused(url: string): Promise<{ status: number; retryAfter: string | undefined; text: string }> {
-  const socket = new WebSocket(url, ['fanfare.v1'])
+async function refused(
+  url: string,
+  headers: Record<string, string> = {},
+): Promise<{ status: number; retryAfter: string | undefined; text: string }> {
+  const socket = new WebSocket(url, ['fanfare.v1'], { headers })
   socket.on('error', () => {})
   const [, response] = await once(socket, 'unexpected-response')
   const chunks: Buffer[] = await response.toArray()
@@ -59,6 +60,54 @@ onEveryEngine('limits', (hubs) => {
         () => false,
       )
     await expect.poll(letIn, { interval: 200 }).toBe(true)
+  })
+
+  it.each([
+    ['connectionsPerAddress', { connectionsPerAddress: 2 }, 2],
+    // While ten come, two seconds may pass on a slow machine.
+    ['connectsPerSecondPerAddress', { connectsPerSecondPerAddress: 2, connectionsPerAddress: 0 }, 6],
+  ] as const)('refuses connections of an address beyond %s', async (limit, options, most) => {
+    // A trusted proxy says who they are.
+    const { url, http } = await hubs.start({
+      ...options,
+      trustedProxies: ['127.0.0.1'],
+      auth: { anonymous: 'allow' },
+    })
+    const open = (address: string) =>
+      Peer.open(url, undefined, { 'x-forwarded-for': address }).then(
+        () => 'open',
+        ({ message }: Error) => message,
+      )
+    const tooMany = 'Unexpected server response: 429'
+    for (const addressOf of [
+      () => '198.51.100.7',
+      (n: number) => (n % 2 ? '198.51.100.8' : '::ffff:198.51.100.8'),
+      // Whoever has one address of IPv6 has a network of them.
+      (n: number) => `2001:db8::${n}:0:0:1`,
+    ]) {
+      const tried = await Promise.all(Array.from({ length: 10 }, (_, n) => open(addressOf(n + 1))))
+      expect(tried.filter((result) => result === 'open').length).toBeLessThanOrEqual(most)
+      expect(tried.filter((result) => result !== 'open' && result !== tooMany)).toEqual([])
+    }
+    expect(await open('2001:db8:0:1::1')).toBe('open')
+    expect((await hits(http))[limit]).toBeGreaterThan(0)
+    // What comes from the proxy's own machine has no such limit.
+    const own = await Promise.all(Array.from({ length: 10 }, () => Peer.open(url)))
+    expect(own).toHaveLength(10)
+  })
+
+  it('says to whom it refuses a connection when to come back', async () => {
+    const { url, http } = await hubs.start({
+      connectionsPerAddress: 1,
+      trustedProxies: ['127.0.0.1'],
+      auth: { anonymous: 'allow' },
+    })
+    const headers = { 'x-forwarded-for': '198.51.100.7' }
+    await Peer.open(url, undefined, headers)
+    const text = expect.stringMatching('^address_limit: ')
+    expect(await refused(url, headers)).toEqual({ status: 429, retryAfter: '1', text })
+    const answer = await fetch(`${http}/v1/topics/a`, { method: 'POST', headers })
+    expect([answer.status, answer.headers.get('retry-after')]).toEqual([429, '1'])
   })
 
   const messages: [string, HubOptions, boolean][] = [
@@ -153,23 +202,4 @@ onEveryEngine('limits', (hubs) => {
       )
       .toBe(true)
   })
-})
-
-// These do not hold for loopback, where all connections of tests come from.
-it.each([
-  ['connectionsPerAddress', { connectionsPerAddress: 2 }],
-  ['connectsPerSecondPerAddress', { connectsPerSecondPerAddress: 2, connectionsPerAddress: 0 }],
-] as const)('an address has its own %s, and loopback none', (limit, options) => {
-  const hit: string[] = []
-  const admission = new Admission(checkConfig(options), (name) => hit.push(name))
-  const connect = (address: string) => {
-    const refusal = admission.refusalOf(address)
-    if (!refusal) admission.opened(address)
-    return refusal?.code
-  }
-  const three = (address: string) => [connect(address), connect(address), connect(address)]
-  expect(three('198.51.100.7')).toEqual([undefined, undefined, 'address_limit'])
-  expect(three('198.51.100.8')).toEqual([undefined, undefined, 'address_limit'])
-  expect(three('127.0.0.1')).toEqual([undefined, undefined, undefined])
-  expect(hit).toEqual([limit, limit])
 })

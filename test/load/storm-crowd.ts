@@ -17,16 +17,32 @@ export class Crowd {
     this.stream = stream
   }
 
-  /** One client for each token; resolves when all of them have what they wanted. */
-  async join(tokens: readonly string[]): Promise<void> {
+  /** One client for each token, or for nothing where none is wanted; resolves when all of them have what they wanted. */
+  async join(tokens: readonly (string | undefined)[]): Promise<void> {
     const Tracked = trackedIn(this.sockets)
     for (let n = 0; n < tokens.length; n += AT_ONCE) {
       const joining = tokens
         .slice(n, n + AT_ONCE)
-        .map((token, i) => new Member(connect(this.url, { WebSocket: Tracked, token }), n + i, this.stream))
+        .map(
+          (token, i) =>
+            new Member(
+              connect(this.url, { WebSocket: Tracked, ...(token !== undefined && { token }) }),
+              n + i,
+              this.stream,
+            ),
+        )
       this.members.push(...joining)
       await Promise.all(joining.map(({ subscription }) => subscription.ready))
     }
+  }
+
+  /** By all of them together. */
+  get received(): number {
+    return this.members.reduce((sum, { received }) => sum + received, 0)
+  }
+
+  async leave(): Promise<void> {
+    await Promise.all(this.members.map(({ client }) => client.close()))
   }
 
   /** Ends all connections on this side, without a word. */
@@ -58,7 +74,7 @@ export class Crowd {
 class Member {
   readonly client: Client
   readonly subscription: Subscription
-  private next = 0
+  received = 0
   private wanted = 0
   private enough = () => {}
 
@@ -72,13 +88,13 @@ class Member {
     return new Promise((resolve) => {
       this.wanted = count
       this.enough = resolve
-      if (this.next >= count) resolve()
+      if (this.received >= count) resolve()
     })
   }
 
   private take(n: number, data: unknown): void {
-    if (data !== this.next) throw new Error(`Client ${n} got ${data} instead of ${this.next}`)
-    if (++this.next >= this.wanted) this.enough()
+    if (data !== this.received) throw new Error(`Client ${n} got ${data} instead of ${this.received}`)
+    if (++this.received >= this.wanted) this.enough()
   }
 }
 
