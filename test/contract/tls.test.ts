@@ -94,9 +94,12 @@ onEveryEngine('TLS', (hubs) => {
       while (!over) await publisher.publish('t', ++published)
     })()
     // Each over a connection of its own.
+    const cut: Error[] = []
     const asking = Array.from({ length: 4 }, async () => {
       while (!over) {
-        expect((await get(port, '/healthz', both)).status).toBe(200)
+        const answer = await get(port, '/healthz', both).catch((error) => void cut.push(error))
+        if (!answer) continue
+        expect(answer.status).toBe(200)
         answered++
       }
     })
@@ -108,6 +111,8 @@ onEveryEngine('TLS', (hubs) => {
     await Promise.all([publishing, ...asking])
     expect(await received.data(published)).toEqual(Array.from({ length: published }, (_, n) => n + 1))
     expect(changes).toEqual([])
+    // The kernel resets those that wait for the listener before in the moment in which it closes: one of each at most.
+    expect(cut.length).toBeLessThanOrEqual(hubs.engine === 'uws' ? asking.length : 0)
     // Nobody is left who has the one before.
     const names = await Promise.all(Array.from({ length: 40 }, () => handshake(port)))
     expect(new Set(names.map(([name]) => name))).toEqual(new Set(['second']))
