@@ -1,22 +1,20 @@
-import { type Clock, realClock, type Timer } from '../shared/clock.ts'
+import { type Clock, realClock } from '../shared/clock.ts'
 import type { Contract, Exchange, QueuesIn, RequestsIn, TopicsIn } from '../shared/contract.ts'
 import { FanfareError } from '../shared/errors.ts'
-import type { ErrorFrame, Frame, Headers, WelcomeFrame } from '../shared/frames.ts'
+import type { Headers } from '../shared/frames.ts'
 import { parseFrame } from '../shared/parse-frame.ts'
 import type { Payload, TopicOf } from '../shared/payload.ts'
 import { QUEUE_TOPIC } from '../shared/queues.ts'
 import type { Backoff } from './backoff.ts'
-import { Calls } from './calls.ts'
 import type { ConsumeOptions, Consumer, DeliveryHandler } from './consumer.ts'
-import { Consumers } from './consumers.ts'
 import { ConnectionAdmin, HubAdmin, TopicAdmin } from './hub.ts'
-import { Publisher, type PublishOptions, type Receipt } from './publisher.ts'
+import { Link } from './link.ts'
+import type { PublishOptions, Receipt } from './publisher.ts'
 import { QueueAdmin } from './queues.ts'
-import { type RequestHandler, type RequestOptions, Requests, type Responder, type RespondOptions } from './requests.ts'
-import { errorFrom, Session, type SessionListener, type State, type StateChange } from './session.ts'
+import type { RequestHandler, RequestOptions, Responder, RespondOptions } from './requests.ts'
+import { errorFrom, type State, type StateChange } from './session.ts'
 import { StreamAdmin } from './streams.ts'
 import type { Handler, SubscribeOptions, Subscription } from './subscription.ts'
-import { Subscriptions } from './subscriptions.ts'
 import { throwLater } from './throw-later.ts'
 import type { GetToken } from './tokens.ts'
 import type { Tracing } from './tracing.ts'
@@ -56,15 +54,12 @@ type Asked<Topics, Pattern extends string> = Extract<Payload<RequestsIn<Topics>,
 /** A name of which the contract says nothing: where it speaks of queues or requests at all, there is none such. */
 type Unnamed<Names> = [Names] extends [never] ? string : never
 
-/** Time that `close` gives publishes that are under way, in milliseconds. */
-const CLOSE_GRACE_MS = 5_000
-
 /**
  * A connection to a hub that keeps itself alive.
  *
  * @typeParam Topics - which payload each topic or pattern carries, or a contract: `Client<typeof topics>`
  */
-export class Client<Topics extends object = Record<string, unknown>> implements SessionListener {
+export class Client<Topics extends object = Record<string, unknown>> {
   /** What an operator does with streams. */
   readonly streams: StreamAdmin
   /** What an operator does with queues and their dead letters. */
@@ -75,12 +70,7 @@ export class Client<Topics extends object = Record<string, unknown>> implements 
   readonly connections: ConnectionAdmin
   /** What an operator sees of topics. */
   readonly topics: TopicAdmin
-  private readonly session: Session
-  private readonly publisher: Publisher
-  private readonly calls: Calls
-  private readonly consumers: Consumers
-  private readonly requests: Requests
-  private readonly subscriptions: Subscriptions
+  private readonly link: Link
   private readonly stateListeners = new Set<(change: StateChange) => void>()
   private readonly options: ClientOptions<Topics>
   private readonly abort = () => void this.close()
@@ -92,33 +82,28 @@ export class Client<Topics extends object = Record<string, unknown>> implements 
     // The hub closes for good on a hello that it cannot read.
     parseFrame({ type: 'hello', client: options.name, token: options.token })
     if (/[?&](access_)?token=/.test(url)) throw new FanfareError('token_in_url', 'Give connect() the option token')
-    const backoff = options.backoff ?? { baseMs: 500, capMs: 5_000 }
-    const clock = options.clock ?? realClock
     this.options = options
-    // One count for all that bears a number.
-    let last = 0
-    const next = () => ++last
-    const { name, token, getToken } = options
-    this.session = new Session(url, { WebSocket, backoff, name, clock, token, getToken, nextSeq: next }, this)
-    this.publisher = new Publisher(this.session, options.queueLimit ?? 10_000, next)
-    this.calls = new Calls(this.session, next)
-    this.consumers = new Consumers(this.session, next, options.trace)
-    this.requests = new Requests(this.session, next)
+    const { name, token, getToken, trace } = options
+    const { backoff = { baseMs: 500, capMs: 5_000 }, clock = realClock, queueLimit = 10_000 } = options
+    const linked = { WebSocket, backoff, name, clock, token, getToken, queueLimit, trace }
+    this.link = new Link(url, linked, {
+      changed: (change) => this.changed(change),
+      ended: () => this.ended(),
+    })
     this.streams = new StreamAdmin((method, params) => this.call(method, params))
     this.queues = new QueueAdmin((method, params) => this.call(method, params))
     this.hub = new HubAdmin((method, params) => this.call(method, params))
     this.connections = new ConnectionAdmin((method, params) => this.call(method, params))
     this.topics = new TopicAdmin((method, params) => this.call(method, params))
-    this.subscriptions = new Subscriptions(this.session, next)
     options.signal?.addEventListener('abort', this.abort, { once: true })
-    this.session.open()
+    this.link.session.open()
     // The event of a signal that was aborted before never comes.
     if (options.signal?.aborted) this.abort()
   }
 
   /** Where the connection stands now. */
   get state(): State {
-    return this.session.state
+    return this.link.session.state
   }
 
   /** Calls `listener` at every change of state, with the reason. Returns how to stop it. */
@@ -167,7 +152,7 @@ export class Client<Topics extends object = Record<string, unknown>> implements 
     data: PayloadOf<Topics, Topic>,
     options: PublishOptions = {},
   ): Promise<Receipt> {
-    return this.send('publish', topic, options, (traced) => this.publisher.publish(topic, data, traced))
+    return this.send('publish', topic, options, (traced) => this.link.publisher.publish(topic, data, traced))
   }
 
   /**
@@ -192,8 +177,8 @@ export class Client<Topics extends object = Record<string, unknown>> implements 
   ): Subscription<PayloadOf<Topics, Pattern>> {
     if (this.state === 'closed') throw new FanfareError('client_closed')
     return typeof second === 'function'
-      ? this.subscriptions.add(pattern, third, this.traced(second))
-      : this.subscriptions.add(pattern, second, undefined)
+      ? this.link.subscriptions.add(pattern, third, this.traced(second))
+      : this.link.subscriptions.add(pattern, second, undefined)
   }
 
   /**
@@ -208,7 +193,7 @@ export class Client<Topics extends object = Record<string, unknown>> implements 
   ): Promise<Receipt>
   enqueue(queue: string, data: unknown, options: PublishOptions = {}): Promise<Receipt> {
     const topic = QUEUE_TOPIC + queue
-    return this.send('publish', topic, options, (traced) => this.publisher.publish(topic, data, traced))
+    return this.send('publish', topic, options, (traced) => this.link.publisher.publish(topic, data, traced))
   }
 
   /**
@@ -244,8 +229,8 @@ export class Client<Topics extends object = Record<string, unknown>> implements 
   ): Consumer<Data> {
     if (this.state === 'closed') throw new FanfareError('client_closed')
     return typeof second === 'function'
-      ? this.consumers.add(queue, third, this.traced(second, queue))
-      : this.consumers.add<Data>(queue, second, undefined)
+      ? this.link.consumers.add(queue, third, this.traced(second, queue))
+      : this.link.consumers.add<Data>(queue, second, undefined)
   }
 
   /**
@@ -266,7 +251,7 @@ export class Client<Topics extends object = Record<string, unknown>> implements 
   ): Promise<Asked<Topics, Topic>['reply']>
   async request(topic: string, data?: unknown, options: RequestOptions = {}): Promise<unknown> {
     await this.ready(options)
-    return this.send('request', topic, options, (traced) => this.requests.request(topic, data, traced))
+    return this.send('request', topic, options, (traced) => this.link.requests.request(topic, data, traced))
   }
 
   /**
@@ -285,7 +270,7 @@ export class Client<Topics extends object = Record<string, unknown>> implements 
   ): Responder
   respond(pattern: string, handler: RequestHandler<never, unknown>, options: RespondOptions = {}): Responder {
     if (this.state === 'closed') throw new FanfareError('client_closed')
-    return this.requests.respond(pattern, this.traced(handler as RequestHandler<unknown, unknown>), options)
+    return this.link.requests.respond(pattern, this.traced(handler as RequestHandler<unknown, unknown>), options)
   }
 
   /**
@@ -294,7 +279,7 @@ export class Client<Topics extends object = Record<string, unknown>> implements 
    */
   async call(method: string, params?: unknown, options: { signal?: AbortSignal } = {}): Promise<unknown> {
     await this.ready(options)
-    return this.calls.call(method, params)
+    return this.link.calls.call(method, params)
   }
 
   /**
@@ -303,81 +288,11 @@ export class Client<Topics extends object = Record<string, unknown>> implements 
    */
   close(): Promise<void> {
     // One close for all callers: a signal and a `finally` often ask for it both.
-    this.closing ??= this.finish()
+    this.closing ??= this.link.close()
     return this.closing
   }
 
-  /** @internal */
-  opened(): void {
-    this.subscriptions.subscribeAll()
-    this.consumers.consumeAll()
-    this.requests.respondAll()
-  }
-
-  /** @internal */
-  welcomed({ window }: WelcomeFrame): void {
-    this.publisher.welcomed(window)
-  }
-
-  /** @internal */
-  received(frame: Frame, only: number | undefined): void {
-    switch (frame.type) {
-      case 'message':
-        return this.subscriptions.message(frame, only)
-      case 'receipt':
-        return this.publisher.receipt(frame)
-      case 'gap':
-        return this.subscriptions.gap(frame)
-      case 'result':
-        return this.calls.result(frame)
-      case 'subscribed':
-        if (!this.requests.confirmed(frame.sub)) this.subscriptions.subscribed(frame)
-        return
-      case 'consuming':
-        return this.consumers.consuming(frame)
-      case 'delivery':
-        return this.consumers.delivered(frame)
-      case 'settled':
-        return this.consumers.settled(frame)
-      case 'request':
-        return this.requests.requested(frame)
-      case 'answer':
-        return this.requests.answered(frame)
-      case 'behind':
-      case 'live':
-        return this.subscriptions.fed(frame)
-      case 'committed':
-        return this.subscriptions.committed(frame)
-      case 'unsubscribed':
-      case 'paused':
-      case 'resumed':
-        return this.subscriptions.answered(frame)
-      case 'error':
-        return this.refused(frame)
-    }
-  }
-
-  /** @internal */
-  lost(): void {
-    this.publisher.lost()
-    this.calls.lost()
-    this.consumers.lost()
-    this.requests.lost()
-    this.subscriptions.lost()
-  }
-
-  /** @internal */
-  ended(error: FanfareError | undefined): void {
-    this.options.signal?.removeEventListener('abort', this.abort)
-    this.publisher.ended(error ?? new FanfareError('client_closed'))
-    this.subscriptions.ended(error)
-    this.consumers.endAll(error)
-    this.requests.ended()
-    this.stateListeners.clear()
-  }
-
-  /** @internal */
-  changed(change: StateChange): void {
+  private changed(change: StateChange): void {
     const { to, reason } = change
     if (to === 'closed' && reason.code !== 'closed_by_client') this.failure = errorFrom(reason.code, reason.message)
     for (const listener of [...this.stateListeners]) {
@@ -387,6 +302,11 @@ export class Client<Topics extends object = Record<string, unknown>> implements 
         throwLater(error)
       }
     }
+  }
+
+  private ended(): void {
+    this.options.signal?.removeEventListener('abort', this.abort)
+    this.stateListeners.clear()
   }
 
   private send<Options extends { readonly headers?: Headers }, Answer>(
@@ -400,27 +320,5 @@ export class Client<Topics extends object = Record<string, unknown>> implements 
 
   private traced<Received, Result>(handler: (received: Received) => Result, queue?: string) {
     return this.options.trace?.handler(handler, queue) ?? handler
-  }
-
-  private async finish(): Promise<void> {
-    if (this.state === 'connected') {
-      const stored = Promise.all([this.subscriptions.commitAll(), this.consumers.closeAll()])
-      this.session.writer.flush()
-      const { clock } = this.session
-      let timer: Timer | undefined
-      const grace = new Promise<void>((resolve) => {
-        timer = clock.setTimeout(resolve, CLOSE_GRACE_MS)
-      })
-      await Promise.race([Promise.all([this.publisher.idle(), stored]), grace])
-      clock.clearTimeout(timer)
-    }
-    await this.session.close()
-  }
-
-  private refused(frame: ErrorFrame): void {
-    if (frame.consumer !== undefined) this.consumers.refused(frame)
-    else if (this.requests.refused(frame)) return
-    else if (frame.seq === undefined) this.subscriptions.refused(frame)
-    else if (!this.calls.refused(frame)) this.publisher.refused(frame)
   }
 }

@@ -12,5 +12,6 @@ export function connect<Topics extends object = Record<string, unknown>>(
   url: string,
   options: ClientOptions<Topics> = {},
 ): Client<Topics> {
+  // Its handlers are of other events, which have what the client reads of them: the compiler cannot tell.
   return connectWith<Topics>(url, { WebSocket: WebSocket as unknown as WebSocketClass, ...options })
 }

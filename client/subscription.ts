@@ -6,6 +6,7 @@ import type { From } from '../shared/streams.ts'
 import { matchesPattern, parsePattern } from '../shared/topic.ts'
 import { Cursor } from './cursor.ts'
 import { Deferred } from './deferred.ts'
+import { type Delivery, Inbox, type Item } from './inbox.ts'
 import type { Gap, Message } from './message.ts'
 import { throwLater } from './throw-later.ts'
 
@@ -53,17 +54,6 @@ export interface SubscriptionHost {
   ended(subscription: Subscription): Promise<void>
 }
 
-/** A message, with the epoch of the stream's log that it came from, or a gap. */
-type Item = Delivery | { readonly gap: Gap }
-
-interface Delivery {
-  readonly message: Message
-  readonly epoch: string | undefined
-}
-
-/** The hub sends until it has read the request to pause, and after resume all that it held: room for so many more. */
-const OVERSHOOT = 16_000
-
 /**
  * A subscription. Read it with `for await`, once, or give a handler to `subscribe`.
  *
@@ -77,14 +67,11 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
   readonly sub: number
   private readonly words: readonly string[]
   private readonly options: SubscribeOptions
-  private readonly bufferLimit: number
+  private readonly inbox: Inbox
   private readonly handler: Handler<unknown> | undefined
   private readonly host: SubscriptionHost
   private readonly settleReady = new Deferred()
   private readonly abort = () => void this.unsubscribe()
-  private buffer: Item[] = []
-  /** Place of the first item that waits: shifting a long array costs more than it does to skip. */
-  private head = 0
   private state: 'new' | 'live' | 'cut' | 'ended' = 'new'
   /** Between the hub and this buffer: who has asked, and who has answered. */
   private flow: 'open' | 'pausing' | 'paused' | 'resuming' = 'open'
@@ -113,7 +100,7 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
     this.words = parsePattern(pattern)
     this.sub = sub
     this.options = options
-    this.bufferLimit = options.bufferLimit ?? 1000
+    this.inbox = new Inbox(options.bufferLimit ?? 1000)
     this.handler = handler as Handler<unknown> | undefined
     this.host = host
     if (options.cursor !== undefined) {
@@ -203,7 +190,7 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
   deliver(message: Message): void {
     if (this.state !== 'live' || this.hadBefore(message)) return
     const delivery = { message, epoch: this.newest?.epoch }
-    if (this.handler && !this.handling && this.waiting === 0) this.handle(this.handler, delivery)
+    if (this.handler && !this.handling && this.inbox.size === 0) this.handle(this.handler, delivery)
     else this.push(delivery)
   }
 
@@ -275,8 +262,7 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
     this.options.signal?.removeEventListener('abort', this.abort)
     if (failure) this.settleReady.reject(failure)
     else {
-      this.buffer = []
-      this.head = 0
+      this.inbox.clear()
       this.settleReady.resolve()
     }
     this.wake?.()
@@ -318,13 +304,8 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
     }
   }
 
-  private get waiting(): number {
-    return this.buffer.length - this.head
-  }
-
   private push(item: Item): void {
-    if ('message' in item && this.waiting >= this.bufferLimit + OVERSHOOT) this.leaveOut(item.message)
-    else this.buffer.push(item)
+    this.inbox.push(item)
     this.control()
     if (this.handler) {
       if (!this.handling) this.handleWaiting(this.handler)
@@ -334,24 +315,9 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
   }
 
   private shift(): Item | undefined {
-    const item = this.buffer[this.head]
-    if (!item) return undefined
-    this.buffer[this.head++] = undefined as unknown as Item
-    if (this.head === this.buffer.length || this.head > 10_000) {
-      this.buffer = this.buffer.slice(this.head)
-      this.head = 0
-    }
-    this.control()
+    const item = this.inbox.shift()
+    if (item) this.control()
     return item
-  }
-
-  /** The hub did not hold back in time. */
-  private leaveOut({ id }: Message): void {
-    const last = this.buffer.at(-1)
-    const before = last && 'gap' in last && last.gap.reason === 'client-buffer' ? last.gap : undefined
-    const gap: Gap = { count: (before?.count ?? 0) + 1, from: before?.from ?? id, to: id, reason: 'client-buffer' }
-    if (before) this.buffer[this.buffer.length - 1] = { gap }
-    else this.buffer.push({ gap })
   }
 
   private handleWaiting(handler: Handler<unknown>): void {
@@ -397,10 +363,10 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
   /** Asks the hub to pause when the buffer is full, to resume when a quarter is left; one request at a time. */
   private control(): void {
     if (this.state !== 'live') return
-    if (this.flow === 'open' && this.waiting >= this.bufferLimit) {
+    if (this.flow === 'open' && this.inbox.isFull) {
       this.flow = 'pausing'
       this.host.write(JSON.stringify({ type: 'pause', sub: this.sub }))
-    } else if (this.flow === 'paused' && this.waiting <= this.bufferLimit / 4) {
+    } else if (this.flow === 'paused' && this.inbox.hasRoom) {
       this.flow = 'resuming'
       this.host.write(JSON.stringify({ type: 'resume', sub: this.sub }))
     }

@@ -1,7 +1,8 @@
 import { Command } from 'commander'
-import { type Logger, pino } from 'pino'
-import { checkConfig, configFromEnv, configFromText, DEFAULTS, type HubConfig } from '../config.ts'
-import { type Hub, startHub } from '../index.ts'
+import type { Logger } from 'pino'
+import type { HubConfig } from '../config.ts'
+import { DEFAULTS } from '../defaults.ts'
+import type { Hub } from '../index.ts'
 import { type AuthFlags, addAuthFlags, authWith } from './auth-flags.ts'
 import { readConfig } from './config-file.ts'
 import { addNetworkFlags, type NetworkFlags, networkWith } from './network-flags.ts'
@@ -24,6 +25,7 @@ const FLAGS: Record<Exclude<keyof HubConfig, OfTheirOwn>, string> = {
   outboxBytes: "bound of one connection's outbox",
   outboxTotalBytes: 'bound on all outboxes together',
   frameBytes: 'largest WebSocket message taken',
+  compression: 'on or off: for clients that offer it',
   subscriptions: 'most subscriptions of one connection',
   window: 'most unacknowledged publishes of one connection',
   pingIntervalMs: 'a connection is pinged this often',
@@ -60,6 +62,10 @@ async function serve({
   tlsKeyFile,
   ...flags
 }: Record<string, string> & AuthFlags & NetworkFlags): Promise<void> {
+  // What a hub is made of: other commands need none of it, and start in half of the time without it.
+  const { pino } = await import('pino')
+  const { checkConfig, configFromEnv, configFromText } = await import('../config.ts')
+  const { startHub } = await import('../index.ts')
   const { auth = {}, ...fromFile } = await readConfig(file)
   const options = {
     data: DEFAULTS.data,

@@ -1,4 +1,5 @@
 import { Buffer } from 'node:buffer'
+import { constants, deflateRawSync } from 'node:zlib'
 import { joinText } from '../../shared/codec.ts'
 import { Encoded } from '../topic/encoded.ts'
 
@@ -16,19 +17,51 @@ export interface Part {
 export class Batch {
   readonly framed: Buffer
   readonly parts: readonly Part[]
+  private readonly made: readonly Batch[]
+  private deflated: Buffer | undefined = undefined
 
-  constructor(framed: Buffer, parts: readonly Part[]) {
+  /** `made`: the batches that it was joined from. */
+  constructor(framed: Buffer, parts: readonly Part[], made: readonly Batch[] = []) {
     this.framed = framed
     this.parts = parts
+    this.made = made
+  }
+
+  /** `framed`, compressed (RFC 7692, no context takeover): once, for however many connections take it. */
+  get compressed(): Buffer {
+    this.deflated ??= Buffer.concat(
+      this.made.length > 0 ? this.made.map(({ compressed }) => compressed) : this.parts.map(compress),
+    )
+    return this.deflated
   }
 
   followedBy(other: Batch): Batch {
-    return new Batch(Buffer.concat([this.framed, other.framed]), [...this.parts, ...other.parts])
+    const framed = Buffer.concat([this.framed, other.framed])
+    return new Batch(framed, [...this.parts, ...other.parts], [this, other])
   }
 }
 
 const TEXT = 0x81
 const BINARY = 0x82
+/** RSV1 says that a message is compressed. */
+const COMPRESSED = 0x40
+/** A smaller message gains nothing. */
+export const COMPRESSED_FROM_BYTES = 1024
+/** What a flush ends with, and the other end puts back (RFC 7692, section 7.2.1). */
+const FLUSH_BYTES = 4
+
+/** One message, framed; as it is where compression makes it no smaller. */
+function compress({ payload, binary }: Part): Buffer {
+  const large = payload.length >= COMPRESSED_FROM_BYTES
+  const deflated = large ? deflateRawSync(payload, { finishFlush: constants.Z_SYNC_FLUSH }) : payload
+  const smaller = deflated.length - FLUSH_BYTES < payload.length && large
+  const sent = smaller ? deflated.subarray(0, -FLUSH_BYTES) : payload
+  const framed = Buffer.allocUnsafe(headerBytes(sent.length) + sent.length)
+  const at = writeHeader(framed, 0, { binary, bytes: sent.length })
+  if (smaller) framed[0] = (framed[0] as number) | COMPRESSED
+  framed.set(sent, at)
+  return framed
+}
 
 /**
  * A WebSocket message takes no further frame beyond this. Small enough for the buffer of 16 kB in which uWebSockets.js
@@ -111,7 +144,7 @@ function headerBytes(length: number): number {
   return length < 65_536 ? 4 : 10
 }
 
-function writeHeader(target: Buffer, at: number, { binary, bytes }: Group): number {
+function writeHeader(target: Buffer, at: number, { binary, bytes }: Pick<Group, 'binary' | 'bytes'>): number {
   target[at] = binary ? BINARY : TEXT
   if (bytes < 126) {
     target[at + 1] = bytes

@@ -22,6 +22,8 @@ export interface Address {
   readonly path: string
   /** Largest WebSocket message taken, in bytes. */
   readonly frameBytes: number
+  /** For peers that offer it. */
+  readonly compression: 'off' | 'on'
 }
 
 export interface Listener {

@@ -5,7 +5,7 @@ import { setImmediate } from 'node:timers/promises'
 import { FanfareError } from '../../shared/errors.ts'
 import { SUBPROTOCOL } from '../../shared/frames.ts'
 import type { Certificate } from '../tls/certificate.ts'
-import { type Batch, PART_BYTES, type Part } from './batch.ts'
+import { type Batch, COMPRESSED_FROM_BYTES, PART_BYTES, type Part } from './batch.ts'
 import {
   type Address,
   CLOSE_TIMEOUT_MS,
@@ -82,9 +82,9 @@ function tlsApp({ certFile, keyFile }: Certificate): uws.TemplatedApp {
 }
 
 function serve(server: uws.TemplatedApp, address: Address, app: EngineApp, secure: boolean): uws.TemplatedApp {
-  const { path, frameBytes } = address
+  const { path, frameBytes, compression } = address
   server.ws<PerConnection>(path, {
-    compression: uws.DISABLED,
+    compression: compression === 'on' ? uws.SHARED_COMPRESSOR | uws.SHARED_DECOMPRESSOR : uws.DISABLED,
     maxPayloadLength: frameBytes * HARD_LIMIT_FACTOR,
     // The outbox bounds what is written, and the heartbeat ends what is idle.
     maxBackpressure: 64 * 1024 * 1024,
@@ -121,7 +121,7 @@ const EXCLUSIVE = 1
 const SHARED = 0
 
 // The fork that development installs from the registry has other names for these than the official package.
-const names = uws as unknown as Record<string, ((socket: uws.us_listen_socket) => number) | undefined>
+const names: Readonly<Record<string, unknown>> = uws
 const localPort = (names['us_socket_local_port'] ?? names['getSocketPort']) as (s: uws.us_listen_socket) => number
 const closeListener = (names['us_listen_socket_close'] ?? names['closeSocket']) as (s: uws.us_listen_socket) => void
 
@@ -190,7 +190,8 @@ interface FragmentSender {
  */
 function sendPart(socket: uws.WebSocket<PerConnection>, { payload, binary }: Part): number {
   const bytes = payload as Uint8Array<ArrayBuffer>
-  if (bytes.length <= PART_BYTES) return socket.send(bytes, binary, false)
+  // To a peer without compression it goes as it is; fragments always do, since each would be compressed for itself.
+  if (bytes.length <= PART_BYTES) return socket.send(bytes, binary, bytes.length >= COMPRESSED_FROM_BYTES)
   const webSocket = socket as uws.WebSocket<PerConnection> & FragmentSender
   webSocket.sendFirstFragment(bytes.subarray(0, PART_BYTES), binary, false)
   let at = PART_BYTES
@@ -231,7 +232,7 @@ function upgrade(
     { request: copied, socket: undefined, handlers: undefined },
     headers['sec-websocket-key'] ?? '',
     copied.protocols.length === 0 ? '' : SUBPROTOCOL,
-    '',
+    headers['sec-websocket-extensions'] ?? '',
     context,
   )
 }

@@ -27,6 +27,9 @@ import {
 /** Connections that the system holds until they are accepted, as far as it lets: all clients may come back at once. */
 const BACKLOG = 4096
 
+/** A message is compressed for itself: then one does for all connections, and none needs a window of its own. */
+const NO_CONTEXT = { serverNoContextTakeover: true, clientNoContextTakeover: true }
+
 /** The engine on `ws`: JavaScript alone, and the one that can share an existing `http.Server`. */
 export const wsEngine: Engine = {
   name: 'ws',
@@ -62,14 +65,18 @@ function isSecure(socket: Socket): boolean {
 }
 
 /** Serves the WebSocket endpoint on a server that belongs to somebody else; its HTTP requests stay his. */
-export function attachTo(server: Server, address: Pick<Address, 'path' | 'frameBytes'>, app: EngineApp): void {
+export function attachTo(
+  server: Server,
+  address: Pick<Address, 'path' | 'frameBytes' | 'compression'>,
+  app: EngineApp,
+): void {
   const options: ServerOptions<typeof HubWebSocket> & { closeTimeout: number } = {
     noServer: true,
     // Known to ws, not yet to its types.
     closeTimeout: CLOSE_TIMEOUT_MS,
     WebSocket: HubWebSocket,
     clientTracking: false,
-    perMessageDeflate: false,
+    perMessageDeflate: address.compression === 'on' && NO_CONTEXT,
     maxPayload: address.frameBytes,
     // The hub does it, and says what was wrong.
     skipUTF8Validation: true,
@@ -161,12 +168,14 @@ class WsSocket implements EngineSocket {
   private readonly tcp: Socket
   /** TLS of Node says only in a later turn that it has handed on what it got: up to so many bytes say nothing. */
   private readonly unsaid: number
+  private readonly compresses: boolean
   private full = false
 
   constructor(webSocket: HubWebSocket, tcp: Socket) {
     this.webSocket = webSocket
     this.tcp = tcp
     this.unsaid = isSecure(tcp) ? tcp.writableHighWaterMark : 0
+    this.compresses = webSocket.extensions !== ''
   }
 
   get bufferedBytes(): number {
@@ -177,7 +186,7 @@ class WsSocket implements EngineSocket {
   // ws adds control frames of its own between these writes, never inside one.
   write(batch: Batch): boolean {
     if (this.webSocket.readyState !== WebSocket.OPEN) return true
-    this.tcp.write(batch.framed)
+    this.tcp.write(this.compresses ? batch.compressed : batch.framed)
     if (this.tcp.writableLength <= this.unsaid) return true
     if (!this.full) {
       this.full = true

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { expect, it } from 'vitest'
 import { WebSocket } from 'ws'
@@ -36,13 +37,46 @@ onEveryEngine('limits', (hubs) => {
     expect(await hits(http)).toEqual(Object.fromEntries(LIMITS.map((limit) => [limit, 0])))
   })
 
-  it('never compresses, whatever is offered', async () => {
+  it('compresses nothing by default, whatever is offered', async () => {
     const { url } = await hubs.start()
     const socket = new WebSocket(url, ['fanfare.v1'], { perMessageDeflate: { threshold: 0 } })
     const [[response]] = await Promise.all([once(socket, 'upgrade'), once(socket, 'open')])
     expect(response.headers['sec-websocket-extensions']).toBeUndefined()
     expect(socket.extensions).toBe('')
     socket.terminate()
+  })
+
+  it('compresses when it is told to, and each message gets whole to everybody', async () => {
+    const { url } = await hubs.start({ compression: 'on' })
+    const [plain, packed] = [await Peer.hello(url, { compression: false }), await Peer.hello(url)]
+    expect([plain.socket.extensions, packed.socket.extensions]).toEqual(['', 'permessage-deflate'])
+    for (const peer of [plain, packed]) await peer.subscribe(1, '#')
+    // Small and large, what shrinks and what does not, from both; in one write and in several.
+    const texts = ['short', 'x'.repeat(2000), 'é'.repeat(6000), 'long '.repeat(2500), randomBytes(3000).toString('hex')]
+    for (const [n, data] of texts.entries()) {
+      packed.send({ type: 'publish', seq: n, topic: 'packed', data })
+      plain.send({ type: 'publish', seq: n, topic: 'plain', data })
+    }
+    for (const peer of [plain, packed]) {
+      const got: Record<string, unknown[]> = { plain: [], packed: [] }
+      for (let n = 0; n < 2 * texts.length; n++) {
+        const { topic, data } = await peer.next('message')
+        got[topic]?.push(data)
+      }
+      expect(got).toEqual({ plain: texts, packed: texts })
+    }
+    expect(packed.bytesRead).toBeLessThan(plain.bytesRead / 2)
+  })
+
+  it('refuses what is too large when it is unpacked', async () => {
+    const { url, http } = await hubs.start({ compression: 'on' })
+    const other = await Peer.hello(url)
+    const bomb = await Peer.hello(url)
+    const zeros = Buffer.alloc(20_000_000)
+    bomb.socket.send(zeros)
+    expect((await bomb.closed).code).not.toBe(1000)
+    expect(await other.settled()).toEqual([])
+    expect((await fetch(`${http}/healthz`)).status).toBe(200)
   })
 
   it('refuses a connection beyond maxConnections', async () => {

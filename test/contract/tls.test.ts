@@ -58,14 +58,14 @@ onEveryEngine('TLS', (hubs) => {
     // Its own host, but over a connection that anybody could have written into.
     expect((await ask('hub.example', 'http://hub.example')).status).toBe(403)
     const upgraded = (origin: string) =>
-      Peer.open(`wss://127.0.0.1:${port}/`, undefined, { host: 'hub.example', origin }, first.cert)
+      Peer.open(`wss://127.0.0.1:${port}/`, undefined, { host: 'hub.example', origin }, false, first.cert)
     await expect(upgraded('http://hub.example')).rejects.toThrow('403')
     ;(await upgraded('https://hub.example')).socket.terminate()
   })
 
   it('sends everything, in order and whole, to a reader who stops for a while', async () => {
     const { hub, port } = await start({ outboxBytes: 64 * 1024 * 1024 })
-    const slow = await Peer.open(`wss://127.0.0.1:${port}/`, undefined, {}, first.cert)
+    const slow = await Peer.open(`wss://127.0.0.1:${port}/`, undefined, {}, false, first.cert)
     onTestFinished(() => slow.socket.terminate())
     await slow.subscribe(1, 't')
     slow.socket.pause()
@@ -301,7 +301,7 @@ it('a hub on an https server of somebody else knows that it is one', async () =>
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const { port } = server.address() as AddressInfo
   const upgrade = (origin: string) =>
-    Peer.open(`wss://127.0.0.1:${port}/`, undefined, { host: 'hub.example', origin }, first.cert)
+    Peer.open(`wss://127.0.0.1:${port}/`, undefined, { host: 'hub.example', origin }, false, first.cert)
   await expect(upgrade('http://hub.example')).rejects.toThrow('403')
   ;(await upgrade('https://hub.example')).socket.terminate()
   const fetched = (url: string) =>

@@ -1,5 +1,6 @@
 import { once } from 'node:events'
-import { type RawData, WebSocket } from 'ws'
+import type { Socket } from 'node:net'
+import { type ClientOptions, type RawData, WebSocket } from 'ws'
 import { decodeBinary, decodeText } from '../../shared/codec.ts'
 import type { Frame } from '../../shared/frames.ts'
 
@@ -13,8 +14,13 @@ export class Peer {
   private read = 0
   private wake: () => void = () => {}
 
-  private constructor(url: string, protocols: string[], headers: Record<string, string>, ca?: string) {
-    this.socket = new WebSocket(url, protocols, { headers, ...(ca !== undefined && { ca }) })
+  private tcp: Socket | undefined = undefined
+
+  private constructor(url: string, protocols: string[], options: ClientOptions) {
+    this.socket = new WebSocket(url, protocols, options)
+    this.socket.on('upgrade', ({ socket }) => {
+      this.tcp = socket
+    })
     this.closed = new Promise((resolve) => {
       this.socket.on('close', (code, reason) => {
         resolve({ code, reason: reason.toString() })
@@ -30,16 +36,17 @@ export class Peer {
     url: string,
     protocols = ['fanfare.v1'],
     headers: Record<string, string> = {},
+    compression = true,
     ca?: string,
   ): Promise<Peer> {
-    const peer = new Peer(url, protocols, headers, ca)
+    const peer = new Peer(url, protocols, { headers, perMessageDeflate: compression, ...(ca !== undefined && { ca }) })
     await once(peer.socket, 'open')
     return peer
   }
 
   /** Opens, says hello and reads the welcome. */
-  static async hello(url: string): Promise<Peer> {
-    const peer = await Peer.open(url)
+  static async hello(url: string, { compression = true } = {}): Promise<Peer> {
+    const peer = await Peer.open(url, undefined, undefined, compression)
     peer.send({ type: 'hello' })
     await peer.next('welcome')
     return peer
@@ -74,6 +81,11 @@ export class Peer {
     this.send({ type: 'ping' })
     await this.next('pong')
     return this.frames.slice(from, this.read - 1)
+  }
+
+  /** From the network: less than what was unpacked from it. */
+  get bytesRead(): number {
+    return this.tcp?.bytesRead ?? 0
   }
 
   /** How many WebSocket messages came. */

@@ -1,4 +1,4 @@
-import uPlot from 'uplot'
+import uPlot, { type AlignedData } from 'uplot'
 
 export interface Line {
   readonly label: string
@@ -12,7 +12,7 @@ export interface Line {
 }
 
 /** Times in seconds, then the values of each line. */
-export type ChartData = readonly [readonly number[], ...(readonly number[])[]]
+export type ChartData = AlignedData
 
 /** A chart that has just begun is not stretched. */
 const LEAST_SECONDS = 60
@@ -34,7 +34,7 @@ export class LineChart extends HTMLElement {
 
   set data(values: ChartData) {
     this.values = values
-    this.plot?.setData(values as unknown as uPlot.AlignedData)
+    this.plot?.setData(values)
   }
 
   connectedCallback(): void {
@@ -102,7 +102,7 @@ export class LineChart extends HTMLElement {
           })),
         ],
       },
-      this.values as unknown as uPlot.AlignedData,
+      this.values,
       this,
     )
   }

@@ -5,10 +5,12 @@ import type { DeadLetter, DeadLetterFilter, QueueOptions, QueueStatus } from '..
 import type { Position, StreamInfo, StreamOptions } from '../../../shared/streams.ts'
 import { type Block, bytesInBody } from '../block.ts'
 import type { Broker, CommitStats, Delivery, Draft, QueueState, Settlement, StreamState } from '../broker.ts'
+import { entryOf } from './dead-letters.ts'
 import { DedupWindow } from './dedup-window.ts'
 import { GroupCommit } from './group-commit.ts'
 import { cursorKey, fromJson, toJson, under } from './keys.ts'
-import { entryOf, QueueLog, type QueueRecord } from './queue-log.ts'
+import { Logs } from './logs.ts'
+import { QueueLog, type QueueRecord } from './queue-log.ts'
 import type { Change, Store } from './store.ts'
 import { StreamLog, type StreamRecord } from './stream-log.ts'
 
@@ -32,6 +34,7 @@ export class EmbeddedBroker implements Broker {
   onCommit: (commit: CommitStats) => void = () => {}
   private readonly store: Store
   private readonly clock: Clock
+  private readonly logs = new Logs()
   private readonly commits: GroupCommit
   private readonly ticker: Timer
   private ticks = 0
@@ -42,20 +45,20 @@ export class EmbeddedBroker implements Broker {
     this.store = store
     this.clock = options.clock ?? realClock
     const dedup = new DedupWindow(store, options.dedupWindowMs, options.dedupIds)
-    this.commits = new GroupCommit(store, dedup, this.clock, log, {
+    this.commits = new GroupCommit(store, this.logs, dedup, this.clock, log, {
       ready: (queue) => this.onReady(queue),
       committed: (commit) => this.onCommit(commit),
     })
     for (const [, value] of store.range(under('s'))) {
       const record = fromJson(value) as StreamRecord
-      this.commits.streams.set(record.options.name, new StreamLog(store, record))
+      this.logs.streams.set(record.options.name, new StreamLog(store, record))
       this.nextId = Math.max(this.nextId, record.id + 1)
     }
     for (const [, value] of store.range(under('q'))) {
       const record = fromJson(value) as QueueRecord
       const queue = new QueueLog(store, record, this.clock)
       queue.load(this.clock.now())
-      this.commits.queues.set(record.options.name, queue)
+      this.logs.queues.set(record.options.name, queue)
       this.nextId = Math.max(this.nextId, record.id + 1)
     }
     this.ticker = this.clock.setInterval(() => this.tick(), TICK_MS).unref()
@@ -68,20 +71,20 @@ export class EmbeddedBroker implements Broker {
   // Streams
 
   stream(name: string): StreamState | undefined {
-    return this.commits.streams.get(name)
+    return this.logs.streams.get(name)
   }
 
   async declareStream(options: StreamOptions, replace: boolean): Promise<StreamState> {
-    const { streams } = this.commits
+    const { streams } = this.logs
     await this.commits.change(() => {
       const existing = streams.get(options.name)
       if (!existing) {
-        streams.set(options.name, this.commits.touch(StreamLog.create(this.store, this.nextId++, options)))
+        streams.set(options.name, this.logs.touch(StreamLog.create(this.store, this.nextId++, options)))
         return () => streams.delete(options.name)
       }
       if (JSON.stringify(existing.options) === JSON.stringify(options)) return nothingToUndo
       if (!replace) throw new FanfareError('stream_exists', `"${options.name}"`)
-      this.commits.touch(existing).setOptions(options)
+      this.logs.touch(existing).setOptions(options)
       return nothingToUndo
     })
     return this.streamOf(options.name)
@@ -91,21 +94,21 @@ export class EmbeddedBroker implements Broker {
     await this.commits.change((changes) => {
       const log = this.streamOf(name)
       changes.push(...log.keys())
-      this.commits.streams.delete(name)
-      this.commits.untouch(log)
-      return () => this.commits.streams.set(name, log)
+      this.logs.streams.delete(name)
+      this.logs.untouch(log)
+      return () => this.logs.streams.set(name, log)
     })
   }
 
   async trimStream(name: string, before: number): Promise<void> {
     await this.commits.change(() => {
-      this.commits.touch(this.streamOf(name)).trim(before)
+      this.logs.touch(this.streamOf(name)).trim(before)
       return nothingToUndo
     })
   }
 
   async streams(): Promise<StreamInfo[]> {
-    return [...this.commits.streams.values()].map((log) => log.info())
+    return [...this.logs.streams.values()].map((log) => log.info())
   }
 
   async read(stream: string, offset: number): Promise<Block | undefined> {
@@ -135,17 +138,17 @@ export class EmbeddedBroker implements Broker {
   // Queues
 
   async declareQueue(options: QueueOptions, replace: boolean): Promise<void> {
-    const { queues } = this.commits
+    const { queues } = this.logs
     await this.commits.change(() => {
       const existing = queues.get(options.name)
       if (!existing) {
         const record = { id: this.nextId++, options, next: 0, nextLetter: 0 }
-        queues.set(options.name, this.commits.touch(new QueueLog(this.store, record, this.clock, false)))
+        queues.set(options.name, this.logs.touch(new QueueLog(this.store, record, this.clock, false)))
         return () => queues.delete(options.name)
       }
       if (JSON.stringify(existing.options) === JSON.stringify(options)) return nothingToUndo
       if (!replace) throw new FanfareError('queue_exists', `"${options.name}"`)
-      this.commits.touch(existing).setOptions(options)
+      this.logs.touch(existing).setOptions(options)
       return nothingToUndo
     })
   }
@@ -156,10 +159,10 @@ export class EmbeddedBroker implements Broker {
       const queue = this.queueOf(name)
       held = queue.held
       changes.push(...queue.keys())
-      this.commits.queues.delete(name)
-      this.commits.untouch(queue)
+      this.logs.queues.delete(name)
+      this.logs.untouch(queue)
       return () => {
-        this.commits.queues.set(name, queue)
+        this.logs.queues.set(name, queue)
         // What came before the deletion in this commit.
         queue.rollback(now)
       }
@@ -168,16 +171,16 @@ export class EmbeddedBroker implements Broker {
   }
 
   queue(name: string): QueueState | undefined {
-    return this.commits.queues.get(name)
+    return this.logs.queues.get(name)
   }
 
   async queues(): Promise<QueueStatus[]> {
-    return [...this.commits.queues.values()].map((queue) => queue.info(this.clock.now()))
+    return [...this.logs.queues.values()].map((queue) => queue.info(this.clock.now()))
   }
 
   lease(queue: string, count: number, bytes: number, ackDeadlineMs: number): Delivery[] {
     const nextId = () => ++this.lastDelivery
-    return this.commits.queues.get(queue)?.lease(count, bytes, ackDeadlineMs, this.clock.now(), nextId) ?? []
+    return this.logs.queues.get(queue)?.lease(count, bytes, ackDeadlineMs, this.clock.now(), nextId) ?? []
   }
 
   settle(settlement: Settlement): void {
@@ -185,18 +188,18 @@ export class EmbeddedBroker implements Broker {
   }
 
   extend(queue: string, delivery: number, ms: number): boolean {
-    return this.commits.queues.get(queue)?.extend(delivery, ms, this.clock.now()) ?? false
+    return this.logs.queues.get(queue)?.leases.extend(delivery, ms, this.clock.now()) ?? false
   }
 
   giveBack(queue: string, delivery: number): void {
-    this.commits.queues.get(queue)?.giveBack(delivery, this.clock.now())
+    this.logs.queues.get(queue)?.giveBack(delivery, this.clock.now())
     this.onReady(queue)
   }
 
   async purgeQueue(name: string): Promise<number> {
     let count = 0
     await this.commits.change(() => {
-      count = this.commits.touch(this.queueOf(name)).purge()
+      count = this.logs.touch(this.queueOf(name)).purge()
       return nothingToUndo
     })
     return count
@@ -204,14 +207,14 @@ export class EmbeddedBroker implements Broker {
 
   async unpark(queue: string, key: string): Promise<void> {
     await this.commits.change((changes) => {
-      this.commits.touch(this.queueOf(queue)).unpark(key, changes)
+      this.logs.touch(this.queueOf(queue)).unpark(key, changes)
       return nothingToUndo
     })
   }
 
   async deadLetters(queue: string, filter: DeadLetterFilter, from: number, limit: number): Promise<DeadLetter[]> {
     const letters: DeadLetter[] = []
-    for (const letter of this.queueOf(queue).letters(filter, from)) {
+    for (const letter of this.queueOf(queue).letters.list(filter, from, queue)) {
       if (letters.push(letter) >= limit) break
     }
     return letters
@@ -222,17 +225,17 @@ export class EmbeddedBroker implements Broker {
     await this.commits.change((_, now) => {
       const [origin, target] = [this.queueOf(queue), this.queueOf(to)]
       const letters: (readonly [number, ReturnType<typeof entryOf>])[] = []
-      for (const [letter, stored] of origin.storedLetters(filter)) {
+      for (const [letter, stored] of origin.letters.stored(filter)) {
         if (letters.push([letter, entryOf(stored, now)]) >= limit) break
       }
       const bytes = letters.reduce((sum, [, { wire }]) => sum + bytesInBody(wire), 0)
       // Looked at before anything is staged: all of them move, or none.
       if (!target.hasRoom(bytes, letters.length)) throw new FanfareError('queue_limit', `"${to}"`)
       for (const [letter, entry] of letters) {
-        this.commits.touch(target).add(entry)
+        this.logs.touch(target).add(entry)
         moved.push(letter)
       }
-      this.commits.touch(origin).removeLetters(moved)
+      this.logs.touch(origin).letters.remove(moved)
       return nothingToUndo
     })
     return moved.length
@@ -242,8 +245,8 @@ export class EmbeddedBroker implements Broker {
     let letters: number[] = []
     await this.commits.change(() => {
       const origin = this.queueOf(queue)
-      letters = [...origin.storedLetters(filter)].map(([letter]) => letter)
-      this.commits.touch(origin).removeLetters(letters)
+      letters = [...origin.letters.stored(filter)].map(([letter]) => letter)
+      this.logs.touch(origin).letters.remove(letters)
       return nothingToUndo
     })
     return letters.length
@@ -259,18 +262,18 @@ export class EmbeddedBroker implements Broker {
   tick(): void {
     this.ticks++
     this.passTime()
-    const { streams } = this.commits
+    const { streams } = this.logs
     if (this.ticks % RETENTION_TICKS !== 0 || streams.size === 0 || !this.commits.idle) return
     this.lookAfter(() => {
-      for (const log of streams.values()) this.commits.touch(log)
+      for (const log of streams.values()) this.logs.touch(log)
     })
   }
 
   /** Lets happen what is due in queues now: leases that run out, delays, expiry. */
   passTime(): void {
     const now = this.clock.now()
-    for (const [name, queue] of this.commits.queues) {
-      for (const delivery of queue.overdue(now)) this.settle(this.overdue(name, delivery))
+    for (const [name, queue] of this.logs.queues) {
+      for (const delivery of queue.leases.overdue(now)) this.settle(this.overdue(name, delivery))
       if (queue.nextTime() <= now) this.lookAfter((now) => this.expire(name, now))
     }
   }
@@ -284,16 +287,16 @@ export class EmbeddedBroker implements Broker {
   nextTime(): number {
     const now = this.clock.now()
     let next = Number.POSITIVE_INFINITY
-    for (const queue of this.commits.queues.values()) {
-      for (const time of [queue.nextTime(), queue.nextDeadline()]) if (time > now) next = Math.min(next, time)
+    for (const queue of this.logs.queues.values()) {
+      for (const time of [queue.nextTime(), queue.leases.nextDeadline()]) if (time > now) next = Math.min(next, time)
     }
     return next
   }
 
   private expire(name: string, now: number): void {
-    const queue = this.commits.queues.get(name)
+    const queue = this.logs.queues.get(name)
     // Deleted since.
-    if (queue) this.commits.touch(queue).expire(now)
+    if (queue) this.logs.touch(queue).expire(now)
   }
 
   /** Lets time have its effect in the next commit. */
@@ -307,13 +310,13 @@ export class EmbeddedBroker implements Broker {
   }
 
   private streamOf(name: string): StreamLog {
-    const log = this.commits.streams.get(name)
+    const log = this.logs.streams.get(name)
     if (!log) throw new FanfareError('no_stream', `There is no stream ${JSON.stringify(name)}`)
     return log
   }
 
   private queueOf(name: string): QueueLog {
-    const queue = this.commits.queues.get(name)
+    const queue = this.logs.queues.get(name)
     if (!queue) throw new FanfareError('no_queue', `There is no queue ${JSON.stringify(name)}`)
     return queue
   }

@@ -1,14 +1,14 @@
-import { Buffer } from 'node:buffer'
 import type { Clock } from '../../../shared/clock.ts'
 import { FanfareError } from '../../../shared/errors.ts'
-import type { DeadLetter, DeadLetterFilter, DeadReason, QueueOptions, QueueStatus } from '../../../shared/queues.ts'
-import { matchesPattern, parsePattern } from '../../../shared/topic.ts'
-import { type Block, bytesInBody, DEFAULT_PRIORITY, type Entry, encodeBlock, inBlocks } from '../block.ts'
+import type { DeadReason, QueueOptions, QueueStatus } from '../../../shared/queues.ts'
+import { bytesInBody, DEFAULT_PRIORITY, type Entry, encodeBlock, inBlocks } from '../block.ts'
 import type { Delivery, Draft, Ending, QueueState } from '../broker.ts'
-import { jsonMessage } from '../json-message.ts'
-import { blockKey, failureKey, fromJson, letterKey, parkedKey, queueKey, toJson, under } from './keys.ts'
+import { DeadLetters, type StoredLetter } from './dead-letters.ts'
+import { blockKey, failureKey, fromJson, parkedKey, queueKey, toJson, under } from './keys.ts'
+import { Leases } from './leases.ts'
 import { QueueBlocks } from './queue-blocks.ts'
-import { type Item, QueueSchedule } from './queue-schedule.ts'
+import { type Item, newItem, storedItem } from './queue-item.ts'
+import { QueueSchedule } from './queue-schedule.ts'
 import type { Change, Store } from './store.ts'
 
 /** What is stored of a queue beside its messages. */
@@ -25,21 +25,6 @@ interface Failure {
   readonly dueAt: number
 }
 
-/** A dead letter as it is stored: the wire form, as text or as base64 of a record. */
-interface StoredLetter extends Omit<DeadLetter, 'letter' | 'message' | 'origin'> {
-  readonly topic: string
-  readonly key: string | undefined
-  readonly wire: string
-  readonly binary: boolean
-}
-
-interface Lease {
-  readonly item: Item
-  deadline: number
-  /** Its end is in a commit that is under way. */
-  ending: boolean
-}
-
 /** Everything that one commit changes here, to be made so when it has succeeded. */
 interface Stage {
   readonly entries: Entry[]
@@ -53,14 +38,9 @@ interface Stage {
   readonly retried: Item[]
   /** Those that may be let go to make room, the oldest first. */
   oldest: Iterator<Item> | undefined
-  /** Dead letters, and what becomes of those that are there. */
-  readonly buried: { readonly letter: number; readonly value: Uint8Array }[]
-  readonly lettersRemoved: Set<number>
   readonly parked: string[]
   readonly applied: ((now: number) => void)[]
 }
-
-const LETTERS_READ_AT_ONCE = 1000
 
 /**
  * One queue: what is stored of it, who has what on lease, and what comes next. Like a stream's log it stages changes,
@@ -69,15 +49,15 @@ const LETTERS_READ_AT_ONCE = 1000
 export class QueueLog implements QueueState {
   /** Publishes that wait for room. */
   readonly held: Draft[] = []
+  readonly leases = new Leases()
+  readonly letters: DeadLetters
   private readonly store: Store
   private record: QueueRecord
   private staged: QueueRecord | undefined = undefined
   private readonly blocks: QueueBlocks
   private readonly schedule = new QueueSchedule()
-  private readonly leases = new Map<number, Lease>()
   private stage: Stage = newStage()
   private bytes = 0
-  private letterCount = 0
   private readonly totals = { published: 0, acked: 0, redelivered: 0, dropped: 0 }
   private stored: boolean
   private readonly clock: Clock
@@ -88,18 +68,19 @@ export class QueueLog implements QueueState {
     this.clock = clock
     this.stored = stored
     this.blocks = new QueueBlocks(store, record.id)
+    this.letters = new DeadLetters(store, record.id)
   }
 
   /** Takes in what is stored from before. */
   load(now: number): void {
     for (const [block, at] of this.blocks.load()) {
-      const item = this.itemOf(block, at)
+      const item = storedItem(block, at)
       const failure = this.store.get(failureKey(this.id, item.seq))
       if (failure) Object.assign(item, fromJson(failure) as Failure)
       this.enter(item, now)
     }
     for (const [key] of this.store.range(under('p', this.id))) this.schedule.park(key[2] as string)
-    for (const _ of this.store.range(under('d', this.id))) this.letterCount++
+    this.letters.load()
   }
 
   get id(): number {
@@ -115,7 +96,7 @@ export class QueueLog implements QueueState {
   }
 
   get inFlight(): number {
-    return this.leases.size
+    return this.leases.count
   }
 
   hasReady(now: number): boolean {
@@ -184,7 +165,7 @@ export class QueueLog implements QueueState {
       if (!item) break
       const [block, at] = this.blocks.find(item.block, item.seq)
       const id = nextId()
-      this.leases.set(id, { item, deadline: now + ackDeadlineMs, ending: false })
+      this.leases.add(id, item, now + ackDeadlineMs)
       if (item.attempts > 0) this.totals.redelivered++
       const { attempts, error } = item
       const bytesOf = block.wires(at, at + 1)
@@ -195,38 +176,10 @@ export class QueueLog implements QueueState {
     return deliveries
   }
 
-  /** Gives a lease more time. False: it is lost. */
-  extend(id: number, ms: number, now: number): boolean {
-    const lease = this.leases.get(id)
-    if (!lease || lease.ending) return false
-    lease.deadline = now + ms
-    return true
-  }
-
-  holds(id: number): boolean {
-    return this.leases.get(id)?.ending === false
-  }
-
-  /** Leases that have run out. */
-  overdue(now: number): number[] {
-    const ids: number[] = []
-    for (const [id, { deadline, ending }] of this.leases) if (deadline <= now && !ending) ids.push(id)
-    return ids
-  }
-
-  /** When the first lease runs out. */
-  nextDeadline(): number {
-    let next = Number.POSITIVE_INFINITY
-    for (const { deadline, ending } of this.leases.values()) if (!ending) next = Math.min(next, deadline)
-    return next
-  }
-
   /** Ends a lease that is held. */
   end(id: number, ending: Ending, now: number): void {
-    const lease = this.leases.get(id) as Lease
-    const { item } = lease
-    lease.ending = true
-    this.stage.applied.push(() => this.leases.delete(id))
+    const item = this.leases.end(id)
+    this.stage.applied.push(() => this.leases.remove(id))
     if (ending.kind === 'ack') {
       this.finishItem(item)
       this.stage.applied.push(() => this.totals.acked++)
@@ -241,10 +194,8 @@ export class QueueLog implements QueueState {
 
   /** Gives a delivery back that nobody has tried: the hub's own doing. */
   giveBack(id: number, now: number): void {
-    const lease = this.leases.get(id)
-    if (!lease || lease.ending) return
-    this.leases.delete(id)
-    this.schedule.putBack(lease.item, now)
+    if (!this.leases.holds(id)) return
+    this.schedule.putBack(this.leases.remove(id), now)
   }
 
   /** Lets go of what has expired. */
@@ -280,42 +231,6 @@ export class QueueLog implements QueueState {
     this.stage.applied.push((now) => this.schedule.unpark(key, now))
   }
 
-  /** Dead letters from a number on. */
-  *letters(filter: DeadLetterFilter, from = 0): Iterable<DeadLetter> {
-    for (const [letter, stored] of this.storedLetters(filter, from)) {
-      const { wire, binary, topic: _, key: __, ...rest } = stored
-      const message = jsonMessage(binary ? Buffer.from(wire, 'base64') : wire)
-      yield { letter, message, ...rest, origin: this.options.name }
-    }
-  }
-
-  *storedLetters(filter: DeadLetterFilter, from = 0): Iterable<readonly [number, StoredLetter]> {
-    const pattern = filter.topic === undefined ? undefined : parsePattern(filter.topic)
-    const only = filter.letters && new Set(filter.letters)
-    const { to } = under('d', this.id)
-    let at = from
-    for (;;) {
-      const page = [...this.store.range({ from: letterKey(this.id, at), to, limit: LETTERS_READ_AT_ONCE })]
-      for (const [key, value] of page) {
-        const letter = key[2] as number
-        at = letter + 1
-        const stored = fromJson(value) as StoredLetter
-        if (this.stage.lettersRemoved.has(letter)) continue
-        if (only && !only.has(letter)) continue
-        if (pattern && !matchesPattern(pattern, stored.topic.split('.'))) continue
-        if (filter.key !== undefined && filter.key !== stored.key) continue
-        if (filter.reason !== undefined && filter.reason !== stored.reason) continue
-        if (filter.error !== undefined && !stored.error?.includes(filter.error)) continue
-        yield [letter, stored]
-      }
-      if (page.length < LETTERS_READ_AT_ONCE) return
-    }
-  }
-
-  removeLetters(letters: readonly number[]): void {
-    for (const letter of letters) this.stage.lettersRemoved.add(letter)
-  }
-
   info(now: number): QueueStatus {
     const { published, acked, redelivered, dropped } = this.totals
     const [oldest] = this.schedule.waitingItems()
@@ -330,7 +245,7 @@ export class QueueLog implements QueueState {
       ackedTotal: acked,
       redeliveredTotal: redelivered,
       droppedTotal: dropped,
-      deadLetters: this.letterCount,
+      deadLetters: this.letters.count,
       parked: this.schedule.parked,
     }
   }
@@ -353,7 +268,7 @@ export class QueueLog implements QueueState {
     for (const { seq, attempts, error, dueAt } of retried) {
       changes.push({ key: failureKey(this.id, seq), value: toJson({ attempts, error, dueAt } satisfies Failure) })
     }
-    this.finishLetters(changes)
+    this.stage.applied.push(this.letters.finish(changes, (this.staged ?? this.record).options.maxDeadLetters))
     for (const key of this.stage.parked) changes.push({ key: parkedKey(this.id, key), value: toJson(true) })
     if (this.staged || !this.stored) changes.push({ key: queueKey(this.id), value: toJson(this.staged ?? this.record) })
   }
@@ -375,7 +290,8 @@ export class QueueLog implements QueueState {
     for (const item of leaving.reverse()) {
       this.schedule.putBack(item, now)
     }
-    for (const lease of this.leases.values()) lease.ending = false
+    this.letters.rollback()
+    this.leases.rollback()
   }
 
   /** Every key of the queue, to be removed with it. */
@@ -389,12 +305,6 @@ export class QueueLog implements QueueState {
   private change(): QueueRecord {
     this.staged ??= { ...this.record }
     return this.staged
-  }
-
-  private itemOf(block: Block, at: number): Item {
-    const [bytes, first] = [block.wireBytes(at, at + 1), block.firstOffset]
-    const [key, priority, expiresAt, dueAt] = [block.key(at), block.priority(at), block.expiresAt(at), block.dueAt(at)]
-    return newItem(block.offset(at), key, priority, bytes, block.time(at), expiresAt, first, dueAt)
   }
 
   private enter(item: Item, now: number): void {
@@ -459,64 +369,14 @@ export class QueueLog implements QueueState {
       publishedAt: item.publishedAt,
       diedAt: now,
     }
-    this.stage.buried.push({ letter: this.change().nextLetter++, value: toJson(stored) })
+    this.letters.bury(this.change().nextLetter++, stored)
     if (park) this.stage.parked.push(item.key as string)
-  }
-
-  /** Beyond the bound the oldest go, also of those that come with this commit. */
-  private finishLetters(changes: Change[]): void {
-    const { buried, lettersRemoved } = this.stage
-    const { maxDeadLetters } = (this.staged ?? this.record).options
-    let excess = this.letterCount - lettersRemoved.size + buried.length - maxDeadLetters
-    if (excess > 0) {
-      for (const [key] of this.store.range({ ...under('d', this.id), limit: excess + lettersRemoved.size })) {
-        if (excess <= 0) break
-        const letter = key[2] as number
-        if (lettersRemoved.has(letter)) continue
-        lettersRemoved.add(letter)
-        excess--
-      }
-    }
-    const kept = excess > 0 ? buried.slice(excess) : buried
-    for (const letter of lettersRemoved) changes.push({ key: letterKey(this.id, letter), value: undefined })
-    for (const { letter, value } of kept) changes.push({ key: letterKey(this.id, letter), value })
-    this.stage.applied.push(() => {
-      this.letterCount += kept.length - lettersRemoved.size
-    })
   }
 
   /** Exponential, with half of it left to chance. */
   private backoff(attempts: number): number {
     const { backoffBaseMs, backoffCapMs } = this.options
     return Math.min(backoffCapMs, backoffBaseMs * 2 ** attempts) * (0.5 + this.clock.jitter() / 2)
-  }
-}
-
-/** One literal for all, so that a million of them have one shape. */
-function newItem(
-  seq: number,
-  key: string | undefined,
-  priority: number,
-  bytes: number,
-  publishedAt: number,
-  expiresAt: number | undefined,
-  block: number,
-  dueAt: number,
-): Item {
-  return {
-    seq,
-    key,
-    priority,
-    bytes,
-    publishedAt,
-    expiresAt,
-    block,
-    dueAt,
-    attempts: 0,
-    error: undefined,
-    state: 'waiting',
-    line: 'none',
-    expiring: false,
   }
 }
 
@@ -530,15 +390,7 @@ function newStage(): Stage {
     leaving: [],
     retried: [],
     oldest: undefined,
-    buried: [],
-    lettersRemoved: new Set(),
     parked: [],
     applied: [],
   }
-}
-
-/** The entry that a dead letter was. */
-export function entryOf(stored: StoredLetter, now: number): Omit<Entry, 'offset' | 'back'> {
-  const wire = stored.binary ? Buffer.from(stored.wire, 'base64') : stored.wire
-  return { time: now, topic: stored.topic, key: stored.key, expiresAt: undefined, priority: DEFAULT_PRIORITY, wire }
 }

@@ -1,27 +1,6 @@
 import { PriorityQueue } from '@datastructures-js/priority-queue'
 import Denque from 'denque'
-
-/** A message of a queue, as long as it is in it. */
-export interface Item {
-  readonly seq: number
-  readonly key: string | undefined
-  readonly priority: number
-  readonly bytes: number
-  readonly publishedAt: number
-  readonly expiresAt: number | undefined
-  /** Sequence number of the first message of its block. */
-  readonly block: number
-  /** Not to be delivered before, in milliseconds since 1970. */
-  dueAt: number
-  attempts: number
-  error: string | undefined
-  /** `leaving`: a commit is under way that takes it out. */
-  state: 'waiting' | 'in flight' | 'leaving' | 'gone'
-  /** Where it stands in line: in one place at most, or it would be delivered out of its turn. */
-  line: 'none' | 'ready' | 'delayed'
-  /** It stands among those that will expire. */
-  expiring: boolean
-}
+import type { Item } from './queue-item.ts'
 
 /** Messages of one key: in order, one in flight at a time. */
 interface Group {

@@ -1,10 +1,12 @@
 import { nanoid } from 'nanoid'
 import type { Position, StreamInfo, StreamOptions } from '../../../shared/streams.ts'
-import { matchesPattern } from '../../../shared/topic.ts'
-import { Block, type Entry, encodeBlock, inBlocks } from '../block.ts'
+import { type Block, type Entry, encodeBlock, inBlocks } from '../block.ts'
 import type { StreamState } from '../broker.ts'
-import { blockKey, cursorKey, fromJson, newestKey, streamKey, toJson, under, valueKey } from './keys.ts'
+import { blockKey, cursorKey, fromJson, streamKey, toJson, under } from './keys.ts'
+import { LastValues } from './last-values.ts'
+import { NewestOffsets } from './newest-offsets.ts'
 import type { Change, Store } from './store.ts'
+import { StreamBlocks } from './stream-blocks.ts'
 
 /** What is stored of a stream beside its messages; replaced as a whole by every commit that changes it. */
 export interface StreamRecord {
@@ -27,8 +29,6 @@ export interface Place {
   readonly time: number
 }
 
-/** Topics of which the newest offset is remembered; beyond that the memory starts anew. */
-const REMEMBERED_TOPICS = 10_000
 /** Blocks that one commit removes or compacts at most: a commit has to stay short. */
 const BLOCKS_PER_COMMIT = 256
 /** A last-value stream is compacted when so many messages, and more than half, have been replaced. */
@@ -44,9 +44,10 @@ export class StreamLog implements StreamState {
   private stored: boolean
   private staged: StreamRecord | undefined = undefined
   private pending: Entry[] = []
-  private readonly newestByTopic = new Map<string, number>()
-  /** Of a last-value stream: what the commit under way makes stand. */
-  private pendingValues = new Map<string, number>()
+  private readonly blocks: StreamBlocks
+  private readonly topics: NewestOffsets
+  /** Of a last-value stream. */
+  private readonly values: LastValues
   private oldest: Block | undefined = undefined
   private compactFrom = 0
 
@@ -54,6 +55,9 @@ export class StreamLog implements StreamState {
     this.store = store
     this.record = record
     this.stored = stored
+    this.blocks = new StreamBlocks(store, record.id)
+    this.topics = new NewestOffsets(store, record.id)
+    this.values = new LastValues(store, record.id)
   }
 
   static create(store: Store, id: number, options: StreamOptions): StreamLog {
@@ -91,15 +95,14 @@ export class StreamLog implements StreamState {
 
   add(entry: Omit<Entry, 'back'>): void {
     const { topic, key, offset } = entry
-    const before = this.newestOf(topic)
+    const before = this.topics.newestOf(topic)
     this.pending.push({ ...entry, back: before === undefined ? 0 : offset - before })
-    this.remember(topic, offset)
+    this.topics.add(topic, offset)
     const record = this.stage()
     record.entries++
     if (!record.options.lastValue) return
-    const standing = this.pendingValues.get(valueName(topic, key)) ?? this.standing(topic, key)
-    if (standing !== undefined) record.superseded++
-    this.pendingValues.set(valueName(topic, key), offset)
+    if (this.values.newestOf(topic, key) !== undefined) record.superseded++
+    this.values.add(topic, key, offset)
   }
 
   /** Replaces the options; the log stays. */
@@ -129,16 +132,16 @@ export class StreamLog implements StreamState {
     if (this.staged) this.record = this.staged
     this.staged = undefined
     this.stored = true
-    this.pendingValues.clear()
+    this.values.settle()
   }
 
   rollback(): void {
     this.staged = undefined
     this.pending = []
-    this.pendingValues.clear()
+    this.values.settle()
     this.oldest = undefined
     this.compactFrom = 0
-    this.newestByTopic.clear()
+    this.topics.rollback()
   }
 
   /** Every key of the stream, to be removed with it. */
@@ -153,8 +156,8 @@ export class StreamLog implements StreamState {
 
   /** The block in which an offset lies, or the next one; values that have been replaced are hidden. */
   read(offset: number): Block | undefined {
-    const block = this.blockAt(offset)
-    if (block && this.options.lastValue) this.hideSuperseded(block)
+    const block = this.blocks.at(offset)
+    if (block && this.options.lastValue) this.values.hideSuperseded(block)
     return block
   }
 
@@ -163,7 +166,7 @@ export class StreamLog implements StreamState {
     let high = this.next
     while (low < high) {
       const middle = Math.floor((low + high) / 2)
-      const block = this.blockAt(middle)
+      const block = this.blocks.at(middle)
       const at = block?.find(middle) ?? 0
       if (!block || at >= block.count || block.time(at) >= time) high = middle
       else low = block.offset(at) + 1
@@ -174,7 +177,7 @@ export class StreamLog implements StreamState {
 
   newest(pattern: readonly string[], count: number): number[] {
     const offsets: number[] = []
-    for (const [topic, newest] of this.newestMatching(pattern)) {
+    for (const [topic, newest] of this.topics.matching(pattern)) {
       if (this.options.lastValue) this.newestValues(topic, newest, count, offsets)
       else this.walkBack(newest, count, offsets)
     }
@@ -204,12 +207,8 @@ export class StreamLog implements StreamState {
 
   private writeBlocks(changes: Change[]): void {
     for (const entries of inBlocks(this.pending)) this.putBlock(entries, changes)
-    const newest = new Map(this.pending.map(({ topic, offset }) => [topic, offset]))
-    for (const [topic, offset] of newest) changes.push({ key: newestKey(this.id, topic), value: toJson(offset) })
-    for (const { topic, key, offset } of this.pending) {
-      if (this.pendingValues.get(valueName(topic, key)) !== offset) continue
-      changes.push({ key: valueKey(this.id, topic, key), value: toJson(offset) })
-    }
+    this.topics.finish(changes)
+    this.values.finish(this.pending, changes)
     this.pending = []
   }
 
@@ -231,7 +230,7 @@ export class StreamLog implements StreamState {
     if (maxMessages !== undefined) record.first = Math.max(record.first, record.next - maxMessages)
     // What this commit removes is still in the store.
     for (let removed = 0, from = 0; removed < BLOCKS_PER_COMMIT; removed++) {
-      this.oldest ??= this.oldestBlockFrom(from)
+      this.oldest ??= this.blocks.oldestFrom(from)
       const block = this.oldest
       if (!block) return
       const tooOld = block.time(block.count - 1) < now - maxAgeMs
@@ -239,7 +238,8 @@ export class StreamLog implements StreamState {
       const tooMuch = record.bytes > maxBytes && block.lastOffset + 1 < record.next
       if (block.lastOffset < record.first || tooMuch || tooOld) {
         this.removeBlock(block, changes)
-        this.forgetTopicsOf(block, changes)
+        this.topics.forget(block, changes)
+        if (record.options.lastValue) record.superseded -= this.values.forget(block, changes)
         record.entries -= block.count
         record.first = Math.max(record.first, block.lastOffset + 1)
         from = block.lastOffset + 1
@@ -253,74 +253,17 @@ export class StreamLog implements StreamState {
     }
   }
 
-  private blockAt(offset: number): Block | undefined {
-    const ahead = this.firstBlockFrom(offset)
-    // Whoever reads on asks for the very first offset of the next block.
-    if (ahead?.firstOffset === offset) return ahead
-    const before = { from: blockKey(this.id, 0), to: blockKey(this.id, offset), reverse: true, limit: 1 }
-    for (const [, value] of this.store.range(before)) {
-      const around = new Block(value)
-      if (around.lastOffset >= offset) return around
-    }
-    return ahead
-  }
-
-  private firstBlockFrom(offset: number): Block | undefined {
-    const range = { from: blockKey(this.id, offset), to: blockKey(this.id, Number.MAX_SAFE_INTEGER), limit: 1 }
-    for (const [, value] of this.store.range(range)) return new Block(value)
-    return undefined
-  }
-
-  /**
-   * The first block that can be read. A damaged one stays where it is, for whoever reads there to be told: if it stopped
-   * retention, it would stop the commits of every stream.
-   */
-  private oldestBlockFrom(offset: number): Block | undefined {
-    const range = { from: blockKey(this.id, offset), to: blockKey(this.id, Number.MAX_SAFE_INTEGER) }
-    for (const [, value] of this.store.range(range)) {
-      const block = readable(value)
-      if (block) return block
-    }
-    return undefined
-  }
-
-  /** What points to messages that are gone goes too, or topics that came once would be kept for ever. */
-  private forgetTopicsOf(block: Block, changes: Change[]): void {
-    for (const topic of block.topics) {
-      if ((this.newestOf(topic) ?? 0) > block.lastOffset) continue
-      this.newestByTopic.delete(topic)
-      changes.push({ key: newestKey(this.id, topic), value: undefined })
-    }
-    const record = this.stage()
-    if (!record.options.lastValue) return
-    for (let at = 0; at < block.count; at++) {
-      const [topic, key] = [block.topic(at), block.key(at)]
-      const standing = this.pendingValues.get(valueName(topic, key)) ?? this.standing(topic, key)
-      if (standing !== undefined && standing > block.offset(at)) record.superseded--
-      else changes.push({ key: valueKey(this.id, topic, key), value: undefined })
-    }
-  }
-
   /** Rewrites some blocks without the values that have been replaced. */
   private compact(changes: Change[]): void {
     const record = this.stage()
     const worthIt = record.superseded > WORTH_COMPACTING && record.superseded * 2 > record.entries
     if (!worthIt && this.compactFrom === 0) return
-    const blocks: Block[] = []
     // What retention has let go of in this commit is still in the store.
     const from = Math.max(this.compactFrom, record.first)
-    const range = { from: blockKey(this.id, from), to: blockKey(this.id, this.next), limit: BLOCKS_PER_COMMIT }
-    let scanned = 0
-    let end = 0
-    for (const [key, value] of this.store.range(range)) {
-      scanned++
-      end = (key[2] as number) + 1
-      const block = readable(value)
-      if (block) blocks.push(block)
-    }
+    const { blocks, scanned, end } = this.blocks.between(from, this.next, BLOCKS_PER_COMMIT)
     const kept: Entry[] = []
     for (const block of blocks) {
-      this.hideSuperseded(block)
+      this.values.hideSuperseded(block)
       this.removeBlock(block, changes)
       for (let at = 0; at < block.count; at++) if (!block.isHidden(at)) kept.push(block.entry(at))
     }
@@ -332,48 +275,10 @@ export class StreamLog implements StreamState {
     this.compactFrom = scanned < BLOCKS_PER_COMMIT ? 0 : end
   }
 
-  private hideSuperseded(block: Block): void {
-    for (let at = 0; at < block.count; at++) {
-      const standing = this.standing(block.topic(at), block.key(at))
-      if (standing !== undefined && standing > block.offset(at)) block.hide(at)
-    }
-  }
-
-  private standing(topic: string, key: string | undefined): number | undefined {
-    const stored = this.store.get(valueKey(this.id, topic, key))
-    return stored && (fromJson(stored) as number)
-  }
-
-  private newestOf(topic: string): number | undefined {
-    const known = this.newestByTopic.get(topic)
-    if (known !== undefined) return known
-    const stored = this.store.get(newestKey(this.id, topic))
-    return stored && (fromJson(stored) as number)
-  }
-
-  private remember(topic: string, offset: number): void {
-    if (this.newestByTopic.size >= REMEMBERED_TOPICS && !this.newestByTopic.has(topic)) this.forgetTopics()
-    this.newestByTopic.set(topic, offset)
-  }
-
-  /** What this commit has added is not in the store yet, and has to stay. */
-  private forgetTopics(): void {
-    this.newestByTopic.clear()
-    for (const { topic, offset } of this.pending) this.newestByTopic.set(topic, offset)
-  }
-
-  private *newestMatching(pattern: readonly string[]): Iterable<readonly [topic: string, newest: number]> {
-    for (const [key, value] of this.store.range(under('n', this.id))) {
-      const topic = key[2] as string
-      if (matchesPattern(pattern, topic.split('.'))) yield [topic, fromJson(value) as number]
-    }
-  }
-
   /** Compaction leaves no chain to walk; and the values that stand are all that counts. */
   private newestValues(topic: string, newest: number, count: number, offsets: number[]): void {
     // Not all have an entry in that table where the stream has not been one of last values from the beginning.
-    const standing = new Set([newest])
-    for (const [, value] of this.store.range(under('v', this.id, topic))) standing.add(fromJson(value) as number)
+    const standing = new Set([newest, ...this.values.offsetsOf(topic)])
     const kept = [...standing].filter((offset) => offset >= this.first && offset < this.next)
     offsets.push(...kept.sort((a, b) => b - a).slice(0, count))
   }
@@ -382,7 +287,7 @@ export class StreamLog implements StreamState {
     let block: Block | undefined
     let offset = newest
     for (let left = count; left > 0 && offset >= this.first && offset < this.next; left--) {
-      if (!block || offset < block.firstOffset) block = this.blockAt(offset)
+      if (!block || offset < block.firstOffset) block = this.blocks.at(offset)
       const at = block?.find(offset) ?? 0
       // The stream was one of last values, and compaction has removed it.
       if (!block || at >= block.count || block.offset(at) !== offset) return
@@ -391,18 +296,5 @@ export class StreamLog implements StreamState {
       if (back === 0) return
       offset -= back
     }
-  }
-}
-
-/** Topics have no spaces. */
-function valueName(topic: string, key: string | undefined): string {
-  return `${topic} ${key ?? ''}`
-}
-
-function readable(bytes: Uint8Array): Block | undefined {
-  try {
-    return new Block(bytes)
-  } catch {
-    return undefined
   }
 }

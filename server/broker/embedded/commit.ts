@@ -1,0 +1,52 @@
+import type { FanfareError } from '../../../shared/errors.ts'
+import type { Draft, Settlement } from '../broker.ts'
+import type { Change, Purpose } from './store.ts'
+
+/** A change of something other than messages: adds to a commit, and gives how to undo it where that fails. */
+export interface Task {
+  stage(changes: Change[], now: number): () => void
+  done(error?: Error): void
+}
+
+/** Somebody who waits for a commit. */
+export interface Waiter {
+  readonly of: Task | Settlement | Draft
+  succeeded(): void
+  failed(error: FanfareError): void
+}
+
+/** A commit in the making. */
+export interface Commit {
+  readonly now: number
+  readonly changes: Change[]
+  /** What to undo where it fails. */
+  readonly undo: (() => void)[]
+  readonly waiters: Waiter[]
+  /** How many of the group have been staged: where the staging itself fails, the others have to be told. */
+  readonly taken: { tasks: number; settlements: number; drafts: number }
+}
+
+/** What goes into one commit. */
+export interface Group {
+  readonly tasks: readonly Task[]
+  readonly settlements: Settlement[]
+  readonly drafts: Draft[]
+}
+
+/** What a group needs room for: what the neediest of it does. */
+export function purposeOf({ settlements, drafts }: Group): Purpose {
+  const purposes = settlements.map(purposeOfSettlement)
+  if (drafts.length > 0 || purposes.includes('message')) return 'message'
+  return purposes.includes('failure') ? 'failure' : 'room'
+}
+
+export function purposeOfSettlement({ ending, drafts }: Settlement): Purpose {
+  if (drafts.length > 0) return 'message'
+  return ending.kind === 'ack' ? 'room' : 'failure'
+}
+
+/** Refuses one of a group, in its place among the others: a publisher hears in order. */
+export function refuse(refused: Draft | Settlement, error: FanfareError, { waiters }: Commit): void {
+  const tell = () => refused.refused(error)
+  waiters.push({ of: refused, succeeded: tell, failed: tell })
+}

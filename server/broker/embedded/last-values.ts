@@ -1,0 +1,73 @@
+import type { Block, Entry } from '../block.ts'
+import { fromJson, toJson, under, valueKey } from './keys.ts'
+import type { Change, Store } from './store.ts'
+
+/** Which values stand in a last-value stream: of each topic and key the newest, by its offset. */
+export class LastValues {
+  private readonly store: Store
+  private readonly id: number
+  /** What the commit under way makes stand. */
+  private readonly staged = new Map<string, number>()
+
+  constructor(store: Store, id: number) {
+    this.store = store
+    this.id = id
+  }
+
+  /** With what is staged. */
+  newestOf(topic: string, key: string | undefined): number | undefined {
+    return this.staged.get(nameOf(topic, key)) ?? this.standing(topic, key)
+  }
+
+  add(topic: string, key: string | undefined, offset: number): void {
+    this.staged.set(nameOf(topic, key), offset)
+  }
+
+  /** Of all keys of a topic. */
+  offsetsOf(topic: string): number[] {
+    return [...this.store.range(under('v', this.id, topic))].map(([, value]) => fromJson(value) as number)
+  }
+
+  hideSuperseded(block: Block): void {
+    for (let at = 0; at < block.count; at++) {
+      const standing = this.standing(block.topic(at), block.key(at))
+      if (standing !== undefined && standing > block.offset(at)) block.hide(at)
+    }
+  }
+
+  /** Adds to a commit which of its entries stand. */
+  finish(entries: readonly Entry[], changes: Change[]): void {
+    if (this.staged.size === 0) return
+    for (const { topic, key, offset } of entries) {
+      if (this.staged.get(nameOf(topic, key)) !== offset) continue
+      changes.push({ key: valueKey(this.id, topic, key), value: toJson(offset) })
+    }
+  }
+
+  /** Forgets the values of a block that is gone; says how many of them had been replaced. */
+  forget(block: Block, changes: Change[]): number {
+    let superseded = 0
+    for (let at = 0; at < block.count; at++) {
+      const [topic, key] = [block.topic(at), block.key(at)]
+      const newest = this.newestOf(topic, key)
+      if (newest !== undefined && newest > block.offset(at)) superseded++
+      else changes.push({ key: valueKey(this.id, topic, key), value: undefined })
+    }
+    return superseded
+  }
+
+  /** The commit is over, one way or the other: what is stored stands. */
+  settle(): void {
+    this.staged.clear()
+  }
+
+  private standing(topic: string, key: string | undefined): number | undefined {
+    const stored = this.store.get(valueKey(this.id, topic, key))
+    return stored && (fromJson(stored) as number)
+  }
+}
+
+/** Topics have no spaces. */
+function nameOf(topic: string, key: string | undefined): string {
+  return `${topic} ${key ?? ''}`
+}

@@ -1,0 +1,67 @@
+import { matchesPattern } from '../../../shared/topic.ts'
+import type { Block } from '../block.ts'
+import { fromJson, newestKey, toJson, under } from './keys.ts'
+import type { Change, Store } from './store.ts'
+
+/** Topics of which the newest offset is remembered; beyond that the memory starts anew. */
+const REMEMBERED_TOPICS = 10_000
+
+/** Where the newest message of each topic of a stream lies. What a commit adds is known here at once. */
+export class NewestOffsets {
+  private readonly store: Store
+  private readonly id: number
+  private readonly remembered = new Map<string, number>()
+  private readonly staged = new Map<string, number>()
+
+  constructor(store: Store, id: number) {
+    this.store = store
+    this.id = id
+  }
+
+  newestOf(topic: string): number | undefined {
+    const known = this.remembered.get(topic)
+    if (known !== undefined) return known
+    const stored = this.store.get(newestKey(this.id, topic))
+    return stored && (fromJson(stored) as number)
+  }
+
+  add(topic: string, offset: number): void {
+    this.staged.set(topic, offset)
+    if (this.remembered.size >= REMEMBERED_TOPICS && !this.remembered.has(topic)) this.startAnew()
+    this.remembered.set(topic, offset)
+  }
+
+  /** Of the topics that match, as they are stored. */
+  *matching(pattern: readonly string[]): Iterable<readonly [topic: string, newest: number]> {
+    for (const [key, value] of this.store.range(under('n', this.id))) {
+      const topic = key[2] as string
+      if (matchesPattern(pattern, topic.split('.'))) yield [topic, fromJson(value) as number]
+    }
+  }
+
+  /** Adds to a commit what was staged. */
+  finish(changes: Change[]): void {
+    for (const [topic, offset] of this.staged) changes.push({ key: newestKey(this.id, topic), value: toJson(offset) })
+    this.staged.clear()
+  }
+
+  /** What points to messages of a block that is gone goes too, or topics that came once would be kept for ever. */
+  forget(block: Block, changes: Change[]): void {
+    for (const topic of block.topics) {
+      if ((this.newestOf(topic) ?? 0) > block.lastOffset) continue
+      this.remembered.delete(topic)
+      changes.push({ key: newestKey(this.id, topic), value: undefined })
+    }
+  }
+
+  rollback(): void {
+    this.staged.clear()
+    this.remembered.clear()
+  }
+
+  /** What this commit has added is not in the store yet, and has to stay. */
+  private startAnew(): void {
+    this.remembered.clear()
+    for (const [topic, offset] of this.staged) this.remembered.set(topic, offset)
+  }
+}

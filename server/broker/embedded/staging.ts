@@ -1,0 +1,169 @@
+import { FanfareError } from '../../../shared/errors.ts'
+import type { Position } from '../../../shared/streams.ts'
+import type { Draft, Settlement } from '../broker.ts'
+import { type Commit, type Group, refuse, type Task, type Waiter } from './commit.ts'
+import type { DedupWindow, StoredPlaces } from './dedup-window.ts'
+import type { Logs } from './logs.ts'
+import type { QueueLog } from './queue-log.ts'
+import type { Room } from './room.ts'
+import type { StreamLog } from './stream-log.ts'
+
+/** A message's place in a stream. */
+interface Place {
+  readonly log: StreamLog
+  readonly offset: number
+  readonly time: number
+}
+
+/** Where a message is kept. */
+interface Places {
+  readonly streams: readonly Place[]
+  readonly queues: readonly QueueLog[]
+}
+
+/** What waits for the next commit. */
+interface Later {
+  readonly settlements: Settlement[]
+  readonly drafts: Draft[]
+}
+
+/** Stages what a group brings: logs and ids take the change at once, and the commit gets what is to be stored. */
+export class Staging {
+  private readonly logs: Logs
+  private readonly dedup: DedupWindow
+  private readonly room: Room
+
+  constructor(logs: Logs, dedup: DedupWindow, room: Room) {
+    this.logs = logs
+    this.dedup = dedup
+    this.room = room
+  }
+
+  /** Stages a group; what has to wait for the next commit goes to the front of `later`. */
+  stage(group: Group, commit: Commit, later: Later): void {
+    this.dedup.expire(commit.now)
+    const { tasks, settlements, drafts } = group
+    while (commit.taken.tasks < tasks.length) {
+      this.stageTask(tasks[commit.taken.tasks] as Task, commit)
+      commit.taken.tasks++
+    }
+    while (commit.taken.settlements < settlements.length) {
+      const settlement = settlements[commit.taken.settlements] as Settlement
+      if (this.room.fitsNext(settlement.drafts)) {
+        later.settlements.unshift(...settlements.splice(commit.taken.settlements))
+        break
+      }
+      this.stageSettlement(settlement, commit)
+      commit.taken.settlements++
+    }
+    this.stageHeld(commit)
+    while (commit.taken.drafts < drafts.length) {
+      const draft = drafts[commit.taken.drafts] as Draft
+      const fits = this.room.fits(draft)
+      if (!fits && this.room.fitsNext([draft])) {
+        later.drafts.unshift(...drafts.splice(commit.taken.drafts))
+        break
+      }
+      if (fits || this.room.admit(draft, commit)) this.stageDraft(draft, commit)
+      commit.taken.drafts++
+    }
+    this.logs.finish(commit.changes, commit.now)
+    this.dedup.finish(commit.changes, commit.now)
+  }
+
+  private stageTask(task: Task, commit: Commit): void {
+    try {
+      commit.undo.push(task.stage(commit.changes, commit.now))
+      commit.waiters.push({ of: task, succeeded: () => task.done(), failed: (error) => task.done(error) })
+    } catch (error) {
+      task.done(error as Error)
+    }
+  }
+
+  private stageSettlement(settlement: Settlement, commit: Commit): void {
+    const { queue: name, delivery, ending, drafts } = settlement
+    const queue = this.logs.queues.get(name)
+    if (!queue?.leases.holds(delivery)) return refuse(settlement, new FanfareError('lease_lost'), commit)
+    const full = this.room.makeRoomFor(drafts, commit.now)
+    if (full) return refuse(settlement, new FanfareError('queue_limit', `"${full.options.name}"`), commit)
+    for (const draft of drafts) this.stageDraft(draft, commit)
+    this.logs.touch(queue).end(delivery, ending, commit.now)
+    commit.waiters.push({
+      of: settlement,
+      succeeded: () => settlement.settled(),
+      failed: (error) => settlement.refused(error),
+    })
+  }
+
+  /** Publishes that waited and now have room, in order. */
+  private stageHeld(commit: Commit): void {
+    for (const queue of this.logs.queues.values()) {
+      for (let draft = queue.held[0]; draft && queue.hasRoom(draft.bytes); draft = queue.held[0]) {
+        if (this.room.fitsNext([draft])) break
+        queue.held.shift()
+        if (this.room.admit(draft, commit, queue)) this.stageDraft(draft, commit)
+      }
+    }
+  }
+
+  private stageDraft(draft: Draft, commit: Commit): void {
+    const known = draft.ownId ? this.dedup.find(draft.id) : undefined
+    const places = known ? this.placesOf(known) : this.place(draft, commit.now)
+    commit.waiters.push(new WaitingDraft(draft, places, known !== undefined))
+  }
+
+  /** Gives a draft its places, and adds it to them. */
+  private place(draft: Draft, now: number): Places {
+    const offsets: Record<string, number> = {}
+    const streams: Place[] = []
+    for (const name of draft.streams) {
+      const log = this.logs.streams.get(name)
+      // Deleted since the draft was routed.
+      if (!log) continue
+      const { offset, time } = this.logs.touch(log).reserve(now)
+      offsets[name] = offset
+      streams.push({ log, offset, time })
+    }
+    const wire = draft.encode(now, offsets)
+    const { topic, key, expiresAt, priority, dueAt } = draft
+    for (const { log, offset, time } of streams) log.add({ offset, time, topic, key, expiresAt, wire })
+    const queues = this.logs.queuesOf(draft)
+    for (const queue of queues) this.logs.touch(queue).add({ time: now, topic, key, expiresAt, wire, priority, dueAt })
+    const places = { streams, queues }
+    if (draft.ownId) this.dedup.add(draft.id, places)
+    return places
+  }
+
+  /** Without the streams and queues that were deleted since, also where one of that name has come anew. */
+  private placesOf({ offsets, queues }: StoredPlaces): Places {
+    const streams = [...this.logs.streams.values()].flatMap((log) => {
+      const offset = offsets.get(log.id)
+      return offset === undefined ? [] : [{ log, offset, time: 0 }]
+    })
+    return { streams, queues: [...this.logs.queues.values()].filter(({ id }) => queues.includes(id)) }
+  }
+}
+
+/** One object for each publish that waits, and no closures: there are tens of thousands a second. */
+class WaitingDraft implements Waiter {
+  readonly of: Draft
+  private readonly places: Places
+  private readonly duplicate: boolean
+
+  constructor(draft: Draft, places: Places, duplicate: boolean) {
+    this.of = draft
+    this.places = places
+    this.duplicate = duplicate
+  }
+
+  succeeded(): void {
+    const positions: Record<string, Position> = {}
+    for (const { log, offset } of this.places.streams) positions[log.options.name] = { epoch: log.epoch, offset }
+    const queues = this.places.queues.map(({ options }) => options.name)
+    this.of.kept({ duplicate: this.duplicate, positions, queues })
+  }
+
+  failed(error: FanfareError): void {
+    this.of.refused(error)
+  }
+}
