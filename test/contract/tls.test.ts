@@ -20,6 +20,8 @@ import { get, handshake, makePair, type Pair, PairFiles, secured, trusting } fro
 const first = makePair('first')
 const second = makePair('second', 60)
 const both = [first, second]
+/** A machine that is busy takes its time. */
+const LONG = { timeout: 20_000, interval: 20 }
 const EXPIRY = 'fanfare_tls_certificate_expires_timestamp_seconds'
 
 function client<Data = unknown>(port: number) {
@@ -75,7 +77,7 @@ onEveryEngine('TLS', (hubs) => {
     expect(hub.outboxBytes).toBeGreaterThan(1_000_000)
     slow.socket.resume()
     for (const text of sent) expect((await slow.next('message')).data === text).toBe(true)
-    await vi.waitFor(() => expect(hub.outboxBytes).toBe(0))
+    await vi.waitFor(() => expect(hub.outboxBytes).toBe(0), LONG)
   })
 
   it('gives new connections a renewed certificate, under traffic, and open ones stay', async () => {
@@ -90,6 +92,9 @@ onEveryEngine('TLS', (hubs) => {
     let published = 0
     let answered = 0
     let over = false
+    onTestFinished(() => {
+      over = true
+    })
     const publishing = (async () => {
       while (!over) await publisher.publish('t', ++published)
     })()
@@ -104,9 +109,9 @@ onEveryEngine('TLS', (hubs) => {
       }
     })
     files.write(second)
-    await vi.waitFor(async () => expect((await handshake(port))[0]).toBe('second'), 10_000)
+    await vi.waitFor(async () => expect((await handshake(port))[0]).toBe('second'), LONG)
     const before = answered
-    await vi.waitFor(() => expect(answered).toBeGreaterThan(before + 20))
+    await vi.waitFor(() => expect(answered).toBeGreaterThan(before + 20), LONG)
     over = true
     await Promise.all([publishing, ...asking])
     expect(await received.data(published)).toEqual(Array.from({ length: published }, (_, n) => n + 1))
@@ -131,7 +136,7 @@ onEveryEngine('TLS', (hubs) => {
     expect((await handshake(hub.port))[0]).toBe('first')
     await symlink('second', at('..next'))
     await rename(at('..next'), at('..data'))
-    await vi.waitFor(async () => expect((await handshake(hub.port))[0]).toBe('second'), 10_000)
+    await vi.waitFor(async () => expect((await handshake(hub.port))[0]).toBe('second'), LONG)
   })
 
   it('keeps the certificate when the files cannot be used, until they can', async () => {
