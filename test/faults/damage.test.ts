@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { connect } from '../../client/node.ts'
-import { configFile, HubProcess } from '../setup/hub-process.ts'
+import { configFile, type End, EndedEarly, HubProcess } from '../setup/hub-process.ts'
 import { seeded } from '../setup/seeded.ts'
 
 let folder: string
@@ -57,7 +57,10 @@ function garbage(length: number, seed = 1): Buffer {
 
 async function expectRefusal(data: string, code: string): Promise<void> {
   const before = await fingerprint(data)
-  const end = await HubProcess.refusal({ data })
+  await expectRefused(await HubProcess.refusal({ data }), code, data, before)
+}
+
+async function expectRefused(end: End, code: string, data: string, before: Record<string, string>): Promise<void> {
   expect(end.stderr).toContain(`fanfare: ${code}: `)
   expect(end).toMatchObject({ code: 1, signal: null })
   expect(await fingerprint(data)).toEqual(before)
@@ -106,9 +109,10 @@ it('damage in one page, anywhere, is found at the start or by whoever reads ther
 
 /** Starts a hub and reads the stream; fails where the hub ends by a signal, or shows something that is not right. */
 async function startAndRead(data: string): Promise<'refused' | 'told' | 'untouched'> {
-  const hub = await HubProcess.start({ data }).catch(() => undefined)
-  if (!hub) {
-    await expectRefusal(data, 'data_damaged')
+  const before = await fingerprint(data)
+  const hub = await HubProcess.start({ data }).catch((error: EndedEarly) => error)
+  if (hub instanceof EndedEarly) {
+    await expectRefused(hub.end, 'data_damaged', data, before)
     return 'refused'
   }
   const client = connect(hub.url)

@@ -7,6 +7,7 @@ import { type Client, connect } from '../../client/node.ts'
 import { freePort } from '../setup/free-port.ts'
 import { configFile, HubProcess } from '../setup/hub-process.ts'
 import { seeded } from '../setup/seeded.ts'
+import { UnderWay } from '../setup/under-way.ts'
 
 const KILLS = Number(process.env['FAULTS_KILLS'] ?? 20)
 const SEED = Number(process.env['FAULTS_SEED'] ?? Date.now() % 1_000_000)
@@ -49,14 +50,10 @@ function client(): Client {
 /** Publishes 1, 2, 3 … to a topic until told to stop; then gives the last number, of which all before are kept. */
 async function publishTo(topic: string, stopped: () => boolean): Promise<number> {
   const publisher = client()
-  const underWay = new Set<Promise<unknown>>()
+  const underWay = new UnderWay(UNDER_WAY)
   let n = 0
-  while (!stopped()) {
-    if (underWay.size >= UNDER_WAY) await Promise.race(underWay)
-    const publish: Promise<unknown> = publisher.publish(topic, ++n).finally(() => underWay.delete(publish))
-    underWay.add(publish)
-  }
-  await Promise.all(underWay)
+  while (!stopped()) await underWay.begin(() => publisher.publish(topic, ++n))
+  await underWay.done()
   return n
 }
 

@@ -3,9 +3,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, expect, it } from 'vitest'
 import { type Client, connect } from '../../client/node.ts'
-import { allLetters, Chain, drained } from '../setup/chain.ts'
-import { configFile, HubProcess } from '../setup/hub-process.ts'
+import { allLetters, Chain, chainConfig, drained } from '../setup/chain.ts'
+import { HubProcess } from '../setup/hub-process.ts'
 import { seeded } from '../setup/seeded.ts'
+import { UnderWay } from '../setup/under-way.ts'
 import { WorkerProcesses } from '../setup/worker-processes.ts'
 
 const MESSAGES = Number(process.env['FAULTS_MESSAGES'] ?? 15_000)
@@ -30,8 +31,7 @@ afterEach(async () => {
 
 async function start(): Promise<void> {
   folder = await mkdtemp(join(tmpdir(), 'fanfare-consumers-'))
-  const queue = { name: 'work', backoff: { base: 10, cap: 100 }, maxAttempts: 10 }
-  const config = await configFile(join(folder, 'config.json'), [{ name: 'done', topics: ['done.*'] }], [queue])
+  const config = await chainConfig(folder, 10)
   hub = await HubProcess.start({ data: join(folder, 'data'), config })
   client = connect(hub.url)
   workers = new WorkerProcesses(hub.url, 'work')
@@ -39,16 +39,14 @@ async function start(): Promise<void> {
 
 /** Publishes the messages 1, 2, 3 …, most of them in groups; every twentieth fails twice, every thousandth always. */
 async function publishAll(random: () => number): Promise<void> {
-  const underWay = new Set<Promise<unknown>>()
+  const underWay = new UnderWay(UNDER_WAY)
   for (let n = 1; n <= MESSAGES; n++) {
-    if (underWay.size >= UNDER_WAY) await Promise.race(underWay)
     const failures = n % 1000 === 0 ? 1000 : n % 20 === 0 ? 2 : 0
     const key = n % 4 === 1 ? {} : { key: `g${Math.floor(random() * GROUPS)}` }
     const data = { n, failures, takesMs: random() < 0.1 ? Math.ceil(random() * 10) : 0 }
-    const publish: Promise<unknown> = client.enqueue('work', data, key).finally(() => underWay.delete(publish))
-    underWay.add(publish)
+    await underWay.begin(() => client.enqueue('work', data, key))
   }
-  await Promise.all(underWay)
+  await underWay.done()
 }
 
 /** Kills a worker each time that so many messages more have passed; resolves when all kills are done. */

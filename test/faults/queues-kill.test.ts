@@ -4,10 +4,11 @@ import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { type Client, connect, type Delivery } from '../../client/node.ts'
-import { allLetters, Chain, drained } from '../setup/chain.ts'
+import { allLetters, Chain, chainConfig, drained } from '../setup/chain.ts'
 import { freePort } from '../setup/free-port.ts'
-import { configFile, HubProcess } from '../setup/hub-process.ts'
+import { HubProcess } from '../setup/hub-process.ts'
 import { seeded } from '../setup/seeded.ts'
+import { UnderWay } from '../setup/under-way.ts'
 import { WorkerProcesses } from '../setup/worker-processes.ts'
 
 const KILLS = Number(process.env['FAULTS_KILLS'] ?? 12)
@@ -38,8 +39,7 @@ afterEach(async () => {
 })
 
 async function start(): Promise<void> {
-  const queue = { name: 'work', backoff: { base: 10, cap: 100 }, maxAttempts: ATTEMPTS }
-  const config = await configFile(join(folder, 'config.json'), [{ name: 'done', topics: ['done.*'] }], [queue])
+  const config = await chainConfig(folder, ATTEMPTS)
   hub = await HubProcess.start({ data: join(folder, 'data'), port, config })
 }
 
@@ -62,18 +62,16 @@ interface Count {
 /** Publishes until told to stop, most of it in groups of its own; some messages fail once, a few always. */
 async function publish(publisher: number, count: Count, random: () => number, stopped: () => boolean): Promise<void> {
   const from = client()
-  const underWay = new Set<Promise<unknown>>()
+  const underWay = new UnderWay(UNDER_WAY)
   while (!stopped()) {
-    if (underWay.size >= UNDER_WAY) await Promise.race(underWay)
     const n = ++count.last
     const failures = n % 100 === 0 ? ATTEMPTS : n % 10 === 0 ? 1 : 0
     const key = n % 4 === 1 ? {} : { key: `${publisher}.${Math.floor(random() * GROUPS)}` }
     // Some are still at work when the hub is there again, and does not know them any more.
     const data = { n, failures, takesMs: random() < 0.02 ? 1000 : Math.floor(random() * 10) }
-    const one: Promise<unknown> = from.enqueue('work', data, key).finally(() => underWay.delete(one))
-    underWay.add(one)
+    await underWay.begin(() => from.enqueue('work', data, key))
   }
-  await Promise.all(underWay)
+  await underWay.done()
 }
 
 it(`is killed ${KILLS} times under publishers and consumers, and every message comes through (seed ${SEED})`, {

@@ -1,10 +1,18 @@
+import { join } from 'node:path'
 import { expect } from 'vitest'
 import type { Client, DeadLetter } from '../../client/node.ts'
+import { configFile } from './hub-process.ts'
 
 /** A message that has passed through a queue: its number, and its group. */
 interface Link {
   readonly n: number
   readonly key: string | undefined
+}
+
+/** Writes the configuration of a hub whose queue `work` the worker processes consume, and gives its path. */
+export function chainConfig(folder: string, maxAttempts: number): Promise<string> {
+  const queue = { name: 'work', backoff: { base: 10, cap: 100 }, maxAttempts }
+  return configFile(join(folder, 'config.json'), [{ name: 'done', topics: ['done.*'] }], [queue])
 }
 
 /** What the consumers of a queue have published with their acks, in the order of the acks. */

@@ -84,7 +84,8 @@ export class HubProcess {
   }
 }
 
-class EndedEarly extends Error {
+/** It ended before it listened. */
+export class EndedEarly extends Error {
   readonly end: End
 
   constructor(end: End) {
