@@ -3,40 +3,12 @@ import type { Contract } from '../shared/contract.ts'
 import { FanfareError } from '../shared/errors.ts'
 import { AuthConfig, type AuthOptions } from './auth/auth-config.ts'
 import { IN_MEMORY } from './broker/load-broker.ts'
+import { DEFAULTS } from './defaults.ts'
 import { ENGINE_NAMES } from './engine/load-engine.ts'
 import { AllowedOrigins, TrustedProxies } from './peer/peer-config.ts'
 import { QueueConfig } from './queue/queue-config.ts'
 import { StreamConfig } from './stream/stream-config.ts'
 import { problemsOf } from './topic/contracts.ts'
-
-/** All defaults of a hub, with their units in the names. `HubOptions` says what each option means. */
-export const DEFAULTS = {
-  host: '127.0.0.1',
-  port: 4747,
-  path: '/',
-  engine: 'auto',
-  logLevel: 'info',
-  data: './fanfare-data',
-  dedupWindowMs: 120_000,
-  dedupIds: 1_000_000,
-  outboxBytes: 1024 * 1024,
-  outboxTotalBytes: 256 * 1024 * 1024,
-  frameBytes: 256 * 1024,
-  compression: 'off',
-  subscriptions: 1000,
-  window: 256,
-  pingIntervalMs: 25_000,
-  helloTimeoutMs: 10_000,
-  drainTimeoutMs: 10_000,
-  maxConnections: 50_000,
-  connectionsPerAddress: 1000,
-  connectsPerSecondPerAddress: 100,
-  messagesPerSecond: 0,
-  bytesPerSecond: 0,
-  identityMessagesPerSecond: 0,
-  identityBytesPerSecond: 0,
-  subscribesPerSecond: 1000,
-} as const
 
 const count = z.number().int().positive()
 /** 0 is no limit. */

@@ -11,7 +11,8 @@ export { type Contract, defineTopics, type Exchange, type Schema } from '../shar
 export { FanfareError } from '../shared/errors.ts'
 export type { ApiKey, AuthOptions, JwtOptions, KeySource } from './auth/auth-config.ts'
 export type { Authenticate, Credentials, Identity, Permissions } from './auth/identity.ts'
-export { DEFAULTS, type HubOptions } from './config.ts'
+export type { HubOptions } from './config.ts'
+export { DEFAULTS } from './defaults.ts'
 export type { Hub, HubState } from './hub.ts'
 
 const SILENT = pino({ enabled: false })

@@ -1,5 +1,5 @@
 import { Command } from 'commander'
-import { DEFAULTS } from '../config.ts'
+import { DEFAULTS } from '../defaults.ts'
 
 export function backupCommand(): Command {
   return new Command('backup')

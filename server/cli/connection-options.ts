@@ -2,7 +2,7 @@ import { type Command, Option } from 'commander'
 import type { Client } from '../../client/client.ts'
 import { connect } from '../../client/node.ts'
 import { FanfareError } from '../../shared/errors.ts'
-import { DEFAULTS } from '../config.ts'
+import { DEFAULTS } from '../defaults.ts'
 
 /** The hub to speak to when nothing else is said. */
 const LOCAL = `ws://${DEFAULTS.host}:${DEFAULTS.port}`

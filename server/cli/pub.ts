@@ -50,15 +50,21 @@ async function pub(topic: string, data: string | undefined, { timeoutMs, header,
     ...(header && { headers: header }),
   }
   const failed = new AbortController()
+  const giveUp = (error: unknown) => {
+    failed.abort(error)
+    return client.close()
+  }
   try {
     await connected(client, url, timeoutMs)
+    // What is published while the connection is lost would wait for ever, and so would what was under way.
+    client.onState(({ to }) => {
+      if (to === 'waiting') connected(client, url, timeoutMs).catch(giveUp)
+    })
     const lines = data === undefined ? createInterface({ input: process.stdin, signal: failed.signal }) : [data]
     const underWay = new Set<Promise<unknown>>()
     for await (const line of lines) {
       if (failed.signal.aborted) break
       if (underWay.size >= IN_FLIGHT) await Promise.race(underWay)
-      // What is published while the connection is lost would wait for ever.
-      if (client.state !== 'connected') await connected(client, url, timeoutMs)
       const publish = client
         .publish(topic, parseData(line), options)
         .catch((error) => failed.abort(error))

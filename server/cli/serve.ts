@@ -1,7 +1,6 @@
 import { Command } from 'commander'
-import { pino } from 'pino'
-import { checkConfig, configFromEnv, configFromText, DEFAULTS, type HubConfig } from '../config.ts'
-import { startHub } from '../index.ts'
+import type { HubConfig } from '../config.ts'
+import { DEFAULTS } from '../defaults.ts'
 import { type AuthFlags, addAuthFlags, authWith } from './auth-flags.ts'
 import { readConfig } from './config-file.ts'
 import { addNetworkFlags, type NetworkFlags, networkWith } from './network-flags.ts'
@@ -59,6 +58,10 @@ async function serve({
   trustedProxies,
   ...flags
 }: Record<string, string> & AuthFlags & NetworkFlags): Promise<void> {
+  // What a hub is made of: other commands need none of it, and start in half of the time without it.
+  const { pino } = await import('pino')
+  const { checkConfig, configFromEnv, configFromText } = await import('../config.ts')
+  const { startHub } = await import('../index.ts')
   const { auth = {}, ...fromFile } = await readConfig(file)
   const options = {
     data: DEFAULTS.data,

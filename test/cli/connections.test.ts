@@ -1,10 +1,10 @@
 import { expect, it } from 'vitest'
 import type { ConnectionInfo } from '../../client/node.ts'
-import { fanfare, type RunningCommand, serve } from '../setup/command.ts'
+import { fanfare, hubHere, type RunningCommand } from '../setup/command.ts'
 import { Peer } from '../setup/peer.ts'
 
 it('fanfare connections lists, shows and ends them, for people and for programs', async () => {
-  const { url } = await serve()
+  const { url } = await hubHere()
   const env = { FANFARE_URL: url }
   const run = async (...args: string[]): Promise<RunningCommand> => {
     const command = fanfare(['connections', ...args], env)

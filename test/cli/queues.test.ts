@@ -2,12 +2,12 @@ import { beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import { type Client, connect } from '../../client/node.ts'
 import { letterTable, queueDetails, queueTable } from '../../server/cli/queue-table.ts'
 import type { DeadLetter, QueueInfo } from '../../shared/queues.ts'
-import { fanfare, type RunningCommand, serve } from '../setup/command.ts'
+import { fanfare, hubHere, type RunningCommand } from '../setup/command.ts'
 
 let client: Client
 let env: { FANFARE_URL: string }
 beforeEach(async () => {
-  const { url } = await serve()
+  const { url } = await hubHere()
   env = { FANFARE_URL: url }
   client = connect(url)
   onTestFinished(() => client.close())

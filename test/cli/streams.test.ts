@@ -4,18 +4,16 @@ import { join } from 'node:path'
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import { connect } from '../../client/node.ts'
 import type { StreamInfo } from '../../shared/streams.ts'
-import { fanfare, type RunningCommand, serve } from '../setup/command.ts'
+import { fanfare, hubHere, type RunningCommand, serve } from '../setup/command.ts'
 
 interface Line {
   readonly data: unknown
   readonly offsets: Record<string, number>
 }
 
-let hub: Awaited<ReturnType<typeof serve>>
 let env: { FANFARE_URL: string }
 beforeEach(async () => {
-  hub = await serve()
-  env = { FANFARE_URL: hub.url }
+  env = { FANFARE_URL: (await hubHere()).url }
 })
 
 /** Runs a command to its end, which has to be good. */

@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url'
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import { type Client, connect, type QueueInfo } from '../../client/node.ts'
-import { fanfare, type RunningCommand, serve } from '../setup/command.ts'
+import { fanfare, hubHere, type RunningCommand } from '../setup/command.ts'
 import { freePort } from '../setup/free-port.ts'
 
 const WORKER = fileURLToPath(new URL('worker.js', import.meta.url))
@@ -9,7 +9,7 @@ const WORKER = fileURLToPath(new URL('worker.js', import.meta.url))
 let url: string
 let client: Client
 beforeEach(async () => {
-  url = (await serve()).url
+  url = (await hubHere()).url
   client = connect(url)
   await client.queues.declare({ name: 'jobs' })
   onTestFinished(() => client.close())

@@ -1,13 +1,13 @@
 import { createSecretKey } from 'node:crypto'
+import { EventEmitter, once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { Writable } from 'node:stream'
-import { pino } from 'pino'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { connect, type StateChange } from '../../client/node.ts'
 import { hashApiKey, newApiKey } from '../../server/auth/api-key.ts'
 import { type AuthOptions, FanfareError, startHub } from '../../server/index.ts'
 import { onEveryEngine } from '../setup/hubs.ts'
+import { keptLog } from '../setup/kept-log.ts'
 import { Peer } from '../setup/peer.ts'
 import { ec, ed, inSeconds, jwks, keyFolder, rsa, SECRET, secret, sign } from '../setup/tokens.ts'
 
@@ -177,13 +177,17 @@ onEveryEngine('authentication', (hubs) => {
 
   it('looks at a file of keys again, and keeps the old ones while it cannot be read', async () => {
     const path = folder.write(`turning-${hubs.engine}.json`, jwks({ old: ed.publicKey }))
-    const { url } = await hubs.start({ auth: { jwt: { keys: [{ jwksFile: path }] } } })
+    const { log, lines } = keptLog()
+    const { url } = await hubs.start({ auth: { jwt: { keys: [{ jwksFile: path }] } } }, log)
     const old = await sign({}, ed.privateKey, { alg: 'EdDSA', kid: 'old' })
     const next = await sign({}, ec.privateKey, { alg: 'ES256', kid: 'next' })
     expect(await hello(url, next)).toMatchObject({ code: 'unauthenticated' })
     folder.write(`turning-${hubs.engine}.json`, '{ broken')
-    await new Promise((resolve) => setTimeout(resolve, 260))
-    expect(await hello(url, old)).toEqual({ subject: 'ann' })
+    const askAndHear = async () => {
+      expect(await hello(url, old)).toEqual({ subject: 'ann' })
+      return lines.map(({ msg }) => msg)
+    }
+    await expect.poll(askAndHear).toContain('keys of tokens cannot be read: the old ones stay')
     folder.write(`turning-${hubs.engine}.json`, jwks({ next: ec.publicKey }))
     await expect.poll(() => hello(url, next), { interval: 50 }).toEqual({ subject: 'ann' })
     expect(await hello(url, old)).toMatchObject({ code: 'unauthenticated' })
@@ -339,41 +343,37 @@ onEveryEngine('authentication', (hubs) => {
 
   it('a client renews its token by itself, and loses no message', async () => {
     const { url } = await hubs.start({ auth: { jwt: { keys: [{ secretFile }], clockToleranceMs: 0 } } })
-    let asked = 0
-    const getToken = async () => {
-      asked++
+    const asking = new EventEmitter()
+    const getToken = () => {
+      asking.emit('asked')
       return sign({ exp: inSeconds(2), permissions: ALL })
     }
+    const firstEnds = Date.now() + 2000
     const client = connect(url, { getToken })
     const states: StateChange[] = []
     client.onState((change) => states.push(change))
     const messages = client.subscribe('n')[Symbol.asyncIterator]()
     await client.ready()
     let n = 0
-    for (const until = Date.now() + 2500; Date.now() < until; n++) {
-      await client.publish('n', n)
-      expect((await messages.next()).value.data).toBe(n)
-      await new Promise((resolve) => setTimeout(resolve, 5))
-    }
-    expect(asked).toBeGreaterThan(1)
+    do {
+      await once(asking, 'asked')
+      for (const last = n + 50; n < last; n++) {
+        await client.publish('n', n)
+        expect((await messages.next()).value.data).toBe(n)
+      }
+    } while (Date.now() < firstEnds)
     expect(states.map(({ to }) => to)).toEqual(['connected'])
     await client.close()
   })
 })
 
 it('no token is ever logged', async () => {
-  let log = ''
-  const sink = new Writable({
-    write(chunk, _, done) {
-      log += chunk
-      done()
-    },
-  })
+  const { log, lines } = keptLog('trace')
   const authenticate: AuthOptions['authenticate'] = ({ token }) => {
     if (token === 'token-of-a-failure') throw new Error('no database')
     return undefined
   }
-  const hub = await startHub({ port: 0, auth: { ...auth, authenticate } }, pino({ level: 'trace' }, sink))
+  const hub = await startHub({ port: 0, auth: { ...auth, authenticate } }, log)
   const url = `ws://127.0.0.1:${hub.port}`
   const jwt = await sign(good)
   const tokens = [jwt, apiKey, 'token-of-a-failure', await sign({ ...good, exp: 1 }), await sign({ aud: 'x' })]
@@ -392,9 +392,9 @@ it('no token is ever logged', async () => {
     }
   }
   await hub.close()
-  expect(log).toContain('connection ended')
-  expect(log).toContain('authenticate failed')
-  for (const token of tokens) for (const part of token.split('.')) expect(log).not.toContain(part)
+  expect(lines.map(({ msg }) => msg)).toEqual(expect.arrayContaining(['connection ended', 'authenticate failed']))
+  const text = JSON.stringify(lines)
+  for (const token of tokens) for (const part of token.split('.')) expect(text).not.toContain(part)
 })
 
 it('a refused token closes a client for good, and with getToken it asks once anew', async () => {

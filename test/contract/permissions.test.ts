@@ -1,9 +1,8 @@
-import { Writable } from 'node:stream'
-import { pino } from 'pino'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { hashApiKey, newApiKey } from '../../server/auth/api-key.ts'
 import { type Permissions, startHub } from '../../server/index.ts'
 import { onEveryEngine } from '../setup/hubs.ts'
+import { keptLog } from '../setup/kept-log.ts'
 import { Peer } from '../setup/peer.ts'
 
 const PERMISSIONS: Record<string, Permissions> = {
@@ -192,22 +191,16 @@ onEveryEngine('permissions', (hubs) => {
 })
 
 it('logs refusals, and few of those that come in masses', async () => {
-  let log = ''
-  const sink = new Writable({
-    write(chunk, _, done) {
-      log += chunk
-      done()
-    },
-  })
-  const hub = await startHub({ port: 0, auth: { apiKeys } }, pino(sink))
+  const { log, lines } = keptLog()
+  const hub = await startHub({ port: 0, auth: { apiKeys } }, log)
   const peer = await Peer.open(`ws://127.0.0.1:${hub.port}`)
   peer.send({ type: 'hello', token: keys['nobody'] })
   for (let seq = 0; seq < 500; seq++) peer.send(publish('a.b'))
   await peer.settled()
   expect(peer.frames.filter(({ type }) => type === 'error').length).toBe(500)
-  const lines = log.split('\n').filter((line) => line.includes('"msg":"forbidden"'))
-  expect(JSON.parse(lines[0] as string)).toMatchObject({ subject: 'nobody', verb: 'publish', target: 'a.b' })
-  expect(lines.length).toBeLessThan(100)
+  const forbidden = lines.filter(({ msg }) => msg === 'forbidden')
+  expect(forbidden[0]).toMatchObject({ subject: 'nobody', verb: 'publish', target: 'a.b' })
+  expect(forbidden.length).toBeLessThan(100)
   peer.socket.terminate()
   await hub.close()
 })

@@ -1,13 +1,15 @@
+import { tmpdir } from 'node:os'
 import { Command } from 'commander'
 import { addScenario, type Scenario } from '../../server/cli/bench.ts'
 import { wholeNumber } from '../../server/cli/connection-options.ts'
 import { compare } from './compare.ts'
+import type { DurableLoad } from './durable-load.ts'
 import { idle } from './idle.ts'
 import { match } from './match.ts'
 import { moveToLoadCore } from './process-stats.ts'
-import { type QueueLoad, queues } from './queues.ts'
+import { queues } from './queues.ts'
 import { type StormLoad, storm } from './storm.ts'
-import { DEFAULT_FOLDER, type StreamLoad, streams } from './streams/streams.ts'
+import { streams } from './streams/streams.ts'
 import { fanfare, nativeUws, nats, plainWs, type Target } from './targets.ts'
 
 const TARGETS: Record<string, Target> = {
@@ -67,25 +69,22 @@ program
     }
   })
 
-program
-  .command('streams')
+addDurable(program.command('streams'), 100, 10_000_000)
   .description('durable publishes, replay, what capture costs, a long stream')
-  .option('--engine <name>', 'ws or uws', 'ws')
-  .option('--size <bytes>', 'size of the data of a message', wholeNumber('size', 30, 200_000), 100)
-  .option('--messages <n>', 'length of the long stream', wholeNumber('messages', 10_000), 10_000_000)
-  .option('--seconds <n>', 'time that is measured', wholeNumber('seconds', 1), 4)
-  .option('--folder <path>', 'where data is kept meanwhile: on a disk', DEFAULT_FOLDER)
-  .action((load: StreamLoad) => streams(load))
+  .action((load: DurableLoad) => streams(load))
 
-program
-  .command('queues')
+addDurable(program.command('queues'), 200, 1_000_000)
   .description('durable publishes to a queue, consuming, a long queue, groups')
-  .option('--engine <name>', 'ws or uws', 'ws')
-  .option('--size <bytes>', 'size of the data of a message', wholeNumber('size', 30, 200_000), 200)
-  .option('--messages <n>', 'length of the long queue', wholeNumber('messages', 10_000), 1_000_000)
-  .option('--seconds <n>', 'time that is measured', wholeNumber('seconds', 1), 4)
-  .option('--folder <path>', 'where data is kept meanwhile: on a disk', DEFAULT_FOLDER)
-  .action((load: QueueLoad) => queues(load))
+  .action((load: DurableLoad) => queues(load))
+
+function addDurable(command: Command, size: number, messages: number): Command {
+  return command
+    .option('--engine <name>', 'ws or uws', 'ws')
+    .option('--size <bytes>', 'size of the data of a message', wholeNumber('size', 30, 200_000), size)
+    .option('--messages <n>', 'length of the long one', wholeNumber('messages', 10_000), messages)
+    .option('--seconds <n>', 'time that is measured', wholeNumber('seconds', 1), 4)
+    .option('--folder <path>', 'where data is kept meanwhile: on a disk', tmpdir())
+}
 
 function targetsOf(names: string): Target[] {
   return names.split(',').map((name) => {

@@ -1,20 +1,11 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { connect } from '../../client/node.ts'
+import { type DurableLoad, flagsFor, folderOf, start, urlOf } from './durable-load.ts'
 import { type ClientTask, runClient } from './node-client.ts'
 import { residentBytes } from './process-stats.ts'
-import { latency, number, print, rate, row, title } from './report.ts'
+import { latency, number, rate, row, title } from './report.ts'
 import { lmdbAlone } from './streams/lmdb-alone.ts'
-import { fanfare, type Running } from './targets.ts'
-
-export interface QueueLoad {
-  readonly engine: string
-  readonly size: number
-  /** Messages that wait in the long queue. */
-  readonly messages: number
-  readonly seconds: number
-  readonly folder: string
-}
+import type { Running } from './targets.ts'
 
 const NAME = 'bench'
 const TOPIC = `$queue.${NAME}`
@@ -23,21 +14,18 @@ const SHORT = 1_000
 const GROUPS = 10_000
 
 /** Everything that is promised of queues in numbers, each beside what it is to be held against. */
-export async function queues(load: QueueLoad): Promise<void> {
-  const folder = mkdtempSync(join(load.folder, 'fanfare-queues-'))
-  process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => process.exit(1))
-  print(`Messages of ${load.size} bytes, synced to the disk, engine ${load.engine}, data in ${folder}.`)
+export async function queues(load: DurableLoad): Promise<void> {
+  const folder = folderOf(load, 'queues')
   await basics(load, folder)
   await longQueue(load, folder)
   await groups(load, folder)
 }
 
-async function basics(load: QueueLoad, folder: string): Promise<void> {
+async function basics(load: DurableLoad, folder: string): Promise<void> {
   const alone = await lmdbAlone(folder, WINDOW, load.size)
   title(`One Node client, window and prefetch ${WINDOW}`)
   row(`LMDB alone, groups of ${WINDOW}`, rate(alone.putsPerSecond, 1))
-  const hub = await start(load, folder, 'basics')
+  const hub = await startOn(load, folder, 'basics')
   const { published, consumed } = await through(load, hub)
   row('publish', rate(published.messages, published.seconds), latency(published), 'wanted: 60,000/s')
   row('consume and ack', rate(consumed.messages, consumed.seconds), '', 'wanted: 80,000/s')
@@ -48,17 +36,17 @@ async function basics(load: QueueLoad, folder: string): Promise<void> {
 }
 
 /** The same with a long queue before it: what waits must not make anything slower. */
-async function longQueue(load: QueueLoad, folder: string): Promise<void> {
+async function longQueue(load: DurableLoad, folder: string): Promise<void> {
   title(`With ${number(SHORT)} and with ${number(load.messages)} messages waiting`)
   for (const waiting of [SHORT, load.messages]) {
     const name = `of-${waiting}`
-    const first = await start(load, folder, name)
+    const first = await startOn(load, folder, name)
     const empty = residentBytes(first.pid as number)
     await fillTo(waiting, load, first)
     const bytes = residentBytes(first.pid as number) - empty
     await first.stop()
     const since = performance.now()
-    const hub = await start(load, folder, name)
+    const hub = await startOn(load, folder, name)
     const opened = (performance.now() - since) / 1000
     const task = taskFor(load, hub)
     const published = await runClient({ ...task, do: 'publish', window: WINDOW })
@@ -71,10 +59,10 @@ async function longQueue(load: QueueLoad, folder: string): Promise<void> {
   }
 }
 
-async function groups(load: QueueLoad, folder: string): Promise<void> {
+async function groups(load: DurableLoad, folder: string): Promise<void> {
   title(`${number(GROUPS)} groups beside none`)
   const run = async (keys: number | undefined) => {
-    const hub = await start(load, folder, `groups-${keys ?? 0}`)
+    const hub = await startOn(load, folder, `groups-${keys ?? 0}`)
     const result = await through(load, hub, keys)
     await hub.stop()
     return result
@@ -89,7 +77,7 @@ async function groups(load: QueueLoad, folder: string): Promise<void> {
 }
 
 /** Publishes for a while, then consumes all of it. */
-async function through(load: QueueLoad, hub: Running, keys?: number | undefined) {
+async function through(load: DurableLoad, hub: Running, keys?: number | undefined) {
   const task = taskFor(load, hub)
   const published = await runClient({ ...task, do: 'publish', window: WINDOW, ...(keys !== undefined && { keys }) })
   // More went in than was counted: the warm-up.
@@ -104,7 +92,7 @@ async function purge(hub: Running): Promise<void> {
   await client.close()
 }
 
-async function fillTo(count: number, load: QueueLoad, hub: Running): Promise<void> {
+async function fillTo(count: number, load: DurableLoad, hub: Running): Promise<void> {
   const client = connect(urlOf(hub))
   const data = 'x'.repeat(load.size)
   for (let left = count; left > 0; left -= 5_000) {
@@ -113,16 +101,10 @@ async function fillTo(count: number, load: QueueLoad, hub: Running): Promise<voi
   await client.close()
 }
 
-function taskFor({ size, seconds }: QueueLoad, hub: Running): Omit<ClientTask, 'do'> {
+function taskFor({ size, seconds }: DurableLoad, hub: Running): Omit<ClientTask, 'do'> {
   return { url: urlOf(hub), topic: TOPIC, size, seconds }
 }
 
-function start({ engine }: QueueLoad, folder: string, name: string): Promise<Running> {
-  const config = join(folder, 'hub.json')
-  writeFileSync(config, JSON.stringify({ queues: [{ name: NAME }] }))
-  return fanfare(engine, ['--data', join(folder, name), '--config', config], 'all').start()
-}
-
-function urlOf({ port }: Running): string {
-  return `ws://127.0.0.1:${port}`
+function startOn(load: DurableLoad, folder: string, name: string): Promise<Running> {
+  return start(load, flagsFor(join(folder, name), { queues: [{ name: NAME }] }))
 }

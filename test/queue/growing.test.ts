@@ -1,23 +1,14 @@
-import { Writable } from 'node:stream'
-import { pino } from 'pino'
 import { afterEach, expect, it, vi } from 'vitest'
 import { connect } from '../../client/node.ts'
 import { startHub } from '../../server/index.ts'
+import { keptLog } from '../setup/kept-log.ts'
 
 afterEach(() => vi.useRealTimers())
 
 it('a running hub calls out in its log, once, a queue that has grown for 30 seconds', async () => {
   // What the hub does once a second comes when this test says so; sockets go on in their own time.
   vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'Date'] })
-  const lines: { msg: string; queue?: string }[] = []
-  const log = pino(
-    new Writable({
-      write(line, _, done) {
-        lines.push(JSON.parse(line.toString()))
-        done()
-      },
-    }),
-  )
+  const { log, lines } = keptLog()
   const calledOut = () => lines.filter(({ msg }) => msg.startsWith('a queue only grows')).map(({ queue }) => queue)
   const queues = [{ name: 'growing' }, { name: 'steady' }]
   const hub = await startHub({ port: 0, engine: 'ws', queues, pingIntervalMs: 3_600_000 }, log)

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import type { Readable, Writable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { onTestFinished } from 'vitest'
+import { type Hub, startHub } from '../../server/index.ts'
 
 /** The command `fanfare` as it was built. */
 const MAIN = fileURLToPath(new URL('../../dist/server/main.js', import.meta.url))
@@ -18,11 +19,11 @@ export class RunningCommand {
   private ended = false
   private wake: () => void = () => {}
 
-  constructor(command: string, args: readonly string[], env: Record<string, string> = {}) {
+  constructor(command: string, args: readonly string[], env: Record<string, string> = {}, cwd = PACKAGE) {
     const clean = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('FANFARE_')))
     // A group of its own, so that what a shell started ends with it.
     this.process = spawn(command, args, {
-      cwd: PACKAGE,
+      cwd,
       // Many hubs at once in one folder: whoever wants data on the disk says where.
       env: { ...clean, FANFARE_DATA: 'memory', ...env },
       stdio: ['pipe', 'pipe', 'pipe'],
@@ -77,9 +78,16 @@ export function fanfare(args: readonly string[], env?: Record<string, string>, m
   return new RunningCommand(process.execPath, [main, ...args], env)
 }
 
-/** Runs a line of shell in the folder of the package. */
-export function shell(line: string, env?: Record<string, string>): RunningCommand {
-  return new RunningCommand('/bin/sh', ['-c', line], env)
+/** Runs a line of shell, in the folder of the package or another one. */
+export function shell(line: string, env?: Record<string, string>, cwd?: string): RunningCommand {
+  return new RunningCommand('/bin/sh', ['-c', line], env, cwd)
+}
+
+/** A hub in the process of the test, for commands that speak to one: unlike `serve` it is there at once. It ends with the test. */
+export async function hubHere(): Promise<{ hub: Hub; port: number; url: string }> {
+  const hub = await startHub({ port: 0, drainTimeoutMs: 1000 })
+  onTestFinished(() => hub.close())
+  return { hub, port: hub.port, url: `ws://127.0.0.1:${hub.port}` }
 }
 
 /** Starts `fanfare serve`, and resolves when it listens. It keeps nothing where no data directory is given. */

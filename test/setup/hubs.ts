@@ -1,3 +1,4 @@
+import type { Logger } from 'pino'
 import { afterAll, describe } from 'vitest'
 import type { Hub } from '../../server/index.ts'
 import { type HubOptions, startHub } from '../../server/index.ts'
@@ -6,7 +7,7 @@ import { ENGINES, type EngineUnderTest, suiteOn } from './engines.ts'
 /** Starts hubs on one engine; each is closed after the suite. */
 export interface HubFactory {
   readonly engine: EngineUnderTest
-  start(options?: HubOptions): Promise<{ hub: Hub; url: string; http: string }>
+  start(options?: HubOptions, log?: Logger): Promise<{ hub: Hub; url: string; http: string }>
 }
 
 /** Runs a contract suite on every engine. */
@@ -17,8 +18,8 @@ export function onEveryEngine(name: string, suite: (hubs: HubFactory) => void): 
       afterAll(() => Promise.all(started.map((hub) => hub.close())))
       suite({
         engine,
-        async start(options = {}) {
-          const hub = await startHub({ port: 0, engine, drainTimeoutMs: 1000, ...options })
+        async start(options = {}, log) {
+          const hub = await startHub({ port: 0, engine, drainTimeoutMs: 1000, ...options }, log)
           started.push(hub)
           return { hub, url: `ws://127.0.0.1:${hub.port}/`, http: `http://127.0.0.1:${hub.port}` }
         },

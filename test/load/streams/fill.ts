@@ -1,7 +1,7 @@
 import { pino } from 'pino'
 import type { Draft } from '../../../server/broker/broker.ts'
 import { loadBroker } from '../../../server/broker/load-broker.ts'
-import { DEFAULTS } from '../../../server/config.ts'
+import { DEFAULTS } from '../../../server/defaults.ts'
 import { encodeRest, Message } from '../../../server/topic/message.ts'
 import type { StreamOptions } from '../../../shared/streams.ts'
 import { payload } from '../delivery-counter.ts'

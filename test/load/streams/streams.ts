@@ -1,25 +1,14 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { StreamOptions } from '../../../shared/streams.ts'
+import { type DurableLoad, flagsFor, folderOf, start, urlOf } from '../durable-load.ts'
 import { fanOut } from '../fan-out.ts'
 import { type ClientTask, runClient } from '../node-client.ts'
 import { moveToLoadCore } from '../process-stats.ts'
-import { latency, milliseconds, number, print, rate, row, title } from '../report.ts'
-import { fanfare, type Running } from '../targets.ts'
+import { latency, milliseconds, number, rate, row, title } from '../report.ts'
+import { fanfare } from '../targets.ts'
 import { fill } from './fill.ts'
 import { lmdbAlone } from './lmdb-alone.ts'
 import { replay } from './replay.ts'
-
-export interface StreamLoad {
-  readonly engine: string
-  readonly size: number
-  /** Messages of the long stream. */
-  readonly messages: number
-  readonly seconds: number
-  /** Where data directories are made, and removed afterwards. */
-  readonly folder: string
-}
 
 /** The topic that the load publishes on, and the stream that captures it. */
 const NAME = 'bench'
@@ -31,22 +20,18 @@ const TAIL = 1_000
 const TAIL_TRIES = 5
 
 /** Everything that is promised of streams in numbers, each beside what it is to be held against. */
-export async function streams(load: StreamLoad): Promise<void> {
-  const folder = mkdtempSync(join(load.folder, 'fanfare-streams-'))
-  // Also where a signal ends the load: servers first, they write there.
-  process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => process.exit(1))
-  print(`Messages of ${load.size} bytes, engine ${load.engine}, data in ${folder}.`)
+export async function streams(load: DurableLoad): Promise<void> {
+  const folder = folderOf(load, 'streams')
   await publishes(load, folder)
   await replays(load, folder)
   await longStream(load, folder)
   await captures(load, folder)
 }
 
-async function publishes(load: StreamLoad, folder: string): Promise<void> {
+async function publishes(load: DurableLoad, folder: string): Promise<void> {
   const { size, seconds } = load
   const alone = await lmdbAlone(folder, WINDOW, size)
-  const hub = await start(load, declared(folder, 'publishes', 'disk'))
+  const hub = await start(load, flagsFor(join(folder, 'publishes'), declared('disk')))
   const task = { url: urlOf(hub), topic: NAME, size, seconds }
   const windowful = await runClient({ ...task, do: 'publish', window: WINDOW })
   const lone = await runClient({ ...task, do: 'publish', window: 1 })
@@ -58,10 +43,10 @@ async function publishes(load: StreamLoad, folder: string): Promise<void> {
   row('LMDB alone, one at a time', '', latency(alone.lone))
 }
 
-async function replays(load: StreamLoad, folder: string): Promise<void> {
+async function replays(load: DurableLoad, folder: string): Promise<void> {
   const { size } = load
   const data = await filled(folder, 'replays', REPLAYED, size)
-  const hub = await start(load, { data })
+  const hub = await start(load, flagsFor(data))
   const raw = await replay(hub, NAME, 'earliest', REPLAYED, size)
   const read: ClientTask = { url: urlOf(hub), topic: NAME, size, do: 'read', count: REPLAYED }
   const client = await runClient(read)
@@ -71,7 +56,7 @@ async function replays(load: StreamLoad, folder: string): Promise<void> {
   row('the Node client, a handler', rate(client.messages, client.seconds))
 }
 
-async function captures(load: StreamLoad, folder: string): Promise<void> {
+async function captures(load: DurableLoad, folder: string): Promise<void> {
   const scenario = { subscribers: 100, publishers: 1, size: load.size, stalled: 0, seconds: load.seconds }
   // From here on the load competes with the hub, unless each has a core of its own.
   moveToLoadCore()
@@ -81,8 +66,7 @@ async function captures(load: StreamLoad, folder: string): Promise<void> {
   title('Live fan-out to 100 subscribers, as fast as it goes')
   row('no stream captures the topic', rate(without, 1))
   for (const durability of ['os', 'disk'] as const) {
-    const { data, config } = declared(folder, `captures-${durability}`, durability)
-    const captured = await run(['--data', data, '--config', config])
+    const captured = await run(flagsFor(join(folder, `captures-${durability}`), declared(durability)))
     row(
       `captured, durability ${durability}`,
       rate(captured, 1),
@@ -92,13 +76,13 @@ async function captures(load: StreamLoad, folder: string): Promise<void> {
   }
 }
 
-async function longStream(load: StreamLoad, folder: string): Promise<void> {
+async function longStream(load: DurableLoad, folder: string): Promise<void> {
   const { size, messages } = load
   title(`Streams of ${number(SHORT)} and of ${number(messages)} messages`)
   for (const count of [SHORT, messages]) {
     const data = await filled(folder, `of-${count}`, count, size)
     const since = performance.now()
-    const hub = await start(load, { data })
+    const hub = await start(load, flagsFor(data))
     const opened = performance.now() - since
     const last = await median(() => replay(hub, NAME, { last: TAIL }, TAIL, size))
     const offset = await median(() => replay(hub, NAME, { offset: count - TAIL }, TAIL, size))
@@ -125,26 +109,11 @@ async function filled(folder: string, name: string, count: number, size: number)
   return data
 }
 
-function declared(folder: string, name: string, durability: StreamOptions['durability']) {
-  const data = join(folder, name)
-  const config = `${data}.json`
-  mkdirSync(data)
+function declared(durability: StreamOptions['durability']): object {
   const { maxAgeMs, ...stream } = optionsOf(durability)
-  writeFileSync(config, JSON.stringify({ streams: [{ ...stream, maxAge: maxAgeMs }] }))
-  return { data, config }
+  return { streams: [{ ...stream, maxAge: maxAgeMs }] }
 }
 
 function optionsOf(durability: StreamOptions['durability']): StreamOptions {
   return { name: NAME, topics: [NAME], maxAgeMs: 7 * 86_400_000, maxBytes: 2 ** 40, lastValue: false, durability }
 }
-
-function start({ engine }: StreamLoad, { data, config }: { data: string; config?: string }): Promise<Running> {
-  return fanfare(engine, ['--data', data, ...(config === undefined ? [] : ['--config', config])], 'all').start()
-}
-
-function urlOf({ port }: Running): string {
-  return `ws://127.0.0.1:${port}`
-}
-
-/** Where temporary files lie; a disk is wanted, and no file system in memory. */
-export const DEFAULT_FOLDER = tmpdir()
