@@ -8,6 +8,7 @@ import { ENGINE_NAMES } from './engine/load-engine.ts'
 import { AllowedOrigins, TrustedProxies } from './peer/peer-config.ts'
 import { QueueConfig } from './queue/queue-config.ts'
 import { StreamConfig } from './stream/stream-config.ts'
+import { TlsConfig, type TlsOptions } from './tls/tls-config.ts'
 import { problemsOf } from './topic/contracts.ts'
 
 const count = z.number().int().positive()
@@ -60,6 +61,12 @@ export interface HubOptions {
    * is believed. None by default.
    */
   readonly trustedProxies?: readonly string[] | undefined
+  /**
+   * The hub itself speaks TLS 1.2 and 1.3, and nothing else on its port. Not by default, and not for a hub that is attached to a
+   * server: there it is the server that does. Files that change are read again: new connections get the new certificate, open ones
+   * stay; see also `hub.reloadCertificate`. What cannot be used is `bad_config` at start, and later logged.
+   */
+  readonly tls?: TlsOptions | undefined
   /** A publish with an id that came within this time is a duplicate: two minutes by default. */
   readonly dedupWindowMs?: number | undefined
   /** Most ids that are remembered for that, the newest ones: a million by default. */
@@ -132,6 +139,7 @@ export const HubConfig = z
     auth: AuthConfig.default(AuthConfig.parse({})),
     allowedOrigins: AllowedOrigins.default([]),
     trustedProxies: TrustedProxies.default([]),
+    tls: TlsConfig.optional(),
     dedupWindowMs: count.default(DEFAULTS.dedupWindowMs),
     dedupIds: count.default(DEFAULTS.dedupIds),
     outboxBytes: count.default(DEFAULTS.outboxBytes),

@@ -36,6 +36,7 @@ import { Origins } from './peer/origins.ts'
 import { type Client, type HeaderOf, Proxies } from './peer/proxies.ts'
 import { Queues } from './queue/queues.ts'
 import { Streams } from './stream/streams.ts'
+import type { CertificateInUse } from './tls/certificate-in-use.ts'
 import { Contracts } from './topic/contracts.ts'
 import { Requests } from './topic/requests.ts'
 import { Topics } from './topic/topics.ts'
@@ -76,6 +77,7 @@ export class Hub implements EngineApp {
   private readonly admission: Admission
   private state: HubState = 'starting'
   private listener: Listener | undefined = undefined
+  private certificate: CertificateInUse | undefined = undefined
   private allClosed: (() => void) | undefined = undefined
 
   constructor(config: HubConfig, broker: Broker, authenticator: Authenticator, log: Logger, clock: Clock = realClock) {
@@ -105,7 +107,19 @@ export class Hub implements EngineApp {
     this.admission = new Admission(config, (limit) => traffic.limitHits[limit]++)
     const budget = new OutboxBudget(config.outboxTotalBytes)
     const { streams, queues, connections } = this
-    const watched = { version, topics, streams, queues, connections, traffic, budget, log, clock }
+    const certificateExpiresAt = () => this.certificate?.current.expiresAt
+    const watched = {
+      version,
+      topics,
+      streams,
+      queues,
+      connections,
+      traffic,
+      budget,
+      certificateExpiresAt,
+      log,
+      clock,
+    }
     this.monitor = new Monitor(watched)
     const metrics = new Metrics(watched, this.monitor)
     broker.onCommit = (commit) => metrics.committed(commit)
@@ -125,9 +139,13 @@ export class Hub implements EngineApp {
     this.proxies = new Proxies(config.trustedProxies)
     this.fetch = guarded(fetch, {
       origins: this.origins,
-      clientOf: ({ headers }, peer) =>
-        this.clientOf(peer?.remoteAddress ?? '', (name) => headers.get(name) ?? undefined),
-      tls: false,
+      clientOf: ({ headers, url }, peer) =>
+        this.clientOf(
+          peer?.remoteAddress ?? '',
+          (name) => headers.get(name) ?? undefined,
+          peer?.secure ?? new URL(url).protocol === 'https:',
+        ),
+      tls: config.tls !== undefined,
     })
     this.context = {
       config,
@@ -164,13 +182,24 @@ export class Hub implements EngineApp {
     return this.context.budget.bytes
   }
 
-  /** Opens what the broker keeps, then the port. `startHub` calls it. Rejects with `port_in_use`. */
-  async listen(engine: Engine): Promise<void> {
+  /** Opens what the broker keeps, then the port. `startHub` calls it. Rejects with `port_in_use` and `bad_config`. */
+  async listen(engine: Engine, certificate?: CertificateInUse): Promise<void> {
     await this.openBroker()
-    this.listener = await engine.listen(this.config, this)
+    const listener = await engine.listen(this.config, this, certificate?.current)
+    this.listener = listener
+    this.certificate = certificate
+    certificate?.watch((renewed) => listener.renew(renewed))
     this.started(engine.name)
     const { host, path } = this.config
-    this.log.info({ engine: engine.name, host, port: this.port, path }, 'listening')
+    this.log.info({ engine: engine.name, host, port: this.port, path, tls: certificate !== undefined }, 'listening')
+  }
+
+  /**
+   * Reads the files of `tls` again, now and not when the hub sees that they have changed. New connections get the certificate,
+   * open ones stay. Rejects with `bad_config` where it cannot be used: the one before stays. Does nothing without `tls`.
+   */
+  async reloadCertificate(): Promise<void> {
+    await this.certificate?.reload()
   }
 
   /**
@@ -195,6 +224,7 @@ export class Hub implements EngineApp {
   async close(): Promise<void> {
     if (this.state === 'closed' || this.state === 'draining') return
     this.state = 'draining'
+    this.certificate?.stop()
     this.listener?.stop()
     this.log.info({ connections: this.connections.count }, 'draining')
     for (const connection of this.connections.all) connection.finish()
@@ -215,11 +245,11 @@ export class Hub implements EngineApp {
     return { status: REFUSED[code] ?? 400, message: `${code}: ${message}`, retryAfter }
   }
 
-  private refusalOf({ protocols, query, headers, remoteAddress }: UpgradeRequest): FanfareError | undefined {
+  private refusalOf({ protocols, query, headers, remoteAddress, secure }: UpgradeRequest): FanfareError | undefined {
     if (this.state !== 'ready') return new FanfareError('shutting_down')
     if (hasToken(query)) return new FanfareError('token_in_url')
     const { origin } = headers
-    const client = this.clientOf(remoteAddress, (name) => headers[name])
+    const client = this.clientOf(remoteAddress, (name) => headers[name], secure)
     if (origin !== undefined && !this.origins.allows(origin, client)) {
       return new FanfareError('forbidden_origin', `A WebSocket from ${origin.slice(0, 200)}`)
     }
@@ -229,7 +259,7 @@ export class Hub implements EngineApp {
   }
 
   open(socket: EngineSocket, request: UpgradeRequest): SocketHandlers {
-    const { address } = this.clientOf(request.remoteAddress, (name) => request.headers[name])
+    const { address } = this.clientOf(request.remoteAddress, (name) => request.headers[name], request.secure)
     return this.connect(socket, address, { ...request, remoteAddress: address })
   }
 
@@ -250,8 +280,8 @@ export class Hub implements EngineApp {
   }
 
   /** Past the proxies that are trusted. */
-  private clientOf(peer: string, headerOf: HeaderOf): Client {
-    return this.proxies.clientOf(peer, headerOf, false)
+  private clientOf(peer: string, headerOf: HeaderOf, secure: boolean): Client {
+    return this.proxies.clientOf(peer, headerOf, secure)
   }
 
   private call(method: string, params: unknown, access: Access): Promise<unknown> {

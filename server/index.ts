@@ -1,11 +1,13 @@
 /** `fanfare/server`: a hub inside a program of your own. */
 import { type Logger, pino } from 'pino'
+import { FanfareError } from '../shared/errors.ts'
 import { Authenticator } from './auth/authenticator.ts'
 import { isLoopback } from './auth/loopback.ts'
 import { loadBroker } from './broker/load-broker.ts'
 import { checkConfig, type HubOptions } from './config.ts'
 import { loadEngine } from './engine/load-engine.ts'
 import { Hub } from './hub.ts'
+import { CertificateInUse } from './tls/certificate-in-use.ts'
 
 export { type Contract, defineTopics, type Exchange, type Schema } from '../shared/contract.ts'
 export { FanfareError } from '../shared/errors.ts'
@@ -14,6 +16,7 @@ export type { Authenticate, Credentials, Identity, Permissions } from './auth/id
 export type { HubOptions } from './config.ts'
 export { DEFAULTS } from './defaults.ts'
 export type { Hub, HubState } from './hub.ts'
+export type { TlsOptions } from './tls/tls-config.ts'
 
 const SILENT = pino({ enabled: false })
 
@@ -30,9 +33,10 @@ export async function startHub(options: HubOptions = {}, log: Logger = SILENT): 
   await authenticator.open()
   // A hub that may not listen there touches no data.
   authenticator.listensOn(config.host, await isLoopback(config.host))
+  const certificate = config.tls && (await CertificateInUse.open(config.tls, log))
   const hub = new Hub(config, await loadBroker(config.data, config, log), authenticator, log)
   try {
-    await hub.listen(engine)
+    await hub.listen(engine, certificate)
   } catch (error) {
     // Or nobody could start another one on the same data.
     await hub.close()
@@ -47,6 +51,8 @@ export async function startHub(options: HubOptions = {}, log: Logger = SILENT): 
  */
 export async function createHub(options: HubOptions = {}, log: Logger = SILENT): Promise<Hub> {
   const config = checkConfig(options)
+  if (config.tls)
+    throw new FanfareError('bad_config', 'tls: the server that the hub is attached to speaks it, or does not')
   const authenticator = new Authenticator(config.auth, log)
   await authenticator.open()
   return new Hub(config, await loadBroker(config.data, config, log), authenticator, log)

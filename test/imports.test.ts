@@ -24,7 +24,7 @@ const SERVER_LAYERS = [
   ['topic'],
   ['broker'],
   ['limit'],
-  ['peer'],
+  ['peer', 'tls'],
   ['auth'],
 ]
 

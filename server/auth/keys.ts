@@ -1,5 +1,5 @@
 import { createPublicKey, createSecretKey, type KeyObject } from 'node:crypto'
-import { readFile, stat } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import {
   type CryptoKey,
   createLocalJWKSet,
@@ -12,6 +12,7 @@ import {
 import type { Logger } from 'pino'
 import { FanfareError } from '../../shared/errors.ts'
 import type { KeySource } from './auth-config.ts'
+import { fileVersion } from './file-version.ts'
 
 /** Some keys, and the algorithms that they are for: never a secret's for a public key, and never `none`. */
 export interface Keys {
@@ -99,7 +100,7 @@ function keySet(text: string, from: string): Keys {
 
 /** Keys of a file, which is read again when it has changed. What cannot be read then is logged, and the old ones stay. */
 async function fromFile(path: string, log: Logger, parse: (text: string) => Keys): Promise<ReadKeys> {
-  const read = async () => ({ version: await versionOf(path), keys: parse(await readFile(path, 'utf8')) })
+  const read = async () => ({ version: await fileVersion(path), keys: parse(await readFile(path, 'utf8')) })
   let now = await read().catch((error: unknown) => {
     throw error instanceof FanfareError
       ? error
@@ -110,7 +111,7 @@ async function fromFile(path: string, log: Logger, parse: (text: string) => Keys
     if (performance.now() - looked < LOOK_MS) return now.keys
     looked = performance.now()
     try {
-      if ((await versionOf(path)) !== now.version) {
+      if ((await fileVersion(path)) !== now.version) {
         now = await read()
         log.info({ path }, 'keys of tokens have changed')
       }
@@ -119,11 +120,6 @@ async function fromFile(path: string, log: Logger, parse: (text: string) => Keys
     }
     return now.keys
   }
-}
-
-async function versionOf(path: string): Promise<string> {
-  const { mtimeMs, size, ino } = await stat(path)
-  return `${mtimeMs} ${size} ${ino}`
 }
 
 /** A server of keys that does not answer says nothing about the token. */

@@ -1,12 +1,15 @@
 import { type Command, Option } from 'commander'
 import type { HubOptions } from '../config.ts'
+import type { TlsOptions } from '../tls/tls-config.ts'
 
 export interface NetworkFlags {
   readonly allowedOrigins?: readonly string[]
   readonly trustedProxies?: readonly string[]
+  readonly tlsCertFile?: string
+  readonly tlsKeyFile?: string
 }
 
-/** From where clients may come. */
+/** From where clients may come, and over what. */
 export function addNetworkFlags(command: Command): Command {
   return command
     .addOption(
@@ -19,11 +22,26 @@ export function addNetworkFlags(command: Command): Command {
         .argParser(listOf)
         .env('FANFARE_TRUSTED_PROXIES'),
     )
+    .addOption(
+      new Option('--tls-cert-file <file>', 'certificate with its chain (PEM): the hub speaks TLS itself').env(
+        'FANFARE_TLS_CERT_FILE',
+      ),
+    )
+    .addOption(new Option('--tls-key-file <file>', 'its private key (PEM)').env('FANFARE_TLS_KEY_FILE'))
 }
 
-/** What flags and environment say; nothing where they say nothing. */
-export function networkWith({ allowedOrigins, trustedProxies }: NetworkFlags): HubOptions {
-  return { ...(allowedOrigins && { allowedOrigins }), ...(trustedProxies && { trustedProxies }) }
+/** What flags and environment say, in the place of what the file does; nothing where they say nothing. */
+export function networkWith(
+  { tls }: Pick<HubOptions, 'tls'>,
+  { allowedOrigins, trustedProxies, tlsCertFile: certFile, tlsKeyFile: keyFile }: NetworkFlags,
+): HubOptions {
+  return {
+    ...(allowedOrigins && { allowedOrigins }),
+    ...(trustedProxies && { trustedProxies }),
+    ...((certFile || keyFile) && {
+      tls: { ...tls, ...(certFile && { certFile }), ...(keyFile && { keyFile }) } as TlsOptions,
+    }),
+  }
 }
 
 function listOf(text: string): string[] {

@@ -1,11 +1,13 @@
 import { Command } from 'commander'
+import type { Logger } from 'pino'
 import type { HubConfig } from '../config.ts'
 import { DEFAULTS } from '../defaults.ts'
+import type { Hub } from '../index.ts'
 import { type AuthFlags, addAuthFlags, authWith } from './auth-flags.ts'
 import { readConfig } from './config-file.ts'
 import { addNetworkFlags, type NetworkFlags, networkWith } from './network-flags.ts'
 
-type OfTheirOwn = 'streams' | 'queues' | 'topics' | 'auth' | 'allowedOrigins' | 'trustedProxies'
+type OfTheirOwn = 'streams' | 'queues' | 'topics' | 'auth' | 'allowedOrigins' | 'trustedProxies' | 'tls'
 
 /**
  * Streams and queues are declared in the file alone: they are lists. A contract needs a program. The others have flags of
@@ -56,6 +58,8 @@ async function serve({
   jwksUrl,
   allowedOrigins,
   trustedProxies,
+  tlsCertFile,
+  tlsKeyFile,
   ...flags
 }: Record<string, string> & AuthFlags & NetworkFlags): Promise<void> {
   // What a hub is made of: other commands need none of it, and start in half of the time without it.
@@ -68,7 +72,7 @@ async function serve({
     ...fromFile,
     ...configFromEnv(process.env),
     ...configFromText(flags as Record<string, string>),
-    ...networkWith({ allowedOrigins, trustedProxies } as NetworkFlags),
+    ...networkWith(fromFile, { allowedOrigins, trustedProxies, tlsCertFile, tlsKeyFile } as NetworkFlags),
     auth: authWith(auth, { anonymous, jwtSecretFile, jwksUrl } as AuthFlags, process.env),
   }
   // Standard error, and at once: what a hub said last is what its operator wants to know.
@@ -76,11 +80,24 @@ async function serve({
     { level: checkConfig(options).logLevel, base: { pid: process.pid } },
     pino.destination({ dest: 2, sync: true }),
   )
-  const hub = await startHub(options, log)
+  const starting = startHub(options, log)
+  // At once, or it would end a hub that starts; but in a terminal it says that the terminal closes.
+  if (options.tls || !process.stdin.isTTY) process.on('SIGHUP', () => void reload(starting, log))
+  const hub = await starting
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.once(signal, () => {
       log.info({ signal }, 'stopping')
       void hub.close().then(() => process.exit(0))
     })
+  }
+}
+
+async function reload(starting: Promise<Hub>, log: Logger): Promise<void> {
+  log.info({ signal: 'SIGHUP' }, 'reading the certificate again')
+  try {
+    const hub = await starting
+    await hub.reloadCertificate()
+  } catch (error) {
+    log.error({ err: error }, 'the certificate cannot be read again: the one before stays')
   }
 }

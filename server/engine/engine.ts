@@ -1,3 +1,4 @@
+import type { Certificate } from '../tls/certificate.ts'
 import type { Batch } from './batch.ts'
 
 /**
@@ -6,8 +7,11 @@ import type { Batch } from './batch.ts'
  */
 export interface Engine {
   readonly name: 'ws' | 'uws'
-  /** Rejects with `port_in_use` where the address cannot be had. */
-  listen(address: Address, app: EngineApp): Promise<Listener>
+  /**
+   * Speaks TLS, 1.2 or later, where there is a certificate. Rejects with `port_in_use` where the address cannot be had, and
+   * with `bad_config` where the engine cannot use the certificate.
+   */
+  listen(address: Address, app: EngineApp, certificate: Certificate | undefined): Promise<Listener>
 }
 
 export interface Address {
@@ -24,6 +28,8 @@ export interface Address {
 
 export interface Listener {
   readonly port: number
+  /** Gives new connections this certificate, on a listener with TLS. Rejects with `bad_config`, and nothing has changed. */
+  renew(certificate: Certificate): Promise<void>
   /** Accepts no more connections; those that are open stay. */
   stop(): void
 }
@@ -53,6 +59,8 @@ export interface Refused {
 export interface UpgradeRequest {
   /** Of the other end of the socket. */
   readonly remoteAddress: string
+  /** The hub itself speaks TLS with it. */
+  readonly secure: boolean
   /** The subprotocols that were offered. */
   readonly protocols: readonly string[]
   /** What stands behind the `?` of its URL. */
@@ -68,6 +76,8 @@ export function protocolsIn(header: string | undefined): string[] {
 /** Who sent an HTTP request: the other end of the socket. */
 export interface HttpPeer {
   readonly remoteAddress: string
+  /** The hub itself speaks TLS with it. */
+  readonly secure: boolean
   /** Cuts the connection at once, whatever is still to be sent. */
   destroy(): void
 }
@@ -102,3 +112,5 @@ export interface EngineSocket {
 
 /** Time that a peer has to answer a close frame, in milliseconds. */
 export const CLOSE_TIMEOUT_MS = 5_000
+/** Time that a peer has for a handshake of TLS, and then for the head of a request, in milliseconds. */
+export const GREETING_TIMEOUT_MS = 10_000

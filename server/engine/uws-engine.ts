@@ -1,10 +1,13 @@
 import uws from 'uWebSockets.js'
 import { Buffer } from 'node:buffer'
 import { STATUS_CODES } from 'node:http'
+import { setImmediate } from 'node:timers/promises'
 import { FanfareError } from '../../shared/errors.ts'
 import { SUBPROTOCOL } from '../../shared/frames.ts'
+import type { Certificate } from '../tls/certificate.ts'
 import { type Batch, COMPRESSED_FROM_BYTES, PART_BYTES, type Part } from './batch.ts'
 import {
+  type Address,
   CLOSE_TIMEOUT_MS,
   type Engine,
   type EngineApp,
@@ -15,6 +18,7 @@ import {
   type UpgradeRequest,
 } from './engine.ts'
 import { serveHttp, type UwsRequest } from './uws-http.ts'
+import { later } from './uws-later.ts'
 
 /**
  * µWebSockets cuts a connection off without a word when a message exceeds its limit. Its limit is therefore this many
@@ -25,42 +29,96 @@ const HARD_LIMIT_FACTOR = 16
 /** The engine on uWebSockets.js: native, with less memory and CPU for each connection. */
 export const uwsEngine: Engine = {
   name: 'uws',
-  listen({ host, port, path, frameBytes, compression }, app) {
-    const server = uws.App()
-    server.ws<PerConnection>(path, {
-      compression: compression === 'on' ? uws.SHARED_COMPRESSOR | uws.SHARED_DECOMPRESSOR : uws.DISABLED,
-      maxPayloadLength: frameBytes * HARD_LIMIT_FACTOR,
-      // The outbox bounds what is written, and the heartbeat ends what is idle.
-      maxBackpressure: 64 * 1024 * 1024,
-      idleTimeout: 0,
-      sendPingsAutomatically: false,
-      maxLifetime: 0,
-      upgrade: (response, request, context) => upgrade(response, request, context, app),
-      open(webSocket) {
-        const connection = webSocket.getUserData()
-        connection.socket = new UwsSocket(webSocket)
-        connection.handlers = app.open(connection.socket, connection.request as UpgradeRequest)
-        connection.request = undefined
-      },
-      message(webSocket, data, binary) {
-        const { handlers } = webSocket.getUserData()
-        if (data.byteLength <= frameBytes) handlers?.message(new Uint8Array(data), binary)
-        else handlers?.broken('frame_too_large', `It has ${data.byteLength} bytes`)
-      },
-      drain(webSocket) {
-        webSocket.getUserData().socket?.drained(webSocket.getUserData().handlers)
-      },
-      pong: (webSocket) => webSocket.getUserData().handlers?.alive(),
-      close(webSocket) {
-        const connection = webSocket.getUserData()
-        connection.socket?.closed()
-        connection.handlers?.close()
-      },
-    })
-    server.any('/*', (response, request) => void serveHttp(response, copyRequest(request), app))
-    return listenOn(server, host, port)
+  async listen(address, app, certificate) {
+    return certificate ? listenWithTls(address, later(app), certificate) : listenWithout(address, app)
   },
 }
+
+async function listenWithout(address: Address, app: EngineApp): Promise<Listener> {
+  const server = serve(uws.App(), address, app, false)
+  const socket = await listenOn(server, address.host, address.port, EXCLUSIVE)
+  return { port: localPort(socket), renew: async () => {}, stop: () => closeListener(socket) }
+}
+
+/**
+ * An app of µWebSockets keeps the certificate that it was made with. For another one there has to be another app that
+ * listens beside it on the same port, before it stops to; its open connections stay.
+ */
+async function listenWithTls(address: Address, app: EngineApp, certificate: Certificate): Promise<Listener> {
+  const { host } = address
+  const server = serve(tlsApp(certificate), address, app, true)
+  // Who shares a port shares it with anybody who is willing to: first it has to be had alone.
+  const alone = await listenOn(server, host, address.port, EXCLUSIVE)
+  const port = localPort(alone)
+  closeListener(alone)
+  let socket = await listenOn(server, host, port, SHARED)
+  let stopped = false
+  return {
+    port,
+    async renew(renewed) {
+      if (stopped) return
+      const before = socket
+      socket = await listenOn(serve(tlsApp(renewed), address, app, true), host, port, SHARED)
+      // Connections that the kernel has ready for the one before are taken first, or they would be cut.
+      await setImmediate()
+      await setImmediate()
+      closeListener(before)
+    },
+    stop() {
+      stopped = true
+      closeListener(socket)
+    },
+  }
+}
+
+/** It reads the files by itself, and has no words for what it finds wrong with them. */
+function tlsApp({ certFile, keyFile }: Certificate): uws.TemplatedApp {
+  try {
+    return uws.SSLApp({ cert_file_name: certFile, key_file_name: keyFile })
+  } catch (error) {
+    const { message } = error as Error
+    throw new FanfareError('bad_config', `tls: uWebSockets.js cannot use ${certFile} and ${keyFile}: ${message}`)
+  }
+}
+
+function serve(server: uws.TemplatedApp, address: Address, app: EngineApp, secure: boolean): uws.TemplatedApp {
+  const { path, frameBytes, compression } = address
+  server.ws<PerConnection>(path, {
+    compression: compression === 'on' ? uws.SHARED_COMPRESSOR | uws.SHARED_DECOMPRESSOR : uws.DISABLED,
+    maxPayloadLength: frameBytes * HARD_LIMIT_FACTOR,
+    // The outbox bounds what is written, and the heartbeat ends what is idle.
+    maxBackpressure: 64 * 1024 * 1024,
+    idleTimeout: 0,
+    sendPingsAutomatically: false,
+    maxLifetime: 0,
+    upgrade: (response, request, context) => upgrade(response, request, context, app, secure),
+    open(webSocket) {
+      const connection = webSocket.getUserData()
+      connection.socket = new UwsSocket(webSocket)
+      connection.handlers = app.open(connection.socket, connection.request as UpgradeRequest)
+      connection.request = undefined
+    },
+    message(webSocket, data, binary) {
+      const { handlers } = webSocket.getUserData()
+      if (data.byteLength <= frameBytes) handlers?.message(new Uint8Array(data), binary)
+      else handlers?.broken('frame_too_large', `It has ${data.byteLength} bytes`)
+    },
+    drain(webSocket) {
+      webSocket.getUserData().socket?.drained(webSocket.getUserData().handlers)
+    },
+    pong: (webSocket) => webSocket.getUserData().handlers?.alive(),
+    close(webSocket) {
+      const connection = webSocket.getUserData()
+      connection.socket?.closed()
+      connection.handlers?.close()
+    },
+  })
+  return server.any('/*', (response, request) => void serveHttp(response, copyRequest(request, secure), app))
+}
+
+/** Whether another app may listen on the port too. µWebSockets lets it by itself, were it another hub's. */
+const EXCLUSIVE = 1
+const SHARED = 0
 
 // The fork that development installs from the registry has other names for these than the official package.
 const names: Readonly<Record<string, unknown>> = uws
@@ -148,6 +206,7 @@ function upgrade(
   request: uws.HttpRequest,
   context: uws.us_socket_context_t,
   app: EngineApp,
+  secure: boolean,
 ): void {
   const headers: Record<string, string> = {}
   // Joined where one comes more than once, as Node has it.
@@ -156,6 +215,7 @@ function upgrade(
   }
   const copied: UpgradeRequest = {
     remoteAddress: Buffer.from(response.getRemoteAddressAsText()).toString(),
+    secure,
     protocols: protocolsIn(headers['sec-websocket-protocol']),
     query: request.getQuery() ?? '',
     headers,
@@ -178,10 +238,11 @@ function upgrade(
 }
 
 /** The request is gone after the handler: everything is copied. */
-function copyRequest(request: uws.HttpRequest): UwsRequest {
+function copyRequest(request: uws.HttpRequest, secure: boolean): UwsRequest {
   const method = request.getMethod().toUpperCase()
-  const url = `http://${request.getHeader('host') || 'hub'}${request.getUrl()}?${request.getQuery() ?? ''}`
-  return { method, url, headers: copyHeaders(request) }
+  const origin = `${secure ? 'https' : 'http'}://${request.getHeader('host') || 'hub'}`
+  const url = `${origin}${request.getUrl()}?${request.getQuery() ?? ''}`
+  return { method, url, secure, headers: copyHeaders(request) }
 }
 
 function copyHeaders(request: uws.HttpRequest): [string, string][] {
@@ -193,11 +254,21 @@ function copyHeaders(request: uws.HttpRequest): [string, string][] {
   return headers
 }
 
-function listenOn(server: uws.TemplatedApp, host: string, port: number): Promise<Listener> {
+/** A form of `listen` that both have, and their types lack. */
+interface HostListener {
+  listen(host: string, port: number, options: number, listening: (socket: uws.us_listen_socket | false) => void): void
+}
+
+function listenOn(
+  server: uws.TemplatedApp,
+  host: string,
+  port: number,
+  options: number,
+): Promise<uws.us_listen_socket> {
   return new Promise((resolve, reject) => {
-    server.listen(host, port, (socket) => {
-      if (!socket) return reject(new FanfareError('port_in_use', `${host}:${port}`))
-      resolve({ port: localPort(socket), stop: () => closeListener(socket) })
+    ;(server as unknown as HostListener).listen(host, port, options, (socket) => {
+      if (socket) resolve(socket)
+      else reject(new FanfareError('port_in_use', `${host}:${port}`))
     })
   })
 }

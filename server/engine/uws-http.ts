@@ -1,4 +1,5 @@
 import { Buffer } from 'node:buffer'
+import { setImmediate } from 'node:timers'
 import { PART_BYTES } from './batch.ts'
 import type { EngineApp } from './engine.ts'
 
@@ -23,6 +24,8 @@ export interface UwsResponse {
 export interface UwsRequest {
   readonly method: string
   readonly url: string
+  /** It came over TLS. */
+  readonly secure: boolean
   readonly headers: readonly (readonly [string, string])[]
 }
 
@@ -39,6 +42,7 @@ export async function serveHttp(response: UwsResponse, copied: UwsRequest, app: 
   response.onAborted(() => gone.abort())
   const peer = {
     remoteAddress: Buffer.from(response.getRemoteAddressAsText()).toString(),
+    secure: copied.secure,
     destroy: () => void (signal.aborted || response.close()),
   }
   const body = copied.method === 'GET' || copied.method === 'HEAD' ? undefined : new RequestBody(response, signal)
@@ -95,21 +99,26 @@ class RequestBody {
 
   private start(controller: ReadableStreamDefaultController<Uint8Array>): void {
     this.response.onData((chunk, last) => {
-      if (this.state === 'ended') return
-      // A copy: the chunk is the engine's again afterwards.
-      if (chunk.byteLength > 0) controller.enqueue(new Uint8Array(chunk.slice(0)))
-      if (last) {
-        this.state = 'ended'
-        controller.close()
-      } else if (this.state === 'flowing' && (controller.desiredSize ?? 0) <= 0) {
-        this.state = 'paused'
-        this.response.pause()
-      }
+      // A copy: the chunk is the engine's again afterwards. And not at once: see `uws-later.ts`.
+      const bytes = new Uint8Array(chunk.slice(0))
+      setImmediate(() => this.came(bytes, last, controller))
     })
     this.signal.addEventListener('abort', () => {
       if (this.state !== 'ended') controller.error(new Error('The client went away'))
       this.state = 'ended'
     })
+  }
+
+  private came(bytes: Uint8Array, last: boolean, controller: ReadableStreamDefaultController<Uint8Array>): void {
+    if (this.state === 'ended') return
+    if (bytes.length > 0) controller.enqueue(bytes)
+    if (last) {
+      this.state = 'ended'
+      controller.close()
+    } else if (this.state === 'flowing' && (controller.desiredSize ?? 0) <= 0) {
+      this.state = 'paused'
+      this.response.pause()
+    }
   }
 
   private resume(): void {

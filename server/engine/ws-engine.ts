@@ -1,11 +1,14 @@
 import type { Buffer } from 'node:buffer'
 import { createServer, type IncomingMessage, type Server, STATUS_CODES } from 'node:http'
+import { createServer as createTlsServer, Server as TlsServer } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
+import type { SecureContextOptions, TLSSocket } from 'node:tls'
 import { getRequestListener } from '@hono/node-server'
 import { type ServerOptions, WebSocket, WebSocketServer } from 'ws'
 import { FanfareError } from '../../shared/errors.ts'
 import { SUBPROTOCOL } from '../../shared/frames.ts'
+import type { Certificate } from '../tls/certificate.ts'
 import type { Batch } from './batch.ts'
 import {
   type Address,
@@ -13,6 +16,7 @@ import {
   type Engine,
   type EngineApp,
   type EngineSocket,
+  GREETING_TIMEOUT_MS,
   type Listener,
   protocolsIn,
   type Refused,
@@ -29,18 +33,35 @@ const NO_CONTEXT = { serverNoContextTakeover: true, clientNoContextTakeover: tru
 /** The engine on `ws`: JavaScript alone, and the one that can share an existing `http.Server`. */
 export const wsEngine: Engine = {
   name: 'ws',
-  listen(address, app) {
-    const server = createServer(
-      getRequestListener((request, { incoming, outgoing }) =>
-        app.fetch(request, {
-          remoteAddress: incoming.socket.remoteAddress ?? '',
-          destroy: () => void outgoing.destroy(),
-        }),
-      ),
+  listen(address, app, certificate) {
+    const serve = getRequestListener((request, { incoming, outgoing }) =>
+      app.fetch(request, {
+        remoteAddress: incoming.socket.remoteAddress ?? '',
+        secure: isSecure(incoming.socket),
+        destroy: () => void outgoing.destroy(),
+      }),
     )
+    const server = certificate
+      ? createTlsServer({ ...DEADLINES, ...secureContext(certificate) }, serve)
+      : createServer(DEADLINES, serve)
     attachTo(server, address, app)
     return listenOn(server, address)
   },
+}
+
+/** Node would wait for minutes, and look twice a minute. */
+const DEADLINES = {
+  handshakeTimeout: GREETING_TIMEOUT_MS,
+  headersTimeout: GREETING_TIMEOUT_MS,
+  connectionsCheckingInterval: 1000,
+}
+
+function secureContext({ cert, key }: Certificate): SecureContextOptions {
+  return { cert, key, minVersion: 'TLSv1.2' }
+}
+
+function isSecure(socket: Socket): boolean {
+  return (socket as Partial<TLSSocket>).encrypted === true
 }
 
 /** Serves the WebSocket endpoint on a server that belongs to somebody else; its HTTP requests stay his. */
@@ -145,12 +166,15 @@ function ignore(): void {}
 class WsSocket implements EngineSocket {
   private readonly webSocket: HubWebSocket
   private readonly tcp: Socket
+  /** TLS of Node says only in a later turn that it has handed on what it got: up to so many bytes say nothing. */
+  private readonly unsaid: number
   private readonly compresses: boolean
   private full = false
 
   constructor(webSocket: HubWebSocket, tcp: Socket) {
     this.webSocket = webSocket
     this.tcp = tcp
+    this.unsaid = isSecure(tcp) ? tcp.writableHighWaterMark : 0
     this.compresses = webSocket.extensions !== ''
   }
 
@@ -163,7 +187,7 @@ class WsSocket implements EngineSocket {
   write(batch: Batch): boolean {
     if (this.webSocket.readyState !== WebSocket.OPEN) return true
     this.tcp.write(this.compresses ? batch.compressed : batch.framed)
-    if (this.tcp.writableLength === 0) return true
+    if (this.tcp.writableLength <= this.unsaid) return true
     if (!this.full) {
       this.full = true
       // 'drain' does not come for a rest below the high-water mark; an empty write's callback comes always.
@@ -173,7 +197,7 @@ class WsSocket implements EngineSocket {
   }
 
   ping(): void {
-    if (this.webSocket.readyState === WebSocket.OPEN && this.tcp.writableLength === 0) this.webSocket.ping()
+    if (this.webSocket.readyState === WebSocket.OPEN && this.tcp.writableLength <= this.unsaid) this.webSocket.ping()
   }
 
   close(code: number, reason: string): void {
@@ -194,7 +218,7 @@ function copyRequest({ headers, socket }: IncomingMessage, query: string): Upgra
   const copied: Record<string, string> = {}
   for (const [name, value] of Object.entries(headers)) copied[name] = String(value)
   const protocols = protocolsIn(copied['sec-websocket-protocol'])
-  return { remoteAddress: socket.remoteAddress ?? '', protocols, query, headers: copied }
+  return { remoteAddress: socket.remoteAddress ?? '', secure: isSecure(socket), protocols, query, headers: copied }
 }
 
 function answer(socket: Duplex, { status, message, retryAfter }: Refused): void {
@@ -210,7 +234,13 @@ function listenOn(server: Server, { host, port }: Address): Promise<Listener> {
   return new Promise((resolve, reject) => {
     server.once('error', (error) => reject(new FanfareError('port_in_use', `${host}:${port}: ${error.message}`)))
     server.listen({ host, port, backlog: BACKLOG }, () => {
-      resolve({ port: (server.address() as AddressInfo).port, stop: () => stop(server) })
+      resolve({
+        port: (server.address() as AddressInfo).port,
+        renew: async (certificate) => {
+          if (server instanceof TlsServer) server.setSecureContext(secureContext(certificate))
+        },
+        stop: () => stop(server),
+      })
     })
   })
 }

@@ -1,4 +1,5 @@
 import { FanfareError } from '../../shared/errors.ts'
+import { isLoopbackName } from '../auth/loopback.ts'
 import type { EngineApp, HttpPeer } from '../engine/engine.ts'
 import type { Origins } from '../peer/origins.ts'
 import type { Client } from '../peer/proxies.ts'
@@ -40,11 +41,16 @@ export function guarded(fetch: Fetch, context: CrossSiteContext): Fetch {
     let answer: Response
     if (refused) answer = problemResponse(refused)
     else if (preflight) answer = new Response(null, { status: 204 })
-    else answer = await fetch(request, peer && { remoteAddress: client.address, destroy: () => peer.destroy() })
+    else {
+      answer = await fetch(
+        request,
+        peer && { remoteAddress: client.address, secure: peer.secure, destroy: () => peer.destroy() },
+      )
+    }
     const { headers } = answer
     for (const [name, value] of Object.entries(SECURITY_HEADERS)) if (!headers.has(name)) headers.set(name, value)
     if (open) headers.set('cross-origin-resource-policy', 'cross-origin')
-    if (context.tls) headers.set('strict-transport-security', 'max-age=31536000')
+    if (context.tls && !isThisMachine(client)) headers.set('strict-transport-security', 'max-age=31536000')
     if (origin !== null && !open) {
       headers.append('vary', 'Origin')
       if (!refused) allow(headers, origin, preflight ? request : undefined)
@@ -74,6 +80,11 @@ function refusal(request: Request, client: Client, origins: Origins): FanfareErr
     return followed ? undefined : forbidden(`of a page whose site is ${site}`)
   }
   return undefined
+}
+
+/** Its name is every server's of this machine, and a browser would ask for TLS on all of their ports. */
+function isThisMachine({ host = '' }: Client): boolean {
+  return URL.canParse(`https://${host}`) && isLoopbackName(new URL(`https://${host}`).hostname)
 }
 
 function forbidden(origin: string): FanfareError {

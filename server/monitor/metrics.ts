@@ -68,7 +68,7 @@ export class Metrics {
   }
 
   private declareTraffic(): void {
-    const { version, topics, streams, queues, connections, traffic, budget } = this.watched
+    const { version, topics, streams, queues, connections, traffic, budget, certificateExpiresAt } = this.watched
     const leftOut = (count: number) => Math.max(0, count - LABELLED)
     this.labelledGauge('fanfare_build_info', 'Always 1.', ['version'], () => [[[version], 1]])
     this.gauge('fanfare_connections', 'Connections that are open.', () => connections.count)
@@ -89,6 +89,16 @@ export class Metrics {
     this.counter('fanfare_sent_bytes_total', 'Bytes of WebSocket messages sent.', () => traffic.bytesOut)
     this.gauge('fanfare_outbox_bytes', 'Bytes held by all outboxes.', () => budget.bytes)
     this.gauge('fanfare_outbox_limit_bytes', 'Bytes that all outboxes may hold.', () => budget.limit)
+    // No series without TLS.
+    this.labelledGauge(
+      'fanfare_tls_certificate_expires_timestamp_seconds',
+      'End of the certificate that new connections get, since 1970.',
+      [],
+      () => {
+        const expiresAt = certificateExpiresAt()
+        return expiresAt === undefined ? [] : [[[], expiresAt / 1000]]
+      },
+    )
     this.labelledCounter('fanfare_limit_hits_total', 'Connections and frames beyond a limit.', ['limit'], () =>
       Object.entries(traffic.limitHits).map(([limit, count]) => [[limit], count]),
     )
@@ -172,6 +182,8 @@ export class Metrics {
   private labelledGauge(name: string, help: string, labelNames: string[], values: () => Series[]): void {
     const collect = () => {
       gauge.reset()
+      // Without labels it would else be 0, also where there is no value.
+      if (labelNames.length === 0) gauge.remove()
       for (const [labels, value] of values()) gauge.labels(...labels).set(value)
     }
     const gauge: Gauge = new Gauge({ name, help, labelNames, registers: [this.registry], collect })

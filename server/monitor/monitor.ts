@@ -33,6 +33,8 @@ export interface Watched {
   readonly traffic: Traffic
   /** Held by all outboxes now, and the most that they may hold. */
   readonly budget: { readonly bytes: number; readonly limit: number }
+  /** In milliseconds since 1970; undefined without TLS. */
+  certificateExpiresAt(): number | undefined
   readonly log: Logger
   readonly clock: Clock
 }

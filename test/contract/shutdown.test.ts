@@ -106,7 +106,7 @@ it('a hub attached to somebody’s http server leaves him his routes and his por
   expect(await peer.closed).toMatchObject({ code: 4000 })
   expect(await status('/readyz')).toBe(503)
   expect(await (await fetch(`http://${address}/mine`)).text()).toBe('my own')
-  await expect(Peer.open(`ws://${address}/live`)).rejects.toThrow('400')
+  await expect(Peer.open(`ws://${address}/live`)).rejects.toThrow('503')
   server.close()
   server.closeAllConnections()
 })

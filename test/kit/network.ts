@@ -30,7 +30,7 @@ export class Network {
       constructor(url: string, protocols: string[]) {
         super()
         const query = new URL(url).search.slice(1)
-        const request = { remoteAddress: '127.0.0.1', protocols, query, headers: {} }
+        const request = { remoteAddress: '127.0.0.1', secure: false, protocols, query, headers: {} }
         network.later(() => network.connect(this, owner, request))
       }
     }

@@ -14,7 +14,7 @@ import { Network } from './network.ts'
 import { VirtualClock } from './virtual-clock.ts'
 
 /** What a hub in a test can be told: all but where it listens, logs and keeps its data. */
-export type TestHubOptions = Omit<HubOptions, 'host' | 'port' | 'path' | 'engine' | 'data' | 'logLevel'>
+export type TestHubOptions = Omit<HubOptions, 'host' | 'port' | 'tls' | 'path' | 'engine' | 'data' | 'logLevel'>
 
 /** What is cut, and for how long. */
 export interface Cut {
@@ -175,7 +175,7 @@ export class TestHub {
 /** The hub listens nowhere: the network has it. */
 const NO_PORT: Engine = {
   name: 'ws',
-  listen: () => Promise.resolve({ port: 0, stop() {} }),
+  listen: () => Promise.resolve({ port: 0, renew: async () => {}, stop() {} }),
 }
 
 /** A store of which is known that it is at work. */

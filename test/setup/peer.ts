@@ -31,13 +31,15 @@ export class Peer {
     this.socket.on('message', (data, binary) => this.receive(data, binary))
   }
 
+  /** `ca`: a certificate to be trusted, for `wss:`. */
   static async open(
     url: string,
     protocols = ['fanfare.v1'],
     headers: Record<string, string> = {},
     compression = true,
+    ca?: string,
   ): Promise<Peer> {
-    const peer = new Peer(url, protocols, { headers, perMessageDeflate: compression })
+    const peer = new Peer(url, protocols, { headers, perMessageDeflate: compression, ...(ca !== undefined && { ca }) })
     await once(peer.socket, 'open')
     return peer
   }

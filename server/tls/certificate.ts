@@ -1,0 +1,47 @@
+import { createPrivateKey, X509Certificate } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { createSecureContext } from 'node:tls'
+import { FanfareError } from '../../shared/errors.ts'
+import type { TlsOptions } from './tls-config.ts'
+
+/** A certificate and its key, which were seen to belong to each other. */
+export interface Certificate extends TlsOptions {
+  /** What was in the files. */
+  readonly cert: string
+  readonly key: string
+  /** The time that it is good for, in milliseconds since 1970. */
+  readonly validFrom: number
+  readonly expiresAt: number
+}
+
+/** Throws `bad_config`, which says what is wrong with which file. */
+export async function readCertificate({ certFile, keyFile }: TlsOptions): Promise<Certificate> {
+  const [cert, key] = await Promise.all([contentOf('certFile', certFile), contentOf('keyFile', keyFile)])
+  // The first of the file; the others lead from it to a root.
+  const own = checked(`certFile: ${certFile} is no certificate in PEM`, () => new X509Certificate(cert))
+  const privateKey = checked(`keyFile: ${keyFile} is no private key in PEM without a passphrase`, () =>
+    createPrivateKey(key),
+  )
+  if (!own.checkPrivateKey(privateKey)) {
+    throw new FanfareError(
+      'bad_config',
+      `tls: the key in ${keyFile} is not that of the first certificate in ${certFile}`,
+    )
+  }
+  checked(`certFile: ${certFile} and ${keyFile} cannot be used`, () => createSecureContext({ cert, key }))
+  return { certFile, keyFile, cert, key, validFrom: Date.parse(own.validFrom), expiresAt: Date.parse(own.validTo) }
+}
+
+function contentOf(option: keyof TlsOptions, path: string): Promise<string> {
+  return readFile(path, 'utf8').catch((error: Error) => {
+    throw new FanfareError('bad_config', `tls.${option}: ${error.message}`)
+  })
+}
+
+function checked<Result>(what: string, check: () => Result): Result {
+  try {
+    return check()
+  } catch (error) {
+    throw new FanfareError('bad_config', `tls.${what}: ${(error as Error).message}`)
+  }
+}
