@@ -1,6 +1,6 @@
 import type { FanfareError } from '../../shared/errors.ts'
 import type { GapReason, HubFrame } from '../../shared/frames.ts'
-import { type Batch, BatchBuilder } from '../engine/batch.ts'
+import type { Batch } from '../engine/batch.ts'
 import type { EngineSocket } from '../engine/engine.ts'
 import type { Traffic } from '../monitor/traffic.ts'
 import type { Stretch } from '../stream/chunk.ts'
@@ -9,13 +9,10 @@ import { Encoded } from '../topic/encoded.ts'
 import type { Message } from '../topic/message.ts'
 import type { Recipient, Subscription } from '../topic/subscription.ts'
 import { type Account, Backlog } from './backlog.ts'
-import { type Gap, gapFrame } from './gap.ts'
 import type { Debtor, OutboxBudget } from './outbox-budget.ts'
+import { encode, joined, takeFrom, WRITE_BYTES } from './outgoing.ts'
 import type { Run } from './run.ts'
 import type { Flushable, Turn } from './turn.ts'
-
-/** Bytes after which a write does not wait for the end of the turn. */
-const WRITE_BYTES = 64 * 1024
 
 /** What a connection's outbox asks of the connection. */
 export interface OutboxOwner {
@@ -381,28 +378,8 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
   }
 
   private writeFromBacklog(backlog: Backlog): boolean {
-    const run = backlog.firstRun
-    if (run) {
-      backlog.shift()
-      return this.write(run.toBatch(), run.count)
-    }
-    const builder = new BatchBuilder()
-    let bytes = 0
-    let receipts = 0
-    let messages = 0
-    while (bytes < WRITE_BYTES) {
-      for (const gap of backlog.shiftGaps()) bytes += addGap(builder, gap)
-      const entry = backlog.startsWithRun ? undefined : backlog.shift()
-      if (!entry) break
-      if (entry.expiresAt !== undefined && entry.expiresAt <= this.turn.now()) continue
-      const frame = entry.content as Encoded
-      builder.scope(entry.only?.sub)
-      builder.add(frame)
-      bytes += frame.bytes
-      if (entry.stretch) messages++
-      else if (isReceipt(frame)) receipts++
-    }
-    const written = this.write(builder.build(), messages)
+    const { batch, messages, receipts } = takeFrom(backlog, this.turn)
+    const written = this.write(batch, messages)
     if (receipts > 0) this.owner.receiptsSent(receipts)
     return written
   }
@@ -413,14 +390,8 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
       if (this.backlog && this.backlog.controls > 0) return true
       const stretches = source.pull()
       if (stretches.length === 0) continue
-      const builder = new BatchBuilder()
-      builder.scope(source.sub)
-      let messages = 0
-      for (const { wires, binary, count } of stretches) {
-        builder.addJoined(wires, binary)
-        messages += count
-      }
-      if (!this.write(builder.build(), messages)) return false
+      const { batch, messages } = joined(stretches, source.sub)
+      if (!this.write(batch, messages)) return false
     }
     return true
   }
@@ -436,19 +407,4 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
     this.add(-this.engineBytes)
     this.engineBytes = 0
   }
-}
-
-function addGap(builder: BatchBuilder, gap: Gap): number {
-  const frame = new Encoded(JSON.stringify(gapFrame(gap)))
-  builder.add(frame)
-  return frame.bytes
-}
-
-function isReceipt({ text }: Encoded): boolean {
-  return text?.startsWith('{"type":"receipt"') ?? false
-}
-
-function encode(frame: HubFrame): Encoded {
-  if (!('data' in frame && frame.data instanceof Uint8Array)) return new Encoded(JSON.stringify(frame))
-  return new Encoded(JSON.stringify({ ...frame, data: undefined }), frame.data)
 }

@@ -1,5 +1,6 @@
 import { html, nothing, type TemplateResult } from 'lit/html.js'
 import { count } from './format.ts'
+import { empty } from './parts.ts'
 import { href, type Route, setQuery } from './route.ts'
 
 /** Rows that a table shows at most: they are drawn every second, also where the machine has other things to do. */
@@ -7,6 +8,38 @@ export const MOST_ROWS = 50
 
 /** A column by which a table can be sorted: the biggest first, texts from A on. */
 export type SortKeys<Row> = Readonly<Record<string, (row: Row) => number | string>>
+
+/** A table that can be filtered and sorted. */
+interface Listing<Row> {
+  readonly keys: SortKeys<Row>
+  /** The column by which it is sorted at first. */
+  readonly first: string
+  /** What the filter looks through. */
+  readonly text: (row: Row) => string
+  readonly filter: string
+  /** Said where the filter leaves nothing. */
+  readonly noMatch: string
+  readonly head: (cell: HeadCell) => TemplateResult
+  readonly row: (row: Row) => TemplateResult
+}
+
+type HeadCell = (key: string, label: string, kind?: string) => TemplateResult
+
+/** The rows that the route asks for, in its order, below the field of the filter. */
+export function listing<Row>(rows: readonly Row[], route: Route, listed: Listing<Row>): TemplateResult {
+  const { keys, first, text, filter, noMatch, head, row } = listed
+  const found = sorted(filtered(rows, route, text), keys, route, first)
+  const shown = found.slice(0, MOST_ROWS)
+  const cell: HeadCell = (key, label, kind = 'number') => sortHead(route, keys, first, key, label, kind)
+  return html`${filterField(route, filter)}
+    ${
+      shown.length === 0
+        ? empty(noMatch, 'Try another filter.')
+        : html`<div class="panel table"><table>
+          <thead><tr>${head(cell)}</tr></thead>
+          <tbody>${shown.map(row)}</tbody></table></div>${moreRows(found.length, shown.length)}`
+    }`
+}
 
 /** The rows in the order that the route asks for, or in that of `first`. */
 export function sorted<Row>(rows: readonly Row[], keys: SortKeys<Row>, route: Route, first: string): Row[] {

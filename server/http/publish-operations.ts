@@ -3,7 +3,7 @@ import { type ErrorCode, FanfareError } from '../../shared/errors.ts'
 import { QUEUE_TOPIC } from '../../shared/queues.ts'
 import { isJson, jsonOf, readBody } from './body.ts'
 import { headersOf } from './header-params.ts'
-import { type Answer, type Exchange, json, OPENING, type Operation } from './operation.ts'
+import { type Answer, type Exchange, json, OPENING, type Operation, STORING } from './operation.ts'
 import { problemOf, problemResponse } from './problem.ts'
 import { publish, type Result } from './publisher.ts'
 import { Problem, Publish, Receipt } from './schemas.ts'
@@ -11,7 +11,8 @@ import { Problem, Publish, Receipt } from './schemas.ts'
 const REFUSALS: readonly ErrorCode[] = [
   ...OPENING,
   ...(['bad_frame', 'bad_topic', 'reserved_topic', 'no_queue', 'queue_limit'] as const),
-  ...(['storage_full', 'storage_failed', 'connection_lost', 'bad_data'] as const),
+  ...STORING,
+  ...(['connection_lost', 'bad_data'] as const),
 ]
 
 const JSON_TYPE = 'application/json'

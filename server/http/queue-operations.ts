@@ -1,10 +1,7 @@
 import { z } from 'zod'
-import type { ErrorCode } from '../../shared/errors.ts'
 import type { QueueInfo } from '../../shared/queues.ts'
-import { call, json, type Operation, pathParams } from './operation.ts'
+import { call, json, type Operation, pathParams, STORING } from './operation.ts'
 import { Count, Letter, Named, Queue } from './schemas.ts'
-
-const STORAGE: readonly ErrorCode[] = ['storage_full', 'storage_failed']
 
 export const queueOperations: readonly Operation[] = [
   call('get', 'queues.list', z.array(Queue), { id: 'listQueues', summary: 'All queues', path: '/queues' }),
@@ -13,7 +10,7 @@ export const queueOperations: readonly Operation[] = [
     summary: 'Declare a queue, or find it declared with the same options',
     path: '/queues',
     status: 201,
-    refusals: ['queue_exists', ...STORAGE],
+    refusals: ['queue_exists', ...STORING],
   }),
   call('get', 'queues.show', Queue, {
     id: 'showQueue',
@@ -25,19 +22,19 @@ export const queueOperations: readonly Operation[] = [
     id: 'deleteQueue',
     summary: 'Delete a queue with all that it holds',
     path: '/queues/{name}',
-    refusals: ['no_queue', ...STORAGE],
+    refusals: ['no_queue', ...STORING],
   }),
   call('post', 'queues.purge', Count, {
     id: 'purgeQueue',
     summary: 'Let go of what waits; what is on lease and the dead letters stay',
     path: '/queues/{name}/purge',
-    refusals: ['no_queue', ...STORAGE],
+    refusals: ['no_queue', ...STORING],
   }),
   call('post', 'queues.unpark', Named.extend({ key: z.string() }), {
     id: 'unparkGroup',
     summary: 'Let a parked group go on',
     path: '/queues/{name}/unpark',
-    refusals: ['no_queue', 'no_parked_group', ...STORAGE],
+    refusals: ['no_queue', 'no_parked_group', ...STORING],
   }),
   {
     id: 'wantedConsumers',
@@ -70,12 +67,12 @@ export const queueOperations: readonly Operation[] = [
     id: 'redriveDeadLetters',
     summary: 'Move dead letters into a queue, by default back: answers when all have moved',
     path: '/queues/{name}/dead-letters/redrive',
-    refusals: ['no_queue', 'bad_pattern', 'queue_limit', ...STORAGE],
+    refusals: ['no_queue', 'bad_pattern', 'queue_limit', ...STORING],
   }),
   call('post', 'deadLetters.purge', Count, {
     id: 'purgeDeadLetters',
     summary: 'Let go of dead letters, by default of all',
     path: '/queues/{name}/dead-letters/purge',
-    refusals: ['no_queue', 'bad_pattern', ...STORAGE],
+    refusals: ['no_queue', 'bad_pattern', ...STORING],
   }),
 ]

@@ -1,9 +1,6 @@
 import { z } from 'zod'
-import type { ErrorCode } from '../../shared/errors.ts'
-import { call, type Operation } from './operation.ts'
+import { call, type Operation, STORING } from './operation.ts'
 import { Named, Page, Stream } from './schemas.ts'
-
-const STORAGE: readonly ErrorCode[] = ['storage_full', 'storage_failed']
 
 export const streamOperations: readonly Operation[] = [
   call('get', 'streams.list', z.array(Stream), { id: 'listStreams', summary: 'All streams', path: '/streams' }),
@@ -12,7 +9,7 @@ export const streamOperations: readonly Operation[] = [
     summary: 'Declare a stream, or find it declared with the same options',
     path: '/streams',
     status: 201,
-    refusals: ['stream_exists', ...STORAGE],
+    refusals: ['stream_exists', ...STORING],
   }),
   call('get', 'streams.show', Stream, {
     id: 'showStream',
@@ -24,13 +21,13 @@ export const streamOperations: readonly Operation[] = [
     id: 'deleteStream',
     summary: 'Delete a stream with all that it holds',
     path: '/streams/{name}',
-    refusals: ['no_stream', ...STORAGE],
+    refusals: ['no_stream', ...STORING],
   }),
   call('post', 'streams.trim', Stream, {
     id: 'trimStream',
     summary: 'Let go of the messages before an offset, by default of all',
     path: '/streams/{name}/trim',
-    refusals: ['no_stream', ...STORAGE],
+    refusals: ['no_stream', ...STORING],
   }),
   call('get', 'streams.read', Page, {
     id: 'readStream',

@@ -3,13 +3,13 @@ import { noise, pick, whole } from './frame-generator.ts'
 type Random = () => number
 
 const UPGRADE =
-  'GET / HTTP/1.1\r\nHost: hub\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n' +
+  'GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n' +
   'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n'
 const REQUESTS = [
-  'GET /healthz HTTP/1.1\r\nHost: hub\r\n\r\n',
-  'POST /v1/queues HTTP/1.1\r\nHost: hub\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{"name":1',
-  'POST /v1/queues HTTP/1.1\r\nHost: hub\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab',
-  `GET /${'a'.repeat(5000)} HTTP/1.1\r\nHost: hub\r\n\r\n`,
+  'GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n',
+  'POST /v1/queues HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{"name":1',
+  'POST /v1/queues HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab',
+  `GET /${'a'.repeat(5000)} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n`,
   UPGRADE.replace('13', '12'),
   UPGRADE.replace(/Sec-WebSocket-Key.*\r\n/, ''),
 ]

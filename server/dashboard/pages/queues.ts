@@ -7,7 +7,7 @@ import type { OpenPage } from '../page.ts'
 import { empty, heading } from '../parts.ts'
 import { href, type Route } from '../route.ts'
 import { sparkline } from '../sparkline.ts'
-import { filtered, filterField, MOST_ROWS, moreRows, type SortKeys, sorted, sortHead } from '../table.ts'
+import { listing, type SortKeys } from '../table.ts'
 
 type Row = Watched<QueueInfo>
 
@@ -30,26 +30,19 @@ function queues(route: Route): TemplateResult {
   if (all.length === 0) {
     return html`${title}${empty('There is no queue', html`A queue keeps messages until one consumer each is done with them. Declare one: <code>fanfare queues declare scans 'scans.#'</code>`)}`
   }
-  const found = sorted(
-    filtered(all, route, ({ info }) => [info.name, ...info.bindings.map(({ topic }) => topic)].join(' ')),
-    KEYS,
-    route,
-    'name',
-  )
-  const rows = found.slice(0, MOST_ROWS)
-  const head = (key: string, label: string, kind = 'number') => sortHead(route, KEYS, 'name', key, label, kind)
-  return html`${title} ${filterField(route, 'Filter by name or binding')}
-    ${
-      rows.length === 0
-        ? empty('No queue has that in its name or bindings', 'Try another filter.')
-        : html`<div class="panel table"><table>
-      <thead><tr>
-        ${head('name', 'Queue', 'text')}${head('depth', 'Waiting')}<th scope="col" class="text wide spark">Last 5 min</th>
-        ${head('flight', 'In flight', 'number wide')}${head('age', 'Oldest')}${head('in', 'In/s', 'number wide')}${head('done', 'Done/s', 'number wide')}
-        ${head('consumers', 'Consumers', 'number wide')}${head('dead', 'Dead')}
-      </tr></thead>
-      <tbody>${rows.map(row)}</tbody></table></div>${moreRows(found.length, rows.length)}`
-    }`
+  const text = ({ info: { name, bindings } }: Row) => [name, ...bindings.map(({ topic }) => topic)].join(' ')
+  return html`${title} ${listing(all, route, {
+    keys: KEYS,
+    first: 'name',
+    text,
+    filter: 'Filter by name or binding',
+    noMatch: 'No queue has that in its name or bindings',
+    head: (cell) => html`
+      ${cell('name', 'Queue', 'text')}${cell('depth', 'Waiting')}<th scope="col" class="text wide spark">Last 5 min</th>
+      ${cell('flight', 'In flight', 'number wide')}${cell('age', 'Oldest')}${cell('in', 'In/s', 'number wide')}${cell('done', 'Done/s', 'number wide')}
+      ${cell('consumers', 'Consumers', 'number wide')}${cell('dead', 'Dead')}`,
+    row,
+  })}`
 }
 
 function row({ info, history }: Row): TemplateResult {

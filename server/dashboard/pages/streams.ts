@@ -5,7 +5,7 @@ import { model } from '../hub.ts'
 import type { OpenPage } from '../page.ts'
 import { empty, heading } from '../parts.ts'
 import { href, type Route } from '../route.ts'
-import { filtered, filterField, MOST_ROWS, moreRows, type SortKeys, sorted, sortHead } from '../table.ts'
+import { listing, type SortKeys } from '../table.ts'
 
 const KEYS: SortKeys<StreamStatus> = {
   name: ({ name }) => name,
@@ -23,22 +23,17 @@ function streams(route: Route): TemplateResult {
   if (all.length === 0) {
     return html`${title}${empty('There is no stream', html`A stream keeps the messages of its topics, to be read again. Declare one: <code>fanfare streams declare photos 'photos.#'</code>`)}`
   }
-  const found = sorted(
-    filtered(all, route, ({ name, topics }) => [name, ...topics].join(' ')),
-    KEYS,
-    route,
-    'name',
-  )
-  const rows = found.slice(0, MOST_ROWS)
-  const head = (key: string, label: string, kind = 'number') => sortHead(route, KEYS, 'name', key, label, kind)
-  return html`${title} ${filterField(route, 'Filter streams')}
-    ${
-      rows.length === 0
-        ? empty('No stream has that in its name or topics', 'Try another filter.')
-        : html`<div class="panel table"><table>
-      <thead><tr>${head('name', 'Stream', 'text')}<th scope="col" class="text wide">Topics</th>${head('rate', 'In/s')}${head('messages', 'Offsets')}${head('bytes', 'Bytes')}${head('age', 'Oldest', 'number wide')}<th scope="col" class="text wide">Keeps</th></tr></thead>
-      <tbody>${rows.map(row)}</tbody></table></div>${moreRows(found.length, rows.length)}`
-    }`
+  return html`${title} ${listing(all, route, {
+    keys: KEYS,
+    first: 'name',
+    text: ({ name, topics }) => [name, ...topics].join(' '),
+    filter: 'Filter streams',
+    noMatch: 'No stream has that in its name or topics',
+    head: (cell) => html`
+      ${cell('name', 'Stream', 'text')}<th scope="col" class="text wide">Topics</th>${cell('rate', 'In/s')}${cell('messages', 'Offsets')}
+      ${cell('bytes', 'Bytes')}${cell('age', 'Oldest', 'number wide')}<th scope="col" class="text wide">Keeps</th>`,
+    row,
+  })}`
 }
 
 function row(info: StreamStatus): TemplateResult {
