@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import { WebSocket } from 'ws'
 import { type Client, connect, type Subscription, type WebSocketClass } from '../../client/index.ts'
 
@@ -52,7 +51,9 @@ export class Crowd {
 
   /** Resolves when everybody has lost the connection that he has now. */
   async lost(): Promise<void> {
-    await Promise.all(Array.from(this.sockets, (socket) => once(socket, 'close')))
+    // Each closes, be it with an error or without.
+    const closed = (socket: WebSocket) => new Promise<void>((resolve) => void socket.once('close', () => resolve()))
+    await Promise.all(Array.from(this.sockets, closed))
   }
 
   async publish(messages: number): Promise<void> {
