@@ -27,7 +27,7 @@ export interface ClientOptions<Topics extends object = Record<string, unknown>> 
   readonly WebSocket?: WebSocketClass
   /** Publishes that may wait, while offline or for the window: 10,000 by default. */
   readonly queueLimit?: number
-  /** Bounds of the wait before another try: half a second to five seconds by default. */
+  /** Bounds of the wait before another try: one to five seconds by default. */
   readonly backoff?: Backoff
   /** Says who it is: an API key, a JWT, or what the hub's program understands. One that is refused closes the client. */
   readonly token?: string
@@ -84,7 +84,7 @@ export class Client<Topics extends object = Record<string, unknown>> {
     if (/[?&](access_)?token=/.test(url)) throw new FanfareError('token_in_url', 'Give connect() the option token')
     this.options = options
     const { name, token, getToken, trace } = options
-    const { backoff = { baseMs: 500, capMs: 5_000 }, clock = realClock, queueLimit = 10_000 } = options
+    const { backoff = { baseMs: 1_000, capMs: 5_000 }, clock = realClock, queueLimit = 10_000 } = options
     const linked = { WebSocket, backoff, name, clock, token, getToken, queueLimit, trace }
     this.link = new Link(url, linked, {
       changed: (change) => this.changed(change),

@@ -58,6 +58,7 @@ export class Connection implements SocketHandlers, OutboxOwner, WatchedConnectio
   message(data: Uint8Array, binary: boolean): void {
     if (this.state === 'ended' || this.state === 'finishing') return
     this.heard = true
+    this.context.turn.arrived()
     this.context.traffic.bytesIn += data.length
     try {
       this.login?.arrived(data.length)

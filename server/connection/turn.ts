@@ -3,6 +3,10 @@ import { setImmediate } from 'node:timers'
 import type { Clock } from '../../shared/clock.ts'
 import { Run } from './run.ts'
 
+/** A turn that lasts longer is cut, in milliseconds; after so many messages one looks. */
+const LONG_MS = 20
+const LOOK_EVERY = 32
+
 /** What is flushed at the end of a turn. */
 export interface Flushable {
   flush(): void
@@ -12,10 +16,14 @@ export interface Flushable {
  * One turn of the event loop, shared by all outboxes of a hub: everything that is appended while the loop handles what
  * has arrived goes out together when it has. `setImmediate` runs right after the poll phase, so a lone message waits
  * for nothing.
+ *
+ * When thousands come back at once, the poll phase goes on for seconds: `arrived` then lets out what is ready.
  */
 export class Turn {
   private run = new Run()
   private dirty: Flushable[] = []
+  private since = 0
+  private count = 0
   private readonly clock: Clock
 
   constructor(clock: Clock) {
@@ -34,8 +42,17 @@ export class Turn {
   }
 
   schedule(outbox: Flushable): void {
-    if (this.dirty.length === 0) setImmediate(this.end)
+    if (this.dirty.length === 0) {
+      this.since = this.clock.now()
+      setImmediate(this.end)
+    }
     this.dirty.push(outbox)
+  }
+
+  /** To be called with each message, before anything is done with it. */
+  arrived(): void {
+    if (++this.count % LOOK_EVERY !== 0 || this.dirty.length === 0) return
+    if (this.clock.now() - this.since > LONG_MS) this.end()
   }
 
   private readonly end = (): void => {

@@ -18,7 +18,7 @@ export interface StormLoad {
 const SECRET = 'a secret of the storm, thirty-two bytes at least'
 const STREAM = 'news'
 /** Published before a cut and behind it: everybody has to have all of them once, in order. */
-const MESSAGES = 30
+const MESSAGES = 10
 /** From the cut until the last one is back. */
 const WANTED_SECONDS = 10
 const CONTROL = fileURLToPath(new URL(`./storm-control${extname(import.meta.url)}`, import.meta.url))
@@ -58,11 +58,11 @@ export async function storm({ engine, connections }: StormLoad): Promise<void> {
     await lost
     await crowd.back()
     const seconds = (performance.now() - cut) / 1000
+    const cpu = (cpuSeconds(hub.pid as number) - before) / connections
+    const { user, system } = process.cpuUsage(own)
     const waited = await slowest?.()
     await crowd.publish(MESSAGES)
     await crowd.haveAll()
-    const cpu = (cpuSeconds(hub.pid as number) - before) / connections
-    const { user, system } = process.cpuUsage(own)
     row(
       `back after being ${how}`,
       `${seconds.toFixed(1)} s`,
