@@ -75,10 +75,11 @@ export class JwtVerifier {
     const expiresAt = (exp as number) * 1000 + this.toleranceMs
     return { subject: sub, claims: payload, expiresAt, permissions: permissionsIn(permissions), roles }
   }
-}
 
-export function isJwt(token: string): boolean {
-  return /^[\w-]+\.[\w-]+\.[\w-]*$/.test(token)
+  /** Whether a token looks like one. */
+  reads(token: string): boolean {
+    return /^[\w-]+\.[\w-]+\.[\w-]*$/.test(token)
+  }
 }
 
 function algorithmIn(token: string): string {

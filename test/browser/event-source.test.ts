@@ -9,8 +9,8 @@ import { examples } from '../setup/page.ts'
 import { PageServer } from '../setup/page-server.ts'
 import { publishNumbers } from '../setup/streams.ts'
 
-const NUMBERS = 20_000
-const CUTS = [5_000, 12_000]
+const NUMBERS = 10_000
+const CUTS = [3_000, 6_000]
 
 let browser: Browser
 let pages: PageServer

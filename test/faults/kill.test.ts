@@ -9,7 +9,7 @@ import { configFile, HubProcess } from '../setup/hub-process.ts'
 import { seeded } from '../setup/seeded.ts'
 import { UnderWay } from '../setup/under-way.ts'
 
-const KILLS = Number(process.env['FAULTS_KILLS'] ?? 20)
+const KILLS = Number(process.env['FAULTS_KILLS'] ?? 10)
 const SEED = Number(process.env['FAULTS_SEED'] ?? Date.now() % 1_000_000)
 /** Two streams share a topic, so that one message has to be in both or in none. */
 const STREAMS = [

@@ -9,7 +9,7 @@ import { seeded } from '../setup/seeded.ts'
 import { UnderWay } from '../setup/under-way.ts'
 import { WorkerProcesses } from '../setup/worker-processes.ts'
 
-const MESSAGES = Number(process.env['FAULTS_MESSAGES'] ?? 15_000)
+const MESSAGES = Number(process.env['FAULTS_MESSAGES'] ?? 8_000)
 const SEED = Number(process.env['FAULTS_SEED'] ?? Date.now() % 1_000_000)
 const KILLS = Math.ceil(MESSAGES / 500)
 const WORKERS = 3

@@ -11,7 +11,7 @@ import { seeded } from '../setup/seeded.ts'
 import { UnderWay } from '../setup/under-way.ts'
 import { WorkerProcesses } from '../setup/worker-processes.ts'
 
-const KILLS = Number(process.env['FAULTS_KILLS'] ?? 12)
+const KILLS = Number(process.env['FAULTS_KILLS'] ?? 6)
 const SEED = Number(process.env['FAULTS_SEED'] ?? Date.now() % 1_000_000)
 const PUBLISHERS = 2
 const GROUPS = 20
