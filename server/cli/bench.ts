@@ -1,6 +1,6 @@
 import { Command } from 'commander'
 import { FanfareError } from '../../shared/errors.ts'
-import { webSocketUrl, wholeNumber } from './connection-options.ts'
+import { tokenOption, webSocketUrl, wholeNumber } from './connection-options.ts'
 
 /** A fan-out: what `bench` and the load scripts of the tests run. */
 export interface Scenario {
@@ -19,6 +19,7 @@ export function benchCommand(): Command {
   return addScenario(new Command('bench'))
     .description('measure a fan-out: many subscribers of one topic, every message to all of them')
     .option('--url <url>', 'a running hub; without it hubs and servers to compare with are started', localUrl)
+    .addOption(tokenOption())
     .action(bench)
 }
 
@@ -32,14 +33,14 @@ export function addScenario(command: Command): Command {
     .option('--seconds <n>', 'time that is measured', wholeNumber('seconds', 1), 4)
 }
 
-async function bench({ url, ...scenario }: Scenario & { url?: string }): Promise<void> {
+async function bench({ url, token, ...scenario }: Scenario & { url?: string; token?: string }): Promise<void> {
   if (scenario.stalled >= scenario.subscribers) {
     throw new FanfareError('bad_config', 'stalled: one subscriber at least has to read')
   }
   // Loaded by this command alone: no hub needs it.
   const { compare } = await import('../../test/load/compare.ts')
   const { localTargets, runningHub } = await import('../../test/load/targets.ts')
-  await compare(url === undefined ? localTargets : [runningHub(url)], scenario)
+  await compare(url === undefined ? localTargets : [runningHub(url, token)], scenario)
 }
 
 function localUrl(text: string): string {

@@ -17,9 +17,11 @@ export interface HubAddress {
 export function addHub(command: Command): Command {
   return command
     .addOption(new Option('--url <url>', 'the hub').env('FANFARE_URL').default(LOCAL).argParser(webSocketUrl))
-    .addOption(
-      new Option('--token <token>', 'says who you are; in the environment others do not see it').env('FANFARE_TOKEN'),
-    )
+    .addOption(tokenOption())
+}
+
+export function tokenOption(): Option {
+  return new Option('--token <token>', 'says who you are; in the environment others do not see it').env('FANFARE_TOKEN')
 }
 
 export function connectTo({ url, token }: HubAddress, name: string): Client {

@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest'
-import { fanfare, serve } from '../setup/command.ts'
+import { hashApiKey } from '../../server/auth/api-key.ts'
+import { fanfare, hubHere, serve } from '../setup/command.ts'
 
 const SMALL = ['--subscribers', '5', '--rate', '200', '--seconds', '1']
 const FIGURES = '[\\d,]+ +[\\d.]+ %'
@@ -15,6 +16,20 @@ it('measures a running hub', async () => {
   )
   expect(head).toMatch(/deliveries\/s +delivered .* p50 +p99 +p99\.9 +memory/)
   expect(row).toMatch(new RegExp(`^${url} +${FIGURES} +${LATENCY}$`))
+})
+
+it('says who it is to a hub that wants to know', async () => {
+  const token = `fanfare_${'a'.repeat(43)}`
+  const { url } = await hubHere({
+    auth: {
+      apiKeys: [{ name: 'bench', hash: hashApiKey(token), permissions: { publish: ['bench'], subscribe: ['bench'] } }],
+    },
+  })
+  const unknown = fanfare(['bench', '--url', url, ...SMALL])
+  expect(await unknown.exit).toBe(1)
+  const known = fanfare(['bench', '--url', url, ...SMALL, '--token', token])
+  expect(await known.exit).toBe(0)
+  expect(known.stdout).toMatch(new RegExp(FIGURES))
 })
 
 it('starts hubs of its own, and what to compare them with', async () => {

@@ -89,17 +89,20 @@ export function fanfare(engine: string, flags: readonly string[] = [], cores: 'o
 }
 
 /** A hub that runs already, at a ws: URL. What its process costs is not known here. */
-export function runningHub(url: string): Target {
+export function runningHub(url: string, token: string | undefined): Target {
   const { hostname, port, pathname, search } = new URL(url)
   const path = pathname + search
+  // Before the first frame, so that none of them has to say it.
+  const protocol = token === undefined ? 'fanfare.v1' : `fanfare.v1, fanfare.token.${token}`
   return {
     ...fanfare('auto'),
     name: url,
+    protocol,
     subscriberPath: path,
     publisherPath: path,
     async start() {
       const address = { host: hostname.replace(/^\[|\]$/g, ''), port: Number(port || 80) }
-      const probe = await openRaw(address, path, 'fanfare.v1').catch((error) => {
+      const probe = await openRaw(address, path, protocol).catch((error) => {
         throw new FanfareError('hub_unreachable', `${url}: ${error.message}`)
       })
       probe.destroy()

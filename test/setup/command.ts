@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import type { Readable, Writable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { onTestFinished } from 'vitest'
-import { type Hub, startHub } from '../../server/index.ts'
+import { type Hub, type HubOptions, startHub } from '../../server/index.ts'
 
 /** The command `fanfare` as it was built. */
 const MAIN = fileURLToPath(new URL('../../dist/server/main.js', import.meta.url))
@@ -84,8 +84,8 @@ export function shell(line: string, env?: Record<string, string>, cwd?: string):
 }
 
 /** A hub in the process of the test, for commands that speak to one: unlike `serve` it is there at once. It ends with the test. */
-export async function hubHere(): Promise<{ hub: Hub; port: number; url: string }> {
-  const hub = await startHub({ port: 0, drainTimeoutMs: 1000 })
+export async function hubHere(options: HubOptions = {}): Promise<{ hub: Hub; port: number; url: string }> {
+  const hub = await startHub({ port: 0, drainTimeoutMs: 1000, ...options })
   onTestFinished(() => hub.close())
   return { hub, port: hub.port, url: `ws://127.0.0.1:${hub.port}` }
 }
