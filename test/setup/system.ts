@@ -3,13 +3,17 @@ import { existsSync } from 'node:fs'
 
 export const CHROMIUM = '/usr/bin/chromium'
 
+/** Debian's packages that tests need, and what each brings: a browser, and what makes certificates. */
+const NEEDED = { chromium: CHROMIUM, openssl: '/usr/bin/openssl' }
+
 /** Installs what the tests need from the system, where it can; else says in one sentence what is missing. */
 export default function setup(): void {
-  if (existsSync(CHROMIUM)) return
+  const missing = Object.entries(NEEDED).flatMap(([name, path]) => (existsSync(path) ? [] : [name]))
+  if (missing.length === 0) return
   if (process.getuid?.() !== 0 || !existsSync('/usr/bin/apt-get')) {
-    throw new Error(`The browser tests need Chromium at ${CHROMIUM}: install Debian's package chromium.`)
+    throw new Error(`The tests need more of the system: install Debian's packages ${missing.join(' and ')}.`)
   }
-  process.stdout.write("Installing Debian's chromium for the browser tests\n")
+  process.stdout.write(`Installing Debian's ${missing.join(' and ')} for the tests\n`)
   execFileSync('apt-get', ['update', '-qq'], { stdio: 'inherit' })
-  execFileSync('apt-get', ['install', '-y', '-qq', '--no-install-recommends', 'chromium'], { stdio: 'ignore' })
+  execFileSync('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...missing], { stdio: 'ignore' })
 }
