@@ -1,6 +1,6 @@
 import type { Server } from 'node:http'
 import type { Logger } from 'pino'
-import { type Clock, realClock, type Timer } from '../shared/clock.ts'
+import { type Clock, steadyClock, type Timer } from '../shared/clock.ts'
 import { type ErrorCode, FanfareError } from '../shared/errors.ts'
 import { SUBPROTOCOL, TOKEN_PROTOCOL } from '../shared/frames.ts'
 import { callMethod } from './admin/methods.ts'
@@ -80,7 +80,13 @@ export class Hub implements EngineApp {
   private certificate: CertificateInUse | undefined = undefined
   private allClosed: (() => void) | undefined = undefined
 
-  constructor(config: HubConfig, broker: Broker, authenticator: Authenticator, log: Logger, clock: Clock = realClock) {
+  constructor(
+    config: HubConfig,
+    broker: Broker,
+    authenticator: Authenticator,
+    log: Logger,
+    clock: Clock = steadyClock,
+  ) {
     this.config = config
     this.log = log
     this.clock = clock

@@ -16,7 +16,7 @@ export interface Clock {
   jitter(): number
 }
 
-/** The time of this machine. Functions of the platform must not be called as methods: a browser refuses that. */
+/** The time of this machine, which an operator or NTP may move. Functions of the platform must not be called as methods: a browser refuses that. */
 export const realClock: Clock = {
   now: () => Date.now(),
   setTimeout: (task, ms) => setTimeout(task, ms),
@@ -25,3 +25,12 @@ export const realClock: Clock = {
   clearInterval: (timer) => clearInterval(timer),
   jitter: () => Math.random(),
 }
+
+const START = Date.now() - performance.now()
+
+/**
+ * The time of this machine when the process began, counted on from there: nobody moves it. By a clock that jumps an hour ahead
+ * the hub would forget the ids of that hour and end every lease, and by one that jumps back hold what is delayed for as long.
+ * Tokens go by `realClock`, as their issuers do.
+ */
+export const steadyClock: Clock = { ...realClock, now: () => Math.floor(START + performance.now()) }

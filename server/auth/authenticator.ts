@@ -52,6 +52,11 @@ export class Authenticator {
     }
   }
 
+  /** The time that tokens go by. */
+  now(): number {
+    return this.clock.now()
+  }
+
   /** Nobody else than this machine can reach the hub. */
   get isLocal(): boolean {
     return this.local

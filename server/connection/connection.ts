@@ -109,7 +109,8 @@ export class Connection implements SocketHandlers, OutboxOwner, WatchedConnectio
     return true
   }
 
-  checkExpiry(now: number): void {
+  checkExpiry(): void {
+    const now = this.context.authenticator.now()
     const expiresAt = this.access?.expiresAt
     if (expiresAt !== undefined && expiresAt <= now && this.state === 'ready')
       this.end(new FanfareError('token_expired'))
@@ -268,7 +269,7 @@ export class Connection implements SocketHandlers, OutboxOwner, WatchedConnectio
     this.renewing = false
     if (this.state !== 'ready') return
     this.takeAccess(access)
-    this.outbox.send({ type: 'authenticated', seq, ...access.about(this.context.clock.now()) })
+    this.outbox.send({ type: 'authenticated', seq, ...access.about(this.context.authenticator.now()) })
     this.dispatch?.recheck(access)
   }
 

@@ -16,7 +16,7 @@ import type { Turn } from './turn.ts'
 /** What is let in for a time. */
 export interface Expiring {
   /** Ends it when that is over. */
-  checkExpiry(now: number): void
+  checkExpiry(): void
 }
 
 /** What all connections of a hub share. */

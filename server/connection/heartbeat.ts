@@ -60,6 +60,6 @@ export class Heartbeat {
     }
     if (now - this.expiryChecked < EXPIRY_MS) return
     this.expiryChecked = now
-    for (const connection of this.expiring) connection.checkExpiry(now)
+    for (const connection of this.expiring) connection.checkExpiry()
   }
 }

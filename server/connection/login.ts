@@ -50,7 +50,11 @@ export class Login {
 }
 
 /** What it is told when it is known. */
-export function welcomeFrame(connection: string, access: Access, { config, clock }: ConnectionContext): WelcomeFrame {
+export function welcomeFrame(
+  connection: string,
+  access: Access,
+  { config, authenticator }: ConnectionContext,
+): WelcomeFrame {
   const { window, pingIntervalMs, frameBytes, subscriptions } = config
   return {
     type: 'welcome',
@@ -59,6 +63,6 @@ export function welcomeFrame(connection: string, access: Access, { config, clock
     window,
     pingIntervalMs,
     limits: { frameBytes, subscriptions },
-    ...access.about(clock.now()),
+    ...access.about(authenticator.now()),
   }
 }

@@ -1,5 +1,5 @@
 import type { Logger } from 'pino'
-import { type Clock, realClock, type Timer } from '../../../shared/clock.ts'
+import { type Clock, steadyClock, type Timer } from '../../../shared/clock.ts'
 import { FanfareError } from '../../../shared/errors.ts'
 import type { DeadLetter, DeadLetterFilter, QueueOptions, QueueStatus } from '../../../shared/queues.ts'
 import type { Position, StreamInfo, StreamOptions } from '../../../shared/streams.ts'
@@ -43,7 +43,7 @@ export class EmbeddedBroker implements Broker {
 
   constructor(store: Store, options: EmbeddedOptions, log: Logger) {
     this.store = store
-    this.clock = options.clock ?? realClock
+    this.clock = options.clock ?? steadyClock
     const dedup = new DedupWindow(store, options.dedupWindowMs, options.dedupIds)
     this.commits = new GroupCommit(store, this.logs, dedup, this.clock, log, {
       ready: (queue) => this.onReady(queue),
