@@ -1,6 +1,12 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 
+interface Held {
+  readonly data: Buffer
+  /** When it may arrive. */
+  readonly due: number
+}
+
 /** Stands between clients and a hub, to do to their connections what networks do. */
 export class FlakyNetwork {
   readonly url: string
@@ -10,7 +16,8 @@ export class FlakyNetwork {
   private holding = false
   private frozen = false
   private delayMs = 0
-  private readonly due = new WeakMap<Socket, number>()
+  /** What is under way to each socket, in order. */
+  private readonly held = new WeakMap<Socket, Held[]>()
 
   private constructor(server: Server, hubPort: number) {
     this.server = server
@@ -92,16 +99,28 @@ export class FlakyNetwork {
       })
     }
   }
+
   private pass(data: Buffer, to: Socket): void {
     if (this.frozen) return
-    const now = performance.now()
-    // Nothing overtakes what was held up before, when the delay has become shorter meanwhile.
-    const due = Math.max(now + this.delayMs, this.due.get(to) ?? 0)
-    if (due <= now) {
+    const held = this.held.get(to) ?? []
+    if (this.delayMs === 0 && held.length === 0) {
       to.write(data)
       return
     }
-    this.due.set(to, due)
-    setTimeout(() => to.writable && to.write(data), due - now)
+    this.held.set(to, held)
+    held.push({ data, due: performance.now() + this.delayMs })
+    if (held.length === 1) this.release(to, held)
+  }
+
+  /** One after the other: each has a timer only when it is the first, or a later one could overtake it by a rounding of theirs. */
+  private release(to: Socket, held: Held[]): void {
+    const [first] = held
+    if (!first) return
+    const write = () => {
+      held.shift()
+      if (to.writable) to.write(first.data)
+      this.release(to, held)
+    }
+    setTimeout(write, first.due - performance.now())
   }
 }
