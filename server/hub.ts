@@ -33,7 +33,7 @@ import { Metrics } from './monitor/metrics.ts'
 import { Monitor } from './monitor/monitor.ts'
 import { Traffic } from './monitor/traffic.ts'
 import { Origins } from './peer/origins.ts'
-import { type Client, type HeaderOf, Proxies } from './peer/proxies.ts'
+import { Proxies } from './peer/proxies.ts'
 import { Queues } from './queue/queues.ts'
 import { Streams } from './stream/streams.ts'
 import type { CertificateInUse } from './tls/certificate-in-use.ts'
@@ -146,7 +146,7 @@ export class Hub implements EngineApp {
     this.fetch = guarded(fetch, {
       origins: this.origins,
       clientOf: ({ headers, url }, peer) =>
-        this.clientOf(
+        this.proxies.clientOf(
           peer?.remoteAddress ?? '',
           (name) => headers.get(name) ?? undefined,
           peer?.secure ?? new URL(url).protocol === 'https:',
@@ -255,7 +255,7 @@ export class Hub implements EngineApp {
     if (this.state !== 'ready') return new FanfareError('shutting_down')
     if (hasToken(query)) return new FanfareError('token_in_url')
     const { origin } = headers
-    const client = this.clientOf(remoteAddress, (name) => headers[name], secure)
+    const client = this.proxies.clientOf(remoteAddress, (name) => headers[name], secure)
     if (origin !== undefined && !this.origins.allows(origin, client)) {
       return new FanfareError('forbidden_origin', `A WebSocket from ${origin.slice(0, 200)}`)
     }
@@ -265,7 +265,7 @@ export class Hub implements EngineApp {
   }
 
   open(socket: EngineSocket, request: UpgradeRequest): SocketHandlers {
-    const { address } = this.clientOf(request.remoteAddress, (name) => request.headers[name], request.secure)
+    const { address } = this.proxies.clientOf(request.remoteAddress, (name) => request.headers[name], request.secure)
     return this.connect(socket, address, { ...request, remoteAddress: address })
   }
 
@@ -283,11 +283,6 @@ export class Hub implements EngineApp {
     const refusal = this.admission.refusalOf(address)
     if (refusal) throw refusal
     return this.connect(socket, address, access)
-  }
-
-  /** Past the proxies that are trusted. */
-  private clientOf(peer: string, headerOf: HeaderOf, secure: boolean): Client {
-    return this.proxies.clientOf(peer, headerOf, secure)
   }
 
   private call(method: string, params: unknown, access: Access): Promise<unknown> {

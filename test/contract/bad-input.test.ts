@@ -164,6 +164,17 @@ onEveryEngine('bad input', (hubs) => {
     expect(await peer.closed).toMatchObject({ code: 4408 })
   })
 
+  it('ends a peer that is gone without a word, and no other', async () => {
+    const { hub, url } = await hubs.start({ pingIntervalMs: 200 })
+    const [gone, there] = [await Peer.hello(url), await Peer.hello(url)]
+    gone.socket.pong = () => {}
+    expect(await gone.next('error')).toMatchObject({ code: 'idle_timeout' })
+    expect((await gone.closed).code).toBe(4002)
+    expect(await there.settled()).toEqual([])
+    await expect.poll(() => hub.connectionCount).toBe(1)
+    there.socket.terminate()
+  })
+
   it('refuses a subprotocol that it does not speak, in words', async () => {
     const socket = await handshake(url, 'mqtt')
     const answer = (await once(socket, 'data'))[0].toString()

@@ -1,6 +1,8 @@
 import { pino } from 'pino'
-import { expect, it } from 'vitest'
+import { afterEach, expect, it, vi } from 'vitest'
+import { connect } from '../../client/node.ts'
 import { EmbeddedBroker } from '../../server/broker/embedded/embedded-broker.ts'
+import { startHub } from '../../server/index.ts'
 import { realClock } from '../../shared/clock.ts'
 import { publishTo } from '../setup/brokers.ts'
 import { LastingStore, streamOptions } from '../setup/lasting-store.ts'
@@ -50,4 +52,26 @@ it('a clock that jumps back: offsets and times still grow, and a time finds its 
   }
   expect(broker.stream('log')).toMatchObject({ first: 0, next: 9 })
   await broker.close()
+})
+
+afterEach(() => {
+  vi.restoreAllMocks()
+})
+
+it.each([HOUR, -2 * HOUR])('a clock that is moved by %i ms under a running hub changes nothing', async (moved) => {
+  const hub = await startHub({ port: 0, streams: [{ name: 'log', topics: ['log'] }], queues: [{ name: 'jobs' }] })
+  const client = connect(`ws://127.0.0.1:${hub.port}`)
+  const first = await client.publish('log', 1, { id: 'one' })
+  const since = performance.now()
+  await client.enqueue('jobs', 'later', { delayMs: 500 })
+  const now = Date.now
+  vi.spyOn(Date, 'now').mockImplementation(() => now() + moved)
+  // Its id is known still, and a delayed message comes neither at once nor in hours.
+  expect(await client.publish('log', 1, { id: 'one' })).toEqual({ ...first, duplicate: true })
+  const came = new Promise<number>((resolve) => {
+    client.consume('jobs', () => resolve(performance.now() - since))
+  })
+  expect(await came).toBeGreaterThan(400)
+  await client.close()
+  await hub.close()
 })

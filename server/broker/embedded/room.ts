@@ -31,7 +31,7 @@ export class Room {
   }
 
   /** Whether these have to wait for the next commit: what would make room for them comes in with this one. */
-  fitsNext(drafts: readonly Draft[]): boolean {
+  waitsForNext(drafts: readonly Draft[]): boolean {
     if (drafts.every(({ queues }) => queues.length === 0)) return false
     for (const [queue, { bytes, messages }] of this.needsOf(drafts)) if (queue.takesNext(bytes, messages)) return true
     return false

@@ -49,7 +49,7 @@ export class Staging {
     }
     while (commit.taken.settlements < settlements.length) {
       const settlement = settlements[commit.taken.settlements] as Settlement
-      if (this.room.fitsNext(settlement.drafts)) {
+      if (this.room.waitsForNext(settlement.drafts)) {
         later.settlements.unshift(...settlements.splice(commit.taken.settlements))
         break
       }
@@ -60,7 +60,7 @@ export class Staging {
     while (commit.taken.drafts < drafts.length) {
       const draft = drafts[commit.taken.drafts] as Draft
       const fits = this.room.fits(draft)
-      if (!fits && this.room.fitsNext([draft])) {
+      if (!fits && this.room.waitsForNext([draft])) {
         later.drafts.unshift(...drafts.splice(commit.taken.drafts))
         break
       }
@@ -99,7 +99,7 @@ export class Staging {
   private stageHeld(commit: Commit): void {
     for (const queue of this.logs.queues.values()) {
       for (let draft = queue.held[0]; draft && queue.hasRoom(draft.bytes); draft = queue.held[0]) {
-        if (this.room.fitsNext([draft])) break
+        if (this.room.waitsForNext([draft])) break
         queue.held.shift()
         if (this.room.admit(draft, commit, queue)) this.stageDraft(draft, commit)
       }
