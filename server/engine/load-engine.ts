@@ -4,7 +4,7 @@ import type { Engine } from './engine.ts'
 export const ENGINE_NAMES = ['auto', 'ws', 'uws'] as const
 export type EngineName = (typeof ENGINE_NAMES)[number]
 
-/** Loads an engine by name; `auto` is uws where its package is installed, else ws. Throws `engine_missing`. */
+/** Loads an engine by name; `auto` is uws if its package has a native binary for this machine, otherwise ws. Throws `engine_missing`. */
 export async function loadEngine(name: EngineName): Promise<Engine> {
   if (name === 'ws') return (await import('./ws-engine.ts')).wsEngine
   try {

@@ -26,6 +26,12 @@ import { later } from './uws-later.ts'
  */
 const HARD_LIMIT_FACTOR = 16
 
+// Some builds of the package replace a missing native binary with JavaScript, which is slower than ws and lacks TLS.
+if (!('SSLApp' in uws)) {
+  const { modules } = process.versions
+  throw new Error(`uWebSockets.js has no native binary for ${process.platform}-${process.arch} and Node ABI ${modules}`)
+}
+
 /** The engine on uWebSockets.js: native, with less memory and CPU for each connection. */
 export const uwsEngine: Engine = {
   name: 'uws',
@@ -120,10 +126,7 @@ function serve(server: uws.TemplatedApp, address: Address, app: EngineApp, secur
 const EXCLUSIVE = 1
 const SHARED = 0
 
-// The fork that development installs from the registry has other names for these than the official package.
-const names: Readonly<Record<string, unknown>> = uws
-const localPort = (names['us_socket_local_port'] ?? names['getSocketPort']) as (s: uws.us_listen_socket) => number
-const closeListener = (names['us_listen_socket_close'] ?? names['closeSocket']) as (s: uws.us_listen_socket) => void
+const { us_socket_local_port: localPort, us_listen_socket_close: closeListener } = uws
 
 interface PerConnection {
   request: UpgradeRequest | undefined
@@ -176,7 +179,7 @@ class UwsSocket implements EngineSocket {
   }
 }
 
-/** Methods that the fork has and its types lack. */
+/** The methods return a status, as `send` does, where the package's types promise a boolean. */
 interface FragmentSender {
   sendFirstFragment(bytes: Uint8Array, binary: boolean, compress: boolean): number
   sendFragment(bytes: Uint8Array, compress: boolean): number
@@ -185,14 +188,13 @@ interface FragmentSender {
 
 /**
  * Sends one WebSocket message; 1 says that the kernel has all of it. Larger ones go out as fragments (RFC 6455, 5.4):
- * a single send of more than 16 kB that meets a full kernel buffer arrives damaged with the fork that development
- * uses, and to the official package fragments make no difference.
+ * in some builds of the package a single send of more than 16 kB that meets a full kernel buffer arrives damaged.
  */
 function sendPart(socket: uws.WebSocket<PerConnection>, { payload, binary }: Part): number {
   const bytes = payload as Uint8Array<ArrayBuffer>
   // To a peer without compression it goes as it is; fragments always do, since each would be compressed for itself.
   if (bytes.length <= PART_BYTES) return socket.send(bytes, binary, bytes.length >= COMPRESSED_FROM_BYTES)
-  const webSocket = socket as uws.WebSocket<PerConnection> & FragmentSender
+  const webSocket = socket as unknown as FragmentSender
   webSocket.sendFirstFragment(bytes.subarray(0, PART_BYTES), binary, false)
   let at = PART_BYTES
   for (; at + PART_BYTES < bytes.length; at += PART_BYTES) {
@@ -247,10 +249,7 @@ function copyRequest(request: uws.HttpRequest, secure: boolean): UwsRequest {
 
 function copyHeaders(request: uws.HttpRequest): [string, string][] {
   const headers: [string, string][] = []
-  const copyHeader = (name: string, value: string) => void headers.push([name, value])
-  // Another of those names.
-  if ('forEach' in request) (request as { forEach(copy: typeof copyHeader): void }).forEach(copyHeader)
-  else request.forEachHeader(copyHeader)
+  request.forEach((name, value) => void headers.push([name, value]))
   return headers
 }
 

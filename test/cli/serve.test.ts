@@ -106,3 +106,12 @@ it('--engine auto takes uws where it is installed', async () => {
   const { command } = await serve(['--engine', 'auto'])
   expect(command.stderr).toContain('"engine":"uws"')
 })
+
+it('--engine uws refuses a build without a native binary, and auto takes ws instead', async () => {
+  const fallback = { UWS_USE_FALLBACK: 'true' }
+  const command = fanfare(['serve', '--port', '0', '--engine', 'uws'], fallback)
+  expect(await command.exit).toBe(1)
+  expect(command.stderr).toMatch(/^fanfare: engine_missing: uWebSockets\.js has no native binary for /)
+  const { command: auto } = await serve(['--engine', 'auto'], fallback)
+  expect(auto.stderr).toContain('"engine":"ws"')
+})
