@@ -67,7 +67,12 @@ export interface HubOptions {
    * stay; see also `hub.reloadCertificate`. What cannot be used is `bad_config` at start, and later logged.
    */
   readonly tls?: TlsOptions | undefined
-  /** A publish with an id that came within this time is a duplicate: two minutes by default. */
+  /**
+   * A publish with an id that came within this time is a duplicate: two minutes by default. An id belongs to one publisher (the
+   * authenticated subject; all anonymous clients are one publisher) and one destination (the topic published to, or the queue enqueued
+   * to): the same id of another subject, on another topic or queue, or after everything it went to has been deleted or purged, is
+   * another message.
+   */
   readonly dedupWindowMs?: number | undefined
   /** Most ids that are remembered for that, the newest ones: a million by default. */
   readonly dedupIds?: number | undefined

@@ -92,6 +92,8 @@ export interface QueueStatus extends QueueOptions {
   readonly redeliveredTotal: number
   readonly droppedTotal: number
   readonly deadLetters: number
+  /** Dead letters that exceeded `maxDeadLetters` and are lost: the oldest go. */
+  readonly deadLettersDroppedTotal: number
   /** Keys of groups that wait for an operator. */
   readonly parked: readonly string[]
 }

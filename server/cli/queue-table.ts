@@ -41,6 +41,9 @@ export function queueDetails(queue: QueueInfo): string {
     ['bounds', `${count(maxMessages)} messages, ${size(maxBytes)}; then ${queue.overflow}`],
     ['expired', queue.onExpiry],
     ['dead letters', `${count(queue.deadLetters)} of at most ${count(maxDeadLetters)}; their group ${group}`],
+    ...(queue.deadLettersDroppedTotal > 0
+      ? [['', `${count(queue.deadLettersDroppedTotal)} beyond that were dropped since the hub started`]]
+      : []),
     ...queue.parked.map((key) => ['parked', key]),
     ...warnings(queue).map((warning) => ['look', warning]),
   ])

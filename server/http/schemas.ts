@@ -55,6 +55,7 @@ export const Message = z
   .object({
     id: text,
     topic: text,
+    scope: text.optional().describe('In a queue: tells apart messages of one id whose publishers differ'),
     offsets: z.record(text, whole).optional().describe('In each stream that captured it'),
     publishedAt: time.optional(),
     ...published,
@@ -117,6 +118,7 @@ export const Queue = z
     redeliveredTotal: whole,
     droppedTotal: whole,
     deadLetters: whole,
+    deadLettersDroppedTotal: whole.describe('Dead letters beyond maxDeadLetters'),
     parked: z.array(text),
     consumers: whole,
     publishedPerSecond: z.number(),

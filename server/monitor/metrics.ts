@@ -129,6 +129,11 @@ export class Metrics {
     counter('acked_total', 'Messages that were done.', ({ ackedTotal }) => ackedTotal)
     counter('redelivered_total', 'Deliveries that were not the first.', ({ redeliveredTotal }) => redeliveredTotal)
     counter('dropped_total', 'Messages that expired or made room.', ({ droppedTotal }) => droppedTotal)
+    counter(
+      'dead_letters_dropped_total',
+      'Dead letters beyond maxDeadLetters.',
+      ({ deadLettersDroppedTotal }) => deadLettersDroppedTotal,
+    )
   }
 
   private declareStreams(): void {

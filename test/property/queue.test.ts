@@ -356,6 +356,7 @@ class World {
     const expiresAt = expiry === undefined ? undefined : this.now + expiry * STEP_MS - 99 + (n % 97)
     const draft: Draft = {
       id: `${n}`,
+      publisher: 'p',
       ownId: false,
       topic: 't',
       key,

@@ -76,6 +76,10 @@ export class LmdbStore implements Store {
     }
   }
 
+  keys({ from, to, limit }: Omit<Range, 'reverse'>): Iterable<Key> {
+    return this.database.getKeys({ start: from, end: to, ...(limit !== undefined && { limit }) })
+  }
+
   async commit(changes: readonly Change[], purpose: Purpose): Promise<void> {
     if (purpose !== 'room') return this.commitIfRoom(changes, KEPT_FREE_BYTES[purpose])
     if (this.directory.freeBytes() > NEARLY_FULL_BYTES) return this.write(changes)

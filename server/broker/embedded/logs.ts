@@ -1,5 +1,6 @@
+import { fromJson, numbersKey, toJson } from './keys.ts'
 import type { QueueLog } from './queue-log.ts'
-import type { Change } from './store.ts'
+import type { Change, Store } from './store.ts'
 import type { StreamLog } from './stream-log.ts'
 
 const NO_QUEUES: readonly QueueLog[] = []
@@ -9,6 +10,25 @@ export class Logs {
   readonly streams = new Map<string, StreamLog>()
   readonly queues = new Map<string, QueueLog>()
   private readonly touched = new Set<StreamLog | QueueLog>()
+  /** The number that the next stream or queue gets, and what of that is stored. */
+  private next: number
+  private storedNext: number
+
+  constructor(store: Store) {
+    const stored = store.get(numbersKey())
+    this.storedNext = stored ? (fromJson(stored) as number) : 1
+    this.next = this.storedNext
+  }
+
+  /** Takes a number that no stream or queue has had: by it ids know whether what they went to is still the same. */
+  takeNumber(): number {
+    return this.next++
+  }
+
+  /** A number is in use, in a store of a version that did not keep count. */
+  isTaken(number: number): void {
+    this.next = Math.max(this.next, number + 1)
+  }
 
   /** To be called while staging, for each log that is changed. */
   touch<Log extends StreamLog | QueueLog>(log: Log): Log {
@@ -35,9 +55,11 @@ export class Logs {
   /** Adds to a commit what was staged. */
   finish(changes: Change[], now: number): void {
     for (const log of this.touched) log.finish(changes, now)
+    if (this.next !== this.storedNext) changes.push({ key: numbersKey(), value: toJson(this.next) })
   }
 
   apply(now: number): void {
+    this.storedNext = this.next
     for (const log of this.touched) log.apply(now)
     this.touched.clear()
   }
