@@ -94,8 +94,10 @@ export interface QueueStatus extends QueueOptions {
   readonly deadLetters: number
   /** Dead letters that exceeded `maxDeadLetters` and are lost: the oldest go. */
   readonly deadLettersDroppedTotal: number
-  /** Keys of groups that wait for an operator. */
+  /** Keys of groups that wait for an operator: the first hundred of them. */
   readonly parked: readonly string[]
+  /** How many more groups wait for an operator than `parked` shows. */
+  readonly parkedMore: number
 }
 
 /** What an operator sees of a queue; also what `$sys.queues.<name>` says of it once a second. */

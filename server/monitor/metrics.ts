@@ -121,7 +121,7 @@ export class Metrics {
     gauge('bytes', 'Bytes of the messages that wait and are on lease.', ({ bytes }) => bytes)
     gauge('oldest_age_seconds', 'Age of the oldest message that waits.', ({ oldestAgeMs }) => oldestAgeMs / 1000)
     gauge('dead_letters', 'Dead letters.', ({ deadLetters }) => deadLetters)
-    gauge('parked_groups', 'Groups that wait for an operator.', ({ parked }) => parked.length)
+    gauge('parked_groups', 'Groups that wait for an operator.', ({ parked, parkedMore }) => parked.length + parkedMore)
     gauge('consumers', 'Consumers that are connected.', ({ consumers }) => consumers)
     gauge('wanted_consumers', 'Consumers that would keep up.', ({ wantedConsumers }) => wantedConsumers)
     gauge('growing', '1 where it has grown for half a minute and never shrunk.', ({ growing }) => (growing ? 1 : 0))

@@ -29,6 +29,8 @@ export interface FoundLetter {
 /** What one look into the store may read: what it takes must stay short, however large the letters are. */
 const STEP_LETTERS = 500
 const STEP_BYTES = 1024 * 1024
+/** After so many bytes of new dead letters a commit takes no more: they are read from the queue, and held until it ends. */
+const BURIED_BYTES = 4 * 1024 * 1024
 
 /** The dead letters of one queue, by number. What a commit buries and removes is staged, as in the queue's log. */
 export class DeadLetters {
@@ -37,7 +39,8 @@ export class DeadLetters {
   droppedTotal = 0
   private readonly store: Store
   private readonly id: number
-  private buried: { readonly letter: number; readonly value: Uint8Array }[] = []
+  private buried: FoundLetter[] = []
+  private buriedBytes = 0
   private removed = new Set<number>()
 
   constructor(store: Store, id: number) {
@@ -89,8 +92,15 @@ export class DeadLetters {
     }
   }
 
+  /** Whether what dies now should wait for the next commit. */
+  get isFull(): boolean {
+    return this.buriedBytes >= BURIED_BYTES
+  }
+
   bury(letter: number, stored: StoredLetter): void {
-    this.buried.push({ letter, value: toJson(stored) })
+    const value = toJson(stored)
+    this.buried.push({ letter, value })
+    this.buriedBytes += value.length
   }
 
   remove(letters: readonly number[]): void {
@@ -127,6 +137,7 @@ export class DeadLetters {
   /** Forgets what was staged. */
   rollback(): void {
     this.buried = []
+    this.buriedBytes = 0
     this.removed = new Set()
   }
 }

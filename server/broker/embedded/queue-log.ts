@@ -42,6 +42,9 @@ interface Stage {
   readonly applied: ((now: number) => void)[]
 }
 
+/** Keys of parked groups that are shown. */
+const SHOWN_PARKED = 100
+
 /**
  * One queue: what is stored of it, who has what on lease, and what comes next. Like a stream's log it stages changes,
  * which take effect by `apply` or never, by `rollback`.
@@ -209,15 +212,14 @@ export class QueueLog implements QueueState {
     this.schedule.putBack(this.leases.remove(id), now)
   }
 
-  /** Lets go of what has expired. */
-  expire(now: number): boolean {
-    const items = this.schedule.expired(now)
-    for (const item of items) {
+  /** Removes what has expired; what does not fit into this commit is left for the next. */
+  expire(now: number): void {
+    for (const item of this.schedule.expired(now)) {
       this.leave(item)
       if (this.options.onExpiry === 'dead-letter') this.bury(item, 'expired', undefined, now)
       else this.discard(item)
+      if (this.letters.isFull) return
     }
-    return items.length > 0
   }
 
   // Operators
@@ -259,7 +261,8 @@ export class QueueLog implements QueueState {
       droppedTotal: dropped,
       deadLetters: this.letters.count,
       deadLettersDroppedTotal: this.letters.droppedTotal,
-      parked: this.schedule.parked,
+      parked: this.schedule.parked(SHOWN_PARKED),
+      parkedMore: Math.max(0, this.schedule.parkedCount - SHOWN_PARKED),
     }
   }
 

@@ -35,7 +35,7 @@ export class Staging {
     }
     while (commit.taken.settlements < settlements.length) {
       const settlement = settlements[commit.taken.settlements] as Settlement
-      if (this.room.waitsForNext(settlement.drafts)) {
+      if (this.room.waitsForNext(settlement.drafts) || this.logs.queues.get(settlement.queue)?.letters.isFull) {
         later.settlements.unshift(...settlements.splice(commit.taken.settlements))
         break
       }
