@@ -6,6 +6,7 @@ import type { CommitStats, Draft, Settlement } from '../broker.ts'
 import { type Commit, type Group, purposeOf, purposeOfSettlement, type Task } from './commit.ts'
 import type { DedupWindow } from './dedup-window.ts'
 import type { Logs } from './logs.ts'
+import type { QueueLog } from './queue-log.ts'
 import { Room } from './room.ts'
 import { Staging } from './staging.ts'
 import type { Purpose, Store } from './store.ts'
@@ -110,10 +111,10 @@ export class GroupCommit {
       await this.recover(thrown as Error, commit, group, purpose)
       return
     }
-    this.logs.apply(commit.now)
+    const changed = this.logs.apply(commit.now)
     this.dedup.apply(commit.now)
     for (const waiter of commit.waiters) waiter.succeeded()
-    this.tellReady(commit.now)
+    this.tellReady(changed, commit.now)
   }
 
   private async keep({ changes, taken }: Commit, purpose: Purpose): Promise<void> {
@@ -123,8 +124,8 @@ export class GroupCommit {
     this.events.committed({ seconds, operations: taken.drafts + taken.settlements })
   }
 
-  private tellReady(now: number): void {
-    for (const [name, queue] of this.logs.queues) if (queue.hasReady(now)) this.events.ready(name)
+  private tellReady(changed: readonly QueueLog[], now: number): void {
+    for (const queue of changed) if (queue.hasReady(now)) this.events.ready(queue.options.name)
   }
 
   /** Where some have found no room, what came along with them may still find it, or make some: a trim, an ack. */
@@ -141,7 +142,7 @@ export class GroupCommit {
   private fail(error: Error, commit: Commit, group: Group, others: ReadonlySet<object> = new Set()): void {
     const { undo, waiters, taken, now } = commit
     for (const back of undo.reverse()) back()
-    this.logs.rollback(now)
+    const changed = this.logs.rollback(now)
     this.dedup.rollback()
     const known = error instanceof FanfareError ? error : new FanfareError('storage_failed', error.message)
     this.log.error({ err: error, code: known.code, waiting: waiters.length }, 'a commit failed')
@@ -152,6 +153,6 @@ export class GroupCommit {
       if (!others.has(left)) left.refused(known)
     }
     // What was to leave is there again.
-    this.tellReady(now)
+    this.tellReady(changed, now)
   }
 }
