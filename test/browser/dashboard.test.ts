@@ -4,11 +4,13 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { connect } from '../../client/node.ts'
 import { hashApiKey, newApiKey } from '../../server/auth/api-key.ts'
 import { startHub } from '../../server/index.ts'
 import type { ConnectionsPage, HubInfo, TopicsStatus } from '../../shared/sys.ts'
 import { launchBrowser } from '../setup/browser.ts'
 import { startDashboardHub, startWorld, type World } from '../setup/dashboard-world.ts'
+import { PathProxy } from '../setup/path-proxy.ts'
 
 const OUTPUT = fileURLToPath(new URL('../output', import.meta.url))
 const SECTIONS = ['Overview', 'Connections', 'Topics', 'Streams', 'Queues', 'Tail', 'Publish']
@@ -377,6 +379,26 @@ describe('the dashboard in Chromium', () => {
       await known.getByText(words).first().waitFor()
       await known.close()
     }
+    await hub.close()
+  })
+
+  it.each(['/', '/live'])('works below a path of a proxy, with the WebSocket endpoint at %s', async (path) => {
+    const hub = await startHub({ port: 0, engine: 'ws', path, drainTimeoutMs: 500 })
+    const proxy = await PathProxy.start(hub.port)
+    const publisher = connect(`ws://127.0.0.1:${hub.port}${path}`)
+    const behind = await browser.newPage()
+    const paths: string[] = []
+    behind.on('request', (request) => paths.push(new URL(request.url()).pathname))
+    behind.on('websocket', (socket) => paths.push(new URL(socket.url()).pathname))
+    await behind.goto(`${proxy.url}#/tail?pattern=a`)
+    await behind.locator('.tail-status', { hasText: 'Tailing' }).waitFor()
+    await publisher.publish('a', 'through the proxy')
+    await behind.getByText('through the proxy').waitFor()
+    expect(await behind.locator('.state').textContent()).toBe('Connected')
+    expect(paths.filter((each) => !each.startsWith('/hub/'))).toEqual([])
+    await behind.close()
+    await publisher.close()
+    await proxy.close()
     await hub.close()
   })
 
