@@ -57,6 +57,7 @@ const STATUS: Record<Exclude<ErrorCode, Elsewhere>, number> = {
   consumer_exists: 409,
   lease_lost: 409,
   frame_too_large: 413,
+  bad_content_type: 415,
   too_many_streams: 429,
   too_many_queues: 429,
   queue_limit: 429,
