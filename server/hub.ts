@@ -27,6 +27,7 @@ import type {
 import { UnexpectedErrors } from './failure/unexpected-errors.ts'
 import { guarded } from './http/cross-site.ts'
 import { httpHandler } from './http/handler.ts'
+import { problemResponse } from './http/problem.ts'
 import { Admission } from './limit/admission.ts'
 import { MessageLimits } from './limit/message-limits.ts'
 import { Connections } from './monitor/connections.ts'
@@ -98,7 +99,7 @@ export class Hub implements EngineApp {
     this.broker = broker
     this.connections = new Connections(clock)
     this.streams = new Streams(broker, clock)
-    this.queues = new Queues(broker, log, clock)
+    this.queues = new Queues(broker, log, clock, unexpected)
     const contracts = new Contracts(config.topics, log)
     const topics = new Topics(
       broker,
@@ -150,7 +151,7 @@ export class Hub implements EngineApp {
     })
     this.origins = new Origins(config.allowedOrigins, () => authenticator.isLocal)
     this.proxies = new Proxies(config.trustedProxies)
-    this.fetch = guarded(fetch, {
+    const guardedFetch = guarded(fetch, {
       origins: this.origins,
       clientOf: ({ headers, url }, peer) =>
         this.proxies.clientOf(
@@ -160,9 +161,18 @@ export class Hub implements EngineApp {
         ),
       tls: config.tls !== undefined,
     })
+    this.fetch = async (request, peer) => {
+      try {
+        return await guardedFetch(request, peer)
+      } catch (error) {
+        unexpected.report('http', error)
+        return problemResponse(new FanfareError('internal'))
+      }
+    }
     this.context = {
       config,
       log,
+      unexpected,
       clock,
       topics,
       streams,

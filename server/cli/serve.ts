@@ -41,6 +41,9 @@ const FLAGS: Record<Exclude<keyof HubConfig, OfTheirOwn>, string> = {
   subscribesPerSecond: 'subscriptions and consumers that a connection may begin in a second',
 }
 
+/** Lines of the log that wait while they cannot be written, in bytes. */
+const LOG_BYTES = 1024 * 1024
+
 export function serveCommand(): Command {
   const command = new Command('serve').description('run a hub')
   command.option('--config <file>', 'JSON file with any of these options; environment and flags are stronger')
@@ -76,10 +79,10 @@ async function serve({
     auth: authWith(auth, { anonymous, jwtSecretFile, jwksUrl } as AuthFlags, process.env),
   }
   // Standard error, and at once: what a hub said last is what its operator wants to know.
-  const log = pino(
-    { level: checkConfig(options).logLevel, base: { pid: process.pid } },
-    pino.destination({ dest: 2, sync: true }),
-  )
+  const output = pino.destination({ dest: 2, sync: true, maxLength: LOG_BYTES })
+  // A disk that is full costs the log and not the hub: lines wait until there is room again, and those beyond the bound are lost.
+  output.on('error', () => {})
+  const log = pino({ level: checkConfig(options).logLevel, base: { pid: process.pid } }, output)
   const starting = startHub(options, log)
   // At once, or it would end a hub that starts; but in a terminal it says that the terminal closes.
   if (options.tls || !process.stdin.isTTY) process.on('SIGHUP', () => void reload(starting, log))

@@ -4,6 +4,7 @@ import { FanfareError } from '../../shared/errors.ts'
 import type { DeadLetter, DeadLetterFilter, QueueInfo, QueueOptions } from '../../shared/queues.ts'
 import { matchesPattern, parsePattern } from '../../shared/topic.ts'
 import type { Broker } from '../broker/broker.ts'
+import type { UnexpectedErrors } from '../failure/unexpected-errors.ts'
 import type { QueueBinding } from '../topic/topics.ts'
 import { type Consumer, LEASED_AHEAD_BYTES } from './consumer.ts'
 import { QueueMonitor } from './monitor.ts'
@@ -32,11 +33,13 @@ export class Queues {
   private readonly byName = new Map<string, Queue>()
   private readonly log: Logger
   private readonly clock: Clock
+  private readonly unexpected: UnexpectedErrors
   private closed = false
   /** Told when topics may feed other queues than before. */
   onChange: () => void = () => {}
 
-  constructor(broker: Broker, log: Logger, clock: Clock) {
+  constructor(broker: Broker, log: Logger, clock: Clock, unexpected: UnexpectedErrors) {
+    this.unexpected = unexpected
     this.broker = broker
     this.log = log
     this.clock = clock
@@ -96,7 +99,7 @@ export class Queues {
     queue.dealing = true
     queueMicrotask(() => {
       queue.dealing = false
-      this.dealNow(name, queue)
+      this.unexpected.run('broker', () => this.dealNow(name, queue), { queue: name })
     })
   }
 
