@@ -9,9 +9,9 @@ beforeEach(async () => {
 afterEach(() => hub.stop())
 
 /** Answers the next consume with one delivery; every hub that was started anew counts them from 1. */
-async function lease(peer: Peer, data: unknown): Promise<number> {
+async function lease(peer: Peer, data: unknown, ackDeadlineMs = 60_000): Promise<number> {
   const { consumer, queue } = await peer.next('consume')
-  peer.send({ type: 'consuming', consumer, queue, prefetch: 16, ackDeadlineMs: 60_000 })
+  peer.send({ type: 'consuming', consumer, queue, prefetch: 16, ackDeadlineMs })
   peer.send({ type: 'delivery', consumer, delivery: 1, attempt: 1, message: message(data) })
   return consumer
 }
@@ -33,6 +33,20 @@ it('a delivery of an earlier connection is never settled on the next one, where 
   again.send({ type: 'settled', consumer, deliveries: [1] })
   await acked
 })
+
+it.each([60 * 86_400_000, 2 ** 32, 1e12])(
+  'a handler of a lease of %i ms extends it at half of its time, and not all the time',
+  async (ms) => {
+    const { client, peer } = await hub.connected()
+    let done = () => {}
+    client.consume('q', () => new Promise<void>((resolve) => (done = resolve)))
+    const consumer = await lease(peer, 'long', ms)
+    for (let at = 0; at < 5; at++) await new Promise((resolve) => setTimeout(resolve, 5))
+    expect(peer.unreadFrames).toEqual([])
+    done()
+    expect(await peer.next('ack')).toMatchObject({ consumer, delivery: 1 })
+  },
+)
 
 it('nor is a request of an earlier connection answered on the next one', async () => {
   const { client, peer } = await hub.connected()

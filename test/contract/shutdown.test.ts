@@ -36,6 +36,19 @@ onEveryEngine('shutdown', (hubs) => {
     expect(hub.outboxBytes).toBe(0)
   })
 
+  it.each([2 ** 31, 2 ** 32])('a drain may take %i ms', async (drainTimeoutMs) => {
+    const { hub, url } = await hubs.start({ ...OUTBOX, drainTimeoutMs })
+    const slow = await Peer.hello(url)
+    await slow.subscribe(1, 'flood')
+    slow.stall()
+    await flood(url)
+    const closing = hub.close()
+    slow.goOn()
+    expect(await slow.closed).toMatchObject({ code: 4000 })
+    expect(messages(slow.frames)).toEqual(Array.from({ length: COUNT }, (_, seq) => seq))
+    await closing
+  })
+
   it('what a paused subscription holds goes out too', async () => {
     const { hub, url } = await hubs.start(OUTBOX)
     const peer = await Peer.hello(url)
