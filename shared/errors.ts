@@ -52,6 +52,7 @@ export const ERRORS = {
   no_cursor: refusal('The subscription has no cursor. Name one when subscribing.'),
   no_connection: refusal('No connection of that id is open. connections.list gives those that are.'),
   unknown_method: refusal('The hub has no method of that name. PROTOCOL.md lists them.'),
+  bad_content_type: refusal('This path does not take a body of that content type. Send it with the one expected.'),
   bad_params: refusal('The parameters of the call are wrong. PROTOCOL.md says what the method takes.'),
   queue_limit: passing(
     'The queue is full and its overflow says reject. Publish later, add consumers, or raise its limits.',

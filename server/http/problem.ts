@@ -57,6 +57,7 @@ const STATUS: Record<Exclude<ErrorCode, Elsewhere>, number> = {
   consumer_exists: 409,
   lease_lost: 409,
   frame_too_large: 413,
+  bad_content_type: 415,
   queue_limit: 429,
   window_exceeded: 429,
   auth_backlog: 429,
