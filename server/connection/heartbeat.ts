@@ -1,6 +1,6 @@
 import type { Clock, Timer } from '../../shared/clock.ts'
 import type { Connection } from './connection.ts'
-import type { Expiring } from './context.ts'
+import type { Expiring, Patience } from './context.ts'
 
 /** The timer ticks this often, in milliseconds. At each tick a slice of the connections is looked at: all at once would stall the hub. */
 const TICK_MS = 250
@@ -15,12 +15,6 @@ const LOOKS = 8
 const MAX_SLICES = 1_000
 /** A peer that was pinged has a ping interval to answer, and this long at most, in milliseconds. */
 const ANSWER_MS = 10_000
-
-/** How many looks in a row find a peer silent before it is pinged, and before its connection is ended. */
-export interface Patience {
-  readonly pingAfter: number
-  readonly endAfter: number
-}
 
 /**
  * Pings connections that have been silent for a ping interval, ends those that do not answer, and watches for those that never say

@@ -48,6 +48,36 @@ it.each([60 * 86_400_000, 2 ** 32, 1e12])(
   },
 )
 
+it('every close() of a consumer waits for the handler that runs', async () => {
+  const { client, peer } = await hub.connected()
+  let done = () => {}
+  const consumer = client.consume('q', () => new Promise<void>((resolve) => (done = resolve)))
+  const number = await lease(peer, 1)
+  await consumer.ready
+  await expect.poll(() => done.length).toBe(1)
+  const ended: string[] = []
+  const both = [consumer.close().then(() => ended.push('first')), consumer.close().then(() => ended.push('second'))]
+  await new Promise((resolve) => setImmediate(resolve))
+  expect(ended).toEqual([])
+  done()
+  await peer.next('ack')
+  peer.send({ type: 'settled', consumer: number, deliveries: [1] })
+  await Promise.all(both)
+  expect(ended.toSorted()).toEqual(['first', 'second'])
+})
+
+it('every unsubscribe() waits for the hub', async () => {
+  const { client, peer } = await hub.connected()
+  const subscription = client.subscribe('a')
+  await peer.subscribed()
+  await subscription.ready
+  const first = subscription.unsubscribe()
+  const second = subscription.unsubscribe()
+  expect(await Promise.race([second.then(() => 'ended'), Promise.resolve('waits')])).toBe('waits')
+  await Promise.all([first, second])
+  await subscription.unsubscribe()
+})
+
 it('nor is a request of an earlier connection answered on the next one', async () => {
   const { client, peer } = await hub.connected()
   const replies: ((reply: unknown) => void)[] = []
