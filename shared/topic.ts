@@ -10,6 +10,7 @@ export const MAX_TOPIC_WORDS = 32
 
 // Printable ASCII without anything that JSON escapes, so that a topic goes into a frame as it stands.
 const WORD = '[A-Za-z0-9_:@/+=~-]+'
+const OUTSIDE_WORD = /[^A-Za-z0-9_:@/+=-]/gu
 const TOPIC = new RegExp(`^\\$?${WORD}(?:\\.${WORD})*$`)
 const PATTERN = new RegExp(`^(?:\\$?${WORD}|[*#])(?:\\.(?:${WORD}|[*#]))*$`)
 
@@ -31,6 +32,33 @@ export function parsePattern(pattern: string): string[] {
     else words.push(word)
   }
   return words
+}
+
+/**
+ * One word of a topic that stands for any text: a subject such as `auth0|5f7c`, an e-mail address, a name in any script.
+ * The letters `A` to `Z` and `a` to `z`, digits and `_ : @ / + = -` stay. Any other character becomes its bytes of UTF-8, each as `~` and
+ * two hexadecimal digits. Different texts have different words, and no word has a dot or a wildcard. In a permission, `${sub}` is
+ * replaced by this word of the subject.
+ *
+ * @throws FanfareError `bad_topic`: the text is empty, is not Unicode, or its word has more than 255 characters
+ * @example
+ * topicWord('auth0|5f7c') // 'auth0~7C5f7c'
+ * topicWord('ann@example.com') // 'ann@example~2Ecom'
+ * topicWord('müller') // 'm~C3~BCller'
+ */
+export function topicWord(text: string): string {
+  if (text === '' || !isUnicode(text)) throw new FanfareError('bad_topic', 'No word of a topic can stand for this text')
+  const escaped = (byte: number) => `~${byte.toString(16).toUpperCase().padStart(2, '0')}`
+  const word = text.replace(OUTSIDE_WORD, (character) =>
+    Array.from(new TextEncoder().encode(character), escaped).join(''),
+  )
+  if (word.length > MAX_TOPIC_LENGTH) throw new FanfareError('bad_topic', `The word has ${word.length} characters`)
+  return word
+}
+
+/** Half of a surrogate pair has no bytes of its own: several texts would have one word. */
+function isUnicode(text: string): boolean {
+  return !/\p{Surrogate}/u.test(text)
 }
 
 function parseName(name: string, grammar: RegExp, code: 'bad_topic' | 'bad_pattern'): string[] {

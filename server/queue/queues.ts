@@ -5,6 +5,7 @@ import { type Indexed, PatternIndex } from '../../shared/pattern-index.ts'
 import type { DeadLetter, DeadLetterFilter, QueueInfo, QueueOptions } from '../../shared/queues.ts'
 import { parsePattern } from '../../shared/topic.ts'
 import type { Broker } from '../broker/broker.ts'
+import type { UnexpectedErrors } from '../failure/unexpected-errors.ts'
 import { type NameLimit, RoomForNames } from '../limit/room-for-names.ts'
 import type { QueueBinding } from '../topic/topics.ts'
 import { type Consumer, LEASED_AHEAD_BYTES } from './consumer.ts'
@@ -42,11 +43,13 @@ export class Queues {
   private declared = 0
   private readonly log: Logger
   private readonly clock: Clock
+  private readonly unexpected: UnexpectedErrors
   private closed = false
   /** Told when topics may feed other queues than before. */
   onChange: () => void = () => {}
 
-  constructor(broker: Broker, log: Logger, clock: Clock, limit: NameLimit) {
+  constructor(broker: Broker, log: Logger, clock: Clock, unexpected: UnexpectedErrors, limit: NameLimit) {
+    this.unexpected = unexpected
     this.broker = broker
     this.log = log
     this.clock = clock
@@ -108,7 +111,7 @@ export class Queues {
     queue.dealing = true
     queueMicrotask(() => {
       queue.dealing = false
-      this.dealNow(name, queue)
+      this.unexpected.run('broker', () => this.dealNow(name, queue), { queue: name })
     })
   }
 

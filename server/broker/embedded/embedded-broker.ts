@@ -50,7 +50,7 @@ export class EmbeddedBroker implements Broker {
     const unexpected = options.unexpected ?? new UnexpectedErrors(log)
     this.clock = unexpected.guard(options.clock ?? steadyClock)
     const dedup = new DedupWindow(store, options.dedupWindowMs, options.dedupIds)
-    this.commits = new GroupCommit(store, this.logs, dedup, this.clock, log, {
+    this.commits = new GroupCommit(store, this.logs, dedup, this.clock, log, unexpected, {
       ready: (queue) => this.onReady(queue),
       committed: (commit) => this.onCommit(commit),
     })
