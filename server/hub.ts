@@ -29,6 +29,7 @@ import { guarded } from './http/cross-site.ts'
 import { httpHandler } from './http/handler.ts'
 import { problemResponse } from './http/problem.ts'
 import { Admission } from './limit/admission.ts'
+import type { LimitName } from './limit/limits.ts'
 import { MessageLimits } from './limit/message-limits.ts'
 import { Connections } from './monitor/connections.ts'
 import { Metrics } from './monitor/metrics.ts'
@@ -101,8 +102,15 @@ export class Hub implements EngineApp {
     this.clock = clock
     this.broker = broker
     this.connections = new Connections(clock)
-    this.streams = new Streams(broker, clock)
-    this.queues = new Queues(broker, log, clock, unexpected)
+    const traffic = new Traffic()
+    const hit = (limit: LimitName) => () => traffic.limitHits[limit]++
+    const { maxStreams, maxQueues } = config
+    this.streams = new Streams(broker, clock, { most: maxStreams, code: 'too_many_streams', hit: hit('maxStreams') })
+    this.queues = new Queues(broker, log, clock, unexpected, {
+      most: maxQueues,
+      code: 'too_many_queues',
+      hit: hit('maxQueues'),
+    })
     const contracts = new Contracts(config.topics, log)
     const topics = new Topics(
       broker,
@@ -118,7 +126,6 @@ export class Hub implements EngineApp {
     this.queues.onChange = () => topics.forgetRoutes()
     this.heartbeat = new Heartbeat(config.pingIntervalMs, clock)
     this.authenticator = authenticator
-    const traffic = new Traffic()
     this.admission = new Admission(config, (limit) => traffic.limitHits[limit]++)
     const budget = new OutboxBudget(config.outboxTotalBytes)
     const { streams, queues, connections } = this

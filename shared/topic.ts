@@ -69,7 +69,11 @@ function parseName(name: string, grammar: RegExp, code: 'bad_topic' | 'bad_patte
   return words
 }
 
-/** Whether the words of a pattern match the words of a topic; linear for any pattern with one `#`, as globs are. */
+/**
+ * Whether the words of a pattern match the words of a topic. At most as many steps as the pattern has words times those
+ * of the topic, whatever the pattern. A pattern in the topic's place is matched if all that it matches is: its `*`
+ * passes for some word, and its `#` can only be taken by a `#`.
+ */
 export function matchesPattern(pattern: readonly string[], topic: readonly string[]): boolean {
   if (topic[0]?.startsWith('$') && (pattern[0] === '*' || pattern[0] === '#')) return false
   let p = 0
@@ -81,7 +85,7 @@ export function matchesPattern(pattern: readonly string[], topic: readonly strin
     if (word === '#') {
       lastHash = p++
       retryAt = t
-    } else if (word === '*' || word === topic[t]) {
+    } else if (word === topic[t] || (word === '*' && topic[t] !== '#')) {
       p++
       t++
     } else if (lastHash >= 0) {
@@ -98,20 +102,5 @@ export function matchesPattern(pattern: readonly string[], topic: readonly strin
 
 /** Whether every topic that `pattern` matches is matched by one of `captures` too, as far as a look at each tells. */
 export function isCovered(pattern: readonly string[], captures: readonly (readonly string[])[]): boolean {
-  const ofHub = pattern[0]?.startsWith('$')
-  return captures.some(
-    (capture) => !(ofHub && (capture[0] === '*' || capture[0] === '#')) && covers(capture, pattern, 0, 0),
-  )
-}
-
-function covers(capture: readonly string[], pattern: readonly string[], c: number, p: number): boolean {
-  if (c === capture.length) return p === pattern.length
-  const word = capture[c]
-  if (word === '#') {
-    if (covers(capture, pattern, c + 1, p)) return true
-    return p < pattern.length && covers(capture, pattern, c, p + 1)
-  }
-  const other = pattern[p]
-  if (other === undefined || other === '#') return false
-  return (word === '*' || word === other) && covers(capture, pattern, c + 1, p + 1)
+  return captures.some((capture) => matchesPattern(capture, pattern))
 }

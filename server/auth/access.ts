@@ -1,11 +1,12 @@
 import { FanfareError } from '../../shared/errors.ts'
+import { RecentMap } from '../../shared/recent-map.ts'
 import { isCovered, parsePattern, parseTopic, topicWord } from '../../shared/topic.ts'
 import type { Identity, Permissions } from './identity.ts'
 
 export const VERBS = ['publish', 'subscribe', 'consume', 'declare', 'admin'] as const
 export type Verb = (typeof VERBS)[number]
 
-/** Answers that are remembered of each verb; beyond that the memory starts anew. */
+/** Answers that are remembered of each verb at least, the last ones; at most twice as many. */
 const REMEMBERED = 500
 
 /** The words of what a verb is asked for. Throws `bad_topic`, `bad_pattern`. */
@@ -37,7 +38,7 @@ export class Access {
   /** There is nothing to ask. */
   readonly unrestricted: boolean
   private readonly patterns: Record<Verb, readonly (readonly string[])[]>
-  private readonly answers: Partial<Record<Verb, Map<string, boolean>>> = {}
+  private readonly answers: Partial<Record<Verb, RecentMap<string, boolean>>> = {}
   private readonly denied: (subject: string, verb: Verb, target: string) => void
 
   /** The permissions have no placeholders any more. `denied` is told of each refusal. */
@@ -72,10 +73,14 @@ export class Access {
     const ofHub = verb === 'subscribe' && /^\$sys(\.|$)/.test(target)
     const allowed = this.patterns[ofHub ? 'admin' : verb]
     const answer = isCovered(WORDS[verb](target), allowed)
-    this.answers[verb] ??= new Map()
-    if (this.answers[verb].size >= REMEMBERED) this.answers[verb].clear()
+    this.answers[verb] ??= new RecentMap(REMEMBERED)
     this.answers[verb].set(target, answer)
     return answer
+  }
+
+  /** Whether there may be a name at all on which one of these is permitted. */
+  mayAny(verbs: readonly Verb[]): boolean {
+    return this.unrestricted || verbs.some((verb) => this.patterns[verb].length > 0)
   }
 
   /** Throws `forbidden`, which names verb and target, where none of the verbs is permitted. */

@@ -41,6 +41,8 @@ const FLAGS: Record<Exclude<keyof HubConfig, OfTheirOwn>, string> = {
   identityMessagesPerSecond: 'frames of all connections of one subject',
   identityBytesPerSecond: 'bytes of all connections of one subject',
   subscribesPerSecond: 'subscriptions and consumers that a connection may begin in a second',
+  maxStreams: 'maximum number of streams that clients can bring it to',
+  maxQueues: 'maximum number of queues that clients can bring it to',
 }
 
 /** Lines of the log that wait while they cannot be written, in bytes. */

@@ -24,6 +24,10 @@ export const duration = z.union([z.number().int().positive(), z.string()]).trans
   return z.NEVER
 })
 
+/** Maximum number of patterns of a stream, and of bindings of a queue. */
+const MAX_TOPICS = 1000
+export const MAX_BINDINGS = 10_000
+
 export const name = z.string().regex(/^[\w.-]{1,64}$/, 'is 1 to 64 letters, digits and _ . -')
 
 export const pattern = z.string().superRefine((value, context) => {
@@ -38,7 +42,7 @@ export const pattern = z.string().superRefine((value, context) => {
 export const StreamConfig = z
   .strictObject({
     name,
-    topics: z.array(pattern).min(1),
+    topics: z.array(pattern).min(1).max(MAX_TOPICS),
     maxAge: duration.default(STREAM_DEFAULTS.maxAgeMs),
     maxBytes: z.number().int().positive().default(STREAM_DEFAULTS.maxBytes),
     maxMessages: z.number().int().positive().optional(),
