@@ -111,6 +111,10 @@ export class QueueLog implements QueueState {
     return this.record.nextLetter
   }
 
+  get publishedTotal(): number {
+    return this.totals.published
+  }
+
   hasReady(now: number): boolean {
     return this.schedule.hasReady(now)
   }
