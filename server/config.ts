@@ -145,6 +145,11 @@ export interface HubOptions {
   readonly maxStreams?: number | undefined
   /** Maximum number of queues: 20,000 by default (`too_many_queues`). Likewise. */
   readonly maxQueues?: number | undefined
+  /**
+   * Maximum number of patterns that all streams capture together, and of bindings that all queues have: 100,000 each by default
+   * (`too_many_patterns`). Likewise.
+   */
+  readonly maxPatterns?: number | undefined
 }
 
 /** Checks the options and completes them; it has to know the same ones. */
@@ -184,6 +189,7 @@ export const HubConfig = z
     subscribesPerSecond: limit.default(DEFAULTS.subscribesPerSecond),
     maxStreams: limit.default(DEFAULTS.maxStreams),
     maxQueues: limit.default(DEFAULTS.maxQueues),
+    maxPatterns: limit.default(DEFAULTS.maxPatterns),
   } satisfies Record<keyof HubOptions, z.ZodType>)
   .refine((config) => config.frameBytes < config.outboxBytes, {
     path: ['frameBytes'],

@@ -27,4 +27,5 @@ export const DEFAULTS = {
   subscribesPerSecond: 1000,
   maxStreams: 20_000,
   maxQueues: 20_000,
+  maxPatterns: 100_000,
 } as const

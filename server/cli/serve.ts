@@ -43,6 +43,7 @@ const FLAGS: Record<Exclude<keyof HubConfig, OfTheirOwn>, string> = {
   subscribesPerSecond: 'subscriptions and consumers that a connection may begin in a second',
   maxStreams: 'maximum number of streams that clients can bring it to',
   maxQueues: 'maximum number of queues that clients can bring it to',
+  maxPatterns: 'maximum number of patterns of all streams, and of bindings of all queues',
 }
 
 /** Lines of the log that wait while they cannot be written, in bytes. */

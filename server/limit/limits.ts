@@ -10,6 +10,7 @@ export const LIMITS = [
   'subscribesPerSecond',
   'maxStreams',
   'maxQueues',
+  'maxPatterns',
 ] as const
 export type LimitName = (typeof LIMITS)[number]
 
