@@ -2,10 +2,10 @@ import type { Logger } from 'pino'
 import type { Clock } from '../../shared/clock.ts'
 
 /**
- * Where an unexpected error was stopped, and so what it has cost: one `connection`, one `http` request, one `engine` callback,
- * one `broker` callback, one run of a `timer`. `process`: nothing stopped it, so nobody knows what it has cost.
+ * Where an unexpected error was stopped, and so what it has cost: one `connection`, one `call`, one `http` request, one
+ * `engine` callback, one `broker` callback, one run of a `timer`. `process`: nothing stopped it, so nobody knows what it has cost.
  */
-export const PLACES = ['connection', 'http', 'engine', 'broker', 'timer', 'process'] as const
+export const PLACES = ['connection', 'call', 'http', 'engine', 'broker', 'timer', 'process'] as const
 export type Place = (typeof PLACES)[number]
 
 /** Lines in the log per second; errors beyond that are only counted. A peer that found a bug must not fill the disk. */

@@ -65,7 +65,7 @@ async function events({ hub, request, peer, access, params }: Exchange): Promise
   const query = checkParams(Query, params)
   const frames = subscribeFrames(query, request.headers.get('last-event-id') || query.lastEventId)
   if (request.method === 'HEAD') return new Response(null, { headers: HEADERS })
-  const socket = new EventSocket(peer, new EventWriter(frames), frames.length)
+  const socket = new EventSocket(peer, new EventWriter(frames), frames.length, hub.unexpected)
   socket.handlers = hub.open(socket, peer?.remoteAddress ?? '', access)
   const client = request.headers.get('user-agent')?.slice(0, 200)
   socket.handlers.message(utf8.encode(JSON.stringify([{ type: 'hello', client }, ...frames])), false)

@@ -1,9 +1,14 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { closeSync, openSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { expect, it } from 'vitest'
 import { ENGINES } from '../setup/engines.ts'
+import { freePort } from '../setup/free-port.ts'
 import { HubProcess } from '../setup/hub-process.ts'
 import { Peer } from '../setup/peer.ts'
 
+const MAIN = fileURLToPath(new URL('../../dist/server/main.js', import.meta.url))
 const THROWS_ON_SIGNAL = fileURLToPath(new URL('throws-on-signal.js', import.meta.url))
 
 it.each(ENGINES)(
@@ -30,3 +35,28 @@ it.each(ENGINES)(
     expect(stderr).toContain('"message":"rejected"')
   },
 )
+
+it.each(ENGINES)('a hub on %s that cannot write its log goes on', async (engine) => {
+  const port = await freePort()
+  const full = openSync('/dev/full', 'w')
+  const hub = spawn(process.execPath, [MAIN, 'serve', '--engine', engine, '--data', 'memory', '--port', String(port)], {
+    stdio: ['ignore', 'ignore', full],
+  })
+  closeSync(full)
+  try {
+    const url = `ws://127.0.0.1:${port}/`
+    const ready = async () => (await fetch(`http://127.0.0.1:${port}/readyz`)).status
+    await expect.poll(ready, { timeout: 10_000 }).toBe(200)
+    for (let n = 0; n < 3; n++) {
+      const peer = await Peer.hello(url)
+      peer.send({ type: 'subscribe', sub: 'no number' })
+      expect((await peer.closed).code).toBe(4400)
+    }
+    expect(await (await fetch(`http://127.0.0.1:${port}/readyz`)).json()).toEqual({ status: 'ready' })
+    const ended = once(hub, 'exit')
+    hub.kill('SIGTERM')
+    expect(await ended).toEqual([0, null])
+  } finally {
+    hub.kill('SIGKILL')
+  }
+})
