@@ -56,6 +56,11 @@ export interface HubOptions {
   readonly logLevel?: 'debug' | 'info' | 'warn' | 'error' | 'silent' | undefined
   /** Data directory of streams and queues. `memory`, the default inside a program, keeps them as long as the process lives. */
   readonly data?: string | undefined
+  /**
+   * Longest time that a hub waits at start for another one on the same data directory to end: 15 s by default, a little more than
+   * a drain takes. Then it is refused (`data_locked`); 0 refuses at once.
+   */
+  readonly lockWaitMs?: number | undefined
   /** Streams to be there; what is declared here is stronger than what was declared before. */
   readonly streams?: readonly z.input<typeof StreamConfig>[] | undefined
   /** Queues to be there, likewise. */
@@ -161,6 +166,7 @@ export const HubConfig = z
     engine: oneOf(ENGINE_NAMES).default(DEFAULTS.engine),
     logLevel: oneOf(['debug', 'info', 'warn', 'error', 'silent']).default(DEFAULTS.logLevel),
     data: z.string().min(1).default(IN_MEMORY),
+    lockWaitMs: limit.default(DEFAULTS.lockWaitMs),
     streams: z.array(StreamConfig).superRefine(refuseTwins).default([]),
     queues: z.array(QueueConfig).superRefine(refuseTwins).default([]),
     topics: contract.optional(),

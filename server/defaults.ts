@@ -6,6 +6,7 @@ export const DEFAULTS = {
   engine: 'auto',
   logLevel: 'info',
   data: './fanfare-data',
+  lockWaitMs: 15_000,
   dedupWindowMs: 120_000,
   dedupIds: 1_000_000,
   outboxBytes: 1024 * 1024,

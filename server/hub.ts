@@ -149,6 +149,7 @@ export class Hub implements EngineApp {
       open: (socket, address, access) => this.openOverHttp(socket, address, access),
       failed: (error) => unexpected.report('http', error),
       accepts: () => this.state === 'ready',
+      storageFailure: () => broker.failure,
       unexpected,
       path: config.path,
       authenticate: async (credentials) => this.authenticator.authenticate(credentials),
