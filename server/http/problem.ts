@@ -26,6 +26,9 @@ const STATUS: Record<Exclude<ErrorCode, Elsewhere>, number> = {
   unknown_frame: 400,
   hello_late: 400,
   bad_topic: 400,
+  nested_too_deeply: 400,
+  too_many_calls: 429,
+  call_failed: 500,
   bad_data: 422,
   bad_pattern: 400,
   bad_params: 400,
@@ -84,7 +87,7 @@ const STATUS: Record<Exclude<ErrorCode, Elsewhere>, number> = {
 const LATER = [429, 503]
 
 export function statusOf(code: string): number {
-  return (STATUS as Record<string, number>)[code] ?? 500
+  return Object.hasOwn(STATUS, code) ? ((STATUS as Record<string, number>)[code] ?? 500) : 500
 }
 
 /** What is known of a refusal: an error of the table, or the frame that told of one. */
