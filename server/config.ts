@@ -16,9 +16,11 @@ const count = z.number().int().positive()
 const limit = z.number().int().min(0)
 
 function refuseTwins(streams: readonly { name: string }[], context: z.RefinementCtx): void {
+  const names = new Set<string>()
   for (const [at, { name }] of streams.entries()) {
-    if (streams.findIndex((other) => other.name === name) === at) continue
-    context.addIssue({ code: 'custom', path: [at, 'name'], message: `"${name}" is declared before` })
+    if (names.has(name))
+      context.addIssue({ code: 'custom', path: [at, 'name'], message: `"${name}" is declared before` })
+    names.add(name)
   }
 }
 
@@ -122,6 +124,13 @@ export interface HubOptions {
    * `subscriptions`, for they all come back with a new connection.
    */
   readonly subscribesPerSecond?: number | undefined
+  /**
+   * Maximum number of streams: 20,000 by default. A client that declares one more is refused (`too_many_streams`). Those of the
+   * configuration and of the data directory are always there, and count. 0 for no limit.
+   */
+  readonly maxStreams?: number | undefined
+  /** Maximum number of queues: 20,000 by default (`too_many_queues`). Likewise. */
+  readonly maxQueues?: number | undefined
 }
 
 /** Checks the options and completes them; it has to know the same ones. */
@@ -159,6 +168,8 @@ export const HubConfig = z
     identityMessagesPerSecond: limit.default(DEFAULTS.identityMessagesPerSecond),
     identityBytesPerSecond: limit.default(DEFAULTS.identityBytesPerSecond),
     subscribesPerSecond: limit.default(DEFAULTS.subscribesPerSecond),
+    maxStreams: limit.default(DEFAULTS.maxStreams),
+    maxQueues: limit.default(DEFAULTS.maxQueues),
   } satisfies Record<keyof HubOptions, z.ZodType>)
   .refine((config) => config.frameBytes < config.outboxBytes, {
     path: ['frameBytes'],

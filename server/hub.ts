@@ -29,6 +29,7 @@ import { guarded } from './http/cross-site.ts'
 import { httpHandler } from './http/handler.ts'
 import { problemResponse } from './http/problem.ts'
 import { Admission } from './limit/admission.ts'
+import type { LimitName } from './limit/limits.ts'
 import { MessageLimits } from './limit/message-limits.ts'
 import { Connections } from './monitor/connections.ts'
 import { Metrics } from './monitor/metrics.ts'
@@ -81,6 +82,9 @@ export class Hub implements EngineApp {
   private state: HubState = 'starting'
   private listener: Listener | undefined = undefined
   private certificate: CertificateInUse | undefined = undefined
+  /** What `listen` or `attach` does, and `close`: each happens once, and everyone who asks waits for the same. */
+  private starting: Promise<void> | undefined = undefined
+  private closing: Promise<void> | undefined = undefined
   private allClosed: (() => void) | undefined = undefined
 
   constructor(
@@ -98,8 +102,15 @@ export class Hub implements EngineApp {
     this.clock = clock
     this.broker = broker
     this.connections = new Connections(clock)
-    this.streams = new Streams(broker, clock)
-    this.queues = new Queues(broker, log, clock, unexpected)
+    const traffic = new Traffic()
+    const hit = (limit: LimitName) => () => traffic.limitHits[limit]++
+    const { maxStreams, maxQueues } = config
+    this.streams = new Streams(broker, clock, { most: maxStreams, code: 'too_many_streams', hit: hit('maxStreams') })
+    this.queues = new Queues(broker, log, clock, unexpected, {
+      most: maxQueues,
+      code: 'too_many_queues',
+      hit: hit('maxQueues'),
+    })
     const contracts = new Contracts(config.topics, log)
     const topics = new Topics(
       broker,
@@ -115,7 +126,6 @@ export class Hub implements EngineApp {
     this.queues.onChange = () => topics.forgetRoutes()
     this.heartbeat = new Heartbeat(config.pingIntervalMs, clock)
     this.authenticator = authenticator
-    const traffic = new Traffic()
     this.admission = new Admission(config, (limit) => traffic.limitHits[limit]++)
     const budget = new OutboxBudget(config.outboxTotalBytes)
     const { streams, queues, connections } = this
@@ -205,12 +215,21 @@ export class Hub implements EngineApp {
     return this.context.budget.bytes
   }
 
-  /** Opens what the broker keeps, then the port. `startHub` calls it. Rejects with `port_in_use` and `bad_config`. */
-  async listen(engine: Engine, certificate?: CertificateInUse): Promise<void> {
+  /**
+   * Opens what the broker keeps, then the port. `startHub` calls it. Rejects with `port_in_use`, `bad_config`, and `shutting_down` if the hub
+   * is closed meanwhile.
+   */
+  listen(engine: Engine, certificate?: CertificateInUse): Promise<void> {
+    this.starting ??= this.startListening(engine, certificate)
+    return this.starting
+  }
+
+  private async startListening(engine: Engine, certificate?: CertificateInUse): Promise<void> {
     await this.openBroker()
     const listener = await engine.listen(this.config, this, certificate?.current)
     this.listener = listener
     this.certificate = certificate
+    this.requireOpen()
     certificate?.watch((renewed) => listener.renew(renewed))
     this.started(engine.name)
     const { host, path } = this.config
@@ -227,15 +246,22 @@ export class Hub implements EngineApp {
 
   /**
    * Serves the WebSocket endpoint on an existing server. Its HTTP requests stay with its owner: see `fetch`. Rejects with
-   * `bad_config`, also where the server listens for others already and `auth` does not say who they are.
+   * `bad_config`, also where the server listens for others already and `auth` does not say who they are, and with `shutting_down` if
+   * the hub is closed meanwhile.
    */
-  async attach(server: Server): Promise<void> {
+  attach(server: Server): Promise<void> {
+    this.starting ??= this.startAttached(server)
+    return this.starting
+  }
+
+  private async startAttached(server: Server): Promise<void> {
     if (server.listening) await this.listensAt(server)
     // Until then nobody is let in as somebody of this machine.
     else
       server.once('listening', () => this.listensAt(server).catch((error) => this.log.error({ err: error }, 'exposed')))
     await this.openBroker()
     const { attachTo } = await import('./engine/ws-engine.ts')
+    this.requireOpen()
     attachTo(server, this.config, this)
     this.started('ws')
   }
@@ -255,11 +281,18 @@ export class Hub implements EngineApp {
 
   /**
    * Drains and closes: accepts nothing more, sends what is waiting, tells every client to reconnect, and ends within
-   * `drainTimeoutMs`.
+   * `drainTimeoutMs`. A hub that is starting ends as soon as it has started. Every call returns the promise of the first one.
    */
-  async close(): Promise<void> {
-    if (this.state === 'closed' || this.state === 'draining') return
+  close(): Promise<void> {
+    this.closing ??= this.drain()
+    return this.closing
+  }
+
+  private async drain(): Promise<void> {
+    const starting = this.state === 'starting' ? this.starting : undefined
     this.state = 'draining'
+    // The caller of `listen` or `attach` learns why it did not start.
+    if (starting) await starting.catch(() => {})
     this.certificate?.stop()
     this.listener?.stop()
     this.log.info({ connections: this.connections.count }, 'draining')
@@ -328,8 +361,15 @@ export class Hub implements EngineApp {
   }
 
   private async openBroker(): Promise<void> {
+    this.requireOpen()
     await this.streams.open(this.config.streams)
     await this.queues.open(this.config.queues)
+    this.requireOpen()
+  }
+
+  /** Throws `shutting_down`. */
+  private requireOpen(): void {
+    if (this.closing) throw new FanfareError('shutting_down')
   }
 
   private started(engine: string): void {

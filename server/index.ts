@@ -12,6 +12,7 @@ import { CertificateInUse } from './tls/certificate-in-use.ts'
 
 export { type Contract, defineTopics, type Exchange, type Schema } from '../shared/contract.ts'
 export { FanfareError } from '../shared/errors.ts'
+export { topicWord } from '../shared/topic.ts'
 export type { ApiKey, AuthOptions, JwtOptions, KeySource } from './auth/auth-config.ts'
 export type { Authenticate, Credentials, Identity, Permissions } from './auth/identity.ts'
 export type { HubOptions } from './config.ts'

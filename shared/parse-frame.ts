@@ -25,8 +25,7 @@ const CHECKS: Record<Frame['type'], (frame: Fields) => void> = {
     }
     if (f['filter'] !== undefined) filter(f)
     if (f['stream'] !== undefined) name(f, 'stream')
-    if (f['cursor'] !== undefined) name(f, 'cursor')
-    if (f['cursor'] === FORBIDDEN_KEY) throw shape(f, `"cursor" is not ${FORBIDDEN_KEY}`)
+    if (f['cursor'] !== undefined) cursor(f)
     if (f['from'] !== undefined) from(f)
   },
   unsubscribe: (f) => number(f, 'sub'),
@@ -251,6 +250,17 @@ function name(frame: Fields, field: string): void {
   if (typeof frame[field] !== 'string' || !NAME.test(frame[field])) {
     throw shape(frame, `"${field}" is 1 to 64 letters, digits and _ . -`)
   }
+}
+
+// Those of a subject begin with its word, see `topicWord`.
+const CURSOR = /^[A-Za-z0-9_.:@/+=~-]{1,128}$/
+
+function cursor(frame: Fields): void {
+  if (typeof frame['cursor'] !== 'string' || !CURSOR.test(frame['cursor'])) {
+    throw shape(frame, '"cursor" is 1 to 128 letters, digits and _ . : @ / + = ~ -')
+  }
+  // It would be a key in the lists of cursors.
+  if (frame['cursor'] === FORBIDDEN_KEY) throw shape(frame, `"cursor" is not ${FORBIDDEN_KEY}`)
 }
 
 function from(frame: Fields): void {

@@ -113,7 +113,7 @@ export interface ConnectionsStatus {
 export interface TopicInfo {
   readonly topic: string
   readonly publishedPerSecond: number
-  /** Since the hub remembers the topic: of ten thousand at most, beyond which the memory starts anew. */
+  /** Since the hub remembers the topic: it remembers at least the 20,000 that were published to last. */
   readonly publishedTotal: number
 }
 

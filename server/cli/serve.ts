@@ -7,6 +7,9 @@ import { type AuthFlags, addAuthFlags, authWith } from './auth-flags.ts'
 import { readConfig } from './config-file.ts'
 import { addNetworkFlags, type NetworkFlags, networkWith } from './network-flags.ts'
 
+/** Longest time that a hub which is told to stop goes on with its start, in milliseconds. */
+const START_GRACE_MS = 5_000
+
 type OfTheirOwn = 'streams' | 'queues' | 'topics' | 'auth' | 'allowedOrigins' | 'trustedProxies' | 'tls'
 
 /**
@@ -39,6 +42,8 @@ const FLAGS: Record<Exclude<keyof HubConfig, OfTheirOwn>, string> = {
   identityMessagesPerSecond: 'frames of all connections of one subject',
   identityBytesPerSecond: 'bytes of all connections of one subject',
   subscribesPerSecond: 'subscriptions and consumers that a connection may begin in a second',
+  maxStreams: 'maximum number of streams that clients can bring it to',
+  maxQueues: 'maximum number of queues that clients can bring it to',
 }
 
 /** Lines of the log that wait while they cannot be written, in bytes. */
@@ -86,14 +91,38 @@ async function serve({
   const starting = startHub(options, log)
   // At once, or it would end a hub that starts; but in a terminal it says that the terminal closes.
   if (options.tls || !process.stdin.isTTY) process.on('SIGHUP', () => void reload(starting, log))
-  const hub = await starting
-  serveOn(hub)
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    process.once(signal, () => {
-      log.info({ signal }, 'stopping')
-      void hub.close().then(() => process.exit(0))
-    })
+  stopOnSignals(starting, log)
+  serveOn(await starting)
+}
+
+/**
+ * The first signal begins the drain. Others do not cut it short: Ctrl-C reaches a hub that npm started twice, once from the terminal and
+ * once from npm. SIGKILL does.
+ */
+function stopOnSignals(starting: Promise<Hub>, log: Logger): void {
+  let stopping = false
+  const stop = (signal: NodeJS.Signals) => {
+    log.info({ signal }, stopping ? 'still stopping' : 'stopping')
+    if (stopping) return
+    stopping = true
+    // No client has been let in by then, and what is on the disk is safe.
+    const late = setTimeout(() => process.exit(0), START_GRACE_MS)
+    const close = async (hub: Hub) => {
+      clearTimeout(late)
+      await hub.close()
+      process.exit(0)
+    }
+    const failed = (error: unknown) => {
+      log.error({ err: error }, 'the hub could not close in good order')
+      process.exit(1)
+    }
+    // A hub that does not start ends by itself, and says why.
+    starting.then(
+      (hub) => void close(hub).catch(failed),
+      () => clearTimeout(late),
+    )
   }
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, stop)
 }
 
 /**

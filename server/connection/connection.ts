@@ -4,13 +4,13 @@ import { type ErrorCode, errorEntry, FanfareError } from '../../shared/errors.ts
 import type { AuthFrame, Frame } from '../../shared/frames.ts'
 import { parseFrame } from '../../shared/parse-frame.ts'
 import type { ConnectionInfo } from '../../shared/sys.ts'
-import { type Access, ANONYMOUS } from '../auth/access.ts'
+import type { Access } from '../auth/access.ts'
 import type { EngineSocket, SocketHandlers, UpgradeRequest } from '../engine/engine.ts'
 import type { LimitName } from '../limit/limits.ts'
 import type { Allowance } from '../limit/message-limits.ts'
 import type { WatchedConnection } from '../monitor/connections.ts'
 import type { Subscription } from '../topic/subscription.ts'
-import type { ConnectionContext, Expiring } from './context.ts'
+import type { ConnectionContext, Expiring, Patience } from './context.ts'
 import { decodeMessage } from './decode.ts'
 import { Dispatch } from './dispatch.ts'
 import { Login, welcomeFrame } from './login.ts'
@@ -43,7 +43,9 @@ export class Connection implements SocketHandlers, OutboxOwner, WatchedConnectio
   /** Undefined where there is no limit: then nothing is counted. */
   private readonly allowance: Allowance | undefined
   private client: string | undefined = undefined
+  /** Since the heartbeat's last look. */
   private heard = true
+  private silentLooks = 0
   private readonly since: number
 
   constructor(socket: EngineSocket, address: string, context: ConnectionContext, who: UpgradeRequest | Access) {
@@ -84,13 +86,15 @@ export class Connection implements SocketHandlers, OutboxOwner, WatchedConnectio
     this.guarded(() => this.context.closed(this.id))
   }
 
-  /** Once in every ping interval: ends a connection that is dead or never said anything, and asks the others. */
-  heartbeat(): void {
+  /** Several times in every ping interval: pings a peer that has been silent for one, and ends its connection if that gets no answer. */
+  look({ pingAfter, endAfter }: Patience): void {
     if (this.state === 'ended') return
     this.guarded(() => {
-      if (!this.heard) return this.end(new FanfareError('idle_timeout'))
+      this.silentLooks = this.heard ? 0 : this.silentLooks + 1
       this.heard = false
-      this.socket.ping()
+      if (this.silentLooks >= endAfter) this.end(new FanfareError('idle_timeout'))
+      // Until it answers: a ping is left out while the peer has enough to read.
+      else if (this.silentLooks >= pingAfter) this.socket.ping()
     })
   }
 
@@ -282,7 +286,7 @@ export class Connection implements SocketHandlers, OutboxOwner, WatchedConnectio
 
   private takeAccess(access: Access): void {
     this.access = access
-    if (this.allowance && access.subject !== ANONYMOUS) this.context.limits.join(this.allowance, access.subject)
+    if (this.allowance && !access.anonymous) this.context.limits.join(this.allowance, access.subject)
     if (access.expiresAt !== undefined) this.context.watchExpiry(this)
   }
 

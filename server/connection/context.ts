@@ -44,6 +44,12 @@ export interface ConnectionContext {
   closed(connectionId: string): void
 }
 
+/** How many looks of the heartbeat in a row find a peer silent before it is pinged, and before its connection is ended. */
+export interface Patience {
+  readonly pingAfter: number
+  readonly endAfter: number
+}
+
 export interface ConnectionConfig extends LimitConfig {
   readonly outboxBytes: number
   readonly frameBytes: number

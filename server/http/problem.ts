@@ -61,6 +61,8 @@ const STATUS: Record<Exclude<ErrorCode, Elsewhere>, number> = {
   lease_lost: 409,
   frame_too_large: 413,
   bad_content_type: 415,
+  too_many_streams: 429,
+  too_many_queues: 429,
   queue_limit: 429,
   window_exceeded: 429,
   auth_backlog: 429,

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { MAX_FILTER_LENGTH, MAX_HEADERS } from '../../shared/parse-frame.ts'
 import type { QueueOptions } from '../../shared/queues.ts'
-import { duration, MAX_PATTERNS, newName, pattern } from '../stream/stream-config.ts'
+import { duration, MAX_BINDINGS, newName, pattern } from '../stream/stream-config.ts'
 
 /** What a queue does where its declaration does not say. */
 export const QUEUE_DEFAULTS = {
@@ -36,7 +36,7 @@ export const QueueConfig = z
           match: z.union([z.strictObject({ all: headers }), z.strictObject({ any: headers })]).optional(),
         }),
       )
-      .max(MAX_PATTERNS)
+      .max(MAX_BINDINGS)
       .default([]),
     ackDeadline: duration.default(QUEUE_DEFAULTS.ackDeadlineMs),
     maxAttempts: count.default(QUEUE_DEFAULTS.maxAttempts),

@@ -1,19 +1,26 @@
 import type { Logger } from 'pino'
 import type { Clock } from '../../shared/clock.ts'
 import { FanfareError } from '../../shared/errors.ts'
+import { type Indexed, PatternIndex } from '../../shared/pattern-index.ts'
 import type { DeadLetter, DeadLetterFilter, QueueInfo, QueueOptions } from '../../shared/queues.ts'
-import { matchesPattern, parsePattern } from '../../shared/topic.ts'
+import { parsePattern } from '../../shared/topic.ts'
 import type { Broker } from '../broker/broker.ts'
 import type { UnexpectedErrors } from '../failure/unexpected-errors.ts'
+import { type NameLimit, RoomForNames } from '../limit/room-for-names.ts'
 import type { QueueBinding } from '../topic/topics.ts'
 import { type Consumer, LEASED_AHEAD_BYTES } from './consumer.ts'
 import { QueueMonitor } from './monitor.ts'
 
-interface Binding extends QueueBinding {
-  readonly pattern: readonly string[]
+interface Binding extends QueueBinding, Indexed {
+  /** Of its queue: the order of queues in receipts. */
+  readonly number: number
 }
 
 interface Queue {
+  /** Counts up with each declaration. */
+  readonly number: number
+  /** As they were declared. */
+  declared: QueueOptions['bindings']
   bindings: readonly Binding[]
   readonly consumers: Consumer[]
   /** Who is asked first the next time. */
@@ -31,6 +38,9 @@ const REDRIVE_STEP_MS = 100
 export class Queues {
   private readonly broker: Broker
   private readonly byName = new Map<string, Queue>()
+  private readonly bindings = new PatternIndex<Binding>()
+  private readonly room: RoomForNames
+  private declared = 0
   private readonly log: Logger
   private readonly clock: Clock
   private readonly unexpected: UnexpectedErrors
@@ -38,11 +48,12 @@ export class Queues {
   /** Told when topics may feed other queues than before. */
   onChange: () => void = () => {}
 
-  constructor(broker: Broker, log: Logger, clock: Clock, unexpected: UnexpectedErrors) {
+  constructor(broker: Broker, log: Logger, clock: Clock, unexpected: UnexpectedErrors, limit: NameLimit) {
     this.unexpected = unexpected
     this.broker = broker
     this.log = log
     this.clock = clock
+    this.room = new RoomForNames(limit, this.byName)
     broker.onReady = (name) => this.deal(name)
     broker.onLeaseLost = (name, delivery) => {
       for (const consumer of this.byName.get(name)?.consumers ?? []) consumer.leaseLost(delivery)
@@ -51,7 +62,7 @@ export class Queues {
 
   /** Takes in what the broker has from before, then what the configuration declares, which is the stronger. */
   async open(declared: readonly QueueOptions[]): Promise<void> {
-    for (const options of await this.broker.queues()) this.enter(options)
+    for (const name of this.broker.queueNames) this.enter(this.options(name))
     // At once, and so in one commit.
     await Promise.all(declared.map((options) => this.broker.declareQueue(options, true)))
     for (const options of declared) this.enter(options)
@@ -66,9 +77,10 @@ export class Queues {
   }
 
   bindingsOf(words: readonly string[]): readonly QueueBinding[] {
-    return [...this.byName.values()].flatMap(({ bindings }) =>
-      bindings.filter(({ pattern }) => matchesPattern(pattern, words)),
-    )
+    return this.bindings
+      .match(words)
+      .flat()
+      .sort((a, b) => a.number - b.number)
   }
 
   /** The options of a queue. Throws `no_queue`. */
@@ -109,8 +121,14 @@ export class Queues {
     return this.byName.size
   }
 
-  async list(): Promise<QueueInfo[]> {
-    const infos = await this.broker.queues()
+  /** In the order of their declaration. */
+  get names(): Iterable<string> {
+    return this.byName.keys()
+  }
+
+  /** What an operator sees of queues, of each that there is. */
+  async list(names: readonly string[]): Promise<QueueInfo[]> {
+    const infos = await this.broker.queues(names)
     return infos.flatMap((info) => {
       const queue = this.byName.get(info.name)
       return queue ? [{ ...info, ...queue.monitor.rates, consumers: queue.consumers.length }] : []
@@ -118,14 +136,16 @@ export class Queues {
   }
 
   async show(name: string): Promise<QueueInfo> {
-    const info = (await this.list()).find((queue) => queue.name === name)
+    const [info] = await this.list([name])
     if (!info) throw new FanfareError('no_queue', `There is no queue "${name}"`)
     return info
   }
 
   async declare(options: QueueOptions, replace: boolean): Promise<QueueInfo> {
-    await this.broker.declareQueue(options, replace)
-    this.enter(options)
+    await this.room.declare(options.name, async () => {
+      await this.broker.declareQueue(options, replace)
+      this.enter(options)
+    })
     return this.show(options.name)
   }
 
@@ -133,6 +153,7 @@ export class Queues {
     await this.broker.deleteQueue(name)
     const queue = this.byName.get(name)
     this.byName.delete(name)
+    for (const binding of queue?.bindings ?? []) this.bindings.remove(binding)
     this.onChange()
     for (const consumer of queue?.consumers ?? []) consumer.fail(new FanfareError('no_queue', `"${name}" was deleted`))
   }
@@ -173,9 +194,16 @@ export class Queues {
     })
   }
 
-  /** Works out the rates, and calls out the queues that only grow; to be called once in `seconds`. */
-  async sample(seconds: number): Promise<QueueInfo[]> {
-    const infos = await this.list()
+  /** Whether there is anything to work out for a queue: nothing has changed in one that is at rest. */
+  isAtRest(name: string): boolean {
+    const queue = this.byName.get(name)
+    const state = this.broker.queue(name)
+    return !queue || !state || queue.monitor.isAtRest(state, queue.consumers.length)
+  }
+
+  /** Works out the rates of queues, and calls out those that only grow. Call once in `seconds` for each that is not at rest. */
+  async sample(names: readonly string[], seconds: number): Promise<QueueInfo[]> {
+    const infos = await this.list(names)
     return infos.map((info) => {
       const queue = this.byName.get(info.name) as Queue
       queue.monitor.observe(info, seconds)
@@ -190,13 +218,28 @@ export class Queues {
   }
 
   private enter({ name, bindings }: QueueOptions): void {
-    const parsed = bindings.map(({ topic, match }) => ({ queue: name, match, pattern: parsePattern(topic) }))
-    const existing = this.byName.get(name)
-    if (existing) existing.bindings = parsed
-    else {
+    let queue = this.byName.get(name)
+    if (!queue) {
       const monitor = new QueueMonitor()
-      this.byName.set(name, { bindings: parsed, consumers: [], turn: 0, dealing: false, monitor, calledOut: false })
+      const number = ++this.declared
+      queue = { number, declared: [], bindings: [], consumers: [], turn: 0, dealing: false, monitor, calledOut: false }
+      this.byName.set(name, queue)
     }
+    if (JSON.stringify(bindings) !== JSON.stringify(queue.declared)) this.bind(name, queue, bindings)
+  }
+
+  private bind(name: string, queue: Queue, declared: QueueOptions['bindings']): void {
+    const { number } = queue
+    for (const binding of queue.bindings) this.bindings.remove(binding)
+    queue.declared = declared
+    queue.bindings = declared.map(({ topic, match }) => ({
+      queue: name,
+      number,
+      match,
+      words: parsePattern(topic),
+      slot: -1,
+    }))
+    for (const binding of queue.bindings) this.bindings.add(binding)
     this.onChange()
   }
 

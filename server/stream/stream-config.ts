@@ -11,9 +11,6 @@ export const STREAM_DEFAULTS = {
   durability: 'disk',
 } as const
 
-/** Maximum patterns of a stream, and bindings of a queue. */
-export const MAX_PATTERNS = 1000
-
 const UNITS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 7 * 86_400_000 }
 
 /** A length of time: milliseconds, or a number with a unit from `ms` to `w` (weeks), such as `7d`. */
@@ -24,6 +21,10 @@ export const duration = z.union([z.number().int().positive(), z.string()]).trans
   context.addIssue({ code: 'custom', message: 'is milliseconds, or a number with ms, s, m, h, d or w, such as "7d"' })
   return z.NEVER
 })
+
+/** Maximum number of patterns of a stream, and of bindings of a queue. */
+const MAX_TOPICS = 1000
+export const MAX_BINDINGS = 10_000
 
 /** The name of a stream or queue that may be there: hubs before the rule for new names took any of these. */
 export const name = z.string().regex(/^[\w.-]{1,64}$/, 'is 1 to 64 letters, digits and _ . -')
@@ -52,7 +53,7 @@ export const pattern = z.string().superRefine((value, context) => {
 export const StreamConfig = z
   .strictObject({
     name: newName,
-    topics: z.array(pattern).min(1).max(MAX_PATTERNS),
+    topics: z.array(pattern).min(1).max(MAX_TOPICS),
     maxAge: duration.default(STREAM_DEFAULTS.maxAgeMs),
     maxBytes: z.number().int().positive().default(STREAM_DEFAULTS.maxBytes),
     maxMessages: z.number().int().positive().optional(),

@@ -7,6 +7,7 @@ import type { CommitStats, Draft, Settlement } from '../broker.ts'
 import { type Commit, type Group, purposeOf, purposeOfSettlement, type Task, type Waiter } from './commit.ts'
 import type { DedupWindow } from './dedup-window.ts'
 import type { Logs } from './logs.ts'
+import type { QueueLog } from './queue-log.ts'
 import { Room } from './room.ts'
 import { Staging } from './staging.ts'
 import type { Purpose, Store } from './store.ts'
@@ -128,10 +129,13 @@ export class GroupCommit {
       return
     }
     // It is stored: whatever fails from here on, it is acknowledged, and all who wait are told.
-    this.unexpected.run('broker', () => this.logs.apply(commit.now))
+    let changed: readonly QueueLog[] = []
+    this.unexpected.run('broker', () => {
+      changed = this.logs.apply(commit.now)
+    })
     this.unexpected.run('broker', () => this.dedup.apply(commit.now))
     for (const waiter of commit.waiters) this.tell(waiter, undefined)
-    this.tellReady(commit.now)
+    this.tellReady(changed, commit.now)
   }
 
   private async keep({ changes, taken }: Commit, purpose: Purpose): Promise<void> {
@@ -142,9 +146,9 @@ export class GroupCommit {
     this.unexpected.run('broker', () => this.events.committed({ seconds, operations }))
   }
 
-  private tellReady(now: number): void {
-    for (const [name, queue] of this.logs.queues) {
-      if (queue.hasReady(now)) this.unexpected.run('broker', () => this.events.ready(name))
+  private tellReady(changed: readonly QueueLog[], now: number): void {
+    for (const queue of changed) {
+      if (queue.hasReady(now)) this.unexpected.run('broker', () => this.events.ready(queue.options.name))
     }
   }
 
@@ -173,7 +177,10 @@ export class GroupCommit {
     const { undo, waiters, taken, now } = commit
     const { unexpected } = this
     for (const back of undo.reverse()) unexpected.run('broker', back)
-    unexpected.run('broker', () => this.logs.rollback(now))
+    let changed: readonly QueueLog[] = []
+    unexpected.run('broker', () => {
+      changed = this.logs.rollback(now)
+    })
     unexpected.run('broker', () => this.dedup.rollback())
     const known = error instanceof FanfareError ? error : new FanfareError('storage_failed', error.message)
     this.log.error({ err: error, code: known.code, waiting: waiters.length }, 'a commit failed')
@@ -186,6 +193,6 @@ export class GroupCommit {
       if (!others.has(left)) unexpected.run('broker', () => left.refused(known))
     }
     // What was to leave is there again.
-    this.tellReady(now)
+    this.tellReady(changed, now)
   }
 }
