@@ -1,5 +1,5 @@
 import { STATUS_CODES } from 'node:http'
-import { type ErrorCode, FanfareError } from '../../shared/errors.ts'
+import { ERRORS, type ErrorCode, errorEntry, FanfareError } from '../../shared/errors.ts'
 
 /** Codes of which HTTP never hears: raised by clients and commands, and at start. */
 type Elsewhere =
@@ -111,8 +111,10 @@ export interface Problem {
 /** A refusal as RFC 9457 has it, with code and retry of the one table. */
 export function problemOf({ code, message, retry }: Refusal): Problem {
   const status = statusOf(code)
+  // A frame that is one refusal of very many has no words.
+  const detail = message === '' && Object.hasOwn(ERRORS, code) ? errorEntry(code as ErrorCode).text : message
   // Of `about:blank` the title is the status in words; the code says more.
-  return { type: 'about:blank', title: STATUS_CODES[status] as string, status, detail: message, code, retry }
+  return { type: 'about:blank', title: STATUS_CODES[status] as string, status, detail, code, retry }
 }
 
 export function problemResponse(refusal: Refusal, headers: Record<string, string> = {}): Response {
