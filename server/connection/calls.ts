@@ -10,17 +10,26 @@ interface Waiting {
   readonly access: Access
 }
 
+/** Calls of a connection that are under way at once; and how long one counts, in milliseconds: a redrive may take hours. */
+const AT_ONCE = 4
+const COUNTS_MS = 1000
+
 /**
- * The calls of one connection. A call costs far more than its frame: so a bounded number may be unanswered, each begins in a turn
- * of the event loop of its own, and none begins while its connection has not taken the answers before.
+ * The calls of one connection. A call costs far more than its frame, and its answer is far larger: so a bounded number may be
+ * unanswered, a few are under way, each begins in a turn of the event loop of its own, and neither does one begin nor is one
+ * answered while the connection has not taken the answers before.
  */
 export class Calls {
   private readonly context: ConnectionContext
   private readonly outbox: Outbox
   private readonly refuse: (error: unknown, frame: unknown) => void
   private readonly waiting: Waiting[] = []
+  /** Answers that wait for the connection. Each keeps its place among those under way. */
+  private readonly answers: (() => void)[] = []
   private unanswered = 0
+  private underWay = 0
   private scheduled = false
+  private ended = false
 
   constructor(context: ConnectionContext, outbox: Outbox, refuse: (error: unknown, frame: unknown) => void) {
     this.context = context
@@ -40,32 +49,59 @@ export class Calls {
     this.goOn()
   }
 
-  /** Begins the next one in the next turn. Call when the connection has taken all that it was sent, too. */
+  /** Does the next thing in the next turn. Call when the connection has taken all that it was sent, too. */
   goOn(): void {
-    if (this.scheduled || this.waiting.length === 0 || !this.outbox.keepsUp) return
+    const begins = this.waiting.length > 0 && this.underWay < AT_ONCE
+    if (this.scheduled || this.ended || !this.outbox.keepsUp || !(begins || this.answers.length > 0)) return
     this.scheduled = true
     setImmediate(() => {
       this.scheduled = false
-      const next = this.outbox.keepsUp ? this.waiting.shift() : undefined
+      if (this.ended || !this.outbox.keepsUp) return
+      const answer = this.answers.shift()
+      const next = answer || this.underWay >= AT_ONCE ? undefined : this.waiting.shift()
+      answer?.()
       if (next) void this.run(next)
       this.goOn()
     })
   }
 
   release(): void {
-    this.waiting.length = 0
+    this.ended = true
+    this.waiting.length = this.answers.length = 0
   }
 
   private async run({ frame, access }: Waiting): Promise<void> {
     const { seq, method, params } = frame
+    const leave = this.takePlace()
+    let answer: () => void
     try {
-      const result = await this.context.call(method, params, access)
-      this.outbox.sendEncoded(JSON.stringify({ type: 'result', seq, result }))
+      const json = JSON.stringify({ type: 'result', seq, result: await this.context.call(method, params, access) })
+      answer = () => this.outbox.sendEncoded(json)
     } catch (error) {
-      this.refuse(this.known(error, method), frame)
-    } finally {
-      this.unanswered--
+      const known = this.known(error, method)
+      answer = () => this.refuse(known, frame)
     }
+    this.answers.push(() => {
+      this.unanswered--
+      leave()
+      answer()
+    })
+    this.goOn()
+  }
+
+  /** Returns how to leave it. */
+  private takePlace(): () => void {
+    const { clock } = this.context
+    let holds = true
+    const leave = () => {
+      clock.clearTimeout(timer)
+      if (holds) this.underWay--
+      holds = false
+      this.goOn()
+    }
+    const timer = clock.setTimeout(leave, COUNTS_MS)
+    this.underWay++
+    return leave
   }
 
   /** A bug costs the call, and not the connection. */
