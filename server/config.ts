@@ -108,6 +108,8 @@ export interface HubOptions {
   readonly subscriptions?: number | undefined
   /** Most unacknowledged publishes and requests of one connection: 256 by default. */
   readonly window?: number | undefined
+  /** Maximum unanswered calls per connection: 64 by default. One more is refused (`too_many_calls`), and the connection goes on. */
+  readonly calls?: number | undefined
   /** A connection is pinged this often, and ended when nothing was heard for two of these: 25 s by default. */
   readonly pingIntervalMs?: number | undefined
   /** A connection that says nothing for so long is ended: 10 s by default. */
@@ -182,6 +184,7 @@ export const HubConfig = z
     compression: oneOf(['off', 'on']).default(DEFAULTS.compression),
     subscriptions: count.default(DEFAULTS.subscriptions),
     window: count.default(DEFAULTS.window),
+    calls: count.default(DEFAULTS.calls),
     pingIntervalMs: time.default(DEFAULTS.pingIntervalMs),
     helloTimeoutMs: time.default(DEFAULTS.helloTimeoutMs),
     drainTimeoutMs: time.default(DEFAULTS.drainTimeoutMs),

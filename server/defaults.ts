@@ -15,6 +15,7 @@ export const DEFAULTS = {
   compression: 'off',
   subscriptions: 1000,
   window: 256,
+  calls: 64,
   pingIntervalMs: 25_000,
   helloTimeoutMs: 10_000,
   drainTimeoutMs: 10_000,

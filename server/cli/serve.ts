@@ -31,6 +31,7 @@ const FLAGS: Record<Exclude<keyof HubConfig, OfTheirOwn>, string> = {
   compression: 'on or off: for clients that offer it',
   subscriptions: 'most subscriptions of one connection',
   window: 'most unacknowledged publishes of one connection',
+  calls: 'maximum unanswered calls per connection',
   pingIntervalMs: 'a connection is pinged this often',
   helloTimeoutMs: 'time for a new connection to say something',
   drainTimeoutMs: 'longest time to close',
