@@ -24,6 +24,7 @@ import type {
   SocketHandlers,
   UpgradeRequest,
 } from './engine/engine.ts'
+import { UnexpectedErrors } from './failure/unexpected-errors.ts'
 import { guarded } from './http/cross-site.ts'
 import { httpHandler } from './http/handler.ts'
 import { Admission } from './limit/admission.ts'
@@ -75,6 +76,7 @@ export class Hub implements EngineApp {
   private readonly origins: Origins
   private readonly proxies: Proxies
   private readonly admission: Admission
+  private readonly unexpected: UnexpectedErrors
   private state: HubState = 'starting'
   private listener: Listener | undefined = undefined
   private certificate: CertificateInUse | undefined = undefined
@@ -85,8 +87,11 @@ export class Hub implements EngineApp {
     broker: Broker,
     authenticator: Authenticator,
     log: Logger,
-    clock: Clock = steadyClock,
+    machineClock: Clock = steadyClock,
+    unexpected = new UnexpectedErrors(log),
   ) {
+    const clock = unexpected.guard(machineClock)
+    this.unexpected = unexpected
     this.config = config
     this.log = log
     this.clock = clock
@@ -122,6 +127,7 @@ export class Hub implements EngineApp {
       connections,
       traffic,
       budget,
+      unexpected,
       certificateExpiresAt,
       log,
       clock,
@@ -134,8 +140,9 @@ export class Hub implements EngineApp {
       frameBytes: config.frameBytes,
       window: config.window,
       open: (socket, address, access) => this.openOverHttp(socket, address, access),
-      failed: (error) => log.error({ err: error }, 'a request made the hub fail'),
-      ready: () => this.state === 'ready',
+      failed: (error) => unexpected.report('http', error),
+      accepts: () => this.state === 'ready',
+      unexpected,
       path: config.path,
       authenticate: async (credentials) => this.authenticator.authenticate(credentials),
       call: (method, params, access) => this.call(method, params, access),
@@ -221,6 +228,19 @@ export class Hub implements EngineApp {
     const { attachTo } = await import('./engine/ws-engine.ts')
     attachTo(server, this.config, this)
     this.started('ws')
+  }
+
+  /**
+   * Call when an error reached the process that the hub runs in (`uncaughtException`, `unhandledRejection`) and the process goes
+   * on. The error is logged and counted, and `/readyz` answers 503 from then on. `fanfare serve` does this; a hub inside a
+   * program installs no handlers, since what such an error means is for the program to decide.
+   */
+  escaped(error: unknown): void {
+    this.unexpected.report('process', error)
+  }
+
+  failed(error: unknown): void {
+    this.unexpected.report('engine', error)
   }
 
   /**

@@ -46,6 +46,8 @@ export interface HubInfo {
   readonly cpu: number
   /** How late the event loop was in the last second, 99th percentile, in milliseconds. */
   readonly eventLoopDelayMs: number
+  /** Bugs of the hub that cost a connection or a request since it started; the log has each with its stack. */
+  readonly unexpectedErrorsTotal: number
 }
 
 /** One connection. */

@@ -84,12 +84,23 @@ async function serve({
   // At once, or it would end a hub that starts; but in a terminal it says that the terminal closes.
   if (options.tls || !process.stdin.isTTY) process.on('SIGHUP', () => void reload(starting, log))
   const hub = await starting
+  serveOn(hub)
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.once(signal, () => {
       log.info({ signal }, 'stopping')
       void hub.close().then(() => process.exit(0))
     })
   }
+}
+
+/**
+ * The last resort for an error that nothing else stopped. The hub goes on: ending the process would cost all clients their
+ * connection for what is most likely the trouble of one, and again after each restart if a client or a stored message causes it.
+ * `/readyz` answers 503 from then on, so that the operator decides when to restart.
+ */
+function serveOn(hub: Hub): void {
+  process.on('uncaughtException', (error) => hub.escaped(error))
+  process.on('unhandledRejection', (reason) => hub.escaped(reason))
 }
 
 async function reload(starting: Promise<Hub>, log: Logger): Promise<void> {

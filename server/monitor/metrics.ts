@@ -4,6 +4,7 @@ import { ERRORS, type ErrorCode } from '../../shared/errors.ts'
 import type { QueueInfo } from '../../shared/queues.ts'
 import type { StreamStatus } from '../../shared/sys.ts'
 import type { CommitStats } from '../broker/broker.ts'
+import { PLACES } from '../failure/unexpected-errors.ts'
 import type { Monitor, Watched } from './monitor.ts'
 
 /** Queues, and streams, that have series of their own: the first so many. */
@@ -68,7 +69,8 @@ export class Metrics {
   }
 
   private declareTraffic(): void {
-    const { version, topics, streams, queues, connections, traffic, budget, certificateExpiresAt } = this.watched
+    const { version, topics, streams, queues, connections, traffic, budget, unexpected, certificateExpiresAt } =
+      this.watched
     const leftOut = (count: number) => Math.max(0, count - LABELLED)
     this.labelledGauge('fanfare_build_info', 'Always 1.', ['version'], () => [[[version], 1]])
     this.gauge('fanfare_connections', 'Connections that are open.', () => connections.count)
@@ -101,6 +103,12 @@ export class Metrics {
     )
     this.labelledCounter('fanfare_limit_hits_total', 'Connections and frames beyond a limit.', ['limit'], () =>
       Object.entries(traffic.limitHits).map(([limit, count]) => [[limit], count]),
+    )
+    this.labelledCounter(
+      'fanfare_unexpected_errors_total',
+      'Bugs of the hub, by what they have cost: one connection, one request, or unknown (process).',
+      ['where'],
+      () => PLACES.map((place) => [[place], unexpected.counts[place]]),
     )
     this.labelledCounter('fanfare_errors_total', 'Errors told to clients over WebSocket.', ['code'], () =>
       // Also those that have not been told yet: from nothing to one is no increase to Prometheus.

@@ -9,6 +9,7 @@ import {
   TOPICS_STATUS_TOPIC,
   type TopicsStatus,
 } from '../../shared/sys.ts'
+import type { UnexpectedErrors } from '../failure/unexpected-errors.ts'
 import type { Queues } from '../queue/queues.ts'
 import type { Streams } from '../stream/streams.ts'
 import type { Topics } from '../topic/topics.ts'
@@ -33,6 +34,7 @@ export interface Watched {
   readonly traffic: Traffic
   /** Held by all outboxes now, and the most that they may hold. */
   readonly budget: { readonly bytes: number; readonly limit: number }
+  readonly unexpected: UnexpectedErrors
   /** In milliseconds since 1970; undefined without TLS. */
   certificateExpiresAt(): number | undefined
   readonly log: Logger
@@ -84,7 +86,7 @@ export class Monitor {
   }
 
   hub(): HubInfo {
-    const { version, topics, streams, queues, connections, traffic, budget } = this.watched
+    const { version, topics, streams, queues, connections, traffic, budget, unexpected } = this.watched
     const { published, delivered, dropped, bytesIn, bytesOut } = this.rates
     return {
       version,
@@ -108,6 +110,7 @@ export class Monitor {
       memoryBytes: process.memoryUsage.rss(),
       cpu: rounded(this.usage.cpu),
       eventLoopDelayMs: rounded(this.usage.eventLoopDelayMs),
+      unexpectedErrorsTotal: unexpected.total,
     }
   }
 
@@ -139,7 +142,7 @@ export class Monitor {
     try {
       await this.sample()
     } catch (error) {
-      this.watched.log.error({ err: error }, 'the hub could not look at itself')
+      this.watched.unexpected.report('timer', error)
     } finally {
       this.sampling = false
     }

@@ -3,6 +3,7 @@ import { type Clock, steadyClock, type Timer } from '../../../shared/clock.ts'
 import { FanfareError } from '../../../shared/errors.ts'
 import type { DeadLetter, DeadLetterFilter, QueueOptions, QueueStatus } from '../../../shared/queues.ts'
 import type { Position, StreamInfo, StreamOptions } from '../../../shared/streams.ts'
+import { UnexpectedErrors } from '../../failure/unexpected-errors.ts'
 import { type Block, bytesInBody } from '../block.ts'
 import type { Broker, CommitStats, Delivery, Draft, QueueState, Settlement, StreamState } from '../broker.ts'
 import { entryOf } from './dead-letters.ts'
@@ -19,6 +20,8 @@ export interface EmbeddedOptions {
   readonly dedupIds: number
   /** The machine's by default. */
   readonly clock?: Clock
+  /** Where callbacks that throw are reported; of its own by default. */
+  readonly unexpected?: UnexpectedErrors
 }
 
 /** How often leases, delays and expiry are looked after, in milliseconds; and retention, in ticks. */
@@ -43,7 +46,8 @@ export class EmbeddedBroker implements Broker {
 
   constructor(store: Store, options: EmbeddedOptions, log: Logger) {
     this.store = store
-    this.clock = options.clock ?? steadyClock
+    const unexpected = options.unexpected ?? new UnexpectedErrors(log)
+    this.clock = unexpected.guard(options.clock ?? steadyClock)
     const dedup = new DedupWindow(store, options.dedupWindowMs, options.dedupIds)
     this.commits = new GroupCommit(store, this.logs, dedup, this.clock, log, {
       ready: (queue) => this.onReady(queue),
