@@ -6,7 +6,7 @@ import type { DeadLetter, DeadLetterFilter, QueueInfo, QueueOptions } from '../.
 import { parsePattern } from '../../shared/topic.ts'
 import type { Broker } from '../broker/broker.ts'
 import type { UnexpectedErrors } from '../failure/unexpected-errors.ts'
-import { type NameLimit, RoomForNames } from '../limit/room-for-names.ts'
+import { type NameLimits, RoomForNames } from '../limit/room-for-names.ts'
 import type { QueueBinding } from '../topic/topics.ts'
 import { type Consumer, LEASED_AHEAD_BYTES } from './consumer.ts'
 import { QueueMonitor } from './monitor.ts'
@@ -52,12 +52,12 @@ export class Queues {
   /** Told when topics may feed other queues than before. */
   onChange: () => void = () => {}
 
-  constructor(broker: Broker, log: Logger, clock: Clock, unexpected: UnexpectedErrors, limit: NameLimit) {
+  constructor(broker: Broker, log: Logger, clock: Clock, unexpected: UnexpectedErrors, limits: NameLimits) {
     this.unexpected = unexpected
     this.broker = broker
     this.log = log
     this.clock = clock
-    this.room = new RoomForNames(limit, this.byName)
+    this.room = new RoomForNames(limits, { names: this.byName, patterns: this.bindings })
     broker.onReady = (name) => this.deal(name)
     broker.onLeaseLost = (name, delivery) => {
       for (const consumer of this.byName.get(name)?.consumers ?? []) consumer.leaseLost(delivery)
@@ -153,7 +153,7 @@ export class Queues {
   }
 
   async declare(options: QueueOptions, replace: boolean): Promise<QueueInfo> {
-    await this.room.declare(options.name, async () => {
+    await this.room.declare(options.name, options.bindings.length, async () => {
       await this.broker.declareQueue(options, replace)
       this.enter(options)
     })
