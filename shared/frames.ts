@@ -26,6 +26,8 @@ export interface Limits {
   readonly frameBytes: number
   /** Most subscriptions of one connection. */
   readonly subscriptions: number
+  /** Maximum unanswered calls per connection; absent from hubs that have no limit. */
+  readonly calls?: number
 }
 
 // Client to hub

@@ -15,6 +15,8 @@ import type { Block } from './block.ts'
  * broker groups what arrives in one turn.
  */
 export interface Broker {
+  /** Why nothing can be kept any more until the hub is started again; undefined while all is well. */
+  readonly failure: string | undefined
   /** Keeps a message; the draft is told when it is safe. */
   publish(draft: Draft): void
   /** What is known of a stream, as of the last draft that was settled. */

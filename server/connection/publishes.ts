@@ -1,3 +1,4 @@
+import { FORBIDDEN_KEY } from '../../shared/codec.ts'
 import { FanfareError } from '../../shared/errors.ts'
 import type { PublishFrame } from '../../shared/frames.ts'
 import type { Position } from '../../shared/streams.ts'
@@ -61,6 +62,8 @@ function encodeReceipt(seq: number, { id, duplicate, positions, queues }: Outcom
     let comma = ''
     json += ',"positions":{'
     for (const name in positions) {
+      // An earlier hub may have declared a stream of that name.
+      if (name === FORBIDDEN_KEY) continue
       const { epoch, offset } = positions[name] as Position
       json += `${comma}"${name}":{"epoch":"${epoch}","offset":${offset}}`
       comma = ','

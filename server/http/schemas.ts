@@ -60,6 +60,7 @@ export const Message = z
     ...published,
     data: z.unknown().optional(),
     base64: text.optional().describe('The data, where it is bytes'),
+    json: text.optional().describe('The data as JSON text, where an earlier hub took it nested too deeply'),
   })
   .meta({ id: 'Message' })
 

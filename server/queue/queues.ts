@@ -6,7 +6,7 @@ import type { DeadLetter, DeadLetterFilter, QueueInfo, QueueOptions } from '../.
 import { parsePattern } from '../../shared/topic.ts'
 import type { Broker } from '../broker/broker.ts'
 import type { UnexpectedErrors } from '../failure/unexpected-errors.ts'
-import { type NameLimit, RoomForNames } from '../limit/room-for-names.ts'
+import { type NameLimits, RoomForNames } from '../limit/room-for-names.ts'
 import type { QueueBinding } from '../topic/topics.ts'
 import { type Consumer, LEASED_AHEAD_BYTES } from './consumer.ts'
 import { QueueMonitor } from './monitor.ts'
@@ -48,12 +48,12 @@ export class Queues {
   /** Told when topics may feed other queues than before. */
   onChange: () => void = () => {}
 
-  constructor(broker: Broker, log: Logger, clock: Clock, unexpected: UnexpectedErrors, limit: NameLimit) {
+  constructor(broker: Broker, log: Logger, clock: Clock, unexpected: UnexpectedErrors, limits: NameLimits) {
     this.unexpected = unexpected
     this.broker = broker
     this.log = log
     this.clock = clock
-    this.room = new RoomForNames(limit, this.byName)
+    this.room = new RoomForNames(limits, { names: this.byName, patterns: this.bindings })
     broker.onReady = (name) => this.deal(name)
     broker.onLeaseLost = (name, delivery) => {
       for (const consumer of this.byName.get(name)?.consumers ?? []) consumer.leaseLost(delivery)
@@ -77,10 +77,17 @@ export class Queues {
   }
 
   bindingsOf(words: readonly string[]): readonly QueueBinding[] {
-    return this.bindings
-      .match(words)
-      .flat()
-      .sort((a, b) => a.number - b.number)
+    const unconditional = new Map<string, Binding>()
+    const conditional: Binding[] = []
+    for (const bindings of this.bindings.match(words)) {
+      for (const binding of bindings) {
+        if (binding.match === undefined) unconditional.set(binding.queue, binding)
+        else conditional.push(binding)
+      }
+    }
+    // A queue that takes any message needs no other reason.
+    const others = conditional.filter(({ queue }) => !unconditional.has(queue))
+    return [...unconditional.values(), ...others].sort((a, b) => a.number - b.number)
   }
 
   /** The options of a queue. Throws `no_queue`. */
@@ -142,7 +149,7 @@ export class Queues {
   }
 
   async declare(options: QueueOptions, replace: boolean): Promise<QueueInfo> {
-    await this.room.declare(options.name, async () => {
+    await this.room.declare(options.name, options.bindings.length, async () => {
       await this.broker.declareQueue(options, replace)
       this.enter(options)
     })

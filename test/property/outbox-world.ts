@@ -151,6 +151,8 @@ export class PeerModel implements OutboxOwner {
     throw new Error('No stream feeds anything here')
   }
 
+  caughtUp(): void {}
+
   failed(error: unknown): void {
     throw error
   }

@@ -70,7 +70,7 @@ function factory(
           return broker
         },
         failWith(error: Error | undefined) {
-          store.failure = error
+          store.failsWith = error
         },
         records: () => [...store.range(under())].length,
         async reopen() {
@@ -86,11 +86,19 @@ function factory(
 
 /** A store that can be made to fail. */
 class FragileStore implements Store {
-  failure: Error | undefined = undefined
+  failsWith: Error | undefined = undefined
   private readonly store: Store
 
   constructor(store: Store) {
     this.store = store
+  }
+
+  get failure(): string | undefined {
+    return this.store.failure
+  }
+
+  get commitBytes(): number {
+    return this.store.commitBytes
   }
 
   get(key: Key): Uint8Array | undefined {
@@ -102,7 +110,7 @@ class FragileStore implements Store {
   }
 
   commit(changes: readonly Change[], purpose: Purpose): Promise<void> {
-    return this.failure ? Promise.reject(this.failure) : this.store.commit(changes, purpose)
+    return this.failsWith ? Promise.reject(this.failsWith) : this.store.commit(changes, purpose)
   }
 
   close(): Promise<void> {

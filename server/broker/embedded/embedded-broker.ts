@@ -69,6 +69,10 @@ export class EmbeddedBroker implements Broker {
     this.ticker = this.clock.setInterval(() => this.tick(), TICK_MS).unref()
   }
 
+  get failure(): string | undefined {
+    return this.store.failure
+  }
+
   publish(draft: Draft): void {
     this.commits.publish(draft)
   }

@@ -22,14 +22,17 @@ export const failureKey = (id: number, seq: number): Key => ['f', id, seq]
 export const letterKey = (id: number, letter: number): Key => ['d', id, letter]
 export const parkedKey = (id: number, key: string): Key => ['p', id, key]
 
-/** All keys that begin with these elements. */
+/** All keys that begin with these elements, whatever comes next in them: a message's key may be any text. */
 export const under = (...start: (string | number)[]): { from: Key; to: Key } => ({
   from: [...start, Number.NEGATIVE_INFINITY],
-  to: [...start, LAST],
+  to: start.length === 0 ? [LAST_TABLE] : [...start.slice(0, -1), following(start.at(-1) as string | number)],
 })
 
-/** Behind every name: no grammar allows it. */
-const LAST = '\u{10ffff}'
+/** Behind the letter of every table. */
+const LAST_TABLE = '~'
+
+/** What comes next after all keys with this element. Ids are whole numbers; no name has a control character. */
+const following = (element: string | number) => (typeof element === 'number' ? element + 1 : `${element}\u0001`)
 
 export const toJson = (value: unknown): Uint8Array => Buffer.from(JSON.stringify(value))
 

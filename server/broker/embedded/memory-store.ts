@@ -3,6 +3,8 @@ import type { Change, Key, Range, Store } from './store.ts'
 
 /** Keeps nothing beyond the process: for tests, and for hubs that want no disk. */
 export class MemoryStore implements Store {
+  readonly failure = undefined
+  readonly commitBytes = Number.POSITIVE_INFINITY
   private readonly tree = new BTree.default<Key, Uint8Array>(undefined, compareKeys)
 
   get(key: Key): Uint8Array | undefined {

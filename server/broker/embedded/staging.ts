@@ -114,7 +114,8 @@ export class Staging {
 
   /** Gives a draft its places, and adds it to them. */
   private place(draft: Draft, now: number): Places {
-    const offsets: Record<string, number> = {}
+    // By names that others chose: without a prototype.
+    const offsets: Record<string, number> = Object.create(null)
     const streams: Place[] = []
     for (const name of draft.streams) {
       const log = this.logs.streams.get(name)
@@ -157,7 +158,7 @@ class WaitingDraft implements Waiter {
   }
 
   succeeded(): void {
-    const positions: Record<string, Position> = {}
+    const positions: Record<string, Position> = Object.create(null)
     for (const { log, offset } of this.places.streams) positions[log.options.name] = { epoch: log.epoch, offset }
     const queues = this.places.queues.map(({ options }) => options.name)
     this.of.kept({ duplicate: this.duplicate, positions, queues })

@@ -30,6 +30,10 @@ export type Purpose = 'room' | 'failure' | 'message'
  * values given and returned are never changed afterwards by either side.
  */
 export interface Store {
+  /** Why nothing can be kept any more until the hub is started again; undefined while all is well. */
+  readonly failure: string | undefined
+  /** Bytes of messages that one commit should bring at most: a disk that is full may take small commits, not large ones. */
+  readonly commitBytes: number
   get(key: Key): Uint8Array | undefined
   range(range: Range): Iterable<readonly [Key, Uint8Array]>
   /**
