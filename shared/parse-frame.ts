@@ -185,7 +185,7 @@ function optionalNumber(frame: Fields, field: string, least: number, most: numbe
 }
 
 /** Characters of a token; those of servers that put whole groups of users into one stay below. */
-const MAX_TOKEN = 16_384
+export const MAX_TOKEN = 16_384
 
 /** A year: longer waits are mistakes of unit. */
 const MAX_DELAY_MS = 366 * 86_400_000

@@ -1,4 +1,5 @@
 import { FanfareError } from '../../shared/errors.ts'
+import { type Indexed, PatternIndex } from '../../shared/pattern-index.ts'
 import { RecentMap } from '../../shared/recent-map.ts'
 import { isCovered, parsePattern, parseTopic, topicWord } from '../../shared/topic.ts'
 import type { Identity, Permissions } from './identity.ts'
@@ -8,6 +9,9 @@ export type Verb = (typeof VERBS)[number]
 
 /** Answers that are remembered of each verb at least, the last ones; at most twice as many. */
 const REMEMBERED = 500
+
+/** Patterns of a verb that are looked at one by one; of more, which are rare, there is an index. */
+const LOOKED_AT = 16
 
 /** The words of what a verb is asked for. Throws `bad_topic`, `bad_pattern`. */
 const WORDS: Record<Verb, (target: string) => readonly string[]> = {
@@ -40,6 +44,7 @@ export class Access {
   readonly unrestricted: boolean
   private readonly patterns: Record<Verb, readonly (readonly string[])[]>
   private readonly answers: Partial<Record<Verb, RecentMap<string, boolean>>> = {}
+  private readonly indices: Partial<Record<Verb, PatternIndex<Indexed>>> = {}
   private readonly denied: (subject: string, verb: Verb, target: string) => void
 
   /** The permissions have no placeholders any more. `denied` is told of each refusal. */
@@ -72,8 +77,7 @@ export class Access {
     if (known !== undefined) return known
     // What the hub says of itself shows what everybody does.
     const ofHub = verb === 'subscribe' && /^\$sys(\.|$)/.test(target)
-    const allowed = this.patterns[ofHub ? 'admin' : verb]
-    const answer = isCovered(WORDS[verb](target), allowed)
+    const answer = this.covers(ofHub ? 'admin' : verb, WORDS[verb](target))
     this.answers[verb] ??= new RecentMap(REMEMBERED)
     this.answers[verb].set(target, answer)
     return answer
@@ -102,6 +106,13 @@ export class Access {
     throw this.refusal('subscribe', `the whole stream of the cursor ${cursor}`)
   }
 
+  private covers(verb: Verb, words: readonly string[]): boolean {
+    const patterns = this.patterns[verb]
+    if (patterns.length <= LOOKED_AT) return isCovered(words, patterns)
+    this.indices[verb] ??= indexOf(patterns)
+    return this.indices[verb].match(words).length > 0
+  }
+
   private refusal(verb: Verb, target: string): FanfareError {
     this.denied(this.subject, verb, target)
     return new FanfareError('forbidden', `${this.subject.slice(0, NAMED_CHARACTERS)} may not ${verb}: ${target}`)
@@ -126,4 +137,10 @@ function isOwn(cursor: string, subject: string): boolean {
 function patternsOf(permissions: Permissions, verb: Verb): readonly (readonly string[])[] {
   const patterns = permissions[verb]
   return typeof patterns === 'object' ? patterns.map(parsePattern) : []
+}
+
+function indexOf(patterns: readonly (readonly string[])[]): PatternIndex<Indexed> {
+  const index = new PatternIndex<Indexed>()
+  for (const words of patterns) index.add({ words, slot: -1 })
+  return index
 }

@@ -6,9 +6,8 @@ import type { Hub } from '../index.ts'
 import { type AuthFlags, addAuthFlags, authWith } from './auth-flags.ts'
 import { readConfig } from './config-file.ts'
 import { addNetworkFlags, type NetworkFlags, networkWith } from './network-flags.ts'
-
-/** Longest time that a hub which is told to stop goes on with its start, in milliseconds. */
-const START_GRACE_MS = 5_000
+import { fromEnv, fromFile, fromFlags } from './sources.ts'
+import { stopOnSignals } from './stop-on-signals.ts'
 
 type OfTheirOwn = 'streams' | 'queues' | 'topics' | 'auth' | 'allowedOrigins' | 'trustedProxies' | 'tls'
 
@@ -60,35 +59,21 @@ export function serveCommand(): Command {
   return addNetworkFlags(addAuthFlags(command)).action(serve)
 }
 
-async function serve({
-  config: file,
-  anonymous,
-  jwtSecretFile,
-  jwksUrl,
-  allowedOrigins,
-  trustedProxies,
-  tlsCertFile,
-  tlsKeyFile,
-  ...flags
-}: Record<string, string> & AuthFlags & NetworkFlags): Promise<void> {
+type Flags = Record<string, string> & AuthFlags & NetworkFlags & { readonly config?: string }
+
+async function serve(flags: Flags, command: Command): Promise<void> {
   // What a hub is made of: other commands need none of it, and start in half of the time without it.
   const { pino } = await import('pino')
-  const { checkConfig, configFromEnv, configFromText } = await import('../config.ts')
+  const { checkConfig } = await import('../config.ts')
   const { startHub } = await import('../index.ts')
-  const { auth = {}, ...fromFile } = await readConfig(file)
-  const options = {
-    data: DEFAULTS.data,
-    ...fromFile,
-    ...configFromEnv(process.env),
-    ...configFromText(flags as Record<string, string>),
-    ...networkWith(fromFile, { allowedOrigins, trustedProxies, tlsCertFile, tlsKeyFile } as NetworkFlags),
-    auth: authWith(auth, { anonymous, jwtSecretFile, jwksUrl } as AuthFlags, process.env),
-  }
+  const { options, sources, ignored } = await gathered(flags, command)
   // Standard error, and at once: what a hub said last is what its operator wants to know.
   const output = pino.destination({ dest: 2, sync: true, maxLength: LOG_BYTES })
   // A disk that is full costs the log and not the hub: lines wait until there is room again, and those beyond the bound are lost.
   output.on('error', () => {})
-  const log = pino({ level: checkConfig(options).logLevel, base: { pid: process.pid } }, output)
+  const log = pino({ level: checkConfig(options, sources).logLevel, base: { pid: process.pid } }, output)
+  for (const variable of ignored)
+    log.info({ variable }, 'ignored: Kubernetes sets it for a Service of this name, and it is not meant for the hub')
   const starting = startHub(options, log)
   // At once, or it would end a hub that starts; but in a terminal it says that the terminal closes.
   if (options.tls || !process.stdin.isTTY) process.on('SIGHUP', () => void reload(starting, log))
@@ -96,34 +81,43 @@ async function serve({
   serveOn(await starting)
 }
 
-/**
- * The first signal begins the drain. Others do not cut it short: Ctrl-C reaches a hub that npm started twice, once from the terminal and
- * once from npm. SIGKILL does.
- */
-function stopOnSignals(starting: Promise<Hub>, log: Logger): void {
-  let stopping = false
-  const stop = (signal: NodeJS.Signals) => {
-    log.info({ signal }, stopping ? 'still stopping' : 'stopping')
-    if (stopping) return
-    stopping = true
-    // No client has been let in by then, and what is on the disk is safe.
-    const late = setTimeout(() => process.exit(0), START_GRACE_MS)
-    const close = async (hub: Hub) => {
-      clearTimeout(late)
-      await hub.close()
-      process.exit(0)
-    }
-    const failed = (error: unknown) => {
-      log.error({ err: error }, 'the hub could not close in good order')
-      process.exit(1)
-    }
-    // A hub that does not start ends by itself, and says why.
-    starting.then(
-      (hub) => void close(hub).catch(failed),
-      () => clearTimeout(late),
-    )
+/** All options of file, environment and flags, and where each was said. */
+async function gathered(flags: Flags, command: Command) {
+  const { config: file, anonymous, jwtSecretFile, jwksUrl, ...others } = flags
+  const { allowedOrigins, trustedProxies, tlsCertFile, tlsKeyFile, ...plain } = others
+  const [inFile, inEnv, inFlags] = [fromFile(file, await readConfig(file)), fromEnv(process.env), fromFlags(plain)]
+  const options = {
+    data: DEFAULTS.data,
+    ...inFile.options,
+    ...inEnv.options,
+    ...inFlags.options,
+    ...networkWith(inFile.options, { allowedOrigins, trustedProxies, tlsCertFile, tlsKeyFile } as NetworkFlags),
+    auth: authWith(inFile.options['auth'] ?? {}, { anonymous, jwtSecretFile, jwksUrl } as AuthFlags, process.env),
   }
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, stop)
+  const sources = { ...inFile.sources, ...inEnv.sources, ...inFlags.sources, ...placesOf(command) }
+  return { options, sources, ignored: inEnv.ignored }
+}
+
+/** The paths of what has flags and variables of its own. */
+const PATHS: Record<keyof AuthFlags | keyof NetworkFlags, string> = {
+  anonymous: 'auth.anonymous',
+  jwtSecretFile: 'auth.jwt.keys',
+  jwksUrl: 'auth.jwt.keys',
+  allowedOrigins: 'allowedOrigins',
+  trustedProxies: 'trustedProxies',
+  tlsCertFile: 'tls.certFile',
+  tlsKeyFile: 'tls.keyFile',
+}
+
+function placesOf(command: Command): Record<string, string> {
+  const places: Record<string, string> = {}
+  for (const option of command.options) {
+    const path = PATHS[option.attributeName() as keyof typeof PATHS]
+    const source = command.getOptionValueSource(option.attributeName())
+    if (path === undefined || (source !== 'env' && source !== 'cli')) continue
+    places[path] = (source === 'env' ? option.envVar : option.long) as string
+  }
+  return places
 }
 
 /**

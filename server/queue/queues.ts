@@ -77,10 +77,17 @@ export class Queues {
   }
 
   bindingsOf(words: readonly string[]): readonly QueueBinding[] {
-    return this.bindings
-      .match(words)
-      .flat()
-      .sort((a, b) => a.number - b.number)
+    const unconditional = new Map<string, Binding>()
+    const conditional: Binding[] = []
+    for (const bindings of this.bindings.match(words)) {
+      for (const binding of bindings) {
+        if (binding.match === undefined) unconditional.set(binding.queue, binding)
+        else conditional.push(binding)
+      }
+    }
+    // A queue that takes any message needs no other reason.
+    const others = conditional.filter(({ queue }) => !unconditional.has(queue))
+    return [...unconditional.values(), ...others].sort((a, b) => a.number - b.number)
   }
 
   /** The options of a queue. Throws `no_queue`. */

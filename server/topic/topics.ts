@@ -34,7 +34,8 @@ interface Route {
 
 /** What is known of a topic. */
 interface KnownTopic extends CountedTopic {
-  route: Route
+  /** Undefined: it is too large to be remembered for each topic, and a publish with it costs more than looking it up again. */
+  route: Route | undefined
   /** What its data has to be, where a contract says so. */
   readonly check: Check | undefined
   /** Of the streams and bindings that the route is made of. */
@@ -46,6 +47,8 @@ interface KnownTopic extends CountedTopic {
 
 /** Topics that are remembered at least, with their counts: those that were published to last; at most twice as many. */
 const REMEMBERED_TOPICS = 20_000
+/** Streams and bindings of a route that is remembered. */
+const REMEMBERED_KEEPERS = 100
 
 /** Publishes: to the broker what has to be kept, and to the subscriptions that match. */
 export class Topics {
@@ -177,7 +180,7 @@ export class Topics {
 
   private draftFor(topic: KnownTopic, frame: PublishFrame, settle: Settle): Publication | undefined {
     topic.check?.(frame.data)
-    const { streams, bindings } = topic.route
+    const { streams, bindings } = topic.route ?? this.matchingRoute(topic.words)
     if (streams.length === 0 && bindings.length === 0) return undefined
     const queues = queuesFor(bindings, frame)
     if (streams.length === 0 && queues.length === 0) return undefined
@@ -188,7 +191,7 @@ export class Topics {
     const known = this.known.get(name)
     if (known?.generation === this.generation) return known
     const words = known?.words ?? parseTopic(name)
-    const route = name.startsWith('$') ? this.directRoute(name) : this.matchingRoute(words)
+    const route = remembered(name.startsWith('$') ? this.directRoute(name) : this.matchingRoute(words))
     const { generation } = this
     if (known) return Object.assign(known, { route, generation })
     const check = this.contracts.ofTopic(name, words)
@@ -208,6 +211,10 @@ export class Topics {
     if (!this.keepers.hasQueue(queue)) throw new FanfareError('no_queue', `There is no queue "${queue}"`)
     return { streams: [], bindings: [{ queue, match: undefined }] }
   }
+}
+
+function remembered(route: Route): Route | undefined {
+  return route.streams.length + route.bindings.length > REMEMBERED_KEEPERS ? undefined : route
 }
 
 /** Each queue once, whichever of its bindings match. */

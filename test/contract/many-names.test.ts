@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { performance } from 'node:perf_hooks'
+import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { hashApiKey, newApiKey } from '../../server/auth/api-key.ts'
 import type { QueueInfo } from '../../shared/queues.ts'
@@ -49,10 +49,17 @@ onEveryEngine('very many names', (hubs) => {
       for (const n of range(0, 100)) await client.streams.declare({ name: `more-${n}`, topics: [`more.${n}`] })
     })
     expect(declared).toBeLessThan(4_000)
-    // Looking at itself once a second took nearly a fifth of the time.
-    const before = performance.eventLoopUtilization()
-    await new Promise((resolve) => setTimeout(resolve, 3_000))
-    expect(performance.eventLoopUtilization(before).utilization).toBeLessThan(0.1)
+    // Looking at itself took 100 to 200 ms of each second, in one turn. In the quietest of some seconds nothing else is seen.
+    const delay = monitorEventLoopDelay({ resolution: 1 })
+    delay.enable()
+    const longest: number[] = []
+    for (const _ of range(0, 5)) {
+      delay.reset()
+      await new Promise((resolve) => setTimeout(resolve, 1_100))
+      longest.push(delay.max / 1e6)
+    }
+    delay.disable()
+    expect(Math.min(...longest)).toBeLessThan(60)
   }, 60_000)
 
   it('start again from the disk with what they were', async () => {
@@ -140,6 +147,28 @@ onEveryEngine('very many names', (hubs) => {
     })
     const topics = range(0, 1001).map((n) => `t.${n}`)
     await expect(client().streams.declare({ name: 'many', topics })).rejects.toMatchObject({ code: 'bad_params' })
+  })
+
+  it('reaches each of very many queues that are bound to the same topics, once, as headers say', async () => {
+    const MANY = 300
+    const any = range(0, MANY).map((n) => ({ name: `any-${n}`, bindings: [{ topic: 'a.#' }, { topic: '*.b' }] }))
+    const red = { all: { colour: 'red' } }
+    const some = {
+      name: 'some',
+      bindings: [
+        { topic: 'a.b', match: red },
+        { topic: '#', match: red },
+      ],
+    }
+    const { client } = await worlds({ streams: [], queues: [...any, some] })
+    const publisher = client()
+    const names = any.map(({ name }) => name)
+    for (const _ of [1, 2]) {
+      expect((await publisher.publish('a.b', 1)).queues).toEqual(names)
+      expect((await publisher.publish('a.b', 1, { headers: { colour: 'red' } })).queues).toEqual([...names, 'some'])
+    }
+    await publisher.queues.delete('any-0')
+    expect((await publisher.publish('a.b', 1)).queues).toEqual(names.slice(1))
   })
 
   it('answers at once whatever patterns are declared', async () => {

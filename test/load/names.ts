@@ -32,12 +32,14 @@ const WANTED_SHARE = 0.9
 const WANTED_TURN_MS = 100
 
 /** What publishers publish to, in turn. Those in queues and streams are the same with few names and with many. */
-const TOPICS = {
+const TOPICS: Record<string, (n: number, names: number) => string> = {
   'a known topic': () => 'live.a',
   'new topics in turn': (n: number) => `live.${n % NEW_TOPICS}.x`,
   'ten queues in turn': (n: number) => `q${n % FEW}.a`,
   'ten streams in turn': (n: number) => `s${n % FEW}.a`,
-} as const
+  'all queues in turn': (n: number, names: number) => `q${n % names}.a`,
+  'all streams in turn': (n: number, names: number) => `s${n % names}.a`,
+}
 
 /** What very many streams and queues cost: to start with them, to publish beside them, to declare one more, and for nothing. */
 export async function names({ engine, names, seconds, folder }: NamesLoad): Promise<void> {
@@ -53,7 +55,7 @@ export async function names({ engine, names, seconds, folder }: NamesLoad): Prom
   started('start from the disk', many)
   const few = await start(options(FEW))
   await idle(many, seconds)
-  await publishing(few, many, seconds)
+  await publishing(few, many, names, seconds)
   await declaring(few, many)
   await few.stop()
   await many.stop()
@@ -117,13 +119,13 @@ async function idle(hub: Running, seconds: number): Promise<void> {
 }
 
 /** The hubs take turns, so that a machine that is busy meanwhile is so for both. */
-async function publishing(few: Running, many: Running, seconds: number): Promise<void> {
+async function publishing(few: Running, many: Running, names: number, seconds: number): Promise<void> {
   for (const [name, topic] of Object.entries(TOPICS)) {
     const counts = { few: 0, many: 0 }
     await many.longestTurn()
     for (let round = 0; round < ROUNDS; round++) {
-      counts.few += await publish(few, topic, seconds)
-      counts.many += await publish(many, topic, seconds)
+      counts.few += await publish(few, (n) => topic(n, FEW), seconds)
+      counts.many += await publish(many, (n) => topic(n, names), seconds)
     }
     const share = counts.many / counts.few
     const turn = milliseconds(await many.longestTurn())

@@ -31,6 +31,28 @@ it('what a pattern covers it matches: no topic of a covered pattern is beyond it
   expect(covered).toBeGreaterThan(100)
 })
 
+it('an identity with many patterns may what it may with each of them', () => {
+  const none = Array.from({ length: 40 }, (_, n) => `other-${n}.#`)
+  const accessTo = (subscribe: string[]) => new Access({ subject: 'x', permissions: { subscribe } }, () => {})
+  fc.assert(
+    fc.property(
+      fc.array(pattern, { minLength: 1, maxLength: 3 }),
+      fc.array(pattern, { maxLength: 10 }),
+      (allowed, asked) => {
+        const few = allowed.map((words) => words.join('.'))
+        const [alone, amongMany] = [accessTo(few), accessTo([...none, ...few])]
+        for (const words of asked) {
+          const target = words.join('.')
+          if (target.startsWith('$sys')) continue
+          expect(amongMany.may('subscribe', target)).toBe(alone.may('subscribe', target))
+          expect(alone.may('subscribe', target)).toBe(isCovered(words, allowed))
+        }
+      },
+    ),
+    { numRuns: 1000 },
+  )
+})
+
 const access = (subject: string) =>
   new Access(
     { subject, permissions: fill({ publish: ['u.${sub}.#'], subscribe: ['u.${sub}.#'] }, { sub: subject }) },
