@@ -6,6 +6,7 @@ export const DEFAULTS = {
   engine: 'auto',
   logLevel: 'info',
   data: './fanfare-data',
+  lockWaitMs: 15_000,
   dedupWindowMs: 120_000,
   dedupIds: 1_000_000,
   outboxBytes: 1024 * 1024,
@@ -28,4 +29,5 @@ export const DEFAULTS = {
   subscribesPerSecond: 1000,
   maxStreams: 20_000,
   maxQueues: 20_000,
+  maxPatterns: 100_000,
 } as const

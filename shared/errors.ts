@@ -49,6 +49,9 @@ export const ERRORS = {
   no_queue: refusal('Declare the queue first, in the configuration or with queues.declare, or correct the name.'),
   too_many_streams: refusal('The hub has maxStreams streams. Delete those that nothing needs, or raise the limit.'),
   too_many_queues: refusal('The hub has maxQueues queues. Delete those that nothing needs, or raise the limit.'),
+  too_many_patterns: refusal(
+    'All streams together, or all queues, would have more than maxPatterns patterns. Declare fewer, or raise the limit.',
+  ),
   queue_exists: refusal('A queue of that name has other options. Delete it first, or change it in the configuration.'),
   no_parked_group: refusal('No group of that key is parked in the queue. queues.show lists those that are.'),
   unknown_consumer: refusal('This connection has no consumer with that "consumer" number. Consume first.'),

@@ -326,6 +326,8 @@ export interface MessageFrame {
   readonly type: 'message'
   readonly id: string
   readonly topic: string
+  /** In a queue, of publishers with a subject: opaque. Messages of one topic with the same id and other scopes are others. */
+  readonly scope?: string
   /** In each stream that captured it. */
   readonly offsets?: Offsets
   /** Milliseconds since 1970, where a stream captured it. */

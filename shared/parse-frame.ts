@@ -136,6 +136,7 @@ const CHECKS: Record<Frame['type'], (frame: Fields) => void> = {
   message(f) {
     text(f, 'id')
     text(f, 'topic')
+    optionalText(f, 'scope', 255)
     optionalText(f, 'key', 255)
     if (f['headers'] !== undefined) headers(f, f['headers'])
   },

@@ -63,6 +63,11 @@ export class Access {
     ) as typeof this.patterns
   }
 
+  /** Whose ids a publish has: the subject; undefined for anonymous clients, which are one publisher together. */
+  get publisher(): string | undefined {
+    return this.anonymous ? undefined : this.subject
+  }
+
   /** What is told to whoever has it. */
   about(now: number): { subject?: string; expiresInMs?: number } {
     const { subject, expiresAt } = this

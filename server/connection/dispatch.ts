@@ -39,7 +39,7 @@ export class Dispatch {
     if (!access.unrestricted) permit(access, frame, this.context.streams)
     switch (frame.type) {
       case 'publish':
-        return this.publishing().publish(frame)
+        return this.publishing().publish(frame, access.publisher)
       case 'subscribe':
         this.takeSubscribe()
         this.subscriptions ??= new Subscriptions(this.context, this.outbox)
@@ -62,7 +62,7 @@ export class Dispatch {
       case 'ack':
       case 'nack':
       case 'reject':
-        return this.consuming(frame.consumer).settle(frame)
+        return this.consuming(frame.consumer).settle(frame, access.publisher)
       case 'extend':
         return this.consuming(frame.consumer).extend(frame)
       case 'respond':

@@ -21,10 +21,10 @@ export class Publishes {
     this.refuse = refuse
   }
 
-  publish(frame: PublishFrame): void {
+  publish(frame: PublishFrame, publisher: string | undefined): void {
     this.take()
     try {
-      this.context.topics.publish(frame, (error, outcome) => this.settled(frame, error, outcome))
+      this.context.topics.publish(frame, publisher, (error, outcome) => this.settled(frame, error, outcome))
     } catch (error) {
       this.answered(1)
       throw error

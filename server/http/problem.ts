@@ -63,6 +63,7 @@ const STATUS: Record<Exclude<ErrorCode, Elsewhere>, number> = {
   bad_content_type: 415,
   too_many_streams: 429,
   too_many_queues: 429,
+  too_many_patterns: 429,
   queue_limit: 429,
   window_exceeded: 429,
   auth_backlog: 429,

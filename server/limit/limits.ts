@@ -11,6 +11,7 @@ export const LIMITS = [
   'calls',
   'maxStreams',
   'maxQueues',
+  'maxPatterns',
 ] as const
 export type LimitName = (typeof LIMITS)[number]
 

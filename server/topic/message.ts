@@ -7,6 +7,7 @@ import { Encoded } from './encoded.ts'
 export interface Kept {
   readonly offsets: Offsets
   readonly publishedAt: number
+  readonly scope?: string | undefined
 }
 
 /** A message on its way through the hub. Immutable, and encoded once however many subscribers it has. */
@@ -35,6 +36,7 @@ export class Message {
     this.stamp = stamp
     // By hand, because it is the hot path: id and topic hold nothing that JSON escapes, their grammars say so.
     let json = `{"type":"message","id":"${id}","topic":"${frame.topic}"`
+    if (kept?.scope !== undefined) json += `,"scope":"${kept.scope}"`
     if (kept) json += `${offsetsField(kept.offsets)},"publishedAt":${kept.publishedAt}`
     const { data } = frame
     this.wire = new Encoded(`${json}${rest}}`, data instanceof Uint8Array ? data : undefined, id)

@@ -151,7 +151,7 @@ export class StreamLog implements StreamState {
   /** Every key of the stream, to be removed with it. */
   *keys(): Iterable<Change> {
     for (const table of ['b', 'n', 'v', 'c']) {
-      for (const [key] of this.store.range(under(table, this.id))) yield { key, value: undefined }
+      for (const key of this.store.keys(under(table, this.id))) yield { key, value: undefined }
     }
     yield { key: streamKey(this.id), value: undefined }
   }
