@@ -152,9 +152,11 @@ class FullDisk {
     for (let full = 0; full === 0; ) full = await this.publish(40)
     await this.trim(true)
     await this.drain()
-    expect(await this.publish(3)).toBe(0)
+    for (let n = 0; n < 20; n++) expect(await this.publish(10)).toBe(0)
+    await this.trim(true)
+    await this.drain()
     await this.restart('SIGKILL')
-    expect(await this.publish(3)).toBe(0)
+    for (let n = 0; n < 20; n++) expect(await this.publish(10)).toBe(0)
   }
 
   async close(): Promise<void> {
