@@ -88,7 +88,12 @@ export interface HubOptions {
    * stay; see also `hub.reloadCertificate`. What cannot be used is `bad_config` at start, and later logged.
    */
   readonly tls?: TlsOptions | undefined
-  /** A publish with an id that came within this time is a duplicate: two minutes by default. */
+  /**
+   * A publish with an id that came within this time is a duplicate: two minutes by default. An id belongs to one publisher (the
+   * authenticated subject; all anonymous clients are one publisher) and one destination (the topic published to, or the queue enqueued
+   * to): the same id of another subject, on another topic or queue, or after everything it went to has been deleted or purged, is
+   * another message.
+   */
   readonly dedupWindowMs?: number | undefined
   /** Most ids that are remembered for that, the newest ones: a million by default. */
   readonly dedupIds?: number | undefined
@@ -108,6 +113,8 @@ export interface HubOptions {
   readonly subscriptions?: number | undefined
   /** Most unacknowledged publishes and requests of one connection: 256 by default. */
   readonly window?: number | undefined
+  /** Maximum unanswered calls per connection: 64 by default. One more is refused (`too_many_calls`), and the connection goes on. */
+  readonly calls?: number | undefined
   /** A connection is pinged this often, and ended when nothing was heard for two of these: 25 s by default. */
   readonly pingIntervalMs?: number | undefined
   /** A connection that says nothing for so long is ended: 10 s by default. */
@@ -150,6 +157,11 @@ export interface HubOptions {
   readonly maxStreams?: number | undefined
   /** Maximum number of queues: 20,000 by default (`too_many_queues`). Likewise. */
   readonly maxQueues?: number | undefined
+  /**
+   * Maximum number of patterns that all streams capture together, and of bindings that all queues have: 100,000 each by default
+   * (`too_many_patterns`). Likewise.
+   */
+  readonly maxPatterns?: number | undefined
 }
 
 /** Checks the options and completes them; it has to know the same ones. */
@@ -177,6 +189,7 @@ export const HubConfig = z
     compression: oneOf(['off', 'on']).default(DEFAULTS.compression),
     subscriptions: count.default(DEFAULTS.subscriptions),
     window: count.default(DEFAULTS.window),
+    calls: count.default(DEFAULTS.calls),
     pingIntervalMs: time.default(DEFAULTS.pingIntervalMs),
     helloTimeoutMs: time.default(DEFAULTS.helloTimeoutMs),
     drainTimeoutMs: time.default(DEFAULTS.drainTimeoutMs),
@@ -190,6 +203,7 @@ export const HubConfig = z
     subscribesPerSecond: limit.default(DEFAULTS.subscribesPerSecond),
     maxStreams: limit.default(DEFAULTS.maxStreams),
     maxQueues: limit.default(DEFAULTS.maxQueues),
+    maxPatterns: limit.default(DEFAULTS.maxPatterns),
   } satisfies Record<keyof HubOptions, z.ZodType>)
   .refine((config) => config.frameBytes < config.outboxBytes, {
     path: ['frameBytes'],

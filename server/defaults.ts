@@ -15,6 +15,7 @@ export const DEFAULTS = {
   compression: 'off',
   subscriptions: 1000,
   window: 256,
+  calls: 64,
   pingIntervalMs: 25_000,
   helloTimeoutMs: 10_000,
   drainTimeoutMs: 10_000,
@@ -28,4 +29,5 @@ export const DEFAULTS = {
   subscribesPerSecond: 1000,
   maxStreams: 20_000,
   maxQueues: 20_000,
+  maxPatterns: 100_000,
 } as const

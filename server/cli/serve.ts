@@ -31,6 +31,7 @@ const FLAGS: Record<Exclude<keyof HubConfig, OfTheirOwn>, string> = {
   compression: 'on or off: for clients that offer it',
   subscriptions: 'most subscriptions of one connection',
   window: 'most unacknowledged publishes of one connection',
+  calls: 'maximum unanswered calls per connection',
   pingIntervalMs: 'a connection is pinged this often',
   helloTimeoutMs: 'time for a new connection to say something',
   drainTimeoutMs: 'longest time to close',
@@ -44,6 +45,7 @@ const FLAGS: Record<Exclude<keyof HubConfig, OfTheirOwn>, string> = {
   subscribesPerSecond: 'subscriptions and consumers that a connection may begin in a second',
   maxStreams: 'maximum number of streams that clients can bring it to',
   maxQueues: 'maximum number of queues that clients can bring it to',
+  maxPatterns: 'maximum number of patterns of all streams, and of bindings of all queues',
 }
 
 /** Lines of the log that wait while they cannot be written, in bytes. */

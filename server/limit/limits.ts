@@ -8,8 +8,10 @@ export const LIMITS = [
   'identityMessagesPerSecond',
   'identityBytesPerSecond',
   'subscribesPerSecond',
+  'calls',
   'maxStreams',
   'maxQueues',
+  'maxPatterns',
 ] as const
 export type LimitName = (typeof LIMITS)[number]
 

@@ -132,7 +132,7 @@ export class Metrics {
     gauge('bytes', 'Bytes of the messages that wait and are on lease.', ({ bytes }) => bytes)
     gauge('oldest_age_seconds', 'Age of the oldest message that waits.', ({ oldestAgeMs }) => oldestAgeMs / 1000)
     gauge('dead_letters', 'Dead letters.', ({ deadLetters }) => deadLetters)
-    gauge('parked_groups', 'Groups that wait for an operator.', ({ parked }) => parked.length)
+    gauge('parked_groups', 'Groups that wait for an operator.', ({ parked, parkedMore }) => parked.length + parkedMore)
     gauge('consumers', 'Consumers that are connected.', ({ consumers }) => consumers)
     gauge('wanted_consumers', 'Consumers that would keep up.', ({ wantedConsumers }) => wantedConsumers)
     gauge('growing', '1 where it has grown for half a minute and never shrunk.', ({ growing }) => (growing ? 1 : 0))
@@ -140,6 +140,11 @@ export class Metrics {
     counter('acked_total', 'Messages that were done.', ({ ackedTotal }) => ackedTotal)
     counter('redelivered_total', 'Deliveries that were not the first.', ({ redeliveredTotal }) => redeliveredTotal)
     counter('dropped_total', 'Messages that expired or made room.', ({ droppedTotal }) => droppedTotal)
+    counter(
+      'dead_letters_dropped_total',
+      'Dead letters beyond maxDeadLetters.',
+      ({ deadLettersDroppedTotal }) => deadLettersDroppedTotal,
+    )
   }
 
   private declareStreams(): void {

@@ -30,8 +30,9 @@ export interface FanOut {
   published(message: Message, topic: CountedTopic): void
 }
 
-/** Where a publish has to be kept. */
+/** Whose publish it is, and where it has to be kept. */
 export interface Destination {
+  readonly publisher: string | undefined
   readonly topic: CountedTopic
   readonly streams: readonly string[]
   readonly queues: readonly string[]
@@ -42,6 +43,7 @@ const FRAME_BYTES = 150
 
 /** A publish that has to be kept before anybody gets it. */
 export class Publication implements Draft {
+  readonly publisher: string | undefined
   readonly id: string
   readonly ownId: boolean
   readonly topic: string
@@ -60,6 +62,7 @@ export class Publication implements Draft {
   private message: Message | undefined = undefined
 
   constructor(frame: PublishFrame, id: string, destination: Destination, topics: FanOut, settle: Settle) {
+    this.publisher = destination.publisher
     this.id = id
     this.ownId = frame.id !== undefined
     this.topic = frame.topic
@@ -79,9 +82,9 @@ export class Publication implements Draft {
     this.settle = settle
   }
 
-  encode(publishedAt: number, offsets: Offsets): string | Uint8Array {
+  encode(publishedAt: number, offsets: Offsets, scope: string | undefined): string | Uint8Array {
     const { frame, id, counted, rest } = this
-    this.message = new Message(frame, id, counted.words, this.topics.nextStamp(), rest, { offsets, publishedAt })
+    this.message = new Message(frame, id, counted.words, this.topics.nextStamp(), rest, { offsets, publishedAt, scope })
     return this.message.wire.text ?? (this.message.wire.record as Uint8Array)
   }
 

@@ -1,8 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { rm } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { afterAll, describe, expect, it, onTestFinished } from 'vitest'
 import { type Client, connect, type FanfareError } from '../../client/node.ts'
 import { ENGINES } from '../setup/engines.ts'
 import { configFile, HubProcess } from '../setup/hub-process.ts'
@@ -23,6 +24,7 @@ class FullDisk {
   private readonly disk: SmallDisk
   private readonly random: () => number
   private readonly engine: string
+  private readonly config: string
   private hub: HubProcess | undefined
   private client: Client | undefined
   private racer: ChildProcess | undefined
@@ -34,10 +36,11 @@ class FullDisk {
   private readonly refused = new Set<string>()
   private readonly acked = new Set<string>()
 
-  constructor(disk: SmallDisk, random: () => number, engine: string) {
+  constructor(disk: SmallDisk, random: () => number, engine: string, config: string) {
     this.disk = disk
     this.random = random
     this.engine = engine
+    this.config = config
     this.file = join(disk.path, 'racer')
   }
 
@@ -46,9 +49,8 @@ class FullDisk {
   }
 
   async start(): Promise<void> {
-    const streams = [{ name: 'log', topics: ['log'] }]
-    const config = await configFile(join(this.disk.path, 'config.json'), streams, [{ name: 'jobs' }])
-    this.hub = await HubProcess.start({ data: join(this.disk.path, 'data'), config, engine: this.engine })
+    const { config, engine } = this
+    this.hub = await HubProcess.start({ data: join(this.disk.path, 'data'), config, engine })
     this.client = connect(this.hub.url)
   }
 
@@ -167,13 +169,18 @@ class FullDisk {
   }
 }
 
-describe.skipIf(!trial)('rounds on a full disk', () => {
+describe.skipIf(!trial)('rounds on a full disk', async () => {
+  // Elsewhere: the disk of a round has no room for it.
+  const folder = await mkdtemp(join(tmpdir(), 'fanfare-disk-rounds-'))
+  const config = await configFile(join(folder, 'config.json'), [{ name: 'log', topics: ['log'] }], [{ name: 'jobs' }])
+  afterAll(() => rm(folder, { recursive: true }))
+
   it.each(Array.from({ length: ROUNDS }, (_, n) => SEED + n))(
     'FAULTS_SEED=%i FAULTS_DISK_ROUNDS=1',
     async (seed) => {
       const random = seeded(seed)
       const disk = (await smallDisk(40 + Math.floor(random() * 60))) as SmallDisk
-      const world = new FullDisk(disk, random, ENGINES[seed % ENGINES.length] as string)
+      const world = new FullDisk(disk, random, ENGINES[seed % ENGINES.length] as string, config)
       onTestFinished(() => world.close())
       await world.start()
       world.race()

@@ -109,6 +109,10 @@ class FragileStore implements Store {
     return this.store.range(range)
   }
 
+  keys(range: Omit<Range, 'reverse'>): Iterable<Key> {
+    return this.store.keys(range)
+  }
+
   commit(changes: readonly Change[], purpose: Purpose): Promise<void> {
     return this.failsWith ? Promise.reject(this.failsWith) : this.store.commit(changes, purpose)
   }
@@ -125,6 +129,7 @@ export interface Publish {
   readonly queues?: readonly string[]
   readonly priority?: number
   readonly dueAt?: number
+  readonly publisher?: string
   readonly id?: string
   readonly key?: string
   readonly expiresAt?: number
@@ -145,10 +150,11 @@ export function streamOptions(more: Partial<StreamOptions> = {}): StreamOptions 
 /** Publishes to a broker as the hub would: bytes as a record, everything else as text. */
 export function publishTo(
   broker: Broker,
-  { topic, data, streams = ['s'], queues = [], id, key, expiresAt, priority, dueAt }: Publish,
+  { publisher = 'p', topic, data, streams = ['s'], queues = [], id, key, expiresAt, priority, dueAt }: Publish,
 ): Promise<Kept> {
   return new Promise((resolve, reject: (error: FanfareError) => void) => {
     const draft: Draft = {
+      publisher,
       id: id ?? 'made-by-the-hub',
       ownId: id !== undefined,
       topic,

@@ -105,6 +105,10 @@ export class LmdbStore implements Store {
     }
   }
 
+  keys({ from, to, limit }: Omit<Range, 'reverse'>): Iterable<Key> {
+    return this.database.getKeys({ start: from, end: to, ...(limit !== undefined && { limit }) })
+  }
+
   async commit(changes: readonly Change[], purpose: Purpose): Promise<void> {
     if (this.failure !== undefined) throw new FanfareError('storage_failed', this.failure)
     this.checkReaders()

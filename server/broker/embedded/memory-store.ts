@@ -21,6 +21,10 @@ export class MemoryStore implements Store {
     }
   }
 
+  *keys(range: Omit<Range, 'reverse'>): Iterable<Key> {
+    for (const [key] of this.range(range)) yield key
+  }
+
   commit(changes: readonly Change[]): Promise<void> {
     for (const { key, value } of changes) {
       if (value === undefined) this.tree.delete(key)

@@ -36,6 +36,8 @@ export interface Store {
   readonly commitBytes: number
   get(key: Key): Uint8Array | undefined
   range(range: Range): Iterable<readonly [Key, Uint8Array]>
+  /** The keys only: values are not read. */
+  keys(range: Omit<Range, 'reverse'>): Iterable<Key>
   /**
    * Applies all changes or none. Resolves when they are visible to reads, and as safe as the store makes them: on disk,
    * for one that has a disk.
