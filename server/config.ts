@@ -122,6 +122,11 @@ export interface HubOptions {
    * `subscriptions`, for they all come back with a new connection.
    */
   readonly subscribesPerSecond?: number | undefined
+  /**
+   * Maximum bytes of publishes that wait for room in a queue whose `overflow` is `block`, of all publishers together: 64 MiB by
+   * default. A publish that would exceed it is refused (`waiting_limit`). No limit with 0.
+   */
+  readonly waitingPublishBytes?: number | undefined
 }
 
 /** Checks the options and completes them; it has to know the same ones. */
@@ -159,6 +164,7 @@ export const HubConfig = z
     identityMessagesPerSecond: limit.default(DEFAULTS.identityMessagesPerSecond),
     identityBytesPerSecond: limit.default(DEFAULTS.identityBytesPerSecond),
     subscribesPerSecond: limit.default(DEFAULTS.subscribesPerSecond),
+    waitingPublishBytes: limit.default(DEFAULTS.waitingPublishBytes),
   } satisfies Record<keyof HubOptions, z.ZodType>)
   .refine((config) => config.frameBytes < config.outboxBytes, {
     path: ['frameBytes'],

@@ -25,4 +25,5 @@ export const DEFAULTS = {
   identityMessagesPerSecond: 0,
   identityBytesPerSecond: 0,
   subscribesPerSecond: 1000,
+  waitingPublishBytes: 64 * 1024 * 1024,
 } as const

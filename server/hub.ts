@@ -122,6 +122,7 @@ export class Hub implements EngineApp {
       connections,
       traffic,
       budget,
+      broker,
       certificateExpiresAt,
       log,
       clock,

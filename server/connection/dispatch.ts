@@ -53,7 +53,7 @@ export class Dispatch {
         return this.commit(frame)
       case 'consume':
         this.takeSubscribe()
-        this.consumers ??= new Consumers(this.context, this.outbox, this.refuse)
+        this.consumers ??= new Consumers(this.context, this, this.outbox, this.refuse)
         return this.consumers.consume(frame)
       case 'cancel':
         return this.consuming(frame.consumer).cancel(frame.consumer)
@@ -111,6 +111,8 @@ export class Dispatch {
     this.consumers = undefined
     this.requests?.release()
     this.requests = undefined
+    // What waits for room in a queue waits for a publisher that is no more.
+    if (this.publishes) this.context.broker.withdraw(this)
   }
 
   get publishedTotal(): number {
@@ -179,7 +181,7 @@ export class Dispatch {
   }
 
   private publishing(): Publishes {
-    this.publishes ??= new Publishes(this.context, this.outbox, this.refuse)
+    this.publishes ??= new Publishes(this.context, this, this.outbox, this.refuse)
     return this.publishes
   }
 

@@ -10,12 +10,20 @@ export class Publishes {
   /** Without the duplicates. */
   total = 0
   private readonly context: ConnectionContext
+  /** What the connection is to the broker. */
+  private readonly publisher: object
   private readonly outbox: Outbox
   private readonly refuse: (error: unknown, frame: unknown) => void
   private unanswered = 0
 
-  constructor(context: ConnectionContext, outbox: Outbox, refuse: (error: unknown, frame: unknown) => void) {
+  constructor(
+    context: ConnectionContext,
+    publisher: object,
+    outbox: Outbox,
+    refuse: (error: unknown, frame: unknown) => void,
+  ) {
     this.context = context
+    this.publisher = publisher
     this.outbox = outbox
     this.refuse = refuse
   }
@@ -23,7 +31,7 @@ export class Publishes {
   publish(frame: PublishFrame): void {
     this.take()
     try {
-      this.context.topics.publish(frame, (error, outcome) => this.settled(frame, error, outcome))
+      this.context.topics.publish(frame, this.publisher, (error, outcome) => this.settled(frame, error, outcome))
     } catch (error) {
       this.answered(1)
       throw error
@@ -45,6 +53,7 @@ export class Publishes {
   private settled(frame: PublishFrame, error: FanfareError | undefined, outcome: Outcome | undefined): void {
     if (!outcome) {
       this.answered(1)
+      if (error?.code === 'waiting_limit') this.context.traffic.limitHits.waitingPublishBytes++
       this.refuse(error, frame)
       return
     }

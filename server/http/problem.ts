@@ -58,6 +58,7 @@ const STATUS: Record<Exclude<ErrorCode, Elsewhere>, number> = {
   lease_lost: 409,
   frame_too_large: 413,
   queue_limit: 429,
+  waiting_limit: 429,
   window_exceeded: 429,
   auth_backlog: 429,
   slow_consumer: 429,

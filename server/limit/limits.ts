@@ -8,6 +8,7 @@ export const LIMITS = [
   'identityMessagesPerSecond',
   'identityBytesPerSecond',
   'subscribesPerSecond',
+  'waitingPublishBytes',
 ] as const
 export type LimitName = (typeof LIMITS)[number]
 

@@ -43,6 +43,9 @@ interface KnownTopic extends CountedTopic {
   publishedPerSecond: number
 }
 
+const NEW_TOPIC = { publishedTotal: 0, underWay: 0, sampledTotal: 0, publishedPerSecond: 0 }
+const NOWHERE = { streams: [], queues: [] }
+
 /** Topics that are remembered; beyond that the memory starts anew, and so do their counts. */
 const REMEMBERED_TOPICS = 10_000
 
@@ -100,33 +103,37 @@ export class Topics {
   }
 
   /**
-   * Publishes. A message that nothing keeps reaches its subscriptions now; one that a stream captures or a queue is bound
-   * to when it is safe. Throws `bad_topic`, `reserved_topic`, `no_queue`, `bad_data`, `bad_frame`, and `connection_lost` for a retry
+   * Publishes. A message that nothing keeps reaches its subscriptions now, or after those of its topic that are still being
+   * kept; one that a stream captures or a queue is bound to when it is safe. `publisher` is the same object for all
+   * publishes of one publisher. Throws `bad_topic`, `reserved_topic`, `no_queue`, `bad_data`, `bad_frame`, and `connection_lost` for a retry
    * of what nothing keeps: whether the first try came through is not known.
    */
-  publish(frame: PublishFrame, settle: Settle): void {
+  publish(frame: PublishFrame, publisher: object, settle: Settle): void {
     const topic = this.topicOf(frame.topic)
-    const publication = this.draftFor(topic, frame, settle)
-    if (publication) {
+    const draft = this.draftFor(topic, frame, publisher, settle)
+    if (!draft && frame.retry === true) throw new FanfareError('connection_lost')
+    if (draft || topic.underWay > 0) {
+      const publication = draft ?? this.publicationOf(topic, frame, NOWHERE, publisher, settle)
+      publication.begin()
       this.broker.publish(publication)
       return
     }
-    if (frame.retry === true) throw new FanfareError('connection_lost')
     const id = this.idOf(frame)
     this.published(new Message(frame, id, topic.words, this.nextStamp(), encodeRest(frame)), topic)
     settle(undefined, { id, duplicate: false, positions: undefined, queues: undefined })
   }
 
   /** A publish for the broker, to be committed with something else; undefined where nothing keeps it. Throws as `publish`. */
-  draft(frame: PublishFrame, settle: Settle): Publication | undefined {
-    return this.draftFor(this.topicOf(frame.topic), frame, settle)
+  draft(frame: PublishFrame, publisher: object, settle: Settle): Publication | undefined {
+    return this.draftFor(this.topicOf(frame.topic), frame, publisher, settle)
   }
 
   /** A message has been published: counts it, and delivers it. */
   published(message: Message, topic: CountedTopic): void {
     this.publishedTotal++
     topic.publishedTotal++
-    this.fanOut(message)
+    // What is published straight to a queue is for its consumers only.
+    if (!message.topic.startsWith(QUEUE_TOPIC)) this.fanOut(message)
   }
 
   /** Whether anybody subscribes to a topic. */
@@ -169,13 +176,23 @@ export class Topics {
     return id ?? this.idPrefix + (++this.lastId).toString(36)
   }
 
-  private draftFor(topic: KnownTopic, frame: PublishFrame, settle: Settle): Publication | undefined {
+  private draftFor(topic: KnownTopic, frame: PublishFrame, publisher: object, settle: Settle): Publication | undefined {
     topic.check?.(frame.data)
     const { streams, bindings } = topic.route
     if (streams.length === 0 && bindings.length === 0) return undefined
     const queues = queuesFor(bindings, frame)
     if (streams.length === 0 && queues.length === 0) return undefined
-    return new Publication(frame, this.idOf(frame), { topic, streams, queues }, this, settle)
+    return this.publicationOf(topic, frame, { streams, queues }, publisher, settle)
+  }
+
+  private publicationOf(
+    topic: KnownTopic,
+    frame: PublishFrame,
+    places: { readonly streams: readonly string[]; readonly queues: readonly string[] },
+    publisher: object,
+    settle: Settle,
+  ): Publication {
+    return new Publication(frame, this.idOf(frame), { topic, ...places }, publisher, this, settle)
   }
 
   private topicOf(name: string): KnownTopic {
@@ -185,11 +202,16 @@ export class Topics {
     const route = name.startsWith('$') ? this.directRoute(name) : this.matchingRoute(words)
     const { generation } = this
     if (known) return Object.assign(known, { route, generation })
-    if (this.known.size >= REMEMBERED_TOPICS) this.known.clear()
+    if (this.known.size >= REMEMBERED_TOPICS) this.forgetTopics()
     const check = this.contracts.ofTopic(name, words)
-    const topic = { words, route, check, generation, publishedTotal: 0, sampledTotal: 0, publishedPerSecond: 0 }
+    const topic = { words, route, check, generation, ...NEW_TOPIC }
     this.known.set(name, topic)
     return topic
+  }
+
+  /** Those with publishes under way stay, or what comes on them next could overtake these. */
+  private forgetTopics(): void {
+    for (const [name, { underWay }] of this.known) if (underWay === 0) this.known.delete(name)
   }
 
   private matchingRoute(words: readonly string[]): Route {

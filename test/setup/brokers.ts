@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pino } from 'pino'
 import { afterAll, describe } from 'vitest'
+import { bytesInBody } from '../../server/broker/block.ts'
 import type { Broker, Draft, Kept } from '../../server/broker/broker.ts'
 import { EmbeddedBroker } from '../../server/broker/embedded/embedded-broker.ts'
 import { under } from '../../server/broker/embedded/keys.ts'
@@ -117,6 +118,7 @@ export interface Publish {
   readonly queues?: readonly string[]
   readonly priority?: number
   readonly dueAt?: number
+  readonly publisher?: object
   readonly id?: string
   readonly key?: string
   readonly expiresAt?: number
@@ -137,10 +139,13 @@ export function streamOptions(more: Partial<StreamOptions> = {}): StreamOptions 
 /** Publishes to a broker as the hub would: bytes as a record, everything else as text. */
 export function publishTo(
   broker: Broker,
-  { topic, data, streams = ['s'], queues = [], id, key, expiresAt, priority, dueAt }: Publish,
+  { topic, data, streams = ['s'], queues = [], id, key, expiresAt, priority, dueAt, publisher = broker }: Publish,
 ): Promise<Kept> {
   return new Promise((resolve, reject: (error: FanfareError) => void) => {
+    const encode = (publishedAt: number, offsets: Offsets) =>
+      data instanceof Uint8Array ? data : JSON.stringify({ topic, offsets, publishedAt, data })
     const draft: Draft = {
+      publisher,
       id: id ?? 'made-by-the-hub',
       ownId: id !== undefined,
       topic,
@@ -150,9 +155,8 @@ export function publishTo(
       queues,
       priority,
       dueAt,
-      bytes: 100,
-      encode: (publishedAt: number, offsets: Offsets) =>
-        data instanceof Uint8Array ? data : JSON.stringify({ topic, offsets, publishedAt, data }),
+      bytesIn: (publishedAt, offsets) => bytesInBody(encode(publishedAt, offsets)),
+      encode,
       kept: resolve,
       refused: reject,
     }

@@ -2,6 +2,9 @@ import type { FanfareError } from '../../../shared/errors.ts'
 import type { Draft, Settlement } from '../broker.ts'
 import type { Change, Purpose } from './store.ts'
 
+/** Maximum drafts, and maximum settlements, of one commit. */
+export const GROUP = 10_000
+
 /** A change of something other than messages: adds to a commit, and gives how to undo it where that fails. */
 export interface Task {
   stage(changes: Change[], now: number): () => void

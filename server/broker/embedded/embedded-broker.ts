@@ -4,7 +4,16 @@ import { FanfareError } from '../../../shared/errors.ts'
 import type { DeadLetter, DeadLetterFilter, QueueOptions, QueueStatus } from '../../../shared/queues.ts'
 import type { Position, StreamInfo, StreamOptions } from '../../../shared/streams.ts'
 import { type Block, bytesInBody } from '../block.ts'
-import type { Broker, CommitStats, Delivery, Draft, QueueState, Settlement, StreamState } from '../broker.ts'
+import type {
+  Broker,
+  CommitStats,
+  Delivery,
+  Draft,
+  QueueState,
+  Settlement,
+  StreamState,
+  WaitingStatus,
+} from '../broker.ts'
 import { entryOf } from './dead-letters.ts'
 import { DedupWindow } from './dedup-window.ts'
 import { GroupCommit } from './group-commit.ts'
@@ -17,6 +26,8 @@ import { StreamLog, type StreamRecord } from './stream-log.ts'
 export interface EmbeddedOptions {
   readonly dedupWindowMs: number
   readonly dedupIds: number
+  /** Maximum bytes of publishes that wait for room in queues. By default, and with 0, there is no limit. */
+  readonly waitingPublishBytes?: number
   /** The machine's by default. */
   readonly clock?: Clock
 }
@@ -45,7 +56,8 @@ export class EmbeddedBroker implements Broker {
     this.store = store
     this.clock = options.clock ?? steadyClock
     const dedup = new DedupWindow(store, options.dedupWindowMs, options.dedupIds)
-    this.commits = new GroupCommit(store, this.logs, dedup, this.clock, log, {
+    const { waitingPublishBytes = 0 } = options
+    this.commits = new GroupCommit(store, this.logs, dedup, waitingPublishBytes, this.clock, log, {
       ready: (queue) => this.onReady(queue),
       committed: (commit) => this.onCommit(commit),
     })
@@ -66,6 +78,14 @@ export class EmbeddedBroker implements Broker {
 
   publish(draft: Draft): void {
     this.commits.publish(draft)
+  }
+
+  withdraw(publisher: object): void {
+    this.commits.withdraw(publisher)
+  }
+
+  get waiting(): WaitingStatus {
+    return this.commits.waiting
   }
 
   // Streams
@@ -151,13 +171,12 @@ export class EmbeddedBroker implements Broker {
       this.logs.touch(existing).setOptions(options)
       return nothingToUndo
     })
+    this.commits.queueChanged(options.name)
   }
 
   async deleteQueue(name: string): Promise<void> {
-    let held: readonly Draft[] = []
     await this.commits.change((changes, now) => {
       const queue = this.queueOf(name)
-      held = queue.held
       changes.push(...queue.keys())
       this.logs.queues.delete(name)
       this.logs.untouch(queue)
@@ -167,7 +186,7 @@ export class EmbeddedBroker implements Broker {
         queue.rollback(now)
       }
     })
-    for (const draft of held) draft.refused(new FanfareError('no_queue', `"${name}" was deleted`))
+    this.commits.queueChanged(name)
   }
 
   queue(name: string): QueueState | undefined {
@@ -175,7 +194,9 @@ export class EmbeddedBroker implements Broker {
   }
 
   async queues(): Promise<QueueStatus[]> {
-    return [...this.logs.queues.values()].map((queue) => queue.info(this.clock.now()))
+    const now = this.clock.now()
+    const { waiting } = this.commits
+    return [...this.logs.queues.values()].map((queue) => queue.info(now, waiting.inQueue(queue.options.name)))
   }
 
   lease(queue: string, count: number, bytes: number, ackDeadlineMs: number): Delivery[] {

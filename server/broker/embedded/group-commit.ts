@@ -3,15 +3,13 @@ import type { Logger } from 'pino'
 import type { Clock } from '../../../shared/clock.ts'
 import { FanfareError } from '../../../shared/errors.ts'
 import type { CommitStats, Draft, Settlement } from '../broker.ts'
-import { type Commit, type Group, purposeOf, purposeOfSettlement, type Task } from './commit.ts'
+import { Capacity } from './capacity.ts'
+import { type Commit, GROUP, type Group, purposeOf, purposeOfSettlement, type Task } from './commit.ts'
 import type { DedupWindow } from './dedup-window.ts'
 import type { Logs } from './logs.ts'
-import { Room } from './room.ts'
 import { Staging } from './staging.ts'
 import type { Purpose, Store } from './store.ts'
-
-/** Drafts of one commit at most. */
-const GROUP = 10_000
+import { WaitingPublishes } from './waiting.ts'
 
 /** Who is told of commits. */
 interface CommitEvents {
@@ -33,22 +31,30 @@ export class GroupCommit {
   private readonly clock: Clock
   private readonly log: Logger
   private readonly events: CommitEvents
-  private readonly room: Room
   private readonly staging: Staging
+  readonly waiting: WaitingPublishes
   private readonly drafts: Draft[] = []
   private readonly settlements: Settlement[] = []
   private tasks: Task[] = []
   private working: Promise<void> | undefined = undefined
 
-  constructor(store: Store, logs: Logs, dedup: DedupWindow, clock: Clock, log: Logger, events: CommitEvents) {
+  constructor(
+    store: Store,
+    logs: Logs,
+    dedup: DedupWindow,
+    waitingLimitBytes: number,
+    clock: Clock,
+    log: Logger,
+    events: CommitEvents,
+  ) {
     this.store = store
     this.logs = logs
     this.dedup = dedup
     this.clock = clock
     this.log = log
     this.events = events
-    this.room = new Room(logs, dedup)
-    this.staging = new Staging(logs, dedup, this.room)
+    this.waiting = new WaitingPublishes(waitingLimitBytes)
+    this.staging = new Staging(logs, dedup, this.waiting, new Capacity(logs, dedup, this.waiting))
   }
 
   publish(draft: Draft): void {
@@ -69,6 +75,18 @@ export class GroupCommit {
     })
   }
 
+  /** The publisher has gone: what waits of it for room is refused. What is in the next commit already is kept. */
+  withdraw(publisher: object): void {
+    for (const draft of this.waiting.withdraw(publisher)) draft.refused(new FanfareError('connection_lost'))
+    if (this.waiting.hasAsked) this.work()
+  }
+
+  /** A queue has other options or was deleted: this may be the turn of publishes that wait for it. */
+  queueChanged(name: string): void {
+    this.waiting.askAll(name)
+    if (this.waiting.hasAsked) this.work()
+  }
+
   /** Whether nothing is under way. */
   get idle(): boolean {
     return this.working === undefined
@@ -86,7 +104,7 @@ export class GroupCommit {
   private async commitAll(): Promise<void> {
     // Whatever this turn still brings goes into the same commit.
     await new Promise((resolve) => setImmediate(resolve))
-    while (this.drafts.length > 0 || this.settlements.length > 0 || this.tasks.length > 0 || this.room.heldFits()) {
+    while (this.drafts.length > 0 || this.settlements.length > 0 || this.tasks.length > 0 || this.waiting.hasAsked) {
       await this.commitNext()
     }
     // In the same breath as the last look at what waits, or a draft that comes now would be left.
@@ -141,6 +159,8 @@ export class GroupCommit {
   private fail(error: Error, commit: Commit, group: Group, others: ReadonlySet<object> = new Set()): void {
     const { undo, waiters, taken, now } = commit
     for (const back of undo.reverse()) back()
+    // What did not fit beside what is undone now may fit.
+    for (const { options } of this.logs.touchedQueues) this.waiting.askFirst(options.name)
     this.logs.rollback(now)
     this.dedup.rollback()
     const known = error instanceof FanfareError ? error : new FanfareError('storage_failed', error.message)

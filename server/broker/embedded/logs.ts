@@ -1,4 +1,4 @@
-import type { QueueLog } from './queue-log.ts'
+import { QueueLog } from './queue-log.ts'
 import type { Change } from './store.ts'
 import type { StreamLog } from './stream-log.ts'
 
@@ -19,6 +19,11 @@ export class Logs {
   /** The log was deleted: what else this commit brings must not write to it again. */
   untouch(log: StreamLog | QueueLog): void {
     this.touched.delete(log)
+  }
+
+  /** The queues that the commit in the making changes. */
+  get touchedQueues(): QueueLog[] {
+    return [...this.touched].filter((log) => log instanceof QueueLog)
   }
 
   /** Those of a draft's queues that there are. */

@@ -2,7 +2,7 @@ import type { Clock } from '../../../shared/clock.ts'
 import { FanfareError } from '../../../shared/errors.ts'
 import type { DeadReason, QueueOptions, QueueStatus } from '../../../shared/queues.ts'
 import { bytesInBody, DEFAULT_PRIORITY, type Entry, encodeBlock, inBlocks } from '../block.ts'
-import type { Delivery, Draft, Ending, QueueState } from '../broker.ts'
+import type { Delivery, Ending, QueueState } from '../broker.ts'
 import { DeadLetters, type StoredLetter } from './dead-letters.ts'
 import { blockKey, failureKey, fromJson, parkedKey, queueKey, toJson, under } from './keys.ts'
 import { Leases } from './leases.ts'
@@ -47,8 +47,6 @@ interface Stage {
  * which take effect by `apply` or never, by `rollback`.
  */
 export class QueueLog implements QueueState {
-  /** Publishes that wait for room. */
-  readonly held: Draft[] = []
   readonly leases = new Leases()
   readonly letters: DeadLetters
   private readonly store: Store
@@ -231,7 +229,7 @@ export class QueueLog implements QueueState {
     this.stage.applied.push((now) => this.schedule.unpark(key, now))
   }
 
-  info(now: number): QueueStatus {
+  info(now: number, waiting: { readonly count: number; readonly bytes: number }): QueueStatus {
     const { published, acked, redelivered, dropped } = this.totals
     const [oldest] = this.schedule.waitingItems()
     return {
@@ -240,6 +238,8 @@ export class QueueLog implements QueueState {
       delayed: this.schedule.delayedCount,
       inFlight: this.inFlight,
       bytes: this.bytes,
+      waitingPublishes: waiting.count,
+      waitingPublishBytes: waiting.bytes,
       oldestAgeMs: oldest ? Math.max(0, now - oldest.publishedAt) : 0,
       publishedTotal: published,
       ackedTotal: acked,

@@ -30,6 +30,7 @@ function draft(topic: string, n: number, size: number, kept: () => void, refused
   const frame = { type: 'publish', seq: n, topic, data: payload(n, size, 0) } as const
   return {
     id,
+    publisher: fill,
     ownId: false,
     topic,
     key: undefined,
@@ -37,7 +38,7 @@ function draft(topic: string, n: number, size: number, kept: () => void, refused
     queues: [],
     priority: undefined,
     dueAt: undefined,
-    bytes: 0,
+    bytesIn: () => 0,
     streams: [topic],
     encode: (publishedAt, offsets) =>
       new Message(frame, id, [topic], n, encodeRest(frame), { offsets, publishedAt }).wire.text as string,
