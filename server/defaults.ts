@@ -26,4 +26,6 @@ export const DEFAULTS = {
   identityBytesPerSecond: 0,
   subscribesPerSecond: 1000,
   waitingPublishBytes: 64 * 1024 * 1024,
+  maxStreams: 20_000,
+  maxQueues: 20_000,
 } as const

@@ -37,7 +37,10 @@ export interface Broker {
   deleteStream(name: string): Promise<void>
   /** Lets go of the messages before an offset. */
   trimStream(name: string, before: number): Promise<void>
-  streams(): Promise<StreamInfo[]>
+  /** In the order of their declaration. */
+  readonly streamNames: Iterable<string>
+  /** What there is to say of streams: of all without names, and otherwise of those that there are. */
+  streams(names?: readonly string[]): Promise<StreamInfo[]>
   /** The messages from an offset on, as many as one block holds; undefined where there are none. */
   read(stream: string, offset: number): Promise<Block | undefined>
   /** The first offset of which the message is not older than a time. */
@@ -50,7 +53,10 @@ export interface Broker {
   declareQueue(options: QueueOptions, replace: boolean): Promise<void>
   deleteQueue(name: string): Promise<void>
   queue(name: string): QueueState | undefined
-  queues(): Promise<QueueStatus[]>
+  /** In the order of their declaration. */
+  readonly queueNames: Iterable<string>
+  /** What there is to say of queues: of all without names, and otherwise of those that there are. */
+  queues(names?: readonly string[]): Promise<QueueStatus[]>
   /** Called when a queue has something to lease, at the latest a tenth of a second after it is due. */
   onReady: (queue: string) => void
   /** Called when a lease has run out: its message goes on without whoever held it. */
@@ -128,6 +134,8 @@ export interface QueueState {
   /** Messages that wait, and that are on lease. */
   readonly depth: number
   readonly inFlight: number
+  /** Messages that came in since the hub started. */
+  readonly publishedTotal: number
 }
 
 /** A message on lease. */

@@ -66,7 +66,12 @@ export class Consumers {
     for (const draft of drafts) draft.begin()
     consumer.settle(delivery, endingOf(frame), drafts, {
       settled: () => {
-        for (const publish of live) this.context.topics.publish(publish, this.publisher, () => {})
+        try {
+          for (const publish of live) this.context.topics.publish(publish, this.publisher, () => {})
+        } catch (error) {
+          // The contract, or what keeps the topic, may have changed since.
+          this.refuse(error, frame)
+        }
       },
       refused: (error) => {
         for (const draft of drafts) draft.refused(error)

@@ -105,14 +105,15 @@ export class Dispatch {
 
   /** Lets go of all: the connection has ended. */
   release(): void {
-    this.subscriptions?.release()
-    this.subscriptions = undefined
-    this.consumers?.release(true)
-    this.consumers = undefined
-    this.requests?.release()
-    this.requests = undefined
+    const { unexpected } = this.context
+    const { subscriptions, consumers, requests } = this
+    this.subscriptions = this.consumers = this.requests = undefined
+    // Each by itself: a bug in one must not leave the others in the hub's tables.
+    unexpected.run('connection', () => subscriptions?.release())
+    unexpected.run('connection', () => consumers?.release(true))
+    unexpected.run('connection', () => requests?.release())
     // What waits for room in a queue waits for a publisher that is no more.
-    if (this.publishes) this.context.broker.withdraw(this)
+    if (this.publishes) unexpected.run('connection', () => this.context.broker.withdraw(this))
   }
 
   get publishedTotal(): number {

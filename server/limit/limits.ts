@@ -9,6 +9,8 @@ export const LIMITS = [
   'identityBytesPerSecond',
   'subscribesPerSecond',
   'waitingPublishBytes',
+  'maxStreams',
+  'maxQueues',
 ] as const
 export type LimitName = (typeof LIMITS)[number]
 

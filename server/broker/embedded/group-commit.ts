@@ -2,11 +2,13 @@ import { setImmediate } from 'node:timers'
 import type { Logger } from 'pino'
 import type { Clock } from '../../../shared/clock.ts'
 import { FanfareError } from '../../../shared/errors.ts'
+import type { UnexpectedErrors } from '../../failure/unexpected-errors.ts'
 import type { CommitStats, Draft, Settlement } from '../broker.ts'
 import { Capacity } from './capacity.ts'
-import { type Commit, GROUP, type Group, purposeOf, purposeOfSettlement, type Task } from './commit.ts'
+import { type Commit, GROUP, type Group, purposeOf, purposeOfSettlement, type Task, type Waiter } from './commit.ts'
 import type { DedupWindow } from './dedup-window.ts'
 import type { Logs } from './logs.ts'
+import type { QueueLog } from './queue-log.ts'
 import { Staging } from './staging.ts'
 import type { Purpose, Store } from './store.ts'
 import { WaitingPublishes } from './waiting.ts'
@@ -30,6 +32,7 @@ export class GroupCommit {
   private readonly dedup: DedupWindow
   private readonly clock: Clock
   private readonly log: Logger
+  private readonly unexpected: UnexpectedErrors
   private readonly events: CommitEvents
   private readonly staging: Staging
   readonly waiting: WaitingPublishes
@@ -45,8 +48,10 @@ export class GroupCommit {
     waitingLimitBytes: number,
     clock: Clock,
     log: Logger,
+    unexpected: UnexpectedErrors,
     events: CommitEvents,
   ) {
+    this.unexpected = unexpected
     this.store = store
     this.logs = logs
     this.dedup = dedup
@@ -105,7 +110,13 @@ export class GroupCommit {
     // Whatever this turn still brings goes into the same commit.
     await new Promise((resolve) => setImmediate(resolve))
     while (this.drafts.length > 0 || this.settlements.length > 0 || this.tasks.length > 0 || this.waiting.hasAsked) {
-      await this.commitNext()
+      try {
+        await this.commitNext()
+      } catch (error) {
+        // A bug must not end the work: nothing would be kept any more. Not at once again, or nothing else would run.
+        this.unexpected.report('broker', error)
+        await new Promise((resolve) => setImmediate(resolve))
+      }
     }
     // In the same breath as the last look at what waits, or a draft that comes now would be left.
     this.working = undefined
@@ -128,21 +139,38 @@ export class GroupCommit {
       await this.recover(thrown as Error, commit, group, purpose)
       return
     }
-    this.logs.apply(commit.now)
-    this.dedup.apply(commit.now)
-    for (const waiter of commit.waiters) waiter.succeeded()
-    this.tellReady(commit.now)
+    // It is stored: whatever fails from here on, it is acknowledged, and all who wait are told.
+    let changed: readonly QueueLog[] = []
+    this.unexpected.run('broker', () => {
+      changed = this.logs.apply(commit.now)
+    })
+    this.unexpected.run('broker', () => this.dedup.apply(commit.now))
+    for (const waiter of commit.waiters) this.tell(waiter, undefined)
+    this.tellReady(changed, commit.now)
   }
 
   private async keep({ changes, taken }: Commit, purpose: Purpose): Promise<void> {
     const start = performance.now()
     await this.store.commit(changes, purpose)
     const seconds = (performance.now() - start) / 1000
-    this.events.committed({ seconds, operations: taken.drafts + taken.settlements })
+    const operations = taken.drafts + taken.settlements
+    this.unexpected.run('broker', () => this.events.committed({ seconds, operations }))
   }
 
-  private tellReady(now: number): void {
-    for (const [name, queue] of this.logs.queues) if (queue.hasReady(now)) this.events.ready(name)
+  private tellReady(changed: readonly QueueLog[], now: number): void {
+    for (const queue of changed) {
+      if (queue.hasReady(now)) this.unexpected.run('broker', () => this.events.ready(queue.options.name))
+    }
+  }
+
+  /** One who waits must not keep the others from being told. */
+  private tell(waiter: Waiter, error: FanfareError | undefined): void {
+    try {
+      if (error) waiter.failed(error)
+      else waiter.succeeded()
+    } catch (thrown) {
+      this.unexpected.report('broker', thrown)
+    }
   }
 
   /** Where some have found no room, what came along with them may still find it, or make some: a trim, an ack. */
@@ -158,20 +186,26 @@ export class GroupCommit {
   /** Undoes a commit, and tells everybody but `others`. */
   private fail(error: Error, commit: Commit, group: Group, others: ReadonlySet<object> = new Set()): void {
     const { undo, waiters, taken, now } = commit
-    for (const back of undo.reverse()) back()
+    const { unexpected } = this
+    for (const back of undo.reverse()) unexpected.run('broker', back)
+    let changed: readonly QueueLog[] = []
+    unexpected.run('broker', () => {
+      changed = this.logs.rollback(now)
+    })
+    unexpected.run('broker', () => this.dedup.rollback())
     // What did not fit beside what is undone now may fit.
-    for (const { options } of this.logs.touchedQueues) this.waiting.askFirst(options.name)
-    this.logs.rollback(now)
-    this.dedup.rollback()
+    for (const { options } of changed) this.waiting.askFirst(options.name)
     const known = error instanceof FanfareError ? error : new FanfareError('storage_failed', error.message)
     this.log.error({ err: error, code: known.code, waiting: waiters.length }, 'a commit failed')
-    for (const waiter of waiters) if (!others.has(waiter.of)) waiter.failed(known)
+    for (const waiter of waiters) if (!others.has(waiter.of)) this.tell(waiter, known)
     // Where the staging itself failed: those that it had not come to.
-    for (const task of group.tasks.slice(taken.tasks)) if (!others.has(task)) task.done(known)
+    for (const task of group.tasks.slice(taken.tasks)) {
+      if (!others.has(task)) unexpected.run('broker', () => task.done(known))
+    }
     for (const left of [...group.settlements.slice(taken.settlements), ...group.drafts.slice(taken.drafts)]) {
-      if (!others.has(left)) left.refused(known)
+      if (!others.has(left)) unexpected.run('broker', () => left.refused(known))
     }
     // What was to leave is there again.
-    this.tellReady(now)
+    this.tellReady(changed, now)
   }
 }

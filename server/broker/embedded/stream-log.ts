@@ -49,6 +49,8 @@ export class StreamLog implements StreamState {
   /** Of a last-value stream. */
   private readonly values: LastValues
   private oldest: Block | undefined = undefined
+  /** When retention or compaction has something to do that no message brings about. In a log that was just opened: at once. */
+  retainAt = 0
   private compactFrom = 0
 
   constructor(store: Store, record: StreamRecord, stored = true) {
@@ -146,6 +148,7 @@ export class StreamLog implements StreamState {
     this.values.settle()
     this.oldest = undefined
     this.compactFrom = 0
+    this.retainAt = 0
     this.topics.rollback()
   }
 
@@ -237,7 +240,10 @@ export class StreamLog implements StreamState {
     for (let removed = 0, from = 0; removed < BLOCKS_PER_COMMIT; removed++) {
       this.oldest ??= this.blocks.oldestFrom(from)
       const block = this.oldest
-      if (!block) return
+      if (!block) {
+        this.retainAt = Number.POSITIVE_INFINITY
+        return
+      }
       const tooOld = block.time(block.count - 1) < now - maxAgeMs
       // Blocks go whole. The newest one stays, or a stream smaller than a block would lose all that it has at once.
       const tooMuch = record.bytes > maxBytes && block.lastOffset + 1 < record.next
@@ -253,9 +259,12 @@ export class StreamLog implements StreamState {
         let at = 0
         while (block.time(at) < now - maxAgeMs) at++
         if (at > 0) record.first = Math.max(record.first, block.offset(at))
+        this.retainAt = block.time(at) + maxAgeMs + 1
         return
       }
     }
+    // There is more than one commit may remove.
+    this.retainAt = 0
   }
 
   /** Rewrites some blocks without the values that have been replaced. */
@@ -278,6 +287,7 @@ export class StreamLog implements StreamState {
     for (const entries of inBlocks(kept)) this.putBlock(entries, changes)
     this.oldest = undefined
     this.compactFrom = scanned < BLOCKS_PER_COMMIT ? 0 : end
+    if (this.compactFrom > 0) this.retainAt = 0
   }
 
   /** Compaction leaves no chain to walk; and the values that stand are all that counts. */
