@@ -6,6 +6,7 @@ export const DEFAULTS = {
   engine: 'auto',
   logLevel: 'info',
   data: './fanfare-data',
+  lockWaitMs: 15_000,
   dedupWindowMs: 120_000,
   dedupIds: 1_000_000,
   outboxBytes: 1024 * 1024,
@@ -14,6 +15,7 @@ export const DEFAULTS = {
   compression: 'off',
   subscriptions: 1000,
   window: 256,
+  calls: 64,
   pingIntervalMs: 25_000,
   helloTimeoutMs: 10_000,
   drainTimeoutMs: 10_000,
@@ -28,4 +30,5 @@ export const DEFAULTS = {
   waitingPublishBytes: 64 * 1024 * 1024,
   maxStreams: 20_000,
   maxQueues: 20_000,
+  maxPatterns: 100_000,
 } as const

@@ -103,14 +103,10 @@ export class Hub implements EngineApp {
     this.broker = broker
     this.connections = new Connections(clock)
     const traffic = new Traffic()
-    const hit = (limit: LimitName) => () => traffic.limitHits[limit]++
-    const { maxStreams, maxQueues } = config
-    this.streams = new Streams(broker, clock, { most: maxStreams, code: 'too_many_streams', hit: hit('maxStreams') })
-    this.queues = new Queues(broker, log, clock, unexpected, {
-      most: maxQueues,
-      code: 'too_many_queues',
-      hit: hit('maxQueues'),
-    })
+    const { maxStreams, maxQueues, maxPatterns } = config
+    const names = { maxPatterns, hit: (limit: LimitName) => traffic.limitHits[limit]++ }
+    this.streams = new Streams(broker, clock, { ...names, limit: 'maxStreams', maxNames: maxStreams })
+    this.queues = new Queues(broker, log, clock, unexpected, { ...names, limit: 'maxQueues', maxNames: maxQueues })
     const contracts = new Contracts(config.topics, log)
     const topics = new Topics(
       broker,
@@ -154,6 +150,7 @@ export class Hub implements EngineApp {
       open: (socket, address, access) => this.openOverHttp(socket, address, access),
       failed: (error) => unexpected.report('http', error),
       accepts: () => this.state === 'ready',
+      storageFailure: () => broker.failure,
       unexpected,
       path: config.path,
       authenticate: async (credentials) => this.authenticator.authenticate(credentials),

@@ -12,22 +12,24 @@ import type { Block } from './block.ts'
  * Ownership: blocks are never changed by whoever reads them; a delivery is the caller's until its lease ends.
  *
  * Waiting: a draft waits if a queue of its whose overflow is `block` has no room, if an earlier draft waits that goes to
- * such a queue of its, or if an earlier draft of the same publisher and topic waits. So each queue takes those that wait
+ * such a queue of its, or if an earlier draft of the same owner and topic waits. So each queue takes those that wait
  * in the order of their arrival, and none of them starves: what comes later waits behind it, also where one of its queues
  * has room and only the other one has none. What cannot wait (the publishes of an ack) is refused with `queue_limit` if it would
- * have to. A draft waits as long as its publisher is there (`withdraw`), and all of them within a limit in bytes.
+ * have to. A draft waits as long as its owner is there (`withdraw`), and all of them within a limit in bytes.
  *
  * Everything that may have to wait is asynchronous, and everything that comes often is called without waiting: the
  * broker groups what arrives in one turn.
  */
 export interface Broker {
+  /** Why nothing can be kept any more until the hub is started again; undefined while all is well. */
+  readonly failure: string | undefined
   /** Keeps a message; the draft is told when it is safe. */
   publish(draft: Draft): void
   /**
-   * The publisher has gone: its drafts that wait for room are refused with `connection_lost`. One that is given to `publish`
+   * An owner of drafts has gone: those of its drafts that wait for room are refused with `connection_lost`. One that is given to `publish`
    * after this, or has not been looked at yet, is kept if it need not wait and none before it was refused so.
    */
-  withdraw(publisher: object): void
+  withdraw(owner: object): void
   /** The drafts that wait for room in queues. */
   readonly waiting: WaitingStatus
   /** What is known of a stream, as of the last draft that was settled. */
@@ -77,9 +79,22 @@ export interface Broker {
   purgeQueue(name: string): Promise<number>
   /** Lets a parked group go on. */
   unpark(queue: string, key: string): Promise<void>
+  /**
+   * A page of dead letters that meet a filter, from a number on: `limit` at most, and about 1 MiB of them. It may end
+   * before its limit; the end of all is an empty page.
+   */
   deadLetters(queue: string, filter: DeadLetterFilter, from: number, limit: number): Promise<DeadLetter[]>
-  /** Moves dead letters into a queue, the one they came from or another; all of them or none. Returns how many. */
+  /**
+   * Numbers of the dead letters that are there now and meet a filter, in batches of at most `limit` letters and about
+   * `bytes`. They are looked up step by step while the batches are taken, and what else the hub has to do comes in between.
+   */
+  deadLetterBatches(queue: string, filter: DeadLetterFilter, limit: number, bytes: number): AsyncIterable<number[]>
+  /**
+   * Moves dead letters into a queue, the one they came from or another; all of them or none, in one commit. Returns how
+   * many.
+   */
   redrive(queue: string, filter: DeadLetterFilter, to: string, limit: number): Promise<number>
+  /** Deletes dead letters in one commit; returns how many. */
   purgeDeadLetters(queue: string, filter: DeadLetterFilter): Promise<number>
 
   close(): Promise<void>
@@ -101,10 +116,15 @@ export interface WaitingStatus {
 
 /** A message to be kept; or one that no stream or queue keeps, which must not overtake those that are being kept. */
 export interface Draft {
+  /** The subject of its publisher; undefined for anonymous clients, which are one publisher together. */
+  readonly publisher: string | undefined
   readonly id: string
-  /** The same object for all drafts of one publisher. */
-  readonly publisher: object
-  /** Whether the id is the publisher's own: then a second draft with it is a duplicate. */
+  /** The connection or request that publishes: the same object for all of its drafts. Their order by topic is kept. */
+  readonly owner: object
+  /**
+   * Whether the id is the publisher's own: a second draft with it is a duplicate if its publisher and topic are the same,
+   * and something is left of where the first was kept: not all of it has been deleted or purged.
+   */
   readonly ownId: boolean
   readonly topic: string
   readonly key: string | undefined
@@ -114,10 +134,12 @@ export interface Draft {
   /** In a queue: 0 to 9, and when it is due, in milliseconds since 1970. */
   readonly priority: number | undefined
   readonly dueAt: number | undefined
+  /** About what the wire form takes, before its places are known. */
+  readonly bytes: number
   /** What the wire form that `encode` makes takes in a queue, in bytes: the one measure of a queue. */
-  bytesIn(publishedAt: number, offsets: Offsets): number
-  /** Makes the wire form, once the places are known. */
-  encode(publishedAt: number, offsets: Offsets): string | Uint8Array
+  bytesIn(publishedAt: number, offsets: Offsets, scope: string | undefined): number
+  /** Makes the wire form, once the places are known. A message with a `scope` tells it to consumers. */
+  encode(publishedAt: number, offsets: Offsets, scope: string | undefined): string | Uint8Array
   /** It is safe; or with `duplicate`, it has been before. */
   kept(outcome: Kept): void
   refused(error: FanfareError): void
@@ -134,6 +156,7 @@ export interface QueueState {
   /** Messages that wait, and that are on lease. */
   readonly depth: number
   readonly inFlight: number
+  readonly deadLetters: number
   /** Messages that came in since the hub started. */
   readonly publishedTotal: number
 }

@@ -14,19 +14,19 @@ type SettlingFrame = AckFrame | NackFrame | RejectFrame
 export class Consumers {
   private readonly context: ConnectionContext
   /** What the connection is to the broker. */
-  private readonly publisher: object
+  private readonly owner: object
   private readonly outbox: Outbox
   private readonly refuse: (error: unknown, frame: unknown) => void
   private readonly byNumber = new Map<number, Consumer>()
 
   constructor(
     context: ConnectionContext,
-    publisher: object,
+    owner: object,
     outbox: Outbox,
     refuse: (error: unknown, frame: unknown) => void,
   ) {
     this.context = context
-    this.publisher = publisher
+    this.owner = owner
     this.outbox = outbox
     this.refuse = refuse
   }
@@ -58,16 +58,17 @@ export class Consumers {
     this.outbox.send({ type: 'cancelled', consumer: number })
   }
 
-  settle(frame: SettlingFrame): void {
+  /** `publisher`: the subject of whoever settles it, for what an ack publishes. */
+  settle(frame: SettlingFrame, publisher: string | undefined): void {
     const consumer = this.get(frame.consumer)
     const { delivery } = frame
     if (!consumer.holds(delivery)) throw new FanfareError('lease_lost', `"delivery" is ${delivery}`)
-    const [live, drafts] = frame.type === 'ack' ? this.draftsOf(frame) : [[], []]
+    const [live, drafts] = frame.type === 'ack' ? this.draftsOf(frame, publisher) : [[], []]
     for (const draft of drafts) draft.begin()
     consumer.settle(delivery, endingOf(frame), drafts, {
       settled: () => {
         try {
-          for (const publish of live) this.context.topics.publish(publish, this.publisher, () => {})
+          for (const publish of live) this.context.topics.publish(publish, publisher, this.owner, () => {})
         } catch (error) {
           // The contract, or what keeps the topic, may have changed since.
           this.refuse(error, frame)
@@ -138,12 +139,12 @@ export class Consumers {
   }
 
   /** What an ack publishes: what is kept goes into its commit; what nothing keeps goes out beside it. */
-  private draftsOf({ publish = [] }: AckFrame): [PublishFrame[], Publication[]] {
+  private draftsOf({ publish = [] }: AckFrame, publisher: string | undefined): [PublishFrame[], Publication[]] {
     const live: PublishFrame[] = []
     const drafts: Publication[] = []
     for (const each of publish) {
       const frame: PublishFrame = { ...each, type: 'publish', seq: 0 }
-      const draft = this.context.topics.draft(frame, this.publisher, () => {})
+      const draft = this.context.topics.draft(frame, publisher, this.owner, () => {})
       if (draft) drafts.push(draft)
       else live.push(frame)
     }

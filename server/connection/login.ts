@@ -55,14 +55,14 @@ export function welcomeFrame(
   access: Access,
   { config, authenticator }: ConnectionContext,
 ): WelcomeFrame {
-  const { window, pingIntervalMs, frameBytes, subscriptions } = config
+  const { window, pingIntervalMs, frameBytes, subscriptions, calls } = config
   return {
     type: 'welcome',
     protocol: SUBPROTOCOL,
     connection,
     window,
     pingIntervalMs,
-    limits: { frameBytes, subscriptions },
+    limits: { frameBytes, subscriptions, calls },
     ...access.about(authenticator.now()),
   }
 }

@@ -1,3 +1,4 @@
+import { FORBIDDEN_KEY } from '../../shared/codec.ts'
 import { FanfareError } from '../../shared/errors.ts'
 import type { PublishFrame } from '../../shared/frames.ts'
 import type { Position } from '../../shared/streams.ts'
@@ -11,27 +12,27 @@ export class Publishes {
   total = 0
   private readonly context: ConnectionContext
   /** What the connection is to the broker. */
-  private readonly publisher: object
+  private readonly owner: object
   private readonly outbox: Outbox
   private readonly refuse: (error: unknown, frame: unknown) => void
   private unanswered = 0
 
   constructor(
     context: ConnectionContext,
-    publisher: object,
+    owner: object,
     outbox: Outbox,
     refuse: (error: unknown, frame: unknown) => void,
   ) {
     this.context = context
-    this.publisher = publisher
+    this.owner = owner
     this.outbox = outbox
     this.refuse = refuse
   }
 
-  publish(frame: PublishFrame): void {
+  publish(frame: PublishFrame, publisher: string | undefined): void {
     this.take()
     try {
-      this.context.topics.publish(frame, this.publisher, (error, outcome) => this.settled(frame, error, outcome))
+      this.context.topics.publish(frame, publisher, this.owner, (error, outcome) => this.settled(frame, error, outcome))
     } catch (error) {
       this.answered(1)
       throw error
@@ -70,6 +71,8 @@ function encodeReceipt(seq: number, { id, duplicate, positions, queues }: Outcom
     let comma = ''
     json += ',"positions":{'
     for (const name in positions) {
+      // An earlier hub may have declared a stream of that name.
+      if (name === FORBIDDEN_KEY) continue
       const { epoch, offset } = positions[name] as Position
       json += `${comma}"${name}":{"epoch":"${epoch}","offset":${offset}}`
       comma = ','

@@ -9,8 +9,10 @@ export const LIMITS = [
   'identityBytesPerSecond',
   'subscribesPerSecond',
   'waitingPublishBytes',
+  'calls',
   'maxStreams',
   'maxQueues',
+  'maxPatterns',
 ] as const
 export type LimitName = (typeof LIMITS)[number]
 

@@ -141,7 +141,7 @@ export class Metrics {
     gauge('waiting_publishes', 'Publishes that wait for room.', ({ waitingPublishes }) => waitingPublishes)
     gauge('waiting_publish_bytes', 'Bytes of these publishes.', ({ waitingPublishBytes }) => waitingPublishBytes)
     gauge('dead_letters', 'Dead letters.', ({ deadLetters }) => deadLetters)
-    gauge('parked_groups', 'Groups that wait for an operator.', ({ parked }) => parked.length)
+    gauge('parked_groups', 'Groups that wait for an operator.', ({ parked, parkedMore }) => parked.length + parkedMore)
     gauge('consumers', 'Consumers that are connected.', ({ consumers }) => consumers)
     gauge('wanted_consumers', 'Consumers that would keep up.', ({ wantedConsumers }) => wantedConsumers)
     gauge('growing', '1 where it has grown for half a minute and never shrunk.', ({ growing }) => (growing ? 1 : 0))
@@ -149,6 +149,11 @@ export class Metrics {
     counter('acked_total', 'Messages that were done.', ({ ackedTotal }) => ackedTotal)
     counter('redelivered_total', 'Deliveries that were not the first.', ({ redeliveredTotal }) => redeliveredTotal)
     counter('dropped_total', 'Messages that expired or made room.', ({ droppedTotal }) => droppedTotal)
+    counter(
+      'dead_letters_dropped_total',
+      'Dead letters beyond maxDeadLetters.',
+      ({ deadLettersDroppedTotal }) => deadLettersDroppedTotal,
+    )
   }
 
   private declareStreams(): void {

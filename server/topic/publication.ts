@@ -33,8 +33,9 @@ export interface FanOut {
   published(message: Message, topic: CountedTopic): void
 }
 
-/** Where a publish has to be kept. */
+/** Whose publish it is, and where it has to be kept. */
 export interface Destination {
+  readonly publisher: string | undefined
   readonly topic: CountedTopic
   readonly streams: readonly string[]
   readonly queues: readonly string[]
@@ -45,7 +46,8 @@ const END_BYTES = '},'.length
 
 /** A publish that has to be kept before anybody gets it, or has to wait for such ones of its topic. */
 export class Publication implements Draft {
-  readonly publisher: object
+  readonly owner: object
+  readonly publisher: string | undefined
   readonly id: string
   readonly ownId: boolean
   readonly topic: string
@@ -59,7 +61,7 @@ export class Publication implements Draft {
   private readonly counted: CountedTopic
   private readonly rest: string
   /** Of the wire form, without its head. */
-  private readonly restBytes: number
+  readonly bytes: number
   private readonly topics: FanOut
   private readonly settle: Settle
   private message: Message | undefined = undefined
@@ -69,11 +71,12 @@ export class Publication implements Draft {
     frame: PublishFrame,
     id: string,
     destination: Destination,
-    publisher: object,
+    owner: object,
     topics: FanOut,
     settle: Settle,
   ) {
-    this.publisher = publisher
+    this.owner = owner
+    this.publisher = destination.publisher
     this.id = id
     this.ownId = frame.id !== undefined && isKept(destination)
     this.topic = frame.topic
@@ -89,7 +92,7 @@ export class Publication implements Draft {
     // Now, while its publisher can still be told that it cannot be encoded.
     this.rest = encodeRest(frame)
     const body = frame.data instanceof Uint8Array ? '}'.length + LENGTHS_BYTES + frame.data.length : END_BYTES
-    this.restBytes = Buffer.byteLength(this.rest) + body
+    this.bytes = Buffer.byteLength(this.rest) + body
     this.topics = topics
     this.settle = settle
   }
@@ -100,13 +103,13 @@ export class Publication implements Draft {
     this.counted.underWay++
   }
 
-  bytesIn(publishedAt: number, offsets: Offsets): number {
-    return Buffer.byteLength(encodeHead(this.id, this.topic, { offsets, publishedAt })) + this.restBytes
+  bytesIn(publishedAt: number, offsets: Offsets, scope: string | undefined): number {
+    return Buffer.byteLength(encodeHead(this.id, this.topic, { offsets, publishedAt, scope })) + this.bytes
   }
 
-  encode(publishedAt: number, offsets: Offsets): string | Uint8Array {
+  encode(publishedAt: number, offsets: Offsets, scope: string | undefined): string | Uint8Array {
     const { frame, id, counted, rest } = this
-    this.message = new Message(frame, id, counted.words, this.topics.nextStamp(), rest, { offsets, publishedAt })
+    this.message = new Message(frame, id, counted.words, this.topics.nextStamp(), rest, { offsets, publishedAt, scope })
     return this.message.wire.text ?? (this.message.wire.record as Uint8Array)
   }
 

@@ -10,7 +10,7 @@ import { parseTopic } from '../../shared/topic.ts'
 import type { Broker } from '../broker/broker.ts'
 import type { Check, Contracts } from './contracts.ts'
 import { encodeRest, Message } from './message.ts'
-import { type CountedTopic, Publication, type Settle } from './publication.ts'
+import { type CountedTopic, type Destination, Publication, type Settle } from './publication.ts'
 import type { Subscription } from './subscription.ts'
 
 /** A queue that wants the messages of a topic, if their headers pass. */
@@ -108,16 +108,17 @@ export class Topics {
 
   /**
    * Publishes. A message that nothing keeps reaches its subscriptions now, or after those of its topic that are still being
-   * kept; one that a stream captures or a queue is bound to when it is safe. `publisher` is the same object for all
-   * publishes of one publisher. Throws `bad_topic`, `reserved_topic`, `no_queue`, `bad_data`, `bad_frame`, and `connection_lost` for a retry
-   * of what nothing keeps: whether the first try came through is not known.
+   * kept; one that a stream captures or a queue is bound to when it is safe. Throws `bad_topic`, `reserved_topic`, `no_queue`,
+   * `bad_data`, `bad_frame`, and `connection_lost` for a retry of what nothing keeps: whether the first try came through is
+   * not known. `publisher` is the subject of the publisher: an id is known as this publisher's only. `owner` is the same object
+   * for all that one connection publishes.
    */
-  publish(frame: PublishFrame, publisher: object, settle: Settle): void {
+  publish(frame: PublishFrame, publisher: string | undefined, owner: object, settle: Settle): void {
     const topic = this.topicOf(frame.topic)
-    const draft = this.draftFor(topic, frame, publisher, settle)
+    const draft = this.draftFor(topic, frame, publisher, owner, settle)
     if (!draft && frame.retry === true) throw new FanfareError('connection_lost')
     if (draft || topic.underWay > 0) {
-      const publication = draft ?? this.publicationOf(topic, frame, NOWHERE, publisher, settle)
+      const publication = draft ?? this.publicationOf(topic, frame, { publisher, ...NOWHERE }, owner, settle)
       publication.begin()
       this.broker.publish(publication)
       return
@@ -128,8 +129,8 @@ export class Topics {
   }
 
   /** A publish for the broker, to be committed with something else; undefined where nothing keeps it. Throws as `publish`. */
-  draft(frame: PublishFrame, publisher: object, settle: Settle): Publication | undefined {
-    return this.draftFor(this.topicOf(frame.topic), frame, publisher, settle)
+  draft(frame: PublishFrame, publisher: string | undefined, owner: object, settle: Settle): Publication | undefined {
+    return this.draftFor(this.topicOf(frame.topic), frame, publisher, owner, settle)
   }
 
   /** A message has been published: counts it, and delivers it. */
@@ -185,23 +186,29 @@ export class Topics {
     return id ?? this.idPrefix + (++this.lastId).toString(36)
   }
 
-  private draftFor(topic: KnownTopic, frame: PublishFrame, publisher: object, settle: Settle): Publication | undefined {
+  private draftFor(
+    topic: KnownTopic,
+    frame: PublishFrame,
+    publisher: string | undefined,
+    owner: object,
+    settle: Settle,
+  ): Publication | undefined {
     topic.check?.(frame.data)
     const { streams, bindings } = topic.route ?? this.matchingRoute(topic.words)
     if (streams.length === 0 && bindings.length === 0) return undefined
     const queues = queuesFor(bindings, frame)
     if (streams.length === 0 && queues.length === 0) return undefined
-    return this.publicationOf(topic, frame, { streams, queues }, publisher, settle)
+    return this.publicationOf(topic, frame, { publisher, streams, queues }, owner, settle)
   }
 
   private publicationOf(
     topic: KnownTopic,
     frame: PublishFrame,
-    places: { readonly streams: readonly string[]; readonly queues: readonly string[] },
-    publisher: object,
+    destination: Omit<Destination, 'topic'>,
+    owner: object,
     settle: Settle,
   ): Publication {
-    return new Publication(frame, this.idOf(frame), { topic, ...places }, publisher, this, settle)
+    return new Publication(frame, this.idOf(frame), { topic, ...destination }, owner, this, settle)
   }
 
   private topicOf(name: string): KnownTopic {

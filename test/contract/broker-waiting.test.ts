@@ -19,8 +19,8 @@ onEveryBroker('publishes that wait for room, where the queue changes,', (brokers
   async function waiting(count: number) {
     const { broker } = await brokers.open()
     await broker.declareQueue(blocking(), false)
-    const publish = (n: number, publisher?: object) =>
-      publishTo(broker, { topic: 't', data: n, streams: [], queues: ['q'], ...(publisher && { publisher }) }).then(
+    const publish = (n: number, owner?: object) =>
+      publishTo(broker, { topic: 't', data: n, streams: [], queues: ['q'], ...(owner && { owner }) }).then(
         () => 'kept',
         ({ code }) => code as string,
       )
@@ -60,15 +60,15 @@ onEveryBroker('publishes that wait for room, where the queue changes,', (brokers
 
   it('are kept or withdrawn, each once, when their publisher goes before they are looked at', async () => {
     const { broker, publish } = await waiting(1)
-    const publisher = {}
+    const owner = {}
     // The queue is full for the first, and what comes after it would overtake it if it was published again.
-    const receipts = [publish(7, publisher), publishTo(broker, { topic: 't', data: 8, streams: [], publisher })]
-    broker.withdraw(publisher)
+    const receipts = [publish(7, owner), publishTo(broker, { topic: 't', data: 8, streams: [], owner })]
+    broker.withdraw(owner)
     expect(await receipts[0]).toBe('connection_lost')
     await expect(receipts[1]).rejects.toMatchObject({ code: 'connection_lost' })
     // One that has nothing to wait for is kept.
     const other = {}
-    const kept = publishTo(broker, { topic: 'u', data: 9, streams: [], publisher: other })
+    const kept = publishTo(broker, { topic: 'u', data: 9, streams: [], owner: other })
     broker.withdraw(other)
     expect(await kept).toMatchObject({ duplicate: false })
     expect(broker.waiting.count).toBe(1)

@@ -125,7 +125,8 @@ class World {
     const wire = JSON.stringify({ topic, data: `${n}`.padEnd(pad + 3, '.') })
     const bytes = bytesInBody(wire)
     const draft: Draft = {
-      publisher,
+      owner: publisher,
+      publisher: undefined,
       id: `${n}`,
       ownId: false,
       topic,
@@ -135,6 +136,7 @@ class World {
       queues,
       priority: undefined,
       dueAt: undefined,
+      bytes,
       bytesIn: () => bytes,
       encode: () => wire,
       kept: () => this.outcomes.set(n, 'kept'),

@@ -71,7 +71,7 @@ function factory(
           return broker
         },
         failWith(error: Error | undefined) {
-          store.failure = error
+          store.failsWith = error
         },
         records: () => [...store.range(under())].length,
         async reopen() {
@@ -87,11 +87,19 @@ function factory(
 
 /** A store that can be made to fail. */
 class FragileStore implements Store {
-  failure: Error | undefined = undefined
+  failsWith: Error | undefined = undefined
   private readonly store: Store
 
   constructor(store: Store) {
     this.store = store
+  }
+
+  get failure(): string | undefined {
+    return this.store.failure
+  }
+
+  get commitBytes(): number {
+    return this.store.commitBytes
   }
 
   get(key: Key): Uint8Array | undefined {
@@ -102,8 +110,12 @@ class FragileStore implements Store {
     return this.store.range(range)
   }
 
+  keys(range: Omit<Range, 'reverse'>): Iterable<Key> {
+    return this.store.keys(range)
+  }
+
   commit(changes: readonly Change[], purpose: Purpose): Promise<void> {
-    return this.failure ? Promise.reject(this.failure) : this.store.commit(changes, purpose)
+    return this.failsWith ? Promise.reject(this.failsWith) : this.store.commit(changes, purpose)
   }
 
   close(): Promise<void> {
@@ -118,7 +130,8 @@ export interface Publish {
   readonly queues?: readonly string[]
   readonly priority?: number
   readonly dueAt?: number
-  readonly publisher?: object
+  readonly owner?: object
+  readonly publisher?: string
   readonly id?: string
   readonly key?: string
   readonly expiresAt?: number
@@ -139,13 +152,27 @@ export function streamOptions(more: Partial<StreamOptions> = {}): StreamOptions 
 /** Publishes to a broker as the hub would: bytes as a record, everything else as text. */
 export function publishTo(
   broker: Broker,
-  { topic, data, streams = ['s'], queues = [], id, key, expiresAt, priority, dueAt, publisher = broker }: Publish,
+  {
+    publisher = 'p',
+    owner = broker,
+    topic,
+    data,
+    streams = ['s'],
+    queues = [],
+    id,
+    key,
+    expiresAt,
+    priority,
+    dueAt,
+  }: Publish,
 ): Promise<Kept> {
   return new Promise((resolve, reject: (error: FanfareError) => void) => {
     const encode = (publishedAt: number, offsets: Offsets) =>
       data instanceof Uint8Array ? data : JSON.stringify({ topic, offsets, publishedAt, data })
     const draft: Draft = {
+      owner,
       publisher,
+      bytes: 100,
       id: id ?? 'made-by-the-hub',
       ownId: id !== undefined,
       topic,

@@ -81,7 +81,7 @@ export class Capacity {
     return 'admitted'
   }
 
-  /** Has a draft wait, if its publisher is there and the limit allows it. */
+  /** Has a draft wait, if its owner is there and the limit allows it. */
   private wait(draft: Draft, bytes: number): 'wait' | FanfareError {
     const { waiting } = this
     if (!waiting.mayWait(draft)) return new FanfareError('connection_lost')
@@ -107,16 +107,17 @@ export class Capacity {
 
   /** What a draft takes in a queue if it is staged next. `ahead`: how many come before it, by stream. */
   private bytesOf(draft: Draft, now: number, ahead?: ReadonlyMap<string, number>): number {
-    const offsets: Record<string, number> = {}
+    // By names that others chose: without a prototype.
+    const offsets: Record<string, number> = Object.create(null)
     for (const name of draft.streams) {
       const log = this.logs.streams.get(name)
       if (log) offsets[name] = log.nextStaged + (ahead?.get(name) ?? 0)
     }
-    return draft.bytesIn(now, offsets)
+    return draft.bytesIn(now, offsets, this.dedup.scopeOf(draft))
   }
 
-  private isKnown({ ownId, id }: Draft): boolean {
-    return ownId && this.dedup.has(id)
+  private isKnown(draft: Draft): boolean {
+    return this.dedup.find(draft) !== undefined
   }
 }
 

@@ -26,7 +26,7 @@ export interface Commit {
   readonly undo: (() => void)[]
   readonly waiters: Waiter[]
   /** How many of the group have been staged: where the staging itself fails, the others have to be told. */
-  readonly taken: { tasks: number; settlements: number; drafts: number }
+  readonly taken: { tasks: number; settlements: number; drafts: number; waited: number }
 }
 
 /** What goes into one commit. */
@@ -34,12 +34,14 @@ export interface Group {
   readonly tasks: readonly Task[]
   readonly settlements: Settlement[]
   readonly drafts: Draft[]
+  /** Bytes after which no more publishes that waited are taken in; undefined for none of them. */
+  readonly waitedBytes: number | undefined
 }
 
 /** What a group needs room for: what the neediest of it does. */
-export function purposeOf({ settlements, drafts }: Group): Purpose {
+export function purposeOf({ settlements, drafts }: Group, { taken }: Commit): Purpose {
   const purposes = settlements.map(purposeOfSettlement)
-  if (drafts.length > 0 || purposes.includes('message')) return 'message'
+  if (drafts.length > 0 || taken.waited > 0 || purposes.includes('message')) return 'message'
   return purposes.includes('failure') ? 'failure' : 'room'
 }
 

@@ -80,9 +80,9 @@ export class GroupCommit {
     })
   }
 
-  /** The publisher has gone: what waits of it for room is refused. What is in the next commit already is kept. */
-  withdraw(publisher: object): void {
-    for (const draft of this.waiting.withdraw(publisher)) draft.refused(new FanfareError('connection_lost'))
+  /** An owner of drafts has gone: what waits of it for room is refused. What is in the next commit already is kept. */
+  withdraw(owner: object): void {
+    for (const draft of this.waiting.withdraw(owner)) draft.refused(new FanfareError('connection_lost'))
     if (this.waiting.hasAsked) this.work()
   }
 
@@ -125,18 +125,30 @@ export class GroupCommit {
   private async commitNext(): Promise<void> {
     const { tasks } = this
     this.tasks = []
-    await this.commit({ tasks, settlements: this.settlements.splice(0, GROUP), drafts: this.drafts.splice(0, GROUP) })
+    const waitedBytes = this.store.commitBytes
+    await this.commit({ tasks, settlements: this.settlements.splice(0, GROUP), drafts: this.nextDrafts(), waitedBytes })
+  }
+
+  private nextDrafts(): Draft[] {
+    const { commitBytes } = this.store
+    let bytes = 0
+    let count = 0
+    for (; count < Math.min(this.drafts.length, GROUP); count++) {
+      const draft = this.drafts[count] as Draft
+      bytes += draft.bytes * (draft.streams.length + draft.queues.length)
+      if (count > 0 && bytes > commitBytes) break
+    }
+    return this.drafts.splice(0, count)
   }
 
   private async commit(group: Group): Promise<void> {
-    const taken = { tasks: 0, settlements: 0, drafts: 0 }
+    const taken = { tasks: 0, settlements: 0, drafts: 0, waited: 0 }
     const commit: Commit = { now: this.clock.now(), changes: [], undo: [], waiters: [], taken }
-    const purpose = purposeOf(group)
     try {
       this.staging.stage(group, commit, { settlements: this.settlements, drafts: this.drafts })
-      if (commit.changes.length > 0) await this.keep(commit, purpose)
+      if (commit.changes.length > 0) await this.keep(commit, purposeOf(group, commit))
     } catch (thrown) {
-      await this.recover(thrown as Error, commit, group, purpose)
+      await this.recover(thrown as Error, commit, group, purposeOf(group, commit))
       return
     }
     // It is stored: whatever fails from here on, it is acknowledged, and all who wait are told.
@@ -146,6 +158,7 @@ export class GroupCommit {
     })
     this.unexpected.run('broker', () => this.dedup.apply(commit.now))
     for (const waiter of commit.waiters) this.tell(waiter, undefined)
+    if (group.waitedBytes === undefined) for (const { options } of changed) this.waiting.askFirst(options.name)
     this.tellReady(changed, commit.now)
   }
 
@@ -153,7 +166,7 @@ export class GroupCommit {
     const start = performance.now()
     await this.store.commit(changes, purpose)
     const seconds = (performance.now() - start) / 1000
-    const operations = taken.drafts + taken.settlements
+    const operations = taken.drafts + taken.waited + taken.settlements
     this.unexpected.run('broker', () => this.events.committed({ seconds, operations }))
   }
 
@@ -180,7 +193,7 @@ export class GroupCommit {
     const settlements = group.settlements.filter((each) => purposeOfSettlement(each) !== purpose)
     const others = new Set<Task | Settlement>([...group.tasks, ...settlements])
     this.fail(error, commit, group, others)
-    if (others.size > 0) await this.commit({ tasks: group.tasks, settlements, drafts: [] })
+    if (others.size > 0) await this.commit({ tasks: group.tasks, settlements, drafts: [], waitedBytes: undefined })
   }
 
   /** Undoes a commit, and tells everybody but `others`. */

@@ -3,6 +3,8 @@ import type { Change, Key, Range, Store } from './store.ts'
 
 /** Keeps nothing beyond the process: for tests, and for hubs that want no disk. */
 export class MemoryStore implements Store {
+  readonly failure = undefined
+  readonly commitBytes = Number.POSITIVE_INFINITY
   private readonly tree = new BTree.default<Key, Uint8Array>(undefined, compareKeys)
 
   get(key: Key): Uint8Array | undefined {
@@ -17,6 +19,10 @@ export class MemoryStore implements Store {
       if (left-- <= 0 || (reverse ? compareKeys(pair[0], from) < 0 : compareKeys(pair[0], to) >= 0)) return
       yield pair
     }
+  }
+
+  *keys(range: Omit<Range, 'reverse'>): Iterable<Key> {
+    for (const [key] of this.range(range)) yield key
   }
 
   commit(changes: readonly Change[]): Promise<void> {

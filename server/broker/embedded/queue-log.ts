@@ -42,6 +42,9 @@ interface Stage {
   readonly applied: ((now: number) => void)[]
 }
 
+/** Keys of parked groups that are shown. */
+const SHOWN_PARKED = 100
+
 /**
  * One queue: what is stored of it, who has what on lease, and what comes next. Like a stream's log it stages changes,
  * which take effect by `apply` or never, by `rollback`.
@@ -77,7 +80,7 @@ export class QueueLog implements QueueState {
       if (failure) Object.assign(item, fromJson(failure) as Failure)
       this.enter(item, now)
     }
-    for (const [key] of this.store.range(under('p', this.id))) this.schedule.park(key[2] as string)
+    for (const key of this.store.keys(under('p', this.id))) this.schedule.park(key[2] as string)
     this.letters.load()
   }
 
@@ -95,6 +98,15 @@ export class QueueLog implements QueueState {
 
   get inFlight(): number {
     return this.leases.count
+  }
+
+  get deadLetters(): number {
+    return this.letters.count
+  }
+
+  /** The number that the next dead letter gets. */
+  get nextLetter(): number {
+    return this.record.nextLetter
   }
 
   get publishedTotal(): number {
@@ -146,14 +158,16 @@ export class QueueLog implements QueueState {
     }
   }
 
-  add(entry: Omit<Entry, 'offset' | 'back'>): void {
-    const record = this.change()
+  /** Takes a message; gives its sequence number. */
+  add(entry: Omit<Entry, 'offset' | 'back'>): number {
+    const offset = this.change().next++
     const { time, topic, key, expiresAt, priority, dueAt, wire } = entry
-    this.stage.entries.push({ offset: record.next++, time, topic, key, expiresAt, priority, dueAt, back: 0, wire })
+    this.stage.entries.push({ offset, time, topic, key, expiresAt, priority, dueAt, back: 0, wire })
     this.stage.messages++
     const bytes = bytesInBody(entry.wire)
     this.stage.bytes += bytes
     this.stage.entryBytes += bytes
+    return offset
   }
 
   // Leases
@@ -200,15 +214,14 @@ export class QueueLog implements QueueState {
     this.schedule.putBack(this.leases.remove(id), now)
   }
 
-  /** Lets go of what has expired. */
-  expire(now: number): boolean {
-    const items = this.schedule.expired(now)
-    for (const item of items) {
+  /** Removes what has expired; what does not fit into this commit is left for the next. */
+  expire(now: number): void {
+    for (const item of this.schedule.expired(now)) {
       this.leave(item)
       if (this.options.onExpiry === 'dead-letter') this.bury(item, 'expired', undefined, now)
       else this.discard(item)
+      if (this.letters.isFull) return
     }
-    return items.length > 0
   }
 
   // Operators
@@ -217,14 +230,15 @@ export class QueueLog implements QueueState {
     this.staged = { ...this.change(), options }
   }
 
-  purge(): number {
-    let count = 0
+  /** Deletes what waits; gives its sequence numbers. */
+  purge(): number[] {
+    const seqs: number[] = []
     for (const item of this.schedule.waitingItems()) {
       this.leave(item)
       this.discard(item)
-      count++
+      seqs.push(item.seq)
     }
-    return count
+    return seqs
   }
 
   unpark(key: string, changes: Change[]): void {
@@ -250,7 +264,9 @@ export class QueueLog implements QueueState {
       redeliveredTotal: redelivered,
       droppedTotal: dropped,
       deadLetters: this.letters.count,
-      parked: this.schedule.parked,
+      deadLettersDroppedTotal: this.letters.droppedTotal,
+      parked: this.schedule.parked(SHOWN_PARKED),
+      parkedMore: Math.max(0, this.schedule.parkedCount - SHOWN_PARKED),
     }
   }
 
@@ -301,7 +317,7 @@ export class QueueLog implements QueueState {
   /** Every key of the queue, to be removed with it. */
   *keys(): Iterable<Change> {
     for (const table of ['b', 'a', 'f', 'd', 'p']) {
-      for (const [key] of this.store.range(under(table, this.id))) yield { key, value: undefined }
+      for (const key of this.store.keys(under(table, this.id))) yield { key, value: undefined }
     }
     yield { key: queueKey(this.id), value: undefined }
   }
@@ -363,6 +379,7 @@ export class QueueLog implements QueueState {
     const wire = block.wires(at, at + 1)
     const binary = block.isBinary(at)
     const stored: StoredLetter = {
+      seq: item.seq,
       topic: block.topic(at),
       key: item.key,
       wire: wire.toString(binary ? 'base64' : 'utf8'),

@@ -108,21 +108,25 @@ export class QueueSchedule {
     return this.groups.get(key)?.parked ?? false
   }
 
-  /** Keys of the groups that are parked. */
-  get parked(): string[] {
-    return [...this.parkedGroups].map(({ key }) => key)
+  get parkedCount(): number {
+    return this.parkedGroups.size
   }
 
-  /** Messages that wait and have expired, each once. */
-  expired(now: number): Item[] {
-    const items: Item[] = []
+  /** Keys of the first groups that are parked, `most` at most. */
+  parked(most: number): string[] {
+    const keys: string[] = []
+    for (const { key } of this.parkedGroups) if (keys.push(key) >= most) break
+    return keys
+  }
+
+  /** Messages that wait and have expired, each once; those that are not taken stay. */
+  *expired(now: number): Iterable<Item> {
     for (let item = this.expiring.front(); item; item = this.expiring.front()) {
       if ((item.expiresAt as number) > now) break
       this.expiring.pop()
       item.expiring = false
-      if (item.state === 'waiting') items.push(item)
+      if (item.state === 'waiting') yield item
     }
-    return items
   }
 
   /** When something will be due or expire that is not yet. */

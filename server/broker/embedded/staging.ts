@@ -3,24 +3,10 @@ import type { Position } from '../../../shared/streams.ts'
 import type { Draft, Settlement } from '../broker.ts'
 import type { Capacity } from './capacity.ts'
 import { type Commit, GROUP, type Group, refuse, type Task, type Waiter } from './commit.ts'
-import type { DedupWindow, StoredPlaces } from './dedup-window.ts'
+import type { DedupWindow, Places } from './dedup-window.ts'
 import type { Logs } from './logs.ts'
-import type { QueueLog } from './queue-log.ts'
 import type { StreamLog } from './stream-log.ts'
 import type { Waiting, WaitingPublishes } from './waiting.ts'
-
-/** A message's place in a stream. */
-interface Place {
-  readonly log: StreamLog
-  readonly offset: number
-  readonly time: number
-}
-
-/** Where a message is kept. */
-interface Places {
-  readonly streams: readonly Place[]
-  readonly queues: readonly QueueLog[]
-}
 
 /** What waits for the next commit. */
 interface Later {
@@ -52,14 +38,17 @@ export class Staging {
     }
     while (commit.taken.settlements < settlements.length) {
       const settlement = settlements[commit.taken.settlements] as Settlement
-      if (this.capacity.waitsForNext(settlement.drafts, commit.now)) {
+      if (
+        this.capacity.waitsForNext(settlement.drafts, commit.now) ||
+        this.logs.queues.get(settlement.queue)?.letters.isFull
+      ) {
         later.settlements.unshift(...settlements.splice(commit.taken.settlements))
         break
       }
       this.stageSettlement(settlement, commit)
       commit.taken.settlements++
     }
-    this.stageWaiting(commit)
+    if (group.waitedBytes !== undefined) this.stageWaiting(commit, group.waitedBytes)
     while (commit.taken.drafts < drafts.length) {
       const draft = drafts[commit.taken.drafts] as Draft
       if (!this.waiting.isCutShort(draft) && this.capacity.fits(draft, commit.now)) this.stageDraft(draft, commit)
@@ -106,20 +95,21 @@ export class Staging {
   }
 
   /** Publishes that waited and need not any longer. */
-  private stageWaiting(commit: Commit): void {
+  private stageWaiting(commit: Commit, mostBytes: number): void {
     if (this.waiting.count === 0) return
     for (const { options } of this.logs.touchedQueues) this.waiting.askFirst(options.name)
     const next: Waiting[] = []
-    let taken = 0
+    let bytes = 0
     for (const waiting of this.waiting.takeAsked()) {
       const { draft } = waiting
-      if (taken >= GROUP || this.capacity.waitsForNext([draft], commit.now)) {
+      if (commit.taken.waited >= GROUP || bytes > mostBytes || this.capacity.waitsForNext([draft], commit.now)) {
         next.push(waiting)
         continue
       }
       const verdict = this.capacity.admit(draft, commit.now, waiting)
       if (verdict === 'wait') continue
-      taken++
+      commit.taken.waited++
+      bytes += waiting.bytes * (draft.streams.length + draft.queues.length)
       this.waiting.remove(waiting)
       if (verdict === 'admitted') this.stageWaited(draft, commit)
       else refuse(draft, verdict, commit)
@@ -138,15 +128,16 @@ export class Staging {
   }
 
   private stageDraft(draft: Draft, commit: Commit): void {
-    const known = draft.ownId ? this.dedup.find(draft.id) : undefined
-    const places = known ? this.placesOf(known) : this.place(draft, commit.now)
+    const known = this.dedup.find(draft)
+    const places = known ?? this.place(draft, commit.now)
     commit.waiters.push(new WaitingDraft(draft, places, known !== undefined))
   }
 
   /** Gives a draft its places, and adds it to them. */
   private place(draft: Draft, now: number): Places {
-    const offsets: Record<string, number> = {}
-    const streams: Place[] = []
+    // By names that others chose: without a prototype.
+    const offsets: Record<string, number> = Object.create(null)
+    const streams: { log: StreamLog; offset: number; time: number }[] = []
     for (const name of draft.streams) {
       const log = this.logs.streams.get(name)
       // Deleted since the draft was routed.
@@ -155,23 +146,16 @@ export class Staging {
       offsets[name] = offset
       streams.push({ log, offset, time })
     }
-    const wire = draft.encode(now, offsets)
+    const wire = draft.encode(now, offsets, this.dedup.scopeOf(draft))
     const { topic, key, expiresAt, priority, dueAt } = draft
     for (const { log, offset, time } of streams) log.add({ offset, time, topic, key, expiresAt, wire })
-    const queues = this.logs.queuesOf(draft)
-    for (const queue of queues) this.logs.touch(queue).add({ time: now, topic, key, expiresAt, wire, priority, dueAt })
-    const places = { streams, queues }
-    if (draft.ownId) this.dedup.add(draft.id, places)
-    return places
-  }
-
-  /** Without the streams and queues that were deleted since, also where one of that name has come anew. */
-  private placesOf({ offsets, queues }: StoredPlaces): Places {
-    const streams = [...this.logs.streams.values()].flatMap((log) => {
-      const offset = offsets.get(log.id)
-      return offset === undefined ? [] : [{ log, offset, time: 0 }]
+    const queues = this.logs.queuesOf(draft).map((log) => {
+      const offset = this.logs.touch(log).add({ time: now, topic, key, expiresAt, wire, priority, dueAt })
+      return { log, offset }
     })
-    return { streams, queues: [...this.logs.queues.values()].filter(({ id }) => queues.includes(id)) }
+    const places = { streams, queues }
+    this.dedup.add(draft, places)
+    return places
   }
 }
 
@@ -188,9 +172,9 @@ class WaitingDraft implements Waiter {
   }
 
   succeeded(): void {
-    const positions: Record<string, Position> = {}
+    const positions: Record<string, Position> = Object.create(null)
     for (const { log, offset } of this.places.streams) positions[log.options.name] = { epoch: log.epoch, offset }
-    const queues = this.places.queues.map(({ options }) => options.name)
+    const queues = this.places.queues.map(({ log }) => log.options.name)
     this.of.kept({ duplicate: this.duplicate, positions, queues })
   }
 

@@ -30,8 +30,14 @@ export type Purpose = 'room' | 'failure' | 'message'
  * values given and returned are never changed afterwards by either side.
  */
 export interface Store {
+  /** Why nothing can be kept any more until the hub is started again; undefined while all is well. */
+  readonly failure: string | undefined
+  /** Bytes of messages that one commit should bring at most: a disk that is full may take small commits, not large ones. */
+  readonly commitBytes: number
   get(key: Key): Uint8Array | undefined
   range(range: Range): Iterable<readonly [Key, Uint8Array]>
+  /** The keys only: values are not read. */
+  keys(range: Omit<Range, 'reverse'>): Iterable<Key>
   /**
    * Applies all changes or none. Resolves when they are visible to reads, and as safe as the store makes them: on disk,
    * for one that has a disk.

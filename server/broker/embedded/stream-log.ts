@@ -1,4 +1,5 @@
 import { nanoid } from 'nanoid'
+import { FORBIDDEN_KEY } from '../../../shared/codec.ts'
 import type { Position, StreamInfo, StreamOptions } from '../../../shared/streams.ts'
 import { type Block, type Entry, encodeBlock, inBlocks } from '../block.ts'
 import type { StreamState } from '../broker.ts'
@@ -155,7 +156,7 @@ export class StreamLog implements StreamState {
   /** Every key of the stream, to be removed with it. */
   *keys(): Iterable<Change> {
     for (const table of ['b', 'n', 'v', 'c']) {
-      for (const [key] of this.store.range(under(table, this.id))) yield { key, value: undefined }
+      for (const key of this.store.keys(under(table, this.id))) yield { key, value: undefined }
     }
     yield { key: streamKey(this.id), value: undefined }
   }
@@ -194,9 +195,10 @@ export class StreamLog implements StreamState {
 
   info(): StreamInfo {
     const { options, epoch, first, next, bytes } = this.record
-    const cursors: Record<string, Position> = {}
+    const cursors: Record<string, Position> = Object.create(null)
     for (const [key, value] of this.store.range(under('c', this.id))) {
-      cursors[key[2] as string] = fromJson(value) as Position
+      // One of that name, of an earlier hub, could not be sent.
+      if (key[2] !== FORBIDDEN_KEY) cursors[key[2] as string] = fromJson(value) as Position
     }
     const oldest = first < next ? this.read(first) : undefined
     const newestAt = first < next ? this.record.lastTime : undefined

@@ -20,7 +20,7 @@ class Line {
   count = 0
   bytes = 0
   first: Place | undefined = undefined
-  /** The queue whose line it is; undefined for the line of a publisher and topic. */
+  /** The queue whose line it is; undefined for the line of an owner and topic. */
   readonly queue: string | undefined
   private last: Place | undefined = undefined
 
@@ -54,7 +54,7 @@ class Line {
 
 /**
  * The publishes that wait for room in queues. Each stands in several lines: one for each of its queues, and one for its
- * publisher and topic. `Capacity` decides whether it is their turn. This class knows which ones have to be asked again,
+ * owner and topic. `Capacity` decides whether it is their turn. This class knows which ones have to be asked again,
  * so that a commit does no work for queues and publishes to which nothing has happened.
  */
 export class WaitingPublishes {
@@ -63,11 +63,11 @@ export class WaitingPublishes {
   /** Maximum of `bytes`; 0 for no limit. */
   readonly limitBytes: number
   private readonly byQueue = new Map<string, Line>()
-  private readonly byPublisher = new Map<object, Map<string, Line>>()
+  private readonly byOwner = new Map<object, Map<string, Line>>()
   /** Those to ask again. */
   private readonly asked = new Set<Waiting>()
   private readonly gone = new WeakSet<object>()
-  /** Of the publishers that have gone, those with a publish that was not kept. */
+  /** Of the owners that have gone, those with a publish that was not kept. */
   private readonly cutShort = new WeakSet<object>()
 
   constructor(limitBytes: number) {
@@ -85,28 +85,28 @@ export class WaitingPublishes {
 
   /** Takes one out, and asks those behind it. */
   remove(waiting: Waiting): void {
-    const { publisher, topic } = waiting.draft
+    const { owner, topic } = waiting.draft
     for (const place of waiting.places) {
       const { line } = place
       line.leave(place)
       if (line.first) this.asked.add(line.first.waiting)
       else if (line.queue !== undefined) this.byQueue.delete(line.queue)
-      else this.byPublisher.get(publisher)?.delete(topic)
+      else this.byOwner.get(owner)?.delete(topic)
     }
-    if (this.byPublisher.get(publisher)?.size === 0) this.byPublisher.delete(publisher)
+    if (this.byOwner.get(owner)?.size === 0) this.byOwner.delete(owner)
     this.asked.delete(waiting)
     this.count--
     this.bytes -= waiting.bytes
   }
 
-  /** Whether an earlier publish of the same publisher and topic waits, or one for a queue whose line counts. */
-  isBehind({ publisher, topic, queues }: Draft, counts: (queue: string) => boolean): boolean {
+  /** Whether an earlier publish of the same owner and topic waits, or one for a queue whose line counts. */
+  isBehind({ owner, topic, queues }: Draft, counts: (queue: string) => boolean): boolean {
     if (this.count === 0) return false
-    if (this.byPublisher.get(publisher)?.has(topic)) return true
+    if (this.byOwner.get(owner)?.has(topic)) return true
     return queues.some((name) => this.byQueue.has(name) && counts(name))
   }
 
-  /** Whether a publish that waits is the first of its publisher and topic, and of each queue whose line counts. */
+  /** Whether a publish that waits is the first of its owner and topic, and of each queue whose line counts. */
   isFirst({ places }: Waiting, counts: (queue: string) => boolean): boolean {
     return places.every(({ line: { queue }, before }) => !before || (queue !== undefined && !counts(queue)))
   }
@@ -145,31 +145,31 @@ export class WaitingPublishes {
     }
   }
 
-  // Publishers that go
+  // Owners that go
 
-  /** The publisher has gone: takes out what waits of it. */
-  withdraw(publisher: object): Draft[] {
-    this.gone.add(publisher)
-    const lines = [...(this.byPublisher.get(publisher)?.values() ?? [])]
+  /** The owner has gone: takes out what waits of it. */
+  withdraw(owner: object): Draft[] {
+    this.gone.add(owner)
+    const lines = [...(this.byOwner.get(owner)?.values() ?? [])]
     const withdrawn = lines.flatMap((line) => [...line.all()])
     for (const waiting of withdrawn) this.remove(waiting)
-    if (withdrawn.length > 0) this.cutShort.add(publisher)
+    if (withdrawn.length > 0) this.cutShort.add(owner)
     return withdrawn.map(({ draft }) => draft)
   }
 
-  /** Whether the publisher of a draft is still there to wait. */
-  mayWait({ publisher }: Draft): boolean {
-    if (!this.gone.has(publisher)) return true
-    this.cutShort.add(publisher)
+  /** Whether the owner of a draft is still there to wait. */
+  mayWait({ owner }: Draft): boolean {
+    if (!this.gone.has(owner)) return true
+    this.cutShort.add(owner)
     return false
   }
 
   /**
-   * Whether a publish of the same publisher was withdrawn before. Then this one is not kept either: published again on
+   * Whether a publish of the same owner was withdrawn before. Then this one is not kept either: published again on
    * another connection, the one before would come after it.
    */
-  isCutShort({ publisher }: Draft): boolean {
-    return this.cutShort.has(publisher)
+  isCutShort({ owner }: Draft): boolean {
+    return this.cutShort.has(owner)
   }
 
   private lineTo(queue: string): Line {
@@ -181,11 +181,11 @@ export class WaitingPublishes {
     return line
   }
 
-  private lineOf({ publisher, topic }: Draft): Line {
-    let topics = this.byPublisher.get(publisher)
+  private lineOf({ owner, topic }: Draft): Line {
+    let topics = this.byOwner.get(owner)
     if (!topics) {
       topics = new Map()
-      this.byPublisher.set(publisher, topics)
+      this.byOwner.set(owner, topics)
     }
     let line = topics.get(topic)
     if (!line) {

@@ -30,7 +30,8 @@ function draft(topic: string, n: number, size: number, kept: () => void, refused
   const frame = { type: 'publish', seq: n, topic, data: payload(n, size, 0) } as const
   return {
     id,
-    publisher: fill,
+    owner: fill,
+    publisher: 'p',
     ownId: false,
     topic,
     key: undefined,
@@ -38,6 +39,7 @@ function draft(topic: string, n: number, size: number, kept: () => void, refused
     queues: [],
     priority: undefined,
     dueAt: undefined,
+    bytes: 0,
     bytesIn: () => 0,
     streams: [topic],
     encode: (publishedAt, offsets) =>
