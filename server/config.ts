@@ -154,6 +154,11 @@ export interface HubOptions {
    */
   readonly subscribesPerSecond?: number | undefined
   /**
+   * Maximum bytes of publishes that wait for room in a queue whose `overflow` is `block`, of all publishers together: 64 MiB by
+   * default. A publish that would exceed it is refused (`waiting_limit`). No limit with 0.
+   */
+  readonly waitingPublishBytes?: number | undefined
+  /**
    * Maximum number of streams: 20,000 by default. A client that declares one more is refused (`too_many_streams`). Those of the
    * configuration and of the data directory are always there, and count. 0 for no limit.
    */
@@ -204,6 +209,7 @@ export const HubConfig = z
     identityMessagesPerSecond: limit.default(DEFAULTS.identityMessagesPerSecond),
     identityBytesPerSecond: limit.default(DEFAULTS.identityBytesPerSecond),
     subscribesPerSecond: limit.default(DEFAULTS.subscribesPerSecond),
+    waitingPublishBytes: limit.default(DEFAULTS.waitingPublishBytes),
     maxStreams: limit.default(DEFAULTS.maxStreams),
     maxQueues: limit.default(DEFAULTS.maxQueues),
     maxPatterns: limit.default(DEFAULTS.maxPatterns),

@@ -27,6 +27,7 @@ export const DEFAULTS = {
   identityMessagesPerSecond: 0,
   identityBytesPerSecond: 0,
   subscribesPerSecond: 1000,
+  waitingPublishBytes: 64 * 1024 * 1024,
   maxStreams: 20_000,
   maxQueues: 20_000,
   maxPatterns: 100_000,

@@ -148,6 +148,7 @@ export class Hub implements EngineApp {
       connections,
       traffic,
       budget,
+      broker,
       unexpected,
       httpConnections: () => this.httpConnections.count,
       certificateExpiresAt,

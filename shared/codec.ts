@@ -6,7 +6,7 @@ import type { Frame } from './frames.ts'
  * one record or several: the lengths of header and payload (two unsigned 32-bit numbers, big-endian), the header (a
  * frame as JSON, without `data`) and the payload, which is the frame's `data`.
  */
-const LENGTHS_BYTES = 8
+export const LENGTHS_BYTES = 8
 const utf8 = new TextEncoder()
 const strictUtf8 = new TextDecoder('utf-8', { fatal: true })
 

@@ -67,6 +67,9 @@ export const ERRORS = {
   queue_limit: passing(
     'The queue is full and its overflow says reject. Publish later, add consumers, or raise its limits.',
   ),
+  waiting_limit: passing(
+    'Publishes that wait for room in queues take up waitingPublishBytes. Publish later, add consumers, or raise the limit.',
+  ),
   no_responder: passing('Nobody responds on that topic now. Start a responder, or try again later.'),
   responder_lost: passing('The responder went away before it replied: the request may have been handled or not.'),
   request_timeout: passing('No reply came in time: the request may have been handled or not.'),

@@ -84,6 +84,9 @@ export interface QueueStatus extends QueueOptions {
   readonly delayed: number
   readonly inFlight: number
   readonly bytes: number
+  /** Publishes to it that wait for room, in it or in another of their queues, and their bytes. */
+  readonly waitingPublishes: number
+  readonly waitingPublishBytes: number
   /** Of the oldest message that is not done, in milliseconds since its publish; 0 where there is none. */
   readonly oldestAgeMs: number
   /** Since the hub started, as the other totals. */

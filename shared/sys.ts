@@ -40,6 +40,10 @@ export interface HubInfo {
   /** Held by all outboxes now, and the most that they may hold, in bytes. */
   readonly outboxBytes: number
   readonly outboxTotalBytes: number
+  /** Publishes that wait for room in queues, their bytes, and the maximum of these; 0 for no limit. */
+  readonly waitingPublishes: number
+  readonly waitingPublishBytes: number
+  readonly waitingPublishLimitBytes: number
   /** Resident memory of the process, in bytes. */
   readonly memoryBytes: number
   /** Part of one core that the process used in the last second: 1 is all of it. */

@@ -6,10 +6,16 @@ import type { Block } from './block.ts'
 /**
  * The contract between the hub and what keeps messages: streams, queues, the ids of what was published, cursors.
  *
- * Order: a stream's messages are settled in the order of their offsets, and those of one publisher in the order of
- * `publish`, but for those that wait for room in a queue. Loss: what was settled without an error is kept as its
+ * Order: a stream's messages are settled in the order of their offsets, and those of one publisher on one topic in the
+ * order of `publish`, in every stream, queue and subscription. Loss: what was settled without an error is kept as its
  * streams' and queues' durability says, all places of a message or none; a draft that was refused left nothing behind.
  * Ownership: blocks are never changed by whoever reads them; a delivery is the caller's until its lease ends.
+ *
+ * Waiting: a draft waits if a queue of its whose overflow is `block` has no room, if an earlier draft waits that goes to
+ * such a queue of its, or if an earlier draft of the same owner and topic waits. So each queue takes those that wait
+ * in the order of their arrival, and none of them starves: what comes later waits behind it, also where one of its queues
+ * has room and only the other one has none. What cannot wait (the publishes of an ack) is refused with `queue_limit` if it would
+ * have to. A draft waits as long as its owner is there (`withdraw`), and all of them within a limit in bytes.
  *
  * Everything that may have to wait is asynchronous, and everything that comes often is called without waiting: the
  * broker groups what arrives in one turn.
@@ -19,6 +25,13 @@ export interface Broker {
   readonly failure: string | undefined
   /** Keeps a message; the draft is told when it is safe. */
   publish(draft: Draft): void
+  /**
+   * An owner of drafts has gone: those of its drafts that wait for room are refused with `connection_lost`. One that is given to `publish`
+   * after this, or has not been looked at yet, is kept if it need not wait and none before it was refused so.
+   */
+  withdraw(owner: object): void
+  /** The drafts that wait for room in queues. */
+  readonly waiting: WaitingStatus
   /** What is known of a stream, as of the last draft that was settled. */
   stream(name: string): StreamState | undefined
   /** Declares, or with the same options finds declared. Rejects with `stream_exists` where the options differ. */
@@ -94,11 +107,20 @@ export interface CommitStats {
   readonly operations: number
 }
 
-/** A message to be kept. */
+/** Publishes that wait for room in queues, and the maximum of their bytes; 0 for no limit. */
+export interface WaitingStatus {
+  readonly count: number
+  readonly bytes: number
+  readonly limitBytes: number
+}
+
+/** A message to be kept; or one that no stream or queue keeps, which must not overtake those that are being kept. */
 export interface Draft {
   /** The subject of its publisher; undefined for anonymous clients, which are one publisher together. */
   readonly publisher: string | undefined
   readonly id: string
+  /** The connection or request that publishes: the same object for all of its drafts. Their order by topic is kept. */
+  readonly owner: object
   /**
    * Whether the id is the publisher's own: a second draft with it is a duplicate if its publisher and topic are the same,
    * and something is left of where the first was kept: not all of it has been deleted or purged.
@@ -112,8 +134,10 @@ export interface Draft {
   /** In a queue: 0 to 9, and when it is due, in milliseconds since 1970. */
   readonly priority: number | undefined
   readonly dueAt: number | undefined
-  /** About how much it takes. */
+  /** About what the wire form takes, before its places are known. */
   readonly bytes: number
+  /** What the wire form that `encode` makes takes in a queue, in bytes: the one measure of a queue. */
+  bytesIn(publishedAt: number, offsets: Offsets, scope: string | undefined): number
   /** Makes the wire form, once the places are known. A message with a `scope` tells it to consumers. */
   encode(publishedAt: number, offsets: Offsets, scope: string | undefined): string | Uint8Array
   /** It is safe; or with `duplicate`, it has been before. */

@@ -2,8 +2,9 @@ import { FanfareError } from '../../shared/errors.ts'
 import type { AckFrame, ConsumeFrame, ExtendFrame, NackFrame, PublishFrame, RejectFrame } from '../../shared/frames.ts'
 import { DEFAULT_PREFETCH } from '../../shared/queues.ts'
 import type { ConsumerInfo } from '../../shared/sys.ts'
-import type { Draft, Ending } from '../broker/broker.ts'
+import type { Ending } from '../broker/broker.ts'
 import { Consumer } from '../queue/consumer.ts'
+import type { Publication } from '../topic/publication.ts'
 import type { ConnectionContext } from './context.ts'
 import type { Outbox } from './outbox.ts'
 
@@ -12,12 +13,20 @@ type SettlingFrame = AckFrame | NackFrame | RejectFrame
 /** The consumers of one connection. */
 export class Consumers {
   private readonly context: ConnectionContext
+  /** What the connection is to the broker. */
+  private readonly owner: object
   private readonly outbox: Outbox
   private readonly refuse: (error: unknown, frame: unknown) => void
   private readonly byNumber = new Map<number, Consumer>()
 
-  constructor(context: ConnectionContext, outbox: Outbox, refuse: (error: unknown, frame: unknown) => void) {
+  constructor(
+    context: ConnectionContext,
+    owner: object,
+    outbox: Outbox,
+    refuse: (error: unknown, frame: unknown) => void,
+  ) {
     this.context = context
+    this.owner = owner
     this.outbox = outbox
     this.refuse = refuse
   }
@@ -55,16 +64,20 @@ export class Consumers {
     const { delivery } = frame
     if (!consumer.holds(delivery)) throw new FanfareError('lease_lost', `"delivery" is ${delivery}`)
     const [live, drafts] = frame.type === 'ack' ? this.draftsOf(frame, publisher) : [[], []]
+    for (const draft of drafts) draft.begin()
     consumer.settle(delivery, endingOf(frame), drafts, {
       settled: () => {
         try {
-          for (const publish of live) this.context.topics.publish(publish, publisher, () => {})
+          for (const publish of live) this.context.topics.publish(publish, publisher, this.owner, () => {})
         } catch (error) {
           // The contract, or what keeps the topic, may have changed since.
           this.refuse(error, frame)
         }
       },
-      refused: (error) => this.refuse(error, frame),
+      refused: (error) => {
+        for (const draft of drafts) draft.refused(error)
+        this.refuse(error, frame)
+      },
     })
   }
 
@@ -126,12 +139,12 @@ export class Consumers {
   }
 
   /** What an ack publishes: what is kept goes into its commit; what nothing keeps goes out beside it. */
-  private draftsOf({ publish = [] }: AckFrame, publisher: string | undefined): [PublishFrame[], Draft[]] {
+  private draftsOf({ publish = [] }: AckFrame, publisher: string | undefined): [PublishFrame[], Publication[]] {
     const live: PublishFrame[] = []
-    const drafts: Draft[] = []
+    const drafts: Publication[] = []
     for (const each of publish) {
       const frame: PublishFrame = { ...each, type: 'publish', seq: 0 }
-      const draft = this.context.topics.draft(frame, publisher, () => {})
+      const draft = this.context.topics.draft(frame, publisher, this.owner, () => {})
       if (draft) drafts.push(draft)
       else live.push(frame)
     }

@@ -55,7 +55,7 @@ export class Dispatch {
         return this.commit(frame)
       case 'consume':
         this.takeSubscribe()
-        this.consumers ??= new Consumers(this.context, this.outbox, this.refuse)
+        this.consumers ??= new Consumers(this.context, this, this.outbox, this.refuse)
         return this.consumers.consume(frame)
       case 'cancel':
         return this.consuming(frame.consumer).cancel(frame.consumer)
@@ -120,6 +120,8 @@ export class Dispatch {
     unexpected.run('connection', () => subscriptions?.release())
     unexpected.run('connection', () => consumers?.release(true))
     unexpected.run('connection', () => requests?.release())
+    // What waits for room in a queue waits for a publisher that is no more.
+    if (this.publishes) unexpected.run('connection', () => this.context.broker.withdraw(this))
     this.calls?.release()
   }
 
@@ -181,7 +183,7 @@ export class Dispatch {
   }
 
   private publishing(): Publishes {
-    this.publishes ??= new Publishes(this.context, this.outbox, this.refuse)
+    this.publishes ??= new Publishes(this.context, this, this.outbox, this.refuse)
     return this.publishes
   }
 

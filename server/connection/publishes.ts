@@ -11,12 +11,20 @@ export class Publishes {
   /** Without the duplicates. */
   total = 0
   private readonly context: ConnectionContext
+  /** What the connection is to the broker. */
+  private readonly owner: object
   private readonly outbox: Outbox
   private readonly refuse: (error: unknown, frame: unknown) => void
   private unanswered = 0
 
-  constructor(context: ConnectionContext, outbox: Outbox, refuse: (error: unknown, frame: unknown) => void) {
+  constructor(
+    context: ConnectionContext,
+    owner: object,
+    outbox: Outbox,
+    refuse: (error: unknown, frame: unknown) => void,
+  ) {
     this.context = context
+    this.owner = owner
     this.outbox = outbox
     this.refuse = refuse
   }
@@ -24,7 +32,7 @@ export class Publishes {
   publish(frame: PublishFrame, publisher: string | undefined): void {
     this.take()
     try {
-      this.context.topics.publish(frame, publisher, (error, outcome) => this.settled(frame, error, outcome))
+      this.context.topics.publish(frame, publisher, this.owner, (error, outcome) => this.settled(frame, error, outcome))
     } catch (error) {
       this.answered(1)
       throw error
@@ -46,6 +54,7 @@ export class Publishes {
   private settled(frame: PublishFrame, error: FanfareError | undefined, outcome: Outcome | undefined): void {
     if (!outcome) {
       this.answered(1)
+      if (error?.code === 'waiting_limit') this.context.traffic.limitHits.waitingPublishBytes++
       this.refuse(error, frame)
       return
     }

@@ -65,6 +65,7 @@ const STATUS: Record<Exclude<ErrorCode, Elsewhere>, number> = {
   too_many_queues: 429,
   too_many_patterns: 429,
   queue_limit: 429,
+  waiting_limit: 429,
   window_exceeded: 429,
   auth_backlog: 429,
   slow_consumer: 429,

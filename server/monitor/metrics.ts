@@ -81,6 +81,7 @@ export class Metrics {
       traffic,
       budget,
       unexpected,
+      broker,
       certificateExpiresAt,
       httpConnections,
     } = this.watched
@@ -105,6 +106,13 @@ export class Metrics {
     this.counter('fanfare_sent_bytes_total', 'Bytes of WebSocket messages sent.', () => traffic.bytesOut)
     this.gauge('fanfare_outbox_bytes', 'Bytes held by all outboxes.', () => budget.bytes)
     this.gauge('fanfare_outbox_limit_bytes', 'Bytes that all outboxes may hold.', () => budget.limit)
+    this.gauge('fanfare_waiting_publishes', 'Publishes that wait for room in queues.', () => broker.waiting.count)
+    this.gauge('fanfare_waiting_publish_bytes', 'Bytes of these publishes.', () => broker.waiting.bytes)
+    this.gauge(
+      'fanfare_waiting_publish_limit_bytes',
+      'Maximum bytes of publishes that wait; 0 for no limit.',
+      () => broker.waiting.limitBytes,
+    )
     // No series without TLS.
     this.labelledGauge(
       'fanfare_tls_certificate_expires_timestamp_seconds',
@@ -146,6 +154,8 @@ export class Metrics {
     gauge('in_flight', 'Messages on lease.', ({ inFlight }) => inFlight)
     gauge('bytes', 'Bytes of the messages that wait and are on lease.', ({ bytes }) => bytes)
     gauge('oldest_age_seconds', 'Age of the oldest message that waits.', ({ oldestAgeMs }) => oldestAgeMs / 1000)
+    gauge('waiting_publishes', 'Publishes that wait for room.', ({ waitingPublishes }) => waitingPublishes)
+    gauge('waiting_publish_bytes', 'Bytes of these publishes.', ({ waitingPublishBytes }) => waitingPublishBytes)
     gauge('dead_letters', 'Dead letters.', ({ deadLetters }) => deadLetters)
     gauge('parked_groups', 'Groups that wait for an operator.', ({ parked, parkedMore }) => parked.length + parkedMore)
     gauge('consumers', 'Consumers that are connected.', ({ consumers }) => consumers)

@@ -9,6 +9,7 @@ import {
   TOPICS_STATUS_TOPIC,
   type TopicsStatus,
 } from '../../shared/sys.ts'
+import type { Broker } from '../broker/broker.ts'
 import type { UnexpectedErrors } from '../failure/unexpected-errors.ts'
 import type { Queues } from '../queue/queues.ts'
 import type { Streams } from '../stream/streams.ts'
@@ -39,6 +40,7 @@ export interface Watched {
   readonly traffic: Traffic
   /** Held by all outboxes now, and the most that they may hold. */
   readonly budget: { readonly bytes: number; readonly limit: number }
+  readonly broker: Pick<Broker, 'waiting'>
   readonly unexpected: UnexpectedErrors
   /** How many connections speak HTTP. */
   httpConnections(): number
@@ -96,7 +98,7 @@ export class Monitor {
   }
 
   hub(): HubInfo {
-    const { version, topics, streams, queues, connections, traffic, budget, unexpected } = this.watched
+    const { version, topics, streams, queues, connections, traffic, budget, unexpected, broker } = this.watched
     const { published, delivered, dropped, bytesIn, bytesOut } = this.rates
     return {
       version,
@@ -117,6 +119,9 @@ export class Monitor {
       droppedPerSecond: rounded(dropped),
       outboxBytes: budget.bytes,
       outboxTotalBytes: budget.limit,
+      waitingPublishes: broker.waiting.count,
+      waitingPublishBytes: broker.waiting.bytes,
+      waitingPublishLimitBytes: broker.waiting.limitBytes,
       memoryBytes: process.memoryUsage.rss(),
       cpu: rounded(this.usage.cpu),
       eventLoopDelayMs: rounded(this.usage.eventLoopDelayMs),

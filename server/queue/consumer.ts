@@ -165,8 +165,7 @@ export class Consumer {
       // A failure that there is no room to keep does not count.
       if (error.code === 'storage_full') this.broker.giveBack(queue, delivery)
     }
-    // Backwards, since each goes to the front.
-    for (const delivery of [...this.inFlight].reverse()) {
+    for (const delivery of this.inFlight) {
       if (unseen.has(delivery) || !lost) this.broker.giveBack(queue, delivery)
       else
         this.broker.settle({

@@ -34,13 +34,18 @@ export class Message {
     this.expiresAt = frame.expiresAt
     this.offsets = kept?.offsets
     this.stamp = stamp
-    // By hand, because it is the hot path: id and topic hold nothing that JSON escapes, their grammars say so.
-    let json = `{"type":"message","id":"${id}","topic":"${frame.topic}"`
-    if (kept?.scope !== undefined) json += `,"scope":"${kept.scope}"`
-    if (kept) json += `${offsetsField(kept.offsets)},"publishedAt":${kept.publishedAt}`
     const { data } = frame
-    this.wire = new Encoded(`${json}${rest}}`, data instanceof Uint8Array ? data : undefined, id)
+    const json = `${encodeHead(id, frame.topic, kept)}${rest}}`
+    this.wire = new Encoded(json, data instanceof Uint8Array ? data : undefined, id)
   }
+}
+
+/** The fields that the hub gives a message. By hand, because it is the hot path: id and topic hold nothing that JSON escapes. */
+export function encodeHead(id: string, topic: string, kept: Kept | undefined): string {
+  let json = `{"type":"message","id":"${id}","topic":"${topic}"`
+  if (kept?.scope !== undefined) json += `,"scope":"${kept.scope}"`
+  if (kept) json += `${offsetsField(kept.offsets)},"publishedAt":${kept.publishedAt}`
+  return json
 }
 
 /** Nothing where no stream has it; names of streams hold nothing that JSON escapes. */

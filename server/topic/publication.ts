@@ -1,9 +1,10 @@
 import { Buffer } from 'node:buffer'
+import { LENGTHS_BYTES } from '../../shared/codec.ts'
 import type { FanfareError } from '../../shared/errors.ts'
 import type { PublishFrame } from '../../shared/frames.ts'
 import type { Offsets, Position } from '../../shared/streams.ts'
 import type { Draft, Kept } from '../broker/broker.ts'
-import { encodeRest, Message } from './message.ts'
+import { encodeHead, encodeRest, Message } from './message.ts'
 
 /** What became of a publish. */
 export interface Outcome {
@@ -21,6 +22,8 @@ export type Settle = (error: FanfareError | undefined, outcome: Outcome | undefi
 export interface CountedTopic {
   readonly words: readonly string[]
   publishedTotal: number
+  /** Publishes that the broker has been given and has not answered. */
+  underWay: number
 }
 
 /** Where a message goes once it is safe. */
@@ -40,11 +43,12 @@ export interface Destination {
   readonly queues: readonly string[]
 }
 
-/** About what a message's id, topic and places take of its wire form. */
-const FRAME_BYTES = 150
+/** What ends a message as JSON, and what follows it in a block. */
+const END_BYTES = '},'.length
 
-/** A publish that has to be kept before anybody gets it. */
+/** A publish that has to be kept before anybody gets it, or has to wait for such ones of its topic. */
 export class Publication implements Draft {
+  readonly owner: object
   readonly publisher: string | undefined
   readonly id: string
   readonly ownId: boolean
@@ -55,18 +59,28 @@ export class Publication implements Draft {
   readonly dueAt: number | undefined
   readonly streams: readonly string[]
   readonly queues: readonly string[]
-  readonly bytes: number
   private readonly frame: PublishFrame
   private readonly counted: CountedTopic
   private readonly rest: string
+  /** Of the wire form, without its head. */
+  readonly bytes: number
   private readonly topics: FanOut
   private readonly settle: Settle
   private message: Message | undefined = undefined
+  private begun = false
 
-  constructor(frame: PublishFrame, id: string, destination: Destination, topics: FanOut, settle: Settle) {
+  constructor(
+    frame: PublishFrame,
+    id: string,
+    destination: Destination,
+    owner: object,
+    topics: FanOut,
+    settle: Settle,
+  ) {
+    this.owner = owner
     this.publisher = destination.publisher
     this.id = id
-    this.ownId = frame.id !== undefined
+    this.ownId = frame.id !== undefined && isKept(destination)
     this.topic = frame.topic
     this.key = frame.key
     this.expiresAt = frame.expiresAt
@@ -81,9 +95,20 @@ export class Publication implements Draft {
     this.counted = destination.topic
     // Now, while its publisher can still be told that it cannot be encoded.
     this.rest = encodeRest(frame)
-    this.bytes = FRAME_BYTES + Buffer.byteLength(this.rest) + (frame.data instanceof Uint8Array ? frame.data.length : 0)
+    const body = frame.data instanceof Uint8Array ? '}'.length + LENGTHS_BYTES + frame.data.length : END_BYTES
+    this.bytes = Buffer.byteLength(this.rest) + body
     this.topics = topics
     this.settle = settle
+  }
+
+  /** It is the broker's from now on: what comes on its topic next must not overtake it. */
+  begin(): void {
+    this.begun = true
+    this.counted.underWay++
+  }
+
+  bytesIn(publishedAt: number, offsets: Offsets, scope: string | undefined): number {
+    return Buffer.byteLength(encodeHead(this.id, this.topic, { offsets, publishedAt, scope })) + this.bytes
   }
 
   encode(publishedAt: number, offsets: Offsets, scope: string | undefined): string | Uint8Array {
@@ -93,11 +118,24 @@ export class Publication implements Draft {
   }
 
   kept({ duplicate, positions, queues }: Kept): void {
+    this.end()
     if (this.message) this.topics.published(this.message, this.counted)
-    this.settle(undefined, { id: this.id, duplicate, positions, queues })
+    const { id } = this
+    if (isKept(this)) this.settle(undefined, { id, duplicate, positions, queues })
+    else this.settle(undefined, { id, duplicate, positions: undefined, queues: undefined })
   }
 
   refused(error: FanfareError): void {
+    this.end()
     this.settle(error, undefined)
   }
+
+  private end(): void {
+    if (this.begun) this.counted.underWay--
+    this.begun = false
+  }
+}
+
+function isKept({ streams, queues }: Pick<Destination, 'streams' | 'queues'>): boolean {
+  return streams.length > 0 || queues.length > 0
 }

@@ -10,7 +10,7 @@ import { parseTopic } from '../../shared/topic.ts'
 import type { Broker } from '../broker/broker.ts'
 import type { Check, Contracts } from './contracts.ts'
 import { encodeRest, Message } from './message.ts'
-import { type CountedTopic, Publication, type Settle } from './publication.ts'
+import { type CountedTopic, type Destination, Publication, type Settle } from './publication.ts'
 import type { Subscription } from './subscription.ts'
 
 /** A queue that wants the messages of a topic, if their headers pass. */
@@ -44,6 +44,9 @@ interface KnownTopic extends CountedTopic {
   sampledTotal: number
   publishedPerSecond: number
 }
+
+const NEW_TOPIC = { publishedTotal: 0, underWay: 0, sampledTotal: 0, publishedPerSecond: 0 }
+const NOWHERE = { streams: [], queues: [] }
 
 /** Topics that are remembered at least, with their counts: those that were published to last; at most twice as many. */
 const REMEMBERED_TOPICS = 20_000
@@ -108,34 +111,38 @@ export class Topics {
   }
 
   /**
-   * Publishes. A message that nothing keeps reaches its subscriptions now; one that a stream captures or a queue is bound
-   * to when it is safe. Throws `bad_topic`, `reserved_topic`, `no_queue`, `bad_data`, `bad_frame`, and `connection_lost` for a retry
-   * of what nothing keeps: whether the first try came through is not known. `publisher` is the subject of the publisher: an id is known
-   * as this publisher's only.
+   * Publishes. A message that nothing keeps reaches its subscriptions now, or after those of its topic that are still being
+   * kept; one that a stream captures or a queue is bound to when it is safe. Throws `bad_topic`, `reserved_topic`, `no_queue`,
+   * `bad_data`, `bad_frame`, and `connection_lost` for a retry of what nothing keeps: whether the first try came through is
+   * not known. `publisher` is the subject of the publisher: an id is known as this publisher's only. `owner` is the same object
+   * for all that one connection publishes.
    */
-  publish(frame: PublishFrame, publisher: string | undefined, settle: Settle): void {
+  publish(frame: PublishFrame, publisher: string | undefined, owner: object, settle: Settle): void {
     const topic = this.topicOf(frame.topic)
-    const publication = this.draftFor(topic, frame, publisher, settle)
-    if (publication) {
+    const draft = this.draftFor(topic, frame, publisher, owner, settle)
+    if (!draft && frame.retry === true) throw new FanfareError('connection_lost')
+    if (draft || topic.underWay > 0) {
+      const publication = draft ?? this.publicationOf(topic, frame, { publisher, ...NOWHERE }, owner, settle)
+      publication.begin()
       this.broker.publish(publication)
       return
     }
-    if (frame.retry === true) throw new FanfareError('connection_lost')
     const id = this.idOf(frame)
     this.published(new Message(frame, id, topic.words, this.nextStamp(), encodeRest(frame)), topic)
     settle(undefined, { id, duplicate: false, positions: undefined, queues: undefined })
   }
 
   /** A publish for the broker, to be committed with something else; undefined where nothing keeps it. Throws as `publish`. */
-  draft(frame: PublishFrame, publisher: string | undefined, settle: Settle): Publication | undefined {
-    return this.draftFor(this.topicOf(frame.topic), frame, publisher, settle)
+  draft(frame: PublishFrame, publisher: string | undefined, owner: object, settle: Settle): Publication | undefined {
+    return this.draftFor(this.topicOf(frame.topic), frame, publisher, owner, settle)
   }
 
   /** A message has been published: counts it, and delivers it. */
   published(message: Message, topic: CountedTopic): void {
     this.publishedTotal++
     topic.publishedTotal++
-    this.fanOut(message)
+    // What is published straight to a queue is for its consumers only.
+    if (!message.topic.startsWith(QUEUE_TOPIC)) this.fanOut(message)
   }
 
   /** Whether anybody subscribes to a topic. */
@@ -187,6 +194,7 @@ export class Topics {
     topic: KnownTopic,
     frame: PublishFrame,
     publisher: string | undefined,
+    owner: object,
     settle: Settle,
   ): Publication | undefined {
     topic.check?.(frame.data)
@@ -194,7 +202,17 @@ export class Topics {
     if (streams.length === 0 && bindings.length === 0) return undefined
     const queues = queuesFor(bindings, frame)
     if (streams.length === 0 && queues.length === 0) return undefined
-    return new Publication(frame, this.idOf(frame), { publisher, topic, streams, queues }, this, settle)
+    return this.publicationOf(topic, frame, { publisher, streams, queues }, owner, settle)
+  }
+
+  private publicationOf(
+    topic: KnownTopic,
+    frame: PublishFrame,
+    destination: Omit<Destination, 'topic'>,
+    owner: object,
+    settle: Settle,
+  ): Publication {
+    return new Publication(frame, this.idOf(frame), { topic, ...destination }, owner, this, settle)
   }
 
   private topicOf(name: string): KnownTopic {
@@ -205,7 +223,7 @@ export class Topics {
     const { generation } = this
     if (known) return Object.assign(known, { route, generation })
     const check = this.contracts.ofTopic(name, words)
-    const topic = { words, route, check, generation, publishedTotal: 0, sampledTotal: 0, publishedPerSecond: 0 }
+    const topic = { words, route, check, generation, ...NEW_TOPIC }
     this.known.set(name, topic)
     return topic
   }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { Client, QueueDeclaration } from '../../client/node.ts'
 import { onEveryEngine } from '../setup/hubs.ts'
-import { QueueReader } from '../setup/queues.ts'
+import { QueueReader, untilQueue } from '../setup/queues.ts'
 import { range, streamWorlds } from '../setup/streams.ts'
 
 onEveryEngine('limits of queues', (hubs) => {
@@ -102,6 +102,31 @@ onEveryEngine('limits of queues', (hubs) => {
       expect(seen).toEqual([2, 4, 0, 3, 5, 1])
     })
 
+    it('one that is tried again keeps its place before those that came later, once it is due', async () => {
+      const { client, publisher } = await start()
+      for (const n of range(0, 6)) await publisher.enqueue('q', n, { priority: n === 5 ? 9 : 4 })
+      const reader = new QueueReader(client(), 'q', { prefetch: 1 })
+      expect(await reader.done(1)).toEqual([5])
+      await (await reader.next()).nack({ delayMs: 1 })
+      await reader.close()
+      await untilQueue(publisher, 'q', ({ delayed, inFlight }) => delayed + inFlight === 0)
+      const next = new QueueReader(client(), 'q', { prefetch: 1 })
+      const seen = []
+      for (const _ of range(0, 5)) seen.push(...(await next.done(1)))
+      expect(seen).toEqual([0, 1, 2, 3, 4])
+    })
+
+    it('as does one that was delayed at first', async () => {
+      const { client, publisher } = await start()
+      await publisher.enqueue('q', 'delayed', { delayMs: 1 })
+      for (const n of range(0, 3)) await publisher.enqueue('q', n)
+      await untilQueue(publisher, 'q', ({ delayed }) => delayed === 0)
+      const reader = new QueueReader(client(), 'q', { prefetch: 1 })
+      const seen = []
+      for (const _ of range(0, 4)) seen.push(...(await reader.done(1)))
+      expect(seen).toEqual(['delayed', 0, 1, 2])
+    })
+
     it('a key goes in order, one at a time, retries included; others go on', async () => {
       const { client, publisher } = await start()
       for (const n of range(0, 6)) await publisher.enqueue('q', n, { key: n < 3 ? 'a' : 'b' })
@@ -159,6 +184,33 @@ onEveryEngine('limits of queues', (hubs) => {
         await publisher.enqueue('q', 1)
         await expect(publisher.enqueue('q', 'é'.repeat(2500))).rejects.toMatchObject({ code: 'queue_limit' })
         expect(await publisher.queues.show('q')).toMatchObject({ depth: 1, deadLetters: 0 })
+      }
+    })
+
+    it('maxBytes is never exceeded, and can be filled to the last byte: all counts as it is stored', async () => {
+      const topic = `s.${'w'.repeat(200)}`
+      const MAX = 5000
+      for (const overflow of ['reject', 'drop-oldest', 'dead-letter', 'block'] as const) {
+        const { client, publisher } = await start({ bindings: [{ topic }], maxBytes: MAX, overflow })
+        const publish = (id: string, more = 0) => publisher.publish(topic, 'x'.repeat(more), { id, key: 'k' })
+        // Numbers and offsets of three digits, which all take the same.
+        await Promise.all(range(0, 100).map((n) => publisher.publish('s.filler', n)))
+        await publish('100')
+        const { bytes: each } = await publisher.queues.show('q')
+        const fit = Math.floor(MAX / each)
+        for (const n of range(101, 98 + fit)) await publish(`${n}`)
+        // All but a byte of what one takes is left.
+        await publish(`${98 + fit}`, MAX - (fit - 2) * each - (each - 1) - each)
+        expect(await publisher.queues.show('q')).toMatchObject({ depth: fit - 1, bytes: MAX - each + 1 })
+        const next = publish(`${99 + fit}`).catch(({ code }) => code)
+        if (overflow === 'reject') {
+          expect(await next).toBe('queue_limit')
+          // This one takes a byte less.
+          await publish('99')
+        } else if (overflow !== 'block') await next
+        const { bytes } = await client().queues.show('q')
+        if (overflow === 'reject') expect(bytes).toBe(MAX)
+        expect(bytes).toBeLessThanOrEqual(MAX)
       }
     })
 

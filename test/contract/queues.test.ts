@@ -63,6 +63,22 @@ onEveryEngine('queues', (hubs) => {
       expect(await new QueueReader(client(), 'q').done(1)).toEqual([1])
     })
 
+    it('and nothing but the queue gets these', async () => {
+      const { client, peer } = await start()
+      const [publisher, listener] = [client(), await peer()]
+      for (const [sub, pattern] of ['#', '$queue.#', '$queue.*', '$queue.q'].entries()) {
+        listener.send({ type: 'subscribe', sub: sub + 1, pattern })
+      }
+      await listener.settled()
+      await publisher.enqueue('q', 1)
+      const worker = await peer()
+      worker.send({ type: 'consume', consumer: 1, queue: 'q' })
+      const { delivery } = await worker.next('delivery')
+      worker.send({ type: 'ack', consumer: 1, delivery, publish: [{ topic: '$queue.q', data: 2 }] })
+      await worker.next('settled')
+      expect((await listener.settled()).filter(({ type }) => type === 'message')).toEqual([])
+    })
+
     it('is declared once, again with the same options, never with others; and feeds from then on', async () => {
       const { client } = await start()
       const operator = client()

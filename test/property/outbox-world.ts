@@ -87,7 +87,12 @@ export class World {
     this.published.set(id, { topic, key })
     for (const peer of this.peers) peer.expect(id, topic)
     const data = binary ? new Uint8Array(size) : 'x'.repeat(size)
-    this.topics.publish({ type: 'publish', seq: 0, id, topic, data, ...(key !== undefined && { key }) }, 'p', () => {})
+    this.topics.publish(
+      { type: 'publish', seq: 0, id, topic, data, ...(key !== undefined && { key }) },
+      'p',
+      this,
+      () => {},
+    )
   }
 }
 

@@ -11,8 +11,6 @@ export interface Card {
   readonly publishedAt: number
   readonly attempts: number
   readonly error: string | undefined
-  /** Nothing has happened to it yet that could change its place in line. */
-  readonly fresh: boolean
 }
 
 export interface ModelLease {
@@ -107,7 +105,10 @@ export class QueueModel {
 
   // Deliveries
 
-  /** What may be delivered next: of the due ones, heads of their groups, those of the highest priority. */
+  /**
+   * What is delivered next, in this order: of the due ones, heads of their groups, those of the highest priority, as they came.
+   * Whatever has happened to one, it keeps its place.
+   */
   next(now: number): Card[] {
     const inFlight = new Set(this.leases.flatMap(({ card }) => card.key ?? []))
     const seen = new Set<string>()
@@ -133,7 +134,7 @@ export class QueueModel {
   }
 
   giveBack(lease: ModelLease): void {
-    this.comeBack({ ...this.release(lease), fresh: false })
+    this.comeBack(this.release(lease))
   }
 
   fail(lease: ModelLease, error: string | undefined, delayMs: number | undefined, now: number): void {
@@ -143,7 +144,7 @@ export class QueueModel {
     // Between half of it and all; the clock moves in steps that make no difference of it.
     const dueAt = now + (delayMs ?? Math.min(backoffCapMs, backoffBaseMs * 2 ** card.attempts))
     if (attempts >= maxAttempts) this.bury(card, 'attempts', error, attempts)
-    else this.comeBack({ ...card, attempts, error, dueAt, fresh: false })
+    else this.comeBack({ ...card, attempts, error, dueAt })
   }
 
   bury(card: Card, reason: DeadReason, error: string | undefined, attempts: number): void {

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pino } from 'pino'
 import { afterAll, describe } from 'vitest'
+import { bytesInBody } from '../../server/broker/block.ts'
 import type { Broker, Draft, Kept } from '../../server/broker/broker.ts'
 import { EmbeddedBroker } from '../../server/broker/embedded/embedded-broker.ts'
 import { under } from '../../server/broker/embedded/keys.ts'
@@ -129,6 +130,7 @@ export interface Publish {
   readonly queues?: readonly string[]
   readonly priority?: number
   readonly dueAt?: number
+  readonly owner?: object
   readonly publisher?: string
   readonly id?: string
   readonly key?: string
@@ -150,11 +152,27 @@ export function streamOptions(more: Partial<StreamOptions> = {}): StreamOptions 
 /** Publishes to a broker as the hub would: bytes as a record, everything else as text. */
 export function publishTo(
   broker: Broker,
-  { publisher = 'p', topic, data, streams = ['s'], queues = [], id, key, expiresAt, priority, dueAt }: Publish,
+  {
+    publisher = 'p',
+    owner = broker,
+    topic,
+    data,
+    streams = ['s'],
+    queues = [],
+    id,
+    key,
+    expiresAt,
+    priority,
+    dueAt,
+  }: Publish,
 ): Promise<Kept> {
   return new Promise((resolve, reject: (error: FanfareError) => void) => {
+    const encode = (publishedAt: number, offsets: Offsets) =>
+      data instanceof Uint8Array ? data : JSON.stringify({ topic, offsets, publishedAt, data })
     const draft: Draft = {
+      owner,
       publisher,
+      bytes: 100,
       id: id ?? 'made-by-the-hub',
       ownId: id !== undefined,
       topic,
@@ -164,9 +182,8 @@ export function publishTo(
       queues,
       priority,
       dueAt,
-      bytes: 100,
-      encode: (publishedAt: number, offsets: Offsets) =>
-        data instanceof Uint8Array ? data : JSON.stringify({ topic, offsets, publishedAt, data }),
+      bytesIn: (publishedAt, offsets) => bytesInBody(encode(publishedAt, offsets)),
+      encode,
       kept: resolve,
       refused: reject,
     }

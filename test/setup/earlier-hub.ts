@@ -51,7 +51,9 @@ class EarlierHub {
         dueAt: undefined,
         streams,
         queues,
+        owner: this,
         bytes: json.length,
+        bytesIn: () => json.length,
         encode: (publishedAt, offsets) =>
           `{"type":"message","id":"of-earlier","topic":"${topic}","offsets":${JSON.stringify(offsets)},"publishedAt":${publishedAt},"data":${json}}`,
         kept: () => resolve(),

@@ -2,6 +2,9 @@ import type { FanfareError } from '../../../shared/errors.ts'
 import type { Draft, Settlement } from '../broker.ts'
 import type { Change, Purpose } from './store.ts'
 
+/** Maximum drafts, and maximum settlements, of one commit. */
+export const GROUP = 10_000
+
 /** A change of something other than messages: adds to a commit, and gives how to undo it where that fails. */
 export interface Task {
   stage(changes: Change[], now: number): () => void
@@ -23,7 +26,7 @@ export interface Commit {
   readonly undo: (() => void)[]
   readonly waiters: Waiter[]
   /** How many of the group have been staged: where the staging itself fails, the others have to be told. */
-  readonly taken: { tasks: number; settlements: number; drafts: number }
+  readonly taken: { tasks: number; settlements: number; drafts: number; waited: number }
 }
 
 /** What goes into one commit. */
@@ -31,12 +34,14 @@ export interface Group {
   readonly tasks: readonly Task[]
   readonly settlements: Settlement[]
   readonly drafts: Draft[]
+  /** Bytes after which no more publishes that waited are taken in; undefined for none of them. */
+  readonly waitedBytes: number | undefined
 }
 
 /** What a group needs room for: what the neediest of it does. */
-export function purposeOf({ settlements, drafts }: Group): Purpose {
+export function purposeOf({ settlements, drafts }: Group, { taken }: Commit): Purpose {
   const purposes = settlements.map(purposeOfSettlement)
-  if (drafts.length > 0 || purposes.includes('message')) return 'message'
+  if (drafts.length > 0 || taken.waited > 0 || purposes.includes('message')) return 'message'
   return purposes.includes('failure') ? 'failure' : 'room'
 }
 

@@ -6,7 +6,16 @@ import type { DeadLetter, DeadLetterFilter, QueueOptions, QueueStatus } from '..
 import type { Position, StreamInfo, StreamOptions } from '../../../shared/streams.ts'
 import { UnexpectedErrors } from '../../failure/unexpected-errors.ts'
 import { type Block, bytesInBody } from '../block.ts'
-import type { Broker, CommitStats, Delivery, Draft, QueueState, Settlement, StreamState } from '../broker.ts'
+import type {
+  Broker,
+  CommitStats,
+  Delivery,
+  Draft,
+  QueueState,
+  Settlement,
+  StreamState,
+  WaitingStatus,
+} from '../broker.ts'
 import { entryOf, type FoundLetter, seqOf, shownLetter } from './dead-letters.ts'
 import { DedupWindow } from './dedup-window.ts'
 import { GroupCommit } from './group-commit.ts'
@@ -19,6 +28,8 @@ import { StreamLog, type StreamRecord } from './stream-log.ts'
 export interface EmbeddedOptions {
   readonly dedupWindowMs: number
   readonly dedupIds: number
+  /** Maximum bytes of publishes that wait for room in queues. By default, and with 0, there is no limit. */
+  readonly waitingPublishBytes?: number
   /** The machine's by default. */
   readonly clock?: Clock
   /** Where callbacks that throw are reported; of its own by default. */
@@ -52,9 +63,10 @@ export class EmbeddedBroker implements Broker {
     this.store = store
     const unexpected = options.unexpected ?? new UnexpectedErrors(log)
     this.clock = unexpected.guard(options.clock ?? steadyClock)
+    const { waitingPublishBytes = 0 } = options
     this.logs = new Logs(store)
     this.dedup = new DedupWindow(store, this.logs, options.dedupWindowMs, options.dedupIds, log)
-    this.commits = new GroupCommit(store, this.logs, this.dedup, this.clock, log, unexpected, {
+    this.commits = new GroupCommit(store, this.logs, this.dedup, waitingPublishBytes, this.clock, log, unexpected, {
       ready: (queue) => this.onReady(queue),
       committed: (commit) => this.onCommit(commit),
     })
@@ -77,6 +89,14 @@ export class EmbeddedBroker implements Broker {
 
   publish(draft: Draft): void {
     this.commits.publish(draft)
+  }
+
+  withdraw(owner: object): void {
+    this.commits.withdraw(owner)
+  }
+
+  get waiting(): WaitingStatus {
+    return this.commits.waiting
   }
 
   // Streams
@@ -165,18 +185,17 @@ export class EmbeddedBroker implements Broker {
       this.logs.touch(existing).setOptions(options)
       return nothingToUndo
     })
+    this.commits.queueChanged(options.name)
   }
 
   async deleteQueue(name: string): Promise<void> {
-    let held: readonly Draft[] = []
     await this.commits.change((changes) => {
       const queue = this.queueOf(name)
-      held = queue.held
       changes.push(...queue.keys())
       this.logs.remove(queue)
       return () => this.logs.putBack(queue)
     })
-    for (const draft of held) draft.refused(new FanfareError('no_queue', `"${name}" was deleted`))
+    this.commits.queueChanged(name)
   }
 
   queue(name: string): QueueState | undefined {
@@ -189,7 +208,8 @@ export class EmbeddedBroker implements Broker {
 
   async queues(names: Iterable<string> = this.queueNames): Promise<QueueStatus[]> {
     const now = this.clock.now()
-    return those(this.logs.queues, names).map((queue) => queue.info(now))
+    const { waiting } = this.commits
+    return those(this.logs.queues, names).map((queue) => queue.info(now, waiting.inQueue(queue.options.name)))
   }
 
   lease(name: string, count: number, bytes: number, ackDeadlineMs: number): Delivery[] {

@@ -4,16 +4,14 @@ import type { Clock } from '../../../shared/clock.ts'
 import { FanfareError } from '../../../shared/errors.ts'
 import type { UnexpectedErrors } from '../../failure/unexpected-errors.ts'
 import type { CommitStats, Draft, Settlement } from '../broker.ts'
-import { type Commit, type Group, purposeOf, purposeOfSettlement, type Task, type Waiter } from './commit.ts'
+import { Capacity } from './capacity.ts'
+import { type Commit, GROUP, type Group, purposeOf, purposeOfSettlement, type Task, type Waiter } from './commit.ts'
 import type { DedupWindow } from './dedup-window.ts'
 import type { Logs } from './logs.ts'
 import type { QueueLog } from './queue-log.ts'
-import { Room } from './room.ts'
 import { Staging } from './staging.ts'
 import type { Purpose, Store } from './store.ts'
-
-/** Drafts of one commit at most. */
-const GROUP = 10_000
+import { WaitingPublishes } from './waiting.ts'
 
 /** Who is told of commits. */
 interface CommitEvents {
@@ -36,8 +34,8 @@ export class GroupCommit {
   private readonly log: Logger
   private readonly unexpected: UnexpectedErrors
   private readonly events: CommitEvents
-  private readonly room: Room
   private readonly staging: Staging
+  readonly waiting: WaitingPublishes
   private readonly drafts: Draft[] = []
   private readonly settlements: Settlement[] = []
   private tasks: Task[] = []
@@ -47,6 +45,7 @@ export class GroupCommit {
     store: Store,
     logs: Logs,
     dedup: DedupWindow,
+    waitingLimitBytes: number,
     clock: Clock,
     log: Logger,
     unexpected: UnexpectedErrors,
@@ -59,8 +58,8 @@ export class GroupCommit {
     this.clock = clock
     this.log = log
     this.events = events
-    this.room = new Room(logs, dedup)
-    this.staging = new Staging(logs, dedup, this.room)
+    this.waiting = new WaitingPublishes(waitingLimitBytes)
+    this.staging = new Staging(logs, dedup, this.waiting, new Capacity(logs, dedup, this.waiting))
   }
 
   publish(draft: Draft): void {
@@ -81,6 +80,18 @@ export class GroupCommit {
     })
   }
 
+  /** An owner of drafts has gone: what waits of it for room is refused. What is in the next commit already is kept. */
+  withdraw(owner: object): void {
+    for (const draft of this.waiting.withdraw(owner)) draft.refused(new FanfareError('connection_lost'))
+    if (this.waiting.hasAsked) this.work()
+  }
+
+  /** A queue has other options or was deleted: this may be the turn of publishes that wait for it. */
+  queueChanged(name: string): void {
+    this.waiting.askAll(name)
+    if (this.waiting.hasAsked) this.work()
+  }
+
   /** Whether nothing is under way. */
   get idle(): boolean {
     return this.working === undefined
@@ -98,7 +109,7 @@ export class GroupCommit {
   private async commitAll(): Promise<void> {
     // Whatever this turn still brings goes into the same commit.
     await new Promise((resolve) => setImmediate(resolve))
-    while (this.drafts.length > 0 || this.settlements.length > 0 || this.tasks.length > 0 || this.room.heldFits()) {
+    while (this.drafts.length > 0 || this.settlements.length > 0 || this.tasks.length > 0 || this.waiting.hasAsked) {
       try {
         await this.commitNext()
       } catch (error) {
@@ -114,7 +125,8 @@ export class GroupCommit {
   private async commitNext(): Promise<void> {
     const { tasks } = this
     this.tasks = []
-    await this.commit({ tasks, settlements: this.settlements.splice(0, GROUP), drafts: this.nextDrafts() })
+    const waitedBytes = this.store.commitBytes
+    await this.commit({ tasks, settlements: this.settlements.splice(0, GROUP), drafts: this.nextDrafts(), waitedBytes })
   }
 
   private nextDrafts(): Draft[] {
@@ -130,14 +142,13 @@ export class GroupCommit {
   }
 
   private async commit(group: Group): Promise<void> {
-    const taken = { tasks: 0, settlements: 0, drafts: 0 }
+    const taken = { tasks: 0, settlements: 0, drafts: 0, waited: 0 }
     const commit: Commit = { now: this.clock.now(), changes: [], undo: [], waiters: [], taken }
-    const purpose = purposeOf(group)
     try {
       this.staging.stage(group, commit, { settlements: this.settlements, drafts: this.drafts })
-      if (commit.changes.length > 0) await this.keep(commit, purpose)
+      if (commit.changes.length > 0) await this.keep(commit, purposeOf(group, commit))
     } catch (thrown) {
-      await this.recover(thrown as Error, commit, group, purpose)
+      await this.recover(thrown as Error, commit, group, purposeOf(group, commit))
       return
     }
     // It is stored: whatever fails from here on, it is acknowledged, and all who wait are told.
@@ -147,6 +158,7 @@ export class GroupCommit {
     })
     this.unexpected.run('broker', () => this.dedup.apply(commit.now))
     for (const waiter of commit.waiters) this.tell(waiter, undefined)
+    if (group.waitedBytes === undefined) for (const { options } of changed) this.waiting.askFirst(options.name)
     this.tellReady(changed, commit.now)
   }
 
@@ -154,7 +166,7 @@ export class GroupCommit {
     const start = performance.now()
     await this.store.commit(changes, purpose)
     const seconds = (performance.now() - start) / 1000
-    const operations = taken.drafts + taken.settlements
+    const operations = taken.drafts + taken.waited + taken.settlements
     this.unexpected.run('broker', () => this.events.committed({ seconds, operations }))
   }
 
@@ -181,7 +193,7 @@ export class GroupCommit {
     const settlements = group.settlements.filter((each) => purposeOfSettlement(each) !== purpose)
     const others = new Set<Task | Settlement>([...group.tasks, ...settlements])
     this.fail(error, commit, group, others)
-    if (others.size > 0) await this.commit({ tasks: group.tasks, settlements, drafts: [] })
+    if (others.size > 0) await this.commit({ tasks: group.tasks, settlements, drafts: [], waitedBytes: undefined })
   }
 
   /** Undoes a commit, and tells everybody but `others`. */
@@ -194,6 +206,8 @@ export class GroupCommit {
       changed = this.logs.rollback(now)
     })
     unexpected.run('broker', () => this.dedup.rollback())
+    // What did not fit beside what is undone now may fit.
+    for (const { options } of changed) this.waiting.askFirst(options.name)
     const known = error instanceof FanfareError ? error : new FanfareError('storage_failed', error.message)
     this.log.error({ err: error, code: known.code, waiting: waiters.length }, 'a commit failed')
     for (const waiter of waiters) if (!others.has(waiter.of)) this.tell(waiter, known)

@@ -78,6 +78,11 @@ export class Logs {
     return log
   }
 
+  /** The queues that the commit in the making changes. */
+  get touchedQueues(): QueueLog[] {
+    return [...this.touched].filter((log) => log instanceof QueueLog)
+  }
+
   /** Those of a draft's queues that there are. */
   queuesOf({ queues }: { readonly queues: readonly string[] }): readonly QueueLog[] {
     if (queues.length === 0) return NO_QUEUES

@@ -2,7 +2,7 @@ import { type Clock, wallTime } from '../../../shared/clock.ts'
 import { FanfareError } from '../../../shared/errors.ts'
 import type { DeadReason, QueueOptions, QueueStatus } from '../../../shared/queues.ts'
 import { bytesInBody, DEFAULT_PRIORITY, type Entry, encodeBlock, inBlocks } from '../block.ts'
-import type { Delivery, Draft, Ending, QueueState } from '../broker.ts'
+import type { Delivery, Ending, QueueState } from '../broker.ts'
 import { DeadLetters, type StoredLetter } from './dead-letters.ts'
 import { blockKey, failureKey, fromJson, parkedKey, queueKey, toJson, under } from './keys.ts'
 import { Leases } from './leases.ts'
@@ -52,8 +52,6 @@ const SHOWN_PARKED = 100
  * which take effect by `apply` or never, by `rollback`.
  */
 export class QueueLog implements QueueState {
-  /** Publishes that wait for room. */
-  readonly held: Draft[] = []
   readonly leases = new Leases()
   readonly letters: DeadLetters
   private readonly store: Store
@@ -258,7 +256,7 @@ export class QueueLog implements QueueState {
     this.stage.applied.push((now) => this.schedule.unpark(key, now))
   }
 
-  info(now: number): QueueStatus {
+  info(now: number, waiting: { readonly count: number; readonly bytes: number }): QueueStatus {
     const { published, acked, redelivered, dropped } = this.totals
     const [oldest] = this.schedule.waitingItems()
     return {
@@ -267,6 +265,8 @@ export class QueueLog implements QueueState {
       delayed: this.schedule.delayedCount,
       inFlight: this.inFlight,
       bytes: this.bytes,
+      waitingPublishes: waiting.count,
+      waitingPublishBytes: waiting.bytes,
       oldestAgeMs: oldest ? Math.max(0, now - oldest.publishedAt) : 0,
       publishedTotal: published,
       ackedTotal: acked,

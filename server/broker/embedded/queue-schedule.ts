@@ -1,6 +1,7 @@
 import { PriorityQueue } from '@datastructures-js/priority-queue'
 import Denque from 'denque'
 import type { Item } from './queue-item.ts'
+import { compact, ReadyLine, trimFront } from './ready-line.ts'
 
 /** Messages of one key: in order, one in flight at a time. */
 interface Group {
@@ -17,6 +18,9 @@ const TOLERATED_GONE = 1000
 /**
  * Decides what a queue delivers next. Holds no payload and does no I/O; time comes from outside.
  *
+ * What is ready goes by priority, and among equals by its place: the order in which it came. Nothing changes a place:
+ * what was delayed, tried, given back or behind another of its group stands where it would stand after a restart.
+ *
  * Messages without a key stand in line by themselves. Of those with one only the head of their group does: order in the
  * group is stronger than priority and delay, so that a head that is delayed, or is being retried, holds up what is
  * behind it and nobody else. A message that is taken out of the middle is only marked, and passed over when its turn
@@ -30,7 +34,7 @@ export class QueueSchedule {
   delayedCount = 0
   /** Those that wait, are in flight or are leaving. */
   size = 0
-  private readonly ready = Array.from({ length: PRIORITIES }, () => new Denque<Item>())
+  private readonly ready = Array.from({ length: PRIORITIES }, () => new ReadyLine())
   private readonly delayed = new PriorityQueue<Item>((a, b) => a.dueAt - b.dueAt)
   private readonly expiring = new PriorityQueue<Item>((a, b) => (a.expiresAt as number) - (b.expiresAt as number))
   private readonly groups = new Map<string, Group>()
@@ -43,14 +47,14 @@ export class QueueSchedule {
     this.arrivals.push(item)
     if (item.key !== undefined) this.groupOf(item.key).items.push(item)
     this.wait(item)
-    this.offer(item, now, 'back')
+    this.offer(item, now)
   }
 
   /** The next message to be delivered; it is in flight from then on. */
   take(now: number, wall: number): Item | undefined {
     this.wake(now)
     for (let priority = PRIORITIES - 1; priority >= 0; priority--) {
-      const line = this.ready[priority] as Denque<Item>
+      const line = this.ready[priority] as ReadyLine
       for (let item = line.shift(); item; item = line.shift()) {
         item.line = 'none'
         // What has expired is not delivered, and waits to be let go of.
@@ -67,10 +71,10 @@ export class QueueSchedule {
     this.stopWaiting(item, 'leaving')
   }
 
-  /** A message in flight, or one that was to leave, comes back before those that came after it, once it is due. */
+  /** A message in flight, or one that was to leave, comes back to its place, once it is due. */
   putBack(item: Item, now: number): void {
     this.wait(item)
-    this.offer(item, now, 'front')
+    this.offer(item, now)
   }
 
   /** A message that is in flight or leaving is gone for good. With `park`, what its group has left waits for `unpark`. */
@@ -134,12 +138,12 @@ export class QueueSchedule {
   /** Whether something may be there to be delivered now. */
   hasReady(now: number): boolean {
     this.wake(now)
-    return this.ready.some((line) => !line.isEmpty())
+    return this.ready.some((line) => line.length > 0)
   }
 
   /** Those that wait, the oldest first. */
   *waitingItems(): Iterable<Item> {
-    this.trimFront(this.arrivals)
+    trimFront(this.arrivals)
     for (let at = 0; at < this.arrivals.length; at++) {
       const item = this.arrivals.peekAt(at) as Item
       if (item.state === 'waiting') yield item
@@ -168,7 +172,7 @@ export class QueueSchedule {
       this.delayed.pop()
       item.line = 'none'
       if (item.state === 'waiting') this.delayedCount--
-      this.offer(item, now, 'back')
+      this.offer(item, now)
     }
   }
 
@@ -181,7 +185,7 @@ export class QueueSchedule {
   }
 
   /** Puts a message in line, where it may go and does not stand there. */
-  private offer(item: Item, now: number, end: 'front' | 'back'): void {
+  private offer(item: Item, now: number): void {
     if (item.line !== 'none' || !this.mayGo(item)) return
     if (item.dueAt > now) {
       item.line = 'delayed'
@@ -190,18 +194,16 @@ export class QueueSchedule {
       return
     }
     item.line = 'ready'
-    const line = this.ready[item.priority] as Denque<Item>
-    if (end === 'front') line.unshift(item)
-    else line.push(item)
+    ;(this.ready[item.priority] as ReadyLine).add(item)
   }
 
   private offerHead(group: Group, now: number): void {
     const head = this.headOf(group)
-    if (head) this.offer(head, now, 'back')
+    if (head) this.offer(head, now)
   }
 
   private headOf(group: Group): Item | undefined {
-    this.trimFront(group.items)
+    trimFront(group.items)
     const head = group.items.peekFront()
     if (!head && !group.parked) this.groups.delete(group.key)
     return head
@@ -218,26 +220,16 @@ export class QueueSchedule {
 
   /** What is gone and only marked must not add up where nothing is taken, or behind something that stays. */
   private forgetGone(priority: number): void {
-    const line = this.ready[priority] as Denque<Item>
-    this.trimFront(line)
-    this.trimFront(this.arrivals)
+    const line = this.ready[priority] as ReadyLine
+    line.trimFront()
+    trimFront(this.arrivals)
     const most = 2 * this.size + TOLERATED_GONE
-    if (line.length > most) this.compact(line)
+    if (line.length > most) line.compact()
     if (this.arrivals.length > most) {
-      this.compact(this.arrivals)
-      for (const { items } of this.groups.values()) this.compact(items)
+      compact(this.arrivals)
+      for (const { items } of this.groups.values()) compact(items)
     }
     if (this.expiring.size() > most) this.expiring.remove(({ state }) => state === 'gone')
     if (this.delayed.size() > most) this.delayed.remove(({ state }) => state === 'gone')
-  }
-
-  private trimFront(items: Denque<Item>): void {
-    while (items.peekFront()?.state === 'gone') items.shift()
-  }
-
-  private compact(items: Denque<Item>): void {
-    const left = items.toArray().filter(({ state }) => state !== 'gone')
-    items.clear()
-    for (const item of left) items.push(item)
   }
 }

@@ -1,11 +1,12 @@
 import { FanfareError } from '../../../shared/errors.ts'
 import type { Position } from '../../../shared/streams.ts'
 import type { Draft, Settlement } from '../broker.ts'
-import { type Commit, type Group, refuse, type Task, type Waiter } from './commit.ts'
+import type { Capacity } from './capacity.ts'
+import { type Commit, GROUP, type Group, refuse, type Task, type Waiter } from './commit.ts'
 import type { DedupWindow, Places } from './dedup-window.ts'
 import type { Logs } from './logs.ts'
-import type { Room } from './room.ts'
 import type { StreamLog } from './stream-log.ts'
+import type { Waiting, WaitingPublishes } from './waiting.ts'
 
 /** What waits for the next commit. */
 interface Later {
@@ -17,12 +18,14 @@ interface Later {
 export class Staging {
   private readonly logs: Logs
   private readonly dedup: DedupWindow
-  private readonly room: Room
+  private readonly waiting: WaitingPublishes
+  private readonly capacity: Capacity
 
-  constructor(logs: Logs, dedup: DedupWindow, room: Room) {
+  constructor(logs: Logs, dedup: DedupWindow, waiting: WaitingPublishes, capacity: Capacity) {
     this.logs = logs
     this.dedup = dedup
-    this.room = room
+    this.waiting = waiting
+    this.capacity = capacity
   }
 
   /** Stages a group; what has to wait for the next commit goes to the front of `later`. */
@@ -35,22 +38,24 @@ export class Staging {
     }
     while (commit.taken.settlements < settlements.length) {
       const settlement = settlements[commit.taken.settlements] as Settlement
-      if (this.room.waitsForNext(settlement.drafts) || this.logs.queues.get(settlement.queue)?.letters.isFull) {
+      if (
+        this.capacity.waitsForNext(settlement.drafts, commit.now) ||
+        this.logs.queues.get(settlement.queue)?.letters.isFull
+      ) {
         later.settlements.unshift(...settlements.splice(commit.taken.settlements))
         break
       }
       this.stageSettlement(settlement, commit)
       commit.taken.settlements++
     }
-    this.stageHeld(commit)
+    if (group.waitedBytes !== undefined) this.stageWaiting(commit, group.waitedBytes)
     while (commit.taken.drafts < drafts.length) {
       const draft = drafts[commit.taken.drafts] as Draft
-      const fits = this.room.fits(draft)
-      if (!fits && this.room.waitsForNext([draft])) {
+      if (!this.waiting.isCutShort(draft) && this.capacity.fits(draft, commit.now)) this.stageDraft(draft, commit)
+      else if (this.capacity.waitsForNext([draft], commit.now)) {
         later.drafts.unshift(...drafts.splice(commit.taken.drafts))
         break
-      }
-      if (fits || this.room.admit(draft, commit)) this.stageDraft(draft, commit)
+      } else this.admitDraft(draft, commit)
       commit.taken.drafts++
     }
     this.logs.finish(commit.changes, commit.now)
@@ -70,8 +75,8 @@ export class Staging {
     const { queue: name, delivery, ending, drafts } = settlement
     const queue = this.logs.queues.get(name)
     if (!queue?.leases.holds(delivery)) return refuse(settlement, new FanfareError('lease_lost'), commit)
-    const full = this.room.makeRoomFor(drafts, commit.now)
-    if (full) return refuse(settlement, new FanfareError('queue_limit', `"${full.options.name}"`), commit)
+    const refusal = this.capacity.admitAll(drafts, commit.now)
+    if (refusal) return refuse(settlement, refusal, commit)
     for (const draft of drafts) this.stageDraft(draft, commit)
     this.logs.touch(queue).end(delivery, ending, commit.now)
     commit.waiters.push({
@@ -81,14 +86,44 @@ export class Staging {
     })
   }
 
-  /** Publishes that waited and now have room, in order. */
-  private stageHeld(commit: Commit): void {
-    for (const queue of this.logs.queues.values()) {
-      for (let draft = queue.held[0]; draft && queue.hasRoom(draft.bytes); draft = queue.held[0]) {
-        if (this.room.waitsForNext([draft])) break
-        queue.held.shift()
-        if (this.room.admit(draft, commit, queue)) this.stageDraft(draft, commit)
+  /** Stages a draft, refuses it, or has it wait for room. */
+  private admitDraft(draft: Draft, commit: Commit): void {
+    if (this.waiting.isCutShort(draft)) return refuse(draft, new FanfareError('connection_lost'), commit)
+    const verdict = this.capacity.admit(draft, commit.now)
+    if (verdict === 'admitted') this.stageDraft(draft, commit)
+    else if (verdict !== 'wait') refuse(draft, verdict, commit)
+  }
+
+  /** Publishes that waited and need not any longer. */
+  private stageWaiting(commit: Commit, mostBytes: number): void {
+    if (this.waiting.count === 0) return
+    for (const { options } of this.logs.touchedQueues) this.waiting.askFirst(options.name)
+    const next: Waiting[] = []
+    let bytes = 0
+    for (const waiting of this.waiting.takeAsked()) {
+      const { draft } = waiting
+      if (commit.taken.waited >= GROUP || bytes > mostBytes || this.capacity.waitsForNext([draft], commit.now)) {
+        next.push(waiting)
+        continue
       }
+      const verdict = this.capacity.admit(draft, commit.now, waiting)
+      if (verdict === 'wait') continue
+      commit.taken.waited++
+      bytes += waiting.bytes * (draft.streams.length + draft.queues.length)
+      this.waiting.remove(waiting)
+      if (verdict === 'admitted') this.stageWaited(draft, commit)
+      else refuse(draft, verdict, commit)
+    }
+    for (const waiting of next) this.waiting.ask(waiting)
+  }
+
+  /** It is in no list while it is staged: if that throws, only this tells its publisher. */
+  private stageWaited(draft: Draft, commit: Commit): void {
+    try {
+      this.stageDraft(draft, commit)
+    } catch (error) {
+      draft.refused(new FanfareError('storage_failed', (error as Error).message))
+      throw error
     }
   }
 

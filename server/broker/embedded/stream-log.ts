@@ -87,6 +87,11 @@ export class StreamLog implements StreamState {
     return this.record.trimmedTo
   }
 
+  /** The offset that `reserve` gives next. */
+  get nextStaged(): number {
+    return (this.staged ?? this.record).next
+  }
+
   // Staging
 
   /** Takes the next offset, and the time of a message that comes now: a clock that jumped back does not count. */

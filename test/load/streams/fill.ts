@@ -30,6 +30,7 @@ function draft(topic: string, n: number, size: number, kept: () => void, refused
   const frame = { type: 'publish', seq: n, topic, data: payload(n, size, 0) } as const
   return {
     id,
+    owner: fill,
     publisher: 'p',
     ownId: false,
     topic,
@@ -39,6 +40,7 @@ function draft(topic: string, n: number, size: number, kept: () => void, refused
     priority: undefined,
     dueAt: undefined,
     bytes: 0,
+    bytesIn: () => 0,
     streams: [topic],
     encode: (publishedAt, offsets) =>
       new Message(frame, id, [topic], n, encodeRest(frame), { offsets, publishedAt }).wire.text as string,

@@ -1,0 +1,126 @@
+import { FanfareError } from '../../../shared/errors.ts'
+import type { Draft } from '../broker.ts'
+import type { DedupWindow } from './dedup-window.ts'
+import type { Logs } from './logs.ts'
+import type { QueueLog } from './queue-log.ts'
+import type { Waiting, WaitingPublishes } from './waiting.ts'
+
+/** What messages take in a queue. */
+interface Need {
+  bytes: number
+  messages: number
+}
+
+/**
+ * Decides whether queues have room for what is to be staged, and if not, what makes room, what waits and what is
+ * refused. broker.ts has the rule for those that wait.
+ */
+export class Capacity {
+  private readonly logs: Logs
+  private readonly dedup: DedupWindow
+  private readonly waiting: WaitingPublishes
+  /** Whether a publish has to wait behind others for a queue. */
+  private readonly blocks = (name: string) => this.logs.queues.get(name)?.options.overflow === 'block'
+
+  constructor(logs: Logs, dedup: DedupWindow, waiting: WaitingPublishes) {
+    this.logs = logs
+    this.dedup = dedup
+    this.waiting = waiting
+  }
+
+  /** Whether a draft fits as it is, as nearly always: nothing has to make room, and no overflow is asked. */
+  fits(draft: Draft, now: number): boolean {
+    if (this.waiting.count > 0) return false
+    if (draft.queues.length === 0) return true
+    const bytes = this.bytesOf(draft, now)
+    for (const name of draft.queues) if (!this.logs.queues.get(name)?.hasRoom(bytes)) return false
+    return true
+  }
+
+  /** Whether these have to wait for the next commit: what would make room for them comes in with this one. */
+  waitsForNext(drafts: readonly Draft[], now: number): boolean {
+    if (drafts.every(({ queues }) => queues.length === 0)) return false
+    for (const [queue, { bytes, messages }] of this.needsOf(drafts, now)) {
+      if (queue.takesNext(bytes, messages)) return true
+    }
+    return false
+  }
+
+  /** Makes room for what an ack publishes, which does not wait: for all of it, or gives why not and changes nothing. */
+  admitAll(drafts: readonly Draft[], now: number): FanfareError | undefined {
+    const behind = drafts.find((draft) => !this.isKnown(draft) && this.waiting.isBehind(draft, this.blocks))
+    if (behind)
+      return new FanfareError('queue_limit', `Earlier publishes wait that "${behind.topic}" must not overtake`)
+    const needs = this.needsOf(drafts, now)
+    for (const [queue, { bytes, messages }] of needs) {
+      const waits = queue.options.overflow === 'block' && !queue.hasRoom(bytes, messages)
+      if (waits || !queue.couldTake(bytes, messages)) return full(queue)
+    }
+    for (const [queue, { bytes, messages }] of needs) this.logs.touch(queue).makeRoom(bytes, messages, now)
+    return undefined
+  }
+
+  /**
+   * Makes room for one draft, or gives why it is refused, or `wait`; then nothing is changed. `waited`: it is one of
+   * those that wait.
+   */
+  admit(draft: Draft, now: number, waited?: Waiting): 'admitted' | 'wait' | FanfareError {
+    if (this.isKnown(draft)) return 'admitted'
+    const queues = this.logs.queuesOf(draft)
+    if (queues.length === 0 && draft.queues.length > 0 && draft.streams.length === 0) {
+      return new FanfareError('no_queue', `"${draft.queues[0]}" was deleted`)
+    }
+    const bytes = this.bytesOf(draft, now)
+    // All are asked before any makes room: what is refused must cost nobody anything.
+    const refusing = queues.find((queue) => !queue.couldTake(bytes))
+    if (refusing) return full(refusing)
+    const turn = waited ? this.waiting.isFirst(waited, this.blocks) : !this.waiting.isBehind(draft, this.blocks)
+    const blocked = queues.some((queue) => queue.options.overflow === 'block' && !queue.hasRoom(bytes))
+    if (!turn || blocked) return waited ? 'wait' : this.wait(draft, bytes)
+    for (const queue of queues) this.logs.touch(queue).makeRoom(bytes, 1, now)
+    return 'admitted'
+  }
+
+  /** Has a draft wait, if its owner is there and the limit allows it. */
+  private wait(draft: Draft, bytes: number): 'wait' | FanfareError {
+    const { waiting } = this
+    if (!waiting.mayWait(draft)) return new FanfareError('connection_lost')
+    if (waiting.limitBytes > 0 && waiting.bytes + bytes > waiting.limitBytes) return new FanfareError('waiting_limit')
+    waiting.add(draft, bytes)
+    return 'wait'
+  }
+
+  private needsOf(drafts: readonly Draft[], now: number): Map<QueueLog, Need> {
+    const needs = new Map<QueueLog, Need>()
+    const ahead = new Map<string, number>()
+    for (const draft of drafts) {
+      if (this.isKnown(draft)) continue
+      const bytes = this.bytesOf(draft, now, ahead)
+      for (const name of draft.streams) ahead.set(name, (ahead.get(name) ?? 0) + 1)
+      for (const queue of this.logs.queuesOf(draft)) {
+        const { bytes: others, messages } = needs.get(queue) ?? { bytes: 0, messages: 0 }
+        needs.set(queue, { bytes: others + bytes, messages: messages + 1 })
+      }
+    }
+    return needs
+  }
+
+  /** What a draft takes in a queue if it is staged next. `ahead`: how many come before it, by stream. */
+  private bytesOf(draft: Draft, now: number, ahead?: ReadonlyMap<string, number>): number {
+    // By names that others chose: without a prototype.
+    const offsets: Record<string, number> = Object.create(null)
+    for (const name of draft.streams) {
+      const log = this.logs.streams.get(name)
+      if (log) offsets[name] = log.nextStaged + (ahead?.get(name) ?? 0)
+    }
+    return draft.bytesIn(now, offsets, this.dedup.scopeOf(draft))
+  }
+
+  private isKnown(draft: Draft): boolean {
+    return this.dedup.find(draft) !== undefined
+  }
+}
+
+function full({ options }: QueueLog): FanfareError {
+  return new FanfareError('queue_limit', `"${options.name}"`)
+}

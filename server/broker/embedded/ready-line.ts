@@ -1,0 +1,52 @@
+import { PriorityQueue } from '@datastructures-js/priority-queue'
+import Denque from 'denque'
+import type { Item } from './queue-item.ts'
+
+/**
+ * Messages of one priority that are ready, in the order of their places. Nearly all come in that order, or back to the
+ * front: a list takes these. The few that belong in the middle of it are kept in a heap beside it.
+ */
+export class ReadyLine {
+  private readonly inOrder = new Denque<Item>()
+  private readonly others = new PriorityQueue<Item>((a, b) => a.seq - b.seq)
+
+  get length(): number {
+    return this.inOrder.length + this.others.size()
+  }
+
+  add(item: Item): void {
+    const { inOrder } = this
+    const [first, last] = [inOrder.peekFront(), inOrder.peekBack()]
+    if (!last || item.seq > last.seq) inOrder.push(item)
+    else if (item.seq < (first as Item).seq) inOrder.unshift(item)
+    else this.others.push(item)
+  }
+
+  /** Takes the first out. */
+  shift(): Item | undefined {
+    const [first, other] = [this.inOrder.peekFront(), this.others.front()]
+    if (!other || (first && first.seq < other.seq)) return this.inOrder.shift()
+    return this.others.pop() as Item
+  }
+
+  trimFront(): void {
+    trimFront(this.inOrder)
+    while (this.others.front()?.state === 'gone') this.others.pop()
+  }
+
+  /** Forgets all that are gone. */
+  compact(): void {
+    compact(this.inOrder)
+    this.others.remove(({ state }) => state === 'gone')
+  }
+}
+
+export function trimFront(items: Denque<Item>): void {
+  while (items.peekFront()?.state === 'gone') items.shift()
+}
+
+export function compact(items: Denque<Item>): void {
+  const left = items.toArray().filter(({ state }) => state !== 'gone')
+  items.clear()
+  for (const item of left) items.push(item)
+}
