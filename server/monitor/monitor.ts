@@ -38,6 +38,8 @@ export interface Watched {
   /** Held by all outboxes now, and the most that they may hold. */
   readonly budget: { readonly bytes: number; readonly limit: number }
   readonly unexpected: UnexpectedErrors
+  /** How many connections speak HTTP. */
+  httpConnections(): number
   /** In milliseconds since 1970; undefined without TLS. */
   certificateExpiresAt(): number | undefined
   readonly log: Logger
