@@ -80,10 +80,10 @@ export class HttpConnections {
 
   /** Whether descriptors are short, after it has ended what it can. */
   crowded(): boolean {
-    if (!this.descriptors.shortNow()) return false
+    if (!this.descriptors.short) return false
     do {
       if (!this.endOne(this.all, 'descriptors', '')) return true
-    } while (this.descriptors.shortNow())
+    } while (this.descriptors.short)
     return true
   }
 

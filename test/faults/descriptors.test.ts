@@ -16,7 +16,7 @@ describe.skipIf(process.platform !== 'linux').each(ENGINES)('without file descri
   const log: string[] = []
   afterEach(() => child?.kill('SIGKILL'))
 
-  it('goes on, says so, and lets others in as soon as it can', async () => {
+  it('goes on, says so, and lets others in as soon as it can', { timeout: 60_000 }, async () => {
     child = spawn(
       'sh',
       ['-c', `ulimit -n 200; exec "$0" "$1" serve --port 0 --data memory --engine ${engine}`, process.execPath, MAIN],
@@ -34,13 +34,13 @@ describe.skipIf(process.platform !== 'linux').each(ENGINES)('without file descri
         return raw
       }),
     )
-    await expect.poll(() => log.join('\n')).toContain('"reason":"descriptors"')
+    await expect.poll(() => log.join('\n'), { timeout: 10_000 }).toContain('"reason":"descriptors"')
     // It does not ask the system again and again for what there is not.
     const before = cpuSeconds(child)
     await wait(2000)
     expect(cpuSeconds(child) - before).toBeLessThan(1)
     const health = () => ask(port, 'GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n')
-    await expect.poll(async () => (await health()).status, { timeout: 5000 }).toContain(' 200')
+    await expect.poll(async () => (await health()).status, { timeout: 20_000 }).toContain(' 200')
     for (const { socket } of slow) socket.destroy()
     expect(child.exitCode).toBe(null)
   })
