@@ -111,7 +111,7 @@ export const ERRORS = {
   data_damaged: refusal(
     'The data cannot be read, and nothing was changed. Restore a backup, or choose another --data.',
   ),
-  data_unusable: refusal('The data directory cannot be used. Check its path, owner and rights.'),
+  data_unusable: refusal('The data directory cannot be used. Check its path, owner, rights and disk.'),
   port_in_use: refusal('The address cannot be listened on. Stop what uses it, or choose another port.'),
 } as const
 

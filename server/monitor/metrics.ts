@@ -178,6 +178,11 @@ export class Metrics {
       return (user + system) / 1e6
     })
     this.gauge('process_resident_memory_bytes', 'Resident memory.', () => process.memoryUsage.rss())
+    this.gauge(
+      'fanfare_clock_offset_seconds',
+      "How far the machine's clock is before the time that the hub counts on from its start.",
+      () => monitor.clockOffsetMs / 1000,
+    )
     this.gauge('process_start_time_seconds', 'Start of the process, since 1970.', () => startedAt)
     this.gauge('nodejs_heap_size_used_bytes', 'Memory of JavaScript in use.', () => process.memoryUsage().heapUsed)
     this.gauge(

@@ -1,8 +1,9 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { rm, statfs, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm, statfs, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, describe, expect, it } from 'vitest'
 import { type Client, connect } from '../../client/node.ts'
 import { configFile, EndedEarly, HubProcess } from '../setup/hub-process.ts'
 import { type SmallDisk, smallDisk } from '../setup/small-disk.ts'
@@ -14,7 +15,16 @@ if (!trial)
 
 const PADDING = 'x'.repeat(20_000)
 
-describe.skipIf(!trial)('a disk without room', () => {
+describe.skipIf(!trial)('a disk without room', async () => {
+  // Elsewhere: the disk has no room for it.
+  const elsewhere = await mkdtemp(join(tmpdir(), 'fanfare-reuse-'))
+  const config = await configFile(
+    join(elsewhere, 'config.json'),
+    [{ name: 'log', topics: ['log'] }],
+    [{ name: 'jobs' }],
+  )
+  afterAll(() => rm(elsewhere, { recursive: true }))
+
   let disk: SmallDisk
   let folder: string
   const hubs: HubProcess[] = []
@@ -32,7 +42,6 @@ describe.skipIf(!trial)('a disk without room', () => {
   })
 
   async function startProcess(): Promise<HubProcess> {
-    const config = await configFile(join(folder, 'config.json'), [{ name: 'log', topics: ['log'] }], [{ name: 'jobs' }])
     const hub = await HubProcess.start({ data: join(folder, 'data'), config })
     hubs.push(hub)
     return hub
@@ -131,7 +140,6 @@ describe.skipIf(!trial)('a disk without room', () => {
   it.each([0, 4, 8, 12, 16, 24, 40])('harms no first start: with %i KiB free, then with more', async (free) => {
     await mount(8)
     const filler = join(folder, 'filler')
-    await configFile(join(folder, 'config.json'), [])
     const { bavail, bsize } = await statfs(folder)
     await writeFile(filler, Buffer.alloc(bavail * bsize - free * 1024))
     const first = await startProcess().catch((error: unknown) => {
