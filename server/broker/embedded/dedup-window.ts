@@ -45,6 +45,9 @@ interface Chapter extends StoredChapter {
   forgotten: number
 }
 
+/** Routes of a commit, the last ones, with which that of a message is compared. */
+const COMPARED_ROUTES = 32
+
 /**
  * The ids published within a window of time, so that a second publish with one of them is known. Bounded: when there
  * are more than `limit`, the oldest leave before their time, and the newest `limit` are always known.
@@ -194,8 +197,10 @@ export class DedupWindow {
     // Mostly the messages of one topic come together.
     const last = routeAt.at(-1)
     if (last !== undefined && isRouteOf(routes[last] as Route, streams, queues)) return last
-    const known = routes.findIndex((route) => isRouteOf(route, streams, queues))
-    if (known >= 0) return known
+    // One that came earlier is stored twice: a commit to thousands of queues must not compare each with all others.
+    for (let at = routes.length - 1; at >= Math.max(0, routes.length - COMPARED_ROUTES); at--) {
+      if (isRouteOf(routes[at] as Route, streams, queues)) return at
+    }
     return routes.push({ streams: streams.map(nameOf), queues: queues.map(nameOf) }) - 1
   }
 
