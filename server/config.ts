@@ -121,11 +121,14 @@ export interface HubOptions {
   readonly helloTimeoutMs?: number | undefined
   /** Longest time that `hub.close()` takes: 10 s by default. */
   readonly drainTimeoutMs?: number | undefined
-  /** Most connections at once: 50,000 by default; one more is refused with status 503 (`hub_full`). 0 for no limit, here and below. */
+  /**
+   * Most connections at once: 50,000 by default; one more is refused with status 503 (`hub_full`). As many connections may speak HTTP
+   * besides: of one more, the one that the hub has waited for longest is closed. 0 for no limit, here and below.
+   */
   readonly maxConnections?: number | undefined
   /**
-   * Most connections at once from one address: 1000 by default; one more is refused with status 429 (`address_limit`). Not for
-   * loopback addresses, from which a proxy brings all of its clients.
+   * Most connections at once from one address: 1000 by default; one more is refused with status 429 (`address_limit`). As many may
+   * speak HTTP besides, likewise. Not for loopback addresses, from which a proxy brings all of its clients.
    */
   readonly connectionsPerAddress?: number | undefined
   /**

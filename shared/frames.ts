@@ -204,6 +204,8 @@ export interface WelcomeFrame {
   /** The hub closes a connection of which it heard nothing for two of these, in milliseconds. */
   readonly pingIntervalMs: number
   readonly limits: Limits
+  /** The hub's time, in milliseconds since 1970. */
+  readonly now?: number
   /** Who the client is; absent where it has not said so. */
   readonly subject?: string
   /** Time until the token expires, in milliseconds. */

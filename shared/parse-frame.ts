@@ -96,6 +96,7 @@ const CHECKS: Record<Frame['type'], (frame: Fields) => void> = {
     if (!limits) throw shape(f, '"limits" is an object')
     number(limits, 'frameBytes')
     number(limits, 'subscriptions')
+    if (f['now'] !== undefined) number(f, 'now')
     if (f['expiresInMs'] !== undefined) number(f, 'expiresInMs')
   },
   authenticated(f) {

@@ -55,7 +55,7 @@ const LETTER_COLUMNS = ['letter', 'died', 'reason', 'attempts', 'topic', 'key', 
 const CELL = 50
 
 /** Dead letters for people to read: a line each, with the beginnings of what is long. */
-export function letterTable(letters: readonly DeadLetter[], now = Date.now()): string {
+export function letterTable(letters: readonly DeadLetter[], now: number): string {
   const rows = letters.map(({ letter, diedAt, reason, attempts, message, error }) => [
     String(letter),
     ago(diedAt, now),

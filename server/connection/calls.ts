@@ -41,7 +41,7 @@ export class Calls {
   call(frame: CallFrame, access: Access): void {
     const { calls } = this.context.config
     if (this.unanswered >= calls) {
-      this.context.traffic.limitHits.calls++
+      this.context.traffic.hit('calls', {})
       throw new FanfareError('too_many_calls')
     }
     this.unanswered++

@@ -259,7 +259,7 @@ export class Connection implements SocketHandlers, OutboxOwner, WatchedConnectio
 
   private refuseBeyond(limit: LimitName, value: unknown): void {
     if (this.state !== 'ready') return
-    this.context.traffic.limitHits[limit]++
+    this.context.traffic.hit(limit, { connection: this.id, address: this.address, subject: this.allowance?.subject })
     this.refuse(new FanfareError('rate_limited', `The limit is ${limit}`), value)
   }
 

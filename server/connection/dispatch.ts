@@ -149,7 +149,7 @@ export class Dispatch {
     if (subscribesPerSecond === 0) return
     this.subscribes ??= new Rate('subscribesPerSecond', subscribesPerSecond, subscriptions)
     if (this.subscribes.take(1)) return
-    this.context.traffic.limitHits.subscribesPerSecond++
+    this.context.traffic.hit('subscribesPerSecond', {})
     throw new FanfareError('rate_limited', 'The limit is subscribesPerSecond')
   }
 

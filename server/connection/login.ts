@@ -53,7 +53,7 @@ export class Login {
 export function welcomeFrame(
   connection: string,
   access: Access,
-  { config, authenticator }: ConnectionContext,
+  { config, authenticator, clock }: ConnectionContext,
 ): WelcomeFrame {
   const { window, pingIntervalMs, frameBytes, subscriptions, calls } = config
   return {
@@ -63,6 +63,7 @@ export function welcomeFrame(
     window,
     pingIntervalMs,
     limits: { frameBytes, subscriptions, calls },
+    now: clock.now(),
     ...access.about(authenticator.now()),
   }
 }

@@ -1,4 +1,4 @@
-import type { Clock } from '../../shared/clock.ts'
+import { type Clock, ownTime } from '../../shared/clock.ts'
 import { FanfareError } from '../../shared/errors.ts'
 import type { GapReason, HubFrame } from '../../shared/frames.ts'
 import type { From } from '../../shared/streams.ts'
@@ -45,6 +45,7 @@ export class Feed implements SubscriptionFeed {
   private readonly subscription: Subscription
   private readonly outlet: FeedOutlet
   private readonly selection: Selection
+  private readonly clock: Clock
   private state: 'starting' | 'feeding' | 'live' | 'ended' = 'starting'
   private paused = false
   /** The first offset that has not been handed out or passed over. */
@@ -62,6 +63,7 @@ export class Feed implements SubscriptionFeed {
     this.stream = start.stream
     this.cursor = start.cursor
     this.outlet = outlet
+    this.clock = clock
     this.selection = new Selection(subscription.words, subscription.filter, clock)
     this.start(start.from).catch((error: unknown) => this.fail(error))
   }
@@ -165,7 +167,9 @@ export class Feed implements SubscriptionFeed {
     if (from === 'latest' || from === 'earliest') {
       this.position = from === 'latest' ? next : first
     } else if ('time' in from) {
-      this.position = await this.broker.offsetAtTime(this.stream, from.time)
+      // It may be of a message, and so the hub's, or of the clock of whoever asks: nothing is left out by either.
+      const time = Math.min(from.time, ownTime(this.clock, from.time))
+      this.position = await this.broker.offsetAtTime(this.stream, time)
     } else if ('last' in from) {
       this.resumeAt = next
       const newest = await this.broker.newest(this.stream, this.subscription.words, from.last)

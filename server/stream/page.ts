@@ -1,4 +1,4 @@
-import type { Clock } from '../../shared/clock.ts'
+import { type Clock, wallTime } from '../../shared/clock.ts'
 import { FanfareError } from '../../shared/errors.ts'
 import type { JsonMessage, StreamPage } from '../../shared/json-message.ts'
 import type { Broker } from '../broker/broker.ts'
@@ -33,7 +33,7 @@ export async function readPage(
     read += block.bytes
     for (; at < block.count && messages.length < limit && bytes < PAGE_BYTES; at++) {
       next = block.offset(at) + 1
-      if (block.isHidden(at) || (block.expiresAt(at) ?? Number.POSITIVE_INFINITY) <= clock.now()) continue
+      if (block.isHidden(at) || (block.expiresAt(at) ?? Number.POSITIVE_INFINITY) <= wallTime(clock)) continue
       const { wire } = block.entry(at)
       messages.push(jsonMessage(wire))
       bytes += block.wireBytes(at, at + 1)

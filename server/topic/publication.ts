@@ -26,6 +26,8 @@ export interface CountedTopic {
 /** Where a message goes once it is safe. */
 export interface FanOut {
   now(): number
+  /** A time that the publisher has given, as the hub counts. */
+  ownTime(given: number): number
   nextStamp(): number
   published(message: Message, topic: CountedTopic): void
 }
@@ -69,7 +71,9 @@ export class Publication implements Draft {
     this.key = frame.key
     this.expiresAt = frame.expiresAt
     this.priority = frame.priority
-    this.dueAt = frame.delayMs === undefined ? frame.deliverAt : topics.now() + frame.delayMs
+    const { delayMs, deliverAt } = frame
+    if (delayMs !== undefined) this.dueAt = topics.now() + delayMs
+    else this.dueAt = deliverAt === undefined ? undefined : topics.ownTime(deliverAt)
     this.streams = destination.streams
     this.queues = destination.queues
     // A copy: the bytes are the engine's again before the broker asks for the wire form.

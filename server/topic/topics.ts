@@ -1,5 +1,5 @@
 import { nanoid } from 'nanoid'
-import type { Clock } from '../../shared/clock.ts'
+import { type Clock, ownTime, wallTime } from '../../shared/clock.ts'
 import { FanfareError } from '../../shared/errors.ts'
 import type { HeaderFilter, PublishFrame } from '../../shared/frames.ts'
 import { passesFilter } from '../../shared/header-filter.ts'
@@ -99,6 +99,10 @@ export class Topics {
     return this.clock.now()
   }
 
+  ownTime(given: number): number {
+    return ownTime(this.clock, given)
+  }
+
   nextStamp(): number {
     return ++this.lastStamp
   }
@@ -165,7 +169,7 @@ export class Topics {
 
   /** Delivers to every subscription that matches. */
   fanOut(message: Message): void {
-    if (message.expiresAt !== undefined && message.expiresAt <= this.clock.now()) return
+    if (message.expiresAt !== undefined && message.expiresAt <= wallTime(this.clock)) return
     for (const subscriptions of this.index.match(message.words)) {
       for (const subscription of subscriptions) {
         const { filter, feed } = subscription

@@ -36,6 +36,28 @@ onEveryBroker('queues', (brokers) => {
 
   if (brokers.keeps) {
     describe('reopened', () => {
+      it.each([60_000, 63_072_000_000])(
+        'what is delayed waits no longer than it was told to, also after a restart with a clock set back by %i ms',
+        async (byMs) => {
+          const world = await start()
+          await enqueue(world.broker, 'failed')
+          // It has waited for long when it fails: it is the wait for its next attempt that counts.
+          world.clock.now += 3_600_000
+          for (const delivery of lease(world.broker))
+            await settle(world.broker, delivery, { kind: 'nack', error: 'no', delayMs: 1_500 })
+          await enqueue(world.broker, 'delayed', { dueAt: world.clock.now + 1_500 })
+          world.clock.now -= byMs
+          await world.reopen()
+          expect(seen(lease(world.broker))).toEqual([])
+          world.clock.now += 1_500
+          expect(
+            seen(lease(world.broker))
+              .map(([data]) => data)
+              .toSorted(),
+          ).toEqual(['delayed', 'failed'])
+        },
+      )
+
       it('keeps attempts, errors and delays; a lease is no attempt', async () => {
         const world = await start()
         for (const n of range(0, 4)) await enqueue(world.broker, n)

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
-import { pick } from './frame-generator.ts'
+import { pick } from './random.ts'
 import { fuzzRequests } from './request-generator.ts'
 
 /** Sockets at once. */

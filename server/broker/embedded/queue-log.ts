@@ -1,4 +1,4 @@
-import type { Clock } from '../../../shared/clock.ts'
+import { type Clock, wallTime } from '../../../shared/clock.ts'
 import { FanfareError } from '../../../shared/errors.ts'
 import type { DeadReason, QueueOptions, QueueStatus } from '../../../shared/queues.ts'
 import { bytesInBody, DEFAULT_PRIORITY, type Entry, encodeBlock, inBlocks } from '../block.ts'
@@ -23,6 +23,8 @@ interface Failure {
   readonly attempts: number
   readonly error: string | undefined
   readonly dueAt: number
+  /** Hubs before did not write it. */
+  readonly failedAt?: number | undefined
 }
 
 /** Everything that one commit changes here, to be made so when it has succeeded. */
@@ -35,7 +37,7 @@ interface Stage {
   readonly done: Item[]
   /** Those that leave without having been delivered. */
   readonly leaving: Item[]
-  readonly retried: Item[]
+  readonly retried: (Item & { readonly failedAt: number })[]
   /** Those that may be let go to make room, the oldest first. */
   oldest: Iterator<Item> | undefined
   readonly parked: string[]
@@ -79,7 +81,14 @@ export class QueueLog implements QueueState {
     for (const [block, at] of this.blocks.load()) {
       const item = storedItem(block, at)
       const failure = this.store.get(failureKey(this.id, item.seq))
-      if (failure) Object.assign(item, fromJson(failure) as Failure)
+      let since = item.publishedAt
+      if (failure) {
+        const { attempts, error, dueAt, failedAt } = fromJson(failure) as Failure
+        Object.assign(item, { attempts, error, dueAt })
+        since = failedAt ?? dueAt
+      }
+      // A clock that was set back since must not make it wait for longer than was asked.
+      item.dueAt = Math.min(item.dueAt, now + Math.max(0, item.dueAt - since))
       this.enter(item, now)
     }
     for (const key of this.store.keys(under('p', this.id))) this.schedule.park(key[2] as string)
@@ -120,7 +129,7 @@ export class QueueLog implements QueueState {
   }
 
   nextTime(): number {
-    return this.schedule.nextTime()
+    return this.schedule.nextTime(wallTime(this.clock) - this.clock.now())
   }
 
   // Messages in
@@ -179,7 +188,7 @@ export class QueueLog implements QueueState {
     const deliveries: Delivery[] = []
     let taken = 0
     while (deliveries.length < count && taken < bytes) {
-      const item = this.schedule.take(now)
+      const item = this.schedule.take(now, wallTime(this.clock))
       if (!item) break
       const [block, at] = this.blocks.find(item.block, item.seq)
       const id = nextId()
@@ -218,7 +227,7 @@ export class QueueLog implements QueueState {
 
   /** Removes what has expired; what does not fit into this commit is left for the next. */
   expire(now: number): void {
-    for (const item of this.schedule.expired(now)) {
+    for (const item of this.schedule.expired(wallTime(this.clock))) {
       this.leave(item)
       if (this.options.onExpiry === 'dead-letter') this.bury(item, 'expired', undefined, now)
       else this.discard(item)
@@ -285,8 +294,11 @@ export class QueueLog implements QueueState {
     for (const item of done) {
       if (item.attempts > 0) changes.push({ key: failureKey(this.id, item.seq), value: undefined })
     }
-    for (const { seq, attempts, error, dueAt } of retried) {
-      changes.push({ key: failureKey(this.id, seq), value: toJson({ attempts, error, dueAt } satisfies Failure) })
+    for (const { seq, attempts, error, dueAt, failedAt } of retried) {
+      changes.push({
+        key: failureKey(this.id, seq),
+        value: toJson({ attempts, error, dueAt, failedAt } satisfies Failure),
+      })
     }
     this.stage.applied.push(this.letters.finish(changes, (this.staged ?? this.record).options.maxDeadLetters))
     for (const key of this.stage.parked) changes.push({ key: parkedKey(this.id, key), value: toJson(true) })
@@ -362,7 +374,7 @@ export class QueueLog implements QueueState {
   }
 
   private retry(item: Item, error: string | undefined, delayMs: number, now: number): void {
-    const failed = { ...item, attempts: item.attempts + 1, error, dueAt: now + delayMs }
+    const failed = { ...item, attempts: item.attempts + 1, error, dueAt: now + delayMs, failedAt: now }
     this.stage.retried.push(failed)
     this.stage.applied.push((now) => {
       const { attempts, dueAt } = failed
