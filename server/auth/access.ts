@@ -79,10 +79,20 @@ export class Access {
    * its beginning, the subject and a dot. Throws `forbidden`.
    */
   requireCursor(cursor: string, streamTopics: readonly (readonly string[])[]): void {
-    if (this.unrestricted) return
-    if (/^[\w-]+$/.test(this.subject) && cursor.startsWith(`${this.subject}.`)) return
-    if (streamTopics.every((words) => this.may('subscribe', words.join('.')))) return
+    const own = this.ownCursors
+    if (own !== undefined && cursor.startsWith(own)) return
+    if (this.mayReadAll(streamTopics)) return
     throw this.refusal('subscribe', `the whole stream of the cursor ${cursor}`)
+  }
+
+  /** How the names of one's own cursors begin; undefined where the subject is no word. */
+  get ownCursors(): string | undefined {
+    return /^[\w-]+$/.test(this.subject) ? `${this.subject}.` : undefined
+  }
+
+  /** Whether all topics of a stream may be subscribed. */
+  mayReadAll(streamTopics: readonly (readonly string[])[]): boolean {
+    return this.unrestricted || streamTopics.every((words) => this.may('subscribe', words.join('.')))
   }
 
   private refusal(verb: Verb, target: string): FanfareError {

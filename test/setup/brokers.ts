@@ -4,11 +4,11 @@ import { join } from 'node:path'
 import { pino } from 'pino'
 import { afterAll, describe } from 'vitest'
 import type { Broker, Draft, Kept } from '../../server/broker/broker.ts'
-import { EmbeddedBroker } from '../../server/broker/embedded/embedded-broker.ts'
+import { EmbeddedBroker, type EmbeddedOptions } from '../../server/broker/embedded/embedded-broker.ts'
 import { under } from '../../server/broker/embedded/keys.ts'
 import { LmdbStore } from '../../server/broker/embedded/lmdb-store.ts'
 import { MemoryStore } from '../../server/broker/embedded/memory-store.ts'
-import type { Change, Key, Purpose, Range, Store } from '../../server/broker/embedded/store.ts'
+import type { Change, Key, Purpose, Range, Snapshot, Store } from '../../server/broker/embedded/store.ts'
 import { realClock } from '../../shared/clock.ts'
 import type { FanfareError } from '../../shared/errors.ts'
 import type { Offsets, StreamOptions } from '../../shared/streams.ts'
@@ -29,7 +29,7 @@ export interface BrokerUnderTest {
 export interface BrokerFactory {
   /** Whether data outlive a broker. */
   readonly keeps: boolean
-  open(options?: { dedupIds?: number }): Promise<BrokerUnderTest>
+  open(options?: Partial<EmbeddedOptions>): Promise<BrokerUnderTest>
 }
 
 export const DEDUP_WINDOW_MS = 60_000
@@ -54,13 +54,18 @@ function factory(
   afterAll(() => Promise.all(opened.map(({ broker }) => broker.close())))
   return {
     keeps,
-    async open({ dedupIds = 1000 } = {}) {
+    async open(more = {}) {
       const directory = keeps ? await mkdtemp(join(tmpdir(), 'fanfare-broker-')) : ''
       if (keeps) directories.push(directory)
       const clock = { now: 1_000_000 }
       const start = async () => {
         const store = new FragileStore(await openStore(directory))
-        const options = { dedupWindowMs: DEDUP_WINDOW_MS, dedupIds, clock: { ...realClock, now: () => clock.now } }
+        const options = {
+          dedupWindowMs: DEDUP_WINDOW_MS,
+          dedupIds: 1000,
+          clock: { ...realClock, now: () => clock.now },
+          ...more,
+        }
         return { store, broker: new EmbeddedBroker(store, options, pino({ enabled: false })) }
       }
       let { store, broker } = await start()
@@ -99,6 +104,10 @@ class FragileStore implements Store {
 
   range(range: Range): Iterable<readonly [Key, Uint8Array]> {
     return this.store.range(range)
+  }
+
+  snapshot(): Snapshot {
+    return this.store.snapshot()
   }
 
   commit(changes: readonly Change[], purpose: Purpose): Promise<void> {

@@ -4,7 +4,7 @@ import { matchesPattern, parsePattern } from '../../../shared/topic.ts'
 import { DEFAULT_PRIORITY, type Entry } from '../block.ts'
 import { jsonMessage } from '../json-message.ts'
 import { fromJson, letterKey, toJson, under } from './keys.ts'
-import type { Change, Store } from './store.ts'
+import type { Change, Reader } from './store.ts'
 
 /** A dead letter as it is stored: the wire form, as text or as base64 of a record. */
 export interface StoredLetter extends Omit<DeadLetter, 'letter' | 'message' | 'origin'> {
@@ -19,12 +19,12 @@ const READ_AT_ONCE = 1000
 /** The dead letters of one queue, by number. What a commit buries and removes is staged, as in the queue's log. */
 export class DeadLetters {
   count = 0
-  private readonly store: Store
+  private readonly store: Reader
   private readonly id: number
   private buried: { readonly letter: number; readonly value: Uint8Array }[] = []
   private removed = new Set<number>()
 
-  constructor(store: Store, id: number) {
+  constructor(store: Reader, id: number) {
     this.store = store
     this.id = id
   }

@@ -2,21 +2,37 @@ import type { Logger } from 'pino'
 import { type Clock, steadyClock, type Timer } from '../../../shared/clock.ts'
 import { FanfareError } from '../../../shared/errors.ts'
 import type { DeadLetter, DeadLetterFilter, QueueOptions, QueueStatus } from '../../../shared/queues.ts'
-import type { Position, StreamInfo, StreamOptions } from '../../../shared/streams.ts'
+import type { CursorInfo, Position, StreamInfo, StreamOptions } from '../../../shared/streams.ts'
 import { type Block, bytesInBody } from '../block.ts'
-import type { Broker, CommitStats, Delivery, Draft, QueueState, Settlement, StreamState } from '../broker.ts'
+import type {
+  Broker,
+  CommitStats,
+  CursorRange,
+  Delivery,
+  Draft,
+  QueueState,
+  Settlement,
+  StreamState,
+} from '../broker.ts'
+import { AppliedReads } from './applied-reads.ts'
 import { entryOf } from './dead-letters.ts'
 import { DedupWindow } from './dedup-window.ts'
 import { GroupCommit } from './group-commit.ts'
-import { cursorKey, fromJson, toJson, under } from './keys.ts'
+import { Housekeeping } from './housekeeping.ts'
+import { fromJson, queueKey, streamKey, under } from './keys.ts'
 import { Logs } from './logs.ts'
 import { QueueLog, type QueueRecord } from './queue-log.ts'
+import { Removals } from './removals.ts'
 import type { Change, Store } from './store.ts'
+import type { CursorLimits } from './stream-cursors.ts'
 import { StreamLog, type StreamRecord } from './stream-log.ts'
 
 export interface EmbeddedOptions {
   readonly dedupWindowMs: number
   readonly dedupIds: number
+  /** No limit by default. */
+  readonly cursorsPerStream?: number
+  readonly cursorIdleMs?: number
   /** The machine's by default. */
   readonly clock?: Clock
 }
@@ -33,9 +49,14 @@ export class EmbeddedBroker implements Broker {
   onLeaseLost: (queue: string, delivery: number) => void = () => {}
   onCommit: (commit: CommitStats) => void = () => {}
   private readonly store: Store
+  /** What the logs read. */
+  private readonly reads: AppliedReads
   private readonly clock: Clock
+  private readonly cursorLimits: CursorLimits
   private readonly logs = new Logs()
+  private readonly removals: Removals
   private readonly commits: GroupCommit
+  private readonly housekeeping: Housekeeping
   private readonly ticker: Timer
   private ticks = 0
   private nextId = 1
@@ -43,20 +64,26 @@ export class EmbeddedBroker implements Broker {
 
   constructor(store: Store, options: EmbeddedOptions, log: Logger) {
     this.store = store
+    this.reads = new AppliedReads(store)
     this.clock = options.clock ?? steadyClock
+    const { cursorsPerStream = Number.POSITIVE_INFINITY, cursorIdleMs = 0 } = options
+    this.cursorLimits = { max: cursorsPerStream, idleMs: cursorIdleMs }
     const dedup = new DedupWindow(store, options.dedupWindowMs, options.dedupIds)
-    this.commits = new GroupCommit(store, this.logs, dedup, this.clock, log, {
+    this.commits = new GroupCommit(store, this.reads, this.logs, dedup, this.clock, log, {
       ready: (queue) => this.onReady(queue),
       committed: (commit) => this.onCommit(commit),
     })
+    this.removals = new Removals(this.reads)
+    this.housekeeping = new Housekeeping(this.commits, this.logs, this.removals, this.clock)
+    this.nextId = this.removals.highest + 1
     for (const [, value] of store.range(under('s'))) {
       const record = fromJson(value) as StreamRecord
-      this.logs.streams.set(record.options.name, new StreamLog(store, record))
+      this.logs.streams.set(record.options.name, new StreamLog(this.reads, record))
       this.nextId = Math.max(this.nextId, record.id + 1)
     }
     for (const [, value] of store.range(under('q'))) {
       const record = fromJson(value) as QueueRecord
-      const queue = new QueueLog(store, record, this.clock)
+      const queue = new QueueLog(this.reads, record, this.clock)
       queue.load(this.clock.now())
       this.logs.queues.set(record.options.name, queue)
       this.nextId = Math.max(this.nextId, record.id + 1)
@@ -79,7 +106,7 @@ export class EmbeddedBroker implements Broker {
     await this.commits.change(() => {
       const existing = streams.get(options.name)
       if (!existing) {
-        streams.set(options.name, this.logs.touch(StreamLog.create(this.store, this.nextId++, options)))
+        streams.set(options.name, this.logs.touch(StreamLog.create(this.reads, this.nextId++, options)))
         return () => streams.delete(options.name)
       }
       if (JSON.stringify(existing.options) === JSON.stringify(options)) return nothingToUndo
@@ -87,24 +114,30 @@ export class EmbeddedBroker implements Broker {
       this.logs.touch(existing).setOptions(options)
       return nothingToUndo
     })
+    this.housekeeping.look()
     return this.streamOf(options.name)
   }
 
   async deleteStream(name: string): Promise<void> {
     await this.commits.change((changes) => {
       const log = this.streamOf(name)
-      changes.push(...log.keys())
+      changes.push({ key: streamKey(log.id), value: undefined })
+      const keep = this.removals.begin(log.id, changes)
       this.logs.streams.delete(name)
       this.logs.untouch(log)
-      return () => this.logs.streams.set(name, log)
+      return () => {
+        keep()
+        this.logs.streams.set(name, log)
+        // What came before the deletion in this commit.
+        log.rollback()
+      }
     })
+    this.housekeeping.look()
   }
 
   async trimStream(name: string, before: number): Promise<void> {
-    await this.commits.change(() => {
-      this.logs.touch(this.streamOf(name)).trim(before)
-      return nothingToUndo
-    })
+    await this.changeStream(name, (log) => log.trim(before))
+    this.housekeeping.look()
   }
 
   async streams(): Promise<StreamInfo[]> {
@@ -119,18 +152,37 @@ export class EmbeddedBroker implements Broker {
     return this.streamOf(stream).offsetAtTime(time)
   }
 
-  async newest(stream: string, pattern: readonly string[], count: number): Promise<number[]> {
-    return this.streamOf(stream).newest(pattern, count)
+  async newest(stream: string, pattern: readonly string[], count: number, before?: number): Promise<number[]> {
+    return this.streamOf(stream).newest(pattern, count, before)
   }
 
   async cursor(stream: string, name: string): Promise<Position | undefined> {
-    return this.streamOf(stream).cursor(name)
+    const log = this.streamOf(stream)
+    if (log.cursorNeedsMark(name, this.clock.now())) {
+      // Its failure has been logged, and costs nothing but the mark.
+      const marked = this.changeStream(stream, (log, changes, now) => log.markCursor(name, now, changes))
+      marked.catch(() => {})
+    }
+    return log.cursor(name)
   }
 
-  async setCursor(stream: string, name: string, offset: number): Promise<void> {
-    await this.commits.change((changes) => {
-      const log = this.streamOf(stream)
-      changes.push({ key: cursorKey(log.id, name), value: toJson({ epoch: log.epoch, offset }) })
+  async cursors(stream: string, range: CursorRange): Promise<CursorInfo[]> {
+    return this.streamOf(stream).listCursors(range)
+  }
+
+  setCursor(stream: string, name: string, offset: number): Promise<void> {
+    return this.changeStream(stream, (log, changes, now) =>
+      log.setCursor(name, offset, now, this.cursorLimits, changes),
+    )
+  }
+
+  deleteCursor(stream: string, name: string): Promise<void> {
+    return this.changeStream(stream, (log, changes) => log.deleteCursor(name, changes))
+  }
+
+  private changeStream(name: string, change: (log: StreamLog, changes: Change[], now: number) => void): Promise<void> {
+    return this.commits.change((changes, now) => {
+      change(this.logs.touch(this.streamOf(name)), changes, now)
       return nothingToUndo
     })
   }
@@ -143,7 +195,7 @@ export class EmbeddedBroker implements Broker {
       const existing = queues.get(options.name)
       if (!existing) {
         const record = { id: this.nextId++, options, next: 0, nextLetter: 0 }
-        queues.set(options.name, this.logs.touch(new QueueLog(this.store, record, this.clock, false)))
+        queues.set(options.name, this.logs.touch(new QueueLog(this.reads, record, this.clock, false)))
         return () => queues.delete(options.name)
       }
       if (JSON.stringify(existing.options) === JSON.stringify(options)) return nothingToUndo
@@ -158,16 +210,19 @@ export class EmbeddedBroker implements Broker {
     await this.commits.change((changes, now) => {
       const queue = this.queueOf(name)
       held = queue.held
-      changes.push(...queue.keys())
+      changes.push({ key: queueKey(queue.id), value: undefined })
+      const keep = this.removals.begin(queue.id, changes)
       this.logs.queues.delete(name)
       this.logs.untouch(queue)
       return () => {
+        keep()
         this.logs.queues.set(name, queue)
         // What came before the deletion in this commit.
         queue.rollback(now)
       }
     })
     for (const draft of held) draft.refused(new FanfareError('no_queue', `"${name}" was deleted`))
+    this.housekeeping.look()
   }
 
   queue(name: string): QueueState | undefined {
@@ -254,6 +309,7 @@ export class EmbeddedBroker implements Broker {
 
   async close(): Promise<void> {
     this.clock.clearInterval(this.ticker)
+    this.housekeeping.close()
     await this.commits.finished()
     await this.store.close()
   }
@@ -262,11 +318,7 @@ export class EmbeddedBroker implements Broker {
   tick(): void {
     this.ticks++
     this.passTime()
-    const { streams } = this.logs
-    if (this.ticks % RETENTION_TICKS !== 0 || streams.size === 0 || !this.commits.idle) return
-    this.lookAfter(() => {
-      for (const log of streams.values()) this.logs.touch(log)
-    })
+    if (this.ticks % RETENTION_TICKS === 0) this.housekeeping.look()
   }
 
   /** Lets happen what is due in queues now: leases that run out, delays, expiry. */

@@ -3,6 +3,7 @@ import type { Logger } from 'pino'
 import type { Clock } from '../../../shared/clock.ts'
 import { FanfareError } from '../../../shared/errors.ts'
 import type { CommitStats, Draft, Settlement } from '../broker.ts'
+import type { AppliedReads } from './applied-reads.ts'
 import { type Commit, type Group, purposeOf, purposeOfSettlement, type Task } from './commit.ts'
 import type { DedupWindow } from './dedup-window.ts'
 import type { Logs } from './logs.ts'
@@ -28,6 +29,7 @@ interface CommitEvents {
  */
 export class GroupCommit {
   private readonly store: Store
+  private readonly reads: AppliedReads
   private readonly logs: Logs
   private readonly dedup: DedupWindow
   private readonly clock: Clock
@@ -40,8 +42,17 @@ export class GroupCommit {
   private tasks: Task[] = []
   private working: Promise<void> | undefined = undefined
 
-  constructor(store: Store, logs: Logs, dedup: DedupWindow, clock: Clock, log: Logger, events: CommitEvents) {
+  constructor(
+    store: Store,
+    reads: AppliedReads,
+    logs: Logs,
+    dedup: DedupWindow,
+    clock: Clock,
+    log: Logger,
+    events: CommitEvents,
+  ) {
     this.store = store
+    this.reads = reads
     this.logs = logs
     this.dedup = dedup
     this.clock = clock
@@ -110,6 +121,7 @@ export class GroupCommit {
       await this.recover(thrown as Error, commit, group, purpose)
       return
     }
+    this.reads.release()
     this.logs.apply(commit.now)
     this.dedup.apply(commit.now)
     for (const waiter of commit.waiters) waiter.succeeded()
@@ -118,6 +130,7 @@ export class GroupCommit {
 
   private async keep({ changes, taken }: Commit, purpose: Purpose): Promise<void> {
     const start = performance.now()
+    this.reads.hold()
     await this.store.commit(changes, purpose)
     const seconds = (performance.now() - start) / 1000
     this.events.committed({ seconds, operations: taken.drafts + taken.settlements })
@@ -140,6 +153,7 @@ export class GroupCommit {
   /** Undoes a commit, and tells everybody but `others`. */
   private fail(error: Error, commit: Commit, group: Group, others: ReadonlySet<object> = new Set()): void {
     const { undo, waiters, taken, now } = commit
+    this.reads.release()
     for (const back of undo.reverse()) back()
     this.logs.rollback(now)
     this.dedup.rollback()

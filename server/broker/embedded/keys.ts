@@ -11,6 +11,15 @@ export const newestKey = (id: number, topic: string): Key => ['n', id, topic]
 /** Offset of the value that stands, of a last-value stream. */
 export const valueKey = (id: number, topic: string, key: string | undefined): Key => ['v', id, topic, key ?? '']
 export const cursorKey = (id: number, name: string): Key => ['c', id, name]
+/** A cursor, and those behind it in the order of names. */
+export const cursorsFrom = (id: number, name: string): { from: Key; to: Key } => ({
+  from: cursorKey(id, name),
+  to: ['c', id, LAST],
+})
+/** A stream or a queue that was deleted, of which not all is removed yet. */
+export const removedKey = (id: number): Key => ['x', id]
+/** The tables of streams and queues, under whose letter and a number everything of one is stored but its record. */
+export const TABLES = ['b', 'n', 'v', 'c', 'a', 'f', 'd', 'p'] as const
 /** The ids of one commit, in the order of commits. */
 export const idsKey = (commit: number): Key => ['i', commit]
 

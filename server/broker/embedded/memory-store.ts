@@ -1,9 +1,9 @@
 import BTree from 'sorted-btree'
-import type { Change, Key, Range, Store } from './store.ts'
+import type { Change, Key, Range, Snapshot, Store } from './store.ts'
 
 /** Keeps nothing beyond the process: for tests, and for hubs that want no disk. */
 export class MemoryStore implements Store {
-  private readonly tree = new BTree.default<Key, Uint8Array>(undefined, compareKeys)
+  private tree = new BTree.default<Key, Uint8Array>(undefined, compareKeys)
 
   get(key: Key): Uint8Array | undefined {
     return this.tree.get(key)
@@ -16,6 +16,17 @@ export class MemoryStore implements Store {
     for (const pair of reverse ? this.tree.entriesReversed(start) : this.tree.entries(start)) {
       if (left-- <= 0 || (reverse ? compareKeys(pair[0], from) < 0 : compareKeys(pair[0], to) >= 0)) return
       yield pair
+    }
+  }
+
+  /** Cheap: both share what neither changes. */
+  snapshot(): Snapshot {
+    const copy = new MemoryStore()
+    copy.tree = this.tree.clone()
+    return {
+      get: (key) => copy.get(key),
+      range: (range) => copy.range(range),
+      release: () => copy.tree.clear(),
     }
   }
 

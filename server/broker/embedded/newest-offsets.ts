@@ -1,19 +1,19 @@
 import { matchesPattern } from '../../../shared/topic.ts'
 import type { Block } from '../block.ts'
 import { fromJson, newestKey, toJson, under } from './keys.ts'
-import type { Change, Store } from './store.ts'
+import type { Change, Reader } from './store.ts'
 
 /** Topics of which the newest offset is remembered; beyond that the memory starts anew. */
 const REMEMBERED_TOPICS = 10_000
 
 /** Where the newest message of each topic of a stream lies. What a commit adds is known here at once. */
 export class NewestOffsets {
-  private readonly store: Store
+  private readonly store: Reader
   private readonly id: number
   private readonly remembered = new Map<string, number>()
   private readonly staged = new Map<string, number>()
 
-  constructor(store: Store, id: number) {
+  constructor(store: Reader, id: number) {
     this.store = store
     this.id = id
   }

@@ -12,7 +12,6 @@ import type { StreamLog } from './stream-log.ts'
 interface Place {
   readonly log: StreamLog
   readonly offset: number
-  readonly time: number
 }
 
 /** Where a message is kept. */
@@ -116,17 +115,18 @@ export class Staging {
   private place(draft: Draft, now: number): Places {
     const offsets: Record<string, number> = {}
     const streams: Place[] = []
-    for (const name of draft.streams) {
-      const log = this.logs.streams.get(name)
-      // Deleted since the draft was routed.
-      if (!log) continue
-      const { offset, time } = this.logs.touch(log).reserve(now)
-      offsets[name] = offset
-      streams.push({ log, offset, time })
+    // Without those deleted since the draft was routed.
+    const logs = draft.streams.flatMap((name) => this.logs.streams.get(name) ?? [])
+    // One time everywhere, and in no stream before that of an earlier message: the clock may have been set back.
+    const time = logs.reduce((latest, { newestTime }) => Math.max(latest, newestTime), now)
+    for (const log of logs) {
+      const offset = this.logs.touch(log).reserve(time)
+      offsets[log.options.name] = offset
+      streams.push({ log, offset })
     }
-    const wire = draft.encode(now, offsets)
+    const wire = draft.encode(time, offsets)
     const { topic, key, expiresAt, priority, dueAt } = draft
-    for (const { log, offset, time } of streams) log.add({ offset, time, topic, key, expiresAt, wire })
+    for (const { log, offset } of streams) log.add({ offset, time, topic, key, expiresAt, wire })
     const queues = this.logs.queuesOf(draft)
     for (const queue of queues) this.logs.touch(queue).add({ time: now, topic, key, expiresAt, wire, priority, dueAt })
     const places = { streams, queues }
@@ -138,7 +138,7 @@ export class Staging {
   private placesOf({ offsets, queues }: StoredPlaces): Places {
     const streams = [...this.logs.streams.values()].flatMap((log) => {
       const offset = offsets.get(log.id)
-      return offset === undefined ? [] : [{ log, offset, time: 0 }]
+      return offset === undefined ? [] : [{ log, offset }]
     })
     return { streams, queues: [...this.logs.queues.values()].filter(({ id }) => queues.includes(id)) }
   }

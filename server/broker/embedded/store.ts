@@ -23,18 +23,28 @@ export interface Range {
  */
 export type Purpose = 'room' | 'failure' | 'message'
 
+/** What can be read. */
+export interface Reader {
+  get(key: Key): Uint8Array | undefined
+  range(range: Range): Iterable<readonly [Key, Uint8Array]>
+}
+
+/** The store as it was at one moment, whatever is committed later. It holds pages of the disk until it is released. */
+export interface Snapshot extends Reader {
+  release(): void
+}
+
 /**
  * Where the embedded broker keeps its bytes: one ordered map, read at once and changed in atomic steps.
  *
  * Order: commits take effect in the order of their calls. Loss: a commit that rejects has changed nothing. Ownership:
  * values given and returned are never changed afterwards by either side.
  */
-export interface Store {
-  get(key: Key): Uint8Array | undefined
-  range(range: Range): Iterable<readonly [Key, Uint8Array]>
+export interface Store extends Reader {
+  snapshot(): Snapshot
   /**
    * Applies all changes or none. Resolves when they are visible to reads, and as safe as the store makes them: on disk,
-   * for one that has a disk.
+   * for one that has a disk. Reads may show them earlier: a reader that must not see them needs a snapshot.
    * Rejects with `storage_full` where there is no room for its purpose, `storage_failed` for everything else.
    */
   commit(changes: readonly Change[], purpose: Purpose): Promise<void>

@@ -1,0 +1,62 @@
+import type { Clock } from '../../../shared/clock.ts'
+import type { GroupCommit } from './group-commit.ts'
+import type { Logs } from './logs.ts'
+import type { Removals } from './removals.ts'
+import type { StreamLog } from './stream-log.ts'
+
+/** Streams that are looked after in one commit. */
+const STREAMS_PER_COMMIT = 8
+
+/**
+ * Does what no client waits for, in steps that are short enough to share the commits of a busy hub: retention of streams
+ * that nothing is published to, the rest of what one commit could not remove, compact or index, and what was deleted.
+ */
+export class Housekeeping {
+  private readonly commits: GroupCommit
+  private readonly logs: Logs
+  private readonly removals: Removals
+  private readonly clock: Clock
+  private working = false
+  private closed = false
+
+  constructor(commits: GroupCommit, logs: Logs, removals: Removals, clock: Clock) {
+    this.commits = commits
+    this.logs = logs
+    this.removals = removals
+    this.clock = clock
+  }
+
+  /** Begins, where something is due and it has not begun already. */
+  look(): void {
+    if (this.working || this.closed) return
+    const now = this.clock.now()
+    const due = [...this.logs.streams.values()].filter((log) => log.isDue(now))
+    if (due.length === 0 && this.removals.next === undefined) return
+    this.working = true
+    // A failure has been logged, and the next look tries again.
+    void this.work(due)
+      .catch(() => {})
+      .finally(() => {
+        this.working = false
+      })
+  }
+
+  close(): void {
+    this.closed = true
+  }
+
+  private async work(due: StreamLog[]): Promise<void> {
+    while (!this.closed && due.length > 0) {
+      const some = due.splice(0, STREAMS_PER_COMMIT).filter((log) => this.logs.streams.get(log.options.name) === log)
+      await this.commits.change(() => {
+        for (const log of some) this.logs.touch(log)
+        return () => {}
+      })
+      due.push(...some.filter((log) => log.hasMore))
+    }
+    for (let id = this.removals.next; id !== undefined && !this.closed; id = this.removals.next) {
+      const removed = id
+      await this.commits.change((changes) => this.removals.goOn(removed, changes))
+    }
+  }
+}
