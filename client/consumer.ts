@@ -62,6 +62,7 @@ export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>> {
   private readonly settling = new Map<number, Settling>()
   private running = 0
   private state: 'open' | 'stopping' | 'ended' = 'open'
+  private closing: Promise<void> | undefined
   private connected = false
   /** Where the deliveries of this connection are settled. */
   private leases: DeliveryHost = this.newLeases()
@@ -91,8 +92,13 @@ export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>> {
     options.signal?.addEventListener('abort', this.abort, { once: true })
   }
 
-  /** Takes no more, waits for handlers that run, and gives back what none has begun. */
-  async close(): Promise<void> {
+  /** Takes no more, waits for handlers that run, and gives back what none has begun. Every call waits for the same end. */
+  close(): Promise<void> {
+    this.closing ??= this.stop()
+    return this.closing
+  }
+
+  private async stop(): Promise<void> {
     if (this.state !== 'open') return
     this.state = 'stopping'
     this.waiting = []

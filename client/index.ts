@@ -21,6 +21,7 @@ export type {
   TopicInfo,
   TopicsStatus,
 } from '../shared/sys.ts'
+export { topicWord } from '../shared/topic.ts'
 export type { Backoff } from './backoff.ts'
 export type { Client, ClientOptions } from './client.ts'
 export type { ConsumeOptions, Consumer, DeliveryHandler } from './consumer.ts'

@@ -1,4 +1,5 @@
 import type { Binding, DeadLetter, DeadLetterFilter, Overflow, QueueInfo } from '../shared/queues.ts'
+import { allPages } from './pages.ts'
 
 /** How a queue is declared; what is left out has a default. Times are milliseconds, or texts such as `'30s'`. */
 export interface QueueDeclaration {
@@ -39,9 +40,9 @@ export class QueueAdmin {
     this.deadLetters = new DeadLetterAdmin(call)
   }
 
-  /** All queues. */
+  /** All queues that the token lets the client see, in the order of their declaration. */
   list(): Promise<QueueInfo[]> {
-    return this.call('queues.list') as Promise<QueueInfo[]>
+    return allPages((from) => this.call('queues.list', { from }))
   }
 
   /** One queue. */

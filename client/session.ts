@@ -5,7 +5,9 @@ import { type ErrorFrame, type Frame, SUBPROTOCOL, type WelcomeFrame } from '../
 import { parseFrame } from '../shared/parse-frame.ts'
 import { type Backoff, backoffMs } from './backoff.ts'
 import { Farewell } from './farewell.ts'
+import { Liveness } from './liveness.ts'
 import { type GetToken, Tokens } from './tokens.ts'
+import { onWake } from './wake.ts'
 import type { WebSocketClass, WebSocketLike } from './websocket.ts'
 import { Writer } from './writer.ts'
 
@@ -58,6 +60,10 @@ const TOKEN_REFUSED: readonly number[] = (['unauthenticated', 'token_expired'] a
   (code) => errorEntry(code).close as number,
 )
 
+/** Close codes of this side: another connection may do, or would not. */
+const DROPPED = errorEntry('idle_timeout').close as number
+const UNREADABLE = errorEntry('bad_frame').close as number
+
 /** Longest time from a new socket to the hub's welcome, and for a token before that, in milliseconds. */
 const WELCOME_TIMEOUT_MS = 10_000
 
@@ -71,10 +77,11 @@ export class Session {
   private readonly options: SessionOptions
   private readonly listener: SessionListener
   private socket: WebSocketLike | undefined
-  /** The one timer that runs: for the welcome, the next ping or the next try. */
+  /** The one timer that runs: for the welcome or the next try. */
   private timer: Timer | undefined
   private failures = 0
-  private heard = false
+  private readonly liveness: Liveness
+  private readonly stopWaking: () => void
   /** The hub's last word on why it is about to close. */
   private lastError: FanfareError | undefined
   private readonly farewell: Farewell
@@ -91,6 +98,11 @@ export class Session {
     this.url = url
     this.options = options
     this.farewell = new Farewell(options.clock)
+    this.liveness = new Liveness(options.clock, {
+      ping: () => this.write('{"type":"ping"}'),
+      dead: () => this.drop('idle_timeout', 'The hub has gone silent'),
+    })
+    this.stopWaking = onWake(() => this.woken())
     this.listener = listener
     this.token = options.token
     const { getToken, clock, backoff } = options
@@ -121,7 +133,6 @@ export class Session {
     const socket = new this.options.WebSocket(this.url, [SUBPROTOCOL])
     this.socket = socket
     this.lastError = undefined
-    this.heard = false
     socket.binaryType = 'arraybuffer'
     socket.onopen = () => this.hello()
     socket.onmessage = (event) => this.receive(event.data)
@@ -142,6 +153,7 @@ export class Session {
     this.attempt++
     this.writer.flush()
     this.setTimer(undefined)
+    this.stopWaking()
     // Connections given up before: their peers have had their time.
     this.farewell.cutAll()
     if (socket) this.letGo(socket)
@@ -158,17 +170,20 @@ export class Session {
   }
 
   private receive(data: unknown): void {
-    this.heard = true
+    this.liveness.heard()
     let only: number | undefined
+    let value: unknown
     try {
-      for (const value of decode(data)) {
+      for (value of decode(data)) {
         const frame = known(value)
         if (frame?.type === 'only') only = frame.sub
         else if (frame) this.handle(frame, only)
       }
     } catch (error) {
       if (!(error instanceof FanfareError)) throw error
-      this.drop(error.code, error.message)
+      // The next connection would get the same one.
+      if (isWelcome(value)) this.drop(error.code, `The hub's welcome cannot be read. ${error.message}`, UNREADABLE)
+      else this.drop(error.code, error.message)
     }
   }
 
@@ -191,31 +206,32 @@ export class Session {
     this.refused = false
     this.tokens?.accepted(frame.expiresInMs)
     this.writer.limit = frame.limits.frameBytes
-    this.keepAlive(frame.pingIntervalMs)
+    this.setTimer(undefined)
+    this.liveness.start(frame.pingIntervalMs)
     this.change('connected', { code: 'opened', message: 'The hub said welcome' })
     this.listener.welcomed(frame)
   }
 
-  // A browser shows neither the hub's pings nor a dead connection: silence is met with a ping, silence after that with
-  // another connection.
-  private keepAlive(intervalMs: number, asked = false): void {
-    this.setTimer(intervalMs, () => {
-      if (!this.heard && asked) return this.drop('idle_timeout', 'The hub has gone silent')
-      const silent = !this.heard
-      this.heard = false
-      if (silent) this.write('{"type":"ping"}')
-      this.keepAlive(intervalMs, silent)
-    })
+  /** The platform says that something has come back. */
+  private woken(): void {
+    if (this.state === 'connected') this.liveness.doubt()
+    else if (this.state === 'waiting') this.retry()
+  }
+
+  private retry(): void {
+    this.setTimer(undefined)
+    this.change('connecting', { code: 'retry', message: `Try ${this.failures}` })
+    this.open()
   }
 
   /** Ends this connection from our side, without waiting for a peer that may be gone. */
-  private drop(code: ErrorCode, message: string): void {
+  private drop(code: ErrorCode, message: string, closeCode = DROPPED): void {
     const { socket } = this
     if (!socket) return
     this.letGo(socket)
-    void this.farewell.say(socket, 4002, code)
-    this.lastError = new FanfareError(code, message)
-    this.closed(4002, code)
+    void this.farewell.say(socket, closeCode, code)
+    this.lastError = errorFrom(code, message)
+    this.closed(closeCode, code)
   }
 
   private closed(closeCode: number, text: string): void {
@@ -232,16 +248,14 @@ export class Session {
 
   private tryLater(reason: Reason): void {
     this.change('waiting', reason)
-    this.setTimer(backoffMs(this.options.backoff, this.failures++, this.clock), () => {
-      this.change('connecting', { code: 'retry', message: `Try ${this.failures}` })
-      this.open()
-    })
+    this.setTimer(backoffMs(this.options.backoff, this.failures++, this.clock), () => this.retry())
     this.tokens?.lost()
     this.listener.lost()
   }
 
   private end(reason: Reason, error: FanfareError | undefined): void {
-    if (error) this.setTimer(undefined)
+    this.setTimer(undefined)
+    this.stopWaking()
     this.change('closed', reason)
     this.tokens?.lost()
     this.listener.lost()
@@ -252,6 +266,7 @@ export class Session {
     socket.onopen = socket.onmessage = socket.onclose = null
     this.socket = undefined
     this.isOpen = false
+    this.liveness.stop()
   }
 
   private change(to: State, reason: Reason): void {
@@ -268,6 +283,10 @@ export class Session {
 
 function decode(data: unknown): unknown[] {
   return typeof data === 'string' ? decodeText(data) : decodeBinary(new Uint8Array(data as ArrayBuffer))
+}
+
+function isWelcome(value: unknown): boolean {
+  return (value as { type?: unknown } | null | undefined)?.type === 'welcome'
 }
 
 /** Any other is the hub's last word on the connection. */

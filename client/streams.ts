@@ -1,5 +1,6 @@
 import type { CursorPage } from '../shared/streams.ts'
 import type { StreamStatus } from '../shared/sys.ts'
+import { allPages } from './pages.ts'
 
 /** How a stream is declared; what is left out has a default. */
 export interface StreamDeclaration {
@@ -29,9 +30,9 @@ export class StreamAdmin {
     this.call = call
   }
 
-  /** All streams. */
+  /** All streams that the token lets the client see, in the order of their declaration. */
   list(): Promise<StreamStatus[]> {
-    return this.call('streams.list') as Promise<StreamStatus[]>
+    return allPages((from) => this.call('streams.list', { from }))
   }
 
   /** One stream. */

@@ -71,6 +71,7 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
   private readonly handler: Handler<unknown> | undefined
   private readonly host: SubscriptionHost
   private readonly settleReady = new Deferred()
+  private ending: Promise<void> | undefined
   private readonly abort = () => void this.unsubscribe()
   private state: 'new' | 'live' | 'cut' | 'ended' = 'new'
   /** Between the hub and this buffer: who has asked, and who has answered. */
@@ -122,8 +123,16 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
     await this.cursor?.commit()
   }
 
-  /** Ends it: nothing more is delivered, what waits is let go. Resolves when the hub has let go too. */
-  async unsubscribe(): Promise<void> {
+  /**
+   * Ends it: nothing more is delivered, what waits is discarded. Resolves when the hub has ended it too. Every call waits for the same
+   * end.
+   */
+  unsubscribe(): Promise<void> {
+    this.ending ??= this.endByHand()
+    return this.ending
+  }
+
+  private async endByHand(): Promise<void> {
     if (this.state === 'ended') return
     if (this.cursor && this.state === 'live') await this.commit().catch(() => {})
     this.end(undefined)

@@ -10,11 +10,12 @@ import type {
   SubscriptionFrame,
 } from '../shared/frames.ts'
 import { parseFrame } from '../shared/parse-frame.ts'
+import { RecentMap } from '../shared/recent-map.ts'
 import { messageOf } from './message.ts'
 import { errorFrom, type Session } from './session.ts'
 import { type Handler, type SubscribeOptions, Subscription, type SubscriptionHost } from './subscription.ts'
 
-/** Topics whose subscriptions are remembered; beyond that the memory starts anew. */
+/** Topics whose subscriptions are remembered at least, the last ones; at most twice as many. */
 const REMEMBERED_TOPICS = 1000
 
 /** The subscriptions of a client. A message names none: each topic is matched here, once. */
@@ -22,7 +23,7 @@ export class Subscriptions implements SubscriptionHost {
   private readonly session: Session
   private readonly nextNumber: () => number
   private readonly bySub = new Map<number, Subscription>()
-  private readonly byTopic = new Map<string, readonly Subscription[]>()
+  private readonly byTopic = new RecentMap<string, readonly Subscription[]>(REMEMBERED_TOPICS)
   /** Ends that the hub has not confirmed. */
   private readonly ending = new Map<number, () => void>()
 
@@ -121,7 +122,6 @@ export class Subscriptions implements SubscriptionHost {
     if (known) return known
     const words = topic.split('.')
     const matching = [...this.bySub.values()].filter((subscription) => subscription.matches(words))
-    if (this.byTopic.size >= REMEMBERED_TOPICS) this.byTopic.clear()
     this.byTopic.set(topic, matching)
     return matching
   }

@@ -8,8 +8,6 @@ export type GetToken = () => string | undefined | Promise<string | undefined>
 /** Another token is asked for this long before the end of the last, in milliseconds, and of a short-lived one sooner. */
 const RENEW_BEFORE_MS = 60_000
 const RENEW_BEFORE_PART = 0.2
-/** The longest that a timer can wait. */
-const MOST_MS = 2 ** 31 - 1
 
 export interface TokenOptions {
   readonly clock: Clock
@@ -63,7 +61,7 @@ export class Tokens {
 
   private renewAfter(ms: number): void {
     this.stopTimer()
-    this.timer = this.options.clock.setTimeout(() => void this.renew(), Math.min(ms, MOST_MS))
+    this.timer = this.options.clock.setTimeout(() => void this.renew(), ms)
   }
 
   private async renew(): Promise<void> {

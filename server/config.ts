@@ -11,14 +11,30 @@ import { StreamConfig } from './stream/stream-config.ts'
 import { TlsConfig, type TlsOptions } from './tls/tls-config.ts'
 import { problemsOf } from './topic/contracts.ts'
 
-const count = z.number().int().positive()
-/** 0 is no limit. */
-const limit = z.number().int().min(0)
+/** Longest time that an option may say, in milliseconds, as in frames: a longer one is a mistake of unit. */
+const YEAR_MS = 366 * 86_400_000
+
+function whole(least: number, most: number, expected: string) {
+  const error = `expected ${expected}`
+  return z.number({ error }).int({ error }).min(least, { error }).max(most, { error })
+}
+
+const port = whole(0, 65_535, 'a whole number from 0 to 65535')
+const count = whole(1, Number.MAX_SAFE_INTEGER, 'a whole number, 1 or more')
+const bytes = whole(1, Number.MAX_SAFE_INTEGER, 'a whole number of bytes, 1 or more')
+const time = whole(1, YEAR_MS, `a whole number of milliseconds, from 1 to ${YEAR_MS} (366 days)`)
+const limit = whole(0, Number.MAX_SAFE_INTEGER, 'a whole number, 0 or more (0 is no limit)')
+
+function oneOf<const Values extends readonly string[]>(values: Values) {
+  return z.enum(values, { error: `expected one of ${values.join(', ')}` })
+}
 
 function refuseTwins(streams: readonly { name: string }[], context: z.RefinementCtx): void {
+  const names = new Set<string>()
   for (const [at, { name }] of streams.entries()) {
-    if (streams.findIndex((other) => other.name === name) === at) continue
-    context.addIssue({ code: 'custom', path: [at, 'name'], message: `"${name}" is declared before` })
+    if (names.has(name))
+      context.addIssue({ code: 'custom', path: [at, 'name'], message: `"${name}" is declared before` })
+    names.add(name)
   }
 }
 
@@ -129,16 +145,23 @@ export interface HubOptions {
    * `subscriptions`, for they all come back with a new connection.
    */
   readonly subscribesPerSecond?: number | undefined
+  /**
+   * Maximum number of streams: 20,000 by default. A client that declares one more is refused (`too_many_streams`). Those of the
+   * configuration and of the data directory are always there, and count. 0 for no limit.
+   */
+  readonly maxStreams?: number | undefined
+  /** Maximum number of queues: 20,000 by default (`too_many_queues`). Likewise. */
+  readonly maxQueues?: number | undefined
 }
 
 /** Checks the options and completes them; it has to know the same ones. */
 export const HubConfig = z
   .strictObject({
     host: z.string().min(1).default(DEFAULTS.host),
-    port: z.number().int().min(0).max(65_535).default(DEFAULTS.port),
+    port: port.default(DEFAULTS.port),
     path: z.string().startsWith('/').default(DEFAULTS.path),
-    engine: z.enum(ENGINE_NAMES).default(DEFAULTS.engine),
-    logLevel: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default(DEFAULTS.logLevel),
+    engine: oneOf(ENGINE_NAMES).default(DEFAULTS.engine),
+    logLevel: oneOf(['debug', 'info', 'warn', 'error', 'silent']).default(DEFAULTS.logLevel),
     data: z.string().min(1).default(IN_MEMORY),
     streams: z.array(StreamConfig).superRefine(refuseTwins).default([]),
     queues: z.array(QueueConfig).superRefine(refuseTwins).default([]),
@@ -147,19 +170,19 @@ export const HubConfig = z
     allowedOrigins: AllowedOrigins.default([]),
     trustedProxies: TrustedProxies.default([]),
     tls: TlsConfig.optional(),
-    dedupWindowMs: count.default(DEFAULTS.dedupWindowMs),
+    dedupWindowMs: time.default(DEFAULTS.dedupWindowMs),
     dedupIds: count.default(DEFAULTS.dedupIds),
     cursorsPerStream: count.default(DEFAULTS.cursorsPerStream),
-    cursorIdleMs: count.default(DEFAULTS.cursorIdleMs),
-    outboxBytes: count.default(DEFAULTS.outboxBytes),
-    outboxTotalBytes: count.default(DEFAULTS.outboxTotalBytes),
-    frameBytes: count.default(DEFAULTS.frameBytes),
-    compression: z.enum(['off', 'on']).default(DEFAULTS.compression),
+    cursorIdleMs: time.default(DEFAULTS.cursorIdleMs),
+    outboxBytes: bytes.default(DEFAULTS.outboxBytes),
+    outboxTotalBytes: bytes.default(DEFAULTS.outboxTotalBytes),
+    frameBytes: bytes.default(DEFAULTS.frameBytes),
+    compression: oneOf(['off', 'on']).default(DEFAULTS.compression),
     subscriptions: count.default(DEFAULTS.subscriptions),
     window: count.default(DEFAULTS.window),
-    pingIntervalMs: count.default(DEFAULTS.pingIntervalMs),
-    helloTimeoutMs: count.default(DEFAULTS.helloTimeoutMs),
-    drainTimeoutMs: count.default(DEFAULTS.drainTimeoutMs),
+    pingIntervalMs: time.default(DEFAULTS.pingIntervalMs),
+    helloTimeoutMs: time.default(DEFAULTS.helloTimeoutMs),
+    drainTimeoutMs: time.default(DEFAULTS.drainTimeoutMs),
     maxConnections: limit.default(DEFAULTS.maxConnections),
     connectionsPerAddress: limit.default(DEFAULTS.connectionsPerAddress),
     connectsPerSecondPerAddress: limit.default(DEFAULTS.connectsPerSecondPerAddress),
@@ -168,6 +191,8 @@ export const HubConfig = z
     identityMessagesPerSecond: limit.default(DEFAULTS.identityMessagesPerSecond),
     identityBytesPerSecond: limit.default(DEFAULTS.identityBytesPerSecond),
     subscribesPerSecond: limit.default(DEFAULTS.subscribesPerSecond),
+    maxStreams: limit.default(DEFAULTS.maxStreams),
+    maxQueues: limit.default(DEFAULTS.maxQueues),
   } satisfies Record<keyof HubOptions, z.ZodType>)
   .refine((config) => config.frameBytes < config.outboxBytes, {
     path: ['frameBytes'],
@@ -175,29 +200,40 @@ export const HubConfig = z
   }) satisfies z.ZodType<unknown, HubOptions>
 export type HubConfig = z.infer<typeof HubConfig>
 
-/** Completes and checks a configuration. Throws `bad_config`, which names every field that is wrong. */
-export function checkConfig(options: unknown): HubConfig {
+/**
+ * Completes and checks a configuration. `sources` has the variable, flag or file that an option comes from, by its path.
+ *
+ * Throws `bad_config`, which names every field that is wrong, its source, its value, and what is expected.
+ */
+export function checkConfig(options: unknown, sources: Readonly<Record<string, string>> = {}): HubConfig {
   const result = HubConfig.safeParse(options)
   if (result.success) return result.data
-  const problems = result.error.issues.map((issue) => `${issue.path.join('.') || 'options'}: ${issue.message}`)
-  throw new FanfareError('bad_config', problems.join('; '))
+  const problems = result.error.issues.map((issue) => problemOf(issue, options, sources))
+  // A number may be wrong in two ways at once.
+  throw new FanfareError('bad_config', [...new Set(problems)].join('; '))
 }
 
-/** The options that environment variables give: `FANFARE_OUTBOX_BYTES` is `outboxBytes`. */
-export function configFromEnv(env: NodeJS.ProcessEnv): Record<string, unknown> {
-  const options: Record<string, string> = {}
-  for (const name of Object.keys(DEFAULTS)) {
-    const value = env[`FANFARE_${name.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`]
-    if (value !== undefined) options[name] = value
-  }
-  return configFromText(options)
+function problemOf(issue: z.core.$ZodIssue, options: unknown, sources: Readonly<Record<string, string>>): string {
+  const path = issue.path.map(String)
+  const known = issue.code === 'unrecognized_keys' ? [...path, issue.keys[0] as string] : path
+  const prefixes = known.map((_, at) => known.slice(0, known.length - at).join('.'))
+  const source = prefixes.map((prefix) => sources[prefix]).find((each) => each !== undefined)
+  const rule = issue.message.replace(/^Invalid (input|option): (?=expected)/, '')
+  const field = path.join('.') || 'options'
+  if (!rule.startsWith('expected')) return `${field}: ${source === undefined ? '' : `${source}: `}${rule}`
+  return `${field}: ${source ?? 'it'} is ${shown(path, options)}, ${rule}`
 }
 
-/** Options as flags and environment have them. What is no number where one is due stays text, and is refused by name. */
-export function configFromText(options: Record<string, string>): Record<string, unknown> {
-  const isNumber = (name: string, text: string) =>
-    typeof DEFAULTS[name as keyof typeof DEFAULTS] === 'number' && /^\d+$/.test(text)
-  return Object.fromEntries(
-    Object.entries(options).map(([name, text]) => [name, isNumber(name, text) ? Number(text) : text]),
-  )
+/** Longest part of a wrong value in an error message, in characters. */
+const SHOWN_CHARACTERS = 100
+
+/** A value as it was given. What may be a secret is not shown. */
+function shown(path: readonly string[], options: unknown): string {
+  let value = options
+  for (const name of path) value = (value as Record<string, unknown> | null | undefined)?.[name]
+  if (value === undefined) return 'missing'
+  if (Array.isArray(value)) return 'a list'
+  if (typeof value === 'object' && value !== null) return 'an object'
+  if (path[0] === 'auth' && path.length > 2) return 'something else'
+  return typeof value === 'string' ? JSON.stringify(value.slice(0, SHOWN_CHARACTERS)) : String(value)
 }

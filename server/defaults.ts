@@ -27,4 +27,6 @@ export const DEFAULTS = {
   identityMessagesPerSecond: 0,
   identityBytesPerSecond: 0,
   subscribesPerSecond: 1000,
+  maxStreams: 20_000,
+  maxQueues: 20_000,
 } as const

@@ -24,9 +24,12 @@ import type {
   SocketHandlers,
   UpgradeRequest,
 } from './engine/engine.ts'
+import { UnexpectedErrors } from './failure/unexpected-errors.ts'
 import { guarded } from './http/cross-site.ts'
 import { httpHandler } from './http/handler.ts'
+import { problemResponse } from './http/problem.ts'
 import { Admission } from './limit/admission.ts'
+import type { LimitName } from './limit/limits.ts'
 import { MessageLimits } from './limit/message-limits.ts'
 import { Connections } from './monitor/connections.ts'
 import { Metrics } from './monitor/metrics.ts'
@@ -75,9 +78,13 @@ export class Hub implements EngineApp {
   private readonly origins: Origins
   private readonly proxies: Proxies
   private readonly admission: Admission
+  private readonly unexpected: UnexpectedErrors
   private state: HubState = 'starting'
   private listener: Listener | undefined = undefined
   private certificate: CertificateInUse | undefined = undefined
+  /** What `listen` or `attach` does, and `close`: each happens once, and everyone who asks waits for the same. */
+  private starting: Promise<void> | undefined = undefined
+  private closing: Promise<void> | undefined = undefined
   private allClosed: (() => void) | undefined = undefined
 
   constructor(
@@ -85,15 +92,25 @@ export class Hub implements EngineApp {
     broker: Broker,
     authenticator: Authenticator,
     log: Logger,
-    clock: Clock = steadyClock,
+    machineClock: Clock = steadyClock,
+    unexpected = new UnexpectedErrors(log),
   ) {
+    const clock = unexpected.guard(machineClock)
+    this.unexpected = unexpected
     this.config = config
     this.log = log
     this.clock = clock
     this.broker = broker
     this.connections = new Connections(clock)
-    this.streams = new Streams(broker, clock)
-    this.queues = new Queues(broker, log, clock)
+    const traffic = new Traffic()
+    const hit = (limit: LimitName) => () => traffic.limitHits[limit]++
+    const { maxStreams, maxQueues } = config
+    this.streams = new Streams(broker, clock, { most: maxStreams, code: 'too_many_streams', hit: hit('maxStreams') })
+    this.queues = new Queues(broker, log, clock, unexpected, {
+      most: maxQueues,
+      code: 'too_many_queues',
+      hit: hit('maxQueues'),
+    })
     const contracts = new Contracts(config.topics, log)
     const topics = new Topics(
       broker,
@@ -109,7 +126,6 @@ export class Hub implements EngineApp {
     this.queues.onChange = () => topics.forgetRoutes()
     this.heartbeat = new Heartbeat(config.pingIntervalMs, clock)
     this.authenticator = authenticator
-    const traffic = new Traffic()
     this.admission = new Admission(config, (limit) => traffic.limitHits[limit]++)
     const budget = new OutboxBudget(config.outboxTotalBytes)
     const { streams, queues, connections } = this
@@ -122,6 +138,7 @@ export class Hub implements EngineApp {
       connections,
       traffic,
       budget,
+      unexpected,
       certificateExpiresAt,
       log,
       clock,
@@ -134,8 +151,9 @@ export class Hub implements EngineApp {
       frameBytes: config.frameBytes,
       window: config.window,
       open: (socket, address, access) => this.openOverHttp(socket, address, access),
-      failed: (error) => log.error({ err: error }, 'a request made the hub fail'),
-      ready: () => this.state === 'ready',
+      failed: (error) => unexpected.report('http', error),
+      accepts: () => this.state === 'ready',
+      unexpected,
       path: config.path,
       authenticate: async (credentials) => this.authenticator.authenticate(credentials),
       call: (method, params, access) => this.call(method, params, access),
@@ -143,7 +161,7 @@ export class Hub implements EngineApp {
     })
     this.origins = new Origins(config.allowedOrigins, () => authenticator.isLocal)
     this.proxies = new Proxies(config.trustedProxies)
-    this.fetch = guarded(fetch, {
+    const guardedFetch = guarded(fetch, {
       origins: this.origins,
       clientOf: ({ headers, url }, peer) =>
         this.proxies.clientOf(
@@ -153,9 +171,18 @@ export class Hub implements EngineApp {
         ),
       tls: config.tls !== undefined,
     })
+    this.fetch = async (request, peer) => {
+      try {
+        return await guardedFetch(request, peer)
+      } catch (error) {
+        unexpected.report('http', error)
+        return problemResponse(new FanfareError('internal'))
+      }
+    }
     this.context = {
       config,
       log,
+      unexpected,
       clock,
       topics,
       streams,
@@ -188,12 +215,21 @@ export class Hub implements EngineApp {
     return this.context.budget.bytes
   }
 
-  /** Opens what the broker keeps, then the port. `startHub` calls it. Rejects with `port_in_use` and `bad_config`. */
-  async listen(engine: Engine, certificate?: CertificateInUse): Promise<void> {
+  /**
+   * Opens what the broker keeps, then the port. `startHub` calls it. Rejects with `port_in_use`, `bad_config`, and `shutting_down` if the hub
+   * is closed meanwhile.
+   */
+  listen(engine: Engine, certificate?: CertificateInUse): Promise<void> {
+    this.starting ??= this.startListening(engine, certificate)
+    return this.starting
+  }
+
+  private async startListening(engine: Engine, certificate?: CertificateInUse): Promise<void> {
     await this.openBroker()
     const listener = await engine.listen(this.config, this, certificate?.current)
     this.listener = listener
     this.certificate = certificate
+    this.requireOpen()
     certificate?.watch((renewed) => listener.renew(renewed))
     this.started(engine.name)
     const { host, path } = this.config
@@ -210,26 +246,53 @@ export class Hub implements EngineApp {
 
   /**
    * Serves the WebSocket endpoint on an existing server. Its HTTP requests stay with its owner: see `fetch`. Rejects with
-   * `bad_config`, also where the server listens for others already and `auth` does not say who they are.
+   * `bad_config`, also where the server listens for others already and `auth` does not say who they are, and with `shutting_down` if
+   * the hub is closed meanwhile.
    */
-  async attach(server: Server): Promise<void> {
+  attach(server: Server): Promise<void> {
+    this.starting ??= this.startAttached(server)
+    return this.starting
+  }
+
+  private async startAttached(server: Server): Promise<void> {
     if (server.listening) await this.listensAt(server)
     // Until then nobody is let in as somebody of this machine.
     else
       server.once('listening', () => this.listensAt(server).catch((error) => this.log.error({ err: error }, 'exposed')))
     await this.openBroker()
     const { attachTo } = await import('./engine/ws-engine.ts')
+    this.requireOpen()
     attachTo(server, this.config, this)
     this.started('ws')
   }
 
   /**
-   * Drains and closes: accepts nothing more, sends what is waiting, tells every client to reconnect, and ends within
-   * `drainTimeoutMs`.
+   * Call when an error reached the process that the hub runs in (`uncaughtException`, `unhandledRejection`) and the process goes
+   * on. The error is logged and counted, and `/readyz` answers 503 from then on. `fanfare serve` does this; a hub inside a
+   * program installs no handlers, since what such an error means is for the program to decide.
    */
-  async close(): Promise<void> {
-    if (this.state === 'closed' || this.state === 'draining') return
+  escaped(error: unknown): void {
+    this.unexpected.report('process', error)
+  }
+
+  failed(error: unknown): void {
+    this.unexpected.report('engine', error)
+  }
+
+  /**
+   * Drains and closes: accepts nothing more, sends what is waiting, tells every client to reconnect, and ends within
+   * `drainTimeoutMs`. A hub that is starting ends as soon as it has started. Every call returns the promise of the first one.
+   */
+  close(): Promise<void> {
+    this.closing ??= this.drain()
+    return this.closing
+  }
+
+  private async drain(): Promise<void> {
+    const starting = this.state === 'starting' ? this.starting : undefined
     this.state = 'draining'
+    // The caller of `listen` or `attach` learns why it did not start.
+    if (starting) await starting.catch(() => {})
     this.certificate?.stop()
     this.listener?.stop()
     this.log.info({ connections: this.connections.count }, 'draining')
@@ -298,8 +361,15 @@ export class Hub implements EngineApp {
   }
 
   private async openBroker(): Promise<void> {
+    this.requireOpen()
     await this.streams.open(this.config.streams)
     await this.queues.open(this.config.queues)
+    this.requireOpen()
+  }
+
+  /** Throws `shutting_down`. */
+  private requireOpen(): void {
+    if (this.closing) throw new FanfareError('shutting_down')
   }
 
   private started(engine: string): void {

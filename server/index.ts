@@ -4,13 +4,15 @@ import { FanfareError } from '../shared/errors.ts'
 import { Authenticator } from './auth/authenticator.ts'
 import { isLoopback } from './auth/loopback.ts'
 import { loadBroker } from './broker/load-broker.ts'
-import { checkConfig, type HubOptions } from './config.ts'
+import { checkConfig, type HubConfig, type HubOptions } from './config.ts'
 import { loadEngine } from './engine/load-engine.ts'
+import { UnexpectedErrors } from './failure/unexpected-errors.ts'
 import { Hub } from './hub.ts'
 import { CertificateInUse } from './tls/certificate-in-use.ts'
 
 export { type Contract, defineTopics, type Exchange, type Schema } from '../shared/contract.ts'
 export { FanfareError } from '../shared/errors.ts'
+export { topicWord } from '../shared/topic.ts'
 export type { ApiKey, AuthOptions, JwtOptions, KeySource } from './auth/auth-config.ts'
 export type { Authenticate, Credentials, Identity, Permissions } from './auth/identity.ts'
 export type { HubOptions } from './config.ts'
@@ -34,7 +36,7 @@ export async function startHub(options: HubOptions = {}, log: Logger = SILENT): 
   // A hub that may not listen there touches no data.
   authenticator.listensOn(config.host, await isLoopback(config.host))
   const certificate = config.tls && (await CertificateInUse.open(config.tls, log))
-  const hub = new Hub(config, await loadBroker(config.data, config, log), authenticator, log)
+  const hub = await hubFor(config, authenticator, log)
   try {
     await hub.listen(engine, certificate)
   } catch (error) {
@@ -55,5 +57,11 @@ export async function createHub(options: HubOptions = {}, log: Logger = SILENT):
     throw new FanfareError('bad_config', 'tls: the server that the hub is attached to speaks it, or does not')
   const authenticator = new Authenticator(config.auth, log)
   await authenticator.open()
-  return new Hub(config, await loadBroker(config.data, config, log), authenticator, log)
+  return hubFor(config, authenticator, log)
+}
+
+async function hubFor(config: HubConfig, authenticator: Authenticator, log: Logger): Promise<Hub> {
+  const unexpected = new UnexpectedErrors(log)
+  const broker = await loadBroker(config.data, { ...config, unexpected }, log)
+  return new Hub(config, broker, authenticator, log, undefined, unexpected)
 }

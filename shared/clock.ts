@@ -16,13 +16,46 @@ export interface Clock {
   jitter(): number
 }
 
+/** The timers of a platform, or of a library that stands in for it. */
+export type Timers = Pick<Clock, 'setTimeout' | 'clearTimeout' | 'setInterval' | 'clearInterval'>
+
+/** The longest wait of a platform's timer, in milliseconds: a longer one would end at once. */
+const MOST_MS = 2 ** 31 - 1
+
+/**
+ * Timers that wait any time, on timers that wait 25 days at most. A longer wait is an interval of equal parts that are counted: one
+ * timer, whose identity stays the same to whoever clears it.
+ */
+export function anyWait(timers: Timers): Timers {
+  const inParts = (task: () => void, ms: number, once: boolean): Timer => {
+    const wait = Math.min(ms, Number.MAX_SAFE_INTEGER)
+    const parts = Math.ceil(wait / MOST_MS)
+    let left = parts
+    const timer = timers.setInterval(() => {
+      if (--left > 0) return
+      left = parts
+      if (once) timers.clearInterval(timer)
+      task()
+    }, wait / parts)
+    return timer
+  }
+  return {
+    ...timers,
+    setTimeout: (task, ms) => (ms > MOST_MS ? inParts(task, ms, true) : timers.setTimeout(task, ms)),
+    setInterval: (task, ms) => (ms > MOST_MS ? inParts(task, ms, false) : timers.setInterval(task, ms)),
+  }
+}
+
 /** The time of this machine, which an operator or NTP may move. Functions of the platform must not be called as methods: a browser refuses that. */
 export const realClock: Clock = {
+  ...anyWait({
+    setTimeout: (task, ms) => setTimeout(task, ms),
+    // A long wait is an interval; platforms let either function clear both.
+    clearTimeout: (timer) => clearTimeout(timer),
+    setInterval: (task, ms) => setInterval(task, ms),
+    clearInterval: (timer) => clearInterval(timer),
+  }),
   now: () => Date.now(),
-  setTimeout: (task, ms) => setTimeout(task, ms),
-  clearTimeout: (timer) => clearTimeout(timer),
-  setInterval: (task, ms) => setInterval(task, ms),
-  clearInterval: (timer) => clearInterval(timer),
   jitter: () => Math.random(),
 }
 

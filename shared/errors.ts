@@ -44,6 +44,8 @@ export const ERRORS = {
     'A stream of that name has other options. Delete it first, or change it in the configuration.',
   ),
   no_queue: refusal('Declare the queue first, in the configuration or with queues.declare, or correct the name.'),
+  too_many_streams: refusal('The hub has maxStreams streams. Delete those that nothing needs, or raise the limit.'),
+  too_many_queues: refusal('The hub has maxQueues queues. Delete those that nothing needs, or raise the limit.'),
   queue_exists: refusal('A queue of that name has other options. Delete it first, or change it in the configuration.'),
   no_parked_group: refusal('No group of that key is parked in the queue. queues.show lists those that are.'),
   unknown_consumer: refusal('This connection has no consumer with that "consumer" number. Consume first.'),
@@ -55,6 +57,7 @@ export const ERRORS = {
   ),
   no_connection: refusal('No connection of that id is open. connections.list gives those that are.'),
   unknown_method: refusal('The hub has no method of that name. PROTOCOL.md lists them.'),
+  bad_content_type: refusal('This path does not take a body of that content type. Send it with the one expected.'),
   bad_params: refusal('The parameters of the call are wrong. PROTOCOL.md says what the method takes.'),
   queue_limit: passing(
     'The queue is full and its overflow says reject. Publish later, add consumers, or raise its limits.',

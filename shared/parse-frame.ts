@@ -23,7 +23,7 @@ const CHECKS: Record<Frame['type'], (frame: Fields) => void> = {
     }
     if (f['filter'] !== undefined) filter(f)
     if (f['stream'] !== undefined) name(f, 'stream')
-    if (f['cursor'] !== undefined) name(f, 'cursor')
+    if (f['cursor'] !== undefined) cursor(f)
     if (f['from'] !== undefined) from(f)
     if (f['resumes'] !== undefined && typeof f['resumes'] !== 'boolean') throw shape(f, '"resumes" is a boolean')
   },
@@ -179,7 +179,7 @@ function optionalNumber(frame: Fields, field: string, least: number, most: numbe
 }
 
 /** Characters of a token; those of servers that put whole groups of users into one stay below. */
-const MAX_TOKEN = 16_384
+export const MAX_TOKEN = 16_384
 
 /** A year: longer waits are mistakes of unit. */
 const MAX_DELAY_MS = 366 * 86_400_000
@@ -243,6 +243,15 @@ const NAME = /^[\w.-]{1,64}$/
 function name(frame: Fields, field: string): void {
   if (typeof frame[field] !== 'string' || !NAME.test(frame[field])) {
     throw shape(frame, `"${field}" is 1 to 64 letters, digits and _ . -`)
+  }
+}
+
+// Those of a subject begin with its word, see `topicWord`.
+const CURSOR = /^[A-Za-z0-9_.:@/+=~-]{1,128}$/
+
+function cursor(frame: Fields): void {
+  if (typeof frame['cursor'] !== 'string' || !CURSOR.test(frame['cursor'])) {
+    throw shape(frame, '"cursor" is 1 to 128 letters, digits and _ . : @ / + = ~ -')
   }
 }
 

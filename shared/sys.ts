@@ -46,6 +46,8 @@ export interface HubInfo {
   readonly cpu: number
   /** How late the event loop was in the last second, 99th percentile, in milliseconds. */
   readonly eventLoopDelayMs: number
+  /** Bugs of the hub that cost a connection or a request since it started; the log has each with its stack. */
+  readonly unexpectedErrorsTotal: number
 }
 
 /** One connection. */
@@ -111,7 +113,7 @@ export interface ConnectionsStatus {
 export interface TopicInfo {
   readonly topic: string
   readonly publishedPerSecond: number
-  /** Since the hub remembers the topic: of ten thousand at most, beyond which the memory starts anew. */
+  /** Since the hub remembers the topic: it remembers at least the 20,000 that were published to last. */
   readonly publishedTotal: number
 }
 

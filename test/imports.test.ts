@@ -26,6 +26,8 @@ const SERVER_LAYERS = [
   ['limit'],
   ['peer', 'tls'],
   ['auth'],
+  // Every layer may report to it.
+  ['failure'],
 ]
 
 /** What the dashboard is bundled with. */

@@ -7,6 +7,7 @@ import { QueueConfig } from '../queue/queue-config.ts'
 import type { Queues } from '../queue/queues.ts'
 import { name, StreamConfig } from '../stream/stream-config.ts'
 import type { Streams } from '../stream/streams.ts'
+import { listNamed, seenBy } from './list-named.ts'
 
 /** What operators' methods work on. */
 export interface AdminParts {
@@ -42,6 +43,7 @@ const named = z.object({ name })
 const cursor = name
 const whole = z.number().int().nonnegative()
 const limit = whole.min(1).max(1000).default(100)
+const page = z.object({ from: whole.default(0), limit: limit.default(1000) }).default({ from: 0, limit: 1000 })
 const oneConnection = z.object({ connection: z.string() })
 /** Which dead letters of a queue; all of them without a filter. */
 const letters = named.extend({
@@ -74,8 +76,8 @@ const METHODS: Record<string, Method> = {
   'topics.list': method('admin', z.object({ limit }).default({ limit: 100 }), async ({ monitor }, { limit }) =>
     monitor.topics(limit),
   ),
-  'streams.list': method('listed', z.object({}).optional(), async ({ streams }, _, access) =>
-    (await streams.list()).filter(({ name }) => SEES_STREAM.some((verb) => access.may(verb, name))),
+  'streams.list': method('listed', page, ({ streams }, page, access) =>
+    listNamed(streams, seenBy(access, SEES_STREAM), page),
   ),
   'streams.show': method(SEES_STREAM, named, ({ streams }, { name }) => streams.show(name)),
   'streams.declare': method('declare', StreamConfig, async ({ streams }, options, access) => {
@@ -118,8 +120,8 @@ const METHODS: Record<string, Method> = {
     await streams.delete(name)
     return { name }
   }),
-  'queues.list': method('listed', z.object({}).optional(), async ({ queues }, _, access) =>
-    (await queues.list()).filter(({ name }) => SEES_QUEUE.some((verb) => access.may(verb, name))),
+  'queues.list': method('listed', page, ({ queues }, page, access) =>
+    listNamed(queues, seenBy(access, SEES_QUEUE), page),
   ),
   'queues.show': method(SEES_QUEUE, named, ({ queues }, { name }) => queues.show(name)),
   'queues.declare': method('declare', QueueConfig, async ({ queues }, options, access) => {

@@ -1,15 +1,17 @@
 import { FanfareError } from '../../shared/errors.ts'
-import { isCovered, parsePattern, parseTopic } from '../../shared/topic.ts'
+import { type Indexed, PatternIndex } from '../../shared/pattern-index.ts'
+import { RecentMap } from '../../shared/recent-map.ts'
+import { isCovered, parsePattern, parseTopic, topicWord } from '../../shared/topic.ts'
 import type { Identity, Permissions } from './identity.ts'
 
 export const VERBS = ['publish', 'subscribe', 'consume', 'declare', 'admin'] as const
 export type Verb = (typeof VERBS)[number]
 
-/** The subject of whoever has no token. */
-export const ANONYMOUS = 'anonymous'
-
-/** Answers that are remembered of each verb; beyond that the memory starts anew. */
+/** Answers that are remembered of each verb at least, the last ones; at most twice as many. */
 const REMEMBERED = 500
+
+/** Patterns of a verb that are looked at one by one; of more, which are rare, there is an index. */
+const LOOKED_AT = 16
 
 /** The words of what a verb is asked for. Throws `bad_topic`, `bad_pattern`. */
 const WORDS: Record<Verb, (target: string) => readonly string[]> = {
@@ -20,23 +22,39 @@ const WORDS: Record<Verb, (target: string) => readonly string[]> = {
   admin: (name) => (name.startsWith('$') ? parsePattern(name) : name.split('.')),
 }
 
+/** Longest part of a subject in an error message, in characters. */
+const NAMED_CHARACTERS = 200
+
+/** Whose claims are in the permissions already. */
+export interface KnownIdentity extends Omit<Identity, 'claims' | 'expiresAt'> {
+  readonly expiresAt?: number | undefined
+}
+
 /** What one identity may do: each question is answered once and remembered. */
 export class Access {
   readonly subject: string
+  /** Whole milliseconds since 1970, and a safe integer: what goes into frames. */
   readonly expiresAt: number | undefined
+  /**
+   * The client has shown no token. It is a state and not a name: a token may have any subject, `anonymous` too.
+   */
+  readonly anonymous: boolean
   /** There is nothing to ask. */
   readonly unrestricted: boolean
   private readonly patterns: Record<Verb, readonly (readonly string[])[]>
-  private readonly answers: Partial<Record<Verb, Map<string, boolean>>> = {}
+  private readonly answers: Partial<Record<Verb, RecentMap<string, boolean>>> = {}
+  private readonly indices: Partial<Record<Verb, PatternIndex<Indexed>>> = {}
   private readonly denied: (subject: string, verb: Verb, target: string) => void
 
   /** The permissions have no placeholders any more. `denied` is told of each refusal. */
   constructor(
-    { subject, expiresAt, permissions }: Omit<Identity, 'claims'>,
+    { subject, expiresAt, permissions }: KnownIdentity,
     denied: (subject: string, verb: Verb, target: string) => void,
+    anonymous = false,
   ) {
     this.subject = subject
-    this.expiresAt = expiresAt
+    this.expiresAt = wholeTime(expiresAt)
+    this.anonymous = anonymous
     this.denied = denied
     this.unrestricted = permissions.admin === true
     this.patterns = Object.fromEntries(
@@ -47,9 +65,8 @@ export class Access {
   /** What is told to whoever has it. */
   about(now: number): { subject?: string; expiresInMs?: number } {
     const { subject, expiresAt } = this
-    return subject === ANONYMOUS
-      ? {}
-      : { subject, ...(expiresAt !== undefined && { expiresInMs: Math.max(0, expiresAt - now) }) }
+    if (this.anonymous) return {}
+    return { subject, ...(expiresAt !== undefined && { expiresInMs: Math.max(0, expiresAt - Math.ceil(now)) }) }
   }
 
   /** Whether it is permitted: to publish to a topic, subscribe to a pattern, or what else on a name. */
@@ -59,12 +76,15 @@ export class Access {
     if (known !== undefined) return known
     // What the hub says of itself shows what everybody does.
     const ofHub = verb === 'subscribe' && /^\$sys(\.|$)/.test(target)
-    const allowed = this.patterns[ofHub ? 'admin' : verb]
-    const answer = isCovered(WORDS[verb](target), allowed)
-    this.answers[verb] ??= new Map()
-    if (this.answers[verb].size >= REMEMBERED) this.answers[verb].clear()
+    const answer = this.covers(ofHub ? 'admin' : verb, WORDS[verb](target))
+    this.answers[verb] ??= new RecentMap(REMEMBERED)
     this.answers[verb].set(target, answer)
     return answer
+  }
+
+  /** Whether there may be a name at all on which one of these is permitted. */
+  mayAny(verbs: readonly Verb[]): boolean {
+    return this.unrestricted || verbs.some((verb) => this.patterns[verb].length > 0)
   }
 
   /** Throws `forbidden`, which names verb and target, where none of the verbs is permitted. */
@@ -76,7 +96,7 @@ export class Access {
 
   /**
    * Whoever reads under the name of a cursor moves it for all: one is for those who may read the whole stream, or whose own it is by
-   * its beginning, the subject and a dot. Throws `forbidden`.
+   * its beginning, the subject as one word of a topic and a dot. Throws `forbidden`.
    */
   requireCursor(cursor: string, streamTopics: readonly (readonly string[])[]): void {
     const own = this.ownCursors
@@ -85,9 +105,14 @@ export class Access {
     throw this.refusal('subscribe', `the whole stream of the cursor ${cursor}`)
   }
 
-  /** How the names of one's own cursors begin; undefined where the subject is no word. */
+  /** How the names of one's own cursors begin; undefined for the anonymous, and where no word can stand for the subject. */
   get ownCursors(): string | undefined {
-    return /^[\w-]+$/.test(this.subject) ? `${this.subject}.` : undefined
+    if (this.anonymous) return undefined
+    try {
+      return `${topicWord(this.subject)}.`
+    } catch {
+      return undefined
+    }
   }
 
   /** Whether all topics of a stream may be subscribed. */
@@ -95,13 +120,33 @@ export class Access {
     return this.unrestricted || streamTopics.every((words) => this.may('subscribe', words.join('.')))
   }
 
+  private covers(verb: Verb, words: readonly string[]): boolean {
+    const patterns = this.patterns[verb]
+    if (patterns.length <= LOOKED_AT) return isCovered(words, patterns)
+    this.indices[verb] ??= indexOf(patterns)
+    return this.indices[verb].match(words).length > 0
+  }
+
   private refusal(verb: Verb, target: string): FanfareError {
     this.denied(this.subject, verb, target)
-    return new FanfareError('forbidden', `${this.subject} may not ${verb}: ${target}`)
+    return new FanfareError('forbidden', `${this.subject.slice(0, NAMED_CHARACTERS)} may not ${verb}: ${target}`)
   }
+}
+
+/** Issuers write fractions, and times in the wrong unit or beyond all calendars; what never ends has no end. */
+function wholeTime(time: number | undefined): number | undefined {
+  return time === undefined || time === Number.POSITIVE_INFINITY
+    ? undefined
+    : Math.min(Math.floor(time), Number.MAX_SAFE_INTEGER)
 }
 
 function patternsOf(permissions: Permissions, verb: Verb): readonly (readonly string[])[] {
   const patterns = permissions[verb]
   return typeof patterns === 'object' ? patterns.map(parsePattern) : []
+}
+
+function indexOf(patterns: readonly (readonly string[])[]): PatternIndex<Indexed> {
+  const index = new PatternIndex<Indexed>()
+  for (const words of patterns) index.add({ words, slot: -1 })
+  return index
 }

@@ -3,7 +3,7 @@ import type { Logger } from 'pino'
 import { z } from 'zod'
 import { type Clock, realClock } from '../../shared/clock.ts'
 import { FanfareError } from '../../shared/errors.ts'
-import { Access, ANONYMOUS, type Verb } from './access.ts'
+import { Access, type KnownIdentity, type Verb } from './access.ts'
 import { hashApiKey, isApiKey } from './api-key.ts'
 import { type AuthConfig, isConfigured } from './auth-config.ts'
 import type { Credentials, Identity, Permissions } from './identity.ts'
@@ -18,7 +18,9 @@ const IdentityShape = z.object({
   subject: z.string().min(1),
   claims: z.record(z.string(), z.unknown()).optional(),
   permissions: PermissionsConfig,
-  expiresAt: z.number().optional(),
+  expiresAt: z
+    .union([z.number(), z.literal(Number.POSITIVE_INFINITY), z.date().transform((date) => date.getTime())])
+    .optional(),
 }) satisfies z.ZodType<Identity>
 
 /** Says who somebody is and what he may do: the one place for WebSockets and HTTP. */
@@ -43,7 +45,7 @@ export class Authenticator {
     this.clock = clock
     this.logged.content = LOGGED_PER_SECOND
     const { roles, apiKeys } = config
-    this.anonymous = this.access({ subject: ANONYMOUS, permissions: roles['anonymous'] ?? { admin: true } })
+    this.anonymous = this.access({ subject: 'anonymous', permissions: roles['anonymous'] ?? { admin: true } }, {}, true)
     for (const { name, hash, permissions, role } of apiKeys) {
       this.byHash.set(
         hash,
@@ -90,14 +92,16 @@ export class Authenticator {
    * Who it is. At once where nothing has to be waited for. Throws or rejects with `unauthenticated`, `token_expired`,
    * `auth_unavailable`.
    */
-  authenticate(credentials: Credentials): Access | Promise<Access> {
+  authenticate(given: Credentials): Access | Promise<Access> {
     const { authenticate } = this.config
+    // A token that was read from a file ends with a line break. HTTP takes it off; so that both ways mean the same, the hub does.
+    const credentials = given.token === undefined ? given : { ...given, token: given.token.trim() }
     if (!authenticate) return this.byToken(credentials)
     return this.asked(authenticate, credentials)
   }
 
   private async asked(ask: NonNullable<AuthConfig['authenticate']>, credentials: Credentials): Promise<Access> {
-    let identity: Identity | undefined
+    let identity: z.infer<typeof IdentityShape> | undefined
     try {
       const answer = await ask(credentials)
       identity = answer === undefined ? undefined : IdentityShape.parse(answer)
@@ -109,7 +113,7 @@ export class Authenticator {
     if (!identity) return this.byToken(credentials)
     if (identity.expiresAt !== undefined && identity.expiresAt <= this.clock.now())
       throw new FanfareError('token_expired')
-    return this.access(identity)
+    return this.access(identity, identity.claims)
   }
 
   private byToken({ token, headers }: Credentials): Access | Promise<Access> {
@@ -121,13 +125,18 @@ export class Authenticator {
     }
     if (this.jwt?.reads(token)) return this.byJwt(this.jwt, token)
     // Also where everybody is let in: whoever shows a token wants to be more than anybody.
-    throw new FanfareError('unauthenticated', 'The hub has no key to check such a token with')
+    throw new FanfareError('unauthenticated', this.whyNot(token))
   }
 
   private async byJwt(jwt: JwtVerifier, token: string): Promise<Access> {
-    const { permissions, roles, ...identity } = await jwt.verify(token)
+    const { subject, expiresAt, claims, permissions, roles } = await jwt.verify(token)
     const named = permissions || roles.length > 0 ? roles : ['default']
-    return this.access({ ...identity, permissions: this.permissionsOf(permissions, named) })
+    return this.access({ subject, expiresAt, permissions: this.permissionsOf(permissions, named) }, claims)
+  }
+
+  private whyNot(token: string): string {
+    if (token === '') return 'The token is empty'
+    return this.jwt ? 'The token is neither a JWT nor an API key' : 'The hub has no key to check such a token with'
   }
 
   private withoutToken(headers: Credentials['headers']): Access {
@@ -144,18 +153,22 @@ export class Authenticator {
     return union([own, ...known].filter((each) => each !== undefined))
   }
 
-  private access({ subject, expiresAt, permissions, claims }: Identity): Access {
-    const filled = fill(permissions, { sub: subject, ...claims })
-    return new Access({ subject, expiresAt, permissions: filled }, (...denied) => this.denied(...denied))
+  private access(identity: KnownIdentity, claims: Readonly<Record<string, unknown>> = {}, anonymous = false): Access {
+    const { subject } = identity
+    const permissions = fill(identity.permissions, { sub: subject, ...claims }, (pattern, claim) =>
+      this.warn({ subject, pattern, claim }, 'a permission is left out: no topic can have this claim in it'),
+    )
+    const denied = (who: string, verb: Verb, target: string) => this.warn({ subject: who, verb, target }, 'forbidden')
+    return new Access({ ...identity, permissions }, denied, anonymous)
   }
 
   /** One who is refused over and over must not fill the log. */
-  private denied(subject: string, verb: Verb, target: string): void {
+  private warn(about: object, text: string): void {
     if (!this.logged.tryRemoveTokens(1)) {
       this.unlogged++
       return
     }
-    this.log.warn({ subject, verb, target, ...(this.unlogged > 0 && { unlogged: this.unlogged }) }, 'forbidden')
+    this.log.warn({ ...about, ...(this.unlogged > 0 && { unlogged: this.unlogged }) }, text)
     this.unlogged = 0
   }
 }

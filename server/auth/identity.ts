@@ -16,11 +16,14 @@ export interface Permissions {
 export interface Identity {
   /** Stands in the log and in refusals. */
   readonly subject: string
-  /** What `${name}` in a permission stands for. `${sub}` is the subject where the claims have no other. */
+  /**
+   * What `${name}` in a permission stands for, as one word of a topic: see `topicWord`. `${sub}` is the subject where the claims have
+   * no other.
+   */
   readonly claims?: Readonly<Record<string, unknown>> | undefined
   readonly permissions: Permissions
-  /** Milliseconds since 1970; from then on the hub wants another token. */
-  readonly expiresAt?: number | undefined
+  /** A time, or milliseconds since 1970; from then on the hub wants another token. Without it, or with `Infinity`, it does not end. */
+  readonly expiresAt?: number | Date | undefined
 }
 
 /** What is known of somebody who comes: copied, so that it outlives the engine's own. */

@@ -1,12 +1,9 @@
 import { z } from 'zod'
-import { FanfareError } from '../../shared/errors.ts'
-import { parsePattern } from '../../shared/topic.ts'
+import { parsePattern, topicWord } from '../../shared/topic.ts'
 import { VERBS } from './access.ts'
 import type { Permissions } from './identity.ts'
 
 const PLACEHOLDER = /\$\{([^{}]*)\}/g
-/** One word of a topic: no dot, no wildcard, and no $, with which the hub's own topics begin. */
-const WORD = /^[A-Za-z0-9_:@/+=~-]+$/
 
 const pattern = z.string().superRefine((value, context) => {
   try {
@@ -34,31 +31,49 @@ export function union(all: readonly Permissions[]): Permissions {
   )
 }
 
+/** Called with a pattern that permits nothing, because no topic can have this claim in it. */
+export type Unfit = (pattern: string, claim: string) => void
+
 /**
- * Puts claims where the placeholders are. A claim that is missing permits nothing; one that is not one word of a topic
- * is refused with `unauthenticated`: a subject `#` or `a.b` would else be permitted what others have.
+ * Replaces each placeholder by its claim, as one word of a topic (see `topicWord`): a subject `#` or `a.b` opens nothing that others have.
+ * A pattern with a claim that is missing permits nothing, and neither does one with a claim that no word can stand for. The others
+ * do: one value that does not fit must not lock anybody out.
  */
-export function fill(permissions: Permissions, claims: Readonly<Record<string, unknown>>): Permissions {
+export function fill(
+  permissions: Permissions,
+  claims: Readonly<Record<string, unknown>>,
+  unfit: Unfit = () => {},
+): Permissions {
   const filled = (verb: (typeof VERBS)[number]) => {
     const value = permissions[verb]
-    return typeof value === 'object' ? value.flatMap((each) => fillPattern(each, claims) ?? []) : value
+    return typeof value === 'object' ? value.flatMap((each) => fillPattern(each, claims, unfit) ?? []) : value
   }
   return Object.fromEntries(VERBS.map((verb) => [verb, filled(verb)]))
 }
 
-function fillPattern(pattern: string, claims: Readonly<Record<string, unknown>>): string | undefined {
+function fillPattern(pattern: string, claims: Readonly<Record<string, unknown>>, unfit: Unfit): string | undefined {
   let missing = false
-  const filled = pattern.replace(PLACEHOLDER, (_, name: string) => {
-    const claim = Object.hasOwn(claims, name) ? claims[name] : undefined
-    if (claim === undefined) missing = true
-    else if (!isWord(claim)) {
-      throw new FanfareError('unauthenticated', `The claim "${name}" is not one word of a topic, as ${pattern} needs`)
-    }
-    return String(claim)
-  })
-  return missing ? undefined : filled
+  let last = ''
+  try {
+    const filled = pattern.replace(PLACEHOLDER, (_, name: string) => {
+      last = name
+      const claim = Object.hasOwn(claims, name) ? claims[name] : undefined
+      if (claim === undefined) missing = true
+      return claim === undefined ? '' : wordOf(claim)
+    })
+    if (missing) return undefined
+    // Together the words may be too long.
+    parsePattern(filled)
+    return filled
+  } catch {
+    unfit(pattern, last)
+    return undefined
+  }
 }
 
-function isWord(claim: unknown): claim is string | number {
-  return (typeof claim === 'string' && WORD.test(claim)) || Number.isSafeInteger(claim)
+/** Throws where no word can stand for it. */
+function wordOf(claim: unknown): string {
+  if (typeof claim === 'string') return topicWord(claim)
+  if (Number.isSafeInteger(claim)) return String(claim)
+  throw new TypeError('Neither text nor a whole number')
 }

@@ -24,7 +24,10 @@ export interface Broker {
   deleteStream(name: string): Promise<void>
   /** Lets go of the messages before an offset. */
   trimStream(name: string, before: number): Promise<void>
-  streams(): Promise<StreamInfo[]>
+  /** In the order of their declaration. */
+  readonly streamNames: Iterable<string>
+  /** What there is to say of streams: of all without names, and otherwise of those that there are. */
+  streams(names?: readonly string[]): Promise<StreamInfo[]>
   /**
    * The messages from an offset on, as many as one block holds; undefined where there are none. It answers, as `newest` and
    * `offsetAtTime` do, of the log as `stream` shows it in the moment of the call: nothing from `next` on, and
@@ -46,7 +49,10 @@ export interface Broker {
   declareQueue(options: QueueOptions, replace: boolean): Promise<void>
   deleteQueue(name: string): Promise<void>
   queue(name: string): QueueState | undefined
-  queues(): Promise<QueueStatus[]>
+  /** In the order of their declaration. */
+  readonly queueNames: Iterable<string>
+  /** What there is to say of queues: of all without names, and otherwise of those that there are. */
+  queues(names?: readonly string[]): Promise<QueueStatus[]>
   /** Called when a queue has something to lease, at the latest a tenth of a second after it is due. */
   onReady: (queue: string) => void
   /** Called when a lease has run out: its message goes on without whoever held it. */
@@ -122,6 +128,8 @@ export interface QueueState {
   /** Messages that wait, and that are on lease. */
   readonly depth: number
   readonly inFlight: number
+  /** Messages that came in since the hub started. */
+  readonly publishedTotal: number
 }
 
 /** A message on lease. */

@@ -1,11 +1,12 @@
 import { type Command, Option } from 'commander'
 import type { AuthOptions, KeySource } from '../auth/auth-config.ts'
+import { said } from './sources.ts'
 
 /** Variable that has the secret of tokens itself. */
 export const SECRET_ENV = 'FANFARE_JWT_SECRET'
 
 export interface AuthFlags {
-  readonly anonymous?: AuthOptions['anonymous']
+  readonly anonymous?: string
   readonly jwtSecretFile?: string
   readonly jwksUrl?: string
 }
@@ -27,17 +28,15 @@ export function addAuthFlags(command: Command): Command {
 }
 
 /** `auth` of the file, with what flags and environment say in its place. */
-export function authWith(
-  fromFile: unknown,
-  { anonymous, jwtSecretFile, jwksUrl }: AuthFlags,
-  env: NodeJS.ProcessEnv,
-): AuthOptions {
+export function authWith(fromFile: unknown, flags: AuthFlags, env: NodeJS.ProcessEnv): AuthOptions {
+  const anonymous = said(flags.anonymous)?.toLowerCase() as AuthOptions['anonymous']
+  const [jwtSecretFile, jwksUrl] = [said(flags.jwtSecretFile), said(flags.jwksUrl)]
   const auth = fromFile as AuthOptions
   // To be refused as it is.
   if (typeof fromFile !== 'object' || fromFile === null) return auth
   const keys: KeySource[] = []
   if (jwtSecretFile !== undefined) keys.push({ secretFile: jwtSecretFile })
-  else if (env[SECRET_ENV]) keys.push({ secretEnv: SECRET_ENV })
+  else if (said(env[SECRET_ENV])) keys.push({ secretEnv: SECRET_ENV })
   if (jwksUrl !== undefined) keys.push({ jwksUrl })
   return {
     ...auth,

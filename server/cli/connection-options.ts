@@ -3,6 +3,7 @@ import type { Client } from '../../client/client.ts'
 import { connect } from '../../client/node.ts'
 import { FanfareError } from '../../shared/errors.ts'
 import { DEFAULTS } from '../defaults.ts'
+import { said } from './sources.ts'
 
 /** The hub to speak to when nothing else is said. */
 const LOCAL = `ws://${DEFAULTS.host}:${DEFAULTS.port}`
@@ -25,7 +26,8 @@ export function tokenOption(): Option {
 }
 
 export function connectTo({ url, token }: HubAddress, name: string): Client {
-  return connect(url, { name, ...(token !== undefined && { token }) })
+  const credentials = said(token)
+  return connect(url, { name, ...(credentials !== undefined && { token: credentials }) })
 }
 
 /** The option of commands that end with an error where no hub answers. */
@@ -33,7 +35,9 @@ export function addTimeout(command: Command): Command {
   return command.option('--timeout-ms <n>', 'longest wait for a connection', wholeNumber('timeout-ms', 1), 10_000)
 }
 
-export function webSocketUrl(text: string): string {
+export function webSocketUrl(given: string): string {
+  // An empty FANFARE_URL is not set.
+  const text = said(given) ?? LOCAL
   if (URL.canParse(text) && ['ws:', 'wss:'].includes(new URL(text).protocol)) return text
   throw new FanfareError('bad_config', `url: "${text}" does not begin with ws:// or wss://`)
 }

@@ -1,15 +1,19 @@
 import { createPrivateKey, type KeyObject } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { SignJWT } from 'jose'
+import type { z } from 'zod'
 import { FanfareError } from '../../shared/errors.ts'
+import { MAX_TOKEN } from '../../shared/parse-frame.ts'
+import { topicWord } from '../../shared/topic.ts'
 import type { Verb } from '../auth/access.ts'
 import type { AuthConfig, KeySource } from '../auth/auth-config.ts'
 import { algorithmOf, secretKey } from '../auth/keys.ts'
-import { PermissionsConfig } from '../auth/permissions.ts'
+import { fill, PermissionsConfig } from '../auth/permissions.ts'
 import { checkConfig } from '../config.ts'
 import { duration } from '../stream/stream-config.ts'
 import { SECRET_ENV } from './auth-flags.ts'
 import { readConfig } from './config-file.ts'
+import { fromFile } from './sources.ts'
 
 type Patterns = Partial<Record<Exclude<Verb, 'admin'>, string[]>>
 
@@ -25,20 +29,27 @@ export interface TokenOptions extends Patterns {
   readonly keyFile?: string
 }
 
-/** Makes and signs one. Throws `bad_config`, which says what is wrong with an option. */
-export async function makeToken({
-  subject,
-  claim = {},
-  role,
-  expires,
-  config: file,
-  ...options
-}: TokenOptions): Promise<string> {
-  const { auth } = checkConfig(await readConfig(file))
+type Warn = (text: string) => void
+/** Of the configuration, if there is one. */
+type Roles = AuthConfig['roles'] | undefined
+
+/**
+ * Makes and signs one. `warn` is called with each thing that the hub will not take as it was meant. Throws `bad_config`, which says what
+ * is wrong with an option.
+ */
+export async function makeToken(
+  { subject, claim = {}, role, expires, config: file, ...options }: TokenOptions,
+  warn: Warn,
+): Promise<string> {
+  if (subject === '') throw new FanfareError('bad_config', 'subject: it is empty, and the hub refuses such a token')
+  const { options: configured, sources } = fromFile(file, await readConfig(file))
+  const { auth } = checkConfig(configured, sources)
   const key = await signingKey(options, auth)
   const algorithm = algorithmOf(key)
   if (!algorithm) throw new FanfareError('bad_config', 'key-file: it is no key of RSA (2048 bits), P-256 or Ed25519')
-  const jwt = new SignJWT({ ...claim, ...(role !== undefined && { role }), ...permissionsClaim(options) })
+  const claims = { ...claim, ...(role !== undefined && { role }), ...permissionsClaim(options) }
+  warnOf({ ...claims, sub: subject }, file === undefined ? undefined : auth.roles, warn)
+  const jwt = new SignJWT(claims)
     .setProtectedHeader({ alg: algorithm, typ: 'JWT' })
     .setSubject(subject)
     .setIssuedAt()
@@ -46,7 +57,30 @@ export async function makeToken({
   const { audience, issuer } = auth.jwt ?? {}
   if (audience !== undefined) jwt.setAudience(audience)
   if (issuer !== undefined) jwt.setIssuer(typeof issuer === 'string' ? issuer : (issuer[0] as string))
-  return jwt.sign(key)
+  const token = await jwt.sign(key)
+  if (token.length <= MAX_TOKEN) return token
+  throw new FanfareError('bad_config', `token: it has ${token.length} characters, and the hub takes ${MAX_TOKEN}`)
+}
+
+/** Looks at a token as the hub will. Throws `bad_config` for permissions that the hub cannot read. */
+function warnOf(claims: Record<string, unknown> & { readonly sub: string }, roles: Roles, warn: Warn): void {
+  const { sub, role, permissions } = claims
+  const own = typeof permissions === 'object' && permissions !== null && !Array.isArray(permissions)
+  const named = (Array.isArray(role) ? role : [role]).filter(isText)
+  for (const name of named.filter((each) => roles && !Object.hasOwn(roles, each)))
+    warn(`the configuration has no role "${name}": it permits nothing`)
+  const all: object[] = (own || named.length > 0 ? named : ['default']).map((name) => roles?.[name] ?? {})
+  if (own) all.push(checkedPermissions(permissions))
+  for (const pattern of new Set(all.flatMap((each) => Object.values(each).flat()).filter(isText))) {
+    if (fill({ publish: [pattern] }, claims).publish?.length === 0)
+      warn(`${pattern} permits nothing: a claim in it is missing, or no topic can have that claim in it`)
+    else if (pattern.includes('${sub}') && topicWord(sub) !== sub)
+      warn(`in ${pattern} the subject is ${topicWord(sub)}`)
+  }
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string'
 }
 
 /** What was said, or else the first secret of the configuration: of the others the hub has public keys alone. */
@@ -76,8 +110,12 @@ async function readKey(path: string, parse: (text: string) => KeyObject): Promis
 function permissionsClaim({ publish, subscribe, consume, declare, admin }: Patterns & { admin?: true }): object {
   const permissions = { publish, subscribe, consume, declare, admin }
   if (Object.values(permissions).every((value) => value === undefined)) return {}
+  return { permissions: checkedPermissions(permissions) }
+}
+
+function checkedPermissions(permissions: unknown): z.infer<typeof PermissionsConfig> {
   const checked = PermissionsConfig.safeParse(permissions)
-  if (checked.success) return { permissions: checked.data }
+  if (checked.success) return checked.data
   throw new FanfareError(
     'bad_config',
     checked.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('; '),

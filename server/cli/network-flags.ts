@@ -1,6 +1,7 @@
 import { type Command, Option } from 'commander'
 import type { HubOptions } from '../config.ts'
 import type { TlsOptions } from '../tls/tls-config.ts'
+import { said } from './sources.ts'
 
 export interface NetworkFlags {
   readonly allowedOrigins?: readonly string[]
@@ -33,11 +34,12 @@ export function addNetworkFlags(command: Command): Command {
 /** What flags and environment say, in the place of what the file does; nothing where they say nothing. */
 export function networkWith(
   { tls }: Pick<HubOptions, 'tls'>,
-  { allowedOrigins, trustedProxies, tlsCertFile: certFile, tlsKeyFile: keyFile }: NetworkFlags,
+  { allowedOrigins = [], trustedProxies = [], tlsCertFile, tlsKeyFile }: NetworkFlags,
 ): HubOptions {
+  const [certFile, keyFile] = [said(tlsCertFile), said(tlsKeyFile)]
   return {
-    ...(allowedOrigins && { allowedOrigins }),
-    ...(trustedProxies && { trustedProxies }),
+    ...(allowedOrigins.length > 0 && { allowedOrigins }),
+    ...(trustedProxies.length > 0 && { trustedProxies }),
     ...((certFile || keyFile) && {
       tls: { ...tls, ...(certFile && { certFile }), ...(keyFile && { keyFile }) } as TlsOptions,
     }),
@@ -45,7 +47,7 @@ export function networkWith(
 }
 
 function listOf(text: string): string[] {
-  return text
+  return (said(text) ?? '')
     .split(',')
     .map((item) => item.trim())
     .filter((item) => item !== '')

@@ -6,6 +6,8 @@ import type { Hub } from '../index.ts'
 import { type AuthFlags, addAuthFlags, authWith } from './auth-flags.ts'
 import { readConfig } from './config-file.ts'
 import { addNetworkFlags, type NetworkFlags, networkWith } from './network-flags.ts'
+import { fromEnv, fromFile, fromFlags } from './sources.ts'
+import { stopOnSignals } from './stop-on-signals.ts'
 
 type OfTheirOwn = 'streams' | 'queues' | 'topics' | 'auth' | 'allowedOrigins' | 'trustedProxies' | 'tls'
 
@@ -41,7 +43,12 @@ const FLAGS: Record<Exclude<keyof HubConfig, OfTheirOwn>, string> = {
   identityMessagesPerSecond: 'frames of all connections of one subject',
   identityBytesPerSecond: 'bytes of all connections of one subject',
   subscribesPerSecond: 'subscriptions and consumers that a connection may begin in a second',
+  maxStreams: 'maximum number of streams that clients can bring it to',
+  maxQueues: 'maximum number of queues that clients can bring it to',
 }
+
+/** Lines of the log that wait while they cannot be written, in bytes. */
+const LOG_BYTES = 1024 * 1024
 
 export function serveCommand(): Command {
   const command = new Command('serve').description('run a hub')
@@ -53,45 +60,75 @@ export function serveCommand(): Command {
   return addNetworkFlags(addAuthFlags(command)).action(serve)
 }
 
-async function serve({
-  config: file,
-  anonymous,
-  jwtSecretFile,
-  jwksUrl,
-  allowedOrigins,
-  trustedProxies,
-  tlsCertFile,
-  tlsKeyFile,
-  ...flags
-}: Record<string, string> & AuthFlags & NetworkFlags): Promise<void> {
+type Flags = Record<string, string> & AuthFlags & NetworkFlags & { readonly config?: string }
+
+async function serve(flags: Flags, command: Command): Promise<void> {
   // What a hub is made of: other commands need none of it, and start in half of the time without it.
   const { pino } = await import('pino')
-  const { checkConfig, configFromEnv, configFromText } = await import('../config.ts')
+  const { checkConfig } = await import('../config.ts')
   const { startHub } = await import('../index.ts')
-  const { auth = {}, ...fromFile } = await readConfig(file)
-  const options = {
-    data: DEFAULTS.data,
-    ...fromFile,
-    ...configFromEnv(process.env),
-    ...configFromText(flags as Record<string, string>),
-    ...networkWith(fromFile, { allowedOrigins, trustedProxies, tlsCertFile, tlsKeyFile } as NetworkFlags),
-    auth: authWith(auth, { anonymous, jwtSecretFile, jwksUrl } as AuthFlags, process.env),
-  }
+  const { options, sources, ignored } = await gathered(flags, command)
   // Standard error, and at once: what a hub said last is what its operator wants to know.
-  const log = pino(
-    { level: checkConfig(options).logLevel, base: { pid: process.pid } },
-    pino.destination({ dest: 2, sync: true }),
-  )
+  const output = pino.destination({ dest: 2, sync: true, maxLength: LOG_BYTES })
+  // A disk that is full costs the log and not the hub: lines wait until there is room again, and those beyond the bound are lost.
+  output.on('error', () => {})
+  const log = pino({ level: checkConfig(options, sources).logLevel, base: { pid: process.pid } }, output)
+  for (const variable of ignored)
+    log.info({ variable }, 'ignored: Kubernetes sets it for a Service of this name, and it is not meant for the hub')
   const starting = startHub(options, log)
   // At once, or it would end a hub that starts; but in a terminal it says that the terminal closes.
   if (options.tls || !process.stdin.isTTY) process.on('SIGHUP', () => void reload(starting, log))
-  const hub = await starting
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    process.once(signal, () => {
-      log.info({ signal }, 'stopping')
-      void hub.close().then(() => process.exit(0))
-    })
+  stopOnSignals(starting, log)
+  serveOn(await starting)
+}
+
+/** All options of file, environment and flags, and where each was said. */
+async function gathered(flags: Flags, command: Command) {
+  const { config: file, anonymous, jwtSecretFile, jwksUrl, ...others } = flags
+  const { allowedOrigins, trustedProxies, tlsCertFile, tlsKeyFile, ...plain } = others
+  const [inFile, inEnv, inFlags] = [fromFile(file, await readConfig(file)), fromEnv(process.env), fromFlags(plain)]
+  const options = {
+    data: DEFAULTS.data,
+    ...inFile.options,
+    ...inEnv.options,
+    ...inFlags.options,
+    ...networkWith(inFile.options, { allowedOrigins, trustedProxies, tlsCertFile, tlsKeyFile } as NetworkFlags),
+    auth: authWith(inFile.options['auth'] ?? {}, { anonymous, jwtSecretFile, jwksUrl } as AuthFlags, process.env),
   }
+  const sources = { ...inFile.sources, ...inEnv.sources, ...inFlags.sources, ...placesOf(command) }
+  return { options, sources, ignored: inEnv.ignored }
+}
+
+/** The paths of what has flags and variables of its own. */
+const PATHS: Record<keyof AuthFlags | keyof NetworkFlags, string> = {
+  anonymous: 'auth.anonymous',
+  jwtSecretFile: 'auth.jwt.keys',
+  jwksUrl: 'auth.jwt.keys',
+  allowedOrigins: 'allowedOrigins',
+  trustedProxies: 'trustedProxies',
+  tlsCertFile: 'tls.certFile',
+  tlsKeyFile: 'tls.keyFile',
+}
+
+function placesOf(command: Command): Record<string, string> {
+  const places: Record<string, string> = {}
+  for (const option of command.options) {
+    const path = PATHS[option.attributeName() as keyof typeof PATHS]
+    const source = command.getOptionValueSource(option.attributeName())
+    if (path === undefined || (source !== 'env' && source !== 'cli')) continue
+    places[path] = (source === 'env' ? option.envVar : option.long) as string
+  }
+  return places
+}
+
+/**
+ * The last resort for an error that nothing else stopped. The hub goes on: ending the process would cost all clients their
+ * connection for what is most likely the trouble of one, and again after each restart if a client or a stored message causes it.
+ * `/readyz` answers 503 from then on, so that the operator decides when to restart.
+ */
+function serveOn(hub: Hub): void {
+  process.on('uncaughtException', (error) => hub.escaped(error))
+  process.on('unhandledRejection', (reason) => hub.escaped(reason))
 }
 
 async function reload(starting: Promise<Hub>, log: Logger): Promise<void> {

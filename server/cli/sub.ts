@@ -33,8 +33,9 @@ export function subCommand(): Command {
 
 async function sub(pattern: string, { url, token, header, count, ...options }: SubOptions): Promise<void> {
   const stop = new AbortController()
-  process.once('SIGINT', () => stop.abort())
-  process.once('SIGTERM', () => stop.abort())
+  // Ctrl-C reaches what npm started twice; the second one must not cut short what the first began.
+  process.on('SIGINT', () => stop.abort())
+  process.on('SIGTERM', () => stop.abort())
   // A reader such as head that has had enough is no failure.
   process.stdout.on('error', () => stop.abort())
   const client = connectTo({ url, ...(token !== undefined && { token }) }, 'fanfare sub')

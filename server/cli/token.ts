@@ -22,7 +22,8 @@ export function tokenCommand(): Command {
     .action(async (options: TokenOptions) => {
       // Signing is loaded where there is something to sign.
       const { makeToken } = await import('./make-token.ts')
-      process.stdout.write(`${await makeToken(options)}\n`)
+      const warn = (text: string) => process.stderr.write(`fanfare: note: ${text}\n`)
+      process.stdout.write(`${await makeToken(options, warn)}\n`)
     })
 }
 

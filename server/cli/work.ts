@@ -36,7 +36,8 @@ async function work(command: string[], { queue, min, max, cooldownMs, ...hub }: 
   const client = connectTo(hub, 'fanfare work')
   noteConnection(client, url)
   const stopped = new Promise<void>((resolve) => {
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, resolve)
+    // Also the second one, which npm sends: the workers have to end first.
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, resolve)
   })
   client.subscribe<string>(QUEUE_STATUS_TOPIC + queue, ({ data }) => {
     const { wantedConsumers, depth } = data as QueueInfo

@@ -4,13 +4,13 @@ import { type ErrorCode, errorEntry, FanfareError } from '../../shared/errors.ts
 import type { AuthFrame, Frame } from '../../shared/frames.ts'
 import { parseFrame } from '../../shared/parse-frame.ts'
 import type { ConnectionInfo } from '../../shared/sys.ts'
-import { type Access, ANONYMOUS } from '../auth/access.ts'
+import type { Access } from '../auth/access.ts'
 import type { EngineSocket, SocketHandlers, UpgradeRequest } from '../engine/engine.ts'
 import type { LimitName } from '../limit/limits.ts'
 import type { Allowance } from '../limit/message-limits.ts'
 import type { WatchedConnection } from '../monitor/connections.ts'
 import type { Subscription } from '../topic/subscription.ts'
-import type { ConnectionContext, Expiring } from './context.ts'
+import type { ConnectionContext, Expiring, Patience } from './context.ts'
 import { decodeMessage } from './decode.ts'
 import { Dispatch } from './dispatch.ts'
 import { Login, welcomeFrame } from './login.ts'
@@ -20,6 +20,8 @@ import { errorFrame, isNewWork } from './refusal.ts'
 /**
  * One WebSocket of one client, from its opening until it is hung up: learns whose it is, reads its frames, and answers
  * what is wrong with them. What they ask for is done by `Dispatch`.
+ *
+ * It is a boundary: whatever the engine, a timer or a promise calls here never throws. A bug costs this connection (`internal`).
  */
 export class Connection implements SocketHandlers, OutboxOwner, WatchedConnection, Expiring {
   readonly id = nanoid(12)
@@ -41,7 +43,9 @@ export class Connection implements SocketHandlers, OutboxOwner, WatchedConnectio
   /** Undefined where there is no limit: then nothing is counted. */
   private readonly allowance: Allowance | undefined
   private client: string | undefined = undefined
+  /** Since the heartbeat's last look. */
   private heard = true
+  private silentLooks = 0
   private readonly since: number
 
   constructor(socket: EngineSocket, address: string, context: ConnectionContext, who: UpgradeRequest | Access) {
@@ -56,24 +60,16 @@ export class Connection implements SocketHandlers, OutboxOwner, WatchedConnectio
   }
 
   message(data: Uint8Array, binary: boolean): void {
-    if (this.state === 'ended' || this.state === 'finishing') return
-    this.heard = true
-    this.context.turn.arrived()
-    this.context.traffic.bytesIn += data.length
+    // Here and not in `guarded`: no closure for each message.
     try {
-      this.login?.arrived(data.length)
-      // What is held is read later, and the bytes are the engine's.
-      const bytes = this.login ? new Uint8Array(data) : data
-      const values = decodeMessage(bytes, binary)
-      if (this.allowance) this.handleWithin(this.allowance, values, data.length)
-      else for (const value of values) this.handle(value)
+      this.receive(data, binary)
     } catch (error) {
-      this.refuse(error)
+      this.failed(error)
     }
   }
 
   broken(code: 'frame_too_large' | 'bad_utf8' | 'bad_frame', detail: string): void {
-    this.end(new FanfareError(code, detail))
+    this.guarded(() => this.end(new FanfareError(code, detail)))
   }
 
   alive(): void {
@@ -86,34 +82,37 @@ export class Connection implements SocketHandlers, OutboxOwner, WatchedConnectio
   }
 
   close(): void {
-    this.release()
-    this.context.closed(this.id)
+    this.guarded(() => this.release())
+    this.guarded(() => this.context.closed(this.id))
   }
 
-  /** Once in every ping interval: ends a connection that is dead or never said anything, and asks the others. */
-  heartbeat(): void {
+  /** Several times in every ping interval: pings a peer that has been silent for one, and ends its connection if that gets no answer. */
+  look({ pingAfter, endAfter }: Patience): void {
     if (this.state === 'ended') return
-    if (this.heard) {
+    this.guarded(() => {
+      this.silentLooks = this.heard ? 0 : this.silentLooks + 1
       this.heard = false
-      this.socket.ping()
-    } else {
-      this.end(new FanfareError('idle_timeout'))
-    }
+      if (this.silentLooks >= endAfter) this.end(new FanfareError('idle_timeout'))
+      // Until it answers: a ping is left out while the peer has enough to read.
+      else if (this.silentLooks >= pingAfter) this.socket.ping()
+    })
   }
 
   /** Ends a connection that has said nothing in its time. True where it need not be watched any longer. */
   checkHello(now: number): boolean {
     if (this.state !== 'new') return true
     if (now - this.since < this.context.config.helloTimeoutMs) return false
-    this.end(new FanfareError(this.login?.waiting ? 'auth_unavailable' : 'hello_timeout'))
+    this.guarded(() => this.end(new FanfareError(this.login?.waiting ? 'auth_unavailable' : 'hello_timeout')))
     return true
   }
 
   checkExpiry(): void {
-    const now = this.context.authenticator.now()
-    const expiresAt = this.access?.expiresAt
-    if (expiresAt !== undefined && expiresAt <= now && this.state === 'ready')
-      this.end(new FanfareError('token_expired'))
+    this.guarded(() => {
+      const now = this.context.authenticator.now()
+      const expiresAt = this.access?.expiresAt
+      if (expiresAt !== undefined && expiresAt <= now && this.state === 'ready')
+        this.end(new FanfareError('token_expired'))
+    })
   }
 
   /** Tells the peer why, behind all that it is owed, and closes. */
@@ -128,16 +127,18 @@ export class Connection implements SocketHandlers, OutboxOwner, WatchedConnectio
   finish(): void {
     if (this.state === 'ended') return
     this.state = 'finishing'
-    this.dispatch?.stopConsuming()
-    this.outbox.resumeAll()
-    this.outbox.flush()
-    if (this.outbox.keepsUp) this.end(new FanfareError('shutting_down'))
+    this.guarded(() => {
+      this.dispatch?.stopConsuming()
+      this.outbox.resumeAll()
+      this.outbox.flush()
+      if (this.outbox.keepsUp) this.end(new FanfareError('shutting_down'))
+    })
   }
 
   /** Ends at once, whatever is still to be sent. */
   terminate(): void {
-    this.release()
-    this.socket.terminate()
+    this.guarded(() => this.release())
+    this.guarded(() => this.socket.terminate())
   }
 
   get outboxBytes(): number {
@@ -178,16 +179,52 @@ export class Connection implements SocketHandlers, OutboxOwner, WatchedConnectio
     this.dispatch?.receiptsSent(count)
   }
 
-  feedFailed(subscription: Subscription, error: FanfareError): void {
+  feedFailed(subscription: Subscription, error: unknown): void {
     if (this.state === 'ended') return
-    this.dispatch?.drop(subscription)
-    this.refuse(error, { sub: subscription.sub })
+    this.guarded(() => {
+      this.dispatch?.drop(subscription)
+      this.refuse(error, { sub: subscription.sub })
+    })
   }
 
   overflow(code: 'slow_consumer' | 'outbox_total'): void {
     this.outbox.release()
     // Not now: the fan-out that filled the outbox is still reading the index of subscriptions.
     setImmediate(() => this.hangUp(code))
+  }
+
+  failed(error: unknown): void {
+    const { unexpected } = this.context
+    unexpected.report('connection', error, { connection: this.id })
+    if (this.state === 'ended') return
+    this.state = 'finishing'
+    unexpected.run('connection', () => this.outbox.release())
+    setImmediate(() => this.hangUp('internal'))
+  }
+
+  private guarded(task: () => void): void {
+    try {
+      task()
+    } catch (error) {
+      this.failed(error)
+    }
+  }
+
+  private receive(data: Uint8Array, binary: boolean): void {
+    if (this.state === 'ended' || this.state === 'finishing') return
+    this.heard = true
+    this.context.turn.arrived()
+    this.context.traffic.bytesIn += data.length
+    try {
+      this.login?.arrived(data.length)
+      // What is held is read later, and the bytes are the engine's.
+      const bytes = this.login ? new Uint8Array(data) : data
+      const values = decodeMessage(bytes, binary)
+      if (this.allowance) this.handleWithin(this.allowance, values, data.length)
+      else for (const value of values) this.handle(value)
+    } catch (error) {
+      this.refuse(error)
+    }
   }
 
   private handle(value: unknown): void {
@@ -198,7 +235,7 @@ export class Connection implements SocketHandlers, OutboxOwner, WatchedConnectio
       if (this.login) return this.enter(this.login, frame)
       if (frame.type === 'hello') throw new FanfareError('hello_late')
       if (frame.type === 'auth') return this.renew(frame)
-      this.dispatch ??= new Dispatch(this.context, this.outbox, (thrown, about) => this.refuse(thrown, about))
+      this.dispatch ??= new Dispatch(this.context, this.outbox, this.refuse)
       this.dispatch.handle(frame, this.access as Access)
     } catch (error) {
       this.refuse(error, value)
@@ -223,10 +260,11 @@ export class Connection implements SocketHandlers, OutboxOwner, WatchedConnectio
 
   /** The first frame: whose is it? */
   private enter(login: Login, frame: Frame): void {
-    const refused = (error: unknown) => this.end(this.known(error))
+    const refused = (error: unknown) => this.guarded(() => this.end(this.known(error)))
+    const entered = (known: Access) => this.guarded(() => this.entered(login, known, frame))
     try {
       const access = login.start(this.context.authenticator, frame.type === 'hello' ? frame.token : undefined)
-      if (access instanceof Promise) access.then((known) => this.entered(login, known, frame), refused)
+      if (access instanceof Promise) access.then(entered, refused)
       else this.entered(login, access, frame)
     } catch (error) {
       refused(error)
@@ -248,7 +286,7 @@ export class Connection implements SocketHandlers, OutboxOwner, WatchedConnectio
 
   private takeAccess(access: Access): void {
     this.access = access
-    if (this.allowance && access.subject !== ANONYMOUS) this.context.limits.join(this.allowance, access.subject)
+    if (this.allowance && !access.anonymous) this.context.limits.join(this.allowance, access.subject)
     if (access.expiresAt !== undefined) this.context.watchExpiry(this)
   }
 
@@ -260,8 +298,8 @@ export class Connection implements SocketHandlers, OutboxOwner, WatchedConnectio
     const credentials = { token, address: this.address, origin: undefined, headers: {} }
     const checked = async () => authenticator.authenticate(credentials)
     checked().then(
-      (access) => this.renewed(seq, access),
-      (error: unknown) => this.notRenewed(seq, this.known(error)),
+      (access) => this.guarded(() => this.renewed(seq, access)),
+      (error: unknown) => this.guarded(() => this.notRenewed(seq, this.known(error))),
     )
   }
 
@@ -281,36 +319,41 @@ export class Connection implements SocketHandlers, OutboxOwner, WatchedConnectio
     else this.end(error)
   }
 
-  private refuse(thrown: unknown, about?: unknown): void {
+  /** Also called by promises and by the broker, later. */
+  private readonly refuse = (thrown: unknown, about?: unknown): void => {
     if (this.state === 'ended') return
-    const error = this.known(thrown)
-    if (errorEntry(error.code).close !== undefined) {
-      this.end(error)
-      return
-    }
-    this.context.traffic.refused(error.code)
-    this.outbox.send(errorFrame(error, about))
+    this.guarded(() => {
+      const error = this.known(thrown)
+      if (errorEntry(error.code).close !== undefined) return this.end(error)
+      this.context.traffic.refused(error.code)
+      this.outbox.send(errorFrame(error, about))
+    })
   }
 
   private known(thrown: unknown): FanfareError {
     if (thrown instanceof FanfareError) return thrown
-    this.context.log.error({ err: thrown, connection: this.id }, 'a frame made the hub fail')
+    this.context.unexpected.report('connection', thrown, { connection: this.id })
     return new FanfareError('internal')
   }
 
+  /** Each step by itself: whatever fails, the socket is closed and nothing of the connection stays behind. */
   private hangUp(code: ErrorCode): void {
     if (this.state === 'ended') return
-    this.context.log.info({ connection: this.id, address: this.address, code }, 'connection ended')
-    this.context.traffic.refused(code)
-    this.release()
-    this.socket.close(errorEntry(code).close ?? 1000, `${code}: ${errorEntry(code).text}`)
+    const { unexpected, log, traffic } = this.context
+    const { id: connection, address } = this
+    traffic.refused(code)
+    unexpected.run('connection', () => this.release())
+    const { close = 1000, text } = errorEntry(code)
+    unexpected.run('connection', () => this.socket.close(close, `${code}: ${text}`))
+    unexpected.run('connection', () => log.info({ connection, address, code }, 'connection ended'))
   }
 
   private release(): void {
     this.state = 'ended'
     this.login = undefined
-    if (this.allowance) this.context.limits.leave(this.allowance)
-    this.outbox.release()
-    this.dispatch?.release()
+    const { unexpected, limits } = this.context
+    if (this.allowance) limits.leave(this.allowance)
+    unexpected.run('connection', () => this.outbox.release())
+    unexpected.run('connection', () => this.dispatch?.release())
   }
 }

@@ -56,7 +56,12 @@ export class Consumers {
     const [live, drafts] = frame.type === 'ack' ? this.draftsOf(frame) : [[], []]
     consumer.settle(delivery, endingOf(frame), drafts, {
       settled: () => {
-        for (const publish of live) this.context.topics.publish(publish, () => {})
+        try {
+          for (const publish of live) this.context.topics.publish(publish, () => {})
+        } catch (error) {
+          // The contract, or what keeps the topic, may have changed since.
+          this.refuse(error, frame)
+        }
       },
       refused: (error) => this.refuse(error, frame),
     })

@@ -3,6 +3,7 @@ import type { Clock } from '../../shared/clock.ts'
 import type { Access } from '../auth/access.ts'
 import type { Authenticator } from '../auth/authenticator.ts'
 import type { Broker } from '../broker/broker.ts'
+import type { UnexpectedErrors } from '../failure/unexpected-errors.ts'
 import type { LimitConfig } from '../limit/limits.ts'
 import type { MessageLimits } from '../limit/message-limits.ts'
 import type { Traffic } from '../monitor/traffic.ts'
@@ -32,6 +33,7 @@ export interface ConnectionContext {
   readonly traffic: Traffic
   readonly limits: MessageLimits
   readonly log: Logger
+  readonly unexpected: UnexpectedErrors
   readonly clock: Clock
   readonly authenticator: Authenticator
   /** Runs a method of the operators', where it is permitted. */
@@ -40,6 +42,12 @@ export interface ConnectionContext {
   watchExpiry(connection: Expiring): void
   /** The socket has closed, by whichever side. */
   closed(connectionId: string): void
+}
+
+/** How many looks of the heartbeat in a row find a peer silent before it is pinged, and before its connection is ended. */
+export interface Patience {
+  readonly pingAfter: number
+  readonly endAfter: number
 }
 
 export interface ConnectionConfig extends LimitConfig {

@@ -105,12 +105,13 @@ export class Dispatch {
 
   /** Lets go of all: the connection has ended. */
   release(): void {
-    this.subscriptions?.release()
-    this.subscriptions = undefined
-    this.consumers?.release(true)
-    this.consumers = undefined
-    this.requests?.release()
-    this.requests = undefined
+    const { unexpected } = this.context
+    const { subscriptions, consumers, requests } = this
+    this.subscriptions = this.consumers = this.requests = undefined
+    // Each by itself: a bug in one must not leave the others in the hub's tables.
+    unexpected.run('connection', () => subscriptions?.release())
+    unexpected.run('connection', () => consumers?.release(true))
+    unexpected.run('connection', () => requests?.release())
   }
 
   get publishedTotal(): number {

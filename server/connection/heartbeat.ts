@@ -1,31 +1,50 @@
 import type { Clock, Timer } from '../../shared/clock.ts'
 import type { Connection } from './connection.ts'
-import type { Expiring } from './context.ts'
+import type { Expiring, Patience } from './context.ts'
 
-/** A slice of the connections is pinged in each of these, in milliseconds: all at once would stall the hub. */
+/** The timer ticks this often, in milliseconds. At each tick a slice of the connections is looked at: all at once would stall the hub. */
 const TICK_MS = 250
 /** How late the end of a token may be noticed, in milliseconds. */
 const EXPIRY_MS = 1_000
+/**
+ * Looks at a connection in one ping interval. Silence is counted in looks and not in time: a hub that was stopped itself reads what its
+ * peers sent meanwhile before it judges them.
+ */
+const LOOKS = 8
+/** Maximum number of slices: a ping interval of weeks takes no more memory than one of minutes. */
+const MAX_SLICES = 1_000
+/** A peer that was pinged has a ping interval to answer, and this long at most, in milliseconds. */
+const ANSWER_MS = 10_000
 
 /**
- * Pings every connection once in a ping interval, and watches for those that never say anything and for tokens that
- * expire. One timer for all.
+ * Pings connections that have been silent for a ping interval, ends those that do not answer, and watches for those that never say
+ * anything and for tokens that expire. One timer for all.
  */
 export class Heartbeat {
   private readonly slices: Set<Connection>[]
+  private readonly patience: Patience
   private readonly silent = new Set<Connection>()
   private readonly expiring = new Set<Expiring>()
   private expiryChecked = 0
   private readonly clock: Clock
   private readonly timer: Timer
+  /** Ticks for each slice, and those since the last one. */
+  private readonly ticksPerSlice: number
+  private ticks = 0
   private newest = 0
   private due = 0
 
   constructor(pingIntervalMs: number, clock: Clock) {
     this.clock = clock
-    const count = Math.max(1, Math.round(pingIntervalMs / TICK_MS))
-    this.slices = Array.from({ length: count }, () => new Set())
-    this.timer = clock.setInterval(() => this.tick(), Math.min(TICK_MS, pingIntervalMs))
+    const lookMs = Math.max(1, pingIntervalMs / LOOKS)
+    const tickMs = Math.min(TICK_MS, lookMs)
+    const ticks = Math.max(1, Math.round(lookMs / tickMs))
+    this.ticksPerSlice = Math.ceil(ticks / MAX_SLICES)
+    this.slices = Array.from({ length: Math.ceil(ticks / this.ticksPerSlice) }, () => new Set())
+    // The silence of the first look is a part of one.
+    const pingAfter = LOOKS - 1
+    this.patience = { pingAfter, endAfter: pingAfter + Math.ceil(Math.min(pingIntervalMs, ANSWER_MS) / lookMs) }
+    this.timer = clock.setInterval(() => this.tick(), tickMs)
     this.timer.unref()
   }
 
@@ -50,8 +69,11 @@ export class Heartbeat {
   }
 
   private tick(): void {
-    this.due = (this.due + 1) % this.slices.length
-    for (const connection of this.slices[this.due] ?? []) connection.heartbeat()
+    if (++this.ticks >= this.ticksPerSlice) {
+      this.ticks = 0
+      this.due = (this.due + 1) % this.slices.length
+      for (const connection of this.slices[this.due] ?? []) connection.look(this.patience)
+    }
     const now = this.clock.now()
     // In order of arrival: behind the first that has time left, all have.
     for (const connection of this.silent) {

@@ -1,4 +1,3 @@
-import type { FanfareError } from '../../shared/errors.ts'
 import type { GapReason, HubFrame } from '../../shared/frames.ts'
 import type { Batch } from '../engine/batch.ts'
 import type { EngineSocket } from '../engine/engine.ts'
@@ -21,7 +20,9 @@ export interface OutboxOwner {
   /** The policy, or the bound on all outboxes, says that the connection has to go. Called in the middle of a fan-out. */
   overflow(code: 'slow_consumer' | 'outbox_total'): void
   /** A stream cannot feed this subscription any longer. */
-  feedFailed(subscription: Subscription, error: FanfareError): void
+  feedFailed(subscription: Subscription, error: unknown): void
+  /** A bug: the outbox has been released, and the connection has to go. Called in the middle of a fan-out, too. */
+  failed(error: unknown): void
 }
 
 /** What all outboxes of a hub share. */
@@ -45,6 +46,9 @@ export interface Source {
  * While the peer keeps up it is a pointer to a run of this turn's frames, shared with the others. Once a write leaves a
  * rest with the engine it is *behind*: frames wait in a backlog, where the policies apply, until the engine has
  * drained. Messages of a paused subscription wait in a backlog of their own, which gets half of the bound at most.
+ *
+ * None of its methods throws: a bug in here, or in what a source or the socket does, costs this connection and no other of the
+ * fan-out or the turn.
  *
  * Sources hand out stored messages when there is room for them. Frames of the hub's own that wait go first, since a
  * source's messages may depend on them; messages that wait take turns with it.
@@ -98,13 +102,17 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
 
   deliver(message: Message, subscription: Subscription): void {
     if (this.closed) return
-    if (this.paused?.has(subscription)) this.hold(message, subscription)
-    else if (this.backlog && (subscription !== this.sole || message.expiresAt !== undefined)) {
-      this.deliverBehind(message, subscription)
-    } else if (this.lastStamp !== message.stamp) {
-      if (this.staged) this.settle()
-      this.lastStamp = message.stamp
-      this.appendToRun(message.wire)
+    try {
+      if (this.paused?.has(subscription)) this.hold(message, subscription)
+      else if (this.backlog && (subscription !== this.sole || message.expiresAt !== undefined)) {
+        this.deliverBehind(message, subscription)
+      } else if (this.lastStamp !== message.stamp) {
+        if (this.staged) this.settle()
+        this.lastStamp = message.stamp
+        this.appendToRun(message.wire)
+      }
+    } catch (error) {
+      this.failed(error)
     }
   }
 
@@ -144,21 +152,35 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
     this.turn.schedule(this)
   }
 
-  feedFailed(subscription: Subscription, error: FanfareError): void {
+  feedFailed(subscription: Subscription, error: unknown): void {
     this.owner.feedFailed(subscription, error)
   }
 
   /** Sends a frame of the hub's own, which no policy drops. */
   send(frame: HubFrame): void {
     if (this.closed) return
-    this.append(encode(frame))
+    try {
+      this.append(encode(frame))
+    } catch (error) {
+      this.failed(error)
+    }
   }
 
   /** Sends a receipt, encoded; the owner is told when the socket has it. */
   sendReceipt(json: string): void {
     if (this.closed) return
     if (!this.backlog) this.receiptsInRun++
-    this.append(new Encoded(json))
+    this.sendEncoded(json)
+  }
+
+  /** Sends a frame of the hub's own that is encoded already. */
+  sendEncoded(json: string): void {
+    if (this.closed) return
+    try {
+      this.append(new Encoded(json))
+    } catch (error) {
+      this.failed(error)
+    }
   }
 
   /** To be told whenever the connection's subscriptions change. */
@@ -207,45 +229,29 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
 
   flush(): void {
     if (this.closed) return
-    const { sourcesReady } = this
-    this.sourcesReady = false
-    if (this.backlog) {
-      this.settle()
-      if (this.engineBytes === 0) this.drain()
-      return
-    }
-    const { run } = this
-    if (run) {
-      if (!this.writeRun(run)) {
-        this.fallBehind()
-        this.holdEngineBytes()
-        return
-      }
-    }
-    if (sourcesReady && !this.writeFromSources()) {
-      this.fallBehind()
-      this.holdEngineBytes()
+    try {
+      this.flushNow()
+    } catch (error) {
+      this.failed(error)
     }
   }
 
   /** The engine has written everything: goes on with what waits. */
   drain(): void {
-    this.releaseEngineBytes()
-    this.settle()
-    while (this.backlog && !this.closed) {
-      if (this.backlog.empty) {
-        this.backlog = undefined
-        if (!this.paused) this.budget.leave(this)
-        if (this.sources) this.feedReady()
-      } else if (!this.writeFromBacklog(this.backlog) || !this.writeFromSources()) {
-        this.holdEngineBytes()
-        return
-      }
+    if (this.closed) return
+    try {
+      this.drainNow()
+    } catch (error) {
+      this.failed(error)
     }
   }
 
   shrinkTo(bytes: number): void {
-    this.leaveOut(bytes, 'outbox-total')
+    try {
+      this.leaveOut(bytes, 'outbox-total')
+    } catch (error) {
+      this.failed(error)
+    }
   }
 
   giveUp(): void {
@@ -267,6 +273,48 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
     this.budget.leave(this)
   }
 
+  private failed(error: unknown): void {
+    this.release()
+    this.owner.failed(error)
+  }
+
+  private flushNow(): void {
+    const { sourcesReady } = this
+    this.sourcesReady = false
+    if (this.backlog) {
+      this.settle()
+      if (this.engineBytes === 0) this.drainNow()
+      return
+    }
+    const { run } = this
+    if (run) {
+      if (!this.writeRun(run)) {
+        this.fallBehind()
+        this.holdEngineBytes()
+        return
+      }
+    }
+    if (sourcesReady && !this.writeFromSources()) {
+      this.fallBehind()
+      this.holdEngineBytes()
+    }
+  }
+
+  private drainNow(): void {
+    this.releaseEngineBytes()
+    this.settle()
+    while (this.backlog && !this.closed) {
+      if (this.backlog.empty) {
+        this.backlog = undefined
+        if (!this.paused) this.budget.leave(this)
+        if (this.sources) this.feedReady()
+      } else if (!this.writeFromBacklog(this.backlog) || !this.writeFromSources()) {
+        this.holdEngineBytes()
+        return
+      }
+    }
+  }
+
   private append(encoded: Encoded): void {
     if (!this.backlog) {
       this.controlsInRun++
@@ -286,7 +334,7 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
 
   private appendToRun(frame: Encoded): void {
     this.run = (this.run ?? this.turn.begin(this)).extend(frame)
-    if (this.run.bytes >= this.runBytes) this.flush()
+    if (this.run.bytes >= this.runBytes) this.flushNow()
   }
 
   private fallBehind(): void {

@@ -9,6 +9,7 @@ const LOOK_EVERY = 32
 
 /** What is flushed at the end of a turn. */
 export interface Flushable {
+  /** Never throws: the others of the turn come after it. */
   flush(): void
 }
 

@@ -5,13 +5,16 @@ import { dataChanged, invalidate } from './schedule.ts'
 
 const path = document.querySelector<HTMLMetaElement>('meta[name="fanfare-path"]')?.content ?? '/'
 
-/** The hub's WebSocket endpoint. */
-export const hubUrl = new URL(path, location.href).href.replace(/^http/, 'ws')
+/** The hub's WebSocket endpoint, relative to the page: a proxy may serve both below a path of its own. */
+export const hubUrl = new URL(`.${path}`, document.baseURI).href.replace(/^http/, 'ws')
+
+/** Where the page gets the token that its browser asked for. */
+export const tokenUrl = new URL('token', document.baseURI).href
 
 export const client = connect(hubUrl, {
   name: 'fanfare dashboard',
   backoff: { baseMs: 200, capMs: 5000 },
-  getToken: ownToken,
+  getToken: () => ownToken(tokenUrl),
 })
 
 /** Where the connection stands, and the hub's last word on why it was lost. */

@@ -3,6 +3,8 @@
 /** To the worker. It tails one pattern as long as it lives. */
 export interface TailRequest {
   readonly url: string
+  /** Where it gets the token to say hello with. */
+  readonly tokenUrl: string
   readonly pattern: string
 }
 

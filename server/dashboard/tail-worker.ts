@@ -17,11 +17,11 @@ let received = 0
 let waiting: (TailItem | { readonly message: Message; readonly at: number })[] = []
 let skipped = 0
 
-self.onmessage = ({ data: { url, pattern } }: MessageEvent<TailRequest>) => {
+self.onmessage = ({ data: { url, tokenUrl, pattern } }: MessageEvent<TailRequest>) => {
   const client = connect(url, {
     name: 'fanfare dashboard, tail',
     backoff: { baseMs: 200, capMs: 5000 },
-    getToken: ownToken,
+    getToken: () => ownToken(tokenUrl),
   })
   client.onState(({ to, reason }) => report({ kind: 'state', state: to, reason: reason.message }))
   try {

@@ -43,6 +43,8 @@ export interface EngineApp {
   fetch(request: Request, peer?: HttpPeer): Response | Promise<Response>
   /** Somebody wants a WebSocket: true accepts the connection. */
   accept(request: UpgradeRequest): true | Refused
+  /** Logs and counts an error of the engine itself, which has cost one request or one connection. */
+  failed(error: unknown): void
   /** A connection is open: the hub takes the socket and gives the handlers of its events. */
   open(socket: EngineSocket, request: UpgradeRequest): SocketHandlers
 }

@@ -14,7 +14,14 @@ export function later(app: EngineApp): EngineApp {
   const run = () => {
     const due = tasks
     tasks = []
-    for (const task of due) task()
+    for (const task of due) {
+      try {
+        task()
+      } catch (error) {
+        // The others are of other connections.
+        app.failed(error)
+      }
+    }
   }
   const defer = (task: () => void) => {
     if (tasks.push(task) === 1) setImmediate(run)
@@ -25,6 +32,7 @@ export function later(app: EngineApp): EngineApp {
       return app.fetch(request, peer)
     },
     accept: (request) => app.accept(request),
+    failed: (error) => app.failed(error),
     open(socket, request) {
       let handlers: SocketHandlers | undefined
       defer(() => {

@@ -24,9 +24,31 @@ export async function readBody(request: Request, limit: number): Promise<Uint8Ar
   return Buffer.concat(chunks)
 }
 
-/** Whether the body says that it is JSON: a form of another site cannot. */
+/** JSON by any of its media types (RFC 8259, and the suffix of RFC 6839). A form of another site cannot send these. */
+const JSON_TYPES = /^(application|text)\/json$|^[\w.!#$&^-]+\/[\w.!#$&^+-]+\+json$/
+/** What browsers and curl send for a form: nobody means it as the bytes of a message. */
+const FORM_TYPES = ['application/x-www-form-urlencoded', 'multipart/form-data']
+
+/** Whether the content type says that the body is JSON. Throws `bad_content_type` if it says that it is a form. */
 export function isJson(request: Request): boolean {
-  return /^application\/json\s*(;|$)/i.test(request.headers.get('content-type') ?? '')
+  const type = mediaTypeOf(request)
+  if (FORM_TYPES.includes(type)) throw badContentType(type, 'application/json, or application/octet-stream for bytes')
+  return JSON_TYPES.test(type)
+}
+
+/** Throws `bad_content_type` unless the content type says that the body is JSON. */
+export function requireJson(request: Request): void {
+  if (!isJson(request)) throw badContentType(mediaTypeOf(request), 'application/json')
+}
+
+function mediaTypeOf(request: Request): string {
+  const [type = ''] = (request.headers.get('content-type') ?? '').split(';')
+  return type.trim().toLowerCase()
+}
+
+function badContentType(type: string, expected: string): FanfareError {
+  const got = type === '' ? 'The body has no content type' : `The content type is ${type.slice(0, 100)}`
+  return new FanfareError('bad_content_type', `${got}; expected is ${expected}`)
 }
 
 /** The JSON of a body. Throws `bad_utf8`, `not_json`, `forbidden_key`. */

@@ -21,6 +21,7 @@ const Query = z.strictObject({
   policy: z.enum(POLICIES).optional().describe('What becomes of messages that come faster than they are read'),
   all: z.array(z.string()).optional().describe('name=value of headers that a message must have, all of them'),
   any: z.array(z.string()).optional().describe('name=value of headers, any of which a message must have'),
+  lastEventId: z.string().optional().describe('As the header Last-Event-ID, for polyfills that cannot set a header'),
 })
 type Query = z.infer<typeof Query>
 
@@ -41,7 +42,7 @@ export const eventOperations: readonly Operation[] = [
     path: '/events',
     params: Query,
     rest: 'query',
-    headers: { 'Last-Event-ID': 'On a stream: goes on behind the event of this id; stronger than from' },
+    headers: { 'Last-Event-ID': 'On a stream: resumes after the event with this id; takes precedence over from' },
     answers: [
       {
         status: 200,
@@ -62,9 +63,9 @@ export const eventOperations: readonly Operation[] = [
 
 async function events({ hub, request, peer, access, params }: Exchange): Promise<Response> {
   const query = checkParams(Query, params)
-  const frames = subscribeFrames(query, request.headers.get('last-event-id'))
+  const frames = subscribeFrames(query, request.headers.get('last-event-id') || query.lastEventId)
   if (request.method === 'HEAD') return new Response(null, { headers: HEADERS })
-  const socket = new EventSocket(peer, new EventWriter(frames), frames.length)
+  const socket = new EventSocket(peer, new EventWriter(frames), frames.length, hub.unexpected)
   socket.handlers = hub.open(socket, peer?.remoteAddress ?? '', access)
   const client = request.headers.get('user-agent')?.slice(0, 200)
   socket.handlers.message(utf8.encode(JSON.stringify([{ type: 'hello', client }, ...frames])), false)
@@ -80,7 +81,7 @@ async function events({ hub, request, peer, access, params }: Exchange): Promise
 /** The frames that subscribe, numbered as the patterns are. Throws `bad_params`. */
 function subscribeFrames(
   { pattern, from, stream, policy, all, any }: Query,
-  lastEventId: string | null,
+  lastEventId: string | undefined,
 ): SubscribeFrame[] {
   const starts = startsOf(pattern.length, from, 'from')
   const onStream = from !== undefined || stream !== undefined || policy === 'pause'

@@ -3,6 +3,7 @@ import { ERRORS, type ErrorCode, errorEntry, FanfareError } from '../../shared/e
 import type { HubFrame } from '../../shared/frames.ts'
 import type { Batch } from '../engine/batch.ts'
 import { CLOSE_TIMEOUT_MS, type EngineSocket, type HttpPeer, type SocketHandlers } from '../engine/engine.ts'
+import type { UnexpectedErrors } from '../failure/unexpected-errors.ts'
 import type { EventWriter } from './event-writer.ts'
 import { problemOf, type Refusal } from './problem.ts'
 import { framesOf } from './wire-frames.ts'
@@ -23,6 +24,7 @@ export class EventSocket implements EngineSocket {
   handlers: SocketHandlers | undefined = undefined
   private readonly peer: HttpPeer | undefined
   private readonly writer: EventWriter
+  private readonly unexpected: UnexpectedErrors
   private waiting: Uint8Array[] = []
   private controller: ReadableStreamDefaultController<Uint8Array> | undefined = undefined
   /** The reader wants a piece and there is none. */
@@ -35,7 +37,8 @@ export class EventSocket implements EngineSocket {
   /** Why the connection ends, where it was told. */
   private lastError: Refusal | undefined = undefined
 
-  constructor(peer: HttpPeer | undefined, writer: EventWriter, subscriptions: number) {
+  constructor(peer: HttpPeer | undefined, writer: EventWriter, subscriptions: number, unexpected: UnexpectedErrors) {
+    this.unexpected = unexpected
     this.peer = peer
     this.writer = writer
     this.missing = subscriptions
@@ -77,7 +80,7 @@ export class EventSocket implements EngineSocket {
     this.push(utf8.encode(endEvent(refusal)))
     this.state = 'ending'
     if (this.asked) this.finish()
-    else setTimeout(() => this.terminate(), CLOSE_TIMEOUT_MS).unref()
+    else setTimeout(() => this.unexpected.run('http', () => this.terminate()), CLOSE_TIMEOUT_MS).unref()
   }
 
   terminate(): void {
@@ -107,7 +110,7 @@ export class EventSocket implements EngineSocket {
     if (frame.type !== 'error') return ''
     this.lastError ??= frame
     // Of one subscription, and the connection would go on without it: but a response is all of them or nothing.
-    if (frame.sub !== undefined) setImmediate(() => this.close(0))
+    if (frame.sub !== undefined) setImmediate(() => this.unexpected.run('http', () => this.close(0)))
     return ''
   }
 

@@ -50,7 +50,7 @@ export function httpApp(hub: HttpContext): Hono<HttpEnv> {
   // Behind it everybody is known, and what he may do.
   app.use(authentication(hub.authenticate))
   app.get('/healthz', () => json(200, { status: 'ok' }))
-  app.get('/readyz', () => (hub.ready() ? json(200, { status: 'ready' }) : json(503, { status: 'not ready' })))
+  app.get('/readyz', () => readiness(hub))
   app.get('/fanfare.js', async (c) => {
     const source = await browserClient().catch(() => undefined)
     if (source === undefined) return c.json({ error: 'The browser client is not built. Run: npm run build' }, 404)
@@ -73,6 +73,16 @@ export function httpApp(hub: HttpContext): Hono<HttpEnv> {
     problemResponse(new FanfareError('no_route', `Nothing at ${req.path}. The WebSocket endpoint wants an upgrade`)),
   )
   return app
+}
+
+/** Errors that cost one request or connection each leave the hub ready, and are named; one that escaped does not. */
+function readiness({ accepts, unexpected }: HttpContext): Response {
+  const { total, escaped } = unexpected
+  const note = total > 0 && { unexpectedErrors: total }
+  if (!accepts()) return json(503, { status: 'not ready', ...note })
+  if (escaped)
+    return json(503, { status: 'not ready', reason: 'unexpected error in the process, see the log', ...note })
+  return json(200, { status: 'ready', ...note })
 }
 
 async function browserClient(): Promise<string> {

@@ -13,7 +13,7 @@ const ALWAYS: readonly ErrorCode[] = [
   ...(['forbidden', 'auth_unavailable', 'internal'] as const),
 ]
 /** What any body may meet. */
-const OF_BODIES: readonly ErrorCode[] = ['not_json', 'bad_utf8', 'forbidden_key', 'frame_too_large']
+const OF_BODIES: readonly ErrorCode[] = ['bad_content_type', 'not_json', 'bad_utf8', 'forbidden_key', 'frame_too_large']
 
 /** Describes the operations, as an OpenAPI document. */
 export function openApi(operations: readonly Operation[], version: string): Json {
@@ -31,7 +31,8 @@ export function openApi(operations: readonly Operation[], version: string): Json
       description: 'Publishing, server-sent events and administration, for those without a WebSocket.',
       license: { name: 'MIT', identifier: 'MIT' },
     },
-    servers: [{ url: '/' }],
+    // Relative to the document, which a proxy may serve below a path of its own.
+    servers: [{ url: '..' }],
     paths,
     // With a token, or where the hub lets in who has none.
     security: [{ token: [] }, {}],

@@ -4,6 +4,7 @@ import { paramsOf } from '../admin/methods.ts'
 import type { Access } from '../auth/access.ts'
 import type { Credentials } from '../auth/identity.ts'
 import type { EngineSocket, HttpPeer, SocketHandlers } from '../engine/engine.ts'
+import type { UnexpectedErrors } from '../failure/unexpected-errors.ts'
 
 /** What the HTTP side needs of the hub. */
 export interface HttpContext {
@@ -14,7 +15,9 @@ export interface HttpContext {
   /** Of the WebSocket endpoint. */
   readonly path: string
   readonly metrics: { readonly contentType: string; scrape(): Promise<string> }
-  ready(): boolean
+  /** Whether it accepts connections. */
+  accepts(): boolean
+  readonly unexpected: UnexpectedErrors
   /** Something went wrong that is no refusal: for the log. */
   failed(error: unknown): void
   /** Rejects with `unauthenticated`, `token_expired`, `auth_unavailable`. */

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { FanfareError } from '../../shared/errors.ts'
-import { isJson, jsonOf, readBody } from './body.ts'
+import { jsonOf, readBody, requireJson } from './body.ts'
 import type { Operation } from './operation.ts'
 
 /** As much of JSON Schema as reading a query needs. */
@@ -28,11 +28,11 @@ export function paramsSchema({ path, params }: Operation): OperationParams {
 
 /**
  * Reads a query by its schema: whole numbers and repeated parameters as such, and the properties of an object each
- * under its own name. What it cannot read it leaves as text, for the check to name. Throws `bad_params`.
+ * under its own name. Values that it cannot read stay text, and the check names them. Parameters with other names are
+ * ignored: caches, trackers and polyfills add their own to any URL. Throws `bad_params`.
  */
 export function readQuery(rest: OperationParams['rest'], query: URLSearchParams): Record<string, unknown> {
   const params: Record<string, unknown> = {}
-  const known = new Set<string>()
   const read = (target: Record<string, unknown>, properties: OperationParams['rest']) => {
     for (const [name, schema] of Object.entries(properties)) {
       if (schema.properties) {
@@ -41,7 +41,6 @@ export function readQuery(rest: OperationParams['rest'], query: URLSearchParams)
         if (Object.keys(inner).length > 0) target[name] = inner
         continue
       }
-      known.add(name)
       const texts = query.getAll(name)
       if (texts.length === 0) continue
       const { type } = schema
@@ -51,9 +50,6 @@ export function readQuery(rest: OperationParams['rest'], query: URLSearchParams)
     }
   }
   read(params, rest)
-  for (const name of query.keys()) {
-    if (!known.has(name)) throw new FanfareError('bad_params', `${name}: there is no parameter of that name`)
-  }
   return params
 }
 
@@ -68,7 +64,7 @@ function scalar(text: string, schema: ParamSchema & { readonly items?: ParamSche
 export async function readJsonBody(request: Request, limit: number): Promise<Record<string, unknown>> {
   const bytes = await readBody(request, limit)
   if (bytes.length === 0) return {}
-  if (!isJson(request)) throw new FanfareError('not_json', 'The content-type is not application/json')
+  requireJson(request)
   const value = jsonOf(bytes)
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new FanfareError('bad_params', 'The body is not a JSON object')

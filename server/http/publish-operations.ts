@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { type ErrorCode, FanfareError } from '../../shared/errors.ts'
 import { QUEUE_TOPIC } from '../../shared/queues.ts'
-import { isJson, jsonOf, readBody } from './body.ts'
+import { isJson, jsonOf, readBody, requireJson } from './body.ts'
 import { headersOf } from './header-params.ts'
 import { type Answer, type Exchange, json, OPENING, type Operation, STORING } from './operation.ts'
 import { problemOf, problemResponse } from './problem.ts'
@@ -97,7 +97,7 @@ export const publishOperations: readonly Operation[] = [
 async function publishJson(exchange: Exchange): Promise<Response> {
   const { hub, request } = exchange
   const bytes = await readBody(request, hub.frameBytes)
-  if (!isJson(request)) throw new FanfareError('not_json', 'The content-type is not application/json')
+  requireJson(request)
   const value = jsonOf(bytes)
   const key = idempotencyKey(request)
   if (!Array.isArray(value)) {

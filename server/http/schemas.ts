@@ -178,6 +178,7 @@ export const Hub = z
     memoryBytes: whole,
     cpu: z.number().describe('Part of one core'),
     eventLoopDelayMs: z.number().describe('99th percentile of the last second'),
+    unexpectedErrorsTotal: whole.describe('Bugs of the hub that cost a connection or a request'),
   })
   .meta({ id: 'Hub' })
 

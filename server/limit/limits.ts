@@ -8,6 +8,8 @@ export const LIMITS = [
   'identityMessagesPerSecond',
   'identityBytesPerSecond',
   'subscribesPerSecond',
+  'maxStreams',
+  'maxQueues',
 ] as const
 export type LimitName = (typeof LIMITS)[number]
 

@@ -4,10 +4,14 @@ import { ERRORS, type ErrorCode } from '../../shared/errors.ts'
 import type { QueueInfo } from '../../shared/queues.ts'
 import type { StreamStatus } from '../../shared/sys.ts'
 import type { CommitStats } from '../broker/broker.ts'
+import { PLACES } from '../failure/unexpected-errors.ts'
 import type { Monitor, Watched } from './monitor.ts'
+import { inTurns } from './turns.ts'
 
 /** Queues, and streams, that have series of their own: the first so many. */
 export const LABELLED = 1000
+/** Of those, how many are looked at in one turn of the event loop. */
+const AT_ONCE = 100
 
 const COMMIT_SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5]
 const COMMIT_OPERATIONS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000]
@@ -55,9 +59,9 @@ export class Metrics {
 
   /** Everything, in the text format of Prometheus. */
   async scrape(): Promise<string> {
-    const [queues, streams] = await Promise.all([this.watched.queues.list(), this.watched.streams.list()])
-    this.queues = queues.slice(0, LABELLED)
-    this.streams = streams.slice(0, LABELLED)
+    const { queues, streams } = this.watched
+    this.queues = await inSlices(queues.names, (names) => queues.list(names))
+    this.streams = await inSlices(streams.names, (names) => streams.list(names))
     const families: string[] = []
     for (const { name } of this.registry.getMetricsAsArray()) {
       families.push(await this.registry.getSingleMetricAsString(name))
@@ -68,7 +72,8 @@ export class Metrics {
   }
 
   private declareTraffic(): void {
-    const { version, topics, streams, queues, connections, traffic, budget, certificateExpiresAt } = this.watched
+    const { version, topics, streams, queues, connections, traffic, budget, unexpected, certificateExpiresAt } =
+      this.watched
     const leftOut = (count: number) => Math.max(0, count - LABELLED)
     this.labelledGauge('fanfare_build_info', 'Always 1.', ['version'], () => [[[version], 1]])
     this.gauge('fanfare_connections', 'Connections that are open.', () => connections.count)
@@ -101,6 +106,12 @@ export class Metrics {
     )
     this.labelledCounter('fanfare_limit_hits_total', 'Connections and frames beyond a limit.', ['limit'], () =>
       Object.entries(traffic.limitHits).map(([limit, count]) => [[limit], count]),
+    )
+    this.labelledCounter(
+      'fanfare_unexpected_errors_total',
+      'Bugs of the hub, by what they have cost: one connection, one request, or unknown (process).',
+      ['where'],
+      () => PLACES.map((place) => [[place], unexpected.counts[place]]),
     )
     this.labelledCounter('fanfare_errors_total', 'Errors told to clients over WebSocket.', ['code'], () =>
       // Also those that have not been told yet: from nothing to one is no increase to Prometheus.
@@ -198,6 +209,16 @@ export class Metrics {
     }
     const counter: Counter = new Counter({ name, help, labelNames, registers: [this.registry], collect })
   }
+}
+
+/** What there is to say of the first names. */
+async function inSlices<Info>(names: Iterable<string>, list: (names: readonly string[]) => Promise<Info[]>) {
+  const infos: Info[] = []
+  for await (const some of inTurns(names, AT_ONCE)) {
+    infos.push(...(await list(some.slice(0, LABELLED - infos.length))))
+    if (infos.length >= LABELLED) break
+  }
+  return infos
 }
 
 /** Values of the labels, and the value. */

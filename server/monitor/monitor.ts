@@ -9,6 +9,7 @@ import {
   TOPICS_STATUS_TOPIC,
   type TopicsStatus,
 } from '../../shared/sys.ts'
+import type { UnexpectedErrors } from '../failure/unexpected-errors.ts'
 import type { Queues } from '../queue/queues.ts'
 import type { Streams } from '../stream/streams.ts'
 import type { Topics } from '../topic/topics.ts'
@@ -16,12 +17,15 @@ import type { Connections } from './connections.ts'
 import { firstOf } from './first-of.ts'
 import { ProcessUsage } from './process-usage.ts'
 import type { Traffic } from './traffic.ts'
+import { inTurns } from './turns.ts'
 
 /** How often the hub is looked at. */
 const SAMPLE_MS = 1000
 /** Connections and topics of which the hub tells by itself. */
 const SLOWEST = 50
 const BUSIEST = 100
+/** Queues, and streams, that are looked at in one turn of the event loop. */
+const AT_ONCE = 200
 
 /** What is watched. */
 export interface Watched {
@@ -33,6 +37,7 @@ export interface Watched {
   readonly traffic: Traffic
   /** Held by all outboxes now, and the most that they may hold. */
   readonly budget: { readonly bytes: number; readonly limit: number }
+  readonly unexpected: UnexpectedErrors
   /** In milliseconds since 1970; undefined without TLS. */
   certificateExpiresAt(): number | undefined
   readonly log: Logger
@@ -84,7 +89,7 @@ export class Monitor {
   }
 
   hub(): HubInfo {
-    const { version, topics, streams, queues, connections, traffic, budget } = this.watched
+    const { version, topics, streams, queues, connections, traffic, budget, unexpected } = this.watched
     const { published, delivered, dropped, bytesIn, bytesOut } = this.rates
     return {
       version,
@@ -108,6 +113,7 @@ export class Monitor {
       memoryBytes: process.memoryUsage.rss(),
       cpu: rounded(this.usage.cpu),
       eventLoopDelayMs: rounded(this.usage.eventLoopDelayMs),
+      unexpectedErrorsTotal: unexpected.total,
     }
   }
 
@@ -139,14 +145,14 @@ export class Monitor {
     try {
       await this.sample()
     } catch (error) {
-      this.watched.log.error({ err: error }, 'the hub could not look at itself')
+      this.watched.unexpected.report('timer', error)
     } finally {
       this.sampling = false
     }
   }
 
   private async sample(): Promise<void> {
-    const { topics, streams, queues, connections, clock } = this.watched
+    const { topics, streams, connections, clock } = this.watched
     const elapsed = clock.now() - this.sampledAt
     this.sampledAt += elapsed
     // The time of a machine may be set back.
@@ -158,9 +164,33 @@ export class Monitor {
     this.say(HUB_STATUS_TOPIC, () => this.hub())
     this.say(CONNECTIONS_STATUS_TOPIC, () => connections.slowest(SLOWEST))
     this.say(TOPICS_STATUS_TOPIC, () => this.topics(BUSIEST))
-    for (const info of await queues.sample(seconds)) this.say(QUEUE_STATUS_TOPIC + info.name, () => info)
-    const heard = [...streams.names].some((name) => topics.isHeard(STREAM_STATUS_TOPIC + name))
-    for (const info of heard ? await streams.list() : []) this.say(STREAM_STATUS_TOPIC + info.name, () => info)
+    await this.sampleQueues(seconds)
+    await this.sayStreams()
+  }
+
+  private async sampleQueues(seconds: number): Promise<void> {
+    const { queues } = this.watched
+    const isHeard = this.listenersOf(QUEUE_STATUS_TOPIC)
+    for await (const names of inTurns(queues.names, AT_ONCE)) {
+      const looked = names.filter((name) => !queues.isAtRest(name) || isHeard(name))
+      for (const info of await queues.sample(looked, seconds)) this.say(QUEUE_STATUS_TOPIC + info.name, () => info)
+    }
+  }
+
+  private async sayStreams(): Promise<void> {
+    const { streams } = this.watched
+    const isHeard = this.listenersOf(STREAM_STATUS_TOPIC)
+    for await (const names of inTurns(streams.names, AT_ONCE)) {
+      for (const info of await streams.list(names.filter(isHeard)))
+        this.say(STREAM_STATUS_TOPIC + info.name, () => info)
+    }
+  }
+
+  /** Whether anybody listens to the status of a name. Most often nobody does to any, and no name has to be matched. */
+  private listenersOf(prefix: string): (name: string) => boolean {
+    const { topics } = this.watched
+    if (!topics.isHeardBelow(prefix.slice(0, -1))) return () => false
+    return (name) => topics.isHeard(prefix + name)
   }
 
   private say(topic: string, data: () => unknown): void {

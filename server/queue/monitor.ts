@@ -47,6 +47,17 @@ export class QueueMonitor {
     else if (sample.depth < before.depth || sample.depth === 0) this.growingSeconds = 0
   }
 
+  /** Whether another look would show the same as the last one. */
+  isAtRest(
+    { depth, inFlight, publishedTotal }: Pick<Sample, 'depth' | 'inFlight' | 'publishedTotal'>,
+    consumers: number,
+  ): boolean {
+    const { before } = this
+    if (!before || depth + inFlight + before.depth + before.inFlight > 0) return false
+    if (publishedTotal !== before.publishedTotal || consumers !== before.consumers) return false
+    return rounded(this.publishedPerSecond) === 0 && rounded(this.ackedPerSecond) === 0
+  }
+
   get rates(): QueueRates {
     return {
       publishedPerSecond: rounded(this.publishedPerSecond),

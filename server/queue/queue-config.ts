@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { QueueOptions } from '../../shared/queues.ts'
-import { duration, name, pattern } from '../stream/stream-config.ts'
+import { duration, MAX_BINDINGS, name, pattern } from '../stream/stream-config.ts'
 
 /** What a queue does where its declaration does not say. */
 export const QUEUE_DEFAULTS = {
@@ -30,6 +30,7 @@ export const QueueConfig = z
           match: z.union([z.strictObject({ all: headers }), z.strictObject({ any: headers })]).optional(),
         }),
       )
+      .max(MAX_BINDINGS)
       .default([]),
     ackDeadline: duration.default(QUEUE_DEFAULTS.ackDeadlineMs),
     maxAttempts: count.default(QUEUE_DEFAULTS.maxAttempts),

@@ -1,18 +1,26 @@
 import type { Logger } from 'pino'
 import type { Clock } from '../../shared/clock.ts'
 import { FanfareError } from '../../shared/errors.ts'
+import { type Indexed, PatternIndex } from '../../shared/pattern-index.ts'
 import type { DeadLetter, DeadLetterFilter, QueueInfo, QueueOptions } from '../../shared/queues.ts'
-import { matchesPattern, parsePattern } from '../../shared/topic.ts'
+import { parsePattern } from '../../shared/topic.ts'
 import type { Broker } from '../broker/broker.ts'
+import type { UnexpectedErrors } from '../failure/unexpected-errors.ts'
+import { type NameLimit, RoomForNames } from '../limit/room-for-names.ts'
 import type { QueueBinding } from '../topic/topics.ts'
 import { type Consumer, LEASED_AHEAD_BYTES } from './consumer.ts'
 import { QueueMonitor } from './monitor.ts'
 
-interface Binding extends QueueBinding {
-  readonly pattern: readonly string[]
+interface Binding extends QueueBinding, Indexed {
+  /** Of its queue: the order of queues in receipts. */
+  readonly number: number
 }
 
 interface Queue {
+  /** Counts up with each declaration. */
+  readonly number: number
+  /** As they were declared. */
+  declared: QueueOptions['bindings']
   bindings: readonly Binding[]
   readonly consumers: Consumer[]
   /** Who is asked first the next time. */
@@ -30,16 +38,22 @@ const REDRIVE_STEP_MS = 100
 export class Queues {
   private readonly broker: Broker
   private readonly byName = new Map<string, Queue>()
+  private readonly bindings = new PatternIndex<Binding>()
+  private readonly room: RoomForNames
+  private declared = 0
   private readonly log: Logger
   private readonly clock: Clock
+  private readonly unexpected: UnexpectedErrors
   private closed = false
   /** Told when topics may feed other queues than before. */
   onChange: () => void = () => {}
 
-  constructor(broker: Broker, log: Logger, clock: Clock) {
+  constructor(broker: Broker, log: Logger, clock: Clock, unexpected: UnexpectedErrors, limit: NameLimit) {
+    this.unexpected = unexpected
     this.broker = broker
     this.log = log
     this.clock = clock
+    this.room = new RoomForNames(limit, this.byName)
     broker.onReady = (name) => this.deal(name)
     broker.onLeaseLost = (name, delivery) => {
       for (const consumer of this.byName.get(name)?.consumers ?? []) consumer.leaseLost(delivery)
@@ -48,7 +62,7 @@ export class Queues {
 
   /** Takes in what the broker has from before, then what the configuration declares, which is the stronger. */
   async open(declared: readonly QueueOptions[]): Promise<void> {
-    for (const options of await this.broker.queues()) this.enter(options)
+    for (const name of this.broker.queueNames) this.enter(this.options(name))
     // At once, and so in one commit.
     await Promise.all(declared.map((options) => this.broker.declareQueue(options, true)))
     for (const options of declared) this.enter(options)
@@ -63,9 +77,17 @@ export class Queues {
   }
 
   bindingsOf(words: readonly string[]): readonly QueueBinding[] {
-    return [...this.byName.values()].flatMap(({ bindings }) =>
-      bindings.filter(({ pattern }) => matchesPattern(pattern, words)),
-    )
+    const unconditional = new Map<string, Binding>()
+    const conditional: Binding[] = []
+    for (const bindings of this.bindings.match(words)) {
+      for (const binding of bindings) {
+        if (binding.match === undefined) unconditional.set(binding.queue, binding)
+        else conditional.push(binding)
+      }
+    }
+    // A queue that takes any message needs no other reason.
+    const others = conditional.filter(({ queue }) => !unconditional.has(queue))
+    return [...unconditional.values(), ...others].sort((a, b) => a.number - b.number)
   }
 
   /** The options of a queue. Throws `no_queue`. */
@@ -96,7 +118,7 @@ export class Queues {
     queue.dealing = true
     queueMicrotask(() => {
       queue.dealing = false
-      this.dealNow(name, queue)
+      this.unexpected.run('broker', () => this.dealNow(name, queue), { queue: name })
     })
   }
 
@@ -106,8 +128,14 @@ export class Queues {
     return this.byName.size
   }
 
-  async list(): Promise<QueueInfo[]> {
-    const infos = await this.broker.queues()
+  /** In the order of their declaration. */
+  get names(): Iterable<string> {
+    return this.byName.keys()
+  }
+
+  /** What an operator sees of queues, of each that there is. */
+  async list(names: readonly string[]): Promise<QueueInfo[]> {
+    const infos = await this.broker.queues(names)
     return infos.flatMap((info) => {
       const queue = this.byName.get(info.name)
       return queue ? [{ ...info, ...queue.monitor.rates, consumers: queue.consumers.length }] : []
@@ -115,14 +143,16 @@ export class Queues {
   }
 
   async show(name: string): Promise<QueueInfo> {
-    const info = (await this.list()).find((queue) => queue.name === name)
+    const [info] = await this.list([name])
     if (!info) throw new FanfareError('no_queue', `There is no queue "${name}"`)
     return info
   }
 
   async declare(options: QueueOptions, replace: boolean): Promise<QueueInfo> {
-    await this.broker.declareQueue(options, replace)
-    this.enter(options)
+    await this.room.declare(options.name, async () => {
+      await this.broker.declareQueue(options, replace)
+      this.enter(options)
+    })
     return this.show(options.name)
   }
 
@@ -130,6 +160,7 @@ export class Queues {
     await this.broker.deleteQueue(name)
     const queue = this.byName.get(name)
     this.byName.delete(name)
+    for (const binding of queue?.bindings ?? []) this.bindings.remove(binding)
     this.onChange()
     for (const consumer of queue?.consumers ?? []) consumer.fail(new FanfareError('no_queue', `"${name}" was deleted`))
   }
@@ -170,9 +201,16 @@ export class Queues {
     })
   }
 
-  /** Works out the rates, and calls out the queues that only grow; to be called once in `seconds`. */
-  async sample(seconds: number): Promise<QueueInfo[]> {
-    const infos = await this.list()
+  /** Whether there is anything to work out for a queue: nothing has changed in one that is at rest. */
+  isAtRest(name: string): boolean {
+    const queue = this.byName.get(name)
+    const state = this.broker.queue(name)
+    return !queue || !state || queue.monitor.isAtRest(state, queue.consumers.length)
+  }
+
+  /** Works out the rates of queues, and calls out those that only grow. Call once in `seconds` for each that is not at rest. */
+  async sample(names: readonly string[], seconds: number): Promise<QueueInfo[]> {
+    const infos = await this.list(names)
     return infos.map((info) => {
       const queue = this.byName.get(info.name) as Queue
       queue.monitor.observe(info, seconds)
@@ -187,13 +225,28 @@ export class Queues {
   }
 
   private enter({ name, bindings }: QueueOptions): void {
-    const parsed = bindings.map(({ topic, match }) => ({ queue: name, match, pattern: parsePattern(topic) }))
-    const existing = this.byName.get(name)
-    if (existing) existing.bindings = parsed
-    else {
+    let queue = this.byName.get(name)
+    if (!queue) {
       const monitor = new QueueMonitor()
-      this.byName.set(name, { bindings: parsed, consumers: [], turn: 0, dealing: false, monitor, calledOut: false })
+      const number = ++this.declared
+      queue = { number, declared: [], bindings: [], consumers: [], turn: 0, dealing: false, monitor, calledOut: false }
+      this.byName.set(name, queue)
     }
+    if (JSON.stringify(bindings) !== JSON.stringify(queue.declared)) this.bind(name, queue, bindings)
+  }
+
+  private bind(name: string, queue: Queue, declared: QueueOptions['bindings']): void {
+    const { number } = queue
+    for (const binding of queue.bindings) this.bindings.remove(binding)
+    queue.declared = declared
+    queue.bindings = declared.map(({ topic, match }) => ({
+      queue: name,
+      number,
+      match,
+      words: parsePattern(topic),
+      slot: -1,
+    }))
+    for (const binding of queue.bindings) this.bindings.add(binding)
     this.onChange()
   }
 

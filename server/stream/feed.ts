@@ -18,7 +18,7 @@ export interface FeedOutlet {
   /** Messages will not come: the log no longer has them. */
   leftOut(subscription: Subscription, count: number, reason: GapReason): void
   /** The feed cannot go on, and its subscription has to end. */
-  feedFailed(subscription: Subscription, error: FanfareError): void
+  feedFailed(subscription: Subscription, error: unknown): void
 }
 
 export interface FeedStart {
@@ -86,7 +86,7 @@ export class Feed implements SubscriptionFeed {
     this.cursor = start.cursor
     this.outlet = outlet
     this.selection = new Selection(subscription.words, subscription.filter, clock)
-    this.start(start).catch((error: unknown) => this.fail(error as FanfareError))
+    this.start(start).catch((error: unknown) => this.fail(error))
   }
 
   get sub(): number {
@@ -127,7 +127,7 @@ export class Feed implements SubscriptionFeed {
     this.block = undefined
   }
 
-  fail(error: FanfareError): void {
+  fail(error: unknown): void {
     if (this.state === 'ended') return
     this.end()
     this.outlet.feedFailed(this.subscription, error)
@@ -164,7 +164,13 @@ export class Feed implements SubscriptionFeed {
 
   /** Not now: what is said while going on has to lie behind what has just been handed out. */
   private advanceLater(): void {
-    queueMicrotask(() => this.advance())
+    queueMicrotask(() => {
+      try {
+        this.advance()
+      } catch (error) {
+        this.fail(error)
+      }
+    })
   }
 
   private get log(): StreamState | undefined {
@@ -241,7 +247,7 @@ export class Feed implements SubscriptionFeed {
     if (log?.epoch !== this.epoch) return
     if (this.position < log.first) this.skipMissing(log)
     if (this.picks && this.position >= this.resumeAt) this.picks = undefined
-    if (this.position < log.next) void this.read(log)
+    if (this.position < log.next) this.read(log).catch((error: unknown) => this.fail(error))
     else if (this.outlet.keepsUp) this.join()
   }
 
@@ -264,7 +270,7 @@ export class Feed implements SubscriptionFeed {
         this.position = next
       }
     } catch (error) {
-      this.fail(error as FanfareError)
+      this.fail(error)
     } finally {
       this.reading = false
     }

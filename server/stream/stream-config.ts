@@ -12,14 +12,21 @@ export const STREAM_DEFAULTS = {
 
 const UNITS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 7 * 86_400_000 }
 
+/** A century, in milliseconds: whoever writes a longer time means that it never ends, and sums of it have to stay whole numbers. */
+const MAX_DURATION_MS = 36_525 * 86_400_000
+
 /** A length of time: milliseconds, or a number with a unit from `ms` to `w` (weeks), such as `7d`. */
 export const duration = z.union([z.number().int().positive(), z.string()]).transform((value, context): number => {
-  if (typeof value === 'number') return value
+  if (typeof value === 'number') return Math.min(value, MAX_DURATION_MS)
   const found = /^([1-9]\d*)(ms|s|m|h|d|w)$/.exec(value)
-  if (found) return Number(found[1]) * UNITS[found[2] as keyof typeof UNITS]
+  if (found) return Math.min(Number(found[1]) * UNITS[found[2] as keyof typeof UNITS], MAX_DURATION_MS)
   context.addIssue({ code: 'custom', message: 'is milliseconds, or a number with ms, s, m, h, d or w, such as "7d"' })
   return z.NEVER
 })
+
+/** Maximum number of patterns of a stream, and of bindings of a queue. */
+const MAX_TOPICS = 1000
+export const MAX_BINDINGS = 10_000
 
 export const name = z.string().regex(/^[\w.-]{1,64}$/, 'is 1 to 64 letters, digits and _ . -')
 
@@ -35,7 +42,7 @@ export const pattern = z.string().superRefine((value, context) => {
 export const StreamConfig = z
   .strictObject({
     name,
-    topics: z.array(pattern).min(1),
+    topics: z.array(pattern).min(1).max(MAX_TOPICS),
     maxAge: duration.default(STREAM_DEFAULTS.maxAgeMs),
     maxBytes: z.number().int().positive().default(STREAM_DEFAULTS.maxBytes),
     maxMessages: z.number().int().positive().optional(),

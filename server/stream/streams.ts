@@ -2,47 +2,64 @@ import type { Clock } from '../../shared/clock.ts'
 import { FanfareError } from '../../shared/errors.ts'
 import type { SubscribeFrame } from '../../shared/frames.ts'
 import type { StreamPage } from '../../shared/json-message.ts'
+import { type Indexed, PatternIndex } from '../../shared/pattern-index.ts'
 import type { CursorPage, StreamOptions } from '../../shared/streams.ts'
 import type { StreamStatus } from '../../shared/sys.ts'
-import { isCovered, matchesPattern, parsePattern } from '../../shared/topic.ts'
+import { parsePattern } from '../../shared/topic.ts'
 import type { Broker, CursorRange, StreamState } from '../broker/broker.ts'
+import { type NameLimit, RoomForNames } from '../limit/room-for-names.ts'
 import type { Feed } from './feed.ts'
 import { readPage } from './page.ts'
 
+/** A pattern of topics that a stream captures. */
+interface Capture extends Indexed {
+  readonly stream: Stream
+}
+
 interface Stream {
-  readonly state: StreamState
-  readonly patterns: readonly (readonly string[])[]
+  /** Counts up with each declaration: the order of streams in lists and receipts. */
+  readonly number: number
+  state: StreamState
+  captures: readonly Capture[]
   readonly feeds: Set<Feed>
   /** As of the last sample. */
   sampledNext: number
   publishedPerSecond: number
 }
 
+/** Streams that an error names. */
+const NAMED = 10
+
 /** The streams of a hub: what they capture, and who is fed from them. */
 export class Streams {
   private readonly broker: Broker
   private readonly clock: Clock
+  private readonly room: RoomForNames
   private readonly byName = new Map<string, Stream>()
+  private readonly captures = new PatternIndex<Capture>()
+  private declared = 0
   /** Told when topics may be captured by others than before. */
   onChange: () => void = () => {}
 
-  constructor(broker: Broker, clock: Clock) {
+  constructor(broker: Broker, clock: Clock, limit: NameLimit) {
     this.broker = broker
     this.clock = clock
+    this.room = new RoomForNames(limit, this.byName)
   }
 
   /** Takes in what the broker has from before, then what the configuration declares, which is the stronger. */
   async open(declared: readonly StreamOptions[]): Promise<void> {
-    for (const { name } of await this.broker.streams()) this.enter(this.broker.stream(name) as StreamState)
-    for (const options of declared) await this.declare(options, true)
+    for (const name of this.broker.streamNames) this.enter(this.broker.stream(name) as StreamState)
+    // At once, and so in one commit.
+    const states = await Promise.all(declared.map((options) => this.broker.declareStream(options, true)))
+    for (const state of states) this.enter(state)
   }
 
+  /** The streams that capture a topic; given the words of a pattern, those that capture all that it matches. */
   streamsOf(words: readonly string[]): readonly string[] {
-    const names: string[] = []
-    for (const [name, { patterns }] of this.byName) {
-      if (patterns.some((pattern) => matchesPattern(pattern, words))) names.push(name)
-    }
-    return names
+    const found = new Set<Stream>()
+    for (const captures of this.captures.match(words)) for (const { stream } of captures) found.add(stream)
+    return [...found].sort((a, b) => a.number - b.number).map(({ state }) => state.options.name)
   }
 
   /** The stream that a subscription means. Throws `no_stream`, `policy_unsupported`, `ambiguous_stream`. */
@@ -51,20 +68,19 @@ export class Streams {
       if (!this.byName.has(stream)) throw new FanfareError('no_stream', `There is no stream "${stream}"`)
       return stream
     }
-    const words = parsePattern(pattern)
-    const covering = [...this.byName].filter(([, { patterns }]) => isCovered(words, patterns)).map(([name]) => name)
+    const covering = this.streamsOf(parsePattern(pattern))
     const [first, ...others] = covering
     if (first === undefined) {
       const code = from === undefined && cursor === undefined ? 'policy_unsupported' : 'no_stream'
       throw new FanfareError(code, `No stream captures all of ${JSON.stringify(pattern)}`)
     }
-    if (others.length > 0) throw new FanfareError('ambiguous_stream', covering.join(', '))
+    if (others.length > 0) throw new FanfareError('ambiguous_stream', nameSome(covering))
     return first
   }
 
   /** Patterns of the topics that a stream captures. */
   topicsOf(name: string): readonly (readonly string[])[] {
-    return this.byName.get(name)?.patterns ?? []
+    return this.byName.get(name)?.captures.map(({ words }) => words) ?? []
   }
 
   attach(feed: Feed): void {
@@ -75,6 +91,7 @@ export class Streams {
     this.byName.get(feed.stream)?.feeds.delete(feed)
   }
 
+  /** In the order of their declaration. */
   get names(): Iterable<string> {
     return this.byName.keys()
   }
@@ -92,13 +109,14 @@ export class Streams {
     }
   }
 
-  async list(): Promise<StreamStatus[]> {
-    const infos = await this.broker.streams()
+  /** What an operator sees of streams, of each that there is. */
+  async list(names: readonly string[]): Promise<StreamStatus[]> {
+    const infos = await this.broker.streams(names)
     return infos.map((info) => ({ ...info, publishedPerSecond: this.byName.get(info.name)?.publishedPerSecond ?? 0 }))
   }
 
   async show(name: string): Promise<StreamStatus> {
-    const info = (await this.list()).find((stream) => stream.name === name)
+    const [info] = await this.list([name])
     if (!info) throw new FanfareError('no_stream', `There is no stream "${name}"`)
     return info
   }
@@ -122,7 +140,7 @@ export class Streams {
   }
 
   async declare(options: StreamOptions, replace: boolean): Promise<StreamStatus> {
-    this.enter(await this.broker.declareStream(options, replace))
+    await this.room.declare(options.name, async () => this.enter(await this.broker.declareStream(options, replace)))
     return this.show(options.name)
   }
 
@@ -135,20 +153,36 @@ export class Streams {
     await this.broker.deleteStream(name)
     const stream = this.byName.get(name)
     this.byName.delete(name)
+    for (const capture of stream?.captures ?? []) this.captures.remove(capture)
     this.onChange()
     for (const feed of stream?.feeds ?? []) feed.fail(new FanfareError('no_stream', `"${name}" was deleted`))
   }
 
   private enter(state: StreamState): void {
     const { name, topics } = state.options
-    const before = this.byName.get(name)
-    this.byName.set(name, {
-      state,
-      patterns: topics.map(parsePattern),
-      feeds: before?.feeds ?? new Set(),
-      sampledNext: before?.sampledNext ?? state.next,
-      publishedPerSecond: before?.publishedPerSecond ?? 0,
-    })
+    let stream = this.byName.get(name)
+    if (stream) stream.state = state
+    else {
+      const counts = { sampledNext: state.next, publishedPerSecond: 0 }
+      stream = { number: ++this.declared, state, captures: [], feeds: new Set(), ...counts }
+      this.byName.set(name, stream)
+    }
+    this.capture(stream, topics)
+  }
+
+  private capture(stream: Stream, topics: readonly string[]): void {
+    const patterns = topics.map(parsePattern)
+    const isAsBefore = JSON.stringify(patterns) === JSON.stringify(stream.captures.map(({ words }) => words))
+    if (isAsBefore) return
+    for (const capture of stream.captures) this.captures.remove(capture)
+    stream.captures = patterns.map((words) => ({ stream, words, slot: -1 }))
+    for (const capture of stream.captures) this.captures.add(capture)
     this.onChange()
   }
+}
+
+/** The first of many names: an error has to stay short. */
+function nameSome(names: readonly string[]): string {
+  const more = names.length - NAMED
+  return names.slice(0, NAMED).join(', ') + (more > 0 ? ` and ${more} more` : '')
 }

@@ -1,11 +1,11 @@
 import type { Clock, Timer } from '../../shared/clock.ts'
 import { FanfareError } from '../../shared/errors.ts'
 import type { AskFrame, ReplyFrame, RequestFrame } from '../../shared/frames.ts'
+import { PatternIndex } from '../../shared/pattern-index.ts'
 import { parseTopic } from '../../shared/topic.ts'
 import type { Contracts, ExchangeCheck } from './contracts.ts'
 import type { Message } from './message.ts'
 import { type Recipient, Subscription } from './subscription.ts'
-import { SubscriptionIndex } from './subscription-index.ts'
 
 /** What becomes of what somebody asked. */
 export interface Asker {
@@ -46,7 +46,7 @@ const NOBODY: Recipient = { deliver(_: Message) {} }
 
 /** Request-reply: each request goes to one of those that offered, the one with the fewest open requests. */
 export class Requests {
-  private readonly index = new SubscriptionIndex()
+  private readonly index = new PatternIndex<Offer>()
   private readonly open = new Map<number, Open>()
   private readonly contracts: Contracts
   private readonly clock: Clock
@@ -104,7 +104,7 @@ export class Requests {
   private leastBusy(words: readonly string[]): Offer | undefined {
     let best: Offer | undefined
     for (const offers of this.index.match(words)) {
-      for (const offer of offers as readonly Offer[]) {
+      for (const offer of offers) {
         if (!best || weight(offer) < weight(best)) best = offer
       }
     }

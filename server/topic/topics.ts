@@ -3,14 +3,15 @@ import type { Clock } from '../../shared/clock.ts'
 import { FanfareError } from '../../shared/errors.ts'
 import type { HeaderFilter, PublishFrame } from '../../shared/frames.ts'
 import { passesFilter } from '../../shared/header-filter.ts'
+import { PatternIndex } from '../../shared/pattern-index.ts'
 import { QUEUE_TOPIC } from '../../shared/queues.ts'
+import { RecentMap } from '../../shared/recent-map.ts'
 import { parseTopic } from '../../shared/topic.ts'
 import type { Broker } from '../broker/broker.ts'
 import type { Check, Contracts } from './contracts.ts'
 import { encodeRest, Message } from './message.ts'
 import { type CountedTopic, Publication, type Settle } from './publication.ts'
 import type { Subscription } from './subscription.ts'
-import { SubscriptionIndex } from './subscription-index.ts'
 
 /** A queue that wants the messages of a topic, if their headers pass. */
 export interface QueueBinding {
@@ -33,7 +34,8 @@ interface Route {
 
 /** What is known of a topic. */
 interface KnownTopic extends CountedTopic {
-  route: Route
+  /** Undefined: it is too large to be remembered for each topic, and a publish with it costs more than looking it up again. */
+  route: Route | undefined
   /** What its data has to be, where a contract says so. */
   readonly check: Check | undefined
   /** Of the streams and bindings that the route is made of. */
@@ -43,19 +45,21 @@ interface KnownTopic extends CountedTopic {
   publishedPerSecond: number
 }
 
-/** Topics that are remembered; beyond that the memory starts anew, and so do their counts. */
-const REMEMBERED_TOPICS = 10_000
+/** Topics that are remembered at least, with their counts: those that were published to last; at most twice as many. */
+const REMEMBERED_TOPICS = 20_000
+/** Streams and bindings of a route that is remembered. */
+const REMEMBERED_KEEPERS = 100
 
 /** Publishes: to the broker what has to be kept, and to the subscriptions that match. */
 export class Topics {
   /** Messages that were published since the hub started: a refused one, a duplicate, and the hub's own do not count. */
   publishedTotal = 0
-  private readonly index = new SubscriptionIndex()
+  private readonly index = new PatternIndex<Subscription>()
   private readonly broker: Broker
   private readonly keepers: Keepers
   private readonly contracts: Contracts
   private readonly clock: Clock
-  private readonly known = new Map<string, KnownTopic>()
+  private readonly known = new RecentMap<string, KnownTopic>(REMEMBERED_TOPICS)
   private generation = 0
   // An id is the hub's random prefix and a count: unique like a nanoid, at a fraction of its cost.
   private readonly idPrefix = `${nanoid(10)}.`
@@ -134,9 +138,14 @@ export class Topics {
     return this.index.match(topic.split('.')).length > 0
   }
 
+  /** Whether anybody may subscribe to one of the hub's own topics that begin with this and a dot. */
+  isHeardBelow(topic: string): boolean {
+    return this.index.matchesBelow(topic.split('.'))
+  }
+
   /** Works out the rates of the topics; to be called once in `seconds`. */
   sample(seconds: number): void {
-    for (const topic of this.known.values()) {
+    for (const [, topic] of this.known) {
       topic.publishedPerSecond = (topic.publishedTotal - topic.sampledTotal) / seconds
       topic.sampledTotal = topic.publishedTotal
     }
@@ -171,7 +180,7 @@ export class Topics {
 
   private draftFor(topic: KnownTopic, frame: PublishFrame, settle: Settle): Publication | undefined {
     topic.check?.(frame.data)
-    const { streams, bindings } = topic.route
+    const { streams, bindings } = topic.route ?? this.matchingRoute(topic.words)
     if (streams.length === 0 && bindings.length === 0) return undefined
     const queues = queuesFor(bindings, frame)
     if (streams.length === 0 && queues.length === 0) return undefined
@@ -182,10 +191,9 @@ export class Topics {
     const known = this.known.get(name)
     if (known?.generation === this.generation) return known
     const words = known?.words ?? parseTopic(name)
-    const route = name.startsWith('$') ? this.directRoute(name) : this.matchingRoute(words)
+    const route = remembered(name.startsWith('$') ? this.directRoute(name) : this.matchingRoute(words))
     const { generation } = this
     if (known) return Object.assign(known, { route, generation })
-    if (this.known.size >= REMEMBERED_TOPICS) this.known.clear()
     const check = this.contracts.ofTopic(name, words)
     const topic = { words, route, check, generation, publishedTotal: 0, sampledTotal: 0, publishedPerSecond: 0 }
     this.known.set(name, topic)
@@ -203,6 +211,10 @@ export class Topics {
     if (!this.keepers.hasQueue(queue)) throw new FanfareError('no_queue', `There is no queue "${queue}"`)
     return { streams: [], bindings: [{ queue, match: undefined }] }
   }
+}
+
+function remembered(route: Route): Route | undefined {
+  return route.streams.length + route.bindings.length > REMEMBERED_KEEPERS ? undefined : route
 }
 
 /** Each queue once, whichever of its bindings match. */

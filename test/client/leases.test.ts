@@ -9,9 +9,9 @@ beforeEach(async () => {
 afterEach(() => hub.stop())
 
 /** Answers the next consume with one delivery; every hub that was started anew counts them from 1. */
-async function lease(peer: Peer, data: unknown): Promise<number> {
+async function lease(peer: Peer, data: unknown, ackDeadlineMs = 60_000): Promise<number> {
   const { consumer, queue } = await peer.next('consume')
-  peer.send({ type: 'consuming', consumer, queue, prefetch: 16, ackDeadlineMs: 60_000 })
+  peer.send({ type: 'consuming', consumer, queue, prefetch: 16, ackDeadlineMs })
   peer.send({ type: 'delivery', consumer, delivery: 1, attempt: 1, message: message(data) })
   return consumer
 }
@@ -32,6 +32,50 @@ it('a delivery of an earlier connection is never settled on the next one, where 
   expect(await again.next('ack')).toEqual({ type: 'ack', consumer, delivery: 1 })
   again.send({ type: 'settled', consumer, deliveries: [1] })
   await acked
+})
+
+it.each([60 * 86_400_000, 2 ** 32, 1e12])(
+  'a handler of a lease of %i ms extends it at half of its time, and not all the time',
+  async (ms) => {
+    const { client, peer } = await hub.connected()
+    let done = () => {}
+    client.consume('q', () => new Promise<void>((resolve) => (done = resolve)))
+    const consumer = await lease(peer, 'long', ms)
+    for (let at = 0; at < 5; at++) await new Promise((resolve) => setTimeout(resolve, 5))
+    expect(peer.unreadFrames).toEqual([])
+    done()
+    expect(await peer.next('ack')).toMatchObject({ consumer, delivery: 1 })
+  },
+)
+
+it('every close() of a consumer waits for the handler that runs', async () => {
+  const { client, peer } = await hub.connected()
+  let done = () => {}
+  const consumer = client.consume('q', () => new Promise<void>((resolve) => (done = resolve)))
+  const number = await lease(peer, 1)
+  await consumer.ready
+  await expect.poll(() => done.length).toBe(1)
+  const ended: string[] = []
+  const both = [consumer.close().then(() => ended.push('first')), consumer.close().then(() => ended.push('second'))]
+  await new Promise((resolve) => setImmediate(resolve))
+  expect(ended).toEqual([])
+  done()
+  await peer.next('ack')
+  peer.send({ type: 'settled', consumer: number, deliveries: [1] })
+  await Promise.all(both)
+  expect(ended.toSorted()).toEqual(['first', 'second'])
+})
+
+it('every unsubscribe() waits for the hub', async () => {
+  const { client, peer } = await hub.connected()
+  const subscription = client.subscribe('a')
+  await peer.subscribed()
+  await subscription.ready
+  const first = subscription.unsubscribe()
+  const second = subscription.unsubscribe()
+  expect(await Promise.race([second.then(() => 'ended'), Promise.resolve('waits')])).toBe('waits')
+  await Promise.all([first, second])
+  await subscription.unsubscribe()
 })
 
 it('nor is a request of an earlier connection answered on the next one', async () => {

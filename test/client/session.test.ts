@@ -104,6 +104,21 @@ it('passes over frames it does not know, and drops a connection that is malforme
   await client.ready()
 })
 
+it.each([
+  ['a fraction', { expiresInMs: 3_600_000.5 }],
+  ['no safe integer', { expiresInMs: 9_999_999_999_999_000_000 }],
+  ['a limit that is missing', { limits: {} }],
+])('a welcome that cannot be read ends the client, with words: %s', async (_, wrong) => {
+  const client = hub.connect()
+  const closed = new Promise<StateChange>((resolve) => client.onState((change) => resolve(change)))
+  const peer = await hub.peer()
+  await peer.welcome(wrong)
+  expect(await closed).toMatchObject({ to: 'closed', reason: { code: 'bad_frame' } })
+  expect((await closed).reason.message).toMatch(/The hub's welcome cannot be read.*"(expiresInMs|frameBytes)"/)
+  await expect(client.ready()).rejects.toMatchObject({ code: 'bad_frame' })
+  expect(await peer.closed).toBe(4400)
+})
+
 it('goes on when a listener throws', async () => {
   const loud = new Promise<unknown>((resolve) => {
     const before = process.listeners('uncaughtException')

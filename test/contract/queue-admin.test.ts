@@ -76,7 +76,7 @@ onEveryEngine('administration of queues', (hubs) => {
       ['/q/dead-letters?reason=none', undefined, 400, 'bad_params'],
       ['/q/dead-letters?limit=x', undefined, 400, 'bad_params'],
       ['/q/dead-letters/redrive', { method: 'POST', headers: json, body: '{' }, 400, 'not_json'],
-      ['/q/dead-letters/redrive', { method: 'POST', body: '{"to":"q"}' }, 400, 'not_json'],
+      ['/q/dead-letters/redrive', { method: 'POST', body: '{"to":"q"}' }, 415, 'bad_content_type'],
       ['', { method: 'POST', headers: json, body: '[]' }, 400, 'bad_params'],
       ['', { method: 'POST', headers: json, body: '{"name":"q","maxAttempts":1}' }, 409, 'queue_exists'],
     ]

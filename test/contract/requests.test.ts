@@ -28,6 +28,13 @@ onEveryEngine('request-reply', (hubs) => {
     expect([...counts.values()]).toEqual([30, 30, 30])
   })
 
+  it.each([2 ** 31 - 1, 2 ** 31, 2 ** 32, 366 * 86_400_000])('a request may wait %i ms', async (timeoutMs) => {
+    const { client } = await start()
+    const responder = client().respond('slow', () => new Promise((resolve) => setTimeout(() => resolve(1), 100)))
+    await responder.ready
+    expect(await client().request('slow', undefined, { timeoutMs })).toBe(1)
+  })
+
   it('where nobody responds, fails at once', async () => {
     const { client } = await start()
     const asker = client()

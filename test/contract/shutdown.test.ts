@@ -1,7 +1,10 @@
+import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { expect, it } from 'vitest'
-import { createHub } from '../../server/index.ts'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, it, onTestFinished } from 'vitest'
+import { createHub, type Hub } from '../../server/index.ts'
 import type { Frame } from '../../shared/frames.ts'
 import { onEveryEngine } from '../setup/hubs.ts'
 import { Peer } from '../setup/peer.ts'
@@ -36,6 +39,19 @@ onEveryEngine('shutdown', (hubs) => {
     expect(hub.outboxBytes).toBe(0)
   })
 
+  it.each([2 ** 31, 2 ** 32])('a drain may take %i ms', async (drainTimeoutMs) => {
+    const { hub, url } = await hubs.start({ ...OUTBOX, drainTimeoutMs })
+    const slow = await Peer.hello(url)
+    await slow.subscribe(1, 'flood')
+    slow.stall()
+    await flood(url)
+    const closing = hub.close()
+    slow.goOn()
+    expect(await slow.closed).toMatchObject({ code: 4000 })
+    expect(messages(slow.frames)).toEqual(Array.from({ length: COUNT }, (_, seq) => seq))
+    await closing
+  })
+
   it('what a paused subscription holds goes out too', async () => {
     const { hub, url } = await hubs.start(OUTBOX)
     const peer = await Peer.hello(url)
@@ -49,6 +65,54 @@ onEveryEngine('shutdown', (hubs) => {
     await hub.close()
     expect(await peer.closed).toMatchObject({ code: 4000 })
     expect(messages(peer.frames)).toEqual([0, 1, 2])
+  })
+
+  it('every close() waits for the end, and then the data is free', async () => {
+    const data = mkdtempSync(join(tmpdir(), 'fanfare-close-'))
+    onTestFinished(() => rmSync(data, { recursive: true, force: true }))
+    const { hub, url } = await hubs.start({ ...OUTBOX, data })
+    const slow = await Peer.hello(url)
+    await slow.subscribe(1, 'flood')
+    slow.stall()
+    await flood(url)
+    const first = hub.close()
+    const ended: string[] = []
+    const both = [first.then(() => ended.push('first')), hub.close().then(() => ended.push('second'))]
+    await settled(hub)
+    expect(ended).toEqual([])
+    slow.goOn()
+    await Promise.all(both)
+    const next = await hubs.start({ data })
+    await next.hub.close()
+    await hub.close()
+  })
+
+  it('a close() while it starts: the start is refused, and everything is released', async () => {
+    const data = mkdtempSync(join(tmpdir(), 'fanfare-close-'))
+    onTestFinished(() => rmSync(data, { recursive: true, force: true }))
+    const hub = await createHub({ data })
+    const server = createServer()
+    const attached = hub.attach(server)
+    await Promise.all([expect(attached).rejects.toMatchObject({ code: 'shutting_down' }), hub.close(), hub.close()])
+    expect(server.listenerCount('upgrade')).toBe(0)
+    const next = await hubs.start({ data })
+    await next.hub.close()
+  })
+
+  it('a start that is refused leaves nothing behind', async () => {
+    const data = mkdtempSync(join(tmpdir(), 'fanfare-close-'))
+    onTestFinished(() => rmSync(data, { recursive: true, force: true }))
+    const { hub } = await hubs.start()
+    const { port } = hub
+    const before = held()
+    await expect(hubs.start({ data, port })).rejects.toMatchObject({ code: 'port_in_use' })
+    await expect(hubs.start({ data, queues: [{ name: 'q' }, { name: 'q' }] })).rejects.toMatchObject({
+      code: 'bad_config',
+    })
+    await expect(hubs.start({ data, host: '0.0.0.0' })).rejects.toMatchObject({ code: 'bad_config' })
+    await expect.poll(() => beyond(before, held())).toEqual([])
+    const next = await hubs.start({ data })
+    await next.hub.close()
   })
 
   it('a stalled reader is cut off when the time is over', async () => {
@@ -113,4 +177,20 @@ it('a hub attached to somebody’s http server leaves him his routes and his por
 
 function messages(frames: readonly Frame[]): number[] {
   return frames.flatMap((frame) => (frame.type === 'message' ? [(frame.data as { seq: number }).seq] : []))
+}
+
+/** What a close has to do that waits for no peer is done. */
+async function settled(hub: Hub): Promise<void> {
+  for (let at = 0; at < 5; at++) await hub.fetch(new Request('http://hub/healthz'))
+}
+
+/** What the process holds, but for what passes by itself or with the next garbage collection. */
+function held(): string[] {
+  const passing = ['Immediate', 'Timeout', 'IntervalHistogram']
+  return process.getActiveResourcesInfo().filter((name) => !passing.includes(name))
+}
+
+function beyond(before: readonly string[], now: readonly string[]): string[] {
+  const left = [...before]
+  return now.filter((name) => !left.includes(name) || left.splice(left.indexOf(name), 1).length === 0)
 }

@@ -1,9 +1,15 @@
 import { createClock } from '@sinonjs/fake-timers'
-import type { Clock, Timer } from '../../shared/clock.ts'
+import { anyWait, type Clock, type Timer } from '../../shared/clock.ts'
 
 /** A time that stands still until it is moved. It starts at the time of the machine. */
 export class VirtualClock implements Clock {
   private readonly timers = createClock(Date.now())
+  private readonly waits = anyWait({
+    setTimeout: (task, ms) => this.timers.setTimeout(this.counted(task), ms) as unknown as Timer,
+    clearTimeout: (timer) => this.timers.clearTimeout(timer as never),
+    setInterval: (task, ms) => this.timers.setInterval(this.counted(task), ms) as unknown as Timer,
+    clearInterval: (timer) => this.timers.clearInterval(timer as never),
+  })
   private ran = 0
 
   now(): number {
@@ -11,19 +17,19 @@ export class VirtualClock implements Clock {
   }
 
   setTimeout(task: () => void, ms: number): Timer {
-    return this.timers.setTimeout(this.counted(task), ms) as unknown as Timer
+    return this.waits.setTimeout(task, ms)
   }
 
   clearTimeout(timer: Timer | undefined): void {
-    if (timer) this.timers.clearTimeout(timer as never)
+    if (timer) this.waits.clearTimeout(timer)
   }
 
   setInterval(task: () => void, ms: number): Timer {
-    return this.timers.setInterval(this.counted(task), ms) as unknown as Timer
+    return this.waits.setInterval(task, ms)
   }
 
   clearInterval(timer: Timer | undefined): void {
-    if (timer) this.timers.clearInterval(timer as never)
+    if (timer) this.waits.clearInterval(timer)
   }
 
   /** Every wait is as long as it may be, so that a test can say when it is over. */
@@ -36,7 +42,7 @@ export class VirtualClock implements Clock {
     await settle()
     let reached = false
     // A timer of its own, or the last step would lead beyond.
-    this.timers.setTimeout(() => {
+    this.waits.setTimeout(() => {
       reached = true
     }, ms)
     while (!reached) {

@@ -6,6 +6,7 @@ import { compare } from './compare.ts'
 import type { DurableLoad } from './durable-load.ts'
 import { idle } from './idle.ts'
 import { match } from './match.ts'
+import { type NamesLoad, names } from './names.ts'
 import { moveToLoadCore } from './process-stats.ts'
 import { queues } from './queues.ts'
 import { type StormLoad, storm } from './storm.ts'
@@ -68,6 +69,15 @@ program
       }
     }
   })
+
+program
+  .command('names')
+  .description('what very many streams and queues cost')
+  .option('--engine <name>', 'ws or uws', 'ws')
+  .option('--names <n>', 'streams, and queues', wholeNumber('names', 10), 10_000)
+  .option('--seconds <n>', 'time of each measurement', wholeNumber('seconds', 1), 2)
+  .option('--folder <path>', 'where data is kept meanwhile: on a disk', tmpdir())
+  .action((load: NamesLoad) => names(load))
 
 addDurable(program.command('streams'), 100, 10_000_000)
   .description('durable publishes, replay, what capture costs, a long stream')

@@ -1,7 +1,7 @@
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { Subscription } from '../../server/topic/subscription.ts'
-import { SubscriptionIndex } from '../../server/topic/subscription-index.ts'
+import { PatternIndex } from '../../shared/pattern-index.ts'
 import { parsePattern, parseTopic } from '../../shared/topic.ts'
 
 export interface MatchResult {
@@ -20,7 +20,7 @@ const MATCHES = 2_000_000
  */
 export function match(subscriptions: number, devices: number): MatchResult {
   const before = heapBytes()
-  const index = new SubscriptionIndex()
+  const index = new PatternIndex<Subscription>()
   for (let n = 0; n < subscriptions; n++) {
     const pattern = `fleet.device-${Math.floor(n / SHAPES.length)}.${SHAPES[n % SHAPES.length]}`
     index.add(new Subscription(nobody, n, parsePattern(pattern), undefined, 'drop-oldest'))
@@ -44,7 +44,7 @@ function topicsOf(devices: number, outOf: number): string[][] {
   )
 }
 
-function matchAll(index: SubscriptionIndex, topics: readonly (readonly string[])[]): number {
+function matchAll(index: PatternIndex<Subscription>, topics: readonly (readonly string[])[]): number {
   let found = 0
   for (let n = 0; n < MATCHES; n++) {
     for (const list of index.match(topics[n % topics.length] as string[])) found += list.length

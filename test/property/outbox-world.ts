@@ -151,6 +151,10 @@ export class PeerModel implements OutboxOwner {
     throw new Error('No stream feeds anything here')
   }
 
+  failed(error: unknown): void {
+    throw error
+  }
+
   overflow(code: string): void {
     this.ended ??= code
     this.outbox.release()

@@ -3,6 +3,7 @@ import { type Clock, steadyClock, type Timer } from '../../../shared/clock.ts'
 import { FanfareError } from '../../../shared/errors.ts'
 import type { DeadLetter, DeadLetterFilter, QueueOptions, QueueStatus } from '../../../shared/queues.ts'
 import type { CursorInfo, Position, StreamInfo, StreamOptions } from '../../../shared/streams.ts'
+import { UnexpectedErrors } from '../../failure/unexpected-errors.ts'
 import { type Block, bytesInBody } from '../block.ts'
 import type {
   Broker,
@@ -35,11 +36,12 @@ export interface EmbeddedOptions {
   readonly cursorIdleMs?: number
   /** The machine's by default. */
   readonly clock?: Clock
+  /** Where callbacks that throw are reported; of its own by default. */
+  readonly unexpected?: UnexpectedErrors
 }
 
-/** How often leases, delays and expiry are looked after, in milliseconds; and retention, in ticks. */
+/** How often leases, delays, expiry and retention are looked after, in milliseconds. */
 const TICK_MS = 100
-const RETENTION_TICKS = 10
 
 const nothingToUndo = () => {}
 
@@ -58,18 +60,18 @@ export class EmbeddedBroker implements Broker {
   private readonly commits: GroupCommit
   private readonly housekeeping: Housekeeping
   private readonly ticker: Timer
-  private ticks = 0
   private nextId = 1
   private lastDelivery = 0
 
   constructor(store: Store, options: EmbeddedOptions, log: Logger) {
     this.store = store
+    const unexpected = options.unexpected ?? new UnexpectedErrors(log)
     this.reads = new AppliedReads(store)
-    this.clock = options.clock ?? steadyClock
+    this.clock = unexpected.guard(options.clock ?? steadyClock)
     const { cursorsPerStream = Number.POSITIVE_INFINITY, cursorIdleMs = 0 } = options
     this.cursorLimits = { max: cursorsPerStream, idleMs: cursorIdleMs }
     const dedup = new DedupWindow(store, options.dedupWindowMs, options.dedupIds)
-    this.commits = new GroupCommit(store, this.reads, this.logs, dedup, this.clock, log, {
+    this.commits = new GroupCommit(store, this.reads, this.logs, dedup, this.clock, log, unexpected, {
       ready: (queue) => this.onReady(queue),
       committed: (commit) => this.onCommit(commit),
     })
@@ -78,14 +80,14 @@ export class EmbeddedBroker implements Broker {
     this.nextId = this.removals.highest + 1
     for (const [, value] of store.range(under('s'))) {
       const record = fromJson(value) as StreamRecord
-      this.logs.streams.set(record.options.name, new StreamLog(this.reads, record))
+      this.logs.add(new StreamLog(this.reads, record))
       this.nextId = Math.max(this.nextId, record.id + 1)
     }
     for (const [, value] of store.range(under('q'))) {
       const record = fromJson(value) as QueueRecord
       const queue = new QueueLog(this.reads, record, this.clock)
       queue.load(this.clock.now())
-      this.logs.queues.set(record.options.name, queue)
+      this.logs.add(queue)
       this.nextId = Math.max(this.nextId, record.id + 1)
     }
     this.ticker = this.clock.setInterval(() => this.tick(), TICK_MS).unref()
@@ -102,12 +104,12 @@ export class EmbeddedBroker implements Broker {
   }
 
   async declareStream(options: StreamOptions, replace: boolean): Promise<StreamState> {
-    const { streams } = this.logs
     await this.commits.change(() => {
-      const existing = streams.get(options.name)
+      const existing = this.logs.streams.get(options.name)
       if (!existing) {
-        streams.set(options.name, this.logs.touch(StreamLog.create(this.reads, this.nextId++, options)))
-        return () => streams.delete(options.name)
+        const log = this.logs.touch(StreamLog.create(this.reads, this.nextId++, options))
+        this.logs.add(log)
+        return () => this.logs.remove(log)
       }
       if (JSON.stringify(existing.options) === JSON.stringify(options)) return nothingToUndo
       if (!replace) throw new FanfareError('stream_exists', `"${options.name}"`)
@@ -123,13 +125,10 @@ export class EmbeddedBroker implements Broker {
       const log = this.streamOf(name)
       changes.push({ key: streamKey(log.id), value: undefined })
       const keep = this.removals.begin(log.id, changes)
-      this.logs.streams.delete(name)
-      this.logs.untouch(log)
+      this.logs.remove(log)
       return () => {
         keep()
-        this.logs.streams.set(name, log)
-        // What came before the deletion in this commit.
-        log.rollback()
+        this.logs.putBack(log)
       }
     })
     this.housekeeping.look()
@@ -140,8 +139,12 @@ export class EmbeddedBroker implements Broker {
     this.housekeeping.look()
   }
 
-  async streams(): Promise<StreamInfo[]> {
-    return [...this.logs.streams.values()].map((log) => log.info())
+  get streamNames(): Iterable<string> {
+    return this.logs.streams.keys()
+  }
+
+  async streams(names: Iterable<string> = this.streamNames): Promise<StreamInfo[]> {
+    return those(this.logs.streams, names).map((log) => log.info())
   }
 
   async read(stream: string, offset: number): Promise<Block | undefined> {
@@ -190,13 +193,13 @@ export class EmbeddedBroker implements Broker {
   // Queues
 
   async declareQueue(options: QueueOptions, replace: boolean): Promise<void> {
-    const { queues } = this.logs
     await this.commits.change(() => {
-      const existing = queues.get(options.name)
+      const existing = this.logs.queues.get(options.name)
       if (!existing) {
         const record = { id: this.nextId++, options, next: 0, nextLetter: 0 }
-        queues.set(options.name, this.logs.touch(new QueueLog(this.reads, record, this.clock, false)))
-        return () => queues.delete(options.name)
+        const queue = this.logs.touch(new QueueLog(this.reads, record, this.clock, false))
+        this.logs.add(queue)
+        return () => this.logs.remove(queue)
       }
       if (JSON.stringify(existing.options) === JSON.stringify(options)) return nothingToUndo
       if (!replace) throw new FanfareError('queue_exists', `"${options.name}"`)
@@ -207,18 +210,15 @@ export class EmbeddedBroker implements Broker {
 
   async deleteQueue(name: string): Promise<void> {
     let held: readonly Draft[] = []
-    await this.commits.change((changes, now) => {
+    await this.commits.change((changes) => {
       const queue = this.queueOf(name)
       held = queue.held
       changes.push({ key: queueKey(queue.id), value: undefined })
       const keep = this.removals.begin(queue.id, changes)
-      this.logs.queues.delete(name)
-      this.logs.untouch(queue)
+      this.logs.remove(queue)
       return () => {
         keep()
-        this.logs.queues.set(name, queue)
-        // What came before the deletion in this commit.
-        queue.rollback(now)
+        this.logs.putBack(queue)
       }
     })
     for (const draft of held) draft.refused(new FanfareError('no_queue', `"${name}" was deleted`))
@@ -229,26 +229,42 @@ export class EmbeddedBroker implements Broker {
     return this.logs.queues.get(name)
   }
 
-  async queues(): Promise<QueueStatus[]> {
-    return [...this.logs.queues.values()].map((queue) => queue.info(this.clock.now()))
+  get queueNames(): Iterable<string> {
+    return this.logs.queues.keys()
   }
 
-  lease(queue: string, count: number, bytes: number, ackDeadlineMs: number): Delivery[] {
-    const nextId = () => ++this.lastDelivery
-    return this.logs.queues.get(queue)?.lease(count, bytes, ackDeadlineMs, this.clock.now(), nextId) ?? []
+  async queues(names: Iterable<string> = this.queueNames): Promise<QueueStatus[]> {
+    const now = this.clock.now()
+    return those(this.logs.queues, names).map((queue) => queue.info(now))
+  }
+
+  lease(name: string, count: number, bytes: number, ackDeadlineMs: number): Delivery[] {
+    const queue = this.logs.queues.get(name)
+    if (!queue) return []
+    const now = this.clock.now()
+    const deliveries = queue.lease(count, bytes, ackDeadlineMs, now, () => ++this.lastDelivery)
+    if (deliveries.length > 0) this.logs.leased(queue, now + ackDeadlineMs)
+    return deliveries
   }
 
   settle(settlement: Settlement): void {
     this.commits.settle(settlement)
   }
 
-  extend(queue: string, delivery: number, ms: number): boolean {
-    return this.logs.queues.get(queue)?.leases.extend(delivery, ms, this.clock.now()) ?? false
+  extend(name: string, delivery: number, ms: number): boolean {
+    const queue = this.logs.queues.get(name)
+    const now = this.clock.now()
+    if (!queue?.leases.extend(delivery, ms, now)) return false
+    this.logs.leased(queue, now + ms)
+    return true
   }
 
-  giveBack(queue: string, delivery: number): void {
-    this.logs.queues.get(queue)?.giveBack(delivery, this.clock.now())
-    this.onReady(queue)
+  giveBack(name: string, delivery: number): void {
+    const queue = this.logs.queues.get(name)
+    if (!queue) return
+    queue.giveBack(delivery, this.clock.now())
+    this.logs.planEarlier(queue)
+    this.onReady(name)
   }
 
   async purgeQueue(name: string): Promise<number> {
@@ -314,19 +330,20 @@ export class EmbeddedBroker implements Broker {
     await this.store.close()
   }
 
-  /** Looks after what time changes: in queues, and at times the retention of streams. */
+  /** Looks after what time changes: in queues, and the retention of streams. */
   tick(): void {
-    this.ticks++
     this.passTime()
-    if (this.ticks % RETENTION_TICKS === 0) this.housekeeping.look()
+    this.housekeeping.look()
   }
 
   /** Lets happen what is due in queues now: leases that run out, delays, expiry. */
   passTime(): void {
     const now = this.clock.now()
-    for (const [name, queue] of this.logs.queues) {
+    for (const queue of this.logs.dueQueues.due(now)) {
+      const { name } = queue.options
       for (const delivery of queue.leases.overdue(now)) this.settle(this.overdue(name, delivery))
-      if (queue.nextTime() <= now) this.lookAfter((now) => this.expire(name, now))
+      if (queue.nextTime() <= now) void this.lookAfter((now) => this.expire(name, now))
+      this.logs.plan(queue)
     }
   }
 
@@ -335,14 +352,9 @@ export class EmbeddedBroker implements Broker {
     return this.commits.idle
   }
 
-  /** When something will be due in a queue that is not yet. */
+  /** When something may be due in a queue that is not yet. */
   nextTime(): number {
-    const now = this.clock.now()
-    let next = Number.POSITIVE_INFINITY
-    for (const queue of this.logs.queues.values()) {
-      for (const time of [queue.nextTime(), queue.leases.nextDeadline()]) if (time > now) next = Math.min(next, time)
-    }
-    return next
+    return this.logs.dueQueues.nextAfter(this.clock.now())
   }
 
   private expire(name: string, now: number): void {
@@ -352,13 +364,13 @@ export class EmbeddedBroker implements Broker {
   }
 
   /** Lets time have its effect in the next commit. */
-  private lookAfter(look: (now: number) => void): void {
+  private lookAfter(look: (now: number) => void): Promise<void> {
     const stage = (_: Change[], now: number) => {
       look(now)
       return nothingToUndo
     }
     // Its failure has been logged, and the next tick tries again.
-    void this.commits.change(stage).catch(() => {})
+    return this.commits.change(stage).catch(() => {})
   }
 
   private streamOf(name: string): StreamLog {
@@ -384,4 +396,8 @@ export class EmbeddedBroker implements Broker {
     }
     return { queue, delivery, ending, drafts: [], settled, refused }
   }
+}
+
+function those<Log>(logs: ReadonlyMap<string, Log>, names: Iterable<string>): Log[] {
+  return [...names].map((name) => logs.get(name)).filter((log) => log !== undefined)
 }

@@ -2,11 +2,13 @@ import { setImmediate } from 'node:timers'
 import type { Logger } from 'pino'
 import type { Clock } from '../../../shared/clock.ts'
 import { FanfareError } from '../../../shared/errors.ts'
+import type { UnexpectedErrors } from '../../failure/unexpected-errors.ts'
 import type { CommitStats, Draft, Settlement } from '../broker.ts'
 import type { AppliedReads } from './applied-reads.ts'
-import { type Commit, type Group, purposeOf, purposeOfSettlement, type Task } from './commit.ts'
+import { type Commit, type Group, purposeOf, purposeOfSettlement, type Task, type Waiter } from './commit.ts'
 import type { DedupWindow } from './dedup-window.ts'
 import type { Logs } from './logs.ts'
+import type { QueueLog } from './queue-log.ts'
 import { Room } from './room.ts'
 import { Staging } from './staging.ts'
 import type { Purpose, Store } from './store.ts'
@@ -34,6 +36,7 @@ export class GroupCommit {
   private readonly dedup: DedupWindow
   private readonly clock: Clock
   private readonly log: Logger
+  private readonly unexpected: UnexpectedErrors
   private readonly events: CommitEvents
   private readonly room: Room
   private readonly staging: Staging
@@ -49,8 +52,10 @@ export class GroupCommit {
     dedup: DedupWindow,
     clock: Clock,
     log: Logger,
+    unexpected: UnexpectedErrors,
     events: CommitEvents,
   ) {
+    this.unexpected = unexpected
     this.store = store
     this.reads = reads
     this.logs = logs
@@ -98,7 +103,13 @@ export class GroupCommit {
     // Whatever this turn still brings goes into the same commit.
     await new Promise((resolve) => setImmediate(resolve))
     while (this.drafts.length > 0 || this.settlements.length > 0 || this.tasks.length > 0 || this.room.heldFits()) {
-      await this.commitNext()
+      try {
+        await this.commitNext()
+      } catch (error) {
+        // A bug must not end the work: nothing would be kept any more. Not at once again, or nothing else would run.
+        this.unexpected.report('broker', error)
+        await new Promise((resolve) => setImmediate(resolve))
+      }
     }
     // In the same breath as the last look at what waits, or a draft that comes now would be left.
     this.working = undefined
@@ -121,11 +132,15 @@ export class GroupCommit {
       await this.recover(thrown as Error, commit, group, purpose)
       return
     }
+    // It is stored: whatever fails from here on, it is acknowledged, and all who wait are told.
     this.reads.release()
-    this.logs.apply(commit.now)
-    this.dedup.apply(commit.now)
-    for (const waiter of commit.waiters) waiter.succeeded()
-    this.tellReady(commit.now)
+    let changed: readonly QueueLog[] = []
+    this.unexpected.run('broker', () => {
+      changed = this.logs.apply(commit.now)
+    })
+    this.unexpected.run('broker', () => this.dedup.apply(commit.now))
+    for (const waiter of commit.waiters) this.tell(waiter, undefined)
+    this.tellReady(changed, commit.now)
   }
 
   private async keep({ changes, taken }: Commit, purpose: Purpose): Promise<void> {
@@ -133,11 +148,24 @@ export class GroupCommit {
     this.reads.hold()
     await this.store.commit(changes, purpose)
     const seconds = (performance.now() - start) / 1000
-    this.events.committed({ seconds, operations: taken.drafts + taken.settlements })
+    const operations = taken.drafts + taken.settlements
+    this.unexpected.run('broker', () => this.events.committed({ seconds, operations }))
   }
 
-  private tellReady(now: number): void {
-    for (const [name, queue] of this.logs.queues) if (queue.hasReady(now)) this.events.ready(name)
+  private tellReady(changed: readonly QueueLog[], now: number): void {
+    for (const queue of changed) {
+      if (queue.hasReady(now)) this.unexpected.run('broker', () => this.events.ready(queue.options.name))
+    }
+  }
+
+  /** One who waits must not keep the others from being told. */
+  private tell(waiter: Waiter, error: FanfareError | undefined): void {
+    try {
+      if (error) waiter.failed(error)
+      else waiter.succeeded()
+    } catch (thrown) {
+      this.unexpected.report('broker', thrown)
+    }
   }
 
   /** Where some have found no room, what came along with them may still find it, or make some: a trim, an ack. */
@@ -153,19 +181,25 @@ export class GroupCommit {
   /** Undoes a commit, and tells everybody but `others`. */
   private fail(error: Error, commit: Commit, group: Group, others: ReadonlySet<object> = new Set()): void {
     const { undo, waiters, taken, now } = commit
+    const { unexpected } = this
     this.reads.release()
-    for (const back of undo.reverse()) back()
-    this.logs.rollback(now)
-    this.dedup.rollback()
+    for (const back of undo.reverse()) unexpected.run('broker', back)
+    let changed: readonly QueueLog[] = []
+    unexpected.run('broker', () => {
+      changed = this.logs.rollback(now)
+    })
+    unexpected.run('broker', () => this.dedup.rollback())
     const known = error instanceof FanfareError ? error : new FanfareError('storage_failed', error.message)
     this.log.error({ err: error, code: known.code, waiting: waiters.length }, 'a commit failed')
-    for (const waiter of waiters) if (!others.has(waiter.of)) waiter.failed(known)
+    for (const waiter of waiters) if (!others.has(waiter.of)) this.tell(waiter, known)
     // Where the staging itself failed: those that it had not come to.
-    for (const task of group.tasks.slice(taken.tasks)) if (!others.has(task)) task.done(known)
+    for (const task of group.tasks.slice(taken.tasks)) {
+      if (!others.has(task)) unexpected.run('broker', () => task.done(known))
+    }
     for (const left of [...group.settlements.slice(taken.settlements), ...group.drafts.slice(taken.drafts)]) {
-      if (!others.has(left)) left.refused(known)
+      if (!others.has(left)) unexpected.run('broker', () => left.refused(known))
     }
     // What was to leave is there again.
-    this.tellReady(now)
+    this.tellReady(changed, now)
   }
 }

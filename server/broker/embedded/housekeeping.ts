@@ -29,12 +29,10 @@ export class Housekeeping {
   /** Begins, where something is due and it has not begun already. */
   look(): void {
     if (this.working || this.closed) return
-    const now = this.clock.now()
-    const due = [...this.logs.streams.values()].filter((log) => log.isDue(now))
-    if (due.length === 0 && this.removals.next === undefined) return
+    if (this.due(1).length === 0 && this.removals.next === undefined) return
     this.working = true
     // A failure has been logged, and the next look tries again.
-    void this.work(due)
+    void this.work()
       .catch(() => {})
       .finally(() => {
         this.working = false
@@ -45,14 +43,17 @@ export class Housekeeping {
     this.closed = true
   }
 
-  private async work(due: StreamLog[]): Promise<void> {
-    while (!this.closed && due.length > 0) {
-      const some = due.splice(0, STREAMS_PER_COMMIT).filter((log) => this.logs.streams.get(log.options.name) === log)
+  private due(most: number): StreamLog[] {
+    return this.logs.dueStreams.due(this.clock.now(), most)
+  }
+
+  private async work(): Promise<void> {
+    // Each commit puts off those that it looks after, behind the others that are due, where more is left to do.
+    while (!this.closed && this.due(1).length > 0) {
       await this.commits.change(() => {
-        for (const log of some) this.logs.touch(log)
+        for (const log of this.due(STREAMS_PER_COMMIT)) this.logs.touch(log)
         return () => {}
       })
-      due.push(...some.filter((log) => log.hasMore))
     }
     for (let id = this.removals.next; id !== undefined && !this.closed; id = this.removals.next) {
       const removed = id

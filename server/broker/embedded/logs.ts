@@ -1,24 +1,67 @@
-import type { QueueLog } from './queue-log.ts'
+import { DueTimes } from './due-times.ts'
+import { QueueLog } from './queue-log.ts'
 import type { Change } from './store.ts'
-import type { StreamLog } from './stream-log.ts'
+import { StreamLog } from './stream-log.ts'
 
 const NO_QUEUES: readonly QueueLog[] = []
 
-/** The streams and queues of a broker, by name, and which of them the commit in the making changes. */
+/** How often the retention of one stream is looked after, in milliseconds, where no message brings it about. */
+const RETENTION_MS = 1000
+
+/**
+ * The streams and queues of a broker, by name, and which of them the commit in the making changes. There may
+ * be very many: nothing here, and nothing that is done for each commit or tick, goes through all of them.
+ */
 export class Logs {
-  readonly streams = new Map<string, StreamLog>()
-  readonly queues = new Map<string, QueueLog>()
+  readonly streams: ReadonlyMap<string, StreamLog>
+  readonly queues: ReadonlyMap<string, QueueLog>
+  /** When leases of a queue may run out, delays end or messages expire: then, or later. */
+  readonly dueQueues = new DueTimes<QueueLog>()
+  /** When retention may have something to do. */
+  readonly dueStreams = new DueTimes<StreamLog>()
+  private readonly streamsByName = new Map<string, StreamLog>()
+  private readonly queuesByName = new Map<string, QueueLog>()
   private readonly touched = new Set<StreamLog | QueueLog>()
+
+  constructor() {
+    this.streams = this.streamsByName
+    this.queues = this.queuesByName
+  }
+
+  add(log: StreamLog | QueueLog): void {
+    const { name } = log.options
+    if (log instanceof StreamLog) {
+      this.streamsByName.set(name, log)
+      this.dueStreams.set(log, log.retainAt)
+    } else {
+      this.queuesByName.set(name, log)
+      this.dueQueues.set(log, dueTimeOf(log))
+    }
+  }
+
+  /** The log is deleted: what else this commit brings must not write to it again. */
+  remove(log: StreamLog | QueueLog): void {
+    const { name } = log.options
+    this.touched.delete(log)
+    if (log instanceof StreamLog) {
+      this.streamsByName.delete(name)
+      this.dueStreams.delete(log)
+    } else {
+      this.queuesByName.delete(name)
+      this.dueQueues.delete(log)
+    }
+  }
+
+  /** Undoes `remove`: what else its commit was to change is rolled back with the other logs. */
+  putBack(log: StreamLog | QueueLog): void {
+    this.add(log)
+    this.touch(log)
+  }
 
   /** To be called while staging, for each log that is changed. */
   touch<Log extends StreamLog | QueueLog>(log: Log): Log {
     this.touched.add(log)
     return log
-  }
-
-  /** The log was deleted: what else this commit brings must not write to it again. */
-  untouch(log: StreamLog | QueueLog): void {
-    this.touched.delete(log)
   }
 
   /** Those of a draft's queues that there are. */
@@ -37,13 +80,53 @@ export class Logs {
     for (const log of this.touched) log.finish(changes, now)
   }
 
-  apply(now: number): void {
+  /** Gives the queues that have changed. */
+  apply(now: number): readonly QueueLog[] {
     for (const log of this.touched) log.apply(now)
-    this.touched.clear()
+    return this.settled(now, true)
   }
 
-  rollback(now: number): void {
-    for (const log of this.touched) log.rollback(now)
-    this.touched.clear()
+  /** Gives the queues that were to change. */
+  rollback(now: number): readonly QueueLog[] {
+    for (const log of this.touched) {
+      log.rollback(now)
+      // Leases are held again that may have run out meanwhile.
+      if (log instanceof QueueLog) this.dueQueues.set(log, dueTimeOf(log))
+    }
+    return this.settled(now, false)
   }
+
+  /** A lease of a queue runs out at a time. */
+  leased(queue: QueueLog, deadline: number): void {
+    this.dueQueues.setEarlier(queue, deadline)
+  }
+
+  /** Works out anew when a queue is due: going through its leases, so not for each change. */
+  plan(queue: QueueLog): void {
+    this.dueQueues.set(queue, dueTimeOf(queue))
+  }
+
+  /** Something waits in a queue that may be due earlier than what was known. */
+  planEarlier(queue: QueueLog): void {
+    this.dueQueues.setEarlier(queue, queue.nextTime())
+  }
+
+  private settled(now: number, goesOn: boolean): readonly QueueLog[] {
+    const queues: QueueLog[] = []
+    for (const log of this.touched) {
+      if (log instanceof QueueLog) {
+        queues.push(log)
+        if (this.dueQueues.timeOf(log) <= now) this.plan(log)
+        else this.planEarlier(log)
+      } else if (goesOn && log.hasMore) this.dueStreams.set(log, now)
+      else this.dueStreams.set(log, Math.max(log.retainAt, now + RETENTION_MS))
+    }
+    this.touched.clear()
+    return queues
+  }
+}
+
+/** When something will be due in a queue. */
+function dueTimeOf(queue: QueueLog): number {
+  return Math.min(queue.nextTime(), queue.leases.nextDeadline())
 }

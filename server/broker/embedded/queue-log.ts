@@ -99,6 +99,10 @@ export class QueueLog implements QueueState {
     return this.leases.count
   }
 
+  get publishedTotal(): number {
+    return this.totals.published
+  }
+
   hasReady(now: number): boolean {
     return this.schedule.hasReady(now)
   }

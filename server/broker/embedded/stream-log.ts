@@ -105,10 +105,12 @@ export class StreamLog implements StreamState {
     return (this.staged ?? this.record).lastTime
   }
 
-  /** Whether time has given retention something to do, or an earlier commit has left something. */
-  isDue(now: number): boolean {
+  /** When retention has something to do that no message brings about. In a log that was just opened: at once. */
+  get retainAt(): number {
     const { bytes, options } = this.record
-    return this.hasMore || (bytes > 0 && (!this.oldest || this.oldest.time < now - options.maxAgeMs))
+    if (this.hasMore) return 0
+    if (bytes === 0) return Number.POSITIVE_INFINITY
+    return this.oldest ? this.oldest.time + options.maxAgeMs + 1 : 0
   }
 
   /** Whether the last commit has left something that the next one can go on with. */

@@ -1,6 +1,6 @@
 import { html, nothing, type TemplateResult } from 'lit/html.js'
 import { clock, count, counted, rate } from '../format.ts'
-import { hubUrl } from '../hub.ts'
+import { hubUrl, tokenUrl } from '../hub.ts'
 import type { OpenPage } from '../page.ts'
 import { empty, facts, heading } from '../parts.ts'
 import { type Route, setQuery } from '../route.ts'
@@ -55,7 +55,7 @@ function start(tail: Tail, pattern: string): void {
   const worker = new Worker(new URL('assets/tail-worker.js', document.baseURI), { type: 'module' })
   worker.onmessage = ({ data }: MessageEvent<TailReport>) => take(tail, data)
   worker.onerror = () => take(tail, { kind: 'failed', error: 'The worker that reads the tail did not start.' })
-  worker.postMessage({ url: hubUrl, pattern } satisfies TailRequest)
+  worker.postMessage({ url: hubUrl, tokenUrl, pattern } satisfies TailRequest)
   tail.worker = worker
   invalidate()
 }

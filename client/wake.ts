@@ -1,0 +1,29 @@
+/** What a browser's window, document or worker has of `EventTarget`. Node has none of them. */
+interface Target {
+  addEventListener?(type: string, listener: () => void): void
+  removeEventListener?(type: string, listener: () => void): void
+}
+
+interface Page extends Target {
+  readonly visibilityState?: string
+}
+
+/**
+ * Calls `woken` when the platform says that the network, the page or the machine is back: what was connected before may be dead, and what
+ * waits need not wait any longer. Returns how to stop it.
+ */
+export function onWake(woken: () => void): () => void {
+  const scope = globalThis as Target & { readonly document?: Page }
+  const page = scope.document
+  const shown = () => {
+    if (page?.visibilityState === 'visible') woken()
+  }
+  scope.addEventListener?.('online', woken)
+  scope.addEventListener?.('pageshow', woken)
+  page?.addEventListener?.('visibilitychange', shown)
+  return () => {
+    scope.removeEventListener?.('online', woken)
+    scope.removeEventListener?.('pageshow', woken)
+    page?.removeEventListener?.('visibilitychange', shown)
+  }
+}

@@ -1,0 +1,67 @@
+import type { Access, Verb } from '../auth/access.ts'
+import { inTurns } from '../monitor/turns.ts'
+
+/** Streams, or queues. */
+interface Named<Info> {
+  readonly names: Iterable<string>
+  /** Of those that there are. */
+  list(names: readonly string[]): Promise<readonly Info[]>
+}
+
+/** Of those that the asker sees: how many to leave out at the beginning, and how many to list. */
+interface Page {
+  readonly from: number
+  readonly limit: number
+}
+
+/** Names that are looked at in one turn of the event loop, and that are described in one. */
+const ASKED_AT_ONCE = 200
+const LISTED_AT_ONCE = 50
+/** A page ends here, in characters of JSON: what is listed is of any size. */
+const PAGE_LENGTH = 512 * 1024
+
+/** Which names somebody sees who may do one of these. Undefined: none, whatever they are. */
+export function seenBy(access: Access, verbs: readonly Verb[]): ((name: string) => boolean) | undefined {
+  return access.mayAny(verbs) ? (name) => verbs.some((verb) => access.may(verb, name)) : undefined
+}
+
+/**
+ * One page of what an asker sees. Permissions come first: what is not seen or not on the page is not described. However
+ * many names there are, no turn of the event loop is long.
+ */
+export async function listNamed<Info>(
+  named: Named<Info>,
+  sees: ((name: string) => boolean) | undefined,
+  { from, limit }: Page,
+): Promise<readonly Info[]> {
+  const page: Info[] = []
+  if (!sees) return page
+  let length = 0
+  for await (const names of inTurns(await namesOf(named.names, sees, from, limit), LISTED_AT_ONCE)) {
+    for (const info of await named.list(names)) {
+      length += JSON.stringify(info).length
+      // One is always listed, or nobody would come past it.
+      if (length > PAGE_LENGTH && page.length > 0) return page
+      page.push(info)
+    }
+  }
+  return page
+}
+
+async function namesOf(
+  names: Iterable<string>,
+  sees: (name: string) => boolean,
+  from: number,
+  limit: number,
+): Promise<readonly string[]> {
+  const seen: string[] = []
+  let before = from
+  for await (const some of inTurns(names, ASKED_AT_ONCE)) {
+    for (const name of some) {
+      if (!sees(name) || before-- > 0) continue
+      seen.push(name)
+      if (seen.length === limit) return seen
+    }
+  }
+  return seen
+}

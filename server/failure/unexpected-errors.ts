@@ -1,0 +1,80 @@
+import type { Logger } from 'pino'
+import type { Clock } from '../../shared/clock.ts'
+
+/**
+ * Where an unexpected error was stopped, and so what it has cost: one `connection`, one `call`, one `http` request, one
+ * `engine` callback, one `broker` callback, one run of a `timer`. `process`: nothing stopped it, so nobody knows what it has cost.
+ */
+export const PLACES = ['connection', 'call', 'http', 'engine', 'broker', 'timer', 'process'] as const
+export type Place = (typeof PLACES)[number]
+
+/** Lines in the log per second; errors beyond that are only counted. A peer that found a bug must not fill the disk. */
+const LINES_PER_SECOND = 10
+
+/**
+ * The one place for errors that are no refusal but a bug. Each is logged with its stack and counted by where it was stopped.
+ * Metrics, readiness and `hub.show` read the counts.
+ */
+export class UnexpectedErrors {
+  readonly counts = Object.fromEntries(PLACES.map((place) => [place, 0])) as Record<Place, number>
+  private readonly log: Logger
+  private second = 0
+  private linesInSecond = 0
+
+  constructor(log: Logger) {
+    this.log = log
+  }
+
+  get total(): number {
+    return PLACES.reduce((sum, place) => sum + this.counts[place], 0)
+  }
+
+  /** Whether an error got past every boundary: the hub goes on serving, but its state can no longer be vouched for. */
+  get escaped(): boolean {
+    return this.counts.process > 0
+  }
+
+  /**
+   * Logs and counts an error. Never throws.
+   *
+   * @param about - what the log line names besides the error, such as the connection
+   */
+  report(where: Place, error: unknown, about: object = {}): void {
+    this.counts[where]++
+    const second = Math.floor(performance.now() / 1000)
+    if (second !== this.second) {
+      this.second = second
+      this.linesInSecond = 0
+    }
+    if (++this.linesInSecond > LINES_PER_SECOND) return
+    try {
+      this.log.error({ err: error, where, total: this.total, ...about }, 'unexpected error: this is a bug in the hub')
+    } catch {
+      // A logger that cannot write, on a full disk for instance, must not end the process. The error has been counted.
+    }
+  }
+
+  /** Runs a callback, and reports what it throws. False: it threw. */
+  run(where: Place, task: () => void, about?: object): boolean {
+    try {
+      task()
+      return true
+    } catch (error) {
+      this.report(where, error, about)
+      return false
+    }
+  }
+
+  /** A clock whose timers report what their tasks throw, and go on. */
+  guard(clock: Clock): Clock {
+    const guarded = (task: () => void) => () => void this.run('timer', task)
+    return {
+      now: () => clock.now(),
+      setTimeout: (task, ms) => clock.setTimeout(guarded(task), ms),
+      clearTimeout: (timer) => clock.clearTimeout(timer),
+      setInterval: (task, ms) => clock.setInterval(guarded(task), ms),
+      clearInterval: (timer) => clock.clearInterval(timer),
+      jitter: () => clock.jitter(),
+    }
+  }
+}

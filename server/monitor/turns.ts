@@ -1,0 +1,15 @@
+import { setImmediate } from 'node:timers/promises'
+
+/** Gives items in slices of at most this many, each in a turn of the event loop of its own: what else there is to do comes in between. */
+export async function* inTurns<Item>(items: Iterable<Item>, most: number): AsyncGenerator<readonly Item[]> {
+  let slice: Item[] = []
+  for (const item of items) {
+    if (slice.length === most) {
+      yield slice
+      slice = []
+      await setImmediate()
+    }
+    slice.push(item)
+  }
+  if (slice.length > 0) yield slice
+}
