@@ -8,6 +8,11 @@ export const streamKey = (id: number): Key => ['s', id]
 export const blockKey = (id: number, offset: number): Key => ['b', id, offset]
 /** Offset of the newest message of a topic. */
 export const newestKey = (id: number, topic: string): Key => ['n', id, topic]
+/** The same of a topic, and of those behind it in the order of names. */
+export const newestFrom = (id: number, topic: string): { from: Key; to: Key } => ({
+  from: newestKey(id, topic),
+  to: ['n', id, LAST],
+})
 /** Offset of the value that stands, of a last-value stream. */
 export const valueKey = (id: number, topic: string, key: string | undefined): Key => ['v', id, topic, key ?? '']
 export const cursorKey = (id: number, name: string): Key => ['c', id, name]

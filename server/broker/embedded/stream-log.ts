@@ -4,6 +4,7 @@ import type { CursorInfo, Position, StreamInfo, StreamOptions } from '../../../s
 import { type Block, type Entry, encodeBlock, inBlocks } from '../block.ts'
 import type { CursorRange, StreamState } from '../broker.ts'
 import { blockKey, streamKey, toJson } from './keys.ts'
+import { LastMessages } from './last-messages.ts'
 import { LastValues } from './last-values.ts'
 import { NewestOffsets } from './newest-offsets.ts'
 import type { Change, Reader } from './store.ts'
@@ -58,6 +59,7 @@ export class StreamLog implements StreamState {
   /** Of a last-value stream. */
   private readonly values: LastValues
   private readonly cursors: StreamCursors
+  private readonly last: LastMessages
   /** As far as known. */
   private oldest: OldestBlock | undefined = undefined
   private compactFrom = 0
@@ -72,6 +74,7 @@ export class StreamLog implements StreamState {
     this.topics = new NewestOffsets(reads, record.id)
     this.values = new LastValues(reads, record.id)
     this.cursors = new StreamCursors(reads, record.id)
+    this.last = new LastMessages(this, this.blocks, this.topics, this.values)
     // Data of before has no count.
     this.record.cursors ??= [...this.cursors.list()].length
   }
@@ -237,13 +240,8 @@ export class StreamLog implements StreamState {
   }
 
   /** Offsets of the newest messages before one, `count` for each topic that matches, ascending. */
-  newest(pattern: readonly string[], count: number, before = this.next): number[] {
-    const offsets: number[] = []
-    for (const [topic, newest] of this.topics.matching(pattern)) {
-      if (this.options.lastValue) this.newestValues(topic, newest, count, before, offsets)
-      else this.walkBack(newest, count, before, offsets)
-    }
-    return offsets.sort((a, b) => a - b)
+  newest(pattern: readonly string[], count: number, before = this.next): Promise<number[]> {
+    return this.last.find(pattern, count, before)
   }
 
   info(): StreamInfo {
@@ -379,31 +377,5 @@ export class StreamLog implements StreamState {
     for (const entries of inBlocks(kept)) this.putBlock(entries, changes)
     this.oldest = undefined
     this.compactFrom = scanned < BLOCKS_PER_COMMIT ? 0 : end
-  }
-
-  /** Compaction leaves no chain to walk; and the values that stand are all that counts. */
-  private newestValues(topic: string, newest: number, count: number, before: number, offsets: number[]): void {
-    // Not all have an entry in that table where the stream has not been one of last values from the beginning.
-    const standing = new Set([newest, ...this.values.offsetsOf(topic)])
-    const kept = [...standing].filter((offset) => offset >= this.first && offset < before)
-    for (const offset of kept.sort((a, b) => b - a).slice(0, count)) offsets.push(offset)
-  }
-
-  private walkBack(newest: number, count: number, before: number, offsets: number[]): void {
-    let block: Block | undefined
-    let offset = newest
-    for (let left = count; left > 0 && offset >= this.first; ) {
-      if (!block || offset < block.firstOffset) block = this.blocks.at(offset)
-      const at = block?.find(offset) ?? 0
-      // The stream was one of last values, and compaction has removed it.
-      if (!block || at >= block.count || block.offset(at) !== offset) return
-      if (offset < before) {
-        offsets.push(offset)
-        left--
-      }
-      const back = block.back(at)
-      if (back === 0) return
-      offset -= back
-    }
   }
 }
