@@ -12,18 +12,28 @@ export class Calls {
   private readonly session: Session
   private readonly nextSeq: () => number
   private readonly pending = new Map<number, Pending>()
+  /** Frames beyond what the hub takes at once, in order. */
+  private waiting: string[] = []
+  private limit = Number.POSITIVE_INFINITY
 
   constructor(session: Session, nextSeq: () => number) {
     this.session = session
     this.nextSeq = nextSeq
   }
 
+  /** How many calls may be unanswered; a hub without a limit names none. */
+  welcomed(limit = Number.POSITIVE_INFINITY): void {
+    this.limit = limit
+  }
+
   /** The connection has to stand. */
   call(method: string, params: unknown): Promise<unknown> {
     const seq = this.nextSeq()
     return new Promise((resolve, reject) => {
+      const frame = JSON.stringify({ type: 'call', seq, method, params })
       this.pending.set(seq, { resolve, reject })
-      this.session.write(JSON.stringify({ type: 'call', seq, method, params }))
+      if (this.pending.size > this.limit) this.waiting.push(frame)
+      else this.session.write(frame)
     })
   }
 
@@ -41,11 +51,14 @@ export class Calls {
   lost(): void {
     for (const { reject } of this.pending.values()) reject(new FanfareError('connection_lost'))
     this.pending.clear()
+    this.waiting = []
   }
 
   private take(seq: number): Pending | undefined {
     const pending = this.pending.get(seq)
-    this.pending.delete(seq)
+    // One that was answered makes room for the next.
+    const next = this.pending.delete(seq) ? this.waiting.shift() : undefined
+    if (next !== undefined) this.session.write(next)
     return pending
   }
 }

@@ -92,7 +92,10 @@ export class Client<Topics extends object = Record<string, unknown>> {
     })
     this.streams = new StreamAdmin((method, params) => this.call(method, params))
     this.queues = new QueueAdmin((method, params) => this.call(method, params))
-    this.hub = new HubAdmin((method, params) => this.call(method, params))
+    this.hub = new HubAdmin(
+      (method, params) => this.call(method, params),
+      () => this.link.session.hubNow(),
+    )
     this.connections = new ConnectionAdmin((method, params) => this.call(method, params))
     this.topics = new TopicAdmin((method, params) => this.call(method, params))
     options.signal?.addEventListener('abort', this.abort, { once: true })

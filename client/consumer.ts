@@ -65,7 +65,7 @@ export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>> {
   private closing: Promise<void> | undefined
   private connected = false
   /** Where the deliveries of this connection are settled. */
-  private leases: DeliveryHost = this.newLeases()
+  private leases: DeliveryHost
   private ackDeadlineMs = 0
   private failure: FanfareError | undefined
   private wake: (() => void) | undefined
@@ -81,6 +81,7 @@ export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>> {
     host: ConsumerHost,
   ) {
     this.queue = queue
+    this.leases = this.newLeases()
     this.number = number
     this.options = options
     this.handler = handler as DeliveryHandler<unknown> | undefined
@@ -194,6 +195,7 @@ export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>> {
    */
   private newLeases(): DeliveryHost {
     const leases: DeliveryHost = {
+      queue: this.queue,
       headers: (headers) => this.host.trace?.headers(headers),
       settle: (delivery, end) => {
         if (leases === this.leases) return this.settle(delivery, end)

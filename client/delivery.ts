@@ -16,6 +16,7 @@ export type End = Omit<AckFrame, Numbers> | Omit<NackFrame, Numbers> | Omit<Reje
 
 /** What a delivery asks of the consumer that it came to. */
 export interface DeliveryHost {
+  readonly queue: string
   /** Those of a publish that goes with an ack, where they are others than it has. */
   headers(headers: Headers | undefined): { readonly headers?: Headers } | undefined
   /** Resolves when the hub has confirmed it. */
@@ -58,6 +59,16 @@ export class Delivery<Data = unknown> {
   /** The topic that it was published on; `$queue.<name>` where it came straight to the queue. */
   get topic(): string {
     return this.message.topic
+  }
+
+  /** The queue that it came from. */
+  get queue(): string {
+    return this.host.queue
+  }
+
+  /** Of the message, if it has one: tells apart messages of one topic and id whose publishers differ. */
+  get scope(): string | undefined {
+    return this.message.scope
   }
 
   /** The payload: JSON as it was parsed, or a `Uint8Array`. */

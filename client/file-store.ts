@@ -9,7 +9,7 @@ export interface FileStore extends ProcessedStore {
 }
 
 /**
- * Remembers the newest ids, a million by default, in a file of one id a line, synced before `add` resolves. One process
+ * Remembers the newest keys, a million by default, in a file of one key a line, synced before `add` resolves. One process
  * at a time may use it. Rejects where the path cannot be written.
  */
 export async function fileStore(path: string, limit = 1_000_000): Promise<FileStore> {

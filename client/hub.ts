@@ -5,10 +5,20 @@ type Call = (method: string, params?: unknown) => Promise<unknown>
 /** What an operator sees of the hub as a whole. The hub says the same once a second on `$sys.hub`. */
 export class HubAdmin {
   private readonly call: Call
+  private readonly time: () => number
 
   /** @internal */
-  constructor(call: Call) {
+  constructor(call: Call, time: () => number) {
     this.call = call
+    this.time = time
+  }
+
+  /**
+   * The hub's time, in milliseconds since 1970: what the times in its answers (`connectedAt`, `oldestAt`, `diedAt`) are to be compared
+   * with, since clocks of two machines differ. Before the first connection it is the time of this machine.
+   */
+  now(): number {
+    return this.time()
   }
 
   /** Traffic, what it holds, and what its process takes. */

@@ -1,52 +1,64 @@
 import type { DeliveryHandler } from './consumer.ts'
 import type { Delivery } from './delivery.ts'
 
-/** Remembers the ids of messages that have been handled. Yours may be a table in the database that the handler writes. */
+/**
+ * Remembers the keys of messages that have been handled. Yours may be a table in the database that the handler writes.
+ * One store may serve several queues: a key names the queue, and what makes the message the same one there.
+ */
 export interface ProcessedStore {
-  /** Whether the message of this id has been handled. */
-  has(id: string): boolean | Promise<boolean>
-  /** Resolves when the id will be remembered, also after a crash. */
-  add(id: string): void | Promise<void>
+  /** Whether the message of this key has been handled. */
+  has(key: string): boolean | Promise<boolean>
+  /** Resolves when the key will be remembered, also after a crash. */
+  add(key: string): void | Promise<void>
 }
 
 /**
  * Makes a handler skip what it has done: a message that comes again after its handler has succeeded is acked and not
  * handled. Between the handler's own effect and `add` lies a moment in which a crash makes it run again; only a store
  * that is written in one transaction with the effect closes it. A handler that throws is not remembered.
+ *
+ * A message is the same if its queue, its topic, its publisher (the subject; clients without one are one publisher) and
+ * its id are. A store also knows the messages of which an earlier version has noted the id only.
  */
 export function idempotent<Data>(handler: DeliveryHandler<Data>, store: ProcessedStore): DeliveryHandler<Data> {
   const running = new Map<string, Promise<void>>()
   return async (delivery) => {
-    const { id } = delivery
+    const key = keyOf(delivery)
     // The same message may come twice at once, when a lease ran out while its handler went on.
-    const first = running.get(id)
+    const first = running.get(key)
     if (first) return first
-    const run = once(handler, store, delivery).finally(() => running.delete(id))
-    running.set(id, run)
+    const run = once(key, handler, store, delivery).finally(() => running.delete(key))
+    running.set(key, run)
     return run
   }
 }
 
+/** No part has a space, so that no two messages have one key, and no key is the id alone. */
+function keyOf({ queue, scope, topic, id }: Delivery): string {
+  return `${queue} ${scope ?? topic} ${id}`
+}
+
 async function once<Data>(
+  key: string,
   handler: DeliveryHandler<Data>,
   store: ProcessedStore,
   delivery: Delivery<Data>,
 ): Promise<void> {
-  if (await store.has(delivery.id)) return
+  if ((await store.has(key)) || (await store.has(delivery.id))) return
   await handler(delivery)
-  await store.add(delivery.id)
+  await store.add(key)
 }
 
-/** Remembers the newest ids, 100,000 by default, as long as the process lives. */
+/** Remembers the newest keys, 100,000 by default, as long as the process lives. */
 export function memoryStore(limit = 100_000): ProcessedStore {
-  const ids = new Set<string>()
+  const keys = new Set<string>()
   return {
-    has: (id) => ids.has(id),
-    add(id) {
-      ids.add(id)
-      if (ids.size <= limit) return
-      for (const oldest of ids) {
-        ids.delete(oldest)
+    has: (key) => keys.has(key),
+    add(key) {
+      keys.add(key)
+      if (keys.size <= limit) return
+      for (const oldest of keys) {
+        keys.delete(oldest)
         break
       }
     },

@@ -1,9 +1,9 @@
 import type { Gap, Message } from './message.ts'
 
-/** A message, with the epoch of the stream's log that it came from. */
+/** A message, with the stream's log that it came from: another object is another log, though its epoch may be the same. */
 export interface Delivery {
   readonly message: Message
-  readonly epoch: string | undefined
+  readonly log: object | undefined
 }
 
 export type Item = Delivery | { readonly gap: Gap }

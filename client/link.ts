@@ -53,7 +53,8 @@ export class Link implements SessionListener {
     this.requests.respondAll()
   }
 
-  welcomed({ window }: WelcomeFrame): void {
+  welcomed({ window, limits }: WelcomeFrame): void {
+    this.calls.welcomed(limits.calls)
     this.publisher.welcomed(window)
   }
 

@@ -6,6 +6,8 @@ export interface Message<Data = unknown> {
   /** The publisher's own, or one that was made for it. */
   readonly id: string
   readonly topic: string
+  /** In a queue, of publishers with a subject: opaque. Messages of one topic with the same id and other scopes are others. */
+  readonly scope?: string
   readonly data: Data
   /** What conflation, last values and a queue's groups go by. */
   readonly key?: string

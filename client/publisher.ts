@@ -22,7 +22,12 @@ export interface PublishOptions {
   readonly delayMs?: number
   /** For queues: not to be delivered before, in milliseconds since 1970; `delayMs` is the stronger. */
   readonly deliverAt?: number
-  /** 1 to 64 letters, digits and `_ . : ~ -`; one is made where it is missing. Streams and queues keep one message of an id, within two minutes by default. */
+  /**
+   * 1 to 64 letters, digits and `_ . : ~ -`; one is made if it is missing. Streams and queues keep one message of an id,
+   * within two minutes by default. An id belongs to one publisher (the authenticated subject; all anonymous clients are one
+   * publisher) and one destination (the topic published to, or the queue enqueued to): the same id of another subject, on
+   * another topic or queue, or after everything it went to has been deleted or purged, is another message.
+   */
   readonly id?: string
   /** Takes the publish back while it still waits. */
   readonly signal?: AbortSignal

@@ -80,19 +80,31 @@ export class DeadLetterAdmin {
     this.call = call
   }
 
-  /** A page of them, the oldest first, from a letter's number on: 100 by default, 1,000 at most. */
-  list(
+  /**
+   * A page of them, the oldest first, from a letter's number on: 100 by default, 1,000 at most. The hub answers with about
+   * 1 MiB at a time; this asks until it has as many as wanted. The next page begins after the number of the last letter.
+   */
+  async list(
     name: string,
     filter: DeadLetterFilter = {},
-    page: { readonly from?: number; readonly limit?: number } = {},
+    { from = 0, limit = 100 }: { readonly from?: number; readonly limit?: number } = {},
   ): Promise<DeadLetter[]> {
-    return this.call('deadLetters.list', { name, filter, ...page }) as Promise<DeadLetter[]>
+    const letters: DeadLetter[] = []
+    for (let next = from; ; ) {
+      const params = { name, filter, from: next, limit: limit - letters.length }
+      const page = (await this.call('deadLetters.list', params)) as DeadLetter[]
+      letters.push(...page)
+      const last = page.at(-1)
+      if (!last || letters.length >= limit) return letters
+      next = last.letter + 1
+    }
   }
 
   /**
    * Moves them back into the queue, or into another (`to`), as messages that nobody has tried: behind all others, of
-   * priority 4, without expiry; `perSecond` at most. Resolves to how many when all are moved. Rejects with `queue_limit`
-   * where there is no room; those that were moved before stay moved.
+   * priority 4, without expiry; `perSecond` at most. Those that are there now are moved in batches. Resolves to how many
+   * once all have been moved. Rejects with `queue_limit` or `storage_full` at the first batch that there is no room for:
+   * those that were moved before stay moved, and the message says how many they are and how many are left.
    */
   redrive(
     name: string,

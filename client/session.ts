@@ -87,6 +87,7 @@ export class Session {
   private readonly farewell: Farewell
   private readonly tokens: Tokens | undefined
   private token: string | undefined
+  private hubAheadMs = 0
   /** Counts tries: a token that comes for an earlier one is too late. */
   private attempt = 0
   /** The last token was refused, and no other has been let in since. */
@@ -111,6 +112,11 @@ export class Session {
 
   get clock(): Clock {
     return this.options.clock
+  }
+
+  /** The hub's time, as its last welcome has it; that of this machine before. */
+  hubNow(): number {
+    return this.clock.now() + this.hubAheadMs
   }
 
   open(): void {
@@ -206,6 +212,7 @@ export class Session {
     this.refused = false
     this.tokens?.accepted(frame.expiresInMs)
     this.writer.limit = frame.limits.frameBytes
+    if (frame.now !== undefined) this.hubAheadMs = frame.now - this.clock.now()
     this.setTimer(undefined)
     this.liveness.start(frame.pingIntervalMs)
     this.change('connected', { code: 'opened', message: 'The hub said welcome' })

@@ -207,7 +207,7 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
   /** @internal */
   deliver(message: Message): void {
     if (this.state !== 'live' || this.hadBefore(message)) return
-    const delivery = { message, epoch: this.newest?.epoch }
+    const delivery = { message, log: this.newest }
     if (this.handler && !this.handling && this.inbox.size === 0) this.handle(this.handler, delivery)
     else this.push(delivery)
   }
@@ -216,6 +216,7 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
   gap({ count, from, to, offsets, reason }: GapFrame): void {
     if (this.state !== 'live') return
     if (offsets) this.reach(offsets.to)
+    if (reason === 'epoch' && this.newest) this.startLog(this.newest.epoch)
     this.push({ gap: { count, from, to, offsets, reason } })
   }
 
@@ -233,8 +234,7 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
       this.wholeFrom = offset
     }
     if (epoch !== undefined && this.newest?.epoch !== epoch) {
-      this.newest = { epoch, offset: -1 }
-      this.cursor?.reset()
+      this.startLog(epoch)
     }
     if (again) this.resubscribed(recovered)
     this.settleReady.resolve()
@@ -313,9 +313,15 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
     throwLater(error)
   }
 
+  /** What came of the log before means nothing in this one: offsets begin again, also under an epoch that stayed. */
+  private startLog(epoch: string): void {
+    this.newest = { epoch, offset: -1 }
+    this.cursor?.reset()
+  }
+
   /** In the log that the stream has now. */
-  private offsetOf({ message, epoch }: Delivery): number | undefined {
-    if (this.stream === undefined || epoch !== this.newest?.epoch) return undefined
+  private offsetOf({ message, log }: Delivery): number | undefined {
+    if (this.stream === undefined || log !== this.newest) return undefined
     return message.offsets?.[this.stream]
   }
 

@@ -56,6 +56,11 @@ export interface HubOptions {
   readonly logLevel?: 'debug' | 'info' | 'warn' | 'error' | 'silent' | undefined
   /** Data directory of streams and queues. `memory`, the default inside a program, keeps them as long as the process lives. */
   readonly data?: string | undefined
+  /**
+   * Longest time that a hub waits at start for another one on the same data directory to end: 15 s by default, a little more than
+   * a drain takes. Then it is refused (`data_locked`); 0 refuses at once.
+   */
+  readonly lockWaitMs?: number | undefined
   /** Streams to be there; what is declared here is stronger than what was declared before. */
   readonly streams?: readonly z.input<typeof StreamConfig>[] | undefined
   /** Queues to be there, likewise. */
@@ -83,7 +88,12 @@ export interface HubOptions {
    * stay; see also `hub.reloadCertificate`. What cannot be used is `bad_config` at start, and later logged.
    */
   readonly tls?: TlsOptions | undefined
-  /** A publish with an id that came within this time is a duplicate: two minutes by default. */
+  /**
+   * A publish with an id that came within this time is a duplicate: two minutes by default. An id belongs to one publisher (the
+   * authenticated subject; all anonymous clients are one publisher) and one destination (the topic published to, or the queue enqueued
+   * to): the same id of another subject, on another topic or queue, or after everything it went to has been deleted or purged, is
+   * another message.
+   */
   readonly dedupWindowMs?: number | undefined
   /** Most ids that are remembered for that, the newest ones: a million by default. */
   readonly dedupIds?: number | undefined
@@ -110,17 +120,22 @@ export interface HubOptions {
   readonly subscriptions?: number | undefined
   /** Most unacknowledged publishes and requests of one connection: 256 by default. */
   readonly window?: number | undefined
+  /** Maximum unanswered calls per connection: 64 by default. One more is refused (`too_many_calls`), and the connection goes on. */
+  readonly calls?: number | undefined
   /** A connection is pinged this often, and ended when nothing was heard for two of these: 25 s by default. */
   readonly pingIntervalMs?: number | undefined
   /** A connection that says nothing for so long is ended: 10 s by default. */
   readonly helloTimeoutMs?: number | undefined
   /** Longest time that `hub.close()` takes: 10 s by default. */
   readonly drainTimeoutMs?: number | undefined
-  /** Most connections at once: 50,000 by default; one more is refused with status 503 (`hub_full`). 0 for no limit, here and below. */
+  /**
+   * Most connections at once: 50,000 by default; one more is refused with status 503 (`hub_full`). As many connections may speak HTTP
+   * besides: of one more, the one that the hub has waited for longest is closed. 0 for no limit, here and below.
+   */
   readonly maxConnections?: number | undefined
   /**
-   * Most connections at once from one address: 1000 by default; one more is refused with status 429 (`address_limit`). Not for
-   * loopback addresses, from which a proxy brings all of its clients.
+   * Most connections at once from one address: 1000 by default; one more is refused with status 429 (`address_limit`). As many may
+   * speak HTTP besides, likewise. Not for loopback addresses, from which a proxy brings all of its clients.
    */
   readonly connectionsPerAddress?: number | undefined
   /**
@@ -152,6 +167,11 @@ export interface HubOptions {
   readonly maxStreams?: number | undefined
   /** Maximum number of queues: 20,000 by default (`too_many_queues`). Likewise. */
   readonly maxQueues?: number | undefined
+  /**
+   * Maximum number of patterns that all streams capture together, and of bindings that all queues have: 100,000 each by default
+   * (`too_many_patterns`). Likewise.
+   */
+  readonly maxPatterns?: number | undefined
 }
 
 /** Checks the options and completes them; it has to know the same ones. */
@@ -163,6 +183,7 @@ export const HubConfig = z
     engine: oneOf(ENGINE_NAMES).default(DEFAULTS.engine),
     logLevel: oneOf(['debug', 'info', 'warn', 'error', 'silent']).default(DEFAULTS.logLevel),
     data: z.string().min(1).default(IN_MEMORY),
+    lockWaitMs: limit.default(DEFAULTS.lockWaitMs),
     streams: z.array(StreamConfig).superRefine(refuseTwins).default([]),
     queues: z.array(QueueConfig).superRefine(refuseTwins).default([]),
     topics: contract.optional(),
@@ -180,6 +201,7 @@ export const HubConfig = z
     compression: oneOf(['off', 'on']).default(DEFAULTS.compression),
     subscriptions: count.default(DEFAULTS.subscriptions),
     window: count.default(DEFAULTS.window),
+    calls: count.default(DEFAULTS.calls),
     pingIntervalMs: time.default(DEFAULTS.pingIntervalMs),
     helloTimeoutMs: time.default(DEFAULTS.helloTimeoutMs),
     drainTimeoutMs: time.default(DEFAULTS.drainTimeoutMs),
@@ -193,6 +215,7 @@ export const HubConfig = z
     subscribesPerSecond: limit.default(DEFAULTS.subscribesPerSecond),
     maxStreams: limit.default(DEFAULTS.maxStreams),
     maxQueues: limit.default(DEFAULTS.maxQueues),
+    maxPatterns: limit.default(DEFAULTS.maxPatterns),
   } satisfies Record<keyof HubOptions, z.ZodType>)
   .refine((config) => config.frameBytes < config.outboxBytes, {
     path: ['frameBytes'],

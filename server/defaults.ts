@@ -6,6 +6,7 @@ export const DEFAULTS = {
   engine: 'auto',
   logLevel: 'info',
   data: './fanfare-data',
+  lockWaitMs: 15_000,
   dedupWindowMs: 120_000,
   dedupIds: 1_000_000,
   cursorsPerStream: 10_000,
@@ -16,6 +17,7 @@ export const DEFAULTS = {
   compression: 'off',
   subscriptions: 1000,
   window: 256,
+  calls: 64,
   pingIntervalMs: 25_000,
   helloTimeoutMs: 10_000,
   drainTimeoutMs: 10_000,
@@ -29,4 +31,5 @@ export const DEFAULTS = {
   subscribesPerSecond: 1000,
   maxStreams: 20_000,
   maxQueues: 20_000,
+  maxPatterns: 100_000,
 } as const

@@ -6,7 +6,7 @@ import { SUBPROTOCOL, TOKEN_PROTOCOL } from '../shared/frames.ts'
 import { callMethod } from './admin/methods.ts'
 import type { Access } from './auth/access.ts'
 import type { Authenticator } from './auth/authenticator.ts'
-import { isLoopback } from './auth/loopback.ts'
+import { isLoopback, isLoopbackAddress } from './auth/loopback.ts'
 import { hasToken } from './auth/token-in-url.ts'
 import type { Broker } from './broker/broker.ts'
 import type { HubConfig } from './config.ts'
@@ -19,6 +19,7 @@ import type {
   Engine,
   EngineApp,
   EngineSocket,
+  HttpConnection,
   Listener,
   Refused,
   SocketHandlers,
@@ -29,8 +30,11 @@ import { guarded } from './http/cross-site.ts'
 import { httpHandler } from './http/handler.ts'
 import { problemResponse } from './http/problem.ts'
 import { Admission } from './limit/admission.ts'
-import type { LimitName } from './limit/limits.ts'
+import { Descriptors } from './limit/descriptors.ts'
+import { HttpConnections } from './limit/http-connections.ts'
+import type { LimitHit, LimitName } from './limit/limits.ts'
 import { MessageLimits } from './limit/message-limits.ts'
+import { Refusals } from './limit/refusals.ts'
 import { Connections } from './monitor/connections.ts'
 import { Metrics } from './monitor/metrics.ts'
 import { Monitor } from './monitor/monitor.ts'
@@ -78,6 +82,9 @@ export class Hub implements EngineApp {
   private readonly origins: Origins
   private readonly proxies: Proxies
   private readonly admission: Admission
+  private readonly httpConnections: HttpConnections
+  private readonly traffic: Traffic
+  private readonly refusals: Refusals
   private readonly unexpected: UnexpectedErrors
   private state: HubState = 'starting'
   private listener: Listener | undefined = undefined
@@ -102,15 +109,14 @@ export class Hub implements EngineApp {
     this.clock = clock
     this.broker = broker
     this.connections = new Connections(clock)
-    const traffic = new Traffic()
-    const hit = (limit: LimitName) => () => traffic.limitHits[limit]++
-    const { maxStreams, maxQueues } = config
-    this.streams = new Streams(broker, clock, { most: maxStreams, code: 'too_many_streams', hit: hit('maxStreams') })
-    this.queues = new Queues(broker, log, clock, unexpected, {
-      most: maxQueues,
-      code: 'too_many_queues',
-      hit: hit('maxQueues'),
-    })
+    const refusals = new Refusals(log)
+    const traffic = new Traffic((limit, about) => refusals.report(limit, about))
+    this.traffic = traffic
+    this.refusals = refusals
+    const { maxStreams, maxQueues, maxPatterns } = config
+    const names = { maxPatterns, hit: (limit: LimitName) => traffic.hit(limit, {}) }
+    this.streams = new Streams(broker, clock, { ...names, limit: 'maxStreams', maxNames: maxStreams })
+    this.queues = new Queues(broker, log, clock, unexpected, { ...names, limit: 'maxQueues', maxNames: maxQueues })
     const contracts = new Contracts(config.topics, log)
     const topics = new Topics(
       broker,
@@ -126,7 +132,11 @@ export class Hub implements EngineApp {
     this.queues.onChange = () => topics.forgetRoutes()
     this.heartbeat = new Heartbeat(config.pingIntervalMs, clock)
     this.authenticator = authenticator
-    this.admission = new Admission(config, (limit) => traffic.limitHits[limit]++)
+    const hit = (limit: LimitHit, address: string) => traffic.hit(limit, { address })
+    this.proxies = new Proxies(config.trustedProxies)
+    this.admission = new Admission(config, hit)
+    const exempt = (address: string) => isLoopbackAddress(address) || this.proxies.trusts(address)
+    this.httpConnections = new HttpConnections(config, new Descriptors(), exempt, hit)
     const budget = new OutboxBudget(config.outboxTotalBytes)
     const { streams, queues, connections } = this
     const certificateExpiresAt = () => this.certificate?.current.expiresAt
@@ -139,6 +149,7 @@ export class Hub implements EngineApp {
       traffic,
       budget,
       unexpected,
+      httpConnections: () => this.httpConnections.count,
       certificateExpiresAt,
       log,
       clock,
@@ -153,6 +164,7 @@ export class Hub implements EngineApp {
       open: (socket, address, access) => this.openOverHttp(socket, address, access),
       failed: (error) => unexpected.report('http', error),
       accepts: () => this.state === 'ready',
+      storageFailure: () => broker.failure,
       unexpected,
       path: config.path,
       authenticate: async (credentials) => this.authenticator.authenticate(credentials),
@@ -160,7 +172,6 @@ export class Hub implements EngineApp {
       metrics,
     })
     this.origins = new Origins(config.allowedOrigins, () => authenticator.isLocal)
-    this.proxies = new Proxies(config.trustedProxies)
     const guardedFetch = guarded(fetch, {
       origins: this.origins,
       clientOf: ({ headers, url }, peer) =>
@@ -169,6 +180,7 @@ export class Hub implements EngineApp {
           (name) => headers.get(name) ?? undefined,
           peer?.secure ?? new URL(url).protocol === 'https:',
         ),
+      refused: (code, origin) => this.reportRefused(code, origin),
       tls: config.tls !== undefined,
     })
     this.fetch = async (request, peer) => {
@@ -279,6 +291,22 @@ export class Hub implements EngineApp {
     this.unexpected.report('engine', error)
   }
 
+  arrived(connection: HttpConnection): void {
+    this.httpConnections.arrived(connection)
+  }
+
+  left(connection: HttpConnection): void {
+    this.httpConnections.left(connection)
+  }
+
+  crowded(): boolean {
+    return this.httpConnections.crowded()
+  }
+
+  pipelined({ remoteAddress }: HttpConnection): void {
+    this.traffic.hit('pipelinedRequests', { address: remoteAddress })
+  }
+
   /**
    * Drains and closes: accepts nothing more, sends what is waiting, tells every client to reconnect, and ends within
    * `drainTimeoutMs`. A hub that is starting ends as soon as it has started. Every call returns the promise of the first one.
@@ -295,6 +323,7 @@ export class Hub implements EngineApp {
     if (starting) await starting.catch(() => {})
     this.certificate?.stop()
     this.listener?.stop()
+    this.httpConnections.drain()
     this.log.info({ connections: this.connections.count }, 'draining')
     for (const connection of this.connections.all) connection.finish()
     await this.connectionsClosed()
@@ -302,6 +331,7 @@ export class Hub implements EngineApp {
     this.monitor.stop()
     this.queues.close()
     await this.broker.close()
+    this.listener?.end()
     this.state = 'closed'
     this.log.info('closed')
   }
@@ -310,8 +340,16 @@ export class Hub implements EngineApp {
     const refusal = this.refusalOf(request)
     if (!refusal) return true
     const { code, message } = refusal
+    // Limits have reported themselves, and a hub that closes refuses everybody.
+    if (PASSING.includes(code)) this.traffic.refused(code)
+    else this.reportRefused(code, request.headers['origin'])
     const retryAfter = PASSING.includes(code) ? 1 : undefined
     return { status: REFUSED[code] ?? 400, message: `${code}: ${message}`, retryAfter }
+  }
+
+  private reportRefused(code: ErrorCode, origin: string | undefined): void {
+    this.traffic.refused(code)
+    this.refusals.report(code, { origin: origin?.slice(0, 200) })
   }
 
   private refusalOf({ protocols, query, headers, remoteAddress, secure }: UpgradeRequest): FanfareError | undefined {

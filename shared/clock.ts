@@ -12,6 +12,11 @@ export interface Clock {
   clearTimeout(timer: Timer | undefined): void
   setInterval(task: () => void, ms: number): Timer
   clearInterval(timer: Timer | undefined): void
+  /**
+   * What the machine's own clock says, if that differs from `now`: the times that peers give (`expiresAt`, `deliverAt`) are of such
+   * clocks. Read it with `wallTime`.
+   */
+  wall?(): number
   /** From 0 to 1, for waits that would otherwise all end at once: random, or in a test always the same. */
   jitter(): number
 }
@@ -66,4 +71,27 @@ const START = Date.now() - performance.now()
  * the hub would forget the ids of that hour and end every lease, and by one that jumps back hold what is delayed for as long.
  * Tokens go by `realClock`, as their issuers do.
  */
-export const steadyClock: Clock = { ...realClock, now: () => Math.floor(START + performance.now()) }
+export const steadyClock: Clock = {
+  ...realClock,
+  now: () => Math.floor(START + performance.now()),
+  wall: () => Date.now(),
+}
+
+/** Clocks that differ by less than this agree, in milliseconds: NTP corrects a machine by as much all the time. */
+const AGREE_MS = 1_000
+
+/**
+ * The time by the machine's own clock. A machine whose clock was wrong when the hub started, and was set since, differs by that from
+ * the time that the hub counts on.
+ */
+export function wallTime(clock: Pick<Clock, 'now' | 'wall'>): number {
+  const now = clock.now()
+  const wall = clock.wall?.() ?? now
+  return Math.abs(wall - now) < AGREE_MS ? now : wall
+}
+
+/** A time that a peer has given, as the hub counts: what it waits for must not move when somebody moves the machine's clock. */
+export function ownTime(clock: Clock, given: number): number {
+  const own = given - (wallTime(clock) - clock.now())
+  return Math.min(Math.max(0, own), Number.MAX_SAFE_INTEGER)
+}

@@ -92,6 +92,8 @@ export function joinText(frames: readonly string[]): string {
 
 // A message is handed on to applications that may merge it into objects, where these keys change every object of the
 // process (CVE-2018-3728 and its like). JSON.parse keeps them as plain own properties, so the hub itself is safe.
+/** A key that no JSON of this protocol has: clients refuse it, and assigned to a plain object it would change its prototype. */
+export const FORBIDDEN_KEY = '__proto__'
 const SUSPICIOUS = /__proto__|prototype|\\u00[567]/i
 
 function refuseForbiddenKeys(text: string, value: unknown): void {
@@ -99,7 +101,7 @@ function refuseForbiddenKeys(text: string, value: unknown): void {
   const open: unknown[] = [value]
   for (let node = open.pop(); node !== undefined; node = open.pop()) {
     if (typeof node !== 'object' || node === null) continue
-    if (Object.hasOwn(node, '__proto__')) throw new FanfareError('forbidden_key')
+    if (Object.hasOwn(node, FORBIDDEN_KEY)) throw new FanfareError('forbidden_key')
     const maker: unknown = Object.hasOwn(node, 'constructor') ? node.constructor : undefined
     if (typeof maker === 'object' && maker !== null && Object.hasOwn(maker, 'prototype')) {
       throw new FanfareError('forbidden_key')

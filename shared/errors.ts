@@ -33,6 +33,9 @@ export const ERRORS = {
   ),
   bad_pattern: refusal('A pattern is a topic in which a whole word may be * (one word) or # (any number of words).'),
   reserved_topic: refusal("Topics that begin with $ are the hub's own. Publish under another name."),
+  nested_too_deeply: refusal(
+    'JSON data may have 100 levels of arrays and objects. Send it flatter, or as a string or bytes.',
+  ),
   bad_data: refusal('The data breaks the contract that the hub was started with. Correct the data, or the contract.'),
   too_many_subscriptions: refusal('The connection holds limits.subscriptions already. Unsubscribe, or use a pattern.'),
   subscription_exists: refusal('This connection uses that "sub" number already. Choose another, or unsubscribe first.'),
@@ -46,6 +49,9 @@ export const ERRORS = {
   no_queue: refusal('Declare the queue first, in the configuration or with queues.declare, or correct the name.'),
   too_many_streams: refusal('The hub has maxStreams streams. Delete those that nothing needs, or raise the limit.'),
   too_many_queues: refusal('The hub has maxQueues queues. Delete those that nothing needs, or raise the limit.'),
+  too_many_patterns: refusal(
+    'All streams together, or all queues, would have more than maxPatterns patterns. Declare fewer, or raise the limit.',
+  ),
   queue_exists: refusal('A queue of that name has other options. Delete it first, or change it in the configuration.'),
   no_parked_group: refusal('No group of that key is parked in the queue. queues.show lists those that are.'),
   unknown_consumer: refusal('This connection has no consumer with that "consumer" number. Consume first.'),
@@ -59,6 +65,8 @@ export const ERRORS = {
   unknown_method: refusal('The hub has no method of that name. PROTOCOL.md lists them.'),
   bad_content_type: refusal('This path does not take a body of that content type. Send it with the one expected.'),
   bad_params: refusal('The parameters of the call are wrong. PROTOCOL.md says what the method takes.'),
+  too_many_calls: passing('The connection has more unanswered calls than limits.calls allows. Wait for their answers.'),
+  call_failed: refusal("The hub failed to do the call, or to encode its result. The cause is in the hub's log."),
   queue_limit: passing(
     'The queue is full and its overflow says reject. Publish later, add consumers, or raise its limits.',
   ),
@@ -106,7 +114,7 @@ export const ERRORS = {
   data_damaged: refusal(
     'The data cannot be read, and nothing was changed. Restore a backup, or choose another --data.',
   ),
-  data_unusable: refusal('The data directory cannot be used. Check its path, owner and rights.'),
+  data_unusable: refusal('The data directory cannot be used. Check its path, owner, rights and disk.'),
   port_in_use: refusal('The address cannot be listened on. Stop what uses it, or choose another port.'),
 } as const
 

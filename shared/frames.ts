@@ -26,6 +26,8 @@ export interface Limits {
   readonly frameBytes: number
   /** Most subscriptions of one connection. */
   readonly subscriptions: number
+  /** Maximum unanswered calls per connection; absent from hubs that have no limit. */
+  readonly calls?: number
 }
 
 // Client to hub
@@ -204,6 +206,8 @@ export interface WelcomeFrame {
   /** The hub closes a connection of which it heard nothing for two of these, in milliseconds. */
   readonly pingIntervalMs: number
   readonly limits: Limits
+  /** The hub's time, in milliseconds since 1970. */
+  readonly now?: number
   /** Who the client is; absent where it has not said so. */
   readonly subject?: string
   /** Time until the token expires, in milliseconds. */
@@ -326,6 +330,8 @@ export interface MessageFrame {
   readonly type: 'message'
   readonly id: string
   readonly topic: string
+  /** In a queue, of publishers with a subject: opaque. Messages of one topic with the same id and other scopes are others. */
+  readonly scope?: string
   /** In each stream that captured it. */
   readonly offsets?: Offsets
   /** Milliseconds since 1970, where a stream captured it. */

@@ -1,8 +1,9 @@
 import type { MessageFrame } from './frames.ts'
 
-/** A message where JSON alone can go: without its type, and bytes as `base64`. */
+/** A message where JSON alone can go: without its type, bytes as `base64`, and data nested too deeply for it as text in `json`. */
 export interface JsonMessage extends Omit<MessageFrame, 'type'> {
   readonly base64?: string
+  readonly json?: string
 }
 
 /** Messages of a stream, from an offset on. */

@@ -1,5 +1,7 @@
+import { FORBIDDEN_KEY } from './codec.ts'
 import { FanfareError } from './errors.ts'
 import { type Frame, type HeaderFilter, type Headers, POLICIES } from './frames.ts'
+import { checkNesting } from './nesting.ts'
 
 type Fields = Record<string, unknown>
 type FrameOf<T extends Frame['type']> = Extract<Frame, { type: T }>
@@ -37,6 +39,7 @@ const CHECKS: Record<Frame['type'], (frame: Fields) => void> = {
     optionalText(f, 'key', 255)
     if (f['headers'] !== undefined) headers(f, f['headers'])
     publishOptions(f)
+    checkNesting(f['data'])
   },
   consume(f) {
     number(f, 'consumer')
@@ -68,7 +71,9 @@ const CHECKS: Record<Frame['type'], (frame: Fields) => void> = {
     number(f, 'timeoutMs')
     optionalNumber(f, 'timeoutMs', 1, MAX_DELAY_MS)
     if (f['headers'] !== undefined) headers(f, f['headers'])
+    checkNesting(f['data'])
   },
+  // How deep its data is, the hub looks at when it knows who asked: they have to learn that there is no answer.
   reply(f) {
     number(f, 'request')
     optionalText(f, 'error', 10_000)
@@ -80,6 +85,7 @@ const CHECKS: Record<Frame['type'], (frame: Fields) => void> = {
   call(f) {
     number(f, 'seq')
     text(f, 'method')
+    optionalText(f, 'method', 64)
   },
   ping: () => {},
   welcome(f) {
@@ -91,6 +97,7 @@ const CHECKS: Record<Frame['type'], (frame: Fields) => void> = {
     if (!limits) throw shape(f, '"limits" is an object')
     number(limits, 'frameBytes')
     number(limits, 'subscriptions')
+    if (f['now'] !== undefined) number(f, 'now')
     if (f['expiresInMs'] !== undefined) number(f, 'expiresInMs')
   },
   authenticated(f) {
@@ -131,6 +138,7 @@ const CHECKS: Record<Frame['type'], (frame: Fields) => void> = {
   message(f) {
     text(f, 'id')
     text(f, 'topic')
+    optionalText(f, 'scope', 255)
     optionalText(f, 'key', 255)
     if (f['headers'] !== undefined) headers(f, f['headers'])
   },
@@ -149,7 +157,8 @@ const CHECKS: Record<Frame['type'], (frame: Fields) => void> = {
 
 /**
  * The one parser: a frame of either direction, from anything. The frame is the object that was given, checked and not
- * copied. Throws `bad_frame` for a wrong shape and `unknown_frame` for a type that fanfare.v1 does not have.
+ * copied. Throws `bad_frame` for a wrong shape, `nested_too_deeply` for its data, and `unknown_frame` for a type that fanfare.v1
+ * does not have.
  */
 export function parseFrame(value: unknown): Frame {
   const frame = fields(value)
@@ -253,6 +262,8 @@ function cursor(frame: Fields): void {
   if (typeof frame['cursor'] !== 'string' || !CURSOR.test(frame['cursor'])) {
     throw shape(frame, '"cursor" is 1 to 128 letters, digits and _ . : @ / + = ~ -')
   }
+  // It would be a key in the lists of cursors.
+  if (frame['cursor'] === FORBIDDEN_KEY) throw shape(frame, `"cursor" is not ${FORBIDDEN_KEY}`)
 }
 
 function from(frame: Fields): void {
@@ -272,22 +283,27 @@ function from(frame: Fields): void {
 
 const STARTS = { offset: true, time: true, last: true }
 
-/** Most headers of a message. */
+/** Maximum headers of a message, or of a filter. */
 export const MAX_HEADERS = 32
+/** Maximum characters of all names and values: of the headers of a message, and of a filter, which a connection holds many of. */
+export const MAX_HEADERS_LENGTH = 8192
+export const MAX_FILTER_LENGTH = 2048
 
-function headers(frame: Fields, value: unknown): asserts value is Headers {
+function headers(frame: Fields, value: unknown, longest = MAX_HEADERS_LENGTH): asserts value is Headers {
   const record = fields(value)
   const names = record && Object.keys(record)
   if (!record || !names || names.length > MAX_HEADERS || names.some((name) => typeof record[name] !== 'string')) {
     throw shape(frame, `headers are an object of ${MAX_HEADERS} strings at most`)
   }
+  const length = names.reduce((sum, name) => sum + name.length + (record[name] as string).length, 0)
+  if (length > longest) throw shape(frame, `headers have ${longest} characters at most, names and values together`)
 }
 
 function filter(frame: Fields): asserts frame is Fields & { filter: HeaderFilter } {
   const value = fields(frame['filter'])
   const names = value ? Object.keys(value).filter((name) => name === 'all' || name === 'any') : []
   if (!value || names.length !== 1) throw shape(frame, '"filter" has either "all" or "any"')
-  headers(frame, value[names[0] as 'all' | 'any'])
+  headers(frame, value[names[0] as 'all' | 'any'], MAX_FILTER_LENGTH)
 }
 
 function shape(frame: Fields, rule: string): FanfareError {

@@ -92,8 +92,12 @@ export interface QueueStatus extends QueueOptions {
   readonly redeliveredTotal: number
   readonly droppedTotal: number
   readonly deadLetters: number
-  /** Keys of groups that wait for an operator. */
+  /** Dead letters that exceeded `maxDeadLetters` and are lost: the oldest go. */
+  readonly deadLettersDroppedTotal: number
+  /** Keys of groups that wait for an operator: the first hundred of them. */
   readonly parked: readonly string[]
+  /** How many more groups wait for an operator than `parked` shows. */
+  readonly parkedMore: number
 }
 
 /** What an operator sees of a queue; also what `$sys.queues.<name>` says of it once a second. */

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { FanfareError } from '../../shared/errors.ts'
+import { MAX_TOPIC_LENGTH } from '../../shared/topic.ts'
 import type { Access, Verb } from '../auth/access.ts'
 import type { Connections } from '../monitor/connections.ts'
 import type { Monitor } from '../monitor/monitor.ts'
@@ -44,16 +45,18 @@ const cursor = name
 const whole = z.number().int().nonnegative()
 const limit = whole.min(1).max(1000).default(100)
 const page = z.object({ from: whole.default(0), limit: limit.default(1000) }).default({ from: 0, limit: 1000 })
-const oneConnection = z.object({ connection: z.string() })
+const oneConnection = z.object({ connection: z.string().max(64) })
+const key = z.string().max(255)
+const MAX_LETTERS = 10_000
 /** Which dead letters of a queue; all of them without a filter. */
 const letters = named.extend({
   filter: z
     .strictObject({
-      topic: z.string().optional(),
-      key: z.string().optional(),
+      topic: z.string().max(MAX_TOPIC_LENGTH).optional(),
+      key: key.optional(),
       reason: z.enum(['attempts', 'rejected', 'expired', 'overflow']).optional(),
-      error: z.string().optional(),
-      letters: z.array(whole).optional(),
+      error: z.string().max(1000).optional(),
+      letters: z.array(whole).max(MAX_LETTERS).optional(),
     })
     .default({}),
 })
@@ -133,7 +136,7 @@ const METHODS: Record<string, Method> = {
     return { name }
   }),
   'queues.purge': method('admin', named, async ({ queues }, { name }) => ({ count: await queues.purge(name) })),
-  'queues.unpark': method('admin', named.extend({ key: z.string() }), async ({ queues }, { name, key }) => {
+  'queues.unpark': method('admin', named.extend({ key }), async ({ queues }, { name, key }) => {
     await queues.unpark(name, key)
     return { name, key }
   }),
@@ -144,7 +147,7 @@ const METHODS: Record<string, Method> = {
   ),
   'deadLetters.redrive': method(
     'admin',
-    letters.extend({ to: z.string().optional(), perSecond: z.number().positive().optional() }),
+    letters.extend({ to: name.optional(), perSecond: z.number().positive().optional() }),
     async ({ queues }, { name, filter, to = name, perSecond }, access) => {
       access.require('admin', to)
       return { count: await queues.redrive(name, filter, to, perSecond) }
@@ -154,6 +157,12 @@ const METHODS: Record<string, Method> = {
     count: await queues.purgeDeadLetters(name, filter),
   })),
 }
+
+/** Maximum values in the parameters of a call, counted before they are checked: what is wrong with each would cost far more. */
+const MAX_VALUES = 25_000
+/** What is said of wrong parameters: this many problems, and of each this many characters. */
+const MOST_PROBLEMS = 3
+const PROBLEM_LENGTH = 100
 
 /** What a method takes. Throws `unknown_method`. */
 export function paramsOf(name: string): z.ZodType {
@@ -166,17 +175,39 @@ export function paramsOf(name: string): z.ZodType {
  */
 export async function callMethod(parts: AdminParts, name: string, params: unknown, access: Access): Promise<unknown> {
   const method = methodOf(name)
-  const checked = checkParams(method.params, params)
-  if (method.needs !== 'listed') access.require(method.needs, targetOf(name, checked))
-  return method.run(parts, checked, access)
+  // Permission first: whoever may not do it costs no more than that.
+  if (method.needs !== 'listed') access.require(method.needs, targetOf(name, params))
+  if (countValues(params, MAX_VALUES) > MAX_VALUES)
+    throw new FanfareError('bad_params', `More than ${MAX_VALUES} values`)
+  return method.run(parts, checkParams(method.params, params), access)
 }
 
-/** Throws `bad_params`, which names everything that is wrong. */
+/** Arrays and objects in there, and all that they hold; as far as a number of them. */
+function countValues(params: unknown, most: number): number {
+  const open = [params]
+  let count = 0
+  while (open.length > 0 && count <= most) {
+    const next = open.pop()
+    count++
+    if (typeof next === 'object' && next !== null) for (const each of Object.values(next)) open.push(each)
+  }
+  return count
+}
+
+/** Throws `bad_params`, which names the first things that are wrong. */
 export function checkParams<Params>(schema: z.ZodType<Params>, params: unknown): Params {
   const checked = schema.safeParse(params)
   if (checked.success) return checked.data
-  const problems = checked.error.issues.map((issue) => `${issue.path.join('.') || 'params'}: ${issue.message}`)
+  const { issues } = checked.error
+  const problems = issues
+    .slice(0, MOST_PROBLEMS)
+    .map(({ path, message }) => cut(`${path.join('.') || 'params'}: ${message}`))
+  if (issues.length > MOST_PROBLEMS) problems.push(`and ${issues.length - MOST_PROBLEMS} more`)
   throw new FanfareError('bad_params', problems.join('; '))
+}
+
+function cut(problem: string): string {
+  return problem.length > PROBLEM_LENGTH ? `${problem.slice(0, PROBLEM_LENGTH)}…` : problem
 }
 
 function methodOf(name: string): Method {
@@ -185,6 +216,11 @@ function methodOf(name: string): Method {
   return method
 }
 
+/** What these are about is the hub, and no stream or queue. */
+const OF_HUB = /^(hub|connections|topics)\./
+
+/** Throws `bad_params` where there is no name of a stream or queue: it would be looked up, remembered and logged. */
 function targetOf(method: string, params: unknown): string {
-  return typeof params === 'object' && params !== null && 'name' in params ? String(params.name) : `$sys.${method}`
+  if (OF_HUB.test(method)) return `$sys.${method}`
+  return checkParams(named, typeof params === 'object' ? params : {}).name
 }

@@ -4,7 +4,7 @@ import { RecentMap } from '../../shared/recent-map.ts'
 import { isCovered, parsePattern, parseTopic, topicWord } from '../../shared/topic.ts'
 import type { Identity, Permissions } from './identity.ts'
 
-export const VERBS = ['publish', 'subscribe', 'consume', 'declare', 'admin'] as const
+export const VERBS = ['publish', 'subscribe', 'respond', 'consume', 'declare', 'admin'] as const
 export type Verb = (typeof VERBS)[number]
 
 /** Answers that are remembered of each verb at least, the last ones; at most twice as many. */
@@ -17,6 +17,7 @@ const LOOKED_AT = 16
 const WORDS: Record<Verb, (target: string) => readonly string[]> = {
   publish: parseTopic,
   subscribe: parsePattern,
+  respond: parsePattern,
   consume: (name) => name.split('.'),
   declare: (name) => name.split('.'),
   admin: (name) => (name.startsWith('$') ? parsePattern(name) : name.split('.')),
@@ -60,6 +61,11 @@ export class Access {
     this.patterns = Object.fromEntries(
       VERBS.map((verb) => [verb, patternsOf(permissions, verb)]),
     ) as typeof this.patterns
+  }
+
+  /** Whose ids a publish has: the subject; undefined for anonymous clients, which are one publisher together. */
+  get publisher(): string | undefined {
+    return this.anonymous ? undefined : this.subject
   }
 
   /** What is told to whoever has it. */

@@ -4,6 +4,11 @@ export interface Permissions {
   readonly publish?: readonly string[] | undefined
   /** Patterns of topics. A subscription is permitted where all that its pattern matches is. */
   readonly subscribe?: readonly string[] | undefined
+  /**
+   * Patterns of topics on which it may answer what is asked. Not part of `subscribe`: a responder gets requests that nobody else
+   * sees, and its answers are believed.
+   */
+  readonly respond?: readonly string[] | undefined
   /** Patterns of names of queues. */
   readonly consume?: readonly string[] | undefined
   /** Patterns of names of queues and streams. */

@@ -18,6 +18,7 @@ const patterns = z.array(pattern).max(1000)
 export const PermissionsConfig = z.strictObject({
   publish: patterns.optional(),
   subscribe: patterns.optional(),
+  respond: patterns.optional(),
   consume: patterns.optional(),
   declare: patterns.optional(),
   admin: z.union([z.boolean(), patterns]).optional(),

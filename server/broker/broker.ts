@@ -15,6 +15,8 @@ import type { Block } from './block.ts'
  * broker groups what arrives in one turn.
  */
 export interface Broker {
+  /** Why nothing can be kept any more until the hub is started again; undefined while all is well. */
+  readonly failure: string | undefined
   /** Keeps a message; the draft is told when it is safe. */
   publish(draft: Draft): void
   /** What is known of a stream, as of the last draft that was settled. */
@@ -73,9 +75,22 @@ export interface Broker {
   purgeQueue(name: string): Promise<number>
   /** Lets a parked group go on. */
   unpark(queue: string, key: string): Promise<void>
+  /**
+   * A page of dead letters that meet a filter, from a number on: `limit` at most, and about 1 MiB of them. It may end
+   * before its limit; the end of all is an empty page.
+   */
   deadLetters(queue: string, filter: DeadLetterFilter, from: number, limit: number): Promise<DeadLetter[]>
-  /** Moves dead letters into a queue, the one they came from or another; all of them or none. Returns how many. */
+  /**
+   * Numbers of the dead letters that are there now and meet a filter, in batches of at most `limit` letters and about
+   * `bytes`. They are looked up step by step while the batches are taken, and what else the hub has to do comes in between.
+   */
+  deadLetterBatches(queue: string, filter: DeadLetterFilter, limit: number, bytes: number): AsyncIterable<number[]>
+  /**
+   * Moves dead letters into a queue, the one they came from or another; all of them or none, in one commit. Returns how
+   * many.
+   */
   redrive(queue: string, filter: DeadLetterFilter, to: string, limit: number): Promise<number>
+  /** Deletes dead letters in one commit; returns how many. */
   purgeDeadLetters(queue: string, filter: DeadLetterFilter): Promise<number>
 
   close(): Promise<void>
@@ -97,8 +112,13 @@ export interface CommitStats {
 
 /** A message to be kept. */
 export interface Draft {
+  /** The subject of its publisher; undefined for anonymous clients, which are one publisher together. */
+  readonly publisher: string | undefined
   readonly id: string
-  /** Whether the id is the publisher's own: then a second draft with it is a duplicate. */
+  /**
+   * Whether the id is the publisher's own: a second draft with it is a duplicate if its publisher and topic are the same,
+   * and something is left of where the first was kept: not all of it has been deleted or purged.
+   */
   readonly ownId: boolean
   readonly topic: string
   readonly key: string | undefined
@@ -110,8 +130,8 @@ export interface Draft {
   readonly dueAt: number | undefined
   /** About how much it takes. */
   readonly bytes: number
-  /** Makes the wire form, once the places are known. */
-  encode(publishedAt: number, offsets: Offsets): string | Uint8Array
+  /** Makes the wire form, once the places are known. A message with a `scope` tells it to consumers. */
+  encode(publishedAt: number, offsets: Offsets, scope: string | undefined): string | Uint8Array
   /** It is safe; or with `duplicate`, it has been before. */
   kept(outcome: Kept): void
   refused(error: FanfareError): void
@@ -128,6 +148,7 @@ export interface QueueState {
   /** Messages that wait, and that are on lease. */
   readonly depth: number
   readonly inFlight: number
+  readonly deadLetters: number
   /** Messages that came in since the hub started. */
   readonly publishedTotal: number
 }

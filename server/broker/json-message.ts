@@ -1,5 +1,6 @@
 import { Buffer } from 'node:buffer'
 import type { JsonMessage } from '../../shared/json-message.ts'
+import { encodable } from '../../shared/nesting.ts'
 
 /** The message of a wire form, its text or the bytes of a record. */
 export function jsonMessage(wire: string | Uint8Array): JsonMessage {
@@ -10,6 +11,6 @@ export function jsonMessage(wire: string | Uint8Array): JsonMessage {
 }
 
 function withoutType(json: string): JsonMessage {
-  const { type: _, ...message } = JSON.parse(json) as JsonMessage & { type: string }
-  return message
+  const { type: _, data, ...message } = JSON.parse(json) as JsonMessage & { type: string }
+  return { ...message, ...encodable(data) }
 }

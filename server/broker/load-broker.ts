@@ -2,16 +2,26 @@ import type { Logger } from 'pino'
 import type { Broker } from './broker.ts'
 import { EmbeddedBroker, type EmbeddedOptions } from './embedded/embedded-broker.ts'
 import { MemoryStore } from './embedded/memory-store.ts'
+import { giveNewEpochs } from './embedded/restored.ts'
 
 /** Instead of a data directory: keep everything in memory, until the hub ends. */
 export const IN_MEMORY = 'memory'
 
 /** Opens the broker on a data directory, or in memory. Throws what `LmdbStore.open` does. */
-export async function loadBroker(data: string, options: EmbeddedOptions, log: Logger): Promise<Broker> {
+export async function loadBroker(
+  data: string,
+  options: EmbeddedOptions & { readonly lockWaitMs: number },
+  log: Logger,
+): Promise<Broker> {
   if (data === IN_MEMORY) return new EmbeddedBroker(new MemoryStore(), options, log)
   const { LmdbStore } = await import('./embedded/lmdb-store.ts')
-  const store = await LmdbStore.open(data)
+  const store = await LmdbStore.open(data, { lockWaitMs: options.lockWaitMs, log })
   try {
+    if (store.isCopy) {
+      await giveNewEpochs(store)
+      await store.adopt()
+      log.info({ data }, 'started on a backup: its streams have new epochs')
+    }
     return new EmbeddedBroker(store, options, log)
   } catch (error) {
     // Or the directory would stay locked.

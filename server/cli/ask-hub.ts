@@ -30,10 +30,12 @@ export async function askHub(
   }
 }
 
+/** `readable` gets the hub's time as well, which the times of the items are of: give it where there are any. */
 export function print<Item>(
   items: readonly Item[],
   { json }: Pick<HubOptions, 'json'>,
-  readable: (items: readonly Item[]) => string,
+  readable: (items: readonly Item[], now: number) => string,
+  now = 0,
 ): void {
-  process.stdout.write(json ? items.map((item) => `${JSON.stringify(item)}\n`).join('') : readable(items))
+  process.stdout.write(json ? items.map((item) => `${JSON.stringify(item)}\n`).join('') : readable(items, now))
 }

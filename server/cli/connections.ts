@@ -19,7 +19,7 @@ export function connectionsCommand(): Command {
         askHub(options, async (client) => {
           const page = { ...(from !== undefined && { from }), ...(limit !== undefined && { limit }) }
           const { count: open, connections } = await client.connections.list(page)
-          print(connections, options, (listed) => table(listed, open))
+          print(connections, options, (listed, now) => table(listed, open, now), client.hub.now())
         }),
       ),
     { isDefault: true },
@@ -28,7 +28,9 @@ export function connectionsCommand(): Command {
   command.addCommand(
     one('show', 'everything about one connection, its subscriptions too').action(
       (connection: string, options: HubOptions) =>
-        askHub(options, async ({ connections }) => print([await connections.show(connection)], options, details)),
+        askHub(options, async ({ connections, hub }) =>
+          print([await connections.show(connection)], options, details, hub.now()),
+        ),
     ),
   )
   return command.addCommand(
@@ -54,13 +56,13 @@ const COLUMNS = [
   'consumers',
 ]
 
-function table(connections: readonly ConnectionInfo[], open: number): string {
+function table(connections: readonly ConnectionInfo[], open: number, now: number): string {
   const rows = connections.map((each) => [
     String(each.number),
     each.connection,
     each.client ?? '',
     each.address,
-    duration(Date.now() - each.connectedAt),
+    duration(now - each.connectedAt),
     outbox(each),
     lag(each),
     count(each.deliveredTotal),
@@ -73,17 +75,17 @@ function table(connections: readonly ConnectionInfo[], open: number): string {
   return columns([COLUMNS, ...rows]) + (rest > 0 ? `${count(rest)} more: see --from and --limit\n` : '')
 }
 
-function details(connections: readonly ConnectionInfo[]): string {
-  return connections.map(detailsOf).join('\n')
+function details(connections: readonly ConnectionInfo[], now: number): string {
+  return connections.map((each) => detailsOf(each, now)).join('\n')
 }
 
-function detailsOf(each: ConnectionInfo): string {
+function detailsOf(each: ConnectionInfo, now: number): string {
   return columns([
     ['connection', each.connection],
     ['number', String(each.number)],
     ['client', each.client ?? ''],
     ['address', each.address],
-    ['open for', duration(Date.now() - each.connectedAt)],
+    ['open for', duration(now - each.connectedAt)],
     ['outbox', outbox(each)],
     ['lag', lag(each)],
     ['delivered', count(each.deliveredTotal)],

@@ -22,8 +22,13 @@ export function deadLettersCommand(): Command {
     filtering('list', 'dead letters in a table, the oldest first')
       .option('--limit <n>', 'most of them', wholeNumber('limit', 1), 100)
       .action((name: string, options: FilterOptions & { limit: number }) =>
-        askHub(options, async ({ queues }) =>
-          print(await list(queues.deadLetters, name, filterOf(options), options.limit), options, letterTable),
+        askHub(options, async ({ queues, hub }) =>
+          print(
+            await list(queues.deadLetters, name, filterOf(options), options.limit),
+            options,
+            letterTable,
+            hub.now(),
+          ),
         ),
       ),
   )

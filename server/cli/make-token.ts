@@ -107,8 +107,15 @@ async function readKey(path: string, parse: (text: string) => KeyObject): Promis
   }
 }
 
-function permissionsClaim({ publish, subscribe, consume, declare, admin }: Patterns & { admin?: true }): object {
-  const permissions = { publish, subscribe, consume, declare, admin }
+function permissionsClaim({
+  publish,
+  subscribe,
+  respond,
+  consume,
+  declare,
+  admin,
+}: Patterns & { admin?: true }): object {
+  const permissions = { publish, subscribe, respond, consume, declare, admin }
   if (Object.values(permissions).every((value) => value === undefined)) return {}
   return { permissions: checkedPermissions(permissions) }
 }

@@ -41,7 +41,11 @@ export function queueDetails(queue: QueueInfo): string {
     ['bounds', `${count(maxMessages)} messages, ${size(maxBytes)}; then ${queue.overflow}`],
     ['expired', queue.onExpiry],
     ['dead letters', `${count(queue.deadLetters)} of at most ${count(maxDeadLetters)}; their group ${group}`],
+    ...(queue.deadLettersDroppedTotal > 0
+      ? [['', `${count(queue.deadLettersDroppedTotal)} beyond that were dropped since the hub started`]]
+      : []),
     ...queue.parked.map((key) => ['parked', key]),
+    ...(queue.parkedMore > 0 ? [['parked', `${count(queue.parkedMore)} more`]] : []),
     ...warnings(queue).map((warning) => ['look', warning]),
   ])
 }
@@ -51,7 +55,7 @@ const LETTER_COLUMNS = ['letter', 'died', 'reason', 'attempts', 'topic', 'key', 
 const CELL = 50
 
 /** Dead letters for people to read: a line each, with the beginnings of what is long. */
-export function letterTable(letters: readonly DeadLetter[], now = Date.now()): string {
+export function letterTable(letters: readonly DeadLetter[], now: number): string {
   const rows = letters.map(({ letter, diedAt, reason, attempts, message, error }) => [
     String(letter),
     ago(diedAt, now),
@@ -86,9 +90,10 @@ function consumers({ consumers, wantedConsumers }: QueueInfo): string {
   return wantedConsumers > consumers ? `${count(consumers)}, ${count(wantedConsumers)} wanted` : count(consumers)
 }
 
-function warnings({ growing, parked }: QueueInfo): string[] {
-  const groups = parked.length === 1 ? '1 group is parked' : `${count(parked.length)} groups are parked`
-  return [...(growing ? ['it only grows: add consumers'] : []), ...(parked.length > 0 ? [groups] : [])]
+function warnings({ growing, parked, parkedMore }: QueueInfo): string[] {
+  const total = parked.length + parkedMore
+  const groups = total === 1 ? '1 group is parked' : `${count(total)} groups are parked`
+  return [...(growing ? ['it only grows: add consumers'] : []), ...(total > 0 ? [groups] : [])]
 }
 
 function bindingText({ topic, match }: Binding): string {

@@ -22,6 +22,7 @@ const FLAGS: Record<Exclude<keyof HubConfig, OfTheirOwn>, string> = {
   engine: 'auto, ws or uws',
   logLevel: 'debug, info, warn, error or silent',
   data: 'data directory, or "memory" to keep nothing',
+  lockWaitMs: 'longest wait for another hub on the data directory to end',
   dedupWindowMs: 'a publish with an id of this time is a duplicate',
   dedupIds: 'most ids that are remembered for that',
   cursorsPerStream: 'maximum cursors per stream',
@@ -32,6 +33,7 @@ const FLAGS: Record<Exclude<keyof HubConfig, OfTheirOwn>, string> = {
   compression: 'on or off: for clients that offer it',
   subscriptions: 'most subscriptions of one connection',
   window: 'most unacknowledged publishes of one connection',
+  calls: 'maximum unanswered calls per connection',
   pingIntervalMs: 'a connection is pinged this often',
   helloTimeoutMs: 'time for a new connection to say something',
   drainTimeoutMs: 'longest time to close',
@@ -45,6 +47,7 @@ const FLAGS: Record<Exclude<keyof HubConfig, OfTheirOwn>, string> = {
   subscribesPerSecond: 'subscriptions and consumers that a connection may begin in a second',
   maxStreams: 'maximum number of streams that clients can bring it to',
   maxQueues: 'maximum number of queues that clients can bring it to',
+  maxPatterns: 'maximum number of patterns of all streams, and of bindings of all queues',
 }
 
 /** Lines of the log that wait while they cannot be written, in bytes. */

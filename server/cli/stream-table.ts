@@ -4,7 +4,7 @@ import { ago, at, columns, count, duration, size } from './table.ts'
 const COLUMNS = ['name', 'topics', 'messages', 'offsets', 'size', 'oldest', 'newest', 'kept for', 'safe on', 'cursors']
 
 /** Streams for people to read: a line each. */
-export function streamTable(streams: readonly StreamInfo[], now = Date.now()): string {
+export function streamTable(streams: readonly StreamInfo[], now: number): string {
   const rows = streams.map((stream) => [
     stream.name,
     stream.topics.join(' '),

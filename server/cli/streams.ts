@@ -12,14 +12,14 @@ export function streamsCommand(): Command {
   const command = new Command('streams').description('look at the streams of a hub, and change them')
   command.addCommand(
     asking('list', 'all streams in a table').action((options: HubOptions) =>
-      askHub(options, async ({ streams }) => print(await streams.list(), options, streamTable)),
+      askHub(options, async ({ streams, hub }) => print(await streams.list(), options, streamTable, hub.now())),
     ),
     { isDefault: true },
   )
   const one = (name: string, text: string) => asking(name, text).argument('<name>', 'of the stream')
   command.addCommand(
     one('show', 'everything about one stream, its cursors too').action((name: string, options: HubOptions) =>
-      askHub(options, async ({ streams }) => print([await streams.show(name)], options, details)),
+      askHub(options, async ({ streams, hub }) => print([await streams.show(name)], options, details, hub.now())),
     ),
   )
   command.addCommand(declareCommand())
@@ -73,8 +73,8 @@ function declareCommand(): Command {
     .option('--last-value', 'keep the newest message of each topic and key alone')
     .addOption(new Option('--durability <when>', 'when a publish is kept').choices(['disk', 'os']))
     .action((name: string, topics: string[], { url, token, timeoutMs, json, ...declaration }: Declared) =>
-      askHub({ url, timeoutMs, ...(token !== undefined && { token }) }, async ({ streams }) =>
-        print([await streams.declare({ name, topics, ...declaration })], json ? { json } : {}, details),
+      askHub({ url, timeoutMs, ...(token !== undefined && { token }) }, async ({ streams, hub }) =>
+        print([await streams.declare({ name, topics, ...declaration })], json ? { json } : {}, details, hub.now()),
       ),
     )
 }
@@ -82,9 +82,11 @@ function declareCommand(): Command {
 async function trim(name: string, options: HubOptions & { before?: number; all?: true }): Promise<void> {
   const { before, all } = options
   if (before === undefined && !all) throw new FanfareError('bad_config', 'trim: say --before <offset>, or --all')
-  await askHub(options, async ({ streams }) => print([await streams.trim(name, before)], options, details))
+  await askHub(options, async ({ streams, hub }) =>
+    print([await streams.trim(name, before)], options, details, hub.now()),
+  )
 }
 
-function details(streams: readonly StreamInfo[]): string {
-  return streams.map((stream) => streamDetails(stream, Date.now())).join('\n')
+function details(streams: readonly StreamInfo[], now: number): string {
+  return streams.map((stream) => streamDetails(stream, now)).join('\n')
 }

@@ -9,8 +9,12 @@ export function tokenCommand(): Command {
     .description('make a token (JWT) for development, and print it')
     .requiredOption('--subject <name>', 'whose it is: the claim "sub"')
     .option('--claim <name=value>', 'another claim, JSON or text, may be repeated', collectClaim)
-  for (const verb of ['publish', 'subscribe', 'consume', 'declare']) {
-    command.option(`--${verb} <pattern>`, `what it may ${verb}, may be repeated`, collect)
+  for (const verb of ['publish', 'subscribe', 'respond', 'consume', 'declare']) {
+    command.option(
+      `--${verb} <pattern>`,
+      `what it may ${verb}${verb === 'respond' ? ' to' : ''}, may be repeated`,
+      collect,
+    )
   }
   return command
     .option('--admin', 'it may do everything')

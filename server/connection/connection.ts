@@ -15,7 +15,7 @@ import { decodeMessage } from './decode.ts'
 import { Dispatch } from './dispatch.ts'
 import { Login, welcomeFrame } from './login.ts'
 import { Outbox, type OutboxOwner } from './outbox.ts'
-import { errorFrame, isNewWork } from './refusal.ts'
+import { Explanations, errorFrame, isNewWork } from './refusal.ts'
 
 /**
  * One WebSocket of one client, from its opening until it is hung up: learns whose it is, reads its frames, and answers
@@ -47,6 +47,7 @@ export class Connection implements SocketHandlers, OutboxOwner, WatchedConnectio
   private heard = true
   private silentLooks = 0
   private readonly since: number
+  private explaining: Explanations | undefined = undefined
 
   constructor(socket: EngineSocket, address: string, context: ConnectionContext, who: UpgradeRequest | Access) {
     this.socket = socket
@@ -179,6 +180,10 @@ export class Connection implements SocketHandlers, OutboxOwner, WatchedConnectio
     this.dispatch?.receiptsSent(count)
   }
 
+  caughtUp(): void {
+    this.dispatch?.caughtUp()
+  }
+
   feedFailed(subscription: Subscription, error: unknown): void {
     if (this.state === 'ended') return
     this.guarded(() => {
@@ -254,7 +259,7 @@ export class Connection implements SocketHandlers, OutboxOwner, WatchedConnectio
 
   private refuseBeyond(limit: LimitName, value: unknown): void {
     if (this.state !== 'ready') return
-    this.context.traffic.limitHits[limit]++
+    this.context.traffic.hit(limit, { connection: this.id, address: this.address, subject: this.allowance?.subject })
     this.refuse(new FanfareError('rate_limited', `The limit is ${limit}`), value)
   }
 
@@ -326,8 +331,15 @@ export class Connection implements SocketHandlers, OutboxOwner, WatchedConnectio
       const error = this.known(thrown)
       if (errorEntry(error.code).close !== undefined) return this.end(error)
       this.context.traffic.refused(error.code)
-      this.outbox.send(errorFrame(error, about))
+      const frame = this.explanations.frameFor(error, about)
+      if (frame) this.outbox.send(frame)
     })
+  }
+
+  /** Made when the first frame is refused. */
+  private get explanations(): Explanations {
+    this.explaining ??= new Explanations(this.context.clock)
+    return this.explaining
   }
 
   private known(thrown: unknown): FanfareError {

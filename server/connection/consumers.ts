@@ -49,15 +49,16 @@ export class Consumers {
     this.outbox.send({ type: 'cancelled', consumer: number })
   }
 
-  settle(frame: SettlingFrame): void {
+  /** `publisher`: the subject of whoever settles it, for what an ack publishes. */
+  settle(frame: SettlingFrame, publisher: string | undefined): void {
     const consumer = this.get(frame.consumer)
     const { delivery } = frame
     if (!consumer.holds(delivery)) throw new FanfareError('lease_lost', `"delivery" is ${delivery}`)
-    const [live, drafts] = frame.type === 'ack' ? this.draftsOf(frame) : [[], []]
+    const [live, drafts] = frame.type === 'ack' ? this.draftsOf(frame, publisher) : [[], []]
     consumer.settle(delivery, endingOf(frame), drafts, {
       settled: () => {
         try {
-          for (const publish of live) this.context.topics.publish(publish, () => {})
+          for (const publish of live) this.context.topics.publish(publish, publisher, () => {})
         } catch (error) {
           // The contract, or what keeps the topic, may have changed since.
           this.refuse(error, frame)
@@ -125,12 +126,12 @@ export class Consumers {
   }
 
   /** What an ack publishes: what is kept goes into its commit; what nothing keeps goes out beside it. */
-  private draftsOf({ publish = [] }: AckFrame): [PublishFrame[], Draft[]] {
+  private draftsOf({ publish = [] }: AckFrame, publisher: string | undefined): [PublishFrame[], Draft[]] {
     const live: PublishFrame[] = []
     const drafts: Draft[] = []
     for (const each of publish) {
       const frame: PublishFrame = { ...each, type: 'publish', seq: 0 }
-      const draft = this.context.topics.draft(frame, () => {})
+      const draft = this.context.topics.draft(frame, publisher, () => {})
       if (draft) drafts.push(draft)
       else live.push(frame)
     }

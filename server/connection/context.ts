@@ -55,6 +55,7 @@ export interface ConnectionConfig extends LimitConfig {
   readonly frameBytes: number
   readonly subscriptions: number
   readonly window: number
+  readonly calls: number
   readonly pingIntervalMs: number
   readonly helloTimeoutMs: number
 }

@@ -1,10 +1,11 @@
 import { setImmediate } from 'node:timers'
 import { FanfareError } from '../../shared/errors.ts'
-import type { AskFrame, CallFrame, CommitFrame, Frame } from '../../shared/frames.ts'
+import type { AskFrame, CommitFrame, Frame } from '../../shared/frames.ts'
 import type { ConsumerInfo, SubscriptionInfo } from '../../shared/sys.ts'
 import type { Access } from '../auth/access.ts'
 import { Rate } from '../limit/rate.ts'
 import type { Subscription } from '../topic/subscription.ts'
+import { Calls } from './calls.ts'
 import { Consumers } from './consumers.ts'
 import type { ConnectionContext } from './context.ts'
 import type { Outbox } from './outbox.ts'
@@ -23,6 +24,7 @@ export class Dispatch {
   private subscriptions: Subscriptions | undefined = undefined
   private consumers: Consumers | undefined = undefined
   private requests: Requests | undefined = undefined
+  private calls: Calls | undefined = undefined
   private subscribes: Rate | undefined = undefined
   private pongWaits = false
 
@@ -37,7 +39,7 @@ export class Dispatch {
     if (!access.unrestricted) permit(access, frame, this.context.streams)
     switch (frame.type) {
       case 'publish':
-        return this.publishing().publish(frame)
+        return this.publishing().publish(frame, access.publisher)
       case 'subscribe':
         this.takeSubscribe()
         this.subscriptions ??= new Subscriptions(this.context, this.outbox)
@@ -60,7 +62,7 @@ export class Dispatch {
       case 'ack':
       case 'nack':
       case 'reject':
-        return this.consuming(frame.consumer).settle(frame)
+        return this.consuming(frame.consumer).settle(frame, access.publisher)
       case 'extend':
         return this.consuming(frame.consumer).extend(frame)
       case 'respond':
@@ -71,7 +73,8 @@ export class Dispatch {
       case 'reply':
         return this.requestReply().reply(frame)
       case 'call':
-        return this.call(frame, access)
+        this.calls ??= new Calls(this.context, this.outbox, this.refuse)
+        return this.calls.call(frame, access)
       case 'ping':
         return this.pong()
       default:
@@ -93,6 +96,11 @@ export class Dispatch {
     this.publishes?.answered(count)
   }
 
+  /** The connection has taken all that it was sent. */
+  caughtUp(): void {
+    this.calls?.goOn()
+  }
+
   /** Ends a subscription of which the client has been told already. */
   drop(subscription: Subscription): void {
     this.subscriptions?.drop(subscription)
@@ -112,6 +120,7 @@ export class Dispatch {
     unexpected.run('connection', () => subscriptions?.release())
     unexpected.run('connection', () => consumers?.release(true))
     unexpected.run('connection', () => requests?.release())
+    this.calls?.release()
   }
 
   get publishedTotal(): number {
@@ -140,7 +149,7 @@ export class Dispatch {
     if (subscribesPerSecond === 0) return
     this.subscribes ??= new Rate('subscribesPerSecond', subscribesPerSecond, subscriptions)
     if (this.subscribes.take(1)) return
-    this.context.traffic.limitHits.subscribesPerSecond++
+    this.context.traffic.hit('subscribesPerSecond', {})
     throw new FanfareError('rate_limited', 'The limit is subscribesPerSecond')
   }
 
@@ -148,14 +157,6 @@ export class Dispatch {
     this.subscribed(frame.sub)
       .commit(frame)
       .catch((error: unknown) => this.refuse(error, frame))
-  }
-
-  private call(frame: CallFrame, access: Access): void {
-    const { seq, method, params } = frame
-    this.context.call(method, params, access).then(
-      (result) => this.outbox.send({ type: 'result', seq, result }),
-      (error: unknown) => this.refuse(error, frame),
-    )
   }
 
   private ask(frame: AskFrame): void {

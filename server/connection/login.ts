@@ -53,16 +53,17 @@ export class Login {
 export function welcomeFrame(
   connection: string,
   access: Access,
-  { config, authenticator }: ConnectionContext,
+  { config, authenticator, clock }: ConnectionContext,
 ): WelcomeFrame {
-  const { window, pingIntervalMs, frameBytes, subscriptions } = config
+  const { window, pingIntervalMs, frameBytes, subscriptions, calls } = config
   return {
     type: 'welcome',
     protocol: SUBPROTOCOL,
     connection,
     window,
     pingIntervalMs,
-    limits: { frameBytes, subscriptions },
+    limits: { frameBytes, subscriptions, calls },
+    now: clock.now(),
     ...access.about(authenticator.now()),
   }
 }

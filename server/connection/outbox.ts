@@ -21,6 +21,8 @@ export interface OutboxOwner {
   overflow(code: 'slow_consumer' | 'outbox_total'): void
   /** A stream cannot feed this subscription any longer. */
   feedFailed(subscription: Subscription, error: unknown): void
+  /** Nothing waits any longer. */
+  caughtUp(): void
   /** A bug: the outbox has been released, and the connection has to go. Called in the middle of a fan-out, too. */
   failed(error: unknown): void
 }
@@ -308,6 +310,7 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
         this.backlog = undefined
         if (!this.paused) this.budget.leave(this)
         if (this.sources) this.feedReady()
+        this.owner.caughtUp()
       } else if (!this.writeFromBacklog(this.backlog) || !this.writeFromSources()) {
         this.holdEngineBytes()
         return

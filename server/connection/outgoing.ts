@@ -1,3 +1,4 @@
+import { type Clock, wallTime } from '../../shared/clock.ts'
 import type { HubFrame } from '../../shared/frames.ts'
 import { type Batch, BatchBuilder } from '../engine/batch.ts'
 import type { Stretch } from '../stream/chunk.ts'
@@ -16,7 +17,7 @@ export interface Outgoing {
 }
 
 /** Takes the next of what waits; messages that have expired meanwhile are let go. */
-export function takeFrom(backlog: Backlog, clock: { now(): number }): Outgoing {
+export function takeFrom(backlog: Backlog, clock: Pick<Clock, 'now' | 'wall'>): Outgoing {
   const run = backlog.firstRun
   if (run) {
     backlog.shift()
@@ -30,7 +31,7 @@ export function takeFrom(backlog: Backlog, clock: { now(): number }): Outgoing {
     for (const gap of backlog.shiftGaps()) bytes += addGap(builder, gap)
     const entry = backlog.startsWithRun ? undefined : backlog.shift()
     if (!entry) break
-    if (entry.expiresAt !== undefined && entry.expiresAt <= clock.now()) continue
+    if (entry.expiresAt !== undefined && entry.expiresAt <= wallTime(clock)) continue
     const frame = entry.content as Encoded
     builder.scope(entry.only?.sub)
     builder.add(frame)

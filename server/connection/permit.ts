@@ -16,7 +16,7 @@ export function permit(access: Access, frame: Frame, streams: Streams): void {
       if (frame.cursor !== undefined) access.requireCursor(frame.cursor, streams.topicsOf(streams.streamFor(frame)))
       return
     case 'respond':
-      return access.require('subscribe', frame.pattern)
+      return access.require('respond', frame.pattern)
     case 'consume':
       return access.require('consume', frame.queue)
   }

@@ -1,3 +1,4 @@
+import { FORBIDDEN_KEY } from '../../shared/codec.ts'
 import { FanfareError } from '../../shared/errors.ts'
 import type { PublishFrame } from '../../shared/frames.ts'
 import type { Position } from '../../shared/streams.ts'
@@ -20,10 +21,10 @@ export class Publishes {
     this.refuse = refuse
   }
 
-  publish(frame: PublishFrame): void {
+  publish(frame: PublishFrame, publisher: string | undefined): void {
     this.take()
     try {
-      this.context.topics.publish(frame, (error, outcome) => this.settled(frame, error, outcome))
+      this.context.topics.publish(frame, publisher, (error, outcome) => this.settled(frame, error, outcome))
     } catch (error) {
       this.answered(1)
       throw error
@@ -61,6 +62,8 @@ function encodeReceipt(seq: number, { id, duplicate, positions, queues }: Outcom
     let comma = ''
     json += ',"positions":{'
     for (const name in positions) {
+      // An earlier hub may have declared a stream of that name.
+      if (name === FORBIDDEN_KEY) continue
       const { epoch, offset } = positions[name] as Position
       json += `${comma}"${name}":{"epoch":"${epoch}","offset":${offset}}`
       comma = ','

@@ -1,3 +1,4 @@
+import type { Clock } from '../../shared/clock.ts'
 import type { FanfareError } from '../../shared/errors.ts'
 import type { ErrorFrame, Frame } from '../../shared/frames.ts'
 
@@ -13,6 +14,33 @@ const NEW_WORK: readonly unknown[] = [
 
 export function isNewWork(value: unknown): boolean {
   return typeof value === 'object' && value !== null && NEW_WORK.includes((value as { type?: unknown }).type)
+}
+
+/** Refusals of a connection that are put into words in a second. */
+const EXPLAINED_PER_SECOND = 100
+
+/**
+ * Which refusals of a connection are explained. Frames in masses that are each refused must not be answered with many times as
+ * many bytes: beyond so many in a second an answer has a code and no words, and one that names no request is not sent.
+ */
+export class Explanations {
+  private readonly clock: Clock
+  private second = 0
+  private count = 0
+
+  constructor(clock: Clock) {
+    this.clock = clock
+  }
+
+  /** The answer, or undefined where there is none. */
+  frameFor(error: FanfareError, about: unknown): ErrorFrame | undefined {
+    const second = Math.floor(this.clock.now() / 1000)
+    if (second !== this.second) this.count = 0
+    this.second = second
+    const frame = errorFrame(error, about)
+    if (++this.count <= EXPLAINED_PER_SECOND) return frame
+    return ABOUT.some((name) => frame[name] !== undefined) ? { ...frame, message: '' } : undefined
+  }
 }
 
 const ABOUT = ['seq', 'sub', 'offset', 'consumer', 'delivery', 'request'] as const

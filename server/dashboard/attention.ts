@@ -66,7 +66,7 @@ export function attention(model: Model): Attention[] {
       (queue) => ({
         level: 'warn',
         subject: queue.name,
-        text: `has ${counted(queue.parked.length, 'parked group')}, waiting for somebody to let ${queue.parked.length === 1 ? 'it' : 'them'} go on.`,
+        text: `has ${counted(queue.parked.length + queue.parkedMore, 'parked group')}, waiting for somebody to let ${queue.parked.length === 1 ? 'it' : 'them'} go on.`,
         href: href(['queues', queue.name]),
       }),
       (rest) => ({

@@ -32,6 +32,8 @@ export interface Listener {
   renew(certificate: Certificate): Promise<void>
   /** Accepts no more connections; those that are open stay. */
   stop(): void
+  /** Ends within some seconds what is still open. Call after `stop`. */
+  end(): void
 }
 
 /** What the hub gives an engine. */
@@ -45,6 +47,20 @@ export interface EngineApp {
   accept(request: UpgradeRequest): true | Refused
   /** Logs and counts an error of the engine itself, which has cost one request or one connection. */
   failed(error: unknown): void
+  /**
+   * A connection has come to speak HTTP, or sends another request. An engine that learns of a connection only from its first request
+   * reports it from then until the answer. To stay within its limits the hub ends connections, this one or others: see `HttpConnection`.
+   */
+  arrived(connection: HttpConnection): void
+  /** It is closed, has become a WebSocket, or carries an answer that does not end (server-sent events). May be called again. */
+  left(connection: HttpConnection): void
+  /** It sent more requests than `PIPELINED_REQUESTS` before it had their answers, and is refused. */
+  pipelined(connection: HttpConnection): void
+  /**
+   * Whether so few file descriptors are left that the engine should accept no connection. The hub has ended connections that it was
+   * waiting for, if there were any.
+   */
+  crowded(): boolean
   /** A connection is open: the hub takes the socket and gives the handlers of its events. */
   open(socket: EngineSocket, request: UpgradeRequest): SocketHandlers
 }
@@ -84,6 +100,16 @@ export interface HttpPeer {
   destroy(): void
 }
 
+/** A connection that speaks HTTP and counts as one. */
+export interface HttpConnection {
+  /** Of the other end of the socket. */
+  readonly remoteAddress: string
+  /** The hub has a whole request and owes the answer. Otherwise it waits for the peer, and may end the connection. */
+  readonly answering: boolean
+  /** Ends it at once. */
+  destroy(): void
+}
+
 /** Called one at a time, never from within a call of the socket's own methods, and not at all after `close`. */
 export interface SocketHandlers {
   /** A whole message. The bytes are the engine's again when this returns: copy what is kept. */
@@ -116,3 +142,9 @@ export interface EngineSocket {
 export const CLOSE_TIMEOUT_MS = 5_000
 /** Time that a peer has for a handshake of TLS, and then for the head of a request, in milliseconds. */
 export const GREETING_TIMEOUT_MS = 10_000
+/** Time that a peer has for a whole request, head and body, in milliseconds. */
+export const REQUEST_TIMEOUT_MS = 30_000
+/** Bytes of the head of a request: a token of 16,384 characters fits, with the cookies and proxies' headers around it. */
+export const HEADER_BYTES = 32 * 1024
+/** Requests that one connection may send before it has their answers. */
+export const PIPELINED_REQUESTS = 100

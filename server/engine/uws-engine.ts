@@ -1,7 +1,6 @@
 import uws from 'uWebSockets.js'
 import { Buffer } from 'node:buffer'
 import { STATUS_CODES } from 'node:http'
-import { setImmediate } from 'node:timers/promises'
 import { FanfareError } from '../../shared/errors.ts'
 import { SUBPROTOCOL } from '../../shared/frames.ts'
 import type { Certificate } from '../tls/certificate.ts'
@@ -14,10 +13,13 @@ import {
   type EngineSocket,
   type Listener,
   protocolsIn,
+  type Refused,
   type SocketHandlers,
   type UpgradeRequest,
 } from './engine.ts'
-import { serveHttp, type UwsRequest } from './uws-http.ts'
+import { MALFORMED, urlOf } from './request-target.ts'
+import { Door, type Listen } from './uws-door.ts'
+import { closeIfOpen, RequestTurns, serveHttp, type UwsHttp, type UwsRequest } from './uws-http.ts'
 import { later } from './uws-later.ts'
 
 /**
@@ -42,8 +44,8 @@ export const uwsEngine: Engine = {
 
 async function listenWithout(address: Address, app: EngineApp): Promise<Listener> {
   const server = serve(uws.App(), address, app, false)
-  const socket = await listenOn(server, address.host, address.port, EXCLUSIVE)
-  return { port: localPort(socket), renew: async () => {}, stop: () => closeListener(socket) }
+  const door = await Door.open(app, listenFor(server, address), address.port)
+  return { port: door.port, renew: async () => {}, stop: () => door.stop(), end: () => closeSoon([server]) }
 }
 
 /**
@@ -51,29 +53,18 @@ async function listenWithout(address: Address, app: EngineApp): Promise<Listener
  * listens beside it on the same port, before it stops to; its open connections stay.
  */
 async function listenWithTls(address: Address, app: EngineApp, certificate: Certificate): Promise<Listener> {
-  const { host } = address
-  const server = serve(tlsApp(certificate), address, app, true)
-  // Who shares a port shares it with anybody who is willing to: first it has to be had alone.
-  const alone = await listenOn(server, host, address.port, EXCLUSIVE)
-  const port = localPort(alone)
-  closeListener(alone)
-  let socket = await listenOn(server, host, port, SHARED)
-  let stopped = false
+  const apps = [serve(tlsApp(certificate), address, app, true)]
+  const door = await Door.open(app, listenFor(apps[0] as uws.TemplatedApp, address), address.port)
   return {
-    port,
+    port: door.port,
     async renew(renewed) {
-      if (stopped) return
-      const before = socket
-      socket = await listenOn(serve(tlsApp(renewed), address, app, true), host, port, SHARED)
-      // Connections that the kernel has ready for the one before are taken first, or they would be cut.
-      await setImmediate()
-      await setImmediate()
-      closeListener(before)
+      if (door.stopped) return
+      const next = serve(tlsApp(renewed), address, app, true)
+      await door.replace(listenFor(next, address))
+      apps.push(next)
     },
-    stop() {
-      stopped = true
-      closeListener(socket)
-    },
+    stop: () => door.stop(),
+    end: () => closeSoon(apps),
   }
 }
 
@@ -97,36 +88,78 @@ function serve(server: uws.TemplatedApp, address: Address, app: EngineApp, secur
     idleTimeout: 0,
     sendPingsAutomatically: false,
     maxLifetime: 0,
-    upgrade: (response, request, context) => upgrade(response, request, context, app, secure),
+    upgrade: (response, request, context) => {
+      contained(app, response, () => upgrade(response, request, context, app, secure))
+    },
     open(webSocket) {
       const connection = webSocket.getUserData()
-      connection.socket = new UwsSocket(webSocket)
-      connection.handlers = app.open(connection.socket, connection.request as UpgradeRequest)
-      connection.request = undefined
+      contained(app, webSocket, () => {
+        connection.socket = new UwsSocket(webSocket)
+        connection.handlers = app.open(connection.socket, connection.request as UpgradeRequest)
+        connection.request = undefined
+      })
     },
     message(webSocket, data, binary) {
       const { handlers } = webSocket.getUserData()
-      if (data.byteLength <= frameBytes) handlers?.message(new Uint8Array(data), binary)
-      else handlers?.broken('frame_too_large', `It has ${data.byteLength} bytes`)
+      // As `contained` does, without a closure for each message.
+      try {
+        if (data.byteLength <= frameBytes) handlers?.message(new Uint8Array(data), binary)
+        else handlers?.broken('frame_too_large', `It has ${data.byteLength} bytes`)
+      } catch (error) {
+        app.failed(error)
+        webSocket.close()
+      }
     },
     drain(webSocket) {
-      webSocket.getUserData().socket?.drained(webSocket.getUserData().handlers)
+      const { socket, handlers } = webSocket.getUserData()
+      contained(app, webSocket, () => socket?.drained(handlers))
     },
-    pong: (webSocket) => webSocket.getUserData().handlers?.alive(),
+    pong(webSocket) {
+      contained(app, webSocket, () => webSocket.getUserData().handlers?.alive())
+    },
     close(webSocket) {
-      const connection = webSocket.getUserData()
-      connection.socket?.closed()
-      connection.handlers?.close()
+      const { socket, handlers } = webSocket.getUserData()
+      socket?.closed()
+      contained(app, GONE, () => handlers?.close())
     },
   })
-  return server.any('/*', (response, request) => void serveHttp(response, copyRequest(request, secure), app))
+  const requests = new RequestTurns()
+  return server.any('/*', (response, request) => {
+    contained(app, response, () => any(response, copyRequest(request), { app, address, secure, requests }))
+  })
 }
 
-/** Whether another app may listen on the port too. µWebSockets lets it by itself, were it another hub's. */
-const EXCLUSIVE = 1
-const SHARED = 0
+/** Every request but an upgrade that uWebSockets.js takes for one: it wants a key of 24 characters, and the path. */
+function any(response: uws.HttpResponse, request: UwsRequest, context: UwsHttp & { address: Address }): void {
+  const url = request.hosts > 1 ? undefined : urlOf(context.secure, request.host, request.target)
+  if (!url) return refuse(response, { status: 400, message: MALFORMED })
+  if (request.upgrade !== 'websocket') return serveHttp(response, request, url, context)
+  if (url.pathname !== context.address.path) {
+    return refuse(response, { status: 404, message: `No WebSocket at ${url.pathname}` })
+  }
+  if (request.method !== 'GET') return refuse(response, { status: 405, message: 'An upgrade is a GET' })
+  refuse(response, { status: 400, message: 'Missing or invalid Sec-WebSocket-Key header' })
+}
 
-const { us_socket_local_port: localPort, us_listen_socket_close: closeListener } = uws
+/** Closes the connection afterwards: an upgrade is its last request. */
+function refuse(response: uws.HttpResponse, { status, message, retryAfter }: Refused): void {
+  response.writeStatus(`${status} ${STATUS_CODES[status]}`)
+  response.writeHeader('content-type', 'text/plain; charset=utf-8')
+  if (retryAfter !== undefined) response.writeHeader('retry-after', String(retryAfter))
+  response.end(message, true)
+}
+
+/** Runs what an event asks for. An error there costs one connection, and not the process. */
+function contained(app: EngineApp, connection: { close(): unknown }, task: () => void): void {
+  try {
+    task()
+  } catch (error) {
+    app.failed(error)
+    closeIfOpen(connection)
+  }
+}
+
+const GONE = { close() {} }
 
 interface PerConnection {
   request: UpgradeRequest | undefined
@@ -203,6 +236,9 @@ function sendPart(socket: uws.WebSocket<PerConnection>, { payload, binary }: Par
   return webSocket.sendLastFragment(bytes.subarray(at), false)
 }
 
+/** Of the WebSocket protocol, as `ws` takes them. */
+const VERSIONS = ['13', '8']
+
 function upgrade(
   response: uws.HttpResponse,
   request: uws.HttpRequest,
@@ -222,14 +258,11 @@ function upgrade(
     query: request.getQuery() ?? '',
     headers,
   }
-  const accepted = app.accept(copied)
-  if (accepted !== true) {
-    const { status, message, retryAfter } = accepted
-    response.writeStatus(`${status} ${STATUS_CODES[status]}`)
-    if (retryAfter !== undefined) response.writeHeader('retry-after', String(retryAfter))
-    response.end(message)
-    return
+  if (!VERSIONS.includes(headers['sec-websocket-version'] ?? '')) {
+    return refuse(response, { status: 400, message: 'Missing or invalid Sec-WebSocket-Version header' })
   }
+  const accepted = app.accept(copied)
+  if (accepted !== true) return refuse(response, accepted)
   response.upgrade<PerConnection>(
     { request: copied, socket: undefined, handlers: undefined },
     headers['sec-websocket-key'] ?? '',
@@ -240,11 +273,17 @@ function upgrade(
 }
 
 /** The request is gone after the handler: everything is copied. */
-function copyRequest(request: uws.HttpRequest, secure: boolean): UwsRequest {
-  const method = request.getMethod().toUpperCase()
-  const origin = `${secure ? 'https' : 'http'}://${request.getHeader('host') || 'hub'}`
-  const url = `${origin}${request.getUrl()}?${request.getQuery() ?? ''}`
-  return { method, url, secure, headers: copyHeaders(request) }
+function copyRequest(request: uws.HttpRequest): UwsRequest {
+  const headers = copyHeaders(request)
+  const query = request.getQuery() as string | undefined
+  return {
+    method: request.getMethod().toUpperCase(),
+    target: query === undefined || query === '' ? request.getUrl() : `${request.getUrl()}?${query}`,
+    host: request.getHeader('host'),
+    hosts: headers.filter(([name]) => name === 'host').length,
+    upgrade: request.getHeader('upgrade').toLowerCase(),
+    headers,
+  }
 }
 
 function copyHeaders(request: uws.HttpRequest): [string, string][] {
@@ -253,21 +292,32 @@ function copyHeaders(request: uws.HttpRequest): [string, string][] {
   return headers
 }
 
-/** A form of `listen` that both have, and their types lack. */
+/**
+ * Ends what is open, after the time that answers and close frames have to arrive. Older builds lack `close`, and the types of this
+ * one do: there what is open ends by its own time limits.
+ */
+function closeSoon(apps: readonly uws.TemplatedApp[]): void {
+  const close = () => {
+    for (const app of apps) (app as unknown as { close?(): void }).close?.()
+  }
+  setTimeout(close, CLOSE_TIMEOUT_MS).unref()
+}
+
+/** A form of `listen` that both builds of the package have, and their types lack. */
 interface HostListener {
   listen(host: string, port: number, options: number, listening: (socket: uws.us_listen_socket | false) => void): void
 }
 
-function listenOn(
-  server: uws.TemplatedApp,
-  host: string,
-  port: number,
-  options: number,
-): Promise<uws.us_listen_socket> {
-  return new Promise((resolve, reject) => {
-    ;(server as unknown as HostListener).listen(host, port, options, (socket) => {
-      if (socket) resolve(socket)
-      else reject(new FanfareError('port_in_use', `${host}:${port}`))
+function listenFor(server: uws.TemplatedApp, { host }: Address): Listen {
+  return (port, options) =>
+    new Promise((resolve, reject) => {
+      ;(server as unknown as HostListener).listen(host, port, options, (socket) => {
+        if (!socket) return reject(new FanfareError('port_in_use', `${host}:${port}`))
+        resolve({
+          // A listening socket is a socket, which the types of the package do not say.
+          port: uws.us_socket_local_port(socket as unknown as uws.us_socket),
+          close: () => uws.us_listen_socket_close(socket),
+        })
+      })
     })
-  })
 }

@@ -1,7 +1,8 @@
 import { Buffer } from 'node:buffer'
-import { setImmediate } from 'node:timers'
+import { clearTimeout, setImmediate, setTimeout } from 'node:timers'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { PART_BYTES } from './batch.ts'
-import type { EngineApp } from './engine.ts'
+import { type EngineApp, type HttpConnection, PIPELINED_REQUESTS, REQUEST_TIMEOUT_MS } from './engine.ts'
 
 /** What is used of an HTTP response of uWebSockets.js, which only `uws-engine.ts` may import. */
 export interface UwsResponse {
@@ -15,7 +16,8 @@ export interface UwsResponse {
   writeHeader(name: string, value: string): unknown
   /** False: it holds a rest. */
   write(chunk: Uint8Array<ArrayBuffer>): boolean
-  end(body?: ArrayBuffer): unknown
+  end(body?: ArrayBuffer | string, close?: boolean): unknown
+  endWithoutBody(length?: number): unknown
   close(): unknown
   getRemoteAddressAsText(): ArrayBuffer
 }
@@ -23,10 +25,45 @@ export interface UwsResponse {
 /** What was copied of a request while it was there. */
 export interface UwsRequest {
   readonly method: string
-  readonly url: string
-  /** It came over TLS. */
-  readonly secure: boolean
+  /** Path and query, as they came. */
+  readonly target: string
+  /** Empty without one. */
+  readonly host: string
+  /** How many Host headers it has. */
+  readonly hosts: number
+  /** The protocol that it wants to change to, in lower case. */
+  readonly upgrade: string
   readonly headers: readonly (readonly [string, string])[]
+}
+
+/** What serves HTTP on one listener. */
+export interface UwsHttp {
+  readonly app: EngineApp
+  /** It speaks TLS. */
+  readonly secure: boolean
+  readonly requests: RequestTurns
+}
+
+/**
+ * Spreads requests over turns of the event loop. All that a peer sends at once come in one turn; those beyond `PIPELINED_REQUESTS`
+ * wait for the next. uWebSockets.js ends a connection on which a request comes while another waits for its answer.
+ */
+export class RequestTurns {
+  private begun = 0
+
+  /** Undefined: now. */
+  next(): Promise<void> | undefined {
+    if (this.begun === 0)
+      setImmediate(() => {
+        this.begun = 0
+      })
+    return ++this.begun <= PIPELINED_REQUESTS ? undefined : this.later()
+  }
+
+  private async later(): Promise<void> {
+    await nextTurn()
+    await this.next()
+  }
 }
 
 /** Bytes of a request's body that may wait for whoever reads it; then the peer is held back. */
@@ -35,36 +72,108 @@ const BODY_BYTES = 64 * 1024
 /** Headers that the engine writes by itself. */
 const OWN_HEADERS = ['content-length', 'transfer-encoding', 'connection']
 
-/** Serves one HTTP request through the fetch-style handler. To be called before anything is awaited. */
-export async function serveHttp(response: UwsResponse, copied: UwsRequest, app: EngineApp): Promise<void> {
-  const gone = new AbortController()
-  const { signal } = gone
-  response.onAborted(() => gone.abort())
-  const peer = {
-    remoteAddress: Buffer.from(response.getRemoteAddressAsText()).toString(),
-    secure: copied.secure,
-    destroy: () => void (signal.aborted || response.close()),
-  }
-  const body = copied.method === 'GET' || copied.method === 'HEAD' ? undefined : new RequestBody(response, signal)
-  const request = toRequest(copied, body, signal)
-  const answer = request ? await app.fetch(request, peer) : new Response(null, { status: 400 })
-  if (answer.body && answer.headers.has('transfer-encoding')) {
-    await stream(answer, answer.body.getReader(), response, signal)
-    return
-  }
-  const content = await answer.arrayBuffer()
-  if (signal.aborted) return
-  // What still comes of it belongs to no response.
-  body?.discard()
-  response.cork(() => {
-    writeHead(response, answer)
-    response.end(content)
-  })
+/** Serves one HTTP request through the fetch-style handler. Call before anything is awaited. */
+export function serveHttp(response: UwsResponse, request: UwsRequest, url: URL, http: UwsHttp): void {
+  const exchange = new Exchange(response)
+  const { app } = http
+  app.arrived(exchange)
+  exchange
+    .serve(request, url, http)
+    .catch((error: unknown) => {
+      app.failed(error)
+      exchange.destroy()
+    })
+    .finally(() => {
+      exchange.finished()
+      app.left(exchange)
+    })
 }
 
-/** Undefined where the request is none that `fetch` has: a method, host or header that it refuses. */
-function toRequest(copied: UwsRequest, body: RequestBody | undefined, signal: AbortSignal): Request | undefined {
-  const { method, url } = copied
+/** Closes what may be closed already, which uWebSockets.js says by throwing. */
+export function closeIfOpen(connection: { close(): unknown }): void {
+  try {
+    connection.close()
+  } catch {
+    // It is closed.
+  }
+}
+
+/** One request and its answer. uWebSockets.js does not say which connection it came on, nor that there is one before its request. */
+class Exchange implements HttpConnection {
+  readonly remoteAddress: string
+  private readonly response: UwsResponse
+  private readonly gone = new AbortController()
+  private body: RequestBody | undefined = undefined
+  private deadline: NodeJS.Timeout | undefined = undefined
+
+  constructor(response: UwsResponse) {
+    this.response = response
+    this.remoteAddress = Buffer.from(response.getRemoteAddressAsText()).toString()
+    response.onAborted(() => this.gone.abort())
+  }
+
+  get answering(): boolean {
+    return this.body === undefined || this.body.whole
+  }
+
+  destroy(): void {
+    if (!this.gone.signal.aborted) closeIfOpen(this.response)
+    this.gone.abort()
+  }
+
+  finished(): void {
+    clearTimeout(this.deadline)
+  }
+
+  async serve(copied: UwsRequest, url: URL, { app, secure, requests }: UwsHttp): Promise<void> {
+    const { response } = this
+    const { signal } = this.gone
+    if (copied.method !== 'GET' && copied.method !== 'HEAD') {
+      this.body = new RequestBody(response, signal)
+      this.deadline = setTimeout(() => this.late(), REQUEST_TIMEOUT_MS)
+    }
+    const turn = requests.next()
+    if (turn) await turn
+    if (signal.aborted) return
+    const request = toRequest(copied, url, this.body, signal)
+    const peer = { remoteAddress: this.remoteAddress, secure, destroy: () => this.destroy() }
+    const answer = request ? await app.fetch(request, peer) : new Response(null, { status: 400 })
+    if (answer.body && answer.headers.has('transfer-encoding')) {
+      // It does not end by itself, and the hub has counted it.
+      app.left(this)
+      await stream(answer, answer.body.getReader(), response, signal)
+      return
+    }
+    const content = await answer.arrayBuffer()
+    if (signal.aborted) return
+    // What still comes of it belongs to no response.
+    this.body?.discard()
+    response.cork(() => {
+      writeHead(response, answer)
+      if (copied.method === 'HEAD') response.endWithoutBody(Number(answer.headers.get('content-length') ?? 0))
+      else response.end(content)
+    })
+  }
+
+  /** The peer took too long for its request. */
+  private late(): void {
+    if (this.answering || this.gone.signal.aborted) return
+    this.response.cork(() => {
+      this.response.writeStatus('408 Request Timeout')
+      this.response.end('', true)
+    })
+    this.gone.abort()
+  }
+}
+
+/** Undefined if `fetch` refuses its method or a header. */
+function toRequest(
+  copied: UwsRequest,
+  url: URL,
+  body: RequestBody | undefined,
+  signal: AbortSignal,
+): Request | undefined {
+  const { method } = copied
   try {
     const headers = new Headers()
     // The engine takes the bytes for UTF-8, and HTTP for Latin-1.
@@ -81,6 +190,7 @@ class RequestBody {
   private readonly response: UwsResponse
   private readonly signal: AbortSignal
   private state: 'flowing' | 'paused' | 'ended' = 'flowing'
+  private arrived = false
 
   constructor(response: UwsResponse, signal: AbortSignal) {
     this.response = response
@@ -89,6 +199,11 @@ class RequestBody {
       { start: (controller) => this.start(controller), pull: () => this.resume(), cancel: () => this.discard() },
       { highWaterMark: BODY_BYTES, size: (chunk) => chunk.byteLength },
     )
+  }
+
+  /** All of it has come, or the peer is held back until somebody reads it. */
+  get whole(): boolean {
+    return this.arrived || this.state === 'paused'
   }
 
   /** What has not been read is not wanted. */
@@ -101,6 +216,7 @@ class RequestBody {
     this.response.onData((chunk, last) => {
       // A copy: the chunk is the engine's again afterwards. And not at once: see `uws-later.ts`.
       const bytes = new Uint8Array(chunk.slice(0))
+      if (last) this.arrived = true
       setImmediate(() => this.came(bytes, last, controller))
     })
     this.signal.addEventListener('abort', () => {

@@ -33,6 +33,10 @@ export function later(app: EngineApp): EngineApp {
     },
     accept: (request) => app.accept(request),
     failed: (error) => app.failed(error),
+    arrived: (connection) => app.arrived(connection),
+    left: (connection) => app.left(connection),
+    pipelined: (connection) => app.pipelined(connection),
+    crowded: () => app.crowded(),
     open(socket, request) {
       let handlers: SocketHandlers | undefined
       defer(() => {

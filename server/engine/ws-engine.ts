@@ -2,9 +2,7 @@ import type { Buffer } from 'node:buffer'
 import { createServer, type IncomingMessage, type Server, STATUS_CODES } from 'node:http'
 import { createServer as createTlsServer, Server as TlsServer } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
-import type { Duplex } from 'node:stream'
-import type { SecureContextOptions, TLSSocket } from 'node:tls'
-import { getRequestListener } from '@hono/node-server'
+import type { SecureContextOptions } from 'node:tls'
 import { type ServerOptions, WebSocket, WebSocketServer } from 'ws'
 import { FanfareError } from '../../shared/errors.ts'
 import { SUBPROTOCOL } from '../../shared/frames.ts'
@@ -17,12 +15,16 @@ import {
   type EngineApp,
   type EngineSocket,
   GREETING_TIMEOUT_MS,
+  HEADER_BYTES,
   type Listener,
   protocolsIn,
+  REQUEST_TIMEOUT_MS,
   type Refused,
   type SocketHandlers,
   type UpgradeRequest,
 } from './engine.ts'
+import { MALFORMED, urlOf } from './request-target.ts'
+import { isSecure, NodeHttp } from './ws-http.ts'
 
 /** Connections that the system holds until they are accepted, as far as it lets: all clients may come back at once. */
 const BACKLOG = 4096
@@ -34,34 +36,24 @@ const NO_CONTEXT = { serverNoContextTakeover: true, clientNoContextTakeover: tru
 export const wsEngine: Engine = {
   name: 'ws',
   listen(address, app, certificate) {
-    const serve = getRequestListener((request, { incoming, outgoing }) =>
-      app.fetch(request, {
-        remoteAddress: incoming.socket.remoteAddress ?? '',
-        secure: isSecure(incoming.socket),
-        destroy: () => void outgoing.destroy(),
-      }),
-    )
-    const server = certificate
-      ? createTlsServer({ ...DEADLINES, ...secureContext(certificate) }, serve)
-      : createServer(DEADLINES, serve)
-    attachTo(server, address, app)
+    const server = certificate ? createTlsServer({ ...BOUNDS, ...secureContext(certificate) }) : createServer(BOUNDS)
+    const http = new NodeHttp(server, app)
+    attachTo(server, address, app, (socket) => http.upgraded(socket))
     return listenOn(server, address)
   },
 }
 
 /** Node would wait for minutes, and look twice a minute. */
-const DEADLINES = {
+const BOUNDS = {
   handshakeTimeout: GREETING_TIMEOUT_MS,
   headersTimeout: GREETING_TIMEOUT_MS,
+  requestTimeout: REQUEST_TIMEOUT_MS,
   connectionsCheckingInterval: 1000,
+  maxHeaderSize: HEADER_BYTES,
 }
 
 function secureContext({ cert, key }: Certificate): SecureContextOptions {
   return { cert, key, minVersion: 'TLSv1.2' }
-}
-
-function isSecure(socket: Socket): boolean {
-  return (socket as Partial<TLSSocket>).encrypted === true
 }
 
 /** Serves the WebSocket endpoint on a server that belongs to somebody else; its HTTP requests stay his. */
@@ -69,6 +61,7 @@ export function attachTo(
   server: Server,
   address: Pick<Address, 'path' | 'frameBytes' | 'compression'>,
   app: EngineApp,
+  upgraded: (socket: Socket) => void = () => {},
 ): void {
   const options: ServerOptions<typeof HubWebSocket> & { closeTimeout: number } = {
     noServer: true,
@@ -83,20 +76,32 @@ export function attachTo(
     handleProtocols: () => SUBPROTOCOL,
   }
   const webSockets = new WebSocketServer(options)
-  server.on('upgrade', (request, socket, head) => {
-    const { pathname: path, search } = new URL(request.url ?? '/', 'http://hub')
-    if (path !== address.path) {
-      // Another listener may want it; if there is none, nobody would ever answer.
-      if (server.listenerCount('upgrade') === 1) answer(socket, { status: 404, message: `No WebSocket at ${path}` })
-      return
+  server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
+    socket.on('error', ignore)
+    try {
+      const target = urlOf(false, undefined, request.url ?? '')
+      if (target?.pathname !== address.path) {
+        // Another listener may want it; if there is none, nobody would ever answer.
+        if (server.listenerCount('upgrade') === 1) answer(socket, notFound(target))
+        return
+      }
+      const copied = copyRequest(request, target.search.slice(1))
+      const accepted = app.accept(copied)
+      if (accepted !== true) return answer(socket, accepted)
+      webSockets.handleUpgrade(request, socket, head, (webSocket) => {
+        upgraded(socket)
+        webSocket.serve(socket, app, copied)
+      })
+    } catch (error) {
+      app.failed(error)
+      socket.destroy()
     }
-    const copied = copyRequest(request, search.slice(1))
-    const accepted = app.accept(copied)
-    if (accepted !== true) return answer(socket, accepted)
-    webSockets.handleUpgrade(request, socket, head, (webSocket) => {
-      webSocket.serve(socket as Socket, app, copied)
-    })
   })
+}
+
+function notFound(target: URL | undefined): Refused {
+  if (!target) return { status: 400, message: MALFORMED }
+  return { status: 404, message: `No WebSocket at ${target.pathname}` }
 }
 
 /**
@@ -106,10 +111,12 @@ export function attachTo(
 class HubWebSocket extends WebSocket implements EngineWebSocket {
   tcp: Socket | undefined = undefined
   handlers: SocketHandlers | undefined = undefined
+  private app: EngineApp | undefined = undefined
   private ending = false
 
   serve(tcp: Socket, app: EngineApp, request: UpgradeRequest): void {
     this.tcp = tcp
+    this.app = app
     this.handlers = app.open(new WsSocket(this, tcp), request)
     this.on('message', onMessage)
     this.on('pong', onPong)
@@ -126,11 +133,26 @@ class HubWebSocket extends WebSocket implements EngineWebSocket {
     const broken = code === undefined ? undefined : BROKEN[code]
     if (broken && reason === undefined && !this.ending) {
       this.ending = true
-      this.handlers?.broken(broken, `WebSocket close code ${code}`)
+      this.tell((handlers) => handlers.broken(broken, `WebSocket close code ${code}`))
     } else {
       this.ending = true
       super.close(code, reason)
     }
+  }
+
+  /** Hands an event to the hub. An error there costs this connection. */
+  tell(event: (handlers: SocketHandlers) => void): void {
+    if (!this.handlers) return
+    try {
+      event(this.handlers)
+    } catch (error) {
+      this.failed(error)
+    }
+  }
+
+  failed(error: unknown): void {
+    this.app?.failed(error)
+    this.terminate()
   }
 }
 
@@ -147,18 +169,25 @@ const BROKEN: Record<number, 'frame_too_large' | 'bad_utf8' | 'bad_frame'> = {
 }
 
 function onMessage(this: WebSocket, data: unknown, binary: boolean): void {
-  ;(this as HubWebSocket).handlers?.message(data as Buffer, binary)
+  const webSocket = this as HubWebSocket
+  // As `tell` does, without a closure for each message.
+  try {
+    webSocket.handlers?.message(data as Buffer, binary)
+  } catch (error) {
+    webSocket.failed(error)
+  }
 }
 
 function onPong(this: WebSocket): void {
-  ;(this as HubWebSocket).handlers?.alive()
+  ;(this as HubWebSocket).tell((handlers) => handlers.alive())
 }
 
 function onClose(this: WebSocket): void {
   const webSocket = this as HubWebSocket
-  const { handlers } = webSocket
-  webSocket.handlers = undefined
-  handlers?.close()
+  webSocket.tell((handlers) => {
+    webSocket.handlers = undefined
+    handlers.close()
+  })
 }
 
 function ignore(): void {}
@@ -210,7 +239,7 @@ class WsSocket implements EngineSocket {
 
   private drained(): void {
     this.full = false
-    this.webSocket.handlers?.drain()
+    this.webSocket.tell((handlers) => handlers.drain())
   }
 }
 
@@ -221,8 +250,9 @@ function copyRequest({ headers, socket }: IncomingMessage, query: string): Upgra
   return { remoteAddress: socket.remoteAddress ?? '', secure: isSecure(socket), protocols, query, headers: copied }
 }
 
-function answer(socket: Duplex, { status, message, retryAfter }: Refused): void {
-  socket.on('error', ignore)
+function answer(socket: Socket, { status, message, retryAfter }: Refused): void {
+  // A peer that leaves its end open does not keep ours.
+  socket.setTimeout(CLOSE_TIMEOUT_MS, () => socket.destroy())
   socket.end(
     `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\n` +
       `${retryAfter === undefined ? '' : `Retry-After: ${retryAfter}\r\n`}` +
@@ -240,6 +270,8 @@ function listenOn(server: Server, { host, port }: Address): Promise<Listener> {
           if (server instanceof TlsServer) server.setSecureContext(secureContext(certificate))
         },
         stop: () => stop(server),
+        // Answers have this time to arrive.
+        end: () => void setTimeout(() => server.closeAllConnections(), CLOSE_TIMEOUT_MS).unref(),
       })
     })
   })

@@ -70,6 +70,7 @@ export class UnexpectedErrors {
     const guarded = (task: () => void) => () => void this.run('timer', task)
     return {
       now: () => clock.now(),
+      wall: () => clock.wall?.() ?? clock.now(),
       setTimeout: (task, ms) => clock.setTimeout(guarded(task), ms),
       clearTimeout: (timer) => clock.clearTimeout(timer),
       setInterval: (task, ms) => clock.setInterval(guarded(task), ms),

@@ -1,4 +1,4 @@
-import { FanfareError } from '../../shared/errors.ts'
+import { type ErrorCode, FanfareError } from '../../shared/errors.ts'
 import { isLoopbackName } from '../auth/loopback.ts'
 import type { EngineApp, HttpPeer } from '../engine/engine.ts'
 import type { Origins } from '../peer/origins.ts'
@@ -11,6 +11,8 @@ export interface CrossSiteContext {
   readonly origins: Origins
   /** Who really asks. */
   clientOf(request: Request, peer: HttpPeer | undefined): Client
+  /** Told of each refusal. */
+  refused(code: ErrorCode, origin: string | undefined): void
   /** The hub itself speaks TLS. */
   readonly tls: boolean
 }
@@ -39,8 +41,10 @@ export function guarded(fetch: Fetch, context: CrossSiteContext): Fetch {
     const refused = open ? undefined : refusal(request, client, context.origins)
     const preflight = request.method === 'OPTIONS' && request.headers.has('access-control-request-method')
     let answer: Response
-    if (refused) answer = problemResponse(refused)
-    else if (preflight) answer = new Response(null, { status: 204 })
+    if (refused) {
+      context.refused(refused.code, origin ?? undefined)
+      answer = problemResponse(refused)
+    } else if (preflight) answer = new Response(null, { status: 204 })
     else {
       answer = await fetch(
         request,

@@ -1,6 +1,8 @@
 import { Buffer } from 'node:buffer'
 import type { Frame, GapFrame, HubFrame, MessageFrame, SubscribedFrame, SubscribeFrame } from '../../shared/frames.ts'
 import type { JsonMessage } from '../../shared/json-message.ts'
+
+import { encodable } from '../../shared/nesting.ts'
 import { type Last, lastText } from '../../shared/streams.ts'
 import { matchesPattern } from '../../shared/topic.ts'
 
@@ -122,7 +124,9 @@ function jsonText(frame: MessageFrame): string {
   if (known !== undefined) return known
   const { type: _, data, ...rest } = frame
   const message: JsonMessage =
-    data instanceof Uint8Array ? { ...rest, base64: Buffer.from(data).toString('base64') } : { ...rest, data }
+    data instanceof Uint8Array
+      ? { ...rest, base64: Buffer.from(data).toString('base64') }
+      : { ...rest, ...encodable(data) }
   const text = JSON.stringify(message)
   texts.set(frame, text)
   return text

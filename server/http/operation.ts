@@ -17,6 +17,8 @@ export interface HttpContext {
   readonly metrics: { readonly contentType: string; scrape(): Promise<string> }
   /** Whether it accepts connections. */
   accepts(): boolean
+  /** Why nothing can be kept until it is started again. */
+  storageFailure(): string | undefined
   readonly unexpected: UnexpectedErrors
   /** Something went wrong that is no refusal: for the log. */
   failed(error: unknown): void

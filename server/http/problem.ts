@@ -1,5 +1,5 @@
 import { STATUS_CODES } from 'node:http'
-import { type ErrorCode, FanfareError } from '../../shared/errors.ts'
+import { ERRORS, type ErrorCode, errorEntry, FanfareError } from '../../shared/errors.ts'
 
 /** Codes of which HTTP never hears: raised by clients and commands, and at start. */
 type Elsewhere =
@@ -26,6 +26,9 @@ const STATUS: Record<Exclude<ErrorCode, Elsewhere>, number> = {
   unknown_frame: 400,
   hello_late: 400,
   bad_topic: 400,
+  nested_too_deeply: 400,
+  too_many_calls: 429,
+  call_failed: 500,
   bad_data: 422,
   bad_pattern: 400,
   bad_params: 400,
@@ -61,6 +64,7 @@ const STATUS: Record<Exclude<ErrorCode, Elsewhere>, number> = {
   bad_content_type: 415,
   too_many_streams: 429,
   too_many_queues: 429,
+  too_many_patterns: 429,
   queue_limit: 429,
   window_exceeded: 429,
   auth_backlog: 429,
@@ -87,7 +91,7 @@ const STATUS: Record<Exclude<ErrorCode, Elsewhere>, number> = {
 const LATER = [429, 503]
 
 export function statusOf(code: string): number {
-  return (STATUS as Record<string, number>)[code] ?? 500
+  return Object.hasOwn(STATUS, code) ? ((STATUS as Record<string, number>)[code] ?? 500) : 500
 }
 
 /** What is known of a refusal: an error of the table, or the frame that told of one. */
@@ -109,8 +113,10 @@ export interface Problem {
 /** A refusal as RFC 9457 has it, with code and retry of the one table. */
 export function problemOf({ code, message, retry }: Refusal): Problem {
   const status = statusOf(code)
+  // A frame that is one refusal of very many has no words.
+  const detail = message === '' && Object.hasOwn(ERRORS, code) ? errorEntry(code as ErrorCode).text : message
   // Of `about:blank` the title is the status in words; the code says more.
-  return { type: 'about:blank', title: STATUS_CODES[status] as string, status, detail: message, code, retry }
+  return { type: 'about:blank', title: STATUS_CODES[status] as string, status, detail, code, retry }
 }
 
 export function problemResponse(refusal: Refusal, headers: Record<string, string> = {}): Response {

@@ -10,7 +10,7 @@ import { Problem, Publish, Receipt } from './schemas.ts'
 
 const REFUSALS: readonly ErrorCode[] = [
   ...OPENING,
-  ...(['bad_frame', 'bad_topic', 'reserved_topic', 'no_queue', 'queue_limit'] as const),
+  ...(['bad_frame', 'nested_too_deeply', 'bad_topic', 'reserved_topic', 'no_queue', 'queue_limit'] as const),
   ...STORING,
   ...(['connection_lost', 'bad_data'] as const),
 ]

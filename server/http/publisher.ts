@@ -96,15 +96,15 @@ class PublishSocket implements EngineSocket {
   }
 }
 
-/** Throws `bad_frame`. */
+/** Throws `bad_frame`, `nested_too_deeply`. */
 function encode(frame: object): [Uint8Array, boolean] {
   const checked = parseFrame(frame) as PublishFrame
   try {
     const encoded = encodeFrame(checked)
     return typeof encoded === 'string' ? [utf8.encode(encoded), false] : [encoded, true]
   } catch (error) {
-    // JSON.parse takes any depth, JSON.stringify overflows the stack at some thousand levels.
-    if (error instanceof RangeError) throw new FanfareError('bad_frame', 'The data is nested too deeply')
+    // A field that no publish has, and so nobody has looked at: JSON.stringify overflows the stack at some thousand levels.
+    if (error instanceof RangeError) throw new FanfareError('nested_too_deeply')
     throw error
   }
 }

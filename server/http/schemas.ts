@@ -56,11 +56,13 @@ export const Message = z
   .object({
     id: text,
     topic: text,
+    scope: text.optional().describe('In a queue: tells apart messages of one id whose publishers differ'),
     offsets: z.record(text, whole).optional().describe('In each stream that captured it'),
     publishedAt: time.optional(),
     ...published,
     data: z.unknown().optional(),
     base64: text.optional().describe('The data, where it is bytes'),
+    json: text.optional().describe('The data as JSON text, where an earlier hub took it nested too deeply'),
   })
   .meta({ id: 'Message' })
 
@@ -131,7 +133,9 @@ export const Queue = z
     redeliveredTotal: whole,
     droppedTotal: whole,
     deadLetters: whole,
-    parked: z.array(text),
+    deadLettersDroppedTotal: whole.describe('Dead letters beyond maxDeadLetters'),
+    parked: z.array(text).describe('Keys of the first hundred groups that wait for an operator'),
+    parkedMore: whole.describe('How many more wait'),
     consumers: whole,
     publishedPerSecond: z.number(),
     ackedPerSecond: z.number(),

@@ -1,7 +1,7 @@
 import { FanfareError } from '../../shared/errors.ts'
 import { isLoopbackAddress } from '../auth/loopback.ts'
 import { networkOf } from '../peer/address.ts'
-import type { LimitConfig, LimitName } from './limits.ts'
+import type { LimitConfig, LimitHit } from './limits.ts'
 import { Rate } from './rate.ts'
 
 /** Addresses whose rate is remembered: those that came last. */
@@ -13,12 +13,12 @@ const REMEMBERED = 10_000
  */
 export class Admission {
   private readonly config: LimitConfig
-  private readonly hit: (limit: LimitName) => void
+  private readonly hit: (limit: LimitHit, address: string) => void
   private readonly open = new Map<string, number>()
   private readonly rates = new Map<string, Rate>()
   private count = 0
 
-  constructor(config: LimitConfig, hit: (limit: LimitName) => void) {
+  constructor(config: LimitConfig, hit: (limit: LimitHit, address: string) => void) {
     this.config = config
     this.hit = hit
   }
@@ -27,17 +27,17 @@ export class Admission {
   refusalOf(address: string): FanfareError | undefined {
     const { maxConnections, connectionsPerAddress, connectsPerSecondPerAddress } = this.config
     if (maxConnections > 0 && this.count >= maxConnections) {
-      this.hit('maxConnections')
+      this.hit('maxConnections', address)
       return new FanfareError('hub_full')
     }
     if (isLoopbackAddress(address)) return undefined
     const network = networkOf(address)
     if (connectionsPerAddress > 0 && (this.open.get(network) ?? 0) >= connectionsPerAddress) {
-      this.hit('connectionsPerAddress')
+      this.hit('connectionsPerAddress', address)
       return new FanfareError('address_limit', `connectionsPerAddress is ${connectionsPerAddress}`)
     }
     if (connectsPerSecondPerAddress > 0 && !this.rateOf(network).take(1)) {
-      this.hit('connectsPerSecondPerAddress')
+      this.hit('connectsPerSecondPerAddress', address)
       return new FanfareError('address_limit', `connectsPerSecondPerAddress is ${connectsPerSecondPerAddress}`)
     }
     return undefined

@@ -8,10 +8,16 @@ export const LIMITS = [
   'identityMessagesPerSecond',
   'identityBytesPerSecond',
   'subscribesPerSecond',
+  'calls',
   'maxStreams',
   'maxQueues',
+  'maxPatterns',
 ] as const
 export type LimitName = (typeof LIMITS)[number]
+
+/** What `fanfare_limit_hits_total` counts: the limits above, and those that are no option. */
+export const LIMIT_HITS = [...LIMITS, 'descriptors', 'pipelinedRequests'] as const
+export type LimitHit = (typeof LIMIT_HITS)[number]
 
 /** Of each the number, 0 for none; and what a burst has to have room for. */
 export type LimitConfig = Readonly<Record<LimitName | 'frameBytes' | 'subscriptions', number>>

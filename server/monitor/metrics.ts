@@ -72,11 +72,22 @@ export class Metrics {
   }
 
   private declareTraffic(): void {
-    const { version, topics, streams, queues, connections, traffic, budget, unexpected, certificateExpiresAt } =
-      this.watched
+    const {
+      version,
+      topics,
+      streams,
+      queues,
+      connections,
+      traffic,
+      budget,
+      unexpected,
+      certificateExpiresAt,
+      httpConnections,
+    } = this.watched
     const leftOut = (count: number) => Math.max(0, count - LABELLED)
     this.labelledGauge('fanfare_build_info', 'Always 1.', ['version'], () => [[[version], 1]])
     this.gauge('fanfare_connections', 'Connections that are open.', () => connections.count)
+    this.gauge('fanfare_http_connections', 'Connections that speak HTTP now.', () => httpConnections())
     this.gauge('fanfare_connections_behind', 'Connections whose outbox is not empty.', () => connections.behind)
     this.counter('fanfare_connections_opened_total', 'Connections that were opened.', () => traffic.connectionsTotal)
     this.gauge('fanfare_subscriptions', 'Subscriptions of all connections.', () => topics.subscriptionCount)
@@ -113,9 +124,13 @@ export class Metrics {
       ['where'],
       () => PLACES.map((place) => [[place], unexpected.counts[place]]),
     )
-    this.labelledCounter('fanfare_errors_total', 'Errors told to clients over WebSocket.', ['code'], () =>
-      // Also those that have not been told yet: from nothing to one is no increase to Prometheus.
-      (Object.keys(ERRORS) as ErrorCode[]).map((code) => [[code], traffic.errors[code] ?? 0]),
+    this.labelledCounter(
+      'fanfare_errors_total',
+      'Errors told to clients over WebSocket, and refused upgrades.',
+      ['code'],
+      () =>
+        // Also those that have not been told yet: from nothing to one is no increase to Prometheus.
+        (Object.keys(ERRORS) as ErrorCode[]).map((code) => [[code], traffic.errors[code] ?? 0]),
     )
   }
 
@@ -132,7 +147,7 @@ export class Metrics {
     gauge('bytes', 'Bytes of the messages that wait and are on lease.', ({ bytes }) => bytes)
     gauge('oldest_age_seconds', 'Age of the oldest message that waits.', ({ oldestAgeMs }) => oldestAgeMs / 1000)
     gauge('dead_letters', 'Dead letters.', ({ deadLetters }) => deadLetters)
-    gauge('parked_groups', 'Groups that wait for an operator.', ({ parked }) => parked.length)
+    gauge('parked_groups', 'Groups that wait for an operator.', ({ parked, parkedMore }) => parked.length + parkedMore)
     gauge('consumers', 'Consumers that are connected.', ({ consumers }) => consumers)
     gauge('wanted_consumers', 'Consumers that would keep up.', ({ wantedConsumers }) => wantedConsumers)
     gauge('growing', '1 where it has grown for half a minute and never shrunk.', ({ growing }) => (growing ? 1 : 0))
@@ -140,6 +155,11 @@ export class Metrics {
     counter('acked_total', 'Messages that were done.', ({ ackedTotal }) => ackedTotal)
     counter('redelivered_total', 'Deliveries that were not the first.', ({ redeliveredTotal }) => redeliveredTotal)
     counter('dropped_total', 'Messages that expired or made room.', ({ droppedTotal }) => droppedTotal)
+    counter(
+      'dead_letters_dropped_total',
+      'Dead letters beyond maxDeadLetters.',
+      ({ deadLettersDroppedTotal }) => deadLettersDroppedTotal,
+    )
   }
 
   private declareStreams(): void {
@@ -174,6 +194,11 @@ export class Metrics {
       return (user + system) / 1e6
     })
     this.gauge('process_resident_memory_bytes', 'Resident memory.', () => process.memoryUsage.rss())
+    this.gauge(
+      'fanfare_clock_offset_seconds',
+      "How far the machine's clock is before the time that the hub counts on from its start.",
+      () => monitor.clockOffsetMs / 1000,
+    )
     this.gauge('process_start_time_seconds', 'Start of the process, since 1970.', () => startedAt)
     this.gauge('nodejs_heap_size_used_bytes', 'Memory of JavaScript in use.', () => process.memoryUsage().heapUsed)
     this.gauge(

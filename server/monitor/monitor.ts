@@ -1,5 +1,5 @@
 import type { Logger } from 'pino'
-import type { Clock, Timer } from '../../shared/clock.ts'
+import { type Clock, type Timer, wallTime } from '../../shared/clock.ts'
 import { QUEUE_STATUS_TOPIC } from '../../shared/queues.ts'
 import {
   CONNECTIONS_STATUS_TOPIC,
@@ -21,6 +21,8 @@ import { inTurns } from './turns.ts'
 
 /** How often the hub is looked at. */
 const SAMPLE_MS = 1000
+/** The log has a line when the machine's clock was moved by as much, in milliseconds. */
+const OFFSET_LOGGED_MS = 5_000
 /** Connections and topics of which the hub tells by itself. */
 const SLOWEST = 50
 const BUSIEST = 100
@@ -38,6 +40,8 @@ export interface Watched {
   /** Held by all outboxes now, and the most that they may hold. */
   readonly budget: { readonly bytes: number; readonly limit: number }
   readonly unexpected: UnexpectedErrors
+  /** How many connections speak HTTP. */
+  httpConnections(): number
   /** In milliseconds since 1970; undefined without TLS. */
   certificateExpiresAt(): number | undefined
   readonly log: Logger
@@ -67,6 +71,9 @@ export class Monitor {
   private before: Totals
   /** Of the last second. */
   private rates: Totals = { published: 0, delivered: 0, dropped: 0, bytesIn: 0, bytesOut: 0 }
+
+  /** The last one that the log has. */
+  private offsetLogged = 0
 
   constructor(watched: Watched) {
     this.watched = watched
@@ -159,6 +166,7 @@ export class Monitor {
     const seconds = (elapsed > 0 ? elapsed : SAMPLE_MS) / 1000
     this.rate(seconds)
     this.usage.sample(seconds)
+    this.compareClocks()
     topics.sample(seconds)
     streams.sample(seconds)
     this.say(HUB_STATUS_TOPIC, () => this.hub())
@@ -191,6 +199,22 @@ export class Monitor {
     const { topics } = this.watched
     if (!topics.isHeardBelow(prefix.slice(0, -1))) return () => false
     return (name) => topics.isHeard(prefix + name)
+  }
+
+  /** How far the machine's clock is before the time that the hub counts on from its start, in milliseconds; 0 if they agree. */
+  get clockOffsetMs(): number {
+    const { clock } = this.watched
+    return wallTime(clock) - clock.now()
+  }
+
+  private compareClocks(): void {
+    const { clockOffsetMs } = this
+    if (Math.abs(clockOffsetMs - this.offsetLogged) < OFFSET_LOGGED_MS) return
+    this.offsetLogged = clockOffsetMs
+    this.watched.log.warn(
+      { clockOffsetMs },
+      "the machine's clock was set: times of the hub differ from it until a restart",
+    )
   }
 
   private say(topic: string, data: () => unknown): void {

@@ -1,6 +1,6 @@
 import type { ErrorCode } from '../../shared/errors.ts'
 import type { GapReason } from '../../shared/frames.ts'
-import { LIMITS, type LimitName } from '../limit/limits.ts'
+import { LIMIT_HITS, type LimitHit } from '../limit/limits.ts'
 
 /**
  * What the connections of a hub have sent and received since it started. Counted for each write, never for each
@@ -26,7 +26,19 @@ export class Traffic {
   readonly errors: Partial<Record<ErrorCode, number>> = {}
 
   /** Refused for a limit: connections, or frames. */
-  readonly limitHits = Object.fromEntries(LIMITS.map((limit) => [limit, 0])) as Record<LimitName, number>
+  readonly limitHits = Object.fromEntries(LIMIT_HITS.map((limit) => [limit, 0])) as Record<LimitHit, number>
+  private readonly onHit: (limit: LimitHit, about: object) => void
+
+  /** `onHit` is told of each refusal, with what is known of who was refused. */
+  constructor(onHit: (limit: LimitHit, about: object) => void = () => {}) {
+    this.onHit = onHit
+  }
+
+  /** Something was refused for a limit. */
+  hit(limit: LimitHit, about: object): void {
+    this.limitHits[limit]++
+    this.onHit(limit, about)
+  }
 
   sent(bytes: number, messages: number): void {
     this.bytesOut += bytes

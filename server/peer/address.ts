@@ -7,7 +7,8 @@ import { isIP, isIPv4, isIPv6, SocketAddress } from 'node:net'
 export function plainAddress(text: string): string | undefined {
   if (isIPv4(text)) return text
   if (isIP(text) === 0) return undefined
-  const { address } = new SocketAddress({ address: text, family: 'ipv6' })
+  // A zone (`fe80::1%eth0`) names a link of the machine that wrote it, and SocketAddress throws at it.
+  const { address } = new SocketAddress({ address: text.replace(/%.*$/, ''), family: 'ipv6' })
   const inner = /^::ffff:(.*)$/.exec(address)?.[1]
   return inner !== undefined && isIPv4(inner) ? inner : address
 }

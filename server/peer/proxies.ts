@@ -1,4 +1,5 @@
 import { BlockList, isIP, isIPv6 } from 'node:net'
+import { isLoopbackAddress } from '../auth/loopback.ts'
 import { plainAddress } from './address.ts'
 
 /** The headers of a request, by names in lower case. */
@@ -12,6 +13,12 @@ export interface Client {
   /** It came over TLS, as far as the hub knows. */
   readonly secure: boolean
 }
+
+/**
+ * The address of every client whose proxy names it in a way that the hub cannot read. They share one set of limits, so that
+ * hiding an address is never a way around them.
+ */
+export const UNKNOWN = 'unknown'
 
 /** Adds an address, or a network as `10.0.0.0/8`, to a list; false where it is neither. */
 function add(list: BlockList, network: string): boolean {
@@ -52,21 +59,34 @@ export class Proxies {
     }
   }
 
-  /** The nearest hop that is no proxy of ours: what stands further left anybody can have written. */
+  /** The nearest hop that is not one of our proxies. Anyone can have written what stands further left. */
   private behind(proxy: string, forwarded: string | undefined): string {
+    if (forwarded === undefined) return proxy
     let hop = proxy
-    for (const text of (forwarded ?? '').split(',').toReversed()) {
-      const address = plainAddress(text.trim())
-      if (address === undefined) return hop
+    for (const text of forwarded.split(',').toReversed()) {
+      const address = hopAddress(text)
+      // A proxy has hidden it (RFC 7239 has `unknown` and `_name`), or somebody made it up.
+      if (address === undefined) return UNKNOWN
+      // The loopback of another machine is not this one's, which limits do not bound.
+      if (isLoopbackAddress(address) && !isLoopbackAddress(hop)) return hop
       hop = address
       if (!this.trusts(hop)) return hop
     }
     return hop
   }
 
-  private trusts(address: string): boolean {
+  /** Whether an address is a proxy's. */
+  trusts(address: string): boolean {
     return isIP(address) !== 0 && this.trusted.check(address, isIPv6(address) ? 'ipv6' : 'ipv4')
   }
+}
+
+/** The address of one hop, which may come in brackets, in quotes and with a port. Undefined if it is not an address. */
+function hopAddress(text: string): string | undefined {
+  const plain = text.trim().replace(/^"(.*)"$/, '$1')
+  const inBrackets = /^\[([^\]]*)\](?::\d{1,5})?$/.exec(plain)?.[1]
+  if (inBrackets !== undefined) return isIPv6(inBrackets) ? plainAddress(inBrackets) : undefined
+  return plainAddress(plain) ?? plainAddress(/^([\d.]+):\d{1,5}$/.exec(plain)?.[1] ?? '')
 }
 
 /** What the nearest proxy said. */

@@ -1,6 +1,7 @@
 import { z } from 'zod'
+import { MAX_FILTER_LENGTH, MAX_HEADERS } from '../../shared/parse-frame.ts'
 import type { QueueOptions } from '../../shared/queues.ts'
-import { duration, MAX_BINDINGS, name, pattern } from '../stream/stream-config.ts'
+import { duration, MAX_BINDINGS, newName, pattern } from '../stream/stream-config.ts'
 
 /** What a queue does where its declaration does not say. */
 export const QUEUE_DEFAULTS = {
@@ -17,12 +18,17 @@ export const QUEUE_DEFAULTS = {
 } as const
 
 const count = z.number().int().positive()
-const headers = z.record(z.string(), z.string())
+const headers = z.record(z.string(), z.string()).superRefine((record, context) => {
+  const length = Object.entries(record).reduce((sum, [name, value]) => sum + name.length + value.length, 0)
+  if (Object.keys(record).length <= MAX_HEADERS && length <= MAX_FILTER_LENGTH) return
+  const message = `has ${MAX_HEADERS} headers and ${MAX_FILTER_LENGTH} characters at most`
+  context.addIssue({ code: 'custom', message })
+})
 
 /** The declaration of a queue, as configuration, clients and operators write it; gives complete options. */
 export const QueueConfig = z
   .strictObject({
-    name,
+    name: newName,
     bindings: z
       .array(
         z.strictObject({

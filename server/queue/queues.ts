@@ -1,12 +1,12 @@
 import type { Logger } from 'pino'
 import type { Clock } from '../../shared/clock.ts'
-import { FanfareError } from '../../shared/errors.ts'
+import { type ErrorCode, FanfareError } from '../../shared/errors.ts'
 import { type Indexed, PatternIndex } from '../../shared/pattern-index.ts'
 import type { DeadLetter, DeadLetterFilter, QueueInfo, QueueOptions } from '../../shared/queues.ts'
 import { parsePattern } from '../../shared/topic.ts'
 import type { Broker } from '../broker/broker.ts'
 import type { UnexpectedErrors } from '../failure/unexpected-errors.ts'
-import { type NameLimit, RoomForNames } from '../limit/room-for-names.ts'
+import { type NameLimits, RoomForNames } from '../limit/room-for-names.ts'
 import type { QueueBinding } from '../topic/topics.ts'
 import { type Consumer, LEASED_AHEAD_BYTES } from './consumer.ts'
 import { QueueMonitor } from './monitor.ts'
@@ -30,8 +30,12 @@ interface Queue {
   calledOut: boolean
 }
 
-/** Letters that a redrive moves in one commit, and how often where a rate is given. */
-const REDRIVE_BATCH = 500
+/** Dead letters that a redrive or a purge takes in one commit, and about how many bytes of them a redrive. */
+const BATCH_LETTERS = 500
+const BATCH_BYTES = 1024 * 1024
+/** What may end them halfway: the answer then says how far they came. */
+const CUTS_SHORT: readonly ErrorCode[] = ['queue_limit', 'storage_full', 'storage_failed', 'shutting_down']
+/** How often a redrive with a rate takes a batch. */
 const REDRIVE_STEP_MS = 100
 
 /** The queues of a hub: what feeds them, and who works on them. */
@@ -48,12 +52,12 @@ export class Queues {
   /** Told when topics may feed other queues than before. */
   onChange: () => void = () => {}
 
-  constructor(broker: Broker, log: Logger, clock: Clock, unexpected: UnexpectedErrors, limit: NameLimit) {
+  constructor(broker: Broker, log: Logger, clock: Clock, unexpected: UnexpectedErrors, limits: NameLimits) {
     this.unexpected = unexpected
     this.broker = broker
     this.log = log
     this.clock = clock
-    this.room = new RoomForNames(limit, this.byName)
+    this.room = new RoomForNames(limits, { names: this.byName, patterns: this.bindings })
     broker.onReady = (name) => this.deal(name)
     broker.onLeaseLost = (name, delivery) => {
       for (const consumer of this.byName.get(name)?.consumers ?? []) consumer.leaseLost(delivery)
@@ -149,7 +153,7 @@ export class Queues {
   }
 
   async declare(options: QueueOptions, replace: boolean): Promise<QueueInfo> {
-    await this.room.declare(options.name, async () => {
+    await this.room.declare(options.name, options.bindings.length, async () => {
       await this.broker.declareQueue(options, replace)
       this.enter(options)
     })
@@ -177,26 +181,57 @@ export class Queues {
     return this.broker.deadLetters(name, filter, from, limit)
   }
 
-  purgeDeadLetters(name: string, filter: DeadLetterFilter): Promise<number> {
-    return this.broker.purgeDeadLetters(name, filter)
+  /** Deletes the dead letters that are there now, in batches. Rejects as `redrive` does. */
+  async purgeDeadLetters(name: string, filter: DeadLetterFilter): Promise<number> {
+    return this.inBatches(name, filter, BATCH_LETTERS, Number.POSITIVE_INFINITY, 'purged', (letters) =>
+      this.broker.purgeDeadLetters(name, { letters }),
+    )
   }
 
-  /** Moves the dead letters that are there now, so many a second where a rate is given. Resolves when all are. */
+  /**
+   * Moves the dead letters that are there now, in batches, `perSecond` at most. Resolves once all have been moved. Rejects
+   * at the first batch that cannot be moved, and says how many were moved before; those stay moved.
+   */
   async redrive(name: string, filter: DeadLetterFilter, to: string, perSecond: number | undefined): Promise<number> {
-    const newest = (await this.broker.deadLetters(name, filter, 0, Number.MAX_SAFE_INTEGER)).map(({ letter }) => letter)
-    const batch =
-      perSecond === undefined ? REDRIVE_BATCH : Math.max(1, Math.round((perSecond * REDRIVE_STEP_MS) / 1000))
-    let moved = 0
-    for (let at = 0; at < newest.length && !this.closed; at += batch) {
-      if (at > 0 && perSecond !== undefined) await this.pause((batch / perSecond) * 1000)
-      const letters = newest.slice(at, at + batch)
-      moved += await this.broker.redrive(name, { letters }, to, letters.length)
-    }
-    return moved
+    // Also if there is nothing to move.
+    this.options(to)
+    const perStep = perSecond === undefined ? BATCH_LETTERS : Math.round((perSecond * REDRIVE_STEP_MS) / 1000)
+    const limit = Math.min(BATCH_LETTERS, Math.max(1, perStep))
+    let earliest = 0
+    return this.inBatches(name, filter, limit, BATCH_BYTES, `moved into "${to}"`, async (letters) => {
+      if (perSecond !== undefined) {
+        await this.pause(earliest - this.clock.now())
+        earliest = this.clock.now() + (letters.length / perSecond) * 1000
+      }
+      return this.broker.redrive(name, { letters }, to, letters.length)
+    })
   }
 
-  private pause(ms: number): Promise<void> {
-    return new Promise((resolve) => {
+  private async inBatches(
+    name: string,
+    filter: DeadLetterFilter,
+    limit: number,
+    bytes: number,
+    done: string,
+    act: (letters: readonly number[]) => Promise<number>,
+  ): Promise<number> {
+    let count = 0
+    try {
+      for await (const letters of this.broker.deadLetterBatches(name, filter, limit, bytes)) {
+        if (this.closed) throw new FanfareError('shutting_down')
+        count += await act(letters)
+      }
+    } catch (error) {
+      if (!(error instanceof FanfareError) || !CUTS_SHORT.includes(error.code)) throw error
+      const left = this.broker.queue(name)?.deadLetters ?? 0
+      throw new FanfareError(error.code, `Dead letters of "${name}": ${count} ${done}, ${left} left`)
+    }
+    return count
+  }
+
+  private async pause(ms: number): Promise<void> {
+    if (ms <= 0) return
+    await new Promise<void>((resolve) => {
       this.clock.setTimeout(resolve, ms)
     })
   }

@@ -1,5 +1,5 @@
 import { Buffer } from 'node:buffer'
-import type { Clock } from '../../shared/clock.ts'
+import { type Clock, wallTime } from '../../shared/clock.ts'
 import type { HeaderFilter, Headers } from '../../shared/frames.ts'
 import { passesFilter } from '../../shared/header-filter.ts'
 import { matchesPattern } from '../../shared/topic.ts'
@@ -33,7 +33,7 @@ export class Selection {
    * Returns where the next call goes on.
    */
   take(block: Block, from: number, bytes: number, picks: ReadonlySet<number> | undefined): [Stretch[], number] {
-    const now = this.clock.now()
+    const now = wallTime(this.clock)
     const topics = block.topics.map((topic) => matchesPattern(this.words, topic.split('.')))
     const wanted = (at: number) =>
       topics[block.topicAt(at)] === true &&

@@ -1,4 +1,4 @@
-import type { Clock } from '../../shared/clock.ts'
+import { type Clock, ownTime } from '../../shared/clock.ts'
 import { FanfareError } from '../../shared/errors.ts'
 import type { GapReason, HubFrame } from '../../shared/frames.ts'
 import type { From, Last } from '../../shared/streams.ts'
@@ -66,6 +66,7 @@ export class Feed implements SubscriptionFeed {
   private readonly subscription: Subscription
   private readonly outlet: FeedOutlet
   private readonly selection: Selection
+  private readonly clock: Clock
   private state: 'starting' | 'feeding' | 'live' | 'ended' = 'starting'
   private paused = false
   /** Of the log that it reads; another one of that name is not its log. */
@@ -85,6 +86,7 @@ export class Feed implements SubscriptionFeed {
     this.stream = start.stream
     this.cursor = start.cursor
     this.outlet = outlet
+    this.clock = clock
     this.selection = new Selection(subscription.words, subscription.filter, clock)
     this.start(start).catch((error: unknown) => this.fail(error))
   }
@@ -206,7 +208,11 @@ export class Feed implements SubscriptionFeed {
     const { epoch, first, next } = log
     if (from === 'latest') return { position: next }
     if (from === 'earliest') return { position: first }
-    if ('time' in from) return { position: await this.broker.offsetAtTime(this.stream, from.time) }
+    if ('time' in from) {
+      // It may be of a message, and so the hub's, or of the clock of whoever asks: nothing is left out by either.
+      const time = Math.min(from.time, ownTime(this.clock, from.time))
+      return { position: await this.broker.offsetAtTime(this.stream, time) }
+    }
     const isSame = (from.epoch === undefined || from.epoch === epoch) && furthest(from) <= next
     if ('last' in from) return this.beginningOfLast(from, isSame, log)
     if (!isSame) return { position: first, recovered: false, gap: { reason: 'epoch' } }

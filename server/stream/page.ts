@@ -1,4 +1,4 @@
-import type { Clock } from '../../shared/clock.ts'
+import { type Clock, wallTime } from '../../shared/clock.ts'
 import { FanfareError } from '../../shared/errors.ts'
 import type { JsonMessage, StreamPage } from '../../shared/json-message.ts'
 import type { Broker, StreamState } from '../broker/broker.ts'
@@ -6,8 +6,8 @@ import { jsonMessage } from '../broker/json-message.ts'
 
 /** About the most that a page holds, in bytes. */
 const PAGE_BYTES = 1024 * 1024
-/** Bytes that a page looks through at most, where it finds little to show. */
-const SCAN_BYTES = 8 * 1024 * 1024
+/** About the most that is read for one: what is not shown, because it has expired or a newer value replaced it, costs too. */
+const READ_BYTES = 4 * PAGE_BYTES
 
 /**
  * Messages of a stream from an offset on, `limit` at most, of those whose topic `mayRead` permits: what was captured before
@@ -26,9 +26,9 @@ export async function readPage(
   const start = Math.min(Math.max(from, first), end)
   const messages: JsonMessage[] = []
   let next = start
-  let [bytes, scanned] = [0, 0]
+  let [bytes, read] = [0, 0]
   const isFull = () => messages.length >= limit || bytes >= PAGE_BYTES
-  while (next < end && !isFull() && scanned < SCAN_BYTES) {
+  while (next < end && !isFull() && read < READ_BYTES) {
     // What is gone by now begins the next page: this one has no hole.
     if (next > start && isGone(broker.stream(stream), epoch, next)) break
     const block = await broker.read(stream, next)
@@ -37,12 +37,12 @@ export async function readPage(
       next = end
       break
     }
-    scanned += block.bytes
+    read += block.bytes
     const readable = block.topics.map(mayRead)
     for (let at = block.find(next); at < block.count && block.offset(at) < end && !isFull(); at++) {
       next = block.offset(at) + 1
       if (!readable[block.topicAt(at)] || block.isHidden(at)) continue
-      if ((block.expiresAt(at) ?? Number.POSITIVE_INFINITY) <= clock.now()) continue
+      if ((block.expiresAt(at) ?? Number.POSITIVE_INFINITY) <= wallTime(clock)) continue
       const { wire } = block.entry(at)
       messages.push(jsonMessage(wire))
       bytes += block.wireBytes(at, at + 1)

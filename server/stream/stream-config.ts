@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { FORBIDDEN_KEY } from '../../shared/codec.ts'
 import type { StreamOptions } from '../../shared/streams.ts'
 import { parsePattern } from '../../shared/topic.ts'
 
@@ -28,7 +29,20 @@ export const duration = z.union([z.number().int().positive(), z.string()]).trans
 const MAX_TOPICS = 1000
 export const MAX_BINDINGS = 10_000
 
+/** The name of a stream or queue that may be there: hubs before the rule for new names took any of these. */
 export const name = z.string().regex(/^[\w.-]{1,64}$/, 'is 1 to 64 letters, digits and _ . -')
+
+/** `$sys.queues.` takes two words of a topic's 32. */
+const NAME_WORDS = 30
+
+/**
+ * The name of a stream or queue that is declared. It has to be words of a topic, for `$queue.<name>` and `$sys.queues.<name>`; part
+ * of a URL's path, which `.` and `..` are not; and a key of JSON, which `__proto__` is not.
+ */
+export const newName = name
+  .regex(/^[\w-]+(\.[\w-]+)*$/, 'is words of letters, digits, _ and -, joined by single dots')
+  .refine((text) => text.split('.').length <= NAME_WORDS, `has ${NAME_WORDS} words at most`)
+  .refine((text) => text !== FORBIDDEN_KEY, `is not ${FORBIDDEN_KEY}`)
 
 export const pattern = z.string().superRefine((value, context) => {
   try {
@@ -41,7 +55,7 @@ export const pattern = z.string().superRefine((value, context) => {
 /** The declaration of a stream, as configuration and operators write it; gives complete options. */
 export const StreamConfig = z
   .strictObject({
-    name,
+    name: newName,
     topics: z.array(pattern).min(1).max(MAX_TOPICS),
     maxAge: duration.default(STREAM_DEFAULTS.maxAgeMs),
     maxBytes: z.number().int().positive().default(STREAM_DEFAULTS.maxBytes),

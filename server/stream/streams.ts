@@ -7,7 +7,7 @@ import type { CursorPage, StreamOptions } from '../../shared/streams.ts'
 import type { StreamStatus } from '../../shared/sys.ts'
 import { parsePattern } from '../../shared/topic.ts'
 import type { Broker, CursorRange, StreamState } from '../broker/broker.ts'
-import { type NameLimit, RoomForNames } from '../limit/room-for-names.ts'
+import { type NameLimits, RoomForNames } from '../limit/room-for-names.ts'
 import type { Feed } from './feed.ts'
 import { readPage } from './page.ts'
 
@@ -41,10 +41,10 @@ export class Streams {
   /** Told when topics may be captured by others than before. */
   onChange: () => void = () => {}
 
-  constructor(broker: Broker, clock: Clock, limit: NameLimit) {
+  constructor(broker: Broker, clock: Clock, limits: NameLimits) {
     this.broker = broker
     this.clock = clock
-    this.room = new RoomForNames(limit, this.byName)
+    this.room = new RoomForNames(limits, { names: this.byName, patterns: this.captures })
   }
 
   /** Takes in what the broker has from before, then what the configuration declares, which is the stronger. */
@@ -140,7 +140,9 @@ export class Streams {
   }
 
   async declare(options: StreamOptions, replace: boolean): Promise<StreamStatus> {
-    await this.room.declare(options.name, async () => this.enter(await this.broker.declareStream(options, replace)))
+    await this.room.declare(options.name, options.topics.length, async () =>
+      this.enter(await this.broker.declareStream(options, replace)),
+    )
     return this.show(options.name)
   }
 

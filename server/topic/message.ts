@@ -1,4 +1,4 @@
-import { FanfareError } from '../../shared/errors.ts'
+import { FORBIDDEN_KEY } from '../../shared/codec.ts'
 import type { Headers, PublishFrame } from '../../shared/frames.ts'
 import type { Offsets } from '../../shared/streams.ts'
 import { Encoded } from './encoded.ts'
@@ -7,6 +7,7 @@ import { Encoded } from './encoded.ts'
 export interface Kept {
   readonly offsets: Offsets
   readonly publishedAt: number
+  readonly scope?: string | undefined
 }
 
 /** A message on its way through the hub. Immutable, and encoded once however many subscribers it has. */
@@ -35,6 +36,7 @@ export class Message {
     this.stamp = stamp
     // By hand, because it is the hot path: id and topic hold nothing that JSON escapes, their grammars say so.
     let json = `{"type":"message","id":"${id}","topic":"${frame.topic}"`
+    if (kept?.scope !== undefined) json += `,"scope":"${kept.scope}"`
     if (kept) json += `${offsetsField(kept.offsets)},"publishedAt":${kept.publishedAt}`
     const { data } = frame
     this.wire = new Encoded(`${json}${rest}}`, data instanceof Uint8Array ? data : undefined, id)
@@ -44,25 +46,18 @@ export class Message {
 /** Nothing where no stream has it; names of streams hold nothing that JSON escapes. */
 function offsetsField(offsets: Offsets): string {
   let json = ''
-  for (const name in offsets) json += `${json === '' ? ',"offsets":{' : ','}"${name}":${offsets[name]}`
+  for (const name in offsets) {
+    // An earlier hub may have declared a stream of that name.
+    if (name !== FORBIDDEN_KEY) json += `${json === '' ? ',"offsets":{' : ','}"${name}":${offsets[name]}`
+  }
   return json === '' ? '' : `${json}}`
 }
 
-/** The fields of a publish that go into the message as they are. Throws `bad_frame` where they cannot be encoded. */
+/** The fields of a publish that go into the message as they are. */
 export function encodeRest({ key, headers, expiresAt, data }: PublishFrame): string {
   let json = ''
   if (key !== undefined) json += `,"key":${JSON.stringify(key)}`
   if (headers !== undefined) json += `,"headers":${JSON.stringify(headers)}`
   if (expiresAt !== undefined) json += `,"expiresAt":${expiresAt}`
-  return data === undefined || data instanceof Uint8Array ? json : `${json},"data":${stringify(data)}`
-}
-
-function stringify(data: unknown): string {
-  try {
-    return JSON.stringify(data)
-  } catch (error) {
-    // JSON.parse takes any depth, JSON.stringify overflows the stack at some thousand levels.
-    if (error instanceof RangeError) throw new FanfareError('bad_frame', 'The data is nested too deeply')
-    throw error
-  }
+  return data === undefined || data instanceof Uint8Array ? json : `${json},"data":${JSON.stringify(data)}`
 }

@@ -26,12 +26,15 @@ export interface CountedTopic {
 /** Where a message goes once it is safe. */
 export interface FanOut {
   now(): number
+  /** A time that the publisher has given, as the hub counts. */
+  ownTime(given: number): number
   nextStamp(): number
   published(message: Message, topic: CountedTopic): void
 }
 
-/** Where a publish has to be kept. */
+/** Whose publish it is, and where it has to be kept. */
 export interface Destination {
+  readonly publisher: string | undefined
   readonly topic: CountedTopic
   readonly streams: readonly string[]
   readonly queues: readonly string[]
@@ -42,6 +45,7 @@ const FRAME_BYTES = 150
 
 /** A publish that has to be kept before anybody gets it. */
 export class Publication implements Draft {
+  readonly publisher: string | undefined
   readonly id: string
   readonly ownId: boolean
   readonly topic: string
@@ -60,13 +64,16 @@ export class Publication implements Draft {
   private message: Message | undefined = undefined
 
   constructor(frame: PublishFrame, id: string, destination: Destination, topics: FanOut, settle: Settle) {
+    this.publisher = destination.publisher
     this.id = id
     this.ownId = frame.id !== undefined
     this.topic = frame.topic
     this.key = frame.key
     this.expiresAt = frame.expiresAt
     this.priority = frame.priority
-    this.dueAt = frame.delayMs === undefined ? frame.deliverAt : topics.now() + frame.delayMs
+    const { delayMs, deliverAt } = frame
+    if (delayMs !== undefined) this.dueAt = topics.now() + delayMs
+    else this.dueAt = deliverAt === undefined ? undefined : topics.ownTime(deliverAt)
     this.streams = destination.streams
     this.queues = destination.queues
     // A copy: the bytes are the engine's again before the broker asks for the wire form.
@@ -79,9 +86,9 @@ export class Publication implements Draft {
     this.settle = settle
   }
 
-  encode(publishedAt: number, offsets: Offsets): string | Uint8Array {
+  encode(publishedAt: number, offsets: Offsets, scope: string | undefined): string | Uint8Array {
     const { frame, id, counted, rest } = this
-    this.message = new Message(frame, id, counted.words, this.topics.nextStamp(), rest, { offsets, publishedAt })
+    this.message = new Message(frame, id, counted.words, this.topics.nextStamp(), rest, { offsets, publishedAt, scope })
     return this.message.wire.text ?? (this.message.wire.record as Uint8Array)
   }
 

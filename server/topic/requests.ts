@@ -1,6 +1,7 @@
 import type { Clock, Timer } from '../../shared/clock.ts'
 import { FanfareError } from '../../shared/errors.ts'
 import type { AskFrame, ReplyFrame, RequestFrame } from '../../shared/frames.ts'
+import { checkNesting } from '../../shared/nesting.ts'
 import { PatternIndex } from '../../shared/pattern-index.ts'
 import { parseTopic } from '../../shared/topic.ts'
 import type { Contracts, ExchangeCheck } from './contracts.ts'
@@ -91,6 +92,7 @@ export class Requests {
     this.take(request)
     if (error === undefined) {
       try {
+        checkNesting(data)
         open.check?.reply(data)
       } catch (violation) {
         open.asker.answered({ error: (violation as Error).message })

@@ -1,5 +1,5 @@
 import { nanoid } from 'nanoid'
-import type { Clock } from '../../shared/clock.ts'
+import { type Clock, ownTime, wallTime } from '../../shared/clock.ts'
 import { FanfareError } from '../../shared/errors.ts'
 import type { HeaderFilter, PublishFrame } from '../../shared/frames.ts'
 import { passesFilter } from '../../shared/header-filter.ts'
@@ -99,6 +99,10 @@ export class Topics {
     return this.clock.now()
   }
 
+  ownTime(given: number): number {
+    return ownTime(this.clock, given)
+  }
+
   nextStamp(): number {
     return ++this.lastStamp
   }
@@ -106,11 +110,12 @@ export class Topics {
   /**
    * Publishes. A message that nothing keeps reaches its subscriptions now; one that a stream captures or a queue is bound
    * to when it is safe. Throws `bad_topic`, `reserved_topic`, `no_queue`, `bad_data`, `bad_frame`, and `connection_lost` for a retry
-   * of what nothing keeps: whether the first try came through is not known.
+   * of what nothing keeps: whether the first try came through is not known. `publisher` is the subject of the publisher: an id is known
+   * as this publisher's only.
    */
-  publish(frame: PublishFrame, settle: Settle): void {
+  publish(frame: PublishFrame, publisher: string | undefined, settle: Settle): void {
     const topic = this.topicOf(frame.topic)
-    const publication = this.draftFor(topic, frame, settle)
+    const publication = this.draftFor(topic, frame, publisher, settle)
     if (publication) {
       this.broker.publish(publication)
       return
@@ -122,8 +127,8 @@ export class Topics {
   }
 
   /** A publish for the broker, to be committed with something else; undefined where nothing keeps it. Throws as `publish`. */
-  draft(frame: PublishFrame, settle: Settle): Publication | undefined {
-    return this.draftFor(this.topicOf(frame.topic), frame, settle)
+  draft(frame: PublishFrame, publisher: string | undefined, settle: Settle): Publication | undefined {
+    return this.draftFor(this.topicOf(frame.topic), frame, publisher, settle)
   }
 
   /** A message has been published: counts it, and delivers it. */
@@ -164,7 +169,7 @@ export class Topics {
 
   /** Delivers to every subscription that matches. */
   fanOut(message: Message): void {
-    if (message.expiresAt !== undefined && message.expiresAt <= this.clock.now()) return
+    if (message.expiresAt !== undefined && message.expiresAt <= wallTime(this.clock)) return
     for (const subscriptions of this.index.match(message.words)) {
       for (const subscription of subscriptions) {
         const { filter, feed } = subscription
@@ -178,13 +183,18 @@ export class Topics {
     return id ?? this.idPrefix + (++this.lastId).toString(36)
   }
 
-  private draftFor(topic: KnownTopic, frame: PublishFrame, settle: Settle): Publication | undefined {
+  private draftFor(
+    topic: KnownTopic,
+    frame: PublishFrame,
+    publisher: string | undefined,
+    settle: Settle,
+  ): Publication | undefined {
     topic.check?.(frame.data)
     const { streams, bindings } = topic.route ?? this.matchingRoute(topic.words)
     if (streams.length === 0 && bindings.length === 0) return undefined
     const queues = queuesFor(bindings, frame)
     if (streams.length === 0 && queues.length === 0) return undefined
-    return new Publication(frame, this.idOf(frame), { topic, streams, queues }, this, settle)
+    return new Publication(frame, this.idOf(frame), { publisher, topic, streams, queues }, this, settle)
   }
 
   private topicOf(name: string): KnownTopic {

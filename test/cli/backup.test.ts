@@ -68,7 +68,7 @@ it('a copy that is made while the hub writes has all that was kept before, in or
 
 it('refuses a directory that is no hub’s, and never writes into one that is not empty', async () => {
   const stranger = await mkdtemp(join(folder, 'stranger-'))
-  await writeFile(join(stranger, 'thesis.txt'), '')
+  await writeFile(join(stranger, 'thesis.txt'), 'Chapter 1')
   const ended = await mkdtemp(join(folder, 'ended-'))
   await rm(ended, { recursive: true })
   const hub = await HubProcess.start({ data: ended, config })

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import type { ConnectionInfo } from '../../client/node.ts'
+import { type ConnectionInfo, connect } from '../../client/node.ts'
 import { fanfare, hubHere, type RunningCommand } from '../setup/command.ts'
 import { Peer } from '../setup/peer.ts'
 
@@ -29,4 +29,35 @@ it('fanfare connections lists, shows and ends them, for people and for programs'
   const refused = fanfare(['connections', 'disconnect', connection], env)
   expect(await refused.exit).toBe(1)
   expect(refused.stderr).toMatch(/^fanfare: no_connection: /)
+})
+
+it('says for how long by the time of the hub, whatever the clock of the command says', async () => {
+  const { url } = await hubHere({ streams: [{ name: 'log', topics: ['log'] }], queues: [{ name: 'jobs' }] })
+  const client = connect(url, { name: 'watched' })
+  await client.publish('log', 1)
+  await client.enqueue('jobs', 1)
+  const rejected = new Promise<void>((resolve) => {
+    client.consume('jobs', (delivery) => delivery.reject('no').then(resolve))
+  })
+  await rejected
+  const yearAhead = 'data:text/javascript,const now = Date.now; Date.now = () => now() + 365 * 86400000'
+  const asked = async (...args: string[]) => {
+    const command = fanfare([...args, '--url', url], { NODE_OPTIONS: `--import="${yearAhead}"` })
+    expect(await command.exit, command.stderr).toBe(0)
+    return command.stdout
+  }
+  const { connections } = await client.connections.list()
+  const { connection } = connections[0] as ConnectionInfo
+  const [list, one, streams, stream, letters] = await Promise.all([
+    asked('connections'),
+    asked('connections', 'show', connection),
+    asked('streams'),
+    asked('streams', 'show', 'log'),
+    asked('queues', 'dead-letters', 'list', 'jobs'),
+  ])
+  for (const text of [list, one, streams, stream, letters]) expect(text).not.toMatch(/(^|\s)(365d|52w|5[12]w)/)
+  expect(list).toMatch(/watched +127\.0\.0\.1 +\d+(ms|s|m)/)
+  expect(stream).toMatch(/Z, \d+(ms|s|m).* ago/)
+  expect(letters).toMatch(/ \d+(ms|s|m).* ago +rejected/)
+  await client.close()
 })

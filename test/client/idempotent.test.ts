@@ -5,7 +5,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { type Delivery, fileStore, idempotent, memoryStore } from '../../client/node.ts'
 import { range } from '../setup/streams.ts'
 
-const deliveryOf = (id: string) => ({ id }) as Delivery
+const deliveryOf = (id: string, queue = 'q', message: { topic?: string; scope?: string } = {}) =>
+  ({ id, queue, topic: 't', ...message }) as Delivery
 
 describe('idempotent', () => {
   it('runs a handler once for each id, also when the same comes twice at once', async () => {
@@ -14,6 +15,29 @@ describe('idempotent', () => {
     await Promise.all([handler(deliveryOf('a')), handler(deliveryOf('a')), handler(deliveryOf('b'))])
     await handler(deliveryOf('a'))
     expect(ran).toEqual(['a', 'b'])
+  })
+
+  it('takes messages of other queues, topics and publishers for others, whatever their ids', async () => {
+    const ran: string[] = []
+    const store = memoryStore()
+    const [mail, ship] = ['mail', 'ship'].map((name) => idempotent(() => void ran.push(name), store))
+    for (const _ of ['first', 'again']) {
+      await mail?.(deliveryOf('a', 'mail'))
+      await ship?.(deliveryOf('a', 'ship'))
+      await ship?.(deliveryOf('a', 'ship', { scope: 'of-ann' }))
+      await ship?.(deliveryOf('a', 'ship', { scope: 'of-bob' }))
+      await ship?.(deliveryOf('a', 'ship', { topic: 'u' }))
+    }
+    expect(ran).toEqual(['mail', 'ship', 'ship', 'ship', 'ship'])
+  })
+
+  it('knows what an earlier version has noted by the id only', async () => {
+    const store = memoryStore()
+    await store.add('a')
+    const ran: string[] = []
+    const handler = idempotent(({ id }) => void ran.push(id), store)
+    for (const id of ['a', 'b']) await handler(deliveryOf(id))
+    expect(ran).toEqual(['b'])
   })
 
   it('runs it again where it failed', async () => {

@@ -298,7 +298,7 @@ onEveryEngine('authentication', (hubs) => {
     }
 
     it('goes on without a cut, and ends what it does not permit', async () => {
-      const permissions = { subscribe: ['a', 'b'], consume: ['jobs'], publish: ['a'] }
+      const permissions = { subscribe: ['a', 'b'], respond: ['b'], consume: ['jobs'], publish: ['a'] }
       const peer = await open(await sign({ ...good, permissions }))
       const admin = await open(apiKey)
       admin.send({ type: 'call', seq: 1, method: 'queues.declare', params: { name: 'jobs' } })

@@ -27,7 +27,6 @@ onEveryEngine('bad input', (hubs) => {
   }
 
   describe('costs its sender an error, then the connection', () => {
-    const deep = `${'['.repeat(20_000)}${']'.repeat(20_000)}`
     const cases: [string, string | Uint8Array, string, number][] = [
       ['not JSON', '{"type":', 'not_json', 4400],
       ['nothing', '', 'not_json', 4400],
@@ -66,7 +65,6 @@ onEveryEngine('bad input', (hubs) => {
         'forbidden_key',
         4400,
       ],
-      ['data nested without end', `{"type":"publish","seq":1,"topic":"a","data":${deep}}`, 'bad_frame', 4400],
       ['a frame too large', `"${'x'.repeat(FRAME_BYTES)}"`, 'frame_too_large', 4413],
       ['a frame far too large', `"${'x'.repeat(FRAME_BYTES * 15)}"`, 'frame_too_large', 4413],
       ['a binary frame of some bytes', new Uint8Array([1, 2, 3]), 'bad_binary', 4400],

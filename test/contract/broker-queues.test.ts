@@ -36,6 +36,28 @@ onEveryBroker('queues', (brokers) => {
 
   if (brokers.keeps) {
     describe('reopened', () => {
+      it.each([60_000, 63_072_000_000])(
+        'what is delayed waits no longer than it was told to, also after a restart with a clock set back by %i ms',
+        async (byMs) => {
+          const world = await start()
+          await enqueue(world.broker, 'failed')
+          // It has waited for long when it fails: it is the wait for its next attempt that counts.
+          world.clock.now += 3_600_000
+          for (const delivery of lease(world.broker))
+            await settle(world.broker, delivery, { kind: 'nack', error: 'no', delayMs: 1_500 })
+          await enqueue(world.broker, 'delayed', { dueAt: world.clock.now + 1_500 })
+          world.clock.now -= byMs
+          await world.reopen()
+          expect(seen(lease(world.broker))).toEqual([])
+          world.clock.now += 1_500
+          expect(
+            seen(lease(world.broker))
+              .map(([data]) => data)
+              .toSorted(),
+          ).toEqual(['delayed', 'failed'])
+        },
+      )
+
       it('keeps attempts, errors and delays; a lease is no attempt', async () => {
         const world = await start()
         for (const n of range(0, 4)) await enqueue(world.broker, n)
@@ -100,6 +122,30 @@ onEveryBroker('queues', (brokers) => {
         expect(seen(lease(world.broker)).map(([n]) => n)).toEqual([2])
       })
 
+      it('knows which ids were purged, and follows those that were redriven', async () => {
+        const world = await start({ maxAttempts: 1 })
+        const once = (id: string) => enqueue(world.broker, id, { id })
+        const restart = () => world.reopen()
+        const ids = ['acked', 'back', 'letter', 'gone']
+        for (const id of ids) await once(id)
+        for (const [n, kind] of (['ack', 'reject', 'reject', 'reject'] as const).entries()) {
+          const [delivery] = lease(world.broker, 1) as [Delivery]
+          expect(seen([delivery])[0]?.[0]).toBe(ids[n])
+          await settle(world.broker, delivery, kind === 'ack' ? { kind } : { kind, error: 'no' })
+        }
+        await restart()
+        expect(await world.broker.redrive('q', { letters: [0] }, 'q', 1)).toBe(1)
+        expect(await world.broker.purgeDeadLetters('q', { letters: [2] })).toBe(1)
+        await once('waits')
+        await restart()
+        for (const id of [...ids.slice(0, 3), 'waits']) expect(await once(id)).toMatchObject({ duplicate: true })
+        expect(await once('gone')).toMatchObject({ duplicate: false, queues: ['q'] })
+        expect(await world.broker.purgeQueue('q')).toBe(3)
+        await restart()
+        for (const id of ['acked', 'letter']) expect(await once(id)).toMatchObject({ duplicate: true })
+        for (const id of ['back', 'waits', 'gone']) expect(await once(id)).toMatchObject({ duplicate: false })
+      })
+
       it('a queue that was deleted stays away, also when one of its name has come', async () => {
         const world = await start()
         await enqueue(world.broker, 0)
@@ -111,6 +157,17 @@ onEveryBroker('queues', (brokers) => {
       })
     })
   }
+
+  it('a purge that could not be stored frees no id', async () => {
+    const world = await start()
+    await enqueue(world.broker, 0, { id: 'one' })
+    world.failWith(new Error('no'))
+    await expect(world.broker.purgeQueue('q')).rejects.toMatchObject({ code: 'storage_failed' })
+    world.failWith(undefined)
+    expect(await enqueue(world.broker, 0, { id: 'one' })).toMatchObject({ duplicate: true })
+    expect(await world.broker.purgeQueue('q')).toBe(1)
+    expect(await enqueue(world.broker, 0, { id: 'one' })).toMatchObject({ duplicate: false })
+  })
 
   it('what is done leaves nothing stored', async () => {
     const world = await start({ maxAttempts: 2 })

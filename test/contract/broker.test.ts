@@ -123,12 +123,52 @@ onEveryBroker('broker', (brokers) => {
       expect(await publishTo(broker, { topic: 't', data: 'a', id: 'a' })).toMatchObject({ duplicate: false })
     })
 
-    it('do not point into a stream that came anew under the name', async () => {
+    it('are the same publisher and topic, too', async () => {
+      const { broker } = await withStream()
+      await publishTo(broker, once)
+      expect(await publishTo(broker, { ...once, topic: 'u' })).toMatchObject({ duplicate: false })
+      expect(await publishTo(broker, { ...once, publisher: 'q' })).toMatchObject({ duplicate: false })
+      expect(await publishTo(broker, { ...once, publisher: 'q' })).toMatchObject({
+        duplicate: true,
+        positions: { s: { offset: 2 } },
+      })
+    })
+
+    it('are not of a stream that has been deleted, or trimmed', async () => {
       const { broker } = await withStream()
       await publishTo(broker, once)
       await broker.deleteStream('s')
       await broker.declareStream(streamOptions(), false)
-      expect(await publishTo(broker, once)).toEqual({ duplicate: true, positions: {}, queues: [] })
+      expect(await publishTo(broker, once)).toMatchObject({ duplicate: false })
+      expect(await publishTo(broker, once)).toMatchObject({ duplicate: true })
+      await broker.trimStream('s', 1)
+      expect(await publishTo(broker, once)).toMatchObject({ duplicate: false, positions: { s: { offset: 1 } } })
+      expect(await publishTo(broker, once)).toMatchObject({ duplicate: true, positions: { s: { offset: 1 } } })
+    })
+
+    it('are known again where a deletion could not be stored', async () => {
+      const { broker, failWith } = await withStream()
+      await publishTo(broker, once)
+      failWith(new Error('EIO'))
+      const outcomes = await Promise.allSettled([
+        broker.deleteStream('s'),
+        broker.declareStream(streamOptions({ name: 'other' }), false),
+        publishTo(broker, { ...once, streams: ['s', 'other'] }),
+      ])
+      expect(outcomes.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected'])
+      failWith(undefined)
+      expect(await publishTo(broker, once)).toMatchObject({ duplicate: true, positions: { s: { offset: 0 } } })
+    })
+
+    it('are known of the newest ids where one commit has more than the limit', async () => {
+      const underTest = await withStream({}, { dedupIds: 3 })
+      const publish = (n: number) => publishTo(underTest.broker, { topic: 't', data: n, id: `m${n}` })
+      await Promise.all(range(0, 10).map(publish))
+      if (brokers.keeps) await underTest.reopen()
+      for (const n of [9, 7]) expect(await publish(n)).toMatchObject({ duplicate: true })
+      expect(await publish(6)).toMatchObject({ duplicate: false })
+      expect(await publish(7)).toMatchObject({ duplicate: false })
+      expect(await publish(9)).toMatchObject({ duplicate: true })
     })
   })
 
@@ -496,6 +536,25 @@ onEveryBroker('broker', (brokers) => {
   })
 
   if (brokers.keeps) {
+    it('remembers after a restart what was deleted, purged and moved, and uses no number again', async () => {
+      const underTest = await withStream()
+      const once = { topic: 't', data: 1, id: 'once', streams: ['s', 'other'] }
+      await underTest.broker.declareStream(streamOptions({ name: 'other' }), false)
+      await publishTo(underTest.broker, once)
+      await underTest.broker.deleteStream('s')
+      await underTest.broker.deleteStream('other')
+      await underTest.reopen()
+      await underTest.broker.declareStream(streamOptions({ name: 'other' }), false)
+      await underTest.broker.declareStream(streamOptions(), false)
+      expect(await publishTo(underTest.broker, once)).toMatchObject({ duplicate: false })
+      expect(await dataOf(underTest.broker, 'other')).toEqual([1])
+      await underTest.reopen()
+      expect(await publishTo(underTest.broker, once)).toMatchObject({
+        duplicate: true,
+        positions: { s: { offset: 0 }, other: { offset: 0 } },
+      })
+    })
+
     it('finds everything again when it is opened anew', async () => {
       const underTest = await withStream({ maxMessages: 8 })
       await underTest.broker.declareStream(streamOptions({ name: 'values', lastValue: true }), false)

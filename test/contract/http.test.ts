@@ -301,7 +301,7 @@ onEveryEngine('the HTTP API', (hubs) => {
       ['null', 400, 'bad_frame'],
       [new Uint8Array([0x22, 0xff, 0x22]), 400, 'bad_utf8'],
       ['{"topic":"a","data":{"__proto__":1}}', 400, 'forbidden_key'],
-      [`{"topic":"a","data":${deep}}`, 400, 'bad_frame'],
+      [`{"topic":"a","data":${deep}}`, 400, 'nested_too_deeply'],
       ['{"topic":"a","headers":{"a":1}}', 400, 'bad_frame'],
       ['{"topic":"a","id":"no spaces"}', 400, 'bad_frame'],
       ['{"topic":"a","priority":10}', 400, 'bad_frame'],

@@ -3,9 +3,10 @@ import { once } from 'node:events'
 import { expect, it } from 'vitest'
 import { WebSocket } from 'ws'
 import type { HubOptions } from '../../server/index.ts'
-import { LIMITS } from '../../server/limit/limits.ts'
+import { LIMIT_HITS } from '../../server/limit/limits.ts'
 import { parseExposition } from '../setup/exposition.ts'
 import { onEveryEngine } from '../setup/hubs.ts'
+import { keptLog } from '../setup/kept-log.ts'
 import { Peer } from '../setup/peer.ts'
 
 async function hits(http: string): Promise<Record<string, number>> {
@@ -34,7 +35,7 @@ const numbers = (count: number) => Array.from({ length: count }, (_, n) => n + 1
 onEveryEngine('limits', (hubs) => {
   it('has a metric for each, from the beginning', async () => {
     const { http } = await hubs.start()
-    expect(await hits(http)).toEqual(Object.fromEntries(LIMITS.map((limit) => [limit, 0])))
+    expect(await hits(http)).toEqual(Object.fromEntries(LIMIT_HITS.map((limit) => [limit, 0])))
   })
 
   it('compresses nothing by default, whatever is offered', async () => {
@@ -118,6 +119,9 @@ onEveryEngine('limits', (hubs) => {
       (n: number) => (n % 2 ? '198.51.100.8' : '::ffff:198.51.100.8'),
       // Whoever has one address of IPv6 has a network of them.
       (n: number) => `2001:db8::${n}:0:0:1`,
+      // With the port of each connection; and where no proxy says who it is.
+      (n: number) => `198.51.100.9:${n + 50_000}`,
+      (n: number) => ['unknown', '_hidden', 'unix:', 'nonsense', ''][n % 5] as string,
     ]) {
       const tried = await Promise.all(Array.from({ length: 10 }, (_, n) => open(addressOf(n + 1))))
       expect(tried.filter((result) => result === 'open').length).toBeLessThanOrEqual(most)
@@ -128,6 +132,31 @@ onEveryEngine('limits', (hubs) => {
     // What comes from the proxy's own machine has no such limit.
     const own = await Promise.all(Array.from({ length: 10 }, () => Peer.open(url)))
     expect(own).toHaveLength(10)
+  })
+
+  it('tells the operator of each kind of refusal once, and counts each', async () => {
+    const kept = keptLog()
+    const auth = { anonymous: 'allow' } as const
+    const options = { connectionsPerAddress: 1, maxConnections: 3, trustedProxies: ['127.0.0.1'], auth }
+    const { url, http } = await hubs.start(options, kept.log)
+    const from = (address: string) => ({ 'x-forwarded-for': address })
+    await Peer.open(url, undefined, from('198.51.100.7'))
+    for (let n = 0; n < 3; n++) expect((await refused(url, from('198.51.100.7'))).status).toBe(429)
+    for (let n = 0; n < 3; n++) expect((await refused(url, { origin: 'https://evil.example' })).status).toBe(403)
+    const evil = await fetch(`${http}/v1/queues`, { headers: { origin: 'https://evil.example' } })
+    expect(evil.status).toBe(403)
+    for (const last of [8, 9]) await Peer.open(url, undefined, from(`198.51.100.${last}`))
+    for (let n = 0; n < 3; n++) expect((await refused(url, from('198.51.100.10'))).status).toBe(503)
+    const lines = kept.lines.filter(({ msg }) => msg === 'refused')
+    expect(lines.map(({ reason, address, origin }) => [reason, address ?? origin])).toEqual([
+      ['connectionsPerAddress', '198.51.100.7'],
+      ['forbidden_origin', 'https://evil.example'],
+      ['maxConnections', '198.51.100.10'],
+    ])
+    expect(await hits(http)).toMatchObject({ connectionsPerAddress: 3, maxConnections: 3 })
+    const errors = parseExposition(await (await fetch(`${http}/metrics`)).text()).get('fanfare_errors_total')
+    const count = (code: string) => errors?.samples.find(({ labels }) => labels['code'] === code)?.value
+    expect([count('address_limit'), count('hub_full'), count('forbidden_origin')]).toEqual([3, 3, 4])
   })
 
   it('says to whom it refuses a connection when to come back', async () => {

@@ -233,6 +233,22 @@ onEveryEngine('very many names', (hubs) => {
     expect([hitsOf('maxQueues'), hitsOf('maxStreams')]).toEqual([4, 1])
   })
 
+  it('refuses patterns beyond maxPatterns, of all queues together and of all streams', async () => {
+    const { url } = await hubs.start({ maxPatterns: 5, streams: streamsOf(1), queues: queuesOf(1) })
+    const { client } = await worlds()
+    const operator = client(url)
+    const topics = ['a', 'b', 'c']
+    const bindings = topics.map((topic) => ({ topic }))
+    const refused = { code: 'too_many_patterns', retry: false }
+    await expect(operator.queues.declare({ name: 'second', bindings })).rejects.toMatchObject(refused)
+    await expect(operator.streams.declare({ name: 'second', topics })).rejects.toMatchObject(refused)
+    await operator.queues.declare({ name: 'second', bindings: bindings.slice(1) })
+    await operator.streams.declare({ name: 'second', topics: topics.slice(1) })
+    await operator.queues.declare({ name: 'third' })
+    await operator.queues.delete('q0')
+    await operator.queues.declare({ name: 'fourth', bindings })
+  })
+
   describe('lists', () => {
     it('lists them in pages, in the order of their declaration', async () => {
       const { http, url } = await hubs.start({ streams: streamsOf(1100), queues: queuesOf(1100) })

@@ -11,10 +11,12 @@ const PERMISSIONS: Record<string, Permissions> = {
   ann: {
     publish: ['users.${sub}.#', '$queue.own'],
     subscribe: ['users.${sub}.#', 'public.*'],
+    respond: ['users.${sub}.#'],
     consume: ['own', 'work.*'],
     declare: ['own', 'ann.#'],
   },
   reader: { subscribe: ['#'] },
+  answerer: { respond: ['users.#'] },
   operator: { admin: ['own', '$sys.queues.own', '$sys.hub.#'] },
   writer: { publish: ['#'] },
 }
@@ -74,7 +76,13 @@ const ROWS: Row[] = [
   ['root', subscribe('$sys.#'), 'yes'],
 
   ['ann', respond('users.ann.sums'), 'yes'],
-  ['ann', respond('users.bob.sums'), no('subscribe', 'users.bob.sums')],
+  ['ann', respond('users.bob.sums'), no('respond', 'users.bob.sums')],
+  // Who may read everything answers nothing, and who may answer reads nothing.
+  ['reader', respond('users.ann.sums'), no('respond', 'users.ann.sums')],
+  ['answerer', respond('users.#'), 'yes'],
+  ['answerer', subscribe('users.#'), no('subscribe', 'users.#')],
+  ['writer', respond('users.ann.sums'), no('respond', 'users.ann.sums')],
+  ['root', respond('users.ann.sums'), 'yes'],
   ['ann', ask('users.ann.sums'), /no_responder/],
   ['ann', ask('users.bob.sums'), no('publish', 'users.bob.sums')],
 

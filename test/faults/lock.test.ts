@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { HubProcess } from '../setup/hub-process.ts'
 
@@ -15,7 +16,7 @@ afterAll(async () => {
 })
 
 async function start(data: string): Promise<HubProcess> {
-  const hub = await HubProcess.start({ data })
+  const hub = await HubProcess.start({ data, 'lock-wait-ms': 0 })
   hubs.push(hub)
   return hub
 }
@@ -28,7 +29,7 @@ describe.each([
     const data = join(folder, path)
     const first = await start(data)
     for (let round = 0; round < 2; round++) {
-      expect(await HubProcess.refusal({ data })).toMatchObject({
+      expect(await HubProcess.refusal({ data, 'lock-wait-ms': 0 })).toMatchObject({
         code: 1,
         stderr: expect.stringContaining('data_locked'),
       })
@@ -42,7 +43,7 @@ describe.each([
     const data = join(folder, path, 'killed')
     for (let round = 0; round < 2; round++) await (await start(data)).kill()
     await start(data)
-    expect(await HubProcess.refusal({ data })).toMatchObject({
+    expect(await HubProcess.refusal({ data, 'lock-wait-ms': 0 })).toMatchObject({
       code: 1,
       stderr: expect.stringContaining('data_locked'),
     })
@@ -57,4 +58,15 @@ describe.each([
       if (result.status === 'rejected') expect(`${result.reason}`).toContain('data_locked')
     }
   })
+})
+
+it('the second waits for the first to end', async () => {
+  const data = join(folder, 'replaced')
+  const first = await start(data)
+  const second = HubProcess.start({ data, 'lock-wait-ms': 60_000 })
+  const early = await Promise.race([second.then(() => 'started'), sleep(1500).then(() => 'waits')])
+  expect(early).toBe('waits')
+  await first.kill('SIGTERM')
+  hubs.push(await second)
+  expect((await (await second).kill('SIGTERM')).stderr).toContain('waiting for another hub')
 })

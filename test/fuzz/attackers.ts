@@ -2,7 +2,8 @@ import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { WebSocket } from 'ws'
 import { fuzzBytes } from './byte-generator.ts'
-import { fuzzMessage, pick } from './frame-generator.ts'
+import { fuzzMessage } from './frame-generator.ts'
+import { pick } from './random.ts'
 
 /** Messages between two looks whether the hub still answers. */
 const BURST = 40

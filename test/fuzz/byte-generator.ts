@@ -1,4 +1,5 @@
-import { noise, pick, whole } from './frame-generator.ts'
+import { noise } from './frame-generator.ts'
+import { pick, whole } from './random.ts'
 
 type Random = () => number
 

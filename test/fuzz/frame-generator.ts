@@ -1,6 +1,7 @@
 import { encodeRecord } from '../../shared/codec.ts'
+import { headers, METHODS, nested, ODD_NAMES, paramsOf } from './odd-values.ts'
+import { pick, type Random, whole } from './random.ts'
 
-type Random = () => number
 type Fields = Record<string, unknown>
 
 /** A WebSocket message: text, or bytes of a binary one. */
@@ -10,7 +11,9 @@ export type FuzzMessage = string | Uint8Array
 const TOPICS = ['fuzz.a', 'fuzz.b.c', 'fuzz.kept.a', 'fuzz.work.a', '$queue.fuzz', '$sys.hub', '', 'a..b', 'fuzz.*']
 const PATTERNS = ['fuzz.#', 'fuzz.*', 'fuzz.kept.#', '#', '*.a', '$sys.#', '$sys.queues.*', '', '#.#', 'a.#b']
 const NAMES = ['fuzz', 'fuzz-2', 'none', 'x'.repeat(64)]
-const METHODS = ['streams.list', 'streams.show', 'queues.list', 'queues.show', 'queues.purge', 'deadLetters.list', 'no']
+/** Part of the messages that are the same frame over and over, and how often. */
+const FLOODS = 0.002
+const FLOOD = 2000
 const POLICIES = ['drop-oldest', 'drop-newest', 'conflate', 'pause', 'disconnect']
 /** What stands in for a value that is as it should be. */
 const JUNK: readonly unknown[] = [
@@ -38,6 +41,7 @@ const JUNK: readonly unknown[] = [
  * and of noise.
  */
 export function fuzzMessage(random: Random, hostility: number): FuzzMessage {
+  if (random() < FLOODS) return JSON.stringify(Array(FLOOD).fill(frame(random)))
   if (random() >= hostility) return random() < 0.9 ? JSON.stringify(batchOf(random, frame)) : record(random)
   const kind = random()
   if (kind < 0.5) return JSON.stringify(batchOf(random, mutated))
@@ -86,7 +90,7 @@ const MAKERS: Record<string, (random: Random) => Fields> = {
     ...(random() < 0.3 && { from: pick(random, ['earliest', 'latest', { offset: number(random) }, { last: 3 }]) }),
     ...(random() < 0.3 && { stream: pick(random, NAMES) }),
     ...(random() < 0.2 && { cursor: pick(random, NAMES) }),
-    ...(random() < 0.2 && { filter: { any: { kind: 'a' } } }),
+    ...(random() < 0.2 && { filter: { any: headers(random) } }),
   }),
   consume: (random) => ({
     type: 'consume',
@@ -101,14 +105,19 @@ const MAKERS: Record<string, (random: Random) => Fields> = {
   extend: (random) => ({ ...delivery(random, 'extend'), ms: number(random) }),
   cancel: (random) => ({ type: 'cancel', consumer: number(random) }),
   respond: (random) => ({ type: 'respond', sub: number(random), pattern: pick(random, PATTERNS) }),
-  ask: (random) => ({ type: 'ask', seq: number(random), topic: pick(random, TOPICS), timeoutMs: number(random) }),
-  reply: (random) => ({ type: 'reply', request: number(random), data: 1 }),
-  call: (random) => ({
-    type: 'call',
+  ask: (random) => ({
+    type: 'ask',
     seq: number(random),
-    method: pick(random, METHODS),
-    params: { name: pick(random, NAMES) },
+    topic: pick(random, TOPICS),
+    timeoutMs: number(random),
+    data: payload(random),
   }),
+  reply: (random) => ({ type: 'reply', request: number(random), data: payload(random) }),
+  call: (random) => {
+    const method = pick(random, METHODS)
+    const name = pick(random, random() < 0.3 ? ODD_NAMES : NAMES)
+    return { type: 'call', seq: number(random), method, params: paramsOf(random, method, name) }
+  },
 }
 const BARE = ['ping', 'pause', 'resume', 'unsubscribe', 'commit']
 const FRAME_TYPES = [...Object.keys(MAKERS), ...BARE]
@@ -120,14 +129,18 @@ function publish(random: Random): Fields {
     type: 'publish',
     seq: number(random),
     topic: pick(random, TOPICS),
-    data: pick(random, JUNK),
+    data: payload(random),
     ...(random() < 0.2 && { id: `id-${number(random)}` }),
     ...(random() < 0.3 && { key: `key-${number(random)}` }),
-    ...(random() < 0.2 && { headers: { kind: 'a' } }),
+    ...(random() < 0.2 && { headers: headers(random) }),
     ...(random() < 0.1 && { expiresAt: Date.now() + number(random) }),
     ...(random() < 0.1 && { delayMs: number(random) }),
     ...(random() < 0.1 && { priority: number(random) }),
   }
+}
+
+function payload(random: Random): unknown {
+  return random() < 0.9 ? pick(random, JUNK) : nested(whole(random, 2000))
 }
 
 function record(random: Random): Uint8Array {
@@ -153,14 +166,6 @@ function tornBytes(random: Random, bytes: Uint8Array): Uint8Array {
 
 export function noise(random: Random, most: number): Uint8Array {
   return Uint8Array.from({ length: whole(random, most) }, () => whole(random, 256))
-}
-
-export function whole(random: Random, below: number): number {
-  return Math.floor(random() * below)
-}
-
-export function pick<Item>(random: Random, items: readonly Item[]): Item {
-  return items[whole(random, items.length)] as Item
 }
 
 function number(random: Random): number {

@@ -8,9 +8,12 @@ import { configFile, HubProcess } from '../setup/hub-process.ts'
 import { seeded } from '../setup/seeded.ts'
 import { attackWithBytes, attackWithMessages } from './attackers.ts'
 import { CONTROL_QUEUE, CONTROL_STREAM, ControlClient } from './control-client.ts'
+import { attackWithRequests } from './request-attacker.ts'
 
 /** On each engine; every fiftieth is a sequence of bytes on a socket of its own. */
 const FRAMES = Number(process.env['FUZZ_FRAMES'] ?? 3_000)
+/** HTTP requests, on each engine. */
+const REQUESTS = Number(process.env['FUZZ_REQUESTS'] ?? 1_500)
 const SEED = Number(process.env['FUZZ_SEED'] ?? Date.now() % 1_000_000)
 const ATTACKERS = 4
 const BYTE_SEQUENCES = FRAMES / 50
@@ -29,13 +32,13 @@ describe.each(ENGINES)(`fuzzed peers on %s, with FUZZ_SEED=${SEED}`, (engine) =>
   let hub: HubProcess | undefined
   afterAll(() => hub?.kill())
 
-  it(`neither crash the hub nor stay in it, and another client does not notice: ${FRAMES} frames`, async () => {
+  it(`neither crash the hub nor stay in it, and another client does not notice: ${FRAMES} frames, ${REQUESTS} requests`, async () => {
     const config = await configFile(join(tmpdir(), `fanfare-fuzz-${process.pid}.json`), STREAMS, QUEUES)
     hub = await HubProcess.start({ engine, config, data: 'memory' })
     const control = await ControlClient.start(hub.url)
-    await attack(hub, 1, FRAMES / 2)
+    await attack(hub, 1)
     const memoryHalfway = residentBytes(hub.pid)
-    await attack(hub, 2, FRAMES / 2)
+    await attack(hub, 2)
 
     // The connections of the attackers are gone, and what they held.
     const left = async () => (await control.call('hub.show')) as HubInfo
@@ -55,13 +58,19 @@ describe.each(ENGINES)(`fuzzed peers on %s, with FUZZ_SEED=${SEED}`, (engine) =>
   }, 600_000)
 })
 
-async function attack(hub: HubProcess, part: number, frames: number): Promise<void> {
-  await Promise.all([
+/** Half of everything. */
+async function attack(hub: HubProcess, part: number): Promise<void> {
+  const ended = hub.ended.then(({ code, signal, stderr }) => {
+    throw new Error(`The hub ended with ${code ?? signal}: ${stderr.slice(-3000)}`)
+  })
+  const attacks = Promise.all([
     ...Array.from({ length: ATTACKERS }, (_, n) =>
-      attackWithMessages(hub.url, seeded(SEED + part * 100 + n), frames / ATTACKERS),
+      attackWithMessages(hub.url, seeded(SEED + part * 100 + n), FRAMES / 2 / ATTACKERS),
     ),
     attackWithBytes(hub.port, seeded(SEED + part * 100 + 50), BYTE_SEQUENCES / 2),
+    attackWithRequests(hub.port, seeded(SEED + part * 100 + 60), REQUESTS / 2),
   ])
+  await Promise.race([attacks, ended])
 }
 
 function residentBytes(pid: number): number {

@@ -175,7 +175,7 @@ export class TestHub {
 /** The hub listens nowhere: the network has it. */
 const NO_PORT: Engine = {
   name: 'ws',
-  listen: () => Promise.resolve({ port: 0, renew: async () => {}, stop() {} }),
+  listen: () => Promise.resolve({ port: 0, renew: async () => {}, stop() {}, end() {} }),
 }
 
 /** A store of which is known that it is at work. */

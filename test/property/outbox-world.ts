@@ -87,7 +87,7 @@ export class World {
     this.published.set(id, { topic, key })
     for (const peer of this.peers) peer.expect(id, topic)
     const data = binary ? new Uint8Array(size) : 'x'.repeat(size)
-    this.topics.publish({ type: 'publish', seq: 0, id, topic, data, ...(key !== undefined && { key }) }, () => {})
+    this.topics.publish({ type: 'publish', seq: 0, id, topic, data, ...(key !== undefined && { key }) }, 'p', () => {})
   }
 }
 
@@ -150,6 +150,8 @@ export class PeerModel implements OutboxOwner {
   feedFailed(): void {
     throw new Error('No stream feeds anything here')
   }
+
+  caughtUp(): void {}
 
   failed(error: unknown): void {
     throw error

@@ -356,6 +356,7 @@ class World {
     const expiresAt = expiry === undefined ? undefined : this.now + expiry * STEP_MS - 99 + (n % 97)
     const draft: Draft = {
       id: `${n}`,
+      publisher: 'p',
       ownId: false,
       topic: 't',
       key,
@@ -399,10 +400,10 @@ class World {
     expect(this.store.size).toBeLessThanOrEqual(this.mostRecords())
   }
 
-  /** What is done leaves nothing behind: a block and its bits, a failure, a letter, a parked group each, and the queue. */
+  /** What is done leaves nothing behind: a block and its bits, a failure, a letter, a parked group each, the queue, the count of numbers. */
   private mostRecords(): number {
     const { size, letters, parked } = this.model
-    return 3 * size + letters.length + parked.size + 1
+    return 3 * size + letters.length + parked.size + 2
   }
 }
 

@@ -75,7 +75,7 @@ function factory(
           return broker
         },
         failWith(error: Error | undefined) {
-          store.failure = error
+          store.failsWith = error
         },
         records: () => [...store.range(under())].length,
         async reopen() {
@@ -91,11 +91,19 @@ function factory(
 
 /** A store that can be made to fail. */
 class FragileStore implements Store {
-  failure: Error | undefined = undefined
+  failsWith: Error | undefined = undefined
   private readonly store: Store
 
   constructor(store: Store) {
     this.store = store
+  }
+
+  get failure(): string | undefined {
+    return this.store.failure
+  }
+
+  get commitBytes(): number {
+    return this.store.commitBytes
   }
 
   get(key: Key): Uint8Array | undefined {
@@ -110,8 +118,12 @@ class FragileStore implements Store {
     return this.store.snapshot()
   }
 
+  keys(range: Omit<Range, 'reverse'>): Iterable<Key> {
+    return this.store.keys(range)
+  }
+
   commit(changes: readonly Change[], purpose: Purpose): Promise<void> {
-    return this.failure ? Promise.reject(this.failure) : this.store.commit(changes, purpose)
+    return this.failsWith ? Promise.reject(this.failsWith) : this.store.commit(changes, purpose)
   }
 
   close(): Promise<void> {
@@ -126,6 +138,7 @@ export interface Publish {
   readonly queues?: readonly string[]
   readonly priority?: number
   readonly dueAt?: number
+  readonly publisher?: string
   readonly id?: string
   readonly key?: string
   readonly expiresAt?: number
@@ -146,10 +159,11 @@ export function streamOptions(more: Partial<StreamOptions> = {}): StreamOptions 
 /** Publishes to a broker as the hub would: bytes as a record, everything else as text. */
 export function publishTo(
   broker: Broker,
-  { topic, data, streams = ['s'], queues = [], id, key, expiresAt, priority, dueAt }: Publish,
+  { publisher = 'p', topic, data, streams = ['s'], queues = [], id, key, expiresAt, priority, dueAt }: Publish,
 ): Promise<Kept> {
   return new Promise((resolve, reject: (error: FanfareError) => void) => {
     const draft: Draft = {
+      publisher,
       id: id ?? 'made-by-the-hub',
       ownId: id !== undefined,
       topic,

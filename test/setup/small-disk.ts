@@ -3,8 +3,13 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
+export interface SmallDisk {
+  readonly path: string
+  remove(): Promise<void>
+}
+
 /** A file system of its own that is soon full; undefined where this user may not mount one. */
-export async function smallDisk(megabytes: number): Promise<{ path: string; remove(): Promise<void> } | undefined> {
+export async function smallDisk(megabytes: number): Promise<SmallDisk | undefined> {
   const path = await mkdtemp(join(tmpdir(), 'fanfare-disk-'))
   try {
     execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${megabytes}m`, 'tmpfs', path], { stdio: 'ignore' })

@@ -22,6 +22,10 @@ export class AppliedReads implements Reader {
     return (this.before ?? this.store).range(range)
   }
 
+  keys(range: Omit<Range, 'reverse'>): Iterable<Key> {
+    return (this.before ?? this.store).keys(range)
+  }
+
   /** Call before a commit. */
   hold(): void {
     this.before ??= this.store.snapshot()

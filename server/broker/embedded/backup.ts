@@ -1,8 +1,9 @@
-import { mkdir, open as openFile, readdir, stat } from 'node:fs/promises'
+import { mkdir, open as openFile, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { open } from 'lmdb'
 import { FanfareError } from '../../../shared/errors.ts'
-import { DATABASE, isDataDirectory, syncDirectory, writeMarker } from './data-directory.ts'
+import { DATABASE, isDataDirectory, strangersIn, syncDirectory, writeCopyMarker } from './data-directory.ts'
+import { prepareLockFile } from './database-file.ts'
 
 /**
  * Copies a data directory into a new one, while a hub runs on it or not: everything that was committed when the copy
@@ -22,7 +23,7 @@ export async function backup(from: string, to: string): Promise<number> {
     await copyDatabase(join(from, DATABASE), copy)
     await syncFile(copy)
     // Last: a copy that was cut off has no marker, and no hub takes it for data.
-    await writeMarker(to)
+    await writeCopyMarker(to)
     await syncDirectory(dirname(to))
     return (await stat(copy)).size
   } catch (error) {
@@ -34,7 +35,7 @@ async function makeEmpty(path: string): Promise<void> {
   let names: string[]
   try {
     await mkdir(path, { recursive: true })
-    names = await readdir(path)
+    names = await strangersIn(path)
   } catch (error) {
     throw new FanfareError('data_unusable', `${path}: ${(error as Error).message}`)
   }
@@ -42,6 +43,8 @@ async function makeEmpty(path: string): Promise<void> {
 }
 
 async function copyDatabase(from: string, to: string): Promise<void> {
+  // A directory that cannot be written to is read without a lock.
+  await prepareLockFile(`${from}-lock`).catch(() => {})
   const database = open({ path: from, noSubdir: true, readOnly: true })
   try {
     await database.backup(to, true)

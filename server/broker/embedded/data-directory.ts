@@ -1,130 +1,213 @@
-import { statfsSync } from 'node:fs'
-import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { access, type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
 import { connect, createServer, type Server } from 'node:net'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Logger } from 'pino'
 import { FanfareError } from '../../../shared/errors.ts'
 import { isDatabaseIntact } from './database-check.ts'
+import { createDatabase, prepareLockFile, Tail } from './database-file.ts'
 
 /** A directory that belongs to this process until it is released. */
 export interface DataDirectory {
   readonly databaseFile: string
-  /** What is left on its disk. */
-  freeBytes(): number
-  /** Keeps some room back, as far as there is any. */
-  makeReserve(): Promise<void>
-  releaseReserve(): Promise<void>
-  /** Makes the names of new files outlive a failure of the machine. */
-  sync(): Promise<void>
+  /** What LMDB may write beyond its last page. */
+  readonly tail: Tail
+  /** Whether it is a backup on which no hub has started yet. */
+  readonly isCopy: boolean
+  /** From now on it is not a copy any more. */
+  adopt(): Promise<void>
   release(): Promise<void>
 }
 
+export interface DirectoryOptions {
+  /** Longest time to wait for another hub on the directory to end: by default it is refused at once. */
+  readonly lockWaitMs?: number
+  readonly log?: Logger
+}
+
 /** Says that a directory is a hub's, and in which form. */
+interface Marker {
+  readonly format: number
+  /** Set by `backup`, until a hub has started on the copy. */
+  readonly copy?: boolean
+}
+
 const MARKER = 'fanfare.json'
 const FORMAT = 1
 export const DATABASE = 'data.mdb'
 const LOCK = 'lock.sock'
-/** Stands for room on the disk, of as much as the largest trim needs. */
-const RESERVE = 'reserve'
-const RESERVE_BYTES = 1024 * 1024
+/** Earlier versions kept some room on the disk with a file of this name; now the database file has it. */
+const FORMER_RESERVE = 'reserve'
 /** What fits into the address of a socket on every system, with room for the name of a stale lock. */
 const MOST_SOCKET_BYTES = 90
+const LOCK_RETRY_MS = 200
+/** The answers of a socket that nobody listens to any more. Any other may come from a hub that is alive. */
+const DEAD_LOCK: readonly unknown[] = ['ECONNREFUSED', 'ENOENT', 'ENOTSOCK']
+/** How file systems and platforms say that they sync no directories. */
+const NO_DIRECTORY_SYNC: readonly unknown[] = 'EACCES EBADF EINVAL EISDIR ENOSYS ENOTSUP EOPNOTSUPP EPERM'.split(' ')
+
+/**
+ * Names that hold no program's data: hidden ones, what file systems, desktops and storage devices put into each volume, logs.
+ */
+const HARMLESS = [
+  /^\./,
+  /^(lost\+found|a?quota\.\w+|[@#$]?recycle(\.bin|r|d)?|[@#]\w+|\$recycle\.bin|system volume information)$/i,
+  /^(desktop\.ini|thumbs\.db|network trash folder|temporary items)$/i,
+  /\.(log|pid|out|err)([.-][\d-]+)?(\.gz)?$/i,
+]
 
 /** Makes or takes a data directory. Never writes into one that it does not recognise. */
-export async function openDataDirectory(path: string): Promise<DataDirectory> {
+export async function openDataDirectory(path: string, options: DirectoryOptions = {}): Promise<DataDirectory> {
   try {
     await mkdir(path, { recursive: true })
   } catch (error) {
     throw new FanfareError('data_unusable', `${path}: ${(error as Error).message}`)
   }
   await checkMarker(path)
-  const lock = await takeLock(path)
+  const lock = await takeLock(path, options)
   try {
-    checkDatabase(path)
+    const { copy = false } = await checkMarker(path)
+    const tail = await openDatabase(path)
+    return {
+      databaseFile: join(path, DATABASE),
+      tail,
+      isCopy: copy,
+      adopt: () => writeMarker(path, { format: FORMAT }),
+      async release() {
+        await tail.close()
+        await releaseLock(lock)
+      },
+    }
   } catch (error) {
     await releaseLock(lock)
     throw error
   }
-  return {
-    databaseFile: join(path, DATABASE),
-    freeBytes() {
-      // At once: it takes some microseconds, and waiting would let others in between.
-      const { bavail, bsize } = statfsSync(path)
-      return bavail * bsize
-    },
-    makeReserve: () => makeReserve(join(path, RESERVE)),
-    releaseReserve: () => rm(join(path, RESERVE), { force: true }),
-    sync: () => syncDirectory(path),
-    release: () => releaseLock(lock),
+}
+
+/** Everything that LMDB will find there has its space on the disk already. */
+async function openDatabase(path: string): Promise<Tail> {
+  const name = join(path, DATABASE)
+  try {
+    if (!(await isThere(name))) await createDatabase(name)
+    else if (!isDatabaseIntact(name)) throw new FanfareError('data_damaged', name)
+    await rm(join(path, FORMER_RESERVE), { force: true })
+    await prepareLockFile(`${name}-lock`)
+    await syncDirectory(path)
+    return new Tail(await open(name, 'r+'))
+  } catch (error) {
+    if (error instanceof FanfareError) throw error
+    throw new FanfareError('data_unusable', `${name}: ${(error as Error).message}`)
   }
 }
 
-async function checkMarker(path: string): Promise<void> {
-  const marker = join(path, MARKER)
-  const text = await readFile(marker, 'utf8').catch((error: NodeJS.ErrnoException) => {
+async function isThere(name: string): Promise<boolean> {
+  return stat(name).then(
+    () => true,
+    (error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return false
+      throw error
+    },
+  )
+}
+
+async function checkMarker(path: string): Promise<Marker> {
+  const name = join(path, MARKER)
+  const text = await readFile(name, 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined
-    throw new FanfareError('data_unusable', `${marker}: ${error.message}`)
+    throw new FanfareError('data_unusable', `${name}: ${error.message}`)
   })
   if (text === undefined) return takeEmpty(path)
-  const format = formatOf(text)
-  if (format === undefined) throw new FanfareError('data_damaged', `${marker} cannot be read`)
-  if (format !== FORMAT)
-    throw new FanfareError('data_foreign', `${path} has format ${format}, this hub knows ${FORMAT}`)
+  const marker = markerIn(text)
+  if (marker === undefined) throw new FanfareError('data_damaged', `${name} cannot be read`)
+  const { format } = marker
+  if (format === FORMAT) return marker
+  throw new FanfareError('data_foreign', `${path} has format ${format}, this hub knows ${FORMAT}`)
 }
 
 /** Whether a hub that knows this format has made it. */
 export async function isDataDirectory(path: string): Promise<boolean> {
   const text = await readFile(join(path, MARKER), 'utf8').catch(() => '')
-  return formatOf(text) === FORMAT
+  return markerIn(text)?.format === FORMAT
 }
 
-async function takeEmpty(path: string): Promise<void> {
-  const names = await readdir(path)
+async function takeEmpty(path: string): Promise<Marker> {
+  const strangers = await strangersIn(path)
   // Another starter has been quicker; the lock decides between the two.
-  if (names.includes(MARKER)) return checkMarker(path)
-  const strangers = names.filter((name) => !name.startsWith(`${MARKER}.`))
+  if (strangers.includes(MARKER)) return checkMarker(path)
   if (strangers.length > 0) throw new FanfareError('data_foreign', `${path} holds ${strangers.slice(0, 3).join(', ')}`)
+  const marker = { format: FORMAT }
   try {
-    await writeMarker(path)
+    await writeMarker(path, marker)
   } catch (error) {
     throw new FanfareError('data_unusable', `${path}: ${(error as Error).message}`)
   }
+  return marker
+}
+
+/** What in a directory may be the data of another program, or of a hub. What holds nothing is nobody's data. */
+export async function strangersIn(path: string): Promise<string[]> {
+  const strangers: string[] = []
+  for (const name of await readdir(path)) {
+    if (name.startsWith(`${MARKER}.`) || HARMLESS.some((harmless) => harmless.test(name))) continue
+    if (!(await holdsNothing(join(path, name)))) strangers.push(name)
+  }
+  return strangers
+}
+
+async function holdsNothing(path: string): Promise<boolean> {
+  try {
+    const status = await stat(path)
+    if (status.isDirectory()) return (await readdir(path)).length === 0
+    return status.isFile() && status.size === 0
+  } catch {
+    return false
+  }
+}
+
+/** A copy becomes a hub's directory with this, so it comes last. */
+export async function writeCopyMarker(path: string): Promise<void> {
+  await writeMarker(path, { format: FORMAT, copy: true })
 }
 
 /** Whole or not at all: half a marker would look like damage at the next start. */
-export async function writeMarker(path: string): Promise<void> {
+async function writeMarker(path: string, marker: Marker): Promise<void> {
   const draft = join(path, `${MARKER}.${process.pid}`)
-  const file = await open(draft, 'w')
   try {
-    await file.writeFile(`${JSON.stringify({ format: FORMAT })}\n`)
-    await file.sync()
-  } finally {
-    await file.close()
+    const file = await open(draft, 'w')
+    try {
+      await file.writeFile(`${JSON.stringify(marker)}\n`)
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+    await rename(draft, join(path, MARKER))
+  } catch (error) {
+    await rm(draft, { force: true })
+    throw error
   }
-  await rename(draft, join(path, MARKER))
   // Before there is data: a directory that has data and no marker is a stranger's.
   await syncDirectory(path)
 }
 
-async function makeReserve(name: string): Promise<void> {
-  const there = await stat(name).catch(() => undefined)
-  if (there?.size === RESERVE_BYTES) return
-  // On a full disk it stays as small as it has become.
-  await writeFile(name, Buffer.alloc(RESERVE_BYTES)).catch(() => {})
-}
-
+/** Makes the names of new files outlive a failure of the machine, on file systems that can. */
 export async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, 'r')
   try {
-    await directory.sync()
-  } finally {
-    await directory.close()
+    const directory = await open(path, 'r')
+    try {
+      await directory.sync()
+    } finally {
+      await directory.close()
+    }
+  } catch (error) {
+    if (!NO_DIRECTORY_SYNC.includes((error as NodeJS.ErrnoException).code)) throw error
   }
 }
 
-function formatOf(marker: string): number | undefined {
+function markerIn(text: string): Marker | undefined {
   try {
-    const { format } = JSON.parse(marker) as { format?: unknown }
-    return typeof format === 'number' ? format : undefined
+    const marker = JSON.parse(text) as Partial<Marker>
+    return typeof marker.format === 'number' ? (marker as Marker) : undefined
   } catch {
     return undefined
   }
@@ -140,21 +223,32 @@ interface Lock {
  * The lock is a socket that its owner listens on: when the process dies, however it dies, nobody answers there, and
  * the next owner can tell. A file with a process number could not be trusted across containers or restarts.
  */
-async function takeLock(path: string): Promise<Lock> {
+async function takeLock(path: string, { lockWaitMs = 0, log }: DirectoryOptions): Promise<Lock> {
   const directory = await open(path, 'r')
   try {
     const lock = socketPath(path, directory)
-    for (let attempt = 0; attempt < 3; attempt++) {
-      const server = await listenOn(lock)
+    const until = performance.now() + lockWaitMs
+    for (let waits = 0; ; waits++) {
+      const server = await tryLock(path, lock)
       if (server) return { server, directory }
-      if (await answers(lock)) break
-      await removeStale(lock)
+      if (performance.now() >= until) throw new FanfareError('data_locked', path)
+      if (waits === 0) log?.info({ data: path, lockWaitMs }, 'waiting for another hub on the data directory to end')
+      await sleep(LOCK_RETRY_MS)
     }
-    throw new FanfareError('data_locked', path)
   } catch (error) {
     await directory.close()
     throw error
   }
+}
+
+async function tryLock(path: string, lock: string): Promise<Server | undefined> {
+  for (let attempt = 0; attempt < 3; attempt++) {
+    const server = await listenOn(path, lock)
+    if (server) return server
+    if (await answers(lock)) return undefined
+    await removeStale(lock)
+  }
+  return undefined
 }
 
 async function removeStale(lock: string): Promise<void> {
@@ -180,15 +274,27 @@ function socketPath(path: string, directory: FileHandle): string {
   throw new FanfareError('data_unusable', `${path} is longer than ${MOST_SOCKET_BYTES - LOCK.length - 1} bytes`)
 }
 
-function listenOn(lock: string): Promise<Server | undefined> {
+function listenOn(path: string, lock: string): Promise<Server | undefined> {
   return new Promise((resolve, reject) => {
     const server = createServer((socket) => socket.destroy())
     server.once('error', (error: NodeJS.ErrnoException) => {
       if (error.code === 'EADDRINUSE') resolve(undefined)
-      else reject(new FanfareError('data_unusable', `${lock}: ${error.message}`))
+      else void noLock(path, lock, error).then(reject)
     })
     server.listen(lock, () => resolve(server.unref()))
   })
+}
+
+/** The file system may forbid this user to write, or have no sockets at all. */
+async function noLock(path: string, lock: string, { code, message }: NodeJS.ErrnoException): Promise<FanfareError> {
+  const isWritable = await access(path, constants.W_OK).then(
+    () => true,
+    () => false,
+  )
+  if (!isWritable || code === 'ENOSPC') return new FanfareError('data_unusable', `${lock}: ${message}`)
+  const why = `${lock}: this file system refuses Unix sockets (${code}), and the hub locks its data directory with one`
+  const instead = 'Shared folders, such as SMB, 9p, vfat and bind mounts of Docker Desktop, often do'
+  return new FanfareError('data_unusable', `${why}. ${instead}: use a local disk or a volume`)
 }
 
 function answers(lock: string): Promise<boolean> {
@@ -198,24 +304,11 @@ function answers(lock: string): Promise<boolean> {
       socket.destroy()
       resolve(true)
     })
-    socket.once('error', () => resolve(false))
+    socket.once('error', ({ code }: NodeJS.ErrnoException) => resolve(!DEAD_LOCK.includes(code)))
   })
 }
 
 async function releaseLock({ server, directory }: Lock): Promise<void> {
   await new Promise((resolve) => server.close(resolve))
   await directory.close()
-}
-
-function checkDatabase(path: string): void {
-  const name = join(path, DATABASE)
-  let intact: boolean
-  try {
-    intact = isDatabaseIntact(name)
-  } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException
-    if (code === 'ENOENT') return
-    throw new FanfareError('data_unusable', `${name}: ${message}`)
-  }
-  if (!intact) throw new FanfareError('data_damaged', name)
 }

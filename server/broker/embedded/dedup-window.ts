@@ -1,151 +1,259 @@
-import { fromJson, idsKey, toJson, under } from './keys.ts'
+import type { Logger } from 'pino'
+import type { Draft } from '../broker.ts'
+import { fromJson, idsKey, legacyIds, toJson, under } from './keys.ts'
+import type { Logs } from './logs.ts'
+import { Identities } from './message-identity.ts'
+import { type Acts, OperatorActs, type QueuePlace, rangesOf } from './operator-acts.ts'
+import type { QueueLog } from './queue-log.ts'
 import type { Change, Store } from './store.ts'
+import type { StreamLog } from './stream-log.ts'
 
-/** Where a message went. */
-export interface Placed {
-  readonly streams: readonly { readonly log: Numbered; readonly offset: number }[]
-  readonly queues: readonly Numbered[]
+/** A message's places in streams and queues. */
+export interface Places {
+  readonly streams: readonly { readonly log: StreamLog; readonly offset: number }[]
+  readonly queues: readonly { readonly log: QueueLog; readonly offset: number }[]
 }
 
-/** A stream or a queue, by its number: a name may come to mean another. */
-interface Numbered {
+/** A stream or a queue. Its number says whether the one of that name is still the same. */
+interface Named {
   readonly id: number
-}
-
-/** The same by numbers alone. */
-export interface StoredPlaces {
-  /** Offsets by stream. */
-  readonly offsets: ReadonlyMap<number, number>
-  readonly queues: readonly number[]
+  readonly name: string
 }
 
 interface Route {
-  readonly streams: readonly number[]
-  readonly queues: readonly number[]
+  readonly streams: readonly Named[]
+  readonly queues: readonly Named[]
 }
 
 /**
  * The ids of one commit, and where their messages went, in columns: there may be a million of them, and an object for
  * each would be most of their memory, and of the work of collecting it.
  */
-interface Chapter {
-  readonly ids: string[]
+interface StoredChapter extends Acts {
+  readonly time: number
+  readonly identities: string[]
   readonly routes: Route[]
-  /** Of each id, which of `routes`. */
+  /** Of each identity, which of `routes`. */
   readonly routeAt: number[]
-  /** One for each stream of each id, in their order. */
+  /** One for each stream and then for each queue of each identity, in their order. */
   readonly offsets: number[]
 }
 
-interface StoredChapter extends Chapter {
-  readonly time: number
+interface Chapter extends StoredChapter {
+  readonly commit: number
+  /** How many of its ids are forgotten: the first ones. */
+  forgotten: number
 }
 
 /**
  * The ids published within a window of time, so that a second publish with one of them is known. Bounded: when there
- * are `limit` ids, the oldest leave before their time.
+ * are more than `limit`, the oldest leave before their time, and the newest `limit` are always known.
+ *
+ * An id belongs to one publisher (the authenticated subject; all anonymous clients are one publisher) and one destination
+ * (the topic published to, or the queue enqueued to): the same id of another subject, on another topic or queue, or after
+ * everything it went to has been deleted or purged, is another message. What is gone is noticed when its id comes again:
+ * deleting and purging touch no ids.
  */
 export class DedupWindow {
+  private readonly logs: Logs
   private readonly windowMs: number
   private readonly limit: number
+  private readonly identities = new Identities()
   private readonly chapterOf = new Map<string, Chapter>()
-  private chapters: { readonly commit: number; readonly time: number; readonly chapter: Chapter }[] = []
-  private nextCommit = 0
-  private staged = newChapter()
-  /** Commits of which the ids are forgotten here and not in the store yet. */
-  private leaving: number[] = []
+  private readonly acts = new OperatorActs()
+  private chapters: Chapter[] = []
+  private staged: Chapter & { time: number }
+  /** Where identities of the commit in the making were known before, if they were. */
+  private readonly replaced = new Map<string, Chapter>()
+  /** Keys of what is forgotten here and not in the store yet. */
+  private leaving: Change['key'][] = []
 
-  constructor(store: Store, windowMs: number, limit: number) {
+  constructor(store: Store, logs: Logs, windowMs: number, limit: number, log: Logger) {
+    this.logs = logs
     this.windowMs = windowMs
     this.limit = limit
-    for (const [key, value] of store.range(under('i'))) {
-      const { time, ...chapter } = fromJson(value) as StoredChapter
+    let next = 0
+    for (const [key, value] of store.range(under('w'))) {
       const commit = key[1] as number
-      this.chapters.push({ commit, time, chapter })
-      for (const id of chapter.ids) this.chapterOf.set(id, chapter)
-      this.nextCommit = commit + 1
+      this.enter({ ...(fromJson(value) as StoredChapter), commit, forgotten: 0 })
+      next = commit + 1
+    }
+    this.staged = newChapter(next)
+    for (const [key] of store.range(legacyIds)) this.leaving.push(key)
+    if (this.leaving.length > 0) {
+      const commits = this.leaving.length
+      log.warn(
+        { commits },
+        'ids of an earlier version are forgotten: a publish repeated across this start is kept twice',
+      )
     }
   }
 
-  /** Forgets what has had its time, and what is more than the limit. */
+  private enter(chapter: Chapter): void {
+    this.chapters.push(chapter)
+    for (const identity of chapter.identities) this.chapterOf.set(identity, chapter)
+    this.acts.add(chapter)
+  }
+
+  /** Forgets what has had its time, and the oldest of what exceeds the limit. */
   expire(now: number): void {
     let expired = 0
-    for (const { commit, time, chapter } of this.chapters) {
-      if (time > now - this.windowMs && this.chapterOf.size <= this.limit) break
-      for (const id of chapter.ids) this.chapterOf.delete(id)
-      this.leaving.push(commit)
+    for (const chapter of this.chapters) {
+      const isOver = chapter.time <= now - this.windowMs
+      if (!isOver && this.chapterOf.size <= this.limit) break
+      while (chapter.forgotten < chapter.identities.length && (isOver || this.chapterOf.size > this.limit)) {
+        const identity = chapter.identities[chapter.forgotten++] as string
+        // It may have come again since, if what it went to was gone.
+        if (this.chapterOf.get(identity) === chapter) this.chapterOf.delete(identity)
+      }
+      if (chapter.forgotten < chapter.identities.length) break
+      // What operators did in a commit concerns the ids of earlier ones only.
+      this.acts.remove(chapter)
+      this.leaving.push(idsKey(chapter.commit))
       expired++
     }
     if (expired > 0) this.chapters = this.chapters.slice(expired)
   }
 
-  has(id: string): boolean {
-    return this.chapterOf.has(id)
+  /**
+   * Where an earlier publish of the same message is kept; undefined if there was none, or nothing is left of it. A hit is
+   * rare, and therefore allowed to search.
+   */
+  find(draft: Draft): Places | undefined {
+    if (!draft.ownId) return undefined
+    const identity = this.identities.of(draft)
+    const chapter = this.chapterOf.get(identity)
+    return chapter && this.placesIn(chapter, chapter.identities.indexOf(identity))
   }
 
-  /** Where the message of an id went. Seldom asked, and therefore allowed to search. */
-  find(id: string): StoredPlaces | undefined {
-    const chapter = this.chapterOf.get(id)
-    if (!chapter) return undefined
-    const at = chapter.ids.indexOf(id)
-    const routeOf = (n: number) => chapter.routes[chapter.routeAt[n] as number] as Route
-    let first = 0
-    for (let n = 0; n < at; n++) first += routeOf(n).streams.length
-    const { streams, queues } = routeOf(at)
-    const offsets = new Map(streams.map((stream, n) => [stream, chapter.offsets[first + n] as number]))
-    return { offsets, queues }
+  /** What tells messages apart in a queue that have the same id; undefined if their topic does. */
+  scopeOf({ ownId, publisher, topic, queues }: Draft): string | undefined {
+    return ownId && publisher !== undefined && queues.length > 0 ? this.identities.scopeOf(publisher, topic) : undefined
   }
 
-  add(id: string, placed: Placed): void {
-    const { ids, routeAt, offsets } = this.staged
-    this.chapterOf.set(id, this.staged)
-    ids.push(id)
-    routeAt.push(this.routeFor(placed))
-    for (const { offset } of placed.streams) offsets.push(offset)
+  add(draft: Draft, places: Places): void {
+    // What no stream and no queue has taken, because they were deleted since, can come again.
+    if (!draft.ownId || (places.streams.length === 0 && places.queues.length === 0)) return
+    const identity = this.identities.of(draft)
+    const { identities, routeAt, offsets } = this.staged
+    const before = this.chapterOf.get(identity)
+    if (before) this.replaced.set(identity, before)
+    this.chapterOf.set(identity, this.staged)
+    identities.push(identity)
+    routeAt.push(this.routeFor(places))
+    for (const { offset } of places.streams) offsets.push(offset)
+    for (const { offset } of places.queues) offsets.push(offset)
   }
 
-  private routeFor(placed: Placed): number {
-    const { routes, routeAt } = this.staged
-    // Mostly the messages of one topic come together.
-    const last = routeAt.at(-1)
-    if (last !== undefined && isRouteOf(routes[last] as Route, placed)) return last
-    const known = routes.findIndex((route) => isRouteOf(route, placed))
-    if (known >= 0) return known
-    const { streams, queues } = placed
-    return routes.push({ streams: streams.map(({ log }) => log.id), queues: queues.map((queue) => queue.id) }) - 1
+  /** Messages of a queue are purged: their ids may come again. */
+  purged({ id }: QueueLog, seqs: readonly number[]): void {
+    if (seqs.length > 0) this.act({ purged: [rangesOf(id, seqs)], moved: [] })
+  }
+
+  /** A message of a queue is in another place from now on. */
+  moved(from: { readonly id: number; readonly seq: number }, to: QueuePlace): void {
+    this.act({ purged: [], moved: [{ from, to }] })
   }
 
   /** Adds to a commit what is new, and removes what was forgotten. */
   finish(changes: Change[], now: number): void {
-    for (const commit of this.leaving) changes.push({ key: idsKey(commit), value: undefined })
-    if (this.staged.ids.length === 0) return
-    const stored: StoredChapter = { time: now, ...this.staged }
-    changes.push({ key: idsKey(this.nextCommit), value: toJson(stored) })
+    for (const key of this.leaving) changes.push({ key, value: undefined })
+    const { identities, routes, routeAt, offsets, purged, moved } = this.staged
+    if (!hasContent(this.staged)) return
+    const stored: StoredChapter = { time: now, identities, routes, routeAt, offsets, purged, moved }
+    changes.push({ key: idsKey(this.staged.commit), value: toJson(stored) })
   }
 
   apply(now: number): void {
-    if (this.staged.ids.length > 0) {
-      this.chapters.push({ commit: this.nextCommit++, time: now, chapter: this.staged })
-      this.staged = newChapter()
-    }
     this.leaving = []
+    this.replaced.clear()
+    if (!hasContent(this.staged)) return
+    this.staged.time = now
+    this.chapters.push(this.staged)
+    this.staged = newChapter(this.staged.commit + 1)
   }
 
   rollback(): void {
-    for (const id of this.staged.ids) this.chapterOf.delete(id)
-    this.staged = newChapter()
+    for (const identity of this.staged.identities) this.chapterOf.delete(identity)
+    for (const [identity, chapter] of this.replaced) this.chapterOf.set(identity, chapter)
+    this.replaced.clear()
+    this.acts.remove(this.staged)
+    this.staged = newChapter(this.staged.commit)
+  }
+
+  private act(acts: Acts): void {
+    // No id can be one of theirs.
+    if (this.chapterOf.size === 0) return
+    this.staged.purged.push(...acts.purged)
+    this.staged.moved.push(...acts.moved)
+    this.acts.add(acts)
+  }
+
+  private routeFor({ streams, queues }: Places): number {
+    const { routes, routeAt } = this.staged
+    // Mostly the messages of one topic come together.
+    const last = routeAt.at(-1)
+    if (last !== undefined && isRouteOf(routes[last] as Route, streams, queues)) return last
+    const known = routes.findIndex((route) => isRouteOf(route, streams, queues))
+    if (known >= 0) return known
+    return routes.push({ streams: streams.map(nameOf), queues: queues.map(nameOf) }) - 1
+  }
+
+  private placesIn({ routes, routeAt, offsets }: Chapter, at: number): Places | undefined {
+    const routeOf = (n: number) => routes[routeAt[n] as number] as Route
+    let first = 0
+    for (let n = 0; n < at; n++) first += routeOf(n).streams.length + routeOf(n).queues.length
+    const { streams, queues } = routeOf(at)
+    const places = {
+      streams: streams.flatMap((stream, n) => this.inStream(stream, offsets[first + n] as number)),
+      queues: queues.flatMap((queue, n) =>
+        this.inQueue({ ...queue, seq: offsets[first + streams.length + n] as number }),
+      ),
+    }
+    return places.streams.length + places.queues.length > 0 ? places : undefined
+  }
+
+  /** What retention has removed counts as being there. */
+  private inStream({ id, name }: Named, offset: number): Places['streams'] {
+    const log = this.logs.streams.get(name)
+    return log?.id === id && offset >= log.trimmedTo ? [{ log, offset }] : []
+  }
+
+  /** What was done, dropped or dead-lettered likewise. */
+  private inQueue(place: QueuePlace): Places['queues'] {
+    const now = this.acts.placeOf(place)
+    const log = now && this.logs.queues.get(now.name)
+    return log && log.id === now.id ? [{ log, offset: now.seq }] : []
   }
 }
 
-function newChapter(): Chapter {
-  return { ids: [], routes: [], routeAt: [], offsets: [] }
+function newChapter(commit: number): Chapter & { time: number } {
+  return {
+    commit,
+    time: 0,
+    forgotten: 0,
+    identities: [],
+    routes: [],
+    routeAt: [],
+    offsets: [],
+    purged: [],
+    moved: [],
+  }
 }
 
-function isRouteOf(route: Route, { streams, queues }: Placed): boolean {
+function hasContent({ identities, purged, moved }: Chapter): boolean {
+  return identities.length > 0 || purged.length > 0 || moved.length > 0
+}
+
+function nameOf({ log }: { readonly log: StreamLog | QueueLog }): Named {
+  return { id: log.id, name: log.options.name }
+}
+
+function isRouteOf(route: Route, streams: Places['streams'], queues: Places['queues']): boolean {
   return (
     route.streams.length === streams.length &&
     route.queues.length === queues.length &&
-    streams.every(({ log }, at) => log.id === route.streams[at]) &&
-    queues.every(({ id }, at) => id === route.queues[at])
+    streams.every(({ log }, at) => log.id === route.streams[at]?.id) &&
+    queues.every(({ log }, at) => log.id === route.queues[at]?.id)
   )
 }

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import { type Clock, steadyClock, type Timer } from '../../../shared/clock.ts'
 import { FanfareError } from '../../../shared/errors.ts'
@@ -16,7 +17,7 @@ import type {
   StreamState,
 } from '../broker.ts'
 import { AppliedReads } from './applied-reads.ts'
-import { entryOf } from './dead-letters.ts'
+import { entryOf, type FoundLetter, seqOf, shownLetter } from './dead-letters.ts'
 import { DedupWindow } from './dedup-window.ts'
 import { GroupCommit } from './group-commit.ts'
 import { Housekeeping } from './housekeeping.ts'
@@ -42,6 +43,8 @@ export interface EmbeddedOptions {
 
 /** How often leases, delays, expiry and retention are looked after, in milliseconds. */
 const TICK_MS = 100
+/** About the most that one page of dead letters holds. */
+const LETTER_PAGE_BYTES = 1024 * 1024
 
 const nothingToUndo = () => {}
 
@@ -55,12 +58,12 @@ export class EmbeddedBroker implements Broker {
   private readonly reads: AppliedReads
   private readonly clock: Clock
   private readonly cursorLimits: CursorLimits
-  private readonly logs = new Logs()
+  private readonly logs: Logs
+  private readonly dedup: DedupWindow
   private readonly removals: Removals
   private readonly commits: GroupCommit
   private readonly housekeeping: Housekeeping
   private readonly ticker: Timer
-  private nextId = 1
   private lastDelivery = 0
 
   constructor(store: Store, options: EmbeddedOptions, log: Logger) {
@@ -70,27 +73,29 @@ export class EmbeddedBroker implements Broker {
     this.clock = unexpected.guard(options.clock ?? steadyClock)
     const { cursorsPerStream = Number.POSITIVE_INFINITY, cursorIdleMs = 0 } = options
     this.cursorLimits = { max: cursorsPerStream, idleMs: cursorIdleMs }
-    const dedup = new DedupWindow(store, options.dedupWindowMs, options.dedupIds)
-    this.commits = new GroupCommit(store, this.reads, this.logs, dedup, this.clock, log, unexpected, {
+    this.logs = new Logs(store)
+    this.dedup = new DedupWindow(store, this.logs, options.dedupWindowMs, options.dedupIds, log)
+    this.commits = new GroupCommit(store, this.reads, this.logs, this.dedup, this.clock, log, unexpected, {
       ready: (queue) => this.onReady(queue),
       committed: (commit) => this.onCommit(commit),
     })
     this.removals = new Removals(this.reads)
     this.housekeeping = new Housekeeping(this.commits, this.logs, this.removals, this.clock)
-    this.nextId = this.removals.highest + 1
     for (const [, value] of store.range(under('s'))) {
       const record = fromJson(value) as StreamRecord
       this.logs.add(new StreamLog(this.reads, record))
-      this.nextId = Math.max(this.nextId, record.id + 1)
     }
     for (const [, value] of store.range(under('q'))) {
       const record = fromJson(value) as QueueRecord
       const queue = new QueueLog(this.reads, record, this.clock)
       queue.load(this.clock.now())
       this.logs.add(queue)
-      this.nextId = Math.max(this.nextId, record.id + 1)
     }
     this.ticker = this.clock.setInterval(() => this.tick(), TICK_MS).unref()
+  }
+
+  get failure(): string | undefined {
+    return this.store.failure
   }
 
   publish(draft: Draft): void {
@@ -107,7 +112,7 @@ export class EmbeddedBroker implements Broker {
     await this.commits.change(() => {
       const existing = this.logs.streams.get(options.name)
       if (!existing) {
-        const log = this.logs.touch(StreamLog.create(this.reads, this.nextId++, options))
+        const log = this.logs.touch(StreamLog.create(this.reads, this.logs.takeNumber(), options))
         this.logs.add(log)
         return () => this.logs.remove(log)
       }
@@ -196,7 +201,7 @@ export class EmbeddedBroker implements Broker {
     await this.commits.change(() => {
       const existing = this.logs.queues.get(options.name)
       if (!existing) {
-        const record = { id: this.nextId++, options, next: 0, nextLetter: 0 }
+        const record = { id: this.logs.takeNumber(), options, next: 0, nextLetter: 0 }
         const queue = this.logs.touch(new QueueLog(this.reads, record, this.clock, false))
         this.logs.add(queue)
         return () => this.logs.remove(queue)
@@ -270,7 +275,10 @@ export class EmbeddedBroker implements Broker {
   async purgeQueue(name: string): Promise<number> {
     let count = 0
     await this.commits.change(() => {
-      count = this.logs.touch(this.queueOf(name)).purge()
+      const queue = this.logs.touch(this.queueOf(name))
+      const seqs = queue.purge()
+      this.dedup.purged(queue, seqs)
+      count = seqs.length
       return nothingToUndo
     })
     return count
@@ -284,28 +292,56 @@ export class EmbeddedBroker implements Broker {
   }
 
   async deadLetters(queue: string, filter: DeadLetterFilter, from: number, limit: number): Promise<DeadLetter[]> {
-    const letters: DeadLetter[] = []
-    for (const letter of this.queueOf(queue).letters.list(filter, from, queue)) {
-      if (letters.push(letter) >= limit) break
+    const page: DeadLetter[] = []
+    let bytes = 0
+    for await (const found of this.lettersFrom(queue, filter, from)) {
+      for (const letter of found) {
+        page.push(shownLetter(letter, queue))
+        bytes += letter.value.length
+        if (page.length >= limit || bytes >= LETTER_PAGE_BYTES) return page
+      }
     }
-    return letters
+    return page
+  }
+
+  async *deadLetterBatches(
+    queue: string,
+    filter: DeadLetterFilter,
+    limit: number,
+    mostBytes: number,
+  ): AsyncIterable<number[]> {
+    let batch: number[] = []
+    let bytes = 0
+    for await (const found of this.lettersFrom(queue, filter, 0)) {
+      for (const { letter, value } of found) {
+        batch.push(letter)
+        bytes += value.length
+        if (batch.length < limit && bytes < mostBytes) continue
+        yield batch
+        batch = []
+        bytes = 0
+      }
+    }
+    if (batch.length > 0) yield batch
   }
 
   async redrive(queue: string, filter: DeadLetterFilter, to: string, limit: number): Promise<number> {
-    const moved: number[] = []
+    let moved: number[] = []
     await this.commits.change((_, now) => {
       const [origin, target] = [this.queueOf(queue), this.queueOf(to)]
-      const letters: (readonly [number, ReturnType<typeof entryOf>])[] = []
-      for (const [letter, stored] of origin.letters.stored(filter)) {
-        if (letters.push([letter, entryOf(stored, now)]) >= limit) break
+      const letters: { found: FoundLetter; entry: ReturnType<typeof entryOf> }[] = []
+      for (const found of origin.letters.matching(filter)) {
+        if (letters.push({ found, entry: entryOf(found, now) }) >= limit) break
       }
-      const bytes = letters.reduce((sum, [, { wire }]) => sum + bytesInBody(wire), 0)
+      const bytes = letters.reduce((sum, { entry }) => sum + bytesInBody(entry.wire), 0)
       // Looked at before anything is staged: all of them move, or none.
       if (!target.hasRoom(bytes, letters.length)) throw new FanfareError('queue_limit', `"${to}"`)
-      for (const [letter, entry] of letters) {
-        this.logs.touch(target).add(entry)
-        moved.push(letter)
+      for (const { found, entry } of letters) {
+        const seq = this.logs.touch(target).add(entry)
+        const before = seqOf(found)
+        if (before !== undefined) this.dedup.moved({ id: origin.id, seq: before }, { id: target.id, name: to, seq })
       }
+      moved = letters.map(({ found }) => found.letter)
       this.logs.touch(origin).letters.remove(moved)
       return nothingToUndo
     })
@@ -313,14 +349,22 @@ export class EmbeddedBroker implements Broker {
   }
 
   async purgeDeadLetters(queue: string, filter: DeadLetterFilter): Promise<number> {
-    let letters: number[] = []
+    let count = 0
     await this.commits.change(() => {
       const origin = this.queueOf(queue)
-      letters = [...origin.letters.stored(filter)].map(([letter]) => letter)
+      const letters: number[] = []
+      const seqs: number[] = []
+      for (const found of origin.letters.matching(filter)) {
+        letters.push(found.letter)
+        const seq = seqOf(found)
+        if (seq !== undefined) seqs.push(seq)
+      }
       this.logs.touch(origin).letters.remove(letters)
+      this.dedup.purged(origin, seqs)
+      count = letters.length
       return nothingToUndo
     })
-    return letters.length
+    return count
   }
 
   async close(): Promise<void> {
@@ -355,6 +399,21 @@ export class EmbeddedBroker implements Broker {
   /** When something may be due in a queue that is not yet. */
   nextTime(): number {
     return this.logs.dueQueues.nextAfter(this.clock.now())
+  }
+
+  /** Step by step, so that what else the hub has to do comes in between. Those that die meanwhile are left out. */
+  private async *lettersFrom(
+    queue: string,
+    filter: DeadLetterFilter,
+    from: number,
+  ): AsyncIterable<readonly FoundLetter[]> {
+    const { letters, nextLetter } = this.queueOf(queue)
+    for (let at: number | undefined = from; at !== undefined; ) {
+      const { found, next }: ReturnType<typeof letters.step> = letters.step(filter, at, nextLetter)
+      yield found
+      if (next !== undefined) await setImmediate()
+      at = next
+    }
   }
 
   private expire(name: string, now: number): void {

@@ -118,7 +118,19 @@ export class GroupCommit {
   private async commitNext(): Promise<void> {
     const { tasks } = this
     this.tasks = []
-    await this.commit({ tasks, settlements: this.settlements.splice(0, GROUP), drafts: this.drafts.splice(0, GROUP) })
+    await this.commit({ tasks, settlements: this.settlements.splice(0, GROUP), drafts: this.nextDrafts() })
+  }
+
+  private nextDrafts(): Draft[] {
+    const { commitBytes } = this.store
+    let bytes = 0
+    let count = 0
+    for (; count < Math.min(this.drafts.length, GROUP); count++) {
+      const draft = this.drafts[count] as Draft
+      bytes += draft.bytes * (draft.streams.length + draft.queues.length)
+      if (count > 0 && bytes > commitBytes) break
+    }
+    return this.drafts.splice(0, count)
   }
 
   private async commit(group: Group): Promise<void> {

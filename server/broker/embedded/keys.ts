@@ -11,7 +11,7 @@ export const newestKey = (id: number, topic: string): Key => ['n', id, topic]
 /** The same of a topic, and of those behind it in the order of names. */
 export const newestFrom = (id: number, topic: string): { from: Key; to: Key } => ({
   from: newestKey(id, topic),
-  to: ['n', id, LAST],
+  to: ['n', id + 1],
 })
 /** Offset of the value that stands, of a last-value stream. */
 export const valueKey = (id: number, topic: string, key: string | undefined): Key => ['v', id, topic, key ?? '']
@@ -19,14 +19,16 @@ export const cursorKey = (id: number, name: string): Key => ['c', id, name]
 /** A cursor, and those behind it in the order of names. */
 export const cursorsFrom = (id: number, name: string): { from: Key; to: Key } => ({
   from: cursorKey(id, name),
-  to: ['c', id, LAST],
+  to: ['c', id + 1],
 })
 /** A stream or a queue that was deleted, of which not all is removed yet. */
 export const removedKey = (id: number): Key => ['x', id]
 /** The tables of streams and queues, under whose letter and a number everything of one is stored but its record. */
 export const TABLES = ['b', 'n', 'v', 'c', 'a', 'f', 'd', 'p'] as const
 /** The ids of one commit, in the order of commits. */
-export const idsKey = (commit: number): Key => ['i', commit]
+export const idsKey = (commit: number): Key => ['w', commit]
+/** The number that the next stream or queue gets. */
+export const numbersKey = (): Key => ['o']
 
 export const queueKey = (id: number): Key => ['q', id]
 /** Which messages of a block of a queue are done: a bit each. */
@@ -36,14 +38,20 @@ export const failureKey = (id: number, seq: number): Key => ['f', id, seq]
 export const letterKey = (id: number, letter: number): Key => ['d', id, letter]
 export const parkedKey = (id: number, key: string): Key => ['p', id, key]
 
-/** All keys that begin with these elements. */
+/** All keys that begin with these elements, whatever comes next in them: a message's key may be any text. */
 export const under = (...start: (string | number)[]): { from: Key; to: Key } => ({
   from: [...start, Number.NEGATIVE_INFINITY],
-  to: [...start, LAST],
+  to: start.length === 0 ? [LAST_TABLE] : [...start.slice(0, -1), following(start.at(-1) as string | number)],
 })
 
-/** Behind every name: no grammar allows it. */
-const LAST = '\u{10ffff}'
+/** Behind the letter of every table. */
+const LAST_TABLE = '~'
+
+/** What comes next after all keys with this element. Ids are whole numbers; no name has a control character. */
+const following = (element: string | number) => (typeof element === 'number' ? element + 1 : `${element}\u0001`)
+
+/** Ids as earlier versions stored them, without their publisher and destination. */
+export const legacyIds = under('i')
 
 export const toJson = (value: unknown): Uint8Array => Buffer.from(JSON.stringify(value))
 

@@ -1,7 +1,10 @@
 import { constants } from 'node:os'
 import { type Database, open, type Transaction } from 'lmdb'
 import { FanfareError } from '../../../shared/errors.ts'
-import { type DataDirectory, openDataDirectory } from './data-directory.ts'
+import { pagesNeeded, placesOf } from './commit-size.ts'
+import { type DataDirectory, type DirectoryOptions, openDataDirectory } from './data-directory.ts'
+import { PAGE_BYTES } from './database-file.ts'
+import { countFreePages } from './free-pages.ts'
 import type { Change, Key, Purpose, Range, Snapshot, Store } from './store.ts'
 
 /**
@@ -17,30 +20,41 @@ import type { Change, Key, Purpose, Range, Snapshot, Store } from './store.ts'
  */
 const OPTIONS = { noSubdir: true, encoding: 'binary', overlappingSync: false, eventTurnBatching: false } as const
 
-const { ENOSPC, EDQUOT, EIO } = constants.errno
+const { ENOSPC, EDQUOT } = constants.errno
 const MDB_MAP_FULL = -30792
 const FULL: readonly unknown[] = [ENOSPC, EDQUOT, MDB_MAP_FULL]
 /** Codes by which LMDB says that a file is not as it should be: page not found, corrupted, version, invalid. */
 const DAMAGE: readonly unknown[] = [-30797, -30796, -30794, -30793]
-/**
- * LMDB must never meet the end of the disk: for a write that the system refuses with ENOSPC it writes an error message
- * into memory that is too short for it, and the process dies of that a little later. So what a commit may need is
- * looked for before. So much stays free beside, for commits of the purposes that come first.
- */
-const KEPT_FREE_BYTES = { message: 1024 * 1024, failure: 512 * 1024 } as const
-/** With more than this, nobody has to look after single pages. */
-const NEARLY_FULL_BYTES = 64 * 1024 * 1024
-/** What a commit may need beside its values: the pages of the tree, all of them anew. */
-const TREE_BYTES = 128 * 1024
-const PAGE_BYTES = 4096
-const REMOVAL_BYTES = 512
+
+/** How much of the tail a commit leaves for those whose purpose comes first. */
+const KEPT_BYTES: Readonly<Record<Purpose, number>> = { message: 1024 * 1024, failure: 512 * 1024, room: 0 }
+/** The tail that a hub begins with: enough for the largest trim, and for some messages. */
+const FIRST_TAIL_BYTES = 2 * KEPT_BYTES.message
+/** The tail grows by an eighth of the file, within these bounds: each growth is a sync. */
+const GROWTH_BYTES = { least: 1024 * 1024, most: 8 * 1024 * 1024 } as const
+/** The small commits, acks and trims, for which the tail keeps room even when there seem to be enough free pages. */
+const COMMITS_TO_FREE_PAGES = 3
+
+/** How often readers are looked for whose process is gone: a backup that was killed would keep every page from reuse. */
+const READER_CHECK_MS = 5_000
+
+/** What LMDB says of itself; the package has no type for it. */
+interface Stats {
+  readonly lastPageNumber: number
+  readonly lastTxnId: number
+  readonly treeBranchPageCount: number
+  readonly treeLeafPageCount: number
+  readonly free: { treeBranchPageCount: number; treeLeafPageCount: number; overflowPages: number }
+}
 
 /** Keeps everything in LMDB, in a data directory of which this process is the only owner. */
 export class LmdbStore implements Store {
+  failure: string | undefined = undefined
   private readonly directory: DataDirectory
-  private readonly database: Database<Uint8Array, Key>
-  /** Roughly what commits of this process have removed and others have not filled again: room inside the file. */
-  private reusable = 0
+  private database: Database<Uint8Array, Key>
+  /** The disk has refused to give the tail what it should have. */
+  private isFull = false
+  private readersCheckedAt = 0
 
   private constructor(directory: DataDirectory, database: Database<Uint8Array, Key>) {
     this.directory = directory
@@ -48,19 +62,34 @@ export class LmdbStore implements Store {
   }
 
   /** Throws `data_locked`, `data_foreign`, `data_damaged`, `data_unusable`. */
-  static async open(path: string): Promise<LmdbStore> {
-    const directory = await openDataDirectory(path)
+  static async open(path: string, options: DirectoryOptions = {}): Promise<LmdbStore> {
+    const directory = await openDataDirectory(path, options)
+    let store: LmdbStore | undefined
     try {
-      const store = new LmdbStore(directory, open({ path: directory.databaseFile, ...OPTIONS }))
-      // LMDB syncs its file, and not the name of a file that it has just made.
-      await directory.sync()
-      await directory.makeReserve()
+      store = new LmdbStore(directory, open({ path: directory.databaseFile, ...OPTIONS }))
+      await store.grow(FIRST_TAIL_BYTES)
       return store
     } catch (error) {
-      await directory.release()
+      await (store ? store.close() : directory.release())
       const { code, message } = error as Error & { code?: unknown }
       throw new FanfareError(DAMAGE.includes(code) ? 'data_damaged' : 'data_unusable', `${path}: ${message}`)
     }
+  }
+
+  /** Whether the directory is a copy that `backup` has made, and no hub has started on it yet. */
+  get isCopy(): boolean {
+    return this.directory.isCopy
+  }
+
+  /** From now on the directory is no copy any more. */
+  adopt(): Promise<void> {
+    return this.directory.adopt()
+  }
+
+  get commitBytes(): number {
+    if (!this.isFull) return Number.POSITIVE_INFINITY
+    // Half of it, for what a commit needs besides its messages.
+    return this.directory.tail.bytes(this.stats.lastPageNumber) / 2
   }
 
   get(key: Key): Uint8Array | undefined {
@@ -76,20 +105,28 @@ export class LmdbStore implements Store {
     return {
       get: (key) => this.database.get(key, { transaction }),
       range: (range) => this.rangeIn(range, transaction),
+      keys: ({ from, to, limit }) =>
+        this.database.getKeys({ start: from, end: to, transaction, ...(limit !== undefined && { limit }) }),
       release: () => transaction.done(),
     }
   }
 
+  keys({ from, to, limit }: Omit<Range, 'reverse'>): Iterable<Key> {
+    return this.database.getKeys({ start: from, end: to, ...(limit !== undefined && { limit }) })
+  }
+
   async commit(changes: readonly Change[], purpose: Purpose): Promise<void> {
-    if (purpose !== 'room') return this.commitIfRoom(changes, KEPT_FREE_BYTES[purpose])
-    if (this.directory.freeBytes() > NEARLY_FULL_BYTES) return this.write(changes)
-    const removed = this.bytesRemovedBy(changes)
-    await this.commitWithReserve(changes)
-    this.reusable += removed
-    // LMDB uses a page again only in the second commit behind the one that let go of it: on a full disk there would be
+    if (this.failure !== undefined) throw new FanfareError('storage_failed', this.failure)
+    this.checkReaders()
+    if (!(await this.hasRoom(changes, purpose))) {
+      throw new FanfareError('storage_full', 'The disk gives the database file no more space')
+    }
+    await this.write(changes)
+    if (purpose !== 'room' || !this.isFull) return
+    // LMDB uses a page again only in the second commit behind the one that let go of it: on a full disk there might be
     // no other. The first has succeeded, whatever becomes of this one.
     const puts = changes.filter(({ value }) => value !== undefined)
-    if (removed > 0) await this.commitWithReserve(puts).catch(() => {})
+    if (await this.hasRoom(puts, purpose)) await this.write(puts).catch(() => {})
   }
 
   async close(): Promise<void> {
@@ -111,8 +148,69 @@ export class LmdbStore implements Store {
     for (const { key, value } of this.database.getRange(options)) yield [key, value]
   }
 
+  private get stats(): Stats {
+    return this.database.getStats() as Stats
+  }
+
+  /**
+   * LMDB never writes beyond the tail: a commit whose worst case does not fit is refused. What LMDB takes from its free
+   * pages leaves the tail as it is, so that on a full disk it can go on as long as it finds some.
+   */
+  private async hasRoom(changes: readonly Change[], purpose: Purpose): Promise<boolean> {
+    const { stats } = this
+    const most = pagesNeeded(changes, stats) * PAGE_BYTES + KEPT_BYTES.message
+    if (this.directory.tail.bytes(stats.lastPageNumber) < most) await this.grow(most)
+    const tail = this.directory.tail.bytes(stats.lastPageNumber)
+    if (tail >= most) return true
+    const pages = pagesNeeded(
+      changes,
+      stats,
+      placesOf(changes, (...keys) => this.countKeys(...keys)),
+    )
+    const need = pages * PAGE_BYTES
+    if (tail >= need + KEPT_BYTES[purpose]) return true
+    // LMDB may find its free pages too scattered, and take from the tail nevertheless.
+    const kept = COMMITS_TO_FREE_PAGES * pagesNeeded([], stats) * PAGE_BYTES
+    if (purpose === 'room' || tail < need + kept) return false
+    const longest = changes.reduce((most, { value }) => Math.max(most, value?.length ?? 0), 0)
+    const run = Math.ceil(longest / PAGE_BYTES) + 1
+    return countFreePages(this.directory.tail.descriptor, this.oldestReader(stats.lastTxnId), run) >= 2 * pages
+  }
+
+  private countKeys(from: Key, to: Key, limit: number): number {
+    return this.database.getKeysCount({ start: from, end: to, inclusiveEnd: true, limit })
+  }
+
+  private async grow(bytes: number): Promise<void> {
+    const { lastPageNumber } = this.stats
+    const { least, most } = GROWTH_BYTES
+    const growth = Math.min(Math.max((lastPageNumber * PAGE_BYTES) / 8, least), most)
+    try {
+      await this.directory.tail.grow(lastPageNumber, bytes + growth)
+    } catch (error) {
+      throw new FanfareError('storage_failed', (error as Error).message)
+    }
+    this.isFull = this.directory.tail.bytes(lastPageNumber) < bytes
+  }
+
+  private checkReaders(): void {
+    if (performance.now() - this.readersCheckedAt < READER_CHECK_MS) return
+    this.readersCheckedAt = performance.now()
+    this.database.readerCheck()
+  }
+
+  /** The oldest transaction that is still read, a backup for one; the newest where nobody reads. */
+  private oldestReader(newest: number): number {
+    const lines = this.database.readerList().split('\n').slice(1)
+    return lines.reduce((oldest, line) => {
+      const transaction = Number(line.trim().split(/\s+/)[2])
+      return transaction < oldest ? transaction : oldest
+    }, newest)
+  }
+
   /** Synced always: a commit that is not could leave a file that LMDB cannot read, when the machine fails. */
   private async write(changes: readonly Change[]): Promise<void> {
+    const { lastTxnId } = this.stats
     try {
       await this.database.batch(() => {
         for (const { key, value } of changes) {
@@ -121,48 +219,29 @@ export class LmdbStore implements Store {
         }
       })
     } catch (error) {
-      throw await this.storageError(error as Error)
-    } finally {
-      // Reads of this turn may hold a snapshot from before.
-      this.database.resetReadTxn()
+      const { code, message } = await causeOf(error as Error)
+      await this.openAgain(lastTxnId)
+      const full = FULL.includes(code)
+      throw new FanfareError(full ? 'storage_full' : 'storage_failed', this.failure ?? message)
     }
+    // Reads of this turn may hold a snapshot from before.
+    this.database.resetReadTxn()
   }
 
-  private async commitIfRoom(changes: readonly Change[], keptFree: number): Promise<void> {
-    const free = this.directory.freeBytes()
-    const need = bytesNeededFor(changes)
-    const fits = free >= need + keptFree || (free >= need && this.reusable >= 2 * need)
-    if (!fits) throw new FanfareError('storage_full', `${free} bytes are free`)
-    await this.write(changes)
-    this.reusable = Math.max(0, this.reusable - need)
-  }
-
-  /** LMDB never changes a page in its place, so that to remove something it has to write first. */
-  private async commitWithReserve(changes: readonly Change[]): Promise<void> {
-    const need = bytesNeededFor(changes)
-    if (this.directory.freeBytes() >= need) return this.write(changes)
-    await this.directory.releaseReserve()
+  /**
+   * Call after a commit has failed. LMDB refuses everything once it could not write the page that makes a commit count,
+   * and the package then holds a lock that it never gives back. A new environment is free of both. It may go on only
+   * where nothing of the failed commit is in the file, since it was refused.
+   */
+  private async openAgain(lastTransaction: number): Promise<void> {
     try {
-      const free = this.directory.freeBytes()
-      if (free < need) throw new FanfareError('storage_full', `${free} bytes are free`)
-      await this.write(changes)
-    } finally {
-      await this.directory.makeReserve()
+      await this.database.close()
+      this.database = open({ path: this.directory.databaseFile, ...OPTIONS })
+      if (this.stats.lastTxnId === lastTransaction) return
+      this.failure = 'A commit failed, and is in the database nevertheless. Restart the hub'
+    } catch (error) {
+      this.failure = `The database cannot be opened again: ${(error as Error).message}. Restart the hub`
     }
-  }
-
-  private bytesRemovedBy(changes: readonly Change[]): number {
-    let bytes = 0
-    for (const { key, value } of changes) if (value === undefined) bytes += this.get(key)?.length ?? 0
-    return bytes
-  }
-
-  private async storageError(error: Error & { commitError?: Promise<never> }): Promise<FanfareError> {
-    const { code, message } = await causeOf(error)
-    // Somebody else may fill the disk in between. A write that was cut short is an input/output error to LMDB, and so
-    // is a disk that dies.
-    const full = code === EIO ? this.directory.freeBytes() < KEPT_FREE_BYTES.message : FULL.includes(code)
-    return new FanfareError(full ? 'storage_full' : 'storage_failed', message)
   }
 }
 
@@ -174,10 +253,4 @@ async function causeOf(error: Error & { commitError?: Promise<never> }): Promise
   } catch (cause) {
     return cause as Error
   }
-}
-
-/** Each value in pages of its own, and each key in a page that has to be written anew; what is removed lies together. */
-function bytesNeededFor(changes: readonly Change[]): number {
-  const bytesOf = ({ value }: Change) => (value === undefined ? REMOVAL_BYTES : value.length + PAGE_BYTES)
-  return changes.reduce((sum, change) => sum + bytesOf(change), TREE_BYTES)
 }

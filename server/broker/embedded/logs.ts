@@ -1,6 +1,7 @@
 import { DueTimes } from './due-times.ts'
+import { fromJson, numbersKey, toJson } from './keys.ts'
 import { QueueLog } from './queue-log.ts'
-import type { Change } from './store.ts'
+import type { Change, Store } from './store.ts'
 import { StreamLog } from './stream-log.ts'
 
 const NO_QUEUES: readonly QueueLog[] = []
@@ -22,14 +23,27 @@ export class Logs {
   private readonly streamsByName = new Map<string, StreamLog>()
   private readonly queuesByName = new Map<string, QueueLog>()
   private readonly touched = new Set<StreamLog | QueueLog>()
+  /** The number that the next stream or queue gets, and what of that is stored. */
+  private next: number
+  private storedNext: number
 
-  constructor() {
+  constructor(store: Store) {
     this.streams = this.streamsByName
     this.queues = this.queuesByName
+    const stored = store.get(numbersKey())
+    this.storedNext = stored ? (fromJson(stored) as number) : 1
+    this.next = this.storedNext
+  }
+
+  /** Takes a number that no stream or queue has had: by it ids know whether what they went to is still the same. */
+  takeNumber(): number {
+    return this.next++
   }
 
   add(log: StreamLog | QueueLog): void {
     const { name } = log.options
+    // Earlier versions did not store the count.
+    this.next = Math.max(this.next, log.id + 1)
     if (log instanceof StreamLog) {
       this.streamsByName.set(name, log)
       this.dueStreams.set(log, log.retainAt)
@@ -78,10 +92,12 @@ export class Logs {
   /** Adds to a commit what was staged. */
   finish(changes: Change[], now: number): void {
     for (const log of this.touched) log.finish(changes, now)
+    if (this.next !== this.storedNext) changes.push({ key: numbersKey(), value: toJson(this.next) })
   }
 
   /** Gives the queues that have changed. */
   apply(now: number): readonly QueueLog[] {
+    this.storedNext = this.next
     for (const log of this.touched) log.apply(now)
     return this.settled(now, true)
   }

@@ -3,6 +3,8 @@ import type { Change, Key, Range, Snapshot, Store } from './store.ts'
 
 /** Keeps nothing beyond the process: for tests, and for hubs that want no disk. */
 export class MemoryStore implements Store {
+  readonly failure = undefined
+  readonly commitBytes = Number.POSITIVE_INFINITY
   private tree = new BTree.default<Key, Uint8Array>(undefined, compareKeys)
 
   get(key: Key): Uint8Array | undefined {
@@ -19,6 +21,10 @@ export class MemoryStore implements Store {
     }
   }
 
+  *keys(range: Omit<Range, 'reverse'>): Iterable<Key> {
+    for (const [key] of this.range(range)) yield key
+  }
+
   /** Cheap: both share what neither changes. */
   snapshot(): Snapshot {
     const copy = new MemoryStore()
@@ -26,6 +32,7 @@ export class MemoryStore implements Store {
     return {
       get: (key) => copy.get(key),
       range: (range) => copy.range(range),
+      keys: (range) => copy.keys(range),
       release: () => copy.tree.clear(),
     }
   }

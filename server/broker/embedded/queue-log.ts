@@ -1,4 +1,4 @@
-import type { Clock } from '../../../shared/clock.ts'
+import { type Clock, wallTime } from '../../../shared/clock.ts'
 import { FanfareError } from '../../../shared/errors.ts'
 import type { DeadReason, QueueOptions, QueueStatus } from '../../../shared/queues.ts'
 import { bytesInBody, DEFAULT_PRIORITY, type Entry, encodeBlock, inBlocks } from '../block.ts'
@@ -23,6 +23,8 @@ interface Failure {
   readonly attempts: number
   readonly error: string | undefined
   readonly dueAt: number
+  /** Hubs before did not write it. */
+  readonly failedAt?: number | undefined
 }
 
 /** Everything that one commit changes here, to be made so when it has succeeded. */
@@ -35,12 +37,15 @@ interface Stage {
   readonly done: Item[]
   /** Those that leave without having been delivered. */
   readonly leaving: Item[]
-  readonly retried: Item[]
+  readonly retried: (Item & { readonly failedAt: number })[]
   /** Those that may be let go to make room, the oldest first. */
   oldest: Iterator<Item> | undefined
   readonly parked: string[]
   readonly applied: ((now: number) => void)[]
 }
+
+/** Keys of parked groups that are shown. */
+const SHOWN_PARKED = 100
 
 /**
  * One queue: what is stored of it, who has what on lease, and what comes next. Like a stream's log it stages changes,
@@ -76,10 +81,17 @@ export class QueueLog implements QueueState {
     for (const [block, at] of this.blocks.load()) {
       const item = storedItem(block, at)
       const failure = this.store.get(failureKey(this.id, item.seq))
-      if (failure) Object.assign(item, fromJson(failure) as Failure)
+      let since = item.publishedAt
+      if (failure) {
+        const { attempts, error, dueAt, failedAt } = fromJson(failure) as Failure
+        Object.assign(item, { attempts, error, dueAt })
+        since = failedAt ?? dueAt
+      }
+      // A clock that was set back since must not make it wait for longer than was asked.
+      item.dueAt = Math.min(item.dueAt, now + Math.max(0, item.dueAt - since))
       this.enter(item, now)
     }
-    for (const [key] of this.store.range(under('p', this.id))) this.schedule.park(key[2] as string)
+    for (const key of this.store.keys(under('p', this.id))) this.schedule.park(key[2] as string)
     this.letters.load()
   }
 
@@ -99,6 +111,15 @@ export class QueueLog implements QueueState {
     return this.leases.count
   }
 
+  get deadLetters(): number {
+    return this.letters.count
+  }
+
+  /** The number that the next dead letter gets. */
+  get nextLetter(): number {
+    return this.record.nextLetter
+  }
+
   get publishedTotal(): number {
     return this.totals.published
   }
@@ -108,7 +129,7 @@ export class QueueLog implements QueueState {
   }
 
   nextTime(): number {
-    return this.schedule.nextTime()
+    return this.schedule.nextTime(wallTime(this.clock) - this.clock.now())
   }
 
   // Messages in
@@ -148,14 +169,16 @@ export class QueueLog implements QueueState {
     }
   }
 
-  add(entry: Omit<Entry, 'offset' | 'back'>): void {
-    const record = this.change()
+  /** Takes a message; gives its sequence number. */
+  add(entry: Omit<Entry, 'offset' | 'back'>): number {
+    const offset = this.change().next++
     const { time, topic, key, expiresAt, priority, dueAt, wire } = entry
-    this.stage.entries.push({ offset: record.next++, time, topic, key, expiresAt, priority, dueAt, back: 0, wire })
+    this.stage.entries.push({ offset, time, topic, key, expiresAt, priority, dueAt, back: 0, wire })
     this.stage.messages++
     const bytes = bytesInBody(entry.wire)
     this.stage.bytes += bytes
     this.stage.entryBytes += bytes
+    return offset
   }
 
   // Leases
@@ -165,7 +188,7 @@ export class QueueLog implements QueueState {
     const deliveries: Delivery[] = []
     let taken = 0
     while (deliveries.length < count && taken < bytes) {
-      const item = this.schedule.take(now)
+      const item = this.schedule.take(now, wallTime(this.clock))
       if (!item) break
       const [block, at] = this.blocks.find(item.block, item.seq)
       const id = nextId()
@@ -202,15 +225,14 @@ export class QueueLog implements QueueState {
     this.schedule.putBack(this.leases.remove(id), now)
   }
 
-  /** Lets go of what has expired. */
-  expire(now: number): boolean {
-    const items = this.schedule.expired(now)
-    for (const item of items) {
+  /** Removes what has expired; what does not fit into this commit is left for the next. */
+  expire(now: number): void {
+    for (const item of this.schedule.expired(wallTime(this.clock))) {
       this.leave(item)
       if (this.options.onExpiry === 'dead-letter') this.bury(item, 'expired', undefined, now)
       else this.discard(item)
+      if (this.letters.isFull) return
     }
-    return items.length > 0
   }
 
   // Operators
@@ -219,14 +241,15 @@ export class QueueLog implements QueueState {
     this.staged = { ...this.change(), options }
   }
 
-  purge(): number {
-    let count = 0
+  /** Deletes what waits; gives its sequence numbers. */
+  purge(): number[] {
+    const seqs: number[] = []
     for (const item of this.schedule.waitingItems()) {
       this.leave(item)
       this.discard(item)
-      count++
+      seqs.push(item.seq)
     }
-    return count
+    return seqs
   }
 
   unpark(key: string, changes: Change[]): void {
@@ -250,7 +273,9 @@ export class QueueLog implements QueueState {
       redeliveredTotal: redelivered,
       droppedTotal: dropped,
       deadLetters: this.letters.count,
-      parked: this.schedule.parked,
+      deadLettersDroppedTotal: this.letters.droppedTotal,
+      parked: this.schedule.parked(SHOWN_PARKED),
+      parkedMore: Math.max(0, this.schedule.parkedCount - SHOWN_PARKED),
     }
   }
 
@@ -269,8 +294,11 @@ export class QueueLog implements QueueState {
     for (const item of done) {
       if (item.attempts > 0) changes.push({ key: failureKey(this.id, item.seq), value: undefined })
     }
-    for (const { seq, attempts, error, dueAt } of retried) {
-      changes.push({ key: failureKey(this.id, seq), value: toJson({ attempts, error, dueAt } satisfies Failure) })
+    for (const { seq, attempts, error, dueAt, failedAt } of retried) {
+      changes.push({
+        key: failureKey(this.id, seq),
+        value: toJson({ attempts, error, dueAt, failedAt } satisfies Failure),
+      })
     }
     this.stage.applied.push(this.letters.finish(changes, (this.staged ?? this.record).options.maxDeadLetters))
     for (const key of this.stage.parked) changes.push({ key: parkedKey(this.id, key), value: toJson(true) })
@@ -338,7 +366,7 @@ export class QueueLog implements QueueState {
   }
 
   private retry(item: Item, error: string | undefined, delayMs: number, now: number): void {
-    const failed = { ...item, attempts: item.attempts + 1, error, dueAt: now + delayMs }
+    const failed = { ...item, attempts: item.attempts + 1, error, dueAt: now + delayMs, failedAt: now }
     this.stage.retried.push(failed)
     this.stage.applied.push((now) => {
       const { attempts, dueAt } = failed
@@ -355,6 +383,7 @@ export class QueueLog implements QueueState {
     const wire = block.wires(at, at + 1)
     const binary = block.isBinary(at)
     const stored: StoredLetter = {
+      seq: item.seq,
       topic: block.topic(at),
       key: item.key,
       wire: wire.toString(binary ? 'base64' : 'utf8'),

@@ -47,14 +47,14 @@ export class QueueSchedule {
   }
 
   /** The next message to be delivered; it is in flight from then on. */
-  take(now: number): Item | undefined {
+  take(now: number, wall: number): Item | undefined {
     this.wake(now)
     for (let priority = PRIORITIES - 1; priority >= 0; priority--) {
       const line = this.ready[priority] as Denque<Item>
       for (let item = line.shift(); item; item = line.shift()) {
         item.line = 'none'
         // What has expired is not delivered, and waits to be let go of.
-        if (!this.mayGo(item) || (item.expiresAt !== undefined && item.expiresAt <= now)) continue
+        if (!this.mayGo(item) || (item.expiresAt !== undefined && item.expiresAt <= wall)) continue
         this.stopWaiting(item, 'in flight')
         return item
       }
@@ -104,27 +104,31 @@ export class QueueSchedule {
     return this.groups.get(key)?.parked ?? false
   }
 
-  /** Keys of the groups that are parked. */
-  get parked(): string[] {
-    return [...this.parkedGroups].map(({ key }) => key)
+  get parkedCount(): number {
+    return this.parkedGroups.size
   }
 
-  /** Messages that wait and have expired, each once. */
-  expired(now: number): Item[] {
-    const items: Item[] = []
+  /** Keys of the first groups that are parked, `most` at most. */
+  parked(most: number): string[] {
+    const keys: string[] = []
+    for (const { key } of this.parkedGroups) if (keys.push(key) >= most) break
+    return keys
+  }
+
+  /** Messages that wait and have expired by the machine's clock, each once; those that are not taken stay. */
+  *expired(wall: number): Iterable<Item> {
     for (let item = this.expiring.front(); item; item = this.expiring.front()) {
-      if ((item.expiresAt as number) > now) break
+      if ((item.expiresAt as number) > wall) break
       this.expiring.pop()
       item.expiring = false
-      if (item.state === 'waiting') items.push(item)
+      if (item.state === 'waiting') yield item
     }
-    return items
   }
 
-  /** When something will be due or expire that is not yet. */
-  nextTime(): number {
+  /** When something will be due or expire that is not yet. `ahead` is how far the machine's clock is before that of the hub. */
+  nextTime(ahead: number): number {
     const due = this.delayed.front()?.dueAt ?? Number.POSITIVE_INFINITY
-    return Math.min(due, this.expiring.front()?.expiresAt ?? Number.POSITIVE_INFINITY)
+    return Math.min(due, (this.expiring.front()?.expiresAt ?? Number.POSITIVE_INFINITY) - ahead)
   }
 
   /** Whether something may be there to be delivered now. */

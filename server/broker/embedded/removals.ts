@@ -25,13 +25,6 @@ export class Removals {
     return undefined
   }
 
-  /** The highest number among them. */
-  get highest(): number {
-    let highest = 0
-    for (const id of this.left) highest = Math.max(highest, id)
-    return highest
-  }
-
   /** Adds to a commit the removal of everything, or of a part and a note of the rest. Returns how to undo it. */
   begin(id: number, changes: Change[]): () => void {
     if (this.removeSome(id, changes)) return () => {}

@@ -89,7 +89,7 @@ export class Room {
     return needs
   }
 
-  private isKnown({ ownId, id }: Draft): boolean {
-    return ownId && this.dedup.has(id)
+  private isKnown(draft: Draft): boolean {
+    return this.dedup.find(draft) !== undefined
   }
 }

@@ -2,23 +2,10 @@ import { FanfareError } from '../../../shared/errors.ts'
 import type { Position } from '../../../shared/streams.ts'
 import type { Draft, Settlement } from '../broker.ts'
 import { type Commit, type Group, refuse, type Task, type Waiter } from './commit.ts'
-import type { DedupWindow, StoredPlaces } from './dedup-window.ts'
+import type { DedupWindow, Places } from './dedup-window.ts'
 import type { Logs } from './logs.ts'
-import type { QueueLog } from './queue-log.ts'
 import type { Room } from './room.ts'
 import type { StreamLog } from './stream-log.ts'
-
-/** A message's place in a stream. */
-interface Place {
-  readonly log: StreamLog
-  readonly offset: number
-}
-
-/** Where a message is kept. */
-interface Places {
-  readonly streams: readonly Place[]
-  readonly queues: readonly QueueLog[]
-}
 
 /** What waits for the next commit. */
 interface Later {
@@ -48,7 +35,7 @@ export class Staging {
     }
     while (commit.taken.settlements < settlements.length) {
       const settlement = settlements[commit.taken.settlements] as Settlement
-      if (this.room.waitsForNext(settlement.drafts)) {
+      if (this.room.waitsForNext(settlement.drafts) || this.logs.queues.get(settlement.queue)?.letters.isFull) {
         later.settlements.unshift(...settlements.splice(commit.taken.settlements))
         break
       }
@@ -106,15 +93,16 @@ export class Staging {
   }
 
   private stageDraft(draft: Draft, commit: Commit): void {
-    const known = draft.ownId ? this.dedup.find(draft.id) : undefined
-    const places = known ? this.placesOf(known) : this.place(draft, commit.now)
+    const known = this.dedup.find(draft)
+    const places = known ?? this.place(draft, commit.now)
     commit.waiters.push(new WaitingDraft(draft, places, known !== undefined))
   }
 
   /** Gives a draft its places, and adds it to them. */
   private place(draft: Draft, now: number): Places {
-    const offsets: Record<string, number> = {}
-    const streams: Place[] = []
+    // By names that others chose: without a prototype.
+    const offsets: Record<string, number> = Object.create(null)
+    const streams: { log: StreamLog; offset: number }[] = []
     // Without those deleted since the draft was routed.
     const logs = draft.streams.flatMap((name) => this.logs.streams.get(name) ?? [])
     // One time everywhere, and in no stream before that of an earlier message: the clock may have been set back.
@@ -124,23 +112,16 @@ export class Staging {
       offsets[log.options.name] = offset
       streams.push({ log, offset })
     }
-    const wire = draft.encode(time, offsets)
+    const wire = draft.encode(time, offsets, this.dedup.scopeOf(draft))
     const { topic, key, expiresAt, priority, dueAt } = draft
     for (const { log, offset } of streams) log.add({ offset, time, topic, key, expiresAt, wire })
-    const queues = this.logs.queuesOf(draft)
-    for (const queue of queues) this.logs.touch(queue).add({ time: now, topic, key, expiresAt, wire, priority, dueAt })
-    const places = { streams, queues }
-    if (draft.ownId) this.dedup.add(draft.id, places)
-    return places
-  }
-
-  /** Without the streams and queues that were deleted since, also where one of that name has come anew. */
-  private placesOf({ offsets, queues }: StoredPlaces): Places {
-    const streams = [...this.logs.streams.values()].flatMap((log) => {
-      const offset = offsets.get(log.id)
-      return offset === undefined ? [] : [{ log, offset }]
+    const queues = this.logs.queuesOf(draft).map((log) => {
+      const offset = this.logs.touch(log).add({ time: now, topic, key, expiresAt, wire, priority, dueAt })
+      return { log, offset }
     })
-    return { streams, queues: [...this.logs.queues.values()].filter(({ id }) => queues.includes(id)) }
+    const places = { streams, queues }
+    this.dedup.add(draft, places)
+    return places
   }
 }
 
@@ -157,9 +138,9 @@ class WaitingDraft implements Waiter {
   }
 
   succeeded(): void {
-    const positions: Record<string, Position> = {}
+    const positions: Record<string, Position> = Object.create(null)
     for (const { log, offset } of this.places.streams) positions[log.options.name] = { epoch: log.epoch, offset }
-    const queues = this.places.queues.map(({ options }) => options.name)
+    const queues = this.places.queues.map(({ log }) => log.options.name)
     this.of.kept({ duplicate: this.duplicate, positions, queues })
   }
 

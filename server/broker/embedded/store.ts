@@ -27,6 +27,8 @@ export type Purpose = 'room' | 'failure' | 'message'
 export interface Reader {
   get(key: Key): Uint8Array | undefined
   range(range: Range): Iterable<readonly [Key, Uint8Array]>
+  /** The keys only: values are not read. */
+  keys(range: Omit<Range, 'reverse'>): Iterable<Key>
 }
 
 /** The store as it was at one moment, whatever is committed later. It holds pages of the disk until it is released. */
@@ -41,6 +43,10 @@ export interface Snapshot extends Reader {
  * values given and returned are never changed afterwards by either side.
  */
 export interface Store extends Reader {
+  /** Why nothing can be kept any more until the hub is started again; undefined while all is well. */
+  readonly failure: string | undefined
+  /** Bytes of messages that one commit should bring at most: a disk that is full may take small commits, not large ones. */
+  readonly commitBytes: number
   snapshot(): Snapshot
   /**
    * Applies all changes or none. Resolves when they are visible to reads, and as safe as the store makes them: on disk,

@@ -1,4 +1,5 @@
 import { nanoid } from 'nanoid'
+import { FORBIDDEN_KEY } from '../../../shared/codec.ts'
 import { FanfareError } from '../../../shared/errors.ts'
 import type { CursorInfo, Position, StreamInfo, StreamOptions } from '../../../shared/streams.ts'
 import { type Block, type Entry, encodeBlock, inBlocks } from '../block.ts'
@@ -246,8 +247,11 @@ export class StreamLog implements StreamState {
 
   info(): StreamInfo {
     const { options, epoch, first, next, bytes, cursors: cursorCount } = this.record
-    const cursors = Object.create(null) as Record<string, Position>
-    for (const { name, epoch, offset } of this.listCursors({ limit: SHOWN_CURSORS })) cursors[name] = { epoch, offset }
+    const cursors: Record<string, Position> = Object.create(null)
+    for (const { name, epoch, offset } of this.listCursors({ limit: SHOWN_CURSORS })) {
+      // One of that name, of an earlier hub, could not be sent.
+      if (name !== FORBIDDEN_KEY) cursors[name] = { epoch, offset }
+    }
     const oldest = first < next ? this.blocks.at(first) : undefined
     const oldestAt = oldest?.time(Math.min(oldest.find(first), oldest.count - 1))
     const newestAt = first < next ? this.record.lastTime : undefined

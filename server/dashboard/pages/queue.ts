@@ -49,7 +49,7 @@ function details({ info, history }: Watched<QueueInfo>): TemplateResult {
       ${figure('In', `${rate(info.publishedPerSecond)}/s`, `${count(info.publishedTotal)} in all`)}
       ${figure('Done', `${rate(info.ackedPerSecond)}/s`, `${count(info.ackedTotal)} in all`)}
       ${figure('Tried again', count(info.redeliveredTotal), `${count(info.droppedTotal)} dropped`)}
-      ${figure('Dead letters', html`<a href=${href(['queues', name, 'dead-letters'])}>${count(deadLetters)}</a>`, deadLetters > 0 ? 'look at them' : 'none', deadLetters > 0 ? 'warn' : '')}
+      ${figure('Dead letters', html`<a href=${href(['queues', name, 'dead-letters'])}>${count(deadLetters)}</a>`, lettersNote(info), deadLetters > 0 ? 'warn' : '')}
     </dl>
     <section class="charts" aria-label="The last five minutes">
       <time-chart class="panel" .spec=${WAITING} .data=${history.columns(DEPTH)}></time-chart>
@@ -95,14 +95,19 @@ function headersText(match: HeaderFilter | undefined): string {
   return wanted.map(([name, value]) => `${name}: ${value}`).join(all ? ' and ' : ' or ')
 }
 
-function parkedGroups({ name, parked }: QueueInfo): TemplateResult | typeof nothing {
+function lettersNote({ deadLetters, deadLettersDroppedTotal }: QueueInfo): string {
+  if (deadLettersDroppedTotal > 0) return `${count(deadLettersDroppedTotal)} more were dropped`
+  return deadLetters > 0 ? 'look at them' : 'none'
+}
+
+function parkedGroups({ name, parked, parkedMore }: QueueInfo): TemplateResult | typeof nothing {
   if (parked.length === 0) return nothing
   return html`<section><h2>Parked groups</h2>
     <p class="quiet">A message of each has become a dead letter; the rest of the group waits until it is let go on.</p>
     <div class="panel table"><table><tbody>${parked.slice(0, MOST_ROWS).map(
       (key) => html`<tr><th scope="row" class="name">${key}</th>
         <td class="action verb"><button @click=${() => tell(client.queues.unpark(name, key), () => `The group ${key} goes on.`)} aria-label="Let ${key} go on">Let it go on</button></td></tr>`,
-    )}</tbody></table></div>${moreRows(parked.length, MOST_ROWS)}</section>`
+    )}</tbody></table></div>${moreRows(parked.length + parkedMore, MOST_ROWS)}</section>`
 }
 
 async function purge({ name, depth, inFlight }: QueueInfo): Promise<void> {

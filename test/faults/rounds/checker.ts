@@ -6,6 +6,19 @@ export interface Entry {
   readonly id?: string
   readonly offset?: number
   readonly attempt?: number
+  /** When it was noted, in milliseconds since 1970. */
+  readonly at?: number
+  readonly gap?: { readonly reason: string }
+}
+
+/**
+ * The hub was started on a backup. What was acknowledged in between is in the hub's old data alone.
+ */
+export interface Restore {
+  /** Just before the backup began. */
+  readonly from: number
+  /** When the hub stood again. */
+  readonly to: number
 }
 
 /** A message as it lies in a stream at the end. */
@@ -20,6 +33,9 @@ export interface FinalState {
   readonly invoices: readonly Kept[]
   /** Ids of the dead letters. */
   readonly deadLetters: readonly string[]
+  readonly restores: readonly Restore[]
+  /** How hubs ended that nobody had ended. */
+  readonly crashes: readonly string[]
 }
 
 export interface Verdict {
@@ -35,14 +51,17 @@ export interface Verdict {
   readonly doubled: readonly string[]
   /** Invoices, or orders in the stream, that are before one that was published earlier under the same key. */
   readonly reordered: readonly string[]
-  /** Offsets that the reader never saw, or saw out of order between two starts. */
+  /** Orders that no reader ever saw, offsets that one saw out of order, and gaps that nothing explains. */
   readonly unread: readonly string[]
+  readonly crashes: readonly string[]
 }
 
 /** Judges by the histories and by what is there at the end, and by nothing that the hub says of itself. */
-export function judge(history: readonly Entry[], { orders, invoices, deadLetters }: FinalState): Verdict {
+export function judge(history: readonly Entry[], end: FinalState): Verdict {
+  const { orders, invoices, deadLetters, restores, crashes } = end
   const of = (act: string) => history.filter((entry) => entry.act === act)
-  const acknowledged = of('acknowledged').map(({ by, n }) => `${by}.${n}`)
+  const acknowledged = of('acknowledged').map(({ by, n, at = 0 }) => ({ id: `${by}.${n}`, at }))
+  const restoredAway = (at: number) => restores.some(({ from, to }) => at >= from && at <= to)
   const inStream = new Set(orders.map(({ id }) => id))
   const ends = [...invoices.map(({ id }) => id.replace('invoice.', '')), ...deadLetters]
   const ended = new Set(ends)
@@ -53,10 +72,13 @@ export function judge(history: readonly Entry[], { orders, invoices, deadLetters
     refused: history.filter(({ act }) => act.startsWith('refused')).length,
     handled: handled.length,
     redelivered: handled.length - new Set(handled.map(({ id }) => id)).size,
-    lost: acknowledged.filter((id) => !inStream.has(id) || !ended.has(id)),
+    lost: acknowledged
+      .filter(({ id, at }) => (inStream.has(id) ? !ended.has(id) : !restoredAway(at)))
+      .map(({ id }) => id),
     doubled: [...repeated(orders.map(({ id }) => id)), ...repeated(ends)],
     reordered: [...outOfOrder(orders), ...outOfOrder(invoices)],
-    unread: unread(history, orders.length),
+    unread: unread(history, orders, restores.length > 0),
+    crashes,
   }
 }
 
@@ -75,19 +97,21 @@ function outOfOrder(kept: readonly Kept[]): string[] {
   })
 }
 
-function unread(history: readonly Entry[], count: number): string[] {
-  const read = history.filter(({ act }) => act === 'read')
-  const seen = new Set(read.map(({ offset }) => offset))
-  const missing = Array.from({ length: count }, (_, offset) => offset).filter((offset) => !seen.has(offset))
+function unread(history: readonly Entry[], orders: readonly Kept[], restored: boolean): string[] {
+  const seen = new Set(history.flatMap(({ act, id }) => (act === 'read' ? [id] : [])))
+  const wrong = orders.filter(({ id }) => !seen.has(id)).map(({ id }) => `${id} was never read`)
   const newest = new Map<string, number>()
-  const jumps = read.filter(({ by, offset = 0 }) => {
-    const before = newest.get(by)
-    newest.set(by, offset)
-    return before !== undefined && offset !== before + 1
-  })
-  return [
-    ...missing.map((offset) => `${offset} was never read`),
-    ...jumps.map(({ by, offset }) => `${by} read ${offset} out of order`),
-    ...history.filter(({ act }) => act === 'gap').map((gap) => JSON.stringify(gap)),
-  ]
+  for (const entry of history) {
+    const { act, by, offset = 0, gap } = entry
+    if (act === 'gap') {
+      // A log that was restored is another one, which a reader has to be told of.
+      if (restored && gap?.reason === 'epoch') newest.delete(by)
+      else wrong.push(JSON.stringify(entry))
+    } else if (act === 'read') {
+      const before = newest.get(by)
+      newest.set(by, offset)
+      if (before !== undefined && offset !== before + 1) wrong.push(`${by} read ${offset} out of order`)
+    }
+  }
+  return wrong
 }

@@ -5,9 +5,13 @@ import type { World } from './world.ts'
 
 type Random = () => number
 
+/** One in four hubs has little memory for its objects; it is so for all of its round. */
+export const SMALL_HEAP = 'small heap'
+
 /** What can happen to a hub and its clients. Each ends by itself, and leaves what it touched able to work. */
 export const FAULTS: Record<string, (world: World, random: Random) => Promise<void>> = {
   'hub killed': (world) => world.restartHub(),
+  'backup restored': (world, random) => world.restoreBackup(100 + random() * 300),
   'consumer killed': (world, random) => world.replace('worker', Math.floor(random() * 10)),
   'publisher killed': (world, random) => world.replace('publisher', Math.floor(random() * 10)),
   'reader killed': (world) => world.replace('reader', 0),

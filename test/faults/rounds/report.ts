@@ -1,5 +1,5 @@
 import type { Verdict } from './checker.ts'
-import { FAULTS } from './faults.ts'
+import { FAULTS, SMALL_HEAP } from './faults.ts'
 
 export interface Round {
   readonly faults: readonly string[]
@@ -7,7 +7,7 @@ export interface Round {
 }
 
 const COUNTED = ['asked', 'acknowledged', 'refused', 'handled', 'redelivered'] as const
-const FAILURES = ['lost', 'doubled', 'reordered', 'unread'] as const
+const FAILURES = ['lost', 'doubled', 'reordered', 'unread', 'crashes'] as const
 
 /** A table of what happened, a line for each fault with the rounds that had it among others. */
 export function reportOf(rounds: readonly Round[]): string {
@@ -21,7 +21,7 @@ export function reportOf(rounds: readonly Round[]): string {
   return [
     `| ${columns.join(' | ')} |`,
     `| ${columns.map(() => '---').join(' | ')} |`,
-    ...Object.keys(FAULTS).map((fault) => line(fault, having(fault))),
+    ...[SMALL_HEAP, ...Object.keys(FAULTS)].map((fault) => line(fault, having(fault))),
     line('all rounds', rounds),
   ].join('\n')
 }

@@ -6,12 +6,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type Client, connect } from '../../../client/node.ts'
+import { backup } from '../../../server/broker/embedded/backup.ts'
 import { allLetters, drained } from '../../setup/chain.ts'
 import { FlakyNetwork } from '../../setup/flaky-network.ts'
 import { freePort } from '../../setup/free-port.ts'
 import { configFile, HubProcess } from '../../setup/hub-process.ts'
 import { smallDisk } from '../../setup/small-disk.ts'
-import type { Entry, FinalState, Kept } from './checker.ts'
+import type { Entry, FinalState, Kept, Restore } from './checker.ts'
 
 const STREAMS = [
   { name: 'orders', topics: ['orders.#'] },
@@ -28,6 +29,8 @@ const QUEUES = [
   },
 ]
 const GROUPS = 10
+/** Looks at what the reader has noted, 20 ms apart. */
+const MOST_LOOKS = 1000
 const DISK_MB = 24
 const CLOCK = fileURLToPath(new URL('./moved-clock.js', import.meta.url))
 /** Short, so that a half-open connection is noticed within a round. */
@@ -46,13 +49,26 @@ export class World {
   private readonly removeDisk: () => Promise<void>
   private readonly port: number
   private readonly engine: string
+  private readonly heapMb: number | undefined
+  /** The directory of the hub's data, on the disk. */
+  private data = 'data'
+  private readonly restores: Restore[] = []
+  private readonly crashes: string[] = []
   private hub: HubProcess | undefined = undefined
   private readonly running = new Map<string, { role: Role; child: ChildProcess }>()
   private restarting: Promise<void> = Promise.resolve()
   private started = 0
 
-  private constructor(engine: string, port: number, folder: string, network: FlakyNetwork, disk: SmallDisk) {
+  private constructor(
+    engine: string,
+    heapMb: number | undefined,
+    port: number,
+    folder: string,
+    network: FlakyNetwork,
+    disk: SmallDisk,
+  ) {
     this.engine = engine
+    this.heapMb = heapMb
     this.port = port
     this.folder = folder
     this.network = network
@@ -61,10 +77,10 @@ export class World {
     this.removeDisk = async () => disk?.remove()
   }
 
-  static async start(engine: string): Promise<World> {
+  static async start(engine: string, heapMb: number | undefined): Promise<World> {
     const port = await freePort()
     const folder = await mkdtemp(join(tmpdir(), 'fanfare-round-'))
-    const world = new World(engine, port, folder, await FlakyNetwork.to(port), await smallDisk(DISK_MB))
+    const world = new World(engine, heapMb, port, folder, await FlakyNetwork.to(port), await smallDisk(DISK_MB))
     await world.startHub()
     await Promise.all(
       (['publisher', 'publisher', 'worker', 'worker', 'reader'] as const).map((role) => world.hire(role)),
@@ -78,22 +94,60 @@ export class World {
       engine: this.engine,
       port: this.port,
       config,
-      data: join(this.disk, 'data'),
+      data: join(this.disk, this.data),
       'ping-interval-ms': PING_INTERVAL_MS,
     }
-    this.hub = await HubProcess.start(options, ['--import', CLOCK])
+    const heap = this.heapMb === undefined ? [] : [`--max-old-space-size=${this.heapMb}`]
+    const hub = await HubProcess.start(options, ['--import', CLOCK, ...heap])
+    this.hub = hub
+    void hub.ended.then(({ code, signal, stderr }) => {
+      // Whoever ends a hub takes it out of `hub` first.
+      if (this.hub === hub) this.crashes.push(`${code ?? signal}: ${stderr.slice(-2000)}`)
+    })
   }
 
-  /** As its supervisor does: again until it stands. Where two ask for it, one after the other. */
+  private async killHub(): Promise<void> {
+    const { hub } = this
+    this.hub = undefined
+    await hub?.kill()
+  }
+
+  /** As its supervisor does: again until it stands. */
+  private async startUntilUp(): Promise<void> {
+    for (let up = false; !up; ) {
+      up = await this.startHub().then(
+        () => true,
+        () => false,
+      )
+    }
+  }
+
+  /** Where two ask for it, one after the other. */
   restartHub(): Promise<void> {
     this.restarting = this.restarting.then(async () => {
-      await this.hub?.kill()
-      for (let up = false; !up; ) {
-        up = await this.startHub().then(
-          () => true,
-          () => false,
-        )
-      }
+      await this.killHub()
+      await this.startUntilUp()
+    })
+    return this.restarting
+  }
+
+  /** Backs the data up while the hub works, and a while later starts it on the copy. A full disk takes no copy. */
+  restoreBackup(afterMs: number): Promise<void> {
+    this.restarting = this.restarting.then(async () => {
+      const copy = `data-${this.restores.length + 1}-${Math.round(afterMs)}`
+      const from = Date.now()
+      const copied = await backup(join(this.disk, this.data), join(this.disk, copy)).then(
+        () => true,
+        () => false,
+      )
+      if (copied) {
+        await new Promise((resolve) => setTimeout(resolve, afterMs))
+        await this.killHub()
+        await rm(join(this.disk, this.data), { recursive: true })
+        this.data = copy
+        await this.startUntilUp()
+        this.restores.push({ from, to: Date.now() })
+      } else await rm(join(this.disk, copy), { recursive: true, force: true })
     })
     return this.restarting
   }
@@ -120,9 +174,10 @@ export class World {
     try {
       await drained(client, 'work')
       const orders = await everything(client, 'orders')
-      await this.hasRead(orders.length)
+      await this.hasRead(orders)
       const invoices = await everything(client, 'invoices')
-      return { orders, invoices, deadLetters: (await allLetters(client, 'work')).map(({ message }) => message.id) }
+      const deadLetters = (await allLetters(client, 'work')).map(({ message }) => message.id)
+      return { orders, invoices, deadLetters, restores: this.restores, crashes: this.crashes }
     } finally {
       await client.close()
     }
@@ -136,7 +191,7 @@ export class World {
     for (const { child } of this.running.values()) child.kill('SIGKILL')
     await this.network.close()
     this.hub?.signal('SIGCONT')
-    await this.hub?.kill()
+    await this.killHub()
     await this.removeDisk()
     await rm(this.folder, { recursive: true, force: true })
   }
@@ -156,10 +211,15 @@ export class World {
     await Promise.race([once(child.stdout as NodeJS.ReadableStream, 'data'), once(child, 'exit')])
   }
 
-  private async hasRead(count: number): Promise<void> {
-    const seen = () => new Set(this.notes('reader').map(({ offset }) => offset)).size
-    // By looking: what a process notes is a file, and no event. Bounded by the test's own time.
-    while (seen() < count) await new Promise((resolve) => setTimeout(resolve, 20))
+  private async hasRead(orders: readonly Kept[]): Promise<void> {
+    const seen = () => new Set(this.notes('reader').map(({ id }) => id))
+    const isMissing = () => {
+      const ids = seen()
+      return orders.some(({ id }) => !ids.has(id))
+    }
+    // By looking: what a process notes is a file, and no event. Those that never come are for the judge to name.
+    for (let looks = 0; looks < MOST_LOOKS && isMissing(); looks++)
+      await new Promise((resolve) => setTimeout(resolve, 20))
   }
 
   private notes(role: Role): Entry[] {

@@ -30,6 +30,7 @@ function draft(topic: string, n: number, size: number, kept: () => void, refused
   const frame = { type: 'publish', seq: n, topic, data: payload(n, size, 0) } as const
   return {
     id,
+    publisher: 'p',
     ownId: false,
     topic,
     key: undefined,

@@ -1,0 +1,77 @@
+import { PAGE_BYTES } from './database-file.ts'
+import type { Change, Key } from './store.ts'
+
+/** The size of LMDB's two trees, in pages: of the records, and of the lists of free pages. */
+export interface TreeSizes {
+  readonly treeBranchPageCount: number
+  readonly treeLeafPageCount: number
+  readonly free: {
+    readonly treeBranchPageCount: number
+    readonly treeLeafPageCount: number
+    readonly overflowPages: number
+  }
+}
+
+/** Values from this size on lie in pages of their own; see `me_nodemax` in LMDB. */
+const LARGE_VALUE_BYTES = 1900
+const HEADER_BYTES = 24
+const NODE_BYTES = 32
+/** What a list of free pages says of a value that was removed. */
+const FREED_BYTES = 16
+/** The roots, a new level of each tree, and what LMDB writes for its own list of the pages that this commit frees. */
+const FIXED_PAGES = 24
+/** A page that splits is left with at least a quarter of its room, which new records have to fill first. */
+const BYTES_PER_SPLIT = PAGE_BYTES / 4
+
+/**
+ * The most pages that a commit may take. LMDB changes no page in its place: every page on the way to a record is written
+ * again elsewhere, whether something is put there or removed. `places` is where in the tree the commit changes something.
+ */
+export function pagesNeeded(changes: readonly Change[], trees: TreeSizes, places = changes.length): number {
+  let pages = FIXED_PAGES
+  let added = 0
+  let freed = 0
+  for (const { key, value } of changes) {
+    freed += FREED_BYTES
+    if (value === undefined) continue
+    added += NODE_BYTES
+    for (const part of key) added += typeof part === 'string' ? part.length * 3 + 2 : 9
+    if (value.length < LARGE_VALUE_BYTES) added += value.length
+    else pages += Math.ceil((value.length + HEADER_BYTES) / PAGE_BYTES)
+  }
+  // A page that becomes too empty is joined with its neighbour, which is written again too.
+  const leaves = 2 * Math.min(places, trees.treeLeafPageCount + 1)
+  const branches = Math.min(trees.treeBranchPageCount, 3 * leaves) + 2
+  const { treeBranchPageCount, treeLeafPageCount, overflowPages } = trees.free
+  const freeLists = treeBranchPageCount + treeLeafPageCount + overflowPages + Math.ceil(freed / PAGE_BYTES)
+  return pages + leaves + branches + freeLists + 2 * Math.ceil(added / BYTES_PER_SPLIT)
+}
+
+/**
+ * How many places a commit changes, where the records that it removes of one log and that lie side by side count as one:
+ * LMDB uses the page that it has just emptied for the next one. `count` counts the keys from one to another, both included,
+ * up to a limit.
+ */
+export function placesOf(changes: readonly Change[], count: (from: Key, to: Key, limit: number) => number): number {
+  let places = 0
+  const runs = new Map<string, number[]>()
+  for (const { key, value } of changes) {
+    const [table, id, last] = key
+    if (value !== undefined || key.length !== 3 || typeof last !== 'number') {
+      places++
+      continue
+    }
+    const name = `${table} ${id}`
+    const run = runs.get(name)
+    if (run) run.push(last)
+    else runs.set(name, [last])
+  }
+  for (const [name, lasts] of runs) {
+    const [table, id] = name.split(' ') as [string, string]
+    const key = (last: number): Key => [table, Number(id), last]
+    const [first, last] = [Math.min(...lasts), Math.max(...lasts)]
+    const isRun = count(key(first), key(last), lasts.length + 1) === lasts.length
+    places += isRun ? Math.min(2, lasts.length) : lasts.length
+  }
+  return places
+}

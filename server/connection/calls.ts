@@ -1,0 +1,113 @@
+import { setImmediate } from 'node:timers'
+import { FanfareError } from '../../shared/errors.ts'
+import type { CallFrame } from '../../shared/frames.ts'
+import type { Access } from '../auth/access.ts'
+import type { ConnectionContext } from './context.ts'
+import type { Outbox } from './outbox.ts'
+
+interface Waiting {
+  readonly frame: CallFrame
+  readonly access: Access
+}
+
+/** Calls of a connection that are under way at once; and how long one counts, in milliseconds: a redrive may take hours. */
+const AT_ONCE = 4
+const COUNTS_MS = 1000
+
+/**
+ * The calls of one connection. A call costs far more than its frame, and its answer is far larger: so a bounded number may be
+ * unanswered, a few are under way, each begins in a turn of the event loop of its own, and neither does one begin nor is one
+ * answered while the connection has not taken the answers before.
+ */
+export class Calls {
+  private readonly context: ConnectionContext
+  private readonly outbox: Outbox
+  private readonly refuse: (error: unknown, frame: unknown) => void
+  private readonly waiting: Waiting[] = []
+  /** Answers that wait for the connection. Each keeps its place among those under way. */
+  private readonly answers: (() => void)[] = []
+  private unanswered = 0
+  private underWay = 0
+  private scheduled = false
+  private ended = false
+
+  constructor(context: ConnectionContext, outbox: Outbox, refuse: (error: unknown, frame: unknown) => void) {
+    this.context = context
+    this.outbox = outbox
+    this.refuse = refuse
+  }
+
+  /** Throws `too_many_calls`. */
+  call(frame: CallFrame, access: Access): void {
+    const { calls } = this.context.config
+    if (this.unanswered >= calls) {
+      this.context.traffic.hit('calls', {})
+      throw new FanfareError('too_many_calls')
+    }
+    this.unanswered++
+    this.waiting.push({ frame, access })
+    this.goOn()
+  }
+
+  /** Does the next thing in the next turn. Call when the connection has taken all that it was sent, too. */
+  goOn(): void {
+    const begins = this.waiting.length > 0 && this.underWay < AT_ONCE
+    if (this.scheduled || this.ended || !this.outbox.keepsUp || !(begins || this.answers.length > 0)) return
+    this.scheduled = true
+    setImmediate(() => {
+      this.scheduled = false
+      if (this.ended || !this.outbox.keepsUp) return
+      const answer = this.answers.shift()
+      const next = answer || this.underWay >= AT_ONCE ? undefined : this.waiting.shift()
+      answer?.()
+      if (next) void this.run(next)
+      this.goOn()
+    })
+  }
+
+  release(): void {
+    this.ended = true
+    this.waiting.length = this.answers.length = 0
+  }
+
+  private async run({ frame, access }: Waiting): Promise<void> {
+    const { seq, method, params } = frame
+    const leave = this.takePlace()
+    let answer: () => void
+    try {
+      const json = JSON.stringify({ type: 'result', seq, result: await this.context.call(method, params, access) })
+      answer = () => this.outbox.sendEncoded(json)
+    } catch (error) {
+      const known = this.known(error, method)
+      answer = () => this.refuse(known, frame)
+    }
+    this.answers.push(() => {
+      this.unanswered--
+      leave()
+      answer()
+    })
+    this.goOn()
+  }
+
+  /** Returns how to leave it. */
+  private takePlace(): () => void {
+    const { clock } = this.context
+    let holds = true
+    const leave = () => {
+      clock.clearTimeout(timer)
+      if (holds) this.underWay--
+      holds = false
+      this.goOn()
+    }
+    const timer = clock.setTimeout(leave, COUNTS_MS)
+    this.underWay++
+    return leave
+  }
+
+  /** A bug costs the call, and not the connection. */
+  private known(error: unknown, method: string): FanfareError {
+    if (error instanceof FanfareError) return error
+    this.context.unexpected.report('call', error, { method })
+    return new FanfareError('call_failed')
+  }
+}

@@ -1,0 +1,94 @@
+import { clearInterval, setInterval } from 'node:timers'
+import { setImmediate } from 'node:timers/promises'
+import type { EngineApp } from './engine.ts'
+
+/** How often the descriptors are looked at. */
+const LOOK_EVERY_MS = 100
+
+/** Whether another socket may listen on the port too. µWebSockets lets it by itself, were it another hub's. */
+export const EXCLUSIVE = 1
+export const SHARED = 0
+
+/** A socket that listens. */
+export interface Listening {
+  readonly port: number
+  close(): void
+}
+
+/** Listens for one app of µWebSockets. Rejects with `port_in_use`. */
+export type Listen = (port: number, options: typeof EXCLUSIVE | typeof SHARED) => Promise<Listening>
+
+/**
+ * What listens on a port. It closes while file descriptors are short, and opens again when there are some: without one for the
+ * next connection µWebSockets asks the system for it again and again, and takes most of a core for that.
+ */
+export class Door {
+  readonly port: number
+  stopped = false
+  private readonly app: EngineApp
+  private readonly timer: NodeJS.Timeout
+  private listen: Listen
+  private socket: Listening | undefined = undefined
+  private opening = false
+
+  private constructor(app: EngineApp, listen: Listen, port: number) {
+    this.app = app
+    this.listen = listen
+    this.port = port
+    // It keeps the process alive, as an open door does.
+    this.timer = setInterval(() => this.look(), LOOK_EVERY_MS)
+  }
+
+  /** Rejects with `port_in_use`. */
+  static async open(app: EngineApp, listen: Listen, port: number): Promise<Door> {
+    // Who shares a port shares it with anybody who is willing to: first it has to be had alone.
+    const alone = await listen(port, EXCLUSIVE)
+    alone.close()
+    const socket = await listen(alone.port, SHARED)
+    const door = new Door(app, listen, alone.port)
+    door.socket = socket
+    return door
+  }
+
+  /** New connections are another app's. Rejects with `port_in_use`, and nothing has changed. */
+  async replace(listen: Listen): Promise<void> {
+    const next = await listen(this.port, SHARED)
+    const before = this.socket
+    this.listen = listen
+    this.socket = next
+    // Connections that the kernel has ready for the one before are taken first, or they would be cut.
+    await setImmediate()
+    await setImmediate()
+    before?.close()
+    if (this.stopped) this.close()
+  }
+
+  stop(): void {
+    this.stopped = true
+    clearInterval(this.timer)
+    this.close()
+  }
+
+  private look(): void {
+    if (this.app.crowded()) this.close()
+    else if (!this.socket && !this.opening) void this.reopen()
+  }
+
+  private close(): void {
+    this.socket?.close()
+    this.socket = undefined
+  }
+
+  /** If it cannot, the next look tries again. */
+  private async reopen(): Promise<void> {
+    this.opening = true
+    try {
+      this.socket = await this.listen(this.port, SHARED)
+      if (this.stopped) this.close()
+    } catch (error) {
+      this.app.failed(error)
+    } finally {
+      this.opening = false
+    }
+  }
+}

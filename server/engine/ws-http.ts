@@ -1,0 +1,157 @@
+import { Buffer } from 'node:buffer'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { TLSSocket } from 'node:tls'
+import { getRequestListener } from '@hono/node-server'
+import { type EngineApp, type HttpConnection, PIPELINED_REQUESTS, REQUEST_TIMEOUT_MS } from './engine.ts'
+import { MALFORMED, NO_HOST, urlOf } from './request-target.ts'
+
+/** Connections that go on beyond `PIPELINED_REQUESTS`, this many times, are cut off without their answers. */
+const CUT_OFF_FACTOR = 10
+
+export function isSecure(socket: Socket): boolean {
+  return (socket as Partial<TLSSocket>).encrypted === true
+}
+
+/** One connection of a server, from its acceptance. It speaks HTTP until it becomes a WebSocket. */
+class NodeConnection implements HttpConnection {
+  readonly remoteAddress: string
+  /** Requests without an answer; the last of them may still be on its way. */
+  unanswered = 0
+  /** Resolves when the request before is answered. */
+  turn: Promise<unknown> = Promise.resolve()
+  newest: IncomingMessage | undefined = undefined
+  private readonly socket: Socket
+
+  constructor(socket: Socket) {
+    this.socket = socket
+    this.remoteAddress = socket.remoteAddress ?? ''
+  }
+
+  get answering(): boolean {
+    return this.unanswered > 0 && this.newest?.complete === true
+  }
+
+  destroy(): void {
+    this.socket.destroy()
+  }
+}
+
+/** The connections of a server that belongs to the hub, and the requests that come on them. */
+export class NodeHttp {
+  private readonly app: EngineApp
+  private readonly listener: (request: IncomingMessage, response: ServerResponse) => unknown
+  /** By address and port of the other end: with TLS a request has another socket than the connection had. */
+  private readonly connections = new Map<string, NodeConnection>()
+
+  constructor(server: Server, app: EngineApp) {
+    this.app = app
+    this.listener = getRequestListener(
+      (request, { incoming, outgoing }) => this.fetch(request, incoming.socket as Socket, outgoing),
+      {
+        hostname: NO_HOST,
+      },
+    )
+    server.on('connection', (socket: Socket) => this.contained(socket, () => this.connected(socket)))
+    server.on('request', (request: IncomingMessage, response: ServerResponse) => {
+      this.contained(request.socket, () => this.serve(request, response))
+    })
+  }
+
+  /** The connection speaks HTTP no longer. */
+  upgraded(socket: Socket): void {
+    const connection = this.connections.get(nameOf(socket))
+    if (connection) this.app.left(connection)
+  }
+
+  private connected(socket: Socket): void {
+    const name = nameOf(socket)
+    const connection = new NodeConnection(socket)
+    this.connections.set(name, connection)
+    socket.once('close', () => {
+      this.connections.delete(name)
+      this.app.left(connection)
+    })
+    this.app.arrived(connection)
+  }
+
+  private serve(request: IncomingMessage, response: ServerResponse): void {
+    const { socket } = request
+    const connection = this.connections.get(nameOf(socket))
+    if (!connection) return void socket.destroy()
+    connection.newest = request
+    const waiting = ++connection.unanswered
+    const answered = new Promise((resolve) => response.once('close', resolve)).then(() => connection.unanswered--)
+    // An answer that is complete and that the peer does not take.
+    response.once('prefinish', () => socket.setTimeout(REQUEST_TIMEOUT_MS))
+    if (waiting > PIPELINED_REQUESTS) {
+      if (waiting === PIPELINED_REQUESTS + 1) this.app.pipelined(connection)
+      return this.refusePipelined(waiting, response)
+    }
+    this.app.arrived(connection)
+    const before = connection.turn
+    connection.turn = answered
+    if (waiting === 1) this.answer(request, response)
+    else void before.then(() => this.answerInTurn(request, response))
+  }
+
+  /** Each request of a connection gets a turn of the event loop of its own, so that others come in between. */
+  private async answerInTurn(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    await nextTurn()
+    if (!request.socket.destroyed) this.contained(request.socket, () => this.answer(request, response))
+  }
+
+  private answer(request: IncomingMessage, response: ServerResponse): void {
+    const { socket, headers, url = '' } = request
+    const hosts = request.headersDistinct['host'] ?? []
+    if (hosts.length > 1 || !urlOf(isSecure(socket), headers.host, url)) {
+      return refuse(response, 400, MALFORMED)
+    }
+    Promise.resolve(this.listener(request, response)).catch((error: unknown) => {
+      this.app.failed(error)
+      socket.destroy()
+    })
+  }
+
+  private async fetch(request: Request, socket: Socket, outgoing: { destroy(): unknown }): Promise<Response> {
+    try {
+      const answer = await this.app.fetch(request, {
+        remoteAddress: socket.remoteAddress ?? '',
+        secure: isSecure(socket),
+        destroy: () => void outgoing.destroy(),
+      })
+      // It does not end by itself, and the hub has counted it.
+      if (answer.body && answer.headers.has('transfer-encoding')) this.upgraded(socket)
+      return answer
+    } catch (error) {
+      this.app.failed(error)
+      return new Response(null, { status: 500 })
+    }
+  }
+
+  private refusePipelined(waiting: number, response: ServerResponse): void {
+    if (waiting > PIPELINED_REQUESTS * CUT_OFF_FACTOR) return void response.req.socket.destroy()
+    if (waiting > PIPELINED_REQUESTS + 1) return
+    refuse(response, 429, `rate_limited: ${PIPELINED_REQUESTS} requests of this connection wait for their answers.`)
+  }
+
+  private contained(socket: Socket, task: () => void): void {
+    try {
+      task()
+    } catch (error) {
+      this.app.failed(error)
+      socket.destroy()
+    }
+  }
+}
+
+/** The last answer on its connection. */
+function refuse(response: ServerResponse, status: number, text: string): void {
+  const headers = { connection: 'close', 'content-type': 'text/plain; charset=utf-8' }
+  response.writeHead(status, { ...headers, 'content-length': Buffer.byteLength(text) }).end(text)
+}
+
+function nameOf({ remoteAddress, remotePort }: Socket): string {
+  return `${remoteAddress} ${remotePort}`
+}

@@ -1,0 +1,101 @@
+import { networkOf, plainAddress } from '../peer/address.ts'
+import type { Descriptors } from './descriptors.ts'
+import type { LimitConfig, LimitHit } from './limits.ts'
+
+/** A connection that speaks HTTP, as far as limits see it. */
+interface Waiting {
+  readonly remoteAddress: string
+  readonly answering: boolean
+  destroy(): void
+}
+
+type Config = Pick<LimitConfig, 'maxConnections' | 'connectionsPerAddress'>
+
+/**
+ * The connections that speak HTTP. `maxConnections` and `connectionsPerAddress` bound them on their own: they do not take the
+ * place of a WebSocket, and WebSockets do not take that of a health check.
+ *
+ * When there is one too many, the connection ends from which nothing has come for longest, never one that is owed an answer. So
+ * somebody who opens connections and says nothing, or says it slowly, keeps nobody out.
+ */
+export class HttpConnections {
+  private readonly config: Config
+  private readonly descriptors: Descriptors
+  private readonly exempt: (address: string) => boolean
+  private readonly hit: (limit: LimitHit, address: string) => void
+  /** The one from which something came last is last. */
+  private readonly all = new Set<Waiting>()
+  private readonly ofNetwork = new Map<string, Set<Waiting>>()
+
+  /** `exempt`: addresses without a limit of their own. */
+  constructor(
+    config: Config,
+    descriptors: Descriptors,
+    exempt: (address: string) => boolean,
+    hit: (limit: LimitHit, address: string) => void,
+  ) {
+    this.config = config
+    this.descriptors = descriptors
+    this.exempt = exempt
+    this.hit = hit
+  }
+
+  get count(): number {
+    return this.all.size
+  }
+
+  arrived(connection: Waiting): void {
+    const known = this.all.delete(connection)
+    this.all.add(connection)
+    const address = plainAddress(connection.remoteAddress) ?? connection.remoteAddress
+    const network = networkOf(address)
+    const own = this.ofNetwork.get(network) ?? new Set()
+    this.ofNetwork.set(network, own)
+    own.delete(connection)
+    own.add(connection)
+    if (known) return
+    const { maxConnections, connectionsPerAddress } = this.config
+    const most = this.exempt(address) ? 0 : connectionsPerAddress
+    if (most > 0 && own.size > most) this.endOne(own, 'connectionsPerAddress', address)
+    else if (maxConnections > 0 && this.all.size > maxConnections) this.endOne(this.all, 'maxConnections', address)
+    else if (this.descriptors.short) this.endOne(this.all, 'descriptors', address)
+  }
+
+  left(connection: Waiting): void {
+    if (!this.all.delete(connection)) return
+    const network = networkOf(plainAddress(connection.remoteAddress) ?? connection.remoteAddress)
+    const own = this.ofNetwork.get(network)
+    own?.delete(connection)
+    if (own?.size === 0) this.ofNetwork.delete(network)
+  }
+
+  /** Ends all that are owed no answer: the hub closes. */
+  drain(): void {
+    for (const connection of [...this.all]) {
+      if (connection.answering) continue
+      this.left(connection)
+      connection.destroy()
+    }
+  }
+
+  /** Whether descriptors are short, after it has ended what it can. */
+  crowded(): boolean {
+    if (!this.descriptors.shortNow()) return false
+    do {
+      if (!this.endOne(this.all, 'descriptors', '')) return true
+    } while (this.descriptors.shortNow())
+    return true
+  }
+
+  /** False: each of them is owed an answer. */
+  private endOne(among: ReadonlySet<Waiting>, limit: LimitHit, address: string): boolean {
+    this.hit(limit, address)
+    for (const connection of among) {
+      if (connection.answering) continue
+      this.left(connection)
+      connection.destroy()
+      return true
+    }
+    return false
+  }
+}

@@ -1,0 +1,40 @@
+import type { Logger } from 'pino'
+
+/** A line per reason in this time: whoever is refused may come back as fast as they like. */
+const LINE_EVERY_MS = 10_000
+
+interface Reason {
+  loggedAt: number
+  unlogged: number
+}
+
+/** Tells the operator what is refused and why. The metrics count each refusal; the log has a line for the first, and then some. */
+export class Refusals {
+  private readonly log: Logger
+  private readonly reasons = new Map<string, Reason>()
+
+  constructor(log: Logger) {
+    this.log = log
+  }
+
+  /**
+   * Logs a refusal, at most once in ten seconds for each reason.
+   *
+   * @param reason - the name of a limit, or the code of an error: there are few of them
+   * @param about - what the line names besides; never text of any length that a peer chose
+   */
+  report(reason: string, about: object = {}): void {
+    const now = performance.now()
+    const known = this.reasons.get(reason)
+    if (known && now - known.loggedAt < LINE_EVERY_MS) {
+      known.unlogged++
+      return
+    }
+    this.reasons.set(reason, { loggedAt: now, unlogged: 0 })
+    try {
+      this.log.warn({ reason, ...about, unlogged: known?.unlogged ?? 0 }, 'refused')
+    } catch {
+      // A log that cannot be written must not cost a connection. The metrics have counted it.
+    }
+  }
+}
