@@ -9,7 +9,7 @@ export { type ErrorCode, FanfareError } from '../shared/errors.ts'
 export type { GapReason, HeaderFilter, Headers, Policy } from '../shared/frames.ts'
 export type { Payload } from '../shared/payload.ts'
 export type { Binding, DeadLetter, DeadLetterFilter, DeadReason, Overflow, QueueInfo } from '../shared/queues.ts'
-export type { From, Offsets, Position, StreamInfo } from '../shared/streams.ts'
+export type { CursorInfo, CursorPage, From, Last, Offsets, Position, StreamInfo } from '../shared/streams.ts'
 export type {
   ConnectionInfo,
   ConnectionsPage,

@@ -1,3 +1,4 @@
+import type { CursorPage } from '../shared/streams.ts'
 import type { StreamStatus } from '../shared/sys.ts'
 import { allPages } from './pages.ts'
 
@@ -52,5 +53,31 @@ export class StreamAdmin {
   /** Deletes it, with its messages and cursors; its subscriptions end with `no_stream`. */
   async delete(name: string): Promise<void> {
     await this.call('streams.delete', { name })
+  }
+
+  /**
+   * Cursors of a stream in the order of their names; those of one's own where one may not read the whole stream.
+   *
+   * @param page - `limit` of them (100 by default, 1000 at most), behind the one called `after`
+   * @example
+   * ```
+   * const { cursors, end } = await client.streams.cursors('orders', { after: 'reports' })
+   * ```
+   */
+  cursors(name: string, page: { readonly after?: string; readonly limit?: number } = {}): Promise<CursorPage> {
+    return this.call('cursors.list', { name, ...page }) as Promise<CursorPage>
+  }
+
+  /**
+   * Deletes a cursor: the next subscription with its name starts where its `from` says.
+   *
+   * @throws {FanfareError} no_cursor: the stream has none of that name
+   * @example
+   * ```
+   * await client.streams.deleteCursor('orders', 'reports')
+   * ```
+   */
+  async deleteCursor(name: string, cursor: string): Promise<void> {
+    await this.call('cursors.delete', { name, cursor })
   }
 }

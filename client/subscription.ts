@@ -2,7 +2,7 @@ import type { Clock } from '../shared/clock.ts'
 import type { FanfareError } from '../shared/errors.ts'
 import type { FeedFrame, GapFrame, HeaderFilter, Policy, SubscribedFrame, SubscribeFrame } from '../shared/frames.ts'
 import { passesFilter } from '../shared/header-filter.ts'
-import type { From } from '../shared/streams.ts'
+import type { From, Last } from '../shared/streams.ts'
 import { matchesPattern, parsePattern } from '../shared/topic.ts'
 import { Cursor } from './cursor.ts'
 import { Deferred } from './deferred.ts'
@@ -168,7 +168,8 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
   get frame(): SubscribeFrame {
     const { policy, filter, stream, cursor } = this.options
     const { sub, pattern } = this
-    const from = this.position ?? this.options.from
+    const reached = this.position ?? this.amongLast
+    const from = reached ?? this.options.from
     return {
       type: 'subscribe',
       sub,
@@ -177,8 +178,16 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
       ...(filter && { filter }),
       ...(stream !== undefined && { stream }),
       ...(from !== undefined && { from }),
-      ...(cursor !== undefined && { cursor }),
+      ...(cursor !== undefined && { cursor, ...(reached && { resumes: true }) }),
     }
+  }
+
+  /** Where it goes on after a cut in the middle of the last messages of each topic. */
+  private get amongLast(): Last | undefined {
+    const { from } = this.options
+    if (typeof from !== 'object' || !('last' in from) || !this.newest) return undefined
+    const { epoch, offset } = this.newest
+    return { last: from.last, before: this.wholeFrom, epoch, ...(offset >= 0 && { offset: offset + 1 }) }
   }
 
   /** @internal */
@@ -206,7 +215,7 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
   /** @internal The hub left something out. */
   gap({ count, from, to, offsets, reason }: GapFrame): void {
     if (this.state !== 'live') return
-    if (offsets && this.position) this.position.offset = offsets.to + 1
+    if (offsets) this.reach(offsets.to)
     if (reason === 'epoch' && this.newest) this.startLog(this.newest.epoch)
     this.push({ gap: { count, from, to, offsets, reason } })
   }
@@ -282,9 +291,15 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
     const offset = this.stream === undefined ? undefined : offsets?.[this.stream]
     if (offset === undefined || !this.newest) return false
     if (offset <= this.newest.offset) return true
+    this.reach(offset)
+    return false
+  }
+
+  /** Nothing up to this offset comes any more. */
+  private reach(offset: number): void {
+    if (!this.newest || offset <= this.newest.offset) return
     this.newest.offset = offset
     if (this.position || offset >= this.wholeFrom) this.position = { epoch: this.newest.epoch, offset: offset + 1 }
-    return false
   }
 
   private handled(delivery: Delivery): void {

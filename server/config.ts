@@ -97,6 +97,13 @@ export interface HubOptions {
   readonly dedupWindowMs?: number | undefined
   /** Most ids that are remembered for that, the newest ones: a million by default. */
   readonly dedupIds?: number | undefined
+  /** Maximum cursors per stream: 10,000 by default. One more is refused (`cursor_limit`), unless others are idle. */
+  readonly cursorsPerStream?: number | undefined
+  /**
+   * A cursor that has not been used for this long is removed when its stream has `cursorsPerStream` of them and another is
+   * stored: 30 days by default.
+   */
+  readonly cursorIdleMs?: number | undefined
   /** Bound of one connection's outbox: 1 MiB by default. */
   readonly outboxBytes?: number | undefined
   /** Bound on what all outboxes hold together: 256 MiB by default. */
@@ -191,6 +198,8 @@ export const HubConfig = z
     tls: TlsConfig.optional(),
     dedupWindowMs: time.default(DEFAULTS.dedupWindowMs),
     dedupIds: count.default(DEFAULTS.dedupIds),
+    cursorsPerStream: count.default(DEFAULTS.cursorsPerStream),
+    cursorIdleMs: time.default(DEFAULTS.cursorIdleMs),
     outboxBytes: bytes.default(DEFAULTS.outboxBytes),
     outboxTotalBytes: bytes.default(DEFAULTS.outboxTotalBytes),
     frameBytes: bytes.default(DEFAULTS.frameBytes),

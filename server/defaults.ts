@@ -9,6 +9,8 @@ export const DEFAULTS = {
   lockWaitMs: 15_000,
   dedupWindowMs: 120_000,
   dedupIds: 1_000_000,
+  cursorsPerStream: 10_000,
+  cursorIdleMs: 30 * 86_400_000,
   outboxBytes: 1024 * 1024,
   outboxTotalBytes: 256 * 1024 * 1024,
   frameBytes: 256 * 1024,

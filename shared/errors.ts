@@ -57,7 +57,10 @@ export const ERRORS = {
   unknown_consumer: refusal('This connection has no consumer with that "consumer" number. Consume first.'),
   consumer_exists: refusal('This connection uses that "consumer" number already. Choose another, or cancel first.'),
   lease_lost: refusal('The delivery is no longer leased to this consumer: it was settled, or its time ran out.'),
-  no_cursor: refusal('The subscription has no cursor. Name one when subscribing.'),
+  no_cursor: refusal('There is no such cursor. Name one when subscribing; cursors.list gives those of a stream.'),
+  cursor_limit: refusal(
+    'The stream has cursorsPerStream cursors, all in use. Delete some with cursors.delete, or raise the limit.',
+  ),
   no_connection: refusal('No connection of that id is open. connections.list gives those that are.'),
   unknown_method: refusal('The hub has no method of that name. PROTOCOL.md lists them.'),
   bad_content_type: refusal('This path does not take a body of that content type. Send it with the one expected.'),

@@ -61,6 +61,8 @@ export interface SubscribeFrame {
   readonly from?: From
   /** Name under which its position is stored on the hub; a stored one is stronger than `from`. */
   readonly cursor?: string
+  /** The subscription goes on after a cut, at `from`: what has arrived is newer than what the cursor has stored. */
+  readonly resumes?: boolean
 }
 
 export interface UnsubscribeFrame {

@@ -9,6 +9,8 @@ export interface JsonMessage extends Omit<MessageFrame, 'type'> {
 /** Messages of a stream, from an offset on. */
 export interface StreamPage {
   readonly epoch: string
+  /** Where this page begins: behind the offset that was asked for, where the messages before are no longer kept. */
+  readonly from: number
   readonly messages: readonly JsonMessage[]
   /** Where the next page begins. */
   readonly next: number

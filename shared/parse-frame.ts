@@ -27,6 +27,7 @@ const CHECKS: Record<Frame['type'], (frame: Fields) => void> = {
     if (f['stream'] !== undefined) name(f, 'stream')
     if (f['cursor'] !== undefined) cursor(f)
     if (f['from'] !== undefined) from(f)
+    if (f['resumes'] !== undefined && typeof f['resumes'] !== 'boolean') throw shape(f, '"resumes" is a boolean')
   },
   unsubscribe: (f) => number(f, 'sub'),
   pause: (f) => number(f, 'sub'),
@@ -270,10 +271,13 @@ function from(frame: Fields): void {
   if (value === 'latest' || value === 'earliest') return
   const start = fields(value)
   const names = start ? Object.keys(start).filter((name) => Object.hasOwn(STARTS, name)) : []
-  if (!start || names.length !== 1) {
+  // Among the last ones an offset is where a subscription that was cut goes on.
+  const kinds = start && 'last' in start ? names.filter((name) => name !== 'offset') : names
+  if (!start || kinds.length !== 1) {
     throw shape(frame, '"from" is "latest", "earliest", or an object with "offset", "time" or "last"')
   }
-  number(start, names[0] as string)
+  for (const name of names) number(start, name)
+  if (start['before'] !== undefined) number(start, 'before')
   optionalText(start, 'epoch', 64)
 }
 

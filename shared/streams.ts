@@ -17,12 +17,23 @@ export type From =
   | { readonly offset: number; readonly epoch?: string | undefined }
   /** The first message that is not older: milliseconds since 1970. */
   | { readonly time: number }
-  /** The newest messages of each topic that matches, so many of each. */
-  | { readonly last: number }
+  | Last
+
+/** Starts with the newest messages of each topic that matches, this many of each. */
+export interface Last {
+  readonly last: number
+  /**
+   * To go on after a cut: the newest before this offset, which the `subscribed` frame gave, and everything from it on. Of those
+   * the ones from `offset` on, where some have arrived already.
+   */
+  readonly before?: number | undefined
+  readonly offset?: number | undefined
+  readonly epoch?: string | undefined
+}
 
 /**
  * Reads a start as text has it: `latest`, `earliest`, an offset, `<epoch>:<offset>`, `last:<n>`, or a time such as
- * `2026-01-31T12:00Z`. Undefined where it is none of these.
+ * `2026-01-31T12:00Z`; or what `lastText` makes. Undefined where it is none of these.
  */
 export function parseStart(text: string): From | undefined {
   if (text === 'latest' || text === 'earliest') return text
@@ -31,8 +42,15 @@ export function parseStart(text: string): From | undefined {
   if (/^\d+$/.test(text)) return { offset: Number(text) }
   const time = /^\d{4}-\d\d-\d\d/.test(text) ? Date.parse(text) : Number.NaN
   if (!Number.isNaN(time)) return { time }
-  const position = /^([\w-]+):(\d+)$/.exec(text)
-  return position ? { epoch: position[1] as string, offset: Number(position[2]) } : undefined
+  const [, epoch, offset, count, before] = /^([\w-]+):(\d+)(?::(\d+):(\d+))?$/.exec(text) ?? []
+  if (epoch === undefined) return undefined
+  const position = { epoch, offset: Number(offset) }
+  return count === undefined ? position : { last: Number(count), before: Number(before), ...position }
+}
+
+/** A position among the last messages of each topic, as text: `<epoch>:<offset>:<last>:<before>`. */
+export function lastText(epoch: string, { offset = 0, last, before }: Last): string {
+  return `${epoch}:${offset}:${last}:${before}`
 }
 
 export interface StreamOptions {
@@ -61,6 +79,22 @@ export interface StreamInfo extends StreamOptions {
   /** Times of the oldest and the newest message, in milliseconds since 1970. */
   readonly oldestAt: number | undefined
   readonly newestAt: number | undefined
-  /** Stored positions by cursor name. */
+  /** How many cursors have a stored position. */
+  readonly cursorCount: number
+  /** Stored positions by cursor name, of the first 100 names; `cursors.list` gives all. */
   readonly cursors: Readonly<Record<string, Position>>
+}
+
+/** Cursors of a stream, in the order of their names. */
+export interface CursorPage {
+  readonly cursors: readonly CursorInfo[]
+  /** There are none behind the last of them. */
+  readonly end: boolean
+}
+
+/** A stored position of a stream. */
+export interface CursorInfo extends Position {
+  readonly name: string
+  /** When it was last stored or subscribed with, to the day, in milliseconds since 1970; absent in data of before. */
+  readonly usedAt: number | undefined
 }

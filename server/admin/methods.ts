@@ -40,6 +40,8 @@ const SEES_QUEUE = ['consume', 'declare', 'admin'] as const
 const SEES_STREAM = ['declare', 'admin'] as const
 
 const named = z.object({ name })
+/** The name of a cursor, which has the grammar of all names. */
+const cursor = name
 const whole = z.number().int().nonnegative()
 const limit = whole.min(1).max(1000).default(100)
 const page = z.object({ from: whole.default(0), limit: limit.default(1000) }).default({ from: 0, limit: 1000 })
@@ -95,12 +97,28 @@ const METHODS: Record<string, Method> = {
     'listed',
     named.extend({ from: whole.default(0), limit }),
     async ({ streams }, { name, from, limit }, access) => {
-      // Whoever may subscribe to all of it could read it anyway.
-      const subscribes = streams.topicsOf(name).every((words) => access.may('subscribe', words.join('.')))
-      if (!subscribes) access.require('admin', name)
-      return streams.read(name, from, limit)
+      if (access.may('admin', name)) return streams.read(name, { from, limit }, () => true)
+      // Anyone who may subscribe to all of it could read it anyway.
+      if (!access.mayReadAll(streams.topicsOf(name))) access.require('admin', name)
+      return streams.read(name, { from, limit }, (topic) => access.may('subscribe', topic))
     },
   ),
+  'cursors.list': method(
+    'listed',
+    named.extend({ after: cursor.optional(), limit }),
+    async ({ streams }, { name, after, limit }, access) => {
+      const seesAll = SEES_STREAM.some((verb) => access.may(verb, name)) || access.mayReadAll(streams.topicsOf(name))
+      const prefix = seesAll ? '' : access.ownCursors
+      if (prefix === undefined) access.require(SEES_STREAM, name)
+      return streams.cursors(name, { ...(after !== undefined && { after }), ...(prefix && { prefix }), limit })
+    },
+  ),
+  'cursors.delete': method('listed', named.extend({ cursor }), async ({ streams }, { name, cursor }, access) => {
+    // Anyone who may move it.
+    if (!access.may('admin', name)) access.requireCursor(cursor, streams.topicsOf(name))
+    await streams.deleteCursor(name, cursor)
+    return { name, cursor }
+  }),
   'streams.delete': method('admin', named, async ({ streams }, { name }) => {
     await streams.delete(name)
     return { name }

@@ -105,10 +105,25 @@ export class Access {
    * its beginning, the subject as one word of a topic and a dot. Throws `forbidden`.
    */
   requireCursor(cursor: string, streamTopics: readonly (readonly string[])[]): void {
-    if (this.unrestricted) return
-    if (!this.anonymous && isOwn(cursor, this.subject)) return
-    if (streamTopics.every((words) => this.may('subscribe', words.join('.')))) return
+    const own = this.ownCursors
+    if (own !== undefined && cursor.startsWith(own)) return
+    if (this.mayReadAll(streamTopics)) return
     throw this.refusal('subscribe', `the whole stream of the cursor ${cursor}`)
+  }
+
+  /** How the names of one's own cursors begin; undefined for the anonymous, and where no word can stand for the subject. */
+  get ownCursors(): string | undefined {
+    if (this.anonymous) return undefined
+    try {
+      return `${topicWord(this.subject)}.`
+    } catch {
+      return undefined
+    }
+  }
+
+  /** Whether all topics of a stream may be subscribed. */
+  mayReadAll(streamTopics: readonly (readonly string[])[]): boolean {
+    return this.unrestricted || streamTopics.every((words) => this.may('subscribe', words.join('.')))
   }
 
   private covers(verb: Verb, words: readonly string[]): boolean {
@@ -129,14 +144,6 @@ function wholeTime(time: number | undefined): number | undefined {
   return time === undefined || time === Number.POSITIVE_INFINITY
     ? undefined
     : Math.min(Math.floor(time), Number.MAX_SAFE_INTEGER)
-}
-
-function isOwn(cursor: string, subject: string): boolean {
-  try {
-    return cursor.startsWith(`${topicWord(subject)}.`)
-  } catch {
-    return false
-  }
 }
 
 function patternsOf(permissions: Permissions, verb: Verb): readonly (readonly string[])[] {

@@ -1,6 +1,6 @@
 import type { FanfareError } from '../../shared/errors.ts'
 import type { DeadLetter, DeadLetterFilter, QueueOptions, QueueStatus } from '../../shared/queues.ts'
-import type { Offsets, Position, StreamInfo, StreamOptions } from '../../shared/streams.ts'
+import type { CursorInfo, Offsets, Position, StreamInfo, StreamOptions } from '../../shared/streams.ts'
 import type { Block } from './block.ts'
 
 /**
@@ -43,14 +43,23 @@ export interface Broker {
   readonly streamNames: Iterable<string>
   /** What there is to say of streams: of all without names, and otherwise of those that there are. */
   streams(names?: readonly string[]): Promise<StreamInfo[]>
-  /** The messages from an offset on, as many as one block holds; undefined where there are none. */
+  /**
+   * The messages from an offset on, as many as one block holds; undefined where there are none. It answers, as `newest` and
+   * `offsetAtTime` do, of the log as `stream` shows it in the moment of the call: nothing from `next` on, and
+   * everything from `first` on that newer values have not replaced.
+   */
   read(stream: string, offset: number): Promise<Block | undefined>
   /** The first offset of which the message is not older than a time. */
   offsetAtTime(stream: string, time: number): Promise<number>
-  /** Offsets of the newest messages, `count` for each topic that matches, ascending. */
-  newest(stream: string, pattern: readonly string[], count: number): Promise<number[]>
+  /** Offsets of the newest messages before one (`next` by default), `count` for each topic that matches, ascending. */
+  newest(stream: string, pattern: readonly string[], count: number, before?: number): Promise<number[]>
+  /** A stored position. Who asks for it uses it, which keeps it from being removed as idle. */
   cursor(stream: string, name: string): Promise<Position | undefined>
+  cursors(stream: string, range: CursorRange): Promise<CursorInfo[]>
+  /** Rejects with `cursor_limit`. */
   setCursor(stream: string, name: string, offset: number): Promise<void>
+  /** Rejects with `no_cursor`. */
+  deleteCursor(stream: string, name: string): Promise<void>
 
   declareQueue(options: QueueOptions, replace: boolean): Promise<void>
   deleteQueue(name: string): Promise<void>
@@ -98,6 +107,13 @@ export interface Broker {
   purgeDeadLetters(queue: string, filter: DeadLetterFilter): Promise<number>
 
   close(): Promise<void>
+}
+
+/** Which cursors: `limit` at most in the order of their names, behind `after`, those that begin with `prefix`. */
+export interface CursorRange {
+  readonly after?: string
+  readonly prefix?: string
+  readonly limit: number
 }
 
 /** What one commit took. */

@@ -25,6 +25,8 @@ const FLAGS: Record<Exclude<keyof HubConfig, OfTheirOwn>, string> = {
   lockWaitMs: 'longest wait for another hub on the data directory to end',
   dedupWindowMs: 'a publish with an id of this time is a duplicate',
   dedupIds: 'most ids that are remembered for that',
+  cursorsPerStream: 'maximum cursors per stream',
+  cursorIdleMs: 'a cursor that has not been used for this long makes room for another',
   outboxBytes: "bound of one connection's outbox",
   outboxTotalBytes: 'bound on all outboxes together',
   frameBytes: 'largest WebSocket message taken',

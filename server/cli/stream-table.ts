@@ -1,4 +1,4 @@
-import type { StreamInfo } from '../../shared/streams.ts'
+import type { CursorInfo, StreamInfo } from '../../shared/streams.ts'
 import { ago, at, columns, count, duration, size } from './table.ts'
 
 const COLUMNS = ['name', 'topics', 'messages', 'offsets', 'size', 'oldest', 'newest', 'kept for', 'safe on', 'cursors']
@@ -15,14 +15,15 @@ export function streamTable(streams: readonly StreamInfo[], now: number): string
     ago(stream.newestAt, now),
     duration(stream.maxAgeMs),
     stream.durability,
-    String(Object.keys(stream.cursors).length),
+    String(stream.cursorCount),
   ])
   return columns([COLUMNS, ...rows])
 }
 
 /** One stream for people to read: a line for each thing that is known, and for each cursor. */
 export function streamDetails(stream: StreamInfo, now: number): string {
-  const { maxAgeMs, maxBytes, maxMessages, cursors, next } = stream
+  const { maxAgeMs, maxBytes, maxMessages, cursors, cursorCount, next } = stream
+  const hidden = cursorCount - Object.keys(cursors).length
   const lines = [
     ['name', stream.name],
     ['topics', stream.topics.join(' ')],
@@ -42,8 +43,15 @@ export function streamDetails(stream: StreamInfo, now: number): string {
       'cursor',
       `${name} at ${count(offset)}, ${count(Math.max(0, next - offset))} behind`,
     ]),
+    ...(hidden > 0 ? [['cursors', `${count(hidden)} more: fanfare streams cursors ${stream.name}`]] : []),
   ]
   return columns(lines)
+}
+
+/** Cursors for people to read: a line each. */
+export function cursorTable(cursors: readonly CursorInfo[], now: number): string {
+  const rows = cursors.map(({ name, offset, epoch, usedAt }) => [name, count(offset), epoch, ago(usedAt, now)])
+  return columns([['cursor', 'offset', 'epoch', 'used'], ...rows])
 }
 
 function messages({ first, next, lastValue }: StreamInfo): string {

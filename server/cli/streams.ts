@@ -1,10 +1,10 @@
 import { Command, Option } from 'commander'
-import type { StreamDeclaration } from '../../client/streams.ts'
+import type { StreamAdmin, StreamDeclaration } from '../../client/streams.ts'
 import { FanfareError } from '../../shared/errors.ts'
-import type { StreamInfo } from '../../shared/streams.ts'
+import type { CursorInfo, CursorPage, StreamInfo } from '../../shared/streams.ts'
 import { askHub, asking, type HubOptions, print } from './ask-hub.ts'
 import { wholeNumber } from './connection-options.ts'
-import { streamDetails, streamTable } from './stream-table.ts'
+import { cursorTable, streamDetails, streamTable } from './stream-table.ts'
 
 type Declared = HubOptions & Omit<StreamDeclaration, 'name' | 'topics'>
 
@@ -34,7 +34,33 @@ export function streamsCommand(): Command {
       askHub(options, ({ streams }) => streams.delete(name)),
     ),
   )
+  command.addCommand(
+    one('cursors', 'all its cursors, or those that may be seen').action((name: string, options: HubOptions) =>
+      askHub(options, async ({ streams }) => print(await allCursors(streams, name), options, cursors)),
+    ),
+  )
+  command.addCommand(
+    one('delete-cursor', 'delete a cursor; its next reader starts where it says')
+      .argument('<cursor>', 'its name')
+      .action((name: string, cursor: string, options: HubOptions) =>
+        askHub(options, ({ streams }) => streams.deleteCursor(name, cursor)),
+      ),
+  )
   return command
+}
+
+async function allCursors(streams: StreamAdmin, name: string): Promise<CursorInfo[]> {
+  const all: CursorInfo[] = []
+  for (let page: CursorPage | undefined; !page?.end; ) {
+    const after = all.at(-1)?.name
+    page = await streams.cursors(name, { limit: 1000, ...(after !== undefined && { after }) })
+    for (const cursor of page.cursors) all.push(cursor)
+  }
+  return all
+}
+
+function cursors(all: readonly CursorInfo[]): string {
+  return cursorTable(all, Date.now())
 }
 
 function declareCommand(): Command {

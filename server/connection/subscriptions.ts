@@ -127,9 +127,9 @@ export class Subscriptions {
     return subscription
   }
 
-  private feed(subscription: Subscription, stream: string, { from, cursor }: SubscribeFrame): void {
+  private feed(subscription: Subscription, stream: string, { from, cursor, resumes = false }: SubscribeFrame): void {
     const { broker, clock } = this.context
-    const feed = new Feed(broker, subscription, { stream, from, cursor }, this.outbox, clock)
+    const feed = new Feed(broker, subscription, { stream, from, cursor, resumes }, this.outbox, clock)
     subscription.feed = feed
     this.feeds ??= new Map()
     this.feeds.set(subscription, feed)

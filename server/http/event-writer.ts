@@ -1,7 +1,9 @@
 import { Buffer } from 'node:buffer'
-import type { Frame, GapFrame, HubFrame, MessageFrame, SubscribeFrame } from '../../shared/frames.ts'
+import type { Frame, GapFrame, HubFrame, MessageFrame, SubscribedFrame, SubscribeFrame } from '../../shared/frames.ts'
 import type { JsonMessage } from '../../shared/json-message.ts'
+
 import { encodable } from '../../shared/nesting.ts'
+import { type Last, lastText } from '../../shared/streams.ts'
 import { matchesPattern } from '../../shared/topic.ts'
 
 /** A subscription as an event stream knows it. Its number is its place in the list. */
@@ -14,8 +16,8 @@ interface Place {
   epoch: string | undefined
   /** Of the next message that is wanted; undefined where none has come yet. */
   offset: number | undefined
-  /** It starts with picks from the log, and no position says so: there is none before the first message. */
-  readonly picks: boolean
+  /** It is among the last messages of each topic, which a position does not say. */
+  last: Last | undefined
 }
 
 /** What stands for a subscription in an id while it has no position. */
@@ -31,7 +33,7 @@ export class EventWriter {
   constructor(subscriptions: readonly SubscribeFrame[]) {
     this.places = subscriptions.map(({ pattern, from }) => ({
       pattern,
-      picks: typeof from === 'object' && 'last' in from,
+      last: typeof from === 'object' && 'last' in from ? from : undefined,
       words: pattern.split('.'),
       joined: false,
       stream: undefined,
@@ -55,8 +57,7 @@ export class EventWriter {
   /** A line with the positions; empty where no stream feeds anything. */
   get id(): string {
     if (this.places.every(({ stream }) => stream === undefined)) return ''
-    const positions = this.places.map(({ epoch, offset }) => (offset === undefined ? NOT_BEGUN : `${epoch}:${offset}`))
-    return `id: ${positions.join(',')}\n`
+    return `id: ${this.places.map(positionText).join(',')}\n`
   }
 
   private note(frame: Frame): void {
@@ -66,10 +67,11 @@ export class EventWriter {
       place.joined = frame.stream === undefined
       place.stream = frame.stream
       place.epoch = frame.epoch
-      if (!place.picks) place.offset = frame.offset
+      if (place.last) begin(place, place.last, frame)
+      else place.offset = frame.offset
     } else if (frame.type === 'live' || frame.type === 'behind') {
       place.joined = frame.type === 'live'
-      place.offset = frame.offset
+      reach(place, frame.offset)
     }
   }
 
@@ -77,7 +79,7 @@ export class EventWriter {
     const owner = this.ownerOf(frame.topic)
     for (const place of only ? [only] : this.places) {
       const offset = place.stream === undefined ? undefined : frame.offsets?.[place.stream]
-      if (offset !== undefined && (only || place.joined)) place.offset = offset + 1
+      if (offset !== undefined && (only || place.joined)) reach(place, offset + 1)
     }
     if (only ? owner !== only : !owner?.joined) return ''
     return `${this.id}data: ${jsonText(frame)}\n\n`
@@ -92,9 +94,26 @@ export class EventWriter {
   private gap({ type: _, sub, ...gap }: GapFrame): string {
     const place = this.places[sub]
     if (!place) return ''
-    if (gap.offsets && place.offset !== undefined) place.offset = Math.max(place.offset, gap.offsets.to + 1)
+    if (gap.offsets) reach(place, Math.max(place.offset ?? 0, gap.offsets.to + 1))
     return `event: gap\n${this.id}data: ${JSON.stringify({ pattern: place.pattern, ...gap })}\n\n`
   }
+}
+
+/** The last messages of each topic come first; where it goes on among them, those that had come stay away. */
+function begin(place: Place, last: Last, { epoch, offset }: SubscribedFrame): void {
+  place.last = { last: last.last, before: offset }
+  place.offset = last.epoch === epoch ? last.offset : undefined
+}
+
+function reach(place: Place, offset: number): void {
+  place.offset = offset
+  // From there on everything comes.
+  if (offset > (place.last?.before ?? 0)) place.last = undefined
+}
+
+function positionText({ stream, epoch = '', offset, last }: Place): string {
+  if (last && stream !== undefined) return lastText(epoch, { ...last, offset })
+  return offset === undefined ? NOT_BEGUN : `${epoch}:${offset}`
 }
 
 /** Messages are shared by all who get them: each is written once. */

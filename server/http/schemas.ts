@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { POLICIES } from '../../shared/frames.ts'
 import type { JsonMessage, StreamPage } from '../../shared/json-message.ts'
 import type { DeadLetter, QueueInfo } from '../../shared/queues.ts'
+import type { CursorPage } from '../../shared/streams.ts'
 import type { ConnectionsPage, HubInfo, StreamStatus, TopicsStatus } from '../../shared/sys.ts'
 
 /** What the API answers with. Each carries the name that it has in the OpenAPI document. */
@@ -65,10 +66,13 @@ export const Message = z
   })
   .meta({ id: 'Message' })
 
-export const Page = z.object({ epoch: text, messages: z.array(Message), next: whole, end: z.boolean() }).meta({
-  id: 'Page',
-  description: 'Messages of a stream; next is where the next page begins, end whether that is the end',
-})
+export const Page = z
+  .object({ epoch: text, from: whole, messages: z.array(Message), next: whole, end: z.boolean() })
+  .meta({
+    id: 'Page',
+    description:
+      'Messages of a stream; from is where the page begins, behind what is no longer kept, next is where the next page begins, end whether that is the end',
+  })
 
 export const Stream = z
   .object({
@@ -85,10 +89,20 @@ export const Stream = z
     bytes: whole,
     oldestAt: time.optional(),
     newestAt: time.optional(),
-    cursors: z.record(text, position),
+    cursorCount: whole,
+    cursors: z.record(text, position).describe('Of the first 100 names; the path /cursors lists all'),
     publishedPerSecond: z.number(),
   })
   .meta({ id: 'Stream' })
+
+export const Cursors = z
+  .object({
+    cursors: z.array(z.object({ name: text, epoch: text, offset: whole, usedAt: time.optional() })),
+    end: z.boolean(),
+  })
+  .meta({ id: 'Cursors', description: 'Cursors in the order of their names; end: there are none behind the last' })
+
+export const CursorNamed = z.object({ name: text, cursor: text }).meta({ id: 'CursorNamed' })
 
 const binding = z.object({
   topic: text,
@@ -226,6 +240,7 @@ export type Answers = [
   Fits<typeof Message, JsonMessage>,
   Fits<typeof Page, StreamPage>,
   Fits<typeof Stream, StreamStatus>,
+  Fits<typeof Cursors, CursorPage>,
   Fits<typeof Queue, QueueInfo>,
   Fits<typeof Letter, DeadLetter>,
   Fits<typeof Hub, HubInfo>,

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { call, type Operation, STORING } from './operation.ts'
-import { Named, Page, Stream } from './schemas.ts'
+import { CursorNamed, Cursors, Named, Page, Stream } from './schemas.ts'
 
 export const streamOperations: readonly Operation[] = [
   call('get', 'streams.list', z.array(Stream), { id: 'listStreams', summary: 'All streams', path: '/streams' }),
@@ -34,5 +34,17 @@ export const streamOperations: readonly Operation[] = [
     summary: 'A page of messages from an offset on, by default from the oldest',
     path: '/streams/{name}/messages',
     refusals: ['no_stream', 'data_damaged'],
+  }),
+  call('get', 'cursors.list', Cursors, {
+    id: 'listCursors',
+    summary: 'Cursors of a stream in the order of their names, behind the one called after',
+    path: '/streams/{name}/cursors',
+    refusals: ['no_stream'],
+  }),
+  call('delete', 'cursors.delete', CursorNamed, {
+    id: 'deleteCursor',
+    summary: 'Delete a cursor: the next subscription with its name starts where its from says',
+    path: '/streams/{name}/cursors/{cursor}',
+    refusals: ['no_stream', 'no_cursor', ...STORING],
   }),
 ]

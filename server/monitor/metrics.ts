@@ -179,6 +179,7 @@ export class Metrics {
       this.labelledGauge(`fanfare_stream_${name}`, help, ['stream'], each(value))
     gauge('messages', 'Messages kept; with lastValue at most so many.', ({ first, next }) => next - first)
     gauge('bytes', 'Bytes kept.', ({ bytes }) => bytes)
+    gauge('cursors', 'Cursors stored; cursorsPerStream bounds them.', ({ cursorCount }) => cursorCount)
     gauge(
       'oldest_timestamp_seconds',
       'Time of the oldest message, 0 where there is none.',

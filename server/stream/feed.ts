@@ -1,7 +1,7 @@
 import { type Clock, ownTime } from '../../shared/clock.ts'
 import { FanfareError } from '../../shared/errors.ts'
 import type { GapReason, HubFrame } from '../../shared/frames.ts'
-import type { From } from '../../shared/streams.ts'
+import type { From, Last } from '../../shared/streams.ts'
 import type { Block } from '../broker/block.ts'
 import type { Broker, StreamState } from '../broker/broker.ts'
 import type { Message } from '../topic/message.ts'
@@ -25,6 +25,27 @@ export interface FeedStart {
   readonly stream: string
   readonly from: From | undefined
   readonly cursor: string | undefined
+  /** It goes on after a cut: `from` takes precedence over the cursor. */
+  readonly resumes: boolean
+}
+
+/** Messages that were wanted and will not come. */
+interface Missing {
+  readonly from: number
+  readonly to: number
+  readonly count: number
+}
+
+/** Where a feed begins, and what is told of it. */
+interface Beginning {
+  readonly position: number
+  /** With `last`: the offsets that are wanted of those before `resumeAt`. */
+  readonly picks?: Set<number>
+  readonly resumeAt?: number
+  /** Of a start that goes on somewhere: whether everything since is there. */
+  readonly recovered?: boolean
+  /** What is known to be missing from the beginning. */
+  readonly gap?: { readonly reason: GapReason; readonly missing?: Missing }
 }
 
 /** Bytes that a feed hands out at once: enough for one write, and little enough to leave others their turn. */
@@ -48,6 +69,8 @@ export class Feed implements SubscriptionFeed {
   private readonly clock: Clock
   private state: 'starting' | 'feeding' | 'live' | 'ended' = 'starting'
   private paused = false
+  /** Of the log that it reads; another one of that name is not its log. */
+  private epoch = ''
   /** The first offset that has not been handed out or passed over. */
   private position = 0
   private block: Block | undefined = undefined
@@ -65,7 +88,7 @@ export class Feed implements SubscriptionFeed {
     this.outlet = outlet
     this.clock = clock
     this.selection = new Selection(subscription.words, subscription.filter, clock)
-    this.start(start.from).catch((error: unknown) => this.fail(error))
+    this.start(start).catch((error: unknown) => this.fail(error))
   }
 
   get sub(): number {
@@ -156,46 +179,63 @@ export class Feed implements SubscriptionFeed {
     return this.broker.stream(this.stream)
   }
 
-  private async start(asked: From | undefined): Promise<void> {
+  private async start({ from: asked, resumes }: FeedStart): Promise<void> {
     const stored = this.cursor === undefined ? undefined : await this.broker.cursor(this.stream, this.cursor)
-    const from = stored ?? asked ?? 'latest'
+    const from = (resumes ? asked : stored) ?? stored ?? asked ?? 'latest'
     const log = this.log
     if (!log) throw new FanfareError('no_stream')
-    const { epoch, first, next } = log
-    let recovered: boolean | undefined
-    let gap: (() => void) | undefined
-    if (from === 'latest' || from === 'earliest') {
-      this.position = from === 'latest' ? next : first
-    } else if ('time' in from) {
-      // It may be of a message, and so the hub's, or of the clock of whoever asks: nothing is left out by either.
-      const time = Math.min(from.time, ownTime(this.clock, from.time))
-      this.position = await this.broker.offsetAtTime(this.stream, time)
-    } else if ('last' in from) {
-      this.resumeAt = next
-      const newest = await this.broker.newest(this.stream, this.subscription.words, from.last)
-      this.picks = new Set(newest.filter((offset) => offset < next))
-      this.position = first
-    } else {
-      const sameLog = (from.epoch === undefined || from.epoch === epoch) && from.offset <= next
-      recovered = sameLog && from.offset >= first
-      this.position = sameLog ? from.offset : first
-      // Missing messages of the same log are told where the reading finds them missing.
-      if (!sameLog) gap = () => this.tellGap(undefined, 'epoch')
-    }
+    const { epoch } = log
+    const { position, picks, resumeAt = 0, recovered, gap } = await this.beginning(from, log)
     if (this.state === 'ended') return
-    const { sub } = this.subscription
-    const offset = this.picks ? this.resumeAt : this.position
+    this.epoch = epoch
+    this.position = position
+    this.picks = picks
+    this.resumeAt = resumeAt
     this.outlet.send({
       type: 'subscribed',
-      sub,
+      sub: this.sub,
       stream: this.stream,
       epoch,
-      offset,
+      offset: picks ? resumeAt : position,
       ...(recovered !== undefined && { recovered }),
     })
-    gap?.()
+    if (gap) this.tellGap(gap.missing, gap.reason)
     this.state = 'feeding'
     this.advance()
+  }
+
+  private async beginning(from: From, log: StreamState): Promise<Beginning> {
+    const { epoch, first, next } = log
+    if (from === 'latest') return { position: next }
+    if (from === 'earliest') return { position: first }
+    if ('time' in from) {
+      // It may be of a message, and so the hub's, or of the clock of whoever asks: nothing is left out by either.
+      const time = Math.min(from.time, ownTime(this.clock, from.time))
+      return { position: await this.broker.offsetAtTime(this.stream, time) }
+    }
+    const isSame = (from.epoch === undefined || from.epoch === epoch) && furthest(from) <= next
+    if ('last' in from) return this.beginningOfLast(from, isSame, log)
+    if (!isSame) return { position: first, recovered: false, gap: { reason: 'epoch' } }
+    // Missing messages of the same log are told where the reading finds them missing.
+    return { position: from.offset, recovered: from.offset >= first }
+  }
+
+  private async beginningOfLast(from: Last, isSame: boolean, log: StreamState): Promise<Beginning> {
+    const { first, next, trimmedTo } = log
+    const { last, before, offset } = from
+    const resumeAt = isSame && before !== undefined ? before : next
+    const newest = await this.broker.newest(this.stream, this.subscription.words, last, resumeAt)
+    if (!isSame)
+      return { position: first, picks: new Set(newest), resumeAt, recovered: false, gap: { reason: 'epoch' } }
+    if (before === undefined) return { position: first, picks: new Set(newest), resumeAt }
+    const position = offset ?? Math.min(first, resumeAt)
+    const picks = new Set(newest.filter((pick) => pick >= position))
+    const recovered = (offset ?? resumeAt) >= first
+    if (offset === undefined || recovered) return { position, picks, resumeAt, recovered }
+    // Which of those that are gone were among the last ones, nobody can tell any more.
+    const missing = { from: offset, to: first - 1, count: first - offset }
+    const reason = offset < trimmedTo ? 'trimmed' : 'retention'
+    return { position: first, picks, resumeAt, recovered, gap: { reason, missing } }
   }
 
   private leaveLive(offset: number): void {
@@ -210,9 +250,9 @@ export class Feed implements SubscriptionFeed {
     if (this.state !== 'feeding' || this.paused || this.reading || this.block) return
     const log = this.log
     // Whoever deleted it tells.
-    if (!log) return
+    if (log?.epoch !== this.epoch) return
+    if (this.position < log.first) this.skipMissing(log)
     if (this.picks && this.position >= this.resumeAt) this.picks = undefined
-    if (!this.picks && this.position < log.first) this.skipMissing(log)
     if (this.position < log.next) this.read(log).catch((error: unknown) => this.fail(error))
     else if (this.outlet.keepsUp) this.join()
   }
@@ -222,19 +262,18 @@ export class Feed implements SubscriptionFeed {
     this.outlet.send({ type: 'live', sub: this.subscription.sub, offset: this.position })
   }
 
-  private async read(log: StreamState): Promise<void> {
+  /** Everything before `position` has been handed out or told as missing: the block is of the log as it is now. */
+  private async read({ next }: StreamState): Promise<void> {
     this.reading = true
-    const end = log.next
     try {
       const wanted = this.nextPick() ?? this.position
       const block = await this.broker.read(this.stream, wanted)
-      // Where the log has let go of it meanwhile, going on tells so.
-      const missing = !this.picks && this.position < (this.log?.first ?? 0)
-      // A block that begins at the end is not safe yet; and nothing at all is stored where the rest has been replaced.
-      if (!block || block.firstOffset >= end) this.position = missing ? this.position : end
-      else if (!missing) {
+      if (block) {
         this.block = block
         this.blockAt = block.find(wanted)
+      } else {
+        // Nothing is stored where newer values have replaced the rest.
+        this.position = next
       }
     } catch (error) {
       this.fail(error)
@@ -257,15 +296,34 @@ export class Feed implements SubscriptionFeed {
   }
 
   private skipMissing({ first, trimmedTo }: StreamState): void {
-    const missing = { from: this.position, to: first - 1 }
-    this.tellGap(missing, this.position < trimmedTo ? 'trimmed' : 'retention')
+    const reason = this.position < trimmedTo ? 'trimmed' : 'retention'
+    const from = this.nextPick() ?? this.position
+    const count = this.wantedBefore(first)
     this.position = first
+    if (count > 0) this.tellGap({ from, to: first - 1, count }, reason)
   }
 
-  private tellGap(offsets: { from: number; to: number } | undefined, reason: GapReason): void {
-    const { sub } = this.subscription
-    const missing = offsets && { count: offsets.to - offsets.from + 1, offsets }
-    if (missing) this.outlet.leftOut(this.subscription, missing.count, reason)
-    this.outlet.send({ type: 'gap', sub, ...missing, reason })
+  /** How many messages are wanted of those from `position` up to an offset. */
+  private wantedBefore(offset: number): number {
+    if (!this.picks) return offset - this.position
+    let count = Math.max(0, offset - this.resumeAt)
+    for (const pick of this.picks) {
+      if (pick >= offset) break
+      if (pick >= this.position) count++
+    }
+    return count
   }
+
+  private tellGap(missing: Missing | undefined, reason: GapReason): void {
+    const { sub } = this.subscription
+    if (!missing) return this.outlet.send({ type: 'gap', sub, reason })
+    const { from, to, count } = missing
+    this.outlet.leftOut(this.subscription, count, reason)
+    this.outlet.send({ type: 'gap', sub, count, offsets: { from, to }, reason })
+  }
+}
+
+/** The largest offset that a start names. */
+function furthest(from: { readonly offset?: number | undefined; readonly before?: number | undefined }): number {
+  return Math.max(from.offset ?? 0, from.before ?? 0)
 }

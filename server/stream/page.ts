@@ -1,7 +1,7 @@
 import { type Clock, wallTime } from '../../shared/clock.ts'
 import { FanfareError } from '../../shared/errors.ts'
 import type { JsonMessage, StreamPage } from '../../shared/json-message.ts'
-import type { Broker } from '../broker/broker.ts'
+import type { Broker, StreamState } from '../broker/broker.ts'
 import { jsonMessage } from '../broker/json-message.ts'
 
 /** About the most that a page holds, in bytes. */
@@ -9,35 +9,49 @@ const PAGE_BYTES = 1024 * 1024
 /** About the most that is read for one: what is not shown, because it has expired or a newer value replaced it, costs too. */
 const READ_BYTES = 4 * PAGE_BYTES
 
-/** Messages of a stream from an offset on, `limit` at most. Rejects with `no_stream`. */
+/**
+ * Messages of a stream from an offset on, `limit` at most, of those whose topic `mayRead` permits: what was captured before
+ * the stream's topics were narrowed is in it still. Rejects with `no_stream`.
+ */
 export async function readPage(
   broker: Broker,
   stream: string,
-  from: number,
-  limit: number,
+  { from, limit }: { readonly from: number; readonly limit: number },
+  mayRead: (topic: string) => boolean,
   clock: Clock,
 ): Promise<StreamPage> {
   const state = broker.stream(stream)
   if (!state) throw new FanfareError('no_stream', `There is no stream "${stream}"`)
-  const { epoch, next: end } = state
+  const { epoch, first, next: end } = state
+  const start = Math.min(Math.max(from, first), end)
   const messages: JsonMessage[] = []
-  let next = Math.max(from, state.first)
-  for (let bytes = 0, read = 0; next < end && messages.length < limit && bytes < PAGE_BYTES && read < READ_BYTES; ) {
+  let next = start
+  let [bytes, read] = [0, 0]
+  const isFull = () => messages.length >= limit || bytes >= PAGE_BYTES
+  while (next < end && !isFull() && read < READ_BYTES) {
+    // What is gone by now begins the next page: this one has no hole.
+    if (next > start && isGone(broker.stream(stream), epoch, next)) break
     const block = await broker.read(stream, next)
-    let at = block?.find(next) ?? 0
-    // What begins at the end is not safe yet; and nothing may be left where newer messages replaced all others.
-    if (!block || at === block.count || block.offset(at) >= end) {
+    // Nothing may be left where newer messages replaced all others.
+    if (!block || block.firstOffset >= end) {
       next = end
       break
     }
     read += block.bytes
-    for (; at < block.count && messages.length < limit && bytes < PAGE_BYTES; at++) {
+    const readable = block.topics.map(mayRead)
+    for (let at = block.find(next); at < block.count && block.offset(at) < end && !isFull(); at++) {
       next = block.offset(at) + 1
-      if (block.isHidden(at) || (block.expiresAt(at) ?? Number.POSITIVE_INFINITY) <= wallTime(clock)) continue
+      if (!readable[block.topicAt(at)] || block.isHidden(at)) continue
+      if ((block.expiresAt(at) ?? Number.POSITIVE_INFINITY) <= wallTime(clock)) continue
       const { wire } = block.entry(at)
       messages.push(jsonMessage(wire))
       bytes += block.wireBytes(at, at + 1)
     }
+    if (block.lastOffset >= end && !isFull()) next = end
   }
-  return { epoch, messages, next, end: next >= end }
+  return { epoch, from: start, messages, next, end: next >= end }
+}
+
+function isGone(state: StreamState | undefined, epoch: string, offset: number): boolean {
+  return state?.epoch !== epoch || state.first > offset
 }

@@ -3,10 +3,10 @@ import { FanfareError } from '../../shared/errors.ts'
 import type { SubscribeFrame } from '../../shared/frames.ts'
 import type { StreamPage } from '../../shared/json-message.ts'
 import { type Indexed, PatternIndex } from '../../shared/pattern-index.ts'
-import type { StreamOptions } from '../../shared/streams.ts'
+import type { CursorPage, StreamOptions } from '../../shared/streams.ts'
 import type { StreamStatus } from '../../shared/sys.ts'
 import { parsePattern } from '../../shared/topic.ts'
-import type { Broker, StreamState } from '../broker/broker.ts'
+import type { Broker, CursorRange, StreamState } from '../broker/broker.ts'
 import { type NameLimits, RoomForNames } from '../limit/room-for-names.ts'
 import type { Feed } from './feed.ts'
 import { readPage } from './page.ts'
@@ -121,8 +121,22 @@ export class Streams {
     return info
   }
 
-  read(name: string, from: number, limit: number): Promise<StreamPage> {
-    return readPage(this.broker, name, from, limit, this.clock)
+  /** A page of what `mayRead` permits, by topic. */
+  read(
+    name: string,
+    page: { readonly from: number; readonly limit: number },
+    mayRead: (topic: string) => boolean,
+  ): Promise<StreamPage> {
+    return readPage(this.broker, name, page, mayRead, this.clock)
+  }
+
+  async cursors(name: string, { limit, ...range }: CursorRange): Promise<CursorPage> {
+    const cursors = await this.broker.cursors(name, { ...range, limit: limit + 1 })
+    return { cursors: cursors.slice(0, limit), end: cursors.length <= limit }
+  }
+
+  deleteCursor(name: string, cursor: string): Promise<void> {
+    return this.broker.deleteCursor(name, cursor)
   }
 
   async declare(options: StreamOptions, replace: boolean): Promise<StreamStatus> {

@@ -131,6 +131,21 @@ describe('fanfare sub on a stream', () => {
     },
   )
 
+  it('lists cursors, and deletes one', async () => {
+    await publish(0, 3)
+    for (const cursor of ['reports', 'totals']) {
+      await run('sub', 'orders.#', '--from', 'earliest', '--cursor', cursor, '--count', '2')
+    }
+    const { stdout } = await run('streams', 'cursors', 'orders')
+    expect(stdout).toMatch(/cursor +offset +epoch +used\nreports +2 +\S+ +\S+.*\ntotals +2/)
+    await run('streams', 'delete-cursor', 'orders', 'reports')
+    const { lines } = await run('streams', 'cursors', 'orders', '--json')
+    expect(lines).toMatchObject([{ name: 'totals', offset: 2 }])
+    const again = fanfare(['streams', 'delete-cursor', 'orders', 'reports'], env)
+    expect(await again.exit).toBe(1)
+    expect(again.stderr).toContain('fanfare: no_cursor: "orders" has no cursor "reports"')
+  })
+
   it('a signal in the middle of reading leaves nothing out and repeats nothing', async () => {
     await publish(0, 2000)
     const first = fanfare(['sub', 'orders.#', '--from', 'earliest', '--cursor', 'reports'], env)

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import type { Broker, Kept } from '../../server/broker/broker.ts'
 import { FanfareError } from '../../shared/errors.ts'
 import { DEDUP_WINDOW_MS, onEveryBroker, publishTo, readAll, streamOptions } from '../setup/brokers.ts'
@@ -333,16 +333,20 @@ onEveryBroker('broker', (brokers) => {
       expect(await broker.newest('s', ['t'], 10)).toEqual([3, 4])
     })
 
-    it('hides nothing that came while it was a plain stream', async () => {
-      const { broker } = await withStream({ lastValue: true })
-      await put(broker, 't', 'k', 1)
+    it('hides the values that are replaced also where it was switched on later', async () => {
+      const underTest = await withStream({ lastValue: true })
+      const { broker } = underTest
+      await put(broker, 't', 'k', 0)
       await broker.declareStream(streamOptions(), true)
-      await put(broker, 't', 'k', 2)
+      for (const n of range(1, 200)) await put(broker, 't', n % 2 ? 'k' : 'l', n)
+      expect(await dataOf(broker)).toHaveLength(200)
       await broker.declareStream(streamOptions({ lastValue: true }), true)
-      expect(await dataOf(broker)).toEqual([1, 2])
-      expect(await broker.newest('s', ['t'], 1)).toEqual([1])
-      await put(broker, 't', 'k', 3)
-      expect(await dataOf(broker)).toEqual([3])
+      await put(broker, 't', 'm', 200)
+      await vi.waitFor(async () => expect(await dataOf(broker)).toEqual([198, 199, 200]))
+      expect(await broker.newest('s', ['t'], 2)).toEqual([199, 200])
+      if (brokers.keeps) await underTest.reopen()
+      await put(underTest.broker, 't', 'l', 201)
+      expect(await dataOf(underTest.broker)).toEqual([199, 200, 201])
     })
   })
 

@@ -37,6 +37,8 @@ const SAMPLES: Record<string, Sample> = {
   listStreams: [['/streams'], ['/streams?access_token=t'], 400, 'token_in_url'],
   showStream: [['/streams/s'], ['/streams/none'], 404, 'no_stream'],
   readStream: [['/streams/s/messages?from=1&limit=1'], ['/streams/s/messages?limit=0'], 400, 'bad_params'],
+  listCursors: [['/streams/s/cursors?after=a'], ['/streams/s/cursors?limit=0'], 400, 'bad_params'],
+  deleteCursor: [['/streams/s/cursors/sample'], ['/streams/s/cursors/none'], 404, 'no_cursor'],
   trimStream: [['/streams/s/trim', { before: 1 }], ['/streams/s/trim', { before: -1 }], 400, 'bad_params'],
   listQueues: [['/queues'], ['/queues?access_token=t'], 400, 'token_in_url'],
   showQueue: [['/queues/q'], NONE, 404, 'no_queue'],
@@ -132,6 +134,14 @@ onEveryEngine('the HTTP API', (hubs) => {
   it('answers each operation as the document says, well and badly asked', async () => {
     expect(Object.keys(SAMPLES).toSorted()).toEqual([...operations.keys()].toSorted())
     const client = connect(url, { name: 'sample' })
+    await client.streams.declare({ name: 's', topics: ['s.#'] })
+    const stored = client.subscribe('s.#', { cursor: 'sample' })
+    await stored.ready
+    await client.publish('s.a', 0)
+    await client.publish('s.a', 1)
+    let count = 0
+    // Asking for the second one says that the first is handled.
+    for await (const _ of stored) if (++count === 2) break
     await client.queues.declare({ name: 'dead', onDeadLetter: 'park' })
     for (const n of [1, 2]) await client.enqueue('dead', new Uint8Array([n]), { key: 'k' })
     for await (const delivery of client.consume('dead')) {

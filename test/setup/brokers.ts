@@ -5,11 +5,11 @@ import { pino } from 'pino'
 import { afterAll, describe } from 'vitest'
 import { bytesInBody } from '../../server/broker/block.ts'
 import type { Broker, Draft, Kept } from '../../server/broker/broker.ts'
-import { EmbeddedBroker } from '../../server/broker/embedded/embedded-broker.ts'
+import { EmbeddedBroker, type EmbeddedOptions } from '../../server/broker/embedded/embedded-broker.ts'
 import { under } from '../../server/broker/embedded/keys.ts'
 import { LmdbStore } from '../../server/broker/embedded/lmdb-store.ts'
 import { MemoryStore } from '../../server/broker/embedded/memory-store.ts'
-import type { Change, Key, Purpose, Range, Store } from '../../server/broker/embedded/store.ts'
+import type { Change, Key, Purpose, Range, Snapshot, Store } from '../../server/broker/embedded/store.ts'
 import { realClock } from '../../shared/clock.ts'
 import type { FanfareError } from '../../shared/errors.ts'
 import type { Offsets, StreamOptions } from '../../shared/streams.ts'
@@ -30,7 +30,7 @@ export interface BrokerUnderTest {
 export interface BrokerFactory {
   /** Whether data outlive a broker. */
   readonly keeps: boolean
-  open(options?: { dedupIds?: number }): Promise<BrokerUnderTest>
+  open(options?: Partial<EmbeddedOptions>): Promise<BrokerUnderTest>
 }
 
 export const DEDUP_WINDOW_MS = 60_000
@@ -55,13 +55,18 @@ function factory(
   afterAll(() => Promise.all(opened.map(({ broker }) => broker.close())))
   return {
     keeps,
-    async open({ dedupIds = 1000 } = {}) {
+    async open(more = {}) {
       const directory = keeps ? await mkdtemp(join(tmpdir(), 'fanfare-broker-')) : ''
       if (keeps) directories.push(directory)
       const clock = { now: 1_000_000 }
       const start = async () => {
         const store = new FragileStore(await openStore(directory))
-        const options = { dedupWindowMs: DEDUP_WINDOW_MS, dedupIds, clock: { ...realClock, now: () => clock.now } }
+        const options = {
+          dedupWindowMs: DEDUP_WINDOW_MS,
+          dedupIds: 1000,
+          clock: { ...realClock, now: () => clock.now },
+          ...more,
+        }
         return { store, broker: new EmbeddedBroker(store, options, pino({ enabled: false })) }
       }
       let { store, broker } = await start()
@@ -108,6 +113,10 @@ class FragileStore implements Store {
 
   range(range: Range): Iterable<readonly [Key, Uint8Array]> {
     return this.store.range(range)
+  }
+
+  snapshot(): Snapshot {
+    return this.store.snapshot()
   }
 
   keys(range: Omit<Range, 'reverse'>): Iterable<Key> {

@@ -5,7 +5,7 @@ import { matchesPattern, parsePattern } from '../../../shared/topic.ts'
 import { DEFAULT_PRIORITY, type Entry } from '../block.ts'
 import { jsonMessage } from '../json-message.ts'
 import { fromJson, letterKey, toJson, under } from './keys.ts'
-import type { Change, Store } from './store.ts'
+import type { Change, Reader } from './store.ts'
 
 /** A dead letter as it is stored: the wire form, as text or as base64 of a record. */
 export interface StoredLetter extends Omit<DeadLetter, 'letter' | 'message' | 'origin'> {
@@ -37,13 +37,13 @@ export class DeadLetters {
   count = 0
   /** Those that exceeded the bound, since the hub started. */
   droppedTotal = 0
-  private readonly store: Store
+  private readonly store: Reader
   private readonly id: number
   private buried: FoundLetter[] = []
   private buriedBytes = 0
   private removed = new Set<number>()
 
-  constructor(store: Store, id: number) {
+  constructor(store: Reader, id: number) {
     this.store = store
     this.id = id
   }

@@ -3,12 +3,13 @@ import type { Logger } from 'pino'
 import { type Clock, steadyClock, type Timer } from '../../../shared/clock.ts'
 import { FanfareError } from '../../../shared/errors.ts'
 import type { DeadLetter, DeadLetterFilter, QueueOptions, QueueStatus } from '../../../shared/queues.ts'
-import type { Position, StreamInfo, StreamOptions } from '../../../shared/streams.ts'
+import type { CursorInfo, Position, StreamInfo, StreamOptions } from '../../../shared/streams.ts'
 import { UnexpectedErrors } from '../../failure/unexpected-errors.ts'
 import { type Block, bytesInBody } from '../block.ts'
 import type {
   Broker,
   CommitStats,
+  CursorRange,
   Delivery,
   Draft,
   QueueState,
@@ -16,13 +17,17 @@ import type {
   StreamState,
   WaitingStatus,
 } from '../broker.ts'
+import { AppliedReads } from './applied-reads.ts'
 import { entryOf, type FoundLetter, seqOf, shownLetter } from './dead-letters.ts'
 import { DedupWindow } from './dedup-window.ts'
 import { GroupCommit } from './group-commit.ts'
-import { cursorKey, fromJson, toJson, under } from './keys.ts'
+import { Housekeeping } from './housekeeping.ts'
+import { fromJson, queueKey, streamKey, under } from './keys.ts'
 import { Logs } from './logs.ts'
 import { QueueLog, type QueueRecord } from './queue-log.ts'
+import { Removals } from './removals.ts'
 import type { Change, Store } from './store.ts'
+import type { CursorLimits } from './stream-cursors.ts'
 import { StreamLog, type StreamRecord } from './stream-log.ts'
 
 export interface EmbeddedOptions {
@@ -30,6 +35,9 @@ export interface EmbeddedOptions {
   readonly dedupIds: number
   /** Maximum bytes of publishes that wait for room in queues. By default, and with 0, there is no limit. */
   readonly waitingPublishBytes?: number
+  /** No limit by default. */
+  readonly cursorsPerStream?: number
+  readonly cursorIdleMs?: number
   /** The machine's by default. */
   readonly clock?: Clock
   /** Where callbacks that throw are reported; of its own by default. */
@@ -40,8 +48,6 @@ export interface EmbeddedOptions {
 const TICK_MS = 100
 /** About the most that one page of dead letters holds. */
 const LETTER_PAGE_BYTES = 1024 * 1024
-/** Streams whose retention is looked after in one tick at most: those of a hub that was just opened may all be due. */
-const RETAINED_AT_ONCE = 100
 
 const nothingToUndo = () => {}
 
@@ -51,32 +57,50 @@ export class EmbeddedBroker implements Broker {
   onLeaseLost: (queue: string, delivery: number) => void = () => {}
   onCommit: (commit: CommitStats) => void = () => {}
   private readonly store: Store
+  /** What the logs read. */
+  private readonly reads: AppliedReads
   private readonly clock: Clock
+  private readonly cursorLimits: CursorLimits
   private readonly logs: Logs
   private readonly dedup: DedupWindow
+  private readonly removals: Removals
   private readonly commits: GroupCommit
+  private readonly housekeeping: Housekeeping
   private readonly ticker: Timer
-  private retaining = false
   private lastDelivery = 0
 
   constructor(store: Store, options: EmbeddedOptions, log: Logger) {
     this.store = store
     const unexpected = options.unexpected ?? new UnexpectedErrors(log)
+    this.reads = new AppliedReads(store)
     this.clock = unexpected.guard(options.clock ?? steadyClock)
-    const { waitingPublishBytes = 0 } = options
+    const { waitingPublishBytes = 0, cursorsPerStream = Number.POSITIVE_INFINITY, cursorIdleMs = 0 } = options
+    this.cursorLimits = { max: cursorsPerStream, idleMs: cursorIdleMs }
     this.logs = new Logs(store)
     this.dedup = new DedupWindow(store, this.logs, options.dedupWindowMs, options.dedupIds, log)
-    this.commits = new GroupCommit(store, this.logs, this.dedup, waitingPublishBytes, this.clock, log, unexpected, {
-      ready: (queue) => this.onReady(queue),
-      committed: (commit) => this.onCommit(commit),
-    })
+    this.commits = new GroupCommit(
+      store,
+      this.reads,
+      this.logs,
+      this.dedup,
+      waitingPublishBytes,
+      this.clock,
+      log,
+      unexpected,
+      {
+        ready: (queue) => this.onReady(queue),
+        committed: (commit) => this.onCommit(commit),
+      },
+    )
+    this.removals = new Removals(this.reads)
+    this.housekeeping = new Housekeeping(this.commits, this.logs, this.removals, this.clock)
     for (const [, value] of store.range(under('s'))) {
       const record = fromJson(value) as StreamRecord
-      this.logs.add(new StreamLog(store, record))
+      this.logs.add(new StreamLog(this.reads, record))
     }
     for (const [, value] of store.range(under('q'))) {
       const record = fromJson(value) as QueueRecord
-      const queue = new QueueLog(store, record, this.clock)
+      const queue = new QueueLog(this.reads, record, this.clock)
       queue.load(this.clock.now())
       this.logs.add(queue)
     }
@@ -109,7 +133,7 @@ export class EmbeddedBroker implements Broker {
     await this.commits.change(() => {
       const existing = this.logs.streams.get(options.name)
       if (!existing) {
-        const log = this.logs.touch(StreamLog.create(this.store, this.logs.takeNumber(), options))
+        const log = this.logs.touch(StreamLog.create(this.reads, this.logs.takeNumber(), options))
         this.logs.add(log)
         return () => this.logs.remove(log)
       }
@@ -118,23 +142,27 @@ export class EmbeddedBroker implements Broker {
       this.logs.touch(existing).setOptions(options)
       return nothingToUndo
     })
+    this.housekeeping.look()
     return this.streamOf(options.name)
   }
 
   async deleteStream(name: string): Promise<void> {
     await this.commits.change((changes) => {
       const log = this.streamOf(name)
-      changes.push(...log.keys())
+      changes.push({ key: streamKey(log.id), value: undefined })
+      const keep = this.removals.begin(log.id, changes)
       this.logs.remove(log)
-      return () => this.logs.putBack(log)
+      return () => {
+        keep()
+        this.logs.putBack(log)
+      }
     })
+    this.housekeeping.look()
   }
 
   async trimStream(name: string, before: number): Promise<void> {
-    await this.commits.change(() => {
-      this.logs.touch(this.streamOf(name)).trim(before)
-      return nothingToUndo
-    })
+    await this.changeStream(name, (log) => log.trim(before))
+    this.housekeeping.look()
   }
 
   get streamNames(): Iterable<string> {
@@ -153,18 +181,37 @@ export class EmbeddedBroker implements Broker {
     return this.streamOf(stream).offsetAtTime(time)
   }
 
-  async newest(stream: string, pattern: readonly string[], count: number): Promise<number[]> {
-    return this.streamOf(stream).newest(pattern, count)
+  async newest(stream: string, pattern: readonly string[], count: number, before?: number): Promise<number[]> {
+    return this.streamOf(stream).newest(pattern, count, before)
   }
 
   async cursor(stream: string, name: string): Promise<Position | undefined> {
-    return this.streamOf(stream).cursor(name)
+    const log = this.streamOf(stream)
+    if (log.cursorNeedsMark(name, this.clock.now())) {
+      // Its failure has been logged, and costs nothing but the mark.
+      const marked = this.changeStream(stream, (log, changes, now) => log.markCursor(name, now, changes))
+      marked.catch(() => {})
+    }
+    return log.cursor(name)
   }
 
-  async setCursor(stream: string, name: string, offset: number): Promise<void> {
-    await this.commits.change((changes) => {
-      const log = this.streamOf(stream)
-      changes.push({ key: cursorKey(log.id, name), value: toJson({ epoch: log.epoch, offset }) })
+  async cursors(stream: string, range: CursorRange): Promise<CursorInfo[]> {
+    return this.streamOf(stream).listCursors(range)
+  }
+
+  setCursor(stream: string, name: string, offset: number): Promise<void> {
+    return this.changeStream(stream, (log, changes, now) =>
+      log.setCursor(name, offset, now, this.cursorLimits, changes),
+    )
+  }
+
+  deleteCursor(stream: string, name: string): Promise<void> {
+    return this.changeStream(stream, (log, changes) => log.deleteCursor(name, changes))
+  }
+
+  private changeStream(name: string, change: (log: StreamLog, changes: Change[], now: number) => void): Promise<void> {
+    return this.commits.change((changes, now) => {
+      change(this.logs.touch(this.streamOf(name)), changes, now)
       return nothingToUndo
     })
   }
@@ -176,7 +223,7 @@ export class EmbeddedBroker implements Broker {
       const existing = this.logs.queues.get(options.name)
       if (!existing) {
         const record = { id: this.logs.takeNumber(), options, next: 0, nextLetter: 0 }
-        const queue = this.logs.touch(new QueueLog(this.store, record, this.clock, false))
+        const queue = this.logs.touch(new QueueLog(this.reads, record, this.clock, false))
         this.logs.add(queue)
         return () => this.logs.remove(queue)
       }
@@ -191,11 +238,16 @@ export class EmbeddedBroker implements Broker {
   async deleteQueue(name: string): Promise<void> {
     await this.commits.change((changes) => {
       const queue = this.queueOf(name)
-      changes.push(...queue.keys())
+      changes.push({ key: queueKey(queue.id), value: undefined })
+      const keep = this.removals.begin(queue.id, changes)
       this.logs.remove(queue)
-      return () => this.logs.putBack(queue)
+      return () => {
+        keep()
+        this.logs.putBack(queue)
+      }
     })
     this.commits.queueChanged(name)
+    this.housekeeping.look()
   }
 
   queue(name: string): QueueState | undefined {
@@ -338,6 +390,7 @@ export class EmbeddedBroker implements Broker {
 
   async close(): Promise<void> {
     this.clock.clearInterval(this.ticker)
+    this.housekeeping.close()
     await this.commits.finished()
     await this.store.close()
   }
@@ -345,7 +398,7 @@ export class EmbeddedBroker implements Broker {
   /** Looks after what time changes: in queues, and the retention of streams. */
   tick(): void {
     this.passTime()
-    if (!this.retaining && this.logs.dueStreams.due(this.clock.now(), 1).length > 0) void this.retain()
+    this.housekeeping.look()
   }
 
   /** Lets happen what is due in queues now: leases that run out, delays, expiry. */
@@ -357,15 +410,6 @@ export class EmbeddedBroker implements Broker {
       if (queue.nextTime() <= now) void this.lookAfter((now) => this.expire(name, now))
       this.logs.plan(queue)
     }
-  }
-
-  /** Has the next commit remove what is too old. */
-  private async retain(): Promise<void> {
-    this.retaining = true
-    await this.lookAfter((now) => {
-      for (const log of this.logs.dueStreams.due(now, RETAINED_AT_ONCE)) this.logs.touch(log)
-    })
-    this.retaining = false
   }
 
   /** Whether no commit is under way. */

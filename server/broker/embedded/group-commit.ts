@@ -4,6 +4,7 @@ import type { Clock } from '../../../shared/clock.ts'
 import { FanfareError } from '../../../shared/errors.ts'
 import type { UnexpectedErrors } from '../../failure/unexpected-errors.ts'
 import type { CommitStats, Draft, Settlement } from '../broker.ts'
+import type { AppliedReads } from './applied-reads.ts'
 import { Capacity } from './capacity.ts'
 import { type Commit, GROUP, type Group, purposeOf, purposeOfSettlement, type Task, type Waiter } from './commit.ts'
 import type { DedupWindow } from './dedup-window.ts'
@@ -28,6 +29,7 @@ interface CommitEvents {
  */
 export class GroupCommit {
   private readonly store: Store
+  private readonly reads: AppliedReads
   private readonly logs: Logs
   private readonly dedup: DedupWindow
   private readonly clock: Clock
@@ -43,6 +45,7 @@ export class GroupCommit {
 
   constructor(
     store: Store,
+    reads: AppliedReads,
     logs: Logs,
     dedup: DedupWindow,
     waitingLimitBytes: number,
@@ -53,6 +56,7 @@ export class GroupCommit {
   ) {
     this.unexpected = unexpected
     this.store = store
+    this.reads = reads
     this.logs = logs
     this.dedup = dedup
     this.clock = clock
@@ -152,6 +156,7 @@ export class GroupCommit {
       return
     }
     // It is stored: whatever fails from here on, it is acknowledged, and all who wait are told.
+    this.reads.release()
     let changed: readonly QueueLog[] = []
     this.unexpected.run('broker', () => {
       changed = this.logs.apply(commit.now)
@@ -164,6 +169,7 @@ export class GroupCommit {
 
   private async keep({ changes, taken }: Commit, purpose: Purpose): Promise<void> {
     const start = performance.now()
+    this.reads.hold()
     await this.store.commit(changes, purpose)
     const seconds = (performance.now() - start) / 1000
     const operations = taken.drafts + taken.waited + taken.settlements
@@ -200,6 +206,7 @@ export class GroupCommit {
   private fail(error: Error, commit: Commit, group: Group, others: ReadonlySet<object> = new Set()): void {
     const { undo, waiters, taken, now } = commit
     const { unexpected } = this
+    this.reads.release()
     for (const back of undo.reverse()) unexpected.run('broker', back)
     let changed: readonly QueueLog[] = []
     unexpected.run('broker', () => {

@@ -8,9 +8,23 @@ export const streamKey = (id: number): Key => ['s', id]
 export const blockKey = (id: number, offset: number): Key => ['b', id, offset]
 /** Offset of the newest message of a topic. */
 export const newestKey = (id: number, topic: string): Key => ['n', id, topic]
+/** The same of a topic, and of those behind it in the order of names. */
+export const newestFrom = (id: number, topic: string): { from: Key; to: Key } => ({
+  from: newestKey(id, topic),
+  to: ['n', id + 1],
+})
 /** Offset of the value that stands, of a last-value stream. */
 export const valueKey = (id: number, topic: string, key: string | undefined): Key => ['v', id, topic, key ?? '']
 export const cursorKey = (id: number, name: string): Key => ['c', id, name]
+/** A cursor, and those behind it in the order of names. */
+export const cursorsFrom = (id: number, name: string): { from: Key; to: Key } => ({
+  from: cursorKey(id, name),
+  to: ['c', id + 1],
+})
+/** A stream or a queue that was deleted, of which not all is removed yet. */
+export const removedKey = (id: number): Key => ['x', id]
+/** The tables of streams and queues, under whose letter and a number everything of one is stored but its record. */
+export const TABLES = ['b', 'n', 'v', 'c', 'a', 'f', 'd', 'p'] as const
 /** The ids of one commit, in the order of commits. */
 export const idsKey = (commit: number): Key => ['w', commit]
 /** The number that the next stream or queue gets. */

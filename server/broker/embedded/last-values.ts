@@ -1,15 +1,15 @@
 import type { Block, Entry } from '../block.ts'
 import { fromJson, toJson, under, valueKey } from './keys.ts'
-import type { Change, Store } from './store.ts'
+import type { Change, Reader } from './store.ts'
 
 /** Which values stand in a last-value stream: of each topic and key the newest, by its offset. */
 export class LastValues {
-  private readonly store: Store
+  private readonly store: Reader
   private readonly id: number
   /** What the commit under way makes stand. */
   private readonly staged = new Map<string, number>()
 
-  constructor(store: Store, id: number) {
+  constructor(store: Reader, id: number) {
     this.store = store
     this.id = id
   }
@@ -42,6 +42,23 @@ export class LastValues {
       if (this.staged.get(nameOf(topic, key)) !== offset) continue
       changes.push({ key: valueKey(this.id, topic, key), value: toJson(offset) })
     }
+  }
+
+  /**
+   * Takes in what was stored while nobody asked which values stand; says how many of them are replaced. A value of before
+   * `first` is gone, and replaces nothing.
+   */
+  index(block: Block, first: number, changes: Change[]): number {
+    let superseded = 0
+    for (let at = block.find(first); at < block.count; at++) {
+      const [topic, key, offset] = [block.topic(at), block.key(at), block.offset(at)]
+      const newest = this.newestOf(topic, key)
+      if (newest !== undefined && newest >= first && newest !== offset) superseded++
+      if (newest !== undefined && newest >= offset) continue
+      this.add(topic, key, offset)
+      changes.push({ key: valueKey(this.id, topic, key), value: toJson(offset) })
+    }
+    return superseded
   }
 
   /** Forgets the values of a block that is gone; says how many of them had been replaced. */

@@ -1,11 +1,11 @@
 import { constants } from 'node:os'
-import { type Database, open } from 'lmdb'
+import { type Database, open, type Transaction } from 'lmdb'
 import { FanfareError } from '../../../shared/errors.ts'
 import { pagesNeeded, placesOf } from './commit-size.ts'
 import { type DataDirectory, type DirectoryOptions, openDataDirectory } from './data-directory.ts'
 import { PAGE_BYTES } from './database-file.ts'
 import { countFreePages } from './free-pages.ts'
-import type { Change, Key, Purpose, Range, Store } from './store.ts'
+import type { Change, Key, Purpose, Range, Snapshot, Store } from './store.ts'
 
 /**
  * Two defaults of the package lmdb are turned off.
@@ -96,12 +96,18 @@ export class LmdbStore implements Store {
     return this.database.get(key)
   }
 
-  *range({ from, to, limit, reverse = false }: Range): Iterable<readonly [Key, Uint8Array]> {
-    const options = reverse
-      ? { start: to, end: from, reverse, inclusiveEnd: true, exclusiveStart: true }
-      : { start: from, end: to }
-    for (const { key, value } of this.database.getRange({ ...options, ...(limit !== undefined && { limit }) })) {
-      yield [key, value]
+  range(range: Range): Iterable<readonly [Key, Uint8Array]> {
+    return this.rangeIn(range, undefined)
+  }
+
+  snapshot(): Snapshot {
+    const transaction = this.database.useReadTransaction()
+    return {
+      get: (key) => this.database.get(key, { transaction }),
+      range: (range) => this.rangeIn(range, transaction),
+      keys: ({ from, to, limit }) =>
+        this.database.getKeys({ start: from, end: to, transaction, ...(limit !== undefined && { limit }) }),
+      release: () => transaction.done(),
     }
   }
 
@@ -126,6 +132,20 @@ export class LmdbStore implements Store {
   async close(): Promise<void> {
     await this.database.close()
     await this.directory.release()
+  }
+
+  private *rangeIn(
+    { from, to, limit, reverse = false }: Range,
+    transaction: Transaction | undefined,
+  ): Iterable<readonly [Key, Uint8Array]> {
+    const options = {
+      ...(reverse
+        ? { start: to, end: from, reverse, inclusiveEnd: true, exclusiveStart: true }
+        : { start: from, end: to }),
+      ...(limit !== undefined && { limit }),
+      ...(transaction && { transaction }),
+    }
+    for (const { key, value } of this.database.getRange(options)) yield [key, value]
   }
 
   private get stats(): Stats {

@@ -104,7 +104,7 @@ export class Logs {
   apply(now: number): readonly QueueLog[] {
     this.storedNext = this.next
     for (const log of this.touched) log.apply(now)
-    return this.settled(now)
+    return this.settled(now, true)
   }
 
   /** Gives the queues that were to change. */
@@ -114,7 +114,7 @@ export class Logs {
       // Leases are held again that may have run out meanwhile.
       if (log instanceof QueueLog) this.dueQueues.set(log, dueTimeOf(log))
     }
-    return this.settled(now)
+    return this.settled(now, false)
   }
 
   /** A lease of a queue runs out at a time. */
@@ -132,14 +132,15 @@ export class Logs {
     this.dueQueues.setEarlier(queue, queue.nextTime())
   }
 
-  private settled(now: number): readonly QueueLog[] {
+  private settled(now: number, goesOn: boolean): readonly QueueLog[] {
     const queues: QueueLog[] = []
     for (const log of this.touched) {
       if (log instanceof QueueLog) {
         queues.push(log)
         if (this.dueQueues.timeOf(log) <= now) this.plan(log)
         else this.planEarlier(log)
-      } else this.dueStreams.set(log, Math.max(log.retainAt, now + RETENTION_MS))
+      } else if (goesOn && log.hasMore) this.dueStreams.set(log, now)
+      else this.dueStreams.set(log, Math.max(log.retainAt, now + RETENTION_MS))
     }
     this.touched.clear()
     return queues

@@ -1,11 +1,11 @@
 import BTree from 'sorted-btree'
-import type { Change, Key, Range, Store } from './store.ts'
+import type { Change, Key, Range, Snapshot, Store } from './store.ts'
 
 /** Keeps nothing beyond the process: for tests, and for hubs that want no disk. */
 export class MemoryStore implements Store {
   readonly failure = undefined
   readonly commitBytes = Number.POSITIVE_INFINITY
-  private readonly tree = new BTree.default<Key, Uint8Array>(undefined, compareKeys)
+  private tree = new BTree.default<Key, Uint8Array>(undefined, compareKeys)
 
   get(key: Key): Uint8Array | undefined {
     return this.tree.get(key)
@@ -23,6 +23,18 @@ export class MemoryStore implements Store {
 
   *keys(range: Omit<Range, 'reverse'>): Iterable<Key> {
     for (const [key] of this.range(range)) yield key
+  }
+
+  /** Cheap: both share what neither changes. */
+  snapshot(): Snapshot {
+    const copy = new MemoryStore()
+    copy.tree = this.tree.clone()
+    return {
+      get: (key) => copy.get(key),
+      range: (range) => copy.range(range),
+      keys: (range) => copy.keys(range),
+      release: () => copy.tree.clear(),
+    }
   }
 
   commit(changes: readonly Change[]): Promise<void> {

@@ -1,19 +1,27 @@
 import { matchesPattern } from '../../../shared/topic.ts'
 import type { Block } from '../block.ts'
-import { fromJson, newestKey, toJson, under } from './keys.ts'
-import type { Change, Store } from './store.ts'
+import { fromJson, newestFrom, newestKey, toJson } from './keys.ts'
+import type { Change, Reader } from './store.ts'
 
 /** Topics of which the newest offset is remembered; beyond that the memory starts anew. */
 const REMEMBERED_TOPICS = 10_000
 
+/** Topics that are looked at before others have their turn. */
+const TOPICS_AT_ONCE = 2000
+
+interface Matching {
+  readonly found: readonly (readonly [topic: string, newest: number])[]
+  readonly end: string | undefined
+}
+
 /** Where the newest message of each topic of a stream lies. What a commit adds is known here at once. */
 export class NewestOffsets {
-  private readonly store: Store
+  private readonly store: Reader
   private readonly id: number
   private readonly remembered = new Map<string, number>()
   private readonly staged = new Map<string, number>()
 
-  constructor(store: Store, id: number) {
+  constructor(store: Reader, id: number) {
     this.store = store
     this.id = id
   }
@@ -31,12 +39,17 @@ export class NewestOffsets {
     this.remembered.set(topic, offset)
   }
 
-  /** Of the topics that match, as they are stored. */
-  *matching(pattern: readonly string[]): Iterable<readonly [topic: string, newest: number]> {
-    for (const [key, value] of this.store.range(under('n', this.id))) {
+  /** Of those topics behind one that match, as they are stored; of so many at once. `end`: where to go on. */
+  matching(pattern: readonly string[], after: string): Matching {
+    const found: [string, number][] = []
+    let seen = 0
+    for (const [key, value] of this.store.range(newestFrom(this.id, after))) {
       const topic = key[2] as string
-      if (matchesPattern(pattern, topic.split('.'))) yield [topic, fromJson(value) as number]
+      if (topic === after) continue
+      if (matchesPattern(pattern, topic.split('.'))) found.push([topic, fromJson(value) as number])
+      if (++seen === TOPICS_AT_ONCE) return { found, end: topic }
     }
+    return { found, end: undefined }
   }
 
   /** Adds to a commit what was staged. */

@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer'
 import { Block } from '../block.ts'
 import { blockKey, doneKey, under } from './keys.ts'
-import type { Change, Store } from './store.ts'
+import type { Change, Reader } from './store.ts'
 
 interface QueueBlock {
   readonly first: number
@@ -19,12 +19,12 @@ const CACHED = 64
  * says which are, so that an ack costs a few bytes and not a message.
  */
 export class QueueBlocks {
-  private readonly store: Store
+  private readonly store: Reader
   private readonly id: number
   private readonly blocks = new Map<number, QueueBlock>()
   private readonly cache = new Map<number, Block | Uint8Array>()
 
-  constructor(store: Store, id: number) {
+  constructor(store: Reader, id: number) {
     this.store = store
     this.id = id
   }

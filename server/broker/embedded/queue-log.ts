@@ -9,7 +9,7 @@ import { Leases } from './leases.ts'
 import { QueueBlocks } from './queue-blocks.ts'
 import { type Item, newItem, storedItem } from './queue-item.ts'
 import { QueueSchedule } from './queue-schedule.ts'
-import type { Change, Store } from './store.ts'
+import type { Change, Reader } from './store.ts'
 
 /** What is stored of a queue beside its messages. */
 export interface QueueRecord {
@@ -54,7 +54,7 @@ const SHOWN_PARKED = 100
 export class QueueLog implements QueueState {
   readonly leases = new Leases()
   readonly letters: DeadLetters
-  private readonly store: Store
+  private readonly store: Reader
   private record: QueueRecord
   private staged: QueueRecord | undefined = undefined
   private readonly blocks: QueueBlocks
@@ -65,7 +65,7 @@ export class QueueLog implements QueueState {
   private stored: boolean
   private readonly clock: Clock
 
-  constructor(store: Store, record: QueueRecord, clock: Clock, stored = true) {
+  constructor(store: Reader, record: QueueRecord, clock: Clock, stored = true) {
     this.store = store
     this.record = record
     this.clock = clock
@@ -324,14 +324,6 @@ export class QueueLog implements QueueState {
     }
     this.letters.rollback()
     this.leases.rollback()
-  }
-
-  /** Every key of the queue, to be removed with it. */
-  *keys(): Iterable<Change> {
-    for (const table of ['b', 'a', 'f', 'd', 'p']) {
-      for (const key of this.store.keys(under(table, this.id))) yield { key, value: undefined }
-    }
-    yield { key: queueKey(this.id), value: undefined }
   }
 
   private change(): QueueRecord {

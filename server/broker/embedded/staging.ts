@@ -137,18 +137,19 @@ export class Staging {
   private place(draft: Draft, now: number): Places {
     // By names that others chose: without a prototype.
     const offsets: Record<string, number> = Object.create(null)
-    const streams: { log: StreamLog; offset: number; time: number }[] = []
-    for (const name of draft.streams) {
-      const log = this.logs.streams.get(name)
-      // Deleted since the draft was routed.
-      if (!log) continue
-      const { offset, time } = this.logs.touch(log).reserve(now)
-      offsets[name] = offset
-      streams.push({ log, offset, time })
+    const streams: { log: StreamLog; offset: number }[] = []
+    // Without those deleted since the draft was routed.
+    const logs = draft.streams.flatMap((name) => this.logs.streams.get(name) ?? [])
+    // One time everywhere, and in no stream before that of an earlier message: the clock may have been set back.
+    const time = logs.reduce((latest, { newestTime }) => Math.max(latest, newestTime), now)
+    for (const log of logs) {
+      const offset = this.logs.touch(log).reserve(time)
+      offsets[log.options.name] = offset
+      streams.push({ log, offset })
     }
-    const wire = draft.encode(now, offsets, this.dedup.scopeOf(draft))
+    const wire = draft.encode(time, offsets, this.dedup.scopeOf(draft))
     const { topic, key, expiresAt, priority, dueAt } = draft
-    for (const { log, offset, time } of streams) log.add({ offset, time, topic, key, expiresAt, wire })
+    for (const { log, offset } of streams) log.add({ offset, time, topic, key, expiresAt, wire })
     const queues = this.logs.queuesOf(draft).map((log) => {
       const offset = this.logs.touch(log).add({ time: now, topic, key, expiresAt, wire, priority, dueAt })
       return { log, offset }

@@ -23,24 +23,34 @@ export interface Range {
  */
 export type Purpose = 'room' | 'failure' | 'message'
 
+/** What can be read. */
+export interface Reader {
+  get(key: Key): Uint8Array | undefined
+  range(range: Range): Iterable<readonly [Key, Uint8Array]>
+  /** The keys only: values are not read. */
+  keys(range: Omit<Range, 'reverse'>): Iterable<Key>
+}
+
+/** The store as it was at one moment, whatever is committed later. It holds pages of the disk until it is released. */
+export interface Snapshot extends Reader {
+  release(): void
+}
+
 /**
  * Where the embedded broker keeps its bytes: one ordered map, read at once and changed in atomic steps.
  *
  * Order: commits take effect in the order of their calls. Loss: a commit that rejects has changed nothing. Ownership:
  * values given and returned are never changed afterwards by either side.
  */
-export interface Store {
+export interface Store extends Reader {
   /** Why nothing can be kept any more until the hub is started again; undefined while all is well. */
   readonly failure: string | undefined
   /** Bytes of messages that one commit should bring at most: a disk that is full may take small commits, not large ones. */
   readonly commitBytes: number
-  get(key: Key): Uint8Array | undefined
-  range(range: Range): Iterable<readonly [Key, Uint8Array]>
-  /** The keys only: values are not read. */
-  keys(range: Omit<Range, 'reverse'>): Iterable<Key>
+  snapshot(): Snapshot
   /**
    * Applies all changes or none. Resolves when they are visible to reads, and as safe as the store makes them: on disk,
-   * for one that has a disk.
+   * for one that has a disk. Reads may show them earlier: a reader that must not see them needs a snapshot.
    * Rejects with `storage_full` where there is no room for its purpose, `storage_failed` for everything else.
    */
   commit(changes: readonly Change[], purpose: Purpose): Promise<void>

@@ -1,13 +1,13 @@
 import { Block } from '../block.ts'
 import { blockKey } from './keys.ts'
-import type { Store } from './store.ts'
+import type { Reader } from './store.ts'
 
 /** The stored messages of a stream. */
 export class StreamBlocks {
-  private readonly store: Store
+  private readonly store: Reader
   private readonly id: number
 
-  constructor(store: Store, id: number) {
+  constructor(store: Reader, id: number) {
     this.store = store
     this.id = id
   }

@@ -1,13 +1,16 @@
 import { nanoid } from 'nanoid'
 import { FORBIDDEN_KEY } from '../../../shared/codec.ts'
-import type { Position, StreamInfo, StreamOptions } from '../../../shared/streams.ts'
+import { FanfareError } from '../../../shared/errors.ts'
+import type { CursorInfo, Position, StreamInfo, StreamOptions } from '../../../shared/streams.ts'
 import { type Block, type Entry, encodeBlock, inBlocks } from '../block.ts'
-import type { StreamState } from '../broker.ts'
-import { blockKey, cursorKey, fromJson, streamKey, toJson, under } from './keys.ts'
+import type { CursorRange, StreamState } from '../broker.ts'
+import { blockKey, streamKey, toJson } from './keys.ts'
+import { LastMessages } from './last-messages.ts'
 import { LastValues } from './last-values.ts'
 import { NewestOffsets } from './newest-offsets.ts'
-import type { Change, Store } from './store.ts'
+import type { Change, Reader } from './store.ts'
 import { StreamBlocks } from './stream-blocks.ts'
+import { type CursorLimits, StreamCursors } from './stream-cursors.ts'
 
 /** What is stored of a stream beside its messages; replaced as a whole by every commit that changes it. */
 export interface StreamRecord {
@@ -22,16 +25,24 @@ export interface StreamRecord {
   entries: number
   superseded: number
   lastTime: number
+  cursors: number
+  /** What `lastValue` found when it was switched on, and is not indexed yet: from an offset up to another. */
+  unindexed?: { readonly from: number; readonly to: number } | undefined
 }
 
-/** Where and when a message goes into the log. */
-export interface Place {
-  readonly offset: number
+/** The oldest block that is kept: where it ends, and when its oldest message that counts was published. */
+interface OldestBlock {
+  readonly lastOffset: number
   readonly time: number
 }
 
-/** Blocks that one commit removes or compacts at most: a commit has to stay short. */
-const BLOCKS_PER_COMMIT = 256
+/**
+ * Blocks that one commit removes, compacts or indexes beyond those that it adds, at most: a commit has to stay short, and
+ * yet to remove more than it adds.
+ */
+const BLOCKS_PER_COMMIT = 32
+/** Cursors that `info` shows; there may be thousands. */
+const SHOWN_CURSORS = 100
 /** A last-value stream is compacted when so many messages, and more than half, have been replaced. */
 const WORTH_COMPACTING = 1000
 
@@ -40,7 +51,6 @@ const WORTH_COMPACTING = 1000
  * (`apply`) or never (`rollback`); there is one commit at a time.
  */
 export class StreamLog implements StreamState {
-  private readonly store: Store
   private record: StreamRecord
   private stored: boolean
   private staged: StreamRecord | undefined = undefined
@@ -49,23 +59,30 @@ export class StreamLog implements StreamState {
   private readonly topics: NewestOffsets
   /** Of a last-value stream. */
   private readonly values: LastValues
-  private oldest: Block | undefined = undefined
-  /** When retention or compaction has something to do that no message brings about. In a log that was just opened: at once. */
-  retainAt = 0
+  private readonly cursors: StreamCursors
+  private readonly last: LastMessages
+  /** As far as known. */
+  private oldest: OldestBlock | undefined = undefined
   private compactFrom = 0
+  /** Retention has left something for the next commit. */
+  private retainsMore = false
 
-  constructor(store: Store, record: StreamRecord, stored = true) {
-    this.store = store
+  /** `reads` shows what is applied, or the bounds of the log would not fit what is read. */
+  constructor(reads: Reader, record: StreamRecord, stored = true) {
     this.record = record
     this.stored = stored
-    this.blocks = new StreamBlocks(store, record.id)
-    this.topics = new NewestOffsets(store, record.id)
-    this.values = new LastValues(store, record.id)
+    this.blocks = new StreamBlocks(reads, record.id)
+    this.topics = new NewestOffsets(reads, record.id)
+    this.values = new LastValues(reads, record.id)
+    this.cursors = new StreamCursors(reads, record.id)
+    this.last = new LastMessages(this, this.blocks, this.topics, this.values)
+    // Data of before has no count.
+    this.record.cursors ??= [...this.cursors.list()].length
   }
 
-  static create(store: Store, id: number, options: StreamOptions): StreamLog {
-    const counts = { first: 0, next: 0, trimmedTo: 0, bytes: 0, entries: 0, superseded: 0, lastTime: 0 }
-    return new StreamLog(store, { id, options, epoch: nanoid(8), ...counts }, false)
+  static create(reads: Reader, id: number, options: StreamOptions): StreamLog {
+    const counts = { first: 0, next: 0, trimmedTo: 0, bytes: 0, entries: 0, superseded: 0, lastTime: 0, cursors: 0 }
+    return new StreamLog(reads, { id, options, epoch: nanoid(8), ...counts }, false)
   }
 
   get id(): number {
@@ -92,13 +109,31 @@ export class StreamLog implements StreamState {
     return (this.staged ?? this.record).next
   }
 
+  /** Of its newest message, with what is staged: no later one may be older, whatever the clock says. */
+  get newestTime(): number {
+    return (this.staged ?? this.record).lastTime
+  }
+
+  /** When retention has something to do that no message brings about. In a log that was just opened: at once. */
+  get retainAt(): number {
+    const { bytes, options } = this.record
+    if (this.hasMore) return 0
+    if (bytes === 0) return Number.POSITIVE_INFINITY
+    return this.oldest ? this.oldest.time + options.maxAgeMs + 1 : 0
+  }
+
+  /** Whether the last commit has left something that the next one can go on with. */
+  get hasMore(): boolean {
+    return this.retainsMore || this.compactFrom > 0 || this.record.unindexed !== undefined
+  }
+
   // Staging
 
-  /** Takes the next offset, and the time of a message that comes now: a clock that jumped back does not count. */
-  reserve(now: number): Place {
+  /** Takes the next offset, for a message of a time that is not before `newestTime`. */
+  reserve(time: number): number {
     const record = this.stage()
-    record.lastTime = Math.max(record.lastTime, now)
-    return { offset: record.next++, time: record.lastTime }
+    record.lastTime = time
+    return record.next++
   }
 
   add(entry: Omit<Entry, 'back'>): void {
@@ -109,13 +144,46 @@ export class StreamLog implements StreamState {
     const record = this.stage()
     record.entries++
     if (!record.options.lastValue) return
-    if (this.values.newestOf(topic, key) !== undefined) record.superseded++
+    const replaced = this.values.newestOf(topic, key)
+    // What is not indexed yet is counted then.
+    if (replaced !== undefined && replaced < (record.unindexed?.from ?? offset)) record.superseded++
     this.values.add(topic, key, offset)
   }
 
   /** Replaces the options; the log stays. */
   setOptions(options: StreamOptions): void {
-    this.staged = { ...this.stage(), options }
+    const record = this.stage()
+    const { lastValue } = record.options
+    this.staged = { ...record, options }
+    if (lastValue === options.lastValue) return
+    this.compactFrom = 0
+    this.staged.superseded = 0
+    // What was published until now has no place among the values, or an old one.
+    this.staged.unindexed = options.lastValue ? { from: 0, to: record.next } : undefined
+  }
+
+  /** Stores a position. Throws `cursor_limit` where it would be one too many, and none is idle. */
+  setCursor(name: string, offset: number, now: number, { max, idleMs }: CursorLimits, changes: Change[]): void {
+    const record = this.stage()
+    if (!this.cursors.get(name)) {
+      if (record.cursors >= max) record.cursors -= this.cursors.removeIdle(now, idleMs, changes)
+      if (record.cursors >= max) throw new FanfareError('cursor_limit', `"${record.options.name}" has ${max}`)
+      record.cursors++
+    }
+    this.cursors.set(name, { epoch: this.epoch, offset, at: now }, changes)
+  }
+
+  /** Notes that a cursor is in use. */
+  markCursor(name: string, now: number, changes: Change[]): void {
+    const cursor = this.cursors.get(name)
+    if (cursor) this.cursors.set(name, { ...cursor, at: now }, changes)
+  }
+
+  /** Throws `no_cursor`. */
+  deleteCursor(name: string, changes: Change[]): void {
+    if (!this.cursors.get(name)) throw new FanfareError('no_cursor', `"${this.options.name}" has no cursor "${name}"`)
+    this.stage().cursors--
+    this.cursors.set(name, undefined, changes)
   }
 
   trim(before: number): void {
@@ -129,9 +197,10 @@ export class StreamLog implements StreamState {
   /** Adds to a commit what was staged, and what retention lets go of. */
   finish(changes: Change[], now: number): void {
     const record = this.stage()
-    this.writeBlocks(changes)
-    this.retain(changes, now)
-    if (record.options.lastValue) this.compact(changes)
+    const written = this.writeBlocks(changes)
+    this.retain(changes, now, BLOCKS_PER_COMMIT + 2 * written)
+    if (record.unindexed) this.index(record.unindexed, changes)
+    else if (record.options.lastValue) this.compact(changes)
     const changed = (Object.keys(record) as (keyof StreamRecord)[]).some((name) => record[name] !== this.record[name])
     if (changed || !this.stored) changes.push({ key: streamKey(this.id), value: toJson(record) })
   }
@@ -141,24 +210,17 @@ export class StreamLog implements StreamState {
     this.staged = undefined
     this.stored = true
     this.values.settle()
+    this.cursors.settle()
   }
 
   rollback(): void {
     this.staged = undefined
     this.pending = []
     this.values.settle()
+    this.cursors.settle()
     this.oldest = undefined
     this.compactFrom = 0
-    this.retainAt = 0
     this.topics.rollback()
-  }
-
-  /** Every key of the stream, to be removed with it. */
-  *keys(): Iterable<Change> {
-    for (const table of ['b', 'n', 'v', 'c']) {
-      for (const key of this.store.keys(under(table, this.id))) yield { key, value: undefined }
-    }
-    yield { key: streamKey(this.id), value: undefined }
   }
 
   // Reading
@@ -180,34 +242,42 @@ export class StreamLog implements StreamState {
       if (!block || at >= block.count || block.time(at) >= time) high = middle
       else low = block.offset(at) + 1
     }
-    // The last block looked at may be one that is not safe yet.
     return Math.min(low, this.next)
   }
 
-  newest(pattern: readonly string[], count: number): number[] {
-    const offsets: number[] = []
-    for (const [topic, newest] of this.topics.matching(pattern)) {
-      if (this.options.lastValue) this.newestValues(topic, newest, count, offsets)
-      else this.walkBack(newest, count, offsets)
-    }
-    return offsets.sort((a, b) => a - b)
+  /** Offsets of the newest messages before one, `count` for each topic that matches, ascending. */
+  newest(pattern: readonly string[], count: number, before = this.next): Promise<number[]> {
+    return this.last.find(pattern, count, before)
   }
 
   info(): StreamInfo {
-    const { options, epoch, first, next, bytes } = this.record
+    const { options, epoch, first, next, bytes, cursors: cursorCount } = this.record
     const cursors: Record<string, Position> = Object.create(null)
-    for (const [key, value] of this.store.range(under('c', this.id))) {
+    for (const { name, epoch, offset } of this.listCursors({ limit: SHOWN_CURSORS })) {
       // One of that name, of an earlier hub, could not be sent.
-      if (key[2] !== FORBIDDEN_KEY) cursors[key[2] as string] = fromJson(value) as Position
+      if (name !== FORBIDDEN_KEY) cursors[name] = { epoch, offset }
     }
-    const oldest = first < next ? this.read(first) : undefined
+    const oldest = first < next ? this.blocks.at(first) : undefined
+    const oldestAt = oldest?.time(Math.min(oldest.find(first), oldest.count - 1))
     const newestAt = first < next ? this.record.lastTime : undefined
-    return { ...options, epoch, first, next, bytes, oldestAt: oldest?.time(oldest.find(first)), newestAt, cursors }
+    return { ...options, epoch, first, next, bytes, oldestAt, newestAt, cursorCount, cursors }
   }
 
   cursor(name: string): Position | undefined {
-    const value = this.store.get(cursorKey(this.id, name))
-    return value && (fromJson(value) as Position)
+    const cursor = this.cursors.get(name)
+    return cursor && { epoch: cursor.epoch, offset: cursor.offset }
+  }
+
+  /** Whether a reader who has asked for it has to be noted, with `markCursor`. */
+  cursorNeedsMark(name: string, now: number): boolean {
+    return this.cursors.needsMark(name, now)
+  }
+
+  listCursors({ after, prefix, limit }: CursorRange): CursorInfo[] {
+    const cursors: CursorInfo[] = []
+    if (this.record.cursors === 0) return cursors
+    for (const cursor of this.cursors.list(after, prefix)) if (cursors.push(cursor) >= limit) break
+    return cursors
   }
 
   private stage(): StreamRecord {
@@ -215,11 +285,17 @@ export class StreamLog implements StreamState {
     return this.staged
   }
 
-  private writeBlocks(changes: Change[]): void {
-    for (const entries of inBlocks(this.pending)) this.putBlock(entries, changes)
+  /** Returns how many. */
+  private writeBlocks(changes: Change[]): number {
+    let written = 0
+    for (const entries of inBlocks(this.pending)) {
+      this.putBlock(entries, changes)
+      written++
+    }
     this.topics.finish(changes)
     this.values.finish(this.pending, changes)
     this.pending = []
+    return written
   }
 
   private putBlock(entries: readonly Entry[], changes: Change[]): void {
@@ -233,40 +309,61 @@ export class StreamLog implements StreamState {
     changes.push({ key: blockKey(this.id, block.firstOffset), value: undefined })
   }
 
-  /** Lets go of what is too old, too much or too many; blocks that hold nothing else go, others are skipped in part. */
-  private retain(changes: Change[], now: number): void {
-    const { maxAgeMs, maxBytes, maxMessages } = this.stage().options
+  /** Removes what is too old, too much or too many; blocks that hold nothing else go, others are skipped in part. */
+  private retain(changes: Change[], now: number, most: number): void {
     const record = this.stage()
+    const { maxAgeMs, maxBytes, maxMessages } = record.options
+    const oldestKept = now - maxAgeMs
     if (maxMessages !== undefined) record.first = Math.max(record.first, record.next - maxMessages)
+    // Blocks go whole. The newest one stays, or a stream smaller than a block would lose all that it has at once.
+    const isOver = (lastOffset: number) =>
+      lastOffset < record.first || (record.bytes > maxBytes && lastOffset + 1 < record.next)
+    this.retainsMore = false
     // What this commit removes is still in the store.
-    for (let removed = 0, from = 0; removed < BLOCKS_PER_COMMIT; removed++) {
-      this.oldest ??= this.blocks.oldestFrom(from)
-      const block = this.oldest
-      if (!block) {
-        this.retainAt = Number.POSITIVE_INFINITY
-        return
-      }
-      const tooOld = block.time(block.count - 1) < now - maxAgeMs
-      // Blocks go whole. The newest one stays, or a stream smaller than a block would lose all that it has at once.
-      const tooMuch = record.bytes > maxBytes && block.lastOffset + 1 < record.next
-      if (block.lastOffset < record.first || tooMuch || tooOld) {
-        this.removeBlock(block, changes)
-        this.topics.forget(block, changes)
-        if (record.options.lastValue) record.superseded -= this.values.forget(block, changes)
-        record.entries -= block.count
-        record.first = Math.max(record.first, block.lastOffset + 1)
-        from = block.lastOffset + 1
-        this.oldest = undefined
-      } else {
-        let at = 0
-        while (block.time(at) < now - maxAgeMs) at++
-        if (at > 0) record.first = Math.max(record.first, block.offset(at))
-        this.retainAt = block.time(at) + maxAgeMs + 1
-        return
-      }
+    for (let removed = 0, from = 0; removed < most; removed++) {
+      if (this.oldest && this.oldest.time >= oldestKept && !isOver(this.oldest.lastOffset)) return
+      const block = this.blocks.oldestFrom(from)
+      if (!block) return
+      const { lastOffset } = block
+      if (!isOver(lastOffset) && block.time(block.count - 1) >= oldestKept) return this.skipInto(block, oldestKept)
+      this.removeOldest(block, changes)
+      from = lastOffset + 1
     }
-    // There is more than one commit may remove.
-    this.retainAt = 0
+    this.retainsMore = true
+  }
+
+  private removeOldest(block: Block, changes: Change[]): void {
+    const record = this.stage()
+    this.removeBlock(block, changes)
+    this.topics.forget(block, changes)
+    if (record.options.lastValue) {
+      const superseded = this.values.forget(block, changes)
+      // What is not indexed has not been counted.
+      if (!record.unindexed || block.lastOffset < record.unindexed.from) record.superseded -= superseded
+    }
+    record.entries -= block.count
+    record.first = Math.max(record.first, block.lastOffset + 1)
+    this.oldest = undefined
+  }
+
+  /** The oldest block stays, and those of its messages that are too old count no more. */
+  private skipInto(block: Block, oldestKept: number): void {
+    const record = this.stage()
+    const start = block.find(record.first)
+    let at = start
+    while (block.time(at) < oldestKept) at++
+    if (at > start) record.first = block.offset(at)
+    this.oldest = { lastOffset: block.lastOffset, time: block.time(at) }
+  }
+
+  /** `lastValue` was switched on over a log: of some of its blocks, finds the values that stand. */
+  private index({ from, to }: { from: number; to: number }, changes: Change[]): void {
+    const record = this.stage()
+    const { blocks, scanned, end } = this.blocks.between(from, to, BLOCKS_PER_COMMIT)
+    for (const block of blocks) {
+      if (block.lastOffset >= record.first) record.superseded += this.values.index(block, record.first, changes)
+    }
+    record.unindexed = scanned < BLOCKS_PER_COMMIT ? undefined : { from: end, to }
   }
 
   /** Rewrites some blocks without the values that have been replaced. */
@@ -289,29 +386,5 @@ export class StreamLog implements StreamState {
     for (const entries of inBlocks(kept)) this.putBlock(entries, changes)
     this.oldest = undefined
     this.compactFrom = scanned < BLOCKS_PER_COMMIT ? 0 : end
-    if (this.compactFrom > 0) this.retainAt = 0
-  }
-
-  /** Compaction leaves no chain to walk; and the values that stand are all that counts. */
-  private newestValues(topic: string, newest: number, count: number, offsets: number[]): void {
-    // Not all have an entry in that table where the stream has not been one of last values from the beginning.
-    const standing = new Set([newest, ...this.values.offsetsOf(topic)])
-    const kept = [...standing].filter((offset) => offset >= this.first && offset < this.next)
-    offsets.push(...kept.sort((a, b) => b - a).slice(0, count))
-  }
-
-  private walkBack(newest: number, count: number, offsets: number[]): void {
-    let block: Block | undefined
-    let offset = newest
-    for (let left = count; left > 0 && offset >= this.first && offset < this.next; left--) {
-      if (!block || offset < block.firstOffset) block = this.blocks.at(offset)
-      const at = block?.find(offset) ?? 0
-      // The stream was one of last values, and compaction has removed it.
-      if (!block || at >= block.count || block.offset(at) !== offset) return
-      offsets.push(offset)
-      const back = block.back(at)
-      if (back === 0) return
-      offset -= back
-    }
   }
 }

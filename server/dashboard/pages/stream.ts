@@ -57,7 +57,7 @@ function details(info: StreamStatus, history: History): TemplateResult {
     ])}</div></section>`
 }
 
-function cursors({ cursors, next, epoch }: StreamStatus): TemplateResult {
+function cursors({ cursors, cursorCount, next, epoch }: StreamStatus): TemplateResult {
   const rows = Object.entries(cursors)
   if (rows.length === 0)
     return empty('No cursor is stored', 'A subscription with a cursor keeps its place here, and goes on there.')
@@ -68,7 +68,7 @@ function cursors({ cursors, next, epoch }: StreamStatus): TemplateResult {
         <th scope="row" class="name">${name}</th><td class="number">${count(position.offset)}</td>
         <td class="number">${position.epoch === epoch ? count(next - position.offset) : 'of another log'}</td>
       </tr>`,
-    )}</tbody></table></div>${moreRows(rows.length, MOST_ROWS)}`
+    )}</tbody></table></div>${moreRows(cursorCount, Math.min(rows.length, MOST_ROWS))}`
 }
 
 async function trim(event: SubmitEvent, { name, first, next }: StreamStatus): Promise<void> {
@@ -87,8 +87,7 @@ async function trim(event: SubmitEvent, { name, first, next }: StreamStatus): Pr
   if (await tell(trimmed, (stream) => `${name} begins at offset ${count(stream.first)} now.`)) form.reset()
 }
 
-async function remove({ name, next, first, cursors }: StreamStatus): Promise<void> {
-  const cursorCount = Object.keys(cursors).length
+async function remove({ name, next, first, cursorCount }: StreamStatus): Promise<void> {
   const yes = await confirmed({
     title: `Delete the stream ${name}?`,
     text: `Its messages (${counted(next - first, 'offset')}) and ${counted(cursorCount, 'cursor')} are deleted, and its subscriptions end. That cannot be undone.`,

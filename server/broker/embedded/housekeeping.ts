@@ -1,0 +1,63 @@
+import type { Clock } from '../../../shared/clock.ts'
+import type { GroupCommit } from './group-commit.ts'
+import type { Logs } from './logs.ts'
+import type { Removals } from './removals.ts'
+import type { StreamLog } from './stream-log.ts'
+
+/** Streams that are looked after in one commit. */
+const STREAMS_PER_COMMIT = 8
+
+/**
+ * Does what no client waits for, in steps that are short enough to share the commits of a busy hub: retention of streams
+ * that nothing is published to, the rest of what one commit could not remove, compact or index, and what was deleted.
+ */
+export class Housekeeping {
+  private readonly commits: GroupCommit
+  private readonly logs: Logs
+  private readonly removals: Removals
+  private readonly clock: Clock
+  private working = false
+  private closed = false
+
+  constructor(commits: GroupCommit, logs: Logs, removals: Removals, clock: Clock) {
+    this.commits = commits
+    this.logs = logs
+    this.removals = removals
+    this.clock = clock
+  }
+
+  /** Begins, where something is due and it has not begun already. */
+  look(): void {
+    if (this.working || this.closed) return
+    if (this.due(1).length === 0 && this.removals.next === undefined) return
+    this.working = true
+    // A failure has been logged, and the next look tries again.
+    void this.work()
+      .catch(() => {})
+      .finally(() => {
+        this.working = false
+      })
+  }
+
+  close(): void {
+    this.closed = true
+  }
+
+  private due(most: number): StreamLog[] {
+    return this.logs.dueStreams.due(this.clock.now(), most)
+  }
+
+  private async work(): Promise<void> {
+    // Each commit puts off those that it looks after, behind the others that are due, where more is left to do.
+    while (!this.closed && this.due(1).length > 0) {
+      await this.commits.change(() => {
+        for (const log of this.due(STREAMS_PER_COMMIT)) this.logs.touch(log)
+        return () => {}
+      })
+    }
+    for (let id = this.removals.next; id !== undefined && !this.closed; id = this.removals.next) {
+      const removed = id
+      await this.commits.change((changes) => this.removals.goOn(removed, changes))
+    }
+  }
+}

@@ -1,0 +1,85 @@
+import { setImmediate } from 'node:timers/promises'
+import BTree from 'sorted-btree'
+import type { Block } from '../block.ts'
+import type { StreamState } from '../broker.ts'
+import type { LastValues } from './last-values.ts'
+import type { NewestOffsets } from './newest-offsets.ts'
+import type { StreamBlocks } from './stream-blocks.ts'
+
+/** Blocks that a walk back through a log reads before others have their turn. */
+const BLOCKS_AT_ONCE = 64
+/** A walk back through the log, for the newest messages of some topics. */
+interface Walk {
+  readonly count: number
+  readonly before: number
+  /** The oldest message when it began. */
+  readonly first: number
+  readonly offsets: number[]
+  /** Where the walk stands in each topic, and how many messages it wants there still. */
+  readonly places: BTree.default<number, number>
+}
+
+/** Finds the last messages of each topic of a stream. */
+export class LastMessages {
+  private readonly log: StreamState
+  private readonly blocks: StreamBlocks
+  private readonly topics: NewestOffsets
+  private readonly values: LastValues
+
+  constructor(log: StreamState, blocks: StreamBlocks, topics: NewestOffsets, values: LastValues) {
+    this.log = log
+    this.blocks = blocks
+    this.topics = topics
+    this.values = values
+  }
+
+  /**
+   * Offsets of the newest messages before one, `count` for each topic that matches, ascending. Others have their turn
+   * meanwhile, for the way back may be as long as the log; what retention removes while it lasts is among them as far as it is known.
+   */
+  async find(pattern: readonly string[], count: number, before: number): Promise<number[]> {
+    const walk: Walk = { count, before, first: this.log.first, offsets: [], places: new BTree.default() }
+    for (let after: string | undefined = ''; after !== undefined; ) {
+      const { found, end }: ReturnType<NewestOffsets['matching']> = this.topics.matching(pattern, after)
+      for (const [topic, newest] of found) {
+        if (this.log.options.lastValue) this.newestValues(topic, newest, walk)
+        else walk.places.set(newest, count)
+      }
+      after = end
+      if (after !== undefined) await setImmediate()
+    }
+    await this.walkBack(walk)
+    return walk.offsets.sort((a, b) => a - b)
+  }
+
+  /** Compaction leaves no chain to walk; and the values that stand are all that counts. */
+  private newestValues(topic: string, newest: number, { count, before, offsets }: Walk): void {
+    // Not all have an entry in that table until it is indexed.
+    const standing = new Set([newest, ...this.values.offsetsOf(topic)])
+    const kept = [...standing].filter((offset) => offset >= this.log.first && offset < before)
+    for (const offset of kept.sort((a, b) => b - a).slice(0, count)) offsets.push(offset)
+  }
+
+  /** All topics together, from the newest message back: so that each block is read once. */
+  private async walkBack({ before, first, offsets, places }: Walk): Promise<void> {
+    let block: Block | undefined
+    let blocks = 0
+    for (let offset = places.maxKey(); offset !== undefined && offset >= first; offset = places.maxKey()) {
+      let left = places.get(offset) as number
+      places.delete(offset)
+      if (!block || offset < block.firstOffset || offset > block.lastOffset) {
+        if (++blocks % BLOCKS_AT_ONCE === 0) await setImmediate()
+        block = this.blocks.at(offset)
+      }
+      const at = block?.find(offset) ?? 0
+      const isThere = block && at < block.count && block.offset(at) === offset
+      // Or the stream was one of last values, and compaction has removed it.
+      if (left > 0 && offset < before && (isThere || offset < this.log.first)) {
+        offsets.push(offset)
+        left--
+      }
+      const back = block && isThere ? block.back(at) : 0
+      if (back > 0 && left > 0) places.set(offset - back, left)
+    }
+  }
+}

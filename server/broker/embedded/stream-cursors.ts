@@ -1,0 +1,79 @@
+import type { CursorInfo, Position } from '../../../shared/streams.ts'
+import { cursorKey, cursorsFrom, fromJson, toJson } from './keys.ts'
+import type { Change, Reader } from './store.ts'
+
+/** How many cursors a stream has at most, and how long an unused one is safe from making room for another. */
+export interface CursorLimits {
+  readonly max: number
+  readonly idleMs: number
+}
+
+interface StoredCursor extends Position {
+  /** When it was last used, in milliseconds since 1970; absent in data of before. */
+  readonly at?: number
+}
+
+/** How often the idle ones are looked for: it reads all cursors of the stream. */
+const SWEEP_MS = 60_000
+/** A cursor that is asked for and not moved is marked as used when its mark is older than this. */
+const MARK_MS = 86_400_000
+
+/** The named positions of a stream. */
+export class StreamCursors {
+  private readonly reads: Reader
+  private readonly id: number
+  /** What the commit under way makes of them: the cursor, or that there is none. */
+  private readonly staged = new Map<string, StoredCursor | undefined>()
+  private sweptAt = Number.NEGATIVE_INFINITY
+
+  constructor(reads: Reader, id: number) {
+    this.reads = reads
+    this.id = id
+  }
+
+  get(name: string): StoredCursor | undefined {
+    if (this.staged.has(name)) return this.staged.get(name)
+    const value = this.reads.get(cursorKey(this.id, name))
+    return value && (fromJson(value) as StoredCursor)
+  }
+
+  /** Those whose names begin with `prefix`, in the order of names, behind the one called `after`. */
+  *list(after = '', prefix = ''): Iterable<CursorInfo> {
+    for (const [key, value] of this.reads.range(cursorsFrom(this.id, after > prefix ? after : prefix))) {
+      const name = key[2] as string
+      if (!name.startsWith(prefix)) return
+      if (name === after) continue
+      const { epoch, offset, at } = fromJson(value) as StoredCursor
+      yield { name, epoch, offset, usedAt: at }
+    }
+  }
+
+  set(name: string, cursor: StoredCursor | undefined, changes: Change[]): void {
+    this.staged.set(name, cursor)
+    changes.push({ key: cursorKey(this.id, name), value: cursor && toJson(cursor) })
+  }
+
+  /** Removes those that nobody has used for a while; returns how many. Looks once a minute at most. */
+  removeIdle(now: number, idleMs: number, changes: Change[]): number {
+    if (now < this.sweptAt + SWEEP_MS) return 0
+    this.sweptAt = now
+    let removed = 0
+    for (const { name, usedAt } of this.list()) {
+      if (this.staged.has(name) || (usedAt ?? now) > now - idleMs) continue
+      this.set(name, undefined, changes)
+      removed++
+    }
+    return removed
+  }
+
+  /** Whether a reader who asks for it has to be noted. */
+  needsMark(name: string, now: number): boolean {
+    const cursor = this.get(name)
+    return cursor !== undefined && (cursor.at ?? 0) < now - MARK_MS
+  }
+
+  /** The commit is over, one way or the other. */
+  settle(): void {
+    this.staged.clear()
+  }
+}
