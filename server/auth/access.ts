@@ -121,9 +121,13 @@ export class Access {
     }
   }
 
-  /** Whether all topics of a stream may be subscribed. */
+  /**
+   * Whether all topics of a stream may be subscribed. A stream that does not exist has none, and may not be read: the refusal must
+   * not show which streams exist.
+   */
   mayReadAll(streamTopics: readonly (readonly string[])[]): boolean {
-    return this.unrestricted || streamTopics.every((words) => this.may('subscribe', words.join('.')))
+    if (this.unrestricted) return true
+    return streamTopics.length > 0 && streamTopics.every((words) => this.may('subscribe', words.join('.')))
   }
 
   private covers(verb: Verb, words: readonly string[]): boolean {

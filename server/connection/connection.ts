@@ -249,12 +249,22 @@ export class Connection implements SocketHandlers, OutboxOwner, WatchedConnectio
 
   /** Handles what is within the limits. Whoever has not come in yet has sent no more than is held. */
   private handleWithin(allowance: Allowance, values: readonly unknown[], bytes: number): void {
-    const within = allowance.take(values.length, bytes)
-    if (allowance.flooding) return this.end(new FanfareError('flooding', `The limit is ${allowance.exceeded}`))
+    allowance.take(values.length, bytes)
+    if (allowance.flooding) return this.flooded(allowance)
     for (const [at, value] of values.entries()) {
-      if (at >= within && !this.login && isNewWork(value)) this.refuseBeyond(allowance.exceeded as LimitName, value)
+      // The first frame may tell whose they are, and what the others count for.
+      if (at >= allowance.within && !this.login) this.handleBeyond(allowance, value)
       else this.handle(value)
     }
+  }
+
+  private handleBeyond(allowance: Allowance, value: unknown): void {
+    if (isNewWork(value)) this.refuseBeyond(allowance.exceeded as LimitName, value)
+    else this.handle(value)
+  }
+
+  private flooded({ exceeded }: Allowance): void {
+    this.end(new FanfareError('flooding', `The limit is ${exceeded}`))
   }
 
   private refuseBeyond(limit: LimitName, value: unknown): void {
@@ -282,11 +292,18 @@ export class Connection implements SocketHandlers, OutboxOwner, WatchedConnectio
     this.state = 'ready'
     this.takeAccess(access)
     this.outbox.send(welcomeFrame(this.id, access, this.context))
+    const { allowance } = this
+    const within = allowance?.shared ? allowance.takeEarly() : Number.POSITIVE_INFINITY
+    if (allowance?.flooding) return this.flooded(allowance)
     if (frame.type === 'hello') {
       this.client = frame.client
       this.context.log.debug({ connection: this.id, client: frame.client }, 'hello')
-    } else this.handle(frame)
-    for (const value of login.held) this.handle(value)
+    }
+    for (const [at, value] of [frame, ...login.held].entries()) {
+      if (value === frame && frame.type === 'hello') continue
+      if (allowance && at >= within) this.handleBeyond(allowance, value)
+      else this.handle(value)
+    }
   }
 
   private takeAccess(access: Access): void {

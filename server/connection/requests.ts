@@ -12,7 +12,7 @@ export class Requests implements Responder {
   private readonly mostOffers: number
   private readonly offers = new Map<number, Offer>()
   /** How to forget what was asked and has no answer yet. */
-  private readonly asked = new Map<number, () => void>()
+  private readonly asked = new Set<() => void>()
 
   constructor(hub: HubRequests, outbox: Outbox, mostOffers: number, refuse: (error: unknown, frame: unknown) => void) {
     this.mostOffers = mostOffers
@@ -61,9 +61,10 @@ export class Requests implements Responder {
   ask(frame: AskFrame, done: () => void): void {
     const { seq } = frame
     const finish = () => {
-      this.asked.delete(seq)
+      this.asked.delete(forget)
       done()
     }
+    // By itself and not by its number: a client may use one number twice.
     const forget = this.hub.ask(frame, {
       answered: (reply) => {
         finish()
@@ -74,7 +75,7 @@ export class Requests implements Responder {
         this.refuse(error, frame)
       },
     })
-    this.asked.set(seq, forget)
+    this.asked.add(forget)
   }
 
   request(frame: RequestFrame): void {
@@ -90,7 +91,7 @@ export class Requests implements Responder {
   }
 
   release(): void {
-    for (const forget of this.asked.values()) forget()
+    for (const forget of this.asked) forget()
     this.asked.clear()
     for (const offer of this.offers.values()) this.hub.withdraw(offer)
     this.offers.clear()

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { FanfareError } from '../../shared/errors.ts'
 import { type HeaderFilter, POLICIES, type SubscribeFrame } from '../../shared/frames.ts'
+import { parseFrame } from '../../shared/parse-frame.ts'
 import { type From, parseStart } from '../../shared/streams.ts'
 import { checkParams } from '../admin/methods.ts'
 import { EventSocket } from './event-socket.ts'
@@ -78,7 +79,7 @@ async function events({ hub, request, peer, access, params }: Exchange): Promise
   return new Response(socket.body, { headers: HEADERS })
 }
 
-/** The frames that subscribe, numbered as the patterns are. Throws `bad_params`. */
+/** The frames that subscribe, numbered as the patterns are. Throws `bad_params`, `bad_frame`. */
 function subscribeFrames(
   { pattern, from, stream, policy, all, any }: Query,
   lastEventId: string | undefined,
@@ -91,7 +92,7 @@ function subscribeFrames(
     ...(all && { all: headersOf('all', all) }),
     ...(any && { any: headersOf('any', any) }),
   }
-  return pattern.map((each, sub) => ({
+  const frames = pattern.map((each, sub) => ({
     type: 'subscribe' as const,
     sub,
     pattern: each,
@@ -100,6 +101,9 @@ function subscribeFrames(
     ...(positioned && { from: resumed?.[sub] ?? starts[sub] ?? 'latest' }),
     ...((all || any) && { filter: filter as HeaderFilter }),
   }))
+  // Each of them has the filter. One that is too large is refused before it is written once for each pattern.
+  if (frames[0]) parseFrame(frames[0])
+  return frames
 }
 
 /** The start of each pattern: one for all, or as the id of an event has them. Throws `bad_params`. */

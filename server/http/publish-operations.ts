@@ -24,6 +24,9 @@ const REFUSALS: readonly ErrorCode[] = [
 ]
 
 const JSON_TYPE = 'application/json'
+/** Publishes of one request, and how many of its refusals have a detail: an answer must not be far larger than its request. */
+const MAX_BATCH = 10_000
+const EXPLAINED = 100
 const KEY = { 'Idempotency-Key': 'The id of the message, where the publish has none; in a batch, followed by .0, .1 …' }
 
 const receipt: Answer = {
@@ -58,7 +61,7 @@ export const publishOperations: readonly Operation[] = [
     params: z.object({}),
     rest: 'query',
     headers: KEY,
-    content: { [JSON_TYPE]: z.union([Publish, z.array(Publish).min(1)]) },
+    content: { [JSON_TYPE]: z.union([Publish, z.array(Publish).min(1).max(MAX_BATCH)]) },
     answers: [
       { ...receipt, description: 'All are published', schema: z.union([Receipt, z.array(Receipt)]) },
       {
@@ -113,13 +116,17 @@ async function publishJson(exchange: Exchange): Promise<Response> {
     return single(await publish(exchange, items))
   }
   if (value.length === 0) throw new FanfareError('bad_frame', 'A batch has at least one publish')
+  if (value.length > MAX_BATCH)
+    throw new FanfareError('bad_frame', `A batch has ${MAX_BATCH} publishes at most, and this one has ${value.length}`)
   const items = key === undefined ? value : value.map((item, n) => ({ id: `${key}.${n}`, ...Object(item) }))
   const results = await publish(exchange, items)
-  const refused = results.some((result) => 'refusal' in result)
-  return json(
-    refused ? 207 : 200,
-    results.map((result) => ('receipt' in result ? result.receipt : problemOf(result.refusal))),
-  )
+  let refused = 0
+  const answers = results.map((result) => {
+    if ('receipt' in result) return result.receipt
+    const problem = problemOf(result.refusal)
+    return ++refused > EXPLAINED ? { ...problem, detail: '' } : problem
+  })
+  return json(refused > 0 ? 207 : 200, answers)
 }
 
 async function publishBody(exchange: Exchange, params: Record<string, unknown>): Promise<Response> {

@@ -1,4 +1,5 @@
 import { setImmediate } from 'node:timers'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { encodeFrame } from '../../shared/codec.ts'
 import { FanfareError } from '../../shared/errors.ts'
 import type { PublishFrame, ReceiptFrame } from '../../shared/frames.ts'
@@ -30,6 +31,8 @@ export async function publish({ hub, request, peer, access }: Exchange, items: r
     for (let at = 0; at < items.length; at += hub.window) {
       const window = items.slice(at, at + hub.window).map((item, n) => socket.publish(item, at + n))
       results.push(...(await Promise.all(window)))
+      // What is refused at once takes no turn of its own: very many of them would hold up everything else.
+      if (at + hub.window < items.length) await nextTurn()
     }
   } finally {
     socket.end()

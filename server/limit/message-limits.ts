@@ -1,8 +1,12 @@
+import { RecentMap } from '../../shared/recent-map.ts'
 import type { LimitConfig, LimitName } from './limits.ts'
 import { Rate } from './rate.ts'
 
 /** Frames beyond a limit that are refused one by one, in seconds' worth of it; whoever goes on loses the connection. */
 const PATIENCE_SECONDS = 10
+
+/** Subjects without a connection whose rates are remembered at least, those that left last; at most twice as many. */
+const REMEMBERED = 10_000
 
 /** Rates of frames and of bytes. */
 interface Rates {
@@ -14,6 +18,8 @@ interface Rates {
 export class MessageLimits {
   private readonly config: LimitConfig
   private readonly identities = new Map<string, Rates & { connections: number }>()
+  /** Each HTTP request is a connection, and a client may reconnect: a new connection must not bring a full burst with it. */
+  private readonly left = new RecentMap<string, Rates>(REMEMBERED)
 
   constructor(config: LimitConfig) {
     this.config = config
@@ -33,7 +39,9 @@ export class MessageLimits {
     this.leave(allowance)
     let rates = this.identities.get(subject)
     if (!rates) {
-      rates = { ...this.rates('identityMessagesPerSecond', 'identityBytesPerSecond'), connections: 0 }
+      const known = this.left.get(subject) ?? this.rates('identityMessagesPerSecond', 'identityBytesPerSecond')
+      rates = { ...known, connections: 0 }
+      this.left.delete(subject)
       this.identities.set(subject, rates)
     }
     rates.connections++
@@ -45,7 +53,9 @@ export class MessageLimits {
     const { subject } = allowance
     const rates = subject === undefined ? undefined : this.identities.get(subject)
     allowance.subject = allowance.shared = undefined
-    if (rates && --rates.connections === 0) this.identities.delete(subject as string)
+    if (subject === undefined || !rates || --rates.connections > 0) return
+    this.identities.delete(subject)
+    this.left.set(subject, { messages: rates.messages, bytes: rates.bytes })
   }
 
   private rates(messages: LimitName, bytes: LimitName): Rates {
@@ -66,6 +76,10 @@ export class Allowance {
   exceeded: LimitName | undefined = undefined
   /** It went far beyond a limit, and for long. */
   flooding = false
+  /** How many frames of the last WebSocket message, from its first, are within the limits. */
+  within = 0
+  /** What came before the subject was known: it counts for the identity, too. */
+  private early = { frames: 0, bytes: 0 }
   private readonly own: Rates
   private readonly patience = new Map<LimitName, Rate>()
 
@@ -73,18 +87,37 @@ export class Allowance {
     this.own = own
   }
 
-  /** Of so many frames in one WebSocket message the first so many are within the limits: bytes are counted for all or none. */
-  take(frames: number, bytes: number): number {
+  /** Counts a WebSocket message and sets `within`: bytes are counted for all of its frames or for none. */
+  take(frames: number, bytes: number): void {
+    const { own, shared, early } = this
+    if (!shared) this.early = { frames: early.frames + frames, bytes: early.bytes + bytes }
     this.exceeded = undefined
-    const { own, shared } = this
-    for (const rate of [own.bytes, shared?.bytes]) {
+    this.within = this.takeOf([own, shared], frames, bytes)
+  }
+
+  /**
+   * Counts what came before the subject was known for the identity. Returns how many of those frames are within its limits, from
+   * the first.
+   */
+  takeEarly(): number {
+    const { shared, early } = this
+    this.early = { frames: 0, bytes: 0 }
+    const within = this.takeOf([shared], early.frames, early.bytes)
+    this.within = Math.min(this.within, within)
+    return within
+  }
+
+  private takeOf(all: readonly (Rates | undefined)[], frames: number, bytes: number): number {
+    for (const rates of all) {
+      const rate = rates?.bytes
       if (!rate || rate.take(bytes)) continue
       this.exceeded = rate.limit
       this.spend(rate, bytes)
       return 0
     }
     let within = frames
-    for (const rate of [own.messages, shared?.messages]) {
+    for (const rates of all) {
+      const rate = rates?.messages
       if (!rate) continue
       const taken = rate.takeSome(within)
       if (taken < within) {

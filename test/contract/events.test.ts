@@ -34,6 +34,22 @@ onEveryEngine('server-sent events', (hubs) => {
     }
   }
 
+  it('refuses a filter that is too large before it writes it once for each of many patterns', async () => {
+    const { http } = await world()
+    const query = `${'pattern=a&'.repeat(1500)}all=x=${'y'.repeat(14_000)}`
+    const timeOf = async (query: string, code: string) => {
+      const from = performance.now()
+      for (const _ of range(0, 30)) {
+        const answer = await fetch(`${http}/v1/events?${query}`)
+        expect(await answer.json()).toMatchObject({ status: 400, code })
+      }
+      return performance.now() - from
+    }
+    // As long a query, which is refused at once.
+    const short = await timeOf(`${query}&policy=none`, 'bad_params')
+    expect(await timeOf(query, 'bad_frame')).toBeLessThan(2 * short + 500)
+  })
+
   it('gives live messages to whoever is there, by pattern and filter, each once', async () => {
     const { client, open } = await world()
     const stream = await open('pattern=live.*&pattern=live.%23&any=kind=jpeg&any=size=big')

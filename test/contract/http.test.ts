@@ -244,6 +244,31 @@ onEveryEngine('the HTTP API', (hubs) => {
     expect((await ask('/topics?limit=1&limit=2', 'GET')).status).toBe(400)
   })
 
+  it('answers a batch that is refused shortly, and others in between', async () => {
+    const many = await ask(
+      '/publish',
+      'POST',
+      range(0, 10_001).map(() => ({})),
+    )
+    expect([many.status, ((await many.json()) as Json)['code']]).toEqual([400, 'bad_frame'])
+    let answered = false
+    const all = ask(
+      '/publish',
+      'POST',
+      range(0, 10_000).map(() => ({})),
+    ).then(async (answer) => {
+      answered = true
+      return (await answer.json()) as { code: string; detail: string }[]
+    })
+    let between = 0
+    while (!answered && (await ask('/streams', 'GET')).ok) between++
+    const problems = await all
+    expect(problems).toHaveLength(10_000)
+    expect(new Set(problems.map(({ code }) => code))).toEqual(new Set(['bad_frame']))
+    expect(problems.filter(({ detail }) => detail !== '')).toHaveLength(100)
+    expect(between).toBeGreaterThan(1)
+  })
+
   it('answers each of a batch by itself, beyond the window too, and repeats nothing under one key', async () => {
     await ask('/streams', 'POST', { name: 'batch', topics: ['batch.#'] })
     const batch = range(0, 100).map((n) => (n % 10 === 3 ? { topic: 'a..b' } : { topic: 'batch.a', data: n }))

@@ -222,6 +222,30 @@ onEveryEngine('limits', (hubs) => {
       .toBe(true)
   })
 
+  it('counts for an identity what comes in requests and in the first message of each connection', async () => {
+    const authenticate = () => ({ subject: 'ann', permissions: { admin: true } })
+    const { url, http } = await hubs.start({ auth: { authenticate }, identityMessagesPerSecond: 5 })
+    const statuses: number[] = []
+    for (const _ of numbers(30)) {
+      const answer = await fetch(`${http}/v1/topics/a`, { method: 'POST', body: 'x' })
+      statuses.push(answer.status)
+      await answer.arrayBuffer()
+    }
+    expect(new Set(statuses)).toEqual(new Set([200, 429]))
+    expect(statuses.filter((status) => status === 200).length).toBeLessThan(20)
+    const answers: string[] = []
+    for (const _ of numbers(5)) {
+      const peer = await Peer.open(url)
+      peer.send(...numbers(10).map((seq) => publish(seq)))
+      await peer.settled()
+      answers.push(...peer.frames.map(({ type }) => type))
+      peer.socket.close()
+      await peer.closed
+    }
+    expect(answers.filter((type) => type === 'receipt' || type === 'error')).toHaveLength(50)
+    expect(answers.filter((type) => type === 'receipt').length).toBeLessThan(25)
+  })
+
   it('takes of a batch what is within the limit, and does acks beyond it', async () => {
     const { url } = await hubs.start({ messagesPerSecond: 10, queues: [{ name: 'q' }] })
     const peer = await Peer.hello(url)

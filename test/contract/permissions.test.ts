@@ -53,6 +53,16 @@ const ROWS: Row[] = [
   ['nobody', publish('a'), no('publish', 'a')],
   ['root', publish('$queue.other'), 'yes'],
 
+  // Whether there is a stream of that name is not shown, either.
+  ['nobody', call('streams.read', { name: 'users' }), no('admin', 'users')],
+  ['nobody', call('streams.read', { name: 'none' }), no('admin', 'none')],
+  [
+    'nobody',
+    call('cursors.delete', { name: 'none', cursor: 'c' }),
+    /may not subscribe: the whole stream of the cursor c/,
+  ],
+  ['root', call('streams.read', { name: 'none' }), /no_stream/],
+
   ['ann', subscribe('users.ann.#'), 'yes'],
   ['ann', subscribe('users.ann.notes.*'), 'yes'],
   ['ann', subscribe('users.*.notes'), no('subscribe', 'users.*.notes')],

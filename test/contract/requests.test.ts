@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest'
 import { onEveryEngine } from '../setup/hubs.ts'
+import { Peer } from '../setup/peer.ts'
 import { range, streamWorlds } from '../setup/streams.ts'
 
 onEveryEngine('request-reply', (hubs) => {
@@ -103,6 +104,32 @@ onEveryEngine('request-reply', (hubs) => {
     // Its offer went out right behind its hello: a call is answered after both.
     await worker.call('queues.list')
     expect(await asker.request('job')).toBe('done')
+  })
+
+  it('what is asked ends with its asker, also where several requests have one number', async () => {
+    const { url } = await hubs.start()
+    const [busy, free] = [await Peer.hello(url), await Peer.hello(url)]
+    busy.send({ type: 'respond', sub: 1, pattern: 'hang' })
+    await busy.next('subscribed')
+    const asker = await Peer.hello(url)
+    const asking = range(0, 20).map(() => ({ type: 'ask', seq: 1, topic: 'hang', timeoutMs: 60_000 }))
+    asker.send(...asking)
+    for (const _ of asking) await busy.next('request')
+    asker.socket.terminate()
+    free.send({ type: 'respond', sub: 1, pattern: 'hang' })
+    await free.next('subscribed')
+    const requestsOf = (peer: Peer) => peer.frames.filter(({ type }) => type === 'request').length
+    // Once the hub has noticed, none of them has anything to do, and they share what comes.
+    const other = await Peer.hello(url)
+    await expect
+      .poll(async () => {
+        other.send({ type: 'ask', seq: 1, topic: 'hang', timeoutMs: 60_000 })
+        await other.settled()
+        await busy.settled()
+        return requestsOf(busy)
+      })
+      .toBeGreaterThan(20)
+    expect(requestsOf(free)).toBeLessThan(10)
   })
 
   it('bounds what one connection offers', async () => {
