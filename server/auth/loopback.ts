@@ -17,6 +17,16 @@ export function isLoopbackName(name: string): boolean {
   return name.toLowerCase() === 'localhost' || isLoopbackAddress(name.replace(/^\[(.*)\]$/, '$1'))
 }
 
+/** Headers that proxies add. Many proxies are configured to send only one of them, and the address that they listen for as the host. */
+const OF_PROXIES = [
+  'forwarded',
+  'via',
+  'x-real-ip',
+  'x-forwarded-for',
+  'x-forwarded-host',
+  'x-forwarded-proto',
+] as const
+
 /**
  * Whether a request has come from this machine, on a hub that listens there alone. A page of any site can name a host of its
  * own, and have a name server say that this machine is that host (DNS rebinding); and a proxy on this machine lets in
@@ -24,7 +34,7 @@ export function isLoopbackName(name: string): boolean {
  */
 export function isFromHere(headers: Readonly<Record<string, string>>): boolean {
   const { host } = headers
-  if (headers['x-forwarded-for'] !== undefined || headers['forwarded'] !== undefined) return false
+  if (OF_PROXIES.some((name) => headers[name] !== undefined)) return false
   return host === undefined || (URL.canParse(`http://${host}`) && isLoopbackName(new URL(`http://${host}`).hostname))
 }
 

@@ -42,6 +42,7 @@ export class Dispatch {
         return this.publishing().publish(frame, access.publisher)
       case 'subscribe':
         this.takeSubscribe()
+        if (this.requests?.offers(frame.sub)) throw inUse(frame.sub)
         this.subscriptions ??= new Subscriptions(this.context, this.outbox)
         return this.subscriptions.subscribe(frame)
       case 'unsubscribe':
@@ -67,6 +68,7 @@ export class Dispatch {
         return this.consuming(frame.consumer).extend(frame)
       case 'respond':
         this.takeSubscribe()
+        if (this.subscriptions?.has(frame.sub)) throw inUse(frame.sub)
         return this.requestReply().respond(frame)
       case 'ask':
         return this.ask(frame)
@@ -202,4 +204,9 @@ export class Dispatch {
     if (!this.subscriptions) throw new FanfareError('unknown_subscription', `"sub" is ${sub}`)
     return this.subscriptions
   }
+}
+
+/** Offers and subscriptions have the same numbers, or `unsubscribe` would end the wrong one. */
+function inUse(sub: number): FanfareError {
+  return new FanfareError('subscription_exists', `"sub" is ${sub}`)
 }

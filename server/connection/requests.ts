@@ -10,7 +10,7 @@ export class Requests implements Responder {
   private readonly outbox: Outbox
   private readonly refuse: (error: unknown, frame: unknown) => void
   private readonly mostOffers: number
-  private readonly offers = new Map<number, Offer>()
+  private readonly offered = new Map<number, Offer>()
   /** How to forget what was asked and has no answer yet. */
   private readonly asked = new Set<() => void>()
 
@@ -26,19 +26,23 @@ export class Requests implements Responder {
   }
 
   respond({ sub, pattern }: RespondFrame): void {
-    if (this.offers.has(sub)) throw new FanfareError('subscription_exists', `"sub" is ${sub}`)
-    if (this.offers.size >= this.mostOffers) throw new FanfareError('too_many_subscriptions')
+    if (this.offered.has(sub)) throw new FanfareError('subscription_exists', `"sub" is ${sub}`)
+    if (this.offered.size >= this.mostOffers) throw new FanfareError('too_many_subscriptions')
     const offer = new Offer(this, sub, parsePattern(pattern))
-    this.offers.set(sub, offer)
+    this.offered.set(sub, offer)
     this.hub.offer(offer)
     this.outbox.send({ type: 'subscribed', sub })
   }
 
+  offers(sub: number): boolean {
+    return this.offered.has(sub)
+  }
+
   /** False: there is no offer of this number. */
   withdraw(sub: number): boolean {
-    const offer = this.offers.get(sub)
+    const offer = this.offered.get(sub)
     if (!offer) return false
-    this.offers.delete(sub)
+    this.offered.delete(sub)
     this.hub.withdraw(offer)
     this.outbox.send({ type: 'unsubscribed', sub })
     return true
@@ -46,11 +50,11 @@ export class Requests implements Responder {
 
   /** Ends the offers that `check` refuses. */
   recheck(check: (frame: RespondFrame) => void, refuse: (error: unknown, about: object) => void): void {
-    for (const [sub, offer] of this.offers) {
+    for (const [sub, offer] of this.offered) {
       try {
         check({ type: 'respond', sub, pattern: offer.words.join('.') })
       } catch (error) {
-        this.offers.delete(sub)
+        this.offered.delete(sub)
         this.hub.withdraw(offer)
         refuse(error, { sub })
       }
@@ -93,7 +97,7 @@ export class Requests implements Responder {
   release(): void {
     for (const forget of this.asked) forget()
     this.asked.clear()
-    for (const offer of this.offers.values()) this.hub.withdraw(offer)
-    this.offers.clear()
+    for (const offer of this.offered.values()) this.hub.withdraw(offer)
+    this.offered.clear()
   }
 }

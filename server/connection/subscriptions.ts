@@ -36,6 +36,10 @@ export class Subscriptions {
     if (stream === undefined) this.outbox.send({ type: 'subscribed', sub })
   }
 
+  has(sub: number): boolean {
+    return this.bySub.has(sub)
+  }
+
   unsubscribe(sub: number): void {
     this.drop(this.get(sub))
     this.outbox.send({ type: 'unsubscribed', sub })

@@ -105,6 +105,10 @@ onEveryEngine('from where', (hubs) => {
     ['a name that somebody has pointed at this machine', { host: 'rebound.example' }],
     ['a proxy on this machine', { 'x-forwarded-for': '203.0.113.9' }],
     ['a proxy on this machine, in other words', { forwarded: 'for=203.0.113.9' }],
+    ['a proxy that sends X-Real-IP only', { 'x-real-ip': '203.0.113.9' }],
+    ['a proxy that sends X-Forwarded-Proto only', { 'x-forwarded-proto': 'https' }],
+    ['a proxy that sends X-Forwarded-Host only', { 'x-forwarded-host': 'hub.example' }],
+    ['a proxy that sends Via only', { via: '1.1 edge' }],
   ])('takes nobody for one of this machine who comes through %s', async (_, headers) => {
     const peer = await Peer.open(`ws://127.0.0.1:${portOf('loopback')}/`, undefined, headers as unknown as Headers)
     peer.send({ type: 'hello' })

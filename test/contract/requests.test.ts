@@ -132,6 +132,21 @@ onEveryEngine('request-reply', (hubs) => {
     expect(requestsOf(free)).toBeLessThan(10)
   })
 
+  it('offers and subscriptions share their numbers', async () => {
+    const { url } = await hubs.start()
+    const peer = await Peer.hello(url)
+    peer.send({ type: 'respond', sub: 1, pattern: 'a' }, { type: 'subscribe', sub: 2, pattern: 'b' })
+    await peer.settled()
+    peer.send({ type: 'subscribe', sub: 1, pattern: 'b' }, { type: 'respond', sub: 2, pattern: 'a' })
+    const refused = (await peer.settled()).filter((frame) => frame.type === 'error')
+    expect(refused.map(({ code, sub }) => [code, sub])).toEqual([
+      ['subscription_exists', 1],
+      ['subscription_exists', 2],
+    ])
+    peer.send({ type: 'unsubscribe', sub: 1 }, { type: 'publish', seq: 1, topic: 'b' })
+    expect((await peer.settled()).map(({ type }) => type)).toEqual(['unsubscribed', 'message', 'receipt'])
+  })
+
   it('bounds what one connection offers', async () => {
     const { client } = await start({ subscriptions: 2 })
     const worker = client()
