@@ -54,6 +54,8 @@ type Asked<Topics, Pattern extends string> = Extract<Payload<RequestsIn<Topics>,
 /** A name of which the contract says nothing: where it speaks of queues or requests at all, there is none such. */
 type Unnamed<Names> = [Names] extends [never] ? string : never
 
+const REQUEST_TIMEOUT_MS = 10_000
+
 /**
  * A connection to a hub that keeps itself alive.
  *
@@ -238,7 +240,7 @@ export class Client<Topics extends object = Record<string, unknown>> {
 
   /**
    * Asks, and resolves with the reply of one of those who respond on the topic. Waits for the connection. Rejects with
-   * `no_responder` at once, `request_timeout`, `responder_lost` and `connection_lost` (it may have been handled or not),
+   * `no_responder` at once, `request_timeout` after `timeoutMs` whatever becomes of the connection, `responder_lost` and `connection_lost` (it may have been handled or not),
    * `responder_failed` (with its words), `bad_topic`, `bad_data` (it breaks the contract that the hub checks), `bad_frame`,
    * `frame_too_large`, `client_closed`.
    */
@@ -253,8 +255,24 @@ export class Client<Topics extends object = Record<string, unknown>> {
     options?: RequestOptions,
   ): Promise<Asked<Topics, Topic>['reply']>
   async request(topic: string, data?: unknown, options: RequestOptions = {}): Promise<unknown> {
-    await this.ready(options)
-    return this.send('request', topic, options, (traced) => this.link.requests.request(topic, data, traced))
+    const { timeoutMs = REQUEST_TIMEOUT_MS, signal } = options
+    const { clock = realClock } = this.options
+    // The hub has a timer as well, which does not help while it is out of reach.
+    const deadline = clock.now() + timeoutMs
+    const ended = new AbortController()
+    const timer = clock.setTimeout(() => ended.abort(new FanfareError('request_timeout')), timeoutMs)
+    const abort = () => ended.abort(signal?.reason)
+    signal?.addEventListener('abort', abort, { once: true })
+    if (signal?.aborted) abort()
+    try {
+      await this.ready({ signal: ended.signal })
+      const left = timeoutMs > 0 ? Math.max(1, Math.ceil(deadline - clock.now())) : timeoutMs
+      const asked = { ...options, timeoutMs: left, signal: ended.signal }
+      return await this.send('request', topic, asked, (traced) => this.link.requests.request(topic, data, traced))
+    } finally {
+      clock.clearTimeout(timer)
+      signal?.removeEventListener('abort', abort)
+    }
   }
 
   /**

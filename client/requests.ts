@@ -10,7 +10,7 @@ import { exceeds } from './writer.ts'
 
 /** How something is asked. */
 export interface RequestOptions {
-  /** Longest wait for the reply, in milliseconds: 10,000 by default. */
+  /** Longest wait for the reply, in milliseconds from the call, also while there is no connection: 10,000 by default. */
   readonly timeoutMs?: number
   /** 32 at most. */
   readonly headers?: Headers
@@ -58,8 +58,6 @@ interface Pending {
   readonly reject: (error: unknown) => void
 }
 
-const TIMEOUT_MS = 10_000
-
 /** Request-reply: what this client asks, and what it answers. */
 export class Requests {
   private readonly session: Session
@@ -75,8 +73,8 @@ export class Requests {
   }
 
   /** The connection has to stand. */
-  request(topic: string, data: unknown, options: RequestOptions): Promise<unknown> {
-    const { timeoutMs = TIMEOUT_MS, headers, signal } = options
+  request(topic: string, data: unknown, options: RequestOptions & { readonly timeoutMs: number }): Promise<unknown> {
+    const { timeoutMs, headers, signal } = options
     // The event of a signal that was aborted before never comes.
     signal?.throwIfAborted()
     parseTopic(topic)
