@@ -55,3 +55,6 @@ export function refuse(refused: Draft | Settlement, error: FanfareError, { waite
   const tell = () => refused.refused(error)
   waiters.push({ of: refused, succeeded: tell, failed: tell })
 }
+
+/** What a task returns if it changes nothing outside the logs. */
+export const nothingToUndo = () => {}
