@@ -25,9 +25,8 @@ import type {
   UpgradeRequest,
 } from './engine/engine.ts'
 import { UnexpectedErrors } from './failure/unexpected-errors.ts'
-import { guarded } from './http/cross-site.ts'
 import { httpHandler } from './http/handler.ts'
-import { problemResponse } from './http/problem.ts'
+import type { HttpContext } from './http/operation.ts'
 import { Admission } from './limit/admission.ts'
 import { Descriptors } from './limit/descriptors.ts'
 import { HttpConnections } from './limit/http-connections.ts'
@@ -145,12 +144,13 @@ export class Hub implements EngineApp {
     this.monitor = new Monitor(watched)
     const metrics = new Metrics(watched, this.monitor)
     broker.onCommit = (commit) => metrics.committed(commit)
-    const fetch = httpHandler({
+    const origins = new Origins(config.allowedOrigins, () => authenticator.isLocal)
+    this.upgrades = new UpgradeCheck(this.proxies, origins, this.admission, traffic, refusals)
+    const api: HttpContext = {
       version,
       frameBytes: config.frameBytes,
       window: config.window,
       open: (socket, address, access) => this.openOverHttp(socket, address, access),
-      failed: (error) => unexpected.report('http', error),
       accepts: () => this.state === 'ready',
       storageFailure: () => broker.failure,
       unexpected,
@@ -158,28 +158,13 @@ export class Hub implements EngineApp {
       authenticate: async (credentials) => this.authenticator.authenticate(credentials),
       call: (method, params, access) => this.call(method, params, access),
       metrics,
-    })
-    const origins = new Origins(config.allowedOrigins, () => authenticator.isLocal)
-    this.upgrades = new UpgradeCheck(this.proxies, origins, this.admission, traffic, refusals)
-    const guardedFetch = guarded(fetch, {
+    }
+    this.fetch = httpHandler(api, {
       origins,
-      clientOf: ({ headers, url }, peer) =>
-        this.proxies.clientOf(
-          peer?.remoteAddress ?? '',
-          (name) => headers.get(name) ?? undefined,
-          peer?.secure ?? new URL(url).protocol === 'https:',
-        ),
+      proxies: this.proxies,
       refused: (code, origin) => this.upgrades.report(code, origin),
       tls: config.tls !== undefined,
     })
-    this.fetch = async (request, peer) => {
-      try {
-        return await guardedFetch(request, peer)
-      } catch (error) {
-        unexpected.report('http', error)
-        return problemResponse(new FanfareError('internal'))
-      }
-    }
     this.context = {
       config,
       log,

@@ -14,7 +14,8 @@ import type { ConnectionContext, Expiring, Patience } from './context.ts'
 import { decodeMessage } from './decode.ts'
 import { Dispatch } from './dispatch.ts'
 import { Login, welcomeFrame } from './login.ts'
-import { Outbox, type OutboxOwner } from './outbox.ts'
+import { Outbox } from './outbox.ts'
+import type { OutboxOwner } from './outbox-owner.ts'
 import { Explanations, errorFrame, isNewWork } from './refusal.ts'
 
 /**

@@ -38,12 +38,7 @@ export class DeadLetterOperations {
   }
 
   /** The numbers of all dead letters that match, in batches that are bounded by count and bytes. */
-  async *batches(
-    queue: string,
-    filter: DeadLetterFilter,
-    limit: number,
-    maxBytes: number,
-  ): AsyncIterable<number[]> {
+  async *batches(queue: string, filter: DeadLetterFilter, limit: number, maxBytes: number): AsyncIterable<number[]> {
     let batch: number[] = []
     let bytes = 0
     for await (const found of this.lettersFrom(queue, filter, 0)) {

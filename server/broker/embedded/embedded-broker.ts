@@ -314,12 +314,7 @@ export class EmbeddedBroker implements Broker {
     return this.letters.page(queue, filter, from, limit)
   }
 
-  deadLetterBatches(
-    queue: string,
-    filter: DeadLetterFilter,
-    limit: number,
-    maxBytes: number,
-  ): AsyncIterable<number[]> {
+  deadLetterBatches(queue: string, filter: DeadLetterFilter, limit: number, maxBytes: number): AsyncIterable<number[]> {
     return this.letters.batches(queue, filter, limit, maxBytes)
   }
 
