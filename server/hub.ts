@@ -76,7 +76,7 @@ export class Hub implements EngineApp {
   private state: HubState = 'starting'
   private listener: Listener | undefined = undefined
   private certificate: CertificateInUse | undefined = undefined
-  /** What `listen` or `attach` does, and `close`: each happens once, and everyone who asks waits for the same. */
+  /** What `listen` or `attach` does, and `close`: each happens once, and all callers wait for the same promise. */
   private starting: Promise<void> | undefined = undefined
   private closing: Promise<void> | undefined = undefined
   private allClosed: (() => void) | undefined = undefined
@@ -232,7 +232,7 @@ export class Hub implements EngineApp {
 
   /**
    * Serves the WebSocket endpoint on an existing server. Its HTTP requests stay with its owner: see `fetch`. Rejects with
-   * `bad_config`, also where the server listens for others already and `auth` does not say who they are, and with `shutting_down` if
+   * `bad_config`, also if the server already listens on an address that other machines reach and `auth` is not set, and with `shutting_down` if
    * the hub is closed meanwhile.
    */
   attach(server: Server): Promise<void> {

@@ -57,7 +57,7 @@ export const ERRORS = {
   unknown_consumer: refusal('This connection has no consumer with that "consumer" number. Consume first.'),
   consumer_exists: refusal('This connection uses that "consumer" number already. Choose another, or cancel first.'),
   lease_lost: refusal('The delivery is no longer leased to this consumer: it was settled, or its time ran out.'),
-  no_cursor: refusal('There is no such cursor. Name one when subscribing; cursors.list gives those of a stream.'),
+  no_cursor: refusal('There is no such cursor. Name one when subscribing; cursors.list lists the cursors of a stream.'),
   cursor_limit: refusal(
     'The stream has cursorsPerStream cursors, all in use. Delete some with cursors.delete, or raise the limit.',
   ),

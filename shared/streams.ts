@@ -23,8 +23,8 @@ export type From =
 export interface Last {
   readonly last: number
   /**
-   * To go on after a cut: the newest before this offset, which the `subscribed` frame gave, and everything from it on. Of those
-   * the ones from `offset` on, where some have arrived already.
+   * To go on after a cut: the newest before this offset, which the `subscribed` frame gave, and everything from it on. Of these,
+   * only those from `offset` on, if some have arrived already.
    */
   readonly before?: number | undefined
   readonly offset?: number | undefined
@@ -88,7 +88,7 @@ export interface StreamInfo extends StreamOptions {
 /** Cursors of a stream, in the order of their names. */
 export interface CursorPage {
   readonly cursors: readonly CursorInfo[]
-  /** There are none behind the last of them. */
+  /** True on the last page. */
   readonly end: boolean
 }
 

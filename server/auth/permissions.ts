@@ -38,7 +38,7 @@ export type Unfit = (pattern: string, claim: string) => void
 /**
  * Replaces each placeholder by its claim, as one word of a topic (see `topicWord`): a subject `#` or `a.b` opens nothing that others have.
  * A pattern with a claim that is missing permits nothing, and neither does one with a claim that no word can stand for. The others
- * do: one value that does not fit must not lock anybody out.
+ * do: one value that does not fit must not lock a client out.
  */
 export function fill(
   permissions: Permissions,

@@ -47,7 +47,7 @@ export function fromEnv(env: NodeJS.ProcessEnv): Sourced & { readonly ignored: r
   return { options, sources, ignored }
 }
 
-/** What Kubernetes sets in every container beside a Service that is called "fanfare": it is the Service's address, not the hub's port. */
+/** Kubernetes sets this in all containers of a namespace that has a Service named "fanfare": it is the Service's address, not the hub's port. */
 const SERVICE_LINK = /^(tcp|udp|sctp):\/\//i
 
 export function fromFlags(flags: Readonly<Record<string, string>>): Sourced {

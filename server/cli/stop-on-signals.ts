@@ -1,7 +1,7 @@
 import type { Logger } from 'pino'
 import type { Hub } from '../index.ts'
 
-/** Longest time that a hub which is told to stop goes on with its start, in milliseconds. */
+/** How long a hub that is asked to stop may continue to start, in milliseconds. */
 const START_GRACE_MS = 5_000
 
 /**

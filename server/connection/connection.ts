@@ -349,7 +349,7 @@ export class Connection implements SocketHandlers, OutboxOwner, WatchedConnectio
     return new FanfareError('internal')
   }
 
-  /** Each step by itself: whatever fails, the socket is closed and nothing of the connection stays behind. */
+  /** Each step is guarded on its own: whatever fails, the socket is closed and the connection leaves nothing behind. */
   private hangUp(code: ErrorCode): void {
     if (this.state === 'ended') return
     const { unexpected, log, traffic } = this.context

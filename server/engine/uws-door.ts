@@ -41,7 +41,7 @@ export class Door {
 
   /** Rejects with `port_in_use`. */
   static async open(app: EngineApp, listen: Listen, port: number): Promise<Door> {
-    // Who shares a port shares it with anybody who is willing to: first it has to be had alone.
+    // A shared port is shared with every process that asks for it, so first listen without sharing.
     const alone = await listen(port, EXCLUSIVE)
     alone.close()
     const socket = await listen(alone.port, SHARED)

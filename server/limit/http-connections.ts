@@ -16,7 +16,7 @@ type Config = Pick<LimitConfig, 'maxConnections' | 'connectionsPerAddress'>
  * place of a WebSocket, and WebSockets do not take that of a health check.
  *
  * When there is one too many, the connection ends from which nothing has come for longest, never one that is owed an answer. So
- * somebody who opens connections and says nothing, or says it slowly, keeps nobody out.
+ * a peer that opens connections and sends nothing, or sends slowly, cannot keep others out.
  */
 export class HttpConnections {
   private readonly config: Config

@@ -1,6 +1,6 @@
 import type { Logger } from 'pino'
 
-/** A line per reason in this time: whoever is refused may come back as fast as they like. */
+/** Minimum time between two lines for one reason: refused peers may come back at any rate. */
 const LINE_EVERY_MS = 10_000
 
 interface Reason {

@@ -65,7 +65,7 @@ export class Proxies {
     let hop = proxy
     for (const text of forwarded.split(',').toReversed()) {
       const address = hopAddress(text)
-      // A proxy has hidden it (RFC 7239 has `unknown` and `_name`), or somebody made it up.
+      // A proxy has hidden it (RFC 7239 has `unknown` and `_name`), or it is forged.
       if (address === undefined) return UNKNOWN
       // The loopback of another machine is not this one's, which limits do not bound.
       if (isLoopbackAddress(address) && !isLoopbackAddress(hop)) return hop

@@ -46,7 +46,7 @@ export interface Destination {
 /** What ends a message as JSON, and what follows it in a block. */
 const END_BYTES = '},'.length
 
-/** A publish that has to be kept before anybody gets it, or has to wait for such ones of its topic. */
+/** A publish that has to be stored before it is delivered, or has to wait for such publishes on its topic. */
 export class Publication implements Draft {
   readonly owner: object
   readonly publisher: string | undefined

@@ -19,7 +19,7 @@ export class Capacity {
   private readonly logs: Logs
   private readonly dedup: DedupWindow
   private readonly waiting: WaitingPublishes
-  /** Whether a publish has to wait behind others for a queue. */
+  /** Whether a publish has to wait after others for a queue. */
   private readonly blocks = (name: string) => this.logs.queues.get(name)?.options.overflow === 'block'
 
   constructor(logs: Logs, dedup: DedupWindow, waiting: WaitingPublishes) {
@@ -71,7 +71,7 @@ export class Capacity {
       return new FanfareError('no_queue', `"${draft.queues[0]}" was deleted`)
     }
     const bytes = this.bytesOf(draft, now)
-    // All are asked before any makes room: what is refused must cost nobody anything.
+    // All are checked before any makes room: a refused publish must not cost other messages anything.
     const refusing = queues.find((queue) => !queue.couldTake(bytes))
     if (refusing) return full(refusing)
     const turn = waited ? this.waiting.isFirst(waited, this.blocks) : !this.waiting.isBehind(draft, this.blocks)

@@ -14,7 +14,7 @@ import { Staging } from './staging.ts'
 import type { Purpose, Store } from './store.ts'
 import { WaitingPublishes } from './waiting.ts'
 
-/** Who is told of commits. */
+/** Called by commits. */
 interface CommitEvents {
   /** The queue has something to lease. */
   ready(queue: string): void
@@ -155,7 +155,7 @@ export class GroupCommit {
       await this.recover(thrown as Error, commit, group, purposeOf(group, commit))
       return
     }
-    // It is stored: whatever fails from here on, it is acknowledged, and all who wait are told.
+    // It is stored. It is acknowledged to all waiters, whatever fails from here on.
     this.reads.release()
     let changed: readonly QueueLog[] = []
     this.unexpected.run('broker', () => {
@@ -182,7 +182,7 @@ export class GroupCommit {
     }
   }
 
-  /** One who waits must not keep the others from being told. */
+  /** A waiter that throws must not keep the others from their answers. */
   private tell(waiter: Waiter, error: FanfareError | undefined): void {
     try {
       if (error) waiter.failed(error)
@@ -202,7 +202,7 @@ export class GroupCommit {
     if (others.size > 0) await this.commit({ tasks: group.tasks, settlements, drafts: [], waitedBytes: undefined })
   }
 
-  /** Undoes a commit, and tells everybody but `others`. */
+  /** Undoes a commit, and answers all waiters except `others`. */
   private fail(error: Error, commit: Commit, group: Group, others: ReadonlySet<object> = new Set()): void {
     const { undo, waiters, taken, now } = commit
     const { unexpected } = this
@@ -213,12 +213,12 @@ export class GroupCommit {
       changed = this.logs.rollback(now)
     })
     unexpected.run('broker', () => this.dedup.rollback())
-    // What did not fit beside what is undone now may fit.
+    // Publishes that did not fit alongside what is now undone may fit.
     for (const { options } of changed) this.waiting.askFirst(options.name)
     const known = error instanceof FanfareError ? error : new FanfareError('storage_failed', error.message)
     this.log.error({ err: error, code: known.code, waiting: waiters.length }, 'a commit failed')
     for (const waiter of waiters) if (!others.has(waiter.of)) this.tell(waiter, known)
-    // Where the staging itself failed: those that it had not come to.
+    // If the staging itself failed, those that it had not reached.
     for (const task of group.tasks.slice(taken.tasks)) {
       if (!others.has(task)) unexpected.run('broker', () => task.done(known))
     }

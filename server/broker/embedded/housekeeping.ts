@@ -48,7 +48,7 @@ export class Housekeeping {
   }
 
   private async work(): Promise<void> {
-    // Each commit puts off those that it looks after, behind the others that are due, where more is left to do.
+    // If more is left to do, a commit puts the logs that it handled after the others that are due.
     while (!this.closed && this.due(1).length > 0) {
       await this.commits.change(() => {
         for (const log of this.due(STREAMS_PER_COMMIT)) this.logs.touch(log)

@@ -81,7 +81,7 @@ export class LmdbStore implements Store {
     return this.directory.isCopy
   }
 
-  /** From now on the directory is no copy any more. */
+  /** Marks the directory as no longer a copy. */
   adopt(): Promise<void> {
     return this.directory.adopt()
   }
@@ -123,7 +123,7 @@ export class LmdbStore implements Store {
     }
     await this.write(changes)
     if (purpose !== 'room' || !this.isFull) return
-    // LMDB uses a page again only in the second commit behind the one that let go of it: on a full disk there might be
+    // LMDB reuses a page only in the second commit after the one that freed it: on a full disk there might be
     // no other. The first has succeeded, whatever becomes of this one.
     const puts = changes.filter(({ value }) => value !== undefined)
     if (await this.hasRoom(puts, purpose)) await this.write(puts).catch(() => {})
@@ -199,7 +199,7 @@ export class LmdbStore implements Store {
     this.database.readerCheck()
   }
 
-  /** The oldest transaction that is still read, a backup for one; the newest where nobody reads. */
+  /** The oldest transaction that still has a reader, such as a backup; the newest if there is no reader. */
   private oldestReader(newest: number): number {
     const lines = this.database.readerList().split('\n').slice(1)
     return lines.reduce((oldest, line) => {

@@ -268,7 +268,7 @@ export class StreamLog implements StreamState {
     return cursor && { epoch: cursor.epoch, offset: cursor.offset }
   }
 
-  /** Whether a reader who has asked for it has to be noted, with `markCursor`. */
+  /** Whether a read of the cursor has to be recorded with `markCursor`. */
   cursorNeedsMark(name: string, now: number): boolean {
     return this.cursors.needsMark(name, now)
   }

@@ -83,7 +83,7 @@ export class WaitingPublishes {
     this.bytes += bytes
   }
 
-  /** Takes one out, and asks those behind it. */
+  /** Removes one, and checks again those that waited after it. */
   remove(waiting: Waiting): void {
     const { owner, topic } = waiting.draft
     for (const place of waiting.places) {
