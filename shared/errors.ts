@@ -67,9 +67,7 @@ export const ERRORS = {
   bad_params: refusal('The parameters of the call are wrong. PROTOCOL.md says what the method takes.'),
   too_many_calls: passing('The connection has more unanswered calls than limits.calls allows. Wait for their answers.'),
   call_failed: refusal("The hub failed to do the call, or to encode its result. The cause is in the hub's log."),
-  queue_limit: passing(
-    'The queue is full and its overflow says reject. Publish later, add consumers, or raise its limits.',
-  ),
+  queue_limit: passing('The queue has no room for the message. Publish later, add consumers, or raise its limits.'),
   waiting_limit: passing(
     'Publishes that wait for room in queues take up waitingPublishBytes. Publish later, add consumers, or raise the limit.',
   ),
