@@ -34,7 +34,7 @@ function refuseTwins(streams: readonly { name: string }[], context: z.Refinement
   const names = new Set<string>()
   for (const [at, { name }] of streams.entries()) {
     if (names.has(name))
-      context.addIssue({ code: 'custom', path: [at, 'name'], message: `"${name}" is declared before` })
+      context.addIssue({ code: 'custom', path: [at, 'name'], message: `"${name}" is declared twice` })
     names.add(name)
   }
 }

@@ -47,8 +47,8 @@ export const ERRORS = {
     'A stream of that name has other options. Delete it first, or change it in the configuration.',
   ),
   no_queue: refusal('Declare the queue first, in the configuration or with queues.declare, or correct the name.'),
-  too_many_streams: refusal('The hub has maxStreams streams. Delete those that nothing needs, or raise the limit.'),
-  too_many_queues: refusal('The hub has maxQueues queues. Delete those that nothing needs, or raise the limit.'),
+  too_many_streams: refusal('The hub has maxStreams streams. Delete unused ones, or raise the limit.'),
+  too_many_queues: refusal('The hub has maxQueues queues. Delete unused ones, or raise the limit.'),
   too_many_patterns: refusal(
     'All streams together, or all queues, would have more than maxPatterns patterns. Declare fewer, or raise the limit.',
   ),

@@ -291,7 +291,7 @@ const STARTS = { offset: true, time: true, last: true }
 /** Maximum headers of a message, or of a filter. */
 export const MAX_HEADERS = 32
 /** Maximum characters of all names and values: of the headers of a message, and of a filter, which a connection holds many of. */
-export const MAX_HEADERS_LENGTH = 8192
+const MAX_HEADERS_LENGTH = 8192
 export const MAX_FILTER_LENGTH = 2048
 
 function headers(frame: Fields, value: unknown, longest = MAX_HEADERS_LENGTH): asserts value is Headers {

@@ -33,7 +33,7 @@ export function union(all: readonly Permissions[]): Permissions {
 }
 
 /** Called with a pattern that permits nothing, because no topic can have this claim in it. */
-export type Unfit = (pattern: string, claim: string) => void
+type Unfit = (pattern: string, claim: string) => void
 
 /**
  * Replaces each placeholder by its claim, as one word of a topic (see `topicWord`): a subject `#` or `a.b` opens nothing that others have.

@@ -1,7 +1,7 @@
 import { DEFAULTS } from '../defaults.ts'
 
 /** Options, and where their operator has said them: each by the name of the variable, the flag or the file. */
-export interface Sourced {
+interface Sourced {
   readonly options: Readonly<Record<string, unknown>>
   readonly sources: Readonly<Record<string, string>>
 }

@@ -22,7 +22,7 @@ export function stopOnSignals(starting: Promise<Hub>, log: Logger): void {
       process.exit(0)
     }
     const failed = (error: unknown) => {
-      log.error({ err: error }, 'the hub could not close in good order')
+      log.error({ err: error }, 'the hub could not shut down cleanly')
       process.exit(1)
     }
     // A hub that does not start ends by itself, and says why.

@@ -6,8 +6,8 @@ import type { EngineApp } from './engine.ts'
 const LOOK_EVERY_MS = 100
 
 /** Whether another socket may listen on the port too. µWebSockets lets it by itself, were it another hub's. */
-export const EXCLUSIVE = 1
-export const SHARED = 0
+const EXCLUSIVE = 1
+const SHARED = 0
 
 /** A socket that listens. */
 export interface Listening {

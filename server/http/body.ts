@@ -48,7 +48,7 @@ function mediaTypeOf(request: Request): string {
 
 function badContentType(type: string, expected: string): FanfareError {
   const got = type === '' ? 'The body has no content type' : `The content type is ${type.slice(0, 100)}`
-  return new FanfareError('bad_content_type', `${got}; expected is ${expected}`)
+  return new FanfareError('bad_content_type', `${got}; expected ${expected}`)
 }
 
 /** The JSON of a body. Throws `bad_utf8`, `not_json`, `forbidden_key`. */

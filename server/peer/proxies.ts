@@ -18,7 +18,7 @@ export interface Client {
  * The address of every client whose proxy names it in a way that the hub cannot read. They share one set of limits, so that
  * hiding an address is never a way around them.
  */
-export const UNKNOWN = 'unknown'
+const UNKNOWN = 'unknown'
 
 /** Adds an address, or a network as `10.0.0.0/8`, to a list; false where it is neither. */
 function add(list: BlockList, network: string): boolean {

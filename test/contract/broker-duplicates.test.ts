@@ -24,7 +24,7 @@ onEveryBroker('broker', (brokers) => {
       expect(await dataOf(broker)).toEqual([1])
     })
 
-    it("are told by ids of the publisher's own alone", async () => {
+    it('are detected only by ids that the publisher chose', async () => {
       const { broker } = await withStream(brokers)
       await publishNumbers(broker, 0, 2)
       expect(await dataOf(broker)).toEqual([0, 1])
@@ -44,7 +44,7 @@ onEveryBroker('broker', (brokers) => {
       })
     })
 
-    it('are known of the newest ids alone where there are too many', async () => {
+    it('are known only for the newest ids if there are too many', async () => {
       const { broker } = await withStream(brokers, {}, { dedupIds: 3 })
       for (const id of ['a', 'b', 'c', 'd']) await publishTo(broker, { topic: 't', data: id, id })
       expect(await publishTo(broker, { topic: 't', data: 'd', id: 'd' })).toMatchObject({ duplicate: true })
@@ -75,7 +75,7 @@ onEveryBroker('broker', (brokers) => {
       expect(await publishTo(broker, once)).toMatchObject({ duplicate: true, positions: { s: { offset: 1 } } })
     })
 
-    it('are known again where a deletion could not be stored', async () => {
+    it('are still known if a deletion could not be stored', async () => {
       const { broker, failWith } = await withStream(brokers)
       await publishTo(broker, once)
       failWith(new Error('EIO'))
@@ -89,7 +89,7 @@ onEveryBroker('broker', (brokers) => {
       expect(await publishTo(broker, once)).toMatchObject({ duplicate: true, positions: { s: { offset: 0 } } })
     })
 
-    it('are known of the newest ids where one commit has more than the limit', async () => {
+    it('are known for the newest ids if one commit has more than the limit', async () => {
       const underTest = await withStream(brokers, {}, { dedupIds: 3 })
       const publish = (n: number) => publishTo(underTest.broker, { topic: 't', data: n, id: `m${n}` })
       await Promise.all(range(0, 10).map(publish))

@@ -54,7 +54,7 @@ onEveryBroker('broker', (brokers) => {
       expect(await dataOf(broker)).toEqual([2999])
     })
 
-    it('by bytes lets go of the oldest blocks, and keeps the newest whatever its size', async () => {
+    it('by bytes deletes the oldest blocks, and keeps the newest whatever its size', async () => {
       const { broker } = await withStream(brokers, { maxBytes: 100_000 })
       const text = 'x'.repeat(10_000)
       for (const n of range(0, 30)) await publishTo(broker, { topic: 't', data: `${n} ${text}` })
@@ -73,7 +73,7 @@ onEveryBroker('broker', (brokers) => {
   })
 
   describe('trimming', () => {
-    it('lets go of what lies before an offset, and says that it was no retention', async () => {
+    it('deletes what lies before an offset, and reports that it was not retention', async () => {
       const { broker } = await withStream(brokers)
       await publishNumbers(broker, 0, 10)
       await broker.trimStream('s', 4)
@@ -139,7 +139,7 @@ onEveryBroker('broker', (brokers) => {
       )
     })
 
-    it('compacts where all values of a key come in one group', async () => {
+    it('compacts if all values of a key arrive in one group', async () => {
       const { broker } = await withStream(brokers, { lastValue: true })
       for (const round of range(0, 3))
         await Promise.all(range(0, 3000).map((n) => put(broker, 't', 'k', round * 3000 + n)))
@@ -150,7 +150,7 @@ onEveryBroker('broker', (brokers) => {
       expect(info?.bytes).toBeLessThan(3500 * 100)
     })
 
-    it('leaves alone what retention lets go of in the same commit', async () => {
+    it('does not touch what retention deletes in the same commit', async () => {
       const { broker, clock } = await withStream(brokers, { lastValue: true, maxAgeMs: 1000 })
       await Promise.all(range(0, 3000).map((n) => put(broker, 't', 'old', n)))
       clock.now += 1001
@@ -160,7 +160,7 @@ onEveryBroker('broker', (brokers) => {
       expect((await broker.streams())[0]?.bytes).toBe((await broker.read('s', 0))?.bytes)
     })
 
-    it('forgets values with the messages that retention lets go of, and no newer one', async () => {
+    it('forgets values with the messages that retention deletes, and no newer one', async () => {
       const { broker, clock } = await withStream(brokers, { lastValue: true, maxAgeMs: 1000 })
       await put(broker, 't', 'old', 1)
       await put(broker, 't', 'k', 2)
@@ -173,7 +173,7 @@ onEveryBroker('broker', (brokers) => {
       expect(await broker.newest('s', ['t'], 10)).toEqual([3, 4])
     })
 
-    it('hides the values that are replaced also where it was switched on later', async () => {
+    it('hides replaced values even if it was switched on later', async () => {
       const underTest = await withStream(brokers, { lastValue: true })
       const { broker } = underTest
       await put(broker, 't', 'k', 0)
@@ -191,7 +191,7 @@ onEveryBroker('broker', (brokers) => {
   })
 
   describe('finding', () => {
-    it('newest: so many of each topic that matches', async () => {
+    it('newest: this many of each matching topic', async () => {
       const { broker } = await withStream(brokers, { maxMessages: 20 })
       for (const n of range(0, 30)) await publishTo(broker, { topic: ['a.x', 'a.y', 'b'][n % 3] as string, data: n })
       expect(await broker.newest('s', ['#'], 1)).toEqual([27, 28, 29])

@@ -63,7 +63,7 @@ const options: fc.Arbitrary<QueueOptions> = fc.record({
   maxDeadLetters: fc.constantFrom(2, 5, 1000),
 }) as unknown as fc.Arbitrary<QueueOptions>
 
-it('a queue is a list: whatever is published, leased, settled, let go of and reopened', async () => {
+it('a queue behaves like a list, whatever is published, leased, settled, purged and reopened', async () => {
   await fc.assert(
     fc.asyncProperty(options, fc.array(steps(), { minLength: 1, maxLength: 40 }), async (declared, script) => {
       const world = new World(declared)

@@ -50,7 +50,10 @@ export class Capacity {
   admitAll(drafts: readonly Draft[], now: number): FanfareError | undefined {
     const behind = drafts.find((draft) => !this.isKnown(draft) && this.waiting.isBehind(draft, this.blocks))
     if (behind)
-      return new FanfareError('queue_limit', `Earlier publishes wait that "${behind.topic}" must not overtake`)
+      return new FanfareError(
+        'queue_limit',
+        `It would overtake earlier publishes that wait for room, on "${behind.topic}"`,
+      )
     const needs = this.needsOf(drafts, now)
     for (const [queue, { bytes, messages }] of needs) {
       const waits = queue.options.overflow === 'block' && !queue.hasRoom(bytes, messages)

@@ -17,7 +17,7 @@ const { ENOSPC, EDQUOT, EFBIG } = constants.errno
 const NO_ROOM: readonly unknown[] = [ENOSPC, EDQUOT, EFBIG]
 
 /** Whether a failed call of the file system says that there is no room. */
-export const isNoRoom = (error: unknown): boolean => NO_ROOM.includes(-((error as { errno?: number }).errno ?? 0))
+const isNoRoom = (error: unknown): boolean => NO_ROOM.includes(-((error as { errno?: number }).errno ?? 0))
 
 /** Makes a database without records, whole or not at all: half a file would look like damage at the next start. */
 export async function createDatabase(name: string): Promise<void> {

@@ -162,9 +162,9 @@ export class GroupCommit {
       changed = this.logs.apply(commit.now)
     })
     this.unexpected.run('broker', () => this.dedup.apply(commit.now))
-    for (const waiter of commit.waiters) this.tell(waiter, undefined)
+    for (const waiter of commit.waiters) this.answer(waiter, undefined)
     if (group.waitedBytes === undefined) for (const { options } of changed) this.waiting.askFirst(options.name)
-    this.tellReady(changed, commit.now)
+    this.announceReady(changed, commit.now)
   }
 
   private async keep({ changes, taken }: Commit, purpose: Purpose): Promise<void> {
@@ -176,20 +176,15 @@ export class GroupCommit {
     this.unexpected.run('broker', () => this.events.committed({ seconds, operations }))
   }
 
-  private tellReady(changed: readonly QueueLog[], now: number): void {
+  private announceReady(changed: readonly QueueLog[], now: number): void {
     for (const queue of changed) {
       if (queue.hasReady(now)) this.unexpected.run('broker', () => this.events.ready(queue.options.name))
     }
   }
 
   /** A waiter that throws must not keep the others from their answers. */
-  private tell(waiter: Waiter, error: FanfareError | undefined): void {
-    try {
-      if (error) waiter.failed(error)
-      else waiter.succeeded()
-    } catch (thrown) {
-      this.unexpected.report('broker', thrown)
-    }
+  private answer(waiter: Waiter, error: FanfareError | undefined): void {
+    this.unexpected.run('broker', () => (error ? waiter.failed(error) : waiter.succeeded()))
   }
 
   /** Where some have found no room, what came along with them may still find it, or make some: a trim, an ack. */
@@ -217,7 +212,7 @@ export class GroupCommit {
     for (const { options } of changed) this.waiting.askFirst(options.name)
     const known = error instanceof FanfareError ? error : new FanfareError('storage_failed', error.message)
     this.log.error({ err: error, code: known.code, waiting: waiters.length }, 'a commit failed')
-    for (const waiter of waiters) if (!others.has(waiter.of)) this.tell(waiter, known)
+    for (const waiter of waiters) if (!others.has(waiter.of)) this.answer(waiter, known)
     // If the staging itself failed, those that it had not reached.
     for (const task of group.tasks.slice(taken.tasks)) {
       if (!others.has(task)) unexpected.run('broker', () => task.done(known))
@@ -226,6 +221,6 @@ export class GroupCommit {
       if (!others.has(left)) unexpected.run('broker', () => left.refused(known))
     }
     // What was to leave is there again.
-    this.tellReady(changed, now)
+    this.announceReady(changed, now)
   }
 }

@@ -1,4 +1,5 @@
 import type { Clock } from '../../../shared/clock.ts'
+import { nothingToUndo } from './commit.ts'
 import type { GroupCommit } from './group-commit.ts'
 import type { Logs } from './logs.ts'
 import type { Removals } from './removals.ts'
@@ -52,7 +53,7 @@ export class Housekeeping {
     while (!this.closed && this.due(1).length > 0) {
       await this.commits.change(() => {
         for (const log of this.due(STREAMS_PER_COMMIT)) this.logs.touch(log)
-        return () => {}
+        return nothingToUndo
       })
     }
     for (let id = this.removals.next; id !== undefined && !this.closed; id = this.removals.next) {

@@ -119,7 +119,7 @@ export class LmdbStore implements Store {
     if (this.failure !== undefined) throw new FanfareError('storage_failed', this.failure)
     this.checkReaders()
     if (!(await this.hasRoom(changes, purpose))) {
-      throw new FanfareError('storage_full', 'The disk gives the database file no more space')
+      throw new FanfareError('storage_full', 'The database file cannot grow: the disk is full')
     }
     await this.write(changes)
     if (purpose !== 'room' || !this.isFull) return
