@@ -66,7 +66,7 @@ export class Delivery<Data = unknown> {
     return this.host.queue
   }
 
-  /** Of the message, if it has one: tells apart messages of one topic and id whose publishers differ. */
+  /** The message's scope, if it has one: it distinguishes messages of one topic and id from different publishers. */
   get scope(): string | undefined {
     return this.message.scope
   }

@@ -14,7 +14,7 @@ export interface SubscribeOptions {
   readonly onGap?: (gap: Gap) => void
   /** Where it starts, on the stream that captures the pattern; from then on nothing is missed or comes twice. */
   readonly from?: From
-  /** The stream, where several capture the pattern. */
+  /** The stream, if several capture the pattern. */
   readonly stream?: string
   /**
    * Name under which the hub keeps the position: the next subscription with this name continues there. What has been
@@ -26,7 +26,7 @@ export interface SubscribeOptions {
    * `return` or `throw`, which look alike from here, comes again.
    */
   readonly cursor?: string
-  /** Called after a reconnection: with `recovered`, nothing is missing; without, a gap follows where that is known. */
+  /** Called after a reconnection: with `recovered`, nothing is missing; without, a gap follows if that is known. */
   readonly onResubscribed?: (event: { readonly recovered: boolean }) => void
   /** Ends the subscription. */
   readonly signal?: AbortSignal

@@ -89,8 +89,8 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
   }
 
   /**
-   * Ends it: nothing more is delivered, what waits is discarded. Resolves when the hub has ended it too. Every call waits for the same
-   * end.
+   * Ends it: nothing more is delivered, what waits is discarded. Resolves when the hub has ended it too. All calls return the same
+   * promise.
    */
   unsubscribe(): Promise<void> {
     this.ending ??= this.endByHand()

@@ -19,7 +19,7 @@ function nestsDeeper(value: unknown, levels: number): boolean {
 }
 
 /**
- * The data of a stored message for JSON: as it is, or as text where it is nested so deeply that it cannot be encoded within
+ * The data of a stored message for JSON: as it is, or as text if it is nested so deeply that it cannot be encoded within
  * something else. Hubs before this bound took such messages.
  */
 export function encodable(data: unknown): { readonly data?: unknown; readonly json?: string } {

@@ -271,7 +271,7 @@ function from(frame: Fields): void {
   if (value === 'latest' || value === 'earliest') return
   const start = fields(value)
   const names = start ? Object.keys(start).filter((name) => Object.hasOwn(STARTS, name)) : []
-  // Among the last ones an offset is where a subscription that was cut goes on.
+  // With `last`, an offset is where a subscription resumes after a cut.
   const kinds = start && 'last' in start ? names.filter((name) => name !== 'offset') : names
   if (!start || kinds.length !== 1) {
     throw shape(frame, '"from" is "latest", "earliest", or an object with "offset", "time" or "last"')

@@ -33,7 +33,7 @@ export interface Last {
 
 /**
  * Reads a start as text has it: `latest`, `earliest`, an offset, `<epoch>:<offset>`, `last:<n>`, or a time such as
- * `2026-01-31T12:00Z`; or what `lastText` makes. Undefined where it is none of these.
+ * `2026-01-31T12:00Z`; or what `lastText` makes. Undefined if it is none of these.
  */
 export function parseStart(text: string): From | undefined {
   if (text === 'latest' || text === 'earliest') return text
@@ -95,6 +95,6 @@ export interface CursorPage {
 /** A stored position of a stream. */
 export interface CursorInfo extends Position {
   readonly name: string
-  /** When it was last stored or subscribed with, to the day, in milliseconds since 1970; absent in data of before. */
+  /** When it was last stored or subscribed with, to the day, in milliseconds since 1970; absent in data of earlier versions. */
   readonly usedAt: number | undefined
 }

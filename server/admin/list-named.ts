@@ -4,17 +4,17 @@ import { inTurns } from '../monitor/turns.ts'
 /** Streams, or queues. */
 interface Named<Info> {
   readonly names: Iterable<string>
-  /** Of those that there are. */
+  /** Describes the ones that exist. */
   list(names: readonly string[]): Promise<readonly Info[]>
 }
 
-/** Of those that the asker sees: how many to leave out at the beginning, and how many to list. */
+/** A page of those that the client can see: how many to skip, and how many to list. */
 interface Page {
   readonly from: number
   readonly limit: number
 }
 
-/** Names that are looked at in one turn of the event loop, and that are described in one. */
+/** Names that are checked, and names that are described, per turn of the event loop. */
 const ASKED_AT_ONCE = 200
 const LISTED_AT_ONCE = 50
 /** A page ends here, in characters of JSON: what is listed is of any size. */

@@ -72,7 +72,7 @@ function fillPattern(pattern: string, claims: Readonly<Record<string, unknown>>,
   }
 }
 
-/** Throws where no word can stand for it. */
+/** Throws if no word can stand for it. */
 function wordOf(claim: unknown): string {
   if (typeof claim === 'string') return topicWord(claim)
   if (Number.isSafeInteger(claim)) return String(claim)

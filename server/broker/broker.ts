@@ -44,7 +44,7 @@ export interface Broker {
   /** What there is to say of streams: of all without names, and otherwise of those that there are. */
   streams(names?: readonly string[]): Promise<StreamInfo[]>
   /**
-   * The messages from an offset on, as many as one block holds; undefined where there are none. It answers, as `newest` and
+   * The messages from an offset on, as many as one block holds; undefined if there are none. It answers, as `newest` and
    * `offsetAtTime` do, of the log as `stream` shows it in the moment of the call: nothing from `next` on, and
    * everything from `first` on that newer values have not replaced.
    */

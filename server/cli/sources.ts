@@ -1,6 +1,6 @@
 import { DEFAULTS } from '../defaults.ts'
 
-/** Options, and where their operator has said them: each by the name of the variable, the flag or the file. */
+/** Options and their sources: the name of the variable, the flag or the file. */
 interface Sourced {
   readonly options: Readonly<Record<string, unknown>>
   readonly sources: Readonly<Record<string, string>>
@@ -60,7 +60,7 @@ export function fromFlags(flags: Readonly<Record<string, string>>): Sourced {
   }
 }
 
-/** What a file says. A template may have put a number between quotes. */
+/** The options of a file. A template may have put a number between quotes. */
 export function fromFile(file: string | undefined, content: Readonly<Record<string, unknown>>): Sourced {
   const names = file === undefined ? [] : Object.keys(content)
   const value = (name: string) => {

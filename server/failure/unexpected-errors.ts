@@ -12,7 +12,7 @@ export type Place = (typeof PLACES)[number]
 const LINES_PER_SECOND = 10
 
 /**
- * The one place for errors that are no refusal but a bug. Each is logged with its stack and counted by where it was stopped.
+ * The one place for errors that are not refusals but bugs. Each is logged with its stack and counted by where it was stopped.
  * Metrics, readiness and `hub.show` read the counts.
  */
 export class UnexpectedErrors {

@@ -6,7 +6,7 @@ export interface NameLimits {
   /** Which names. */
   readonly limit: 'maxStreams' | 'maxQueues'
   readonly maxNames: number
-  /** Of all these names together: what they capture, or the bindings that feed them. */
+  /** Maximum patterns of all these names together: topics that streams capture, or bindings of queues. */
   readonly maxPatterns: number
   /** Called for each refusal. */
   hit(limit: LimitName): void

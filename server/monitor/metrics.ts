@@ -8,7 +8,7 @@ import { PLACES } from '../failure/unexpected-errors.ts'
 import type { Monitor, Watched } from './monitor.ts'
 import { inTurns } from './turns.ts'
 
-/** Queues, and streams, that have series of their own: the first so many. */
+/** Number of queues, and of streams, that have series of their own: the first ones. */
 export const LABELLED = 1000
 /** Of those, how many are looked at in one turn of the event loop. */
 const AT_ONCE = 100

@@ -33,7 +33,7 @@ interface Queue {
 /** Dead letters that a redrive or a purge takes in one commit, and about how many bytes of them a redrive. */
 const BATCH_LETTERS = 500
 const BATCH_BYTES = 1024 * 1024
-/** What may end them halfway: the answer then says how far they came. */
+/** Errors that may end them halfway: the error then reports how many letters were handled. */
 const CUTS_SHORT: readonly ErrorCode[] = ['queue_limit', 'storage_full', 'storage_failed', 'shutting_down']
 /** How often a redrive with a rate takes a batch. */
 const REDRIVE_STEP_MS = 100

@@ -42,7 +42,7 @@ interface Beginning {
   /** With `last`: the offsets that are wanted of those before `resumeAt`. */
   readonly picks?: Set<number>
   readonly resumeAt?: number
-  /** Of a start that goes on somewhere: whether everything since is there. */
+  /** When resuming: whether everything since then is there. */
   readonly recovered?: boolean
   /** What is known to be missing from the beginning. */
   readonly gap?: { readonly reason: GapReason; readonly missing?: Missing }
@@ -272,7 +272,7 @@ export class Feed implements SubscriptionFeed {
         this.block = block
         this.blockAt = block.find(wanted)
       } else {
-        // Nothing is stored where newer values have replaced the rest.
+        // Nothing is stored if newer values have replaced the rest.
         this.position = next
       }
     } catch (error) {

@@ -35,7 +35,7 @@ export interface FanOut {
   published(message: Message, topic: CountedTopic): void
 }
 
-/** Whose publish it is, and where it has to be kept. */
+/** The publisher, and where the message has to be kept. */
 export interface Destination {
   readonly publisher: string | undefined
   readonly topic: CountedTopic

@@ -16,7 +16,7 @@ const LOCK_FILE_BYTES = 3 * PAGE_BYTES
 const { ENOSPC, EDQUOT, EFBIG } = constants.errno
 const NO_ROOM: readonly unknown[] = [ENOSPC, EDQUOT, EFBIG]
 
-/** Whether a failed call of the file system says that there is no room. */
+/** Whether a file system call failed because the disk is full. */
 const isNoRoom = (error: unknown): boolean => NO_ROOM.includes(-((error as { errno?: number }).errno ?? 0))
 
 /** Makes a database without records, whole or not at all: half a file would look like damage at the next start. */

@@ -54,7 +54,7 @@ export class DeadLetters {
   }
 
   /**
-   * Some of those that meet a filter, from one number up to another, and where the next step begins. A step is bounded by
+   * Some of the letters that match a filter, from one number up to another, and where the next step begins. A step is bounded by
    * the letters and bytes that it reads.
    */
   step(filter: DeadLetterFilter, from: number, to: number): { found: FoundLetter[]; next: number | undefined } {

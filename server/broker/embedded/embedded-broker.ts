@@ -40,11 +40,11 @@ export interface EmbeddedOptions {
   readonly cursorIdleMs?: number
   /** The machine's by default. */
   readonly clock?: Clock
-  /** Where callbacks that throw are reported; of its own by default. */
+  /** Where callbacks that throw are reported; its own by default. */
   readonly unexpected?: UnexpectedErrors
 }
 
-/** How often leases, delays, expiry and retention are looked after, in milliseconds. */
+/** How often leases, delays, expiry and retention are processed, in milliseconds. */
 const TICK_MS = 100
 
 /** The broker in the hub's own process, over a store. */
@@ -339,7 +339,7 @@ export class EmbeddedBroker implements Broker {
     this.housekeeping.look()
   }
 
-  /** Lets happen what is due in queues now: leases that run out, delays, expiry. */
+  /** Processes what is due in queues now: leases that run out, delays, expiry. */
   passTime(): void {
     const now = this.clock.now()
     for (const queue of this.logs.dueQueues.due(now)) {
@@ -366,7 +366,7 @@ export class EmbeddedBroker implements Broker {
     if (queue) this.logs.touch(queue).expire(now)
   }
 
-  /** Lets time have its effect in the next commit. */
+  /** Processes what is due in the next commit. */
   private lookAfter(look: (now: number) => void): Promise<void> {
     const stage = (_: Change[], now: number) => {
       look(now)

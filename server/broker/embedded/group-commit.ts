@@ -155,7 +155,7 @@ export class GroupCommit {
       await this.recover(thrown as Error, commit, group, purposeOf(group, commit))
       return
     }
-    // It is stored. It is acknowledged to all waiters, whatever fails from here on.
+    // It is stored, and is acknowledged to all waiters whatever fails from here on.
     this.reads.release()
     let changed: readonly QueueLog[] = []
     this.unexpected.run('broker', () => {

@@ -27,7 +27,7 @@ export class Housekeeping {
     this.clock = clock
   }
 
-  /** Begins, where something is due and it has not begun already. */
+  /** Starts if something is due and it is not running. */
   look(): void {
     if (this.working || this.closed) return
     if (this.due(1).length === 0 && this.removals.next === undefined) return

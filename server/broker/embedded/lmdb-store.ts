@@ -38,7 +38,7 @@ const COMMITS_TO_FREE_PAGES = 3
 /** How often readers are looked for whose process is gone: a backup that was killed would keep every page from reuse. */
 const READER_CHECK_MS = 5_000
 
-/** What LMDB says of itself; the package has no type for it. */
+/** The statistics of LMDB; the package has no type for them. */
 interface Stats {
   readonly lastPageNumber: number
   readonly lastTxnId: number

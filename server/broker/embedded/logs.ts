@@ -7,7 +7,7 @@ import { StreamLog } from './stream-log.ts'
 
 const NO_QUEUES: readonly QueueLog[] = []
 
-/** How often the retention of one stream is looked after, in milliseconds, where no message brings it about. */
+/** How often the retention of a stream without publishes is applied, in milliseconds. */
 const RETENTION_MS = 1000
 
 /**

@@ -116,7 +116,7 @@ export class QueueLog implements QueueState {
 
   // Messages in
 
-  /** Whether some messages of so many bytes fit, with what is staged already. */
+  /** Whether this many messages and bytes fit, given what is staged already. */
   hasRoom(bytes: number, messages = 1): boolean {
     const { maxMessages, maxBytes } = this.options
     const { stage } = this

@@ -9,7 +9,7 @@ export interface CursorLimits {
 }
 
 interface StoredCursor extends Position {
-  /** When it was last used, in milliseconds since 1970; absent in data of before. */
+  /** When it was last used, in milliseconds since 1970; absent in data of earlier versions. */
   readonly at?: number
 }
 
