@@ -93,7 +93,7 @@ export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>> {
     options.signal?.addEventListener('abort', this.abort, { once: true })
   }
 
-  /** Takes no more, waits for handlers that run, and gives back what none has begun. Every call waits for the same end. */
+  /** Takes no more, waits for handlers that run, and gives back what none has begun. All calls return the same promise. */
   close(): Promise<void> {
     this.closing ??= this.stop()
     return this.closing

@@ -17,7 +17,7 @@ export type End = Omit<AckFrame, Numbers> | Omit<NackFrame, Numbers> | Omit<Reje
 /** What a delivery asks of the consumer that it came to. */
 export interface DeliveryHost {
   readonly queue: string
-  /** Those of a publish that goes with an ack, where they are others than it has. */
+  /** The headers of a publish that goes with an ack, if they differ. */
   headers(headers: Headers | undefined): { readonly headers?: Headers } | undefined
   /** Resolves when the hub has confirmed it. */
   settle(delivery: number, end: End): Promise<void>
@@ -66,7 +66,7 @@ export class Delivery<Data = unknown> {
     return this.host.queue
   }
 
-  /** Of the message, if it has one: tells apart messages of one topic and id whose publishers differ. */
+  /** The message's scope, if it has one: it distinguishes messages of one topic and id from different publishers. */
   get scope(): string | undefined {
     return this.message.scope
   }

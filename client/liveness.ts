@@ -3,9 +3,9 @@ import type { Clock, Timer } from '../shared/clock.ts'
 /** How often the link is looked at, in milliseconds; more often if the ping interval is short. */
 const LOOK_MS = 2_000
 const LOOKS_PER_INTERVAL = 8
-/** A timer that is this far from its time, in milliseconds, says that the machine or the program has slept. */
+/** A timer that is this late, in milliseconds, means that the machine or the program was suspended. */
 const LATE_MS = 1_000
-/** Longest wait for the answer to a ping, in milliseconds: after silence, and where there is a reason for doubt. */
+/** Longest wait for a pong, in milliseconds: after silence, and after a sign that the connection may be dead. */
 const ANSWER_MS = 10_000
 const DOUBT_ANSWER_MS = 3_000
 

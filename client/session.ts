@@ -219,7 +219,7 @@ export class Session {
     this.listener.welcomed(frame)
   }
 
-  /** The platform says that something has come back. */
+  /** The platform reports that the network, the page or the machine is back. */
   private woken(): void {
     if (this.state === 'connected') this.liveness.doubt()
     else if (this.state === 'waiting') this.retry()

@@ -56,9 +56,9 @@ export class StreamAdmin {
   }
 
   /**
-   * Cursors of a stream in the order of their names; those of one's own where one may not read the whole stream.
+   * Cursors of a stream in the order of their names; only the client's own if it may not read the whole stream.
    *
-   * @param page - `limit` of them (100 by default, 1000 at most), behind the one called `after`
+   * @param page - `limit` of them (100 by default, 1000 at most), after the one called `after`
    * @example
    * ```
    * const { cursors, end } = await client.streams.cursors('orders', { after: 'reports' })

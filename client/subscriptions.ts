@@ -13,7 +13,8 @@ import { parseFrame } from '../shared/parse-frame.ts'
 import { RecentMap } from '../shared/recent-map.ts'
 import { messageOf } from './message.ts'
 import { errorFrom, type Session } from './session.ts'
-import { type Handler, type SubscribeOptions, Subscription, type SubscriptionHost } from './subscription.ts'
+import type { Handler, SubscribeOptions } from './subscribe-options.ts'
+import { Subscription, type SubscriptionHost } from './subscription.ts'
 
 /** Topics whose subscriptions are remembered at least, the last ones; at most twice as many. */
 const REMEMBERED_TOPICS = 1000

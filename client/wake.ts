@@ -1,4 +1,4 @@
-/** What a browser's window, document or worker has of `EventTarget`. Node has none of them. */
+/** The part of `EventTarget` that is used of a browser's window, document or worker. Node has none of them. */
 interface Target {
   addEventListener?(type: string, listener: () => void): void
   removeEventListener?(type: string, listener: () => void): void

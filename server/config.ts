@@ -23,6 +23,7 @@ const port = whole(0, 65_535, 'a whole number from 0 to 65535')
 const count = whole(1, Number.MAX_SAFE_INTEGER, 'a whole number, 1 or more')
 const bytes = whole(1, Number.MAX_SAFE_INTEGER, 'a whole number of bytes, 1 or more')
 const time = whole(1, YEAR_MS, `a whole number of milliseconds, from 1 to ${YEAR_MS} (366 days)`)
+const wait = whole(0, YEAR_MS, `a whole number of milliseconds, from 0 to ${YEAR_MS} (366 days)`)
 const limit = whole(0, Number.MAX_SAFE_INTEGER, 'a whole number, 0 or more (0 is no limit)')
 
 function oneOf<const Values extends readonly string[]>(values: Values) {
@@ -33,7 +34,7 @@ function refuseTwins(streams: readonly { name: string }[], context: z.Refinement
   const names = new Set<string>()
   for (const [at, { name }] of streams.entries()) {
     if (names.has(name))
-      context.addIssue({ code: 'custom', path: [at, 'name'], message: `"${name}" is declared before` })
+      context.addIssue({ code: 'custom', path: [at, 'name'], message: `"${name}" is declared twice` })
     names.add(name)
   }
 }
@@ -57,8 +58,8 @@ export interface HubOptions {
   /** Data directory of streams and queues. `memory`, the default inside a program, keeps them as long as the process lives. */
   readonly data?: string | undefined
   /**
-   * Longest time that a hub waits at start for another one on the same data directory to end: 15 s by default, a little more than
-   * a drain takes. Then it is refused (`data_locked`); 0 refuses at once.
+   * How long a starting hub waits for another hub on the same data directory to end: 15 s by default, a little more than a drain
+   * takes. After that it does not start (`data_locked`). With 0 it does not wait.
    */
   readonly lockWaitMs?: number | undefined
   /** Streams to be there; what is declared here is stronger than what was declared before. */
@@ -188,7 +189,7 @@ export const HubConfig = z
     engine: oneOf(ENGINE_NAMES).default(DEFAULTS.engine),
     logLevel: oneOf(['debug', 'info', 'warn', 'error', 'silent']).default(DEFAULTS.logLevel),
     data: z.string().min(1).default(IN_MEMORY),
-    lockWaitMs: limit.default(DEFAULTS.lockWaitMs),
+    lockWaitMs: wait.default(DEFAULTS.lockWaitMs),
     streams: z.array(StreamConfig).superRefine(refuseTwins).default([]),
     queues: z.array(QueueConfig).superRefine(refuseTwins).default([]),
     topics: contract.optional(),

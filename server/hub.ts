@@ -1,13 +1,11 @@
 import type { Server } from 'node:http'
 import type { Logger } from 'pino'
 import { type Clock, steadyClock, type Timer } from '../shared/clock.ts'
-import { type ErrorCode, FanfareError } from '../shared/errors.ts'
-import { SUBPROTOCOL, TOKEN_PROTOCOL } from '../shared/frames.ts'
+import { FanfareError } from '../shared/errors.ts'
 import { callMethod } from './admin/methods.ts'
 import type { Access } from './auth/access.ts'
 import type { Authenticator } from './auth/authenticator.ts'
 import { isLoopback, isLoopbackAddress } from './auth/loopback.ts'
-import { hasToken } from './auth/token-in-url.ts'
 import type { Broker } from './broker/broker.ts'
 import type { HubConfig } from './config.ts'
 import { Connection } from './connection/connection.ts'
@@ -15,6 +13,7 @@ import type { ConnectionContext } from './connection/context.ts'
 import { Heartbeat } from './connection/heartbeat.ts'
 import { OutboxBudget } from './connection/outbox-budget.ts'
 import { Turn } from './connection/turn.ts'
+import { UpgradeCheck } from './connection/upgrade-check.ts'
 import type {
   Engine,
   EngineApp,
@@ -26,9 +25,8 @@ import type {
   UpgradeRequest,
 } from './engine/engine.ts'
 import { UnexpectedErrors } from './failure/unexpected-errors.ts'
-import { guarded } from './http/cross-site.ts'
 import { httpHandler } from './http/handler.ts'
-import { problemResponse } from './http/problem.ts'
+import type { HttpContext } from './http/operation.ts'
 import { Admission } from './limit/admission.ts'
 import { Descriptors } from './limit/descriptors.ts'
 import { HttpConnections } from './limit/http-connections.ts'
@@ -48,16 +46,6 @@ import { Contracts } from './topic/contracts.ts'
 import { Requests } from './topic/requests.ts'
 import { Topics } from './topic/topics.ts'
 import { version } from './version.ts'
-
-/** Statuses of a WebSocket that is refused, where they are not 400. */
-const REFUSED: Partial<Record<ErrorCode, number>> = {
-  forbidden_origin: 403,
-  address_limit: 429,
-  hub_full: 503,
-  shutting_down: 503,
-}
-/** Refusals that pass soon. */
-const PASSING: readonly ErrorCode[] = ['address_limit', 'hub_full', 'shutting_down']
 
 /** `draining`: it accepts nothing more, and sends what waits. */
 export type HubState = 'starting' | 'ready' | 'draining' | 'closed'
@@ -79,17 +67,16 @@ export class Hub implements EngineApp {
   private readonly monitor: Monitor
   private readonly heartbeat: Heartbeat
   private readonly authenticator: Authenticator
-  private readonly origins: Origins
   private readonly proxies: Proxies
   private readonly admission: Admission
   private readonly httpConnections: HttpConnections
   private readonly traffic: Traffic
-  private readonly refusals: Refusals
+  private readonly upgrades: UpgradeCheck
   private readonly unexpected: UnexpectedErrors
   private state: HubState = 'starting'
   private listener: Listener | undefined = undefined
   private certificate: CertificateInUse | undefined = undefined
-  /** What `listen` or `attach` does, and `close`: each happens once, and everyone who asks waits for the same. */
+  /** What `listen` or `attach` does, and `close`: each happens once, and all callers wait for the same promise. */
   private starting: Promise<void> | undefined = undefined
   private closing: Promise<void> | undefined = undefined
   private allClosed: (() => void) | undefined = undefined
@@ -112,7 +99,6 @@ export class Hub implements EngineApp {
     const refusals = new Refusals(log)
     const traffic = new Traffic((limit, about) => refusals.report(limit, about))
     this.traffic = traffic
-    this.refusals = refusals
     const { maxStreams, maxQueues, maxPatterns } = config
     const names = { maxPatterns, hit: (limit: LimitName) => traffic.hit(limit, {}) }
     this.streams = new Streams(broker, clock, { ...names, limit: 'maxStreams', maxNames: maxStreams })
@@ -158,12 +144,13 @@ export class Hub implements EngineApp {
     this.monitor = new Monitor(watched)
     const metrics = new Metrics(watched, this.monitor)
     broker.onCommit = (commit) => metrics.committed(commit)
-    const fetch = httpHandler({
+    const origins = new Origins(config.allowedOrigins, () => authenticator.isLocal)
+    this.upgrades = new UpgradeCheck(this.proxies, origins, this.admission, traffic, refusals)
+    const api: HttpContext = {
       version,
       frameBytes: config.frameBytes,
       window: config.window,
       open: (socket, address, access) => this.openOverHttp(socket, address, access),
-      failed: (error) => unexpected.report('http', error),
       accepts: () => this.state === 'ready',
       storageFailure: () => broker.failure,
       unexpected,
@@ -171,27 +158,13 @@ export class Hub implements EngineApp {
       authenticate: async (credentials) => this.authenticator.authenticate(credentials),
       call: (method, params, access) => this.call(method, params, access),
       metrics,
-    })
-    this.origins = new Origins(config.allowedOrigins, () => authenticator.isLocal)
-    const guardedFetch = guarded(fetch, {
-      origins: this.origins,
-      clientOf: ({ headers, url }, peer) =>
-        this.proxies.clientOf(
-          peer?.remoteAddress ?? '',
-          (name) => headers.get(name) ?? undefined,
-          peer?.secure ?? new URL(url).protocol === 'https:',
-        ),
-      refused: (code, origin) => this.reportRefused(code, origin),
+    }
+    this.fetch = httpHandler(api, {
+      origins,
+      proxies: this.proxies,
+      refused: (code, origin) => this.upgrades.report(code, origin),
       tls: config.tls !== undefined,
     })
-    this.fetch = async (request, peer) => {
-      try {
-        return await guardedFetch(request, peer)
-      } catch (error) {
-        unexpected.report('http', error)
-        return problemResponse(new FanfareError('internal'))
-      }
-    }
     this.context = {
       config,
       log,
@@ -259,7 +232,7 @@ export class Hub implements EngineApp {
 
   /**
    * Serves the WebSocket endpoint on an existing server. Its HTTP requests stay with its owner: see `fetch`. Rejects with
-   * `bad_config`, also where the server listens for others already and `auth` does not say who they are, and with `shutting_down` if
+   * `bad_config`, also if the server already listens on an address that other machines reach and `auth` is not set, and with `shutting_down` if
    * the hub is closed meanwhile.
    */
   attach(server: Server): Promise<void> {
@@ -338,32 +311,7 @@ export class Hub implements EngineApp {
   }
 
   accept(request: UpgradeRequest): true | Refused {
-    const refusal = this.refusalOf(request)
-    if (!refusal) return true
-    const { code, message } = refusal
-    // Limits have reported themselves, and a hub that closes refuses everybody.
-    if (PASSING.includes(code)) this.traffic.refused(code)
-    else this.reportRefused(code, request.headers['origin'])
-    const retryAfter = PASSING.includes(code) ? 1 : undefined
-    return { status: REFUSED[code] ?? 400, message: `${code}: ${message}`, retryAfter }
-  }
-
-  private reportRefused(code: ErrorCode, origin: string | undefined): void {
-    this.traffic.refused(code)
-    this.refusals.report(code, { origin: origin?.slice(0, 200) })
-  }
-
-  private refusalOf({ protocols, query, headers, remoteAddress, secure }: UpgradeRequest): FanfareError | undefined {
-    if (this.state !== 'ready') return new FanfareError('shutting_down')
-    if (hasToken(query)) return new FanfareError('token_in_url')
-    const { origin } = headers
-    const client = this.proxies.clientOf(remoteAddress, (name) => headers[name], secure)
-    if (origin !== undefined && !this.origins.allows(origin, client)) {
-      return new FanfareError('forbidden_origin', `A WebSocket from ${origin.slice(0, 200)}`)
-    }
-    if (protocols.length === 0 || protocols.includes(SUBPROTOCOL)) return this.admission.refusalOf(client.address)
-    const offered = protocols.filter((name) => !name.startsWith(TOKEN_PROTOCOL))
-    return new FanfareError('bad_subprotocol', `Offered: ${offered.join(', ').slice(0, 100)}`)
+    return this.upgrades.check(request, this.state === 'ready')
   }
 
   open(socket: EngineSocket, request: UpgradeRequest): SocketHandlers {

@@ -29,7 +29,7 @@ const MOST_MS = 2 ** 31 - 1
 
 /**
  * Timers that wait any time, on timers that wait 25 days at most. A longer wait is an interval of equal parts that are counted: one
- * timer, whose identity stays the same to whoever clears it.
+ * timer, which keeps its identity, so that it can be cleared.
  */
 export function anyWait(timers: Timers): Timers {
   const inParts = (task: () => void, ms: number, once: boolean): Timer => {
@@ -90,7 +90,7 @@ export function wallTime(clock: Pick<Clock, 'now' | 'wall'>): number {
   return Math.abs(wall - now) < AGREE_MS ? now : wall
 }
 
-/** A time that a peer has given, as the hub counts: what it waits for must not move when somebody moves the machine's clock. */
+/** A time that a peer has given, as the hub counts: what it waits for must not move when the machine's clock is set. */
 export function ownTime(clock: Clock, given: number): number {
   const own = given - (wallTime(clock) - clock.now())
   return Math.min(Math.max(0, own), Number.MAX_SAFE_INTEGER)

@@ -47,8 +47,8 @@ export const ERRORS = {
     'A stream of that name has other options. Delete it first, or change it in the configuration.',
   ),
   no_queue: refusal('Declare the queue first, in the configuration or with queues.declare, or correct the name.'),
-  too_many_streams: refusal('The hub has maxStreams streams. Delete those that nothing needs, or raise the limit.'),
-  too_many_queues: refusal('The hub has maxQueues queues. Delete those that nothing needs, or raise the limit.'),
+  too_many_streams: refusal('The hub has maxStreams streams. Delete unused ones, or raise the limit.'),
+  too_many_queues: refusal('The hub has maxQueues queues. Delete unused ones, or raise the limit.'),
   too_many_patterns: refusal(
     'All streams together, or all queues, would have more than maxPatterns patterns. Declare fewer, or raise the limit.',
   ),
@@ -57,7 +57,7 @@ export const ERRORS = {
   unknown_consumer: refusal('This connection has no consumer with that "consumer" number. Consume first.'),
   consumer_exists: refusal('This connection uses that "consumer" number already. Choose another, or cancel first.'),
   lease_lost: refusal('The delivery is no longer leased to this consumer: it was settled, or its time ran out.'),
-  no_cursor: refusal('There is no such cursor. Name one when subscribing; cursors.list gives those of a stream.'),
+  no_cursor: refusal('There is no such cursor. Name one when subscribing; cursors.list lists the cursors of a stream.'),
   cursor_limit: refusal(
     'The stream has cursorsPerStream cursors, all in use. Delete some with cursors.delete, or raise the limit.',
   ),
@@ -67,9 +67,7 @@ export const ERRORS = {
   bad_params: refusal('The parameters of the call are wrong. PROTOCOL.md says what the method takes.'),
   too_many_calls: passing('The connection has more unanswered calls than limits.calls allows. Wait for their answers.'),
   call_failed: refusal("The hub failed to do the call, or to encode its result. The cause is in the hub's log."),
-  queue_limit: passing(
-    'The queue is full and its overflow says reject. Publish later, add consumers, or raise its limits.',
-  ),
+  queue_limit: passing('The queue has no room for the message. Publish later, add consumers, or raise its limits.'),
   waiting_limit: passing(
     'Publishes that wait for room in queues take up waitingPublishBytes. Publish later, add consumers, or raise the limit.',
   ),

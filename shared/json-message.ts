@@ -1,6 +1,6 @@
 import type { MessageFrame } from './frames.ts'
 
-/** A message where JSON alone can go: without its type, bytes as `base64`, and data nested too deeply for it as text in `json`. */
+/** A message as plain JSON: without its type, bytes as `base64`, and data that is nested too deeply as text in `json`. */
 export interface JsonMessage extends Omit<MessageFrame, 'type'> {
   readonly base64?: string
   readonly json?: string
@@ -9,7 +9,7 @@ export interface JsonMessage extends Omit<MessageFrame, 'type'> {
 /** Messages of a stream, from an offset on. */
 export interface StreamPage {
   readonly epoch: string
-  /** Where this page begins: behind the offset that was asked for, where the messages before are no longer kept. */
+  /** Where this page begins: later than the offset asked for if the messages before are no longer kept. */
   readonly from: number
   readonly messages: readonly JsonMessage[]
   /** Where the next page begins. */

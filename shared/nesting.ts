@@ -1,7 +1,7 @@
 import { FanfareError } from './errors.ts'
 
 /** Levels of arrays and objects that JSON data may have: what one end parses, every other end has to be able to encode again. */
-export const MAX_NESTING = 100
+const MAX_NESTING = 100
 
 /** Throws `nested_too_deeply`. */
 export function checkNesting(value: unknown): void {
@@ -9,7 +9,7 @@ export function checkNesting(value: unknown): void {
 }
 
 /** Whether a value has more than this many levels of arrays and objects; looks no further than one level beyond. */
-export function nestsDeeper(value: unknown, levels: number): boolean {
+function nestsDeeper(value: unknown, levels: number): boolean {
   if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return false
   if (levels === 0) return true
   if (Array.isArray(value)) return value.some((each) => nestsDeeper(each, levels - 1))
@@ -19,7 +19,7 @@ export function nestsDeeper(value: unknown, levels: number): boolean {
 }
 
 /**
- * The data of a stored message for JSON: as it is, or as text where it is nested so deeply that it cannot be encoded within
+ * The data of a stored message for JSON: as it is, or as text if it is nested so deeply that it cannot be encoded within
  * something else. Hubs before this bound took such messages.
  */
 export function encodable(data: unknown): { readonly data?: unknown; readonly json?: string } {

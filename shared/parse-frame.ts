@@ -271,7 +271,7 @@ function from(frame: Fields): void {
   if (value === 'latest' || value === 'earliest') return
   const start = fields(value)
   const names = start ? Object.keys(start).filter((name) => Object.hasOwn(STARTS, name)) : []
-  // Among the last ones an offset is where a subscription that was cut goes on.
+  // With `last`, an offset is where a subscription resumes after a cut.
   const kinds = start && 'last' in start ? names.filter((name) => name !== 'offset') : names
   if (!start || kinds.length !== 1) {
     throw shape(frame, '"from" is "latest", "earliest", or an object with "offset", "time" or "last"')
@@ -291,7 +291,7 @@ const STARTS = { offset: true, time: true, last: true }
 /** Maximum headers of a message, or of a filter. */
 export const MAX_HEADERS = 32
 /** Maximum characters of all names and values: of the headers of a message, and of a filter, which a connection holds many of. */
-export const MAX_HEADERS_LENGTH = 8192
+const MAX_HEADERS_LENGTH = 8192
 export const MAX_FILTER_LENGTH = 2048
 
 function headers(frame: Fields, value: unknown, longest = MAX_HEADERS_LENGTH): asserts value is Headers {

@@ -1,6 +1,6 @@
 /**
  * A map that remembers what was used last: at least `least` entries, and at most twice as many. There are two generations:
- * a full young one becomes the old one, whose entries are forgotten unless somebody asks for them. So one key too many
+ * a full young one becomes the old one, whose entries are forgotten unless they are used. So one key too many
  * costs the oldest their place, and not everything that is known.
  */
 export class RecentMap<Key, Value> {

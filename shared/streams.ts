@@ -23,8 +23,8 @@ export type From =
 export interface Last {
   readonly last: number
   /**
-   * To go on after a cut: the newest before this offset, which the `subscribed` frame gave, and everything from it on. Of those
-   * the ones from `offset` on, where some have arrived already.
+   * To go on after a cut: the newest before this offset, which the `subscribed` frame gave, and everything from it on. Of these,
+   * only those from `offset` on, if some have arrived already.
    */
   readonly before?: number | undefined
   readonly offset?: number | undefined
@@ -33,7 +33,7 @@ export interface Last {
 
 /**
  * Reads a start as text has it: `latest`, `earliest`, an offset, `<epoch>:<offset>`, `last:<n>`, or a time such as
- * `2026-01-31T12:00Z`; or what `lastText` makes. Undefined where it is none of these.
+ * `2026-01-31T12:00Z`; or what `lastText` makes. Undefined if it is none of these.
  */
 export function parseStart(text: string): From | undefined {
   if (text === 'latest' || text === 'earliest') return text
@@ -88,13 +88,13 @@ export interface StreamInfo extends StreamOptions {
 /** Cursors of a stream, in the order of their names. */
 export interface CursorPage {
   readonly cursors: readonly CursorInfo[]
-  /** There are none behind the last of them. */
+  /** True on the last page. */
   readonly end: boolean
 }
 
 /** A stored position of a stream. */
 export interface CursorInfo extends Position {
   readonly name: string
-  /** When it was last stored or subscribed with, to the day, in milliseconds since 1970; absent in data of before. */
+  /** When it was last stored or subscribed with, to the day, in milliseconds since 1970; absent in data of earlier versions. */
   readonly usedAt: number | undefined
 }

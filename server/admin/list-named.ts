@@ -4,23 +4,23 @@ import { inTurns } from '../monitor/turns.ts'
 /** Streams, or queues. */
 interface Named<Info> {
   readonly names: Iterable<string>
-  /** Of those that there are. */
+  /** Describes the ones that exist. */
   list(names: readonly string[]): Promise<readonly Info[]>
 }
 
-/** Of those that the asker sees: how many to leave out at the beginning, and how many to list. */
+/** A page of those that the client can see: how many to skip, and how many to list. */
 interface Page {
   readonly from: number
   readonly limit: number
 }
 
-/** Names that are looked at in one turn of the event loop, and that are described in one. */
+/** Names that are checked, and names that are described, per turn of the event loop. */
 const ASKED_AT_ONCE = 200
 const LISTED_AT_ONCE = 50
 /** A page ends here, in characters of JSON: what is listed is of any size. */
 const PAGE_LENGTH = 512 * 1024
 
-/** Which names somebody sees who may do one of these. Undefined: none, whatever they are. */
+/** Selects the names that a client with one of these permissions can see. Undefined: none. */
 export function seenBy(access: Access, verbs: readonly Verb[]): ((name: string) => boolean) | undefined {
   return access.mayAny(verbs) ? (name) => verbs.some((verb) => access.may(verb, name)) : undefined
 }
@@ -40,7 +40,7 @@ export async function listNamed<Info>(
   for await (const names of inTurns(await namesOf(named.names, sees, from, limit), LISTED_AT_ONCE)) {
     for (const info of await named.list(names)) {
       length += JSON.stringify(info).length
-      // One is always listed, or nobody would come past it.
+      // At least one is listed, or no client could get past it.
       if (length > PAGE_LENGTH && page.length > 0) return page
       page.push(info)
     }

@@ -175,7 +175,7 @@ export function paramsOf(name: string): z.ZodType {
  */
 export async function callMethod(parts: AdminParts, name: string, params: unknown, access: Access): Promise<unknown> {
   const method = methodOf(name)
-  // Permission first: whoever may not do it costs no more than that.
+  // Permission is checked first, so that a forbidden call costs no more than the check.
   if (method.needs !== 'listed') access.require(method.needs, targetOf(name, params))
   if (countValues(params, MAX_VALUES) > MAX_VALUES)
     throw new FanfareError('bad_params', `More than ${MAX_VALUES} values`)
@@ -219,7 +219,7 @@ function methodOf(name: string): Method {
 /** What these are about is the hub, and no stream or queue. */
 const OF_HUB = /^(hub|connections|topics)\./
 
-/** Throws `bad_params` where there is no name of a stream or queue: it would be looked up, remembered and logged. */
+/** Throws `bad_params` if this cannot be the name of a stream or queue: it would be looked up, remembered and logged. */
 function targetOf(method: string, params: unknown): string {
   if (OF_HUB.test(method)) return `$sys.${method}`
   return checkParams(named, typeof params === 'object' ? params : {}).name

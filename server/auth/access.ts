@@ -111,7 +111,7 @@ export class Access {
     throw this.refusal('subscribe', `the whole stream of the cursor ${cursor}`)
   }
 
-  /** How the names of one's own cursors begin; undefined for the anonymous, and where no word can stand for the subject. */
+  /** How the names of the client's own cursors begin; undefined for anonymous clients, and if no word can stand for the subject. */
   get ownCursors(): string | undefined {
     if (this.anonymous) return undefined
     try {

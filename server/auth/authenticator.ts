@@ -156,7 +156,7 @@ export class Authenticator {
   private access(identity: KnownIdentity, claims: Readonly<Record<string, unknown>> = {}, anonymous = false): Access {
     const { subject } = identity
     const permissions = fill(identity.permissions, { sub: subject, ...claims }, (pattern, claim) =>
-      this.warn({ subject, pattern, claim }, 'a permission is left out: no topic can have this claim in it'),
+      this.warn({ subject, pattern, claim }, 'a permission is ignored: its claim cannot be a word of a topic'),
     )
     const denied = (who: string, verb: Verb, target: string) => this.warn({ subject: who, verb, target }, 'forbidden')
     return new Access({ ...identity, permissions }, denied, anonymous)

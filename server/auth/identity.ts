@@ -5,7 +5,7 @@ export interface Permissions {
   /** Patterns of topics. A subscription is permitted where all that its pattern matches is. */
   readonly subscribe?: readonly string[] | undefined
   /**
-   * Patterns of topics on which it may answer what is asked. Not part of `subscribe`: a responder gets requests that nobody else
+   * Patterns of topics on which it may answer what is asked. Not part of `subscribe`: a responder gets requests that no other client
    * sees, and its answers are believed.
    */
   readonly respond?: readonly string[] | undefined

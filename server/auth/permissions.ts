@@ -33,12 +33,12 @@ export function union(all: readonly Permissions[]): Permissions {
 }
 
 /** Called with a pattern that permits nothing, because no topic can have this claim in it. */
-export type Unfit = (pattern: string, claim: string) => void
+type Unfit = (pattern: string, claim: string) => void
 
 /**
  * Replaces each placeholder by its claim, as one word of a topic (see `topicWord`): a subject `#` or `a.b` opens nothing that others have.
  * A pattern with a claim that is missing permits nothing, and neither does one with a claim that no word can stand for. The others
- * do: one value that does not fit must not lock anybody out.
+ * do: one value that does not fit must not lock a client out.
  */
 export function fill(
   permissions: Permissions,
@@ -72,7 +72,7 @@ function fillPattern(pattern: string, claims: Readonly<Record<string, unknown>>,
   }
 }
 
-/** Throws where no word can stand for it. */
+/** Throws if no word can stand for it. */
 function wordOf(claim: unknown): string {
   if (typeof claim === 'string') return topicWord(claim)
   if (Number.isSafeInteger(claim)) return String(claim)

@@ -13,7 +13,7 @@ import type { Block } from './block.ts'
  *
  * Waiting: a draft waits if a queue of its whose overflow is `block` has no room, if an earlier draft waits that goes to
  * such a queue of its, or if an earlier draft of the same owner and topic waits. So each queue takes those that wait
- * in the order of their arrival, and none of them starves: what comes later waits behind it, also where one of its queues
+ * in the order of their arrival, and none of them starves: later publishes wait after it, even if one of their queues
  * has room and only the other one has none. What cannot wait (the publishes of an ack) is refused with `queue_limit` if it would
  * have to. A draft waits as long as its owner is there (`withdraw`), and all of them within a limit in bytes.
  *
@@ -44,7 +44,7 @@ export interface Broker {
   /** What there is to say of streams: of all without names, and otherwise of those that there are. */
   streams(names?: readonly string[]): Promise<StreamInfo[]>
   /**
-   * The messages from an offset on, as many as one block holds; undefined where there are none. It answers, as `newest` and
+   * The messages from an offset on, as many as one block holds; undefined if there are none. It answers, as `newest` and
    * `offsetAtTime` do, of the log as `stream` shows it in the moment of the call: nothing from `next` on, and
    * everything from `first` on that newer values have not replaced.
    */
@@ -53,7 +53,7 @@ export interface Broker {
   offsetAtTime(stream: string, time: number): Promise<number>
   /** Offsets of the newest messages before one (`next` by default), `count` for each topic that matches, ascending. */
   newest(stream: string, pattern: readonly string[], count: number, before?: number): Promise<number[]>
-  /** A stored position. Who asks for it uses it, which keeps it from being removed as idle. */
+  /** A stored position. Reading it counts as use, which keeps it from being removed as idle. */
   cursor(stream: string, name: string): Promise<Position | undefined>
   cursors(stream: string, range: CursorRange): Promise<CursorInfo[]>
   /** Rejects with `cursor_limit`. */
@@ -109,7 +109,7 @@ export interface Broker {
   close(): Promise<void>
 }
 
-/** Which cursors: `limit` at most in the order of their names, behind `after`, those that begin with `prefix`. */
+/** Selects cursors: up to `limit`, in the order of their names, after `after`, whose names begin with `prefix`. */
 export interface CursorRange {
   readonly after?: string
   readonly prefix?: string

@@ -30,7 +30,7 @@ export async function askHub(
   }
 }
 
-/** `readable` gets the hub's time as well, which the times of the items are of: give it where there are any. */
+/** `readable` also gets the hub's time: pass it if the items have times to compare with it. */
 export function print<Item>(
   items: readonly Item[],
   { json }: Pick<HubOptions, 'json'>,

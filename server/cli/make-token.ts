@@ -34,7 +34,7 @@ type Warn = (text: string) => void
 type Roles = AuthConfig['roles'] | undefined
 
 /**
- * Makes and signs one. `warn` is called with each thing that the hub will not take as it was meant. Throws `bad_config`, which says what
+ * Makes and signs one. `warn` is called for everything that the hub will not accept as intended. Throws `bad_config`, which says what
  * is wrong with an option.
  */
 export async function makeToken(

@@ -86,7 +86,7 @@ async function serve(flags: Flags, command: Command): Promise<void> {
   serveOn(await starting)
 }
 
-/** All options of file, environment and flags, and where each was said. */
+/** All options of file, environment and flags, with the source of each. */
 async function gathered(flags: Flags, command: Command) {
   const { config: file, anonymous, jwtSecretFile, jwksUrl, ...others } = flags
   const { allowedOrigins, trustedProxies, tlsCertFile, tlsKeyFile, ...plain } = others

@@ -1,7 +1,7 @@
 import { DEFAULTS } from '../defaults.ts'
 
-/** Options, and where their operator has said them: each by the name of the variable, the flag or the file. */
-export interface Sourced {
+/** Options and their sources: the name of the variable, the flag or the file. */
+interface Sourced {
   readonly options: Readonly<Record<string, unknown>>
   readonly sources: Readonly<Record<string, string>>
 }
@@ -47,7 +47,7 @@ export function fromEnv(env: NodeJS.ProcessEnv): Sourced & { readonly ignored: r
   return { options, sources, ignored }
 }
 
-/** What Kubernetes sets in every container beside a Service that is called "fanfare": it is the Service's address, not the hub's port. */
+/** Kubernetes sets this in all containers of a namespace that has a Service named "fanfare": it is the Service's address, not the hub's port. */
 const SERVICE_LINK = /^(tcp|udp|sctp):\/\//i
 
 export function fromFlags(flags: Readonly<Record<string, string>>): Sourced {
@@ -60,7 +60,7 @@ export function fromFlags(flags: Readonly<Record<string, string>>): Sourced {
   }
 }
 
-/** What a file says. A template may have put a number between quotes. */
+/** The options of a file. A template may have put a number between quotes. */
 export function fromFile(file: string | undefined, content: Readonly<Record<string, unknown>>): Sourced {
   const names = file === undefined ? [] : Object.keys(content)
   const value = (name: string) => {

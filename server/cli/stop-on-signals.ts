@@ -1,7 +1,7 @@
 import type { Logger } from 'pino'
 import type { Hub } from '../index.ts'
 
-/** Longest time that a hub which is told to stop goes on with its start, in milliseconds. */
+/** How long a hub that is asked to stop may continue to start, in milliseconds. */
 const START_GRACE_MS = 5_000
 
 /**
@@ -22,7 +22,7 @@ export function stopOnSignals(starting: Promise<Hub>, log: Logger): void {
       process.exit(0)
     }
     const failed = (error: unknown) => {
-      log.error({ err: error }, 'the hub could not close in good order')
+      log.error({ err: error }, 'the hub could not shut down cleanly')
       process.exit(1)
     }
     // A hub that does not start ends by itself, and says why.

@@ -14,7 +14,8 @@ import type { ConnectionContext, Expiring, Patience } from './context.ts'
 import { decodeMessage } from './decode.ts'
 import { Dispatch } from './dispatch.ts'
 import { Login, welcomeFrame } from './login.ts'
-import { Outbox, type OutboxOwner } from './outbox.ts'
+import { Outbox } from './outbox.ts'
+import type { OutboxOwner } from './outbox-owner.ts'
 import { Explanations, errorFrame, isNewWork } from './refusal.ts'
 
 /**
@@ -365,7 +366,7 @@ export class Connection implements SocketHandlers, OutboxOwner, WatchedConnectio
     return new FanfareError('internal')
   }
 
-  /** Each step by itself: whatever fails, the socket is closed and nothing of the connection stays behind. */
+  /** Each step is guarded on its own: whatever fails, the socket is closed and the connection leaves nothing behind. */
   private hangUp(code: ErrorCode): void {
     if (this.state === 'ended') return
     const { unexpected, log, traffic } = this.context

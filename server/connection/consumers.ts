@@ -58,7 +58,7 @@ export class Consumers {
     this.outbox.send({ type: 'cancelled', consumer: number })
   }
 
-  /** `publisher`: the subject of whoever settles it, for what an ack publishes. */
+  /** `publisher`: the subject of the client that settles it, for what an ack publishes. */
   settle(frame: SettlingFrame, publisher: string | undefined): void {
     const consumer = this.get(frame.consumer)
     const { delivery } = frame

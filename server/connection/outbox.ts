@@ -1,46 +1,18 @@
 import type { GapReason, HubFrame } from '../../shared/frames.ts'
-import type { Batch } from '../engine/batch.ts'
 import type { EngineSocket } from '../engine/engine.ts'
 import type { Traffic } from '../monitor/traffic.ts'
-import type { Stretch } from '../stream/chunk.ts'
 import type { FeedOutlet } from '../stream/feed.ts'
 import { Encoded } from '../topic/encoded.ts'
 import type { Message } from '../topic/message.ts'
 import type { Recipient, Subscription } from '../topic/subscription.ts'
 import { type Account, Backlog } from './backlog.ts'
 import type { Debtor, OutboxBudget } from './outbox-budget.ts'
-import { encode, joined, takeFrom, WRITE_BYTES } from './outgoing.ts'
+import type { OutboxOwner, OutboxShared } from './outbox-owner.ts'
+import { encode, type Outgoing, takeFrom, WRITE_BYTES } from './outgoing.ts'
+import { PausedBacklogs } from './paused-backlogs.ts'
 import type { Run } from './run.ts'
+import { type Source, Sources } from './sources.ts'
 import type { Flushable, Turn } from './turn.ts'
-
-/** What a connection's outbox asks of the connection. */
-export interface OutboxOwner {
-  /** Receipts have been handed to the socket: the publisher may send as many again. */
-  receiptsSent(count: number): void
-  /** The policy, or the bound on all outboxes, says that the connection has to go. Called in the middle of a fan-out. */
-  overflow(code: 'slow_consumer' | 'outbox_total'): void
-  /** A stream cannot feed this subscription any longer. */
-  feedFailed(subscription: Subscription, error: unknown): void
-  /** Nothing waits any longer. */
-  caughtUp(): void
-  /** A bug: the outbox has been released, and the connection has to go. Called in the middle of a fan-out, too. */
-  failed(error: unknown): void
-}
-
-/** What all outboxes of a hub share. */
-export interface OutboxShared {
-  readonly turn: Turn
-  readonly budget: OutboxBudget
-  readonly traffic: Traffic
-}
-
-/** What hands out stored messages when there is room: the feed of a subscription, or a consumer. */
-export interface Source {
-  /** Set where its messages are for this subscription alone. */
-  readonly sub: number | undefined
-  /** What comes next; empty where nothing is ready now. */
-  pull(): readonly Stretch[]
-}
 
 /**
  * A connection's bounded send buffer.
@@ -79,10 +51,9 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
   /** A message that came while behind, until all subscriptions that it matches are known. */
   private staged: Message | undefined = undefined
   private stagedFor: Subscription[] = []
-  private paused: Map<Subscription, Backlog> | undefined = undefined
+  private paused: PausedBacklogs | undefined = undefined
   private closed = false
-  private sources: Set<Source> | undefined = undefined
-  private sourcesReady = false
+  private readonly sources = new Sources()
   /** The connection's only subscription: what it matches needs no list, also while behind. */
   private sole: Subscription | undefined = undefined
 
@@ -138,20 +109,16 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
   }
 
   attach(source: Source): void {
-    this.sources ??= new Set()
     this.sources.add(source)
   }
 
   detach(source: Source): void {
-    this.sources?.delete(source)
-    if (this.sources?.size === 0) this.sources = undefined
+    this.sources.delete(source)
   }
 
   feedReady(): void {
-    // Once in a turn, however many feeds ask: each flush takes a piece of every feed.
-    if (this.closed || this.sourcesReady) return
-    this.sourcesReady = true
-    this.turn.schedule(this)
+    // Once per turn, however many feeds ask: each flush takes a piece of every feed.
+    if (!this.closed && this.sources.markReady()) this.turn.schedule(this)
   }
 
   feedFailed(subscription: Subscription, error: unknown): void {
@@ -159,16 +126,16 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
   }
 
   /** Sends a frame of the hub's own, which no policy drops. */
-  send(frame: HubFrame): void {
+  send(frame: HubFrame | Encoded): void {
     if (this.closed) return
     try {
-      this.append(encode(frame))
+      this.append(frame instanceof Encoded ? frame : encode(frame))
     } catch (error) {
       this.failed(error)
     }
   }
 
-  /** Sends a receipt, encoded; the owner is told when the socket has it. */
+  /** Sends an encoded receipt; `receiptsSent` is called when the socket has it. */
   sendReceipt(json: string): void {
     if (this.closed) return
     if (!this.backlog) this.receiptsInRun++
@@ -177,15 +144,10 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
 
   /** Sends a frame of the hub's own that is encoded already. */
   sendEncoded(json: string): void {
-    if (this.closed) return
-    try {
-      this.append(new Encoded(json))
-    } catch (error) {
-      this.failed(error)
-    }
+    this.send(new Encoded(json))
   }
 
-  /** To be told whenever the connection's subscriptions change. */
+  /** Call whenever the connection's subscriptions change. */
   subscriptionsAre(subscriptions: ReadonlyMap<number, Subscription>): void {
     this.settle()
     const [first] = subscriptions.size === 1 ? subscriptions.values() : []
@@ -197,10 +159,9 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
     if (this.paused?.has(subscription)) return
     this.settle()
     if (this.closed) return
-    this.paused ??= new Map()
-    this.paused.set(subscription, new Backlog(this, this.turn.now()))
+    this.paused ??= new PausedBacklogs(this, this.limit / 2)
+    this.paused.add(subscription, this.turn.now())
     this.budget.enter(this)
-    for (const backlog of this.paused.values()) backlog.shrinkTo(this.pausedLimit(), 'drop-oldest')
   }
 
   /** Sends what waited for this subscription, for it alone. */
@@ -217,35 +178,24 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
   }
 
   resumeAll(): void {
-    for (const subscription of [...(this.paused?.keys() ?? [])]) this.resume(subscription)
+    for (const subscription of this.paused?.subscriptions ?? []) this.resume(subscription)
   }
 
-  /** Lets go of what waited for a subscription that has ended. */
+  /** Discards what waited for a subscription that has ended. */
   forget(subscription: Subscription): void {
-    this.paused?.get(subscription)?.clear()
-    this.paused?.delete(subscription)
-    if (this.paused?.size !== 0) return
+    this.paused?.forget(subscription)
+    if (!this.paused?.empty) return
     this.paused = undefined
     if (!this.backlog) this.budget.leave(this)
   }
 
   flush(): void {
-    if (this.closed) return
-    try {
-      this.flushNow()
-    } catch (error) {
-      this.failed(error)
-    }
+    this.guarded(this.flushNow)
   }
 
   /** The engine has written everything: goes on with what waits. */
   drain(): void {
-    if (this.closed) return
-    try {
-      this.drainNow()
-    } catch (error) {
-      this.failed(error)
-    }
+    this.guarded(this.drainNow)
   }
 
   shrinkTo(bytes: number): void {
@@ -261,7 +211,7 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
     this.release()
   }
 
-  /** Nothing more will be sent; what waits is let go. */
+  /** Sends nothing more, and discards what waits. */
   release(): void {
     this.closed = true
     this.run = undefined
@@ -269,10 +219,19 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
     this.releaseEngineBytes()
     this.backlog?.clear()
     this.backlog = undefined
-    for (const backlog of this.paused?.values() ?? []) backlog.clear()
+    this.paused?.clear()
     this.paused = undefined
-    this.sources = undefined
+    this.sources.clear()
     this.budget.leave(this)
+  }
+
+  private guarded(act: (this: this) => void): void {
+    if (this.closed) return
+    try {
+      act.call(this)
+    } catch (error) {
+      this.failed(error)
+    }
   }
 
   private failed(error: unknown): void {
@@ -281,25 +240,17 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
   }
 
   private flushNow(): void {
-    const { sourcesReady } = this
-    this.sourcesReady = false
+    const sourcesReady = this.sources.takeReady()
     if (this.backlog) {
       this.settle()
       if (this.engineBytes === 0) this.drainNow()
       return
     }
     const { run } = this
-    if (run) {
-      if (!this.writeRun(run)) {
-        this.fallBehind()
-        this.holdEngineBytes()
-        return
-      }
-    }
-    if (sourcesReady && !this.writeFromSources()) {
-      this.fallBehind()
-      this.holdEngineBytes()
-    }
+    const written = !run || this.writeRun(run)
+    if (written && (!sourcesReady || this.writeFromSources())) return
+    this.fallBehind()
+    this.holdEngineBytes()
   }
 
   private drainNow(): void {
@@ -309,9 +260,9 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
       if (this.backlog.empty) {
         this.backlog = undefined
         if (!this.paused) this.budget.leave(this)
-        if (this.sources) this.feedReady()
+        if (!this.sources.empty) this.feedReady()
         this.owner.caughtUp()
-      } else if (!this.writeFromBacklog(this.backlog) || !this.writeFromSources()) {
+      } else if (!this.write(takeFrom(this.backlog, this.turn)) || !this.writeFromSources()) {
         this.holdEngineBytes()
         return
       }
@@ -350,19 +301,21 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
   }
 
   private writeRun(run: Run): boolean {
-    this.run = undefined
-    const written = this.write(run.toBatch(), run.count - this.controlsInRun)
-    this.controlsInRun = 0
+    const messages = run.count - this.controlsInRun
     const receipts = this.receiptsInRun
+    this.run = undefined
+    this.controlsInRun = 0
     this.receiptsInRun = 0
-    if (receipts > 0) this.owner.receiptsSent(receipts)
-    return written
+    return this.write({ batch: run.toBatch(), messages, receipts })
   }
 
-  private write(batch: Batch, messages: number): boolean {
+  /** False: the engine holds unwritten bytes. */
+  private write({ batch, messages, receipts }: Outgoing): boolean {
     this.deliveredTotal += messages
     this.traffic.sent(batch.framed.length, messages)
-    return this.socket.write(batch)
+    const written = this.socket.write(batch)
+    if (receipts > 0) this.owner.receiptsSent(receipts)
+    return written
   }
 
   private deliverBehind(message: Message, subscription: Subscription): void {
@@ -404,47 +357,33 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
   }
 
   private hold(message: Message, subscription: Subscription): void {
-    const backlog = this.paused?.get(subscription) as Backlog
-    const room = Math.min(this.pausedLimit(), this.roomFor(backlog))
+    const paused = this.paused as PausedBacklogs
+    const backlog = paused.get(subscription) as Backlog
+    const room = Math.min(paused.share, this.roomFor(backlog))
     if (!backlog.append(message, [subscription], room)) this.owner.overflow('slow_consumer')
     this.budget.enforce()
   }
 
-  private pausedLimit(): number {
-    return this.limit / 2 / (this.paused?.size ?? 1)
-  }
-
-  /** What a backlog may hold, beside all else that is held. */
+  /** How much a backlog may hold, given everything else that is held. */
   private roomFor(backlog: Backlog): number {
     return this.limit - (this.heldBytes - backlog.bytes)
   }
 
-  /** Leaves messages out until `limit` bytes are held, if they are enough for that. */
+  /** Drops messages until at most `limit` bytes are held, if messages hold that much. */
   private leaveOut(limit: number, reason: GapReason): void {
     if (this.heldBytes <= limit) return
-    for (const backlog of [...(this.paused?.values() ?? []), ...(this.backlog ? [this.backlog] : [])]) {
+    for (const backlog of [...(this.paused?.backlogs ?? []), ...(this.backlog ? [this.backlog] : [])]) {
       const excess = this.heldBytes - limit
       if (excess > 0) backlog.shrinkTo(Math.max(0, backlog.bytes - excess), reason)
     }
   }
 
-  private writeFromBacklog(backlog: Backlog): boolean {
-    const { batch, messages, receipts } = takeFrom(backlog, this.turn)
-    const written = this.write(batch, messages)
-    if (receipts > 0) this.owner.receiptsSent(receipts)
-    return written
-  }
-
-  /** A piece of each source that has something. False: the engine holds a rest. */
+  /** Writes a piece of each source that has something. False: the engine holds unwritten bytes. */
   private writeFromSources(): boolean {
-    for (const source of this.sources ?? []) {
-      if (this.backlog && this.backlog.controls > 0) return true
-      const stretches = source.pull()
-      if (stretches.length === 0) continue
-      const { batch, messages } = joined(stretches, source.sub)
-      if (!this.write(batch, messages)) return false
-    }
-    return true
+    return this.sources.writeEach(
+      () => (this.backlog?.controls ?? 0) > 0,
+      (outgoing) => this.write(outgoing),
+    )
   }
 
   private holdEngineBytes(): void {

@@ -2,7 +2,7 @@ import type { Clock } from '../../shared/clock.ts'
 import type { FanfareError } from '../../shared/errors.ts'
 import type { ErrorFrame, Frame } from '../../shared/frames.ts'
 
-/** What is refused beyond a limit. An ack, or what ends something, is counted, and done: refused it would cost more. */
+/** Frames that are refused beyond a limit. Acks and frames that end something are counted and processed: refusing them would cost more. */
 const NEW_WORK: readonly unknown[] = [
   'publish',
   'ask',
@@ -16,12 +16,12 @@ export function isNewWork(value: unknown): boolean {
   return typeof value === 'object' && value !== null && NEW_WORK.includes((value as { type?: unknown }).type)
 }
 
-/** Refusals of a connection that are put into words in a second. */
+/** Errors per second and connection that have a message. */
 const EXPLAINED_PER_SECOND = 100
 
 /**
  * Which refusals of a connection are explained. Frames in masses that are each refused must not be answered with many times as
- * many bytes: beyond so many in a second an answer has a code and no words, and one that names no request is not sent.
+ * many bytes: beyond this many per second an error has no message, and one that names no request is not sent.
  */
 export class Explanations {
   private readonly clock: Clock
@@ -32,7 +32,7 @@ export class Explanations {
     this.clock = clock
   }
 
-  /** The answer, or undefined where there is none. */
+  /** The error frame to send, or undefined if none is sent. */
   frameFor(error: FanfareError, about: unknown): ErrorFrame | undefined {
     const second = Math.floor(this.clock.now() / 1000)
     if (second !== this.second) this.count = 0
@@ -45,7 +45,7 @@ export class Explanations {
 
 const ABOUT = ['seq', 'sub', 'offset', 'consumer', 'delivery', 'request'] as const
 
-/** Tells of an error, and which request it refuses, by the numbers of what it is about. */
+/** An error frame, with the numbers of the request that it refuses. */
 export function errorFrame({ code, message, retry }: FanfareError, about?: unknown): ErrorFrame {
   return { type: 'error', code, message, retry, ...numbersIn(about) }
 }

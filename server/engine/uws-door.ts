@@ -6,8 +6,8 @@ import type { EngineApp } from './engine.ts'
 const LOOK_EVERY_MS = 100
 
 /** Whether another socket may listen on the port too. µWebSockets lets it by itself, were it another hub's. */
-export const EXCLUSIVE = 1
-export const SHARED = 0
+const EXCLUSIVE = 1
+const SHARED = 0
 
 /** A socket that listens. */
 export interface Listening {
@@ -41,7 +41,7 @@ export class Door {
 
   /** Rejects with `port_in_use`. */
   static async open(app: EngineApp, listen: Listen, port: number): Promise<Door> {
-    // Who shares a port shares it with anybody who is willing to: first it has to be had alone.
+    // A shared port is shared with every process that asks for it, so first listen without sharing.
     const alone = await listen(port, EXCLUSIVE)
     alone.close()
     const socket = await listen(alone.port, SHARED)

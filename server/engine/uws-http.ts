@@ -201,7 +201,7 @@ class RequestBody {
     )
   }
 
-  /** All of it has come, or the peer is held back until somebody reads it. */
+  /** All of it has arrived, or the peer is held back until the body is read. */
   get whole(): boolean {
     return this.arrived || this.state === 'paused'
   }

@@ -81,7 +81,7 @@ export function attachTo(
     try {
       const target = urlOf(false, undefined, request.url ?? '')
       if (target?.pathname !== address.path) {
-        // Another listener may want it; if there is none, nobody would ever answer.
+        // Another listener may handle it; without one the request would never be answered.
         if (server.listenerCount('upgrade') === 1) answer(socket, notFound(target))
         return
       }

@@ -3,7 +3,7 @@ import type { Clock } from '../../shared/clock.ts'
 
 /**
  * Where an unexpected error was stopped, and so what it has cost: one `connection`, one `call`, one `http` request, one
- * `engine` callback, one `broker` callback, one run of a `timer`. `process`: nothing stopped it, so nobody knows what it has cost.
+ * `engine` callback, one `broker` callback, one run of a `timer`. `process`: nothing stopped it, so its cost is unknown.
  */
 export const PLACES = ['connection', 'call', 'http', 'engine', 'broker', 'timer', 'process'] as const
 export type Place = (typeof PLACES)[number]
@@ -12,7 +12,7 @@ export type Place = (typeof PLACES)[number]
 const LINES_PER_SECOND = 10
 
 /**
- * The one place for errors that are no refusal but a bug. Each is logged with its stack and counted by where it was stopped.
+ * The one place for errors that are not refusals but bugs. Each is logged with its stack and counted by where it was stopped.
  * Metrics, readiness and `hub.show` read the counts.
  */
 export class UnexpectedErrors {

@@ -26,7 +26,7 @@ export async function readBody(request: Request, limit: number): Promise<Uint8Ar
 
 /** JSON by any of its media types (RFC 8259, and the suffix of RFC 6839). A form of another site cannot send these. */
 const JSON_TYPES = /^(application|text)\/json$|^[\w.!#$&^-]+\/[\w.!#$&^+-]+\+json$/
-/** What browsers and curl send for a form: nobody means it as the bytes of a message. */
+/** Content types of forms, as browsers and curl send them: they are never meant as the bytes of a message. */
 const FORM_TYPES = ['application/x-www-form-urlencoded', 'multipart/form-data']
 
 /** Whether the content type says that the body is JSON. Throws `bad_content_type` if it says that it is a form. */
@@ -48,7 +48,7 @@ function mediaTypeOf(request: Request): string {
 
 function badContentType(type: string, expected: string): FanfareError {
   const got = type === '' ? 'The body has no content type' : `The content type is ${type.slice(0, 100)}`
-  return new FanfareError('bad_content_type', `${got}; expected is ${expected}`)
+  return new FanfareError('bad_content_type', `${got}; expected ${expected}`)
 }
 
 /** The JSON of a body. Throws `bad_utf8`, `not_json`, `forbidden_key`. */

@@ -2,16 +2,15 @@ import { type ErrorCode, FanfareError } from '../../shared/errors.ts'
 import { isLoopbackName } from '../auth/loopback.ts'
 import type { EngineApp, HttpPeer } from '../engine/engine.ts'
 import type { Origins } from '../peer/origins.ts'
-import type { Client } from '../peer/proxies.ts'
+import type { Client, Proxies } from '../peer/proxies.ts'
 import { problemResponse } from './problem.ts'
 
 type Fetch = EngineApp['fetch']
 
 export interface CrossSiteContext {
   readonly origins: Origins
-  /** Who really asks. */
-  clientOf(request: Request, peer: HttpPeer | undefined): Client
-  /** Told of each refusal. */
+  readonly proxies: Proxies
+  /** Called with each refusal. */
   refused(code: ErrorCode, origin: string | undefined): void
   /** The hub itself speaks TLS. */
   readonly tls: boolean
@@ -23,7 +22,7 @@ const PUBLIC = ['/fanfare.js', '/healthz', '/readyz']
 const SAFE = ['GET', 'HEAD', 'OPTIONS']
 const A_DAY = '86400'
 
-/** What a browser is told of every answer. A page has a policy of its own, and everything else is no page. */
+/** Headers of every response. A page sets its own policy; all other responses are not pages. */
 const SECURITY_HEADERS: Readonly<Record<string, string>> = {
   'x-content-type-options': 'nosniff',
   'x-frame-options': 'DENY',
@@ -35,7 +34,7 @@ const SECURITY_HEADERS: Readonly<Record<string, string>> = {
 /** Keeps pages of other sites away from what lies behind `fetch`, and lets those in that are allowed (CORS). */
 export function guarded(fetch: Fetch, context: CrossSiteContext): Fetch {
   return async (request, peer) => {
-    const client = context.clientOf(request, peer)
+    const client = clientOf(request, peer, context.proxies)
     const origin = request.headers.get('origin')
     const open = PUBLIC.includes(new URL(request.url).pathname)
     const refused = open ? undefined : refusal(request, client, context.origins)
@@ -61,6 +60,11 @@ export function guarded(fetch: Fetch, context: CrossSiteContext): Fetch {
     }
     return answer
   }
+}
+
+function clientOf({ headers, url }: Request, peer: HttpPeer | undefined, proxies: Proxies): Client {
+  const secure = peer?.secure ?? new URL(url).protocol === 'https:'
+  return proxies.clientOf(peer?.remoteAddress ?? '', (name) => headers.get(name) ?? undefined, secure)
 }
 
 function allow(headers: Headers, origin: string, preflight: Request | undefined): void {

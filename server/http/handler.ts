@@ -5,6 +5,7 @@ import { z } from 'zod'
 import { FanfareError } from '../../shared/errors.ts'
 import type { EngineApp } from '../engine/engine.ts'
 import { authentication, type HttpEnv, ownToken } from './authentication.ts'
+import { type CrossSiteContext, guarded } from './cross-site.ts'
 import { dashboard } from './dashboard.ts'
 import { eventOperations } from './event-operations.ts'
 import { hubOperations } from './hub-operations.ts'
@@ -46,9 +47,17 @@ const OPERATIONS: readonly Operation[] = [
 ]
 
 /** Everything that the hub serves over HTTP, as one fetch-style handler. */
-export function httpHandler(hub: HttpContext): EngineApp['fetch'] {
+export function httpHandler(hub: HttpContext, crossSite: CrossSiteContext): EngineApp['fetch'] {
   const app = httpApp(hub)
-  return (request, peer) => app.fetch(request, { peer })
+  const fetch = guarded(async (request, peer) => app.fetch(request, { peer }), crossSite)
+  return async (request, peer) => {
+    try {
+      return await fetch(request, peer)
+    } catch (error) {
+      hub.unexpected.report('http', error)
+      return problemResponse(new FanfareError('internal'))
+    }
+  }
 }
 
 export function httpApp(hub: HttpContext): Hono<HttpEnv> {
@@ -73,7 +82,7 @@ export function httpApp(hub: HttpContext): Hono<HttpEnv> {
   app.route('/v1', routes(OPERATIONS, hub))
   app.onError((error, { req }) => {
     // A client that went away while its body was read is no failure.
-    if (!(error instanceof FanfareError) && !req.raw.signal.aborted) hub.failed(error)
+    if (!(error instanceof FanfareError) && !req.raw.signal.aborted) hub.unexpected.report('http', error)
     return problemResponse(refusalOf(error))
   })
   app.notFound(({ req }) =>

@@ -8,7 +8,7 @@ import type { UnexpectedErrors } from '../failure/unexpected-errors.ts'
 
 /** What the HTTP side needs of the hub. */
 export interface HttpContext {
-  /** Largest body taken, in bytes, and most publishes that may be unacknowledged: those of a WebSocket. */
+  /** Maximum body in bytes, and maximum unacknowledged publishes: the same as for a WebSocket. */
   readonly frameBytes: number
   readonly window: number
   readonly version: string
@@ -19,9 +19,8 @@ export interface HttpContext {
   accepts(): boolean
   /** Why nothing can be kept until it is started again. */
   storageFailure(): string | undefined
+  /** Where errors that are not refusals are reported. */
   readonly unexpected: UnexpectedErrors
-  /** Something went wrong that is no refusal: for the log. */
-  failed(error: unknown): void
   /** Rejects with `unauthenticated`, `token_expired`, `auth_unavailable`. */
   authenticate(credentials: Credentials): Promise<Access>
   /** Runs a method of the operators', where it is permitted. */

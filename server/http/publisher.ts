@@ -106,7 +106,7 @@ function encode(frame: object): [Uint8Array, boolean] {
     const encoded = encodeFrame(checked)
     return typeof encoded === 'string' ? [utf8.encode(encoded), false] : [encoded, true]
   } catch (error) {
-    // A field that no publish has, and so nobody has looked at: JSON.stringify overflows the stack at some thousand levels.
+    // An unknown field has not been checked: JSON.stringify overflows the stack at some thousand levels.
     if (error instanceof RangeError) throw new FanfareError('nested_too_deeply')
     throw error
   }

@@ -71,7 +71,7 @@ export const Page = z
   .meta({
     id: 'Page',
     description:
-      'Messages of a stream; from is where the page begins, behind what is no longer kept, next is where the next page begins, end whether that is the end',
+      'Messages of a stream; from is where the page begins, after what is no longer kept; next is where the next page begins; end is true on the last page',
   })
 
 export const Stream = z
@@ -100,7 +100,7 @@ export const Cursors = z
     cursors: z.array(z.object({ name: text, epoch: text, offset: whole, usedAt: time.optional() })),
     end: z.boolean(),
   })
-  .meta({ id: 'Cursors', description: 'Cursors in the order of their names; end: there are none behind the last' })
+  .meta({ id: 'Cursors', description: 'Cursors in the order of their names; end is true on the last page' })
 
 export const CursorNamed = z.object({ name: text, cursor: text }).meta({ id: 'CursorNamed' })
 

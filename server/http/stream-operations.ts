@@ -37,7 +37,7 @@ export const streamOperations: readonly Operation[] = [
   }),
   call('get', 'cursors.list', Cursors, {
     id: 'listCursors',
-    summary: 'Cursors of a stream in the order of their names, behind the one called after',
+    summary: 'Cursors of a stream in the order of their names, after the one called after',
     path: '/streams/{name}/cursors',
     refusals: ['no_stream'],
   }),

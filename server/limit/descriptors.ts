@@ -7,7 +7,7 @@ export class Descriptors {
   private readonly limit = softLimit()
 
   /**
-   * Whether only the reserve is left. The system gives out the lowest number that is free: the next one says how many are in use,
+   * Whether only the reserve is left. The system gives out the lowest number that is free: the next one shows how many are in use,
    * without counting them. It takes some microseconds, and is not remembered: many connections may come at once.
    */
   get short(): boolean {
@@ -21,7 +21,7 @@ export class Descriptors {
   }
 }
 
-/** What `ulimit -n` says. Where the system does not tell, only a descriptor that cannot be had is noticed. */
+/** The soft limit (`ulimit -n`). If the system does not report it, only a failed open is noticed. */
 function softLimit(): number {
   try {
     return Number(

@@ -2,7 +2,7 @@ import { networkOf, plainAddress } from '../peer/address.ts'
 import type { Descriptors } from './descriptors.ts'
 import type { LimitConfig, LimitHit } from './limits.ts'
 
-/** A connection that speaks HTTP, as far as limits see it. */
+/** An HTTP connection, as far as limits are concerned. */
 interface Waiting {
   readonly remoteAddress: string
   readonly answering: boolean
@@ -16,7 +16,7 @@ type Config = Pick<LimitConfig, 'maxConnections' | 'connectionsPerAddress'>
  * place of a WebSocket, and WebSockets do not take that of a health check.
  *
  * When there is one too many, the connection ends from which nothing has come for longest, never one that is owed an answer. So
- * somebody who opens connections and says nothing, or says it slowly, keeps nobody out.
+ * a peer that opens connections and sends nothing, or sends slowly, cannot keep others out.
  */
 export class HttpConnections {
   private readonly config: Config
@@ -69,7 +69,7 @@ export class HttpConnections {
     if (own?.size === 0) this.ofNetwork.delete(network)
   }
 
-  /** Ends all that are owed no answer: the hub closes. */
+  /** Closes all connections that do not wait for an answer: the hub is shutting down. */
   drain(): void {
     for (const connection of [...this.all]) {
       if (connection.answering) continue
@@ -78,7 +78,7 @@ export class HttpConnections {
     }
   }
 
-  /** Whether descriptors are short, after it has ended what it can. */
+  /** Whether descriptors are still short after closing what can be closed. */
   crowded(): boolean {
     if (!this.descriptors.short) return false
     do {
@@ -87,7 +87,7 @@ export class HttpConnections {
     return true
   }
 
-  /** False: each of them is owed an answer. */
+  /** False: all of them wait for an answer. */
   private endOne(among: ReadonlySet<Waiting>, limit: LimitHit, address: string): boolean {
     this.hit(limit, address)
     for (const connection of among) {

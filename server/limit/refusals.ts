@@ -1,6 +1,6 @@
 import type { Logger } from 'pino'
 
-/** A line per reason in this time: whoever is refused may come back as fast as they like. */
+/** Minimum time between two lines for one reason: refused peers may come back at any rate. */
 const LINE_EVERY_MS = 10_000
 
 interface Reason {
@@ -8,7 +8,7 @@ interface Reason {
   unlogged: number
 }
 
-/** Tells the operator what is refused and why. The metrics count each refusal; the log has a line for the first, and then some. */
+/** Reports to the operator what is refused and why. Metrics count every refusal; the log has a line for some of them. */
 export class Refusals {
   private readonly log: Logger
   private readonly reasons = new Map<string, Reason>()

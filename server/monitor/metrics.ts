@@ -8,7 +8,7 @@ import { PLACES } from '../failure/unexpected-errors.ts'
 import type { Monitor, Watched } from './monitor.ts'
 import { inTurns } from './turns.ts'
 
-/** Queues, and streams, that have series of their own: the first so many. */
+/** Number of queues, and of streams, that have series of their own: the first ones. */
 export const LABELLED = 1000
 /** Of those, how many are looked at in one turn of the event loop. */
 const AT_ONCE = 100
@@ -65,7 +65,7 @@ export class Metrics {
     const families: string[] = []
     for (const { name } of this.registry.getMetricsAsArray()) {
       families.push(await this.registry.getSingleMetricAsString(name))
-      // A thousand queues take their time: what else the hub has to do comes in between.
+      // A thousand queues take time: the hub does other work in between.
       await setImmediate()
     }
     return `${families.join('\n')}\n`
@@ -134,10 +134,10 @@ export class Metrics {
     )
     this.labelledCounter(
       'fanfare_errors_total',
-      'Errors told to clients over WebSocket, and refused upgrades.',
+      'Errors sent to clients over WebSocket, and refused upgrades.',
       ['code'],
       () =>
-        // Also those that have not been told yet: from nothing to one is no increase to Prometheus.
+        // Codes without errors too: Prometheus does not count a new series that starts at 1 as an increase.
         (Object.keys(ERRORS) as ErrorCode[]).map((code) => [[code], traffic.errors[code] ?? 0]),
     )
   }
@@ -177,7 +177,7 @@ export class Metrics {
       this.streams.map((stream): Series => [[stream.name], value(stream)])
     const gauge = (name: string, help: string, value: (stream: StreamStatus) => number) =>
       this.labelledGauge(`fanfare_stream_${name}`, help, ['stream'], each(value))
-    gauge('messages', 'Messages kept; with lastValue at most so many.', ({ first, next }) => next - first)
+    gauge('messages', 'Messages kept; with lastValue this is an upper bound.', ({ first, next }) => next - first)
     gauge('bytes', 'Bytes kept.', ({ bytes }) => bytes)
     gauge('cursors', 'Cursors stored; cursorsPerStream bounds them.', ({ cursorCount }) => cursorCount)
     gauge(

@@ -199,7 +199,7 @@ export class Monitor {
     }
   }
 
-  /** Whether anybody listens to the status of a name. Most often nobody does to any, and no name has to be matched. */
+  /** Whether the status of a name has subscribers. Usually no status topic has any, and no name has to be matched. */
   private listenersOf(prefix: string): (name: string) => boolean {
     const { topics } = this.watched
     if (!topics.isHeardBelow(prefix.slice(0, -1))) return () => false

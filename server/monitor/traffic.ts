@@ -29,7 +29,7 @@ export class Traffic {
   readonly limitHits = Object.fromEntries(LIMIT_HITS.map((limit) => [limit, 0])) as Record<LimitHit, number>
   private readonly onHit: (limit: LimitHit, about: object) => void
 
-  /** `onHit` is told of each refusal, with what is known of who was refused. */
+  /** `onHit` is called with each refusal and what is known about the refused peer. */
   constructor(onHit: (limit: LimitHit, about: object) => void = () => {}) {
     this.onHit = onHit
   }

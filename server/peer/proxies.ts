@@ -18,7 +18,7 @@ export interface Client {
  * The address of every client whose proxy names it in a way that the hub cannot read. They share one set of limits, so that
  * hiding an address is never a way around them.
  */
-export const UNKNOWN = 'unknown'
+const UNKNOWN = 'unknown'
 
 /** Adds an address, or a network as `10.0.0.0/8`, to a list; false where it is neither. */
 function add(list: BlockList, network: string): boolean {
@@ -65,7 +65,7 @@ export class Proxies {
     let hop = proxy
     for (const text of forwarded.split(',').toReversed()) {
       const address = hopAddress(text)
-      // A proxy has hidden it (RFC 7239 has `unknown` and `_name`), or somebody made it up.
+      // A proxy has hidden it (RFC 7239 has `unknown` and `_name`), or it is forged.
       if (address === undefined) return UNKNOWN
       // The loopback of another machine is not this one's, which limits do not bound.
       if (isLoopbackAddress(address) && !isLoopbackAddress(hop)) return hop

@@ -6,7 +6,7 @@ import type { DeadLetter, DeadLetterFilter, QueueInfo, QueueOptions } from '../.
 import { parsePattern } from '../../shared/topic.ts'
 import type { Broker } from '../broker/broker.ts'
 import type { UnexpectedErrors } from '../failure/unexpected-errors.ts'
-import { type NameLimits, RoomForNames } from '../limit/room-for-names.ts'
+import { type NameLimits, NameQuota } from '../limit/name-quota.ts'
 import type { QueueBinding } from '../topic/topics.ts'
 import { type Consumer, LEASED_AHEAD_BYTES } from './consumer.ts'
 import { QueueMonitor } from './monitor.ts'
@@ -33,7 +33,7 @@ interface Queue {
 /** Dead letters that a redrive or a purge takes in one commit, and about how many bytes of them a redrive. */
 const BATCH_LETTERS = 500
 const BATCH_BYTES = 1024 * 1024
-/** What may end them halfway: the answer then says how far they came. */
+/** Errors that may end them halfway: the error then reports how many letters were handled. */
 const CUTS_SHORT: readonly ErrorCode[] = ['queue_limit', 'storage_full', 'storage_failed', 'shutting_down']
 /** How often a redrive with a rate takes a batch. */
 const REDRIVE_STEP_MS = 100
@@ -43,7 +43,7 @@ export class Queues {
   private readonly broker: Broker
   private readonly byName = new Map<string, Queue>()
   private readonly bindings = new PatternIndex<Binding>()
-  private readonly room: RoomForNames
+  private readonly quota: NameQuota
   private declared = 0
   private readonly log: Logger
   private readonly clock: Clock
@@ -57,7 +57,7 @@ export class Queues {
     this.broker = broker
     this.log = log
     this.clock = clock
-    this.room = new RoomForNames(limits, { names: this.byName, patterns: this.bindings })
+    this.quota = new NameQuota(limits, { names: this.byName, patterns: this.bindings })
     broker.onReady = (name) => this.deal(name)
     broker.onLeaseLost = (name, delivery) => {
       for (const consumer of this.byName.get(name)?.consumers ?? []) consumer.leaseLost(delivery)
@@ -153,7 +153,7 @@ export class Queues {
   }
 
   async declare(options: QueueOptions, replace: boolean): Promise<QueueInfo> {
-    await this.room.declare(options.name, options.bindings.length, async () => {
+    await this.quota.declare(options.name, options.bindings.length, async () => {
       await this.broker.declareQueue(options, replace)
       this.enter(options)
     })

@@ -36,13 +36,13 @@ interface Missing {
   readonly count: number
 }
 
-/** Where a feed begins, and what is told of it. */
+/** Where a feed begins, and what the subscriber is sent about it. */
 interface Beginning {
   readonly position: number
   /** With `last`: the offsets that are wanted of those before `resumeAt`. */
   readonly picks?: Set<number>
   readonly resumeAt?: number
-  /** Of a start that goes on somewhere: whether everything since is there. */
+  /** When resuming: whether everything since then is there. */
   readonly recovered?: boolean
   /** What is known to be missing from the beginning. */
   readonly gap?: { readonly reason: GapReason; readonly missing?: Missing }
@@ -209,14 +209,14 @@ export class Feed implements SubscriptionFeed {
     if (from === 'latest') return { position: next }
     if (from === 'earliest') return { position: first }
     if ('time' in from) {
-      // It may be of a message, and so the hub's, or of the clock of whoever asks: nothing is left out by either.
+      // The time may come from a message, and so from the hub, or from the clock of the client: neither may lose messages.
       const time = Math.min(from.time, ownTime(this.clock, from.time))
       return { position: await this.broker.offsetAtTime(this.stream, time) }
     }
     const isSame = (from.epoch === undefined || from.epoch === epoch) && furthest(from) <= next
     if ('last' in from) return this.beginningOfLast(from, isSame, log)
     if (!isSame) return { position: first, recovered: false, gap: { reason: 'epoch' } }
-    // Missing messages of the same log are told where the reading finds them missing.
+    // Missing messages of the same log are reported when reading finds them missing.
     return { position: from.offset, recovered: from.offset >= first }
   }
 
@@ -232,7 +232,7 @@ export class Feed implements SubscriptionFeed {
     const picks = new Set(newest.filter((pick) => pick >= position))
     const recovered = (offset ?? resumeAt) >= first
     if (offset === undefined || recovered) return { position, picks, resumeAt, recovered }
-    // Which of those that are gone were among the last ones, nobody can tell any more.
+    // Which of the messages that are gone were among the last ones is unknown.
     const missing = { from: offset, to: first - 1, count: first - offset }
     const reason = offset < trimmedTo ? 'trimmed' : 'retention'
     return { position: first, picks, resumeAt, recovered, gap: { reason, missing } }
@@ -262,7 +262,7 @@ export class Feed implements SubscriptionFeed {
     this.outlet.send({ type: 'live', sub: this.subscription.sub, offset: this.position })
   }
 
-  /** Everything before `position` has been handed out or told as missing: the block is of the log as it is now. */
+  /** Everything before `position` has been handed out or reported as missing: the block is from the current log. */
   private async read({ next }: StreamState): Promise<void> {
     this.reading = true
     try {
@@ -272,7 +272,7 @@ export class Feed implements SubscriptionFeed {
         this.block = block
         this.blockAt = block.find(wanted)
       } else {
-        // Nothing is stored where newer values have replaced the rest.
+        // Nothing is stored if newer values have replaced the rest.
         this.position = next
       }
     } catch (error) {

@@ -4,14 +4,14 @@ import type { JsonMessage, StreamPage } from '../../shared/json-message.ts'
 import type { Broker, StreamState } from '../broker/broker.ts'
 import { jsonMessage } from '../broker/json-message.ts'
 
-/** About the most that a page holds, in bytes. */
+/** Approximate maximum size of a page, in bytes. */
 const PAGE_BYTES = 1024 * 1024
-/** About the most that is read for one: what is not shown, because it has expired or a newer value replaced it, costs too. */
+/** Approximate maximum that is read for a page, in bytes: messages that are not shown, because they expired or were replaced, cost too. */
 const READ_BYTES = 4 * PAGE_BYTES
 
 /**
- * Messages of a stream from an offset on, `limit` at most, of those whose topic `mayRead` permits: what was captured before
- * the stream's topics were narrowed is in it still. Rejects with `no_stream`.
+ * Messages of a stream from an offset on, up to `limit`, whose topic `mayRead` permits: the stream may still hold messages
+ * that it captured before its topics were narrowed. Rejects with `no_stream`.
  */
 export async function readPage(
   broker: Broker,

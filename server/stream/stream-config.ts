@@ -13,7 +13,7 @@ export const STREAM_DEFAULTS = {
 
 const UNITS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 7 * 86_400_000 }
 
-/** A century, in milliseconds: whoever writes a longer time means that it never ends, and sums of it have to stay whole numbers. */
+/** A century, in milliseconds: a longer time means forever, and sums with it have to stay safe integers. */
 const MAX_DURATION_MS = 36_525 * 86_400_000
 
 /** A length of time: milliseconds, or a number with a unit from `ms` to `w` (weeks), such as `7d`. */

@@ -7,7 +7,7 @@ import type { CursorPage, StreamOptions } from '../../shared/streams.ts'
 import type { StreamStatus } from '../../shared/sys.ts'
 import { parsePattern } from '../../shared/topic.ts'
 import type { Broker, CursorRange, StreamState } from '../broker/broker.ts'
-import { type NameLimits, RoomForNames } from '../limit/room-for-names.ts'
+import { type NameLimits, NameQuota } from '../limit/name-quota.ts'
 import type { Feed } from './feed.ts'
 import { readPage } from './page.ts'
 
@@ -34,7 +34,7 @@ const NAMED = 10
 export class Streams {
   private readonly broker: Broker
   private readonly clock: Clock
-  private readonly room: RoomForNames
+  private readonly quota: NameQuota
   private readonly byName = new Map<string, Stream>()
   private readonly captures = new PatternIndex<Capture>()
   private declared = 0
@@ -44,7 +44,7 @@ export class Streams {
   constructor(broker: Broker, clock: Clock, limits: NameLimits) {
     this.broker = broker
     this.clock = clock
-    this.room = new RoomForNames(limits, { names: this.byName, patterns: this.captures })
+    this.quota = new NameQuota(limits, { names: this.byName, patterns: this.captures })
   }
 
   /** Takes in what the broker has from before, then what the configuration declares, which is the stronger. */
@@ -140,7 +140,7 @@ export class Streams {
   }
 
   async declare(options: StreamOptions, replace: boolean): Promise<StreamStatus> {
-    await this.room.declare(options.name, options.topics.length, async () =>
+    await this.quota.declare(options.name, options.topics.length, async () =>
       this.enter(await this.broker.declareStream(options, replace)),
     )
     return this.show(options.name)

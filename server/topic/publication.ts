@@ -35,7 +35,7 @@ export interface FanOut {
   published(message: Message, topic: CountedTopic): void
 }
 
-/** Whose publish it is, and where it has to be kept. */
+/** The publisher, and where the message has to be kept. */
 export interface Destination {
   readonly publisher: string | undefined
   readonly topic: CountedTopic
@@ -46,7 +46,7 @@ export interface Destination {
 /** What ends a message as JSON, and what follows it in a block. */
 const END_BYTES = '},'.length
 
-/** A publish that has to be kept before anybody gets it, or has to wait for such ones of its topic. */
+/** A publish that has to be stored before it is delivered, or has to wait for such publishes on its topic. */
 export class Publication implements Draft {
   readonly owner: object
   readonly publisher: string | undefined

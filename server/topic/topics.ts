@@ -150,7 +150,7 @@ export class Topics {
     return this.index.match(topic.split('.')).length > 0
   }
 
-  /** Whether anybody may subscribe to one of the hub's own topics that begin with this and a dot. */
+  /** Whether there is a subscriber to one of the hub's own topics that begin with this and a dot. */
   isHeardBelow(topic: string): boolean {
     return this.index.matchesBelow(topic.split('.'))
   }

@@ -48,7 +48,7 @@ const COPIES: Record<string, (data: string, to: string) => Promise<void>> = {
 for (const engine of ENGINES) {
   for (const [name, copy] of Object.entries(COPIES)) {
     describe(suiteOn(engine, `${name} is restored: its readers`), () => {
-      it('are told, and miss nothing that was kept since', async () => {
+      it('get a gap, and miss nothing that was kept since', async () => {
         const data = await mkdtemp(join(folder, 'data-'))
         const saved = join(data, '..', `${engine}-${name}`)
         const port = await freePort()

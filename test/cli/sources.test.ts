@@ -81,7 +81,7 @@ it('reads a number between quotes in the file, as templates write it', async () 
   expect(await welcome(url)).toMatchObject({ window: 51, limits: { frameBytes: 65_536 } })
 })
 
-describe('an error names the field, where it was said, what it was, and what is expected', () => {
+describe('an error names the field, its source, its value, and what is expected', () => {
   it.each([
     [{ FANFARE_PORT: 'abc' }, [], 'port: FANFARE_PORT is "abc", expected a whole number from 0 to 65535'],
     [{ FANFARE_PORT: '65536' }, [], 'port: FANFARE_PORT is 65536, expected a whole number from 0 to 65535'],

@@ -36,7 +36,7 @@ it.each(ENGINES)(
   },
 )
 
-it.each(ENGINES)('a hub on %s that cannot write its log goes on', async (engine) => {
+it.each(ENGINES)('a hub on %s that cannot write its log keeps running', async (engine) => {
   const port = await freePort()
   const full = openSync('/dev/full', 'w')
   const hub = spawn(process.execPath, [MAIN, 'serve', '--engine', engine, '--data', 'memory', '--port', String(port)], {

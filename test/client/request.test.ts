@@ -14,7 +14,7 @@ it('a request to a hub that is out of reach ends after its time', async () => {
   await client.close()
 })
 
-it("so does one to a hub that has stopped to answer, and a reply that comes later is nobody's", async () => {
+it('so does one to a hub that has stopped answering, and a later reply is ignored', async () => {
   const client = hub.connect()
   const peer = await hub.peer()
   await peer.next('hello')

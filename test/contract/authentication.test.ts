@@ -1,54 +1,15 @@
 import { createSecretKey } from 'node:crypto'
-import { EventEmitter, once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { beforeAll, describe, expect, it } from 'vitest'
-import { connect, type StateChange } from '../../client/node.ts'
-import { hashApiKey, newApiKey } from '../../server/auth/api-key.ts'
+import { beforeAll, expect, it } from 'vitest'
+import { connect } from '../../client/node.ts'
+import { newApiKey } from '../../server/auth/api-key.ts'
 import { type AuthOptions, FanfareError, startHub } from '../../server/index.ts'
+import { ALL, apiKey, auth, entered, folder, good, hello, pem } from '../setup/authenticated.ts'
 import { onEveryEngine } from '../setup/hubs.ts'
 import { keptLog } from '../setup/kept-log.ts'
 import { Peer } from '../setup/peer.ts'
-import { ec, ed, inSeconds, jwks, keyFolder, rsa, SECRET, secret, sign } from '../setup/tokens.ts'
-
-const ALL = { admin: true } as const
-const folder = keyFolder()
-const pem = rsa.publicKey.export({ type: 'spki', format: 'pem' }) as string
-const apiKey = newApiKey()
-
-const secretFile = folder.write('secret', `${SECRET}\n`)
-const auth: AuthOptions = {
-  jwt: {
-    keys: [
-      { secretFile },
-      { publicKeyFile: folder.write('rsa.pem', pem) },
-      { publicKeyFile: folder.write('ec.json', JSON.stringify(ec.publicKey.export({ format: 'jwk' }))) },
-      { jwksFile: folder.write('ed.json', jwks({ ed: ed.publicKey })) },
-    ],
-    audience: 'fanfare',
-    issuer: ['https://one', 'https://two'],
-  },
-  apiKeys: [{ name: 'service', hash: hashApiKey(apiKey), permissions: ALL }],
-  roles: { default: { subscribe: ['users.${sub}.#'] } },
-}
-const good = { aud: 'fanfare', iss: 'https://two' }
-
-/** How a peer with a token fares: its welcome, or the code and close code that it is refused with. */
-async function hello(url: string, token: string | undefined, protocols?: string[]) {
-  const peer = await Peer.open(url, protocols)
-  peer.send({ type: 'hello', token })
-  return entered(peer)
-}
-
-async function entered(peer: Peer) {
-  const welcome = await peer.next('welcome').catch(() => undefined)
-  if (welcome) {
-    peer.socket.terminate()
-    return { subject: welcome.subject }
-  }
-  const error = peer.frames.find(({ type }) => type === 'error') as { code: string; message: string } | undefined
-  return { code: error?.code, close: (await peer.closed).code, message: error?.message }
-}
+import { ec, ed, inSeconds, jwks, rsa, secret, sign } from '../setup/tokens.ts'
 
 onEveryEngine('authentication', (hubs) => {
   let url = ''
@@ -272,98 +233,6 @@ onEveryEngine('authentication', (hubs) => {
     for (let seq = 0; seq < 10; seq++) flood.send({ type: 'publish', seq, topic: 'a', data: 'x'.repeat(100_000) })
     expect(await entered(flood)).toMatchObject({ code: 'auth_backlog', close: 4430 })
   })
-
-  it('ends a connection whose token ends, and one that is never let in', async () => {
-    const { url } = await hubs.start({
-      helloTimeoutMs: 300,
-      auth: {
-        jwt: { keys: [{ secretFile }], clockToleranceMs: 0 },
-        authenticate: ({ token }) => (token === 'never' ? new Promise(() => {}) : undefined),
-      },
-    })
-    const peer = await Peer.open(url)
-    peer.send({ type: 'hello', token: await sign({ exp: inSeconds(2) }) })
-    expect((await peer.next('welcome')).expiresInMs).toBeLessThanOrEqual(2000)
-    expect(await peer.closed).toMatchObject({ code: 4402 })
-    expect(peer.frames.at(-1)).toMatchObject({ type: 'error', code: 'token_expired', retry: false })
-    expect(await hello(url, 'never')).toMatchObject({ code: 'auth_unavailable', close: 4004 })
-  })
-
-  describe('a token that takes the place of another', () => {
-    const open = async (token: string) => {
-      const peer = await Peer.open(url)
-      peer.send({ type: 'hello', token })
-      await peer.next('welcome')
-      return peer
-    }
-
-    it('goes on without a cut, and ends what it does not permit', async () => {
-      const permissions = { subscribe: ['a', 'b'], respond: ['b'], consume: ['jobs'], publish: ['a'] }
-      const peer = await open(await sign({ ...good, permissions }))
-      const admin = await open(apiKey)
-      admin.send({ type: 'call', seq: 1, method: 'queues.declare', params: { name: 'jobs' } })
-      await admin.next('result')
-      peer.send({ type: 'subscribe', sub: 1, pattern: 'a' }, { type: 'subscribe', sub: 2, pattern: 'b' })
-      peer.send({ type: 'respond', sub: 3, pattern: 'b' }, { type: 'consume', consumer: 4, queue: 'jobs' })
-      await peer.next('consuming')
-      const fewer = await sign({ ...good, exp: inSeconds(600), permissions: { subscribe: ['a'] } })
-      peer.send({ type: 'auth', seq: 7, token: fewer })
-      const { expiresInMs } = await peer.next('authenticated')
-      expect(expiresInMs).toBeGreaterThan(500_000)
-      const ended = [await peer.next('error'), await peer.next('error'), await peer.next('error')]
-      expect(ended.map(({ code, sub, consumer }) => [code, sub ?? consumer])).toEqual([
-        ['forbidden', 2],
-        ['forbidden', 4],
-        ['forbidden', 3],
-      ])
-      admin.send({ type: 'publish', seq: 2, topic: 'b' }, { type: 'publish', seq: 3, topic: 'a' })
-      expect(await peer.next('message')).toMatchObject({ topic: 'a' })
-      peer.send({ type: 'publish', seq: 8, topic: 'a' })
-      expect(await peer.next('error')).toMatchObject({ code: 'forbidden', seq: 8 })
-      peer.socket.terminate()
-      admin.socket.terminate()
-    })
-
-    it('costs the connection where it is refused, and nothing while nobody can tell', async () => {
-      const refused = await open(apiKey)
-      refused.send({ type: 'auth', seq: 1, token: await sign({}) })
-      expect(await refused.closed).toMatchObject({ code: 4401 })
-      const { url } = await hubs.start({
-        auth: { ...auth, authenticate: ({ token }) => (token === 'x' ? Promise.reject(new Error('down')) : undefined) },
-      })
-      const peer = await Peer.open(url)
-      peer.send({ type: 'hello', token: apiKey })
-      peer.send({ type: 'auth', seq: 1, token: 'x' })
-      expect(await peer.next('error')).toMatchObject({ code: 'auth_unavailable', seq: 1, retry: true })
-      expect((await peer.settled()).length).toBe(0)
-      peer.socket.terminate()
-    })
-  })
-
-  it('a client renews its token by itself, and loses no message', async () => {
-    const { url } = await hubs.start({ auth: { jwt: { keys: [{ secretFile }], clockToleranceMs: 0 } } })
-    const asking = new EventEmitter()
-    const getToken = () => {
-      asking.emit('asked')
-      return sign({ exp: inSeconds(2), permissions: ALL })
-    }
-    const firstEnds = Date.now() + 2000
-    const client = connect(url, { getToken })
-    const states: StateChange[] = []
-    client.onState((change) => states.push(change))
-    const messages = client.subscribe('n')[Symbol.asyncIterator]()
-    await client.ready()
-    let n = 0
-    do {
-      await once(asking, 'asked')
-      for (const last = n + 50; n < last; n++) {
-        await client.publish('n', n)
-        expect((await messages.next()).value.data).toBe(n)
-      }
-    } while (Date.now() < firstEnds)
-    expect(states.map(({ to }) => to)).toEqual(['connected'])
-    await client.close()
-  })
 })
 
 it('no token is ever logged', async () => {
@@ -394,33 +263,4 @@ it('no token is ever logged', async () => {
   expect(lines.map(({ msg }) => msg)).toEqual(expect.arrayContaining(['connection ended', 'authenticate failed']))
   const text = JSON.stringify(lines)
   for (const token of tokens) for (const part of token.split('.')) expect(text).not.toContain(part)
-})
-
-it('a refused token closes a client for good, and with getToken it asks once anew', async () => {
-  const hub = await startHub({ port: 0, auth })
-  const url = `ws://127.0.0.1:${hub.port}`
-  const backoff = { baseMs: 1, capMs: 5 }
-  const fixed = connect(url, { token: 'nonsense', backoff })
-  await expect(fixed.ready()).rejects.toMatchObject({ code: 'unauthenticated' })
-  expect(fixed.state).toBe('closed')
-
-  const tokens: (string | Error)[] = [new Error('no network'), 'nonsense', apiKey, 'unused']
-  const next = () => {
-    const token = tokens.shift()
-    if (token instanceof Error) throw token
-    return token
-  }
-  const reasons: string[] = []
-  const lucky = connect(url, { getToken: next, backoff })
-  lucky.onState(({ to, reason }) => void (to === 'waiting' && reasons.push(reason.code)))
-  await lucky.ready()
-  expect(reasons).toEqual(['token_unavailable', 'unauthenticated'])
-  expect(tokens).toEqual(['unused'])
-  await lucky.close()
-
-  let asked = 0
-  const never = connect(url, { getToken: () => `nonsense ${++asked}`, backoff })
-  await expect(never.ready()).rejects.toMatchObject({ code: 'unauthenticated' })
-  expect(asked).toBe(2)
-  await hub.close()
 })

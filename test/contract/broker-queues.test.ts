@@ -37,7 +37,7 @@ onEveryBroker('queues', (brokers) => {
   if (brokers.keeps) {
     describe('reopened', () => {
       it.each([60_000, 63_072_000_000])(
-        'what is delayed waits no longer than it was told to, also after a restart with a clock set back by %i ms',
+        'what is delayed waits no longer than requested, also after a restart with a clock set back by %i ms',
         async (byMs) => {
           const world = await start()
           await enqueue(world.broker, 'failed')

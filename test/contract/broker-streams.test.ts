@@ -55,7 +55,7 @@ onEveryBroker('broker, many and busy', (brokers) => {
     expect(await readAll(broker, 'other')).toHaveLength(1)
   })
 
-  it('goes on with a deletion after a restart, and uses no number twice', { timeout: 120_000 }, async () => {
+  it('continues a deletion after a restart, and uses no number twice', { timeout: 120_000 }, async () => {
     if (!brokers.keeps) return
     const underTest = await brokers.open()
     await underTest.broker.declareStream(streamOptions(), false)

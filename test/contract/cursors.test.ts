@@ -124,7 +124,7 @@ onEveryEngine('cursors and stored messages', (hubs) => {
     expect(metrics).toMatch(/fanfare_errors_total\{code="cursor_limit"\} [1-9]/)
   })
 
-  it('nobody reads what a stream captured before its topics were narrowed, unless it may', async () => {
+  it('no client reads what a stream captured before its topics were narrowed, unless it may', async () => {
     const data = await mkdtemp(join(tmpdir(), 'fanfare-narrowed-'))
     const before = await start({ data, streams: [{ name: 's', topics: ['s.public.#', 's.secret.#'] }] })
     const publisher = client(before.hub, 'root')

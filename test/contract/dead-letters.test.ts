@@ -102,7 +102,7 @@ onEveryEngine('dead letters', (hubs) => {
     await expect(letters.redrive('q', { letters: [] }, { to: 'none' })).rejects.toMatchObject({ code: 'no_queue' })
   })
 
-  it('are each moved once, whoever redrives and purges at the same time', async () => {
+  it('are each moved once, even if several clients redrive and purge at the same time', async () => {
     const { client, publisher, letters } = await withLetters(2000, (n) => n, [{ name: 'a' }, { name: 'b' }])
     const [first, second, purged] = await Promise.all([
       letters.redrive('q', {}, { to: 'a' }),
@@ -174,7 +174,7 @@ onEveryEngine('dead letters', (hubs) => {
     expect(metrics).toContain('fanfare_queue_dead_letters_dropped_total{queue="q"} 7')
   })
 
-  it('of many parked groups are told with a hundred keys, and how many more there are', async () => {
+  it('of many parked groups show a hundred keys, and how many more there are', async () => {
     const { client, publisher } = await withLetters(0, () => 0, [{ name: 'jobs', onDeadLetter: 'park' }])
     await Promise.all(range(0, 150).map((n) => publisher.enqueue('jobs', n, { key: `group ${n}` })))
     client().consume('jobs', (delivery) => delivery.reject(), { concurrency: 150 })

@@ -222,7 +222,7 @@ onEveryEngine('the HTTP API', (hubs) => {
       ['/topics/a', 'application/x-www-form-urlencoded', /^The content type is application\/x-www-form-urlencoded; /],
       ['/topics/a', 'multipart/form-data; boundary=x', /application\/octet-stream for bytes/],
       ['/queues/q/messages', 'application/x-www-form-urlencoded', /^The content type is /],
-      ['/publish', 'text/plain', /expected is application\/json/],
+      ['/publish', 'text/plain', /expected application\/json/],
       ['/publish', undefined, /^The body has no content type; /],
       ['/queues', 'application/x-www-form-urlencoded', /^The content type is /],
       ['/streams', 'application/jsonx', /^The content type is /],

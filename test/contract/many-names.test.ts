@@ -76,7 +76,7 @@ onEveryEngine('very many names', (hubs) => {
     await again.hub.close()
   }, 30_000)
 
-  it('routes each of 25,000 topics, new and known ones, beside 1,000 queues', async () => {
+  it('routes each of 25,000 topics, new and known ones, alongside 1,000 queues', async () => {
     const { client, peer } = await worlds({ streams: [], queues: queuesOf(1000) })
     const listener = await peer()
     await listener.subscribe(1, 'x.*.last')
@@ -280,7 +280,7 @@ onEveryEngine('very many names', (hubs) => {
       expect(await operator.queues.list()).toHaveLength(6)
     })
 
-    it('show what the token permits, and pages count that alone', async () => {
+    it('show what the token permits, and pages count only that', async () => {
       const key = newApiKey()
       const nobody = newApiKey()
       const apiKeys = [

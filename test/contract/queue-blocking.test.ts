@@ -102,7 +102,7 @@ onEveryEngine('publishes that wait for room', (hubs) => {
     })
   })
 
-  it('do not starve beside steady traffic to each of their queues', async () => {
+  it('do not starve alongside steady traffic to each of their queues', async () => {
     const { client } = await start([
       { name: 'a', bindings, ...BLOCKING },
       { name: 'b', bindings, ...BLOCKING },
@@ -212,7 +212,7 @@ onEveryEngine('publishes that wait for room', (hubs) => {
       await leftNothing(operator, client)
     })
 
-    it('and what waited behind them goes on', async () => {
+    it('and later publishes no longer wait', async () => {
       const { operator, peer } = await start([
         { name: 'a', bindings, maxMessages: 5, overflow: 'block' },
         { name: 'full', bindings, ...BLOCKING },

@@ -56,7 +56,7 @@ onEveryEngine('request lines', (hubs) => {
       peer.socket.terminate()
     })
 
-    it.each(TARGETS)('%j over TLS likewise', async (target) => {
+    it.each(TARGETS)('%j over TLS, too', async (target) => {
       const { hub } = await tls()
       await survives(await RawHttp.openTls(hub.port), upgradeOf(target))
       expect(await (await RawHttp.openTls(hub.port)).ask('GET /healthz HTTP/1.1\r\nHost: hub\r\n\r\n')).toMatch(/ 200/)

@@ -99,7 +99,7 @@ onEveryEngine('streams at their edges', (hubs) => {
       await stop()
     })
 
-    it('a reader that resumes there gets all, or is told what it misses', async () => {
+    it('a reader that resumes there gets everything, or a gap', async () => {
       const { client, peer } = await start({ streams: EDGE })
       const publisher = client()
       const { positions } = await publisher.publish('s.a', 0)
@@ -135,7 +135,7 @@ onEveryEngine('streams at their edges', (hubs) => {
   describe('the last ones of each topic', () => {
     const TEXT = 'x'.repeat(4000)
 
-    it('are counted in a gap where they are trimmed while a slow reader waits for them', async () => {
+    it('are counted in a gap if they are trimmed while a slow reader waits for them', async () => {
       const { client, peer } = await start({ outboxBytes: 512 * 1024, frameBytes: 64 * 1024 })
       const publisher = client()
       for (const n of range(0, 10)) {
@@ -182,7 +182,7 @@ onEveryEngine('streams at their edges', (hubs) => {
       expect(gaps).toEqual([])
     })
 
-    it('are told as missing where they were trimmed while the client was away', async () => {
+    it('are reported as missing if they were trimmed while the client was away', async () => {
       const { client, network } = await start()
       const publisher = client()
       await publishNumbers(publisher, 's.a', 0, 3000)
@@ -216,7 +216,7 @@ onEveryEngine('streams at their edges', (hubs) => {
       expect(seen).toEqual([...range(1000, offsets?.from as number), ...range(2900, 3100)])
     })
 
-    it('go on behind the last event after a cut of server-sent events', async () => {
+    it('continue after the last event when server-sent events were cut', async () => {
       const { client, hub } = await start()
       const publisher = client()
       await publishNumbers(publisher, 's.a', 0, 500)
@@ -240,7 +240,7 @@ onEveryEngine('streams at their edges', (hubs) => {
     })
   })
 
-  it('a gap after a cut names nothing that was handled, also where the cursor is older', async () => {
+  it('a gap after a cut names nothing that was handled, even if the cursor is older', async () => {
     const { client, network } = await start()
     const publisher = client()
     const net = await network()
@@ -279,7 +279,7 @@ onEveryEngine('streams at their edges', (hubs) => {
     expect(notes).toEqual([{ recovered: true }])
   })
 
-  it('a peer that speaks by hand is told what is wrong with a start', async () => {
+  it('a hand-written subscribe frame with a bad start gets an error that says what is wrong', async () => {
     const { peer } = await start()
     const reader = await peer()
     for (const from of [{ last: 1, time: 1 }, { last: 1, before: -1 }, { before: 1 }, { offset: 1, time: 1 }]) {

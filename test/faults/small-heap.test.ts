@@ -93,7 +93,7 @@ describe.each(ENGINES)(`a hub on %s with a heap of ${HEAP_MB} MB`, (engine) => {
     expect([...codes]).toEqual(['bad_frame'])
   }, 60_000)
 
-  it('answers a few calls at a time, however many come in a frame, and whether anybody reads', async () => {
+  it('answers a few calls at a time, however many come in a frame, and whether or not the client reads', async () => {
     const calls = JSON.stringify(range(0, 4500).map((seq) => ({ type: 'call', seq, method: 'queues.list' })))
     const codes = await attack(4, (peer) => {
       peer.socket.pause()

@@ -66,7 +66,7 @@ describe('patterns', () => {
 })
 
 describe('a pattern that covers another', () => {
-  it('is found as by the model, alone and in the index', () => {
+  it('is found as by the model, by itself and in the index', () => {
     let covered = 0
     fc.assert(
       fc.property(pattern, fc.array(pattern, { minLength: 1, maxLength: 5 }), (asked, captures) => {

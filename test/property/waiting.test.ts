@@ -216,7 +216,7 @@ function numberIn(wire: string): number {
   return Number.parseInt((JSON.parse(wire) as { data: string }).data, 10)
 }
 
-it('publishes that wait are a list, gone through from its start: whoever publishes, leaves, takes and resizes', async () => {
+it('waiting publishes behave like a list that is scanned from its start, whatever clients do', async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.constantFrom(0, 500),

@@ -13,6 +13,7 @@ import type { Change, Key, Purpose, Range, Snapshot, Store } from '../../server/
 import { realClock } from '../../shared/clock.ts'
 import type { FanfareError } from '../../shared/errors.ts'
 import type { Offsets, StreamOptions } from '../../shared/streams.ts'
+import { range } from './streams.ts'
 
 /** A broker, and the world around it. */
 export interface BrokerUnderTest {
@@ -221,4 +222,25 @@ export async function readAll(broker: Broker, stream: string, from?: number): Pr
     }
     offset = block.lastOffset + 1
   }
+}
+
+/** What a stream shows, without offsets and topics. */
+export async function dataOf(broker: Broker, stream = 's'): Promise<unknown[]> {
+  return (await readAll(broker, stream)).map(({ data }) => data)
+}
+
+/** A broker with the stream `s`, which captures all topics. */
+export async function withStream(
+  brokers: BrokerFactory,
+  options: Partial<StreamOptions> = {},
+  more: Partial<EmbeddedOptions> = {},
+): Promise<BrokerUnderTest> {
+  const underTest = await brokers.open(more)
+  await underTest.broker.declareStream(streamOptions(options), false)
+  return underTest
+}
+
+/** Publishes numbers on one topic, all in one turn and so in one group. */
+export function publishNumbers(broker: Broker, from: number, to: number, topic = 't'): Promise<Kept[]> {
+  return Promise.all(range(from, to).map((n) => publishTo(broker, { topic, data: n })))
 }

@@ -1,7 +1,7 @@
 import type { Key, Range, Reader, Snapshot, Store } from './store.ts'
 
 /**
- * The store as the logs know it. LMDB shows a commit before the hub has applied it, and a reader who compares what it
+ * The store as the logs know it. LMDB shows a commit before the hub has applied it, and a reader that compares what it
  * finds with bounds from before that commit draws wrong conclusions: it takes a message that retention has just removed for
  * one that never was. So while a commit is under way all reads see the store from before, and in the moment in which the
  * logs apply the commit they see the one after.

@@ -19,7 +19,7 @@ export class Capacity {
   private readonly logs: Logs
   private readonly dedup: DedupWindow
   private readonly waiting: WaitingPublishes
-  /** Whether a publish has to wait behind others for a queue. */
+  /** Whether a publish has to wait after others for a queue. */
   private readonly blocks = (name: string) => this.logs.queues.get(name)?.options.overflow === 'block'
 
   constructor(logs: Logs, dedup: DedupWindow, waiting: WaitingPublishes) {
@@ -50,7 +50,10 @@ export class Capacity {
   admitAll(drafts: readonly Draft[], now: number): FanfareError | undefined {
     const behind = drafts.find((draft) => !this.isKnown(draft) && this.waiting.isBehind(draft, this.blocks))
     if (behind)
-      return new FanfareError('queue_limit', `Earlier publishes wait that "${behind.topic}" must not overtake`)
+      return new FanfareError(
+        'queue_limit',
+        `It would overtake earlier publishes that wait for room, on "${behind.topic}"`,
+      )
     const needs = this.needsOf(drafts, now)
     for (const [queue, { bytes, messages }] of needs) {
       const waits = queue.options.overflow === 'block' && !queue.hasRoom(bytes, messages)
@@ -71,7 +74,7 @@ export class Capacity {
       return new FanfareError('no_queue', `"${draft.queues[0]}" was deleted`)
     }
     const bytes = this.bytesOf(draft, now)
-    // All are asked before any makes room: what is refused must cost nobody anything.
+    // All are checked before any makes room: a refused publish must not cost other messages anything.
     const refusing = queues.find((queue) => !queue.couldTake(bytes))
     if (refusing) return full(refusing)
     const turn = waited ? this.waiting.isFirst(waited, this.blocks) : !this.waiting.isBehind(draft, this.blocks)

@@ -2,7 +2,7 @@ import { PAGE_BYTES } from './database-file.ts'
 import type { Change, Key } from './store.ts'
 
 /** The size of LMDB's two trees, in pages: of the records, and of the lists of free pages. */
-export interface TreeSizes {
+interface TreeSizes {
   readonly treeBranchPageCount: number
   readonly treeLeafPageCount: number
   readonly free: {

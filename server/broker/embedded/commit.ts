@@ -5,13 +5,13 @@ import type { Change, Purpose } from './store.ts'
 /** Maximum drafts, and maximum settlements, of one commit. */
 export const GROUP = 10_000
 
-/** A change of something other than messages: adds to a commit, and gives how to undo it where that fails. */
+/** A change of something other than messages. `stage` adds it to a commit and returns how to undo it if that fails. */
 export interface Task {
   stage(changes: Change[], now: number): () => void
   done(error?: Error): void
 }
 
-/** Somebody who waits for a commit. */
+/** A caller that waits for a commit. */
 export interface Waiter {
   readonly of: Task | Settlement | Draft
   succeeded(): void
@@ -25,7 +25,7 @@ export interface Commit {
   /** What to undo where it fails. */
   readonly undo: (() => void)[]
   readonly waiters: Waiter[]
-  /** How many of the group have been staged: where the staging itself fails, the others have to be told. */
+  /** How many of the group have been staged: if staging itself fails, the others have to be refused. */
   readonly taken: { tasks: number; settlements: number; drafts: number; waited: number }
 }
 
@@ -55,3 +55,6 @@ export function refuse(refused: Draft | Settlement, error: FanfareError, { waite
   const tell = () => refused.refused(error)
   waiters.push({ of: refused, succeeded: tell, failed: tell })
 }
+
+/** What a task returns if it changes nothing outside the logs. */
+export const nothingToUndo = () => {}

@@ -42,7 +42,7 @@ const FORMER_RESERVE = 'reserve'
 /** What fits into the address of a socket on every system, with room for the name of a stale lock. */
 const MOST_SOCKET_BYTES = 90
 const LOCK_RETRY_MS = 200
-/** The answers of a socket that nobody listens to any more. Any other may come from a hub that is alive. */
+/** Errors of a socket without a listener. Any other error may come from a live hub. */
 const DEAD_LOCK: readonly unknown[] = ['ECONNREFUSED', 'ENOENT', 'ENOTSOCK']
 /** How file systems and platforms say that they sync no directories. */
 const NO_DIRECTORY_SYNC: readonly unknown[] = 'EACCES EBADF EINVAL EISDIR ENOSYS ENOTSUP EOPNOTSUPP EPERM'.split(' ')
@@ -145,7 +145,7 @@ async function takeEmpty(path: string): Promise<Marker> {
   return marker
 }
 
-/** What in a directory may be the data of another program, or of a hub. What holds nothing is nobody's data. */
+/** Entries of a directory that may be the data of another program or of a hub. Empty entries are not data. */
 export async function strangersIn(path: string): Promise<string[]> {
   const strangers: string[] = []
   for (const name of await readdir(path)) {

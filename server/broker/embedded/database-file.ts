@@ -16,8 +16,8 @@ const LOCK_FILE_BYTES = 3 * PAGE_BYTES
 const { ENOSPC, EDQUOT, EFBIG } = constants.errno
 const NO_ROOM: readonly unknown[] = [ENOSPC, EDQUOT, EFBIG]
 
-/** Whether a failed call of the file system says that there is no room. */
-export const isNoRoom = (error: unknown): boolean => NO_ROOM.includes(-((error as { errno?: number }).errno ?? 0))
+/** Whether a file system call failed because the disk is full. */
+const isNoRoom = (error: unknown): boolean => NO_ROOM.includes(-((error as { errno?: number }).errno ?? 0))
 
 /** Makes a database without records, whole or not at all: half a file would look like damage at the next start. */
 export async function createDatabase(name: string): Promise<void> {
@@ -74,7 +74,7 @@ function emptyDatabase(): Buffer {
   return pages
 }
 
-/** The space behind the last page that LMDB uses, which is the file's own already: LMDB may write there. */
+/** The space after the last page that LMDB uses. It is allocated to the file already, so LMDB can write there. */
 export class Tail {
   private readonly file: FileHandle
   /** Where it ends, in bytes from the start of the file. */
@@ -95,7 +95,7 @@ export class Tail {
   }
 
   /**
-   * Grows it to a size, or as far as there is room. Only call between two commits: what is behind the last page is
+   * Grows it to a size, or as far as there is room. Call only between two commits: what comes after the last page is
    * overwritten. What has been there before may be a hole of a file that was copied, so it counts once it is written.
    */
   async grow(lastPage: number, bytes: number): Promise<void> {

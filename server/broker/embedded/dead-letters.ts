@@ -29,7 +29,7 @@ export interface FoundLetter {
 /** What one look into the store may read: what it takes must stay short, however large the letters are. */
 const STEP_LETTERS = 500
 const STEP_BYTES = 1024 * 1024
-/** After so many bytes of new dead letters a commit takes no more: they are read from the queue, and held until it ends. */
+/** Maximum bytes of new dead letters per commit: they are read from the queue and held until it ends. */
 const BURIED_BYTES = 4 * 1024 * 1024
 
 /** The dead letters of one queue, by number. What a commit buries and removes is staged, as in the queue's log. */
@@ -54,7 +54,7 @@ export class DeadLetters {
   }
 
   /**
-   * Some of those that meet a filter, from one number up to another, and where the next step begins. A step is bounded by
+   * Some of the letters that match a filter, from one number up to another, and where the next step begins. A step is bounded by
    * the letters and bytes that it reads.
    */
   step(filter: DeadLetterFilter, from: number, to: number): { found: FoundLetter[]; next: number | undefined } {
@@ -148,7 +148,7 @@ export function shownLetter({ letter, value }: FoundLetter, origin: string): Dea
   return { letter, message: jsonMessage(binary ? Buffer.from(wire, 'base64') : wire), ...rest, origin }
 }
 
-/** The entry that a dead letter becomes when it is redriven: behind all others, of the usual priority, without expiry. */
+/** The entry that a dead letter becomes when it is redriven: after all others, of the default priority, without expiry. */
 export function entryOf({ value }: FoundLetter, now: number): Omit<Entry, 'offset' | 'back'> {
   const { wire, binary, topic, key } = storedLetter(value)
   const message = withoutExpiry(binary ? Buffer.from(wire, 'base64') : wire)

@@ -14,7 +14,7 @@ export interface Places {
   readonly queues: readonly { readonly log: QueueLog; readonly offset: number }[]
 }
 
-/** A stream or a queue. Its number says whether the one of that name is still the same. */
+/** A stream or a queue. Its number shows whether the one of that name is still the same. */
 interface Named {
   readonly id: number
   readonly name: string

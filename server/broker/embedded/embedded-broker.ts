@@ -1,11 +1,10 @@
-import { setImmediate } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import { type Clock, steadyClock, type Timer } from '../../../shared/clock.ts'
 import { FanfareError } from '../../../shared/errors.ts'
 import type { DeadLetter, DeadLetterFilter, QueueOptions, QueueStatus } from '../../../shared/queues.ts'
 import type { CursorInfo, Position, StreamInfo, StreamOptions } from '../../../shared/streams.ts'
 import { UnexpectedErrors } from '../../failure/unexpected-errors.ts'
-import { type Block, bytesInBody } from '../block.ts'
+import type { Block } from '../block.ts'
 import type {
   Broker,
   CommitStats,
@@ -18,7 +17,8 @@ import type {
   WaitingStatus,
 } from '../broker.ts'
 import { AppliedReads } from './applied-reads.ts'
-import { entryOf, type FoundLetter, seqOf, shownLetter } from './dead-letters.ts'
+import { nothingToUndo } from './commit.ts'
+import { DeadLetterOperations } from './dead-letter-operations.ts'
 import { DedupWindow } from './dedup-window.ts'
 import { GroupCommit } from './group-commit.ts'
 import { Housekeeping } from './housekeeping.ts'
@@ -40,16 +40,12 @@ export interface EmbeddedOptions {
   readonly cursorIdleMs?: number
   /** The machine's by default. */
   readonly clock?: Clock
-  /** Where callbacks that throw are reported; of its own by default. */
+  /** Where callbacks that throw are reported; its own by default. */
   readonly unexpected?: UnexpectedErrors
 }
 
-/** How often leases, delays, expiry and retention are looked after, in milliseconds. */
+/** How often leases, delays, expiry and retention are processed, in milliseconds. */
 const TICK_MS = 100
-/** About the most that one page of dead letters holds. */
-const LETTER_PAGE_BYTES = 1024 * 1024
-
-const nothingToUndo = () => {}
 
 /** The broker in the hub's own process, over a store. */
 export class EmbeddedBroker implements Broker {
@@ -63,6 +59,7 @@ export class EmbeddedBroker implements Broker {
   private readonly cursorLimits: CursorLimits
   private readonly logs: Logs
   private readonly dedup: DedupWindow
+  private readonly letters: DeadLetterOperations
   private readonly removals: Removals
   private readonly commits: GroupCommit
   private readonly housekeeping: Housekeeping
@@ -92,6 +89,7 @@ export class EmbeddedBroker implements Broker {
         committed: (commit) => this.onCommit(commit),
       },
     )
+    this.letters = new DeadLetterOperations(this.commits, this.logs, this.dedup)
     this.removals = new Removals(this.reads)
     this.housekeeping = new Housekeeping(this.commits, this.logs, this.removals, this.clock)
     for (const [, value] of store.range(under('s'))) {
@@ -143,12 +141,12 @@ export class EmbeddedBroker implements Broker {
       return nothingToUndo
     })
     this.housekeeping.look()
-    return this.streamOf(options.name)
+    return this.logs.streamOf(options.name)
   }
 
   async deleteStream(name: string): Promise<void> {
     await this.commits.change((changes) => {
-      const log = this.streamOf(name)
+      const log = this.logs.streamOf(name)
       changes.push({ key: streamKey(log.id), value: undefined })
       const keep = this.removals.begin(log.id, changes)
       this.logs.remove(log)
@@ -174,19 +172,19 @@ export class EmbeddedBroker implements Broker {
   }
 
   async read(stream: string, offset: number): Promise<Block | undefined> {
-    return this.streamOf(stream).read(offset)
+    return this.logs.streamOf(stream).read(offset)
   }
 
   async offsetAtTime(stream: string, time: number): Promise<number> {
-    return this.streamOf(stream).offsetAtTime(time)
+    return this.logs.streamOf(stream).offsetAtTime(time)
   }
 
   async newest(stream: string, pattern: readonly string[], count: number, before?: number): Promise<number[]> {
-    return this.streamOf(stream).newest(pattern, count, before)
+    return this.logs.streamOf(stream).newest(pattern, count, before)
   }
 
   async cursor(stream: string, name: string): Promise<Position | undefined> {
-    const log = this.streamOf(stream)
+    const log = this.logs.streamOf(stream)
     if (log.cursorNeedsMark(name, this.clock.now())) {
       // Its failure has been logged, and costs nothing but the mark.
       const marked = this.changeStream(stream, (log, changes, now) => log.markCursor(name, now, changes))
@@ -196,7 +194,7 @@ export class EmbeddedBroker implements Broker {
   }
 
   async cursors(stream: string, range: CursorRange): Promise<CursorInfo[]> {
-    return this.streamOf(stream).listCursors(range)
+    return this.logs.streamOf(stream).listCursors(range)
   }
 
   setCursor(stream: string, name: string, offset: number): Promise<void> {
@@ -211,7 +209,7 @@ export class EmbeddedBroker implements Broker {
 
   private changeStream(name: string, change: (log: StreamLog, changes: Change[], now: number) => void): Promise<void> {
     return this.commits.change((changes, now) => {
-      change(this.logs.touch(this.streamOf(name)), changes, now)
+      change(this.logs.touch(this.logs.streamOf(name)), changes, now)
       return nothingToUndo
     })
   }
@@ -237,7 +235,7 @@ export class EmbeddedBroker implements Broker {
 
   async deleteQueue(name: string): Promise<void> {
     await this.commits.change((changes) => {
-      const queue = this.queueOf(name)
+      const queue = this.logs.queueOf(name)
       changes.push({ key: queueKey(queue.id), value: undefined })
       const keep = this.removals.begin(queue.id, changes)
       this.logs.remove(queue)
@@ -296,7 +294,7 @@ export class EmbeddedBroker implements Broker {
   async purgeQueue(name: string): Promise<number> {
     let count = 0
     await this.commits.change(() => {
-      const queue = this.logs.touch(this.queueOf(name))
+      const queue = this.logs.touch(this.logs.queueOf(name))
       const seqs = queue.purge()
       this.dedup.purged(queue, seqs)
       count = seqs.length
@@ -307,85 +305,25 @@ export class EmbeddedBroker implements Broker {
 
   async unpark(queue: string, key: string): Promise<void> {
     await this.commits.change((changes) => {
-      this.logs.touch(this.queueOf(queue)).unpark(key, changes)
+      this.logs.touch(this.logs.queueOf(queue)).unpark(key, changes)
       return nothingToUndo
     })
   }
 
-  async deadLetters(queue: string, filter: DeadLetterFilter, from: number, limit: number): Promise<DeadLetter[]> {
-    const page: DeadLetter[] = []
-    let bytes = 0
-    for await (const found of this.lettersFrom(queue, filter, from)) {
-      for (const letter of found) {
-        page.push(shownLetter(letter, queue))
-        bytes += letter.value.length
-        if (page.length >= limit || bytes >= LETTER_PAGE_BYTES) return page
-      }
-    }
-    return page
+  deadLetters(queue: string, filter: DeadLetterFilter, from: number, limit: number): Promise<DeadLetter[]> {
+    return this.letters.page(queue, filter, from, limit)
   }
 
-  async *deadLetterBatches(
-    queue: string,
-    filter: DeadLetterFilter,
-    limit: number,
-    mostBytes: number,
-  ): AsyncIterable<number[]> {
-    let batch: number[] = []
-    let bytes = 0
-    for await (const found of this.lettersFrom(queue, filter, 0)) {
-      for (const { letter, value } of found) {
-        batch.push(letter)
-        bytes += value.length
-        if (batch.length < limit && bytes < mostBytes) continue
-        yield batch
-        batch = []
-        bytes = 0
-      }
-    }
-    if (batch.length > 0) yield batch
+  deadLetterBatches(queue: string, filter: DeadLetterFilter, limit: number, maxBytes: number): AsyncIterable<number[]> {
+    return this.letters.batches(queue, filter, limit, maxBytes)
   }
 
-  async redrive(queue: string, filter: DeadLetterFilter, to: string, limit: number): Promise<number> {
-    let moved: number[] = []
-    await this.commits.change((_, now) => {
-      const [origin, target] = [this.queueOf(queue), this.queueOf(to)]
-      const letters: { found: FoundLetter; entry: ReturnType<typeof entryOf> }[] = []
-      for (const found of origin.letters.matching(filter)) {
-        if (letters.push({ found, entry: entryOf(found, now) }) >= limit) break
-      }
-      const bytes = letters.reduce((sum, { entry }) => sum + bytesInBody(entry.wire), 0)
-      // Looked at before anything is staged: all of them move, or none.
-      if (!target.hasRoom(bytes, letters.length)) throw new FanfareError('queue_limit', `"${to}"`)
-      for (const { found, entry } of letters) {
-        const seq = this.logs.touch(target).add(entry)
-        const before = seqOf(found)
-        if (before !== undefined) this.dedup.moved({ id: origin.id, seq: before }, { id: target.id, name: to, seq })
-      }
-      moved = letters.map(({ found }) => found.letter)
-      this.logs.touch(origin).letters.remove(moved)
-      return nothingToUndo
-    })
-    return moved.length
+  redrive(queue: string, filter: DeadLetterFilter, to: string, limit: number): Promise<number> {
+    return this.letters.redrive(queue, filter, to, limit)
   }
 
-  async purgeDeadLetters(queue: string, filter: DeadLetterFilter): Promise<number> {
-    let count = 0
-    await this.commits.change(() => {
-      const origin = this.queueOf(queue)
-      const letters: number[] = []
-      const seqs: number[] = []
-      for (const found of origin.letters.matching(filter)) {
-        letters.push(found.letter)
-        const seq = seqOf(found)
-        if (seq !== undefined) seqs.push(seq)
-      }
-      this.logs.touch(origin).letters.remove(letters)
-      this.dedup.purged(origin, seqs)
-      count = letters.length
-      return nothingToUndo
-    })
-    return count
+  purgeDeadLetters(queue: string, filter: DeadLetterFilter): Promise<number> {
+    return this.letters.purge(queue, filter)
   }
 
   async close(): Promise<void> {
@@ -401,7 +339,7 @@ export class EmbeddedBroker implements Broker {
     this.housekeeping.look()
   }
 
-  /** Lets happen what is due in queues now: leases that run out, delays, expiry. */
+  /** Processes what is due in queues now: leases that run out, delays, expiry. */
   passTime(): void {
     const now = this.clock.now()
     for (const queue of this.logs.dueQueues.due(now)) {
@@ -422,28 +360,13 @@ export class EmbeddedBroker implements Broker {
     return this.logs.dueQueues.nextAfter(this.clock.now())
   }
 
-  /** Step by step, so that what else the hub has to do comes in between. Those that die meanwhile are left out. */
-  private async *lettersFrom(
-    queue: string,
-    filter: DeadLetterFilter,
-    from: number,
-  ): AsyncIterable<readonly FoundLetter[]> {
-    const { letters, nextLetter } = this.queueOf(queue)
-    for (let at: number | undefined = from; at !== undefined; ) {
-      const { found, next }: ReturnType<typeof letters.step> = letters.step(filter, at, nextLetter)
-      yield found
-      if (next !== undefined) await setImmediate()
-      at = next
-    }
-  }
-
   private expire(name: string, now: number): void {
     const queue = this.logs.queues.get(name)
     // Deleted since.
     if (queue) this.logs.touch(queue).expire(now)
   }
 
-  /** Lets time have its effect in the next commit. */
+  /** Processes what is due in the next commit. */
   private lookAfter(look: (now: number) => void): Promise<void> {
     const stage = (_: Change[], now: number) => {
       look(now)
@@ -451,18 +374,6 @@ export class EmbeddedBroker implements Broker {
     }
     // Its failure has been logged, and the next tick tries again.
     return this.commits.change(stage).catch(() => {})
-  }
-
-  private streamOf(name: string): StreamLog {
-    const log = this.logs.streams.get(name)
-    if (!log) throw new FanfareError('no_stream', `There is no stream ${JSON.stringify(name)}`)
-    return log
-  }
-
-  private queueOf(name: string): QueueLog {
-    const queue = this.logs.queues.get(name)
-    if (!queue) throw new FanfareError('no_queue', `There is no queue ${JSON.stringify(name)}`)
-    return queue
   }
 
   private overdue(queue: string, delivery: number): Settlement {

@@ -3,7 +3,7 @@ import { readSync } from 'node:fs'
 import { PAGE_BYTES } from './database-file.ts'
 
 /*
- * LMDB keeps the pages that it may use again in a tree of its own, and tells nobody how many there are. On a full disk
+ * LMDB keeps reusable pages in a tree of its own and does not report how many there are. On a full disk
  * that decides whether there is room, so the tree is read from the file. See `database-check.ts` for the layout.
  */
 

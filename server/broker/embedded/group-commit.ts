@@ -14,7 +14,7 @@ import { Staging } from './staging.ts'
 import type { Purpose, Store } from './store.ts'
 import { WaitingPublishes } from './waiting.ts'
 
-/** Who is told of commits. */
+/** Called by commits. */
 interface CommitEvents {
   /** The queue has something to lease. */
   ready(queue: string): void
@@ -155,16 +155,16 @@ export class GroupCommit {
       await this.recover(thrown as Error, commit, group, purposeOf(group, commit))
       return
     }
-    // It is stored: whatever fails from here on, it is acknowledged, and all who wait are told.
+    // It is stored, and is acknowledged to all waiters whatever fails from here on.
     this.reads.release()
     let changed: readonly QueueLog[] = []
     this.unexpected.run('broker', () => {
       changed = this.logs.apply(commit.now)
     })
     this.unexpected.run('broker', () => this.dedup.apply(commit.now))
-    for (const waiter of commit.waiters) this.tell(waiter, undefined)
+    for (const waiter of commit.waiters) this.answer(waiter, undefined)
     if (group.waitedBytes === undefined) for (const { options } of changed) this.waiting.askFirst(options.name)
-    this.tellReady(changed, commit.now)
+    this.announceReady(changed, commit.now)
   }
 
   private async keep({ changes, taken }: Commit, purpose: Purpose): Promise<void> {
@@ -176,20 +176,15 @@ export class GroupCommit {
     this.unexpected.run('broker', () => this.events.committed({ seconds, operations }))
   }
 
-  private tellReady(changed: readonly QueueLog[], now: number): void {
+  private announceReady(changed: readonly QueueLog[], now: number): void {
     for (const queue of changed) {
       if (queue.hasReady(now)) this.unexpected.run('broker', () => this.events.ready(queue.options.name))
     }
   }
 
-  /** One who waits must not keep the others from being told. */
-  private tell(waiter: Waiter, error: FanfareError | undefined): void {
-    try {
-      if (error) waiter.failed(error)
-      else waiter.succeeded()
-    } catch (thrown) {
-      this.unexpected.report('broker', thrown)
-    }
+  /** A waiter that throws must not keep the others from their answers. */
+  private answer(waiter: Waiter, error: FanfareError | undefined): void {
+    this.unexpected.run('broker', () => (error ? waiter.failed(error) : waiter.succeeded()))
   }
 
   /** Where some have found no room, what came along with them may still find it, or make some: a trim, an ack. */
@@ -202,7 +197,7 @@ export class GroupCommit {
     if (others.size > 0) await this.commit({ tasks: group.tasks, settlements, drafts: [], waitedBytes: undefined })
   }
 
-  /** Undoes a commit, and tells everybody but `others`. */
+  /** Undoes a commit, and answers all waiters except `others`. */
   private fail(error: Error, commit: Commit, group: Group, others: ReadonlySet<object> = new Set()): void {
     const { undo, waiters, taken, now } = commit
     const { unexpected } = this
@@ -213,12 +208,12 @@ export class GroupCommit {
       changed = this.logs.rollback(now)
     })
     unexpected.run('broker', () => this.dedup.rollback())
-    // What did not fit beside what is undone now may fit.
+    // Publishes that did not fit alongside what is now undone may fit.
     for (const { options } of changed) this.waiting.askFirst(options.name)
     const known = error instanceof FanfareError ? error : new FanfareError('storage_failed', error.message)
     this.log.error({ err: error, code: known.code, waiting: waiters.length }, 'a commit failed')
-    for (const waiter of waiters) if (!others.has(waiter.of)) this.tell(waiter, known)
-    // Where the staging itself failed: those that it had not come to.
+    for (const waiter of waiters) if (!others.has(waiter.of)) this.answer(waiter, known)
+    // If the staging itself failed, those that it had not reached.
     for (const task of group.tasks.slice(taken.tasks)) {
       if (!others.has(task)) unexpected.run('broker', () => task.done(known))
     }
@@ -226,6 +221,6 @@ export class GroupCommit {
       if (!others.has(left)) unexpected.run('broker', () => left.refused(known))
     }
     // What was to leave is there again.
-    this.tellReady(changed, now)
+    this.announceReady(changed, now)
   }
 }

@@ -1,4 +1,5 @@
 import type { Clock } from '../../../shared/clock.ts'
+import { nothingToUndo } from './commit.ts'
 import type { GroupCommit } from './group-commit.ts'
 import type { Logs } from './logs.ts'
 import type { Removals } from './removals.ts'
@@ -26,7 +27,7 @@ export class Housekeeping {
     this.clock = clock
   }
 
-  /** Begins, where something is due and it has not begun already. */
+  /** Starts if something is due and it is not running. */
   look(): void {
     if (this.working || this.closed) return
     if (this.due(1).length === 0 && this.removals.next === undefined) return
@@ -48,11 +49,11 @@ export class Housekeeping {
   }
 
   private async work(): Promise<void> {
-    // Each commit puts off those that it looks after, behind the others that are due, where more is left to do.
+    // If more is left to do, a commit puts the logs that it handled after the others that are due.
     while (!this.closed && this.due(1).length > 0) {
       await this.commits.change(() => {
         for (const log of this.due(STREAMS_PER_COMMIT)) this.logs.touch(log)
-        return () => {}
+        return nothingToUndo
       })
     }
     for (let id = this.removals.next; id !== undefined && !this.closed; id = this.removals.next) {

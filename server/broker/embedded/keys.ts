@@ -8,7 +8,7 @@ export const streamKey = (id: number): Key => ['s', id]
 export const blockKey = (id: number, offset: number): Key => ['b', id, offset]
 /** Offset of the newest message of a topic. */
 export const newestKey = (id: number, topic: string): Key => ['n', id, topic]
-/** The same of a topic, and of those behind it in the order of names. */
+/** The same for a topic and all later ones, in the order of names. */
 export const newestFrom = (id: number, topic: string): { from: Key; to: Key } => ({
   from: newestKey(id, topic),
   to: ['n', id + 1],
@@ -16,7 +16,7 @@ export const newestFrom = (id: number, topic: string): { from: Key; to: Key } =>
 /** Offset of the value that stands, of a last-value stream. */
 export const valueKey = (id: number, topic: string, key: string | undefined): Key => ['v', id, topic, key ?? '']
 export const cursorKey = (id: number, name: string): Key => ['c', id, name]
-/** A cursor, and those behind it in the order of names. */
+/** A cursor and all later ones, in the order of names. */
 export const cursorsFrom = (id: number, name: string): { from: Key; to: Key } => ({
   from: cursorKey(id, name),
   to: ['c', id + 1],
@@ -44,7 +44,7 @@ export const under = (...start: (string | number)[]): { from: Key; to: Key } => 
   to: start.length === 0 ? [LAST_TABLE] : [...start.slice(0, -1), following(start.at(-1) as string | number)],
 })
 
-/** Behind the letter of every table. */
+/** Sorts after the letters of all tables. */
 const LAST_TABLE = '~'
 
 /** What comes next after all keys with this element. Ids are whole numbers; no name has a control character. */

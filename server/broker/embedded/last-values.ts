@@ -45,7 +45,7 @@ export class LastValues {
   }
 
   /**
-   * Takes in what was stored while nobody asked which values stand; says how many of them are replaced. A value of before
+   * Loads what was stored while no reader asked for the current values; returns how many of them are replaced. A value of before
    * `first` is gone, and replaces nothing.
    */
   index(block: Block, first: number, changes: Change[]): number {

@@ -38,7 +38,7 @@ const COMMITS_TO_FREE_PAGES = 3
 /** How often readers are looked for whose process is gone: a backup that was killed would keep every page from reuse. */
 const READER_CHECK_MS = 5_000
 
-/** What LMDB says of itself; the package has no type for it. */
+/** The statistics of LMDB; the package has no type for them. */
 interface Stats {
   readonly lastPageNumber: number
   readonly lastTxnId: number
@@ -81,7 +81,7 @@ export class LmdbStore implements Store {
     return this.directory.isCopy
   }
 
-  /** From now on the directory is no copy any more. */
+  /** Marks the directory as no longer a copy. */
   adopt(): Promise<void> {
     return this.directory.adopt()
   }
@@ -119,11 +119,11 @@ export class LmdbStore implements Store {
     if (this.failure !== undefined) throw new FanfareError('storage_failed', this.failure)
     this.checkReaders()
     if (!(await this.hasRoom(changes, purpose))) {
-      throw new FanfareError('storage_full', 'The disk gives the database file no more space')
+      throw new FanfareError('storage_full', 'The database file cannot grow: the disk is full')
     }
     await this.write(changes)
     if (purpose !== 'room' || !this.isFull) return
-    // LMDB uses a page again only in the second commit behind the one that let go of it: on a full disk there might be
+    // LMDB reuses a page only in the second commit after the one that freed it: on a full disk there might be
     // no other. The first has succeeded, whatever becomes of this one.
     const puts = changes.filter(({ value }) => value !== undefined)
     if (await this.hasRoom(puts, purpose)) await this.write(puts).catch(() => {})
@@ -199,7 +199,7 @@ export class LmdbStore implements Store {
     this.database.readerCheck()
   }
 
-  /** The oldest transaction that is still read, a backup for one; the newest where nobody reads. */
+  /** The oldest transaction that still has a reader, such as a backup; the newest if there is no reader. */
   private oldestReader(newest: number): number {
     const lines = this.database.readerList().split('\n').slice(1)
     return lines.reduce((oldest, line) => {

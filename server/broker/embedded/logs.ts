@@ -1,3 +1,4 @@
+import { FanfareError } from '../../../shared/errors.ts'
 import { DueTimes } from './due-times.ts'
 import { fromJson, numbersKey, toJson } from './keys.ts'
 import { QueueLog } from './queue-log.ts'
@@ -6,7 +7,7 @@ import { StreamLog } from './stream-log.ts'
 
 const NO_QUEUES: readonly QueueLog[] = []
 
-/** How often the retention of one stream is looked after, in milliseconds, where no message brings it about. */
+/** How often the retention of a stream without publishes is applied, in milliseconds. */
 const RETENTION_MS = 1000
 
 /**
@@ -35,7 +36,7 @@ export class Logs {
     this.next = this.storedNext
   }
 
-  /** Takes a number that no stream or queue has had: by it ids know whether what they went to is still the same. */
+  /** Takes a number that no stream or queue has had. Deduplication uses it to see whether a stream or queue is still the same one. */
   takeNumber(): number {
     return this.next++
   }
@@ -72,7 +73,7 @@ export class Logs {
     this.touch(log)
   }
 
-  /** To be called while staging, for each log that is changed. */
+  /** Call while staging, for each log that is changed. */
   touch<Log extends StreamLog | QueueLog>(log: Log): Log {
     this.touched.add(log)
     return log
@@ -83,7 +84,21 @@ export class Logs {
     return [...this.touched].filter((log) => log instanceof QueueLog)
   }
 
-  /** Those of a draft's queues that there are. */
+  /** @throws {FanfareError} no_stream */
+  streamOf(name: string): StreamLog {
+    const log = this.streams.get(name)
+    if (!log) throw new FanfareError('no_stream', `There is no stream ${JSON.stringify(name)}`)
+    return log
+  }
+
+  /** @throws {FanfareError} no_queue */
+  queueOf(name: string): QueueLog {
+    const queue = this.queues.get(name)
+    if (!queue) throw new FanfareError('no_queue', `There is no queue ${JSON.stringify(name)}`)
+    return queue
+  }
+
+  /** The queues of a draft that exist. */
   queuesOf({ queues }: { readonly queues: readonly string[] }): readonly QueueLog[] {
     if (queues.length === 0) return NO_QUEUES
     const logs: QueueLog[] = []
@@ -122,7 +137,7 @@ export class Logs {
     this.dueQueues.setEarlier(queue, deadline)
   }
 
-  /** Works out anew when a queue is due: going through its leases, so not for each change. */
+  /** Recomputes when a queue is due. It goes through the leases of the queue, so it is not done for each change. */
   plan(queue: QueueLog): void {
     this.dueQueues.set(queue, dueTimeOf(queue))
   }

@@ -39,7 +39,7 @@ export class NewestOffsets {
     this.remembered.set(topic, offset)
   }
 
-  /** Of those topics behind one that match, as they are stored; of so many at once. `end`: where to go on. */
+  /** The newest offsets of the matching topics after one, as stored, this many topics at once. `end`: where to continue. */
   matching(pattern: readonly string[], after: string): Matching {
     const found: [string, number][] = []
     let seen = 0

@@ -9,6 +9,7 @@ import { Leases } from './leases.ts'
 import { QueueBlocks } from './queue-blocks.ts'
 import { type Item, newItem, storedItem } from './queue-item.ts'
 import { QueueSchedule } from './queue-schedule.ts'
+import { newStage, type Stage } from './queue-stage.ts'
 import type { Change, Reader } from './store.ts'
 
 /** What is stored of a queue beside its messages. */
@@ -25,23 +26,6 @@ interface Failure {
   readonly dueAt: number
   /** Hubs before did not write it. */
   readonly failedAt?: number | undefined
-}
-
-/** Everything that one commit changes here, to be made so when it has succeeded. */
-interface Stage {
-  readonly entries: Entry[]
-  entryBytes: number
-  /** What becomes of messages and bytes held. */
-  messages: number
-  bytes: number
-  readonly done: Item[]
-  /** Those that leave without having been delivered. */
-  readonly leaving: Item[]
-  readonly retried: (Item & { readonly failedAt: number })[]
-  /** Those that may be let go to make room, the oldest first. */
-  oldest: Iterator<Item> | undefined
-  readonly parked: string[]
-  readonly applied: ((now: number) => void)[]
 }
 
 /** Keys of parked groups that are shown. */
@@ -132,7 +116,7 @@ export class QueueLog implements QueueState {
 
   // Messages in
 
-  /** Whether some messages of so many bytes fit, with what is staged already. */
+  /** Whether this many messages and bytes fit, given what is staged already. */
   hasRoom(bytes: number, messages = 1): boolean {
     const { maxMessages, maxBytes } = this.options
     const { stage } = this
@@ -402,20 +386,5 @@ export class QueueLog implements QueueState {
   private backoff(attempts: number): number {
     const { backoffBaseMs, backoffCapMs } = this.options
     return Math.min(backoffCapMs, backoffBaseMs * 2 ** attempts) * (0.5 + this.clock.jitter() / 2)
-  }
-}
-
-function newStage(): Stage {
-  return {
-    entries: [],
-    entryBytes: 0,
-    messages: 0,
-    bytes: 0,
-    done: [],
-    leaving: [],
-    retried: [],
-    oldest: undefined,
-    parked: [],
-    applied: [],
   }
 }

@@ -19,7 +19,7 @@ const TOLERATED_GONE = 1000
  * Decides what a queue delivers next. Holds no payload and does no I/O; time comes from outside.
  *
  * What is ready goes by priority, and among equals by its place: the order in which it came. Nothing changes a place:
- * what was delayed, tried, given back or behind another of its group stands where it would stand after a restart.
+ * a message that was delayed, tried, given back or waiting for its group has the place that it would have after a restart.
  *
  * Messages without a key stand in line by themselves. Of those with one only the head of their group does: order in the
  * group is stronger than priority and delay, so that a head that is delayed, or is being retried, holds up what is

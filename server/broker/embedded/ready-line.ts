@@ -4,7 +4,7 @@ import type { Item } from './queue-item.ts'
 
 /**
  * Messages of one priority that are ready, in the order of their places. Nearly all come in that order, or back to the
- * front: a list takes these. The few that belong in the middle of it are kept in a heap beside it.
+ * front: a list takes these. The few that belong in the middle are kept in a separate heap.
  */
 export class ReadyLine {
   private readonly inOrder = new Denque<Item>()

@@ -1,3 +1,4 @@
+import { nothingToUndo } from './commit.ts'
 import { removedKey, TABLES, toJson, under } from './keys.ts'
 import type { Change, Reader } from './store.ts'
 
@@ -27,7 +28,7 @@ export class Removals {
 
   /** Adds to a commit the removal of everything, or of a part and a note of the rest. Returns how to undo it. */
   begin(id: number, changes: Change[]): () => void {
-    if (this.removeSome(id, changes)) return () => {}
+    if (this.removeSome(id, changes)) return nothingToUndo
     changes.push({ key: removedKey(id), value: toJson({}) })
     this.left.add(id)
     return () => this.left.delete(id)
@@ -35,7 +36,7 @@ export class Removals {
 
   /** Adds the next step to a commit. Returns how to undo it. */
   goOn(id: number, changes: Change[]): () => void {
-    if (!this.removeSome(id, changes)) return () => {}
+    if (!this.removeSome(id, changes)) return nothingToUndo
     changes.push({ key: removedKey(id), value: undefined })
     this.left.delete(id)
     return () => this.left.add(id)

@@ -95,14 +95,14 @@ export class Staging {
   }
 
   /** Publishes that waited and need not any longer. */
-  private stageWaiting(commit: Commit, mostBytes: number): void {
+  private stageWaiting(commit: Commit, maxBytes: number): void {
     if (this.waiting.count === 0) return
     for (const { options } of this.logs.touchedQueues) this.waiting.askFirst(options.name)
     const next: Waiting[] = []
     let bytes = 0
     for (const waiting of this.waiting.takeAsked()) {
       const { draft } = waiting
-      if (commit.taken.waited >= GROUP || bytes > mostBytes || this.capacity.waitsForNext([draft], commit.now)) {
+      if (commit.taken.waited >= GROUP || bytes > maxBytes || this.capacity.waitsForNext([draft], commit.now)) {
         next.push(waiting)
         continue
       }

@@ -9,7 +9,7 @@ export interface CursorLimits {
 }
 
 interface StoredCursor extends Position {
-  /** When it was last used, in milliseconds since 1970; absent in data of before. */
+  /** When it was last used, in milliseconds since 1970; absent in data of earlier versions. */
   readonly at?: number
 }
 
@@ -37,7 +37,7 @@ export class StreamCursors {
     return value && (fromJson(value) as StoredCursor)
   }
 
-  /** Those whose names begin with `prefix`, in the order of names, behind the one called `after`. */
+  /** The cursors whose names begin with `prefix`, in the order of names, after the one called `after`. */
   *list(after = '', prefix = ''): Iterable<CursorInfo> {
     for (const [key, value] of this.reads.range(cursorsFrom(this.id, after > prefix ? after : prefix))) {
       const name = key[2] as string
@@ -53,7 +53,7 @@ export class StreamCursors {
     changes.push({ key: cursorKey(this.id, name), value: cursor && toJson(cursor) })
   }
 
-  /** Removes those that nobody has used for a while; returns how many. Looks once a minute at most. */
+  /** Removes idle cursors and returns how many. Looks at most once a minute. */
   removeIdle(now: number, idleMs: number, changes: Change[]): number {
     if (now < this.sweptAt + SWEEP_MS) return 0
     this.sweptAt = now
@@ -66,7 +66,7 @@ export class StreamCursors {
     return removed
   }
 
-  /** Whether a reader who asks for it has to be noted. */
+  /** Whether a read of the cursor has to be recorded as a use. */
   needsMark(name: string, now: number): boolean {
     const cursor = this.get(name)
     return cursor !== undefined && (cursor.at ?? 0) < now - MARK_MS

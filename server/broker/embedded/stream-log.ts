@@ -76,7 +76,7 @@ export class StreamLog implements StreamState {
     this.values = new LastValues(reads, record.id)
     this.cursors = new StreamCursors(reads, record.id)
     this.last = new LastMessages(this, this.blocks, this.topics, this.values)
-    // Data of before has no count.
+    // Data of earlier versions has no count.
     this.record.cursors ??= [...this.cursors.list()].length
   }
 
@@ -109,7 +109,7 @@ export class StreamLog implements StreamState {
     return (this.staged ?? this.record).next
   }
 
-  /** Of its newest message, with what is staged: no later one may be older, whatever the clock says. */
+  /** The time of the newest message, staged ones included: no later message may be older, whatever the clock says. */
   get newestTime(): number {
     return (this.staged ?? this.record).lastTime
   }
@@ -268,7 +268,7 @@ export class StreamLog implements StreamState {
     return cursor && { epoch: cursor.epoch, offset: cursor.offset }
   }
 
-  /** Whether a reader who has asked for it has to be noted, with `markCursor`. */
+  /** Whether a read of the cursor has to be recorded with `markCursor`. */
   cursorNeedsMark(name: string, now: number): boolean {
     return this.cursors.needsMark(name, now)
   }

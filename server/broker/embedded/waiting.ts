@@ -67,7 +67,7 @@ export class WaitingPublishes {
   /** Those to ask again. */
   private readonly asked = new Set<Waiting>()
   private readonly gone = new WeakSet<object>()
-  /** Of the owners that have gone, those with a publish that was not kept. */
+  /** Owners that have disconnected while a publish of theirs was not kept. */
   private readonly cutShort = new WeakSet<object>()
 
   constructor(limitBytes: number) {
@@ -83,7 +83,7 @@ export class WaitingPublishes {
     this.bytes += bytes
   }
 
-  /** Takes one out, and asks those behind it. */
+  /** Removes one, and checks again those that waited after it. */
   remove(waiting: Waiting): void {
     const { owner, topic } = waiting.draft
     for (const place of waiting.places) {

@@ -6,13 +6,13 @@ export interface NameLimits {
   /** Which names. */
   readonly limit: 'maxStreams' | 'maxQueues'
   readonly maxNames: number
-  /** Of all these names together: what they capture, or the bindings that feed them. */
+  /** Maximum patterns of all these names together: topics that streams capture, or bindings of queues. */
   readonly maxPatterns: number
   /** Called for each refusal. */
   hit(limit: LimitName): void
 }
 
-/** Those that there are. */
+/** The names that are declared, and all of their patterns. */
 interface Known {
   readonly names: ReadonlyMap<string, unknown>
   readonly patterns: { readonly size: number }
@@ -25,13 +25,13 @@ const CODES = {
 } as const
 
 /**
- * Whether one more stream, or queue, may be declared by a client. What the configuration declares and what is on the disk is
- * there in any case, and counts.
+ * Limits how many streams, or queues, clients can declare. Those of the configuration and of the data directory are never
+ * refused, and count.
  */
-export class RoomForNames {
+export class NameQuota {
   private readonly limits: NameLimits
   private readonly known: Known
-  /** Names that are new, and whose declaration is under way, with how many patterns they have. */
+  /** New names whose declaration is in progress, with the number of their patterns. */
   private readonly coming = new Map<string, number>()
 
   constructor(limits: NameLimits, known: Known) {
@@ -39,7 +39,11 @@ export class RoomForNames {
     this.known = known
   }
 
-  /** Declares a name, if it is known or there is room; `declare` adds it to those that are known. */
+  /**
+   * Declares a name: `declare` adds it to the known ones.
+   *
+   * @throws {FanfareError} too_many_streams, too_many_queues, too_many_patterns: the name is new and exceeds a limit
+   */
   async declare(name: string, patterns: number, declare: () => Promise<void>): Promise<void> {
     if (this.known.names.has(name) || this.coming.has(name)) return declare()
     const { limit, maxNames, maxPatterns } = this.limits

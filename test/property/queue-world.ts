@@ -1,0 +1,368 @@
+import { Buffer } from 'node:buffer'
+import { pino } from 'pino'
+import { expect } from 'vitest'
+import type { Delivery, Draft, Ending } from '../../server/broker/broker.ts'
+import { EmbeddedBroker } from '../../server/broker/embedded/embedded-broker.ts'
+import { under } from '../../server/broker/embedded/keys.ts'
+import { realClock } from '../../shared/clock.ts'
+import { decodeBinary, encodeRecord } from '../../shared/codec.ts'
+import { FanfareError } from '../../shared/errors.ts'
+import type { QueueOptions } from '../../shared/queues.ts'
+import { LastingStore } from '../setup/lasting-store.ts'
+import { type Card, type ModelLease, QueueModel } from './queue-model.ts'
+
+/** Everything happens at whole steps of the clock, so that jitter makes no difference. */
+export const STEP_MS = 100
+
+export interface Publish {
+  readonly key: string | undefined
+  readonly priority: number
+  readonly delay: number
+  readonly expiry: number | undefined
+  readonly pad: number
+  readonly binary: boolean
+}
+
+export type Step = { readonly failing: boolean } & (
+  | { readonly do: 'publish'; readonly messages: readonly Publish[] }
+  | { readonly do: 'lease'; readonly count: number; readonly deadline: number }
+  | {
+      readonly do: 'end'
+      readonly which: number
+      readonly kind: 'ack' | 'nack' | 'reject'
+      readonly delay?: number | undefined
+    }
+  | { readonly do: 'ack and publish'; readonly which: number; readonly messages: readonly Publish[] }
+  | { readonly do: 'late'; readonly kind: 'ack' | 'nack' | 'reject' }
+  | { readonly do: 'extend' | 'give back'; readonly which: number }
+  | { readonly do: 'clock'; readonly by: number }
+  | { readonly do: 'purge' | 'reopen' }
+  | { readonly do: 'unpark'; readonly key: string }
+  | { readonly do: 'redrive'; readonly limit: number; readonly twice: boolean }
+  | { readonly do: 'purge letters'; readonly which: number }
+)
+
+class FailingStore extends LastingStore {
+  failing = false
+
+  get size(): number {
+    return [...this.range(under())].length
+  }
+
+  override commit(...[changes]: Parameters<LastingStore['commit']>): Promise<void> {
+    return this.failing ? Promise.reject(new FanfareError('storage_failed')) : super.commit(changes)
+  }
+}
+
+/** The real one and the model, side by side. */
+export class World {
+  now = 1_000_000
+  readonly model: QueueModel
+  readonly store = new FailingStore()
+  private readonly options: QueueOptions
+  private broker: EmbeddedBroker
+  private readonly outcomes = new Map<number, string>()
+  private published = 0
+  private lastDelivery = 0
+  private lost: number | undefined = undefined
+
+  constructor(options: QueueOptions) {
+    this.options = options
+    this.model = new QueueModel(options)
+    this.broker = this.open()
+  }
+
+  start(): Promise<void> {
+    return this.broker.declareQueue(this.options, false)
+  }
+
+  async close(): Promise<void> {
+    await this.broker.close()
+  }
+
+  async take(step: Step): Promise<void> {
+    // A publish that waits for room may be tried in a commit that fails, which the model leaves alone.
+    const fails = step.failing && this.options.overflow !== 'block' && step.do !== 'clock'
+    this.store.failing = fails
+    await this.act(step, fails)
+    this.store.failing = false
+    await this.settled()
+    this.model.pass(this.now)
+    await this.compare()
+  }
+
+  private async act(step: Step, fails: boolean): Promise<void> {
+    const { model, now } = this
+    switch (step.do) {
+      case 'publish':
+        return this.publish(step.messages, fails)
+      case 'lease':
+        return this.lease(step.count, step.deadline * STEP_MS)
+      case 'clock':
+        this.now += step.by * STEP_MS
+        return
+      case 'purge': {
+        const count = model.waiting.length
+        // Nothing to be stored is nothing that can fail.
+        if (fails && count > 0)
+          return expect(this.broker.purgeQueue('q')).rejects.toMatchObject({ code: 'storage_failed' })
+        model.waiting = []
+        expect(await this.broker.purgeQueue('q')).toBe(count)
+        return
+      }
+      case 'reopen':
+        return this.reopen()
+      case 'unpark': {
+        const code = model.parked.has(step.key) ? (fails ? 'storage_failed' : undefined) : 'no_parked_group'
+        if (code === undefined) model.parked.delete(step.key)
+        expect(await outcomeOf(this.broker.unpark('q', step.key))).toBe(code ?? 'done')
+        return
+      }
+      case 'redrive':
+        return this.redrive(step.limit, step.twice && !fails, fails)
+      case 'purge letters': {
+        const letters = await this.broker.deadLetters('q', {}, 0, 1000)
+        const letter = letters[step.which % Math.max(1, letters.length)]
+        if (!letter) return
+        const purged = this.broker.purgeDeadLetters('q', { letters: [letter.letter] })
+        expect(await outcomeOf(purged)).toBe(fails ? 'storage_failed' : 'done')
+        if (!fails) model.letters.splice(letters.indexOf(letter), 1)
+        return
+      }
+      case 'late':
+        if (this.lost === undefined) return
+        expect(await this.settle(this.lost, endingOf(step.kind), [])).toBe('lease_lost')
+        return
+      default: {
+        const lease = model.leases[step.which % Math.max(1, model.leases.length)]
+        if (lease) await this.withLease(step, lease, fails, now)
+      }
+    }
+  }
+
+  private async withLease(
+    step: Extract<Step, { which: number }>,
+    lease: ModelLease,
+    fails: boolean,
+    now: number,
+  ): Promise<void> {
+    const { model, broker } = this
+    if (step.do === 'extend') {
+      lease.deadline = now + 2 * STEP_MS
+      expect(broker.extend('q', lease.delivery, 2 * STEP_MS)).toBe(true)
+    } else if (step.do === 'give back') {
+      model.giveBack(lease)
+      broker.giveBack('q', lease.delivery)
+      expect(broker.extend('q', lease.delivery, 1000)).toBe(false)
+      this.lost = lease.delivery
+    } else if (step.do === 'ack and publish') {
+      await this.ackAndPublish(lease, step.messages, fails)
+    } else if (step.do === 'end') {
+      const delayMs = step.delay === undefined ? undefined : step.delay * STEP_MS
+      const settled = await this.settle(lease.delivery, endingOf(step.kind, delayMs), [])
+      expect(settled).toBe(fails ? 'storage_failed' : 'done')
+      if (fails) return
+      this.lost = lease.delivery
+      const error = step.kind === 'nack' ? 'nacked' : 'rejected'
+      if (step.kind === 'ack') model.release(lease)
+      else if (step.kind === 'nack') model.fail(lease, error, delayMs, now)
+      else model.bury(model.release(lease), 'rejected', error, lease.card.attempts + 1)
+    }
+  }
+
+  private async publish(messages: readonly Publish[], fails: boolean): Promise<void> {
+    const drafts = messages.map((message) => this.draft(message))
+    for (const [draft] of drafts) this.broker.publish(draft)
+    if (fails) {
+      const before = new QueueModel(this.options)
+      Object.assign(before, { waiting: [...this.model.waiting], leases: [...this.model.leases] })
+      for (const [, card] of drafts) before.publish(card, this.now)
+      for (const [, { n }] of drafts) {
+        this.model.outcome.set(n, before.outcome.get(n) === 'kept' ? 'storage_failed' : 'queue_limit')
+      }
+    } else {
+      for (const [, card] of drafts) this.model.publish(card, this.now)
+    }
+    // As many commits as it may take, all of which fail, before time has its effect.
+    for (const _ of drafts) await this.broker.purgeDeadLetters('q', { letters: [] }).catch(() => {})
+  }
+
+  private async ackAndPublish(lease: ModelLease, messages: readonly Publish[], fails: boolean): Promise<void> {
+    const { model, now } = this
+    const drafts = messages.map((message) => this.draft(message))
+    const cards = drafts.map(([, card]) => card)
+    const waits = this.options.overflow === 'block' && (model.held.length > 0 || !model.fits(cards))
+    const inFlight = model.leases.map(({ card }) => card)
+    const makes = ['drop-oldest', 'dead-letter'].includes(this.options.overflow)
+    const possible = !waits && (model.fits(cards) || (makes && model.fits(cards, inFlight)))
+    const code = possible ? (fails ? 'storage_failed' : 'done') : 'queue_limit'
+    const ended = await this.settle(
+      lease.delivery,
+      { kind: 'ack' },
+      drafts.map(([draft]) => draft),
+    )
+    expect(ended).toBe(code)
+    // What is not published is not told of.
+    for (const { n } of cards) if (code !== 'queue_limit') model.outcome.set(n, code === 'done' ? 'kept' : code)
+    if (code !== 'done') return
+    model.makeRoom(cards)
+    for (const card of cards) model.enter({ ...card, publishedAt: now })
+    model.release(lease)
+    this.lost = lease.delivery
+  }
+
+  private lease(count: number, deadlineMs: number): void {
+    const { model, now } = this
+    const deliveries = this.broker.lease('q', count, Number.MAX_SAFE_INTEGER, deadlineMs)
+    for (const delivery of deliveries) {
+      const next = model.next(now)
+      const [card] = next
+      if (card?.n !== numberIn(delivery)) {
+        throw new Error(`${numberIn(delivery)} was delivered, where ${next.map(({ n }) => n)} are next`)
+      }
+      expect([delivery.attempt, delivery.lastError]).toEqual([card.attempts + 1, card.error])
+      expect(delivery.id).toBeGreaterThan(this.lastDelivery)
+      this.lastDelivery = delivery.id
+      model.lease(card, delivery.id, now + deadlineMs)
+    }
+    // None is kept back.
+    if (deliveries.length < count) expect(model.next(now)).toEqual([])
+  }
+
+  private async redrive(limit: number, twice: boolean, fails: boolean): Promise<void> {
+    const { model, now, broker } = this
+    // Asked for twice at once: no letter is moved by both.
+    for (const ask of twice
+      ? [broker.redrive('q', {}, 'q', limit), broker.redrive('q', {}, 'q', limit)]
+      : [broker.redrive('q', {}, 'q', limit)]) {
+      const letters = model.letters.slice(0, limit)
+      const cards = letters.map(({ card }) => ({ ...card, ...ANEW, publishedAt: now }))
+      const fits = model.fits(cards)
+      const code = fits ? (fails && cards.length > 0 ? 'storage_failed' : 'done') : 'queue_limit'
+      expect(await outcomeOf(ask)).toBe(code)
+      if (code !== 'done') continue
+      model.letters = model.letters.slice(letters.length)
+      for (const card of cards) model.enter(card)
+    }
+  }
+
+  private async reopen(): Promise<void> {
+    this.store.failing = false
+    await this.broker.close()
+    this.broker = this.open()
+    this.model.reopen()
+    this.lost = undefined
+    this.lastDelivery = 0
+  }
+
+  private open(): EmbeddedBroker {
+    const settings = { dedupWindowMs: 1000, dedupIds: 100, clock: { ...realClock, now: () => this.now } }
+    return new EmbeddedBroker(this.store, settings, pino({ enabled: false }))
+  }
+
+  /** Lets time have its effect, and waits until nothing is under way. */
+  private async settled(): Promise<void> {
+    // Of those that wait for room each may have expired: it comes in, in a round of its own, and goes.
+    for (let rounds = 10 + this.model.held.length; rounds > 0; rounds--) {
+      this.broker.tick()
+      await this.broker.purgeDeadLetters('q', { letters: [] })
+    }
+  }
+
+  private settle(delivery: number, ending: Ending, drafts: readonly Draft[]): Promise<string> {
+    return new Promise((resolve) => {
+      this.broker.settle({
+        queue: 'q',
+        delivery,
+        ending,
+        drafts,
+        settled: () => resolve('done'),
+        refused: ({ code }) => resolve(code),
+      })
+    })
+  }
+
+  private draft({ key, priority, delay, expiry, pad, binary }: Publish): [Draft, Card] {
+    const n = this.published++
+    const head = { type: 'message', id: `${n}`, topic: 't' }
+    const wire = binary
+      ? encodeRecord(JSON.stringify(head), new Uint8Array(pad))
+      : JSON.stringify({ ...head, data: 'é'.repeat(pad) })
+    const bytes = typeof wire === 'string' ? Buffer.byteLength(wire) + 1 : wire.length
+    const dueAt = delay === 0 ? undefined : this.now + delay * STEP_MS
+    // No two at once, so that the order of their end is known.
+    const expiresAt = expiry === undefined ? undefined : this.now + expiry * STEP_MS - 99 + (n % 97)
+    const draft: Draft = {
+      id: `${n}`,
+      publisher: 'p',
+      ownId: false,
+      topic: 't',
+      key,
+      expiresAt,
+      streams: [],
+      queues: ['q'],
+      priority,
+      dueAt,
+      owner: this,
+      bytes,
+      bytesIn: () => bytes,
+      encode: () => wire,
+      kept: () => this.outcomes.set(n, 'kept'),
+      refused: ({ code }) => this.outcomes.set(n, code),
+    }
+    const card = { n, key, priority, bytes, expiresAt, dueAt: dueAt ?? 0 }
+    return [draft, { ...card, publishedAt: this.now, attempts: 0, error: undefined }]
+  }
+
+  private async compare(): Promise<void> {
+    const { model, now } = this
+    expect(this.outcomes).toEqual(model.outcome)
+    const [status] = await this.broker.queues()
+    const delayed = model.waiting.filter(({ dueAt, key, n }) => {
+      const first = model.waiting.find((each) => each.key === key)
+      const busy = model.leases.some(({ card }) => card.key === key)
+      return dueAt > now && (key === undefined || (first?.n === n && !busy))
+    })
+    expect(status).toMatchObject({
+      depth: model.waiting.length,
+      inFlight: model.leases.length,
+      bytes: model.bytes,
+      deadLetters: model.letters.length,
+      oldestAgeMs: model.oldest ? now - model.oldest.publishedAt : 0,
+      // A parked head waits for more than its time.
+      ...(model.parked.size === 0 && { delayed: delayed.length }),
+    })
+    expect([...(status?.parked ?? [])].sort()).toEqual([...model.parked].sort())
+    const letters = await this.broker.deadLetters('q', {}, 0, 1000)
+    expect(
+      letters.map(({ message, reason, error, attempts }) => ({ n: Number(message.id), reason, error, attempts })),
+    ).toEqual(model.letters.map(({ n, reason, error, attempts }) => ({ n, reason, error, attempts })))
+    expect(this.store.size).toBeLessThanOrEqual(this.mostRecords())
+  }
+
+  /** What is done leaves nothing behind: a block and its bits, a failure, a letter, a parked group each, the queue, the count of numbers. */
+  private mostRecords(): number {
+    const { size, letters, parked } = this.model
+    return 3 * size + letters.length + parked.size + 2
+  }
+}
+
+/** A dead letter that is redriven is a new message. */
+const ANEW = { attempts: 0, error: undefined, priority: 4, expiresAt: undefined, dueAt: 0 }
+
+function endingOf(kind: 'ack' | 'nack' | 'reject', delayMs?: number): Ending {
+  if (kind === 'ack') return { kind }
+  return kind === 'nack' ? { kind, error: 'nacked', delayMs } : { kind, error: 'rejected' }
+}
+
+function numberIn({ wire }: Delivery): number {
+  const message = (typeof wire === 'string' ? JSON.parse(wire) : decodeBinary(wire)[0]) as { id: string }
+  return Number(message.id)
+}
+
+function outcomeOf(result: Promise<unknown>): Promise<string> {
+  return result.then(
+    () => 'done',
+    (error: FanfareError) => error.code,
+  )
+}
