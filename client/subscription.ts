@@ -160,7 +160,10 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
         }
       }
     } finally {
-      await this.unsubscribe()
+      const ended = this.unsubscribe()
+      // A signal may have begun the end while the last message was being handled, and that commit is without it.
+      if (this.cursor && this.state === 'live') await this.commit().catch(() => {})
+      await ended
     }
   }
 

@@ -277,9 +277,14 @@ function from(frame: Fields): void {
     throw shape(frame, '"from" is "latest", "earliest", or an object with "offset", "time" or "last"')
   }
   for (const name of names) number(start, name)
+  if (Number(start['last'] ?? 0) > MAX_LAST)
+    throw shape(frame, `"from.last" is ${start['last']}, and at most ${MAX_LAST}`)
   if (start['before'] !== undefined) number(start, 'before')
   optionalText(start, 'epoch', 64)
 }
+
+/** Maximum `last` of a subscription: the hub holds the offset of each of these messages until it is read. */
+export const MAX_LAST = 10_000
 
 const STARTS = { offset: true, time: true, last: true }
 

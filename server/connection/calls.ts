@@ -27,7 +27,8 @@ export class Calls {
   /** Answers that wait for the connection. Each keeps its place among those under way. */
   private readonly answers: (() => void)[] = []
   private unanswered = 0
-  private underWay = 0
+  /** How to leave the places of those under way. */
+  private readonly places = new Set<() => void>()
   private scheduled = false
   private ended = false
 
@@ -51,14 +52,14 @@ export class Calls {
 
   /** Does the next thing in the next turn. Call when the connection has taken all that it was sent, too. */
   goOn(): void {
-    const begins = this.waiting.length > 0 && this.underWay < AT_ONCE
+    const begins = this.waiting.length > 0 && this.places.size < AT_ONCE
     if (this.scheduled || this.ended || !this.outbox.keepsUp || !(begins || this.answers.length > 0)) return
     this.scheduled = true
     setImmediate(() => {
       this.scheduled = false
       if (this.ended || !this.outbox.keepsUp) return
       const answer = this.answers.shift()
-      const next = answer || this.underWay >= AT_ONCE ? undefined : this.waiting.shift()
+      const next = answer || this.places.size >= AT_ONCE ? undefined : this.waiting.shift()
       answer?.()
       if (next) void this.run(next)
       this.goOn()
@@ -68,6 +69,7 @@ export class Calls {
   release(): void {
     this.ended = true
     this.waiting.length = this.answers.length = 0
+    for (const leave of this.places) leave()
   }
 
   private async run({ frame, access }: Waiting): Promise<void> {
@@ -81,6 +83,7 @@ export class Calls {
       const known = this.known(error, method)
       answer = () => this.refuse(known, frame)
     }
+    if (this.ended) return
     this.answers.push(() => {
       this.unanswered--
       leave()
@@ -92,15 +95,13 @@ export class Calls {
   /** Returns how to leave it. */
   private takePlace(): () => void {
     const { clock } = this.context
-    let holds = true
     const leave = () => {
       clock.clearTimeout(timer)
-      if (holds) this.underWay--
-      holds = false
+      this.places.delete(leave)
       this.goOn()
     }
     const timer = clock.setTimeout(leave, COUNTS_MS)
-    this.underWay++
+    this.places.add(leave)
     return leave
   }
 

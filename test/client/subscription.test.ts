@@ -244,6 +244,28 @@ it('a loop that ends by break has not handled the message that it breaks at', as
   await ended
 })
 
+it('a signal in the middle of a loop leaves what the loop still handles committed', async () => {
+  const { client, peer } = await hub.connected()
+  const abort = new AbortController()
+  const numbers = client.subscribe('a', { cursor: 'c', signal: abort.signal })
+  const { sub } = await peer.next('subscribe')
+  peer.send({ type: 'subscribed', sub, stream: 's', epoch: 'e', offset: 1 }, { type: 'live', sub, offset: 1 })
+  peer.send(...[1, 2, 3].map((n) => message(n, 'a', { offsets: { s: n } })))
+  const ended = (async () => {
+    for await (const { data } of numbers) {
+      if (data === 2) abort.abort()
+      if (data === 3) break
+    }
+  })()
+  // Of the first message, when the signal came; of the second, when the loop was done with it.
+  expect(await peer.next('commit')).toEqual({ type: 'commit', sub, offset: 2 })
+  peer.send({ type: 'committed', sub, offset: 2 })
+  expect(await peer.next('commit')).toEqual({ type: 'commit', sub, offset: 3 })
+  peer.send({ type: 'committed', sub, offset: 3 })
+  expect(await peer.next('unsubscribe')).toEqual({ type: 'unsubscribe', sub })
+  await ended
+})
+
 it('can be read once, ends with break and with its signal', async () => {
   const { client, peer } = await hub.connected()
   const abort = new AbortController()

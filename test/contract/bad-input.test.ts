@@ -44,6 +44,12 @@ onEveryEngine('bad input', (hubs) => {
         'bad_frame',
         4400,
       ],
+      [
+        'too many last ones',
+        '{"type":"subscribe","sub":1,"pattern":"a","from":{"last":1000000000}}',
+        'bad_frame',
+        4400,
+      ],
       ['headers that are no strings', '{"type":"publish","seq":1,"topic":"a","headers":{"a":1}}', 'bad_frame', 4400],
       ['an id with a quote', '{"type":"publish","seq":1,"topic":"a","id":"a\\"b"}', 'bad_frame', 4400],
       ['__proto__ in a frame', '{"type":"ping","__proto__":{"x":1}}', 'forbidden_key', 4400],

@@ -1,0 +1,147 @@
+import { readFileSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { connect } from '../../client/node.ts'
+import { ENGINES } from '../setup/engines.ts'
+import { configFile, HubProcess } from '../setup/hub-process.ts'
+import { Peer } from '../setup/peer.ts'
+import { range } from '../setup/streams.ts'
+
+const HEAP_MB = 256
+/** What a hub of this heap may have in memory in all: its code, mapped pages and buffers come on top of the heap. */
+const MOST_RESIDENT_MB = 600
+const QUEUES = 1000
+
+/**
+ * Each attack would have taken more than the heap. A peer of small rights sends it; what the hub has no room for, it
+ * refuses with a code, and it goes on serving others.
+ */
+describe.each(ENGINES)(`a hub on %s with a heap of ${HEAP_MB} MB`, (engine) => {
+  let folder: string
+  let hub: HubProcess
+
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'fanfare-small-heap-'))
+    const queues = range(0, QUEUES).map((n) => ({ name: `q${n}` }))
+    const config = await configFile(
+      join(folder, 'config.json'),
+      [{ name: 's', topics: ['s.#'] }],
+      [...queues, { name: 'full', bindings: [{ topic: 'full' }], maxMessages: 1, overflow: 'block' }],
+    )
+    const limits = { 'cursors-per-stream': 500, 'max-streams': 200, 'max-queues': QUEUES + 200 }
+    const options = { engine, config, data: join(folder, 'data'), ...limits }
+    hub = await HubProcess.start(options, [`--max-old-space-size=${HEAP_MB}`])
+  })
+  afterAll(async () => {
+    await hub.kill()
+    await rm(folder, { recursive: true, force: true })
+  })
+
+  /** Has several peers do the same at once; resolves with the codes of all refusals, once the hub has read everything. */
+  async function attack(peers: number, act: (peer: Peer) => Promise<void> | void): Promise<Set<string>> {
+    const codes = new Set<string>()
+    const attackers = await Promise.all(range(0, peers).map(() => Peer.hello(hub.url)))
+    await Promise.all(
+      attackers.map(async (peer) => {
+        await act(peer)
+        await Promise.race([peer.settled().catch(() => []), peer.closed])
+        for (const frame of peer.frames) if (frame.type === 'error') codes.add(frame['code'] as string)
+        peer.socket.terminate()
+        await peer.closed
+      }),
+    )
+    await serves()
+    return codes
+  }
+
+  /** It publishes, keeps and hands out what another client asks for, is not much larger, and nothing failed. */
+  async function serves(): Promise<void> {
+    const client = connect(hub.url)
+    expect((await client.publish('s.alive', 1)).positions).toHaveProperty('s')
+    await client.enqueue('q0', 1)
+    for await (const delivery of client.consume('q0')) {
+      await delivery.ack()
+      break
+    }
+    await client.close()
+    expect(residentMb(hub.pid)).toBeLessThan(MOST_RESIDENT_MB)
+  }
+
+  it('limits publishes that wait for a full queue, and forgets them with their publishers', async () => {
+    const data = 'x'.repeat(150_000)
+    const client = connect(hub.url)
+    await client.publish('full', 0)
+    const codes = await attack(8, (peer) => {
+      for (const n of range(0, 250)) peer.send({ type: 'publish', seq: n, topic: 'full', data })
+    })
+    expect([...codes]).toEqual(['waiting_limit'])
+    const waiting = async () => (await client.queues.show('full')).waitingPublishes
+    await expect.poll(waiting, { timeout: 10_000 }).toBe(0)
+    await client.close()
+  }, 60_000)
+
+  it('takes no filters and headers of any size', async () => {
+    const codes = await attack(3, async (peer) => {
+      for (const n of range(0, 500)) {
+        const all = { k: `${n}${'x'.repeat(240_000)}` }
+        peer.send({ type: 'subscribe', sub: n, pattern: 'a', filter: { all } })
+        peer.send({ type: 'publish', seq: n, topic: 'a', headers: all })
+      }
+    })
+    expect([...codes]).toEqual(['bad_frame'])
+  }, 60_000)
+
+  it('answers a few calls at a time, however many come in a frame, and whether anybody reads', async () => {
+    const calls = JSON.stringify(range(0, 4500).map((seq) => ({ type: 'call', seq, method: 'queues.list' })))
+    const codes = await attack(4, (peer) => {
+      peer.socket.pause()
+      for (const _ of range(0, 3)) peer.socket.send(calls)
+      peer.socket.resume()
+    })
+    expect([...codes]).toEqual(['too_many_calls'])
+  }, 60_000)
+
+  it('neither keeps nor logs parameters that are far too long', async () => {
+    const to = 'q'.repeat(240_000)
+    const codes = await attack(2, async (peer) => {
+      for (const seq of range(0, 200)) {
+        peer.send({ type: 'call', seq, method: 'deadLetters.redrive', params: { name: 'q1', to } })
+        await peer.next('error')
+      }
+    })
+    expect([...codes]).toEqual(['bad_params'])
+  }, 60_000)
+
+  it('makes no cursors, streams and queues without end', async () => {
+    const codes = await attack(1, async (peer) => {
+      for (const n of range(0, 600)) {
+        peer.send({ type: 'subscribe', sub: n, pattern: 's.#', from: 'earliest', cursor: `c${n}` })
+        peer.send({ type: 'commit', sub: n, offset: 0 }, { type: 'unsubscribe', sub: n })
+      }
+      await peer.next('error')
+    })
+    expect([...codes]).toEqual(['cursor_limit'])
+    const client = connect(hub.url)
+    const declareAll = async (declare: (name: string) => Promise<unknown>) => {
+      for (const n of range(0, 300)) await declare(`more-${n}`)
+    }
+    const streams = declareAll((name) => client.streams.declare({ name, topics: ['t'] }))
+    await expect(streams).rejects.toMatchObject({ code: 'too_many_streams' })
+    const queues = declareAll((name) => client.queues.declare({ name }))
+    await expect(queues).rejects.toMatchObject({ code: 'too_many_queues' })
+    await client.close()
+    await serves()
+  }, 60_000)
+
+  it('has failed at nothing of this', async () => {
+    const { stderr } = await hub.kill('SIGTERM')
+    expect(stderr.match(/"level":[56]0.*/g)).toBeNull()
+    expect(stderr.length).toBeLessThan(1_000_000)
+  })
+})
+
+function residentMb(pid: number): number {
+  return Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024
+}
