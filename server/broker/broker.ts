@@ -7,7 +7,7 @@ import type { Block } from './block.ts'
  * The contract between the hub and what keeps messages: streams, queues, the ids of what was published, cursors.
  *
  * Order: a stream's messages are settled in the order of their offsets, and those of one publisher on one topic in the
- * order of `publish`, in every stream, queue and subscription. Loss: what was settled without an error is kept as its
+ * order of `publish` and of the `settle` that publishes them, in every stream, queue and subscription. Loss: what was settled without an error is kept as its
  * streams' and queues' durability says, all places of a message or none; a draft that was refused left nothing behind.
  * Ownership: blocks are never changed by whoever reads them; a delivery is the caller's until its lease ends.
  *

@@ -63,21 +63,11 @@ export class Consumers {
     const consumer = this.get(frame.consumer)
     const { delivery } = frame
     if (!consumer.holds(delivery)) throw new FanfareError('lease_lost', `"delivery" is ${delivery}`)
-    const [live, drafts] = frame.type === 'ack' ? this.draftsOf(frame, publisher) : [[], []]
+    const drafts = frame.type === 'ack' ? this.draftsOf(frame, publisher) : []
     for (const draft of drafts) draft.begin()
-    consumer.settle(delivery, endingOf(frame), drafts, {
-      settled: () => {
-        try {
-          for (const publish of live) this.context.topics.publish(publish, publisher, this.owner, () => {})
-        } catch (error) {
-          // The contract, or what keeps the topic, may have changed since.
-          this.refuse(error, frame)
-        }
-      },
-      refused: (error) => {
-        for (const draft of drafts) draft.refused(error)
-        this.refuse(error, frame)
-      },
+    consumer.settle(delivery, endingOf(frame), drafts, (error) => {
+      for (const draft of drafts) draft.refused(error)
+      this.refuse(error, frame)
     })
   }
 
@@ -138,17 +128,12 @@ export class Consumers {
     this.context.queues.detach(consumer)
   }
 
-  /** What an ack publishes: what is kept goes into its commit; what nothing keeps goes out beside it. */
-  private draftsOf({ publish = [] }: AckFrame, publisher: string | undefined): [PublishFrame[], Publication[]] {
-    const live: PublishFrame[] = []
-    const drafts: Publication[] = []
-    for (const each of publish) {
+  /** What an ack publishes. It is all the broker's, also what nothing keeps: what comes later must not overtake it. */
+  private draftsOf({ publish = [] }: AckFrame, publisher: string | undefined): Publication[] {
+    return publish.map((each) => {
       const frame: PublishFrame = { ...each, type: 'publish', seq: 0 }
-      const draft = this.context.topics.draft(frame, publisher, this.owner, () => {})
-      if (draft) drafts.push(draft)
-      else live.push(frame)
-    }
-    return [live, drafts]
+      return this.context.topics.draft(frame, publisher, this.owner, () => {})
+    })
   }
 }
 

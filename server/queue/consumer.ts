@@ -51,6 +51,10 @@ export class Consumer {
   private readonly inFlight = new Set<number>()
   /** Plain acks that are being committed: nothing of them comes back, as a nack or a refused publish does. */
   private settling = 0
+  /** Leases whose settlement the broker has not answered yet. */
+  private readonly underWay = new Set<number>()
+  /** Of these, the ones that were under way when the consumer ended: they come back if the settlement is refused. */
+  private readonly leftToEnd = new Set<number>()
   private settledNow: number[] = []
   private ended = false
 
@@ -101,16 +105,12 @@ export class Consumer {
     return this.inFlight.has(delivery)
   }
 
-  /** Ends a lease, with what is published in the same step; `told` learns whether that was possible. */
-  settle(
-    delivery: number,
-    ending: Ending,
-    drafts: readonly Draft[],
-    told: Pick<Settlement, 'settled' | 'refused'>,
-  ): void {
+  /** Ends a lease, with what is published in the same step; `refused` is called if that was not possible. */
+  settle(delivery: number, ending: Ending, drafts: readonly Draft[], refused: Settlement['refused']): void {
     const { queue } = this.options
     const freed = ending.kind === 'ack' && drafts.length === 0 ? 1 : 0
     this.settling += freed
+    this.underWay.add(delivery)
     this.broker.settle({
       queue,
       delivery,
@@ -118,16 +118,18 @@ export class Consumer {
       drafts,
       settled: () => {
         this.settling -= freed
+        this.underWay.delete(delivery)
         this.inFlight.delete(delivery)
         this.tellSettled(delivery)
-        told.settled()
         this.owner.creditChanged(queue)
       },
       refused: (error) => {
         this.settling -= freed
+        this.underWay.delete(delivery)
         // A lease that is lost is no longer its; in every other case it still is.
         if (error.code === 'lease_lost') this.inFlight.delete(delivery)
-        told.refused(error)
+        refused(error)
+        if (this.leftToEnd.delete(delivery)) this.broker.giveBack(queue, delivery)
         this.owner.creditChanged(queue)
       },
     })
@@ -153,7 +155,8 @@ export class Consumer {
 
   /**
    * Lets go of everything. What its client has not seen goes back as it was; what it has is a failed attempt when the
-   * connection was lost, and none where the hub or the client stops the consumer in good order.
+   * connection was lost, and none where the hub or the client stops the consumer in good order. What the client has
+   * settled ends as it said.
    */
   end(lost: boolean): void {
     this.ended = true
@@ -166,7 +169,8 @@ export class Consumer {
       if (error.code === 'storage_full') this.broker.giveBack(queue, delivery)
     }
     for (const delivery of this.inFlight) {
-      if (unseen.has(delivery) || !lost) this.broker.giveBack(queue, delivery)
+      if (this.underWay.has(delivery) && !lost) this.leftToEnd.add(delivery)
+      else if (unseen.has(delivery) || !lost) this.broker.giveBack(queue, delivery)
       else
         this.broker.settle({
           queue,
@@ -182,12 +186,11 @@ export class Consumer {
 
   /** One frame for all that one commit has settled. */
   private tellSettled(delivery: number): void {
-    if (this.ended) return
     if (this.settledNow.length === 0) {
       queueMicrotask(() => {
         const deliveries = this.settledNow
         this.settledNow = []
-        if (!this.ended) this.outlet.send({ type: 'settled', consumer: this.options.consumer, deliveries })
+        this.outlet.send({ type: 'settled', consumer: this.options.consumer, deliveries })
       })
     }
     this.settledNow.push(delivery)

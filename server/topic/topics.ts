@@ -132,9 +132,11 @@ export class Topics {
     settle(undefined, { id, duplicate: false, positions: undefined, queues: undefined })
   }
 
-  /** A publish for the broker, to be committed with something else; undefined where nothing keeps it. Throws as `publish`. */
-  draft(frame: PublishFrame, publisher: string | undefined, owner: object, settle: Settle): Publication | undefined {
-    return this.draftFor(this.topicOf(frame.topic), frame, publisher, owner, settle)
+  /** A publish for the broker, to be committed with something else, or to go out with it. Throws as `publish`. */
+  draft(frame: PublishFrame, publisher: string | undefined, owner: object, settle: Settle): Publication {
+    const topic = this.topicOf(frame.topic)
+    const draft = this.draftFor(topic, frame, publisher, owner, settle)
+    return draft ?? this.publicationOf(topic, frame, { publisher, ...NOWHERE }, owner, settle)
   }
 
   /** A message has been published: counts it, and delivers it. */

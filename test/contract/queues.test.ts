@@ -260,6 +260,44 @@ onEveryEngine('queues', (hubs) => {
       expect(await publisher.queues.show('q')).toMatchObject({ ackedTotal: 1, consumers: 1 })
     })
 
+    it('what is settled and then cancelled at once ends as it was settled', async () => {
+      const { client, peer } = await start(
+        { maxAttempts: 2 },
+        {
+          queues: [
+            { name: 'q', ...SOON },
+            { name: 'full', maxMessages: 1 },
+          ],
+        },
+      )
+      const publisher = client()
+      for (const data of ['ack', 'refused', 'nack', 'reject', 'untouched']) await publisher.enqueue('q', data)
+      await publisher.enqueue('full', 1)
+      const consumer = await peer()
+      consumer.send({ type: 'consume', consumer: 1, queue: 'q' })
+      const numbers: number[] = []
+      for (const _ of range(0, 5)) numbers.push((await consumer.next('delivery')).delivery)
+      const [ack, refused, nack, reject] = numbers
+      consumer.send(
+        { type: 'ack', consumer: 1, delivery: ack },
+        { type: 'ack', consumer: 1, delivery: refused, publish: [{ topic: '$queue.full' }] },
+        { type: 'nack', consumer: 1, delivery: nack, delayMs: 0 },
+        { type: 'reject', consumer: 1, delivery: reject },
+        { type: 'cancel', consumer: 1 },
+      )
+      expect(await consumer.next('error')).toMatchObject({ code: 'queue_limit', delivery: refused })
+      const reader = new QueueReader<string>(client(), 'q')
+      const rest = await reader.take(3)
+      expect(rest.map(({ data, attempt }) => [data, attempt])).toEqual([
+        ['refused', 1],
+        ['nack', 2],
+        ['untouched', 1],
+      ])
+      const settled = consumer.frames.flatMap((frame) => (frame.type === 'settled' ? frame.deliveries : []))
+      expect(settled.sort()).toEqual([ack, nack, reject])
+      expect(await publisher.queues.show('q')).toMatchObject({ ackedTotal: 1, deadLetters: 1, inFlight: 3, depth: 0 })
+    })
+
     it('a queue that is deleted ends its consumers, and takes no more', async () => {
       const { client } = await start()
       const operator = client()
@@ -342,6 +380,32 @@ onEveryEngine('queues', (hubs) => {
       const next = await new QueueReader(client(), 'next').next()
       expect(next.message).toMatchObject({ data: 2, key: 'k', offsets: { s: 0 } })
       expect(await publisher.queues.show('q')).toMatchObject({ depth: 0, inFlight: 0 })
+    })
+
+    it('and publishes of the same connection keep their order, kept or not', async () => {
+      const { client, peer } = await start()
+      const publisher = client()
+      for (const n of range(0, 4)) await publisher.enqueue('q', n)
+      const [worker, live] = [await peer(), await peer()]
+      await live.subscribe(1, '#')
+      worker.send({ type: 'consume', consumer: 1, queue: 'q' })
+      const deliveries: number[] = []
+      for (const _ of range(0, 4)) deliveries.push((await worker.next('delivery')).delivery)
+      for (const topic of ['s.kept', 'not.kept']) {
+        const publish = (seq: number, data: string) => ({ type: 'publish', seq, topic, data })
+        const ack = (data: string) => ({
+          type: 'ack',
+          consumer: 1,
+          delivery: deliveries.shift(),
+          publish: [{ topic, data }],
+        })
+        worker.send(publish(1, 'a'), ack('b'), publish(2, 'c'), ack('d'), publish(3, 'e'))
+        const data: unknown[] = []
+        while (data.length < 5) data.push((await live.next('message')).data)
+        expect(data).toEqual(['a', 'b', 'c', 'd', 'e'])
+      }
+      const log = new Reader(client().subscribe('s.#', { from: 'earliest' }))
+      expect(await log.data(5)).toEqual(['a', 'b', 'c', 'd', 'e'])
     })
 
     it('where one has no room nothing happens, and the delivery is still held', async () => {

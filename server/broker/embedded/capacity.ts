@@ -48,6 +48,7 @@ export class Capacity {
 
   /** Makes room for what an ack publishes, which does not wait: for all of it, or gives why not and changes nothing. */
   admitAll(drafts: readonly Draft[], now: number): FanfareError | undefined {
+    if (drafts.some((draft) => this.waiting.isCutShort(draft))) return new FanfareError('connection_lost')
     const behind = drafts.find((draft) => !this.isKnown(draft) && this.waiting.isBehind(draft, this.blocks))
     if (behind)
       return new FanfareError(

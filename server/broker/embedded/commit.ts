@@ -11,6 +11,18 @@ export interface Task {
   done(error?: Error): void
 }
 
+/** What publishes: a draft, or an ack with publishes. */
+export type Publishing = Draft | Settlement
+
+export function isSettlement(publishing: Publishing): publishing is Settlement {
+  return 'ending' in publishing
+}
+
+/** The drafts of an ack, or the draft itself. */
+export function draftsOf(publishing: Publishing): readonly Draft[] {
+  return isSettlement(publishing) ? publishing.drafts : [publishing]
+}
+
 /** A caller that waits for a commit. */
 export interface Waiter {
   readonly of: Task | Settlement | Draft
@@ -26,28 +38,33 @@ export interface Commit {
   readonly undo: (() => void)[]
   readonly waiters: Waiter[]
   /** How many of the group have been staged: if staging itself fails, the others have to be refused. */
-  readonly taken: { tasks: number; settlements: number; drafts: number; waited: number }
+  readonly taken: { tasks: number; settlements: number; publishing: number; waited: number }
 }
 
 /** What goes into one commit. */
 export interface Group {
   readonly tasks: readonly Task[]
+  /** Those that publish nothing. They are staged first, because they make room. */
   readonly settlements: Settlement[]
-  readonly drafts: Draft[]
+  /** In the order of their arrival: a publisher's order on a topic holds for its acks, too. */
+  readonly publishing: Publishing[]
   /** Bytes after which no more publishes that waited are taken in; undefined for none of them. */
   readonly waitedBytes: number | undefined
 }
 
 /** What a group needs room for: what the neediest of it does. */
-export function purposeOf({ settlements, drafts }: Group, { taken }: Commit): Purpose {
-  const purposes = settlements.map(purposeOfSettlement)
-  if (drafts.length > 0 || taken.waited > 0 || purposes.includes('message')) return 'message'
-  return purposes.includes('failure') ? 'failure' : 'room'
+export function purposeOf({ settlements, publishing }: Group, { taken }: Commit): Purpose {
+  if (taken.waited > 0 || publishing.some((each) => draftsOf(each).some(isKept))) return 'message'
+  return settlements.some(({ ending }) => ending.kind !== 'ack') ? 'failure' : 'room'
 }
 
 export function purposeOfSettlement({ ending, drafts }: Settlement): Purpose {
-  if (drafts.length > 0) return 'message'
+  if (drafts.some(isKept)) return 'message'
   return ending.kind === 'ack' ? 'room' : 'failure'
+}
+
+function isKept({ streams, queues }: Draft): boolean {
+  return streams.length > 0 || queues.length > 0
 }
 
 /** Refuses one of a group, in its place among the others: a publisher hears in order. */

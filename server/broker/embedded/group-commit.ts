@@ -6,7 +6,17 @@ import type { UnexpectedErrors } from '../../failure/unexpected-errors.ts'
 import type { CommitStats, Draft, Settlement } from '../broker.ts'
 import type { AppliedReads } from './applied-reads.ts'
 import { Capacity } from './capacity.ts'
-import { type Commit, GROUP, type Group, purposeOf, purposeOfSettlement, type Task, type Waiter } from './commit.ts'
+import {
+  type Commit,
+  GROUP,
+  type Group,
+  isSettlement,
+  type Publishing,
+  purposeOf,
+  purposeOfSettlement,
+  type Task,
+  type Waiter,
+} from './commit.ts'
 import type { DedupWindow } from './dedup-window.ts'
 import type { Logs } from './logs.ts'
 import type { QueueLog } from './queue-log.ts'
@@ -38,7 +48,7 @@ export class GroupCommit {
   private readonly events: CommitEvents
   private readonly staging: Staging
   readonly waiting: WaitingPublishes
-  private readonly drafts: Draft[] = []
+  private readonly publishing: Publishing[] = []
   private readonly settlements: Settlement[] = []
   private tasks: Task[] = []
   private working: Promise<void> | undefined = undefined
@@ -67,12 +77,13 @@ export class GroupCommit {
   }
 
   publish(draft: Draft): void {
-    this.drafts.push(draft)
+    this.publishing.push(draft)
     this.work()
   }
 
   settle(settlement: Settlement): void {
-    this.settlements.push(settlement)
+    if (settlement.drafts.length > 0) this.publishing.push(settlement)
+    else this.settlements.push(settlement)
     this.work()
   }
 
@@ -113,7 +124,12 @@ export class GroupCommit {
   private async commitAll(): Promise<void> {
     // Whatever this turn still brings goes into the same commit.
     await new Promise((resolve) => setImmediate(resolve))
-    while (this.drafts.length > 0 || this.settlements.length > 0 || this.tasks.length > 0 || this.waiting.hasAsked) {
+    while (
+      this.publishing.length > 0 ||
+      this.settlements.length > 0 ||
+      this.tasks.length > 0 ||
+      this.waiting.hasAsked
+    ) {
       try {
         await this.commitNext()
       } catch (error) {
@@ -130,26 +146,26 @@ export class GroupCommit {
     const { tasks } = this
     this.tasks = []
     const waitedBytes = this.store.commitBytes
-    await this.commit({ tasks, settlements: this.settlements.splice(0, GROUP), drafts: this.nextDrafts(), waitedBytes })
+    const settlements = this.settlements.splice(0, GROUP)
+    await this.commit({ tasks, settlements, publishing: this.nextPublishing(), waitedBytes })
   }
 
-  private nextDrafts(): Draft[] {
+  private nextPublishing(): Publishing[] {
     const { commitBytes } = this.store
     let bytes = 0
     let count = 0
-    for (; count < Math.min(this.drafts.length, GROUP); count++) {
-      const draft = this.drafts[count] as Draft
-      bytes += draft.bytes * (draft.streams.length + draft.queues.length)
+    for (; count < Math.min(this.publishing.length, GROUP); count++) {
+      bytes += bytesIn(this.publishing[count] as Publishing)
       if (count > 0 && bytes > commitBytes) break
     }
-    return this.drafts.splice(0, count)
+    return this.publishing.splice(0, count)
   }
 
   private async commit(group: Group): Promise<void> {
-    const taken = { tasks: 0, settlements: 0, drafts: 0, waited: 0 }
+    const taken = { tasks: 0, settlements: 0, publishing: 0, waited: 0 }
     const commit: Commit = { now: this.clock.now(), changes: [], undo: [], waiters: [], taken }
     try {
-      this.staging.stage(group, commit, { settlements: this.settlements, drafts: this.drafts })
+      this.staging.stage(group, commit, { settlements: this.settlements, publishing: this.publishing })
       if (commit.changes.length > 0) await this.keep(commit, purposeOf(group, commit))
     } catch (thrown) {
       await this.recover(thrown as Error, commit, group, purposeOf(group, commit))
@@ -172,7 +188,7 @@ export class GroupCommit {
     this.reads.hold()
     await this.store.commit(changes, purpose)
     const seconds = (performance.now() - start) / 1000
-    const operations = taken.drafts + taken.waited + taken.settlements
+    const operations = taken.publishing + taken.waited + taken.settlements
     this.unexpected.run('broker', () => this.events.committed({ seconds, operations }))
   }
 
@@ -191,10 +207,11 @@ export class GroupCommit {
   private async recover(error: Error, commit: Commit, group: Group, purpose: Purpose): Promise<void> {
     const full = error instanceof FanfareError && error.code === 'storage_full'
     if (!full || purpose === 'room') return this.fail(error, commit, group)
-    const settlements = group.settlements.filter((each) => purposeOfSettlement(each) !== purpose)
+    const all = [...group.settlements, ...group.publishing.filter(isSettlement)]
+    const settlements = all.filter((each) => purposeOfSettlement(each) !== purpose)
     const others = new Set<Task | Settlement>([...group.tasks, ...settlements])
     this.fail(error, commit, group, others)
-    if (others.size > 0) await this.commit({ tasks: group.tasks, settlements, drafts: [], waitedBytes: undefined })
+    if (others.size > 0) await this.commit({ tasks: group.tasks, settlements, publishing: [], waitedBytes: undefined })
   }
 
   /** Undoes a commit, and answers all waiters except `others`. */
@@ -217,10 +234,16 @@ export class GroupCommit {
     for (const task of group.tasks.slice(taken.tasks)) {
       if (!others.has(task)) unexpected.run('broker', () => task.done(known))
     }
-    for (const left of [...group.settlements.slice(taken.settlements), ...group.drafts.slice(taken.drafts)]) {
+    for (const left of [...group.settlements.slice(taken.settlements), ...group.publishing.slice(taken.publishing)]) {
       if (!others.has(left)) unexpected.run('broker', () => left.refused(known))
     }
     // What was to leave is there again.
     this.announceReady(changed, now)
   }
+}
+
+/** Bytes that it takes in all places together. */
+function bytesIn(publishing: Publishing): number {
+  if (isSettlement(publishing)) return publishing.drafts.reduce((sum, draft) => sum + bytesIn(draft), 0)
+  return publishing.bytes * (publishing.streams.length + publishing.queues.length)
 }

@@ -2,7 +2,17 @@ import { FanfareError } from '../../../shared/errors.ts'
 import type { Position } from '../../../shared/streams.ts'
 import type { Draft, Settlement } from '../broker.ts'
 import type { Capacity } from './capacity.ts'
-import { type Commit, GROUP, type Group, refuse, type Task, type Waiter } from './commit.ts'
+import {
+  type Commit,
+  draftsOf,
+  GROUP,
+  type Group,
+  isSettlement,
+  type Publishing,
+  refuse,
+  type Task,
+  type Waiter,
+} from './commit.ts'
 import type { DedupWindow, Places } from './dedup-window.ts'
 import type { Logs } from './logs.ts'
 import type { StreamLog } from './stream-log.ts'
@@ -11,7 +21,7 @@ import type { Waiting, WaitingPublishes } from './waiting.ts'
 /** What waits for the next commit. */
 interface Later {
   readonly settlements: Settlement[]
-  readonly drafts: Draft[]
+  readonly publishing: Publishing[]
 }
 
 /** Stages what a group brings: logs and ids take the change at once, and the commit gets what is to be stored. */
@@ -31,17 +41,14 @@ export class Staging {
   /** Stages a group; what has to wait for the next commit goes to the front of `later`. */
   stage(group: Group, commit: Commit, later: Later): void {
     this.dedup.expire(commit.now)
-    const { tasks, settlements, drafts } = group
+    const { tasks, settlements, publishing } = group
     while (commit.taken.tasks < tasks.length) {
       this.stageTask(tasks[commit.taken.tasks] as Task, commit)
       commit.taken.tasks++
     }
     while (commit.taken.settlements < settlements.length) {
       const settlement = settlements[commit.taken.settlements] as Settlement
-      if (
-        this.capacity.waitsForNext(settlement.drafts, commit.now) ||
-        this.logs.queues.get(settlement.queue)?.letters.isFull
-      ) {
+      if (this.logs.queues.get(settlement.queue)?.letters.isFull) {
         later.settlements.unshift(...settlements.splice(commit.taken.settlements))
         break
       }
@@ -49,14 +56,12 @@ export class Staging {
       commit.taken.settlements++
     }
     if (group.waitedBytes !== undefined) this.stageWaiting(commit, group.waitedBytes)
-    while (commit.taken.drafts < drafts.length) {
-      const draft = drafts[commit.taken.drafts] as Draft
-      if (!this.waiting.isCutShort(draft) && this.capacity.fits(draft, commit.now)) this.stageDraft(draft, commit)
-      else if (this.capacity.waitsForNext([draft], commit.now)) {
-        later.drafts.unshift(...drafts.splice(commit.taken.drafts))
+    while (commit.taken.publishing < publishing.length) {
+      if (!this.stagePublishing(publishing[commit.taken.publishing] as Publishing, commit)) {
+        later.publishing.unshift(...publishing.splice(commit.taken.publishing))
         break
-      } else this.admitDraft(draft, commit)
-      commit.taken.drafts++
+      }
+      commit.taken.publishing++
     }
     this.logs.finish(commit.changes, commit.now)
     this.dedup.finish(commit.changes, commit.now)
@@ -69,6 +74,17 @@ export class Staging {
     } catch (error) {
       task.done(error as Error)
     }
+  }
+
+  /** Stages, refuses or has wait what publishes. False: it has to wait for the next commit, with all that came after it. */
+  private stagePublishing(publishing: Publishing, commit: Commit): boolean {
+    const fits =
+      !isSettlement(publishing) && !this.waiting.isCutShort(publishing) && this.capacity.fits(publishing, commit.now)
+    if (fits) this.stageDraft(publishing, commit)
+    else if (this.capacity.waitsForNext(draftsOf(publishing), commit.now)) return false
+    else if (isSettlement(publishing)) this.stageSettlement(publishing, commit)
+    else this.admitDraft(publishing, commit)
+    return true
   }
 
   private stageSettlement(settlement: Settlement, commit: Commit): void {
