@@ -16,16 +16,19 @@ export async function loadBroker(
   if (data === IN_MEMORY) return new EmbeddedBroker(new MemoryStore(), options, log)
   const { LmdbStore } = await import('./embedded/lmdb-store.ts')
   const store = await LmdbStore.open(data, { lockWaitMs: options.lockWaitMs, log })
+  let broker: Broker | undefined
   try {
     if (store.isCopy) {
       await giveNewEpochs(store)
       await store.adopt()
       log.info({ data }, 'started on a backup: its streams have new epochs')
     }
-    return new EmbeddedBroker(store, options, log)
+    broker = new EmbeddedBroker(store, options, log)
+    await store.allocate()
+    return broker
   } catch (error) {
     // Or the directory would stay locked.
-    await store.close()
+    await (broker ?? store).close()
     throw error
   }
 }

@@ -20,7 +20,8 @@ export async function smallDisk(megabytes: number): Promise<SmallDisk | undefine
   return {
     path,
     async remove() {
-      execFileSync('umount', [path])
+      // Lazily: a process that was killed a moment ago may still hold a page of it.
+      execFileSync('umount', ['--lazy', path])
       await rm(path, { recursive: true })
     },
   }

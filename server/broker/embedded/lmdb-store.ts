@@ -64,16 +64,18 @@ export class LmdbStore implements Store {
   /** Throws `data_locked`, `data_foreign`, `data_damaged`, `data_unusable`. */
   static async open(path: string, options: DirectoryOptions = {}): Promise<LmdbStore> {
     const directory = await openDataDirectory(path, options)
-    let store: LmdbStore | undefined
     try {
-      store = new LmdbStore(directory, open({ path: directory.databaseFile, ...OPTIONS }))
-      await store.grow(FIRST_TAIL_BYTES)
-      return store
+      return new LmdbStore(directory, open({ path: directory.databaseFile, ...OPTIONS }))
     } catch (error) {
-      await (store ? store.close() : directory.release())
+      await directory.release()
       const { code, message } = error as Error & { code?: unknown }
       throw new FanfareError(DAMAGE.includes(code) ? 'data_damaged' : 'data_unusable', `${path}: ${message}`)
     }
+  }
+
+  /** Allocates what a hub begins with. Call once all has been read: a database that turns out to be damaged stays as it is. */
+  async allocate(): Promise<void> {
+    await this.grow(FIRST_TAIL_BYTES)
   }
 
   /** Whether the directory is a copy that `backup` has made, and no hub has started on it yet. */
