@@ -197,8 +197,8 @@ export interface Requests {
   'stage.slow': { ask: { ms: number }; reply: { ms: number } }
   /** Publishes `stage.ticks` for some seconds. */
   'stage.ticks.start': { ask: { perSecond: number; seconds: number }; reply: { count: number } }
-  /** Cuts this tab's connection at the edge, and keeps the tab offline for so long. */
-  'stage.cut': { ask: { tab: string; ms: number }; reply: { ms: number } }
+  /** Cuts this tab's connection at the edge, keeps the tab offline for this long, and has this many photos uploaded meanwhile. */
+  'stage.cut': { ask: { tab: string; ms: number; photos: number }; reply: { ms: number } }
   /** Mends the corrupt photos, so that a redrive of the dead letters succeeds. */
   'stage.mend': { ask: Record<string, never>; reply: { mended: number } }
 }

@@ -64,8 +64,14 @@ server.on('error', ({ message }) => {
 })
 
 const cuts = client.respond<Requests['stage.cut']['ask'], Requests['stage.cut']['reply']>('stage.cut', ({ data }) => {
+  const { tab, photos } = data
   const ms = Math.min(Math.max(0, Number(data.ms) || 0), MAX_CUT_MS)
-  setTimeout(() => cut(data.tab, ms), CUT_AFTER_MS)
+  setTimeout(() => {
+    cut(tab, ms)
+    // Not before: a fast machine would have uploaded all of them while the tab was still there to see it.
+    const spike = client.request('stage.spike', { count: photos })
+    spike.catch((error: unknown) => console.error('No photos were uploaded during a cut', error))
+  }, CUT_AFTER_MS)
   return { ms }
 })
 await Promise.all([addresses.ready, cuts.ready])

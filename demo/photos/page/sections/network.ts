@@ -38,10 +38,8 @@ function story(away: Away): TemplateResult {
 }
 
 async function cut(): Promise<string> {
-  // Its answer would come when this tab is away.
-  ask('stage.spike', { count: MEANWHILE }).catch((error: unknown) => console.info('Cut off before the answer', error))
   try {
-    await ask('stage.cut', { tab: TAB, ms: CUT_MS })
+    await ask('stage.cut', { tab: TAB, ms: CUT_MS, photos: MEANWHILE })
   } catch (error) {
     // The cut may come before its own answer.
     if ((error as { code?: string }).code !== 'connection_lost') throw error
