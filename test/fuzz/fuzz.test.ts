@@ -55,7 +55,7 @@ describe.each(ENGINES)(`fuzzed peers on %s, with FUZZ_SEED=${SEED}`, (engine) =>
     const { code, stderr } = await hub.kill('SIGTERM')
     // What a peer sends is an error of its own, never one that the hub did not expect.
     expect({ code, failures: stderr.match(/"level":50.*/g) }).toEqual({ code: 0, failures: null })
-  }, 600_000)
+  }, 1_500_000)
 })
 
 /** Half of everything. */
