@@ -53,7 +53,7 @@ export class Dispatch {
       case 'resume':
         return this.subscribed(frame.sub).resume(frame.sub)
       case 'commit':
-        return this.commit(frame)
+        return this.commit(frame, access)
       case 'consume':
         this.takeSubscribe()
         this.consumers ??= new Consumers(this.context, this, this.outbox, this.refuse)
@@ -157,9 +157,9 @@ export class Dispatch {
     throw new FanfareError('rate_limited', 'The limit is subscribesPerSecond')
   }
 
-  private commit(frame: CommitFrame): void {
+  private commit(frame: CommitFrame, access: Access): void {
     this.subscribed(frame.sub)
-      .commit(frame)
+      .commit(frame, access)
       .catch((error: unknown) => this.refuse(error, frame))
   }
 

@@ -2,10 +2,14 @@ import { FanfareError } from '../../shared/errors.ts'
 import type { CommitFrame, SubscribeFrame } from '../../shared/frames.ts'
 import type { SubscriptionInfo } from '../../shared/sys.ts'
 import { parsePattern } from '../../shared/topic.ts'
+import type { Access } from '../auth/access.ts'
 import { Feed } from '../stream/feed.ts'
 import { Subscription } from '../topic/subscription.ts'
 import type { ConnectionContext } from './context.ts'
 import type { Outbox } from './outbox.ts'
+
+/** Maximum cursors of a subject in one stream, if it may not read all of the stream. */
+const OWN_CURSORS = 100
 
 /** The subscriptions of one connection, live ones and those that a stream feeds. */
 export class Subscriptions {
@@ -62,11 +66,23 @@ export class Subscriptions {
   }
 
   /** Stores a position under the subscription's cursor, and says so when it is safe. */
-  async commit({ sub, offset }: CommitFrame): Promise<void> {
+  async commit({ sub, offset }: CommitFrame, access: Access): Promise<void> {
     const feed = this.feeds?.get(this.get(sub))
     if (feed?.cursor === undefined) throw new FanfareError('no_cursor', `"sub" is ${sub}`)
+    if (!access.mayReadAll(this.context.streams.topicsOf(feed.stream))) {
+      await this.requireFewOwn(feed.stream, feed.cursor, access)
+    }
     await this.context.broker.setCursor(feed.stream, feed.cursor, offset)
     this.outbox.send({ type: 'committed', sub, offset })
+  }
+
+  /** A client that sees only a part of a stream must not use up its cursors. Throws `cursor_limit`. */
+  private async requireFewOwn(stream: string, cursor: string, { ownCursors, subject }: Access): Promise<void> {
+    const { broker } = this.context
+    if (await broker.cursor(stream, cursor)) return
+    const own = await broker.cursors(stream, { ...(ownCursors && { prefix: ownCursors }), limit: OWN_CURSORS })
+    if (own.length < OWN_CURSORS) return
+    throw new FanfareError('cursor_limit', `"${subject}" has ${OWN_CURSORS} cursors of its own in "${stream}"`)
   }
 
   /** Ends those that `check` refuses. */

@@ -56,6 +56,23 @@ onEveryEngine('cursors and stored messages', (hubs) => {
     for await (const _ of subscription) if (++count === 2) break
   }
 
+  it('of a client that sees a part of the stream are few, so that others have theirs', async () => {
+    const { hub } = await start()
+    const [root, reader, ann] = [client(hub, 'root'), client(hub, 'reader'), client(hub, 'ann')]
+    await publishNumbers(root, 's.ann.a', 0, 3)
+    for (const n of range(0, 100)) await store(ann, 's.ann.#', `ann.${n}`)
+    const more = ann.subscribe('s.ann.#', { from: 'earliest', cursor: 'ann.more' })[Symbol.asyncIterator]()
+    await more.next()
+    await more.next()
+    const stored = async () => (await root.streams.cursors('s', { limit: 1000 })).cursors.map(({ name }) => name)
+    await more.return?.()
+    expect(await stored()).toHaveLength(100)
+    // Those that it has move on.
+    await store(ann, 's.ann.#', 'ann.7')
+    await store(reader, 's.#', 'reports')
+    expect(await stored()).toContain('reports')
+  })
+
   it('are listed and deleted by operators, by readers of the whole stream, and by their owner', async () => {
     const { hub } = await start()
     const [root, reader, ann, stranger] = [
