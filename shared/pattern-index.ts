@@ -46,7 +46,7 @@ export class PatternIndex<Entry extends Indexed> {
     this.visit++
     const ofHub = words[0]?.startsWith('$') ?? false
     if (ofHub) {
-      const child = this.root.children?.get(words[0] as string)
+      const child = this.root.literal(words[0] as string)
       if (child) this.walk(child, words, 1, found)
     } else {
       this.walk(this.root, words, 0, found)
@@ -56,12 +56,12 @@ export class PatternIndex<Entry extends Indexed> {
 
   /** Whether a pattern can match a topic that begins with these words and goes on. The first word begins with a `$`. */
   matchesBelow([first = '', ...rest]: readonly string[]): boolean {
-    let nodes = definedOf([this.root.children?.get(first)])
+    let nodes = definedOf([this.root.literal(first)])
     for (const word of rest) {
       if (nodes.some(({ hash }) => hash)) return true
-      nodes = definedOf(nodes.flatMap(({ children, star }) => [children?.get(word), star]))
+      nodes = definedOf(nodes.flatMap((node) => [node.literal(word), node.star]))
     }
-    return nodes.some(({ children, star, hash }) => children || star || hash)
+    return nodes.some(({ only, children, star, hash }) => only || children || star || hash)
   }
 
   private walk(node: Node<Entry>, words: readonly string[], at: number, found: Entry[][]): void {
@@ -71,7 +71,7 @@ export class PatternIndex<Entry extends Indexed> {
       return
     }
     const word = words[at] as string
-    const child = node.children?.get(word)
+    const child = node.literal(word)
     if (child) this.walk(child, words, at + 1, found)
     // The # of a pattern may be no word, or several.
     if (node.star && word !== '#') this.walk(node.star, words, at + 1, found)
@@ -92,7 +92,9 @@ class Node<Entry extends Indexed> {
   readonly parent: Node<Entry> | undefined
   readonly word: string
   readonly entries: Entry[] = []
-  // Most nodes are leaves: a Map for each would be most of the memory of a million subscriptions.
+  // Nearly all nodes have one child or none: a Map for each would be most of the memory of a million subscriptions.
+  only: Node<Entry> | undefined = undefined
+  /** From the second child on, all of them. */
   children: Map<string, Node<Entry>> | undefined = undefined
   star: Node<Entry> | undefined = undefined
   hash: Node<Entry> | undefined = undefined
@@ -106,7 +108,11 @@ class Node<Entry extends Indexed> {
 
   child(word: string): Node<Entry> | undefined {
     if (word === '*') return this.star
-    return word === '#' ? this.hash : this.children?.get(word)
+    return word === '#' ? this.hash : this.literal(word)
+  }
+
+  literal(word: string): Node<Entry> | undefined {
+    return this.only ? (this.only.word === word ? this.only : undefined) : this.children?.get(word)
   }
 
   childFor(word: string): Node<Entry> {
@@ -115,20 +121,22 @@ class Node<Entry extends Indexed> {
     const node = new Node<Entry>(this, word)
     if (word === '*') this.star = node
     else if (word === '#') this.hash = node
-    else {
-      this.children ??= new Map()
-      this.children.set(word, node)
-    }
+    else if (this.only) {
+      this.children = new Map([this.only, node].map((child) => [child.word, child]))
+      this.only = undefined
+    } else if (this.children) this.children.set(word, node)
+    else this.only = node
     return node
   }
 
   /** Takes itself and its ancestors out of the trie while they hold nothing. */
   prune(): void {
-    const empty = this.entries.length === 0 && !this.children && !this.star && !this.hash
+    const empty = this.entries.length === 0 && !this.only && !this.children && !this.star && !this.hash
     if (!empty || !this.parent) return
     const { parent } = this
     if (this.word === '*') parent.star = undefined
     else if (this.word === '#') parent.hash = undefined
+    else if (parent.only) parent.only = undefined
     else {
       parent.children?.delete(this.word)
       if (parent.children?.size === 0) parent.children = undefined
