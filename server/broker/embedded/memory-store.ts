@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer'
 import BTree from 'sorted-btree'
 import type { Change, Key, Range, Snapshot, Store } from './store.ts'
 
@@ -40,7 +41,7 @@ export class MemoryStore implements Store {
   commit(changes: readonly Change[]): Promise<void> {
     for (const { key, value } of changes) {
       if (value === undefined) this.tree.delete(key)
-      else this.tree.set(key, value)
+      else this.tree.set(key, ownBytes(value))
     }
     return Promise.resolve()
   }
@@ -49,6 +50,12 @@ export class MemoryStore implements Store {
     this.tree.clear()
     return Promise.resolve()
   }
+}
+
+/** Small Buffers of Node share slabs of 8 KiB: a value that stays would keep all of its slab. */
+function ownBytes(value: Uint8Array): Uint8Array {
+  if (value.buffer.byteLength === value.byteLength) return value
+  return Buffer.from(new Uint8Array(value).buffer)
 }
 
 function compareKeys(a: Key, b: Key): number {
