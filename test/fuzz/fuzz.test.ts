@@ -34,7 +34,8 @@ describe.each(ENGINES)(`fuzzed peers on %s, with FUZZ_SEED=${SEED}`, (engine) =>
 
   it(`neither crash the hub nor stay in it, and another client does not notice: ${FRAMES} frames, ${REQUESTS} requests`, async () => {
     const config = await configFile(join(tmpdir(), `fanfare-fuzz-${process.pid}.json`), STREAMS, QUEUES)
-    hub = await HubProcess.start({ engine, config, data: 'memory' })
+    // Few ids, so that their memory is full by the middle.
+    hub = await HubProcess.start({ engine, config, data: 'memory', 'dedup-ids': 1000 })
     const control = await ControlClient.start(hub.url)
     await attack(hub, 1)
     const memoryHalfway = residentBytes(hub.pid)
