@@ -1,6 +1,6 @@
 /**
- * The token that the browser asked its user for when it opened the page; undefined if the hub requires none. Its address
- * stands beside the page's, which a proxy may serve below a path of its own.
+ * The token that the browser asked its user for when it opened the page; undefined if the hub requires none. The address
+ * is passed in because it depends on the page's own: a proxy may serve both under a path prefix.
  */
 export async function ownToken(address: string): Promise<string | undefined> {
   const answer = await fetch(address)
