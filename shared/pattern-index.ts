@@ -8,7 +8,8 @@ export interface Indexed {
 
 /**
  * Patterns in a trie of their words. The cost of a match depends on the topic's words and on the patterns that match,
- * not on how many others there are. No pattern makes it exponential: see `walkHash`.
+ * not on how many others there are. No pattern makes it exponential: see `walkHash`. Nodes below which no pattern has the
+ * right number of words are not looked at: see `Node.rests`.
  */
 export class PatternIndex<Entry extends Indexed> {
   private readonly root = new Node<Entry>(undefined, '')
@@ -19,6 +20,7 @@ export class PatternIndex<Entry extends Indexed> {
     let node = this.root
     for (const word of entry.words) node = node.childFor(word)
     entry.slot = node.entries.push(entry) - 1
+    node.fitsLater(HERE)
     this.size++
   }
 
@@ -34,7 +36,7 @@ export class PatternIndex<Entry extends Indexed> {
     }
     entry.slot = -1
     this.size--
-    node.prune()
+    if (node.entries.length === 0) node.prune()
   }
 
   /**
@@ -72,9 +74,10 @@ export class PatternIndex<Entry extends Indexed> {
     }
     const word = words[at] as string
     const child = node.literal(word)
-    if (child) this.walk(child, words, at + 1, found)
+    const rest = words.length - at - 1
+    if (child?.fits(rest)) this.walk(child, words, at + 1, found)
     // The # of a pattern may be no word, or several.
-    if (node.star && word !== '#') this.walk(node.star, words, at + 1, found)
+    if (word !== '#' && node.star?.fits(rest)) this.walk(node.star, words, at + 1, found)
   }
 
   // A # reached at a place goes on from there and from every later place. Which places it has gone on from in this
@@ -84,9 +87,18 @@ export class PatternIndex<Entry extends Indexed> {
     if (at >= end) return
     node.visit = this.visit
     node.visitedFrom = at
-    for (let from = at; from < end; from++) this.walk(node, words, from, found)
+    for (let from = at; from < end; from++) {
+      if (node.fits(words.length - from)) this.walk(node, words, from, found)
+    }
   }
 }
+
+/** The number of words that a node has room for if it has entries: none. */
+const HERE = 1
+/** Room for more words than this has no bit. */
+const BITS = 32
+/** With more children than this a node does not ask them again what there is room for. */
+const FEW = 8
 
 class Node<Entry extends Indexed> {
   readonly parent: Node<Entry> | undefined
@@ -100,6 +112,8 @@ class Node<Entry extends Indexed> {
   hash: Node<Entry> | undefined = undefined
   visit = 0
   visitedFrom = 0
+  /** Bit n is set if a pattern of this subtree may match n more words. Some stay set after a removal, which only costs time. */
+  private rests = 0
 
   constructor(parent: Node<Entry> | undefined, word: string) {
     this.parent = parent
@@ -129,10 +143,25 @@ class Node<Entry extends Indexed> {
     return node
   }
 
-  /** Takes itself and its ancestors out of the trie while they hold nothing. */
+  /** Whether a pattern of this subtree may match this many more words. */
+  fits(words: number): boolean {
+    return words >= BITS || ((this.rests >>> words) & 1) === 1
+  }
+
+  /** A pattern has come that may match these numbers of words from here on. */
+  fitsLater(rests: number): void {
+    if ((this.rests | rests) === this.rests) return
+    this.rests |= rests
+    this.parent?.fitsLater(this.restsBefore)
+  }
+
+  /**
+   * Takes itself and its ancestors out of the trie while they hold nothing. What is left knows again what it has room for, unless
+   * it has many children: they would have to be asked each time.
+   */
   prune(): void {
     const empty = this.entries.length === 0 && !this.only && !this.children && !this.star && !this.hash
-    if (!empty || !this.parent) return
+    if (!empty || !this.parent) return this.recount()
     const { parent } = this
     if (this.word === '*') parent.star = undefined
     else if (this.word === '#') parent.hash = undefined
@@ -142,6 +171,21 @@ class Node<Entry extends Indexed> {
       if (parent.children?.size === 0) parent.children = undefined
     }
     parent.prune()
+  }
+
+  private recount(): void {
+    const { only, children, star, hash } = this
+    if (children && children.size > FEW) return
+    let rests = this.entries.length > 0 ? HERE : 0
+    for (const child of definedOf([only, ...(children?.values() ?? []), star, hash])) rests |= child.restsBefore
+    if (rests === this.rests) return
+    this.rests = rests
+    this.parent?.recount()
+  }
+
+  /** The same for the node before it: a # may take any number of words. */
+  private get restsBefore(): number {
+    return this.word === '#' ? -(this.rests & -this.rests) : this.rests << 1
   }
 }
 
