@@ -148,8 +148,9 @@ export class Subscriptions {
   }
 
   private feed(subscription: Subscription, stream: string, { from, cursor, resumes = false }: SubscribeFrame): void {
-    const { broker, clock } = this.context
-    const feed = new Feed(broker, subscription, { stream, from, cursor, resumes }, this.outbox, clock)
+    const { broker, clock, streams } = this.context
+    const start = { stream, from, cursor, resumes }
+    const feed = new Feed(broker, subscription, start, this.outbox, streams.reads, clock)
     subscription.feed = feed
     this.feeds ??= new Map()
     this.feeds.set(subscription, feed)

@@ -7,6 +7,7 @@ import type { Broker, StreamState } from '../broker/broker.ts'
 import type { Message } from '../topic/message.ts'
 import type { Subscription, SubscriptionFeed } from '../topic/subscription.ts'
 import { Selection, type Stretch } from './chunk.ts'
+import type { BlockReader, ReadTurns } from './read-turns.ts'
 
 /** Where a feed's frames go. */
 export interface FeedOutlet {
@@ -59,13 +60,14 @@ const CHUNK_BYTES = 64 * 1024
  * The seam: a stream's `next` moves and its messages are delivered live in one go, and a feed joins only between two of
  * those, with everything before `next` handed out. So nothing is missed, and nothing comes twice.
  */
-export class Feed implements SubscriptionFeed {
+export class Feed implements SubscriptionFeed, BlockReader {
   readonly stream: string
   readonly cursor: string | undefined
   private readonly broker: Broker
   private readonly subscription: Subscription
   private readonly outlet: FeedOutlet
   private readonly selection: Selection
+  private readonly reads: ReadTurns
   private readonly clock: Clock
   private state: 'starting' | 'feeding' | 'live' | 'ended' = 'starting'
   private paused = false
@@ -80,12 +82,20 @@ export class Feed implements SubscriptionFeed {
   private picks: Set<number> | undefined = undefined
   private resumeAt = 0
 
-  constructor(broker: Broker, subscription: Subscription, start: FeedStart, outlet: FeedOutlet, clock: Clock) {
+  constructor(
+    broker: Broker,
+    subscription: Subscription,
+    start: FeedStart,
+    outlet: FeedOutlet,
+    reads: ReadTurns,
+    clock: Clock,
+  ) {
     this.broker = broker
     this.subscription = subscription
     this.stream = start.stream
     this.cursor = start.cursor
     this.outlet = outlet
+    this.reads = reads
     this.clock = clock
     this.selection = new Selection(subscription.words, subscription.filter, clock)
     this.start(start).catch((error: unknown) => this.fail(error))
@@ -127,6 +137,7 @@ export class Feed implements SubscriptionFeed {
   end(): void {
     this.state = 'ended'
     this.block = undefined
+    this.reads.leave(this)
   }
 
   fail(error: unknown): void {
@@ -166,13 +177,15 @@ export class Feed implements SubscriptionFeed {
 
   /** Not now: what is said while going on has to lie behind what has just been handed out. */
   private advanceLater(): void {
-    queueMicrotask(() => {
-      try {
-        this.advance()
-      } catch (error) {
-        this.fail(error)
-      }
-    })
+    queueMicrotask(() => this.goOn())
+  }
+
+  goOn(): void {
+    try {
+      this.advance()
+    } catch (error) {
+      this.fail(error)
+    }
   }
 
   private get log(): StreamState | undefined {
@@ -253,8 +266,9 @@ export class Feed implements SubscriptionFeed {
     if (log?.epoch !== this.epoch) return
     if (this.position < log.first) this.skipMissing(log)
     if (this.picks && this.position >= this.resumeAt) this.picks = undefined
-    if (this.position < log.next) this.read(log).catch((error: unknown) => this.fail(error))
-    else if (this.outlet.keepsUp) this.join()
+    if (this.position < log.next) {
+      if (this.reads.take(this)) this.read(log).catch((error: unknown) => this.fail(error))
+    } else if (this.outlet.keepsUp) this.join()
   }
 
   private join(): void {
