@@ -16,7 +16,7 @@ export class Login {
   /** It is being found out. */
   waiting = false
   readonly held: unknown[] = []
-  private heldBytes = 0
+  heldBytes = 0
 
   /** The request for the connection, or who it is where that is known already. */
   constructor(who: UpgradeRequest | Access) {

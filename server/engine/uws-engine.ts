@@ -191,6 +191,9 @@ class UwsSocket implements EngineSocket {
     if (!this.full) this.webSocket?.ping()
   }
 
+  // µWebSockets cannot stop reading one socket.
+  setReading(): void {}
+
   close(code: number, reason: string): void {
     this.webSocket?.end(code, reason)
     if (this.webSocket) setTimeout(() => this.terminate(), CLOSE_TIMEOUT_MS).unref()

@@ -77,6 +77,9 @@ class PublishSocket implements EngineSocket {
     queueMicrotask(() => this.handlers?.alive())
   }
 
+  // A request is read whole before anything of it is published.
+  setReading(): void {}
+
   close(): void {
     setImmediate(() => this.end())
   }
