@@ -81,7 +81,10 @@ export const ERRORS = {
   shutting_down: passing('The hub is shutting down. Reconnect: another one, or this one restarted, will answer.', 4000),
   slow_consumer: passing('The outbox is full and a policy says disconnect. Read faster, or subscribe to less.', 4001),
   idle_timeout: passing('Nothing was heard from this connection for two ping intervals. Reconnect.', 4002),
-  outbox_total: passing('The hub holds outboxTotalBytes for all connections together. Reconnect later, and send less at once.', 4003),
+  outbox_total: passing(
+    'The hub holds outboxTotalBytes for all connections together. Reconnect later, and send less at once.',
+    4003,
+  ),
   flooding: passing('The connection kept sending far more than a limit allows. Reconnect, and send less.', 4005),
   disconnected_by_operator: passing('An operator ended this connection. Reconnect, after a wait.', 4004),
   internal: passing("The hub failed while it handled this connection. The cause is in the hub's log.", 4011),

@@ -60,7 +60,10 @@ const KINDS: Record<string, Kind> = {
   '300 subscriptions on 10 MB of a stream': {
     streams: [{ name: 'me', topics: ['me.*'] }],
     async prepare(peer) {
-      for (let n = 0; n < 11; n++) await peer.publish((n) => ({ topic: `me.${n % 7}`, data: 'x'.repeat(900) }))
+      const client = connect(`ws://127.0.0.1:${peer.port}/`)
+      const publish = (_: unknown, n: number) => client.publish(`me.${n % 7}`, 'x'.repeat(1000))
+      await Promise.all(Array.from({ length: 10_000 }, publish))
+      await client.close()
     },
     async attack(peer) {
       const subscribe = (sub: number) => ({ type: 'subscribe', sub, pattern: 'me.*', from: 'earliest' })
@@ -92,7 +95,7 @@ const KINDS: Record<string, Kind> = {
     attack: (peer) => peer.send(frames((seq) => ({ type: 'call', seq, method: 'streams.declare', params: { seq } }))),
   },
   'data nested too deeply': {
-    attack: (peer) => peer.publish(() => ({ topic: 'me', data: JSON.parse('['.repeat(500) + ']'.repeat(500)) })),
+    attack: (peer) => peer.publish(() => ({ topic: 'me', data: JSON.parse('['.repeat(400) + ']'.repeat(400)) })),
   },
   'publishes by HTTP, 1,000 patterns': {
     prepare: (peer) => peer.subscribe(FRAMES, (n) => `me.#.a.${deep(n, 10)}.b`),
