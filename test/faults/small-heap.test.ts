@@ -191,7 +191,7 @@ function words(n: number, count: number): string {
 }
 
 function headers(n: number): Record<string, string> {
-  return Object.fromEntries(range(0, 32).map((at) => [`h${n}-${at}`, `${'x'.repeat(40)}${n}`]))
+  return Object.fromEntries(range(0, 32).map((at) => [`h${n % 100}-${at}`, `${'x'.repeat(40)}${n}`]))
 }
 
 function residentMb(pid: number): number {
