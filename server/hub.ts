@@ -34,6 +34,7 @@ import { HttpConnections } from './limit/http-connections.ts'
 import type { LimitHit, LimitName } from './limit/limits.ts'
 import { MessageLimits } from './limit/message-limits.ts'
 import { Refusals } from './limit/refusals.ts'
+import { SubscriptionBudget } from './limit/subscription-budget.ts'
 import { Connections } from './monitor/connections.ts'
 import { Metrics } from './monitor/metrics.ts'
 import { Monitor } from './monitor/monitor.ts'
@@ -125,6 +126,9 @@ export class Hub implements EngineApp {
     const exempt = (address: string) => isLoopbackAddress(address) || this.proxies.trusts(address)
     this.httpConnections = new HttpConnections(config, new Descriptors(), exempt, hit)
     const budget = new OutboxBudget(config.outboxTotalBytes)
+    const subscriptionBudget = new SubscriptionBudget(config.subscriptionBytes, () =>
+      traffic.hit('subscriptionBytes', {}),
+    )
     const { streams, queues, connections } = this
     const certificateExpiresAt = () => this.certificate?.current.expiresAt
     const watched = {
@@ -135,6 +139,7 @@ export class Hub implements EngineApp {
       connections,
       traffic,
       budget,
+      subscriptionBudget,
       broker,
       unexpected,
       httpConnections: () => this.httpConnections.count,
@@ -182,6 +187,7 @@ export class Hub implements EngineApp {
       turn: new Turn(clock),
       frameTime: new FrameTime(),
       budget,
+      subscriptionBudget,
       traffic,
       limits: new MessageLimits(config),
       closed: (connectionId) => this.forget(connectionId),

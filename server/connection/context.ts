@@ -6,6 +6,7 @@ import type { Broker } from '../broker/broker.ts'
 import type { UnexpectedErrors } from '../failure/unexpected-errors.ts'
 import type { LimitConfig } from '../limit/limits.ts'
 import type { MessageLimits } from '../limit/message-limits.ts'
+import type { SubscriptionBudget } from '../limit/subscription-budget.ts'
 import type { Traffic } from '../monitor/traffic.ts'
 import type { Queues } from '../queue/queues.ts'
 import type { Streams } from '../stream/streams.ts'
@@ -32,6 +33,7 @@ export interface ConnectionContext {
   readonly turn: Turn
   readonly frameTime: FrameTime
   readonly budget: OutboxBudget
+  readonly subscriptionBudget: SubscriptionBudget
   readonly traffic: Traffic
   readonly limits: MessageLimits
   readonly log: Logger
