@@ -32,7 +32,7 @@ export class FrameTime {
   private since: number | undefined = undefined
   private looked = 0
   /** Frames until the clock is read again. */
-  private unlooked = LOOK_EVERY
+  private unlooked = 1
   private openBytes = 0
   private readonly waiting = new Set<Waiting>()
 
@@ -79,6 +79,8 @@ export class FrameTime {
   /** The next turn. */
   private readonly next = (): void => {
     this.over = false
+    // The first frame of a turn may be a slow one.
+    this.unlooked = 1
     this.since = this.waiting.size === 0 ? undefined : now()
     // Those that are added again come last.
     for (const connection of this.waiting) {
