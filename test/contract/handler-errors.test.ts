@@ -1,15 +1,11 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import { expect, it, onTestFinished } from 'vitest'
+import { usedHeap } from '../setup/garbage.ts'
 import { onEveryEngine } from '../setup/hubs.ts'
 import { QueueReader, untilQueue } from '../setup/queues.ts'
 import { range, streamWorlds } from '../setup/streams.ts'
-
-setFlagsFromString('--expose-gc')
-const collectGarbage = runInNewContext('gc') as () => void
 
 onEveryEngine('errors of handlers', (hubs) => {
   const worlds = streamWorlds(hubs)
@@ -40,11 +36,7 @@ onEveryEngine('errors of handlers', (hubs) => {
     for (const at of range(0, 20)) {
       await Promise.all(range(0, COUNT / 20).map((n) => publisher.enqueue('q', at + n)))
     }
-    const used = () => {
-      collectGarbage()
-      return process.memoryUsage().heapUsed
-    }
-    const before = used()
+    const before = usedHeap()
     const consumer = await peer()
     consumer.send({ type: 'consume', consumer: 1, queue: 'q', prefetch: 1000 })
     for (let n = 0; n < COUNT; n++) {
@@ -55,6 +47,6 @@ onEveryEngine('errors of handlers', (hubs) => {
     await untilQueue(publisher, 'q', ({ delayed }) => delayed === COUNT)
     consumer.frames.length = consumer.batches.length = 0
     // Their texts are 16 MB.
-    expect(used() - before).toBeLessThan(8_000_000)
+    expect(usedHeap() - before).toBeLessThan(8_000_000)
   })
 })
