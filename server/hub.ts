@@ -33,6 +33,7 @@ import { HttpConnections } from './limit/http-connections.ts'
 import type { LimitHit, LimitName } from './limit/limits.ts'
 import { MessageLimits } from './limit/message-limits.ts'
 import { Refusals } from './limit/refusals.ts'
+import { SubscriptionBudget } from './limit/subscription-budget.ts'
 import { Connections } from './monitor/connections.ts'
 import { Metrics } from './monitor/metrics.ts'
 import { Monitor } from './monitor/monitor.ts'
@@ -124,6 +125,9 @@ export class Hub implements EngineApp {
     const exempt = (address: string) => isLoopbackAddress(address) || this.proxies.trusts(address)
     this.httpConnections = new HttpConnections(config, new Descriptors(), exempt, hit)
     const budget = new OutboxBudget(config.outboxTotalBytes)
+    const subscriptionBudget = new SubscriptionBudget(config.subscriptionBytes, () =>
+      traffic.hit('subscriptionBytes', {}),
+    )
     const { streams, queues, connections } = this
     const certificateExpiresAt = () => this.certificate?.current.expiresAt
     const watched = {
@@ -134,6 +138,7 @@ export class Hub implements EngineApp {
       connections,
       traffic,
       budget,
+      subscriptionBudget,
       broker,
       unexpected,
       httpConnections: () => this.httpConnections.count,
@@ -180,6 +185,7 @@ export class Hub implements EngineApp {
       watchExpiry: (connection) => this.heartbeat.watchExpiry(connection),
       turn: new Turn(clock),
       budget,
+      subscriptionBudget,
       traffic,
       limits: new MessageLimits(config),
       closed: (connectionId) => this.forget(connectionId),

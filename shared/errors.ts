@@ -86,7 +86,9 @@ export const ERRORS = {
   disconnected_by_operator: passing('An operator ended this connection. Reconnect, after a wait.', 4004),
   internal: passing("The hub failed while it handled this connection. The cause is in the hub's log.", 4011),
   // Refused before there is a connection, in the HTTP answer to the upgrade.
-  hub_full: passing('The hub has maxConnections connections. Try again later, or raise the limit.'),
+  hub_full: passing(
+    'The hub has maxConnections connections, or their subscriptions take up subscriptionBytes. Try again later, or raise the limit.',
+  ),
   address_limit: passing('Too many connections from one address. Try again later, or raise the named limit.'),
   bad_subprotocol: refusal('The hub speaks the subprotocol fanfare.v1. Offer it, or none.'),
   forbidden_origin: refusal(

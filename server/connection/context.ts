@@ -6,6 +6,7 @@ import type { Broker } from '../broker/broker.ts'
 import type { UnexpectedErrors } from '../failure/unexpected-errors.ts'
 import type { LimitConfig } from '../limit/limits.ts'
 import type { MessageLimits } from '../limit/message-limits.ts'
+import type { SubscriptionBudget } from '../limit/subscription-budget.ts'
 import type { Traffic } from '../monitor/traffic.ts'
 import type { Queues } from '../queue/queues.ts'
 import type { Streams } from '../stream/streams.ts'
@@ -30,6 +31,7 @@ export interface ConnectionContext {
   readonly broker: Broker
   readonly turn: Turn
   readonly budget: OutboxBudget
+  readonly subscriptionBudget: SubscriptionBudget
   readonly traffic: Traffic
   readonly limits: MessageLimits
   readonly log: Logger
