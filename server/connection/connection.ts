@@ -380,6 +380,7 @@ export class Connection implements SocketHandlers, OutboxOwner, WatchedConnectio
 
   private release(): void {
     this.state = 'ended'
+    this.login?.discard()
     this.login = undefined
     const { unexpected, limits } = this.context
     if (this.allowance) limits.leave(this.allowance)
