@@ -387,6 +387,7 @@ export class Connection implements SocketHandlers, InboxOwner, OutboxOwner, Watc
 
   private release(): void {
     this.state = 'ended'
+    this.login?.discard()
     this.login = undefined
     const { unexpected, limits } = this.context
     if (this.allowance) limits.leave(this.allowance)

@@ -166,6 +166,19 @@ class Exchange implements HttpConnection {
   }
 }
 
+/**
+ * A request with the signal of its exchange. `Request` would make a signal of its own from it, and would register both for a cleanup
+ * after garbage collection: the request and its body would survive until the collector of old objects has run twice.
+ */
+class ExchangeRequest extends Request {
+  override readonly signal: AbortSignal
+
+  constructor(url: URL, init: RequestInit, signal: AbortSignal) {
+    super(url, init)
+    this.signal = signal
+  }
+}
+
 /** Undefined if `fetch` refuses its method or a header. */
 function toRequest(
   copied: UwsRequest,
@@ -178,7 +191,8 @@ function toRequest(
     const headers = new Headers()
     // The engine takes the bytes for UTF-8, and HTTP for Latin-1.
     for (const [name, value] of copied.headers) headers.append(name, Buffer.from(value).toString('latin1'))
-    return new Request(url, { method, headers, signal, ...(body && { body: body.stream, duplex: 'half' as const }) })
+    const init = { method, headers, ...(body && { body: body.stream, duplex: 'half' as const }) }
+    return new ExchangeRequest(url, init, signal)
   } catch {
     return undefined
   }
