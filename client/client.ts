@@ -11,7 +11,8 @@ import { ConnectionAdmin, HubAdmin, TopicAdmin } from './hub.ts'
 import { Link } from './link.ts'
 import type { PublishOptions, Receipt } from './publisher.ts'
 import { QueueAdmin } from './queues.ts'
-import type { RequestHandler, RequestOptions, Responder, RespondOptions } from './requests.ts'
+import type { RequestOptions } from './requests.ts'
+import type { RequestHandler, Responder, RespondOptions } from './responders.ts'
 import { errorFrom, type State, type StateChange } from './session.ts'
 import { StreamAdmin } from './streams.ts'
 import type { Handler, SubscribeOptions } from './subscribe-options.ts'
@@ -292,7 +293,7 @@ export class Client<Topics extends object = Record<string, unknown>> {
   ): Responder
   respond(pattern: string, handler: RequestHandler<never, unknown>, options: RespondOptions = {}): Responder {
     if (this.state === 'closed') throw new FanfareError('client_closed')
-    return this.link.requests.respond(pattern, this.traced(handler as RequestHandler<unknown, unknown>), options)
+    return this.link.responders.respond(pattern, this.traced(handler as RequestHandler<unknown, unknown>), options)
   }
 
   /**

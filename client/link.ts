@@ -5,6 +5,7 @@ import { Calls } from './calls.ts'
 import { Consumers } from './consumers.ts'
 import { Publisher } from './publisher.ts'
 import { Requests } from './requests.ts'
+import { Responders } from './responders.ts'
 import { Session, type SessionListener, type SessionOptions, type StateChange } from './session.ts'
 import { Subscriptions } from './subscriptions.ts'
 import type { Tracing } from './tracing.ts'
@@ -30,6 +31,7 @@ export class Link implements SessionListener {
   readonly calls: Calls
   readonly consumers: Consumers
   readonly requests: Requests
+  readonly responders: Responders
   readonly subscriptions: Subscriptions
   private readonly owner: LinkOwner
 
@@ -44,13 +46,14 @@ export class Link implements SessionListener {
     this.calls = new Calls(this.session, next)
     this.consumers = new Consumers(this.session, next, trace)
     this.requests = new Requests(this.session, next)
+    this.responders = new Responders(this.session, next)
     this.subscriptions = new Subscriptions(this.session, next)
   }
 
   opened(): void {
     this.subscriptions.subscribeAll()
     this.consumers.consumeAll()
-    this.requests.respondAll()
+    this.responders.respondAll()
   }
 
   welcomed({ window, limits }: WelcomeFrame): void {
@@ -69,7 +72,7 @@ export class Link implements SessionListener {
       case 'result':
         return this.calls.result(frame)
       case 'subscribed':
-        if (!this.requests.confirmed(frame.sub)) this.subscriptions.subscribed(frame)
+        if (!this.responders.confirmed(frame.sub)) this.subscriptions.subscribed(frame)
         return
       case 'consuming':
         return this.consumers.consuming(frame)
@@ -78,7 +81,7 @@ export class Link implements SessionListener {
       case 'settled':
         return this.consumers.settled(frame)
       case 'request':
-        return this.requests.requested(frame)
+        return this.responders.requested(frame)
       case 'answer':
         return this.requests.answered(frame)
       case 'behind':
@@ -100,6 +103,7 @@ export class Link implements SessionListener {
     this.calls.lost()
     this.consumers.lost()
     this.requests.lost()
+    this.responders.lost()
     this.subscriptions.lost()
   }
 
@@ -107,7 +111,7 @@ export class Link implements SessionListener {
     this.publisher.ended(error ?? new FanfareError('client_closed'))
     this.subscriptions.ended(error)
     this.consumers.endAll(error)
-    this.requests.ended()
+    this.responders.ended()
     this.owner.ended()
   }
 
@@ -133,7 +137,7 @@ export class Link implements SessionListener {
 
   private refused(frame: ErrorFrame): void {
     if (frame.consumer !== undefined) this.consumers.refused(frame)
-    else if (this.requests.refused(frame)) return
+    else if (this.requests.refused(frame) || this.responders.refused(frame)) return
     else if (frame.seq === undefined) this.subscriptions.refused(frame)
     else if (!this.calls.refused(frame)) this.publisher.refused(frame)
   }

@@ -5,7 +5,7 @@ import { MAX_HEADERS } from '../shared/parse-frame.ts'
 import type { Delivery } from './delivery.ts'
 import type { Message } from './message.ts'
 import type { Receipt } from './publisher.ts'
-import type { Request } from './requests.ts'
+import type { Request } from './responders.ts'
 import type { Tracing } from './tracing.ts'
 
 export type { Tracing } from './tracing.ts'
