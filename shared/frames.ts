@@ -68,6 +68,8 @@ export interface SubscribeFrame {
 export interface UnsubscribeFrame {
   readonly type: 'unsubscribe'
   readonly sub: number
+  /** Of an offer to answer: what is open is still answered. Otherwise its askers learn that the responder is lost. */
+  readonly finish?: boolean
 }
 
 export interface PauseFrame {

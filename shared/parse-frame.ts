@@ -29,7 +29,10 @@ const CHECKS: Record<Frame['type'], (frame: Fields) => void> = {
     if (f['from'] !== undefined) from(f)
     if (f['resumes'] !== undefined && typeof f['resumes'] !== 'boolean') throw shape(f, '"resumes" is a boolean')
   },
-  unsubscribe: (f) => number(f, 'sub'),
+  unsubscribe(f) {
+    number(f, 'sub')
+    if (f['finish'] !== undefined && typeof f['finish'] !== 'boolean') throw shape(f, '"finish" is a boolean')
+  },
   pause: (f) => number(f, 'sub'),
   resume: (f) => number(f, 'sub'),
   publish(f) {

@@ -11,6 +11,8 @@ export class Requests implements Responder {
   private readonly refuse: (error: unknown, frame: unknown) => void
   private readonly mostOffers: number
   private readonly offered = new Map<number, Offer>()
+  /** Offers that get no more requests, and have open ones. */
+  private readonly finishing = new Set<Offer>()
   /** How to forget what was asked and has no answer yet. */
   private readonly asked = new Set<() => void>()
 
@@ -39,13 +41,20 @@ export class Requests implements Responder {
   }
 
   /** False: there is no offer of this number. */
-  withdraw(sub: number): boolean {
+  withdraw(sub: number, finish = false): boolean {
     const offer = this.offered.get(sub)
     if (!offer) return false
     this.offered.delete(sub)
-    this.hub.withdraw(offer)
+    if (finish) this.finish(offer)
+    else this.hub.withdraw(offer)
     this.outbox.send({ type: 'unsubscribed', sub })
     return true
+  }
+
+  private finish(offer: Offer): void {
+    this.hub.retire(offer)
+    for (const other of this.finishing) if (other.open.size === 0) this.finishing.delete(other)
+    this.finishing.add(offer)
   }
 
   /** Ends the offers that `check` refuses. */
@@ -97,7 +106,8 @@ export class Requests implements Responder {
   release(): void {
     for (const forget of this.asked) forget()
     this.asked.clear()
-    for (const offer of this.offered.values()) this.hub.withdraw(offer)
+    for (const offer of [...this.offered.values(), ...this.finishing]) this.hub.withdraw(offer)
     this.offered.clear()
+    this.finishing.clear()
   }
 }
