@@ -1,10 +1,11 @@
-import { encodeFrame } from '../shared/codec.ts'
 import { FanfareError } from '../shared/errors.ts'
-import type { AnswerFrame, AskFrame, ErrorFrame, Headers } from '../shared/frames.ts'
-import { parseFrame } from '../shared/parse-frame.ts'
+import type { AnswerFrame, AskFrame, Headers } from '../shared/frames.ts'
 import { parseTopic } from '../shared/topic.ts'
-import { errorFrom, type Session } from './session.ts'
-import { exceeds } from './writer.ts'
+import { encodeChecked } from './encode-checked.ts'
+import type { Line } from './line.ts'
+import { ANY, type Rules, SIGNAL, WAIT_MS } from './options.ts'
+
+const REQUEST_TIMEOUT_MS = 10_000
 
 /** How something is asked. */
 export interface RequestOptions {
@@ -16,72 +17,32 @@ export interface RequestOptions {
   readonly signal?: AbortSignal
 }
 
-interface Pending {
-  readonly resolve: (data: unknown) => void
-  readonly reject: (error: unknown) => void
-}
+/** @internal */
+export const REQUEST_RULES: Rules<RequestOptions> = { timeoutMs: WAIT_MS, headers: ANY, signal: SIGNAL }
 
-/** What this client asks of responders. */
+/** What this client asks of responders, within the window that the hub grants for publishes. */
 export class Requests {
-  private readonly session: Session
-  private readonly nextNumber: () => number
-  private readonly pending = new Map<number, Pending>()
+  private readonly line: Line
+  private readonly nextSeq: () => number
 
-  constructor(session: Session, nextNumber: () => number) {
-    this.session = session
-    this.nextNumber = nextNumber
+  constructor(line: Line, nextSeq: () => number) {
+    this.line = line
+    this.nextSeq = nextSeq
   }
 
-  /** The connection has to stand. */
-  request(topic: string, data: unknown, options: RequestOptions & { readonly timeoutMs: number }): Promise<unknown> {
-    const { timeoutMs, headers, signal } = options
-    // The event of a signal that was aborted before never comes.
-    signal?.throwIfAborted()
+  request(topic: string, data: unknown, options: RequestOptions): Promise<unknown> {
+    const { timeoutMs = REQUEST_TIMEOUT_MS, headers, signal } = options
     parseTopic(topic)
-    const seq = this.nextNumber()
-    const frame: AskFrame = { type: 'ask', seq, topic, data, timeoutMs, ...(headers && { headers }) }
-    parseFrame(frame)
-    return new Promise((resolve, reject) => {
-      const abort = () => this.take(seq)?.reject(signal?.reason)
-      signal?.addEventListener('abort', abort, { once: true })
-      const done = () => signal?.removeEventListener('abort', abort)
-      this.pending.set(seq, {
-        resolve(reply) {
-          done()
-          resolve(reply)
-        },
-        reject(error) {
-          done()
-          reject(error)
-        },
-      })
-      const encoded = encodeFrame(frame)
-      if (exceeds(encoded, this.session.writer.limit)) this.take(seq)?.reject(new FanfareError('frame_too_large'))
-      else this.session.write(encoded)
-    })
+    const seq = this.nextSeq()
+    // The hub has a timer as well, which does not help while it is out of reach.
+    const frame = encodeChecked({ type: 'ask', seq, topic, data, timeoutMs: Math.ceil(timeoutMs), headers } as AskFrame)
+    return this.line.send(seq, frame, { timeoutMs, signal })
   }
 
   answered({ seq, data, error }: AnswerFrame): void {
-    const pending = this.take(seq)
-    if (error === undefined) pending?.resolve(data)
-    else pending?.reject(new FanfareError('responder_failed', error))
-  }
-
-  /** False: what was refused was not asked here. */
-  refused({ seq, code, message }: ErrorFrame): boolean {
-    const pending = seq === undefined ? undefined : this.take(seq)
-    pending?.reject(errorFrom(code, message))
-    return pending !== undefined
-  }
-
-  lost(): void {
-    for (const { reject } of this.pending.values()) reject(new FanfareError('connection_lost'))
-    this.pending.clear()
-  }
-
-  private take(seq: number): Pending | undefined {
-    const pending = this.pending.get(seq)
-    this.pending.delete(seq)
-    return pending
+    this.line.answered(seq, ({ resolve, reject }) => {
+      if (error === undefined) resolve(data)
+      else reject(new FanfareError('responder_failed', error))
+    })
   }
 }

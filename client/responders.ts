@@ -1,8 +1,9 @@
-import { encodeFrame } from '../shared/codec.ts'
 import { FanfareError } from '../shared/errors.ts'
 import type { ErrorFrame, Headers, ReplyFrame, RequestFrame } from '../shared/frames.ts'
 import { parsePattern } from '../shared/topic.ts'
 import { errorText } from './delivery.ts'
+import { encodeChecked } from './encode-checked.ts'
+import { FUNCTION, type Rules } from './options.ts'
 import { errorFrom, type Session } from './session.ts'
 import { throwLater } from './throw-later.ts'
 import { exceeds } from './writer.ts'
@@ -25,6 +26,9 @@ export interface RespondOptions {
    */
   readonly onError?: (error: unknown) => void
 }
+
+/** @internal */
+export const RESPOND_RULES: Rules<RespondOptions> = { onError: FUNCTION }
 
 /** An offer to answer; it is renewed by itself after a reconnection. */
 export interface Responder {
@@ -49,6 +53,10 @@ export class Responders {
   private readonly offers = new Map<number, Offer>()
   /** Counts connections: a request ends with its own, and on the next its number may be another's. */
   private connection = 0
+  /** Handlers that run, until their replies are written. */
+  private readonly running = new Set<Promise<void>>()
+  /** Offers of which the hub has been told that they finish, until it confirms that no request follows. */
+  private readonly finishing = new Map<number, () => void>()
 
   constructor(session: Session, nextNumber: () => number) {
     this.session = session
@@ -96,10 +104,31 @@ export class Responders {
       })
     }
     const answer = async () => offer.handler({ topic, data, ...(headers && { headers }) })
-    answer().then(
+    const done = answer().then(
       (data) => reply({ data }),
       (error: unknown) => reply({ error: errorText(error) ?? 'It failed' }),
     )
+    this.running.add(done)
+    void done.then(() => this.running.delete(done))
+  }
+
+  /** Gets no more requests. Resolves when those that came have been answered. */
+  async finish(): Promise<void> {
+    if (!this.session.isOpen) return
+    const confirmed = [...this.offers.keys()].map(
+      (sub) =>
+        new Promise<void>((resolve) => {
+          this.finishing.set(sub, resolve)
+          this.session.write(JSON.stringify({ type: 'unsubscribe', sub, finish: true }))
+        }),
+    )
+    await Promise.all(confirmed)
+    while (this.running.size > 0) await Promise.all(this.running)
+  }
+
+  unsubscribed(sub: number): void {
+    this.finishing.get(sub)?.()
+    if (this.finishing.delete(sub)) this.offers.delete(sub)
   }
 
   /** False: what was refused was no offer, and no reply to a request. */
@@ -118,6 +147,7 @@ export class Responders {
 
   lost(): void {
     this.connection++
+    for (const sub of this.finishing.keys()) this.unsubscribed(sub)
   }
 
   ended(): void {
@@ -126,9 +156,13 @@ export class Responders {
   }
 
   private write(frame: ReplyFrame, failed: (error: unknown) => void): void {
-    const encoded = encodeFrame(frame)
-    if (exceeds(encoded, this.session.writer.limit)) failed(new FanfareError('frame_too_large'))
-    else this.session.write(encoded)
+    try {
+      const encoded = encodeChecked(frame)
+      if (exceeds(encoded, this.session.writer.limit)) throw new FanfareError('frame_too_large')
+      this.session.write(encoded)
+    } catch (error) {
+      failed(error)
+    }
   }
 }
 

@@ -1,6 +1,7 @@
 import type { HeaderFilter, Policy } from '../shared/frames.ts'
 import type { From } from '../shared/streams.ts'
 import type { Gap, Message } from './message.ts'
+import { ANY, COUNT, FUNCTION, type Rules, SIGNAL } from './options.ts'
 
 /** How a topic or pattern is subscribed. */
 export interface SubscribeOptions {
@@ -30,6 +31,19 @@ export interface SubscribeOptions {
   readonly onResubscribed?: (event: { readonly recovered: boolean }) => void
   /** Ends the subscription. */
   readonly signal?: AbortSignal
+}
+
+/** @internal */
+export const SUBSCRIBE_RULES: Rules<SubscribeOptions> = {
+  policy: ANY,
+  filter: ANY,
+  bufferLimit: COUNT,
+  onGap: FUNCTION,
+  from: ['a place in a stream', (value) => value !== null],
+  stream: ANY,
+  cursor: ANY,
+  onResubscribed: FUNCTION,
+  signal: SIGNAL,
 }
 
 /**

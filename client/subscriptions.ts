@@ -9,8 +9,8 @@ import type {
   SubscribedFrame,
   SubscriptionFrame,
 } from '../shared/frames.ts'
-import { parseFrame } from '../shared/parse-frame.ts'
 import { RecentMap } from '../shared/recent-map.ts'
+import { encodeChecked } from './encode-checked.ts'
 import { messageOf } from './message.ts'
 import { errorFrom, type Session } from './session.ts'
 import type { Handler, SubscribeOptions } from './subscribe-options.ts'
@@ -39,8 +39,8 @@ export class Subscriptions implements SubscriptionHost {
 
   add<Data>(pattern: string, options: SubscribeOptions, handler: Handler<Data> | undefined): Subscription<Data> {
     const subscription = new Subscription<Data>(pattern, this.nextNumber(), options, handler, this)
-    // Before anything is sent: to the hub a frame of the wrong shape is a reason to close for good.
-    parseFrame(subscription.frame)
+    // Before anything is sent: what can be refused here costs nothing else.
+    encodeChecked(subscription.frame)
     this.bySub.set(subscription.sub, subscription as Subscription)
     this.byTopic.clear()
     if (this.session.isOpen) this.write(JSON.stringify(subscription.frame))

@@ -152,8 +152,9 @@ export class FanfareError extends Error {
   constructor(code: ErrorCode, detail?: string) {
     const { text } = ERRORS[code]
     // The message of an error may come as the detail of the next one: no sentence comes twice, and no full stop.
-    const own = detail?.replace(text, '').replace(/[. ]+$/, '')
-    super(own ? `${own}. ${text}` : text)
+    const own = text ? detail?.replace(text, '').replace(/[. ]+$/, '') : detail
+    // In the bundle for pages the hub's own errors have no text here: it comes from the hub.
+    super(own && text ? `${own}. ${text}` : own || text || code)
     this.code = code
     this.retry = ERRORS[code].retry
   }
