@@ -238,7 +238,7 @@ export class Client<Topics extends object = Record<string, unknown>> {
   /**
    * Subscribes to a topic or pattern, to be read with `for await`. Throws `bad_pattern`, `bad_option`, `bad_frame` (an option breaks the
    * rules of the wire), `client_closed`. What the hub refuses rejects `ready` and ends the loop: `no_stream`, `ambiguous_stream`,
-   * `policy_unsupported`, `too_many_subscriptions`.
+   * `policy_unsupported`, `too_many_subscriptions`, `hub_full`.
    */
   subscribe<Pattern extends string>(
     pattern: Pattern,
@@ -282,7 +282,7 @@ export class Client<Topics extends object = Record<string, unknown>> {
   /**
    * Consumes a queue: each message goes to one consumer, and comes again until one has acked it. The handler's return
    * acks, a throw nacks with its error; while it runs its time is extended. Throws `bad_option`, `bad_frame` (a name or option
-   * breaks the rules of the wire), `client_closed`; what the hub refuses (`no_queue`, `too_many_subscriptions`) rejects `ready`.
+   * breaks the rules of the wire), `client_closed`; what the hub refuses (`no_queue`, `too_many_subscriptions`, `hub_full`) rejects `ready`.
    *
    * @typeParam Data - the payload of the queue's messages, where no contract names it
    */

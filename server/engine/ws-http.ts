@@ -6,6 +6,7 @@ import type { TLSSocket } from 'node:tls'
 import { getRequestListener } from '@hono/node-server'
 import { type EngineApp, type HttpConnection, PIPELINED_REQUESTS, REQUEST_TIMEOUT_MS } from './engine.ts'
 import { MALFORMED, NO_HOST, urlOf } from './request-target.ts'
+import { RequestTurns } from './request-turns.ts'
 
 /** Connections that go on beyond `PIPELINED_REQUESTS`, this many times, are cut off without their answers. */
 const CUT_OFF_FACTOR = 10
@@ -44,6 +45,7 @@ export class NodeHttp {
   private readonly listener: (request: IncomingMessage, response: ServerResponse) => unknown
   /** By address and port of the other end: with TLS a request has another socket than the connection had. */
   private readonly connections = new Map<string, NodeConnection>()
+  private readonly requests = new RequestTurns()
 
   constructor(server: Server, app: EngineApp) {
     this.app = app
@@ -84,7 +86,10 @@ export class NodeHttp {
     const waiting = ++connection.unanswered
     const answered = new Promise((resolve) => response.once('close', resolve)).then(() => connection.unanswered--)
     // An answer that is complete and that the peer does not take.
-    response.once('prefinish', () => socket.setTimeout(REQUEST_TIMEOUT_MS))
+    response.once('prefinish', () => {
+      socket.setTimeout(REQUEST_TIMEOUT_MS)
+      this.requests.answered(Number(response.getHeader('content-length') ?? 0))
+    })
     if (waiting > PIPELINED_REQUESTS) {
       if (waiting === PIPELINED_REQUESTS + 1) this.app.pipelined(connection)
       return this.refusePipelined(waiting, response)
@@ -92,8 +97,9 @@ export class NodeHttp {
     this.app.arrived(connection)
     const before = connection.turn
     connection.turn = answered
-    if (waiting === 1) this.answer(request, response)
-    else void before.then(() => this.answerInTurn(request, response))
+    const turn = this.requests.next()
+    if (waiting === 1 && !turn) this.answer(request, response)
+    else void before.then(() => turn).then(() => this.answerInTurn(request, response))
   }
 
   /** Each request of a connection gets a turn of the event loop of its own, so that others come in between. */
