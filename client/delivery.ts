@@ -1,5 +1,6 @@
 import { FanfareError } from '../shared/errors.ts'
 import type { AckFrame, DeliveryFrame, Headers, NackFrame, RejectFrame } from '../shared/frames.ts'
+import { textOf } from '../shared/thrown.ts'
 import type { Message } from './message.ts'
 import type { PublishOptions } from './publisher.ts'
 
@@ -142,7 +143,5 @@ function withError(error: unknown): { readonly error?: string } {
 const ERROR_LENGTH = 10_000
 
 export function errorText(error: unknown): string | undefined {
-  if (error === undefined) return undefined
-  const text = error instanceof Error ? (error.stack ?? error.message) : String(error)
-  return text.slice(0, ERROR_LENGTH)
+  return error === undefined ? undefined : textOf(error, 'stack').slice(0, ERROR_LENGTH)
 }
