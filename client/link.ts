@@ -1,6 +1,7 @@
 import type { Timer } from '../shared/clock.ts'
 import { FanfareError } from '../shared/errors.ts'
 import type { ErrorFrame, Frame, WelcomeFrame } from '../shared/frames.ts'
+import { Asking } from './asking.ts'
 import { Calls } from './calls.ts'
 import { Consumers } from './consumers.ts'
 import { Publisher } from './publisher.ts'
@@ -8,6 +9,7 @@ import { Requests } from './requests.ts'
 import { Responders } from './responders.ts'
 import { Session, type SessionListener, type SessionOptions, type StateChange } from './session.ts'
 import { Subscriptions } from './subscriptions.ts'
+import { throwLater } from './throw-later.ts'
 import type { Tracing } from './tracing.ts'
 
 /** What the client is told. */
@@ -33,6 +35,7 @@ export class Link implements SessionListener {
   readonly requests: Requests
   readonly responders: Responders
   readonly subscriptions: Subscriptions
+  private readonly asking: Asking
   private readonly owner: LinkOwner
 
   constructor(url: string, options: LinkOptions, owner: LinkOwner) {
@@ -42,18 +45,19 @@ export class Link implements SessionListener {
     const next = () => ++last
     this.owner = owner
     this.session = new Session(url, { ...rest, nextSeq: next }, this)
+    this.asking = new Asking(this.session)
     this.publisher = new Publisher(this.session, queueLimit, next)
     this.calls = new Calls(this.session, next)
     this.consumers = new Consumers(this.session, next, trace)
     this.requests = new Requests(this.session, next)
-    this.responders = new Responders(this.session, next)
-    this.subscriptions = new Subscriptions(this.session, next)
+    this.responders = new Responders(this.session, this.asking, next)
+    this.subscriptions = new Subscriptions(this.session, this.asking, next)
   }
 
   opened(): void {
-    this.subscriptions.subscribeAll()
+    this.subscriptions.askAll()
     this.consumers.consumeAll()
-    this.responders.respondAll()
+    this.responders.askAll()
   }
 
   welcomed({ window, limits }: WelcomeFrame): void {
@@ -81,7 +85,8 @@ export class Link implements SessionListener {
       case 'settled':
         return this.consumers.settled(frame)
       case 'request':
-        return this.responders.requested(frame)
+        void this.responders.requested(frame)
+        return
       case 'answer':
         return this.requests.answered(frame)
       case 'behind':
@@ -90,6 +95,7 @@ export class Link implements SessionListener {
       case 'committed':
         return this.subscriptions.committed(frame)
       case 'unsubscribed':
+        return this.asking.withdrawn(frame.sub)
       case 'paused':
       case 'resumed':
         return this.subscriptions.answered(frame)
@@ -104,14 +110,16 @@ export class Link implements SessionListener {
     this.consumers.lost()
     this.requests.lost()
     this.responders.lost()
+    this.asking.lost()
     this.subscriptions.lost()
   }
 
   ended(error: FanfareError | undefined): void {
     this.publisher.ended(error ?? new FanfareError('client_closed'))
-    this.subscriptions.ended(error)
+    const untold = this.subscriptions.endAll(error) + this.responders.endAll(error)
     this.consumers.endAll(error)
-    this.responders.ended()
+    // Once, however many have ended with the client.
+    if (untold > 0) throwLater(error)
     this.owner.ended()
   }
 
@@ -136,7 +144,10 @@ export class Link implements SessionListener {
   }
 
   private refused(frame: ErrorFrame): void {
-    if (frame.consumer !== undefined) this.consumers.refused(frame)
+    const { sub, consumer, offset, code } = frame
+    if (consumer !== undefined) this.consumers.refused(frame)
+    // What was unsubscribed, paused or resumed had just ended, and that was told.
+    else if (code === 'unknown_subscription' && offset === undefined) this.asking.withdrawn(sub as number)
     else if (this.requests.refused(frame) || this.responders.refused(frame)) return
     else if (frame.seq === undefined) this.subscriptions.refused(frame)
     else if (!this.calls.refused(frame)) this.publisher.refused(frame)

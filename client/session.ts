@@ -114,6 +114,11 @@ export class Session {
     return this.options.clock
   }
 
+  /** Of every wait before something is tried again. */
+  get backoff(): Backoff {
+    return this.options.backoff
+  }
+
   /** The hub's time, as its last welcome has it; that of this machine before. */
   hubNow(): number {
     return this.clock.now() + this.hubAheadMs

@@ -4,3 +4,12 @@ export function throwLater(error: unknown): void {
     throw error
   })
 }
+
+/** Calls a listener of the application. What it throws is its own fault, and not its caller's. */
+export function tell<Args extends unknown[]>(listener: ((...args: Args) => unknown) | undefined, ...args: Args): void {
+  try {
+    listener?.(...args)
+  } catch (error) {
+    throwLater(error)
+  }
+}
