@@ -1,6 +1,5 @@
 import type { Timer } from '../shared/clock.ts'
 import type { ErrorFrame } from '../shared/frames.ts'
-import { backoffMs } from './backoff.ts'
 import { errorFrom, type Session } from './session.ts'
 import type { Standing } from './standing.ts'
 
@@ -48,7 +47,7 @@ export class Asking {
 
   /** Asks again after a while, if the refusal may pass. False: it does not. */
   retries(item: Asked, { code, message, retry }: ErrorFrame): boolean {
-    const { clock, backoff } = this.session
+    const { session } = this
     const { standing } = item
     this.unanswered.delete(item)
     const passes = retry || (standing.wasReady && RETURNING.includes(code))
@@ -63,7 +62,7 @@ export class Asking {
         this.timer = undefined
         this.pump(...this.later)
       }
-      this.timer ??= clock.setTimeout(again, backoffMs(backoff, standing.failures, clock))
+      this.timer ??= session.clock.setTimeout(again, session.backoffMs(standing.failures))
       standing.interrupted(errorFrom(code, message))
     }
     this.pump()

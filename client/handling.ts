@@ -1,9 +1,8 @@
 import type { Clock, Timer } from '../shared/clock.ts'
 import { isThenable } from '../shared/thenable.ts'
-import { type Backoff, backoffMs } from './backoff.ts'
 import type { Delivery, Item } from './inbox.ts'
 import type { Handler, SubscribeOptions } from './subscribe-options.ts'
-import { tell } from './throw-later.ts'
+import { callBack } from './throw-later.ts'
 
 /** The subscription whose messages are handled. */
 interface Source {
@@ -17,7 +16,7 @@ interface Source {
 /** How long the next attempt waits, and by what time. */
 interface Waits {
   readonly clock: Clock
-  readonly backoff: Backoff
+  backoffMs(failures: number): number
 }
 
 /** Gives one message after the other to a handler, and asks `onError` what becomes of one that fails. */
@@ -50,7 +49,7 @@ export class Handling {
     while (!this.busy) {
       const item = this.source.shift()
       if (!item) return
-      if ('gap' in item) tell(this.options.onGap, item.gap)
+      if ('gap' in item) callBack(() => this.options.onGap?.(item.gap))
       else this.handle(item, 1)
     }
   }
@@ -79,13 +78,12 @@ export class Handling {
 
   private async failed(delivery: Delivery, error: unknown, attempt: number): Promise<void> {
     const { onError } = this.options
-    const { clock, backoff } = this.waits
     this.busy = true
     try {
       if (!onError) throw error
       if ((await onError(error, delivery.message, { attempt })) === 'retry') {
         const again = () => this.goOn(() => this.handle(delivery, attempt + 1))
-        if (!this.stopped) this.timer = clock.setTimeout(again, backoffMs(backoff, attempt - 1, clock))
+        if (!this.stopped) this.timer = this.waits.clock.setTimeout(again, this.waits.backoffMs(attempt - 1))
         return
       }
     } catch (thrown) {

@@ -7,7 +7,7 @@ import { errorText } from './delivery.ts'
 import { encodeChecked } from './encode-checked.ts'
 import { errorFrom, type Session } from './session.ts'
 import { Standing } from './standing.ts'
-import { tell, throwLater } from './throw-later.ts'
+import { callBack, throwLater } from './throw-later.ts'
 import { exceeds } from './writer.ts'
 
 /** Requests that are remembered after their replies, at most twice as many: the hub may refuse a reply. */
@@ -107,7 +107,7 @@ export class Responders {
     const offer = this.offers.get(sub)
     if (!offer) return false
     const { standing, options } = offer
-    if (standing.wasReady) tell(options.onResumed)
+    if (standing.wasReady) callBack(() => options.onResumed?.())
     this.asking.confirmed(offer)
     return true
   }
@@ -129,7 +129,7 @@ export class Responders {
     } catch (error) {
       // A character takes six bytes at most, and the frame has little else.
       reply({ error: (errorText(error) ?? 'It failed').slice(0, this.session.writer.limit / 8) })
-      tell(offer.options.onError, error, asked)
+      callBack(() => offer.options.onError?.(error, asked))
     }
   }
 
@@ -139,7 +139,7 @@ export class Responders {
     const offer = sub === undefined ? undefined : this.offers.get(sub)
     const error = errorFrom(code, message)
     // Of one reply: the offer goes on.
-    if (request !== undefined) tell(offer?.options.onError, error, this.replied.get(request))
+    if (request !== undefined) callBack(() => offer?.options.onError?.(error, this.replied.get(request)))
     else if (offer && !this.asking.retries(offer, frame)) {
       this.offers.delete(offer.sub)
       offer.standing.fail(error)

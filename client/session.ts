@@ -114,9 +114,9 @@ export class Session {
     return this.options.clock
   }
 
-  /** Of every wait before something is tried again. */
-  get backoff(): Backoff {
-    return this.options.backoff
+  /** The wait before what has failed this often is tried again, in milliseconds. */
+  backoffMs(failures: number): number {
+    return backoffMs(this.options.backoff, failures, this.clock)
   }
 
   /** The hub's time, as its last welcome has it; that of this machine before. */
@@ -260,7 +260,7 @@ export class Session {
 
   private tryLater(reason: Reason): void {
     this.change('waiting', reason)
-    this.setTimer(backoffMs(this.options.backoff, this.failures++, this.clock), () => this.retry())
+    this.setTimer(this.backoffMs(this.failures++), () => this.retry())
     this.tokens?.lost()
     this.listener.lost()
   }

@@ -1,6 +1,6 @@
 import type { FanfareError } from '../shared/errors.ts'
 import { Deferred } from './deferred.ts'
-import { tell } from './throw-later.ts'
+import { callBack } from './throw-later.ts'
 
 /** What the owner of something that stands at the hub can be told. */
 interface StandingOptions {
@@ -44,7 +44,7 @@ export class Standing {
 
   /** It is not there, and will be asked for again. */
   interrupted(error: FanfareError): void {
-    if (this.failures++ === 0) tell(this.options.onInterrupted, error)
+    if (this.failures++ === 0) callBack(() => this.options.onInterrupted?.(error))
   }
 
   /** Its owner has ended it. */
@@ -61,7 +61,8 @@ export class Standing {
 
   /** Tells whoever listens why it has ended. False: nobody does. */
   report(error: FanfareError): boolean {
-    tell(this.options.onError, error)
-    return this.isRead || this.options.onError !== undefined || !this.wasReady
+    const { onError } = this.options
+    callBack(() => onError?.(error))
+    return this.isRead || onError !== undefined || !this.wasReady
   }
 }

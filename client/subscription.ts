@@ -5,7 +5,6 @@ import { passesFilter } from '../shared/header-filter.ts'
 import type { Last } from '../shared/streams.ts'
 import { matchesPattern, parsePattern } from '../shared/topic.ts'
 import type { Asked } from './asking.ts'
-import type { Backoff } from './backoff.ts'
 import { Cursor } from './cursor.ts'
 import { Handling } from './handling.ts'
 import { type Delivery, Inbox, type Item } from './inbox.ts'
@@ -13,7 +12,7 @@ import type { Message } from './message.ts'
 import { DONE, Reader } from './reader.ts'
 import { Standing } from './standing.ts'
 import type { Handler, SubscribeOptions } from './subscribe-options.ts'
-import { tell, throwLater } from './throw-later.ts'
+import { callBack, throwLater } from './throw-later.ts'
 
 /** Longest time that the last commit may take before a subscription ends without its answer, in milliseconds. */
 const LAST_COMMIT_MS = 1_000
@@ -21,7 +20,7 @@ const LAST_COMMIT_MS = 1_000
 /** What a subscription asks of the client. */
 export interface SubscriptionHost {
   readonly clock: Clock
-  readonly backoff: Backoff
+  backoffMs(failures: number): number
   write(frame: string): void
   /** It has ended: forget it, and tell the hub. Resolves when the hub has answered. */
   ended(subscription: Subscription): Promise<void>
@@ -165,7 +164,8 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
         this.read = item
         return { value: item.message, done: false }
       }
-      tell(this.options.onGap, item.gap)
+      const { gap } = item
+      callBack(() => this.options.onGap?.(gap))
     }
     if (this.state !== 'ended') return undefined
     const { failure } = this
@@ -355,7 +355,7 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
 
   private resubscribed(recovered: boolean): void {
     if (this.stream === undefined) this.push({ gap: { count: undefined, reason: 'disconnected' } })
-    tell(this.options.onResubscribed, { recovered })
+    callBack(() => this.options.onResubscribed?.({ recovered }))
   }
 
   private push(item: Item): void {

@@ -11,7 +11,6 @@ import type {
 } from '../shared/frames.ts'
 import { RecentMap } from '../shared/recent-map.ts'
 import type { Asking } from './asking.ts'
-import type { Backoff } from './backoff.ts'
 import { encodeChecked } from './encode-checked.ts'
 import { copyOf, messageOf } from './message.ts'
 import { errorFrom, type Session } from './session.ts'
@@ -41,8 +40,8 @@ export class Subscriptions implements SubscriptionHost {
     return this.session.clock
   }
 
-  get backoff(): Backoff {
-    return this.session.backoff
+  backoffMs(failures: number): number {
+    return this.session.backoffMs(failures)
   }
 
   add<Data>(pattern: string, options: SubscribeOptions, handler: Handler<Data> | undefined): Subscription<Data> {

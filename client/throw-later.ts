@@ -5,10 +5,10 @@ export function throwLater(error: unknown): void {
   })
 }
 
-/** Calls a listener of the application. What it throws is its own fault, and not its caller's. */
-export function tell<Args extends unknown[]>(listener: ((...args: Args) => unknown) | undefined, ...args: Args): void {
+/** Calls a callback of the application. */
+export function callBack(call: () => void): void {
   try {
-    listener?.(...args)
+    call()
   } catch (error) {
     throwLater(error)
   }
