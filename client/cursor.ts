@@ -14,7 +14,6 @@ export class Cursor {
   private handled: number | undefined
   private sent: number | undefined
   private stored: number | undefined
-  private stopped = false
   private timer: Timer | undefined
   private waiting: { readonly offset: number; readonly resolve: () => void; readonly reject: (e: Error) => void }[] = []
 
@@ -26,17 +25,11 @@ export class Cursor {
 
   /** Everything before this offset has been handled. */
   advance(offset: number): void {
-    if (this.stopped) return
     this.handled = offset
     this.timer ??= this.clock.setTimeout(() => {
       this.timer = undefined
       this.flush()
     }, COMMIT_EVERY_MS)
-  }
-
-  /** What comes next has not been handled: the position stays before it, whatever is handled behind it. */
-  stop(): void {
-    this.stopped = true
   }
 
   /** Resolves when the hub has stored what has been handled until now. */
@@ -65,7 +58,6 @@ export class Cursor {
 
   /** The log is another one: what was handled of the one before means nothing in it. */
   reset(): void {
-    this.stopped = false
     this.handled = undefined
     this.stored = undefined
     this.rejectAll(new FanfareError('connection_lost'))

@@ -1,6 +1,7 @@
 import type { Timer } from '../shared/clock.ts'
 import { FanfareError } from '../shared/errors.ts'
 import type { ErrorFrame, Frame, WelcomeFrame } from '../shared/frames.ts'
+import { Asking } from './asking.ts'
 import { Calls } from './calls.ts'
 import { Consumers } from './consumers.ts'
 import { Line, Room } from './line.ts'
@@ -41,6 +42,7 @@ export class Link implements SessionListener {
   readonly requests: Requests
   readonly responders: Responders
   readonly subscriptions: Subscriptions
+  private readonly asking: Asking
   private readonly owner: LinkOwner
   /** Publishes and requests share the hub's window; calls have a limit of their own. */
   private readonly line: Line
@@ -54,6 +56,7 @@ export class Link implements SessionListener {
     const next = () => ++last
     this.owner = owner
     this.session = new Session(url, { ...rest, nextSeq: next }, this)
+    this.asking = new Asking(this.session)
     const room = new Room(queueLimit, queueLimitBytes)
     this.line = new Line(this.session, room)
     this.callLine = new Line(this.session, room)
@@ -61,15 +64,15 @@ export class Link implements SessionListener {
     this.calls = new Calls(this.callLine, next)
     this.consumers = new Consumers(this.session, next, trace)
     this.requests = new Requests(this.line, next)
-    this.responders = new Responders(this.session, next)
-    this.subscriptions = new Subscriptions(this.session, next)
-    this.parts = [this.line, this.callLine, this.consumers, this.responders, this.subscriptions]
+    this.responders = new Responders(this.session, this.asking, next)
+    this.subscriptions = new Subscriptions(this.session, this.asking, next)
+    this.parts = [this.line, this.callLine, this.consumers, this.responders, this.asking, this.subscriptions]
   }
 
   opened(): void {
-    this.subscriptions.subscribeAll()
+    this.subscriptions.askAll()
     this.consumers.consumeAll()
-    this.responders.respondAll()
+    this.responders.askAll()
   }
 
   welcomed({ window, limits }: WelcomeFrame): void {
@@ -106,8 +109,7 @@ export class Link implements SessionListener {
       case 'committed':
         return this.subscriptions.committed(frame)
       case 'unsubscribed':
-        this.responders.unsubscribed(frame.sub)
-        return this.subscriptions.answered(frame)
+        return this.asking.withdrawn(frame.sub)
       case 'paused':
       case 'resumed':
         return this.subscriptions.answered(frame)
@@ -122,11 +124,14 @@ export class Link implements SessionListener {
 
   ended(error: FanfareError | undefined): void {
     const reason = error ?? new FanfareError('client_closed')
+    let untold = 0
     guarded(() => this.line.ended(reason))
     guarded(() => this.callLine.ended(reason))
-    guarded(() => this.subscriptions.ended(error))
+    guarded(() => (untold += this.subscriptions.endAll(error)))
+    guarded(() => (untold += this.responders.endAll(error)))
     guarded(() => this.consumers.endAll(error))
-    guarded(() => this.responders.ended())
+    // Once, however many have ended with the client.
+    if (untold > 0) throwLater(error)
     this.owner.ended()
   }
 
@@ -159,8 +164,10 @@ export class Link implements SessionListener {
   }
 
   private refused(frame: ErrorFrame): void {
-    const { consumer, seq, code, message } = frame
+    const { sub, seq, consumer, offset, code, message } = frame
     if (consumer !== undefined) this.consumers.refused(frame)
+    // What was unsubscribed, paused or resumed had just ended, and that was told.
+    else if (code === 'unknown_subscription' && offset === undefined) this.asking.withdrawn(sub as number)
     else if (this.responders.refused(frame)) return
     else if (seq === undefined) this.subscriptions.refused(frame)
     else

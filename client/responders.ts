@@ -1,12 +1,18 @@
 import { FanfareError } from '../shared/errors.ts'
-import type { ErrorFrame, Headers, ReplyFrame, RequestFrame } from '../shared/frames.ts'
+import type { ErrorFrame, Headers, RequestFrame } from '../shared/frames.ts'
+import { RecentMap } from '../shared/recent-map.ts'
 import { parsePattern } from '../shared/topic.ts'
+import type { Asked, Asking } from './asking.ts'
 import { errorText } from './delivery.ts'
 import { encodeChecked } from './encode-checked.ts'
 import { FUNCTION, type Rules } from './options.ts'
 import { errorFrom, type Session } from './session.ts'
-import { throwLater } from './throw-later.ts'
+import { Standing } from './standing.ts'
+import { callBack, throwLater } from './throw-later.ts'
 import { exceeds } from './writer.ts'
+
+/** Requests that are remembered after their replies, at most twice as many: the hub may refuse a reply. */
+const REMEMBERED_REQUESTS = 100
 
 /** What a responder gets. */
 export interface Request<Data = unknown> {
@@ -15,161 +21,167 @@ export interface Request<Data = unknown> {
   readonly headers?: Headers
 }
 
-/** Its return is the reply: JSON or bytes. What it throws reaches the one who asked, as `responder_failed`. */
-export type RequestHandler<Data, Reply> = (request: Request<Data>) => Reply | Promise<Reply>
+/**
+ * Its return is the reply: JSON or bytes, or a promise of that. What it throws reaches the one who asked, as `responder_failed`, and so
+ * does the reason why a reply cannot be sent.
+ */
+export type RequestHandler<Data, Reply> = (request: Request<Data>) => Reply | PromiseLike<Reply>
 
 /** How something is answered. */
 export interface RespondOptions {
   /**
-   * Told of a reply that could not be given: `bad_data` (it breaks the contract that the hub checks), `frame_too_large`.
-   * Whoever asked gets `responder_failed`. Without it the error is thrown as an uncaught exception.
+   * Told what went wrong: with its request, what the handler has thrown and a reply that could not be given (`bad_data`,
+   * `nested_too_deeply`, `frame_too_large`, what JSON cannot encode), of which the one who asked has been told in any case; without a
+   * request, the end of the responder if it was not asked for. Without it such an end is an uncaught exception.
+   *
+   * @example
+   * ```ts
+   * client.respond('sums', ({ data }) => add(data), {
+   *   onError: (error, request) => console.error(request ? `No answer on ${request.topic}` : 'No more answers', error),
+   * })
+   * ```
    */
-  readonly onError?: (error: unknown) => void
+  readonly onError?: (error: unknown, request?: Request) => unknown
+  /** Called when the hub refuses it for now, once until it is back; the client asks again and again. */
+  readonly onInterrupted?: (error: FanfareError) => void
+  /** Called when requests come again, after an interruption or a reconnection. */
+  readonly onResumed?: () => void
 }
 
 /** @internal */
-export const RESPOND_RULES: Rules<RespondOptions> = { onError: FUNCTION }
+export const RESPOND_RULES: Rules<RespondOptions> = { onError: FUNCTION, onInterrupted: FUNCTION, onResumed: FUNCTION }
 
 /** An offer to answer; it is renewed by itself after a reconnection. */
 export interface Responder {
-  /** Resolves once requests come; rejects when the hub refuses. */
+  /** Resolves once requests come, or it is closed; rejects when the hub refuses it for good. */
   readonly ready: Promise<void>
-  /** Gets no more requests; those that are open are answered to their askers as lost. */
-  close(): void
+  /** Resolves when it was closed by `close()` or with the client; rejects with the error that ended it otherwise. */
+  readonly ended: Promise<void>
+  /**
+   * Gets no more requests; those that are open are answered to their askers as lost. Resolves when the hub has ended it, for each call.
+   */
+  close(): Promise<void>
 }
 
-interface Offer {
-  readonly frame: string
+interface Offer extends Asked {
   readonly handler: RequestHandler<unknown, unknown>
-  readonly onError: (error: unknown) => void
-  readonly resolve: () => void
-  readonly reject: (error: FanfareError) => void
+  readonly options: RespondOptions
 }
 
 /** What this client answers. */
 export class Responders {
   private readonly session: Session
+  private readonly asking: Asking
   private readonly nextNumber: () => number
   private readonly offers = new Map<number, Offer>()
+  /** Of this connection. */
+  private replied = new RecentMap<number, Request>(REMEMBERED_REQUESTS)
   /** Counts connections: a request ends with its own, and on the next its number may be another's. */
   private connection = 0
   /** Handlers that run, until their replies are written. */
   private readonly running = new Set<Promise<void>>()
-  /** Offers of which the hub has been told that they finish, until it confirms that no request follows. */
-  private readonly finishing = new Map<number, () => void>()
 
-  constructor(session: Session, nextNumber: () => number) {
+  constructor(session: Session, asking: Asking, nextNumber: () => number) {
     this.session = session
+    this.asking = asking
     this.nextNumber = nextNumber
   }
 
   respond(pattern: string, handler: RequestHandler<unknown, unknown>, options: RespondOptions): Responder {
-    const { onError = throwLater } = options
     parsePattern(pattern)
     const sub = this.nextNumber()
-    const frame = JSON.stringify({ type: 'respond', sub, pattern })
-    const ready = new Promise<void>((resolve, reject) => {
-      this.offers.set(sub, { frame, handler, onError, resolve, reject })
-    })
-    if (this.session.isOpen) this.session.write(frame)
+    const standing = new Standing(options, false)
+    const offer: Offer = { sub, frame: { type: 'respond', sub, pattern }, standing, handler, options }
+    this.offers.set(sub, offer)
+    this.asking.ask(offer)
+    const { ready, ended } = standing
+    let closing: Promise<void> | undefined
     const close = () => {
-      const offer = this.offers.get(sub)
-      this.offers.delete(sub)
-      offer?.resolve()
-      if (offer && this.session.isOpen) this.session.write(JSON.stringify({ type: 'unsubscribe', sub }))
+      standing.end()
+      closing ??= this.offers.delete(sub) ? this.asking.withdraw(offer) : Promise.resolve()
+      return closing
     }
-    return { ready, close }
+    return { ready, ended, close }
   }
 
-  respondAll(): void {
-    for (const { frame } of this.offers.values()) this.session.write(frame)
+  askAll(): void {
+    for (const offer of this.offers.values()) this.asking.ask(offer)
   }
 
   /** False: this is no offer's number. */
   confirmed(sub: number): boolean {
     const offer = this.offers.get(sub)
-    offer?.resolve()
-    return offer !== undefined
+    if (!offer) return false
+    const { standing, options } = offer
+    if (standing.wasReady) callBack(() => options.onResumed?.())
+    this.asking.confirmed(offer)
+    return true
   }
 
-  requested({ sub, request, topic, data, headers }: RequestFrame): void {
-    const offer = this.offers.get(sub)
-    if (!offer) return
-    const { connection } = this
-    const reply = (words: { readonly data?: unknown; readonly error?: string }) => {
-      if (connection !== this.connection) return
-      this.write({ type: 'reply', request, ...words }, (error) => {
-        reply({ error: String(error) })
-        fail(offer, error)
-      })
-    }
-    const answer = async () => offer.handler({ topic, data, ...(headers && { headers }) })
-    const done = answer().then(
-      (data) => reply({ data }),
-      (error: unknown) => reply({ error: errorText(error) ?? 'It failed' }),
-    )
+  requested(frame: RequestFrame): void {
+    const done = this.answer(frame)
     this.running.add(done)
-    void done.then(() => this.running.delete(done))
+    void done.finally(() => this.running.delete(done))
   }
 
   /** Gets no more requests. Resolves when those that came have been answered. */
   async finish(): Promise<void> {
-    if (!this.session.isOpen) return
-    const confirmed = [...this.offers.keys()].map(
-      (sub) =>
-        new Promise<void>((resolve) => {
-          this.finishing.set(sub, resolve)
-          this.session.write(JSON.stringify({ type: 'unsubscribe', sub, finish: true }))
-        }),
-    )
-    await Promise.all(confirmed)
-    while (this.running.size > 0) await Promise.all(this.running)
+    await Promise.all([...this.offers.values()].map((offer) => this.asking.withdraw(offer, true)))
+    while (this.running.size > 0) await Promise.allSettled(this.running)
   }
 
-  unsubscribed(sub: number): void {
-    this.finishing.get(sub)?.()
-    if (this.finishing.delete(sub)) this.offers.delete(sub)
+  private async answer({ sub, request, topic, data, headers }: RequestFrame): Promise<void> {
+    const offer = this.offers.get(sub)
+    if (!offer) return
+    const { connection } = this
+    const asked = { topic, data, ...(headers && { headers }) }
+    const reply = (words: { readonly data?: unknown; readonly error?: string }) => {
+      const encoded = encodeChecked({ type: 'reply', request, ...words })
+      if (exceeds(encoded, this.session.writer.limit)) throw new FanfareError('frame_too_large')
+      if (connection !== this.connection) return
+      this.replied.set(request, asked)
+      this.session.write(encoded)
+    }
+    try {
+      reply({ data: await offer.handler(asked) })
+    } catch (error) {
+      // A character takes six bytes at most, and the frame has little else.
+      reply({ error: (errorText(error) ?? 'It failed').slice(0, this.session.writer.limit / 8) })
+      callBack(() => offer.options.onError?.(error, asked))
+    }
   }
 
   /** False: what was refused was no offer, and no reply to a request. */
-  refused({ sub, request, code, message }: ErrorFrame): boolean {
+  refused(frame: ErrorFrame): boolean {
+    const { sub, request, code, message } = frame
     const offer = sub === undefined ? undefined : this.offers.get(sub)
     const error = errorFrom(code, message)
-    if (request !== undefined) {
-      // Of one reply: the offer goes on.
-      if (offer) fail(offer, error)
-      return true
+    // Of one reply: the offer goes on.
+    if (request !== undefined) callBack(() => offer?.options.onError?.(error, this.replied.get(request)))
+    else if (offer && !this.asking.retries(offer, frame)) {
+      this.offers.delete(offer.sub)
+      offer.standing.fail(error)
+      if (!offer.standing.report(error)) throwLater(error)
     }
-    if (offer) this.offers.delete(sub as number)
-    offer?.reject(error)
-    return offer !== undefined
+    return request !== undefined || offer !== undefined
   }
 
   lost(): void {
     this.connection++
-    for (const sub of this.finishing.keys()) this.unsubscribed(sub)
+    this.replied = new RecentMap(REMEMBERED_REQUESTS)
   }
 
-  ended(): void {
-    for (const { resolve } of this.offers.values()) resolve()
-    this.offers.clear()
-  }
-
-  private write(frame: ReplyFrame, failed: (error: unknown) => void): void {
-    try {
-      const encoded = encodeChecked(frame)
-      if (exceeds(encoded, this.session.writer.limit)) throw new FanfareError('frame_too_large')
-      this.session.write(encoded)
-    } catch (error) {
-      failed(error)
+  /** The client is closed for good; without an error it closed itself. Returns those that nobody was told of. */
+  endAll(error: FanfareError | undefined): number {
+    let untold = 0
+    for (const { standing } of this.offers.values()) {
+      if (!error) standing.end()
+      else {
+        standing.fail(error)
+        if (!standing.report(error)) untold++
+      }
     }
-  }
-}
-
-function fail({ onError }: Offer, error: unknown): void {
-  try {
-    onError(error)
-  } catch (thrown) {
-    throwLater(thrown)
+    this.offers.clear()
+    return untold
   }
 }

@@ -237,8 +237,8 @@ export interface SubscribedFrame {
 }
 
 /** The answers to unsubscribe, pause and resume, in order with the messages. */
-export interface SubscriptionFrame {
-  readonly type: 'unsubscribed' | 'paused' | 'resumed'
+export interface SubscriptionFrame<Type = 'unsubscribed' | 'paused' | 'resumed'> {
+  readonly type: Type
   readonly sub: number
 }
 
@@ -414,7 +414,8 @@ export type HubFrame =
   | WelcomeFrame
   | AuthenticatedFrame
   | SubscribedFrame
-  | SubscriptionFrame
+  | SubscriptionFrame<'unsubscribed'>
+  | SubscriptionFrame<'paused' | 'resumed'>
   | FeedFrame
   | CommittedFrame
   | ConsumingFrame
