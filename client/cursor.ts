@@ -4,6 +4,9 @@ import { FanfareError } from '../shared/errors.ts'
 /** Longest time that a handled message waits to be committed, in milliseconds. */
 const COMMIT_EVERY_MS = 1_000
 
+/** Longest wait for the hub to store a commit, also while there is no connection, in milliseconds. */
+const COMMIT_TIMEOUT_MS = 30_000
+
 /**
  * Keeps a named position on the hub near to what has been handled: a commit a second while there is something to
  * commit, and one more when asked.
@@ -32,15 +35,18 @@ export class Cursor {
     }, COMMIT_EVERY_MS)
   }
 
-  /** Resolves when the hub has stored what has been handled until now. */
+  /** Resolves when the hub has stored what has been handled until now. Rejects with `request_timeout`, and with why it was refused. */
   commit(): Promise<void> {
     const { handled } = this
     if (handled === undefined || handled === this.stored) return Promise.resolve()
+    let late = () => {}
     const done = new Promise<void>((resolve, reject) => {
+      late = () => reject(new FanfareError('request_timeout'))
       this.waiting.push({ offset: handled, resolve, reject })
     })
     this.flush()
-    return done
+    const timer = this.clock.setTimeout(late, COMMIT_TIMEOUT_MS)
+    return done.finally(() => this.clock.clearTimeout(timer))
   }
 
   committed(offset: number): void {

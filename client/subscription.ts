@@ -108,7 +108,8 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
 
   /**
    * Stores now what has been handled under the cursor's name; resolves when it is stored. Rejects with `storage_full`,
-   * `storage_failed`, and `connection_lost`, where it may have happened or not. Without a cursor it does nothing.
+   * `storage_failed`, and `request_timeout` (after 30 seconds, also without a connection) and `connection_lost`, where it may have happened
+   * or not. Without a cursor it does nothing.
    */
   async commit(): Promise<void> {
     await this.cursor?.commit()

@@ -7,7 +7,10 @@ let hub: ScriptedHub
 beforeEach(async () => {
   hub = await ScriptedHub.start()
 })
-afterEach(() => hub.stop())
+afterEach(() => {
+  vi.useRealTimers()
+  return hub.stop()
+})
 
 /** To an address where no hub is. */
 function offline(options: ClientOptions = {}): Client {
@@ -125,13 +128,28 @@ it('a lost connection ends what is under way, whatever else was tried on it', as
   expect(await Promise.all(all)).toEqual(['connection_lost', 'connection_lost'])
 })
 
+it('a commit that the hub never stores ends after its time', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+  const { client, peer } = await hub.connected()
+  let handled = () => {}
+  const one = new Promise<void>((resolve) => {
+    handled = resolve
+  })
+  const subscription = client.subscribe('s', () => void setImmediate(handled), { cursor: 'c' })
+  const { sub } = await peer.next('subscribe')
+  peer.send({ type: 'subscribed', sub, stream: 's', epoch: 'e', offset: 0 }, { type: 'live', sub, offset: 0 })
+  await subscription.ready
+  peer.send({ type: 'message', id: 'm', topic: 's', offsets: { s: 0 }, data: 1 })
+  await one
+  const ended = expect(subscription.commit()).rejects.toMatchObject({ code: 'request_timeout' })
+  await vi.advanceTimersByTimeAsync(30_000)
+  await ended
+})
+
 it('a client that reaches no hub says so once, where nobody listens', async () => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'Date'] })
   const warn = vi.spyOn(console, 'warn').mockImplementation(() => {})
-  onTestFinished(() => {
-    vi.useRealTimers()
-    warn.mockRestore()
-  })
+  onTestFinished(() => warn.mockRestore())
   const silent = offline()
   const heard = offline()
   const states: string[] = []
