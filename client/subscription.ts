@@ -125,7 +125,9 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
 
   private async endByHand(): Promise<void> {
     if (this.state === 'ended') return
-    await this.lastCommit()
+    // At once: what has arrived in the same turn is not handled any more.
+    this.handling?.stop()
+    if (this.cursor) await this.lastCommit()
     this.end()
     await this.host.ended(this)
   }
