@@ -42,7 +42,18 @@ export interface RespondOptions {
    * ```
    */
   readonly onError?: (error: unknown, request?: Request) => unknown
-  /** Called when the hub refuses it for now, once until it is back; the client asks again and again. */
+  /**
+   * Called when the hub refuses it for now, such as by a rate limit, once until it is back. The client asks again and again;
+   * `onResumed` is called when it succeeds.
+   *
+   * @example
+   * ```ts
+   * client.respond('sums', add, {
+   *   onInterrupted: ({ code }) => console.warn('No requests for now:', code),
+   *   onResumed: () => console.warn('Requests again'),
+   * })
+   * ```
+   */
   readonly onInterrupted?: (error: FanfareError) => void
   /** Called when requests come again, after an interruption or a reconnection. */
   readonly onResumed?: () => void
@@ -55,7 +66,10 @@ export const RESPOND_RULES: Rules<RespondOptions> = { onError: FUNCTION, onInter
 export interface Responder {
   /** Resolves once requests come, or it is closed; rejects when the hub refuses it for good. */
   readonly ready: Promise<void>
-  /** Resolves when it was closed by `close()` or with the client; rejects with the error that ended it otherwise. */
+  /**
+   * Resolves when it was closed by `close()` or with the client. Rejects with the error that ended it otherwise; if nothing else listens
+   * (`onError`, `ready` before it resolved), that is an uncaught exception as well.
+   */
   readonly ended: Promise<void>
   /**
    * Gets no more requests; those that are open are answered to their askers as lost. Resolves when the hub has ended it, for each call.

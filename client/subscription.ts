@@ -101,6 +101,12 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
   /**
    * Resolves when it was ended by `unsubscribe`, its signal, the end of a loop or `client.close()`. Rejects with the error that ended
    * it otherwise; if nothing else listens (`onError`, a loop, `ready` before it resolved), that is an uncaught exception as well.
+   *
+   * @example
+   * ```ts
+   * const orders = client.subscribe('orders.#', show, { onError: console.error })
+   * orders.ended.catch(({ code }) => showBanner(`No more orders: ${code}`))
+   * ```
    */
   get ended(): Promise<void> {
     return this.standing.ended
@@ -126,7 +132,9 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
 
   private async endByHand(): Promise<void> {
     if (this.state === 'ended') return
-    await this.lastCommit()
+    // At once: what has arrived in the same turn is not handled any more.
+    this.handling?.stop()
+    if (this.cursor) await this.lastCommit()
     this.end()
     await this.host.ended(this)
   }

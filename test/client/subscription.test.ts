@@ -234,6 +234,37 @@ it('can be read once, ends with break and with its signal', async () => {
   expect(await reader).toEqual({ value: undefined, done: true })
 })
 
+it.each([
+  ['unsubscribe()', {}],
+  ['unsubscribe() of a cursor', { cursor: 'c' }],
+  ['its signal', {}],
+])('a handler gets nothing more after %s, also of what came in the same message', async (name, options) => {
+  const { client, peer } = await hub.connected()
+  const abort = new AbortController()
+  const seen: unknown[] = []
+  const { signal } = abort
+  const numbers = client.subscribe(
+    'a',
+    ({ data }) => {
+      seen.push(data)
+      if (data === 2) void (name === 'its signal' ? abort.abort() : numbers.unsubscribe())
+    },
+    { ...options, signal },
+  )
+  const last = client.subscribe('end')
+  const { sub } = await peer.next('subscribe')
+  await peer.subscribed()
+  peer.send({ type: 'subscribed', sub, stream: 's', epoch: 'e', offset: 1 }, { type: 'live', sub, offset: 1 })
+  peer.send(...[1, 2, 3].map((n) => message(n, 'a', { offsets: { s: n } })), message(4, 'end'))
+  for await (const _ of last) break
+  if ('cursor' in options) {
+    expect(await peer.next('commit')).toMatchObject({ offset: 2 })
+    peer.send({ type: 'committed', sub, offset: 2 })
+  }
+  await numbers.ended
+  expect(seen).toEqual([1, 2])
+})
+
 it('carries bytes to the reader', async () => {
   const { client, peer } = await hub.connected()
   const bytes = client.subscribe('a')
