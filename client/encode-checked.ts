@@ -47,9 +47,11 @@ function bytesOf(data: unknown): Uint8Array | undefined {
 /** Where and why JSON would say something else, such as `.data.list[2] is a Map`. A field that is undefined is left out. */
 function faultIn(given: unknown, levels: number): string | undefined {
   let value = given
-  if (ArrayBuffer.isView(value)) return ' is bytes, which cannot be a part of JSON'
-  if (typeof (value as { toJSON?: unknown } | null | undefined)?.toJSON === 'function') {
-    value = (value as { toJSON(key: string): unknown }).toJSON('')
+  if (typeof value === 'object' || typeof value === 'bigint') {
+    if (ArrayBuffer.isView(value)) return ' is bytes, which cannot be a part of JSON'
+    if (typeof (value as { toJSON?: unknown } | null)?.toJSON === 'function') {
+      value = (value as { toJSON(key: string): unknown }).toJSON('')
+    }
   }
   if (value === null || value === undefined || typeof value === 'string' || typeof value === 'boolean') return undefined
   if (typeof value === 'number') return Number.isFinite(value) ? undefined : ` is ${value}`

@@ -76,6 +76,7 @@ onEveryEngine('bad input', (hubs) => {
       ['too many last ones', '{"type":"subscribe","sub":5,"pattern":"a","from":{"last":1e9}}', 'bad_frame', { sub: 5 }],
       ['numbers as headers', '{"type":"publish","seq":5,"topic":"a","headers":{"a":1}}', 'bad_frame', { seq: 5 }],
       ['an id with a quote', '{"type":"publish","seq":5,"topic":"a","id":"a\\"b"}', 'bad_frame', { seq: 5 }],
+      ['an unknown type', '{"type":"teleport"}', 'unknown_frame', {}],
       ['a call without a method', '{"type":"call","seq":5}', 'bad_frame', { seq: 5 }],
       [
         'a reply with a long error',
