@@ -165,7 +165,7 @@ export class Client<Topics extends object = Record<string, unknown>> {
   /**
    * Subscribes to a topic or pattern, to be read with `for await`. Throws `bad_pattern`, `bad_frame` (an option is wrong),
    * `frame_too_large`, `client_closed`. What the hub refuses rejects `ready` and ends the loop: `no_stream`, `ambiguous_stream`,
-   * `policy_unsupported`, `too_many_subscriptions`. A refusal that may pass is tried again; see `onInterrupted`.
+   * `policy_unsupported`, `too_many_subscriptions`. A refusal that may pass (`rate_limited`, `hub_full`) is tried again; see `onInterrupted`.
    */
   subscribe<Pattern extends string>(
     pattern: Pattern,
@@ -206,7 +206,7 @@ export class Client<Topics extends object = Record<string, unknown>> {
   /**
    * Consumes a queue: each message goes to one consumer, and comes again until one has acked it. The handler's return
    * acks, a throw nacks with its error; while it runs its time is extended. Throws `bad_frame` (a name or option is
-   * wrong), `client_closed`; what the hub refuses (`no_queue`, `too_many_subscriptions`) rejects `ready`.
+   * wrong), `client_closed`; what the hub refuses (`no_queue`, `too_many_subscriptions`, `hub_full`) rejects `ready`.
    *
    * @typeParam Data - the payload of the queue's messages, where no contract names it
    */
@@ -280,7 +280,7 @@ export class Client<Topics extends object = Record<string, unknown>> {
   /**
    * Answers what is asked on a topic or pattern. Several responders share the requests: each goes to the one with the
    * fewest open. Whatever the handler returns or throws, the asker has an answer. Throws `bad_pattern`, `client_closed`; what the hub
-   * refuses (`too_many_subscriptions`) rejects `ready`.
+   * refuses (`too_many_subscriptions`) rejects `ready`, unless it may pass.
    */
   respond<Data = unknown, Reply = unknown>(
     pattern: Unnamed<RequestNames<Topics>>,

@@ -81,12 +81,17 @@ export const ERRORS = {
   shutting_down: passing('The hub is shutting down. Reconnect: another one, or this one restarted, will answer.', 4000),
   slow_consumer: passing('The outbox is full and a policy says disconnect. Read faster, or subscribe to less.', 4001),
   idle_timeout: passing('Nothing was heard from this connection for two ping intervals. Reconnect.', 4002),
-  outbox_total: passing('The outboxes of all connections are full. Reconnect later.', 4003),
+  outbox_total: passing(
+    'The hub holds outboxTotalBytes for all connections together. Reconnect later, and send less at once.',
+    4003,
+  ),
   flooding: passing('The connection kept sending far more than a limit allows. Reconnect, and send less.', 4005),
   disconnected_by_operator: passing('An operator ended this connection. Reconnect, after a wait.', 4004),
   internal: passing("The hub failed while it handled this connection. The cause is in the hub's log.", 4011),
   // Refused before there is a connection, in the HTTP answer to the upgrade.
-  hub_full: passing('The hub has maxConnections connections. Try again later, or raise the limit.'),
+  hub_full: passing(
+    'The hub has maxConnections connections, or their subscriptions take up subscriptionBytes. Try again later, or raise the limit.',
+  ),
   address_limit: passing('Too many connections from one address. Try again later, or raise the named limit.'),
   bad_subprotocol: refusal('The hub speaks the subprotocol fanfare.v1. Offer it, or none.'),
   forbidden_origin: refusal(

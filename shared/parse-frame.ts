@@ -76,7 +76,7 @@ const CHECKS: Record<Frame['type'], (frame: Fields) => void> = {
   // How deep its data is, the hub looks at when it knows who asked: they have to learn that there is no answer.
   reply(f) {
     number(f, 'request')
-    optionalText(f, 'error', 10_000)
+    optionalText(f, 'error', MAX_ERROR)
   },
   commit(f) {
     number(f, 'sub')
@@ -190,6 +190,9 @@ function optionalNumber(frame: Fields, field: string, least: number, most: numbe
 /** Characters of a token; those of servers that put whole groups of users into one stay below. */
 export const MAX_TOKEN = 16_384
 
+/** Maximum characters of an error of a handler, which is kept with its message: those of a stack that tell where. */
+export const MAX_ERROR = 2000
+
 /** A year: longer waits are mistakes of unit. */
 const MAX_DELAY_MS = 366 * 86_400_000
 
@@ -203,7 +206,7 @@ function publishOptions(frame: Fields): void {
 function settlement(frame: Fields): void {
   number(frame, 'consumer')
   number(frame, 'delivery')
-  optionalText(frame, 'error', 10_000)
+  optionalText(frame, 'error', MAX_ERROR)
 }
 
 const MAX_PUBLISHES = 1000

@@ -24,14 +24,17 @@ export function parseTopic(topic: string): string[] {
  * it, so that equal patterns are equal words. Throws `bad_pattern`.
  */
 export function parsePattern(pattern: string): string[] {
+  const parsed = parseName(pattern, PATTERN, 'bad_pattern')
+  if (!pattern.includes('#')) return parsed
   const words: string[] = []
-  for (const word of parseName(pattern, PATTERN, 'bad_pattern')) {
+  for (const word of parsed) {
     const afterHash = words.at(-1) === '#'
     if (afterHash && word === '#') continue
     if (afterHash && word === '*') words.splice(-1, 0, '*')
     else words.push(word)
   }
-  return words
+  // A copy is as long as it has to be. A list that grows has room for more, and subscriptions keep this one.
+  return words.slice()
 }
 
 /**

@@ -44,6 +44,7 @@ const FLAGS: Record<Exclude<keyof HubConfig, OfTheirOwn>, string> = {
   bytesPerSecond: 'bytes that a connection may send in a second',
   identityMessagesPerSecond: 'frames of all connections of one subject',
   identityBytesPerSecond: 'bytes of all connections of one subject',
+  subscriptionBytes: 'maximum memory of all subscriptions and consumers, estimated',
   waitingPublishBytes: 'maximum bytes of publishes that wait for room in a queue',
   subscribesPerSecond: 'subscriptions, consumers and responders that a connection may begin in a second',
   maxStreams: 'maximum number of streams that clients can bring it to',

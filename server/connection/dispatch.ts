@@ -190,8 +190,7 @@ export class Dispatch {
   }
 
   private requestReply(): Requests {
-    const { requests, config } = this.context
-    this.requests ??= new Requests(requests, this.outbox, config.subscriptions, this.refuse)
+    this.requests ??= new Requests(this.context, this.outbox, this.refuse)
     return this.requests
   }
 

@@ -8,6 +8,7 @@ export const LIMITS = [
   'identityMessagesPerSecond',
   'identityBytesPerSecond',
   'subscribesPerSecond',
+  'subscriptionBytes',
   'waitingPublishBytes',
   'calls',
   'maxStreams',

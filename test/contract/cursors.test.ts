@@ -64,6 +64,17 @@ onEveryEngine('cursors and stored messages', (hubs) => {
     const more = ann.subscribe('s.ann.#', { from: 'earliest', cursor: 'ann.more' })[Symbol.asyncIterator]()
     await more.next()
     await more.next()
+    const refused = new Promise((resolve) => {
+      const one = ann.subscribe('s.ann.#', () => void setImmediate(() => one.commit().catch(resolve)), {
+        from: 'earliest',
+        cursor: 'ann.another',
+      })
+    })
+    expect(await refused).toMatchObject({
+      code: 'cursor_limit',
+      message: expect.stringMatching(/"ann" has 100 cursors of its own in "s".*/),
+      retry: false,
+    })
     const stored = async () => (await root.streams.cursors('s', { limit: 1000 })).cursors.map(({ name }) => name)
     await more.return?.()
     expect(await stored()).toHaveLength(100)
