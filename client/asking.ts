@@ -14,6 +14,9 @@ export interface Asked {
 /** Refusals of what was there before: its stream may be declared again, as after a hub has lost its memory. */
 const RETURNING = ['no_stream', 'ambiguous_stream']
 
+/** Refusals of anything that is asked for, and not of this. */
+const TOO_MUCH = ['rate_limited', 'hub_full']
+
 /**
  * Asks the hub for what is to stand there, on each connection again, and for what was refused as long as that may pass. All
  * goes out at once, until that was too much for a limit of the hub: then a little at first, and one more with each that is confirmed.
@@ -52,12 +55,13 @@ export class Asking {
     this.unanswered.delete(item)
     const passes = retry || (standing.wasReady && RETURNING.includes(code))
     if (passes) {
-      this.later.add(item)
-      if (code === 'rate_limited') {
+      if (TOO_MUCH.includes(code)) {
         this.mostUnanswered = 1
         for (const each of this.waiting) this.later.add(each)
         this.waiting.clear()
       }
+      // Last: one that is refused again and again does not keep the others waiting.
+      this.later.add(item)
       const again = () => {
         this.timer = undefined
         this.pump(...this.later)

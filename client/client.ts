@@ -238,7 +238,8 @@ export class Client<Topics extends object = Record<string, unknown>> {
   /**
    * Subscribes to a topic or pattern, to be read with `for await`. Throws `bad_pattern`, `bad_option`, `bad_frame` (an option breaks the
    * rules of the wire), `bad_data`, `frame_too_large`, `client_closed`. What the hub refuses rejects `ready` and ends the loop: `no_stream`,
-   * `ambiguous_stream`, `policy_unsupported`, `too_many_subscriptions`. A refusal that may pass is tried again; see `onInterrupted`.
+   * `ambiguous_stream`, `policy_unsupported`, `too_many_subscriptions`. A refusal that may
+   * pass (`rate_limited`, `hub_full`) is tried again; see `onInterrupted`.
    */
   subscribe<Pattern extends string>(
     pattern: Pattern,
@@ -342,7 +343,7 @@ export class Client<Topics extends object = Record<string, unknown>> {
   /**
    * Answers what is asked on a topic or pattern. Several responders share the requests: each goes to the one with the
    * fewest open. Whatever the handler returns or throws, the asker has an answer. Throws `bad_pattern`, `bad_option`, `client_closed`; what the hub
-   * refuses (`too_many_subscriptions`) rejects `ready`.
+   * refuses (`too_many_subscriptions`) rejects `ready`, unless it may pass.
    */
   respond<Data = unknown, Reply = unknown>(
     pattern: Unnamed<RequestNames<Topics>>,

@@ -155,6 +155,31 @@ it('a hub that was asked for too much at once is asked for a little at first', a
   expect(third.batches[0]).toHaveLength(21)
 })
 
+it.each(['rate_limited', 'hub_full', 'storage_failed'])(
+  '%s: one that is refused again and again does not hold up the others',
+  async (code) => {
+    const { client, peer } = await hub.connected()
+    const refused = client.subscribe('never', noop)
+    const others = Array.from({ length: 30 }, (_, n) => client.subscribe(`a.${n}`, noop))
+    let isOver = false
+    const answer = async () => {
+      for (;;) {
+        const { sub, pattern } = await peer.next('subscribe')
+        if (pattern !== 'never') peer.send({ type: 'subscribed', sub })
+        else if (isOver) return peer.send({ type: 'subscribed', sub })
+        else peer.send({ type: 'error', code, message: '', retry: true, sub })
+      }
+    }
+    const answered = answer()
+    await Promise.all(others.map(({ ready }) => ready))
+    const more = client.subscribe('more', noop)
+    await more.ready
+    isOver = true
+    await refused.ready
+    await answered
+  },
+)
+
 it('what was unsubscribed while it was refused is not asked for again', async () => {
   const { client, peer } = await hub.connected()
   const refused = client.subscribe('a', noop)
