@@ -182,7 +182,10 @@ export class Client<Topics extends object = Record<string, unknown>> {
     return this.link.session.state
   }
 
-  /** Calls `listener` at every change of state, with the reason. Returns how to stop it. */
+  /**
+   * Calls `listener` at every change of state, with the reason. Returns how to stop it. A client without a listener writes one line to the
+   * console if it has reached no hub for five seconds.
+   */
   onState(listener: (change: StateChange) => void): () => void {
     checkFunction('onState', listener)
     this.stateListeners.add(listener)

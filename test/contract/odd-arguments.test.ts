@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest'
 import type { Client } from '../../client/client.ts'
+import type { Delivery } from '../../client/delivery.ts'
 import { connect } from '../../client/node.ts'
 import { FanfareError } from '../../shared/errors.ts'
 import { onEveryEngine } from '../setup/hubs.ts'
@@ -123,6 +124,37 @@ onEveryEngine('an odd argument', (hubs) => {
     expect(told.filter((each) => each !== undefined)).toEqual([])
     await own
     await caller.publish('after', 1)
+    expect(changes).toEqual([])
+  })
+
+  it.each<[string, (delivery: Delivery, odd: Odd) => unknown]>([
+    ['ack', (delivery, odd) => delivery.ack(odd)],
+    ['ack with publishes', (delivery, odd) => delivery.ack({ publish: odd })],
+    ['ack with a publish', (delivery, odd) => delivery.ack({ publish: [odd] })],
+    ['ack with data', (delivery, odd) => delivery.ack({ publish: [{ topic: 'a', data: odd }] })],
+    ['nack', (delivery, odd) => delivery.nack(odd)],
+    ['nack with a delay', (delivery, odd) => delivery.nack({ delayMs: odd })],
+    ['nack with an error', (delivery, odd) => delivery.nack({ error: odd })],
+    ['reject', (delivery, odd) => delivery.reject(odd)],
+    ['extend', (delivery, odd) => delivery.extend(odd)],
+  ])('never ends the client that settles a delivery: %s', async (_name, settle) => {
+    const { client } = await start({ queues: [{ name: 'q', backoff: { base: 1, cap: 1 }, maxAttempts: 100 }] })
+    const worker = client()
+    await worker.ready()
+    const changes: string[] = []
+    worker.onState(({ reason }) => changes.push(reason.code))
+    await Promise.all(Object.keys(ODD).map((what) => worker.enqueue('q', what)))
+    const settled = new Set<string>()
+    const consumer = worker.consume('q', { prefetch: 100 })
+    for await (const delivery of consumer) {
+      const what = delivery.data as string
+      const first = !settled.has(what)
+      settled.add(what)
+      if (first) await outcome(what, () => settle(delivery, ODD[what] as Odd)).catch(() => {})
+      if (!delivery.settled) await delivery.ack()
+      if (settled.size === Object.keys(ODD).length) break
+    }
+    await worker.publish('after', 1)
     expect(changes).toEqual([])
   })
 
