@@ -17,7 +17,7 @@ import { Inbox, type InboxOwner } from './inbox.ts'
 import { Login, welcomeFrame } from './login.ts'
 import { Outbox } from './outbox.ts'
 import type { OutboxOwner } from './outbox-owner.ts'
-import { Explanations, errorFrame, isNewWork } from './refusal.ts'
+import { costsItself, Explanations, errorFrame, isNewWork } from './refusal.ts'
 
 /**
  * One WebSocket of one client, from its opening until it is hung up: learns whose it is, reads its frames, and answers
@@ -258,14 +258,26 @@ export class Connection implements SocketHandlers, InboxOwner, OutboxOwner, Watc
     if (this.state === 'ended' || this.state === 'finishing') return
     if (this.login?.waiting) return this.login.hold(value)
     try {
+      const { login } = this
+      if (login) return this.enter(login, this.firstFrame(login, value))
       const frame = parseFrame(value)
-      if (this.login) return this.enter(this.login, frame)
       if (frame.type === 'hello') throw new FanfareError('hello_late')
       if (frame.type === 'auth') return this.renew(frame)
       this.dispatch ??= new Dispatch(this.context, this.outbox, this.refuse)
       this.dispatch.handle(frame, this.access as Access)
     } catch (error) {
       this.refuse(error, value)
+    }
+  }
+
+  /** One that is refused by itself comes behind the hello for which it stands, so that the welcome is the first answer. */
+  private firstFrame(login: Login, value: unknown): Frame {
+    try {
+      return parseFrame(value)
+    } catch (error) {
+      if (!(error instanceof FanfareError && costsItself(error, value))) throw error
+      login.hold(value)
+      return { type: 'hello' }
     }
   }
 
@@ -354,7 +366,11 @@ export class Connection implements SocketHandlers, InboxOwner, OutboxOwner, Watc
     if (this.state === 'ended') return
     this.guarded(() => {
       const error = this.known(thrown)
-      if (errorEntry(error.code).close !== undefined) return this.end(error)
+      if (!costsItself(error, about)) return this.end(error)
+      if (errorEntry(error.code).close !== undefined && !this.explanations.malformed()) {
+        this.context.traffic.hit('malformedFramesPerSecond', { connection: this.id, address: this.address })
+        return this.end(error)
+      }
       this.context.traffic.refused(error.code)
       const frame = this.explanations.frameFor(error, about)
       if (frame) this.outbox.send(frame)
@@ -381,7 +397,8 @@ export class Connection implements SocketHandlers, InboxOwner, OutboxOwner, Watc
     traffic.refused(code)
     unexpected.run('connection', () => this.release())
     const { close = 1000, text } = errorEntry(code)
-    unexpected.run('connection', () => this.socket.close(close, `${code}: ${text}`))
+    // RFC 6455 allows 123 bytes; our words are ASCII.
+    unexpected.run('connection', () => this.socket.close(close, `${code}: ${text}`.slice(0, 123)))
     unexpected.run('connection', () => log.info({ connection, address, code }, 'connection ended'))
   }
 
