@@ -39,7 +39,7 @@ export class Asking {
 
   /** Without a connection nothing happens: the next one asks for everything. */
   ask(item: Asked): void {
-    if (this.session.isOpen) this.pump(item)
+    if (this.session.isOpen) this.pump([item])
   }
 
   confirmed(item: Asked): void {
@@ -64,7 +64,7 @@ export class Asking {
       this.later.add(item)
       const again = () => {
         this.timer = undefined
-        this.pump(...this.later)
+        this.pump(this.later)
       }
       this.timer ??= session.clock.setTimeout(again, session.backoffMs(standing.failures))
       standing.interrupted(errorFrom(code, message))
@@ -100,7 +100,7 @@ export class Asking {
     for (const each of [this.waiting, this.unanswered, this.later, this.ending]) each.clear()
   }
 
-  private pump(...more: Asked[]): void {
+  private pump(more: Iterable<Asked> = []): void {
     for (const item of more) {
       this.later.delete(item)
       this.waiting.add(item)
