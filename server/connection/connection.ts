@@ -250,7 +250,7 @@ export class Connection implements SocketHandlers, InboxOwner, OutboxOwner, Watc
       if (allowance && at >= (within ?? allowance.within) && !this.login) this.handleBeyond(allowance, value)
       else this.handle(value)
     } catch (error) {
-      this.failed(error)
+      this.refuse(error)
     }
   }
 

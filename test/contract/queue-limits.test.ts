@@ -47,7 +47,7 @@ onEveryEngine('limits of queues', (hubs) => {
       expect(await listed({ reason: 'expired' })).toEqual([])
       expect(await listed({ letters: [all[2]?.letter as number] })).toEqual([2])
       expect(await listed({ key: 'odd' }, { from: all[2]?.letter as number, limit: 1 })).toEqual([3])
-      await expect(letters.list('q', {}, { limit: 0 })).rejects.toMatchObject({ code: 'bad_params' })
+      await expect(letters.list('q', {}, { limit: 0 })).rejects.toMatchObject({ code: 'bad_option' })
       await expect(letters.list('q', { topic: 'a..b' })).rejects.toMatchObject({ code: 'bad_pattern' })
       await expect(letters.list('other')).rejects.toMatchObject({ code: 'no_queue' })
     })
