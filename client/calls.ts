@@ -1,6 +1,6 @@
-import { FanfareError } from '../shared/errors.ts'
+import { errorFrom, FanfareError } from '../shared/fanfare-error.ts'
 import type { ErrorFrame, ResultFrame } from '../shared/frames.ts'
-import { errorFrom, type Session } from './session.ts'
+import type { Session } from './session.ts'
 
 interface Pending {
   readonly resolve: (result: unknown) => void
@@ -42,9 +42,9 @@ export class Calls {
   }
 
   /** False: the refused request was no call. */
-  refused({ seq, code, message }: ErrorFrame): boolean {
-    const pending = this.take(seq as number)
-    pending?.reject(errorFrom(code, message))
+  refused(frame: ErrorFrame): boolean {
+    const pending = this.take(frame.seq as number)
+    pending?.reject(errorFrom(frame))
     return pending !== undefined
   }
 

@@ -1,6 +1,6 @@
 import { type Clock, realClock } from '../shared/clock.ts'
 import type { Contract, Exchange, QueuesIn, RequestsIn, TopicsIn } from '../shared/contract.ts'
-import { FanfareError } from '../shared/errors.ts'
+import { errorFrom, FanfareError } from '../shared/fanfare-error.ts'
 import type { Headers } from '../shared/frames.ts'
 import { parseFrame } from '../shared/parse-frame.ts'
 import type { Payload, TopicOf } from '../shared/payload.ts'
@@ -12,7 +12,7 @@ import { Link } from './link.ts'
 import type { PublishOptions, Receipt } from './publisher.ts'
 import { QueueAdmin } from './queues.ts'
 import type { RequestHandler, RequestOptions, Responder, RespondOptions } from './requests.ts'
-import { errorFrom, type State, type StateChange } from './session.ts'
+import type { State, StateChange } from './session.ts'
 import { StreamAdmin } from './streams.ts'
 import type { Handler, SubscribeOptions } from './subscribe-options.ts'
 import type { Subscription } from './subscription.ts'
@@ -316,7 +316,7 @@ export class Client<Topics extends object = Record<string, unknown>> {
 
   private changed(change: StateChange): void {
     const { to, reason } = change
-    if (to === 'closed' && reason.code !== 'closed_by_client') this.failure = errorFrom(reason.code, reason.message)
+    if (to === 'closed' && reason.code !== 'closed_by_client') this.failure = errorFrom({ ...reason, retry: false })
     for (const listener of [...this.stateListeners]) {
       try {
         listener(change)

@@ -1,4 +1,4 @@
-import { FanfareError } from '../shared/errors.ts'
+import { FanfareError } from '../shared/fanfare-error.ts'
 import type { AckFrame, DeliveryFrame, Headers, NackFrame, RejectFrame } from '../shared/frames.ts'
 import type { Message } from './message.ts'
 import type { PublishOptions } from './publisher.ts'

@@ -1,11 +1,11 @@
 /** `fanfare/client`: for browsers, and for every platform that has a WebSocket. */
-import { FanfareError } from '../shared/errors.ts'
+import { FanfareError } from '../shared/fanfare-error.ts'
 import { Client, type ClientOptions } from './client.ts'
 import type { WebSocketClass } from './websocket.ts'
 
 export type { Clock, Timer } from '../shared/clock.ts'
 export { type Contract, defineTopics, type Exchange, type Schema } from '../shared/contract.ts'
-export { type ErrorCode, FanfareError } from '../shared/errors.ts'
+export { type ErrorCode, FanfareError } from '../shared/fanfare-error.ts'
 export type { GapReason, HeaderFilter, Headers, Policy } from '../shared/frames.ts'
 export type { Payload } from '../shared/payload.ts'
 export type { Binding, DeadLetter, DeadLetterFilter, DeadReason, Overflow, QueueInfo } from '../shared/queues.ts'

@@ -1,5 +1,5 @@
 import type { Timer } from '../shared/clock.ts'
-import { FanfareError } from '../shared/errors.ts'
+import { FanfareError } from '../shared/fanfare-error.ts'
 import type { ErrorFrame, Frame, WelcomeFrame } from '../shared/frames.ts'
 import { Calls } from './calls.ts'
 import { Consumers } from './consumers.ts'

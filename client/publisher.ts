@@ -1,11 +1,11 @@
 import { nanoid } from 'nanoid'
 import { decodeBinary, decodeText, encodeFrame } from '../shared/codec.ts'
-import { FanfareError } from '../shared/errors.ts'
+import { errorFrom, FanfareError } from '../shared/fanfare-error.ts'
 import type { ErrorFrame, Headers, PublishFrame, ReceiptFrame } from '../shared/frames.ts'
 import type { Position } from '../shared/streams.ts'
 import { parseTopic } from '../shared/topic.ts'
 import { encodeChecked } from './encode-checked.ts'
-import { errorFrom, type Session } from './session.ts'
+import type { Session } from './session.ts'
 import { exceeds } from './writer.ts'
 
 /** What a message has beside its topic and data. */
@@ -110,8 +110,8 @@ export class Publisher {
     this.take(seq)?.resolve({ id, duplicate, positions, queues })
   }
 
-  refused({ seq, code, message }: ErrorFrame): void {
-    this.take(seq as number)?.reject(errorFrom(code, message))
+  refused(frame: ErrorFrame): void {
+    this.take(frame.seq as number)?.reject(errorFrom(frame))
   }
 
   /**

@@ -1,10 +1,10 @@
 import { encodeFrame } from '../shared/codec.ts'
-import { FanfareError } from '../shared/errors.ts'
+import { errorFrom, FanfareError } from '../shared/fanfare-error.ts'
 import type { AnswerFrame, AskFrame, ErrorFrame, Headers, ReplyFrame, RequestFrame } from '../shared/frames.ts'
 import { parseFrame } from '../shared/parse-frame.ts'
 import { parsePattern, parseTopic } from '../shared/topic.ts'
 import { errorText } from './delivery.ts'
-import { errorFrom, type Session } from './session.ts'
+import type { Session } from './session.ts'
 import { throwLater } from './throw-later.ts'
 import { exceeds } from './writer.ts'
 
@@ -153,8 +153,9 @@ export class Requests {
   }
 
   /** False: what was refused was none of these. */
-  refused({ seq, sub, request, code, message }: ErrorFrame): boolean {
-    const error = errorFrom(code, message)
+  refused(frame: ErrorFrame): boolean {
+    const { seq, sub, request } = frame
+    const error = errorFrom(frame)
     if (request !== undefined) {
       // Of one reply: the offer goes on.
       const offer = this.offers.get(sub as number)

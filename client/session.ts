@@ -1,6 +1,6 @@
 import type { Clock, Timer } from '../shared/clock.ts'
 import { decodeBinary, decodeText } from '../shared/codec.ts'
-import { ERRORS, type ErrorCode, errorEntry, FanfareError, shouldReconnect } from '../shared/errors.ts'
+import { errorFrom, FanfareError } from '../shared/fanfare-error.ts'
 import { type ErrorFrame, type Frame, SUBPROTOCOL, type WelcomeFrame } from '../shared/frames.ts'
 import { parseFrame } from '../shared/parse-frame.ts'
 import { type Backoff, backoffMs } from './backoff.ts'
@@ -56,13 +56,11 @@ export interface SessionOptions {
 }
 
 /** Close codes with which the hub refuses a token: another one may do. */
-const TOKEN_REFUSED: readonly number[] = (['unauthenticated', 'token_expired'] as const).map(
-  (code) => errorEntry(code).close as number,
-)
+const TOKEN_REFUSED = [4401, 4402]
 
 /** Close codes of this side: another connection may do, or would not. */
-const DROPPED = errorEntry('idle_timeout').close as number
-const UNREADABLE = errorEntry('bad_frame').close as number
+const DROPPED = 4002
+const UNREADABLE = 4400
 
 /** Longest time from a new socket to the hub's welcome, and for a token before that, in milliseconds. */
 const WELCOME_TIMEOUT_MS = 10_000
@@ -101,7 +99,7 @@ export class Session {
     this.farewell = new Farewell(options.clock)
     this.liveness = new Liveness(options.clock, {
       ping: () => this.write('{"type":"ping"}'),
-      dead: () => this.drop('idle_timeout', 'The hub has gone silent'),
+      dead: () => this.drop(new FanfareError('idle_timeout', 'The hub has gone silent')),
     })
     this.stopWaking = onWake(() => this.woken())
     this.listener = listener
@@ -145,7 +143,9 @@ export class Session {
     socket.onclose = (event) => this.closed(event.code, event.reason)
     // Nothing to learn here: 'close' follows always.
     socket.onerror = () => {}
-    this.setTimer(WELCOME_TIMEOUT_MS, () => this.drop('hello_timeout', 'The hub did not answer in time'))
+    this.setTimer(WELCOME_TIMEOUT_MS, () =>
+      this.drop(new FanfareError('hello_timeout', 'The hub did not answer in time')),
+    )
   }
 
   write(frame: string | Uint8Array): void {
@@ -188,8 +188,8 @@ export class Session {
     } catch (error) {
       if (!(error instanceof FanfareError)) throw error
       // The next connection would get the same one.
-      if (isWelcome(value)) this.drop(error.code, `The hub's welcome cannot be read. ${error.message}`, UNREADABLE)
-      else this.drop(error.code, error.message)
+      if (!isWelcome(value)) this.drop(error)
+      else this.drop(new FanfareError('bad_frame', `The hub's welcome cannot be read. ${error.message}`), UNREADABLE)
     }
   }
 
@@ -198,7 +198,7 @@ export class Session {
     else if (frame.type === 'authenticated') this.tokens?.accepted(frame.expiresInMs)
     else if (frame.type === 'error' && frame.seq !== undefined && frame.seq === this.renewalSeq) this.tokens?.again()
     else if (frame.type === 'error' && !refusesRequest(frame)) {
-      this.lastError = errorFrom(frame.code, frame.message)
+      this.lastError = errorFrom(frame)
     } else this.listener.received(frame, only)
   }
 
@@ -232,19 +232,19 @@ export class Session {
   }
 
   /** Ends this connection from our side, without waiting for a peer that may be gone. */
-  private drop(code: ErrorCode, message: string, closeCode = DROPPED): void {
+  private drop(error: FanfareError, closeCode = DROPPED): void {
     const { socket } = this
     if (!socket) return
     this.letGo(socket)
-    void this.farewell.say(socket, closeCode, code)
-    this.lastError = errorFrom(code, message)
-    this.closed(closeCode, code)
+    void this.farewell.say(socket, closeCode, error.code)
+    this.lastError = error
+    this.closed(closeCode, error.code)
   }
 
   private closed(closeCode: number, text: string): void {
     if (this.socket) this.letGo(this.socket)
     this.writer.clear()
-    const error = this.lastError ?? errorFrom('connection_lost', text || `WebSocket close code ${closeCode}`)
+    const error = this.lastError ?? new FanfareError('connection_lost', text || `WebSocket close code ${closeCode}`)
     const reason: Reason = { code: error.code, message: error.message, closeCode }
     // With `getToken` a refused token is no end: the next one may do, once.
     const another = this.tokens !== undefined && !this.refused && TOKEN_REFUSED.includes(closeCode)
@@ -311,8 +311,7 @@ function known(value: unknown): Frame | undefined {
   }
 }
 
-/** The hub's error as one of ours; a code of a later hub becomes `internal`, with the hub's words. */
-export function errorFrom(code: string, message: string): FanfareError {
-  const known = Object.hasOwn(ERRORS, code) ? (code as ErrorCode) : 'internal'
-  return new FanfareError(known, message.replace(ERRORS[known].text, '').replace(/\. $/, '') || undefined)
+function shouldReconnect(closeCode: number): boolean {
+  if (closeCode >= 4000) return closeCode < 4400
+  return ![1000, 1002, 1003, 1007, 1008, 1009, 1010].includes(closeCode)
 }

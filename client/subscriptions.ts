@@ -1,5 +1,5 @@
 import type { Clock } from '../shared/clock.ts'
-import type { FanfareError } from '../shared/errors.ts'
+import { errorFrom, type FanfareError } from '../shared/fanfare-error.ts'
 import type {
   CommittedFrame,
   ErrorFrame,
@@ -12,7 +12,7 @@ import type {
 import { parseFrame } from '../shared/parse-frame.ts'
 import { RecentMap } from '../shared/recent-map.ts'
 import { messageOf } from './message.ts'
-import { errorFrom, type Session } from './session.ts'
+import type { Session } from './session.ts'
 import type { Handler, SubscribeOptions } from './subscribe-options.ts'
 import { Subscription, type SubscriptionHost } from './subscription.ts'
 
@@ -100,16 +100,17 @@ export class Subscriptions implements SubscriptionHost {
     else this.bySub.get(sub)?.answered(type)
   }
 
-  refused({ sub, offset, code, message }: ErrorFrame): void {
+  refused(frame: ErrorFrame): void {
+    const { sub, offset } = frame
     const subscription = this.bySub.get(sub as number)
     if (offset !== undefined) {
-      subscription?.commitRefused(errorFrom(code, message))
+      subscription?.commitRefused(errorFrom(frame))
       return
     }
     this.confirmEnd(sub as number)
     if (!subscription) return
     this.forget(subscription)
-    subscription.end(errorFrom(code, message))
+    subscription.end(errorFrom(frame))
   }
 
   lost(): void {

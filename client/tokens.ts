@@ -1,5 +1,5 @@
 import type { Clock, Timer } from '../shared/clock.ts'
-import { FanfareError } from '../shared/errors.ts'
+import { FanfareError } from '../shared/fanfare-error.ts'
 import { type Backoff, backoffMs } from './backoff.ts'
 
 /** Asks for a token. Nothing, or an empty one, is none. */

@@ -1,4 +1,4 @@
-import { FanfareError } from './errors.ts'
+import { FanfareError } from './fanfare-error.ts'
 import type { Frame } from './frames.ts'
 
 /**

@@ -1,4 +1,4 @@
-import { FanfareError } from './errors.ts'
+import { FanfareError } from './fanfare-error.ts'
 
 /**
  * Topics and patterns, after AMQP's topic exchange: words joined by dots; in a pattern `*` stands for one word and

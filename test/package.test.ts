@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { publint } from 'publint'
 import { expect, it } from 'vitest'
+import { HUB_ERRORS } from '../shared/hub-errors.ts'
 
 interface Entry {
   readonly types: string
@@ -50,6 +51,12 @@ it.each([
     Object.fromEntries(exported.map((each) => [each, expect.anything()])),
   )
   expect((manifest.exports[`./${name}`] as Entry).types).toMatch(/^\.\/dist\/.*\.d\.ts$/)
+})
+
+it('the bundle for pages has none of the texts that the hub sends', () => {
+  const bundle = readFileSync(`${ROOT}dist/browser/fanfare.js`, 'utf8')
+  const texts = Object.values(HUB_ERRORS).map(({ text }) => text)
+  expect(texts.filter((text) => bundle.includes(text))).toEqual([])
 })
 
 it('publint has nothing against the package', async () => {
