@@ -30,11 +30,12 @@ export interface ClientOptions<Topics extends object = Record<string, unknown>> 
   readonly queueLimit?: number
   /** Bounds of the wait before another try: one to five seconds by default. */
   readonly backoff?: Backoff
-  /** Says who it is: an API key, a JWT, or what the hub's program understands. One that is refused closes the client. */
+  /** An API key, a JWT, or what the hub's program understands. If the hub refuses it, the client is closed. */
   readonly token?: string
   /**
-   * Asks for a token, for each connection and again before one expires, on the connection that stands. While it fails the client
-   * waits and asks again (`token_unavailable`); a token that is refused is asked for anew, once. Stronger than `token`.
+   * Called for a token before each connection, and again before the token expires, which renews the connection that stands. If it
+   * throws, gives no string, or gives a token that the hub refuses, the client waits longer each time and calls it again; `onState` reports
+   * every such try (`token_unavailable`, `unauthenticated`, `token_expired`). It takes precedence over `token`.
    */
   readonly getToken?: GetToken
   /** Name and version of the program, for the hub's log. */

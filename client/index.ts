@@ -46,7 +46,8 @@ export type { WebSocketClass, WebSocketLike } from './websocket.ts'
  *
  * @typeParam Topics - which payload each topic or pattern carries: `connect<{ 'photos.uploaded': Photo }>(url)`; or what
  * `defineTopics` made: `connect(url, { topics })`
- * @throws FanfareError `no_websocket` where the platform has none and none was passed, `bad_frame` where `name` is longer
+ * @throws FanfareError `bad_url` where the WebSocket does not take the address (with `getToken` the client is closed instead),
+ * `no_websocket` where the platform has none and none was passed, `bad_frame` where `name` is longer
  * than 200 characters, `token_in_url`
  */
 export function connect<Topics extends object = Record<string, unknown>>(

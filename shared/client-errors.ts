@@ -41,7 +41,7 @@ export const CLIENT_ERRORS = {
     'A URL ends up in logs. Send the token in hello, as Authorization: Bearer, or as PROTOCOL.md says.',
   ),
   // The connection, or what was asked for on it, took too long or is gone.
-  hello_timeout: refusal('Nothing was said in time. Send a hello frame, or any other, after connecting.', 4408),
+  hello_timeout: passing('Nothing was said in time. Send a hello frame, or any other, after connecting.', 4008),
   idle_timeout: passing('Nothing was heard from this connection for two ping intervals. Reconnect.', 4002),
   lease_lost: refusal('The delivery is no longer leased to this consumer: it was settled, or its time ran out.'),
   request_timeout: passing('No reply came in time: the request may have been handled or not.'),
@@ -49,7 +49,8 @@ export const CLIENT_ERRORS = {
   token_unavailable: passing('getToken gave no token. The client tries again.'),
   responder_failed: refusal('The responder could not answer. Its own words stand in front.'),
   client_closed: refusal('The client was closed. Connect again with connect().'),
-  connection_lost: passing('The connection was lost before the answer came: the publish may have happened or not.'),
+  connection_lost: passing('The connection was lost before the answer came. The request may have been handled or not.'),
   queue_full: passing('Too many publishes wait for the hub. Await publish(), or raise queueLimit.'),
+  bad_url: refusal('The address of a hub is like ws://localhost:4747 or wss://hub.example.com. Correct it.'),
   no_websocket: refusal('There is no WebSocket here. Pass one: connect(url, { WebSocket }).'),
 } as const
