@@ -5,6 +5,7 @@ import type { Headers } from '../shared/frames.ts'
 import { parseFrame } from '../shared/parse-frame.ts'
 import type { Payload, TopicOf } from '../shared/payload.ts'
 import { QUEUE_TOPIC } from '../shared/queues.ts'
+import { throwIfAborted } from './abort.ts'
 import type { Backoff } from './backoff.ts'
 import type { ConsumeOptions, Consumer, DeliveryHandler } from './consumer.ts'
 import { ConnectionAdmin, HubAdmin, TopicAdmin } from './hub.ts'
@@ -122,7 +123,7 @@ export class Client<Topics extends object = Record<string, unknown>> {
   /** Resolves once connected. Rejects when the client is closed, with the reason. */
   async ready(options: { signal?: AbortSignal } = {}): Promise<void> {
     const { signal } = options
-    signal?.throwIfAborted()
+    throwIfAborted(signal)
     if (this.state === 'connected') return
     if (this.state === 'closed') throw this.failure ?? new FanfareError('client_closed')
     await new Promise<void>((resolve, reject) => {

@@ -1,10 +1,11 @@
-import { nanoid } from 'nanoid'
 import { decodeBinary, decodeText, encodeFrame } from '../shared/codec.ts'
 import { errorFrom, FanfareError } from '../shared/fanfare-error.ts'
 import type { ErrorFrame, Headers, PublishFrame, ReceiptFrame } from '../shared/frames.ts'
 import type { Position } from '../shared/streams.ts'
 import { parseTopic } from '../shared/topic.ts'
+import { reasonOf, throwIfAborted } from './abort.ts'
 import { encodeChecked } from './encode-checked.ts'
+import { randomId } from './random-id.ts'
 import type { Session } from './session.ts'
 import { exceeds } from './writer.ts'
 
@@ -64,7 +65,7 @@ export class Publisher {
   private head = 0
   private readonly nextSeq: () => number
   // An id is a random prefix and a count: unique like a nanoid, at a fraction of its cost.
-  private readonly idPrefix = `${nanoid(12)}.`
+  private readonly idPrefix = `${randomId()}.`
   private window = 0
   private whenIdle: (() => void) | undefined
 
@@ -76,7 +77,7 @@ export class Publisher {
 
   async publish(topic: string, data: unknown, options: PublishOptions): Promise<Receipt> {
     const { signal, ...fields } = options
-    signal?.throwIfAborted()
+    throwIfAborted(signal)
     parseTopic(topic)
     if (this.session.state === 'closed') throw new FanfareError('client_closed')
     if (this.queue.length - this.head >= this.queueLimit) throw new FanfareError('queue_full')
@@ -182,7 +183,7 @@ function asRetry(frame: string | Uint8Array): string | Uint8Array {
 function abortWith(signal: AbortSignal, waiting: Waiting, takeBack: () => void): void {
   const abort = () => {
     takeBack()
-    waiting.reject(signal.reason)
+    waiting.reject(reasonOf(signal))
   }
   signal.addEventListener('abort', abort, { once: true })
   const { resolve, reject } = waiting

@@ -3,6 +3,7 @@ import { errorFrom, FanfareError } from '../shared/fanfare-error.ts'
 import type { AnswerFrame, AskFrame, ErrorFrame, Headers, ReplyFrame, RequestFrame } from '../shared/frames.ts'
 import { parseFrame } from '../shared/parse-frame.ts'
 import { parsePattern, parseTopic } from '../shared/topic.ts'
+import { throwIfAborted } from './abort.ts'
 import { errorText } from './delivery.ts'
 import type { Session } from './session.ts'
 import { throwLater } from './throw-later.ts'
@@ -76,7 +77,7 @@ export class Requests {
   request(topic: string, data: unknown, options: RequestOptions & { readonly timeoutMs: number }): Promise<unknown> {
     const { timeoutMs, headers, signal } = options
     // The event of a signal that was aborted before never comes.
-    signal?.throwIfAborted()
+    throwIfAborted(signal)
     parseTopic(topic)
     const seq = this.nextNumber()
     const frame: AskFrame = { type: 'ask', seq, topic, data, timeoutMs, ...(headers && { headers }) }

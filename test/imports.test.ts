@@ -52,14 +52,13 @@ describe('imports run one way', () => {
     expect(offenders('shared', allowed)).toEqual([])
   })
 
-  it('client uses only shared and nanoid; its parts for Node also ws and the file system, for traces OpenTelemetry', () => {
+  it('client uses only shared; its parts for Node also ws and the file system, for traces OpenTelemetry', () => {
     const forNode = ['client/node.ts', 'client/file-store.ts']
     const forTraces = 'client/opentelemetry.ts'
     const allowed = ({ from, to, isFile }: Import) =>
       isFile
         ? inside(to, 'client') || inside(to, 'shared')
-        : to === 'nanoid' ||
-          (forNode.includes(from) && (to === 'ws' || to.startsWith('node:'))) ||
+        : (forNode.includes(from) && (to === 'ws' || to.startsWith('node:'))) ||
           (from === forTraces && to === '@opentelemetry/api')
     const rest = offenders('client', allowed).filter((line) => !line.startsWith('client/vite.config.ts '))
     expect(rest).toEqual([])
