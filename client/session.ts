@@ -133,6 +133,11 @@ export class Session {
     return this.options.clock
   }
 
+  /** The wait before what has failed this often is tried again, in milliseconds. */
+  backoffMs(failures: number): number {
+    return backoffMs(this.options.backoff, failures, this.clock)
+  }
+
   /** The hub's time, as its last welcome has it; that of this machine before. */
   hubNow(): number {
     return this.clock.now() + this.hubAheadMs
@@ -249,7 +254,7 @@ export class Session {
   private welcome(frame: WelcomeFrame): void {
     this.welcomedAt = this.clock.now()
     this.tokens?.accepted(frame.expiresInMs)
-    this.writer.limit = frame.limits.frameBytes
+    this.writer.welcomed(frame.limits.frameBytes)
     if (frame.now !== undefined) this.hubAheadMs = frame.now - this.clock.now()
     this.setTimer(undefined)
     this.liveness.start(frame.pingIntervalMs)
@@ -285,7 +290,7 @@ export class Session {
 
   private over(error: FanfareError, closeCode: number, final: boolean): void {
     if (this.socket) this.letGo(this.socket)
-    this.writer.clear()
+    this.writer.reset()
     if (final) this.end(error, closeCode)
     else this.tryLater(error, closeCode)
   }
@@ -296,7 +301,7 @@ export class Session {
     const stood = this.state === 'connected' ? clock.now() - (this.welcomedAt ?? 0) : 0
     if (stood >= backoff.capMs) this.failures = 0
     this.change('waiting', reasonOf(error, closeCode))
-    this.setTimer(backoffMs(backoff, this.failures++, clock), () => this.retry())
+    this.setTimer(this.backoffMs(this.failures++), () => this.retry())
     this.tokens?.lost()
     this.listener.lost()
   }
@@ -331,7 +336,7 @@ export class Session {
 }
 
 function decode(data: unknown): unknown[] {
-  return typeof data === 'string' ? decodeText(data) : decodeBinary(new Uint8Array(data as ArrayBuffer))
+  return typeof data === 'string' ? decodeText(data) : decodeBinary(new Uint8Array(data as ArrayBuffer), true)
 }
 
 function isWelcome(value: unknown): boolean {

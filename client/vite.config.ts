@@ -2,13 +2,15 @@ import { defineConfig } from 'vite'
 
 /** The client as one ES module for pages without a bundler. */
 export default defineConfig({
+  // Without declarations of fields that a constructor sets anyway.
+  tsconfig: 'client/tsconfig.bundle.json',
   build: {
     outDir: 'dist/browser',
     emptyOutDir: true,
     target: 'es2022',
     minify: true,
     // A library's spaces would be left in, for the sake of bundlers; this one is for pages that have none.
-    rolldownOptions: { output: { minify: true } },
+    rolldownOptions: { output: { minify: true, comments: false } },
     lib: { entry: 'client/index.ts', formats: ['es'], fileName: () => 'fanfare.js' },
   },
 })

@@ -11,6 +11,7 @@ import type { Broker } from './broker/broker.ts'
 import type { HubConfig } from './config.ts'
 import { Connection } from './connection/connection.ts'
 import type { ConnectionContext } from './connection/context.ts'
+import { FrameTime } from './connection/frame-time.ts'
 import { Heartbeat } from './connection/heartbeat.ts'
 import { OutboxBudget } from './connection/outbox-budget.ts'
 import { Turn } from './connection/turn.ts'
@@ -185,6 +186,7 @@ export class Hub implements EngineApp {
       call: (method, params, access) => this.call(method, params, access),
       watchExpiry: (connection) => this.heartbeat.watchExpiry(connection),
       turn: new Turn(clock),
+      frameTime: new FrameTime(),
       budget,
       subscriptionBudget,
       traffic,

@@ -21,7 +21,7 @@ export function passing(text: string, close?: number): ErrorEntry {
  * client; the texts of `HUB_ERRORS` are not, since the hub sends them.
  */
 export const CLIENT_ERRORS = {
-  // A broken frame: its sender gets this error, then loses the connection.
+  // A broken frame: its sender gets this error, then loses the connection, unless the frame has a number that tells it apart.
   not_json: refusal('A text frame has to be one JSON object, or an array of them. Check how it was serialised.', 4400),
   bad_utf8: refusal('A text frame has to be valid UTF-8. Send bytes in a binary frame.', 4400),
   bad_frame: refusal('The frame does not have the shape that PROTOCOL.md gives for its type. Correct it.', 4400),
@@ -37,6 +37,9 @@ export const CLIENT_ERRORS = {
   nested_too_deeply: refusal(
     'JSON data may have 100 levels of arrays and objects. Send it flatter, or as a string or bytes.',
   ),
+  bad_data: refusal(
+    'JSON cannot express the data, or it breaks the contract that the hub was started with. Correct the data, or the contract.',
+  ),
   token_in_url: refusal(
     'A URL ends up in logs. Send the token in hello, as Authorization: Bearer, or as PROTOCOL.md says.',
   ),
@@ -50,7 +53,10 @@ export const CLIENT_ERRORS = {
   responder_failed: refusal('The responder could not answer. Its own words stand in front.'),
   client_closed: refusal('The client was closed. Connect again with connect().'),
   connection_lost: passing('The connection was lost before the answer came. The request may have been handled or not.'),
-  queue_full: passing('Too many publishes wait for the hub. Await publish(), or raise queueLimit.'),
+  queue_full: passing(
+    'Too much waits for the hub. Await publishes, requests and calls, or raise queueLimit or queueLimitBytes.',
+  ),
+  bad_option: refusal('An option has a wrong name or value. Correct it.'),
   bad_url: refusal('The address of a hub is like ws://localhost:4747 or wss://hub.example.com. Correct it.'),
   no_websocket: refusal('There is no WebSocket here. Pass one: connect(url, { WebSocket }).'),
 } as const

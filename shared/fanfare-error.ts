@@ -18,8 +18,9 @@ export class FanfareError extends Error {
 
   constructor(code: ClientErrorCode, detail?: string, row = knownErrors[code] as Pick<ErrorEntry, 'text' | 'retry'>) {
     const { text, retry } = row
-    // The detail may be the message of another error, which ends with a full stop or with this very sentence.
-    super(!detail ? text : detail.endsWith(text) ? detail : `${detail.replace(/\.$/, '')}. ${text}`)
+    // The message of an error may come as the detail of the next one: no sentence comes twice, and no full stop.
+    const own = detail?.replace(text, '').replace(/[. ]+$/, '')
+    super(own ? `${own}. ${text}` : text)
     this.code = code
     this.retry = retry
   }

@@ -3,7 +3,7 @@ import { passing, refusal } from './client-errors.ts'
 /** The rows of the error table that only the hub and its commands raise. A client has their texts from the hub. */
 export const HUB_ERRORS = {
   // The connection ends.
-  window_exceeded: refusal('More publishes are unacknowledged than the window of the welcome frame allows.', 4429),
+  window_exceeded: passing('More publishes and asks are unanswered than the window allows. Wait for answers.', 4429),
   unauthenticated: refusal(
     'Only who is known is let in. Send a valid token, in hello or as Authorization: Bearer.',
     4401,
@@ -18,7 +18,6 @@ export const HUB_ERRORS = {
   forbidden: refusal('The permissions of the token do not include it. Ask for a token that has it.'),
   hello_late: refusal('hello has to be the first frame of a connection. Leave it out, or connect again.'),
   reserved_topic: refusal("Topics that begin with $ are the hub's own. Publish under another name."),
-  bad_data: refusal('The data breaks the contract that the hub was started with. Correct the data, or the contract.'),
   too_many_subscriptions: refusal('The connection holds limits.subscriptions already. Unsubscribe, or use a pattern.'),
   subscription_exists: refusal('This connection uses that "sub" number already. Choose another, or unsubscribe first.'),
   unknown_subscription: refusal('This connection has no subscription with that "sub" number. Subscribe first.'),
@@ -60,7 +59,10 @@ export const HUB_ERRORS = {
   // The hub ends a connection that did nothing wrong in its frames: come back later.
   shutting_down: passing('The hub is shutting down. Reconnect: another one, or this one restarted, will answer.', 4000),
   slow_consumer: passing('The outbox is full and a policy says disconnect. Read faster, or subscribe to less.', 4001),
-  outbox_total: passing('The outboxes of all connections are full. Reconnect later.', 4003),
+  outbox_total: passing(
+    'The hub holds outboxTotalBytes for all connections together. Reconnect later, and send less at once.',
+    4003,
+  ),
   flooding: passing('The connection kept sending far more than a limit allows. Reconnect, and send less.', 4005),
   disconnected_by_operator: passing('An operator ended this connection. Reconnect, after a wait.', 4004),
   internal: passing("The hub failed while it handled this connection. The cause is in the hub's log.", 4011),

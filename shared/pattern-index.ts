@@ -14,6 +14,8 @@ export interface Indexed {
  *
  * Only words that several patterns begin with have a node each. What follows them in a single pattern is that pattern's
  * *tail*: one node, which is compared as a whole. Otherwise nodes would take up most of the memory of long patterns.
+ *
+ * Nodes below which no pattern has the right number of words are not looked at: see `Node.rests`.
  */
 export class PatternIndex<Entry extends Indexed> {
   private readonly root = new Node<Entry>('')
@@ -59,11 +61,13 @@ export class PatternIndex<Entry extends Indexed> {
   /** The node for the entries of a pattern; makes the ones that are missing. */
   private nodeFor(words: readonly string[]): Node<Entry> {
     let node = this.root
+    const rests = restsOf(words)
     for (let at = 1; at <= words.length; at++) {
       const word = words[at - 1] as string
       const known = node.child(word)
-      if (!known) return node.grow(word, at < words.length ? words : undefined)
-      node = known
+      node = known ?? node.grow(word, at < words.length ? words : undefined)
+      node.rests |= rests[at] as number
+      if (!known) return node
       if (node.tail && haveSameWords(node.tail, words)) return node
       node.expand(at)
     }
@@ -77,6 +81,7 @@ export class PatternIndex<Entry extends Indexed> {
     const child = node.child(word)
     if (!child || !this.removeBelow(child, entry, at + 1)) return false
     if (child.isEmpty) node.drop(word)
+    node.recount()
     return true
   }
 
@@ -89,9 +94,10 @@ export class PatternIndex<Entry extends Indexed> {
     }
     const word = words[at] as string
     const child = node.literal(word)
-    if (child) this.walk(child, words, at + 1, found)
+    const rest = words.length - at - 1
+    if (child?.fits(rest)) this.walk(child, words, at + 1, found)
     // The # of a pattern may be no word, or several.
-    if (node.star && word !== '#') this.walk(node.star, words, at + 1, found)
+    if (word !== '#' && node.star?.fits(rest)) this.walk(node.star, words, at + 1, found)
   }
 
   // A # reached at a place goes on from there and from every later place. Which places it has gone on from in this
@@ -102,7 +108,9 @@ export class PatternIndex<Entry extends Indexed> {
     if (at >= end) return
     node.visit = this.visit
     node.visitedFrom = at
-    for (let from = at; from < end; from++) this.walk(node, words, from, found)
+    for (let from = at; from < end; from++) {
+      if (node.fits(words.length - from)) this.walk(node, words, from, found)
+    }
   }
 
   // Once in a match, however many ways of a # lead to it: the whole pattern is compared.
@@ -111,6 +119,25 @@ export class PatternIndex<Entry extends Indexed> {
     node.visit = this.visit
     if (node.entries && matchesPattern(tail, words)) found.push(node.entries)
   }
+}
+
+/** `Node.rests` of a node where patterns end. */
+const HERE = 1
+/** More words than this have no bit. */
+const BITS = 32
+/** Children of a node that are asked again after a removal. */
+const FEW = 8
+
+/** The numbers of words that a pattern may match from each of its places on, as `Node.rests` has them. */
+function restsOf(words: readonly string[]): number[] {
+  const rests = [HERE]
+  for (let at = words.length - 1; at >= 0; at--) rests.push(before(words[at] as string, rests.at(-1) as number))
+  return rests.reverse()
+}
+
+/** The same with one word more: a # takes any number of words. */
+function before(word: string, rests: number): number {
+  return word === '#' ? -(rests & -rests) : rests << 1
 }
 
 class Node<Entry extends Indexed> {
@@ -127,6 +154,8 @@ class Node<Entry extends Indexed> {
   hash: Node<Entry> | undefined = undefined
   visit = 0
   visitedFrom = 0
+  /** Bit n is set if a pattern of this node may match n more words. Some stay set after a removal, which only costs time. */
+  rests = 0
 
   constructor(word: string, tail?: readonly string[]) {
     this.word = word
@@ -179,7 +208,9 @@ class Node<Entry extends Indexed> {
       last.slot = entry.slot
     }
     entry.slot = -1
-    if (entries.length === 0) this.entries = undefined
+    if (entries.length > 0) return true
+    this.entries = undefined
+    this.recount()
     return true
   }
 
@@ -202,7 +233,24 @@ class Node<Entry extends Indexed> {
     if (!tail) return
     this.tail = undefined
     this.entries = undefined
-    this.grow(tail[at] as string, at + 1 < tail.length ? tail : undefined).entries = entries
+    const child = this.grow(tail[at] as string, at + 1 < tail.length ? tail : undefined)
+    child.entries = entries
+    child.rests = restsOf(tail)[at + 1] as number
+  }
+
+  /** Whether a pattern of this node may match this many more words. */
+  fits(words: number): boolean {
+    return words >= BITS || ((this.rests >>> words) & 1) === 1
+  }
+
+  /** Call when patterns of this node have gone. With many children, they would have to be asked each time: then it keeps what it has. */
+  recount(): void {
+    const { tail, only, children, star, hash } = this
+    if (tail || (children && children.size > FEW)) return
+    this.rests = this.entries ? HERE : 0
+    for (const child of definedOf([only, ...(children?.values() ?? []), star, hash])) {
+      this.rests |= before(child.word, child.rests)
+    }
   }
 
   /** Removes a child. */

@@ -51,7 +51,8 @@ export function parsePattern(pattern: string): string[] {
  * topicWord('müller') // 'm~C3~BCller'
  */
 export function topicWord(text: string): string {
-  if (text === '' || !isUnicode(text)) throw new FanfareError('bad_topic', 'No word of a topic can stand for this text')
+  if (typeof text !== 'string' || text === '' || !isUnicode(text))
+    throw new FanfareError('bad_topic', 'No word of a topic can stand for this text')
   const escaped = (byte: number) => `~${byte.toString(16).toUpperCase().padStart(2, '0')}`
   const word = text.replace(OUTSIDE_WORD, (character) => Array.from(encodeUtf8(character), escaped).join(''))
   if (word.length > MAX_TOPIC_LENGTH) throw new FanfareError('bad_topic', `The word has ${word.length} characters`)
@@ -64,6 +65,8 @@ function isUnicode(text: string): boolean {
 }
 
 function parseName(name: string, grammar: RegExp, code: 'bad_topic' | 'bad_pattern'): string[] {
+  // Callers without a compiler pass anything.
+  if (typeof name !== 'string') throw new FanfareError(code, 'It is not a string')
   if (name.length > MAX_TOPIC_LENGTH) throw new FanfareError(code, `It has ${name.length} characters`)
   if (!grammar.test(name)) throw new FanfareError(code, `${JSON.stringify(name)} breaks the grammar`)
   const words = name.split('.')

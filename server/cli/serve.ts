@@ -46,7 +46,7 @@ const FLAGS: Record<Exclude<keyof HubConfig, OfTheirOwn>, string> = {
   identityBytesPerSecond: 'bytes of all connections of one subject',
   subscriptionBytes: 'maximum memory of all subscriptions and consumers, estimated',
   waitingPublishBytes: 'maximum bytes of publishes that wait for room in a queue',
-  subscribesPerSecond: 'subscriptions and consumers that a connection may begin in a second',
+  subscribesPerSecond: 'subscriptions, consumers and responders that a connection may begin in a second',
   maxStreams: 'maximum number of streams that clients can bring it to',
   maxQueues: 'maximum number of queues that clients can bring it to',
   maxPatterns: 'maximum number of patterns of all streams, and of bindings of all queues',

@@ -12,6 +12,7 @@ import type { Queues } from '../queue/queues.ts'
 import type { Streams } from '../stream/streams.ts'
 import type { Requests } from '../topic/requests.ts'
 import type { Topics } from '../topic/topics.ts'
+import type { FrameTime } from './frame-time.ts'
 import type { OutboxBudget } from './outbox-budget.ts'
 import type { Turn } from './turn.ts'
 
@@ -30,6 +31,7 @@ export interface ConnectionContext {
   readonly requests: Requests
   readonly broker: Broker
   readonly turn: Turn
+  readonly frameTime: FrameTime
   readonly budget: OutboxBudget
   readonly subscriptionBudget: SubscriptionBudget
   readonly traffic: Traffic

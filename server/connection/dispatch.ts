@@ -46,7 +46,7 @@ export class Dispatch {
         this.subscriptions ??= new Subscriptions(this.context, this.outbox)
         return this.subscriptions.subscribe(frame)
       case 'unsubscribe':
-        if (this.requests?.withdraw(frame.sub)) return
+        if (this.requests?.withdraw(frame.sub, frame.finish)) return
         return this.subscribed(frame.sub).unsubscribe(frame.sub)
       case 'pause':
         return this.subscribed(frame.sub).pause(frame.sub)

@@ -14,6 +14,8 @@ export class Requests implements Responder {
   private readonly mostOffers: number
   private readonly budget: SubscriptionBudget
   private readonly offered = new Map<number, Offer>()
+  /** Offers that get no more requests, and have open ones. */
+  private readonly finishing = new Set<Offer>()
   /** How to forget what was asked and has no answer yet. */
   private readonly asked = new Set<() => void>()
 
@@ -48,12 +50,20 @@ export class Requests implements Responder {
   }
 
   /** False: there is no offer of this number. */
-  withdraw(sub: number): boolean {
+  withdraw(sub: number, finish = false): boolean {
     const offer = this.offered.get(sub)
     if (!offer) return false
-    this.end(offer)
+    if (finish) this.finish(offer)
+    else this.end(offer)
     this.outbox.send({ type: 'unsubscribed', sub })
     return true
+  }
+
+  private finish(offer: Offer): void {
+    this.forget(offer)
+    this.hub.retire(offer)
+    for (const other of this.finishing) if (other.open.size === 0) this.finishing.delete(other)
+    this.finishing.add(offer)
   }
 
   /** Ends the offers that `check` refuses. */
@@ -107,11 +117,17 @@ export class Requests implements Responder {
     for (const forget of this.asked) forget()
     this.asked.clear()
     for (const offer of this.offered.values()) this.end(offer)
+    for (const offer of this.finishing) this.hub.withdraw(offer)
+    this.finishing.clear()
   }
 
   private end(offer: Offer): void {
+    this.forget(offer)
+    this.hub.withdraw(offer)
+  }
+
+  private forget(offer: Offer): void {
     this.offered.delete(offer.sub)
     this.budget.giveBack(offer.bytes)
-    this.hub.withdraw(offer)
   }
 }

@@ -157,9 +157,10 @@ export class Subscriptions {
   }
 
   private feed(subscription: Subscription, stream: string, { from, cursor, resumes = false }: SubscribeFrame): void {
-    const { broker, clock, subscriptionBudget } = this.context
+    const { broker, clock, streams, subscriptionBudget } = this.context
     const start = { stream, from, cursor, resumes }
-    const feed = new Feed(broker, subscription, start, this.outbox, subscriptionBudget, clock)
+    const shared = { reads: streams.reads, budget: subscriptionBudget, clock }
+    const feed = new Feed(broker, subscription, start, this.outbox, shared)
     subscription.feed = feed
     this.feeds ??= new Map()
     this.feeds.set(subscription, feed)

@@ -8,6 +8,7 @@ import type { SubscriptionBudget } from '../limit/subscription-budget.ts'
 import type { Message } from '../topic/message.ts'
 import type { Subscription, SubscriptionFeed } from '../topic/subscription.ts'
 import { Selection, type Stretch } from './chunk.ts'
+import type { BlockReader, ReadTurns } from './read-turns.ts'
 
 /** Where a feed's frames go. */
 export interface FeedOutlet {
@@ -28,6 +29,13 @@ export interface FeedStart {
   readonly cursor: string | undefined
   /** It goes on after a cut: `from` takes precedence over the cursor. */
   readonly resumes: boolean
+}
+
+/** What all feeds of a hub share. */
+export interface FeedShared {
+  readonly reads: ReadTurns
+  readonly budget: SubscriptionBudget
+  readonly clock: Clock
 }
 
 /** Messages that were wanted and will not come. */
@@ -63,7 +71,7 @@ const PICK_BYTES = 40
  * The seam: a stream's `next` moves and its messages are delivered live in one go, and a feed joins only between two of
  * those, with everything before `next` handed out. So nothing is missed, and nothing comes twice.
  */
-export class Feed implements SubscriptionFeed {
+export class Feed implements SubscriptionFeed, BlockReader {
   readonly stream: string
   readonly cursor: string | undefined
   private readonly broker: Broker
@@ -71,6 +79,7 @@ export class Feed implements SubscriptionFeed {
   private readonly outlet: FeedOutlet
   private readonly budget: SubscriptionBudget
   private readonly selection: Selection
+  private readonly reads: ReadTurns
   private readonly clock: Clock
   private state: 'starting' | 'feeding' | 'live' | 'ended' = 'starting'
   private paused = false
@@ -92,14 +101,14 @@ export class Feed implements SubscriptionFeed {
     subscription: Subscription,
     start: FeedStart,
     outlet: FeedOutlet,
-    budget: SubscriptionBudget,
-    clock: Clock,
+    { reads, budget, clock }: FeedShared,
   ) {
     this.broker = broker
     this.subscription = subscription
     this.stream = start.stream
     this.cursor = start.cursor
     this.outlet = outlet
+    this.reads = reads
     this.budget = budget
     this.clock = clock
     this.selection = new Selection(subscription.words, subscription.filter, clock)
@@ -142,6 +151,7 @@ export class Feed implements SubscriptionFeed {
   end(): void {
     this.state = 'ended'
     this.block = undefined
+    this.reads.leave(this)
     this.forgetPicks()
   }
 
@@ -182,13 +192,15 @@ export class Feed implements SubscriptionFeed {
 
   /** Not now: what is said while going on has to lie behind what has just been handed out. */
   private advanceLater(): void {
-    queueMicrotask(() => {
-      try {
-        this.advance()
-      } catch (error) {
-        this.fail(error)
-      }
-    })
+    queueMicrotask(() => this.goOn())
+  }
+
+  goOn(): void {
+    try {
+      this.advance()
+    } catch (error) {
+      this.fail(error)
+    }
   }
 
   private get log(): StreamState | undefined {
@@ -282,8 +294,9 @@ export class Feed implements SubscriptionFeed {
     if (log?.epoch !== this.epoch) return
     if (this.position < log.first) this.skipMissing(log)
     if (this.picks && this.position >= this.resumeAt) this.forgetPicks()
-    if (this.position < log.next) this.read(log).catch((error: unknown) => this.fail(error))
-    else if (this.outlet.keepsUp) this.join()
+    if (this.position < log.next) {
+      if (this.reads.take(this)) this.read(log).catch((error: unknown) => this.fail(error))
+    } else if (this.outlet.keepsUp) this.join()
   }
 
   private join(): void {

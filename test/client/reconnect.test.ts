@@ -149,13 +149,11 @@ it('an address that the platform refuses is refused with a code, by connect or t
   expect(() => connect('localhost:4747')).toThrow(expect.objectContaining({ code: 'bad_url', retry: false }))
   const WebSocket = Insecure as unknown as WebSocketClass
   expect(() => connect('ws://x', { WebSocket })).toThrow(/^Not from a page loaded over HTTPS\. The address/)
-  for (const [url, options] of [['localhost:4747', {}] as const, ['ws://x', { WebSocket }] as const]) {
-    const client = connect(url, { ...options, getToken: async () => 't' })
-    const closed = next(client, 'closed')
-    await expect(client.ready()).rejects.toMatchObject({ code: 'bad_url' })
-    expect((await closed).code).toBe('bad_url')
-    await client.close()
-  }
+  const client = connect('ws://x', { WebSocket, getToken: async () => 't' })
+  const closed = next(client, 'closed')
+  await expect(client.ready()).rejects.toMatchObject({ code: 'bad_url' })
+  expect((await closed).code).toBe('bad_url')
+  await client.close()
 })
 
 it.each([
