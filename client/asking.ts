@@ -1,6 +1,7 @@
 import type { Timer } from '../shared/clock.ts'
+import { errorFrom } from '../shared/fanfare-error.ts'
 import type { ErrorFrame } from '../shared/frames.ts'
-import { errorFrom, type Session } from './session.ts'
+import type { Session } from './session.ts'
 import type { Standing } from './standing.ts'
 
 /** Something that stands at the hub under a number: a subscription, or an offer to respond. */
@@ -49,7 +50,8 @@ export class Asking {
   }
 
   /** Asks again after a while, if the refusal may pass. False: it does not. */
-  retries(item: Asked, { code, message, retry }: ErrorFrame): boolean {
+  retries(item: Asked, frame: ErrorFrame): boolean {
+    const { code, retry } = frame
     const { session } = this
     const { standing } = item
     this.unanswered.delete(item)
@@ -67,7 +69,7 @@ export class Asking {
         this.pump(this.later)
       }
       this.timer ??= session.clock.setTimeout(again, session.backoffMs(standing.failures))
-      standing.interrupted(errorFrom(code, message))
+      standing.interrupted(errorFrom(frame))
     }
     this.pump()
     return passes

@@ -1,10 +1,11 @@
 import { type Clock, realClock } from '../shared/clock.ts'
 import type { Contract, Exchange, QueuesIn, RequestsIn, TopicsIn } from '../shared/contract.ts'
-import { FanfareError } from '../shared/errors.ts'
+import { errorFrom, FanfareError } from '../shared/fanfare-error.ts'
 import type { Headers } from '../shared/frames.ts'
 import { parseFrame } from '../shared/parse-frame.ts'
 import type { Payload, TopicOf } from '../shared/payload.ts'
 import { QUEUE_TOPIC } from '../shared/queues.ts'
+import { reasonOf, throwIfAborted } from './abort.ts'
 import type { Backoff } from './backoff.ts'
 import { CONSUME_RULES, type ConsumeOptions, type Consumer, type DeliveryHandler } from './consumer.ts'
 import { ConnectionAdmin, HubAdmin, TopicAdmin } from './hub.ts'
@@ -15,7 +16,7 @@ import { PUBLISH_RULES, type PublishOptions, type Receipt } from './publisher.ts
 import { QueueAdmin } from './queues.ts'
 import { REQUEST_RULES, type RequestOptions } from './requests.ts'
 import { RESPOND_RULES, type RequestHandler, type Responder, type RespondOptions } from './responders.ts'
-import { errorFrom, type State, type StateChange } from './session.ts'
+import type { State, StateChange } from './session.ts'
 import { StreamAdmin } from './streams.ts'
 import { type Handler, SUBSCRIBE_RULES, type SubscribeOptions } from './subscribe-options.ts'
 import type { Subscription } from './subscription.ts'
@@ -47,11 +48,12 @@ export interface ClientOptions<Topics extends object = Record<string, unknown>> 
    * @default 30_000
    */
   readonly callTimeoutMs?: number
-  /** Says who it is: an API key, a JWT, or what the hub's program understands. One that is refused closes the client. */
+  /** An API key, a JWT, or what the hub's program understands. If the hub refuses it, the client is closed. */
   readonly token?: string
   /**
-   * Asks for a token, for each connection and again before one expires, on the connection that stands. While it fails the client
-   * waits and asks again (`token_unavailable`); a token that is refused is asked for anew, once. Stronger than `token`.
+   * Called for a token before each connection, and again before the token expires, which renews the connection that stands. If it
+   * throws, gives no string, or gives a token that the hub refuses, the client waits longer each time and calls it again; `onState` reports
+   * every such try (`token_unavailable`, `unauthenticated`, `token_expired`). It takes precedence over `token`.
    */
   readonly getToken?: GetToken
   /** Name and version of the program, for the hub's log. */
@@ -196,7 +198,7 @@ export class Client<Topics extends object = Record<string, unknown>> {
   async ready(options: { signal?: AbortSignal } = {}): Promise<void> {
     checkOptions('ready', options, READY_RULES)
     const { signal } = options
-    signal?.throwIfAborted()
+    throwIfAborted(signal)
     if (this.state === 'connected') return
     if (this.state === 'closed') throw this.failure ?? new FanfareError('client_closed')
     await new Promise<void>((resolve, reject) => {
@@ -205,7 +207,7 @@ export class Client<Topics extends object = Record<string, unknown>> {
         signal?.removeEventListener('abort', abort)
         act()
       }
-      const abort = () => settle(() => reject(signal?.reason))
+      const abort = () => settle(() => reject(signal && reasonOf(signal)))
       const off = this.onState(({ to }) => {
         if (to === 'connected') settle(resolve)
         else if (to === 'closed') settle(() => reject(this.failure ?? new FanfareError('client_closed')))
@@ -397,7 +399,7 @@ export class Client<Topics extends object = Record<string, unknown>> {
 
   private changed(change: StateChange): void {
     const { to, reason } = change
-    if (to === 'closed' && reason.code !== 'closed_by_client') this.failure = errorFrom(reason.code, reason.message)
+    if (to === 'closed' && reason.code !== 'closed_by_client') this.failure = errorFrom({ ...reason, retry: false })
     this.warn(change)
     for (const listener of [...this.stateListeners]) {
       try {

@@ -1,5 +1,5 @@
 import type { Clock } from '../shared/clock.ts'
-import { FanfareError } from '../shared/errors.ts'
+import { FanfareError } from '../shared/fanfare-error.ts'
 import type { ConsumeFrame, ConsumingFrame, DeliveryFrame } from '../shared/frames.ts'
 import { Deferred } from './deferred.ts'
 import { Delivery, type DeliveryHost, type End, isLost } from './delivery.ts'

@@ -1,10 +1,10 @@
 import type { Clock } from '../shared/clock.ts'
-import { FanfareError } from '../shared/errors.ts'
+import { errorFrom, FanfareError } from '../shared/fanfare-error.ts'
 import type { ConsumingFrame, DeliveryFrame, ErrorFrame, SettledFrame } from '../shared/frames.ts'
 import { type ConsumeOptions, Consumer, type ConsumerHost, type DeliveryHandler } from './consumer.ts'
 import { encodeChecked } from './encode-checked.ts'
 import { messageOf } from './message.ts'
-import { errorFrom, type Session } from './session.ts'
+import type { Session } from './session.ts'
 import type { Tracing } from './tracing.ts'
 import { exceeds } from './writer.ts'
 
@@ -62,10 +62,11 @@ export class Consumers implements ConsumerHost {
     this.byNumber.get(consumer)?.settled(deliveries)
   }
 
-  refused({ consumer, delivery, code, message }: ErrorFrame): void {
+  refused(frame: ErrorFrame): void {
+    const { consumer, delivery } = frame
     const refused = this.byNumber.get(consumer as number)
     if (delivery === undefined) this.byNumber.delete(consumer as number)
-    refused?.refused(errorFrom(code, message), delivery)
+    refused?.refused(errorFrom(frame), delivery)
   }
 
   lost(): void {

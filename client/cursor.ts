@@ -1,5 +1,5 @@
 import type { Clock, Timer } from '../shared/clock.ts'
-import { FanfareError } from '../shared/errors.ts'
+import { FanfareError } from '../shared/fanfare-error.ts'
 
 /** Longest time that a handled message waits to be committed, in milliseconds. */
 const COMMIT_EVERY_MS = 1_000

@@ -1,4 +1,4 @@
-import { FanfareError } from '../shared/errors.ts'
+import { FanfareError } from '../shared/fanfare-error.ts'
 import type { AckFrame, DeliveryFrame, Headers, NackFrame, RejectFrame } from '../shared/frames.ts'
 import { MAX_ERROR } from '../shared/parse-frame.ts'
 import { textOf } from '../shared/thrown.ts'

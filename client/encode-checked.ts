@@ -1,5 +1,5 @@
 import { encodeRecord, parseJson } from '../shared/codec.ts'
-import { FanfareError } from '../shared/errors.ts'
+import { FanfareError } from '../shared/fanfare-error.ts'
 import type { Frame } from '../shared/frames.ts'
 import { parseFrame } from '../shared/parse-frame.ts'
 

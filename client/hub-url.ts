@@ -1,4 +1,4 @@
-import { FanfareError } from '../shared/errors.ts'
+import { FanfareError } from '../shared/fanfare-error.ts'
 
 // Not by the properties of `URL`, which React Native lacks: scheme with its `s`, host, and the rest without a fragment.
 const HUB_URL = /^(?:ws|http)(s?):\/\/([^/?#\s\\]+)\/*([^#\s]*)/i
@@ -16,7 +16,7 @@ export function hubUrl(given: unknown): string {
   try {
     const url = host && `ws${s.toLowerCase()}://${host}/${rest}`
     // An undefined one is none, and neither is one whose host or port breaks the grammar.
-    new URL(url as string)
+    if (globalThis.URL) new URL(url as string)
     return url as string
   } catch {
     throw new FanfareError('bad_url', JSON.stringify(text.slice(0, 200)))

@@ -1,11 +1,11 @@
 /** `fanfare/client`: for browsers, and for every platform that has a WebSocket. */
-import { FanfareError } from '../shared/errors.ts'
+import { FanfareError } from '../shared/fanfare-error.ts'
 import { Client, type ClientOptions } from './client.ts'
 import type { WebSocketClass } from './websocket.ts'
 
 export type { Clock, Timer } from '../shared/clock.ts'
 export { type Contract, defineTopics, type Exchange, type Schema } from '../shared/contract.ts'
-export { type ErrorCode, FanfareError } from '../shared/errors.ts'
+export { type ErrorCode, FanfareError } from '../shared/fanfare-error.ts'
 export type { GapReason, HeaderFilter, Headers, Policy } from '../shared/frames.ts'
 export type { Payload } from '../shared/payload.ts'
 export type { Binding, DeadLetter, DeadLetterFilter, DeadReason, Overflow, QueueInfo } from '../shared/queues.ts'
@@ -48,7 +48,8 @@ export type { WebSocketClass, WebSocketLike } from './websocket.ts'
  *
  * @typeParam Topics - which payload each topic or pattern carries: `connect<{ 'photos.uploaded': Photo }>(url)`; or what
  * `defineTopics` made: `connect(url, { topics })`
- * @throws FanfareError `no_websocket` where the platform has none and none was passed, `bad_url`, `token_in_url`, `bad_option`: an
+ * @throws FanfareError `no_websocket` where the platform has none and none was passed, `bad_url` (if only the WebSocket of the platform refuses it and `getToken` is given, the client is closed with it
+ * instead), `token_in_url`, `bad_option`: an
  * option has an unknown name or a wrong value, `bad_frame`: `name` is longer than 200 characters, or `token` than 16,384
  */
 export function connect<Topics extends object = Record<string, unknown>>(

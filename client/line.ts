@@ -1,5 +1,6 @@
 import type { Timer } from '../shared/clock.ts'
-import { FanfareError } from '../shared/errors.ts'
+import { FanfareError } from '../shared/fanfare-error.ts'
+import { reasonOf, throwIfAborted } from './abort.ts'
 import type { Session } from './session.ts'
 import { exceeds } from './writer.ts'
 
@@ -79,7 +80,7 @@ export class Line {
   /** Sends it as soon as there is a place. `again`: see `Waiting`. Throws `client_closed`, `queue_full`, and the reason of the signal. */
   send(seq: number, frame: string | Uint8Array, patience: Patience, again?: Waiting['again']): Promise<unknown> {
     const { timeoutMs, untilSent = false, signal } = patience
-    signal?.throwIfAborted()
+    throwIfAborted(signal)
     if (this.session.state === 'closed') throw new FanfareError('client_closed')
     this.room.check(frame)
     return new Promise((resolve, reject) => {
@@ -178,7 +179,7 @@ export class Line {
       if (++this.goneCount * 2 > this.queue.length - this.head) this.compact()
       this.whenIdle?.()
     }
-    const abort = () => give(signal?.reason)
+    const abort = () => give(signal && reasonOf(signal))
     const done = () => {
       clock.clearTimeout(waiting.timer)
       signal?.removeEventListener('abort', abort)

@@ -1,5 +1,5 @@
 import type { Timer } from '../shared/clock.ts'
-import { FanfareError } from '../shared/errors.ts'
+import { errorFrom, FanfareError } from '../shared/fanfare-error.ts'
 import type { ErrorFrame, Frame, WelcomeFrame } from '../shared/frames.ts'
 import { Asking } from './asking.ts'
 import { Calls } from './calls.ts'
@@ -8,7 +8,7 @@ import { Line, Room } from './line.ts'
 import { Publisher } from './publisher.ts'
 import { Requests } from './requests.ts'
 import { Responders } from './responders.ts'
-import { errorFrom, Session, type SessionListener, type SessionOptions, type StateChange } from './session.ts'
+import { Session, type SessionListener, type SessionOptions, type StateChange } from './session.ts'
 import { Subscriptions } from './subscriptions.ts'
 import { throwLater } from './throw-later.ts'
 import type { Tracing } from './tracing.ts'
@@ -164,15 +164,13 @@ export class Link implements SessionListener {
   }
 
   private refused(frame: ErrorFrame): void {
-    const { sub, seq, consumer, offset, code, message } = frame
+    const { sub, seq, consumer, offset, code } = frame
     if (consumer !== undefined) this.consumers.refused(frame)
     // What was unsubscribed, paused or resumed had just ended, and that was told.
     else if (code === 'unknown_subscription' && offset === undefined) this.asking.withdrawn(sub as number)
     else if (this.responders.refused(frame)) return
     else if (seq === undefined) this.subscriptions.refused(frame)
-    else
-      for (const line of [this.line, this.callLine])
-        line.answered(seq, ({ reject }) => reject(errorFrom(code, message)))
+    else for (const line of [this.line, this.callLine]) line.answered(seq, ({ reject }) => reject(errorFrom(frame)))
   }
 }
 

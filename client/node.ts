@@ -1,5 +1,5 @@
 /** `fanfare/client` in Node: the same, with the WebSocket of `ws`, which Node 20 lacks and later ones have slower. */
-import { WebSocket } from 'ws'
+import { WebSocket } from '#ws'
 import type { Client, ClientOptions } from './client.ts'
 import { connect as connectWith } from './index.ts'
 import type { WebSocketClass } from './websocket.ts'

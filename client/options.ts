@@ -1,4 +1,4 @@
-import { FanfareError } from '../shared/errors.ts'
+import { FanfareError } from '../shared/fanfare-error.ts'
 import { MAX_DELAY_MS } from '../shared/parse-frame.ts'
 
 /** What an option has to be, in words, and the check. */

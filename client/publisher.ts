@@ -1,4 +1,3 @@
-import { nanoid } from 'nanoid'
 import { decodeBinary, decodeText, encodeFrame } from '../shared/codec.ts'
 import type { Headers, PublishFrame, ReceiptFrame } from '../shared/frames.ts'
 import type { Position } from '../shared/streams.ts'
@@ -6,6 +5,7 @@ import { parseTopic } from '../shared/topic.ts'
 import { encodeChecked } from './encode-checked.ts'
 import type { Line } from './line.ts'
 import { ANY, type Rules, SIGNAL } from './options.ts'
+import { randomId } from './random-id.ts'
 
 /** What a message has beside its topic and data. */
 export interface PublishOptions {
@@ -61,7 +61,7 @@ export class Publisher {
   private readonly line: Line
   private readonly nextSeq: () => number
   // An id is a random prefix and a count: unique like a nanoid, at a fraction of its cost.
-  private readonly idPrefix = `${nanoid(12)}.`
+  private readonly idPrefix = `${randomId()}.`
 
   constructor(line: Line, nextSeq: () => number) {
     this.line = line

@@ -1,4 +1,4 @@
-import { FanfareError } from '../shared/errors.ts'
+import { FanfareError } from '../shared/fanfare-error.ts'
 import type { AnswerFrame, AskFrame, Headers } from '../shared/frames.ts'
 import { parseTopic } from '../shared/topic.ts'
 import { encodeChecked } from './encode-checked.ts'

@@ -1,4 +1,4 @@
-import { FanfareError } from '../shared/errors.ts'
+import { errorFrom, FanfareError } from '../shared/fanfare-error.ts'
 import type { ErrorFrame, Headers, RequestFrame } from '../shared/frames.ts'
 import { RecentMap } from '../shared/recent-map.ts'
 import { parsePattern } from '../shared/topic.ts'
@@ -6,7 +6,7 @@ import type { Asked, Asking } from './asking.ts'
 import { errorText } from './delivery.ts'
 import { encodeChecked } from './encode-checked.ts'
 import { FUNCTION, type Rules } from './options.ts'
-import { errorFrom, type Session } from './session.ts'
+import type { Session } from './session.ts'
 import { Standing } from './standing.ts'
 import { callBack, throwLater } from './throw-later.ts'
 import { exceeds } from './writer.ts'
@@ -167,9 +167,9 @@ export class Responders {
 
   /** False: what was refused was no offer, and no reply to a request. */
   refused(frame: ErrorFrame): boolean {
-    const { sub, request, code, message } = frame
+    const { sub, request } = frame
     const offer = sub === undefined ? undefined : this.offers.get(sub)
-    const error = errorFrom(code, message)
+    const error = errorFrom(frame)
     // Of one reply: the offer goes on.
     if (request !== undefined) callBack(() => offer?.options.onError?.(error, this.replied.get(request)))
     else if (offer && !this.asking.retries(offer, frame)) {

@@ -1,6 +1,6 @@
 import type { Clock, Timer } from '../shared/clock.ts'
 import { decodeBinary, decodeText } from '../shared/codec.ts'
-import { ERRORS, type ErrorCode, errorEntry, FanfareError, shouldReconnect } from '../shared/errors.ts'
+import { type ErrorCode, errorFrom, FanfareError } from '../shared/fanfare-error.ts'
 import { type ErrorFrame, type Frame, SUBPROTOCOL, type WelcomeFrame } from '../shared/frames.ts'
 import { parseFrame } from '../shared/parse-frame.ts'
 import { type Backoff, backoffMs } from './backoff.ts'
@@ -9,6 +9,7 @@ import { Liveness } from './liveness.ts'
 import { type GetToken, Tokens } from './tokens.ts'
 import { onWake } from './wake.ts'
 import type { WebSocketClass, WebSocketLike } from './websocket.ts'
+import { wordsOf } from './words.ts'
 import { Writer } from './writer.ts'
 
 /** `connecting`: a try is under way. `waiting`: the next one comes after a while. `closed`: for good. */
@@ -55,14 +56,29 @@ export interface SessionOptions {
   nextSeq(): number
 }
 
-/** Close codes with which the hub refuses a token: another one may do. */
-const TOKEN_REFUSED: readonly number[] = (['unauthenticated', 'token_expired'] as const).map(
-  (code) => errorEntry(code).close as number,
-)
+/**
+ * What another connection would meet again, if the hub says so itself. Whatever else ends a connection may pass: proxies, gateways and
+ * platforms close for reasons and with codes of their own.
+ */
+export const FINAL: readonly string[] = [
+  'not_json',
+  'bad_utf8',
+  'bad_frame',
+  'bad_binary',
+  'forbidden_key',
+  'frame_too_large',
+  'window_exceeded',
+  'auth_backlog',
+  'unauthenticated',
+  'token_expired',
+] satisfies ErrorCode[]
 
-/** Close codes of this side: another connection may do, or would not. */
-const DROPPED = errorEntry('idle_timeout').close as number
-const UNREADABLE = errorEntry('bad_frame').close as number
+/** Of these, those that another token may change. */
+const TOKEN_REFUSED: readonly string[] = ['unauthenticated', 'token_expired'] satisfies ErrorCode[]
+
+/** Close codes of this side: the hub is silent or malformed, or even its welcome is. */
+const DROPPED = 4002
+const UNREADABLE = 4400
 
 /** Longest time from a new socket to the hub's welcome, and for a token before that, in milliseconds. */
 const WELCOME_TIMEOUT_MS = 10_000
@@ -79,7 +95,12 @@ export class Session {
   private socket: WebSocketLike | undefined
   /** The one timer that runs: for the welcome or the next try. */
   private timer: Timer | undefined
+  /** Tries since a connection last stood for a while. */
   private failures = 0
+  /** There has been a socket: the platform takes the address. */
+  private hadSocket = false
+  /** When the hub last said welcome. */
+  private welcomedAt: number | undefined
   private readonly liveness: Liveness
   private readonly stopWaking: () => void
   /** The hub's last word on why it is about to close. */
@@ -90,8 +111,6 @@ export class Session {
   private hubAheadMs = 0
   /** Counts tries: a token that comes for an earlier one is too late. */
   private attempt = 0
-  /** The last token was refused, and no other has been let in since. */
-  private refused = false
   /** Of the token that the hub checks. */
   private renewalSeq: number | undefined
 
@@ -101,7 +120,7 @@ export class Session {
     this.farewell = new Farewell(options.clock)
     this.liveness = new Liveness(options.clock, {
       ping: () => this.write('{"type":"ping"}'),
-      dead: () => this.drop('idle_timeout', 'The hub has gone silent'),
+      dead: () => this.drop(new FanfareError('idle_timeout', 'The hub has gone silent'), DROPPED),
     })
     this.stopWaking = onWake(() => this.woken())
     this.listener = listener
@@ -124,13 +143,14 @@ export class Session {
     return this.clock.now() + this.hubAheadMs
   }
 
+  /** Throws `bad_url` at the first try, if no token has to be awaited. */
   open(): void {
     if (!this.tokens) return this.openSocket()
     const attempt = ++this.attempt
     const failed = (error: FanfareError) => {
       if (attempt !== this.attempt) return
       this.attempt++
-      this.tryLater({ code: error.code, message: error.message })
+      this.tryLater(error)
     }
     this.setTimer(WELCOME_TIMEOUT_MS, () => failed(new FanfareError('token_unavailable', 'It took too long')))
     this.tokens.ask().then((token) => {
@@ -141,16 +161,34 @@ export class Session {
   }
 
   private openSocket(): void {
-    const socket = new this.options.WebSocket(this.url, [SUBPROTOCOL])
-    this.socket = socket
     this.lastError = undefined
+    let socket: WebSocketLike
+    try {
+      socket = new this.options.WebSocket(this.url, [SUBPROTOCOL])
+    } catch (thrown) {
+      return this.notOpened(wordsOf(thrown))
+    }
+    this.hadSocket = true
+    this.socket = socket
     socket.binaryType = 'arraybuffer'
+    let problem = ''
     socket.onopen = () => this.hello()
     socket.onmessage = (event) => this.receive(event.data)
-    socket.onclose = (event) => this.closed(event.code, event.reason)
-    // Nothing to learn here: 'close' follows always.
-    socket.onerror = () => {}
-    this.setTimer(WELCOME_TIMEOUT_MS, () => this.drop('hello_timeout', 'The hub did not answer in time'))
+    socket.onclose = ({ code, reason }) => this.closed(code, reason || problem)
+    // 'close' follows always. A browser says nothing here, others say what is wrong.
+    socket.onerror = (event) => {
+      problem = event?.message ?? ''
+    }
+    const late = new FanfareError('hello_timeout', 'The hub did not answer in time')
+    this.setTimer(WELCOME_TIMEOUT_MS, () => this.drop(late, DROPPED))
+  }
+
+  /** The platform makes no socket. If it never has, it never will: the address is wrong, or this page may not use it. */
+  private notOpened(why: string): void {
+    if (this.hadSocket) return this.tryLater(new FanfareError('connection_lost', why))
+    const error = new FanfareError('bad_url', why)
+    this.end(error)
+    if (!this.tokens) throw error
   }
 
   write(frame: string | Uint8Array): void {
@@ -168,7 +206,7 @@ export class Session {
     // Connections given up before: their peers have had their time.
     this.farewell.cutAll()
     if (socket) this.letGo(socket)
-    this.end({ code: 'closed_by_client', message: 'close() was called' }, undefined)
+    this.end(undefined)
     if (socket) await this.farewell.say(socket, 1000)
   }
 
@@ -192,9 +230,10 @@ export class Session {
       }
     } catch (error) {
       if (!(error instanceof FanfareError)) throw error
-      // The next connection would get the same one.
-      if (isWelcome(value)) this.drop(error.code, `The hub's welcome cannot be read. ${error.message}`, UNREADABLE)
-      else this.drop(error.code, error.message)
+      if (!isWelcome(value)) return this.drop(error, DROPPED)
+      const unreadable = new FanfareError('bad_frame', `The hub's welcome cannot be read. ${error.message}`)
+      // If none ever could be, the next one is the same. A hub that is being replaced may send a better one.
+      this.drop(unreadable, UNREADABLE, this.welcomedAt === undefined)
     }
   }
 
@@ -203,7 +242,7 @@ export class Session {
     else if (frame.type === 'authenticated') this.tokens?.accepted(frame.expiresInMs)
     else if (frame.type === 'error' && frame.seq !== undefined && frame.seq === this.renewalSeq) this.tokens?.again()
     else if (frame.type === 'error' && !refusesRequest(frame)) {
-      this.lastError = errorFrom(frame.code, frame.message)
+      this.lastError = errorFrom(frame)
     } else this.listener.received(frame, only)
   }
 
@@ -213,8 +252,7 @@ export class Session {
   }
 
   private welcome(frame: WelcomeFrame): void {
-    this.failures = 0
-    this.refused = false
+    this.welcomedAt = this.clock.now()
     this.tokens?.accepted(frame.expiresInMs)
     this.writer.welcomed(frame.limits.frameBytes)
     if (frame.now !== undefined) this.hubAheadMs = frame.now - this.clock.now()
@@ -237,38 +275,42 @@ export class Session {
   }
 
   /** Ends this connection from our side, without waiting for a peer that may be gone. */
-  private drop(code: ErrorCode, message: string, closeCode = DROPPED): void {
+  private drop(error: FanfareError, closeCode: number, final = false): void {
     const { socket } = this
     if (!socket) return
     this.letGo(socket)
-    void this.farewell.say(socket, closeCode, code)
-    this.lastError = errorFrom(code, message)
-    this.closed(closeCode, code)
+    void this.farewell.say(socket, closeCode, error.code)
+    this.over(error, closeCode, final)
   }
 
   private closed(closeCode: number, text: string): void {
-    if (this.socket) this.letGo(this.socket)
-    this.writer.reset()
-    const error = this.lastError ?? errorFrom('connection_lost', text || `WebSocket close code ${closeCode}`)
-    const reason: Reason = { code: error.code, message: error.message, closeCode }
-    // With `getToken` a refused token is no end: the next one may do, once.
-    const another = this.tokens !== undefined && !this.refused && TOKEN_REFUSED.includes(closeCode)
-    if (another) this.refused = true
-    if (!another && !shouldReconnect(closeCode)) return this.end(reason, error)
-    this.tryLater(reason)
+    const error = this.lastError ?? closeError(closeCode, text)
+    this.over(error, closeCode, FINAL.includes(error.code) && !(this.tokens && TOKEN_REFUSED.includes(error.code)))
   }
 
-  private tryLater(reason: Reason): void {
-    this.change('waiting', reason)
+  private over(error: FanfareError, closeCode: number, final: boolean): void {
+    if (this.socket) this.letGo(this.socket)
+    this.writer.reset()
+    if (final) this.end(error, closeCode)
+    else this.tryLater(error, closeCode)
+  }
+
+  private tryLater(error: FanfareError, closeCode?: number): void {
+    const { backoff, clock } = this.options
+    // A hub that says welcome and then fails each time is not asked again at once.
+    const stood = this.state === 'connected' ? clock.now() - (this.welcomedAt ?? 0) : 0
+    if (stood >= backoff.capMs) this.failures = 0
+    this.change('waiting', reasonOf(error, closeCode))
     this.setTimer(this.backoffMs(this.failures++), () => this.retry())
     this.tokens?.lost()
     this.listener.lost()
   }
 
-  private end(reason: Reason, error: FanfareError | undefined): void {
+  /** Without an error the client itself ends it. */
+  private end(error: FanfareError | undefined, closeCode?: number): void {
     this.setTimer(undefined)
     this.stopWaking()
-    this.change('closed', reason)
+    this.change('closed', reasonOf(error ?? { code: 'closed_by_client', message: 'close() was called' }, closeCode))
     this.tokens?.lost()
     this.listener.lost()
     this.listener.ended(error)
@@ -316,8 +358,13 @@ function known(value: unknown): Frame | undefined {
   }
 }
 
-/** The hub's error as one of ours; a code of a later hub becomes `internal`, with the hub's words. */
-export function errorFrom(code: string, message: string): FanfareError {
-  const known = Object.hasOwn(ERRORS, code) ? (code as ErrorCode) : 'internal'
-  return new FanfareError(known, message.replace(ERRORS[known].text, '').replace(/\. $/, '') || undefined)
+/** A close without an error frame before it. The hub's own begins with a code of the table; others have words or none. */
+function closeError(closeCode: number, text: string): FanfareError {
+  const [code = '', message = ''] = text.split(/: (.*)/s)
+  if (FINAL.includes(code)) return errorFrom({ code, message, retry: false })
+  return new FanfareError('connection_lost', text || `WebSocket close code ${closeCode}`)
+}
+
+function reasonOf({ code, message }: Reason, closeCode: number | undefined): Reason {
+  return closeCode === undefined ? { code, message } : { code, message, closeCode }
 }

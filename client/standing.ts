@@ -1,4 +1,4 @@
-import type { FanfareError } from '../shared/errors.ts'
+import type { FanfareError } from '../shared/fanfare-error.ts'
 import { Deferred } from './deferred.ts'
 import { callBack } from './throw-later.ts'
 

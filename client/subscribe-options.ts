@@ -1,4 +1,4 @@
-import type { FanfareError } from '../shared/errors.ts'
+import type { FanfareError } from '../shared/fanfare-error.ts'
 import type { HeaderFilter, Policy } from '../shared/frames.ts'
 import type { From } from '../shared/streams.ts'
 import type { Gap, Message } from './message.ts'

@@ -1,5 +1,5 @@
 import type { Clock, Timer } from '../shared/clock.ts'
-import type { FanfareError } from '../shared/errors.ts'
+import type { FanfareError } from '../shared/fanfare-error.ts'
 import type { FeedFrame, GapFrame, SubscribedFrame, SubscribeFrame } from '../shared/frames.ts'
 import { passesFilter } from '../shared/header-filter.ts'
 import type { Last } from '../shared/streams.ts'

@@ -1,5 +1,5 @@
 import type { Clock } from '../shared/clock.ts'
-import { FanfareError } from '../shared/errors.ts'
+import { errorFrom, FanfareError } from '../shared/fanfare-error.ts'
 import type {
   CommittedFrame,
   ErrorFrame,
@@ -13,7 +13,7 @@ import { RecentMap } from '../shared/recent-map.ts'
 import type { Asking } from './asking.ts'
 import { encodeChecked } from './encode-checked.ts'
 import { copyOf, messageOf } from './message.ts'
-import { errorFrom, type Session } from './session.ts'
+import type { Session } from './session.ts'
 import type { Handler, SubscribeOptions } from './subscribe-options.ts'
 import { Subscription, type SubscriptionHost } from './subscription.ts'
 import { throwLater } from './throw-later.ts'
@@ -125,9 +125,9 @@ export class Subscriptions implements SubscriptionHost {
   }
 
   refused(frame: ErrorFrame): void {
-    const { sub, offset, code, message } = frame
+    const { sub, offset } = frame
     const subscription = this.bySub.get(sub as number)
-    const error = errorFrom(code, message)
+    const error = errorFrom(frame)
     if (offset !== undefined) subscription?.commitRefused(error)
     else if (!subscription) return
     else if (this.asking.retries(subscription, frame)) subscription.lost()

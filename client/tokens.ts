@@ -1,6 +1,8 @@
 import type { Clock, Timer } from '../shared/clock.ts'
-import { FanfareError } from '../shared/errors.ts'
+import { FanfareError } from '../shared/fanfare-error.ts'
+import { MAX_TOKEN } from '../shared/parse-frame.ts'
 import { type Backoff, backoffMs } from './backoff.ts'
+import { wordsOf } from './words.ts'
 
 /** Asks for a token. Nothing, or an empty one, is none. */
 export type GetToken = () => string | undefined | Promise<string | undefined>
@@ -32,11 +34,24 @@ export class Tokens {
 
   /** Rejects with `token_unavailable`. */
   async ask(): Promise<string | undefined> {
+    let token: unknown
     try {
-      return (await this.getToken()) || undefined
+      token = await this.getToken()
     } catch (error) {
-      throw new FanfareError('token_unavailable', error instanceof Error ? error.message : String(error))
+      throw new FanfareError('token_unavailable', wordsOf(error))
     }
+    if (token === undefined || token === null) return undefined
+    // The hub would answer by closing for good.
+    if (typeof token !== 'string')
+      throw new FanfareError('token_unavailable', `It gave a value of type ${typeof token}`)
+    const text = token.trim()
+    if (text.length > MAX_TOKEN) {
+      throw new FanfareError(
+        'token_unavailable',
+        `It gave ${text.length} characters, and a token has ${MAX_TOKEN} at most`,
+      )
+    }
+    return text || undefined
   }
 
   /** The hub has taken a token that is good for so long, or for ever. */

@@ -4,7 +4,7 @@ export interface WebSocketLike {
   onopen: (() => void) | null
   onmessage: ((event: { data: unknown }) => void) | null
   onclose: ((event: { code: number; reason: string }) => void) | null
-  onerror: (() => void) | null
+  onerror: ((event?: { readonly message?: string }) => void) | null
   send(data: string | Uint8Array): void
   close(code?: number, reason?: string): void
   /** Of `ws`: ends without the peer. */

@@ -1,9 +1,10 @@
 import { joinText } from '../shared/codec.ts'
+import { encodeUtf8 } from '../shared/utf8.ts'
 
 // Where the platform has it: it runs when all that has arrived is handled, so that a turn's frames go out together.
 // Elsewhere a microtask comes close, and no timer adds a delay.
 const { setImmediate } = globalThis as { setImmediate?: (task: () => void) => void }
-const endOfTurn = setImmediate ?? globalThis.queueMicrotask
+const endOfTurn = setImmediate ?? ((task: () => void) => void Promise.resolve().then(task))
 
 /** A UTF-16 unit takes three bytes of UTF-8 at most. */
 const MOST_BYTES_PER_UNIT = 3
@@ -92,7 +93,7 @@ export class Writer {
 /** Whether a frame is too large even when it goes alone. */
 export function exceeds(frame: string | Uint8Array, limit: number): boolean {
   if (typeof frame !== 'string') return frame.length > limit
-  return frame.length * MOST_BYTES_PER_UNIT > limit && new TextEncoder().encode(frame).length > limit
+  return frame.length * MOST_BYTES_PER_UNIT > limit && encodeUtf8(frame).length > limit
 }
 
 function joinRecords(records: readonly Uint8Array[]): Uint8Array {

@@ -1,5 +1,6 @@
-import { FanfareError } from './errors.ts'
+import { FanfareError } from './fanfare-error.ts'
 import type { Frame } from './frames.ts'
+import { decodeUtf8, encodeUtf8 } from './utf8.ts'
 
 /**
  * Frames to WebSocket messages and back. A text message is one JSON object or an array of them. A binary message is
@@ -7,8 +8,6 @@ import type { Frame } from './frames.ts'
  * frame as JSON, without `data`) and the payload, which is the frame's `data`.
  */
 export const LENGTHS_BYTES = 8
-const utf8 = new TextEncoder()
-const strictUtf8 = new TextDecoder('utf-8', { fatal: true })
 
 /**
  * Parses the frames of one text message; each comes as a value still to be given to `parseFrame`. One with a forbidden key comes as a
@@ -63,7 +62,7 @@ export function decodeBinary(bytes: Uint8Array, own = false): unknown[] {
 function decodeHeader(bytes: Uint8Array): unknown {
   let text: string
   try {
-    text = strictUtf8.decode(bytes)
+    text = decodeUtf8(bytes)
   } catch {
     throw new FanfareError('bad_utf8', 'The header of a binary record is broken')
   }
@@ -84,7 +83,7 @@ export function encodeFrame(frame: Frame): string | Uint8Array {
 
 /** A record of a binary message. */
 export function encodeRecord(header: string, payload: Uint8Array): Uint8Array {
-  const headerBytes = utf8.encode(header)
+  const headerBytes = encodeUtf8(header)
   const record = new Uint8Array(LENGTHS_BYTES + headerBytes.length + payload.length)
   const view = new DataView(record.buffer)
   view.setUint32(0, headerBytes.length)

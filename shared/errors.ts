@@ -1,180 +1,23 @@
+import { CLIENT_ERRORS, type ErrorEntry } from './client-errors.ts'
+import { FanfareError as AnyError, type ErrorCode, knownErrors } from './fanfare-error.ts'
+import { HUB_ERRORS } from './hub-errors.ts'
+
+export type { ErrorCode } from './fanfare-error.ts'
+
 /**
  * Every refusal, in one table: its code, what was wrong and what to do, whether trying again can help, and the
  * close code when it costs the connection. Code branches on codes, never on text; PROTOCOL.md prints this table
- * and a test compares the two.
+ * and a test compares the two. The client imports `fanfare-error.ts` instead, so that pages load only its own rows.
  */
-export const ERRORS = {
-  // A broken frame: its sender gets this error, then loses the connection, unless the frame has a number that tells it apart.
-  not_json: refusal('A text frame has to be one JSON object, or an array of them. Check how it was serialised.', 4400),
-  bad_utf8: refusal('A text frame has to be valid UTF-8. Send bytes in a binary frame.', 4400),
-  bad_frame: refusal('The frame does not have the shape that PROTOCOL.md gives for its type. Correct it.', 4400),
-  bad_binary: refusal('A binary frame has to be whole records: two lengths, a JSON header, a payload.', 4400),
-  forbidden_key: refusal('The keys "__proto__" and "constructor" with "prototype" are refused. Rename them.', 4400),
-  frame_too_large: refusal('The frame is larger than limits.frameBytes. Send less at once, or raise the limit.', 4413),
-  window_exceeded: passing('More publishes and asks are unanswered than the window allows. Wait for answers.', 4429),
-  hello_timeout: refusal('Nothing was said in time. Send a hello frame, or any other, after connecting.', 4408),
-  // Who it is, is not known.
-  unauthenticated: refusal(
-    'Only who is known is let in. Send a valid token, in hello or as Authorization: Bearer.',
-    4401,
-  ),
-  token_expired: refusal('The token has expired. Get another one, and connect with that.', 4402),
-  auth_unavailable: passing(
-    "Who this is could not be checked now. Try again later; the cause is in the hub's log.",
-    4004,
-  ),
-  auth_backlog: refusal('More was sent than the hub keeps before it knows who it is. Wait for its answer.', 4430),
-  // A refused request: the connection goes on.
-  forbidden: refusal('The permissions of the token do not include it. Ask for a token that has it.'),
-  unknown_frame: refusal('No frame of this type goes from a client to the hub in fanfare.v1. Check its "type".'),
-  hello_late: refusal('hello has to be the first frame of a connection. Leave it out, or connect again.'),
-  bad_topic: refusal(
-    'A topic is 1 to 32 words joined by dots, 255 characters at most; see PROTOCOL.md for the grammar.',
-  ),
-  bad_pattern: refusal('A pattern is a topic in which a whole word may be * (one word) or # (any number of words).'),
-  reserved_topic: refusal("Topics that begin with $ are the hub's own. Publish under another name."),
-  nested_too_deeply: refusal(
-    'JSON data may have 100 levels of arrays and objects. Send it flatter, or as a string or bytes.',
-  ),
-  bad_data: refusal(
-    'JSON cannot express the data, or it breaks the contract that the hub was started with. Correct the data, or the contract.',
-  ),
-  too_many_subscriptions: refusal('The connection holds limits.subscriptions already. Unsubscribe, or use a pattern.'),
-  subscription_exists: refusal('This connection uses that "sub" number already. Choose another, or unsubscribe first.'),
-  unknown_subscription: refusal('This connection has no subscription with that "sub" number. Subscribe first.'),
-  policy_unsupported: refusal('The policy "pause" needs a stream that captures the topics. Choose another policy.'),
-  no_stream: refusal('A stream has to capture the topics. Declare one, or subscribe without a start, cursor or pause.'),
-  ambiguous_stream: refusal('Several streams capture that pattern. Say which one with "stream".'),
-  stream_exists: refusal(
-    'A stream of that name has other options. Delete it first, or change it in the configuration.',
-  ),
-  no_queue: refusal('Declare the queue first, in the configuration or with queues.declare, or correct the name.'),
-  too_many_streams: refusal('The hub has maxStreams streams. Delete unused ones, or raise the limit.'),
-  too_many_queues: refusal('The hub has maxQueues queues. Delete unused ones, or raise the limit.'),
-  too_many_patterns: refusal(
-    'All streams together, or all queues, would have more than maxPatterns patterns. Declare fewer, or raise the limit.',
-  ),
-  queue_exists: refusal('A queue of that name has other options. Delete it first, or change it in the configuration.'),
-  no_parked_group: refusal('No group of that key is parked in the queue. queues.show lists those that are.'),
-  unknown_consumer: refusal('This connection has no consumer with that "consumer" number. Consume first.'),
-  consumer_exists: refusal('This connection uses that "consumer" number already. Choose another, or cancel first.'),
-  lease_lost: refusal('The delivery is no longer leased to this consumer: it was settled, or its time ran out.'),
-  no_cursor: refusal('There is no such cursor. Name one when subscribing; cursors.list lists the cursors of a stream.'),
-  cursor_limit: refusal(
-    'The stream has cursorsPerStream cursors, all in use. Delete some with cursors.delete, or raise the limit.',
-  ),
-  no_connection: refusal('No connection of that id is open. connections.list gives those that are.'),
-  unknown_method: refusal('The hub has no method of that name. PROTOCOL.md lists them.'),
-  bad_content_type: refusal('This path does not take a body of that content type. Send it with the one expected.'),
-  bad_params: refusal('The parameters of the call are wrong. PROTOCOL.md says what the method takes.'),
-  too_many_calls: passing('The connection has more unanswered calls than limits.calls allows. Wait for their answers.'),
-  call_failed: refusal("The hub failed to do the call, or to encode its result. The cause is in the hub's log."),
-  queue_limit: passing('The queue has no room for the message. Publish later, add consumers, or raise its limits.'),
-  waiting_limit: passing(
-    'Publishes that wait for room in queues take up waitingPublishBytes. Publish later, add consumers, or raise the limit.',
-  ),
-  no_responder: passing('Nobody responds on that topic now. Start a responder, or try again later.'),
-  responder_lost: passing('The responder went away before it replied: the request may have been handled or not.'),
-  request_timeout: passing('No reply came in time: the request may have been handled or not.'),
-  rate_limited: passing('More comes in a second than the named limit allows, and this was not done. Send it later.'),
-  storage_full: passing('There is no room on the disk, and nothing was kept. Make room, then try again.'),
-  storage_failed: passing("The message could not be stored, and nothing was kept. The cause is in the hub's log."),
-  // The hub ends a connection that did nothing wrong in its frames: come back later.
-  shutting_down: passing('The hub is shutting down. Reconnect: another one, or this one restarted, will answer.', 4000),
-  slow_consumer: passing('The outbox is full and a policy says disconnect. Read faster, or subscribe to less.', 4001),
-  idle_timeout: passing('Nothing was heard from this connection for two ping intervals. Reconnect.', 4002),
-  outbox_total: passing(
-    'The hub holds outboxTotalBytes for all connections together. Reconnect later, and send less at once.',
-    4003,
-  ),
-  flooding: passing('The connection kept sending far more than a limit allows. Reconnect, and send less.', 4005),
-  disconnected_by_operator: passing('An operator ended this connection. Reconnect, after a wait.', 4004),
-  internal: passing("The hub failed while it handled this connection. The cause is in the hub's log.", 4011),
-  // Refused before there is a connection, in the HTTP answer to the upgrade.
-  hub_full: passing(
-    'The hub has maxConnections connections, or their subscriptions take up subscriptionBytes. Try again later, or raise the limit.',
-  ),
-  address_limit: passing('Too many connections from one address. Try again later, or raise the named limit.'),
-  bad_subprotocol: refusal('The hub speaks the subprotocol fanfare.v1. Offer it, or none.'),
-  forbidden_origin: refusal(
-    'Pages from there may not use the hub. If they shall, name their origin in allowedOrigins.',
-  ),
-  token_in_url: refusal(
-    'A URL ends up in logs. Send the token in hello, as Authorization: Bearer, or as PROTOCOL.md says.',
-  ),
-  // Refused over HTTP alone.
-  no_route: refusal('Nothing is served at that path. /v1/openapi.json describes what is.'),
-  method_not_allowed: refusal('That path does not take this method. The header Allow lists those that it takes.'),
-  // Raised by the client itself.
-  token_unavailable: passing('getToken gave no token. The client tries again.'),
-  responder_failed: refusal('The responder could not answer. Its own words stand in front.'),
-  client_closed: refusal('The client was closed. Connect again with connect().'),
-  connection_lost: passing('The connection was lost before the answer came. The request may have been handled or not.'),
-  queue_full: passing(
-    'Too much waits for the hub. Await publishes, requests and calls, or raise queueLimit or queueLimitBytes.',
-  ),
-  bad_option: refusal('An option has a wrong name or value. Correct it.'),
-  bad_url: refusal('The address of a hub is like ws://localhost:4747 or wss://hub.example.com. Correct it.'),
-  no_websocket: refusal('There is no WebSocket here. Pass one: connect(url, { WebSocket }).'),
-  // Raised by the commands.
-  hub_unreachable: passing('No hub answers there. Start one with fanfare serve, or correct --url.'),
-  // Raised at start.
-  bad_config: refusal('The configuration is wrong.'),
-  engine_missing: refusal('The engine uws needs the package uWebSockets.js. Install it, or use --engine ws.'),
-  data_locked: refusal('Another hub uses this data directory. Stop it, or choose another with --data.'),
-  data_foreign: refusal("The directory is not a hub's, or of another version. Choose an empty one with --data."),
-  data_damaged: refusal(
-    'The data cannot be read, and nothing was changed. Restore a backup, or choose another --data.',
-  ),
-  data_unusable: refusal('The data directory cannot be used. Check its path, owner, rights and disk.'),
-  port_in_use: refusal('The address cannot be listened on. Stop what uses it, or choose another port.'),
-} as const
+export const ERRORS = { ...CLIENT_ERRORS, ...HUB_ERRORS }
 
-export type ErrorCode = keyof typeof ERRORS
+Object.assign(knownErrors, HUB_ERRORS)
 
-interface ErrorEntry {
-  readonly text: string
-  readonly retry: boolean
-  readonly close?: number
-}
-
-function refusal(text: string, close?: number): ErrorEntry {
-  return close === undefined ? { text, retry: false } : { text, retry: false, close }
-}
-
-function passing(text: string, close?: number): ErrorEntry {
-  return close === undefined ? { text, retry: true } : { text, retry: true, close }
-}
-
-/** An error of the table. `message` is the table's sentence, with the detail of this case in front of it. */
-export class FanfareError extends Error {
-  override readonly name = 'FanfareError'
-  /** The code to branch on. */
-  readonly code: ErrorCode
-  /** Whether the same request may succeed later without being changed. */
-  readonly retry: boolean
-
-  constructor(code: ErrorCode, detail?: string) {
-    const { text } = ERRORS[code]
-    // The message of an error may come as the detail of the next one: no sentence comes twice, and no full stop.
-    const own = text ? detail?.replace(text, '').replace(/[. ]+$/, '') : detail
-    // In the bundle for pages the hub's own errors have no text here: it comes from the hub.
-    super(own && text ? `${own}. ${text}` : own || text || code)
-    this.code = code
-    this.retry = ERRORS[code].retry
-  }
-}
+/** An error of the table: the same class, with every code. */
+export const FanfareError = AnyError as new (code: ErrorCode, detail?: string) => AnyError
+export type FanfareError = AnyError
 
 /** The table's row for a code, with its optional close code. */
 export function errorEntry(code: ErrorCode): ErrorEntry {
   return ERRORS[code]
-}
-
-/**
- * Whether a client should connect again after a close. 4000 to 4399 say yes and 4400 to 4999 no; of the codes of
- * RFC 6455, those that blame the client's own frames (and a normal close) say no.
- */
-export function shouldReconnect(closeCode: number): boolean {
-  if (closeCode >= 4000) return closeCode < 4400
-  return ![1000, 1002, 1003, 1007, 1008, 1009, 1010].includes(closeCode)
 }

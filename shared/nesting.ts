@@ -1,4 +1,4 @@
-import { FanfareError } from './errors.ts'
+import { FanfareError } from './fanfare-error.ts'
 
 /** Levels of arrays and objects that JSON data may have: what one end parses, every other end has to be able to encode again. */
 const MAX_NESTING = 100

@@ -1,5 +1,5 @@
 import { FORBIDDEN_KEY, ForbiddenFrame } from './codec.ts'
-import { FanfareError } from './errors.ts'
+import { FanfareError } from './fanfare-error.ts'
 import { type Frame, type HeaderFilter, type Headers, POLICIES } from './frames.ts'
 import { checkNesting } from './nesting.ts'
 

@@ -1,4 +1,5 @@
-import { FanfareError } from './errors.ts'
+import { FanfareError } from './fanfare-error.ts'
+import { encodeUtf8 } from './utf8.ts'
 
 /**
  * Topics and patterns, after AMQP's topic exchange: words joined by dots; in a pattern `*` stands for one word and
@@ -53,16 +54,14 @@ export function topicWord(text: string): string {
   if (typeof text !== 'string' || text === '' || !isUnicode(text))
     throw new FanfareError('bad_topic', 'No word of a topic can stand for this text')
   const escaped = (byte: number) => `~${byte.toString(16).toUpperCase().padStart(2, '0')}`
-  const word = text.replace(OUTSIDE_WORD, (character) =>
-    Array.from(new TextEncoder().encode(character), escaped).join(''),
-  )
+  const word = text.replace(OUTSIDE_WORD, (character) => Array.from(encodeUtf8(character), escaped).join(''))
   if (word.length > MAX_TOPIC_LENGTH) throw new FanfareError('bad_topic', `The word has ${word.length} characters`)
   return word
 }
 
 /** Half of a surrogate pair has no bytes of its own: several texts would have one word. */
 function isUnicode(text: string): boolean {
-  return !/\p{Surrogate}/u.test(text)
+  return !/[\ud800-\udfff]/u.test(text)
 }
 
 function parseName(name: string, grammar: RegExp, code: 'bad_topic' | 'bad_pattern'): string[] {

@@ -1,8 +1,12 @@
 import { execFileSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { publint } from 'publint'
+import ts from 'typescript'
 import { expect, it } from 'vitest'
+import { HUB_ERRORS } from '../shared/hub-errors.ts'
 
 interface Entry {
   readonly types: string
@@ -50,6 +54,41 @@ it.each([
     Object.fromEntries(exported.map((each) => [each, expect.anything()])),
   )
   expect((manifest.exports[`./${name}`] as Entry).types).toMatch(/^\.\/dist\/.*\.d\.ts$/)
+})
+
+it('the bundle for pages has none of the texts that the hub sends', () => {
+  const bundle = readFileSync(`${ROOT}dist/browser/fanfare.js`, 'utf8')
+  const texts = Object.values(HUB_ERRORS).map(({ text }) => text)
+  expect(texts.filter((text) => bundle.includes(text))).toEqual([])
+})
+
+it.each([
+  ['the resolution of old', { module: ts.ModuleKind.CommonJS, moduleResolution: ts.ModuleResolutionKind.Node10 }],
+  ['nodenext, in CommonJS', { module: ts.ModuleKind.NodeNext, moduleResolution: ts.ModuleResolutionKind.NodeNext }],
+  ['a bundler', { module: ts.ModuleKind.ESNext, moduleResolution: ts.ModuleResolutionKind.Bundler }],
+])('a program finds the types of each entry with %s', (_, options) => {
+  const folder = mkdtempSync(join(tmpdir(), 'fanfare-types-'))
+  mkdirSync(join(folder, 'node_modules'))
+  symlinkSync(ROOT, join(folder, 'node_modules/fanfare'))
+  writeFileSync(join(folder, 'package.json'), '{}')
+  const names = Object.keys(manifest.exports).filter((name) => name !== './package.json')
+  const lines = names.map((name, at) => `import * as m${at} from '${name.replace('.', 'fanfare')}'\nvoid m${at}\n`)
+  const use = "import { connect } from 'fanfare/client'\nconst wrong: number = connect('ws://x')\nvoid wrong\n"
+  const file = join(folder, 'app.ts')
+  writeFileSync(file, lines.join('') + use)
+  const program = ts.createProgram([file], {
+    ...options,
+    ignoreDeprecations: '6.0',
+    noEmit: true,
+    strict: true,
+    skipLibCheck: true,
+    target: ts.ScriptTarget.ES2022,
+    types: [],
+  })
+  const wrong = ts.getPreEmitDiagnostics(program).map(({ code }) => code)
+  // Types that were not found would be any, and nothing would be wrong with them.
+  expect(wrong).toEqual([2322])
+  rmSync(folder, { recursive: true })
 })
 
 it('publint has nothing against the package', async () => {

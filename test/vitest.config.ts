@@ -1,6 +1,8 @@
 import { defineConfig } from 'vitest/config'
 
 export default defineConfig({
+  // As Node resolves it, and not as a bundler.
+  resolve: { alias: { '#ws': 'ws' } },
   test: {
     include: ['test/**/*.test.ts'],
     // uWebSockets.js aborts a worker thread that ends with an open socket; processes end well.

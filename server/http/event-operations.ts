@@ -4,6 +4,7 @@ import { type HeaderFilter, POLICIES, type SubscribeFrame } from '../../shared/f
 import { parseFrame } from '../../shared/parse-frame.ts'
 import { type From, parseStart } from '../../shared/streams.ts'
 import { checkParams } from '../admin/methods.ts'
+import { EVENT_HEADERS } from './end-event.ts'
 import { EventSocket } from './event-socket.ts'
 import { EventWriter, NOT_BEGUN } from './event-writer.ts'
 import { headersOf } from './header-params.ts'
@@ -26,14 +27,7 @@ const Query = z.strictObject({
 })
 type Query = z.infer<typeof Query>
 
-/** `no-transform` and the header of nginx: nobody between may collect what comes. */
-const HEADERS = {
-  'content-type': 'text/event-stream; charset=utf-8',
-  'cache-control': 'no-store, no-transform',
-  'x-accel-buffering': 'no',
-  'transfer-encoding': 'chunked',
-  connection: 'close',
-}
+const HEADERS = { ...EVENT_HEADERS, 'transfer-encoding': 'chunked', connection: 'close' }
 
 export const eventOperations: readonly Operation[] = [
   {
@@ -48,7 +42,7 @@ export const eventOperations: readonly Operation[] = [
       {
         status: 200,
         description:
-          'An event for each message, its data a Message; on streams with the id to resume at. event: gap tells what was left out, event: end (a Problem) why the hub ends the response.',
+          'An event for each message, its data a Message; on streams with the id to resume at. event: gap tells what was left out, event: end (a Problem) why the hub ends the response. A request that accepts text/event-stream gets a refusal that may pass as such an event.',
         type: 'text/event-stream',
         schema: z.string(),
       },

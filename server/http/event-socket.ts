@@ -4,8 +4,9 @@ import type { HubFrame } from '../../shared/frames.ts'
 import type { Batch } from '../engine/batch.ts'
 import { CLOSE_TIMEOUT_MS, type EngineSocket, type HttpPeer, type SocketHandlers } from '../engine/engine.ts'
 import type { UnexpectedErrors } from '../failure/unexpected-errors.ts'
+import { endEvent } from './end-event.ts'
 import type { EventWriter } from './event-writer.ts'
-import { problemOf, type Refusal } from './problem.ts'
+import type { Refusal } from './problem.ts'
 import { framesOf } from './wire-frames.ts'
 
 const utf8 = new TextEncoder()
@@ -156,11 +157,6 @@ export class EventSocket implements EngineSocket {
 /** How long `EventSource` waits before it comes back: not all at the same time. */
 function retryLine(): string {
   return `retry: ${Math.round(1000 + Math.random() * 1000)}\n`
-}
-
-/** The last event where the hub ends the response. */
-function endEvent(refusal: Refusal): string {
-  return `event: end\ndata: ${JSON.stringify(problemOf(refusal))}\n\n`
 }
 
 /** The one error that closes with this code; those that share one are told in a frame before. */

@@ -7,6 +7,7 @@ import type { EngineApp } from '../engine/engine.ts'
 import { authentication, type HttpEnv, ownToken } from './authentication.ts'
 import { type CrossSiteContext, guarded } from './cross-site.ts'
 import { dashboard } from './dashboard.ts'
+import { passingAsEvents } from './end-event.ts'
 import { eventOperations } from './event-operations.ts'
 import { hubOperations } from './hub-operations.ts'
 import { openApi } from './openapi.ts'
@@ -63,6 +64,7 @@ export function httpHandler(hub: HttpContext, crossSite: CrossSiteContext): Engi
 export function httpApp(hub: HttpContext): Hono<HttpEnv> {
   const app = new Hono<HttpEnv>()
   app.use(lengthOfHead)
+  app.use('/v1/events', passingAsEvents)
   // Behind it everybody is known, and what he may do.
   app.use(authentication(hub.authenticate))
   app.get('/healthz', () => json(200, { status: 'ok' }))

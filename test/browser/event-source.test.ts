@@ -1,9 +1,13 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import type { Browser } from 'playwright-core'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { connect } from '../../client/node.ts'
 import { startHub } from '../../server/index.ts'
 import { launchBrowser } from '../setup/browser.ts'
 import { CuttableProxy } from '../setup/cuttable-proxy.ts'
+import { Gateway } from '../setup/gateway.ts'
 import { onEveryEngine } from '../setup/hubs.ts'
 import { examples } from '../setup/page.ts'
 import { PageServer } from '../setup/page-server.ts'
@@ -74,5 +78,72 @@ onEveryEngine('EventSource in Chromium', (hubs) => {
     await page.close()
     await expect.poll(() => hub.connectionCount).toBe(0)
     await proxy.close()
+  })
+})
+
+/** The README's way to listen, which also keeps what it has seen. */
+const listen = (address: string) => `
+  window.seen = []
+  window.made = []
+  window.EventSource = class extends EventSource {
+    constructor(address) {
+      super(address)
+      made.push(this)
+    }
+  }
+  ${(examples('README.md', 'js')[0] as string)
+    .replace(/const address = .*/, `const address = '${address}'`)
+    .replace('console.log(seen(event).topic)', 'window.seen.push(seen(event).data)')}
+`
+
+onEveryEngine('EventSource in Chromium, where it would give up', (hubs) => {
+  it('comes back after a gateway has answered with 502 during a restart, and misses nothing', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'fanfare-events-'))
+    const options = { streams: [{ name: 'numbers', topics: ['numbers'] }], data: directory }
+    const first = await hubs.start(options)
+    const gateway = await Gateway.start(first.hub.port)
+    const page = await browser.newPage()
+    await page.goto(pages.url)
+    await page.evaluate(listen(`${gateway.url}/v1/events?pattern=numbers&from=earliest`))
+    const early = connect(first.url)
+    await publishNumbers(early, 'numbers', 0, 3)
+    await early.close()
+    await page.waitForFunction('seen.length === 3')
+    await first.hub.close()
+    await page.waitForFunction('made[0].readyState === EventSource.CLOSED', undefined, { timeout: 20_000 })
+    const second = await hubs.start(options)
+    gateway.port = second.hub.port
+    const late = connect(second.url)
+    await publishNumbers(late, 'numbers', 3, 6)
+    await late.close()
+    await page.waitForFunction('seen.length === 6', undefined, { timeout: 20_000 })
+    expect(await page.evaluate('seen')).toEqual([0, 1, 2, 3, 4, 5])
+    await page.close()
+    await gateway.close()
+    await second.hub.close()
+    rmSync(directory, { recursive: true })
+  })
+
+  it('comes back by itself where the hub was full', async () => {
+    const { hub, url } = await hubs.start({ maxConnections: 2 })
+    const [client, other] = [connect(url), connect(url)]
+    await Promise.all([client.ready(), other.ready()])
+    const page = await browser.newPage()
+    await page.goto(pages.url)
+    await page.evaluate(`
+      window.ends = []
+      window.got = []
+      window.events = new EventSource('http://127.0.0.1:${hub.port}/v1/events?pattern=t')
+      events.addEventListener('end', ({ data }) => ends.push(JSON.parse(data).code))
+      events.onmessage = ({ data }) => got.push(JSON.parse(data).data)
+    `)
+    await page.waitForFunction('ends.length > 0 && events.readyState === EventSource.CONNECTING')
+    await other.close()
+    await page.waitForFunction('events.readyState === EventSource.OPEN', undefined, { timeout: 20_000 })
+    await client.publish('t', 1)
+    await page.waitForFunction('got.length > 0')
+    expect(await page.evaluate('[ends[0], got]')).toEqual(['hub_full', [1]])
+    await client.close()
+    await page.close()
   })
 })

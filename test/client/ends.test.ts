@@ -131,7 +131,7 @@ it.each(['subscribe', 'respond'] as const)(
       await peer.next(type)
     }
     peer.send({ type: 'subscribed', sub })
-    await expect.poll(() => told).toEqual(['rate_limited', 'internal', 'back'])
+    await expect.poll(() => told).toEqual(['rate_limited', 'of_a_later_hub', 'back'])
   },
 )
 

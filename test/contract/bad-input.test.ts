@@ -231,7 +231,7 @@ onEveryEngine('bad input', (hubs) => {
   it('ends a peer that says nothing', async () => {
     const peer = await Peer.open(url)
     expect(await peer.next('error')).toMatchObject({ code: 'hello_timeout' })
-    expect(await peer.closed).toMatchObject({ code: 4408 })
+    expect(await peer.closed).toMatchObject({ code: 4008 })
   })
 
   it('ends a peer that is gone without a word, and no other', async () => {

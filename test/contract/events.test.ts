@@ -237,6 +237,34 @@ onEveryEngine('server-sent events', (hubs) => {
     expect(refusal).toMatch(new RegExp(`^${status} .*"code":"${code}"`))
     await expect.poll(() => hub.connectionCount).toBe(0)
   })
+
+  it('a refusal that may pass is an event for those who accept one, and a problem for all others', async () => {
+    let down = false
+    const { http } = await hubs.start({
+      maxConnections: 1,
+      auth: {
+        authenticate: () =>
+          down ? Promise.reject(new Error('down')) : { subject: 'anyone', permissions: { admin: true } },
+      },
+    })
+    const ask = (query: string, accept = 'text/event-stream') =>
+      fetch(`${http}/v1/events?${query}`, { headers: { accept, authorization: 'Bearer x' } })
+    expect((await ask('pattern=..')).status).toBe(400)
+    expect((await ask('pattern=a&policy=pause')).status).toBe(400)
+    const first = await EventStream.open(`${http}/v1/events?pattern=a`)
+    const passing = async (code: string) => {
+      const answer = await ask('pattern=a')
+      expect([answer.status, answer.headers.get('content-type')]).toEqual([200, 'text/event-stream; charset=utf-8'])
+      const [, retry, problem = ''] = /^retry: (\d+)\nevent: end\ndata: (.*)\n\n$/.exec(await answer.text()) ?? []
+      expect(Number(retry)).toBeGreaterThanOrEqual(4000)
+      expect(JSON.parse(problem)).toMatchObject({ code, retry: true })
+    }
+    await passing('hub_full')
+    expect((await ask('pattern=a', '*/*')).status).toBe(503)
+    down = true
+    await passing('auth_unavailable')
+    first.cut()
+  })
 })
 
 function message(event: ServerEvent | undefined): JsonMessage {

@@ -125,7 +125,7 @@ onEveryEngine('renewing tokens', (hubs) => {
   })
 })
 
-it('a refused token closes a client; with getToken the client asks once more', async () => {
+it('a refused token closes a client; with getToken the client asks again until one is let in', async () => {
   const hub = await startHub({ port: 0, auth })
   const url = `ws://127.0.0.1:${hub.port}`
   const backoff = { baseMs: 1, capMs: 5 }
@@ -133,7 +133,7 @@ it('a refused token closes a client; with getToken the client asks once more', a
   await expect(fixed.ready()).rejects.toMatchObject({ code: 'unauthenticated' })
   expect(fixed.state).toBe('closed')
 
-  const tokens: (string | Error)[] = [new Error('no network'), 'nonsense', apiKey, 'unused']
+  const tokens: (string | Error)[] = [new Error('no network'), 'nonsense', 'nonsense', 'nonsense', apiKey, 'unused']
   const next = () => {
     const token = tokens.shift()
     if (token instanceof Error) throw token
@@ -143,13 +143,8 @@ it('a refused token closes a client; with getToken the client asks once more', a
   const lucky = connect(url, { getToken: next, backoff })
   lucky.onState(({ to, reason }) => void (to === 'waiting' && reasons.push(reason.code)))
   await lucky.ready()
-  expect(reasons).toEqual(['token_unavailable', 'unauthenticated'])
+  expect(reasons).toEqual(['token_unavailable', 'unauthenticated', 'unauthenticated', 'unauthenticated'])
   expect(tokens).toEqual(['unused'])
   await lucky.close()
-
-  let asked = 0
-  const never = connect(url, { getToken: () => `nonsense ${++asked}`, backoff })
-  await expect(never.ready()).rejects.toMatchObject({ code: 'unauthenticated' })
-  expect(asked).toBe(2)
   await hub.close()
 })
