@@ -1,8 +1,11 @@
+import { type Clock, wallTime } from '../../shared/clock.ts'
 import type { GapReason, Policy } from '../../shared/frames.ts'
+import { BatchBuilder } from '../engine/batch.ts'
 import type { Encoded } from '../topic/encoded.ts'
 import type { Message } from '../topic/message.ts'
 import type { Subscription } from '../topic/subscription.ts'
 import { type Gap, gapOf, mergeGaps, type Stretch } from './gap.ts'
+import { addGap, isReceipt, type Outgoing } from './outgoing.ts'
 import { Run } from './run.ts'
 
 /** What an entry costs beside its frame: the objects of this list and of the message, roughly. */
@@ -132,8 +135,34 @@ export class Backlog {
     }
   }
 
+  /** Takes the next of what waits, until it has this many bytes; messages that have expired meanwhile are let go. */
+  take(clock: Pick<Clock, 'now' | 'wall'>, most: number): Outgoing {
+    const first = this.head?.content
+    if (first instanceof Run && this.head?.gaps.length === 0) {
+      this.shift()
+      return first.toOutgoing()
+    }
+    const builder = new BatchBuilder()
+    let bytes = 0
+    let receipts = 0
+    let messages = 0
+    while (bytes < most) {
+      for (const gap of this.shiftGaps()) bytes += addGap(builder, gap)
+      const entry = this.head?.content instanceof Run ? undefined : this.shift()
+      if (!entry) break
+      if (entry.expiresAt !== undefined && entry.expiresAt <= wallTime(clock)) continue
+      const frame = entry.content as Encoded
+      builder.scope(entry.only?.sub)
+      builder.add(frame)
+      bytes += frame.bytes
+      if (entry.stretch) messages++
+      else if (isReceipt(frame)) receipts++
+    }
+    return { batch: builder.build(), messages, receipts }
+  }
+
   /** Takes out the gaps that stand before everything else. */
-  shiftGaps(): readonly Gap[] {
+  private shiftGaps(): readonly Gap[] {
     const gaps = this.head ? this.head.gaps : this.tailGaps
     if (this.head) this.head.gaps = []
     else this.tailGaps = []
@@ -142,21 +171,12 @@ export class Backlog {
   }
 
   /** Takes the first entry out, of which the gaps have been taken. */
-  shift(): Entry | undefined {
+  private shift(): Entry | undefined {
     const entry = this.head
     if (!entry) return undefined
     this.unlink(entry)
     if (!entry.stretch) this.controls--
     return entry
-  }
-
-  /** The first entry, where it is a run with no gap before it. */
-  get firstRun(): Run | undefined {
-    return this.head?.content instanceof Run && this.head.gaps.length === 0 ? this.head.content : undefined
-  }
-
-  get startsWithRun(): boolean {
-    return this.head?.content instanceof Run
   }
 
   /** Moves everything from another backlog behind what is here, for one subscription alone. */

@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers'
 import { nanoid } from 'nanoid'
 import { type ErrorCode, errorEntry, FanfareError } from '../../shared/errors.ts'
-import type { AuthFrame, Frame } from '../../shared/frames.ts'
+import type { AuthFrame, CheckedFrame, Frame } from '../../shared/frames.ts'
 import { parseFrame } from '../../shared/parse-frame.ts'
 import type { ConnectionInfo } from '../../shared/sys.ts'
 import type { Access } from '../auth/access.ts'
@@ -120,6 +120,7 @@ export class Connection implements SocketHandlers, OutboxOwner, WatchedConnectio
   /** Tells the peer why, behind all that it is owed, and closes. */
   end(error: FanfareError): void {
     if (this.state === 'ended') return
+    this.outbox.stopChecks()
     this.outbox.send(errorFrame(error))
     this.outbox.flush()
     this.hangUp(error.code)
@@ -131,6 +132,7 @@ export class Connection implements SocketHandlers, OutboxOwner, WatchedConnectio
     this.state = 'finishing'
     this.guarded(() => {
       this.dispatch?.stopConsuming()
+      this.outbox.stopChecks()
       this.outbox.resumeAll()
       this.outbox.flush()
       if (this.outbox.keepsUp) this.end(new FanfareError('shutting_down'))
@@ -241,6 +243,7 @@ export class Connection implements SocketHandlers, OutboxOwner, WatchedConnectio
       if (this.login) return this.enter(this.login, frame)
       if (frame.type === 'hello') throw new FanfareError('hello_late')
       if (frame.type === 'auth') return this.renew(frame)
+      if (frame.type === 'checked') return void this.outbox.checked(frame.n)
       this.dispatch ??= new Dispatch(this.context, this.outbox, this.refuse)
       this.dispatch.handle(frame, this.access as Access)
     } catch (error) {
@@ -249,7 +252,9 @@ export class Connection implements SocketHandlers, OutboxOwner, WatchedConnectio
   }
 
   /** Handles what is within the limits. Whoever has not come in yet has sent no more than is held. */
-  private handleWithin(allowance: Allowance, values: readonly unknown[], bytes: number): void {
+  private handleWithin(allowance: Allowance, all: readonly unknown[], bytes: number): void {
+    // An answer is as often as the hub asks: it does not count.
+    const values = all.filter((value) => !this.answersCheck(value))
     allowance.take(values.length, bytes)
     if (allowance.flooding) return this.flooded(allowance)
     for (const [at, value] of values.entries()) {
@@ -257,6 +262,11 @@ export class Connection implements SocketHandlers, OutboxOwner, WatchedConnectio
       if (at >= allowance.within && !this.login) this.handleBeyond(allowance, value)
       else this.handle(value)
     }
+  }
+
+  private answersCheck(value: unknown): boolean {
+    if (this.state !== 'ready' || (value as { type?: unknown } | null)?.type !== 'checked') return false
+    return this.outbox.checked((value as CheckedFrame).n)
   }
 
   private handleBeyond(allowance: Allowance, value: unknown): void {
@@ -292,6 +302,7 @@ export class Connection implements SocketHandlers, OutboxOwner, WatchedConnectio
     this.login = undefined
     this.state = 'ready'
     this.takeAccess(access)
+    if (frame.type === 'hello' && frame.checks) this.outbox.startChecks()
     this.outbox.send(welcomeFrame(this.id, access, this.context))
     const { allowance } = this
     const within = allowance?.shared ? allowance.takeEarly() : Number.POSITIVE_INFINITY

@@ -5,8 +5,8 @@ import { joined, type Outgoing } from './outgoing.ts'
 export interface Source {
   /** Set if its messages are for this subscription only. */
   readonly sub: number | undefined
-  /** What comes next; empty if nothing is ready now. */
-  pull(): readonly Stretch[]
+  /** What comes next, of about this many bytes at most; empty if nothing is ready now. */
+  pull(most: number): readonly Stretch[]
 }
 
 /** The sources of one connection. They take turns. */
@@ -46,14 +46,15 @@ export class Sources {
     return ready
   }
 
-  /**
-   * Writes a piece of each source that has something, until `interrupted`. False: a write has left bytes with the engine.
-   */
-  writeEach(interrupted: () => boolean, write: (outgoing: Outgoing) => boolean): boolean {
-    for (const source of this.sources ?? []) {
+  /** Writes a piece of each source that has something, until `interrupted`. False: a write has blocked the line. */
+  writeEach(interrupted: () => boolean, room: () => number, write: (outgoing: Outgoing) => boolean): boolean {
+    for (const source of [...(this.sources ?? [])]) {
       if (interrupted()) return true
-      const stretches = source.pull()
-      if (stretches.length > 0 && !write(joined(stretches, source.sub))) return false
+      const stretches = source.pull(room())
+      if (stretches.length === 0) continue
+      // Those after it come first the next time, also if each write blocks the line.
+      if (this.sources?.delete(source)) this.sources.add(source)
+      if (!write(joined(stretches, source.sub))) return false
     }
     return true
   }

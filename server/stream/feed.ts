@@ -48,9 +48,6 @@ interface Beginning {
   readonly gap?: { readonly reason: GapReason; readonly missing?: Missing }
 }
 
-/** Bytes that a feed hands out at once: enough for one write, and little enough to leave others their turn. */
-const CHUNK_BYTES = 64 * 1024
-
 /**
  * Feeds a subscription from a stream's log, at the speed at which its connection takes it, until it has caught up; then
  * the subscription is *live* and shares the messages of all others. It returns to the log where the connection falls
@@ -136,14 +133,14 @@ export class Feed implements SubscriptionFeed {
   }
 
   /** Hands out what comes next; empty where nothing is ready now. Then `feedReady` says when to ask again. */
-  pull(): readonly Stretch[] {
+  pull(most: number): readonly Stretch[] {
     if (this.state !== 'feeding' || this.paused) return []
     const { block } = this
     if (!block) {
       this.advanceLater()
       return []
     }
-    const [stretches, at] = this.selection.take(block, this.blockAt, CHUNK_BYTES, this.picks)
+    const [stretches, at] = this.selection.take(block, this.blockAt, most, this.picks)
     this.blockAt = at
     if (at < block.count) {
       this.position = block.offset(at)
