@@ -14,8 +14,9 @@ const OVERSHOOT = 16_000
 /** What waits in a subscription to be read, in order. */
 export class Inbox {
   private readonly limit: number
-  /** With `conflate`: what waits, by topic and key. */
-  private readonly newest: Map<string, Item> | undefined
+  /** With `conflate`: what waits, by topic and key, and how many had been taken when that key began to wait. */
+  private readonly newest: Map<string, { item: Item; takenBefore: number }> | undefined
+  private taken = 0
   private items: (Item | undefined)[] = []
   /** Place of the first item that waits: shifting a long array costs more than it does to skip. */
   private head = 0
@@ -44,8 +45,13 @@ export class Inbox {
     if (newest && 'message' in item) {
       const key = keyOf(item)
       const older = newest.get(key)
-      if (older) this.replaceByGap(items.indexOf(older, this.head), 'conflate')
-      newest.set(key, item)
+      let takenBefore = this.taken
+      // After some rounds of all keys the older one stays: a key that changes all the time would always be last.
+      if (older && takenBefore - older.takenBefore < 4 * newest.size) {
+        takenBefore = older.takenBefore
+        this.replaceByGap(items.indexOf(older.item, this.head), 'conflate')
+      }
+      newest.set(key, { item, takenBefore })
     }
     items.push(item)
     // The hub did not hold back in time.
@@ -56,6 +62,7 @@ export class Inbox {
     const item = this.items[this.head]
     if (!item) return undefined
     this.forget(item)
+    if ('message' in item) this.taken++
     // Or it would be kept alive until the array is cut.
     this.items[this.head++] = undefined
     if (this.head === this.items.length || this.head > 10_000) {
@@ -74,7 +81,7 @@ export class Inbox {
   private forget(item: Item): void {
     if (!this.newest || !('message' in item)) return
     const key = keyOf(item)
-    if (this.newest.get(key) === item) this.newest.delete(key)
+    if (this.newest.get(key)?.item === item) this.newest.delete(key)
   }
 
   /** Leaves a message out. Neighbouring gaps become one, or they would pile up while nothing is read. */

@@ -11,6 +11,8 @@ import { Run } from './run.ts'
 /** What an entry costs beside its frame: the objects of this list and of the message, roughly. */
 const ENTRY_BYTES = 160
 const GAP_BYTES = 64
+/** A key that has been passed over for this many rounds of all keys keeps its place. */
+const ROUNDS = 4
 
 /**
  * What waits: a frame, or a run of messages that are all for one subscription. Without a stretch it is the hub's own
@@ -24,6 +26,8 @@ export interface Entry {
   readonly only: Subscription | undefined
   readonly policy: Policy | undefined
   readonly conflationKey: string | undefined
+  /** How many had been taken when a message of this key began to wait. */
+  readonly takenBefore: number
   /** From then on the message is not delivered. */
   readonly expiresAt: number | undefined
   /** What it counts for. */
@@ -63,6 +67,8 @@ export class Backlog {
   /** No entry before this one may be dropped to make room. Moves forward only, so that the search costs nothing. */
   private oldestDroppable: Entry | undefined = undefined
   private readonly newestByKey = new Map<string, Entry>()
+  /** Of those that have a key. */
+  private taken = 0
 
   constructor(account: Account, now: number) {
     this.account = account
@@ -82,6 +88,7 @@ export class Backlog {
       only: undefined,
       policy: undefined,
       conflationKey: undefined,
+      takenBefore: 0,
       expiresAt: undefined,
       cost: frame.bytes + ENTRY_BYTES,
     })
@@ -94,17 +101,18 @@ export class Backlog {
    */
   append(message: Message, subscriptions: readonly Subscription[], limit: number): boolean {
     const policy = strictest(subscriptions)
+    const key = policy === 'conflate' ? conflationKey(message) : undefined
     const draft: Draft = {
       content: message.wire,
       stretch: { count: 1, from: message.id, to: message.id },
       subscriptions,
       only: undefined,
       policy,
-      conflationKey: policy === 'conflate' ? conflationKey(message) : undefined,
+      conflationKey: key,
+      takenBefore: key === undefined ? 0 : this.supersede(key, subscriptions),
       expiresAt: message.expiresAt,
       cost: message.wire.bytes + ENTRY_BYTES,
     }
-    this.removeSuperseded(draft)
     return this.admit(draft, limit)
   }
 
@@ -121,6 +129,7 @@ export class Backlog {
       only: undefined,
       policy: subscription.policy,
       conflationKey: undefined,
+      takenBefore: 0,
       expiresAt: undefined,
       cost: run.bytes + run.count * ENTRY_BYTES,
     }
@@ -175,6 +184,7 @@ export class Backlog {
     const entry = this.head
     if (!entry) return undefined
     this.unlink(entry)
+    if (entry.conflationKey !== undefined) this.taken++
     if (!entry.stretch) this.controls--
     return entry
   }
@@ -209,12 +219,18 @@ export class Backlog {
     return true
   }
 
-  private removeSuperseded({ conflationKey, subscriptions }: Draft): void {
-    const older = conflationKey === undefined ? undefined : this.newestByKey.get(conflationKey)
+  /**
+   * Leaves out what waits of a key before a newer message is appended. Returns since when the key has waited, in messages that have
+   * been taken. If several rounds of all keys have been taken since then, the older one stays: otherwise a key that changes all the
+   * time would always be last, and its client would never see it.
+   */
+  private supersede(key: string, subscriptions: readonly Subscription[]): number {
+    const older = this.newestByKey.get(key)
     // An older one that somebody gets who does not get the newer one has not been superseded for him.
-    if (older?.subscriptions.every((subscription) => subscriptions.includes(subscription))) {
-      this.leaveOut(older, 'conflate')
-    }
+    if (!older?.subscriptions.every((subscription) => subscriptions.includes(subscription))) return this.taken
+    if (this.taken - older.takenBefore >= ROUNDS * this.newestByKey.size) return this.taken
+    this.leaveOut(older, 'conflate')
+    return older.takenBefore
   }
 
   private dropOldest(limit: number, reason: GapReason): void {
