@@ -5,6 +5,7 @@ import { Deferred } from './deferred.ts'
 import { Delivery, type DeliveryHost, type End, isLost } from './delivery.ts'
 import { encodeChecked } from './encode-checked.ts'
 import type { Message } from './message.ts'
+import { ANY, COUNT, FUNCTION, type Rules, SIGNAL } from './options.ts'
 import { throwLater } from './throw-later.ts'
 import type { Tracing } from './tracing.ts'
 
@@ -23,6 +24,15 @@ export interface ConsumeOptions {
   readonly onError?: (error: unknown, delivery: Delivery) => void
   /** Ends the consumer. */
   readonly signal?: AbortSignal
+}
+
+/** @internal */
+export const CONSUME_RULES: Rules<ConsumeOptions> = {
+  concurrency: COUNT,
+  prefetch: ANY,
+  ackDeadlineMs: ANY,
+  onError: FUNCTION,
+  signal: SIGNAL,
 }
 
 /** Handles a delivery: its return acks, a throw nacks with the error, unless it has settled the delivery itself. */

@@ -1,8 +1,8 @@
 import type { Clock } from '../shared/clock.ts'
 import { FanfareError } from '../shared/errors.ts'
 import type { ConsumingFrame, DeliveryFrame, ErrorFrame, SettledFrame } from '../shared/frames.ts'
-import { parseFrame } from '../shared/parse-frame.ts'
 import { type ConsumeOptions, Consumer, type ConsumerHost, type DeliveryHandler } from './consumer.ts'
+import { encodeChecked } from './encode-checked.ts'
 import { messageOf } from './message.ts'
 import { errorFrom, type Session } from './session.ts'
 import type { Tracing } from './tracing.ts'
@@ -27,8 +27,8 @@ export class Consumers implements ConsumerHost {
 
   add<Data>(queue: string, options: ConsumeOptions, handler: DeliveryHandler<Data> | undefined): Consumer<Data> {
     const consumer = new Consumer<Data>(queue, this.nextNumber(), options, handler, this)
-    // Before anything is sent: to the hub a frame of the wrong shape is a reason to close for good.
-    parseFrame(consumer.frame)
+    // Before anything is sent: what can be refused here costs nothing else.
+    encodeChecked(consumer.frame)
     this.byNumber.set(consumer.number, consumer as Consumer)
     if (this.session.isOpen) this.write(JSON.stringify(consumer.frame))
     if (options.signal?.aborted) void consumer.close()

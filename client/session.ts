@@ -114,6 +114,11 @@ export class Session {
     return this.options.clock
   }
 
+  /** The wait before what has failed this often is tried again, in milliseconds. */
+  backoffMs(failures: number): number {
+    return backoffMs(this.options.backoff, failures, this.clock)
+  }
+
   /** The hub's time, as its last welcome has it; that of this machine before. */
   hubNow(): number {
     return this.clock.now() + this.hubAheadMs
@@ -218,7 +223,7 @@ export class Session {
     this.failures = 0
     this.refused = false
     this.tokens?.accepted(frame.expiresInMs)
-    this.writer.limit = frame.limits.frameBytes
+    this.writer.welcomed(frame.limits.frameBytes)
     if (frame.now !== undefined) this.hubAheadMs = frame.now - this.clock.now()
     this.setTimer(undefined)
     this.liveness.start(frame.pingIntervalMs)
@@ -250,7 +255,7 @@ export class Session {
 
   private closed(closeCode: number, text: string): void {
     if (this.socket) this.letGo(this.socket)
-    this.writer.clear()
+    this.writer.reset()
     const error = this.lastError ?? errorFrom('connection_lost', text || `WebSocket close code ${closeCode}`)
     const reason: Reason = { code: error.code, message: error.message, closeCode }
     // With `getToken` a refused token is no end: the next one may do, once.
@@ -262,7 +267,7 @@ export class Session {
 
   private tryLater(reason: Reason): void {
     this.change('waiting', reason)
-    this.setTimer(backoffMs(this.options.backoff, this.failures++, this.clock), () => this.retry())
+    this.setTimer(this.backoffMs(this.failures++), () => this.retry())
     this.tokens?.lost()
     this.listener.lost()
   }
@@ -296,7 +301,7 @@ export class Session {
 }
 
 function decode(data: unknown): unknown[] {
-  return typeof data === 'string' ? decodeText(data) : decodeBinary(new Uint8Array(data as ArrayBuffer))
+  return typeof data === 'string' ? decodeText(data) : decodeBinary(new Uint8Array(data as ArrayBuffer), true)
 }
 
 function isWelcome(value: unknown): boolean {

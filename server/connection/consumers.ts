@@ -10,6 +10,9 @@ import type { Outbox } from './outbox.ts'
 
 type SettlingFrame = AckFrame | NackFrame | RejectFrame
 
+/** About how much memory a consumer takes up, without what it has on lease. */
+const CONSUMER_BYTES = 1600
+
 /** The consumers of one connection. */
 export class Consumers {
   private readonly context: ConnectionContext
@@ -45,6 +48,7 @@ export class Consumers {
         this.refuse(error, { consumer: number })
       },
     })
+    this.context.subscriptionBudget.take(CONSUMER_BYTES)
     this.byNumber.set(number, consumer)
     this.outbox.attach(consumer)
     this.outbox.send({ type: 'consuming', ...options })
@@ -110,10 +114,9 @@ export class Consumers {
   /** Lets go of all. With `lost`, what the client has counts as a failed attempt. */
   release(lost: boolean): void {
     for (const consumer of this.byNumber.values()) {
-      this.context.queues.detach(consumer)
+      this.forget(consumer)
       consumer.end(lost)
     }
-    this.byNumber.clear()
   }
 
   private get(number: number): Consumer {
@@ -123,7 +126,8 @@ export class Consumers {
   }
 
   private forget(consumer: Consumer): void {
-    this.byNumber.delete(consumer.options.consumer)
+    if (!this.byNumber.delete(consumer.options.consumer)) return
+    this.context.subscriptionBudget.giveBack(CONSUMER_BYTES)
     this.outbox.detach(consumer)
     this.context.queues.detach(consumer)
   }

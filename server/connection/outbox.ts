@@ -390,6 +390,7 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
       () => (this.backlog?.controls ?? 0) > 0,
       () => this.line.room,
       (outgoing) => this.write(outgoing),
+      () => this.feedReady(),
     )
   }
 

@@ -9,11 +9,13 @@ export interface Source {
   pull(most: number): readonly Stretch[]
 }
 
+/** Pieces that are written in one turn: many sources that have something at once must not hold up everything else. */
+const PIECES = 8
+
 /** The sources of one connection. They take turns. */
 export class Sources {
   private sources: Set<Source> | undefined = undefined
   private ready = false
-
   get empty(): boolean {
     return this.sources === undefined
   }
@@ -46,12 +48,26 @@ export class Sources {
     return ready
   }
 
-  /** Writes a piece of each source that has something, until `interrupted`. False: a write has blocked the line. */
-  writeEach(interrupted: () => boolean, room: () => number, write: (outgoing: Outgoing) => boolean): boolean {
+  /**
+   * Writes a piece of each source that has something, until `interrupted`. False: a write has blocked the line. `more` is called if
+   * there are many: the rest is for the next turn.
+   */
+  writeEach(
+    interrupted: () => boolean,
+    room: () => number,
+    write: (outgoing: Outgoing) => boolean,
+    more: () => void,
+  ): boolean {
+    let served = 0
     for (const source of [...(this.sources ?? [])]) {
       if (interrupted()) return true
+      if (served === PIECES) {
+        more()
+        return true
+      }
       const stretches = source.pull(room())
       if (stretches.length === 0) continue
+      served++
       // Those after it come first the next time, also if each write blocks the line.
       if (this.sources?.delete(source)) this.sources.add(source)
       if (!write(joined(stretches, source.sub))) return false

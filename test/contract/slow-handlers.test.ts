@@ -14,7 +14,7 @@ const TURN_MS = 5
 const TEXT = 'x'.repeat(200)
 
 onEveryEngine('a slow handler', (hubs) => {
-  const closing: (() => Promise<void>)[] = []
+  const closing: (() => Promise<unknown>)[] = []
   afterEach(async () => {
     for (const close of closing.splice(0)) await close()
   })
@@ -156,9 +156,11 @@ onEveryEngine('a client that answers checks', (hubs) => {
   it('does not use up its rates by that', async () => {
     const { url } = await hubs.start({ messagesPerSecond: 2 })
     const peer = await hello(url)
-    await peer.subscribe(1, 'flood')
+    await peer.next('check')
     const answer = answerer(peer)
     answer(0)
+    await peer.subscribe(1, 'flood')
+    // Later than the first one, which has measured the line.
     peer.socket.on('message', () => answer(100))
     const publishers = await Promise.all(Array.from({ length: 30 }, () => Peer.open(url)))
     for (const publisher of [...publishers, ...publishers]) {

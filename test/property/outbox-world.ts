@@ -325,6 +325,7 @@ class FakeSocket implements EngineSocket {
   }
 
   ping(): void {}
+  setReading(): void {}
   close(): void {}
   terminate(): void {}
 }

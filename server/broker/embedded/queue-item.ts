@@ -13,7 +13,6 @@ export interface Item {
   /** Not to be delivered before, in milliseconds since 1970. */
   dueAt: number
   attempts: number
-  error: string | undefined
   /** `leaving`: a commit is under way that takes it out. */
   state: 'waiting' | 'in flight' | 'leaving' | 'gone'
   /** Where it stands in line: in one place at most, or it would be delivered out of its turn. */
@@ -43,7 +42,6 @@ export function newItem(
     block,
     dueAt,
     attempts: 0,
-    error: undefined,
     state: 'waiting',
     line: 'none',
     expiring: false,

@@ -9,7 +9,7 @@ import { Leases } from './leases.ts'
 import { QueueBlocks } from './queue-blocks.ts'
 import { type Item, newItem, storedItem } from './queue-item.ts'
 import { QueueSchedule } from './queue-schedule.ts'
-import { newStage, type Stage } from './queue-stage.ts'
+import { type Failure, newStage, type Stage } from './queue-stage.ts'
 import type { Change, Reader } from './store.ts'
 
 /** What is stored of a queue beside its messages. */
@@ -18,14 +18,6 @@ export interface QueueRecord {
   readonly options: QueueOptions
   next: number
   nextLetter: number
-}
-
-interface Failure {
-  readonly attempts: number
-  readonly error: string | undefined
-  readonly dueAt: number
-  /** Hubs before did not write it. */
-  readonly failedAt?: number | undefined
 }
 
 /** Keys of parked groups that are shown. */
@@ -62,11 +54,11 @@ export class QueueLog implements QueueState {
   load(now: number): void {
     for (const [block, at] of this.blocks.load()) {
       const item = storedItem(block, at)
-      const failure = this.store.get(failureKey(this.id, item.seq))
+      const failure = this.failureOf(item)
       let since = item.publishedAt
       if (failure) {
-        const { attempts, error, dueAt, failedAt } = fromJson(failure) as Failure
-        Object.assign(item, { attempts, error, dueAt })
+        const { attempts, dueAt, failedAt } = failure
+        Object.assign(item, { attempts, dueAt })
         since = failedAt ?? dueAt
       }
       // A clock that was set back since must not make it wait for longer than was asked.
@@ -176,10 +168,10 @@ export class QueueLog implements QueueState {
       const id = nextId()
       this.leases.add(id, item, now + ackDeadlineMs)
       if (item.attempts > 0) this.totals.redelivered++
-      const { attempts, error } = item
+      const { attempts } = item
       const bytesOf = block.wires(at, at + 1)
       const wire = block.isBinary(at) ? bytesOf : bytesOf.toString()
-      deliveries.push({ id, wire, attempt: attempts + 1, lastError: error })
+      deliveries.push({ id, wire, attempt: attempts + 1, lastError: this.lastErrorOf(item) })
       taken += item.bytes
     }
     return deliveries
@@ -278,11 +270,8 @@ export class QueueLog implements QueueState {
     for (const item of done) {
       if (item.attempts > 0) changes.push({ key: failureKey(this.id, item.seq), value: undefined })
     }
-    for (const { seq, attempts, error, dueAt, failedAt } of retried) {
-      changes.push({
-        key: failureKey(this.id, seq),
-        value: toJson({ attempts, error, dueAt, failedAt } satisfies Failure),
-      })
+    for (const [{ seq }, failure] of retried) {
+      changes.push({ key: failureKey(this.id, seq), value: toJson(failure) })
     }
     this.stage.applied.push(this.letters.finish(changes, (this.staged ?? this.record).options.maxDeadLetters))
     for (const key of this.stage.parked) changes.push({ key: parkedKey(this.id, key), value: toJson(true) })
@@ -350,13 +339,22 @@ export class QueueLog implements QueueState {
   }
 
   private retry(item: Item, error: string | undefined, delayMs: number, now: number): void {
-    const failed = { ...item, attempts: item.attempts + 1, error, dueAt: now + delayMs, failedAt: now }
-    this.stage.retried.push(failed)
+    const [attempts, dueAt] = [item.attempts + 1, now + delayMs]
+    this.stage.retried.push([item, { attempts, error, dueAt, failedAt: now }])
     this.stage.applied.push((now) => {
-      const { attempts, dueAt } = failed
-      Object.assign(item, { attempts, error, dueAt })
+      Object.assign(item, { attempts, dueAt })
       this.schedule.putBack(item, now)
     })
+  }
+
+  private failureOf({ seq }: Item): Failure | undefined {
+    const stored = this.store.get(failureKey(this.id, seq))
+    return stored && (fromJson(stored) as Failure)
+  }
+
+  /** Read from the store: in memory, the errors of very many messages that wait for another attempt would have no bound. */
+  private lastErrorOf(item: Item): string | undefined {
+    return item.attempts > 0 ? this.failureOf(item)?.error : undefined
   }
 
   /** Moves a message to the dead letters. */
@@ -373,7 +371,7 @@ export class QueueLog implements QueueState {
       wire: wire.toString(binary ? 'base64' : 'utf8'),
       binary,
       reason,
-      error: error ?? item.error,
+      error: error ?? this.lastErrorOf(item),
       attempts,
       publishedAt: item.publishedAt,
       diedAt: now,
