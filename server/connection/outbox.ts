@@ -210,11 +210,7 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
   }
 
   shrinkTo(bytes: number): void {
-    try {
-      this.leaveOut(bytes, 'outbox-total')
-    } catch (error) {
-      this.failed(error)
-    }
+    this.guarded(() => this.leaveOut(bytes, 'outbox-total'))
   }
 
   giveUp(): void {
