@@ -212,7 +212,7 @@ export class Session {
 
   private hello(): void {
     // Undefined fields vanish in JSON.
-    this.write(JSON.stringify({ type: 'hello', client: this.options.name, token: this.token }))
+    this.write(JSON.stringify({ type: 'hello', client: this.options.name, token: this.token, checks: true }))
     this.isOpen = true
     this.listener.opened()
     this.writer.flush()
@@ -239,11 +239,18 @@ export class Session {
 
   private handle(frame: Frame, only: number | undefined): void {
     if (frame.type === 'welcome') this.welcome(frame)
+    else if (frame.type === 'check') this.checked(frame.n)
     else if (frame.type === 'authenticated') this.tokens?.accepted(frame.expiresInMs)
     else if (frame.type === 'error' && frame.seq !== undefined && frame.seq === this.renewalSeq) this.tokens?.again()
     else if (frame.type === 'error' && !refusesRequest(frame)) {
       this.lastError = errorFrom(frame)
     } else this.listener.received(frame, only)
+  }
+
+  /** At once, and not at the end of the turn: more may have arrived, which the handlers have yet to go through. */
+  private checked(n: number): void {
+    this.write(`{"type":"checked","n":${n}}`)
+    this.writer.flush()
   }
 
   private renew(token: string): void {

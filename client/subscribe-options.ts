@@ -10,7 +10,10 @@ export interface SubscribeOptions {
   readonly policy?: Policy
   /** Only messages whose headers pass. */
   readonly filter?: HeaderFilter
-  /** Messages that may wait here before the hub is asked to hold back: 1000 by default. */
+  /**
+   * Messages that may wait here before the hub is asked to hold back: 1000 by default. With `conflate` only the newest of each topic
+   * and key waits.
+   */
   readonly bufferLimit?: number
   /** Called in order, right before the first message after the gap. */
   readonly onGap?: (gap: Gap) => void

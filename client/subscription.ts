@@ -72,7 +72,7 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
     this.words = parsePattern(pattern)
     this.sub = sub
     this.options = options
-    this.inbox = new Inbox(options.bufferLimit ?? 1000)
+    this.inbox = new Inbox(options.bufferLimit ?? 1000, options.policy === 'conflate')
     this.host = host
     this.handling =
       handler &&

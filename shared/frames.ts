@@ -38,6 +38,14 @@ export interface HelloFrame {
   readonly client?: string
   /** Says who it is: an API key, a JWT, or what the hub's program understands. */
   readonly token?: string
+  /** The client answers checks: what its handlers have before them counts for its outbox. */
+  readonly checks?: boolean
+}
+
+/** The answer to a check, when the client's handlers have been through everything before it. */
+export interface CheckedFrame {
+  readonly type: 'checked'
+  readonly n: number
 }
 
 /** Another token, before the one that the connection has expires. */
@@ -389,6 +397,12 @@ export interface PongFrame {
   readonly type: 'pong'
 }
 
+/** Asks what the client has handled: everything up to here, if it is answered. */
+export interface CheckFrame {
+  readonly type: 'check'
+  readonly n: number
+}
+
 export type ClientFrame =
   | HelloFrame
   | AuthFrame
@@ -409,6 +423,7 @@ export type ClientFrame =
   | ReplyFrame
   | CallFrame
   | PingFrame
+  | CheckedFrame
 
 export type HubFrame =
   | WelcomeFrame
@@ -431,5 +446,6 @@ export type HubFrame =
   | GapFrame
   | ErrorFrame
   | PongFrame
+  | CheckFrame
 
 export type Frame = ClientFrame | HubFrame

@@ -11,6 +11,7 @@ const CHECKS: Record<Frame['type'], (frame: Fields) => void> = {
   hello(f) {
     optionalText(f, 'client', 200)
     optionalText(f, 'token', MAX_TOKEN)
+    optionalBoolean(f, 'checks')
   },
   auth(f) {
     number(f, 'seq')
@@ -27,7 +28,7 @@ const CHECKS: Record<Frame['type'], (frame: Fields) => void> = {
     if (f['stream'] !== undefined) name(f, 'stream')
     if (f['cursor'] !== undefined) cursor(f)
     if (f['from'] !== undefined) from(f)
-    if (f['resumes'] !== undefined && typeof f['resumes'] !== 'boolean') throw shape(f, '"resumes" is a boolean')
+    optionalBoolean(f, 'resumes')
   },
   unsubscribe(f) {
     number(f, 'sub')
@@ -91,6 +92,7 @@ const CHECKS: Record<Frame['type'], (frame: Fields) => void> = {
     optionalText(f, 'method', 64)
   },
   ping: () => {},
+  checked: (f) => number(f, 'n'),
   welcome(f) {
     text(f, 'protocol')
     text(f, 'connection')
@@ -156,6 +158,7 @@ const CHECKS: Record<Frame['type'], (frame: Fields) => void> = {
     text(f, 'message')
   },
   pong: () => {},
+  check: (f) => number(f, 'n'),
 }
 
 /**
@@ -189,6 +192,10 @@ function optionalNumber(frame: Fields, field: string, least: number, most: numbe
   if (!Number.isSafeInteger(value) || (value as number) < least || (value as number) > most) {
     throw shape(frame, `"${field}" is a whole number from ${least} to ${most}`)
   }
+}
+
+function optionalBoolean(frame: Fields, field: string): void {
+  if (!['undefined', 'boolean'].includes(typeof frame[field])) throw shape(frame, `"${field}" is a boolean`)
 }
 
 /** Characters of a token; those of servers that put whole groups of users into one stay below. */

@@ -1,13 +1,18 @@
+import { type Clock, wallTime } from '../../shared/clock.ts'
 import type { GapReason, Policy } from '../../shared/frames.ts'
+import { BatchBuilder } from '../engine/batch.ts'
 import type { Encoded } from '../topic/encoded.ts'
 import type { Message } from '../topic/message.ts'
 import type { Subscription } from '../topic/subscription.ts'
 import { type Gap, gapOf, mergeGaps, type Stretch } from './gap.ts'
+import { addGap, isReceipt, type Outgoing } from './outgoing.ts'
 import { Run } from './run.ts'
 
 /** What an entry costs beside its frame: the objects of this list and of the message, roughly. */
 const ENTRY_BYTES = 160
 const GAP_BYTES = 64
+/** A key that has been passed over for this many rounds of all keys keeps its place. */
+const ROUNDS = 4
 
 /**
  * What waits: a frame, or a run of messages that are all for one subscription. Without a stretch it is the hub's own
@@ -21,6 +26,8 @@ export interface Entry {
   readonly only: Subscription | undefined
   readonly policy: Policy | undefined
   readonly conflationKey: string | undefined
+  /** How many had been taken when a message of this key began to wait. */
+  readonly takenBefore: number
   /** From then on the message is not delivered. */
   readonly expiresAt: number | undefined
   /** What it counts for. */
@@ -60,6 +67,8 @@ export class Backlog {
   /** No entry before this one may be dropped to make room. Moves forward only, so that the search costs nothing. */
   private oldestDroppable: Entry | undefined = undefined
   private readonly newestByKey = new Map<string, Entry>()
+  /** Of those that have a key. */
+  private taken = 0
 
   constructor(account: Account, now: number) {
     this.account = account
@@ -79,6 +88,7 @@ export class Backlog {
       only: undefined,
       policy: undefined,
       conflationKey: undefined,
+      takenBefore: 0,
       expiresAt: undefined,
       cost: frame.bytes + ENTRY_BYTES,
     })
@@ -91,17 +101,18 @@ export class Backlog {
    */
   append(message: Message, subscriptions: readonly Subscription[], limit: number): boolean {
     const policy = strictest(subscriptions)
+    const key = policy === 'conflate' ? conflationKey(message) : undefined
     const draft: Draft = {
       content: message.wire,
       stretch: { count: 1, from: message.id, to: message.id },
       subscriptions,
       only: undefined,
       policy,
-      conflationKey: policy === 'conflate' ? conflationKey(message) : undefined,
+      conflationKey: key,
+      takenBefore: key === undefined ? 0 : this.supersede(key, subscriptions),
       expiresAt: message.expiresAt,
       cost: message.wire.bytes + ENTRY_BYTES,
     }
-    this.removeSuperseded(draft)
     return this.admit(draft, limit)
   }
 
@@ -118,6 +129,7 @@ export class Backlog {
       only: undefined,
       policy: subscription.policy,
       conflationKey: undefined,
+      takenBefore: 0,
       expiresAt: undefined,
       cost: run.bytes + run.count * ENTRY_BYTES,
     }
@@ -132,8 +144,34 @@ export class Backlog {
     }
   }
 
+  /** Takes the next of what waits, until it has this many bytes; messages that have expired meanwhile are let go. */
+  take(clock: Pick<Clock, 'now' | 'wall'>, most: number): Outgoing {
+    const first = this.head?.content
+    if (first instanceof Run && this.head?.gaps.length === 0) {
+      this.shift()
+      return first.toOutgoing()
+    }
+    const builder = new BatchBuilder()
+    let bytes = 0
+    let receipts = 0
+    let messages = 0
+    while (bytes < most) {
+      for (const gap of this.shiftGaps()) bytes += addGap(builder, gap)
+      const entry = this.head?.content instanceof Run ? undefined : this.shift()
+      if (!entry) break
+      if (entry.expiresAt !== undefined && entry.expiresAt <= wallTime(clock)) continue
+      const frame = entry.content as Encoded
+      builder.scope(entry.only?.sub)
+      builder.add(frame)
+      bytes += frame.bytes
+      if (entry.stretch) messages++
+      else if (isReceipt(frame)) receipts++
+    }
+    return { batch: builder.build(), messages, receipts }
+  }
+
   /** Takes out the gaps that stand before everything else. */
-  shiftGaps(): readonly Gap[] {
+  private shiftGaps(): readonly Gap[] {
     const gaps = this.head ? this.head.gaps : this.tailGaps
     if (this.head) this.head.gaps = []
     else this.tailGaps = []
@@ -142,21 +180,13 @@ export class Backlog {
   }
 
   /** Takes the first entry out, of which the gaps have been taken. */
-  shift(): Entry | undefined {
+  private shift(): Entry | undefined {
     const entry = this.head
     if (!entry) return undefined
     this.unlink(entry)
+    if (entry.conflationKey !== undefined) this.taken++
     if (!entry.stretch) this.controls--
     return entry
-  }
-
-  /** The first entry, where it is a run with no gap before it. */
-  get firstRun(): Run | undefined {
-    return this.head?.content instanceof Run && this.head.gaps.length === 0 ? this.head.content : undefined
-  }
-
-  get startsWithRun(): boolean {
-    return this.head?.content instanceof Run
   }
 
   /** Moves everything from another backlog behind what is here, for one subscription alone. */
@@ -189,12 +219,18 @@ export class Backlog {
     return true
   }
 
-  private removeSuperseded({ conflationKey, subscriptions }: Draft): void {
-    const older = conflationKey === undefined ? undefined : this.newestByKey.get(conflationKey)
+  /**
+   * Leaves out what waits of a key before a newer message is appended. Returns since when the key has waited, in messages that have
+   * been taken. If several rounds of all keys have been taken since then, the older one stays: otherwise a key that changes all the
+   * time would always be last, and its client would never see it.
+   */
+  private supersede(key: string, subscriptions: readonly Subscription[]): number {
+    const older = this.newestByKey.get(key)
     // An older one that somebody gets who does not get the newer one has not been superseded for him.
-    if (older?.subscriptions.every((subscription) => subscriptions.includes(subscription))) {
-      this.leaveOut(older, 'conflate')
-    }
+    if (!older?.subscriptions.every((subscription) => subscriptions.includes(subscription))) return this.taken
+    if (this.taken - older.takenBefore >= ROUNDS * this.newestByKey.size) return this.taken
+    this.leaveOut(older, 'conflate')
+    return older.takenBefore
   }
 
   private dropOldest(limit: number, reason: GapReason): void {

@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers'
 import { nanoid } from 'nanoid'
 import { type ErrorCode, errorEntry, FanfareError } from '../../shared/errors.ts'
-import type { AuthFrame, Frame } from '../../shared/frames.ts'
+import type { AuthFrame, CheckedFrame, Frame } from '../../shared/frames.ts'
 import { parseFrame } from '../../shared/parse-frame.ts'
 import type { ConnectionInfo } from '../../shared/sys.ts'
 import type { Access } from '../auth/access.ts'
@@ -126,6 +126,7 @@ export class Connection implements SocketHandlers, InboxOwner, OutboxOwner, Watc
   /** Tells the peer why, behind all that it is owed, and closes. */
   end(error: FanfareError): void {
     if (this.state === 'ended') return
+    this.outbox.stopChecks()
     this.outbox.send(errorFrame(error))
     this.outbox.flush()
     this.hangUp(error.code)
@@ -138,6 +139,7 @@ export class Connection implements SocketHandlers, InboxOwner, OutboxOwner, Watc
     this.guarded(() => {
       this.inbox.close()
       this.dispatch?.stopConsuming()
+      this.outbox.stopChecks()
       this.outbox.resumeAll()
       this.outbox.flush()
       if (this.outbox.keepsUp) this.end(new FanfareError('shutting_down'))
@@ -232,7 +234,7 @@ export class Connection implements SocketHandlers, InboxOwner, OutboxOwner, Watc
     try {
       this.login?.arrived(data.length)
       // What is held is read later, and the bytes are the engine's.
-      const values = decodeMessage(this.login ? new Uint8Array(data) : data, binary)
+      const values = this.withoutAnswers(decodeMessage(this.login ? new Uint8Array(data) : data, binary))
       this.allowance?.take(values.length, data.length)
       if (!this.allowance?.flooding) return values
       this.flooded(this.allowance)
@@ -263,6 +265,7 @@ export class Connection implements SocketHandlers, InboxOwner, OutboxOwner, Watc
       const frame = parseFrame(value)
       if (frame.type === 'hello') throw new FanfareError('hello_late')
       if (frame.type === 'auth') return this.renew(frame)
+      if (frame.type === 'checked') return void this.outbox.checked(frame.n)
       this.dispatch ??= new Dispatch(this.context, this.outbox, this.refuse)
       this.dispatch.handle(frame, this.access as Access)
     } catch (error) {
@@ -279,6 +282,12 @@ export class Connection implements SocketHandlers, InboxOwner, OutboxOwner, Watc
       login.hold(value)
       return { type: 'hello' }
     }
+  }
+
+  /** Answers to checks are as often as the hub asks, and count for no limit. */
+  private withoutAnswers(values: readonly unknown[]): readonly unknown[] {
+    if (this.state !== 'ready' || !values.some(isChecked)) return values
+    return values.filter((value) => !(isChecked(value) && this.outbox.checked(value.n)))
   }
 
   private handleBeyond(allowance: Allowance, value: unknown): void {
@@ -314,6 +323,7 @@ export class Connection implements SocketHandlers, InboxOwner, OutboxOwner, Watc
     this.login = undefined
     this.state = 'ready'
     this.takeAccess(access)
+    if (frame.type === 'hello' && frame.checks) this.outbox.startChecks()
     this.outbox.send(welcomeFrame(this.id, access, this.context))
     const { allowance } = this
     const within = allowance?.shared ? allowance.takeEarly() : Number.POSITIVE_INFINITY
@@ -412,4 +422,8 @@ export class Connection implements SocketHandlers, InboxOwner, OutboxOwner, Watc
     unexpected.run('connection', () => this.outbox.release())
     unexpected.run('connection', () => this.dispatch?.release())
   }
+}
+
+function isChecked(value: unknown): value is CheckedFrame {
+  return (value as { type?: unknown } | null | undefined)?.type === 'checked'
 }

@@ -6,9 +6,10 @@ import { Encoded } from '../topic/encoded.ts'
 import type { Message } from '../topic/message.ts'
 import type { Recipient, Subscription } from '../topic/subscription.ts'
 import { type Account, Backlog } from './backlog.ts'
+import { Line } from './line.ts'
 import type { Debtor, OutboxBudget } from './outbox-budget.ts'
 import type { OutboxOwner, OutboxShared } from './outbox-owner.ts'
-import { encode, type Outgoing, takeFrom, WRITE_BYTES } from './outgoing.ts'
+import { encode, type Outgoing, WRITE_BYTES } from './outgoing.ts'
 import { PausedBacklogs } from './paused-backlogs.ts'
 import type { Run } from './run.ts'
 import { type Source, Sources } from './sources.ts'
@@ -17,9 +18,9 @@ import type { Flushable, Turn } from './turn.ts'
 /**
  * A connection's bounded send buffer.
  *
- * While the peer keeps up it is a pointer to a run of this turn's frames, shared with the others. Once a write leaves a
- * rest with the engine it is *behind*: frames wait in a backlog, where the policies apply, until the engine has
- * drained. Messages of a paused subscription wait in a backlog of their own, which gets half of the bound at most.
+ * While the peer keeps up it is a pointer to a run of this turn's frames, shared with the others. Once a write blocks the
+ * line it is *behind*: frames wait in a backlog, where the policies apply, until the line is free. Messages of a paused
+ * subscription wait in a backlog of their own, which gets half of the bound at most.
  *
  * None of its methods throws: a bug in here, or in what a source or the socket does, costs this connection and no other of the
  * fan-out or the turn.
@@ -28,12 +29,12 @@ import type { Flushable, Turn } from './turn.ts'
  * source's messages may depend on them; messages that wait take turns with it.
  */
 export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account {
-  /** With the engine, and waiting. */
+  /** On a line that is blocked, and waiting. */
   heldBytes = 0
   /** Messages handed to the socket, and those left out. */
   deliveredTotal = 0
   droppedTotal = 0
-  private readonly socket: EngineSocket
+  private readonly line: Line
   private readonly turn: Turn
   private readonly budget: OutboxBudget
   private readonly traffic: Traffic
@@ -41,24 +42,22 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
   private readonly limit: number
   private readonly runBytes: number
   private run: Run | undefined = undefined
-  /** Frames of the hub's own in the run, and of them the receipts. */
-  private controlsInRun = 0
-  private receiptsInRun = 0
   private lastStamp = 0
-  /** Set while the engine holds a rest or something waits. */
+  /** Set while the line is blocked or something waits. */
   private backlog: Backlog | undefined = undefined
-  private engineBytes = 0
   /** A message that came while behind, until all subscriptions that it matches are known. */
   private staged: Message | undefined = undefined
   private stagedFor: Subscription[] = []
   private paused: PausedBacklogs | undefined = undefined
   private closed = false
+  /** Take turns with what waits. */
   private readonly sources = new Sources()
+  private sourcesTurn = false
   /** The connection's only subscription: what it matches needs no list, also while behind. */
   private sole: Subscription | undefined = undefined
 
   constructor(socket: EngineSocket, shared: OutboxShared, limit: number, owner: OutboxOwner) {
-    this.socket = socket
+    this.line = new Line(socket, shared.turn, this)
     this.turn = shared.turn
     this.budget = shared.budget
     this.traffic = shared.traffic
@@ -117,7 +116,7 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
   }
 
   feedReady(): void {
-    // Once per turn, however many feeds ask: each flush takes a piece of every feed.
+    // Once per turn, however many ask: each flush takes a piece of every feed.
     if (!this.closed && this.sources.markReady()) this.turn.schedule(this)
   }
 
@@ -135,14 +134,7 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
     }
   }
 
-  /** Sends an encoded receipt; `receiptsSent` is called when the socket has it. */
-  sendReceipt(json: string): void {
-    if (this.closed) return
-    if (!this.backlog) this.receiptsInRun++
-    this.sendEncoded(json)
-  }
-
-  /** Sends a frame of the hub's own that is encoded already. */
+  /** Sends a frame of the hub's own that is encoded already; of receipts, `receiptsSent` is called when the socket has them. */
   sendEncoded(json: string): void {
     this.send(new Encoded(json))
   }
@@ -195,15 +187,30 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
 
   /** The engine has written everything: goes on with what waits. */
   drain(): void {
+    this.line.drained()
     this.guarded(this.drainNow)
   }
 
+  /** From now on the client is asked what it has handled, and is behind while it does not answer. */
+  startChecks(): void {
+    this.line.startChecks(this.limit / 2)
+  }
+
+  /** What waits goes out as fast as the engine takes it. */
+  stopChecks(): void {
+    this.line.stopChecks()
+    this.guarded(this.drainNow)
+  }
+
+  /** False: the client was not asked. */
+  checked(n: number): boolean {
+    if (!this.line.answered(n)) return false
+    this.guarded(this.drainNow)
+    return true
+  }
+
   shrinkTo(bytes: number): void {
-    try {
-      this.leaveOut(bytes, 'outbox-total')
-    } catch (error) {
-      this.failed(error)
-    }
+    this.guarded(() => this.leaveOut(bytes, 'outbox-total'))
   }
 
   giveUp(): void {
@@ -216,7 +223,8 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
     this.closed = true
     this.run = undefined
     this.staged = undefined
-    this.releaseEngineBytes()
+    this.line.release()
+    this.line.stopChecks()
     this.backlog?.clear()
     this.backlog = undefined
     this.paused?.clear()
@@ -243,44 +251,41 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
     const sourcesReady = this.sources.takeReady()
     if (this.backlog) {
       this.settle()
-      if (this.engineBytes === 0) this.drainNow()
+      if (!this.line.blocked) this.drainNow()
       return
     }
-    const { run } = this
-    const written = !run || this.writeRun(run)
+    const written = !this.run || this.writeRun(this.run)
     if (written && (!sourcesReady || this.writeFromSources())) return
     this.fallBehind()
-    this.holdEngineBytes()
   }
 
   private drainNow(): void {
-    this.releaseEngineBytes()
+    if (this.line.blocked) return this.fallBehind()
+    this.line.release()
     this.settle()
-    while (this.backlog && !this.closed) {
+    while (this.backlog && !this.closed && !this.line.blocked) {
       if (this.backlog.empty) {
         this.backlog = undefined
         if (!this.paused) this.budget.leave(this)
         if (!this.sources.empty) this.feedReady()
         this.owner.caughtUp()
-      } else if (!this.write(takeFrom(this.backlog, this.turn)) || !this.writeFromSources()) {
-        this.holdEngineBytes()
-        return
+      } else {
+        if (this.sourcesTurn) this.writeFromSources()
+        else this.write(this.backlog.take(this.turn, this.line.room))
+        this.sourcesTurn = !this.sourcesTurn
       }
     }
+    this.holdLine()
   }
 
   private append(encoded: Encoded): void {
-    if (!this.backlog) {
-      this.controlsInRun++
-      this.appendToRun(encoded)
-      return
-    }
+    if (!this.backlog) return this.appendToRun(encoded)
     this.settle()
     // The message that was settled may have been the one too many.
     if (this.closed) return
     this.backlog.appendControl(encoded)
-    // Messages make room for it, whatever their policy. The engine's rest does not count: it is on its way.
-    this.leaveOut(this.limit + this.engineBytes, 'drop-oldest')
+    // Messages make room for it, whatever their policy. The line does not count: that is on its way.
+    this.leaveOut(this.limit + this.line.heldBytes, 'drop-oldest')
     // Only requests make these, so a peer that asks and never reads is the only one to get here.
     if (this.backlog.bytes > this.limit) this.owner.overflow('slow_consumer')
     this.budget.enforce()
@@ -292,28 +297,25 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
   }
 
   private fallBehind(): void {
-    if (this.backlog) return
-    // Whatever is in the run came first.
-    const { run } = this
-    this.backlog = new Backlog(this, this.turn.now())
-    this.budget.enter(this)
-    if (run && !this.writeRun(run)) this.holdEngineBytes()
+    if (!this.backlog) {
+      this.backlog = new Backlog(this, this.turn.now())
+      this.budget.enter(this)
+      // Whatever is in the run came first.
+      if (this.run) this.writeRun(this.run)
+    }
+    this.holdLine()
   }
 
   private writeRun(run: Run): boolean {
-    const messages = run.count - this.controlsInRun
-    const receipts = this.receiptsInRun
     this.run = undefined
-    this.controlsInRun = 0
-    this.receiptsInRun = 0
-    return this.write({ batch: run.toBatch(), messages, receipts })
+    return this.write(run.toOutgoing())
   }
 
-  /** False: the engine holds unwritten bytes. */
+  /** False: the line is blocked. */
   private write({ batch, messages, receipts }: Outgoing): boolean {
     this.deliveredTotal += messages
     this.traffic.sent(batch.framed.length, messages)
-    const written = this.socket.write(batch)
+    const written = this.line.write(batch)
     if (receipts > 0) this.owner.receiptsSent(receipts)
     return written
   }
@@ -378,24 +380,19 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
     }
   }
 
-  /** Writes a piece of each source that has something. False: the engine holds unwritten bytes. */
+  /** Writes a piece of each source that has something. False: the line is blocked. */
   private writeFromSources(): boolean {
     return this.sources.writeEach(
       () => (this.backlog?.controls ?? 0) > 0,
+      () => this.line.room,
       (outgoing) => this.write(outgoing),
       () => this.feedReady(),
     )
   }
 
-  private holdEngineBytes(): void {
-    this.releaseEngineBytes()
-    this.engineBytes = this.socket.bufferedBytes
-    this.add(this.engineBytes)
+  private holdLine(): void {
+    if (this.closed || !this.line.blocked) return
+    this.line.hold()
     this.budget.enforce()
-  }
-
-  private releaseEngineBytes(): void {
-    this.add(-this.engineBytes)
-    this.engineBytes = 0
   }
 }

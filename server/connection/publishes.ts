@@ -60,7 +60,7 @@ export class Publishes {
     }
     if (!outcome.duplicate) this.total++
     // Its place is free when the socket has it.
-    this.outbox.sendReceipt(encodeReceipt(frame.seq, outcome))
+    this.outbox.sendEncoded(encodeReceipt(frame.seq, outcome))
   }
 }
 

@@ -1,5 +1,6 @@
 import { type Batch, BatchBuilder } from '../engine/batch.ts'
 import type { Encoded } from '../topic/encoded.ts'
+import { isReceipt, type Outgoing } from './outgoing.ts'
 
 /**
  * The frames appended to an outbox in this turn, as a chain shared by all outboxes that hold the same ones. Whoever
@@ -9,11 +10,13 @@ import type { Encoded } from '../topic/encoded.ts'
 export class Run {
   readonly bytes: number
   readonly count: number
+  private readonly messages: number
+  private readonly receipts: number
   readonly first: Encoded | undefined
   readonly last: Encoded | undefined
   private previous: Run | undefined
   private next: Run | undefined = undefined
-  private batch: Batch | undefined = undefined
+  private outgoing: Outgoing | undefined = undefined
 
   constructor(previous?: Run, frame?: Encoded) {
     this.previous = previous
@@ -21,6 +24,8 @@ export class Run {
     this.last = frame
     this.count = (previous?.count ?? -1) + 1
     this.bytes = (previous?.bytes ?? 0) + (frame?.bytes ?? 0)
+    this.messages = (previous?.messages ?? 0) + (frame?.id === undefined ? 0 : 1)
+    this.receipts = (previous?.receipts ?? 0) + (frame && isReceipt(frame) ? 1 : 0)
   }
 
   extend(frame: Encoded): Run {
@@ -30,21 +35,21 @@ export class Run {
     return this.next
   }
 
-  toBatch(): Batch {
-    this.batch ??= this.join()
-    return this.batch
+  toOutgoing(): Outgoing {
+    this.outgoing ??= { batch: this.join(), messages: this.messages, receipts: this.receipts }
+    return this.outgoing
   }
 
   private join(): Batch {
     const frames: Encoded[] = []
     let run: Run | undefined = this
-    for (; run?.last !== undefined && !run.batch; run = run.previous) frames.push(run.last)
+    for (; run?.last !== undefined && !run.outgoing; run = run.previous) frames.push(run.last)
     // The joined bytes are all that is needed now, also where this run waits for long.
     this.previous = undefined
     const builder = new BatchBuilder()
     for (let at = frames.length - 1; at >= 0; at--) builder.add(frames[at] as Encoded)
     const batch = builder.build()
     // Whoever wrote before the turn ended has joined the beginning, and cut off what led to it.
-    return run?.batch ? run.batch.followedBy(batch) : batch
+    return run?.outgoing ? run.outgoing.batch.followedBy(batch) : batch
   }
 }

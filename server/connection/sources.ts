@@ -5,8 +5,8 @@ import { joined, type Outgoing } from './outgoing.ts'
 export interface Source {
   /** Set if its messages are for this subscription only. */
   readonly sub: number | undefined
-  /** What comes next; empty if nothing is ready now. */
-  pull(): readonly Stretch[]
+  /** What comes next, of about this many bytes at most; empty if nothing is ready now. */
+  pull(most: number): readonly Stretch[]
 }
 
 /** Pieces that are written in one turn: many sources that have something at once must not hold up everything else. */
@@ -49,28 +49,29 @@ export class Sources {
   }
 
   /**
-   * Writes a piece of each source that has something, until `interrupted`. False: a write has left bytes with the engine. `more` is
-   * called if there are many: the rest is for the next turn.
+   * Writes a piece of each source that has something, until `interrupted`. False: a write has blocked the line. `more` is called if
+   * there are many: the rest is for the next turn.
    */
-  writeEach(interrupted: () => boolean, write: (outgoing: Outgoing) => boolean, more: () => void): boolean {
-    const served: Source[] = []
-    for (const source of this.sources ?? []) {
+  writeEach(
+    interrupted: () => boolean,
+    room: () => number,
+    write: (outgoing: Outgoing) => boolean,
+    more: () => void,
+  ): boolean {
+    let served = 0
+    for (const source of [...(this.sources ?? [])]) {
       if (interrupted()) return true
-      if (served.length === PIECES) {
-        this.putLast(served)
+      if (served === PIECES) {
         more()
         return true
       }
-      const stretches = source.pull()
+      const stretches = source.pull(room())
       if (stretches.length === 0) continue
-      served.push(source)
+      served++
+      // Those after it come first the next time, also if each write blocks the line.
+      if (this.sources?.delete(source)) this.sources.add(source)
       if (!write(joined(stretches, source.sub))) return false
     }
     return true
-  }
-
-  /** Those that have ended meanwhile stay away. */
-  private putLast(served: readonly Source[]): void {
-    for (const source of served) if (this.sources?.delete(source)) this.sources.add(source)
   }
 }

@@ -6,6 +6,8 @@ import { Run } from './run.ts'
 /** A turn that lasts longer is cut, in milliseconds; after so many messages one looks. */
 const LONG_MS = 20
 const LOOK_EVERY = 32
+/** A turn that ended longer ago has left nothing unread, in milliseconds: the event loop has been idle since. */
+const JUST_NOW_MS = 2
 
 /** What is flushed at the end of a turn. */
 export interface Flushable {
@@ -25,6 +27,10 @@ export class Turn {
   private dirty: Flushable[] = []
   private since = 0
   private count = 0
+  /** Of the event loop's own turn, which may be cut into several. */
+  private began: number | undefined = undefined
+  private endedAt = 0
+  private lastedMs = 0
   private readonly clock: Clock
 
   constructor(clock: Clock) {
@@ -45,7 +51,10 @@ export class Turn {
   schedule(outbox: Flushable): void {
     if (this.dirty.length === 0) {
       this.since = this.clock.now()
-      setImmediate(this.end)
+      if (this.began === undefined) {
+        this.began = this.since
+        setImmediate(this.loopTurned)
+      }
     }
     this.dirty.push(outbox)
   }
@@ -56,7 +65,22 @@ export class Turn {
     if (this.clock.now() - this.since > LONG_MS) this.end()
   }
 
-  private readonly end = (): void => {
+  /** For how long what has arrived at this moment may have been unread at most, in milliseconds. */
+  busyMs(now: number): number {
+    const from = this.began ?? now
+    return now - from + (from - this.endedAt <= JUST_NOW_MS ? this.lastedMs : 0)
+  }
+
+  private readonly loopTurned = (): void => {
+    const began = this.began as number
+    // What is flushed may schedule more, which is of the next turn.
+    this.began = undefined
+    this.end()
+    this.endedAt = this.clock.now()
+    this.lastedMs = this.endedAt - began
+  }
+
+  private end(): void {
     const dirty = this.dirty
     this.dirty = []
     // A new start, or the old one would keep the frames of this turn alive.

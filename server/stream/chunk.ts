@@ -52,7 +52,7 @@ export class Selection {
       const start = at++
       const binary = block.isBinary(start)
       while (at < block.count && block.isBinary(at) === binary && wanted(at)) {
-        if (block.wireBytes(start, at + 1) > STRETCH_BYTES) break
+        if (block.wireBytes(start, at + 1) > Math.min(STRETCH_BYTES, bytes - taken)) break
         at++
       }
       stretches.push({ wires: block.wires(start, at), binary, count: at - start })

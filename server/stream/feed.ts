@@ -57,9 +57,6 @@ interface Beginning {
   readonly gap?: { readonly reason: GapReason; readonly missing?: Missing }
 }
 
-/** Bytes that a feed hands out at once: enough for one write, and little enough to leave others their turn. */
-const CHUNK_BYTES = 64 * 1024
-
 /** About how much memory an offset takes up that is picked, in a set that may be half empty. */
 const PICK_BYTES = 40
 
@@ -162,14 +159,14 @@ export class Feed implements SubscriptionFeed, BlockReader {
   }
 
   /** Hands out what comes next; empty where nothing is ready now. Then `feedReady` says when to ask again. */
-  pull(): readonly Stretch[] {
+  pull(most: number): readonly Stretch[] {
     if (this.state !== 'feeding' || this.paused) return []
     const { block } = this
     if (!block) {
       this.advanceLater()
       return []
     }
-    const [stretches, at] = this.selection.take(block, this.blockAt, CHUNK_BYTES, this.picks)
+    const [stretches, at] = this.selection.take(block, this.blockAt, most, this.picks)
     this.blockAt = at
     if (at < block.count) {
       this.position = block.offset(at)

@@ -18,7 +18,7 @@ it('says hello and all its subscriptions in one message', async () => {
   await peer.next('hello')
   expect(peer.batches).toEqual([
     [
-      { type: 'hello', client: 'test' },
+      { type: 'hello', client: 'test', checks: true },
       { type: 'subscribe', sub: expect.any(Number), pattern: 'a' },
       {
         type: 'subscribe',

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it } from 'vitest'
-import type { Gap } from '../../client/node.ts'
+import type { Gap, Message } from '../../client/node.ts'
 import { hearUncaught } from '../setup/uncaught.ts'
 import { message, ScriptedHub } from './scripted-hub.ts'
 
@@ -91,6 +91,38 @@ it('bounds its buffer against a hub that does not pause, and tells how much is m
   expect(read).toBeLessThan(sent)
   expect(new Set(gaps.map(({ reason }) => reason))).toEqual(new Set(['client-buffer']))
   expect(read + gaps.reduce((sum, { count }) => sum + (count ?? Number.NaN), 0)).toBe(sent)
+})
+
+it('with conflate, keeps the newest of each topic and key while its handler is busy, and tells the rest in its place', async () => {
+  const { client, peer } = await hub.connected()
+  const seen: unknown[] = []
+  let go = () => {}
+  const busy = new Promise<void>((resolve) => {
+    go = resolve
+  })
+  const options = { policy: 'conflate', onGap: (gap: Gap) => seen.push(gap) } as const
+  const handler = ({ data }: Message) => {
+    seen.push(data)
+    return data === 1 ? busy : undefined
+  }
+  client.subscribe('p.*', handler, options)
+  const last = client.subscribe('end')
+  const sub = await peer.subscribed()
+  await peer.subscribed()
+  const key = { key: 'k' }
+  peer.send(message(1, 'p.a'), message(2, 'p.a'), message(3, 'p.b'), message(4, 'p.a', key), message(5, 'p.a'))
+  peer.send(
+    { type: 'gap', sub, count: 2, from: 'x', to: 'y', reason: 'conflate' },
+    message(6, 'p.b'),
+    message(7, 'p.b'),
+  )
+  for (let n = 8; n < 5000; n++) peer.send(message(n, n % 2 ? 'p.c' : 'p.d'))
+  peer.send(message(0, 'end'))
+  for await (const _ of last) break
+  go()
+  await expect.poll(() => seen.at(-1)).toBe(4999)
+  const gap = (count: number, from: string, to: string) => ({ count, from, to, reason: 'conflate' })
+  expect(seen).toEqual([1, gap(2, 'm2', 'm3'), 4, 5, gap(3, 'x', 'm6'), 7, gap(4990, 'm8', 'm4997'), 4998, 4999])
 })
 
 it('tells a gap of the hub at its place', async () => {

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import type { Scenario } from '../../server/cli/bench.ts'
 import { FanfareError } from '../../shared/errors.ts'
+import { answerChecks } from './check-answers.ts'
 import { DeliveryCounter, nowMicros, payload } from './delivery-counter.ts'
 import { cpuSeconds, residentBytes } from './process-stats.ts'
 import { clientFrame, openRaw, seen } from './raw-websocket.ts'
@@ -105,6 +106,7 @@ interface Subscriber {
 
 async function openSubscriber(target: Target, server: Running, { size, rate }: Scenario): Promise<Subscriber> {
   const socket = await openRaw(server, target.subscriberPath, target.protocol)
+  if (target.answersChecks) answerChecks(socket)
   if (target.subscribe) await greet(socket, target, target.subscribe)
   const counter = new DeliveryCounter(size, rate !== undefined)
   socket.on('data', (chunk: Buffer) => counter.add(chunk))

@@ -12,11 +12,13 @@ import { moveToLoadCore } from './process-stats.ts'
 import { queues } from './queues.ts'
 import { type StormLoad, storm } from './storm.ts'
 import { streams } from './streams/streams.ts'
-import { fanfare, nativeUws, nats, plainWs, type Target } from './targets.ts'
+import { asking, fanfare, nativeUws, nats, plainWs, type Target } from './targets.ts'
 
 const TARGETS: Record<string, Target> = {
   ws: fanfare('ws'),
   uws: fanfare('uws'),
+  'ws-asks': asking('ws'),
+  'uws-asks': asking('uws'),
   'plain-ws': plainWs,
   'native-uws': nativeUws,
   nats,

@@ -22,6 +22,8 @@ export interface Target {
   publish(payloads: readonly string[], firstSeq: number): Buffer
   /** The text that acknowledges so many of them. */
   readonly ack: { readonly text: string; readonly messages: number }
+  /** Its subscribers answer the hub's checks. */
+  readonly answersChecks?: true
   start(): Promise<Running>
 }
 
@@ -86,6 +88,14 @@ export function fanfare(engine: string, flags: readonly string[] = [], cores: 'o
     ack: { text: '"receipt"', messages: 1 },
     start: () => run(cores === 'one' ? onServerCore(command) : command, /"port":(\d+)/),
   }
+}
+
+/** A hub whose subscribers say what they have handled, as those of the client library do. */
+export function asking(engine: string): Target {
+  const target = fanfare(engine)
+  const { say, hear } = target.subscribe as Greeting
+  const subscribe = { say: `[{"type":"hello","checks":true},${say}]`, hear }
+  return { ...target, name: `${target.name} asks`, subscribe, answersChecks: true }
 }
 
 /** A hub that runs already, at a ws: URL. What its process costs is not known here. */

@@ -17,8 +17,10 @@ export class ModelSubscription {
 
 /** Reads the wire as PROTOCOL.md says, in the plainest way. */
 export class ModelClient {
-  /** All frames that are neither message nor gap nor scope. */
+  /** All frames that are neither message nor gap, scope or check. */
   readonly controls: HubFrame[] = []
+  /** Checks that have not been answered. */
+  readonly checks: number[] = []
   /** Frames of messages, each once however many subscriptions it is for. */
   messages = 0
   private readonly requested: ModelSubscription[] = []
@@ -50,6 +52,8 @@ export class ModelClient {
         const wanted = only === undefined ? !subscription.paused : sub === only
         if (wanted && matchesPattern(subscription.words, words)) subscription.seen.push(frame.id)
       }
+    } else if (frame.type === 'check') {
+      this.checks.push(frame.n)
     } else if (frame.type === 'gap') {
       this.known(frame.sub).seen.push(frame)
     } else {

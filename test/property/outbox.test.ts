@@ -24,6 +24,8 @@ function commands(policy: fc.Arbitrary<Policy>, times = fc.integer({ min: 1, max
     { weight: 2, arbitrary: fc.record({ do: fc.constant('receipts'), peer, times }) },
     { weight: 3, arbitrary: fc.record({ do: fc.constant('stall'), peer, writes }) },
     { weight: 3, arbitrary: fc.record({ do: fc.constant('drain'), peer, writes }) },
+    { weight: 3, arbitrary: fc.record({ do: fc.constant('answer'), peer, times: fc.integer({ min: 1, max: 3 }) }) },
+    { weight: 1, arbitrary: fc.record({ do: fc.constant('pass'), ms: fc.constantFrom(1, 40, 400, 12_000) }) },
     { weight: 3, arbitrary: fc.record({ do: fc.constant('turn') }) },
   )
   return fc

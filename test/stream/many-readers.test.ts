@@ -53,6 +53,7 @@ describe('very many subscriptions that read a stream', () => {
       const before = pulled.length
       sources.writeEach(
         () => false,
+        () => 64 * 1024,
         () => true,
         () => {
           more = true

@@ -1,0 +1,87 @@
+import type { Batch } from '../engine/batch.ts'
+import type { EngineSocket } from '../engine/engine.ts'
+import type { Account } from './backlog.ts'
+import { Checks } from './checks.ts'
+import { WRITE_BYTES } from './outgoing.ts'
+import type { Turn } from './turn.ts'
+
+/**
+ * The way from an outbox to its client. It is blocked while the engine holds a rest, and, if the client confirms what its handlers have
+ * been through, while they have too much before them.
+ */
+export class Line {
+  /** What it holds while it is blocked, in bytes: they count for the outbox. */
+  heldBytes = 0
+  private readonly socket: EngineSocket
+  private readonly turn: Turn
+  private readonly account: Pick<Account, 'add'>
+  private checks: Checks | undefined = undefined
+  private engineFull = false
+
+  constructor(socket: EngineSocket, turn: Turn, account: Pick<Account, 'add'>) {
+    this.socket = socket
+    this.turn = turn
+    this.account = account
+  }
+
+  get blocked(): boolean {
+    return this.engineFull || this.checks?.full === true
+  }
+
+  /** How much the next write should have at most, in bytes. */
+  get room(): number {
+    return Math.min(WRITE_BYTES, this.checks?.room ?? WRITE_BYTES)
+  }
+
+  /** False: the line is blocked. */
+  write(batch: Batch): boolean {
+    const { checks } = this
+    if (!checks) {
+      this.engineFull = !this.socket.write(batch)
+      return !this.engineFull
+    }
+    const now = this.turn.now()
+    const check = checks.writing(batch.framed.length, now, this.turn.busyMs(now))
+    this.engineFull = !this.socket.write(check ? batch.followedBy(check) : batch)
+    return !this.blocked
+  }
+
+  /** Call while it is blocked: counts what it holds, from now on or again. */
+  hold(): void {
+    this.askIfStuck()
+    this.release()
+    this.heldBytes = Math.max(this.socket.bufferedBytes, this.checks?.heldBytes ?? 0)
+    this.account.add(this.heldBytes)
+  }
+
+  release(): void {
+    this.account.add(-this.heldBytes)
+    this.heldBytes = 0
+  }
+
+  /** The engine has written everything. */
+  drained(): void {
+    this.engineFull = false
+  }
+
+  /** From here on the client is asked, and what is on the way to it is bounded: no more than this many bytes of it count. */
+  startChecks(most: number): void {
+    this.checks = new Checks(most)
+  }
+
+  stopChecks(): void {
+    this.checks = undefined
+  }
+
+  /** False: the client was not asked. */
+  answered(n: number): boolean {
+    const now = this.turn.now()
+    return this.checks?.answered(n, now, this.turn.busyMs(now)) ?? false
+  }
+
+  /** Asks if no other answer would free the line. */
+  private askIfStuck(): void {
+    const check = this.engineFull ? undefined : this.checks?.lone(this.turn.now())
+    if (check) this.engineFull = !this.socket.write(check)
+  }
+}
