@@ -70,16 +70,15 @@ export interface Broker {
   queues(names?: readonly string[]): Promise<QueueStatus[]>
   /** Called when a queue has something to lease, at the latest a tenth of a second after it is due. */
   onReady: (queue: string) => void
-  /** Called when a lease has run out: its message goes on without whoever held it. */
-  onLeaseLost: (queue: string, delivery: number) => void
   /** Called when something has been made safe. */
   onCommit: (commit: CommitStats) => void
-  /** Leases messages that are ready: a count and some bytes at most. A lease that runs out is a failed attempt. */
-  lease(queue: string, count: number, bytes: number, ackDeadlineMs: number): Delivery[]
+  /**
+   * Leases messages that are ready: a count and some bytes at most. A lease lasts until it is settled or given back: the broker knows
+   * who has a message, and the queue layer for how long.
+   */
+  lease(queue: string, count: number, bytes: number): Delivery[]
   /** Ends a lease; the settlement is told when that is safe, or that the lease was lost. */
   settle(settlement: Settlement): void
-  /** Gives a lease that is held more time. False: it is lost. */
-  extend(queue: string, delivery: number, ms: number): boolean
   /**
    * Gives a message back as if it had never been leased: nobody has tried it, or there is no room to keep that it failed.
    */
@@ -186,7 +185,7 @@ export interface Delivery {
   readonly lastError: string | undefined
 }
 
-/** What a lease ends in, besides running out. */
+/** What a lease ends in. */
 export type Ending =
   | { readonly kind: 'ack' }
   /** Another attempt, after a while that the queue chooses where none is given. */

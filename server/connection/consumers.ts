@@ -35,11 +35,12 @@ export class Consumers {
     const { consumer: number, queue, prefetch = DEFAULT_PREFETCH } = frame
     if (this.byNumber.has(number)) throw new FanfareError('consumer_exists', `"consumer" is ${number}`)
     if (this.byNumber.size >= this.context.config.subscriptions) throw new FanfareError('too_many_subscriptions')
-    const { queues, broker } = this.context
+    const { queues, broker, clock } = this.context
     const ackDeadlineMs = frame.ackDeadlineMs ?? queues.options(queue).ackDeadlineMs
     const options = { consumer: number, queue, prefetch, ackDeadlineMs }
-    const consumer = new Consumer(options, broker, this.outbox, {
+    const consumer = new Consumer(options, broker, clock, this.outbox, {
       creditChanged: (name) => queues.deal(name),
+      lookBy: (each, time) => queues.lookBy(each, time),
       failed: (failed, error) => {
         this.forget(failed)
         this.refuse(error, { consumer: number })

@@ -1,9 +1,11 @@
 import { Buffer } from 'node:buffer'
+import type { Clock } from '../../shared/clock.ts'
 import { encodeRecord } from '../../shared/codec.ts'
 import type { FanfareError } from '../../shared/errors.ts'
 import type { HubFrame } from '../../shared/frames.ts'
 import type { Broker, Delivery, Draft, Ending, Settlement } from '../broker/broker.ts'
 import type { Stretch } from '../stream/chunk.ts'
+import { Leases } from './leases.ts'
 
 /** Where a consumer's frames go. */
 export interface ConsumerOutlet {
@@ -16,6 +18,8 @@ export interface ConsumerOutlet {
 
 export interface ConsumerOwner {
   creditChanged(queue: string): void
+  /** `look` has something to do then. */
+  lookBy(consumer: Consumer, time: number): void
   /** Its queue is gone. */
   failed(consumer: Consumer, error: FanfareError): void
 }
@@ -43,12 +47,13 @@ export class Consumer {
   readonly sub = undefined
   readonly options: ConsumerOptions
   private readonly broker: Broker
+  private readonly clock: Clock
   private readonly outlet: ConsumerOutlet
   private readonly owner: ConsumerOwner
   /** Leased and not handed out. */
   private waiting: Waiting[] = []
   private waitingBytes = 0
-  private readonly inFlight = new Set<number>()
+  private readonly leases = new Leases()
   /** Plain acks that are being committed: nothing of them comes back, as a nack or a refused publish does. */
   private settling = 0
   /** Leases whose settlement the broker has not answered yet. */
@@ -58,15 +63,16 @@ export class Consumer {
   private settledNow: number[] = []
   private ended = false
 
-  constructor(options: ConsumerOptions, broker: Broker, outlet: ConsumerOutlet, owner: ConsumerOwner) {
+  constructor(options: ConsumerOptions, broker: Broker, clock: Clock, outlet: ConsumerOutlet, owner: ConsumerOwner) {
     this.options = options
     this.broker = broker
+    this.clock = clock
     this.outlet = outlet
     this.owner = owner
   }
 
   get inFlightCount(): number {
-    return this.inFlight.size
+    return this.leases.count
   }
 
   /** How many more deliveries it can take now. */
@@ -74,18 +80,20 @@ export class Consumer {
     if (this.ended || !this.outlet.keepsUp || this.waitingBytes >= LEASED_AHEAD_BYTES) return 0
     const { prefetch } = this.options
     // What its client has acked makes room at once, or the disk would set its pace; as much again at the most.
-    return prefetch - this.inFlight.size + Math.min(this.settling, prefetch)
+    return prefetch - this.leases.count + Math.min(this.settling, prefetch)
   }
 
   /** Takes deliveries for its client. */
   offer(deliveries: readonly Delivery[]): void {
+    const deadline = this.clock.now() + this.options.ackDeadlineMs
     for (const delivery of deliveries) {
       const frame = deliveryFrame(this.options.consumer, delivery)
-      this.inFlight.add(delivery.id)
+      this.leases.hold(delivery.id, deadline)
       this.waiting.push({ id: delivery.id, frame })
       this.waitingBytes += frame.length
     }
     this.outlet.feedReady()
+    this.owner.lookBy(this, deadline)
   }
 
   pull(): readonly Stretch[] {
@@ -102,7 +110,7 @@ export class Consumer {
   }
 
   holds(delivery: number): boolean {
-    return this.inFlight.has(delivery)
+    return this.leases.holds(delivery)
   }
 
   /** Ends a lease, with what is published in the same step; `refused` is called if that was not possible. */
@@ -119,7 +127,7 @@ export class Consumer {
       settled: () => {
         this.settling -= freed
         this.underWay.delete(delivery)
-        this.inFlight.delete(delivery)
+        this.leases.delete(delivery)
         this.tellSettled(delivery)
         this.owner.creditChanged(queue)
       },
@@ -127,7 +135,7 @@ export class Consumer {
         this.settling -= freed
         this.underWay.delete(delivery)
         // A lease that is lost is no longer its; in every other case it still is.
-        if (error.code === 'lease_lost') this.inFlight.delete(delivery)
+        if (error.code === 'lease_lost') this.leases.delete(delivery)
         refused(error)
         if (this.leftToEnd.delete(delivery)) this.broker.giveBack(queue, delivery)
         this.owner.creditChanged(queue)
@@ -136,9 +144,16 @@ export class Consumer {
     if (freed > 0) this.owner.creditChanged(queue)
   }
 
+  /** Ends the leases that have run out; gives when the next one does. */
+  look(now: number): number {
+    for (const delivery of this.leases.overdue(now)) if (!this.underWay.has(delivery)) this.runOut(delivery)
+    return this.leases.nextDeadline()
+  }
+
   /** A lease has run out: it takes no credit any more, and is not handed out where its client has not seen it. */
-  leaseLost(delivery: number): void {
-    if (!this.inFlight.delete(delivery)) return
+  private runOut(delivery: number): void {
+    this.leases.delete(delivery)
+    this.charge(delivery, { error: 'The consumer did not answer in time', delayMs: 0 })
     this.waiting = this.waiting.filter(({ id }) => id !== delivery)
     this.waitingBytes = this.waiting.reduce((sum, { frame }) => sum + frame.length, 0)
     this.owner.creditChanged(this.options.queue)
@@ -149,8 +164,13 @@ export class Consumer {
     this.owner.failed(this, error)
   }
 
+  /** Gives a lease more time. False: it is lost. */
   extend(delivery: number, ms: number): boolean {
-    return this.broker.extend(this.options.queue, delivery, ms)
+    if (!this.leases.holds(delivery) || this.underWay.has(delivery)) return false
+    const deadline = this.clock.now() + ms
+    this.leases.hold(delivery, deadline)
+    this.owner.lookBy(this, deadline)
+    return true
   }
 
   /**
@@ -163,25 +183,21 @@ export class Consumer {
     const unseen = new Set(this.waiting.map(({ id }) => id))
     this.waiting = []
     const { queue } = this.options
-    const failed = { kind: 'nack', error: 'The connection of the consumer was lost', delayMs: 0 } as const
-    const giveBack = (delivery: number) => (error: FanfareError) => {
-      // A failure that there is no room to keep does not count.
-      if (error.code === 'storage_full') this.broker.giveBack(queue, delivery)
-    }
-    for (const delivery of this.inFlight) {
+    for (const delivery of this.leases) {
       if (this.underWay.has(delivery) && !lost) this.leftToEnd.add(delivery)
       else if (unseen.has(delivery) || !lost) this.broker.giveBack(queue, delivery)
-      else
-        this.broker.settle({
-          queue,
-          delivery,
-          ending: failed,
-          drafts: [],
-          settled: () => {},
-          refused: giveBack(delivery),
-        })
+      else this.charge(delivery, { error: 'The connection of the consumer was lost', delayMs: 0 })
     }
-    this.inFlight.clear()
+    this.leases.clear()
+  }
+
+  /** Ends a lease as a failed attempt. */
+  private charge(delivery: number, failure: { readonly error: string; readonly delayMs: number }): void {
+    const { queue } = this.options
+    const ending = { kind: 'nack', ...failure } as const
+    // A failure that cannot be kept does not count, and must not hold up the message for good.
+    const refused = () => this.broker.giveBack(queue, delivery)
+    this.broker.settle({ queue, delivery, ending, drafts: [], settled: () => {}, refused })
   }
 
   /** One frame for all that one commit has settled. */

@@ -9,6 +9,7 @@ import type { UnexpectedErrors } from '../failure/unexpected-errors.ts'
 import { type NameLimits, NameQuota } from '../limit/name-quota.ts'
 import type { QueueBinding } from '../topic/topics.ts'
 import { type Consumer, LEASED_AHEAD_BYTES } from './consumer.ts'
+import { Lookout } from './lookout.ts'
 import { QueueMonitor } from './monitor.ts'
 
 interface Binding extends QueueBinding, Indexed {
@@ -48,6 +49,7 @@ export class Queues {
   private readonly log: Logger
   private readonly clock: Clock
   private readonly unexpected: UnexpectedErrors
+  private readonly lookout: Lookout<Consumer>
   private closed = false
   /** Told when topics may feed other queues than before. */
   onChange: () => void = () => {}
@@ -59,9 +61,7 @@ export class Queues {
     this.clock = clock
     this.quota = new NameQuota(limits, { names: this.byName, patterns: this.bindings })
     broker.onReady = (name) => this.deal(name)
-    broker.onLeaseLost = (name, delivery) => {
-      for (const consumer of this.byName.get(name)?.consumers ?? []) consumer.leaseLost(delivery)
-    }
+    this.lookout = new Lookout(clock, (task) => void unexpected.run('timer', task))
   }
 
   /** Takes in what the broker has from before, then what the configuration declares, which is the stronger. */
@@ -74,6 +74,7 @@ export class Queues {
 
   close(): void {
     this.closed = true
+    this.lookout.close()
   }
 
   has(name: string): boolean {
@@ -113,6 +114,12 @@ export class Queues {
     const consumers = this.byName.get(consumer.options.queue)?.consumers
     const at = consumers?.indexOf(consumer) ?? -1
     if (at >= 0) consumers?.splice(at, 1)
+    this.lookout.forget(consumer)
+  }
+
+  /** Something of a consumer's is due then. */
+  lookBy(consumer: Consumer, time: number): void {
+    this.lookout.lookBy(consumer, time)
   }
 
   /** Hands out what is ready, once for all that ask in this turn. */
@@ -303,7 +310,7 @@ export class Queues {
     for (; dealt < active.length; dealt++) {
       const consumer = active[(first + dealt) % active.length] as Consumer
       const count = Math.min(share, consumer.credit)
-      const deliveries = this.broker.lease(name, count, LEASED_AHEAD_BYTES, consumer.options.ackDeadlineMs)
+      const deliveries = this.broker.lease(name, count, LEASED_AHEAD_BYTES)
       if (deliveries.length === 0) break
       consumer.offer(deliveries)
     }

@@ -25,7 +25,7 @@ export interface Publish {
 
 export type Step = { readonly failing: boolean } & (
   | { readonly do: 'publish'; readonly messages: readonly Publish[] }
-  | { readonly do: 'lease'; readonly count: number; readonly deadline: number }
+  | { readonly do: 'lease'; readonly count: number }
   | {
       readonly do: 'end'
       readonly which: number
@@ -34,7 +34,7 @@ export type Step = { readonly failing: boolean } & (
     }
   | { readonly do: 'ack and publish'; readonly which: number; readonly messages: readonly Publish[] }
   | { readonly do: 'late'; readonly kind: 'ack' | 'nack' | 'reject' }
-  | { readonly do: 'extend' | 'give back'; readonly which: number }
+  | { readonly do: 'give back'; readonly which: number }
   | { readonly do: 'clock'; readonly by: number }
   | { readonly do: 'purge' | 'reopen' }
   | { readonly do: 'unpark'; readonly key: string }
@@ -97,7 +97,7 @@ export class World {
       case 'publish':
         return this.publish(step.messages, fails)
       case 'lease':
-        return this.lease(step.count, step.deadline * STEP_MS)
+        return this.lease(step.count)
       case 'clock':
         this.now += step.by * STEP_MS
         return
@@ -147,13 +147,9 @@ export class World {
     now: number,
   ): Promise<void> {
     const { model, broker } = this
-    if (step.do === 'extend') {
-      lease.deadline = now + 2 * STEP_MS
-      expect(broker.extend('q', lease.delivery, 2 * STEP_MS)).toBe(true)
-    } else if (step.do === 'give back') {
+    if (step.do === 'give back') {
       model.giveBack(lease)
       broker.giveBack('q', lease.delivery)
-      expect(broker.extend('q', lease.delivery, 1000)).toBe(false)
       this.lost = lease.delivery
     } else if (step.do === 'ack and publish') {
       await this.ackAndPublish(lease, step.messages, fails)
@@ -211,9 +207,9 @@ export class World {
     this.lost = lease.delivery
   }
 
-  private lease(count: number, deadlineMs: number): void {
+  private lease(count: number): void {
     const { model, now } = this
-    const deliveries = this.broker.lease('q', count, Number.MAX_SAFE_INTEGER, deadlineMs)
+    const deliveries = this.broker.lease('q', count, Number.MAX_SAFE_INTEGER)
     for (const delivery of deliveries) {
       const next = model.next(now)
       const [card] = next
@@ -223,7 +219,7 @@ export class World {
       expect([delivery.attempt, delivery.lastError]).toEqual([card.attempts + 1, card.error])
       expect(delivery.id).toBeGreaterThan(this.lastDelivery)
       this.lastDelivery = delivery.id
-      model.lease(card, delivery.id, now + deadlineMs)
+      model.lease(card, delivery.id)
     }
     // None is kept back.
     if (deliveries.length < count) expect(model.next(now)).toEqual([])

@@ -33,11 +33,10 @@ function steps(): fc.Arbitrary<Step> {
   })
   return fc.oneof(
     act(6, 'publish', { messages }),
-    act(6, 'lease', { count: fc.integer({ min: 1, max: 6 }), deadline: fc.constantFrom(1, 3, 50) }),
+    act(6, 'lease', { count: fc.integer({ min: 1, max: 6 }) }),
     act(8, 'end', { which, kind, delay: fc.option(fc.constantFrom(0, 1, 2), { nil: undefined }) }),
     act(2, 'ack and publish', { which, messages: fc.array(publish, { minLength: 1, maxLength: 3 }) }),
     act(1, 'late', { kind }),
-    act(1, 'extend', { which }),
     act(2, 'give back', { which }),
     act(4, 'clock', { by: fc.integer({ min: 1, max: 4 }) }),
     act(1, 'purge', {}),

@@ -166,7 +166,7 @@ export class QueueLog implements QueueState {
   // Leases
 
   /** Leases what is ready, up to a count and some bytes. */
-  lease(count: number, bytes: number, ackDeadlineMs: number, now: number, nextId: () => number): Delivery[] {
+  lease(count: number, bytes: number, now: number, nextId: () => number): Delivery[] {
     const deliveries: Delivery[] = []
     let taken = 0
     while (deliveries.length < count && taken < bytes) {
@@ -174,7 +174,7 @@ export class QueueLog implements QueueState {
       if (!item) break
       const [block, at] = this.blocks.find(item.block, item.seq)
       const id = nextId()
-      this.leases.add(id, item, now + ackDeadlineMs)
+      this.leases.add(id, item)
       if (item.attempts > 0) this.totals.redelivered++
       const { attempts, error } = item
       const bytesOf = block.wires(at, at + 1)
@@ -298,7 +298,7 @@ export class QueueLog implements QueueState {
     for (const act of applied) act(now)
   }
 
-  /** Leases that were to end are held again, until they run out. */
+  /** Leases that were to end are held again. */
   rollback(now: number): void {
     this.staged = undefined
     const { leaving } = this.stage
