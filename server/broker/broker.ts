@@ -77,6 +77,10 @@ export interface Broker {
    * who has a message, and the queue layer for how long.
    */
   lease(queue: string, count: number, bytes: number): Delivery[]
+  /** Leases a message that waits, ready or not, by its number; gives the number of the delivery. Undefined if it does not wait. */
+  leaseAgain(queue: string, seq: number): number | undefined
+  /** The wire form of a message on lease. */
+  wireOf(queue: string, delivery: number): string | Uint8Array | undefined
   /** Ends a lease; the settlement is told when that is safe, or that the lease was lost. */
   settle(settlement: Settlement): void
   /**
@@ -179,6 +183,8 @@ export interface QueueState {
 /** A message on lease. */
 export interface Delivery {
   readonly id: number
+  /** Of the message, in its queue: the same at each attempt. */
+  readonly seq: number
   readonly wire: string | Uint8Array
   /** 1 for the first. */
   readonly attempt: number

@@ -241,7 +241,7 @@ export class Connection implements SocketHandlers, OutboxOwner, WatchedConnectio
       if (this.login) return this.enter(this.login, frame)
       if (frame.type === 'hello') throw new FanfareError('hello_late')
       if (frame.type === 'auth') return this.renew(frame)
-      this.dispatch ??= new Dispatch(this.context, this.outbox, this.refuse)
+      this.dispatch ??= new Dispatch(this.context, this.id, this.outbox, this.refuse)
       this.dispatch.handle(frame, this.access as Access)
     } catch (error) {
       this.refuse(error, value)

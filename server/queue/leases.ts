@@ -1,42 +1,157 @@
-/** The deliveries that a consumer holds, and until when. */
+import Denque from 'denque'
+
+/** A delivery that a consumer holds. */
+export interface Lease {
+  /** Its number to the client. */
+  readonly delivery: number
+  /** Its number to the broker: another one if the message was leased again for a late ack. */
+  readonly id: number
+  readonly seq: number
+  readonly attempt: number
+  /**
+   * `leased`: it has not been handed out. `sent`: it is with the client, and waits there. `begun`: a handler has it, and its time
+   * runs. `settling`: the client has ended it, and that is being stored. `gone`: it is not held any more.
+   */
+  state: 'leased' | 'sent' | 'begun' | 'settling' | 'gone'
+  /** When it was sent. */
+  sentAt: number
+  /** Of a delivery that has begun: since when its time runs, and until when. */
+  since: number
+  deadline: number
+  /** The client was asked to give it back. */
+  recalled: boolean
+}
+
+/** Marks of deliveries that are gone which need no cleaning. */
+const TOLERATED_GONE = 32
+
+/**
+ * The deliveries of one consumer, and which of them have begun. A client begins in the order of delivery: what is true of one is true
+ * of those before it. The oldest delivery of a client that does not say what it begins counts as begun.
+ */
 export class Leases {
-  private readonly deadlines = new Map<number, number>()
+  private readonly ackDeadlineMs: number
+  private readonly begins: boolean
+  private readonly byDelivery = new Map<number, Lease>()
+  /** Those that wait in the client, in order; what is gone is only marked. */
+  private readonly unbegun = new Denque<Lease>()
+  private readonly begun = new Set<Lease>()
+
+  constructor(ackDeadlineMs: number, begins: boolean) {
+    this.ackDeadlineMs = ackDeadlineMs
+    this.begins = begins
+  }
 
   get count(): number {
-    return this.deadlines.size
+    return this.byDelivery.size
   }
 
-  [Symbol.iterator](): Iterator<number> {
-    return this.deadlines.keys()
+  get begunCount(): number {
+    return this.begun.size
   }
 
-  holds(delivery: number): boolean {
-    return this.deadlines.has(delivery)
+  [Symbol.iterator](): Iterator<Lease> {
+    return this.byDelivery.values()
   }
 
-  /** Holds it until then: for the first time, or for longer. */
-  hold(delivery: number, until: number): void {
-    this.deadlines.set(delivery, until)
+  get(delivery: number): Lease | undefined {
+    return this.byDelivery.get(delivery)
   }
 
-  /** False: it was not held. */
-  delete(delivery: number): boolean {
-    return this.deadlines.delete(delivery)
+  /** The lease of a message. It goes through all of them. */
+  of(seq: number): Lease | undefined {
+    for (const lease of this.byDelivery.values()) if (lease.seq === seq) return lease
+    return undefined
+  }
+
+  add(delivery: number, id: number, seq: number, attempt: number): Lease {
+    const times = { sentAt: 0, since: 0, deadline: 0 }
+    const lease: Lease = { delivery, id, seq, attempt, state: 'leased', ...times, recalled: false }
+    this.byDelivery.set(delivery, lease)
+    return lease
+  }
+
+  sent(lease: Lease, now: number): void {
+    lease.state = 'sent'
+    lease.sentAt = now
+    this.unbegun.push(lease)
+    if (!this.begins) this.beginOldest(now)
+  }
+
+  /** All that were sent up to this number have begun. */
+  begin(upTo: number, now: number): void {
+    for (let lease = this.oldestUnbegun; lease && lease.delivery <= upTo; lease = this.oldestUnbegun) {
+      this.beginOne(lease, now)
+    }
+  }
+
+  /** A lease that has begun has this much time from now on. */
+  extend(lease: Lease, ms: number, now: number): void {
+    lease.since = now
+    lease.deadline = now + ms
+  }
+
+  /** Its end is being stored. */
+  settling(lease: Lease, now: number): void {
+    this.begin(lease.delivery, now)
+    this.begun.delete(lease)
+    lease.state = 'settling'
+    if (!this.begins) this.beginOldest(now)
+  }
+
+  /** It is not ended, and goes on. */
+  resume(lease: Lease, now: number): void {
+    if (lease.state !== 'gone') this.beginOne(lease, now)
+  }
+
+  remove(lease: Lease): void {
+    lease.state = 'gone'
+    this.byDelivery.delete(lease.delivery)
+    this.begun.delete(lease)
+    if (this.unbegun.length > 2 * this.byDelivery.size + TOLERATED_GONE) this.forgetGone()
   }
 
   clear(): void {
-    this.deadlines.clear()
+    for (const lease of this.byDelivery.values()) this.remove(lease)
   }
 
-  /** Those that have run out. */
-  overdue(now: number): number[] {
-    return [...this.deadlines].flatMap(([delivery, deadline]) => (deadline <= now ? [delivery] : []))
+  get oldestUnbegun(): Lease | undefined {
+    let lease = this.unbegun.peekFront()
+    for (; lease && lease.state !== 'sent'; lease = this.unbegun.peekFront()) this.unbegun.shift()
+    return lease
   }
 
-  /** When the first runs out. */
+  /** Those that wait in the client, the oldest first. */
+  allUnbegun(): Lease[] {
+    return this.unbegun.toArray().filter(({ state }) => state === 'sent')
+  }
+
+  /** Those whose time is up. */
+  overdue(now: number): Lease[] {
+    return [...this.begun].filter(({ deadline }) => deadline <= now)
+  }
+
+  /** When the time of the first is up. */
   nextDeadline(): number {
     let next = Number.POSITIVE_INFINITY
-    for (const deadline of this.deadlines.values()) next = Math.min(next, deadline)
+    for (const { deadline } of this.begun) next = Math.min(next, deadline)
     return next
+  }
+
+  private beginOldest(now: number): void {
+    const oldest = this.begun.size === 0 ? this.oldestUnbegun : undefined
+    if (oldest) this.beginOne(oldest, now)
+  }
+
+  private beginOne(lease: Lease, now: number): void {
+    lease.state = 'begun'
+    this.begun.add(lease)
+    this.extend(lease, this.ackDeadlineMs, now)
+  }
+
+  private forgetGone(): void {
+    const left = this.allUnbegun()
+    this.unbegun.clear()
+    for (const lease of left) this.unbegun.push(lease)
   }
 }

@@ -266,6 +266,14 @@ export class EmbeddedBroker implements Broker {
     return queue?.lease(count, bytes, this.clock.now(), () => ++this.lastDelivery) ?? []
   }
 
+  leaseAgain(name: string, seq: number): number | undefined {
+    return this.logs.queues.get(name)?.leaseAgain(seq, () => ++this.lastDelivery)
+  }
+
+  wireOf(name: string, delivery: number): string | Uint8Array | undefined {
+    return this.logs.queues.get(name)?.wireOf(delivery)
+  }
+
   settle(settlement: Settlement): void {
     this.commits.settle(settlement)
   }

@@ -23,6 +23,10 @@ export class Leases {
     return this.byId.get(id)?.ending === false
   }
 
+  itemOf(id: number): Item | undefined {
+    return this.byId.get(id)?.item
+  }
+
   /** One that is held is to end: `remove` follows, or `rollback`. */
   end(id: number): Item {
     const lease = this.byId.get(id) as Lease

@@ -172,17 +172,29 @@ export class QueueLog implements QueueState {
     while (deliveries.length < count && taken < bytes) {
       const item = this.schedule.take(now, wallTime(this.clock))
       if (!item) break
-      const [block, at] = this.blocks.find(item.block, item.seq)
       const id = nextId()
       this.leases.add(id, item)
       if (item.attempts > 0) this.totals.redelivered++
-      const { attempts, error } = item
-      const bytesOf = block.wires(at, at + 1)
-      const wire = block.isBinary(at) ? bytesOf : bytesOf.toString()
-      deliveries.push({ id, wire, attempt: attempts + 1, lastError: error })
+      const { seq, attempts, error } = item
+      deliveries.push({ id, seq, wire: this.wireOfItem(item), attempt: attempts + 1, lastError: error })
       taken += item.bytes
     }
     return deliveries
+  }
+
+  /** Leases a message that waits; undefined if it does not. */
+  leaseAgain(seq: number, nextId: () => number): number | undefined {
+    const item = this.schedule.takeOut(seq)
+    if (!item) return undefined
+    const id = nextId()
+    this.leases.add(id, item)
+    return id
+  }
+
+  /** Of a message on lease. */
+  wireOf(id: number): string | Uint8Array | undefined {
+    const item = this.leases.itemOf(id)
+    return item && this.wireOfItem(item)
   }
 
   /** Ends a lease that is held. */
@@ -357,6 +369,12 @@ export class QueueLog implements QueueState {
       Object.assign(item, { attempts, error, dueAt })
       this.schedule.putBack(item, now)
     })
+  }
+
+  private wireOfItem({ block: first, seq }: Item): string | Uint8Array {
+    const [block, at] = this.blocks.find(first, seq)
+    const wire = block.wires(at, at + 1)
+    return block.isBinary(at) ? wire : wire.toString()
   }
 
   /** Moves a message to the dead letters. */

@@ -66,6 +66,14 @@ export class QueueSchedule {
     return undefined
   }
 
+  /** Takes a message that waits, ready or not, whatever stands before it; undefined if it does not wait. */
+  takeOut(seq: number): Item | undefined {
+    const item = this.find(seq)
+    if (item?.state !== 'waiting') return undefined
+    this.stopWaiting(item, 'in flight')
+    return item
+  }
+
   /** A message that waits is not to be delivered any more; `remove` or `putBack` follows. */
   hold(item: Item): void {
     this.stopWaiting(item, 'leaving')
@@ -148,6 +156,18 @@ export class QueueSchedule {
       const item = this.arrivals.peekAt(at) as Item
       if (item.state === 'waiting') yield item
     }
+  }
+
+  /** By its number: they came in the order of these. */
+  private find(seq: number): Item | undefined {
+    let [low, high] = [0, this.arrivals.length]
+    while (low < high) {
+      const middle = (low + high) >> 1
+      if ((this.arrivals.peekAt(middle) as Item).seq < seq) low = middle + 1
+      else high = middle
+    }
+    const item = this.arrivals.peekAt(low)
+    return item?.seq === seq ? item : undefined
   }
 
   private wait(item: Item): void {
