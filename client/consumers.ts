@@ -1,8 +1,16 @@
-import type { Clock } from '../shared/clock.ts'
+import type { Clock, Timer } from '../shared/clock.ts'
 import { FanfareError } from '../shared/errors.ts'
-import type { ConsumingFrame, DeliveryFrame, ErrorFrame, SettledFrame } from '../shared/frames.ts'
+import type {
+  ConsumingFrame,
+  DeliveryFrame,
+  ErrorFrame,
+  LostFrame,
+  RecallFrame,
+  SettledFrame,
+} from '../shared/frames.ts'
 import { parseFrame } from '../shared/parse-frame.ts'
-import { type ConsumeOptions, Consumer, type ConsumerHost, type DeliveryHandler } from './consumer.ts'
+import type { ConsumeOptions, DeliveryHandler } from './consume-options.ts'
+import { Consumer, type ConsumerHost } from './consumer.ts'
 import { messageOf } from './message.ts'
 import { errorFrom, type Session } from './session.ts'
 import type { Tracing } from './tracing.ts'
@@ -26,12 +34,16 @@ export class Consumers implements ConsumerHost {
   }
 
   add<Data>(queue: string, options: ConsumeOptions, handler: DeliveryHandler<Data> | undefined): Consumer<Data> {
-    const consumer = new Consumer<Data>(queue, this.nextNumber(), options, handler, this)
+    const { concurrency = 1, maxRunTimeMs = 1, signal } = options
     // Before anything is sent: to the hub a frame of the wrong shape is a reason to close for good.
+    if (!(concurrency >= 1 && maxRunTimeMs > 0)) {
+      throw new FanfareError('bad_frame', '"concurrency" is a number from 1, "maxRunTimeMs" one above 0')
+    }
+    const consumer = new Consumer<Data>(queue, this.nextNumber(), options, handler, this)
     parseFrame(consumer.frame)
     this.byNumber.set(consumer.number, consumer as Consumer)
-    if (this.session.isOpen) this.write(JSON.stringify(consumer.frame))
-    if (options.signal?.aborted) void consumer.close()
+    this.consume(consumer as Consumer)
+    if (signal?.aborted) void consumer.close()
     return consumer
   }
 
@@ -40,13 +52,25 @@ export class Consumers implements ConsumerHost {
     this.session.write(frame)
   }
 
+  flush(): void {
+    this.session.writer.flush()
+  }
+
+  atEndOfTurn(task: () => void): void {
+    this.session.writer.atEndOfTurn(task)
+  }
+
+  retry(consumer: Consumer, failures: number): Timer {
+    return this.clock.setTimeout(() => this.consume(consumer), this.session.backoffMs(failures))
+  }
+
   ended({ number }: Consumer): void {
     if (!this.byNumber.delete(number)) return
     if (this.session.isOpen) this.write(JSON.stringify({ type: 'cancel', consumer: number }))
   }
 
   consumeAll(): void {
-    for (const { frame } of this.byNumber.values()) this.write(JSON.stringify(frame))
+    for (const consumer of this.byNumber.values()) this.consume(consumer)
   }
 
   consuming(frame: ConsumingFrame): void {
@@ -62,10 +86,17 @@ export class Consumers implements ConsumerHost {
     this.byNumber.get(consumer)?.settled(deliveries)
   }
 
-  refused({ consumer, delivery, code, message }: ErrorFrame): void {
-    const refused = this.byNumber.get(consumer as number)
-    if (delivery === undefined) this.byNumber.delete(consumer as number)
-    refused?.refused(errorFrom(code, message), delivery)
+  takenBack({ type, consumer: number, deliveries }: RecallFrame | LostFrame): void {
+    const consumer = this.byNumber.get(number)
+    if (type === 'recall') consumer?.recalled(deliveries)
+    else consumer?.ranOut(deliveries)
+  }
+
+  refused({ consumer: number = 0, delivery, code, message }: ErrorFrame): void {
+    const consumer = this.byNumber.get(number)
+    const error = errorFrom(code, message)
+    if (delivery !== undefined) consumer?.notSettled(delivery, error)
+    else if (consumer && !consumer.refused(error)) this.byNumber.delete(number)
   }
 
   lost(): void {
@@ -77,8 +108,19 @@ export class Consumers implements ConsumerHost {
     await Promise.all([...this.byNumber.values()].map((consumer) => consumer.close()))
   }
 
-  endAll(error: FanfareError | undefined): void {
-    for (const consumer of this.byNumber.values()) consumer.end(error)
+  /** Ends those that are not closed yet, and gives back what they have. */
+  cancelAll(): void {
+    for (const consumer of this.byNumber.values()) consumer.cancel()
+  }
+
+  /** Whether the error is told to anybody, or nobody has to be told. */
+  endAll(error: FanfareError | undefined): boolean {
+    const told = [...this.byNumber.values()].map((consumer) => consumer.end(error))
     this.byNumber.clear()
+    return told.length === 0 || told.includes(true)
+  }
+
+  private consume({ frame }: Consumer): void {
+    if (frame && this.session.isOpen) this.write(JSON.stringify(frame))
   }
 }

@@ -7,6 +7,7 @@ import { Publisher } from './publisher.ts'
 import { Requests } from './requests.ts'
 import { Session, type SessionListener, type SessionOptions, type StateChange } from './session.ts'
 import { Subscriptions } from './subscriptions.ts'
+import { throwLater } from './throw-later.ts'
 import type { Tracing } from './tracing.ts'
 
 /** What the client is told. */
@@ -77,6 +78,9 @@ export class Link implements SessionListener {
         return this.consumers.delivered(frame)
       case 'settled':
         return this.consumers.settled(frame)
+      case 'recall':
+      case 'lost':
+        return this.consumers.takenBack(frame)
       case 'request':
         return this.requests.requested(frame)
       case 'answer':
@@ -106,7 +110,7 @@ export class Link implements SessionListener {
   ended(error: FanfareError | undefined): void {
     this.publisher.ended(error ?? new FanfareError('client_closed'))
     this.subscriptions.ended(error)
-    this.consumers.endAll(error)
+    if (!this.consumers.endAll(error)) throwLater(error)
     this.requests.ended()
     this.owner.ended()
   }
@@ -127,6 +131,7 @@ export class Link implements SessionListener {
       })
       await Promise.race([Promise.all([this.publisher.idle(), stored]), grace])
       clock.clearTimeout(timer)
+      this.consumers.cancelAll()
     }
     await this.session.close()
   }

@@ -114,6 +114,11 @@ export class Session {
     return this.options.clock
   }
 
+  /** The wait before what has failed this often is tried again, in milliseconds. */
+  backoffMs(failures: number): number {
+    return backoffMs(this.options.backoff, failures, this.clock)
+  }
+
   /** The hub's time, as its last welcome has it; that of this machine before. */
   hubNow(): number {
     return this.clock.now() + this.hubAheadMs
@@ -255,7 +260,7 @@ export class Session {
 
   private tryLater(reason: Reason): void {
     this.change('waiting', reason)
-    this.setTimer(backoffMs(this.options.backoff, this.failures++, this.clock), () => this.retry())
+    this.setTimer(this.backoffMs(this.failures++), () => this.retry())
     this.tokens?.lost()
     this.listener.lost()
   }

@@ -4,3 +4,12 @@ export function throwLater(error: unknown): void {
     throw error
   })
 }
+
+/** Calls a callback of the application. */
+export function callBack(call: () => void): void {
+  try {
+    call()
+  } catch (error) {
+    throwLater(error)
+  }
+}
