@@ -14,14 +14,14 @@ interface BegunHost {
 /**
  * Which deliveries have begun, and what the hub knows of that: it charges an attempt for those alone. Usually it is told at the end of the
  * turn, and not of what is settled by then: until then it suspects the oldest. That would be wrong if it knows of another that has begun,
- * and not enough for a message that is dead if it fails once more or that may have ended a process before: then it is told at once.
+ * and not enough for a message with which something has gone wrong before: then it is told at once.
  */
 export class BegunDeliveries {
   private readonly host: BegunHost
   /** Begun and not settled. Those of synchronous handlers are not among them. */
   private readonly open = new Map<number, Delivery>()
-  /** 0 where the hub does not want to know. */
-  private maxAttempts = 0
+  /** The hub wants to know. */
+  private isSaid = false
   /** The last delivery that has begun, and the last one of which the hub knows that. */
   private last = 0
   private lastSaid = 0
@@ -34,15 +34,15 @@ export class BegunDeliveries {
   }
 
   /** A connection begins. */
-  start(maxAttempts: number): void {
-    this.maxAttempts = maxAttempts
+  start(isSaid: boolean): void {
+    this.isSaid = isSaid
   }
 
   /** All leases are gone. */
   clear(reason: FanfareError): void {
     this.abort(this.open.keys(), reason)
-    this.last = this.lastSaid = this.maxAttempts = 0
-    this.exact = false
+    this.last = this.lastSaid = 0
+    this.isSaid = this.exact = false
   }
 
   has(delivery: Delivery): boolean {
@@ -54,10 +54,10 @@ export class BegunDeliveries {
   }
 
   /** A handler or a reader is about to get it. */
-  begin({ number, attempt }: Delivery): void {
+  begin({ number, attempt, lastError }: Delivery): void {
     this.last = number
-    if (!this.maxAttempts) return
-    if (!this.exact && attempt === 1 && this.maxAttempts > 1) return this.atEndOfTurn()
+    if (!this.isSaid) return
+    if (!this.exact && attempt === 1 && lastError === undefined) return this.atEndOfTurn()
     this.say()
     this.host.flush()
   }
@@ -69,8 +69,8 @@ export class BegunDeliveries {
 
   /** Its end was said, and so that all before it have begun. */
   settled(delivery: number): void {
-    this.open.delete(delivery)
     if (delivery > this.lastSaid) this.lastSaid = delivery
+    if (this.open.size > 0) this.open.delete(delivery)
     if (this.open.size > 0) this.exact = true
     else if (this.exact) this.atEndOfTurn()
   }

@@ -71,7 +71,7 @@ export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>> {
   private retrying: Timer | undefined
   /** Where the deliveries of this connection are settled. */
   private leases: DeliveryHost
-  /** The hub knows the frames `begin`, `return` and `stop`: it has said `maxAttempts`. */
+  /** The hub knows the frames `begin`, `return` and `stop`. */
   private saysBegun = false
   private whenIdle: (() => void) | undefined
   private readonly abort = () => void this.close()
@@ -181,11 +181,11 @@ export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>> {
   // What the hub says
 
   /** @internal */
-  consuming({ ackDeadlineMs, maxAttempts }: ConsumingFrame): void {
+  consuming({ ackDeadlineMs, begins = false }: ConsumingFrame): void {
     const { interrupted } = this
     this.ackDeadlineMs = ackDeadlineMs
-    this.saysBegun = maxAttempts !== undefined
-    this.begun.start(maxAttempts ?? 0)
+    this.saysBegun = begins
+    this.begun.start(begins)
     this.failures = 0
     this.wasReady = true
     this.interrupted = false

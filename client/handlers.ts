@@ -47,7 +47,8 @@ export class Handlers {
   /** Handles what is there. */
   pump(): void {
     const { clock } = this.host
-    while (!this.resting && this.free) {
+    const { concurrency } = this.options
+    while (!this.resting && this.running < concurrency) {
       if (this.turnSince === undefined) this.beginTurn()
       const delivery = this.host.take()
       if (!delivery) return

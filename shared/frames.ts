@@ -282,8 +282,8 @@ export interface ConsumingFrame {
   readonly queue: string
   readonly prefetch: number
   readonly ackDeadlineMs: number
-  /** Attempts after which a message goes to the dead letters; absent from hubs that do not know `begin`. */
-  readonly maxAttempts?: number
+  /** As it was asked for; absent from hubs that do not know of it. */
+  readonly begins?: boolean
 }
 
 /** Give these back if they have not begun. */

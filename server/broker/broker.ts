@@ -196,6 +196,8 @@ export type Ending =
   | { readonly kind: 'ack' }
   /** Another attempt, after a while that the queue chooses where none is given. */
   | { readonly kind: 'nack'; readonly error: string | undefined; readonly delayMs: number | undefined }
+  /** It may have been tried, which nobody can tell: comes again after the queue's wait, with this error and without a charge. */
+  | { readonly kind: 'suspect'; readonly error: string }
   /** No further attempt. */
   | { readonly kind: 'reject'; readonly error: string | undefined }
 

@@ -48,10 +48,10 @@ export class Consumers {
     if (this.byNumber.has(number)) throw new FanfareError('consumer_exists', `"consumer" is ${number}`)
     if (this.byNumber.size >= this.context.config.subscriptions) throw new FanfareError('too_many_subscriptions')
     const { queues, broker, clock } = this.context
-    const { maxAttempts, ackDeadlineMs: ofQueue } = queues.options(queue)
+    const { ackDeadlineMs: ofQueue } = queues.options(queue)
     const { ackDeadlineMs = ofQueue, begins = false } = frame
-    const told = { consumer: number, queue, prefetch, ackDeadlineMs, maxAttempts }
-    const consumer = new Consumer({ ...told, begins, connection: this.connection }, broker, clock, this.outbox, {
+    const told = { consumer: number, queue, prefetch, ackDeadlineMs, begins }
+    const consumer = new Consumer({ ...told, connection: this.connection }, broker, clock, this.outbox, {
       creditChanged: (name) => queues.deal(name),
       lookBy: (each, time) => queues.lookBy(each, time),
       ranOut: (each, lease, silent) => queues.ranOut(each, lease, silent),

@@ -1,43 +1,10 @@
 import type { Clock } from '../../shared/clock.ts'
 import type { FanfareError } from '../../shared/errors.ts'
-import type { HubFrame } from '../../shared/frames.ts'
 import type { Broker, Delivery, Draft, Ending, Settlement } from '../broker/broker.ts'
 import type { Stretch } from '../stream/chunk.ts'
+import type { ConsumerOptions, ConsumerOutlet, ConsumerOwner } from './consumer-owner.ts'
 import { deliveryFrame, joined } from './delivery-frames.ts'
 import { type Lease, Leases } from './leases.ts'
-
-/** Where a consumer's frames go. */
-export interface ConsumerOutlet {
-  /** Nothing waits to be written. */
-  readonly keepsUp: boolean
-  send(frame: HubFrame): void
-  /** The consumer has something: `pull` it when there is room. */
-  feedReady(): void
-}
-
-export interface ConsumerOwner {
-  creditChanged(queue: string): void
-  /** `look` may have something to do then. */
-  lookBy(consumer: Consumer, time: number): void
-  /** The time of a delivery is up. `silent`: the consumer has shown no sign of life meanwhile. */
-  ranOut(consumer: Consumer, lease: Lease, silent: boolean): void
-  /** Leases a message again that nobody has begun; undefined if that is too late. */
-  reclaim(queue: string, seq: number): number | undefined
-  /** Its queue is gone. */
-  failed(consumer: Consumer, error: FanfareError): void
-}
-
-export interface ConsumerOptions {
-  /** The client's number for it. */
-  readonly consumer: number
-  readonly queue: string
-  readonly prefetch: number
-  readonly ackDeadlineMs: number
-  readonly maxAttempts: number
-  /** The client says which deliveries it has begun, and gives back others when it is asked to. */
-  readonly begins: boolean
-  readonly connection: string
-}
 
 /** Bytes that are leased ahead of what the connection has taken. */
 export const LEASED_AHEAD_BYTES = 64 * 1024
@@ -64,7 +31,7 @@ export class Consumer {
   private readonly broker: Broker
   private readonly clock: Clock
   private readonly outlet: ConsumerOutlet
-  private readonly owner: ConsumerOwner
+  private readonly owner: ConsumerOwner<Consumer>
   private readonly leases: Leases
   /** Leased and not handed out. */
   private waiting: Waiting[] = []
@@ -84,10 +51,18 @@ export class Consumer {
   private asked = false
   /** It gets nothing new until it shows a sign of life. */
   private silent = false
+  /** When `look` is called the next time, or earlier. */
+  private lookAt = Number.POSITIVE_INFINITY
   private stopped = false
   private ended = false
 
-  constructor(options: ConsumerOptions, broker: Broker, clock: Clock, outlet: ConsumerOutlet, owner: ConsumerOwner) {
+  constructor(
+    options: ConsumerOptions,
+    broker: Broker,
+    clock: Clock,
+    outlet: ConsumerOutlet,
+    owner: ConsumerOwner<Consumer>,
+  ) {
     this.options = options
     this.broker = broker
     this.clock = clock
@@ -118,8 +93,9 @@ export class Consumer {
   offer(deliveries: readonly Delivery[]): void {
     for (const delivery of deliveries) {
       const frame = deliveryFrame(this.options.consumer, delivery)
-      const { id, seq, attempt } = delivery
-      this.waiting.push({ lease: this.leases.add(id, id, seq, attempt), frame })
+      const { id, seq, attempt, lastError } = delivery
+      const fresh = attempt === 1 && lastError === undefined
+      this.waiting.push({ lease: this.leases.add(id, id, seq, attempt, fresh), frame })
       this.waitingBytes += frame.length
     }
     this.outlet.feedReady()
@@ -135,9 +111,12 @@ export class Consumer {
     this.waiting = []
     this.waitingBytes = 0
     const now = this.clock.now()
-    if (this.leases.begunCount === 0 && !this.leases.oldestUnbegun) this.quietSince = now
+    if (this.leases.begunCount === 0 && !this.leases.oldestUnbegun) {
+      this.quietSince = now
+      this.lookAt = Number.POSITIVE_INFINITY
+    }
     for (const { lease } of waiting) this.leases.sent(lease, now)
-    this.owner.lookBy(this, now + this.options.ackDeadlineMs / 2)
+    this.lookBy(now + this.options.ackDeadlineMs / 2)
     this.owner.creditChanged(this.options.queue)
     return joined(waiting)
   }
@@ -179,7 +158,7 @@ export class Consumer {
     const id = late ? this.owner.reclaim(this.options.queue, seq) : undefined
     if (id === undefined) return undefined
     this.taken.delete(delivery)
-    return this.leases.add(delivery, id, seq, 0)
+    return this.leases.add(delivery, id, seq, 0, false)
   }
 
   /** Ends a lease, with what is published in the same step; `refused` is called if that was not possible. */
@@ -197,7 +176,7 @@ export class Consumer {
       drafts,
       settled: () => {
         this.settling -= freed
-        this.leftToEnd.delete(lease)
+        if (this.ended) this.leftToEnd.delete(lease)
         this.leases.remove(lease)
         this.tellSettled(lease.delivery)
         this.owner.creditChanged(queue)
@@ -225,7 +204,7 @@ export class Consumer {
     if (!lease) return this.taken.has(delivery)
     if (lease.state !== 'begun') return false
     this.leases.extend(lease, ms, now)
-    this.owner.lookBy(this, lease.deadline)
+    this.lookBy(now + ms)
     return true
   }
 
@@ -236,7 +215,7 @@ export class Consumer {
     if (this.ended) return Number.POSITIVE_INFINITY
     const lost: number[] = []
     for (const lease of this.leases.overdue(now)) {
-      const silent = this.lastSign <= lease.since
+      const silent = this.lastSign <= (lease.time?.since ?? 0)
       this.owner.ranOut(this, lease, silent)
       this.take(lease, lost)
       this.charge(lease, OUT_OF_TIME)
@@ -249,13 +228,13 @@ export class Consumer {
       this.outlet.send({ type: 'lost', consumer, deliveries: lost })
       this.owner.creditChanged(queue)
     }
-    return Math.min(this.leases.nextDeadline(), this.nextUnbegun())
+    this.lookAt = Math.min(this.leases.nextDeadline(), this.nextUnbegun())
+    return this.lookAt
   }
 
   /**
    * Where nothing has begun, the client is asked for what it has, at half of its time. One that does not answer until its time is up is
-   * gone or blocked, most likely by the handler of the oldest: of several attempts the first is charged for that. Before a later or
-   * the last one the client would have said that it begins.
+   * gone or blocked, most likely by the handler of the oldest.
    */
   private lookAtUnbegun(now: number, lost: number[]): void {
     const { ackDeadlineMs } = this.options
@@ -263,10 +242,8 @@ export class Consumer {
     if (!oldest) return
     if (now >= this.quietSince + ackDeadlineMs) {
       this.owner.ranOut(this, oldest, true)
-      if (this.mayHaveBegun(oldest)) {
-        this.take(oldest, lost)
-        this.charge(oldest, OUT_OF_TIME)
-      }
+      this.take(oldest, lost)
+      this.suspect(oldest, OUT_OF_TIME)
       this.fallSilent(lost)
     } else if (!this.asked && now >= this.quietSince + ackDeadlineMs / 2) {
       this.asked = true
@@ -325,7 +302,7 @@ export class Consumer {
       const { state } = lease
       if (state === 'settling' && !lost) this.leftToEnd.add(lease)
       else if (lost && (state === 'begun' || state === 'settling')) this.charge(lease, CONNECTION_LOST)
-      else if (lost && lease === suspect && this.mayHaveBegun(lease)) this.charge(lease, CONNECTION_LOST)
+      else if (lost && lease === suspect) this.suspect(lease, CONNECTION_LOST)
       else this.broker.giveBack(this.options.queue, lease.id)
     }
     this.leases.clear()
@@ -333,16 +310,20 @@ export class Consumer {
     this.taken.clear()
   }
 
-  /** Nothing was said of it, and a handler may have blocked or ended its process before anything could be said. */
-  private mayHaveBegun({ attempt }: Lease): boolean {
-    return attempt === 1 && this.options.maxAttempts > 1
+  /**
+   * Nothing was said of it, and a handler may have blocked or ended its process before anything could be said. That costs no attempt. But
+   * the message waits, and the next client says so before it begins what something has gone wrong with.
+   */
+  private suspect(lease: Lease, error: string): void {
+    if (lease.fresh) this.endAs(lease, { kind: 'suspect', error })
+    else this.broker.giveBack(this.options.queue, lease.id)
   }
 
   private signOfLife(now: number): void {
     this.lastSign = now
     this.quietSince = now
     this.asked = false
-    this.owner.lookBy(this, now + this.options.ackDeadlineMs / 2)
+    this.lookBy(now + this.options.ackDeadlineMs / 2)
     if (!this.silent) return
     this.silent = false
     this.owner.creditChanged(this.options.queue)
@@ -375,14 +356,24 @@ export class Consumer {
   }
 
   private goOn(lease: Lease): void {
-    this.leases.resume(lease, this.clock.now())
-    this.owner.lookBy(this, lease.deadline)
+    const now = this.clock.now()
+    this.leases.resume(lease, now)
+    this.lookBy(now + this.options.ackDeadlineMs)
+  }
+
+  private lookBy(time: number): void {
+    if (time >= this.lookAt) return
+    this.lookAt = time
+    this.owner.lookBy(this, time)
   }
 
   /** Ends a lease as a failed attempt; the next one comes after the queue's own wait. */
-  private charge({ id: delivery }: Lease, error: string): void {
+  private charge(lease: Lease, error: string): void {
+    this.endAs(lease, { kind: 'nack', error, delayMs: undefined })
+  }
+
+  private endAs({ id: delivery }: Lease, ending: Ending): void {
     const { queue } = this.options
-    const ending = { kind: 'nack', error, delayMs: undefined } as const
     // A failure that cannot be kept does not count, and must not hold up the message for good.
     const refused = () => this.broker.giveBack(queue, delivery)
     this.broker.settle({ queue, delivery, ending, drafts: [], settled: () => {}, refused })

@@ -8,6 +8,8 @@ export interface Lease {
   readonly id: number
   readonly seq: number
   readonly attempt: number
+  /** Nothing is known to have ever gone wrong with the message. */
+  readonly fresh: boolean
   /**
    * `leased`: it has not been handed out. `sent`: it is with the client, and waits there. `begun`: a handler has it, and its time
    * runs. `settling`: the client has ended it, and that is being stored. `gone`: it is not held any more.
@@ -16,8 +18,7 @@ export interface Lease {
   /** When it was sent. */
   sentAt: number
   /** Of a delivery that has begun: since when its time runs, and until when. */
-  since: number
-  deadline: number
+  time: { readonly since: number; readonly deadline: number } | undefined
   /** The client was asked to give it back. */
   recalled: boolean
 }
@@ -64,9 +65,9 @@ export class Leases {
     return undefined
   }
 
-  add(delivery: number, id: number, seq: number, attempt: number): Lease {
-    const times = { sentAt: 0, since: 0, deadline: 0 }
-    const lease: Lease = { delivery, id, seq, attempt, state: 'leased', ...times, recalled: false }
+  add(delivery: number, id: number, seq: number, attempt: number, fresh: boolean): Lease {
+    const state = 'leased' as const
+    const lease: Lease = { delivery, id, seq, attempt, fresh, state, sentAt: 0, time: undefined, recalled: false }
     this.byDelivery.set(delivery, lease)
     return lease
   }
@@ -87,15 +88,14 @@ export class Leases {
 
   /** A lease that has begun has this much time from now on. */
   extend(lease: Lease, ms: number, now: number): void {
-    lease.since = now
-    lease.deadline = now + ms
+    lease.time = { since: now, deadline: now + ms }
   }
 
   /** Its end is being stored. */
   settling(lease: Lease, now: number): void {
-    this.begin(lease.delivery, now)
-    this.begun.delete(lease)
+    if (lease.state === 'begun') this.begun.delete(lease)
     lease.state = 'settling'
+    this.begin(lease.delivery, now)
     if (!this.begins) this.beginOldest(now)
   }
 
@@ -105,9 +105,9 @@ export class Leases {
   }
 
   remove(lease: Lease): void {
+    if (lease.state === 'begun') this.begun.delete(lease)
     lease.state = 'gone'
     this.byDelivery.delete(lease.delivery)
-    this.begun.delete(lease)
     if (this.unbegun.length > 2 * this.byDelivery.size + TOLERATED_GONE) this.forgetGone()
   }
 
@@ -128,13 +128,13 @@ export class Leases {
 
   /** Those whose time is up. */
   overdue(now: number): Lease[] {
-    return [...this.begun].filter(({ deadline }) => deadline <= now)
+    return [...this.begun].filter(({ time }) => (time?.deadline ?? 0) <= now)
   }
 
   /** When the time of the first is up. */
   nextDeadline(): number {
     let next = Number.POSITIVE_INFINITY
-    for (const { deadline } of this.begun) next = Math.min(next, deadline)
+    for (const { time } of this.begun) next = Math.min(next, time?.deadline ?? 0)
     return next
   }
 

@@ -361,23 +361,14 @@ export class Queues {
    * little work everybody gets some, with much of it each fills its credit in a few large steps.
    */
   private dealNow(name: string, queue: Queue): void {
-    this.dealRound(
-      name,
-      queue,
-      queue.consumers.filter(({ idle }) => idle),
-    )
-    while (
-      this.dealRound(
-        name,
-        queue,
-        queue.consumers.filter(({ credit }) => credit > 0),
-      )
-    ) {
+    if (queue.consumers.length > 1) this.dealRound(name, queue, ({ idle }) => idle)
+    while (this.dealRound(name, queue, ({ credit }) => credit > 0)) {
       // Until nothing is there, or nobody has credit.
     }
   }
 
-  private dealRound(name: string, queue: Queue, active: readonly Consumer[]): boolean {
+  private dealRound(name: string, queue: Queue, takesPart: (consumer: Consumer) => boolean): boolean {
+    const active = queue.consumers.filter(takesPart)
     const share = Math.max(1, Math.ceil((this.broker.queue(name)?.depth ?? 0) / Math.max(1, active.length)))
     const first = queue.turn
     let dealt = 0

@@ -146,6 +146,12 @@ export class QueueModel {
     else this.comeBack({ ...card, attempts, error, dueAt })
   }
 
+  suspect(lease: ModelLease, error: string, now: number): void {
+    const card = this.release(lease)
+    const { backoffBaseMs, backoffCapMs } = this.options
+    this.comeBack({ ...card, error, dueAt: now + Math.min(backoffCapMs, backoffBaseMs * 2 ** card.attempts) })
+  }
+
   bury(card: Card, reason: DeadReason, error: string | undefined, attempts: number): void {
     this.letters.push({ n: card.n, card, reason, error: error ?? card.error, attempts })
     if (this.options.onDeadLetter === 'park' && card.key !== undefined) this.parked.add(card.key)

@@ -5,7 +5,7 @@ import type { QueueOptions } from '../../shared/queues.ts'
 import { type Publish, STEP_MS, type Step, World } from './queue-world.ts'
 
 const KEYS = ['a', 'b', 'c']
-const kind = fc.constantFrom('ack' as const, 'nack' as const, 'reject' as const)
+const kind = fc.constantFrom('ack' as const, 'nack' as const, 'suspect' as const, 'reject' as const)
 const which = fc.nat(20)
 
 const publish: fc.Arbitrary<Publish> = fc.record({
@@ -38,6 +38,7 @@ function steps(): fc.Arbitrary<Step> {
     act(2, 'ack and publish', { which, messages: fc.array(publish, { minLength: 1, maxLength: 3 }) }),
     act(1, 'late', { kind }),
     act(2, 'give back', { which }),
+    act(2, 'lease again', { which }),
     act(4, 'clock', { by: fc.integer({ min: 1, max: 4 }) }),
     act(1, 'purge', {}),
     act(1, 'reopen', {}),

@@ -206,10 +206,12 @@ export class QueueLog implements QueueState {
       this.stage.applied.push(() => this.totals.acked++)
     } else if (ending.kind === 'reject') {
       this.bury(item, 'rejected', ending.error, now, item.attempts + 1)
+    } else if (ending.kind === 'suspect') {
+      this.retry(item, item.attempts, ending.error, this.backoff(item.attempts), now)
     } else if (item.attempts + 1 >= this.options.maxAttempts) {
       this.bury(item, 'attempts', ending.error, now, item.attempts + 1)
     } else {
-      this.retry(item, ending.error, ending.delayMs ?? this.backoff(item.attempts), now)
+      this.retry(item, item.attempts + 1, ending.error, ending.delayMs ?? this.backoff(item.attempts), now)
     }
   }
 
@@ -288,7 +290,8 @@ export class QueueLog implements QueueState {
     }
     if (done.length > 0) this.stage.applied.push(this.blocks.finish(done, changes))
     for (const item of done) {
-      if (item.attempts > 0) changes.push({ key: failureKey(this.id, item.seq), value: undefined })
+      const hasFailure = item.attempts > 0 || item.error !== undefined
+      if (hasFailure) changes.push({ key: failureKey(this.id, item.seq), value: undefined })
     }
     for (const { seq, attempts, error, dueAt, failedAt } of retried) {
       changes.push({
@@ -361,12 +364,12 @@ export class QueueLog implements QueueState {
     this.stage.applied.push(() => this.totals.dropped++)
   }
 
-  private retry(item: Item, error: string | undefined, delayMs: number, now: number): void {
-    const failed = { ...item, attempts: item.attempts + 1, error, dueAt: now + delayMs, failedAt: now }
+  private retry(item: Item, attempts: number, error: string | undefined, delayMs: number, now: number): void {
+    const failed = { ...item, attempts, error, dueAt: now + delayMs, failedAt: now }
     this.stage.retried.push(failed)
     this.stage.applied.push((now) => {
-      const { attempts, dueAt } = failed
-      Object.assign(item, { attempts, error, dueAt })
+      Object.assign(item, { attempts, error })
+      this.schedule.delay(item, failed.dueAt)
       this.schedule.putBack(item, now)
     })
   }

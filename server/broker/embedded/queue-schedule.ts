@@ -79,6 +79,14 @@ export class QueueSchedule {
     this.stopWaiting(item, 'leaving')
   }
 
+  /** A message in flight is due at another time: one that was taken out before its turn has to leave the line that it still stands in. */
+  delay(item: Item, dueAt: number): void {
+    if (item.line === 'ready') (this.ready[item.priority] as ReadyLine).remove(item)
+    else if (item.line === 'delayed') this.delayed.remove((other) => other === item)
+    item.line = 'none'
+    item.dueAt = dueAt
+  }
+
   /** A message in flight, or one that was to leave, comes back to its place, once it is due. */
   putBack(item: Item, now: number): void {
     this.wait(item)
