@@ -93,9 +93,8 @@ export class Consumer {
   offer(deliveries: readonly Delivery[]): void {
     for (const delivery of deliveries) {
       const frame = deliveryFrame(this.options.consumer, delivery)
-      const { id, seq, attempt, lastError } = delivery
-      const fresh = attempt === 1 && lastError === undefined
-      this.waiting.push({ lease: this.leases.add(id, id, seq, attempt, fresh), frame })
+      const { id, seq, attempt } = delivery
+      this.waiting.push({ lease: this.leases.add(id, id, seq, attempt), frame })
       this.waitingBytes += frame.length
     }
     this.outlet.feedReady()
@@ -158,7 +157,7 @@ export class Consumer {
     const id = late ? this.owner.reclaim(this.options.queue, seq) : undefined
     if (id === undefined) return undefined
     this.taken.delete(delivery)
-    return this.leases.add(delivery, id, seq, 0, false)
+    return this.leases.add(delivery, id, seq, 0)
   }
 
   /** Ends a lease, with what is published in the same step; `refused` is called if that was not possible. */
@@ -221,7 +220,10 @@ export class Consumer {
       this.charge(lease, OUT_OF_TIME)
       if (silent) this.fallSilent(lost)
     }
-    if (lost.length > 0) this.quietSince = now
+    if (lost.length > 0) {
+      this.quietSince = now
+      this.leases.goOn(now)
+    }
     this.lookAtUnbegun(now, lost)
     if (lost.length > 0) {
       const { consumer, queue } = this.options
@@ -315,8 +317,7 @@ export class Consumer {
    * the message waits, and the next client says so before it begins what something has gone wrong with.
    */
   private suspect(lease: Lease, error: string): void {
-    if (lease.fresh) this.endAs(lease, { kind: 'suspect', error })
-    else this.broker.giveBack(this.options.queue, lease.id)
+    this.endAs(lease, { kind: 'suspect', error })
   }
 
   private signOfLife(now: number): void {

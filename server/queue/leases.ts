@@ -8,8 +8,6 @@ export interface Lease {
   readonly id: number
   readonly seq: number
   readonly attempt: number
-  /** Nothing is known to have ever gone wrong with the message. */
-  readonly fresh: boolean
   /**
    * `leased`: it has not been handed out. `sent`: it is with the client, and waits there. `begun`: a handler has it, and its time
    * runs. `settling`: the client has ended it, and that is being stored. `gone`: it is not held any more.
@@ -65,9 +63,9 @@ export class Leases {
     return undefined
   }
 
-  add(delivery: number, id: number, seq: number, attempt: number, fresh: boolean): Lease {
+  add(delivery: number, id: number, seq: number, attempt: number): Lease {
     const state = 'leased' as const
-    const lease: Lease = { delivery, id, seq, attempt, fresh, state, sentAt: 0, time: undefined, recalled: false }
+    const lease: Lease = { delivery, id, seq, attempt, state, sentAt: 0, time: undefined, recalled: false }
     this.byDelivery.set(delivery, lease)
     return lease
   }
@@ -129,6 +127,11 @@ export class Leases {
   /** Those whose time is up. */
   overdue(now: number): Lease[] {
     return [...this.begun].filter(({ time }) => (time?.deadline ?? 0) <= now)
+  }
+
+  /** Some were taken away. */
+  goOn(now: number): void {
+    if (!this.begins) this.beginOldest(now)
   }
 
   /** When the time of the first is up. */

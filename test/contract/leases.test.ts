@@ -46,7 +46,7 @@ onEveryEngine('leases', (hubs) => {
       expect(await attempts(other(), 3)).toEqual({ 0: 2, 1: 2, 3: 1 })
     })
 
-    it('nothing of a client that has said nothing; its oldest waits, once, since a handler may have ended the process', async () => {
+    it('nothing of a client that has said nothing; its oldest waits, since a handler may have ended the process', async () => {
       const { peer, other, operator, client, url } = await start(
         3,
         {},
@@ -54,15 +54,15 @@ onEveryEngine('leases', (hubs) => {
       )
       peer.socket.terminate()
       expect(await untilQueue(operator, 'q', ({ inFlight }) => inFlight === 0)).toMatchObject({ depth: 3, delayed: 1 })
-      await untilQueue(operator, 'q', ({ delayed }) => delayed === 0)
       // The next clients would say that they begin what something was wrong with before.
       for (const _ of range(0, 4)) {
         const next = await Peer.hello(url)
+        await untilQueue(operator, 'q', ({ delayed }) => delayed === 0)
         next.send({ type: 'consume', consumer: 1, queue: 'q', prefetch: 1, begins: true })
         const delivery = await next.next('delivery')
         expect(delivery).toMatchObject({ attempt: 1, error: expect.stringContaining('lost'), message: { data: 0 } })
         next.socket.terminate()
-        expect(await untilQueue(client(), 'q', ({ inFlight }) => inFlight === 0)).toMatchObject({ delayed: 0 })
+        await untilQueue(client(), 'q', ({ inFlight }) => inFlight === 0)
       }
       expect(await attempts(other(), 3)).toEqual({ 0: 1, 1: 1, 2: 1 })
       expect(await operator.queues.show('q')).toMatchObject({ deadLetters: 0 })
