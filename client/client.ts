@@ -6,16 +6,19 @@ import { parseFrame } from '../shared/parse-frame.ts'
 import type { Payload, TopicOf } from '../shared/payload.ts'
 import { QUEUE_TOPIC } from '../shared/queues.ts'
 import type { Backoff } from './backoff.ts'
-import type { ConsumeOptions, DeliveryHandler } from './consume-options.ts'
+import { CONSUME_RULES, type ConsumeOptions, type DeliveryHandler } from './consume-options.ts'
 import type { Consumer } from './consumer.ts'
 import { ConnectionAdmin, HubAdmin, TopicAdmin } from './hub.ts'
-import { Link } from './link.ts'
-import type { PublishOptions, Receipt } from './publisher.ts'
+import { hubUrl } from './hub-url.ts'
+import { type Closed, Link } from './link.ts'
+import { ANY, COUNT, checkFunction, checkOptions, FUNCTION, type Rules, SIGNAL, WAIT_MS } from './options.ts'
+import { PUBLISH_RULES, type PublishOptions, type Receipt } from './publisher.ts'
 import { QueueAdmin } from './queues.ts'
-import type { RequestHandler, RequestOptions, Responder, RespondOptions } from './requests.ts'
+import { REQUEST_RULES, type RequestOptions } from './requests.ts'
+import { RESPOND_RULES, type RequestHandler, type Responder, type RespondOptions } from './responders.ts'
 import { errorFrom, type State, type StateChange } from './session.ts'
 import { StreamAdmin } from './streams.ts'
-import type { Handler, SubscribeOptions } from './subscribe-options.ts'
+import { type Handler, SUBSCRIBE_RULES, type SubscribeOptions } from './subscribe-options.ts'
 import type { Subscription } from './subscription.ts'
 import { throwLater } from './throw-later.ts'
 import type { GetToken } from './tokens.ts'
@@ -27,10 +30,24 @@ export interface ClientOptions<Topics extends object = Record<string, unknown>> 
   readonly topics?: Topics & Contract
   /** The class to connect with: the platform's own by default, in Node that of `ws`. */
   readonly WebSocket?: WebSocketClass
-  /** Publishes that may wait, while offline or for the window: 10,000 by default. */
+  /**
+   * Maximum publishes, requests and calls that wait here, while offline or for the window. One more rejects with `queue_full`.
+   * @default 10_000
+   */
   readonly queueLimit?: number
+  /**
+   * Maximum size of what waits here, in bytes of encoded text and payloads. What exceeds it rejects with `queue_full`.
+   * @default 67_108_864
+   */
+  readonly queueLimitBytes?: number
   /** Bounds of the wait before another try: one to five seconds by default. */
-  readonly backoff?: Backoff
+  readonly backoff?: Partial<Backoff>
+  /**
+   * Maximum wait for the answer to a call (`call`, `streams`, `queues`, `hub`, `connections`, `topics`), in milliseconds from the call,
+   * also while there is no connection. Then it rejects with `request_timeout`.
+   * @default 30_000
+   */
+  readonly callTimeoutMs?: number
   /** Says who it is: an API key, a JWT, or what the hub's program understands. One that is refused closes the client. */
   readonly token?: string
   /**
@@ -56,7 +73,49 @@ type Asked<Topics, Pattern extends string> = Extract<Payload<RequestsIn<Topics>,
 /** A name of which the contract says nothing: where it speaks of queues or requests at all, there is none such. */
 type Unnamed<Names> = [Names] extends [never] ? string : never
 
-const REQUEST_TIMEOUT_MS = 10_000
+/** How the hub is asked for one of its methods. */
+export interface CallOptions {
+  /**
+   * Maximum wait for the answer, in milliseconds from the call, also while there is no connection.
+   * @default `callTimeoutMs` of the client
+   */
+  readonly timeoutMs?: number
+  /** Waits no longer; the hub may still do it. */
+  readonly signal?: AbortSignal
+}
+
+/** How a client is closed. */
+export interface CloseOptions {
+  /**
+   * Maximum wait for what is under way, in milliseconds.
+   * @default 5_000
+   */
+  readonly timeoutMs?: number
+}
+
+const CLIENT_RULES: Rules<ClientOptions> = {
+  topics: ANY,
+  WebSocket: FUNCTION,
+  queueLimit: COUNT,
+  queueLimitBytes: COUNT,
+  backoff: ANY,
+  callTimeoutMs: WAIT_MS,
+  token: ANY,
+  getToken: FUNCTION,
+  name: ANY,
+  clock: ANY,
+  trace: ANY,
+  signal: SIGNAL,
+}
+const BACKOFF_RULES: Rules<Backoff> = { baseMs: WAIT_MS, capMs: WAIT_MS }
+const CALL_RULES: Rules<CallOptions> = { timeoutMs: WAIT_MS, signal: SIGNAL }
+const READY_RULES: Rules<Pick<CallOptions, 'signal'>> = { signal: SIGNAL }
+const CLOSE_RULES: Rules<CloseOptions> = { timeoutMs: WAIT_MS }
+
+const CALL_TIMEOUT_MS = 30_000
+const CLOSE_GRACE_MS = 5_000
+/** How long the hub is out of reach before a client of which nobody hears the state writes so to the console, in milliseconds. */
+const WARN_AFTER_MS = 5_000
 
 /**
  * A connection to a hub that keeps itself alive.
@@ -78,30 +137,41 @@ export class Client<Topics extends object = Record<string, unknown>> {
   private readonly stateListeners = new Set<(change: StateChange) => void>()
   private readonly options: ClientOptions<Topics>
   private readonly abort = () => void this.close()
+  private readonly url: string
+  private readonly clock: Clock
   private failure: FanfareError | undefined
-  private closing: Promise<void> | undefined
+  private closing: Promise<Closed> | undefined
+  /** Since when there has been no connection; undefined where there is one, or it has been said. */
+  private awaySince: number | undefined
 
   /** @internal */
   constructor(url: string, WebSocket: WebSocketClass, options: ClientOptions<Topics>) {
+    checkOptions('connect', options, CLIENT_RULES)
+    const { name, getToken, trace, callTimeoutMs = CALL_TIMEOUT_MS } = options
+    const { backoff = {}, clock = realClock, queueLimit = 10_000, queueLimitBytes = 64 * 1024 * 1024 } = options
+    checkOptions('connect, backoff', backoff, BACKOFF_RULES)
+    const { baseMs = 1_000, capMs = 5_000 } = backoff
     // The hub closes for good on a hello that it cannot read.
-    parseFrame({ type: 'hello', client: options.name, token: options.token })
-    if (/[?&](access_)?token=/.test(url)) throw new FanfareError('token_in_url', 'Give connect() the option token')
+    parseFrame({ type: 'hello', client: name, token: options.token })
+    // One that was read from a file ends with a line feed.
+    const token = options.token?.trim()
+    this.url = hubUrl(url)
     this.options = options
-    const { name, token, getToken, trace } = options
-    const { backoff = { baseMs: 1_000, capMs: 5_000 }, clock = realClock, queueLimit = 10_000 } = options
-    const linked = { WebSocket, backoff, name, clock, token, getToken, queueLimit, trace }
-    this.link = new Link(url, linked, {
+    this.clock = clock
+    this.awaySince = clock.now()
+    const backoffs = { baseMs, capMs }
+    const linked = { WebSocket, backoff: backoffs, name, clock, token, getToken, queueLimit, queueLimitBytes, trace }
+    this.link = new Link(this.url, linked, {
       changed: (change) => this.changed(change),
       ended: () => this.ended(),
     })
-    this.streams = new StreamAdmin((method, params) => this.call(method, params))
-    this.queues = new QueueAdmin((method, params) => this.call(method, params))
-    this.hub = new HubAdmin(
-      (method, params) => this.call(method, params),
-      () => this.link.session.hubNow(),
-    )
-    this.connections = new ConnectionAdmin((method, params) => this.call(method, params))
-    this.topics = new TopicAdmin((method, params) => this.call(method, params))
+    const call = async (method: string, params?: unknown, untilSent?: boolean) =>
+      this.link.calls.call(method, params, { timeoutMs: callTimeoutMs, untilSent })
+    this.streams = new StreamAdmin(call)
+    this.queues = new QueueAdmin(call)
+    this.hub = new HubAdmin(call, () => this.link.session.hubNow())
+    this.connections = new ConnectionAdmin(call)
+    this.topics = new TopicAdmin(call)
     options.signal?.addEventListener('abort', this.abort, { once: true })
     this.link.session.open()
     // The event of a signal that was aborted before never comes.
@@ -113,14 +183,19 @@ export class Client<Topics extends object = Record<string, unknown>> {
     return this.link.session.state
   }
 
-  /** Calls `listener` at every change of state, with the reason. Returns how to stop it. */
+  /**
+   * Calls `listener` at every change of state, with the reason. Returns how to stop it. A client without a listener writes one line to the
+   * console if it has reached no hub for five seconds.
+   */
   onState(listener: (change: StateChange) => void): () => void {
+    checkFunction('onState', listener)
     this.stateListeners.add(listener)
     return () => this.stateListeners.delete(listener)
   }
 
-  /** Resolves once connected. Rejects when the client is closed, with the reason. */
+  /** Resolves once connected. Rejects when the client is closed, with the reason, and with the reason of `signal`. */
   async ready(options: { signal?: AbortSignal } = {}): Promise<void> {
+    checkOptions('ready', options, READY_RULES)
     const { signal } = options
     signal?.throwIfAborted()
     if (this.state === 'connected') return
@@ -144,13 +219,13 @@ export class Client<Topics extends object = Record<string, unknown>> {
    * Publishes to a topic, and resolves with the hub's receipt. Awaiting it is the backpressure: the hub grants a window of
    * unacknowledged publishes, and what exceeds it waits here, as it does while offline.
    *
-   * `data` is anything that JSON can say, or bytes (`Uint8Array`, `ArrayBuffer`).
+   * `data` is anything that JSON can express, or bytes: any typed array, `ArrayBuffer` or `DataView`. They arrive as a `Uint8Array`.
    *
    * What a stream captures or a queue takes is kept when the receipt comes, and a publish that had no answer when the connection was
    * lost is repeated under its id: it is kept once.
    *
-   * Rejects with `bad_topic`, `reserved_topic`, `bad_data` (it breaks the contract that the hub checks), `bad_frame` (an
-   * option is wrong), `forbidden_key`, `queue_full`, `frame_too_large`, `queue_limit` (a queue is full and its overflow says `reject`), `storage_full`,
+   * Rejects with `bad_topic`, `reserved_topic`, `bad_data` (JSON cannot express it, or it breaks the contract that the hub checks),
+   * `bad_option`, `bad_frame` (an option breaks the rules of the wire), `forbidden_key`, `nested_too_deeply`, `queue_full`, `frame_too_large`, `queue_limit` (a queue is full and its overflow says `reject`), `storage_full`,
    * `storage_failed`, `connection_lost` (it may have happened or not, and nothing keeps the topic), `client_closed`,
    * and with the reason of its signal.
    */
@@ -159,13 +234,16 @@ export class Client<Topics extends object = Record<string, unknown>> {
     data: PayloadOf<Topics, Topic>,
     options: PublishOptions = {},
   ): Promise<Receipt> {
-    return this.send('publish', topic, options, (traced) => this.link.publisher.publish(topic, data, traced))
+    return this.send('publish', topic, options, PUBLISH_RULES, (traced) =>
+      this.link.publisher.publish(topic, data, traced),
+    )
   }
 
   /**
-   * Subscribes to a topic or pattern, to be read with `for await`. Throws `bad_pattern`, `bad_frame` (an option is wrong),
-   * `client_closed`. What the hub refuses rejects `ready` and ends the loop: `no_stream`, `ambiguous_stream`,
-   * `policy_unsupported`, `too_many_subscriptions`.
+   * Subscribes to a topic or pattern, to be read with `for await`. Throws `bad_pattern`, `bad_option`, `bad_frame` (an option breaks the
+   * rules of the wire), `bad_data`, `frame_too_large`, `client_closed`. What the hub refuses rejects `ready` and ends the loop: `no_stream`,
+   * `ambiguous_stream`, `policy_unsupported`, `too_many_subscriptions`. A refusal that may
+   * pass (`rate_limited`, `hub_full`) is tried again; see `onInterrupted`.
    */
   subscribe<Pattern extends string>(
     pattern: Pattern,
@@ -183,9 +261,9 @@ export class Client<Topics extends object = Record<string, unknown>> {
     third: SubscribeOptions = {},
   ): Subscription<PayloadOf<Topics, Pattern>> {
     if (this.state === 'closed') throw new FanfareError('client_closed')
-    return typeof second === 'function'
-      ? this.link.subscriptions.add(pattern, third, this.traced(second))
-      : this.link.subscriptions.add(pattern, second, undefined)
+    const [handler, options] = typeof second === 'function' ? [this.traced(second), third] : [undefined, second]
+    checkOptions('subscribe', options, SUBSCRIBE_RULES)
+    return this.link.subscriptions.add(pattern, options, handler)
   }
 
   /**
@@ -199,14 +277,17 @@ export class Client<Topics extends object = Record<string, unknown>> {
     options?: PublishOptions,
   ): Promise<Receipt>
   enqueue(queue: string, data: unknown, options: PublishOptions = {}): Promise<Receipt> {
-    const topic = QUEUE_TOPIC + queue
-    return this.send('publish', topic, options, (traced) => this.link.publisher.publish(topic, data, traced))
+    // What is no text is refused as a topic, and not made one.
+    const topic = typeof queue === 'string' ? QUEUE_TOPIC + queue : queue
+    return this.send('publish', topic, options, PUBLISH_RULES, (traced) =>
+      this.link.publisher.publish(topic, data, traced),
+    )
   }
 
   /**
    * Consumes a queue: each message goes to one consumer, and comes again until one has acked it. The handler's return
-   * acks, a throw nacks with its error; while it runs its time is extended. Throws `bad_frame` (a name or option is
-   * wrong), `client_closed`; what the hub refuses (`no_queue`, `too_many_subscriptions`) rejects `ready`.
+   * acks, a throw nacks with its error; while it runs its time is extended. Throws `bad_option`, `bad_frame` (a name or option
+   * breaks the rules of the wire), `client_closed`; what the hub refuses (`no_queue`, `too_many_subscriptions`, `hub_full`) rejects `ready`.
    *
    * @typeParam Data - the payload of the queue's messages, where no contract names it
    */
@@ -235,16 +316,17 @@ export class Client<Topics extends object = Record<string, unknown>> {
     third: ConsumeOptions = {},
   ): Consumer<Data> {
     if (this.state === 'closed') throw new FanfareError('client_closed')
-    return typeof second === 'function'
-      ? this.link.consumers.add(queue, third, this.traced(second, queue))
-      : this.link.consumers.add<Data>(queue, second, undefined)
+    const [handler, options] = typeof second === 'function' ? [this.traced(second, queue), third] : [undefined, second]
+    checkOptions('consume', options, CONSUME_RULES)
+    return this.link.consumers.add<Data>(queue, options, handler)
   }
 
   /**
-   * Asks, and resolves with the reply of one of those who respond on the topic. Waits for the connection. Rejects with
+   * Asks, and resolves with the reply of one of those who respond on the topic. Waits for the connection, and for a place in the window
+   * that publishes have, too. Rejects with
    * `no_responder` at once, `request_timeout` after `timeoutMs` whatever becomes of the connection, `responder_lost` and `connection_lost` (it may have been handled or not),
-   * `responder_failed` (with its words), `bad_topic`, `bad_data` (it breaks the contract that the hub checks), `bad_frame`,
-   * `frame_too_large`, `client_closed`.
+   * `responder_failed` (with its words), `bad_topic`, `bad_data` (JSON cannot express it, or it breaks the contract that the hub
+   * checks), `bad_option`, `bad_frame`, `forbidden_key`, `frame_too_large`, `queue_full`, `client_closed`.
    */
   request<Reply = unknown>(
     topic: Unnamed<RequestNames<Topics>>,
@@ -256,30 +338,16 @@ export class Client<Topics extends object = Record<string, unknown>> {
     data: Asked<Topics, Topic>['request'],
     options?: RequestOptions,
   ): Promise<Asked<Topics, Topic>['reply']>
-  async request(topic: string, data?: unknown, options: RequestOptions = {}): Promise<unknown> {
-    const { timeoutMs = REQUEST_TIMEOUT_MS, signal } = options
-    const { clock = realClock } = this.options
-    // The hub has a timer as well, which does not help while it is out of reach.
-    const deadline = clock.now() + timeoutMs
-    const ended = new AbortController()
-    const timer = clock.setTimeout(() => ended.abort(new FanfareError('request_timeout')), timeoutMs)
-    const abort = () => ended.abort(signal?.reason)
-    signal?.addEventListener('abort', abort, { once: true })
-    if (signal?.aborted) abort()
-    try {
-      await this.ready({ signal: ended.signal })
-      const left = timeoutMs > 0 ? Math.max(1, Math.ceil(deadline - clock.now())) : timeoutMs
-      const asked = { ...options, timeoutMs: left, signal: ended.signal }
-      return await this.send('request', topic, asked, (traced) => this.link.requests.request(topic, data, traced))
-    } finally {
-      clock.clearTimeout(timer)
-      signal?.removeEventListener('abort', abort)
-    }
+  request(topic: string, data?: unknown, options: RequestOptions = {}): Promise<unknown> {
+    return this.send('request', topic, options, REQUEST_RULES, (traced) =>
+      this.link.requests.request(topic, data, traced),
+    )
   }
 
   /**
    * Answers what is asked on a topic or pattern. Several responders share the requests: each goes to the one with the
-   * fewest open. Throws `bad_pattern`, `client_closed`.
+   * fewest open. Whatever the handler returns or throws, the asker has an answer. Throws `bad_pattern`, `bad_option`, `client_closed`; what the hub
+   * refuses (`too_many_subscriptions`) rejects `ready`, unless it may pass.
    */
   respond<Data = unknown, Reply = unknown>(
     pattern: Unnamed<RequestNames<Topics>>,
@@ -293,31 +361,45 @@ export class Client<Topics extends object = Record<string, unknown>> {
   ): Responder
   respond(pattern: string, handler: RequestHandler<never, unknown>, options: RespondOptions = {}): Responder {
     if (this.state === 'closed') throw new FanfareError('client_closed')
-    return this.link.requests.respond(pattern, this.traced(handler as RequestHandler<unknown, unknown>), options)
+    checkFunction('respond', handler)
+    checkOptions('respond', options, RESPOND_RULES)
+    return this.link.responders.respond(pattern, this.traced(handler as RequestHandler<unknown, unknown>), options)
   }
 
   /**
-   * Asks the hub for one of its methods; PROTOCOL.md lists them. Waits for the connection. Rejects with what the method
-   * refuses, `unknown_method`, `bad_params`, and `connection_lost`, when it may have happened or not.
+   * Asks the hub for one of its methods; PROTOCOL.md lists them. Waits for the connection.
+   *
+   * @throws {FanfareError} what the method refuses, `unknown_method`, `bad_params`, `bad_data` (JSON cannot express the parameters),
+   * `forbidden_key`, `frame_too_large`, `queue_full`; `request_timeout` and `connection_lost`: it may have happened or not
    */
-  async call(method: string, params?: unknown, options: { signal?: AbortSignal } = {}): Promise<unknown> {
-    await this.ready(options)
-    return this.link.calls.call(method, params)
+  async call(method: string, params?: unknown, options: CallOptions = {}): Promise<unknown> {
+    checkOptions('call', options, CALL_RULES)
+    const { timeoutMs = this.options.callTimeoutMs ?? CALL_TIMEOUT_MS, signal } = options
+    return this.link.calls.call(method, params, { timeoutMs, signal })
   }
 
   /**
-   * Waits for publishes and handlers of queues that are under way, stores cursors, all for five seconds at most, and
-   * closes for good. Whatever is still waiting rejects with `client_closed`.
+   * Closes for good, after it has sent what was accepted before and awaited what is under way: publishes, requests, calls, handlers of
+   * queues and requests, cursors. Whatever has no answer in time rejects with `client_closed` if it was never sent, and with
+   * `connection_lost` if it was. Resolves to how many those are; all calls have the same result.
+   *
+   * @example
+   * ```
+   * client.publish('goodbye', 1)
+   * const { unsent, unanswered } = await client.close({ timeoutMs: 1_000 })
+   * ```
    */
-  close(): Promise<void> {
+  async close(options: CloseOptions = {}): Promise<Closed> {
+    checkOptions('close', options, CLOSE_RULES)
     // One close for all callers: a signal and a `finally` often ask for it both.
-    this.closing ??= this.link.close()
+    this.closing ??= this.link.close(options.timeoutMs ?? CLOSE_GRACE_MS)
     return this.closing
   }
 
   private changed(change: StateChange): void {
     const { to, reason } = change
     if (to === 'closed' && reason.code !== 'closed_by_client') this.failure = errorFrom(reason.code, reason.message)
+    this.warn(change)
     for (const listener of [...this.stateListeners]) {
       try {
         listener(change)
@@ -332,12 +414,27 @@ export class Client<Topics extends object = Record<string, unknown>> {
     this.stateListeners.clear()
   }
 
-  private send<Options extends { readonly headers?: Headers }, Answer>(
+  /** Says once where there is no hub, if nobody hears of it otherwise. */
+  private warn({ to, reason }: StateChange): void {
+    if (to === 'connected') this.awaySince = undefined
+    else if (to === 'waiting') {
+      const { awaySince = this.clock.now() } = this
+      this.awaySince = awaySince
+      if (this.stateListeners.size > 0 || this.clock.now() - awaySince < WARN_AFTER_MS) return
+      this.awaySince = Number.POSITIVE_INFINITY
+      const [why] = reason.message.split('. ')
+      console.warn(`fanfare: ${this.url} cannot be reached (${why}). The client keeps trying.`)
+    }
+  }
+
+  private async send<Options extends { readonly headers?: Headers }, Answer>(
     operation: 'publish' | 'request',
     topic: string,
     options: Options,
+    rules: Rules<Options>,
     send: (options: Options) => Promise<Answer>,
   ): Promise<Answer> {
+    checkOptions(operation, options, rules)
     return this.options.trace?.send(operation, topic, options, send) ?? send(options)
   }
 

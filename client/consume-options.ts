@@ -1,5 +1,6 @@
 import type { FanfareError } from '../shared/errors.ts'
 import type { Delivery } from './delivery.ts'
+import { ANY, COUNT, FUNCTION, type Rules, SIGNAL } from './options.ts'
 
 /** How a queue is consumed. */
 export interface ConsumeOptions {
@@ -37,6 +38,18 @@ export interface ConsumeOptions {
   readonly onResumed?: () => void
   /** Ends the consumer. */
   readonly signal?: AbortSignal
+}
+
+/** @internal */
+export const CONSUME_RULES: Rules<ConsumeOptions> = {
+  concurrency: COUNT,
+  prefetch: ANY,
+  ackDeadlineMs: ANY,
+  maxRunTimeMs: ['a number of milliseconds above 0', (value) => (value as number) > 0],
+  onError: FUNCTION,
+  onInterrupted: FUNCTION,
+  onResumed: FUNCTION,
+  signal: SIGNAL,
 }
 
 /** Handles a delivery: its return acks, a throw nacks with the error, unless it has settled the delivery itself. */

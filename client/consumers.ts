@@ -1,6 +1,7 @@
 import type { Clock, Timer } from '../shared/clock.ts'
 import { FanfareError } from '../shared/errors.ts'
 import type {
+  ConsumeFrame,
   ConsumingFrame,
   DeliveryFrame,
   ErrorFrame,
@@ -8,9 +9,9 @@ import type {
   RecallFrame,
   SettledFrame,
 } from '../shared/frames.ts'
-import { parseFrame } from '../shared/parse-frame.ts'
 import type { ConsumeOptions, DeliveryHandler } from './consume-options.ts'
 import { Consumer, type ConsumerHost } from './consumer.ts'
+import { encodeChecked } from './encode-checked.ts'
 import { messageOf } from './message.ts'
 import { errorFrom, type Session } from './session.ts'
 import type { Tracing } from './tracing.ts'
@@ -34,16 +35,12 @@ export class Consumers implements ConsumerHost {
   }
 
   add<Data>(queue: string, options: ConsumeOptions, handler: DeliveryHandler<Data> | undefined): Consumer<Data> {
-    const { concurrency = 1, maxRunTimeMs = 1, signal } = options
-    // Before anything is sent: to the hub a frame of the wrong shape is a reason to close for good.
-    if (!(concurrency >= 1 && maxRunTimeMs > 0)) {
-      throw new FanfareError('bad_frame', '"concurrency" is a number from 1, "maxRunTimeMs" one above 0')
-    }
     const consumer = new Consumer<Data>(queue, this.nextNumber(), options, handler, this)
-    parseFrame(consumer.frame)
+    // Before anything is sent: what can be refused here costs nothing else.
+    encodeChecked(consumer.frame as ConsumeFrame)
     this.byNumber.set(consumer.number, consumer as Consumer)
     this.consume(consumer as Consumer)
-    if (signal?.aborted) void consumer.close()
+    if (options.signal?.aborted) void consumer.close()
     return consumer
   }
 
@@ -113,11 +110,11 @@ export class Consumers implements ConsumerHost {
     for (const consumer of this.byNumber.values()) consumer.cancel()
   }
 
-  /** Whether the error is told to anybody, or nobody has to be told. */
-  endAll(error: FanfareError | undefined): boolean {
+  /** Gives how many ended without anybody being told why. */
+  endAll(error: FanfareError | undefined): number {
     const told = [...this.byNumber.values()].map((consumer) => consumer.end(error))
     this.byNumber.clear()
-    return told.length === 0 || told.includes(true)
+    return told.filter((each) => !each).length
   }
 
   private consume({ frame }: Consumer): void {

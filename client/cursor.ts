@@ -4,6 +4,9 @@ import { FanfareError } from '../shared/errors.ts'
 /** Longest time that a handled message waits to be committed, in milliseconds. */
 const COMMIT_EVERY_MS = 1_000
 
+/** Longest wait for the hub to store a commit, also while there is no connection, in milliseconds. */
+const COMMIT_TIMEOUT_MS = 30_000
+
 /**
  * Keeps a named position on the hub near to what has been handled: a commit a second while there is something to
  * commit, and one more when asked.
@@ -14,7 +17,6 @@ export class Cursor {
   private handled: number | undefined
   private sent: number | undefined
   private stored: number | undefined
-  private stopped = false
   private timer: Timer | undefined
   private waiting: { readonly offset: number; readonly resolve: () => void; readonly reject: (e: Error) => void }[] = []
 
@@ -26,7 +28,6 @@ export class Cursor {
 
   /** Everything before this offset has been handled. */
   advance(offset: number): void {
-    if (this.stopped) return
     this.handled = offset
     this.timer ??= this.clock.setTimeout(() => {
       this.timer = undefined
@@ -34,20 +35,18 @@ export class Cursor {
     }, COMMIT_EVERY_MS)
   }
 
-  /** What comes next has not been handled: the position stays before it, whatever is handled behind it. */
-  stop(): void {
-    this.stopped = true
-  }
-
-  /** Resolves when the hub has stored what has been handled until now. */
+  /** Resolves when the hub has stored what has been handled until now. Rejects with `request_timeout`, and with why it was refused. */
   commit(): Promise<void> {
     const { handled } = this
     if (handled === undefined || handled === this.stored) return Promise.resolve()
+    let late = () => {}
     const done = new Promise<void>((resolve, reject) => {
+      late = () => reject(new FanfareError('request_timeout'))
       this.waiting.push({ offset: handled, resolve, reject })
     })
     this.flush()
-    return done
+    const timer = this.clock.setTimeout(late, COMMIT_TIMEOUT_MS)
+    return done.finally(() => this.clock.clearTimeout(timer))
   }
 
   committed(offset: number): void {
@@ -65,7 +64,6 @@ export class Cursor {
 
   /** The log is another one: what was handled of the one before means nothing in it. */
   reset(): void {
-    this.stopped = false
     this.handled = undefined
     this.stored = undefined
     this.rejectAll(new FanfareError('connection_lost'))

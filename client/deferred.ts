@@ -2,7 +2,7 @@
 export class Deferred {
   readonly promise: Promise<void>
   resolve: () => void = () => {}
-  reject: (error: Error) => void = () => {}
+  reject: (error: unknown) => void = () => {}
 
   constructor() {
     this.promise = new Promise((resolve, reject) => {

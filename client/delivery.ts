@@ -1,5 +1,7 @@
 import { FanfareError } from '../shared/errors.ts'
 import type { AckFrame, DeliveryFrame, Headers, NackFrame, RejectFrame } from '../shared/frames.ts'
+import { MAX_ERROR } from '../shared/parse-frame.ts'
+import { textOf } from '../shared/thrown.ts'
 import type { Message } from './message.ts'
 import type { PublishOptions } from './publisher.ts'
 
@@ -157,15 +159,7 @@ function withError(error: unknown): { readonly error?: string } {
   return text === undefined ? {} : { error: text }
 }
 
-/** Longest error that the hub takes, in characters. */
-const ERROR_LENGTH = 10_000
-
-/** What can be said of anything that was thrown. */
+/** A stack begins with what is wrong, and where: its end is left out. */
 export function errorText(error: unknown): string | undefined {
-  if (error === undefined) return undefined
-  try {
-    return String(error instanceof Error ? (error.stack ?? error.message) : error).slice(0, ERROR_LENGTH)
-  } catch {
-    return 'What was thrown cannot be shown as text'
-  }
+  return error === undefined ? undefined : textOf(error, 'stack').slice(0, MAX_ERROR)
 }

@@ -23,32 +23,34 @@ export type {
 } from '../shared/sys.ts'
 export { topicWord } from '../shared/topic.ts'
 export type { Backoff } from './backoff.ts'
-export type { Client, ClientOptions } from './client.ts'
+export type { CallOptions, Client, ClientOptions, CloseOptions } from './client.ts'
 export type { ConsumeOptions, DeliveryHandler } from './consume-options.ts'
 export type { Consumer } from './consumer.ts'
 export type { AckPublish, Delivery } from './delivery.ts'
 export type { ConnectionAdmin, HubAdmin, TopicAdmin } from './hub.ts'
 export { idempotent, memoryStore, type ProcessedStore } from './idempotent.ts'
+export type { Closed } from './link.ts'
 export type { Gap, Message } from './message.ts'
 export type { PublishOptions, Receipt } from './publisher.ts'
 export type { DeadLetterAdmin, QueueAdmin, QueueDeclaration } from './queues.ts'
-export type { Request, RequestHandler, RequestOptions, Responder, RespondOptions } from './requests.ts'
+export type { RequestOptions } from './requests.ts'
+export type { Request, RequestHandler, Responder, RespondOptions } from './responders.ts'
 export type { Reason, State, StateChange } from './session.ts'
 export type { StreamAdmin, StreamDeclaration } from './streams.ts'
-export type { Handler, SubscribeOptions } from './subscribe-options.ts'
+export type { Handler, OnSubscriptionError, SubscribeOptions } from './subscribe-options.ts'
 export type { Subscription } from './subscription.ts'
 export type { GetToken } from './tokens.ts'
 export type { Tracing } from './tracing.ts'
 export type { WebSocketClass, WebSocketLike } from './websocket.ts'
 
 /**
- * Connects to a hub, and keeps connected: `connect('ws://localhost:4747')`. Returns at once; what is published or
+ * Connects to a hub, and keeps connected: `connect('ws://localhost:4747')`, or in a page `connect('/')` for the page's own host. Returns at once; what is published or
  * subscribed before the connection stands goes out when it does. Close it, or a Node process goes on for it.
  *
  * @typeParam Topics - which payload each topic or pattern carries: `connect<{ 'photos.uploaded': Photo }>(url)`; or what
  * `defineTopics` made: `connect(url, { topics })`
- * @throws FanfareError `no_websocket` where the platform has none and none was passed, `bad_frame` where `name` is longer
- * than 200 characters, `token_in_url`
+ * @throws FanfareError `no_websocket` where the platform has none and none was passed, `bad_url`, `token_in_url`, `bad_option`: an
+ * option has an unknown name or a wrong value, `bad_frame`: `name` is longer than 200 characters, or `token` than 16,384
  */
 export function connect<Topics extends object = Record<string, unknown>>(
   url: string,

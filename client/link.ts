@@ -1,11 +1,14 @@
 import type { Timer } from '../shared/clock.ts'
 import { FanfareError } from '../shared/errors.ts'
 import type { ErrorFrame, Frame, WelcomeFrame } from '../shared/frames.ts'
+import { Asking } from './asking.ts'
 import { Calls } from './calls.ts'
 import { Consumers } from './consumers.ts'
+import { Line, Room } from './line.ts'
 import { Publisher } from './publisher.ts'
 import { Requests } from './requests.ts'
-import { Session, type SessionListener, type SessionOptions, type StateChange } from './session.ts'
+import { Responders } from './responders.ts'
+import { errorFrom, Session, type SessionListener, type SessionOptions, type StateChange } from './session.ts'
 import { Subscriptions } from './subscriptions.ts'
 import { throwLater } from './throw-later.ts'
 import type { Tracing } from './tracing.ts'
@@ -18,11 +21,17 @@ interface LinkOwner {
 
 interface LinkOptions extends Omit<SessionOptions, 'nextSeq'> {
   readonly queueLimit: number
+  readonly queueLimitBytes: number
   readonly trace: Tracing | undefined
 }
 
-/** Time that `close` gives publishes that are under way, in milliseconds. */
-const CLOSE_GRACE_MS = 5_000
+/** What a client gave up when it was closed. The promise of each has been rejected. */
+export interface Closed {
+  /** Publishes, requests and calls that were never sent. */
+  readonly unsent: number
+  /** Those that were sent and had no answer: they may have been handled or not. */
+  readonly unanswered: number
+}
 
 /** A session with the hub and the parts that live on it: hands each frame to the one that it is for. */
 export class Link implements SessionListener {
@@ -31,32 +40,44 @@ export class Link implements SessionListener {
   readonly calls: Calls
   readonly consumers: Consumers
   readonly requests: Requests
+  readonly responders: Responders
   readonly subscriptions: Subscriptions
+  private readonly asking: Asking
   private readonly owner: LinkOwner
+  /** Publishes and requests share the hub's window; calls have a limit of their own. */
+  private readonly line: Line
+  private readonly callLine: Line
+  private readonly parts: readonly { lost(): void }[]
 
   constructor(url: string, options: LinkOptions, owner: LinkOwner) {
-    const { queueLimit, trace, ...rest } = options
+    const { queueLimit, queueLimitBytes, trace, ...rest } = options
     // One count for all that bears a number.
     let last = 0
     const next = () => ++last
     this.owner = owner
     this.session = new Session(url, { ...rest, nextSeq: next }, this)
-    this.publisher = new Publisher(this.session, queueLimit, next)
-    this.calls = new Calls(this.session, next)
+    this.asking = new Asking(this.session)
+    const room = new Room(queueLimit, queueLimitBytes)
+    this.line = new Line(this.session, room)
+    this.callLine = new Line(this.session, room)
+    this.publisher = new Publisher(this.line, next)
+    this.calls = new Calls(this.callLine, next)
     this.consumers = new Consumers(this.session, next, trace)
-    this.requests = new Requests(this.session, next)
-    this.subscriptions = new Subscriptions(this.session, next)
+    this.requests = new Requests(this.line, next)
+    this.responders = new Responders(this.session, this.asking, next)
+    this.subscriptions = new Subscriptions(this.session, this.asking, next)
+    this.parts = [this.line, this.callLine, this.consumers, this.responders, this.asking, this.subscriptions]
   }
 
   opened(): void {
-    this.subscriptions.subscribeAll()
+    this.subscriptions.askAll()
     this.consumers.consumeAll()
-    this.requests.respondAll()
+    this.responders.askAll()
   }
 
   welcomed({ window, limits }: WelcomeFrame): void {
-    this.calls.welcomed(limits.calls)
-    this.publisher.welcomed(window)
+    this.line.welcomed(window)
+    this.callLine.welcomed(limits.calls ?? Number.POSITIVE_INFINITY)
   }
 
   received(frame: Frame, only: number | undefined): void {
@@ -70,7 +91,7 @@ export class Link implements SessionListener {
       case 'result':
         return this.calls.result(frame)
       case 'subscribed':
-        if (!this.requests.confirmed(frame.sub)) this.subscriptions.subscribed(frame)
+        if (!this.responders.confirmed(frame.sub)) this.subscriptions.subscribed(frame)
         return
       case 'consuming':
         return this.consumers.consuming(frame)
@@ -82,7 +103,7 @@ export class Link implements SessionListener {
       case 'lost':
         return this.consumers.takenBack(frame)
       case 'request':
-        return this.requests.requested(frame)
+        return this.responders.requested(frame)
       case 'answer':
         return this.requests.answered(frame)
       case 'behind':
@@ -91,6 +112,7 @@ export class Link implements SessionListener {
       case 'committed':
         return this.subscriptions.committed(frame)
       case 'unsubscribed':
+        return this.asking.withdrawn(frame.sub)
       case 'paused':
       case 'resumed':
         return this.subscriptions.answered(frame)
@@ -100,18 +122,19 @@ export class Link implements SessionListener {
   }
 
   lost(): void {
-    this.publisher.lost()
-    this.calls.lost()
-    this.consumers.lost()
-    this.requests.lost()
-    this.subscriptions.lost()
+    for (const part of this.parts) guarded(() => part.lost())
   }
 
   ended(error: FanfareError | undefined): void {
-    this.publisher.ended(error ?? new FanfareError('client_closed'))
-    this.subscriptions.ended(error)
-    if (!this.consumers.endAll(error)) throwLater(error)
-    this.requests.ended()
+    const reason = error ?? new FanfareError('client_closed')
+    let untold = 0
+    guarded(() => this.line.ended(reason))
+    guarded(() => this.callLine.ended(reason))
+    guarded(() => (untold += this.subscriptions.endAll(error)))
+    guarded(() => (untold += this.responders.endAll(error)))
+    guarded(() => (untold += this.consumers.endAll(error)))
+    // Once, however many have ended with the client.
+    if (untold > 0) throwLater(error)
     this.owner.ended()
   }
 
@@ -119,27 +142,49 @@ export class Link implements SessionListener {
     this.owner.changed(change)
   }
 
-  /** Waits for what is under way, for some seconds at most, and closes for good. */
-  async close(): Promise<void> {
-    if (this.session.state === 'connected') {
-      const stored = Promise.all([this.subscriptions.commitAll(), this.consumers.closeAll()])
-      this.session.writer.flush()
-      const { clock } = this.session
+  /** Waits for what was accepted and what is under way, for so long at most, and closes for good. */
+  async close(timeoutMs: number): Promise<Closed> {
+    const { session, line, callLine } = this
+    const { clock } = session
+    if (session.state === 'connected' || line.waits || callLine.waits) {
       let timer: Timer | undefined
       const grace = new Promise<void>((resolve) => {
-        timer = clock.setTimeout(resolve, CLOSE_GRACE_MS)
+        timer = clock.setTimeout(resolve, timeoutMs)
       })
-      await Promise.race([Promise.all([this.publisher.idle(), stored]), grace])
+      await Promise.race([this.idle(), grace])
       clock.clearTimeout(timer)
       this.consumers.cancelAll()
     }
-    await this.session.close()
+    const unsent = line.unsent + callLine.unsent
+    const unanswered = line.unanswered + callLine.unanswered
+    await session.close()
+    return { unsent, unanswered }
+  }
+
+  /** Handlers first: what they publish and ask belongs to what was under way. */
+  private async idle(): Promise<void> {
+    await Promise.all([this.subscriptions.commitAll(), this.consumers.closeAll(), this.responders.finish()])
+    await Promise.all([this.line.idle(), this.callLine.idle()])
   }
 
   private refused(frame: ErrorFrame): void {
-    if (frame.consumer !== undefined) this.consumers.refused(frame)
-    else if (this.requests.refused(frame)) return
-    else if (frame.seq === undefined) this.subscriptions.refused(frame)
-    else if (!this.calls.refused(frame)) this.publisher.refused(frame)
+    const { sub, seq, consumer, offset, code, message } = frame
+    if (consumer !== undefined) this.consumers.refused(frame)
+    // What was unsubscribed, paused or resumed had just ended, and that was told.
+    else if (code === 'unknown_subscription' && offset === undefined) this.asking.withdrawn(sub as number)
+    else if (this.responders.refused(frame)) return
+    else if (seq === undefined) this.subscriptions.refused(frame)
+    else
+      for (const line of [this.line, this.callLine])
+        line.answered(seq, ({ reject }) => reject(errorFrom(code, message)))
+  }
+}
+
+/** A fault in one part must not keep the others from hearing it. */
+function guarded(tell: () => void): void {
+  try {
+    tell()
+  } catch (error) {
+    throwLater(error)
   }
 }

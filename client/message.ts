@@ -37,3 +37,15 @@ export interface Gap {
 export function messageOf({ type: _, ...message }: MessageFrame): Message {
   return 'data' in message ? (message as Message) : { ...message, data: undefined }
 }
+
+/** JSON or bytes that may be changed without changing what they were copied from. */
+export function copyOf<Value>(value: Value): Value {
+  return copy(value) as Value
+}
+
+function copy(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null) return value
+  if (value instanceof Uint8Array) return value.slice()
+  if (Array.isArray(value)) return value.map(copy)
+  return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, copy(each)]))
+}

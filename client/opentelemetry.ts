@@ -2,10 +2,12 @@
 import { context, propagation, ROOT_CONTEXT, type Span, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api'
 import type { Headers } from '../shared/frames.ts'
 import { MAX_HEADERS } from '../shared/parse-frame.ts'
+import { isThenable } from '../shared/thenable.ts'
+import { textOf } from '../shared/thrown.ts'
 import type { Delivery } from './delivery.ts'
 import type { Message } from './message.ts'
 import type { Receipt } from './publisher.ts'
-import type { Request } from './requests.ts'
+import type { Request } from './responders.ts'
 import type { Tracing } from './tracing.ts'
 
 export type { Tracing } from './tracing.ts'
@@ -77,7 +79,7 @@ function messageIn(received: unknown): Partial<Pick<Message, 'id'>> & Request {
 function watched<Result>(span: Span, run: () => Result): Result {
   try {
     const result = run()
-    if (typeof (result as PromiseLike<unknown> | undefined)?.then !== 'function') {
+    if (!isThenable(result)) {
       span.end()
       return result
     }
@@ -96,7 +98,7 @@ function watched<Result>(span: Span, run: () => Result): Result {
 }
 
 function failed(span: Span, error: unknown): void {
-  const { code, name = typeof error } = (error ?? {}) as { code?: unknown; name?: string }
+  const { code, name } = error instanceof Error ? (error as Error & { code?: unknown }) : { name: typeof error }
   span.setAttribute('error.type', typeof code === 'string' ? code : name)
-  span.setStatus({ code: SpanStatusCode.ERROR, message: error instanceof Error ? error.message : String(error) })
+  span.setStatus({ code: SpanStatusCode.ERROR, message: textOf(error) })
 }

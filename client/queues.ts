@@ -1,4 +1,5 @@
 import type { Binding, DeadLetter, DeadLetterFilter, Overflow, QueueInfo } from '../shared/queues.ts'
+import { COUNT, checkOptions, NUMBER, type Rules } from './options.ts'
 import { allPages } from './pages.ts'
 
 /** How a queue is declared; what is left out has a default. Times are milliseconds, or texts such as `'30s'`. */
@@ -26,7 +27,9 @@ export interface QueueDeclaration {
   readonly maxDeadLetters?: number
 }
 
-type Call = (method: string, params?: unknown) => Promise<unknown>
+const LIST_RULES: Rules<{ readonly from?: number; readonly limit?: number }> = { from: NUMBER, limit: COUNT }
+
+type Call = (method: string, params?: unknown, untilSent?: boolean) => Promise<unknown>
 
 /** What an operator does with queues. Everything rejects with `no_queue` where there is none of that name. */
 export class QueueAdmin {
@@ -87,8 +90,10 @@ export class DeadLetterAdmin {
   async list(
     name: string,
     filter: DeadLetterFilter = {},
-    { from = 0, limit = 100 }: { readonly from?: number; readonly limit?: number } = {},
+    options: { readonly from?: number; readonly limit?: number } = {},
   ): Promise<DeadLetter[]> {
+    checkOptions('deadLetters.list', options, LIST_RULES)
+    const { from = 0, limit = 100 } = options
     const letters: DeadLetter[] = []
     for (let next = from; ; ) {
       const params = { name, filter, from: next, limit: limit - letters.length }
@@ -111,7 +116,8 @@ export class DeadLetterAdmin {
     filter: DeadLetterFilter = {},
     options: { readonly to?: string; readonly perSecond?: number } = {},
   ): Promise<number> {
-    return count(this.call('deadLetters.redrive', { name, filter, ...options }))
+    // At a rate it takes any time: as long as the connection stands.
+    return count(this.call('deadLetters.redrive', { name, filter, ...options }, true))
   }
 
   /** Lets go of them; resolves to how many. */

@@ -216,7 +216,7 @@ export class Session {
     this.failures = 0
     this.refused = false
     this.tokens?.accepted(frame.expiresInMs)
-    this.writer.limit = frame.limits.frameBytes
+    this.writer.welcomed(frame.limits.frameBytes)
     if (frame.now !== undefined) this.hubAheadMs = frame.now - this.clock.now()
     this.setTimer(undefined)
     this.liveness.start(frame.pingIntervalMs)
@@ -248,7 +248,7 @@ export class Session {
 
   private closed(closeCode: number, text: string): void {
     if (this.socket) this.letGo(this.socket)
-    this.writer.clear()
+    this.writer.reset()
     const error = this.lastError ?? errorFrom('connection_lost', text || `WebSocket close code ${closeCode}`)
     const reason: Reason = { code: error.code, message: error.message, closeCode }
     // With `getToken` a refused token is no end: the next one may do, once.
@@ -294,7 +294,7 @@ export class Session {
 }
 
 function decode(data: unknown): unknown[] {
-  return typeof data === 'string' ? decodeText(data) : decodeBinary(new Uint8Array(data as ArrayBuffer))
+  return typeof data === 'string' ? decodeText(data) : decodeBinary(new Uint8Array(data as ArrayBuffer), true)
 }
 
 function isWelcome(value: unknown): boolean {

@@ -1,6 +1,8 @@
+import type { FanfareError } from '../shared/errors.ts'
 import type { HeaderFilter, Policy } from '../shared/frames.ts'
 import type { From } from '../shared/streams.ts'
 import type { Gap, Message } from './message.ts'
+import { ANY, COUNT, FUNCTION, type Rules, SIGNAL } from './options.ts'
 
 /** How a topic or pattern is subscribed. */
 export interface SubscribeOptions {
@@ -20,20 +22,82 @@ export interface SubscribeOptions {
    * Name under which the hub keeps the position: the next subscription with this name continues there. What has been
    * handled is committed once a second and on close, so that after a crash some messages come again.
    *
-   * With a handler a message is handled when it has returned, or its promise has resolved; a handler that fails stops the
-   * cursor before its message, for as long as this subscription lasts: it and all later messages come again to the next one.
+   * With a handler a message is handled when it has returned, or what it returned has been awaited, or `onError` has skipped it.
+   * A handler that fails without `onError` ends the subscription before its message: it and all later messages come to the next one.
    * With `for await` a message is handled when the loop asks for the next one; the one at which it ends by `break`,
    * `return` or `throw`, which look alike from here, comes again.
    */
   readonly cursor?: string
-  /** Called after a reconnection: with `recovered`, nothing is missing; without, a gap follows if that is known. */
+  /**
+   * Told what went wrong: a handler that failed, with its message, and the end of the subscription if it was not asked for (such as
+   * `forbidden`, after the token was renewed with fewer permissions), without a message.
+   *
+   * Of a message that failed it decides what happens, and is awaited: `'retry'` has it handled again after a wait (the client's
+   * `backoff`), before any later one; everything else skips it. To set a message aside, publish it to another topic or queue here.
+   * If it throws itself, its error is treated as the handler's is without `onError`; see {@link Handler}.
+   *
+   * @example
+   * ```ts
+   * client.subscribe('orders.#', bill, {
+   *   cursor: 'bills',
+   *   async onError(error, message, { attempt = 0 } = {}) {
+   *     if (!message) return console.error('The subscription has ended.', error)
+   *     if (attempt < 3) return 'retry'
+   *     await client.enqueue('failed-bills', message.data)
+   *   },
+   * })
+   * ```
+   */
+  readonly onError?: OnSubscriptionError
+  /**
+   * Called when the hub refuses the subscription for now, once until it is back: a rate limit, or a stream that was deleted or that a
+   * hub without its memory does not have. The client asks again and again; `onResubscribed` is called when it succeeds.
+   *
+   * @example
+   * ```ts
+   * client.subscribe('orders.#', show, {
+   *   from: 'earliest',
+   *   onInterrupted: ({ code }) => console.warn('No orders for now:', code),
+   *   onResubscribed: () => console.warn('Orders again'),
+   * })
+   * ```
+   */
+  readonly onInterrupted?: (error: FanfareError) => void
+  /**
+   * Called after a reconnection or an interruption: with `recovered`, nothing is missing; without, a gap follows if that is known.
+   * If its stream was declared again, it goes on at the start of the new log, after a gap with the reason `epoch`.
+   */
   readonly onResubscribed?: (event: { readonly recovered: boolean }) => void
   /** Ends the subscription. */
   readonly signal?: AbortSignal
 }
 
+/** @internal */
+export const SUBSCRIBE_RULES: Rules<SubscribeOptions> = {
+  policy: ANY,
+  filter: ANY,
+  bufferLimit: COUNT,
+  onGap: FUNCTION,
+  from: ['a place in a stream', (value) => value !== null],
+  stream: ANY,
+  cursor: ANY,
+  onResubscribed: FUNCTION,
+  onInterrupted: FUNCTION,
+  onError: FUNCTION,
+  signal: SIGNAL,
+}
+
+/** What becomes of a message whose handler has failed: handled again, or skipped. */
+export type OnSubscriptionError = (
+  error: unknown,
+  message?: Message,
+  event?: { /** 1 for the first. */ readonly attempt: number },
+) => unknown
+
 /**
- * Gets each message in order; while a returned promise is pending the next ones wait. What it throws or rejects with is
- * thrown as an uncaught exception, and the next message follows; see `cursor` for what comes again.
+ * Gets each message in order. What it returns is awaited, if it is a promise or anything else with a `then`, before the next one.
+ *
+ * An error that it throws or rejects with goes to `onError`. Without that it is thrown as an uncaught exception; then the next message
+ * follows, but with a `cursor` the subscription ends, and commits first what was handled before.
  */
-export type Handler<Data> = (message: Message<Data>) => void | Promise<void>
+export type Handler<Data> = (message: Message<Data>) => unknown

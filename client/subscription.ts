@@ -1,19 +1,26 @@
-import type { Clock } from '../shared/clock.ts'
+import type { Clock, Timer } from '../shared/clock.ts'
 import type { FanfareError } from '../shared/errors.ts'
 import type { FeedFrame, GapFrame, SubscribedFrame, SubscribeFrame } from '../shared/frames.ts'
 import { passesFilter } from '../shared/header-filter.ts'
 import type { Last } from '../shared/streams.ts'
 import { matchesPattern, parsePattern } from '../shared/topic.ts'
+import type { Asked } from './asking.ts'
 import { Cursor } from './cursor.ts'
-import { Deferred } from './deferred.ts'
+import { Handling } from './handling.ts'
 import { type Delivery, Inbox, type Item } from './inbox.ts'
-import type { Gap, Message } from './message.ts'
+import type { Message } from './message.ts'
+import { DONE, Reader } from './reader.ts'
+import { Standing } from './standing.ts'
 import type { Handler, SubscribeOptions } from './subscribe-options.ts'
-import { throwLater } from './throw-later.ts'
+import { callBack, throwLater } from './throw-later.ts'
+
+/** Longest time that the last commit may take before a subscription ends without its answer, in milliseconds. */
+const LAST_COMMIT_MS = 1_000
 
 /** What a subscription asks of the client. */
 export interface SubscriptionHost {
   readonly clock: Clock
+  backoffMs(failures: number): number
   write(frame: string): void
   /** It has ended: forget it, and tell the hub. Resolves when the hub has answered. */
   ended(subscription: Subscription): Promise<void>
@@ -24,18 +31,17 @@ export interface SubscriptionHost {
  *
  * Its buffer pushes back: when it is full, the hub is asked to hold this subscription's messages, under its policy.
  */
-export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>> {
+export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>>, Asked {
   readonly pattern: string
-  /** Resolves once the hub delivers, or the subscription is ended; rejects when it refuses. */
-  readonly ready: Promise<void>
   /** @internal */
   readonly sub: number
+  /** @internal */
+  readonly standing: Standing
   private readonly words: readonly string[]
   private readonly options: SubscribeOptions
   private readonly inbox: Inbox
-  private readonly handler: Handler<unknown> | undefined
+  private readonly handling: Handling | undefined
   private readonly host: SubscriptionHost
-  private readonly settleReady = new Deferred()
   private ending: Promise<void> | undefined
   private readonly abort = () => void this.unsubscribe()
   private state: 'new' | 'live' | 'cut' | 'ended' = 'new'
@@ -50,9 +56,9 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
   private wholeFrom = 0
   private readonly cursor: Cursor | undefined
   private failure: FanfareError | undefined
-  private handling = false
-  private iterated = false
-  private wake: (() => void) | undefined
+  private reader: Reader<Message> | undefined
+  /** What the reader was given last, and may still be handling. */
+  private read: Delivery | undefined
 
   /** @internal */
   constructor(
@@ -67,30 +73,57 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
     this.sub = sub
     this.options = options
     this.inbox = new Inbox(options.bufferLimit ?? 1000)
-    this.handler = handler as Handler<unknown> | undefined
     this.host = host
+    this.handling =
+      handler &&
+      new Handling(handler as Handler<unknown>, options, host, {
+        shift: () => this.shift(),
+        handled: (delivery) => this.handled(delivery),
+        broken: (error) => this.broken(error),
+      })
+    this.standing = new Standing(options, !handler)
     if (options.cursor !== undefined) {
       this.cursor = new Cursor((offset) => {
         if (this.state === 'live') host.write(JSON.stringify({ type: 'commit', sub, offset }))
       }, host.clock)
     }
-    this.ready = this.settleReady.promise
-    // An iterator throws the refusal itself; with a handler an unheard refusal has to be loud.
-    if (!handler) this.ready.catch(() => {})
     options.signal?.addEventListener('abort', this.abort, { once: true })
   }
 
   /**
+   * Resolves once the hub delivers, or the subscription is ended. Rejects when the hub refuses it for good; while a refusal may pass,
+   * the client asks again, and this waits.
+   */
+  get ready(): Promise<void> {
+    return this.standing.ready
+  }
+
+  /**
+   * Resolves when it was ended by `unsubscribe`, its signal, the end of a loop or `client.close()`. Rejects with the error that ended
+   * it otherwise; if nothing else listens (`onError`, a loop, `ready` before it resolved), that is an uncaught exception as well.
+   *
+   * @example
+   * ```ts
+   * const orders = client.subscribe('orders.#', show, { onError: console.error })
+   * orders.ended.catch(({ code }) => showBanner(`No more orders: ${code}`))
+   * ```
+   */
+  get ended(): Promise<void> {
+    return this.standing.ended
+  }
+
+  /**
    * Stores now what has been handled under the cursor's name; resolves when it is stored. Rejects with `storage_full`,
-   * `storage_failed`, and `connection_lost`, where it may have happened or not. Without a cursor it does nothing.
+   * `storage_failed`, and `request_timeout` (after 30 seconds, also without a connection) and `connection_lost`, where it may have happened
+   * or not. Without a cursor it does nothing.
    */
   async commit(): Promise<void> {
     await this.cursor?.commit()
   }
 
   /**
-   * Ends it: nothing more is delivered, what waits is discarded. Resolves when the hub has ended it too. All calls return the same
-   * promise.
+   * Ends it: what was handled is committed, nothing more is delivered, what waits is discarded. Resolves when the hub has ended it too.
+   * All calls return the same promise.
    */
   unsubscribe(): Promise<void> {
     this.ending ??= this.endByHand()
@@ -99,37 +132,55 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
 
   private async endByHand(): Promise<void> {
     if (this.state === 'ended') return
-    if (this.cursor && this.state === 'live') await this.commit().catch(() => {})
-    this.end(undefined)
+    // At once: what has arrived in the same turn is not handled any more.
+    this.handling?.stop()
+    if (this.cursor) await this.lastCommit()
+    this.end()
     await this.host.ended(this)
   }
 
-  async *[Symbol.asyncIterator](): AsyncIterator<Message<Data>> {
-    if (this.handler || this.iterated) throw new TypeError('A subscription can be read once, by one reader')
-    this.iterated = true
-    try {
-      for (;;) {
-        const item = this.shift()
-        if (item) {
-          if ('message' in item) {
-            yield item.message as Message<Data>
-            this.handled(item)
-          } else this.options.onGap?.(item.gap)
-        } else if (this.state === 'ended') {
-          if (this.failure) throw this.failure
-          return
-        } else {
-          await new Promise<void>((resolve) => {
-            this.wake = resolve
-          })
-        }
+  /** What has been handled is stored, as far as that can be done in time. */
+  private async lastCommit(): Promise<void> {
+    if (!this.cursor || this.state !== 'live') return
+    const { clock } = this.host
+    let timer: Timer | undefined
+    const late = new Promise<void>((resolve) => {
+      timer = clock.setTimeout(resolve, LAST_COMMIT_MS)
+    })
+    await Promise.race([this.cursor.commit().catch(() => {}), late])
+    clock.clearTimeout(timer)
+  }
+
+  [Symbol.asyncIterator](): AsyncIterableIterator<Message<Data>> {
+    if (this.handling || this.reader) return new Reader(refuse, () => Promise.resolve())
+    this.reader = new Reader(
+      () => this.take(),
+      async () => {
+        const ended = this.unsubscribe()
+        // A signal may have begun the end while the last message was being handled, and that commit is without it.
+        await this.lastCommit()
+        await ended
+      },
+    )
+    return this.reader as Reader<Message<Data>>
+  }
+
+  private take(): IteratorResult<Message, undefined> | undefined {
+    if (this.read) this.handled(this.read)
+    this.read = undefined
+    for (let item = this.shift(); item; item = this.shift()) {
+      if ('message' in item) {
+        this.read = item
+        return { value: item.message, done: false }
       }
-    } finally {
-      const ended = this.unsubscribe()
-      // A signal may have begun the end while the last message was being handled, and that commit is without it.
-      if (this.cursor && this.state === 'live') await this.commit().catch(() => {})
-      await ended
+      const { gap } = item
+      callBack(() => this.options.onGap?.(gap))
     }
+    if (this.state !== 'ended') return undefined
+    const { failure } = this
+    this.failure = undefined
+    if (failure) throw failure
+    return DONE
   }
 
   /** @internal */
@@ -176,8 +227,7 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
   deliver(message: Message): void {
     if (this.state !== 'live' || this.hadBefore(message)) return
     const delivery = { message, log: this.newest }
-    if (this.handler && !this.handling && this.inbox.size === 0) this.handle(this.handler, delivery)
-    else this.push(delivery)
+    if (this.inbox.size > 0 || !this.handling?.takes(delivery)) this.push(delivery)
   }
 
   /** @internal The hub left something out. */
@@ -205,7 +255,6 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
       this.startLog(epoch)
     }
     if (again) this.resubscribed(recovered)
-    this.settleReady.resolve()
     this.cursor?.again()
     this.control()
   }
@@ -233,25 +282,35 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
     this.control()
   }
 
-  /** @internal The connection is gone. */
+  /** @internal It is not at the hub, for now. */
   lost(): void {
     if (this.state === 'live') this.state = 'cut'
     this.flow = 'open'
   }
 
-  /** @internal */
-  end(failure: FanfareError | undefined): void {
+  /** @internal Its owner has ended it, or closed the client. */
+  end(): void {
     if (this.state === 'ended') return
+    this.inbox.clear()
+    this.standing.end()
+    this.stop()
+  }
+
+  /** @internal It has ended otherwise. False: nobody has been told. */
+  fail(error: FanfareError): boolean {
+    if (this.state === 'ended') return true
+    this.failure = error
+    this.standing.fail(error)
+    this.stop()
+    return this.standing.report(error)
+  }
+
+  private stop(): void {
     this.state = 'ended'
-    this.failure = failure
     this.cursor?.end()
+    this.handling?.stop()
     this.options.signal?.removeEventListener('abort', this.abort)
-    if (failure) this.settleReady.reject(failure)
-    else {
-      this.inbox.clear()
-      this.settleReady.resolve()
-    }
-    this.wake?.()
+    this.reader?.wake()
   }
 
   /** Also where a start had to be repeated, each message comes once. */
@@ -272,13 +331,23 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
 
   private handled(delivery: Delivery): void {
     const offset = this.offsetOf(delivery)
-    if (offset !== undefined) this.cursor?.advance(offset + 1)
+    if (offset !== undefined && this.state !== 'ended') this.cursor?.advance(offset + 1)
   }
 
-  /** A cursor is one place: what is behind a message that failed cannot count as handled without it. */
-  private failed(delivery: Delivery, error: unknown): void {
-    if (this.offsetOf(delivery) !== undefined) this.cursor?.stop()
+  /** A cursor is one place: what comes after a message that failed cannot count as handled without it. */
+  private broken(error: unknown): boolean {
+    if (this.cursor) void this.breakOff(error)
+    else throwLater(error)
+    return !this.cursor
+  }
+
+  private async breakOff(error: unknown): Promise<void> {
+    await this.lastCommit()
     throwLater(error)
+    // First, or it would be its owner's end.
+    this.standing.fail(error)
+    this.end()
+    this.ending ??= this.host.ended(this)
   }
 
   /** What came of the log before means nothing in this one: offsets begin again, also under an epoch that stayed. */
@@ -295,67 +364,20 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
 
   private resubscribed(recovered: boolean): void {
     if (this.stream === undefined) this.push({ gap: { count: undefined, reason: 'disconnected' } })
-    try {
-      this.options.onResubscribed?.({ recovered })
-    } catch (error) {
-      throwLater(error)
-    }
+    callBack(() => this.options.onResubscribed?.({ recovered }))
   }
 
   private push(item: Item): void {
     this.inbox.push(item)
     this.control()
-    if (this.handler) {
-      if (!this.handling) this.handleWaiting(this.handler)
-    } else {
-      this.wake?.()
-    }
+    this.handling?.pump()
+    this.reader?.wake()
   }
 
   private shift(): Item | undefined {
     const item = this.inbox.shift()
     if (item) this.control()
     return item
-  }
-
-  private handleWaiting(handler: Handler<unknown>): void {
-    while (!this.handling) {
-      const item = this.shift()
-      if (!item) return
-      if ('gap' in item) this.tell(item.gap)
-      else this.handle(handler, item)
-    }
-  }
-
-  private tell(gap: Gap): void {
-    try {
-      this.options.onGap?.(gap)
-    } catch (error) {
-      throwLater(error)
-    }
-  }
-
-  private handle(handler: Handler<unknown>, delivery: Delivery): void {
-    let result: void | Promise<void>
-    try {
-      result = handler(delivery.message)
-    } catch (error) {
-      this.failed(delivery, error)
-      return
-    }
-    if (!(result instanceof Promise)) {
-      this.handled(delivery)
-      return
-    }
-    this.handling = true
-    const settled = result.then(
-      () => this.handled(delivery),
-      (error: unknown) => this.failed(delivery, error),
-    )
-    void settled.then(() => {
-      this.handling = false
-      this.handleWaiting(handler)
-    })
   }
 
   /** Asks the hub to pause when the buffer is full, to resume when a quarter is left; one request at a time. */
@@ -369,4 +391,8 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
       this.host.write(JSON.stringify({ type: 'resume', sub: this.sub }))
     }
   }
+}
+
+function refuse(): never {
+  throw new TypeError('A subscription can be read once, by one reader')
 }

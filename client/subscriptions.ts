@@ -1,5 +1,5 @@
 import type { Clock } from '../shared/clock.ts'
-import type { FanfareError } from '../shared/errors.ts'
+import { FanfareError } from '../shared/errors.ts'
 import type {
   CommittedFrame,
   ErrorFrame,
@@ -9,12 +9,15 @@ import type {
   SubscribedFrame,
   SubscriptionFrame,
 } from '../shared/frames.ts'
-import { parseFrame } from '../shared/parse-frame.ts'
 import { RecentMap } from '../shared/recent-map.ts'
-import { messageOf } from './message.ts'
+import type { Asking } from './asking.ts'
+import { encodeChecked } from './encode-checked.ts'
+import { copyOf, messageOf } from './message.ts'
 import { errorFrom, type Session } from './session.ts'
 import type { Handler, SubscribeOptions } from './subscribe-options.ts'
 import { Subscription, type SubscriptionHost } from './subscription.ts'
+import { throwLater } from './throw-later.ts'
+import { exceeds } from './writer.ts'
 
 /** Topics whose subscriptions are remembered at least, the last ones; at most twice as many. */
 const REMEMBERED_TOPICS = 1000
@@ -22,14 +25,14 @@ const REMEMBERED_TOPICS = 1000
 /** The subscriptions of a client. A message names none: each topic is matched here, once. */
 export class Subscriptions implements SubscriptionHost {
   private readonly session: Session
+  private readonly asking: Asking
   private readonly nextNumber: () => number
   private readonly bySub = new Map<number, Subscription>()
   private readonly byTopic = new RecentMap<string, readonly Subscription[]>(REMEMBERED_TOPICS)
-  /** Ends that the hub has not confirmed. */
-  private readonly ending = new Map<number, () => void>()
 
-  constructor(session: Session, nextNumber: () => number) {
+  constructor(session: Session, asking: Asking, nextNumber: () => number) {
     this.session = session
+    this.asking = asking
     this.nextNumber = nextNumber
   }
 
@@ -37,13 +40,17 @@ export class Subscriptions implements SubscriptionHost {
     return this.session.clock
   }
 
+  backoffMs(failures: number): number {
+    return this.session.backoffMs(failures)
+  }
+
   add<Data>(pattern: string, options: SubscribeOptions, handler: Handler<Data> | undefined): Subscription<Data> {
     const subscription = new Subscription<Data>(pattern, this.nextNumber(), options, handler, this)
     // Before anything is sent: to the hub a frame of the wrong shape is a reason to close for good.
-    parseFrame(subscription.frame)
+    if (exceeds(encodeChecked(subscription.frame), this.session.writer.limit)) throw new FanfareError('frame_too_large')
     this.bySub.set(subscription.sub, subscription as Subscription)
     this.byTopic.clear()
-    if (this.session.isOpen) this.write(JSON.stringify(subscription.frame))
+    this.asking.ask(subscription)
     if (options.signal?.aborted) void subscription.unsubscribe()
     return subscription
   }
@@ -52,16 +59,25 @@ export class Subscriptions implements SubscriptionHost {
     this.session.write(frame)
   }
 
-  ended(which: Subscription | FanfareError | undefined): Promise<void> {
-    if (which instanceof Subscription) return this.remove(which)
-    for (const subscription of this.bySub.values()) subscription.end(which)
-    this.bySub.clear()
-    this.byTopic.clear()
-    return Promise.resolve()
+  ended(subscription: Subscription): Promise<void> {
+    if (!this.forget(subscription)) return Promise.resolve()
+    return this.asking.withdraw(subscription)
   }
 
-  subscribeAll(): void {
-    for (const subscription of this.bySub.values()) this.write(JSON.stringify(subscription.frame))
+  /** The client is closed for good; without an error it closed itself. Returns those that nobody was told of. */
+  endAll(error: FanfareError | undefined): number {
+    let untold = 0
+    for (const subscription of this.bySub.values()) {
+      if (!error) subscription.end()
+      else if (!subscription.fail(error)) untold++
+    }
+    this.bySub.clear()
+    this.byTopic.clear()
+    return untold
+  }
+
+  askAll(): void {
+    for (const subscription of this.bySub.values()) this.asking.ask(subscription)
   }
 
   message(frame: MessageFrame, only: number | undefined): void {
@@ -70,8 +86,14 @@ export class Subscriptions implements SubscriptionHost {
       this.bySub.get(only)?.deliver(message)
       return
     }
-    for (const subscription of this.matching(message.topic))
-      if (subscription.wants(message)) subscription.deliver(message)
+    let last: Subscription | undefined
+    for (const subscription of this.matching(message.topic)) {
+      if (!subscription.wants(message)) continue
+      // What one of them does to a message is not the next one's.
+      last?.deliver(copyOf(message))
+      last = subscription
+    }
+    last?.deliver(message)
   }
 
   gap(frame: GapFrame): void {
@@ -79,7 +101,10 @@ export class Subscriptions implements SubscriptionHost {
   }
 
   subscribed(frame: SubscribedFrame): void {
-    this.bySub.get(frame.sub)?.subscribed(frame)
+    const subscription = this.bySub.get(frame.sub)
+    if (!subscription) return
+    subscription.subscribed(frame)
+    this.asking.confirmed(subscription)
   }
 
   fed(frame: FeedFrame): void {
@@ -95,26 +120,24 @@ export class Subscriptions implements SubscriptionHost {
     await Promise.allSettled([...this.bySub.values()].map((subscription) => subscription.commit()))
   }
 
-  answered({ type, sub }: SubscriptionFrame): void {
-    if (type === 'unsubscribed') this.confirmEnd(sub)
-    else this.bySub.get(sub)?.answered(type)
+  answered({ type, sub }: SubscriptionFrame<'paused' | 'resumed'>): void {
+    this.bySub.get(sub)?.answered(type)
   }
 
-  refused({ sub, offset, code, message }: ErrorFrame): void {
+  refused(frame: ErrorFrame): void {
+    const { sub, offset, code, message } = frame
     const subscription = this.bySub.get(sub as number)
-    if (offset !== undefined) {
-      subscription?.commitRefused(errorFrom(code, message))
-      return
+    const error = errorFrom(code, message)
+    if (offset !== undefined) subscription?.commitRefused(error)
+    else if (!subscription) return
+    else if (this.asking.retries(subscription, frame)) subscription.lost()
+    else {
+      this.forget(subscription)
+      if (!subscription.fail(error)) throwLater(error)
     }
-    this.confirmEnd(sub as number)
-    if (!subscription) return
-    this.forget(subscription)
-    subscription.end(errorFrom(code, message))
   }
 
   lost(): void {
-    for (const confirm of this.ending.values()) confirm()
-    this.ending.clear()
     for (const subscription of this.bySub.values()) subscription.lost()
   }
 
@@ -127,23 +150,8 @@ export class Subscriptions implements SubscriptionHost {
     return matching
   }
 
-  private remove(subscription: Subscription): Promise<void> {
-    if (!this.bySub.has(subscription.sub)) return Promise.resolve()
-    this.forget(subscription)
-    if (!this.session.isOpen) return Promise.resolve()
-    this.write(JSON.stringify({ type: 'unsubscribe', sub: subscription.sub }))
-    return new Promise((resolve) => {
-      this.ending.set(subscription.sub, resolve)
-    })
-  }
-
-  private forget(subscription: Subscription): void {
-    this.bySub.delete(subscription.sub)
+  private forget({ sub }: Subscription): boolean {
     this.byTopic.clear()
-  }
-
-  private confirmEnd(sub: number): void {
-    this.ending.get(sub)?.()
-    this.ending.delete(sub)
+    return this.bySub.delete(sub)
   }
 }

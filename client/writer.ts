@@ -11,10 +11,22 @@ export const nextTurn: (task: () => void) => void = setImmediate ?? ((task) => s
 /** A UTF-16 unit takes three bytes of UTF-8 at most. */
 const MOST_BYTES_PER_UNIT = 3
 
+/**
+ * What may go out before the hub has said what it takes, in bytes: every hub takes it, and keeps it until it knows who sent it. Of a hub
+ * that has said so before the second counts.
+ */
+const SURE_BYTES = 1024
+const MOST_EARLY_BYTES = 64 * 1024
+
 /** Joins the frames of a turn: text into one batch, records into one binary message, in order. */
 export class Writer {
   /** Largest message that the hub takes, in bytes. */
-  limit = 64 * 1024
+  limit = MOST_EARLY_BYTES
+  private mostEarly = SURE_BYTES
+  /** Sent on this connection before the welcome; undefined behind it. */
+  private early: number | undefined = 0
+  /** What waits for the welcome. */
+  private held: (string | Uint8Array)[] = []
   private readonly send: (message: string | Uint8Array) => void
   private text: string[] = []
   private records: Uint8Array[] = []
@@ -29,6 +41,15 @@ export class Writer {
   write(frame: string | Uint8Array): void {
     const isText = typeof frame === 'string'
     const bytes = isText ? frame.length * MOST_BYTES_PER_UNIT + 1 : frame.length
+    if (this.early !== undefined) {
+      // The first one is the hello.
+      const waits = this.early > 0 && this.early + bytes > this.mostEarly
+      this.early += bytes
+      if (waits) {
+        this.held.push(frame)
+        return
+      }
+    }
     const otherKind = isText ? this.records.length > 0 : this.text.length > 0
     if (otherKind || this.bytes + bytes > this.limit - 2) this.flush()
     if (isText) this.text.push(frame)
@@ -55,13 +76,30 @@ export class Writer {
     })
   }
 
+  /** The hub takes messages of this size. */
+  welcomed(limit: number): void {
+    const { held } = this
+    this.limit = limit
+    this.mostEarly = Math.min(limit, MOST_EARLY_BYTES)
+    this.early = undefined
+    this.held = []
+    for (const frame of held) this.write(frame)
+  }
+
   flush(): void {
     if (this.text.length > 0) this.send(joinText(this.text))
     if (this.records.length > 0) this.send(joinRecords(this.records))
     this.clear()
   }
 
-  clear(): void {
+  /** The connection is gone, and what was not sent with it. */
+  reset(): void {
+    this.clear()
+    this.early = 0
+    this.held = []
+  }
+
+  private clear(): void {
     this.text = []
     this.records = []
     this.bytes = 0

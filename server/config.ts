@@ -162,6 +162,12 @@ export interface HubOptions {
    */
   readonly subscribesPerSecond?: number | undefined
   /**
+   * Maximum memory that the subscriptions, consumers and offers to respond of all connections take up, by an estimate in bytes: by
+   * default a quarter of the largest heap that Node.js allows the process. One that would exceed it is refused (`hub_full`), and its
+   * connection goes on. No limit with 0.
+   */
+  readonly subscriptionBytes?: number | undefined
+  /**
    * Maximum bytes of publishes that wait for room in a queue whose `overflow` is `block`, of all publishers together: 64 MiB by
    * default. A publish that would exceed it is refused (`waiting_limit`). No limit with 0.
    */
@@ -219,6 +225,7 @@ export const HubConfig = z
     identityMessagesPerSecond: limit.default(DEFAULTS.identityMessagesPerSecond),
     identityBytesPerSecond: limit.default(DEFAULTS.identityBytesPerSecond),
     subscribesPerSecond: limit.default(DEFAULTS.subscribesPerSecond),
+    subscriptionBytes: limit.default(DEFAULTS.subscriptionBytes),
     waitingPublishBytes: limit.default(DEFAULTS.waitingPublishBytes),
     maxStreams: limit.default(DEFAULTS.maxStreams),
     maxQueues: limit.default(DEFAULTS.maxQueues),

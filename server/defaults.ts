@@ -1,3 +1,5 @@
+import { getHeapStatistics } from 'node:v8'
+
 /** All defaults of a hub, with their units in the names. `HubOptions` says what each option means. */
 export const DEFAULTS = {
   host: '127.0.0.1',
@@ -29,6 +31,8 @@ export const DEFAULTS = {
   identityMessagesPerSecond: 0,
   identityBytesPerSecond: 0,
   subscribesPerSecond: 1000,
+  // A fixed number would be too much for a small heap, or too little for a million subscriptions in a large one.
+  subscriptionBytes: Math.floor(getHeapStatistics().heap_size_limit / 4),
   waitingPublishBytes: 64 * 1024 * 1024,
   maxStreams: 20_000,
   maxQueues: 20_000,

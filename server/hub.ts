@@ -10,6 +10,7 @@ import type { Broker } from './broker/broker.ts'
 import type { HubConfig } from './config.ts'
 import { Connection } from './connection/connection.ts'
 import type { ConnectionContext } from './connection/context.ts'
+import { FrameTime } from './connection/frame-time.ts'
 import { Heartbeat } from './connection/heartbeat.ts'
 import { OutboxBudget } from './connection/outbox-budget.ts'
 import { Turn } from './connection/turn.ts'
@@ -33,6 +34,7 @@ import { HttpConnections } from './limit/http-connections.ts'
 import type { LimitHit, LimitName } from './limit/limits.ts'
 import { MessageLimits } from './limit/message-limits.ts'
 import { Refusals } from './limit/refusals.ts'
+import { SubscriptionBudget } from './limit/subscription-budget.ts'
 import { Connections } from './monitor/connections.ts'
 import { Metrics } from './monitor/metrics.ts'
 import { Monitor } from './monitor/monitor.ts'
@@ -124,6 +126,9 @@ export class Hub implements EngineApp {
     const exempt = (address: string) => isLoopbackAddress(address) || this.proxies.trusts(address)
     this.httpConnections = new HttpConnections(config, new Descriptors(), exempt, hit)
     const budget = new OutboxBudget(config.outboxTotalBytes)
+    const subscriptionBudget = new SubscriptionBudget(config.subscriptionBytes, () =>
+      traffic.hit('subscriptionBytes', {}),
+    )
     const { streams, queues, connections } = this
     const certificateExpiresAt = () => this.certificate?.current.expiresAt
     const watched = {
@@ -134,6 +139,7 @@ export class Hub implements EngineApp {
       connections,
       traffic,
       budget,
+      subscriptionBudget,
       broker,
       unexpected,
       httpConnections: () => this.httpConnections.count,
@@ -179,7 +185,9 @@ export class Hub implements EngineApp {
       call: (method, params, access) => this.call(method, params, access),
       watchExpiry: (connection) => this.heartbeat.watchExpiry(connection),
       turn: new Turn(clock),
+      frameTime: new FrameTime(),
       budget,
+      subscriptionBudget,
       traffic,
       limits: new MessageLimits(config),
       closed: (connectionId) => this.forget(connectionId),

@@ -10,28 +10,37 @@ export const LENGTHS_BYTES = 8
 const utf8 = new TextEncoder()
 const strictUtf8 = new TextDecoder('utf-8', { fatal: true })
 
-/** Parses the frames of one text message; each comes as a value still to be given to `parseFrame`. */
+/**
+ * Parses the frames of one text message; each comes as a value still to be given to `parseFrame`. One with a forbidden key comes as a
+ * `ForbiddenFrame`, so that it costs itself alone. Throws `not_json`, `bad_frame`.
+ */
 export function decodeText(text: string): unknown[] {
-  const value = parseJson(text)
-  if (!Array.isArray(value)) return [value]
-  if (value.length === 0) throw new FanfareError('bad_frame', 'A batch has at least one frame')
-  return value
+  const value = parseAny(text)
+  const frames: unknown[] = Array.isArray(value) ? value : [value]
+  if (frames.length === 0) throw new FanfareError('bad_frame', 'A batch has at least one frame')
+  return SUSPICIOUS.test(text) ? frames.map(withoutForbidden) : frames
 }
 
 /** Parses JSON of whoever it comes from. Throws `not_json`, `forbidden_key`. */
 export function parseJson(text: string): unknown {
-  let value: unknown
-  try {
-    value = JSON.parse(text)
-  } catch {
-    throw new FanfareError('not_json')
-  }
-  refuseForbiddenKeys(text, value)
+  const value = parseAny(text)
+  if (SUSPICIOUS.test(text) && hasForbiddenKey(value)) throw new FanfareError('forbidden_key')
   return value
 }
 
-/** Parses the frames of one binary message. Payloads are views of `bytes`, not copies. */
-export function decodeBinary(bytes: Uint8Array): unknown[] {
+function parseAny(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    throw new FanfareError('not_json')
+  }
+}
+
+/**
+ * Parses the frames of one binary message. Payloads are views of `bytes`, unless each shall own its bytes: then its `buffer` holds nothing
+ * else, begins with it, and may be transferred.
+ */
+export function decodeBinary(bytes: Uint8Array, own = false): unknown[] {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const frames: unknown[] = []
   let at = 0
@@ -43,7 +52,7 @@ export function decodeBinary(bytes: Uint8Array): unknown[] {
     const header = decodeHeader(bytes.subarray(at + LENGTHS_BYTES, headerEnd))
     // An own property, whatever the header says: the payload is the data.
     if (typeof header === 'object' && header !== null && !Array.isArray(header)) {
-      Object.assign(header, { data: bytes.subarray(headerEnd, end) })
+      Object.assign(header, { data: own ? bytes.slice(headerEnd, end) : bytes.subarray(headerEnd, end) })
     }
     frames.push(header)
     at = end
@@ -59,9 +68,9 @@ function decodeHeader(bytes: Uint8Array): unknown {
     throw new FanfareError('bad_utf8', 'The header of a binary record is broken')
   }
   try {
-    return parseJson(text)
-  } catch (error) {
-    if ((error as FanfareError).code === 'forbidden_key') throw error
+    const header = parseAny(text)
+    return SUSPICIOUS.test(text) ? withoutForbidden(header) : header
+  } catch {
     throw new FanfareError('not_json', 'The header of a binary record is broken')
   }
 }
@@ -96,16 +105,29 @@ export function joinText(frames: readonly string[]): string {
 export const FORBIDDEN_KEY = '__proto__'
 const SUSPICIOUS = /__proto__|prototype|\\u00[567]/i
 
-function refuseForbiddenKeys(text: string, value: unknown): void {
-  if (!SUSPICIOUS.test(text)) return
+/** Stands for a frame that has a forbidden key: which one it is, and nothing else of it. `parseFrame` refuses it. */
+export class ForbiddenFrame {
+  readonly type: unknown
+
+  constructor(frame: object) {
+    for (const [name, value] of Object.entries(frame)) {
+      if (typeof value === 'number' || name === 'type') Object.assign(this, { [name]: value })
+    }
+  }
+}
+
+function withoutForbidden(frame: unknown): unknown {
+  return hasForbiddenKey(frame) ? new ForbiddenFrame(frame as object) : frame
+}
+
+function hasForbiddenKey(value: unknown): boolean {
   const open: unknown[] = [value]
   for (let node = open.pop(); node !== undefined; node = open.pop()) {
     if (typeof node !== 'object' || node === null) continue
-    if (Object.hasOwn(node, FORBIDDEN_KEY)) throw new FanfareError('forbidden_key')
+    if (Object.hasOwn(node, FORBIDDEN_KEY)) return true
     const maker: unknown = Object.hasOwn(node, 'constructor') ? node.constructor : undefined
-    if (typeof maker === 'object' && maker !== null && Object.hasOwn(maker, 'prototype')) {
-      throw new FanfareError('forbidden_key')
-    }
+    if (typeof maker === 'object' && maker !== null && Object.hasOwn(maker, 'prototype')) return true
     for (const child of Object.values(node)) if (child !== undefined) open.push(child)
   }
+  return false
 }

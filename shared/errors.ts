@@ -4,14 +4,14 @@
  * and a test compares the two.
  */
 export const ERRORS = {
-  // A broken frame: its sender gets this error, then loses the connection.
+  // A broken frame: its sender gets this error, then loses the connection, unless the frame has a number that tells it apart.
   not_json: refusal('A text frame has to be one JSON object, or an array of them. Check how it was serialised.', 4400),
   bad_utf8: refusal('A text frame has to be valid UTF-8. Send bytes in a binary frame.', 4400),
   bad_frame: refusal('The frame does not have the shape that PROTOCOL.md gives for its type. Correct it.', 4400),
   bad_binary: refusal('A binary frame has to be whole records: two lengths, a JSON header, a payload.', 4400),
   forbidden_key: refusal('The keys "__proto__" and "constructor" with "prototype" are refused. Rename them.', 4400),
   frame_too_large: refusal('The frame is larger than limits.frameBytes. Send less at once, or raise the limit.', 4413),
-  window_exceeded: refusal('More publishes are unacknowledged than the window of the welcome frame allows.', 4429),
+  window_exceeded: passing('More publishes and asks are unanswered than the window allows. Wait for answers.', 4429),
   hello_timeout: refusal('Nothing was said in time. Send a hello frame, or any other, after connecting.', 4408),
   // Who it is, is not known.
   unauthenticated: refusal(
@@ -36,7 +36,9 @@ export const ERRORS = {
   nested_too_deeply: refusal(
     'JSON data may have 100 levels of arrays and objects. Send it flatter, or as a string or bytes.',
   ),
-  bad_data: refusal('The data breaks the contract that the hub was started with. Correct the data, or the contract.'),
+  bad_data: refusal(
+    'JSON cannot express the data, or it breaks the contract that the hub was started with. Correct the data, or the contract.',
+  ),
   too_many_subscriptions: refusal('The connection holds limits.subscriptions already. Unsubscribe, or use a pattern.'),
   subscription_exists: refusal('This connection uses that "sub" number already. Choose another, or unsubscribe first.'),
   unknown_subscription: refusal('This connection has no subscription with that "sub" number. Subscribe first.'),
@@ -81,12 +83,17 @@ export const ERRORS = {
   shutting_down: passing('The hub is shutting down. Reconnect: another one, or this one restarted, will answer.', 4000),
   slow_consumer: passing('The outbox is full and a policy says disconnect. Read faster, or subscribe to less.', 4001),
   idle_timeout: passing('Nothing was heard from this connection for two ping intervals. Reconnect.', 4002),
-  outbox_total: passing('The outboxes of all connections are full. Reconnect later.', 4003),
+  outbox_total: passing(
+    'The hub holds outboxTotalBytes for all connections together. Reconnect later, and send less at once.',
+    4003,
+  ),
   flooding: passing('The connection kept sending far more than a limit allows. Reconnect, and send less.', 4005),
   disconnected_by_operator: passing('An operator ended this connection. Reconnect, after a wait.', 4004),
   internal: passing("The hub failed while it handled this connection. The cause is in the hub's log.", 4011),
   // Refused before there is a connection, in the HTTP answer to the upgrade.
-  hub_full: passing('The hub has maxConnections connections. Try again later, or raise the limit.'),
+  hub_full: passing(
+    'The hub has maxConnections connections, or their subscriptions take up subscriptionBytes. Try again later, or raise the limit.',
+  ),
   address_limit: passing('Too many connections from one address. Try again later, or raise the named limit.'),
   bad_subprotocol: refusal('The hub speaks the subprotocol fanfare.v1. Offer it, or none.'),
   forbidden_origin: refusal(
@@ -105,8 +112,12 @@ export const ERRORS = {
     'The handler did not end within maxRunTimeMs, and its delivery was nacked. Heed its signal, or raise maxRunTimeMs.',
   ),
   client_closed: refusal('The client was closed. Connect again with connect().'),
-  connection_lost: passing('The connection was lost before the answer came: the publish may have happened or not.'),
-  queue_full: passing('Too many publishes wait for the hub. Await publish(), or raise queueLimit.'),
+  connection_lost: passing('The connection was lost before the answer came. The request may have been handled or not.'),
+  queue_full: passing(
+    'Too much waits for the hub. Await publishes, requests and calls, or raise queueLimit or queueLimitBytes.',
+  ),
+  bad_option: refusal('An option has a wrong name or value. Correct it.'),
+  bad_url: refusal('The address of a hub is like ws://localhost:4747 or wss://hub.example.com. Correct it.'),
   no_websocket: refusal('There is no WebSocket here. Pass one: connect(url, { WebSocket }).'),
   // Raised by the commands.
   hub_unreachable: passing('No hub answers there. Start one with fanfare serve, or correct --url.'),
@@ -147,7 +158,11 @@ export class FanfareError extends Error {
   readonly retry: boolean
 
   constructor(code: ErrorCode, detail?: string) {
-    super(detail === undefined ? ERRORS[code].text : `${detail}. ${ERRORS[code].text}`)
+    const { text } = ERRORS[code]
+    // The message of an error may come as the detail of the next one: no sentence comes twice, and no full stop.
+    const own = text ? detail?.replace(text, '').replace(/[. ]+$/, '') : detail
+    // In the bundle for pages the hub's own errors have no text here: it comes from the hub.
+    super(own && text ? `${own}. ${text}` : own || text || code)
     this.code = code
     this.retry = ERRORS[code].retry
   }

@@ -68,6 +68,8 @@ export interface SubscribeFrame {
 export interface UnsubscribeFrame {
   readonly type: 'unsubscribe'
   readonly sub: number
+  /** Of an offer to answer: what is open is still answered. Otherwise its askers learn that the responder is lost. */
+  readonly finish?: boolean
 }
 
 export interface PauseFrame {
@@ -257,8 +259,8 @@ export interface SubscribedFrame {
 }
 
 /** The answers to unsubscribe, pause and resume, in order with the messages. */
-export interface SubscriptionFrame {
-  readonly type: 'unsubscribed' | 'paused' | 'resumed'
+export interface SubscriptionFrame<Type = 'unsubscribed' | 'paused' | 'resumed'> {
+  readonly type: Type
   readonly sub: number
 }
 
@@ -453,7 +455,8 @@ export type HubFrame =
   | WelcomeFrame
   | AuthenticatedFrame
   | SubscribedFrame
-  | SubscriptionFrame
+  | SubscriptionFrame<'unsubscribed'>
+  | SubscriptionFrame<'paused' | 'resumed'>
   | FeedFrame
   | CommittedFrame
   | ConsumingFrame

@@ -1,4 +1,4 @@
-import { FORBIDDEN_KEY } from './codec.ts'
+import { FORBIDDEN_KEY, ForbiddenFrame } from './codec.ts'
 import { FanfareError } from './errors.ts'
 import { type Frame, type HeaderFilter, type Headers, POLICIES } from './frames.ts'
 import { checkNesting } from './nesting.ts'
@@ -29,7 +29,10 @@ const CHECKS: Record<Frame['type'], (frame: Fields) => void> = {
     if (f['from'] !== undefined) from(f)
     if (f['resumes'] !== undefined && typeof f['resumes'] !== 'boolean') throw shape(f, '"resumes" is a boolean')
   },
-  unsubscribe: (f) => number(f, 'sub'),
+  unsubscribe(f) {
+    number(f, 'sub')
+    if (f['finish'] !== undefined && typeof f['finish'] !== 'boolean') throw shape(f, '"finish" is a boolean')
+  },
   pause: (f) => number(f, 'sub'),
   resume: (f) => number(f, 'sub'),
   publish(f) {
@@ -80,7 +83,7 @@ const CHECKS: Record<Frame['type'], (frame: Fields) => void> = {
   // How deep its data is, the hub looks at when it knows who asked: they have to learn that there is no answer.
   reply(f) {
     number(f, 'request')
-    optionalText(f, 'error', 10_000)
+    optionalText(f, 'error', MAX_ERROR)
   },
   commit(f) {
     number(f, 'sub')
@@ -160,10 +163,11 @@ const CHECKS: Record<Frame['type'], (frame: Fields) => void> = {
 
 /**
  * The one parser: a frame of either direction, from anything. The frame is the object that was given, checked and not
- * copied. Throws `bad_frame` for a wrong shape, `nested_too_deeply` for its data, and `unknown_frame` for a type that fanfare.v1
+ * copied. Throws `bad_frame` for a wrong shape, `forbidden_key`, `nested_too_deeply` for its data, and `unknown_frame` for a type that fanfare.v1
  * does not have.
  */
 export function parseFrame(value: unknown): Frame {
+  if (value instanceof ForbiddenFrame) throw new FanfareError('forbidden_key')
   const frame = fields(value)
   if (!frame) throw new FanfareError('bad_frame', 'A frame is a JSON object')
   const type = frame['type']
@@ -193,8 +197,11 @@ function optionalNumber(frame: Fields, field: string, least: number, most: numbe
 /** Characters of a token; those of servers that put whole groups of users into one stay below. */
 export const MAX_TOKEN = 16_384
 
+/** Maximum characters of an error of a handler, which is kept with its message: those of a stack that tell where. */
+export const MAX_ERROR = 2000
+
 /** A year: longer waits are mistakes of unit. */
-const MAX_DELAY_MS = 366 * 86_400_000
+export const MAX_DELAY_MS = 366 * 86_400_000
 
 function publishOptions(frame: Fields): void {
   optionalNumber(frame, 'expiresAt', 0, Number.MAX_SAFE_INTEGER)
@@ -206,7 +213,7 @@ function publishOptions(frame: Fields): void {
 function settlement(frame: Fields): void {
   number(frame, 'consumer')
   number(frame, 'delivery')
-  optionalText(frame, 'error', 10_000)
+  optionalText(frame, 'error', MAX_ERROR)
 }
 
 function deliveries(frame: Fields): void {

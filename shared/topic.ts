@@ -24,14 +24,17 @@ export function parseTopic(topic: string): string[] {
  * it, so that equal patterns are equal words. Throws `bad_pattern`.
  */
 export function parsePattern(pattern: string): string[] {
+  const parsed = parseName(pattern, PATTERN, 'bad_pattern')
+  if (!pattern.includes('#')) return parsed
   const words: string[] = []
-  for (const word of parseName(pattern, PATTERN, 'bad_pattern')) {
+  for (const word of parsed) {
     const afterHash = words.at(-1) === '#'
     if (afterHash && word === '#') continue
     if (afterHash && word === '*') words.splice(-1, 0, '*')
     else words.push(word)
   }
-  return words
+  // A copy is as long as it has to be. A list that grows has room for more, and subscriptions keep this one.
+  return words.slice()
 }
 
 /**
@@ -47,7 +50,8 @@ export function parsePattern(pattern: string): string[] {
  * topicWord('müller') // 'm~C3~BCller'
  */
 export function topicWord(text: string): string {
-  if (text === '' || !isUnicode(text)) throw new FanfareError('bad_topic', 'No word of a topic can stand for this text')
+  if (typeof text !== 'string' || text === '' || !isUnicode(text))
+    throw new FanfareError('bad_topic', 'No word of a topic can stand for this text')
   const escaped = (byte: number) => `~${byte.toString(16).toUpperCase().padStart(2, '0')}`
   const word = text.replace(OUTSIDE_WORD, (character) =>
     Array.from(new TextEncoder().encode(character), escaped).join(''),
@@ -62,6 +66,8 @@ function isUnicode(text: string): boolean {
 }
 
 function parseName(name: string, grammar: RegExp, code: 'bad_topic' | 'bad_pattern'): string[] {
+  // Callers without a compiler pass anything.
+  if (typeof name !== 'string') throw new FanfareError(code, 'It is not a string')
   if (name.length > MAX_TOPIC_LENGTH) throw new FanfareError(code, `It has ${name.length} characters`)
   if (!grammar.test(name)) throw new FanfareError(code, `${JSON.stringify(name)} breaks the grammar`)
   const words = name.split('.')

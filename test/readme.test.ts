@@ -41,7 +41,7 @@ describe('the README', () => {
     expect(readme.match(/^```\w+/gm)).toEqual([
       ...['```sh', '```sh', '```sh', '```html', '```ts'],
       ...['```json', '```sh', '```sh', '```ts'],
-      ...['```ts', '```sh', '```ts', '```sh', '```js', '```ts', '```ts', '```ts', '```ts'],
+      ...['```ts', '```sh', '```ts', '```ts', '```sh', '```js', '```ts', '```ts', '```ts', '```ts'],
       ...['```sh', '```sh', '```ts', '```ts', '```ts'],
     ])
   })
@@ -116,6 +116,7 @@ describe('the TypeScript of the README', () => {
       ),
     ],
     ['a request', '6\nno_responder\n'],
+    ['errors of handlers', "bill 12.00\nset aside { total: 'twelve' }\n"],
     ['typed topics', expect.stringMatching(/^A\.JPG\n6\.0\nbad_data On "prices\.gold", at euros: .*\n$/)],
     ['a chain', 'duplicate: false\nduplicate: true\ninvoice-of-order-17 { total: 12 }\n'],
     ['an idempotent handler', 'charged 12\n'],

@@ -1,11 +1,12 @@
 import type { Client } from '../../client/client.ts'
-import { FanfareError } from '../../shared/errors.ts'
+import { errorEntry, FanfareError } from '../../shared/errors.ts'
 
 /** Waits until the client is connected. Throws `hub_unreachable` when that takes too long. */
 export async function connected(client: Client, url: string, timeoutMs: number): Promise<void> {
   let why = ''
   const off = client.onState(({ to, reason }) => {
-    if (to === 'waiting') why = `: ${reason.message}`
+    // Nothing was asked yet that may have been handled.
+    if (to === 'waiting') why = `: ${reason.message.replace(errorEntry('connection_lost').text, '')}`
   })
   const timeout = AbortSignal.timeout(timeoutMs)
   try {

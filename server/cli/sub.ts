@@ -39,12 +39,21 @@ async function sub(pattern: string, { url, token, header, count, ...options }: S
   // A reader such as head that has had enough is no failure.
   process.stdout.on('error', () => stop.abort())
   const client = connectTo({ url, ...(token !== undefined && { token }) }, 'fanfare sub')
+  let refused = false
   try {
     const subscription = client.subscribe(pattern, {
       signal: stop.signal,
       ...options,
       ...(header && { filter: { all: header } }),
       onGap: (gap) => process.stdout.write(line({ gap })),
+      onInterrupted({ message }) {
+        refused = true
+        note(`refused for now, trying again: ${message}`)
+      },
+      onResubscribed() {
+        if (refused) note('subscribed again')
+        refused = false
+      },
     })
     noteConnection(client, url, subscription.ready, stop.signal)
     let left = count ?? Number.POSITIVE_INFINITY

@@ -13,10 +13,11 @@ import type { Subscription } from '../topic/subscription.ts'
 import type { ConnectionContext, Expiring, Patience } from './context.ts'
 import { decodeMessage } from './decode.ts'
 import { Dispatch } from './dispatch.ts'
+import { Inbox, type InboxOwner } from './inbox.ts'
 import { Login, welcomeFrame } from './login.ts'
 import { Outbox } from './outbox.ts'
 import type { OutboxOwner } from './outbox-owner.ts'
-import { Explanations, errorFrame, isNewWork } from './refusal.ts'
+import { costsItself, Explanations, errorFrame, isNewWork } from './refusal.ts'
 
 /**
  * One WebSocket of one client, from its opening until it is hung up: learns whose it is, reads its frames, and answers
@@ -24,12 +25,13 @@ import { Explanations, errorFrame, isNewWork } from './refusal.ts'
  *
  * It is a boundary: whatever the engine, a timer or a promise calls here never throws. A bug costs this connection (`internal`).
  */
-export class Connection implements SocketHandlers, OutboxOwner, WatchedConnection, Expiring {
+export class Connection implements SocketHandlers, InboxOwner, OutboxOwner, WatchedConnection, Expiring {
   readonly id = nanoid(12)
   readonly number: number
   readonly address: string
   private readonly socket: EngineSocket
   private readonly context: ConnectionContext
+  private readonly inbox: Inbox
   private readonly outbox: Outbox
   /** Made when the first frame asks for something. */
   private dispatch: Dispatch | undefined = undefined
@@ -58,13 +60,17 @@ export class Connection implements SocketHandlers, OutboxOwner, WatchedConnectio
     this.login = new Login(who)
     this.since = context.clock.now()
     this.number = ++context.traffic.connectionsTotal
+    this.inbox = new Inbox(socket, context, this)
     this.outbox = new Outbox(socket, context, context.config.outboxBytes, this)
   }
 
   message(data: Uint8Array, binary: boolean): void {
     // Here and not in `guarded`: no closure for each message.
     try {
-      this.receive(data, binary)
+      this.heard = true
+      this.context.turn.arrived()
+      this.context.traffic.bytesIn += data.length
+      this.inbox.receive(data, binary)
     } catch (error) {
       this.failed(error)
     }
@@ -130,6 +136,7 @@ export class Connection implements SocketHandlers, OutboxOwner, WatchedConnectio
     if (this.state === 'ended') return
     this.state = 'finishing'
     this.guarded(() => {
+      this.inbox.close()
       this.dispatch?.stopConsuming()
       this.outbox.resumeAll()
       this.outbox.flush()
@@ -216,20 +223,34 @@ export class Connection implements SocketHandlers, OutboxOwner, WatchedConnectio
     }
   }
 
-  private receive(data: Uint8Array, binary: boolean): void {
-    if (this.state === 'ended' || this.state === 'finishing') return
-    this.heard = true
-    this.context.turn.arrived()
-    this.context.traffic.bytesIn += data.length
+  /** It is not known yet whose frames these are. */
+  get holds(): boolean {
+    return this.login?.waiting ?? false
+  }
+
+  decode(data: Uint8Array, binary: boolean): readonly unknown[] {
     try {
       this.login?.arrived(data.length)
       // What is held is read later, and the bytes are the engine's.
-      const bytes = this.login ? new Uint8Array(data) : data
-      const values = decodeMessage(bytes, binary)
-      if (this.allowance) this.handleWithin(this.allowance, values, data.length)
-      else for (const value of values) this.handle(value)
+      const values = decodeMessage(this.login ? new Uint8Array(data) : data, binary)
+      this.allowance?.take(values.length, data.length)
+      if (!this.allowance?.flooding) return values
+      this.flooded(this.allowance)
     } catch (error) {
       this.refuse(error)
+    }
+    return []
+  }
+
+  /** Who has not come in yet has sent no more than is held: the limits count from then on. */
+  take(value: unknown, at: number, within?: number): void {
+    const { allowance } = this
+    this.heard = true
+    try {
+      if (allowance && at >= (within ?? allowance.within) && !this.login) this.handleBeyond(allowance, value)
+      else this.handle(value)
+    } catch (error) {
+      this.failed(error)
     }
   }
 
@@ -237,8 +258,9 @@ export class Connection implements SocketHandlers, OutboxOwner, WatchedConnectio
     if (this.state === 'ended' || this.state === 'finishing') return
     if (this.login?.waiting) return this.login.hold(value)
     try {
+      const { login } = this
+      if (login) return this.enter(login, this.firstFrame(login, value))
       const frame = parseFrame(value)
-      if (this.login) return this.enter(this.login, frame)
       if (frame.type === 'hello') throw new FanfareError('hello_late')
       if (frame.type === 'auth') return this.renew(frame)
       this.dispatch ??= new Dispatch(this.context, this.id, this.outbox, this.refuse)
@@ -248,14 +270,14 @@ export class Connection implements SocketHandlers, OutboxOwner, WatchedConnectio
     }
   }
 
-  /** Handles what is within the limits. Whoever has not come in yet has sent no more than is held. */
-  private handleWithin(allowance: Allowance, values: readonly unknown[], bytes: number): void {
-    allowance.take(values.length, bytes)
-    if (allowance.flooding) return this.flooded(allowance)
-    for (const [at, value] of values.entries()) {
-      // The first frame may tell whose they are, and what the others count for.
-      if (at >= allowance.within && !this.login) this.handleBeyond(allowance, value)
-      else this.handle(value)
+  /** One that is refused by itself comes behind the hello for which it stands, so that the welcome is the first answer. */
+  private firstFrame(login: Login, value: unknown): Frame {
+    try {
+      return parseFrame(value)
+    } catch (error) {
+      if (!(error instanceof FanfareError && costsItself(error, value))) throw error
+      login.hold(value)
+      return { type: 'hello' }
     }
   }
 
@@ -300,11 +322,8 @@ export class Connection implements SocketHandlers, OutboxOwner, WatchedConnectio
       this.client = frame.client
       this.context.log.debug({ connection: this.id, client: frame.client }, 'hello')
     }
-    for (const [at, value] of [frame, ...login.held].entries()) {
-      if (value === frame && frame.type === 'hello') continue
-      if (allowance && at >= within) this.handleBeyond(allowance, value)
-      else this.handle(value)
-    }
+    const first = frame.type === 'hello' ? 1 : 0
+    this.inbox.handle([frame, ...login.held], first, login.heldBytes, within)
   }
 
   private takeAccess(access: Access): void {
@@ -347,7 +366,11 @@ export class Connection implements SocketHandlers, OutboxOwner, WatchedConnectio
     if (this.state === 'ended') return
     this.guarded(() => {
       const error = this.known(thrown)
-      if (errorEntry(error.code).close !== undefined) return this.end(error)
+      if (!costsItself(error, about)) return this.end(error)
+      if (errorEntry(error.code).close !== undefined && !this.explanations.malformed()) {
+        this.context.traffic.hit('malformedFramesPerSecond', { connection: this.id, address: this.address })
+        return this.end(error)
+      }
       this.context.traffic.refused(error.code)
       const frame = this.explanations.frameFor(error, about)
       if (frame) this.outbox.send(frame)
@@ -374,15 +397,18 @@ export class Connection implements SocketHandlers, OutboxOwner, WatchedConnectio
     traffic.refused(code)
     unexpected.run('connection', () => this.release())
     const { close = 1000, text } = errorEntry(code)
-    unexpected.run('connection', () => this.socket.close(close, `${code}: ${text}`))
+    // RFC 6455 allows 123 bytes; our words are ASCII.
+    unexpected.run('connection', () => this.socket.close(close, `${code}: ${text}`.slice(0, 123)))
     unexpected.run('connection', () => log.info({ connection, address, code }, 'connection ended'))
   }
 
   private release(): void {
     this.state = 'ended'
+    this.login?.discard()
     this.login = undefined
     const { unexpected, limits } = this.context
     if (this.allowance) limits.leave(this.allowance)
+    unexpected.run('connection', () => this.inbox.close())
     unexpected.run('connection', () => this.outbox.release())
     unexpected.run('connection', () => this.dispatch?.release())
   }

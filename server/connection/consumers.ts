@@ -19,6 +19,9 @@ import type { Outbox } from './outbox.ts'
 
 type SettlingFrame = AckFrame | NackFrame | RejectFrame
 
+/** About how much memory a consumer takes up, without what it has on lease. */
+const CONSUMER_BYTES = 1600
+
 /** The consumers of one connection. */
 export class Consumers {
   private readonly context: ConnectionContext
@@ -61,6 +64,7 @@ export class Consumers {
         this.refuse(error, { consumer: number })
       },
     })
+    this.context.subscriptionBudget.take(CONSUMER_BYTES)
     this.byNumber.set(number, consumer)
     this.outbox.attach(consumer)
     this.outbox.send({ type: 'consuming', ...told })
@@ -139,10 +143,9 @@ export class Consumers {
   /** Lets go of all. With `lost`, what the client has counts as a failed attempt. */
   release(lost: boolean): void {
     for (const consumer of this.byNumber.values()) {
-      this.context.queues.detach(consumer)
+      this.forget(consumer)
       consumer.end(lost)
     }
-    this.byNumber.clear()
   }
 
   private get(number: number): Consumer {
@@ -152,7 +155,8 @@ export class Consumers {
   }
 
   private forget(consumer: Consumer): void {
-    this.byNumber.delete(consumer.options.consumer)
+    if (!this.byNumber.delete(consumer.options.consumer)) return
+    this.context.subscriptionBudget.giveBack(CONSUMER_BYTES)
     this.outbox.detach(consumer)
     this.context.queues.detach(consumer)
   }

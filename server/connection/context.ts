@@ -6,11 +6,13 @@ import type { Broker } from '../broker/broker.ts'
 import type { UnexpectedErrors } from '../failure/unexpected-errors.ts'
 import type { LimitConfig } from '../limit/limits.ts'
 import type { MessageLimits } from '../limit/message-limits.ts'
+import type { SubscriptionBudget } from '../limit/subscription-budget.ts'
 import type { Traffic } from '../monitor/traffic.ts'
 import type { Queues } from '../queue/queues.ts'
 import type { Streams } from '../stream/streams.ts'
 import type { Requests } from '../topic/requests.ts'
 import type { Topics } from '../topic/topics.ts'
+import type { FrameTime } from './frame-time.ts'
 import type { OutboxBudget } from './outbox-budget.ts'
 import type { Turn } from './turn.ts'
 
@@ -29,7 +31,9 @@ export interface ConnectionContext {
   readonly requests: Requests
   readonly broker: Broker
   readonly turn: Turn
+  readonly frameTime: FrameTime
   readonly budget: OutboxBudget
+  readonly subscriptionBudget: SubscriptionBudget
   readonly traffic: Traffic
   readonly limits: MessageLimits
   readonly log: Logger

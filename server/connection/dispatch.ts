@@ -53,7 +53,7 @@ export class Dispatch {
         this.subscriptions ??= new Subscriptions(this.context, this.outbox)
         return this.subscriptions.subscribe(frame)
       case 'unsubscribe':
-        if (this.requests?.withdraw(frame.sub)) return
+        if (this.requests?.withdraw(frame.sub, frame.finish)) return
         return this.subscribed(frame.sub).unsubscribe(frame.sub)
       case 'pause':
         return this.subscribed(frame.sub).pause(frame.sub)
@@ -203,8 +203,7 @@ export class Dispatch {
   }
 
   private requestReply(): Requests {
-    const { requests, config } = this.context
-    this.requests ??= new Requests(requests, this.outbox, config.subscriptions, this.refuse)
+    this.requests ??= new Requests(this.context, this.outbox, this.refuse)
     return this.requests
   }
 

@@ -6,8 +6,12 @@ import type { Credentials } from '../auth/identity.ts'
 import type { UpgradeRequest } from '../engine/engine.ts'
 import type { ConnectionContext } from './context.ts'
 
-/** Bytes of frames that are kept while it is not known whose they are. */
+/**
+ * Bytes and frames that are kept while it is not known whose they are. Both: what is held has been parsed, and an empty frame takes
+ * many times its bytes.
+ */
 const HELD_BYTES = 512 * 1024
+const HELD_FRAMES = 2000
 
 /** From a connection's first frame until it is known who it is. What comes meanwhile is held, in order. */
 export class Login {
@@ -16,7 +20,7 @@ export class Login {
   /** It is being found out. */
   waiting = false
   readonly held: unknown[] = []
-  private heldBytes = 0
+  heldBytes = 0
 
   /** The request for the connection, or who it is where that is known already. */
   constructor(who: UpgradeRequest | Access) {
@@ -44,8 +48,15 @@ export class Login {
     if (this.heldBytes > HELD_BYTES) throw new FanfareError('auth_backlog', `It is more than ${HELD_BYTES} bytes`)
   }
 
+  /** Throws `auth_backlog`. */
   hold(value: unknown): void {
+    if (this.held.length >= HELD_FRAMES) throw new FanfareError('auth_backlog', `It is more than ${HELD_FRAMES} frames`)
     this.held.push(value)
+  }
+
+  /** Its connection has ended, and whoever finds out who it is may take long. */
+  discard(): void {
+    this.held.length = 0
   }
 }
 

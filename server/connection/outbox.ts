@@ -383,6 +383,7 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
     return this.sources.writeEach(
       () => (this.backlog?.controls ?? 0) > 0,
       (outgoing) => this.write(outgoing),
+      () => this.feedReady(),
     )
   }
 

@@ -1,5 +1,5 @@
 import type { Clock } from '../../shared/clock.ts'
-import type { FanfareError } from '../../shared/errors.ts'
+import { errorEntry, type FanfareError } from '../../shared/errors.ts'
 import type { ErrorFrame, Frame } from '../../shared/frames.ts'
 
 /** Frames that are refused beyond a limit. Acks and frames that end something are counted and processed: refusing them would cost more. */
@@ -20,6 +20,12 @@ export function isNewWork(value: unknown): boolean {
 const EXPLAINED_PER_SECOND = 100
 
 /**
+ * Frames per second and connection that are wrong in themselves and cost themselves alone: malformed, with a forbidden key, beyond the
+ * window. One more costs the connection.
+ */
+const MALFORMED_PER_SECOND = 100
+
+/**
  * Which refusals of a connection are explained. Frames in masses that are each refused must not be answered with many times as
  * many bytes: beyond this many per second an error has no message, and one that names no request is not sent.
  */
@@ -27,6 +33,7 @@ export class Explanations {
   private readonly clock: Clock
   private second = 0
   private count = 0
+  private malformedCount = 0
 
   constructor(clock: Clock) {
     this.clock = clock
@@ -34,13 +41,32 @@ export class Explanations {
 
   /** The error frame to send, or undefined if none is sent. */
   frameFor(error: FanfareError, about: unknown): ErrorFrame | undefined {
-    const second = Math.floor(this.clock.now() / 1000)
-    if (second !== this.second) this.count = 0
-    this.second = second
+    this.look()
     const frame = errorFrame(error, about)
     if (++this.count <= EXPLAINED_PER_SECOND) return frame
     return ABOUT.some((name) => frame[name] !== undefined) ? { ...frame, message: '' } : undefined
   }
+
+  /** Counts one that is wrong in itself. False: they are too many. */
+  malformed(): boolean {
+    this.look()
+    return ++this.malformedCount <= MALFORMED_PER_SECOND
+  }
+
+  private look(): void {
+    const second = Math.floor(this.clock.now() / 1000)
+    if (second !== this.second) this.count = this.malformedCount = 0
+    this.second = second
+  }
+}
+
+/**
+ * Whether an error costs the frame that it is about, and nothing else: the frame has a number, so that its sender can tell which one it
+ * is, and the sender is to blame.
+ */
+export function costsItself({ code }: FanfareError, about: unknown): boolean {
+  const { close } = errorEntry(code)
+  return close === undefined || (close >= 4400 && Object.keys(numbersIn(about)).length > 0)
 }
 
 const ABOUT = ['seq', 'sub', 'offset', 'consumer', 'delivery', 'request'] as const
@@ -55,7 +81,7 @@ function numbersIn(value: unknown): Partial<Record<(typeof ABOUT)[number], numbe
   if (typeof value !== 'object' || value === null) return numbers
   for (const name of ABOUT) {
     const number = (value as Record<string, unknown>)[name]
-    if (typeof number === 'number') numbers[name] = number
+    if (Number.isSafeInteger(number) && (number as number) >= 0) numbers[name] = number as number
   }
   return numbers
 }

@@ -1,7 +1,9 @@
 import { FanfareError } from '../../shared/errors.ts'
 import type { AskFrame, ReplyFrame, RequestFrame, RespondFrame } from '../../shared/frames.ts'
 import { parsePattern } from '../../shared/topic.ts'
+import type { SubscriptionBudget } from '../limit/subscription-budget.ts'
 import { type Requests as HubRequests, Offer, type Responder } from '../topic/requests.ts'
+import type { ConnectionContext } from './context.ts'
 import type { Outbox } from './outbox.ts'
 
 /** What one connection asks, and what it offers to answer. */
@@ -10,13 +12,21 @@ export class Requests implements Responder {
   private readonly outbox: Outbox
   private readonly refuse: (error: unknown, frame: unknown) => void
   private readonly mostOffers: number
+  private readonly budget: SubscriptionBudget
   private readonly offered = new Map<number, Offer>()
+  /** Offers that get no more requests, and have open ones. */
+  private readonly finishing = new Set<Offer>()
   /** How to forget what was asked and has no answer yet. */
   private readonly asked = new Set<() => void>()
 
-  constructor(hub: HubRequests, outbox: Outbox, mostOffers: number, refuse: (error: unknown, frame: unknown) => void) {
-    this.mostOffers = mostOffers
-    this.hub = hub
+  constructor(
+    { requests, config, subscriptionBudget }: ConnectionContext,
+    outbox: Outbox,
+    refuse: (error: unknown, frame: unknown) => void,
+  ) {
+    this.mostOffers = config.subscriptions
+    this.hub = requests
+    this.budget = subscriptionBudget
     this.outbox = outbox
     this.refuse = refuse
   }
@@ -29,6 +39,7 @@ export class Requests implements Responder {
     if (this.offered.has(sub)) throw new FanfareError('subscription_exists', `"sub" is ${sub}`)
     if (this.offered.size >= this.mostOffers) throw new FanfareError('too_many_subscriptions')
     const offer = new Offer(this, sub, parsePattern(pattern))
+    this.budget.take(offer.bytes)
     this.offered.set(sub, offer)
     this.hub.offer(offer)
     this.outbox.send({ type: 'subscribed', sub })
@@ -39,23 +50,30 @@ export class Requests implements Responder {
   }
 
   /** False: there is no offer of this number. */
-  withdraw(sub: number): boolean {
+  withdraw(sub: number, finish = false): boolean {
     const offer = this.offered.get(sub)
     if (!offer) return false
-    this.offered.delete(sub)
-    this.hub.withdraw(offer)
+    if (finish) this.finish(offer)
+    else this.end(offer)
     this.outbox.send({ type: 'unsubscribed', sub })
     return true
   }
 
+  private finish(offer: Offer): void {
+    this.forget(offer)
+    this.hub.retire(offer)
+    for (const other of this.finishing) if (other.open.size === 0) this.finishing.delete(other)
+    this.finishing.add(offer)
+  }
+
   /** Ends the offers that `check` refuses. */
   recheck(check: (frame: RespondFrame) => void, refuse: (error: unknown, about: object) => void): void {
-    for (const [sub, offer] of this.offered) {
+    for (const offer of this.offered.values()) {
+      const { sub } = offer
       try {
         check({ type: 'respond', sub, pattern: offer.words.join('.') })
       } catch (error) {
-        this.offered.delete(sub)
-        this.hub.withdraw(offer)
+        this.end(offer)
         refuse(error, { sub })
       }
     }
@@ -76,7 +94,8 @@ export class Requests implements Responder {
       },
       refused: (error) => {
         finish()
-        this.refuse(error, frame)
+        // The frame itself would stay in memory, with its data, until there is an answer.
+        this.refuse(error, { seq })
       },
     })
     this.asked.add(forget)
@@ -97,7 +116,18 @@ export class Requests implements Responder {
   release(): void {
     for (const forget of this.asked) forget()
     this.asked.clear()
-    for (const offer of this.offered.values()) this.hub.withdraw(offer)
-    this.offered.clear()
+    for (const offer of this.offered.values()) this.end(offer)
+    for (const offer of this.finishing) this.hub.withdraw(offer)
+    this.finishing.clear()
+  }
+
+  private end(offer: Offer): void {
+    this.forget(offer)
+    this.hub.withdraw(offer)
+  }
+
+  private forget(offer: Offer): void {
+    this.offered.delete(offer.sub)
+    this.budget.giveBack(offer.bytes)
   }
 }

@@ -9,11 +9,13 @@ export interface Source {
   pull(): readonly Stretch[]
 }
 
+/** Pieces that are written in one turn: many sources that have something at once must not hold up everything else. */
+const PIECES = 8
+
 /** The sources of one connection. They take turns. */
 export class Sources {
   private sources: Set<Source> | undefined = undefined
   private ready = false
-
   get empty(): boolean {
     return this.sources === undefined
   }
@@ -47,14 +49,28 @@ export class Sources {
   }
 
   /**
-   * Writes a piece of each source that has something, until `interrupted`. False: a write has left bytes with the engine.
+   * Writes a piece of each source that has something, until `interrupted`. False: a write has left bytes with the engine. `more` is
+   * called if there are many: the rest is for the next turn.
    */
-  writeEach(interrupted: () => boolean, write: (outgoing: Outgoing) => boolean): boolean {
+  writeEach(interrupted: () => boolean, write: (outgoing: Outgoing) => boolean, more: () => void): boolean {
+    const served: Source[] = []
     for (const source of this.sources ?? []) {
       if (interrupted()) return true
+      if (served.length === PIECES) {
+        this.putLast(served)
+        more()
+        return true
+      }
       const stretches = source.pull()
-      if (stretches.length > 0 && !write(joined(stretches, source.sub))) return false
+      if (stretches.length === 0) continue
+      served.push(source)
+      if (!write(joined(stretches, source.sub))) return false
     }
     return true
+  }
+
+  /** Those that have ended meanwhile stay away. */
+  private putLast(served: readonly Source[]): void {
+    for (const source of served) if (this.sources?.delete(source)) this.sources.add(source)
   }
 }

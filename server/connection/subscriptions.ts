@@ -1,5 +1,5 @@
 import { FanfareError } from '../../shared/errors.ts'
-import type { CommitFrame, SubscribeFrame } from '../../shared/frames.ts'
+import type { CommitFrame, HeaderFilter, SubscribeFrame } from '../../shared/frames.ts'
 import type { SubscriptionInfo } from '../../shared/sys.ts'
 import { parsePattern } from '../../shared/topic.ts'
 import type { Access } from '../auth/access.ts'
@@ -10,6 +10,9 @@ import type { Outbox } from './outbox.ts'
 
 /** Maximum cursors of a subject in one stream, if it may not read all of the stream. */
 const OWN_CURSORS = 100
+
+/** About how much memory the feed of a subscription takes up, with the names of its stream and cursor. */
+const FEED_BYTES = 800
 
 /** The subscriptions of one connection, live ones and those that a stream feeds. */
 export class Subscriptions {
@@ -32,7 +35,8 @@ export class Subscriptions {
       frame.stream !== undefined || frame.from !== undefined || frame.cursor !== undefined || frame.policy === 'pause'
     const stream = onStream ? this.context.streams.streamFor(frame) : undefined
     const policy = frame.policy ?? (onStream ? 'pause' : 'drop-oldest')
-    const subscription = new Subscription(this.outbox, sub, words, filter, policy)
+    const subscription = new Subscription(this.outbox, sub, words, filter && knownPart(filter), policy)
+    this.context.subscriptionBudget.take(subscription.bytes + (stream === undefined ? 0 : FEED_BYTES))
     this.bySub.set(sub, subscription)
     this.outbox.subscriptionsAre(this.bySub)
     if (stream !== undefined) this.feed(subscription, stream, frame)
@@ -126,19 +130,24 @@ export class Subscriptions {
 
   /** Ends one of which the client has been told already. */
   drop(subscription: Subscription): void {
-    this.bySub.delete(subscription.sub)
-    this.context.topics.unsubscribe(subscription)
+    if (!this.bySub.delete(subscription.sub)) return
+    this.end(subscription)
     this.outbox.forget(subscription)
-    const feed = this.feeds?.get(subscription)
-    if (feed) this.endFeed(subscription, feed)
     this.outbox.subscriptionsAre(this.bySub)
   }
 
   /** Lets go of all: the connection has ended. */
   release(): void {
-    for (const subscription of this.bySub.values()) this.context.topics.unsubscribe(subscription)
-    for (const [subscription, feed] of this.feeds ?? []) this.endFeed(subscription, feed)
+    for (const subscription of this.bySub.values()) this.end(subscription)
     this.bySub.clear()
+  }
+
+  private end(subscription: Subscription): void {
+    const { topics, subscriptionBudget } = this.context
+    topics.unsubscribe(subscription)
+    subscriptionBudget.giveBack(subscription.bytes)
+    const feed = this.feeds?.get(subscription)
+    if (feed) this.endFeed(subscription, feed)
   }
 
   private get(sub: number): Subscription {
@@ -148,8 +157,10 @@ export class Subscriptions {
   }
 
   private feed(subscription: Subscription, stream: string, { from, cursor, resumes = false }: SubscribeFrame): void {
-    const { broker, clock } = this.context
-    const feed = new Feed(broker, subscription, { stream, from, cursor, resumes }, this.outbox, clock)
+    const { broker, clock, streams, subscriptionBudget } = this.context
+    const start = { stream, from, cursor, resumes }
+    const shared = { reads: streams.reads, budget: subscriptionBudget, clock }
+    const feed = new Feed(broker, subscription, start, this.outbox, shared)
     subscription.feed = feed
     this.feeds ??= new Map()
     this.feeds.set(subscription, feed)
@@ -162,5 +173,11 @@ export class Subscriptions {
     this.feeds?.delete(subscription)
     this.outbox.detach(feed)
     this.context.streams.detach(feed)
+    this.context.subscriptionBudget.giveBack(FEED_BYTES)
   }
+}
+
+/** Without fields that this version does not know: they may be of any size, and the subscription would keep them. */
+function knownPart(filter: HeaderFilter): HeaderFilter {
+  return 'all' in filter ? { all: filter.all } : { any: filter.any }
 }

@@ -1,4 +1,4 @@
-import type { Client } from '../../client/index.ts'
+import type { Client, Message } from '../../client/index.ts'
 import { QUEUE_STATUS_TOPIC, type QueueInfo } from '../../shared/queues.ts'
 import {
   CONNECTIONS_STATUS_TOPIC,
@@ -48,14 +48,17 @@ export class Model {
 
   watch(client: Client): void {
     const on = <Data>(pattern: string, take: (data: Data) => void) => {
-      const subscription = client.subscribe(pattern, ({ data }) => {
+      const handler = ({ data }: Message) => {
         take(data as Data)
         this.changed()
-      })
-      subscription.ready.catch((error: Error) => {
-        this.refusal = error.message
+      }
+      const onError = (error: unknown, message?: Message) => {
+        // A fault of this page.
+        if (message) throw error
+        this.refusal = (error as Error).message
         this.changed()
-      })
+      }
+      client.subscribe(pattern, handler, { onError })
     }
     on<HubInfo>(HUB_STATUS_TOPIC, (info) => this.heard(info))
     on<ConnectionsStatus>(CONNECTIONS_STATUS_TOPIC, (status) => {

@@ -25,11 +25,11 @@ self.onmessage = ({ data: { url, tokenUrl, pattern } }: MessageEvent<TailRequest
   })
   client.onState(({ to, reason }) => report({ kind: 'state', state: to, reason: reason.message }))
   try {
-    const subscription = client.subscribe(pattern, take, {
+    client.subscribe(pattern, take, {
       policy: 'drop-oldest',
       onGap: ({ reason, count }) => add({ kind: 'gap', at: Date.now(), reason, count }),
+      onError: failed,
     })
-    subscription.ready.catch(failed)
   } catch (error) {
     failed(error)
     return

@@ -132,6 +132,10 @@ export interface EngineSocket {
   readonly bufferedBytes: number
   /** A WebSocket ping, unless a rest is held: then the peer has enough to answer. */
   ping(): void
+  /**
+   * Whether the peer is read. False: what has been read already still comes, and nothing more if the engine can stop reading.
+   */
+  setReading(reading: boolean): void
   /** Sends a close frame behind what is buffered, and ends the connection within some seconds whatever the peer does. */
   close(code: number, reason: string): void
   /** Ends the connection at once. */

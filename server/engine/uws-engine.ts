@@ -18,8 +18,9 @@ import {
   type UpgradeRequest,
 } from './engine.ts'
 import { MALFORMED, urlOf } from './request-target.ts'
+import { RequestTurns } from './request-turns.ts'
 import { Door, type Listen } from './uws-door.ts'
-import { closeIfOpen, RequestTurns, serveHttp, type UwsHttp, type UwsRequest } from './uws-http.ts'
+import { closeIfOpen, serveHttp, type UwsHttp, type UwsRequest } from './uws-http.ts'
 import { later } from './uws-later.ts'
 
 /**
@@ -190,6 +191,9 @@ class UwsSocket implements EngineSocket {
   ping(): void {
     if (!this.full) this.webSocket?.ping()
   }
+
+  // µWebSockets cannot stop reading one socket.
+  setReading(): void {}
 
   close(code: number, reason: string): void {
     this.webSocket?.end(code, reason)

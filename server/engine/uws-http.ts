@@ -1,8 +1,8 @@
 import { Buffer } from 'node:buffer'
 import { clearTimeout, setImmediate, setTimeout } from 'node:timers'
-import { setImmediate as nextTurn } from 'node:timers/promises'
 import { PART_BYTES } from './batch.ts'
-import { type EngineApp, type HttpConnection, PIPELINED_REQUESTS, REQUEST_TIMEOUT_MS } from './engine.ts'
+import { type EngineApp, type HttpConnection, REQUEST_TIMEOUT_MS } from './engine.ts'
+import type { RequestTurns } from './request-turns.ts'
 
 /** What is used of an HTTP response of uWebSockets.js, which only `uws-engine.ts` may import. */
 export interface UwsResponse {
@@ -42,28 +42,6 @@ export interface UwsHttp {
   /** It speaks TLS. */
   readonly secure: boolean
   readonly requests: RequestTurns
-}
-
-/**
- * Spreads requests over turns of the event loop. All that a peer sends at once come in one turn; those beyond `PIPELINED_REQUESTS`
- * wait for the next. uWebSockets.js ends a connection on which a request comes while another waits for its answer.
- */
-export class RequestTurns {
-  private begun = 0
-
-  /** Undefined: now. */
-  next(): Promise<void> | undefined {
-    if (this.begun === 0)
-      setImmediate(() => {
-        this.begun = 0
-      })
-    return ++this.begun <= PIPELINED_REQUESTS ? undefined : this.later()
-  }
-
-  private async later(): Promise<void> {
-    await nextTurn()
-    await this.next()
-  }
 }
 
 /** Bytes of a request's body that may wait for whoever reads it; then the peer is held back. */
@@ -132,6 +110,7 @@ class Exchange implements HttpConnection {
       this.body = new RequestBody(response, signal)
       this.deadline = setTimeout(() => this.late(), REQUEST_TIMEOUT_MS)
     }
+    // uWebSockets.js ends a connection on which a request comes while another waits for its answer.
     const turn = requests.next()
     if (turn) await turn
     if (signal.aborted) return
@@ -145,6 +124,7 @@ class Exchange implements HttpConnection {
       return
     }
     const content = await answer.arrayBuffer()
+    requests.answered(content.byteLength)
     if (signal.aborted) return
     // What still comes of it belongs to no response.
     this.body?.discard()
@@ -166,6 +146,19 @@ class Exchange implements HttpConnection {
   }
 }
 
+/**
+ * A request with the signal of its exchange. `Request` would make a signal of its own from it, and would register both for a cleanup
+ * after garbage collection: the request and its body would survive until the collector of old objects has run twice.
+ */
+class ExchangeRequest extends Request {
+  override readonly signal: AbortSignal
+
+  constructor(url: URL, init: RequestInit, signal: AbortSignal) {
+    super(url, init)
+    this.signal = signal
+  }
+}
+
 /** Undefined if `fetch` refuses its method or a header. */
 function toRequest(
   copied: UwsRequest,
@@ -178,7 +171,8 @@ function toRequest(
     const headers = new Headers()
     // The engine takes the bytes for UTF-8, and HTTP for Latin-1.
     for (const [name, value] of copied.headers) headers.append(name, Buffer.from(value).toString('latin1'))
-    return new Request(url, { method, headers, signal, ...(body && { body: body.stream, duplex: 'half' as const }) })
+    const init = { method, headers, ...(body && { body: body.stream, duplex: 'half' as const }) }
+    return new ExchangeRequest(url, init, signal)
   } catch {
     return undefined
   }

@@ -229,6 +229,11 @@ class WsSocket implements EngineSocket {
     if (this.webSocket.readyState === WebSocket.OPEN && this.tcp.writableLength <= this.unsaid) this.webSocket.ping()
   }
 
+  setReading(reading: boolean): void {
+    if (reading) this.webSocket.resume()
+    else this.webSocket.pause()
+  }
+
   close(code: number, reason: string): void {
     this.webSocket.close(code, reason)
   }

@@ -1,11 +1,11 @@
 import { Buffer } from 'node:buffer'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { TLSSocket } from 'node:tls'
 import { getRequestListener } from '@hono/node-server'
 import { type EngineApp, type HttpConnection, PIPELINED_REQUESTS, REQUEST_TIMEOUT_MS } from './engine.ts'
 import { MALFORMED, NO_HOST, urlOf } from './request-target.ts'
+import { RequestTurns } from './request-turns.ts'
 
 /** Connections that go on beyond `PIPELINED_REQUESTS`, this many times, are cut off without their answers. */
 const CUT_OFF_FACTOR = 10
@@ -19,6 +19,8 @@ class NodeConnection implements HttpConnection {
   readonly remoteAddress: string
   /** Requests without an answer; the last of them may still be on its way. */
   unanswered = 0
+  /** Of the answers before. */
+  bytesWritten = 0
   /** Resolves when the request before is answered. */
   turn: Promise<unknown> = Promise.resolve()
   newest: IncomingMessage | undefined = undefined
@@ -44,6 +46,7 @@ export class NodeHttp {
   private readonly listener: (request: IncomingMessage, response: ServerResponse) => unknown
   /** By address and port of the other end: with TLS a request has another socket than the connection had. */
   private readonly connections = new Map<string, NodeConnection>()
+  private readonly requests = new RequestTurns()
 
   constructor(server: Server, app: EngineApp) {
     this.app = app
@@ -84,7 +87,11 @@ export class NodeHttp {
     const waiting = ++connection.unanswered
     const answered = new Promise((resolve) => response.once('close', resolve)).then(() => connection.unanswered--)
     // An answer that is complete and that the peer does not take.
-    response.once('prefinish', () => socket.setTimeout(REQUEST_TIMEOUT_MS))
+    response.once('prefinish', () => {
+      socket.setTimeout(REQUEST_TIMEOUT_MS)
+      this.requests.answered(socket.bytesWritten - connection.bytesWritten)
+      connection.bytesWritten = socket.bytesWritten
+    })
     if (waiting > PIPELINED_REQUESTS) {
       if (waiting === PIPELINED_REQUESTS + 1) this.app.pipelined(connection)
       return this.refusePipelined(waiting, response)
@@ -92,13 +99,12 @@ export class NodeHttp {
     this.app.arrived(connection)
     const before = connection.turn
     connection.turn = answered
-    if (waiting === 1) this.answer(request, response)
-    else void before.then(() => this.answerInTurn(request, response))
+    const turn = waiting === 1 ? this.requests.next() : before.then(() => this.requests.later())
+    if (turn) void turn.then(() => this.answerLater(request, response))
+    else this.answer(request, response)
   }
 
-  /** Each request of a connection gets a turn of the event loop of its own, so that others come in between. */
-  private async answerInTurn(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    await nextTurn()
+  private answerLater(request: IncomingMessage, response: ServerResponse): void {
     if (!request.socket.destroyed) this.contained(request.socket, () => this.answer(request, response))
   }
 

@@ -73,6 +73,9 @@ export class EventSocket implements EngineSocket {
     if (this.asked && this.state === 'open') this.push(HEARTBEAT)
   }
 
+  // It has said all that it says: its subscriptions.
+  setReading(): void {}
+
   close(code: number): void {
     if (this.state === 'ended' || this.state === 'ending') return
     const refusal = this.lastError ?? new FanfareError(codeOfClose(code))

@@ -9,6 +9,8 @@ type Elsewhere =
   | 'queue_full'
   | 'token_unavailable'
   | 'no_websocket'
+  | 'bad_option'
+  | 'bad_url'
   | 'hub_unreachable'
   | 'bad_config'
   | 'engine_missing'

@@ -26,7 +26,8 @@ export async function publish({ hub, request, peer, access }: Exchange, items: r
   const socket = new PublishSocket()
   socket.handlers = hub.open(socket, peer?.remoteAddress ?? '', access)
   // Whoever went away waits for nothing any longer, for room in a queue least of all.
-  request.signal.addEventListener('abort', () => socket.end())
+  const end = () => socket.end()
+  request.signal.addEventListener('abort', end)
   try {
     for (let at = 0; at < items.length; at += hub.window) {
       const window = items.slice(at, at + hub.window).map((item, n) => socket.publish(item, at + n))
@@ -35,7 +36,8 @@ export async function publish({ hub, request, peer, access }: Exchange, items: r
       if (at + hub.window < items.length) await nextTurn()
     }
   } finally {
-    socket.end()
+    request.signal.removeEventListener('abort', end)
+    end()
   }
   return results
 }
@@ -76,6 +78,9 @@ class PublishSocket implements EngineSocket {
   ping(): void {
     queueMicrotask(() => this.handlers?.alive())
   }
+
+  // A request is read whole before anything of it is published.
+  setReading(): void {}
 
   close(): void {
     setImmediate(() => this.end())

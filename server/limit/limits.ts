@@ -8,6 +8,7 @@ export const LIMITS = [
   'identityMessagesPerSecond',
   'identityBytesPerSecond',
   'subscribesPerSecond',
+  'subscriptionBytes',
   'waitingPublishBytes',
   'calls',
   'maxStreams',
@@ -17,7 +18,7 @@ export const LIMITS = [
 export type LimitName = (typeof LIMITS)[number]
 
 /** What `fanfare_limit_hits_total` counts: the limits above, and those that are no option. */
-export const LIMIT_HITS = [...LIMITS, 'descriptors', 'pipelinedRequests'] as const
+export const LIMIT_HITS = [...LIMITS, 'descriptors', 'pipelinedRequests', 'malformedFramesPerSecond'] as const
 export type LimitHit = (typeof LIMIT_HITS)[number]
 
 /** Of each the number, 0 for none; and what a burst has to have room for. */

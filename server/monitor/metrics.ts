@@ -80,6 +80,7 @@ export class Metrics {
       connections,
       traffic,
       budget,
+      subscriptionBudget,
       unexpected,
       broker,
       certificateExpiresAt,
@@ -92,6 +93,16 @@ export class Metrics {
     this.gauge('fanfare_connections_behind', 'Connections whose outbox is not empty.', () => connections.behind)
     this.counter('fanfare_connections_opened_total', 'Connections that were opened.', () => traffic.connectionsTotal)
     this.gauge('fanfare_subscriptions', 'Subscriptions of all connections.', () => topics.subscriptionCount)
+    this.gauge(
+      'fanfare_subscription_bytes',
+      'Estimated memory of all subscriptions, consumers and offers to respond.',
+      () => subscriptionBudget.bytes,
+    )
+    this.gauge(
+      'fanfare_subscription_limit_bytes',
+      'Maximum of this estimate; 0 for no limit.',
+      () => subscriptionBudget.limit,
+    )
     this.gauge('fanfare_topics', 'Topics that the hub remembers.', () => topics.topicCount)
     this.gauge('fanfare_queues', 'Queues that are declared.', () => queues.count)
     this.gauge('fanfare_queues_left_out', `Queues beyond ${LABELLED}, without series.`, () => leftOut(queues.count))

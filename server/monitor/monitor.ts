@@ -40,6 +40,8 @@ export interface Watched {
   readonly traffic: Traffic
   /** Held by all outboxes now, and the most that they may hold. */
   readonly budget: { readonly bytes: number; readonly limit: number }
+  /** Held by all subscriptions, consumers and offers now, and the most that they may hold. */
+  readonly subscriptionBudget: { readonly bytes: number; readonly limit: number }
   readonly broker: Pick<Broker, 'waiting'>
   readonly unexpected: UnexpectedErrors
   /** How many connections speak HTTP. */

@@ -41,7 +41,7 @@ interface Queue {
 const BATCH_LETTERS = 500
 const BATCH_BYTES = 1024 * 1024
 /** Errors that may end them halfway: the error then reports how many letters were handled. */
-const CUTS_SHORT: readonly ErrorCode[] = ['queue_limit', 'storage_full', 'storage_failed', 'shutting_down']
+const CUTS_SHORT: readonly ErrorCode[] = ['queue_limit', 'no_queue', 'storage_full', 'storage_failed', 'shutting_down']
 /** How often a redrive with a rate takes a batch. */
 const REDRIVE_STEP_MS = 100
 
@@ -263,6 +263,8 @@ export class Queues {
       }
     } catch (error) {
       if (!(error instanceof FanfareError) || !CUTS_SHORT.includes(error.code)) throw error
+      // Nothing was done: what is missing says more.
+      if (error.code === 'no_queue' && count === 0) throw error
       const left = this.broker.queue(name)?.deadLetters ?? 0
       throw new FanfareError(error.code, `Dead letters of "${name}": ${count} ${done}, ${left} left`)
     }

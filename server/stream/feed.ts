@@ -4,9 +4,11 @@ import type { GapReason, HubFrame } from '../../shared/frames.ts'
 import type { From, Last } from '../../shared/streams.ts'
 import type { Block } from '../broker/block.ts'
 import type { Broker, StreamState } from '../broker/broker.ts'
+import type { SubscriptionBudget } from '../limit/subscription-budget.ts'
 import type { Message } from '../topic/message.ts'
 import type { Subscription, SubscriptionFeed } from '../topic/subscription.ts'
 import { Selection, type Stretch } from './chunk.ts'
+import type { BlockReader, ReadTurns } from './read-turns.ts'
 
 /** Where a feed's frames go. */
 export interface FeedOutlet {
@@ -29,6 +31,13 @@ export interface FeedStart {
   readonly resumes: boolean
 }
 
+/** What all feeds of a hub share. */
+export interface FeedShared {
+  readonly reads: ReadTurns
+  readonly budget: SubscriptionBudget
+  readonly clock: Clock
+}
+
 /** Messages that were wanted and will not come. */
 interface Missing {
   readonly from: number
@@ -40,7 +49,7 @@ interface Missing {
 interface Beginning {
   readonly position: number
   /** With `last`: the offsets that are wanted of those before `resumeAt`. */
-  readonly picks?: Set<number>
+  readonly picks?: readonly number[]
   readonly resumeAt?: number
   /** When resuming: whether everything since then is there. */
   readonly recovered?: boolean
@@ -51,6 +60,9 @@ interface Beginning {
 /** Bytes that a feed hands out at once: enough for one write, and little enough to leave others their turn. */
 const CHUNK_BYTES = 64 * 1024
 
+/** About how much memory an offset takes up that is picked, in a set that may be half empty. */
+const PICK_BYTES = 40
+
 /**
  * Feeds a subscription from a stream's log, at the speed at which its connection takes it, until it has caught up; then
  * the subscription is *live* and shares the messages of all others. It returns to the log where the connection falls
@@ -59,13 +71,15 @@ const CHUNK_BYTES = 64 * 1024
  * The seam: a stream's `next` moves and its messages are delivered live in one go, and a feed joins only between two of
  * those, with everything before `next` handed out. So nothing is missed, and nothing comes twice.
  */
-export class Feed implements SubscriptionFeed {
+export class Feed implements SubscriptionFeed, BlockReader {
   readonly stream: string
   readonly cursor: string | undefined
   private readonly broker: Broker
   private readonly subscription: Subscription
   private readonly outlet: FeedOutlet
+  private readonly budget: SubscriptionBudget
   private readonly selection: Selection
+  private readonly reads: ReadTurns
   private readonly clock: Clock
   private state: 'starting' | 'feeding' | 'live' | 'ended' = 'starting'
   private paused = false
@@ -78,14 +92,24 @@ export class Feed implements SubscriptionFeed {
   private reading = false
   /** With `last`: the offsets that are wanted of those before `resumeAt`. */
   private picks: Set<number> | undefined = undefined
+  /** Taken from the budget for the picks. */
+  private pickBytes = 0
   private resumeAt = 0
 
-  constructor(broker: Broker, subscription: Subscription, start: FeedStart, outlet: FeedOutlet, clock: Clock) {
+  constructor(
+    broker: Broker,
+    subscription: Subscription,
+    start: FeedStart,
+    outlet: FeedOutlet,
+    { reads, budget, clock }: FeedShared,
+  ) {
     this.broker = broker
     this.subscription = subscription
     this.stream = start.stream
     this.cursor = start.cursor
     this.outlet = outlet
+    this.reads = reads
+    this.budget = budget
     this.clock = clock
     this.selection = new Selection(subscription.words, subscription.filter, clock)
     this.start(start).catch((error: unknown) => this.fail(error))
@@ -127,6 +151,8 @@ export class Feed implements SubscriptionFeed {
   end(): void {
     this.state = 'ended'
     this.block = undefined
+    this.reads.leave(this)
+    this.forgetPicks()
   }
 
   fail(error: unknown): void {
@@ -150,7 +176,7 @@ export class Feed implements SubscriptionFeed {
       this.outlet.feedReady()
     } else if (this.picks && block.lastOffset >= this.resumeAt) {
       // The picks end in this block, and what follows them is wanted whole.
-      this.picks = undefined
+      this.forgetPicks()
       this.goOnAt(this.resumeAt)
     } else {
       this.goOnAt(block.lastOffset + 1)
@@ -166,13 +192,15 @@ export class Feed implements SubscriptionFeed {
 
   /** Not now: what is said while going on has to lie behind what has just been handed out. */
   private advanceLater(): void {
-    queueMicrotask(() => {
-      try {
-        this.advance()
-      } catch (error) {
-        this.fail(error)
-      }
-    })
+    queueMicrotask(() => this.goOn())
+  }
+
+  goOn(): void {
+    try {
+      this.advance()
+    } catch (error) {
+      this.fail(error)
+    }
   }
 
   private get log(): StreamState | undefined {
@@ -187,9 +215,9 @@ export class Feed implements SubscriptionFeed {
     const { epoch } = log
     const { position, picks, resumeAt = 0, recovered, gap } = await this.beginning(from, log)
     if (this.state === 'ended') return
+    if (picks) this.pick(picks)
     this.epoch = epoch
     this.position = position
-    this.picks = picks
     this.resumeAt = resumeAt
     this.outlet.send({
       type: 'subscribed',
@@ -225,17 +253,30 @@ export class Feed implements SubscriptionFeed {
     const { last, before, offset } = from
     const resumeAt = isSame && before !== undefined ? before : next
     const newest = await this.broker.newest(this.stream, this.subscription.words, last, resumeAt)
-    if (!isSame)
-      return { position: first, picks: new Set(newest), resumeAt, recovered: false, gap: { reason: 'epoch' } }
-    if (before === undefined) return { position: first, picks: new Set(newest), resumeAt }
+    if (!isSame) return { position: first, picks: newest, resumeAt, recovered: false, gap: { reason: 'epoch' } }
+    if (before === undefined) return { position: first, picks: newest, resumeAt }
     const position = offset ?? Math.min(first, resumeAt)
-    const picks = new Set(newest.filter((pick) => pick >= position))
+    const picks = newest.filter((pick) => pick >= position)
     const recovered = (offset ?? resumeAt) >= first
     if (offset === undefined || recovered) return { position, picks, resumeAt, recovered }
     // Which of the messages that are gone were among the last ones is unknown.
     const missing = { from: offset, to: first - 1, count: first - offset }
     const reason = offset < trimmedTo ? 'trimmed' : 'retention'
     return { position: first, picks, resumeAt, recovered, gap: { reason, missing } }
+  }
+
+  /** Throws `hub_full`: there may be thousands for each topic. */
+  private pick(offsets: readonly number[]): void {
+    const bytes = PICK_BYTES * offsets.length
+    this.budget.take(bytes)
+    this.pickBytes = bytes
+    this.picks = new Set(offsets)
+  }
+
+  private forgetPicks(): void {
+    this.budget.giveBack(this.pickBytes)
+    this.pickBytes = 0
+    this.picks = undefined
   }
 
   private leaveLive(offset: number): void {
@@ -252,9 +293,10 @@ export class Feed implements SubscriptionFeed {
     // Whoever deleted it tells.
     if (log?.epoch !== this.epoch) return
     if (this.position < log.first) this.skipMissing(log)
-    if (this.picks && this.position >= this.resumeAt) this.picks = undefined
-    if (this.position < log.next) this.read(log).catch((error: unknown) => this.fail(error))
-    else if (this.outlet.keepsUp) this.join()
+    if (this.picks && this.position >= this.resumeAt) this.forgetPicks()
+    if (this.position < log.next) {
+      if (this.reads.take(this)) this.read(log).catch((error: unknown) => this.fail(error))
+    } else if (this.outlet.keepsUp) this.join()
   }
 
   private join(): void {

@@ -10,6 +10,7 @@ import type { Broker, CursorRange, StreamState } from '../broker/broker.ts'
 import { type NameLimits, NameQuota } from '../limit/name-quota.ts'
 import type { Feed } from './feed.ts'
 import { readPage } from './page.ts'
+import { ReadTurns } from './read-turns.ts'
 
 /** A pattern of topics that a stream captures. */
 interface Capture extends Indexed {
@@ -32,6 +33,8 @@ const NAMED = 10
 
 /** The streams of a hub: what they capture, and who is fed from them. */
 export class Streams {
+  /** Of all feeds. */
+  readonly reads = new ReadTurns()
   private readonly broker: Broker
   private readonly clock: Clock
   private readonly quota: NameQuota

@@ -2,6 +2,8 @@ import type { Logger } from 'pino'
 import type { Contract, Exchange, Schema } from '../../shared/contract.ts'
 import { FanfareError } from '../../shared/errors.ts'
 import { QUEUE_TOPIC } from '../../shared/queues.ts'
+import { isThenable } from '../../shared/thenable.ts'
+import { textOf } from '../../shared/thrown.ts'
 import { matchesPattern, parsePattern } from '../../shared/topic.ts'
 
 /** Throws `bad_data`, with the validator's words. */
@@ -70,7 +72,8 @@ export class Contracts {
   private validate(schema: Schema, data: unknown, where: string): string | undefined {
     try {
       const result = schema['~standard'].validate(data)
-      if (!(result instanceof Promise)) return result.issues && describe(result.issues)
+      // A promise of any kind: one that was taken for a result would have no issues, and pass.
+      if (!isThenable(result)) return result.issues && describe(result.issues)
       // zod tries again asynchronously when a check throws: only the promise knows.
       result.then(
         () => this.log.error(`${where}: the schema is asynchronous`),
@@ -79,7 +82,7 @@ export class Contracts {
       return ', its schema failed: it is asynchronous, or has thrown'
     } catch (err) {
       this.log.error({ err }, `${where}: the schema failed`)
-      return `, its schema failed: ${String(err).slice(0, PROBLEM_LENGTH)}`
+      return `, its schema failed: ${textOf(err).slice(0, PROBLEM_LENGTH)}`
     }
   }
 }

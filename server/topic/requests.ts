@@ -62,6 +62,11 @@ export class Requests {
     this.index.add(offer)
   }
 
+  /** An offer gets no more requests; those that are open are still answered. */
+  retire(offer: Offer): void {
+    this.index.remove(offer)
+  }
+
   /** Ends an offer; who waits for it learns that it is gone. */
   withdraw(offer: Offer): void {
     this.index.remove(offer)

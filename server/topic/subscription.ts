@@ -1,4 +1,4 @@
-import type { HeaderFilter, Policy } from '../../shared/frames.ts'
+import type { HeaderFilter, Headers, Policy } from '../../shared/frames.ts'
 import type { Message } from './message.ts'
 
 /**
@@ -17,6 +17,13 @@ export interface SubscriptionFeed {
   /** The connection has no room: from this message on the log has to do. */
   fallBehind(message: Message): void
 }
+
+/** What a subscription takes up at least, in bytes: itself, its places in the tables of the hub, a pause. */
+const OWN_BYTES = 400
+/** A word of a pattern: a string, and a node of the index. */
+const WORD_BYTES = 125
+/** A header of a filter: a name and a value in an object, whose shape no other filter may have. */
+const HEADER_BYTES = 110
 
 /** One connection's interest in a pattern. */
 export class Subscription {
@@ -47,4 +54,23 @@ export class Subscription {
     this.filter = filter
     this.policy = policy
   }
+
+  /** About how much memory it takes up, and not less: words that it shares with other patterns count too. */
+  get bytes(): number {
+    const { words, filter } = this
+    let bytes = OWN_BYTES
+    for (const word of words) bytes += WORD_BYTES + word.length
+    return filter ? bytes + headerBytes('all' in filter ? filter.all : filter.any) : bytes
+  }
+}
+
+function headerBytes(headers: Headers): number {
+  let bytes = 0
+  for (const [name, value] of Object.entries(headers)) bytes += HEADER_BYTES + textBytes(name) + textBytes(value)
+  return bytes
+}
+
+/** JavaScript stores two bytes for each character of a text if one of them is outside of Latin-1. */
+function textBytes(text: string): number {
+  return /[\u0100-\uffff]/.test(text) ? 2 * text.length : text.length
 }

@@ -130,6 +130,20 @@ it('pub gives up where no hub answers, sub waits for one and says so', async () 
   expect(reader.lines).toMatchObject([{ data: 1 }])
 })
 
+it('sub goes on when its stream is deleted and declared again, and says so', async () => {
+  const declare = () => fanfare(['streams', 'declare', 'again', 'again.#'], env).exit
+  expect(await declare()).toBe(0)
+  const reader = fanfare(['sub', 'again.#', '--from', 'earliest', '--count', '1'], env)
+  await reader.said('stderr', /subscribed at/)
+  expect(await fanfare(['streams', 'delete', 'again'], env).exit).toBe(0)
+  await reader.said('stderr', /^refused for now, trying again: .*stream/m)
+  expect(await declare()).toBe(0)
+  await reader.said('stderr', /^subscribed again$/m)
+  expect(await fanfare(['pub', 'again.a', '1'], env).exit).toBe(0)
+  expect(await reader.exit).toBe(0)
+  expect(reader.lines).toMatchObject([{ gap: { reason: 'epoch' } }, { data: 1 }])
+})
+
 it.each([
   [['pub', 'a..b', '1'], 'bad_topic'],
   [['sub', 'a.#b'], 'bad_pattern'],

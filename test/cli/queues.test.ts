@@ -10,7 +10,7 @@ beforeEach(async () => {
   const { url } = await hubHere()
   env = { FANFARE_URL: url }
   client = connect(url)
-  onTestFinished(() => client.close())
+  onTestFinished(async () => void (await client.close()))
 })
 
 /** Runs a command to its end, which has to be good. */

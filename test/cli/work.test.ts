@@ -12,7 +12,7 @@ beforeEach(async () => {
   url = (await hubHere()).url
   client = connect(url)
   await client.queues.declare({ name: 'jobs' })
-  onTestFinished(() => client.close())
+  onTestFinished(async () => void (await client.close()))
 })
 
 function work(options: readonly string[], command = ['node', WORKER]): RunningCommand {

@@ -103,6 +103,11 @@ export class ScriptedHub {
     return new ScriptedHub(server)
   }
 
+  /** Calls `told` with the path of the next connection. */
+  onUpgrade(told: (path: string) => void): void {
+    this.server.once('connection', (_, { url = '' }) => told(url))
+  }
+
   connect(options: ClientOptions = {}): Client {
     const client = connect(this.url, { backoff: { baseMs: 1, capMs: 5 }, ...options })
     this.clients.push(client)

@@ -1,5 +1,6 @@
-import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
+import { afterEach, beforeEach, expect, it } from 'vitest'
 import type { Gap } from '../../client/node.ts'
+import { hearUncaught } from '../setup/uncaught.ts'
 import { message, ScriptedHub } from './scripted-hub.ts'
 
 let hub: ScriptedHub
@@ -7,23 +8,6 @@ beforeEach(async () => {
   hub = await ScriptedHub.start()
 })
 afterEach(() => hub.stop())
-
-/** What is thrown to nobody, in place of what the test runner does about it. */
-function hearUncaught(): string[] {
-  const before = process.listeners('uncaughtException')
-  const loud: string[] = []
-  process.removeAllListeners('uncaughtException')
-  process.on('uncaughtException', ({ message: text }) => loud.push(text))
-  onTestFinished(() => {
-    process.removeAllListeners('uncaughtException')
-    for (const listener of before) process.on('uncaughtException', listener)
-  })
-  return loud
-}
-
-function fail(): never {
-  throw new Error('handler')
-}
 
 it('gives a message to each subscription that matches, with its filter', async () => {
   const { client, peer } = await hub.connected()
@@ -190,43 +174,7 @@ it('goes on behind a handler or a gap listener that throws, loudly', async () =>
   peer.send(message(1), gap, message(2), message(3, 'end'))
   for await (const _ of last) break
   expect(seen).toEqual([1, 2])
-  expect(loud).toEqual(['handler', 'gap'])
-})
-
-describe.each([
-  ['throws', (data: unknown) => (data === 2 ? fail() : undefined)],
-  ['rejects', async (data: unknown) => (data === 2 ? fail() : undefined)],
-])('a handler that %s', (_, act) => {
-  it('stops the cursor before its message, and goes on', async () => {
-    const loud = hearUncaught()
-    const { client, peer } = await hub.connected()
-    const seen: unknown[] = []
-    const options = { cursor: 'c' }
-    const numbers = client.subscribe(
-      'a',
-      ({ data }) => {
-        seen.push(data)
-        return act(data)
-      },
-      options,
-    )
-    const last = client.subscribe('end')
-    const { sub } = await peer.next('subscribe')
-    await peer.subscribed()
-    peer.send({ type: 'subscribed', sub, stream: 's', epoch: 'e', offset: 1 }, { type: 'live', sub, offset: 1 })
-    peer.send(...[1, 2, 3].map((n) => message(n, 'a', { offsets: { s: n } })), message(4, 'end'))
-    for await (const _ of last) break
-    await peer.next('unsubscribe')
-    expect(seen).toEqual([1, 2, 3])
-    expect(loud).toEqual(['handler'])
-    const stored = numbers.commit()
-    expect(await peer.next('commit')).toEqual({ type: 'commit', sub, offset: 2 })
-    peer.send({ type: 'committed', sub, offset: 2 })
-    await stored
-    // Nor does its end commit more.
-    await numbers.unsubscribe()
-    expect(await peer.next('unsubscribe')).toEqual({ type: 'unsubscribe', sub })
-  })
+  expect(loud).toMatchObject([{ message: 'handler' }, { message: 'gap' }])
 })
 
 it('a loop that ends by break has not handled the message that it breaks at', async () => {
@@ -284,6 +232,37 @@ it('can be read once, ends with break and with its signal', async () => {
   abort.abort()
   expect(await peer.next('unsubscribe')).toEqual({ type: 'unsubscribe', sub: other })
   expect(await reader).toEqual({ value: undefined, done: true })
+})
+
+it.each([
+  ['unsubscribe()', {}],
+  ['unsubscribe() of a cursor', { cursor: 'c' }],
+  ['its signal', {}],
+])('a handler gets nothing more after %s, also of what came in the same message', async (name, options) => {
+  const { client, peer } = await hub.connected()
+  const abort = new AbortController()
+  const seen: unknown[] = []
+  const { signal } = abort
+  const numbers = client.subscribe(
+    'a',
+    ({ data }) => {
+      seen.push(data)
+      if (data === 2) void (name === 'its signal' ? abort.abort() : numbers.unsubscribe())
+    },
+    { ...options, signal },
+  )
+  const last = client.subscribe('end')
+  const { sub } = await peer.next('subscribe')
+  await peer.subscribed()
+  peer.send({ type: 'subscribed', sub, stream: 's', epoch: 'e', offset: 1 }, { type: 'live', sub, offset: 1 })
+  peer.send(...[1, 2, 3].map((n) => message(n, 'a', { offsets: { s: n } })), message(4, 'end'))
+  for await (const _ of last) break
+  if ('cursor' in options) {
+    expect(await peer.next('commit')).toMatchObject({ offset: 2 })
+    peer.send({ type: 'committed', sub, offset: 2 })
+  }
+  await numbers.ended
+  expect(seen).toEqual([1, 2])
 })
 
 it('carries bytes to the reader', async () => {

@@ -4,6 +4,7 @@ import { afterAll, afterEach, beforeAll, expect, it } from 'vitest'
 import { type Client, connect } from '../../client/node.ts'
 import { openTelemetry } from '../../client/opentelemetry.ts'
 import { type Hub, startHub } from '../../server/index.ts'
+import { lazyQuery } from '../setup/lazy-query.ts'
 
 const spans = new InMemorySpanExporter()
 const provider = new NodeTracerProvider({ spanProcessors: [new SimpleSpanProcessor(spans)] })
@@ -116,8 +117,32 @@ it('a trace goes to a responder, to what it publishes, and says what failed', as
   expect(named('process sums')).toMatchObject([{ kind: SpanKind.CONSUMER }])
   await traced(() => expect(client.request('sums', -1)).rejects.toMatchObject({ code: 'responder_failed' }))
   expect(named('request sums')[1]?.attributes['error.type']).toBe('responder_failed')
-  responder.close()
+  await responder.close()
   await live.unsubscribe()
+})
+
+it('a query of a library runs once, and what has no words is told as it was thrown', async () => {
+  const told: unknown[] = []
+  let runs = 0
+  const query = client.respond('query', () => lazyQuery(() => ++runs))
+  const wordless = client.respond('wordless', () => Promise.reject(Object.create(null)), {
+    onError: (error) => told.push(error),
+  })
+  const live = client.subscribe(
+    'live.*',
+    () => {
+      throw Object.create(null)
+    },
+    { onError: (error, message) => void told.push([error, message?.data]) },
+  )
+  await Promise.all([query, wordless, live].map(({ ready }) => ready))
+  expect(await client.request('query')).toBe(1)
+  await expect(client.request('wordless')).rejects.toMatchObject({ code: 'responder_failed' })
+  await client.publish('live.a', 1)
+  await expect.poll(() => told).toEqual([Object.create(null), [Object.create(null), 1]])
+  expect(named('process wordless')[0]?.status).toMatchObject({ code: SpanStatusCode.ERROR })
+  expect(named('process live.a')[0]?.status).toMatchObject({ code: SpanStatusCode.ERROR })
+  await Promise.all([query.close(), wordless.close(), live.unsubscribe()])
 })
 
 it('what came without a trace begins one, and what has no room for one goes without', async () => {

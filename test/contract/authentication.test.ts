@@ -6,6 +6,7 @@ import { connect } from '../../client/node.ts'
 import { newApiKey } from '../../server/auth/api-key.ts'
 import { type AuthOptions, FanfareError, startHub } from '../../server/index.ts'
 import { ALL, apiKey, auth, entered, folder, good, hello, pem } from '../setup/authenticated.ts'
+import { usedHeap } from '../setup/garbage.ts'
 import { onEveryEngine } from '../setup/hubs.ts'
 import { keptLog } from '../setup/kept-log.ts'
 import { Peer } from '../setup/peer.ts'
@@ -232,6 +233,29 @@ onEveryEngine('authentication', (hubs) => {
     flood.send({ type: 'hello' })
     for (let seq = 0; seq < 10; seq++) flood.send({ type: 'publish', seq, topic: 'a', data: 'x'.repeat(100_000) })
     expect(await entered(flood)).toMatchObject({ code: 'auth_backlog', close: 4430 })
+    const many = await Peer.open(url)
+    many.send({ type: 'hello' }, ...Array.from({ length: 2001 }, () => ({})))
+    expect(await entered(many)).toMatchObject({ code: 'auth_backlog', close: 4430 })
+  })
+
+  it('keeps nothing of a connection that has ended before that', async () => {
+    const unanswered: unknown[] = []
+    const authenticate = () => new Promise<undefined>((resolve) => void unanswered.push(resolve))
+    const { url, hub } = await hubs.start({ auth: { authenticate } })
+    const text = 'x'.repeat(100_000)
+    const before = usedHeap()
+    for (let n = 0; n < 50; n++) {
+      const peer = await Peer.open(url)
+      peer.send({ type: 'hello' })
+      // The answer to the last one says that all of them have come.
+      for (let seq = 0; seq < 6; seq++) peer.send({ type: 'publish', seq, topic: 'a', data: `${seq}${text}` })
+      expect(await entered(peer)).toMatchObject({ code: 'auth_backlog' })
+      await peer.closed
+    }
+    // They have sent 30 MB.
+    expect(usedHeap() - before).toBeLessThan(10_000_000)
+    expect(unanswered).toHaveLength(50)
+    await hub.close()
   })
 })
 

@@ -35,42 +35,8 @@ onEveryEngine('bad input', (hubs) => {
       ['no type', '{}', 'bad_frame', 4400],
       ['an empty batch', '[]', 'bad_frame', 4400],
       ['a batch in a batch', '[[]]', 'bad_frame', 4400],
-      ['a subscribe without a pattern', '{"type":"subscribe","sub":1}', 'bad_frame', 4400],
       ['a sub that is no number', '{"type":"subscribe","sub":"1","pattern":"a"}', 'bad_frame', 4400],
-      ['a policy that does not exist', '{"type":"subscribe","sub":1,"pattern":"a","policy":"x"}', 'bad_frame', 4400],
-      [
-        'a filter of two kinds',
-        '{"type":"subscribe","sub":1,"pattern":"a","filter":{"all":{},"any":{}}}',
-        'bad_frame',
-        4400,
-      ],
-      [
-        'too many last ones',
-        '{"type":"subscribe","sub":1,"pattern":"a","from":{"last":1000000000}}',
-        'bad_frame',
-        4400,
-      ],
-      ['headers that are no strings', '{"type":"publish","seq":1,"topic":"a","headers":{"a":1}}', 'bad_frame', 4400],
-      ['an id with a quote', '{"type":"publish","seq":1,"topic":"a","id":"a\\"b"}', 'bad_frame', 4400],
       ['__proto__ in a frame', '{"type":"ping","__proto__":{"x":1}}', 'forbidden_key', 4400],
-      [
-        '__proto__ in data',
-        '{"type":"publish","seq":1,"topic":"a","data":{"b":[{"__proto__":{"x":1}}]}}',
-        'forbidden_key',
-        4400,
-      ],
-      [
-        '__proto__ escaped',
-        '{"type":"publish","seq":1,"topic":"a","data":{"\\u005f_proto__":{}}}',
-        'forbidden_key',
-        4400,
-      ],
-      [
-        'constructor.prototype',
-        '{"type":"publish","seq":1,"topic":"a","data":{"constructor":{"prototype":{}}}}',
-        'forbidden_key',
-        4400,
-      ],
       ['a frame too large', `"${'x'.repeat(FRAME_BYTES)}"`, 'frame_too_large', 4413],
       ['a frame far too large', `"${'x'.repeat(FRAME_BYTES * 15)}"`, 'frame_too_large', 4413],
       ['a binary frame of some bytes', new Uint8Array([1, 2, 3]), 'bad_binary', 4400],
@@ -93,6 +59,99 @@ onEveryEngine('bad input', (hubs) => {
       const closed = await peer.closed
       expect(closed.code).toBe(close)
       expect(closed.reason).toMatch(new RegExp(`^${code}: `))
+      await everyoneElseGoesOn()
+    })
+  })
+
+  describe('is refused by its number, and the connection goes on, also as the first frame', () => {
+    const cases: [string, string | Uint8Array, string, object][] = [
+      ['a subscribe without a pattern', '{"type":"subscribe","sub":5}', 'bad_frame', { sub: 5 }],
+      ['an unknown policy', '{"type":"subscribe","sub":5,"pattern":"a","policy":"x"}', 'bad_frame', { sub: 5 }],
+      [
+        'a filter of two kinds',
+        '{"type":"subscribe","sub":5,"pattern":"a","filter":{"all":{},"any":{}}}',
+        'bad_frame',
+        { sub: 5 },
+      ],
+      ['too many last ones', '{"type":"subscribe","sub":5,"pattern":"a","from":{"last":1e9}}', 'bad_frame', { sub: 5 }],
+      ['numbers as headers', '{"type":"publish","seq":5,"topic":"a","headers":{"a":1}}', 'bad_frame', { seq: 5 }],
+      ['an id with a quote', '{"type":"publish","seq":5,"topic":"a","id":"a\\"b"}', 'bad_frame', { seq: 5 }],
+      ['an unknown type', '{"type":"teleport"}', 'unknown_frame', {}],
+      ['a call without a method', '{"type":"call","seq":5}', 'bad_frame', { seq: 5 }],
+      [
+        'a reply with a long error',
+        `{"type":"reply","request":5,"error":"${'x'.repeat(10_001)}"}`,
+        'bad_frame',
+        { request: 5 },
+      ],
+      ['a consume without a queue', '{"type":"consume","consumer":5}', 'bad_frame', { consumer: 5 }],
+      [
+        'a nack with a wrong delay',
+        '{"type":"nack","consumer":5,"delivery":6,"delayMs":-1}',
+        'bad_frame',
+        { consumer: 5, delivery: 6 },
+      ],
+      [
+        '__proto__ in data',
+        '{"type":"publish","seq":5,"topic":"a","data":[{"__proto__":1}]}',
+        'forbidden_key',
+        { seq: 5 },
+      ],
+      [
+        '__proto__ escaped',
+        '{"type":"ask","seq":5,"topic":"a","data":{"\\u005f_proto__":1}}',
+        'forbidden_key',
+        { seq: 5 },
+      ],
+      [
+        'constructor.prototype',
+        '{"type":"subscribe","sub":5,"pattern":"a","filter":{"constructor":{"prototype":{}}}}',
+        'forbidden_key',
+        { sub: 5 },
+      ],
+      [
+        '__proto__ in the header of bytes',
+        encodeRecord('{"type":"publish","seq":5,"topic":"a","headers":{"__proto__":"x"}}', new Uint8Array(3)),
+        'forbidden_key',
+        { seq: 5 },
+      ],
+    ]
+    it.each(cases)('%s', async (_name, bytes, code, about) => {
+      const peer = await Peer.open(url)
+      peer.socket.send(bytes, { binary: typeof bytes !== 'string' })
+      expect(await peer.next('error')).toMatchObject({ code, retry: false, ...about })
+      expect(peer.frames[0]).toMatchObject({ type: 'welcome' })
+      expect(await peer.settled()).toEqual([])
+      peer.socket.close()
+    })
+
+    it('and what came with it in one message is done', async () => {
+      const peer = await Peer.open(url)
+      const publish = (seq: number, data: string) => `{"type":"publish","seq":${seq},"topic":"a","data":${data}}`
+      peer.socket.send(
+        `[${publish(1, '1')},${publish(2, '{"__proto__":2}')},{"type":"ask","seq":3},${publish(4, '4')}]`,
+      )
+      expect((await peer.next('receipt')).seq).toBe(1)
+      expect((await peer.next('receipt')).seq).toBe(4)
+      const refused = peer.frames.filter((frame) => frame.type === 'error')
+      expect(refused).toMatchObject([
+        { code: 'forbidden_key', seq: 2 },
+        { code: 'bad_frame', seq: 3 },
+      ])
+      peer.socket.close()
+    })
+
+    it('until more than malformedFramesPerSecond have come', async () => {
+      const peer = await Peer.hello(url)
+      const malformed = Array.from({ length: 250 }, (_, seq) => ({ type: 'publish', seq, topic: 7 }))
+      peer.send(...malformed)
+      expect((await peer.closed).code).toBe(4400)
+      const refused = peer.frames.filter((frame) => frame.type === 'error')
+      expect(refused).toHaveLength(101)
+      expect(refused.at(-1)).not.toHaveProperty('seq')
+      expect(await (await fetch(`${http}/metrics`)).text()).toMatch(
+        /limit_hits_total\{limit="malformedFramesPerSecond"\} [1-9]/,
+      )
       await everyoneElseGoesOn()
     })
   })
@@ -154,12 +213,19 @@ onEveryEngine('bad input', (hubs) => {
     expect(await peer.next('message')).not.toHaveProperty('colour')
   })
 
-  it('ends a publisher that ignores its window', async () => {
+  it('refuses publishes and asks beyond the window, and ends a publisher that goes on ignoring it', async () => {
     const peer = await Peer.hello(url)
-    peer.send(...Array.from({ length: 12 }, (_, seq) => ({ type: 'publish', seq, topic: 'a' })))
-    expect(await peer.next('error')).toMatchObject({ code: 'window_exceeded' })
+    const publishes = (count: number) =>
+      Array.from({ length: count }, (_, seq) => ({ type: 'publish', seq, topic: 'a' }))
+    peer.send(...publishes(11), { type: 'ask', seq: 11, topic: 'a', timeoutMs: 1000 })
+    for (const seq of [8, 9, 10, 11]) {
+      expect(await peer.next('error')).toMatchObject({ code: 'window_exceeded', retry: true, seq })
+    }
+    await expect.poll(() => peer.frames.filter(({ type }) => type === 'receipt').length).toBe(8)
+    expect(await peer.settled()).not.toContainEqual(expect.objectContaining({ type: 'error' }))
+    peer.send(...publishes(400))
     expect(await peer.closed).toMatchObject({ code: 4429 })
-    expect(peer.frames.filter((frame) => frame.type === 'receipt')).toHaveLength(8)
+    await everyoneElseGoesOn()
   })
 
   it('ends a peer that says nothing', async () => {

@@ -54,7 +54,8 @@ onEveryEngine('calls', (hubs) => {
     expect((await other.settled()).length).toBe(0)
     // The hub, both peers and their JSON are one process here: a turn of the hub alone is a part of it.
     expect(late.max / 1e6).toBeLessThan(1000)
-    expect(answers.filter(({ type }) => type === 'result').length).toBeLessThanOrEqual(64)
+    // Those of a later turn may be taken again once earlier ones have been answered.
+    expect(answers.filter(({ type }) => type === 'error').length).toBeGreaterThan(answers.length / 2)
     expect(
       answers.every(
         (frame) =>
@@ -125,7 +126,7 @@ onEveryEngine('calls', (hubs) => {
     expect(hub.outboxBytes).toBeLessThan(1024 * 1024)
     by.goOn()
     const answers = await answersTo(by, JSON.parse(text).length)
-    expect(answers.filter(({ type }) => type === 'result')).toHaveLength(64)
+    expect(answers.filter(({ type }) => type === 'error').length).toBeGreaterThan(answers.length / 2)
   })
 })
 

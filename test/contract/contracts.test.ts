@@ -1,14 +1,21 @@
+import { runInNewContext } from 'node:vm'
 import { type } from 'arktype'
 import * as v from 'valibot'
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
-import { connect, defineTopics } from '../../client/node.ts'
+import { connect, defineTopics, type Schema } from '../../client/node.ts'
 import { startHub } from '../../server/index.ts'
 import { onEveryEngine } from '../setup/hubs.ts'
+import { lazyQuery } from '../setup/lazy-query.ts'
 import { QueueReader } from '../setup/queues.ts'
 import { streamWorlds } from '../setup/streams.ts'
 
 const photo = z.object({ name: z.string(), size: z.object({ width: z.number() }) })
+/** A schema whose answer is not a promise of this realm. */
+function promising(answer: unknown, validate = (): unknown => answer): Schema {
+  return { '~standard': { version: 1, vendor: 'test', validate: validate as Schema['~standard']['validate'] } }
+}
+
 const lastDigit = z.string().transform((text) => Number(text.at(-1)))
 
 const topics = defineTopics(
@@ -20,11 +27,16 @@ const topics = defineTopics(
     'text.#': lastDigit,
     'later.zod': z.string().refine(async (text) => text !== 'no'),
     'later.valibot': v.objectAsync({ n: v.number() }),
+    'later.thenable': promising(lazyQuery(() => ({ value: 1 }))),
+    'later.foreign': promising(runInNewContext('Promise.resolve({ value: 1 })')),
     'thrown.late': z.any().refine((data) => data.a.b),
     'thrown.now': v.pipe(
       v.any(),
       v.check((data) => data.a.b),
     ),
+    'thrown.wordless': promising(undefined, () => {
+      throw Object.create(null)
+    }),
   },
   {
     queues: { thumbnails: ['photos.uploaded'], mixed: ['photos.uploaded', 'prices.*'] },
@@ -129,7 +141,8 @@ onEveryEngine('contracts', (hubs) => {
   it('cost a publisher no more than the publish where a schema itself fails', async () => {
     const { client, peer } = await start({ topics })
     const publisher = client()
-    for (const topic of ['later.zod', 'later.valibot', 'thrown.late', 'thrown.now']) {
+    const later = ['later.zod', 'later.valibot', 'later.thenable', 'later.foreign']
+    for (const topic of [...later, 'thrown.late', 'thrown.now', 'thrown.wordless']) {
       const expected = refused(`On "${topic}", its schema failed:`)
       await expect(publisher.publish(topic, topic)).rejects.toMatchObject(expected)
     }

@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, expect, it } from 'vitest'
+import { afterEach, expect, it, vi } from 'vitest'
 import { type Client, connect } from '../../client/node.ts'
 import { hashApiKey, newApiKey } from '../../server/auth/api-key.ts'
 import type { Hub, HubOptions, Permissions } from '../../server/index.ts'
@@ -64,6 +64,17 @@ onEveryEngine('cursors and stored messages', (hubs) => {
     const more = ann.subscribe('s.ann.#', { from: 'earliest', cursor: 'ann.more' })[Symbol.asyncIterator]()
     await more.next()
     await more.next()
+    const refused = new Promise((resolve) => {
+      const one = ann.subscribe('s.ann.#', () => void setImmediate(() => one.commit().catch(resolve)), {
+        from: 'earliest',
+        cursor: 'ann.another',
+      })
+    })
+    expect(await refused).toMatchObject({
+      code: 'cursor_limit',
+      message: expect.stringMatching(/"ann" has 100 cursors of its own in "s".*/),
+      retry: false,
+    })
     const stored = async () => (await root.streams.cursors('s', { limit: 1000 })).cursors.map(({ name }) => name)
     await more.return?.()
     expect(await stored()).toHaveLength(100)
@@ -112,15 +123,16 @@ onEveryEngine('cursors and stored messages', (hubs) => {
     const { hub } = await start({ cursorsPerStream: 150 })
     const root = client(hub, 'root')
     await publishNumbers(root, 's.a', 0, 2)
+    let handled = 0
     const subscriptions = range(0, 150).map((n) =>
-      root.subscribe('s.#', () => {}, { from: 'earliest', cursor: `tab-${n}` }),
+      root.subscribe('s.#', () => void handled++, { from: 'earliest', cursor: `tab-${n}` }),
     )
-    await Promise.all(subscriptions.map(({ ready }) => ready))
     await publishNumbers(root, 's.a', 2, 4)
+    await vi.waitFor(() => expect(handled).toBe(150 * 4), 30_000)
     await Promise.all(subscriptions.map((each) => each.unsubscribe()))
     const { cursorCount, cursors }: StreamInfo = await root.streams.show('s')
     expect([cursorCount, Object.keys(cursors).length]).toEqual([150, 100])
-    const handled = new Promise((resolve) => {
+    const refused = new Promise((resolve) => {
       const more = root.subscribe(
         's.#',
         () => {
@@ -133,7 +145,7 @@ onEveryEngine('cursors and stored messages', (hubs) => {
         },
       )
     })
-    expect(await handled).toMatchObject({ code: 'cursor_limit', retry: false })
+    expect(await refused).toMatchObject({ code: 'cursor_limit', retry: false })
     const metrics = await (
       await fetch(`http://127.0.0.1:${hub.port}/metrics`, { headers: { authorization: `Bearer ${keys.root}` } })
     ).text()

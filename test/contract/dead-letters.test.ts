@@ -124,6 +124,51 @@ onEveryEngine('dead letters', (hubs) => {
     expect(await publisher.queues.show('q')).toMatchObject({ deadLetters: 0 })
   })
 
+  it('of a queue that is deleted during a redrive are moved or gone with it, and none twice', async () => {
+    const { client, publisher, letters } = await withLetters(3000, (n) => n, [{ name: 'other' }])
+    const redriven = letters.redrive('q', {}, { to: 'other' }).then(
+      (count) => count,
+      (error: FanfareError) => error,
+    )
+    await untilQueue(publisher, 'other', ({ depth }) => depth > 0)
+    await publisher.queues.delete('q')
+    const outcome = await redriven
+    if (typeof outcome !== 'number') expect(outcome).toMatchObject({ code: 'no_queue' })
+    const { depth } = await publisher.queues.show('other')
+    const data = (await drained(client(), 'other', depth)) as number[]
+    expect(new Set(data).size).toBe(depth)
+    if (typeof outcome === 'number') expect(depth).toBe(outcome)
+    await publisher.queues.declare({ name: 'q' })
+    expect(await publisher.queues.show('q')).toMatchObject({ depth: 0, deadLetters: 0 })
+  })
+
+  it('stay if the queue that they are redriven to is deleted meanwhile', async () => {
+    const { publisher, letters } = await withLetters(3000, (n) => n, [{ name: 'other' }])
+    const redriven = refusal(letters.redrive('q', {}, { to: 'other' }))
+    await untilQueue(publisher, 'other', ({ depth }) => depth > 0)
+    await publisher.queues.delete('other')
+    const error = await redriven
+    const { deadLetters } = await publisher.queues.show('q')
+    // It may have been done before the deletion came.
+    if (error)
+      expect(error).toMatchObject({ code: 'no_queue', message: expect.stringContaining(`${deadLetters} left`) })
+    else expect(deadLetters).toBe(0)
+  })
+
+  it('that die during a redrive are redriven by the next one: none is lost, none is doubled', async () => {
+    const { client, publisher, letters } = await withLetters(1500, (n) => n, [{ name: 'other' }])
+    const dying = (async () => {
+      for (const n of range(2000, 2300)) await publisher.enqueue('q', n)
+    })()
+    let moved = await letters.redrive('q', {}, { to: 'other' })
+    await dying
+    moved += await letters.redrive('q', {}, { to: 'other' })
+    const data = (await drained(client(), 'other', moved)) as number[]
+    const waiting = (await drained(client(), 'q', 1)) as number[]
+    expect([...data, ...waiting].sort((a, b) => a - b)).toEqual([...range(0, 1501), ...range(2000, 2300)])
+    expect(await publisher.queues.show('q')).toMatchObject({ deadLetters: 0, depth: 0 })
+  })
+
   it('that die while others are redriven stay', async () => {
     const { client, publisher, letters } = await withLetters(10, (n) => n)
     client().consume('q', (delivery) => delivery.reject())

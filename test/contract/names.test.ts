@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest'
 import { decodeText } from '../../shared/codec.ts'
+import { parseFrame } from '../../shared/parse-frame.ts'
 import { dataOfEarlierHub } from '../setup/earlier-hub.ts'
 import { onEveryEngine } from '../setup/hubs.ts'
 import { Peer } from '../setup/peer.ts'
@@ -139,5 +140,6 @@ onEveryEngine('names of streams and queues', (hubs) => {
 })
 
 it('what is refused is never a key of the wire', () => {
-  expect(() => decodeText('{"type":"receipt","seq":1,"id":"a","positions":{"__proto__":{}}}')).toThrow()
+  const [receipt] = decodeText('{"type":"receipt","seq":1,"id":"a","positions":{"__proto__":{}}}')
+  expect(() => parseFrame(receipt)).toThrow(expect.objectContaining({ code: 'forbidden_key' }))
 })

@@ -26,7 +26,7 @@ const EXPIRY = 'fanfare_tls_certificate_expires_timestamp_seconds'
 
 function client<Data = unknown>(port: number) {
   const connected = connect<{ t: Data }>(`wss://127.0.0.1:${port}/`, { WebSocket: trusting(...both) })
-  onTestFinished(() => connected.close())
+  onTestFinished(async () => void (await connected.close()))
   return connected
 }
 

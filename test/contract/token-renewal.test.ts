@@ -80,6 +80,25 @@ onEveryEngine('renewing tokens', (hubs) => {
     })
   })
 
+  it('a client is told what ends because its new token permits less', async () => {
+    const { url } = await hubs.start({ auth: { jwt: { keys: [{ secretFile }], clockToleranceMs: 0 } } })
+    const more = { subscribe: ['a', 'b'], respond: ['b'] }
+    let asked = 0
+    const getToken = () =>
+      sign(asked++ === 0 ? { exp: inSeconds(2), permissions: more } : { permissions: { subscribe: ['a'] } })
+    const client = connect(url, { getToken })
+    const told: unknown[] = []
+    const onError = (error: unknown) => void told.push(error)
+    const kept = client.subscribe('a', () => {}, { onError })
+    const ended = [client.subscribe('b', () => {}, { onError }), client.respond('b', () => {}, { onError })]
+    await Promise.all([kept, ...ended].map(({ ready }) => ready))
+    for (const each of ended) await expect(each.ended).rejects.toMatchObject({ code: 'forbidden' })
+    expect(told).toMatchObject([{ code: 'forbidden' }, { code: 'forbidden' }])
+    expect(client.state).toBe('connected')
+    await client.close()
+    await kept.ended
+  })
+
   it('a client renews its token by itself, and loses no message', async () => {
     const { url } = await hubs.start({ auth: { jwt: { keys: [{ secretFile }], clockToleranceMs: 0 } } })
     const asking = new EventEmitter()

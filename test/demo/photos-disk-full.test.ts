@@ -22,10 +22,10 @@ it('an upload that the disk has no room for is refused in words, and leaves its 
     { name: 'stage', topics: ['stage.#'] },
   ]
   const hub = await startHub({ port: 0, streams })
-  onTestFinished(() => hub.close())
+  onTestFinished(async () => void (await hub.close()))
   const url = `ws://127.0.0.1:${hub.port}`
   const client = connect<Topics>(url)
-  onTestFinished(() => client.close())
+  onTestFinished(async () => void (await client.close()))
 
   const env = { ...process.env, PHOTOS_HUB: url, PHOTOS_DIR: photos, PHOTOS_WORKER: 'upload-1' }
   const service = spawn(process.execPath, ['--import', 'tsx', 'demo/photos/upload.ts'], {

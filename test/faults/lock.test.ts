@@ -1,8 +1,8 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { fanfare } from '../setup/command.ts'
 import { HubProcess } from '../setup/hub-process.ts'
 
 let folder: string
@@ -63,10 +63,12 @@ describe.each([
 it('the second waits for the first to end', async () => {
   const data = join(folder, 'replaced')
   const first = await start(data)
-  const second = HubProcess.start({ data, 'lock-wait-ms': 60_000 })
-  const early = await Promise.race([second.then(() => 'started'), sleep(1500).then(() => 'waits')])
-  expect(early).toBe('waits')
+  const second = fanfare(['serve', '--port', '0', '--data', data, '--lock-wait-ms', '60000'])
+  await second.said('stderr', /waiting for another hub/)
+  expect((await fetch(`http://127.0.0.1:${first.port}/healthz`)).status).toBe(200)
+  expect(second.stderr).not.toContain('listening')
   await first.kill('SIGTERM')
-  hubs.push(await second)
-  expect((await (await second).kill('SIGTERM')).stderr).toContain('waiting for another hub')
+  await second.said('stderr', /"msg":"listening"/)
+  second.signal('SIGTERM')
+  expect(await second.exit).toBe(0)
 })

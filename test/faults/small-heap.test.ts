@@ -13,6 +13,8 @@ const HEAP_MB = 256
 /** What a hub of this heap may have in memory in all: its code, mapped pages and buffers come on top of the heap. */
 const MOST_RESIDENT_MB = 600
 const QUEUES = 1000
+/** Connections that each subscribe as often as they may. */
+const CROWD = 120
 
 /**
  * Each attack would have taken more than the heap. A peer of small rights sends it; what the hub has no room for, it
@@ -114,6 +116,45 @@ describe.each(ENGINES)(`a hub on %s with a heap of ${HEAP_MB} MB`, (engine) => {
     expect([...codes]).toEqual(['bad_params'])
   }, 60_000)
 
+  it.each([
+    ['to patterns of 32 words', (n: number) => ({ pattern: words(n, 32) })],
+    ['with filters of 32 headers', (n: number) => ({ pattern: 'a', filter: { all: headers(n) } })],
+    ['to streams', (n: number) => ({ pattern: `s.${words(n, 31)}`, from: 'latest', cursor: `c${n}` })],
+  ])(
+    'refuses subscriptions that it has no room for: %s',
+    async (_, more) => {
+      const peers = await Promise.all(range(0, CROWD).map(() => Peer.hello(hub.url, { compression: false })))
+      let from = 0
+      // All of them stay, and their subscriptions with them.
+      for (const peer of peers) {
+        for (const first of range(0, 20).map((part) => 50 * part)) {
+          peer.send(...range(first, first + 50).map((sub) => ({ type: 'subscribe', sub, ...more(from + sub) })))
+        }
+        await peer.settled()
+        from += 1000
+      }
+      const frames = peers.flatMap((peer) => peer.frames)
+      const codes = frames.flatMap((frame) => (frame.type === 'error' ? [frame.code] : []))
+      expect(new Set(codes)).toEqual(new Set(['hub_full']))
+      expect(frames.filter(({ type }) => type === 'subscribed').length).toBeGreaterThan(5 * 1000)
+      // Those that are there are served.
+      peers[0]?.send({ type: 'publish', seq: 1, topic: 's.alive' })
+      await peers[0]?.next('receipt')
+      for (const peer of peers) peer.socket.terminate()
+      await Promise.all(peers.map(({ closed }) => closed))
+      const again = await Peer.hello(hub.url)
+      const subscribes = () => {
+        again.send({ type: 'subscribe', sub: 1, ...more(0) }, { type: 'unsubscribe', sub: 1 })
+        return again.settled().then((answers) => answers.some(({ type }) => type === 'unsubscribed'))
+      }
+      await expect.poll(subscribes, { timeout: 10_000 }).toBe(true)
+      again.socket.close()
+      await again.closed
+      await serves()
+    },
+    120_000,
+  )
+
   it('makes no cursors, streams and queues without end', async () => {
     const codes = await attack(1, async (peer) => {
       for (const n of range(0, 600)) {
@@ -141,6 +182,17 @@ describe.each(ENGINES)(`a hub on %s with a heap of ${HEAP_MB} MB`, (engine) => {
     expect(stderr.length).toBeLessThan(1_000_000)
   })
 })
+
+/** Words that no other number has, in a pattern as long as it may be. */
+function words(n: number, count: number): string {
+  return range(0, count)
+    .map((at) => (n * count + at).toString(36).padStart(6, '-'))
+    .join('.')
+}
+
+function headers(n: number): Record<string, string> {
+  return Object.fromEntries(range(0, 32).map((at) => [`h${n % 100}-${at}`, `${'x'.repeat(40)}${n}`]))
+}
 
 function residentMb(pid: number): number {
   return Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024

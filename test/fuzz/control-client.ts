@@ -4,6 +4,8 @@ import { type Client, connect } from '../../client/node.ts'
 export const CONTROL_STREAM = { name: 'control', topics: ['control.kept'], maxMessages: 10_000 }
 export const CONTROL_QUEUE = { name: 'control', bindings: [{ topic: 'control.work' }] }
 const PATHS = ['control.live', 'control.kept', 'control.work'] as const
+/** A busy machine may take longer than the default for an acknowledgement; the queue would rightly hand the message out again. */
+const ACK_DEADLINE_MS = 600_000
 type Path = (typeof PATHS)[number]
 
 /** What a client has seen that goes about its own business: published, received in order, and what was not as it should be. */
@@ -70,7 +72,9 @@ export class ControlClient {
       })
       await subscription.ready
     }
-    const worker = this.reader.consume<Numbered>('control', ({ data }) => this.arrived('control.work', data))
+    const worker = this.reader.consume<Numbered>('control', ({ data }) => this.arrived('control.work', data), {
+      ackDeadlineMs: ACK_DEADLINE_MS,
+    })
     await worker.ready
     for (const client of [this.publisher, this.reader]) {
       client.onState(({ to, reason }) => {

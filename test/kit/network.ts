@@ -150,6 +150,8 @@ class Connection implements EngineSocket {
     this.arrives(() => this.handlers?.alive())
   }
 
+  setReading(): void {}
+
   close(code: number, reason: string): void {
     this.end(code, reason)
   }

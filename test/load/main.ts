@@ -4,6 +4,7 @@ import { addScenario, type Scenario } from '../../server/cli/bench.ts'
 import { wholeNumber } from '../../server/cli/connection-options.ts'
 import { compare } from './compare.ts'
 import type { DurableLoad } from './durable-load.ts'
+import { hostile } from './hostile.ts'
 import { idle } from './idle.ts'
 import { match } from './match.ts'
 import { type NamesLoad, names } from './names.ts'
@@ -78,6 +79,12 @@ program
   .option('--seconds <n>', 'time of each measurement', wholeNumber('seconds', 1), 2)
   .option('--folder <path>', 'where data is kept meanwhile: on a disk', tmpdir())
   .action((load: NamesLoad) => names(load))
+
+program
+  .command('hostile')
+  .description('the longest turn of the event loop that 1,000 hostile frames of each kind cause')
+  .option('--engines <names>', 'of ws, uws', 'ws,uws')
+  .action(({ engines }: { engines: string }) => hostile(engines.split(',')))
 
 addDurable(program.command('streams'), 100, 10_000_000)
   .description('durable publishes, replay, what capture costs, a long stream')

@@ -15,7 +15,8 @@ export interface NamesLoad {
   readonly folder: string
 }
 
-interface Running extends NamesHubReport {
+/** A hub in a process of its own. */
+export interface Running extends NamesHubReport {
   /** The longest turn since it was asked before. */
   longestTurn(): Promise<number>
   stop(): Promise<void>
@@ -76,7 +77,7 @@ function declared(count: number): Pick<NamesHubOptions, 'streams' | 'queues'> {
   }
 }
 
-async function start(options: NamesHubOptions): Promise<Running> {
+export async function start(options: NamesHubOptions): Promise<Running> {
   const child = fork(HUB, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
   child.send(options)
   const report = await reportOf(child)

@@ -302,6 +302,7 @@ class FakeSocket implements EngineSocket {
   }
 
   ping(): void {}
+  setReading(): void {}
   close(): void {}
   terminate(): void {}
 }

@@ -54,6 +54,8 @@ export class LmdbStore implements Store {
   private database: Database<Uint8Array, Key>
   /** The disk has refused to give the tail what it should have. */
   private isFull = false
+  /** How to release the snapshots that are in use. */
+  private readonly snapshots = new Set<() => void>()
   private readersCheckedAt = 0
 
   private constructor(directory: DataDirectory, database: Database<Uint8Array, Key>) {
@@ -103,13 +105,20 @@ export class LmdbStore implements Store {
   }
 
   snapshot(): Snapshot {
-    const transaction = this.database.useReadTransaction()
+    let transaction: Transaction | undefined = this.database.useReadTransaction()
+    const within = () => (transaction ? { transaction } : {})
+    const release = () => {
+      this.snapshots.delete(release)
+      transaction?.done()
+      transaction = undefined
+    }
+    this.snapshots.add(release)
     return {
-      get: (key) => this.database.get(key, { transaction }),
+      get: (key) => this.database.get(key, within()),
       range: (range) => this.rangeIn(range, transaction),
       keys: ({ from, to, limit }) =>
-        this.database.getKeys({ start: from, end: to, transaction, ...(limit !== undefined && { limit }) }),
-      release: () => transaction.done(),
+        this.database.getKeys({ start: from, end: to, ...within(), ...(limit !== undefined && { limit }) }),
+      release,
     }
   }
 
@@ -233,9 +242,11 @@ export class LmdbStore implements Store {
   /**
    * Call after a commit has failed. LMDB refuses everything once it could not write the page that makes a commit count,
    * and the package then holds a lock that it never gives back. A new environment is free of both. It may go on only
-   * where nothing of the failed commit is in the file, since it was refused.
+   * where nothing of the failed commit is in the file, since it was refused. Snapshots end with the old one, and read the new one:
+   * it shows the same.
    */
   private async openAgain(lastTransaction: number): Promise<void> {
+    for (const release of this.snapshots) release()
     try {
       await this.database.close()
       this.database = open({ path: this.directory.databaseFile, ...OPTIONS })

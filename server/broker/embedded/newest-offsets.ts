@@ -1,10 +1,11 @@
+import { RecentMap } from '../../../shared/recent-map.ts'
 import { matchesPattern } from '../../../shared/topic.ts'
 import type { Block } from '../block.ts'
 import { fromJson, newestFrom, newestKey, toJson } from './keys.ts'
 import type { Change, Reader } from './store.ts'
 
-/** Topics of which the newest offset is remembered; beyond that the memory starts anew. */
-const REMEMBERED_TOPICS = 10_000
+/** Topics of which the newest offset is remembered at least, those that were used last. */
+const REMEMBERED_TOPICS = 5_000
 
 /** Topics that are looked at before others have their turn. */
 const TOPICS_AT_ONCE = 2000
@@ -18,7 +19,8 @@ interface Matching {
 export class NewestOffsets {
   private readonly store: Reader
   private readonly id: number
-  private readonly remembered = new Map<string, number>()
+  private readonly remembered = new RecentMap<string, number>(REMEMBERED_TOPICS)
+  /** What this commit has added: it is not in the store yet. */
   private readonly staged = new Map<string, number>()
 
   constructor(store: Reader, id: number) {
@@ -27,7 +29,7 @@ export class NewestOffsets {
   }
 
   newestOf(topic: string): number | undefined {
-    const known = this.remembered.get(topic)
+    const known = this.staged.get(topic) ?? this.remembered.get(topic)
     if (known !== undefined) return known
     const stored = this.store.get(newestKey(this.id, topic))
     return stored && (fromJson(stored) as number)
@@ -35,7 +37,6 @@ export class NewestOffsets {
 
   add(topic: string, offset: number): void {
     this.staged.set(topic, offset)
-    if (this.remembered.size >= REMEMBERED_TOPICS && !this.remembered.has(topic)) this.startAnew()
     this.remembered.set(topic, offset)
   }
 
@@ -70,11 +71,5 @@ export class NewestOffsets {
   rollback(): void {
     this.staged.clear()
     this.remembered.clear()
-  }
-
-  /** What this commit has added is not in the store yet, and has to stay. */
-  private startAnew(): void {
-    this.remembered.clear()
-    for (const [topic, offset] of this.staged) this.remembered.set(topic, offset)
   }
 }

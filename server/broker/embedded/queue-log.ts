@@ -9,7 +9,7 @@ import { Leases } from './leases.ts'
 import { QueueBlocks } from './queue-blocks.ts'
 import { type Item, newItem, storedItem } from './queue-item.ts'
 import { QueueSchedule } from './queue-schedule.ts'
-import { newStage, type Stage } from './queue-stage.ts'
+import { type Failure, newStage, type Stage } from './queue-stage.ts'
 import type { Change, Reader } from './store.ts'
 
 /** What is stored of a queue beside its messages. */
@@ -18,14 +18,6 @@ export interface QueueRecord {
   readonly options: QueueOptions
   next: number
   nextLetter: number
-}
-
-interface Failure {
-  readonly attempts: number
-  readonly error: string | undefined
-  readonly dueAt: number
-  /** Hubs before did not write it. */
-  readonly failedAt?: number | undefined
 }
 
 /** Keys of parked groups that are shown. */
@@ -62,11 +54,11 @@ export class QueueLog implements QueueState {
   load(now: number): void {
     for (const [block, at] of this.blocks.load()) {
       const item = storedItem(block, at)
-      const failure = this.store.get(failureKey(this.id, item.seq))
+      const failure = this.failureOf(item)
       let since = item.publishedAt
       if (failure) {
-        const { attempts, error, dueAt, failedAt } = fromJson(failure) as Failure
-        Object.assign(item, { attempts, error, dueAt })
+        const { attempts, dueAt, failedAt } = failure
+        Object.assign(item, { attempts, dueAt, failed: true })
         since = failedAt ?? dueAt
       }
       // A clock that was set back since must not make it wait for longer than was asked.
@@ -175,8 +167,9 @@ export class QueueLog implements QueueState {
       const id = nextId()
       this.leases.add(id, item)
       if (item.attempts > 0) this.totals.redelivered++
-      const { seq, attempts, error } = item
-      deliveries.push({ id, seq, wire: this.wireOfItem(item), attempt: attempts + 1, lastError: error })
+      const { seq, attempts } = item
+      const lastError = this.lastErrorOf(item)
+      deliveries.push({ id, seq, wire: this.wireOfItem(item), attempt: attempts + 1, lastError })
       taken += item.bytes
     }
     return deliveries
@@ -290,14 +283,10 @@ export class QueueLog implements QueueState {
     }
     if (done.length > 0) this.stage.applied.push(this.blocks.finish(done, changes))
     for (const item of done) {
-      const hasFailure = item.attempts > 0 || item.error !== undefined
-      if (hasFailure) changes.push({ key: failureKey(this.id, item.seq), value: undefined })
+      if (item.failed) changes.push({ key: failureKey(this.id, item.seq), value: undefined })
     }
-    for (const { seq, attempts, error, dueAt, failedAt } of retried) {
-      changes.push({
-        key: failureKey(this.id, seq),
-        value: toJson({ attempts, error, dueAt, failedAt } satisfies Failure),
-      })
+    for (const [{ seq }, failure] of retried) {
+      changes.push({ key: failureKey(this.id, seq), value: toJson(failure) })
     }
     this.stage.applied.push(this.letters.finish(changes, (this.staged ?? this.record).options.maxDeadLetters))
     for (const key of this.stage.parked) changes.push({ key: parkedKey(this.id, key), value: toJson(true) })
@@ -365,11 +354,12 @@ export class QueueLog implements QueueState {
   }
 
   private retry(item: Item, attempts: number, error: string | undefined, delayMs: number, now: number): void {
-    const failed = { ...item, attempts, error, dueAt: now + delayMs, failedAt: now }
-    this.stage.retried.push(failed)
+    const dueAt = now + delayMs
+    this.stage.retried.push([item, { attempts, error, dueAt, failedAt: now }])
     this.stage.applied.push((now) => {
-      Object.assign(item, { attempts, error })
-      this.schedule.delay(item, failed.dueAt)
+      item.attempts = attempts
+      item.failed = true
+      this.schedule.delay(item, dueAt)
       this.schedule.putBack(item, now)
     })
   }
@@ -378,6 +368,16 @@ export class QueueLog implements QueueState {
     const [block, at] = this.blocks.find(first, seq)
     const wire = block.wires(at, at + 1)
     return block.isBinary(at) ? wire : wire.toString()
+  }
+
+  private failureOf({ seq }: Item): Failure | undefined {
+    const stored = this.store.get(failureKey(this.id, seq))
+    return stored && (fromJson(stored) as Failure)
+  }
+
+  /** Read from the store: in memory, the errors of very many messages that wait for another attempt would have no bound. */
+  private lastErrorOf(item: Item): string | undefined {
+    return item.failed ? this.failureOf(item)?.error : undefined
   }
 
   /** Moves a message to the dead letters. */
@@ -394,7 +394,7 @@ export class QueueLog implements QueueState {
       wire: wire.toString(binary ? 'base64' : 'utf8'),
       binary,
       reason,
-      error: error ?? item.error,
+      error: error ?? this.lastErrorOf(item),
       attempts,
       publishedAt: item.publishedAt,
       diedAt: now,

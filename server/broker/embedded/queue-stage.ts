@@ -1,6 +1,15 @@
 import type { Entry } from '../block.ts'
 import type { Item } from './queue-item.ts'
 
+/** What is stored of a message whose last attempt failed. */
+export interface Failure {
+  readonly attempts: number
+  readonly error: string | undefined
+  readonly dueAt: number
+  /** Hubs before did not write it. */
+  readonly failedAt?: number | undefined
+}
+
 /** What one commit changes in a queue. It takes effect once the commit has succeeded. */
 export interface Stage {
   readonly entries: Entry[]
@@ -11,7 +20,7 @@ export interface Stage {
   readonly done: Item[]
   /** Messages that leave without having been delivered. */
   readonly leaving: Item[]
-  readonly retried: (Item & { readonly failedAt: number })[]
+  readonly retried: (readonly [Item, Failure])[]
   /** Messages that may be removed to make room, oldest first. */
   oldest: Iterator<Item> | undefined
   readonly parked: string[]

@@ -1,0 +1,41 @@
+import { FanfareError } from '../shared/errors.ts'
+import { MAX_DELAY_MS } from '../shared/parse-frame.ts'
+
+/** What an option has to be, in words, and the check. */
+type Rule = readonly [words: string, fits: (value: unknown) => boolean]
+
+/** A rule for each option, so that none is forgotten and unknown ones are found. */
+export type Rules<Options> = { readonly [Name in keyof Required<Options>]: Rule }
+
+/** Anything: what is in a frame is checked with the frame. */
+export const ANY: Rule = ['', () => true]
+export const FUNCTION: Rule = ['a function', (value) => typeof value === 'function']
+export const COUNT: Rule = ['a whole number from 1', (value) => Number.isSafeInteger(value) && (value as number) > 0]
+export const NUMBER: Rule = ['a number from 0', (value) => Number.isFinite(value) && (value as number) >= 0]
+export const WAIT_MS: Rule = [
+  `a number of milliseconds from 1 to ${MAX_DELAY_MS}`,
+  (value) => typeof value === 'number' && value >= 1 && value <= MAX_DELAY_MS,
+]
+export const SIGNAL: Rule = [
+  'an AbortSignal',
+  (value) => typeof (value as AbortSignal | null)?.addEventListener === 'function',
+]
+
+/** Throws `bad_option`, and names the option that has a wrong name or value. `of` is the method. */
+export function checkOptions<Options>(of: string, options: unknown, rules: Rules<Options>): void {
+  if (typeof options !== 'object' || options === null) refuse(of, 'its options are not an object')
+  for (const [name, value] of Object.entries(options as object)) {
+    const rule = Object.hasOwn(rules, name) ? rules[name as keyof Options] : undefined
+    if (!rule) refuse(of, `there is no option "${name}"`)
+    else if (value !== undefined && !rule[1](value)) refuse(of, `"${name}" is not ${rule[0]}`)
+  }
+}
+
+/** Throws `bad_option` for a handler or listener that is not a function. */
+export function checkFunction(of: string, value: unknown): void {
+  if (typeof value !== 'function') refuse(of, 'its handler is not a function')
+}
+
+function refuse(of: string, what: string): never {
+  throw new FanfareError('bad_option', `${of}: ${what}`)
+}

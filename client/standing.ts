@@ -1,0 +1,68 @@
+import type { FanfareError } from '../shared/errors.ts'
+import { Deferred } from './deferred.ts'
+import { callBack } from './throw-later.ts'
+
+/** What the owner of something that stands at the hub can be told. */
+interface StandingOptions {
+  readonly onError?: ((error: unknown) => unknown) | undefined
+  readonly onInterrupted?: ((error: FanfareError) => void) | undefined
+}
+
+/** How something that the hub was asked for begins, is interrupted, and ends. */
+export class Standing {
+  /** Refusals since it was there last. */
+  failures = 0
+  /** The hub has confirmed it before. */
+  wasReady = false
+  private readonly options: StandingOptions
+  /** A reader is thrown the failure, now or when it reads. */
+  private readonly isRead: boolean
+  private readonly beginning = new Deferred()
+  private readonly ending = new Deferred()
+
+  constructor(options: StandingOptions, isRead: boolean) {
+    this.options = options
+    this.isRead = isRead
+    this.ended.catch(() => {})
+    // Of a handler that nobody would tell of it, a refusal has to be loud.
+    if (isRead || options.onError) this.ready.catch(() => {})
+  }
+
+  get ready(): Promise<void> {
+    return this.beginning.promise
+  }
+
+  get ended(): Promise<void> {
+    return this.ending.promise
+  }
+
+  confirmed(): void {
+    this.failures = 0
+    this.wasReady = true
+    this.beginning.resolve()
+  }
+
+  /** It is not there, and will be asked for again. */
+  interrupted(error: FanfareError): void {
+    if (this.failures++ === 0) callBack(() => this.options.onInterrupted?.(error))
+  }
+
+  /** Its owner has ended it. */
+  end(): void {
+    this.beginning.resolve()
+    this.ending.resolve()
+  }
+
+  /** It has ended otherwise. */
+  fail(error: unknown): void {
+    this.beginning.reject(error)
+    this.ending.reject(error)
+  }
+
+  /** Tells whoever listens why it has ended. False: nobody does. */
+  report(error: FanfareError): boolean {
+    const { onError } = this.options
+    callBack(() => onError?.(error))
+    return this.isRead || onError !== undefined || !this.wasReady
+  }
+}
