@@ -1,42 +1,16 @@
-import type { Clock } from '../shared/clock.ts'
+import type { Clock, Timer } from '../shared/clock.ts'
 import { FanfareError } from '../shared/fanfare-error.ts'
-import type { ConsumeFrame, ConsumingFrame, DeliveryFrame } from '../shared/frames.ts'
+import type { ClientFrame, ConsumeFrame, ConsumingFrame, DeliveryFrame } from '../shared/frames.ts'
+import { BegunDeliveries } from './begun-deliveries.ts'
+import { type ConsumeOptions, completed, type DeliveryHandler } from './consume-options.ts'
 import { Deferred } from './deferred.ts'
 import { Delivery, type DeliveryHost, type End, isLost } from './delivery.ts'
+import { DeliveryReaders } from './delivery-readers.ts'
 import { encodeChecked } from './encode-checked.ts'
+import { Handlers } from './handlers.ts'
 import type { Message } from './message.ts'
-import { ANY, COUNT, FUNCTION, type Rules, SIGNAL } from './options.ts'
-import { throwLater } from './throw-later.ts'
+import { callBack, throwLater } from './throw-later.ts'
 import type { Tracing } from './tracing.ts'
-
-/** How a queue is consumed. */
-export interface ConsumeOptions {
-  /** Asynchronous handlers that run at once: 1 by default. A larger one gives up the order of what has no key. */
-  readonly concurrency?: number
-  /** Deliveries that may be unsettled, running ones included: by default twice the concurrency, and 16 at least. */
-  readonly prefetch?: number
-  /** Time for a delivery before it goes to another, in milliseconds; the queue's own by default. */
-  readonly ackDeadlineMs?: number
-  /**
-   * Told when a delivery could not be settled after its handler. Without it, a lost lease or connection is passed over
-   * (the message comes again by itself) and everything else is thrown.
-   */
-  readonly onError?: (error: unknown, delivery: Delivery) => void
-  /** Ends the consumer. */
-  readonly signal?: AbortSignal
-}
-
-/** @internal */
-export const CONSUME_RULES: Rules<ConsumeOptions> = {
-  concurrency: COUNT,
-  prefetch: ANY,
-  ackDeadlineMs: ANY,
-  onError: FUNCTION,
-  signal: SIGNAL,
-}
-
-/** Handles a delivery: its return acks, a throw nacks with the error, unless it has settled the delivery itself. */
-export type DeliveryHandler<Data> = (delivery: Delivery<Data>) => unknown
 
 /** What a consumer asks of the client. */
 export interface ConsumerHost {
@@ -44,11 +18,19 @@ export interface ConsumerHost {
   readonly clock: Clock
   /** Throws `frame_too_large`. */
   write(frame: string | Uint8Array): void
+  /** Sends at once what was written. */
+  flush(): void
+  /** Calls it at the end of the turn, before what was written is sent. */
+  atEndOfTurn(task: () => void): void
+  /** Consumes again, after a while that grows with the failures in a row. */
+  retry(consumer: Consumer, failures: number): Timer
   /** It has ended: forget it, and tell the hub. */
   ended(consumer: Consumer): void
 }
 
 interface Settling {
+  /** If it had begun, as the hub knows. */
+  readonly delivery: Delivery | undefined
   readonly resolve: () => void
   readonly reject: (error: FanfareError) => void
 }
@@ -59,26 +41,38 @@ interface Settling {
  */
 export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>> {
   readonly queue: string
-  /** Resolves once the hub delivers, or the consumer is closed; rejects when it refuses. */
+  /** Resolves once the hub delivers, or the consumer is closed; rejects when it refuses. What may pass is waited for. */
   readonly ready: Promise<void>
+  /** Resolves when the consumer has ended by your doing; rejects with the reason when it ended otherwise. */
+  readonly ended: Promise<void>
   /** @internal */
   readonly number: number
-  private readonly options: ConsumeOptions
-  private readonly handler: DeliveryHandler<unknown> | undefined
+  /** @internal */
+  readonly begun: BegunDeliveries
+  /** @internal */
+  ackDeadlineMs = 0
+  private readonly options: ReturnType<typeof completed>
   private readonly host: ConsumerHost
-  private readonly concurrency: number
   private readonly settleReady = new Deferred()
+  private readonly settleEnded = new Deferred()
+  /** Undefined where it is read. */
+  private readonly handlers: Handlers | undefined
+  private readonly readers = new DeliveryReaders(() => this.take())
+  private isRead = false
+  /** Not begun. */
   private waiting: Delivery[] = []
   private readonly settling = new Map<number, Settling>()
-  private running = 0
   private state: 'open' | 'stopping' | 'ended' = 'open'
   private closing: Promise<void> | undefined
-  private connected = false
+  private wasReady = false
+  private interrupted = false
+  /** In a row. */
+  private failures = 0
+  private retrying: Timer | undefined
   /** Where the deliveries of this connection are settled. */
   private leases: DeliveryHost
-  private ackDeadlineMs = 0
-  private failure: FanfareError | undefined
-  private wake: (() => void) | undefined
+  /** The hub knows the frames `begin`, `return` and `stop`. */
+  private saysBegun = false
   private whenIdle: (() => void) | undefined
   private readonly abort = () => void this.close()
 
@@ -93,17 +87,25 @@ export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>> {
     this.queue = queue
     this.leases = this.newLeases()
     this.number = number
-    this.options = options
-    this.handler = handler as DeliveryHandler<unknown> | undefined
+    this.options = completed(options)
     this.host = host
-    this.concurrency = options.concurrency ?? 1
+    this.begun = new BegunDeliveries({
+      say: (delivery) => this.say({ type: 'begin', consumer: number, delivery }),
+      flush: () => host.flush(),
+      atEndOfTurn: (task) => host.atEndOfTurn(task),
+    })
+    this.handlers = handler && new Handlers(handler as DeliveryHandler<unknown>, this.options, this)
     this.ready = this.settleReady.promise
-    // An iterator throws the refusal itself; with a handler an unheard refusal has to be loud.
-    if (!handler) this.ready.catch(() => {})
+    this.ended = this.settleEnded.promise
+    this.ended.catch(() => {})
+    // Otherwise an unheard refusal has to be loud.
+    if (options.onError) this.ready.catch(() => {})
     options.signal?.addEventListener('abort', this.abort, { once: true })
   }
 
-  /** Takes no more, waits for handlers that run, and gives back what none has begun. All calls return the same promise. */
+  /**
+   * Gives back at once what has not begun, waits for the handlers that run, and ends. All calls return the same promise.
+   */
   close(): Promise<void> {
     this.closing ??= this.stop()
     return this.closing
@@ -112,92 +114,172 @@ export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>> {
   private async stop(): Promise<void> {
     if (this.state !== 'open') return
     this.state = 'stopping'
-    this.waiting = []
-    this.wake?.()
-    while (this.connected && (this.running > 0 || this.settling.size > 0)) {
+    if (this.saysBegun) this.say({ type: 'stop', consumer: this.number })
+    this.giveBack(() => true)
+    this.readers.end(undefined)
+    while (this.handlers?.running || this.settling.size > 0) {
       await new Promise<void>((resolve) => {
         this.whenIdle = resolve
       })
     }
+    this.cancel()
+  }
+
+  /** @internal Ends now, also if handlers run: their messages go back. */
+  cancel(): void {
+    this.begun.abortAll(new FanfareError('client_closed'))
     this.end(undefined)
     this.host.ended(this as Consumer)
   }
 
-  async *[Symbol.asyncIterator](): AsyncIterator<Delivery<Data>> {
-    if (this.handler) throw new TypeError('A consumer with a handler cannot be read')
-    try {
-      for (;;) {
-        const delivery = this.waiting.shift()
-        if (delivery) yield delivery as Delivery<Data>
-        else if (this.state !== 'open') {
-          if (this.failure) throw this.failure
-          return
-        } else {
-          await new Promise<void>((resolve) => {
-            this.wake = resolve
-          })
-        }
-      }
-    } finally {
-      await this.close()
-    }
+  [Symbol.asyncIterator](): AsyncIterableIterator<Delivery<Data>, undefined> {
+    if (this.handlers) throw new TypeError('A consumer with a handler cannot be read')
+    this.isRead = true
+    // The loop throws it.
+    this.ready.catch(() => {})
+    return this.readers.iterator(() => this.close()) as AsyncIterableIterator<Delivery<Data>, undefined>
   }
 
-  /** @internal */
-  get frame(): ConsumeFrame {
+  /** @internal Undefined once it is closed. */
+  get frame(): ConsumeFrame | undefined {
+    if (this.state !== 'open') return undefined
     const { queue, number: consumer } = this
-    const { prefetch = Math.max(16, 2 * this.concurrency), ackDeadlineMs } = this.options
-    return { type: 'consume', consumer, queue, prefetch, ...(ackDeadlineMs !== undefined && { ackDeadlineMs }) }
+    const { prefetch, ackDeadlineMs } = this.options
+    const deadline = ackDeadlineMs !== undefined && { ackDeadlineMs }
+    return { type: 'consume', consumer, queue, prefetch, begins: true, ...deadline }
   }
 
   /** @internal */
-  consuming({ ackDeadlineMs }: ConsumingFrame): void {
-    this.connected = true
-    this.ackDeadlineMs = ackDeadlineMs
-    this.settleReady.resolve()
+  get clock(): Clock {
+    return this.host.clock
+  }
+
+  /** @internal The next delivery that waits, which begins now. */
+  take(): Delivery | undefined {
+    const delivery = this.waiting.shift()
+    if (!delivery) return undefined
+    this.begun.begin(delivery)
+    if (!this.handlers) this.begun.goesOn(delivery)
+    return delivery
   }
 
   /** @internal */
-  delivered(frame: DeliveryFrame, message: Message): void {
-    if (this.state !== 'open') return
-    this.waiting.push(new Delivery(frame, message, this.leases))
-    if (this.handler) this.pump(this.handler)
-    else this.wake?.()
-  }
-
-  /** @internal */
-  settled(deliveries: readonly number[]): void {
-    for (const delivery of deliveries) this.take(delivery)?.resolve()
-  }
-
-  /** @internal The hub refused the consumer, or an end of one of its deliveries. */
-  refused(error: FanfareError, delivery: number | undefined): void {
-    if (delivery !== undefined) this.take(delivery)?.reject(error)
-    else this.end(error)
-  }
-
-  /** @internal The connection is gone, and every lease with it. */
-  lost(): void {
-    this.connected = false
-    this.leases = this.newLeases()
-    this.waiting = []
-    for (const { reject } of this.settling.values()) reject(new FanfareError('connection_lost'))
-    this.settling.clear()
+  idle(): void {
     this.whenIdle?.()
   }
 
   /** @internal */
-  end(failure: FanfareError | undefined): void {
-    if (this.state === 'ended') return
-    this.state = 'ended'
-    this.failure = failure
-    this.waiting = []
-    this.options.signal?.removeEventListener('abort', this.abort)
-    if (failure) this.settleReady.reject(failure)
-    else this.settleReady.resolve()
-    this.lost()
-    this.wake?.()
+  flush(): void {
+    this.host.flush()
   }
+
+  /** @internal */
+  atEndOfTurn(task: () => void): void {
+    this.host.atEndOfTurn(task)
+  }
+
+  // What the hub says
+
+  /** @internal */
+  consuming({ ackDeadlineMs, begins = false }: ConsumingFrame): void {
+    const { interrupted } = this
+    this.ackDeadlineMs = ackDeadlineMs
+    this.saysBegun = begins
+    this.begun.start(begins)
+    this.failures = 0
+    this.wasReady = true
+    this.interrupted = false
+    this.settleReady.resolve()
+    if (interrupted) callBack(() => this.options.onResumed?.())
+    // It was closed before.
+    if (this.saysBegun && this.state !== 'open') this.say({ type: 'stop', consumer: this.number })
+  }
+
+  /** @internal */
+  delivered(frame: DeliveryFrame, message: Message): void {
+    this.waiting.push(new Delivery(frame, message, this.leases))
+    if (this.state !== 'open') this.giveBack(() => true)
+    else if (this.handlers) this.handlers.pump()
+    else this.readers.feed()
+  }
+
+  /** @internal */
+  settled(deliveries: readonly number[]): void {
+    for (const delivery of deliveries) this.confirmed(delivery)?.resolve()
+  }
+
+  /** @internal Others have nothing to do: what has not begun is theirs. */
+  recalled(deliveries: readonly number[]): void {
+    const recalled = new Set(deliveries)
+    this.giveBack((number) => recalled.has(number))
+  }
+
+  /** @internal Their time has run out. */
+  ranOut(deliveries: readonly number[]): void {
+    const lost = new Set(deliveries)
+    this.waiting = this.waiting.filter(({ number }) => !lost.has(number))
+    this.begun.abort(lost, new FanfareError('lease_lost'))
+    // The hub has heard nothing, and would send nothing.
+    const free = this.handlers ? this.handlers.free : this.readers.waiting
+    if (free && this.state === 'open') this.say({ type: 'return', consumer: this.number, deliveries: [] })
+  }
+
+  /** @internal The hub refused an end of a delivery. */
+  notSettled(delivery: number, error: FanfareError): void {
+    const settling = this.confirmed(delivery)
+    // The lease goes on.
+    if (settling?.delivery && !isLost(error)) this.begun.goesOn(settling.delivery)
+    settling?.reject(error)
+  }
+
+  /** @internal The hub refused the consumer. False: that has ended it. */
+  refused(error: FanfareError): boolean {
+    const isOpen = this.state === 'open'
+    if (isOpen && (error.retry || (this.wasReady && error.code === 'no_queue'))) {
+      this.interrupt(error)
+      return true
+    }
+    if (!this.end(isOpen ? error : undefined)) throwLater(error)
+    return false
+  }
+
+  private interrupt(error: FanfareError): void {
+    this.lost()
+    this.retrying = this.host.retry(this as Consumer, this.failures++)
+    if (!this.interrupted) callBack(() => this.options.onInterrupted?.(error))
+    this.interrupted = true
+  }
+
+  /** @internal The connection is gone, and every lease with it. */
+  lost(): void {
+    const reason = new FanfareError('connection_lost')
+    this.saysBegun = false
+    this.host.clock.clearTimeout(this.retrying)
+    this.leases = this.newLeases()
+    this.waiting = []
+    this.begun.clear(reason)
+    for (const { reject } of this.settling.values()) reject(reason)
+    this.settling.clear()
+    this.idle()
+  }
+
+  /** @internal Whether its failure, if that is why it ends, is told to anybody. */
+  end(failure: FanfareError | undefined): boolean {
+    if (this.state === 'ended') return true
+    const { signal, onError } = this.options
+    this.state = 'ended'
+    signal?.removeEventListener('abort', this.abort)
+    for (const settle of [this.settleReady, this.settleEnded]) {
+      if (failure) settle.reject(failure)
+      else settle.resolve()
+    }
+    this.lost()
+    this.readers.end(failure)
+    if (failure && onError) callBack(() => onError(failure))
+    return !failure || onError !== undefined || this.isRead || !this.wasReady
+  }
+
+  // What is said to the hub
 
   /**
    * A lease ends with its connection. On the next one its number may be that of another message: a hub that was started
@@ -227,65 +309,26 @@ export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>> {
       // By hand, because it is the hot path, and there is nothing in it to be checked.
       const plain = `{"type":"ack","consumer":${number},"delivery":${delivery}}`
       this.host.write(isPlain ? plain : encodeChecked({ ...end, consumer: number, delivery }))
-      this.settling.set(delivery, { resolve, reject })
+      this.settling.set(delivery, { delivery: this.begun.get(delivery), resolve, reject })
+      this.begun.settled(delivery)
     })
   }
 
-  private take(delivery: number): Settling | undefined {
+  private confirmed(delivery: number): Settling | undefined {
     const settling = this.settling.get(delivery)
     this.settling.delete(delivery)
-    if (this.settling.size === 0) this.whenIdle?.()
+    if (this.settling.size === 0) this.idle()
     return settling
   }
 
-  private pump(handler: DeliveryHandler<unknown>): void {
-    while (this.running < this.concurrency) {
-      const delivery = this.waiting.shift()
-      if (!delivery) return
-      this.handle(handler, delivery)
-    }
+  /** Of what waits here. */
+  private giveBack(which: (number: number) => boolean): void {
+    const deliveries = this.waiting.map(({ number }) => number).filter(which)
+    this.waiting = this.waiting.filter(({ number }) => !which(number))
+    if (deliveries.length > 0 && this.saysBegun) this.say({ type: 'return', consumer: this.number, deliveries })
   }
 
-  private handle(handler: DeliveryHandler<unknown>, delivery: Delivery): void {
-    let result: unknown
-    try {
-      result = handler(delivery)
-    } catch (error) {
-      this.finish(delivery, () => delivery.nack({ error }))
-      return
-    }
-    if (!isThenable(result)) {
-      this.finish(delivery, () => delivery.ack())
-      return
-    }
-    this.running++
-    // Half of the time is left for the request to arrive.
-    const extend = () => delivery.extend(this.ackDeadlineMs)
-    const extending = this.host.clock.setInterval(extend, this.ackDeadlineMs / 2)
-    const done = (settle: () => Promise<void>) => {
-      this.host.clock.clearInterval(extending)
-      this.running--
-      this.finish(delivery, settle)
-      if (this.running === 0) this.whenIdle?.()
-      this.pump(handler)
-    }
-    result.then(
-      () => done(() => delivery.ack()),
-      (error: unknown) => done(() => delivery.nack({ error })),
-    )
+  private say(frame: ClientFrame): void {
+    this.host.write(JSON.stringify(frame))
   }
-
-  private finish(delivery: Delivery, settle: () => Promise<void>): void {
-    if (delivery.settled) return
-    settle().catch((error: unknown) => {
-      const { onError } = this.options
-      if (onError) onError(error, delivery)
-      else if (!isLost(error)) throwLater(error)
-    })
-  }
-}
-
-/** Also what is a promise to its library alone: a query that runs when it is awaited. */
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof (value as PromiseLike<unknown> | null | undefined)?.then === 'function'
 }

@@ -1,7 +1,16 @@
-import type { Clock } from '../shared/clock.ts'
+import type { Clock, Timer } from '../shared/clock.ts'
 import { errorFrom, FanfareError } from '../shared/fanfare-error.ts'
-import type { ConsumingFrame, DeliveryFrame, ErrorFrame, SettledFrame } from '../shared/frames.ts'
-import { type ConsumeOptions, Consumer, type ConsumerHost, type DeliveryHandler } from './consumer.ts'
+import type {
+  ConsumeFrame,
+  ConsumingFrame,
+  DeliveryFrame,
+  ErrorFrame,
+  LostFrame,
+  RecallFrame,
+  SettledFrame,
+} from '../shared/frames.ts'
+import type { ConsumeOptions, DeliveryHandler } from './consume-options.ts'
+import { Consumer, type ConsumerHost } from './consumer.ts'
 import { encodeChecked } from './encode-checked.ts'
 import { messageOf } from './message.ts'
 import type { Session } from './session.ts'
@@ -28,9 +37,9 @@ export class Consumers implements ConsumerHost {
   add<Data>(queue: string, options: ConsumeOptions, handler: DeliveryHandler<Data> | undefined): Consumer<Data> {
     const consumer = new Consumer<Data>(queue, this.nextNumber(), options, handler, this)
     // Before anything is sent: what can be refused here costs nothing else.
-    encodeChecked(consumer.frame)
+    encodeChecked(consumer.frame as ConsumeFrame)
     this.byNumber.set(consumer.number, consumer as Consumer)
-    if (this.session.isOpen) this.write(JSON.stringify(consumer.frame))
+    this.consume(consumer as Consumer)
     if (options.signal?.aborted) void consumer.close()
     return consumer
   }
@@ -40,13 +49,25 @@ export class Consumers implements ConsumerHost {
     this.session.write(frame)
   }
 
+  flush(): void {
+    this.session.writer.flush()
+  }
+
+  atEndOfTurn(task: () => void): void {
+    this.session.writer.atEndOfTurn(task)
+  }
+
+  retry(consumer: Consumer, failures: number): Timer {
+    return this.clock.setTimeout(() => this.consume(consumer), this.session.backoffMs(failures))
+  }
+
   ended({ number }: Consumer): void {
     if (!this.byNumber.delete(number)) return
     if (this.session.isOpen) this.write(JSON.stringify({ type: 'cancel', consumer: number }))
   }
 
   consumeAll(): void {
-    for (const { frame } of this.byNumber.values()) this.write(JSON.stringify(frame))
+    for (const consumer of this.byNumber.values()) this.consume(consumer)
   }
 
   consuming(frame: ConsumingFrame): void {
@@ -62,11 +83,18 @@ export class Consumers implements ConsumerHost {
     this.byNumber.get(consumer)?.settled(deliveries)
   }
 
+  takenBack({ type, consumer: number, deliveries }: RecallFrame | LostFrame): void {
+    const consumer = this.byNumber.get(number)
+    if (type === 'recall') consumer?.recalled(deliveries)
+    else consumer?.ranOut(deliveries)
+  }
+
   refused(frame: ErrorFrame): void {
-    const { consumer, delivery } = frame
-    const refused = this.byNumber.get(consumer as number)
-    if (delivery === undefined) this.byNumber.delete(consumer as number)
-    refused?.refused(errorFrom(frame), delivery)
+    const { consumer: number = 0, delivery } = frame
+    const consumer = this.byNumber.get(number)
+    const error = errorFrom(frame)
+    if (delivery !== undefined) consumer?.notSettled(delivery, error)
+    else if (consumer && !consumer.refused(error)) this.byNumber.delete(number)
   }
 
   lost(): void {
@@ -78,8 +106,19 @@ export class Consumers implements ConsumerHost {
     await Promise.all([...this.byNumber.values()].map((consumer) => consumer.close()))
   }
 
-  endAll(error: FanfareError | undefined): void {
-    for (const consumer of this.byNumber.values()) consumer.end(error)
+  /** Ends those that are not closed yet, and gives back what they have. */
+  cancelAll(): void {
+    for (const consumer of this.byNumber.values()) consumer.cancel()
+  }
+
+  /** Gives how many ended without anybody being told why. */
+  endAll(error: FanfareError | undefined): number {
+    const told = [...this.byNumber.values()].map((consumer) => consumer.end(error))
     this.byNumber.clear()
+    return told.filter((each) => !each).length
+  }
+
+  private consume({ frame }: Consumer): void {
+    if (frame && this.session.isOpen) this.write(JSON.stringify(frame))
   }
 }

@@ -43,6 +43,8 @@ export class Delivery<Data = unknown> {
   readonly number: number
   private readonly host: DeliveryHost
   private settling: Promise<void> | undefined
+  private aborting: AbortController | undefined
+  private reason: FanfareError | undefined
 
   /** @internal */
   constructor({ delivery, attempt, error }: DeliveryFrame, message: Message<Data>, host: DeliveryHost) {
@@ -76,6 +78,23 @@ export class Delivery<Data = unknown> {
   /** The payload: JSON as it was parsed, or a `Uint8Array`. */
   get data(): Data {
     return this.message.data
+  }
+
+  /**
+   * Aborts when there is no use in going on: the lease or the connection was lost, `maxRunTimeMs` is over, or the client has closed
+   * without waiting any longer. Give it to what the handler awaits.
+   */
+  get signal(): AbortSignal {
+    // Made when it is wanted: most handlers are done before.
+    this.aborting ??= new AbortController()
+    if (this.reason) this.aborting.abort(this.reason)
+    return this.aborting.signal
+  }
+
+  /** @internal */
+  abort(reason: FanfareError): void {
+    this.reason ??= reason
+    this.aborting?.abort(this.reason)
   }
 
   /** Whether an end has been asked for. */

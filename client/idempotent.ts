@@ -1,4 +1,4 @@
-import type { DeliveryHandler } from './consumer.ts'
+import type { DeliveryHandler } from './consume-options.ts'
 import type { Delivery } from './delivery.ts'
 
 /**

@@ -99,6 +99,9 @@ export class Link implements SessionListener {
         return this.consumers.delivered(frame)
       case 'settled':
         return this.consumers.settled(frame)
+      case 'recall':
+      case 'lost':
+        return this.consumers.takenBack(frame)
       case 'request':
         return this.responders.requested(frame)
       case 'answer':
@@ -129,7 +132,7 @@ export class Link implements SessionListener {
     guarded(() => this.callLine.ended(reason))
     guarded(() => (untold += this.subscriptions.endAll(error)))
     guarded(() => (untold += this.responders.endAll(error)))
-    guarded(() => this.consumers.endAll(error))
+    guarded(() => (untold += this.consumers.endAll(error)))
     // Once, however many have ended with the client.
     if (untold > 0) throwLater(error)
     this.owner.ended()
@@ -150,6 +153,7 @@ export class Link implements SessionListener {
       })
       await Promise.race([this.idle(), grace])
       clock.clearTimeout(timer)
+      this.consumers.cancelAll()
     }
     const unsent = line.unsent + callLine.unsent
     const unanswered = line.unanswered + callLine.unanswered

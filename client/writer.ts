@@ -6,6 +6,9 @@ import { encodeUtf8 } from '../shared/utf8.ts'
 const { setImmediate } = globalThis as { setImmediate?: (task: () => void) => void }
 const endOfTurn = setImmediate ?? ((task: () => void) => void Promise.resolve().then(task))
 
+/** Runs a task after what has arrived meanwhile. */
+export const nextTurn: (task: () => void) => void = setImmediate ?? ((task) => setTimeout(task))
+
 /** A UTF-16 unit takes three bytes of UTF-8 at most. */
 const MOST_BYTES_PER_UNIT = 3
 
@@ -30,6 +33,7 @@ export class Writer {
   private records: Uint8Array[] = []
   private bytes = 0
   private scheduled = false
+  private tasks: (() => void)[] = []
 
   constructor(send: (message: string | Uint8Array) => void) {
     this.send = send
@@ -52,9 +56,22 @@ export class Writer {
     if (isText) this.text.push(frame)
     else this.records.push(frame)
     this.bytes += bytes
+    this.schedule()
+  }
+
+  /** Calls it at the end of the turn, before what was written is sent. */
+  atEndOfTurn(task: () => void): void {
+    this.tasks.push(task)
+    this.schedule()
+  }
+
+  private schedule(): void {
     if (this.scheduled) return
     this.scheduled = true
     endOfTurn(() => {
+      const { tasks } = this
+      this.tasks = []
+      for (const task of tasks) task()
       this.scheduled = false
       this.flush()
     })

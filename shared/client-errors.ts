@@ -51,6 +51,9 @@ export const CLIENT_ERRORS = {
   // Raised by the client only.
   token_unavailable: passing('getToken gave no token. The client tries again.'),
   responder_failed: refusal('The responder could not answer. Its own words stand in front.'),
+  handler_timeout: refusal(
+    'The handler did not end within maxRunTimeMs, and its delivery was nacked. Heed its signal, or raise maxRunTimeMs.',
+  ),
   client_closed: refusal('The client was closed. Connect again with connect().'),
   connection_lost: passing('The connection was lost before the answer came. The request may have been handled or not.'),
   queue_full: passing(

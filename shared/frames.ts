@@ -107,6 +107,28 @@ export interface ConsumeFrame {
   readonly prefetch?: number
   /** Time for a delivery; the queue's own where it is missing. */
   readonly ackDeadlineMs?: number
+  /** The client says what it begins, and gives back what it has not begun when it is asked to. */
+  readonly begins?: boolean
+}
+
+/** All deliveries up to this one have begun. */
+export interface BeginFrame {
+  readonly type: 'begin'
+  readonly consumer: number
+  readonly delivery: number
+}
+
+/** These have not begun, and go back as they were. Without any: the client can take more. */
+export interface ReturnFrame {
+  readonly type: 'return'
+  readonly consumer: number
+  readonly deliveries: readonly number[]
+}
+
+/** No more deliveries: what has begun goes on until it is settled. */
+export interface StopFrame {
+  readonly type: 'stop'
+  readonly consumer: number
 }
 
 export interface CancelFrame {
@@ -270,6 +292,22 @@ export interface ConsumingFrame {
   readonly queue: string
   readonly prefetch: number
   readonly ackDeadlineMs: number
+  /** As it was asked for; absent from hubs that do not know of it. */
+  readonly begins?: boolean
+}
+
+/** Give these back if they have not begun. */
+export interface RecallFrame {
+  readonly type: 'recall'
+  readonly consumer: number
+  readonly deliveries: readonly number[]
+}
+
+/** These are no longer leased to the consumer: their time ran out. */
+export interface LostFrame {
+  readonly type: 'lost'
+  readonly consumer: number
+  readonly deliveries: readonly number[]
 }
 
 export interface CancelledFrame {
@@ -413,6 +451,9 @@ export type ClientFrame =
   | PublishFrame
   | CommitFrame
   | ConsumeFrame
+  | BeginFrame
+  | ReturnFrame
+  | StopFrame
   | CancelFrame
   | AckFrame
   | NackFrame
@@ -434,6 +475,8 @@ export type HubFrame =
   | FeedFrame
   | CommittedFrame
   | ConsumingFrame
+  | RecallFrame
+  | LostFrame
   | CancelledFrame
   | DeliveryFrame
   | SettledFrame

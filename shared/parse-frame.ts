@@ -50,7 +50,11 @@ const CHECKS: Record<Frame['type'], (frame: Fields) => void> = {
     name(f, 'queue')
     optionalNumber(f, 'prefetch', 1, 100_000)
     optionalNumber(f, 'ackDeadlineMs', 1, MAX_DELAY_MS)
+    if (f['begins'] !== undefined && typeof f['begins'] !== 'boolean') throw shape(f, '"begins" is a boolean')
   },
+  begin: settlement,
+  return: deliveries,
+  stop: (f) => number(f, 'consumer'),
   cancel: (f) => number(f, 'consumer'),
   ack(f) {
     settlement(f)
@@ -117,6 +121,8 @@ const CHECKS: Record<Frame['type'], (frame: Fields) => void> = {
   live: feed,
   committed: feed,
   consuming: (f) => number(f, 'consumer'),
+  recall: deliveries,
+  lost: deliveries,
   cancelled: (f) => number(f, 'consumer'),
   delivery(f) {
     settlement(f)
@@ -125,10 +131,7 @@ const CHECKS: Record<Frame['type'], (frame: Fields) => void> = {
     if (!message) throw shape(f, '"message" is an object')
     CHECKS.message(message)
   },
-  settled(f) {
-    number(f, 'consumer')
-    if (!Array.isArray(f['deliveries'])) throw shape(f, '"deliveries" is a list')
-  },
+  settled: deliveries,
   request(f) {
     number(f, 'sub')
     number(f, 'request')
@@ -218,6 +221,11 @@ function settlement(frame: Fields): void {
   number(frame, 'consumer')
   number(frame, 'delivery')
   optionalText(frame, 'error', MAX_ERROR)
+}
+
+function deliveries(frame: Fields): void {
+  number(frame, 'consumer')
+  if (!Array.isArray(frame['deliveries'])) throw shape(frame, '"deliveries" is a list')
 }
 
 const MAX_PUBLISHES = 1000

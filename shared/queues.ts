@@ -107,6 +107,8 @@ export interface QueueStatus extends QueueOptions {
 export interface QueueInfo extends QueueStatus, QueueRates {
   /** Consumers that are connected. */
   readonly consumers: number
+  /** Deliveries whose time ran out, since the hub started. */
+  readonly timedOutTotal: number
 }
 
 /** Once a second, what an operator sees of a queue. */

@@ -70,16 +70,19 @@ export interface Broker {
   queues(names?: readonly string[]): Promise<QueueStatus[]>
   /** Called when a queue has something to lease, at the latest a tenth of a second after it is due. */
   onReady: (queue: string) => void
-  /** Called when a lease has run out: its message goes on without whoever held it. */
-  onLeaseLost: (queue: string, delivery: number) => void
   /** Called when something has been made safe. */
   onCommit: (commit: CommitStats) => void
-  /** Leases messages that are ready: a count and some bytes at most. A lease that runs out is a failed attempt. */
-  lease(queue: string, count: number, bytes: number, ackDeadlineMs: number): Delivery[]
+  /**
+   * Leases messages that are ready: a count and some bytes at most. A lease lasts until it is settled or given back: the broker knows
+   * who has a message, and the queue layer for how long.
+   */
+  lease(queue: string, count: number, bytes: number): Delivery[]
+  /** Leases a message that waits, ready or not, by its number; gives the number of the delivery. Undefined if it does not wait. */
+  leaseAgain(queue: string, seq: number): number | undefined
+  /** The wire form of a message on lease. */
+  wireOf(queue: string, delivery: number): string | Uint8Array | undefined
   /** Ends a lease; the settlement is told when that is safe, or that the lease was lost. */
   settle(settlement: Settlement): void
-  /** Gives a lease that is held more time. False: it is lost. */
-  extend(queue: string, delivery: number, ms: number): boolean
   /**
    * Gives a message back as if it had never been leased: nobody has tried it, or there is no room to keep that it failed.
    */
@@ -180,17 +183,21 @@ export interface QueueState {
 /** A message on lease. */
 export interface Delivery {
   readonly id: number
+  /** Of the message, in its queue: the same at each attempt. */
+  readonly seq: number
   readonly wire: string | Uint8Array
   /** 1 for the first. */
   readonly attempt: number
   readonly lastError: string | undefined
 }
 
-/** What a lease ends in, besides running out. */
+/** What a lease ends in. */
 export type Ending =
   | { readonly kind: 'ack' }
   /** Another attempt, after a while that the queue chooses where none is given. */
   | { readonly kind: 'nack'; readonly error: string | undefined; readonly delayMs: number | undefined }
+  /** It may have been tried, which nobody can tell: comes again after the queue's wait, with this error and without a charge. */
+  | { readonly kind: 'suspect'; readonly error: string }
   /** No further attempt. */
   | { readonly kind: 'reject'; readonly error: string | undefined }
 

@@ -33,7 +33,7 @@ export function queueDetails(queue: QueueInfo): string {
     ['size', size(queue.bytes)],
     ['in', `${rate(queue.publishedPerSecond)}, ${count(queue.publishedTotal)} since the hub started`],
     ['out', `${rate(queue.ackedPerSecond)}, ${count(queue.ackedTotal)} since the hub started`],
-    ['again', `${count(queue.redeliveredTotal)} since the hub started`],
+    ['again', `${count(queue.redeliveredTotal)} since the hub started, ${count(queue.timedOutTotal)} ran out of time`],
     ['dropped', `${count(queue.droppedTotal)} since the hub started`],
     ['consumers', consumers(queue)],
     ['time', `${duration(queue.ackDeadlineMs)} for a delivery`],

@@ -1,5 +1,14 @@
 import { FanfareError } from '../../shared/errors.ts'
-import type { AckFrame, ConsumeFrame, ExtendFrame, NackFrame, PublishFrame, RejectFrame } from '../../shared/frames.ts'
+import type {
+  AckFrame,
+  BeginFrame,
+  ConsumeFrame,
+  ExtendFrame,
+  NackFrame,
+  PublishFrame,
+  RejectFrame,
+  ReturnFrame,
+} from '../../shared/frames.ts'
 import { DEFAULT_PREFETCH } from '../../shared/queues.ts'
 import type { ConsumerInfo } from '../../shared/sys.ts'
 import type { Ending } from '../broker/broker.ts'
@@ -16,6 +25,7 @@ const CONSUMER_BYTES = 1600
 /** The consumers of one connection. */
 export class Consumers {
   private readonly context: ConnectionContext
+  private readonly connection: string
   /** What the connection is to the broker. */
   private readonly owner: object
   private readonly outbox: Outbox
@@ -24,11 +34,13 @@ export class Consumers {
 
   constructor(
     context: ConnectionContext,
+    connection: string,
     owner: object,
     outbox: Outbox,
     refuse: (error: unknown, frame: unknown) => void,
   ) {
     this.context = context
+    this.connection = connection
     this.owner = owner
     this.outbox = outbox
     this.refuse = refuse
@@ -38,11 +50,15 @@ export class Consumers {
     const { consumer: number, queue, prefetch = DEFAULT_PREFETCH } = frame
     if (this.byNumber.has(number)) throw new FanfareError('consumer_exists', `"consumer" is ${number}`)
     if (this.byNumber.size >= this.context.config.subscriptions) throw new FanfareError('too_many_subscriptions')
-    const { queues, broker } = this.context
-    const ackDeadlineMs = frame.ackDeadlineMs ?? queues.options(queue).ackDeadlineMs
-    const options = { consumer: number, queue, prefetch, ackDeadlineMs }
-    const consumer = new Consumer(options, broker, this.outbox, {
+    const { queues, broker, clock } = this.context
+    const { ackDeadlineMs: ofQueue } = queues.options(queue)
+    const { ackDeadlineMs = ofQueue, begins = false } = frame
+    const told = { consumer: number, queue, prefetch, ackDeadlineMs, begins }
+    const consumer = new Consumer({ ...told, connection: this.connection }, broker, clock, this.outbox, {
       creditChanged: (name) => queues.deal(name),
+      lookBy: (each, time) => queues.lookBy(each, time),
+      ranOut: (each, lease, silent) => queues.ranOut(each, lease, silent),
+      reclaim: (name, seq) => queues.reclaim(name, seq),
       failed: (failed, error) => {
         this.forget(failed)
         this.refuse(error, { consumer: number })
@@ -51,8 +67,22 @@ export class Consumers {
     this.context.subscriptionBudget.take(CONSUMER_BYTES)
     this.byNumber.set(number, consumer)
     this.outbox.attach(consumer)
-    this.outbox.send({ type: 'consuming', ...options })
+    this.outbox.send({ type: 'consuming', ...told })
     queues.attach(consumer)
+  }
+
+  // These say how things are, and are never refused: a consumer may have ended when they arrive.
+
+  begin({ consumer, delivery }: BeginFrame): void {
+    this.byNumber.get(consumer)?.begin(delivery)
+  }
+
+  return({ consumer, deliveries }: ReturnFrame): void {
+    this.byNumber.get(consumer)?.return(deliveries)
+  }
+
+  stop(consumer: number): void {
+    this.byNumber.get(consumer)?.stop()
   }
 
   cancel(number: number): void {
@@ -66,10 +96,11 @@ export class Consumers {
   settle(frame: SettlingFrame, publisher: string | undefined): void {
     const consumer = this.get(frame.consumer)
     const { delivery } = frame
-    if (!consumer.holds(delivery)) throw new FanfareError('lease_lost', `"delivery" is ${delivery}`)
     const drafts = frame.type === 'ack' ? this.draftsOf(frame, publisher) : []
+    const lease = consumer.leaseOf(delivery, frame.type === 'ack')
+    if (!lease) throw new FanfareError('lease_lost', `"delivery" is ${delivery}`)
     for (const draft of drafts) draft.begin()
-    consumer.settle(delivery, endingOf(frame), drafts, (error) => {
+    consumer.settle(lease, endingOf(frame), drafts, (error) => {
       for (const draft of drafts) draft.refused(error)
       this.refuse(error, frame)
     })
@@ -77,9 +108,7 @@ export class Consumers {
 
   extend({ consumer: number, delivery, ms }: ExtendFrame): void {
     const consumer = this.get(number)
-    if (!consumer.holds(delivery) || !consumer.extend(delivery, ms)) {
-      throw new FanfareError('lease_lost', `"delivery" is ${delivery}`)
-    }
+    if (!consumer.extend(delivery, ms)) throw new FanfareError('lease_lost', `"delivery" is ${delivery}`)
   }
 
   /** Ends those that `check` refuses, and gives back what they have. */

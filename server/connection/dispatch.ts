@@ -17,6 +17,7 @@ import { Subscriptions } from './subscriptions.ts'
 /** Hands the frames of one client to what does their work, where they are permitted. */
 export class Dispatch {
   private readonly context: ConnectionContext
+  private readonly connection: string
   private readonly outbox: Outbox
   private readonly refuse: (error: unknown, about: unknown) => void
   /** Made when the first one comes: most of what an idle connection would cost. */
@@ -28,8 +29,14 @@ export class Dispatch {
   private subscribes: Rate | undefined = undefined
   private pongWaits = false
 
-  constructor(context: ConnectionContext, outbox: Outbox, refuse: (error: unknown, about: unknown) => void) {
+  constructor(
+    context: ConnectionContext,
+    connection: string,
+    outbox: Outbox,
+    refuse: (error: unknown, about: unknown) => void,
+  ) {
     this.context = context
+    this.connection = connection
     this.outbox = outbox
     this.refuse = refuse
   }
@@ -56,8 +63,14 @@ export class Dispatch {
         return this.commit(frame, access)
       case 'consume':
         this.takeSubscribe()
-        this.consumers ??= new Consumers(this.context, this, this.outbox, this.refuse)
+        this.consumers ??= new Consumers(this.context, this.connection, this, this.outbox, this.refuse)
         return this.consumers.consume(frame)
+      case 'begin':
+        return this.consumers?.begin(frame)
+      case 'return':
+        return this.consumers?.return(frame)
+      case 'stop':
+        return this.consumers?.stop(frame.consumer)
       case 'cancel':
         return this.consuming(frame.consumer).cancel(frame.consumer)
       case 'ack':

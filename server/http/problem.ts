@@ -4,6 +4,7 @@ import { ERRORS, type ErrorCode, errorEntry, FanfareError } from '../../shared/e
 /** Codes of which HTTP never hears: raised by clients and commands, and at start. */
 type Elsewhere =
   | 'responder_failed'
+  | 'handler_timeout'
   | 'client_closed'
   | 'queue_full'
   | 'token_unavailable'

@@ -133,6 +133,7 @@ export const Queue = z
     publishedTotal: whole,
     ackedTotal: whole,
     redeliveredTotal: whole,
+    timedOutTotal: whole.describe('Deliveries whose time ran out'),
     droppedTotal: whole,
     deadLetters: whole,
     deadLettersDroppedTotal: whole.describe('Dead letters beyond maxDeadLetters'),

@@ -175,6 +175,7 @@ export class Metrics {
     counter('published_total', 'Messages that came in.', ({ publishedTotal }) => publishedTotal)
     counter('acked_total', 'Messages that were done.', ({ ackedTotal }) => ackedTotal)
     counter('redelivered_total', 'Deliveries that were not the first.', ({ redeliveredTotal }) => redeliveredTotal)
+    counter('timed_out_total', 'Deliveries whose time ran out.', ({ timedOutTotal }) => timedOutTotal)
     counter('dropped_total', 'Messages that expired or made room.', ({ droppedTotal }) => droppedTotal)
     counter(
       'dead_letters_dropped_total',

@@ -1,88 +1,100 @@
-import { Buffer } from 'node:buffer'
-import { encodeRecord } from '../../shared/codec.ts'
+import type { Clock } from '../../shared/clock.ts'
 import type { FanfareError } from '../../shared/errors.ts'
-import type { HubFrame } from '../../shared/frames.ts'
 import type { Broker, Delivery, Draft, Ending, Settlement } from '../broker/broker.ts'
 import type { Stretch } from '../stream/chunk.ts'
+import type { ConsumerOptions, ConsumerOutlet, ConsumerOwner } from './consumer-owner.ts'
+import { deliveryFrame, joined } from './delivery-frames.ts'
+import { type Lease, Leases } from './leases.ts'
 
-/** Where a consumer's frames go. */
-export interface ConsumerOutlet {
-  /** Nothing waits to be written. */
-  readonly keepsUp: boolean
-  send(frame: HubFrame): void
-  /** The consumer has something: `pull` it when there is room. */
-  feedReady(): void
-}
-
-export interface ConsumerOwner {
-  creditChanged(queue: string): void
-  /** Its queue is gone. */
-  failed(consumer: Consumer, error: FanfareError): void
-}
-
-export interface ConsumerOptions {
-  /** The client's number for it. */
-  readonly consumer: number
-  readonly queue: string
-  readonly prefetch: number
-  readonly ackDeadlineMs: number
-}
-
-/** Bytes that one WebSocket message takes; see `PART_BYTES` of the engines. */
-const STRETCH_BYTES = 14_000
 /** Bytes that are leased ahead of what the connection has taken. */
 export const LEASED_AHEAD_BYTES = 64 * 1024
+/** Time that a message waits in a busy client before an idle one may have it, in milliseconds. */
+export const FAIR_MS = 100
+/** Numbers in one `recall`. */
+const RECALLED_AT_ONCE = 1000
+
+const OUT_OF_TIME = 'The consumer did not answer in time'
+const CONNECTION_LOST = 'The connection of the consumer was lost'
 
 interface Waiting {
-  readonly id: number
+  readonly lease: Lease
   readonly frame: string | Uint8Array
 }
 
-/** One connection's claim on a queue: what it has on lease, and what is on its way to it. */
+/**
+ * One connection's claim on a queue: what it has on lease, and what is on its way to it. An attempt is charged only for what its client
+ * has begun; the rest goes back as it was, whatever happens.
+ */
 export class Consumer {
   readonly sub = undefined
   readonly options: ConsumerOptions
   private readonly broker: Broker
+  private readonly clock: Clock
   private readonly outlet: ConsumerOutlet
-  private readonly owner: ConsumerOwner
+  private readonly owner: ConsumerOwner<Consumer>
+  private readonly leases: Leases
   /** Leased and not handed out. */
   private waiting: Waiting[] = []
   private waitingBytes = 0
-  private readonly inFlight = new Set<number>()
   /** Plain acks that are being committed: nothing of them comes back, as a nack or a refused publish does. */
   private settling = 0
-  /** Leases whose settlement the broker has not answered yet. */
-  private readonly underWay = new Set<number>()
-  /** Of these, the ones that were under way when the consumer ended: they come back if the settlement is refused. */
-  private readonly leftToEnd = new Set<number>()
+  /** Ends that were under way when the consumer ended: they come back if they are refused. */
+  private readonly leftToEnd = new Set<Lease>()
+  /** Deliveries that were taken from the client without its doing, and their messages: an ack may still come. */
+  private readonly taken = new Map<number, number>()
   private settledNow: number[] = []
+  /** When the client last said something of its deliveries. */
+  private lastSign = 0
+  /** Since when nothing of what waits in the client has moved. */
+  private quietSince = 0
+  /** The client was asked whether it still has what it has not begun. */
+  private asked = false
+  /** It gets nothing new until it shows a sign of life. */
+  private silent = false
+  /** When `look` is called the next time, or earlier. */
+  private lookAt = Number.POSITIVE_INFINITY
+  private stopped = false
   private ended = false
 
-  constructor(options: ConsumerOptions, broker: Broker, outlet: ConsumerOutlet, owner: ConsumerOwner) {
+  constructor(
+    options: ConsumerOptions,
+    broker: Broker,
+    clock: Clock,
+    outlet: ConsumerOutlet,
+    owner: ConsumerOwner<Consumer>,
+  ) {
     this.options = options
     this.broker = broker
+    this.clock = clock
     this.outlet = outlet
     this.owner = owner
+    this.leases = new Leases(options.ackDeadlineMs, options.begins)
   }
 
   get inFlightCount(): number {
-    return this.inFlight.size
+    return this.leases.count
   }
 
   /** How many more deliveries it can take now. */
   get credit(): number {
-    if (this.ended || !this.outlet.keepsUp || this.waitingBytes >= LEASED_AHEAD_BYTES) return 0
+    const { waitingBytes, outlet } = this
+    if (this.ended || this.stopped || this.silent || !outlet.keepsUp || waitingBytes >= LEASED_AHEAD_BYTES) return 0
     const { prefetch } = this.options
     // What its client has acked makes room at once, or the disk would set its pace; as much again at the most.
-    return prefetch - this.inFlight.size + Math.min(this.settling, prefetch)
+    return prefetch - this.leases.count + Math.min(this.settling, prefetch)
+  }
+
+  /** It could take something and has nothing to do. */
+  get idle(): boolean {
+    return this.leases.count === 0 && this.credit > 0
   }
 
   /** Takes deliveries for its client. */
   offer(deliveries: readonly Delivery[]): void {
     for (const delivery of deliveries) {
       const frame = deliveryFrame(this.options.consumer, delivery)
-      this.inFlight.add(delivery.id)
-      this.waiting.push({ id: delivery.id, frame })
+      const { id, seq, attempt } = delivery
+      this.waiting.push({ lease: this.leases.add(id, id, seq, attempt), frame })
       this.waitingBytes += frame.length
     }
     this.outlet.feedReady()
@@ -97,51 +109,183 @@ export class Consumer {
     }
     this.waiting = []
     this.waitingBytes = 0
+    const now = this.clock.now()
+    if (this.leases.begunCount === 0 && !this.leases.oldestUnbegun) {
+      this.quietSince = now
+      this.lookAt = Number.POSITIVE_INFINITY
+    }
+    for (const { lease } of waiting) this.leases.sent(lease, now)
+    this.lookBy(now + this.options.ackDeadlineMs / 2)
     this.owner.creditChanged(this.options.queue)
     return joined(waiting)
   }
 
-  holds(delivery: number): boolean {
-    return this.inFlight.has(delivery)
+  // What the client says
+
+  /** The client has begun all deliveries up to this one. */
+  begin(delivery: number): void {
+    const now = this.clock.now()
+    this.leases.begin(delivery, now)
+    this.signOfLife(now)
+  }
+
+  /** The client gives these back, which it has not begun. */
+  return(deliveries: readonly number[]): void {
+    this.signOfLife(this.clock.now())
+    for (const delivery of deliveries) {
+      const lease = this.leases.get(delivery)
+      if (lease?.state === 'sent') this.giveBack(lease)
+    }
+    this.owner.creditChanged(this.options.queue)
+  }
+
+  /** The client wants no more. What it has begun goes on. */
+  stop(): void {
+    this.stopped = true
+    for (const { lease } of this.waiting) this.giveBack(lease)
+    this.waiting = []
+    this.waitingBytes = 0
+  }
+
+  /** A lease that the client may end now; with `late`, also one that was taken from it, if nobody has begun the message since. */
+  leaseOf(delivery: number, late: boolean): Lease | undefined {
+    const lease = this.leases.get(delivery)
+    if (lease) return lease.state === 'sent' || lease.state === 'begun' ? lease : undefined
+    const seq = this.taken.get(delivery)
+    if (seq === undefined) return undefined
+    this.signOfLife(this.clock.now())
+    const id = late ? this.owner.reclaim(this.options.queue, seq) : undefined
+    if (id === undefined) return undefined
+    this.taken.delete(delivery)
+    return this.leases.add(delivery, id, seq, 0)
   }
 
   /** Ends a lease, with what is published in the same step; `refused` is called if that was not possible. */
-  settle(delivery: number, ending: Ending, drafts: readonly Draft[], refused: Settlement['refused']): void {
+  settle(lease: Lease, ending: Ending, drafts: readonly Draft[], refused: Settlement['refused']): void {
     const { queue } = this.options
     const freed = ending.kind === 'ack' && drafts.length === 0 ? 1 : 0
     this.settling += freed
-    this.underWay.add(delivery)
+    const now = this.clock.now()
+    this.leases.settling(lease, now)
+    this.signOfLife(now)
     this.broker.settle({
       queue,
-      delivery,
+      delivery: lease.id,
       ending,
       drafts,
       settled: () => {
         this.settling -= freed
-        this.underWay.delete(delivery)
-        this.inFlight.delete(delivery)
-        this.tellSettled(delivery)
+        if (this.ended) this.leftToEnd.delete(lease)
+        this.leases.remove(lease)
+        this.tellSettled(lease.delivery)
         this.owner.creditChanged(queue)
       },
       refused: (error) => {
         this.settling -= freed
-        this.underWay.delete(delivery)
-        // A lease that is lost is no longer its; in every other case it still is.
-        if (error.code === 'lease_lost') this.inFlight.delete(delivery)
+        // After `lease_lost` the consumer no longer holds the delivery; after any other error it does.
+        if (error.code === 'lease_lost') this.leases.remove(lease)
+        else this.goOn(lease)
         refused(error)
-        if (this.leftToEnd.delete(delivery)) this.broker.giveBack(queue, delivery)
+        if (this.leftToEnd.delete(lease)) this.broker.giveBack(queue, lease.id)
         this.owner.creditChanged(queue)
       },
     })
     if (freed > 0) this.owner.creditChanged(queue)
   }
 
-  /** A lease has run out: it takes no credit any more, and is not handed out where its client has not seen it. */
-  leaseLost(delivery: number): void {
-    if (!this.inFlight.delete(delivery)) return
-    this.waiting = this.waiting.filter(({ id }) => id !== delivery)
-    this.waitingBytes = this.waiting.reduce((sum, { frame }) => sum + frame.length, 0)
-    this.owner.creditChanged(this.options.queue)
+  /** Gives a lease more time. False: it is not held. */
+  extend(delivery: number, ms: number): boolean {
+    const lease = this.leases.get(delivery)
+    const now = this.clock.now()
+    this.leases.begin(delivery, now)
+    this.signOfLife(now)
+    // One that was taken: the client has been told, or soon will be.
+    if (!lease) return this.taken.has(delivery)
+    if (lease.state !== 'begun') return false
+    this.leases.extend(lease, ms, now)
+    this.lookBy(now + ms)
+    return true
+  }
+
+  // What time and others do
+
+  /** Takes back what has run out of time; gives when there may be more to do. */
+  look(now: number): number {
+    if (this.ended) return Number.POSITIVE_INFINITY
+    const lost: number[] = []
+    for (const lease of this.leases.overdue(now)) {
+      const silent = this.lastSign <= (lease.time?.since ?? 0)
+      this.owner.ranOut(this, lease, silent)
+      this.take(lease, lost)
+      this.charge(lease, OUT_OF_TIME)
+      if (silent) this.fallSilent(lost)
+    }
+    if (lost.length > 0) {
+      this.quietSince = now
+      this.leases.goOn(now)
+    }
+    this.lookAtUnbegun(now, lost)
+    if (lost.length > 0) {
+      const { consumer, queue } = this.options
+      this.outlet.send({ type: 'lost', consumer, deliveries: lost })
+      this.owner.creditChanged(queue)
+    }
+    this.lookAt = Math.min(this.leases.nextDeadline(), this.nextUnbegun())
+    return this.lookAt
+  }
+
+  /**
+   * Where nothing has begun, the client is asked for what it has, at half of its time. One that does not answer until its time is up is
+   * gone or blocked, most likely by the handler of the oldest.
+   */
+  private lookAtUnbegun(now: number, lost: number[]): void {
+    const { ackDeadlineMs } = this.options
+    const oldest = this.leases.begunCount === 0 ? this.leases.oldestUnbegun : undefined
+    if (!oldest) return
+    if (now >= this.quietSince + ackDeadlineMs) {
+      this.owner.ranOut(this, oldest, true)
+      this.take(oldest, lost)
+      this.suspect(oldest, OUT_OF_TIME)
+      this.fallSilent(lost)
+    } else if (!this.asked && now >= this.quietSince + ackDeadlineMs / 2) {
+      this.asked = true
+      this.recall(this.leases.allUnbegun())
+    }
+  }
+
+  private nextUnbegun(): number {
+    if (this.leases.begunCount > 0 || !this.leases.oldestUnbegun) return Number.POSITIVE_INFINITY
+    return this.quietSince + this.options.ackDeadlineMs / (this.asked ? 1 : 2)
+  }
+
+  /** How many could be asked back: they have waited for a while in a client that gives back. */
+  recallable(now: number): Lease[] {
+    if (!this.options.begins) return []
+    return this.leases.allUnbegun().filter(({ recalled, sentAt }) => !recalled && sentAt <= now - FAIR_MS)
+  }
+
+  /** Asks the client to give these back if it has not begun them. */
+  recall(leases: readonly Lease[]): void {
+    const { consumer } = this.options
+    for (let at = 0; at < leases.length; at += RECALLED_AT_ONCE) {
+      const some = leases.slice(at, at + RECALLED_AT_ONCE)
+      for (const lease of some) lease.recalled = true
+      this.outlet.send({ type: 'recall', consumer, deliveries: some.map(({ delivery }) => delivery) })
+    }
+  }
+
+  /** Gives up a message that its client has not begun to a client that has done it. `begun`: it has begun. */
+  giveUp(seq: number): number | 'begun' | undefined {
+    const lease = this.leases.of(seq)
+    if (!lease) return undefined
+    if (lease.state === 'begun' || lease.state === 'settling') return 'begun'
+    if (lease.state === 'sent') {
+      const { consumer } = this.options
+      this.outlet.send({ type: 'lost', consumer, deliveries: [lease.delivery] })
+    }
+    this.waiting = this.waiting.filter((each) => each.lease !== lease)
+    this.leases.remove(lease)
+    return lease.id
   }
 
   fail(error: FanfareError): void {
@@ -149,39 +293,91 @@ export class Consumer {
     this.owner.failed(this, error)
   }
 
-  extend(delivery: number, ms: number): boolean {
-    return this.broker.extend(this.options.queue, delivery, ms)
-  }
-
   /**
-   * Lets go of everything. What its client has not seen goes back as it was; what it has is a failed attempt when the
-   * connection was lost, and none where the hub or the client stops the consumer in good order. What the client has
-   * settled ends as it said.
+   * Lets go of everything. If the connection was lost, what its client has begun is a failed attempt; everything else goes back as it
+   * was, and so does all where the hub or the client stops the consumer in good order. What the client has settled ends as it said.
    */
   end(lost: boolean): void {
     this.ended = true
-    const unseen = new Set(this.waiting.map(({ id }) => id))
+    const suspect = this.leases.begunCount === 0 ? this.leases.oldestUnbegun : undefined
+    for (const lease of [...this.leases]) {
+      const { state } = lease
+      if (state === 'settling' && !lost) this.leftToEnd.add(lease)
+      else if (lost && (state === 'begun' || state === 'settling')) this.charge(lease, CONNECTION_LOST)
+      else if (lost && lease === suspect) this.suspect(lease, CONNECTION_LOST)
+      else this.broker.giveBack(this.options.queue, lease.id)
+    }
+    this.leases.clear()
     this.waiting = []
+    this.taken.clear()
+  }
+
+  /**
+   * Nothing was said of it, and a handler may have blocked or ended its process before anything could be said. That costs no attempt. But
+   * the message waits, and the next client says so before it begins what something has gone wrong with.
+   */
+  private suspect(lease: Lease, error: string): void {
+    this.endAs(lease, { kind: 'suspect', error })
+  }
+
+  private signOfLife(now: number): void {
+    this.lastSign = now
+    this.quietSince = now
+    this.asked = false
+    this.lookBy(now + this.options.ackDeadlineMs / 2)
+    if (!this.silent) return
+    this.silent = false
+    this.owner.creditChanged(this.options.queue)
+  }
+
+  /** Its client says nothing: what it has not begun goes back. */
+  private fallSilent(lost: number[]): void {
+    this.silent = true
+    for (const lease of [...this.leases.allUnbegun(), ...this.waiting.map((each) => each.lease)]) {
+      if (lease.state === 'sent') this.take(lease, lost)
+      this.giveBack(lease)
+    }
+    this.waiting = []
+    this.waitingBytes = 0
+  }
+
+  /** Takes a delivery from the client that still has it, as far as that knows. */
+  private take(lease: Lease, lost: number[]): void {
+    lost.push(lease.delivery)
+    this.leases.remove(lease)
+    this.taken.set(lease.delivery, lease.seq)
+    if (this.taken.size <= this.options.prefetch) return
+    const [oldest] = this.taken.keys()
+    this.taken.delete(oldest as number)
+  }
+
+  private giveBack(lease: Lease): void {
+    this.leases.remove(lease)
+    this.broker.giveBack(this.options.queue, lease.id)
+  }
+
+  private goOn(lease: Lease): void {
+    const now = this.clock.now()
+    this.leases.resume(lease, now)
+    this.lookBy(now + this.options.ackDeadlineMs)
+  }
+
+  private lookBy(time: number): void {
+    if (time >= this.lookAt) return
+    this.lookAt = time
+    this.owner.lookBy(this, time)
+  }
+
+  /** Ends a lease as a failed attempt; the next one comes after the queue's own wait. */
+  private charge(lease: Lease, error: string): void {
+    this.endAs(lease, { kind: 'nack', error, delayMs: undefined })
+  }
+
+  private endAs({ id: delivery }: Lease, ending: Ending): void {
     const { queue } = this.options
-    const failed = { kind: 'nack', error: 'The connection of the consumer was lost', delayMs: 0 } as const
-    const giveBack = (delivery: number) => (error: FanfareError) => {
-      // A failure that there is no room to keep does not count.
-      if (error.code === 'storage_full') this.broker.giveBack(queue, delivery)
-    }
-    for (const delivery of this.inFlight) {
-      if (this.underWay.has(delivery) && !lost) this.leftToEnd.add(delivery)
-      else if (unseen.has(delivery) || !lost) this.broker.giveBack(queue, delivery)
-      else
-        this.broker.settle({
-          queue,
-          delivery,
-          ending: failed,
-          drafts: [],
-          settled: () => {},
-          refused: giveBack(delivery),
-        })
-    }
-    this.inFlight.clear()
+    // A failure that cannot be kept does not count, and must not hold up the message for good.
+    const refused = () => this.broker.giveBack(queue, delivery)
+    this.broker.settle({ queue, delivery, ending, drafts: [], settled: () => {}, refused })
   }
 
   /** One frame for all that one commit has settled. */
@@ -195,38 +391,4 @@ export class Consumer {
     }
     this.settledNow.push(delivery)
   }
-}
-
-function deliveryFrame(consumer: number, { id, wire, attempt, lastError }: Delivery): string | Uint8Array {
-  let head = `{"type":"delivery","consumer":${consumer},"delivery":${id},"attempt":${attempt}`
-  if (lastError !== undefined) head += `,"error":${JSON.stringify(lastError)}`
-  if (typeof wire === 'string') return `${head},"message":${wire}}`
-  const record = Buffer.from(wire.buffer, wire.byteOffset, wire.byteLength)
-  const payloadAt = 8 + record.readUInt32BE(0)
-  return encodeRecord(`${head},"message":${record.toString('utf8', 8, payloadAt)}}`, record.subarray(payloadAt))
-}
-
-function joined(waiting: readonly Waiting[]): Stretch[] {
-  const stretches: Stretch[] = []
-  let frames: (string | Uint8Array)[] = []
-  let bytes = 0
-  const flush = () => {
-    if (frames.length > 0) stretches.push(stretchOf(frames))
-    frames = []
-    bytes = 0
-  }
-  for (const { frame } of waiting) {
-    const otherKind = typeof frames[0] !== typeof frame
-    if (frames.length > 0 && (otherKind || bytes + frame.length > STRETCH_BYTES)) flush()
-    frames.push(frame)
-    bytes += frame.length
-  }
-  flush()
-  return stretches
-}
-
-function stretchOf(frames: readonly (string | Uint8Array)[]): Stretch {
-  return typeof frames[0] === 'string'
-    ? { wires: Buffer.from(frames.join(',')), binary: false, count: frames.length }
-    : { wires: Buffer.concat(frames as Uint8Array[]), binary: true, count: frames.length }
 }

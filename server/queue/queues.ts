@@ -8,7 +8,10 @@ import type { Broker } from '../broker/broker.ts'
 import type { UnexpectedErrors } from '../failure/unexpected-errors.ts'
 import { type NameLimits, NameQuota } from '../limit/name-quota.ts'
 import type { QueueBinding } from '../topic/topics.ts'
-import { type Consumer, LEASED_AHEAD_BYTES } from './consumer.ts'
+import { type Consumer, FAIR_MS, LEASED_AHEAD_BYTES } from './consumer.ts'
+import { idIn } from './delivery-frames.ts'
+import type { Lease } from './leases.ts'
+import { Lookout } from './lookout.ts'
 import { QueueMonitor } from './monitor.ts'
 
 interface Binding extends QueueBinding, Indexed {
@@ -28,6 +31,10 @@ interface Queue {
   dealing: boolean
   readonly monitor: QueueMonitor
   calledOut: boolean
+  /** Deliveries whose time ran out. */
+  timedOutTotal: number
+  /** What its idle consumers could take, as of a time. */
+  readonly free: { at: number; credit: number }
 }
 
 /** Dead letters that a redrive or a purge takes in one commit, and about how many bytes of them a redrive. */
@@ -48,6 +55,7 @@ export class Queues {
   private readonly log: Logger
   private readonly clock: Clock
   private readonly unexpected: UnexpectedErrors
+  private readonly lookout: Lookout<Consumer>
   private closed = false
   /** Told when topics may feed other queues than before. */
   onChange: () => void = () => {}
@@ -59,9 +67,7 @@ export class Queues {
     this.clock = clock
     this.quota = new NameQuota(limits, { names: this.byName, patterns: this.bindings })
     broker.onReady = (name) => this.deal(name)
-    broker.onLeaseLost = (name, delivery) => {
-      for (const consumer of this.byName.get(name)?.consumers ?? []) consumer.leaseLost(delivery)
-    }
+    this.lookout = new Lookout(clock, (consumer, now) => this.lookAt(consumer, now))
   }
 
   /** Takes in what the broker has from before, then what the configuration declares, which is the stronger. */
@@ -74,6 +80,7 @@ export class Queues {
 
   close(): void {
     this.closed = true
+    this.lookout.close()
   }
 
   has(name: string): boolean {
@@ -105,7 +112,11 @@ export class Queues {
 
   attach(consumer: Consumer): void {
     const { queue } = consumer.options
-    this.byName.get(queue)?.consumers.push(consumer)
+    const { consumers } = this.byName.get(queue) as Queue
+    consumers.push(consumer)
+    const [first] = consumers
+    // The only one until now had nobody to share with.
+    if (first && consumers.length === 2) this.lookBy(first, this.clock.now() + FAIR_MS)
     this.deal(queue)
   }
 
@@ -113,6 +124,33 @@ export class Queues {
     const consumers = this.byName.get(consumer.options.queue)?.consumers
     const at = consumers?.indexOf(consumer) ?? -1
     if (at >= 0) consumers?.splice(at, 1)
+    this.lookout.forget(consumer)
+  }
+
+  /** Something of a consumer's is due then, or has to be looked at for the sake of the others. */
+  lookBy(consumer: Consumer, time: number): void {
+    const shared = (this.byName.get(consumer.options.queue)?.consumers.length ?? 0) > 1
+    this.lookout.lookBy(consumer, shared ? Math.min(time, fairTime(this.clock.now())) : time)
+  }
+
+  /** Reports a delivery whose time has run out. */
+  ranOut(consumer: Consumer, { id, attempt }: Lease, silent: boolean): void {
+    const { queue: name, connection, consumer: number } = consumer.options
+    const queue = this.byName.get(name)
+    if (queue) queue.timedOutTotal++
+    const wire = this.broker.wireOf(name, id)
+    const message = wire === undefined ? undefined : idIn(wire)
+    const why = silent ? ', and its consumer says nothing: its event loop may be blocked, or its handler hangs' : ''
+    this.log.warn({ queue: name, connection, consumer: number, message, attempt }, `a delivery ran out of time${why}`)
+  }
+
+  /** Leases a message again that a consumer has done after its time, unless another has begun it. */
+  reclaim(name: string, seq: number): number | undefined {
+    for (const consumer of this.byName.get(name)?.consumers ?? []) {
+      const delivery = consumer.giveUp(seq)
+      if (delivery !== undefined) return delivery === 'begun' ? undefined : delivery
+    }
+    return this.broker.leaseAgain(name, seq)
   }
 
   /** Hands out what is ready, once for all that ask in this turn. */
@@ -142,7 +180,9 @@ export class Queues {
     const infos = await this.broker.queues(names)
     return infos.flatMap((info) => {
       const queue = this.byName.get(info.name)
-      return queue ? [{ ...info, ...queue.monitor.rates, consumers: queue.consumers.length }] : []
+      if (!queue) return []
+      const { monitor, consumers, timedOutTotal } = queue
+      return [{ ...info, ...monitor.rates, timedOutTotal, consumers: consumers.length }]
     })
   }
 
@@ -266,7 +306,9 @@ export class Queues {
     if (!queue) {
       const monitor = new QueueMonitor()
       const number = ++this.declared
-      queue = { number, declared: [], bindings: [], consumers: [], turn: 0, dealing: false, monitor, calledOut: false }
+      const lists = { declared: [], bindings: [], consumers: [] }
+      const free = { at: 0, credit: 0 }
+      queue = { number, ...lists, turn: 0, dealing: false, monitor, calledOut: false, timedOutTotal: 0, free }
       this.byName.set(name, queue)
     }
     if (JSON.stringify(bindings) !== JSON.stringify(queue.declared)) this.bind(name, queue, bindings)
@@ -287,29 +329,64 @@ export class Queues {
     this.onChange()
   }
 
+  private lookAt(consumer: Consumer, now: number): number {
+    let next = Number.POSITIVE_INFINITY
+    this.unexpected.run('timer', () => {
+      next = consumer.look(now)
+      if (this.share(consumer, now)) next = Math.min(next, fairTime(now))
+    })
+    return next
+  }
+
   /**
-   * Consumers take turns, and what is there is shared evenly between those that have credit: with little work everybody
-   * gets some, with much of it each fills its credit in a few large steps.
+   * What waits in a busy client goes back for those that have nothing to do: half of it at a time, the youngest first. Nothing is ready
+   * then, or the idle ones would have it. Gives whether to look again soon.
+   */
+  private share(consumer: Consumer, now: number): boolean {
+    const queue = this.byName.get(consumer.options.queue)
+    if (!queue || queue.consumers.length < 2 || consumer.inFlightCount === 0) return false
+    const { free } = queue
+    if (free.at !== now) {
+      free.at = now
+      free.credit = queue.consumers.reduce((sum, { idle, credit }) => sum + (idle ? credit : 0), 0)
+    }
+    if (free.credit === 0) return true
+    const waiting = consumer.recallable(now)
+    const count = Math.min(free.credit, Math.ceil(waiting.length / 2))
+    free.credit -= count
+    if (count > 0) consumer.recall(waiting.slice(-count))
+    return true
+  }
+
+  /**
+   * Those with nothing to do come first, and what is there is shared evenly between them; then between all that have credit. So with
+   * little work everybody gets some, with much of it each fills its credit in a few large steps.
    */
   private dealNow(name: string, queue: Queue): void {
-    while (this.dealRound(name, queue)) {
+    if (queue.consumers.length > 1) this.dealRound(name, queue, ({ idle }) => idle)
+    while (this.dealRound(name, queue, ({ credit }) => credit > 0)) {
       // Until nothing is there, or nobody has credit.
     }
   }
 
-  private dealRound(name: string, queue: Queue): boolean {
-    const active = queue.consumers.filter(({ credit }) => credit > 0)
+  private dealRound(name: string, queue: Queue, takesPart: (consumer: Consumer) => boolean): boolean {
+    const active = queue.consumers.filter(takesPart)
     const share = Math.max(1, Math.ceil((this.broker.queue(name)?.depth ?? 0) / Math.max(1, active.length)))
     const first = queue.turn
     let dealt = 0
     for (; dealt < active.length; dealt++) {
       const consumer = active[(first + dealt) % active.length] as Consumer
       const count = Math.min(share, consumer.credit)
-      const deliveries = this.broker.lease(name, count, LEASED_AHEAD_BYTES, consumer.options.ackDeadlineMs)
+      const deliveries = this.broker.lease(name, count, LEASED_AHEAD_BYTES)
       if (deliveries.length === 0) break
       consumer.offer(deliveries)
     }
-    queue.turn = active.length > 0 ? (first + dealt) % active.length : 0
+    if (active.length > 0) queue.turn = (first + dealt) % active.length
     return dealt > 0 && dealt === active.length
   }
+}
+
+/** When to look at a consumer that shares its queue: all at the same times, so that its idle consumers are counted once. */
+function fairTime(now: number): number {
+  return (Math.floor(now / FAIR_MS) + 2) * FAIR_MS
 }

@@ -23,7 +23,7 @@ function settle(broker: Broker, { id }: Delivery, ending: Ending): Promise<void>
 
 /** Lets time have its effect now. */
 const tick = (broker: Broker) => (broker as EmbeddedBroker).tick()
-const lease = (broker: Broker, count = 100) => broker.lease('q', count, 1e9, 1000)
+const lease = (broker: Broker, count = 100) => broker.lease('q', count, 1e9)
 const seen = (deliveries: readonly Delivery[]) =>
   deliveries.map(({ wire, attempt, lastError }) => [JSON.parse(wire as string).data, attempt, lastError])
 
@@ -222,18 +222,5 @@ onEveryBroker('queues', (brokers) => {
     tick(world.broker)
     await world.broker.purgeDeadLetters('q', {})
     expect((await world.broker.queues())[0]).toMatchObject({ depth: 0, bytes: 0, droppedTotal: 1 })
-  })
-
-  it('tells whose lease has run out', async () => {
-    const world = await start()
-    await enqueue(world.broker, 0)
-    const [delivery] = lease(world.broker) as [Delivery]
-    const lost = new Promise<[string, number]>((resolve) => {
-      world.broker.onLeaseLost = (queue, id) => resolve([queue, id])
-    })
-    world.clock.now += 1000
-    tick(world.broker)
-    expect(await lost).toEqual(['q', delivery.id])
-    await expect(settle(world.broker, delivery, { kind: 'ack' })).rejects.toMatchObject({ code: 'lease_lost' })
   })
 })

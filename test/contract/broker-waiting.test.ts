@@ -31,7 +31,7 @@ onEveryBroker('publishes that wait for room, where the queue changes,', (brokers
     return { broker, publish, receipts }
   }
   const dataOf = (broker: Broker) =>
-    broker.lease('q', 100, 1e6, 1000).map(({ wire }) => (JSON.parse(wire as string) as { data: number }).data)
+    broker.lease('q', 100, 1e6).map(({ wire }) => (JSON.parse(wire as string) as { data: number }).data)
 
   it('are refused when it rejects from now on', async () => {
     const { broker, receipts } = await waiting(3)

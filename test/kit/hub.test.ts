@@ -45,15 +45,15 @@ describe('queues', () => {
     expect(await client.queues.show('jobs')).toMatchObject({ depth: 0, inFlight: 0 })
   })
 
-  it('a lease that nobody ends runs out at its deadline, and the message comes again', async () => {
-    const hub = await start({ queues: [{ name: 'jobs', ackDeadline: '30s' }] })
+  it('a lease that nobody ends runs out at its deadline, and the message comes again after the backoff', async () => {
+    const hub = await start({ queues: [{ name: 'jobs', ackDeadline: '30s', backoff: { base: '10s' } }] })
     const client = hub.connect()
     const held: Delivery[] = []
     void (async () => {
       for await (const delivery of client.consume('jobs', { prefetch: 1 })) held.push(delivery)
     })()
     await client.enqueue('jobs', 'a')
-    await hub.advance(29_999)
+    await hub.advance(39_999)
     expect(held.map(({ attempt }) => attempt)).toEqual([1])
     await hub.advance(1)
     expect(held.map(({ attempt }) => attempt)).toEqual([1, 2])

@@ -164,11 +164,16 @@ export class TestHub {
   /** The broker looks at the time ten times a second; here what is due in its queues happens at its very moment. */
   private lookOut(): void {
     const at = this.broker.nextTime()
-    if (at === this.due?.at) return
+    // Another timer of the same moment ran first: this one is still to come.
+    if (at === this.due?.at || this.due?.at === this.now) return
     this.time.clearTimeout(this.due?.timer)
     this.due = undefined
     if (at <= this.now || at === Number.POSITIVE_INFINITY) return
-    this.due = { at, timer: this.time.setTimeout(() => this.broker.passTime(), at - this.now) }
+    const pass = () => {
+      this.due = undefined
+      this.broker.passTime()
+    }
+    this.due = { at, timer: this.time.setTimeout(pass, at - this.now) }
   }
 }
 

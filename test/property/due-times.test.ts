@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
-import { DueTimes } from '../../server/broker/embedded/due-times.ts'
+import { DueTimes } from '../../server/broker/due-times.ts'
 
 it('what is due is what a look at everything would find', () => {
   const time = fc.oneof(fc.nat(20), fc.constant(Number.POSITIVE_INFINITY))

@@ -16,7 +16,6 @@ export interface Card {
 export interface ModelLease {
   readonly delivery: number
   readonly card: Card
-  deadline: number
 }
 
 export interface ModelLetter {
@@ -123,9 +122,9 @@ export class QueueModel {
     return due.filter(({ priority }) => priority === highest)
   }
 
-  lease(card: Card, delivery: number, deadline: number): void {
+  lease(card: Card, delivery: number): void {
     this.waiting.splice(this.waiting.indexOf(card), 1)
-    this.leases.push({ delivery, card, deadline })
+    this.leases.push({ delivery, card })
   }
 
   release(lease: ModelLease): Card {
@@ -147,6 +146,12 @@ export class QueueModel {
     else this.comeBack({ ...card, attempts, error, dueAt })
   }
 
+  suspect(lease: ModelLease, error: string, now: number): void {
+    const card = this.release(lease)
+    const { backoffBaseMs, backoffCapMs } = this.options
+    this.comeBack({ ...card, error, dueAt: now + Math.min(backoffCapMs, backoffBaseMs * 2 ** card.attempts) })
+  }
+
   bury(card: Card, reason: DeadReason, error: string | undefined, attempts: number): void {
     this.letters.push({ n: card.n, card, reason, error: error ?? card.error, attempts })
     if (this.options.onDeadLetter === 'park' && card.key !== undefined) this.parked.add(card.key)
@@ -154,18 +159,16 @@ export class QueueModel {
 
   // Time
 
-  /** What time does by itself: expiry, leases that run out, until nothing is left of it. */
+  /** What time does by itself: expiry, until nothing is left of it. */
   pass(now: number): void {
     for (;;) {
       this.unhold(now)
       const expired = this.waiting.filter(({ expiresAt = Number.POSITIVE_INFINITY }) => expiresAt <= now)
-      const overdue = this.leases.filter(({ deadline }) => deadline <= now)
-      if (expired.length + overdue.length === 0) break
+      if (expired.length === 0) break
       this.waiting = this.waiting.filter((card) => !expired.includes(card))
       for (const card of expired.sort((a, b) => (a.expiresAt as number) - (b.expiresAt as number))) {
         if (this.options.onExpiry === 'dead-letter') this.bury(card, 'expired', undefined, card.attempts)
       }
-      for (const lease of overdue) this.fail(lease, 'The consumer did not answer in time', 0, now)
     }
     this.letters = this.letters.slice(-this.options.maxDeadLetters)
   }

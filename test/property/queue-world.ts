@@ -25,16 +25,17 @@ export interface Publish {
 
 export type Step = { readonly failing: boolean } & (
   | { readonly do: 'publish'; readonly messages: readonly Publish[] }
-  | { readonly do: 'lease'; readonly count: number; readonly deadline: number }
+  | { readonly do: 'lease'; readonly count: number }
   | {
       readonly do: 'end'
       readonly which: number
-      readonly kind: 'ack' | 'nack' | 'reject'
+      readonly kind: 'ack' | 'nack' | 'suspect' | 'reject'
       readonly delay?: number | undefined
     }
   | { readonly do: 'ack and publish'; readonly which: number; readonly messages: readonly Publish[] }
-  | { readonly do: 'late'; readonly kind: 'ack' | 'nack' | 'reject' }
-  | { readonly do: 'extend' | 'give back'; readonly which: number }
+  | { readonly do: 'late'; readonly kind: 'ack' | 'nack' | 'suspect' | 'reject' }
+  | { readonly do: 'lease again'; readonly which: number }
+  | { readonly do: 'give back'; readonly which: number }
   | { readonly do: 'clock'; readonly by: number }
   | { readonly do: 'purge' | 'reopen' }
   | { readonly do: 'unpark'; readonly key: string }
@@ -65,6 +66,7 @@ export class World {
   private published = 0
   private lastDelivery = 0
   private lost: number | undefined = undefined
+  private readonly seqs = new Map<number, number>()
 
   constructor(options: QueueOptions) {
     this.options = options
@@ -97,10 +99,12 @@ export class World {
       case 'publish':
         return this.publish(step.messages, fails)
       case 'lease':
-        return this.lease(step.count, step.deadline * STEP_MS)
+        return this.lease(step.count)
       case 'clock':
         this.now += step.by * STEP_MS
         return
+      case 'lease again':
+        return this.leaseAgain(step.which)
       case 'purge': {
         const count = model.waiting.length
         // Nothing to be stored is nothing that can fail.
@@ -147,13 +151,9 @@ export class World {
     now: number,
   ): Promise<void> {
     const { model, broker } = this
-    if (step.do === 'extend') {
-      lease.deadline = now + 2 * STEP_MS
-      expect(broker.extend('q', lease.delivery, 2 * STEP_MS)).toBe(true)
-    } else if (step.do === 'give back') {
+    if (step.do === 'give back') {
       model.giveBack(lease)
       broker.giveBack('q', lease.delivery)
-      expect(broker.extend('q', lease.delivery, 1000)).toBe(false)
       this.lost = lease.delivery
     } else if (step.do === 'ack and publish') {
       await this.ackAndPublish(lease, step.messages, fails)
@@ -166,6 +166,7 @@ export class World {
       const error = step.kind === 'nack' ? 'nacked' : 'rejected'
       if (step.kind === 'ack') model.release(lease)
       else if (step.kind === 'nack') model.fail(lease, error, delayMs, now)
+      else if (step.kind === 'suspect') model.suspect(lease, 'suspected', now)
       else model.bury(model.release(lease), 'rejected', error, lease.card.attempts + 1)
     }
   }
@@ -211,9 +212,9 @@ export class World {
     this.lost = lease.delivery
   }
 
-  private lease(count: number, deadlineMs: number): void {
+  private lease(count: number): void {
     const { model, now } = this
-    const deliveries = this.broker.lease('q', count, Number.MAX_SAFE_INTEGER, deadlineMs)
+    const deliveries = this.broker.lease('q', count, Number.MAX_SAFE_INTEGER)
     for (const delivery of deliveries) {
       const next = model.next(now)
       const [card] = next
@@ -223,10 +224,33 @@ export class World {
       expect([delivery.attempt, delivery.lastError]).toEqual([card.attempts + 1, card.error])
       expect(delivery.id).toBeGreaterThan(this.lastDelivery)
       this.lastDelivery = delivery.id
-      model.lease(card, delivery.id, now + deadlineMs)
+      expect(delivery.seq).toBe(this.seqOf(card.n, delivery.seq))
+      model.lease(card, delivery.id)
     }
     // None is kept back.
     if (deliveries.length < count) expect(model.next(now)).toEqual([])
+  }
+
+  /** Of a message: the same at each attempt, and never that of another. */
+  private seqOf(n: number, seq: number): number {
+    const known = this.seqs.get(n)
+    if (known === undefined) this.seqs.set(n, seq)
+    return known ?? seq
+  }
+
+  /** One that was on lease before, whether it waits or not. */
+  private leaseAgain(which: number): void {
+    const [n, seq] = [...this.seqs][which % Math.max(1, this.seqs.size)] ?? []
+    if (n === undefined || seq === undefined) return
+    const { model } = this
+    const card = model.waiting.find((each) => each.n === n)
+    const delivery = this.broker.leaseAgain('q', seq)
+    expect(delivery !== undefined).toBe(card !== undefined)
+    if (!card || delivery === undefined) return
+    const wire = this.broker.wireOf('q', delivery) as string | Uint8Array
+    expect(numberIn({ wire })).toBe(n)
+    this.lastDelivery = delivery
+    model.lease(card, delivery)
   }
 
   private async redrive(limit: number, twice: boolean, fails: boolean): Promise<void> {
@@ -242,7 +266,11 @@ export class World {
       expect(await outcomeOf(ask)).toBe(code)
       if (code !== 'done') continue
       model.letters = model.letters.slice(letters.length)
-      for (const card of cards) model.enter(card)
+      for (const card of cards) {
+        // A new message.
+        this.seqs.delete(card.n)
+        model.enter(card)
+      }
     }
   }
 
@@ -350,12 +378,13 @@ export class World {
 /** A dead letter that is redriven is a new message. */
 const ANEW = { attempts: 0, error: undefined, priority: 4, expiresAt: undefined, dueAt: 0 }
 
-function endingOf(kind: 'ack' | 'nack' | 'reject', delayMs?: number): Ending {
+function endingOf(kind: 'ack' | 'nack' | 'suspect' | 'reject', delayMs?: number): Ending {
   if (kind === 'ack') return { kind }
+  if (kind === 'suspect') return { kind, error: 'suspected' }
   return kind === 'nack' ? { kind, error: 'nacked', delayMs } : { kind, error: 'rejected' }
 }
 
-function numberIn({ wire }: Delivery): number {
+function numberIn({ wire }: Pick<Delivery, 'wire'>): number {
   const message = (typeof wire === 'string' ? JSON.parse(wire) : decodeBinary(wire)[0]) as { id: string }
   return Number(message.id)
 }

@@ -5,7 +5,7 @@ import type { QueueOptions } from '../../shared/queues.ts'
 import { type Publish, STEP_MS, type Step, World } from './queue-world.ts'
 
 const KEYS = ['a', 'b', 'c']
-const kind = fc.constantFrom('ack' as const, 'nack' as const, 'reject' as const)
+const kind = fc.constantFrom('ack' as const, 'nack' as const, 'suspect' as const, 'reject' as const)
 const which = fc.nat(20)
 
 const publish: fc.Arbitrary<Publish> = fc.record({
@@ -33,12 +33,12 @@ function steps(): fc.Arbitrary<Step> {
   })
   return fc.oneof(
     act(6, 'publish', { messages }),
-    act(6, 'lease', { count: fc.integer({ min: 1, max: 6 }), deadline: fc.constantFrom(1, 3, 50) }),
+    act(6, 'lease', { count: fc.integer({ min: 1, max: 6 }) }),
     act(8, 'end', { which, kind, delay: fc.option(fc.constantFrom(0, 1, 2), { nil: undefined }) }),
     act(2, 'ack and publish', { which, messages: fc.array(publish, { minLength: 1, maxLength: 3 }) }),
     act(1, 'late', { kind }),
-    act(1, 'extend', { which }),
     act(2, 'give back', { which }),
+    act(2, 'lease again', { which }),
     act(4, 'clock', { by: fc.integer({ min: 1, max: 4 }) }),
     act(1, 'purge', {}),
     act(1, 'reopen', {}),

@@ -154,7 +154,7 @@ class World {
     const { messages } = this.model.queue(name)
     // One by one, for they are one group.
     for (let left = Math.min(count, messages.length); left > 0; left--) {
-      const [delivery] = this.broker.lease(name, 1, 1e6, 1e6)
+      const [delivery] = this.broker.lease(name, 1, 1e6)
       expect(numberIn(delivery?.wire as string)).toBe(messages.shift()?.n)
       await new Promise<void>((settled, refused) =>
         this.broker.settle({

@@ -64,7 +64,7 @@ class EarlierHub {
 
   /** Takes a message of a queue, and rejects it. */
   async reject(queue: string): Promise<void> {
-    const [delivery] = this.broker.lease(queue, 1, 1e9, 60_000)
+    const [delivery] = this.broker.lease(queue, 1, 1e9)
     await new Promise<void>((resolve, refused) => {
       const ending = { kind: 'reject', error: 'no' } as const
       this.broker.settle({ queue, delivery: delivery?.id as number, ending, drafts: [], settled: resolve, refused })

@@ -45,13 +45,12 @@ export interface EmbeddedOptions {
   readonly unexpected?: UnexpectedErrors
 }
 
-/** How often leases, delays, expiry and retention are processed, in milliseconds. */
+/** How often delays, expiry and retention are processed, in milliseconds. */
 const TICK_MS = 100
 
 /** The broker in the hub's own process, over a store. */
 export class EmbeddedBroker implements Broker {
   onReady: (queue: string) => void = () => {}
-  onLeaseLost: (queue: string, delivery: number) => void = () => {}
   onCommit: (commit: CommitStats) => void = () => {}
   private readonly store: Store
   /** What the logs read. */
@@ -263,25 +262,21 @@ export class EmbeddedBroker implements Broker {
     return those(this.logs.queues, names).map((queue) => queue.info(now, waiting.inQueue(queue.options.name)))
   }
 
-  lease(name: string, count: number, bytes: number, ackDeadlineMs: number): Delivery[] {
+  lease(name: string, count: number, bytes: number): Delivery[] {
     const queue = this.logs.queues.get(name)
-    if (!queue) return []
-    const now = this.clock.now()
-    const deliveries = queue.lease(count, bytes, ackDeadlineMs, now, () => ++this.lastDelivery)
-    if (deliveries.length > 0) this.logs.leased(queue, now + ackDeadlineMs)
-    return deliveries
+    return queue?.lease(count, bytes, this.clock.now(), () => ++this.lastDelivery) ?? []
+  }
+
+  leaseAgain(name: string, seq: number): number | undefined {
+    return this.logs.queues.get(name)?.leaseAgain(seq, () => ++this.lastDelivery)
+  }
+
+  wireOf(name: string, delivery: number): string | Uint8Array | undefined {
+    return this.logs.queues.get(name)?.wireOf(delivery)
   }
 
   settle(settlement: Settlement): void {
     this.commits.settle(settlement)
-  }
-
-  extend(name: string, delivery: number, ms: number): boolean {
-    const queue = this.logs.queues.get(name)
-    const now = this.clock.now()
-    if (!queue?.leases.extend(delivery, ms, now)) return false
-    this.logs.leased(queue, now + ms)
-    return true
   }
 
   giveBack(name: string, delivery: number): void {
@@ -340,12 +335,11 @@ export class EmbeddedBroker implements Broker {
     this.housekeeping.look()
   }
 
-  /** Processes what is due in queues now: leases that run out, delays, expiry. */
+  /** Processes what is due in queues now: delays, expiry. */
   passTime(): void {
     const now = this.clock.now()
     for (const queue of this.logs.dueQueues.due(now)) {
       const { name } = queue.options
-      for (const delivery of queue.leases.overdue(now)) this.settle(this.overdue(name, delivery))
       if (queue.nextTime() <= now) void this.lookAfter((now) => this.expire(name, now))
       this.logs.plan(queue)
     }
@@ -375,18 +369,6 @@ export class EmbeddedBroker implements Broker {
     }
     // Its failure has been logged, and the next tick tries again.
     return this.commits.change(stage).catch(() => {})
-  }
-
-  private overdue(queue: string, delivery: number): Settlement {
-    const ending = { kind: 'nack', error: 'The consumer did not answer in time', delayMs: 0 } as const
-    const settled = () => this.onLeaseLost(queue, delivery)
-    const refused = ({ code }: FanfareError) => {
-      if (code !== 'storage_full') return
-      // A failure that there is no room to keep does not count, and must not hold up the message for good.
-      this.giveBack(queue, delivery)
-      this.onLeaseLost(queue, delivery)
-    }
-    return { queue, delivery, ending, drafts: [], settled, refused }
   }
 }
 

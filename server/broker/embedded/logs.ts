@@ -1,5 +1,5 @@
 import { FanfareError } from '../../../shared/errors.ts'
-import { DueTimes } from './due-times.ts'
+import { DueTimes } from '../due-times.ts'
 import { fromJson, numbersKey, toJson } from './keys.ts'
 import { QueueLog } from './queue-log.ts'
 import type { Change, Store } from './store.ts'
@@ -17,7 +17,7 @@ const RETENTION_MS = 1000
 export class Logs {
   readonly streams: ReadonlyMap<string, StreamLog>
   readonly queues: ReadonlyMap<string, QueueLog>
-  /** When leases of a queue may run out, delays end or messages expire: then, or later. */
+  /** When delays of a queue end or messages expire: then, or later. */
   readonly dueQueues = new DueTimes<QueueLog>()
   /** When retention may have something to do. */
   readonly dueStreams = new DueTimes<StreamLog>()
@@ -50,7 +50,7 @@ export class Logs {
       this.dueStreams.set(log, log.retainAt)
     } else {
       this.queuesByName.set(name, log)
-      this.dueQueues.set(log, dueTimeOf(log))
+      this.dueQueues.set(log, log.nextTime())
     }
   }
 
@@ -124,22 +124,13 @@ export class Logs {
 
   /** Gives the queues that were to change. */
   rollback(now: number): readonly QueueLog[] {
-    for (const log of this.touched) {
-      log.rollback(now)
-      // Leases are held again that may have run out meanwhile.
-      if (log instanceof QueueLog) this.dueQueues.set(log, dueTimeOf(log))
-    }
+    for (const log of this.touched) log.rollback(now)
     return this.settled(now, false)
   }
 
-  /** A lease of a queue runs out at a time. */
-  leased(queue: QueueLog, deadline: number): void {
-    this.dueQueues.setEarlier(queue, deadline)
-  }
-
-  /** Recomputes when a queue is due. It goes through the leases of the queue, so it is not done for each change. */
+  /** Recomputes when a queue is due. */
   plan(queue: QueueLog): void {
-    this.dueQueues.set(queue, dueTimeOf(queue))
+    this.dueQueues.set(queue, queue.nextTime())
   }
 
   /** Something waits in a queue that may be due earlier than what was known. */
@@ -160,9 +151,4 @@ export class Logs {
     this.touched.clear()
     return queues
   }
-}
-
-/** When something will be due in a queue. */
-function dueTimeOf(queue: QueueLog): number {
-  return Math.min(queue.nextTime(), queue.leases.nextDeadline())
 }

@@ -13,6 +13,8 @@ export interface Item {
   /** Not to be delivered before, in milliseconds since 1970. */
   dueAt: number
   attempts: number
+  /** Something went wrong with it before, and is stored: an attempt failed, or may have. */
+  failed: boolean
   /** `leaving`: a commit is under way that takes it out. */
   state: 'waiting' | 'in flight' | 'leaving' | 'gone'
   /** Where it stands in line: in one place at most, or it would be delivered out of its turn. */
@@ -42,6 +44,7 @@ export function newItem(
     block,
     dueAt,
     attempts: 0,
+    failed: false,
     state: 'waiting',
     line: 'none',
     expiring: false,

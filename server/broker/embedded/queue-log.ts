@@ -58,7 +58,7 @@ export class QueueLog implements QueueState {
       let since = item.publishedAt
       if (failure) {
         const { attempts, dueAt, failedAt } = failure
-        Object.assign(item, { attempts, dueAt })
+        Object.assign(item, { attempts, dueAt, failed: true })
         since = failedAt ?? dueAt
       }
       // A clock that was set back since must not make it wait for longer than was asked.
@@ -158,23 +158,36 @@ export class QueueLog implements QueueState {
   // Leases
 
   /** Leases what is ready, up to a count and some bytes. */
-  lease(count: number, bytes: number, ackDeadlineMs: number, now: number, nextId: () => number): Delivery[] {
+  lease(count: number, bytes: number, now: number, nextId: () => number): Delivery[] {
     const deliveries: Delivery[] = []
     let taken = 0
     while (deliveries.length < count && taken < bytes) {
       const item = this.schedule.take(now, wallTime(this.clock))
       if (!item) break
-      const [block, at] = this.blocks.find(item.block, item.seq)
       const id = nextId()
-      this.leases.add(id, item, now + ackDeadlineMs)
+      this.leases.add(id, item)
       if (item.attempts > 0) this.totals.redelivered++
-      const { attempts } = item
-      const bytesOf = block.wires(at, at + 1)
-      const wire = block.isBinary(at) ? bytesOf : bytesOf.toString()
-      deliveries.push({ id, wire, attempt: attempts + 1, lastError: this.lastErrorOf(item) })
+      const { seq, attempts } = item
+      const lastError = this.lastErrorOf(item)
+      deliveries.push({ id, seq, wire: this.wireOfItem(item), attempt: attempts + 1, lastError })
       taken += item.bytes
     }
     return deliveries
+  }
+
+  /** Leases a message that waits; undefined if it does not. */
+  leaseAgain(seq: number, nextId: () => number): number | undefined {
+    const item = this.schedule.takeOut(seq)
+    if (!item) return undefined
+    const id = nextId()
+    this.leases.add(id, item)
+    return id
+  }
+
+  /** Of a message on lease. */
+  wireOf(id: number): string | Uint8Array | undefined {
+    const item = this.leases.itemOf(id)
+    return item && this.wireOfItem(item)
   }
 
   /** Ends a lease that is held. */
@@ -186,10 +199,12 @@ export class QueueLog implements QueueState {
       this.stage.applied.push(() => this.totals.acked++)
     } else if (ending.kind === 'reject') {
       this.bury(item, 'rejected', ending.error, now, item.attempts + 1)
+    } else if (ending.kind === 'suspect') {
+      this.retry(item, item.attempts, ending.error, this.backoff(item.attempts), now)
     } else if (item.attempts + 1 >= this.options.maxAttempts) {
       this.bury(item, 'attempts', ending.error, now, item.attempts + 1)
     } else {
-      this.retry(item, ending.error, ending.delayMs ?? this.backoff(item.attempts), now)
+      this.retry(item, item.attempts + 1, ending.error, ending.delayMs ?? this.backoff(item.attempts), now)
     }
   }
 
@@ -268,7 +283,7 @@ export class QueueLog implements QueueState {
     }
     if (done.length > 0) this.stage.applied.push(this.blocks.finish(done, changes))
     for (const item of done) {
-      if (item.attempts > 0) changes.push({ key: failureKey(this.id, item.seq), value: undefined })
+      if (item.failed) changes.push({ key: failureKey(this.id, item.seq), value: undefined })
     }
     for (const [{ seq }, failure] of retried) {
       changes.push({ key: failureKey(this.id, seq), value: toJson(failure) })
@@ -287,7 +302,7 @@ export class QueueLog implements QueueState {
     for (const act of applied) act(now)
   }
 
-  /** Leases that were to end are held again, until they run out. */
+  /** Leases that were to end are held again. */
   rollback(now: number): void {
     this.staged = undefined
     const { leaving } = this.stage
@@ -338,13 +353,21 @@ export class QueueLog implements QueueState {
     this.stage.applied.push(() => this.totals.dropped++)
   }
 
-  private retry(item: Item, error: string | undefined, delayMs: number, now: number): void {
-    const [attempts, dueAt] = [item.attempts + 1, now + delayMs]
+  private retry(item: Item, attempts: number, error: string | undefined, delayMs: number, now: number): void {
+    const dueAt = now + delayMs
     this.stage.retried.push([item, { attempts, error, dueAt, failedAt: now }])
     this.stage.applied.push((now) => {
-      Object.assign(item, { attempts, dueAt })
+      item.attempts = attempts
+      item.failed = true
+      this.schedule.delay(item, dueAt)
       this.schedule.putBack(item, now)
     })
+  }
+
+  private wireOfItem({ block: first, seq }: Item): string | Uint8Array {
+    const [block, at] = this.blocks.find(first, seq)
+    const wire = block.wires(at, at + 1)
+    return block.isBinary(at) ? wire : wire.toString()
   }
 
   private failureOf({ seq }: Item): Failure | undefined {
@@ -354,7 +377,7 @@ export class QueueLog implements QueueState {
 
   /** Read from the store: in memory, the errors of very many messages that wait for another attempt would have no bound. */
   private lastErrorOf(item: Item): string | undefined {
-    return item.attempts > 0 ? this.failureOf(item)?.error : undefined
+    return item.failed ? this.failureOf(item)?.error : undefined
   }
 
   /** Moves a message to the dead letters. */

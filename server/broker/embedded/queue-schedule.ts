@@ -66,9 +66,25 @@ export class QueueSchedule {
     return undefined
   }
 
+  /** Takes a message that waits, ready or not, whatever stands before it; undefined if it does not wait. */
+  takeOut(seq: number): Item | undefined {
+    const item = this.find(seq)
+    if (item?.state !== 'waiting') return undefined
+    this.stopWaiting(item, 'in flight')
+    return item
+  }
+
   /** A message that waits is not to be delivered any more; `remove` or `putBack` follows. */
   hold(item: Item): void {
     this.stopWaiting(item, 'leaving')
+  }
+
+  /** A message in flight is due at another time: one that was taken out before its turn has to leave the line that it still stands in. */
+  delay(item: Item, dueAt: number): void {
+    if (item.line === 'ready') (this.ready[item.priority] as ReadyLine).remove(item)
+    else if (item.line === 'delayed') this.delayed.remove((other) => other === item)
+    item.line = 'none'
+    item.dueAt = dueAt
   }
 
   /** A message in flight, or one that was to leave, comes back to its place, once it is due. */
@@ -148,6 +164,18 @@ export class QueueSchedule {
       const item = this.arrivals.peekAt(at) as Item
       if (item.state === 'waiting') yield item
     }
+  }
+
+  /** By its number: they came in the order of these. */
+  private find(seq: number): Item | undefined {
+    let [low, high] = [0, this.arrivals.length]
+    while (low < high) {
+      const middle = (low + high) >> 1
+      if ((this.arrivals.peekAt(middle) as Item).seq < seq) low = middle + 1
+      else high = middle
+    }
+    const item = this.arrivals.peekAt(low)
+    return item?.seq === seq ? item : undefined
   }
 
   private wait(item: Item): void {

@@ -29,6 +29,13 @@ export class ReadyLine {
     return this.others.pop() as Item
   }
 
+  /** Takes one out, wherever it stands. It goes through all. */
+  remove(item: Item): void {
+    const at = this.inOrder.toArray().indexOf(item)
+    if (at >= 0) this.inOrder.removeOne(at)
+    else this.others.remove((other) => other === item)
+  }
+
   trimFront(): void {
     trimFront(this.inOrder)
     while (this.others.front()?.state === 'gone') this.others.pop()

@@ -1,0 +1,106 @@
+import type { FanfareError } from '../shared/fanfare-error.ts'
+import type { Delivery } from './delivery.ts'
+
+/** What is asked of the consumer. */
+interface BegunHost {
+  /** Tells the hub that all deliveries up to this one have begun. */
+  say(delivery: number): void
+  /** Sends at once what was written. */
+  flush(): void
+  /** Calls it before what this turn has written is sent. */
+  atEndOfTurn(task: () => void): void
+}
+
+/**
+ * Which deliveries have begun, and what the hub knows of that: it charges an attempt for those alone. Usually it is told at the end of the
+ * turn, and not of what is settled by then: until then it suspects the oldest. That would be wrong if it knows of another that has begun,
+ * and not enough for a message with which something has gone wrong before: then it is told at once.
+ */
+export class BegunDeliveries {
+  private readonly host: BegunHost
+  /** Begun and not settled. Those of synchronous handlers are not among them. */
+  private readonly open = new Map<number, Delivery>()
+  /** The hub wants to know. */
+  private isSaid = false
+  /** The last delivery that has begun, and the last one of which the hub knows that. */
+  private last = 0
+  private lastSaid = 0
+  /** The hub may know of some that are not settled. */
+  private exact = false
+  private endsTurn = false
+
+  constructor(host: BegunHost) {
+    this.host = host
+  }
+
+  /** A connection begins. */
+  start(isSaid: boolean): void {
+    this.isSaid = isSaid
+  }
+
+  /** All leases are gone. */
+  clear(reason: FanfareError): void {
+    this.abort(this.open.keys(), reason)
+    this.last = this.lastSaid = 0
+    this.isSaid = this.exact = false
+  }
+
+  has(delivery: Delivery): boolean {
+    return this.open.get(delivery.number) === delivery
+  }
+
+  get(delivery: number): Delivery | undefined {
+    return this.open.get(delivery)
+  }
+
+  /** A handler or a reader is about to get it. */
+  begin({ number, attempt, lastError }: Delivery): void {
+    this.last = number
+    if (!this.isSaid) return
+    if (!this.exact && attempt === 1 && lastError === undefined) return this.atEndOfTurn()
+    this.say()
+    this.host.flush()
+  }
+
+  /** It is not settled by the handler's return. */
+  goesOn(delivery: Delivery): void {
+    this.open.set(delivery.number, delivery)
+  }
+
+  /** Its end was said, and so that all before it have begun. */
+  settled(delivery: number): void {
+    if (delivery > this.lastSaid) this.lastSaid = delivery
+    if (this.open.size > 0) this.open.delete(delivery)
+    if (this.open.size > 0) this.exact = true
+    else if (this.exact) this.atEndOfTurn()
+  }
+
+  /** These are lost. */
+  abort(deliveries: Iterable<number>, reason: FanfareError): void {
+    for (const number of deliveries) {
+      this.open.get(number)?.abort(reason)
+      this.open.delete(number)
+    }
+  }
+
+  /** All that have begun are lost. */
+  abortAll(reason: FanfareError): void {
+    this.abort(this.open.keys(), reason)
+  }
+
+  private say(): void {
+    this.lastSaid = this.last
+    this.exact = true
+    this.host.say(this.last)
+  }
+
+  private atEndOfTurn(): void {
+    if (this.endsTurn) return
+    this.endsTurn = true
+    this.host.atEndOfTurn(() => {
+      this.endsTurn = false
+      if (this.last > this.lastSaid) this.say()
+      else if (this.open.size === 0) this.exact = false
+    })
+  }
+}

@@ -1,0 +1,164 @@
+import type { Clock, Timer } from '../shared/clock.ts'
+import { FanfareError } from '../shared/fanfare-error.ts'
+import type { BegunDeliveries } from './begun-deliveries.ts'
+import type { completed, DeliveryHandler } from './consume-options.ts'
+import { type Delivery, isLost } from './delivery.ts'
+import { callBack, throwLater } from './throw-later.ts'
+import { nextTurn } from './writer.ts'
+
+/** What is asked of the consumer. */
+interface HandlersHost {
+  readonly clock: Clock
+  readonly begun: BegunDeliveries
+  readonly ackDeadlineMs: number
+  /** The next delivery, which has begun now. */
+  take(): Delivery | undefined
+  /** No handler runs any more. */
+  idle(): void
+  flush(): void
+  atEndOfTurn(task: () => void): void
+}
+
+/** Handlers may hold up the event loop for this long, in milliseconds: then the hub has to hear what was done. */
+const LONG_TURN_MS = 10
+
+/** Runs the handler of a consumer, and settles each delivery by what becomes of it. */
+export class Handlers {
+  running = 0
+  private readonly handler: DeliveryHandler<unknown>
+  private readonly options: ReturnType<typeof completed>
+  private readonly host: HandlersHost
+  /** When the first handler of this turn was called. */
+  private turnSince: number | undefined
+  /** The next one waits for the next turn. */
+  private resting = false
+
+  constructor(handler: DeliveryHandler<unknown>, options: ReturnType<typeof completed>, host: HandlersHost) {
+    this.handler = handler
+    this.options = options
+    this.host = host
+  }
+
+  /** Another one could run. */
+  get free(): boolean {
+    return this.running < this.options.concurrency
+  }
+
+  /** Handles what is there. */
+  pump(): void {
+    const { clock } = this.host
+    const { concurrency } = this.options
+    while (!this.resting && this.running < concurrency) {
+      if (this.turnSince === undefined) this.beginTurn()
+      const delivery = this.host.take()
+      if (!delivery) return
+      this.handle(delivery)
+      if (clock.now() - (this.turnSince ?? 0) >= LONG_TURN_MS) this.rest()
+    }
+  }
+
+  private beginTurn(): void {
+    this.turnSince = this.host.clock.now()
+    this.host.atEndOfTurn(() => {
+      this.turnSince = undefined
+    })
+  }
+
+  /** Lets the hub know what was done, and hears what it says: it may have taken back what waits here. */
+  private rest(): void {
+    if (this.resting) return
+    this.resting = true
+    this.host.flush()
+    const goOn = () => {
+      this.resting = false
+      this.pump()
+    }
+    // A whole turn of the event loop, which reads the socket somewhere.
+    nextTurn(() => nextTurn(goOn))
+  }
+
+  private handle(delivery: Delivery): void {
+    let result: Promise<unknown> | undefined
+    try {
+      const returned = this.handler(delivery)
+      // Also what is a promise to its library alone, a query that runs when it is awaited, and whatever else its `then` does.
+      if (isThenable(returned)) result = Promise.resolve(returned)
+    } catch (error) {
+      return this.failed(delivery, error)
+    }
+    if (result) this.watch(delivery, result)
+    else this.finish(delivery, () => delivery.ack())
+  }
+
+  /** Keeps the lease while a handler runs, for as long as it may. */
+  private watch(delivery: Delivery, result: Promise<unknown>): void {
+    const { clock, begun } = this.host
+    const { maxRunTimeMs } = this.options
+    const endsAt = clock.now() + maxRunTimeMs
+    let timer: Timer | undefined
+    let lookAt = 0
+    let over = false
+    this.running++
+    if (!delivery.settled) begun.goesOn(delivery)
+    const done = (finish: () => void) => {
+      if (over) return
+      over = true
+      clock.clearTimeout(timer)
+      this.running--
+      finish()
+      if (this.running === 0) this.host.idle()
+      // If the timer should have come long ago, the event loop was held up.
+      if (clock.now() - lookAt >= LONG_TURN_MS) this.rest()
+      this.pump()
+    }
+    const look = () => {
+      const left = endsAt - clock.now()
+      if (left <= 0) return done(() => this.timedOut(delivery))
+      if (begun.has(delivery)) delivery.extend(this.host.ackDeadlineMs)
+      wait(left)
+    }
+    // Half of the time is left for the request to arrive.
+    const wait = (left: number) => {
+      const ms = Math.min(this.host.ackDeadlineMs / 2, left)
+      lookAt = clock.now() + ms
+      timer = clock.setTimeout(look, ms)
+    }
+    wait(maxRunTimeMs)
+    result.then(
+      () => done(() => this.finish(delivery, () => delivery.ack())),
+      (error: unknown) => done(() => this.failed(delivery, error)),
+    )
+  }
+
+  private timedOut(delivery: Delivery): void {
+    const error = new FanfareError('handler_timeout')
+    delivery.abort(error)
+    this.failed(delivery, error)
+  }
+
+  private failed(delivery: Delivery, error: unknown): void {
+    const { onError } = this.options
+    if (onError) callBack(() => onError(error, delivery))
+    // It has settled the delivery itself, and that was too late.
+    else if (delivery.settled && isLost(error)) warnOf(delivery)
+    this.finish(delivery, () => delivery.nack({ error }))
+  }
+
+  private finish(delivery: Delivery, settle: () => Promise<void>): void {
+    if (delivery.settled) return
+    settle().catch((error: unknown) => {
+      const { onError } = this.options
+      if (onError) callBack(() => onError(error, delivery))
+      else if (isLost(error)) warnOf(delivery)
+      else throwLater(error)
+    })
+  }
+}
+
+function warnOf({ id, queue }: Delivery): void {
+  console.warn(`Fanfare: message ${id} of queue ${queue} was handled, but its lease was lost: it may be handled again.`)
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof (value as PromiseLike<unknown> | null | undefined)?.then === 'function'
+}

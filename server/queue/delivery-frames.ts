@@ -1,0 +1,53 @@
+import { Buffer } from 'node:buffer'
+import { encodeRecord } from '../../shared/codec.ts'
+import type { Delivery } from '../broker/broker.ts'
+import type { Stretch } from '../stream/chunk.ts'
+
+/** Bytes that one WebSocket message takes; see `PART_BYTES` of the engines. */
+const STRETCH_BYTES = 14_000
+
+/** Encodes a delivery for a consumer. */
+export function deliveryFrame(consumer: number, { id, wire, attempt, lastError }: Delivery): string | Uint8Array {
+  let head = `{"type":"delivery","consumer":${consumer},"delivery":${id},"attempt":${attempt}`
+  if (lastError !== undefined) head += `,"error":${JSON.stringify(lastError)}`
+  if (typeof wire === 'string') return `${head},"message":${wire}}`
+  const [message, payload] = partsOf(wire)
+  return encodeRecord(`${head},"message":${message}}`, payload)
+}
+
+/** The id of the message of a wire form. */
+export function idIn(wire: string | Uint8Array): string {
+  return (JSON.parse(typeof wire === 'string' ? wire : partsOf(wire)[0]) as { readonly id: string }).id
+}
+
+function partsOf(wire: Uint8Array): [string, Uint8Array] {
+  const record = Buffer.from(wire.buffer, wire.byteOffset, wire.byteLength)
+  const payloadAt = 8 + record.readUInt32BE(0)
+  return [record.toString('utf8', 8, payloadAt), record.subarray(payloadAt)]
+}
+
+/** Joins frames into WebSocket messages, in order. */
+export function joined(all: readonly { readonly frame: string | Uint8Array }[]): Stretch[] {
+  const stretches: Stretch[] = []
+  let frames: (string | Uint8Array)[] = []
+  let bytes = 0
+  const flush = () => {
+    if (frames.length > 0) stretches.push(stretchOf(frames))
+    frames = []
+    bytes = 0
+  }
+  for (const { frame } of all) {
+    const otherKind = typeof frames[0] !== typeof frame
+    if (frames.length > 0 && (otherKind || bytes + frame.length > STRETCH_BYTES)) flush()
+    frames.push(frame)
+    bytes += frame.length
+  }
+  flush()
+  return stretches
+}
+
+function stretchOf(frames: readonly (string | Uint8Array)[]): Stretch {
+  return typeof frames[0] === 'string'
+    ? { wires: Buffer.from(frames.join(',')), binary: false, count: frames.length }
+    : { wires: Buffer.concat(frames as Uint8Array[]), binary: true, count: frames.length }
+}

@@ -1,0 +1,345 @@
+import { setTimeout as wait } from 'node:timers/promises'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import type { Client, Consumer, Delivery } from '../../client/node.ts'
+import { connect } from '../../client/node.ts'
+import { type Hub, startHub } from '../../server/index.ts'
+import { FlakyNetwork } from '../setup/flaky-network.ts'
+import { untilQueue } from '../setup/queues.ts'
+import { range } from '../setup/streams.ts'
+
+let hub: Hub
+let clients: Client[]
+let operator: Client
+let network: FlakyNetwork
+let hanging: (() => void)[]
+beforeEach(async () => {
+  hub = await startHub({ port: 0, logLevel: 'silent', drainTimeoutMs: 100 })
+  clients = []
+  hanging = []
+  network = await FlakyNetwork.to(hub.port)
+  operator = client()
+})
+afterEach(async () => {
+  for (const end of hanging) end()
+  await Promise.all(clients.map((each) => each.close()))
+  await network.close()
+  await hub.close()
+})
+
+function client(url = `ws://127.0.0.1:${hub.port}/`): Client {
+  const made = connect(url, { backoff: { baseMs: 1, capMs: 20 } })
+  clients.push(made)
+  return made
+}
+
+async function fill(count: number, queue: object = {}): Promise<void> {
+  await operator.queues.declare({ name: 'q', backoff: { base: 1, cap: 1 }, ...queue })
+  for (const n of range(0, count)) await operator.enqueue('q', n)
+}
+
+const settled = (wanted: Partial<Record<'ackedTotal' | 'deadLetters' | 'depth', number>>) =>
+  untilQueue(operator, 'q', (info) => Object.entries(wanted).every(([name, value]) => info[name as 'depth'] === value))
+
+const block = (ms: number) => {
+  const until = performance.now() + ms
+  while (performance.now() < until);
+}
+/** A handler that hangs, until the test is over. */
+const hang = () => new Promise<void>((resolve) => hanging.push(resolve))
+
+describe('what waits behind a handler', () => {
+  it('is done once, however long it waits: its time counts from its begin', async () => {
+    await fill(16, { ackDeadline: 300 })
+    const seen: [number, number][] = []
+    client().consume<number>('q', async ({ data, attempt }) => {
+      seen.push([data, attempt])
+      await wait(60)
+    })
+    await settled({ ackedTotal: 16 })
+    expect(seen).toEqual(range(0, 16).map((n) => [n, 1]))
+  })
+
+  it('is done once by a loop too', async () => {
+    await fill(10, { ackDeadline: 200 })
+    const seen: [number, number][] = []
+    for await (const delivery of client().consume<number>('q')) {
+      seen.push([delivery.data, delivery.attempt])
+      await wait(50)
+      await delivery.ack()
+      if (seen.length === 10) break
+    }
+    expect(seen).toEqual(range(0, 10).map((n) => [n, 1]))
+    expect(await operator.queues.show('q')).toMatchObject({ ackedTotal: 10, deadLetters: 0 })
+  })
+
+  it('is done once by handlers that block the event loop', async () => {
+    await fill(12, { ackDeadline: 200 })
+    const seen: [number, number][] = []
+    client().consume<number>('q', ({ data, attempt }) => {
+      seen.push([data, attempt])
+      block(60)
+    })
+    await settled({ ackedTotal: 12 })
+    expect(seen).toEqual(range(0, 12).map((n) => [n, 1]))
+    expect(await operator.queues.show('q')).toMatchObject({ timedOutTotal: 0, redeliveredTotal: 0 })
+  })
+
+  it('goes to another consumer that is free, uncharged, also where the handler hangs', async () => {
+    await fill(16, { ackDeadline: '1h' })
+    client().consume('q', hang)
+    await untilQueue(operator, 'q', ({ inFlight }) => inFlight === 16)
+    const seen: [number, number][] = []
+    client().consume<number>('q', ({ data, attempt }) => void seen.push([data, attempt]))
+    await settled({ ackedTotal: 15 })
+    expect(seen.toSorted(([a], [b]) => a - b)).toEqual(range(1, 16).map((n) => [n, 1]))
+  })
+
+  it('is not charged when its connection is cut, again and again', async () => {
+    await fill(16, { maxAttempts: 3, backoff: { base: '1h', cap: '1h' } })
+    for (const _ of range(0, 4)) {
+      const dying = client(network.url)
+      const begun = new Promise<void>((resolve) => {
+        dying.consume('q', () => {
+          resolve()
+          return hang()
+        })
+      })
+      await begun
+      await untilQueue(operator, 'q', ({ inFlight }) => inFlight > 1)
+      network.refuse()
+      await untilQueue(operator, 'q', ({ inFlight }) => inFlight === 0)
+      await dying.close()
+      network.allow()
+    }
+    const seen: [number, number][] = []
+    client().consume<number>('q', ({ data, attempt }) => void seen.push([data, attempt]))
+    await settled({ ackedTotal: 12 })
+    expect(seen.every(([, attempt]) => attempt === 1)).toBe(true)
+  })
+})
+
+describe('a handler that never ends', () => {
+  it('fails after maxRunTimeMs, its signal aborts, and its place is free', async () => {
+    await fill(3, { ackDeadline: 600, maxAttempts: 2 })
+    const reasons: unknown[] = []
+    const errors: unknown[] = []
+    const options = {
+      maxRunTimeMs: 1_000,
+      onError: (error: unknown, d?: Delivery) => void errors.push([error, d?.data]),
+    }
+    client().consume<number>(
+      'q',
+      ({ data, signal }) => {
+        if (data !== 0) return undefined
+        signal.addEventListener('abort', () => reasons.push(signal.reason))
+        return hang()
+      },
+      options,
+    )
+    await settled({ ackedTotal: 2, deadLetters: 1 })
+    const [letter] = await operator.queues.deadLetters.list('q')
+    expect(letter).toMatchObject({ attempts: 2, message: { data: 0 } })
+    expect(letter?.error).toContain('maxRunTimeMs')
+    expect(reasons).toMatchObject([{ code: 'handler_timeout' }, { code: 'handler_timeout' }])
+    expect(errors).toMatchObject([
+      [{ code: 'handler_timeout' }, 0],
+      [{ code: 'handler_timeout' }, 0],
+    ])
+  })
+
+  it('keeps its lease until then, by few extensions', async () => {
+    await fill(1, { ackDeadline: 600 })
+    let signal: AbortSignal | undefined
+    client().consume('q', async (delivery) => {
+      signal = delivery.signal
+      await wait(1_500)
+    })
+    await settled({ ackedTotal: 1 })
+    expect(signal?.aborted).toBe(false)
+    expect(await operator.queues.show('q')).toMatchObject({ timedOutTotal: 0, redeliveredTotal: 0 })
+  })
+
+  it.each([{ maxRunTimeMs: 0 }, { maxRunTimeMs: Number.NaN }, { concurrency: 0 }, { concurrency: Number.NaN }])(
+    '%j is refused',
+    (options) => {
+      expect(() => operator.consume('q', () => {}, options)).toThrow(expect.objectContaining({ code: 'bad_option' }))
+    },
+  )
+})
+
+describe('the signal of a delivery', () => {
+  it.each(['connection', 'queue'])('aborts when its %s is gone', async (what) => {
+    await fill(1)
+    const warned = vi.spyOn(console, 'warn').mockImplementation(() => {})
+    let signal: AbortSignal | undefined
+    let finish = () => {}
+    client(network.url).consume('q', (delivery) => {
+      signal = delivery.signal
+      return new Promise<void>((resolve) => (finish = resolve))
+    })
+    await expect.poll(() => signal).toBeDefined()
+    if (what === 'queue') await operator.queues.delete('q')
+    else network.refuse()
+    await expect.poll(() => signal?.aborted).toBe(true)
+    finish()
+    // What was done may be done again: that is told.
+    await expect.poll(() => warned.mock.calls.length).toBe(1)
+    expect(warned.mock.calls[0]?.[0]).toContain('its lease was lost')
+    warned.mockRestore()
+  })
+
+  it('aborts when its time runs out; then the message comes again', async () => {
+    await fill(1, { ackDeadline: 100 })
+    const attempts: [number, AbortSignal][] = []
+    const errors: unknown[] = []
+    const consumer = client().consume('q')
+    for await (const delivery of consumer) {
+      attempts.push([delivery.attempt, delivery.signal])
+      if (delivery.attempt === 2) {
+        await delivery.ack()
+        break
+      }
+    }
+    expect(attempts.map(([attempt, { aborted }]) => [attempt, aborted])).toEqual([
+      [1, true],
+      [2, false],
+    ])
+    expect(errors).toEqual([])
+  })
+})
+
+describe('what a handler throws never ends the process', () => {
+  const strange: Record<string, () => unknown> = {
+    'Object.create(null)': () => Object.create(null),
+    'an object that has no text': () => ({
+      toString() {
+        throw new Error('no text')
+      },
+    }),
+    'a BigInt': () => 10n,
+    'a symbol': () => Symbol('s'),
+    'an error whose stack is no text': () => Object.assign(new Error('x'), { stack: Object.create(null) }),
+    'a proxy that throws': () =>
+      new Proxy(
+        {},
+        {
+          get() {
+            throw new Error('no')
+          },
+          getPrototypeOf() {
+            throw new Error('no')
+          },
+        },
+      ),
+    undefined: () => undefined,
+  }
+  it.each(Object.keys(strange))('%s', async (name) => {
+    await fill(2, { maxAttempts: 1 })
+    const thrown: unknown[] = []
+    client().consume<number>(
+      'q',
+      ({ data }) => {
+        const error = strange[name]?.()
+        if (data === 0) throw error
+        return Promise.reject(error)
+      },
+      { onError: () => thrown.push(name) },
+    )
+    await settled({ deadLetters: 2 })
+    expect(thrown).toEqual([name, name])
+  })
+
+  it('and neither does what it returns', async () => {
+    await fill(5, { maxAttempts: 1 })
+    const returns: unknown[] = [
+      10n,
+      Object.create(null),
+      Object.defineProperty({}, 'then', {
+        get() {
+          throw new Error('a getter')
+        },
+      }),
+      // biome-ignore lint/suspicious/noThenProperty: queries of some libraries are such things
+      { then: (_: unknown, failed: (error: unknown) => void) => failed(Object.create(null)) },
+      {
+        // biome-ignore lint/suspicious/noThenProperty: this one is broken
+        then(done: () => void) {
+          done()
+          throw new Error('twice')
+        },
+      },
+    ]
+    client().consume<number>('q', ({ data }) => returns[data])
+    await settled({ ackedTotal: 3, deadLetters: 2 })
+  })
+})
+
+describe('a consumer', () => {
+  it('that is closed gives back at once what has not begun, and waits for the handler that runs', async () => {
+    await fill(16)
+    let finish = () => {}
+    const consumer = client().consume('q', () => new Promise<void>((resolve) => (finish = resolve)))
+    await untilQueue(operator, 'q', ({ inFlight }) => inFlight === 16)
+    const closed = consumer.close()
+    const seen: [number, number][] = []
+    client().consume<number>('q', ({ data, attempt }) => void seen.push([data, attempt]))
+    await settled({ ackedTotal: 15 })
+    expect(seen).toEqual(range(1, 16).map((n) => [n, 1]))
+    finish()
+    await closed
+    await consumer.ended
+    expect(await operator.queues.show('q')).toMatchObject({ ackedTotal: 16, redeliveredTotal: 0 })
+  })
+
+  it('whose client closes while a handler hangs charges nothing', async () => {
+    await fill(16)
+    const dying = client()
+    const signals: AbortSignal[] = []
+    dying.consume('q', ({ signal }) => {
+      signals.push(signal)
+      return hang()
+    })
+    await untilQueue(operator, 'q', ({ inFlight }) => inFlight === 16)
+    const closed = dying.close()
+    const seen: [number, number][] = []
+    client().consume<number>('q', ({ data, attempt }) => void seen.push([data, attempt]))
+    await settled({ ackedTotal: 15 })
+    await closed
+    await settled({ ackedTotal: 16 })
+    expect(seen.toSorted(([a], [b]) => a - b)).toEqual(range(0, 16).map((n) => [n, 1]))
+    expect(signals.map(({ aborted }) => aborted)).toEqual([true])
+  }, 20_000)
+
+  it('that is read ends at once, also while next() is pending, and gives back what was not read', async () => {
+    await fill(0)
+    const pending = client().consume('q')[Symbol.asyncIterator]()
+    const next = pending.next()
+    await pending.return?.()
+    expect(await next).toEqual({ done: true, value: undefined })
+    expect(await pending.next()).toEqual({ done: true, value: undefined })
+    const unread = client().consume('q')
+    await unread.ready
+    for (const n of range(0, 5)) await operator.enqueue('q', n)
+    await untilQueue(operator, 'q', ({ inFlight }) => inFlight === 5)
+    await unread[Symbol.asyncIterator]().return?.()
+    expect(await untilQueue(operator, 'q', ({ consumers }) => consumers === 0)).toMatchObject({ depth: 5 })
+    const seen: [number, number][] = []
+    client().consume<number>('q', ({ data, attempt }) => void seen.push([data, attempt]))
+    await settled({ ackedTotal: 5 })
+    expect(seen).toEqual(range(0, 5).map((n) => [n, 1]))
+  })
+
+  it('that nobody reads costs no attempt, however long', async () => {
+    await fill(3, { ackDeadline: 100, maxAttempts: 2 })
+    const unread: Consumer = client().consume('q')
+    await unread.ready
+    await wait(700)
+    expect(await operator.queues.show('q')).toMatchObject({ deadLetters: 0, timedOutTotal: 0 })
+    const reader = unread[Symbol.asyncIterator]()
+    for (const n of range(0, 3)) {
+      const { value } = await reader.next()
+      expect([value?.data, value?.attempt]).toEqual([n, 1])
+      await value?.ack()
+    }
+  })
+})
