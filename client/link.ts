@@ -168,10 +168,10 @@ export class Link implements SessionListener {
   }
 
   private refused(frame: ErrorFrame): void {
-    const { sub, seq, consumer, offset, code } = frame
+    const { sub, seq, consumer, code } = frame
     if (consumer !== undefined) this.consumers.refused(frame)
-    // What was unsubscribed, paused or resumed had just ended, and that was told.
-    else if (code === 'unknown_subscription' && offset === undefined) this.asking.withdrawn(sub as number)
+    // What was unsubscribed, paused, resumed or committed had just ended, and that was told.
+    else if (code === 'unknown_subscription') this.asking.withdrawn(sub as number)
     else if (this.responders.refused(frame)) return
     else if (seq === undefined) this.subscriptions.refused(frame)
     else for (const line of [this.line, this.callLine]) line.answered(seq, ({ reject }) => reject(errorFrom(frame)))

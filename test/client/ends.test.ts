@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import type { Client } from '../../client/node.ts'
 import { hearUncaught } from '../setup/uncaught.ts'
-import { type Peer, ScriptedHub } from './scripted-hub.ts'
+import { message, type Peer, ScriptedHub } from './scripted-hub.ts'
 
 let hub: ScriptedHub
 beforeEach(async () => {
@@ -219,4 +219,26 @@ it('a pause that meets a subscription that has just ended there does not end it 
   const data: unknown[] = []
   for await (const message of numbers) if (data.push(message.data) === 2) break
   expect(data).toEqual([0, 0])
+})
+
+it('a commit that meets a subscription that has just ended there is repeated when it is back', async () => {
+  const { client, peer } = await hub.connected()
+  const numbers = client.subscribe('a', { from: 'earliest', cursor: 'c' })
+  const { sub } = await peer.next('subscribe')
+  const subscribed = { type: 'subscribed', sub, stream: 's', epoch: 'e', offset: 1 }
+  const live = { type: 'live', sub, offset: 1 }
+  peer.send(subscribed, live, ...[1, 2].map((n) => message(n, 'a', { offsets: { s: n } })))
+  const reader = numbers[Symbol.asyncIterator]()
+  await reader.next()
+  await reader.next()
+  const committed = numbers.commit()
+  const commit = { type: 'commit', sub, offset: 2 }
+  expect(await peer.next('commit')).toEqual(commit)
+  peer.send({ type: 'error', code: 'no_stream', message: 'Gone.', retry: false, sub })
+  peer.send({ type: 'error', code: 'unknown_subscription', message: '', retry: false, sub, offset: 2 })
+  await peer.next('subscribe')
+  peer.send(subscribed)
+  expect(await peer.next('commit')).toEqual(commit)
+  peer.send({ type: 'committed', sub, offset: 2 })
+  await committed
 })
