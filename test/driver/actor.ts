@@ -28,7 +28,7 @@ const REQUEST = [
   'responder_failed',
   'too_many_requests',
 ]
-const CALL = [...ANY_TIME, 'request_timeout', 'no_queue', 'no_stream', 'no_cursor']
+const CALL = [...ANY_TIME, 'request_timeout', 'no_queue', 'no_stream', 'no_cursor', 'no_connection']
 const SETTLE = ['lease_lost', 'connection_lost']
 const COMMIT = ['request_timeout', 'connection_lost', 'rate_limited', 'client_closed', 'no_stream']
 
@@ -114,6 +114,16 @@ export class Actor {
     return { signal: controller.signal }
   }
 
+  /** How its owner ends something: by its method, or by its signal. */
+  private endBySignal(): {
+    readonly options: { readonly signal?: AbortSignal }
+    readonly abort: (() => void) | undefined
+  } {
+    if (!once(this.random, 3)) return { options: {}, abort: undefined }
+    const controller = new AbortController()
+    return { options: { signal: controller.signal }, abort: () => controller.abort() }
+  }
+
   private publish(): void {
     const { random } = this
     const options = { ...valid.publishOptions(random), ...this.signal() }
@@ -144,16 +154,20 @@ export class Actor {
       return skipOrRetry(random, message, event?.attempt)
     }
     const own = () => maybeThrow(random, 20)
-    const all = { ...options, onError, onGap: own, onInterrupted: own, onResubscribed: own }
+    const signalled = this.endBySignal()
+    const all = { ...options, ...signalled.options, onError, onGap: own, onInterrupted: own, onResubscribed: own }
     const handle = (message: Message) => {
       const probe = probeOf(message.data)
       if (probe !== undefined && held) held.heard = Math.max(held.heard, probe)
+      if (probe === undefined && once(random, 300)) this.end(held)
       return probe === undefined ? work(random) : undefined
     }
     const isRead = once(random, 3)
     const subscription = isRead ? client.subscribe(pattern, all) : client.subscribe(pattern, handle, all)
     const refusals = fromStream ? ['no_stream'] : []
-    held = new Held('subscription', pattern, topic, refusals, subscription, () => subscription.unsubscribe())
+    held = new Held('subscription', pattern, topic, refusals, subscription, () =>
+      signalled.abort ? signalled.abort() : subscription.unsubscribe(),
+    )
     this.held.push(held)
     this.track('subscription.ready', subscription.ready, refusals)
     if (isRead) void this.read(held, subscription, handle)
@@ -192,7 +206,9 @@ export class Actor {
     const queue = valid.queue(random)
     let held: Held | undefined
     const own = () => maybeThrow(random, 20)
+    const signalled = this.endBySignal()
     const options: ConsumeOptions = {
+      ...signalled.options,
       maxRunTimeMs: 500,
       onError: (error, delivery) => held?.onError(error, delivery),
       onInterrupted: own,
@@ -205,13 +221,16 @@ export class Actor {
       const probe = probeOf(delivery.data)
       if (probe !== undefined && held) held.heard = Math.max(held.heard, probe)
       if (probe !== undefined) return undefined
+      if (once(random, 100)) this.end(held)
       if (once(random, 20)) return void this.track('settle', settle(random, delivery), SETTLE)
       if (once(random, 40)) return void outcome('settle', () => settleOddly(random, delivery)).catch(() => {})
       return once(random, 100) ? new Promise(() => {}) : work(random)
     }
     const isRead = once(random, 4)
     const consumer = isRead ? client.consume(queue, options) : client.consume(queue, handle, options)
-    held = new Held('consumer', queue, queue, ['no_queue'], consumer, () => consumer.close())
+    held = new Held('consumer', queue, queue, ['no_queue'], consumer, () =>
+      signalled.abort ? signalled.abort() : consumer.close(),
+    )
     this.held.push(held)
     this.track('consumer.ready', consumer.ready, ['no_queue'])
     if (isRead) void this.readQueue(held, consumer)
@@ -243,6 +262,7 @@ export class Actor {
       const probe = probeOf(data)
       if (probe !== undefined && held) held.heard = probe
       if (probe !== undefined) return probe
+      if (once(random, 100)) this.end(held)
       await work(random)
       return once(random, 10)
         ? pick(
@@ -259,10 +279,14 @@ export class Actor {
 
   private endOne(): void {
     const { standing } = this
-    if (standing.length === 0) return
-    const held = pick(this.random, standing)
-    this.track(`end of a ${held.what}`, held.close(), [])
-    if (once(this.random, 4)) this.track(`second end of a ${held.what}`, held.close(), [])
+    if (standing.length > 0) this.end(pick(this.random, standing))
+  }
+
+  /** At times twice, and handlers end what they belong to. */
+  private end(held: Held | undefined): void {
+    if (!held) return
+    const times = once(this.random, 4) ? 2 : 1
+    for (let n = 0; n < times; n++) this.track(`end of a ${held.what}`, held.close(), [])
   }
 
   private call(): void {
@@ -282,8 +306,14 @@ export class Actor {
       () => client.streams.deleteCursor('s', `${this.name}.${whole(random, this.names + 1)}`),
       () => client.connections.list(),
       () => client.topics.list(),
+      () => this.disconnectOne(),
     ])
-    this.track('call', call(), CALL, CALL_TIMEOUT_MS)
+    this.track('call', call(), CALL, 2 * CALL_TIMEOUT_MS)
+  }
+
+  private async disconnectOne(): Promise<void> {
+    const { connections } = await this.client.connections.list()
+    if (connections.length > 0) await this.client.connections.disconnect(pick(this.random, connections).connection)
   }
 
   /** Streams and queues come and go; mostly they are there. */

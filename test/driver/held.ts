@@ -22,7 +22,8 @@ export class Held {
   told = 0
   /** The last probe that reached it. */
   heard = 0
-  private readonly stop: () => Promise<unknown>
+  private readonly standing: Standing
+  private readonly stop: () => unknown
   private readonly refusals: readonly string[]
 
   /** `refusals`: codes that may end it where it has never been ready. */
@@ -32,12 +33,13 @@ export class Held {
     topic: string,
     refusals: readonly string[],
     standing: Standing,
-    stop: () => Promise<unknown>,
+    stop: () => unknown,
   ) {
     this.what = what
     this.name = name
     this.topic = topic
     this.refusals = refusals
+    this.standing = standing
     this.stop = stop
     standing.ready.then(
       () => {
@@ -59,10 +61,11 @@ export class Held {
     return !this.endedByOwner && this.end === undefined
   }
 
-  /** Its owner ends it. */
-  close(): Promise<unknown> {
-    this.endedByOwner = true
-    return this.stop()
+  /** Its owner ends it, unless something else has. */
+  async close(): Promise<void> {
+    if (this.stands) this.endedByOwner = true
+    await this.stop()
+    if (this.endedByOwner) await this.standing.ended
   }
 
   onError = (_error: unknown, of?: unknown): void => {
