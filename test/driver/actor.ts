@@ -60,11 +60,11 @@ export class Actor {
       [10, () => this.enqueue()],
       [10, () => this.request()],
       [5, () => this.subscribe()],
-      [2, () => this.consume()],
-      [2, () => this.respond()],
-      [7, () => this.endOne()],
+      [4, () => this.consume()],
+      [3, () => this.respond()],
+      [6, () => this.endOne()],
       [8, () => this.call()],
-      [1, () => this.declare()],
+      [5, () => this.declare()],
       [2, () => this.listen()],
       [6, () => this.odd()],
     ]
@@ -319,7 +319,7 @@ export class Actor {
   /** Streams and queues come and go; mostly they are there. */
   private declare(): void {
     const { random, client } = this
-    const goes = once(random, 10)
+    const goes = once(random, 20)
     const what = whole(random, 3)
     const queue = pick(random, valid.QUEUES)
     if (goes && what === 0) this.track('delete', client.streams.delete('s'), CALL, CALL_TIMEOUT_MS)

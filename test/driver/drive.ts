@@ -20,8 +20,8 @@ export interface Report {
   readonly steps: number
   readonly ends: Readonly<Record<string, number>>
   readonly hubFaults: Readonly<Record<string, number>>
-  /** What stood at the end. */
-  readonly stood: number
+  /** How many of each kind stood at the end. */
+  readonly stood: Readonly<Record<string, number>>
   readonly faults: readonly string[]
 }
 
@@ -67,26 +67,25 @@ export async function drive(connect: Connect, url: string, host: Host, seed: num
   return { seed, steps, ends: promises.ends, hubFaults, stood, faults: [...new Set(promises.faults)] }
 }
 
-/** What stands has to work, and the hub has to have the same. Resolves to how much that was. */
-async function compare(actors: readonly Actor[], promises: Promises): Promise<number> {
+/** What stands has to work, and the hub has to have the same. Resolves to how many of each kind that was. */
+async function compare(actors: readonly Actor[], promises: Promises): Promise<Record<string, number>> {
   const first = actors[0] as Actor
   await attempt(promises, 'connect', () => Promise.all(actors.map(({ client }) => client.ready())))
   await attempt(promises, 'declare', () => insist(() => declareAll(first)))
   await promises.drain(BACK_MS)
   for (const actor of actors) await attempt(promises, 'list', () => sameAtHub(actor))
   const standing = actors.flatMap((actor) => actor.standing)
-  await attempt(promises, 'subscriptions', () => subscriptionsHear(first, of('subscription')))
-  await attempt(promises, 'consumers', () => queuesAreConsumed(first, of('consumer')))
-  await attempt(promises, 'responders', () => requestsAreAnswered(first, of('responder')))
+  const [subscriptions = [], consumers = [], responders = []] = ['subscription', 'consumer', 'responder'].map((kind) =>
+    standing.filter(({ what }) => what === kind),
+  )
+  await attempt(promises, 'subscriptions', () => subscriptionsHear(first, subscriptions))
+  await attempt(promises, 'consumers', () => queuesAreConsumed(first, consumers))
+  await attempt(promises, 'responders', () => requestsAreAnswered(first, responders))
   for (const actor of actors) {
     if (actor.client.state !== 'connected') promises.faults.push(`${actor.name} is ${actor.client.state}`)
     actor.judge()
   }
-  return standing.length
-
-  function of(what: string): Held[] {
-    return standing.filter((held) => held.what === what)
-  }
+  return { subscriptions: subscriptions.length, consumers: consumers.length, responders: responders.length }
 }
 
 async function declareAll({ client }: Actor): Promise<void> {

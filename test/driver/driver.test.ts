@@ -23,8 +23,9 @@ function seeds(byDefault: number): number[] {
 /** Everything is as it should be, and only what the driver threw itself was uncaught. */
 function judge(report: Report, uncaught: readonly string[]): void {
   const { seed, steps, ends, stood, hubFaults, faults } = report
-  console.log(`seed ${seed}: ${steps} steps, ${stood} stood, ${JSON.stringify({ ...hubFaults, ...ends })}`)
   const unheard = uncaught.filter((error) => !error.includes(OWN_FAULT))
+  const counts = JSON.stringify([stood, hubFaults, ends])
+  console.log([`seed ${seed}: ${steps} steps, ${counts}`, ...faults, ...unheard].join('\n'))
   expect({ seed, faults, unheard }).toEqual({ seed, faults: [], unheard: [] })
 }
 
