@@ -57,7 +57,9 @@ export class BegunDeliveries {
   begin({ number, attempt, lastError }: Delivery): void {
     this.last = number
     if (!this.isSaid) return
-    if (!this.exact && attempt === 1 && lastError === undefined) return this.atEndOfTurn()
+    // The first of a connection is said as well: what ends one process after the other is often the first that they get.
+    const isUsual = this.lastSaid > 0 && attempt === 1 && lastError === undefined
+    if (!this.exact && isUsual) return this.atEndOfTurn()
     this.say()
     this.host.flush()
   }

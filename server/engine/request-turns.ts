@@ -2,7 +2,7 @@ import { setImmediate } from 'node:timers'
 import { PIPELINED_REQUESTS } from './engine.ts'
 
 /** Bytes of answers in one turn. A large answer costs about a millisecond per 64 KiB. */
-const ANSWER_BYTES = 1024 * 1024
+const ANSWER_BYTES = 512 * 1024
 
 /**
  * Spreads HTTP requests over turns of the event loop. All that peers send at once come in one turn: requests beyond

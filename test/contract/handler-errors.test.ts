@@ -43,8 +43,8 @@ onEveryEngine('errors of handlers', (hubs) => {
       const { delivery } = await consumer.next('delivery')
       consumer.send({ type: 'nack', consumer: 1, delivery, delayMs: 3_600_000, error: `${n} ${'x'.repeat(1990)}` })
     }
-    consumer.socket.terminate()
     await untilQueue(publisher, 'q', ({ delayed }) => delayed === COUNT)
+    consumer.socket.terminate()
     consumer.frames.length = consumer.batches.length = 0
     // Their texts are 16 MB.
     expect(usedHeap() - before).toBeLessThan(8_000_000)
