@@ -29,10 +29,7 @@ export class Cursor {
   /** Everything before this offset has been handled. */
   advance(offset: number): void {
     this.handled = offset
-    this.timer ??= this.clock.setTimeout(() => {
-      this.timer = undefined
-      this.flush()
-    }, COMMIT_EVERY_MS)
+    this.flushLater()
   }
 
   /** Resolves when the hub has stored what has been handled until now. Rejects with `request_timeout`, and with why it was refused. */
@@ -56,9 +53,10 @@ export class Cursor {
     for (const { resolve } of done) resolve()
   }
 
-  /** The hub could not store it: the next commit tries again. */
-  refused(error: Error): void {
+  /** The hub has not stored it. Where that may pass it is asked again, even if nothing more is handled. */
+  refused(error: FanfareError): void {
     this.sent = undefined
+    if (error.retry) this.flushLater()
     this.rejectAll(error)
   }
 
@@ -84,6 +82,13 @@ export class Cursor {
   private rejectAll(error: Error): void {
     for (const { reject } of this.waiting) reject(error)
     this.waiting = []
+  }
+
+  private flushLater(): void {
+    this.timer ??= this.clock.setTimeout(() => {
+      this.timer = undefined
+      this.flush()
+    }, COMMIT_EVERY_MS)
   }
 
   private flush(): void {

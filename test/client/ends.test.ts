@@ -242,3 +242,22 @@ it('a commit that meets a subscription that has just ended there is repeated whe
   peer.send({ type: 'committed', sub, offset: 2 })
   await committed
 })
+
+it('a commit that could not be stored for now is repeated, also where nothing more is handled', async () => {
+  const { client, peer } = await hub.connected()
+  const numbers = client.subscribe('a', { from: 'earliest', cursor: 'c' })
+  const { sub } = await peer.next('subscribe')
+  peer.send({ type: 'subscribed', sub, stream: 's', epoch: 'e', offset: 1 }, { type: 'live', sub, offset: 1 })
+  peer.send(...[1, 2].map((n) => message(n, 'a', { offsets: { s: n } })))
+  const reader = numbers[Symbol.asyncIterator]()
+  await reader.next()
+  await reader.next()
+  const refused = expect(numbers.commit()).rejects.toMatchObject({ code: 'storage_full' })
+  const commit = { type: 'commit', sub, offset: 2 }
+  expect(await peer.next('commit')).toEqual(commit)
+  peer.send({ ...RATE_LIMITED, code: 'storage_full', sub, offset: 2 })
+  await refused
+  expect(await peer.next('commit')).toEqual(commit)
+  peer.send({ type: 'committed', sub, offset: 2 })
+  await numbers.commit()
+})

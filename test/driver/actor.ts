@@ -30,7 +30,7 @@ const REQUEST = [
 ]
 const CALL = [...ANY_TIME, 'request_timeout', 'no_queue', 'no_stream', 'no_cursor', 'no_connection']
 const SETTLE = ['lease_lost', 'connection_lost']
-const COMMIT = ['request_timeout', 'connection_lost', 'rate_limited', 'client_closed', 'no_stream']
+const COMMIT = ['request_timeout', 'connection_lost']
 
 export type Connect = (url: string, options: ClientOptions) => Client
 

@@ -9,7 +9,7 @@ import { Promises, pause, wordsOf } from './promises.ts'
 
 const ACTORS = 2
 /** A fault begins about this often while all are connected. */
-const STEPS_PER_FAULT = 150
+const STEPS_PER_FAULT = 100
 /** An actor is closed, and another one takes its place. */
 const STEPS_PER_CLOSE = 1_000
 /** Longest time that everything takes to stand again when the hub is back. */
