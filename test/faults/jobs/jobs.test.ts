@@ -22,22 +22,29 @@ const LAST: WorkerOptions = { kind: 'handler', concurrency: 16, prefetch: 16, ma
 
 type Hire = (options: WorkerOptions) => Promise<Worker>
 
-async function play(client: Client, mix: Mix, hire: Hire): Promise<Omit<End, 'died' | 'guesses'>> {
+async function play(client: Client, mix: Mix, engage: Hire): Promise<Omit<End, 'died' | 'guesses'>> {
   const { queue, jobs, workers, events } = mix
   await client.queues.declare({ name: 'jobs', backoff: { base: 5, cap: 50 }, ...queue })
   await Promise.all(
     jobs.map(({ key, plan }, n) => client.enqueue('jobs', { n, plan }, key === undefined ? {} : { key })),
   )
-  const hired = await Promise.all(workers.map(hire))
+  // All of them: of two events for one worker each has another take its place.
+  const hired: Worker[] = []
+  const hire = async (options: WorkerOptions) => {
+    const worker = await engage(options)
+    hired.push(worker)
+    return worker
+  }
+  const present = await Promise.all(workers.map(hire))
   const under = events.map(async ({ kind, atMs, which }) => {
     await wait(atMs)
-    const worker = hired[which] as Worker
+    const worker = present[which] as Worker
     if (kind === 'cut') return worker.cut()
-    hired[which] = await hire(workers[which] as WorkerOptions)
+    present[which] = await hire(workers[which] as WorkerOptions)
     await (kind === 'kill' ? worker.kill() : worker.close())
   })
   await Promise.all(under)
-  hired.push(await hire(LAST))
+  await hire(LAST)
   const drained = await drain(client)
   await Promise.all(hired.map((worker) => worker.close()))
   const { ackedTotal } = await client.queues.show('jobs')
