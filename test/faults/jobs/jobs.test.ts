@@ -11,7 +11,7 @@ import { type End, judge, type Note } from './judge.ts'
 import { type Mix, mixOf, type WorkerOptions } from './mix.ts'
 import { clientWorker, foreignWorker, notesIn, ProcessWorker, type Worker } from './workers.ts'
 
-const MIXES = Number(process.env['JOBS_MIXES'] ?? 10)
+const MIXES = Number(process.env['JOBS_MIXES'] ?? 5)
 /** Mix n of seed s is mix 1 of seed s + n - 1: one that failed is repeated by itself. */
 const SEED = Number(process.env['JOBS_SEED'] ?? Date.now() % 1_000_000)
 /** Of so many, the workers of one are processes; or of all of them. */
