@@ -12,9 +12,10 @@ interface BegunHost {
 }
 
 /**
- * Which deliveries have begun, and what the hub knows of that: it charges an attempt for those alone. Usually it is told at the end of the
- * turn, and not of what is settled by then: until then it suspects the oldest. That would be wrong if it knows of another that has begun,
- * and not enough for a message with which something has gone wrong before: then it is told at once.
+ * Which deliveries have begun, and which of them the hub knows about: it charges an attempt for those only. Usually the hub learns of them
+ * at the end of the turn, except of those that are settled by then; if the connection is lost before, it suspects the oldest. That would
+ * be wrong while the hub knows of another one that has begun, and too vague for a message that has failed before: then the client says
+ * so before the handler runs.
  */
 export class BegunDeliveries {
   private readonly host: BegunHost

@@ -116,7 +116,7 @@ const CLOSE_RULES: Rules<CloseOptions> = { timeoutMs: WAIT_MS }
 
 const CALL_TIMEOUT_MS = 30_000
 const CLOSE_GRACE_MS = 5_000
-/** How long the hub is out of reach before a client of which nobody hears the state writes so to the console, in milliseconds. */
+/** After this long without a connection, a client without a state listener warns on the console, in milliseconds. */
 const WARN_AFTER_MS = 5_000
 
 /**
@@ -416,7 +416,7 @@ export class Client<Topics extends object = Record<string, unknown>> {
     this.stateListeners.clear()
   }
 
-  /** Says once where there is no hub, if nobody hears of it otherwise. */
+  /** Warns once that no hub answers, if there is no listener to report it to. */
   private warn({ to, reason }: StateChange): void {
     if (to === 'connected') this.awaySince = undefined
     else if (to === 'waiting') {

@@ -263,7 +263,7 @@ export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>> {
     this.idle()
   }
 
-  /** @internal Whether its failure, if that is why it ends, is told to anybody. */
+  /** @internal Ends it. Returns whether its failure, if there is one, is reported to anybody. */
   end(failure: FanfareError | undefined): boolean {
     if (this.state === 'ended') return true
     const { signal, onError } = this.options

@@ -17,7 +17,7 @@ export class DeliveryReaders {
     this.take = take
   }
 
-  /** Somebody waits for the next delivery. */
+  /** Whether a reader is waiting for the next delivery. */
   get waiting(): boolean {
     return this.pending.length > 0
   }

@@ -1,5 +1,6 @@
 import type { Clock, Timer } from '../shared/clock.ts'
 import { FanfareError } from '../shared/fanfare-error.ts'
+import { isThenable } from '../shared/thenable.ts'
 import type { BegunDeliveries } from './begun-deliveries.ts'
 import type { completed, DeliveryHandler } from './consume-options.ts'
 import { type Delivery, isLost } from './delivery.ts'
@@ -157,8 +158,4 @@ export class Handlers {
 
 function warnOf({ id, queue }: Delivery): void {
   console.warn(`Fanfare: message ${id} of queue ${queue} was handled, but its lease was lost: it may be handled again.`)
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof (value as PromiseLike<unknown> | null | undefined)?.then === 'function'
 }

@@ -9,7 +9,7 @@ interface Source {
   /** What waits to be handled. */
   shift(): Item | undefined
   handled(delivery: Delivery): void
-  /** A message has failed, and nobody has said what becomes of it. False: none after it is to be handled. */
+  /** A message has failed, and `onError` has not decided what to do with it. Returns whether the next one may be handled. */
   broken(error: unknown): boolean
 }
 

@@ -22,7 +22,7 @@ interface Waiting {
   readonly again: ((frame: string | Uint8Array) => string | Uint8Array) | undefined
   /** It was sent on a connection that has been lost. */
   retry: boolean
-  /** Nobody waits for it any longer. */
+  /** Its caller has given up: the answer is no longer needed. */
   gone: boolean
   timer: Timer | undefined
   readonly untilSent: boolean
@@ -67,7 +67,7 @@ export class Line {
   private queue: Waiting[] = []
   /** First of the queue: shifting an array of thousands for each one would cost more than to send it. */
   private head = 0
-  /** How many in the queue nobody waits for. */
+  /** Number of entries in the queue whose callers have given up. */
   private goneCount = 0
   private limit = 0
   private whenIdle: (() => void) | undefined
