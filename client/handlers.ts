@@ -22,6 +22,8 @@ interface HandlersHost {
 
 /** Handlers may hold up the event loop for this long, in milliseconds: then the hub has to hear what was done. */
 const LONG_TURN_MS = 10
+/** Time for the hub to answer after a handler that held up the event loop for long, in milliseconds. */
+const ROUND_TRIP_MS = 5
 
 /** Runs the handler of a consumer, and settles each delivery by what becomes of it. */
 export class Handlers {
@@ -54,7 +56,8 @@ export class Handlers {
       const delivery = this.host.take()
       if (!delivery) return
       this.handle(delivery)
-      if (clock.now() - (this.turnSince ?? 0) >= LONG_TURN_MS) this.rest()
+      const heldMs = clock.now() - (this.turnSince ?? 0)
+      if (heldMs >= LONG_TURN_MS) this.rest(heldMs)
     }
   }
 
@@ -66,7 +69,7 @@ export class Handlers {
   }
 
   /** Lets the hub know what was done, and hears what it says: it may have taken back what waits here. */
-  private rest(): void {
+  private rest(heldMs: number): void {
     if (this.resting) return
     this.resting = true
     this.host.flush()
@@ -75,7 +78,9 @@ export class Handlers {
       this.pump()
     }
     // A whole turn of the event loop, which reads the socket somewhere.
-    nextTurn(() => nextTurn(goOn))
+    // After half of a deadline the hub may have taken back what waits: its answer needs a round trip.
+    const wasLong = heldMs >= this.host.ackDeadlineMs / 2
+    nextTurn(() => nextTurn(wasLong ? () => this.host.clock.setTimeout(goOn, ROUND_TRIP_MS) : goOn))
   }
 
   private handle(delivery: Delivery): void {
@@ -109,7 +114,8 @@ export class Handlers {
       finish()
       if (this.running === 0) this.host.idle()
       // If the timer should have come long ago, the event loop was held up.
-      if (clock.now() - lookAt >= LONG_TURN_MS) this.rest()
+      const heldMs = clock.now() - lookAt
+      if (heldMs >= LONG_TURN_MS) this.rest(heldMs)
       this.pump()
     }
     const look = () => {
