@@ -1,10 +1,11 @@
 import { type Clock, realClock } from '../shared/clock.ts'
+import { CONTENT_FRAMES } from '../shared/content-frames.ts'
 import type { Contract, Exchange, QueuesIn, RequestsIn, TopicsIn } from '../shared/contract.ts'
 import { errorFrom, FanfareError } from '../shared/fanfare-error.ts'
 import type { Headers } from '../shared/frames.ts'
-import { parseFrame } from '../shared/parse-frame.ts'
 import type { Payload, TopicOf } from '../shared/payload.ts'
 import { QUEUE_TOPIC } from '../shared/queues.ts'
+import { checkFrame } from '../shared/rules.ts'
 import { reasonOf, throwIfAborted } from './abort.ts'
 import type { Backoff } from './backoff.ts'
 import { CONSUME_RULES, type ConsumeOptions, type DeliveryHandler } from './consume-options.ts'
@@ -154,7 +155,7 @@ export class Client<Topics extends object = Record<string, unknown>> {
     checkOptions('connect, backoff', backoff, BACKOFF_RULES)
     const { baseMs = 1_000, capMs = 5_000 } = backoff
     // The hub closes for good on a hello that it cannot read.
-    parseFrame({ type: 'hello', client: name, token: options.token })
+    checkFrame({ type: 'hello', client: name, token: options.token }, CONTENT_FRAMES)
     // One that was read from a file ends with a line feed.
     const token = options.token?.trim()
     this.url = hubUrl(url)

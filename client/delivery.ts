@@ -1,6 +1,6 @@
+import { MAX_ERROR } from '../shared/content-frames.ts'
 import { FanfareError } from '../shared/fanfare-error.ts'
 import type { AckFrame, DeliveryFrame, Headers, NackFrame, RejectFrame } from '../shared/frames.ts'
-import { MAX_ERROR } from '../shared/parse-frame.ts'
 import { textOf } from '../shared/thrown.ts'
 import type { Message } from './message.ts'
 import type { PublishOptions } from './publisher.ts'

@@ -1,6 +1,6 @@
 import type { Timer } from '../shared/clock.ts'
 import { errorFrom, FanfareError } from '../shared/fanfare-error.ts'
-import type { ErrorFrame, Frame, WelcomeFrame } from '../shared/frames.ts'
+import type { ErrorFrame, HubFrame, WelcomeFrame } from '../shared/frames.ts'
 import { Asking } from './asking.ts'
 import { Calls } from './calls.ts'
 import { Consumers } from './consumers.ts'
@@ -80,7 +80,7 @@ export class Link implements SessionListener {
     this.callLine.welcomed(limits.calls ?? Number.POSITIVE_INFINITY)
   }
 
-  received(frame: Frame, only: number | undefined): void {
+  received(frame: HubFrame, only: number | undefined): void {
     switch (frame.type) {
       case 'message':
         return this.subscriptions.message(frame, only)

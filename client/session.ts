@@ -1,8 +1,9 @@
 import type { Clock, Timer } from '../shared/clock.ts'
 import { decodeBinary, decodeText } from '../shared/codec.ts'
 import { type ErrorCode, errorFrom, FanfareError } from '../shared/fanfare-error.ts'
-import { type ErrorFrame, type Frame, SUBPROTOCOL, type WelcomeFrame } from '../shared/frames.ts'
-import { parseFrame } from '../shared/parse-frame.ts'
+import { type ErrorFrame, type HubFrame, SUBPROTOCOL, type WelcomeFrame } from '../shared/frames.ts'
+import { HUB_FRAMES } from '../shared/hub-frames.ts'
+import { checkFrame } from '../shared/rules.ts'
 import { type Backoff, backoffMs } from './backoff.ts'
 import { Farewell } from './farewell.ts'
 import { Liveness } from './liveness.ts'
@@ -37,7 +38,7 @@ export interface SessionListener {
   opened(): void
   welcomed(welcome: WelcomeFrame): void
   /** `only`: the frame is for this subscription alone. */
-  received(frame: Frame, only: number | undefined): void
+  received(frame: HubFrame, only: number | undefined): void
   /** The connection is gone; another one may come. */
   lost(): void
   /** It is over. Without an error the client itself closed it. */
@@ -224,7 +225,8 @@ export class Session {
     let value: unknown
     try {
       for (value of decode(data)) {
-        const frame = known(value)
+        // Undefined: a frame of a later hub, which this client does not know.
+        const frame = checkFrame(value, HUB_FRAMES) as HubFrame | undefined
         if (frame?.type === 'only') only = frame.sub
         else if (frame) this.handle(frame, only)
       }
@@ -237,7 +239,7 @@ export class Session {
     }
   }
 
-  private handle(frame: Frame, only: number | undefined): void {
+  private handle(frame: HubFrame, only: number | undefined): void {
     if (frame.type === 'welcome') this.welcome(frame)
     else if (frame.type === 'check') this.checked(frame.n)
     else if (frame.type === 'authenticated') this.tokens?.accepted(frame.expiresInMs)
@@ -353,16 +355,6 @@ function isWelcome(value: unknown): boolean {
 /** Any other is the hub's last word on the connection. */
 function refusesRequest({ seq, sub, consumer }: ErrorFrame): boolean {
   return seq !== undefined || sub !== undefined || consumer !== undefined
-}
-
-/** Frames of a later hub that this client does not know are passed over. */
-function known(value: unknown): Frame | undefined {
-  try {
-    return parseFrame(value)
-  } catch (error) {
-    if (error instanceof FanfareError && error.code === 'unknown_frame') return undefined
-    throw error
-  }
 }
 
 /** A close without an error frame before it. The hub's own begins with a code of the table; others have words or none. */

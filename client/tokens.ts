@@ -1,6 +1,6 @@
 import type { Clock, Timer } from '../shared/clock.ts'
+import { MAX_TOKEN } from '../shared/content-frames.ts'
 import { FanfareError } from '../shared/fanfare-error.ts'
-import { MAX_TOKEN } from '../shared/parse-frame.ts'
 import { type Backoff, backoffMs } from './backoff.ts'
 import { wordsOf } from './words.ts'
 
