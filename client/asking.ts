@@ -4,16 +4,16 @@ import type { ErrorFrame } from '../shared/frames.ts'
 import type { Session } from './session.ts'
 import type { Standing } from './standing.ts'
 
-/** Something that stands at the hub under a number: a subscription, or an offer to respond. */
+/** Something that stands at the hub under a number: a subscription, a consumer, or an offer to respond. */
 export interface Asked {
-  readonly sub: number
-  /** What asks for it now. */
-  readonly frame: object
+  readonly number: number
+  /** What asks for it now; undefined while it is about to end. */
+  readonly frame: object | undefined
   readonly standing: Standing
 }
 
-/** Refusals of what was there before: its stream may be declared again, as after a hub has lost its memory. */
-const RETURNING = ['no_stream', 'ambiguous_stream']
+/** Refusals of what was there before: its stream or queue may be declared again, as after a hub has lost its memory. */
+const RETURNING = ['no_stream', 'ambiguous_stream', 'no_queue']
 
 /** Refusals of anything that is asked for, and not of this. */
 const TOO_MUCH = ['rate_limited', 'hub_full']
@@ -75,22 +75,21 @@ export class Asking {
     return passes
   }
 
-  /** Asks no more. With `finish`, an offer still answers what is open. Resolves when the hub has ended it, or there is no connection. */
-  withdraw(item: Asked, finish?: true): Promise<void> {
-    const { sub } = item
+  /** Asks no more, and sends the frame that ends it. Resolves when the hub has ended it, or there is no connection. */
+  withdraw(item: Asked, ends: object = { type: 'unsubscribe', sub: item.number }): Promise<void> {
     for (const each of [this.waiting, this.unanswered, this.later]) each.delete(item)
     this.pump()
     if (!this.session.isOpen) return Promise.resolve()
-    this.session.write(JSON.stringify({ type: 'unsubscribe', sub, finish }))
+    this.session.write(JSON.stringify(ends))
     return new Promise((resolve) => {
-      this.ending.set(sub, resolve)
+      this.ending.set(item.number, resolve)
     })
   }
 
   /** The hub knows nothing of this number any more. */
-  withdrawn(sub: number): void {
-    this.ending.get(sub)?.()
-    this.ending.delete(sub)
+  withdrawn(number: number): void {
+    this.ending.get(number)?.()
+    this.ending.delete(number)
   }
 
   lost(): void {
@@ -110,8 +109,10 @@ export class Asking {
     for (const item of this.waiting) {
       if (this.unanswered.size >= this.mostUnanswered) return
       this.waiting.delete(item)
+      const { frame } = item
+      if (!frame) continue
       this.unanswered.add(item)
-      this.session.write(JSON.stringify(item.frame))
+      this.session.write(JSON.stringify(frame))
     }
   }
 }

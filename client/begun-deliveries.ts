@@ -1,10 +1,9 @@
 import type { FanfareError } from '../shared/fanfare-error.ts'
 import type { Delivery } from './delivery.ts'
 
-/** What is asked of the consumer. */
+/** What is asked of the client. */
 interface BegunHost {
-  /** Tells the hub that all deliveries up to this one have begun. */
-  say(delivery: number): void
+  write(frame: string): void
   /** Sends at once what was written. */
   flush(): void
   /** Calls it before what this turn has written is sent. */
@@ -18,6 +17,7 @@ interface BegunHost {
  * so before the handler runs.
  */
 export class BegunDeliveries {
+  private readonly consumer: number
   private readonly host: BegunHost
   /** Begun and not settled. Those of synchronous handlers are not among them. */
   private readonly open = new Map<number, Delivery>()
@@ -30,7 +30,8 @@ export class BegunDeliveries {
   private exact = false
   private endsTurn = false
 
-  constructor(host: BegunHost) {
+  constructor(consumer: number, host: BegunHost) {
+    this.consumer = consumer
     this.host = host
   }
 
@@ -91,10 +92,11 @@ export class BegunDeliveries {
     this.abort(this.open.keys(), reason)
   }
 
+  /** Tells the hub that all deliveries up to the last one have begun. */
   private say(): void {
     this.lastSaid = this.last
     this.exact = true
-    this.host.say(this.last)
+    this.host.write(JSON.stringify({ type: 'begin', consumer: this.consumer, delivery: this.last }))
   }
 
   private atEndOfTurn(): void {

@@ -1,15 +1,16 @@
-import type { Clock, Timer } from '../shared/clock.ts'
+import type { Clock } from '../shared/clock.ts'
 import { FanfareError } from '../shared/fanfare-error.ts'
 import type { ClientFrame, ConsumeFrame, ConsumingFrame, DeliveryFrame } from '../shared/frames.ts'
+import type { Asked } from './asking.ts'
 import { BegunDeliveries } from './begun-deliveries.ts'
 import { type ConsumeOptions, completed, type DeliveryHandler } from './consume-options.ts'
-import { Deferred } from './deferred.ts'
 import { Delivery, type DeliveryHost, type End, isLost } from './delivery.ts'
-import { DeliveryReaders } from './delivery-readers.ts'
 import { encodeChecked } from './encode-checked.ts'
 import { Handlers } from './handlers.ts'
 import type { Message } from './message.ts'
-import { callBack, throwLater } from './throw-later.ts'
+import { Reader } from './reader.ts'
+import { Standing } from './standing.ts'
+import { callBack } from './throw-later.ts'
 import type { Tracing } from './tracing.ts'
 
 /** What a consumer asks of the client. */
@@ -22,8 +23,8 @@ export interface ConsumerHost {
   flush(): void
   /** Calls it at the end of the turn, before what was written is sent. */
   atEndOfTurn(task: () => void): void
-  /** Consumes again, after a while that grows with the failures in a row. */
-  retry(consumer: Consumer, failures: number): Timer
+  /** Sends what was written, and calls `done` when the hub has read it. */
+  roundTrip(done: () => void): void
   /** It has ended: forget it, and tell the hub. */
   ended(consumer: Consumer): void
 }
@@ -39,36 +40,26 @@ interface Settling {
  * A consumer of a queue. Give `consume` a handler, or read it with `for await`, where each delivery is to be settled by
  * whoever reads.
  */
-export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>> {
+export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>>, Asked {
   readonly queue: string
-  /** Resolves once the hub delivers, or the consumer is closed; rejects when it refuses. What may pass is waited for. */
-  readonly ready: Promise<void>
-  /** Resolves when the consumer has ended by your doing; rejects with the reason when it ended otherwise. */
-  readonly ended: Promise<void>
   /** @internal */
   readonly number: number
+  /** @internal */
+  readonly standing: Standing
   /** @internal */
   readonly begun: BegunDeliveries
   /** @internal */
   ackDeadlineMs = 0
   private readonly options: ReturnType<typeof completed>
   private readonly host: ConsumerHost
-  private readonly settleReady = new Deferred()
-  private readonly settleEnded = new Deferred()
   /** Undefined where it is read. */
   private readonly handlers: Handlers | undefined
-  private readonly readers = new DeliveryReaders(() => this.take())
-  private isRead = false
+  private readonly readers: Reader<Delivery>[] = []
   /** Not begun. */
   private waiting: Delivery[] = []
   private readonly settling = new Map<number, Settling>()
   private state: 'open' | 'stopping' | 'ended' = 'open'
   private closing: Promise<void> | undefined
-  private wasReady = false
-  private interrupted = false
-  /** In a row. */
-  private failures = 0
-  private retrying: Timer | undefined
   /** Where the deliveries of this connection are settled. */
   private leases: DeliveryHost
   /** The hub knows the frames `begin`, `return` and `stop`. */
@@ -89,18 +80,20 @@ export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>> {
     this.number = number
     this.options = completed(options)
     this.host = host
-    this.begun = new BegunDeliveries({
-      say: (delivery) => this.say({ type: 'begin', consumer: number, delivery }),
-      flush: () => host.flush(),
-      atEndOfTurn: (task) => host.atEndOfTurn(task),
-    })
-    this.handlers = handler && new Handlers(handler as DeliveryHandler<unknown>, this.options, this)
-    this.ready = this.settleReady.promise
-    this.ended = this.settleEnded.promise
-    this.ended.catch(() => {})
-    // Otherwise an unheard refusal has to be loud.
-    if (options.onError) this.ready.catch(() => {})
+    this.begun = new BegunDeliveries(number, host)
+    this.handlers = handler && new Handlers(handler as DeliveryHandler<unknown>, this.options, this, host)
+    this.standing = new Standing(options, !handler)
     options.signal?.addEventListener('abort', this.abort, { once: true })
+  }
+
+  /** Resolves once the hub delivers, or the consumer is closed; rejects when it refuses. What may pass is waited for. */
+  get ready(): Promise<void> {
+    return this.standing.ready
+  }
+
+  /** Resolves when the consumer has ended by your doing; rejects with the reason when it ended otherwise. */
+  get ended(): Promise<void> {
+    return this.standing.ended
   }
 
   /**
@@ -116,7 +109,7 @@ export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>> {
     this.state = 'stopping'
     if (this.saysBegun) this.say({ type: 'stop', consumer: this.number })
     this.giveBack(() => true)
-    this.readers.end(undefined)
+    this.feed()
     while (this.handlers?.running || this.settling.size > 0) {
       await new Promise<void>((resolve) => {
         this.whenIdle = resolve
@@ -134,10 +127,22 @@ export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>> {
 
   [Symbol.asyncIterator](): AsyncIterableIterator<Delivery<Data>, undefined> {
     if (this.handlers) throw new TypeError('A consumer with a handler cannot be read')
-    this.isRead = true
-    // The loop throws it.
-    this.ready.catch(() => {})
-    return this.readers.iterator(() => this.close()) as AsyncIterableIterator<Delivery<Data>, undefined>
+    const reader = new Reader(
+      () => this.next(),
+      () => this.close(),
+    )
+    this.readers.push(reader)
+    return reader as Reader<Delivery<Data>>
+  }
+
+  private next(): IteratorResult<Delivery, undefined> | undefined {
+    const value = this.take()
+    if (value) return { value, done: false }
+    return this.state === 'open' ? undefined : this.standing.last()
+  }
+
+  private feed(): void {
+    for (const reader of this.readers) reader.wake()
   }
 
   /** @internal Undefined once it is closed. */
@@ -147,11 +152,6 @@ export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>> {
     const { prefetch, ackDeadlineMs } = this.options
     const deadline = ackDeadlineMs !== undefined && { ackDeadlineMs }
     return { type: 'consume', consumer, queue, prefetch, begins: true, ...deadline }
-  }
-
-  /** @internal */
-  get clock(): Clock {
-    return this.host.clock
   }
 
   /** @internal The next delivery that waits, which begins now. */
@@ -168,29 +168,15 @@ export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>> {
     this.whenIdle?.()
   }
 
-  /** @internal */
-  flush(): void {
-    this.host.flush()
-  }
-
-  /** @internal */
-  atEndOfTurn(task: () => void): void {
-    this.host.atEndOfTurn(task)
-  }
-
   // What the hub says
 
   /** @internal */
   consuming({ ackDeadlineMs, begins = false }: ConsumingFrame): void {
-    const { interrupted } = this
+    const { standing } = this
     this.ackDeadlineMs = ackDeadlineMs
     this.saysBegun = begins
     this.begun.start(begins)
-    this.failures = 0
-    this.wasReady = true
-    this.interrupted = false
-    this.settleReady.resolve()
-    if (interrupted) callBack(() => this.options.onResumed?.())
+    if (standing.failures > 0) callBack(() => this.options.onResumed?.())
     // It was closed before.
     if (this.saysBegun && this.state !== 'open') this.say({ type: 'stop', consumer: this.number })
   }
@@ -200,7 +186,7 @@ export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>> {
     this.waiting.push(new Delivery(frame, message, this.leases))
     if (this.state !== 'open') this.giveBack(() => true)
     else if (this.handlers) this.handlers.pump()
-    else this.readers.feed()
+    else this.feed()
   }
 
   /** @internal */
@@ -220,7 +206,7 @@ export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>> {
     this.waiting = this.waiting.filter(({ number }) => !lost.has(number))
     this.begun.abort(lost, new FanfareError('lease_lost'))
     // The hub has heard nothing, and would send nothing.
-    const free = this.handlers ? this.handlers.free : this.readers.waiting
+    const free = this.handlers?.free ?? this.readers.some(({ waits }) => waits)
     if (free && this.state === 'open') this.say({ type: 'return', consumer: this.number, deliveries: [] })
   }
 
@@ -232,51 +218,29 @@ export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>> {
     settling?.reject(error)
   }
 
-  /** @internal The hub refused the consumer. False: that has ended it. */
-  refused(error: FanfareError): boolean {
-    const isOpen = this.state === 'open'
-    if (isOpen && (error.retry || (this.wasReady && error.code === 'no_queue'))) {
-      this.interrupt(error)
-      return true
-    }
-    if (!this.end(isOpen ? error : undefined)) throwLater(error)
-    return false
-  }
-
-  private interrupt(error: FanfareError): void {
-    this.lost()
-    this.retrying = this.host.retry(this as Consumer, this.failures++)
-    if (!this.interrupted) callBack(() => this.options.onInterrupted?.(error))
-    this.interrupted = true
-  }
-
   /** @internal The connection is gone, and every lease with it. */
   lost(): void {
     const reason = new FanfareError('connection_lost')
     this.saysBegun = false
-    this.host.clock.clearTimeout(this.retrying)
     this.leases = this.newLeases()
     this.waiting = []
     this.begun.clear(reason)
     for (const { reject } of this.settling.values()) reject(reason)
     this.settling.clear()
+    this.handlers?.goOn()
     this.idle()
   }
 
   /** @internal Ends it. Returns whether its failure, if there is one, is reported to anybody. */
   end(failure: FanfareError | undefined): boolean {
     if (this.state === 'ended') return true
-    const { signal, onError } = this.options
     this.state = 'ended'
-    signal?.removeEventListener('abort', this.abort)
-    for (const settle of [this.settleReady, this.settleEnded]) {
-      if (failure) settle.reject(failure)
-      else settle.resolve()
-    }
+    this.options.signal?.removeEventListener('abort', this.abort)
+    if (failure) this.standing.fail(failure)
+    else this.standing.end()
     this.lost()
-    this.readers.end(failure)
-    if (failure && onError) callBack(() => onError(failure))
-    return !failure || onError !== undefined || this.isRead || !this.wasReady
+    this.feed()
+    return !failure || this.standing.report(failure)
   }
 
   // What is said to the hub

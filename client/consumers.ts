@@ -1,4 +1,4 @@
-import type { Clock, Timer } from '../shared/clock.ts'
+import type { Clock } from '../shared/clock.ts'
 import { errorFrom, FanfareError } from '../shared/fanfare-error.ts'
 import type {
   ConsumeFrame,
@@ -9,11 +9,13 @@ import type {
   RecallFrame,
   SettledFrame,
 } from '../shared/frames.ts'
+import type { Asking } from './asking.ts'
 import type { ConsumeOptions, DeliveryHandler } from './consume-options.ts'
 import { Consumer, type ConsumerHost } from './consumer.ts'
 import { encodeChecked } from './encode-checked.ts'
 import { messageOf } from './message.ts'
 import type { Session } from './session.ts'
+import { throwLater } from './throw-later.ts'
 import type { Tracing } from './tracing.ts'
 import { exceeds } from './writer.ts'
 
@@ -21,12 +23,14 @@ import { exceeds } from './writer.ts'
 export class Consumers implements ConsumerHost {
   readonly trace: Tracing | undefined
   private readonly session: Session
+  private readonly asking: Asking
   private readonly nextNumber: () => number
   private readonly byNumber = new Map<number, Consumer>()
 
-  constructor(session: Session, nextNumber: () => number, trace: Tracing | undefined) {
+  constructor(session: Session, asking: Asking, nextNumber: () => number, trace: Tracing | undefined) {
     this.trace = trace
     this.session = session
+    this.asking = asking
     this.nextNumber = nextNumber
   }
 
@@ -39,7 +43,7 @@ export class Consumers implements ConsumerHost {
     // Before anything is sent: what can be refused here costs nothing else.
     encodeChecked(consumer.frame as ConsumeFrame)
     this.byNumber.set(consumer.number, consumer as Consumer)
-    this.consume(consumer as Consumer)
+    this.asking.ask(consumer as Consumer)
     if (options.signal?.aborted) void consumer.close()
     return consumer
   }
@@ -57,21 +61,24 @@ export class Consumers implements ConsumerHost {
     this.session.writer.atEndOfTurn(task)
   }
 
-  retry(consumer: Consumer, failures: number): Timer {
-    return this.clock.setTimeout(() => this.consume(consumer), this.session.backoffMs(failures))
+  roundTrip(done: () => void): void {
+    this.session.roundTrip(done)
   }
 
-  ended({ number }: Consumer): void {
-    if (!this.byNumber.delete(number)) return
-    if (this.session.isOpen) this.write(JSON.stringify({ type: 'cancel', consumer: number }))
+  ended(consumer: Consumer): void {
+    const { number } = consumer
+    if (this.byNumber.delete(number)) void this.asking.withdraw(consumer, { type: 'cancel', consumer: number })
   }
 
-  consumeAll(): void {
-    for (const consumer of this.byNumber.values()) this.consume(consumer)
+  askAll(): void {
+    for (const consumer of this.byNumber.values()) this.asking.ask(consumer)
   }
 
   consuming(frame: ConsumingFrame): void {
-    this.byNumber.get(frame.consumer)?.consuming(frame)
+    const consumer = this.byNumber.get(frame.consumer)
+    if (!consumer) return
+    consumer.consuming(frame)
+    this.asking.confirmed(consumer)
   }
 
   delivered(frame: DeliveryFrame): void {
@@ -94,7 +101,12 @@ export class Consumers implements ConsumerHost {
     const consumer = this.byNumber.get(number)
     const error = errorFrom(frame)
     if (delivery !== undefined) consumer?.notSettled(delivery, error)
-    else if (consumer && !consumer.refused(error)) this.byNumber.delete(number)
+    else if (!consumer) this.asking.withdrawn(number)
+    else if (consumer.frame && this.asking.retries(consumer, frame)) consumer.lost()
+    else {
+      this.byNumber.delete(number)
+      if (!consumer.end(consumer.frame && error)) throwLater(error)
+    }
   }
 
   lost(): void {
@@ -116,9 +128,5 @@ export class Consumers implements ConsumerHost {
     const told = [...this.byNumber.values()].map((consumer) => consumer.end(error))
     this.byNumber.clear()
     return told.filter((each) => !each).length
-  }
-
-  private consume({ frame }: Consumer): void {
-    if (frame && this.session.isOpen) this.write(JSON.stringify(frame))
   }
 }

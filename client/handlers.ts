@@ -7,36 +7,47 @@ import { type Delivery, isLost } from './delivery.ts'
 import { callBack, throwLater } from './throw-later.ts'
 import { nextTurn } from './writer.ts'
 
-/** What is asked of the consumer. */
+/** What is asked of the client. */
 interface HandlersHost {
   readonly clock: Clock
+  flush(): void
+  atEndOfTurn(task: () => void): void
+  /** Sends what was written, and calls `done` when the hub has read it. */
+  roundTrip(done: () => void): void
+}
+
+/** The consumer whose deliveries are handled. */
+interface Source {
   readonly begun: BegunDeliveries
   readonly ackDeadlineMs: number
   /** The next delivery, which has begun now. */
   take(): Delivery | undefined
   /** No handler runs any more. */
   idle(): void
-  flush(): void
-  atEndOfTurn(task: () => void): void
 }
 
 /** Handlers may hold up the event loop for this long, in milliseconds: then the hub has to hear what was done. */
 const LONG_TURN_MS = 10
-/** Time for the hub to answer after a handler that held up the event loop for long, in milliseconds. */
-const ROUND_TRIP_MS = 5
 
 /** Runs the handler of a consumer, and settles each delivery by what becomes of it. */
 export class Handlers {
   running = 0
   private readonly handler: DeliveryHandler<unknown>
   private readonly options: ReturnType<typeof completed>
+  private readonly source: Source
   private readonly host: HandlersHost
   /** When the first handler of this turn was called. */
   private turnSince: number | undefined
   /** The next one waits for the next turn. */
   private resting = false
 
-  constructor(handler: DeliveryHandler<unknown>, options: ReturnType<typeof completed>, host: HandlersHost) {
+  constructor(
+    handler: DeliveryHandler<unknown>,
+    options: ReturnType<typeof completed>,
+    source: Source,
+    host: HandlersHost,
+  ) {
+    this.source = source
     this.handler = handler
     this.options = options
     this.host = host
@@ -53,7 +64,7 @@ export class Handlers {
     const { concurrency } = this.options
     while (!this.resting && this.running < concurrency) {
       if (this.turnSince === undefined) this.beginTurn()
-      const delivery = this.host.take()
+      const delivery = this.source.take()
       if (!delivery) return
       this.handle(delivery)
       const heldMs = clock.now() - (this.turnSince ?? 0)
@@ -73,14 +84,17 @@ export class Handlers {
     if (this.resting) return
     this.resting = true
     this.host.flush()
-    const goOn = () => {
-      this.resting = false
-      this.pump()
-    }
-    // A whole turn of the event loop, which reads the socket somewhere.
-    // After half of a deadline the hub may have taken back what waits: its answer needs a round trip.
-    const wasLong = heldMs >= this.host.ackDeadlineMs / 2
-    nextTurn(() => nextTurn(wasLong ? () => this.host.clock.setTimeout(goOn, ROUND_TRIP_MS) : goOn))
+    const goOn = () => this.goOn()
+    // After half of a deadline the hub may have taken back what waits. Otherwise a whole turn of the event loop is enough, which reads the
+    // socket somewhere.
+    if (heldMs >= this.source.ackDeadlineMs / 2) this.host.roundTrip(goOn)
+    else nextTurn(() => nextTurn(goOn))
+  }
+
+  /** Rests no longer: the hub has been heard, or the connection is gone, and with it what waited. */
+  goOn(): void {
+    this.resting = false
+    this.pump()
   }
 
   private handle(delivery: Delivery): void {
@@ -98,7 +112,8 @@ export class Handlers {
 
   /** Keeps the lease while a handler runs, for as long as it may. */
   private watch(delivery: Delivery, result: Promise<unknown>): void {
-    const { clock, begun } = this.host
+    const { begun } = this.source
+    const { clock } = this.host
     const { maxRunTimeMs } = this.options
     const endsAt = clock.now() + maxRunTimeMs
     let timer: Timer | undefined
@@ -112,7 +127,7 @@ export class Handlers {
       clock.clearTimeout(timer)
       this.running--
       finish()
-      if (this.running === 0) this.host.idle()
+      if (this.running === 0) this.source.idle()
       // If the timer should have come long ago, the event loop was held up.
       const heldMs = clock.now() - lookAt
       if (heldMs >= LONG_TURN_MS) this.rest(heldMs)
@@ -121,12 +136,12 @@ export class Handlers {
     const look = () => {
       const left = endsAt - clock.now()
       if (left <= 0) return done(() => this.timedOut(delivery))
-      if (begun.has(delivery)) delivery.extend(this.host.ackDeadlineMs)
+      if (begun.has(delivery)) delivery.extend(this.source.ackDeadlineMs)
       wait(left)
     }
     // Half of the time is left for the request to arrive.
     const wait = (left: number) => {
-      const ms = Math.min(this.host.ackDeadlineMs / 2, left)
+      const ms = Math.min(this.source.ackDeadlineMs / 2, left)
       lookAt = clock.now() + ms
       timer = clock.setTimeout(look, ms)
     }

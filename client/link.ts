@@ -62,7 +62,7 @@ export class Link implements SessionListener {
     this.callLine = new Line(this.session, room)
     this.publisher = new Publisher(this.line, next)
     this.calls = new Calls(this.callLine, next)
-    this.consumers = new Consumers(this.session, next, trace)
+    this.consumers = new Consumers(this.session, this.asking, next, trace)
     this.requests = new Requests(this.line, next)
     this.responders = new Responders(this.session, this.asking, next)
     this.subscriptions = new Subscriptions(this.session, this.asking, next)
@@ -71,7 +71,7 @@ export class Link implements SessionListener {
 
   opened(): void {
     this.subscriptions.askAll()
-    this.consumers.consumeAll()
+    this.consumers.askAll()
     this.responders.askAll()
   }
 
@@ -113,6 +113,8 @@ export class Link implements SessionListener {
         return this.subscriptions.committed(frame)
       case 'unsubscribed':
         return this.asking.withdrawn(frame.sub)
+      case 'cancelled':
+        return this.asking.withdrawn(frame.consumer)
       case 'paused':
       case 'resumed':
         return this.subscriptions.answered(frame)

@@ -39,6 +39,11 @@ export class Reader<Item> implements AsyncIterableIterator<Item, undefined> {
     return this
   }
 
+  /** Whether it waits for an item. */
+  get waits(): boolean {
+    return this.askers.length > 0
+  }
+
   /** There may be something to take. */
   wake(): void {
     while (this.askers.length > 0) {

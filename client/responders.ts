@@ -103,16 +103,16 @@ export class Responders {
 
   respond(pattern: string, handler: RequestHandler<unknown, unknown>, options: RespondOptions): Responder {
     parsePattern(pattern)
-    const sub = this.nextNumber()
+    const number = this.nextNumber()
     const standing = new Standing(options, false)
-    const offer: Offer = { sub, frame: { type: 'respond', sub, pattern }, standing, handler, options }
-    this.offers.set(sub, offer)
+    const offer: Offer = { number, frame: { type: 'respond', sub: number, pattern }, standing, handler, options }
+    this.offers.set(number, offer)
     this.asking.ask(offer)
     const { ready, ended } = standing
     let closing: Promise<void> | undefined
     const close = () => {
       standing.end()
-      closing ??= this.offers.delete(sub) ? this.asking.withdraw(offer) : Promise.resolve()
+      closing ??= this.offers.delete(number) ? this.asking.withdraw(offer) : Promise.resolve()
       return closing
     }
     return { ready, ended, close }
@@ -140,7 +140,10 @@ export class Responders {
 
   /** Gets no more requests. Resolves when those that came have been answered. */
   async finish(): Promise<void> {
-    await Promise.all([...this.offers.values()].map((offer) => this.asking.withdraw(offer, true)))
+    const finished = [...this.offers.values()].map((offer) =>
+      this.asking.withdraw(offer, { type: 'unsubscribe', sub: offer.number, finish: true }),
+    )
+    await Promise.all(finished)
     while (this.running.size > 0) await Promise.allSettled(this.running)
   }
 
@@ -173,7 +176,7 @@ export class Responders {
     // Of one reply: the offer goes on.
     if (request !== undefined) callBack(() => offer?.options.onError?.(error, this.replied.get(request)))
     else if (offer && !this.asking.retries(offer, frame)) {
-      this.offers.delete(offer.sub)
+      this.offers.delete(offer.number)
       offer.standing.fail(error)
       if (!offer.standing.report(error)) throwLater(error)
     }

@@ -81,6 +81,8 @@ const TOKEN_REFUSED: readonly string[] = ['unauthenticated', 'token_expired'] sa
 const DROPPED = 4002
 const UNREADABLE = 4400
 
+const PING = '{"type":"ping"}'
+
 /** Longest time from a new socket to the hub's welcome, and for a token before that, in milliseconds. */
 const WELCOME_TIMEOUT_MS = 10_000
 
@@ -107,6 +109,8 @@ export class Session {
   /** The hub's last word on why it is about to close. */
   private lastError: FanfareError | undefined
   private readonly farewell: Farewell
+  /** Each waits for a pong. */
+  private pongs: (() => void)[] = []
   private readonly tokens: Tokens | undefined
   private token: string | undefined
   private hubAheadMs = 0
@@ -120,7 +124,7 @@ export class Session {
     this.options = options
     this.farewell = new Farewell(options.clock)
     this.liveness = new Liveness(options.clock, {
-      ping: () => this.write('{"type":"ping"}'),
+      ping: () => this.write(PING),
       dead: () => this.drop(new FanfareError('idle_timeout', 'The hub has gone silent'), DROPPED),
     })
     this.stopWaking = onWake(() => this.woken())
@@ -196,6 +200,13 @@ export class Session {
     this.writer.write(frame)
   }
 
+  /** Sends what was written, and calls `done` when the hub has read it: what it had said before that has been heard. */
+  roundTrip(done: () => void): void {
+    this.pongs.push(done)
+    this.write(PING)
+    this.writer.flush()
+  }
+
   /** Closes for good; resolves when the socket is closed, or after two seconds. */
   async close(): Promise<void> {
     if (this.state === 'closed') return
@@ -242,6 +253,7 @@ export class Session {
   private handle(frame: HubFrame, only: number | undefined): void {
     if (frame.type === 'welcome') this.welcome(frame)
     else if (frame.type === 'check') this.checked(frame.n)
+    else if (frame.type === 'pong') for (const done of this.pongs.splice(0)) done()
     else if (frame.type === 'authenticated') this.tokens?.accepted(frame.expiresInMs)
     else if (frame.type === 'error' && frame.seq !== undefined && frame.seq === this.renewalSeq) this.tokens?.again()
     else if (frame.type === 'error' && !refusesRequest(frame)) {
@@ -329,6 +341,7 @@ export class Session {
     socket.onopen = socket.onmessage = socket.onclose = null
     this.socket = undefined
     this.isOpen = false
+    this.pongs = []
     this.liveness.stop()
   }
 

@@ -1,5 +1,6 @@
 import type { FanfareError } from '../shared/fanfare-error.ts'
 import { Deferred } from './deferred.ts'
+import { DONE } from './reader.ts'
 import { callBack } from './throw-later.ts'
 
 /** What the owner of something that stands at the hub can be told. */
@@ -19,6 +20,7 @@ export class Standing {
   private readonly isRead: boolean
   private readonly beginning = new Deferred()
   private readonly ending = new Deferred()
+  private failure: unknown
 
   constructor(options: StandingOptions, isRead: boolean) {
     this.options = options
@@ -55,8 +57,17 @@ export class Standing {
 
   /** It has ended otherwise. */
   fail(error: unknown): void {
+    this.failure = error
     this.beginning.reject(error)
     this.ending.reject(error)
+  }
+
+  /** What a reader gets when all is over: the failure is thrown once, as a loop has it. */
+  last(): typeof DONE {
+    const { failure } = this
+    this.failure = undefined
+    if (failure) throw failure
+    return DONE
   }
 
   /** Tells whoever listens why it has ended. False: nobody does. */

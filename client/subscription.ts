@@ -9,7 +9,7 @@ import { Cursor } from './cursor.ts'
 import { Handling } from './handling.ts'
 import { type Delivery, Inbox, type Item } from './inbox.ts'
 import type { Message } from './message.ts'
-import { DONE, Reader } from './reader.ts'
+import { Reader } from './reader.ts'
 import { Standing } from './standing.ts'
 import type { Handler, SubscribeOptions } from './subscribe-options.ts'
 import { callBack, throwLater } from './throw-later.ts'
@@ -34,7 +34,7 @@ export interface SubscriptionHost {
 export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>>, Asked {
   readonly pattern: string
   /** @internal */
-  readonly sub: number
+  readonly number: number
   /** @internal */
   readonly standing: Standing
   private readonly words: readonly string[]
@@ -55,7 +55,6 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
   /** From this offset on everything comes, also where the start was with the last ones. */
   private wholeFrom = 0
   private readonly cursor: Cursor | undefined
-  private failure: FanfareError | undefined
   private reader: Reader<Message> | undefined
   /** What the reader was given last, and may still be handling. */
   private read: Delivery | undefined
@@ -63,14 +62,14 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
   /** @internal */
   constructor(
     pattern: string,
-    sub: number,
+    number: number,
     options: SubscribeOptions,
     handler: Handler<Data> | undefined,
     host: SubscriptionHost,
   ) {
     this.pattern = pattern
     this.words = parsePattern(pattern)
-    this.sub = sub
+    this.number = number
     this.options = options
     this.inbox = new Inbox(options.bufferLimit ?? 1000, options.policy === 'conflate')
     this.host = host
@@ -84,7 +83,7 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
     this.standing = new Standing(options, !handler)
     if (options.cursor !== undefined) {
       this.cursor = new Cursor((offset) => {
-        if (this.state === 'live') host.write(JSON.stringify({ type: 'commit', sub, offset }))
+        if (this.state === 'live') host.write(JSON.stringify({ type: 'commit', sub: number, offset }))
       }, host.clock)
     }
     options.signal?.addEventListener('abort', this.abort, { once: true })
@@ -176,17 +175,13 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
       const { gap } = item
       callBack(() => this.options.onGap?.(gap))
     }
-    if (this.state !== 'ended') return undefined
-    const { failure } = this
-    this.failure = undefined
-    if (failure) throw failure
-    return DONE
+    return this.state === 'ended' ? this.standing.last() : undefined
   }
 
   /** @internal */
   get frame(): SubscribeFrame {
     const { policy, filter, stream, cursor } = this.options
-    const { sub, pattern } = this
+    const { number: sub, pattern } = this
     const reached = this.position ?? this.amongLast
     const from = reached ?? this.options.from
     return {
@@ -299,7 +294,6 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
   /** @internal It has ended otherwise. False: nobody has been told. */
   fail(error: FanfareError): boolean {
     if (this.state === 'ended') return true
-    this.failure = error
     this.standing.fail(error)
     this.stop()
     return this.standing.report(error)
@@ -385,10 +379,10 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
     if (this.state !== 'live') return
     if (this.flow === 'open' && this.inbox.isFull) {
       this.flow = 'pausing'
-      this.host.write(JSON.stringify({ type: 'pause', sub: this.sub }))
+      this.host.write(JSON.stringify({ type: 'pause', sub: this.number }))
     } else if (this.flow === 'paused' && this.inbox.hasRoom) {
       this.flow = 'resuming'
-      this.host.write(JSON.stringify({ type: 'resume', sub: this.sub }))
+      this.host.write(JSON.stringify({ type: 'resume', sub: this.number }))
     }
   }
 }

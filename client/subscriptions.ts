@@ -48,7 +48,7 @@ export class Subscriptions implements SubscriptionHost {
     const subscription = new Subscription<Data>(pattern, this.nextNumber(), options, handler, this)
     // Before anything is sent: to the hub a frame of the wrong shape is a reason to close for good.
     if (exceeds(encodeChecked(subscription.frame), this.session.writer.limit)) throw new FanfareError('frame_too_large')
-    this.bySub.set(subscription.sub, subscription as Subscription)
+    this.bySub.set(subscription.number, subscription as Subscription)
     this.byTopic.clear()
     this.asking.ask(subscription)
     if (options.signal?.aborted) void subscription.unsubscribe()
@@ -150,8 +150,8 @@ export class Subscriptions implements SubscriptionHost {
     return matching
   }
 
-  private forget({ sub }: Subscription): boolean {
+  private forget({ number }: Subscription): boolean {
     this.byTopic.clear()
-    return this.bySub.delete(sub)
+    return this.bySub.delete(number)
   }
 }
