@@ -50,22 +50,22 @@ export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>>, 
   readonly begun: BegunDeliveries
   /** @internal */
   ackDeadlineMs = 0
-  private readonly options: ReturnType<typeof completed>
-  private readonly host: ConsumerHost
+  readonly #options: ReturnType<typeof completed>
+  readonly #host: ConsumerHost
   /** Undefined where it is read. */
-  private readonly handlers: Handlers | undefined
-  private readonly readers: Reader<Delivery>[] = []
+  readonly #handlers: Handlers | undefined
+  readonly #readers: Reader<Delivery>[] = []
   /** Not begun. */
-  private waiting: Delivery[] = []
-  private readonly settling = new Map<number, Settling>()
-  private state: 'open' | 'stopping' | 'ended' = 'open'
-  private closing: Promise<void> | undefined
+  #waiting: Delivery[] = []
+  readonly #settling = new Map<number, Settling>()
+  #state: 'open' | 'stopping' | 'ended' = 'open'
+  #closing: Promise<void> | undefined
   /** Where the deliveries of this connection are settled. */
-  private leases: DeliveryHost
+  #leases: DeliveryHost
   /** The hub knows the frames `begin`, `return` and `stop`. */
-  private saysBegun = false
-  private whenIdle: (() => void) | undefined
-  private readonly abort = () => void this.close()
+  #saysBegun = false
+  #whenIdle: (() => void) | undefined
+  readonly #abort = () => void this.close()
 
   /** @internal */
   constructor(
@@ -76,14 +76,14 @@ export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>>, 
     host: ConsumerHost,
   ) {
     this.queue = queue
-    this.leases = this.newLeases()
+    this.#leases = this.#newLeases()
     this.number = number
-    this.options = completed(options)
-    this.host = host
+    this.#options = completed(options)
+    this.#host = host
     this.begun = new BegunDeliveries(number, host)
-    this.handlers = handler && new Handlers(handler as DeliveryHandler<unknown>, this.options, this, host)
+    this.#handlers = handler && new Handlers(handler as DeliveryHandler<unknown>, this.#options, this, host)
     this.standing = new Standing(options, !handler)
-    options.signal?.addEventListener('abort', this.abort, { once: true })
+    options.signal?.addEventListener('abort', this.#abort, { once: true })
   }
 
   /** Resolves once the hub delivers, or the consumer is closed; rejects when it refuses. What may pass is waited for. */
@@ -100,19 +100,19 @@ export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>>, 
    * Gives back at once what has not begun, waits for the handlers that run, and ends. All calls return the same promise.
    */
   close(): Promise<void> {
-    this.closing ??= this.stop()
-    return this.closing
+    this.#closing ??= this.#stop()
+    return this.#closing
   }
 
-  private async stop(): Promise<void> {
-    if (this.state !== 'open') return
-    this.state = 'stopping'
-    if (this.saysBegun) this.say({ type: 'stop', consumer: this.number })
-    this.giveBack(() => true)
-    this.feed()
-    while (this.handlers?.running || this.settling.size > 0) {
+  async #stop(): Promise<void> {
+    if (this.#state !== 'open') return
+    this.#state = 'stopping'
+    if (this.#saysBegun) this.#say({ type: 'stop', consumer: this.number })
+    this.#giveBack(() => true)
+    this.#feed()
+    while (this.#handlers?.running || this.#settling.size > 0) {
       await new Promise<void>((resolve) => {
-        this.whenIdle = resolve
+        this.#whenIdle = resolve
       })
     }
     this.cancel()
@@ -122,50 +122,50 @@ export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>>, 
   cancel(): void {
     this.begun.abortAll(new FanfareError('client_closed'))
     this.end(undefined)
-    this.host.ended(this as Consumer)
+    this.#host.ended(this as Consumer)
   }
 
   [Symbol.asyncIterator](): AsyncIterableIterator<Delivery<Data>, undefined> {
-    if (this.handlers) throw new TypeError('A consumer with a handler cannot be read')
+    if (this.#handlers) throw new TypeError('A consumer with a handler cannot be read')
     const reader = new Reader(
-      () => this.next(),
+      () => this.#next(),
       () => this.close(),
     )
-    this.readers.push(reader)
+    this.#readers.push(reader)
     return reader as Reader<Delivery<Data>>
   }
 
-  private next(): IteratorResult<Delivery, undefined> | undefined {
+  #next(): IteratorResult<Delivery, undefined> | undefined {
     const value = this.take()
     if (value) return { value, done: false }
-    return this.state === 'open' ? undefined : this.standing.last()
+    return this.#state === 'open' ? undefined : this.standing.last()
   }
 
-  private feed(): void {
-    for (const reader of this.readers) reader.wake()
+  #feed(): void {
+    for (const reader of this.#readers) reader.wake()
   }
 
   /** @internal Undefined once it is closed. */
   get frame(): ConsumeFrame | undefined {
-    if (this.state !== 'open') return undefined
+    if (this.#state !== 'open') return undefined
     const { queue, number: consumer } = this
-    const { prefetch, ackDeadlineMs } = this.options
+    const { prefetch, ackDeadlineMs } = this.#options
     const deadline = ackDeadlineMs !== undefined && { ackDeadlineMs }
     return { type: 'consume', consumer, queue, prefetch, begins: true, ...deadline }
   }
 
   /** @internal The next delivery that waits, which begins now. */
   take(): Delivery | undefined {
-    const delivery = this.waiting.shift()
+    const delivery = this.#waiting.shift()
     if (!delivery) return undefined
     this.begun.begin(delivery)
-    if (!this.handlers) this.begun.goesOn(delivery)
+    if (!this.#handlers) this.begun.goesOn(delivery)
     return delivery
   }
 
   /** @internal */
   idle(): void {
-    this.whenIdle?.()
+    this.#whenIdle?.()
   }
 
   // What the hub says
@@ -174,45 +174,45 @@ export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>>, 
   consuming({ ackDeadlineMs, begins = false }: ConsumingFrame): void {
     const { standing } = this
     this.ackDeadlineMs = ackDeadlineMs
-    this.saysBegun = begins
+    this.#saysBegun = begins
     this.begun.start(begins)
-    if (standing.failures > 0) callBack(() => this.options.onResumed?.())
+    if (standing.failures > 0) callBack(() => this.#options.onResumed?.())
     // It was closed before.
-    if (this.saysBegun && this.state !== 'open') this.say({ type: 'stop', consumer: this.number })
+    if (this.#saysBegun && this.#state !== 'open') this.#say({ type: 'stop', consumer: this.number })
   }
 
   /** @internal */
   delivered(frame: DeliveryFrame, message: Message): void {
-    this.waiting.push(new Delivery(frame, message, this.leases))
-    if (this.state !== 'open') this.giveBack(() => true)
-    else if (this.handlers) this.handlers.pump()
-    else this.feed()
+    this.#waiting.push(new Delivery(frame, message, this.#leases))
+    if (this.#state !== 'open') this.#giveBack(() => true)
+    else if (this.#handlers) this.#handlers.pump()
+    else this.#feed()
   }
 
   /** @internal */
   settled(deliveries: readonly number[]): void {
-    for (const delivery of deliveries) this.confirmed(delivery)?.resolve()
+    for (const delivery of deliveries) this.#confirmed(delivery)?.resolve()
   }
 
   /** @internal Others have nothing to do: what has not begun is theirs. */
   recalled(deliveries: readonly number[]): void {
     const recalled = new Set(deliveries)
-    this.giveBack((number) => recalled.has(number))
+    this.#giveBack((number) => recalled.has(number))
   }
 
   /** @internal Their time has run out. */
   ranOut(deliveries: readonly number[]): void {
     const lost = new Set(deliveries)
-    this.waiting = this.waiting.filter(({ number }) => !lost.has(number))
+    this.#waiting = this.#waiting.filter(({ number }) => !lost.has(number))
     this.begun.abort(lost, new FanfareError('lease_lost'))
     // The hub has heard nothing, and would send nothing.
-    const free = this.handlers?.free ?? this.readers.some(({ waits }) => waits)
-    if (free && this.state === 'open') this.say({ type: 'return', consumer: this.number, deliveries: [] })
+    const free = this.#handlers?.free ?? this.#readers.some(({ waits }) => waits)
+    if (free && this.#state === 'open') this.#say({ type: 'return', consumer: this.number, deliveries: [] })
   }
 
   /** @internal The hub refused an end of a delivery. */
   notSettled(delivery: number, error: FanfareError): void {
-    const settling = this.confirmed(delivery)
+    const settling = this.#confirmed(delivery)
     // The lease goes on.
     if (settling?.delivery && !isLost(error)) this.begun.goesOn(settling.delivery)
     settling?.reject(error)
@@ -221,25 +221,25 @@ export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>>, 
   /** @internal The connection is gone, and every lease with it. */
   lost(): void {
     const reason = new FanfareError('connection_lost')
-    this.saysBegun = false
-    this.leases = this.newLeases()
-    this.waiting = []
+    this.#saysBegun = false
+    this.#leases = this.#newLeases()
+    this.#waiting = []
     this.begun.clear(reason)
-    for (const { reject } of this.settling.values()) reject(reason)
-    this.settling.clear()
-    this.handlers?.goOn()
+    for (const { reject } of this.#settling.values()) reject(reason)
+    this.#settling.clear()
+    this.#handlers?.goOn()
     this.idle()
   }
 
   /** @internal Ends it. Returns whether its failure, if there is one, is reported to anybody. */
   end(failure: FanfareError | undefined): boolean {
-    if (this.state === 'ended') return true
-    this.state = 'ended'
-    this.options.signal?.removeEventListener('abort', this.abort)
+    if (this.#state === 'ended') return true
+    this.#state = 'ended'
+    this.#options.signal?.removeEventListener('abort', this.#abort)
     if (failure) this.standing.fail(failure)
     else this.standing.end()
     this.lost()
-    this.feed()
+    this.#feed()
     return !failure || this.standing.report(failure)
   }
 
@@ -249,50 +249,50 @@ export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>>, 
    * A lease ends with its connection. On the next one its number may be that of another message: a hub that was started
    * anew counts from the beginning.
    */
-  private newLeases(): DeliveryHost {
+  #newLeases(): DeliveryHost {
     const leases: DeliveryHost = {
       queue: this.queue,
-      headers: (headers) => this.host.trace?.headers(headers),
+      headers: (headers) => this.#host.trace?.headers(headers),
       settle: (delivery, end) => {
-        if (leases === this.leases) return this.settle(delivery, end)
+        if (leases === this.#leases) return this.#settle(delivery, end)
         return Promise.reject(new FanfareError('lease_lost', 'The connection that it came on was lost'))
       },
       extend: (delivery, ms) => {
-        if (leases !== this.leases) return
-        this.host.write(encodeChecked({ type: 'extend', consumer: this.number, delivery, ms }))
+        if (leases !== this.#leases) return
+        this.#host.write(encodeChecked({ type: 'extend', consumer: this.number, delivery, ms }))
       },
     }
     return leases
   }
 
-  private settle(delivery: number, end: End): Promise<void> {
+  #settle(delivery: number, end: End): Promise<void> {
     const { number } = this
     // What cannot be sent rejects.
     return new Promise((resolve, reject) => {
       const isPlain = end.type === 'ack' && end.publish === undefined
       // By hand, because it is the hot path, and there is nothing in it to be checked.
       const plain = `{"type":"ack","consumer":${number},"delivery":${delivery}}`
-      this.host.write(isPlain ? plain : encodeChecked({ ...end, consumer: number, delivery }))
-      this.settling.set(delivery, { delivery: this.begun.get(delivery), resolve, reject })
+      this.#host.write(isPlain ? plain : encodeChecked({ ...end, consumer: number, delivery }))
+      this.#settling.set(delivery, { delivery: this.begun.get(delivery), resolve, reject })
       this.begun.settled(delivery)
     })
   }
 
-  private confirmed(delivery: number): Settling | undefined {
-    const settling = this.settling.get(delivery)
-    this.settling.delete(delivery)
-    if (this.settling.size === 0) this.idle()
+  #confirmed(delivery: number): Settling | undefined {
+    const settling = this.#settling.get(delivery)
+    this.#settling.delete(delivery)
+    if (this.#settling.size === 0) this.idle()
     return settling
   }
 
   /** Of what waits here. */
-  private giveBack(which: (number: number) => boolean): void {
-    const deliveries = this.waiting.map(({ number }) => number).filter(which)
-    this.waiting = this.waiting.filter(({ number }) => !which(number))
-    if (deliveries.length > 0 && this.saysBegun) this.say({ type: 'return', consumer: this.number, deliveries })
+  #giveBack(which: (number: number) => boolean): void {
+    const deliveries = this.#waiting.map(({ number }) => number).filter(which)
+    this.#waiting = this.#waiting.filter(({ number }) => !which(number))
+    if (deliveries.length > 0 && this.#saysBegun) this.#say({ type: 'return', consumer: this.number, deliveries })
   }
 
-  private say(frame: ClientFrame): void {
-    this.host.write(JSON.stringify(frame))
+  #say(frame: ClientFrame): void {
+    this.#host.write(JSON.stringify(frame))
   }
 }

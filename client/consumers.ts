@@ -22,111 +22,111 @@ import { exceeds } from './writer.ts'
 /** The consumers of a client. */
 export class Consumers implements ConsumerHost {
   readonly trace: Tracing | undefined
-  private readonly session: Session
-  private readonly asking: Asking
-  private readonly nextNumber: () => number
-  private readonly byNumber = new Map<number, Consumer>()
+  readonly #session: Session
+  readonly #asking: Asking
+  readonly #nextNumber: () => number
+  readonly #byNumber = new Map<number, Consumer>()
 
   constructor(session: Session, asking: Asking, nextNumber: () => number, trace: Tracing | undefined) {
     this.trace = trace
-    this.session = session
-    this.asking = asking
-    this.nextNumber = nextNumber
+    this.#session = session
+    this.#asking = asking
+    this.#nextNumber = nextNumber
   }
 
   get clock(): Clock {
-    return this.session.clock
+    return this.#session.clock
   }
 
   add<Data>(queue: string, options: ConsumeOptions, handler: DeliveryHandler<Data> | undefined): Consumer<Data> {
-    const consumer = new Consumer<Data>(queue, this.nextNumber(), options, handler, this)
+    const consumer = new Consumer<Data>(queue, this.#nextNumber(), options, handler, this)
     // Before anything is sent: what can be refused here costs nothing else.
     encodeChecked(consumer.frame as ConsumeFrame)
-    this.byNumber.set(consumer.number, consumer as Consumer)
-    this.asking.ask(consumer as Consumer)
+    this.#byNumber.set(consumer.number, consumer as Consumer)
+    this.#asking.ask(consumer as Consumer)
     if (options.signal?.aborted) void consumer.close()
     return consumer
   }
 
   write(frame: string | Uint8Array): void {
-    if (exceeds(frame, this.session.writer.limit)) throw new FanfareError('frame_too_large')
-    this.session.write(frame)
+    if (exceeds(frame, this.#session.writer.limit)) throw new FanfareError('frame_too_large')
+    this.#session.write(frame)
   }
 
   flush(): void {
-    this.session.writer.flush()
+    this.#session.writer.flush()
   }
 
   atEndOfTurn(task: () => void): void {
-    this.session.writer.atEndOfTurn(task)
+    this.#session.writer.atEndOfTurn(task)
   }
 
   roundTrip(done: () => void): void {
-    this.session.roundTrip(done)
+    this.#session.roundTrip(done)
   }
 
   ended(consumer: Consumer): void {
     const { number } = consumer
-    if (this.byNumber.delete(number)) void this.asking.withdraw(consumer, { type: 'cancel', consumer: number })
+    if (this.#byNumber.delete(number)) void this.#asking.withdraw(consumer, { type: 'cancel', consumer: number })
   }
 
   askAll(): void {
-    for (const consumer of this.byNumber.values()) this.asking.ask(consumer)
+    for (const consumer of this.#byNumber.values()) this.#asking.ask(consumer)
   }
 
   consuming(frame: ConsumingFrame): void {
-    const consumer = this.byNumber.get(frame.consumer)
+    const consumer = this.#byNumber.get(frame.consumer)
     if (!consumer) return
     consumer.consuming(frame)
-    this.asking.confirmed(consumer)
+    this.#asking.confirmed(consumer)
   }
 
   delivered(frame: DeliveryFrame): void {
     const { message, data } = frame
-    this.byNumber.get(frame.consumer)?.delivered(frame, messageOf(data === undefined ? message : { ...message, data }))
+    this.#byNumber.get(frame.consumer)?.delivered(frame, messageOf(data === undefined ? message : { ...message, data }))
   }
 
   settled({ consumer, deliveries }: SettledFrame): void {
-    this.byNumber.get(consumer)?.settled(deliveries)
+    this.#byNumber.get(consumer)?.settled(deliveries)
   }
 
   takenBack({ type, consumer: number, deliveries }: RecallFrame | LostFrame): void {
-    const consumer = this.byNumber.get(number)
+    const consumer = this.#byNumber.get(number)
     if (type === 'recall') consumer?.recalled(deliveries)
     else consumer?.ranOut(deliveries)
   }
 
   refused(frame: ErrorFrame): void {
     const { consumer: number = 0, delivery } = frame
-    const consumer = this.byNumber.get(number)
+    const consumer = this.#byNumber.get(number)
     const error = errorFrom(frame)
     if (delivery !== undefined) consumer?.notSettled(delivery, error)
-    else if (!consumer) this.asking.withdrawn(number)
-    else if (consumer.frame && this.asking.retries(consumer, frame)) consumer.lost()
+    else if (!consumer) this.#asking.withdrawn(number)
+    else if (consumer.frame && this.#asking.retries(consumer, frame)) consumer.lost()
     else {
-      this.byNumber.delete(number)
+      this.#byNumber.delete(number)
       if (!consumer.end(consumer.frame && error)) throwLater(error)
     }
   }
 
   lost(): void {
-    for (const consumer of this.byNumber.values()) consumer.lost()
+    for (const consumer of this.#byNumber.values()) consumer.lost()
   }
 
   /** Stops all in good order. */
   async closeAll(): Promise<void> {
-    await Promise.all([...this.byNumber.values()].map((consumer) => consumer.close()))
+    await Promise.all([...this.#byNumber.values()].map((consumer) => consumer.close()))
   }
 
   /** Ends those that are not closed yet, and gives back what they have. */
   cancelAll(): void {
-    for (const consumer of this.byNumber.values()) consumer.cancel()
+    for (const consumer of this.#byNumber.values()) consumer.cancel()
   }
 
   /** Gives how many ended without anybody being told why. */
   endAll(error: FanfareError | undefined): number {
-    const told = [...this.byNumber.values()].map((consumer) => consumer.end(error))
-    this.byNumber.clear()
+    const told = [...this.#byNumber.values()].map((consumer) => consumer.end(error))
+    this.#byNumber.clear()
     return told.filter((each) => !each).length
   }
 }

@@ -15,65 +15,65 @@ export class Standing {
   failures = 0
   /** The hub has confirmed it before. */
   wasReady = false
-  private readonly options: StandingOptions
+  readonly #options: StandingOptions
   /** A reader is thrown the failure, now or when it reads. */
-  private readonly isRead: boolean
-  private readonly beginning = new Deferred()
-  private readonly ending = new Deferred()
-  private failure: unknown
+  readonly #isRead: boolean
+  readonly #beginning = new Deferred()
+  readonly #ending = new Deferred()
+  #failure: unknown
 
   constructor(options: StandingOptions, isRead: boolean) {
-    this.options = options
-    this.isRead = isRead
+    this.#options = options
+    this.#isRead = isRead
     this.ended.catch(() => {})
     // Of a handler that nobody would tell of it, a refusal has to be loud.
     if (isRead || options.onError) this.ready.catch(() => {})
   }
 
   get ready(): Promise<void> {
-    return this.beginning.promise
+    return this.#beginning.promise
   }
 
   get ended(): Promise<void> {
-    return this.ending.promise
+    return this.#ending.promise
   }
 
   confirmed(): void {
     this.failures = 0
     this.wasReady = true
-    this.beginning.resolve()
+    this.#beginning.resolve()
   }
 
   /** It is not there, and will be asked for again. */
   interrupted(error: FanfareError): void {
-    if (this.failures++ === 0) callBack(() => this.options.onInterrupted?.(error))
+    if (this.failures++ === 0) callBack(() => this.#options.onInterrupted?.(error))
   }
 
   /** Its owner has ended it. */
   end(): void {
-    this.beginning.resolve()
-    this.ending.resolve()
+    this.#beginning.resolve()
+    this.#ending.resolve()
   }
 
   /** It has ended otherwise. */
   fail(error: unknown): void {
-    this.failure = error
-    this.beginning.reject(error)
-    this.ending.reject(error)
+    this.#failure = error
+    this.#beginning.reject(error)
+    this.#ending.reject(error)
   }
 
   /** What a reader gets when all is over: the failure is thrown once, as a loop has it. */
   last(): typeof DONE {
-    const { failure } = this
-    this.failure = undefined
+    const failure = this.#failure
+    this.#failure = undefined
     if (failure) throw failure
     return DONE
   }
 
   /** Tells whoever listens why it has ended. False: nobody does. */
   report(error: FanfareError): boolean {
-    const { onError } = this.options
+    const { onError } = this.#options
     callBack(() => onError?.(error))
-    return this.isRead || onError !== undefined || !this.wasReady
+    return this.#isRead || onError !== undefined || !this.wasReady
   }
 }
