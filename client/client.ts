@@ -6,7 +6,7 @@ import type { Headers } from '../shared/frames.ts'
 import type { Payload, TopicOf } from '../shared/payload.ts'
 import { QUEUE_TOPIC } from '../shared/queues.ts'
 import { checkFrame } from '../shared/rules.ts'
-import { reasonOf, throwIfAborted } from './abort.ts'
+import { onAbort, reasonOf, throwIfAborted } from './abort.ts'
 import type { Backoff } from './backoff.ts'
 import { CONSUME_RULES, type ConsumeOptions, type DeliveryHandler } from './consume-options.ts'
 import type { Consumer } from './consumer.ts'
@@ -22,7 +22,7 @@ import type { State, StateChange } from './session.ts'
 import { StreamAdmin } from './streams.ts'
 import { type Handler, SUBSCRIBE_RULES, type SubscribeOptions } from './subscribe-options.ts'
 import type { Subscription } from './subscription.ts'
-import { throwLater } from './throw-later.ts'
+import { callBack } from './throw-later.ts'
 import type { GetToken } from './tokens.ts'
 import type { Tracing } from './tracing.ts'
 import type { WebSocketClass } from './websocket.ts'
@@ -139,7 +139,7 @@ export class Client<Topics extends object = Record<string, unknown>> {
   readonly #link: Link
   readonly #stateListeners = new Set<(change: StateChange) => void>()
   readonly #options: ClientOptions<Topics>
-  readonly #abort = () => void this.close()
+  readonly #offAbort: () => void
   readonly #url: string
   readonly #clock: Clock
   #failure: FanfareError | undefined
@@ -175,10 +175,11 @@ export class Client<Topics extends object = Record<string, unknown>> {
     this.hub = new HubAdmin(call, () => this.#link.session.hubNow())
     this.connections = new ConnectionAdmin(call)
     this.topics = new TopicAdmin(call)
-    options.signal?.addEventListener('abort', this.#abort, { once: true })
+    const abort = () => void this.close()
+    this.#offAbort = onAbort(options.signal, abort)
     this.#link.session.open()
     // The event of a signal that was aborted before never comes.
-    if (options.signal?.aborted) this.#abort()
+    if (options.signal?.aborted) abort()
   }
 
   /** Where the connection stands now. */
@@ -206,15 +207,14 @@ export class Client<Topics extends object = Record<string, unknown>> {
     await new Promise<void>((resolve, reject) => {
       const settle = (act: () => void) => {
         off()
-        signal?.removeEventListener('abort', abort)
+        offAbort()
         act()
       }
-      const abort = () => settle(() => reject(signal && reasonOf(signal)))
       const off = this.onState(({ to }) => {
         if (to === 'connected') settle(resolve)
         else if (to === 'closed') settle(() => reject(this.#failure ?? new FanfareError('client_closed')))
       })
-      signal?.addEventListener('abort', abort, { once: true })
+      const offAbort = onAbort(signal, () => settle(() => reject(signal && reasonOf(signal))))
     })
   }
 
@@ -403,17 +403,11 @@ export class Client<Topics extends object = Record<string, unknown>> {
     const { to, reason } = change
     if (to === 'closed' && reason.code !== 'closed_by_client') this.#failure = errorFrom({ ...reason, retry: false })
     this.#warn(change)
-    for (const listener of [...this.#stateListeners]) {
-      try {
-        listener(change)
-      } catch (error) {
-        throwLater(error)
-      }
-    }
+    for (const listener of [...this.#stateListeners]) callBack(() => listener(change))
   }
 
   #ended(): void {
-    this.#options.signal?.removeEventListener('abort', this.#abort)
+    this.#offAbort()
     this.#stateListeners.clear()
   }
 

@@ -1,6 +1,7 @@
 import type { Clock } from '../shared/clock.ts'
 import { FanfareError } from '../shared/fanfare-error.ts'
 import type { ClientFrame, ConsumeFrame, ConsumingFrame, DeliveryFrame } from '../shared/frames.ts'
+import { onAbort } from './abort.ts'
 import type { Asked } from './asking.ts'
 import { BegunDeliveries } from './begun-deliveries.ts'
 import { type ConsumeOptions, completed, type DeliveryHandler } from './consume-options.ts'
@@ -65,7 +66,7 @@ export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>>, 
   /** The hub knows the frames `begin`, `return` and `stop`. */
   #saysBegun = false
   #whenIdle: (() => void) | undefined
-  readonly #abort = () => void this.close()
+  readonly #offAbort: () => void
 
   /** @internal */
   constructor(
@@ -83,7 +84,7 @@ export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>>, 
     this.begun = new BegunDeliveries(number, host)
     this.#handlers = handler && new Handlers(handler as DeliveryHandler<unknown>, this.#options, this, host)
     this.standing = new Standing(options, !handler)
-    options.signal?.addEventListener('abort', this.#abort, { once: true })
+    this.#offAbort = onAbort(options.signal, () => void this.close())
   }
 
   /** Resolves once the hub delivers, or the consumer is closed; rejects when it refuses. What may pass is waited for. */
@@ -235,12 +236,11 @@ export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>>, 
   end(failure: FanfareError | undefined): boolean {
     if (this.#state === 'ended') return true
     this.#state = 'ended'
-    this.#options.signal?.removeEventListener('abort', this.#abort)
-    if (failure) this.standing.fail(failure)
-    else this.standing.end()
+    this.#offAbort()
+    const isTold = this.standing.over(failure)
     this.lost()
     this.#feed()
-    return !failure || this.standing.report(failure)
+    return isTold
   }
 
   // What is said to the hub

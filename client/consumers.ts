@@ -125,8 +125,8 @@ export class Consumers implements ConsumerHost {
 
   /** Gives how many ended without anybody being told why. */
   endAll(error: FanfareError | undefined): number {
-    const told = [...this.#byNumber.values()].map((consumer) => consumer.end(error))
+    const untold = [...this.#byNumber.values()].filter((consumer) => !consumer.end(error))
     this.#byNumber.clear()
-    return told.filter((each) => !each).length
+    return untold.length
   }
 }

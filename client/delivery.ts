@@ -108,10 +108,6 @@ export class Delivery<Data = unknown> {
    */
   ack(options: { readonly publish?: readonly AckPublish[] } = {}): Promise<void> {
     const { publish } = options
-    for (const { data } of publish ?? []) {
-      if (data instanceof Uint8Array || data instanceof ArrayBuffer)
-        return Promise.reject(new FanfareError('bad_frame', BYTES))
-    }
     // Copies: checking a frame completes them.
     return this.#settle({
       type: 'ack',
@@ -146,8 +142,6 @@ export class Delivery<Data = unknown> {
     return this.#settling
   }
 }
-
-const BYTES = 'Bytes cannot be published with an ack. Publish them by themselves, before it'
 
 /** Whether a lease is gone, so that the message comes again by itself. */
 export function isLost(error: unknown): boolean {

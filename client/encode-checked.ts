@@ -2,6 +2,7 @@ import { encodeRecord, parseJson } from '../shared/codec.ts'
 import { CONTENT_FRAMES, type ContentFrame } from '../shared/content-frames.ts'
 import { FanfareError } from '../shared/fanfare-error.ts'
 import { checkFrame } from '../shared/rules.ts'
+import { textOf } from '../shared/thrown.ts'
 
 /** Levels of a whole frame: those of data, and those around it in an ack that publishes. What is data has its own bound. */
 const MAX_LEVELS = 104
@@ -75,8 +76,3 @@ function faultIn(given: unknown, levels: number): string | undefined {
 }
 
 const tagOf = (value: unknown): string => Object.prototype.toString.call(value)
-
-/** Also of what cannot be made text. */
-function textOf(error: unknown): string {
-  return error instanceof Error ? error.message : typeof error
-}

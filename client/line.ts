@@ -1,6 +1,6 @@
 import type { Timer } from '../shared/clock.ts'
 import { FanfareError } from '../shared/fanfare-error.ts'
-import { reasonOf, throwIfAborted } from './abort.ts'
+import { onAbort, reasonOf, throwIfAborted } from './abort.ts'
 import type { Session } from './session.ts'
 import { exceeds } from './writer.ts'
 
@@ -180,13 +180,12 @@ export class Line {
       if (++this.#goneCount * 2 > this.#queue.length - this.#head) this.#compact()
       this.#whenIdle?.()
     }
-    const abort = () => give(signal && reasonOf(signal))
+    const offAbort = onAbort(signal, () => give(signal && reasonOf(signal)))
     const done = () => {
       clock.clearTimeout(waiting.timer)
-      signal?.removeEventListener('abort', abort)
+      offAbort()
     }
     const { resolve, reject } = waiting
-    signal?.addEventListener('abort', abort, { once: true })
     if (timeoutMs !== undefined) {
       waiting.timer = clock.setTimeout(() => give(new FanfareError('request_timeout')), timeoutMs)
     }

@@ -1,4 +1,3 @@
-import type { Timer } from '../shared/clock.ts'
 import { errorFrom, FanfareError } from '../shared/fanfare-error.ts'
 import type { ErrorFrame, HubFrame, WelcomeFrame } from '../shared/frames.ts'
 import { Asking } from './asking.ts'
@@ -10,8 +9,9 @@ import { Requests } from './requests.ts'
 import { Responders } from './responders.ts'
 import { Session, type SessionListener, type SessionOptions, type StateChange } from './session.ts'
 import { Subscriptions } from './subscriptions.ts'
-import { throwLater } from './throw-later.ts'
+import { callBack, throwLater } from './throw-later.ts'
 import type { Tracing } from './tracing.ts'
+import { within } from './within.ts'
 
 /** What the client is told. */
 interface LinkOwner {
@@ -123,18 +123,20 @@ export class Link implements SessionListener {
     }
   }
 
+  // A fault in one part must not keep the others from hearing it.
+
   lost(): void {
-    for (const part of this.#parts) guarded(() => part.lost())
+    for (const part of this.#parts) callBack(() => part.lost())
   }
 
   ended(error: FanfareError | undefined): void {
     const reason = error ?? new FanfareError('client_closed')
     let untold = 0
-    guarded(() => this.#line.ended(reason))
-    guarded(() => this.#callLine.ended(reason))
-    guarded(() => (untold += this.subscriptions.endAll(error)))
-    guarded(() => (untold += this.responders.endAll(error)))
-    guarded(() => (untold += this.consumers.endAll(error)))
+    callBack(() => this.#line.ended(reason))
+    callBack(() => this.#callLine.ended(reason))
+    callBack(() => (untold += this.subscriptions.endAll(error)))
+    callBack(() => (untold += this.responders.endAll(error)))
+    callBack(() => (untold += this.consumers.endAll(error)))
     // Once, however many have ended with the client.
     if (untold > 0) throwLater(error)
     this.#owner.ended()
@@ -151,12 +153,7 @@ export class Link implements SessionListener {
     const callLine = this.#callLine
     const { clock } = session
     if (session.state === 'connected' || line.waits || callLine.waits) {
-      let timer: Timer | undefined
-      const grace = new Promise<void>((resolve) => {
-        timer = clock.setTimeout(resolve, timeoutMs)
-      })
-      await Promise.race([this.#idle(), grace])
-      clock.clearTimeout(timer)
+      await within(clock, timeoutMs, this.#idle())
       this.consumers.cancelAll()
     }
     const unsent = line.unsent + callLine.unsent
@@ -179,14 +176,5 @@ export class Link implements SessionListener {
     else if (this.responders.refused(frame)) return
     else if (seq === undefined) this.subscriptions.refused(frame)
     else for (const line of [this.#line, this.#callLine]) line.answered(seq, ({ reject }) => reject(errorFrom(frame)))
-  }
-}
-
-/** A fault in one part must not keep the others from hearing it. */
-function guarded(tell: () => void): void {
-  try {
-    tell()
-  } catch (error) {
-    throwLater(error)
   }
 }

@@ -1,4 +1,4 @@
-import { decodeBinary, decodeText, encodeFrame } from '../shared/codec.ts'
+import { decodeBinary, encodeFrame } from '../shared/codec.ts'
 import type { Headers, PublishFrame, ReceiptFrame } from '../shared/frames.ts'
 import type { Position } from '../shared/streams.ts'
 import { parseTopic } from '../shared/topic.ts'
@@ -83,6 +83,7 @@ export class Publisher {
 }
 
 function asRetry(frame: string | Uint8Array): string | Uint8Array {
-  const [decoded] = typeof frame === 'string' ? decodeText(frame) : decodeBinary(frame)
+  if (typeof frame === 'string') return `{"retry":true,${frame.slice(1)}`
+  const [decoded] = decodeBinary(frame)
   return encodeFrame({ ...(decoded as PublishFrame), retry: true })
 }

@@ -177,8 +177,7 @@ export class Responders {
     if (request !== undefined) callBack(() => offer?.options.onError?.(error, this.#replied.get(request)))
     else if (offer && !this.#asking.retries(offer, frame)) {
       this.#offers.delete(offer.number)
-      offer.standing.fail(error)
-      if (!offer.standing.report(error)) throwLater(error)
+      if (!offer.standing.over(error)) throwLater(error)
     }
     return request !== undefined || offer !== undefined
   }
@@ -190,15 +189,8 @@ export class Responders {
 
   /** The client is closed for good; without an error it closed itself. Returns those that nobody was told of. */
   endAll(error: FanfareError | undefined): number {
-    let untold = 0
-    for (const { standing } of this.#offers.values()) {
-      if (!error) standing.end()
-      else {
-        standing.fail(error)
-        if (!standing.report(error)) untold++
-      }
-    }
+    const untold = [...this.#offers.values()].filter(({ standing }) => !standing.over(error))
     this.#offers.clear()
-    return untold
+    return untold.length
   }
 }

@@ -4,13 +4,13 @@ import { type ErrorCode, errorFrom, FanfareError } from '../shared/fanfare-error
 import { type ErrorFrame, type HubFrame, SUBPROTOCOL, type WelcomeFrame } from '../shared/frames.ts'
 import { HUB_FRAMES } from '../shared/hub-frames.ts'
 import { checkFrame } from '../shared/rules.ts'
+import { textOf } from '../shared/thrown.ts'
 import { type Backoff, backoffMs } from './backoff.ts'
 import { Farewell } from './farewell.ts'
 import { Liveness } from './liveness.ts'
 import { type GetToken, Tokens } from './tokens.ts'
 import { onWake } from './wake.ts'
 import type { WebSocketClass, WebSocketLike } from './websocket.ts'
-import { wordsOf } from './words.ts'
 import { Writer } from './writer.ts'
 
 /** `connecting`: a try is under way. `waiting`: the next one comes after a while. `closed`: for good. */
@@ -171,7 +171,7 @@ export class Session {
     try {
       socket = new this.#options.WebSocket(this.#url, [SUBPROTOCOL])
     } catch (thrown) {
-      return this.#notOpened(wordsOf(thrown))
+      return this.#notOpened(textOf(thrown))
     }
     this.#hadSocket = true
     this.#socket = socket

@@ -55,7 +55,7 @@ export class Standing {
     this.#ending.resolve()
   }
 
-  /** It has ended otherwise. */
+  /** This has ended it. */
   fail(error: unknown): void {
     this.#failure = error
     this.#beginning.reject(error)
@@ -70,8 +70,13 @@ export class Standing {
     return DONE
   }
 
-  /** Tells whoever listens why it has ended. False: nobody does. */
-  report(error: FanfareError): boolean {
+  /** Its owner has ended it, or this error has, and whoever listens is told. False: nobody is. */
+  over(error: FanfareError | undefined): boolean {
+    if (!error) {
+      this.end()
+      return true
+    }
+    this.fail(error)
     const { onError } = this.#options
     callBack(() => onError?.(error))
     return this.#isRead || onError !== undefined || !this.wasReady

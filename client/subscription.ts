@@ -1,9 +1,10 @@
-import type { Clock, Timer } from '../shared/clock.ts'
+import type { Clock } from '../shared/clock.ts'
 import type { FanfareError } from '../shared/fanfare-error.ts'
 import type { FeedFrame, GapFrame, SubscribedFrame, SubscribeFrame } from '../shared/frames.ts'
 import { passesFilter } from '../shared/header-filter.ts'
 import type { Last } from '../shared/streams.ts'
 import { matchesPattern, parsePattern } from '../shared/topic.ts'
+import { onAbort } from './abort.ts'
 import type { Asked } from './asking.ts'
 import { Cursor } from './cursor.ts'
 import { Handling } from './handling.ts'
@@ -13,6 +14,7 @@ import { Reader } from './reader.ts'
 import { Standing } from './standing.ts'
 import type { Handler, SubscribeOptions } from './subscribe-options.ts'
 import { callBack, throwLater } from './throw-later.ts'
+import { within } from './within.ts'
 
 /** Longest time that the last commit may take before a subscription ends without its answer, in milliseconds. */
 const LAST_COMMIT_MS = 1_000
@@ -43,7 +45,7 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
   readonly #handling: Handling | undefined
   readonly #host: SubscriptionHost
   #ending: Promise<void> | undefined
-  readonly #abort = () => void this.unsubscribe()
+  readonly #offAbort: () => void
   #state: 'new' | 'live' | 'cut' | 'ended' = 'new'
   /** Between the hub and this buffer: who has asked, and who has answered. */
   #flow: 'open' | 'pausing' | 'paused' | 'resuming' = 'open'
@@ -86,7 +88,7 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
         if (this.#state === 'live') host.write(JSON.stringify({ type: 'commit', sub: number, offset }))
       }, host.clock)
     }
-    options.signal?.addEventListener('abort', this.#abort, { once: true })
+    this.#offAbort = onAbort(options.signal, () => void this.unsubscribe())
   }
 
   /**
@@ -141,13 +143,7 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
   /** What has been handled is stored, as far as that can be done in time. */
   async #lastCommit(): Promise<void> {
     if (!this.#cursor || this.#state !== 'live') return
-    const { clock } = this.#host
-    let timer: Timer | undefined
-    const late = new Promise<void>((resolve) => {
-      timer = clock.setTimeout(resolve, LAST_COMMIT_MS)
-    })
-    await Promise.race([this.#cursor.commit().catch(() => {}), late])
-    clock.clearTimeout(timer)
+    await within(this.#host.clock, LAST_COMMIT_MS, this.#cursor.commit())
   }
 
   [Symbol.asyncIterator](): AsyncIterableIterator<Message<Data>> {
@@ -283,28 +279,17 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
     this.#flow = 'open'
   }
 
-  /** @internal Its owner has ended it, or closed the client. */
-  end(): void {
-    if (this.#state === 'ended') return
-    this.#inbox.clear()
-    this.standing.end()
-    this.#stop()
-  }
-
-  /** @internal It has ended otherwise. False: nobody has been told. */
-  fail(error: FanfareError): boolean {
+  /** @internal Its owner has ended it, or closed the client; or this error has. False: nobody has been told of that. */
+  end(error?: FanfareError): boolean {
     if (this.#state === 'ended') return true
-    this.standing.fail(error)
-    this.#stop()
-    return this.standing.report(error)
-  }
-
-  #stop(): void {
+    if (!error) this.#inbox.clear()
     this.#state = 'ended'
+    const isTold = this.standing.over(error)
     this.#cursor?.end()
     this.#handling?.stop()
-    this.#options.signal?.removeEventListener('abort', this.#abort)
+    this.#offAbort()
     this.#reader?.wake()
+    return isTold
   }
 
   /** Also where a start had to be repeated, each message comes once. */

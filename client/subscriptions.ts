@@ -67,14 +67,10 @@ export class Subscriptions implements SubscriptionHost {
 
   /** The client is closed for good; without an error it closed itself. Returns those that nobody was told of. */
   endAll(error: FanfareError | undefined): number {
-    let untold = 0
-    for (const subscription of this.#bySub.values()) {
-      if (!error) subscription.end()
-      else if (!subscription.fail(error)) untold++
-    }
+    const untold = [...this.#bySub.values()].filter((subscription) => !subscription.end(error))
     this.#bySub.clear()
     this.#byTopic.clear()
-    return untold
+    return untold.length
   }
 
   askAll(): void {
@@ -134,7 +130,7 @@ export class Subscriptions implements SubscriptionHost {
     else if (this.#asking.retries(subscription, frame)) subscription.lost()
     else {
       this.#forget(subscription)
-      if (!subscription.fail(error)) throwLater(error)
+      if (!subscription.end(error)) throwLater(error)
     }
   }
 

@@ -1,8 +1,8 @@
 import type { Clock, Timer } from '../shared/clock.ts'
 import { MAX_TOKEN } from '../shared/content-frames.ts'
 import { FanfareError } from '../shared/fanfare-error.ts'
+import { textOf } from '../shared/thrown.ts'
 import { type Backoff, backoffMs } from './backoff.ts'
-import { wordsOf } from './words.ts'
 
 /** Asks for a token. Nothing, or an empty one, is none. */
 export type GetToken = () => string | undefined | Promise<string | undefined>
@@ -38,7 +38,7 @@ export class Tokens {
     try {
       token = await this.#getToken()
     } catch (error) {
-      throw new FanfareError('token_unavailable', wordsOf(error))
+      throw new FanfareError('token_unavailable', textOf(error))
     }
     if (token === undefined || token === null) return undefined
     // The hub would answer by closing for good.
