@@ -1,14 +1,6 @@
 import type { FanfareError } from '../shared/fanfare-error.ts'
 import type { Delivery } from './delivery.ts'
-
-/** What is asked of the client. */
-interface BegunHost {
-  write(frame: string): void
-  /** Sends at once what was written. */
-  flush(): void
-  /** Calls it before what this turn has written is sent. */
-  atEndOfTurn(task: () => void): void
-}
+import type { Session } from './session.ts'
 
 /**
  * Which deliveries have begun, and which of them the hub knows about: it charges an attempt for those only. Usually the hub learns of them
@@ -18,7 +10,7 @@ interface BegunHost {
  */
 export class BegunDeliveries {
   readonly #consumer: number
-  readonly #host: BegunHost
+  readonly #session: Session
   /** Begun and not settled. Those of synchronous handlers are not among them. */
   readonly #open = new Map<number, Delivery>()
   /** The hub wants to know. */
@@ -30,9 +22,9 @@ export class BegunDeliveries {
   #exact = false
   #endsTurn = false
 
-  constructor(consumer: number, host: BegunHost) {
+  constructor(consumer: number, session: Session) {
     this.#consumer = consumer
-    this.#host = host
+    this.#session = session
   }
 
   /** A connection begins. */
@@ -63,7 +55,7 @@ export class BegunDeliveries {
     const isUsual = this.#lastSaid > 0 && attempt === 1 && lastError === undefined
     if (!this.#exact && isUsual) return this.#atEndOfTurn()
     this.#say()
-    this.#host.flush()
+    this.#session.writer.flush()
   }
 
   /** It is not settled by the handler's return. */
@@ -96,13 +88,13 @@ export class BegunDeliveries {
   #say(): void {
     this.#lastSaid = this.#last
     this.#exact = true
-    this.#host.write(JSON.stringify({ type: 'begin', consumer: this.#consumer, delivery: this.#last }))
+    this.#session.write(JSON.stringify({ type: 'begin', consumer: this.#consumer, delivery: this.#last }))
   }
 
   #atEndOfTurn(): void {
     if (this.#endsTurn) return
     this.#endsTurn = true
-    this.#host.atEndOfTurn(() => {
+    this.#session.writer.atEndOfTurn(() => {
       this.#endsTurn = false
       if (this.#last > this.#lastSaid) this.#say()
       else if (this.#open.size === 0) this.#exact = false

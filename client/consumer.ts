@@ -1,4 +1,3 @@
-import type { Clock } from '../shared/clock.ts'
 import { FanfareError } from '../shared/fanfare-error.ts'
 import type { ClientFrame, ConsumeFrame, ConsumingFrame, DeliveryFrame } from '../shared/frames.ts'
 import { onAbort } from './abort.ts'
@@ -10,22 +9,15 @@ import { encodeChecked } from './encode-checked.ts'
 import { Handlers } from './handlers.ts'
 import type { Message } from './message.ts'
 import { Reader } from './reader.ts'
+import type { Session } from './session.ts'
 import { Standing } from './standing.ts'
 import { callBack } from './throw-later.ts'
 import type { Tracing } from './tracing.ts'
 
 /** What a consumer asks of the client. */
 export interface ConsumerHost {
+  readonly session: Session
   readonly trace: Tracing | undefined
-  readonly clock: Clock
-  /** Throws `frame_too_large`. */
-  write(frame: string | Uint8Array): void
-  /** Sends at once what was written. */
-  flush(): void
-  /** Calls it at the end of the turn, before what was written is sent. */
-  atEndOfTurn(task: () => void): void
-  /** Sends what was written, and calls `done` when the hub has read it. */
-  roundTrip(done: () => void): void
   /** It has ended: forget it, and tell the hub. */
   ended(consumer: Consumer): void
 }
@@ -81,8 +73,8 @@ export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>>, 
     this.number = number
     this.#options = completed(options)
     this.#host = host
-    this.begun = new BegunDeliveries(number, host)
-    this.#handlers = handler && new Handlers(handler as DeliveryHandler<unknown>, this.#options, this, host)
+    this.begun = new BegunDeliveries(number, host.session)
+    this.#handlers = handler && new Handlers(handler as DeliveryHandler<unknown>, this.#options, this, host.session)
     this.standing = new Standing(options, !handler)
     this.#offAbort = onAbort(options.signal, () => void this.close())
   }
@@ -259,7 +251,7 @@ export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>>, 
       },
       extend: (delivery, ms) => {
         if (leases !== this.#leases) return
-        this.#host.write(encodeChecked({ type: 'extend', consumer: this.number, delivery, ms }))
+        this.#write(encodeChecked({ type: 'extend', consumer: this.number, delivery, ms }))
       },
     }
     return leases
@@ -272,7 +264,7 @@ export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>>, 
       const isPlain = end.type === 'ack' && end.publish === undefined
       // By hand, because it is the hot path, and there is nothing in it to be checked.
       const plain = `{"type":"ack","consumer":${number},"delivery":${delivery}}`
-      this.#host.write(isPlain ? plain : encodeChecked({ ...end, consumer: number, delivery }))
+      this.#write(isPlain ? plain : encodeChecked({ ...end, consumer: number, delivery }))
       this.#settling.set(delivery, { delivery: this.begun.get(delivery), resolve, reject })
       this.begun.settled(delivery)
     })
@@ -292,7 +284,14 @@ export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>>, 
     if (deliveries.length > 0 && this.#saysBegun) this.#say({ type: 'return', consumer: this.number, deliveries })
   }
 
+  /** Throws `frame_too_large`. */
+  #write(frame: string | Uint8Array): void {
+    const { session } = this.#host
+    session.checkSize(frame)
+    session.write(frame)
+  }
+
   #say(frame: ClientFrame): void {
-    this.#host.write(JSON.stringify(frame))
+    this.#write(JSON.stringify(frame))
   }
 }

@@ -1,5 +1,4 @@
-import type { Clock } from '../shared/clock.ts'
-import { errorFrom, FanfareError } from '../shared/fanfare-error.ts'
+import { errorFrom, type FanfareError } from '../shared/fanfare-error.ts'
 import type {
   ConsumeFrame,
   ConsumingFrame,
@@ -17,25 +16,20 @@ import { messageOf } from './message.ts'
 import type { Session } from './session.ts'
 import { throwLater } from './throw-later.ts'
 import type { Tracing } from './tracing.ts'
-import { exceeds } from './writer.ts'
 
 /** The consumers of a client. */
 export class Consumers implements ConsumerHost {
   readonly trace: Tracing | undefined
-  readonly #session: Session
+  readonly session: Session
   readonly #asking: Asking
   readonly #nextNumber: () => number
   readonly #byNumber = new Map<number, Consumer>()
 
   constructor(session: Session, asking: Asking, nextNumber: () => number, trace: Tracing | undefined) {
     this.trace = trace
-    this.#session = session
+    this.session = session
     this.#asking = asking
     this.#nextNumber = nextNumber
-  }
-
-  get clock(): Clock {
-    return this.#session.clock
   }
 
   add<Data>(queue: string, options: ConsumeOptions, handler: DeliveryHandler<Data> | undefined): Consumer<Data> {
@@ -46,23 +40,6 @@ export class Consumers implements ConsumerHost {
     this.#asking.ask(consumer as Consumer)
     if (options.signal?.aborted) void consumer.close()
     return consumer
-  }
-
-  write(frame: string | Uint8Array): void {
-    if (exceeds(frame, this.#session.writer.limit)) throw new FanfareError('frame_too_large')
-    this.#session.write(frame)
-  }
-
-  flush(): void {
-    this.#session.writer.flush()
-  }
-
-  atEndOfTurn(task: () => void): void {
-    this.#session.writer.atEndOfTurn(task)
-  }
-
-  roundTrip(done: () => void): void {
-    this.#session.roundTrip(done)
   }
 
   ended(consumer: Consumer): void {

@@ -1,20 +1,12 @@
-import type { Clock, Timer } from '../shared/clock.ts'
+import type { Timer } from '../shared/clock.ts'
 import { FanfareError } from '../shared/fanfare-error.ts'
 import { isThenable } from '../shared/thenable.ts'
 import type { BegunDeliveries } from './begun-deliveries.ts'
 import type { completed, DeliveryHandler } from './consume-options.ts'
 import { type Delivery, isLost } from './delivery.ts'
+import type { Session } from './session.ts'
 import { callBack, throwLater } from './throw-later.ts'
 import { nextTurn } from './writer.ts'
-
-/** What is asked of the client. */
-interface HandlersHost {
-  readonly clock: Clock
-  flush(): void
-  atEndOfTurn(task: () => void): void
-  /** Sends what was written, and calls `done` when the hub has read it. */
-  roundTrip(done: () => void): void
-}
 
 /** The consumer whose deliveries are handled. */
 interface Source {
@@ -35,7 +27,7 @@ export class Handlers {
   readonly #handler: DeliveryHandler<unknown>
   readonly #options: ReturnType<typeof completed>
   readonly #source: Source
-  readonly #host: HandlersHost
+  readonly #session: Session
   /** When the first handler of this turn was called. */
   #turnSince: number | undefined
   /** The next one waits for the next turn. */
@@ -45,12 +37,12 @@ export class Handlers {
     handler: DeliveryHandler<unknown>,
     options: ReturnType<typeof completed>,
     source: Source,
-    host: HandlersHost,
+    session: Session,
   ) {
     this.#source = source
     this.#handler = handler
     this.#options = options
-    this.#host = host
+    this.#session = session
   }
 
   /** Another one could run. */
@@ -60,7 +52,7 @@ export class Handlers {
 
   /** Handles what is there. */
   pump(): void {
-    const { clock } = this.#host
+    const { clock } = this.#session
     const { concurrency } = this.#options
     while (!this.#resting && this.running < concurrency) {
       if (this.#turnSince === undefined) this.#beginTurn()
@@ -73,8 +65,8 @@ export class Handlers {
   }
 
   #beginTurn(): void {
-    this.#turnSince = this.#host.clock.now()
-    this.#host.atEndOfTurn(() => {
+    this.#turnSince = this.#session.clock.now()
+    this.#session.writer.atEndOfTurn(() => {
       this.#turnSince = undefined
     })
   }
@@ -83,11 +75,11 @@ export class Handlers {
   #rest(heldMs: number): void {
     if (this.#resting) return
     this.#resting = true
-    this.#host.flush()
+    this.#session.writer.flush()
     const goOn = () => this.goOn()
     // After half of a deadline the hub may have taken back what waits. Otherwise a whole turn of the event loop is enough, which reads the
     // socket somewhere.
-    if (heldMs >= this.#source.ackDeadlineMs / 2) this.#host.roundTrip(goOn)
+    if (heldMs >= this.#source.ackDeadlineMs / 2) this.#session.roundTrip(goOn)
     else nextTurn(() => nextTurn(goOn))
   }
 
@@ -113,7 +105,7 @@ export class Handlers {
   /** Keeps the lease while a handler runs, for as long as it may. */
   #watch(delivery: Delivery, result: Promise<unknown>): void {
     const { begun } = this.#source
-    const { clock } = this.#host
+    const { clock } = this.#session
     const { maxRunTimeMs } = this.#options
     const endsAt = clock.now() + maxRunTimeMs
     let timer: Timer | undefined

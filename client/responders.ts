@@ -1,4 +1,4 @@
-import { errorFrom, FanfareError } from '../shared/fanfare-error.ts'
+import { errorFrom, type FanfareError } from '../shared/fanfare-error.ts'
 import type { ErrorFrame, Headers, RequestFrame } from '../shared/frames.ts'
 import { RecentMap } from '../shared/recent-map.ts'
 import { parsePattern } from '../shared/topic.ts'
@@ -9,7 +9,6 @@ import { FUNCTION, type Rules } from './options.ts'
 import type { Session } from './session.ts'
 import { Standing } from './standing.ts'
 import { callBack, throwLater } from './throw-later.ts'
-import { exceeds } from './writer.ts'
 
 /** Requests that are remembered after their replies, at most twice as many: the hub may refuse a reply. */
 const REMEMBERED_REQUESTS = 100
@@ -154,7 +153,7 @@ export class Responders {
     const asked = { topic, data, ...(headers && { headers }) }
     const reply = (words: { readonly data?: unknown; readonly error?: string }) => {
       const encoded = encodeChecked({ type: 'reply', request, ...words })
-      if (exceeds(encoded, this.#session.writer.limit)) throw new FanfareError('frame_too_large')
+      this.#session.checkSize(encoded)
       if (connection !== this.#connection) return
       this.#replied.set(request, asked)
       this.#session.write(encoded)

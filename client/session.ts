@@ -11,7 +11,7 @@ import { Liveness } from './liveness.ts'
 import { type GetToken, Tokens } from './tokens.ts'
 import { onWake } from './wake.ts'
 import type { WebSocketClass, WebSocketLike } from './websocket.ts'
-import { Writer } from './writer.ts'
+import { exceeds, Writer } from './writer.ts'
 
 /** `connecting`: a try is under way. `waiting`: the next one comes after a while. `closed`: for good. */
 export type State = 'connecting' | 'connected' | 'waiting' | 'closed'
@@ -198,6 +198,11 @@ export class Session {
 
   write(frame: string | Uint8Array): void {
     this.writer.write(frame)
+  }
+
+  /** Throws `frame_too_large`. */
+  checkSize(frame: string | Uint8Array): void {
+    if (exceeds(frame, this.writer.limit)) throw new FanfareError('frame_too_large')
   }
 
   /** Sends what was written, and calls `done` when the hub has read it: what it had said before that has been heard. */

@@ -1,4 +1,3 @@
-import type { Clock } from '../shared/clock.ts'
 import type { FanfareError } from '../shared/fanfare-error.ts'
 import type { FeedFrame, GapFrame, SubscribedFrame, SubscribeFrame } from '../shared/frames.ts'
 import { passesFilter } from '../shared/header-filter.ts'
@@ -11,6 +10,7 @@ import { Handling } from './handling.ts'
 import { type Delivery, Inbox, type Item } from './inbox.ts'
 import type { Message } from './message.ts'
 import { Reader } from './reader.ts'
+import type { Session } from './session.ts'
 import { Standing } from './standing.ts'
 import type { Handler, SubscribeOptions } from './subscribe-options.ts'
 import { callBack, throwLater } from './throw-later.ts'
@@ -21,9 +21,7 @@ const LAST_COMMIT_MS = 1_000
 
 /** What a subscription asks of the client. */
 export interface SubscriptionHost {
-  readonly clock: Clock
-  backoffMs(failures: number): number
-  write(frame: string): void
+  readonly session: Session
   /** It has ended: forget it, and tell the hub. Resolves when the hub has answered. */
   ended(subscription: Subscription): Promise<void>
 }
@@ -77,7 +75,7 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
     this.#host = host
     this.#handling =
       handler &&
-      new Handling(handler as Handler<unknown>, options, host, {
+      new Handling(handler as Handler<unknown>, options, host.session, {
         shift: () => this.#shift(),
         handled: (delivery) => this.#handled(delivery),
         broken: (error) => this.#broken(error),
@@ -85,8 +83,8 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
     this.standing = new Standing(options, !handler)
     if (options.cursor !== undefined) {
       this.#cursor = new Cursor((offset) => {
-        if (this.#state === 'live') host.write(JSON.stringify({ type: 'commit', sub: number, offset }))
-      }, host.clock)
+        if (this.#state === 'live') host.session.write(JSON.stringify({ type: 'commit', sub: number, offset }))
+      }, host.session.clock)
     }
     this.#offAbort = onAbort(options.signal, () => void this.unsubscribe())
   }
@@ -143,7 +141,7 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
   /** What has been handled is stored, as far as that can be done in time. */
   async #lastCommit(): Promise<void> {
     if (!this.#cursor || this.#state !== 'live') return
-    await within(this.#host.clock, LAST_COMMIT_MS, this.#cursor.commit())
+    await within(this.#host.session.clock, LAST_COMMIT_MS, this.#cursor.commit())
   }
 
   [Symbol.asyncIterator](): AsyncIterableIterator<Message<Data>> {
@@ -364,10 +362,10 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
     if (this.#state !== 'live') return
     if (this.#flow === 'open' && this.#inbox.isFull) {
       this.#flow = 'pausing'
-      this.#host.write(JSON.stringify({ type: 'pause', sub: this.number }))
+      this.#host.session.write(JSON.stringify({ type: 'pause', sub: this.number }))
     } else if (this.#flow === 'paused' && this.#inbox.hasRoom) {
       this.#flow = 'resuming'
-      this.#host.write(JSON.stringify({ type: 'resume', sub: this.number }))
+      this.#host.session.write(JSON.stringify({ type: 'resume', sub: this.number }))
     }
   }
 }

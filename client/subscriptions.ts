@@ -1,5 +1,4 @@
-import type { Clock } from '../shared/clock.ts'
-import { errorFrom, FanfareError } from '../shared/fanfare-error.ts'
+import { errorFrom, type FanfareError } from '../shared/fanfare-error.ts'
 import type {
   CommittedFrame,
   ErrorFrame,
@@ -17,47 +16,33 @@ import type { Session } from './session.ts'
 import type { Handler, SubscribeOptions } from './subscribe-options.ts'
 import { Subscription, type SubscriptionHost } from './subscription.ts'
 import { throwLater } from './throw-later.ts'
-import { exceeds } from './writer.ts'
 
 /** Topics whose subscriptions are remembered at least, the last ones; at most twice as many. */
 const REMEMBERED_TOPICS = 1000
 
 /** The subscriptions of a client. A message names none: each topic is matched here, once. */
 export class Subscriptions implements SubscriptionHost {
-  readonly #session: Session
+  readonly session: Session
   readonly #asking: Asking
   readonly #nextNumber: () => number
   readonly #bySub = new Map<number, Subscription>()
   readonly #byTopic = new RecentMap<string, readonly Subscription[]>(REMEMBERED_TOPICS)
 
   constructor(session: Session, asking: Asking, nextNumber: () => number) {
-    this.#session = session
+    this.session = session
     this.#asking = asking
     this.#nextNumber = nextNumber
-  }
-
-  get clock(): Clock {
-    return this.#session.clock
-  }
-
-  backoffMs(failures: number): number {
-    return this.#session.backoffMs(failures)
   }
 
   add<Data>(pattern: string, options: SubscribeOptions, handler: Handler<Data> | undefined): Subscription<Data> {
     const subscription = new Subscription<Data>(pattern, this.#nextNumber(), options, handler, this)
     // Before anything is sent: to the hub a frame of the wrong shape is a reason to close for good.
-    if (exceeds(encodeChecked(subscription.frame), this.#session.writer.limit))
-      throw new FanfareError('frame_too_large')
+    this.session.checkSize(encodeChecked(subscription.frame))
     this.#bySub.set(subscription.number, subscription as Subscription)
     this.#byTopic.clear()
     this.#asking.ask(subscription)
     if (options.signal?.aborted) void subscription.unsubscribe()
     return subscription
-  }
-
-  write(frame: string): void {
-    this.#session.write(frame)
   }
 
   ended(subscription: Subscription): Promise<void> {
