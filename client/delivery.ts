@@ -8,7 +8,7 @@ import type { PublishOptions } from './publisher.ts'
 /** A publish that goes into the same step as an ack: all of it happens, or nothing. */
 export interface AckPublish extends Omit<PublishOptions, 'signal'> {
   readonly topic: string
-  /** Anything that JSON can say; bytes cannot go with an ack. */
+  /** Anything that JSON can say. Bytes are refused with `bad_data`: publish them on their own, before the ack. */
   readonly data?: unknown
 }
 

@@ -452,7 +452,7 @@ onEveryEngine('queues', (hubs) => {
       const delivery = await new QueueReader(client(), 'q').next()
       const refused = (publish: { topic: string; data?: unknown; priority?: number }) =>
         expect(delivery.ack({ publish: [publish] })).rejects
-      await refused({ topic: 's.a', data: new Uint8Array(3) }).toMatchObject({ code: 'bad_frame' })
+      await refused({ topic: 's.a', data: new Uint8Array(3) }).toMatchObject({ code: 'bad_data' })
       await refused({ topic: 's.a', priority: 12 }).toMatchObject({ code: 'bad_frame' })
       await refused({ topic: 's.a', data: 'x'.repeat(300_000) }).toMatchObject({ code: 'frame_too_large' })
       await expect(delivery.nack({ delayMs: -1 })).rejects.toMatchObject({ code: 'bad_frame' })
