@@ -8,7 +8,7 @@ import { startHub } from '../../server/index.ts'
 import { launchBrowser } from '../setup/browser.ts'
 import { CuttableProxy } from '../setup/cuttable-proxy.ts'
 import { Gateway } from '../setup/gateway.ts'
-import { onEveryEngine } from '../setup/hubs.ts'
+import { onEveryEngineAtOnce } from '../setup/hubs.ts'
 import { examples } from '../setup/page.ts'
 import { PageServer } from '../setup/page-server.ts'
 import { publishNumbers } from '../setup/streams.ts'
@@ -55,8 +55,8 @@ it('does in a page what the README shows', async () => {
   await hub.close()
 })
 
-onEveryEngine('EventSource in Chromium', (hubs) => {
-  it('counts through cuts, and has each number once, in order', async () => {
+onEveryEngineAtOnce('EventSource in Chromium', (hubs) => {
+  it('counts through cuts, and has each number once, in order', async ({ expect }) => {
     const { hub, url } = await hubs.start({ streams: [{ name: 'numbers', topics: ['numbers'] }] })
     const proxy = await CuttableProxy.start(hub.port)
     const page = await browser.newPage()
@@ -96,8 +96,9 @@ const listen = (address: string) => `
     .replace('console.log(seen(event).topic)', 'window.seen.push(seen(event).data)')}
 `
 
-onEveryEngine('EventSource in Chromium, where it would give up', (hubs) => {
-  it('comes back after a gateway has answered with 502 during a restart, and misses nothing', async () => {
+// They mostly wait for the browser to try again.
+onEveryEngineAtOnce('EventSource in Chromium, where it would give up', (hubs) => {
+  it('comes back after a gateway has answered with 502 during a restart, and misses nothing', async ({ expect }) => {
     const directory = mkdtempSync(join(tmpdir(), 'fanfare-events-'))
     const options = { streams: [{ name: 'numbers', topics: ['numbers'] }], data: directory }
     const first = await hubs.start(options)
@@ -124,7 +125,7 @@ onEveryEngine('EventSource in Chromium, where it would give up', (hubs) => {
     rmSync(directory, { recursive: true })
   })
 
-  it('comes back by itself where the hub was full', async () => {
+  it('comes back by itself where the hub was full', async ({ expect }) => {
     const { hub, url } = await hubs.start({ maxConnections: 2 })
     const [client, other] = [connect(url), connect(url)]
     await Promise.all([client.ready(), other.ready()])

@@ -134,7 +134,7 @@ export class ScriptedHub {
 
   async stop(): Promise<void> {
     for (const socket of this.server.clients) socket.terminate()
-    await Promise.all(this.clients.map((client) => client.close()))
+    await Promise.all(this.clients.map((client) => client.close({ timeoutMs: 1 })))
     await new Promise((resolve) => this.server.close(resolve))
   }
 }
