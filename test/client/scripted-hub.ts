@@ -1,4 +1,5 @@
 import type { AddressInfo } from 'node:net'
+import { setImmediate } from 'node:timers'
 import { type WebSocket, WebSocketServer } from 'ws'
 import { type Client, type ClientOptions, connect } from '../../client/node.ts'
 import { decodeBinary, decodeText, encodeFrame } from '../../shared/codec.ts'
@@ -134,7 +135,12 @@ export class ScriptedHub {
 
   async stop(): Promise<void> {
     for (const socket of this.server.clients) socket.terminate()
-    await Promise.all(this.clients.map((client) => client.close({ timeoutMs: 1 })))
+    await Promise.all(this.clients.map((client) => client.close()))
     await new Promise((resolve) => this.server.close(resolve))
   }
+}
+
+/** Lets everything happen that needs no timer, of a client and its peer on one machine. */
+export async function settle(): Promise<void> {
+  for (let turns = 0; turns < 20; turns++) await new Promise<void>((resolve) => setImmediate(resolve))
 }

@@ -145,6 +145,9 @@ it('a commit that the hub never stores ends after its time', async () => {
   const ended = expect(subscription.commit()).rejects.toMatchObject({ code: 'request_timeout' })
   await vi.advanceTimersByTimeAsync(30_000)
   await ended
+  vi.useRealTimers()
+  // It would wait for the commit once more.
+  await client.close({ timeoutMs: 1 })
 })
 
 it('a client that reaches no hub says so once, where nobody listens', async () => {
