@@ -7,7 +7,6 @@ import { connect } from '../../client/node.ts'
 import { startHub } from '../../server/index.ts'
 import { launchBrowser } from '../setup/browser.ts'
 import { CuttableProxy } from '../setup/cuttable-proxy.ts'
-import { Gateway } from '../setup/gateway.ts'
 import { onEveryEngineAtOnce } from '../setup/hubs.ts'
 import { examples } from '../setup/page.ts'
 import { PageServer } from '../setup/page-server.ts'
@@ -61,7 +60,7 @@ onEveryEngineAtOnce('EventSource in Chromium', (hubs) => {
     const proxy = await CuttableProxy.start(hub.port)
     const page = await browser.newPage()
     await page.goto(pages.url)
-    await page.evaluate(COUNT(proxy.url.replace('ws', 'http').replace(/\/$/, '')))
+    await page.evaluate(COUNT(proxy.http))
     const client = connect(url)
     const published = (async () => {
       for (let n = 0; n < NUMBERS; n += 1000) await publishNumbers(client, 'numbers', n, n + 1000)
@@ -102,10 +101,10 @@ onEveryEngineAtOnce('EventSource in Chromium, where it would give up', (hubs) =>
     const directory = mkdtempSync(join(tmpdir(), 'fanfare-events-'))
     const options = { streams: [{ name: 'numbers', topics: ['numbers'] }], data: directory }
     const first = await hubs.start(options)
-    const gateway = await Gateway.start(first.hub.port)
+    const gateway = await CuttableProxy.start(first.hub.port)
     const page = await browser.newPage()
     await page.goto(pages.url)
-    await page.evaluate(listen(`${gateway.url}/v1/events?pattern=numbers&from=earliest`))
+    await page.evaluate(listen(`${gateway.http}/v1/events?pattern=numbers&from=earliest`))
     const early = connect(first.url)
     await publishNumbers(early, 'numbers', 0, 3)
     await early.close()
