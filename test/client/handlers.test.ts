@@ -330,7 +330,7 @@ describe('a consumer', () => {
   })
 
   it('that nobody reads costs no attempt, however long', async () => {
-    await fill(3, { ackDeadline: 100, maxAttempts: 2 })
+    await fill(3, { ackDeadline: 250, maxAttempts: 2 })
     const unread: Consumer = client().consume('q')
     await unread.ready
     await wait(700)
