@@ -191,6 +191,7 @@ export class Hub implements EngineApp {
       subscriptionBudget,
       traffic,
       limits: new MessageLimits(config),
+      ended: (last, code) => connections.ended(last, code),
       closed: (connectionId) => this.forget(connectionId),
     }
   }
@@ -345,8 +346,8 @@ export class Hub implements EngineApp {
   }
 
   private call(method: string, params: unknown, access: Access): Promise<unknown> {
-    const { streams, queues, connections, monitor } = this
-    return callMethod({ streams, queues, connections, monitor }, method, params, access)
+    const { streams, queues, connections, monitor, clock } = this
+    return callMethod({ streams, queues, connections, monitor, clock }, method, params, access)
   }
 
   private async listensAt(server: Server): Promise<void> {
