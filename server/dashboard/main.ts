@@ -7,6 +7,7 @@ import type { OpenPage, Page } from './page.ts'
 import { openConnection } from './pages/connection.ts'
 import { openConnections } from './pages/connections.ts'
 import { openDeadLetters } from './pages/dead-letters.ts'
+import { openNotFound } from './pages/not-found.ts'
 import { openOverview } from './pages/overview.ts'
 import { openPublish } from './pages/publish.ts'
 import { openQueue } from './pages/queue.ts'
@@ -46,8 +47,10 @@ function opener({ section, rest }: Route): OpenPage {
       return openTail
     case 'publish':
       return openPublish
-    default:
+    case 'overview':
       return openOverview
+    default:
+      return openNotFound
   }
 }
 
