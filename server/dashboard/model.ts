@@ -11,6 +11,7 @@ import {
   type TopicsStatus,
 } from '../../shared/sys.ts'
 import { History } from './history.ts'
+import { heard } from './rights.ts'
 
 /** What the hub has not spoken of for so long is gone, in milliseconds. */
 const GONE_AFTER_MS = 4000
@@ -30,8 +31,6 @@ export const ACKED = 2
 /** What the hub has said of itself. */
 export class Model {
   hub: HubInfo | undefined = undefined
-  /** Why it says nothing: it does not permit to listen. */
-  refusal: string | undefined = undefined
   /** When it last spoke, in milliseconds since 1970. */
   heardAt = 0
   /** Messages a second, in and out. */
@@ -55,7 +54,7 @@ export class Model {
       const onError = (error: unknown, message?: Message) => {
         // A fault of this page.
         if (message) throw error
-        this.refusal = (error as Error).message
+        heard(handler, error)
         this.changed()
       }
       client.subscribe(pattern, handler, { onError })

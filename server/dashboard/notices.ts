@@ -1,4 +1,5 @@
 import { html, type TemplateResult } from 'lit/html.js'
+import { missingRight } from './rights.ts'
 import { invalidate } from './schedule.ts'
 
 interface Notice {
@@ -32,6 +33,8 @@ export async function tell<Result>(asked: Promise<Result>, done: (result: Result
 
 export function errorText(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
+  const missing = missingRight(error)
+  if (missing !== undefined) return missing
   return 'code' in error ? `${error.message} (${error.code})` : error.message
 }
 

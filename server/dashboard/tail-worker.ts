@@ -1,5 +1,6 @@
 import { connect, FanfareError, type Message } from '../../client/index.ts'
 import { ownToken } from './own-token.ts'
+import { missingRight } from './rights.ts'
 import type { TailItem, TailMessage, TailReport, TailRequest } from './tail-messages.ts'
 
 /**
@@ -81,7 +82,8 @@ function hex(bytes: Uint8Array): string {
 
 function failed(error: unknown): void {
   const code = error instanceof FanfareError ? ` (${error.code})` : ''
-  report({ kind: 'failed', error: `${error instanceof Error ? error.message : String(error)}${code}` })
+  const words = missingRight(error) ?? `${error instanceof Error ? error.message : String(error)}${code}`
+  report({ kind: 'failed', error: words })
 }
 
 function report(message: TailReport): void {

@@ -5,7 +5,6 @@ import { fileURLToPath } from 'node:url'
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { connect } from '../../client/node.ts'
-import { hashApiKey, newApiKey } from '../../server/auth/api-key.ts'
 import { startHub } from '../../server/index.ts'
 import type { ConnectionsPage, HubInfo, TopicsStatus } from '../../shared/sys.ts'
 import { launchBrowser } from '../setup/browser.ts'
@@ -364,25 +363,6 @@ describe('the dashboard in Chromium', () => {
       'thumbnails',
     ])
     expect(await page.locator('.lost').count()).toBe(0)
-  })
-
-  it('opens with the password that the browser has asked for, and says what a key does not permit', async () => {
-    const [root, guest] = [newApiKey(), newApiKey()]
-    const apiKeys = [
-      { name: 'root', hash: hashApiKey(root), permissions: { admin: true } },
-      { name: 'guest', hash: hashApiKey(guest), permissions: { subscribe: ['photos.#'] } },
-    ]
-    const hub = await startHub({ port: 0, engine: 'ws', auth: { apiKeys }, drainTimeoutMs: 500 })
-    for (const [key, words] of [
-      [root, 'Nothing needs attention'],
-      [guest, 'guest may not subscribe'],
-    ] as const) {
-      const known = await browser.newPage({ httpCredentials: { username: 'anyone', password: key } })
-      await known.goto(`http://127.0.0.1:${hub.port}/`)
-      await known.getByText(words).first().waitFor()
-      await known.close()
-    }
-    await hub.close()
   })
 
   it.each(['/', '/live'])('works below a path of a proxy, with the WebSocket endpoint at %s', async (path) => {

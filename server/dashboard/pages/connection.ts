@@ -1,8 +1,8 @@
 import { html, type TemplateResult } from 'lit/html.js'
 import type { ConnectionInfo } from '../../../shared/sys.ts'
+import { act, canAct } from '../acts.ts'
 import { confirmed } from '../confirm.ts'
 import { bytes, clock, count, counted, duration } from '../format.ts'
-import { client as hub } from '../hub.ts'
 import { tell } from '../notices.ts'
 import type { OpenPage } from '../page.ts'
 import { empty, facts, figure, fill, heading } from '../parts.ts'
@@ -32,7 +32,7 @@ function details(info: ConnectionInfo): TemplateResult {
   const kind = state === 'well' ? 'good' : state === 'slow' ? 'warn' : 'bad'
   return html`${heading(
     client ?? connection,
-    html`<button class="danger" @click=${() => disconnect(info)}>Disconnect…</button>`,
+    html`<button class="danger" ?disabled=${!canAct()} @click=${() => disconnect(info)}>Disconnect…</button>`,
   )}
     <p class="panel verdict"><span class="dot ${kind}" aria-hidden="true"></span>It ${whySlow(info)}.</p>
     <dl class="figures">
@@ -87,6 +87,9 @@ async function disconnect({ connection, client, consumerCount }: ConnectionInfo)
     verb: 'Disconnect',
   })
   if (!yes) return
-  const done = await tell(hub.call('connections.disconnect', { connection }), () => `${name} is disconnected.`)
+  const done = await tell(
+    act((hub) => hub.connections.disconnect(connection)),
+    () => `${name} is disconnected.`,
+  )
   if (done) location.hash = href(['connections'])
 }

@@ -5,6 +5,7 @@ import { model } from '../hub.ts'
 import type { OpenPage } from '../page.ts'
 import { empty, fill, heading } from '../parts.ts'
 import { poll } from '../poll.ts'
+import { missingRights } from '../rights.ts'
 import { href, type Route } from '../route.ts'
 import { health, whySlow } from '../slow.ts'
 import { filtered, filterField, MOST_ROWS } from '../table.ts'
@@ -32,14 +33,14 @@ function connections(route: Route, content: TemplateResult): TemplateResult {
 
 function slowest(route: Route): TemplateResult {
   const all = model.connections?.slowest
-  if (!all) return empty('Waiting for the hub', 'Its first figures come within a second.')
+  if (!all) return empty('Waiting for the hub', missingRights() ?? 'Its first figures come within a second.')
   const rest = (model.connections?.count ?? 0) - all.length
   return html`${table(filtered(all, route, words))}
     ${rest > 0 ? html`<p class="more">${count(rest)} more that give less cause to look at them: <a href=${href(['connections'], { from: '0' })}>all, as they opened</a>.</p>` : ''}`
 }
 
 function inOrder(route: Route, page: ConnectionsPage | undefined): TemplateResult {
-  if (!page) return empty('Asking the hub', 'It will answer at once.')
+  if (!page) return empty('Asking the hub', missingRights() ?? 'It will answer at once.')
   const next = page.connections.length < MOST_ROWS ? undefined : page.connections.at(-1)
   return html`${table(filtered(page.connections, route, words))}
     <nav class="pages" aria-label="Pages">

@@ -1,8 +1,9 @@
 import { html, nothing, type TemplateResult } from 'lit/html.js'
 import type { DeadLetter, DeadLetterFilter } from '../../../shared/queues.ts'
+import { act, canAct } from '../acts.ts'
 import { confirmed } from '../confirm.ts'
 import { clock, count, counted } from '../format.ts'
-import { client, model } from '../hub.ts'
+import { model } from '../hub.ts'
 import { notice, tell } from '../notices.ts'
 import type { OpenPage } from '../page.ts'
 import { empty, facts, heading } from '../parts.ts'
@@ -70,7 +71,7 @@ function filters({ route, letters }: Open): TemplateResult {
 function actions(open: Open): TemplateResult {
   const { letters, busy, name } = open
   const some = letters.selected.size
-  const none = busy || !letters.letters?.length
+  const none = busy || !canAct() || !letters.letters?.length
   const which: DeadLetterFilter = some > 0 ? { letters: [...letters.selected] } : letters.filter
   const words = some > 0 ? `${count(some)} selected` : letters.isFiltered ? 'all that meet the filter' : 'all'
   return html`<div class="row actions">
@@ -104,7 +105,7 @@ function letter(open: Open, dead: DeadLetter): TemplateResult {
         <span class="line error">${error ?? REASONS[reason]}</span>
         <span class="line quiet">${REASONS[reason]}, ${counted(attempts, 'attempt')}, ${clock(diedAt)}</span>
       </button>
-      <button ?disabled=${open.busy} aria-label="Redrive letter ${letter}" @click=${() => redrive(open, { letters: [letter] }, `letter ${letter}`)}>Redrive</button>
+      <button ?disabled=${open.busy || !canAct()} aria-label="Redrive letter ${letter}" @click=${() => redrive(open, { letters: [letter] }, `letter ${letter}`)}>Redrive</button>
     </div>
     ${isOpen ? inside(dead) : nothing}
   </li>`
@@ -141,7 +142,7 @@ async function redrive(open: Open, which: DeadLetterFilter, words: string): Prom
   if (text !== '' && !(perSecond > 0)) return notice('How many a second has to be a number above 0.', true)
   open.busy = true
   invalidate()
-  const asked = client.queues.deadLetters.redrive(name, which, text === '' ? {} : { perSecond })
+  const asked = act((hub) => hub.queues.deadLetters.redrive(name, which, text === '' ? {} : { perSecond }))
   await tell(asked, (n) => `${counted(n, 'message')} redriven into ${name} (${words}).`)
   open.busy = false
   letters.selected.clear()
@@ -156,7 +157,10 @@ async function purge(name: string, letters: Letters, which: DeadLetterFilter, wo
     ...(which.letters === undefined && { typed: name }),
   })
   if (!yes) return
-  await tell(client.queues.deadLetters.purge(name, which), (n) => `${counted(n, 'dead letter')} of ${name} purged.`)
+  await tell(
+    act((hub) => hub.queues.deadLetters.purge(name, which)),
+    (n) => `${counted(n, 'dead letter')} of ${name} purged.`,
+  )
   letters.selected.clear()
   await letters.load()
 }

@@ -5,6 +5,7 @@ import { bytes, count, duration, percent, rate, tick } from '../format.ts'
 import { model } from '../hub.ts'
 import type { OpenPage } from '../page.ts'
 import { empty, figure, fill, heading } from '../parts.ts'
+import { missingRights } from '../rights.ts'
 import { href } from '../route.ts'
 
 const perSecond = (n: number) => `${rate(n)}/s`
@@ -16,7 +17,7 @@ export const openOverview: OpenPage = () => ({ title: 'Overview', view: overview
 function overview(): TemplateResult {
   const { hub, traffic } = model
   if (!hub)
-    return html`${heading('Overview')}${empty('Waiting for the hub', 'Its first figures come within a second.')}`
+    return html`${heading('Overview')}${empty('Waiting for the hub', missingRights() ?? 'Its first figures come within a second.')}`
   return html`${heading('Overview', html`<p class="quiet">${`Fanfare ${hub.version}, engine ${hub.engine}, up for ${duration(Date.now() - hub.startedAt)}`}</p>`)}
     ${needsAttention(attention(model))}
     <section class="charts" aria-label="Throughput of the last five minutes">

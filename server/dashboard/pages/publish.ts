@@ -1,8 +1,9 @@
 import { html, nothing, type TemplateResult } from 'lit/html.js'
 import type { Receipt } from '../../../client/index.ts'
 import { QUEUE_TOPIC } from '../../../shared/queues.ts'
+import { act, canAct } from '../acts.ts'
 import { clock } from '../format.ts'
-import { client, model } from '../hub.ts'
+import { model } from '../hub.ts'
 import { errorText } from '../notices.ts'
 import type { OpenPage } from '../page.ts'
 import { empty, facts, heading } from '../parts.ts'
@@ -53,7 +54,7 @@ function publish(route: Route, state: { busy: boolean }): TemplateResult {
         <label><span>Key <span class="quiet">optional</span></span><input name="key" class="name" autocomplete="off" spellcheck="false" maxlength="255" /></label>
         <label class="wide-field"><span>Headers <span class="quiet">optional, one a line</span></span><textarea name="headers" class="name" rows="2" spellcheck="false" placeholder="kind: jpeg"></textarea></label>
       </div>
-      <p class="buttons"><button class="main" ?disabled=${state.busy}>${state.busy ? 'Waiting for the receipt…' : 'Publish'}</button></p>
+      <p class="buttons"><button class="main" ?disabled=${state.busy || !canAct()}>${state.busy ? 'Waiting for the receipt…' : 'Publish'}</button></p>
     </form>
     <section aria-live="polite"><h2>Receipts</h2>
       ${
@@ -95,10 +96,9 @@ async function submit(event: SubmitEvent, route: Route, state: { busy: boolean }
   try {
     const headers = headersOf(of('headers'))
     const key = of('key')
-    const receipt = await client.publish(topic, payloadOf(of('payload'), of('format')), {
-      ...(key !== '' && { key }),
-      ...(headers && { headers }),
-    })
+    const options = { ...(key !== '' && { key }), ...(headers && { headers }) }
+    const payload = payloadOf(of('payload'), of('format'))
+    const receipt = await act((hub) => hub.publish(topic, payload, options))
     add({ at: Date.now(), to, receipt })
   } catch (error) {
     add({ at: Date.now(), to, error: errorText(error) })

@@ -1,10 +1,11 @@
 import { html, nothing, type TemplateResult } from 'lit/html.js'
 import type { HeaderFilter } from '../../../shared/frames.ts'
 import type { QueueInfo } from '../../../shared/queues.ts'
+import { act, canAct } from '../acts.ts'
 import type { ChartSpec } from '../chart.ts'
 import { confirmed } from '../confirm.ts'
 import { bytes, count, counted, duration, rate, tick } from '../format.ts'
-import { client, model } from '../hub.ts'
+import { model } from '../hub.ts'
 import { ACKED, DEPTH, PUBLISHED, type Watched } from '../model.ts'
 import { tell } from '../notices.ts'
 import type { OpenPage } from '../page.ts'
@@ -38,7 +39,7 @@ function details({ info, history }: Watched<QueueInfo>): TemplateResult {
   return html`${heading(
     html`<span class="name">${name}</span>`,
     html`<a class="button" href=${href(['publish'], { kind: 'queue', to: name })}>Publish to it</a>
-      <button class="danger" @click=${() => purge(info)}>Purge…</button>`,
+      <button class="danger" ?disabled=${!canAct()} @click=${() => purge(info)}>Purge…</button>`,
   )}
     ${growing ? html`<p class="panel verdict"><span class="dot bad" aria-hidden="true"></span>It only grows: for half a minute more has come in than was done.</p>` : nothing}
     <dl class="figures">
@@ -106,7 +107,11 @@ function parkedGroups({ name, parked, parkedMore }: QueueInfo): TemplateResult |
     <p class="quiet">A message of each has become a dead letter; the rest of the group waits until it is let go on.</p>
     <div class="panel table"><table><tbody>${parked.slice(0, MOST_ROWS).map(
       (key) => html`<tr><th scope="row" class="name">${key}</th>
-        <td class="action verb"><button @click=${() => tell(client.queues.unpark(name, key), () => `The group ${key} goes on.`)} aria-label="Let ${key} go on">Let it go on</button></td></tr>`,
+        <td class="action verb"><button ?disabled=${!canAct()} @click=${() =>
+          tell(
+            act((hub) => hub.queues.unpark(name, key)),
+            () => `The group ${key} goes on.`,
+          )} aria-label="Let ${key} go on">Let it go on</button></td></tr>`,
     )}</tbody></table></div>${moreRows(parked.length + parkedMore, MOST_ROWS)}</section>`
 }
 
@@ -117,5 +122,9 @@ async function purge({ name, depth, inFlight }: QueueInfo): Promise<void> {
     verb: 'Purge',
     typed: name,
   })
-  if (yes) await tell(client.queues.purge(name), (purged) => `${counted(purged, 'message')} purged from ${name}.`)
+  if (yes)
+    await tell(
+      act((hub) => hub.queues.purge(name)),
+      (purged) => `${counted(purged, 'message')} purged from ${name}.`,
+    )
 }

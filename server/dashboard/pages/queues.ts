@@ -5,9 +5,11 @@ import { model } from '../hub.ts'
 import { DEPTH, type Watched } from '../model.ts'
 import type { OpenPage } from '../page.ts'
 import { empty, heading } from '../parts.ts'
+import { seenOnly } from '../rights.ts'
 import { href, type Route } from '../route.ts'
 import { sparkline } from '../sparkline.ts'
 import { listing, type SortKeys } from '../table.ts'
+import { whoami } from '../who.ts'
 
 type Row = Watched<QueueInfo>
 
@@ -27,6 +29,8 @@ export const openQueues: OpenPage = (route) => ({ title: 'Queues', view: () => q
 function queues(route: Route): TemplateResult {
   const all = [...model.queues.values()]
   const title = heading('Queues', html`<p class="quiet">${counted(all.length, 'queue')}</p>`)
+  const some = seenOnly('queues', whoami())
+  if (all.length === 0 && some !== undefined) return html`${title}${empty('There is no queue that you can see', some)}`
   if (all.length === 0) {
     return html`${title}${empty('There is no queue', html`A queue keeps messages until one consumer each is done with them. Declare one: <code>fanfare queues declare scans 'scans.#'</code>`)}`
   }

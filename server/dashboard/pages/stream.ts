@@ -1,10 +1,11 @@
 import { html, type TemplateResult } from 'lit/html.js'
 import type { StreamStatus } from '../../../shared/sys.ts'
+import { act, canAct } from '../acts.ts'
 import type { ChartSpec } from '../chart.ts'
 import { confirmed } from '../confirm.ts'
 import { bytes, clock, count, counted, duration, rate, tick } from '../format.ts'
 import type { History } from '../history.ts'
-import { client, model } from '../hub.ts'
+import { model } from '../hub.ts'
 import { notice, tell } from '../notices.ts'
 import type { OpenPage } from '../page.ts'
 import { empty, facts, figure, heading } from '../parts.ts'
@@ -29,7 +30,7 @@ function details(info: StreamStatus, history: History): TemplateResult {
   return html`${heading(
     html`<span class="name">${name}</span>`,
     html`<a class="button" href=${href(['tail'], { pattern: topics[0] ?? '' })}>Tail</a>
-      <button class="danger" @click=${() => remove(info)}>Delete…</button>`,
+      <button class="danger" ?disabled=${!canAct()} @click=${() => remove(info)}>Delete…</button>`,
   )}
     <dl class="figures">
       ${figure('In', `${rate(info.publishedPerSecond)}/s`, 'messages captured')}
@@ -43,7 +44,7 @@ function details(info: StreamStatus, history: History): TemplateResult {
       <form class="panel row" @submit=${(event: SubmitEvent) => trim(event, info)}>
         <label><span>Let go of what lies before the offset</span>
           <input name="before" inputmode="numeric" pattern="[0-9]*" placeholder="all, up to ${next}" autocomplete="off" /></label>
-        <button class="danger">Trim…</button>
+        <button class="danger" ?disabled=${!canAct()}>Trim…</button>
       </form></section>
     <section><h2>About it</h2><div class="panel">${facts([
       ['Topics', html`<span class="name">${topics.join(', ')}</span>`],
@@ -83,7 +84,7 @@ async function trim(event: SubmitEvent, { name, first, next }: StreamStatus): Pr
     verb: 'Trim',
   })
   if (!yes) return
-  const trimmed = client.streams.trim(name, text === '' ? undefined : before)
+  const trimmed = act((hub) => hub.streams.trim(name, text === '' ? undefined : before))
   if (await tell(trimmed, (stream) => `${name} begins at offset ${count(stream.first)} now.`)) form.reset()
 }
 
@@ -95,7 +96,10 @@ async function remove({ name, next, first, cursorCount }: StreamStatus): Promise
     typed: name,
   })
   if (!yes) return
-  const done = await tell(client.streams.delete(name), () => `The stream ${name} is deleted.`)
+  const done = await tell(
+    act((hub) => hub.streams.delete(name)),
+    () => `The stream ${name} is deleted.`,
+  )
   if (!done) return
   model.streams.delete(name)
   location.hash = href(['streams'])

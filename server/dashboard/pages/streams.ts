@@ -4,8 +4,10 @@ import { bytes, count, counted, duration, rate } from '../format.ts'
 import { model } from '../hub.ts'
 import type { OpenPage } from '../page.ts'
 import { empty, heading } from '../parts.ts'
+import { seenOnly } from '../rights.ts'
 import { href, type Route } from '../route.ts'
 import { listing, type SortKeys } from '../table.ts'
+import { whoami } from '../who.ts'
 
 const KEYS: SortKeys<StreamStatus> = {
   name: ({ name }) => name,
@@ -20,6 +22,8 @@ export const openStreams: OpenPage = (route) => ({ title: 'Streams', view: () =>
 function streams(route: Route): TemplateResult {
   const all = [...model.streams.values()].map(({ info }) => info)
   const title = heading('Streams', html`<p class="quiet">${counted(all.length, 'stream')}</p>`)
+  const some = seenOnly('streams', whoami())
+  if (all.length === 0 && some !== undefined) return html`${title}${empty('There is no stream that you can see', some)}`
   if (all.length === 0) {
     return html`${title}${empty('There is no stream', html`A stream keeps the messages of its topics, to be read again. Declare one: <code>fanfare streams declare photos 'photos.#'</code>`)}`
   }
