@@ -14,6 +14,7 @@ import type {
   TopicsFound,
   TopicsStatus,
 } from '../shared/sys.ts'
+import type { WhoAmI } from '../shared/whoami.ts'
 
 type Call = (method: string, params?: unknown) => Promise<unknown>
 
@@ -34,6 +35,18 @@ export class HubAdmin {
    */
   now(): number {
     return this.time()
+  }
+
+  /**
+   * Who this client is to the hub: its subject, roles and permissions, and when its token ends. Any client may ask.
+   *
+   * @example
+   * ```
+   * const { subject, expiresAt } = await client.hub.whoami()
+   * ```
+   */
+  whoami(): Promise<WhoAmI> {
+    return this.call('hub.whoami') as Promise<WhoAmI>
   }
 
   /** Traffic, what it holds, and what its process takes. */

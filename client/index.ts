@@ -51,6 +51,7 @@ export type {
   TroubleKind,
 } from '../shared/sys.ts'
 export { topicWord } from '../shared/topic.ts'
+export type { GrantedPermissions, WhoAmI } from '../shared/whoami.ts'
 export type { Backoff } from './backoff.ts'
 export type { CallOptions, Client, ClientOptions, CloseOptions } from './client.ts'
 export type { ConsumeOptions, DeliveryHandler } from './consume-options.ts'

@@ -128,6 +128,18 @@ export class DeadLetterAdmin {
   }
 
   /**
+   * Counts those that are there now.
+   *
+   * @example
+   * ```
+   * const rejected = await client.queues.deadLetters.count('invoices', { reason: 'rejected' })
+   * ```
+   */
+  count(name: string, filter: DeadLetterFilter = {}): Promise<number> {
+    return count(this.call('deadLetters.count', { name, filter }))
+  }
+
+  /**
    * Moves them back into the queue, or into another (`to`), as messages that nobody has tried: behind all others, of
    * priority 4, without expiry; `perSecond` at most. Those that are there now are moved in batches. Resolves to how many
    * once all have been moved. Rejects with `queue_limit` or `storage_full` at the first batch that there is no room for:

@@ -312,7 +312,7 @@ export class Connection implements SocketHandlers, InboxOwner, OutboxOwner, Watc
       if (frame.type === 'hello') throw new FanfareError('hello_late')
       if (frame.type === 'auth') return this.renew(frame)
       if (frame.type === 'checked') return void this.outbox.checked(frame.n)
-      this.dispatch ??= new Dispatch(this.context, this.id, this.outbox, this.refuse)
+      this.dispatch ??= new Dispatch(this.context, this, this.outbox, this.refuse)
       this.dispatch.handle(frame, this.access as Access)
     } catch (error) {
       this.refuse(error, value)

@@ -1,11 +1,10 @@
 import type { Client } from '../../client/index.ts'
 import type { HubInfo } from '../../shared/sys.ts'
+import { heard } from './rights.ts'
 
 /** What every page shows or needs of the hub. */
 export class Model {
   hub: HubInfo | undefined = undefined
-  /** Why it says nothing: it does not permit to ask. */
-  refusal: string | undefined = undefined
   /** When it last answered, in milliseconds since 1970. */
   heardAt = 0
   private readonly changed: () => void
@@ -21,9 +20,9 @@ export class Model {
       try {
         this.hub = (await client.call('hub.show')) as HubInfo
         this.heardAt = Date.now()
-        this.refusal = undefined
+        heard(this)
       } catch (error) {
-        if ((error as { code?: string }).code === 'forbidden') this.refusal = (error as Error).message
+        heard(this, error)
       }
       this.changed()
     }

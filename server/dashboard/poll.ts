@@ -1,8 +1,12 @@
 import { client } from './hub.ts'
 import { errorText } from './notices.ts'
+import { heard } from './rights.ts'
 import { dataChanged, invalidate } from './schedule.ts'
 
 const INTERVAL_MS = 1000
+
+/** The hub has not answered: what it said before stands, and the head of the page says that it is away. */
+const NO_ANSWER: readonly unknown[] = ['connection_lost', 'request_timeout', 'client_closed']
 
 export interface Polled<Result> {
   readonly value: Result | undefined
@@ -32,11 +36,15 @@ export function poll<Result>(method: string, params: object, intervalMs = INTERV
       if (mine !== round) return
       polled.value = value
       polled.error = undefined
+      heard(polled)
       dataChanged()
     } catch (error) {
       if (abort.signal.aborted || mine !== round) return
-      polled.error = errorText(error)
-      invalidate()
+      if (!NO_ANSWER.includes((error as { code?: unknown }).code)) {
+        polled.error = errorText(error)
+        heard(polled, error)
+        invalidate()
+      }
     }
     timer = setTimeout(next, intervalMs)
   }
@@ -47,6 +55,7 @@ export function poll<Result>(method: string, params: object, intervalMs = INTERV
   }
   function stop() {
     abort.abort()
+    heard(polled)
     round++
     clearTimeout(timer)
   }

@@ -16,6 +16,8 @@ interface Listing<Row> {
   /** Shown if the hub has none at all. */
   readonly none: Content
   readonly noneTitle: string
+  /** Shown instead if the token sees only some of them, or none. */
+  readonly noneSeen?: string | undefined
   readonly noMatch: string
   readonly head: (cell: HeadCell) => TemplateResult
   /** The cells of a row. */
@@ -27,10 +29,11 @@ type HeadCell = (key: string, label: string, kind?: string) => TemplateResult
 
 /** The rows that the address asks for, in its order, below the field of the filter. */
 export function listing<Row, Answer extends Counts>(list: HubList<Row, Answer>, listed: Listing<Row>): TemplateResult {
-  const { label, filter, none, noneTitle, noMatch, head, cells, kind = '' } = listed
+  const { label, filter, none, noneTitle, noneSeen, noMatch, head, cells, kind = '' } = listed
   const { answer } = list
   if (!answer) return unanswered(list.error)
-  if (answer.count === 0) return empty(noneTitle, none)
+  if (answer.count === 0)
+    return noneSeen === undefined ? empty(noneTitle, none) : empty('There is none that you can see', noneSeen)
   const cell: HeadCell = (key, label, kind = 'number') => sortHead(list, key, label, kind)
   const rows = list.arranged()
   return html`<div class="row tools">

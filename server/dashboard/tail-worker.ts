@@ -2,6 +2,7 @@ import { connect, FanfareError, type Message } from '../../client/index.ts'
 import { ownToken } from './own-token.ts'
 import { shownPayload } from './payload.ts'
 import { RawSocket } from './raw-socket.ts'
+import { missingRight } from './rights.ts'
 import type { TailItem, TailMessage, TailReport, TailRequest } from './tail-messages.ts'
 
 /**
@@ -93,7 +94,8 @@ function shown({ message, number, at }: Exclude<Waiting, TailItem>): TailMessage
 
 function failed(error: unknown): void {
   const code = error instanceof FanfareError ? ` (${error.code})` : ''
-  report({ kind: 'failed', error: `${error instanceof Error ? error.message : String(error)}${code}` })
+  const words = missingRight(error) ?? `${error instanceof Error ? error.message : String(error)}${code}`
+  report({ kind: 'failed', error: words })
 }
 
 function report(message: TailReport): void {

@@ -1,9 +1,10 @@
 import { z } from 'zod'
 import { call, type Operation } from './operation.ts'
-import { Connection, Connections, Hub, Topics } from './schemas.ts'
+import { Connection, Connections, Hub, Topics, WhoAmI } from './schemas.ts'
 
 export const hubOperations: readonly Operation[] = [
   call('get', 'hub.show', Hub, { id: 'showHub', summary: 'The hub as a whole', path: '/hub' }),
+  call('get', 'hub.whoami', WhoAmI, { id: 'whoAmI', summary: 'Who the token is, and what it may do', path: '/whoami' }),
   call('get', 'topics.list', Topics, { id: 'listTopics', summary: 'The busiest topics', path: '/topics' }),
   call('get', 'connections.list', Connections, {
     id: 'listConnections',

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { QueueInfo } from '../../shared/queues.ts'
-import { call, json, type Operation, pathParams, STORING } from './operation.ts'
+import { call, callerOf, json, type Operation, pathParams, STORING } from './operation.ts'
 import { Count, Letter, Named, Queue } from './schemas.ts'
 
 export const queueOperations: readonly Operation[] = [
@@ -52,8 +52,9 @@ export const queueOperations: readonly Operation[] = [
       },
     ],
     refusals: ['no_queue'],
-    async run({ hub, params, access }) {
-      const { name, wantedConsumers } = (await hub.call('queues.show', params, access)) as QueueInfo
+    async run(exchange) {
+      const shown = await exchange.hub.call('queues.show', exchange.params, callerOf(exchange))
+      const { name, wantedConsumers } = shown as QueueInfo
       return json(200, { queue: name, wantedConsumers })
     },
   },
@@ -61,6 +62,12 @@ export const queueOperations: readonly Operation[] = [
     id: 'listDeadLetters',
     summary: 'Dead letters of a queue, by number',
     path: '/queues/{name}/dead-letters',
+    refusals: ['no_queue', 'bad_pattern'],
+  }),
+  call('get', 'deadLetters.count', Count, {
+    id: 'countDeadLetters',
+    summary: 'How many dead letters of a queue meet a filter, by default all',
+    path: '/queues/{name}/dead-letters/count',
     refusals: ['no_queue', 'bad_pattern'],
   }),
   call('post', 'deadLetters.redrive', Count, {

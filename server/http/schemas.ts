@@ -4,6 +4,7 @@ import type { JsonMessage, StreamPage } from '../../shared/json-message.ts'
 import type { DeadLetter, QueueInfo } from '../../shared/queues.ts'
 import type { CursorPage } from '../../shared/streams.ts'
 import type { ConnectionsPage, HubInfo, StreamStatus, TopicsStatus } from '../../shared/sys.ts'
+import type * as Whoami from '../../shared/whoami.ts'
 
 /** What the API answers with. Each carries the name that it has in the OpenAPI document. */
 
@@ -192,6 +193,26 @@ export const Hub = z
   })
   .meta({ id: 'Hub' })
 
+const patterns = z.array(text)
+
+export const WhoAmI = z
+  .object({
+    subject: text.optional().describe('Missing without a token'),
+    roles: patterns,
+    permissions: z
+      .object({
+        publish: patterns,
+        subscribe: patterns,
+        respond: patterns,
+        consume: patterns,
+        declare: patterns,
+        admin: z.union([z.literal(true), patterns]),
+      })
+      .partial(),
+    expiresAt: time.optional(),
+  })
+  .meta({ id: 'WhoAmI' })
+
 const subscription = z.object({
   sub: whole,
   pattern: text,
@@ -247,4 +268,5 @@ export type Answers = [
   Fits<typeof Hub, HubInfo>,
   Fits<typeof Connections, ConnectionsPage>,
   Fits<typeof Topics, TopicsStatus>,
+  Fits<typeof WhoAmI, Whoami.WhoAmI>,
 ]

@@ -243,6 +243,11 @@ export class Queues {
     return this.broker.deadLetters(name, filter, from, limit)
   }
 
+  /** Counts the dead letters that are there now and meet a filter. */
+  async countDeadLetters(name: string, filter: DeadLetterFilter): Promise<number> {
+    return this.inBatches(name, filter, BATCH_LETTERS, BATCH_BYTES, 'counted', async ({ length }) => length)
+  }
+
   /** Deletes the dead letters that are there now, in batches. Rejects as `redrive` does. */
   async purgeDeadLetters(name: string, filter: DeadLetterFilter): Promise<number> {
     return this.inBatches(name, filter, BATCH_LETTERS, Number.POSITIVE_INFINITY, 'purged', (letters) =>

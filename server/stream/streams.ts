@@ -92,6 +92,10 @@ export class Streams {
   }
 
   /** Patterns of the topics that a stream captures. */
+  has(name: string): boolean {
+    return this.byName.has(name)
+  }
+
   topicsOf(name: string): readonly (readonly string[])[] {
     return this.byName.get(name)?.captures.map(({ words }) => words) ?? []
   }

@@ -48,6 +48,11 @@ const SAMPLES: Record<string, Sample> = {
     ['/queues/dead/dead-letters?reason=boredom'],
     ...[400, 'bad_params'],
   ] as never,
+  countDeadLetters: [
+    ['/queues/dead/dead-letters/count?reason=rejected'],
+    ['/queues/dead/dead-letters/count?reason=boredom'],
+    ...[400, 'bad_params'],
+  ] as never,
   unparkGroup: [
     ['/queues/dead/unpark', { key: 'k' }],
     ['/queues/dead/unpark', { key: 'other' }],
@@ -67,6 +72,7 @@ const SAMPLES: Record<string, Sample> = {
   purgeQueue: [['/queues/q/purge', {}], ['/queues/none/purge', {}], 404, 'no_queue'],
   deleteQueue: [['/queues/q'], NONE, 404, 'no_queue'],
   deleteStream: [['/streams/s'], ['/streams/none'], 404, 'no_stream'],
+  whoAmI: [['/whoami'], ['/whoami?access_token=t'], 400, 'token_in_url'],
   showHub: [['/hub'], ['/hub?access_token=t'], 400, 'token_in_url'],
   listTopics: [['/topics?limit=5'], ['/topics?limit=x'], 400, 'bad_params'],
   listConnections: [['/connections?from=0&limit=10'], ['/connections?from=-1'], 400, 'bad_params'],

@@ -1,8 +1,9 @@
 import { html, nothing, type TemplateResult } from 'lit/html.js'
 import type { ConnectionInfo, ConnectionsEnded, EndedConnection } from '../../../shared/sys.ts'
+import { act, canAct } from '../acts.ts'
 import { confirmed } from '../confirm.ts'
 import { bytes, count, counted, duration } from '../format.ts'
-import { client as hub } from '../hub.ts'
+import { client } from '../hub.ts'
 import { tell } from '../notices.ts'
 import type { OpenPage } from '../page.ts'
 import { empty, facts, figure, fill, heading, moment, unanswered, verdict } from '../parts.ts'
@@ -46,10 +47,12 @@ const LEVELS = { well: 'good', slow: 'warn', losing: 'bad' } as const
 
 /** Of one that has ended, the last figures. */
 function details(info: ConnectionInfo, ended: EndedConnection | undefined): TemplateResult {
-  const { connection, client, address, connectedAt, outboxBytes, outboxLimitBytes, lagMs, droppedTotal } = info
+  const { connection, client: name, address, connectedAt, outboxBytes, outboxLimitBytes, lagMs, droppedTotal } = info
   return html`${heading(
-    client ?? connection,
-    ended ? nothing : html`<button class="danger" @click=${() => disconnect(info)}>Disconnect…</button>`,
+    name ?? connection,
+    ended
+      ? nothing
+      : html`<button class="danger" ?disabled=${!canAct()} @click=${() => disconnect(info)}>Disconnect…</button>`,
   )}
     ${ended ? verdict('warn', html`Ended ${moment(ended.endedAt)}: ${ended.reason} These are its last figures.`) : verdict(LEVELS[health(info)], stateOf(info))}
     <dl class="figures few">
@@ -63,11 +66,11 @@ function details(info: ConnectionInfo, ended: EndedConnection | undefined): Temp
       <section><h2>Consumers</h2>${consumers(info)}</section>
       <section><h2>Details</h2><div class="panel">${facts([
         ['Connection', html`<span class="name">${connection}</span>`],
-        ['Client', client ?? 'gave no name'],
+        ['Client', name ?? 'gave no name'],
         ['Address', address],
         [
           'Connected',
-          html`${moment(connectedAt)}, ${duration((ended?.endedAt ?? hub.hub.now()) - connectedAt)} ${ended ? 'before it ended' : 'ago'}`,
+          html`${moment(connectedAt)}, ${duration((ended?.endedAt ?? client.hub.now()) - connectedAt)} ${ended ? 'before it ended' : 'ago'}`,
         ],
       ])}</div></section>
     </div>`
@@ -111,6 +114,9 @@ async function disconnect({ connection, client, consumerCount }: ConnectionInfo)
     verb: 'Disconnect',
   })
   if (!yes) return
-  const done = await tell(hub.call('connections.disconnect', { connection }), () => `${name} is disconnected.`)
+  const done = await tell(
+    act((hub) => hub.connections.disconnect(connection)),
+    () => `${name} is disconnected.`,
+  )
   if (done) location.hash = href(['connections'])
 }

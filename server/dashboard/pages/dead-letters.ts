@@ -1,6 +1,7 @@
 import { repeat } from 'lit/directives/repeat.js'
 import { html, nothing, type TemplateResult } from 'lit/html.js'
 import type { DeadLetter, DeadLetterFilter, QueueInfo } from '../../../shared/queues.ts'
+import { act, canAct } from '../acts.ts'
 import { confirmed } from '../confirm.ts'
 import { count, counted, firstLine } from '../format.ts'
 import { client } from '../hub.ts'
@@ -95,7 +96,7 @@ function filters({ route, letters }: Open): TemplateResult {
 function actions(open: Open): TemplateResult {
   const { letters, busy } = open
   const some = letters.selected.size
-  const none = busy || !letters.letters?.length
+  const none = busy || !canAct() || !letters.letters?.length
   const words = some > 0 ? `${count(some)} selected` : letters.isFiltered ? 'all that match the filter' : 'all'
   return html`<div class="row actions">
     <button class="main" ?disabled=${none} @click=${() => redrive(open)}>${busy ? 'Redriving…' : `Redrive ${words}…`}</button>
@@ -129,7 +130,7 @@ function letter(open: Open, dead: DeadLetter, isPast: boolean): TemplateResult {
         <span class="line error">${error === undefined ? REASONS[reason] : firstLine(error)}</span>
         <span class="line quiet">${summary(dead)}</span>
       </button>
-      ${isPast ? html`<span class="quiet">gone</span>` : html`<button ?disabled=${open.busy} aria-label="Redrive letter ${letter}" @click=${() => redriveOne(open, letter)}>Redrive</button>`}
+      ${isPast ? html`<span class="quiet">gone</span>` : html`<button ?disabled=${open.busy || !canAct()} aria-label="Redrive letter ${letter}" @click=${() => redriveOne(open, letter)}>Redrive</button>`}
     </div>
     ${isOpen ? insideLetter(dead) : nothing}
   </li>`
@@ -153,7 +154,7 @@ async function chosen({ name, letters }: Open): Promise<Chosen | undefined> {
   }
   const { filter, isFiltered } = letters
   try {
-    const { count } = (await client.call('deadLetters.count', { name, filter })) as { count: number }
+    const count = await client.queues.deadLetters.count(name, filter)
     const matching = isFiltered ? `, all that match the filter (${filterText(filter)})` : ', all of this queue'
     return { filter, words: `${counted(count, 'dead letter')}${matching}` }
   } catch (error) {
@@ -192,7 +193,7 @@ async function move(open: Open, filter: DeadLetterFilter, perSecond: number): Pr
   const { name, letters } = open
   open.busy = true
   invalidate()
-  const asked = client.queues.deadLetters.redrive(name, filter, perSecond > 0 ? { perSecond } : {})
+  const asked = act((hub) => hub.queues.deadLetters.redrive(name, filter, perSecond > 0 ? { perSecond } : {}))
   await tell(asked, (n) => `${counted(n, 'message')} redriven into ${name}.`)
   open.busy = false
   if (filter.letters?.length !== 1) letters.release()
@@ -212,7 +213,7 @@ async function purge(open: Open): Promise<void> {
   })
   if (!yes) return
   await tell(
-    client.queues.deadLetters.purge(name, some.filter),
+    act((hub) => hub.queues.deadLetters.purge(name, some.filter)),
     (n) => `${counted(n, 'dead letter')} of ${name} purged.`,
   )
   letters.release()

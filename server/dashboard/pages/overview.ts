@@ -8,6 +8,7 @@ import type { OpenPage } from '../page.ts'
 import { figure, fill, heading, unanswered } from '../parts.ts'
 import { preformatted } from '../payload-view.ts'
 import { poll } from '../poll.ts'
+import { missingRights } from '../rights.ts'
 import { href } from '../route.ts'
 
 /** Maximum number of things that are named. */
@@ -30,8 +31,8 @@ export const openOverview: OpenPage = (route) => {
 }
 
 function overview(attention: AttentionPanel, history: HistoryView): TemplateResult {
-  const { hub, refusal } = model
-  if (!hub) return html`${heading('Overview')}${unanswered(refusal)}`
+  const { hub } = model
+  if (!hub) return html`${heading('Overview')}${unanswered(missingRights())}`
   return html`${heading('Overview', html`<p class="quiet">${`Fanfare ${hub.version}, engine ${hub.engine}, up for ${duration(client.hub.now() - hub.startedAt)}`}</p>`)}
     ${attention.view()} ${isNew(hub) ? firstSteps() : ''}
     ${history.charts([

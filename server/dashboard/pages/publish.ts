@@ -1,7 +1,7 @@
 import { html, nothing, type TemplateResult } from 'lit/html.js'
 import type { Receipt } from '../../../client/index.ts'
 import { QUEUE_TOPIC } from '../../../shared/queues.ts'
-import { client, connection } from '../hub.ts'
+import { act, canAct } from '../acts.ts'
 import { errorText } from '../notices.ts'
 import type { OpenPage } from '../page.ts'
 import { empty, facts, heading, mark, moment } from '../parts.ts'
@@ -41,7 +41,7 @@ function publish(): TemplateResult {
   }
   const choice = (name: 'kind' | 'format', value: string, label: string) =>
     html`<label><input type="radio" name=${name} value=${value} .checked=${draft[name] === value} @change=${set(name)} /> ${label}</label>`
-  const offline = connection.state !== 'connected'
+  const offline = !canAct()
   return html`${heading('Publish')}
     <div class="columns">
     <form class="panel stack" @submit=${submit}>
@@ -97,11 +97,13 @@ async function submit(event: SubmitEvent): Promise<void> {
   waiting = abort
   invalidate()
   try {
-    const receipt = await client.publish(kind === 'queue' ? QUEUE_TOPIC + to : to, payloadOf(payload, format), {
+    const options = {
       signal: abort.signal,
       ...(key !== '' && { key }),
       ...(headers.trim() !== '' && { headers: headersOf(headers) }),
-    })
+    }
+    const data = payloadOf(payload, format)
+    const receipt = await act((hub) => hub.publish(kind === 'queue' ? QUEUE_TOPIC + to : to, data, options))
     add({ at: Date.now(), to, receipt })
   } catch (error) {
     add({ at: Date.now(), to, error: errorText(error) })

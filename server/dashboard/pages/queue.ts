@@ -2,10 +2,10 @@ import { repeat } from 'lit/directives/repeat.js'
 import { html, nothing, type TemplateResult } from 'lit/html.js'
 import type { HeaderFilter } from '../../../shared/frames.ts'
 import type { QueueInfo } from '../../../shared/queues.ts'
+import { act, canAct } from '../acts.ts'
 import { confirmed } from '../confirm.ts'
 import { bytes, count, counted, duration, rate } from '../format.ts'
 import { type HistoryView, historyOf } from '../history-view.ts'
-import { client } from '../hub.ts'
 import { tell } from '../notices.ts'
 import type { OpenPage } from '../page.ts'
 import { type Content, empty, facts, figure, heading, unanswered, verdict } from '../parts.ts'
@@ -43,7 +43,7 @@ function details(info: QueueInfo, history: HistoryView, parked: ParkedKeys): Tem
   return html`${heading(
     html`<span class="name">${name}</span>`,
     html`<a class="button" href=${href(['publish'], { kind: 'queue', to: name })}>Publish to it</a>
-      <button class="danger" @click=${() => purge(info)}>Purge…</button>`,
+      <button class="danger" ?disabled=${!canAct()} @click=${() => purge(info)}>Purge…</button>`,
   )}
     ${growing ? verdict('bad', 'It keeps growing: for half a minute more messages came in than were acked.') : nothing}
     ${figures(info)}
@@ -145,12 +145,15 @@ function parkedGroups({ name, parked, parkedMore }: QueueInfo, still: ParkedKeys
       rows,
       ({ row }) => row,
       ({ row: key, isPast }) => html`<tr class=${isPast ? 'past' : ''}><th scope="row" class="name">${key}</th>
-        <td class="action verb">${isPast ? html`<span class="quiet">resumed</span>` : html`<button aria-label="Resume ${key}" @click=${() => resume(name, key)}>Resume</button>`}</td></tr>`,
+        <td class="action verb">${isPast ? html`<span class="quiet">resumed</span>` : html`<button ?disabled=${!canAct()} aria-label="Resume ${key}" @click=${() => resume(name, key)}>Resume</button>`}</td></tr>`,
     )}</tbody></table></div>${moreRows(parked.length + parkedMore, Math.min(parked.length, MOST_ROWS))}</section>`
 }
 
 async function resume(name: string, key: string): Promise<void> {
-  await tell(client.queues.unpark(name, key), () => `The group ${key} of ${name} is resumed.`)
+  await tell(
+    act((hub) => hub.queues.unpark(name, key)),
+    () => `The group ${key} of ${name} is resumed.`,
+  )
 }
 
 async function purge({ name, depth, inFlight }: QueueInfo): Promise<void> {
@@ -160,5 +163,9 @@ async function purge({ name, depth, inFlight }: QueueInfo): Promise<void> {
     verb: 'Purge',
     typed: name,
   })
-  if (yes) await tell(client.queues.purge(name), (purged) => `${counted(purged, 'message')} purged from ${name}.`)
+  if (yes)
+    await tell(
+      act((hub) => hub.queues.purge(name)),
+      (purged) => `${counted(purged, 'message')} purged from ${name}.`,
+    )
 }

@@ -4,9 +4,11 @@ import { count, counted, duration, rate } from '../format.ts'
 import { HubList } from '../hub-list.ts'
 import type { OpenPage } from '../page.ts'
 import { heading } from '../parts.ts'
+import { seenOnly } from '../rights.ts'
 import { href } from '../route.ts'
 import { sparkline } from '../sparkline.ts'
 import { listing } from '../table.ts'
+import { whoami } from '../who.ts'
 
 export const openQueues: OpenPage = (route) => {
   const list = new HubList<QueueRow, QueuesFound>(route, {
@@ -25,6 +27,7 @@ function queues(list: HubList<QueueRow, QueuesFound>): TemplateResult {
     label: 'Queues',
     filter: 'Filter by name or binding',
     noneTitle: 'There are no queues',
+    noneSeen: seenOnly('queues', whoami()),
     none: html`A queue keeps each message until one consumer has handled it. Declare one: <code>fanfare queues declare scans 'scans.#'</code>`,
     noMatch: 'No queue has that in its name or bindings',
     head: (cell) => html`

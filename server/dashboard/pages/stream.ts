@@ -1,5 +1,6 @@
 import { html, nothing, type TemplateResult } from 'lit/html.js'
 import type { StreamStatus } from '../../../shared/sys.ts'
+import { act, canAct } from '../acts.ts'
 import { confirmed } from '../confirm.ts'
 import { bytes, count, counted, duration, rate } from '../format.ts'
 import { type HistoryView, historyOf } from '../history-view.ts'
@@ -44,7 +45,7 @@ function details(info: StreamStatus, history: HistoryView, form: TrimForm): Temp
   return html`${heading(
     html`<span class="name">${name}</span>`,
     html`<a class="button" href=${href(['tail'], { pattern: topics[0] ?? '' })}>Tail</a>
-      <button class="danger" @click=${() => remove(info)}>Delete…</button>`,
+      <button class="danger" ?disabled=${!canAct()} @click=${() => remove(info)}>Delete…</button>`,
   )}
     <dl class="figures few">
       ${figure('In', `${rate(info.publishedPerSecond)}/s`, 'messages captured')}
@@ -95,7 +96,7 @@ function trimForm(info: StreamStatus, form: TrimForm): TemplateResult {
     <label><span>Delete the messages before offset</span>
       <input name="before" inputmode="numeric" autocomplete="off" placeholder="${count(info.first)} to ${count(info.next)}"
         aria-invalid=${form.problem !== undefined} aria-describedby="trim-problem" /></label>
-    <button class="danger">Trim…</button>
+    <button class="danger" ?disabled=${!canAct()}>Trim…</button>
     <p id="trim-problem" class="error full" role="alert">${form.problem ?? nothing}</p>
   </form>`
 }
@@ -121,7 +122,10 @@ async function trim(event: SubmitEvent, { name, first, next }: StreamStatus, for
   })
   if (!yes) return
   if (
-    await tell(client.streams.trim(name, before), (stream) => `${name} now begins at offset ${count(stream.first)}.`)
+    await tell(
+      act((hub) => hub.streams.trim(name, before)),
+      (stream) => `${name} now begins at offset ${count(stream.first)}.`,
+    )
   ) {
     element.reset()
   }
@@ -135,5 +139,11 @@ async function remove({ name, next, first, cursorCount }: StreamStatus): Promise
     typed: name,
   })
   if (!yes) return
-  if (await tell(client.streams.delete(name), () => `The stream ${name} is deleted.`)) location.hash = href(['streams'])
+  if (
+    await tell(
+      act((hub) => hub.streams.delete(name)),
+      () => `The stream ${name} is deleted.`,
+    )
+  )
+    location.hash = href(['streams'])
 }

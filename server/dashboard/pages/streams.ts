@@ -5,9 +5,11 @@ import { client } from '../hub.ts'
 import { HubList } from '../hub-list.ts'
 import type { OpenPage } from '../page.ts'
 import { heading } from '../parts.ts'
+import { seenOnly } from '../rights.ts'
 import { href } from '../route.ts'
 import { sparkline } from '../sparkline.ts'
 import { listing } from '../table.ts'
+import { whoami } from '../who.ts'
 
 export const openStreams: OpenPage = (route) => {
   const list = new HubList<StreamRow, StreamsFound>(route, {
@@ -26,6 +28,7 @@ function streams(list: HubList<StreamRow, StreamsFound>): TemplateResult {
     label: 'Streams',
     filter: 'Filter by name or topic',
     noneTitle: 'There are no streams',
+    noneSeen: seenOnly('streams', whoami()),
     none: html`A stream keeps the messages of its topics so that they can be read again. Declare one: <code>fanfare streams declare photos 'photos.#'</code>`,
     noMatch: 'No stream has that in its name or topics',
     head: (cell) => html`
