@@ -33,7 +33,7 @@ export function listing<Row, Answer extends Counts>(list: HubList<Row, Answer>, 
   const { answer } = list
   if (!answer) return unanswered(list.error)
   if (answer.count === 0)
-    return noneSeen === undefined ? empty(noneTitle, none) : empty('There is none that you can see', noneSeen)
+    return noneSeen === undefined ? empty(noneTitle, none) : empty(`${noneTitle} that you can see`, noneSeen)
   const cell: HeadCell = (key, label, kind = 'number') => sortHead(list, key, label, kind)
   const rows = list.arranged()
   return html`<div class="row tools">

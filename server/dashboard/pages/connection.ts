@@ -38,6 +38,11 @@ export const openConnection: OpenPage = ({ rest: [id = ''] }) => {
   }
 }
 
+function behindText({ lagMs, outboxBytes }: ConnectionInfo): string {
+  if (lagMs > 0) return 'its outbox has not been empty'
+  return outboxBytes > 0 ? 'its client holds messages back' : 'its outbox is empty'
+}
+
 /** The hub does not know it any longer. */
 function isGone(error: string | undefined): boolean {
   return error?.includes('(no_connection)') ?? false
@@ -57,7 +62,7 @@ function details(info: ConnectionInfo, ended: EndedConnection | undefined): Temp
     ${ended ? verdict('warn', html`Ended ${moment(ended.endedAt)}: ${ended.reason} These are its last figures.`) : verdict(LEVELS[health(info)], stateOf(info))}
     <dl class="figures few">
       ${figure('Outbox', bytes(outboxBytes), html`of ${bytes(outboxLimitBytes)} ${fill(outboxBytes, outboxLimitBytes)}`)}
-      ${figure('Behind for', lagMs > 0 ? duration(lagMs) : '–', lagMs > 0 ? 'its outbox has not been empty' : 'its outbox is empty')}
+      ${figure('Behind for', lagMs > 0 ? duration(lagMs) : '–', behindText(info))}
       ${figure('Dropped', count(droppedTotal), 'messages since it connected', droppedTotal > 0 ? 'bad' : '')}
       ${figure('Delivered', count(info.deliveredTotal), `${count(info.publishedTotal)} published`)}
     </dl>

@@ -37,7 +37,7 @@ function connections(list: HubList<ConnectionInfo, ConnectionsFound>): TemplateR
   return html`${heading('Connections', html`<p class="quiet">${total}</p>`)} ${listing(list, {
     label: 'Connections',
     filter: 'Filter by client, user, address, pattern or queue',
-    noneTitle: 'There are no connections',
+    noneTitle: 'There is no connection',
     none: 'Clients appear here as they connect.',
     noMatch: 'No open connection matches the filter',
     kind: 'worded',

@@ -26,14 +26,14 @@ function queues(list: HubList<QueueRow, QueuesFound>): TemplateResult {
   return html`${heading('Queues', html`<p class="quiet">${total}</p>`)} ${listing(list, {
     label: 'Queues',
     filter: 'Filter by name or binding',
-    noneTitle: 'There are no queues',
+    noneTitle: 'There is no queue',
     noneSeen: seenOnly('queues', whoami()),
     none: html`A queue keeps each message until one consumer has handled it. Declare one: <code>fanfare queues declare scans 'scans.#'</code>`,
     noMatch: 'No queue has that in its name or bindings',
     head: (cell) => html`
       ${cell('name', 'Queue', 'text')}${cell('ready', 'Ready')}<th scope="col" class="text wide spark">Last 5 min</th>
       ${cell('inFlight', 'Unacked', 'number wide')}${cell('readyAgeMs', 'Oldest')}${cell('publishedPerSecond', 'In/s', 'number wide')}${cell('ackedPerSecond', 'Acked/s', 'number wide')}
-      ${cell('consumers', 'Consumers', 'number wide')}${cell('deadLetters', 'Dead letters')}`,
+      ${cell('consumers', 'Consumers', 'number wide')}${cell('deadLetters', 'Dead letters', 'number letters')}`,
     cells,
   })}`
 }

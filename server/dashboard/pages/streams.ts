@@ -27,7 +27,7 @@ function streams(list: HubList<StreamRow, StreamsFound>): TemplateResult {
   return html`${heading('Streams', html`<p class="quiet">${total}</p>`)} ${listing(list, {
     label: 'Streams',
     filter: 'Filter by name or topic',
-    noneTitle: 'There are no streams',
+    noneTitle: 'There is no stream',
     noneSeen: seenOnly('streams', whoami()),
     none: html`A stream keeps the messages of its topics so that they can be read again. Declare one: <code>fanfare streams declare photos 'photos.#'</code>`,
     noMatch: 'No stream has that in its name or topics',
