@@ -112,7 +112,7 @@ describe('access to the dashboard in Chromium', () => {
 
   it('says that a token has expired in an open page, and leads back to the log-in page', async () => {
     const page = await open(`http://127.0.0.1:${hub.port}/#/streams`)
-    await enter(page, await sign({ exp: inSeconds(4), permissions: { admin: true } }))
+    await enter(page, await sign({ exp: inSeconds(3), permissions: { admin: true } }))
     await eventually(() => page.locator('.who').textContent()).toMatch(/You are ann, token ends at \d\d:\d\d/)
     const banner = page.locator('.lost')
     await eventually(() => banner.textContent()).toContain('Your token has expired')
@@ -184,6 +184,26 @@ describe('what is done in the dashboard while the hub is away', () => {
     await eventually(() => page.locator('.state').textContent()).toBe('Connected')
     await eventually(() => button('Purge…').isEnabled()).toBe(true)
     const client = connect(`ws://127.0.0.1:${port}`)
+    expect((await client.queues.show('jobs')).depth).toBe(5)
+    await client.close()
+  })
+
+  it('is refused while the hub is silent, and does not happen once it answers', async () => {
+    await button('Purge…').click()
+    await dialog().getByRole('textbox').fill('jobs')
+    proxy.hold()
+    await dialog().getByRole('button', { name: 'Purge' }).click()
+    await page.getByText('The hub does not answer: nothing was done').waitFor()
+    proxy.release()
+    const client = connect(`ws://127.0.0.1:${hub.port}`)
+    // What the page has sent meanwhile came before this.
+    await eventually(() =>
+      page
+        .locator('.figure', { hasText: /Waiting|Ready/ })
+        .locator('b')
+        .first()
+        .textContent(),
+    ).toBe('5')
     expect((await client.queues.show('jobs')).depth).toBe(5)
     await client.close()
   })

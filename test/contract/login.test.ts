@@ -94,7 +94,12 @@ onEveryEngine('logging in to the dashboard', (hubs) => {
     const listed = await hubs.start({ auth, allowedOrigins: ['*'] })
     for (const path of ['/login', '/logout']) {
       const ask = (base: string, headers: Record<string, string>) =>
-        fetch(base + path, { method: 'POST', headers, body: new URLSearchParams({ token: apiKey }), redirect: 'manual' })
+        fetch(base + path, {
+          method: 'POST',
+          headers,
+          body: new URLSearchParams({ token: apiKey }),
+          redirect: 'manual',
+        })
       const answers = [
         await ask(http, { origin: 'https://evil.example' }),
         await ask(http, { origin: 'null' }),
