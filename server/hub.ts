@@ -194,6 +194,7 @@ export class Hub implements EngineApp {
       subscriptionBudget,
       traffic,
       limits: new MessageLimits(config),
+      ended: (last, code) => connections.ended(last, code),
       closed: (connectionId) => this.forget(connectionId),
     }
   }
@@ -348,8 +349,8 @@ export class Hub implements EngineApp {
   }
 
   private call(method: string, params: unknown, caller: Caller): Promise<unknown> {
-    const { streams, queues, connections, monitor, operatorLog } = this
-    return callMethod({ streams, queues, connections, monitor, operatorLog }, method, params, caller)
+    const { streams, queues, connections, monitor, clock, operatorLog } = this
+    return callMethod({ streams, queues, connections, monitor, clock, operatorLog }, method, params, caller)
   }
 
   private async listensAt(server: Server): Promise<void> {

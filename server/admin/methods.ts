@@ -1,13 +1,18 @@
 import { z } from 'zod'
+import type { Clock } from '../../shared/clock.ts'
 import { FanfareError } from '../../shared/errors.ts'
+import { QUEUE_SORTS } from '../../shared/queues.ts'
+import { CONNECTION_SORTS, HISTORY_RANGES, STREAM_SORTS, TOPIC_SORTS } from '../../shared/sys.ts'
 import { MAX_TOPIC_LENGTH } from '../../shared/topic.ts'
 import type { Access, Verb } from '../auth/access.ts'
+import { attention } from '../monitor/attention.ts'
 import type { Connections } from '../monitor/connections.ts'
 import type { Monitor } from '../monitor/monitor.ts'
 import { QueueConfig } from '../queue/queue-config.ts'
 import type { Queues } from '../queue/queues.ts'
 import { name, StreamConfig } from '../stream/stream-config.ts'
 import type { Streams } from '../stream/streams.ts'
+import { findConnections, findQueues, findStreams, findTopics } from './find.ts'
 import { listNamed, seenBy } from './list-named.ts'
 import type { Caller, Changed, OperatorLog } from './operator-log.ts'
 
@@ -17,6 +22,7 @@ export interface AdminParts {
   readonly queues: Queues
   readonly connections: Connections
   readonly monitor: Monitor
+  readonly clock: Clock
   readonly operatorLog: OperatorLog
 }
 
@@ -65,6 +71,30 @@ const cursor = name
 const whole = z.number().int().nonnegative()
 const limit = whole.min(1).max(1000).default(100)
 const page = z.object({ from: whole.default(0), limit: limit.default(1000) }).default({ from: 0, limit: 1000 })
+/** Longest text of a filter, in characters: as long as a topic may be. */
+const MAX_FILTER = MAX_TOPIC_LENGTH
+
+/** Also as a query has it. */
+const flag = z.union([z.boolean(), z.enum(['true', 'false']).transform((text) => text === 'true')]).default(false)
+
+/** Which part of a list is wanted. */
+function search<const Sorts extends readonly [string, ...string[]]>(sorts: Sorts) {
+  return z.object({
+    filter: z.string().max(MAX_FILTER).default(''),
+    sort: z.enum(sorts).default(sorts[0] as Sorts[number]),
+    reverse: flag,
+    from: whole.default(0),
+    limit: limit.default(50),
+  })
+}
+
+const queueSearch = search(QUEUE_SORTS).extend({ history: flag })
+const streamSearch = search(STREAM_SORTS).extend({ history: flag })
+const historyOf = z.object({
+  of: z.enum(['hub', 'queue', 'stream']),
+  name: name.optional(),
+  range: z.enum(HISTORY_RANGES).default('minutes'),
+})
 const oneConnection = z.object({ connection: z.string().max(64) })
 const key = z.string().max(255)
 const MAX_LETTERS = 10_000
@@ -85,6 +115,34 @@ const letters = named.extend({
 const METHODS: Record<string, Method> = {
   'hub.whoami': method('listed', z.object({}).optional(), async (_, __, access) => access.whoami()),
   'hub.show': method('admin', z.object({}).optional(), async ({ monitor }) => monitor.hub()),
+  'hub.attention': method(
+    'admin',
+    z.object({ limit: limit.default(20) }).default({ limit: 20 }),
+    ({ queues, connections, monitor, clock }, { limit }) =>
+      attention({ queues, connections, monitor }, limit, clock.now()),
+  ),
+  'hub.history': method('listed', historyOf, async ({ queues, streams, monitor }, { of, name, range }, access) => {
+    if (of === 'hub') {
+      access.require('admin', '$sys.hub.history')
+      return monitor.history(of, '', range)
+    }
+    if (name === undefined) throw new FanfareError('bad_params', `name: the ${of} is missing`)
+    access.require(of === 'queue' ? SEES_QUEUE : SEES_STREAM, name)
+    // Rejects if there is none of that name.
+    await (of === 'queue' ? queues : streams).show(name)
+    return monitor.history(of, name, range)
+  }),
+  'connections.find': method('admin', search(CONNECTION_SORTS), findConnections),
+  'connections.recent': method('admin', z.object({}).optional(), async ({ connections }) => ({
+    connections: connections.recent,
+  })),
+  'topics.find': method('admin', search(TOPIC_SORTS), findTopics),
+  'streams.find': method('listed', streamSearch, (parts, wanted, access) =>
+    findStreams(parts, wanted, seenBy(access, SEES_STREAM)),
+  ),
+  'queues.find': method('listed', queueSearch, (parts, wanted, access) =>
+    findQueues(parts, wanted, seenBy(access, SEES_QUEUE)),
+  ),
   'connections.list': method(
     'admin',
     z.object({ from: whole.default(0), limit }).default({ from: 0, limit: 100 }),

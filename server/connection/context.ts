@@ -1,5 +1,7 @@
 import type { Logger } from 'pino'
 import type { Clock } from '../../shared/clock.ts'
+import type { ErrorCode } from '../../shared/errors.ts'
+import type { ConnectionInfo } from '../../shared/sys.ts'
 import type { Caller } from '../admin/operator-log.ts'
 import type { Authenticator } from '../auth/authenticator.ts'
 import type { Broker } from '../broker/broker.ts'
@@ -44,6 +46,8 @@ export interface ConnectionContext {
   call(method: string, params: unknown, caller: Caller): Promise<unknown>
   /** Has a connection asked from now on whether its token has expired. */
   watchExpiry(connection: Expiring): void
+  /** A connection that had come in has ended: its last figures, and the error that ended it. */
+  ended(last: ConnectionInfo, code: ErrorCode | undefined): void
   /** The socket has closed, by whichever side. */
   closed(connectionId: string): void
 }

@@ -152,6 +152,11 @@ export class Dispatch {
     return this.consumers?.count ?? 0
   }
 
+  /** Whether a text in lower case is in one of its patterns, or in the name of a queue that it consumes. */
+  mentions(text: string): boolean {
+    return (this.subscriptions?.mention(text) || this.consumers?.mention(text)) ?? false
+  }
+
   /** What an operator sees of the first so many of each. */
   subscriptionInfos(most: number): SubscriptionInfo[] {
     return this.subscriptions?.info(most) ?? []

@@ -2,11 +2,12 @@ import { html, nothing, render, type TemplateResult } from 'lit/html.js'
 import './chart.ts'
 import { clock } from './format.ts'
 import { connection, model } from './hub.ts'
-import { noticesView } from './notices.ts'
+import { noticesView, putFailuresAway } from './notices.ts'
 import type { OpenPage, Page } from './page.ts'
 import { openConnection } from './pages/connection.ts'
 import { openConnections } from './pages/connections.ts'
 import { openDeadLetters } from './pages/dead-letters.ts'
+import { openNotFound } from './pages/not-found.ts'
 import { openOverview } from './pages/overview.ts'
 import { openPublish } from './pages/publish.ts'
 import { openQueue } from './pages/queue.ts'
@@ -48,8 +49,10 @@ function opener({ section, rest }: Route): OpenPage {
       return openTail
     case 'publish':
       return openPublish
-    default:
+    case 'overview':
       return openOverview
+    default:
+      return openNotFound
   }
 }
 
@@ -60,6 +63,7 @@ function navigate(): void {
   page = opener(route)(route)
   document.title = `${page.title} – Fanfare`
   const moved = before && [before.section, ...before.rest].join('/') !== [route.section, ...route.rest].join('/')
+  if (moved) putFailuresAway()
   draw()
   if (!moved) return
   scrollTo(0, 0)

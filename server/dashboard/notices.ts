@@ -20,6 +20,11 @@ export function notice(text: string, failed = false): void {
   invalidate()
 }
 
+/** Puts failures away: another page is not what they were about. Successes go by themselves. */
+export function putFailuresAway(): void {
+  notices = notices.filter(({ failed }) => !failed)
+}
+
 /** Waits for what was asked of the hub, and says how it ended; resolves to whether it went well. */
 export async function tell<Result>(asked: Promise<Result>, done: (result: Result) => string): Promise<boolean> {
   try {

@@ -17,8 +17,8 @@ export interface Polled<Result> {
   stop(): void
 }
 
-/** Asks the hub for a method, again a second after each answer, as long as somebody looks at it. */
-export function poll<Result>(method: string, params: object): Polled<Result> {
+/** Asks the hub for a method, again some time after each answer, as long as the page is visible. */
+export function poll<Result>(method: string, params: object, intervalMs = INTERVAL_MS): Polled<Result> {
   const abort = new AbortController()
   let timer: ReturnType<typeof setTimeout> | undefined
   let round = 0
@@ -46,7 +46,12 @@ export function poll<Result>(method: string, params: object): Polled<Result> {
         invalidate()
       }
     }
-    timer = setTimeout(ask, INTERVAL_MS)
+    timer = setTimeout(next, intervalMs)
+  }
+  // Nobody looks at a page in the background: it asks when it comes to the front.
+  const next = () => {
+    if (document.hidden) document.addEventListener('visibilitychange', next, { once: true, signal: abort.signal })
+    else void ask()
   }
   function stop() {
     abort.abort()

@@ -63,6 +63,7 @@ export class QueueMonitor {
       publishedPerSecond: rounded(this.publishedPerSecond),
       ackedPerSecond: rounded(this.ackedPerSecond),
       wantedConsumers: this.wanted(),
+      keepUpConsumers: this.wanted(),
       growing: this.growingSeconds >= GROWING_AFTER_S,
     }
   }
