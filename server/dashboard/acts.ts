@@ -13,7 +13,11 @@ export interface Acting {
   readonly publish: Client['publish']
 }
 
+/** How long a hub may take to say that it is there, before it is asked to do anything, in milliseconds. */
+const THERE_MS = 2000
+
 const AWAY = 'The hub is away: nothing was done.'
+const SILENT = 'The hub does not answer: nothing was done.'
 const UNKNOWN =
   'The connection was lost before the hub answered: it is not known whether this was done. Look before you repeat it.'
 const NO_ANSWER = 'The hub has not answered in time: it is not known whether this was done. Look before you repeat it.'
@@ -24,8 +28,8 @@ export function canAct(): boolean {
 }
 
 /**
- * Does something to the hub now, or not at all: everything that changes something goes through here. While the hub is away it is refused;
- * if the connection is lost meanwhile, it is withdrawn, and rejects with words that say that it may have happened.
+ * Does something to the hub now, or not at all: everything that changes something goes through here. While the hub is away or silent it is
+ * refused; if the connection is lost meanwhile, it is withdrawn, and rejects with words that say that it may have happened.
  *
  * @example
  * ```
@@ -39,6 +43,7 @@ export async function act<Result>(ask: (hub: Acting) => Promise<Result>): Promis
     if (to !== 'connected') lost.abort(new Error(UNKNOWN))
   })
   try {
+    await isThere(lost.signal)
     return await ask(until(lost.signal))
   } catch (error) {
     const code = (error as { code?: unknown }).code
@@ -47,6 +52,17 @@ export async function act<Result>(ask: (hub: Acting) => Promise<Result>): Promis
     throw error
   } finally {
     stop()
+  }
+}
+
+/** A hub or a network that hangs would do much later what it is sent now. Rejects if it does. */
+async function isThere(signal: AbortSignal): Promise<void> {
+  try {
+    await wholeClient.call('hub.whoami', undefined, { signal, timeoutMs: THERE_MS })
+  } catch (error) {
+    if (signal.aborted) throw new Error(AWAY)
+    // Any refusal is an answer, such as that of an earlier hub, which does not know the method.
+    if ((error as { code?: unknown }).code === 'request_timeout') throw new Error(SILENT)
   }
 }
 
