@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import axe from 'axe-core'
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { connect } from '../../client/node.ts'
@@ -62,6 +63,15 @@ describe('access to the dashboard in Chromium', () => {
       location.hash = to
     }, hash)
 
+  /** What axe-core finds wrong with the page as it is now. */
+  const violations = async (page: Page) => {
+    await page.evaluate(axe.source)
+    return page.evaluate(async () => {
+      const { axe } = globalThis as unknown as { axe: typeof import('axe-core') }
+      return (await axe.run()).violations.map(({ id }) => id)
+    })
+  }
+
   it('is by a log-in page, below a path of a proxy too, and ends in all tabs when one logs out', async () => {
     const page = await open(`${proxy.url}#/queues/jobs`)
     const paths: string[] = []
@@ -74,6 +84,10 @@ describe('access to the dashboard in Chromium', () => {
     await enter(page, 'nonsense')
     await eventually(() => page.getByRole('alert').textContent()).toContain('The hub does not accept this token')
     expect(await field(page).getAttribute('aria-invalid')).toBe('true')
+    for (const colorScheme of ['light', 'dark'] as const) {
+      await page.emulateMedia({ colorScheme })
+      expect(await violations(page)).toEqual([])
+    }
     await enter(page, root)
     // What was asked for at first is shown.
     await page.getByRole('heading', { name: 'jobs' }).waitFor()
