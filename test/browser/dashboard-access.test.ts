@@ -96,7 +96,9 @@ describe('access to the dashboard in Chromium', () => {
     const cookies = await page.context().cookies()
     expect(cookies).toMatchObject([{ path: '/hub', httpOnly: true, sameSite: 'Strict', expires: -1 }])
     const other = await page.context().newPage()
-    await other.goto(proxy.url)
+    // A link of another site, with which a browser sends no such cookie.
+    await other.goto(`data:text/html,<a href="${proxy.url}">dashboard</a>`)
+    await other.getByRole('link').click()
     await eventually(() => other.locator('.who').textContent()).toContain('You are root')
     await page.getByRole('button', { name: 'Log out' }).click()
     await Promise.all([field(page).waitFor(), field(other).waitFor()])
