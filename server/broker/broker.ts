@@ -177,14 +177,20 @@ export interface QueueState {
   readonly inFlight: number
   /** Of those that wait, the ones that are due, in a group that is not held up by its head or parked. */
   readonly ready: number
-  /** Since when the oldest of these has been due, in milliseconds since 1970. */
+  /** Of those that are ready, the ones that could be handed out at once: one of each group. */
+  readonly startable: number
+  /** Of those that wait, the ones that are or have been due, also those that wait for another attempt or in a parked group. */
+  readonly backlog: number
+  /** Since when the oldest that is ready has been due, in milliseconds since 1970. */
   readonly oldestReadyAt: number | undefined
   /** Of all that wait or are on lease. */
   readonly bytes: number
   readonly deadLetters: number
   readonly parkedCount: number
-  /** Messages that came in since the hub started. */
+  /** Messages that came in, that were acked, and that became due (each once), since the hub started. */
   readonly publishedTotal: number
+  readonly ackedTotal: number
+  readonly dueTotal: number
 }
 
 /** A message on lease. */

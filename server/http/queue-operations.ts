@@ -1,10 +1,15 @@
 import { z } from 'zod'
 import type { QueueInfo } from '../../shared/queues.ts'
 import { call, callerOf, json, type Operation, pathParams, STORING } from './operation.ts'
-import { Count, Letter, Named, Queue } from './schemas.ts'
+import { Count, Letter, Named, Queue, QueuesFound } from './schemas.ts'
 
 export const queueOperations: readonly Operation[] = [
   call('get', 'queues.list', z.array(Queue), { id: 'listQueues', summary: 'All queues', path: '/queues' }),
+  call('get', 'queues.find', QueuesFound, {
+    id: 'findQueues',
+    summary: 'Queues that a filter finds, those in trouble first',
+    path: '/find/queues',
+  }),
   call('post', 'queues.declare', Queue, {
     id: 'declareQueue',
     summary: 'Declare a queue, or find it declared with the same options',
@@ -38,7 +43,8 @@ export const queueOperations: readonly Operation[] = [
   }),
   {
     id: 'wantedConsumers',
-    summary: "How many consumers would keep up: for a scaler such as KEDA's metrics-api",
+    summary:
+      "How many consumers would keep up and have what is ready done in ten seconds: for a scaler such as KEDA's metrics-api",
     method: 'get',
     path: '/queues/{name}/wanted-consumers',
     params: pathParams('name'),

@@ -226,11 +226,15 @@ export class Monitor {
     const { queues } = this.watched
     const isHeard = this.listenersOf(QUEUE_STATUS_TOPIC)
     for await (const names of inTurns(queues.names, AT_ONCE)) {
-      const looked = names.filter((name) => !queues.isAtRest(name) || isHeard(name))
-      for (const info of await queues.sample(looked, seconds)) {
-        this.histories.queue.record(info.name, info.ready, info.publishedPerSecond, info.ackedPerSecond)
-        this.say(QUEUE_STATUS_TOPIC + info.name, () => info)
+      const active = names.filter((name) => !queues.isAtRest(name))
+      queues.sample(active, seconds)
+      for (const name of active) {
+        const figures = queues.figures(name)
+        if (!figures) continue
+        const { publishedPerSecond, ackedPerSecond } = figures.rates
+        this.histories.queue.record(name, figures.state.ready, publishedPerSecond, ackedPerSecond)
       }
+      for (const info of await queues.list(names.filter(isHeard))) this.say(QUEUE_STATUS_TOPIC + info.name, () => info)
     }
   }
 

@@ -309,23 +309,29 @@ export class Queues {
   isAtRest(name: string): boolean {
     const queue = this.byName.get(name)
     const state = this.broker.queue(name)
-    return !queue || !state || queue.monitor.isAtRest(state, queue.consumers.length)
+    return !queue || !state || queue.monitor.isAtRest(state)
   }
 
   /** Works out the rates of queues, and calls out those that only grow. Call once in `seconds` for each that is not at rest. */
-  async sample(names: readonly string[], seconds: number): Promise<QueueInfo[]> {
-    const infos = await this.list(names)
-    return infos.map((info) => {
-      const queue = this.byName.get(info.name) as Queue
-      queue.monitor.observe(info, seconds)
-      const { rates } = queue.monitor
+  sample(names: readonly string[], seconds: number): void {
+    for (const name of names) {
+      const queue = this.byName.get(name)
+      const state = this.broker.queue(name)
+      if (!queue || !state) continue
+      const { monitor, consumers } = queue
+      const { depth, inFlight, ready, startable, backlog, publishedTotal, ackedTotal, dueTotal } = state
+      const counts = { depth, inFlight, ready, startable, backlog, publishedTotal, ackedTotal, dueTotal }
+      const busyConsumers = consumers.reduce((sum, { inFlightCount }) => sum + (inFlightCount > 0 ? 1 : 0), 0)
+      monitor.observe({ ...counts, busyConsumers }, seconds)
+      const { rates } = monitor
       if (rates.growing && !queue.calledOut) {
-        const { depth, consumers } = info
-        this.log.warn({ queue: info.name, depth, consumers, ...rates }, 'a queue only grows: add consumers')
+        this.log.warn(
+          { queue: name, depth, ready, consumers: consumers.length, ...rates },
+          'a queue only grows: add consumers',
+        )
       }
       queue.calledOut = rates.growing
-      return { ...info, ...rates }
-    })
+    }
   }
 
   private enter({ name, bindings }: QueueOptions): void {

@@ -89,6 +89,14 @@ export class QueueLog implements QueueState {
     return this.schedule.readyCount
   }
 
+  get startable(): number {
+    return this.schedule.startableCount
+  }
+
+  get backlog(): number {
+    return this.schedule.waiting - this.schedule.undueCount
+  }
+
   get oldestReadyAt(): number | undefined {
     return this.schedule.oldestReadyAt
   }
@@ -108,6 +116,14 @@ export class QueueLog implements QueueState {
 
   get publishedTotal(): number {
     return this.totals.published
+  }
+
+  get ackedTotal(): number {
+    return this.totals.acked
+  }
+
+  get dueTotal(): number {
+    return this.schedule.dueTotal
   }
 
   hasReady(now: number): boolean {
