@@ -1,4 +1,20 @@
-import type { ConnectionInfo, ConnectionsPage, HubInfo, TopicsStatus } from '../shared/sys.ts'
+import type {
+  Attention,
+  ConnectionInfo,
+  ConnectionSort,
+  ConnectionsEnded,
+  ConnectionsFound,
+  ConnectionsPage,
+  EndedConnection,
+  History,
+  HistoryParams,
+  HubInfo,
+  Search,
+  TopicSort,
+  TopicsFound,
+  TopicsStatus,
+} from '../shared/sys.ts'
+import type { WhoAmI } from '../shared/whoami.ts'
 
 type Call = (method: string, params?: unknown) => Promise<unknown>
 
@@ -21,9 +37,43 @@ export class HubAdmin {
     return this.#time()
   }
 
+  /**
+   * Who this client is to the hub: its subject, roles and permissions, and when its token ends. Any client may ask.
+   *
+   * @example
+   * ```
+   * const { subject, expiresAt } = await client.hub.whoami()
+   * ```
+   */
+  whoami(): Promise<WhoAmI> {
+    return this.#call('hub.whoami') as Promise<WhoAmI>
+  }
+
   /** Traffic, what it holds, and what its process takes. */
   show(): Promise<HubInfo> {
     return this.#call('hub.show') as Promise<HubInfo>
+  }
+
+  /**
+   * What needs attention, the worst first: one entry for the hub, a queue or a connection, with all that is wrong with it.
+   *
+   * @param options - `limit` entries (20 by default, 1,000 at most)
+   */
+  attention(options: { readonly limit?: number } = {}): Promise<Attention> {
+    return this.#call('hub.attention', options) as Promise<Attention>
+  }
+
+  /**
+   * What the hub remembers of the figures of a queue, a stream or itself: five minutes by the second, or a day by the minute.
+   *
+   * @throws {FanfareError} no_queue, no_stream
+   * @example
+   * ```
+   * const { times, figures } = await client.hub.history({ of: 'queue', name: 'emails', range: 'day' })
+   * ```
+   */
+  history(params: HistoryParams): Promise<History> {
+    return this.#call('hub.history', params) as Promise<History>
   }
 }
 
@@ -44,9 +94,22 @@ export class ConnectionAdmin {
     return this.#call('connections.list', page) as Promise<ConnectionsPage>
   }
 
-  /** One connection, with all of its subscriptions and consumers. Rejects with `no_connection`. */
-  show(connection: string): Promise<ConnectionInfo> {
-    return this.#call('connections.show', { connection }) as Promise<ConnectionInfo>
+  /** Searches all open connections, and gives a part of those that match: the ones in trouble first, unless `sort` says otherwise. */
+  find(search: Search<ConnectionSort> = {}): Promise<ConnectionsFound> {
+    return this.#call('connections.find', search) as Promise<ConnectionsFound>
+  }
+
+  /**
+   * One connection, with all of its subscriptions and consumers. If it is one of the last 100 that have ended: its last figures, with
+   * `endedAt` and `reason`. Rejects with `no_connection`.
+   */
+  show(connection: string): Promise<ConnectionInfo | EndedConnection> {
+    return this.#call('connections.show', { connection }) as Promise<ConnectionInfo | EndedConnection>
+  }
+
+  /** The last 100 connections that have ended, the latest first, with their last figures and the reason. */
+  async recent(): Promise<readonly EndedConnection[]> {
+    return ((await this.#call('connections.recent')) as ConnectionsEnded).connections
   }
 
   /**
@@ -65,6 +128,11 @@ export class TopicAdmin {
   /** @internal */
   constructor(call: Call) {
     this.#call = call
+  }
+
+  /** Searches all topics that the hub remembers, and gives a part of those that match, in the order of `sort` (the busiest first by default). */
+  find(search: Search<TopicSort> = {}): Promise<TopicsFound> {
+    return this.#call('topics.find', search) as Promise<TopicsFound>
   }
 
   /** The busiest ones: 100 by default, 1,000 at most. */

@@ -9,20 +9,50 @@ export { type Contract, defineTopics, type Exchange, type Schema } from '../shar
 export { type ErrorCode, FanfareError } from '../shared/fanfare-error.ts'
 export type { GapReason, HeaderFilter, Headers, Policy } from '../shared/frames.ts'
 export type { Payload } from '../shared/payload.ts'
-export type { Binding, DeadLetter, DeadLetterFilter, DeadReason, Overflow, QueueInfo } from '../shared/queues.ts'
+export type {
+  Binding,
+  DeadLetter,
+  DeadLetterFilter,
+  DeadReason,
+  Overflow,
+  QueueInfo,
+  QueueRow,
+  QueueSort,
+  QueuesFound,
+} from '../shared/queues.ts'
 export type { CursorInfo, CursorPage, From, Last, Offsets, Position, StreamInfo } from '../shared/streams.ts'
 export type {
+  Attention,
+  AttentionEntry,
+  AttentionLevel,
+  AttentionSubject,
   ConnectionInfo,
+  ConnectionSort,
+  ConnectionsFound,
   ConnectionsPage,
   ConnectionsStatus,
   ConsumerInfo,
+  EndedConnection,
+  History,
+  HistoryParams,
+  HistoryRange,
   HubInfo,
+  Search,
+  SearchWithHistory,
+  StreamRow,
+  StreamSort,
   StreamStatus,
+  StreamsFound,
   SubscriptionInfo,
   TopicInfo,
+  TopicSort,
+  TopicsFound,
   TopicsStatus,
+  Trouble,
+  TroubleKind,
 } from '../shared/sys.ts'
 export { topicWord } from '../shared/topic.ts'
+export type { GrantedPermissions, WhoAmI } from '../shared/whoami.ts'
 export type { Backoff } from './backoff.ts'
 export type { CallOptions, Client, ClientOptions, CloseOptions } from './client.ts'
 export type { ConsumeOptions, DeliveryHandler } from './consume-options.ts'

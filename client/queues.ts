@@ -1,4 +1,13 @@
-import type { Binding, DeadLetter, DeadLetterFilter, Overflow, QueueInfo } from '../shared/queues.ts'
+import type {
+  Binding,
+  DeadLetter,
+  DeadLetterFilter,
+  Overflow,
+  QueueInfo,
+  QueueSort,
+  QueuesFound,
+} from '../shared/queues.ts'
+import type { SearchWithHistory } from '../shared/sys.ts'
 import { COUNT, checkOptions, NUMBER, type Rules } from './options.ts'
 import { allPages } from './pages.ts'
 
@@ -46,6 +55,19 @@ export class QueueAdmin {
   /** All queues that the token lets the client see, in the order of their declaration. */
   list(): Promise<QueueInfo[]> {
     return allPages((from) => this.#call('queues.list', { from }))
+  }
+
+  /**
+   * Searches all queues that the token lets the client see, and gives a part of those that match: the ones in trouble first, unless
+   * `sort` says otherwise.
+   *
+   * @example
+   * ```
+   * const { matching, queues } = await client.queues.find({ filter: 'mail', sort: 'ready', limit: 20 })
+   * ```
+   */
+  find(search: SearchWithHistory<QueueSort> = {}): Promise<QueuesFound> {
+    return this.#call('queues.find', search) as Promise<QueuesFound>
   }
 
   /** One queue. */
@@ -103,6 +125,18 @@ export class DeadLetterAdmin {
       if (!last || letters.length >= limit) return letters
       next = last.letter + 1
     }
+  }
+
+  /**
+   * Counts those that are there now.
+   *
+   * @example
+   * ```
+   * const rejected = await client.queues.deadLetters.count('invoices', { reason: 'rejected' })
+   * ```
+   */
+  count(name: string, filter: DeadLetterFilter = {}): Promise<number> {
+    return count(this.#call('deadLetters.count', { name, filter }))
   }
 
   /**

@@ -1,5 +1,5 @@
 import type { CursorPage } from '../shared/streams.ts'
-import type { StreamStatus } from '../shared/sys.ts'
+import type { SearchWithHistory, StreamSort, StreamStatus, StreamsFound } from '../shared/sys.ts'
 import { allPages } from './pages.ts'
 
 /** How a stream is declared; what is left out has a default. */
@@ -33,6 +33,11 @@ export class StreamAdmin {
   /** All streams that the token lets the client see, in the order of their declaration. */
   list(): Promise<StreamStatus[]> {
     return allPages((from) => this.#call('streams.list', { from }))
+  }
+
+  /** Searches all streams that the token lets the client see, and gives a part of those that match, in the order of `sort` (`name` by default). */
+  find(search: SearchWithHistory<StreamSort> = {}): Promise<StreamsFound> {
+    return this.#call('streams.find', search) as Promise<StreamsFound>
   }
 
   /** One stream. */

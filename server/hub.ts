@@ -4,6 +4,7 @@ import type { Clock, Timer } from '../shared/clock.ts'
 import { FanfareError } from '../shared/errors.ts'
 import { steadyClock } from '../shared/steady-clock.ts'
 import { callMethod } from './admin/methods.ts'
+import { type Caller, OperatorLog } from './admin/operator-log.ts'
 import type { Access } from './auth/access.ts'
 import type { Authenticator } from './auth/authenticator.ts'
 import { isLoopback, isLoopbackAddress } from './auth/loopback.ts'
@@ -76,6 +77,7 @@ export class Hub implements EngineApp {
   private readonly traffic: Traffic
   private readonly upgrades: UpgradeCheck
   private readonly unexpected: UnexpectedErrors
+  private readonly operatorLog: OperatorLog
   private state: HubState = 'starting'
   private listener: Listener | undefined = undefined
   private certificate: CertificateInUse | undefined = undefined
@@ -99,6 +101,7 @@ export class Hub implements EngineApp {
     this.clock = clock
     this.broker = broker
     this.connections = new Connections(clock)
+    this.operatorLog = new OperatorLog(log)
     const refusals = new Refusals(log)
     const traffic = new Traffic((limit, about) => refusals.report(limit, about))
     this.traffic = traffic
@@ -163,7 +166,7 @@ export class Hub implements EngineApp {
       unexpected,
       path: config.path,
       authenticate: async (credentials) => this.authenticator.authenticate(credentials),
-      call: (method, params, access) => this.call(method, params, access),
+      call: (method, params, caller) => this.call(method, params, caller),
       metrics,
     }
     this.fetch = httpHandler(api, {
@@ -183,7 +186,7 @@ export class Hub implements EngineApp {
       requests: new Requests(contracts, clock),
       broker,
       authenticator: this.authenticator,
-      call: (method, params, access) => this.call(method, params, access),
+      call: (method, params, caller) => this.call(method, params, caller),
       watchExpiry: (connection) => this.heartbeat.watchExpiry(connection),
       turn: new Turn(clock),
       frameTime: new FrameTime(),
@@ -191,6 +194,7 @@ export class Hub implements EngineApp {
       subscriptionBudget,
       traffic,
       limits: new MessageLimits(config),
+      ended: (last, code) => connections.ended(last, code),
       closed: (connectionId) => this.forget(connectionId),
     }
   }
@@ -344,9 +348,9 @@ export class Hub implements EngineApp {
     return this.connect(socket, address, access)
   }
 
-  private call(method: string, params: unknown, access: Access): Promise<unknown> {
-    const { streams, queues, connections, monitor } = this
-    return callMethod({ streams, queues, connections, monitor }, method, params, access)
+  private call(method: string, params: unknown, caller: Caller): Promise<unknown> {
+    const { streams, queues, connections, monitor, clock, operatorLog } = this
+    return callMethod({ streams, queues, connections, monitor, clock, operatorLog }, method, params, caller)
   }
 
   private async listensAt(server: Server): Promise<void> {

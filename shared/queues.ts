@@ -66,13 +66,19 @@ export interface DeadLetterFilter {
   readonly letters?: readonly number[] | undefined
 }
 
-/** What is worked out of a queue once a second. Rates are messages a second, averaged over about ten seconds. */
+/** Figures of a queue that the hub computes once a second. */
 export interface QueueRates {
+  /** Messages per second, of the last second. */
   readonly publishedPerSecond: number
   readonly ackedPerSecond: number
-  /** Consumers that would keep up, and have what waits done in ten seconds. */
+  /**
+   * Consumers that would keep up with what becomes due, and have what is due now done in ten seconds. Delayed messages, waits before
+   * another attempt and parked groups ask for none.
+   */
   readonly wantedConsumers: number
-  /** It has grown for half a minute and never shrunk. */
+  /** Of these, how many are needed to keep up; the others are for what waits already. */
+  readonly keepUpConsumers: number
+  /** What is due has grown for half a minute and never shrunk. */
   readonly growing: boolean
 }
 
@@ -80,6 +86,8 @@ export interface QueueRates {
 export interface QueueStatus extends QueueOptions {
   /** Waiting, those that are delayed included. */
   readonly depth: number
+  /** Of those that wait, the ones that are due: not delayed, not waiting for another attempt, not in a group that is held up or parked. */
+  readonly ready: number
   /** Those that wait for their time; a group counts once. */
   readonly delayed: number
   readonly inFlight: number
@@ -89,6 +97,8 @@ export interface QueueStatus extends QueueOptions {
   readonly waitingPublishBytes: number
   /** Of the oldest message that is not done, in milliseconds since its publish; 0 where there is none. */
   readonly oldestAgeMs: number
+  /** For how long the oldest message that is ready has been due, in milliseconds; 0 if none is. */
+  readonly readyAgeMs: number
   /** Since the hub started, as the other totals. */
   readonly publishedTotal: number
   readonly ackedTotal: number
@@ -109,6 +119,38 @@ export interface QueueInfo extends QueueStatus, QueueRates {
   readonly consumers: number
   /** Deliveries whose time ran out, since the hub started. */
   readonly timedOutTotal: number
+}
+
+/** How queues can be sorted: by trouble (the worst first), by name, or by a figure (the highest first). Equals are in the order of names. */
+export const QUEUE_SORTS = [
+  'trouble',
+  'name',
+  'ready',
+  'depth',
+  'inFlight',
+  'bytes',
+  'readyAgeMs',
+  'publishedPerSecond',
+  'ackedPerSecond',
+  'consumers',
+  'wantedConsumers',
+  'deadLetters',
+] as const
+export type QueueSort = (typeof QUEUE_SORTS)[number]
+
+/** A queue in a list. */
+export interface QueueRow extends QueueInfo {
+  /** If it was asked for: `ready` over the last five minutes, the oldest first, the highest value of each step of five seconds. */
+  readonly history?: readonly number[] | undefined
+}
+
+/** The part of a list of queues that was asked for. */
+export interface QueuesFound {
+  /** Queues that the client may see. */
+  readonly count: number
+  /** Of these, the ones that the filter matches. */
+  readonly matching: number
+  readonly queues: readonly QueueRow[]
 }
 
 /** Once a second, what an operator sees of a queue. */

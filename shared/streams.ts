@@ -72,9 +72,11 @@ export interface StreamOptions {
 /** What an operator sees of a stream. */
 export interface StreamInfo extends StreamOptions {
   readonly epoch: string
-  /** Offset of the oldest message that is kept, and the one that the next message gets. */
+  /** Offset of the oldest message that is kept, and the one that the next message gets: the newest message has one less. */
   readonly first: number
   readonly next: number
+  /** Messages that can be read: with `lastValue`, those that no newer one has replaced. */
+  readonly messages: number
   readonly bytes: number
   /** Times of the oldest and the newest message, in milliseconds since 1970. */
   readonly oldestAt: number | undefined

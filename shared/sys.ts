@@ -1,3 +1,4 @@
+import type { ErrorCode } from './errors.ts'
 import type { GapReason, Policy } from './frames.ts'
 import type { StreamInfo } from './streams.ts'
 
@@ -62,6 +63,8 @@ export interface ConnectionInfo {
   /** What it called itself in its hello. */
   readonly client?: string | undefined
   readonly address: string
+  /** Who it is; absent for anonymous clients, and before its hello. */
+  readonly subject?: string | undefined
   /** Milliseconds since 1970. */
   readonly connectedAt: number
   /** Held in its outbox now, and the most that it may hold, in bytes. */
@@ -72,6 +75,8 @@ export interface ConnectionInfo {
   /** Messages handed to it; one that several of its subscriptions match counts once. */
   readonly deliveredTotal: number
   readonly droppedTotal: number
+  /** When messages were last dropped for it, in milliseconds since 1970; absent if none were. */
+  readonly droppedAt?: number | undefined
   readonly publishedTotal: number
   readonly subscriptionCount: number
   /** The first ten of them in a list, all where one connection is shown; consumers likewise. */
@@ -97,6 +102,46 @@ export interface ConsumerInfo {
   readonly queue: string
   readonly inFlight: number
   readonly prefetch: number
+}
+
+/** A connection that has ended, with its last figures. */
+export interface EndedConnection extends ConnectionInfo {
+  /** Milliseconds since 1970. */
+  readonly endedAt: number
+  /** Why, in a sentence. */
+  readonly reason: string
+  /** The error that the hub ended it with; absent if its client or the network closed it. */
+  readonly code?: ErrorCode | undefined
+}
+
+/** How connections can be sorted; by trouble, those that lose messages come first, then those that lag and hold the most. */
+export const CONNECTION_SORTS = [
+  'trouble',
+  'number',
+  'client',
+  'subject',
+  'address',
+  'outboxBytes',
+  'lagMs',
+  'deliveredTotal',
+  'droppedTotal',
+  'publishedTotal',
+  'subscriptionCount',
+  'consumerCount',
+] as const
+export type ConnectionSort = (typeof CONNECTION_SORTS)[number]
+
+/** The part of the open connections that was asked for. */
+export interface ConnectionsFound {
+  /** Of all that are open. */
+  readonly count: number
+  readonly matching: number
+  readonly connections: readonly ConnectionInfo[]
+}
+
+/** The connections that have ended last, the latest first. */
+export interface ConnectionsEnded {
+  readonly connections: readonly EndedConnection[]
 }
 
 /** Connections in the order in which they opened. */
@@ -130,4 +175,118 @@ export interface TopicsStatus {
 /** What an operator sees of a stream. */
 export interface StreamStatus extends StreamInfo {
   readonly publishedPerSecond: number
+}
+
+export const TOPIC_SORTS = ['publishedPerSecond', 'publishedTotal', 'name'] as const
+export type TopicSort = (typeof TOPIC_SORTS)[number]
+
+/** The part of the topics that was asked for. */
+export interface TopicsFound {
+  readonly count: number
+  readonly matching: number
+  readonly topics: readonly TopicInfo[]
+}
+
+export const STREAM_SORTS = ['name', 'messages', 'bytes', 'publishedPerSecond', 'cursorCount', 'newestAt'] as const
+export type StreamSort = (typeof STREAM_SORTS)[number]
+
+/** A stream in a list. */
+export interface StreamRow extends StreamStatus {
+  /** If it was asked for: `publishedPerSecond` over the last five minutes, the oldest first, the highest value of each step of five seconds. */
+  readonly history?: readonly number[] | undefined
+}
+
+/** The part of the streams that was asked for. */
+export interface StreamsFound {
+  /** Streams that the client may see. */
+  readonly count: number
+  readonly matching: number
+  readonly streams: readonly StreamRow[]
+}
+
+/** Which part of a list is asked for. */
+export interface Search<Sort extends string> {
+  /** Text that has to be in the name, upper or lower case; of a connection also in client, subject, address, a pattern or a queue of its. */
+  readonly filter?: string | undefined
+  readonly sort?: Sort | undefined
+  /** Turns the order around. */
+  readonly reverse?: boolean | undefined
+  /** How many to skip: 0 by default. */
+  readonly from?: number | undefined
+  /** How many at most: 50 by default, 1,000 at most. */
+  readonly limit?: number | undefined
+}
+
+/** As `Search`, for queues and streams. */
+export interface SearchWithHistory<Sort extends string> extends Search<Sort> {
+  /** Whether each row has its recent history. */
+  readonly history?: boolean | undefined
+}
+
+/** `problem`: something is lost, refused or grows without end. `warning`: an operator should look when there is time. */
+export type AttentionLevel = 'problem' | 'warning'
+
+/** What is wrong, by kind. */
+export type TroubleKind =
+  | 'storage-failed'
+  | 'dropping'
+  | 'outboxes-full'
+  | 'event-loop-late'
+  | 'unexpected-errors'
+  | 'growing'
+  | 'nearly-full'
+  | 'no-consumer'
+  | 'dead-letters'
+  | 'parked'
+  | 'losing'
+  | 'slow'
+
+export interface Trouble {
+  readonly level: AttentionLevel
+  readonly kind: TroubleKind
+  /** A sentence whose subject is what it is about: "grows: …". */
+  readonly text: string
+}
+
+/** What a trouble is about. */
+export type AttentionSubject =
+  | { readonly kind: 'hub' }
+  | { readonly kind: 'queue'; readonly name: string }
+  | { readonly kind: 'connection'; readonly connection: string; readonly client?: string | undefined }
+
+/** One thing that needs attention, with all of its troubles. */
+export interface AttentionEntry {
+  readonly about: AttentionSubject
+  /** The worst of its troubles. */
+  readonly level: AttentionLevel
+  /** The worst first. */
+  readonly troubles: readonly Trouble[]
+}
+
+/** What needs attention, the worst first. */
+export interface Attention {
+  /** Of all entries, also those beyond `limit`. */
+  readonly problems: number
+  readonly warnings: number
+  readonly entries: readonly AttentionEntry[]
+}
+
+/** Five minutes by the second, or 24 hours by the minute. */
+export const HISTORY_RANGES = ['minutes', 'day'] as const
+export type HistoryRange = (typeof HISTORY_RANGES)[number]
+
+/** What a history is asked of. */
+export type HistoryParams = { readonly range: HistoryRange } & (
+  | { readonly of: 'hub' }
+  | { readonly of: 'queue' | 'stream'; readonly name: string }
+)
+
+/** What the hub remembers of figures: `publishedPerSecond` and, of the hub, `deliveredPerSecond`; of a queue, `ackedPerSecond` and `ready`. */
+export interface History {
+  /** Times of the samples, in milliseconds since 1970. Where the hub was not sampled there is a hole. */
+  readonly times: readonly number[]
+  /** By figure, a value for each time; over a day the averages of the minutes. */
+  readonly figures: Readonly<Record<string, readonly number[]>>
+  /** False: more queues or streams are busy than the hub keeps histories of, and this one has none. */
+  readonly kept: boolean
 }

@@ -68,7 +68,11 @@ function parseName(name: string, grammar: RegExp, code: 'bad_topic' | 'bad_patte
   // Callers without a compiler pass anything.
   if (typeof name !== 'string') throw new FanfareError(code, 'It is not a string')
   if (name.length > MAX_TOPIC_LENGTH) throw new FanfareError(code, `It has ${name.length} characters`)
-  if (!grammar.test(name)) throw new FanfareError(code, `${JSON.stringify(name)} breaks the grammar`)
+  if (!grammar.test(name)) {
+    const isPattern = grammar === TOPIC && PATTERN.test(name)
+    const problem = isPattern ? 'has a wildcard, and wildcards are only for patterns' : 'breaks the grammar'
+    throw new FanfareError(code, `${JSON.stringify(name)} ${problem}`)
+  }
   const words = name.split('.')
   if (words.length > MAX_TOPIC_WORDS) throw new FanfareError(code, `It has ${words.length} words`)
   return words

@@ -34,10 +34,17 @@ export async function listNamed<Info>(
   sees: ((name: string) => boolean) | undefined,
   { from, limit }: Page,
 ): Promise<readonly Info[]> {
+  return sees ? describe(named, await namesOf(named.names, sees, from, limit)) : []
+}
+
+/** What there is to say of each that there still is, in the order of the names: of the first ones, if it is very much. */
+export async function describe<Info>(
+  named: Pick<Named<Info>, 'list'>,
+  all: readonly string[],
+): Promise<readonly Info[]> {
   const page: Info[] = []
-  if (!sees) return page
   let length = 0
-  for await (const names of inTurns(await namesOf(named.names, sees, from, limit), LISTED_AT_ONCE)) {
+  for await (const names of inTurns(all, LISTED_AT_ONCE)) {
     for (const info of await named.list(names)) {
       length += JSON.stringify(info).length
       // At least one is listed, or no client could get past it.

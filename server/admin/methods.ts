@@ -1,14 +1,20 @@
 import { z } from 'zod'
+import type { Clock } from '../../shared/clock.ts'
 import { FanfareError } from '../../shared/errors.ts'
+import { QUEUE_SORTS } from '../../shared/queues.ts'
+import { CONNECTION_SORTS, HISTORY_RANGES, STREAM_SORTS, TOPIC_SORTS } from '../../shared/sys.ts'
 import { MAX_TOPIC_LENGTH } from '../../shared/topic.ts'
 import type { Access, Verb } from '../auth/access.ts'
+import { attention } from '../monitor/attention.ts'
 import type { Connections } from '../monitor/connections.ts'
 import type { Monitor } from '../monitor/monitor.ts'
 import { QueueConfig } from '../queue/queue-config.ts'
 import type { Queues } from '../queue/queues.ts'
 import { name, StreamConfig } from '../stream/stream-config.ts'
 import type { Streams } from '../stream/streams.ts'
+import { findConnections, findQueues, findStreams, findTopics } from './find.ts'
 import { listNamed, seenBy } from './list-named.ts'
+import type { Caller, Changed, OperatorLog } from './operator-log.ts'
 
 /** What operators' methods work on. */
 export interface AdminParts {
@@ -16,6 +22,8 @@ export interface AdminParts {
   readonly queues: Queues
   readonly connections: Connections
   readonly monitor: Monitor
+  readonly clock: Clock
+  readonly operatorLog: OperatorLog
 }
 
 /** What a method needs: one of these verbs on the name in its params; for `listed` whoever asks sees what he may see. */
@@ -24,7 +32,9 @@ type Needs = Verb | readonly Verb[] | 'listed'
 interface Method {
   readonly needs: Needs
   readonly params: z.ZodType
-  run(parts: AdminParts, params: unknown, access: Access): Promise<unknown>
+  /** It changes something, and is logged. */
+  readonly acts: boolean
+  run(parts: AdminParts, params: unknown, access: Access, changed: Changed): Promise<unknown>
 }
 
 function method<Params>(
@@ -32,7 +42,23 @@ function method<Params>(
   params: z.ZodType<Params>,
   run: (parts: AdminParts, params: Params, access: Access) => Promise<unknown>,
 ): Method {
-  return { needs, params, run: (parts, checked, access) => run(parts, checked as Params, access) }
+  return { needs, params, acts: false, run: (parts, checked, access) => run(parts, checked as Params, access) }
+}
+
+/** A method that changes something: it calls `changed` when it has. */
+function act<Params>(
+  needs: Needs,
+  params: z.ZodType<Params>,
+  run: (parts: AdminParts, params: Params, access: Access, changed: Changed) => Promise<unknown>,
+): Method {
+  return { needs, params, acts: true, run: (parts, checked, ...rest) => run(parts, checked as Params, ...rest) }
+}
+
+/** The result of an act that says how many it touched. */
+async function counted(count: Promise<number>, changed: Changed): Promise<{ count: number }> {
+  const result = { count: await count }
+  changed(result)
+  return result
 }
 
 /** Who may look at a queue: those who work on it. */
@@ -45,6 +71,30 @@ const cursor = name
 const whole = z.number().int().nonnegative()
 const limit = whole.min(1).max(1000).default(100)
 const page = z.object({ from: whole.default(0), limit: limit.default(1000) }).default({ from: 0, limit: 1000 })
+/** Longest text of a filter, in characters: as long as a topic may be. */
+const MAX_FILTER = MAX_TOPIC_LENGTH
+
+/** Also as a query has it. */
+const flag = z.union([z.boolean(), z.enum(['true', 'false']).transform((text) => text === 'true')]).default(false)
+
+/** Which part of a list is wanted. */
+function search<const Sorts extends readonly [string, ...string[]]>(sorts: Sorts) {
+  return z.object({
+    filter: z.string().max(MAX_FILTER).default(''),
+    sort: z.enum(sorts).default(sorts[0] as Sorts[number]),
+    reverse: flag,
+    from: whole.default(0),
+    limit: limit.default(50),
+  })
+}
+
+const queueSearch = search(QUEUE_SORTS).extend({ history: flag })
+const streamSearch = search(STREAM_SORTS).extend({ history: flag })
+const historyOf = z.object({
+  of: z.enum(['hub', 'queue', 'stream']),
+  name: name.optional(),
+  range: z.enum(HISTORY_RANGES).default('minutes'),
+})
 const oneConnection = z.object({ connection: z.string().max(64) })
 const key = z.string().max(255)
 const MAX_LETTERS = 10_000
@@ -63,7 +113,36 @@ const letters = named.extend({
 
 /** Everything that an operator can ask of a hub, by name. */
 const METHODS: Record<string, Method> = {
+  'hub.whoami': method('listed', z.object({}).optional(), async (_, __, access) => access.whoami()),
   'hub.show': method('admin', z.object({}).optional(), async ({ monitor }) => monitor.hub()),
+  'hub.attention': method(
+    'admin',
+    z.object({ limit: limit.default(20) }).default({ limit: 20 }),
+    ({ queues, connections, monitor, clock }, { limit }) =>
+      attention({ queues, connections, monitor }, limit, clock.now()),
+  ),
+  'hub.history': method('listed', historyOf, async ({ queues, streams, monitor }, { of, name, range }, access) => {
+    if (of === 'hub') {
+      access.require('admin', '$sys.hub.history')
+      return monitor.history(of, '', range)
+    }
+    if (name === undefined) throw new FanfareError('bad_params', `name: the ${of} is missing`)
+    access.require(of === 'queue' ? SEES_QUEUE : SEES_STREAM, name)
+    // Rejects if there is none of that name.
+    await (of === 'queue' ? queues : streams).show(name)
+    return monitor.history(of, name, range)
+  }),
+  'connections.find': method('admin', search(CONNECTION_SORTS), findConnections),
+  'connections.recent': method('admin', z.object({}).optional(), async ({ connections }) => ({
+    connections: connections.recent,
+  })),
+  'topics.find': method('admin', search(TOPIC_SORTS), findTopics),
+  'streams.find': method('listed', streamSearch, (parts, wanted, access) =>
+    findStreams(parts, wanted, seenBy(access, SEES_STREAM)),
+  ),
+  'queues.find': method('listed', queueSearch, (parts, wanted, access) =>
+    findQueues(parts, wanted, seenBy(access, SEES_QUEUE)),
+  ),
   'connections.list': method(
     'admin',
     z.object({ from: whole.default(0), limit }).default({ from: 0, limit: 100 }),
@@ -72,8 +151,9 @@ const METHODS: Record<string, Method> = {
   'connections.show': method('admin', oneConnection, async ({ connections }, { connection }) =>
     connections.show(connection),
   ),
-  'connections.disconnect': method('admin', oneConnection, async ({ connections }, { connection }) => {
+  'connections.disconnect': act('admin', oneConnection, async ({ connections }, { connection }, _, changed) => {
     connections.disconnect(connection)
+    changed()
     return { connection }
   }),
   'topics.list': method('admin', z.object({ limit }).default({ limit: 100 }), async ({ monitor }, { limit }) =>
@@ -83,15 +163,23 @@ const METHODS: Record<string, Method> = {
     listNamed(streams, seenBy(access, SEES_STREAM), page),
   ),
   'streams.show': method(SEES_STREAM, named, ({ streams }, { name }) => streams.show(name)),
-  'streams.declare': method('declare', StreamConfig, async ({ streams }, options, access) => {
+  'streams.declare': act('declare', StreamConfig, async ({ streams }, options, access, changed) => {
     // What feeds on topics is read by whoever may read what he has declared.
     for (const topic of options.topics) access.require('subscribe', topic)
-    return streams.declare(options, false)
+    const isNew = !streams.has(options.name)
+    const stream = await streams.declare(options, false)
+    if (isNew) changed()
+    return stream
   }),
-  'streams.trim': method(
+  'streams.trim': act(
     'admin',
     named.extend({ before: z.number().int().nonnegative().optional() }),
-    ({ streams }, { name, before }) => streams.trim(name, before),
+    async ({ streams }, { name, before }, _, changed) => {
+      const { first } = await streams.show(name)
+      const trimmed = await streams.trim(name, before)
+      changed({ offsets: trimmed.first - first })
+      return trimmed
+    },
   ),
   'streams.read': method(
     'listed',
@@ -113,31 +201,40 @@ const METHODS: Record<string, Method> = {
       return streams.cursors(name, { ...(after !== undefined && { after }), ...(prefix && { prefix }), limit })
     },
   ),
-  'cursors.delete': method('listed', named.extend({ cursor }), async ({ streams }, { name, cursor }, access) => {
+  'cursors.delete': act('listed', named.extend({ cursor }), async ({ streams }, { name, cursor }, access, changed) => {
     // Anyone who may move it.
     if (!access.may('admin', name)) access.requireCursor(cursor, streams.topicsOf(name))
     await streams.deleteCursor(name, cursor)
+    changed()
     return { name, cursor }
   }),
-  'streams.delete': method('admin', named, async ({ streams }, { name }) => {
+  'streams.delete': act('admin', named, async ({ streams }, { name }, _, changed) => {
+    const { first, next } = await streams.show(name)
     await streams.delete(name)
+    changed({ offsets: next - first })
     return { name }
   }),
   'queues.list': method('listed', page, ({ queues }, page, access) =>
     listNamed(queues, seenBy(access, SEES_QUEUE), page),
   ),
   'queues.show': method(SEES_QUEUE, named, ({ queues }, { name }) => queues.show(name)),
-  'queues.declare': method('declare', QueueConfig, async ({ queues }, options, access) => {
+  'queues.declare': act('declare', QueueConfig, async ({ queues }, options, access, changed) => {
     for (const { topic } of options.bindings) access.require('subscribe', topic)
-    return queues.declare(options, false)
+    const isNew = !queues.has(options.name)
+    const queue = await queues.declare(options, false)
+    if (isNew) changed()
+    return queue
   }),
-  'queues.delete': method('admin', named, async ({ queues }, { name }) => {
+  'queues.delete': act('admin', named, async ({ queues }, { name }, _, changed) => {
+    const { depth, inFlight, deadLetters } = await queues.show(name)
     await queues.delete(name)
+    changed({ messages: depth + inFlight, deadLetters })
     return { name }
   }),
-  'queues.purge': method('admin', named, async ({ queues }, { name }) => ({ count: await queues.purge(name) })),
-  'queues.unpark': method('admin', named.extend({ key }), async ({ queues }, { name, key }) => {
+  'queues.purge': act('admin', named, ({ queues }, { name }, _, changed) => counted(queues.purge(name), changed)),
+  'queues.unpark': act('admin', named.extend({ key }), async ({ queues }, { name, key }, _, changed) => {
     await queues.unpark(name, key)
+    changed()
     return { name, key }
   }),
   'deadLetters.list': method(
@@ -145,17 +242,20 @@ const METHODS: Record<string, Method> = {
     letters.extend({ from: whole.default(0), limit }),
     ({ queues }, { name, filter, from, limit }) => queues.deadLetters(name, filter, from, limit),
   ),
-  'deadLetters.redrive': method(
+  'deadLetters.count': method('admin', letters, async ({ queues }, { name, filter }) => ({
+    count: await queues.countDeadLetters(name, filter),
+  })),
+  'deadLetters.redrive': act(
     'admin',
     letters.extend({ to: name.optional(), perSecond: z.number().positive().optional() }),
-    async ({ queues }, { name, filter, to = name, perSecond }, access) => {
+    async ({ queues }, { name, filter, to = name, perSecond }, access, changed) => {
       access.require('admin', to)
-      return { count: await queues.redrive(name, filter, to, perSecond) }
+      return counted(queues.redrive(name, filter, to, perSecond), changed)
     },
   ),
-  'deadLetters.purge': method('admin', letters, async ({ queues }, { name, filter }) => ({
-    count: await queues.purgeDeadLetters(name, filter),
-  })),
+  'deadLetters.purge': act('admin', letters, ({ queues }, { name, filter }, _, changed) =>
+    counted(queues.purgeDeadLetters(name, filter), changed),
+  ),
 }
 
 /** Maximum values in the parameters of a call, counted before they are checked: what is wrong with each would cost far more. */
@@ -173,13 +273,25 @@ export function paramsOf(name: string): z.ZodType {
  * Runs a method. Rejects with `unknown_method`, `bad_params`, `forbidden`, and with what the method itself refuses. What is about
  * no queue or stream needs admin on the method itself, as a topic `$sys.<method>`.
  */
-export async function callMethod(parts: AdminParts, name: string, params: unknown, access: Access): Promise<unknown> {
+export async function callMethod(parts: AdminParts, name: string, params: unknown, caller: Caller): Promise<unknown> {
   const method = methodOf(name)
+  const run = async (changed: Changed) => runMethod(method, parts, name, params, caller.access, changed)
+  return method.acts ? parts.operatorLog.watch(name, params, caller, run) : run(() => {})
+}
+
+async function runMethod(
+  method: Method,
+  parts: AdminParts,
+  name: string,
+  params: unknown,
+  access: Access,
+  changed: Changed,
+): Promise<unknown> {
   // Permission is checked first, so that a forbidden call costs no more than the check.
   if (method.needs !== 'listed') access.require(method.needs, targetOf(name, params))
   if (countValues(params, MAX_VALUES) > MAX_VALUES)
     throw new FanfareError('bad_params', `More than ${MAX_VALUES} values`)
-  return method.run(parts, checkParams(method.params, params), access)
+  return method.run(parts, checkParams(method.params, params), access, changed)
 }
 
 /** Arrays and objects in there, and all that they hold; as far as a number of them. */

@@ -2,6 +2,7 @@ import { FanfareError } from '../../shared/errors.ts'
 import { type Indexed, PatternIndex } from '../../shared/pattern-index.ts'
 import { RecentMap } from '../../shared/recent-map.ts'
 import { isCovered, parsePattern, parseTopic, topicWord } from '../../shared/topic.ts'
+import type { GrantedPermissions, WhoAmI } from '../../shared/whoami.ts'
 import type { Identity, Permissions } from './identity.ts'
 
 export const VERBS = ['publish', 'subscribe', 'respond', 'consume', 'declare', 'admin'] as const
@@ -29,6 +30,8 @@ const NAMED_CHARACTERS = 200
 /** Whose claims are in the permissions already. */
 export interface KnownIdentity extends Omit<Identity, 'claims' | 'expiresAt'> {
   readonly expiresAt?: number | undefined
+  /** The roles of the configuration from which permissions come. */
+  readonly roles?: readonly string[] | undefined
 }
 
 /** What one identity may do: each question is answered once and remembered. */
@@ -42,6 +45,7 @@ export class Access {
   readonly anonymous: boolean
   /** There is nothing to ask. */
   readonly unrestricted: boolean
+  private readonly roles: readonly string[]
   private readonly patterns: Record<Verb, readonly (readonly string[])[]>
   private readonly answers: Partial<Record<Verb, RecentMap<string, boolean>>> = {}
   private readonly indices: Partial<Record<Verb, PatternIndex<Indexed>>> = {}
@@ -49,13 +53,14 @@ export class Access {
 
   /** The permissions have no placeholders any more. `denied` is told of each refusal. */
   constructor(
-    { subject, expiresAt, permissions }: KnownIdentity,
+    { subject, expiresAt, permissions, roles = [] }: KnownIdentity,
     denied: (subject: string, verb: Verb, target: string) => void,
     anonymous = false,
   ) {
     this.subject = subject
     this.expiresAt = wholeTime(expiresAt)
     this.anonymous = anonymous
+    this.roles = roles
     this.denied = denied
     this.unrestricted = permissions.admin === true
     this.patterns = Object.fromEntries(
@@ -73,6 +78,23 @@ export class Access {
     const { subject, expiresAt } = this
     if (this.anonymous) return {}
     return { subject, ...(expiresAt !== undefined && { expiresInMs: Math.max(0, expiresAt - Math.ceil(now)) }) }
+  }
+
+  /** What its client is told when it asks. */
+  whoami(): WhoAmI {
+    const { subject, anonymous, roles, expiresAt } = this
+    return {
+      ...(!anonymous && { subject }),
+      roles,
+      permissions: this.granted,
+      ...(expiresAt !== undefined && { expiresAt }),
+    }
+  }
+
+  private get granted(): GrantedPermissions {
+    if (this.unrestricted) return { admin: true }
+    const granted = VERBS.filter((verb) => this.patterns[verb].length > 0)
+    return Object.fromEntries(granted.map((verb) => [verb, this.patterns[verb].map((words) => words.join('.'))]))
   }
 
   /** Whether it is permitted: to publish to a topic, subscribe to a pattern, or what else on a name. */

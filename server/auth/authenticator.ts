@@ -45,12 +45,10 @@ export class Authenticator {
     this.clock = clock
     this.logged.content = LOGGED_PER_SECOND
     const { roles, apiKeys } = config
-    this.anonymous = this.access({ subject: 'anonymous', permissions: roles['anonymous'] ?? { admin: true } }, {}, true)
+    const anyone = roles['anonymous'] ? this.grants(undefined, ['anonymous']) : { permissions: { admin: true } }
+    this.anonymous = this.access({ subject: 'anonymous', ...anyone }, {}, true)
     for (const { name, hash, permissions, role } of apiKeys) {
-      this.byHash.set(
-        hash,
-        this.access({ subject: name, permissions: this.permissionsOf(permissions, role ? [role] : []) }),
-      )
+      this.byHash.set(hash, this.access({ subject: name, ...this.grants(permissions, role ? [role] : []) }))
     }
   }
 
@@ -131,7 +129,7 @@ export class Authenticator {
   private async byJwt(jwt: JwtVerifier, token: string): Promise<Access> {
     const { subject, expiresAt, claims, permissions, roles } = await jwt.verify(token)
     const named = permissions || roles.length > 0 ? roles : ['default']
-    return this.access({ subject, expiresAt, permissions: this.permissionsOf(permissions, named) }, claims)
+    return this.access({ subject, expiresAt, ...this.grants(permissions, named) }, claims)
   }
 
   private whyNot(token: string): string {
@@ -148,9 +146,10 @@ export class Authenticator {
   }
 
   /** Its own ones, and those of the roles that the configuration knows. */
-  private permissionsOf(own: Permissions | undefined, roles: readonly string[]): Permissions {
-    const known = roles.flatMap((name) => (Object.hasOwn(this.config.roles, name) ? [this.config.roles[name]] : []))
-    return union([own, ...known].filter((each) => each !== undefined))
+  private grants(own: Permissions | undefined, named: readonly string[]): Pick<KnownIdentity, 'permissions' | 'roles'> {
+    const roles = named.filter((name) => Object.hasOwn(this.config.roles, name))
+    const permissions = [own, ...roles.map((name) => this.config.roles[name])].filter((each) => each !== undefined)
+    return { permissions: union(permissions), roles }
   }
 
   private access(identity: KnownIdentity, claims: Readonly<Record<string, unknown>> = {}, anonymous = false): Access {

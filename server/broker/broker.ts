@@ -175,9 +175,22 @@ export interface QueueState {
   /** Messages that wait, and that are on lease. */
   readonly depth: number
   readonly inFlight: number
+  /** Of those that wait, the ones that are due, in a group that is not held up by its head or parked. */
+  readonly ready: number
+  /** Of those that are ready, the ones that could be handed out at once: one of each group. */
+  readonly startable: number
+  /** Of those that wait, the ones that are or have been due, also those that wait for another attempt or in a parked group. */
+  readonly backlog: number
+  /** Since when the oldest that is ready has been due, in milliseconds since 1970. */
+  readonly oldestReadyAt: number | undefined
+  /** Of all that wait or are on lease. */
+  readonly bytes: number
   readonly deadLetters: number
-  /** Messages that came in since the hub started. */
+  readonly parkedCount: number
+  /** Messages that came in, that were acked, and that became due (each once), since the hub started. */
   readonly publishedTotal: number
+  readonly ackedTotal: number
+  readonly dueTotal: number
 }
 
 /** A message on lease. */
@@ -220,4 +233,10 @@ export interface StreamState {
   readonly next: number
   /** Messages before this one were trimmed by an operator and not let go by retention. */
   readonly trimmedTo: number
+  /** Messages that can be read: with `lastValue`, those that no newer one has replaced. */
+  readonly messages: number
+  readonly bytes: number
+  /** Time of the newest message, 0 before the first one. */
+  readonly newestTime: number
+  readonly cursorCount: number
 }

@@ -40,8 +40,8 @@ async function work(command: string[], { queue, min, max, cooldownMs, ...hub }: 
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, resolve)
   })
   client.subscribe<string>(QUEUE_STATUS_TOPIC + queue, ({ data }) => {
-    const { wantedConsumers, depth } = data as QueueInfo
-    workers.want(wantedConsumers, `${depth} waiting`)
+    const { wantedConsumers, ready } = data as QueueInfo
+    workers.want(wantedConsumers, `${ready} ready`)
   })
   const started = async () => {
     // Says that there is no such queue, before workers say it.

@@ -10,6 +10,12 @@ interface Waiting {
   readonly access: Access
 }
 
+/** How the log names a connection. */
+export interface ConnectionName {
+  readonly id: string
+  readonly address: string
+}
+
 /** Calls of a connection that are under way at once; and how long one counts, in milliseconds: a redrive may take hours. */
 const AT_ONCE = 4
 const COUNTS_MS = 1000
@@ -21,6 +27,7 @@ const COUNTS_MS = 1000
  */
 export class Calls {
   private readonly context: ConnectionContext
+  private readonly connection: ConnectionName
   private readonly outbox: Outbox
   private readonly refuse: (error: unknown, frame: unknown) => void
   private readonly waiting: Waiting[] = []
@@ -32,8 +39,14 @@ export class Calls {
   private scheduled = false
   private ended = false
 
-  constructor(context: ConnectionContext, outbox: Outbox, refuse: (error: unknown, frame: unknown) => void) {
+  constructor(
+    context: ConnectionContext,
+    connection: ConnectionName,
+    outbox: Outbox,
+    refuse: (error: unknown, frame: unknown) => void,
+  ) {
     this.context = context
+    this.connection = connection
     this.outbox = outbox
     this.refuse = refuse
   }
@@ -74,10 +87,12 @@ export class Calls {
 
   private async run({ frame, access }: Waiting): Promise<void> {
     const { seq, method, params } = frame
+    const { id: connection, address } = this.connection
     const leave = this.takePlace()
     let answer: () => void
     try {
-      const json = JSON.stringify({ type: 'result', seq, result: await this.context.call(method, params, access) })
+      const result = await this.context.call(method, params, { access, address, connection })
+      const json = JSON.stringify({ type: 'result', seq, result })
       answer = () => this.outbox.sendEncoded(json)
     } catch (error) {
       const known = this.known(error, method)

@@ -4,11 +4,11 @@ import { type ErrorCode, errorEntry, FanfareError } from '../../shared/errors.ts
 import type { AuthFrame, CheckedFrame, Frame } from '../../shared/frames.ts'
 import { parseFrame } from '../../shared/parse-frame.ts'
 import type { ConnectionInfo } from '../../shared/sys.ts'
-import type { Access } from '../auth/access.ts'
+import { Access } from '../auth/access.ts'
 import type { EngineSocket, SocketHandlers, UpgradeRequest } from '../engine/engine.ts'
 import type { LimitName } from '../limit/limits.ts'
 import type { Allowance } from '../limit/message-limits.ts'
-import type { WatchedConnection } from '../monitor/connections.ts'
+import { LISTED_OF_EACH, type WatchedConnection } from '../monitor/connections.ts'
 import type { Subscription } from '../topic/subscription.ts'
 import type { ConnectionContext, Expiring, Patience } from './context.ts'
 import { decodeMessage } from './decode.ts'
@@ -51,6 +51,10 @@ export class Connection implements SocketHandlers, InboxOwner, OutboxOwner, Watc
   private silentLooks = 0
   private readonly since: number
   private explaining: Explanations | undefined = undefined
+  /** Its last figures, once it lets go of what it held. */
+  private last: ConnectionInfo | undefined = undefined
+  /** It was opened for HTTP requests, most of which are a publish each. */
+  private readonly overHttp: boolean
 
   constructor(socket: EngineSocket, address: string, context: ConnectionContext, who: UpgradeRequest | Access) {
     this.socket = socket
@@ -58,6 +62,7 @@ export class Connection implements SocketHandlers, InboxOwner, OutboxOwner, Watc
     this.context = context
     this.allowance = context.limits.forConnection()
     this.login = new Login(who)
+    this.overHttp = who instanceof Access
     this.since = context.clock.now()
     this.number = ++context.traffic.connectionsTotal
     this.inbox = new Inbox(socket, context, this)
@@ -157,8 +162,45 @@ export class Connection implements SocketHandlers, InboxOwner, OutboxOwner, Watc
     return this.outbox.heldBytes
   }
 
+  get outboxLimitBytes(): number {
+    return this.context.config.outboxBytes
+  }
+
   get droppedTotal(): number {
     return this.outbox.droppedTotal
+  }
+
+  get droppedAt(): number | undefined {
+    return this.outbox.droppedAt
+  }
+
+  get deliveredTotal(): number {
+    return this.outbox.deliveredTotal
+  }
+
+  get publishedTotal(): number {
+    return this.dispatch?.publishedTotal ?? 0
+  }
+
+  get subscriptionCount(): number {
+    return this.dispatch?.subscriptionCount ?? 0
+  }
+
+  get consumerCount(): number {
+    return this.dispatch?.consumerCount ?? 0
+  }
+
+  get clientName(): string {
+    return this.client ?? ''
+  }
+
+  get subject(): string {
+    return this.access?.publisher ?? ''
+  }
+
+  mentions(text: string): boolean {
+    const names = [this.id, this.address, this.clientName, this.subject]
+    return names.some((name) => name.toLowerCase().includes(text)) || (this.dispatch?.mentions(text) ?? false)
   }
 
   get behindSince(): number | undefined {
@@ -166,19 +208,21 @@ export class Connection implements SocketHandlers, InboxOwner, OutboxOwner, Watc
   }
 
   info(now: number, most: number): ConnectionInfo {
-    const { id, number, client, since, outbox, dispatch } = this
-    const { heldBytes, behindSince, deliveredTotal, droppedTotal } = outbox
+    const { id, number, client, subject, since, outbox, dispatch } = this
+    const { heldBytes, behindSince, deliveredTotal, droppedTotal, droppedAt } = outbox
     return {
       connection: id,
       number,
       ...(client !== undefined && { client }),
       address: this.address,
+      ...(subject !== '' && { subject }),
       connectedAt: since,
       outboxBytes: heldBytes,
-      outboxLimitBytes: this.context.config.outboxBytes,
+      outboxLimitBytes: this.outboxLimitBytes,
       lagMs: behindSince === undefined ? 0 : Math.max(0, now - behindSince),
       deliveredTotal,
       droppedTotal,
+      ...(droppedAt !== undefined && { droppedAt }),
       publishedTotal: dispatch?.publishedTotal ?? 0,
       subscriptionCount: dispatch?.subscriptionCount ?? 0,
       subscriptions: dispatch?.subscriptionInfos(most) ?? [],
@@ -204,6 +248,7 @@ export class Connection implements SocketHandlers, InboxOwner, OutboxOwner, Watc
   }
 
   overflow(code: 'slow_consumer' | 'outbox_total'): void {
+    this.remember()
     this.outbox.release()
     // Not now: the fan-out that filled the outbox is still reading the index of subscriptions.
     setImmediate(() => this.hangUp(code))
@@ -214,6 +259,7 @@ export class Connection implements SocketHandlers, InboxOwner, OutboxOwner, Watc
     unexpected.report('connection', error, { connection: this.id })
     if (this.state === 'ended') return
     this.state = 'finishing'
+    this.remember()
     unexpected.run('connection', () => this.outbox.release())
     setImmediate(() => this.hangUp('internal'))
   }
@@ -267,7 +313,7 @@ export class Connection implements SocketHandlers, InboxOwner, OutboxOwner, Watc
       if (frame.type === 'hello') throw new FanfareError('hello_late')
       if (frame.type === 'auth') return this.renew(frame)
       if (frame.type === 'checked') return void this.outbox.checked(frame.n)
-      this.dispatch ??= new Dispatch(this.context, this.id, this.outbox, this.refuse)
+      this.dispatch ??= new Dispatch(this.context, this, this.outbox, this.refuse)
       this.dispatch.handle(frame, this.access as Access)
     } catch (error) {
       this.refuse(error, value)
@@ -406,14 +452,27 @@ export class Connection implements SocketHandlers, InboxOwner, OutboxOwner, Watc
     const { unexpected, log, traffic } = this.context
     const { id: connection, address } = this
     traffic.refused(code)
-    unexpected.run('connection', () => this.release())
+    unexpected.run('connection', () => this.release(code))
     const { close = 1000, text } = errorEntry(code)
     // RFC 6455 allows 123 bytes; our words are ASCII.
     unexpected.run('connection', () => this.socket.close(close, `${code}: ${text}`.slice(0, 123)))
     unexpected.run('connection', () => log.info({ connection, address, code }, 'connection ended'))
   }
 
-  private release(): void {
+  /** Before it lets go of what it holds. */
+  private remember(): void {
+    const { unexpected, clock } = this.context
+    unexpected.run('connection', () => {
+      this.last ??= this.info(clock.now(), LISTED_OF_EACH)
+    })
+  }
+
+  private release(code?: ErrorCode): void {
+    if (this.state !== 'ended' && this.access) {
+      this.remember()
+      const { last } = this
+      if (last && (!this.overHttp || last.subscriptionCount > 0)) this.context.ended(last, code)
+    }
     this.state = 'ended'
     this.login?.discard()
     this.login = undefined

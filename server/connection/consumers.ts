@@ -129,6 +129,12 @@ export class Consumers {
     return this.byNumber.size
   }
 
+  /** Whether a text in lower case is in the name of one of their queues. */
+  mention(text: string): boolean {
+    for (const { options } of this.byNumber.values()) if (options.queue.toLowerCase().includes(text)) return true
+    return false
+  }
+
   /** What an operator sees of the first so many. */
   info(most: number): ConsumerInfo[] {
     const infos: ConsumerInfo[] = []

@@ -1,6 +1,8 @@
 import type { Logger } from 'pino'
 import type { Clock } from '../../shared/clock.ts'
-import type { Access } from '../auth/access.ts'
+import type { ErrorCode } from '../../shared/errors.ts'
+import type { ConnectionInfo } from '../../shared/sys.ts'
+import type { Caller } from '../admin/operator-log.ts'
 import type { Authenticator } from '../auth/authenticator.ts'
 import type { Broker } from '../broker/broker.ts'
 import type { UnexpectedErrors } from '../failure/unexpected-errors.ts'
@@ -41,9 +43,11 @@ export interface ConnectionContext {
   readonly clock: Clock
   readonly authenticator: Authenticator
   /** Runs a method of the operators', where it is permitted. */
-  call(method: string, params: unknown, access: Access): Promise<unknown>
+  call(method: string, params: unknown, caller: Caller): Promise<unknown>
   /** Has a connection asked from now on whether its token has expired. */
   watchExpiry(connection: Expiring): void
+  /** A connection that had come in has ended: its last figures, and the error that ended it. */
+  ended(last: ConnectionInfo, code: ErrorCode | undefined): void
   /** The socket has closed, by whichever side. */
   closed(connectionId: string): void
 }

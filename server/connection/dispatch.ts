@@ -5,7 +5,7 @@ import type { ConsumerInfo, SubscriptionInfo } from '../../shared/sys.ts'
 import type { Access } from '../auth/access.ts'
 import { Rate } from '../limit/rate.ts'
 import type { Subscription } from '../topic/subscription.ts'
-import { Calls } from './calls.ts'
+import { Calls, type ConnectionName } from './calls.ts'
 import { Consumers } from './consumers.ts'
 import type { ConnectionContext } from './context.ts'
 import type { Outbox } from './outbox.ts'
@@ -17,7 +17,7 @@ import { Subscriptions } from './subscriptions.ts'
 /** Hands the frames of one client to what does their work, where they are permitted. */
 export class Dispatch {
   private readonly context: ConnectionContext
-  private readonly connection: string
+  private readonly connection: ConnectionName
   private readonly outbox: Outbox
   private readonly refuse: (error: unknown, about: unknown) => void
   /** Made when the first one comes: most of what an idle connection would cost. */
@@ -31,7 +31,7 @@ export class Dispatch {
 
   constructor(
     context: ConnectionContext,
-    connection: string,
+    connection: ConnectionName,
     outbox: Outbox,
     refuse: (error: unknown, about: unknown) => void,
   ) {
@@ -63,7 +63,7 @@ export class Dispatch {
         return this.commit(frame, access)
       case 'consume':
         this.takeSubscribe()
-        this.consumers ??= new Consumers(this.context, this.connection, this, this.outbox, this.refuse)
+        this.consumers ??= new Consumers(this.context, this.connection.id, this, this.outbox, this.refuse)
         return this.consumers.consume(frame)
       case 'begin':
         return this.consumers?.begin(frame)
@@ -88,7 +88,7 @@ export class Dispatch {
       case 'reply':
         return this.requestReply().reply(frame)
       case 'call':
-        this.calls ??= new Calls(this.context, this.outbox, this.refuse)
+        this.calls ??= new Calls(this.context, this.connection, this.outbox, this.refuse)
         return this.calls.call(frame, access)
       case 'ping':
         return this.pong()
@@ -150,6 +150,11 @@ export class Dispatch {
 
   get consumerCount(): number {
     return this.consumers?.count ?? 0
+  }
+
+  /** Whether a text in lower case is in one of its patterns, or in the name of a queue that it consumes. */
+  mentions(text: string): boolean {
+    return (this.subscriptions?.mention(text) || this.consumers?.mention(text)) ?? false
   }
 
   /** What an operator sees of the first so many of each. */

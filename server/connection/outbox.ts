@@ -34,6 +34,8 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
   /** Messages handed to the socket, and those left out. */
   deliveredTotal = 0
   droppedTotal = 0
+  /** When messages were last left out, in milliseconds since 1970. */
+  droppedAt: number | undefined = undefined
   private readonly line: Line
   private readonly turn: Turn
   private readonly budget: OutboxBudget
@@ -104,6 +106,7 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
   leftOut(subscription: Subscription, count: number, reason: GapReason): void {
     subscription.droppedTotal += count
     this.droppedTotal += count
+    this.droppedAt = this.turn.now()
     this.traffic.leftOut(count, reason)
   }
 

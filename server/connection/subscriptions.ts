@@ -108,6 +108,12 @@ export class Subscriptions {
     return this.bySub.size
   }
 
+  /** Whether a text in lower case is in one of their patterns. */
+  mention(text: string): boolean {
+    for (const { words } of this.bySub.values()) if (words.join('.').toLowerCase().includes(text)) return true
+    return false
+  }
+
   /** What an operator sees of the first so many. */
   info(most: number): SubscriptionInfo[] {
     const infos: SubscriptionInfo[] = []

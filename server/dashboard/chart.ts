@@ -1,10 +1,9 @@
 import uPlot, { type AlignedData } from 'uplot'
 import { clock } from './format.ts'
-import { HISTORY_S } from './history.ts'
 
 export interface ChartLine {
   readonly label: string
-  /** Name of the custom property that holds its colour; `<name>-fill` is the one below the line. */
+  /** Name of the custom property that holds its colour; `<name>-fill` is that of the area below the line. */
   readonly color: string
 }
 
@@ -15,15 +14,20 @@ export interface ChartSpec {
   readonly tick: (n: number) => string
 }
 
-/** While there is little to show, the chart is of so many seconds. */
-const SHORTEST_S = 60
+/** While there is little to show, the chart shows this part of its range, and at most this many seconds. */
+const SHORTEST_PART = 0.2
+const SHORTEST_S = 3600
+/** Lines after the first are dashed: colour is not all that tells them apart. */
+const DASH = [6, 4]
 const AXIS_FONT = '12px system-ui, sans-serif'
 
-/** `<time-chart>`: lines over the last five minutes, with their newest values, or those under the pointer, in words. */
+/** `<time-chart>`: lines over time up to now, with their newest values, or those under the pointer, in words. */
 export class TimeChart extends HTMLElement {
   private plot: uPlot | undefined = undefined
   private chartSpec: ChartSpec | undefined = undefined
   private columns: AlignedData = [[]]
+  private rangeS = 300
+  private endS = 0
   private readonly values = document.createElement('p')
   private readonly canvas = document.createElement('div')
   private readonly dark = matchMedia('(prefers-color-scheme: dark)')
@@ -32,6 +36,16 @@ export class TimeChart extends HTMLElement {
 
   set spec(spec: ChartSpec) {
     this.chartSpec = spec
+  }
+
+  /** How far it reaches back, in seconds. */
+  set range(seconds: number) {
+    this.rangeS = seconds
+  }
+
+  /** The time at its right edge, in milliseconds since 1970. */
+  set end(ms: number) {
+    this.endS = ms / 1000
   }
 
   set data(columns: AlignedData) {
@@ -66,11 +80,12 @@ export class TimeChart extends HTMLElement {
   }
 
   private show(): void {
-    const now = Date.now() / 1000
+    const now = this.endS
     const start = this.columns[0][0] ?? now
+    const shortest = Math.min(this.rangeS * SHORTEST_PART, SHORTEST_S)
     this.plot?.batch(() => {
       this.plot?.setData(this.columns, false)
-      this.plot?.setScale('x', { min: Math.max(now - HISTORY_S, Math.min(start, now - SHORTEST_S)), max: now })
+      this.plot?.setScale('x', { min: Math.max(now - this.rangeS, Math.min(start, now - shortest)), max: now })
     })
     this.tell()
   }
@@ -84,7 +99,7 @@ export class TimeChart extends HTMLElement {
     const parts = spec.lines.map(({ label, color }, n) => {
       const value = columns[n + 1]?.[at]
       const swatch = document.createElement('span')
-      swatch.className = `swatch ${color.slice(2)}`
+      swatch.className = `swatch ${color.slice(2)} ${n > 0 ? 'dashed' : ''}`
       const number = document.createElement('b')
       number.textContent = value === undefined || value === null ? '–' : spec.value(value)
       const part = document.createElement('span')
@@ -112,7 +127,7 @@ export class TimeChart extends HTMLElement {
         {
           ...axis,
           grid: { show: false },
-          incrs: [15, 30, 60],
+          incrs: [15, 30, 60, 300, 900, 1800, 3600, 7200, 14_400, 21_600],
           space: 72,
           size: 26,
           values: (_, ticks, __, ___, step) =>
@@ -128,10 +143,12 @@ export class TimeChart extends HTMLElement {
       ],
       series: [
         {},
-        ...spec.lines.map(({ label, color: name }) => ({
+        ...spec.lines.map(({ label, color: name }, n) => ({
           label,
           stroke: () => color(name),
-          fill: () => color(`${name}-fill`),
+          // Two areas on each other would look like one.
+          ...(spec.lines.length === 1 ? { fill: () => color(`${name}-fill`) } : {}),
+          ...(n > 0 ? { dash: DASH } : {}),
           width: 1.75,
           points: { show: false },
         })),

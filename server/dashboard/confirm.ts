@@ -1,4 +1,6 @@
 import { html, nothing, render } from 'lit/html.js'
+import { canAct } from './acts.ts'
+import { wholeClient } from './hub.ts'
 
 export interface Question {
   readonly title: string
@@ -14,7 +16,8 @@ export interface Question {
 export function confirmed({ title, text, verb, typed }: Question): Promise<boolean> {
   const dialog = document.createElement('dialog')
   dialog.setAttribute('aria-labelledby', 'question')
-  const draw = (ready: boolean) =>
+  let ready = typed === undefined
+  const draw = () =>
     render(
       html`<form method="dialog">
         <h2 id="question">${title}</h2>
@@ -26,21 +29,27 @@ export function confirmed({ title, text, verb, typed }: Question): Promise<boole
                 <span>Type <b class="name">${typed}</b> to go on</span>
                 <input
                   autofocus autocomplete="off" spellcheck="false"
-                  @input=${(event: Event) => draw((event.target as HTMLInputElement).value === typed)}
+                  @input=${(event: Event) => {
+                    ready = (event.target as HTMLInputElement).value === typed
+                    draw()
+                  }}
                 />
               </label>`
         }
+        <p role="status">${canAct() ? nothing : 'The hub is away: this cannot be done now.'}</p>
         <p class="buttons">
           <button value="no" type="button" @click=${() => dialog.close('no')}>Cancel</button>
-          <button value="yes" class="danger" ?disabled=${!ready}>${verb}</button>
+          <button value="yes" class="danger" ?disabled=${!ready || !canAct()}>${verb}</button>
         </p>
       </form>`,
       dialog,
     )
-  draw(typed === undefined)
+  draw()
+  const stop = wholeClient.onState(draw)
   document.body.append(dialog)
   return new Promise((resolve) => {
     dialog.addEventListener('close', () => {
+      stop()
       dialog.remove()
       resolve(dialog.returnValue === 'yes')
     })

@@ -4,11 +4,11 @@ const whole = new Intl.NumberFormat('en', { maximumFractionDigits: 0 })
 const tenths = new Intl.NumberFormat('en', { maximumFractionDigits: 1 })
 const short = new Intl.NumberFormat('en', { maximumSignificantDigits: 3 })
 
-/** `1,204`, `12.3 M`. */
+/** `1,204`, `12.3 million`. */
 export function count(n: number): string {
   if (n < 1_000_000) return whole.format(n)
-  if (n < 1_000_000_000) return `${short.format(n / 1_000_000)} M`
-  return `${short.format(n / 1_000_000_000)} G`
+  if (n < 1_000_000_000) return `${short.format(n / 1_000_000)} million`
+  return `${short.format(n / 1_000_000_000)} billion`
 }
 
 /** `1 message`, `1,204 messages`. */
@@ -18,7 +18,9 @@ export function counted(n: number, one: string, many = `${one}s`): string {
 
 /** A number a second: `0.3`, `12`, `48,210`. */
 export function rate(n: number): string {
-  return n > 0 && n < 10 ? n.toFixed(1) : count(Math.round(n))
+  if (n > 0 && n < 0.05) return '< 0.1'
+  // Not 10.0, which is more exact than it is true.
+  return n > 0 && n < 9.95 ? tenths.format(n) : count(Math.round(n))
 }
 
 /** For a chart's axis: `0`, `50`, `12 k`, `3 M`. */
@@ -49,11 +51,22 @@ export function duration(ms: number): string {
   return `${short.format(ms / 86_400_000)} d`
 }
 
-/** `12:03:04`, with the date where it is not today's. */
+/** `12:03:04`, after the date if it is not today's. */
 export function clock(ms: number): string {
   const date = new Date(ms)
   const time = date.toLocaleTimeString('en-GB')
   return date.toDateString() === new Date().toDateString() ? time : `${date.toLocaleDateString('en-CA')} ${time}`
+}
+
+/** `2026-11-26 12:03:04 GMT+1`: the time with everything that tells it from others. */
+export function fullTime(ms: number): string {
+  const date = new Date(ms)
+  return `${date.toLocaleDateString('en-CA')} ${date.toLocaleTimeString('en-GB', { timeZoneName: 'short' })}`
+}
+
+/** The first line of a text. */
+export function firstLine(text: string): string {
+  return text.split(/[\r\n]/, 1)[0] ?? ''
 }
 
 /** `1.2 %`, of a part of one. */

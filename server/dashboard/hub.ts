@@ -1,6 +1,6 @@
-import { connect, type State } from '../../client/index.ts'
+import { type Client, connect, type DeadLetterAdmin, type Reason, type State } from '../../client/index.ts'
 import { Model } from './model.ts'
-import { ownToken } from './own-token.ts'
+import { LogInNeeded, ownToken } from './own-token.ts'
 import { dataChanged, invalidate } from './schedule.ts'
 
 const path = document.querySelector<HTMLMetaElement>('meta[name="fanfare-path"]')?.content ?? '/'
@@ -8,24 +8,60 @@ const path = document.querySelector<HTMLMetaElement>('meta[name="fanfare-path"]'
 /** The hub's WebSocket endpoint, relative to the page: a proxy may serve both below a path of its own. */
 export const hubUrl = new URL(`.${path}`, document.baseURI).href.replace(/^http/, 'ws')
 
-/** Where the page gets the token that its browser asked for. */
+/** Where the page gets the token that its browser keeps. */
 export const tokenUrl = new URL('token', document.baseURI).href
 
-export const client = connect(hubUrl, {
+/** Where the connection stands, and why it was lost. */
+export const connection: {
+  state: State
+  reason: string
+  /** The token that this page was opened with is worth nothing any longer: it has to be opened with another one. */
+  loggedOut: boolean
+} = { state: 'connecting', reason: '', loggedOut: false }
+
+/** For `acts.ts` alone: whatever changes something goes through it. */
+export const wholeClient: Client = connect(hubUrl, {
   name: 'fanfare dashboard',
   backoff: { baseMs: 200, capMs: 5000 },
-  getToken: () => ownToken(tokenUrl),
+  getToken: token,
 })
 
-/** Where the connection stands, and the hub's last word on why it was lost. */
-export const connection: { state: State; reason: string } = { state: client.state, reason: '' }
+/** What pages read with. What they do to the hub goes through `act`. */
+export const client: Pick<Client, 'call' | 'hub' | 'state'> & {
+  readonly queues: { readonly deadLetters: Pick<DeadLetterAdmin, 'list' | 'count'> }
+} = wholeClient
 
-client.onState(({ to, reason }) => {
+let hadToken = false
+
+async function token(): Promise<string | undefined> {
+  try {
+    const token = await ownToken(tokenUrl)
+    // Or this page would go on as anybody, and its user would not know.
+    if (token === undefined && hadToken) throw new LogInNeeded('The token has ended')
+    hadToken = token !== undefined
+    return token
+  } catch (error) {
+    if (error instanceof LogInNeeded && connection.state !== 'connected') {
+      connection.loggedOut = true
+      invalidate()
+      void wholeClient.close({ timeoutMs: 1 })
+    }
+    throw error
+  }
+}
+
+wholeClient.onState(({ to, reason }) => {
   connection.state = to
   if (to === 'connected') connection.reason = ''
-  else if (to !== 'connecting') connection.reason = reason.message
+  else if (to !== 'connecting') connection.reason = whyAway(reason)
   invalidate()
 })
 
+/** Why there is no connection, for whoever has asked the hub for nothing. */
+function whyAway({ code, message }: Reason): string {
+  const silent = ['connection_lost', 'hello_timeout', 'idle_timeout', 'token_unavailable'].includes(code)
+  return silent ? 'The hub does not answer.' : message
+}
+
 export const model = new Model(dataChanged)
-model.watch(client)
+model.watch(wholeClient)

@@ -2,11 +2,12 @@ import { html, nothing, render, type TemplateResult } from 'lit/html.js'
 import './chart.ts'
 import { clock } from './format.ts'
 import { connection, model } from './hub.ts'
-import { noticesView } from './notices.ts'
+import { noticesView, putFailuresAway } from './notices.ts'
 import type { OpenPage, Page } from './page.ts'
 import { openConnection } from './pages/connection.ts'
 import { openConnections } from './pages/connections.ts'
 import { openDeadLetters } from './pages/dead-letters.ts'
+import { openNotFound } from './pages/not-found.ts'
 import { openOverview } from './pages/overview.ts'
 import { openPublish } from './pages/publish.ts'
 import { openQueue } from './pages/queue.ts'
@@ -15,8 +16,10 @@ import { openStream } from './pages/stream.ts'
 import { openStreams } from './pages/streams.ts'
 import { openTail } from './pages/tail.ts'
 import { openTopics } from './pages/topics.ts'
+import { missingRights, seenOnly } from './rights.ts'
 import { currentRoute, href, type Route } from './route.ts'
 import { invalidate, onDraw } from './schedule.ts'
+import { loginHref, whoami, whoView } from './who.ts'
 
 const SECTIONS: readonly (readonly [section: string, title: string])[] = [
   ['overview', 'Overview'],
@@ -46,8 +49,10 @@ function opener({ section, rest }: Route): OpenPage {
       return openTail
     case 'publish':
       return openPublish
-    default:
+    case 'overview':
       return openOverview
+    default:
+      return openNotFound
   }
 }
 
@@ -58,6 +63,7 @@ function navigate(): void {
   page = opener(route)(route)
   document.title = `${page.title} – Fanfare`
   const moved = before && [before.section, ...before.rest].join('/') !== [route.section, ...route.rest].join('/')
+  if (moved) putFailuresAway()
   draw()
   if (!moved) return
   scrollTo(0, 0)
@@ -75,6 +81,7 @@ function draw(): void {
             html`<a href=${href([section])} aria-current=${section === route.section ? 'page' : nothing}>${title}</a>`,
         )}</nav>
         <p class="state" role="status">${stateWords()}</p>
+        ${whoView()}
       </header>
       ${connection.state === 'connected' ? refused() : lost()}
       <main id="content" class=${connection.state === 'connected' ? '' : 'stale'}>${page.view()}</main>
@@ -95,7 +102,8 @@ function stateWords(): TemplateResult {
 
 /** What is seen is old, and why. */
 function lost(): TemplateResult | typeof nothing {
-  const { state, reason } = connection
+  const { state, reason, loggedOut } = connection
+  if (loggedOut) return endedToken()
   if (reason === '') return nothing
   const words =
     state === 'closed' ? 'The hub has closed the connection for good.' : 'No connection to the hub; trying again.'
@@ -104,9 +112,21 @@ function lost(): TemplateResult | typeof nothing {
     ${state === 'closed' ? html`<button @click=${() => location.reload()}>Load the page again</button>` : ''}</p>`
 }
 
+/** The token is worth nothing any longer. What is on the page stays, to be read or copied. */
+function endedToken(): TemplateResult {
+  const { expiresAt } = whoami() ?? {}
+  const expired = expiresAt !== undefined && expiresAt <= Date.now()
+  return html`<p class="lost" role="alert"><b>${expired ? 'Your token has expired.' : 'The hub does not accept your token any longer.'}</b>
+    ${model.heardAt > 0 ? `The figures are of ${clock(model.heardAt)}.` : ''} <a href=${loginHref(expired)}>Log in again</a></p>`
+}
+
+/** Rights that the token lacks for what is shown. */
 function refused(): TemplateResult | typeof nothing {
-  if (model.refusal === undefined) return nothing
-  return html`<p class="lost" role="alert"><b>The hub does not let you see all of this page.</b> ${model.refusal}</p>`
+  const { section } = route
+  const some = section === 'queues' || section === 'streams' ? seenOnly(section, whoami()) : undefined
+  const words = [missingRights(), some].filter((each) => each !== undefined).join(' ')
+  if (words === '') return nothing
+  return html`<p class="lost" role="alert"><b>You cannot see everything here.</b> ${words}</p>`
 }
 
 function skip(event: Event): void {

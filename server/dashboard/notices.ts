@@ -1,4 +1,5 @@
 import { html, type TemplateResult } from 'lit/html.js'
+import { missingRight } from './rights.ts'
 import { invalidate } from './schedule.ts'
 
 interface Notice {
@@ -19,6 +20,11 @@ export function notice(text: string, failed = false): void {
   invalidate()
 }
 
+/** Puts failures away: another page is not what they were about. Successes go by themselves. */
+export function putFailuresAway(): void {
+  notices = notices.filter(({ failed }) => !failed)
+}
+
 /** Waits for what was asked of the hub, and says how it ended; resolves to whether it went well. */
 export async function tell<Result>(asked: Promise<Result>, done: (result: Result) => string): Promise<boolean> {
   try {
@@ -32,6 +38,8 @@ export async function tell<Result>(asked: Promise<Result>, done: (result: Result
 
 export function errorText(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
+  const missing = missingRight(error)
+  if (missing !== undefined) return missing
   return 'code' in error ? `${error.message} (${error.code})` : error.message
 }
 

@@ -1,8 +1,28 @@
 import { html, nothing, type TemplateResult } from 'lit/html.js'
+import { clock, fullTime } from './format.ts'
 
-type Content = TemplateResult | string | typeof nothing
+export type Content = TemplateResult | string | typeof nothing
 
-/** The head of a section: its name, and what stands beside it. */
+/** How serious something is. The word stands beside the mark: colour and shape are not all that tell. */
+export type Level = 'good' | 'warn' | 'bad'
+
+/** A mark whose shape and colour tell the level. */
+export function mark(level: Level): TemplateResult {
+  return html`<span class="dot ${level}" aria-hidden="true"></span>`
+}
+
+/** A sentence in a panel, with its level as a word. */
+export function verdict(level: Level, text: Content): TemplateResult {
+  return html`<p class="panel verdict">${mark(level)}<span><b class="level ${level}">${LEVELS[level]}</b> ${text}</span></p>`
+}
+const LEVELS: Readonly<Record<Level, string>> = { good: 'OK:', warn: 'Warning:', bad: 'Problem:' }
+
+/** A point in time: the date and the time zone are in its tooltip. */
+export function moment(ms: number): TemplateResult {
+  return html`<time datetime=${new Date(ms).toISOString()} title=${fullTime(ms)}>${clock(ms)}</time>`
+}
+
+/** The head of a section: its name, and what is beside it. */
 export function heading(title: Content, beside: Content = nothing): TemplateResult {
   return html`<header class="heading"><h1 tabindex="-1">${title}</h1>${beside}</header>`
 }
@@ -12,18 +32,25 @@ export function figure(label: string, value: Content, word: Content = nothing, k
   return html`<div class="figure ${kind}"><dt>${label}</dt><dd><b>${value}</b><span class="quiet">${word}</span></dd></div>`
 }
 
-/** What stands where there is nothing. */
+/** Shown in place of a list that has nothing in it. */
 export function empty(title: string, text: Content): TemplateResult {
   return html`<div class="empty"><p><b>${title}</b></p><p>${text}</p></div>`
 }
 
-/** A bar that shows how full something is, for those who see it; the words beside it say the same. */
+/** Shown until the hub has answered, and if it refuses to. */
+export function unanswered(error: string | undefined): TemplateResult {
+  return error === undefined
+    ? empty('Asking the hub', 'The answer comes within a second.')
+    : empty('The hub does not show this', error)
+}
+
+/** A bar that shows how full something is; the words beside it say the same. */
 export function fill(value: number, limit: number): TemplateResult {
   const part = value / limit
   return bar(value, limit, part >= 0.8 ? 'bad' : part >= 0.4 ? 'warn' : '')
 }
 
-/** A bar that shows a value beside the greatest. */
+/** A bar that compares a value with the greatest. */
 export function bar(value: number, most: number, kind = ''): TemplateResult {
   const part = most > 0 ? Math.min(1, value / most) : 0
   return html`<svg class="fill ${kind}" viewBox="0 0 100 6" preserveAspectRatio="none" aria-hidden="true">
@@ -31,7 +58,7 @@ export function bar(value: number, most: number, kind = ''): TemplateResult {
   </svg>`
 }
 
-/** Names and values, one below the other. */
+/** Names and values, one pair a line. */
 export function facts(rows: readonly (readonly [string, Content])[]): TemplateResult {
   return html`<dl class="facts">${rows.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>`
 }

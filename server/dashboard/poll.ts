@@ -1,8 +1,12 @@
 import { client } from './hub.ts'
 import { errorText } from './notices.ts'
+import { heard } from './rights.ts'
 import { dataChanged, invalidate } from './schedule.ts'
 
 const INTERVAL_MS = 1000
+
+/** The hub has not answered: what it said before stands, and the head of the page says that it is away. */
+const NO_ANSWER: readonly unknown[] = ['connection_lost', 'request_timeout', 'client_closed']
 
 export interface Polled<Result> {
   readonly value: Result | undefined
@@ -13,8 +17,8 @@ export interface Polled<Result> {
   stop(): void
 }
 
-/** Asks the hub for a method, again a second after each answer, as long as somebody looks at it. */
-export function poll<Result>(method: string, params: object): Polled<Result> {
+/** Asks the hub for a method, again some time after each answer, as long as the page is visible. */
+export function poll<Result>(method: string, params: object, intervalMs = INTERVAL_MS): Polled<Result> {
   const abort = new AbortController()
   let timer: ReturnType<typeof setTimeout> | undefined
   let round = 0
@@ -32,16 +36,26 @@ export function poll<Result>(method: string, params: object): Polled<Result> {
       if (mine !== round) return
       polled.value = value
       polled.error = undefined
+      heard(polled)
       dataChanged()
     } catch (error) {
       if (abort.signal.aborted || mine !== round) return
-      polled.error = errorText(error)
-      invalidate()
+      if (!NO_ANSWER.includes((error as { code?: unknown }).code)) {
+        polled.error = errorText(error)
+        heard(polled, error)
+        invalidate()
+      }
     }
-    timer = setTimeout(ask, INTERVAL_MS)
+    timer = setTimeout(next, intervalMs)
+  }
+  // Nobody looks at a page in the background: it asks when it comes to the front.
+  const next = () => {
+    if (document.hidden) document.addEventListener('visibilitychange', next, { once: true, signal: abort.signal })
+    else void ask()
   }
   function stop() {
     abort.abort()
+    heard(polled)
     round++
     clearTimeout(timer)
   }

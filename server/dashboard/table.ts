@@ -1,98 +1,105 @@
+import { repeat } from 'lit/directives/repeat.js'
 import { html, nothing, type TemplateResult } from 'lit/html.js'
 import { count } from './format.ts'
-import { empty } from './parts.ts'
-import { href, type Route, setQuery } from './route.ts'
+import { type Counts, type HubList, PAGE_ROWS } from './hub-list.ts'
+import { type Content, empty, unanswered } from './parts.ts'
+import { href, type Route } from './route.ts'
 
-/** Rows that a table shows at most: they are drawn every second, also where the machine has other things to do. */
+/** Maximum number of rows in a table that comes as a whole. */
 export const MOST_ROWS = 50
 
-/** A column by which a table can be sorted: the biggest first, texts from A on. */
-export type SortKeys<Row> = Readonly<Record<string, (row: Row) => number | string>>
-
-/** A table that can be filtered and sorted. */
+/** A page of a list of the hub as a table. */
 interface Listing<Row> {
-  readonly keys: SortKeys<Row>
-  /** The column by which it is sorted at first. */
-  readonly first: string
+  readonly label: string
   /** What the filter looks through. */
-  readonly text: (row: Row) => string
   readonly filter: string
-  /** Said where the filter leaves nothing. */
+  /** Shown if the hub has none at all. */
+  readonly none: Content
+  readonly noneTitle: string
+  /** Shown instead if the token sees only some of them, or none. */
+  readonly noneSeen?: string | undefined
   readonly noMatch: string
   readonly head: (cell: HeadCell) => TemplateResult
-  readonly row: (row: Row) => TemplateResult
+  /** The cells of a row. */
+  readonly cells: (row: Row) => TemplateResult
+  readonly kind?: string
 }
 
 type HeadCell = (key: string, label: string, kind?: string) => TemplateResult
 
-/** The rows that the route asks for, in its order, below the field of the filter. */
-export function listing<Row>(rows: readonly Row[], route: Route, listed: Listing<Row>): TemplateResult {
-  const { keys, first, text, filter, noMatch, head, row } = listed
-  const found = sorted(filtered(rows, route, text), keys, route, first)
-  const shown = found.slice(0, MOST_ROWS)
-  const cell: HeadCell = (key, label, kind = 'number') => sortHead(route, keys, first, key, label, kind)
-  return html`${filterField(route, filter)}
+/** The rows that the address asks for, in its order, below the field of the filter. */
+export function listing<Row, Answer extends Counts>(list: HubList<Row, Answer>, listed: Listing<Row>): TemplateResult {
+  const { label, filter, none, noneTitle, noneSeen, noMatch, head, cells, kind = '' } = listed
+  const { answer } = list
+  if (!answer) return unanswered(list.error)
+  if (answer.count === 0)
+    return noneSeen === undefined ? empty(noneTitle, none) : empty(`${noneTitle} that you can see`, noneSeen)
+  const cell: HeadCell = (key, label, kind = 'number') => sortHead(list, key, label, kind)
+  const rows = list.arranged()
+  return html`<div class="row tools">
+      <input
+        type="search" class="filter" placeholder=${filter} aria-label=${filter} spellcheck="false" .value=${list.filter}
+        @input=${(event: Event) => list.filterBy((event.target as HTMLInputElement).value)}
+      />
+      ${list.firstSort === 'trouble' ? troubleFirst(list) : nothing}
+    </div>
     ${
-      shown.length === 0
-        ? empty(noMatch, 'Try another filter.')
-        : html`<div class="panel table"><table>
+      rows.length === 0
+        ? empty(noMatch, 'The whole hub was searched. Try another filter.')
+        : html`<div class="panel table listing"><table class=${kind} aria-label=${label}>
           <thead><tr>${head(cell)}</tr></thead>
-          <tbody>${shown.map(row)}</tbody></table></div>${moreRows(found.length, shown.length)}`
+          <tbody>${repeat(
+            rows,
+            ({ row }) => list.keyOf(row),
+            ({ row, isPast }) =>
+              html`<tr class=${isPast ? 'past' : ''} title=${isPast ? 'No longer on this page of the list: these are its last figures' : nothing}>${cells(row)}</tr>`,
+          )}</tbody></table></div>${pages(list)}`
     }`
 }
 
-/** The rows in the order that the route asks for, or in that of `first`. */
-export function sorted<Row>(rows: readonly Row[], keys: SortKeys<Row>, route: Route, first: string): Row[] {
-  const key = keys[sortOf(route, keys, first)] as (row: Row) => number | string
-  const sign = route.query.get('reverse') === null ? 1 : -1
-  return [...rows].sort((a, b) => {
-    const [x, y] = [key(a), key(b)]
-    const order = typeof x === 'string' || typeof y === 'string' ? String(x).localeCompare(String(y)) : y - x
-    return sign * order
-  })
+/** The order that is no column's. */
+function troubleFirst<Row, Answer extends Counts>({ sort, route }: HubList<Row, Answer>): TemplateResult {
+  if (sort === 'trouble') return html`<span class="quiet">Sorted by trouble: what needs attention comes first</span>`
+  return html`<a href=${here(route, { sort: '', reverse: '', from: '' })}>Sort by trouble</a>`
 }
 
-/** The head of a sortable column. */
-export function sortHead(
-  route: Route,
-  keys: SortKeys<never>,
-  first: string,
+/** The way to the other pages of a list. */
+function pages<Row, Answer extends Counts>({
+  answer,
+  route,
+  from,
+}: HubList<Row, Answer>): TemplateResult | typeof nothing {
+  const matching = answer?.matching ?? 0
+  if (matching <= PAGE_ROWS && from === 0) return nothing
+  const last = Math.min(from + PAGE_ROWS, matching)
+  return html`<nav class="pages" aria-label="Pages">
+    ${from > 0 ? html`<a class="button" href=${here(route, { from: from > PAGE_ROWS ? String(from - PAGE_ROWS) : '' })}>Previous ${PAGE_ROWS}</a>` : nothing}
+    <span class="quiet">${count(from + 1)} to ${count(last)} of ${count(matching)}</span>
+    ${last < matching ? html`<a class="button" href=${here(route, { from: String(from + PAGE_ROWS) })}>Next ${PAGE_ROWS}</a>` : nothing}
+  </nav>`
+}
+
+/** The head of a column by which the hub can sort: names from A on, figures from the highest on; once more turns it around. */
+function sortHead<Row, Answer extends Counts>(
+  list: HubList<Row, Answer>,
   key: string,
   label: string,
-  kind = '',
+  kind: string,
 ): TemplateResult {
-  const active = sortOf(route, keys, first) === key
-  const reversed = active && route.query.get('reverse') !== null
-  const { sort: _, reverse: __, ...query } = Object.fromEntries(route.query)
-  const to = href([route.section, ...route.rest], { ...query, sort: key, reverse: active && !reversed ? '1' : '' })
-  const isText = kind.includes('text')
-  const direction = reversed === isText ? 'descending' : 'ascending'
-  return html`<th class=${kind} scope="col" aria-sort=${active ? direction : nothing}>
-    <a class="sort" href=${to}>${label}<span aria-hidden="true">${active ? (direction === 'descending' ? ' ↓' : ' ↑') : ''}</span></a>
+  const active = list.sort === key
+  const reverse = active && !list.reverse
+  const descending = kind.includes('text') === list.reverse
+  return html`<th class=${kind} scope="col" aria-sort=${active ? (descending ? 'descending' : 'ascending') : nothing}>
+    <a class="sort" href=${here(list.route, { sort: key, reverse: reverse ? '1' : '', from: '' })}>${label}<span aria-hidden="true">${active ? (descending ? ' ↓' : ' ↑') : ''}</span></a>
   </th>`
 }
 
-/** A field that filters what is below it. */
-export function filterField(route: Route, label: string, name = 'filter'): TemplateResult {
-  return html`<input
-    type="search" class="filter" placeholder=${label} aria-label=${label} spellcheck="false"
-    .value=${route.query.get(name) ?? ''}
-    @input=${(event: Event) => setQuery(route, name, (event.target as HTMLInputElement).value)}
-  />`
+/** The address of the same place with other words in its query. */
+function here(route: Route, query: Readonly<Record<string, string>>): string {
+  return href([route.section, ...route.rest], { ...Object.fromEntries(route.query), ...query })
 }
 
-/** Those whose text has what the filter says. */
-export function filtered<Row>(rows: readonly Row[], route: Route, text: (row: Row) => string): readonly Row[] {
-  const wanted = (route.query.get('filter') ?? '').trim().toLowerCase()
-  return wanted === '' ? rows : rows.filter((row) => text(row).toLowerCase().includes(wanted))
-}
-
-/** What is said below a table that does not show everything. */
+/** Shown below a table that does not show everything. */
 export function moreRows(total: number, shown: number): TemplateResult | typeof nothing {
-  return total > shown ? html`<p class="more">${count(total - shown)} more. A filter brings them up.</p>` : nothing
-}
-
-function sortOf(route: Route, keys: SortKeys<never>, first: string): string {
-  const wanted = route.query.get('sort')
-  return wanted !== null && Object.hasOwn(keys, wanted) ? wanted : first
+  return total > shown ? html`<p class="more">${count(total - shown)} more are not shown.</p>` : nothing
 }

@@ -1,5 +1,8 @@
 import { connect, FanfareError, type Message } from '../../client/index.ts'
 import { ownToken } from './own-token.ts'
+import { shownPayload } from './payload.ts'
+import { RawSocket } from './raw-socket.ts'
+import { missingRight } from './rights.ts'
 import type { TailItem, TailMessage, TailReport, TailRequest } from './tail-messages.ts'
 
 /**
@@ -8,26 +11,33 @@ import type { TailItem, TailMessage, TailReport, TailRequest } from './tail-mess
  */
 
 const REPORT_MS = 250
-/** Most messages of a report: what else came is counted. */
+/** Maximum number of messages in a report: the others are counted. */
 const MOST = 100
-/** Most of a payload that is shown, in characters. */
-const MOST_TEXT = 16_000
+/** Maximum length of a payload that is shown, in characters. */
+const MAX_TEXT = 16_000
 
+type Waiting = TailItem | { readonly message: Message; readonly number: number; readonly at: number }
+
+let wanted = ''
+let number = 0
 let received = 0
-let waiting: (TailItem | { readonly message: Message; readonly at: number })[] = []
+let matching = 0
+let waiting: Waiting[] = []
 let skipped = 0
 
-self.onmessage = ({ data: { url, tokenUrl, pattern } }: MessageEvent<TailRequest>) => {
+self.onmessage = ({ data: { url, tokenUrl, pattern, text } }: MessageEvent<TailRequest>) => {
+  wanted = text.toLowerCase()
   const client = connect(url, {
     name: 'fanfare dashboard, tail',
     backoff: { baseMs: 200, capMs: 5000 },
     getToken: () => ownToken(tokenUrl),
+    WebSocket: RawSocket,
   })
   client.onState(({ to, reason }) => report({ kind: 'state', state: to, reason: reason.message }))
   try {
     client.subscribe(pattern, take, {
       policy: 'drop-oldest',
-      onGap: ({ reason, count }) => add({ kind: 'gap', at: Date.now(), reason, count }),
+      onGap: ({ reason, count }) => add({ kind: 'gap', number: number++, at: Date.now(), reason, count }),
       onError: failed,
     })
   } catch (error) {
@@ -39,12 +49,24 @@ self.onmessage = ({ data: { url, tokenUrl, pattern } }: MessageEvent<TailRequest
 
 function take(message: Message): void {
   received++
-  add({ message, at: Date.now() })
+  if (wanted !== '' && !hasText(message)) return
+  matching++
+  add({ message, number: number++, at: Date.now() })
 }
 
-function add(item: (typeof waiting)[number]): void {
+function hasText({ topic, id, key, headers, data }: Message): boolean {
+  const pairs = Object.entries(headers ?? {}).map(([name, value]) => `${name}: ${value}`)
+  const payload = data instanceof Uint8Array ? shownPayload(data, Number.POSITIVE_INFINITY).text : data
+  return [topic, id, key, ...pairs, payload].some((each) =>
+    String(each ?? '')
+      .toLowerCase()
+      .includes(wanted),
+  )
+}
+
+function add(item: Waiting): void {
   waiting.push(item)
-  // The newest are kept. Cutting in bulk: an array of so many costs nothing to shift in one go.
+  // The newest are kept. Cutting in bulk costs nothing: an array of this length is shifted in one go.
   if (waiting.length >= MOST * 20) cut()
 }
 
@@ -56,32 +78,24 @@ function cut(): void {
 
 function flush(): void {
   if (waiting.length > MOST) cut()
-  if (waiting.length === 0 && received === 0) return report({ kind: 'items', items: [], received: 0 })
-  const items: TailItem[] = waiting.map((item) => ('message' in item ? shown(item.message, item.at) : item))
-  if (skipped > 0) items.unshift({ kind: 'skipped', at: Date.now(), count: skipped })
-  report({ kind: 'items', items, received })
+  const items: TailItem[] = waiting.map((item) => ('message' in item ? shown(item) : item))
+  if (skipped > 0) items.unshift({ kind: 'skipped', number: number++, at: Date.now(), count: skipped })
+  report({ kind: 'items', items, received, matching })
   waiting = []
-  skipped = 0
-  received = 0
+  skipped = received = matching = 0
 }
 
-function shown({ topic, id, key, headers, data }: Message, at: number): TailMessage {
-  const isJson = !(data instanceof Uint8Array)
-  const text = isJson ? (JSON.stringify(data) ?? '') : hex(data)
-  const size = isJson ? text.length : data.length
-  const cutFrom = text.length > MOST_TEXT || (!isJson && size > MOST_BYTES) ? size : undefined
-  return { kind: 'message', at, topic, id, key, headers, text: text.slice(0, MOST_TEXT), isJson, cutFrom }
-}
-
-const MOST_BYTES = 1000
-
-function hex(bytes: Uint8Array): string {
-  return [...bytes.subarray(0, MOST_BYTES)].map((byte) => byte.toString(16).padStart(2, '0')).join(' ')
+function shown({ message, number, at }: Exclude<Waiting, TailItem>): TailMessage {
+  const { topic, id, key, headers, data } = message
+  // `RawSocket` gives JSON as its text.
+  const payload = shownPayload(data as string | Uint8Array | undefined, MAX_TEXT)
+  return { kind: 'message', number, at, topic, id, key, headers, payload }
 }
 
 function failed(error: unknown): void {
   const code = error instanceof FanfareError ? ` (${error.code})` : ''
-  report({ kind: 'failed', error: `${error instanceof Error ? error.message : String(error)}${code}` })
+  const words = missingRight(error) ?? `${error instanceof Error ? error.message : String(error)}${code}`
+  report({ kind: 'failed', error: words })
 }
 
 function report(message: TailReport): void {

@@ -47,7 +47,8 @@ export function guarded(fetch: Fetch, context: CrossSiteContext): Fetch {
     else {
       answer = await fetch(
         request,
-        peer && { remoteAddress: client.address, secure: peer.secure, destroy: () => peer.destroy() },
+        // From here on it is the client's, past the proxies.
+        peer && { remoteAddress: client.address, secure: client.secure, destroy: () => peer.destroy() },
       )
     }
     const { headers } = answer

@@ -1,5 +1,5 @@
 import type { MiddlewareHandler } from 'hono'
-import type { HttpEnv } from './authentication.ts'
+import type { HttpEnv } from './http-env.ts'
 import { type Problem, problemOf, type Refusal } from './problem.ts'
 
 /** `no-transform` and the header of nginx: nothing between hub and reader may collect what comes. */

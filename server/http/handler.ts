@@ -4,12 +4,14 @@ import { Hono, type MiddlewareHandler } from 'hono'
 import { z } from 'zod'
 import { FanfareError } from '../../shared/errors.ts'
 import type { EngineApp } from '../engine/engine.ts'
-import { authentication, type HttpEnv, ownToken } from './authentication.ts'
+import { authentication, ownToken } from './authentication.ts'
 import { type CrossSiteContext, guarded } from './cross-site.ts'
 import { dashboard } from './dashboard.ts'
 import { passingAsEvents } from './end-event.ts'
 import { eventOperations } from './event-operations.ts'
+import type { HttpEnv } from './http-env.ts'
 import { hubOperations } from './hub-operations.ts'
+import { login } from './login.ts'
 import { openApi } from './openapi.ts'
 import { type HttpContext, json, type Operation } from './operation.ts'
 import { problemResponse, refusalOf } from './problem.ts'
@@ -75,6 +77,7 @@ export function httpApp(hub: HttpContext): Hono<HttpEnv> {
     // Any page may import it, also one that is opened from the disk.
     return c.body(source, 200, { 'content-type': 'text/javascript; charset=utf-8', 'access-control-allow-origin': '*' })
   })
+  app.route('/', login(hub.authenticate))
   app.route('/', dashboard(hub.path))
   app.get('/token', ownToken)
   app.get('/metrics', async (c) => {

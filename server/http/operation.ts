@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { ErrorCode } from '../../shared/errors.ts'
 import { paramsOf } from '../admin/methods.ts'
+import type { Caller } from '../admin/operator-log.ts'
 import type { Access } from '../auth/access.ts'
 import type { Credentials } from '../auth/identity.ts'
 import type { EngineSocket, HttpPeer, SocketHandlers } from '../engine/engine.ts'
@@ -24,7 +25,7 @@ export interface HttpContext {
   /** Rejects with `unauthenticated`, `token_expired`, `auth_unavailable`. */
   authenticate(credentials: Credentials): Promise<Access>
   /** Runs a method of the operators', where it is permitted. */
-  call(method: string, params: unknown, access: Access): Promise<unknown>
+  call(method: string, params: unknown, caller: Caller): Promise<unknown>
   /**
    * Opens a connection that is no WebSocket: it is given frames, and writes its answers to the socket. Throws
    * `shutting_down`, `hub_full`, `address_limit`.
@@ -103,10 +104,14 @@ export function call(
     rest: method === 'post' ? 'body' : 'query',
     answers: [{ status, description: 'Done', type: 'application/json', schema }],
     refusals,
-    async run({ hub, params, access }) {
-      return json(status, await hub.call(name, params, access))
+    async run(exchange) {
+      return json(status, await exchange.hub.call(name, exchange.params, callerOf(exchange)))
     },
   }
+}
+
+export function callerOf({ access, peer }: Exchange): Caller {
+  return { access, address: peer?.remoteAddress ?? '' }
 }
 
 /** For an operation that takes nothing but what stands in its path. */

@@ -1,10 +1,15 @@
 import { z } from 'zod'
 import type { QueueInfo } from '../../shared/queues.ts'
-import { call, json, type Operation, pathParams, STORING } from './operation.ts'
-import { Count, Letter, Named, Queue } from './schemas.ts'
+import { call, callerOf, json, type Operation, pathParams, STORING } from './operation.ts'
+import { Count, Letter, Named, Queue, QueuesFound } from './schemas.ts'
 
 export const queueOperations: readonly Operation[] = [
   call('get', 'queues.list', z.array(Queue), { id: 'listQueues', summary: 'All queues', path: '/queues' }),
+  call('get', 'queues.find', QueuesFound, {
+    id: 'findQueues',
+    summary: 'Queues that a filter finds, those in trouble first',
+    path: '/find/queues',
+  }),
   call('post', 'queues.declare', Queue, {
     id: 'declareQueue',
     summary: 'Declare a queue, or find it declared with the same options',
@@ -38,7 +43,8 @@ export const queueOperations: readonly Operation[] = [
   }),
   {
     id: 'wantedConsumers',
-    summary: "How many consumers would keep up: for a scaler such as KEDA's metrics-api",
+    summary:
+      "How many consumers would keep up and have what is ready done in ten seconds: for a scaler such as KEDA's metrics-api",
     method: 'get',
     path: '/queues/{name}/wanted-consumers',
     params: pathParams('name'),
@@ -52,8 +58,9 @@ export const queueOperations: readonly Operation[] = [
       },
     ],
     refusals: ['no_queue'],
-    async run({ hub, params, access }) {
-      const { name, wantedConsumers } = (await hub.call('queues.show', params, access)) as QueueInfo
+    async run(exchange) {
+      const shown = await exchange.hub.call('queues.show', exchange.params, callerOf(exchange))
+      const { name, wantedConsumers } = shown as QueueInfo
       return json(200, { queue: name, wantedConsumers })
     },
   },
@@ -61,6 +68,12 @@ export const queueOperations: readonly Operation[] = [
     id: 'listDeadLetters',
     summary: 'Dead letters of a queue, by number',
     path: '/queues/{name}/dead-letters',
+    refusals: ['no_queue', 'bad_pattern'],
+  }),
+  call('get', 'deadLetters.count', Count, {
+    id: 'countDeadLetters',
+    summary: 'How many dead letters of a queue meet a filter, by default all',
+    path: '/queues/{name}/dead-letters/count',
     refusals: ['no_queue', 'bad_pattern'],
   }),
   call('post', 'deadLetters.redrive', Count, {

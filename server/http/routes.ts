@@ -1,6 +1,6 @@
 import { type Context, Hono } from 'hono'
 import { FanfareError } from '../../shared/errors.ts'
-import type { HttpEnv } from './authentication.ts'
+import type { HttpEnv } from './http-env.ts'
 import type { HttpContext, Operation } from './operation.ts'
 import { type OperationParams, paramsSchema, readJsonBody, readQuery } from './params.ts'
 import { problemResponse } from './problem.ts'

@@ -1,9 +1,21 @@
 import { z } from 'zod'
 import { POLICIES } from '../../shared/frames.ts'
 import type { JsonMessage, StreamPage } from '../../shared/json-message.ts'
-import type { DeadLetter, QueueInfo } from '../../shared/queues.ts'
+import type { DeadLetter, QueueInfo, QueuesFound as QueuesFoundAnswer } from '../../shared/queues.ts'
 import type { CursorPage } from '../../shared/streams.ts'
-import type { ConnectionsPage, HubInfo, StreamStatus, TopicsStatus } from '../../shared/sys.ts'
+import type {
+  Attention as AttentionAnswer,
+  ConnectionsEnded,
+  ConnectionsFound as ConnectionsFoundAnswer,
+  ConnectionsPage,
+  History as HistoryAnswer,
+  HubInfo,
+  StreamStatus,
+  StreamsFound as StreamsFoundAnswer,
+  TopicsFound as TopicsFoundAnswer,
+  TopicsStatus,
+} from '../../shared/sys.ts'
+import type * as Whoami from '../../shared/whoami.ts'
 
 /** What the API answers with. Each carries the name that it has in the OpenAPI document. */
 
@@ -86,6 +98,7 @@ export const Stream = z
     epoch: text,
     first: whole.describe('Offset of the oldest message that is kept'),
     next: whole.describe('Offset that the next message gets'),
+    messages: whole.describe('Messages that can be read'),
     bytes: whole,
     oldestAt: time.optional(),
     newestAt: time.optional(),
@@ -124,12 +137,14 @@ export const Queue = z
     onDeadLetter: z.enum(['continue', 'park']),
     maxDeadLetters: whole,
     depth: whole,
+    ready: whole.describe('Of those that wait, the ones that are due'),
     delayed: whole,
     inFlight: whole,
     bytes: whole,
     waitingPublishes: whole,
     waitingPublishBytes: whole,
     oldestAgeMs: whole,
+    readyAgeMs: whole.describe('Time that the oldest ready message has been due'),
     publishedTotal: whole,
     ackedTotal: whole,
     redeliveredTotal: whole,
@@ -143,6 +158,7 @@ export const Queue = z
     publishedPerSecond: z.number(),
     ackedPerSecond: z.number(),
     wantedConsumers: whole,
+    keepUpConsumers: whole,
     growing: z.boolean(),
   })
   .meta({ id: 'Queue' })
@@ -192,6 +208,26 @@ export const Hub = z
   })
   .meta({ id: 'Hub' })
 
+const patterns = z.array(text)
+
+export const WhoAmI = z
+  .object({
+    subject: text.optional().describe('Missing without a token'),
+    roles: patterns,
+    permissions: z
+      .object({
+        publish: patterns,
+        subscribe: patterns,
+        respond: patterns,
+        consume: patterns,
+        declare: patterns,
+        admin: z.union([z.literal(true), patterns]),
+      })
+      .partial(),
+    expiresAt: time.optional(),
+  })
+  .meta({ id: 'WhoAmI' })
+
 const subscription = z.object({
   sub: whole,
   pattern: text,
@@ -208,28 +244,74 @@ export const Connection = z
     number: whole.describe('Counts up as connections open'),
     client: text.optional(),
     address: text,
+    subject: text.optional(),
     connectedAt: time,
     outboxBytes: whole,
     outboxLimitBytes: whole,
     lagMs: z.number(),
     deliveredTotal: whole,
     droppedTotal: whole,
+    droppedAt: time.optional(),
     publishedTotal: whole,
     subscriptionCount: whole,
     subscriptions: z.array(subscription).describe('In a list the first ten; consumers likewise'),
     consumerCount: whole,
     consumers: z.array(z.object({ queue: text, inFlight: whole, prefetch: whole })),
+    endedAt: time.optional().describe('If it has ended; reason and code say why'),
+    reason: text.optional(),
+    code: text.optional(),
   })
   .meta({ id: 'Connection' })
 
 export const Connections = z.object({ count: whole, connections: z.array(Connection) })
 
+const topic = z.object({ topic: text, publishedPerSecond: rate, publishedTotal: whole })
+
 export const Topics = z
   .object({
     count: whole,
-    busiest: z.array(z.object({ topic: text, publishedPerSecond: rate, publishedTotal: whole })),
+    busiest: z.array(topic),
   })
   .meta({ id: 'Topics' })
+
+const found = { count: whole, matching: whole.describe('Those that the filter finds') }
+const recent = z
+  .array(z.number())
+  .optional()
+  .describe('The highest values of each five seconds of the last five minutes')
+
+export const QueuesFound = z.object({ ...found, queues: z.array(Queue.extend({ history: recent })) })
+export const StreamsFound = z.object({ ...found, streams: z.array(Stream.extend({ history: recent })) })
+export const ConnectionsFound = z.object({ ...found, connections: z.array(Connection) })
+export const TopicsFound = z.object({ ...found, topics: z.array(topic) })
+export const Ended = z.object({ connections: z.array(Connection) })
+
+const level = z.enum(['problem', 'warning'])
+export const Attention = z
+  .object({
+    problems: whole,
+    warnings: whole,
+    entries: z.array(
+      z.object({
+        about: z.union([
+          z.object({ kind: z.literal('hub') }),
+          z.object({ kind: z.literal('queue'), name: text }),
+          z.object({ kind: z.literal('connection'), connection: text, client: text.optional() }),
+        ]),
+        level,
+        troubles: z.array(z.object({ level, kind: text, text })),
+      }),
+    ),
+  })
+  .meta({ id: 'Attention' })
+
+export const History = z
+  .object({
+    times: z.array(z.number()).describe('Milliseconds since 1970'),
+    figures: z.record(text, z.array(z.number())).describe('By figure, a value for each time'),
+    kept: z.boolean().describe('False: more is busy than the hub keeps histories of'),
+  })
+  .meta({ id: 'History' })
 
 export const Count = z.object({ count: whole })
 export const Named = z.object({ name: text })
@@ -247,4 +329,12 @@ export type Answers = [
   Fits<typeof Hub, HubInfo>,
   Fits<typeof Connections, ConnectionsPage>,
   Fits<typeof Topics, TopicsStatus>,
+  Fits<typeof WhoAmI, Whoami.WhoAmI>,
+  Fits<typeof QueuesFound, QueuesFoundAnswer>,
+  Fits<typeof StreamsFound, StreamsFoundAnswer>,
+  Fits<typeof ConnectionsFound, ConnectionsFoundAnswer>,
+  Fits<typeof TopicsFound, TopicsFoundAnswer>,
+  Fits<typeof Ended, ConnectionsEnded>,
+  Fits<typeof Attention, AttentionAnswer>,
+  Fits<typeof History, HistoryAnswer>,
 ]

@@ -1,9 +1,14 @@
 import { z } from 'zod'
 import { call, type Operation, STORING } from './operation.ts'
-import { CursorNamed, Cursors, Named, Page, Stream } from './schemas.ts'
+import { CursorNamed, Cursors, Named, Page, Stream, StreamsFound } from './schemas.ts'
 
 export const streamOperations: readonly Operation[] = [
   call('get', 'streams.list', z.array(Stream), { id: 'listStreams', summary: 'All streams', path: '/streams' }),
+  call('get', 'streams.find', StreamsFound, {
+    id: 'findStreams',
+    summary: 'Streams that a filter finds',
+    path: '/find/streams',
+  }),
   call('post', 'streams.declare', Stream, {
     id: 'declareStream',
     summary: 'Declare a stream, or find it declared with the same options',

@@ -1,27 +1,50 @@
 import type { Clock } from '../../shared/clock.ts'
-import { FanfareError } from '../../shared/errors.ts'
-import type { ConnectionInfo, ConnectionsPage, ConnectionsStatus } from '../../shared/sys.ts'
+import { type ErrorCode, errorEntry, FanfareError } from '../../shared/errors.ts'
+import type {
+  ConnectionInfo,
+  ConnectionSort,
+  ConnectionsPage,
+  ConnectionsStatus,
+  EndedConnection,
+} from '../../shared/sys.ts'
 import { firstOf } from './first-of.ts'
+import { type ConnectionFigures, connectionSeverity } from './trouble.ts'
 
 /** A connection, as an operator sees it and may end it. */
-export interface WatchedConnection {
+export interface WatchedConnection extends ConnectionFigures {
   /** Counts up as connections open. */
   readonly number: number
-  readonly outboxBytes: number
+  readonly address: string
+  /** What it called itself, and who it is; empty if that is not known. */
+  readonly clientName: string
+  readonly subject: string
+  readonly deliveredTotal: number
   readonly droppedTotal: number
-  /** Since when its outbox has not been empty, in milliseconds since 1970; undefined while it keeps up. */
-  readonly behindSince: number | undefined
+  readonly publishedTotal: number
+  readonly subscriptionCount: number
+  readonly consumerCount: number
+  /** Whether a text in lower case is in its id, client, subject, address, a pattern or a queue of its. */
+  mentions(text: string): boolean
   /** With so many of its subscriptions and consumers. */
   info(now: number, most: number): ConnectionInfo
   end(error: FanfareError): void
 }
 
 /** Subscriptions, and consumers, of each connection in a list: there may be a thousand of either. */
-const LISTED_OF_EACH = 10
+export const LISTED_OF_EACH = 10
+/** Connections that have ended and are remembered: the last ones. */
+const ENDED = 100
 
-/** The open connections of a hub, in the order in which they opened. */
+/** What a connection ends with when the hub has not ended it. */
+const CLOSED = 'The client closed the connection, or the network did.'
+
+/** Any connection in greater trouble weighs more than any in less. */
+const SEVERITY_WEIGHT = 2 ** 48
+
+/** The open connections of a hub, in the order in which they opened, and the last ones that have ended. */
 export class Connections<Open extends WatchedConnection = WatchedConnection> {
   private readonly byId = new Map<string, Open>()
+  private readonly endedById = new Map<string, EndedConnection>()
   private readonly clock: Clock
 
   constructor(clock: Clock) {
@@ -64,9 +87,60 @@ export class Connections<Open extends WatchedConnection = WatchedConnection> {
     return { count: this.byId.size, connections }
   }
 
-  /** Throws `no_connection`. */
-  show(id: string): ConnectionInfo {
-    return this.get(id).info(this.clock.now(), Number.MAX_SAFE_INTEGER)
+  /** As a list has it. */
+  describe(connection: Open): ConnectionInfo {
+    return connection.info(this.clock.now(), LISTED_OF_EACH)
+  }
+
+  /** What connections are sorted by: the highest first. For texts there are names. */
+  weigh(connection: Open, sort: ConnectionSort): number {
+    const now = this.clock.now()
+    const { outboxBytes, droppedTotal, behindSince } = connection
+    const lagMs = behindSince === undefined ? 0 : Math.max(0, now - behindSince)
+    switch (sort) {
+      case 'trouble':
+        return (
+          connectionSeverity(connection, now) * SEVERITY_WEIGHT +
+          Math.min(SEVERITY_WEIGHT / 2, outboxBytes + droppedTotal)
+        )
+      case 'lagMs':
+        return lagMs
+      case 'number':
+      case 'client':
+      case 'subject':
+      case 'address':
+        return 0
+      default:
+        return connection[sort]
+    }
+  }
+
+  /** What comes first among those of one weight, from A on. */
+  nameFor({ number, address, clientName, subject }: Open, sort: ConnectionSort): string {
+    const opened = String(number).padStart(16, '0')
+    if (sort === 'client') return `${clientName} ${opened}`
+    if (sort === 'subject') return `${subject} ${opened}`
+    return sort === 'address' ? `${address} ${opened}` : opened
+  }
+
+  /** A connection has ended: its last figures, and the error that the hub ended it with. */
+  ended(last: ConnectionInfo, code: ErrorCode | undefined): void {
+    const reason = code === undefined ? CLOSED : errorEntry(code).text
+    const ended = { ...last, endedAt: this.clock.now(), reason, ...(code !== undefined && { code }) }
+    this.endedById.set(last.connection, ended)
+    const [oldest] = this.endedById.keys()
+    if (this.endedById.size > ENDED && oldest !== undefined) this.endedById.delete(oldest)
+  }
+
+  /** Those that have ended last, the latest first. */
+  get recent(): EndedConnection[] {
+    return [...this.endedById.values()].reverse()
+  }
+
+  /** One that is open, or one that has ended lately. Throws `no_connection`. */
+  show(id: string): ConnectionInfo | EndedConnection {
+    const ended = this.byId.has(id) ? undefined : this.endedById.get(id)
+    return ended ?? this.get(id).info(this.clock.now(), Number.MAX_SAFE_INTEGER)
   }
 
   /** Throws `no_connection`. */

@@ -160,18 +160,31 @@ export class Metrics {
       this.labelledGauge(`fanfare_queue_${name}`, help, ['queue'], each(value))
     const counter = (name: string, help: string, value: (queue: QueueInfo) => number) =>
       this.labelledCounter(`fanfare_queue_${name}`, help, ['queue'], each(value))
-    gauge('depth', 'Messages that wait.', ({ depth }) => depth)
+    gauge('depth', 'Messages that wait, those that are delayed included.', ({ depth }) => depth)
+    gauge('ready', 'Of those that wait, the ones that are due.', ({ ready }) => ready)
     gauge('delayed', 'Of those that wait, the ones whose time has not come.', ({ delayed }) => delayed)
     gauge('in_flight', 'Messages on lease.', ({ inFlight }) => inFlight)
     gauge('bytes', 'Bytes of the messages that wait and are on lease.', ({ bytes }) => bytes)
     gauge('oldest_age_seconds', 'Age of the oldest message that waits.', ({ oldestAgeMs }) => oldestAgeMs / 1000)
+    gauge(
+      'ready_age_seconds',
+      'Time that the oldest ready message has been due.',
+      ({ readyAgeMs }) => readyAgeMs / 1000,
+    )
     gauge('waiting_publishes', 'Publishes that wait for room.', ({ waitingPublishes }) => waitingPublishes)
     gauge('waiting_publish_bytes', 'Bytes of these publishes.', ({ waitingPublishBytes }) => waitingPublishBytes)
     gauge('dead_letters', 'Dead letters.', ({ deadLetters }) => deadLetters)
     gauge('parked_groups', 'Groups that wait for an operator.', ({ parked, parkedMore }) => parked.length + parkedMore)
     gauge('consumers', 'Consumers that are connected.', ({ consumers }) => consumers)
-    gauge('wanted_consumers', 'Consumers that would keep up.', ({ wantedConsumers }) => wantedConsumers)
-    gauge('growing', '1 where it has grown for half a minute and never shrunk.', ({ growing }) => (growing ? 1 : 0))
+    gauge(
+      'wanted_consumers',
+      'Consumers that would keep up, and have what is ready done in ten seconds.',
+      ({ wantedConsumers }) => wantedConsumers,
+    )
+    gauge('keep_up_consumers', 'Consumers that would keep up.', ({ keepUpConsumers }) => keepUpConsumers)
+    gauge('growing', '1 where what is due has grown for half a minute and never shrunk.', ({ growing }) =>
+      growing ? 1 : 0,
+    )
     counter('published_total', 'Messages that came in.', ({ publishedTotal }) => publishedTotal)
     counter('acked_total', 'Messages that were done.', ({ ackedTotal }) => ackedTotal)
     counter('redelivered_total', 'Deliveries that were not the first.', ({ redeliveredTotal }) => redeliveredTotal)
@@ -189,7 +202,7 @@ export class Metrics {
       this.streams.map((stream): Series => [[stream.name], value(stream)])
     const gauge = (name: string, help: string, value: (stream: StreamStatus) => number) =>
       this.labelledGauge(`fanfare_stream_${name}`, help, ['stream'], each(value))
-    gauge('messages', 'Messages kept; with lastValue this is an upper bound.', ({ first, next }) => next - first)
+    gauge('messages', 'Messages that can be read.', ({ messages }) => messages)
     gauge('bytes', 'Bytes kept.', ({ bytes }) => bytes)
     gauge('cursors', 'Cursors stored; cursorsPerStream bounds them.', ({ cursorCount }) => cursorCount)
     gauge(

@@ -3,10 +3,14 @@ import { type Clock, type Timer, wallTime } from '../../shared/clock.ts'
 import { QUEUE_STATUS_TOPIC } from '../../shared/queues.ts'
 import {
   CONNECTIONS_STATUS_TOPIC,
+  type History,
+  type HistoryParams,
+  type HistoryRange,
   HUB_STATUS_TOPIC,
   type HubInfo,
   STREAM_STATUS_TOPIC,
   TOPICS_STATUS_TOPIC,
+  type TopicInfo,
   type TopicsStatus,
 } from '../../shared/sys.ts'
 import type { Broker } from '../broker/broker.ts'
@@ -16,6 +20,7 @@ import type { Streams } from '../stream/streams.ts'
 import type { Topics } from '../topic/topics.ts'
 import type { Connections } from './connections.ts'
 import { firstOf } from './first-of.ts'
+import { Timeline } from './history.ts'
 import { ProcessUsage } from './process-usage.ts'
 import type { Traffic } from './traffic.ts'
 import { inTurns } from './turns.ts'
@@ -42,7 +47,7 @@ export interface Watched {
   readonly budget: { readonly bytes: number; readonly limit: number }
   /** Held by all subscriptions, consumers and offers now, and the most that they may hold. */
   readonly subscriptionBudget: { readonly bytes: number; readonly limit: number }
-  readonly broker: Pick<Broker, 'waiting'>
+  readonly broker: Pick<Broker, 'waiting' | 'failure'>
   readonly unexpected: UnexpectedErrors
   /** How many connections speak HTTP. */
   httpConnections(): number
@@ -67,6 +72,13 @@ interface Totals {
 export class Monitor {
   private readonly watched: Watched
   private readonly usage = new ProcessUsage()
+  private readonly timeline = new Timeline()
+  /** By range, of the hub as a whole; of queues and streams by name. */
+  private readonly histories = {
+    hub: this.timeline.histories(['publishedPerSecond', 'deliveredPerSecond']),
+    queue: this.timeline.histories(['ready', 'publishedPerSecond', 'ackedPerSecond']),
+    stream: this.timeline.histories(['publishedPerSecond']),
+  }
   private engine = ''
   private startedAt = 0
   private timer: Timer | undefined = undefined
@@ -82,6 +94,8 @@ export class Monitor {
   constructor(watched: Watched) {
     this.watched = watched
     this.before = this.totals()
+    watched.queues.onDelete = (name) => this.histories.queue.forget(name)
+    watched.streams.onDelete = (name) => this.histories.stream.forget(name)
   }
 
   start(engine: string): void {
@@ -135,6 +149,28 @@ export class Monitor {
     return this.usage.eventLoopDelayMs / 1000
   }
 
+  /** Why the hub can store nothing until it is restarted. */
+  get storageFailure(): string | undefined {
+    return this.watched.broker.failure
+  }
+
+  /** What is remembered of a figure. */
+  history(of: HistoryParams['of'], name: string, range: HistoryRange): History {
+    return this.histories[of].read(name, range)
+  }
+
+  /** What a row of a list shows of the last five minutes: `ready` of a queue, the rate of a stream. */
+  recent(of: 'queue' | 'stream', name: string): readonly number[] {
+    return this.histories[of].peaks(name, 0)
+  }
+
+  /** All topics that the hub remembers. */
+  *topicInfos(): Iterable<TopicInfo> {
+    for (const [topic, { publishedPerSecond, publishedTotal }] of this.watched.topics.counts) {
+      yield { topic, publishedPerSecond: rounded(publishedPerSecond), publishedTotal }
+    }
+  }
+
   topics(most: number): TopicsStatus {
     const { topics } = this.watched
     const busiest = firstOf(
@@ -176,6 +212,9 @@ export class Monitor {
     this.compareClocks()
     topics.sample(seconds)
     streams.sample(seconds)
+    this.timeline.tick(clock.now())
+    this.histories.hub.record('', this.rates.published, this.rates.delivered)
+    for (const { name, publishedPerSecond } of streams.rates) this.histories.stream.record(name, publishedPerSecond)
     this.say(HUB_STATUS_TOPIC, () => this.hub())
     this.say(CONNECTIONS_STATUS_TOPIC, () => connections.slowest(SLOWEST))
     this.say(TOPICS_STATUS_TOPIC, () => this.topics(BUSIEST))
@@ -187,8 +226,15 @@ export class Monitor {
     const { queues } = this.watched
     const isHeard = this.listenersOf(QUEUE_STATUS_TOPIC)
     for await (const names of inTurns(queues.names, AT_ONCE)) {
-      const looked = names.filter((name) => !queues.isAtRest(name) || isHeard(name))
-      for (const info of await queues.sample(looked, seconds)) this.say(QUEUE_STATUS_TOPIC + info.name, () => info)
+      const active = names.filter((name) => !queues.isAtRest(name))
+      queues.sample(active, seconds)
+      for (const name of active) {
+        const figures = queues.figures(name)
+        if (!figures) continue
+        const { publishedPerSecond, ackedPerSecond } = figures.rates
+        this.histories.queue.record(name, figures.state.ready, publishedPerSecond, ackedPerSecond)
+      }
+      for (const info of await queues.list(names.filter(isHeard))) this.say(QUEUE_STATUS_TOPIC + info.name, () => info)
     }
   }
 

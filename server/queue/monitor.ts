@@ -1,98 +1,123 @@
 import type { QueueRates } from '../../shared/queues.ts'
 
-/** What is looked at of a queue. */
+/** What is looked at of a queue. Delayed messages, waits before another attempt and parked groups are in `depth` only. */
 export interface Sample {
   readonly depth: number
   readonly inFlight: number
-  readonly oldestAgeMs: number
-  readonly consumers: number
+  /** Messages that wait and are due; and of these the ones that could be handed out at once, one of each group. */
+  readonly ready: number
+  readonly startable: number
+  /** Messages that wait and have been due, also those that wait for another attempt or in a parked group. */
+  readonly backlog: number
+  /** Consumers that have something in flight. Others change nothing in what is wanted. */
+  readonly busyConsumers: number
   readonly publishedTotal: number
   readonly ackedTotal: number
+  /** Messages that have become due, each once. */
+  readonly dueTotal: number
 }
 
-/** Rates are averages over about this time, in seconds: newer seconds count more. */
+/** The estimate averages rates over about this time, in seconds: newer seconds count more. */
 const AVERAGE_S = 10
-/** Work that waits should be done in this time, in seconds: so many consumers are wanted. */
+/** What is due should be done in this time, in seconds. */
 const DRAIN_TARGET_S = 10
+/**
+ * For what is due already, this many consumers are wanted at most, or as many again as keep up. A backlog that nobody works on would
+ * ask for more and more of them, which says nothing to an operator and lets a scaler go to its limit.
+ */
+const MAX_FOR_BACKLOG = 100
 /** A queue that has grown for so long, in seconds, and never shrunk is called out. */
 const GROWING_AFTER_S = 30
+/** Fewer messages a second than this are none. */
+const NONE_PER_S = 0.01
 
 /**
  * Watches one queue: rates in and out, how many consumers it would need, and whether it only grows.
  *
- * The wanted number is what keeps up with what comes in and has what waits done within the target: `(rate in + depth /
- * target) / what one consumer does`. What one consumer does can be seen only while there is enough to do, so the
- * estimate follows the acks then. Otherwise those count that have something in flight, and it rises only: too high, it
- * makes messages wait, and is put right by what is seen then.
+ * The wanted number is what keeps up with what becomes due and has what is due now done within the target: `(rate + ready /
+ * target) / what one consumer does`. A consumer that has nothing to do changes none of these. What one consumer does can be seen only
+ * while there is enough to do, so the estimate follows the acks then. Otherwise those count that have something in flight, and it rises
+ * only: too high, it makes messages wait, and is put right by what is seen then.
  */
 export class QueueMonitor {
   private before: Sample | undefined = undefined
   private publishedPerSecond = 0
   private ackedPerSecond = 0
+  /** Messages that become due, averaged. */
+  private duePerSecond = 0
   private perConsumer: number | undefined = undefined
   private growingSeconds = 0
 
-  /** To be called once in `seconds`. */
+  /** Call once in `seconds`. */
   observe(sample: Sample, seconds: number): void {
     const { before } = this
     this.before = sample
     if (!before) return
     const weight = 1 - Math.exp(-seconds / AVERAGE_S)
-    const published = (sample.publishedTotal - before.publishedTotal) / seconds
-    const acked = (sample.ackedTotal - before.ackedTotal) / seconds
-    this.publishedPerSecond += (published - this.publishedPerSecond) * weight
-    this.ackedPerSecond += (acked - this.ackedPerSecond) * weight
-    this.estimate(sample, before, acked, weight)
-    if (sample.depth > before.depth) this.growingSeconds += seconds
-    else if (sample.depth < before.depth || sample.depth === 0) this.growingSeconds = 0
+    this.publishedPerSecond = (sample.publishedTotal - before.publishedTotal) / seconds
+    const ackedBefore = this.ackedPerSecond
+    this.ackedPerSecond = (sample.ackedTotal - before.ackedTotal) / seconds
+    this.duePerSecond += ((sample.dueTotal - before.dueTotal) / seconds - this.duePerSecond) * weight
+    // Consumers that have come within this second show only part of what they do.
+    if (before.busyConsumers > 0 || ackedBefore > 0) this.estimate(sample, before, weight)
+    if (sample.backlog > before.backlog) this.growingSeconds += seconds
+    else if (sample.backlog < before.backlog || sample.backlog === 0) this.growingSeconds = 0
   }
 
   /** Whether another look would show the same as the last one. */
-  isAtRest(
-    { depth, inFlight, publishedTotal }: Pick<Sample, 'depth' | 'inFlight' | 'publishedTotal'>,
-    consumers: number,
-  ): boolean {
+  isAtRest({ depth, inFlight, publishedTotal }: Pick<Sample, 'depth' | 'inFlight' | 'publishedTotal'>): boolean {
     const { before } = this
     if (!before || depth + inFlight + before.depth + before.inFlight > 0) return false
-    if (publishedTotal !== before.publishedTotal || consumers !== before.consumers) return false
-    return rounded(this.publishedPerSecond) === 0 && rounded(this.ackedPerSecond) === 0
+    if (publishedTotal !== before.publishedTotal) return false
+    return rounded(this.publishedPerSecond) + rounded(this.ackedPerSecond) + rounded(this.duePerSecond) === 0
   }
 
   get rates(): QueueRates {
     return {
       publishedPerSecond: rounded(this.publishedPerSecond),
       ackedPerSecond: rounded(this.ackedPerSecond),
-      wantedConsumers: this.wanted(),
+      ...this.wanted(),
       growing: this.growingSeconds >= GROWING_AFTER_S,
     }
   }
 
-  private estimate(sample: Sample, before: Sample, acked: number, weight: number): void {
-    const consumers = Math.min(sample.consumers, before.consumers)
-    if (consumers === 0) return
-    const busy = sample.depth > 0 && before.depth > 0
-    const each = acked / (busy ? consumers : Math.max(1, Math.min(consumers, sample.inFlight)))
+  private estimate(sample: Sample, before: Sample, weight: number): void {
+    const hasEnough = sample.startable > 0 && before.startable > 0
+    const least = Math.min(sample.busyConsumers, before.busyConsumers)
+    const most = Math.max(sample.busyConsumers, before.busyConsumers)
+    const each = this.ackedPerSecond / Math.max(1, hasEnough ? least : most)
     if (this.perConsumer === undefined) {
       if (each > 0) this.perConsumer = each
-    } else if (busy || each > this.perConsumer) {
+    } else if ((hasEnough && least > 0) || each > this.perConsumer) {
       this.perConsumer += (each - this.perConsumer) * weight
     }
   }
 
-  private wanted(): number {
-    if (!this.before) return 0
-    const { depth, inFlight, oldestAgeMs, consumers } = this.before
-    const work = depth + inFlight
-    if (work === 0 && this.publishedPerSecond < 0.01) return 0
-    // Nobody has shown yet what a consumer does: one more than there are, as long as something waits.
-    if (this.perConsumer === undefined || this.perConsumer <= 0)
-      return depth > 0 ? consumers + 1 : Math.max(1, consumers)
-    // What has waited longer than it should is to be done twice as fast.
-    const target = oldestAgeMs > DRAIN_TARGET_S * 1000 ? DRAIN_TARGET_S / 2 : DRAIN_TARGET_S
-    // Consumers that hang seem to do next to nothing; but more than there are messages would have nothing to do.
-    const most = work + Math.ceil(this.publishedPerSecond)
-    return Math.max(1, Math.min(most, Math.ceil((this.publishedPerSecond + depth / target) / this.perConsumer)))
+  private wanted(): Pick<QueueRates, 'wantedConsumers' | 'keepUpConsumers'> {
+    const { before, duePerSecond, perConsumer } = this
+    const comesIn = duePerSecond >= NONE_PER_S
+    if (!before || (before.ready + before.inFlight === 0 && !comesIn)) return { wantedConsumers: 0, keepUpConsumers: 0 }
+    const { ready, startable, inFlight, busyConsumers } = before
+    // Consumers that hang seem to do next to nothing; but more than can have a message at a time would have nothing to do. While messages
+    // wait for others of their group, those that come in start nothing.
+    const most = Math.max(1, startable + inFlight + (ready > startable ? 0 : Math.ceil(duePerSecond)))
+    // Nobody has shown yet what a consumer does: one more than those that have something to do, as long as there is more.
+    if (!perConsumer) {
+      const oneMore = Math.max(1, busyConsumers + (startable > 0 ? 1 : 0))
+      return { wantedConsumers: Math.min(most, oneMore), keepUpConsumers: comesIn ? 1 : 0 }
+    }
+    const keepsUp = duePerSecond / perConsumer
+    const drains = Math.min(ready / DRAIN_TARGET_S / perConsumer, Math.max(MAX_FOR_BACKLOG, keepsUp))
+    return {
+      wantedConsumers: Math.max(1, Math.min(most, wholeConsumers(keepsUp + drains))),
+      keepUpConsumers: comesIn ? Math.min(most, Math.max(1, wholeConsumers(keepsUp))) : 0,
+    }
   }
+}
+
+/** An average that is a little above what it tends to asks for no consumer more. */
+function wholeConsumers(consumers: number): number {
+  return Math.ceil(consumers - 0.05)
 }
 
 function rounded(rate: number): number {

@@ -2,9 +2,9 @@ import type { Logger } from 'pino'
 import type { Clock } from '../../shared/clock.ts'
 import { type ErrorCode, FanfareError } from '../../shared/errors.ts'
 import { type Indexed, PatternIndex } from '../../shared/pattern-index.ts'
-import type { DeadLetter, DeadLetterFilter, QueueInfo, QueueOptions } from '../../shared/queues.ts'
+import type { DeadLetter, DeadLetterFilter, QueueInfo, QueueOptions, QueueRates } from '../../shared/queues.ts'
 import { parsePattern } from '../../shared/topic.ts'
-import type { Broker } from '../broker/broker.ts'
+import type { Broker, QueueState } from '../broker/broker.ts'
 import type { UnexpectedErrors } from '../failure/unexpected-errors.ts'
 import { type NameLimits, NameQuota } from '../limit/name-quota.ts'
 import type { QueueBinding } from '../topic/topics.ts'
@@ -37,6 +37,13 @@ interface Queue {
   readonly free: { at: number; credit: number }
 }
 
+/** What is known of a queue at any time. */
+export interface QueueFigures {
+  readonly state: QueueState
+  readonly rates: QueueRates
+  readonly consumers: number
+}
+
 /** Dead letters that a redrive or a purge takes in one commit, and about how many bytes of them a redrive. */
 const BATCH_LETTERS = 500
 const BATCH_BYTES = 1024 * 1024
@@ -59,6 +66,8 @@ export class Queues {
   private closed = false
   /** Told when topics may feed other queues than before. */
   onChange: () => void = () => {}
+  /** Told of a queue that was deleted. */
+  onDelete: (name: string) => void = () => {}
 
   constructor(broker: Broker, log: Logger, clock: Clock, unexpected: UnexpectedErrors, limits: NameLimits) {
     this.unexpected = unexpected
@@ -186,6 +195,18 @@ export class Queues {
     })
   }
 
+  /** Patterns of the topics that feed a queue. */
+  topicsOf(name: string): readonly string[] {
+    return this.byName.get(name)?.declared.map(({ topic }) => topic) ?? []
+  }
+
+  /** What is known of a queue without describing all of it: cheap enough to be asked of every queue. */
+  figures(name: string): QueueFigures | undefined {
+    const queue = this.byName.get(name)
+    const state = this.broker.queue(name)
+    return queue && state && { state, rates: queue.monitor.rates, consumers: queue.consumers.length }
+  }
+
   async show(name: string): Promise<QueueInfo> {
     const [info] = await this.list([name])
     if (!info) throw new FanfareError('no_queue', `There is no queue "${name}"`)
@@ -206,6 +227,7 @@ export class Queues {
     this.byName.delete(name)
     for (const binding of queue?.bindings ?? []) this.bindings.remove(binding)
     this.onChange()
+    this.onDelete(name)
     for (const consumer of queue?.consumers ?? []) consumer.fail(new FanfareError('no_queue', `"${name}" was deleted`))
   }
 
@@ -219,6 +241,11 @@ export class Queues {
 
   deadLetters(name: string, filter: DeadLetterFilter, from: number, limit: number): Promise<DeadLetter[]> {
     return this.broker.deadLetters(name, filter, from, limit)
+  }
+
+  /** Counts the dead letters that are there now and meet a filter. */
+  async countDeadLetters(name: string, filter: DeadLetterFilter): Promise<number> {
+    return this.inBatches(name, filter, BATCH_LETTERS, BATCH_BYTES, 'counted', async ({ length }) => length)
   }
 
   /** Deletes the dead letters that are there now, in batches. Rejects as `redrive` does. */
@@ -282,23 +309,29 @@ export class Queues {
   isAtRest(name: string): boolean {
     const queue = this.byName.get(name)
     const state = this.broker.queue(name)
-    return !queue || !state || queue.monitor.isAtRest(state, queue.consumers.length)
+    return !queue || !state || queue.monitor.isAtRest(state)
   }
 
   /** Works out the rates of queues, and calls out those that only grow. Call once in `seconds` for each that is not at rest. */
-  async sample(names: readonly string[], seconds: number): Promise<QueueInfo[]> {
-    const infos = await this.list(names)
-    return infos.map((info) => {
-      const queue = this.byName.get(info.name) as Queue
-      queue.monitor.observe(info, seconds)
-      const { rates } = queue.monitor
+  sample(names: readonly string[], seconds: number): void {
+    for (const name of names) {
+      const queue = this.byName.get(name)
+      const state = this.broker.queue(name)
+      if (!queue || !state) continue
+      const { monitor, consumers } = queue
+      const { depth, inFlight, ready, startable, backlog, publishedTotal, ackedTotal, dueTotal } = state
+      const counts = { depth, inFlight, ready, startable, backlog, publishedTotal, ackedTotal, dueTotal }
+      const busyConsumers = consumers.reduce((sum, { inFlightCount }) => sum + (inFlightCount > 0 ? 1 : 0), 0)
+      monitor.observe({ ...counts, busyConsumers }, seconds)
+      const { rates } = monitor
       if (rates.growing && !queue.calledOut) {
-        const { depth, consumers } = info
-        this.log.warn({ queue: info.name, depth, consumers, ...rates }, 'a queue only grows: add consumers')
+        this.log.warn(
+          { queue: name, depth, ready, consumers: consumers.length, ...rates },
+          'a queue only grows: add consumers',
+        )
       }
       queue.calledOut = rates.growing
-      return { ...info, ...rates }
-    })
+    }
   }
 
   private enter({ name, bindings }: QueueOptions): void {

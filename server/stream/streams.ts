@@ -28,6 +28,13 @@ interface Stream {
   publishedPerSecond: number
 }
 
+/** What is known of a stream at any time. */
+export interface StreamFigures {
+  readonly state: StreamState
+  /** Of the last second. */
+  readonly publishedPerSecond: number
+}
+
 /** Streams that an error names. */
 const NAMED = 10
 
@@ -41,8 +48,11 @@ export class Streams {
   private readonly byName = new Map<string, Stream>()
   private readonly captures = new PatternIndex<Capture>()
   private declared = 0
+  private busy: { readonly name: string; readonly publishedPerSecond: number }[] = []
   /** Told when topics may be captured by others than before. */
   onChange: () => void = () => {}
+  /** Told of a stream that was deleted. */
+  onDelete: (name: string) => void = () => {}
 
   constructor(broker: Broker, clock: Clock, limits: NameLimits) {
     this.broker = broker
@@ -82,6 +92,10 @@ export class Streams {
   }
 
   /** Patterns of the topics that a stream captures. */
+  has(name: string): boolean {
+    return this.byName.has(name)
+  }
+
   topicsOf(name: string): readonly (readonly string[])[] {
     return this.byName.get(name)?.captures.map(({ words }) => words) ?? []
   }
@@ -105,17 +119,30 @@ export class Streams {
 
   /** Works out the rates; to be called once in `seconds`. */
   sample(seconds: number): void {
+    this.busy = []
     for (const [name, stream] of this.byName) {
       const { next } = this.broker.stream(name) ?? stream.state
       stream.publishedPerSecond = Math.max(0, next - stream.sampledNext) / seconds
       stream.sampledNext = next
+      if (stream.publishedPerSecond > 0) this.busy.push({ name, publishedPerSecond: stream.publishedPerSecond })
     }
+  }
+
+  /** Streams that got messages in the last second, and how many. */
+  get rates(): Iterable<{ readonly name: string; readonly publishedPerSecond: number }> {
+    return this.busy
   }
 
   /** What an operator sees of streams, of each that there is. */
   async list(names: readonly string[]): Promise<StreamStatus[]> {
     const infos = await this.broker.streams(names)
     return infos.map((info) => ({ ...info, publishedPerSecond: this.byName.get(info.name)?.publishedPerSecond ?? 0 }))
+  }
+
+  /** What is known of a stream without describing all of it: cheap enough to be asked of every stream. */
+  figures(name: string): StreamFigures | undefined {
+    const state = this.broker.stream(name)
+    return state && { state, publishedPerSecond: this.byName.get(name)?.publishedPerSecond ?? 0 }
   }
 
   async show(name: string): Promise<StreamStatus> {
@@ -160,6 +187,7 @@ export class Streams {
     this.byName.delete(name)
     for (const capture of stream?.captures ?? []) this.captures.remove(capture)
     this.onChange()
+    this.onDelete(name)
     for (const feed of stream?.feeds ?? []) feed.fail(new FanfareError('no_stream', `"${name}" was deleted`))
   }
 

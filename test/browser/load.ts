@@ -2,15 +2,18 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import type { Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Page } from 'playwright-core'
 import { type Client, connect } from '../../client/node.ts'
 import type { HubInfo } from '../../shared/sys.ts'
+import { cpuSeconds } from '../load/process-stats.ts'
 import { clientFrame, openRaw, seen } from '../load/raw-websocket.ts'
 import { fanfare } from '../load/targets.ts'
 import { launchBrowser } from '../setup/browser.ts'
 
 /**
- * `npm run load:dashboard`: whether the page stays smooth beside a busy hub. The hub, what loads it (this process) and Chromium
- * are three processes; build first. It fails when a task of the page took longer than a tenth of a second.
+ * `npm run load:dashboard`: whether the page stays smooth beside a busy hub, what an open page costs the hub, and whether rows
+ * stay still under the pointer. The hub, what loads it (this process) and Chromium are three processes; build first. It fails if a
+ * task of the page took longer than a tenth of a second, or a row has moved.
  */
 
 const TOPICS = 1000
@@ -20,6 +23,12 @@ const PER_SECOND = 50_000
 const LONGEST_MS = 100
 /** Time in each section. */
 const LOOK_MS = 8000
+/** Pairs of times in which the hub's CPU is measured, with and without the page. */
+const CPU_PAIRS = 4
+const CPU_MS = 6000
+/** Queues while the rows are watched, and for how long. */
+const MANY_QUEUES = 1000
+const STILL_MS = 10_000
 
 const PUBLISHERS = 20
 const BATCH = 100
@@ -35,12 +44,18 @@ try {
   await openIdle(server.port)
   const timers = [await publishAll(server.port), await enqueueAll(server.port)]
   process.stdout.write(`${TOPICS} topics, ${QUEUES} queues, ${CONNECTIONS} connections\n`)
-  const longest = await look(server.port)
+  const browser = await launchBrowser()
+  const page = await browser.newPage({ viewport: { width: 1280, height: 800 } })
+  const longest = await look(page, server.port)
+  await weigh(page, server.port, server.pid as number)
+  const moved = await watchRows(page, server.port)
+  await browser.close()
   for (const timer of timers) clearInterval(timer)
   if (longest > LONGEST_MS) {
     process.stdout.write(`A task of ${longest.toFixed(0)} ms is longer than ${LONGEST_MS} ms\n`)
     process.exitCode = 1
   }
+  if (moved) process.exitCode = 1
 } finally {
   for (const socket of sockets) socket.destroy()
   await server.stop()
@@ -111,10 +126,8 @@ async function enqueueAll(port: number): Promise<NodeJS.Timeout> {
 }
 
 /** Looks at each section, and prints the tasks and frames of the page meanwhile; resolves to the longest task. */
-async function look(port: number): Promise<number> {
+async function look(page: Page, port: number): Promise<number> {
   const client: Client = connect(`ws://127.0.0.1:${port}/`)
-  const browser = await launchBrowser()
-  const page = await browser.newPage({ viewport: { width: 1280, height: 800 } })
   await page.addInitScript(() => {
     const tasks: number[] = []
     Object.assign(globalThis, { tasks })
@@ -140,7 +153,47 @@ async function look(port: number): Promise<number> {
         `${Math.round(publishedPerSecond).toLocaleString('en')} messages/s, the hub's event loop ${eventLoopDelayMs.toFixed(0)} ms late\n`,
     )
   }
-  await browser.close()
   await client.close()
   return longest
+}
+
+/** Prints what the hub's process takes of a core while nobody looks, and while an overview or the list of queues is open. */
+async function weigh(page: Page, port: number, pid: number): Promise<void> {
+  const places = ['about:blank', `http://127.0.0.1:${port}/#/`, `http://127.0.0.1:${port}/#/queues`]
+  const shares = places.map((): number[] => [])
+  for (let pair = 0; pair < CPU_PAIRS; pair++) {
+    for (const [n, place] of places.entries()) {
+      await page.goto('about:blank')
+      await page.goto(place)
+      await page.waitForTimeout(1000)
+      const [before, started] = [cpuSeconds(pid), performance.now()]
+      await page.waitForTimeout(CPU_MS)
+      shares[n]?.push((cpuSeconds(pid) - before) / ((performance.now() - started) / 1000))
+    }
+  }
+  for (const [n, place] of places.entries()) {
+    const [least = 0, ...rest] = (shares[n] ?? []).sort((a, b) => a - b)
+    const mean = [least, ...rest].reduce((sum, each) => sum + each, 0) / CPU_PAIRS
+    process.stdout.write(
+      `The hub with ${place === 'about:blank' ? 'no page' : new URL(place).hash} open: ${(mean * 100).toFixed(1)} % of a core ` +
+        `(${(least * 100).toFixed(1)} to ${((rest.at(-1) ?? least) * 100).toFixed(1)})\n`,
+    )
+  }
+}
+
+/** Whether a row of a busy list has moved under the pointer. */
+async function watchRows(page: Page, port: number): Promise<boolean> {
+  const client = connect(`ws://127.0.0.1:${port}/`)
+  for (let n = QUEUES; n < MANY_QUEUES; n++) await client.queues.declare({ name: `queue-${n}` })
+  await page.goto(`http://127.0.0.1:${port}/#/queues?sort=publishedPerSecond`)
+  const names = () => page.locator('tbody th a').allTextContents()
+  await page.locator('tbody tr').nth(10).hover()
+  const before = (await names()).join()
+  let moved = 0
+  for (const end = performance.now() + STILL_MS; performance.now() < end; await page.waitForTimeout(250)) {
+    if ((await names()).join() !== before) moved++
+  }
+  process.stdout.write(`${MANY_QUEUES} queues, ${STILL_MS / 1000} s under the pointer: rows moved ${moved} times\n`)
+  await client.close()
+  return moved > 0
 }

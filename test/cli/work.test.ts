@@ -45,7 +45,7 @@ describe('fanfare work', () => {
     await consumers(1)
     expect(pids(command, 'did hold')).toHaveLength(20)
     expect(pids(command, 'works')).toHaveLength(4)
-    expect(command.stderr).toMatch(/^3 → 4 workers: \d+ waiting$/m)
+    expect(command.stderr).toMatch(/^3 → 4 workers: \d+ ready$/m)
     await command.said('stdout', /(has stopped[\s\S]*){3}/)
     expect(await stopped(command)).toBe(0)
     expect(pids(command, 'has stopped').toSorted()).toEqual(pids(command, 'works').toSorted())

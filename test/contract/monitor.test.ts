@@ -135,7 +135,7 @@ onEveryEngine('the hub of itself', (hubs) => {
     await operator.connections.disconnect(rest.connection)
     expect((await other.next('error')).code).toBe('disconnected_by_operator')
     expect((await other.closed).code).toBe(4004)
-    await expect(operator.connections.show(rest.connection)).rejects.toMatchObject({ code: 'no_connection' })
+    await expect(operator.connections.show('nobody')).rejects.toMatchObject({ code: 'no_connection' })
     await expect(operator.connections.disconnect('nobody')).rejects.toMatchObject({ code: 'no_connection' })
     await expect(operator.connections.list({ limit: 1001 })).rejects.toMatchObject({ code: 'bad_params' })
   })

@@ -122,6 +122,24 @@ export class QueueModel {
     return due.filter(({ priority }) => priority === highest)
   }
 
+  /** How many of those that wait are due, and how many of these could be handed out at once. */
+  due(now: number): { ready: number; startable: number } {
+    const heads = new Map<string, Card>()
+    const all = [...this.waiting, ...this.leases.map(({ card }) => card)].sort(
+      (a, b) => this.placeOf(a) - this.placeOf(b),
+    )
+    for (const card of all) if (card.key !== undefined && !heads.has(card.key)) heads.set(card.key, card)
+    let [ready, startable] = [0, 0]
+    for (const card of this.waiting) {
+      const head = card.key === undefined ? card : (heads.get(card.key) as Card)
+      const isHeldUp = this.waiting.includes(head) && head.dueAt > now
+      if (isHeldUp || (card.key !== undefined && this.parked.has(card.key))) continue
+      ready++
+      if (head === card) startable++
+    }
+    return { ready, startable }
+  }
+
   lease(card: Card, delivery: number): void {
     this.waiting.splice(this.waiting.indexOf(card), 1)
     this.leases.push({ delivery, card })
@@ -180,9 +198,12 @@ export class QueueModel {
   }
 
   private comeBack(card: Card): void {
-    const place = (each: Card) => this.order.get(each.n) as number
-    const at = this.waiting.findIndex((each) => place(each) > place(card))
+    const at = this.waiting.findIndex((each) => this.placeOf(each) > this.placeOf(card))
     this.waiting.splice(at < 0 ? this.waiting.length : at, 0, card)
+  }
+
+  private placeOf(card: Card): number {
+    return this.order.get(card.n) as number
   }
 }
 

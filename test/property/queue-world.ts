@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer'
 import { pino } from 'pino'
 import { expect } from 'vitest'
-import type { Delivery, Draft, Ending } from '../../server/broker/broker.ts'
+import type { Delivery, Draft, Ending, QueueState } from '../../server/broker/broker.ts'
 import { EmbeddedBroker } from '../../server/broker/embedded/embedded-broker.ts'
 import { under } from '../../server/broker/embedded/keys.ts'
 import { realClock } from '../../shared/clock.ts'
@@ -360,6 +360,10 @@ export class World {
       // A parked head waits for more than its time.
       ...(model.parked.size === 0 && { delayed: delayed.length }),
     })
+    const { ready, startable, backlog } = this.broker.queue('q') as QueueState
+    expect({ ready, startable }).toEqual(model.due(now))
+    expect(backlog).toBeGreaterThanOrEqual(ready)
+    expect(backlog).toBeLessThanOrEqual(model.waiting.length)
     expect([...(status?.parked ?? [])].sort()).toEqual([...model.parked].sort())
     const letters = await this.broker.deadLetters('q', {}, 0, 1000)
     expect(

@@ -43,6 +43,15 @@ export class CuttableProxy {
     for (const socket of this.sockets) socket.resetAndDestroy()
   }
 
+  /** Passes nothing on until `release`, as a line that hangs. */
+  hold(): void {
+    for (const socket of this.sockets) socket.pause()
+  }
+
+  release(): void {
+    for (const socket of this.sockets) socket.resume()
+  }
+
   async close(): Promise<void> {
     this.cut()
     this.server.close()

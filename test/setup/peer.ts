@@ -56,6 +56,11 @@ export class Peer {
     this.socket.send(JSON.stringify(frames.length === 1 ? frames[0] : frames))
   }
 
+  /** Goes without a word. */
+  terminate(): void {
+    this.socket.terminate()
+  }
+
   async subscribe(sub: number, pattern: string, more: object = {}): Promise<void> {
     this.send({ type: 'subscribe', sub, pattern, ...more })
     await this.next('subscribed')

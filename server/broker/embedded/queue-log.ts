@@ -36,7 +36,7 @@ export class QueueLog implements QueueState {
   private readonly blocks: QueueBlocks
   private readonly schedule = new QueueSchedule()
   private stage: Stage = newStage()
-  private bytes = 0
+  bytes = 0
   private readonly totals = { published: 0, acked: 0, redelivered: 0, dropped: 0 }
   private stored: boolean
   private readonly clock: Clock
@@ -85,6 +85,26 @@ export class QueueLog implements QueueState {
     return this.leases.count
   }
 
+  get ready(): number {
+    return this.schedule.readyCount
+  }
+
+  get startable(): number {
+    return this.schedule.startableCount
+  }
+
+  get backlog(): number {
+    return this.schedule.waiting - this.schedule.undueCount
+  }
+
+  get oldestReadyAt(): number | undefined {
+    return this.schedule.oldestReadyAt
+  }
+
+  get parkedCount(): number {
+    return this.schedule.parkedCount
+  }
+
   get deadLetters(): number {
     return this.letters.count
   }
@@ -96,6 +116,14 @@ export class QueueLog implements QueueState {
 
   get publishedTotal(): number {
     return this.totals.published
+  }
+
+  get ackedTotal(): number {
+    return this.totals.acked
+  }
+
+  get dueTotal(): number {
+    return this.schedule.dueTotal
   }
 
   hasReady(now: number): boolean {
@@ -253,12 +281,14 @@ export class QueueLog implements QueueState {
     return {
       ...this.options,
       depth: this.depth,
+      ready: this.ready,
       delayed: this.schedule.delayedCount,
       inFlight: this.inFlight,
       bytes: this.bytes,
       waitingPublishes: waiting.count,
       waitingPublishBytes: waiting.bytes,
       oldestAgeMs: oldest ? Math.max(0, now - oldest.publishedAt) : 0,
+      readyAgeMs: Math.max(0, now - (this.oldestReadyAt ?? now)),
       publishedTotal: published,
       ackedTotal: acked,
       redeliveredTotal: redelivered,

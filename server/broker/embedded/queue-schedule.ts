@@ -9,6 +9,15 @@ interface Group {
   /** The head is the only one that stands in line, or is in flight. */
   readonly items: Denque<Item>
   parked: boolean
+  /** Messages that wait. */
+  waiting: number
+  /** Of these, the ones that have not been due yet: they came after `dueTo`, while the group was parked or its head delayed. */
+  undue: number
+  /** The last message that has been due, by its number; those before it have been due as well. */
+  dueTo: number
+  /** What the sums of all groups have of this one. */
+  ready: number
+  startable: number
 }
 
 const PRIORITIES = 10
@@ -34,6 +43,16 @@ export class QueueSchedule {
   delayedCount = 0
   /** Those that wait, are in flight or are leaving. */
   size = 0
+  /**
+   * Of those that wait, the ones that are due, and are not in a group that is parked or whose head is delayed; and of these the ones that
+   * could be handed out at once: one of each group.
+   */
+  readyCount = 0
+  startableCount = 0
+  /** Of those that wait, the ones that have never been due. */
+  undueCount = 0
+  /** Messages that have become due; each counts once, however often it is tried again. */
+  dueTotal = 0
   private readonly ready = Array.from({ length: PRIORITIES }, () => new ReadyLine())
   private readonly delayed = new PriorityQueue<Item>((a, b) => a.dueAt - b.dueAt)
   private readonly expiring = new PriorityQueue<Item>((a, b) => (a.expiresAt as number) - (b.expiresAt as number))
@@ -48,6 +67,9 @@ export class QueueSchedule {
     if (item.key !== undefined) this.groupOf(item.key).items.push(item)
     this.wait(item)
     this.offer(item, now)
+    if (item.key === undefined && item.line === 'ready') this.dueTotal++
+    else if (item.key === undefined && !item.failed) this.undueCount++
+    this.recountGroupOf(item)
   }
 
   /** The next message to be delivered; it is in flight from then on. */
@@ -56,10 +78,13 @@ export class QueueSchedule {
     for (let priority = PRIORITIES - 1; priority >= 0; priority--) {
       const line = this.ready[priority] as ReadyLine
       for (let item = line.shift(); item; item = line.shift()) {
-        item.line = 'none'
         // What has expired is not delivered, and waits to be let go of.
-        if (!this.mayGo(item) || (item.expiresAt !== undefined && item.expiresAt <= wall)) continue
+        if (!this.mayGo(item) || (item.expiresAt !== undefined && item.expiresAt <= wall)) {
+          this.stopStanding(item)
+          continue
+        }
         this.stopWaiting(item, 'in flight')
+        item.line = 'none'
         return item
       }
     }
@@ -91,6 +116,7 @@ export class QueueSchedule {
   putBack(item: Item, now: number): void {
     this.wait(item)
     this.offer(item, now)
+    this.recountGroupOf(item)
   }
 
   /** A message that is in flight or leaving is gone for good. With `park`, what its group has left waits for `unpark`. */
@@ -110,6 +136,7 @@ export class QueueSchedule {
   private parkGroup(group: Group): void {
     group.parked = true
     this.parkedGroups.add(group)
+    this.recount(group)
   }
 
   unpark(key: string, now: number): void {
@@ -151,6 +178,16 @@ export class QueueSchedule {
     return Math.min(due, (this.expiring.front()?.expiresAt ?? Number.POSITIVE_INFINITY) - ahead)
   }
 
+  /** Since when the oldest message that is ready has been due; undefined if none is. */
+  get oldestReadyAt(): number | undefined {
+    let oldest = Number.POSITIVE_INFINITY
+    for (const line of this.ready) {
+      const first = line.first
+      if (first && this.mayGo(first)) oldest = Math.min(oldest, Math.max(first.publishedAt, first.dueAt))
+    }
+    return oldest === Number.POSITIVE_INFINITY ? undefined : oldest
+  }
+
   /** Whether something may be there to be delivered now. */
   hasReady(now: number): boolean {
     this.wake(now)
@@ -183,6 +220,7 @@ export class QueueSchedule {
     this.waiting++
     this.waitingBytes += item.bytes
     if (item.line === 'delayed') this.delayedCount++
+    this.count(item, 1)
     if (item.expiresAt === undefined || item.expiring) return
     item.expiring = true
     this.expiring.push(item)
@@ -193,14 +231,23 @@ export class QueueSchedule {
     this.waiting--
     this.waitingBytes -= item.bytes
     if (item.line === 'delayed') this.delayedCount--
+    this.count(item, -1)
+    this.recountGroupOf(item)
   }
 
   private wake(now: number): void {
     for (let item = this.delayed.front(); item && item.dueAt <= now; item = this.delayed.front()) {
       this.delayed.pop()
+      if (item.state === 'waiting') {
+        this.delayedCount--
+        if (item.key === undefined && !item.failed) {
+          this.undueCount--
+          this.dueTotal++
+        }
+      }
       item.line = 'none'
-      if (item.state === 'waiting') this.delayedCount--
       this.offer(item, now)
+      this.recountGroupOf(item)
     }
   }
 
@@ -222,12 +269,64 @@ export class QueueSchedule {
       return
     }
     item.line = 'ready'
+    if (item.key === undefined) this.countStanding(1)
     ;(this.ready[item.priority] as ReadyLine).add(item)
   }
 
   private offerHead(group: Group, now: number): void {
     const head = this.headOf(group)
     if (head) this.offer(head, now)
+    this.recount(group)
+  }
+
+  /** A message begins to wait, or stops. One with a key counts with its group: see `recount`. */
+  private count(item: Item, by: 1 | -1): void {
+    if (item.key === undefined) {
+      if (item.line === 'ready') this.countStanding(by)
+      else if (item.line === 'delayed' && !item.failed) this.undueCount += by
+      return
+    }
+    const group = this.groupOf(item.key)
+    group.waiting += by
+    if (item.seq > group.dueTo) {
+      group.undue += by
+      this.undueCount += by
+    }
+  }
+
+  /** Messages without a key that stand in a line of those that are ready. */
+  private countStanding(by: 1 | -1): void {
+    this.readyCount += by
+    this.startableCount += by
+  }
+
+  /** A message leaves its line and goes on waiting, or is gone. */
+  private stopStanding(item: Item): void {
+    if (item.key === undefined && item.state === 'waiting' && item.line === 'ready') this.countStanding(-1)
+    item.line = 'none'
+    this.recountGroupOf(item)
+  }
+
+  private recountGroupOf({ key }: Item): void {
+    const group = key === undefined ? undefined : this.groups.get(key)
+    if (group) this.recount(group)
+  }
+
+  /** Puts right what the sums have of a group, after anything of it has changed. */
+  private recount(group: Group): void {
+    const head = this.headOf(group)
+    const isHeldUp = group.parked || (head?.line === 'delayed' && head.state !== 'in flight')
+    const ready = isHeldUp ? 0 : group.waiting
+    const startable = !isHeldUp && head?.state === 'waiting' && head.line === 'ready' ? 1 : 0
+    this.readyCount += ready - group.ready
+    this.startableCount += startable - group.startable
+    group.ready = ready
+    group.startable = startable
+    if (isHeldUp || group.undue === 0) return
+    this.dueTotal += group.undue
+    this.undueCount -= group.undue
+    group.undue = 0
+    group.dueTo = group.items.peekBack()?.seq ?? group.dueTo
   }
 
   private headOf(group: Group): Item | undefined {
@@ -240,7 +339,8 @@ export class QueueSchedule {
   private groupOf(key: string): Group {
     let group = this.groups.get(key)
     if (!group) {
-      group = { key, items: new Denque(), parked: false }
+      const counts = { waiting: 0, undue: 0, dueTo: -1, ready: 0, startable: 0 }
+      group = { key, items: new Denque(), parked: false, ...counts }
       this.groups.set(key, group)
     }
     return group

@@ -22,11 +22,15 @@ export class ReadyLine {
     else this.others.push(item)
   }
 
+  get first(): Item | undefined {
+    const [first, other] = [this.inOrder.peekFront(), this.others.front()]
+    return !other || (first && first.seq < other.seq) ? first : other
+  }
+
   /** Takes the first out. */
   shift(): Item | undefined {
-    const [first, other] = [this.inOrder.peekFront(), this.others.front()]
-    if (!other || (first && first.seq < other.seq)) return this.inOrder.shift()
-    return this.others.pop() as Item
+    const { first } = this
+    return first === this.others.front() ? (this.others.pop() ?? undefined) : this.inOrder.shift()
   }
 
   /** Takes one out, wherever it stands. It goes through all. */

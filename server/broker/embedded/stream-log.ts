@@ -103,6 +103,16 @@ export class StreamLog implements StreamState {
   get trimmedTo(): number {
     return this.record.trimmedTo
   }
+  get bytes(): number {
+    return this.record.bytes
+  }
+  get cursorCount(): number {
+    return this.record.cursors
+  }
+  get messages(): number {
+    const { first, next, options, entries, superseded } = this.record
+    return options.lastValue ? Math.max(0, Math.min(next - first, entries - superseded)) : next - first
+  }
 
   /** The offset that `reserve` gives next. */
   get nextStaged(): number {
@@ -260,7 +270,8 @@ export class StreamLog implements StreamState {
     const oldest = first < next ? this.blocks.at(first) : undefined
     const oldestAt = oldest?.time(Math.min(oldest.find(first), oldest.count - 1))
     const newestAt = first < next ? this.record.lastTime : undefined
-    return { ...options, epoch, first, next, bytes, oldestAt, newestAt, cursorCount, cursors }
+    const { messages } = this
+    return { ...options, epoch, first, next, messages, bytes, oldestAt, newestAt, cursorCount, cursors }
   }
 
   cursor(name: string): Position | undefined {

@@ -1,86 +1,84 @@
-import { html, type TemplateResult } from 'lit/html.js'
-import type { ConnectionInfo, ConnectionsPage } from '../../../shared/sys.ts'
+import { repeat } from 'lit/directives/repeat.js'
+import { html, nothing, type TemplateResult } from 'lit/html.js'
+import type { ConnectionInfo, ConnectionsEnded, ConnectionsFound, EndedConnection } from '../../../shared/sys.ts'
 import { bytes, count, counted, duration } from '../format.ts'
-import { model } from '../hub.ts'
+import { client as hub } from '../hub.ts'
+import { HubList } from '../hub-list.ts'
 import type { OpenPage } from '../page.ts'
-import { empty, fill, heading } from '../parts.ts'
-import { poll } from '../poll.ts'
-import { href, type Route } from '../route.ts'
-import { health, whySlow } from '../slow.ts'
-import { filtered, filterField, MOST_ROWS } from '../table.ts'
+import { fill, heading, moment } from '../parts.ts'
+import { type Polled, poll } from '../poll.ts'
+import { href } from '../route.ts'
+import { health, stateOf } from '../slow.ts'
+import { listing } from '../table.ts'
+
+/** Maximum number of ended connections that are listed. */
+const MOST_ENDED = 10
 
 export const openConnections: OpenPage = (route) => {
-  const from = route.query.get('from')
-  if (from === null) return { title: 'Connections', view: () => connections(route, slowest(route)) }
-  const page = poll<ConnectionsPage>('connections.list', { from: Number(from) || 0, limit: MOST_ROWS })
+  const list = new HubList<ConnectionInfo, ConnectionsFound>(route, {
+    method: 'connections.find',
+    rows: ({ connections }) => connections,
+    keyOf: ({ connection }) => connection,
+    sort: 'trouble',
+  })
+  const ended = poll<ConnectionsEnded>('connections.recent', {})
   return {
     title: 'Connections',
-    view: () => connections(route, inOrder(route, page.value)),
-    close: () => page.stop(),
+    view: () => html`${connections(list)} ${endedLately(ended)}`,
+    close() {
+      list.close()
+      ended.stop()
+    },
   }
 }
 
-function connections(route: Route, content: TemplateResult): TemplateResult {
-  const inOrder = route.query.has('from')
-  return html`${heading('Connections', html`<p class="quiet">${counted(model.connections?.count ?? 0, 'connection')} open</p>`)}
-    <nav class="choice" aria-label="Which connections">
-      <a href=${href(['connections'])} aria-current=${inOrder ? 'false' : 'true'}>Those to look at first</a>
-      <a href=${href(['connections'], { from: '0' })} aria-current=${inOrder ? 'true' : 'false'}>All, as they opened</a>
-    </nav>
-    ${filterField(route, 'Filter by client, address, pattern or queue')} ${content}`
+function connections(list: HubList<ConnectionInfo, ConnectionsFound>): TemplateResult {
+  const total = list.answer === undefined ? '' : `${counted(list.answer.count, 'connection')} open`
+  return html`${heading('Connections', html`<p class="quiet">${total}</p>`)} ${listing(list, {
+    label: 'Connections',
+    filter: 'Filter by client, user, address, pattern or queue',
+    noneTitle: 'There is no connection',
+    none: 'Clients appear here as they connect.',
+    noMatch: 'No open connection matches the filter',
+    kind: 'worded',
+    head: (cell) => html`
+      ${cell('client', 'Client', 'text client')}${cell('outboxBytes', 'Outbox', 'outbox')}${cell('droppedTotal', 'Dropped')}
+      ${cell('deliveredTotal', 'Delivered', 'number wide')}${cell('number', 'Open for', 'number wide')}
+      <th scope="col" class="text why">State</th>`,
+    cells,
+  })}`
 }
 
-function slowest(route: Route): TemplateResult {
-  const all = model.connections?.slowest
-  if (!all) return empty('Waiting for the hub', 'Its first figures come within a second.')
-  const rest = (model.connections?.count ?? 0) - all.length
-  return html`${table(filtered(all, route, words))}
-    ${rest > 0 ? html`<p class="more">${count(rest)} more that give less cause to look at them: <a href=${href(['connections'], { from: '0' })}>all, as they opened</a>.</p>` : ''}`
-}
-
-function inOrder(route: Route, page: ConnectionsPage | undefined): TemplateResult {
-  if (!page) return empty('Asking the hub', 'It will answer at once.')
-  const next = page.connections.length < MOST_ROWS ? undefined : page.connections.at(-1)
-  return html`${table(filtered(page.connections, route, words))}
-    <nav class="pages" aria-label="Pages">
-      ${route.query.get('from') === '0' ? '' : html`<a href=${href(['connections'], { from: '0' })}>First page</a>`}
-      ${next ? html`<a href=${href(['connections'], { from: String(next.number + 1) })}>Next ${MOST_ROWS}</a>` : ''}
-    </nav>`
-}
-
-function words({ client, connection, address, subscriptions, consumers }: ConnectionInfo): string {
-  const patterns = subscriptions.map(({ pattern, policy }) => `${pattern} ${policy}`)
-  return [client, connection, address, ...patterns, ...consumers.map(({ queue }) => queue)].join(' ')
-}
-
-function table(rows: readonly ConnectionInfo[]): TemplateResult {
-  if (rows.length === 0) return empty('No connection has that about it', 'Try another filter.')
-  return html`<div class="panel table"><table class="worded">
-    <thead><tr>
-      <th scope="col" class="text">Client</th><th scope="col" class="text outbox">Outbox</th><th scope="col" class="number wide">Lag</th>
-      <th scope="col" class="number">Left out</th><th scope="col" class="number wide">Delivered</th>
-      <th scope="col" class="text wide">Policies</th><th scope="col" class="text why">How it gets on</th>
-    </tr></thead>
-    <tbody>${rows.map(row)}</tbody>
-  </table></div>`
-}
-
-function row(info: ConnectionInfo): TemplateResult {
-  const { connection, client, address, outboxBytes, outboxLimitBytes, lagMs, droppedTotal, deliveredTotal } = info
-  const state = health(info)
-  return html`<tr class=${state}>
-    <th scope="row"><a class="name" href=${href(['connections', connection])}>${client ?? connection}</a><span class="quiet line">${address}</span></th>
+function cells(info: ConnectionInfo): TemplateResult {
+  const { connection, client, address, outboxBytes, outboxLimitBytes, droppedTotal, deliveredTotal, connectedAt } = info
+  return html`<th scope="row" class="client"><a class="name" href=${href(['connections', connection])}>${client ?? connection}</a><span class="quiet line">${address}</span></th>
     <td class="outbox">${fill(outboxBytes, outboxLimitBytes)}<span class="line">${bytes(outboxBytes)} <span class="quiet">of ${bytes(outboxLimitBytes)}</span></span></td>
-    <td class="number wide">${lagMs > 0 ? duration(lagMs) : '–'}</td>
     <td class="number">${count(droppedTotal)}</td>
     <td class="number wide">${count(deliveredTotal)}</td>
-    <td class="wide">${policies(info)}</td>
-    <td class="why">${whySlow(info)}</td>
-  </tr>`
+    <td class="number wide">${duration(hub.hub.now() - connectedAt)}</td>
+    <td class="why ${health(info)}">${stateTag(info)} ${stateOf(info)}</td>`
 }
 
-function policies({ subscriptions, consumerCount }: ConnectionInfo): string {
-  const names = new Set<string>(subscriptions.map(({ policy }) => policy))
-  if (names.size > 0) return [...names].join(', ')
-  return consumerCount > 0 ? counted(consumerCount, 'consumer') : '–'
+function stateTag(info: ConnectionInfo): TemplateResult | typeof nothing {
+  const state = health(info)
+  if (state === 'well') return nothing
+  return state === 'losing'
+    ? html`<span class="tag bad">loses messages</span>`
+    : html`<span class="tag warn">slow</span>`
+}
+
+/** The connections that ended last, and why. */
+function endedLately({ value }: Polled<ConnectionsEnded>): TemplateResult | typeof nothing {
+  if (!value || value.connections.length === 0) return nothing
+  return html`<section><h2>Ended recently</h2><div class="panel table"><table class="worded" aria-label="Ended recently">
+    <thead><tr><th scope="col" class="text client">Client</th><th scope="col" class="text outbox">Ended</th><th scope="col" class="number wide">Delivered</th>
+      <th scope="col" class="number">Dropped</th><th scope="col" class="text why">Reason</th></tr></thead>
+    <tbody>${repeat(
+      value.connections.slice(0, MOST_ENDED),
+      ({ connection }) => connection,
+      ({ connection, client, address, endedAt, deliveredTotal, droppedTotal, reason }: EndedConnection) => html`<tr>
+        <th scope="row" class="client"><a class="name" href=${href(['connections', connection])}>${client ?? connection}</a><span class="quiet line">${address}</span></th>
+        <td class="outbox">${moment(endedAt)}</td><td class="number wide">${count(deliveredTotal)}</td>
+        <td class="number">${count(droppedTotal)}</td><td class="why">${reason}</td></tr>`,
+    )}</tbody></table></div></section>`
 }

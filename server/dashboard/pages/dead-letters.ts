@@ -1,13 +1,17 @@
+import { repeat } from 'lit/directives/repeat.js'
 import { html, nothing, type TemplateResult } from 'lit/html.js'
-import type { DeadLetter, DeadLetterFilter } from '../../../shared/queues.ts'
+import type { DeadLetter, DeadLetterFilter, QueueInfo } from '../../../shared/queues.ts'
+import { act, canAct } from '../acts.ts'
 import { confirmed } from '../confirm.ts'
-import { clock, count, counted } from '../format.ts'
-import { client, model } from '../hub.ts'
-import { notice, tell } from '../notices.ts'
+import { count, counted, firstLine } from '../format.ts'
+import { client } from '../hub.ts'
+import { errorText, notice, tell } from '../notices.ts'
 import type { OpenPage } from '../page.ts'
-import { empty, facts, heading } from '../parts.ts'
+import { empty, heading, moment, unanswered } from '../parts.ts'
+import { type Polled, poll } from '../poll.ts'
 import { href, type Route, setQuery } from '../route.ts'
 import { invalidate } from '../schedule.ts'
+import { insideLetter } from './letter.ts'
 import { Letters, PAGE, REASONS } from './letters.ts'
 
 /** What is open of a queue's dead letters. */
@@ -15,39 +19,61 @@ interface Open {
   readonly name: string
   readonly route: Route
   readonly letters: Letters
+  readonly queue: Polled<QueueInfo>
   perSecond: string
   busy: boolean
 }
 
+/** Some of the dead letters: which, and what they are called. */
+interface Chosen {
+  readonly filter: DeadLetterFilter
+  /** How many, and which. */
+  readonly words: string
+}
+
 export const openDeadLetters: OpenPage = (route) => {
   const name = route.rest[0] ?? ''
-  const open: Open = { name, route, letters: new Letters(name, route), perSecond: '', busy: false }
-  return { title: `Dead letters of ${name}`, view: () => deadLetters(open), close: () => open.letters.close() }
+  const queue = poll<QueueInfo>('queues.show', { name })
+  const open: Open = { name, route, letters: new Letters(name, route), queue, perSecond: '', busy: false }
+  return {
+    title: `Dead letters of ${name}`,
+    view: () => deadLetters(open),
+    close() {
+      open.letters.close()
+      queue.stop()
+    },
+  }
 }
 
 function deadLetters(open: Open): TemplateResult {
-  const { name, letters } = open
-  letters.refresh()
-  const total = model.queues.get(name)?.info.deadLetters
+  const { name, letters, queue } = open
+  const total = queue.value?.deadLetters
+  letters.refresh(total)
   return html`<p class="back"><a href=${href(['queues'])}>Queues</a> / <a class="name" href=${href(['queues', name])}>${name}</a></p>
-    ${heading('Dead letters', html`<p class="quiet">${total === undefined ? '' : `${counted(total, 'message')} that nobody could handle`}</p>`)}
-    ${filters(open)} ${actions(open)}
-    ${
-      letters.error !== undefined
-        ? empty('The hub does not list them', letters.error)
-        : !letters.letters
-          ? empty('Asking the hub', 'It will answer at once.')
-          : letters.letters.length === 0
-            ? letters.isFiltered
-              ? empty('No dead letter meets the filter', 'Try another one.')
-              : empty('No dead letters', 'Every message of this queue was done, or still waits.')
-            : html`<ol class="letters panel">${letters.letters.map((each) => letter(open, each))}</ol>
-              <nav class="pages" aria-label="Pages">
-                <button ?disabled=${letters.page === 1} @click=${() => letters.previous()}>Previous ${PAGE}</button>
-                <span class="quiet">Page ${letters.page}</span>
-                <button ?disabled=${!letters.hasMore} @click=${() => letters.next()}>Next ${PAGE}</button>
-              </nav>`
-    }`
+    ${heading('Dead letters', html`<p class="quiet">${total === undefined ? '' : `${counted(total, 'message')} could not be handled`}</p>`)}
+    ${filters(open)} ${actions(open)} ${list(open)}`
+}
+
+function list(open: Open): TemplateResult {
+  const { letters } = open
+  if (letters.error !== undefined || !letters.letters) return unanswered(letters.error)
+  const rows = letters.arranged()
+  if (rows.length === 0) {
+    return letters.isFiltered
+      ? empty('No dead letter matches the filter', 'Try another one.')
+      : empty('No dead letters', 'Every message of this queue has been handled or is still waiting.')
+  }
+  return html`<label class="inline select-all"><input type="checkbox" .checked=${letters.allSelected} @change=${(event: Event) => letters.selectAll((event.target as HTMLInputElement).checked)} /> <span>Select all on this page</span></label>
+    <ol class="letters panel">${repeat(
+      rows,
+      ({ row }) => row.letter,
+      ({ row, isPast }) => letter(open, row, isPast),
+    )}</ol>
+    <nav class="pages" aria-label="Pages">
+      <button ?disabled=${letters.page === 1} @click=${() => letters.previous()}>Previous ${PAGE}</button>
+      <span class="quiet">Page ${letters.page}</span>
+      <button ?disabled=${!letters.hasMore} @click=${() => letters.next()}>Next ${PAGE}</button>
+    </nav>`
 }
 
 function filters({ route, letters }: Open): TemplateResult {
@@ -63,70 +89,56 @@ function filters({ route, letters }: Open): TemplateResult {
       <option value="">any</option>
       ${Object.entries(REASONS).map(([reason, words]) => html`<option value=${reason} ?selected=${route.query.get('reason') === reason}>${words}</option>`)}
     </select></label>
-    ${text('error', 'Error has', 'text')} ${text('topic', 'Topic', 'photos.#')} ${text('key', 'Key', 'exactly')}
+    ${text('error', 'Error contains', 'text')} ${text('topic', 'Topic or pattern', 'photos.#')} ${text('key', 'Key', 'the whole key')}
   </form>`
 }
 
 function actions(open: Open): TemplateResult {
-  const { letters, busy, name } = open
+  const { letters, busy } = open
   const some = letters.selected.size
-  const none = busy || !letters.letters?.length
-  const which: DeadLetterFilter = some > 0 ? { letters: [...letters.selected] } : letters.filter
-  const words = some > 0 ? `${count(some)} selected` : letters.isFiltered ? 'all that meet the filter' : 'all'
+  const none = busy || !canAct() || !letters.letters?.length
+  const words = some > 0 ? `${count(some)} selected` : letters.isFiltered ? 'all that match the filter' : 'all'
   return html`<div class="row actions">
-    <button class="main" ?disabled=${none} @click=${() => redrive(open, which, words)}>${busy ? 'Redriving…' : `Redrive ${words}`}</button>
+    <button class="main" ?disabled=${none} @click=${() => redrive(open)}>${busy ? 'Redriving…' : `Redrive ${words}…`}</button>
     <label class="inline"><span>at most</span><input
-      class="short" inputmode="decimal" placeholder="no limit" aria-label="Messages a second" autocomplete="off" .value=${open.perSecond}
+      class="short" inputmode="decimal" placeholder="no limit" aria-label="at most, messages per second" autocomplete="off" .value=${open.perSecond}
       @input=${(event: Event) => {
         open.perSecond = (event.target as HTMLInputElement).value
-      }} /><span>a second</span></label>
-    <button class="danger" ?disabled=${none} @click=${() => purge(name, letters, which, words)}>Purge ${words}…</button>
-    ${
-      some > 0
-        ? html`<button class="plain" @click=${() => {
-            letters.selected.clear()
-            invalidate()
-          }}>Select none</button>`
-        : nothing
-    }
+        invalidate()
+      }} /><span>per second</span></label>
+    ${perSecondOf(open) === undefined ? html`<span class="error" role="alert">Enter a number above 0, or nothing.</span>` : nothing}
+    <button class="danger" ?disabled=${none} @click=${() => purge(open)}>Purge ${words}…</button>
+    ${some > 0 ? html`<button class="plain" @click=${() => letters.selectAll(false)}>Select none</button>` : nothing}
   </div>`
 }
 
-function letter(open: Open, dead: DeadLetter): TemplateResult {
+/** 0 for no limit; undefined if it is not a rate. */
+function perSecondOf({ perSecond }: Open): number | undefined {
+  const text = perSecond.trim()
+  return text === '' ? 0 : Number(text) > 0 && Number.isFinite(Number(text)) ? Number(text) : undefined
+}
+
+function letter(open: Open, dead: DeadLetter, isPast: boolean): TemplateResult {
   const { letters } = open
-  const { letter, message, reason, error, attempts, diedAt } = dead
+  const { letter, message, reason, error } = dead
   const isOpen = letters.open.has(letter)
-  return html`<li>
+  return html`<li class=${isPast ? 'past' : ''}>
     <div class="letter">
-      <input type="checkbox" aria-label="Select letter ${letter}" .checked=${letters.selected.has(letter)} @change=${() => toggle(letters.selected, letter)} />
+      <input type="checkbox" aria-label="Select letter ${letter}" ?disabled=${isPast} .checked=${letters.selected.has(letter)} @change=${() => toggle(letters.selected, letter)} />
       <button class="plain summary" aria-expanded=${isOpen} @click=${() => toggle(letters.open, letter)}>
-        <span class="line"><span class="name">${message.topic}</span> <span class="quiet">#${letter}</span></span>
-        <span class="line error">${error ?? REASONS[reason]}</span>
-        <span class="line quiet">${REASONS[reason]}, ${counted(attempts, 'attempt')}, ${clock(diedAt)}</span>
+        <span class="line"><span class="name">${message.topic}</span></span>
+        <span class="line error">${error === undefined ? REASONS[reason] : firstLine(error)}</span>
+        <span class="line quiet">${summary(dead)}</span>
       </button>
-      <button ?disabled=${open.busy} aria-label="Redrive letter ${letter}" @click=${() => redrive(open, { letters: [letter] }, `letter ${letter}`)}>Redrive</button>
+      ${isPast ? html`<span class="quiet">gone</span>` : html`<button ?disabled=${open.busy || !canAct()} aria-label="Redrive letter ${letter}" @click=${() => redriveOne(open, letter)}>Redrive</button>`}
     </div>
-    ${isOpen ? inside(dead) : nothing}
+    ${isOpen ? insideLetter(dead) : nothing}
   </li>`
 }
 
-function inside({ message, reason, error, attempts, publishedAt, diedAt, origin }: DeadLetter): TemplateResult {
-  const headers = Object.entries(message.headers ?? {}).map(([name, value]) => `${name}: ${value}`)
-  const data = message.base64 === undefined ? JSON.stringify(message.data, null, 2) : message.base64
-  return html`<div class="inside">
-    ${facts([
-      ['Error', error ?? 'none was given'],
-      ['Reason', `${REASONS[reason]}, after ${counted(attempts, 'attempt')}`],
-      ['Published', clock(publishedAt)],
-      ['Died', clock(diedAt)],
-      ['From the queue', html`<span class="name">${origin}</span>`],
-      ['Id', html`<span class="name">${message.id}</span>`],
-      ...(message.key === undefined ? [] : ([['Key', html`<span class="name">${message.key}</span>`]] as const)),
-      ...(headers.length === 0 ? [] : ([['Headers', headers.join(', ')]] as const)),
-    ])}
-    <p class="quiet">${message.base64 === undefined ? 'Payload' : 'Payload: bytes, as base64'}</p>
-    <pre tabindex="0">${data ?? 'none'}</pre>
-  </div>`
+function summary({ letter, reason, error, attempts, diedAt }: DeadLetter): TemplateResult {
+  const parts = [...(error === undefined ? [] : [REASONS[reason]]), counted(attempts, 'attempt')]
+  return html`${parts.join(', ')}, ${moment(diedAt)}, letter ${letter}`
 }
 
 function toggle(set: Set<number>, letter: number): void {
@@ -134,29 +146,77 @@ function toggle(set: Set<number>, letter: number): void {
   invalidate()
 }
 
-async function redrive(open: Open, which: DeadLetterFilter, words: string): Promise<void> {
+/** The selected letters, or those that match the filter; undefined if the hub cannot say how many these are. */
+async function chosen({ name, letters }: Open): Promise<Chosen | undefined> {
+  if (letters.selected.size > 0) {
+    const selected = [...letters.selected]
+    return { filter: { letters: selected }, words: counted(selected.length, 'selected dead letter') }
+  }
+  const { filter, isFiltered } = letters
+  try {
+    const count = await client.queues.deadLetters.count(name, filter)
+    const matching = isFiltered ? `, all that match the filter (${filterText(filter)})` : ', all of this queue'
+    return { filter, words: `${counted(count, 'dead letter')}${matching}` }
+  } catch (error) {
+    notice(errorText(error), true)
+    return undefined
+  }
+}
+
+function filterText({ reason, error, topic, key }: DeadLetterFilter): string {
+  const parts = [
+    reason && `reason: ${REASONS[reason]}`,
+    error && `error contains "${error}"`,
+    topic && `topic ${topic}`,
+    key && `key ${key}`,
+  ]
+  return parts.filter(Boolean).join('; ')
+}
+
+async function redrive(open: Open): Promise<void> {
+  const perSecond = perSecondOf(open)
+  const some = perSecond === undefined ? undefined : await chosen(open)
+  if (!some) return
+  const yes = await confirmed({
+    title: `Redrive into ${open.name}?`,
+    text: `${some.words}, will be moved back into the queue as new messages${perSecond ? `, ${perSecond} per second` : ''}.`,
+    verb: 'Redrive',
+  })
+  if (yes) await move(open, some.filter, perSecond ?? 0)
+}
+
+async function redriveOne(open: Open, letter: number): Promise<void> {
+  await move(open, { letters: [letter] }, 0)
+}
+
+async function move(open: Open, filter: DeadLetterFilter, perSecond: number): Promise<void> {
   const { name, letters } = open
-  const text = open.perSecond.trim()
-  const perSecond = Number(text)
-  if (text !== '' && !(perSecond > 0)) return notice('How many a second has to be a number above 0.', true)
   open.busy = true
   invalidate()
-  const asked = client.queues.deadLetters.redrive(name, which, text === '' ? {} : { perSecond })
-  await tell(asked, (n) => `${counted(n, 'message')} redriven into ${name} (${words}).`)
+  const asked = act((hub) => hub.queues.deadLetters.redrive(name, filter, perSecond > 0 ? { perSecond } : {}))
+  await tell(asked, (n) => `${counted(n, 'message')} redriven into ${name}.`)
   open.busy = false
+  if (filter.letters?.length !== 1) letters.release()
   letters.selected.clear()
   await letters.load()
 }
 
-async function purge(name: string, letters: Letters, which: DeadLetterFilter, words: string): Promise<void> {
+async function purge(open: Open): Promise<void> {
+  const { name, letters } = open
+  const some = await chosen(open)
+  if (!some) return
   const yes = await confirmed({
     title: `Purge dead letters of ${name}?`,
-    text: `What goes: ${words}. Payloads and errors are deleted, and that cannot be undone.`,
+    text: `${some.words}, will be deleted with their payloads and errors. This cannot be undone.`,
     verb: 'Purge',
-    ...(which.letters === undefined && { typed: name }),
+    ...(some.filter.letters === undefined && { typed: name }),
   })
   if (!yes) return
-  await tell(client.queues.deadLetters.purge(name, which), (n) => `${counted(n, 'dead letter')} of ${name} purged.`)
+  await tell(
+    act((hub) => hub.queues.deadLetters.purge(name, some.filter)),
+    (n) => `${counted(n, 'dead letter')} of ${name} purged.`,
+  )
+  letters.release()
   letters.selected.clear()
   await letters.load()
 }

@@ -1,8 +1,9 @@
 import type { DeadLetter, DeadLetterFilter, DeadReason } from '../../../shared/queues.ts'
-import { client, model } from '../hub.ts'
+import { client } from '../hub.ts'
 import { errorText } from '../notices.ts'
 import type { Route } from '../route.ts'
 import { invalidate } from '../schedule.ts'
+import { type Placed, StillRows } from '../still.ts'
 
 /** Dead letters on a page: each has its whole payload. */
 export const PAGE = 25
@@ -14,7 +15,7 @@ export const REASONS: Readonly<Record<DeadReason, string>> = {
   attempts: 'attempts used up',
   rejected: 'rejected',
   expired: 'expired',
-  overflow: 'made room',
+  overflow: 'the queue was full',
 }
 
 /** The dead letters of a queue, a page at a time, loaded again when the filter or their number changes. */
@@ -30,7 +31,11 @@ export class Letters {
   private starts: readonly number[] = [0]
   private timer: ReturnType<typeof setTimeout> | undefined = undefined
   private round = 0
+  /** Counts what was asked for: another page, another filter. */
+  private wanted = 0
+  private asked = 0
   private countAtLoad: number | undefined = undefined
+  private readonly still = new StillRows<DeadLetter>('.letters', ({ letter }) => String(letter))
 
   constructor(queue: string, route: Route) {
     this.queue = queue
@@ -52,9 +57,29 @@ export class Letters {
     return this.starts.length
   }
 
-  /** To be called at each drawing: loads again what others have changed. */
-  refresh(): void {
-    const count = model.queues.get(this.queue)?.info.deadLetters
+  /** The letters as they are to be drawn. */
+  arranged(): readonly Placed<DeadLetter>[] {
+    return this.still.arranged(this.letters ?? [], this.asked)
+  }
+
+  /** Call before loading if the next letters are others, whatever points at the list. */
+  release(): void {
+    this.wanted++
+  }
+
+  get allSelected(): boolean {
+    return this.letters?.every(({ letter }) => this.selected.has(letter)) ?? false
+  }
+
+  /** Selects everything on this page, or nothing. */
+  selectAll(all: boolean): void {
+    this.selected.clear()
+    if (all) for (const { letter } of this.letters ?? []) this.selected.add(letter)
+    invalidate()
+  }
+
+  /** Call with the current number of dead letters at each drawing: loads again what others have changed. */
+  refresh(count: number | undefined): void {
     if (count === undefined || this.countAtLoad === count) return
     const first = this.countAtLoad === undefined
     this.countAtLoad = count
@@ -66,6 +91,7 @@ export class Letters {
     this.timer = setTimeout(() => {
       this.starts = [0]
       this.selected.clear()
+      this.wanted++
       void this.load()
     }, TYPING_MS)
   }
@@ -74,22 +100,26 @@ export class Letters {
     const last = this.letters?.at(-1)
     if (!last) return
     this.starts = [...this.starts, last.letter + 1]
+    this.wanted++
     void this.load()
   }
 
   previous(): void {
     this.starts = this.starts.slice(0, Math.max(1, this.starts.length - 1))
+    this.wanted++
     void this.load()
   }
 
   async load(): Promise<void> {
     const mine = ++this.round
+    const asked = this.wanted
     try {
       const from = this.starts.at(-1) ?? 0
       const found = await client.queues.deadLetters.list(this.queue, this.filter, { from, limit: PAGE + 1 })
       if (mine !== this.round) return
       if (found.length === 0 && this.page > 1) return this.previous()
       this.letters = found.slice(0, PAGE)
+      this.asked = asked
       this.hasMore = found.length > PAGE
       this.error = undefined
       const there = new Set(this.letters.map(({ letter }) => letter))

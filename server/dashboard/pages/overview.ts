@@ -1,56 +1,82 @@
 import { html, type TemplateResult } from 'lit/html.js'
-import { type Attention, attention } from '../attention.ts'
-import type { ChartSpec } from '../chart.ts'
-import { bytes, count, duration, percent, rate, tick } from '../format.ts'
-import { model } from '../hub.ts'
+import type { Attention, HubInfo } from '../../../shared/sys.ts'
+import { AttentionPanel } from '../attention-panel.ts'
+import { bytes, count, counted, duration, percent, rate } from '../format.ts'
+import { type HistoryView, historyOf } from '../history-view.ts'
+import { client, hubUrl, model } from '../hub.ts'
 import type { OpenPage } from '../page.ts'
-import { empty, figure, fill, heading } from '../parts.ts'
+import { figure, fill, heading, unanswered } from '../parts.ts'
+import { preformatted } from '../payload-view.ts'
+import { poll } from '../poll.ts'
+import { missingRights } from '../rights.ts'
 import { href } from '../route.ts'
 
+/** Maximum number of things that are named. */
+const MOST_ENTRIES = 10
+
 const perSecond = (n: number) => `${rate(n)}/s`
-const IN: ChartSpec = { lines: [{ label: 'Published', color: '--blue' }], value: perSecond, tick }
-const OUT: ChartSpec = { lines: [{ label: 'Delivered', color: '--teal' }], value: perSecond, tick }
 
-export const openOverview: OpenPage = () => ({ title: 'Overview', view: overview })
+export const openOverview: OpenPage = (route) => {
+  const attention = poll<Attention>('hub.attention', { limit: MOST_ENTRIES })
+  const panel = new AttentionPanel(attention)
+  const history = historyOf(route, { of: 'hub' })
+  return {
+    title: 'Overview',
+    view: () => overview(panel, history),
+    close() {
+      attention.stop()
+      history.close()
+    },
+  }
+}
 
-function overview(): TemplateResult {
-  const { hub, traffic } = model
-  if (!hub)
-    return html`${heading('Overview')}${empty('Waiting for the hub', 'Its first figures come within a second.')}`
-  return html`${heading('Overview', html`<p class="quiet">${`Fanfare ${hub.version}, engine ${hub.engine}, up for ${duration(Date.now() - hub.startedAt)}`}</p>`)}
-    ${needsAttention(attention(model))}
-    <section class="charts" aria-label="Throughput of the last five minutes">
-      <time-chart class="panel" .spec=${IN} .data=${traffic.columns(0)}></time-chart>
-      <time-chart class="panel" .spec=${OUT} .data=${traffic.columns(1)}></time-chart>
-    </section>
-    <dl class="figures">
+function overview(attention: AttentionPanel, history: HistoryView): TemplateResult {
+  const { hub } = model
+  if (!hub) return html`${heading('Overview')}${unanswered(missingRights())}`
+  return html`${heading('Overview', html`<p class="quiet">${`Fanfare ${hub.version}, engine ${hub.engine}, up for ${duration(client.hub.now() - hub.startedAt)}`}</p>`)}
+    ${attention.view()} ${isNew(hub) ? firstSteps() : ''}
+    ${history.charts([
+      { lines: [{ label: 'Published', color: '--blue', figure: 'publishedPerSecond' }], value: perSecond },
+      { lines: [{ label: 'Delivered', color: '--teal', figure: 'deliveredPerSecond' }], value: perSecond },
+    ])}
+    ${figures(hub)}`
+}
+
+function figures(hub: HubInfo): TemplateResult {
+  const late = hub.eventLoopDelayMs
+  return html`<dl class="figures">
       ${figure('Published', perSecond(hub.publishedPerSecond), `${bytes(hub.bytesInPerSecond)}/s in`)}
       ${figure('Delivered', perSecond(hub.deliveredPerSecond), `${bytes(hub.bytesOutPerSecond)}/s out`)}
-      ${figure('Left out', perSecond(hub.droppedPerSecond), droppedWords(), hub.droppedPerSecond > 0 ? 'bad' : '')}
+      ${figure('Dropped', perSecond(hub.droppedPerSecond), droppedWords(hub), hub.droppedPerSecond > 0 ? 'bad' : '')}
       ${figure('Outboxes', bytes(hub.outboxBytes), html`of ${bytes(hub.outboxTotalBytes)} ${fill(hub.outboxBytes, hub.outboxTotalBytes)}`)}
-      ${figure('Connections', html`<a href=${href(['connections'])}>${count(hub.connections)}</a>`, `${count(hub.subscriptions)} subscriptions`)}
-      ${figure('Queues', html`<a href=${href(['queues'])}>${count(hub.queues)}</a>`, html`<a href=${href(['streams'])}>${count(hub.streams)} streams</a>, <a href=${href(['topics'])}>${count(hub.topics)} topics</a>`)}
-      ${figure('Event loop', duration(hub.eventLoopDelayMs), 'late, 99th percentile', hub.eventLoopDelayMs > 100 ? 'bad' : '')}
+      ${figure('Connections', html`<a href=${href(['connections'])}>${count(hub.connections)}</a>`, counted(hub.subscriptions, 'subscription'))}
+      ${figure('Queues', html`<a href=${href(['queues'])}>${count(hub.queues)}</a>`, html`<a href=${href(['streams'])}>${counted(hub.streams, 'stream')}</a>, <a href=${href(['topics'])}>${counted(hub.topics, 'topic')}</a>`)}
+      ${figure('Event loop delay', duration(late), '99th percentile of the last second', late > 100 ? 'bad' : '')}
       ${figure('Memory', bytes(hub.memoryBytes), `${percent(hub.cpu)} of one core`)}
     </dl>`
 }
 
-function droppedWords(): string {
-  const reasons = Object.entries(model.hub?.droppedTotal ?? {}).filter(([, n]) => n > 0)
-  if (reasons.length === 0) return 'nothing so far'
-  return reasons.map(([reason, n]) => `${count(n)} by ${reason}`).join(', ')
+function droppedWords({ droppedTotal }: HubInfo): string {
+  const reasons = Object.entries(droppedTotal).filter(([, n]) => n > 0)
+  if (reasons.length === 0) return 'none since the hub started'
+  return `since the hub started: ${reasons.map(([reason, n]) => `${count(n)} by ${reason}`).join(', ')}`
 }
 
-function needsAttention(found: readonly Attention[]): TemplateResult {
-  return html`<section class="panel attention" aria-label="What needs attention">
-    ${
-      found.length === 0
-        ? html`<p class="good"><span class="dot good" aria-hidden="true"></span>Nothing needs attention.</p>`
-        : html`<h2>Needs attention</h2>
-          <ul>${found.map(
-            ({ level, subject, text, href }) =>
-              html`<li><span class="dot ${level}" aria-hidden="true"></span><span><a href=${href}>${subject}</a> ${text}</span></li>`,
-          )}</ul>`
-    }
-  </section>`
+/** Nothing has happened on it yet. */
+function isNew({ publishedTotal, queues, streams }: HubInfo): boolean {
+  return publishedTotal === 0 && queues === 0 && streams === 0
+}
+
+/** What to paste to see the first message. */
+function firstSteps(): TemplateResult {
+  const http = hubUrl.replace(/^ws/, 'http').replace(/\/$/, '')
+  const snippet = (label: string, text: string) => html`<dt>${label}</dt><dd>${preformatted(label, text)}</dd>`
+  const publish = `await connect('${hubUrl}').publish('hello.world', { n: 1 })`
+  return html`<section class="panel steps"><h2>First steps</h2>
+    <p>Open the <a href=${href(['tail'], { pattern: '#' })}>live tail</a> in another tab, then publish something:</p>
+    <dl>
+      ${snippet('With curl', `curl ${http}/v1/publish --json '{"topic":"hello.world","data":{"n":1}}'`)}
+      ${snippet('In a browser', `import { connect } from '${http}/fanfare.js'\n${publish}`)}
+      ${snippet('In Node', `import { connect } from 'fanfare/client'\n${publish}`)}
+    </dl></section>`
 }

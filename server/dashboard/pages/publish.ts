@@ -1,12 +1,10 @@
 import { html, nothing, type TemplateResult } from 'lit/html.js'
 import type { Receipt } from '../../../client/index.ts'
 import { QUEUE_TOPIC } from '../../../shared/queues.ts'
-import { clock } from '../format.ts'
-import { client, model } from '../hub.ts'
+import { act, canAct } from '../acts.ts'
 import { errorText } from '../notices.ts'
 import type { OpenPage } from '../page.ts'
-import { empty, facts, heading } from '../parts.ts'
-import { type Route, setQuery } from '../route.ts'
+import { empty, facts, heading, mark, moment } from '../parts.ts'
 import { invalidate } from '../schedule.ts'
 
 /** Outcomes that stay on the page. */
@@ -22,93 +20,96 @@ interface Outcome {
 /** What was published by hand since the page was opened. */
 let outcomes: readonly Outcome[] = []
 
-export const openPublish: OpenPage = (route) => {
-  const state = { busy: false }
-  return { title: 'Publish', view: () => publish(route, state) }
+/** What is in the form: still there after a look at another section. */
+const draft = { kind: 'topic', topic: '', queue: '', format: 'json', payload: '', key: '', headers: '' }
+
+/** The publish that has no receipt yet. */
+let waiting: AbortController | undefined
+
+export const openPublish: OpenPage = ({ query }) => {
+  if (query.get('kind') === 'queue') draft.kind = 'queue'
+  const to = query.get('to')
+  if (to) draft[draft.kind as 'topic' | 'queue'] = to
+  return { title: 'Publish', view: publish }
 }
 
-function publish(route: Route, state: { busy: boolean }): TemplateResult {
-  const toQueue = isToQueue(route)
-  const names = toQueue ? [...model.queues.keys()] : (model.topics?.busiest ?? []).map(({ topic }) => topic)
-  const choose = (kind: '' | 'queue') => () => setQuery(route, 'kind', kind)
+function publish(): TemplateResult {
+  const kind = draft.kind as 'topic' | 'queue'
+  const set = (name: keyof typeof draft) => (event: Event) => {
+    draft[name] = (event.target as HTMLInputElement).value
+    invalidate()
+  }
+  const choice = (name: 'kind' | 'format', value: string, label: string) =>
+    html`<label><input type="radio" name=${name} value=${value} .checked=${draft[name] === value} @change=${set(name)} /> ${label}</label>`
+  const offline = !canAct()
   return html`${heading('Publish')}
-    <form class="panel stack" @submit=${(event: SubmitEvent) => submit(event, route, state)}>
-      <fieldset class="choice"><legend class="hidden">Where to</legend>
-        <label><input type="radio" name="kind" value="topic" .checked=${!toQueue} @change=${choose('')} /> To a topic</label>
-        <label><input type="radio" name="kind" value="queue" .checked=${toQueue} @change=${choose('queue')} /> Straight to a queue</label>
-      </fieldset>
-      <label><span>${toQueue ? 'Queue' : 'Topic'}</span><input
-        name="to" class="name" required list="names" autocomplete="off" spellcheck="false" placeholder=${toQueue ? 'thumbnails' : 'photos.uploaded'}
-        .value=${route.query.get('to') ?? ''}
-        @input=${(event: Event) => setQuery(route, 'to', (event.target as HTMLInputElement).value)} />
-        <datalist id="names">${names.slice(0, 100).map((name) => html`<option value=${name}></option>`)}</datalist></label>
-      <div class="row tight">
-        <fieldset class="choice"><legend class="hidden">Payload is</legend>
-          <label><input type="radio" name="format" value="json" checked /> JSON</label>
-          <label><input type="radio" name="format" value="text" /> Text</label>
-        </fieldset>
-      </div>
-      <label><span>Payload</span><textarea name="payload" class="name" rows="7" spellcheck="false" placeholder='{ "name": "a.jpg" }'></textarea></label>
-      <div class="row tight">
-        <label><span>Key <span class="quiet">optional</span></span><input name="key" class="name" autocomplete="off" spellcheck="false" maxlength="255" /></label>
-        <label class="wide-field"><span>Headers <span class="quiet">optional, one a line</span></span><textarea name="headers" class="name" rows="2" spellcheck="false" placeholder="kind: jpeg"></textarea></label>
-      </div>
-      <p class="buttons"><button class="main" ?disabled=${state.busy}>${state.busy ? 'Waiting for the receipt…' : 'Publish'}</button></p>
+    <div class="columns">
+    <form class="panel stack" @submit=${submit}>
+      <fieldset class="choice"><legend>Publish to</legend>${choice('kind', 'topic', 'a topic')} ${choice('kind', 'queue', 'a queue directly')}</fieldset>
+      <label><span>${kind === 'queue' ? 'Queue' : 'Topic'}</span><input
+        name="to" class="name" required autocomplete="off" spellcheck="false" placeholder=${kind === 'queue' ? 'thumbnails' : 'photos.uploaded'}
+        .value=${draft[kind]} @input=${set(kind)} /></label>
+      <fieldset class="choice"><legend>Payload format</legend>${choice('format', 'json', 'JSON')} ${choice('format', 'text', 'text')}</fieldset>
+      <label><span>Payload</span><textarea name="payload" class="name" rows="7" spellcheck="false" placeholder='{ "name": "a.jpg" }' .value=${draft.payload} @input=${set('payload')}></textarea></label>
+      <label><span>Key (optional)</span><input name="key" class="name" autocomplete="off" spellcheck="false" maxlength="255" .value=${draft.key} @input=${set('key')} /></label>
+      <label><span>Headers (optional, one per line)</span><textarea name="headers" class="name" rows="2" spellcheck="false" placeholder="kind: jpeg" .value=${draft.headers} @input=${set('headers')}></textarea></label>
+      <p class="buttons">
+        ${offline ? html`<span class="quiet">Not connected to the hub: nothing can be published now.</span>` : nothing}
+        ${waiting ? html`<button type="button" @click=${() => waiting?.abort(new Error('You stopped waiting for the receipt: it may have been published or not.'))}>Stop waiting</button>` : nothing}
+        <button class="main" ?disabled=${waiting !== undefined || offline}>${waiting ? 'Waiting for the receipt…' : 'Publish'}</button>
+      </p>
     </form>
     <section aria-live="polite"><h2>Receipts</h2>
       ${
         outcomes.length === 0
           ? empty(
-              'Nothing was published from here yet',
-              'The receipt of each message stands here: its id, and which streams and queues keep it.',
+              'Nothing has been published from here yet',
+              'The receipt of each message appears here: its id, and which streams and queues keep it.',
             )
           : html`<ol class="outcomes">${outcomes.map(outcome)}</ol>`
       }
-    </section>`
+    </section>
+    </div>`
 }
 
 function outcome({ at, to, receipt, error }: Outcome): TemplateResult {
   if (!receipt) {
-    return html`<li class="panel"><p><span class="dot bad" aria-hidden="true"></span><b>Refused</b> <span class="name">${to}</span> <span class="quiet">${clock(at)}</span></p><p class="error">${error}</p></li>`
+    return html`<li class="panel"><p>${mark('bad')}<b>No receipt</b> <span class="name">${to}</span> <span class="quiet">${moment(at)}</span></p><p class="error">${error}</p></li>`
   }
   const { id, duplicate, positions, queues } = receipt
   const streams = Object.entries(positions).map(([name, { offset }]) => `${name} at offset ${offset}`)
   const kept = streams.length + queues.length > 0
-  return html`<li class="panel"><p><span class="dot good" aria-hidden="true"></span><b>Published</b> <span class="name">${to}</span> <span class="quiet">${clock(at)}</span></p>
+  return html`<li class="panel"><p>${mark('good')}<b>Published</b> <span class="name">${to}</span> <span class="quiet">${moment(at)}</span></p>
     ${facts([
       ['Id', html`<span class="name">${id}</span>`],
       ['Streams', streams.join(', ') || 'none'],
       ['Queues', queues.join(', ') || 'none'],
     ])}
-    ${duplicate ? html`<p>A duplicate: a message of this id was kept before.</p>` : nothing}
-    ${kept ? nothing : html`<p class="quiet">Nothing keeps it; it has reached whoever was subscribed.</p>`}</li>`
+    ${duplicate ? html`<p>A duplicate: a message with this id was published before.</p>` : nothing}
+    ${kept ? nothing : html`<p class="quiet">No stream or queue keeps it; it went to the current subscribers.</p>`}</li>`
 }
 
-async function submit(event: SubmitEvent, route: Route, state: { busy: boolean }): Promise<void> {
+async function submit(event: SubmitEvent): Promise<void> {
   event.preventDefault()
-  const fields = new FormData(event.target as HTMLFormElement)
-  const of = (name: string) => String(fields.get(name) ?? '')
-  const to = of('to').trim()
-  const topic = isToQueue(route) ? QUEUE_TOPIC + to : to
-  state.busy = true
+  const { kind, format, payload, key, headers } = draft
+  const to = draft[kind as 'topic' | 'queue'].trim()
+  const abort = new AbortController()
+  waiting = abort
   invalidate()
   try {
-    const headers = headersOf(of('headers'))
-    const key = of('key')
-    const receipt = await client.publish(topic, payloadOf(of('payload'), of('format')), {
+    const options = {
+      signal: abort.signal,
       ...(key !== '' && { key }),
-      ...(headers && { headers }),
-    })
+      ...(headers.trim() !== '' && { headers: headersOf(headers) }),
+    }
+    const data = payloadOf(payload, format)
+    const receipt = await act((hub) => hub.publish(kind === 'queue' ? QUEUE_TOPIC + to : to, data, options))
     add({ at: Date.now(), to, receipt })
   } catch (error) {
     add({ at: Date.now(), to, error: errorText(error) })
   }
-  state.busy = false
+  waiting = undefined
   invalidate()
-}
-
-function isToQueue(route: Route): boolean {
-  return route.query.get('kind') === 'queue'
 }
 
 function payloadOf(text: string, format: string): unknown {
@@ -117,13 +118,12 @@ function payloadOf(text: string, format: string): unknown {
   try {
     return JSON.parse(text)
   } catch (error) {
-    throw new Error(`The payload is not JSON: ${(error as Error).message}. Correct it, or choose Text.`)
+    throw new Error(`The payload is not JSON: ${(error as Error).message}. Correct it, or choose text.`)
   }
 }
 
-function headersOf(text: string): Record<string, string> | undefined {
+function headersOf(text: string): Record<string, string> {
   const lines = text.split('\n').filter((line) => line.trim() !== '')
-  if (lines.length === 0) return undefined
   return Object.fromEntries(
     lines.map((line) => {
       const colon = line.indexOf(':')

@@ -1,88 +1,129 @@
+import { repeat } from 'lit/directives/repeat.js'
 import { html, nothing, type TemplateResult } from 'lit/html.js'
 import type { HeaderFilter } from '../../../shared/frames.ts'
 import type { QueueInfo } from '../../../shared/queues.ts'
-import type { ChartSpec } from '../chart.ts'
+import { act, canAct } from '../acts.ts'
 import { confirmed } from '../confirm.ts'
-import { bytes, count, counted, duration, rate, tick } from '../format.ts'
-import { client, model } from '../hub.ts'
-import { ACKED, DEPTH, PUBLISHED, type Watched } from '../model.ts'
+import { bytes, count, counted, duration, rate } from '../format.ts'
+import { type HistoryView, historyOf } from '../history-view.ts'
 import { tell } from '../notices.ts'
 import type { OpenPage } from '../page.ts'
-import { empty, facts, figure, heading } from '../parts.ts'
+import { type Content, empty, facts, figure, heading, unanswered, verdict } from '../parts.ts'
+import { poll } from '../poll.ts'
 import { href } from '../route.ts'
+import { StillRows } from '../still.ts'
 import { MOST_ROWS, moreRows } from '../table.ts'
 
-const WAITING: ChartSpec = { lines: [{ label: 'Waiting', color: '--blue' }], value: count, tick }
-const SPEED: ChartSpec = {
-  lines: [
-    { label: 'In', color: '--blue' },
-    { label: 'Done', color: '--teal' },
-  ],
-  value: (n) => `${rate(n)}/s`,
-  tick,
+/** Keys of parked groups, which stay in their places while one of them is pointed at. */
+type ParkedKeys = StillRows<string>
+
+export const openQueue: OpenPage = (route) => {
+  const {
+    rest: [name = ''],
+  } = route
+  const shown = poll<QueueInfo>('queues.show', { name })
+  const history = historyOf(route, { of: 'queue', name })
+  const parked: ParkedKeys = new StillRows('.parked tbody', (key) => key)
+  return {
+    title: name,
+    close() {
+      shown.stop()
+      history.close()
+    },
+    view() {
+      const back = html`<p class="back"><a href=${href(['queues'])}>Queues</a></p>`
+      if (shown.value) return html`${back}${details(shown.value, history, parked)}`
+      return html`${back}${heading(html`<span class="name">${name}</span>`)}${unanswered(shown.error)}`
+    },
+  }
 }
 
-export const openQueue: OpenPage = ({ rest: [name = ''] }) => ({
-  title: name,
-  view() {
-    const back = html`<p class="back"><a href=${href(['queues'])}>Queues</a></p>`
-    const queue = model.queues.get(name)
-    if (queue) return html`${back}${details(queue)}`
-    return html`${back}${heading(name)}${empty('There is no queue of that name', 'It may have been deleted, or its first figures are on their way.')}`
-  },
-})
-
-function details({ info, history }: Watched<QueueInfo>): TemplateResult {
-  const { name, depth, delayed, inFlight, oldestAgeMs, consumers, wantedConsumers, deadLetters, growing } = info
-  const wants = wantedConsumers > consumers
+function details(info: QueueInfo, history: HistoryView, parked: ParkedKeys): TemplateResult {
+  const { name, growing } = info
   return html`${heading(
     html`<span class="name">${name}</span>`,
     html`<a class="button" href=${href(['publish'], { kind: 'queue', to: name })}>Publish to it</a>
-      <button class="danger" @click=${() => purge(info)}>Purge…</button>`,
+      <button class="danger" ?disabled=${!canAct()} @click=${() => purge(info)}>Purge…</button>`,
   )}
-    ${growing ? html`<p class="panel verdict"><span class="dot bad" aria-hidden="true"></span>It only grows: for half a minute more has come in than was done.</p>` : nothing}
-    <dl class="figures">
-      ${figure('Waiting', count(depth), delayed > 0 ? `${count(delayed)} of them delayed` : bytes(info.bytes))}
-      ${figure('In flight', count(inFlight), 'on lease to consumers')}
-      ${figure('Oldest', oldestAgeMs > 0 ? duration(oldestAgeMs) : '–', 'since its publish')}
-      ${figure('Consumers', count(consumers), wants ? `${count(wantedConsumers)} would keep up` : 'enough', wants ? 'warn' : '')}
-      ${figure('In', `${rate(info.publishedPerSecond)}/s`, `${count(info.publishedTotal)} in all`)}
-      ${figure('Done', `${rate(info.ackedPerSecond)}/s`, `${count(info.ackedTotal)} in all`)}
-      ${figure('Tried again', count(info.redeliveredTotal), `${count(info.droppedTotal)} dropped`)}
+    ${growing ? verdict('bad', 'It keeps growing: for half a minute more messages came in than were acked.') : nothing}
+    ${figures(info)}
+    ${history.charts([
+      { lines: [{ label: 'Ready', color: '--blue', figure: 'ready' }], value: count },
+      {
+        lines: [
+          { label: 'In', color: '--blue', figure: 'publishedPerSecond' },
+          { label: 'Acked', color: '--teal', figure: 'ackedPerSecond' },
+        ],
+        value: (n) => `${rate(n)}/s`,
+      },
+    ])}
+    ${parkedGroups(info, parked)}
+    <div class="columns">
+      <section><h2>Bindings</h2>${bindings(info)}</section>
+      <section><h2>Settings</h2>${settings(info)}</section>
+    </div>`
+}
+
+function figures(info: QueueInfo): TemplateResult {
+  const { name, ready, depth, inFlight, readyAgeMs, consumers, keepUpConsumers, deadLetters } = info
+  const held = depth - ready
+  const lacks = keepUpConsumers > consumers || (ready > 0 && consumers === 0)
+  return html`<dl class="figures">
+      ${figure('Ready', count(ready), held > 0 ? `${count(held)} more delayed or held in groups` : 'waiting for a consumer')}
+      ${figure('Unacked', count(inFlight), 'delivered, not yet acked')}
+      ${figure('Oldest ready', readyAgeMs > 0 ? duration(readyAgeMs) : '–', readyAgeMs > 0 ? 'has been waiting this long' : 'none is waiting')}
+      ${figure('Consumers', count(consumers), consumersNote(info), lacks ? 'warn' : '')}
+      ${figure('In', `${rate(info.publishedPerSecond)}/s`, `${count(info.publishedTotal)} since the hub started`)}
+      ${figure('Acked', `${rate(info.ackedPerSecond)}/s`, `${count(info.ackedTotal)} since the hub started`)}
+      ${figure('Redelivered', count(info.redeliveredTotal), `${count(info.droppedTotal)} dropped, since the hub started`)}
       ${figure('Dead letters', html`<a href=${href(['queues', name, 'dead-letters'])}>${count(deadLetters)}</a>`, lettersNote(info), deadLetters > 0 ? 'warn' : '')}
-    </dl>
-    <section class="charts" aria-label="The last five minutes">
-      <time-chart class="panel" .spec=${WAITING} .data=${history.columns(DEPTH)}></time-chart>
-      <time-chart class="panel" .spec=${SPEED} .data=${history.columns(PUBLISHED, ACKED)}></time-chart>
-    </section>
-    ${parkedGroups(info)}
-    <section><h2>Bindings</h2>${bindings(info)}</section>
-    <section><h2>Limits</h2><div class="panel">${facts([
-      ['Most messages', `${count(info.maxMessages)}; ${count(depth + inFlight)} now`],
-      ['Most bytes', `${bytes(info.maxBytes)}; ${bytes(info.bytes)} now`],
-      ['When it is full', OVERFLOW[info.overflow]],
-      ['Time for a delivery', duration(info.ackDeadlineMs)],
-      [
-        'Attempts',
-        `${count(info.maxAttempts)}, with ${duration(info.backoffBaseMs)} to ${duration(info.backoffCapMs)} between them`,
-      ],
-      ['Past its expiry', info.onExpiry === 'drop' ? 'a message is dropped' : 'a message becomes a dead letter'],
-      ['A group with a dead letter', info.onDeadLetter === 'continue' ? 'goes on' : 'is parked'],
-      ['Most dead letters', `${count(info.maxDeadLetters)}; then the oldest go`],
-    ])}</div></section>`
+    </dl>`
+}
+
+function consumersNote({ ready, consumers, wantedConsumers, keepUpConsumers }: QueueInfo): string {
+  if (keepUpConsumers > consumers) return `${count(keepUpConsumers)} would keep up`
+  if (wantedConsumers > consumers) return `${count(wantedConsumers)} would clear the backlog in ten seconds`
+  if (consumers > 0) return 'enough to keep up'
+  return ready > 0 ? 'none connected' : 'none connected, none needed'
+}
+
+function lettersNote({ deadLetters, deadLettersDroppedTotal }: QueueInfo): string {
+  if (deadLettersDroppedTotal > 0) return `${count(deadLettersDroppedTotal)} older ones dropped since the hub started`
+  return deadLetters > 0 ? 'could not be handled' : 'none'
 }
 
 const OVERFLOW: Readonly<Record<QueueInfo['overflow'], string>> = {
   reject: 'a publish is refused',
-  block: 'a publish waits for room',
-  'drop-oldest': 'the oldest that wait are dropped',
-  'dead-letter': 'the oldest that wait become dead letters',
+  block: 'a publish waits for space',
+  'drop-oldest': 'the oldest ready messages are dropped',
+  'dead-letter': 'the oldest ready messages become dead letters',
+}
+
+function settings(info: QueueInfo): TemplateResult {
+  const messages = info.depth + info.inFlight
+  const rows: (readonly [string, Content])[] = [
+    ['Maximum messages', `${count(info.maxMessages)} (${count(messages)} now)`],
+    ['Maximum bytes', `${bytes(info.maxBytes)} (${bytes(info.bytes)} now)`],
+    ['When full', OVERFLOW[info.overflow]],
+    ['Ack deadline', duration(info.ackDeadlineMs)],
+    [
+      'Attempts',
+      `${count(info.maxAttempts)}, with ${duration(info.backoffBaseMs)} to ${duration(info.backoffCapMs)} between them`,
+    ],
+    ['On expiry', info.onExpiry === 'drop' ? 'the message is dropped' : 'the message becomes a dead letter'],
+    ['On a dead letter', info.onDeadLetter === 'continue' ? 'its group continues' : 'its group is parked'],
+    ['Maximum dead letters', `${count(info.maxDeadLetters)}; beyond that the oldest are dropped`],
+  ]
+  return html`<details class="panel"><summary>${count(messages)} of ${counted(info.maxMessages, 'message')}, ${bytes(info.bytes)} of ${bytes(info.maxBytes)}; when full, ${OVERFLOW[info.overflow]}</summary>${facts(rows)}</details>`
 }
 
 function bindings({ bindings, name }: QueueInfo): TemplateResult {
   if (bindings.length === 0)
-    return empty('No topic feeds it', `It gets what is published straight to it, on $queue.${name}.`)
-  return html`<div class="panel table"><table>
+    return empty(
+      'No bindings',
+      html`It only gets what is published straight to it, on <span class="name">$queue.${name}</span>.`,
+    )
+  return html`<div class="panel table"><table aria-label="Bindings">
     <thead><tr><th scope="col" class="text">Topic</th><th scope="col" class="text">Headers</th></tr></thead>
     <tbody>${bindings.map(({ topic, match }) => html`<tr><th scope="row" class="name">${topic}</th><td>${headersText(match)}</td></tr>`)}</tbody>
   </table></div>`
@@ -95,27 +136,36 @@ function headersText(match: HeaderFilter | undefined): string {
   return wanted.map(([name, value]) => `${name}: ${value}`).join(all ? ' and ' : ' or ')
 }
 
-function lettersNote({ deadLetters, deadLettersDroppedTotal }: QueueInfo): string {
-  if (deadLettersDroppedTotal > 0) return `${count(deadLettersDroppedTotal)} more were dropped`
-  return deadLetters > 0 ? 'look at them' : 'none'
+function parkedGroups({ name, parked, parkedMore }: QueueInfo, still: ParkedKeys): TemplateResult | typeof nothing {
+  const rows = still.arranged(parked.slice(0, MOST_ROWS))
+  if (rows.length === 0) return nothing
+  return html`<section class="parked"><h2>Parked groups</h2>
+    <p class="quiet">One of their messages was dead-lettered; the rest of each group waits until you resume it.</p>
+    <div class="panel table"><table aria-label="Parked groups"><tbody>${repeat(
+      rows,
+      ({ row }) => row,
+      ({ row: key, isPast }) => html`<tr class=${isPast ? 'past' : ''}><th scope="row" class="name">${key}</th>
+        <td class="action verb">${isPast ? html`<span class="quiet">resumed</span>` : html`<button ?disabled=${!canAct()} aria-label="Resume ${key}" @click=${() => resume(name, key)}>Resume</button>`}</td></tr>`,
+    )}</tbody></table></div>${moreRows(parked.length + parkedMore, Math.min(parked.length, MOST_ROWS))}</section>`
 }
 
-function parkedGroups({ name, parked, parkedMore }: QueueInfo): TemplateResult | typeof nothing {
-  if (parked.length === 0) return nothing
-  return html`<section><h2>Parked groups</h2>
-    <p class="quiet">A message of each has become a dead letter; the rest of the group waits until it is let go on.</p>
-    <div class="panel table"><table><tbody>${parked.slice(0, MOST_ROWS).map(
-      (key) => html`<tr><th scope="row" class="name">${key}</th>
-        <td class="action verb"><button @click=${() => tell(client.queues.unpark(name, key), () => `The group ${key} goes on.`)} aria-label="Let ${key} go on">Let it go on</button></td></tr>`,
-    )}</tbody></table></div>${moreRows(parked.length + parkedMore, MOST_ROWS)}</section>`
+async function resume(name: string, key: string): Promise<void> {
+  await tell(
+    act((hub) => hub.queues.unpark(name, key)),
+    () => `The group ${key} of ${name} is resumed.`,
+  )
 }
 
 async function purge({ name, depth, inFlight }: QueueInfo): Promise<void> {
   const yes = await confirmed({
     title: `Purge ${name}?`,
-    text: `${counted(depth, 'message')} that wait are deleted, and never handled. ${counted(inFlight, 'message')} on lease and the dead letters stay. That cannot be undone.`,
+    text: `${counted(depth, 'waiting message')}, delayed ones included, will be deleted without being handled. ${counted(inFlight, 'unacked message')} and the dead letters stay. This cannot be undone.`,
     verb: 'Purge',
     typed: name,
   })
-  if (yes) await tell(client.queues.purge(name), (purged) => `${counted(purged, 'message')} purged from ${name}.`)
+  if (yes)
+    await tell(
+      act((hub) => hub.queues.purge(name)),
+      (purged) => `${counted(purged, 'message')} purged from ${name}.`,
+    )
 }

@@ -1,102 +1,149 @@
-import { html, type TemplateResult } from 'lit/html.js'
+import { html, nothing, type TemplateResult } from 'lit/html.js'
 import type { StreamStatus } from '../../../shared/sys.ts'
-import type { ChartSpec } from '../chart.ts'
+import { act, canAct } from '../acts.ts'
 import { confirmed } from '../confirm.ts'
-import { bytes, clock, count, counted, duration, rate, tick } from '../format.ts'
-import type { History } from '../history.ts'
-import { client, model } from '../hub.ts'
-import { notice, tell } from '../notices.ts'
+import { bytes, count, counted, duration, rate } from '../format.ts'
+import { type HistoryView, historyOf } from '../history-view.ts'
+import { client } from '../hub.ts'
+import { tell } from '../notices.ts'
 import type { OpenPage } from '../page.ts'
-import { empty, facts, figure, heading } from '../parts.ts'
+import { empty, facts, figure, heading, moment, unanswered } from '../parts.ts'
+import { poll } from '../poll.ts'
 import { href } from '../route.ts'
+import { invalidate } from '../schedule.ts'
 import { MOST_ROWS, moreRows } from '../table.ts'
 import { retention } from './streams.ts'
 
-const IN: ChartSpec = { lines: [{ label: 'Captured', color: '--blue' }], value: (n) => `${rate(n)}/s`, tick }
+/** What is wrong with the number in the form, said beside it. */
+interface TrimForm {
+  problem: string | undefined
+}
 
-export const openStream: OpenPage = ({ rest: [name = ''] }) => ({
-  title: name,
-  view() {
-    const back = html`<p class="back"><a href=${href(['streams'])}>Streams</a></p>`
-    const stream = model.streams.get(name)
-    if (stream) return html`${back}${details(stream.info, stream.history)}`
-    return html`${back}${heading(name)}${empty('There is no stream of that name', 'It may have been deleted, or its first figures are on their way.')}`
-  },
-})
+export const openStream: OpenPage = (route) => {
+  const {
+    rest: [name = ''],
+  } = route
+  const shown = poll<StreamStatus>('streams.show', { name })
+  const history = historyOf(route, { of: 'stream', name })
+  const form: TrimForm = { problem: undefined }
+  return {
+    title: name,
+    close() {
+      shown.stop()
+      history.close()
+    },
+    view() {
+      const back = html`<p class="back"><a href=${href(['streams'])}>Streams</a></p>`
+      if (shown.value) return html`${back}${details(shown.value, history, form)}`
+      return html`${back}${heading(html`<span class="name">${name}</span>`)}${unanswered(shown.error)}`
+    },
+  }
+}
 
-function details(info: StreamStatus, history: History): TemplateResult {
-  const { name, topics, first, next, oldestAt, newestAt, epoch, durability } = info
+function details(info: StreamStatus, history: HistoryView, form: TrimForm): TemplateResult {
+  const { name, topics, oldestAt, newestAt, epoch, durability } = info
   return html`${heading(
     html`<span class="name">${name}</span>`,
     html`<a class="button" href=${href(['tail'], { pattern: topics[0] ?? '' })}>Tail</a>
-      <button class="danger" @click=${() => remove(info)}>Delete…</button>`,
+      <button class="danger" ?disabled=${!canAct()} @click=${() => remove(info)}>Delete…</button>`,
   )}
-    <dl class="figures">
+    <dl class="figures few">
       ${figure('In', `${rate(info.publishedPerSecond)}/s`, 'messages captured')}
-      ${figure('Offsets kept', count(next - first), `${count(first)} to ${count(next)}`)}
+      ${figure('Messages', count(info.messages), offsetsText(info))}
       ${figure('Bytes', bytes(info.bytes), `of ${bytes(info.maxBytes)}`)}
-      ${figure('Oldest', oldestAt === undefined ? '–' : duration(Date.now() - oldestAt), `kept for ${duration(info.maxAgeMs)}`)}
+      ${figure('Oldest', oldestAt === undefined ? '–' : duration(client.hub.now() - oldestAt), `kept for ${duration(info.maxAgeMs)}`)}
     </dl>
-    <time-chart class="panel" .spec=${IN} .data=${history.columns(0)}></time-chart>
+    ${history.charts([{ lines: [{ label: 'In', color: '--blue', figure: 'publishedPerSecond' }], value: (n) => `${rate(n)}/s` }])}
     <section><h2>Cursors</h2>${cursors(info)}</section>
-    <section><h2>Trim</h2>
-      <form class="panel row" @submit=${(event: SubmitEvent) => trim(event, info)}>
-        <label><span>Let go of what lies before the offset</span>
-          <input name="before" inputmode="numeric" pattern="[0-9]*" placeholder="all, up to ${next}" autocomplete="off" /></label>
-        <button class="danger">Trim…</button>
-      </form></section>
-    <section><h2>About it</h2><div class="panel">${facts([
-      ['Topics', html`<span class="name">${topics.join(', ')}</span>`],
-      ['Keeps', retention(info)],
-      [
-        'A publish counts',
-        durability === 'disk' ? 'when it is synced to the disk' : 'when the operating system has it',
-      ],
-      ['Newest message', newestAt === undefined ? 'none' : clock(newestAt)],
-      ['Epoch', html`<span class="name">${epoch}</span>`],
-    ])}</div></section>`
+    <div class="columns">
+      <section><h2>Trim</h2>${trimForm(info, form)}</section>
+      <section><h2>Details</h2><div class="panel">${facts([
+        ['Topics', html`<span class="name">${topics.join(', ')}</span>`],
+        ['Retention', retention(info)],
+        [
+          'A publish is acknowledged',
+          durability === 'disk' ? 'once it is synced to the disk' : 'once the operating system has it',
+        ],
+        ['Newest message', newestAt === undefined ? 'none' : moment(newestAt)],
+        ['Epoch', html`<span class="name">${epoch}</span>`],
+      ])}</div></section>
+    </div>`
+}
+
+/** The first and the last offset; the next one is not there yet. */
+function offsetsText({ first, next, lastValue }: StreamStatus): string {
+  if (next === first) return `the next gets offset ${count(next)}`
+  const range = next - first === 1 ? `offset ${count(first)}` : `offsets ${count(first)} to ${count(next - 1)}`
+  return lastValue ? `${range}; only the newest of each topic and key` : range
 }
 
 function cursors({ cursors, cursorCount, next, epoch }: StreamStatus): TemplateResult {
   const rows = Object.entries(cursors)
   if (rows.length === 0)
-    return empty('No cursor is stored', 'A subscription with a cursor keeps its place here, and goes on there.')
-  return html`<div class="panel table"><table>
-    <thead><tr><th scope="col" class="text">Cursor</th><th scope="col" class="number">Offset</th><th scope="col" class="number">Behind</th></tr></thead>
+    return empty('No cursors', 'A subscription with a cursor stores its position here, and continues from it.')
+  return html`<div class="panel table"><table aria-label="Cursors">
+    <thead><tr><th scope="col" class="text">Cursor</th><th scope="col" class="number long">Next offset</th><th scope="col" class="number long">Consumer lag</th></tr></thead>
     <tbody>${rows.slice(0, MOST_ROWS).map(
       ([name, position]) => html`<tr>
         <th scope="row" class="name">${name}</th><td class="number">${count(position.offset)}</td>
-        <td class="number">${position.epoch === epoch ? count(next - position.offset) : 'of another log'}</td>
+        <td class="number">${position.epoch === epoch ? count(next - position.offset) : 'another epoch'}</td>
       </tr>`,
     )}</tbody></table></div>${moreRows(cursorCount, Math.min(rows.length, MOST_ROWS))}`
 }
 
-async function trim(event: SubmitEvent, { name, first, next }: StreamStatus): Promise<void> {
+function trimForm(info: StreamStatus, form: TrimForm): TemplateResult {
+  return html`<form class="panel row" novalidate @submit=${(event: SubmitEvent) => trim(event, info, form)}>
+    <label><span>Delete the messages before offset</span>
+      <input name="before" inputmode="numeric" autocomplete="off" placeholder="${count(info.first)} to ${count(info.next)}"
+        aria-invalid=${form.problem !== undefined} aria-describedby="trim-problem" /></label>
+    <button class="danger" ?disabled=${!canAct()}>Trim…</button>
+    <p id="trim-problem" class="error full" role="alert">${form.problem ?? nothing}</p>
+  </form>`
+}
+
+async function trim(event: SubmitEvent, { name, first, next }: StreamStatus, form: TrimForm): Promise<void> {
   event.preventDefault()
-  const form = event.target as HTMLFormElement
-  const text = String(new FormData(form).get('before') ?? '').trim()
-  const before = text === '' ? next : Number(text)
-  if (!Number.isSafeInteger(before)) return notice('The offset has to be a whole number.', true)
+  const element = event.target as HTMLFormElement
+  const text = String(new FormData(element).get('before') ?? '').replaceAll(/[\s,]/g, '')
+  const before = Number(text)
+  form.problem = undefined
+  if (!/^\d+$/.test(text) || !Number.isSafeInteger(before)) form.problem = 'Enter an offset: a whole number.'
+  else if (before > next)
+    form.problem = `The last offset that can be given is ${count(next)}, which deletes everything.`
+  else if (before <= first) form.problem = `Nothing is kept before offset ${count(first)}.`
+  invalidate()
+  if (form.problem !== undefined) return
+  const everything = before === next
   const yes = await confirmed({
-    title: `Trim ${name}?`,
-    text: `The messages before offset ${count(before)} are deleted from the disk, ${counted(Math.max(0, before - first), 'offset')} at most. That cannot be undone.`,
+    title: everything ? `Delete everything in ${name}?` : `Trim ${name}?`,
+    text: `${everything ? 'All messages' : `The messages before offset ${count(before)}`} will be deleted from the disk: ${counted(before - first, 'offset')} of ${count(next - first)}. This cannot be undone.`,
     verb: 'Trim',
+    ...(everything && { typed: name }),
   })
   if (!yes) return
-  const trimmed = client.streams.trim(name, text === '' ? undefined : before)
-  if (await tell(trimmed, (stream) => `${name} begins at offset ${count(stream.first)} now.`)) form.reset()
+  if (
+    await tell(
+      act((hub) => hub.streams.trim(name, before)),
+      (stream) => `${name} now begins at offset ${count(stream.first)}.`,
+    )
+  ) {
+    element.reset()
+  }
 }
 
 async function remove({ name, next, first, cursorCount }: StreamStatus): Promise<void> {
   const yes = await confirmed({
     title: `Delete the stream ${name}?`,
-    text: `Its messages (${counted(next - first, 'offset')}) and ${counted(cursorCount, 'cursor')} are deleted, and its subscriptions end. That cannot be undone.`,
+    text: `Its messages (${counted(next - first, 'offset')}) and ${counted(cursorCount, 'cursor')} will be deleted, and its subscriptions end. This cannot be undone.`,
     verb: 'Delete',
     typed: name,
   })
   if (!yes) return
-  const done = await tell(client.streams.delete(name), () => `The stream ${name} is deleted.`)
-  if (!done) return
-  model.streams.delete(name)
-  location.hash = href(['streams'])
+  if (
+    await tell(
+      act((hub) => hub.streams.delete(name)),
+      () => `The stream ${name} is deleted.`,
+    )
+  )
+    location.hash = href(['streams'])
 }

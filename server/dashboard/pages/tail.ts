@@ -1,63 +1,85 @@
+import { repeat } from 'lit/directives/repeat.js'
 import { html, nothing, type TemplateResult } from 'lit/html.js'
-import { clock, count, counted, rate } from '../format.ts'
-import { hubUrl, tokenUrl } from '../hub.ts'
+import { clock, count, counted, fullTime, rate } from '../format.ts'
+import { connection, hubUrl, tokenUrl } from '../hub.ts'
 import type { OpenPage } from '../page.ts'
-import { empty, facts, heading } from '../parts.ts'
+import { empty, facts, heading, mark } from '../parts.ts'
+import { payloadView } from '../payload-view.ts'
 import { type Route, setQuery } from '../route.ts'
 import { dataChanged, invalidate } from '../schedule.ts'
+import { isHeld } from '../still.ts'
 import type { TailItem, TailMessage, TailReport, TailRequest } from '../tail-messages.ts'
 
-/** Items that are kept, and so many of them shown. */
+/** Items that are kept, and how many of them are shown. */
 const KEPT = 500
 const SHOWN = 100
 /** Reports over which the rate is an average. */
 const RATE_OVER = 8
 const REPORTS_PER_SECOND = 4
+const RESTART_MS = 1000
 
 /** A tail that is open. */
 interface Tail {
   readonly route: Route
   worker: Worker | undefined
   pattern: string
+  text: string
   state: string
   error: string | undefined
   paused: boolean
   /** The newest last. */
   items: readonly TailItem[]
-  /** What came while it was paused. */
-  missed: number
+  /** The newest of them when they were last let through: they stay while someone reads. */
+  shown: readonly TailItem[]
   received: readonly number[]
   total: number
-  open: TailItem | undefined
+  matching: number
+  /** The number of the message that is open. */
+  open: number | undefined
 }
 
 export const openTail: OpenPage = (route) => {
-  const tail: Tail = {
-    route,
-    worker: undefined,
-    pattern: '',
-    state: '',
-    ...nothingSeen(),
-  }
-  const pattern = route.query.get('pattern')
-  if (pattern) start(tail, pattern)
+  const tail: Tail = { route, worker: undefined, pattern: '', text: '', state: '', ...nothingSeen() }
+  if (route.query.get('pattern')) start(tail)
   return { title: 'Live tail', view: () => view(tail), close: () => stop(tail) }
 }
 
 function nothingSeen() {
-  return { error: undefined, paused: false, items: [], missed: 0, received: [], total: 0, open: undefined }
+  return {
+    error: undefined,
+    paused: false,
+    items: [],
+    shown: [],
+    received: [],
+    total: 0,
+    matching: 0,
+    open: undefined,
+  }
 }
 
-function start(tail: Tail, pattern: string): void {
+/** Starts with what the address asks for. */
+function start(tail: Tail): void {
   stop(tail)
-  Object.assign(tail, { pattern, state: 'connecting', ...nothingSeen() })
+  const [pattern, text] = ['pattern', 'text'].map((name) => tail.route.query.get(name) ?? '') as [string, string]
+  Object.assign(tail, { pattern, text, state: 'connecting', ...nothingSeen() })
   // Built as an entry of its own, beside this page.
   const worker = new Worker(new URL('assets/tail-worker.js', document.baseURI), { type: 'module' })
   worker.onmessage = ({ data }: MessageEvent<TailReport>) => take(tail, data)
-  worker.onerror = () => take(tail, { kind: 'failed', error: 'The worker that reads the tail did not start.' })
-  worker.postMessage({ url: hubUrl, tokenUrl, pattern } satisfies TailRequest)
+  worker.onerror = () => notStarted(tail, worker)
+  worker.postMessage({ url: hubUrl, tokenUrl, pattern, text } satisfies TailRequest)
   tail.worker = worker
   invalidate()
+}
+
+function notStarted(tail: Tail, worker: Worker): void {
+  if (connection.state === 'connected') {
+    take(tail, { kind: 'failed', error: 'The worker that reads the tail did not start.' })
+    return
+  }
+  // The hub that serves its script is away.
+  setTimeout(() => {
+    if (tail.worker === worker) start(tail)
+  }, RESTART_MS)
 }
 
 function stop(tail: Tail): void {
@@ -68,125 +90,143 @@ function stop(tail: Tail): void {
 }
 
 function take(tail: Tail, report: TailReport): void {
-  if (report.kind === 'state') tail.state = report.state === 'waiting' ? `reconnecting: ${report.reason}` : report.state
+  if (report.kind === 'state') tail.state = report.state
   else if (report.kind === 'failed') {
     stop(tail)
     tail.error = report.error
   } else {
     tail.received = [...tail.received.slice(1 - RATE_OVER), report.received]
     tail.total += report.received
-    if (tail.paused) tail.missed += report.received
-    else if (report.items.length > 0) tail.items = [...tail.items, ...report.items].slice(-KEPT)
+    tail.matching += report.matching
+    if (report.items.length > 0) tail.items = [...tail.items, ...report.items].slice(-KEPT)
   }
   dataChanged()
 }
 
 function view(tail: Tail): TemplateResult {
   const running = tail.worker !== undefined
+  const field = (name: string) => tail.route.query.get(name) ?? ''
+  // Whatever is read or pointed at stays where it is; what comes meanwhile waits.
+  if (!tail.paused && !isHeld('.tail')) tail.shown = tail.items.slice(-SHOWN)
   return html`${heading('Live tail')}
     <form class="row" @submit=${(event: SubmitEvent) => submit(event, tail)}>
       <label class="wide-field"><span>Topic or pattern</span><input
-        name="pattern" class="name" required autocomplete="off" spellcheck="false" placeholder="photos.#" .value=${tail.route.query.get('pattern') ?? ''} /></label>
-      <button class="main">${running ? 'Tail this' : 'Start'}</button>
-      ${running ? html`<button type="button" @click=${() => pause(tail, !tail.paused)}>${tail.paused ? 'Go on' : 'Pause'}</button>` : nothing}
+        name="pattern" class="name" required autocomplete="off" spellcheck="false" placeholder="photos.#" .value=${field('pattern')} /></label>
+      <label class="wide-field"><span>Contains <span class="quiet">(topic, id, key, header or payload)</span></span><input
+        type="search" name="text" class="name" autocomplete="off" spellcheck="false" placeholder="any" .value=${field('text')} /></label>
+      <button class="main">${running ? 'Restart' : 'Start'}</button>
+      ${running ? html`<button type="button" @click=${() => pause(tail, !tail.paused)}>${tail.paused ? 'Resume' : 'Pause'}</button>` : nothing}
       ${running ? html`<button type="button" @click=${() => stop(tail)}>Stop</button>` : nothing}
       ${tail.items.length > 0 ? html`<button type="button" class="plain" @click=${() => clear(tail)}>Clear</button>` : nothing}
     </form>
-    ${tail.error === undefined ? nothing : html`<p class="panel verdict" role="alert"><span class="dot bad" aria-hidden="true"></span>${tail.error}</p>`}
+    ${tail.error === undefined ? nothing : html`<p class="panel verdict" role="alert">${mark('bad')}<span><b class="level bad">Problem:</b> ${tail.error}</span></p>`}
     ${running ? status(tail) : nothing} ${list(tail, running)}`
 }
 
-function status({ received, total, state, paused, missed, pattern }: Tail): TemplateResult {
+function status(tail: Tail): TemplateResult {
+  const { received, total, matching, text } = tail
   const sum = received.reduce((sum, each) => sum + each, 0)
   const perSecond = received.length > 0 ? (sum / received.length) * REPORTS_PER_SECOND : 0
-  return html`<p class="tail-status" role="status">
-    
-    <span><span class="dot ${state === 'connected' ? (paused ? 'warn' : 'good') : 'bad'}" aria-hidden="true"></span>${state === 'connected' ? (paused ? `Paused; ${count(missed)} came meanwhile and are not shown` : html`Tailing <span class="name">${pattern}</span>`) : state}</span>
-    <span class="quiet"><b>${rate(perSecond)}</b> a second</span><span class="quiet">${count(total)} in all</span>
+  return html`<p class="tail-status">
+    <span role="status">${stateWords(tail)}</span>
+    <span class="quiet"><b>${rate(perSecond)}</b> a second</span><span class="quiet">${count(total)} received${text === '' ? '' : `, ${count(matching)} with that text`}</span>
   </p>`
 }
 
+function stateWords(tail: Tail): TemplateResult {
+  const { state, paused, pattern, shown, items } = tail
+  if (state === 'closed') return html`${mark('bad')}The hub has closed the tail's connection`
+  if (state === 'connecting' && connection.state === 'connected') return html`${mark('warn')}Connecting`
+  if (state !== 'connected') return html`${mark('bad')}No connection to the hub; trying again`
+  const newest = shown.at(-1)?.number ?? -1
+  const waiting = items.filter(({ number }) => number > newest).length
+  if (paused || waiting > SHOWN / 2) {
+    const why = paused ? 'Paused' : 'Held while you point at it'
+    return html`${mark('warn')}${why}; ${waiting === KEPT ? `more than ${KEPT}` : count(waiting)} newer`
+  }
+  return html`${mark('good')}Tailing <span class="name">${pattern}</span>`
+}
+
 function list(tail: Tail, running: boolean): TemplateResult {
-  if (tail.items.length === 0) {
+  if (tail.shown.length === 0) {
+    if (running && tail.state !== 'connected') return empty('Waiting for the hub', 'The tail goes on once it is back.')
     return running
-      ? empty('Nothing has come yet', 'Messages show up here as they are published, the newest on top.')
+      ? empty('No messages yet', 'Messages appear here as they are published, the newest first.')
       : empty(
-          'See messages as they pass',
-          html`A pattern is a topic in which a word may be <code>*</code> (one word) or <code>#</code> (any number of them). <code>#</code> alone is everything but the hub's own <code>$sys.#</code>.`,
+          'See messages as they are published',
+          html`A pattern is a topic in which a word may be <code>*</code> (one word) or <code>#</code> (any number of words). <code>#</code> alone matches everything except the hub's own <code>$sys.#</code>.`,
         )
   }
-  const items = tail.items.slice(-SHOWN).reverse()
-  const rest = tail.items.length - items.length
-  return html`<ol class="tail panel">${items.map((item) => (item.kind === 'message' ? message(tail, item) : missing(item)))}</ol>
-    ${rest > 0 ? html`<p class="more">${counted(rest, 'older one')} not shown.</p>` : nothing}`
+  const rest = tail.items.length - tail.shown.length
+  const newestFirst = [...tail.shown].reverse()
+  return html`<ol class="tail panel">${repeat(
+    newestFirst,
+    ({ number }) => number,
+    (item) => (item.kind === 'message' ? message(tail, item) : missing(item)),
+  )}</ol>
+    ${rest > 0 ? html`<p class="more">${counted(rest, 'more message')} not shown here.</p>` : nothing}`
 }
 
 function message(tail: Tail, item: TailMessage): TemplateResult {
-  const isOpen = tail.open === item
+  const { number, at, topic, payload } = item
+  const isOpen = tail.open === number
   const toggle = () => {
-    tail.open = isOpen ? undefined : item
+    tail.open = isOpen ? undefined : number
     // What is read must not run away.
     if (!isOpen && tail.worker) pause(tail, true)
     invalidate()
   }
   return html`<li class=${isOpen ? 'open' : ''}>
     <button class="plain summary" aria-expanded=${isOpen} @click=${toggle}>
-      <time>${clock(item.at)}</time><span class="name topic">${item.topic}</span><code>${item.text.slice(0, 300)}</code>
+      <time title=${fullTime(at)}>${clock(at)}</time><span class="name topic" title=${topic}>${topic}</span><code>${payload.text.slice(0, 300)}</code>
     </button>
     ${isOpen ? inside(item) : nothing}
   </li>`
 }
 
-function inside({ id, key, headers, text, isJson, cutFrom }: TailMessage): TemplateResult {
+function inside({ topic, id, key, headers, at, payload }: TailMessage): TemplateResult {
   const pairs = Object.entries(headers ?? {}).map(([name, value]) => `${name}: ${value}`)
   return html`<div class="inside">
     ${facts([
+      ['Topic', html`<span class="name">${topic}</span>`],
       ['Id', html`<span class="name">${id}</span>`],
+      ['Received', fullTime(at)],
       ...(key === undefined ? [] : ([['Key', html`<span class="name">${key}</span>`]] as const)),
-      ...(pairs.length === 0 ? [] : ([['Headers', pairs.join(', ')]] as const)),
+      ...(pairs.length === 0 ? [] : ([['Headers', html`<span class="name">${pairs.join('\n')}</span>`]] as const)),
     ])}
-    ${cutFrom === undefined ? nothing : html`<p class="quiet">The beginning of ${counted(cutFrom, isJson ? 'character' : 'byte')}.</p>`}
-    <pre tabindex="0">${isJson && cutFrom === undefined && text !== '' ? JSON.stringify(JSON.parse(text), null, 2) : text || 'no payload'}</pre>
+    ${payloadView(payload)}
   </div>`
 }
 
 function missing(item: Exclude<TailItem, TailMessage>): TemplateResult {
   const words =
     item.kind === 'skipped'
-      ? `${counted(item.count, 'message')} came here and are not shown: too many at once to read`
-      : `gap: ${item.count === undefined ? 'messages' : counted(item.count, 'message')} left out, ${REASONS[item.reason] ?? item.reason}`
-  return html`<li class="missing ${item.kind}"><time>${clock(item.at)}</time><span>${words}</span></li>`
+      ? `${counted(item.count, 'message')} arrived here and ${item.count === 1 ? 'is' : 'are'} not shown: too many at once to read`
+      : `Gap: ${item.count === undefined ? 'messages' : counted(item.count, 'message')} dropped; ${REASONS[item.reason] ?? item.reason}`
+  return html`<li class="missing ${item.kind}"><time title=${fullTime(item.at)}>${clock(item.at)}</time><span>${words}</span></li>`
 }
 
 const REASONS: Readonly<Record<string, string>> = {
   'drop-oldest': 'they came faster than this page reads (drop-oldest)',
   'client-buffer': 'they came faster than this page reads (client-buffer)',
-  disconnected: 'the connection was cut (disconnected)',
+  disconnected: 'the connection was lost (disconnected)',
 }
 
 function submit(event: SubmitEvent, tail: Tail): void {
   event.preventDefault()
-  const pattern = String(new FormData(event.target as HTMLFormElement).get('pattern') ?? '').trim()
-  setQuery(tail.route, 'pattern', pattern)
-  start(tail, pattern)
+  const fields = new FormData(event.target as HTMLFormElement)
+  for (const name of ['pattern', 'text']) setQuery(tail.route, name, String(fields.get(name) ?? '').trim())
+  start(tail)
 }
 
 function pause(tail: Tail, paused: boolean): void {
   if (tail.paused === paused) return
   tail.paused = paused
-  // They are told in line, as all that is missing.
-  if (!paused && tail.missed > 0) {
-    const skipped: TailItem = { kind: 'skipped', at: Date.now(), count: tail.missed }
-    tail.items = [...tail.items, skipped].slice(-KEPT)
-  }
   if (!paused) tail.open = undefined
-  tail.missed = 0
   invalidate()
 }
 
 function clear(tail: Tail): void {
-  tail.items = []
-  tail.open = undefined
-  tail.total = 0
+  Object.assign(tail, { items: [], shown: [], open: undefined, total: 0, matching: 0 })
   invalidate()
 }

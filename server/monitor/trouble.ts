@@ -1,0 +1,148 @@
+import type { QueueRates } from '../../shared/queues.ts'
+import type { AttentionLevel, ConnectionInfo, HubInfo, Trouble } from '../../shared/sys.ts'
+import type { QueueState } from '../broker/broker.ts'
+import type { QueueFigures } from '../queue/queues.ts'
+import { count, counted, duration, percent, rate, size } from './words.ts'
+
+/** A queue is nearly full beyond this part of its bounds, and the outboxes likewise. */
+const NEARLY_FULL = 0.9
+const OUTBOXES_FULL = 0.8
+/** An event loop that is late by this much has more to do than its core can, in milliseconds. */
+const LATE_MS = 100
+/** A connection that lost messages in this time loses them, in milliseconds. */
+const LATELY_MS = 60_000
+/** A connection whose outbox has not been empty for this time is slow, in milliseconds. */
+const LAGS_MS = 1000
+/** Subscriptions that a sentence about a connection names. */
+const NAMED_SUBSCRIPTIONS = 2
+
+/** The worse of two levels is the higher number; 0 for none. */
+export const SEVERITY: Readonly<Record<AttentionLevel, number>> = { problem: 2, warning: 1 }
+
+/** What is wrong with the hub as a whole, the worst first. */
+export function hubTroubles(hub: HubInfo, storageFailure: string | undefined): Trouble[] {
+  const { droppedPerSecond, outboxBytes, outboxTotalBytes, eventLoopDelayMs, unexpectedErrorsTotal } = hub
+  const troubles: Trouble[] = []
+  if (storageFailure !== undefined) {
+    const text = `cannot store anything until it is restarted: ${storageFailure}`
+    troubles.push({ level: 'problem', kind: 'storage-failed', text })
+  }
+  if (droppedPerSecond > 0) {
+    const text = `drops ${rate(droppedPerSecond)} messages per second for subscribers that are too slow.`
+    troubles.push({ level: 'problem', kind: 'dropping', text })
+  }
+  if (outboxBytes > outboxTotalBytes * OUTBOXES_FULL) {
+    const text = `holds ${size(outboxBytes)} in its outboxes, ${percent(outboxBytes / outboxTotalBytes)} of the maximum.`
+    troubles.push({ level: 'problem', kind: 'outboxes-full', text })
+  }
+  if (eventLoopDelayMs > LATE_MS) {
+    const text = `is late by ${duration(eventLoopDelayMs)}: it has more to do than one core can.`
+    troubles.push({ level: 'problem', kind: 'event-loop-late', text })
+  }
+  if (unexpectedErrorsTotal > 0) {
+    const text = `has had ${counted(unexpectedErrorsTotal, 'unexpected error')} since it started; its log has each with its stack.`
+    troubles.push({ level: 'warning', kind: 'unexpected-errors', text })
+  }
+  return troubles
+}
+
+/** How much attention a queue needs, without the sentences: there may be very many. */
+export function queueSeverity(queue: QueueFigures): number {
+  const { state, rates, consumers } = queue
+  if (rates.growing || isNearlyFull(state)) return SEVERITY.problem
+  const waits = state.ready > 0 && consumers === 0
+  return waits || state.deadLetters > 0 || state.parkedCount > 0 ? SEVERITY.warning : 0
+}
+
+/** What is wrong with a queue, the worst first. It goes by what is due: delayed messages and parked groups ask for no consumer. */
+export function queueTroubles({ state, rates, consumers }: QueueFigures, now: number): Trouble[] {
+  const { ready, deadLetters, parkedCount, oldestReadyAt } = state
+  const troubles: Trouble[] = []
+  if (rates.growing) {
+    const speed = `${rate(rates.publishedPerSecond)} messages per second come in and ${rate(rates.ackedPerSecond)} are acked`
+    const text = `grows: ${count(ready)} ready, ${speed}; ${consumerText(consumers, rates)}.`
+    troubles.push({ level: 'problem', kind: 'growing', text })
+  }
+  if (isNearlyFull(state)) troubles.push({ level: 'problem', kind: 'nearly-full', text: fullText(state) })
+  if (ready > 0 && consumers === 0 && !rates.growing) {
+    const age = oldestReadyAt === undefined ? '' : `, the oldest for ${duration(Math.max(0, now - oldestReadyAt))}`
+    const text = `has no consumer: ${counted(ready, 'message')} ${ready === 1 ? 'is' : 'are'} ready${age}.`
+    troubles.push({ level: 'warning', kind: 'no-consumer', text })
+  }
+  if (deadLetters > 0) {
+    troubles.push({ level: 'warning', kind: 'dead-letters', text: `has ${counted(deadLetters, 'dead letter')}.` })
+  }
+  if (parkedCount > 0) {
+    const text = `has ${counted(parkedCount, 'parked group')}: ${parkedCount === 1 ? 'it waits' : 'they wait'} until an operator resumes ${parkedCount === 1 ? 'it' : 'them'}.`
+    troubles.push({ level: 'warning', kind: 'parked', text })
+  }
+  return troubles
+}
+
+function consumerText(consumers: number, { keepUpConsumers }: QueueRates): string {
+  if (consumers === 0) return 'it has no consumer'
+  if (keepUpConsumers <= consumers) return `it has ${counted(consumers, 'consumer')}`
+  return `it has ${counted(consumers, 'consumer')}, and ${count(keepUpConsumers)} would keep up`
+}
+
+function isNearlyFull({ depth, inFlight, bytes, options }: QueueState): boolean {
+  return depth + inFlight > options.maxMessages * NEARLY_FULL || bytes > options.maxBytes * NEARLY_FULL
+}
+
+const WHEN_FULL = {
+  reject: 'further publishes are refused',
+  'drop-oldest': 'the oldest messages are dropped',
+  'dead-letter': 'the oldest messages become dead letters',
+  block: 'publishers wait',
+} as const
+
+function fullText({ depth, inFlight, bytes, options }: QueueState): string {
+  const { maxMessages, maxBytes, overflow } = options
+  const held = `${count(depth + inFlight)} of ${counted(maxMessages, 'message')}, ${size(bytes)} of ${size(maxBytes)}`
+  return `is nearly full: ${held}. When it is full, ${WHEN_FULL[overflow]}.`
+}
+
+/** What a connection has to say of itself without its subscriptions. */
+export interface ConnectionFigures {
+  readonly droppedAt: number | undefined
+  readonly behindSince: number | undefined
+  readonly outboxBytes: number
+  readonly outboxLimitBytes: number
+}
+
+/** How much attention a connection needs: it loses messages, whatever its lag, or it is slow. */
+export function connectionSeverity(connection: ConnectionFigures, now: number): number {
+  const { droppedAt, behindSince, outboxBytes, outboxLimitBytes } = connection
+  if (droppedAt !== undefined && now - droppedAt < LATELY_MS) return SEVERITY.problem
+  const lags = behindSince !== undefined && now - behindSince >= LAGS_MS
+  return lags || outboxBytes > outboxLimitBytes / 2 ? SEVERITY.warning : 0
+}
+
+/** What is wrong with a connection, the worst first. */
+export function connectionTroubles(info: ConnectionInfo, now: number): Trouble[] {
+  const { lagMs, outboxBytes, outboxLimitBytes, droppedAt, droppedTotal } = info
+  const troubles: Trouble[] = []
+  if (droppedAt !== undefined && now - droppedAt < LATELY_MS) {
+    const ago = `the last ${duration(Math.max(0, now - droppedAt))} ago`
+    const text = `loses messages: ${counted(droppedTotal, 'message')} dropped so far, ${ago}${lossesText(info)}.`
+    troubles.push({ level: 'problem', kind: 'losing', text })
+  }
+  if (lagMs >= LAGS_MS || outboxBytes > outboxLimitBytes / 2) {
+    const since = lagMs > 0 ? `, not empty for ${duration(lagMs)}` : ''
+    const text = `is slow: its outbox holds ${size(outboxBytes)} of ${size(outboxLimitBytes)}${since}.`
+    troubles.push({ level: 'warning', kind: 'slow', text })
+  }
+  return troubles
+}
+
+/** Which subscriptions lost them, and by what policy. */
+function lossesText({ subscriptions }: ConnectionInfo): string {
+  const losing = subscriptions.filter(({ droppedTotal }) => droppedTotal > 0)
+  losing.sort((a, b) => b.droppedTotal - a.droppedTotal)
+  const named = losing
+    .slice(0, NAMED_SUBSCRIPTIONS)
+    .map(({ pattern, policy, droppedTotal }) => `${count(droppedTotal)} of ${pattern} (policy ${policy})`)
+  const more = losing.length - named.length
+  if (more > 0) named.push(`others of ${counted(more, 'more subscription')}`)
+  return named.length > 0 ? `: ${named.join(', ')}` : ''
+}

@@ -1,0 +1,162 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { ConnectionsPage } from '../../shared/sys.ts'
+import { Dashboard, eventually } from '../setup/dashboard-page.ts'
+import { QueueReader } from '../setup/queues.ts'
+
+describe('what an operator does with the dashboard', () => {
+  let board: Dashboard
+
+  beforeAll(async () => {
+    board = await Dashboard.open()
+  }, 60_000)
+  afterAll(() => board?.close())
+
+  it('disconnects a connection when that is confirmed', async () => {
+    const { page } = board
+    await board.go('#/connections')
+    await board.row('phone on a train').getByRole('link').click()
+    const isOpen = async () =>
+      (await board.call<ConnectionsPage>('connections.list')).connections.some(
+        ({ client }) => client === 'phone on a train',
+      )
+    await board.button('Disconnect…').click()
+    await board.answer('Cancel')
+    expect(await isOpen()).toBe(true)
+    await board.button('Disconnect…').click()
+    await board.answer('Disconnect')
+    await page.getByText('phone on a train is disconnected').waitFor()
+    await eventually(isOpen).toBe(false)
+  })
+
+  it('trims a stream to an offset that it has, and wants its name typed if nothing would be left', async () => {
+    const { page, world } = board
+    const { streams } = world.client
+    await streams.declare({ name: 'old', topics: ['old.#'] })
+    for (let n = 0; n < 10; n++) await world.client.publish('old.one', { n })
+    await board.go('#/streams/old')
+    await eventually(() => board.figure('Messages').textContent()).toContain('offsets 0 to 9')
+    const trim = async (text: string) => {
+      await page.getByLabel('Delete the messages before offset').fill(text)
+      await board.button('Trim…').click()
+    }
+    for (const [text, words] of [
+      ['', 'Enter an offset'],
+      ['999999', 'The last offset that can be given is 10'],
+      ['11', 'The last offset that can be given is 10'],
+      ['1e1', 'Enter an offset'],
+      ['0', 'Nothing is kept before offset 0'],
+    ] as const) {
+      await trim(text)
+      await eventually(() => page.locator('#trim-problem').textContent()).toContain(words)
+      expect(await board.dialog().count()).toBe(0)
+    }
+    // What is wrong is said where it is wrong, and follows nobody to another page.
+    expect(await page.locator('.notice.failed').count()).toBe(0)
+    await trim('3')
+    await board.answer('Cancel')
+    expect((await streams.show('old')).first).toBe(0)
+    await trim('3')
+    await board.answer('Trim')
+    await page.getByText('old now begins at offset 3').waitFor()
+    await eventually(() => board.figure('Messages').textContent()).toContain('offsets 3 to 9')
+    await trim('10')
+    expect(await board.dialog().getByRole('button', { name: 'Trim' }).isDisabled()).toBe(true)
+    await board.answer('Trim', 'old')
+    await page.getByText('old now begins at offset 10').waitFor()
+    await board.button('Delete…').click()
+    await board.answer('Delete', 'old')
+    await page.getByText('The stream old is deleted').waitFor()
+    expect((await streams.list()).map(({ name }) => name)).toEqual(['photos', 'orders'])
+  })
+
+  it('purges a queue when its name is typed', async () => {
+    const { page, world } = board
+    await board.go('#/queues/emails')
+    await eventually(() => board.row('orders.placed').textContent()).toContain('kind: web')
+    const { depth } = await world.client.queues.show('emails')
+    await board.button('Purge…').click()
+    await page.keyboard.press('Escape')
+    await board.dialog().waitFor({ state: 'detached' })
+    expect((await world.client.queues.show('emails')).depth).toBeGreaterThanOrEqual(depth)
+    await board.button('Purge…').click()
+    await board.dialog().getByRole('textbox').fill('email')
+    expect(await board.dialog().getByRole('button', { name: 'Purge' }).isDisabled()).toBe(true)
+    await board.answer('Purge', 'emails')
+    await page.getByText(/messages purged from emails/).waitFor()
+    expect((await world.client.queues.show('emails')).depth).toBeLessThan(depth)
+  })
+
+  it('resumes a parked group, and the others stay in their places under the pointer', async () => {
+    const { page, world } = board
+    await world.client.queues.declare({ name: 'accounts', maxAttempts: 1, onDeadLetter: 'park' })
+    for (const n of [1, 2, 3]) {
+      for (const entry of [1, 2]) await world.client.enqueue('accounts', { entry }, { key: `account-${n}` })
+    }
+    const reader = new QueueReader(world.client, 'accounts', { prefetch: 1 })
+    const reject = async () => (await reader.next()).reject('broken')
+    for (const _ of [1, 2, 3]) await reject()
+    await board.go('#/queues/accounts')
+    const names = () => page.locator('.parked tbody th').allTextContents()
+    await eventually(names).toEqual(['account-1', 'account-2', 'account-3'])
+    await board.button('Resume account-1').click()
+    await page.getByText('The group account-1 of accounts is resumed').waitFor()
+    // It is still broken, and parks again: behind the others, if nobody pointed at them.
+    await reject()
+    await eventually(async () => (await world.client.queues.show('accounts')).parked.length).toBe(3)
+    await eventually(() => board.button('Resume account-1').count()).toBe(1)
+    expect(await names()).toEqual(['account-1', 'account-2', 'account-3'])
+    await world.client.queues.delete('accounts')
+  })
+
+  it('redrives one dead letter, some at a rate, and all that match after saying how many', async () => {
+    const { page, world } = board
+    const left = async () => (await world.client.queues.show('invoices')).deadLetters
+    await board.go('#/queues/invoices/dead-letters')
+    await board.button('Redrive letter 0').click()
+    await page.getByText('1 message redriven into invoices').waitFor()
+    expect(await left()).toBe(29)
+    for (const letter of [1, 2]) await page.getByLabel(`Select letter ${letter}`, { exact: true }).check()
+    await page.getByLabel('at most').fill('fast')
+    await page.getByText('Enter a number above 0').waitFor()
+    await page.getByLabel('at most').fill('4')
+    const started = Date.now()
+    await board.button('Redrive 2 selected…').click()
+    await board.answer('Redrive')
+    await page.getByText('2 messages redriven').waitFor()
+    expect(Date.now() - started).toBeGreaterThan(200)
+    expect(await left()).toBe(27)
+    await page.getByLabel('at most').fill('')
+    await page.getByLabel('Select letter 3', { exact: true }).check()
+    await board.button('Purge 1 selected…').click()
+    await board.answer('Cancel')
+    expect(await left()).toBe(27)
+    await page.getByLabel('Select all on this page').check()
+    await page.getByRole('button', { name: 'Purge 25 selected…' }).waitFor()
+    await board.button('Select none').click()
+    await page.getByLabel('Key').fill('customer-1')
+    const matching = (await world.client.queues.deadLetters.list('invoices', { key: 'customer-1' })).length
+    await eventually(() => page.locator('.letters > li').count()).toBe(matching)
+    await board.button('Redrive all that match the filter…').click()
+    await eventually(() => board.dialog().textContent()).toContain(
+      `${matching} dead letters, all that match the filter (key customer-1)`,
+    )
+    await board.answer('Cancel')
+    expect(await left()).toBe(27)
+    await board.button('Purge all that match the filter…').click()
+    await eventually(() => board.dialog().textContent()).toContain(
+      `${matching} dead letters, all that match the filter (key customer-1)`,
+    )
+    await board.answer('Purge', 'invoices')
+    await eventually(left).toBe(27 - matching)
+    await page.getByLabel('Key').fill('')
+    await page.getByRole('button', { name: 'Redrive all…', exact: true }).click()
+    await eventually(() => board.dialog().textContent()).toContain(`${27 - matching} dead letters, all of this queue`)
+    await board.answer('Redrive')
+    await page.getByText('No dead letters').waitFor()
+    expect(await left()).toBe(0)
+  })
+
+  it('has asked no other host for anything, and broken neither its policy nor anything else', () => {
+    expect(board.complaints).toEqual([])
+  })
+})

@@ -1,0 +1,121 @@
+import { expect, it } from 'vitest'
+import type { Client } from '../../client/node.ts'
+import { onEveryEngine } from '../setup/hubs.ts'
+import { publishNumbers, range, streamWorlds } from '../setup/streams.ts'
+
+onEveryEngine('figures that an operator asks for', (hubs) => {
+  const start = streamWorlds(hubs)
+
+  it('finds queues in the whole hub, however many there are, in the order that was asked for', async () => {
+    const queues = range(0, 120).map((n) => ({ name: `q${String(n).padStart(3, '0')}` }))
+    queues.push({ name: 'mail', bindings: [{ topic: 'letters.#' }] } as (typeof queues)[number])
+    const { client } = await start({ queues })
+    const operator = client()
+    for (const [name, count] of [
+      ['q119', 3],
+      ['q070', 5],
+    ] as const) {
+      for (const n of range(0, count)) await operator.enqueue(name, n)
+    }
+    const names = async (search: Parameters<Client['queues']['find']>[0]) =>
+      (await operator.queues.find(search)).queues.map(({ name }) => name)
+    expect(await operator.queues.find({ limit: 2 })).toMatchObject({ count: 121, matching: 121 })
+    // What nobody consumes comes first, and most of it before the rest.
+    expect(await names({ limit: 3 })).toEqual(['q070', 'q119', 'mail'])
+    expect(await names({ filter: 'Q11', sort: 'name' })).toEqual(range(110, 120).map((n) => `q${n}`))
+    expect(await names({ filter: 'letters' })).toEqual(['mail'])
+    expect(await names({ sort: 'ready', limit: 2, reverse: true })).toEqual(['q118', 'q117'])
+    expect(await names({ sort: 'name', from: 119, limit: 10 })).toEqual(['q118', 'q119'])
+    expect(await operator.queues.find({ filter: 'nothing' })).toEqual({ count: 121, matching: 0, queues: [] })
+    const [row] = (await operator.queues.find({ filter: 'q070', history: true })).queues
+    expect(row).toMatchObject({ name: 'q070', ready: 5, depth: 5 })
+    expect(row?.history).toBeInstanceOf(Array)
+    await expect(operator.call('queues.find', { sort: 'nonsense' })).rejects.toMatchObject({ code: 'bad_params' })
+  })
+
+  it('finds streams, topics and connections, also by what a connection has', async () => {
+    const { client, peer, url } = await start({ queues: [{ name: 'jobs' }] })
+    const operator = client(url, { name: 'operator' })
+    await publishNumbers(operator, 's.kept', 0, 3)
+    await publishNumbers(operator, 't.live', 0, 2)
+    expect(await operator.streams.find({ filter: 'S.#' })).toMatchObject({ count: 1, matching: 1 })
+    expect((await operator.streams.find({ sort: 'messages', history: true })).streams).toMatchObject([
+      { name: 's', first: 0, next: 3, messages: 3 },
+    ])
+    const { count, topics } = await operator.topics.find({ filter: 'live' })
+    expect(count).toBe(2)
+    expect(topics).toMatchObject([{ topic: 't.live', publishedTotal: 2 }])
+    const other = await peer()
+    await other.subscribe(1, 'prices.eur')
+    other.send({ type: 'consume', consumer: 1, queue: 'jobs', prefetch: 5 })
+    await other.next('consuming')
+    const numbers = async (filter: string) =>
+      (await operator.connections.find({ filter, sort: 'number' })).connections.map(({ number }) => number)
+    expect(await numbers('')).toEqual([1, 2])
+    expect(await numbers('Prices')).toEqual([2])
+    expect(await numbers('jobs')).toEqual([2])
+    expect(await numbers('operator')).toEqual([1])
+    expect(await numbers('127.0.0')).toEqual([1, 2])
+    expect(await operator.connections.find({ filter: 'nobody' })).toMatchObject({ count: 2, matching: 0 })
+  })
+
+  it('names in one entry all that is wrong with a queue', async () => {
+    const { client } = await start({ queues: [{ name: 'q', maxAttempts: 1, onDeadLetter: 'park' }, { name: 'idle' }] })
+    const operator = client()
+    for (const n of range(0, 3)) await operator.enqueue('q', n, { key: 'one' })
+    const consumer = operator.consume('q', (delivery) => delivery.reject('broken'))
+    await until(async () => (await operator.queues.show('q')).deadLetters === 1)
+    await consumer.close()
+    await operator.enqueue('q', 4)
+    // A machine that is busy may have made the hub late.
+    const { warnings, entries: all } = await operator.hub.attention()
+    const entries = all.filter(({ about }) => about.kind !== 'hub')
+    expect(warnings).toBe(1)
+    expect(entries).toMatchObject([{ about: { kind: 'queue', name: 'q' }, level: 'warning' }])
+    expect(entries[0]?.troubles.map(({ kind, text }) => [kind, text.replace(/\d+ (ms|s)/, 'a while')])).toEqual([
+      ['no-consumer', 'has no consumer: 1 message is ready, the oldest for a while.'],
+      ['dead-letters', 'has 1 dead letter.'],
+      ['parked', 'has 1 parked group: it waits until an operator resumes it.'],
+    ])
+  })
+
+  it('remembers five minutes and a day of the hub, a queue and a stream', async () => {
+    const { client } = await start({ queues: [{ name: 'q' }] })
+    const operator = client()
+    await operator.enqueue('q', 1)
+    await publishNumbers(operator, 's.kept', 0, 3)
+    const history = (of: 'queue' | 'stream', name: string) => operator.hub.history({ of, name, range: 'minutes' })
+    await until(async () => Math.max(0, ...((await history('queue', 'q')).figures['ready'] ?? [])) === 1)
+    const { times, figures } = await history('queue', 'q')
+    expect(Object.keys(figures)).toEqual(['ready', 'publishedPerSecond', 'ackedPerSecond'])
+    expect(figures['ready']).toHaveLength(times.length)
+    await until(async () => Math.max(0, ...((await history('stream', 's')).figures['publishedPerSecond'] ?? [])) > 0)
+    const hub = await operator.hub.history({ of: 'hub', range: 'minutes' })
+    expect(Math.max(...(hub.figures['publishedPerSecond'] ?? []))).toBeGreaterThan(0)
+    expect(await operator.hub.history({ of: 'hub', range: 'day' })).toMatchObject({ kept: true })
+    await expect(history('queue', 'none')).rejects.toMatchObject({ code: 'no_queue' })
+  })
+
+  it('remembers a connection that has ended, with its last figures and the reason', async () => {
+    const { client, peer } = await start()
+    const operator = client()
+    const other = await peer()
+    await other.subscribe(1, 'prices.eur')
+    const [, { connection }] = (await operator.connections.list()).connections as [unknown, { connection: string }]
+    await operator.connections.disconnect(connection)
+    await other.closed
+    const ended = await operator.connections.show(connection)
+    expect(ended).toMatchObject({ connection, code: 'disconnected_by_operator', subscriptionCount: 1 })
+    expect(ended).toMatchObject({ endedAt: expect.any(Number), reason: expect.stringMatching(/operator/i) })
+    const leaves = await peer()
+    leaves.terminate()
+    await until(async () => (await operator.connections.recent()).length === 2)
+    const [last] = await operator.connections.recent()
+    expect(last).not.toHaveProperty('code')
+    expect(last?.reason).toBe('The client closed the connection, or the network did.')
+  })
+})
+
+async function until(condition: () => Promise<boolean>): Promise<void> {
+  while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, 50))
+}

@@ -1,0 +1,119 @@
+import { beforeAll, expect, it } from 'vitest'
+import { apiKey, auth, entered, good } from '../setup/authenticated.ts'
+import { onEveryEngine } from '../setup/hubs.ts'
+import { Peer } from '../setup/peer.ts'
+import { inSeconds, sign } from '../setup/tokens.ts'
+
+onEveryEngine('logging in to the dashboard', (hubs) => {
+  let http = ''
+  let url = ''
+  beforeAll(async () => {
+    ;({ http, url } = await hubs.start({ auth, trustedProxies: ['127.0.0.1'] }))
+  })
+  const open = (headers: Record<string, string> = {}) => fetch(http, { headers: { accept: 'text/html', ...headers } })
+  const logIn = (token: string, headers: Record<string, string> = {}) =>
+    fetch(`${http}/login`, { method: 'POST', redirect: 'manual', headers, body: new URLSearchParams({ token }) })
+  const cookieOf = (answer: Response) => answer.headers.get('set-cookie') ?? ''
+
+  it('shows a page for it instead of the dashboard, which asks nothing of anybody else', async () => {
+    const page = await open()
+    expect([page.status, page.headers.get('content-type')]).toEqual([401, 'text/html; charset=utf-8'])
+    expect(page.headers.get('content-security-policy')).toMatch(/^default-src 'none'.*form-action 'self'/)
+    expect(page.headers.get('content-security-policy')).not.toContain('unsafe')
+    const text = await page.text()
+    expect(text).toContain('Log in to Fanfare')
+    // Nothing was wrong yet, and there is nothing to forget.
+    expect(text).not.toContain('role="alert"')
+    expect(cookieOf(page)).toBe('')
+    expect(text).not.toMatch(/(src|href|action)="(\/|https?:)/)
+    expect((await fetch(`${http}/login`)).status).toBe(200)
+    expect(await (await open({ cookie: 'other=1' })).text()).not.toContain('role="alert"')
+  })
+
+  it('keeps a good token in a cookie that no script reads, no other site sends, and that ends with it', async () => {
+    const key = await logIn(` ${apiKey}\n`)
+    // Relative: a proxy may serve the hub below a path.
+    expect([key.status, key.headers.get('location')]).toEqual([303, './'])
+    const { port } = new URL(http)
+    expect(cookieOf(key)).toBe(`fanfare_${port}=${apiKey}; HttpOnly; SameSite=Strict`)
+    const jwt = await logIn(await sign(good))
+    const age = Number(/; Max-Age=(\d+); HttpOnly; SameSite=Strict$/.exec(cookieOf(jwt))?.[1])
+    expect(age).toBeGreaterThan(30)
+    expect(age).toBeLessThanOrEqual(70)
+    const proxied = await logIn(apiKey, { 'x-forwarded-proto': 'https' })
+    expect(cookieOf(proxied)).toMatch(/; Secure$/)
+    const [cookie = ''] = cookieOf(key).split(';')
+    const page = await open({ cookie: `other=1; ${cookie}` })
+    expect([page.status, (await page.text()).includes('id="app"')]).toEqual([200, true])
+    expect(await (await fetch(`${http}/token`, { headers: { cookie } })).text()).toBe(apiKey)
+  })
+
+  it('takes the cookie for the dashboard alone', async () => {
+    const [cookie = ''] = cookieOf(await logIn(apiKey)).split(';')
+    for (const path of ['/v1/queues', '/metrics', '/fanfare.js', '/v1/events?pattern=a']) {
+      expect([path, (await fetch(http + path, { headers: { cookie } })).status]).toEqual([path, 401])
+    }
+    const purge = await fetch(`${http}/v1/queues/q/purge`, { method: 'POST', headers: { cookie } })
+    expect(purge.status).toBe(401)
+    const peer = await Peer.open(url, ['fanfare.v1'], { cookie })
+    peer.send({ type: 'hello' })
+    expect(await entered(peer)).toMatchObject({ code: 'unauthenticated' })
+    for (const site of ['cross-site', 'same-site']) {
+      const foreign = await fetch(`${http}/token`, { headers: { cookie, 'sec-fetch-site': site } })
+      expect(foreign.status).toBe(403)
+    }
+  })
+
+  it.each([
+    ['that is none', async () => 'nonsense', 401, 'The hub does not accept this token'],
+    ['that has expired', () => sign({ ...good, exp: inSeconds(-30) }), 401, 'Your token has expired'],
+    ['that is missing', async () => ' ', 400, 'Enter a token'],
+    ['that no browser keeps', async () => 'x'.repeat(5000), 400, 'too long for a browser'],
+  ])('says in words what is wrong with a token %s', async (_, token, status, words) => {
+    const answer = await logIn(await token())
+    expect(answer.status).toBe(status)
+    const text = await answer.text()
+    expect(text).toContain(words)
+    expect(text).toMatch(/aria-invalid="true" aria-describedby="problem"/)
+    // What the table says to programs.
+    expect(text).not.toContain('Authorization: Bearer')
+    expect(cookieOf(answer)).not.toContain(await token())
+  })
+
+  it('has a browser forget a token that is worth nothing any longer, and says why', async () => {
+    const expired = await sign({ ...good, exp: inSeconds(-30) })
+    const page = await open({ cookie: `fanfare_${new URL(http).port}=${expired}` })
+    expect([page.status, await page.text()]).toEqual([401, expect.stringContaining('Your token has expired')])
+    expect(cookieOf(page)).toMatch(/^fanfare_\d+=; Max-Age=0; HttpOnly; SameSite=Strict$/)
+    const out = await fetch(`${http}/logout`, { method: 'POST' })
+    expect([out.status, cookieOf(out)]).toEqual([204, expect.stringMatching(/^fanfare_\d+=; Max-Age=0;/)])
+    expect(await (await fetch(`${http}/login?ended`)).text()).toContain('Your token has expired')
+  })
+
+  it('lets no page of another site log anybody in or out', async () => {
+    const listed = await hubs.start({ auth, allowedOrigins: ['*'] })
+    for (const path of ['/login', '/logout']) {
+      const ask = (base: string, headers: Record<string, string>) =>
+        fetch(base + path, {
+          method: 'POST',
+          headers,
+          body: new URLSearchParams({ token: apiKey }),
+          redirect: 'manual',
+        })
+      const answers = [
+        await ask(http, { origin: 'https://evil.example' }),
+        await ask(http, { origin: 'null' }),
+        await ask(http, { 'sec-fetch-site': 'cross-site' }),
+        await ask(listed.http, { origin: 'https://evil.example', 'sec-fetch-site': 'cross-site' }),
+        await ask(listed.http, { origin: 'http://127.0.0.1:1', 'sec-fetch-site': 'same-site' }),
+      ]
+      for (const answer of answers) expect([answer.status, cookieOf(answer)]).toEqual([403, ''])
+    }
+  })
+
+  it('shows the dashboard without a log-in where nobody has to say who they are', async () => {
+    const anyone = await hubs.start()
+    const page = await fetch(anyone.http, { headers: { accept: 'text/html' } })
+    expect([page.status, (await page.text()).includes('id="app"')]).toEqual([200, true])
+  })
+})
