@@ -41,7 +41,9 @@ export const HUB_ERRORS = {
   cursor_limit: refusal(
     'The stream has cursorsPerStream cursors, all in use. Delete some with cursors.delete, or raise the limit.',
   ),
-  no_connection: refusal('No open connection has that id, and none of the last ones that ended. connections.list lists the open ones.'),
+  no_connection: refusal(
+    'No open connection has that id, and none of the last ones that ended. connections.list lists the open ones.',
+  ),
   unknown_method: refusal('The hub has no method of that name. PROTOCOL.md lists them.'),
   bad_content_type: refusal('This path does not take a body of that content type. Send it with the one expected.'),
   bad_params: refusal('The parameters of the call are wrong. PROTOCOL.md says what the method takes.'),
