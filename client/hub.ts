@@ -19,13 +19,13 @@ type Call = (method: string, params?: unknown) => Promise<unknown>
 
 /** What an operator sees of the hub as a whole. The hub says the same once a second on `$sys.hub`. */
 export class HubAdmin {
-  private readonly call: Call
-  private readonly time: () => number
+  readonly #call: Call
+  readonly #time: () => number
 
   /** @internal */
   constructor(call: Call, time: () => number) {
-    this.call = call
-    this.time = time
+    this.#call = call
+    this.#time = time
   }
 
   /**
@@ -33,12 +33,12 @@ export class HubAdmin {
    * with, since clocks of two machines differ. Before the first connection it is the time of this machine.
    */
   now(): number {
-    return this.time()
+    return this.#time()
   }
 
   /** Traffic, what it holds, and what its process takes. */
   show(): Promise<HubInfo> {
-    return this.call('hub.show') as Promise<HubInfo>
+    return this.#call('hub.show') as Promise<HubInfo>
   }
 
   /**
@@ -47,7 +47,7 @@ export class HubAdmin {
    * @param options - `limit` entries (20 by default, 1,000 at most)
    */
   attention(options: { readonly limit?: number } = {}): Promise<Attention> {
-    return this.call('hub.attention', options) as Promise<Attention>
+    return this.#call('hub.attention', options) as Promise<Attention>
   }
 
   /**
@@ -60,17 +60,17 @@ export class HubAdmin {
    * ```
    */
   history(params: HistoryParams): Promise<History> {
-    return this.call('hub.history', params) as Promise<History>
+    return this.#call('hub.history', params) as Promise<History>
   }
 }
 
 /** What an operator does with connections. `$sys.connections` names the slowest once a second. */
 export class ConnectionAdmin {
-  private readonly call: Call
+  readonly #call: Call
 
   /** @internal */
   constructor(call: Call) {
-    this.call = call
+    this.#call = call
   }
 
   /**
@@ -78,12 +78,12 @@ export class ConnectionAdmin {
    * Of each come the first ten subscriptions and consumers.
    */
   list(page: { readonly from?: number; readonly limit?: number } = {}): Promise<ConnectionsPage> {
-    return this.call('connections.list', page) as Promise<ConnectionsPage>
+    return this.#call('connections.list', page) as Promise<ConnectionsPage>
   }
 
   /** Searches all open connections, and gives a part of those that match: the ones in trouble first, unless `sort` says otherwise. */
   find(search: Search<ConnectionSort> = {}): Promise<ConnectionsFound> {
-    return this.call('connections.find', search) as Promise<ConnectionsFound>
+    return this.#call('connections.find', search) as Promise<ConnectionsFound>
   }
 
   /**
@@ -91,12 +91,12 @@ export class ConnectionAdmin {
    * `endedAt` and `reason`. Rejects with `no_connection`.
    */
   show(connection: string): Promise<ConnectionInfo | EndedConnection> {
-    return this.call('connections.show', { connection }) as Promise<ConnectionInfo | EndedConnection>
+    return this.#call('connections.show', { connection }) as Promise<ConnectionInfo | EndedConnection>
   }
 
   /** The last 100 connections that have ended, the latest first, with their last figures and the reason. */
   async recent(): Promise<readonly EndedConnection[]> {
-    return ((await this.call('connections.recent')) as ConnectionsEnded).connections
+    return ((await this.#call('connections.recent')) as ConnectionsEnded).connections
   }
 
   /**
@@ -104,26 +104,26 @@ export class ConnectionAdmin {
    * with `no_connection`.
    */
   async disconnect(connection: string): Promise<void> {
-    await this.call('connections.disconnect', { connection })
+    await this.#call('connections.disconnect', { connection })
   }
 }
 
 /** What an operator sees of topics. `$sys.topics` names the busiest once a second. */
 export class TopicAdmin {
-  private readonly call: Call
+  readonly #call: Call
 
   /** @internal */
   constructor(call: Call) {
-    this.call = call
+    this.#call = call
   }
 
   /** Searches all topics that the hub remembers, and gives a part of those that match, in the order of `sort` (the busiest first by default). */
   find(search: Search<TopicSort> = {}): Promise<TopicsFound> {
-    return this.call('topics.find', search) as Promise<TopicsFound>
+    return this.#call('topics.find', search) as Promise<TopicsFound>
   }
 
   /** The busiest ones: 100 by default, 1,000 at most. */
   list(page: { readonly limit?: number } = {}): Promise<TopicsStatus> {
-    return this.call('topics.list', page) as Promise<TopicsStatus>
+    return this.#call('topics.list', page) as Promise<TopicsStatus>
   }
 }
