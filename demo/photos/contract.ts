@@ -163,7 +163,7 @@ export interface Topics {
   [follower: `followers.${string}`]: Follower
   /** Last value, in the stream `stage`. */
   'analytics.counters': Counters
-  /** Last value by worker (its key is the worker's name), in the stream `stage`. */
+  /** Last value by worker (its key is the worker's name), in the stream `stage`; each step of the last minutes, in the stream `work`. */
   'stage.workers': WorkerState
   /** Last value, in the stream `stage`. */
   'moderation.progress': Progress

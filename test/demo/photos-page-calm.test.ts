@@ -1,3 +1,4 @@
+import axe from 'axe-core'
 import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { numberIn, PHONE, PhotosPage, press, SOON, uploadOf } from '../setup/photos-page.ts'
@@ -8,7 +9,7 @@ declare global {
     /** What charts have written on their axes. */
     drawn: string[]
     /** What has been seen of the page since the last `watch`. */
-    seen: { tops: Record<string, number[]>; toasts: string[]; lit: boolean; dots: string[] }
+    seen: { tops: Record<string, number[]>; widths: number[]; toasts: string[]; lit: boolean; dots: string[] }
     watching: number
   }
 }
@@ -34,6 +35,8 @@ const spike = () => page.locator('#spike')
 
 describe('the page of the photo demo, for those who look and those who type', { timeout: 90_000 }, () => {
   it('is right from the beginning: its hours, what is chosen, what was not started', async () => {
+    // From no value on.
+    await expect.poll(() => page.locator('#depth').innerText(), SOON).toBe('0')
     const hours = await page.evaluate(() => window.drawn.filter((text) => text.includes(':')))
     expect(hours.length).toBeGreaterThan(0)
     const now = Date.now()
@@ -85,6 +88,7 @@ describe('the page of the photo demo, for those who look and those who type', { 
     for (const [id, seen] of [...Object.entries(tops), ...Object.entries(onPhone.tops)]) {
       expect([id, ...seen]).toEqual([id, seen[0]])
     }
+    expect(onPhone.widths).toEqual([PHONE.width])
     expect(at).toBeCloseTo(0, -2)
     expect(toasts).toEqual([])
     // A worker at work does not look like one in trouble.
@@ -139,7 +143,9 @@ describe('the page of the photo demo, for those who look and those who type', { 
   })
 
   it('reaches every control with the keyboard, and one sees where one is', async () => {
-    // Analytics publishes meanwhile, and has nothing new to say.
+    // Analytics publishes meanwhile, and has nothing new to say: it has counted all.
+    const counted = () => page.locator('#analytics dd').allInnerTexts()
+    await expect.poll(counted, SOON).toEqual(['63', '63', expect.anything()])
     await expect.poll(() => page.locator('[data-node="analytics"].lit').count(), SOON).toBe(0)
     await page.evaluate(watch)
     await page.evaluate(() => (document.activeElement as HTMLElement).blur())
@@ -188,6 +194,19 @@ describe('the page of the photo demo, for those who look and those who type', { 
     expect(new Set(looks.parts).size).toBe(3)
   })
 
+  it('has nothing that axe-core objects to, in light, dark and forced colours', async () => {
+    await page.evaluate(axe.source)
+    for (const media of [{}, { forcedColors: 'none', colorScheme: 'light' }, { colorScheme: 'dark' }] as const) {
+      await page.emulateMedia(media)
+      const violations = await page.evaluate(async () => {
+        const { axe } = globalThis as unknown as { axe: typeof import('axe-core') }
+        const { violations } = await axe.run()
+        return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`)
+      })
+      expect(violations, JSON.stringify(media)).toEqual([])
+    }
+  })
+
   it('failed nowhere', () => {
     expect(photos.failures).toEqual([])
   })
@@ -195,7 +214,7 @@ describe('the page of the photo demo, for those who look and those who type', { 
 
 /** Looks at the page in each frame until `stopWatching`. */
 function watch(): void {
-  window.seen = { tops: {}, toasts: [], lit: false, dots: [] }
+  window.seen = { tops: {}, widths: [], toasts: [], lit: false, dots: [] }
   const add = <T>(list: T[], value: T) => list.includes(value) || list.push(value)
   const look = () => {
     for (const card of document.querySelectorAll('.card')) {
@@ -203,6 +222,7 @@ function watch(): void {
       window.seen.tops[card.id] = tops
       add(tops, Math.round(card.getBoundingClientRect().top + scrollY))
     }
+    add(window.seen.widths, document.documentElement.scrollWidth)
     for (const toast of document.querySelectorAll('.toast')) add(window.seen.toasts, toast.textContent?.trim() ?? '')
     for (const dot of document.querySelectorAll('.worker.working .dot')) {
       add(window.seen.dots, getComputedStyle(dot).backgroundColor)

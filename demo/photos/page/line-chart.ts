@@ -76,7 +76,7 @@ export class LineChart extends HTMLElement {
         ...this.size,
         legend: { show: false },
         cursor: { show: false },
-        padding: [8, 8, 0, 0],
+        padding: [8, 28, 0, 0],
         scales: { x: { range: times }, y: { range: values } },
         axes: [
           { ...axis, space: 80, size: 28, values: (_, ticks) => ticks.map((tick) => clock(tick * 1000)) },
@@ -101,7 +101,9 @@ export class LineChart extends HTMLElement {
   }
 }
 
-function times(_: uPlot, first: number, last: number): uPlot.Range.MinMax {
+function times({ data: [all] }: uPlot): uPlot.Range.MinMax {
+  // What uPlot hands over is a day, while there is one value.
+  const [first = 0, last = first] = [all[0], all.at(-1)]
   return [Math.min(first, last - LEAST_SECONDS), last]
 }
 

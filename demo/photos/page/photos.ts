@@ -26,6 +26,8 @@ const MOST_STEPS = 40
 const photos = new Map<string, PhotoView>()
 /** By photo. Its worker may be heard of before the photo itself: they come by different streams. */
 const steps = new Map<string, Step[]>()
+/** What each worker of thumbnails has said last. */
+const workers = new Map<string, WorkerState>()
 /** When the newest attempt at a photo ended, as far as it was heard of. */
 const ended = new Map<string, { readonly attempt: number; readonly at: number }>()
 /** Photos among the dead letters. */
@@ -85,8 +87,12 @@ export function notified(id: string, at: number): void {
   add(id, 'notified', 'This tab was notified', at)
 }
 
-/** A worker of thumbnails has said what it does now; `before` is what it said last. */
-export function worked(now: WorkerState, before: WorkerState | undefined, at: number): void {
+/** A worker has said what it does now: each step, in their order. */
+export function worked(now: WorkerState, at: number): void {
+  if (now.service !== 'thumbnails') return
+  const before = workers.get(now.worker)
+  if (now.state === 'dead' || now.state === 'stopped') workers.delete(now.worker)
+  else workers.set(now.worker, now)
   const attempt = now.attempt ?? 1
   if (before?.photo !== undefined && before.photo !== now.photo) {
     ended.set(before.photo, { attempt: before.attempt ?? 1, at })

@@ -98,8 +98,12 @@ export async function open(): Promise<void> {
 function subscribe(): void {
   // The whole log of photos: this tab counts what is in it, and after a cut goes on where it was.
   client.subscribe('photos.#', onPhotos, { stream: 'photos', from: 'earliest', onResubscribed: onReturn })
-  client.subscribe('stage.workers', ({ data, publishedAt }) => onWorker(data, publishedAt), {
+  client.subscribe('stage.workers', ({ data }) => onWorker(data), {
     stream: 'stage',
+    from: 'earliest',
+  })
+  client.subscribe('stage.workers', ({ data, publishedAt }) => onWork(data, publishedAt), {
+    stream: 'work',
     from: 'earliest',
   })
   client.subscribe('stage.scaling', ({ data }) => keep('scaling', data), { stream: 'stage', from: 'earliest' })
@@ -174,10 +178,13 @@ function onReturn({ recovered }: { readonly recovered: boolean }): void {
   )
 }
 
-function onWorker(now: WorkerState, at = Date.now()): void {
-  const before = store.workers.get(now.worker)
+function onWork(now: WorkerState, at = Date.now()): void {
+  photos.worked(now, at)
+  changed()
+}
+
+function onWorker(now: WorkerState): void {
   store.workers.set(now.worker, now)
-  if (now.service === 'thumbnails') photos.worked(now, before, at)
   if (now.state === 'working') lit(now.service)
   // The log forgets them after half a minute, and so does the page.
   if (now.state === 'dead' || now.state === 'stopped') {
