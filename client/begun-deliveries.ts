@@ -1,15 +1,6 @@
 import type { FanfareError } from '../shared/fanfare-error.ts'
 import type { Delivery } from './delivery.ts'
-
-/** What is asked of the consumer. */
-interface BegunHost {
-  /** Tells the hub that all deliveries up to this one have begun. */
-  say(delivery: number): void
-  /** Sends at once what was written. */
-  flush(): void
-  /** Calls it before what this turn has written is sent. */
-  atEndOfTurn(task: () => void): void
-}
+import type { Session } from './session.ts'
 
 /**
  * Which deliveries have begun, and which of them the hub knows about: it charges an attempt for those only. Usually the hub learns of them
@@ -18,92 +9,95 @@ interface BegunHost {
  * so before the handler runs.
  */
 export class BegunDeliveries {
-  private readonly host: BegunHost
+  readonly #consumer: number
+  readonly #session: Session
   /** Begun and not settled. Those of synchronous handlers are not among them. */
-  private readonly open = new Map<number, Delivery>()
+  readonly #open = new Map<number, Delivery>()
   /** The hub wants to know. */
-  private isSaid = false
+  #isSaid = false
   /** The last delivery that has begun, and the last one of which the hub knows that. */
-  private last = 0
-  private lastSaid = 0
+  #last = 0
+  #lastSaid = 0
   /** The hub may know of some that are not settled. */
-  private exact = false
-  private endsTurn = false
+  #exact = false
+  #endsTurn = false
 
-  constructor(host: BegunHost) {
-    this.host = host
+  constructor(consumer: number, session: Session) {
+    this.#consumer = consumer
+    this.#session = session
   }
 
   /** A connection begins. */
   start(isSaid: boolean): void {
-    this.isSaid = isSaid
+    this.#isSaid = isSaid
   }
 
   /** All leases are gone. */
   clear(reason: FanfareError): void {
-    this.abort(this.open.keys(), reason)
-    this.last = this.lastSaid = 0
-    this.isSaid = this.exact = false
+    this.abort(this.#open.keys(), reason)
+    this.#last = this.#lastSaid = 0
+    this.#isSaid = this.#exact = false
   }
 
   has(delivery: Delivery): boolean {
-    return this.open.get(delivery.number) === delivery
+    return this.#open.get(delivery.number) === delivery
   }
 
   get(delivery: number): Delivery | undefined {
-    return this.open.get(delivery)
+    return this.#open.get(delivery)
   }
 
   /** A handler or a reader is about to get it. */
   begin({ number, attempt, lastError }: Delivery): void {
-    this.last = number
-    if (!this.isSaid) return
+    this.#last = number
+    if (!this.#isSaid) return
     // The first of a connection is said as well: what ends one process after the other is often the first that they get.
-    const isUsual = this.lastSaid > 0 && attempt === 1 && lastError === undefined
-    if (!this.exact && isUsual) return this.atEndOfTurn()
-    this.say()
-    this.host.flush()
+    const isUsual = this.#lastSaid > 0 && attempt === 1 && lastError === undefined
+    if (!this.#exact && isUsual) return this.#atEndOfTurn()
+    this.#say()
+    this.#session.writer.flush()
   }
 
   /** It is not settled by the handler's return. */
   goesOn(delivery: Delivery): void {
-    this.open.set(delivery.number, delivery)
+    this.#open.set(delivery.number, delivery)
   }
 
   /** Its end was said, and so that all before it have begun. */
   settled(delivery: number): void {
-    if (delivery > this.lastSaid) this.lastSaid = delivery
-    if (this.open.size > 0) this.open.delete(delivery)
-    if (this.open.size > 0) this.exact = true
-    else if (this.exact) this.atEndOfTurn()
+    if (delivery > this.#lastSaid) this.#lastSaid = delivery
+    if (this.#open.size > 0) this.#open.delete(delivery)
+    if (this.#open.size > 0) this.#exact = true
+    else if (this.#exact) this.#atEndOfTurn()
   }
 
   /** These are lost. */
   abort(deliveries: Iterable<number>, reason: FanfareError): void {
     for (const number of deliveries) {
-      this.open.get(number)?.abort(reason)
-      this.open.delete(number)
+      this.#open.get(number)?.abort(reason)
+      this.#open.delete(number)
     }
   }
 
   /** All that have begun are lost. */
   abortAll(reason: FanfareError): void {
-    this.abort(this.open.keys(), reason)
+    this.abort(this.#open.keys(), reason)
   }
 
-  private say(): void {
-    this.lastSaid = this.last
-    this.exact = true
-    this.host.say(this.last)
+  /** Tells the hub that all deliveries up to the last one have begun. */
+  #say(): void {
+    this.#lastSaid = this.#last
+    this.#exact = true
+    this.#session.write(JSON.stringify({ type: 'begin', consumer: this.#consumer, delivery: this.#last }))
   }
 
-  private atEndOfTurn(): void {
-    if (this.endsTurn) return
-    this.endsTurn = true
-    this.host.atEndOfTurn(() => {
-      this.endsTurn = false
-      if (this.last > this.lastSaid) this.say()
-      else if (this.open.size === 0) this.exact = false
+  #atEndOfTurn(): void {
+    if (this.#endsTurn) return
+    this.#endsTurn = true
+    this.#session.writer.atEndOfTurn(() => {
+      this.#endsTurn = false
+      if (this.#last > this.#lastSaid) this.#say()
+      else if (this.#open.size === 0) this.#exact = false
     })
   }
 }

@@ -4,20 +4,20 @@ import type { Line, Patience } from './line.ts'
 
 /** Requests of an operator, as many at once as the hub takes. */
 export class Calls {
-  private readonly line: Line
-  private readonly nextSeq: () => number
+  readonly #line: Line
+  readonly #nextSeq: () => number
 
   constructor(line: Line, nextSeq: () => number) {
-    this.line = line
-    this.nextSeq = nextSeq
+    this.#line = line
+    this.#nextSeq = nextSeq
   }
 
   call(method: string, params: unknown, patience: Patience): Promise<unknown> {
-    const seq = this.nextSeq()
-    return this.line.send(seq, encodeChecked({ type: 'call', seq, method, params }), patience)
+    const seq = this.#nextSeq()
+    return this.#line.send(seq, encodeChecked({ type: 'call', seq, method, params }), patience)
   }
 
   result({ seq, result }: ResultFrame): void {
-    this.line.answered(seq, ({ resolve }) => resolve(result))
+    this.#line.answered(seq, ({ resolve }) => resolve(result))
   }
 }

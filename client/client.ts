@@ -1,11 +1,12 @@
 import { type Clock, realClock } from '../shared/clock.ts'
+import { CONTENT_FRAMES } from '../shared/content-frames.ts'
 import type { Contract, Exchange, QueuesIn, RequestsIn, TopicsIn } from '../shared/contract.ts'
 import { errorFrom, FanfareError } from '../shared/fanfare-error.ts'
 import type { Headers } from '../shared/frames.ts'
-import { parseFrame } from '../shared/parse-frame.ts'
 import type { Payload, TopicOf } from '../shared/payload.ts'
 import { QUEUE_TOPIC } from '../shared/queues.ts'
-import { reasonOf, throwIfAborted } from './abort.ts'
+import { checkFrame } from '../shared/rules.ts'
+import { onAbort, reasonOf, throwIfAborted } from './abort.ts'
 import type { Backoff } from './backoff.ts'
 import { CONSUME_RULES, type ConsumeOptions, type DeliveryHandler } from './consume-options.ts'
 import type { Consumer } from './consumer.ts'
@@ -21,7 +22,7 @@ import type { State, StateChange } from './session.ts'
 import { StreamAdmin } from './streams.ts'
 import { type Handler, SUBSCRIBE_RULES, type SubscribeOptions } from './subscribe-options.ts'
 import type { Subscription } from './subscription.ts'
-import { throwLater } from './throw-later.ts'
+import { callBack } from './throw-later.ts'
 import type { GetToken } from './tokens.ts'
 import type { Tracing } from './tracing.ts'
 import type { WebSocketClass } from './websocket.ts'
@@ -135,16 +136,16 @@ export class Client<Topics extends object = Record<string, unknown>> {
   readonly connections: ConnectionAdmin
   /** What an operator sees of topics. */
   readonly topics: TopicAdmin
-  private readonly link: Link
-  private readonly stateListeners = new Set<(change: StateChange) => void>()
-  private readonly options: ClientOptions<Topics>
-  private readonly abort = () => void this.close()
-  private readonly url: string
-  private readonly clock: Clock
-  private failure: FanfareError | undefined
-  private closing: Promise<Closed> | undefined
+  readonly #link: Link
+  readonly #stateListeners = new Set<(change: StateChange) => void>()
+  readonly #options: ClientOptions<Topics>
+  readonly #offAbort: () => void
+  readonly #url: string
+  readonly #clock: Clock
+  #failure: FanfareError | undefined
+  #closing: Promise<Closed> | undefined
   /** Since when there has been no connection; undefined where there is one, or it has been said. */
-  private awaySince: number | undefined
+  #awaySince: number | undefined
 
   /** @internal */
   constructor(url: string, WebSocket: WebSocketClass, options: ClientOptions<Topics>) {
@@ -154,35 +155,36 @@ export class Client<Topics extends object = Record<string, unknown>> {
     checkOptions('connect, backoff', backoff, BACKOFF_RULES)
     const { baseMs = 1_000, capMs = 5_000 } = backoff
     // The hub closes for good on a hello that it cannot read.
-    parseFrame({ type: 'hello', client: name, token: options.token })
+    checkFrame({ type: 'hello', client: name, token: options.token }, CONTENT_FRAMES)
     // One that was read from a file ends with a line feed.
     const token = options.token?.trim()
-    this.url = hubUrl(url)
-    this.options = options
-    this.clock = clock
-    this.awaySince = clock.now()
+    this.#url = hubUrl(url)
+    this.#options = options
+    this.#clock = clock
+    this.#awaySince = clock.now()
     const backoffs = { baseMs, capMs }
     const linked = { WebSocket, backoff: backoffs, name, clock, token, getToken, queueLimit, queueLimitBytes, trace }
-    this.link = new Link(this.url, linked, {
-      changed: (change) => this.changed(change),
-      ended: () => this.ended(),
+    this.#link = new Link(this.#url, linked, {
+      changed: (change) => this.#changed(change),
+      ended: () => this.#ended(),
     })
     const call = async (method: string, params?: unknown, untilSent?: boolean) =>
-      this.link.calls.call(method, params, { timeoutMs: callTimeoutMs, untilSent })
+      this.#link.calls.call(method, params, { timeoutMs: callTimeoutMs, untilSent })
     this.streams = new StreamAdmin(call)
     this.queues = new QueueAdmin(call)
-    this.hub = new HubAdmin(call, () => this.link.session.hubNow())
+    this.hub = new HubAdmin(call, () => this.#link.session.hubNow())
     this.connections = new ConnectionAdmin(call)
     this.topics = new TopicAdmin(call)
-    options.signal?.addEventListener('abort', this.abort, { once: true })
-    this.link.session.open()
+    const abort = () => void this.close()
+    this.#offAbort = onAbort(options.signal, abort)
+    this.#link.session.open()
     // The event of a signal that was aborted before never comes.
-    if (options.signal?.aborted) this.abort()
+    if (options.signal?.aborted) abort()
   }
 
   /** Where the connection stands now. */
   get state(): State {
-    return this.link.session.state
+    return this.#link.session.state
   }
 
   /**
@@ -191,8 +193,8 @@ export class Client<Topics extends object = Record<string, unknown>> {
    */
   onState(listener: (change: StateChange) => void): () => void {
     checkFunction('onState', listener)
-    this.stateListeners.add(listener)
-    return () => this.stateListeners.delete(listener)
+    this.#stateListeners.add(listener)
+    return () => this.#stateListeners.delete(listener)
   }
 
   /** Resolves once connected. Rejects when the client is closed, with the reason, and with the reason of `signal`. */
@@ -201,19 +203,18 @@ export class Client<Topics extends object = Record<string, unknown>> {
     const { signal } = options
     throwIfAborted(signal)
     if (this.state === 'connected') return
-    if (this.state === 'closed') throw this.failure ?? new FanfareError('client_closed')
+    if (this.state === 'closed') throw this.#failure ?? new FanfareError('client_closed')
     await new Promise<void>((resolve, reject) => {
       const settle = (act: () => void) => {
         off()
-        signal?.removeEventListener('abort', abort)
+        offAbort()
         act()
       }
-      const abort = () => settle(() => reject(signal && reasonOf(signal)))
       const off = this.onState(({ to }) => {
         if (to === 'connected') settle(resolve)
-        else if (to === 'closed') settle(() => reject(this.failure ?? new FanfareError('client_closed')))
+        else if (to === 'closed') settle(() => reject(this.#failure ?? new FanfareError('client_closed')))
       })
-      signal?.addEventListener('abort', abort, { once: true })
+      const offAbort = onAbort(signal, () => settle(() => reject(signal && reasonOf(signal))))
     })
   }
 
@@ -236,8 +237,8 @@ export class Client<Topics extends object = Record<string, unknown>> {
     data: PayloadOf<Topics, Topic>,
     options: PublishOptions = {},
   ): Promise<Receipt> {
-    return this.send('publish', topic, options, PUBLISH_RULES, (traced) =>
-      this.link.publisher.publish(topic, data, traced),
+    return this.#send('publish', topic, options, PUBLISH_RULES, (traced) =>
+      this.#link.publisher.publish(topic, data, traced),
     )
   }
 
@@ -263,9 +264,9 @@ export class Client<Topics extends object = Record<string, unknown>> {
     third: SubscribeOptions = {},
   ): Subscription<PayloadOf<Topics, Pattern>> {
     if (this.state === 'closed') throw new FanfareError('client_closed')
-    const [handler, options] = typeof second === 'function' ? [this.traced(second), third] : [undefined, second]
+    const [handler, options] = typeof second === 'function' ? [this.#traced(second), third] : [undefined, second]
     checkOptions('subscribe', options, SUBSCRIBE_RULES)
-    return this.link.subscriptions.add(pattern, options, handler)
+    return this.#link.subscriptions.add(pattern, options, handler)
   }
 
   /**
@@ -281,8 +282,8 @@ export class Client<Topics extends object = Record<string, unknown>> {
   enqueue(queue: string, data: unknown, options: PublishOptions = {}): Promise<Receipt> {
     // What is no text is refused as a topic, and not made one.
     const topic = typeof queue === 'string' ? QUEUE_TOPIC + queue : queue
-    return this.send('publish', topic, options, PUBLISH_RULES, (traced) =>
-      this.link.publisher.publish(topic, data, traced),
+    return this.#send('publish', topic, options, PUBLISH_RULES, (traced) =>
+      this.#link.publisher.publish(topic, data, traced),
     )
   }
 
@@ -318,9 +319,9 @@ export class Client<Topics extends object = Record<string, unknown>> {
     third: ConsumeOptions = {},
   ): Consumer<Data> {
     if (this.state === 'closed') throw new FanfareError('client_closed')
-    const [handler, options] = typeof second === 'function' ? [this.traced(second, queue), third] : [undefined, second]
+    const [handler, options] = typeof second === 'function' ? [this.#traced(second, queue), third] : [undefined, second]
     checkOptions('consume', options, CONSUME_RULES)
-    return this.link.consumers.add<Data>(queue, options, handler)
+    return this.#link.consumers.add<Data>(queue, options, handler)
   }
 
   /**
@@ -341,8 +342,8 @@ export class Client<Topics extends object = Record<string, unknown>> {
     options?: RequestOptions,
   ): Promise<Asked<Topics, Topic>['reply']>
   request(topic: string, data?: unknown, options: RequestOptions = {}): Promise<unknown> {
-    return this.send('request', topic, options, REQUEST_RULES, (traced) =>
-      this.link.requests.request(topic, data, traced),
+    return this.#send('request', topic, options, REQUEST_RULES, (traced) =>
+      this.#link.requests.request(topic, data, traced),
     )
   }
 
@@ -365,7 +366,7 @@ export class Client<Topics extends object = Record<string, unknown>> {
     if (this.state === 'closed') throw new FanfareError('client_closed')
     checkFunction('respond', handler)
     checkOptions('respond', options, RESPOND_RULES)
-    return this.link.responders.respond(pattern, this.traced(handler as RequestHandler<unknown, unknown>), options)
+    return this.#link.responders.respond(pattern, this.#traced(handler as RequestHandler<unknown, unknown>), options)
   }
 
   /**
@@ -376,8 +377,8 @@ export class Client<Topics extends object = Record<string, unknown>> {
    */
   async call(method: string, params?: unknown, options: CallOptions = {}): Promise<unknown> {
     checkOptions('call', options, CALL_RULES)
-    const { timeoutMs = this.options.callTimeoutMs ?? CALL_TIMEOUT_MS, signal } = options
-    return this.link.calls.call(method, params, { timeoutMs, signal })
+    const { timeoutMs = this.#options.callTimeoutMs ?? CALL_TIMEOUT_MS, signal } = options
+    return this.#link.calls.call(method, params, { timeoutMs, signal })
   }
 
   /**
@@ -394,42 +395,36 @@ export class Client<Topics extends object = Record<string, unknown>> {
   async close(options: CloseOptions = {}): Promise<Closed> {
     checkOptions('close', options, CLOSE_RULES)
     // One close for all callers: a signal and a `finally` often ask for it both.
-    this.closing ??= this.link.close(options.timeoutMs ?? CLOSE_GRACE_MS)
-    return this.closing
+    this.#closing ??= this.#link.close(options.timeoutMs ?? CLOSE_GRACE_MS)
+    return this.#closing
   }
 
-  private changed(change: StateChange): void {
+  #changed(change: StateChange): void {
     const { to, reason } = change
-    if (to === 'closed' && reason.code !== 'closed_by_client') this.failure = errorFrom({ ...reason, retry: false })
-    this.warn(change)
-    for (const listener of [...this.stateListeners]) {
-      try {
-        listener(change)
-      } catch (error) {
-        throwLater(error)
-      }
-    }
+    if (to === 'closed' && reason.code !== 'closed_by_client') this.#failure = errorFrom({ ...reason, retry: false })
+    this.#warn(change)
+    for (const listener of [...this.#stateListeners]) callBack(() => listener(change))
   }
 
-  private ended(): void {
-    this.options.signal?.removeEventListener('abort', this.abort)
-    this.stateListeners.clear()
+  #ended(): void {
+    this.#offAbort()
+    this.#stateListeners.clear()
   }
 
   /** Warns once that no hub answers, if there is no listener to report it to. */
-  private warn({ to, reason }: StateChange): void {
-    if (to === 'connected') this.awaySince = undefined
+  #warn({ to, reason }: StateChange): void {
+    if (to === 'connected') this.#awaySince = undefined
     else if (to === 'waiting') {
-      const { awaySince = this.clock.now() } = this
-      this.awaySince = awaySince
-      if (this.stateListeners.size > 0 || this.clock.now() - awaySince < WARN_AFTER_MS) return
-      this.awaySince = Number.POSITIVE_INFINITY
+      const awaySince = this.#awaySince ?? this.#clock.now()
+      this.#awaySince = awaySince
+      if (this.#stateListeners.size > 0 || this.#clock.now() - awaySince < WARN_AFTER_MS) return
+      this.#awaySince = Number.POSITIVE_INFINITY
       const [why] = reason.message.split('. ')
-      console.warn(`fanfare: ${this.url} cannot be reached (${why}). The client keeps trying.`)
+      console.warn(`fanfare: ${this.#url} cannot be reached (${why}). The client keeps trying.`)
     }
   }
 
-  private async send<Options extends { readonly headers?: Headers }, Answer>(
+  async #send<Options extends { readonly headers?: Headers }, Answer>(
     operation: 'publish' | 'request',
     topic: string,
     options: Options,
@@ -437,10 +432,10 @@ export class Client<Topics extends object = Record<string, unknown>> {
     send: (options: Options) => Promise<Answer>,
   ): Promise<Answer> {
     checkOptions(operation, options, rules)
-    return this.options.trace?.send(operation, topic, options, send) ?? send(options)
+    return this.#options.trace?.send(operation, topic, options, send) ?? send(options)
   }
 
-  private traced<Received, Result>(handler: (received: Received) => Result, queue?: string) {
-    return this.options.trace?.handler(handler, queue) ?? handler
+  #traced<Received, Result>(handler: (received: Received) => Result, queue?: string) {
+    return this.#options.trace?.handler(handler, queue) ?? handler
   }
 }

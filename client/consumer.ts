@@ -1,29 +1,23 @@
-import type { Clock, Timer } from '../shared/clock.ts'
 import { FanfareError } from '../shared/fanfare-error.ts'
 import type { ClientFrame, ConsumeFrame, ConsumingFrame, DeliveryFrame } from '../shared/frames.ts'
+import { onAbort } from './abort.ts'
+import type { Asked } from './asking.ts'
 import { BegunDeliveries } from './begun-deliveries.ts'
 import { type ConsumeOptions, completed, type DeliveryHandler } from './consume-options.ts'
-import { Deferred } from './deferred.ts'
 import { Delivery, type DeliveryHost, type End, isLost } from './delivery.ts'
-import { DeliveryReaders } from './delivery-readers.ts'
 import { encodeChecked } from './encode-checked.ts'
 import { Handlers } from './handlers.ts'
 import type { Message } from './message.ts'
-import { callBack, throwLater } from './throw-later.ts'
+import { Reader } from './reader.ts'
+import type { Session } from './session.ts'
+import { Standing } from './standing.ts'
+import { callBack } from './throw-later.ts'
 import type { Tracing } from './tracing.ts'
 
 /** What a consumer asks of the client. */
 export interface ConsumerHost {
+  readonly session: Session
   readonly trace: Tracing | undefined
-  readonly clock: Clock
-  /** Throws `frame_too_large`. */
-  write(frame: string | Uint8Array): void
-  /** Sends at once what was written. */
-  flush(): void
-  /** Calls it at the end of the turn, before what was written is sent. */
-  atEndOfTurn(task: () => void): void
-  /** Consumes again, after a while that grows with the failures in a row. */
-  retry(consumer: Consumer, failures: number): Timer
   /** It has ended: forget it, and tell the hub. */
   ended(consumer: Consumer): void
 }
@@ -39,42 +33,32 @@ interface Settling {
  * A consumer of a queue. Give `consume` a handler, or read it with `for await`, where each delivery is to be settled by
  * whoever reads.
  */
-export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>> {
+export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>>, Asked {
   readonly queue: string
-  /** Resolves once the hub delivers, or the consumer is closed; rejects when it refuses. What may pass is waited for. */
-  readonly ready: Promise<void>
-  /** Resolves when the consumer has ended by your doing; rejects with the reason when it ended otherwise. */
-  readonly ended: Promise<void>
   /** @internal */
   readonly number: number
+  /** @internal */
+  readonly standing: Standing
   /** @internal */
   readonly begun: BegunDeliveries
   /** @internal */
   ackDeadlineMs = 0
-  private readonly options: ReturnType<typeof completed>
-  private readonly host: ConsumerHost
-  private readonly settleReady = new Deferred()
-  private readonly settleEnded = new Deferred()
+  readonly #options: ReturnType<typeof completed>
+  readonly #host: ConsumerHost
   /** Undefined where it is read. */
-  private readonly handlers: Handlers | undefined
-  private readonly readers = new DeliveryReaders(() => this.take())
-  private isRead = false
+  readonly #handlers: Handlers | undefined
+  readonly #readers: Reader<Delivery>[] = []
   /** Not begun. */
-  private waiting: Delivery[] = []
-  private readonly settling = new Map<number, Settling>()
-  private state: 'open' | 'stopping' | 'ended' = 'open'
-  private closing: Promise<void> | undefined
-  private wasReady = false
-  private interrupted = false
-  /** In a row. */
-  private failures = 0
-  private retrying: Timer | undefined
+  #waiting: Delivery[] = []
+  readonly #settling = new Map<number, Settling>()
+  #state: 'open' | 'stopping' | 'ended' = 'open'
+  #closing: Promise<void> | undefined
   /** Where the deliveries of this connection are settled. */
-  private leases: DeliveryHost
+  #leases: DeliveryHost
   /** The hub knows the frames `begin`, `return` and `stop`. */
-  private saysBegun = false
-  private whenIdle: (() => void) | undefined
-  private readonly abort = () => void this.close()
+  #saysBegun = false
+  #whenIdle: (() => void) | undefined
+  readonly #offAbort: () => void
 
   /** @internal */
   constructor(
@@ -85,41 +69,43 @@ export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>> {
     host: ConsumerHost,
   ) {
     this.queue = queue
-    this.leases = this.newLeases()
+    this.#leases = this.#newLeases()
     this.number = number
-    this.options = completed(options)
-    this.host = host
-    this.begun = new BegunDeliveries({
-      say: (delivery) => this.say({ type: 'begin', consumer: number, delivery }),
-      flush: () => host.flush(),
-      atEndOfTurn: (task) => host.atEndOfTurn(task),
-    })
-    this.handlers = handler && new Handlers(handler as DeliveryHandler<unknown>, this.options, this)
-    this.ready = this.settleReady.promise
-    this.ended = this.settleEnded.promise
-    this.ended.catch(() => {})
-    // Otherwise an unheard refusal has to be loud.
-    if (options.onError) this.ready.catch(() => {})
-    options.signal?.addEventListener('abort', this.abort, { once: true })
+    this.#options = completed(options)
+    this.#host = host
+    this.begun = new BegunDeliveries(number, host.session)
+    this.#handlers = handler && new Handlers(handler as DeliveryHandler<unknown>, this.#options, this, host.session)
+    this.standing = new Standing(options, !handler)
+    this.#offAbort = onAbort(options.signal, () => void this.close())
+  }
+
+  /** Resolves once the hub delivers, or the consumer is closed; rejects when it refuses. What may pass is waited for. */
+  get ready(): Promise<void> {
+    return this.standing.ready
+  }
+
+  /** Resolves when the consumer has ended by your doing; rejects with the reason when it ended otherwise. */
+  get ended(): Promise<void> {
+    return this.standing.ended
   }
 
   /**
    * Gives back at once what has not begun, waits for the handlers that run, and ends. All calls return the same promise.
    */
   close(): Promise<void> {
-    this.closing ??= this.stop()
-    return this.closing
+    this.#closing ??= this.#stop()
+    return this.#closing
   }
 
-  private async stop(): Promise<void> {
-    if (this.state !== 'open') return
-    this.state = 'stopping'
-    if (this.saysBegun) this.say({ type: 'stop', consumer: this.number })
-    this.giveBack(() => true)
-    this.readers.end(undefined)
-    while (this.handlers?.running || this.settling.size > 0) {
+  async #stop(): Promise<void> {
+    if (this.#state !== 'open') return
+    this.#state = 'stopping'
+    if (this.#saysBegun) this.#say({ type: 'stop', consumer: this.number })
+    this.#giveBack(() => true)
+    this.#feed()
+    while (this.#handlers?.running || this.#settling.size > 0) {
       await new Promise<void>((resolve) => {
-        this.whenIdle = resolve
+        this.#whenIdle = resolve
       })
     }
     this.cancel()
@@ -129,154 +115,124 @@ export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>> {
   cancel(): void {
     this.begun.abortAll(new FanfareError('client_closed'))
     this.end(undefined)
-    this.host.ended(this as Consumer)
+    this.#host.ended(this as Consumer)
   }
 
   [Symbol.asyncIterator](): AsyncIterableIterator<Delivery<Data>, undefined> {
-    if (this.handlers) throw new TypeError('A consumer with a handler cannot be read')
-    this.isRead = true
-    // The loop throws it.
-    this.ready.catch(() => {})
-    return this.readers.iterator(() => this.close()) as AsyncIterableIterator<Delivery<Data>, undefined>
+    if (this.#handlers) throw new TypeError('A consumer with a handler cannot be read')
+    const reader = new Reader(
+      () => this.#next(),
+      () => this.close(),
+    )
+    this.#readers.push(reader)
+    return reader as Reader<Delivery<Data>>
+  }
+
+  #next(): IteratorResult<Delivery, undefined> | undefined {
+    const value = this.take()
+    if (value) return { value, done: false }
+    return this.#state === 'open' ? undefined : this.standing.last()
+  }
+
+  #feed(): void {
+    for (const reader of this.#readers) reader.wake()
   }
 
   /** @internal Undefined once it is closed. */
   get frame(): ConsumeFrame | undefined {
-    if (this.state !== 'open') return undefined
+    if (this.#state !== 'open') return undefined
     const { queue, number: consumer } = this
-    const { prefetch, ackDeadlineMs } = this.options
+    const { prefetch, ackDeadlineMs } = this.#options
     const deadline = ackDeadlineMs !== undefined && { ackDeadlineMs }
     return { type: 'consume', consumer, queue, prefetch, begins: true, ...deadline }
   }
 
-  /** @internal */
-  get clock(): Clock {
-    return this.host.clock
-  }
-
   /** @internal The next delivery that waits, which begins now. */
   take(): Delivery | undefined {
-    const delivery = this.waiting.shift()
+    const delivery = this.#waiting.shift()
     if (!delivery) return undefined
     this.begun.begin(delivery)
-    if (!this.handlers) this.begun.goesOn(delivery)
+    if (!this.#handlers) this.begun.goesOn(delivery)
     return delivery
   }
 
   /** @internal */
   idle(): void {
-    this.whenIdle?.()
-  }
-
-  /** @internal */
-  flush(): void {
-    this.host.flush()
-  }
-
-  /** @internal */
-  atEndOfTurn(task: () => void): void {
-    this.host.atEndOfTurn(task)
+    this.#whenIdle?.()
   }
 
   // What the hub says
 
   /** @internal */
   consuming({ ackDeadlineMs, begins = false }: ConsumingFrame): void {
-    const { interrupted } = this
+    const { standing } = this
     this.ackDeadlineMs = ackDeadlineMs
-    this.saysBegun = begins
+    this.#saysBegun = begins
     this.begun.start(begins)
-    this.failures = 0
-    this.wasReady = true
-    this.interrupted = false
-    this.settleReady.resolve()
-    if (interrupted) callBack(() => this.options.onResumed?.())
+    if (standing.failures > 0) callBack(() => this.#options.onResumed?.())
     // It was closed before.
-    if (this.saysBegun && this.state !== 'open') this.say({ type: 'stop', consumer: this.number })
+    if (this.#saysBegun && this.#state !== 'open') this.#say({ type: 'stop', consumer: this.number })
   }
 
   /** @internal */
   delivered(frame: DeliveryFrame, message: Message): void {
-    this.waiting.push(new Delivery(frame, message, this.leases))
-    if (this.state !== 'open') this.giveBack(() => true)
-    else if (this.handlers) this.handlers.pump()
-    else this.readers.feed()
+    this.#waiting.push(new Delivery(frame, message, this.#leases))
+    if (this.#state !== 'open') this.#giveBack(() => true)
+    else if (this.#handlers) this.#handlers.pump()
+    else this.#feed()
   }
 
   /** @internal */
   settled(deliveries: readonly number[]): void {
-    for (const delivery of deliveries) this.confirmed(delivery)?.resolve()
+    for (const delivery of deliveries) this.#confirmed(delivery)?.resolve()
   }
 
   /** @internal Others have nothing to do: what has not begun is theirs. */
   recalled(deliveries: readonly number[]): void {
     const recalled = new Set(deliveries)
-    this.giveBack((number) => recalled.has(number))
+    this.#giveBack((number) => recalled.has(number))
   }
 
   /** @internal Their time has run out. */
   ranOut(deliveries: readonly number[]): void {
     const lost = new Set(deliveries)
-    this.waiting = this.waiting.filter(({ number }) => !lost.has(number))
+    this.#waiting = this.#waiting.filter(({ number }) => !lost.has(number))
     this.begun.abort(lost, new FanfareError('lease_lost'))
     // The hub has heard nothing, and would send nothing.
-    const free = this.handlers ? this.handlers.free : this.readers.waiting
-    if (free && this.state === 'open') this.say({ type: 'return', consumer: this.number, deliveries: [] })
+    const free = this.#handlers?.free ?? this.#readers.some(({ waits }) => waits)
+    if (free && this.#state === 'open') this.#say({ type: 'return', consumer: this.number, deliveries: [] })
   }
 
   /** @internal The hub refused an end of a delivery. */
   notSettled(delivery: number, error: FanfareError): void {
-    const settling = this.confirmed(delivery)
+    const settling = this.#confirmed(delivery)
     // The lease goes on.
     if (settling?.delivery && !isLost(error)) this.begun.goesOn(settling.delivery)
     settling?.reject(error)
   }
 
-  /** @internal The hub refused the consumer. False: that has ended it. */
-  refused(error: FanfareError): boolean {
-    const isOpen = this.state === 'open'
-    if (isOpen && (error.retry || (this.wasReady && error.code === 'no_queue'))) {
-      this.interrupt(error)
-      return true
-    }
-    if (!this.end(isOpen ? error : undefined)) throwLater(error)
-    return false
-  }
-
-  private interrupt(error: FanfareError): void {
-    this.lost()
-    this.retrying = this.host.retry(this as Consumer, this.failures++)
-    if (!this.interrupted) callBack(() => this.options.onInterrupted?.(error))
-    this.interrupted = true
-  }
-
   /** @internal The connection is gone, and every lease with it. */
   lost(): void {
     const reason = new FanfareError('connection_lost')
-    this.saysBegun = false
-    this.host.clock.clearTimeout(this.retrying)
-    this.leases = this.newLeases()
-    this.waiting = []
+    this.#saysBegun = false
+    this.#leases = this.#newLeases()
+    this.#waiting = []
     this.begun.clear(reason)
-    for (const { reject } of this.settling.values()) reject(reason)
-    this.settling.clear()
+    for (const { reject } of this.#settling.values()) reject(reason)
+    this.#settling.clear()
+    this.#handlers?.goOn()
     this.idle()
   }
 
   /** @internal Ends it. Returns whether its failure, if there is one, is reported to anybody. */
   end(failure: FanfareError | undefined): boolean {
-    if (this.state === 'ended') return true
-    const { signal, onError } = this.options
-    this.state = 'ended'
-    signal?.removeEventListener('abort', this.abort)
-    for (const settle of [this.settleReady, this.settleEnded]) {
-      if (failure) settle.reject(failure)
-      else settle.resolve()
-    }
+    if (this.#state === 'ended') return true
+    this.#state = 'ended'
+    this.#offAbort()
+    const isTold = this.standing.over(failure)
     this.lost()
-    this.readers.end(failure)
-    if (failure && onError) callBack(() => onError(failure))
-    return !failure || onError !== undefined || this.isRead || !this.wasReady
+    this.#feed()
+    return isTold
   }
 
   // What is said to the hub
@@ -285,50 +241,57 @@ export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>> {
    * A lease ends with its connection. On the next one its number may be that of another message: a hub that was started
    * anew counts from the beginning.
    */
-  private newLeases(): DeliveryHost {
+  #newLeases(): DeliveryHost {
     const leases: DeliveryHost = {
       queue: this.queue,
-      headers: (headers) => this.host.trace?.headers(headers),
+      headers: (headers) => this.#host.trace?.headers(headers),
       settle: (delivery, end) => {
-        if (leases === this.leases) return this.settle(delivery, end)
+        if (leases === this.#leases) return this.#settle(delivery, end)
         return Promise.reject(new FanfareError('lease_lost', 'The connection that it came on was lost'))
       },
       extend: (delivery, ms) => {
-        if (leases !== this.leases) return
-        this.host.write(encodeChecked({ type: 'extend', consumer: this.number, delivery, ms }))
+        if (leases !== this.#leases) return
+        this.#write(encodeChecked({ type: 'extend', consumer: this.number, delivery, ms }))
       },
     }
     return leases
   }
 
-  private settle(delivery: number, end: End): Promise<void> {
+  #settle(delivery: number, end: End): Promise<void> {
     const { number } = this
     // What cannot be sent rejects.
     return new Promise((resolve, reject) => {
       const isPlain = end.type === 'ack' && end.publish === undefined
       // By hand, because it is the hot path, and there is nothing in it to be checked.
       const plain = `{"type":"ack","consumer":${number},"delivery":${delivery}}`
-      this.host.write(isPlain ? plain : encodeChecked({ ...end, consumer: number, delivery }))
-      this.settling.set(delivery, { delivery: this.begun.get(delivery), resolve, reject })
+      this.#write(isPlain ? plain : encodeChecked({ ...end, consumer: number, delivery }))
+      this.#settling.set(delivery, { delivery: this.begun.get(delivery), resolve, reject })
       this.begun.settled(delivery)
     })
   }
 
-  private confirmed(delivery: number): Settling | undefined {
-    const settling = this.settling.get(delivery)
-    this.settling.delete(delivery)
-    if (this.settling.size === 0) this.idle()
+  #confirmed(delivery: number): Settling | undefined {
+    const settling = this.#settling.get(delivery)
+    this.#settling.delete(delivery)
+    if (this.#settling.size === 0) this.idle()
     return settling
   }
 
   /** Of what waits here. */
-  private giveBack(which: (number: number) => boolean): void {
-    const deliveries = this.waiting.map(({ number }) => number).filter(which)
-    this.waiting = this.waiting.filter(({ number }) => !which(number))
-    if (deliveries.length > 0 && this.saysBegun) this.say({ type: 'return', consumer: this.number, deliveries })
+  #giveBack(which: (number: number) => boolean): void {
+    const deliveries = this.#waiting.map(({ number }) => number).filter(which)
+    this.#waiting = this.#waiting.filter(({ number }) => !which(number))
+    if (deliveries.length > 0 && this.#saysBegun) this.#say({ type: 'return', consumer: this.number, deliveries })
   }
 
-  private say(frame: ClientFrame): void {
-    this.host.write(JSON.stringify(frame))
+  /** Throws `frame_too_large`. */
+  #write(frame: string | Uint8Array): void {
+    const { session } = this.#host
+    session.checkSize(frame)
+    session.write(frame)
+  }
+
+  #say(frame: ClientFrame): void {
+    this.#write(JSON.stringify(frame))
   }
 }

@@ -1,6 +1,6 @@
+import { MAX_ERROR } from '../shared/content-frames.ts'
 import { FanfareError } from '../shared/fanfare-error.ts'
 import type { AckFrame, DeliveryFrame, Headers, NackFrame, RejectFrame } from '../shared/frames.ts'
-import { MAX_ERROR } from '../shared/parse-frame.ts'
 import { textOf } from '../shared/thrown.ts'
 import type { Message } from './message.ts'
 import type { PublishOptions } from './publisher.ts'
@@ -8,7 +8,7 @@ import type { PublishOptions } from './publisher.ts'
 /** A publish that goes into the same step as an ack: all of it happens, or nothing. */
 export interface AckPublish extends Omit<PublishOptions, 'signal'> {
   readonly topic: string
-  /** Anything that JSON can say; bytes cannot go with an ack. */
+  /** Anything that JSON can say. Bytes are refused with `bad_data`: publish them on their own, before the ack. */
   readonly data?: unknown
 }
 
@@ -41,10 +41,10 @@ export class Delivery<Data = unknown> {
   readonly lastError: string | undefined
   /** @internal */
   readonly number: number
-  private readonly host: DeliveryHost
-  private settling: Promise<void> | undefined
-  private aborting: AbortController | undefined
-  private reason: FanfareError | undefined
+  readonly #host: DeliveryHost
+  #settling: Promise<void> | undefined
+  #aborting: AbortController | undefined
+  #reason: FanfareError | undefined
 
   /** @internal */
   constructor({ delivery, attempt, error }: DeliveryFrame, message: Message<Data>, host: DeliveryHost) {
@@ -52,7 +52,7 @@ export class Delivery<Data = unknown> {
     this.attempt = attempt
     this.lastError = error
     this.message = message
-    this.host = host
+    this.#host = host
   }
 
   /** Of the message; the same at each attempt. */
@@ -67,7 +67,7 @@ export class Delivery<Data = unknown> {
 
   /** The queue that it came from. */
   get queue(): string {
-    return this.host.queue
+    return this.#host.queue
   }
 
   /** The message's scope, if it has one: it distinguishes messages of one topic and id from different publishers. */
@@ -86,20 +86,20 @@ export class Delivery<Data = unknown> {
    */
   get signal(): AbortSignal {
     // Made when it is wanted: most handlers are done before.
-    this.aborting ??= new AbortController()
-    if (this.reason) this.aborting.abort(this.reason)
-    return this.aborting.signal
+    this.#aborting ??= new AbortController()
+    if (this.#reason) this.#aborting.abort(this.#reason)
+    return this.#aborting.signal
   }
 
   /** @internal */
   abort(reason: FanfareError): void {
-    this.reason ??= reason
-    this.aborting?.abort(this.reason)
+    this.#reason ??= reason
+    this.#aborting?.abort(this.#reason)
   }
 
   /** Whether an end has been asked for. */
   get settled(): boolean {
-    return this.settling !== undefined
+    return this.#settling !== undefined
   }
 
   /**
@@ -108,46 +108,40 @@ export class Delivery<Data = unknown> {
    */
   ack(options: { readonly publish?: readonly AckPublish[] } = {}): Promise<void> {
     const { publish } = options
-    for (const { data } of publish ?? []) {
-      if (data instanceof Uint8Array || data instanceof ArrayBuffer)
-        return Promise.reject(new FanfareError('bad_frame', BYTES))
-    }
     // Copies: checking a frame completes them.
-    return this.settle({
+    return this.#settle({
       type: 'ack',
-      ...(publish && { publish: publish.map((each) => ({ ...each, ...this.host.headers(each.headers) })) }),
+      ...(publish && { publish: publish.map((each) => ({ ...each, ...this.#host.headers(each.headers) })) }),
     })
   }
 
   /** Not done: comes again after `delayMs`, or after the queue's own wait, until its attempts are used up. */
   nack(options: { readonly delayMs?: number; readonly error?: unknown } = {}): Promise<void> {
     const { delayMs, error } = options
-    return this.settle({ type: 'nack', ...(delayMs !== undefined && { delayMs }), ...withError(error) })
+    return this.#settle({ type: 'nack', ...(delayMs !== undefined && { delayMs }), ...withError(error) })
   }
 
   /** Not to be done: goes to the dead letters at once. */
   reject(error?: unknown): Promise<void> {
-    return this.settle({ type: 'reject', ...withError(error) })
+    return this.#settle({ type: 'reject', ...withError(error) })
   }
 
   /** Asks for more time, in milliseconds from now. A handler gets it by itself. */
   extend(ms: number): void {
     // Too late behind an end, and its refusal would be taken for the end's.
-    if (!this.settled) this.host.extend(this.number, ms)
+    if (!this.settled) this.#host.extend(this.number, ms)
   }
 
-  private settle(end: End): Promise<void> {
-    if (this.settling) return Promise.reject(new FanfareError('lease_lost', 'This delivery has been settled before'))
-    this.settling = this.host.settle(this.number, end).catch((error: unknown) => {
+  #settle(end: End): Promise<void> {
+    if (this.#settling) return Promise.reject(new FanfareError('lease_lost', 'This delivery has been settled before'))
+    this.#settling = this.#host.settle(this.number, end).catch((error: unknown) => {
       // Refused for another reason, such as a full queue: the lease goes on, and may be ended otherwise.
-      if (!isLost(error)) this.settling = undefined
+      if (!isLost(error)) this.#settling = undefined
       throw error
     })
-    return this.settling
+    return this.#settling
   }
 }
-
-const BYTES = 'Bytes cannot be published with an ack. Publish them by themselves, before it'
 
 /** Whether a lease is gone, so that the message comes again by itself. */
 export function isLost(error: unknown): boolean {

@@ -1,7 +1,8 @@
 import { encodeRecord, parseJson } from '../shared/codec.ts'
+import { CONTENT_FRAMES, type ContentFrame } from '../shared/content-frames.ts'
 import { FanfareError } from '../shared/fanfare-error.ts'
-import type { Frame } from '../shared/frames.ts'
-import { parseFrame } from '../shared/parse-frame.ts'
+import { checkFrame } from '../shared/rules.ts'
+import { textOf } from '../shared/thrown.ts'
 
 /** Levels of a whole frame: those of data, and those around it in an ack that publishes. What is data has its own bound. */
 const MAX_LEVELS = 104
@@ -15,8 +16,8 @@ const SAYABLE = /^\[object (Object|String|Number|Boolean)\]$/
  *
  * @throws FanfareError `bad_frame`, `nested_too_deeply`, `forbidden_key`, and `bad_data` for what JSON cannot say
  */
-export function encodeChecked(frame: Frame): string | Uint8Array {
-  let header: Frame & { data?: unknown } = frame
+export function encodeChecked(frame: ContentFrame): string | Uint8Array {
+  let header: ContentFrame & { data?: unknown } = frame
   let text: string
   let fault: string | undefined
   let bytes: Uint8Array | undefined
@@ -25,7 +26,7 @@ export function encodeChecked(frame: Frame): string | Uint8Array {
     bytes = bytesOf(header.data)
     if (bytes) header = { ...frame, data: undefined }
     fault = faultIn(header, MAX_LEVELS)
-    if (fault === undefined) parseFrame(header)
+    if (fault === undefined) checkFrame(header, CONTENT_FRAMES)
     text = fault === undefined ? JSON.stringify(header) : ''
   } catch (error) {
     if (error instanceof FanfareError) throw error
@@ -75,8 +76,3 @@ function faultIn(given: unknown, levels: number): string | undefined {
 }
 
 const tagOf = (value: unknown): string => Object.prototype.toString.call(value)
-
-/** Also of what cannot be made text. */
-function textOf(error: unknown): string {
-  return error instanceof Error ? error.message : typeof error
-}

@@ -6,19 +6,19 @@ const CLOSE_TIMEOUT_MS = 2_000
 
 /** Sockets on which a close was said and not yet answered: a peer that is gone never answers. */
 export class Farewell {
-  private readonly clock: Clock
-  private readonly cuts = new Set<() => void>()
+  readonly #clock: Clock
+  readonly #cuts = new Set<() => void>()
 
   constructor(clock: Clock) {
-    this.clock = clock
+    this.#clock = clock
   }
 
   /** Closes, and resolves when that is done, or after two seconds. */
   say(socket: WebSocketLike, code: number, reason?: string): Promise<void> {
     return new Promise((resolve) => {
       const done = () => {
-        this.clock.clearTimeout(timer)
-        this.cuts.delete(cut)
+        this.#clock.clearTimeout(timer)
+        this.#cuts.delete(cut)
         socket.onclose = null
         resolve()
       }
@@ -27,8 +27,8 @@ export class Farewell {
         done()
         socket.terminate?.()
       }
-      const timer = this.clock.setTimeout(cut, CLOSE_TIMEOUT_MS)
-      this.cuts.add(cut)
+      const timer = this.#clock.setTimeout(cut, CLOSE_TIMEOUT_MS)
+      this.#cuts.add(cut)
       socket.onclose = done
       socket.close(code, reason)
     })
@@ -36,6 +36,6 @@ export class Farewell {
 
   /** Waits no longer for any of them. */
   cutAll(): void {
-    for (const cut of this.cuts) cut()
+    for (const cut of this.#cuts) cut()
   }
 }

@@ -50,73 +50,73 @@ interface Adding {
 }
 
 class OpenFileStore implements FileStore {
-  private readonly path: string
-  private readonly limit: number
-  private readonly ids: Set<string>
-  private file: FileHandle
-  private lines: number
+  readonly #path: string
+  readonly #limit: number
+  readonly #ids: Set<string>
+  #file: FileHandle
+  #lines: number
   /** A write has failed: what it left of its lines is not to be joined with the next. */
-  private torn = false
-  private adding: Adding[] = []
-  private writing: Promise<void> | undefined
+  #torn = false
+  #adding: Adding[] = []
+  #writing: Promise<void> | undefined
 
   constructor(path: string, limit: number, ids: Set<string>, file: FileHandle) {
-    this.path = path
-    this.limit = limit
-    this.ids = ids
-    this.file = file
-    this.lines = ids.size
+    this.#path = path
+    this.#limit = limit
+    this.#ids = ids
+    this.#file = file
+    this.#lines = ids.size
   }
 
   has(id: string): boolean {
-    return this.ids.has(id)
+    return this.#ids.has(id)
   }
 
   add(id: string): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.adding.push({ id, resolve, reject })
-      this.writing ??= this.writeAll()
+      this.#adding.push({ id, resolve, reject })
+      this.#writing ??= this.#writeAll()
     })
   }
 
   async close(): Promise<void> {
-    await this.writing
-    await this.file.close()
+    await this.#writing
+    await this.#file.close()
   }
 
   /** One sync for all that come while another is under way. */
-  private async writeAll(): Promise<void> {
-    while (this.adding.length > 0) {
-      const { adding } = this
-      this.adding = []
+  async #writeAll(): Promise<void> {
+    while (this.#adding.length > 0) {
+      const adding = this.#adding
+      this.#adding = []
       try {
-        await this.write(adding.map(({ id }) => id))
+        await this.#write(adding.map(({ id }) => id))
         for (const { resolve } of adding) resolve()
       } catch (error) {
-        this.torn = true
+        this.#torn = true
         for (const { reject } of adding) reject(error)
       }
     }
-    this.writing = undefined
+    this.#writing = undefined
   }
 
-  private async write(ids: readonly string[]): Promise<void> {
-    await this.file.appendFile((this.torn ? '\n' : '') + linesOf(ids))
-    await this.file.sync()
-    this.torn = false
-    this.lines += ids.length
-    for (const id of ids) this.ids.add(id)
-    for (const oldest of this.ids) {
-      if (this.ids.size <= this.limit) break
-      this.ids.delete(oldest)
+  async #write(ids: readonly string[]): Promise<void> {
+    await this.#file.appendFile((this.#torn ? '\n' : '') + linesOf(ids))
+    await this.#file.sync()
+    this.#torn = false
+    this.#lines += ids.length
+    for (const id of ids) this.#ids.add(id)
+    for (const oldest of this.#ids) {
+      if (this.#ids.size <= this.#limit) break
+      this.#ids.delete(oldest)
     }
-    if (this.lines > 2 * this.limit) await this.shorten()
+    if (this.#lines > 2 * this.#limit) await this.#shorten()
   }
 
-  private async shorten(): Promise<void> {
-    const file = await rewrite(this.path, this.ids)
-    await this.file.close()
-    this.file = file
-    this.lines = this.ids.size
+  async #shorten(): Promise<void> {
+    const file = await rewrite(this.#path, this.#ids)
+    await this.#file.close()
+    this.#file = file
+    this.#lines = this.#ids.size
   }
 }

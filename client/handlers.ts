@@ -1,105 +1,112 @@
-import type { Clock, Timer } from '../shared/clock.ts'
+import type { Timer } from '../shared/clock.ts'
 import { FanfareError } from '../shared/fanfare-error.ts'
 import { isThenable } from '../shared/thenable.ts'
 import type { BegunDeliveries } from './begun-deliveries.ts'
 import type { completed, DeliveryHandler } from './consume-options.ts'
 import { type Delivery, isLost } from './delivery.ts'
+import type { Session } from './session.ts'
 import { callBack, throwLater } from './throw-later.ts'
 import { nextTurn } from './writer.ts'
 
-/** What is asked of the consumer. */
-interface HandlersHost {
-  readonly clock: Clock
+/** The consumer whose deliveries are handled. */
+interface Source {
   readonly begun: BegunDeliveries
   readonly ackDeadlineMs: number
   /** The next delivery, which has begun now. */
   take(): Delivery | undefined
   /** No handler runs any more. */
   idle(): void
-  flush(): void
-  atEndOfTurn(task: () => void): void
 }
 
 /** Handlers may hold up the event loop for this long, in milliseconds: then the hub has to hear what was done. */
 const LONG_TURN_MS = 10
-/** Time for the hub to answer after a handler that held up the event loop for long, in milliseconds. */
-const ROUND_TRIP_MS = 5
 
 /** Runs the handler of a consumer, and settles each delivery by what becomes of it. */
 export class Handlers {
   running = 0
-  private readonly handler: DeliveryHandler<unknown>
-  private readonly options: ReturnType<typeof completed>
-  private readonly host: HandlersHost
+  readonly #handler: DeliveryHandler<unknown>
+  readonly #options: ReturnType<typeof completed>
+  readonly #source: Source
+  readonly #session: Session
   /** When the first handler of this turn was called. */
-  private turnSince: number | undefined
+  #turnSince: number | undefined
   /** The next one waits for the next turn. */
-  private resting = false
+  #resting = false
 
-  constructor(handler: DeliveryHandler<unknown>, options: ReturnType<typeof completed>, host: HandlersHost) {
-    this.handler = handler
-    this.options = options
-    this.host = host
+  constructor(
+    handler: DeliveryHandler<unknown>,
+    options: ReturnType<typeof completed>,
+    source: Source,
+    session: Session,
+  ) {
+    this.#source = source
+    this.#handler = handler
+    this.#options = options
+    this.#session = session
   }
 
   /** Another one could run. */
   get free(): boolean {
-    return this.running < this.options.concurrency
+    return this.running < this.#options.concurrency
   }
 
   /** Handles what is there. */
   pump(): void {
-    const { clock } = this.host
-    const { concurrency } = this.options
-    while (!this.resting && this.running < concurrency) {
-      if (this.turnSince === undefined) this.beginTurn()
-      const delivery = this.host.take()
+    const { clock } = this.#session
+    const { concurrency } = this.#options
+    while (!this.#resting && this.running < concurrency) {
+      if (this.#turnSince === undefined) this.#beginTurn()
+      const delivery = this.#source.take()
       if (!delivery) return
-      this.handle(delivery)
-      const heldMs = clock.now() - (this.turnSince ?? 0)
-      if (heldMs >= LONG_TURN_MS) this.rest(heldMs)
+      this.#handle(delivery)
+      const heldMs = clock.now() - (this.#turnSince ?? 0)
+      if (heldMs >= LONG_TURN_MS) this.#rest(heldMs)
     }
   }
 
-  private beginTurn(): void {
-    this.turnSince = this.host.clock.now()
-    this.host.atEndOfTurn(() => {
-      this.turnSince = undefined
+  #beginTurn(): void {
+    this.#turnSince = this.#session.clock.now()
+    this.#session.writer.atEndOfTurn(() => {
+      this.#turnSince = undefined
     })
   }
 
   /** Lets the hub know what was done, and hears what it says: it may have taken back what waits here. */
-  private rest(heldMs: number): void {
-    if (this.resting) return
-    this.resting = true
-    this.host.flush()
-    const goOn = () => {
-      this.resting = false
-      this.pump()
-    }
-    // A whole turn of the event loop, which reads the socket somewhere.
-    // After half of a deadline the hub may have taken back what waits: its answer needs a round trip.
-    const wasLong = heldMs >= this.host.ackDeadlineMs / 2
-    nextTurn(() => nextTurn(wasLong ? () => this.host.clock.setTimeout(goOn, ROUND_TRIP_MS) : goOn))
+  #rest(heldMs: number): void {
+    if (this.#resting) return
+    this.#resting = true
+    this.#session.writer.flush()
+    const goOn = () => this.goOn()
+    // After half of a deadline the hub may have taken back what waits. Otherwise a whole turn of the event loop is enough, which reads the
+    // socket somewhere.
+    if (heldMs >= this.#source.ackDeadlineMs / 2) this.#session.roundTrip(goOn)
+    else nextTurn(() => nextTurn(goOn))
   }
 
-  private handle(delivery: Delivery): void {
+  /** Rests no longer: the hub has been heard, or the connection is gone, and with it what waited. */
+  goOn(): void {
+    this.#resting = false
+    this.pump()
+  }
+
+  #handle(delivery: Delivery): void {
     let result: Promise<unknown> | undefined
     try {
-      const returned = this.handler(delivery)
+      const returned = this.#handler(delivery)
       // Also what is a promise to its library alone, a query that runs when it is awaited, and whatever else its `then` does.
       if (isThenable(returned)) result = Promise.resolve(returned)
     } catch (error) {
-      return this.failed(delivery, error)
+      return this.#failed(delivery, error)
     }
-    if (result) this.watch(delivery, result)
-    else this.finish(delivery, () => delivery.ack())
+    if (result) this.#watch(delivery, result)
+    else this.#finish(delivery, () => delivery.ack())
   }
 
   /** Keeps the lease while a handler runs, for as long as it may. */
-  private watch(delivery: Delivery, result: Promise<unknown>): void {
-    const { clock, begun } = this.host
-    const { maxRunTimeMs } = this.options
+  #watch(delivery: Delivery, result: Promise<unknown>): void {
+    const { begun } = this.#source
+    const { clock } = this.#session
+    const { maxRunTimeMs } = this.#options
     const endsAt = clock.now() + maxRunTimeMs
     let timer: Timer | undefined
     let lookAt = 0
@@ -112,49 +119,49 @@ export class Handlers {
       clock.clearTimeout(timer)
       this.running--
       finish()
-      if (this.running === 0) this.host.idle()
+      if (this.running === 0) this.#source.idle()
       // If the timer should have come long ago, the event loop was held up.
       const heldMs = clock.now() - lookAt
-      if (heldMs >= LONG_TURN_MS) this.rest(heldMs)
+      if (heldMs >= LONG_TURN_MS) this.#rest(heldMs)
       this.pump()
     }
     const look = () => {
       const left = endsAt - clock.now()
-      if (left <= 0) return done(() => this.timedOut(delivery))
-      if (begun.has(delivery)) delivery.extend(this.host.ackDeadlineMs)
+      if (left <= 0) return done(() => this.#timedOut(delivery))
+      if (begun.has(delivery)) delivery.extend(this.#source.ackDeadlineMs)
       wait(left)
     }
     // Half of the time is left for the request to arrive.
     const wait = (left: number) => {
-      const ms = Math.min(this.host.ackDeadlineMs / 2, left)
+      const ms = Math.min(this.#source.ackDeadlineMs / 2, left)
       lookAt = clock.now() + ms
       timer = clock.setTimeout(look, ms)
     }
     wait(maxRunTimeMs)
     result.then(
-      () => done(() => this.finish(delivery, () => delivery.ack())),
-      (error: unknown) => done(() => this.failed(delivery, error)),
+      () => done(() => this.#finish(delivery, () => delivery.ack())),
+      (error: unknown) => done(() => this.#failed(delivery, error)),
     )
   }
 
-  private timedOut(delivery: Delivery): void {
+  #timedOut(delivery: Delivery): void {
     const error = new FanfareError('handler_timeout')
     delivery.abort(error)
-    this.failed(delivery, error)
+    this.#failed(delivery, error)
   }
 
-  private failed(delivery: Delivery, error: unknown): void {
-    const { onError } = this.options
+  #failed(delivery: Delivery, error: unknown): void {
+    const { onError } = this.#options
     if (onError) callBack(() => onError(error, delivery))
     // It has settled the delivery itself, and that was too late.
     else if (delivery.settled && isLost(error)) warnOf(delivery)
-    this.finish(delivery, () => delivery.nack({ error }))
+    this.#finish(delivery, () => delivery.nack({ error }))
   }
 
-  private finish(delivery: Delivery, settle: () => Promise<void>): void {
+  #finish(delivery: Delivery, settle: () => Promise<void>): void {
     if (delivery.settled) return
     settle().catch((error: unknown) => {
-      const { onError } = this.options
+      const { onError } = this.#options
       if (onError) callBack(() => onError(error, delivery))
       else if (isLost(error)) warnOf(delivery)
       else throwLater(error)

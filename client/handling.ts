@@ -21,81 +21,81 @@ interface Waits {
 
 /** Gives one message after the other to a handler, and asks `onError` what becomes of one that fails. */
 export class Handling {
-  private readonly handler: Handler<unknown>
-  private readonly options: SubscribeOptions
-  private readonly waits: Waits
-  private readonly source: Source
+  readonly #handler: Handler<unknown>
+  readonly #options: SubscribeOptions
+  readonly #waits: Waits
+  readonly #source: Source
   /** A message is being handled, or waits for its next attempt. */
-  private busy = false
-  private stopped = false
-  private timer: Timer | undefined
+  #busy = false
+  #stopped = false
+  #timer: Timer | undefined
 
   constructor(handler: Handler<unknown>, options: SubscribeOptions, waits: Waits, source: Source) {
-    this.handler = handler
-    this.options = options
-    this.waits = waits
-    this.source = source
+    this.#handler = handler
+    this.#options = options
+    this.#waits = waits
+    this.#source = source
   }
 
   /** Handles a message that has just come, before which none waits. False: another is being handled. */
   takes(delivery: Delivery): boolean {
-    if (this.busy) return false
-    this.handle(delivery, 1)
+    if (this.#busy) return false
+    this.#handle(delivery, 1)
     return true
   }
 
   /** Handles what waits. */
   pump(): void {
-    while (!this.busy) {
-      const item = this.source.shift()
+    while (!this.#busy) {
+      const item = this.#source.shift()
       if (!item) return
-      if ('gap' in item) callBack(() => this.options.onGap?.(item.gap))
-      else this.handle(item, 1)
+      if ('gap' in item) callBack(() => this.#options.onGap?.(item.gap))
+      else this.#handle(item, 1)
     }
   }
 
   /** Nothing more is handled. */
   stop(): void {
-    this.busy = this.stopped = true
-    this.waits.clock.clearTimeout(this.timer)
+    this.#busy = this.#stopped = true
+    this.#waits.clock.clearTimeout(this.#timer)
   }
 
-  private handle(delivery: Delivery, attempt: number): void {
+  #handle(delivery: Delivery, attempt: number): void {
     try {
-      const result: unknown = this.handler(delivery.message)
-      if (!isThenable(result)) return this.source.handled(delivery)
-      this.busy = true
+      const result: unknown = this.#handler(delivery.message)
+      if (!isThenable(result)) return this.#source.handled(delivery)
+      this.#busy = true
       // Once: what is a promise to its library only may do its work again with each `then`.
       Promise.resolve(result).then(
-        () => this.goOn(() => this.source.handled(delivery)),
-        (error: unknown) => this.failed(delivery, error, attempt),
+        () => this.#goOn(() => this.#source.handled(delivery)),
+        (error: unknown) => this.#failed(delivery, error, attempt),
       )
     } catch (error) {
-      if (this.options.onError) void this.failed(delivery, error, attempt)
-      else this.busy = !this.source.broken(error)
+      if (this.#options.onError) void this.#failed(delivery, error, attempt)
+      else this.#busy = !this.#source.broken(error)
     }
   }
 
-  private async failed(delivery: Delivery, error: unknown, attempt: number): Promise<void> {
-    const { onError } = this.options
-    this.busy = true
+  async #failed(delivery: Delivery, error: unknown, attempt: number): Promise<void> {
+    const { onError } = this.#options
+    this.#busy = true
     try {
       if (!onError) throw error
       if ((await onError(error, delivery.message, { attempt })) === 'retry') {
-        const again = () => this.goOn(() => this.handle(delivery, attempt + 1))
-        if (!this.stopped) this.timer = this.waits.clock.setTimeout(again, this.waits.backoffMs(attempt - 1))
+        const again = () => this.#goOn(() => this.#handle(delivery, attempt + 1))
+        if (!this.#stopped) this.#timer = this.#waits.clock.setTimeout(again, this.#waits.backoffMs(attempt - 1))
         return
       }
     } catch (thrown) {
-      if (!this.source.broken(thrown)) return
+      if (!this.#source.broken(thrown)) return
     }
-    this.goOn(() => this.source.handled(delivery))
+    this.#goOn(() => this.#source.handled(delivery))
   }
 
   /** Does the next step, unless nothing more is to be handled. */
-  private goOn(step: () => void): void {
-    if (this.stopped) return
-    this.busy = false
+  #goOn(step: () => void): void {
+    if (this.#stopped) return
+    this.#busy = false
     step()
     this.pump()
   }

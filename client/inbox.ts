@@ -13,93 +13,94 @@ const OVERSHOOT = 16_000
 
 /** What waits in a subscription to be read, in order. */
 export class Inbox {
-  private readonly limit: number
+  readonly #limit: number
   /** With `conflate`: what waits, by topic and key, and how many had been taken when that key began to wait. */
-  private readonly newest: Map<string, { item: Item; takenBefore: number }> | undefined
-  private taken = 0
-  private items: (Item | undefined)[] = []
+  readonly #newest: Map<string, { item: Item; takenBefore: number }> | undefined
+  #taken = 0
+  #items: (Item | undefined)[] = []
   /** Place of the first item that waits: shifting a long array costs more than it does to skip. */
-  private head = 0
+  #head = 0
 
   /** When so many wait, the hub is asked to hold back. */
   constructor(limit: number, conflates: boolean) {
-    this.limit = limit
-    if (conflates) this.newest = new Map()
+    this.#limit = limit
+    if (conflates) this.#newest = new Map()
   }
 
   get size(): number {
-    return this.items.length - this.head
+    return this.#items.length - this.#head
   }
 
   get isFull(): boolean {
-    return this.size >= this.limit
+    return this.size >= this.#limit
   }
 
   /** A quarter is left at most: there may come more. */
   get hasRoom(): boolean {
-    return this.size <= this.limit / 4
+    return this.size <= this.#limit / 4
   }
 
   push(item: Item): void {
-    const { newest, items } = this
+    const newest = this.#newest
+    const items = this.#items
     if (newest && 'message' in item) {
       const key = keyOf(item)
       const older = newest.get(key)
-      let takenBefore = this.taken
+      let takenBefore = this.#taken
       // After some rounds of all keys the older one stays: a key that changes all the time would always be last.
       if (older && takenBefore - older.takenBefore < 4 * newest.size) {
         takenBefore = older.takenBefore
-        this.replaceByGap(items.indexOf(older.item, this.head), 'conflate')
+        this.#replaceByGap(items.indexOf(older.item, this.#head), 'conflate')
       }
       newest.set(key, { item, takenBefore })
     }
     items.push(item)
     // The hub did not hold back in time.
-    if ('message' in item && this.size > this.limit + OVERSHOOT) this.replaceByGap(items.length - 1, 'client-buffer')
+    if ('message' in item && this.size > this.#limit + OVERSHOOT) this.#replaceByGap(items.length - 1, 'client-buffer')
   }
 
   shift(): Item | undefined {
-    const item = this.items[this.head]
+    const item = this.#items[this.#head]
     if (!item) return undefined
-    this.forget(item)
-    if ('message' in item) this.taken++
+    this.#forget(item)
+    if ('message' in item) this.#taken++
     // Or it would be kept alive until the array is cut.
-    this.items[this.head++] = undefined
-    if (this.head === this.items.length || this.head > 10_000) {
-      this.items = this.items.slice(this.head)
-      this.head = 0
+    this.#items[this.#head++] = undefined
+    if (this.#head === this.#items.length || this.#head > 10_000) {
+      this.#items = this.#items.slice(this.#head)
+      this.#head = 0
     }
     return item
   }
 
   clear(): void {
-    this.items = []
-    this.head = 0
-    this.newest?.clear()
+    this.#items = []
+    this.#head = 0
+    this.#newest?.clear()
   }
 
-  private forget(item: Item): void {
-    if (!this.newest || !('message' in item)) return
+  #forget(item: Item): void {
+    if (!this.#newest || !('message' in item)) return
     const key = keyOf(item)
-    if (this.newest.get(key)?.item === item) this.newest.delete(key)
+    if (this.#newest.get(key)?.item === item) this.#newest.delete(key)
   }
 
   /** Leaves a message out. Neighbouring gaps become one, or they would pile up while nothing is read. */
-  private replaceByGap(at: number, reason: Gap['reason']): void {
-    const { items } = this
+  #replaceByGap(at: number, reason: Gap['reason']): void {
+    const items = this.#items
     const item = items[at] as Delivery
     const { id } = item.message
-    this.forget(item)
+    this.#forget(item)
     items[at] = { gap: { count: 1, from: id, to: id, reason } }
-    this.joinGaps(at)
-    this.joinGaps(at - 1)
+    this.#joinGaps(at)
+    this.#joinGaps(at - 1)
   }
 
-  private joinGaps(at: number): void {
-    const [first, second] = [gapIn(this.items[at]), gapIn(this.items[at + 1])]
+  #joinGaps(at: number): void {
+    const [first, second] = [gapIn(this.#items[at]), gapIn(this.#items[at + 1])]
     if (!first || first.reason !== second?.reason) return
     const count = (first.count ?? 0) + (second.count ?? 0)
-    this.items.splice(at, 2, { gap: { ...first, count, to: second.to } })
+    this.#items.splice(at, 2, { gap: { ...first, count, to: second.to } })
   }
 }
 

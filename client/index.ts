@@ -1,6 +1,7 @@
 /** `fanfare/client`: for browsers, and for every platform that has a WebSocket. */
 import { FanfareError } from '../shared/fanfare-error.ts'
 import { Client, type ClientOptions } from './client.ts'
+import './unproxied.ts'
 import type { WebSocketClass } from './websocket.ts'
 
 export type { Clock, Timer } from '../shared/clock.ts'

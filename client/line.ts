@@ -1,6 +1,6 @@
 import type { Timer } from '../shared/clock.ts'
 import { FanfareError } from '../shared/fanfare-error.ts'
-import { reasonOf, throwIfAborted } from './abort.ts'
+import { onAbort, reasonOf, throwIfAborted } from './abort.ts'
 import type { Session } from './session.ts'
 import { exceeds } from './writer.ts'
 
@@ -30,29 +30,30 @@ interface Waiting {
 
 /** What may wait in all lines of a client together. */
 export class Room {
-  private readonly mostCount: number
-  private readonly mostBytes: number
-  private count = 0
-  private bytes = 0
+  readonly #mostCount: number
+  readonly #mostBytes: number
+  #count = 0
+  #bytes = 0
 
   constructor(mostCount: number, mostBytes: number) {
-    this.mostCount = mostCount
-    this.mostBytes = mostBytes
+    this.#mostCount = mostCount
+    this.#mostBytes = mostBytes
   }
 
   /** Throws `queue_full`. */
   check(frame: string | Uint8Array): void {
-    if (this.count >= this.mostCount || this.bytes + frame.length > this.mostBytes) throw new FanfareError('queue_full')
+    if (this.#count >= this.#mostCount || this.#bytes + frame.length > this.#mostBytes)
+      throw new FanfareError('queue_full')
   }
 
   take(frame: string | Uint8Array): void {
-    this.count++
-    this.bytes += frame.length
+    this.#count++
+    this.#bytes += frame.length
   }
 
   give(frame: string | Uint8Array): void {
-    this.count--
-    this.bytes -= frame.length
+    this.#count--
+    this.#bytes -= frame.length
   }
 }
 
@@ -61,71 +62,71 @@ export class Room {
  * while there is no connection.
  */
 export class Line {
-  private readonly session: Session
-  private readonly room: Room
-  private readonly sent = new Map<number, Waiting>()
-  private queue: Waiting[] = []
+  readonly #session: Session
+  readonly #room: Room
+  readonly #sent = new Map<number, Waiting>()
+  #queue: Waiting[] = []
   /** First of the queue: shifting an array of thousands for each one would cost more than to send it. */
-  private head = 0
+  #head = 0
   /** Number of entries in the queue whose callers have given up. */
-  private goneCount = 0
-  private limit = 0
-  private whenIdle: (() => void) | undefined
+  #goneCount = 0
+  #limit = 0
+  #whenIdle: (() => void) | undefined
 
   constructor(session: Session, room: Room) {
-    this.session = session
-    this.room = room
+    this.#session = session
+    this.#room = room
   }
 
   /** Sends it as soon as there is a place. `again`: see `Waiting`. Throws `client_closed`, `queue_full`, and the reason of the signal. */
   send(seq: number, frame: string | Uint8Array, patience: Patience, again?: Waiting['again']): Promise<unknown> {
     const { timeoutMs, untilSent = false, signal } = patience
     throwIfAborted(signal)
-    if (this.session.state === 'closed') throw new FanfareError('client_closed')
-    this.room.check(frame)
+    if (this.#session.state === 'closed') throw new FanfareError('client_closed')
+    this.#room.check(frame)
     return new Promise((resolve, reject) => {
       const waiting = { frame, seq, resolve, reject, again, retry: false, gone: false, timer: undefined, untilSent }
-      this.queue.push(timeoutMs === undefined && !signal ? waiting : this.impatient(waiting, timeoutMs, signal))
-      this.room.take(frame)
-      this.pump()
+      this.#queue.push(timeoutMs === undefined && !signal ? waiting : this.#impatient(waiting, timeoutMs, signal))
+      this.#room.take(frame)
+      this.#pump()
     })
   }
 
   /** The hub grants so many places on the new connection. */
   welcomed(limit: number): void {
-    this.limit = limit
-    this.pump()
+    this.#limit = limit
+    this.#pump()
   }
 
   /** How it was answered. False: it is not of this line. */
   answered(seq: number, answer: (waiting: Pick<Waiting, 'resolve' | 'reject'>) => void): boolean {
-    const waiting = this.sent.get(seq)
+    const waiting = this.#sent.get(seq)
     if (!waiting) return false
-    this.sent.delete(seq)
+    this.#sent.delete(seq)
     answer(waiting)
-    this.pump()
+    this.#pump()
     return true
   }
 
   /** Whether something waits to be sent. */
   get waits(): boolean {
-    return this.live.length > 0
+    return this.#live.length > 0
   }
 
   /** Those without an answer: never sent, and sent. */
   get unsent(): number {
-    return this.live.filter(({ retry }) => !retry).length
+    return this.#live.filter(({ retry }) => !retry).length
   }
 
   get unanswered(): number {
-    return this.live.filter(({ retry }) => retry).length + [...this.sent.values()].filter(({ gone }) => !gone).length
+    return this.#live.filter(({ retry }) => retry).length + [...this.#sent.values()].filter(({ gone }) => !gone).length
   }
 
   /** Resolves when nothing waits and all has been answered. */
   async idle(): Promise<void> {
-    while (this.sent.size > 0 || this.live.length > 0) {
+    while (this.#sent.size > 0 || this.#live.length > 0) {
       await new Promise<void>((resolve) => {
-        this.whenIdle = resolve
+        this.#whenIdle = resolve
       })
     }
   }
@@ -135,9 +136,9 @@ export class Line {
    * that keeps it knows its id; one that does not answers with `connection_lost`.
    */
   lost(): void {
-    this.limit = 0
+    this.#limit = 0
     const repeated: Waiting[] = []
-    for (const waiting of this.sent.values()) {
+    for (const waiting of this.#sent.values()) {
       if (waiting.gone) continue
       if (!waiting.again) {
         waiting.reject(new FanfareError('connection_lost'))
@@ -145,47 +146,46 @@ export class Line {
       }
       if (!waiting.retry) waiting.frame = waiting.again(waiting.frame)
       waiting.retry = true
-      this.room.take(waiting.frame)
+      this.#room.take(waiting.frame)
       repeated.push(waiting)
     }
-    this.sent.clear()
-    this.compact(repeated)
-    this.whenIdle?.()
+    this.#sent.clear()
+    this.#compact(repeated)
+    this.#whenIdle?.()
   }
 
   ended(error: FanfareError): void {
-    for (const waiting of this.live) {
-      this.room.give(waiting.frame)
+    for (const waiting of this.#live) {
+      this.#room.give(waiting.frame)
       waiting.reject(waiting.retry ? new FanfareError('connection_lost') : error)
     }
-    this.queue = []
-    this.compact()
-    this.whenIdle?.()
+    this.#queue = []
+    this.#compact()
+    this.#whenIdle?.()
   }
 
-  private get live(): Waiting[] {
-    return this.queue.slice(this.head).filter(({ gone }) => !gone)
+  get #live(): Waiting[] {
+    return this.#queue.slice(this.#head).filter(({ gone }) => !gone)
   }
 
   /** What was sent cannot be taken back: it keeps its place until it is answered, and nobody hears that. */
-  private impatient(waiting: Waiting, timeoutMs: number | undefined, signal: AbortSignal | undefined): Waiting {
-    const { clock } = this.session
+  #impatient(waiting: Waiting, timeoutMs: number | undefined, signal: AbortSignal | undefined): Waiting {
+    const { clock } = this.#session
     const give = (error: unknown) => {
       waiting.reject(error)
       waiting.gone = true
-      if (this.sent.get(waiting.seq) === waiting) return
-      this.room.give(waiting.frame)
+      if (this.#sent.get(waiting.seq) === waiting) return
+      this.#room.give(waiting.frame)
       waiting.frame = ''
-      if (++this.goneCount * 2 > this.queue.length - this.head) this.compact()
-      this.whenIdle?.()
+      if (++this.#goneCount * 2 > this.#queue.length - this.#head) this.#compact()
+      this.#whenIdle?.()
     }
-    const abort = () => give(signal && reasonOf(signal))
+    const offAbort = onAbort(signal, () => give(signal && reasonOf(signal)))
     const done = () => {
       clock.clearTimeout(waiting.timer)
-      signal?.removeEventListener('abort', abort)
+      offAbort()
     }
     const { resolve, reject } = waiting
-    signal?.addEventListener('abort', abort, { once: true })
     if (timeoutMs !== undefined) {
       waiting.timer = clock.setTimeout(() => give(new FanfareError('request_timeout')), timeoutMs)
     }
@@ -201,30 +201,30 @@ export class Line {
     })
   }
 
-  private pump(): void {
-    const { limit: frameBytes } = this.session.writer
-    while (this.sent.size < this.limit && this.head < this.queue.length) {
-      const waiting = this.queue[this.head++] as Waiting
+  #pump(): void {
+    const { limit: frameBytes } = this.#session.writer
+    while (this.#sent.size < this.#limit && this.#head < this.#queue.length) {
+      const waiting = this.#queue[this.#head++] as Waiting
       if (waiting.gone) {
-        this.goneCount--
+        this.#goneCount--
         continue
       }
-      this.room.give(waiting.frame)
+      this.#room.give(waiting.frame)
       if (exceeds(waiting.frame, frameBytes)) {
         waiting.reject(new FanfareError('frame_too_large', `The limit is ${frameBytes} bytes`))
         continue
       }
-      if (waiting.untilSent) this.session.clock.clearTimeout(waiting.timer)
-      this.sent.set(waiting.seq, waiting)
-      this.session.write(waiting.frame)
+      if (waiting.untilSent) this.#session.clock.clearTimeout(waiting.timer)
+      this.#sent.set(waiting.seq, waiting)
+      this.#session.write(waiting.frame)
     }
-    if (this.head === this.queue.length) this.queue.length = this.head = this.goneCount = 0
-    else if (this.head > 1000 && this.head * 2 > this.queue.length) this.compact()
-    if (this.sent.size === 0) this.whenIdle?.()
+    if (this.#head === this.#queue.length) this.#queue.length = this.#head = this.#goneCount = 0
+    else if (this.#head > 1000 && this.#head * 2 > this.#queue.length) this.#compact()
+    if (this.#sent.size === 0) this.#whenIdle?.()
   }
 
-  private compact(before: Waiting[] = []): void {
-    this.queue = before.concat(this.live)
-    this.head = this.goneCount = 0
+  #compact(before: Waiting[] = []): void {
+    this.#queue = before.concat(this.#live)
+    this.#head = this.#goneCount = 0
   }
 }

@@ -1,6 +1,5 @@
-import type { Timer } from '../shared/clock.ts'
 import { errorFrom, FanfareError } from '../shared/fanfare-error.ts'
-import type { ErrorFrame, Frame, WelcomeFrame } from '../shared/frames.ts'
+import type { ErrorFrame, HubFrame, WelcomeFrame } from '../shared/frames.ts'
 import { Asking } from './asking.ts'
 import { Calls } from './calls.ts'
 import { Consumers } from './consumers.ts'
@@ -10,8 +9,9 @@ import { Requests } from './requests.ts'
 import { Responders } from './responders.ts'
 import { Session, type SessionListener, type SessionOptions, type StateChange } from './session.ts'
 import { Subscriptions } from './subscriptions.ts'
-import { throwLater } from './throw-later.ts'
+import { callBack, throwLater } from './throw-later.ts'
 import type { Tracing } from './tracing.ts'
+import { within } from './within.ts'
 
 /** What the client is told. */
 interface LinkOwner {
@@ -42,45 +42,45 @@ export class Link implements SessionListener {
   readonly requests: Requests
   readonly responders: Responders
   readonly subscriptions: Subscriptions
-  private readonly asking: Asking
-  private readonly owner: LinkOwner
+  readonly #asking: Asking
+  readonly #owner: LinkOwner
   /** Publishes and requests share the hub's window; calls have a limit of their own. */
-  private readonly line: Line
-  private readonly callLine: Line
-  private readonly parts: readonly { lost(): void }[]
+  readonly #line: Line
+  readonly #callLine: Line
+  readonly #parts: readonly { lost(): void }[]
 
   constructor(url: string, options: LinkOptions, owner: LinkOwner) {
     const { queueLimit, queueLimitBytes, trace, ...rest } = options
     // One count for all that bears a number.
     let last = 0
     const next = () => ++last
-    this.owner = owner
+    this.#owner = owner
     this.session = new Session(url, { ...rest, nextSeq: next }, this)
-    this.asking = new Asking(this.session)
+    this.#asking = new Asking(this.session)
     const room = new Room(queueLimit, queueLimitBytes)
-    this.line = new Line(this.session, room)
-    this.callLine = new Line(this.session, room)
-    this.publisher = new Publisher(this.line, next)
-    this.calls = new Calls(this.callLine, next)
-    this.consumers = new Consumers(this.session, next, trace)
-    this.requests = new Requests(this.line, next)
-    this.responders = new Responders(this.session, this.asking, next)
-    this.subscriptions = new Subscriptions(this.session, this.asking, next)
-    this.parts = [this.line, this.callLine, this.consumers, this.responders, this.asking, this.subscriptions]
+    this.#line = new Line(this.session, room)
+    this.#callLine = new Line(this.session, room)
+    this.publisher = new Publisher(this.#line, next)
+    this.calls = new Calls(this.#callLine, next)
+    this.consumers = new Consumers(this.session, this.#asking, next, trace)
+    this.requests = new Requests(this.#line, next)
+    this.responders = new Responders(this.session, this.#asking, next)
+    this.subscriptions = new Subscriptions(this.session, this.#asking, next)
+    this.#parts = [this.#line, this.#callLine, this.consumers, this.responders, this.#asking, this.subscriptions]
   }
 
   opened(): void {
     this.subscriptions.askAll()
-    this.consumers.consumeAll()
+    this.consumers.askAll()
     this.responders.askAll()
   }
 
   welcomed({ window, limits }: WelcomeFrame): void {
-    this.line.welcomed(window)
-    this.callLine.welcomed(limits.calls ?? Number.POSITIVE_INFINITY)
+    this.#line.welcomed(window)
+    this.#callLine.welcomed(limits.calls ?? Number.POSITIVE_INFINITY)
   }
 
-  received(frame: Frame, only: number | undefined): void {
+  received(frame: HubFrame, only: number | undefined): void {
     switch (frame.type) {
       case 'message':
         return this.subscriptions.message(frame, only)
@@ -112,47 +112,48 @@ export class Link implements SessionListener {
       case 'committed':
         return this.subscriptions.committed(frame)
       case 'unsubscribed':
-        return this.asking.withdrawn(frame.sub)
+        return this.#asking.withdrawn(frame.sub)
+      case 'cancelled':
+        return this.#asking.withdrawn(frame.consumer)
       case 'paused':
       case 'resumed':
         return this.subscriptions.answered(frame)
       case 'error':
-        return this.refused(frame)
+        return this.#refused(frame)
     }
   }
 
+  // A fault in one part must not keep the others from hearing it.
+
   lost(): void {
-    for (const part of this.parts) guarded(() => part.lost())
+    for (const part of this.#parts) callBack(() => part.lost())
   }
 
   ended(error: FanfareError | undefined): void {
     const reason = error ?? new FanfareError('client_closed')
     let untold = 0
-    guarded(() => this.line.ended(reason))
-    guarded(() => this.callLine.ended(reason))
-    guarded(() => (untold += this.subscriptions.endAll(error)))
-    guarded(() => (untold += this.responders.endAll(error)))
-    guarded(() => (untold += this.consumers.endAll(error)))
+    callBack(() => this.#line.ended(reason))
+    callBack(() => this.#callLine.ended(reason))
+    callBack(() => (untold += this.subscriptions.endAll(error)))
+    callBack(() => (untold += this.responders.endAll(error)))
+    callBack(() => (untold += this.consumers.endAll(error)))
     // Once, however many have ended with the client.
     if (untold > 0) throwLater(error)
-    this.owner.ended()
+    this.#owner.ended()
   }
 
   changed(change: StateChange): void {
-    this.owner.changed(change)
+    this.#owner.changed(change)
   }
 
   /** Waits for what was accepted and what is under way, for so long at most, and closes for good. */
   async close(timeoutMs: number): Promise<Closed> {
-    const { session, line, callLine } = this
+    const session = this.session
+    const line = this.#line
+    const callLine = this.#callLine
     const { clock } = session
     if (session.state === 'connected' || line.waits || callLine.waits) {
-      let timer: Timer | undefined
-      const grace = new Promise<void>((resolve) => {
-        timer = clock.setTimeout(resolve, timeoutMs)
-      })
-      await Promise.race([this.idle(), grace])
-      clock.clearTimeout(timer)
+      await within(clock, timeoutMs, this.#idle())
       this.consumers.cancelAll()
     }
     const unsent = line.unsent + callLine.unsent
@@ -162,27 +163,18 @@ export class Link implements SessionListener {
   }
 
   /** Handlers first: what they publish and ask belongs to what was under way. */
-  private async idle(): Promise<void> {
+  async #idle(): Promise<void> {
     await Promise.all([this.subscriptions.commitAll(), this.consumers.closeAll(), this.responders.finish()])
-    await Promise.all([this.line.idle(), this.callLine.idle()])
+    await Promise.all([this.#line.idle(), this.#callLine.idle()])
   }
 
-  private refused(frame: ErrorFrame): void {
+  #refused(frame: ErrorFrame): void {
     const { sub, seq, consumer, code } = frame
     if (consumer !== undefined) this.consumers.refused(frame)
     // What was unsubscribed, paused, resumed or committed had just ended, and that was told.
-    else if (code === 'unknown_subscription') this.asking.withdrawn(sub as number)
+    else if (code === 'unknown_subscription') this.#asking.withdrawn(sub as number)
     else if (this.responders.refused(frame)) return
     else if (seq === undefined) this.subscriptions.refused(frame)
-    else for (const line of [this.line, this.callLine]) line.answered(seq, ({ reject }) => reject(errorFrom(frame)))
-  }
-}
-
-/** A fault in one part must not keep the others from hearing it. */
-function guarded(tell: () => void): void {
-  try {
-    tell()
-  } catch (error) {
-    throwLater(error)
+    else for (const line of [this.#line, this.#callLine]) line.answered(seq, ({ reject }) => reject(errorFrom(frame)))
   }
 }

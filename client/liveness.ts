@@ -20,74 +20,74 @@ interface LinkToWatch {
  * silence after that ends the connection. A machine that wakes up has often lost its connections, so that a ping goes out at once.
  */
 export class Liveness {
-  private readonly clock: Clock
-  private readonly link: LinkToWatch
-  private looks: Timer | undefined
-  private intervalMs = 0
-  private lookMs = 0
-  private lookedAt = 0
-  private silentMs = 0
+  readonly #clock: Clock
+  readonly #link: LinkToWatch
+  #looks: Timer | undefined
+  #intervalMs = 0
+  #lookMs = 0
+  #lookedAt = 0
+  #silentMs = 0
   /** Runs while a ping has no answer. */
-  private answer: Timer | undefined
+  #answer: Timer | undefined
 
   constructor(clock: Clock, link: LinkToWatch) {
-    this.clock = clock
-    this.link = link
+    this.#clock = clock
+    this.#link = link
   }
 
   /** Watches a new connection. */
   start(intervalMs: number): void {
     this.stop()
-    this.intervalMs = Math.max(1, intervalMs)
-    this.lookMs = Math.min(LOOK_MS, this.intervalMs / LOOKS_PER_INTERVAL)
-    this.lookedAt = this.clock.now()
-    this.silentMs = 0
-    this.looks = this.clock.setInterval(() => this.look(), this.lookMs)
+    this.#intervalMs = Math.max(1, intervalMs)
+    this.#lookMs = Math.min(LOOK_MS, this.#intervalMs / LOOKS_PER_INTERVAL)
+    this.#lookedAt = this.#clock.now()
+    this.#silentMs = 0
+    this.#looks = this.#clock.setInterval(() => this.#look(), this.#lookMs)
   }
 
   stop(): void {
-    this.clock.clearInterval(this.looks)
-    this.looks = undefined
-    this.answered()
+    this.#clock.clearInterval(this.#looks)
+    this.#looks = undefined
+    this.#answered()
   }
 
   /** Something has come from the hub. */
   heard(): void {
-    this.silentMs = 0
-    if (this.answer !== undefined) this.answered()
+    this.#silentMs = 0
+    if (this.#answer !== undefined) this.#answered()
   }
 
   /** There is a reason for doubt: the hub has to answer soon. */
   doubt(): void {
-    if (this.looks === undefined) return
-    this.ask(Math.min(this.intervalMs, DOUBT_ANSWER_MS))
+    if (this.#looks === undefined) return
+    this.#ask(Math.min(this.#intervalMs, DOUBT_ANSWER_MS))
   }
 
-  private look(): void {
-    const now = this.clock.now()
-    const late = Math.abs(now - this.lookedAt - this.lookMs) > LATE_MS
-    this.lookedAt = now
-    this.silentMs += this.lookMs
+  #look(): void {
+    const now = this.#clock.now()
+    const late = Math.abs(now - this.#lookedAt - this.#lookMs) > LATE_MS
+    this.#lookedAt = now
+    this.#silentMs += this.#lookMs
     if (late) this.doubt()
-    else if (this.silentMs >= this.intervalMs && this.answer === undefined) {
-      this.ask(Math.min(this.intervalMs, ANSWER_MS))
+    else if (this.#silentMs >= this.#intervalMs && this.#answer === undefined) {
+      this.#ask(Math.min(this.#intervalMs, ANSWER_MS))
     }
   }
 
-  private ask(ms: number): void {
-    this.answered()
-    const askedAt = this.clock.now()
-    this.link.ping()
-    this.answer = this.clock.setTimeout(() => {
-      this.answer = undefined
+  #ask(ms: number): void {
+    this.#answered()
+    const askedAt = this.#clock.now()
+    this.#link.ping()
+    this.#answer = this.#clock.setTimeout(() => {
+      this.#answer = undefined
       // The program has slept, and has not yet read what came meanwhile.
-      if (Math.abs(this.clock.now() - askedAt - ms) > LATE_MS) this.doubt()
-      else this.link.dead()
+      if (Math.abs(this.#clock.now() - askedAt - ms) > LATE_MS) this.doubt()
+      else this.#link.dead()
     }, ms)
   }
 
-  private answered(): void {
-    this.clock.clearTimeout(this.answer)
-    this.answer = undefined
+  #answered(): void {
+    this.#clock.clearTimeout(this.#answer)
+    this.#answer = undefined
   }
 }

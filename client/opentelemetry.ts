@@ -1,7 +1,7 @@
 /** `fanfare/opentelemetry`: traces that go from publish to handler. Needs the package `@opentelemetry/api`. */
 import { context, propagation, ROOT_CONTEXT, type Span, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api'
+import { MAX_HEADERS } from '../shared/content-frames.ts'
 import type { Headers } from '../shared/frames.ts'
-import { MAX_HEADERS } from '../shared/parse-frame.ts'
 import { isThenable } from '../shared/thenable.ts'
 import { textOf } from '../shared/thrown.ts'
 import type { Delivery } from './delivery.ts'

@@ -1,16 +1,14 @@
+import { MAX_DELAY_MS } from '../shared/content-frames.ts'
 import { FanfareError } from '../shared/fanfare-error.ts'
-import { MAX_DELAY_MS } from '../shared/parse-frame.ts'
-
-/** What an option has to be, in words, and the check. */
-type Rule = readonly [words: string, fits: (value: unknown) => boolean]
+import { ANY, type Rule, whole } from '../shared/rules.ts'
 
 /** A rule for each option, so that none is forgotten and unknown ones are found. */
 export type Rules<Options> = { readonly [Name in keyof Required<Options>]: Rule }
 
 /** Anything: what is in a frame is checked with the frame. */
-export const ANY: Rule = ['', () => true]
+export { ANY }
 export const FUNCTION: Rule = ['a function', (value) => typeof value === 'function']
-export const COUNT: Rule = ['a whole number from 1', (value) => Number.isSafeInteger(value) && (value as number) > 0]
+export const COUNT = whole(1)
 export const NUMBER: Rule = ['a number from 0', (value) => Number.isFinite(value) && (value as number) >= 0]
 export const WAIT_MS: Rule = [
   `a number of milliseconds from 1 to ${MAX_DELAY_MS}`,

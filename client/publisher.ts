@@ -1,4 +1,4 @@
-import { decodeBinary, decodeText, encodeFrame } from '../shared/codec.ts'
+import { decodeBinary, encodeFrame } from '../shared/codec.ts'
 import type { Headers, PublishFrame, ReceiptFrame } from '../shared/frames.ts'
 import type { Position } from '../shared/streams.ts'
 import { parseTopic } from '../shared/topic.ts'
@@ -58,31 +58,32 @@ export interface Receipt {
 
 /** Publishes within the window that the hub grants. */
 export class Publisher {
-  private readonly line: Line
-  private readonly nextSeq: () => number
+  readonly #line: Line
+  readonly #nextSeq: () => number
   // An id is a random prefix and a count: unique like a nanoid, at a fraction of its cost.
-  private readonly idPrefix = `${randomId()}.`
+  readonly #idPrefix = `${randomId()}.`
 
   constructor(line: Line, nextSeq: () => number) {
-    this.line = line
-    this.nextSeq = nextSeq
+    this.#line = line
+    this.#nextSeq = nextSeq
   }
 
   publish(topic: string, data: unknown, { signal, ...fields }: PublishOptions): Promise<Receipt> {
     parseTopic(topic)
-    const seq = this.nextSeq()
-    const id = fields.id ?? this.idPrefix + seq.toString(36)
+    const seq = this.#nextSeq()
+    const id = fields.id ?? this.#idPrefix + seq.toString(36)
     // Encoded now: the caller may change the data afterwards. Undefined fields vanish in JSON.
     const frame = encodeChecked({ type: 'publish', seq, topic, ...fields, id, data } as PublishFrame)
-    return this.line.send(seq, frame, { signal }, asRetry) as Promise<Receipt>
+    return this.#line.send(seq, frame, { signal }, asRetry) as Promise<Receipt>
   }
 
   receipt({ seq, id, duplicate = false, positions = {}, queues = [] }: ReceiptFrame): void {
-    this.line.answered(seq, ({ resolve }) => resolve({ id, duplicate, positions, queues }))
+    this.#line.answered(seq, ({ resolve }) => resolve({ id, duplicate, positions, queues }))
   }
 }
 
 function asRetry(frame: string | Uint8Array): string | Uint8Array {
-  const [decoded] = typeof frame === 'string' ? decodeText(frame) : decodeBinary(frame)
+  if (typeof frame === 'string') return `{"retry":true,${frame.slice(1)}`
+  const [decoded] = decodeBinary(frame)
   return encodeFrame({ ...(decoded as PublishFrame), retry: true })
 }

@@ -35,52 +35,52 @@ type Call = (method: string, params?: unknown, untilSent?: boolean) => Promise<u
 export class QueueAdmin {
   /** What an operator does with the messages that nobody could handle. */
   readonly deadLetters: DeadLetterAdmin
-  private readonly call: Call
+  readonly #call: Call
 
   /** @internal */
   constructor(call: Call) {
-    this.call = call
+    this.#call = call
     this.deadLetters = new DeadLetterAdmin(call)
   }
 
   /** All queues that the token lets the client see, in the order of their declaration. */
   list(): Promise<QueueInfo[]> {
-    return allPages((from) => this.call('queues.list', { from }))
+    return allPages((from) => this.#call('queues.list', { from }))
   }
 
   /** One queue. */
   show(name: string): Promise<QueueInfo> {
-    return this.call('queues.show', { name }) as Promise<QueueInfo>
+    return this.#call('queues.show', { name }) as Promise<QueueInfo>
   }
 
   /** Declares it, or finds it declared. Rejects with `queue_exists` where it has other options, and `bad_params`. */
   declare(declaration: QueueDeclaration): Promise<QueueInfo> {
-    return this.call('queues.declare', declaration) as Promise<QueueInfo>
+    return this.#call('queues.declare', declaration) as Promise<QueueInfo>
   }
 
   /** Deletes it, with its messages and dead letters; its consumers end with `no_queue`. */
   async delete(name: string): Promise<void> {
-    await this.call('queues.delete', { name })
+    await this.#call('queues.delete', { name })
   }
 
   /** Lets go of the messages that wait, and not of those on lease; resolves to how many. */
   purge(name: string): Promise<number> {
-    return count(this.call('queues.purge', { name }))
+    return count(this.#call('queues.purge', { name }))
   }
 
   /** Lets a parked group go on. Rejects with `no_parked_group`. */
   async unpark(name: string, key: string): Promise<void> {
-    await this.call('queues.unpark', { name, key })
+    await this.#call('queues.unpark', { name, key })
   }
 }
 
 /** What an operator does with the dead letters of a queue; a filter says with which, none with all. */
 export class DeadLetterAdmin {
-  private readonly call: Call
+  readonly #call: Call
 
   /** @internal */
   constructor(call: Call) {
-    this.call = call
+    this.#call = call
   }
 
   /**
@@ -97,7 +97,7 @@ export class DeadLetterAdmin {
     const letters: DeadLetter[] = []
     for (let next = from; ; ) {
       const params = { name, filter, from: next, limit: limit - letters.length }
-      const page = (await this.call('deadLetters.list', params)) as DeadLetter[]
+      const page = (await this.#call('deadLetters.list', params)) as DeadLetter[]
       letters.push(...page)
       const last = page.at(-1)
       if (!last || letters.length >= limit) return letters
@@ -117,12 +117,12 @@ export class DeadLetterAdmin {
     options: { readonly to?: string; readonly perSecond?: number } = {},
   ): Promise<number> {
     // At a rate it takes any time: as long as the connection stands.
-    return count(this.call('deadLetters.redrive', { name, filter, ...options }, true))
+    return count(this.#call('deadLetters.redrive', { name, filter, ...options }, true))
   }
 
   /** Lets go of them; resolves to how many. */
   purge(name: string, filter: DeadLetterFilter = {}): Promise<number> {
-    return count(this.call('deadLetters.purge', { name, filter }))
+    return count(this.#call('deadLetters.purge', { name, filter }))
   }
 }
 

@@ -10,28 +10,28 @@ export const DONE = { value: undefined, done: true } as const
  * for the next item.
  */
 export class Reader<Item> implements AsyncIterableIterator<Item, undefined> {
-  private readonly take: () => IteratorResult<Item, undefined> | undefined
-  private readonly close: () => Promise<void>
-  private readonly askers: Asker<Item>[] = []
-  private over = false
+  readonly #take: () => IteratorResult<Item, undefined> | undefined
+  readonly #close: () => Promise<void>
+  readonly #askers: Asker<Item>[] = []
+  #over = false
 
   /** `take` gives the next item or the end, nothing if neither is there, and throws why it ended, once. */
   constructor(take: () => IteratorResult<Item, undefined> | undefined, close: () => Promise<void>) {
-    this.take = take
-    this.close = close
+    this.#take = take
+    this.#close = close
   }
 
   next(): Promise<IteratorResult<Item, undefined>> {
     return new Promise((resolve, reject) => {
-      this.askers.push({ resolve, reject })
+      this.#askers.push({ resolve, reject })
       this.wake()
     })
   }
 
   async return(): Promise<IteratorReturnResult<undefined>> {
-    this.over = true
+    this.#over = true
     this.wake()
-    await this.close()
+    await this.#close()
     return DONE
   }
 
@@ -39,15 +39,20 @@ export class Reader<Item> implements AsyncIterableIterator<Item, undefined> {
     return this
   }
 
+  /** Whether it waits for an item. */
+  get waits(): boolean {
+    return this.#askers.length > 0
+  }
+
   /** There may be something to take. */
   wake(): void {
-    while (this.askers.length > 0) {
+    while (this.#askers.length > 0) {
       try {
-        const result = this.over ? DONE : this.take()
+        const result = this.#over ? DONE : this.#take()
         if (!result) return
-        this.askers.shift()?.resolve(result)
+        this.#askers.shift()?.resolve(result)
       } catch (error) {
-        this.askers.shift()?.reject(error)
+        this.#askers.shift()?.reject(error)
       }
     }
   }

@@ -22,25 +22,25 @@ export const REQUEST_RULES: Rules<RequestOptions> = { timeoutMs: WAIT_MS, header
 
 /** What this client asks of responders, within the window that the hub grants for publishes. */
 export class Requests {
-  private readonly line: Line
-  private readonly nextSeq: () => number
+  readonly #line: Line
+  readonly #nextSeq: () => number
 
   constructor(line: Line, nextSeq: () => number) {
-    this.line = line
-    this.nextSeq = nextSeq
+    this.#line = line
+    this.#nextSeq = nextSeq
   }
 
   request(topic: string, data: unknown, options: RequestOptions): Promise<unknown> {
     const { timeoutMs = REQUEST_TIMEOUT_MS, headers, signal } = options
     parseTopic(topic)
-    const seq = this.nextSeq()
+    const seq = this.#nextSeq()
     // The hub has a timer as well, which does not help while it is out of reach.
     const frame = encodeChecked({ type: 'ask', seq, topic, data, timeoutMs: Math.ceil(timeoutMs), headers } as AskFrame)
-    return this.line.send(seq, frame, { timeoutMs, signal })
+    return this.#line.send(seq, frame, { timeoutMs, signal })
   }
 
   answered({ seq, data, error }: AnswerFrame): void {
-    this.line.answered(seq, ({ resolve, reject }) => {
+    this.#line.answered(seq, ({ resolve, reject }) => {
       if (error === undefined) resolve(data)
       else reject(new FanfareError('responder_failed', error))
     })

@@ -1,4 +1,4 @@
-import { errorFrom, FanfareError } from '../shared/fanfare-error.ts'
+import { errorFrom, type FanfareError } from '../shared/fanfare-error.ts'
 import type { ErrorFrame, Headers, RequestFrame } from '../shared/frames.ts'
 import { RecentMap } from '../shared/recent-map.ts'
 import { parsePattern } from '../shared/topic.ts'
@@ -9,7 +9,6 @@ import { FUNCTION, type Rules } from './options.ts'
 import type { Session } from './session.ts'
 import { Standing } from './standing.ts'
 import { callBack, throwLater } from './throw-later.ts'
-import { exceeds } from './writer.ts'
 
 /** Requests that are remembered after their replies, at most twice as many: the hub may refuse a reply. */
 const REMEMBERED_REQUESTS = 100
@@ -84,83 +83,86 @@ interface Offer extends Asked {
 
 /** What this client answers. */
 export class Responders {
-  private readonly session: Session
-  private readonly asking: Asking
-  private readonly nextNumber: () => number
-  private readonly offers = new Map<number, Offer>()
+  readonly #session: Session
+  readonly #asking: Asking
+  readonly #nextNumber: () => number
+  readonly #offers = new Map<number, Offer>()
   /** Of this connection. */
-  private replied = new RecentMap<number, Request>(REMEMBERED_REQUESTS)
+  #replied = new RecentMap<number, Request>(REMEMBERED_REQUESTS)
   /** Counts connections: a request ends with its own, and on the next its number may be another's. */
-  private connection = 0
+  #connection = 0
   /** Handlers that run, until their replies are written. */
-  private readonly running = new Set<Promise<void>>()
+  readonly #running = new Set<Promise<void>>()
 
   constructor(session: Session, asking: Asking, nextNumber: () => number) {
-    this.session = session
-    this.asking = asking
-    this.nextNumber = nextNumber
+    this.#session = session
+    this.#asking = asking
+    this.#nextNumber = nextNumber
   }
 
   respond(pattern: string, handler: RequestHandler<unknown, unknown>, options: RespondOptions): Responder {
     parsePattern(pattern)
-    const sub = this.nextNumber()
+    const number = this.#nextNumber()
     const standing = new Standing(options, false)
-    const offer: Offer = { sub, frame: { type: 'respond', sub, pattern }, standing, handler, options }
-    this.offers.set(sub, offer)
-    this.asking.ask(offer)
+    const offer: Offer = { number, frame: { type: 'respond', sub: number, pattern }, standing, handler, options }
+    this.#offers.set(number, offer)
+    this.#asking.ask(offer)
     const { ready, ended } = standing
     let closing: Promise<void> | undefined
     const close = () => {
       standing.end()
-      closing ??= this.offers.delete(sub) ? this.asking.withdraw(offer) : Promise.resolve()
+      closing ??= this.#offers.delete(number) ? this.#asking.withdraw(offer) : Promise.resolve()
       return closing
     }
     return { ready, ended, close }
   }
 
   askAll(): void {
-    for (const offer of this.offers.values()) this.asking.ask(offer)
+    for (const offer of this.#offers.values()) this.#asking.ask(offer)
   }
 
   /** False: this is no offer's number. */
   confirmed(sub: number): boolean {
-    const offer = this.offers.get(sub)
+    const offer = this.#offers.get(sub)
     if (!offer) return false
     const { standing, options } = offer
     if (standing.wasReady) callBack(() => options.onResumed?.())
-    this.asking.confirmed(offer)
+    this.#asking.confirmed(offer)
     return true
   }
 
   requested(frame: RequestFrame): void {
-    const done = this.answer(frame)
-    this.running.add(done)
-    void done.finally(() => this.running.delete(done))
+    const done = this.#answer(frame)
+    this.#running.add(done)
+    void done.finally(() => this.#running.delete(done))
   }
 
   /** Gets no more requests. Resolves when those that came have been answered. */
   async finish(): Promise<void> {
-    await Promise.all([...this.offers.values()].map((offer) => this.asking.withdraw(offer, true)))
-    while (this.running.size > 0) await Promise.allSettled(this.running)
+    const finished = [...this.#offers.values()].map((offer) =>
+      this.#asking.withdraw(offer, { type: 'unsubscribe', sub: offer.number, finish: true }),
+    )
+    await Promise.all(finished)
+    while (this.#running.size > 0) await Promise.allSettled(this.#running)
   }
 
-  private async answer({ sub, request, topic, data, headers }: RequestFrame): Promise<void> {
-    const offer = this.offers.get(sub)
+  async #answer({ sub, request, topic, data, headers }: RequestFrame): Promise<void> {
+    const offer = this.#offers.get(sub)
     if (!offer) return
-    const { connection } = this
+    const connection = this.#connection
     const asked = { topic, data, ...(headers && { headers }) }
     const reply = (words: { readonly data?: unknown; readonly error?: string }) => {
       const encoded = encodeChecked({ type: 'reply', request, ...words })
-      if (exceeds(encoded, this.session.writer.limit)) throw new FanfareError('frame_too_large')
-      if (connection !== this.connection) return
-      this.replied.set(request, asked)
-      this.session.write(encoded)
+      this.#session.checkSize(encoded)
+      if (connection !== this.#connection) return
+      this.#replied.set(request, asked)
+      this.#session.write(encoded)
     }
     try {
       reply({ data: await offer.handler(asked) })
     } catch (error) {
       // A character takes six bytes at most, and the frame has little else.
-      reply({ error: (errorText(error) ?? 'It failed').slice(0, this.session.writer.limit / 8) })
+      reply({ error: (errorText(error) ?? 'It failed').slice(0, this.#session.writer.limit / 8) })
       callBack(() => offer.options.onError?.(error, asked))
     }
   }
@@ -168,34 +170,26 @@ export class Responders {
   /** False: what was refused was no offer, and no reply to a request. */
   refused(frame: ErrorFrame): boolean {
     const { sub, request } = frame
-    const offer = sub === undefined ? undefined : this.offers.get(sub)
+    const offer = sub === undefined ? undefined : this.#offers.get(sub)
     const error = errorFrom(frame)
     // Of one reply: the offer goes on.
-    if (request !== undefined) callBack(() => offer?.options.onError?.(error, this.replied.get(request)))
-    else if (offer && !this.asking.retries(offer, frame)) {
-      this.offers.delete(offer.sub)
-      offer.standing.fail(error)
-      if (!offer.standing.report(error)) throwLater(error)
+    if (request !== undefined) callBack(() => offer?.options.onError?.(error, this.#replied.get(request)))
+    else if (offer && !this.#asking.retries(offer, frame)) {
+      this.#offers.delete(offer.number)
+      if (!offer.standing.over(error)) throwLater(error)
     }
     return request !== undefined || offer !== undefined
   }
 
   lost(): void {
-    this.connection++
-    this.replied = new RecentMap(REMEMBERED_REQUESTS)
+    this.#connection++
+    this.#replied = new RecentMap(REMEMBERED_REQUESTS)
   }
 
   /** The client is closed for good; without an error it closed itself. Returns those that nobody was told of. */
   endAll(error: FanfareError | undefined): number {
-    let untold = 0
-    for (const { standing } of this.offers.values()) {
-      if (!error) standing.end()
-      else {
-        standing.fail(error)
-        if (!standing.report(error)) untold++
-      }
-    }
-    this.offers.clear()
-    return untold
+    const untold = [...this.#offers.values()].filter(({ standing }) => !standing.over(error))
+    this.#offers.clear()
+    return untold.length
   }
 }

@@ -1,16 +1,17 @@
 import type { Clock, Timer } from '../shared/clock.ts'
 import { decodeBinary, decodeText } from '../shared/codec.ts'
 import { type ErrorCode, errorFrom, FanfareError } from '../shared/fanfare-error.ts'
-import { type ErrorFrame, type Frame, SUBPROTOCOL, type WelcomeFrame } from '../shared/frames.ts'
-import { parseFrame } from '../shared/parse-frame.ts'
+import { type ErrorFrame, type HubFrame, SUBPROTOCOL, type WelcomeFrame } from '../shared/frames.ts'
+import { HUB_FRAMES } from '../shared/hub-frames.ts'
+import { checkFrame } from '../shared/rules.ts'
+import { textOf } from '../shared/thrown.ts'
 import { type Backoff, backoffMs } from './backoff.ts'
 import { Farewell } from './farewell.ts'
 import { Liveness } from './liveness.ts'
 import { type GetToken, Tokens } from './tokens.ts'
 import { onWake } from './wake.ts'
 import type { WebSocketClass, WebSocketLike } from './websocket.ts'
-import { wordsOf } from './words.ts'
-import { Writer } from './writer.ts'
+import { exceeds, Writer } from './writer.ts'
 
 /** `connecting`: a try is under way. `waiting`: the next one comes after a while. `closed`: for good. */
 export type State = 'connecting' | 'connected' | 'waiting' | 'closed'
@@ -37,7 +38,7 @@ export interface SessionListener {
   opened(): void
   welcomed(welcome: WelcomeFrame): void
   /** `only`: the frame is for this subscription alone. */
-  received(frame: Frame, only: number | undefined): void
+  received(frame: HubFrame, only: number | undefined): void
   /** The connection is gone; another one may come. */
   lost(): void
   /** It is over. Without an error the client itself closed it. */
@@ -80,6 +81,8 @@ const TOKEN_REFUSED: readonly string[] = ['unauthenticated', 'token_expired'] sa
 const DROPPED = 4002
 const UNREADABLE = 4400
 
+const PING = '{"type":"ping"}'
+
 /** Longest time from a new socket to the hub's welcome, and for a token before that, in milliseconds. */
 const WELCOME_TIMEOUT_MS = 10_000
 
@@ -88,257 +91,274 @@ export class Session {
   state: State = 'connecting'
   /** The hello has been said: what is written goes out. */
   isOpen = false
-  readonly writer = new Writer((message) => this.socket?.send(message))
-  private readonly url: string
-  private readonly options: SessionOptions
-  private readonly listener: SessionListener
-  private socket: WebSocketLike | undefined
+  readonly writer = new Writer((message) => this.#socket?.send(message))
+  readonly #url: string
+  readonly #options: SessionOptions
+  readonly #listener: SessionListener
+  #socket: WebSocketLike | undefined
   /** The one timer that runs: for the welcome or the next try. */
-  private timer: Timer | undefined
+  #timer: Timer | undefined
   /** Tries since a connection last stood for a while. */
-  private failures = 0
+  #failures = 0
   /** There has been a socket: the platform takes the address. */
-  private hadSocket = false
+  #hadSocket = false
   /** When the hub last said welcome. */
-  private welcomedAt: number | undefined
-  private readonly liveness: Liveness
-  private readonly stopWaking: () => void
+  #welcomedAt: number | undefined
+  readonly #liveness: Liveness
+  readonly #stopWaking: () => void
   /** The hub's last word on why it is about to close. */
-  private lastError: FanfareError | undefined
-  private readonly farewell: Farewell
-  private readonly tokens: Tokens | undefined
-  private token: string | undefined
-  private hubAheadMs = 0
+  #lastError: FanfareError | undefined
+  readonly #farewell: Farewell
+  /** Each waits for a pong. */
+  #pongs: (() => void)[] = []
+  readonly #tokens: Tokens | undefined
+  #token: string | undefined
+  #hubAheadMs = 0
   /** Counts tries: a token that comes for an earlier one is too late. */
-  private attempt = 0
+  #attempt = 0
   /** Of the token that the hub checks. */
-  private renewalSeq: number | undefined
+  #renewalSeq: number | undefined
 
   constructor(url: string, options: SessionOptions, listener: SessionListener) {
-    this.url = url
-    this.options = options
-    this.farewell = new Farewell(options.clock)
-    this.liveness = new Liveness(options.clock, {
-      ping: () => this.write('{"type":"ping"}'),
-      dead: () => this.drop(new FanfareError('idle_timeout', 'The hub has gone silent'), DROPPED),
+    this.#url = url
+    this.#options = options
+    this.#farewell = new Farewell(options.clock)
+    this.#liveness = new Liveness(options.clock, {
+      ping: () => this.write(PING),
+      dead: () => this.#drop(new FanfareError('idle_timeout', 'The hub has gone silent'), DROPPED),
     })
-    this.stopWaking = onWake(() => this.woken())
-    this.listener = listener
-    this.token = options.token
+    this.#stopWaking = onWake(() => this.#woken())
+    this.#listener = listener
+    this.#token = options.token
     const { getToken, clock, backoff } = options
-    this.tokens = getToken && new Tokens(getToken, { clock, backoff, renew: (token) => this.renew(token) })
+    this.#tokens = getToken && new Tokens(getToken, { clock, backoff, renew: (token) => this.#renew(token) })
   }
 
   get clock(): Clock {
-    return this.options.clock
+    return this.#options.clock
   }
 
   /** The wait before what has failed this often is tried again, in milliseconds. */
   backoffMs(failures: number): number {
-    return backoffMs(this.options.backoff, failures, this.clock)
+    return backoffMs(this.#options.backoff, failures, this.clock)
   }
 
   /** The hub's time, as its last welcome has it; that of this machine before. */
   hubNow(): number {
-    return this.clock.now() + this.hubAheadMs
+    return this.clock.now() + this.#hubAheadMs
   }
 
   /** Throws `bad_url` at the first try, if no token has to be awaited. */
   open(): void {
-    if (!this.tokens) return this.openSocket()
-    const attempt = ++this.attempt
+    if (!this.#tokens) return this.#openSocket()
+    const attempt = ++this.#attempt
     const failed = (error: FanfareError) => {
-      if (attempt !== this.attempt) return
-      this.attempt++
-      this.tryLater(error)
+      if (attempt !== this.#attempt) return
+      this.#attempt++
+      this.#tryLater(error)
     }
-    this.setTimer(WELCOME_TIMEOUT_MS, () => failed(new FanfareError('token_unavailable', 'It took too long')))
-    this.tokens.ask().then((token) => {
-      if (attempt !== this.attempt) return
-      this.token = token
-      this.openSocket()
+    this.#setTimer(WELCOME_TIMEOUT_MS, () => failed(new FanfareError('token_unavailable', 'It took too long')))
+    this.#tokens.ask().then((token) => {
+      if (attempt !== this.#attempt) return
+      this.#token = token
+      this.#openSocket()
     }, failed)
   }
 
-  private openSocket(): void {
-    this.lastError = undefined
+  #openSocket(): void {
+    this.#lastError = undefined
     let socket: WebSocketLike
     try {
-      socket = new this.options.WebSocket(this.url, [SUBPROTOCOL])
+      socket = new this.#options.WebSocket(this.#url, [SUBPROTOCOL])
     } catch (thrown) {
-      return this.notOpened(wordsOf(thrown))
+      return this.#notOpened(textOf(thrown))
     }
-    this.hadSocket = true
-    this.socket = socket
+    this.#hadSocket = true
+    this.#socket = socket
     socket.binaryType = 'arraybuffer'
     let problem = ''
-    socket.onopen = () => this.hello()
-    socket.onmessage = (event) => this.receive(event.data)
-    socket.onclose = ({ code, reason }) => this.closed(code, reason || problem)
+    socket.onopen = () => this.#hello()
+    socket.onmessage = (event) => this.#receive(event.data)
+    socket.onclose = ({ code, reason }) => this.#closed(code, reason || problem)
     // 'close' follows always. A browser says nothing here, others say what is wrong.
     socket.onerror = (event) => {
       problem = event?.message ?? ''
     }
     const late = new FanfareError('hello_timeout', 'The hub did not answer in time')
-    this.setTimer(WELCOME_TIMEOUT_MS, () => this.drop(late, DROPPED))
+    this.#setTimer(WELCOME_TIMEOUT_MS, () => this.#drop(late, DROPPED))
   }
 
   /** The platform makes no socket. If it never has, it never will: the address is wrong, or this page may not use it. */
-  private notOpened(why: string): void {
-    if (this.hadSocket) return this.tryLater(new FanfareError('connection_lost', why))
+  #notOpened(why: string): void {
+    if (this.#hadSocket) return this.#tryLater(new FanfareError('connection_lost', why))
     const error = new FanfareError('bad_url', why)
-    this.end(error)
-    if (!this.tokens) throw error
+    this.#end(error)
+    if (!this.#tokens) throw error
   }
 
   write(frame: string | Uint8Array): void {
     this.writer.write(frame)
   }
 
+  /** Throws `frame_too_large`. */
+  checkSize(frame: string | Uint8Array): void {
+    if (exceeds(frame, this.writer.limit)) throw new FanfareError('frame_too_large')
+  }
+
+  /** Sends what was written, and calls `done` when the hub has read it: what it had said before that has been heard. */
+  roundTrip(done: () => void): void {
+    this.#pongs.push(done)
+    this.write(PING)
+    this.writer.flush()
+  }
+
   /** Closes for good; resolves when the socket is closed, or after two seconds. */
   async close(): Promise<void> {
     if (this.state === 'closed') return
-    const { socket } = this
-    this.attempt++
+    const socket = this.#socket
+    this.#attempt++
     this.writer.flush()
-    this.setTimer(undefined)
-    this.stopWaking()
+    this.#setTimer(undefined)
+    this.#stopWaking()
     // Connections given up before: their peers have had their time.
-    this.farewell.cutAll()
-    if (socket) this.letGo(socket)
-    this.end(undefined)
-    if (socket) await this.farewell.say(socket, 1000)
+    this.#farewell.cutAll()
+    if (socket) this.#letGo(socket)
+    this.#end(undefined)
+    if (socket) await this.#farewell.say(socket, 1000)
   }
 
-  private hello(): void {
+  #hello(): void {
     // Undefined fields vanish in JSON.
-    this.write(JSON.stringify({ type: 'hello', client: this.options.name, token: this.token, checks: true }))
+    this.write(JSON.stringify({ type: 'hello', client: this.#options.name, token: this.#token, checks: true }))
     this.isOpen = true
-    this.listener.opened()
+    this.#listener.opened()
     this.writer.flush()
   }
 
-  private receive(data: unknown): void {
-    this.liveness.heard()
+  #receive(data: unknown): void {
+    this.#liveness.heard()
     let only: number | undefined
     let value: unknown
     try {
       for (value of decode(data)) {
-        const frame = known(value)
+        // Undefined: a frame of a later hub, which this client does not know.
+        const frame = checkFrame(value, HUB_FRAMES) as HubFrame | undefined
         if (frame?.type === 'only') only = frame.sub
-        else if (frame) this.handle(frame, only)
+        else if (frame) this.#handle(frame, only)
       }
     } catch (error) {
       if (!(error instanceof FanfareError)) throw error
-      if (!isWelcome(value)) return this.drop(error, DROPPED)
+      if (!isWelcome(value)) return this.#drop(error, DROPPED)
       const unreadable = new FanfareError('bad_frame', `The hub's welcome cannot be read. ${error.message}`)
       // If none ever could be, the next one is the same. A hub that is being replaced may send a better one.
-      this.drop(unreadable, UNREADABLE, this.welcomedAt === undefined)
+      this.#drop(unreadable, UNREADABLE, this.#welcomedAt === undefined)
     }
   }
 
-  private handle(frame: Frame, only: number | undefined): void {
-    if (frame.type === 'welcome') this.welcome(frame)
-    else if (frame.type === 'check') this.checked(frame.n)
-    else if (frame.type === 'authenticated') this.tokens?.accepted(frame.expiresInMs)
-    else if (frame.type === 'error' && frame.seq !== undefined && frame.seq === this.renewalSeq) this.tokens?.again()
+  #handle(frame: HubFrame, only: number | undefined): void {
+    if (frame.type === 'welcome') this.#welcome(frame)
+    else if (frame.type === 'check') this.#checked(frame.n)
+    else if (frame.type === 'pong') for (const done of this.#pongs.splice(0)) done()
+    else if (frame.type === 'authenticated') this.#tokens?.accepted(frame.expiresInMs)
+    else if (frame.type === 'error' && frame.seq !== undefined && frame.seq === this.#renewalSeq) this.#tokens?.again()
     else if (frame.type === 'error' && !refusesRequest(frame)) {
-      this.lastError = errorFrom(frame)
-    } else this.listener.received(frame, only)
+      this.#lastError = errorFrom(frame)
+    } else this.#listener.received(frame, only)
   }
 
   /** At once, and not at the end of the turn: more may have arrived, which the handlers have yet to go through. */
-  private checked(n: number): void {
+  #checked(n: number): void {
     this.write(`{"type":"checked","n":${n}}`)
     this.writer.flush()
   }
 
-  private renew(token: string): void {
-    this.renewalSeq = this.options.nextSeq()
-    this.write(JSON.stringify({ type: 'auth', seq: this.renewalSeq, token }))
+  #renew(token: string): void {
+    this.#renewalSeq = this.#options.nextSeq()
+    this.write(JSON.stringify({ type: 'auth', seq: this.#renewalSeq, token }))
   }
 
-  private welcome(frame: WelcomeFrame): void {
-    this.welcomedAt = this.clock.now()
-    this.tokens?.accepted(frame.expiresInMs)
+  #welcome(frame: WelcomeFrame): void {
+    this.#welcomedAt = this.clock.now()
+    this.#tokens?.accepted(frame.expiresInMs)
     this.writer.welcomed(frame.limits.frameBytes)
-    if (frame.now !== undefined) this.hubAheadMs = frame.now - this.clock.now()
-    this.setTimer(undefined)
-    this.liveness.start(frame.pingIntervalMs)
-    this.change('connected', { code: 'opened', message: 'The hub said welcome' })
-    this.listener.welcomed(frame)
+    if (frame.now !== undefined) this.#hubAheadMs = frame.now - this.clock.now()
+    this.#setTimer(undefined)
+    this.#liveness.start(frame.pingIntervalMs)
+    this.#change('connected', { code: 'opened', message: 'The hub said welcome' })
+    this.#listener.welcomed(frame)
   }
 
   /** The platform reports that the network, the page or the machine is back. */
-  private woken(): void {
-    if (this.state === 'connected') this.liveness.doubt()
-    else if (this.state === 'waiting') this.retry()
+  #woken(): void {
+    if (this.state === 'connected') this.#liveness.doubt()
+    else if (this.state === 'waiting') this.#retry()
   }
 
-  private retry(): void {
-    this.setTimer(undefined)
-    this.change('connecting', { code: 'retry', message: `Try ${this.failures}` })
+  #retry(): void {
+    this.#setTimer(undefined)
+    this.#change('connecting', { code: 'retry', message: `Try ${this.#failures}` })
     this.open()
   }
 
   /** Ends this connection from our side, without waiting for a peer that may be gone. */
-  private drop(error: FanfareError, closeCode: number, final = false): void {
-    const { socket } = this
+  #drop(error: FanfareError, closeCode: number, final = false): void {
+    const socket = this.#socket
     if (!socket) return
-    this.letGo(socket)
-    void this.farewell.say(socket, closeCode, error.code)
-    this.over(error, closeCode, final)
+    this.#letGo(socket)
+    void this.#farewell.say(socket, closeCode, error.code)
+    this.#over(error, closeCode, final)
   }
 
-  private closed(closeCode: number, text: string): void {
-    const error = this.lastError ?? closeError(closeCode, text)
-    this.over(error, closeCode, FINAL.includes(error.code) && !(this.tokens && TOKEN_REFUSED.includes(error.code)))
+  #closed(closeCode: number, text: string): void {
+    const error = this.#lastError ?? closeError(closeCode, text)
+    this.#over(error, closeCode, FINAL.includes(error.code) && !(this.#tokens && TOKEN_REFUSED.includes(error.code)))
   }
 
-  private over(error: FanfareError, closeCode: number, final: boolean): void {
-    if (this.socket) this.letGo(this.socket)
+  #over(error: FanfareError, closeCode: number, final: boolean): void {
+    if (this.#socket) this.#letGo(this.#socket)
     this.writer.reset()
-    if (final) this.end(error, closeCode)
-    else this.tryLater(error, closeCode)
+    if (final) this.#end(error, closeCode)
+    else this.#tryLater(error, closeCode)
   }
 
-  private tryLater(error: FanfareError, closeCode?: number): void {
-    const { backoff, clock } = this.options
+  #tryLater(error: FanfareError, closeCode?: number): void {
+    const { backoff, clock } = this.#options
     // A hub that says welcome and then fails each time is not asked again at once.
-    const stood = this.state === 'connected' ? clock.now() - (this.welcomedAt ?? 0) : 0
-    if (stood >= backoff.capMs) this.failures = 0
-    this.change('waiting', reasonOf(error, closeCode))
-    this.setTimer(this.backoffMs(this.failures++), () => this.retry())
-    this.tokens?.lost()
-    this.listener.lost()
+    const stood = this.state === 'connected' ? clock.now() - (this.#welcomedAt ?? 0) : 0
+    if (stood >= backoff.capMs) this.#failures = 0
+    this.#change('waiting', reasonOf(error, closeCode))
+    this.#setTimer(this.backoffMs(this.#failures++), () => this.#retry())
+    this.#tokens?.lost()
+    this.#listener.lost()
   }
 
   /** Without an error the client itself ends it. */
-  private end(error: FanfareError | undefined, closeCode?: number): void {
-    this.setTimer(undefined)
-    this.stopWaking()
-    this.change('closed', reasonOf(error ?? { code: 'closed_by_client', message: 'close() was called' }, closeCode))
-    this.tokens?.lost()
-    this.listener.lost()
-    this.listener.ended(error)
+  #end(error: FanfareError | undefined, closeCode?: number): void {
+    this.#setTimer(undefined)
+    this.#stopWaking()
+    this.#change('closed', reasonOf(error ?? { code: 'closed_by_client', message: 'close() was called' }, closeCode))
+    this.#tokens?.lost()
+    this.#listener.lost()
+    this.#listener.ended(error)
   }
 
-  private letGo(socket: WebSocketLike): void {
+  #letGo(socket: WebSocketLike): void {
     socket.onopen = socket.onmessage = socket.onclose = null
-    this.socket = undefined
+    this.#socket = undefined
     this.isOpen = false
-    this.liveness.stop()
+    this.#pongs = []
+    this.#liveness.stop()
   }
 
-  private change(to: State, reason: Reason): void {
+  #change(to: State, reason: Reason): void {
     const from = this.state
     this.state = to
-    this.listener.changed({ from, to, reason })
+    this.#listener.changed({ from, to, reason })
   }
 
-  private setTimer(ms: number | undefined, task?: () => void): void {
-    this.clock.clearTimeout(this.timer)
-    this.timer = ms === undefined || !task ? undefined : this.clock.setTimeout(task, ms)
+  #setTimer(ms: number | undefined, task?: () => void): void {
+    this.clock.clearTimeout(this.#timer)
+    this.#timer = ms === undefined || !task ? undefined : this.clock.setTimeout(task, ms)
   }
 }
 
@@ -353,16 +373,6 @@ function isWelcome(value: unknown): boolean {
 /** Any other is the hub's last word on the connection. */
 function refusesRequest({ seq, sub, consumer }: ErrorFrame): boolean {
   return seq !== undefined || sub !== undefined || consumer !== undefined
-}
-
-/** Frames of a later hub that this client does not know are passed over. */
-function known(value: unknown): Frame | undefined {
-  try {
-    return parseFrame(value)
-  } catch (error) {
-    if (error instanceof FanfareError && error.code === 'unknown_frame') return undefined
-    throw error
-  }
 }
 
 /** A close without an error frame before it. The hub's own begins with a code of the table; others have words or none. */

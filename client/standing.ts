@@ -1,5 +1,6 @@
 import type { FanfareError } from '../shared/fanfare-error.ts'
 import { Deferred } from './deferred.ts'
+import { DONE } from './reader.ts'
 import { callBack } from './throw-later.ts'
 
 /** What the owner of something that stands at the hub can be told. */
@@ -14,55 +15,70 @@ export class Standing {
   failures = 0
   /** The hub has confirmed it before. */
   wasReady = false
-  private readonly options: StandingOptions
+  readonly #options: StandingOptions
   /** A reader is thrown the failure, now or when it reads. */
-  private readonly isRead: boolean
-  private readonly beginning = new Deferred()
-  private readonly ending = new Deferred()
+  readonly #isRead: boolean
+  readonly #beginning = new Deferred()
+  readonly #ending = new Deferred()
+  #failure: unknown
 
   constructor(options: StandingOptions, isRead: boolean) {
-    this.options = options
-    this.isRead = isRead
+    this.#options = options
+    this.#isRead = isRead
     this.ended.catch(() => {})
     // Of a handler that nobody would tell of it, a refusal has to be loud.
     if (isRead || options.onError) this.ready.catch(() => {})
   }
 
   get ready(): Promise<void> {
-    return this.beginning.promise
+    return this.#beginning.promise
   }
 
   get ended(): Promise<void> {
-    return this.ending.promise
+    return this.#ending.promise
   }
 
   confirmed(): void {
     this.failures = 0
     this.wasReady = true
-    this.beginning.resolve()
+    this.#beginning.resolve()
   }
 
   /** It is not there, and will be asked for again. */
   interrupted(error: FanfareError): void {
-    if (this.failures++ === 0) callBack(() => this.options.onInterrupted?.(error))
+    if (this.failures++ === 0) callBack(() => this.#options.onInterrupted?.(error))
   }
 
   /** Its owner has ended it. */
   end(): void {
-    this.beginning.resolve()
-    this.ending.resolve()
+    this.#beginning.resolve()
+    this.#ending.resolve()
   }
 
-  /** It has ended otherwise. */
+  /** This has ended it. */
   fail(error: unknown): void {
-    this.beginning.reject(error)
-    this.ending.reject(error)
+    this.#failure = error
+    this.#beginning.reject(error)
+    this.#ending.reject(error)
   }
 
-  /** Tells whoever listens why it has ended. False: nobody does. */
-  report(error: FanfareError): boolean {
-    const { onError } = this.options
+  /** What a reader gets when all is over: the failure is thrown once, as a loop has it. */
+  last(): typeof DONE {
+    const failure = this.#failure
+    this.#failure = undefined
+    if (failure) throw failure
+    return DONE
+  }
+
+  /** Its owner has ended it, or this error has, and whoever listens is told. False: nobody is. */
+  over(error: FanfareError | undefined): boolean {
+    if (!error) {
+      this.end()
+      return true
+    }
+    this.fail(error)
+    const { onError } = this.#options
     callBack(() => onError?.(error))
-    return this.isRead || onError !== undefined || !this.wasReady
+    return this.#isRead || onError !== undefined || !this.wasReady
   }
 }

@@ -23,36 +23,36 @@ export interface StreamDeclaration {
 
 /** What an operator does with streams. Everything rejects with `no_stream` where there is none of that name. */
 export class StreamAdmin {
-  private readonly call: (method: string, params?: unknown) => Promise<unknown>
+  readonly #call: (method: string, params?: unknown) => Promise<unknown>
 
   /** @internal */
   constructor(call: (method: string, params?: unknown) => Promise<unknown>) {
-    this.call = call
+    this.#call = call
   }
 
   /** All streams that the token lets the client see, in the order of their declaration. */
   list(): Promise<StreamStatus[]> {
-    return allPages((from) => this.call('streams.list', { from }))
+    return allPages((from) => this.#call('streams.list', { from }))
   }
 
   /** One stream. */
   show(name: string): Promise<StreamStatus> {
-    return this.call('streams.show', { name }) as Promise<StreamStatus>
+    return this.#call('streams.show', { name }) as Promise<StreamStatus>
   }
 
   /** Declares it, or finds it declared. Rejects with `stream_exists` where it has other options, and `bad_params`. */
   declare(declaration: StreamDeclaration): Promise<StreamStatus> {
-    return this.call('streams.declare', declaration) as Promise<StreamStatus>
+    return this.#call('streams.declare', declaration) as Promise<StreamStatus>
   }
 
   /** Lets go of the messages before an offset, of all without one. */
   trim(name: string, before?: number): Promise<StreamStatus> {
-    return this.call('streams.trim', { name, before }) as Promise<StreamStatus>
+    return this.#call('streams.trim', { name, before }) as Promise<StreamStatus>
   }
 
   /** Deletes it, with its messages and cursors; its subscriptions end with `no_stream`. */
   async delete(name: string): Promise<void> {
-    await this.call('streams.delete', { name })
+    await this.#call('streams.delete', { name })
   }
 
   /**
@@ -65,7 +65,7 @@ export class StreamAdmin {
    * ```
    */
   cursors(name: string, page: { readonly after?: string; readonly limit?: number } = {}): Promise<CursorPage> {
-    return this.call('cursors.list', { name, ...page }) as Promise<CursorPage>
+    return this.#call('cursors.list', { name, ...page }) as Promise<CursorPage>
   }
 
   /**
@@ -78,6 +78,6 @@ export class StreamAdmin {
    * ```
    */
   async deleteCursor(name: string, cursor: string): Promise<void> {
-    await this.call('cursors.delete', { name, cursor })
+    await this.#call('cursors.delete', { name, cursor })
   }
 }

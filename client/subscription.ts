@@ -1,27 +1,27 @@
-import type { Clock, Timer } from '../shared/clock.ts'
 import type { FanfareError } from '../shared/fanfare-error.ts'
 import type { FeedFrame, GapFrame, SubscribedFrame, SubscribeFrame } from '../shared/frames.ts'
 import { passesFilter } from '../shared/header-filter.ts'
 import type { Last } from '../shared/streams.ts'
 import { matchesPattern, parsePattern } from '../shared/topic.ts'
+import { onAbort } from './abort.ts'
 import type { Asked } from './asking.ts'
 import { Cursor } from './cursor.ts'
 import { Handling } from './handling.ts'
 import { type Delivery, Inbox, type Item } from './inbox.ts'
 import type { Message } from './message.ts'
-import { DONE, Reader } from './reader.ts'
+import { Reader } from './reader.ts'
+import type { Session } from './session.ts'
 import { Standing } from './standing.ts'
 import type { Handler, SubscribeOptions } from './subscribe-options.ts'
 import { callBack, throwLater } from './throw-later.ts'
+import { within } from './within.ts'
 
 /** Longest time that the last commit may take before a subscription ends without its answer, in milliseconds. */
 const LAST_COMMIT_MS = 1_000
 
 /** What a subscription asks of the client. */
 export interface SubscriptionHost {
-  readonly clock: Clock
-  backoffMs(failures: number): number
-  write(frame: string): void
+  readonly session: Session
   /** It has ended: forget it, and tell the hub. Resolves when the hub has answered. */
   ended(subscription: Subscription): Promise<void>
 }
@@ -34,60 +34,59 @@ export interface SubscriptionHost {
 export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>>, Asked {
   readonly pattern: string
   /** @internal */
-  readonly sub: number
+  readonly number: number
   /** @internal */
   readonly standing: Standing
-  private readonly words: readonly string[]
-  private readonly options: SubscribeOptions
-  private readonly inbox: Inbox
-  private readonly handling: Handling | undefined
-  private readonly host: SubscriptionHost
-  private ending: Promise<void> | undefined
-  private readonly abort = () => void this.unsubscribe()
-  private state: 'new' | 'live' | 'cut' | 'ended' = 'new'
+  readonly #words: readonly string[]
+  readonly #options: SubscribeOptions
+  readonly #inbox: Inbox
+  readonly #handling: Handling | undefined
+  readonly #host: SubscriptionHost
+  #ending: Promise<void> | undefined
+  readonly #offAbort: () => void
+  #state: 'new' | 'live' | 'cut' | 'ended' = 'new'
   /** Between the hub and this buffer: who has asked, and who has answered. */
-  private flow: 'open' | 'pausing' | 'paused' | 'resuming' = 'open'
+  #flow: 'open' | 'pausing' | 'paused' | 'resuming' = 'open'
   /** Of a stream: what has arrived here, and whether the shared messages are for this subscription. */
-  private stream: string | undefined
-  private position: { epoch: string; offset: number } | undefined
-  private newest: { epoch: string; offset: number } | undefined
-  private joined = false
+  #stream: string | undefined
+  #position: { epoch: string; offset: number } | undefined
+  #newest: { epoch: string; offset: number } | undefined
+  #joined = false
   /** From this offset on everything comes, also where the start was with the last ones. */
-  private wholeFrom = 0
-  private readonly cursor: Cursor | undefined
-  private failure: FanfareError | undefined
-  private reader: Reader<Message> | undefined
+  #wholeFrom = 0
+  readonly #cursor: Cursor | undefined
+  #reader: Reader<Message> | undefined
   /** What the reader was given last, and may still be handling. */
-  private read: Delivery | undefined
+  #read: Delivery | undefined
 
   /** @internal */
   constructor(
     pattern: string,
-    sub: number,
+    number: number,
     options: SubscribeOptions,
     handler: Handler<Data> | undefined,
     host: SubscriptionHost,
   ) {
     this.pattern = pattern
-    this.words = parsePattern(pattern)
-    this.sub = sub
-    this.options = options
-    this.inbox = new Inbox(options.bufferLimit ?? 1000, options.policy === 'conflate')
-    this.host = host
-    this.handling =
+    this.#words = parsePattern(pattern)
+    this.number = number
+    this.#options = options
+    this.#inbox = new Inbox(options.bufferLimit ?? 1000, options.policy === 'conflate')
+    this.#host = host
+    this.#handling =
       handler &&
-      new Handling(handler as Handler<unknown>, options, host, {
-        shift: () => this.shift(),
-        handled: (delivery) => this.handled(delivery),
-        broken: (error) => this.broken(error),
+      new Handling(handler as Handler<unknown>, options, host.session, {
+        shift: () => this.#shift(),
+        handled: (delivery) => this.#handled(delivery),
+        broken: (error) => this.#broken(error),
       })
     this.standing = new Standing(options, !handler)
     if (options.cursor !== undefined) {
-      this.cursor = new Cursor((offset) => {
-        if (this.state === 'live') host.write(JSON.stringify({ type: 'commit', sub, offset }))
-      }, host.clock)
+      this.#cursor = new Cursor((offset) => {
+        if (this.#state === 'live') host.session.write(JSON.stringify({ type: 'commit', sub: number, offset }))
+      }, host.session.clock)
     }
-    options.signal?.addEventListener('abort', this.abort, { once: true })
+    this.#offAbort = onAbort(options.signal, () => void this.unsubscribe())
   }
 
   /**
@@ -118,7 +117,7 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
    * or not. Without a cursor it does nothing.
    */
   async commit(): Promise<void> {
-    await this.cursor?.commit()
+    await this.#cursor?.commit()
   }
 
   /**
@@ -126,69 +125,59 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
    * All calls return the same promise.
    */
   unsubscribe(): Promise<void> {
-    this.ending ??= this.endByHand()
-    return this.ending
+    this.#ending ??= this.#endByHand()
+    return this.#ending
   }
 
-  private async endByHand(): Promise<void> {
-    if (this.state === 'ended') return
+  async #endByHand(): Promise<void> {
+    if (this.#state === 'ended') return
     // At once: what has arrived in the same turn is not handled any more.
-    this.handling?.stop()
-    if (this.cursor) await this.lastCommit()
+    this.#handling?.stop()
+    if (this.#cursor) await this.#lastCommit()
     this.end()
-    await this.host.ended(this)
+    await this.#host.ended(this)
   }
 
   /** What has been handled is stored, as far as that can be done in time. */
-  private async lastCommit(): Promise<void> {
-    if (!this.cursor || this.state !== 'live') return
-    const { clock } = this.host
-    let timer: Timer | undefined
-    const late = new Promise<void>((resolve) => {
-      timer = clock.setTimeout(resolve, LAST_COMMIT_MS)
-    })
-    await Promise.race([this.cursor.commit().catch(() => {}), late])
-    clock.clearTimeout(timer)
+  async #lastCommit(): Promise<void> {
+    if (!this.#cursor || this.#state !== 'live') return
+    await within(this.#host.session.clock, LAST_COMMIT_MS, this.#cursor.commit())
   }
 
   [Symbol.asyncIterator](): AsyncIterableIterator<Message<Data>> {
-    if (this.handling || this.reader) return new Reader(refuse, () => Promise.resolve())
-    this.reader = new Reader(
-      () => this.take(),
+    if (this.#handling || this.#reader) return new Reader(refuse, () => Promise.resolve())
+    this.#reader = new Reader(
+      () => this.#take(),
       async () => {
         const ended = this.unsubscribe()
         // A signal may have begun the end while the last message was being handled, and that commit is without it.
-        await this.lastCommit()
+        await this.#lastCommit()
         await ended
       },
     )
-    return this.reader as Reader<Message<Data>>
+    return this.#reader as Reader<Message<Data>>
   }
 
-  private take(): IteratorResult<Message, undefined> | undefined {
-    if (this.read) this.handled(this.read)
-    this.read = undefined
-    for (let item = this.shift(); item; item = this.shift()) {
+  #take(): IteratorResult<Message, undefined> | undefined {
+    if (this.#read) this.#handled(this.#read)
+    this.#read = undefined
+    for (let item = this.#shift(); item; item = this.#shift()) {
       if ('message' in item) {
-        this.read = item
+        this.#read = item
         return { value: item.message, done: false }
       }
       const { gap } = item
-      callBack(() => this.options.onGap?.(gap))
+      callBack(() => this.#options.onGap?.(gap))
     }
-    if (this.state !== 'ended') return undefined
-    const { failure } = this
-    this.failure = undefined
-    if (failure) throw failure
-    return DONE
+    return this.#state === 'ended' ? this.standing.last() : undefined
   }
 
   /** @internal */
   get frame(): SubscribeFrame {
-    const { policy, filter, stream, cursor } = this.options
-    const { sub, pattern } = this
-    const reached = this.position ?? this.amongLast
-    const from = reached ?? this.options.from
+    const { policy, filter, stream, cursor } = this.#options
+    const { number: sub, pattern } = this
+    const reached = this.#position ?? this.#amongLast
+    const from = reached ?? this.#options.from
     return {
       type: 'subscribe',
       sub,
@@ -202,193 +191,181 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
   }
 
   /** Where it goes on after a cut in the middle of the last messages of each topic. */
-  private get amongLast(): Last | undefined {
-    const { from } = this.options
-    if (typeof from !== 'object' || !('last' in from) || !this.newest) return undefined
-    const { epoch, offset } = this.newest
-    return { last: from.last, before: this.wholeFrom, epoch, ...(offset >= 0 && { offset: offset + 1 }) }
+  get #amongLast(): Last | undefined {
+    const { from } = this.#options
+    if (typeof from !== 'object' || !('last' in from) || !this.#newest) return undefined
+    const { epoch, offset } = this.#newest
+    return { last: from.last, before: this.#wholeFrom, epoch, ...(offset >= 0 && { offset: offset + 1 }) }
   }
 
   /** @internal */
   matches(topic: readonly string[]): boolean {
-    return matchesPattern(this.words, topic)
+    return matchesPattern(this.#words, topic)
   }
 
   /** @internal Whether a message that is for all is for this one too, in the state that it is in. */
   wants(message: Message): boolean {
-    if (this.state !== 'live') return false
-    if (this.stream === undefined) {
-      if (this.flow === 'paused' || this.flow === 'resuming') return false
-    } else if (!this.joined || message.offsets?.[this.stream] === undefined) return false
-    return this.options.filter === undefined || passesFilter(this.options.filter, message.headers)
+    if (this.#state !== 'live') return false
+    if (this.#stream === undefined) {
+      if (this.#flow === 'paused' || this.#flow === 'resuming') return false
+    } else if (!this.#joined || message.offsets?.[this.#stream] === undefined) return false
+    return this.#options.filter === undefined || passesFilter(this.#options.filter, message.headers)
   }
 
   /** @internal */
   deliver(message: Message): void {
-    if (this.state !== 'live' || this.hadBefore(message)) return
-    const delivery = { message, log: this.newest }
-    if (this.inbox.size > 0 || !this.handling?.takes(delivery)) this.push(delivery)
+    if (this.#state !== 'live' || this.#hadBefore(message)) return
+    const delivery = { message, log: this.#newest }
+    if (this.#inbox.size > 0 || !this.#handling?.takes(delivery)) this.#push(delivery)
   }
 
   /** @internal The hub left something out. */
   gap({ count, from, to, offsets, reason }: GapFrame): void {
-    if (this.state !== 'live') return
-    if (offsets) this.reach(offsets.to)
-    if (reason === 'epoch' && this.newest) this.startLog(this.newest.epoch)
-    this.push({ gap: { count, from, to, offsets, reason } })
+    if (this.#state !== 'live') return
+    if (offsets) this.#reach(offsets.to)
+    if (reason === 'epoch' && this.#newest) this.#startLog(this.#newest.epoch)
+    this.#push({ gap: { count, from, to, offsets, reason } })
   }
 
   /** @internal */
   subscribed({ stream, epoch, offset, recovered = false }: SubscribedFrame): void {
-    if (this.state === 'ended') return
-    const again = this.state === 'cut'
-    this.state = 'live'
-    this.stream = stream
-    this.joined = false
-    const startsWithLast = typeof this.options.from === 'object' && 'last' in this.options.from
+    if (this.#state === 'ended') return
+    const again = this.#state === 'cut'
+    this.#state = 'live'
+    this.#stream = stream
+    this.#joined = false
+    const startsWithLast = typeof this.#options.from === 'object' && 'last' in this.#options.from
     if (epoch !== undefined && offset !== undefined) {
       // With `last`, what comes first lies before: until then the start has to be repeated after a cut.
-      if (this.position || !startsWithLast) this.position = { epoch, offset }
-      this.wholeFrom = offset
+      if (this.#position || !startsWithLast) this.#position = { epoch, offset }
+      this.#wholeFrom = offset
     }
-    if (epoch !== undefined && this.newest?.epoch !== epoch) {
-      this.startLog(epoch)
+    if (epoch !== undefined && this.#newest?.epoch !== epoch) {
+      this.#startLog(epoch)
     }
-    if (again) this.resubscribed(recovered)
-    this.cursor?.again()
-    this.control()
+    if (again) this.#resubscribed(recovered)
+    this.#cursor?.again()
+    this.#control()
   }
 
   /** @internal */
   fed({ type, offset }: FeedFrame): void {
-    this.joined = type === 'live'
-    if (this.newest) this.position = { epoch: this.newest.epoch, offset }
+    this.#joined = type === 'live'
+    if (this.#newest) this.#position = { epoch: this.#newest.epoch, offset }
   }
 
   /** @internal */
   committed(offset: number): void {
-    this.cursor?.committed(offset)
+    this.#cursor?.committed(offset)
   }
 
   /** @internal */
   commitRefused(error: FanfareError): void {
-    this.cursor?.refused(error)
+    this.#cursor?.refused(error)
   }
 
   /** @internal An answer of the hub to one of this subscription's requests. */
   answered(type: 'paused' | 'resumed'): void {
-    if (this.state === 'ended') return
-    this.flow = type === 'paused' ? 'paused' : 'open'
-    this.control()
+    if (this.#state === 'ended') return
+    this.#flow = type === 'paused' ? 'paused' : 'open'
+    this.#control()
   }
 
   /** @internal It is not at the hub, for now. */
   lost(): void {
-    if (this.state === 'live') this.state = 'cut'
-    this.flow = 'open'
+    if (this.#state === 'live') this.#state = 'cut'
+    this.#flow = 'open'
   }
 
-  /** @internal Its owner has ended it, or closed the client. */
-  end(): void {
-    if (this.state === 'ended') return
-    this.inbox.clear()
-    this.standing.end()
-    this.stop()
-  }
-
-  /** @internal It has ended otherwise. False: nobody has been told. */
-  fail(error: FanfareError): boolean {
-    if (this.state === 'ended') return true
-    this.failure = error
-    this.standing.fail(error)
-    this.stop()
-    return this.standing.report(error)
-  }
-
-  private stop(): void {
-    this.state = 'ended'
-    this.cursor?.end()
-    this.handling?.stop()
-    this.options.signal?.removeEventListener('abort', this.abort)
-    this.reader?.wake()
+  /** @internal Its owner has ended it, or closed the client; or this error has. False: nobody has been told of that. */
+  end(error?: FanfareError): boolean {
+    if (this.#state === 'ended') return true
+    if (!error) this.#inbox.clear()
+    this.#state = 'ended'
+    const isTold = this.standing.over(error)
+    this.#cursor?.end()
+    this.#handling?.stop()
+    this.#offAbort()
+    this.#reader?.wake()
+    return isTold
   }
 
   /** Also where a start had to be repeated, each message comes once. */
-  private hadBefore({ offsets }: Message): boolean {
-    const offset = this.stream === undefined ? undefined : offsets?.[this.stream]
-    if (offset === undefined || !this.newest) return false
-    if (offset <= this.newest.offset) return true
-    this.reach(offset)
+  #hadBefore({ offsets }: Message): boolean {
+    const offset = this.#stream === undefined ? undefined : offsets?.[this.#stream]
+    if (offset === undefined || !this.#newest) return false
+    if (offset <= this.#newest.offset) return true
+    this.#reach(offset)
     return false
   }
 
   /** Nothing up to this offset comes any more. */
-  private reach(offset: number): void {
-    if (!this.newest || offset <= this.newest.offset) return
-    this.newest.offset = offset
-    if (this.position || offset >= this.wholeFrom) this.position = { epoch: this.newest.epoch, offset: offset + 1 }
+  #reach(offset: number): void {
+    if (!this.#newest || offset <= this.#newest.offset) return
+    this.#newest.offset = offset
+    if (this.#position || offset >= this.#wholeFrom) this.#position = { epoch: this.#newest.epoch, offset: offset + 1 }
   }
 
-  private handled(delivery: Delivery): void {
-    const offset = this.offsetOf(delivery)
-    if (offset !== undefined && this.state !== 'ended') this.cursor?.advance(offset + 1)
+  #handled(delivery: Delivery): void {
+    const offset = this.#offsetOf(delivery)
+    if (offset !== undefined && this.#state !== 'ended') this.#cursor?.advance(offset + 1)
   }
 
   /** A cursor is one place: what comes after a message that failed cannot count as handled without it. */
-  private broken(error: unknown): boolean {
-    if (this.cursor) void this.breakOff(error)
+  #broken(error: unknown): boolean {
+    if (this.#cursor) void this.#breakOff(error)
     else throwLater(error)
-    return !this.cursor
+    return !this.#cursor
   }
 
-  private async breakOff(error: unknown): Promise<void> {
-    await this.lastCommit()
+  async #breakOff(error: unknown): Promise<void> {
+    await this.#lastCommit()
     throwLater(error)
     // First, or it would be its owner's end.
     this.standing.fail(error)
     this.end()
-    this.ending ??= this.host.ended(this)
+    this.#ending ??= this.#host.ended(this)
   }
 
   /** What came of the log before means nothing in this one: offsets begin again, also under an epoch that stayed. */
-  private startLog(epoch: string): void {
-    this.newest = { epoch, offset: -1 }
-    this.cursor?.reset()
+  #startLog(epoch: string): void {
+    this.#newest = { epoch, offset: -1 }
+    this.#cursor?.reset()
   }
 
   /** In the log that the stream has now. */
-  private offsetOf({ message, log }: Delivery): number | undefined {
-    if (this.stream === undefined || log !== this.newest) return undefined
-    return message.offsets?.[this.stream]
+  #offsetOf({ message, log }: Delivery): number | undefined {
+    if (this.#stream === undefined || log !== this.#newest) return undefined
+    return message.offsets?.[this.#stream]
   }
 
-  private resubscribed(recovered: boolean): void {
-    if (this.stream === undefined) this.push({ gap: { count: undefined, reason: 'disconnected' } })
-    callBack(() => this.options.onResubscribed?.({ recovered }))
+  #resubscribed(recovered: boolean): void {
+    if (this.#stream === undefined) this.#push({ gap: { count: undefined, reason: 'disconnected' } })
+    callBack(() => this.#options.onResubscribed?.({ recovered }))
   }
 
-  private push(item: Item): void {
-    this.inbox.push(item)
-    this.control()
-    this.handling?.pump()
-    this.reader?.wake()
+  #push(item: Item): void {
+    this.#inbox.push(item)
+    this.#control()
+    this.#handling?.pump()
+    this.#reader?.wake()
   }
 
-  private shift(): Item | undefined {
-    const item = this.inbox.shift()
-    if (item) this.control()
+  #shift(): Item | undefined {
+    const item = this.#inbox.shift()
+    if (item) this.#control()
     return item
   }
 
   /** Asks the hub to pause when the buffer is full, to resume when a quarter is left; one request at a time. */
-  private control(): void {
-    if (this.state !== 'live') return
-    if (this.flow === 'open' && this.inbox.isFull) {
-      this.flow = 'pausing'
-      this.host.write(JSON.stringify({ type: 'pause', sub: this.sub }))
-    } else if (this.flow === 'paused' && this.inbox.hasRoom) {
-      this.flow = 'resuming'
-      this.host.write(JSON.stringify({ type: 'resume', sub: this.sub }))
+  #control(): void {
+    if (this.#state !== 'live') return
+    if (this.#flow === 'open' && this.#inbox.isFull) {
+      this.#flow = 'pausing'
+      this.#host.session.write(JSON.stringify({ type: 'pause', sub: this.number }))
+    } else if (this.#flow === 'paused' && this.#inbox.hasRoom) {
+      this.#flow = 'resuming'
+      this.#host.session.write(JSON.stringify({ type: 'resume', sub: this.number }))
     }
   }
 }

@@ -1,5 +1,4 @@
-import type { Clock } from '../shared/clock.ts'
-import { errorFrom, FanfareError } from '../shared/fanfare-error.ts'
+import { errorFrom, type FanfareError } from '../shared/fanfare-error.ts'
 import type {
   CommittedFrame,
   ErrorFrame,
@@ -17,77 +16,60 @@ import type { Session } from './session.ts'
 import type { Handler, SubscribeOptions } from './subscribe-options.ts'
 import { Subscription, type SubscriptionHost } from './subscription.ts'
 import { throwLater } from './throw-later.ts'
-import { exceeds } from './writer.ts'
 
 /** Topics whose subscriptions are remembered at least, the last ones; at most twice as many. */
 const REMEMBERED_TOPICS = 1000
 
 /** The subscriptions of a client. A message names none: each topic is matched here, once. */
 export class Subscriptions implements SubscriptionHost {
-  private readonly session: Session
-  private readonly asking: Asking
-  private readonly nextNumber: () => number
-  private readonly bySub = new Map<number, Subscription>()
-  private readonly byTopic = new RecentMap<string, readonly Subscription[]>(REMEMBERED_TOPICS)
+  readonly session: Session
+  readonly #asking: Asking
+  readonly #nextNumber: () => number
+  readonly #bySub = new Map<number, Subscription>()
+  readonly #byTopic = new RecentMap<string, readonly Subscription[]>(REMEMBERED_TOPICS)
 
   constructor(session: Session, asking: Asking, nextNumber: () => number) {
     this.session = session
-    this.asking = asking
-    this.nextNumber = nextNumber
-  }
-
-  get clock(): Clock {
-    return this.session.clock
-  }
-
-  backoffMs(failures: number): number {
-    return this.session.backoffMs(failures)
+    this.#asking = asking
+    this.#nextNumber = nextNumber
   }
 
   add<Data>(pattern: string, options: SubscribeOptions, handler: Handler<Data> | undefined): Subscription<Data> {
-    const subscription = new Subscription<Data>(pattern, this.nextNumber(), options, handler, this)
+    const subscription = new Subscription<Data>(pattern, this.#nextNumber(), options, handler, this)
     // Before anything is sent: to the hub a frame of the wrong shape is a reason to close for good.
-    if (exceeds(encodeChecked(subscription.frame), this.session.writer.limit)) throw new FanfareError('frame_too_large')
-    this.bySub.set(subscription.sub, subscription as Subscription)
-    this.byTopic.clear()
-    this.asking.ask(subscription)
+    this.session.checkSize(encodeChecked(subscription.frame))
+    this.#bySub.set(subscription.number, subscription as Subscription)
+    this.#byTopic.clear()
+    this.#asking.ask(subscription)
     if (options.signal?.aborted) void subscription.unsubscribe()
     return subscription
   }
 
-  write(frame: string): void {
-    this.session.write(frame)
-  }
-
   ended(subscription: Subscription): Promise<void> {
-    if (!this.forget(subscription)) return Promise.resolve()
-    return this.asking.withdraw(subscription)
+    if (!this.#forget(subscription)) return Promise.resolve()
+    return this.#asking.withdraw(subscription)
   }
 
   /** The client is closed for good; without an error it closed itself. Returns those that nobody was told of. */
   endAll(error: FanfareError | undefined): number {
-    let untold = 0
-    for (const subscription of this.bySub.values()) {
-      if (!error) subscription.end()
-      else if (!subscription.fail(error)) untold++
-    }
-    this.bySub.clear()
-    this.byTopic.clear()
-    return untold
+    const untold = [...this.#bySub.values()].filter((subscription) => !subscription.end(error))
+    this.#bySub.clear()
+    this.#byTopic.clear()
+    return untold.length
   }
 
   askAll(): void {
-    for (const subscription of this.bySub.values()) this.asking.ask(subscription)
+    for (const subscription of this.#bySub.values()) this.#asking.ask(subscription)
   }
 
   message(frame: MessageFrame, only: number | undefined): void {
     const message = messageOf(frame)
     if (only !== undefined) {
-      this.bySub.get(only)?.deliver(message)
+      this.#bySub.get(only)?.deliver(message)
       return
     }
     let last: Subscription | undefined
-    for (const subscription of this.matching(message.topic)) {
+    for (const subscription of this.#matching(message.topic)) {
       if (!subscription.wants(message)) continue
       // What one of them does to a message is not the next one's.
       last?.deliver(copyOf(message))
@@ -97,61 +79,61 @@ export class Subscriptions implements SubscriptionHost {
   }
 
   gap(frame: GapFrame): void {
-    this.bySub.get(frame.sub)?.gap(frame)
+    this.#bySub.get(frame.sub)?.gap(frame)
   }
 
   subscribed(frame: SubscribedFrame): void {
-    const subscription = this.bySub.get(frame.sub)
+    const subscription = this.#bySub.get(frame.sub)
     if (!subscription) return
     subscription.subscribed(frame)
-    this.asking.confirmed(subscription)
+    this.#asking.confirmed(subscription)
   }
 
   fed(frame: FeedFrame): void {
-    this.bySub.get(frame.sub)?.fed(frame)
+    this.#bySub.get(frame.sub)?.fed(frame)
   }
 
   committed({ sub, offset }: CommittedFrame): void {
-    this.bySub.get(sub)?.committed(offset)
+    this.#bySub.get(sub)?.committed(offset)
   }
 
   /** Stores the positions of all cursors. */
   async commitAll(): Promise<void> {
-    await Promise.allSettled([...this.bySub.values()].map((subscription) => subscription.commit()))
+    await Promise.allSettled([...this.#bySub.values()].map((subscription) => subscription.commit()))
   }
 
   answered({ type, sub }: SubscriptionFrame<'paused' | 'resumed'>): void {
-    this.bySub.get(sub)?.answered(type)
+    this.#bySub.get(sub)?.answered(type)
   }
 
   refused(frame: ErrorFrame): void {
     const { sub, offset } = frame
-    const subscription = this.bySub.get(sub as number)
+    const subscription = this.#bySub.get(sub as number)
     const error = errorFrom(frame)
     if (offset !== undefined) subscription?.commitRefused(error)
     else if (!subscription) return
-    else if (this.asking.retries(subscription, frame)) subscription.lost()
+    else if (this.#asking.retries(subscription, frame)) subscription.lost()
     else {
-      this.forget(subscription)
-      if (!subscription.fail(error)) throwLater(error)
+      this.#forget(subscription)
+      if (!subscription.end(error)) throwLater(error)
     }
   }
 
   lost(): void {
-    for (const subscription of this.bySub.values()) subscription.lost()
+    for (const subscription of this.#bySub.values()) subscription.lost()
   }
 
-  private matching(topic: string): readonly Subscription[] {
-    const known = this.byTopic.get(topic)
+  #matching(topic: string): readonly Subscription[] {
+    const known = this.#byTopic.get(topic)
     if (known) return known
     const words = topic.split('.')
-    const matching = [...this.bySub.values()].filter((subscription) => subscription.matches(words))
-    this.byTopic.set(topic, matching)
+    const matching = [...this.#bySub.values()].filter((subscription) => subscription.matches(words))
+    this.#byTopic.set(topic, matching)
     return matching
   }
 
-  private forget({ sub }: Subscription): boolean {
-    this.byTopic.clear()
-    return this.bySub.delete(sub)
+  #forget({ number }: Subscription): boolean {
+    this.#byTopic.clear()
+    return this.#bySub.delete(number)
   }
 }

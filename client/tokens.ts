@@ -1,8 +1,8 @@
 import type { Clock, Timer } from '../shared/clock.ts'
+import { MAX_TOKEN } from '../shared/content-frames.ts'
 import { FanfareError } from '../shared/fanfare-error.ts'
-import { MAX_TOKEN } from '../shared/parse-frame.ts'
+import { textOf } from '../shared/thrown.ts'
 import { type Backoff, backoffMs } from './backoff.ts'
-import { wordsOf } from './words.ts'
 
 /** Asks for a token. Nothing, or an empty one, is none. */
 export type GetToken = () => string | undefined | Promise<string | undefined>
@@ -20,25 +20,25 @@ export interface TokenOptions {
 
 /** Asks for tokens: for each connection, and for another one before a token expires. */
 export class Tokens {
-  private readonly getToken: GetToken
-  private readonly options: TokenOptions
-  private timer: Timer | undefined
-  private failures = 0
+  readonly #getToken: GetToken
+  readonly #options: TokenOptions
+  #timer: Timer | undefined
+  #failures = 0
   /** Counts connections, so that what was asked for an earlier one is not for this one. */
-  private connection = 0
+  #connection = 0
 
   constructor(getToken: GetToken, options: TokenOptions) {
-    this.getToken = getToken
-    this.options = options
+    this.#getToken = getToken
+    this.#options = options
   }
 
   /** Rejects with `token_unavailable`. */
   async ask(): Promise<string | undefined> {
     let token: unknown
     try {
-      token = await this.getToken()
+      token = await this.#getToken()
     } catch (error) {
-      throw new FanfareError('token_unavailable', wordsOf(error))
+      throw new FanfareError('token_unavailable', textOf(error))
     }
     if (token === undefined || token === null) return undefined
     // The hub would answer by closing for good.
@@ -56,38 +56,38 @@ export class Tokens {
 
   /** The hub has taken a token that is good for so long, or for ever. */
   accepted(expiresInMs: number | undefined): void {
-    this.failures = 0
-    if (expiresInMs === undefined) return this.stopTimer()
+    this.#failures = 0
+    if (expiresInMs === undefined) return this.#stopTimer()
     // Clients of a hub that were let in together do not renew together.
-    const before = Math.min(RENEW_BEFORE_MS, expiresInMs * RENEW_BEFORE_PART) * (1 + this.options.clock.jitter())
-    this.renewAfter(Math.max(0, expiresInMs - before))
+    const before = Math.min(RENEW_BEFORE_MS, expiresInMs * RENEW_BEFORE_PART) * (1 + this.#options.clock.jitter())
+    this.#renewAfter(Math.max(0, expiresInMs - before))
   }
 
   /** It could not be renewed now. Until it ends there is time. */
   again(): void {
-    this.renewAfter(backoffMs(this.options.backoff, this.failures++, this.options.clock))
+    this.#renewAfter(backoffMs(this.#options.backoff, this.#failures++, this.#options.clock))
   }
 
   /** The connection is gone. */
   lost(): void {
-    this.connection++
-    this.stopTimer()
+    this.#connection++
+    this.#stopTimer()
   }
 
-  private renewAfter(ms: number): void {
-    this.stopTimer()
-    this.timer = this.options.clock.setTimeout(() => void this.renew(), ms)
+  #renewAfter(ms: number): void {
+    this.#stopTimer()
+    this.#timer = this.#options.clock.setTimeout(() => void this.#renew(), ms)
   }
 
-  private async renew(): Promise<void> {
-    const { connection } = this
+  async #renew(): Promise<void> {
+    const connection = this.#connection
     const token = await this.ask().catch(() => undefined)
-    if (connection !== this.connection) return
+    if (connection !== this.#connection) return
     if (token === undefined) this.again()
-    else this.options.renew(token)
+    else this.#options.renew(token)
   }
 
-  private stopTimer(): void {
-    this.options.clock.clearTimeout(this.timer)
+  #stopTimer(): void {
+    this.#options.clock.clearTimeout(this.#timer)
   }
 }

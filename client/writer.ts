@@ -23,87 +23,87 @@ const MOST_EARLY_BYTES = 64 * 1024
 export class Writer {
   /** Largest message that the hub takes, in bytes. */
   limit = MOST_EARLY_BYTES
-  private mostEarly = SURE_BYTES
+  #mostEarly = SURE_BYTES
   /** Sent on this connection before the welcome; undefined behind it. */
-  private early: number | undefined = 0
+  #early: number | undefined = 0
   /** What waits for the welcome. */
-  private held: (string | Uint8Array)[] = []
-  private readonly send: (message: string | Uint8Array) => void
-  private text: string[] = []
-  private records: Uint8Array[] = []
-  private bytes = 0
-  private scheduled = false
-  private tasks: (() => void)[] = []
+  #held: (string | Uint8Array)[] = []
+  readonly #send: (message: string | Uint8Array) => void
+  #text: string[] = []
+  #records: Uint8Array[] = []
+  #bytes = 0
+  #scheduled = false
+  #tasks: (() => void)[] = []
 
   constructor(send: (message: string | Uint8Array) => void) {
-    this.send = send
+    this.#send = send
   }
 
   write(frame: string | Uint8Array): void {
     const isText = typeof frame === 'string'
     const bytes = isText ? frame.length * MOST_BYTES_PER_UNIT + 1 : frame.length
-    if (this.early !== undefined) {
+    if (this.#early !== undefined) {
       // The first one is the hello.
-      const waits = this.early > 0 && this.early + bytes > this.mostEarly
-      this.early += bytes
+      const waits = this.#early > 0 && this.#early + bytes > this.#mostEarly
+      this.#early += bytes
       if (waits) {
-        this.held.push(frame)
+        this.#held.push(frame)
         return
       }
     }
-    const otherKind = isText ? this.records.length > 0 : this.text.length > 0
-    if (otherKind || this.bytes + bytes > this.limit - 2) this.flush()
-    if (isText) this.text.push(frame)
-    else this.records.push(frame)
-    this.bytes += bytes
-    this.schedule()
+    const otherKind = isText ? this.#records.length > 0 : this.#text.length > 0
+    if (otherKind || this.#bytes + bytes > this.limit - 2) this.flush()
+    if (isText) this.#text.push(frame)
+    else this.#records.push(frame)
+    this.#bytes += bytes
+    this.#schedule()
   }
 
   /** Calls it at the end of the turn, before what was written is sent. */
   atEndOfTurn(task: () => void): void {
-    this.tasks.push(task)
-    this.schedule()
+    this.#tasks.push(task)
+    this.#schedule()
   }
 
-  private schedule(): void {
-    if (this.scheduled) return
-    this.scheduled = true
+  #schedule(): void {
+    if (this.#scheduled) return
+    this.#scheduled = true
     endOfTurn(() => {
-      const { tasks } = this
-      this.tasks = []
+      const tasks = this.#tasks
+      this.#tasks = []
       for (const task of tasks) task()
-      this.scheduled = false
+      this.#scheduled = false
       this.flush()
     })
   }
 
   /** The hub takes messages of this size. */
   welcomed(limit: number): void {
-    const { held } = this
+    const held = this.#held
     this.limit = limit
-    this.mostEarly = Math.min(limit, MOST_EARLY_BYTES)
-    this.early = undefined
-    this.held = []
+    this.#mostEarly = Math.min(limit, MOST_EARLY_BYTES)
+    this.#early = undefined
+    this.#held = []
     for (const frame of held) this.write(frame)
   }
 
   flush(): void {
-    if (this.text.length > 0) this.send(joinText(this.text))
-    if (this.records.length > 0) this.send(joinRecords(this.records))
-    this.clear()
+    if (this.#text.length > 0) this.#send(joinText(this.#text))
+    if (this.#records.length > 0) this.#send(joinRecords(this.#records))
+    this.#clear()
   }
 
   /** The connection is gone, and what was not sent with it. */
   reset(): void {
-    this.clear()
-    this.early = 0
-    this.held = []
+    this.#clear()
+    this.#early = 0
+    this.#held = []
   }
 
-  private clear(): void {
-    this.text = []
-    this.records = []
-    this.bytes = 0
+  #clear(): void {
+    this.#text = []
+    this.#records = []
+    this.#bytes = 0
   }
 }
 

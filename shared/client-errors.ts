@@ -22,44 +22,28 @@ export function passing(text: string, close?: number): ErrorEntry {
  */
 export const CLIENT_ERRORS = {
   // A broken frame: its sender gets this error, then loses the connection, unless the frame has a number that tells it apart.
-  not_json: refusal('A text frame has to be one JSON object, or an array of them. Check how it was serialised.', 4400),
-  bad_utf8: refusal('A text frame has to be valid UTF-8. Send bytes in a binary frame.', 4400),
-  bad_frame: refusal('The frame does not have the shape that PROTOCOL.md gives for its type. Correct it.', 4400),
-  bad_binary: refusal('A binary frame has to be whole records: two lengths, a JSON header, a payload.', 4400),
+  bad_frame: refusal('The frame does not have the shape that PROTOCOL.md gives for its type.', 4400),
   forbidden_key: refusal('The keys "__proto__" and "constructor" with "prototype" are refused. Rename them.', 4400),
   frame_too_large: refusal('The frame is larger than limits.frameBytes. Send less at once, or raise the limit.', 4413),
   // Wrong in what is asked for.
-  unknown_frame: refusal('No frame of this type goes from a client to the hub in fanfare.v1. Check its "type".'),
-  bad_topic: refusal(
-    'A topic is 1 to 32 words joined by dots, 255 characters at most; see PROTOCOL.md for the grammar.',
-  ),
-  bad_pattern: refusal('A pattern is a topic in which a whole word may be * (one word) or # (any number of words).'),
-  nested_too_deeply: refusal(
-    'JSON data may have 100 levels of arrays and objects. Send it flatter, or as a string or bytes.',
-  ),
-  bad_data: refusal(
-    'JSON cannot express the data, or it breaks the contract that the hub was started with. Correct the data, or the contract.',
-  ),
-  token_in_url: refusal(
-    'A URL ends up in logs. Send the token in hello, as Authorization: Bearer, or as PROTOCOL.md says.',
-  ),
+  bad_topic: refusal('A topic is 1 to 32 words joined by dots, 255 characters at most. See PROTOCOL.md.'),
+  bad_pattern: refusal('A pattern is a topic in which a word may be * (one word) or # (any number of words).'),
+  nested_too_deeply: refusal('Data may have 100 levels of arrays and objects. Send it flatter, or as bytes.'),
+  bad_data: refusal("JSON cannot express the data, or it breaks the hub's contract."),
+  token_in_url: refusal('URLs end up in logs. Send the token as PROTOCOL.md says.'),
   // The connection, or what was asked for on it, took too long or is gone.
-  hello_timeout: passing('Nothing was said in time. Send a hello frame, or any other, after connecting.', 4008),
-  idle_timeout: passing('Nothing was heard from this connection for two ping intervals. Reconnect.', 4002),
+  hello_timeout: passing('Nothing was received in time after connecting.', 4008),
+  idle_timeout: passing('Nothing was received for two ping intervals. Reconnect.', 4002),
   lease_lost: refusal('The delivery is no longer leased to this consumer: it was settled, or its time ran out.'),
-  request_timeout: passing('No reply came in time: the request may have been handled or not.'),
+  request_timeout: passing('No reply came in time. The request may have been handled or not.'),
   // Raised by the client only.
   token_unavailable: passing('getToken gave no token. The client tries again.'),
-  responder_failed: refusal('The responder could not answer. Its own words stand in front.'),
-  handler_timeout: refusal(
-    'The handler did not end within maxRunTimeMs, and its delivery was nacked. Heed its signal, or raise maxRunTimeMs.',
-  ),
+  responder_failed: refusal('The responder could not answer.'),
+  handler_timeout: refusal('The handler ran longer than maxRunTimeMs, and its delivery was nacked.'),
   client_closed: refusal('The client was closed. Connect again with connect().'),
   connection_lost: passing('The connection was lost before the answer came. The request may have been handled or not.'),
-  queue_full: passing(
-    'Too much waits for the hub. Await publishes, requests and calls, or raise queueLimit or queueLimitBytes.',
-  ),
-  bad_option: refusal('An option has a wrong name or value. Correct it.'),
-  bad_url: refusal('The address of a hub is like ws://localhost:4747 or wss://hub.example.com. Correct it.'),
+  queue_full: passing('Too much waits for the hub. Await what was sent, or raise queueLimit or queueLimitBytes.'),
+  bad_option: refusal('An option has a wrong name or value.'),
+  bad_url: refusal('The address of a hub is like wss://hub.example.com.'),
   no_websocket: refusal('There is no WebSocket here. Pass one: connect(url, { WebSocket }).'),
 } as const

@@ -2,6 +2,11 @@ import { passing, refusal } from './client-errors.ts'
 
 /** The rows of the error table that only the hub and its commands raise. A client has their texts from the hub. */
 export const HUB_ERRORS = {
+  // What was received cannot be read.
+  not_json: refusal('A text frame has to be one JSON object, or an array of them. Check how it was serialised.', 4400),
+  bad_utf8: refusal('A text frame has to be valid UTF-8. Send bytes in a binary frame.', 4400),
+  bad_binary: refusal('A binary frame has to be whole records: two lengths, a JSON header, a payload.', 4400),
+  unknown_frame: refusal('No frame of this type goes from a client to the hub in fanfare.v1. Check its "type".'),
   // The connection ends.
   window_exceeded: passing('More publishes and asks are unanswered than the window allows. Wait for answers.', 4429),
   unauthenticated: refusal(

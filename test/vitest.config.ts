@@ -1,4 +1,6 @@
+import { availableParallelism } from 'node:os'
 import { defineConfig } from 'vitest/config'
+import { SlowFirst } from './setup/slow-first.ts'
 
 export default defineConfig({
   // As Node resolves it, and not as a bundler.
@@ -7,8 +9,9 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     // uWebSockets.js aborts a worker thread that ends with an open socket; processes end well.
     pool: 'forks',
-    // One for each core. By default one fewer, which on two cores leaves one idle whenever a test waits for something.
-    maxWorkers: '100%',
+    // Three for two cores: half of the time a test waits for something.
+    maxWorkers: Math.ceil(availableParallelism() * 1.5),
+    sequence: { sequencer: SlowFirst },
     testTimeout: 30_000,
     // Modules in CommonJS are imported as Node imports them.
     deps: { interopDefault: false },

@@ -52,7 +52,8 @@ async function pub(topic: string, data: string | undefined, { timeoutMs, header,
   const failed = new AbortController()
   const giveUp = (error: unknown) => {
     failed.abort(error)
-    return client.close()
+    // It has waited for long enough already.
+    return client.close({ timeoutMs: 1 })
   }
   try {
     await connected(client, url, timeoutMs)

@@ -19,28 +19,23 @@ const BYTES = 16 * 1024
 const INTERVAL_MS = 100
 /** An answer that takes this much longer than the line itself means that the client has fallen behind, in milliseconds. */
 const SLACK_MS = 50
-/** A client that has not answered for this much longer is behind without an answer, in milliseconds. */
-const OVERDUE_MS = 100
 /** The first bound: what a client can take is not known yet. */
 const FIRST_BYTES = 8 * 1024
 /** The smallest bound: less than this is on the way while the line itself is measured. */
 const LEAST_BYTES = 256
-/** While there is a bound, the client is asked about what it handles in this time, in milliseconds. */
-const PIECE_MS = 25
 /** The time of the line itself, until it has been measured, in milliseconds. */
 const UNMEASURED_MS = 250
 /** It is measured again if no answer has been quick for this long, in milliseconds. */
 const STALE_MS = 10_000
-/** An answer is quick if it takes no longer than the line and this, in milliseconds. */
-const QUICK_MS = 25
 
 /**
  * Asks a client in the byte stream what its handlers have been through, and bounds what is on the way to it: a page that is busy takes
  * megabytes into socket buffers, where no policy reaches them.
  *
  * From the time of an answer and what was on the way at the time of the check it knows how fast the client handles what it is sent.
- * Nothing is bounded while answers take little longer than the line itself. If they take longer, as much may be on the way as the client
- * handles in the time of the line and a little more; that doubles in each round trip in which answers are quick.
+ * Nothing is bounded while answers take no longer than the line itself and a slack. If they take longer, as much may be on the way as the
+ * client handles in that time; it doubles in each round trip whose answer took half of the slack at most. A client that has not answered
+ * within twice the slack is behind without an answer.
  */
 export class Checks {
   /** Nothing may be written before an answer comes. */
@@ -55,13 +50,20 @@ export class Checks {
   /** The time of the line itself, and when the last quick answer came. */
   private lineMs = UNMEASURED_MS
   private quickAt = 0
-  /** While the line is measured: the bound from before. */
+  /** While the line is measured: the bound from before, when the ping was sent, and the time of its answer. */
   private boundBefore: number | undefined
+  private pingedAt: number | undefined
+  private pongMs = Number.POSITIVE_INFINITY
   private doubledAt = 0
+  private readonly ping: () => void
 
-  /** @param most - what counts for the outbox at most; a client that can have more before it is not bounded, in bytes */
-  constructor(most: number) {
+  /**
+   * @param most - what counts for the outbox at most; a client that can have more before it is not bounded, in bytes
+   * @param ping - sends a WebSocket ping. A browser answers it even while a page that is still loading leaves all else unread
+   */
+  constructor(most: number, ping: () => void) {
     this.most = most
+    this.ping = ping
     this.bound = this.boundBefore = Math.min(FIRST_BYTES, most)
   }
 
@@ -106,9 +108,19 @@ export class Checks {
     return true
   }
 
-  /** Bounds are of what is handled in the time of the line and a little more. */
+  /**
+   * A ping was answered.
+   *
+   * @param hubMs - for how long the hub may have left the answer unread
+   */
+  ponged(now: number, hubMs: number): void {
+    if (this.pingedAt !== undefined) this.pongMs = Math.max(0, now - hubMs - this.pingedAt)
+    this.pingedAt = undefined
+  }
+
+  /** A bound is what is handled in the time of the line and the slack: the client is asked twice in the slack. */
   private get pieceBytes(): number {
-    return (this.bound * PIECE_MS) / (this.lineMs + SLACK_MS)
+    return (this.bound * (SLACK_MS / 2)) / (this.lineMs + SLACK_MS)
   }
 
   private get onTheWay(): number {
@@ -134,13 +146,17 @@ export class Checks {
     this.writes = 0
     this.last = { n, at: now, position: this.sent }
     const alone = this.boundBefore !== undefined && before < LEAST_BYTES
+    if (alone) {
+      this.pingedAt = now
+      this.ping()
+    }
     this.asked.push({ n, at: now, position: this.sent, onTheWay: this.onTheWay, alone })
     return batch
   }
 
   private isFull(now: number): boolean {
     const [oldest] = this.asked
-    return this.onTheWay >= this.bound || (oldest !== undefined && now - oldest.at > this.lineMs + OVERDUE_MS)
+    return this.onTheWay >= this.bound || (oldest !== undefined && now - oldest.at > this.lineMs + 2 * SLACK_MS)
   }
 
   private learn({ alone, position, onTheWay }: Asked, ms: number, now: number): void {
@@ -149,10 +165,10 @@ export class Checks {
       if (!alone) return
       this.bound = this.boundBefore
       this.boundBefore = undefined
-      this.lineMs = ms
+      this.lineMs = Math.min(ms, this.pongMs + 2 * SLACK_MS)
     }
     this.lineMs = Math.min(this.lineMs, ms)
-    if (ms <= this.lineMs + QUICK_MS) {
+    if (ms <= this.lineMs + SLACK_MS / 2) {
       this.quickAt = now
       if (position > this.doubledAt) this.double()
     } else if (ms > this.lineMs + SLACK_MS) {
@@ -165,6 +181,7 @@ export class Checks {
   private measure(): void {
     this.boundBefore = this.bound
     this.bound = LEAST_BYTES
+    this.pongMs = Number.POSITIVE_INFINITY
   }
 
   private double(): void {

@@ -82,6 +82,7 @@ export class Connection implements SocketHandlers, InboxOwner, OutboxOwner, Watc
 
   alive(): void {
     this.heard = true
+    this.outbox.ponged()
   }
 
   drain(): void {

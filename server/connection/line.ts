@@ -66,11 +66,17 @@ export class Line {
 
   /** From here on the client is asked, and what is on the way to it is bounded: no more than this many bytes of it count. */
   startChecks(most: number): void {
-    this.checks = new Checks(most)
+    this.checks = new Checks(most, () => this.socket.ping())
   }
 
   stopChecks(): void {
     this.checks = undefined
+  }
+
+  /** A ping was answered. */
+  ponged(): void {
+    const now = this.turn.now()
+    this.checks?.ponged(now, this.turn.busyMs(now))
   }
 
   /** False: the client was not asked. */

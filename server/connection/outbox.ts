@@ -209,6 +209,11 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
     return true
   }
 
+  /** A ping was answered. */
+  ponged(): void {
+    this.line.ponged()
+  }
+
   shrinkTo(bytes: number): void {
     this.guarded(() => this.leaveOut(bytes, 'outbox-total'))
   }

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { MAX_FILTER_LENGTH, MAX_HEADERS } from '../../shared/parse-frame.ts'
+import { MAX_FILTER_LENGTH, MAX_HEADERS } from '../../shared/content-frames.ts'
 import type { QueueOptions } from '../../shared/queues.ts'
 import { duration, MAX_BINDINGS, newName, pattern } from '../stream/stream-config.ts'
 

@@ -13,15 +13,15 @@ onEveryEngine('a page whose handler keeps it busy', (hubs) => {
 
   it('shows what has just been published, and learns what was left out', async () => {
     const { hub } = await hubs.start()
-    const scenario = { symbols: 50, updatesPerSecond: 1600, handlerMs: 5, seconds: 10 }
+    const scenario = { symbols: 50, updatesPerSecond: 1600, handlerMs: 5, seconds: 6 }
     const { medianAgeMs, oldestAgeMs, published, handled, leftOut, connection } = await busyPage(
       browser,
       hub.port,
       scenario,
     )
-    // Without bounds it would be seven seconds behind by now.
-    expect(medianAgeMs).toBeLessThan(500)
-    expect(oldestAgeMs).toBeLessThan(2500)
+    // Without bounds it would be five seconds behind by now.
+    expect(medianAgeMs).toBeLessThan(1000)
+    expect(oldestAgeMs).toBeLessThan(3000)
     expect(leftOut).toBeGreaterThan(published / 2)
     // A few are still on their way.
     expect(published - handled - leftOut).toBeLessThan(300)

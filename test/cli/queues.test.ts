@@ -10,7 +10,7 @@ beforeEach(async () => {
   const { url } = await hubHere()
   env = { FANFARE_URL: url }
   client = connect(url)
-  onTestFinished(async () => void (await client.close()))
+  onTestFinished(async () => void (await client.close({ timeoutMs: 100 })))
 })
 
 /** Runs a command to its end, which has to be good. */

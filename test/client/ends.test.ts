@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import type { Client } from '../../client/node.ts'
+import { VirtualClock } from '../kit/virtual-clock.ts'
 import { hearUncaught } from '../setup/uncaught.ts'
-import { message, type Peer, ScriptedHub } from './scripted-hub.ts'
+import { message, type Peer, ScriptedHub, settle } from './scripted-hub.ts'
 
 let hub: ScriptedHub
 beforeEach(async () => {
@@ -181,7 +182,8 @@ it.each(['rate_limited', 'hub_full', 'storage_failed'])(
 )
 
 it('what was unsubscribed while it was refused is not asked for again', async () => {
-  const { client, peer } = await hub.connected()
+  const clock = new VirtualClock()
+  const { client, peer } = await hub.connected({ clock })
   const refused = client.subscribe('a', noop)
   const other = client.subscribe('b', noop)
   const { sub } = await peer.next('subscribe')
@@ -193,7 +195,7 @@ it('what was unsubscribed while it was refused is not asked for again', async ()
   peer.send({ type: 'error', code: 'unknown_subscription', message: '', retry: false, sub })
   await ended
   await refused.ready
-  for (let n = 0; n < 3; n++) await new Promise((resolve) => setTimeout(resolve, 5))
+  await clock.advance(10_000, settle)
   expect(peer.unreadFrames).toEqual([])
 })
 

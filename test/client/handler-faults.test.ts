@@ -1,9 +1,10 @@
 import { runInNewContext } from 'node:vm'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Client, Handler, Message, SubscribeOptions } from '../../client/node.ts'
+import { VirtualClock } from '../kit/virtual-clock.ts'
 import { lazyQuery } from '../setup/lazy-query.ts'
 import { hearUncaught } from '../setup/uncaught.ts'
-import { message, type Peer, ScriptedHub } from './scripted-hub.ts'
+import { message, type Peer, ScriptedHub, settle } from './scripted-hub.ts'
 
 let hub: ScriptedHub
 beforeEach(async () => {
@@ -148,7 +149,8 @@ it('a message may be tried again, in order, and its attempts are counted', async
 })
 
 it('waits for the client’s backoff before it tries again, and does not after its end', async () => {
-  const { client, peer } = await hub.connected({ backoff: { baseMs: 60_000, capMs: 60_000 } })
+  const clock = new VirtualClock()
+  const { client, peer } = await hub.connected({ clock, backoff: { baseMs: 60_000, capMs: 60_000 } })
   let handled = 0
   const told: unknown[] = []
   const fail = () => {
@@ -160,7 +162,7 @@ it('waits for the client’s backoff before it tries again, and does not after i
   send(1, 2)
   await expect.poll(() => told).toEqual([1])
   await subscription.unsubscribe()
-  await new Promise((resolve) => setTimeout(resolve, 20))
+  await clock.advance(120_000, settle)
   expect(handled).toBe(1)
 })
 

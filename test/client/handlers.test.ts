@@ -21,7 +21,7 @@ beforeEach(async () => {
 })
 afterEach(async () => {
   for (const end of hanging) end()
-  await Promise.all(clients.map((each) => each.close()))
+  await Promise.all(clients.map((each) => each.close({ timeoutMs: 100 })))
   await network.close()
   await hub.close()
 })
@@ -300,7 +300,7 @@ describe('a consumer', () => {
       return hang()
     })
     await untilQueue(operator, 'q', ({ inFlight }) => inFlight === 16)
-    const closed = dying.close()
+    const closed = dying.close({ timeoutMs: 2_000 })
     const seen: [number, number][] = []
     client().consume<number>('q', ({ data, attempt }) => void seen.push([data, attempt]))
     await settled({ ackedTotal: 15 })
@@ -308,7 +308,7 @@ describe('a consumer', () => {
     await settled({ ackedTotal: 16 })
     expect(seen.toSorted(([a], [b]) => a - b)).toEqual(range(0, 16).map((n) => [n, 1]))
     expect(signals.map(({ aborted }) => aborted)).toEqual([true])
-  }, 20_000)
+  })
 
   it('that is read ends at once, also while next() is pending, and gives back what was not read', async () => {
     await fill(0)
@@ -330,7 +330,7 @@ describe('a consumer', () => {
   })
 
   it('that nobody reads costs no attempt, however long', async () => {
-    await fill(3, { ackDeadline: 100, maxAttempts: 2 })
+    await fill(3, { ackDeadline: 250, maxAttempts: 2 })
     const unread: Consumer = client().consume('q')
     await unread.ready
     await wait(700)

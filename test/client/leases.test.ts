@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import type { Delivery } from '../../client/node.ts'
-import { message, type Peer, ScriptedHub } from './scripted-hub.ts'
+import { VirtualClock } from '../kit/virtual-clock.ts'
+import { message, type Peer, ScriptedHub, settle } from './scripted-hub.ts'
 
 let hub: ScriptedHub
 beforeEach(async () => {
@@ -37,11 +38,12 @@ it('a delivery of an earlier connection is never settled on the next one, where 
 it.each([60 * 86_400_000, 2 ** 32, 1e12])(
   'a handler of a lease of %i ms extends it at half of its time, and not all the time',
   async (ms) => {
-    const { client, peer } = await hub.connected()
+    const clock = new VirtualClock()
+    const { client, peer } = await hub.connected({ clock })
     let done = () => {}
     client.consume('q', () => new Promise<void>((resolve) => (done = resolve)))
     const consumer = await lease(peer, 'long', ms)
-    for (let at = 0; at < 5; at++) await new Promise((resolve) => setTimeout(resolve, 5))
+    await clock.advance(10_000, settle)
     expect(peer.unreadFrames).toEqual([])
     done()
     expect(await peer.next('ack')).toMatchObject({ consumer, delivery: 1 })
@@ -101,7 +103,7 @@ it('an ack that cannot be sent, or that the hub refuses, leaves the lease to be 
   const consumer = await lease(peer, 'x')
   const delivery = (await deliveries.next()).value as Delivery
   const publish = (data: unknown, more: object = {}) => delivery.ack({ publish: [{ topic: 'b', data, ...more }] })
-  await expect(publish(new Uint8Array(3))).rejects.toMatchObject({ code: 'bad_frame' })
+  await expect(publish(new Uint8Array(3))).rejects.toMatchObject({ code: 'bad_data' })
   await expect(publish(1, { priority: 10 })).rejects.toMatchObject({ code: 'bad_frame' })
   await expect(publish('x'.repeat(100_000))).rejects.toMatchObject({ code: 'frame_too_large' })
   const full = publish(1)

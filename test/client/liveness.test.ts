@@ -1,8 +1,7 @@
-import { setImmediate } from 'node:timers'
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import type { ClientOptions, StateChange } from '../../client/index.ts'
 import { VirtualClock } from '../kit/virtual-clock.ts'
-import { message, type Peer, ScriptedHub } from './scripted-hub.ts'
+import { message, type Peer, ScriptedHub, settle } from './scripted-hub.ts'
 
 const INTERVAL_MS = 25_000
 
@@ -30,9 +29,6 @@ afterEach(async () => {
   await hub.stop()
 })
 
-const settle = async () => {
-  for (let turns = 0; turns < 20; turns++) await new Promise<void>((resolve) => setImmediate(resolve))
-}
 const advance = (ms: number) => clock.advance(ms, settle)
 
 async function connected(options: ClientOptions = {}) {

@@ -82,7 +82,7 @@ it.each([
     'Zo~C3~AB',
     'AbortError',
   ])
-  for (const id of ids) expect(id).toMatch(/^[\w-]{12}\.\w+$/)
+  for (const id of ids) expect(id).toMatch(/^[\w-]{14}\.\w+$/)
 })
 
 it('a platform without WebSocket has to be given one', () => {

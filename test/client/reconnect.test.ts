@@ -127,7 +127,7 @@ it('what getToken must not give is reported, and asked for again; spaces around 
     'It gave a value of type number',
     'It gave a value of type boolean',
     'It gave 16385 characters, and a token has 16384 at most',
-    'Something without words was thrown',
+    'Something of the type object was thrown',
     'undefined',
     'no network',
   ])

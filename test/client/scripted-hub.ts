@@ -1,4 +1,5 @@
 import type { AddressInfo } from 'node:net'
+import { setImmediate } from 'node:timers'
 import { type WebSocket, WebSocketServer } from 'ws'
 import { type Client, type ClientOptions, connect } from '../../client/node.ts'
 import { decodeBinary, decodeText, encodeFrame } from '../../shared/codec.ts'
@@ -137,4 +138,9 @@ export class ScriptedHub {
     await Promise.all(this.clients.map((client) => client.close()))
     await new Promise((resolve) => this.server.close(resolve))
   }
+}
+
+/** Lets everything happen that needs no timer, of a client and its peer on one machine. */
+export async function settle(): Promise<void> {
+  for (let turns = 0; turns < 20; turns++) await new Promise<void>((resolve) => setImmediate(resolve))
 }

@@ -374,3 +374,11 @@ it('a start with the last ones is repeated until it is past them, and gives noth
   await third.welcome()
   expect(await third.next('subscribe')).toMatchObject({ from: { epoch: 'e', offset: 12 } })
 })
+
+it('a framework that puts proxies around plain objects finds none in the client', async () => {
+  const { client } = await hub.connected()
+  const held = [client, client.queues, client.streams, client.hub, client.subscribe('a'), client.consume('q')]
+  // As Vue tells what is plain.
+  const isPlain = (value: object) => Object.prototype.toString.call(value) === '[object Object]'
+  expect(held.filter(isPlain)).toEqual([])
+})

@@ -104,7 +104,8 @@ it('10,000 requests that end while they wait leave no trace, and take no time', 
   const begun = performance.now()
   stop.abort()
   await Promise.all(all)
-  expect(performance.now() - begun).toBeLessThan(2000)
+  // Generous, for busy machines: it takes some milliseconds.
+  expect(performance.now() - begun).toBeLessThan(8000)
   expect(await client.close({ timeoutMs: 1 })).toEqual({ unsent: 0, unanswered: 0 })
 })
 
@@ -144,6 +145,9 @@ it('a commit that the hub never stores ends after its time', async () => {
   const ended = expect(subscription.commit()).rejects.toMatchObject({ code: 'request_timeout' })
   await vi.advanceTimersByTimeAsync(30_000)
   await ended
+  vi.useRealTimers()
+  // It would wait for the commit once more.
+  await client.close({ timeoutMs: 1 })
 })
 
 it('a client that reaches no hub says so once, where nobody listens', async () => {

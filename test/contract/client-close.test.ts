@@ -21,14 +21,20 @@ onEveryEngine('close()', (hubs) => {
 
   it('awaits requests and calls, waiting and under way', async () => {
     const { url, client } = await start()
-    await client().respond('slow', () => new Promise((resolve) => setTimeout(resolve, 200, 'reply'))).ready
+    let reply = (_text: string) => {}
+    const replied = new Promise<string>((resolve) => {
+      reply = resolve
+    })
+    await client().respond('slow', () => replied).ready
     const brief = connect(url)
     const early = brief.request('slow')
     await brief.ready()
-    const [reply, declared] = [brief.request('slow'), brief.queues.declare({ name: 'late' })]
-    expect(await brief.close()).toEqual(GAVE_UP_NOTHING)
+    const [late, declared] = [brief.request('slow'), brief.queues.declare({ name: 'late' })]
+    const closed = brief.close()
+    reply('reply')
+    expect(await closed).toEqual(GAVE_UP_NOTHING)
     expect(await early).toBe('reply')
-    expect(await reply).toBe('reply')
+    expect(await late).toBe('reply')
     expect(await declared).toMatchObject({ name: 'late' })
     expect((await client().queues.show('late')).name).toBe('late')
   })

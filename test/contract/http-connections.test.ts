@@ -1,8 +1,6 @@
 import { networkInterfaces } from 'node:os'
 import { setTimeout as wait } from 'node:timers/promises'
-import { describe, expect, it } from 'vitest'
-import { type HubOptions, startHub } from '../../server/index.ts'
-import { ENGINES } from '../setup/engines.ts'
+import { expect, it } from 'vitest'
 import { parseExposition } from '../setup/exposition.ts'
 import { onEveryEngine } from '../setup/hubs.ts'
 import { Peer } from '../setup/peer.ts'
@@ -97,39 +95,5 @@ onEveryEngine('HTTP connections', (hubs) => {
     await hub.close()
     const ended = Promise.all(raws.map(({ closed }) => closed)).then(() => 'ended')
     expect(await Promise.race([ended, wait(20_000, 'still open')])).toBe('ended')
-  })
-})
-
-/** What a peer sends first, and then each half second. */
-const SLOW: [string, string, string][] = [
-  ['nothing', '', ''],
-  ['half a head', 'GET /heal', ''],
-  ['a head that never ends', 'GET /healthz HTTP/1.1\r\nHost: localhost\r\n', 'x: 1\r\n'],
-  ['no body', SLOW_BODY, ''],
-  ['a slow body', SLOW_BODY, '1'],
-  ['slow chunks', SLOW_BODY.replace('Content-Length: 9999', 'Transfer-Encoding: chunked'), '1\r\n1\r\n'],
-  ['the slow body of a GET', SLOW_BODY.replace(/POST \S+/, 'GET /healthz'), '1'],
-  ['nothing after an answer', HEALTH.replace('close', 'keep-alive'), ''],
-]
-
-describe('a peer that sends', () => {
-  const options: HubOptions = { port: 0 }
-
-  it('too slowly loses its connection within a minute, on every engine', { timeout: 90_000 }, async () => {
-    const hubs = await Promise.all(ENGINES.map((engine) => startHub({ ...options, engine })))
-    const peers = hubs.flatMap((hub, at) =>
-      SLOW.map(async ([name, first, more]) => {
-        const raw = await RawHttp.open(hub.port)
-        raw.socket.write(first)
-        const timer = setInterval(() => void (raw.socket.writable && more && raw.socket.write(more)), 500)
-        await Promise.race([raw.closed, wait(60_000)])
-        clearInterval(timer)
-        const ended = raw.socket.destroyed
-        raw.socket.destroy()
-        return ended ? [] : [`${name} on ${ENGINES[at]}`]
-      }),
-    )
-    expect((await Promise.all(peers)).flat()).toEqual([])
-    await Promise.all(hubs.map((hub) => hub.close()))
   })
 })

@@ -51,15 +51,15 @@ onEveryEngine('very many names', (hubs) => {
     // It looks at itself each second: that took 100 to 200 ms of work. In the quietest of some seconds there is nothing else to do.
     const listener = await (world as NonNullable<typeof world>).peer()
     await listener.subscribe(1, '$sys.hub')
-    const spent: number[] = []
-    for (const _ of range(0, 6)) {
+    let least = Number.POSITIVE_INFINITY
+    for (let n = 0; n < 6 && least >= 60; n++) {
       await listener.next('message')
       const before = process.cpuUsage()
       await listener.next('message')
       const { user, system } = process.cpuUsage(before)
-      spent.push((user + system) / 1000)
+      least = Math.min(least, (user + system) / 1000)
     }
-    expect(Math.min(...spent)).toBeLessThan(60)
+    expect(least).toBeLessThan(60)
   }, 60_000)
 
   it('start again from the disk with what they were', async () => {

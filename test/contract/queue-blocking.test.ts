@@ -187,7 +187,7 @@ onEveryEngine('publishes that wait for room', (hubs) => {
       const publisher = client()
       const refused = expect(publisher.publish('t', 1)).rejects.toMatchObject({ code: 'connection_lost' })
       await untilQueue(operator, 'q', ({ waitingPublishes }) => waitingPublishes === 1)
-      await publisher.close()
+      await publisher.close({ timeoutMs: 100 })
       await refused
       await leftNothing(operator, client)
     })

@@ -12,6 +12,10 @@ interface Scenario {
   /** Messages of a write, and the time between writes. */
   readonly messages: number
   readonly everyMs: number
+  /** Nothing is handled before: a page is still loading. */
+  readonly loadingMs?: number
+  /** What is judged comes after this. */
+  readonly settledMs?: number
 }
 
 interface Outcome {
@@ -25,15 +29,17 @@ interface Outcome {
 }
 
 const SECONDS = 30
-const SETTLED_MS = 15_000
 
 /** A client behind a line, in steps of a millisecond. What the line does not take is conflated: it is not written. */
-function play({ lineMs, messageBytes, handlerMs, messages, everyMs }: Scenario): Outcome {
-  const checks = new Checks(MOST)
+function play(scenario: Scenario): Outcome {
+  const { lineMs, messageBytes, handlerMs, messages, everyMs, loadingMs = 0, settledMs = 15_000 } = scenario
+  let time = 0
+  const pongs: number[] = []
+  const checks = new Checks(MOST, () => pongs.push(time + lineMs))
   const toClient: { at: number; written: number; check: number | undefined }[] = []
   const answers: { at: number; n: number }[] = []
   let n = 0
-  let freeAt = 0
+  let freeAt = loadingMs
   let waiting = 0
   const outcome = { oldestMs: 0, busy: 0, blocked: 0, checks: 0, writes: 0 }
   const write = (count: number, now: number) => {
@@ -44,13 +50,16 @@ function play({ lineMs, messageBytes, handlerMs, messages, everyMs }: Scenario):
   }
   write(1, 0)
   for (let now = 1; now < SECONDS * 1000; now++) {
+    time = now
+    // A browser answers pings beside its pages.
+    for (; (pongs[0] ?? now) < now; pongs.shift()) checks.ponged(now, 0)
     for (; answers[0] && answers[0].at <= now; answers.shift()) {
       checks.answered(answers[0].n, now, 0)
       if (checks.lone(now)) toClient.push({ at: now + lineMs / 2, written: now, check: ++n })
     }
     if (now % everyMs === 0) {
-      if (now > SETTLED_MS) outcome.writes++
-      if (checks.full && now > SETTLED_MS) outcome.blocked++
+      if (now > settledMs) outcome.writes++
+      if (checks.full && now > settledMs) outcome.blocked++
       // The newest, as many as conflation keeps.
       waiting = Math.min(waiting + messages, 50)
     }
@@ -62,14 +71,14 @@ function play({ lineMs, messageBytes, handlerMs, messages, everyMs }: Scenario):
     for (; toClient[0] && toClient[0].at <= now && freeAt < now + 1; toClient.shift()) {
       const { written, check } = toClient[0]
       freeAt = Math.max(freeAt, now) + handlerMs
-      if (now > SETTLED_MS) {
+      if (now > settledMs) {
         outcome.busy += handlerMs
         outcome.oldestMs = Math.max(outcome.oldestMs, freeAt - written)
       }
       if (check !== undefined) answers.push({ at: freeAt + lineMs / 2, n: check })
     }
   }
-  const settled = SECONDS * 1000 - SETTLED_MS
+  const settled = SECONDS * 1000 - settledMs
   return { ...outcome, busy: outcome.busy / settled, blocked: outcome.blocked / outcome.writes, checks: n }
 }
 
@@ -96,8 +105,8 @@ describe('checks', () => {
       fc.property(scenario, fc.double({ min: 2, max: 10, noNaN: true }), (line, load) => {
         const handlerMs = (load * line.everyMs) / line.messages
         fc.pre(handlerMs <= 100)
-        // A client that handles half an outbox in the time of the line is not bounded all the time.
-        fc.pre((line.messageBytes / handlerMs) * (line.lineMs + 100) < MOST)
+        // A client that handles a quarter of an outbox in the time of the line is not bounded all the time.
+        fc.pre((line.messageBytes / handlerMs) * (line.lineMs + 100) < MOST / 2)
         const { busy, oldestMs } = play({ ...line, handlerMs })
         expect(busy).toBeGreaterThan(0.5)
         expect(oldestMs).toBeLessThan(3 * line.lineMs + 600 + 10 * handlerMs)
@@ -105,8 +114,19 @@ describe('checks', () => {
       { numRuns: 50 },
     ))
 
+  it('do not take the time in which a page loads for the time of its line', () =>
+    fc.assert(
+      fc.property(scenario, fc.double({ min: 2, max: 10, noNaN: true }), (line, load) => {
+        const handlerMs = (load * line.everyMs) / line.messages
+        fc.pre(line.lineMs <= 50 && handlerMs <= 20)
+        const { oldestMs } = play({ ...line, handlerMs, loadingMs: 3000, settledMs: 5000 })
+        expect(oldestMs).toBeLessThan(1400 + 10 * handlerMs)
+      }),
+      { numRuns: 50 },
+    ))
+
   it('ask nothing on an idle line, and bound a client that never answers', () => {
-    const checks = new Checks(MOST)
+    const checks = new Checks(MOST, () => {})
     expect(checks.writing(100, 0, 0)).toBeDefined()
     let written = 100
     for (let now = 1; !checks.full; now++, written += 100) checks.writing(100, now, 0)
@@ -116,7 +136,7 @@ describe('checks', () => {
   })
 
   it('do not blame the client for the time that the hub left an answer unread', () => {
-    const checks = new Checks(MOST)
+    const checks = new Checks(MOST, () => {})
     for (let n = 1, now = 0; n < 100; n++, now += 1000) {
       while (!checks.writing(1000, now, 0));
       expect(checks.answered(n, now + 500, 499)).toBe(true)

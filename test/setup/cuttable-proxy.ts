@@ -1,28 +1,27 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 
-/** Stands between a client and a port, and cuts every connection when told: what a tunnel does to a train's passengers. */
+const BAD_GATEWAY = [
+  'HTTP/1.1 502 Bad Gateway',
+  'Access-Control-Allow-Origin: *',
+  'Content-Length: 0',
+  'Connection: close',
+  '\r\n',
+].join('\r\n')
+
+/**
+ * Stands between a client and a hub. It cuts every connection when told, as a tunnel does to a train's passengers, and
+ * answers with 502 while nothing listens behind it, as the gateways of cloud providers do.
+ */
 export class CuttableProxy {
+  /** Where the hub is now. */
+  port: number
   private readonly server: Server
   private readonly sockets = new Set<Socket>()
 
   private constructor(port: number) {
-    this.server = createServer((near) => {
-      const far = connect(port, '127.0.0.1')
-      for (const [socket, other] of [
-        [near, far],
-        [far, near],
-      ] as const) {
-        this.sockets.add(socket)
-        // The end of one is the end of the other, whatever the reason.
-        socket.on('error', () => {})
-        socket.on('close', () => {
-          this.sockets.delete(socket)
-          other.destroy()
-        })
-        socket.pipe(other)
-      }
-    })
+    this.port = port
+    this.server = createServer((near) => this.join(near, connect(this.port, '127.0.0.1')))
   }
 
   static async start(port: number): Promise<CuttableProxy> {
@@ -31,8 +30,13 @@ export class CuttableProxy {
     return proxy
   }
 
+  /** For a WebSocket. */
   get url(): string {
-    return `ws://127.0.0.1:${(this.server.address() as AddressInfo).port}`
+    return `ws://${this.address}`
+  }
+
+  get http(): string {
+    return `http://${this.address}`
   }
 
   cut(): void {
@@ -43,5 +47,28 @@ export class CuttableProxy {
     this.cut()
     this.server.close()
     await once(this.server, 'close')
+  }
+
+  private get address(): string {
+    return `127.0.0.1:${(this.server.address() as AddressInfo).port}`
+  }
+
+  private join(near: Socket, far: Socket): void {
+    let isRefused = false
+    for (const socket of [near, far]) {
+      this.sockets.add(socket)
+      socket.on('error', () => {})
+      socket.on('close', () => this.sockets.delete(socket))
+    }
+    far.on('error', ({ code }: NodeJS.ErrnoException) => {
+      if (code !== 'ECONNREFUSED') return
+      isRefused = true
+      near.unpipe().resume().end(BAD_GATEWAY)
+    })
+    // The end of one is the end of the other, whatever the reason; but for the answer that is still on its way.
+    near.on('close', () => far.destroy())
+    far.on('close', () => void (isRefused || near.destroy()))
+    near.pipe(far)
+    far.pipe(near)
   }
 }

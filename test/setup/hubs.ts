@@ -12,8 +12,21 @@ export interface HubFactory {
 
 /** Runs a contract suite on every engine. */
 export function onEveryEngine(name: string, suite: (hubs: HubFactory) => void): void {
+  describeOnEach(describe, name, suite)
+}
+
+/** Runs all tests of a suite at once, on every engine. They take `expect` and `onTestFinished` from their context. */
+export function onEveryEngineAtOnce(name: string, suite: (hubs: HubFactory) => void): void {
+  describeOnEach(describe.concurrent, name, suite)
+}
+
+function describeOnEach(
+  describeOn: (name: string, suite: () => void) => unknown,
+  name: string,
+  suite: (hubs: HubFactory) => void,
+): void {
   for (const engine of ENGINES) {
-    describe(suiteOn(engine, name), () => {
+    describeOn(suiteOn(engine, name), () => {
       const started: Hub[] = []
       afterAll(() => Promise.all(started.map((hub) => hub.close())))
       suite({

@@ -22,7 +22,8 @@ export function streamWorlds(hubs: HubFactory): (options?: HubOptions) => Promis
   let peers: Peer[] = []
   afterEach(async () => {
     for (const peer of peers) peer.socket.terminate()
-    await Promise.all(clients.map((client) => client.close()))
+    // Handlers that a test left hanging have nothing more to say.
+    await Promise.all(clients.map((client) => client.close({ timeoutMs: 100 })))
     await Promise.all(networks.map((network) => network.close()))
     clients = []
     networks = []

@@ -56,11 +56,13 @@ export function judge(
       wrong.push(`done ${done} times ${told}`)
     if (guesses) continue
     let begun = 0
+    let dies = false
     for (const { act, attempt = 1, code } of history) {
       if (act === 'begin' && begun < attempt - 1) wrong.push(`charged for what no handler had begun ${told}`)
       if (act === 'begin') begun++
-      // An orderly end gives it back.
-      if (act === 'aborted' && code === 'client_closed') begun--
+      // An orderly end gives it back, unless the worker dies meanwhile.
+      if (act === 'aborted' && code === 'client_closed' && !dies) begun--
+      dies = act === 'die' || act === 'die later'
     }
     const rejected = history.some(({ act }) => act === 'reject')
     if (letter?.reason === 'attempts' && begun < maxAttempts) wrong.push(`dead after ${begun} attempts ${told}`)

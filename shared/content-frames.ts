@@ -1,0 +1,171 @@
+import { FORBIDDEN_KEY } from './codec.ts'
+import { FanfareError } from './fanfare-error.ts'
+import { type ClientFrame, POLICIES } from './frames.ts'
+import { checkNesting } from './nesting.ts'
+import {
+  BOOLEAN,
+  broken,
+  type Fields,
+  isFields,
+  matching,
+  NUMBER,
+  optional,
+  type Rule,
+  type Rules,
+  TEXT,
+  textUpTo,
+  whole,
+} from './rules.ts'
+
+/** Characters of a token; those of servers that put whole groups of users into one stay below. */
+export const MAX_TOKEN = 16_384
+
+/** Maximum characters of an error of a handler, which is kept with its message: those of a stack that tell where. */
+export const MAX_ERROR = 2000
+
+/** A year: longer waits are mistakes of unit. */
+export const MAX_DELAY_MS = 366 * 86_400_000
+
+/** Maximum `last` of a subscription: the hub holds the offset of each of these messages until it is read. */
+export const MAX_LAST = 10_000
+
+/** Maximum headers of a message, or of a filter. */
+export const MAX_HEADERS = 32
+/** Maximum characters of all names and values: of the headers of a message, and of a filter, which a connection holds many of. */
+const MAX_HEADERS_LENGTH = 8192
+export const MAX_FILTER_LENGTH = 2048
+
+const MAX_PUBLISHES = 1000
+
+const NAME = matching(/^[\w.-]{1,64}$/, '1 to 64 letters, digits and _ . -')
+// Those of a subject begin with its word, see `topicWord`. The forbidden key would be a key in the lists of cursors.
+const CURSOR = matching(
+  new RegExp(`^(?!${FORBIDDEN_KEY}$)[A-Za-z0-9_.:@/+=~-]{1,128}$`),
+  `1 to 128 letters, digits and _ . : @ / + = ~ -, and not ${FORBIDDEN_KEY}`,
+)
+const DELAY_MS = whole(0, MAX_DELAY_MS)
+const WAIT_MS = whole(1, MAX_DELAY_MS)
+
+/** Of a message, for all who send one. */
+export const HEADERS = headersUpTo(MAX_HEADERS_LENGTH)
+const FILTERS = headersUpTo(MAX_FILTER_LENGTH)
+const FILTER: Rule = [`an object with either "all" or "any": ${FILTERS[0]}`, isFilter]
+const START: Rules = {
+  offset: optional(NUMBER),
+  time: optional(NUMBER),
+  last: optional(whole(0, MAX_LAST)),
+  before: optional(NUMBER),
+  epoch: optional(textUpTo(64)),
+}
+const FROM: Rule = [
+  `"latest", "earliest", or an object with "offset", "time" or "last", which is at most ${MAX_LAST}`,
+  isStart,
+]
+/** Throws `nested_too_deeply`. */
+const DATA: Rule = [
+  '',
+  (value) => {
+    checkNesting(value)
+    return true
+  },
+]
+
+const PUBLISH: Rules = {
+  seq: NUMBER,
+  topic: TEXT,
+  // Nothing that JSON escapes, so that an id goes into a frame as it stands.
+  id: optional(matching(/^[\w.:~-]{1,64}$/, '1 to 64 letters, digits and _ . : ~ -')),
+  key: optional(textUpTo(255)),
+  headers: optional(HEADERS),
+  expiresAt: optional(NUMBER),
+  priority: optional(whole(0, 9)),
+  delayMs: optional(DELAY_MS),
+  deliverAt: optional(NUMBER),
+  data: DATA,
+}
+
+/** What an ack publishes: publish frames without type and seq. */
+const PUBLISHES: Rule = [
+  `a list of ${MAX_PUBLISHES} publishes at most`,
+  (value) => Array.isArray(value) && value.length <= MAX_PUBLISHES && value.every(isPublish),
+]
+
+/** Names a delivery. */
+export const SETTLEMENT: Rules = { consumer: NUMBER, delivery: NUMBER, error: optional(textUpTo(MAX_ERROR)) }
+
+/** The frames of a client in which the application has a say: it checks them itself, before they cost the connection. */
+export const CONTENT_FRAMES = {
+  hello: { client: optional(textUpTo(200)), token: optional(textUpTo(MAX_TOKEN)), checks: optional(BOOLEAN) },
+  subscribe: {
+    sub: NUMBER,
+    pattern: TEXT,
+    policy: optional([`one of ${POLICIES.join(', ')}`, (value) => (POLICIES as readonly unknown[]).includes(value)]),
+    filter: optional(FILTER),
+    stream: optional(NAME),
+    cursor: optional(CURSOR),
+    from: optional(FROM),
+    resumes: optional(BOOLEAN),
+  },
+  publish: PUBLISH,
+  consume: {
+    consumer: NUMBER,
+    queue: NAME,
+    prefetch: optional(whole(1, 100_000)),
+    ackDeadlineMs: optional(WAIT_MS),
+    begins: optional(BOOLEAN),
+  },
+  ack: { ...SETTLEMENT, publish: optional(PUBLISHES) },
+  nack: { ...SETTLEMENT, delayMs: optional(DELAY_MS) },
+  reject: SETTLEMENT,
+  extend: { ...SETTLEMENT, ms: NUMBER },
+  respond: { sub: NUMBER, pattern: TEXT },
+  ask: { seq: NUMBER, topic: TEXT, timeoutMs: WAIT_MS, headers: optional(HEADERS), data: DATA },
+  // How deep its data is, the hub looks at when it knows who asked: they have to learn that there is no answer.
+  reply: { request: NUMBER, error: optional(textUpTo(MAX_ERROR)) },
+  call: { seq: NUMBER, method: textUpTo(64) },
+} satisfies { [Type in ClientFrame['type']]?: Rules }
+
+export type ContentFrame = Extract<ClientFrame, { type: keyof typeof CONTENT_FRAMES }>
+
+function headersUpTo(longest: number): Rule {
+  return [
+    `an object of ${MAX_HEADERS} strings at most, with ${longest} characters at most, names and values together`,
+    (value) => {
+      if (!isFields(value)) return false
+      const names = Object.keys(value)
+      let length = 0
+      for (const name of names) {
+        const text = value[name]
+        if (typeof text !== 'string') return false
+        length += name.length + text.length
+      }
+      return names.length <= MAX_HEADERS && length <= longest
+    },
+  ]
+}
+
+/** Those of these fields that a value has. */
+function namesIn(value: Fields, names: readonly string[]): string[] {
+  return names.filter((name) => value[name] !== undefined)
+}
+
+function isFilter(value: unknown): boolean {
+  if (!isFields(value)) return false
+  const [name = '', second] = namesIn(value, ['all', 'any'])
+  return second === undefined && FILTERS[1](value[name])
+}
+
+function isStart(value: unknown): boolean {
+  if (!isFields(value)) return value === 'latest' || value === 'earliest'
+  const names = namesIn(value, ['offset', 'time', 'last'])
+  // With `last`, an offset is where a subscription resumes after a cut.
+  const kinds = names.includes('last') ? names.filter((name) => name !== 'offset') : names
+  return kinds.length === 1 && !broken(value, START)
+}
+
+function isPublish(value: unknown): boolean {
+  if (!isFields(value)) return false
+  const fault = broken(Object.assign(value, { type: 'publish', seq: 0 }), PUBLISH)
+  if (fault) throw new FanfareError('bad_frame', `In "publish", ${fault}`)
+  return true
+}

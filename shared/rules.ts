@@ -1,0 +1,73 @@
+import { ForbiddenFrame } from './codec.ts'
+import { FanfareError } from './fanfare-error.ts'
+
+/** What a field has to be, in words, and whether a value is that. */
+export type Rule = readonly [words: string, fits: (value: unknown) => boolean]
+/** A rule for each field that is looked at. */
+export type Rules = { readonly [name: string]: Rule }
+export type Fields = Record<string, unknown>
+
+export const ANY: Rule = ['', () => true]
+export const NUMBER = whole(0)
+export const BOOLEAN: Rule = ['a boolean', (value) => typeof value === 'boolean']
+export const TEXT: Rule = ['a string', (value) => typeof value === 'string']
+export const LIST: Rule = ['a list', Array.isArray]
+
+export function whole(least: number, most = Number.MAX_SAFE_INTEGER): Rule {
+  const end = most < Number.MAX_SAFE_INTEGER ? ` to ${most}` : ''
+  return [
+    `a whole number from ${least}${end}`,
+    (value) => Number.isSafeInteger(value) && (value as number) >= least && (value as number) <= most,
+  ]
+}
+
+export function textUpTo(most: number): Rule {
+  return [`a string of ${most} characters at most`, (value) => typeof value === 'string' && value.length <= most]
+}
+
+export function matching(pattern: RegExp, words: string): Rule {
+  return [words, (value) => typeof value === 'string' && pattern.test(value)]
+}
+
+/** An object whose fields obey these rules. */
+export function objectOf(rules: Rules): Rule {
+  const names = Object.keys(rules)
+  return [
+    `an object with "${names.join('", "')}"`,
+    (value) => isFields(value) && names.every((name) => rules[name]?.[1](value[name])),
+  ]
+}
+
+/** The same, or nothing. */
+export function optional([words, fits]: Rule): Rule {
+  return [words, (value) => value === undefined || fits(value)]
+}
+
+export function isFields(value: unknown): value is Fields {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/** The first field that breaks its rule, as `"seq" is not a whole number from 0`. */
+export function broken(fields: Fields, rules: Rules): string | undefined {
+  for (const name in rules) {
+    const [words, fits] = rules[name] as Rule
+    if (!fits(fields[name])) return `"${name}" is not ${words}`
+  }
+  return undefined
+}
+
+/**
+ * The frame, which is the object that was given, checked and not copied. Undefined: none of these types. Throws `bad_frame` for a wrong
+ * shape, `forbidden_key`.
+ */
+export function checkFrame(value: unknown, types: { readonly [type: string]: Rules }): Fields | undefined {
+  if (value instanceof ForbiddenFrame) throw new FanfareError('forbidden_key')
+  if (!isFields(value)) throw new FanfareError('bad_frame', 'A frame is a JSON object')
+  const { type } = value
+  if (typeof type !== 'string') throw new FanfareError('bad_frame', 'A frame has a "type"')
+  const rules = Object.hasOwn(types, type) && types[type]
+  if (!rules) return undefined
+  const fault = broken(value, rules)
+  if (fault) throw new FanfareError('bad_frame', `In "${type}", ${fault}`)
+  return value
+}
