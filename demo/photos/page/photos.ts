@@ -98,7 +98,10 @@ export function worked(now: WorkerState, at: number): void {
     ended.set(before.photo, { attempt: before.attempt ?? 1, at })
   }
   if (now.state === 'working' && now.photo !== undefined) {
-    if (attempt === 1 && journey(now.photo).at(-1)?.kind === 'dead') {
+    const last = journey(now.photo).findLast(
+      (step) => step.at <= at && (step.kind === 'dead' || step.kind === 'working'),
+    )
+    if (attempt === 1 && last?.kind === 'dead') {
       add(now.photo, 'redriven', 'Redriven: back in the queue, with new attempts', at)
     }
     if (now.lastError !== undefined) {
