@@ -38,7 +38,7 @@ beforeAll(async () => {
   client = demo.tab('tests')
   client.subscribe('photos.thumbnailed', thumbnailed.add, { from: 'earliest' })
   client.subscribe('photos.moderated', moderated.add, { from: 'earliest' })
-  client.subscribe('stage.workers', workers.add, { from: 'earliest' })
+  client.subscribe('stage.workers', workers.add, { stream: 'stage', from: 'earliest' })
   client.subscribe('stage.scaling', scaling.add, { from: 'earliest' })
   await client.subscribe('analytics.counters', counters.add, { from: 'earliest' }).ready
 }, 60_000)
