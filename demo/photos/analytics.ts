@@ -11,7 +11,7 @@ const PUBLISH_MS = 250
 const SECONDS = 60
 
 const part = takePart()
-const { client } = part
+const { client, worker } = part
 const report = reporter(part, 'analytics')
 
 let uploaded = 0
@@ -51,7 +51,7 @@ function countUpload(photo: Photo, publishedAt: number): void {
 }
 
 function begin(): void {
-  rebuilt = { messages: read, tookMs: Date.now() - started }
+  rebuilt = { worker, messages: read, tookMs: Date.now() - started }
   report()
 }
 

@@ -14,7 +14,7 @@ export interface Photo {
   readonly bytes: number
   /** Of the edge: `/photos/<id>/original`. */
   readonly url: string
-  /** Who uploaded it: the name of a tab, or `spike`, or `stage` for the corrupt ones. */
+  /** Who uploaded it: the name of a tab, or `spike`, `stage` (corrupt photos), `elsewhere` (during a cut). */
   readonly by: string
 }
 
@@ -111,8 +111,8 @@ export interface Counters {
   readonly byType: Readonly<Record<string, number>>
   /** Uploads in each of the last sixty seconds, the oldest first. */
   readonly perSecond: readonly number[]
-  /** How many messages it read from the log when it started, and how long that took in milliseconds. */
-  readonly rebuilt: { readonly messages: number; readonly tookMs: number }
+  /** The worker that counts, how many messages it read from the log when it started, and how long that took in milliseconds. */
+  readonly rebuilt: { readonly worker: string; readonly messages: number; readonly tookMs: number }
 }
 
 /** How far moderation has read in the stream `photos`; it is through when `at` is `of`. */
@@ -123,6 +123,11 @@ export interface Progress {
   readonly judged: number
   readonly flagged: number
 }
+
+/** The maximum number of pictures in one spike. */
+export const MAX_SPIKE = 2_000
+/** The maximum number of thumbnail workers. More would gain nothing on a laptop. */
+export const MAX_WORKERS = 6
 
 /** A tab that wants notifications. It says so again every `FOLLOW_MS`, or it is forgotten soon. */
 export interface Follower {
@@ -158,7 +163,7 @@ export interface Topics {
   [follower: `followers.${string}`]: Follower
   /** Last value, in the stream `stage`. */
   'analytics.counters': Counters
-  /** Last value by worker (its key is the worker's name), in the stream `stage`. */
+  /** Last value by worker (its key is the worker's name), in the stream `stage`; each step of the last minutes, in the stream `work`. */
   'stage.workers': WorkerState
   /** Last value, in the stream `stage`. */
   'moderation.progress': Progress
@@ -182,23 +187,26 @@ export interface Topics {
  * `responder_failed` and a plain sentence.
  */
 export interface Requests {
-  /** Generates so many pictures and uploads them, as a browser would. Answers when it begins. */
+  /** Generates this many pictures and uploads them, as a browser would. Answers when it begins. */
   'stage.spike': { ask: { count: number }; reply: { count: number } }
   /** Uploads a file that looks like a JPEG and breaks in the middle: its thumbnail fails every time. */
-  'stage.corrupt': { ask: Record<string, never>; reply: { name: string } }
-  /** Keeps so many thumbnail workers; `auto` follows what the hub says is wanted, up to `max`. */
+  'stage.corrupt': { ask: Record<string, never>; reply: { name: string; photo: string } }
+  /** Keeps this many thumbnail workers; `auto` follows the hub's `wantedConsumers`, up to `MAX_WORKERS`. */
   'stage.scale': { ask: { workers: number | 'auto' }; reply: { workers: number | 'auto' } }
   /** Kills (SIGKILL) the worker, or the one that works on something now; it is replaced after a moment. */
   'stage.kill': { ask: { worker?: string }; reply: { worker: string; photo: string | undefined } }
   /** Starts or stops a service; moderation is not started before it is asked for. */
   'stage.start': { ask: { service: Service }; reply: { service: Service } }
   'stage.stop': { ask: { service: Service }; reply: { service: Service } }
-  /** Makes thumbnails take so much longer, in milliseconds, so that one can watch: 0 by default. */
+  /** Makes each thumbnail take this much longer, in milliseconds, so that one can watch: 0 by default. */
   'stage.slow': { ask: { ms: number }; reply: { ms: number } }
   /** Publishes `stage.ticks` for some seconds. */
   'stage.ticks.start': { ask: { perSecond: number; seconds: number }; reply: { count: number } }
-  /** Cuts this tab's connection at the edge, keeps the tab offline for this long, and has this many photos uploaded meanwhile. */
+  /**
+   * Cuts this tab's connection at the edge and has photos uploaded meanwhile. The tab stays offline for this long, and until
+   * all of them are uploaded. Answers before the cut.
+   */
   'stage.cut': { ask: { tab: string; ms: number; photos: number }; reply: { ms: number } }
-  /** Mends the corrupt photos, so that a redrive of the dead letters succeeds. */
-  'stage.mend': { ask: Record<string, never>; reply: { mended: number } }
+  /** Mends one corrupt photo, or all of them, so that a redrive of the dead letters succeeds. */
+  'stage.mend': { ask: { photo?: string }; reply: { mended: number } }
 }

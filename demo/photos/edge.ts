@@ -5,19 +5,21 @@
 import { Agent, createServer, type IncomingMessage, request, type ServerResponse } from 'node:http'
 import { type AddressInfo, connect, type Socket } from 'node:net'
 import { pipeline } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { getRequestListener } from '@hono/node-server'
 import { serveStatic } from '@hono/node-server/serve-static'
 import { Hono } from 'hono'
 import { MAX_FILES, MAX_UPLOAD_BYTES } from './check-picture.ts'
-import type { PageConfig, Requests, UploadAnswer } from './contract.ts'
+import { MAX_SPIKE, type PageConfig, type Requests, type UploadAnswer } from './contract.ts'
 import { linger } from './linger.ts'
 import { takePart } from './part.ts'
+import { uploadMany } from './play.ts'
 
 const PAGE = fileURLToPath(new URL('dist', import.meta.url))
 /** The answer to the request for a cut goes out before it, in milliseconds. */
 const CUT_AFTER_MS = 100
-/** Longest cut, in milliseconds. */
+/** The maximum length of a cut, in milliseconds. */
 const MAX_CUT_MS = 60_000
 
 const part = takePart()
@@ -29,7 +31,8 @@ let uploads: string | undefined
 const agent = new Agent({ keepAlive: true, timeout: 30_000 })
 /** Sockets to browsers, by the name of their tab. */
 const sockets = new Map<Socket, string>()
-const offlineUntil = new Map<string, number>()
+/** Cuts under way, by the name of the tab. */
+const cuts = new Map<string, number>()
 
 const addresses = client.subscribe(
   'stage.addresses',
@@ -55,7 +58,7 @@ const server = createServer((incoming, response) => {
 server.on('upgrade', (incoming: IncomingMessage, socket: Socket, head: Buffer) => {
   const [path, query] = (incoming.url ?? '').split('?')
   const tab = new URLSearchParams(query).get('tab') ?? ''
-  if (path !== '/hub' || isForeign(incoming) || (offlineUntil.get(tab) ?? 0) > Date.now()) socket.destroy()
+  if (path !== '/hub' || isForeign(incoming) || cuts.has(tab)) socket.destroy()
   else join(incoming, socket, head, tab)
 })
 server.on('error', ({ message }) => {
@@ -63,18 +66,13 @@ server.on('error', ({ message }) => {
   process.exit(1)
 })
 
-const cuts = client.respond<Requests['stage.cut']['ask'], Requests['stage.cut']['reply']>('stage.cut', ({ data }) => {
-  const { tab, photos } = data
-  const ms = Math.min(Math.max(0, Number(data.ms) || 0), MAX_CUT_MS)
-  setTimeout(() => {
-    cut(tab, ms)
-    // Not before: a fast machine would have uploaded all of them while the tab was still there to see it.
-    const spike = client.request('stage.spike', { count: photos })
-    spike.catch((error: unknown) => console.error('No photos were uploaded during a cut', error))
-  }, CUT_AFTER_MS)
+const offer = client.respond<Requests['stage.cut']['ask'], Requests['stage.cut']['reply']>('stage.cut', ({ data }) => {
+  const within = (value: unknown, max: number) => Math.min(Math.max(0, Math.floor(Number(value) || 0)), max)
+  const ms = within(data.ms, MAX_CUT_MS)
+  setTimeout(() => void cut(data.tab, ms, within(data.photos, MAX_SPIKE)), CUT_AFTER_MS)
   return { ms }
 })
-await Promise.all([addresses.ready, cuts.ready])
+await Promise.all([addresses.ready, offer.ready])
 server.listen(Number(process.env['PHOTOS_PORT']), '127.0.0.1', async () => {
   const { port } = server.address() as AddressInfo
   await client.publish('stage.addresses', { part: 'edge', url: `http://127.0.0.1:${port}` }, { key: 'edge' })
@@ -95,7 +93,7 @@ function forward(incoming: IncomingMessage, response: ServerResponse): void {
   const unavailable = () => {
     // The answer has come, or breaks off by itself.
     if (response.headersSent) return
-    const message = 'The upload service is not there now. Try again in a moment.'
+    const message = 'The upload service is not available right now. Try again in a moment.'
     const answer: UploadAnswer = { files: [{ ok: false, name: '', code: 'unavailable', message }] }
     response.writeHead(503, { 'content-type': 'application/json' }).end(JSON.stringify(answer))
     return linger(incoming)
@@ -141,10 +139,15 @@ function join(incoming: IncomingMessage, near: Socket, head: Buffer, tab: string
   near.on('close', () => sockets.delete(near))
 }
 
-function cut(tab: string, ms: number): void {
-  offlineUntil.set(tab, Date.now() + ms)
-  setTimeout(() => {
-    if ((offlineUntil.get(tab) ?? 0) <= Date.now()) offlineUntil.delete(tab)
-  }, ms + 1)
+/** The photos come while the tab is away, all of them, however fast or slow the machine is: so the tab missed each of them. */
+async function cut(tab: string, ms: number, photos: number): Promise<void> {
+  cuts.set(tab, (cuts.get(tab) ?? 0) + 1)
   for (const [socket, of] of sockets) if (of === tab) socket.resetAndDestroy()
+  const { port } = server.address() as AddressInfo
+  const uploading = uploadMany(`http://127.0.0.1:${port}`, photos, AbortSignal.timeout(MAX_CUT_MS), 'elsewhere')
+  uploading.catch((error: Error) => console.error(`Not all photos were uploaded during a cut: ${error.message}`))
+  await Promise.allSettled([sleep(ms), uploading])
+  const left = (cuts.get(tab) ?? 1) - 1
+  if (left > 0) cuts.set(tab, left)
+  else cuts.delete(tab)
 }

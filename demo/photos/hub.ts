@@ -24,6 +24,8 @@ const CONFIG = {
       ],
       lastValue: true,
     },
+    // What workers did lately, each step: the stream above keeps only their last word.
+    { name: 'work', topics: ['stage.workers'], maxAge: '10m', maxMessages: 20_000 },
     // Its readers may fall behind, and then catch up from here.
     { name: 'ticks', topics: ['stage.ticks'], maxAge: '2m', maxMessages: 200_000 },
     // Of a tab nobody has heard of for a minute nothing is left.

@@ -60,10 +60,11 @@ async function judge(photo: Photo): Promise<Pick<Moderated, 'verdict' | 'why'>> 
     const { channels } = await sharp(small.data, { raw: small.info }).stats()
     const mean = channels.reduce((sum, each) => sum + each.mean, 0) / channels.length
     if (mean < DARK) return { verdict: 'flagged', why: 'It is almost black.' }
-    if (channels.every(({ stdev }) => stdev < PLAIN)) return { verdict: 'flagged', why: 'It is almost of one colour.' }
+    if (channels.every(({ stdev }) => stdev < PLAIN))
+      return { verdict: 'flagged', why: 'It is almost entirely one colour.' }
     return { verdict: 'approved', why: 'There is something to see.' }
   } catch (error) {
-    return { verdict: 'flagged', why: `It cannot be looked at: ${(error as Error).message}` }
+    return { verdict: 'flagged', why: `It cannot be read: ${(error as Error).message}` }
   }
 }
 

@@ -3,8 +3,11 @@ import type { Photo } from './contract.ts'
 
 /** Pictures that are drawn here, for those who have none at hand. */
 
-/** So many are drawn; further ones are the same in other bytes, which is cheaper. */
+/** This many are drawn; further ones are the same in other bytes, which is cheaper. */
 const DRAWINGS = 24
+/** Drawings that moderation flags for what they look like: taken in the dark, and with a finger before the lens. */
+const DARK: readonly number[] = [4, 14]
+const PLAIN: readonly number[] = [9, 19]
 const WIDTH = 400
 const HEIGHT = 300
 
@@ -35,17 +38,22 @@ export function finePicture(type: Photo['type']): Promise<Buffer> {
 
 function draw(n: number, format: 'jpeg' | 'png' | 'webp'): Promise<Buffer> {
   const hue = Math.round((n * 360) / DRAWINGS)
+  if (PLAIN.includes(n)) return drawing(`<rect width="100%" height="100%" fill="hsl(${hue} 35% 60%)"/>`, format)
   const at = (part: number) => 0.15 + 0.7 * ((n * part) % 1)
   const circles = [0.618, 0.382, 0.236].map(
     (part, index) =>
       `<circle cx="${at(part) * WIDTH}" cy="${at(part + 0.4) * HEIGHT}" r="${40 + 25 * index}"
         fill="hsl(${hue + 90 * (index + 1)} 80% 60%)" fill-opacity="0.7"/>`,
   )
-  const svg = `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${HEIGHT}">
-    <defs><linearGradient id="sky" x2="1" y2="1">
+  const night = DARK.includes(n) ? '<rect width="100%" height="100%" fill-opacity="0.9"/>' : ''
+  const sky = `<defs><linearGradient id="sky" x2="1" y2="1">
       <stop stop-color="hsl(${hue} 70% 55%)"/><stop offset="1" stop-color="hsl(${hue + 60} 70% 30%)"/>
     </linearGradient></defs>
-    <rect width="100%" height="100%" fill="url(#sky)"/>${circles.join('')}
-  </svg>`
+    <rect width="100%" height="100%" fill="url(#sky)"/>`
+  return drawing(sky + circles.join('') + night, format)
+}
+
+function drawing(shapes: string, format: 'jpeg' | 'png' | 'webp'): Promise<Buffer> {
+  const svg = `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${HEIGHT}">${shapes}</svg>`
   return sharp(Buffer.from(svg)).toFormat(format).toBuffer()
 }

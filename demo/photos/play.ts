@@ -12,13 +12,13 @@ const AT_ONCE = 8
 /** Ticks go out this often, in milliseconds, as many as are due. */
 const TICK_MS = 20
 
-/** Uploads so many pictures through the edge, as browsers would. */
-export async function uploadMany(edge: string, count: number, signal: AbortSignal): Promise<void> {
+/** Uploads this many pictures through the edge, as browsers would; resolves when all are uploaded. */
+export async function uploadMany(edge: string, count: number, signal: AbortSignal, by = 'spike'): Promise<void> {
   let next = 0
   const uploader = async () => {
     while (next < count) {
       const n = next++
-      await upload(edge, 'spike', `spike-${`${n + 1}`.padStart(3, '0')}.jpg`, await picture(n), signal)
+      await upload(edge, by, `${by}-${`${n + 1}`.padStart(3, '0')}.jpg`, await picture(n), signal)
     }
   }
   await Promise.all(Array.from({ length: AT_ONCE }, uploader))
@@ -31,10 +31,15 @@ export async function uploadCorrupt(edge: string, signal: AbortSignal): Promise<
   return upload(edge, 'stage', `corrupt-${++corrupt}.jpg`, await corruptPicture(), signal)
 }
 
-/** Puts a fine picture in the place of each that nobody could read. */
-export async function mend(client: Client<Topics>, photos: string, known: readonly Photo[]): Promise<number> {
+/** Puts a fine picture in the place of each that nobody could read, if it is meant. Returns how many there were. */
+export async function mend(
+  client: Client<Topics>,
+  photos: string,
+  known: readonly Photo[],
+  isMeant: (photo: Photo) => boolean,
+): Promise<number> {
   const letters = await client.queues.deadLetters.list('thumbnails', { reason: 'attempts' }, { limit: 1000 })
-  const broken = [...known, ...letters.map(({ message }) => message.data as Photo)]
+  const broken = [...known, ...letters.map(({ message }) => message.data as Photo)].filter(isMeant)
   const byId = new Map(broken.map((photo) => [photo.id, photo]))
   for (const photo of byId.values()) {
     const fine = await finePicture(photo.type)

@@ -1,10 +1,8 @@
 import type { Client } from 'fanfare/client'
-import type { Topics } from './contract.ts'
+import { MAX_WORKERS, type Topics } from './contract.ts'
 import type { Fleet } from './fleet.ts'
 import { unlessClosed } from './part.ts'
 
-/** More would have nothing to gain on a laptop. */
-export const MAX_WORKERS = 6
 /** Fewer have to be wanted for so long before some are ended, in milliseconds. */
 const COOLDOWN_MS = 5_000
 

@@ -1,13 +1,22 @@
 import { type Client, connect } from 'fanfare/client'
-import { type Photo, type Requests, SERVICES, type Service, type Topics, type WorkerState } from './contract.ts'
+import {
+  MAX_SPIKE,
+  MAX_WORKERS,
+  type Photo,
+  type Requests,
+  SERVICES,
+  type Service,
+  type Topics,
+  type WorkerState,
+} from './contract.ts'
 import { Fleet } from './fleet.ts'
 import { unlessClosed } from './part.ts'
 import { mend, tick, uploadCorrupt, uploadMany } from './play.ts'
-import { MAX_WORKERS, Scaling } from './scaling.ts'
+import { Scaling } from './scaling.ts'
 
 /** How long those that have ended are still shown, in milliseconds. */
 const SHOW_ENDED_MS = 30_000
-const LIMITS = { spike: 2_000, slowMs: 60_000, ticksPerSecond: 20_000, ticksSeconds: 60 }
+const LIMITS = { slowMs: 60_000, ticksPerSecond: 20_000, ticksSeconds: 60 }
 
 /** `stage.cut` is answered by the edge, where the connections are. */
 type Answers = {
@@ -62,7 +71,8 @@ export class Stage {
       if (data.part === 'edge') this.edge = data.url
       this.changed()
     })
-    await Promise.all([heard.ready, addresses.ready, this.answer()])
+    const slowness = client.publish('stage.slowness', { ms: 0 })
+    await Promise.all([heard.ready, addresses.ready, slowness, this.answer()])
     const started = [
       ...fleet.keep('edge', 1),
       ...(['upload', 'notifications', 'analytics'] as const).flatMap((service) => fleet.keep(service, 1)),
@@ -82,16 +92,21 @@ export class Stage {
   private async answer(): Promise<void> {
     const answers: Answers = {
       'stage.spike': ({ count }) => {
-        const pictures = whole(count, 1, LIMITS.spike)
+        const pictures = whole(count, 1, MAX_SPIKE)
         uploadMany(this.edge, pictures, this.over.signal).catch((error) => this.log('The spike ended early', error))
         return { count: pictures }
       },
       'stage.corrupt': async () => {
         const photo = await uploadCorrupt(this.edge, this.over.signal)
         this.corrupt.push(photo)
-        return { name: photo.name }
+        return { name: photo.name, photo: photo.id }
       },
-      'stage.mend': async () => ({ mended: await mend(this.client, this.photos, this.corrupt.splice(0)) }),
+      'stage.mend': async ({ photo }) => {
+        const isMeant = ({ id }: Photo) => photo === undefined || id === photo
+        const mended = await mend(this.client, this.photos, this.corrupt, isMeant)
+        this.corrupt = this.corrupt.filter((each) => !isMeant(each))
+        return { mended }
+      },
       'stage.scale': async ({ workers }) => {
         const started = this.scaling.set(workers === 'auto' ? workers : whole(workers, 0, MAX_WORKERS))
         await Promise.all(started.map((worker) => this.ready(worker)))
@@ -170,7 +185,7 @@ export class Stage {
 
 function whole(value: unknown, min: number, max: number): number {
   if (Number.isInteger(value) && (value as number) >= min && (value as number) <= max) return value as number
-  throw new Error(`${JSON.stringify(value)} is no whole number from ${min} to ${max}`)
+  throw new Error(`${JSON.stringify(value)} is not a whole number from ${min} to ${max}`)
 }
 
 function known(service: unknown): Service {

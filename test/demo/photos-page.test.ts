@@ -2,74 +2,42 @@ import { mkdir, mkdtemp, rm, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { Browser, Page } from 'playwright-core'
+import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { launchBrowser } from '../setup/browser.ts'
 import { weakContrasts } from '../setup/contrast.ts'
-import { PhotoDemo } from '../setup/photo-demo.ts'
+import { isDrawn, LAPTOP, numberIn, PHONE, PhotosPage, press, SOON, uploadOf } from '../setup/photos-page.ts'
 import { decompressionBomb, picture } from '../setup/pictures.ts'
 
 const SHOTS = fileURLToPath(new URL('../output/', import.meta.url))
-/** How long a busy machine may take; on a free one all is there within seconds. */
-const SOON = { timeout: 60_000, interval: 50 }
-const LAPTOP = { width: 1280, height: 900 }
-const PHONE = { width: 360, height: 740 }
+const CHOOSE = 'Drop photos here, paste them'
 
-let demo: PhotoDemo
-let browser: Browser
+let photos: PhotosPage
 let folder: string
 let page: Page
-/** What went wrong in any tab. */
-const failures: string[] = []
-const requested = new Set<string>()
 
 beforeAll(async () => {
   await mkdir(SHOTS, { recursive: true })
   folder = await mkdtemp(join(tmpdir(), 'photos-page-'))
-  const [started, launched] = await Promise.all([PhotoDemo.start(), launchBrowser()])
-  demo = started
-  browser = launched
-  expect(demo.url, demo.output).not.toBe('')
-  page = await open()
+  photos = await PhotosPage.start()
+  page = await photos.open()
 }, 120_000)
 
 afterAll(async () => {
-  await browser?.close()
-  await demo?.end()
-  demo?.kill()
+  await photos?.end()
   await rm(folder, { recursive: true, force: true })
 })
-
-/** In a context of its own: nothing is shared with other tabs but the hub. */
-async function open(viewport = LAPTOP): Promise<Page> {
-  const context = await browser.newContext({ viewport, colorScheme: 'light', reducedMotion: 'reduce' })
-  context.on('page', watch)
-  const opened = await context.newPage()
-  opened.setDefaultTimeout(SOON.timeout)
-  await opened.goto(demo.url)
-  await opened.getByText('Connected', { exact: true }).waitFor()
-  return opened
-}
-
-function watch(tab: Page): void {
-  tab.on('pageerror', (error) => failures.push(String(error.stack)))
-  tab.on('request', (request) => requested.add(new URL(request.url()).host))
-}
 
 async function shoot(name: string, tab = page): Promise<void> {
   await tab.screenshot({ path: `${SHOTS}photos-${name}.png`, fullPage: true })
 }
 
 const section = (id: string) => page.locator(`#${id}`)
-const press = (name: string | RegExp) => page.getByRole('button', { name }).click()
-const number = async (selector: string) => Number((await page.locator(selector).innerText()).replaceAll(',', ''))
-
-/** The row of an upload. */
-const upload = (name: string) => page.locator('.uploads > li', { hasText: name })
+const upload = (name: string) => uploadOf(page, name)
+const tile = (name: string) => page.locator('#gallery li', { hasText: name })
 
 describe('the page of the photo demo', { timeout: 90_000 }, () => {
   it('uploads a JPEG, a PNG and a WebP, tells their journeys and shows their thumbnails, in other tabs too', async () => {
-    await page.getByLabel('Drop photos here, paste them').setInputFiles([
+    await page.getByLabel(CHOOSE).setInputFiles([
       { name: 'beach.jpg', mimeType: 'image/jpeg', buffer: await picture('jpeg') },
       { name: 'trees.png', mimeType: 'image/png', buffer: await picture('png') },
       { name: 'lake.webp', mimeType: 'image/webp', buffer: await picture('webp') },
@@ -77,28 +45,34 @@ describe('the page of the photo demo', { timeout: 90_000 }, () => {
     const tab = await page.locator('#tab').innerText()
     for (const name of ['beach.jpg', 'trees.png', 'lake.webp']) {
       await upload(name).getByText('This tab was notified').waitFor()
-      expect(await upload(name).locator('.journey li').allInnerTexts()).toEqual([
+      expect(await upload(name).locator('.what').allInnerTexts()).toEqual([
         `Uploaded by ${tab}, and queued`,
         expect.stringMatching(/^thumbnails-\d+ works on it \(attempt 1\)$/),
         expect.stringMatching(/^Thumbnail by thumbnails-\d+ \(attempt 1\), in \d+ ms$/),
         'This tab was notified',
       ])
+      const [uploaded, ...later] = await upload(name).locator('.when').allInnerTexts()
+      expect(uploaded).toMatch(/^\d\d:\d\d:\d\d$/)
+      for (const when of later) expect(when).toMatch(/^\+\d+\.\d s$/)
       expect(await width(upload(name).locator('.preview img'))).toBe(1600)
       await section('notifications').getByText(`Your photo ${name} is ready`).waitFor()
     }
+    for (const time of await page.locator('.notices time').allInnerTexts()) expect(time).toMatch(/^\d\d:\d\d:\d\d$/)
     const [second] = await Promise.all([
       page.context().waitForEvent('page'),
       page.getByRole('link', { name: 'Open a second tab' }).click(),
     ])
     const images = second.locator('#gallery img')
     await expect.poll(() => images.count(), SOON).toBe(3)
+    // Pictures load where one looks.
+    await images.first().scrollIntoViewIfNeeded()
     await expect.poll(() => width(images.first()), SOON).toBe(160)
     expect(await second.locator('#tab').innerText()).not.toBe(tab)
     await second.close()
   })
 
   it('says at each bad file what was wrong with it', async () => {
-    await page.getByLabel('Drop photos here, paste them').setInputFiles([
+    await page.getByLabel(CHOOSE).setInputFiles([
       { name: 'nothing.jpg', mimeType: 'image/jpeg', buffer: Buffer.alloc(0) },
       { name: 'program.jpg', mimeType: 'image/jpeg', buffer: Buffer.from('MZ\x90\0 a renamed executable') },
       { name: 'bomb.png', mimeType: 'image/png', buffer: decompressionBomb() },
@@ -107,7 +81,7 @@ describe('the page of the photo demo', { timeout: 90_000 }, () => {
     const huge = join(folder, 'huge.jpg')
     await writeFile(huge, '')
     await truncate(huge, 200 * 1024 * 1024)
-    await page.getByLabel('Drop photos here, paste them').setInputFiles(huge)
+    await page.getByLabel(CHOOSE).setInputFiles(huge)
     const refusal = (name: string) => expect.poll(() => upload(name).locator('.refusal').innerText(), SOON)
     await refusal('nothing.jpg').toMatch(/empty/)
     await refusal('program.jpg').toMatch(/not a JPEG, PNG or WebP/)
@@ -124,55 +98,50 @@ describe('the page of the photo demo', { timeout: 90_000 }, () => {
         return data
       }
       const zone = document.querySelector('.dropzone') as HTMLElement
-      zone.dispatchEvent(
-        new DragEvent('dragover', { dataTransfer: transfer('dropped.jpg'), bubbles: true, cancelable: true }),
-      )
-      zone.dispatchEvent(
-        new DragEvent('drop', { dataTransfer: transfer('dropped.jpg'), bubbles: true, cancelable: true }),
-      )
+      const init = { dataTransfer: transfer('dropped.jpg'), bubbles: true, cancelable: true }
+      zone.dispatchEvent(new DragEvent('dragover', init))
+      zone.dispatchEvent(new DragEvent('drop', init))
       document.dispatchEvent(new ClipboardEvent('paste', { clipboardData: transfer('pasted.jpg') }))
     }, bytes)
-    await upload('dropped.jpg')
-      .getByText(/^Thumbnail by/)
-      .waitFor()
-    await upload('pasted.jpg')
-      .getByText(/^Thumbnail by/)
-      .waitFor()
+    for (const name of ['dropped.jpg', 'pasted.jpg']) {
+      await upload(name)
+        .getByText(/^Thumbnail by/)
+        .waitFor()
+    }
   })
 
-  it('shows the queue rise in a spike, workers come, and the queue drain, by keyboard alone', async () => {
-    await reach('radio', '0 ms')
-    await page.keyboard.press('ArrowRight')
+  it('shows the queue rise in a spike, workers come, and the queue drain', async () => {
+    await page.getByRole('group', { name: 'takes longer' }).getByText('200 ms', { exact: true }).click()
     await section('spike').getByText('Each thumbnail takes 200 ms longer').waitFor()
-    await reach('spinbutton', 'Pictures')
-    await page.keyboard.press('Control+A')
-    await page.keyboard.type('40')
-    await page.keyboard.press('Tab')
-    await page.keyboard.press('Enter')
-    await section('spike').getByText('40 pictures are on their way').waitFor()
-    await expect.poll(() => number('#depth'), SOON).toBeGreaterThan(10)
-    await expect.poll(() => number('#workers'), SOON).toBeGreaterThan(1)
-    expect(await page.locator('[data-node="queue"]').innerText()).toMatch(/to do/)
+    await page.getByLabel('Pictures (1 to 2,000)').fill('40')
+    await press(page, 'Upload 40 pictures')
+    await section('spike').getByText('40 pictures are on the way').waitFor()
+    await expect.poll(() => numberIn(page, '#depth'), SOON).toBeGreaterThan(10)
+    await expect.poll(() => numberIn(page, '#workers'), SOON).toBeGreaterThan(1)
+    expect(await page.locator('[data-node="queue"]').innerText()).toMatch(/\d+ ready, \d+ unacked/)
+    expect(await page.locator('#gallery-state').innerText()).toMatch(/\d+ in the queue/)
     await shoot('mid-spike')
-    await expect.poll(() => number('#depth'), SOON).toBe(0)
-    expect(await number('#peak')).toBeGreaterThan(10)
-    expect(await page.locator('#spike line-chart canvas').evaluate(isDrawn)).toBe(true)
+    await expect.poll(() => numberIn(page, '#depth'), SOON).toBe(0)
+    expect(await numberIn(page, '#peak')).toBeGreaterThan(10)
+    for (const canvas of await page.locator('#spike line-chart canvas').all()) {
+      expect(await canvas.evaluate(isDrawn)).toBe(true)
+    }
   })
 
   it('keeps as many workers as are chosen', async () => {
     for (const workers of [2, 1]) {
       await page.getByRole('group', { name: 'Thumbnail workers' }).getByText(`${workers}`, { exact: true }).click()
-      await expect.poll(() => number('#workers'), SOON).toBe(workers)
+      await expect.poll(() => numberIn(page, '#workers'), SOON).toBe(workers)
     }
     await page.getByRole('group', { name: 'Thumbnail workers' }).getByText('auto').click()
-    await section('spike').getByText('As many workers are kept as the hub says').waitFor()
+    await section('spike').getByText('As many workers run as the hub says').waitFor()
     await page.getByRole('group', { name: 'takes longer' }).getByText('0 ms', { exact: true }).click()
-    await section('spike').getByText('as fast as they can be').waitFor()
+    await section('spike').getByText('as fast as possible').waitFor()
   })
 
   it('kills a worker mid-photo, and shows the same photo at another one', async () => {
-    await press('Kill a worker now')
-    const steps = section('kill').locator('.journey li')
+    await press(page, 'Kill a worker now')
+    const steps = section('kill').locator('.what')
     await expect
       .poll(() => steps.allInnerTexts(), SOON)
       .toContainEqual(expect.stringMatching(/^Thumbnail by .*attempt 2/))
@@ -184,8 +153,29 @@ describe('the page of the photo demo', { timeout: 90_000 }, () => {
     expect(texts).toContainEqual(expect.stringMatching(/^Attempt 1 failed: .*connection.*lost/))
   })
 
+  const lane = (name: string, what: string) => page.locator(`[data-lane="${name}"] :is(dd, p).${what}`).innerText()
+
+  it('counts the gaps of slow readers by their policies; the fast one has none, also on a page that is held up', async () => {
+    await page.getByLabel('Messages per second').selectOption('1000')
+    await press(page, 'Send for 10 seconds')
+    await expect.poll(() => numberIn(page, '[data-lane="fast"] .received'), SOON).toBeGreaterThan(0)
+    await page.evaluate(() => {
+      for (const end = Date.now() + 3000; Date.now() < end; );
+    })
+    for (const policy of ['drop-oldest', 'drop-newest', 'conflate']) {
+      await expect.poll(() => lane(policy, 'reasons'), SOON).toMatch(new RegExp(`^Gaps: [\\d,]+ by ${policy}`))
+    }
+    await expect.poll(() => lane('disconnect', 'reasons'), SOON).toMatch(/Disconnected \d+ time/)
+    expect(await lane('pause', 'reasons')).toBe('No gap: the stream has everything.')
+    expect(await lane('pause', 'behind')).not.toBe('0')
+    expect(await lane('fast', 'reasons')).toBe('No gap: the stream has everything.')
+    const words = await page.getByRole('img', { name: /messages? read, [\d,]+ not read yet, [\d,]+ dropped/ }).count()
+    expect(words).toBe(6)
+  })
+
+  // While the readers run.
   it('lets a corrupt photo be looked at among the dead letters, and mended', async () => {
-    await press('Upload a corrupt photo')
+    await press(page, 'Upload a corrupt photo')
     const letter = section('dead-letters').locator('summary')
     await letter.waitFor()
     await letter.click()
@@ -193,141 +183,135 @@ describe('the page of the photo demo', { timeout: 90_000 }, () => {
     expect(text).toMatch(/3 attempts/)
     expect(text).toMatch(/"name": "corrupt-1.jpg"/)
     expect(text).toMatch(/Given up after 3 attempts: .*JPEG/)
+    await expect.poll(() => tile('corrupt-1.jpg').innerText(), SOON).toMatch(/^given up/)
     await shoot('dead-letters')
-    await press('Redrive as it is')
-    await section('dead-letters').getByText('it will be here again').waitFor()
+    await press(page, 'Redrive as it is')
+    await section('dead-letters').getByText('it will be given up again').waitFor()
     await section('dead-letters').getByText('No dead letters').waitFor()
+    await expect.poll(() => tile('corrupt-1.jpg').count(), SOON).toBe(0)
     await letter.waitFor()
     await letter.click()
-    await press('Mend it and redrive')
-    await section('dead-letters').getByText('1 photo back in the queue').waitFor()
-    await page.locator('#gallery li', { hasText: 'corrupt-1.jpg' }).locator('img').waitFor()
-    await press('Mend all and redrive')
-    await section('dead-letters').getByText('0 photos back in the queue').waitFor()
+    await press(page, 'Mend it and redrive')
+    await section('dead-letters').getByText('1 file mended; 1 photo back in the queue').waitFor()
+    await tile('corrupt-1.jpg').locator('img').waitFor()
+    const kinds = await page.locator('#followed li').evaluateAll((steps) => steps.map(({ className }) => className))
+    expect(kinds.filter((kind) => ['dead', 'redriven', 'ready'].includes(kind))).toEqual([
+      'dead',
+      'redriven',
+      'dead',
+      'redriven',
+      'ready',
+    ])
+    await press(page, 'Mend all and redrive')
+    await section('dead-letters').getByText('There was nothing to mend').waitFor()
   })
 
-  it('counts the gaps of slow readers by their policies, and the fast one has none', async () => {
-    await page.getByLabel('Messages a second').selectOption('1000')
-    await press('Send for 10 seconds')
-    const lane = (name: string, what: string) => page.locator(`[data-lane="${name}"] .${what}`).innerText()
-    for (const policy of ['drop-oldest', 'drop-newest', 'conflate']) {
-      await expect.poll(() => lane(policy, 'reasons'), SOON).toMatch(new RegExp(`^Gaps: [\\d,]+ by ${policy}`))
-    }
-    await expect.poll(() => lane('disconnect', 'reasons'), SOON).toMatch(/hung up on \d+ time/)
-    expect(await lane('pause', 'reasons')).toBe('No gap: the log has everything.')
-    expect(await lane('pause', 'behind')).not.toBe('0')
-    expect(await lane('fast', 'reasons')).toBe('No gap.')
+  it('has readers catch up that lose nothing, and says of all of them that they were disconnected', async () => {
+    const send = page.getByRole('button', { name: 'Send for 10 seconds' })
+    const before = await send.evaluate(placeInCard)
     await page.getByRole('slider', { name: 'A slow reader takes' }).fill('0')
     await expect.poll(() => lane('pause', 'received'), SOON).toBe('10,000')
     expect(await lane('pause', 'gaps')).toBe('0')
     await expect.poll(() => lane('fast', 'received'), SOON).toBe('10,000')
-    await press('Disconnect the readers')
-    await section('policies').getByText('The readers are disconnected').waitFor()
-  })
-
-  it('is cut off, says so, and catches up with all that it missed', async () => {
-    await press('Cut this tab off')
-    await page.locator('.connection', { hasText: 'Offline' }).waitFor()
-    const story = section('network').locator('.story')
-    await expect.poll(() => story.innerText(), SOON).toMatch(/Missed (\d+) messages while away, got all \1\./)
-    expect(await story.innerText()).toMatch(/[1-9]\d* new photos? among them.*recovered: true/s)
-    await page.getByText('Connected', { exact: true }).waitFor()
-  })
-
-  it('starts moderation, which works through what was there before', async () => {
-    await section('moderation').getByText('none judged yet').waitFor()
-    await press('Start moderation now')
-    const progress = section('moderation').locator('.progress')
-    await expect.poll(() => progress.innerText(), SOON).toMatch(/^(\d+) of \1 photos judged/)
-    await expect.poll(() => page.locator('#gallery li').count(), SOON).toBe(36)
-    await expect.poll(() => page.locator('#gallery .badge').count(), SOON).toBe(36)
-    await press('Stop moderation')
-    await section('moderation').getByText('it goes on where it was').waitFor()
-    await page.getByRole('button', { name: 'Start moderation now' }).waitFor()
-  })
-
-  it('restarts analytics, which has the same counts as before', async () => {
-    const uploaded = await number('#uploaded')
-    await press('Restart analytics')
-    await section('analytics').getByText('A new process counts').waitFor()
-    expect(await number('#uploaded')).toBe(uploaded)
-    expect(await page.locator('#rebuilt').innerText()).toMatch(/^Rebuilt from [\d,]+ messages in [\d,]+ ms/)
-    expect(await page.locator('#analytics line-chart canvas').evaluate(isDrawn)).toBe(true)
-  })
-
-  it('reaches every control with the keyboard, and one sees where one is', async () => {
-    await page.keyboard.press('Escape')
-    await page.evaluate(() => (document.activeElement as HTMLElement).blur())
-    const expected = await page.evaluate(() => {
-      const all = [...document.querySelectorAll<HTMLElement>('a[href], button, input, select, summary')]
-      // Of radio buttons one can be tabbed to, and arrows do the rest.
-      const tabbable = all.filter(
-        (each) => !(each instanceof HTMLInputElement && each.type === 'radio' && !each.checked),
-      )
-      return tabbable.map((each) => each.outerHTML)
-    })
-    const seen = new Set<string>()
-    for (let n = 0; n < expected.length + 20; n++) {
-      await page.keyboard.press('Tab')
-      const { isSeen, html } = await page.evaluate(focused)
-      seen.add(html)
-      expect(isSeen, html).toBe(true)
+    expect(await lane('fast', 'gaps')).toBe('0')
+    for (const policy of ['drop-oldest', 'drop-newest', 'conflate']) {
+      await expect.poll(() => lane(policy, 'behind'), SOON).toBe('0')
+      const [read, dropped] = [await lane(policy, 'received'), await lane(policy, 'gaps')]
+      expect(Number(read.replace(',', '')) + Number(dropped.replace(',', ''))).toBe(10_000)
+      expect(await lane(policy, 'reasons')).toContain(`${dropped} by ${policy}`)
     }
-    expect(expected.filter((html) => !seen.has(html))).toEqual([])
+    await press(page, 'Disconnect the readers')
+    await section('policies').getByText('The readers are disconnected').waitFor()
+    expect(await page.locator('.lane .state').allInnerTexts()).toEqual(Array(6).fill('disconnected'))
+    expect(await send.evaluate(placeInCard)).toEqual(before)
   })
 
-  it.each([
-    ['laptop', LAPTOP],
-    ['phone', PHONE],
-  ] as const)('can be read on a %s, in light and dark', async (name, viewport) => {
-    const tab = await open(viewport)
-    await expect.poll(() => tab.locator('#gallery li').count(), SOON).toBe(36)
+  it('is cut off, and says so', async () => {
+    const title = await page.locator('h1').boundingBox()
+    await press(page, 'Cut this tab off')
+    const state = page.locator('aside .connection')
+    await expect.poll(() => state.innerText(), SOON).toBe('Offline: reconnecting…')
+    await expect.poll(() => section('network').locator('.connection').innerText(), SOON).toBe('Offline: reconnecting…')
+    expect(await page.locator('h1').boundingBox()).toEqual(title)
+  })
+
+  // While the other tab is away.
+  it('can be read on a laptop and on a phone, in light and dark', async () => {
+    const tab = await photos.open()
+    await expect.poll(() => tab.locator('#gallery li[data-photo]').count(), SOON).toBe(24)
     await tab.locator('#analytics .figures').waitFor()
-    // Pictures load where one looks.
-    for (const y of [1000, 2000, 3000, 0]) await tab.evaluate((to) => scrollTo(0, to), y)
-    expect(await tab.evaluate(() => document.documentElement.scrollWidth)).toBe(viewport.width)
-    for (const colorScheme of ['light', 'dark'] as const) {
-      await tab.emulateMedia({ colorScheme })
-      expect(await weakContrasts(tab), colorScheme).toEqual([])
-      await shoot(`${name}-${colorScheme}`, tab)
+    for (const [name, viewport] of [
+      ['laptop', LAPTOP],
+      ['phone', PHONE],
+    ] as const) {
+      await tab.setViewportSize(viewport)
+      expect(await tab.evaluate(() => document.documentElement.scrollWidth)).toBe(viewport.width)
+      for (const colorScheme of ['light', 'dark'] as const) {
+        await tab.emulateMedia({ colorScheme })
+        expect(await weakContrasts(tab), `${name}, ${colorScheme}`).toEqual([])
+        await shoot(`${name}-${colorScheme}`, tab)
+      }
     }
     await tab.context().close()
   })
 
+  it('catches up with all that it missed', async () => {
+    const story = section('network').locator('.story')
+    await expect.poll(() => story.innerText(), SOON).toMatch(/Missed (\d+) messages while away, got all \1\./)
+    expect(await story.innerText()).toMatch(/12 new photos.*recovered: true/s)
+    await page.locator('aside').getByText('Connected', { exact: true }).waitFor()
+  })
+
+  it('starts moderation, which works through what was there before, and flags some', async () => {
+    await section('moderation').getByText('It has not been started yet').waitFor()
+    await section('moderation').getByText('none judged yet').waitFor()
+    await press(page, 'Start moderation now')
+    const progress = section('moderation').locator('.progress')
+    await expect.poll(() => progress.innerText(), SOON).toMatch(/^(\d+) of \1 photos judged, [1-9]\d* flagged/)
+    await section('moderation').getByText('It is running now').waitFor()
+    expect(await page.locator('.flags li').first().innerText()).toMatch(/^\S+ flagged\. It is almost/m)
+    await expect.poll(() => page.locator('#gallery .badge').count(), SOON).toBe(24)
+    await press(page, 'Stop moderation')
+    await section('moderation').getByText('it resumes at its cursor').waitFor()
+    await section('moderation').getByText('It is stopped now').waitFor()
+    await page.getByRole('button', { name: 'Start moderation now' }).waitFor()
+    // Half a minute later its worker is forgotten: here at once, as its last word expires.
+    const client = photos.demo.tab('tests')
+    const worker = (await page.locator('[data-node="moderation"] .who').innerText()) ?? ''
+    const last = { worker, service: 'moderation', pid: 1, state: 'stopped' } as const
+    await client.publish('stage.workers', last, { key: worker, expiresAt: Date.now() + 100 })
+    await client.close()
+    await new Promise((resolve) => setTimeout(resolve, 150))
+    await page.reload()
+    await page.locator('[data-node="moderation"]').getByText('stopped', { exact: true }).waitFor()
+  })
+
+  it('restarts analytics, which has the same counts as before', async () => {
+    await expect.poll(() => page.locator('#uploaded').count(), SOON).toBe(1)
+    const uploaded = await page.locator('#uploaded').innerText()
+    const rebuilt = await page.locator('#rebuilt').innerText()
+    await press(page, 'Restart analytics')
+    await section('analytics').getByText(`A new process has counted ${uploaded} uploads, as many as before.`).waitFor()
+    expect(await page.locator('#uploaded').innerText()).toBe(uploaded)
+    expect(await page.locator('#rebuilt').innerText()).toMatch(/^Rebuilt by analytics-\d+ from [\d,]+ messages in /)
+    expect(await page.locator('#rebuilt').innerText()).not.toBe(rebuilt)
+    expect(await page.locator('#analytics line-chart canvas').evaluate(isDrawn)).toBe(true)
+  })
+
   it('asked nobody but its own host, and nothing failed', () => {
     // Previews come from the page's own memory.
-    requested.delete('')
-    expect([...requested]).toEqual([new URL(demo.url).host])
-    expect(failures).toEqual([])
+    photos.requested.delete('')
+    expect([...photos.requested]).toEqual([new URL(photos.demo.url).host])
+    expect(photos.failures).toEqual([])
   })
 })
-
-/** By the Tab key, as somebody does who has no mouse. */
-async function reach(role: string, name: string): Promise<void> {
-  const wanted = page.getByRole(role as 'radio', { name, exact: true })
-  await page.evaluate(() => (document.activeElement as HTMLElement | null)?.blur())
-  for (let n = 0; n < 60; n++) {
-    await page.keyboard.press('Tab')
-    if (await wanted.evaluate((element) => element === document.activeElement)) return
-  }
-  throw new Error(`The Tab key does not lead to ${name}`)
-}
 
 function width(image: ReturnType<Page['locator']>): Promise<number> {
   return image.evaluate((element) => (element as HTMLImageElement).naturalWidth)
 }
 
-/** Something other than nothing was drawn. */
-function isDrawn(canvas: Element): boolean {
-  const { width, height } = canvas as HTMLCanvasElement
-  const context = (canvas as HTMLCanvasElement).getContext('2d') as CanvasRenderingContext2D
-  return width > 200 && context.getImageData(0, 0, width, height).data.some((value) => value > 0)
-}
-
-/** What has the focus, and whether that can be seen: on itself or on what stands for it. */
-function focused(): { isSeen: boolean; html: string } {
-  const element = document.activeElement as HTMLElement
-  const shown = [element, element.nextElementSibling, element.closest('.dropzone')]
-  const isSeen = shown.some((each) => each && getComputedStyle(each).outlineStyle === 'solid')
-  return { isSeen: isSeen || element === document.body, html: element.outerHTML }
+function placeInCard(element: Element): [number, number] {
+  const card = element.closest('.card') as Element
+  const [{ left, top }, within] = [element.getBoundingClientRect(), card.getBoundingClientRect()]
+  return [left - within.left, top - within.top]
 }

@@ -1,5 +1,6 @@
 import { html, nothing, type TemplateResult } from 'lit'
 import { act, outcome } from './actions.ts'
+import { LESSONS, type LessonId } from './lessons.ts'
 
 /** A button that does `work`; its outcome is read with `said`. While it works it keeps the focus, and does nothing. */
 export function button(
@@ -11,7 +12,7 @@ export function button(
 ): TemplateResult {
   const busy = outcome(name)?.busy ?? false
   return html`<button type="button" class=${kind} aria-disabled=${busy} @click=${() => act(name, doing, work)}>
-    ${busy ? html`<span class="spinner" aria-hidden="true"></span>` : nothing}${label}
+    ${label}${busy ? html`<span class="spinner" aria-hidden="true"></span>` : nothing}
   </button>`
 }
 
@@ -24,12 +25,33 @@ export function said(...names: readonly string[]): TemplateResult {
   return html`<p class=${last?.failed ? 'said failed' : 'said'} role="status">${last?.text ?? ''}</p>`
 }
 
-/** One idea of the page: its heading, what happens and why, and what to play with. */
-export function card(id: string, title: string, why: string | TemplateResult, body: unknown): TemplateResult {
+/** The parts of a lesson's card. */
+export interface Card {
+  /** What happens and why, in the words of the field. */
+  readonly why: string | TemplateResult
+  /** What to look at. */
+  readonly look: string | TemplateResult
+  /** What to play with. */
+  readonly controls?: TemplateResult
+  /** What is seen: its box has its height from the beginning, so that nothing below it moves. */
+  readonly show: unknown
+}
+
+/** One lesson: what it is about on the one side, what is seen on the other. */
+export function card(id: LessonId, { why, look, controls, show }: Card): TemplateResult {
+  const at = LESSONS.findIndex((each) => each.id === id)
+  const lesson = LESSONS[at]
   return html`<section class="card" id=${id} aria-labelledby="${id}-title">
-    <h2 id="${id}-title" tabindex="-1">${title}</h2>
-    <p class="why">${why}</p>
-    ${body}
+    <div class="text">
+      <p class="idea"><span class="number">${at + 1}</span> ${lesson?.idea}</p>
+      <h2 id="${id}-title" tabindex="-1">${lesson?.title}</h2>
+      <p class="why">${why}</p>
+      ${controls ?? nothing}
+    </div>
+    <div class="show">
+      <p class="look"><strong>What to look at:</strong> ${look}</p>
+      ${show}
+    </div>
   </section>`
 }
 

@@ -9,42 +9,45 @@ export interface Lane {
   /** What the hub does, in one sentence. */
   readonly rule: string
   readonly slow: boolean
-  state: State | 'off'
+  /** `off`: it has not been connected; `over`: it was, and was disconnected by the button. */
+  state: State | 'off' | 'over'
   received: number
-  /** The newest message that it has read. */
+  /** Numbers of the first message that it read, and of the newest. */
+  first: number
   latest: number
-  /** Messages left out, by reason. */
+  /** It is through up to here: what it has read, and what the hub has said it dropped. */
+  reached: number
+  /** Messages dropped, by the reason that the hub gave; 0 where it gave no number. */
   gaps: Map<string, number>
   disconnects: number
   /** Why the hub did not let it take part. */
   refusal: string | undefined
 }
 
-/** Messages that may wait in the page before the hub is asked to hold back. Few, so that one need not wait long to see it. */
+const UNREAD = { received: 0, first: 0, latest: 0, reached: 0, disconnects: 0, refusal: undefined }
+
+/** Messages that may wait in a slow reader before the hub is asked to hold back: few, so that its policy soon acts. */
 const BUFFER = 10
 
 export const lanes: readonly Lane[] = [
-  lane('drop-oldest', 'A fast reader', 'It reads at once, so nothing waits and no policy ever acts.', false),
-  lane(
-    'drop-oldest',
-    'drop-oldest',
-    'When the outbox is full the oldest waiting messages go: it stays near the newest.',
-  ),
-  lane('drop-newest', 'drop-newest', 'When the outbox is full new messages are left out: it reads the old ones first.'),
+  // A page that is held up by a busy machine is a slow reader too. With any other policy this one might then lose messages.
+  lane('pause', 'A fast reader', 'It reads each message at once, under pause. It shows all there is to read.', false),
+  lane('drop-oldest', 'drop-oldest', 'The oldest waiting messages are dropped: the reader stays close to the newest.'),
+  lane('drop-newest', 'drop-newest', 'New messages are dropped while older ones wait: the reader falls behind.'),
   lane(
     'conflate',
     'conflate',
-    'Only the newest message of each topic and key waits: it jumps ahead, to what is true now.',
+    'Only the newest message per topic and key waits: the reader jumps to the latest value.',
   ),
   lane(
     'pause',
     'pause',
-    'The log keeps what it cannot take yet, and feeds it at its own speed: late, but nothing is missing.',
+    'The hub stops sending, and continues from the stream at the reader’s pace: late, but complete.',
   ),
   lane(
     'disconnect',
     'disconnect',
-    'When the outbox is full the hub hangs up: it has to connect again, and knows that it missed some.',
+    'The hub closes the connection: the reader reconnects, and knows that it missed some.',
   ),
 ]
 
@@ -63,12 +66,12 @@ export async function stopLanes(): Promise<void> {
   const before = clients
   clients = []
   await Promise.all(before.map((client) => client.close()))
-  for (const lane of lanes) lane.state = 'off'
+  for (const lane of lanes) if (lane.state !== 'off') lane.state = 'over'
   changed()
 }
 
 async function start(lane: Lane): Promise<void> {
-  Object.assign(lane, { received: 0, latest: 0, gaps: new Map(), disconnects: 0, refusal: undefined })
+  Object.assign(lane, { ...UNREAD, gaps: new Map() })
   const client = connectAs(`${TAB}-${lane.slow ? lane.policy : 'fast'}`)
   clients.push(client)
   lane.state = client.state
@@ -78,18 +81,19 @@ async function start(lane: Lane): Promise<void> {
     changed()
   })
   const read = ({ data }: { data: { n: number } }) => {
-    lane.received++
-    lane.latest = data.n
+    if (lane.received++ === 0) lane.first = data.n
+    lane.latest = lane.reached = data.n
     changed()
     if (lane.slow && pace.ms > 0) return new Promise<void>((resolve) => setTimeout(resolve, pace.ms))
   }
   const subscription = client.subscribe('stage.ticks', read, {
     policy: lane.policy,
-    bufferLimit: BUFFER,
+    ...(lane.slow && { bufferLimit: BUFFER }),
     ...(lane.policy === 'pause' && { stream: 'ticks' }),
     onGap: ({ reason, count }) => {
-      // Nobody counts while a connection is cut.
+      // While a connection is cut nothing counts; the next message says how far it has come.
       lane.gaps.set(reason, (lane.gaps.get(reason) ?? 0) + (count ?? 0))
+      lane.reached += count ?? 0
       changed()
     },
   })
@@ -101,17 +105,17 @@ async function start(lane: Lane): Promise<void> {
   }
 }
 
-function lane(policy: Policy, title: string, rule: string, slow = true): Lane {
+/** What a lane has read, how much it has not reached yet, and how much it was not given, in messages: the messages have numbers. */
+export function standing(lane: Lane): { read: number; behind: number; dropped: number } {
+  if (lane.received === 0) return { read: 0, behind: 0, dropped: 0 }
+  const newest = Math.max(...lanes.map(({ reached }) => reached))
   return {
-    policy,
-    title,
-    rule,
-    slow,
-    state: 'off',
-    received: 0,
-    latest: 0,
-    gaps: new Map(),
-    disconnects: 0,
-    refusal: undefined,
+    read: lane.received,
+    behind: Math.max(0, newest - lane.reached),
+    dropped: Math.max(0, lane.reached - lane.first + 1 - lane.received),
   }
+}
+
+function lane(policy: Policy, title: string, rule: string, slow = true): Lane {
+  return { policy, title, rule, slow, state: 'off', ...UNREAD, gaps: new Map() }
 }

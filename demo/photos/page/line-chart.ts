@@ -1,14 +1,15 @@
 import uPlot, { type AlignedData } from 'uplot'
+import { clock } from './text.ts'
 
 export interface Line {
   readonly label: string
   /** A custom property of the style sheet: `--chart-1`. */
   readonly colour: string
   readonly fill?: boolean
-  /** `right`: by the axis of small numbers. */
-  readonly axis?: 'right'
   /** Goes in steps, and not in slopes. */
   readonly steps?: boolean
+  /** Can be told from the others without its colour. */
+  readonly dashed?: boolean
 }
 
 /** Times in seconds, then the values of each line. */
@@ -16,7 +17,6 @@ export type ChartData = AlignedData
 
 /** A chart that has just begun is not stretched. */
 const LEAST_SECONDS = 60
-const TIME = new Intl.DateTimeFormat('en-GB', { timeStyle: 'medium' })
 
 /** `<line-chart>`: lines over time. Its colours are those of the page, and its height that of its box. */
 export class LineChart extends HTMLElement {
@@ -34,7 +34,7 @@ export class LineChart extends HTMLElement {
 
   set data(values: ChartData) {
     this.values = values
-    this.plot?.setData(values)
+    this.plot?.setData(this.shown)
   }
 
   connectedCallback(): void {
@@ -50,6 +50,13 @@ export class LineChart extends HTMLElement {
     this.plot = undefined
   }
 
+  /** A chart without values has its axes, up to now. */
+  private get shown(): ChartData {
+    if (this.values[0].length > 0) return this.values
+    const now = Date.now() / 1000
+    return [[now - LEAST_SECONDS, now], ...this.lines.map(() => [null, null])] as ChartData
+  }
+
   private get size(): { width: number; height: number } {
     return { width: this.clientWidth, height: this.clientHeight }
   }
@@ -58,54 +65,51 @@ export class LineChart extends HTMLElement {
     this.plot?.destroy()
     const style = getComputedStyle(this)
     const colour = (name: string) => style.getPropertyValue(name).trim()
-    const clock = (_: uPlot, ticks: number[]) => ticks.map((tick) => TIME.format(tick * 1000))
-    const whole = (_: uPlot, ticks: number[]) => ticks.map((tick) => (Number.isInteger(tick) ? String(tick) : ''))
     const axis = {
       stroke: colour('--muted'),
       grid: { stroke: colour('--line'), width: 1 },
       ticks: { show: false },
       font: `12px ${style.fontFamily}`,
     }
-    const right = this.lines.some((line) => line.axis === 'right')
-    // From nought, and high enough that a lone message is no mountain.
-    const range =
-      (least: number): uPlot.Range.Function =>
-      (_, __, max) => [0, Math.max(least, (max ?? 0) * 1.1)]
     this.plot = new uPlot(
       {
         ...this.size,
         legend: { show: false },
         cursor: { show: false },
-        padding: [8, right ? 0 : 8, 0, 0],
-        scales: {
-          x: { range: (_, min, max) => [Math.min(min, max - LEAST_SECONDS), max] },
-          y: { range: range(10) },
-          right: { range: range(5) },
-        },
+        padding: [8, 28, 0, 0],
+        scales: { x: { range: times }, y: { range: values } },
         axes: [
-          { ...axis, space: 80, size: 28, values: clock },
-          { ...axis, size: 44, values: whole },
-          ...(right
-            ? [{ ...axis, scale: 'right', side: 1 as const, size: 30, values: whole, grid: { show: false } }]
-            : []),
+          { ...axis, space: 80, size: 28, values: (_, ticks) => ticks.map((tick) => clock(tick * 1000)) },
+          { ...axis, space: 24, size: 44, values: (_, ticks) => ticks.map((n) => (Number.isInteger(n) ? `${n}` : '')) },
         ],
         series: [
           {},
           ...this.lines.map((line) => ({
             label: line.label,
-            scale: line.axis ?? 'y',
             stroke: colour(line.colour),
             width: 2,
             points: { show: false },
+            ...(line.dashed && { dash: [6, 4] }),
             ...(line.fill && { fill: `color-mix(in srgb, ${colour(line.colour)} 18%, transparent)` }),
             ...(line.steps && { paths: uPlot.paths.stepped?.({ align: 1 }) as uPlot.Series.PathBuilder }),
           })),
         ],
       },
-      this.values,
+      this.shown,
       this,
     )
   }
+}
+
+function times({ data: [all] }: uPlot): uPlot.Range.MinMax {
+  // What uPlot hands over is a day, while there is one value.
+  const [first = 0, last = first] = [all[0], all.at(-1)]
+  return [Math.min(first, last - LEAST_SECONDS), last]
+}
+
+/** From nought, and high enough that a lone message is no mountain. */
+function values(_: uPlot, __: number | null, most: number | null): uPlot.Range.MinMax {
+  return [0, Math.max(5, (most ?? 0) * 1.1)]
 }
 
 customElements.define('line-chart', LineChart)

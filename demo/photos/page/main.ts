@@ -8,7 +8,7 @@ import { gallery } from './sections/gallery.ts'
 import { kill } from './sections/kill.ts'
 import { moderation } from './sections/moderation.ts'
 import { network } from './sections/network.ts'
-import { notifications, toasts } from './sections/notifications.ts'
+import { notifications, toasts, watchView } from './sections/notifications.ts'
 import { policies } from './sections/policies.ts'
 import { services } from './sections/services.ts'
 import { spike } from './sections/spike.ts'
@@ -17,7 +17,7 @@ import { onChange, open } from './store.ts'
 const page = () => html`
   ${header()}
   <main id="main">
-    ${drop()} ${notifications()} ${gallery()} ${services()} ${spike()} ${kill()} ${deadLetters()}
+    ${drop()} ${services()} ${notifications()} ${gallery()} ${spike()} ${kill()} ${deadLetters()}
     ${network()} ${policies()} ${moderation()} ${analytics()}
   </main>
   ${footer()} ${toasts()}
@@ -36,5 +36,6 @@ function draw(): void {
 
 onChange(draw)
 listenForPaste()
-draw()
+render(page(), document.body)
+watchView()
 await open()

@@ -3,26 +3,38 @@ import type { Moderated, Photo, Thumbnailed, WorkerState } from '../contract.ts'
 
 /** Something that happened to a photo. */
 export interface Step {
-  readonly kind: 'uploaded' | 'working' | 'failed' | 'died' | 'ready' | 'notified' | 'judged' | 'dead'
+  readonly kind: 'uploaded' | 'working' | 'failed' | 'died' | 'redriven' | 'ready' | 'notified' | 'judged' | 'dead'
   readonly text: string
+  /** When the hub had it, in milliseconds since 1970. */
+  readonly at: number
 }
 
 /** A photo, with all that this page has heard of it. */
 export interface PhotoView {
   readonly photo: Photo
+  /** When it was uploaded, in milliseconds since 1970. */
+  readonly at: number
   readonly thumbnailed?: Thumbnailed
   readonly moderated?: Moderated
 }
 
-/** Photos that are remembered, the newest. */
-const MOST = 300
+/** Photos that are remembered, the newest: more than two spikes bring, so that one whose turn comes late is still known. */
+const MOST = 5000
+/** Steps of a photo that are remembered, the newest: it may be redriven again and again. */
+const MOST_STEPS = 40
 
 const photos = new Map<string, PhotoView>()
 /** By photo. Its worker may be heard of before the photo itself: they come by different streams. */
 const steps = new Map<string, Step[]>()
+/** What each worker of thumbnails has said last. */
+const workers = new Map<string, WorkerState>()
+/** When the newest attempt at a photo ended, as far as it was heard of. */
+const ended = new Map<string, { readonly attempt: number; readonly at: number }>()
+/** Photos among the dead letters. */
+let dead: ReadonlySet<string> = new Set()
 
-/** As many as the log has told of. */
-export const totals = { uploaded: 0, thumbnailed: 0, moderated: 0 }
+/** As many as the log has told of; a photo that is judged twice counts once. */
+export const totals = { uploaded: 0, thumbnailed: 0, moderated: 0, flagged: 0 }
 
 export function photo(id: string): PhotoView | undefined {
   return photos.get(id)
@@ -32,17 +44,20 @@ export function journey(id: string): readonly Step[] {
   return steps.get(id) ?? []
 }
 
-/** The newest first. */
-export function newest(count: number): PhotoView[] {
-  return [...photos.values()].slice(-count).reverse()
+/** All that are remembered, the newest first. */
+export function newest(): PhotoView[] {
+  return [...photos.values()].reverse()
 }
 
-export function uploaded(photo: Photo): void {
+export function isGivenUp(id: string): boolean {
+  return dead.has(id)
+}
+
+export function uploaded(photo: Photo, at: number): void {
   totals.uploaded++
-  photos.set(photo.id, { photo })
-  // What it has been through before was heard of already, and it stands in front.
-  steps.set(photo.id, [{ kind: 'uploaded', text: `Uploaded by ${photo.by}, and queued` }, ...journey(photo.id)])
-  for (const map of [photos, steps]) {
+  photos.set(photo.id, { photo, at })
+  add(photo.id, 'uploaded', `Uploaded by ${photo.by}, and queued`, at)
+  for (const map of [photos, steps, ended]) {
     for (const id of map.keys()) {
       if (map.size <= MOST) break
       map.delete(id)
@@ -50,44 +65,71 @@ export function uploaded(photo: Photo): void {
   }
 }
 
-export function thumbnailed(event: Thumbnailed): void {
-  totals.thumbnailed++
+export function thumbnailed(event: Thumbnailed, at: number): void {
   const view = photos.get(event.photo.id)
+  if (!view?.thumbnailed) totals.thumbnailed++
   if (view) photos.set(event.photo.id, { ...view, thumbnailed: event })
   const { worker, attempt, tookMs } = event
-  add(event.photo.id, 'ready', `Thumbnail by ${worker} (attempt ${attempt}), in ${Math.round(tookMs)} ms`)
+  add(event.photo.id, 'ready', `Thumbnail by ${worker} (attempt ${attempt}), in ${Math.round(tookMs)} ms`, at)
 }
 
-export function moderated(event: Moderated): void {
-  totals.moderated++
+export function moderated(event: Moderated, at: number): void {
   const view = photos.get(event.photo.id)
+  if (!view?.moderated) {
+    totals.moderated++
+    if (event.verdict === 'flagged') totals.flagged++
+  }
   if (view) photos.set(event.photo.id, { ...view, moderated: event })
-  add(event.photo.id, 'judged', `Moderation: ${event.verdict}. ${event.why}`)
+  add(event.photo.id, 'judged', `Moderation: ${event.verdict}. ${event.why}`, at)
 }
 
-export function notified(id: string): void {
-  add(id, 'notified', 'This tab was notified')
+export function notified(id: string, at: number): void {
+  add(id, 'notified', 'This tab was notified', at)
 }
 
-/** A worker of thumbnails has said what it does now; `before` is what it said last. */
-export function worked(now: WorkerState, before: WorkerState | undefined): void {
+/** A worker has said what it does now: each step, in their order. */
+export function worked(now: WorkerState, at: number): void {
+  if (now.service !== 'thumbnails') return
+  const before = workers.get(now.worker)
+  if (now.state === 'dead' || now.state === 'stopped') workers.delete(now.worker)
+  else workers.set(now.worker, now)
   const attempt = now.attempt ?? 1
+  if (before?.photo !== undefined && before.photo !== now.photo) {
+    ended.set(before.photo, { attempt: before.attempt ?? 1, at })
+  }
   if (now.state === 'working' && now.photo !== undefined) {
-    if (now.lastError !== undefined) add(now.photo, 'failed', `Attempt ${attempt - 1} failed: ${now.lastError}`)
-    add(now.photo, 'working', `${now.worker} works on it (attempt ${attempt})`)
+    const last = journey(now.photo).findLast(
+      (step) => step.at <= at && (step.kind === 'dead' || step.kind === 'working'),
+    )
+    if (attempt === 1 && last?.kind === 'dead') {
+      add(now.photo, 'redriven', 'Redriven: back in the queue, with new attempts', at)
+    }
+    if (now.lastError !== undefined) {
+      const end = ended.get(now.photo)
+      const failedAt = end?.attempt === attempt - 1 ? end.at : at
+      add(now.photo, 'failed', `Attempt ${attempt - 1} failed: ${now.lastError}`, failedAt)
+    }
+    add(now.photo, 'working', `${now.worker} works on it (attempt ${attempt})`, at)
   }
   if (now.state === 'dead' && before?.state === 'working' && before.photo !== undefined) {
-    add(before.photo, 'died', `${now.worker} was killed while it worked on it`)
+    add(before.photo, 'died', `${now.worker} was killed while it worked on it`, at)
   }
 }
 
-export function died({ message, attempts, error }: DeadLetter): void {
-  const { id } = message.data as Photo
-  add(id, 'dead', `Given up after ${attempts} attempts: ${error ?? 'no error was told'}`)
+/** All dead letters as they are now. */
+export function buried(letters: readonly DeadLetter[]): void {
+  dead = new Set(letters.map(({ message }) => (message.data as Photo).id))
+  for (const { message, attempts, error, diedAt } of letters) {
+    const { id } = message.data as Photo
+    add(id, 'dead', `Given up after ${attempts} attempts: ${error ?? 'no error was reported'}`, diedAt)
+  }
 }
 
-function add(id: string, kind: Step['kind'], text: string): void {
+/** In the order in which things happened, whichever is heard of first. */
+function add(id: string, kind: Step['kind'], text: string, at: number): void {
   const known = journey(id)
   // The last word of a worker comes again with each connection.
-  if (!known.some((step) => step.text === text)) steps.set(id, [...known, { kind, text }])
+  if (known.some((step) => step.at === at && step.text === text)) return
+  const place = known.findLastIndex((step) => step.at <= at) + 1
+  steps.set(id, known.toSpliced(place, 0, { kind, text, at }).slice(-MOST_STEPS))
 }

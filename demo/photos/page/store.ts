@@ -39,10 +39,12 @@ export const store = {
   letters: [] as DeadLetter[],
   counters: undefined as Counters | undefined,
   progress: undefined as Progress | undefined,
-  /** The newest first. */
+  /** What this tab was told since it was opened, the newest first. */
   notices: [] as (Notification & { readonly at: number })[],
   noticed: 0,
-  /** What screen readers are told of notifications: in a spike nobody wants to hear each. */
+  /** Photos of this tab that became ready just now. */
+  toasts: [] as Notification[],
+  /** What screen readers are told of notifications: of this tab's own photos, and not of each. */
   announced: '',
   /** When a part of the picture of services last had something to do. */
   traffic: new Map<string, number>(),
@@ -56,7 +58,7 @@ const MOST_NOTICES = 50
 /** How long a part of the picture stays lit, in milliseconds. */
 export const LIT_MS = 600
 /** How long a notification lies over the page; what it said stays in the list. */
-export const TOAST_MS = 5000
+const TOAST_MS = 5000
 const ANNOUNCE_MS = 2000
 
 const listeners = new Set<() => void>()
@@ -96,42 +98,63 @@ export async function open(): Promise<void> {
 function subscribe(): void {
   // The whole log of photos: this tab counts what is in it, and after a cut goes on where it was.
   client.subscribe('photos.#', onPhotos, { stream: 'photos', from: 'earliest', onResubscribed: onReturn })
-  client.subscribe('stage.workers', ({ data }) => onWorker(data), { stream: 'stage', from: 'earliest' })
+  client.subscribe('stage.workers', ({ data }) => onWorker(data), {
+    stream: 'stage',
+    from: 'earliest',
+  })
+  client.subscribe('stage.workers', ({ data, publishedAt }) => onWork(data, publishedAt), {
+    stream: 'work',
+    from: 'earliest',
+  })
   client.subscribe('stage.scaling', ({ data }) => keep('scaling', data), { stream: 'stage', from: 'earliest' })
   client.subscribe('stage.slowness', ({ data }) => keep('slowness', data), { stream: 'stage', from: 'earliest' })
-  client.subscribe('analytics.counters', ({ data }) => keep('counters', data), { stream: 'stage', from: 'earliest' })
+  client.subscribe('analytics.counters', ({ data }) => onCounters(data), { stream: 'stage', from: 'earliest' })
   client.subscribe('moderation.progress', ({ data }) => keep('progress', data), { stream: 'stage', from: 'earliest' })
-  client.subscribe(`notifications.${TAB}`, ({ data }) => onNotification(data))
+  client.subscribe(`notifications.${TAB}`, ({ data, publishedAt }) => onNotification(data, publishedAt))
   client.subscribe('$sys.queues.thumbnails', ({ data }) => onQueue(data))
   client.subscribe('$sys.queues.notifications', ({ data }) => keep('notificationsQueue', data))
 }
 
-function keep<Name extends 'scaling' | 'slowness' | 'counters' | 'progress' | 'notificationsQueue'>(
+function keep<Name extends 'scaling' | 'slowness' | 'progress' | 'notificationsQueue'>(
   name: Name,
   data: NonNullable<(typeof store)[Name]>,
 ): void {
   Object.assign(store, { [name]: data })
-  if (name === 'counters') lit('analytics')
   changed()
 }
 
-function onPhotos(message: { topic: string; data: unknown; offsets?: Readonly<Record<string, number>> }): void {
+/** Its chart moves on each second: lit it is when it has counted something. */
+function onCounters(counters: Counters): void {
+  const { uploaded, thumbnailed } = store.counters ?? {}
+  if (counters.uploaded !== uploaded || counters.thumbnailed !== thumbnailed) lit('analytics')
+  store.counters = counters
+  changed()
+}
+
+interface PhotosMessage {
+  readonly topic: string
+  readonly data: unknown
+  readonly offsets?: Readonly<Record<string, number>>
+  readonly publishedAt?: number
+}
+
+function onPhotos(message: PhotosMessage): void {
+  const { topic, publishedAt: at = Date.now() } = message
   const offset = message.offsets?.['photos'] as number
   store.seen = offset
-  if (store.away?.until !== undefined) store.away.came.add(offset)
+  if (store.away?.until !== undefined) store.away.came.set(offset, topic === 'photos.uploaded')
   lit('stream')
-  switch (message.topic) {
+  switch (topic) {
     case 'photos.uploaded':
-      if (store.away?.until !== undefined && offset < (store.away.end ?? Number.POSITIVE_INFINITY)) store.away.photos++
-      photos.uploaded(message.data as Photo)
+      photos.uploaded(message.data as Photo, at)
       lit('upload', 'photos.uploaded', 'queue')
       break
     case 'photos.thumbnailed':
-      photos.thumbnailed(message.data as Thumbnailed)
+      photos.thumbnailed(message.data as Thumbnailed, at)
       lit('thumbnails', 'photos.thumbnailed', 'notifications-queue')
       break
     case 'photos.moderated':
-      photos.moderated(message.data as Moderated)
+      photos.moderated(message.data as Moderated, at)
       lit('moderation', 'photos.moderated')
       break
   }
@@ -155,10 +178,13 @@ function onReturn({ recovered }: { readonly recovered: boolean }): void {
   )
 }
 
+function onWork(now: WorkerState, at = Date.now()): void {
+  photos.worked(now, at)
+  changed()
+}
+
 function onWorker(now: WorkerState): void {
-  const before = store.workers.get(now.worker)
   store.workers.set(now.worker, now)
-  if (now.service === 'thumbnails') photos.worked(now, before)
   if (now.state === 'working') lit(now.service)
   // The log forgets them after half a minute, and so does the page.
   if (now.state === 'dead' || now.state === 'stopped') {
@@ -171,7 +197,9 @@ function onWorker(now: WorkerState): void {
 }
 
 function onQueue(info: QueueInfo): void {
-  const grown = info.deadLetters !== store.thumbnailsQueue?.deadLetters
+  const before = store.thumbnailsQueue
+  // One that is redriven and another that dies in the same second leave their number as it was.
+  const others = info.deadLetters !== before?.deadLetters || info.redeliveredTotal !== before.redeliveredTotal
   store.thumbnailsQueue = info
   const working = workersOf('thumbnails').filter(({ state }) => state === 'working').length
   store.history.push({
@@ -181,33 +209,38 @@ function onQueue(info: QueueInfo): void {
     working,
   })
   if (store.history.length > HISTORY_SECONDS) store.history.shift()
-  if (grown) void loadLetters().catch((error: unknown) => console.warn(error))
+  if (others) void loadLetters().catch((error: unknown) => console.warn(error))
   changed()
 }
 
 export async function loadLetters(): Promise<void> {
-  store.letters = await client.queues.deadLetters.list('thumbnails', {}, { limit: 50 })
-  for (const letter of store.letters) photos.died(letter)
+  store.letters = await client.queues.deadLetters.list('thumbnails', {}, { limit: 1000 })
+  photos.buried(store.letters)
   changed()
 }
 
-function onNotification(data: Notification): void {
+function onNotification(data: Notification, at = Date.now()): void {
   store.noticed++
-  store.notices = [{ ...data, at: Date.now() }, ...store.notices].slice(0, MOST_NOTICES)
-  photos.notified(data.photo.id)
+  store.notices = [{ ...data, at }, ...store.notices].slice(0, MOST_NOTICES)
+  photos.notified(data.photo.id, at)
   lit('notifications', 'tab')
-  announce()
-  setTimeout(changed, TOAST_MS)
+  if (data.photo.by === TAB) announce(data)
   changed()
 }
 
 let toAnnounce = 0
 
-/** At most once in `ANNOUNCE_MS`. */
-function announce(): void {
+/** Shows and reads out photos of this tab: each, and at most once in `ANNOUNCE_MS`. */
+function announce(data: Notification): void {
+  store.toasts = [...store.toasts, data]
+  setTimeout(() => {
+    store.toasts = store.toasts.filter((each) => each !== data)
+    changed()
+  }, TOAST_MS)
   if (toAnnounce++ > 0) return
   setTimeout(() => {
-    store.announced = toAnnounce === 1 ? `${store.notices[0]?.photo.name} is ready` : `${toAnnounce} photos are ready`
+    store.announced =
+      toAnnounce === 1 ? `Your photo ${data.photo.name} is ready` : `${toAnnounce} of your photos are ready`
     toAnnounce = 0
     changed()
   }, ANNOUNCE_MS)

@@ -5,19 +5,21 @@ import type { Line } from '../line-chart.ts'
 import { onChange, store } from '../store.ts'
 import { bytesText, count, counted } from '../text.ts'
 
-const SERIES: readonly Line[] = [{ label: 'uploads a second', colour: '--chart-1', fill: true, steps: true }]
+const SERIES: readonly Line[] = [{ label: 'uploads per second', colour: '--chart-1', fill: true, steps: true }]
 
 export function analytics(): TemplateResult {
   const { counters } = store
-  return card(
-    'analytics',
-    'Analytics that forget, and remember',
-    html`The counters live in the memory of the service alone. When it is started again it reads the log of photos from its
-      beginning, and has the same numbers as before: the log is the truth, and they can always be made from it.`,
-    html`<div class="controls">${button('analytics', 'Restart analytics', 'Restarting…', restart)}</div>
-      ${said('analytics')}
-      ${counters ? figures(counters) : html`<p class="empty">Analytics has not said anything yet.</p>`}`,
-  )
+  return card('analytics', {
+    why: html`These counters live only in the memory of a service. When it starts, it <em>replays</em> the stream from the
+      first offset and arrives at the same numbers. The log is the truth, and state can always be rebuilt from it
+      (<em>event sourcing</em>).`,
+    look: 'the numbers before and after the restart, and how many messages were read again.',
+    controls: html`<div class="controls">${button('analytics', 'Restart analytics', 'Restarting…', restart)}</div>
+      ${said('analytics')}`,
+    show: html`<div class="reserved">${
+      counters ? figures(counters) : html`<p class="empty">Analytics has not published anything yet.</p>`
+    }</div>`,
+  })
 }
 
 function figures({
@@ -34,28 +36,30 @@ function figures({
   return html`<dl class="figures">
       <div><dt>uploaded</dt><dd id="uploaded">${count(uploaded)}</dd></div>
       <div><dt>thumbnailed</dt><dd>${count(thumbnailed)}</dd></div>
-      <div><dt>in all</dt><dd>${bytesText(bytes)}</dd></div>
+      <div><dt>total size</dt><dd>${bytesText(bytes)}</dd></div>
     </dl>
     <p class="muted">${types.length > 0 ? `By type: ${types.join(', ')}.` : 'Nothing was uploaded yet.'}</p>
-    <p class="legend-line">Uploads a second, in the last minute</p>
-    <line-chart class="small" role="img" aria-label="Uploads a second in the last minute, ${count(Math.max(0, ...perSecond))} at most"
+    <p class="legend-line">Uploads per second, in the last minute</p>
+    <line-chart class="consumers" role="img" aria-label="Uploads per second in the last minute, ${count(Math.max(0, ...perSecond))} at most"
       .series=${SERIES} .data=${[times, perSecond]}></line-chart>
-    <p id="rebuilt">Rebuilt from ${counted(rebuilt.messages, 'message')} in ${count(rebuilt.tookMs)} ms.</p>`
+    <p id="rebuilt">Rebuilt by ${rebuilt.worker} from ${counted(rebuilt.messages, 'message')} in ${count(rebuilt.tookMs)} ms.</p>`
 }
 
 /** Resolves when the new process has counted. */
 async function restart(): Promise<string> {
+  const before = store.counters
   await ask('stage.stop', { service: 'analytics' })
-  const before = store.counters?.rebuilt
-  const counted = new Promise<void>((resolve) => {
+  const counted = new Promise<NonNullable<typeof before>>((resolve) => {
     const off = onChange(() => {
-      const { rebuilt } = store.counters ?? {}
-      if (!rebuilt || JSON.stringify(rebuilt) === JSON.stringify(before)) return
+      const { counters } = store
+      if (!counters || counters.rebuilt.worker === before?.rebuilt.worker) return
       off()
-      resolve()
+      resolve(counters)
     })
   })
   await ask('stage.start', { service: 'analytics' })
-  await counted
-  return 'A new process counts, and says the same.'
+  const { uploaded } = await counted
+  const more = uploaded - (before?.uploaded ?? 0)
+  const told = more > 0 ? `${count(more)} of them since it was told to restart` : 'as many as before'
+  return `A new process has counted ${count(uploaded)} uploads, ${told}.`
 }

@@ -1,31 +1,45 @@
 import type { DeadLetter } from 'fanfare/browser'
-import { html, type TemplateResult } from 'lit'
+import { html, nothing, type TemplateResult } from 'lit'
 import { repeat } from 'lit/directives/repeat.js'
 import type { Photo } from '../../contract.ts'
 import { button, card, said } from '../controls.ts'
 import { ask, client } from '../hub.ts'
+import { photo } from '../photos.ts'
 import { loadLetters, store } from '../store.ts'
-import { counted } from '../text.ts'
+import { clock, count, counted } from '../text.ts'
 import { steps } from './drop.ts'
+
+/** Dead letters that are listed, the newest. */
+const LISTED = 20
+
+/** The photo that this card is about: the last one that was uploaded or redriven here. */
+let followed: string | undefined
 
 export function deadLetters(): TemplateResult {
   const { letters } = store
-  return card(
-    'dead-letters',
-    'A photo that breaks every worker',
-    html`A corrupt photo fails at each attempt. After the last one it goes to the dead letters, with its error, so that it
-      no longer holds up the others; once the cause is mended, it is put back into the queue (redriven).`,
-    html`<div class="controls">
+  return card('dead-letters', {
+    why: html`A corrupt photo fails at each attempt. The queue <em>retries</em> it after a growing wait
+      (<em>backoff</em>). After three attempts this <em>poison message</em> moves to the <em>dead letters</em>, with its
+      error, and no longer holds up the others. Mend the cause, then <em>redrive</em> it: it goes back to the queue.`,
+    look: 'the waits between its attempts, the error in the dead letter, and what happens after the redrive.',
+    controls: html`<div class="controls">
         ${button('corrupt', 'Upload a corrupt photo', 'Uploading…', corrupt)}
         ${button('redrive', 'Mend all and redrive', 'Mending…', () => redrive(undefined), 'plain')}
       </div>
-      ${said('corrupt', 'redrive', 'again')}
-      ${
-        letters.length === 0
-          ? html`<p class="empty">No dead letters: no photo was given up.</p>`
-          : html`<ul class="letters" aria-label="Dead letters">${repeat(letters, ({ letter }) => letter, row)}</ul>`
-      }`,
-  )
+      ${said('corrupt', 'redrive', 'again')}`,
+    show: html`<div class="story" id="followed" aria-live="polite">${
+      followed === undefined
+        ? html`<p class="empty">No corrupt photo was uploaded here yet. Its journey appears here.</p>`
+        : html`<h3>${photo(followed)?.photo.name ?? followed}</h3>${steps(followed)}`
+    }</div>
+    <h3>Dead letters</h3>
+    <div class="reserved">${
+      letters.length === 0
+        ? html`<p class="empty">No dead letters: no photo was given up.</p>`
+        : html`<ul class="letters" aria-label="Dead letters">${repeat(letters.slice(-LISTED).reverse(), ({ letter }) => letter, row)}</ul>
+          ${letters.length > LISTED ? html`<p class="muted">and ${count(letters.length - LISTED)} older ones</p>` : nothing}`
+    }</div>`,
+  })
 }
 
 function row(letter: DeadLetter): TemplateResult {
@@ -33,11 +47,11 @@ function row(letter: DeadLetter): TemplateResult {
   return html`<li>
     <details>
       <summary><strong>${photo.name}</strong> <span class="muted">${counted(letter.attempts, 'attempt')}</span>
-        <span class="error">${letter.error ?? 'no error was told'}</span></summary>
+        <span class="error">${letter.error ?? 'no error was reported'}</span></summary>
       <dl>
-        <dt>Came from</dt><dd>the queue ${letter.origin}, on the topic ${letter.message.topic}</dd>
-        <dt>Given up</dt><dd>${new Date(letter.diedAt).toLocaleTimeString()}, because: ${letter.reason}</dd>
-        <dt>Message</dt><dd><pre tabindex="0" aria-label="The message">${JSON.stringify(photo, undefined, 2)}</pre></dd>
+        <dt>Came from</dt><dd>the queue <code>${letter.origin}</code>, topic <code>${letter.message.topic}</code></dd>
+        <dt>Given up</dt><dd>${clock(letter.diedAt)}, reason <code>${letter.reason}</code></dd>
+        <dt>Message</dt><dd><pre tabindex="0" role="region" aria-label="The message">${JSON.stringify(photo, undefined, 2)}</pre></dd>
         <dt>Journey</dt><dd>${steps(photo.id)}</dd>
       </dl>
       <div class="controls">
@@ -49,27 +63,33 @@ function row(letter: DeadLetter): TemplateResult {
 }
 
 async function corrupt(): Promise<string> {
-  const { name } = await ask('stage.corrupt', {})
-  return `${name} is uploaded: it looks like a JPEG, and breaks in the middle. Its attempts fail now.`
+  const { name, photo } = await ask('stage.corrupt', {})
+  followed = photo
+  return `${name} is uploaded. It looks like a JPEG, and breaks off in the middle.`
 }
 
 /** One, or all. */
 async function redrive(letter: DeadLetter | undefined): Promise<string> {
-  const { mended } = await ask('stage.mend', {})
+  const id = letter && (letter.message.data as Photo).id
+  const { mended } = await ask('stage.mend', id === undefined ? {} : { photo: id })
   const moved = await client.queues.deadLetters.redrive('thumbnails', letter ? { letters: [letter.letter] } : {})
+  followed = id ?? followed
   await shown()
+  if (mended === 0 && moved === 0) return 'There was nothing to mend: no photo was given up.'
   return `${counted(mended, 'file')} mended; ${counted(moved, 'photo')} back in the queue.`
 }
 
-/** What is broken still fails again. */
+/** What is broken fails again. */
 async function again(letter: DeadLetter): Promise<string> {
-  await client.queues.deadLetters.redrive('thumbnails', { letters: [letter.letter] })
+  const moved = await client.queues.deadLetters.redrive('thumbnails', { letters: [letter.letter] })
+  followed = (letter.message.data as Photo).id
   await shown()
-  return 'Back in the queue, but nothing was mended: it will be here again.'
+  if (moved === 0) return 'It was no longer among the dead letters.'
+  return 'Back in the queue, but nothing was mended: it will be given up again.'
 }
 
-/** A letter that goes takes the focus with it: whoever works by keyboard goes on at the heading. */
+/** A letter that goes takes the focus with it: the Tab key continues at the heading. */
 async function shown(): Promise<void> {
   await loadLetters()
-  document.getElementById('dead-letters-title')?.focus()
+  document.getElementById('dead-letters-title')?.focus({ preventScroll: true })
 }

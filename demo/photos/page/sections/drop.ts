@@ -3,7 +3,7 @@ import { repeat } from 'lit/directives/repeat.js'
 import { card } from '../controls.ts'
 import { journey } from '../photos.ts'
 import { changed, store } from '../store.ts'
-import { bytesText } from '../text.ts'
+import { bytesText, clock, seconds } from '../text.ts'
 import { type Upload, uploadFiles, uploads } from '../uploads.ts'
 
 let over = false
@@ -14,23 +14,23 @@ export function listenForPaste(): void {
 }
 
 export function drop(): TemplateResult {
-  const most = store.config ? ` of ${bytesText(store.config.maxUploadBytes)} at most` : ''
-  return card(
-    'drop',
-    'Drop photos',
-    html`The upload service looks at what a file is, and not at its name, stores it and publishes one message,
-      <code>photos.uploaded</code>. It does not wait for anybody: what follows is the work of others.`,
-    html`<label class="dropzone ${over ? 'over' : ''}" @dragover=${dragOver} @dragleave=${dragLeave} @drop=${dropped}>
+  const most = store.config ? ` of at most ${bytesText(store.config.maxUploadBytes)}` : ''
+  return card('drop', {
+    why: html`The upload service is a <em>publisher</em>. It checks what a file really is, stores it and publishes one
+      <em>message</em> to the <em>topic</em> <code>photos.uploaded</code>. It does not know who <em>subscribes</em> to that
+      topic, and does not wait for them.`,
+    look: 'the journey of each photo. Every step is the work of another service, and they only share messages.',
+    controls: html`<label class="dropzone ${over ? 'over' : ''}" @dragover=${dragOver} @dragleave=${dragLeave} @drop=${dropped}>
         <input type="file" multiple accept="image/jpeg,image/png,image/webp" @change=${chosen}>
         <strong>Drop photos here, paste them, or choose files</strong>
         <span>JPEG, PNG or WebP${most}; several at once are fine.</span>
-      </label>
-      ${
-        uploads.length === 0
-          ? html`<p class="empty">Nothing was uploaded from this tab yet. Its photos and their journeys appear here.</p>`
-          : html`<ul class="uploads" tabindex="0" aria-label="Photos of this tab">${repeat(uploads, ({ key }) => key, row)}</ul>`
-      }`,
-  )
+      </label>`,
+    show: html`<div class="reserved">${
+      uploads.length === 0
+        ? html`<p class="empty">Nothing was uploaded from this tab yet. Its photos and their journeys appear here.</p>`
+        : html`<ul class="uploads" tabindex="0" aria-label="Photos of this tab">${repeat(uploads, ({ key }) => key, row)}</ul>`
+    }</div>`,
+  })
 }
 
 function row(upload: Upload): TemplateResult {
@@ -38,7 +38,7 @@ function row(upload: Upload): TemplateResult {
     <span class="preview"><img src=${upload.preview} alt="" width="64" height="64" @error=${noPicture}></span>
     <div>
       <p class="name"><strong>${upload.name}</strong> <span class="muted">${bytesText(upload.bytes)}</span></p>
-      ${upload.state === 'waiting' ? html`<p class="muted">Waits for its turn: four go at a time.</p>` : nothing}
+      ${upload.state === 'waiting' ? html`<p class="muted">Waiting: four files are sent at a time.</p>` : nothing}
       ${
         upload.state === 'sending'
           ? html`<progress max="1" .value=${upload.progress} aria-label="Upload of ${upload.name}"></progress>`
@@ -50,9 +50,14 @@ function row(upload: Upload): TemplateResult {
   </li>`
 }
 
-/** What a photo has been through. */
+/** What a photo has been through, and when. */
 export function steps(id: string): TemplateResult {
-  return html`<ol class="journey">${journey(id).map(({ kind, text }) => html`<li class=${kind}>${text}</li>`)}</ol>`
+  const all = journey(id)
+  const began = all[0]?.at ?? 0
+  return html`<ol class="journey">${all.map(
+    ({ kind, text, at }) =>
+      html`<li class=${kind}><span class="what">${text}</span> <span class="when">${at === began ? clock(at) : `+${seconds(at - began)}`}</span></li>`,
+  )}</ol>`
 }
 
 /** What is no picture has no preview. */

@@ -3,38 +3,40 @@ import { type Away, got, missed } from '../away.ts'
 import { button, card, said } from '../controls.ts'
 import { ask, TAB } from '../hub.ts'
 import { store } from '../store.ts'
-import { count, counted } from '../text.ts'
+import { count, counted, seconds } from '../text.ts'
+import { connection } from './frame.ts'
 
 const CUT_MS = 5000
-/** Photos of somebody else while this tab is away. */
+/** Photos that are uploaded elsewhere while this tab is away. */
 const MEANWHILE = 12
 
 export function network(): TemplateResult {
-  return card(
-    'network',
-    'Cut the network',
-    html`The edge cuts this tab off for ${CUT_MS / 1000} seconds, while somebody else uploads ${MEANWHILE} photos. The tab
-      connects again by itself, says at which offset of the log it was, and gets what it missed before anything new.`,
-    html`<div class="controls">${button('cut', `Cut this tab off for ${CUT_MS / 1000} seconds`, 'Cutting…', cut)}</div>
-      ${said('cut')}
-      <div class="story" aria-live="polite">${store.away ? story(store.away) : html`<p class="empty">This tab was never away.</p>`}</div>`,
-  )
+  return card('network', {
+    why: html`This tab loses its connection for ${CUT_MS / 1000} seconds, and ${MEANWHILE} photos are uploaded meanwhile.
+      The client reconnects by itself and <em>resumes</em>: it names the last <em>offset</em> of the stream that it has
+      seen, and the hub sends what it missed before anything new.`,
+    look: html`the state of the connection, and whether the hub says <code>recovered</code>: then nothing is missing.`,
+    controls: html`<div class="controls">${button('cut', `Cut this tab off for ${CUT_MS / 1000} seconds`, 'Cutting…', cut)}</div>
+      ${said('cut')}`,
+    show: html`${connection()}
+      <div class="story" aria-live="polite">${store.away ? story(store.away) : html`<p class="empty">This tab was never offline.</p>`}</div>`,
+  })
 }
 
 function story(away: Away): TemplateResult {
   if (away.until === undefined) {
-    return html`<p><strong>Offline.</strong> Photos go on meanwhile; this tab was at offset ${count(away.first)} of the log.</p>`
+    return html`<p><strong>Offline.</strong> Others continue meanwhile. The first message that this tab misses has offset ${count(away.first)}.</p>`
   }
-  const seconds = ((away.until - away.since) / 1000).toFixed(1)
+  const gone = seconds(away.until - away.since)
   const all = missed(away)
-  if (all === undefined) return html`<p><strong>Back after ${seconds} s.</strong> Asking how much was missed…</p>`
-  const came = got(away)
-  const verdict = came === all ? `got all ${count(all)}` : `got ${count(came)} so far`
+  if (all === undefined) return html`<p><strong>Back after ${gone}.</strong> Asking how much was missed…</p>`
+  const { messages, uploads } = got(away)
+  const verdict = messages === all ? `got all ${count(all)}` : `got ${count(messages)} so far`
   return html`<p><strong>Missed ${counted(all, 'message')} while away, ${verdict}.</strong></p>
-    <p>Away for ${seconds} s; ${counted(away.photos, 'new photo')} among them.
-      The hub said <code>recovered: ${String(away.recovered)}</code>${
-        away.recovered ? ', which means: nothing is missing.' : ', which means: the log no longer holds all of it.'
-      }</p>`
+    <p>Away for ${gone}. Among the messages ${uploads === 1 ? 'is' : 'are'} ${counted(uploads, 'new photo')}${messages > uploads ? '; the others report thumbnails and verdicts' : ''}.</p>
+    <p>The hub said <code>recovered: ${String(away.recovered)}</code>: ${
+      away.recovered ? 'nothing is missing.' : 'the stream no longer holds all of it.'
+    }</p>`
 }
 
 async function cut(): Promise<string> {

@@ -1,53 +1,66 @@
 import { html, nothing, type TemplateResult } from 'lit'
 import { repeat } from 'lit/directives/repeat.js'
+import type { Notification } from '../../contract.ts'
 import { card } from '../controls.ts'
 import { TAB } from '../hub.ts'
-import { store, TOAST_MS } from '../store.ts'
-import { count } from '../text.ts'
+import { changed, store } from '../store.ts'
+import { clock, count } from '../text.ts'
 
-const LISTED = 8
-const TOASTS = 3
-
-type Notice = (typeof store.notices)[number]
+const LISTED = 6
 
 export function notifications(): TemplateResult {
   const { notices, noticed } = store
-  return card(
-    'notifications',
-    'Notifications',
-    html`This tab follows the photos: the notifications service tells each follower on a topic of its own,
-      <code>notifications.${TAB}</code>. Nothing keeps these: a tab that is closed needs none.`,
-    notices.length === 0
-      ? html`<p class="empty">Nothing yet. Each photo whose thumbnails are ready is told here.</p>`
-      : html`<ul class="notices">${repeat(notices.slice(0, LISTED), ({ photo, at }) => `${photo.id} ${at}`, row)}</ul>
-          ${noticed > LISTED ? html`<p class="muted">and ${count(noticed - LISTED)} before these</p>` : nothing}`,
-  )
+  return card('notifications', {
+    why: html`When thumbnails are ready, the notifications service tells every open tab (<em>fan-out</em>), each on a
+      topic of its own: here <code>notifications.${TAB}</code>. Nothing stores these messages, so a closed tab misses them.
+      That is <em>at most once</em>, the right choice for what is worthless later.`,
+    look: 'a reload: the list is empty again, while the photos below are all there.',
+    show: html`<div class="reserved">${
+      notices.length === 0
+        ? html`<p class="empty">Nothing yet. Each photo whose thumbnails are ready is listed here.</p>`
+        : html`<ul class="notices">${repeat(notices.slice(0, LISTED), ({ photo, at }) => `${photo.id} ${at}`, row)}</ul>
+          <p class="muted">${noticed > LISTED ? `and ${count(noticed - LISTED)} before these` : nothing}</p>`
+    }</div>`,
+  })
 }
 
-function row(notice: Notice): TemplateResult {
+function row(notice: (typeof store.notices)[number]): TemplateResult {
   return html`<li>
     <img src=${notice.thumbnail} alt="" width="36" height="36" loading="lazy">
     <span>${words(notice)}</span>
-    <time class="muted">${new Date(notice.at).toLocaleTimeString()}</time>
+    <time class="muted" datetime=${new Date(notice.at).toISOString()}>${clock(notice.at)}</time>
   </li>`
 }
 
-/** The newest, over the page; in a spike one line stands for all that do not fit. Read out is a summary, now and then. */
-export function toasts(): TemplateResult {
-  const fresh = store.notices.filter(({ at }) => Date.now() - at < TOAST_MS)
-  const rest = fresh.length - TOASTS
-  return html`<p class="unseen" role="status">${store.announced}</p>
-    <div class="toasts" aria-hidden="true">
-      ${repeat(
-        fresh.slice(0, TOASTS),
-        ({ photo, at }) => `${photo.id} ${at}`,
-        (notice) =>
-          html`<p class="toast"><img src=${notice.thumbnail} alt="" width="36" height="36">${words(notice)}</p>`,
-      )}
-      ${rest > 0 ? html`<p class="toast more">and ${count(rest)} more</p>` : nothing}
-    </div>`
+/** Where the page says the same of a photo already: a toast would lie over it, or repeat it. */
+const SAID_IN = ['drop', 'notifications']
+const inView = new Set<Element>()
+
+/** Call once, when the page is drawn. */
+export function watchView(): void {
+  const observer = new IntersectionObserver((entries) => {
+    for (const { target, isIntersecting } of entries) {
+      if (isIntersecting) inView.add(target)
+      else inView.delete(target)
+    }
+    changed()
+  })
+  for (const id of SAID_IN) observer.observe(document.getElementById(id) as HTMLElement)
 }
 
-function words({ photo }: Notice): string {
-  return photo.by === TAB ? `Your photo ${photo.name} is ready` : `${photo.name} of ${photo.by} is ready`
+/** One line for photos of this tab, while somebody looks elsewhere. Read out is a summary, now and then. */
+export function toasts(): TemplateResult {
+  const [first, ...more] = inView.size > 0 ? [] : store.toasts
+  return html`<p class="unseen" role="status">${store.announced}</p>
+    <div class="toasts" aria-hidden="true">${
+      first
+        ? html`<p class="toast"><img src=${first.thumbnail} alt="" width="36" height="36">${
+            more.length === 0 ? words(first) : `${more.length + 1} of your photos are ready`
+          }</p>`
+        : nothing
+    }</div>`
+}
+
+function words({ photo }: Notification): string {
+  return photo.by === TAB ? `Your photo ${photo.name} is ready` : `${photo.name} by ${photo.by} is ready`
 }

@@ -1,7 +1,7 @@
 import { html, type TemplateResult } from 'lit'
 import { button, card, said } from '../controls.ts'
 import { ask } from '../hub.ts'
-import { type Lane, lanes, pace, startLanes, stopLanes } from '../lanes.ts'
+import { type Lane, lanes, pace, standing, startLanes, stopLanes } from '../lanes.ts'
 import { changed } from '../store.ts'
 import { count, counted } from '../text.ts'
 
@@ -9,68 +9,86 @@ const RATES = [100, 500, 1000] as const
 const SECONDS = 10
 const wish = { perSecond: 500 as number }
 
+const STATES = {
+  off: 'not connected yet',
+  over: 'disconnected',
+  connecting: 'connecting',
+  connected: 'connected',
+  waiting: 'reconnecting',
+  closed: 'closed',
+} as const
+
 export function policies(): TemplateResult {
-  return card(
-    'policies',
-    'Slow readers, under each policy',
-    html`Six connections read the same messages; five of them are slow. What exceeds a slow reader's outbox has to go
-      somewhere, and its policy says what gives way. Whatever is left out is told, in its place, as a gap with its count:
-      and a slow reader hurts nobody but itself.`,
-    html`<div class="controls">
-        <label class="field">Messages a second
+  return card('policies', {
+    why: html`Six connections subscribe to the same topic; five of them read slowly. The hub keeps an outbox of limited
+      size for each. When it is full, that subscriber’s policy decides: drop messages, pause, or disconnect. Each loss is
+      reported to the subscriber as a <em>gap</em>, and a slow subscriber never slows down the others.`,
+    look: html`the bars. In the first seconds the buffers fill and all look alike. Then each policy gives way in its
+      own manner. Move the slider to 0 ms to see who catches up.`,
+    controls: html`<div class="controls">
+        <label class="field"><span>Messages per second</span>
           <select @change=${chooseRate}>
             ${RATES.map((rate) => html`<option value=${rate} ?selected=${rate === wish.perSecond}>${rate}</option>`)}
           </select>
         </label>
-        <label class="field range"><span>A slow reader takes <b>${pace.ms} ms</b> for each message</span>
+        <label class="field range"><span>A slow reader takes <b>${pace.ms} ms</b> per message</span>
           <input type="range" min="0" max="100" step="5" .value=${String(pace.ms)} @input=${choosePace}>
         </label>
         ${button('race', `Send for ${SECONDS} seconds`, 'The readers connect…', race)}
         ${button('stop', 'Disconnect the readers', 'Disconnecting…', stop, 'plain')}
       </div>
-      ${said('race', 'stop')}
+      ${said('race', 'stop')}`,
+    show: html`<ul class="legend parts" aria-hidden="true">
+        <li class="read">Read</li><li class="dropped">Dropped</li><li class="behind">Not read yet</li>
+      </ul>
       <ul class="lanes">${lanes.map(row)}</ul>`,
-  )
+  })
 }
 
 function row(lane: Lane): TemplateResult {
-  // The fast one has read what there is to read.
-  const newest = Math.max(...lanes.map(({ latest }) => latest))
-  const lost = [...lane.gaps.values()].reduce((sum, each) => sum + each, 0)
-  // While a connection is cut nobody counts.
-  const unknown = lane.gaps.has('disconnected')
+  const { read, behind, dropped } = standing(lane)
   const title = lane.slow ? html`<code>${lane.title}</code>` : lane.title
+  const words = `${counted(read, 'message')} read, ${count(behind)} not read yet, ${count(dropped)} dropped`
   return html`<li class="lane ${lane.slow ? '' : 'fast'}" data-lane=${lane.slow ? lane.policy : 'fast'}>
-    <h3>${title} <span class="state ${lane.state}">${lane.state === 'off' ? 'not started' : lane.state}</span></h3>
+    <h3>${title} <span class="state ${lane.state}">${STATES[lane.state]}</span></h3>
     <p class="rule">${lane.rule}</p>
     ${
       lane.refusal
         ? html`<p class="refusal">${lane.refusal}</p>`
-        : html`<dl>
-            <div><dt>read</dt><dd class="received">${count(lane.received)}</dd></div>
-            <div><dt>newest read</dt><dd>${lane.received > 0 ? `no. ${count(lane.latest)}` : '–'}</dd></div>
-            <div><dt>behind by</dt><dd class="behind">${lane.received > 0 ? count(newest - lane.latest) : '–'}</dd></div>
-            <div class=${lost > 0 || unknown ? 'lost' : ''}><dt>left out</dt><dd class="gaps">${unknown ? 'unknown' : count(lost)}</dd></div>
+        : html`<div class="bar" role="img" aria-label=${words}>
+            ${part('read', read)} ${part('dropped', dropped)} ${part('behind', behind)}
+          </div>
+          <dl>
+            <div><dt>read</dt><dd class="received">${count(read)}</dd></div>
+            <div><dt>not read yet</dt><dd class="behind">${count(behind)}</dd></div>
+            <div class=${dropped > 0 ? 'lost' : ''}><dt>dropped</dt><dd class="gaps">${count(dropped)}</dd></div>
           </dl>
-          <p class="reasons">${reasons(lane)}</p>`
+          <p class="reasons">${reasons(lane, dropped)}</p>`
     }
   </li>`
 }
 
-function reasons({ gaps, disconnects, policy, slow, received }: Lane): string {
-  const parts = [...gaps].map(([reason, n]) =>
-    n > 0 ? `${count(n)} by ${reason}` : `an unknown number while ${reason}`,
-  )
-  if (disconnects > 0) parts.push(`hung up on ${counted(disconnects, 'time')}`)
-  if (parts.length > 0) return `Gaps: ${parts.join('; ')}.`
-  if (received === 0) return ''
-  return slow && policy === 'pause' ? 'No gap: the log has everything.' : 'No gap.'
+function part(kind: 'read' | 'behind' | 'dropped', messages: number): TemplateResult {
+  return html`<span class=${kind} style="flex-grow: ${messages}"></span>`
+}
+
+/** What the hub has said of losses. */
+function reasons({ gaps, disconnects, policy, received }: Lane, dropped: number): string {
+  const parts = [...gaps].filter(([, n]) => n > 0).map(([reason, n]) => `${count(n)} by ${reason}`)
+  if (gaps.has('disconnected')) parts.push('some while disconnected')
+  if (parts.length > 0) {
+    const closed = disconnects > 0 ? ` Disconnected ${counted(disconnects, 'time')}.` : ''
+    return `Gaps: ${parts.join('; ')}.${closed}`
+  }
+  if (disconnects > 0) return `Disconnected ${counted(disconnects, 'time')}.`
+  if (received === 0 || dropped > 0) return ''
+  return policy === 'pause' ? 'No gap: the stream has everything.' : 'No gap.'
 }
 
 async function race(): Promise<string> {
   await startLanes()
   const { count: n } = await ask('stage.ticks.start', { perSecond: wish.perSecond, seconds: SECONDS })
-  return `${count(n)} messages go out in ${SECONDS} seconds. Move the slider, and see who catches up.`
+  return `${counted(n, 'message')} are published in ${SECONDS} seconds.`
 }
 
 async function stop(): Promise<string> {

@@ -1,7 +1,8 @@
+import type { QueueInfo } from 'fanfare/browser'
 import { html, nothing, type TemplateResult } from 'lit'
-import type { Service, WorkerState } from '../../contract.ts'
+import { MAX_WORKERS, type Service, type WorkerState } from '../../contract.ts'
 import { card } from '../controls.ts'
-import { photo } from '../photos.ts'
+import { photo, totals } from '../photos.ts'
 import { LIT_MS, store, workersOf } from '../store.ts'
 import { count } from '../text.ts'
 
@@ -9,29 +10,34 @@ const PHOTO_TOPICS = ['photos.uploaded', 'photos.thumbnailed', 'photos.moderated
 
 export function services(): TemplateResult {
   const { thumbnailsQueue, notificationsQueue } = store
-  const waiting = (queue: typeof thumbnailsQueue) => (queue ? `${count(queue.depth + queue.inFlight)} to do` : '…')
-  return card(
-    'services',
-    'What each service is doing',
-    html`A message lights up what it passes. Nobody calls anybody: a service publishes to a topic, and what is bound to
-      the topic gets it, whether one service listens or ten.`,
-    html`${flow(
-      'Work: a queue gives each photo to one worker',
+  return card('services', {
+    why: html`In <em>publish/subscribe</em> a service publishes to a topic, and every subscriber gets the message,
+      whether there is one or ten. A <em>queue</em> bound to a topic gives each message to one consumer only. A
+      <em>stream</em> keeps the messages for anyone who reads it later.`,
+    look: 'what lights up when you drop a photo: each part that the message passes.',
+    show: html`${flow(
+      'Queue: each photo is the work of one consumer',
       html`${service('upload')} ${topic('photos.uploaded')}
-        ${node('queue', 'queue', 'thumbnails', waiting(thumbnailsQueue))} ${service('thumbnails')}`,
+        ${node('queue', 'queue', 'thumbnails', backlog(thumbnailsQueue))} ${service('thumbnails', MAX_WORKERS)}`,
     )}
     ${flow(
-      'News: a worker that is done publishes too, and followers are told',
-      html`${topic('photos.thumbnailed')} ${node('notifications-queue', 'queue', 'notifications', waiting(notificationsQueue))}
-        ${service('notifications')} ${node('tab', 'tab', 'followers', `${count(store.noticed)} told here`)}`,
+      'Fan-out: a worker that is done publishes too, and all tabs are notified',
+      html`${topic('photos.thumbnailed')} ${node('notifications-queue', 'queue', 'notifications', backlog(notificationsQueue))}
+        ${service('notifications')} ${node('tab', 'tab', 'this tab', `${count(store.noticed)} received`)}`,
     )}
     ${flow(
-      'Log: a stream keeps every message, for whoever wants to read it',
+      'Stream: a log of every message, for any number of readers',
       html`${node('photos', 'topic', 'photos.#', 'uploaded, thumbnailed, moderated', PHOTO_TOPICS)}
         ${node('stream', 'stream', 'photos', `${count(store.seen + 1)} kept`)}
         <div class="readers">${service('analytics')} ${service('moderation')}</div>`,
     )}`,
-  )
+  })
+}
+
+function backlog(queue: QueueInfo | undefined): string {
+  if (!queue) return '…'
+  const { depth, delayed, inFlight } = queue
+  return `${count(depth - delayed)} ready, ${count(inFlight)} unacked${delayed > 0 ? `, ${count(delayed)} delayed` : ''}`
 }
 
 function flow(title: string, path: TemplateResult): TemplateResult {
@@ -54,23 +60,43 @@ function topic(name: string): TemplateResult {
   </div>`
 }
 
-/** With its workers, each a process. */
-function service(name: Service): TemplateResult {
+/** With its workers, each a process: a line each, and a last one for those that have no line. There is room for all from the beginning. */
+function service(name: Service, rows = 1): TemplateResult {
   const workers = workersOf(name)
+  const alive = workers.filter(isAlive)
+  const ended = workers.filter((each) => !isAlive(each)).reverse()
+  const all = [...alive, ...ended]
+  const rest = all.slice(rows)
   return html`<div class="node service ${lit([name]) ? 'lit' : ''}" data-node=${name}>
     <span class="kind">service</span><strong>${name}</strong>
-    ${
-      workers.length === 0
-        ? html`<span class="detail">${name === 'moderation' ? 'not started yet' : 'not heard of yet'}</span>`
-        : html`<ul>${workers.map(worker)}</ul>`
-    }
+    <ul style="--rows: ${rows > 1 ? rows + 1 : 1}">
+      ${all.length === 0 ? html`<li class="detail">${atRest(name)}</li>` : all.slice(0, rows).map(worker)}
+      ${rest.length > 0 && rows > 1 ? html`<li class="detail">and ${summary(rest)}</li>` : nothing}
+    </ul>
   </div>`
 }
 
-function worker({ worker, state, photo: id, pid, attempt }: WorkerState): TemplateResult {
-  const name = id === undefined ? undefined : (photo(id)?.photo.name ?? id)
-  return html`<li class="worker ${state}" title="process ${pid}">
-    <span class="dot" aria-hidden="true"></span>${worker} <em>${state}</em>
-    ${name !== undefined && state === 'working' ? html`<span class="on">${name}${(attempt ?? 1) > 1 ? `, attempt ${attempt}` : ''}</span>` : nothing}
+export function isAlive({ state }: WorkerState): boolean {
+  return state !== 'dead' && state !== 'stopped'
+}
+
+/** Ended workers are forgotten after a while; whether there ever was one of moderation is seen by what it has left. */
+function atRest(name: Service): string {
+  if (name === 'moderation') return totals.moderated > 0 || store.progress ? 'stopped' : 'not started yet'
+  return 'not running'
+}
+
+/** `2 stopped, 1 dead` */
+function summary(workers: readonly WorkerState[]): string {
+  const counts = new Map<string, number>()
+  for (const { state } of workers) counts.set(state, (counts.get(state) ?? 0) + 1)
+  return [...counts].map(([state, n]) => `${n} ${state}`).join(', ')
+}
+
+function worker({ worker, state, photo: id, pid, attempt = 1 }: WorkerState): TemplateResult {
+  const name = id === undefined ? undefined : photo(id)?.photo.name
+  const on = name !== undefined && state === 'working' ? `${name}${attempt > 1 ? `, attempt ${attempt}` : ''}` : ''
+  return html`<li class="worker ${state}" title="process ${pid}${on === '' ? '' : `: ${on}`}">
+    <span class="dot" aria-hidden="true"></span><span class="who">${worker}</span> <em>${state}</em> <span class="on">${on}</span>
   </li>`
 }

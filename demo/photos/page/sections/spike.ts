@@ -1,17 +1,18 @@
 import { html, type TemplateResult } from 'lit'
+import { MAX_SPIKE } from '../../contract.ts'
 import { choose } from '../actions.ts'
 import { button, card, choice, said } from '../controls.ts'
 import { ask } from '../hub.ts'
-import type { ChartData, Line } from '../line-chart.ts'
+import type { Line } from '../line-chart.ts'
 import { changed, store, workersOf } from '../store.ts'
 import { count, counted } from '../text.ts'
 
-const wish = { count: 500 }
+const wish: { count: number | undefined } = { count: 500 }
 
-const SERIES: readonly Line[] = [
-  { label: 'photos to do', colour: '--chart-1', fill: true },
-  { label: 'workers at work', colour: '--chart-2', axis: 'right', steps: true },
-  { label: 'consumers wanted', colour: '--chart-3', axis: 'right', steps: true },
+const BACKLOG: readonly Line[] = [{ label: 'Backlog: photos not done', colour: '--chart-1', fill: true }]
+const CONSUMERS: readonly Line[] = [
+  { label: 'Consumers at work', colour: '--chart-2', steps: true },
+  { label: 'Consumers wanted', colour: '--chart-3', steps: true, dashed: true },
 ]
 
 const WORKERS = [
@@ -29,77 +30,80 @@ const SLOWNESS = [
 
 export function spike(): TemplateResult {
   const { scaling, slowness } = store
-  return card(
-    'spike',
-    'A spike of uploads',
-    html`Uploads come faster than thumbnails are made. The queue holds what waits, on the disk, so no upload is slower and
-      none is lost; the hub says how many consumers it would take, and with <em>auto</em> so many are started.`,
-    html`<div class="controls">
-        <label class="field">Pictures
-          <input type="number" min="1" max="2000" step="1" .value=${String(wish.count)} @input=${chooseCount}>
+  return card('spike', {
+    why: html`Uploads come faster than thumbnails are made. The <em>work queue</em> buffers them on disk, so no upload is
+      slower and none is lost. Its workers are <em>competing consumers</em>: each photo goes to one of them, and more of
+      them drain the queue faster. With <em>auto</em>, as many run as the hub says are wanted.`,
+    look: 'the backlog rises and drains; the consumers follow it.',
+    controls: html`<div class="controls">
+        <label class="field"><span>Pictures (1 to ${count(MAX_SPIKE)})</span>
+          <input type="number" min="1" max=${MAX_SPIKE} step="1" value=${wish.count ?? ''} aria-invalid=${wish.count === undefined} @input=${chooseCount}>
         </label>
-        ${button('spike', `Upload ${counted(wish.count, 'picture')}`, 'Pictures are made and uploaded…', upload)}
+        ${button('spike', `Upload ${wish.count === undefined ? 'pictures' : counted(wish.count, 'picture')}`, 'Pictures are made and uploaded…', upload)}
+      </div>
+      <div class="controls">
         ${choice('workers', 'Thumbnail workers', WORKERS, scaling?.workers as (typeof WORKERS)[number]['value'], scale)}
         ${choice('slow', 'Each thumbnail takes longer by', SLOWNESS, slowness?.ms as (typeof SLOWNESS)[number]['value'], slow)}
       </div>
-      ${said('spike', 'scale', 'slow')}
-      <ul class="legend" aria-hidden="true">${SERIES.map(({ label, colour }) => html`<li style="--c: var(${colour})">${label}</li>`)}</ul>
-      <line-chart role="img" aria-label="The queue of thumbnails in the last three minutes" .series=${SERIES} .data=${data()}></line-chart>
-      ${now()}`,
-  )
+      ${said('spike', 'scale', 'slow')}`,
+    show: html`${chart('backlog', BACKLOG, 'The backlog of the queue of thumbnails in the last three minutes')}
+      ${chart('consumers', CONSUMERS, 'Consumers at work and wanted in the last three minutes')} ${now()}`,
+  })
 }
 
-/** The chart in words. */
+function chart(id: 'backlog' | 'consumers', lines: readonly Line[], label: string): TemplateResult {
+  const { history } = store
+  const times = history.map(({ at }) => at)
+  const values =
+    id === 'backlog'
+      ? [history.map(({ depth }) => depth)]
+      : [history.map(({ working }) => working), history.map(({ wanted }) => wanted)]
+  return html`<ul class="legend" aria-hidden="true">${lines.map(
+    ({ label, colour, dashed }) => html`<li class=${dashed ? 'dashed' : ''} style="--c: var(${colour})">${label}</li>`,
+  )}</ul>
+  <line-chart class=${id} role="img" aria-label=${label} .series=${lines} .data=${[times, ...values]}></line-chart>`
+}
+
+/** The charts in words. */
 function now(): TemplateResult {
   const { thumbnailsQueue: queue, history } = store
-  if (!queue) return html`<p class="empty">The hub tells once a second how its queues are. Nothing was heard yet.</p>`
-  const peak = Math.max(...history.map(({ depth }) => depth))
-  const workers = workersOf('thumbnails').filter(({ state }) => state === 'idle' || state === 'working').length
+  const peak = Math.max(0, ...history.map(({ depth }) => depth))
+  const figure = (n: number | undefined) => (n === undefined ? '–' : count(n))
   return html`<dl class="figures">
-    <div><dt>to do now</dt><dd id="depth">${count(queue.depth + queue.inFlight)}</dd></div>
-    <div><dt>highest seen</dt><dd id="peak">${count(peak)}</dd></div>
-    <div><dt>done a second</dt><dd>${count(queue.ackedPerSecond)}</dd></div>
-    <div><dt>consumers wanted</dt><dd>${count(queue.wantedConsumers)}</dd></div>
-    <div><dt>workers</dt><dd id="workers">${count(workers)}</dd></div>
+    <div><dt>backlog now</dt><dd id="depth">${figure(queue && queue.depth + queue.inFlight)}</dd></div>
+    <div><dt>highest</dt><dd id="peak">${figure(queue && peak)}</dd></div>
+    <div><dt>acked per second</dt><dd>${figure(queue?.ackedPerSecond)}</dd></div>
+    <div><dt>consumers wanted</dt><dd>${figure(queue?.wantedConsumers)}</dd></div>
+    <div><dt>workers</dt><dd id="workers">${count(workersOf('thumbnails').filter(({ state }) => state === 'idle' || state === 'working').length)}</dd></div>
   </dl>`
 }
 
-function data(): ChartData {
-  const { history } = store
-  return [
-    history.map(({ at }) => at),
-    history.map(({ depth }) => depth),
-    history.map(({ working }) => working),
-    history.map(({ wanted }) => wanted),
-  ]
-}
-
 function chooseCount(event: Event): void {
-  const { valueAsNumber } = event.target as HTMLInputElement
-  if (!(valueAsNumber >= 1 && valueAsNumber <= 2000)) return
-  wish.count = Math.round(valueAsNumber)
+  const { valueAsNumber: n } = event.target as HTMLInputElement
+  wish.count = Number.isInteger(n) && n >= 1 && n <= MAX_SPIKE ? n : undefined
   changed()
 }
 
 async function upload(): Promise<string> {
-  const { count } = await ask('stage.spike', { count: wish.count })
-  return `${counted(count, 'picture')} are on their way through the upload service.`
+  if (wish.count === undefined) throw new Error(`Choose a whole number from 1 to ${count(MAX_SPIKE)}.`)
+  const { count: n } = await ask('stage.spike', { count: wish.count })
+  return `${counted(n, 'picture')} ${n === 1 ? 'is' : 'are'} on the way through the upload service.`
 }
 
 function scale(workers: number | 'auto'): void {
   void choose('scale', 'Asking…', async () => {
     const { workers: kept } = await ask('stage.scale', { workers })
     return kept === 'auto'
-      ? 'As many workers are kept as the hub says are wanted.'
-      : `${counted(kept, 'worker')} kept, whatever waits.`
+      ? 'As many workers run as the hub says are wanted.'
+      : `${counted(kept, 'worker')} will run, however much waits.`
   })
 }
 
 function slow(ms: number): void {
   void choose('slow', 'Asking…', async () => {
-    await ask('stage.slow', { ms })
-    return ms === 0
-      ? 'Thumbnails are made as fast as they can be.'
-      : `Each thumbnail takes ${ms} ms longer from now on.`
+    const { ms: now } = await ask('stage.slow', { ms })
+    return now === 0
+      ? 'Thumbnails are made as fast as possible.'
+      : `Each thumbnail takes ${count(now)} ms longer from now on.`
   })
 }
