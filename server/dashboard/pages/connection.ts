@@ -47,6 +47,7 @@ const LEVELS = { well: 'good', slow: 'warn', losing: 'bad' } as const
 /** Of one that has ended, the last figures. */
 function details(info: ConnectionInfo | EndedConnection): TemplateResult {
   const ended = 'endedAt' in info ? info : undefined
+  const now = client.hub.now()
   const { connection, client: name, address, connectedAt, outboxBytes, outboxLimitBytes, lagMs, droppedTotal } = info
   return html`${heading(
     name ?? connection,
@@ -54,11 +55,11 @@ function details(info: ConnectionInfo | EndedConnection): TemplateResult {
       ? nothing
       : html`<button class="danger" ?disabled=${!canAct()} @click=${() => disconnect(info)}>Disconnect…</button>`,
   )}
-    ${ended ? verdict('warn', html`Ended ${moment(ended.endedAt)}: ${ended.reason} These are its last figures.`) : verdict(LEVELS[health(info)], stateOf(info))}
+    ${ended ? verdict('warn', html`Ended ${moment(ended.endedAt)}: ${ended.reason} These are its last figures.`) : verdict(LEVELS[health(info, now)], stateOf(info, now))}
     <dl class="figures few">
       ${figure('Outbox', bytes(outboxBytes), html`of ${bytes(outboxLimitBytes)} ${fill(outboxBytes, outboxLimitBytes)}`)}
       ${figure('Behind for', lagMs > 0 ? duration(lagMs) : '–', behindText(info))}
-      ${figure('Dropped', count(droppedTotal), 'messages since it connected', droppedTotal > 0 ? 'bad' : '')}
+      ${figure('Dropped', count(droppedTotal), 'messages since it connected', health(info, now) === 'losing' ? 'bad' : '')}
       ${figure('Delivered', count(info.deliveredTotal), `${count(info.publishedTotal)} published`)}
     </dl>
     <div class="columns">
@@ -70,7 +71,7 @@ function details(info: ConnectionInfo | EndedConnection): TemplateResult {
         ['Address', address],
         [
           'Connected',
-          html`${moment(connectedAt)}, ${duration((ended?.endedAt ?? client.hub.now()) - connectedAt)} ${ended ? 'before it ended' : 'ago'}`,
+          html`${moment(connectedAt)}, ${duration((ended?.endedAt ?? now) - connectedAt)} ${ended ? 'before it ended' : 'ago'}`,
         ],
       ])}</div></section>
     </div>`
