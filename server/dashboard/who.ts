@@ -5,8 +5,6 @@ import { wholeClient } from './hub.ts'
 import { notice } from './notices.ts'
 import { invalidate } from './schedule.ts'
 
-const A_DAY_MS = 86_400_000
-
 let who: WhoAmI | undefined
 
 /** Who this page is to the hub; undefined until the hub has said it. */
@@ -34,7 +32,7 @@ export function whoView(): TemplateResult | typeof nothing {
   const { subject, roles, expiresAt } = who
   if (subject === undefined) return html`<p class="who">You are not logged in. <a href=${loginHref()}>Log in</a></p>`
   const role = roles.length === 0 ? '' : `, ${roles.length === 1 ? 'role' : 'roles'} ${roles.join(', ')}`
-  const end = expiresAt === undefined ? '' : `, token ends ${endText(expiresAt)}`
+  const end = expiresAt === undefined ? '' : `, token ends at ${clock(expiresAt)}`
   return html`<p class="who"><span>You are <b>${subject}</b>${role}${end}</span>
     <button class="plain" @click=${logOut}>Log out</button></p>`
 }
@@ -42,10 +40,6 @@ export function whoView(): TemplateResult | typeof nothing {
 /** Where one logs in to come back to what is shown here. */
 export function loginHref(ended = false): string {
   return `login${ended ? '?ended' : ''}${location.hash}`
-}
-
-function endText(at: number): string {
-  return at - wholeClient.hub.now() < A_DAY_MS ? `at ${clock(at)}` : `on ${new Date(at).toLocaleDateString()}`
 }
 
 async function logOut(): Promise<void> {

@@ -22,14 +22,20 @@ button { margin-top: .8rem; border: 1px solid transparent; color: var(--button);
 code { font-family: ui-monospace, Menlo, Consolas, monospace; font-size: .95em; }
 `
 
-/** The place on the dashboard that was asked for comes along: a redirect keeps what the address has behind the #. */
-const SCRIPT = 'document.forms[0].action += location.hash'
+/**
+ * The place on the dashboard that was asked for comes along: a redirect keeps what the address has behind the #. And who follows a link of
+ * another site may be logged in: a browser does not send the cookie with that, and does when the page loads itself again.
+ */
+const SCRIPT = `document.forms[0].action += location.hash
+if (performance.getEntriesByType('navigation')[0]?.type === 'navigate')
+  fetch('token').then(({ status }) => status === 200 && location.reload(), () => {})`
 
 const POLICY = [
   "default-src 'none'",
   `style-src '${hashOf(STYLE)}'`,
   `script-src '${hashOf(SCRIPT)}'`,
   'img-src data:',
+  "connect-src 'self'",
   "form-action 'self'",
   "base-uri 'none'",
   "frame-ancestors 'none'",

@@ -94,7 +94,7 @@ function publish(): TemplateResult {
 
 function outcome({ at, to, receipt, error }: Outcome): TemplateResult {
   if (!receipt) {
-    return html`<li class="panel"><p>${mark('bad')}<b>Not published</b> <span class="name">${to}</span> <span class="quiet">${moment(at)}</span></p><p class="error">${error}</p></li>`
+    return html`<li class="panel"><p>${mark('bad')}<b>No receipt</b> <span class="name">${to}</span> <span class="quiet">${moment(at)}</span></p><p class="error">${error}</p></li>`
   }
   const { id, duplicate, positions, queues } = receipt
   const streams = Object.entries(positions).map(([name, { offset }]) => `${name} at offset ${offset}`)
