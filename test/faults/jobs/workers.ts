@@ -101,6 +101,7 @@ class ForeignWorker implements Worker {
   private readonly unconfirmed = new Map<number, number>()
   private working = false
   private ended = false
+  private closing: Promise<void> | undefined
 
   constructor(port: number, { prefetch }: WorkerOptions, note: (note: Note) => void) {
     this.url = `ws://127.0.0.1:${port}/`
@@ -129,7 +130,13 @@ class ForeignWorker implements Worker {
   /** It is cut only when it dies by itself: of what is on its way to it, it has no history. */
   cut(): void {}
 
-  async close(): Promise<void> {
+  /** Two events may end it at once. */
+  close(): Promise<void> {
+    this.closing ??= this.end()
+    return this.closing
+  }
+
+  private async end(): Promise<void> {
     this.ended = true
     const { current, peer } = this
     peer?.send({ type: 'cancel', consumer: 1 })
