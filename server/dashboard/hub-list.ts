@@ -13,7 +13,8 @@ interface Source<Answer, Row> {
   readonly method: string
   readonly rows: (answer: Answer) => readonly Row[]
   readonly keyOf: (row: Row) => string
-  /** The order in which it is shown at first. */
+  /** The orders that the hub knows for it, and the one in which it is shown at first. */
+  readonly sorts: readonly string[]
   readonly sort: string
   /** Whether each row has its recent history. */
   readonly history?: boolean
@@ -46,7 +47,8 @@ export class HubList<Row, Answer extends Counts> {
   }
 
   get sort(): string {
-    return this.route.query.get('sort') ?? this.firstSort
+    const wanted = this.route.query.get('sort') ?? ''
+    return this.source.sorts.includes(wanted) ? wanted : this.firstSort
   }
 
   get firstSort(): string {
@@ -63,7 +65,8 @@ export class HubList<Row, Answer extends Counts> {
 
   /** The rank of the first row. */
   get from(): number {
-    return Number(this.route.query.get('from')) || 0
+    const from = Number(this.route.query.get('from'))
+    return Number.isSafeInteger(from) && from > 0 ? from : 0
   }
 
   get error(): string | undefined {

@@ -7,11 +7,14 @@ const LAGS_MS = 1000
 /** Maximum number of sentences about a connection. */
 const MAX_SENTENCES = 4
 
-/** How a connection does: `well` needs no look, `slow` does, `losing` has lost messages. */
+/** A connection that lost messages in this time loses them, in milliseconds. */
+const LATELY_MS = 60_000
+
+/** How a connection does: `well` needs no look, `slow` does, `losing` has lost messages lately. */
 export type Health = 'well' | 'slow' | 'losing'
 
-export function health(info: ConnectionInfo): Health {
-  if (info.droppedTotal > 0) return 'losing'
+export function health(info: ConnectionInfo, now: number): Health {
+  if (info.droppedAt !== undefined && now - info.droppedAt < LATELY_MS) return 'losing'
   return isSlow(info) ? 'slow' : 'well'
 }
 
@@ -20,8 +23,8 @@ function isSlow({ lagMs, outboxBytes, outboxLimitBytes }: ConnectionInfo): boole
 }
 
 /** How a connection does and why, in sentences. */
-export function stateOf(info: ConnectionInfo): string {
-  const { subscriptions, outboxBytes, outboxLimitBytes, lagMs, droppedTotal } = info
+export function stateOf(info: ConnectionInfo, now: number): string {
+  const { subscriptions, outboxBytes, outboxLimitBytes, lagMs, droppedTotal, droppedAt } = info
   const sentences: string[] = []
   const losing = subscriptions.filter(({ droppedTotal }) => droppedTotal > 0)
   losing.sort((a, b) => b.droppedTotal - a.droppedTotal)
@@ -36,6 +39,8 @@ export function stateOf(info: ConnectionInfo): string {
   }
   if (losing.length > 2) sentences.push(`${counted(losing.length - 2, 'more subscription')} lost messages.`)
   if (losing.length === 0 && droppedTotal > 0) sentences.push(`${counted(droppedTotal, 'message')} dropped.`)
+  if (droppedAt !== undefined && now - droppedAt >= LATELY_MS)
+    sentences.push(`That was ${duration(now - droppedAt)} ago.`)
   for (const each of subscriptions) if (each.behind || each.paused) sentences.push(heldBack(each))
   return sentences.length === 0 ? 'It keeps up.' : sentences.slice(0, MAX_SENTENCES).join(' ')
 }

@@ -45,7 +45,7 @@ export function listing<Row, Answer extends Counts>(list: HubList<Row, Answer>, 
     </div>
     ${
       rows.length === 0
-        ? empty(noMatch, 'The whole hub was searched. Try another filter.')
+        ? noRows(list, noMatch)
         : html`<div class="panel table listing"><table class=${kind} aria-label=${label}>
           <thead><tr>${head(cell)}</tr></thead>
           <tbody>${repeat(
@@ -55,6 +55,12 @@ export function listing<Row, Answer extends Counts>(list: HubList<Row, Answer>, 
               html`<tr class=${isPast ? 'past' : ''} title=${isPast ? 'No longer on this page of the list: these are its last figures' : nothing}>${cells(row)}</tr>`,
           )}</tbody></table></div>${pages(list)}`
     }`
+}
+
+/** The filter matches none, or the list has become shorter than the address says. */
+function noRows<Row, Answer extends Counts>({ from, route }: HubList<Row, Answer>, noMatch: string): TemplateResult {
+  if (from === 0) return empty(noMatch, 'The whole hub was searched. Try another filter.')
+  return empty('The list is shorter than that', html`<a href=${here(route, { from: '' })}>Go to its beginning</a>.`)
 }
 
 /** The order that is no column's. */

@@ -11,7 +11,8 @@ export function counted(value: number, one: string, many = `${one}s`): string {
 
 /** `0.3`, `12`, `48,210`. */
 export function rate(perSecond: number): string {
-  return perSecond > 0 && perSecond < 10 ? perSecond.toFixed(1) : count(perSecond)
+  if (perSecond > 0 && perSecond < 0.05) return 'fewer than 0.1'
+  return perSecond > 0 && perSecond < 9.95 ? perSecond.toFixed(1) : count(perSecond)
 }
 
 const UNITS = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB'] as const

@@ -96,14 +96,14 @@ export class Dashboard {
     await this.page.screenshot({ path: join(OUTPUT, `dashboard-${name}.png`) })
   }
 
-  /** What axe-core finds wrong with the page as it is now. */
-  async violations(): Promise<string[]> {
+  /** What axe-core finds wrong with the page as it is now, by all of its rules or by one. */
+  async violations(rule?: string): Promise<string[]> {
     await this.page.evaluate(axe.source)
-    return this.page.evaluate(async () => {
+    return this.page.evaluate(async (rule) => {
       const { axe } = globalThis as unknown as { axe: typeof import('axe-core') }
-      const { violations } = await axe.run()
+      const { violations } = await axe.run(rule === undefined ? {} : { runOnly: [rule] })
       return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 150)).join(' | ')}`)
-    })
+    }, rule)
   }
 
   async close(): Promise<void> {

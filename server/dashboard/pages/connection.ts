@@ -1,5 +1,5 @@
 import { html, nothing, type TemplateResult } from 'lit/html.js'
-import type { ConnectionInfo, ConnectionsEnded, EndedConnection } from '../../../shared/sys.ts'
+import type { ConnectionInfo, EndedConnection } from '../../../shared/sys.ts'
 import { act, canAct } from '../acts.ts'
 import { confirmed } from '../confirm.ts'
 import { bytes, count, counted, duration } from '../format.ts'
@@ -13,19 +13,13 @@ import { health, stateOf } from '../slow.ts'
 import { MOST_ROWS, moreRows } from '../table.ts'
 
 export const openConnection: OpenPage = ({ rest: [id = ''] }) => {
-  const shown = poll<ConnectionInfo>('connections.show', { connection: id })
-  const ended = poll<ConnectionsEnded>('connections.recent', {})
+  const shown = poll<ConnectionInfo | EndedConnection>('connections.show', { connection: id })
   return {
     title: 'Connection',
-    close() {
-      shown.stop()
-      ended.stop()
-    },
+    close: () => shown.stop(),
     view() {
       const back = html`<p class="back"><a href=${href(['connections'])}>Connections</a></p>`
-      const past = ended.value?.connections.find(({ connection }) => connection === id)
-      if (past) return html`${back}${details(past, past)}`
-      if (shown.value) return html`${back}${details(shown.value, undefined)}`
+      if (shown.value) return html`${back}${details(shown.value)}`
       return html`${back}${heading(html`<span class="name">${id}</span>`)}${
         isGone(shown.error)
           ? empty(
@@ -51,7 +45,9 @@ function isGone(error: string | undefined): boolean {
 const LEVELS = { well: 'good', slow: 'warn', losing: 'bad' } as const
 
 /** Of one that has ended, the last figures. */
-function details(info: ConnectionInfo, ended: EndedConnection | undefined): TemplateResult {
+function details(info: ConnectionInfo | EndedConnection): TemplateResult {
+  const ended = 'endedAt' in info ? info : undefined
+  const now = client.hub.now()
   const { connection, client: name, address, connectedAt, outboxBytes, outboxLimitBytes, lagMs, droppedTotal } = info
   return html`${heading(
     name ?? connection,
@@ -59,11 +55,11 @@ function details(info: ConnectionInfo, ended: EndedConnection | undefined): Temp
       ? nothing
       : html`<button class="danger" ?disabled=${!canAct()} @click=${() => disconnect(info)}>Disconnect…</button>`,
   )}
-    ${ended ? verdict('warn', html`Ended ${moment(ended.endedAt)}: ${ended.reason} These are its last figures.`) : verdict(LEVELS[health(info)], stateOf(info))}
+    ${ended ? verdict('warn', html`Ended ${moment(ended.endedAt)}: ${ended.reason} These are its last figures.`) : verdict(LEVELS[health(info, now)], stateOf(info, now))}
     <dl class="figures few">
       ${figure('Outbox', bytes(outboxBytes), html`of ${bytes(outboxLimitBytes)} ${fill(outboxBytes, outboxLimitBytes)}`)}
       ${figure('Behind for', lagMs > 0 ? duration(lagMs) : '–', behindText(info))}
-      ${figure('Dropped', count(droppedTotal), 'messages since it connected', droppedTotal > 0 ? 'bad' : '')}
+      ${figure('Dropped', count(droppedTotal), 'messages since it connected', health(info, now) === 'losing' ? 'bad' : '')}
       ${figure('Delivered', count(info.deliveredTotal), `${count(info.publishedTotal)} published`)}
     </dl>
     <div class="columns">
@@ -75,7 +71,7 @@ function details(info: ConnectionInfo, ended: EndedConnection | undefined): Temp
         ['Address', address],
         [
           'Connected',
-          html`${moment(connectedAt)}, ${duration((ended?.endedAt ?? client.hub.now()) - connectedAt)} ${ended ? 'before it ended' : 'ago'}`,
+          html`${moment(connectedAt)}, ${duration((ended?.endedAt ?? now) - connectedAt)} ${ended ? 'before it ended' : 'ago'}`,
         ],
       ])}</div></section>
     </div>`

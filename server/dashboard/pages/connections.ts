@@ -1,6 +1,12 @@
 import { repeat } from 'lit/directives/repeat.js'
 import { html, nothing, type TemplateResult } from 'lit/html.js'
-import type { ConnectionInfo, ConnectionsEnded, ConnectionsFound, EndedConnection } from '../../../shared/sys.ts'
+import {
+  CONNECTION_SORTS,
+  type ConnectionInfo,
+  type ConnectionsEnded,
+  type ConnectionsFound,
+  type EndedConnection,
+} from '../../../shared/sys.ts'
 import { bytes, count, counted, duration } from '../format.ts'
 import { client as hub } from '../hub.ts'
 import { HubList } from '../hub-list.ts'
@@ -19,6 +25,7 @@ export const openConnections: OpenPage = (route) => {
     method: 'connections.find',
     rows: ({ connections }) => connections,
     keyOf: ({ connection }) => connection,
+    sorts: CONNECTION_SORTS,
     sort: 'trouble',
   })
   const ended = poll<ConnectionsEnded>('connections.recent', {})
@@ -56,11 +63,11 @@ function cells(info: ConnectionInfo): TemplateResult {
     <td class="number">${count(droppedTotal)}</td>
     <td class="number wide">${count(deliveredTotal)}</td>
     <td class="number wide">${duration(hub.hub.now() - connectedAt)}</td>
-    <td class="why ${health(info)}">${stateTag(info)} ${stateOf(info)}</td>`
+    <td class="why ${health(info, hub.hub.now())}">${stateTag(info)} ${stateOf(info, hub.hub.now())}</td>`
 }
 
 function stateTag(info: ConnectionInfo): TemplateResult | typeof nothing {
-  const state = health(info)
+  const state = health(info, hub.hub.now())
   if (state === 'well') return nothing
   return state === 'losing'
     ? html`<span class="tag bad">loses messages</span>`

@@ -1,7 +1,9 @@
 import { html, nothing, type TemplateResult } from 'lit/html.js'
 import type { Receipt } from '../../../client/index.ts'
-import { QUEUE_TOPIC } from '../../../shared/queues.ts'
+import { QUEUE_TOPIC, type QueuesFound } from '../../../shared/queues.ts'
+import type { TopicsFound } from '../../../shared/sys.ts'
 import { act, canAct } from '../acts.ts'
+import { client } from '../hub.ts'
 import { errorText } from '../notices.ts'
 import type { OpenPage } from '../page.ts'
 import { empty, facts, heading, mark, moment } from '../parts.ts'
@@ -26,10 +28,26 @@ const draft = { kind: 'topic', topic: '', queue: '', format: 'json', payload: ''
 /** The publish that has no receipt yet. */
 let waiting: AbortController | undefined
 
+/** Names to choose from, of topics and of queues; none if the token does not permit to see them. */
+let names: readonly string[] = []
+
+async function learnNames(kind: string): Promise<void> {
+  const search = { limit: 100 }
+  try {
+    if (kind === 'queue')
+      names = ((await client.call('queues.find', search)) as QueuesFound).queues.map(({ name }) => name)
+    else names = ((await client.call('topics.find', search)) as TopicsFound).topics.map(({ topic }) => topic)
+  } catch {
+    names = []
+  }
+  invalidate()
+}
+
 export const openPublish: OpenPage = ({ query }) => {
   if (query.get('kind') === 'queue') draft.kind = 'queue'
   const to = query.get('to')
   if (to) draft[draft.kind as 'topic' | 'queue'] = to
+  void learnNames(draft.kind)
   return { title: 'Publish', view: publish }
 }
 
@@ -37,6 +55,7 @@ function publish(): TemplateResult {
   const kind = draft.kind as 'topic' | 'queue'
   const set = (name: keyof typeof draft) => (event: Event) => {
     draft[name] = (event.target as HTMLInputElement).value
+    if (name === 'kind') void learnNames(draft.kind)
     invalidate()
   }
   const choice = (name: 'kind' | 'format', value: string, label: string) =>
@@ -47,8 +66,9 @@ function publish(): TemplateResult {
     <form class="panel stack" @submit=${submit}>
       <fieldset class="choice"><legend>Publish to</legend>${choice('kind', 'topic', 'a topic')} ${choice('kind', 'queue', 'a queue directly')}</fieldset>
       <label><span>${kind === 'queue' ? 'Queue' : 'Topic'}</span><input
-        name="to" class="name" required autocomplete="off" spellcheck="false" placeholder=${kind === 'queue' ? 'thumbnails' : 'photos.uploaded'}
-        .value=${draft[kind]} @input=${set(kind)} /></label>
+        name="to" class="name" required list="names" autocomplete="off" spellcheck="false" placeholder=${kind === 'queue' ? 'thumbnails' : 'photos.uploaded'}
+        .value=${draft[kind]} @input=${set(kind)} />
+        <datalist id="names">${names.map((name) => html`<option value=${name}></option>`)}</datalist></label>
       <fieldset class="choice"><legend>Payload format</legend>${choice('format', 'json', 'JSON')} ${choice('format', 'text', 'text')}</fieldset>
       <label><span>Payload</span><textarea name="payload" class="name" rows="7" spellcheck="false" placeholder='{ "name": "a.jpg" }' .value=${draft.payload} @input=${set('payload')}></textarea></label>
       <label><span>Key (optional)</span><input name="key" class="name" autocomplete="off" spellcheck="false" maxlength="255" .value=${draft.key} @input=${set('key')} /></label>

@@ -1,5 +1,5 @@
 import { html, type TemplateResult } from 'lit/html.js'
-import type { QueueInfo, QueueRow, QueuesFound } from '../../../shared/queues.ts'
+import { QUEUE_SORTS, type QueueInfo, type QueueRow, type QueuesFound } from '../../../shared/queues.ts'
 import { count, counted, duration, rate } from '../format.ts'
 import { HubList } from '../hub-list.ts'
 import type { OpenPage } from '../page.ts'
@@ -15,6 +15,7 @@ export const openQueues: OpenPage = (route) => {
     method: 'queues.find',
     rows: ({ queues }) => queues,
     keyOf: ({ name }) => name,
+    sorts: QUEUE_SORTS,
     sort: 'trouble',
     history: true,
   })

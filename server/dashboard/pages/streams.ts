@@ -1,5 +1,5 @@
 import { html, type TemplateResult } from 'lit/html.js'
-import type { StreamRow, StreamStatus, StreamsFound } from '../../../shared/sys.ts'
+import { STREAM_SORTS, type StreamRow, type StreamStatus, type StreamsFound } from '../../../shared/sys.ts'
 import { bytes, count, counted, duration, rate } from '../format.ts'
 import { client } from '../hub.ts'
 import { HubList } from '../hub-list.ts'
@@ -16,6 +16,7 @@ export const openStreams: OpenPage = (route) => {
     method: 'streams.find',
     rows: ({ streams }) => streams,
     keyOf: ({ name }) => name,
+    sorts: STREAM_SORTS,
     sort: 'name',
     history: true,
   })

@@ -141,7 +141,7 @@ function stateWords(tail: Tail): TemplateResult {
   const newest = shown.at(-1)?.number ?? -1
   const waiting = items.filter(({ number }) => number > newest).length
   if (paused || waiting > SHOWN / 2) {
-    const why = paused ? 'Paused' : 'Held while you point at it'
+    const why = paused ? 'Paused' : 'Held still while you are on it'
     return html`${mark('warn')}${why}; ${waiting === KEPT ? `more than ${KEPT}` : count(waiting)} newer`
   }
   return html`${mark('good')}Tailing <span class="name">${pattern}</span>`

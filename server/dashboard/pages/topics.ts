@@ -1,6 +1,6 @@
 import { html, type TemplateResult } from 'lit/html.js'
 import { QUEUE_TOPIC } from '../../../shared/queues.ts'
-import type { TopicInfo, TopicsFound } from '../../../shared/sys.ts'
+import { TOPIC_SORTS, type TopicInfo, type TopicsFound } from '../../../shared/sys.ts'
 import { count, counted, rate } from '../format.ts'
 import { HubList } from '../hub-list.ts'
 import type { OpenPage } from '../page.ts'
@@ -13,6 +13,7 @@ export const openTopics: OpenPage = (route) => {
     method: 'topics.find',
     rows: ({ topics }) => topics,
     keyOf: ({ topic }) => topic,
+    sorts: TOPIC_SORTS,
     sort: 'publishedTotal',
   })
   return { title: 'Topics', view: () => topics(list), close: () => list.close() }
