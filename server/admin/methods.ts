@@ -70,7 +70,7 @@ const named = z.object({ name })
 const cursor = name
 const whole = z.number().int().nonnegative()
 const limit = whole.min(1).max(1000).default(100)
-const page = z.object({ from: whole.default(0), limit: limit.default(1000) }).default({ from: 0, limit: 1000 })
+const page = z.object({ from: whole.default(0), limit: limit.default(1000) })
 /** Longest text of a filter, in characters: as long as a topic may be. */
 const MAX_FILTER = MAX_TOPIC_LENGTH
 
@@ -113,11 +113,11 @@ const letters = named.extend({
 
 /** Everything that an operator can ask of a hub, by name. */
 const METHODS: Record<string, Method> = {
-  'hub.whoami': method('listed', z.object({}).optional(), async (_, __, access) => access.whoami()),
-  'hub.show': method('admin', z.object({}).optional(), async ({ monitor }) => monitor.hub()),
+  'hub.whoami': method('listed', z.object({}), async (_, __, access) => access.whoami()),
+  'hub.show': method('admin', z.object({}), async ({ monitor }) => monitor.hub()),
   'hub.attention': method(
     'admin',
-    z.object({ limit: limit.default(20) }).default({ limit: 20 }),
+    z.object({ limit: limit.default(20) }),
     ({ queues, connections, monitor, clock }, { limit }) =>
       attention({ queues, connections, monitor }, limit, clock.now()),
   ),
@@ -133,7 +133,7 @@ const METHODS: Record<string, Method> = {
     return monitor.history(of, name, range)
   }),
   'connections.find': method('admin', search(CONNECTION_SORTS), findConnections),
-  'connections.recent': method('admin', z.object({}).optional(), async ({ connections }) => ({
+  'connections.recent': method('admin', z.object({}), async ({ connections }) => ({
     connections: connections.recent,
   })),
   'topics.find': method('admin', search(TOPIC_SORTS), findTopics),
@@ -145,7 +145,7 @@ const METHODS: Record<string, Method> = {
   ),
   'connections.list': method(
     'admin',
-    z.object({ from: whole.default(0), limit }).default({ from: 0, limit: 100 }),
+    z.object({ from: whole.default(0), limit }),
     async ({ connections }, { from, limit }) => connections.list(from, limit),
   ),
   'connections.show': method('admin', oneConnection, async ({ connections }, { connection }) =>
@@ -156,9 +156,7 @@ const METHODS: Record<string, Method> = {
     changed()
     return { connection }
   }),
-  'topics.list': method('admin', z.object({ limit }).default({ limit: 100 }), async ({ monitor }, { limit }) =>
-    monitor.topics(limit),
-  ),
+  'topics.list': method('admin', z.object({ limit }), async ({ monitor }, { limit }) => monitor.topics(limit)),
   'streams.list': method('listed', page, ({ streams }, page, access) =>
     listNamed(streams, seenBy(access, SEES_STREAM), page),
   ),
@@ -291,7 +289,7 @@ async function runMethod(
   if (method.needs !== 'listed') access.require(method.needs, targetOf(name, params))
   if (countValues(params, MAX_VALUES) > MAX_VALUES)
     throw new FanfareError('bad_params', `More than ${MAX_VALUES} values`)
-  return method.run(parts, checkParams(method.params, params), access, changed)
+  return method.run(parts, checkParams(method.params, params === undefined ? {} : params), access, changed)
 }
 
 /** Arrays and objects in there, and all that they hold; as far as a number of them. */

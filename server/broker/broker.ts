@@ -233,7 +233,7 @@ export interface StreamState {
   readonly next: number
   /** Messages before this one were trimmed by an operator and not let go by retention. */
   readonly trimmedTo: number
-  /** Messages that can be read: with `lastValue`, those that no newer one has replaced. */
+  /** Messages that can be read; with `lastValue` a few more where the oldest block was trimmed: `streams` counts exactly. */
   readonly messages: number
   readonly bytes: number
   /** Time of the newest message, 0 before the first one. */

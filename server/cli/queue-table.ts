@@ -74,8 +74,8 @@ export function counted(done: string): (counts: readonly { readonly count: numbe
   return ([first]) => `${count(first?.count ?? 0)} ${first?.count === 1 ? 'message' : 'messages'} ${done}\n`
 }
 
-function waiting({ depth, delayed }: QueueInfo): string {
-  return delayed > 0 ? `${count(depth)}, some delayed` : count(depth)
+function waiting({ depth, ready }: QueueInfo): string {
+  return ready < depth ? `${count(depth)}, ${count(ready)} ready` : count(depth)
 }
 
 function oldest({ oldestAgeMs }: QueueInfo): string {

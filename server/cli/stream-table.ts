@@ -8,7 +8,7 @@ export function streamTable(streams: readonly StreamInfo[], now: number): string
   const rows = streams.map((stream) => [
     stream.name,
     stream.topics.join(' '),
-    messages(stream),
+    count(stream.messages),
     offsets(stream),
     size(stream.bytes),
     ago(stream.oldestAt, now),
@@ -27,7 +27,7 @@ export function streamDetails(stream: StreamInfo, now: number): string {
   const lines = [
     ['name', stream.name],
     ['topics', stream.topics.join(' ')],
-    ['messages', messages(stream)],
+    ['messages', count(stream.messages)],
     ['offsets', offsets(stream)],
     ['epoch', stream.epoch],
     ['size', size(stream.bytes)],
@@ -52,11 +52,6 @@ export function streamDetails(stream: StreamInfo, now: number): string {
 export function cursorTable(cursors: readonly CursorInfo[], now: number): string {
   const rows = cursors.map(({ name, offset, epoch, usedAt }) => [name, count(offset), epoch, ago(usedAt, now)])
   return columns([['cursor', 'offset', 'epoch', 'used'], ...rows])
-}
-
-function messages({ first, next, lastValue }: StreamInfo): string {
-  // Where older values have gone, the offsets have holes.
-  return `${lastValue && next > first ? 'at most ' : ''}${count(next - first)}`
 }
 
 function offsets({ first, next }: StreamInfo): string {

@@ -47,21 +47,26 @@ export class QueueMonitor {
   private duePerSecond = 0
   private perConsumer: number | undefined = undefined
   private growingSeconds = 0
+  /** As of the last look. */
+  rates: QueueRates = {
+    publishedPerSecond: 0,
+    ackedPerSecond: 0,
+    wantedConsumers: 0,
+    keepUpConsumers: 0,
+    growing: false,
+  }
 
   /** Call once in `seconds`. */
   observe(sample: Sample, seconds: number): void {
     const { before } = this
     this.before = sample
-    if (!before) return
-    const weight = 1 - Math.exp(-seconds / AVERAGE_S)
-    this.publishedPerSecond = (sample.publishedTotal - before.publishedTotal) / seconds
-    const ackedBefore = this.ackedPerSecond
-    this.ackedPerSecond = (sample.ackedTotal - before.ackedTotal) / seconds
-    this.duePerSecond += ((sample.dueTotal - before.dueTotal) / seconds - this.duePerSecond) * weight
-    // Consumers that have come within this second show only part of what they do.
-    if (before.busyConsumers > 0 || ackedBefore > 0) this.estimate(sample, before, weight)
-    if (sample.backlog > before.backlog) this.growingSeconds += seconds
-    else if (sample.backlog < before.backlog || sample.backlog === 0) this.growingSeconds = 0
+    if (before) this.compare(sample, before, seconds)
+    this.rates = {
+      publishedPerSecond: rounded(this.publishedPerSecond),
+      ackedPerSecond: rounded(this.ackedPerSecond),
+      ...this.wanted(),
+      growing: this.growingSeconds >= GROWING_AFTER_S,
+    }
   }
 
   /** Whether another look would show the same as the last one. */
@@ -72,13 +77,16 @@ export class QueueMonitor {
     return rounded(this.publishedPerSecond) + rounded(this.ackedPerSecond) + rounded(this.duePerSecond) === 0
   }
 
-  get rates(): QueueRates {
-    return {
-      publishedPerSecond: rounded(this.publishedPerSecond),
-      ackedPerSecond: rounded(this.ackedPerSecond),
-      ...this.wanted(),
-      growing: this.growingSeconds >= GROWING_AFTER_S,
-    }
+  private compare(sample: Sample, before: Sample, seconds: number): void {
+    const weight = 1 - Math.exp(-seconds / AVERAGE_S)
+    this.publishedPerSecond = (sample.publishedTotal - before.publishedTotal) / seconds
+    const ackedBefore = this.ackedPerSecond
+    this.ackedPerSecond = (sample.ackedTotal - before.ackedTotal) / seconds
+    this.duePerSecond += ((sample.dueTotal - before.dueTotal) / seconds - this.duePerSecond) * weight
+    // Consumers that have come within this second show only part of what they do.
+    if (before.busyConsumers > 0 || ackedBefore > 0) this.estimate(sample, before, weight)
+    if (sample.backlog > before.backlog) this.growingSeconds += seconds
+    else if (sample.backlog < before.backlog || sample.backlog === 0) this.growingSeconds = 0
   }
 
   private estimate(sample: Sample, before: Sample, weight: number): void {

@@ -43,7 +43,7 @@ describe('fanfare queues', () => {
 
     const table = (await run('queues')).stdout.split('\n')
     expect(table[0]).toMatch(/^name +bindings +waiting +in flight +oldest +in +out +consumers +dead letters +look$/)
-    expect(table[1]).toMatch(/^thumbnails +photos\.# scans +2, some delayed +0 +\S+.* ago +\S+\/s +0\/s +0.* +0$/)
+    expect(table[1]).toMatch(/^thumbnails +photos\.# scans +2, 1 ready +0 +\S+.* ago +\S+\/s +0\/s +0.* +0$/)
     expect((await run('queues', 'show', 'thumbnails')).stdout).toMatch(/^in +\S+, 2 since the hub started$/m)
     const [listed] = (await run('queues', 'list', '--json')).lines as QueueInfo[]
     expect(listed).toMatchObject({ name: 'thumbnails', ackDeadlineMs: 60_000, backoffBaseMs: 2000, depth: 2 })
@@ -111,7 +111,8 @@ describe('what people read', () => {
   it('calls out a queue that only grows, and parked groups', async () => {
     await client.queues.declare({ name: 'quiet' })
     const quiet = await client.queues.show('quiet')
-    const busy = { ...quiet, name: 'busy', growing: true, depth: 1234, consumers: 1, wantedConsumers: 4, parked: ['k'] }
+    const counts = { depth: 1234, ready: 1234, consumers: 1, wantedConsumers: 4 }
+    const busy = { ...quiet, ...counts, name: 'busy', growing: true, parked: ['k'] }
     const [, first, second] = queueTable([quiet, busy]).split('\n')
     expect(first).toMatch(/^quiet .* 0$/)
     expect(second).toMatch(/^busy +1,234 .* 1, 4 wanted +0 +it only grows: add consumers; 1 group is parked$/)

@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest'
-import type { Client } from '../../client/node.ts'
+import type { Client, ConnectionInfo } from '../../client/node.ts'
+import type { Credentials } from '../../server/index.ts'
 import { onEveryEngine } from '../setup/hubs.ts'
 import { publishNumbers, range, streamWorlds } from '../setup/streams.ts'
 
@@ -77,6 +78,72 @@ onEveryEngine('figures that an operator asks for', (hubs) => {
       ['dead-letters', 'has 1 dead letter.'],
       ['parked', 'has 1 parked group: it waits until an operator resumes it.'],
     ])
+  })
+
+  it('names the subscriber that lost messages lately, though it has caught up', async () => {
+    const { client, url } = await start({ outboxBytes: 300_000 })
+    const operator = client()
+    const slow = client(url, { name: 'slow one' })
+    let letGo = () => {}
+    const gate = new Promise<void>((resolve) => {
+      letGo = resolve
+    })
+    let handled = 0
+    const onMessage = async () => {
+      handled++
+      await gate
+    }
+    await slow.subscribe('t.#', onMessage, { policy: 'drop-oldest' }).ready
+    const flood = 'x'.repeat(50_000)
+    const slowOne = async () =>
+      (await operator.connections.find({ filter: 'slow one' })).connections[0] as ConnectionInfo
+    while ((await slowOne()).droppedTotal === 0) await operator.publish('t.flood', flood)
+    const { droppedTotal } = await slowOne()
+    letGo()
+    await until(async () => (await slowOne()).outboxBytes === 0)
+    expect(handled).toBeGreaterThan(0)
+    const { connection, lagMs } = await slowOne()
+    expect(lagMs).toBe(0)
+    const { entries } = await operator.hub.attention()
+    const entry = entries.find(({ about }) => about.kind === 'connection')
+    expect(entry).toMatchObject({
+      level: 'problem',
+      about: { connection, client: expect.stringContaining('slow one') },
+    })
+    expect(entry?.troubles[0]).toMatchObject({ kind: 'losing', level: 'problem' })
+    expect(entry?.troubles[0]?.text).toContain(`: ${droppedTotal} of t.# (policy drop-oldest).`)
+    // The default order of connections has it first.
+    expect((await operator.connections.find({ limit: 1 })).connections).toMatchObject([{ connection }])
+  })
+
+  it('counts the messages of a last-value stream that can be read', async () => {
+    const { client } = await start()
+    const operator = client()
+    await operator.streams.declare({ name: 'latest', topics: ['prices.#'], lastValue: true })
+    for (const n of range(0, 30)) await operator.publish(`prices.${n % 3}`, n)
+    expect(await operator.streams.show('latest')).toMatchObject({ first: 0, next: 30, messages: 3 })
+    await operator.streams.trim('latest', 28)
+    expect(await operator.streams.show('latest')).toMatchObject({ first: 28, next: 30, messages: 2 })
+  })
+
+  it('asks for the permissions of the like methods', async () => {
+    const permissions = { all: { admin: true }, few: { consume: ['mine'], declare: ['s'] } } as const
+    const authenticate = ({ token }: Credentials) => ({
+      subject: String(token),
+      permissions: permissions[token as keyof typeof permissions],
+    })
+    const auth = { authenticate }
+    const { client, url } = await start({ queues: [{ name: 'mine' }, { name: 'other' }], auth })
+    const few = client(url, { token: 'few' })
+    expect(await few.queues.find()).toMatchObject({ count: 1, matching: 1, queues: [{ name: 'mine' }] })
+    expect(await few.streams.find()).toMatchObject({ count: 1, streams: [{ name: 's' }] })
+    expect(await few.hub.history({ of: 'queue', name: 'mine', range: 'minutes' })).toHaveProperty('times')
+    const forbidden = { code: 'forbidden' }
+    await expect(few.hub.history({ of: 'queue', name: 'other', range: 'minutes' })).rejects.toMatchObject(forbidden)
+    await expect(few.hub.history({ of: 'hub', range: 'day' })).rejects.toMatchObject(forbidden)
+    for (const method of ['hub.attention', 'connections.find', 'connections.recent', 'topics.find']) {
+      await expect(few.call(method), method).rejects.toMatchObject(forbidden)
+    }
   })
 
   it('remembers five minutes and a day of the hub, a queue and a stream', async () => {

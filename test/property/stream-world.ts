@@ -48,6 +48,7 @@ export class Model {
   bounds: Bounds
   /** It has been one of last values, and compaction may have removed the others. */
   hasHoles: boolean
+  hasSwitched = false
 
   constructor(bounds: Bounds) {
     this.bounds = bounds
@@ -60,6 +61,7 @@ export class Model {
     if (lastValue || maxMessages !== undefined) return false
     this.bounds = { ...this.bounds, lastValue: true }
     this.hasHoles = true
+    this.hasSwitched = true
     return true
   }
 

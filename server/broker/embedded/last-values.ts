@@ -28,6 +28,15 @@ export class LastValues {
     return [...this.store.range(under('v', this.id, topic))].map(([, value]) => fromJson(value) as number)
   }
 
+  /** How many of the first entries of a block no newer value has replaced. */
+  countStanding(block: Block, entries: number): number {
+    let count = 0
+    for (let at = 0; at < entries; at++) {
+      if (this.standing(block.topic(at), block.key(at)) === block.offset(at)) count++
+    }
+    return count
+  }
+
   hideSuperseded(block: Block): void {
     for (let at = 0; at < block.count; at++) {
       const standing = this.standing(block.topic(at), block.key(at))

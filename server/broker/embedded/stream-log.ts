@@ -110,8 +110,7 @@ export class StreamLog implements StreamState {
     return this.record.cursors
   }
   get messages(): number {
-    const { first, next, options, entries, superseded } = this.record
-    return options.lastValue ? Math.max(0, Math.min(next - first, entries - superseded)) : next - first
+    return this.countMessages(0)
   }
 
   /** The offset that `reserve` gives next. */
@@ -270,8 +269,21 @@ export class StreamLog implements StreamState {
     const oldest = first < next ? this.blocks.at(first) : undefined
     const oldestAt = oldest?.time(Math.min(oldest.find(first), oldest.count - 1))
     const newestAt = first < next ? this.record.lastTime : undefined
-    const { messages } = this
+    const messages = this.countMessages(this.staleCount())
     return { ...options, epoch, first, next, messages, bytes, oldestAt, newestAt, cursorCount, cursors }
+  }
+
+  /** With `stale` of those that are stored before the first one that counts. */
+  private countMessages(stale: number): number {
+    const { first, next, options, entries, superseded } = this.record
+    return options.lastValue ? Math.max(0, Math.min(next - first, entries - superseded - stale)) : next - first
+  }
+
+  /** Values in the oldest block that are stored and cannot be read any more, though no newer one has replaced them. */
+  private staleCount(): number {
+    const { first, options } = this.record
+    const oldest = options.lastValue && first > 0 ? this.blocks.at(first) : undefined
+    return oldest && oldest.firstOffset < first ? this.values.countStanding(oldest, oldest.find(first)) : 0
   }
 
   cursor(name: string): Position | undefined {
