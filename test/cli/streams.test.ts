@@ -46,7 +46,7 @@ describe('fanfare streams', () => {
 
     const table = (await run('streams')).stdout.split('\n')
     expect(table[0]).toMatch(/^name +topics +messages +offsets +size +oldest +newest +kept for +safe on +cursors$/)
-    expect(table[1]).toMatch(/^orders +orders\.# +5 +0 to 4 +1\.0 KiB +\S+.* ago +\S+.* ago +2w +disk +1$/)
+    expect(table[1]).toMatch(/^orders +orders\.# +5 +0 to 4 +1\.\d KiB +\S+.* ago +\S+.* ago +2w +disk +1$/)
     const shown = (await run('streams', 'show', 'orders')).stdout
     expect(shown).toMatch(/^offsets +0 to 4$/m)
     expect(shown).toMatch(/^newest +\d{4}-\d\d-\d\dT.*Z, .* ago$/m)

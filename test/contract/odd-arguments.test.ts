@@ -82,7 +82,7 @@ onEveryEngine('an odd argument', (hubs) => {
     ['ws://hub', { backoff: { base: 1 } }, /"base"/],
     ['ws://hub', { reconect: 1 }, /"reconect"/],
     ['ws://hub', { queueLimit: Number.NaN }, /"queueLimit" is not a whole number/],
-    ['localhost', {}, /"localhost".*ws:\/\//],
+    ['localhost', {}, /"localhost".*wss:\/\//],
   ])('connect(%o, %o) says which it is', (url, options, words) => {
     expect(() => connect(url, options as object)).toThrow(words)
   })

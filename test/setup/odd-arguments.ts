@@ -105,8 +105,9 @@ export const METHODS: Record<string, (client: Client, odd: Odd) => unknown> = {
 /** What was not as it should be: only a FanfareError, or what the argument itself throws, may refuse it. */
 export async function outcome(what: string, call: () => unknown): Promise<string | undefined> {
   try {
-    const made = (await call()) as { ready?: Promise<void>; unsubscribe?(): unknown; close?(): unknown } | undefined
-    const ready = made?.ready?.catch(refusal(what))
+    const made = (await call()) as { ready?: unknown; unsubscribe?(): unknown; close?(): unknown } | undefined
+    // Of a queue it is a number.
+    const ready = made?.ready instanceof Promise ? made.ready.catch(refusal(what)) : undefined
     await (made?.unsubscribe?.() ?? made?.close?.())
     return (await ready) as string | undefined
   } catch (error) {
