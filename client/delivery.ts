@@ -154,6 +154,6 @@ function withError(error: unknown): { readonly error?: string } {
 }
 
 /** A stack begins with what is wrong, and where: its end is left out. */
-export function errorText(error: unknown): string | undefined {
+function errorText(error: unknown): string | undefined {
   return error === undefined ? undefined : textOf(error, 'stack').slice(0, MAX_ERROR)
 }

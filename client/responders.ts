@@ -1,9 +1,10 @@
+import { MAX_ERROR } from '../shared/content-frames.ts'
 import { errorFrom, type FanfareError } from '../shared/fanfare-error.ts'
 import type { ErrorFrame, Headers, RequestFrame } from '../shared/frames.ts'
 import { RecentMap } from '../shared/recent-map.ts'
+import { textOf } from '../shared/thrown.ts'
 import { parsePattern } from '../shared/topic.ts'
 import type { Asked, Asking } from './asking.ts'
-import { errorText } from './delivery.ts'
 import { encodeChecked } from './encode-checked.ts'
 import { FUNCTION, type Rules } from './options.ts'
 import type { Session } from './session.ts'
@@ -162,7 +163,9 @@ export class Responders {
       reply({ data: await offer.handler(asked) })
     } catch (error) {
       // A character takes six bytes at most, and the frame has little else.
-      reply({ error: (errorText(error) ?? 'It failed').slice(0, this.#session.writer.limit / 8) })
+      // Without its stack: where it failed is for the responder's own eyes.
+      const words = error === undefined ? 'It failed' : textOf(error)
+      reply({ error: words.slice(0, Math.min(MAX_ERROR, this.#session.writer.limit / 8)) })
       callBack(() => offer.options.onError?.(error, asked))
     }
   }

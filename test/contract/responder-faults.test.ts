@@ -75,6 +75,7 @@ onEveryEngine('the faults of responders', (hubs) => {
         const { code, message } = await asked.catch((error) => error as FanfareError)
         expect([fault, topic, code]).toEqual([fault, topic, 'responder_failed'])
         expect(message.length).toBeGreaterThan(30)
+        expect(message, 'where it failed').not.toMatch(/\n +at /)
       }
       expect(told.at(-1)).toBe(fault)
       expect(await asker.request('silent', 'well')).toBe('fine')
