@@ -162,13 +162,19 @@ onEveryEngine('a client that answers checks', (hubs) => {
     await peer.subscribe(1, 'flood')
     // Later than the first one, which has measured the line.
     peer.socket.on('message', () => answer(100))
-    const publishers = await Promise.all(Array.from({ length: 30 }, () => Peer.open(url)))
-    for (const publisher of [...publishers, ...publishers]) {
-      publisher.send({ type: 'publish', seq: 0, topic: 'flood', data: TEXT.repeat(20) })
-      await publisher.next('receipt')
+    let published = 0
+    const publishAll = async () => {
+      const publishers = await Promise.all(Array.from({ length: 30 }, () => Peer.open(url)))
+      for (const publisher of [...publishers, ...publishers]) {
+        publisher.send({ type: 'publish', seq: 0, topic: 'flood', data: TEXT.repeat(20) })
+        await publisher.next('receipt')
+        published++
+      }
+      for (const { socket } of publishers) socket.terminate()
+      await expect.poll(() => ofType(peer, 'message').length, { timeout: 20_000 }).toBe(published)
     }
-    await expect.poll(() => ofType(peer, 'message').length, { timeout: 20_000 }).toBe(60)
-    // Ten seconds' worth of the limit beyond it, and the connection would be lost.
+    // Ten seconds' worth of the limit beyond it, and the connection would be lost. A busy machine takes more messages for as many checks.
+    for (let round = 0; round < 5 && ofType(peer, 'check').length <= 30; round++) await publishAll()
     expect(ofType(peer, 'check').length).toBeGreaterThan(30)
     expect(peer.socket.readyState).toBe(peer.socket.OPEN)
     expect(ofType(peer, 'error')).toEqual([])
