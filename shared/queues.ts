@@ -78,7 +78,7 @@ export interface QueueRates {
   readonly wantedConsumers: number
   /** Of these, how many are needed to keep up; the others are for what waits already. */
   readonly keepUpConsumers: number
-  /** What is due has grown for half a minute and never shrunk. */
+  /** What is due has grown for half a minute and never shrunk; until nothing has come in for half a minute. */
   readonly growing: boolean
 }
 
