@@ -12,6 +12,7 @@ export type { Payload } from '../shared/payload.ts'
 export type {
   Binding,
   DeadLetter,
+  DeadLetterCount,
   DeadLetterFilter,
   DeadReason,
   Overflow,

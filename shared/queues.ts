@@ -64,6 +64,15 @@ export interface DeadLetterFilter {
   /** Text in their error. */
   readonly error?: string | undefined
   readonly letters?: readonly number[] | undefined
+  /** The highest number that is meant. A letter's number is higher than that of all that died before it. */
+  readonly through?: number | undefined
+}
+
+/** What `deadLetters.count` answers. */
+export interface DeadLetterCount {
+  readonly count: number
+  /** The highest number of those that were counted; absent if there are none. */
+  readonly through?: number
 }
 
 /** Figures of a queue that the hub computes once a second. */
@@ -78,7 +87,7 @@ export interface QueueRates {
   readonly wantedConsumers: number
   /** Of these, how many are needed to keep up; the others are for what waits already. */
   readonly keepUpConsumers: number
-  /** What is due has grown for half a minute and never shrunk. */
+  /** What is due has grown for half a minute and never shrunk; until nothing has come in for half a minute. */
   readonly growing: boolean
 }
 

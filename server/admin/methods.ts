@@ -107,6 +107,7 @@ const letters = named.extend({
       reason: z.enum(['attempts', 'rejected', 'expired', 'overflow']).optional(),
       error: z.string().max(1000).optional(),
       letters: z.array(whole).max(MAX_LETTERS).optional(),
+      through: whole.optional(),
     })
     .default({}),
 })
@@ -240,9 +241,9 @@ const METHODS: Record<string, Method> = {
     letters.extend({ from: whole.default(0), limit }),
     ({ queues }, { name, filter, from, limit }) => queues.deadLetters(name, filter, from, limit),
   ),
-  'deadLetters.count': method('admin', letters, async ({ queues }, { name, filter }) => ({
-    count: await queues.countDeadLetters(name, filter),
-  })),
+  'deadLetters.count': method('admin', letters, ({ queues }, { name, filter }) =>
+    queues.countDeadLetters(name, filter),
+  ),
   'deadLetters.redrive': act(
     'admin',
     letters.extend({ to: name.optional(), perSecond: z.number().positive().optional() }),

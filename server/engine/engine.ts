@@ -96,6 +96,8 @@ export interface HttpPeer {
   readonly remoteAddress: string
   /** The hub itself speaks TLS with it. */
   readonly secure: boolean
+  /** The name that was asked for, with a port where it has one, past the proxies that are trusted. Absent before those are looked at. */
+  readonly host?: string | undefined
   /** Cuts the connection at once, whatever is still to be sent. */
   destroy(): void
 }

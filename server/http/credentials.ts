@@ -2,6 +2,7 @@ import { Buffer } from 'node:buffer'
 import type { Context } from 'hono'
 import { FanfareError } from '../../shared/errors.ts'
 import type { Credentials } from '../auth/identity.ts'
+import { isOwn } from '../peer/origins.ts'
 import type { HttpEnv } from './http-env.ts'
 import { tokenInCookie } from './token-cookie.ts'
 
@@ -28,9 +29,19 @@ export function tokenOf(c: Context<HttpEnv>): string | undefined {
   return OF_DASHBOARD.test(c.req.path) ? tokenInCookie(c) : undefined
 }
 
-/** Refuses pages of other sites, also those that the hub otherwise allows. Throws `forbidden`. */
+/**
+ * Whether a request comes from a page of the hub itself, or from no page at all. Those that the hub otherwise allows are others, too.
+ * Browsers send both headers over TLS and from this machine, and over plain HTTP of another only `Origin`.
+ */
+export function isOwnPage({ env, req }: Context<HttpEnv>): boolean {
+  const site = req.header('sec-fetch-site') ?? 'none'
+  if (site !== 'same-origin' && site !== 'none') return false
+  const origin = req.header('origin')
+  const { host = req.header('host'), secure = new URL(req.url).protocol === 'https:' } = env.peer ?? {}
+  return origin === undefined || isOwn(origin, { host, secure })
+}
+
+/** Throws `forbidden`. */
 export function requireOwnPage(c: Context<HttpEnv>): void {
-  const site = c.req.header('sec-fetch-site')
-  if (site === undefined || site === 'same-origin') return
-  throw new FanfareError('forbidden', 'This is for pages of the hub only')
+  if (!isOwnPage(c)) throw new FanfareError('forbidden', 'This is for pages of the hub only')
 }

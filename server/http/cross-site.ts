@@ -3,6 +3,7 @@ import { isLoopbackName } from '../auth/loopback.ts'
 import type { EngineApp, HttpPeer } from '../engine/engine.ts'
 import type { Origins } from '../peer/origins.ts'
 import type { Client, Proxies } from '../peer/proxies.ts'
+import { foreignForm } from './login-page.ts'
 import { problemResponse } from './problem.ts'
 
 type Fetch = EngineApp['fetch']
@@ -36,19 +37,25 @@ export function guarded(fetch: Fetch, context: CrossSiteContext): Fetch {
   return async (request, peer) => {
     const client = clientOf(request, peer, context.proxies)
     const origin = request.headers.get('origin')
-    const open = PUBLIC.includes(new URL(request.url).pathname)
+    const { pathname } = new URL(request.url)
+    const open = PUBLIC.includes(pathname)
     const refused = open ? undefined : refusal(request, client, context.origins)
     const preflight = request.method === 'OPTIONS' && request.headers.has('access-control-request-method')
     let answer: Response
     if (refused) {
       context.refused(refused.code, origin ?? undefined)
-      answer = problemResponse(refused)
+      answer = pathname === '/login' ? foreignForm() : problemResponse(refused)
     } else if (preflight) answer = new Response(null, { status: 204 })
     else {
       answer = await fetch(
         request,
         // From here on it is the client's, past the proxies.
-        peer && { remoteAddress: client.address, secure: client.secure, destroy: () => peer.destroy() },
+        peer && {
+          remoteAddress: client.address,
+          secure: client.secure,
+          host: client.host,
+          destroy: () => peer.destroy(),
+        },
       )
     }
     const { headers } = answer

@@ -84,6 +84,14 @@ ${words}
   })
 }
 
+/** The page again, for a form that came from another site's page, as far as the hub can tell. */
+export function foreignForm(): Response {
+  return loginPage(
+    403,
+    'The hub takes this only from its own page. Log in here. If this comes again, a proxy in front of the hub does not pass on the name that you asked for: it has to, or the hub has to know it by trustedProxies.',
+  )
+}
+
 function hashOf(text: string): string {
   return `sha256-${createHash('sha256').update(text).digest('base64')}`
 }

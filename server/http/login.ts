@@ -4,9 +4,9 @@ import { errorEntry, FanfareError } from '../../shared/errors.ts'
 import type { Access } from '../auth/access.ts'
 import type { Credentials } from '../auth/identity.ts'
 import { readBody } from './body.ts'
-import { credentialsOf, requireOwnPage } from './credentials.ts'
+import { credentialsOf, isOwnPage, requireOwnPage } from './credentials.ts'
 import type { HttpEnv } from './http-env.ts'
-import { loginPage } from './login-page.ts'
+import { foreignForm, loginPage } from './login-page.ts'
 import { statusOf } from './problem.ts'
 import { forgetToken, keepToken, MAX_KEPT } from './token-cookie.ts'
 
@@ -18,7 +18,7 @@ export function login(authenticate: (credentials: Credentials) => Promise<Access
   return new Hono<HttpEnv>()
     .get('/login', ({ req }) => loginPage(200, req.query('ended') === undefined ? undefined : WORDS.token_expired))
     .post('/login', async (c) => {
-      requireOwnPage(c)
+      if (!isOwnPage(c)) return foreignForm()
       const form = new URLSearchParams(new TextDecoder().decode(await readBody(c.req.raw, FORM_BYTES)))
       const token = form.get('token')?.trim() ?? ''
       if (token === '') return loginPage(400, 'Enter a token or an API key.')

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { QueueInfo } from '../../shared/queues.ts'
 import { call, callerOf, json, type Operation, pathParams, STORING } from './operation.ts'
-import { Count, Letter, Named, Queue, QueuesFound } from './schemas.ts'
+import { Count, Letter, LetterCount, Named, Queue, QueuesFound } from './schemas.ts'
 
 export const queueOperations: readonly Operation[] = [
   call('get', 'queues.list', z.array(Queue), { id: 'listQueues', summary: 'All queues', path: '/queues' }),
@@ -70,7 +70,7 @@ export const queueOperations: readonly Operation[] = [
     path: '/queues/{name}/dead-letters',
     refusals: ['no_queue', 'bad_pattern'],
   }),
-  call('get', 'deadLetters.count', Count, {
+  call('get', 'deadLetters.count', LetterCount, {
     id: 'countDeadLetters',
     summary: 'How many dead letters of a queue meet a filter, by default all',
     path: '/queues/{name}/dead-letters/count',

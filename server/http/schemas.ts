@@ -314,6 +314,10 @@ export const History = z
   .meta({ id: 'History' })
 
 export const Count = z.object({ count: whole })
+export const LetterCount = z.object({
+  count: whole,
+  through: whole.optional().describe('The highest number of those that were counted'),
+})
 export const Named = z.object({ name: text })
 
 // What the hub answers fits what the document says of it, or this does not compile.

@@ -182,8 +182,10 @@ export class Metrics {
       ({ wantedConsumers }) => wantedConsumers,
     )
     gauge('keep_up_consumers', 'Consumers that would keep up.', ({ keepUpConsumers }) => keepUpConsumers)
-    gauge('growing', '1 where what is due has grown for half a minute and never shrunk.', ({ growing }) =>
-      growing ? 1 : 0,
+    gauge(
+      'growing',
+      '1 where what is due has grown for half a minute and never shrunk; until nothing comes in for as long.',
+      ({ growing }) => (growing ? 1 : 0),
     )
     counter('published_total', 'Messages that came in.', ({ publishedTotal }) => publishedTotal)
     counter('acked_total', 'Messages that were done.', ({ ackedTotal }) => ackedTotal)

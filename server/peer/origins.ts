@@ -40,14 +40,22 @@ export class Origins {
     if (this.any || this.listed.has(origin)) return true
     const page = urlOf(origin)
     if (!page || !['http:', 'https:'].includes(page.protocol)) return false
-    // With the page's scheme, so that its default port is as good as none.
-    const own = client.host === undefined ? undefined : urlOf(`${page.protocol}//${client.host}`)
-    // A page that came without TLS may be somebody else's on the way.
-    if (own?.host === page.host && (page.protocol === 'https:' || !client.secure)) return true
+    if (isOwn(origin, client)) return true
+    const own = client.host === undefined ? undefined : urlOf(`http://${client.host}`)
     // The pages that a developer serves on his own machine, whatever their port. The name that was asked for counts as well: the
     // hub may stand behind a proxy.
     return this.local() && isLoopbackName(page.hostname) && own !== undefined && isLoopbackName(own.hostname)
   }
+}
+
+/** Whether a page is the hub's own, by the name that `client` has asked for. */
+export function isOwn(origin: string, { host, secure }: Pick<Client, 'host' | 'secure'>): boolean {
+  const page = urlOf(origin)
+  if (!page || !['http:', 'https:'].includes(page.protocol) || host === undefined) return false
+  // A page that came without TLS may be somebody else's on the way.
+  if (page.protocol === 'http:' && secure) return false
+  // With the page's scheme, so that its default port is as good as none.
+  return urlOf(`${page.protocol}//${host}`)?.host === page.host
 }
 
 function urlOf(text: string): URL | undefined {

@@ -26,7 +26,9 @@ const DRAIN_TARGET_S = 10
  * ask for more and more of them, which says nothing to an operator and lets a scaler go to its limit.
  */
 const MAX_FOR_BACKLOG = 100
-/** A queue that has grown for so long, in seconds, and never shrunk is called out. */
+/** Nothing comes in any longer where nothing has come in for so long, in seconds, however slowly the average fades. */
+const IDLE_AFTER_S = 10
+/** A queue that has grown for so long, in seconds, and never shrunk is called out, until nothing has come in for as long. */
 const GROWING_AFTER_S = 30
 /** Fewer messages a second than this are none. */
 const NONE_PER_S = 0.01
@@ -47,6 +49,8 @@ export class QueueMonitor {
   private duePerSecond = 0
   private perConsumer: number | undefined = undefined
   private growingSeconds = 0
+  /** Since something has become due. */
+  private quietSeconds = 0
   /** As of the last look. */
   rates: QueueRates = {
     publishedPerSecond: 0,
@@ -85,8 +89,10 @@ export class QueueMonitor {
     this.duePerSecond += ((sample.dueTotal - before.dueTotal) / seconds - this.duePerSecond) * weight
     // Consumers that have come within this second show only part of what they do.
     if (before.busyConsumers > 0 || ackedBefore > 0) this.estimate(sample, before, weight)
-    if (sample.backlog > before.backlog) this.growingSeconds += seconds
-    else if (sample.backlog < before.backlog || sample.backlog === 0) this.growingSeconds = 0
+    this.quietSeconds = sample.dueTotal > before.dueTotal ? 0 : this.quietSeconds + seconds
+    const ended = sample.backlog < before.backlog || sample.backlog === 0 || this.quietSeconds >= GROWING_AFTER_S
+    if (ended) this.growingSeconds = 0
+    else if (sample.backlog > before.backlog) this.growingSeconds += seconds
   }
 
   private estimate(sample: Sample, before: Sample, weight: number): void {
@@ -103,7 +109,7 @@ export class QueueMonitor {
 
   private wanted(): Pick<QueueRates, 'wantedConsumers' | 'keepUpConsumers'> {
     const { before, duePerSecond, perConsumer } = this
-    const comesIn = duePerSecond >= NONE_PER_S
+    const comesIn = duePerSecond >= NONE_PER_S && this.quietSeconds < IDLE_AFTER_S
     if (!before || (before.ready + before.inFlight === 0 && !comesIn)) return { wantedConsumers: 0, keepUpConsumers: 0 }
     const { ready, startable, inFlight, busyConsumers } = before
     // Consumers that hang seem to do next to nothing; but more than can have a message at a time would have nothing to do. While messages

@@ -2,7 +2,14 @@ import type { Logger } from 'pino'
 import type { Clock } from '../../shared/clock.ts'
 import { type ErrorCode, FanfareError } from '../../shared/errors.ts'
 import { type Indexed, PatternIndex } from '../../shared/pattern-index.ts'
-import type { DeadLetter, DeadLetterFilter, QueueInfo, QueueOptions, QueueRates } from '../../shared/queues.ts'
+import type {
+  DeadLetter,
+  DeadLetterCount,
+  DeadLetterFilter,
+  QueueInfo,
+  QueueOptions,
+  QueueRates,
+} from '../../shared/queues.ts'
 import { parsePattern } from '../../shared/topic.ts'
 import type { Broker, QueueState } from '../broker/broker.ts'
 import type { UnexpectedErrors } from '../failure/unexpected-errors.ts'
@@ -244,8 +251,13 @@ export class Queues {
   }
 
   /** Counts the dead letters that are there now and meet a filter. */
-  async countDeadLetters(name: string, filter: DeadLetterFilter): Promise<number> {
-    return this.inBatches(name, filter, BATCH_LETTERS, BATCH_BYTES, 'counted', async ({ length }) => length)
+  async countDeadLetters(name: string, filter: DeadLetterFilter): Promise<DeadLetterCount> {
+    let through: number | undefined
+    const count = await this.inBatches(name, filter, BATCH_LETTERS, BATCH_BYTES, 'counted', async (letters) => {
+      through = letters.at(-1)
+      return letters.length
+    })
+    return { count, ...(through !== undefined && { through }) }
   }
 
   /** Deletes the dead letters that are there now, in batches. Rejects as `redrive` does. */

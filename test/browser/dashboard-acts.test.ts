@@ -151,9 +151,14 @@ describe('what an operator does with the dashboard', () => {
     await page.getByLabel('Key').fill('')
     await page.getByRole('button', { name: 'Redrive all…', exact: true }).click()
     await eventually(() => board.dialog().textContent()).toContain(`${27 - matching} dead letters, all of this queue`)
+    // One that dies while the dialog is open is not of those that it speaks of.
+    const reader = new QueueReader(world.client, 'invoices', { prefetch: 1 })
+    await (await reader.next()).reject('broken')
+    await reader.close()
+    await eventually(left).toBe(28 - matching)
     await board.answer('Redrive')
-    await page.getByText('No dead letters').waitFor()
-    expect(await left()).toBe(0)
+    await page.getByText(`${27 - matching} messages redriven`).waitFor()
+    expect(await left()).toBe(1)
   })
 
   it('has asked no other host for anything, and broken neither its policy nor anything else', () => {

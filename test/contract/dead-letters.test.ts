@@ -229,6 +229,39 @@ onEveryEngine('dead letters', (hubs) => {
     expect((await publisher.queues.show('jobs')).parkedMore).toBe(49)
   })
 
+  it('that die after they were counted are not taken with those that were', async () => {
+    const { hub, publisher, letters } = await withLetters(6, (n) => n, [{ name: 'jobs' }])
+    const deadLetters = `http://127.0.0.1:${hub.port}/v1/queues/q/dead-letters`
+    const dieMore = async (count: number) => {
+      for (const n of range(0, count)) await publisher.enqueue('q', n, { key: 'even' })
+    }
+    const counted = (filter: object) => publisher.call('deadLetters.count', { name: 'q', filter })
+    expect(await counted({})).toEqual({ count: 6, through: 5 })
+    expect(await counted({ key: 'even' })).toEqual({ count: 3, through: 4 })
+    expect(await counted({ key: 'none' })).toEqual({ count: 0 })
+    expect(await counted({ letters: [4, 1, 99] })).toEqual({ count: 2, through: 4 })
+    await dieMore(4)
+    const filter = { key: 'even', through: 4 }
+    expect(await letters.count('q', filter)).toBe(3)
+    expect(numbersOf(await letters.list('q', { through: 2 }))).toEqual([0, 1, 2])
+    expect(numbersOf(await letters.list('q', { through: 2, letters: [9, 2, 0] }))).toEqual([0, 2])
+    const shown = await fetch(`${deadLetters}?through=1&limit=5`)
+    expect(numbersOf((await shown.json()) as DeadLetter[])).toEqual([0, 1])
+    expect(await letters.purge('q', filter)).toBe(3)
+    const redriven = await fetch(`${deadLetters}/redrive`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ filter: { through: 5 }, to: 'jobs' }),
+    })
+    expect(await redriven.json()).toEqual({ count: 3 })
+    expect(numbersOf(await letters.list('q'))).toEqual([6, 7, 8, 9])
+    // All that were counted have gone, and none is left for the same number.
+    expect(await letters.purge('q', { through: 5 })).toBe(0)
+    for (const through of [-1, 1.5, '5']) {
+      await expect(counted({ through })).rejects.toMatchObject({ code: 'bad_params' })
+    }
+  })
+
   it('come all of them when much expires, or is rejected, at once', async () => {
     const { client, publisher } = await withLetters(0, () => 0, [{ name: 'late', onExpiry: 'dead-letter' }])
     const data = 'x'.repeat(100_000)

@@ -111,6 +111,63 @@ onEveryEngine('logging in to the dashboard', (hubs) => {
     }
   })
 
+  it('knows pages of other sites by their origin alone, as a browser tells it over plain HTTP', async () => {
+    const page = 'http://app.example'
+    const listing = (allowedOrigins: string[]) => hubs.start({ auth, allowedOrigins, trustedProxies: ['127.0.0.1'] })
+    for (const { http: base } of await Promise.all([listing([page]), listing(['*'])])) {
+      const { host, port } = new URL(base)
+      const cookie = `fanfare_${port}=${apiKey}`
+      const ask = (method: string, path: string, headers: Record<string, string>) =>
+        fetch(base + path, {
+          method,
+          headers: { cookie, ...headers },
+          redirect: 'manual',
+          ...(method === 'POST' && { body: new URLSearchParams({ token: apiKey }) }),
+        })
+      const asked = (
+        [
+          ['POST', '/login'],
+          ['POST', '/logout'],
+          ['GET', '/token'],
+        ] as const
+      ).map(([method, path]) => async (headers: Record<string, string>) => {
+        const answer = await ask(method, path, headers)
+        const text = await answer.text()
+        return { status: answer.status, leaks: text.includes(apiKey) || cookieOf(answer) !== '', text }
+      })
+      for (const each of asked) {
+        for (const origin of [
+          page,
+          'null',
+          `http://127.0.0.1:1`,
+          `http://${host}.evil.example`,
+          'chrome-extension://abc',
+        ]) {
+          expect([origin, await each({ origin })]).toEqual([
+            origin,
+            expect.objectContaining({ status: 403, leaks: false }),
+          ])
+        }
+        // What the proxy was asked for is the hub's own name, and no other is.
+        const proxied = { 'x-forwarded-host': 'hub.example', 'x-forwarded-proto': 'https' }
+        expect((await each({ ...proxied, origin: `http://${host}` })).status).toBe(403)
+        expect((await each({ ...proxied, origin: 'http://hub.example' })).status).toBe(403)
+        expect((await each({ ...proxied, origin: 'https://hub.example' })).status).toBeLessThan(400)
+        expect((await each({ origin: `http://${host}` })).status).toBeLessThan(400)
+        expect((await each({ origin: `http://${host}`, 'sec-fetch-site': 'same-origin' })).status).toBeLessThan(400)
+        expect((await each({ 'sec-fetch-site': 'none' })).status).toBeLessThan(400)
+        expect((await each({})).status).toBeLessThan(400)
+      }
+      // A person may have got there, behind a proxy that hides the name.
+      expect((await asked[0]?.({ origin: page }))?.text).toMatch(
+        /role="alert">The hub takes this only from its own page/,
+      )
+    }
+    // Also where the site is on no list.
+    const refused = await logIn(apiKey, { origin: page })
+    expect([refused.status, await refused.text()]).toEqual([403, expect.stringContaining('trustedProxies')])
+  })
+
   it('shows the dashboard without a log-in where nobody has to say who they are', async () => {
     const anyone = await hubs.start()
     const page = await fetch(anyone.http, { headers: { accept: 'text/html' } })

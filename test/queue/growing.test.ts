@@ -5,7 +5,7 @@ import { keptLog } from '../setup/kept-log.ts'
 
 afterEach(() => vi.useRealTimers())
 
-it('a running hub calls out in its log, once, a queue that has grown for 30 seconds', async () => {
+it('a running hub calls out in its log, once, a queue that has grown for 30 seconds, and no longer says so when nothing comes in', async () => {
   // What the hub does once a second comes when this test says so; sockets go on in their own time.
   vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance'] })
   const { log, lines } = keptLog()
@@ -24,6 +24,15 @@ it('a running hub calls out in its log, once, a queue that has grown for 30 seco
     expect(calledOut()).toEqual([])
     for (let n = 0; n < 5; n++) await second()
     expect(calledOut()).toEqual(['growing'])
+    const troubles = async () => {
+      const { entries } = await client.hub.attention()
+      const ofQueue = entries.find(({ about }) => about.kind === 'queue' && about.name === 'growing')
+      return ofQueue?.troubles.map(({ level, kind }) => [level, kind])
+    }
+    expect(await troubles()).toEqual([['problem', 'growing']])
+    // Nothing comes in any longer, and nobody takes what is there.
+    await vi.advanceTimersByTimeAsync(31_000)
+    expect(await troubles()).toEqual([['warning', 'no-consumer']])
   } finally {
     await client.close()
     await hub.close()

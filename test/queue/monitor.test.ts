@@ -152,6 +152,31 @@ it('calls a queue out that has grown for 30 seconds and never shrunk, and takes 
   expect(queue.seconds(29, { published: 2, consumers: 1, each: 1 }).growing).toBe(false)
 })
 
+it('takes it back when nothing has come in for 30 seconds, though nobody takes what waits', () => {
+  const queue = new Watched().seconds(40, { published: 2 })
+  expect(queue.growing).toBe(true)
+  expect(queue.seconds(29, {}).growing).toBe(true)
+  expect(queue.second({}).growing).toBe(false)
+  // Delayed messages wait for their time.
+  expect(queue.seconds(60, { undue: 2 }).growing).toBe(false)
+  // It grows again when it has grown for as long again, and a slow one grows, too.
+  expect(queue.seconds(29, { published: 2 }).growing).toBe(false)
+  expect(queue.second({ published: 2 }).growing).toBe(true)
+  for (let n = 0; n < 10; n++) expect(queue.seconds(19, {}).second({ published: 1 }).growing).toBe(true)
+})
+
+it('wants nobody soon after the last came in, where nothing is left to do', () => {
+  for (const published of [1, 2, 50, 1000]) {
+    const queue = new Watched().seconds(60, { published, consumers: 1, each: 1000, inFlight: 1 })
+    expect([published, queue.wanted]).toEqual([published, 1])
+    expect([published, queue.seconds(10, {}).wanted, queue.monitor.rates.keepUpConsumers]).toEqual([published, 0, 0])
+    // The same where it waits for its time, or in a parked group.
+    expect(queue.seconds(10, { undue: 3 }).wanted).toBe(0)
+  }
+  // What is ready wants somebody, however long ago it came in.
+  expect(new Watched().second({ published: 1 }).seconds(100, {}).wanted).toBe(1)
+})
+
 it('gives the rates of the last second', () => {
   const queue = new Watched().seconds(10, { published: 100, consumers: 1, each: 50 })
   expect(queue.monitor.rates).toMatchObject({ publishedPerSecond: 100, ackedPerSecond: 50 })

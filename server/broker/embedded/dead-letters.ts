@@ -62,7 +62,7 @@ export class DeadLetters {
     const meets = condition(filter)
     let looked = 0
     let bytes = 0
-    for (const { letter, value } of this.between(filter.letters, from, to)) {
+    for (const { letter, value } of this.between(filter, from, to)) {
       if (looked >= STEP_LETTERS || bytes >= STEP_BYTES) return { found, next: letter }
       looked++
       bytes += value.length
@@ -74,12 +74,13 @@ export class DeadLetters {
   /** Those that meet a filter, one at a time, without what this commit removes. */
   *matching(filter: DeadLetterFilter): Iterable<FoundLetter> {
     const meets = condition(filter)
-    for (const found of this.between(filter.letters, 0, Number.MAX_SAFE_INTEGER)) {
+    for (const found of this.between(filter, 0, Number.MAX_SAFE_INTEGER)) {
       if (!this.removed.has(found.letter) && meets(found.value)) yield found
     }
   }
 
-  private *between(only: readonly number[] | undefined, from: number, to: number): Iterable<FoundLetter> {
+  private *between({ letters: only, through }: DeadLetterFilter, from: number, end: number): Iterable<FoundLetter> {
+    const to = through === undefined ? end : Math.min(end, through + 1)
     if (!only) {
       for (const [key, value] of this.store.range({ from: letterKey(this.id, from), to: letterKey(this.id, to) })) {
         yield { letter: key[2] as number, value }
@@ -166,7 +167,7 @@ function storedLetter(value: Uint8Array): StoredLetter {
   return fromJson(value) as StoredLetter
 }
 
-/** Whether a letter meets a filter; the numbers of the filter have been met already. */
+/** Whether a letter meets a filter; what it says of numbers has been met already. */
 function condition({ topic, key, reason, error }: DeadLetterFilter): (value: Uint8Array) => boolean {
   const pattern = topic === undefined ? undefined : parsePattern(topic)
   // Most of a letter is its payload: it is parsed only if something has to be compared.

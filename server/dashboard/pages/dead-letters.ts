@@ -1,6 +1,6 @@
 import { repeat } from 'lit/directives/repeat.js'
 import { html, nothing, type TemplateResult } from 'lit/html.js'
-import type { DeadLetter, DeadLetterFilter, QueueInfo } from '../../../shared/queues.ts'
+import type { DeadLetter, DeadLetterCount, DeadLetterFilter, QueueInfo } from '../../../shared/queues.ts'
 import { act, canAct } from '../acts.ts'
 import { confirmed } from '../confirm.ts'
 import { count, counted, firstLine } from '../format.ts'
@@ -154,9 +154,11 @@ async function chosen({ name, letters }: Open): Promise<Chosen | undefined> {
   }
   const { filter, isFiltered } = letters
   try {
-    const count = await client.queues.deadLetters.count(name, filter)
+    const { count, through } = await client.call<DeadLetterCount>('deadLetters.count', { name, filter })
     const matching = isFiltered ? `, all that match the filter (${filterText(filter)})` : ', all of this queue'
-    return { filter, words: `${counted(count, 'dead letter')}${matching}` }
+    // None of those that die while one is asked whether to go on.
+    const counting = { ...filter, ...(through === undefined ? { letters: [] } : { through }) }
+    return { filter: counting, words: `${counted(count, 'dead letter')}${matching}` }
   } catch (error) {
     notice(errorText(error), true)
     return undefined
