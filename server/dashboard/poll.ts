@@ -5,8 +5,19 @@ import { dataChanged, invalidate } from './schedule.ts'
 
 const INTERVAL_MS = 1000
 
-/** The hub has not answered: what it said before stands, and the head of the page says that it is away. */
+/** How long a page waits before it asks again for what the hub has forbidden, and logs each time, in milliseconds. */
+export const FORBIDDEN_MS = 30_000
+
 const NO_ANSWER: readonly unknown[] = ['connection_lost', 'request_timeout', 'client_closed']
+
+/** The hub has not answered: what it said before stands, and the head of the page says that it is away. */
+export function isNoAnswer(error: unknown): boolean {
+  return NO_ANSWER.includes(codeOf(error))
+}
+
+function codeOf(error: unknown): unknown {
+  return (error as { code?: unknown }).code
+}
 
 export interface Polled<Result> {
   readonly value: Result | undefined
@@ -40,7 +51,7 @@ export function poll<Result>(method: string, params: object, intervalMs = INTERV
       dataChanged()
     } catch (error) {
       if (abort.signal.aborted || mine !== round) return
-      if (!NO_ANSWER.includes((error as { code?: unknown }).code)) {
+      if (!isNoAnswer(error)) {
         polled.error = errorText(error)
         heard(polled, error)
         invalidate()

@@ -156,6 +156,23 @@ describe('what an operator does with the dashboard', () => {
     expect(await left()).toBe(0)
   })
 
+  it('shows a letter that dies again as soon as it is redriven', async () => {
+    const { page, world } = board
+    await world.client.queues.declare({ name: 'failing', maxAttempts: 1 })
+    await world.client.enqueue('failing', 'a letter')
+    const reader = new QueueReader(world.client, 'failing')
+    await (await reader.next()).reject('broken')
+    await board.go('#/queues/failing/dead-letters')
+    await page.locator('.letters > li').waitFor()
+    await board.button('Redrive all…').click()
+    await board.answer('Redrive')
+    await (await reader.next()).reject('broken again')
+    await page.getByText('broken again').waitFor()
+    expect(await page.locator('.letters > li').count()).toBe(1)
+    await reader.close()
+    await world.client.queues.delete('failing')
+  })
+
   it('has asked no other host for anything, and broken neither its policy nor anything else', () => {
     expect(board.complaints).toEqual([])
   })
