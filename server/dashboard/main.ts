@@ -65,8 +65,9 @@ function navigate(): void {
   const moved = before && [before.section, ...before.rest].join('/') !== [route.section, ...route.rest].join('/')
   if (moved) putFailuresAway()
   draw()
+  const otherRows = before?.query.get('from') !== route.query.get('from')
+  if (moved || otherRows) scrollTo(0, 0)
   if (!moved) return
-  scrollTo(0, 0)
   // For those who hear the page, and for whose keyboard the link that they followed is gone.
   app.querySelector('h1')?.focus({ preventScroll: true })
 }
