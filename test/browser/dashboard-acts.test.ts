@@ -171,6 +171,24 @@ describe('what an operator does with the dashboard', () => {
     expect(await page.locator('.letters > li').count()).toBe(1)
     await reader.close()
     await world.client.queues.delete('failing')
+    await page.getByText('This queue is gone').waitFor()
+    expect(await board.button(/^(Redrive|Purge)/).count()).toBe(0)
+  })
+
+  it('says of a queue or a stream that it is gone once it is deleted', async () => {
+    const { page, world } = board
+    const { queues, streams } = world.client
+    for (const [kind, admin, verb] of [
+      ['queue', queues, 'Purge…'],
+      ['stream', streams, 'Delete…'],
+    ] as const) {
+      await (kind === 'queue' ? queues.declare({ name: 'brief' }) : streams.declare({ name: 'brief', topics: ['b'] }))
+      await board.go(`#/${kind}s/brief`)
+      await board.button(verb).waitFor()
+      await admin.delete('brief')
+      await page.getByText(`This ${kind} is gone`).waitFor()
+      expect(await page.locator('main :is(button, .figure)').count()).toBe(0)
+    }
   })
 
   it('has asked no other host for anything, and broken neither its policy nor anything else', () => {

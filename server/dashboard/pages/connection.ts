@@ -3,7 +3,7 @@ import type { ConnectionInfo, EndedConnection } from '../../../shared/sys.ts'
 import { act, canAct } from '../acts.ts'
 import { confirmed } from '../confirm.ts'
 import { bytes, count, counted, duration } from '../format.ts'
-import { client } from '../hub.ts'
+import { hubNow } from '../hub.ts'
 import { tell } from '../notices.ts'
 import type { OpenPage } from '../page.ts'
 import { empty, facts, figure, fill, heading, moment, unanswered, verdict } from '../parts.ts'
@@ -19,10 +19,11 @@ export const openConnection: OpenPage = ({ rest: [id = ''] }) => {
     close: () => shown.stop(),
     view() {
       const back = html`<p class="back"><a href=${href(['connections'])}>Connections</a></p>`
-      const { value: info } = shown
+      // It may go without a trace, as with a hub that is started anew.
+      const info = shown.gone && shown.value && !('endedAt' in shown.value) ? undefined : shown.value
       // One heading, whatever is below it: it may have the focus.
       return html`${back}${heading(html`<span class=${info?.client === undefined ? 'name' : ''}>${info?.client ?? id}</span>`, info ? verbs(info) : nothing)}
-        ${info ? details(info) : isUnknown(shown.error) ? UNKNOWN : unanswered(shown.error)}`
+        ${info ? details(info) : shown.gone ? UNKNOWN : unanswered(shown.error)}`
     },
   }
 }
@@ -37,10 +38,6 @@ const UNKNOWN = empty(
   'No connection with this id is open, or among the last ones that ended, which the hub remembers.',
 )
 
-function isUnknown(error: string | undefined): boolean {
-  return error?.includes('(no_connection)') ?? false
-}
-
 const LEVELS = { well: 'good', slow: 'warn', losing: 'bad' } as const
 
 function verbs(info: ConnectionInfo | EndedConnection): TemplateResult | typeof nothing {
@@ -51,7 +48,7 @@ function verbs(info: ConnectionInfo | EndedConnection): TemplateResult | typeof 
 /** Of one that has ended, the last figures. */
 function details(info: ConnectionInfo | EndedConnection): TemplateResult {
   const ended = 'endedAt' in info ? info : undefined
-  const now = client.hub.now()
+  const now = hubNow()
   const { connection, client: name, address, connectedAt, outboxBytes, outboxLimitBytes, lagMs, droppedTotal } = info
   return html`${ended ? verdict('warn', html`Ended ${moment(ended.endedAt)}: ${ended.reason} These are its last figures.`) : verdict(LEVELS[health(info, now)], stateOf(info, now))}
     <dl class="figures few">

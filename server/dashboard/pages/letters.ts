@@ -1,7 +1,7 @@
 import type { DeadLetter, DeadLetterFilter, DeadReason, QueueStatus } from '../../../shared/queues.ts'
+import { isNoAnswer } from '../answer.ts'
 import { client } from '../hub.ts'
 import { errorText } from '../notices.ts'
-import { isNoAnswer } from '../poll.ts'
 import type { Route } from '../route.ts'
 import { invalidate } from '../schedule.ts'
 import { type Placed, StillRows } from '../still.ts'

@@ -8,7 +8,7 @@ import { bytes, count, counted, duration, rate } from '../format.ts'
 import { type HistoryView, historyOf } from '../history-view.ts'
 import { tell } from '../notices.ts'
 import type { OpenPage } from '../page.ts'
-import { type Content, empty, facts, figure, heading, unanswered, verdict } from '../parts.ts'
+import { type Content, deleted, empty, facts, figure, heading, unanswered, verdict } from '../parts.ts'
 import { poll } from '../poll.ts'
 import { href } from '../route.ts'
 import { StillRows } from '../still.ts'
@@ -32,10 +32,10 @@ export const openQueue: OpenPage = (route) => {
     },
     view() {
       const back = html`<p class="back"><a href=${href(['queues'])}>Queues</a></p>`
-      const { value: info } = shown
+      const info = shown.gone ? undefined : shown.value
       // One heading, whatever is below it: it may have the focus.
       return html`${back}${heading(html`<span class="name">${name}</span>`, info ? verbs(info) : nothing)}
-        ${info ? details(info, history, parked) : unanswered(shown.error)}`
+        ${info ? details(info, history, parked) : shown.value ? deleted('queue') : unanswered(shown.error)}`
     },
   }
 }

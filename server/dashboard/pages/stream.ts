@@ -4,10 +4,10 @@ import { act, canAct } from '../acts.ts'
 import { confirmed } from '../confirm.ts'
 import { bytes, count, counted, duration, exact, rate } from '../format.ts'
 import { type HistoryView, historyOf } from '../history-view.ts'
-import { client } from '../hub.ts'
+import { hubNow } from '../hub.ts'
 import { tell } from '../notices.ts'
 import type { OpenPage } from '../page.ts'
-import { empty, facts, figure, heading, moment, unanswered } from '../parts.ts'
+import { deleted, empty, facts, figure, heading, moment, unanswered } from '../parts.ts'
 import { poll } from '../poll.ts'
 import { href } from '../route.ts'
 import { invalidate } from '../schedule.ts'
@@ -34,10 +34,10 @@ export const openStream: OpenPage = (route) => {
     },
     view() {
       const back = html`<p class="back"><a href=${href(['streams'])}>Streams</a></p>`
-      const { value: info } = shown
+      const info = shown.gone ? undefined : shown.value
       // One heading, whatever is below it: it may have the focus.
       return html`${back}${heading(html`<span class="name">${name}</span>`, info ? verbs(info) : nothing)}
-        ${info ? details(info, history, form) : unanswered(shown.error)}`
+        ${info ? details(info, history, form) : shown.value ? deleted('stream') : unanswered(shown.error)}`
     },
   }
 }
@@ -53,7 +53,7 @@ function details(info: StreamStatus, history: HistoryView, form: TrimForm): Temp
       ${figure('In', `${rate(info.publishedPerSecond)}/s`, 'messages captured')}
       ${figure('Messages', count(info.messages), offsetsText(info))}
       ${figure('Bytes', bytes(info.bytes), `of ${bytes(info.maxBytes)}`)}
-      ${figure('Oldest', oldestAt === undefined ? '–' : duration(client.hub.now() - oldestAt), `kept for ${duration(info.maxAgeMs)}`)}
+      ${figure('Oldest', oldestAt === undefined ? '–' : duration(hubNow() - oldestAt), `kept for ${duration(info.maxAgeMs)}`)}
     </dl>
     ${history.charts([{ lines: [{ label: 'In', color: '--blue', figure: 'publishedPerSecond' }], value: (n) => `${rate(n)}/s` }])}
     <section><h2>Cursors</h2>${cursors(info)}</section>
