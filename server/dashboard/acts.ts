@@ -3,7 +3,7 @@ import type { Client } from '../../client/index.ts'
 import { QueueAdmin } from '../../client/queues.ts'
 import { StreamAdmin } from '../../client/streams.ts'
 import { MAX_DELAY_MS } from '../../shared/content-frames.ts'
-import { connection, wholeClient } from './hub.ts'
+import { connection, isThere, wholeClient } from './hub.ts'
 
 /** What a page does to the hub. */
 export interface Acting {
@@ -24,7 +24,7 @@ const NO_ANSWER = 'The hub has not answered in time: it is not known whether thi
 
 /** Whether anything can be done now. Buttons that do something are disabled while it cannot. */
 export function canAct(): boolean {
-  return connection.state === 'connected'
+  return isThere()
 }
 
 /**
@@ -37,13 +37,13 @@ export function canAct(): boolean {
  * ```
  */
 export async function act<Result>(ask: (hub: Acting) => Promise<Result>): Promise<Result> {
-  if (!canAct()) throw new Error(AWAY)
+  if (!canAct()) throw new Error(connection.state === 'connected' ? SILENT : AWAY)
   const lost = new AbortController()
   const stop = wholeClient.onState(({ to }) => {
     if (to !== 'connected') lost.abort(new Error(UNKNOWN))
   })
   try {
-    await isThere(lost.signal)
+    await answers(lost.signal)
     return await ask(until(lost.signal))
   } catch (error) {
     const code = (error as { code?: unknown }).code
@@ -56,7 +56,7 @@ export async function act<Result>(ask: (hub: Acting) => Promise<Result>): Promis
 }
 
 /** A hub or a network that hangs would do much later what it is sent now. Rejects if it does. */
-async function isThere(signal: AbortSignal): Promise<void> {
+async function answers(signal: AbortSignal): Promise<void> {
   try {
     await wholeClient.call('hub.whoami', undefined, { signal, timeoutMs: THERE_MS })
   } catch (error) {

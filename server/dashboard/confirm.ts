@@ -1,6 +1,6 @@
 import { html, nothing, render } from 'lit/html.js'
 import { canAct } from './acts.ts'
-import { wholeClient } from './hub.ts'
+import { onDraw } from './schedule.ts'
 
 export interface Question {
   readonly title: string
@@ -45,7 +45,7 @@ export function confirmed({ title, text, verb, typed }: Question): Promise<boole
       dialog,
     )
   draw()
-  const stop = wholeClient.onState(draw)
+  const stop = onDraw(draw)
   document.body.append(dialog)
   return new Promise((resolve) => {
     dialog.addEventListener('close', () => {

@@ -11,9 +11,14 @@ export function count(n: number): string {
   return `${short.format(n / 1_000_000_000)} billion`
 }
 
-/** `1 message`, `1,204 messages`. */
+/** `12,345,678`: an offset, or a number in a sentence, on which somebody may act. */
+export function exact(n: number): string {
+  return whole.format(n)
+}
+
+/** `1 message`, `12,345,678 messages`. */
 export function counted(n: number, one: string, many = `${one}s`): string {
-  return `${count(n)} ${n === 1 ? one : many}`
+  return `${exact(n)} ${n === 1 ? one : many}`
 }
 
 /** A number a second: `0.3`, `12`, `48,210`. */

@@ -2,7 +2,7 @@ import { html, nothing, type TemplateResult } from 'lit/html.js'
 import type { History, HistoryRange } from '../../shared/sys.ts'
 import type { ChartLine, ChartSpec } from './chart.ts'
 import { tick } from './format.ts'
-import { client } from './hub.ts'
+import { hubNow } from './hub.ts'
 import { unanswered } from './parts.ts'
 import { poll } from './poll.ts'
 import { href, type Route } from './route.ts'
@@ -67,7 +67,7 @@ function drawn(
       lines.map(({ figure }) => figure),
       stepS,
     )
-    return html`<time-chart class="panel" .spec=${spec} .range=${seconds} .end=${client.hub.now()} .data=${data}></time-chart>`
+    return html`<time-chart class="panel" .spec=${spec} .range=${seconds} .end=${hubNow()} .data=${data}></time-chart>`
   })}</div>
   ${history.kept ? nothing : html`<p class="more">The hub keeps no history of it at the moment: more queues or streams are busy than it keeps histories of.</p>`}`
 }

@@ -27,7 +27,7 @@ export const wholeClient: Client = connect(hubUrl, {
 })
 
 /** What pages read with. What they do to the hub goes through `act`. */
-export const client: Pick<Client, 'call' | 'hub' | 'state'> & {
+export const client: Pick<Client, 'call' | 'hub' | 'state' | 'onState'> & {
   readonly queues: { readonly deadLetters: Pick<DeadLetterAdmin, 'list' | 'count'> }
 } = wholeClient
 
@@ -65,3 +65,19 @@ function whyAway({ code, message }: Reason): string {
 
 export const model = new Model(dataChanged)
 model.watch(wholeClient)
+
+/** Whether the hub is there. While it is not, figures are old, and nothing can be done. */
+export function isThere(): boolean {
+  return connection.state === 'connected' && !model.silent
+}
+
+/** Whether it is known that the hub is not there: not while the page connects at first. */
+export function isAway(): boolean {
+  return !isThere() && (connection.state === 'connected' || connection.reason !== '')
+}
+
+/** The hub's time for which the figures are, in milliseconds since 1970: it stands still while the hub is away. */
+export function hubNow(): number {
+  const now = wholeClient.hub.now()
+  return isThere() || model.heardAt === 0 ? now : now - (Date.now() - model.heardAt)
+}

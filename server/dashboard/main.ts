@@ -1,7 +1,7 @@
 import { html, nothing, render, type TemplateResult } from 'lit/html.js'
 import './chart.ts'
 import { clock } from './format.ts'
-import { connection, model } from './hub.ts'
+import { connection, isThere, model } from './hub.ts'
 import { noticesView, putFailuresAway } from './notices.ts'
 import type { OpenPage, Page } from './page.ts'
 import { openConnection } from './pages/connection.ts'
@@ -16,6 +16,7 @@ import { openStream } from './pages/stream.ts'
 import { openStreams } from './pages/streams.ts'
 import { openTail } from './pages/tail.ts'
 import { openTopics } from './pages/topics.ts'
+import type { Level } from './parts.ts'
 import { missingRights, seenOnly } from './rights.ts'
 import { currentRoute, href, type Route } from './route.ts'
 import { invalidate, onDraw } from './schedule.ts'
@@ -65,8 +66,9 @@ function navigate(): void {
   const moved = before && [before.section, ...before.rest].join('/') !== [route.section, ...route.rest].join('/')
   if (moved) putFailuresAway()
   draw()
+  const otherRows = before?.query.get('from') !== route.query.get('from')
+  if (moved || otherRows) scrollTo(0, 0)
   if (!moved) return
-  scrollTo(0, 0)
   // For those who hear the page, and for whose keyboard the link that they followed is gone.
   app.querySelector('h1')?.focus({ preventScroll: true })
 }
@@ -83,33 +85,42 @@ function draw(): void {
         <p class="state" role="status">${stateWords()}</p>
         ${whoView()}
       </header>
-      ${connection.state === 'connected' ? refused() : lost()}
-      <main id="content" class=${connection.state === 'connected' ? '' : 'stale'}>${page.view()}</main>
+      ${isThere() ? refused() : lost()}
+      <main id="content" class=${isThere() ? '' : 'stale'}>${page.view()}</main>
       ${noticesView()}`,
     app,
   )
 }
 
 function stateWords(): TemplateResult {
-  const [kind, words] =
-    connection.state === 'connected'
-      ? ['good', 'Connected']
-      : connection.state === 'closed'
-        ? ['bad', 'Closed']
-        : ['warn', connection.reason === '' ? 'Connecting' : 'Reconnecting']
+  const [kind, words] = standing()
   return html`<span class="dot ${kind}" aria-hidden="true"></span>${words}`
+}
+
+function standing(): readonly [Level, string] {
+  if (isThere()) return ['good', 'Connected']
+  if (connection.state === 'connected') return ['warn', 'No answer']
+  if (connection.state === 'closed') return ['bad', 'Closed']
+  return ['warn', connection.reason === '' ? 'Connecting' : 'Reconnecting']
 }
 
 /** What is seen is old, and why. */
 function lost(): TemplateResult | typeof nothing {
   const { state, reason, loggedOut } = connection
   if (loggedOut) return endedToken()
+  if (state === 'connected')
+    return html`<p class="lost" role="alert"><b>The hub does not answer.</b> ${figuresOf()}</p>`
   if (reason === '') return nothing
   const words =
     state === 'closed' ? 'The hub has closed the connection for good.' : 'No connection to the hub; trying again.'
   return html`<p class="lost" role="alert"><b>${words}</b> ${reason}${/[.!?]$/.test(reason) ? '' : '.'}
-    ${model.heardAt > 0 ? `The figures are of ${clock(model.heardAt)}.` : ''}
+    ${figuresOf()}
     ${state === 'closed' ? html`<button @click=${() => location.reload()}>Load the page again</button>` : ''}</p>`
+}
+
+/** From when what is seen is. */
+function figuresOf(): string {
+  return model.heardAt > 0 ? `The figures are of ${clock(model.heardAt)}.` : ''
 }
 
 /** The token is worth nothing any longer. What is on the page stays, to be read or copied. */
@@ -117,7 +128,7 @@ function endedToken(): TemplateResult {
   const { expiresAt } = whoami() ?? {}
   const expired = expiresAt !== undefined && expiresAt <= Date.now()
   return html`<p class="lost" role="alert"><b>${expired ? 'Your token has expired.' : 'The hub does not accept your token any longer.'}</b>
-    ${model.heardAt > 0 ? `The figures are of ${clock(model.heardAt)}.` : ''} <a href=${loginHref(expired)}>Log in again</a></p>`
+    ${figuresOf()} <a href=${loginHref(expired)}>Log in again</a></p>`
 }
 
 /** Rights that the token lacks for what is shown. */

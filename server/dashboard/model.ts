@@ -1,6 +1,12 @@
 import type { Client } from '../../client/index.ts'
 import type { HubInfo } from '../../shared/sys.ts'
+import { FORBIDDEN_MS, isForbidden, isNoAnswer } from './answer.ts'
 import { heard } from './rights.ts'
+
+const INTERVAL_MS = 1000
+
+/** After how many seconds without an answer the hub is called silent. */
+const SILENT_S = 3
 
 /** What every page shows or needs of the hub. */
 export class Model {
@@ -8,25 +14,55 @@ export class Model {
   /** When it last answered, in milliseconds since 1970. */
   heardAt = 0
   private readonly changed: () => void
+  private asking = false
+  /** For how many seconds the connected hub has owed an answer. */
+  private owedS = 0
+  private forbiddenUntil = 0
 
   constructor(changed: () => void) {
     this.changed = changed
   }
 
+  /** The hub is connected and does not answer: it hangs, or the network does. */
+  get silent(): boolean {
+    return this.owedS >= SILENT_S
+  }
+
   /** Asks once a second, as long as the page is visible. */
   watch(client: Client): void {
-    const ask = async () => {
+    const tick = () => {
       if (document.hidden) return
-      try {
-        this.hub = (await client.call('hub.show')) as HubInfo
-        this.heardAt = Date.now()
-        heard(this)
-      } catch (error) {
-        heard(this, error)
-      }
+      if (client.state !== 'connected') {
+        this.owedS = 0
+        this.forbiddenUntil = 0
+      } else if (this.asking) this.owedS++
+      if (!this.asking) void this.ask(client)
       this.changed()
     }
-    void ask()
-    setInterval(ask, 1000)
+    tick()
+    setInterval(tick, INTERVAL_MS)
+  }
+
+  private async ask(client: Client): Promise<void> {
+    // Anybody may ask who they are: this tells whether the hub answers.
+    const mayShow = Date.now() >= this.forbiddenUntil
+    this.asking = true
+    try {
+      const answer = await client.call(mayShow ? 'hub.show' : 'hub.whoami')
+      if (mayShow) this.hub = answer as HubInfo
+      if (mayShow) heard(this)
+      this.answered()
+    } catch (error) {
+      if (!isNoAnswer(error)) this.answered()
+      if (mayShow) heard(this, error)
+      if (isForbidden(error)) this.forbiddenUntil = Date.now() + FORBIDDEN_MS
+    }
+    this.asking = false
+    this.changed()
+  }
+
+  private answered(): void {
+    this.owedS = 0
+    this.heardAt = Date.now()
   }
 }

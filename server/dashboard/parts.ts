@@ -1,5 +1,6 @@
 import { html, nothing, type TemplateResult } from 'lit/html.js'
 import { clock, fullTime } from './format.ts'
+import { isAway } from './hub.ts'
 
 export type Content = TemplateResult | string | typeof nothing
 
@@ -39,9 +40,15 @@ export function empty(title: string, text: Content): TemplateResult {
 
 /** Shown until the hub has answered, and if it refuses to. */
 export function unanswered(error: string | undefined): TemplateResult {
-  return error === undefined
-    ? empty('Asking the hub', 'The answer comes within a second.')
-    : empty('The hub does not show this', error)
+  if (error !== undefined) return empty('The hub does not show this', error)
+  return isAway()
+    ? empty('The hub is away', 'This is shown once it answers.')
+    : empty('Asking the hub', 'The answer comes within a second.')
+}
+
+/** Shown in place of something that was deleted while its page was open. */
+export function deleted(kind: string): TemplateResult {
+  return empty(`This ${kind} is gone`, 'It has been deleted. If it is declared again, it is shown here.')
 }
 
 /** A bar that shows how full something is; the words beside it say the same. */

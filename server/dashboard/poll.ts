@@ -1,3 +1,4 @@
+import { FORBIDDEN_MS, isForbidden, isGone, isNoAnswer } from './answer.ts'
 import { client } from './hub.ts'
 import { errorText } from './notices.ts'
 import { heard } from './rights.ts'
@@ -5,13 +6,12 @@ import { dataChanged, invalidate } from './schedule.ts'
 
 const INTERVAL_MS = 1000
 
-/** The hub has not answered: what it said before stands, and the head of the page says that it is away. */
-const NO_ANSWER: readonly unknown[] = ['connection_lost', 'request_timeout', 'client_closed']
-
 export interface Polled<Result> {
   readonly value: Result | undefined
   /** What the hub said instead of the last answer. */
   readonly error: string | undefined
+  /** The hub said that there is no such thing, or not any longer. */
+  readonly gone: boolean
   /** Asks now. */
   again(): void
   stop(): void
@@ -22,9 +22,11 @@ export function poll<Result>(method: string, params: object, intervalMs = INTERV
   const abort = new AbortController()
   let timer: ReturnType<typeof setTimeout> | undefined
   let round = 0
+  let forbidden = false
   const polled = {
     value: undefined as Result | undefined,
     error: undefined as string | undefined,
+    gone: false,
     again: () => {},
     stop,
   }
@@ -36,25 +38,33 @@ export function poll<Result>(method: string, params: object, intervalMs = INTERV
       if (mine !== round) return
       polled.value = value
       polled.error = undefined
+      polled.gone = forbidden = false
       heard(polled)
       dataChanged()
     } catch (error) {
       if (abort.signal.aborted || mine !== round) return
-      if (!NO_ANSWER.includes((error as { code?: unknown }).code)) {
+      if (!isNoAnswer(error)) {
         polled.error = errorText(error)
+        polled.gone = isGone(error)
+        forbidden = isForbidden(error)
         heard(polled, error)
         invalidate()
       }
     }
-    timer = setTimeout(next, intervalMs)
+    timer = setTimeout(next, forbidden ? FORBIDDEN_MS : intervalMs)
   }
   // Nobody looks at a page in the background: it asks when it comes to the front.
   const next = () => {
     if (document.hidden) document.addEventListener('visibilitychange', next, { once: true, signal: abort.signal })
     else void ask()
   }
+  // Another connection may have other rights.
+  const offState = client.onState(({ to }) => {
+    if (to === 'connected' && forbidden) void ask()
+  })
   function stop() {
     abort.abort()
+    offState()
     heard(polled)
     round++
     clearTimeout(timer)

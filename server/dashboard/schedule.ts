@@ -1,14 +1,15 @@
 /** Figures come once a second in many messages: what they change is drawn together, and not more often than this. */
 const DATA_INTERVAL_MS = 500
 
-let draw: () => void = () => {}
+const drawings = new Set<() => void>()
 let frame = 0
 let timer: ReturnType<typeof setTimeout> | undefined
 let drawnAt = 0
 
-/** What draws the page. */
-export function onDraw(task: () => void): void {
-  draw = task
+/** Has something drawn whenever the page is; returns what ends that. */
+export function onDraw(task: () => void): () => void {
+  drawings.add(task)
+  return () => drawings.delete(task)
 }
 
 /** Draws at the next animation frame: for what the user has done. */
@@ -19,7 +20,7 @@ export function invalidate(): void {
     clearTimeout(timer)
     timer = undefined
     drawnAt = performance.now()
-    draw()
+    for (const draw of drawings) draw()
   })
 }
 

@@ -109,6 +109,9 @@ describe('access to the dashboard in Chromium', () => {
 
   it('says which rights a token lacks, and never that there is nothing', async () => {
     const page = await open(`http://127.0.0.1:${hub.port}/#/queues`)
+    const sent: string[] = []
+    page.on('websocket', (socket) => socket.on('framesent', ({ payload }) => sent.push(String(payload))))
+    const asked = (method: string) => sent.join().split(`"${method}"`).length - 1
     await enter(page, guest)
     await page.getByText('There is no queue that you can see').waitFor()
     const banner = page.locator('.lost')
@@ -119,6 +122,10 @@ describe('access to the dashboard in Chromium', () => {
     await eventually(() => main.textContent()).toContain('admin on $sys.connections.find')
     await go(page, '#/')
     await eventually(() => main.textContent()).toContain('admin on $sys.hub.show')
+    // The hub logs whatever it forbids: that is not asked for once a second.
+    const pulses = asked('hub.whoami')
+    await eventually(() => asked('hub.whoami')).toBeGreaterThan(pulses + 2)
+    expect(['hub.show', 'hub.attention', 'hub.history', 'connections.find'].map(asked)).toEqual([1, 1, 1, 1])
     await go(page, '#/queues/jobs/dead-letters')
     await eventually(() => main.textContent()).toContain('admin on jobs')
     await go(page, '#/tail?pattern=other')
@@ -196,6 +203,10 @@ describe('what is done in the dashboard while the hub is away', () => {
     await page.evaluate(() => document.querySelector('dialog')?.close('yes'))
     await page.getByText('The hub is away: nothing was done').waitFor()
     expect(await button('Purge…').isEnabled()).toBe(false)
+    const go = (hash: string) => page.evaluate((to) => location.assign(to), hash)
+    await go('#/queues/dead')
+    await eventually(() => page.locator('main').textContent()).toContain('This is shown once it answers')
+    await go('#/queues/jobs')
     hub = await start(port)
     await eventually(() => page.locator('.state').textContent()).toBe('Connected')
     await eventually(() => button('Purge…').isEnabled()).toBe(true)
@@ -210,7 +221,12 @@ describe('what is done in the dashboard while the hub is away', () => {
     proxy.hold()
     await dialog().getByRole('button', { name: 'Purge' }).click()
     await page.getByText('The hub does not answer: nothing was done').waitFor()
+    await eventually(() => page.locator('.state').textContent()).toBe('No answer')
+    expect(await page.locator('.lost').textContent()).toMatch(/The hub does not answer\. +The figures are of \d/)
+    expect(await page.locator('main.stale').count()).toBe(1)
+    expect(await button('Purge…').isEnabled()).toBe(false)
     proxy.release()
+    await eventually(() => page.locator('.state').textContent()).toBe('Connected')
     const client = connect(`ws://127.0.0.1:${hub.port}`)
     // What the page has sent meanwhile came before this.
     await eventually(() => page.locator('.figure', { hasText: 'Ready' }).locator('b').first().textContent()).toBe('5')

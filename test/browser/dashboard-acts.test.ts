@@ -161,6 +161,41 @@ describe('what an operator does with the dashboard', () => {
     expect(await left()).toBe(1)
   })
 
+  it('shows a letter that dies again as soon as it is redriven', async () => {
+    const { page, world } = board
+    await world.client.queues.declare({ name: 'failing', maxAttempts: 1 })
+    await world.client.enqueue('failing', 'a letter')
+    const reader = new QueueReader(world.client, 'failing')
+    await (await reader.next()).reject('broken')
+    await board.go('#/queues/failing/dead-letters')
+    await page.locator('.letters > li').waitFor()
+    await board.button('Redrive all…').click()
+    await board.answer('Redrive')
+    await (await reader.next()).reject('broken again')
+    await page.getByText('broken again').waitFor()
+    expect(await page.locator('.letters > li').count()).toBe(1)
+    await reader.close()
+    await world.client.queues.delete('failing')
+    await page.getByText('This queue is gone').waitFor()
+    expect(await board.button(/^(Redrive|Purge)/).count()).toBe(0)
+  })
+
+  it('says of a queue or a stream that it is gone once it is deleted', async () => {
+    const { page, world } = board
+    const { queues, streams } = world.client
+    for (const [kind, admin, verb] of [
+      ['queue', queues, 'Purge…'],
+      ['stream', streams, 'Delete…'],
+    ] as const) {
+      await (kind === 'queue' ? queues.declare({ name: 'brief' }) : streams.declare({ name: 'brief', topics: ['b'] }))
+      await board.go(`#/${kind}s/brief`)
+      await board.button(verb).waitFor()
+      await admin.delete('brief')
+      await page.getByText(`This ${kind} is gone`).waitFor()
+      expect(await page.locator('main :is(button, .figure)').count()).toBe(0)
+    }
+  })
+
   it('has asked no other host for anything, and broken neither its policy nor anything else', () => {
     expect(board.complaints).toEqual([])
   })

@@ -96,6 +96,12 @@ describe('what the dashboard shows', () => {
     )
     await board.go('#/connections?from=50')
     await page.getByText(/51 to \d+ of \d+/).waitFor()
+    await board.go('#/connections')
+    const next = page.getByRole('link', { name: 'Next 50' })
+    await next.scrollIntoViewIfNeeded()
+    expect(await page.evaluate(() => scrollY)).toBeGreaterThan(0)
+    await next.click()
+    await eventually(() => page.evaluate(() => scrollY)).toBe(0)
     await board.go('#/connections?from=5000&sort=nosuch')
     await page.getByRole('link', { name: 'Go to its beginning' }).waitFor()
     await board.go('#/connections?from=50')
@@ -112,12 +118,19 @@ describe('what the dashboard shows', () => {
     const id = connections.find(({ client }) => client === 'brief visitor')?.connection as string
     await board.go(`#/connections/${id}`)
     await page.getByRole('heading', { name: 'brief visitor' }).waitFor()
+    await page.locator('.figure').first().waitFor()
+    // Its answer is below the heading, which keeps the focus.
+    expect(await page.evaluate(() => document.activeElement?.tagName)).toBe('H1')
+    await board.button('Disconnect…').click()
     await brief.close()
+    await board.answer('Disconnect')
+    await page.getByText('brief visitor had ended already').waitFor()
+    await board.go(`#/connections/${id}`)
     await eventually(() => page.locator('.verdict').textContent()).toMatch(/Ended .*last figures/s)
     await board.go('#/connections')
     await page.getByRole('heading', { name: 'Ended recently' }).waitFor()
     await board.go('#/connections/nosuch')
-    await page.getByText('This connection is not open').waitFor()
+    await page.getByText('No connection with this id is open, or among the last ones that ended').waitFor()
     expect(await page.locator('main').textContent()).not.toMatch(/connections\.list|no_connection/)
   })
 
@@ -142,6 +155,22 @@ describe('what the dashboard shows', () => {
     await eventually(() => board.row('latest').locator('td').nth(3).textContent()).toBe('3')
     await eventually(() => board.row('photos').locator('.sparkline path').getAttribute('d')).toMatch(/M.*L/)
     await world.client.streams.delete('latest')
+    // A stream that many have published to.
+    const many = await board.browser.newPage()
+    await many.routeWebSocket(/.*/, (socket) => {
+      const hub = socket.connectToServer()
+      hub.onMessage((frame) =>
+        socket.send(String(frame).replace(/"first":\d+,"next":\d+/g, '"first":1234567,"next":12345679')),
+      )
+    })
+    await many.goto(`${board.address}#/streams/photos`)
+    await many.getByText('offsets 1,234,567 to 12,345,678').waitFor()
+    await many.getByLabel('Delete the messages before offset').fill('12345678')
+    await many.getByRole('button', { name: 'Trim…' }).click()
+    await eventually(() => many.getByRole('dialog').textContent()).toMatch(
+      /before offset 12,345,678 will be deleted.* 11,111,111 offsets of 11,111,112/,
+    )
+    await many.close()
     await board.go('#/streams/photos')
     await eventually(() => board.row('reports').textContent()).toMatch(/reports[\d,]+/)
     await board.go('#/streams/nosuch')

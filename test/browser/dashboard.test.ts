@@ -129,6 +129,14 @@ describe('the dashboard for everyone', () => {
     expect((await drawn('.swatch.blue')).visible).toBe(true)
     expect((await drawn('.swatch.teal')).visible).toBe(true)
     await board.shot('queue-forced-colours')
+    const lines = () =>
+      page.locator('.top nav a').evaluateAll((links) => {
+        const { backgroundColor } = getComputedStyle(links[0]?.closest('.top') as Element)
+        return links
+          .filter((each) => getComputedStyle(each).borderBottomColor !== backgroundColor)
+          .map((each) => each.textContent)
+      })
+    expect(await lines()).toEqual(['Queues'])
     await page.emulateMedia({ forcedColors: 'none' })
   })
 
@@ -169,6 +177,8 @@ describe('the dashboard for everyone', () => {
     await press('Enter')
     await eventually(focused).toBe('H1 emails')
     await board.button('Purge…').waitFor()
+    // Also once what it stands above has come.
+    expect(await focused()).toBe('H1 emails')
     await tabTo('Purge…')
     await press('Enter')
     await page.keyboard.type('emails')

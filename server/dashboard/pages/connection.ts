@@ -3,7 +3,7 @@ import type { ConnectionInfo, EndedConnection } from '../../../shared/sys.ts'
 import { act, canAct } from '../acts.ts'
 import { confirmed } from '../confirm.ts'
 import { bytes, count, counted, duration } from '../format.ts'
-import { client } from '../hub.ts'
+import { hubNow } from '../hub.ts'
 import { tell } from '../notices.ts'
 import type { OpenPage } from '../page.ts'
 import { empty, facts, figure, fill, heading, moment, unanswered, verdict } from '../parts.ts'
@@ -19,15 +19,11 @@ export const openConnection: OpenPage = ({ rest: [id = ''] }) => {
     close: () => shown.stop(),
     view() {
       const back = html`<p class="back"><a href=${href(['connections'])}>Connections</a></p>`
-      if (shown.value) return html`${back}${details(shown.value)}`
-      return html`${back}${heading(html`<span class="name">${id}</span>`)}${
-        isGone(shown.error)
-          ? empty(
-              'This connection is not open',
-              'It ended some time ago: the hub remembers only the latest that ended.',
-            )
-          : unanswered(shown.error)
-      }`
+      // It may go without a trace, as with a hub that is started anew.
+      const info = shown.gone && shown.value && !('endedAt' in shown.value) ? undefined : shown.value
+      // One heading, whatever is below it: it may have the focus.
+      return html`${back}${heading(html`<span class=${info?.client === undefined ? 'name' : ''}>${info?.client ?? id}</span>`, info ? verbs(info) : nothing)}
+        ${info ? details(info) : shown.gone ? UNKNOWN : unanswered(shown.error)}`
     },
   }
 }
@@ -37,25 +33,24 @@ function behindText({ lagMs, outboxBytes }: ConnectionInfo): string {
   return outboxBytes > 0 ? 'its client holds messages back' : 'its outbox is empty'
 }
 
-/** The hub does not know it any longer. */
-function isGone(error: string | undefined): boolean {
-  return error?.includes('(no_connection)') ?? false
-}
+const UNKNOWN = empty(
+  'No such connection',
+  'No connection with this id is open, or among the last ones that ended, which the hub remembers.',
+)
 
 const LEVELS = { well: 'good', slow: 'warn', losing: 'bad' } as const
+
+function verbs(info: ConnectionInfo | EndedConnection): TemplateResult | typeof nothing {
+  if ('endedAt' in info) return nothing
+  return html`<button class="danger" ?disabled=${!canAct()} @click=${() => disconnect(info)}>Disconnect…</button>`
+}
 
 /** Of one that has ended, the last figures. */
 function details(info: ConnectionInfo | EndedConnection): TemplateResult {
   const ended = 'endedAt' in info ? info : undefined
-  const now = client.hub.now()
+  const now = hubNow()
   const { connection, client: name, address, connectedAt, outboxBytes, outboxLimitBytes, lagMs, droppedTotal } = info
-  return html`${heading(
-    name ?? connection,
-    ended
-      ? nothing
-      : html`<button class="danger" ?disabled=${!canAct()} @click=${() => disconnect(info)}>Disconnect…</button>`,
-  )}
-    ${ended ? verdict('warn', html`Ended ${moment(ended.endedAt)}: ${ended.reason} These are its last figures.`) : verdict(LEVELS[health(info, now)], stateOf(info, now))}
+  return html`${ended ? verdict('warn', html`Ended ${moment(ended.endedAt)}: ${ended.reason} These are its last figures.`) : verdict(LEVELS[health(info, now)], stateOf(info, now))}
     <dl class="figures few">
       ${figure('Outbox', bytes(outboxBytes), html`of ${bytes(outboxLimitBytes)} ${fill(outboxBytes, outboxLimitBytes)}`)}
       ${figure('Behind for', lagMs > 0 ? duration(lagMs) : '–', behindText(info))}
@@ -115,9 +110,13 @@ async function disconnect({ connection, client, consumerCount }: ConnectionInfo)
     verb: 'Disconnect',
   })
   if (!yes) return
-  const done = await tell(
-    act((hub) => hub.connections.disconnect(connection)),
+  const asked = act((hub) => hub.connections.disconnect(connection)).then(
     () => `${name} is disconnected.`,
+    (error: { code?: unknown }) => {
+      if (error.code !== 'no_connection') throw error
+      return `${name} had ended already.`
+    },
   )
+  const done = await tell(asked, (words) => words)
   if (done) location.hash = href(['connections'])
 }

@@ -8,7 +8,7 @@ import {
   type EndedConnection,
 } from '../../../shared/sys.ts'
 import { bytes, count, counted, duration } from '../format.ts'
-import { client as hub } from '../hub.ts'
+import { hubNow } from '../hub.ts'
 import { HubList } from '../hub-list.ts'
 import type { OpenPage } from '../page.ts'
 import { fill, heading, moment } from '../parts.ts'
@@ -62,12 +62,12 @@ function cells(info: ConnectionInfo): TemplateResult {
     <td class="outbox">${fill(outboxBytes, outboxLimitBytes)}<span class="line">${bytes(outboxBytes)} <span class="quiet">of ${bytes(outboxLimitBytes)}</span></span></td>
     <td class="number">${count(droppedTotal)}</td>
     <td class="number wide">${count(deliveredTotal)}</td>
-    <td class="number wide">${duration(hub.hub.now() - connectedAt)}</td>
-    <td class="why ${health(info, hub.hub.now())}">${stateTag(info)} ${stateOf(info, hub.hub.now())}</td>`
+    <td class="number wide">${duration(hubNow() - connectedAt)}</td>
+    <td class="why ${health(info, hubNow())}">${stateTag(info)} ${stateOf(info, hubNow())}</td>`
 }
 
 function stateTag(info: ConnectionInfo): TemplateResult | typeof nothing {
-  const state = health(info, hub.hub.now())
+  const state = health(info, hubNow())
   if (state === 'well') return nothing
   return state === 'losing'
     ? html`<span class="tag bad">loses messages</span>`

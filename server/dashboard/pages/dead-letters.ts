@@ -7,7 +7,7 @@ import { count, counted, firstLine } from '../format.ts'
 import { client } from '../hub.ts'
 import { errorText, notice, tell } from '../notices.ts'
 import type { OpenPage } from '../page.ts'
-import { empty, heading, moment, unanswered } from '../parts.ts'
+import { deleted, empty, heading, moment, unanswered } from '../parts.ts'
 import { type Polled, poll } from '../poll.ts'
 import { href, type Route, setQuery } from '../route.ts'
 import { invalidate } from '../schedule.ts'
@@ -47,11 +47,12 @@ export const openDeadLetters: OpenPage = (route) => {
 
 function deadLetters(open: Open): TemplateResult {
   const { name, letters, queue } = open
-  const total = queue.value?.deadLetters
-  letters.refresh(total)
+  const { value, gone } = queue
+  const total = gone ? undefined : value?.deadLetters
+  letters.refresh(queue.value)
   return html`<p class="back"><a href=${href(['queues'])}>Queues</a> / <a class="name" href=${href(['queues', name])}>${name}</a></p>
     ${heading('Dead letters', html`<p class="quiet">${total === undefined ? '' : `${counted(total, 'message')} could not be handled`}</p>`)}
-    ${filters(open)} ${actions(open)} ${list(open)}`
+    ${value && gone ? deleted('queue') : html`${filters(open)} ${actions(open)} ${list(open)}`}`
 }
 
 function list(open: Open): TemplateResult {
@@ -70,10 +71,16 @@ function list(open: Open): TemplateResult {
       ({ row, isPast }) => letter(open, row, isPast),
     )}</ol>
     <nav class="pages" aria-label="Pages">
-      <button ?disabled=${letters.page === 1} @click=${() => letters.previous()}>Previous ${PAGE}</button>
+      <button ?disabled=${letters.page === 1} @click=${() => turn(() => letters.previous())}>Previous ${PAGE}</button>
       <span class="quiet">Page ${letters.page}</span>
-      <button ?disabled=${!letters.hasMore} @click=${() => letters.next()}>Next ${PAGE}</button>
+      <button ?disabled=${!letters.hasMore} @click=${() => turn(() => letters.next())}>Next ${PAGE}</button>
     </nav>`
+}
+
+/** Goes to another page of the list, which is read from its top. */
+function turn(go: () => void): void {
+  go()
+  scrollTo(0, 0)
 }
 
 function filters({ route, letters }: Open): TemplateResult {

@@ -1,4 +1,5 @@
-import type { DeadLetter, DeadLetterFilter, DeadReason } from '../../../shared/queues.ts'
+import type { DeadLetter, DeadLetterFilter, DeadReason, QueueStatus } from '../../../shared/queues.ts'
+import { isNoAnswer } from '../answer.ts'
 import { client } from '../hub.ts'
 import { errorText } from '../notices.ts'
 import type { Route } from '../route.ts'
@@ -18,7 +19,7 @@ export const REASONS: Readonly<Record<DeadReason, string>> = {
   overflow: 'the queue was full',
 }
 
-/** The dead letters of a queue, a page at a time, loaded again when the filter or their number changes. */
+/** The dead letters of a queue, a page at a time, loaded again when the filter or something in the queue changes. */
 export class Letters {
   letters: readonly DeadLetter[] | undefined = undefined
   hasMore = false
@@ -34,7 +35,10 @@ export class Letters {
   /** Counts what was asked for: another page, another filter. */
   private wanted = 0
   private asked = 0
-  private countAtLoad: number | undefined = undefined
+  /** The figures of the queue for which the letters were loaded, and whether they are being loaded. */
+  private figuresAtLoad: string | undefined = undefined
+  private compared: QueueStatus | undefined = undefined
+  private loading = false
   private readonly still = new StillRows<DeadLetter>('.letters', ({ letter }) => String(letter))
 
   constructor(queue: string, route: Route) {
@@ -78,12 +82,20 @@ export class Letters {
     invalidate()
   }
 
-  /** Call with the current number of dead letters at each drawing: loads again what others have changed. */
-  refresh(count: number | undefined): void {
-    if (count === undefined || this.countAtLoad === count) return
-    const first = this.countAtLoad === undefined
-    this.countAtLoad = count
-    if (!first) void this.load()
+  /** Call with the current figures of the queue at each drawing: loads again what others have changed. */
+  refresh(queue: QueueStatus | undefined): void {
+    if (queue === undefined || queue === this.compared || this.loading) return
+    this.compared = queue
+    const figures = figuresOf(queue)
+    if (this.figuresAtLoad === figures && !this.lacks(queue)) return
+    this.figuresAtLoad = figures
+    void this.load()
+  }
+
+  /** Fewer are shown than there are. */
+  private lacks({ deadLetters }: QueueStatus): boolean {
+    if (!this.letters || this.page > 1 || this.isFiltered) return false
+    return this.letters.length < Math.min(PAGE, deadLetters)
   }
 
   filterChanged(): void {
@@ -113,6 +125,7 @@ export class Letters {
   async load(): Promise<void> {
     const mine = ++this.round
     const asked = this.wanted
+    this.loading = true
     try {
       const from = this.starts.at(-1) ?? 0
       const found = await client.queues.deadLetters.list(this.queue, this.filter, { from, limit: PAGE + 1 })
@@ -126,7 +139,11 @@ export class Letters {
       for (const letter of this.selected) if (!there.has(letter)) this.selected.delete(letter)
     } catch (error) {
       if (mine !== this.round) return
-      this.error = errorText(error)
+      // What is shown stands until the hub answers again.
+      if (isNoAnswer(error)) this.figuresAtLoad = undefined
+      else this.error = errorText(error)
+    } finally {
+      if (mine === this.round) this.loading = false
     }
     invalidate()
   }
@@ -135,4 +152,22 @@ export class Letters {
     clearTimeout(this.timer)
     this.round++
   }
+}
+
+/**
+ * All that changes in a queue when a letter comes or goes. Their number alone does not: one may come for each that goes.
+ */
+function figuresOf(queue: QueueStatus): string {
+  const { deadLetters, deadLettersDroppedTotal, depth, inFlight } = queue
+  const { publishedTotal, ackedTotal, redeliveredTotal, droppedTotal } = queue
+  return [
+    deadLetters,
+    deadLettersDroppedTotal,
+    depth,
+    inFlight,
+    publishedTotal,
+    ackedTotal,
+    redeliveredTotal,
+    droppedTotal,
+  ].join()
 }

@@ -3,7 +3,7 @@ import type { Attention, HubInfo } from '../../../shared/sys.ts'
 import { AttentionPanel } from '../attention-panel.ts'
 import { bytes, count, counted, duration, percent, rate } from '../format.ts'
 import { type HistoryView, historyOf } from '../history-view.ts'
-import { client, hubUrl, model } from '../hub.ts'
+import { hubNow, hubUrl, model } from '../hub.ts'
 import type { OpenPage } from '../page.ts'
 import { figure, fill, heading, unanswered } from '../parts.ts'
 import { preformatted } from '../payload-view.ts'
@@ -33,7 +33,7 @@ export const openOverview: OpenPage = (route) => {
 function overview(attention: AttentionPanel, history: HistoryView): TemplateResult {
   const { hub } = model
   if (!hub) return html`${heading('Overview')}${unanswered(missingRights())}`
-  return html`${heading('Overview', html`<p class="quiet">${`Fanfare ${hub.version}, engine ${hub.engine}, up for ${duration(client.hub.now() - hub.startedAt)}`}</p>`)}
+  return html`${heading('Overview', html`<p class="quiet">${`Fanfare ${hub.version}, engine ${hub.engine}, up for ${duration(hubNow() - hub.startedAt)}`}</p>`)}
     ${attention.view()} ${isNew(hub) ? firstSteps() : ''}
     ${history.charts([
       { lines: [{ label: 'Published', color: '--blue', figure: 'publishedPerSecond' }], value: perSecond },

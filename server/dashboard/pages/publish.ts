@@ -3,6 +3,7 @@ import type { Receipt } from '../../../client/index.ts'
 import { QUEUE_TOPIC, type QueuesFound } from '../../../shared/queues.ts'
 import type { TopicsFound } from '../../../shared/sys.ts'
 import { act, canAct } from '../acts.ts'
+import { exact } from '../format.ts'
 import { client } from '../hub.ts'
 import { errorText } from '../notices.ts'
 import type { OpenPage } from '../page.ts'
@@ -97,7 +98,7 @@ function outcome({ at, to, receipt, error }: Outcome): TemplateResult {
     return html`<li class="panel"><p>${mark('bad')}<b>No receipt</b> <span class="name">${to}</span> <span class="quiet">${moment(at)}</span></p><p class="error">${error}</p></li>`
   }
   const { id, duplicate, positions, queues } = receipt
-  const streams = Object.entries(positions).map(([name, { offset }]) => `${name} at offset ${offset}`)
+  const streams = Object.entries(positions).map(([name, { offset }]) => `${name} at offset ${exact(offset)}`)
   const kept = streams.length + queues.length > 0
   return html`<li class="panel"><p>${mark('good')}<b>Published</b> <span class="name">${to}</span> <span class="quiet">${moment(at)}</span></p>
     ${facts([

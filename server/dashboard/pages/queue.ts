@@ -8,7 +8,7 @@ import { bytes, count, counted, duration, rate } from '../format.ts'
 import { type HistoryView, historyOf } from '../history-view.ts'
 import { tell } from '../notices.ts'
 import type { OpenPage } from '../page.ts'
-import { type Content, empty, facts, figure, heading, unanswered, verdict } from '../parts.ts'
+import { type Content, deleted, empty, facts, figure, heading, unanswered, verdict } from '../parts.ts'
 import { poll } from '../poll.ts'
 import { href } from '../route.ts'
 import { StillRows } from '../still.ts'
@@ -32,20 +32,21 @@ export const openQueue: OpenPage = (route) => {
     },
     view() {
       const back = html`<p class="back"><a href=${href(['queues'])}>Queues</a></p>`
-      if (shown.value) return html`${back}${details(shown.value, history, parked)}`
-      return html`${back}${heading(html`<span class="name">${name}</span>`)}${unanswered(shown.error)}`
+      const info = shown.gone ? undefined : shown.value
+      // One heading, whatever is below it: it may have the focus.
+      return html`${back}${heading(html`<span class="name">${name}</span>`, info ? verbs(info) : nothing)}
+        ${info ? details(info, history, parked) : shown.value ? deleted('queue') : unanswered(shown.error)}`
     },
   }
 }
 
+function verbs(info: QueueInfo): TemplateResult {
+  return html`<a class="button" href=${href(['publish'], { kind: 'queue', to: info.name })}>Publish to it</a>
+    <button class="danger" ?disabled=${!canAct()} @click=${() => purge(info)}>Purge…</button>`
+}
+
 function details(info: QueueInfo, history: HistoryView, parked: ParkedKeys): TemplateResult {
-  const { name, growing } = info
-  return html`${heading(
-    html`<span class="name">${name}</span>`,
-    html`<a class="button" href=${href(['publish'], { kind: 'queue', to: name })}>Publish to it</a>
-      <button class="danger" ?disabled=${!canAct()} @click=${() => purge(info)}>Purge…</button>`,
-  )}
-    ${growing ? verdict('bad', 'It keeps growing: for half a minute more messages came in than were acked.') : nothing}
+  return html`${info.growing ? verdict('bad', 'It keeps growing: for half a minute more messages came in than were acked.') : nothing}
     ${figures(info)}
     ${history.charts([
       { lines: [{ label: 'Ready', color: '--blue', figure: 'ready' }], value: count },

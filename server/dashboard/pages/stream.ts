@@ -2,12 +2,12 @@ import { html, nothing, type TemplateResult } from 'lit/html.js'
 import type { StreamStatus } from '../../../shared/sys.ts'
 import { act, canAct } from '../acts.ts'
 import { confirmed } from '../confirm.ts'
-import { bytes, count, counted, duration, rate } from '../format.ts'
+import { bytes, count, counted, duration, exact, rate } from '../format.ts'
 import { type HistoryView, historyOf } from '../history-view.ts'
-import { client } from '../hub.ts'
+import { hubNow } from '../hub.ts'
 import { tell } from '../notices.ts'
 import type { OpenPage } from '../page.ts'
-import { empty, facts, figure, heading, moment, unanswered } from '../parts.ts'
+import { deleted, empty, facts, figure, heading, moment, unanswered } from '../parts.ts'
 import { poll } from '../poll.ts'
 import { href } from '../route.ts'
 import { invalidate } from '../schedule.ts'
@@ -34,24 +34,26 @@ export const openStream: OpenPage = (route) => {
     },
     view() {
       const back = html`<p class="back"><a href=${href(['streams'])}>Streams</a></p>`
-      if (shown.value) return html`${back}${details(shown.value, history, form)}`
-      return html`${back}${heading(html`<span class="name">${name}</span>`)}${unanswered(shown.error)}`
+      const info = shown.gone ? undefined : shown.value
+      // One heading, whatever is below it: it may have the focus.
+      return html`${back}${heading(html`<span class="name">${name}</span>`, info ? verbs(info) : nothing)}
+        ${info ? details(info, history, form) : shown.value ? deleted('stream') : unanswered(shown.error)}`
     },
   }
 }
 
+function verbs(info: StreamStatus): TemplateResult {
+  return html`<a class="button" href=${href(['tail'], { pattern: info.topics[0] ?? '' })}>Tail</a>
+    <button class="danger" ?disabled=${!canAct()} @click=${() => remove(info)}>Delete…</button>`
+}
+
 function details(info: StreamStatus, history: HistoryView, form: TrimForm): TemplateResult {
-  const { name, topics, oldestAt, newestAt, epoch, durability } = info
-  return html`${heading(
-    html`<span class="name">${name}</span>`,
-    html`<a class="button" href=${href(['tail'], { pattern: topics[0] ?? '' })}>Tail</a>
-      <button class="danger" ?disabled=${!canAct()} @click=${() => remove(info)}>Delete…</button>`,
-  )}
-    <dl class="figures few">
+  const { topics, oldestAt, newestAt, epoch, durability } = info
+  return html`<dl class="figures few">
       ${figure('In', `${rate(info.publishedPerSecond)}/s`, 'messages captured')}
       ${figure('Messages', count(info.messages), offsetsText(info))}
       ${figure('Bytes', bytes(info.bytes), `of ${bytes(info.maxBytes)}`)}
-      ${figure('Oldest', oldestAt === undefined ? '–' : duration(client.hub.now() - oldestAt), `kept for ${duration(info.maxAgeMs)}`)}
+      ${figure('Oldest', oldestAt === undefined ? '–' : duration(hubNow() - oldestAt), `kept for ${duration(info.maxAgeMs)}`)}
     </dl>
     ${history.charts([{ lines: [{ label: 'In', color: '--blue', figure: 'publishedPerSecond' }], value: (n) => `${rate(n)}/s` }])}
     <section><h2>Cursors</h2>${cursors(info)}</section>
@@ -72,8 +74,8 @@ function details(info: StreamStatus, history: HistoryView, form: TrimForm): Temp
 
 /** The first and the last offset; the next one is not there yet. */
 function offsetsText({ first, next, lastValue }: StreamStatus): string {
-  if (next === first) return `the next gets offset ${count(next)}`
-  const range = next - first === 1 ? `offset ${count(first)}` : `offsets ${count(first)} to ${count(next - 1)}`
+  if (next === first) return `the next gets offset ${exact(next)}`
+  const range = next - first === 1 ? `offset ${exact(first)}` : `offsets ${exact(first)} to ${exact(next - 1)}`
   return lastValue ? `${range}; only the newest of each topic and key` : range
 }
 
@@ -85,8 +87,8 @@ function cursors({ cursors, cursorCount, next, epoch }: StreamStatus): TemplateR
     <thead><tr><th scope="col" class="text">Cursor</th><th scope="col" class="number long">Next offset</th><th scope="col" class="number long">Consumer lag</th></tr></thead>
     <tbody>${rows.slice(0, MOST_ROWS).map(
       ([name, position]) => html`<tr>
-        <th scope="row" class="name">${name}</th><td class="number">${count(position.offset)}</td>
-        <td class="number">${position.epoch === epoch ? count(next - position.offset) : 'another epoch'}</td>
+        <th scope="row" class="name">${name}</th><td class="number">${exact(position.offset)}</td>
+        <td class="number">${position.epoch === epoch ? exact(next - position.offset) : 'another epoch'}</td>
       </tr>`,
     )}</tbody></table></div>${moreRows(cursorCount, Math.min(rows.length, MOST_ROWS))}`
 }
@@ -94,7 +96,7 @@ function cursors({ cursors, cursorCount, next, epoch }: StreamStatus): TemplateR
 function trimForm(info: StreamStatus, form: TrimForm): TemplateResult {
   return html`<form class="panel row" novalidate @submit=${(event: SubmitEvent) => trim(event, info, form)}>
     <label><span>Delete the messages before offset</span>
-      <input name="before" inputmode="numeric" autocomplete="off" placeholder="${count(info.first)} to ${count(info.next)}"
+      <input name="before" inputmode="numeric" autocomplete="off" placeholder="${exact(info.first)} to ${exact(info.next)}"
         aria-invalid=${form.problem !== undefined} aria-describedby="trim-problem" /></label>
     <button class="danger" ?disabled=${!canAct()}>Trim…</button>
     <p id="trim-problem" class="error full" role="alert">${form.problem ?? nothing}</p>
@@ -109,14 +111,14 @@ async function trim(event: SubmitEvent, { name, first, next }: StreamStatus, for
   form.problem = undefined
   if (!/^\d+$/.test(text) || !Number.isSafeInteger(before)) form.problem = 'Enter an offset: a whole number.'
   else if (before > next)
-    form.problem = `The last offset that can be given is ${count(next)}, which deletes everything.`
-  else if (before <= first) form.problem = `Nothing is kept before offset ${count(first)}.`
+    form.problem = `The last offset that can be given is ${exact(next)}, which deletes everything.`
+  else if (before <= first) form.problem = `Nothing is kept before offset ${exact(first)}.`
   invalidate()
   if (form.problem !== undefined) return
   const everything = before === next
   const yes = await confirmed({
     title: everything ? `Delete everything in ${name}?` : `Trim ${name}?`,
-    text: `${everything ? 'All messages' : `The messages before offset ${count(before)}`} will be deleted from the disk: ${counted(before - first, 'offset')} of ${count(next - first)}. This cannot be undone.`,
+    text: `${everything ? 'All messages' : `The messages before offset ${exact(before)}`} will be deleted from the disk: ${counted(before - first, 'offset')} of ${exact(next - first)}. This cannot be undone.`,
     verb: 'Trim',
     ...(everything && { typed: name }),
   })
@@ -124,7 +126,7 @@ async function trim(event: SubmitEvent, { name, first, next }: StreamStatus, for
   if (
     await tell(
       act((hub) => hub.streams.trim(name, before)),
-      (stream) => `${name} now begins at offset ${count(stream.first)}.`,
+      (stream) => `${name} now begins at offset ${exact(stream.first)}.`,
     )
   ) {
     element.reset()

@@ -1,7 +1,7 @@
 import { html, type TemplateResult } from 'lit/html.js'
 import { STREAM_SORTS, type StreamRow, type StreamStatus, type StreamsFound } from '../../../shared/sys.ts'
 import { bytes, count, counted, duration, rate } from '../format.ts'
-import { client } from '../hub.ts'
+import { hubNow } from '../hub.ts'
 import { HubList } from '../hub-list.ts'
 import type { OpenPage } from '../page.ts'
 import { heading } from '../parts.ts'
@@ -47,7 +47,7 @@ function cells(info: StreamRow): TemplateResult {
     <td class="wide spark">${sparkline(info.history)}</td>
     <td class="number">${count(info.messages)}</td>
     <td class="number">${bytes(info.bytes)}</td>
-    <td class="number wide">${oldestAt === undefined ? '–' : duration(client.hub.now() - oldestAt)}</td>
+    <td class="number wide">${oldestAt === undefined ? '–' : duration(hubNow() - oldestAt)}</td>
     <td class="wide">${retention(info)}</td>`
 }
 
