@@ -58,6 +58,11 @@ export class BegunDeliveries {
     this.#session.writer.flush()
   }
 
+  /** The hub is about to take back what has not begun, as far as it knows. */
+  catchUp(): void {
+    if (this.#isSaid && this.#last > this.#lastSaid) this.#say()
+  }
+
   /** It is not settled by the handler's return. */
   goesOn(delivery: Delivery): void {
     this.#open.set(delivery.number, delivery)

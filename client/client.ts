@@ -397,7 +397,8 @@ export class Client<Topics extends object = Record<string, unknown>> {
   /**
    * Closes for good, after it has sent what was accepted before and awaited what is under way: publishes, requests, calls, handlers of
    * queues and requests, cursors. Whatever has no answer in time rejects with `client_closed` if it was never sent, and with
-   * `connection_lost` if it was. Resolves to how many those are; all calls have the same result.
+   * `connection_lost` if it was. Resolves to how many those are; all calls have the same result. A handler must not await it: it waits
+   * for that handler until its time is up.
    *
    * @example
    * ```

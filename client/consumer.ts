@@ -90,7 +90,8 @@ export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>>, 
   }
 
   /**
-   * Gives back at once what has not begun, waits for the handlers that run, and ends. All calls return the same promise.
+   * Gives back at once what has not begun, waits for the handlers that run, and ends. All calls return the same promise. A handler may
+   * call it, and must not await it: it waits for that handler.
    */
   close(): Promise<void> {
     this.#closing ??= this.#stop()
@@ -100,15 +101,22 @@ export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>>, 
   async #stop(): Promise<void> {
     if (this.#state !== 'open') return
     this.#state = 'stopping'
+    // Also the one whose handler has just called this.
+    this.begun.catchUp()
     if (this.#saysBegun) this.#say({ type: 'stop', consumer: this.number })
     this.#giveBack(() => true)
     this.#feed()
-    while (this.#handlers?.running || this.#settling.size > 0) {
+    while (this.#isStopping && (this.#handlers?.running || this.#settling.size > 0)) {
       await new Promise<void>((resolve) => {
         this.#whenIdle = resolve
       })
     }
     this.cancel()
+  }
+
+  /** A method, because what may change meanwhile is no constant to the compiler. */
+  get #isStopping(): boolean {
+    return this.#state === 'stopping'
   }
 
   /** @internal Ends now, also if handlers run: their messages go back. */

@@ -91,15 +91,23 @@ export class Handlers {
 
   #handle(delivery: Delivery): void {
     let result: Promise<unknown> | undefined
+    // From here on: it may close its own consumer.
+    this.running++
     try {
       const returned = this.#handler(delivery)
       // Also what is a promise to its library alone, a query that runs when it is awaited, and whatever else its `then` does.
       if (isThenable(returned)) result = Promise.resolve(returned)
+      else this.#finish(delivery, () => delivery.ack())
     } catch (error) {
-      return this.#failed(delivery, error)
+      this.#failed(delivery, error)
     }
     if (result) this.#watch(delivery, result)
-    else this.#finish(delivery, () => delivery.ack())
+    else this.#ran()
+  }
+
+  #ran(): void {
+    this.running--
+    if (this.running === 0) this.#source.idle()
   }
 
   /** Keeps the lease while a handler runs, for as long as it may. */
@@ -111,15 +119,13 @@ export class Handlers {
     let timer: Timer | undefined
     let lookAt = 0
     let over = false
-    this.running++
     if (!delivery.settled) begun.goesOn(delivery)
     const done = (finish: () => void) => {
       if (over) return
       over = true
       clock.clearTimeout(timer)
-      this.running--
       finish()
-      if (this.running === 0) this.#source.idle()
+      this.#ran()
       // If the timer should have come long ago, the event loop was held up.
       const heldMs = clock.now() - lookAt
       if (heldMs >= LONG_TURN_MS) this.#rest(heldMs)

@@ -291,6 +291,43 @@ describe('a consumer', () => {
     expect(await operator.queues.show('q')).toMatchObject({ ackedTotal: 16, redeliveredTotal: 0 })
   })
 
+  it.each([
+    ['before it awaits anything', 0, 30],
+    ['in a turn of its own', 0, 0],
+    ['after it has awaited something', 10, 30],
+  ])('that is closed by its own handler %s does that message once', async (_, beforeMs, afterMs) => {
+    await fill(3, { backoff: { base: 1, cap: 1 } })
+    const seen: number[] = []
+    let closed: Promise<void> | undefined
+    const consumer: Consumer<number> = client().consume<number>('q', ({ data }) => {
+      seen.push(data)
+      const close = () => {
+        closed = consumer.close()
+      }
+      if (beforeMs === 0) close()
+      return afterMs === 0
+        ? undefined
+        : wait(beforeMs)
+            .then(() => (beforeMs > 0 ? close() : undefined))
+            .then(() => wait(afterMs))
+    })
+    await consumer.ended
+    await closed
+    expect(seen).toEqual([0])
+    await settled({ ackedTotal: 1, depth: 2 })
+  })
+
+  it('that is cancelled while a handler hangs leaves nobody who waits for its close', async () => {
+    await fill(1)
+    const ending = client()
+    const consumer = ending.consume('q', hang)
+    await untilQueue(operator, 'q', ({ inFlight }) => inFlight === 1)
+    const closed = consumer.close()
+    await ending.close({ timeoutMs: 50 })
+    await closed
+    await consumer.ended
+  })
+
   it('whose client closes while a handler hangs charges nothing', async () => {
     await fill(16)
     const dying = client()
