@@ -3,6 +3,7 @@ import { errorFrom } from '../shared/fanfare-error.ts'
 import type { ErrorFrame } from '../shared/frames.ts'
 import type { Session } from './session.ts'
 import type { Standing } from './standing.ts'
+import { callBack } from './throw-later.ts'
 
 /** Something that stands at the hub under a number: a subscription, a consumer, or an offer to respond. */
 export interface Asked {
@@ -109,10 +110,14 @@ export class Asking {
     for (const item of this.#waiting) {
       if (this.#unanswered.size >= this.#mostUnanswered) return
       this.#waiting.delete(item)
-      const { frame } = item
-      if (!frame) continue
-      this.#unanswered.add(item)
-      this.#session.write(JSON.stringify(frame))
+      // One whose options cannot be said any more keeps none of the others waiting.
+      callBack(() => {
+        const { frame } = item
+        if (!frame) return
+        const said = JSON.stringify(frame)
+        this.#unanswered.add(item)
+        this.#session.write(said)
+      })
     }
   }
 }

@@ -13,7 +13,18 @@ import type { Consumer } from './consumer.ts'
 import { ConnectionAdmin, HubAdmin, TopicAdmin } from './hub.ts'
 import { hubUrl } from './hub-url.ts'
 import { type Closed, Link } from './link.ts'
-import { ANY, COUNT, checkFunction, checkOptions, FUNCTION, type Rules, SIGNAL, WAIT_MS } from './options.ts'
+import {
+  ANY,
+  COUNT,
+  checkFunction,
+  checkOptions,
+  FUNCTION,
+  methods,
+  OBJECT,
+  type Rules,
+  SIGNAL,
+  WAIT_MS,
+} from './options.ts'
 import { PUBLISH_RULES, type PublishOptions, type Receipt } from './publisher.ts'
 import { QueueAdmin } from './queues.ts'
 import { REQUEST_RULES, type RequestOptions } from './requests.ts'
@@ -97,7 +108,7 @@ export interface CloseOptions {
 }
 
 const CLIENT_RULES: Rules<ClientOptions> = {
-  topics: ANY,
+  topics: OBJECT,
   WebSocket: FUNCTION,
   queueLimit: COUNT,
   queueLimitBytes: COUNT,
@@ -106,8 +117,8 @@ const CLIENT_RULES: Rules<ClientOptions> = {
   token: ANY,
   getToken: FUNCTION,
   name: ANY,
-  clock: ANY,
-  trace: ANY,
+  clock: methods('now', 'setTimeout', 'clearTimeout', 'setInterval', 'clearInterval', 'jitter'),
+  trace: methods('send', 'headers', 'handler'),
   signal: SIGNAL,
 }
 const BACKOFF_RULES: Rules<Backoff> = { baseMs: WAIT_MS, capMs: WAIT_MS }
@@ -148,8 +159,10 @@ export class Client<Topics extends object = Record<string, unknown>> {
   #awaySince: number | undefined
 
   /** @internal */
-  constructor(url: string, WebSocket: WebSocketClass, options: ClientOptions<Topics>) {
+  constructor(url: string, platformWebSocket: WebSocketClass | undefined, options: ClientOptions<Topics>) {
     checkOptions('connect', options, CLIENT_RULES)
+    const { WebSocket = platformWebSocket } = options
+    if (!WebSocket) throw new FanfareError('no_websocket')
     const { name, getToken, trace, callTimeoutMs = CALL_TIMEOUT_MS } = options
     const { backoff = {}, clock = realClock, queueLimit = 10_000, queueLimitBytes = 64 * 1024 * 1024 } = options
     checkOptions('connect, backoff', backoff, BACKOFF_RULES)
@@ -243,8 +256,8 @@ export class Client<Topics extends object = Record<string, unknown>> {
   }
 
   /**
-   * Subscribes to a topic or pattern, to be read with `for await`. Throws `bad_pattern`, `bad_option`, `bad_frame` (an option breaks the
-   * rules of the wire), `bad_data`, `frame_too_large`, `client_closed`. What the hub refuses rejects `ready` and ends the loop: `no_stream`,
+   * Subscribes to a topic or pattern, to be read with `for await`. Throws `bad_pattern`, `bad_option`, `bad_data`,
+   * `frame_too_large`, `client_closed`. What the hub refuses rejects `ready` and ends the loop: `no_stream`,
    * `ambiguous_stream`, `policy_unsupported`, `too_many_subscriptions`. A refusal that may
    * pass (`rate_limited`, `hub_full`) is tried again; see `onInterrupted`.
    */
@@ -289,7 +302,7 @@ export class Client<Topics extends object = Record<string, unknown>> {
 
   /**
    * Consumes a queue: each message goes to one consumer, and comes again until one has acked it. The handler's return
-   * acks, a throw nacks with its error; while it runs its time is extended. Throws `bad_option`, `bad_frame` (a name or option
+   * acks, a throw nacks with its error; while it runs its time is extended. Throws `bad_option`, `bad_frame` (a name
    * breaks the rules of the wire), `client_closed`; what the hub refuses (`no_queue`, `too_many_subscriptions`, `hub_full`) rejects `ready`.
    *
    * @typeParam Data - the payload of the queue's messages, where no contract names it

@@ -1,6 +1,7 @@
+import { CONTENT_FRAMES } from '../shared/content-frames.ts'
 import type { FanfareError } from '../shared/fanfare-error.ts'
 import type { Delivery } from './delivery.ts'
-import { ANY, COUNT, FUNCTION, type Rules, SIGNAL } from './options.ts'
+import { COUNT, FUNCTION, type Rules, SIGNAL } from './options.ts'
 
 /** How a queue is consumed. */
 export interface ConsumeOptions {
@@ -43,9 +44,9 @@ export interface ConsumeOptions {
 /** @internal */
 export const CONSUME_RULES: Rules<ConsumeOptions> = {
   concurrency: COUNT,
-  prefetch: ANY,
-  ackDeadlineMs: ANY,
-  maxRunTimeMs: ['a number of milliseconds above 0', (value) => (value as number) > 0],
+  prefetch: CONTENT_FRAMES.consume.prefetch,
+  ackDeadlineMs: CONTENT_FRAMES.consume.ackDeadlineMs,
+  maxRunTimeMs: ['a number of milliseconds above 0', (value) => typeof value === 'number' && value > 0],
   onError: FUNCTION,
   onInterrupted: FUNCTION,
   onResumed: FUNCTION,

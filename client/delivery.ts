@@ -1,9 +1,11 @@
 import { MAX_ERROR } from '../shared/content-frames.ts'
 import { FanfareError } from '../shared/fanfare-error.ts'
 import type { AckFrame, DeliveryFrame, Headers, NackFrame, RejectFrame } from '../shared/frames.ts'
+import { LIST } from '../shared/rules.ts'
 import { textOf } from '../shared/thrown.ts'
 import type { Message } from './message.ts'
-import type { PublishOptions } from './publisher.ts'
+import { ANY, checkOptions, type Rules } from './options.ts'
+import { PUBLISH_RULES, type PublishOptions } from './publisher.ts'
 
 /** A publish that goes into the same step as an ack: all of it happens, or nothing. */
 export interface AckPublish extends Omit<PublishOptions, 'signal'> {
@@ -11,6 +13,22 @@ export interface AckPublish extends Omit<PublishOptions, 'signal'> {
   /** Anything that JSON can say. Bytes are refused with `bad_data`: publish them on their own, before the ack. */
   readonly data?: unknown
 }
+
+/** What else happens with an ack. */
+interface AckOptions {
+  readonly publish?: readonly AckPublish[]
+}
+
+/** How a delivery is not done. */
+interface NackOptions {
+  readonly delayMs?: number
+  readonly error?: unknown
+}
+
+const ACK_RULES: Rules<AckOptions> = { publish: LIST }
+const NACK_RULES: Rules<NackOptions> = { delayMs: ANY, error: ANY }
+const { signal: _, ...DRAFT_OPTIONS } = PUBLISH_RULES
+const DRAFT_RULES: Rules<AckPublish> = { topic: ANY, data: ANY, ...DRAFT_OPTIONS }
 
 type Numbers = 'consumer' | 'delivery'
 /** How a delivery ends, without the numbers that its consumer adds. */
@@ -104,26 +122,35 @@ export class Delivery<Data = unknown> {
 
   /**
    * Done. With `publish`, those messages are published in the same step: all of it happens, or nothing. A thousand at
-   * most. Rejects also with what a publish is refused with: `bad_topic`, `no_queue`, `queue_limit`, `frame_too_large`.
+   * most. Rejects also with what a publish is refused with: `bad_topic`, `no_queue`, `queue_limit`, `frame_too_large`, and with `bad_option`.
    */
-  ack(options: { readonly publish?: readonly AckPublish[] } = {}): Promise<void> {
-    const { publish } = options
-    // Copies: checking a frame completes them.
-    return this.#settle({
-      type: 'ack',
-      ...(publish && { publish: publish.map((each) => ({ ...each, ...this.#host.headers(each.headers) })) }),
+  ack(options: AckOptions = {}): Promise<void> {
+    return this.#settle(() => {
+      checkOptions('ack', options, ACK_RULES)
+      const publish = options.publish?.map((each) => {
+        checkOptions('ack, publish', each, DRAFT_RULES)
+        // Copies: checking a frame completes them.
+        return { ...each, ...this.#host.headers(each.headers) }
+      })
+      return { type: 'ack', ...(publish && { publish }) }
     })
   }
 
-  /** Not done: comes again after `delayMs`, or after the queue's own wait, until its attempts are used up. */
-  nack(options: { readonly delayMs?: number; readonly error?: unknown } = {}): Promise<void> {
-    const { delayMs, error } = options
-    return this.#settle({ type: 'nack', ...(delayMs !== undefined && { delayMs }), ...withError(error) })
+  /**
+   * Not done: comes again after `delayMs`, or after the queue's own wait, until its attempts are used up. Rejects also with `bad_option`
+   * and `bad_frame`.
+   */
+  nack(options: NackOptions = {}): Promise<void> {
+    return this.#settle(() => {
+      checkOptions('nack', options, NACK_RULES)
+      const { delayMs, error } = options
+      return { type: 'nack', ...(delayMs !== undefined && { delayMs }), ...withError(error) }
+    })
   }
 
   /** Not to be done: goes to the dead letters at once. */
   reject(error?: unknown): Promise<void> {
-    return this.#settle({ type: 'reject', ...withError(error) })
+    return this.#settle(() => ({ type: 'reject', ...withError(error) }))
   }
 
   /** Asks for more time, in milliseconds from now. A handler gets it by itself. */
@@ -132,9 +159,16 @@ export class Delivery<Data = unknown> {
     if (!this.settled) this.#host.extend(this.number, ms)
   }
 
-  #settle(end: End): Promise<void> {
+  /** `end` throws what is wrong with the options: then nothing has been asked for. */
+  #settle(end: () => End): Promise<void> {
     if (this.#settling) return Promise.reject(new FanfareError('lease_lost', 'This delivery has been settled before'))
-    this.#settling = this.#host.settle(this.number, end).catch((error: unknown) => {
+    let settling: Promise<void>
+    try {
+      settling = this.#host.settle(this.number, end())
+    } catch (error) {
+      return Promise.reject(error)
+    }
+    this.#settling = settling.catch((error: unknown) => {
       // Refused for another reason, such as a full queue: the lease goes on, and may be ended otherwise.
       if (!isLost(error)) this.#settling = undefined
       throw error

@@ -18,24 +18,21 @@ const SAYABLE = /^\[object (Object|String|Number|Boolean)\]$/
  */
 export function encodeChecked(frame: ContentFrame): string | Uint8Array {
   let header: ContentFrame & { data?: unknown } = frame
-  let text: string
-  let fault: string | undefined
-  let bytes: Uint8Array | undefined
   // Getters, proxies and `toJSON` are the application's, and may throw anything.
   try {
-    bytes = bytesOf(header.data)
+    const bytes = bytesOf(header.data)
     if (bytes) header = { ...frame, data: undefined }
-    fault = faultIn(header, MAX_LEVELS)
-    if (fault === undefined) checkFrame(header, CONTENT_FRAMES)
-    text = fault === undefined ? JSON.stringify(header) : ''
+    const fault = faultIn(header, MAX_LEVELS)
+    if (fault !== undefined) throw new FanfareError('bad_data', fault.slice(1, 200))
+    checkFrame(header, CONTENT_FRAMES)
+    const text = JSON.stringify(header)
+    // The decoder refuses "__proto__" and "constructor" with "prototype"; few frames have to be asked about it.
+    if (text.includes('proto')) parseJson(text)
+    return bytes ? encodeRecord(text, bytes) : text
   } catch (error) {
     if (error instanceof FanfareError) throw error
     throw new FanfareError('bad_data', `It cannot be encoded: ${textOf(error)}`)
   }
-  if (fault !== undefined) throw new FanfareError('bad_data', fault.slice(1, 200))
-  // The decoder refuses "__proto__" and "constructor" with "prototype"; few frames have to be asked about it.
-  if (text.includes('proto')) parseJson(text)
-  return bytes ? encodeRecord(text, bytes) : text
 }
 
 /** Bytes of any kind and any realm, as they lie in memory. Undefined: it is something else. */

@@ -1,6 +1,7 @@
 import { type FileHandle, mkdir, open, readFile, rename } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { ProcessedStore } from './idempotent.ts'
+import { COUNT, checkArgument } from './options.ts'
 
 /** A store on the file system, made by `fileStore`. */
 export interface FileStore extends ProcessedStore {
@@ -13,6 +14,7 @@ export interface FileStore extends ProcessedStore {
  * at a time may use it. Rejects where the path cannot be written.
  */
 export async function fileStore(path: string, limit = 1_000_000): Promise<FileStore> {
+  checkArgument('fileStore', 'limit', limit, COUNT)
   await mkdir(dirname(path), { recursive: true })
   const ids = new Set((await idsIn(path)).slice(-limit))
   // What a crash has cut short, and what has outlived the limit, goes now.

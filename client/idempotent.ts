@@ -1,5 +1,6 @@
 import type { DeliveryHandler } from './consume-options.ts'
 import type { Delivery } from './delivery.ts'
+import { COUNT, checkArgument, checkFunction, methods } from './options.ts'
 
 /**
  * Remembers the keys of messages that have been handled. Yours may be a table in the database that the handler writes.
@@ -12,15 +13,19 @@ export interface ProcessedStore {
   add(key: string): void | Promise<void>
 }
 
+const STORE = methods('has', 'add')
+
 /**
  * Makes a handler skip what it has done: a message that comes again after its handler has succeeded is acked and not
  * handled. Between the handler's own effect and `add` lies a moment in which a crash makes it run again; only a store
  * that is written in one transaction with the effect closes it. A handler that throws is not remembered.
  *
  * A message is the same if its queue, its topic, its publisher (the subject; clients without one are one publisher) and
- * its id are. A store also knows the messages of which an earlier version has noted the id only.
+ * its id are. A store also knows the messages of which an earlier version has noted the id only. Throws `bad_option`.
  */
 export function idempotent<Data>(handler: DeliveryHandler<Data>, store: ProcessedStore): DeliveryHandler<Data> {
+  checkFunction('idempotent', handler)
+  checkArgument('idempotent', 'store', store, STORE)
   const running = new Map<string, Promise<void>>()
   return async (delivery) => {
     const key = keyOf(delivery)
@@ -51,6 +56,7 @@ async function once<Data>(
 
 /** Remembers the newest keys, 100,000 by default, as long as the process lives. */
 export function memoryStore(limit = 100_000): ProcessedStore {
+  checkArgument('memoryStore', 'limit', limit, COUNT)
   const keys = new Set<string>()
   return {
     has: (key) => keys.has(key),

@@ -1,5 +1,4 @@
 /** `fanfare/client`: for browsers, and for every platform that has a WebSocket. */
-import { FanfareError } from '../shared/fanfare-error.ts'
 import { Client, type ClientOptions } from './client.ts'
 import './unproxied.ts'
 import type { WebSocketClass } from './websocket.ts'
@@ -89,7 +88,5 @@ export function connect<Topics extends object = Record<string, unknown>>(
   url: string,
   options: ClientOptions<Topics> = {},
 ): Client<Topics> {
-  const WebSocket = options.WebSocket ?? (globalThis.WebSocket as WebSocketClass | undefined)
-  if (!WebSocket) throw new FanfareError('no_websocket')
-  return new Client<Topics>(url, WebSocket, options)
+  return new Client<Topics>(url, globalThis.WebSocket as WebSocketClass | undefined, options)
 }

@@ -1,7 +1,6 @@
 /** `fanfare/client` in Node: the same, with the WebSocket of `ws`, which Node 20 lacks and later ones have slower. */
 import { WebSocket } from '#ws'
-import type { Client, ClientOptions } from './client.ts'
-import { connect as connectWith } from './index.ts'
+import { Client, type ClientOptions } from './client.ts'
 import type { WebSocketClass } from './websocket.ts'
 
 export { type FileStore, fileStore } from './file-store.ts'
@@ -13,5 +12,5 @@ export function connect<Topics extends object = Record<string, unknown>>(
   options: ClientOptions<Topics> = {},
 ): Client<Topics> {
   // Its handlers are of other events, which have what the client reads of them: the compiler cannot tell.
-  return connectWith<Topics>(url, { WebSocket: WebSocket as unknown as WebSocketClass, ...options })
+  return new Client<Topics>(url, WebSocket as unknown as WebSocketClass, options)
 }

@@ -7,8 +7,17 @@ export type Rules<Options> = { readonly [Name in keyof Required<Options>]: Rule 
 
 /** Anything: what is in a frame is checked with the frame. */
 export { ANY }
+export const OBJECT: Rule = ['an object', isObject]
 export const FUNCTION: Rule = ['a function', (value) => typeof value === 'function']
 export const COUNT = whole(1)
+/** An object with methods of these names. */
+export function methods(...names: readonly string[]): Rule {
+  return [
+    `an object with the methods ${names.join(', ')}`,
+    (value) => isObject(value) && names.every((name) => typeof value[name] === 'function'),
+  ]
+}
+
 export const NUMBER: Rule = ['a number from 0', (value) => Number.isFinite(value) && (value as number) >= 0]
 export const WAIT_MS: Rule = [
   `a number of milliseconds from 1 to ${MAX_DELAY_MS}`,
@@ -16,22 +25,34 @@ export const WAIT_MS: Rule = [
 ]
 export const SIGNAL: Rule = [
   'an AbortSignal',
-  (value) => typeof (value as AbortSignal | null)?.addEventListener === 'function',
+  (value) =>
+    isObject(value) && typeof value['addEventListener'] === 'function' && typeof value['aborted'] === 'boolean',
 ]
 
 /** Throws `bad_option`, and names the option that has a wrong name or value. `of` is the method. */
 export function checkOptions<Options>(of: string, options: unknown, rules: Rules<Options>): void {
-  if (typeof options !== 'object' || options === null) refuse(of, 'its options are not an object')
+  // An error, a list or a map has none of them for its own, and would count as no options at all.
+  if (Object.prototype.toString.call(options) !== '[object Object]')
+    refuse(of, `its options are not an object, { ${Object.keys(rules).join(', ')} }`)
   for (const [name, value] of Object.entries(options as object)) {
     const rule = Object.hasOwn(rules, name) ? rules[name as keyof Options] : undefined
     if (!rule) refuse(of, `there is no option "${name}"`)
-    else if (value !== undefined && !rule[1](value)) refuse(of, `"${name}" is not ${rule[0]}`)
+    else if (value !== undefined) checkArgument(of, name, value, rule)
   }
+}
+
+/** Throws `bad_option` for an argument that breaks its rule. */
+export function checkArgument(of: string, name: string, value: unknown, [words, fits]: Rule): void {
+  if (!fits(value)) refuse(of, `"${name}" is not ${words}`)
 }
 
 /** Throws `bad_option` for a handler or listener that is not a function. */
 export function checkFunction(of: string, value: unknown): void {
   if (typeof value !== 'function') refuse(of, 'its handler is not a function')
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null
 }
 
 function refuse(of: string, what: string): never {

@@ -71,7 +71,7 @@ export class Publisher {
   publish(topic: string, data: unknown, { signal, ...fields }: PublishOptions): Promise<Receipt> {
     parseTopic(topic)
     const seq = this.#nextSeq()
-    const id = fields.id ?? this.#idPrefix + seq.toString(36)
+    const { id = this.#idPrefix + seq.toString(36) } = fields
     // Encoded now: the caller may change the data afterwards. Undefined fields vanish in JSON.
     const frame = encodeChecked({ type: 'publish', seq, topic, ...fields, id, data } as PublishFrame)
     return this.#line.send(seq, frame, { signal }, asRetry) as Promise<Receipt>

@@ -8,7 +8,7 @@ import type {
   QueuesFound,
 } from '../shared/queues.ts'
 import type { SearchWithHistory } from '../shared/sys.ts'
-import { COUNT, checkOptions, NUMBER, type Rules } from './options.ts'
+import { ANY, COUNT, checkOptions, NUMBER, type Rules } from './options.ts'
 import { allPages } from './pages.ts'
 
 /** How a queue is declared; what is left out has a default. Times are milliseconds, or texts such as `'30s'`. */
@@ -37,6 +37,7 @@ export interface QueueDeclaration {
 }
 
 const LIST_RULES: Rules<{ readonly from?: number; readonly limit?: number }> = { from: NUMBER, limit: COUNT }
+const REDRIVE_RULES: Rules<{ readonly to?: string; readonly perSecond?: number }> = { to: ANY, perSecond: ANY }
 
 type Call = (method: string, params?: unknown, untilSent?: boolean) => Promise<unknown>
 
@@ -145,11 +146,12 @@ export class DeadLetterAdmin {
    * once all have been moved. Rejects with `queue_limit` or `storage_full` at the first batch that there is no room for:
    * those that were moved before stay moved, and the message says how many they are and how many are left.
    */
-  redrive(
+  async redrive(
     name: string,
     filter: DeadLetterFilter = {},
     options: { readonly to?: string; readonly perSecond?: number } = {},
   ): Promise<number> {
+    checkOptions('deadLetters.redrive', options, REDRIVE_RULES)
     // At a rate it takes any time: as long as the connection stands.
     return count(this.#call('deadLetters.redrive', { name, filter, ...options }, true))
   }

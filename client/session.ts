@@ -8,6 +8,7 @@ import { textOf } from '../shared/thrown.ts'
 import { type Backoff, backoffMs } from './backoff.ts'
 import { Farewell } from './farewell.ts'
 import { Liveness } from './liveness.ts'
+import { throwLater } from './throw-later.ts'
 import { type GetToken, Tokens } from './tokens.ts'
 import { onWake } from './wake.ts'
 import type { WebSocketClass, WebSocketLike } from './websocket.ts'
@@ -244,7 +245,7 @@ export class Session {
         // Undefined: a frame of a later hub, which this client does not know.
         const frame = checkFrame(value, HUB_FRAMES) as HubFrame | undefined
         if (frame?.type === 'only') only = frame.sub
-        else if (frame) this.#handle(frame, only)
+        else if (frame) this.#handleAlone(frame, only)
       }
     } catch (error) {
       if (!(error instanceof FanfareError)) throw error
@@ -252,6 +253,16 @@ export class Session {
       const unreadable = new FanfareError('bad_frame', `The hub's welcome cannot be read. ${error.message}`)
       // If none ever could be, the next one is the same. A hub that is being replaced may send a better one.
       this.#drop(unreadable, UNREADABLE, this.#welcomedAt === undefined)
+    }
+  }
+
+  /** A fault of ours in one frame, or one of an object that the application gave: what comes behind it is heard all the same. */
+  #handleAlone(frame: HubFrame, only: number | undefined): void {
+    try {
+      this.#handle(frame, only)
+    } catch (error) {
+      if (error instanceof FanfareError) throw error
+      throwLater(error)
     }
   }
 

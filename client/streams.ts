@@ -1,5 +1,6 @@
 import type { CursorPage } from '../shared/streams.ts'
 import type { SearchWithHistory, StreamSort, StreamStatus, StreamsFound } from '../shared/sys.ts'
+import { ANY, checkOptions, type Rules } from './options.ts'
 import { allPages } from './pages.ts'
 
 /** How a stream is declared; what is left out has a default. */
@@ -20,6 +21,8 @@ export interface StreamDeclaration {
    * embedded store never leaves it at). */
   readonly durability?: 'disk' | 'os'
 }
+
+const CURSORS_RULES: Rules<{ readonly after?: string; readonly limit?: number }> = { after: ANY, limit: ANY }
 
 /** What an operator does with streams. Everything rejects with `no_stream` where there is none of that name. */
 export class StreamAdmin {
@@ -69,7 +72,8 @@ export class StreamAdmin {
    * const { cursors, end } = await client.streams.cursors('orders', { after: 'reports' })
    * ```
    */
-  cursors(name: string, page: { readonly after?: string; readonly limit?: number } = {}): Promise<CursorPage> {
+  async cursors(name: string, page: { readonly after?: string; readonly limit?: number } = {}): Promise<CursorPage> {
+    checkOptions('streams.cursors', page, CURSORS_RULES)
     return this.#call('cursors.list', { name, ...page }) as Promise<CursorPage>
   }
 

@@ -1,8 +1,9 @@
+import { CONTENT_FRAMES } from '../shared/content-frames.ts'
 import type { FanfareError } from '../shared/fanfare-error.ts'
 import type { HeaderFilter, Policy } from '../shared/frames.ts'
 import type { From } from '../shared/streams.ts'
 import type { Gap, Message } from './message.ts'
-import { ANY, COUNT, FUNCTION, type Rules, SIGNAL } from './options.ts'
+import { COUNT, FUNCTION, type Rules, SIGNAL } from './options.ts'
 
 /** How a topic or pattern is subscribed. */
 export interface SubscribeOptions {
@@ -77,13 +78,13 @@ export interface SubscribeOptions {
 
 /** @internal */
 export const SUBSCRIBE_RULES: Rules<SubscribeOptions> = {
-  policy: ANY,
-  filter: ANY,
+  policy: CONTENT_FRAMES.subscribe.policy,
+  filter: CONTENT_FRAMES.subscribe.filter,
   bufferLimit: COUNT,
   onGap: FUNCTION,
-  from: ['a place in a stream', (value) => value !== null],
-  stream: ANY,
-  cursor: ANY,
+  from: CONTENT_FRAMES.subscribe.from,
+  stream: CONTENT_FRAMES.subscribe.stream,
+  cursor: CONTENT_FRAMES.subscribe.cursor,
   onResubscribed: FUNCTION,
   onInterrupted: FUNCTION,
   onError: FUNCTION,

@@ -182,8 +182,8 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
       type: 'subscribe',
       sub,
       pattern,
-      ...(policy && { policy }),
-      ...(filter && { filter }),
+      ...(policy !== undefined && { policy }),
+      ...(filter !== undefined && { filter }),
       ...(stream !== undefined && { stream }),
       ...(from !== undefined && { from }),
       ...(cursor !== undefined && { cursor, ...(reached && { resumes: true }) }),
@@ -192,10 +192,16 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
 
   /** Where it goes on after a cut in the middle of the last messages of each topic. */
   get #amongLast(): Last | undefined {
-    const { from } = this.#options
-    if (typeof from !== 'object' || !('last' in from) || !this.#newest) return undefined
+    const last = this.#startsWithLast
+    if (last === undefined || !this.#newest) return undefined
     const { epoch, offset } = this.#newest
-    return { last: from.last, before: this.#wholeFrom, epoch, ...(offset >= 0 && { offset: offset + 1 }) }
+    return { last, before: this.#wholeFrom, epoch, ...(offset >= 0 && { offset: offset + 1 }) }
+  }
+
+  /** How many of each topic it starts with, if it does. */
+  get #startsWithLast(): number | undefined {
+    const { from } = this.#options
+    return typeof from === 'object' && 'last' in from ? from.last : undefined
   }
 
   /** @internal */
@@ -234,10 +240,9 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
     this.#state = 'live'
     this.#stream = stream
     this.#joined = false
-    const startsWithLast = typeof this.#options.from === 'object' && 'last' in this.#options.from
     if (epoch !== undefined && offset !== undefined) {
       // With `last`, what comes first lies before: until then the start has to be repeated after a cut.
-      if (this.#position || !startsWithLast) this.#position = { epoch, offset }
+      if (this.#position || this.#startsWithLast === undefined) this.#position = { epoch, offset }
       this.#wholeFrom = offset
     }
     if (epoch !== undefined && this.#newest?.epoch !== epoch) {

@@ -151,15 +151,17 @@ function namesIn(value: Fields, names: readonly string[]): string[] {
 
 function isFilter(value: unknown): boolean {
   if (!isFields(value)) return false
-  const [name = '', second] = namesIn(value, ['all', 'any'])
-  return second === undefined && FILTERS[1](value[name])
+  // Also one that is undefined: whoever applies it looks at which is there.
+  const isAll = 'all' in value
+  return isAll !== 'any' in value && FILTERS[1](value[isAll ? 'all' : 'any'])
 }
 
 function isStart(value: unknown): boolean {
   if (!isFields(value)) return value === 'latest' || value === 'earliest'
   const names = namesIn(value, ['offset', 'time', 'last'])
-  // With `last`, an offset is where a subscription resumes after a cut.
-  const kinds = names.includes('last') ? names.filter((name) => name !== 'offset') : names
+  // With `last` and `before`, an offset is where a subscription resumes after a cut.
+  const kinds =
+    value['before'] !== undefined && names.includes('last') ? names.filter((name) => name !== 'offset') : names
   return kinds.length === 1 && !broken(value, START)
 }
 

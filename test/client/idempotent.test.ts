@@ -101,3 +101,12 @@ describe('the file of processed ids', () => {
     expect([store.has('a'), store.has('b')]).toEqual([true, false])
   })
 })
+
+it('is not made without a handler, a store and a limit', async () => {
+  const refusal = expect.objectContaining({ code: 'bad_option' })
+  for (const store of [undefined, null, {}, { has() {} }, 5])
+    expect(() => idempotent(() => {}, store as never)).toThrow(refusal)
+  expect(() => idempotent(undefined as never, memoryStore())).toThrow(refusal)
+  for (const limit of [null, Number.NaN, 0, -1, '5']) expect(() => memoryStore(limit as never)).toThrow(refusal)
+  await expect(fileStore('nowhere', Number.NaN)).rejects.toEqual(refusal)
+})

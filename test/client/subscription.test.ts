@@ -382,3 +382,48 @@ it('a framework that puts proxies around plain objects finds none in the client'
   const isPlain = (value: object) => Object.prototype.toString.call(value) === '[object Object]'
   expect(held.filter(isPlain)).toEqual([])
 })
+
+it('a fault in its filter is reported and costs that message alone', async () => {
+  const uncaught = hearUncaught()
+  const { client, peer } = await hub.connected()
+  let fault: Error | undefined
+  const faulty = {
+    get all() {
+      if (fault) throw fault
+      return {}
+    },
+  }
+  const seen: unknown[] = []
+  client.subscribe('a', ({ data }) => void seen.push(data), { filter: faulty })
+  await peer.subscribed()
+  peer.send(message(1))
+  await expect.poll(() => seen).toEqual([1])
+  fault = new Error('no filter')
+  const published = client.publish('b', 1)
+  const { seq } = await peer.next('publish')
+  // In one WebSocket message.
+  peer.send(message(2), { type: 'receipt', seq, id: 'x' })
+  await published
+  await expect.poll(() => uncaught).toEqual([fault])
+  fault = undefined
+  peer.send(message(3))
+  await expect.poll(() => seen).toEqual([1, 3])
+  expect(client.state).toBe('connected')
+})
+
+it('a filter that cannot be said again keeps no consumer from coming back', async () => {
+  const uncaught = hearUncaught()
+  const { client, peer } = await hub.connected({ backoff: { baseMs: 1, capMs: 1 } })
+  const all: Record<string, unknown> = { kind: 'x' }
+  client.subscribe('a', { filter: { all: all as Record<string, string> } })
+  await peer.subscribed()
+  client.consume('q')
+  const { consumer } = await peer.next('consume')
+  peer.send({ type: 'consuming', consumer, ackDeadlineMs: 1000 })
+  all['kind'] = 1n
+  peer.socket.terminate()
+  const again = await hub.peer()
+  await again.welcome()
+  expect(await again.next('consume')).toMatchObject({ queue: 'q' })
+  expect(uncaught).toHaveLength(1)
+})

@@ -66,6 +66,20 @@ onEveryEngine('bad input', (hubs) => {
   describe('is refused by its number, and the connection goes on, also as the first frame', () => {
     const cases: [string, string | Uint8Array, string, object][] = [
       ['a subscribe without a pattern', '{"type":"subscribe","sub":5}', 'bad_frame', { sub: 5 }],
+      ...['null', '""', '0', 'false', '[]', '{}', '{"all":null}', '{"all":{},"any":null}'].map(
+        (filter): [string, string, string, object] => [
+          `${filter} as filter`,
+          `{"type":"subscribe","sub":5,"pattern":"a","filter":${filter}}`,
+          'bad_frame',
+          { sub: 5 },
+        ],
+      ),
+      [
+        'an offset among the last ones, without their end',
+        '{"type":"subscribe","sub":5,"pattern":"a","from":{"last":1,"offset":1}}',
+        'bad_frame',
+        { sub: 5 },
+      ],
       ['an unknown policy', '{"type":"subscribe","sub":5,"pattern":"a","policy":"x"}', 'bad_frame', { sub: 5 }],
       [
         'a filter of two kinds',

@@ -74,6 +74,17 @@ onEveryEngine('an odd argument', (hubs) => {
     ['a token that is none', 'ws://hub', { token: { key: 1 } }],
     ['a token beyond all', 'ws://hub', { token: 'x'.repeat(20_000) }],
     ['a name that is none', 'ws://hub', { name: 7 }],
+    ['no options but a number', 'ws://hub', Number.NaN],
+    ['no options but nothing', 'ws://hub', null],
+    ['no options but a text', 'ws://hub', ''],
+    ['a list of options', 'ws://hub', []],
+    ['a trace that is none', 'ws://hub', { trace: 5 }],
+    ['a trace without methods', 'ws://hub', { trace: {} }],
+    ['a clock that is none', 'ws://hub', { clock: 5 }],
+    ['a clock without methods', 'ws://hub', { clock: { now: Date.now } }],
+    ['topics that are none', 'ws://hub', { topics: 0 }],
+    ['no backoff', 'ws://hub', { backoff: null }],
+    ['no WebSocket', 'ws://hub', { WebSocket: null }],
   ])('of connect is refused in words: %s', (_name, url, options) => {
     expect(() => connect(url as string, options as object)).toThrow(FanfareError)
   })
@@ -85,6 +96,104 @@ onEveryEngine('an odd argument', (hubs) => {
     ['localhost', {}, /"localhost".*wss:\/\//],
   ])('connect(%o, %o) says which it is', (url, options, words) => {
     expect(() => connect(url, options as object)).toThrow(words)
+  })
+
+  it.each<[string, unknown]>([
+    ...[null, '', 0, false, [], {}, { all: null }, { any: 0 }, { all: undefined, any: {} }].map(
+      (filter): [string, unknown] => ['filter', filter],
+    ),
+    ...[null, '', 0, false, 'drop'].map((policy): [string, unknown] => ['policy', policy]),
+    ...[null, '', 0, {}, { last: 1, offset: 1 }, { time: 1, offset: 1 }].map((from): [string, unknown] => [
+      'from',
+      from,
+    ]),
+    ...[null, '', 0].flatMap((name): [string, unknown][] => [
+      ['stream', name],
+      ['cursor', name],
+      ['bufferLimit', name],
+      ['onGap', name],
+      ['signal', name],
+    ]),
+    ['signal', { addEventListener() {} }],
+  ])('of subscribe is refused before it does anything: %s %o', async (name, value) => {
+    const { client } = await start()
+    const caller = client()
+    const options = { [name]: value } as object
+    expect(() => caller.subscribe('a', () => {}, options)).toThrow(bad(name))
+    expect(() => caller.subscribe('a', options)).toThrow(bad(name))
+    await caller.publish('a', 1)
+  })
+
+  it.each<[string, unknown]>([
+    ...['5', true, new Date(0), 10n, null, 0, Number.NaN, ''].map((time): [string, unknown] => ['maxRunTimeMs', time]),
+    ...[null, 0, '', false, '5'].flatMap((count): [string, unknown][] => [
+      ['concurrency', count],
+      ['prefetch', count],
+      ['ackDeadlineMs', count],
+      ['onError', count],
+    ]),
+  ])('of consume is refused before it does anything: %s %o', async (name, value) => {
+    const { client } = await start()
+    expect(() => client().consume('q', () => {}, { [name]: value } as object)).toThrow(bad(name))
+  })
+
+  it.each([null, 0, '', [], new Map(), new Error('x'), new Date(0)])('is no object of options: %o', async (odd) => {
+    const { client } = await start({ queues: [{ name: 'q' }] })
+    const caller = client()
+    const options = odd as never
+    const code = { code: 'bad_option' }
+    expect(() => caller.subscribe('a', () => {}, options)).toThrow(expect.objectContaining(code))
+    expect(() => caller.consume('q', () => {}, options)).toThrow(expect.objectContaining(code))
+    await expect(caller.publish('a', 1, options)).rejects.toMatchObject(code)
+    await expect(caller.request('a', 1, options)).rejects.toMatchObject(code)
+    await expect(caller.streams.cursors('s', options)).rejects.toMatchObject(code)
+    await expect(caller.queues.deadLetters.list('q', {}, options)).rejects.toMatchObject(code)
+    await expect(caller.queues.deadLetters.redrive('q', {}, options)).rejects.toMatchObject(code)
+  })
+
+  it('is no way to settle a delivery, which stays open', async () => {
+    const { client } = await start({ queues: [{ name: 'q' }] })
+    const caller = client()
+    await caller.enqueue('q', 1)
+    for await (const delivery of caller.consume('q')) {
+      const refused = (settle: (odd: never) => Promise<void>, odds: readonly unknown[]) =>
+        Promise.all(
+          odds.map(async (odd) => {
+            await expect(settle(odd as never)).rejects.toMatchObject({ code: 'bad_option' })
+            expect(delivery.settled).toBe(false)
+          }),
+        )
+      const none = [null, 0, '', false, [], new Map(), new Error('x'), { zz: 1 }]
+      await refused((odd) => delivery.ack(odd), [...none, { publsh: [] }])
+      await refused((odd) => delivery.ack({ publish: odd }), [null, 0, '', false, {}, [null], [5], [[]], new Set()])
+      await refused(
+        (odd) => delivery.ack({ publish: [odd] }),
+        [
+          { topic: 'a', zz: 1 },
+          { topic: 'a', signal: null },
+        ],
+      )
+      await refused((odd) => delivery.nack(odd), [...none, { delay: 5 }])
+      await expect(delivery.nack(new Error('x') as never)).rejects.toThrow(/nack.*\{ delayMs, error \}/)
+      await expect(delivery.nack({ delayMs: null as never })).rejects.toMatchObject({ name: 'FanfareError' })
+      await delivery.ack({ publish: [{ topic: 'a' }] })
+      break
+    }
+  })
+
+  it('an unknown option of a redrive or of a page of cursors is named', async () => {
+    const { client } = await start({ queues: [{ name: 'q' }] })
+    const { queues, streams } = client()
+    await expect(queues.deadLetters.redrive('q', {}, { too: 'b' } as never)).rejects.toThrow(/redrive.*"too"/)
+    await expect(streams.cursors('s', { name: 'other' } as never)).rejects.toThrow(/cursors.*"name"/)
+  })
+
+  it('of a publish is no id, and no bytes', async () => {
+    const { client } = await start()
+    const caller = client()
+    await expect(caller.publish('a', 1, { id: null as never })).rejects.toMatchObject({ code: 'bad_frame' })
+    const proxy = new Proxy(new Uint8Array(3), {})
+    await expect(caller.publish('a', proxy)).rejects.toMatchObject({ code: 'bad_data' })
   })
 
   it('an option of any method is named', async () => {
@@ -101,3 +210,8 @@ onEveryEngine('an odd argument', (hubs) => {
     await caller.publish('a', 1)
   })
 })
+
+/** An error that names the option. */
+function bad(name: string): unknown {
+  return expect.objectContaining({ code: 'bad_option', message: expect.stringContaining(`"${name}"`) })
+}
