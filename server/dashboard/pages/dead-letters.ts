@@ -161,7 +161,8 @@ async function chosen({ name, letters }: Open): Promise<Chosen | undefined> {
   }
   const { filter, isFiltered } = letters
   try {
-    const { count, through } = await client.call<DeadLetterCount>('deadLetters.count', { name, filter })
+    const answer = await client.call('deadLetters.count', { name, filter })
+    const { count, through } = answer as DeadLetterCount
     const matching = isFiltered ? `, all that match the filter (${filterText(filter)})` : ', all of this queue'
     // None of those that die while one is asked whether to go on.
     const counting = { ...filter, ...(through === undefined ? { letters: [] } : { through }) }
