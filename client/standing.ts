@@ -70,7 +70,7 @@ export class Standing {
     return DONE
   }
 
-  /** Its owner has ended it, or this error has, and whoever listens is told. False: nobody is. */
+  /** Ends it, with an error if it failed, and tells whoever listens. Returns false if nobody does. */
   over(error: FanfareError | undefined): boolean {
     if (!error) {
       this.end()

@@ -282,7 +282,7 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
     this.#flow = 'open'
   }
 
-  /** @internal Its owner has ended it, or closed the client; or this error has. False: nobody has been told of that. */
+  /** @internal Ends it: with an error if it failed, without one if its owner ended it or closed the client. Returns false if nobody was told of the error. */
   end(error?: FanfareError): boolean {
     if (this.#state === 'ended') return true
     if (!error) this.#inbox.clear()

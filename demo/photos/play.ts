@@ -31,7 +31,7 @@ export async function uploadCorrupt(edge: string, signal: AbortSignal): Promise<
   return upload(edge, 'stage', `corrupt-${++corrupt}.jpg`, await corruptPicture(), signal)
 }
 
-/** Puts a fine picture in the place of each that nobody could read, if it is meant. Returns how many there were. */
+/** Replaces each of the chosen unreadable pictures with a good one. Returns how many there were. */
 export async function mend(
   client: Client<Topics>,
   photos: string,

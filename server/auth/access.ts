@@ -80,7 +80,7 @@ export class Access {
     return { subject, ...(expiresAt !== undefined && { expiresInMs: Math.max(0, expiresAt - Math.ceil(now)) }) }
   }
 
-  /** What its client is told when it asks. */
+  /** The answer to `hub.whoami`. */
   whoami(): WhoAmI {
     const { subject, anonymous, roles, expiresAt } = this
     return {

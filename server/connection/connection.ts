@@ -51,7 +51,7 @@ export class Connection implements SocketHandlers, InboxOwner, OutboxOwner, Watc
   private silentLooks = 0
   private readonly since: number
   private explaining: Explanations | undefined = undefined
-  /** Its last figures, once it lets go of what it held. */
+  /** Its last figures, kept when it releases what it held. */
   private last: ConnectionInfo | undefined = undefined
   /** It was opened for HTTP requests, most of which are a publish each. */
   private readonly overHttp: boolean
@@ -459,7 +459,7 @@ export class Connection implements SocketHandlers, InboxOwner, OutboxOwner, Watc
     unexpected.run('connection', () => log.info({ connection, address, code }, 'connection ended'))
   }
 
-  /** Before it lets go of what it holds. */
+  /** Call before it releases what it holds. */
   private remember(): void {
     const { unexpected, clock } = this.context
     unexpected.run('connection', () => {

@@ -11,7 +11,7 @@ export function count(n: number): string {
   return `${short.format(n / 1_000_000_000)} billion`
 }
 
-/** `12,345,678`: an offset, or a number in a sentence, on which somebody may act. */
+/** `12,345,678`, exact: for offsets, and for numbers that an operator may act on. */
 export function exact(n: number): string {
   return whole.format(n)
 }

@@ -57,7 +57,7 @@ wholeClient.onState(({ to, reason }) => {
   invalidate()
 })
 
-/** Why there is no connection, for whoever has asked the hub for nothing. */
+/** Why there is no connection, for pages that have asked the hub for nothing yet. */
 function whyAway({ code, message }: Reason): string {
   const silent = ['connection_lost', 'hello_timeout', 'idle_timeout', 'token_unavailable'].includes(code)
   return silent ? 'The hub does not answer.' : message

@@ -7,7 +7,7 @@ export class LogInNeeded extends Error {}
  */
 export async function ownToken(address: string): Promise<string | undefined> {
   const answer = await fetch(address).catch(() => undefined)
-  if (answer?.status === 401) throw new LogInNeeded('The hub wants a token')
+  if (answer?.status === 401) throw new LogInNeeded('The hub requires a token')
   // What a proxy says of a hub that is away is no answer of the hub either.
   if (!answer?.ok) throw new Error('The hub does not answer')
   return answer.status === 204 ? undefined : answer.text()

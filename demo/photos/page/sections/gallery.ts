@@ -8,7 +8,7 @@ import { count, counted } from '../text.ts'
 /** Photos that are shown, and tiles that there are from the beginning: 2, 3, 4 or 6 rows, as wide as the page is. */
 const SHOWN = 24
 
-/** What is shown while somebody is at it, with the mouse or by keyboard: tiles do not move away from under them. */
+/** The order of the tiles while the pointer or the keyboard focus is in the gallery: they do not move then. */
 let held: readonly string[] | undefined
 /** The tile that the Tab key leads to; arrows lead to the others. */
 let current: string | undefined

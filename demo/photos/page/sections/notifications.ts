@@ -48,7 +48,7 @@ export function watchView(): void {
   for (const id of SAID_IN) observer.observe(document.getElementById(id) as HTMLElement)
 }
 
-/** One line for photos of this tab, while somebody looks elsewhere. Read out is a summary, now and then. */
+/** One line about the photos of this tab, while the user looks elsewhere. Screen readers get a summary from time to time. */
 export function toasts(): TemplateResult {
   const [first, ...more] = inView.size > 0 ? [] : store.toasts
   return html`<p class="unseen" role="status">${store.announced}</p>
