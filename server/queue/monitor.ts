@@ -62,9 +62,10 @@ export class QueueMonitor {
 
   /** Call once in `seconds`. */
   observe(sample: Sample, seconds: number): void {
-    const { before } = this
+    // Nothing had come in or been acked before the queue came to be watched: what has since then counts in the first look.
+    const before = this.before ?? { ...sample, publishedTotal: 0, ackedTotal: 0 }
     this.before = sample
-    if (before) this.compare(sample, before, seconds)
+    this.compare(sample, before, seconds)
     this.rates = {
       publishedPerSecond: rounded(this.publishedPerSecond),
       ackedPerSecond: rounded(this.ackedPerSecond),

@@ -60,6 +60,13 @@ class Watched {
   }
 }
 
+it('counts what came in and was acked before the first look', () => {
+  const monitor = new QueueMonitor()
+  const counts = { depth: 400, ready: 400, startable: 400, backlog: 400, inFlight: 0, busyConsumers: 0 }
+  monitor.observe({ ...counts, publishedTotal: 500, ackedTotal: 100, dueTotal: 500 }, 1)
+  expect(monitor.rates).toMatchObject({ publishedPerSecond: 500, ackedPerSecond: 100, growing: false })
+})
+
 it('wants nobody for a queue that is empty and gets nothing', () => {
   expect(new Watched().wanted).toBe(0)
   expect(new Watched().seconds(100, { consumers: 3 }).wanted).toBe(0)
