@@ -8,7 +8,7 @@ import { type Caller, OperatorLog } from './admin/operator-log.ts'
 import type { Access } from './auth/access.ts'
 import type { Authenticator } from './auth/authenticator.ts'
 import { isLoopback, isLoopbackAddress } from './auth/loopback.ts'
-import type { Broker } from './broker/broker.ts'
+import type { Broker, BrokerEvents } from './broker/broker.ts'
 import type { HubConfig } from './config.ts'
 import { Connection } from './connection/connection.ts'
 import type { ConnectionContext } from './connection/context.ts'
@@ -64,6 +64,7 @@ export class Hub implements EngineApp {
   private readonly log: Logger
   private readonly clock: Clock
   private readonly broker: Broker
+  private readonly brokerEvents: BrokerEvents
   private readonly streams: Streams
   private readonly queues: Queues
   private readonly context: ConnectionContext
@@ -119,9 +120,8 @@ export class Hub implements EngineApp {
       },
       contracts,
       clock,
+      unexpected,
     )
-    this.streams.onChange = () => topics.forgetRoutes()
-    this.queues.onChange = () => topics.forgetRoutes()
     this.heartbeat = new Heartbeat(config.pingIntervalMs, clock)
     this.authenticator = authenticator
     const hit = (limit: LimitHit, address: string) => traffic.hit(limit, { address })
@@ -153,7 +153,15 @@ export class Hub implements EngineApp {
     }
     this.monitor = new Monitor(watched)
     const metrics = new Metrics(watched, this.monitor)
-    broker.onCommit = (commit) => metrics.committed(commit)
+    this.brokerEvents = {
+      messages: (batch) => topics.committed(batch),
+      ready: (queue) => queues.deal(queue),
+      streamDeclared: (state) => streams.declared(state),
+      streamDeleted: (name) => streams.deleted(name),
+      queueDeclared: (options) => queues.declared(options),
+      queueDeleted: (name) => queues.deleted(name),
+      committed: (commit) => metrics.committed(commit),
+    }
     const origins = new Origins(config.allowedOrigins, () => authenticator.isLocal)
     this.upgrades = new UpgradeCheck(this.proxies, origins, this.admission, traffic, refusals)
     const api: HttpContext = {
@@ -362,6 +370,7 @@ export class Hub implements EngineApp {
 
   private async openBroker(): Promise<void> {
     this.requireOpen()
+    await this.broker.open(this.brokerEvents)
     await this.streams.open(this.config.streams)
     await this.queues.open(this.config.queues)
     this.requireOpen()

@@ -13,7 +13,7 @@ import { DEFAULT_PREFETCH } from '../../shared/queues.ts'
 import type { ConsumerInfo } from '../../shared/sys.ts'
 import type { Ending } from '../broker/broker.ts'
 import { Consumer } from '../queue/consumer.ts'
-import type { Publication } from '../topic/publication.ts'
+import type { Asker, Publication } from '../topic/publication.ts'
 import type { ConnectionContext } from './context.ts'
 import type { Outbox } from './outbox.ts'
 
@@ -21,6 +21,9 @@ type SettlingFrame = AckFrame | NackFrame | RejectFrame
 
 /** About how much memory a consumer takes up, without what it has on lease. */
 const CONSUMER_BYTES = 1600
+
+/** What an ack publishes has no answers of its own. */
+const UNASKED: Asker = { published() {}, notPublished() {} }
 
 /** The consumers of one connection. */
 export class Consumers {
@@ -55,6 +58,7 @@ export class Consumers {
     const { ackDeadlineMs = ofQueue, begins = false } = frame
     const told = { consumer: number, queue, prefetch, ackDeadlineMs, begins }
     const consumer = new Consumer({ ...told, connection: this.connection }, broker, clock, this.outbox, {
+      nextDelivery: () => queues.nextDelivery(),
       creditChanged: (name) => queues.deal(name),
       lookBy: (each, time) => queues.lookBy(each, time),
       ranOut: (each, lease, silent) => queues.ranOut(each, lease, silent),
@@ -171,7 +175,7 @@ export class Consumers {
   private draftsOf({ publish = [] }: AckFrame, publisher: string | undefined): Publication[] {
     return publish.map((each) => {
       const frame: PublishFrame = { ...each, type: 'publish', seq: 0 }
-      return this.context.topics.draft(frame, publisher, this.owner, () => {})
+      return this.context.topics.draft(frame, publisher, this.owner, UNASKED)
     })
   }
 }

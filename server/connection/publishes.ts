@@ -2,12 +2,13 @@ import { FORBIDDEN_KEY } from '../../shared/codec.ts'
 import { FanfareError } from '../../shared/errors.ts'
 import type { PublishFrame } from '../../shared/frames.ts'
 import type { Position } from '../../shared/streams.ts'
-import type { Outcome } from '../topic/publication.ts'
+import type { Kept } from '../broker/broker.ts'
+import type { Asker } from '../topic/publication.ts'
 import type { ConnectionContext } from './context.ts'
 import type { Outbox } from './outbox.ts'
 
 /** What one connection publishes, and its window: how much of it may be without an answer. What it asks counts too. */
-export class Publishes {
+export class Publishes implements Asker {
   /** Without the duplicates. */
   total = 0
   private readonly context: ConnectionContext
@@ -32,7 +33,7 @@ export class Publishes {
   publish(frame: PublishFrame, publisher: string | undefined): void {
     this.take()
     try {
-      this.context.topics.publish(frame, publisher, this.owner, (error, outcome) => this.settled(frame, error, outcome))
+      this.context.topics.publish(frame, publisher, this.owner, this)
     } catch (error) {
       this.answered(1)
       throw error
@@ -51,23 +52,24 @@ export class Publishes {
     this.unanswered -= count
   }
 
-  private settled(frame: PublishFrame, error: FanfareError | undefined, outcome: Outcome | undefined): void {
-    if (!outcome) {
-      this.answered(1)
-      if (error?.code === 'waiting_limit') this.context.traffic.limitHits.waitingPublishBytes++
-      this.refuse(error, frame)
-      return
-    }
-    if (!outcome.duplicate) this.total++
+  published({ seq }: PublishFrame, id: string, kept: Kept | undefined): void {
+    if (!kept?.duplicate) this.total++
     // Its place is free when the socket has it.
-    this.outbox.sendEncoded(encodeReceipt(frame.seq, outcome))
+    this.outbox.sendEncoded(encodeReceipt(seq, id, kept))
+  }
+
+  notPublished(frame: PublishFrame, error: FanfareError): void {
+    this.answered(1)
+    if (error.code === 'waiting_limit') this.context.traffic.limitHits.waitingPublishBytes++
+    this.refuse(error, frame)
   }
 }
 
 /** By hand, because it is the hot path: ids, names of streams and epochs hold nothing that JSON escapes. */
-function encodeReceipt(seq: number, { id, duplicate, positions, queues }: Outcome): string {
+function encodeReceipt(seq: number, id: string, kept: Kept | undefined): string {
   let json = `{"type":"receipt","seq":${seq},"id":"${id}"`
-  if (positions) {
+  if (kept) {
+    const { positions } = kept
     let comma = ''
     json += ',"positions":{'
     for (const name in positions) {
@@ -79,6 +81,6 @@ function encodeReceipt(seq: number, { id, duplicate, positions, queues }: Outcom
     }
     json += '}'
   }
-  if (queues && queues.length > 0) json += `,"queues":["${queues.join('","')}"]`
-  return duplicate ? `${json},"duplicate":true}` : `${json}}`
+  if (kept && kept.queues.length > 0) json += `,"queues":["${kept.queues.join('","')}"]`
+  return kept?.duplicate ? `${json},"duplicate":true}` : `${json}}`
 }

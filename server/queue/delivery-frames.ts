@@ -6,9 +6,13 @@ import type { Stretch } from '../stream/chunk.ts'
 /** Bytes that one WebSocket message takes; see `PART_BYTES` of the engines. */
 const STRETCH_BYTES = 14_000
 
-/** Encodes a delivery for a consumer. */
-export function deliveryFrame(consumer: number, { id, wire, attempt, lastError }: Delivery): string | Uint8Array {
-  let head = `{"type":"delivery","consumer":${consumer},"delivery":${id},"attempt":${attempt}`
+/** Encodes a delivery for a consumer, under its number. */
+export function deliveryFrame(
+  consumer: number,
+  delivery: number,
+  { wire, attempt, lastError }: Delivery,
+): string | Uint8Array {
+  let head = `{"type":"delivery","consumer":${consumer},"delivery":${delivery},"attempt":${attempt}`
   if (lastError !== undefined) head += `,"error":${JSON.stringify(lastError)}`
   if (typeof wire === 'string') return `${head},"message":${wire}}`
   const [message, payload] = partsOf(wire)

@@ -9,11 +9,17 @@ export class Encoded {
   /** Of the message, where it is one: a gap names the first and the last that it stands for. */
   readonly id: string | undefined
 
-  /** With a payload, `json` is the header of a binary record. */
-  constructor(json: string, payload?: Uint8Array, id?: string) {
+  /** With a payload, `json` is the header of a binary record; what is bytes already is a record. */
+  constructor(json: string | Uint8Array, payload?: Uint8Array, id?: string) {
     this.id = id
-    this.text = payload === undefined ? json : undefined
-    this.record = payload === undefined ? undefined : encodeRecord(json, payload)
-    this.bytes = this.record?.length ?? Buffer.byteLength(json)
+    if (typeof json === 'string' && payload === undefined) {
+      this.text = json
+      this.record = undefined
+      this.bytes = Buffer.byteLength(json)
+    } else {
+      this.text = undefined
+      this.record = typeof json === 'string' ? encodeRecord(json, payload as Uint8Array) : json
+      this.bytes = this.record.length
+    }
   }
 }

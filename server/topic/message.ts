@@ -1,13 +1,13 @@
-import { FORBIDDEN_KEY } from '../../shared/codec.ts'
 import type { Headers, PublishFrame } from '../../shared/frames.ts'
 import type { Offsets } from '../../shared/streams.ts'
 import { Encoded } from './encoded.ts'
 
-/** Where and when a message was kept. */
-export interface Kept {
-  readonly offsets: Offsets
-  readonly publishedAt: number
-  readonly scope?: string | undefined
+/** What of a message decides who gets it. */
+interface Addressed {
+  readonly topic: string
+  readonly key?: string | undefined
+  readonly headers?: Headers | undefined
+  readonly expiresAt?: number | undefined
 }
 
 /** A message on its way through the hub. Immutable, and encoded once however many subscribers it has. */
@@ -24,38 +24,25 @@ export class Message {
   /** Grows with every message of the hub. A recipient tells by it whether it has this message already. */
   readonly stamp: number
 
-  /** `rest` is what `encodeRest` made of the frame. */
-  constructor(frame: PublishFrame, id: string, words: readonly string[], stamp: number, rest: string, kept?: Kept) {
+  /** `wire` is what `compose` made of it. */
+  constructor(
+    addressed: Addressed,
+    id: string,
+    words: readonly string[],
+    stamp: number,
+    wire: string | Uint8Array,
+    offsets?: Offsets,
+  ) {
     this.id = id
-    this.topic = frame.topic
+    this.topic = addressed.topic
     this.words = words
-    this.key = frame.key
-    this.headers = frame.headers
-    this.expiresAt = frame.expiresAt
-    this.offsets = kept?.offsets
+    this.key = addressed.key
+    this.headers = addressed.headers
+    this.expiresAt = addressed.expiresAt
+    this.offsets = offsets
     this.stamp = stamp
-    const { data } = frame
-    const json = `${encodeHead(id, frame.topic, kept)}${rest}}`
-    this.wire = new Encoded(json, data instanceof Uint8Array ? data : undefined, id)
+    this.wire = new Encoded(wire, undefined, id)
   }
-}
-
-/** The fields that the hub gives a message. By hand, because it is the hot path: id and topic hold nothing that JSON escapes. */
-export function encodeHead(id: string, topic: string, kept: Kept | undefined): string {
-  let json = `{"type":"message","id":"${id}","topic":"${topic}"`
-  if (kept?.scope !== undefined) json += `,"scope":"${kept.scope}"`
-  if (kept) json += `${offsetsField(kept.offsets)},"publishedAt":${kept.publishedAt}`
-  return json
-}
-
-/** Nothing where no stream has it; names of streams hold nothing that JSON escapes. */
-function offsetsField(offsets: Offsets): string {
-  let json = ''
-  for (const name in offsets) {
-    // An earlier hub may have declared a stream of that name.
-    if (name !== FORBIDDEN_KEY) json += `${json === '' ? ',"offsets":{' : ','}"${name}":${offsets[name]}`
-  }
-  return json === '' ? '' : `${json}}`
 }
 
 /** The fields of a publish that go into the message as they are. */

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import type { StreamState } from '../../server/broker/broker.ts'
 import { FanfareError } from '../../shared/errors.ts'
 import {
   DEDUP_WINDOW_MS,
@@ -10,6 +11,7 @@ import {
   streamOptions,
   withStream,
 } from '../setup/brokers.ts'
+import { draftOf } from '../setup/drafts.ts'
 import { range } from '../setup/streams.ts'
 
 onEveryBroker('broker', (brokers) => {
@@ -82,10 +84,12 @@ onEveryBroker('broker', (brokers) => {
     it('again with the same options finds it; with others refuses, or replaces them', async () => {
       const { broker } = await withStream(brokers)
       await publishNumbers(broker, 0, 3)
-      const { epoch } = await broker.declareStream(streamOptions(), false)
+      const { epoch } = broker.stream('s') as StreamState
+      await broker.declareStream(streamOptions(), false)
       const other = streamOptions({ maxMessages: 2 })
       await expect(broker.declareStream(other, false)).rejects.toMatchObject({ code: 'stream_exists' })
-      expect(await broker.declareStream(other, true)).toMatchObject({ options: other, epoch })
+      await broker.declareStream(other, true)
+      expect(broker.stream('s')).toMatchObject({ options: other, epoch })
       expect(await dataOf(broker)).toEqual([1, 2])
     })
 
@@ -106,9 +110,9 @@ onEveryBroker('broker', (brokers) => {
       await publishNumbers(broker, 0, 3)
       await broker.setCursor('s', 'c', 2)
       const before = broker.stream('s')?.epoch
-      const [, again] = await Promise.all([broker.deleteStream('s'), broker.declareStream(streamOptions(), false)])
-      expect(again).toMatchObject({ first: 0, next: 0 })
-      expect(again.epoch).not.toBe(before)
+      await Promise.all([broker.deleteStream('s'), broker.declareStream(streamOptions(), false)])
+      expect(broker.stream('s')).toMatchObject({ first: 0, next: 0 })
+      expect(broker.stream('s')?.epoch).not.toBe(before)
       expect(await broker.cursor('s', 'c')).toBeUndefined()
       expect(await dataOf(broker)).toEqual([])
     })
@@ -208,12 +212,21 @@ onEveryBroker('broker', (brokers) => {
 
     it('goes on behind a message that cannot be encoded', async () => {
       const { broker } = await withStream(brokers)
-      const broken = {
-        toJSON() {
-          throw new Error('no form')
-        },
-      }
-      const lost = publishTo(broker, { topic: 't', data: broken })
+      const lost = new Promise((kept, refused) => {
+        const draft = draftOf({
+          id: 'a',
+          topic: 't',
+          route: { generation: broker.generation, streams: ['s'] },
+          kept,
+          refused,
+        })
+        const broken = Object.defineProperty(draft, 'rest', {
+          get() {
+            throw new Error('no form')
+          },
+        })
+        broker.publish(broken)
+      })
       await expect(lost).rejects.toMatchObject({ code: 'storage_failed' })
       await publishTo(broker, { topic: 't', data: 'after' })
       expect(await readAll(broker, 's')).toEqual([{ offset: 0, topic: 't', data: 'after' }])

@@ -8,6 +8,7 @@ import type { OutboxOwner } from '../../server/connection/outbox-owner.ts'
 import { Turn } from '../../server/connection/turn.ts'
 import type { Batch } from '../../server/engine/batch.ts'
 import type { EngineSocket } from '../../server/engine/engine.ts'
+import { UnexpectedErrors } from '../../server/failure/unexpected-errors.ts'
 import { Traffic } from '../../server/monitor/traffic.ts'
 import { Contracts } from '../../server/topic/contracts.ts'
 import { Subscription } from '../../server/topic/subscription.ts'
@@ -54,6 +55,7 @@ export class World {
     NOTHING_KEPT,
     new Contracts(undefined, pino({ enabled: false })),
     realClock,
+    new UnexpectedErrors(pino({ enabled: false })),
   )
 
   constructor(totalLimit: number) {
@@ -99,12 +101,10 @@ export class World {
     this.published.set(id, { topic, key })
     for (const peer of this.peers) peer.expect(id, topic)
     const data = binary ? new Uint8Array(size) : 'x'.repeat(size)
-    this.topics.publish(
-      { type: 'publish', seq: 0, id, topic, data, ...(key !== undefined && { key }) },
-      'p',
-      this,
-      () => {},
-    )
+    this.topics.publish({ type: 'publish', seq: 0, id, topic, data, ...(key !== undefined && { key }) }, 'p', this, {
+      published() {},
+      notPublished() {},
+    })
   }
 }
 

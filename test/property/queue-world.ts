@@ -1,13 +1,14 @@
-import { Buffer } from 'node:buffer'
 import { pino } from 'pino'
 import { expect } from 'vitest'
 import type { Delivery, Draft, Ending, QueueState } from '../../server/broker/broker.ts'
+import { composedBytes } from '../../server/broker/compose.ts'
 import { EmbeddedBroker } from '../../server/broker/embedded/embedded-broker.ts'
 import { under } from '../../server/broker/embedded/store/keys.ts'
 import { realClock } from '../../shared/clock.ts'
-import { decodeBinary, encodeRecord } from '../../shared/codec.ts'
+import { decodeBinary } from '../../shared/codec.ts'
 import { FanfareError } from '../../shared/errors.ts'
 import type { QueueOptions } from '../../shared/queues.ts'
+import { draftOf } from '../setup/drafts.ts'
 import { LastingStore } from '../setup/lasting-store.ts'
 import { type Card, type ModelLease, QueueModel } from './queue-model.ts'
 
@@ -104,7 +105,7 @@ export class World {
         this.now += step.by * STEP_MS
         return
       case 'lease again':
-        return this.leaseAgain(step.which)
+        return this.settleLate(step.which, fails)
       case 'purge': {
         const count = model.waiting.length
         // Nothing to be stored is nothing that can fail.
@@ -135,7 +136,7 @@ export class World {
       }
       case 'late':
         if (this.lost === undefined) return
-        expect(await this.settle(this.lost, endingOf(step.kind), [])).toBe('lease_lost')
+        expect(await this.settle(this.lost, 0, endingOf(step.kind), [])).toBe('lease_lost')
         return
       default: {
         const lease = model.leases[step.which % Math.max(1, model.leases.length)]
@@ -153,13 +154,13 @@ export class World {
     const { model, broker } = this
     if (step.do === 'give back') {
       model.giveBack(lease)
-      broker.giveBack('q', lease.delivery)
+      broker.giveBack('q', [lease.delivery])
       this.lost = lease.delivery
     } else if (step.do === 'ack and publish') {
       await this.ackAndPublish(lease, step.messages, fails)
     } else if (step.do === 'end') {
       const delayMs = step.delay === undefined ? undefined : step.delay * STEP_MS
-      const settled = await this.settle(lease.delivery, endingOf(step.kind, delayMs), [])
+      const settled = await this.settle(lease.delivery, this.seqOf(lease.card.n, 0), endingOf(step.kind, delayMs), [])
       expect(settled).toBe(fails ? 'storage_failed' : 'done')
       if (fails) return
       this.lost = lease.delivery
@@ -199,6 +200,7 @@ export class World {
     const code = possible ? (fails ? 'storage_failed' : 'done') : 'queue_limit'
     const ended = await this.settle(
       lease.delivery,
+      this.seqOf(lease.card.n, 0),
       { kind: 'ack' },
       drafts.map(([draft]) => draft),
     )
@@ -212,9 +214,9 @@ export class World {
     this.lost = lease.delivery
   }
 
-  private lease(count: number): void {
+  private async lease(count: number): Promise<void> {
     const { model, now } = this
-    const deliveries = this.broker.lease('q', count, Number.MAX_SAFE_INTEGER)
+    const deliveries = await this.broker.lease('q', count, Number.MAX_SAFE_INTEGER)
     for (const delivery of deliveries) {
       const next = model.next(now)
       const [card] = next
@@ -223,9 +225,9 @@ export class World {
       }
       expect([delivery.attempt, delivery.lastError]).toEqual([card.attempts + 1, card.error])
       expect(delivery.id).toBeGreaterThan(this.lastDelivery)
-      this.lastDelivery = delivery.id
+      this.lastDelivery = delivery.id as number
       expect(delivery.seq).toBe(this.seqOf(card.n, delivery.seq))
-      model.lease(card, delivery.id)
+      model.lease(card, delivery.id as number)
     }
     // None is kept back.
     if (deliveries.length < count) expect(model.next(now)).toEqual([])
@@ -238,19 +240,19 @@ export class World {
     return known ?? seq
   }
 
-  /** One that was on lease before, whether it waits or not. */
-  private leaseAgain(which: number): void {
+  /** Acks one that was on lease before, whether it waits or not. */
+  private async settleLate(which: number, fails: boolean): Promise<void> {
     const [n, seq] = [...this.seqs][which % Math.max(1, this.seqs.size)] ?? []
     if (n === undefined || seq === undefined) return
     const { model } = this
     const card = model.waiting.find((each) => each.n === n)
-    const delivery = this.broker.leaseAgain('q', seq)
-    expect(delivery !== undefined).toBe(card !== undefined)
-    if (!card || delivery === undefined) return
-    const wire = this.broker.wireOf('q', delivery) as string | Uint8Array
-    expect(numberIn({ wire })).toBe(n)
-    this.lastDelivery = delivery
-    model.lease(card, delivery)
+    const code = card ? (fails ? 'storage_failed' : 'done') : 'lease_lost'
+    expect(await this.settle(undefined, seq, { kind: 'ack' }, [])).toBe(code)
+    if (!card) return
+    model.lease(card, 0)
+    const lease = model.leases.at(-1) as ModelLease
+    if (fails) model.giveBack(lease)
+    else model.release(lease)
   }
 
   private async redrive(limit: number, twice: boolean, fails: boolean): Promise<void> {
@@ -297,47 +299,43 @@ export class World {
     }
   }
 
-  private settle(delivery: number, ending: Ending, drafts: readonly Draft[]): Promise<string> {
+  private settle(delivery: number | undefined, seq: number, ending: Ending, drafts: readonly Draft[]): Promise<string> {
     return new Promise((resolve) => {
+      const failed = ({ code }: FanfareError) => resolve(code)
       this.broker.settle({
         queue: 'q',
         delivery,
+        seq,
         ending,
         drafts,
         settled: () => resolve('done'),
-        refused: ({ code }) => resolve(code),
+        refused: failed,
+        unknown: failed,
       })
     })
   }
 
   private draft({ key, priority, delay, expiry, pad, binary }: Publish): [Draft, Card] {
     const n = this.published++
-    const head = { type: 'message', id: `${n}`, topic: 't' }
-    const wire = binary
-      ? encodeRecord(JSON.stringify(head), new Uint8Array(pad))
-      : JSON.stringify({ ...head, data: 'é'.repeat(pad) })
-    const bytes = typeof wire === 'string' ? Buffer.byteLength(wire) + 1 : wire.length
+    const data = binary ? { payload: new Uint8Array(pad) } : { rest: `,"data":"${'é'.repeat(pad)}"` }
     const dueAt = delay === 0 ? undefined : this.now + delay * STEP_MS
     // No two at once, so that the order of their end is known.
     const expiresAt = expiry === undefined ? undefined : this.now + expiry * STEP_MS - 99 + (n % 97)
-    const draft: Draft = {
+    const draft = draftOf({
       id: `${n}`,
       publisher: 'p',
-      ownId: false,
       topic: 't',
       key,
       expiresAt,
-      streams: [],
-      queues: ['q'],
+      route: { generation: this.broker.generation, queues: ['q'] },
       priority,
       dueAt,
       owner: this,
-      bytes,
-      bytesIn: () => bytes,
-      encode: () => wire,
+      ...data,
       kept: () => this.outcomes.set(n, 'kept'),
       refused: ({ code }) => this.outcomes.set(n, code),
-    }
+    })
+    const bytes = composedBytes(draft, { publishedAt: this.now, offsets: {}, scope: undefined })
     const card = { n, key, priority, bytes, expiresAt, dueAt: dueAt ?? 0 }
     return [draft, { ...card, publishedAt: this.now, attempts: 0, error: undefined }]
   }

@@ -6,7 +6,7 @@ import { MemoryStore } from '../../server/broker/embedded/store/memory-store.ts'
 import type { Change } from '../../server/broker/embedded/store/store.ts'
 import { Selection } from '../../server/stream/chunk.ts'
 import { realClock } from '../../shared/clock.ts'
-import { decodeBinary, decodeText, encodeRecord } from '../../shared/codec.ts'
+import { decodeBinary, decodeText } from '../../shared/codec.ts'
 import { matchesPattern } from '../../shared/topic.ts'
 import { publishTo, streamOptions } from '../setup/brokers.ts'
 
@@ -150,13 +150,12 @@ export class Real {
     return Promise.all(
       messages.map(({ topic, key, expired, bytes, binary }, at) => {
         const n = first + at
-        const data = binary
-          ? encodeRecord(JSON.stringify({ n }), new Uint8Array(bytes))
-          : { n, pad: 'é'.repeat(bytes / 2) }
+        const data = binary ? new Uint8Array(bytes) : { n, pad: 'é'.repeat(bytes / 2) }
         const expiresAt = expired === undefined ? undefined : expired ? 1 : Number.MAX_SAFE_INTEGER
         return publishTo(this.broker, {
           topic,
           data,
+          headers: { n: `${n}` },
           ...(key !== undefined && { key }),
           ...(expiresAt && { expiresAt }),
         })
@@ -199,7 +198,7 @@ export class Real {
 }
 
 function numbersIn(wires: Uint8Array, binary: boolean): number[] {
-  if (binary) return decodeBinary(wires).map((header) => (header as { n: number }).n)
+  if (binary) return decodeBinary(wires).map((header) => Number((header as { headers: { n: string } }).headers.n))
   const messages = decodeText(`[${Buffer.from(wires).toString()}]`) as { data: { n: number } }[]
   return messages.map(({ data }) => data.n)
 }

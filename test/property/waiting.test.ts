@@ -2,12 +2,14 @@ import { setImmediate } from 'node:timers/promises'
 import fc from 'fast-check'
 import { pino } from 'pino'
 import { expect, it } from 'vitest'
-import { bytesInBody } from '../../server/broker/block.ts'
-import type { Draft } from '../../server/broker/broker.ts'
+import type { Delivery } from '../../server/broker/broker.ts'
+import { composedBytes } from '../../server/broker/compose.ts'
 import { EmbeddedBroker } from '../../server/broker/embedded/embedded-broker.ts'
 import { MemoryStore } from '../../server/broker/embedded/store/memory-store.ts'
 import { QUEUE_DEFAULTS } from '../../server/queue/queue-config.ts'
-import { readAll, streamOptions } from '../setup/brokers.ts'
+import { publishTo, readAll, streamOptions } from '../setup/brokers.ts'
+import { draftOf } from '../setup/drafts.ts'
+import { range } from '../setup/streams.ts'
 import { type Held, WaitingModel } from './waiting-model.ts'
 
 type Step =
@@ -70,6 +72,8 @@ class World {
 
   async start(): Promise<void> {
     await this.broker.declareStream(streamOptions(), false)
+    // All offsets of the test have three digits, and its messages take as much whenever they come in.
+    await Promise.all(range(0, 100).map((n) => publishTo(this.broker, { topic: 'before', data: n })))
     for (const name of QUEUES) await this.resize(name, 2)
   }
 
@@ -122,48 +126,41 @@ class World {
   private publish(from: number, topic: string, queues: readonly string[], pad: number): Held {
     const n = this.published++
     const publisher = this.publishers[from] as object
-    const wire = JSON.stringify({ topic, data: `${n}`.padEnd(pad + 3, '.') })
-    const bytes = bytesInBody(wire)
-    const draft: Draft = {
+    const draft = draftOf({
       owner: publisher,
-      publisher: undefined,
       id: `${n}`,
-      ownId: false,
       topic,
       key: 'k',
-      expiresAt: undefined,
-      streams: ['s'],
-      queues,
-      priority: undefined,
-      dueAt: undefined,
-      bytes,
-      bytesIn: () => bytes,
-      encode: () => wire,
+      route: { generation: this.broker.generation, streams: ['s'], queues },
+      rest: `,"data":"${`${n}`.padEnd(pad + 3, '.')}"`,
       kept: () => this.outcomes.set(n, 'kept'),
       refused: ({ code }) => {
         // Each is answered once.
         expect(this.outcomes.has(n)).toBe(false)
         this.outcomes.set(n, code)
       },
-    }
+    })
     this.broker.publish(draft)
-    return { n, publisher, topic, queues, bytes }
+    const placement = { publishedAt: Date.now(), offsets: { s: 100 }, scope: undefined }
+    return { n, publisher, topic, queues, bytes: composedBytes(draft, placement) }
   }
 
   private async ack(name: string, count: number): Promise<void> {
     const { messages } = this.model.queue(name)
     // One by one, for they are one group.
     for (let left = Math.min(count, messages.length); left > 0; left--) {
-      const [delivery] = this.broker.lease(name, 1, 1e6)
-      expect(numberIn(delivery?.wire as string)).toBe(messages.shift()?.n)
+      const [{ id, seq, wire }] = (await this.broker.lease(name, 1, 1e6)) as [Delivery]
+      expect(numberIn(wire as string)).toBe(messages.shift()?.n)
       await new Promise<void>((settled, refused) =>
         this.broker.settle({
           queue: name,
-          delivery: delivery?.id as number,
+          delivery: id,
+          seq,
           ending: { kind: 'ack' },
           drafts: [],
           settled,
           refused,
+          unknown: refused,
         }),
       )
       this.model.proceed()
@@ -195,7 +192,7 @@ class World {
       expect([name, depth]).toEqual([name, model.queue(name).messages.length])
       expect(waitingPublishes).toBe(model.waiting.filter(({ queues }) => queues.includes(name)).length)
     }
-    const stream = (await readAll(broker, 's')).map(({ data }) => Number.parseInt(data as string, 10))
+    const stream = (await readAll(broker, 's', 100)).map(({ data }) => Number.parseInt(data as string, 10))
     const inOrder = (all: readonly number[]) => this.publishersIn(model.kept).map((of) => all.filter((n) => of.has(n)))
     expect(inOrder(stream)).toEqual(inOrder(model.kept.map(({ n }) => n)))
   }

@@ -3,8 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pino } from 'pino'
 import { afterAll, describe } from 'vitest'
-import { bytesInBody } from '../../server/broker/block.ts'
-import type { Broker, Draft, Kept } from '../../server/broker/broker.ts'
+import type { Broker, Kept } from '../../server/broker/broker.ts'
 import { EmbeddedBroker, type EmbeddedOptions } from '../../server/broker/embedded/embedded-broker.ts'
 import { under } from '../../server/broker/embedded/store/keys.ts'
 import { LmdbStore } from '../../server/broker/embedded/store/lmdb-store.ts'
@@ -12,7 +11,8 @@ import { MemoryStore } from '../../server/broker/embedded/store/memory-store.ts'
 import type { Change, Key, Purpose, Range, Snapshot, Store } from '../../server/broker/embedded/store/store.ts'
 import { realClock } from '../../shared/clock.ts'
 import type { FanfareError } from '../../shared/errors.ts'
-import type { Offsets, StreamOptions } from '../../shared/streams.ts'
+import type { StreamOptions } from '../../shared/streams.ts'
+import { draftOf } from './drafts.ts'
 import { range } from './streams.ts'
 
 /** A broker, and the world around it. */
@@ -145,6 +145,7 @@ export interface Publish {
   readonly id?: string
   readonly key?: string
   readonly expiresAt?: number
+  readonly headers?: Readonly<Record<string, string>>
 }
 
 export function streamOptions(more: Partial<StreamOptions> = {}): StreamOptions {
@@ -174,29 +175,26 @@ export function publishTo(
     expiresAt,
     priority,
     dueAt,
+    headers,
   }: Publish,
 ): Promise<Kept> {
   return new Promise((resolve, reject: (error: FanfareError) => void) => {
-    const encode = (publishedAt: number, offsets: Offsets) =>
-      data instanceof Uint8Array ? data : JSON.stringify({ topic, offsets, publishedAt, data })
-    const draft: Draft = {
+    const rest = headers ? `,"headers":${JSON.stringify(headers)}` : ''
+    const draft = draftOf({
       owner,
       publisher,
-      bytes: 100,
       id: id ?? 'made-by-the-hub',
       ownId: id !== undefined,
       topic,
       key,
       expiresAt,
-      streams,
-      queues,
+      route: { generation: broker.generation, streams, queues },
       priority,
       dueAt,
-      bytesIn: (publishedAt, offsets) => bytesInBody(encode(publishedAt, offsets)),
-      encode,
+      ...(data instanceof Uint8Array ? { rest, payload: data } : { rest: `${rest},"data":${JSON.stringify(data)}` }),
       kept: resolve,
       refused: reject,
-    }
+    })
     broker.publish(draft)
   })
 }
@@ -218,10 +216,15 @@ export async function readAll(broker: Broker, stream: string, from?: number): Pr
     for (let at = block.find(offset); at < block.count; at++) {
       if (block.isHidden(at)) continue
       const { offset: found, topic, wire } = block.entry(at)
-      stored.push({ offset: found, topic, data: typeof wire === 'string' ? JSON.parse(wire).data : wire })
+      stored.push({ offset: found, topic, data: typeof wire === 'string' ? JSON.parse(wire).data : payloadOf(wire) })
     }
     offset = block.lastOffset + 1
   }
+}
+
+/** Of the record of a binary message. */
+function payloadOf(record: Uint8Array): Uint8Array {
+  return record.subarray(8 + new DataView(record.buffer, record.byteOffset).getUint32(0))
 }
 
 /** What a stream shows, without offsets and topics. */

@@ -130,8 +130,10 @@ export class DedupWindow {
   }
 
   /** What tells messages apart in a queue that have the same id; undefined if their topic does. */
-  scopeOf({ ownId, publisher, topic, queues }: Draft): string | undefined {
-    return ownId && publisher !== undefined && queues.length > 0 ? this.identities.scopeOf(publisher, topic) : undefined
+  scopeOf({ ownId, publisher, topic, route }: Draft): string | undefined {
+    return ownId && publisher !== undefined && route.queues.length > 0
+      ? this.identities.scopeOf(publisher, topic)
+      : undefined
   }
 
   add(draft: Draft, places: Places): void {

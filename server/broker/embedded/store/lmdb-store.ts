@@ -232,8 +232,9 @@ export class LmdbStore implements Store {
     } catch (error) {
       const { code, message } = await causeOf(error as Error)
       await this.openAgain(lastTxnId)
-      const full = FULL.includes(code)
-      throw new FanfareError(full ? 'storage_full' : 'storage_failed', this.failure ?? message)
+      // It is in the file, or may be: it failed when it was written already.
+      if (this.failure !== undefined) throw new FanfareError('outcome_unknown', this.failure)
+      throw new FanfareError(FULL.includes(code) ? 'storage_full' : 'storage_failed', message)
     }
     // Reads of this turn may hold a snapshot from before.
     this.database.resetReadTxn()

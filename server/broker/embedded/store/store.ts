@@ -39,7 +39,8 @@ export interface Snapshot extends Reader {
 /**
  * Where the embedded broker keeps its bytes: one ordered map, read at once and changed in atomic steps.
  *
- * Order: commits take effect in the order of their calls. Loss: a commit that rejects has changed nothing. Ownership:
+ * Order: commits take effect in the order of their calls. Loss: a commit that rejects has changed nothing, except with `outcome_unknown`: after that the store
+ * takes no further commits. Ownership:
  * values given and returned are never changed afterwards by either side.
  */
 export interface Store extends Reader {
@@ -51,7 +52,8 @@ export interface Store extends Reader {
   /**
    * Applies all changes or none. Resolves when they are visible to reads, and as safe as the store makes them: on disk,
    * for one that has a disk. Reads may show them earlier: a reader that must not see them needs a snapshot.
-   * Rejects with `storage_full` where there is no room for its purpose, `storage_failed` for everything else.
+   * Rejects with `storage_full` if there is no room for its purpose, with `outcome_unknown` if the store cannot tell whether it was
+   * applied, and with `storage_failed` for everything else.
    */
   commit(changes: readonly Change[], purpose: Purpose): Promise<void>
   close(): Promise<void>
