@@ -111,6 +111,15 @@ describe('imports run one way', () => {
     expect(offenders('server', (each) => !upwards(each))).toEqual([])
   })
 
+  it('the rules that all brokers share know no store and no broker, only the contract', () => {
+    const pure = ['node:buffer', 'node:crypto']
+    const allowed = ({ to, isFile }: Import) =>
+      isFile
+        ? inside(to, 'shared') || inside(to, 'server/broker/rules') || to === 'server/broker/broker.ts'
+        : pure.includes(to)
+    expect(offenders('server/broker/rules', allowed)).toEqual([])
+  })
+
   it('what needs an optional package is loaded by import()', () => {
     const { peerDependencies, optionalDependencies } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
       peerDependencies: object

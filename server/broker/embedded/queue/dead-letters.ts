@@ -4,6 +4,7 @@ import type { DeadLetter, DeadLetterFilter } from '../../../../shared/queues.ts'
 import { matchesPattern, parsePattern } from '../../../../shared/topic.ts'
 import { DEFAULT_PRIORITY, type Entry } from '../../block.ts'
 import { jsonMessage } from '../../json-message.ts'
+import { splitRecord } from '../../rules/record.ts'
 import { fromJson, letterKey, toJson, under } from '../store/keys.ts'
 import type { Change, Reader } from '../store/store.ts'
 
@@ -184,13 +185,11 @@ function condition({ topic, key, reason, error }: DeadLetterFilter): (value: Uin
 }
 
 const EXPIRES_AT = /,"expiresAt":\d+/
-/** Of a binary record: see `shared/codec.ts`. */
-const HEADER_AT = 8
 
 function withoutExpiry(wire: string | Buffer): string | Uint8Array {
   if (typeof wire === 'string') return headWithoutExpiry(wire)
-  const payloadAt = HEADER_AT + wire.readUInt32BE(0)
-  return encodeRecord(headWithoutExpiry(wire.toString('utf8', HEADER_AT, payloadAt)), wire.subarray(payloadAt))
+  const { header, payload } = splitRecord(wire)
+  return encodeRecord(headWithoutExpiry(header), payload)
 }
 
 /**

@@ -1,5 +1,6 @@
 import { PriorityQueue } from '@datastructures-js/priority-queue'
 import Denque from 'denque'
+import { isExpired } from '../../rules/expiry.ts'
 import type { Item } from './queue-item.ts'
 import { compact, ReadyLine, trimFront } from './ready-line.ts'
 
@@ -79,7 +80,7 @@ export class QueueSchedule {
       const line = this.ready[priority] as ReadyLine
       for (let item = line.shift(); item; item = line.shift()) {
         // What has expired is not delivered, and waits to be let go of.
-        if (!this.mayGo(item) || (item.expiresAt !== undefined && item.expiresAt <= wall)) {
+        if (!this.mayGo(item) || isExpired(item.expiresAt, wall)) {
           this.stopStanding(item)
           continue
         }
@@ -165,7 +166,7 @@ export class QueueSchedule {
   /** Messages that wait and have expired by the machine's clock, each once; those that are not taken stay. */
   *expired(wall: number): Iterable<Item> {
     for (let item = this.expiring.front(); item; item = this.expiring.front()) {
-      if ((item.expiresAt as number) > wall) break
+      if (!isExpired(item.expiresAt, wall)) break
       this.expiring.pop()
       item.expiring = false
       if (item.state === 'waiting') yield item
