@@ -1,8 +1,9 @@
 import { type Clock, wallTime } from '../../../../shared/clock.ts'
 import { FanfareError } from '../../../../shared/errors.ts'
 import type { DeadReason, QueueOptions, QueueStatus } from '../../../../shared/queues.ts'
-import { bytesInBody, DEFAULT_PRIORITY, type Entry, encodeBlock, inBlocks } from '../../block.ts'
+import { bytesInBody, type Entry, encodeBlock, inBlocks } from '../../block.ts'
 import type { Delivery, Ending, QueueState } from '../../broker.ts'
+import { DEFAULT_PRIORITY, dueAfterRestart } from '../../rules/order.ts'
 import { blockKey, failureKey, fromJson, parkedKey, queueKey, toJson, under } from '../store/keys.ts'
 import type { Change, Reader } from '../store/store.ts'
 import { DeadLetters, type StoredLetter } from './dead-letters.ts'
@@ -61,8 +62,7 @@ export class QueueLog implements QueueState {
         Object.assign(item, { attempts, dueAt, failed: true })
         since = failedAt ?? dueAt
       }
-      // A clock that was set back since must not make it wait for longer than was asked.
-      item.dueAt = Math.min(item.dueAt, now + Math.max(0, item.dueAt - since))
+      item.dueAt = dueAfterRestart(item.dueAt, since, now)
       this.enter(item, now)
     }
     for (const key of this.store.keys(under('p', this.id))) this.schedule.park(key[2] as string)
