@@ -3,6 +3,7 @@ import { FanfareError } from '../../../../shared/errors.ts'
 import type { DeadReason, QueueOptions, QueueStatus } from '../../../../shared/queues.ts'
 import { bytesInBody, type Entry, encodeBlock, inBlocks } from '../../block.ts'
 import type { Delivery, Ending, QueueState } from '../../broker.ts'
+import { type Amount, couldTake, isWithin, makesRoom } from '../../rules/limits.ts'
 import { DEFAULT_PRIORITY, dueAfterRestart } from '../../rules/order.ts'
 import { blockKey, failureKey, fromJson, parkedKey, queueKey, toJson, under } from '../store/keys.ts'
 import type { Change, Reader } from '../store/store.ts'
@@ -138,26 +139,28 @@ export class QueueLog implements QueueState {
 
   /** Whether this many messages and bytes fit, given what is staged already. */
   hasRoom(bytes: number, messages = 1): boolean {
-    const { maxMessages, maxBytes } = this.options
-    const { stage } = this
-    return this.schedule.size + stage.messages + messages <= maxMessages && this.bytes + stage.bytes + bytes <= maxBytes
+    const { schedule, stage } = this
+    return isWithin(this.options, schedule.size + stage.messages + messages, this.bytes + stage.bytes + bytes)
   }
 
-  /** Whether they could fit: now, where its overflow makes room, or where it blocks, some day. */
+  /** Whether they could fit: now, or once its overflow or its consumers have made room. */
   couldTake(bytes: number, messages = 1): boolean {
-    const { overflow, maxBytes } = this.options
-    if (overflow === 'block') return bytes <= maxBytes
-    if (overflow === 'reject') return this.hasRoom(bytes, messages)
-    return this.hasRoom(bytes - this.schedule.waitingBytes, messages - this.schedule.waiting)
+    const { waiting, waitingBytes } = this.schedule
+    return couldTake(this.options, this.held, { messages: waiting, bytes: waitingBytes }, { messages, bytes })
   }
 
   /** Whether they fit in the next commit only: what would have to make room is still coming in with this one. */
   takesNext(bytes: number, messages = 1): boolean {
-    const { overflow } = this.options
-    if (overflow === 'reject' || overflow === 'block' || this.couldTake(bytes, messages)) return false
+    if (!makesRoom(this.options.overflow) || this.couldTake(bytes, messages)) return false
     const { entries, entryBytes } = this.stage
     const { waiting, waitingBytes } = this.schedule
-    return this.hasRoom(bytes - waitingBytes - entryBytes, messages - waiting - entries.length)
+    const then = { messages: waiting + entries.length, bytes: waitingBytes + entryBytes }
+    return couldTake(this.options, this.held, then, { messages, bytes })
+  }
+
+  /** All that it holds, given what is staged already. */
+  private get held(): Amount {
+    return { messages: this.schedule.size + this.stage.messages, bytes: this.bytes + this.stage.bytes }
   }
 
   /** Takes messages from the head until those fit that it could take. */
