@@ -1,8 +1,9 @@
 import { type Clock, wallTime } from '../../../../shared/clock.ts'
 import { FanfareError } from '../../../../shared/errors.ts'
-import type { DeadReason, QueueOptions, QueueStatus } from '../../../../shared/queues.ts'
+import type { QueueOptions, QueueStatus } from '../../../../shared/queues.ts'
 import { bytesInBody, type Entry, encodeBlock, inBlocks } from '../../block.ts'
 import type { Delivery, Ending, QueueState } from '../../broker.ts'
+import { type Death, fateOf, type Retry, whenExpired, whenOverflowing } from '../../rules/fate.ts'
 import { type Amount, couldTake, isWithin, makesRoom } from '../../rules/limits.ts'
 import { DEFAULT_PRIORITY, dueAfterRestart } from '../../rules/order.ts'
 import { blockKey, failureKey, fromJson, parkedKey, queueKey, toJson, under } from '../store/keys.ts'
@@ -169,8 +170,7 @@ export class QueueLog implements QueueState {
       this.stage.oldest ??= this.schedule.waitingItems()[Symbol.iterator]()
       const oldest = this.stage.oldest.next().value as Item
       this.leave(oldest)
-      if (this.options.overflow === 'dead-letter') this.bury(oldest, 'overflow', undefined, now)
-      else this.discard(oldest)
+      this.giveUp(oldest, whenOverflowing(this.options, oldest.attempts), now)
     }
   }
 
@@ -225,17 +225,12 @@ export class QueueLog implements QueueState {
   end(id: number, ending: Ending, now: number): void {
     const item = this.leases.end(id)
     this.stage.applied.push(() => this.leases.remove(id))
-    if (ending.kind === 'ack') {
+    const fate = fateOf(ending, item.attempts, this.options, this.clock)
+    if (fate.kind === 'dead') this.bury(item, fate, now)
+    else if (fate.kind === 'retry') this.retry(item, fate, now)
+    else {
       this.finishItem(item)
       this.stage.applied.push(() => this.totals.acked++)
-    } else if (ending.kind === 'reject') {
-      this.bury(item, 'rejected', ending.error, now, item.attempts + 1)
-    } else if (ending.kind === 'suspect') {
-      this.retry(item, item.attempts, ending.error, this.backoff(item.attempts), now)
-    } else if (item.attempts + 1 >= this.options.maxAttempts) {
-      this.bury(item, 'attempts', ending.error, now, item.attempts + 1)
-    } else {
-      this.retry(item, item.attempts + 1, ending.error, ending.delayMs ?? this.backoff(item.attempts), now)
     }
   }
 
@@ -249,8 +244,7 @@ export class QueueLog implements QueueState {
   expire(now: number): void {
     for (const item of this.schedule.expired(wallTime(this.clock))) {
       this.leave(item)
-      if (this.options.onExpiry === 'dead-letter') this.bury(item, 'expired', undefined, now)
-      else this.discard(item)
+      this.giveUp(item, whenExpired(this.options, item.attempts), now)
       if (this.letters.isFull) return
     }
   }
@@ -381,12 +375,17 @@ export class QueueLog implements QueueState {
     this.stage.leaving.push(item)
   }
 
+  private giveUp(item: Item, death: Death | undefined, now: number): void {
+    if (death) this.bury(item, death, now)
+    else this.discard(item)
+  }
+
   private discard(item: Item): void {
     this.finishItem(item)
     this.stage.applied.push(() => this.totals.dropped++)
   }
 
-  private retry(item: Item, attempts: number, error: string | undefined, delayMs: number, now: number): void {
+  private retry(item: Item, { attempts, error, delayMs }: Retry, now: number): void {
     const dueAt = now + delayMs
     this.stage.retried.push([item, { attempts, error, dueAt, failedAt: now }])
     this.stage.applied.push((now) => {
@@ -414,7 +413,7 @@ export class QueueLog implements QueueState {
   }
 
   /** Moves a message to the dead letters. */
-  private bury(item: Item, reason: DeadReason, error: string | undefined, now: number, attempts = item.attempts): void {
+  private bury(item: Item, { reason, error, attempts }: Death, now: number): void {
     const park = this.options.onDeadLetter === 'park' && item.key !== undefined
     this.finishItem(item, park)
     const [block, at] = this.blocks.find(item.block, item.seq)
@@ -434,11 +433,5 @@ export class QueueLog implements QueueState {
     }
     this.letters.bury(this.change().nextLetter++, stored)
     if (park) this.stage.parked.push(item.key as string)
-  }
-
-  /** Exponential, with half of it left to chance. */
-  private backoff(attempts: number): number {
-    const { backoffBaseMs, backoffCapMs } = this.options
-    return Math.min(backoffCapMs, backoffBaseMs * 2 ** attempts) * (0.5 + this.clock.jitter() / 2)
   }
 }
