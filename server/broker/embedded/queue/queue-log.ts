@@ -3,17 +3,20 @@ import { FanfareError } from '../../../../shared/errors.ts'
 import type { QueueOptions, QueueStatus } from '../../../../shared/queues.ts'
 import { bytesInBody, type Entry, encodeBlock, inBlocks } from '../../block.ts'
 import type { Delivery, Ending, QueueState } from '../../broker.ts'
+import { deathNote, parksGroup } from '../../rules/dead-letters.ts'
 import { type Death, fateOf, type Retry, whenExpired, whenOverflowing } from '../../rules/fate.ts'
 import { type Amount, couldTake, isWithin, makesRoom } from '../../rules/limits.ts'
 import { DEFAULT_PRIORITY, dueAfterRestart } from '../../rules/order.ts'
-import { blockKey, failureKey, fromJson, parkedKey, queueKey, toJson, under } from '../store/keys.ts'
+import { blockKey, parkedKey, queueKey, toJson, under } from '../store/keys.ts'
 import type { Change, Reader } from '../store/store.ts'
-import { DeadLetters, type StoredLetter } from './dead-letters.ts'
+import { DeadLetters } from './dead-letters.ts'
+import { Failures, failureOf } from './failures.ts'
 import { Leases } from './leases.ts'
 import { QueueBlocks } from './queue-blocks.ts'
 import { type Item, newItem, storedItem } from './queue-item.ts'
 import { QueueSchedule } from './queue-schedule.ts'
-import { type Failure, newStage, type Stage } from './queue-stage.ts'
+import { newStage, type Stage } from './queue-stage.ts'
+import { statusOf, type Totals } from './queue-status.ts'
 
 /** What is stored of a queue beside its messages. */
 export interface QueueRecord {
@@ -22,9 +25,6 @@ export interface QueueRecord {
   next: number
   nextLetter: number
 }
-
-/** Keys of parked groups that are shown. */
-const SHOWN_PARKED = 100
 
 /**
  * One queue: what is stored of it, who has what on lease, and what comes next. Like a stream's log it stages changes,
@@ -37,10 +37,11 @@ export class QueueLog implements QueueState {
   private record: QueueRecord
   private staged: QueueRecord | undefined = undefined
   private readonly blocks: QueueBlocks
+  private readonly failures: Failures
   private readonly schedule = new QueueSchedule()
   private stage: Stage = newStage()
   bytes = 0
-  private readonly totals = { published: 0, acked: 0, redelivered: 0, dropped: 0 }
+  private readonly totals: Totals = { published: 0, acked: 0, redelivered: 0, dropped: 0 }
   private stored: boolean
   private readonly clock: Clock
 
@@ -50,6 +51,7 @@ export class QueueLog implements QueueState {
     this.clock = clock
     this.stored = stored
     this.blocks = new QueueBlocks(store, record.id)
+    this.failures = new Failures(store, record.id)
     this.letters = new DeadLetters(store, record.id)
   }
 
@@ -57,7 +59,7 @@ export class QueueLog implements QueueState {
   load(now: number): void {
     for (const [block, at] of this.blocks.load()) {
       const item = storedItem(block, at)
-      const failure = this.failureOf(item)
+      const failure = this.failures.of(item)
       let since = item.publishedAt
       if (failure) {
         const { attempts, dueAt, failedAt } = failure
@@ -199,8 +201,8 @@ export class QueueLog implements QueueState {
       this.leases.add(id, item)
       if (item.attempts > 0) this.totals.redelivered++
       const { seq, attempts } = item
-      const lastError = this.lastErrorOf(item)
-      deliveries.push({ id, seq, wire: this.wireOfItem(item), attempt: attempts + 1, lastError })
+      const lastError = this.failures.lastErrorOf(item)
+      deliveries.push({ id, seq, wire: this.blocks.wireOf(item), attempt: attempts + 1, lastError })
       taken += item.bytes
     }
     return deliveries
@@ -218,7 +220,7 @@ export class QueueLog implements QueueState {
   /** Of a message on lease. */
   wireOf(id: number): string | Uint8Array | undefined {
     const item = this.leases.itemOf(id)
-    return item && this.wireOfItem(item)
+    return item && this.blocks.wireOf(item)
   }
 
   /** Ends a lease that is held. */
@@ -273,28 +275,7 @@ export class QueueLog implements QueueState {
   }
 
   info(now: number, waiting: { readonly count: number; readonly bytes: number }): QueueStatus {
-    const { published, acked, redelivered, dropped } = this.totals
-    const [oldest] = this.schedule.waitingItems()
-    return {
-      ...this.options,
-      depth: this.depth,
-      ready: this.ready,
-      delayed: this.schedule.delayedCount,
-      inFlight: this.inFlight,
-      bytes: this.bytes,
-      waitingPublishes: waiting.count,
-      waitingPublishBytes: waiting.bytes,
-      oldestAgeMs: oldest ? Math.max(0, now - oldest.publishedAt) : 0,
-      readyAgeMs: Math.max(0, now - (this.oldestReadyAt ?? now)),
-      publishedTotal: published,
-      ackedTotal: acked,
-      redeliveredTotal: redelivered,
-      droppedTotal: dropped,
-      deadLetters: this.letters.count,
-      deadLettersDroppedTotal: this.letters.droppedTotal,
-      parked: this.schedule.parked(SHOWN_PARKED),
-      parkedMore: Math.max(0, this.schedule.parkedCount - SHOWN_PARKED),
-    }
+    return statusOf(this, this.schedule, this.letters, this.totals, waiting, now)
   }
 
   // Commits
@@ -309,13 +290,8 @@ export class QueueLog implements QueueState {
       this.stage.applied.push((now) => this.enterBlock(block, value, now))
     }
     if (done.length > 0) this.stage.applied.push(this.blocks.finish(done, changes))
-    for (const item of done) {
-      if (item.failed) changes.push({ key: failureKey(this.id, item.seq), value: undefined })
-    }
-    for (const [{ seq }, failure] of retried) {
-      changes.push({ key: failureKey(this.id, seq), value: toJson(failure) })
-    }
-    this.stage.applied.push(this.letters.finish(changes, (this.staged ?? this.record).options.maxDeadLetters))
+    this.failures.finish(retried, done, changes)
+    this.stage.applied.push(this.letters.finish(changes, (this.staged ?? this.record).options))
     for (const key of this.stage.parked) changes.push({ key: parkedKey(this.id, key), value: toJson(true) })
     if (this.staged || !this.stored) changes.push({ key: queueKey(this.id), value: toJson(this.staged ?? this.record) })
   }
@@ -385,53 +361,33 @@ export class QueueLog implements QueueState {
     this.stage.applied.push(() => this.totals.dropped++)
   }
 
-  private retry(item: Item, { attempts, error, delayMs }: Retry, now: number): void {
-    const dueAt = now + delayMs
-    this.stage.retried.push([item, { attempts, error, dueAt, failedAt: now }])
+  private retry(item: Item, retry: Retry, now: number): void {
+    const failure = failureOf(retry, now)
+    this.stage.retried.push([item, failure])
     this.stage.applied.push((now) => {
-      item.attempts = attempts
+      item.attempts = failure.attempts
       item.failed = true
-      this.schedule.delay(item, dueAt)
+      this.schedule.delay(item, failure.dueAt)
       this.schedule.putBack(item, now)
     })
   }
 
-  private wireOfItem({ block: first, seq }: Item): string | Uint8Array {
-    const [block, at] = this.blocks.find(first, seq)
-    const wire = block.wires(at, at + 1)
-    return block.isBinary(at) ? wire : wire.toString()
-  }
-
-  private failureOf({ seq }: Item): Failure | undefined {
-    const stored = this.store.get(failureKey(this.id, seq))
-    return stored && (fromJson(stored) as Failure)
-  }
-
-  /** Read from the store: in memory, the errors of very many messages that wait for another attempt would have no bound. */
-  private lastErrorOf(item: Item): string | undefined {
-    return item.failed ? this.failureOf(item)?.error : undefined
-  }
-
   /** Moves a message to the dead letters. */
-  private bury(item: Item, { reason, error, attempts }: Death, now: number): void {
-    const park = this.options.onDeadLetter === 'park' && item.key !== undefined
+  private bury(item: Item, death: Death, now: number): void {
+    const park = parksGroup(this.options, item.key)
     this.finishItem(item, park)
     const [block, at] = this.blocks.find(item.block, item.seq)
     const wire = block.wires(at, at + 1)
     const binary = block.isBinary(at)
-    const stored: StoredLetter = {
-      seq: item.seq,
-      topic: block.topic(at),
-      key: item.key,
+    const { seq, key, publishedAt } = item
+    const dying = { topic: block.topic(at), key, publishedAt, lastError: this.failures.lastErrorOf(item) }
+    const note = deathNote(dying, death, now)
+    this.letters.bury(this.change().nextLetter++, {
+      seq,
       wire: wire.toString(binary ? 'base64' : 'utf8'),
       binary,
-      reason,
-      error: error ?? this.lastErrorOf(item),
-      attempts,
-      publishedAt: item.publishedAt,
-      diedAt: now,
-    }
-    this.letters.bury(this.change().nextLetter++, stored)
+      ...note,
+    })
     if (park) this.stage.parked.push(item.key as string)
   }
 }
