@@ -9,6 +9,7 @@ import { RecentMap } from '../../shared/recent-map.ts'
 import { parseTopic } from '../../shared/topic.ts'
 import type { Broker, CommittedMessage, Route } from '../broker/broker.ts'
 import { compose } from '../broker/compose.ts'
+import { isExpired } from '../broker/rules/expiry.ts'
 import type { UnexpectedErrors } from '../failure/unexpected-errors.ts'
 import type { Check, Contracts } from './contracts.ts'
 import { encodeRest, Message } from './message.ts'
@@ -212,7 +213,7 @@ export class Topics implements Publishing {
 
   /** Delivers to every subscription that matches. */
   private fanOut(message: Message): void {
-    if (message.expiresAt !== undefined && message.expiresAt <= wallTime(this.clock)) return
+    if (message.expiresAt !== undefined && isExpired(message.expiresAt, wallTime(this.clock))) return
     for (const subscriptions of this.index.match(message.words)) {
       for (const subscription of subscriptions) {
         const { filter, feed } = subscription

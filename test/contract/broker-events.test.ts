@@ -4,7 +4,7 @@ import { QUEUE_DEFAULTS } from '../../server/queue/queue-config.ts'
 import { FanfareError } from '../../shared/errors.ts'
 import type { QueueOptions } from '../../shared/queues.ts'
 import { onEveryBroker, publishTo, streamOptions } from '../setup/brokers.ts'
-import { draftOf } from '../setup/drafts.ts'
+import { bareDraft } from '../setup/drafts.ts'
 import { range } from '../setup/streams.ts'
 
 const queueOptions = (more: Partial<QueueOptions> = {}): QueueOptions => ({
@@ -96,7 +96,7 @@ onEveryBroker('what a broker reports', (brokers) => {
   it('has a draft routed again before it is stored if declarations have changed since', async () => {
     const { broker } = await start()
     const kept = new Promise<unknown>((kept, refused) => {
-      const old = draftOf({ id: 'a', topic: 't', route: { generation: broker.generation }, kept, refused })
+      const old = bareDraft({ id: 'a', topic: 't', route: { generation: broker.generation }, kept, refused })
       const draft = { ...old, reroute: () => Object.assign(draft, { route: routed() }).route }
       const routed = () => ({ generation: broker.generation, streams: [], queues: ['q'] })
       void broker.declareQueue(queueOptions(), false)
@@ -110,7 +110,7 @@ onEveryBroker('what a broker reports', (brokers) => {
     await broker.declareQueue(queueOptions(), false)
     const kept = new Promise((kept, refused) => {
       const route = { generation: broker.generation, queues: ['q'] }
-      const draft = draftOf({ id: 'a', topic: '$queue.q', route, kept, refused })
+      const draft = bareDraft({ id: 'a', topic: '$queue.q', route, kept, refused })
       const gone = () => {
         throw new FanfareError('no_queue')
       }
@@ -149,7 +149,7 @@ onEveryBroker('what a broker reports', (brokers) => {
     const published = new Promise<string>((resolve) => {
       const answers = { kept: () => resolve('kept'), refused: () => resolve('refused') }
       const route = { generation: broker.generation, streams: ['s'] }
-      broker.publish({ ...draftOf({ id: 'a', topic: 't', route, ...answers }), unknown: () => resolve('unknown') })
+      broker.publish({ ...bareDraft({ id: 'a', topic: 't', route, ...answers }), unknown: () => resolve('unknown') })
     })
     const settled = new Promise<string>((resolve) => {
       const answers = { settled: () => resolve('settled'), refused: () => resolve('refused') }

@@ -2,7 +2,7 @@ import { expect, it } from 'vitest'
 import type { Broker } from '../../server/broker/broker.ts'
 import { QUEUE_DEFAULTS } from '../../server/queue/queue-config.ts'
 import type { QueueOptions } from '../../shared/queues.ts'
-import { onEveryBroker, publishTo } from '../setup/brokers.ts'
+import { leaseFrom, onEveryBroker, publishTo } from '../setup/brokers.ts'
 import { range } from '../setup/streams.ts'
 
 const blocking = (more: Partial<QueueOptions> = {}): QueueOptions => ({
@@ -31,7 +31,7 @@ onEveryBroker('publishes that wait for room, where the queue changes,', (brokers
     return { broker, publish, receipts }
   }
   const dataOf = async (broker: Broker) =>
-    (await broker.lease('q', 100, 1e6)).map(({ wire }) => (JSON.parse(wire as string) as { data: number }).data)
+    (await leaseFrom(broker)).map(({ wire }) => (JSON.parse(wire as string) as { data: number }).data)
 
   it('are refused when it rejects from now on', async () => {
     const { broker, receipts } = await waiting(3)

@@ -6,13 +6,13 @@ import { LENGTHS_BYTES } from '../../shared/codec.ts'
 export type DraftLike = Partial<Omit<Draft, 'route' | 'reroute' | 'bytes'>> &
   Pick<Draft, 'id' | 'topic' | 'kept' | 'refused'> & { readonly route?: Partial<Route> }
 
-/** A draft as the hub would make it; its route stays as it is. */
-export function draftOf({ route: { generation = 0, streams = [], queues = [] } = {}, ...like }: DraftLike): Draft {
+/** A draft that says only what it is given; its route stays as it is. */
+export function bareDraft({ route: { generation = 0, streams = [], queues = [] } = {}, ...like }: DraftLike): Draft {
   const { rest = '', payload } = like
   const route = { generation, streams, queues }
   return {
     publisher: undefined,
-    owner: draftOf,
+    owner: bareDraft,
     ownId: false,
     key: undefined,
     headers: undefined,

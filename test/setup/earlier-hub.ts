@@ -8,7 +8,7 @@ import { EmbeddedBroker } from '../../server/broker/embedded/embedded-broker.ts'
 import { LmdbStore } from '../../server/broker/embedded/store/lmdb-store.ts'
 import { QueueConfig } from '../../server/queue/queue-config.ts'
 import { StreamConfig } from '../../server/stream/stream-config.ts'
-import { draftOf } from './drafts.ts'
+import { bareDraft } from './drafts.ts'
 
 /** A data directory as an earlier hub, which checked less, has left it: see `EarlierHub`. */
 export async function dataOfEarlierHub(fill: (hub: EarlierHub) => Promise<void>): Promise<string> {
@@ -43,7 +43,7 @@ class EarlierHub {
     const { streams = [], queues = [] } = place
     await new Promise<void>((resolve, refused) => {
       const draft = { id: 'of-earlier', topic, route: { streams, queues }, rest: `,"data":${json}` }
-      this.broker.publish(draftOf({ ...draft, kept: () => resolve(), refused }))
+      this.broker.publish(bareDraft({ ...draft, kept: () => resolve(), refused }))
     })
   }
 

@@ -4,7 +4,7 @@ import { loadBroker } from '../../../server/broker/load-broker.ts'
 import { DEFAULTS } from '../../../server/defaults.ts'
 import { encodeRest } from '../../../server/topic/message.ts'
 import type { StreamOptions } from '../../../shared/streams.ts'
-import { draftOf } from '../../setup/drafts.ts'
+import { bareDraft } from '../../setup/drafts.ts'
 import { payload } from '../delivery-counter.ts'
 
 /** Drafts that are given to the broker at once. */
@@ -28,5 +28,5 @@ export async function fill(data: string, stream: StreamOptions, count: number, s
 
 function draft(topic: string, n: number, size: number, kept: () => void, refused: (error: Error) => void): Draft {
   const rest = encodeRest({ type: 'publish', seq: n, topic, data: payload(n, size, 0) })
-  return draftOf({ id: `fill.${n}`, publisher: 'p', topic, route: { streams: [topic] }, rest, kept, refused })
+  return bareDraft({ id: `fill.${n}`, publisher: 'p', topic, route: { streams: [topic] }, rest, kept, refused })
 }

@@ -2,6 +2,7 @@ import { FanfareError } from '../../../../shared/errors.ts'
 import type { Position } from '../../../../shared/streams.ts'
 import type { Draft, Placement, Settlement } from '../../broker.ts'
 import { compose } from '../../compose.ts'
+import { timeAfter } from '../../rules/retention.ts'
 import type { Waiting, WaitingPublishes } from '../../waiting.ts'
 import type { Logs } from '../logs.ts'
 import type { StreamLog } from '../stream/stream-log.ts'
@@ -187,7 +188,7 @@ export class Staging {
     // Without those deleted while the draft waited.
     const logs = route.streams.flatMap((name) => this.logs.streams.get(name) ?? [])
     // One time everywhere, and in no stream before that of an earlier message: the clock may have been set back.
-    const time = logs.reduce((latest, { newestTime }) => Math.max(latest, newestTime), now)
+    const time = logs.reduce((latest, { newestTime }) => timeAfter(newestTime, latest), now)
     for (const log of logs) {
       const offset = this.logs.touch(log).reserve(time)
       offsets[log.options.name] = offset
