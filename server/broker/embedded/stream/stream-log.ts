@@ -1,6 +1,6 @@
 import { nanoid } from 'nanoid'
-import { FORBIDDEN_KEY } from '../../../../shared/codec.ts'
 import { FanfareError } from '../../../../shared/errors.ts'
+import { FORBIDDEN_KEY } from '../../../../shared/forbidden-keys.ts'
 import type { CursorInfo, Position, StreamInfo, StreamOptions } from '../../../../shared/streams.ts'
 import { type Block, type Entry, encodeBlock, inBlocks } from '../../block.ts'
 import type { CursorRange, StreamState } from '../../broker.ts'
