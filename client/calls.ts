@@ -1,6 +1,15 @@
 import type { ResultFrame } from '../shared/frames.ts'
+import { fieldOf, itemsOf } from '../shared/json-text.ts'
+import type { DeadLetter } from '../shared/queues.ts'
 import { encodeChecked } from './encode-checked.ts'
 import type { Line, Patience } from './line.ts'
+import { withRaw } from './message.ts'
+import type { Raw } from './received.ts'
+
+interface Answer {
+  readonly result: unknown
+  readonly text: () => string | undefined
+}
 
 /** Requests of an operator, as many at once as the hub takes. */
 export class Calls {
@@ -14,10 +23,29 @@ export class Calls {
 
   call(method: string, params: unknown, patience: Patience): Promise<unknown> {
     const seq = this.#nextSeq()
-    return this.#line.send(seq, encodeChecked({ type: 'call', seq, method, params }), patience)
+    const answer = this.#line.send(
+      seq,
+      encodeChecked({ type: 'call', seq, method, params }),
+      patience,
+    ) as Promise<Answer>
+    return answer.then(({ result, text }) => {
+      if (method === 'deadLetters.list') addTexts(result as readonly DeadLetter[], text)
+      return result
+    })
   }
 
-  result({ seq, result }: ResultFrame): void {
-    this.#line.answered(seq, ({ resolve }) => resolve(result))
+  result({ seq, result }: ResultFrame, raw: Raw): void {
+    this.#line.answered(seq, ({ resolve }) => resolve({ result, text: () => raw('result') } satisfies Answer))
+  }
+}
+
+/** The messages of dead letters get the text of their data. */
+function addTexts(letters: readonly DeadLetter[], text: () => string | undefined): void {
+  let texts: readonly string[] | undefined
+  for (const [n, { message }] of letters.entries()) {
+    withRaw(message, () => {
+      texts ??= itemsOf(text() ?? '')
+      return fieldOf(fieldOf(texts[n] ?? '', 'message') ?? '', 'data')
+    })
   }
 }

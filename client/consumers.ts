@@ -12,7 +12,8 @@ import type { Asking } from './asking.ts'
 import type { ConsumeOptions, DeliveryHandler } from './consume-options.ts'
 import { Consumer, type ConsumerHost } from './consumer.ts'
 import { encodeChecked } from './encode-checked.ts'
-import { messageOf } from './message.ts'
+import { ReceivedMessage } from './message.ts'
+import type { Raw } from './received.ts'
 import type { Session } from './session.ts'
 import { throwLater } from './throw-later.ts'
 import type { Tracing } from './tracing.ts'
@@ -58,9 +59,12 @@ export class Consumers implements ConsumerHost {
     this.#asking.confirmed(consumer)
   }
 
-  delivered(frame: DeliveryFrame): void {
+  delivered(frame: DeliveryFrame, raw: Raw): void {
     const { message, data } = frame
-    this.#byNumber.get(frame.consumer)?.delivered(frame, messageOf(data === undefined ? message : { ...message, data }))
+    const received = new ReceivedMessage(data === undefined ? message : { ...message, data }, () =>
+      raw('message', 'data'),
+    )
+    this.#byNumber.get(frame.consumer)?.delivered(frame, received)
   }
 
   settled({ consumer, deliveries }: SettledFrame): void {

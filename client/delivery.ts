@@ -98,6 +98,11 @@ export class Delivery<Data = unknown> {
     return this.message.data
   }
 
+  /** The payload as the JSON text that its publisher sent, if it is JSON: see {@link Message.raw}. */
+  get raw(): string | undefined {
+    return this.message.raw
+  }
+
   /**
    * Aborts when there is no use in going on: the lease or the connection was lost, `maxRunTimeMs` is over, or the client has closed
    * without waiting any longer. Give it to what the handler awaits.

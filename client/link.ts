@@ -5,6 +5,7 @@ import { Calls } from './calls.ts'
 import { Consumers } from './consumers.ts'
 import { Line, Room } from './line.ts'
 import { Publisher } from './publisher.ts'
+import type { Raw } from './received.ts'
 import { Requests } from './requests.ts'
 import { Responders } from './responders.ts'
 import { Session, type SessionListener, type SessionOptions, type StateChange } from './session.ts'
@@ -80,32 +81,32 @@ export class Link implements SessionListener {
     this.#callLine.welcomed(limits.calls ?? Number.POSITIVE_INFINITY)
   }
 
-  received(frame: HubFrame, only: number | undefined): void {
+  received(frame: HubFrame, only: number | undefined, raw: Raw): void {
     switch (frame.type) {
       case 'message':
-        return this.subscriptions.message(frame, only)
+        return this.subscriptions.message(frame, only, raw)
       case 'receipt':
         return this.publisher.receipt(frame)
       case 'gap':
         return this.subscriptions.gap(frame)
       case 'result':
-        return this.calls.result(frame)
+        return this.calls.result(frame, raw)
       case 'subscribed':
         if (!this.responders.confirmed(frame.sub)) this.subscriptions.subscribed(frame)
         return
       case 'consuming':
         return this.consumers.consuming(frame)
       case 'delivery':
-        return this.consumers.delivered(frame)
+        return this.consumers.delivered(frame, raw)
       case 'settled':
         return this.consumers.settled(frame)
       case 'recall':
       case 'lost':
         return this.consumers.takenBack(frame)
       case 'request':
-        return this.responders.requested(frame)
+        return this.responders.requested(frame, raw)
       case 'answer':
-        return this.requests.answered(frame)
+        return this.requests.answered(frame, raw)
       case 'behind':
       case 'live':
         return this.subscriptions.fed(frame)

@@ -6,7 +6,9 @@ import { textOf } from '../shared/thrown.ts'
 import { parsePattern } from '../shared/topic.ts'
 import type { Asked, Asking } from './asking.ts'
 import { encodeChecked } from './encode-checked.ts'
+import { withRaw } from './message.ts'
 import { FUNCTION, type Rules } from './options.ts'
+import type { Raw } from './received.ts'
 import type { Session } from './session.ts'
 import { Standing } from './standing.ts'
 import { callBack, throwLater } from './throw-later.ts'
@@ -18,6 +20,8 @@ const REMEMBERED_REQUESTS = 100
 export interface Request<Data = unknown> {
   readonly topic: string
   readonly data: Data
+  /** `data` as the JSON text that was sent, if it is JSON: see {@link Message.raw}. */
+  readonly raw?: string | undefined
   readonly headers?: Headers
 }
 
@@ -132,8 +136,8 @@ export class Responders {
     return true
   }
 
-  requested(frame: RequestFrame): void {
-    const done = this.#answer(frame)
+  requested(frame: RequestFrame, raw: Raw): void {
+    const done = this.#answer(frame, raw)
     this.#running.add(done)
     void done.finally(() => this.#running.delete(done))
   }
@@ -147,11 +151,11 @@ export class Responders {
     while (this.#running.size > 0) await Promise.allSettled(this.#running)
   }
 
-  async #answer({ sub, request, topic, data, headers }: RequestFrame): Promise<void> {
+  async #answer({ sub, request, topic, data, headers }: RequestFrame, raw: Raw): Promise<void> {
     const offer = this.#offers.get(sub)
     if (!offer) return
     const connection = this.#connection
-    const asked = { topic, data, ...(headers && { headers }) }
+    const asked: Request = withRaw({ topic, data, ...(headers && { headers }) }, () => raw('data'))
     const reply = (words: { readonly data?: unknown; readonly error?: string }) => {
       const encoded = encodeChecked({ type: 'reply', request, ...words })
       this.#session.checkSize(encoded)

@@ -8,6 +8,7 @@ import { textOf } from '../shared/thrown.ts'
 import { type Backoff, backoffMs } from './backoff.ts'
 import { Farewell } from './farewell.ts'
 import { Liveness } from './liveness.ts'
+import { type Raw, Received } from './received.ts'
 import { throwLater } from './throw-later.ts'
 import { type GetToken, Tokens } from './tokens.ts'
 import { onWake } from './wake.ts'
@@ -38,8 +39,8 @@ export interface SessionListener {
   /** The socket is open: what is written now goes out right behind the hello. */
   opened(): void
   welcomed(welcome: WelcomeFrame): void
-  /** `only`: the frame is for this subscription alone. */
-  received(frame: HubFrame, only: number | undefined): void
+  /** `only`: the frame is for this subscription alone. `raw` gives the text of what is in it. */
+  received(frame: HubFrame, only: number | undefined, raw: Raw): void
   /** The connection is gone; another one may come. */
   lost(): void
   /** It is over. Without an error the client itself closed it. */
@@ -240,12 +241,15 @@ export class Session {
     this.#liveness.heard()
     let only: number | undefined
     let value: unknown
+    let at = 0
+    const whole = new Received(data)
     try {
       for (value of decode(data)) {
+        const place = at++
         // Undefined: a frame of a later hub, which this client does not know.
         const frame = checkFrame(value, HUB_FRAMES) as HubFrame | undefined
         if (frame?.type === 'only') only = frame.sub
-        else if (frame) this.#handleAlone(frame, only)
+        else if (frame) this.#handleAlone(frame, only, (...path) => whole.raw(place, ...path))
       }
     } catch (error) {
       if (!(error instanceof FanfareError)) throw error
@@ -257,16 +261,16 @@ export class Session {
   }
 
   /** A fault of ours in one frame, or one of an object that the application gave: what comes behind it is heard all the same. */
-  #handleAlone(frame: HubFrame, only: number | undefined): void {
+  #handleAlone(frame: HubFrame, only: number | undefined, raw: Raw): void {
     try {
-      this.#handle(frame, only)
+      this.#handle(frame, only, raw)
     } catch (error) {
       if (error instanceof FanfareError) throw error
       throwLater(error)
     }
   }
 
-  #handle(frame: HubFrame, only: number | undefined): void {
+  #handle(frame: HubFrame, only: number | undefined, raw: Raw): void {
     if (frame.type === 'welcome') this.#welcome(frame)
     else if (frame.type === 'check') this.#checked(frame.n)
     else if (frame.type === 'pong') for (const done of this.#pongs.splice(0)) done()
@@ -274,7 +278,7 @@ export class Session {
     else if (frame.type === 'error' && frame.seq !== undefined && frame.seq === this.#renewalSeq) this.#tokens?.again()
     else if (frame.type === 'error' && !refusesRequest(frame)) {
       this.#lastError = errorFrom(frame)
-    } else this.#listener.received(frame, only)
+    } else this.#listener.received(frame, only, raw)
   }
 
   /** At once, and not at the end of the turn: more may have arrived, which the handlers have yet to go through. */

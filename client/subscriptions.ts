@@ -11,7 +11,8 @@ import type {
 import { RecentMap } from '../shared/recent-map.ts'
 import type { Asking } from './asking.ts'
 import { encodeChecked } from './encode-checked.ts'
-import { copyOf, messageOf } from './message.ts'
+import { ReceivedMessage } from './message.ts'
+import type { Raw } from './received.ts'
 import type { Session } from './session.ts'
 import type { Handler, SubscribeOptions } from './subscribe-options.ts'
 import { Subscription, type SubscriptionHost } from './subscription.ts'
@@ -62,8 +63,8 @@ export class Subscriptions implements SubscriptionHost {
     for (const subscription of this.#bySub.values()) this.#asking.ask(subscription)
   }
 
-  message(frame: MessageFrame, only: number | undefined): void {
-    const message = messageOf(frame)
+  message(frame: MessageFrame, only: number | undefined, raw: Raw): void {
+    const message = new ReceivedMessage(frame, () => raw('data'))
     if (only !== undefined) {
       this.#bySub.get(only)?.deliver(message)
       return
@@ -72,7 +73,7 @@ export class Subscriptions implements SubscriptionHost {
     for (const subscription of this.#matching(message.topic)) {
       if (!subscription.wants(message)) continue
       // What one of them does to a message is not the next one's.
-      last?.deliver(copyOf(message))
+      last?.deliver(message.copy())
       last = subscription
     }
     last?.deliver(message)
