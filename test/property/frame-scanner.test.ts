@@ -8,7 +8,7 @@ import { parseFrame } from '../../shared/parse-frame.ts'
 import { RawJson } from '../../shared/raw-json.ts'
 import type { Fields } from '../../shared/rules.ts'
 
-const RUNS = 3000
+const RUNS = 1000
 
 // Spelled in ways that JSON.stringify does not know.
 
