@@ -23,13 +23,6 @@ import { MAX_NESTING } from './nesting.ts'
 import { RawJson } from './raw-json.ts'
 import type { Fields } from './rules.ts'
 
-/**
- * Fields whose objects have data, too: what an ack publishes, the message of a delivery, dead letters in the result of a call and their
- * messages. As many levels of them are looked into.
- */
-const HOLDERS = 2
-const isHolder = (name: string) => name === 'publish' || name === 'message' || name === 'result'
-
 /** Where the walk is. */
 let at = 0
 
@@ -54,7 +47,7 @@ export function scanTrusted(text: string): unknown[] {
 /** The same without a list around a single one. Throws `not_json`. */
 export function scanOneOrMore(text: string): unknown {
   at = skipSpace(text, 0)
-  const value = heldIn(text, HOLDERS)
+  const value = text.charCodeAt(at) === BRACKET ? listIn(text, true) : objectIn(text, true)
   checkEnd(text)
   return value
 }
@@ -77,12 +70,12 @@ function withoutForbidden(text: string, frames: readonly unknown[]): unknown[] {
   return frames.map((frame, n) => (hasForbiddenKey(parsed[n]) ? new ForbiddenFrame(parsed[n] as object) : frame))
 }
 
-function listIn(text: string, holders: number): unknown[] {
+function listIn(text: string, areFrames: boolean): unknown[] {
   const list: unknown[] = []
   at = skipSpace(text, at + 1)
   if (text.charCodeAt(at) === END_BRACKET) at++
   else
-    do list.push(objectIn(text, holders))
+    do list.push(objectIn(text, areFrames))
     while (goesOn(text, END_BRACKET))
   return list
 }
@@ -97,19 +90,19 @@ function goesOn(text: string, end: number): boolean {
   return true
 }
 
-/** An object that may have data; anything else as it is parsed. */
-function objectIn(text: string, holders: number): unknown {
+/** A frame, or one of the publishes of an ack; anything else as it is parsed. */
+function objectIn(text: string, isFrame: boolean): unknown {
   if (text.charCodeAt(at) !== BRACE) return valueIn(text)
   const fields: Fields = {}
   at = skipSpace(text, at + 1)
   if (text.charCodeAt(at) === END_BRACE) at++
   else
-    do fieldIn(text, fields, holders)
+    do fieldIn(text, fields, isFrame)
     while (goesOn(text, END_BRACE))
   return fields
 }
 
-function fieldIn(text: string, fields: Fields, holders: number): void {
+function fieldIn(text: string, fields: Fields, isFrame: boolean): void {
   const name = nameIn(text)
   // The fields of nearly every publish: a name that is known here is stored much faster.
   if (name === 'type') fields['type'] = valueIn(text)
@@ -117,15 +110,12 @@ function fieldIn(text: string, fields: Fields, holders: number): void {
   else if (name === 'topic') fields['topic'] = valueIn(text)
   else if (name === 'id') fields['id'] = valueIn(text)
   else if (name === 'data') fields['data'] = rawIn(text)
+  else if (name === 'publish' && isFrame && text.charCodeAt(at) === BRACKET) fields[name] = listIn(text, false)
   else {
-    const value = holders > 0 && isHolder(name) ? heldIn(text, holders - 1) : valueIn(text)
+    const value = valueIn(text)
     // As a name in code it would set the prototype.
     if (name !== FORBIDDEN_KEY) fields[name] = value
   }
-}
-
-function heldIn(text: string, holders: number): unknown {
-  return text.charCodeAt(at) === BRACKET ? listIn(text, holders) : objectIn(text, holders)
 }
 
 function nameIn(text: string): string {
