@@ -71,7 +71,7 @@ export function valueEnd(text: string, start: number): number {
 /** The place of the next character that is not white space. */
 export function skipSpace(text: string, from: number): number {
   let at = from
-  // Never beyond the end: reading there once makes `charCodeAt` slow for good.
+  // Never beyond the end: reading there makes `charCodeAt` slower from then on.
   for (; at < text.length; at++) {
     const code = text.charCodeAt(at)
     if (code > SPACE || (code !== SPACE && code !== LINE_FEED && code !== RETURN && code !== TAB)) break

@@ -84,8 +84,8 @@ describe('messages in the dashboard', () => {
     const sent = rawJson('{"id":12345678901234567890,"price":1.1000,"b":[],"a\\"b":["\\u00e9{",null,{}]}')
     const shown =
       '{\n  "id": 12345678901234567890,\n  "price": 1.1000,\n  "b": [],\n  "a\\"b": [\n    "\\u00e9{",\n    null,\n    {}\n  ]\n}'
-    await tail('odd.#')
-    await world.client.publish('odd.numbers', sent)
+    await tail('exact.#')
+    await world.client.publish('exact.numbers', sent)
     await page.locator('.tail .summary').click()
     expect(await payload().textContent()).toBe(shown)
     await world.client.queues.declare({ name: 'exact' })
