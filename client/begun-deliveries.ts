@@ -93,7 +93,7 @@ export class BegunDeliveries {
   #say(): void {
     this.#lastSaid = this.#last
     this.#exact = true
-    this.#session.write(JSON.stringify({ type: 'begin', consumer: this.#consumer, delivery: this.#last }))
+    this.#session.say({ type: 'begin', consumer: this.#consumer, delivery: this.#last })
   }
 
   #atEndOfTurn(): void {

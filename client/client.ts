@@ -6,7 +6,7 @@ import type { Headers } from '../shared/frames.ts'
 import type { Payload, TopicOf } from '../shared/payload.ts'
 import { QUEUE_TOPIC } from '../shared/queues.ts'
 import { checkFrame } from '../shared/rules.ts'
-import { onAbort, reasonOf, throwIfAborted } from './abort.ts'
+import { onAbort, throwIfAborted } from './abort.ts'
 import type { Backoff } from './backoff.ts'
 import { CONSUME_RULES, type ConsumeOptions, type DeliveryHandler } from './consume-options.ts'
 import type { Consumer } from './consumer.ts'
@@ -150,7 +150,7 @@ export class Client<Topics extends object = Record<string, unknown>> {
   readonly #link: Link
   readonly #stateListeners = new Set<(change: StateChange) => void>()
   readonly #options: ClientOptions<Topics>
-  readonly #offAbort: () => void
+  #offAbort: (() => void) | undefined
   readonly #url: string
   readonly #clock: Clock
   #failure: FanfareError | undefined
@@ -182,17 +182,14 @@ export class Client<Topics extends object = Record<string, unknown>> {
       ended: () => this.#ended(),
     })
     const call = async (method: string, params?: unknown, untilSent?: boolean) =>
-      this.#link.calls.call(method, params, { timeoutMs: callTimeoutMs, untilSent })
+      this.#link.call(method, params, { timeoutMs: callTimeoutMs, untilSent })
     this.streams = new StreamAdmin(call)
     this.queues = new QueueAdmin(call)
     this.hub = new HubAdmin(call, () => this.#link.session.hubNow())
     this.connections = new ConnectionAdmin(call)
     this.topics = new TopicAdmin(call)
-    const abort = () => void this.close()
-    this.#offAbort = onAbort(options.signal, abort)
     this.#link.session.open()
-    // The event of a signal that was aborted before never comes.
-    if (options.signal?.aborted) abort()
+    this.#offAbort = onAbort(options.signal, () => this.close())
   }
 
   /** Where the connection stands now. */
@@ -227,7 +224,7 @@ export class Client<Topics extends object = Record<string, unknown>> {
         if (to === 'connected') settle(resolve)
         else if (to === 'closed') settle(() => reject(this.#failure ?? new FanfareError('client_closed')))
       })
-      const offAbort = onAbort(signal, () => settle(() => reject(signal && reasonOf(signal))))
+      const offAbort = onAbort(signal, (reason) => settle(() => reject(reason)))
     })
   }
 
@@ -250,9 +247,7 @@ export class Client<Topics extends object = Record<string, unknown>> {
     data: PayloadOf<Topics, Topic>,
     options: PublishOptions = {},
   ): Promise<Receipt> {
-    return this.#send('publish', topic, options, PUBLISH_RULES, (traced) =>
-      this.#link.publisher.publish(topic, data, traced),
-    )
+    return this.#send('publish', topic, options, PUBLISH_RULES, (traced) => this.#link.publish(topic, data, traced))
   }
 
   /**
@@ -279,7 +274,7 @@ export class Client<Topics extends object = Record<string, unknown>> {
     if (this.state === 'closed') throw new FanfareError('client_closed')
     const [handler, options] = typeof second === 'function' ? [this.#traced(second), third] : [undefined, second]
     checkOptions('subscribe', options, SUBSCRIBE_RULES)
-    return this.#link.subscriptions.add(pattern, options, handler)
+    return this.#link.subscribe(pattern, options, handler)
   }
 
   /**
@@ -295,9 +290,7 @@ export class Client<Topics extends object = Record<string, unknown>> {
   enqueue(queue: string, data: unknown, options: PublishOptions = {}): Promise<Receipt> {
     // What is no text is refused as a topic, and not made one.
     const topic = typeof queue === 'string' ? QUEUE_TOPIC + queue : queue
-    return this.#send('publish', topic, options, PUBLISH_RULES, (traced) =>
-      this.#link.publisher.publish(topic, data, traced),
-    )
+    return this.#send('publish', topic, options, PUBLISH_RULES, (traced) => this.#link.publish(topic, data, traced))
   }
 
   /**
@@ -334,7 +327,7 @@ export class Client<Topics extends object = Record<string, unknown>> {
     if (this.state === 'closed') throw new FanfareError('client_closed')
     const [handler, options] = typeof second === 'function' ? [this.#traced(second, queue), third] : [undefined, second]
     checkOptions('consume', options, CONSUME_RULES)
-    return this.#link.consumers.add<Data>(queue, options, handler)
+    return this.#link.consume(queue, options, handler)
   }
 
   /**
@@ -355,9 +348,7 @@ export class Client<Topics extends object = Record<string, unknown>> {
     options?: RequestOptions,
   ): Promise<Asked<Topics, Topic>['reply']>
   request(topic: string, data?: unknown, options: RequestOptions = {}): Promise<unknown> {
-    return this.#send('request', topic, options, REQUEST_RULES, (traced) =>
-      this.#link.requests.request(topic, data, traced),
-    )
+    return this.#send('request', topic, options, REQUEST_RULES, (traced) => this.#link.request(topic, data, traced))
   }
 
   /**
@@ -379,7 +370,7 @@ export class Client<Topics extends object = Record<string, unknown>> {
     if (this.state === 'closed') throw new FanfareError('client_closed')
     checkFunction('respond', handler)
     checkOptions('respond', options, RESPOND_RULES)
-    return this.#link.responders.respond(pattern, this.#traced(handler as RequestHandler<unknown, unknown>), options)
+    return this.#link.respond(pattern, this.#traced(handler as RequestHandler<unknown, unknown>), options)
   }
 
   /**
@@ -391,7 +382,7 @@ export class Client<Topics extends object = Record<string, unknown>> {
   async call(method: string, params?: unknown, options: CallOptions = {}): Promise<unknown> {
     checkOptions('call', options, CALL_RULES)
     const { timeoutMs = this.#options.callTimeoutMs ?? CALL_TIMEOUT_MS, signal } = options
-    return this.#link.calls.call(method, params, { timeoutMs, signal })
+    return this.#link.call(method, params, { timeoutMs, signal })
   }
 
   /**
@@ -421,7 +412,7 @@ export class Client<Topics extends object = Record<string, unknown>> {
   }
 
   #ended(): void {
-    this.#offAbort()
+    this.#offAbort?.()
     this.#stateListeners.clear()
   }
 

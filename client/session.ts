@@ -55,7 +55,7 @@ export interface SessionOptions {
   readonly token: string | undefined
   readonly getToken: GetToken | undefined
   /** Of what bears a number. */
-  nextSeq(): number
+  nextNumber(): number
 }
 
 /**
@@ -92,6 +92,8 @@ export class Session {
   state: State = 'connecting'
   /** The hello has been said: what is written goes out. */
   isOpen = false
+  /** Counts tries and connections: what comes for an earlier one is too late. */
+  connection = 0
   readonly writer = new Writer((message) => this.#socket?.send(message))
   readonly #url: string
   readonly #options: SessionOptions
@@ -115,8 +117,6 @@ export class Session {
   readonly #tokens: Tokens | undefined
   #token: string | undefined
   #hubAheadMs = 0
-  /** Counts tries: a token that comes for an earlier one is too late. */
-  #attempt = 0
   /** Of the token that the hub checks. */
   #renewalSeq: number | undefined
 
@@ -131,8 +131,8 @@ export class Session {
     this.#stopWaking = onWake(() => this.#woken())
     this.#listener = listener
     this.#token = options.token
-    const { getToken, clock, backoff } = options
-    this.#tokens = getToken && new Tokens(getToken, { clock, backoff, renew: (token) => this.#renew(token) })
+    const { getToken } = options
+    this.#tokens = getToken && new Tokens(getToken, this, (token) => this.#renew(token))
   }
 
   get clock(): Clock {
@@ -152,15 +152,13 @@ export class Session {
   /** Throws `bad_url` at the first try, if no token has to be awaited. */
   open(): void {
     if (!this.#tokens) return this.#openSocket()
-    const attempt = ++this.#attempt
+    const { connection } = this
     const failed = (error: FanfareError) => {
-      if (attempt !== this.#attempt) return
-      this.#attempt++
-      this.#tryLater(error)
+      if (connection === this.connection) this.#tryLater(error)
     }
     this.#setTimer(WELCOME_TIMEOUT_MS, () => failed(new FanfareError('token_unavailable', 'It took too long')))
     this.#tokens.ask().then((token) => {
-      if (attempt !== this.#attempt) return
+      if (connection !== this.connection) return
       this.#token = token
       this.#openSocket()
     }, failed)
@@ -201,6 +199,11 @@ export class Session {
     this.writer.write(frame)
   }
 
+  /** Writes a frame of this client's own numbers and words; undefined fields vanish in JSON. */
+  say(frame: object): void {
+    this.write(JSON.stringify(frame))
+  }
+
   /** Throws `frame_too_large`. */
   checkSize(frame: string | Uint8Array): void {
     if (exceeds(frame, this.writer.limit)) throw new FanfareError('frame_too_large')
@@ -217,7 +220,6 @@ export class Session {
   async close(): Promise<void> {
     if (this.state === 'closed') return
     const socket = this.#socket
-    this.#attempt++
     this.writer.flush()
     this.#setTimer(undefined)
     this.#stopWaking()
@@ -229,8 +231,7 @@ export class Session {
   }
 
   #hello(): void {
-    // Undefined fields vanish in JSON.
-    this.write(JSON.stringify({ type: 'hello', client: this.#options.name, token: this.#token, checks: true }))
+    this.say({ type: 'hello', client: this.#options.name, token: this.#token, checks: true })
     this.isOpen = true
     this.#listener.opened()
     this.writer.flush()
@@ -284,8 +285,8 @@ export class Session {
   }
 
   #renew(token: string): void {
-    this.#renewalSeq = this.#options.nextSeq()
-    this.write(JSON.stringify({ type: 'auth', seq: this.#renewalSeq, token }))
+    this.#renewalSeq = this.#options.nextNumber()
+    this.say({ type: 'auth', seq: this.#renewalSeq, token })
   }
 
   #welcome(frame: WelcomeFrame): void {
@@ -339,7 +340,12 @@ export class Session {
     if (stood >= backoff.capMs) this.#failures = 0
     this.#change('waiting', reasonOf(error, closeCode))
     this.#setTimer(this.backoffMs(this.#failures++), () => this.#retry())
-    this.#tokens?.lost()
+    this.#lost()
+  }
+
+  #lost(): void {
+    this.connection++
+    this.#tokens?.stop()
     this.#listener.lost()
   }
 
@@ -348,8 +354,7 @@ export class Session {
     this.#setTimer(undefined)
     this.#stopWaking()
     this.#change('closed', reasonOf(error ?? { code: 'closed_by_client', message: 'close() was called' }, closeCode))
-    this.#tokens?.lost()
-    this.#listener.lost()
+    this.#lost()
     this.#listener.ended(error)
   }
 
