@@ -1,7 +1,7 @@
-import type { Timer } from '../shared/clock.ts'
 import type { ContentFrame } from '../shared/content-frames.ts'
 import { errorFrom, type FanfareError } from '../shared/fanfare-error.ts'
 import type { ErrorFrame, HubFrame } from '../shared/frames.ts'
+import { Alarm } from './alarm.ts'
 import { encodeChecked } from './encode-checked.ts'
 import type { Session } from './session.ts'
 import type { Standing } from './standing.ts'
@@ -52,10 +52,11 @@ export class Asking {
   /** Ends that the hub has not confirmed. */
   readonly #ending = new Map<number, () => void>()
   #mostUnanswered = Number.POSITIVE_INFINITY
-  #timer: Timer | undefined
+  readonly #alarm: Alarm
 
   constructor(session: Session) {
     this.session = session
+    this.#alarm = new Alarm(session.clock)
   }
 
   /**
@@ -117,8 +118,7 @@ export class Asking {
   lost(): void {
     // Asking for so much may be why.
     if (this.#unanswered.size > 0) this.#mostUnanswered = 1
-    this.session.clock.clearTimeout(this.#timer)
-    this.#timer = undefined
+    this.#alarm.clear()
     for (const confirm of this.#ending.values()) confirm()
     for (const each of [this.#waiting, this.#unanswered, this.#later, this.#ending]) each.clear()
     for (const item of this.#items.values()) callBack(() => item.lost())
@@ -161,7 +161,6 @@ export class Asking {
   /** Asks again after a while, if the refusal may pass. False: it does not. */
   #retries(item: Asked, frame: ErrorFrame): boolean {
     const { code, retry } = frame
-    const { session } = this
     const { standing } = item
     this.#unanswered.delete(item)
     const passes = retry || (standing.wasReady && RETURNING.includes(code))
@@ -173,11 +172,8 @@ export class Asking {
       }
       // Last: one that is refused again and again does not keep the others waiting.
       this.#later.add(item)
-      const again = () => {
-        this.#timer = undefined
-        this.#pump(this.#later)
-      }
-      this.#timer ??= session.clock.setTimeout(again, session.backoffMs(standing.failures))
+      const waitMs = this.session.backoffMs(standing.failures)
+      if (!this.#alarm.isSet) this.#alarm.set(waitMs, () => this.#pump(this.#later))
       standing.interrupted(errorFrom(frame))
     }
     this.#pump()

@@ -6,10 +6,11 @@ import type { Headers } from '../shared/frames.ts'
 import type { Payload, TopicOf } from '../shared/payload.ts'
 import { QUEUE_TOPIC } from '../shared/queues.ts'
 import { checkFrame } from '../shared/rules.ts'
-import { onAbort, throwIfAborted } from './abort.ts'
+import { onAbort } from './abort.ts'
 import type { Backoff } from './backoff.ts'
 import { CONSUME_RULES, type ConsumeOptions, type DeliveryHandler } from './consume-options.ts'
 import type { Consumer } from './consumer.ts'
+import { Deferred } from './deferred.ts'
 import { ConnectionAdmin, HubAdmin, TopicAdmin } from './hub.ts'
 import { hubUrl } from './hub-url.ts'
 import { type Closed, Link } from './link.ts'
@@ -211,20 +212,17 @@ export class Client<Topics extends object = Record<string, unknown>> {
   async ready(options: { signal?: AbortSignal } = {}): Promise<void> {
     checkOptions('ready', options, READY_RULES)
     const { signal } = options
-    throwIfAborted(signal)
-    if (this.state === 'connected') return
-    if (this.state === 'closed') throw this.#failure ?? new FanfareError('client_closed')
-    await new Promise<void>((resolve, reject) => {
-      const settle = (act: () => void) => {
-        off()
-        offAbort()
-        act()
-      }
-      const off = this.onState(({ to }) => {
-        if (to === 'connected') settle(resolve)
-        else if (to === 'closed') settle(() => reject(this.#failure ?? new FanfareError('client_closed')))
-      })
-      const offAbort = onAbort(signal, (reason) => settle(() => reject(reason)))
+    const ready = new Deferred()
+    const look = () => {
+      if (this.state === 'connected') ready.resolve()
+      else if (this.state === 'closed') ready.reject(this.#failure ?? new FanfareError('client_closed'))
+    }
+    const offAbort = onAbort(signal, ready.reject)
+    const off = this.onState(look)
+    look()
+    await ready.promise.finally(() => {
+      off()
+      offAbort()
     })
   }
 
@@ -290,7 +288,7 @@ export class Client<Topics extends object = Record<string, unknown>> {
   enqueue(queue: string, data: unknown, options: PublishOptions = {}): Promise<Receipt> {
     // What is no text is refused as a topic, and not made one.
     const topic = typeof queue === 'string' ? QUEUE_TOPIC + queue : queue
-    return this.#send('publish', topic, options, PUBLISH_RULES, (traced) => this.#link.publish(topic, data, traced))
+    return this.publish(topic as TopicNames<Topics>, data as never, options)
   }
 
   /**

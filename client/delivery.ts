@@ -134,7 +134,8 @@ export class Delivery<Data = unknown> {
         // Copies: checking a frame completes them.
         return { ...each, ...this.#host.headers(each.headers) }
       })
-      return { type: 'ack', ...(publish && { publish }) }
+      // Undefined fields vanish in JSON.
+      return { type: 'ack', publish } as End
     })
   }
 
@@ -146,18 +147,18 @@ export class Delivery<Data = unknown> {
     return this.#settle(() => {
       checkOptions('nack', options, NACK_RULES)
       const { delayMs, error } = options
-      return { type: 'nack', ...(delayMs !== undefined && { delayMs }), ...withError(error) }
+      return { type: 'nack', delayMs, error: errorText(error) } as End
     })
   }
 
   /** Not to be done: goes to the dead letters at once. */
   reject(error?: unknown): Promise<void> {
-    return this.#settle(() => ({ type: 'reject', ...withError(error) }))
+    return this.#settle(() => ({ type: 'reject', error: errorText(error) }) as End)
   }
 
   /** Asks for more time, in milliseconds from now. A handler gets it by itself. */
   extend(ms: number): void {
-    // Too late behind an end, and its refusal would be taken for the end's.
+    // Too late after an end, and its refusal would be taken for the end's.
     if (!this.settled) this.#host.extend(this.number, this.#cuts, ms)
   }
 
@@ -182,11 +183,6 @@ export class Delivery<Data = unknown> {
 /** Whether a lease is gone, so that the message comes again by itself. */
 export function isLost(error: unknown): boolean {
   return error instanceof FanfareError && (error.code === 'lease_lost' || error.code === 'connection_lost')
-}
-
-function withError(error: unknown): { readonly error?: string } {
-  const text = errorText(error)
-  return text === undefined ? {} : { error: text }
 }
 
 /** A stack begins with what is wrong, and where: its end is left out. */

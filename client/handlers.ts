@@ -1,6 +1,6 @@
-import type { Timer } from '../shared/clock.ts'
 import { FanfareError } from '../shared/fanfare-error.ts'
 import { isThenable } from '../shared/thenable.ts'
+import { Alarm } from './alarm.ts'
 import type { BegunDeliveries } from './begun-deliveries.ts'
 import type { completed, DeliveryHandler } from './consume-options.ts'
 import { type Delivery, isLost } from './delivery.ts'
@@ -116,14 +116,14 @@ export class Handlers {
     const { clock } = this.#session
     const { maxRunTimeMs } = this.#options
     const endsAt = clock.now() + maxRunTimeMs
-    let timer: Timer | undefined
+    const alarm = new Alarm(clock)
     let lookAt = 0
     let over = false
     if (!delivery.settled) begun.goesOn(delivery)
     const done = (finish: () => void) => {
       if (over) return
       over = true
-      clock.clearTimeout(timer)
+      alarm.clear()
       finish()
       this.#ran()
       // If the timer should have come long ago, the event loop was held up.
@@ -141,7 +141,7 @@ export class Handlers {
     const wait = (left: number) => {
       const ms = Math.min(this.#source.ackDeadlineMs / 2, left)
       lookAt = clock.now() + ms
-      timer = clock.setTimeout(look, ms)
+      alarm.set(ms, look)
     }
     wait(maxRunTimeMs)
     result.then(

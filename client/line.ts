@@ -21,8 +21,8 @@ export interface Patience {
 /** What is sent and has one answer. */
 export interface Question<Answer> {
   encode(seq: number): Encoded
-  /** The answer in the frame that bears the number. */
-  read(frame: never): Answer | PromiseLike<Answer>
+  /** The answer in the frame that bears the number. Throws what that says went wrong. */
+  read(frame: never): Answer
   /** Makes the frame that goes out again if the connection was lost before the answer. Without it that is the end. */
   again?(frame: Encoded): Encoded
 }
@@ -131,8 +131,13 @@ export class Line {
     const waiting = this.#sent.get(seq)
     if (!waiting) return
     this.#sent.delete(seq)
-    if (frame.type === 'error') waiting.answer.reject(errorFrom(frame))
-    else waiting.answer.resolve(waiting.question.read(frame as never))
+    const { answer, question } = waiting
+    try {
+      if (frame.type === 'error') throw errorFrom(frame)
+      answer.resolve(question.read(frame as never))
+    } catch (error) {
+      answer.reject(error)
+    }
     this.#pump()
   }
 

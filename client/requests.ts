@@ -28,8 +28,10 @@ export function request(line: Line, topic: string, data: unknown, options: Reque
     // The hub has a timer as well, which does not help while it is out of reach.
     encode: (seq) =>
       encodeChecked({ type: 'ask', seq, topic, data, timeoutMs: Math.ceil(timeoutMs), headers } as AskFrame),
-    read: ({ data, error }: AnswerFrame) =>
-      error === undefined ? data : Promise.reject(new FanfareError('responder_failed', error)),
+    read({ data, error }: AnswerFrame) {
+      if (error !== undefined) throw new FanfareError('responder_failed', error)
+      return data
+    },
   }
   return line.send(ask, { timeoutMs, signal })
 }

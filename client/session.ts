@@ -1,10 +1,11 @@
-import type { Clock, Timer } from '../shared/clock.ts'
+import type { Clock } from '../shared/clock.ts'
 import { decodeBinary, decodeText } from '../shared/codec.ts'
 import { type ErrorCode, errorFrom, FanfareError } from '../shared/fanfare-error.ts'
 import { type ErrorFrame, type HubFrame, SUBPROTOCOL, type WelcomeFrame } from '../shared/frames.ts'
 import { HUB_FRAMES } from '../shared/hub-frames.ts'
 import { checkFrame } from '../shared/rules.ts'
 import { textOf } from '../shared/thrown.ts'
+import { Alarm } from './alarm.ts'
 import { type Backoff, backoffMs } from './backoff.ts'
 import { Farewell } from './farewell.ts'
 import { Liveness } from './liveness.ts'
@@ -100,7 +101,7 @@ export class Session {
   readonly #listener: SessionListener
   #socket: WebSocketLike | undefined
   /** The one timer that runs: for the welcome or the next try. */
-  #timer: Timer | undefined
+  readonly #alarm: Alarm
   /** Tries since a connection last stood for a while. */
   #failures = 0
   /** There has been a socket: the platform takes the address. */
@@ -123,6 +124,7 @@ export class Session {
   constructor(url: string, options: SessionOptions, listener: SessionListener) {
     this.#url = url
     this.#options = options
+    this.#alarm = new Alarm(options.clock)
     this.#farewell = new Farewell(options.clock)
     this.#liveness = new Liveness(options.clock, {
       ping: () => this.write(PING),
@@ -156,7 +158,7 @@ export class Session {
     const failed = (error: FanfareError) => {
       if (connection === this.connection) this.#tryLater(error)
     }
-    this.#setTimer(WELCOME_TIMEOUT_MS, () => failed(new FanfareError('token_unavailable', 'It took too long')))
+    this.#alarm.set(WELCOME_TIMEOUT_MS, () => failed(new FanfareError('token_unavailable', 'It took too long')))
     this.#tokens.ask().then((token) => {
       if (connection !== this.connection) return
       this.#token = token
@@ -184,7 +186,7 @@ export class Session {
       problem = event?.message ?? ''
     }
     const late = new FanfareError('hello_timeout', 'The hub did not answer in time')
-    this.#setTimer(WELCOME_TIMEOUT_MS, () => this.#drop(late, DROPPED))
+    this.#alarm.set(WELCOME_TIMEOUT_MS, () => this.#drop(late, DROPPED))
   }
 
   /** The platform makes no socket. If it never has, it never will: the address is wrong, or this page may not use it. */
@@ -221,7 +223,7 @@ export class Session {
     if (this.state === 'closed') return
     const socket = this.#socket
     this.writer.flush()
-    this.#setTimer(undefined)
+    this.#alarm.clear()
     this.#stopWaking()
     // Connections given up before: their peers have had their time.
     this.#farewell.cutAll()
@@ -294,7 +296,7 @@ export class Session {
     this.#tokens?.accepted(frame.expiresInMs)
     this.writer.welcomed(frame.limits.frameBytes)
     if (frame.now !== undefined) this.#hubAheadMs = frame.now - this.clock.now()
-    this.#setTimer(undefined)
+    this.#alarm.clear()
     this.#liveness.start(frame.pingIntervalMs)
     this.#change('connected', { code: 'opened', message: 'The hub said welcome' })
     this.#listener.welcomed(frame)
@@ -307,7 +309,7 @@ export class Session {
   }
 
   #retry(): void {
-    this.#setTimer(undefined)
+    this.#alarm.clear()
     this.#change('connecting', { code: 'retry', message: `Try ${this.#failures}` })
     this.open()
   }
@@ -339,7 +341,7 @@ export class Session {
     const stood = this.state === 'connected' ? clock.now() - (this.#welcomedAt ?? 0) : 0
     if (stood >= backoff.capMs) this.#failures = 0
     this.#change('waiting', reasonOf(error, closeCode))
-    this.#setTimer(this.backoffMs(this.#failures++), () => this.#retry())
+    this.#alarm.set(this.backoffMs(this.#failures++), () => this.#retry())
     this.#lost()
   }
 
@@ -351,7 +353,7 @@ export class Session {
 
   /** Without an error the client itself ends it. */
   #end(error: FanfareError | undefined, closeCode?: number): void {
-    this.#setTimer(undefined)
+    this.#alarm.clear()
     this.#stopWaking()
     this.#change('closed', reasonOf(error ?? { code: 'closed_by_client', message: 'close() was called' }, closeCode))
     this.#lost()
@@ -370,11 +372,6 @@ export class Session {
     const from = this.state
     this.state = to
     this.#listener.changed({ from, to, reason })
-  }
-
-  #setTimer(ms: number | undefined, task?: () => void): void {
-    this.clock.clearTimeout(this.#timer)
-    this.#timer = ms === undefined || !task ? undefined : this.clock.setTimeout(task, ms)
   }
 }
 

@@ -1,7 +1,7 @@
-import type { Timer } from '../shared/clock.ts'
 import { MAX_TOKEN } from '../shared/content-frames.ts'
 import { FanfareError } from '../shared/fanfare-error.ts'
 import { textOf } from '../shared/thrown.ts'
+import { Alarm } from './alarm.ts'
 import type { Session } from './session.ts'
 
 /** Asks for a token. Nothing, or an empty one, is none. */
@@ -16,13 +16,14 @@ export class Tokens {
   readonly #getToken: GetToken
   readonly #session: Session
   readonly #renewed: (token: string) => void
-  #timer: Timer | undefined
+  readonly #alarm: Alarm
   #failures = 0
 
   /** `renewed` hands the hub another token on the connection that stands. */
   constructor(getToken: GetToken, session: Session, renewed: (token: string) => void) {
     this.#getToken = getToken
     this.#session = session
+    this.#alarm = new Alarm(session.clock)
     this.#renewed = renewed
   }
 
@@ -64,12 +65,11 @@ export class Tokens {
 
   /** No token is to be renewed: the connection is gone, or its token is good for ever. */
   stop(): void {
-    this.#session.clock.clearTimeout(this.#timer)
+    this.#alarm.clear()
   }
 
   #renewAfter(ms: number): void {
-    this.stop()
-    this.#timer = this.#session.clock.setTimeout(() => void this.#renew(), ms)
+    this.#alarm.set(ms, () => void this.#renew())
   }
 
   async #renew(): Promise<void> {
