@@ -115,7 +115,7 @@ export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>>, 
 
   /** @internal Ends now, also if handlers run: their messages go back. */
   cancel(): void {
-    this.begun.abortAll(new FanfareError('client_closed'))
+    this.begun.abort(new FanfareError('client_closed'))
     this.end(undefined)
     const { number: consumer } = this
     void this.#asking.withdraw(this, { type: 'cancel', consumer })
@@ -206,7 +206,7 @@ export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>>, 
   /** Their time has run out. */
   #ranOut(lost: ReadonlySet<number>): void {
     this.#waiting = this.#waiting.filter(({ number }) => !lost.has(number))
-    this.begun.abort(lost, new FanfareError('lease_lost'))
+    this.begun.abort(new FanfareError('lease_lost'), lost)
     // The hub has heard nothing, and would send nothing.
     const free = this.#handlers?.free ?? this.#readers.some(({ waits }) => waits)
     if (free && this.#state === 'open') this.#say({ type: 'return', consumer: this.number, deliveries: [] })

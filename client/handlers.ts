@@ -157,24 +157,28 @@ export class Handlers {
   }
 
   #failed(delivery: Delivery, error: unknown): void {
-    const { onError } = this.#options
-    if (onError) callBack(() => onError(error, delivery))
-    // It has settled the delivery itself, and that was too late.
-    else if (delivery.settled && isLost(error)) warnOf(delivery)
+    this.#tell(delivery, error)
     this.#finish(delivery, () => delivery.nack({ error }))
   }
 
   #finish(delivery: Delivery, settle: () => Promise<void>): void {
     if (delivery.settled) return
     settle().catch((error: unknown) => {
-      const { onError } = this.#options
-      if (onError) callBack(() => onError(error, delivery))
-      else if (isLost(error)) warnOf(delivery)
-      else throwLater(error)
+      if (!this.#tell(delivery, error)) throwLater(error)
     })
   }
-}
 
-function warnOf({ id, queue }: Delivery): void {
-  console.warn(`Fanfare: message ${id} of queue ${queue} was handled, but its lease was lost: it may be handled again.`)
+  /** Reports it, or warns of an end that came too late. False: neither is for it. */
+  #tell(delivery: Delivery, error: unknown): boolean {
+    const { onError } = this.#options
+    const { id, queue, settled } = delivery
+    const isLate = settled && isLost(error)
+    if (onError) callBack(() => onError(error, delivery))
+    else if (isLate) {
+      console.warn(
+        `Fanfare: message ${id} of queue ${queue} was handled, but its lease was lost: it may be handled again.`,
+      )
+    }
+    return isLate || onError !== undefined
+  }
 }

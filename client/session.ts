@@ -6,7 +6,7 @@ import { HUB_FRAMES } from '../shared/hub-frames.ts'
 import { checkFrame } from '../shared/rules.ts'
 import { textOf } from '../shared/thrown.ts'
 import { Alarm } from './alarm.ts'
-import { type Backoff, backoffMs } from './backoff.ts'
+import type { Backoff } from './backoff.ts'
 import { Farewell } from './farewell.ts'
 import { Liveness } from './liveness.ts'
 import { throwLater } from './throw-later.ts'
@@ -128,7 +128,7 @@ export class Session {
     this.#farewell = new Farewell(options.clock)
     this.#liveness = new Liveness(options.clock, {
       ping: () => this.write(PING),
-      dead: () => this.#drop(new FanfareError('idle_timeout', 'The hub has gone silent'), DROPPED),
+      dead: () => this.#drop(new FanfareError('idle_timeout'), DROPPED),
     })
     this.#stopWaking = onWake(() => this.#woken())
     this.#listener = listener
@@ -141,9 +141,13 @@ export class Session {
     return this.#options.clock
   }
 
-  /** The wait before what has failed this often is tried again, in milliseconds. */
+  /**
+   * The wait before what has failed this often is tried again, in milliseconds: random between 0 and a bound that doubles with every
+   * failure. Full jitter spreads the clients of a hub that went away best (AWS Architecture Blog, "Exponential Backoff And Jitter").
+   */
   backoffMs(failures: number): number {
-    return backoffMs(this.#options.backoff, failures, this.clock)
+    const { baseMs, capMs } = this.#options.backoff
+    return this.clock.jitter() * Math.min(capMs, baseMs * 2 ** failures)
   }
 
   /** The hub's time, as its last welcome has it; that of this machine before. */
@@ -185,7 +189,7 @@ export class Session {
     socket.onerror = (event) => {
       problem = event?.message ?? ''
     }
-    const late = new FanfareError('hello_timeout', 'The hub did not answer in time')
+    const late = new FanfareError('hello_timeout')
     this.#alarm.set(WELCOME_TIMEOUT_MS, () => this.#drop(late, DROPPED))
   }
 
