@@ -150,7 +150,8 @@ export class Client<Topics extends object = Record<string, unknown>> {
   readonly topics: TopicAdmin
   readonly #link: Link
   readonly #stateListeners = new Set<(change: StateChange) => void>()
-  readonly #options: ClientOptions<Topics>
+  readonly #trace: Tracing | undefined
+  readonly #callTimeoutMs: number
   #offAbort: (() => void) | undefined
   readonly #url: string
   readonly #clock: Clock
@@ -164,20 +165,25 @@ export class Client<Topics extends object = Record<string, unknown>> {
     checkOptions('connect', options, CLIENT_RULES)
     const { WebSocket = platformWebSocket } = options
     if (!WebSocket) throw new FanfareError('no_websocket')
-    const { name, getToken, trace, callTimeoutMs = CALL_TIMEOUT_MS } = options
-    const { backoff = {}, clock = realClock, queueLimit = 10_000, queueLimitBytes = 64 * 1024 * 1024 } = options
+    const {
+      callTimeoutMs = CALL_TIMEOUT_MS,
+      backoff = {},
+      clock = realClock,
+      queueLimit = 10_000,
+      queueLimitBytes = 64 * 1024 * 1024,
+    } = options
     checkOptions('connect, backoff', backoff, BACKOFF_RULES)
     const { baseMs = 1_000, capMs = 5_000 } = backoff
     // The hub closes for good on a hello that it cannot read.
-    checkFrame({ type: 'hello', client: name, token: options.token }, CONTENT_FRAMES)
+    checkFrame({ type: 'hello', client: options.name, token: options.token }, CONTENT_FRAMES)
     // One that was read from a file ends with a line feed.
     const token = options.token?.trim()
     this.#url = hubUrl(url)
-    this.#options = options
+    this.#trace = options.trace
+    this.#callTimeoutMs = callTimeoutMs
     this.#clock = clock
     this.#awaySince = clock.now()
-    const backoffs = { baseMs, capMs }
-    const linked = { WebSocket, backoff: backoffs, name, clock, token, getToken, queueLimit, queueLimitBytes, trace }
+    const linked = { ...options, WebSocket, backoff: { baseMs, capMs }, clock, token, queueLimit, queueLimitBytes }
     this.#link = new Link(this.#url, linked, {
       changed: (change) => this.#changed(change),
       ended: () => this.#ended(),
@@ -379,7 +385,7 @@ export class Client<Topics extends object = Record<string, unknown>> {
    */
   async call(method: string, params?: unknown, options: CallOptions = {}): Promise<unknown> {
     checkOptions('call', options, CALL_RULES)
-    const { timeoutMs = this.#options.callTimeoutMs ?? CALL_TIMEOUT_MS, signal } = options
+    const { timeoutMs = this.#callTimeoutMs, signal } = options
     return this.#link.call(method, params, { timeoutMs, signal })
   }
 
@@ -435,10 +441,10 @@ export class Client<Topics extends object = Record<string, unknown>> {
     send: (options: Options) => Promise<Answer>,
   ): Promise<Answer> {
     checkOptions(operation, options, rules)
-    return this.#options.trace?.send(operation, topic, options, send) ?? send(options)
+    return this.#trace?.send(operation, topic, options, send) ?? send(options)
   }
 
   #traced<Received, Result>(handler: (received: Received) => Result, queue?: string) {
-    return this.#options.trace?.handler(handler, queue) ?? handler
+    return this.#trace?.handler(handler, queue) ?? handler
   }
 }

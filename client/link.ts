@@ -25,7 +25,7 @@ interface LinkOwner {
 interface LinkOptions extends Omit<SessionOptions, 'nextNumber'> {
   readonly queueLimit: number
   readonly queueLimitBytes: number
-  readonly trace: Tracing | undefined
+  readonly trace?: Tracing | undefined
 }
 
 /** What a client gave up when it was closed. The promise of each has been rejected. */

@@ -32,7 +32,7 @@ export const SIGNAL: Rule = [
 /** Throws `bad_option`, and names the option that has a wrong name or value. `of` is the method. */
 export function checkOptions<Options>(of: string, options: unknown, rules: Rules<Options>): void {
   // An error, a list or a map has none of them for its own, and would count as no options at all.
-  if (Object.prototype.toString.call(options) !== '[object Object]')
+  if (tagOf(options) !== '[object Object]')
     refuse(of, `its options are not an object, { ${Object.keys(rules).join(', ')} }`)
   for (const [name, value] of Object.entries(options as object)) {
     const rule = Object.hasOwn(rules, name) ? rules[name as keyof Options] : undefined
@@ -49,6 +49,11 @@ export function checkArgument(of: string, name: string, value: unknown, [words, 
 /** Throws `bad_option` for a handler or listener that is not a function. */
 export function checkFunction(of: string, value: unknown): void {
   checkArgument(of, 'handler', value, FUNCTION)
+}
+
+/** What kind of object it is, in any realm: `[object Map]`. */
+export function tagOf(value: unknown): string {
+  return Object.prototype.toString.call(value)
 }
 
 function refuse(of: string, what: string): never {

@@ -51,10 +51,10 @@ export interface SessionListener {
 export interface SessionOptions {
   readonly WebSocket: WebSocketClass
   readonly backoff: Backoff
-  readonly name: string | undefined
+  readonly name?: string | undefined
   readonly clock: Clock
-  readonly token: string | undefined
-  readonly getToken: GetToken | undefined
+  readonly token?: string | undefined
+  readonly getToken?: GetToken | undefined
   /** Of what bears a number. */
   nextNumber(): number
 }
