@@ -256,7 +256,7 @@ export class Session {
       }
     } catch (error) {
       if (!(error instanceof FanfareError)) throw error
-      if (!isWelcome(value)) return this.#drop(error, DROPPED)
+      if ((value as { readonly type?: unknown } | undefined)?.type !== 'welcome') return this.#drop(error, DROPPED)
       const unreadable = new FanfareError('bad_frame', `The hub's welcome cannot be read. ${error.message}`)
       // If none ever could be, the next one is the same. A hub that is being replaced may send a better one.
       this.#drop(unreadable, UNREADABLE, this.#welcomedAt === undefined)
@@ -381,10 +381,6 @@ export class Session {
 
 function decode(data: unknown): unknown[] {
   return typeof data === 'string' ? decodeText(data) : decodeBinary(new Uint8Array(data as ArrayBuffer), true)
-}
-
-function isWelcome(value: unknown): boolean {
-  return (value as { type?: unknown } | null | undefined)?.type === 'welcome'
 }
 
 /** Any other is the hub's last word on the connection. */

@@ -1,8 +1,8 @@
+import type { Clock } from '../shared/clock.ts'
 import { MAX_TOKEN } from '../shared/content-frames.ts'
 import { FanfareError } from '../shared/fanfare-error.ts'
 import { textOf } from '../shared/thrown.ts'
 import { Alarm } from './alarm.ts'
-import type { Session } from './session.ts'
 
 /** Asks for a token. Nothing, or an empty one, is none. */
 export type GetToken = () => string | undefined | Promise<string | undefined>
@@ -11,16 +11,25 @@ export type GetToken = () => string | undefined | Promise<string | undefined>
 const RENEW_BEFORE_MS = 60_000
 const RENEW_BEFORE_PART = 0.2
 
+/** The session that the tokens are for. */
+interface TokenSession {
+  readonly clock: Clock
+  /** Counts connections: what was asked for an earlier one is not for this one. */
+  readonly connection: number
+  /** The wait before what has failed this often is tried again. */
+  backoffMs(failures: number): number
+}
+
 /** Asks for tokens: for each connection, and for another one before a token expires. */
 export class Tokens {
   readonly #getToken: GetToken
-  readonly #session: Session
+  readonly #session: TokenSession
   readonly #renewed: (token: string) => void
   readonly #alarm: Alarm
   #failures = 0
 
   /** `renewed` hands the hub another token on the connection that stands. */
-  constructor(getToken: GetToken, session: Session, renewed: (token: string) => void) {
+  constructor(getToken: GetToken, session: TokenSession, renewed: (token: string) => void) {
     this.#getToken = getToken
     this.#session = session
     this.#alarm = new Alarm(session.clock)
