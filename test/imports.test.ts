@@ -20,11 +20,13 @@ const SERVER_LAYERS = [
   ['engine'],
   ['admin'],
   ['monitor'],
+  // Of the connections: the hub drains them, an operator looks at them and ends them.
+  ['registry'],
   ['stream', 'queue'],
   ['topic'],
   ['broker'],
   ['limit'],
-  ['peer', 'tls'],
+  ['network', 'tls'],
   ['auth'],
   // Every layer may report to it.
   ['failure'],

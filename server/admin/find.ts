@@ -7,12 +7,12 @@ import type {
   TopicSort,
   TopicsFound,
 } from '../../shared/sys.ts'
-import type { Connections } from '../monitor/connections.ts'
-import { firstOf } from '../monitor/first-of.ts'
 import type { Monitor } from '../monitor/monitor.ts'
 import { queueSeverity } from '../monitor/trouble.ts'
 import { inTurns } from '../monitor/turns.ts'
 import type { QueueFigures, Queues } from '../queue/queues.ts'
+import type { Connections } from '../registry/connections.ts'
+import { firstOf } from '../registry/first-of.ts'
 import type { StreamFigures, Streams } from '../stream/streams.ts'
 import { describe } from './list-named.ts'
 

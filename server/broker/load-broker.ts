@@ -1,8 +1,8 @@
 import type { Logger } from 'pino'
 import type { Broker } from './broker.ts'
 import { EmbeddedBroker, type EmbeddedOptions } from './embedded/embedded-broker.ts'
-import { MemoryStore } from './embedded/memory-store.ts'
-import { giveNewEpochs } from './embedded/restored.ts'
+import { MemoryStore } from './embedded/store/memory-store.ts'
+import { giveNewEpochs } from './embedded/stream/restored.ts'
 
 /** Instead of a data directory: keep everything in memory, until the hub ends. */
 export const IN_MEMORY = 'memory'
@@ -14,7 +14,7 @@ export async function loadBroker(
   log: Logger,
 ): Promise<Broker> {
   if (data === IN_MEMORY) return new EmbeddedBroker(new MemoryStore(), options, log)
-  const { LmdbStore } = await import('./embedded/lmdb-store.ts')
+  const { LmdbStore } = await import('./embedded/store/lmdb-store.ts')
   const store = await LmdbStore.open(data, { lockWaitMs: options.lockWaitMs, log })
   let broker: Broker | undefined
   try {

@@ -7,7 +7,7 @@ export function backupCommand(): Command {
     .argument('<to>', 'directory of the copy, new or empty')
     .option('--data <directory>', 'the data directory', process.env['FANFARE_DATA'] ?? DEFAULTS.data)
     .action(async (to: string, { data }: { data: string }) => {
-      const { backup } = await import('../broker/embedded/backup.ts')
+      const { backup } = await import('../broker/embedded/store/backup.ts')
       const bytes = await backup(data, to)
       process.stdout.write(`${data} is copied to ${to}: ${bytes} bytes\n`)
     })

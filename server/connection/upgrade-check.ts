@@ -5,8 +5,8 @@ import type { Refused, UpgradeRequest } from '../engine/engine.ts'
 import type { Admission } from '../limit/admission.ts'
 import type { Refusals } from '../limit/refusals.ts'
 import type { Traffic } from '../monitor/traffic.ts'
-import type { Origins } from '../peer/origins.ts'
-import type { Proxies } from '../peer/proxies.ts'
+import type { Origins } from '../network/origins.ts'
+import type { Proxies } from '../network/proxies.ts'
 
 /** The HTTP status of each refusal that is not a 400. */
 const STATUSES: Partial<Record<ErrorCode, number>> = {

@@ -2,7 +2,7 @@ import { Buffer } from 'node:buffer'
 import type { Context } from 'hono'
 import { FanfareError } from '../../shared/errors.ts'
 import type { Credentials } from '../auth/identity.ts'
-import { isOwn } from '../peer/origins.ts'
+import { isOwn } from '../network/origins.ts'
 import type { HttpEnv } from './http-env.ts'
 import { tokenInCookie } from './token-cookie.ts'
 

@@ -1,8 +1,8 @@
 import { type ErrorCode, FanfareError } from '../../shared/errors.ts'
 import { isLoopbackName } from '../auth/loopback.ts'
 import type { EngineApp, HttpPeer } from '../engine/engine.ts'
-import type { Origins } from '../peer/origins.ts'
-import type { Client, Proxies } from '../peer/proxies.ts'
+import type { Origins } from '../network/origins.ts'
+import type { Client, Proxies } from '../network/proxies.ts'
 import { foreignForm } from './login-page.ts'
 import { problemResponse } from './problem.ts'
 

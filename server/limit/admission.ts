@@ -1,6 +1,6 @@
 import { FanfareError } from '../../shared/errors.ts'
 import { isLoopbackAddress } from '../auth/loopback.ts'
-import { networkOf } from '../peer/address.ts'
+import { networkOf } from '../network/address.ts'
 import type { LimitConfig, LimitHit } from './limits.ts'
 import { Rate } from './rate.ts'
 

@@ -1,4 +1,4 @@
-import { networkOf, plainAddress } from '../peer/address.ts'
+import { networkOf, plainAddress } from '../network/address.ts'
 import type { Descriptors } from './descriptors.ts'
 import type { LimitConfig, LimitHit } from './limits.ts'
 

@@ -1,16 +1,10 @@
 import type { Attention, AttentionEntry, AttentionSubject, Trouble } from '../../shared/sys.ts'
 import type { Queues } from '../queue/queues.ts'
-import type { Connections } from './connections.ts'
-import { firstOf } from './first-of.ts'
+import type { Connections } from '../registry/connections.ts'
+import { firstOf } from '../registry/first-of.ts'
+import { connectionSeverity, SEVERITY } from '../registry/severity.ts'
 import type { Monitor } from './monitor.ts'
-import {
-  connectionSeverity,
-  connectionTroubles,
-  hubTroubles,
-  queueSeverity,
-  queueTroubles,
-  SEVERITY,
-} from './trouble.ts'
+import { connectionTroubles, hubTroubles, queueSeverity, queueTroubles } from './trouble.ts'
 import { inTurns } from './turns.ts'
 
 /** Queues, and connections, that are looked at in one turn of the event loop. */

@@ -1,7 +1,8 @@
 import type { QueueRates } from '../../shared/queues.ts'
-import type { AttentionLevel, ConnectionInfo, HubInfo, Trouble } from '../../shared/sys.ts'
+import type { ConnectionInfo, HubInfo, Trouble } from '../../shared/sys.ts'
 import type { QueueState } from '../broker/broker.ts'
 import type { QueueFigures } from '../queue/queues.ts'
+import { LAGS_MS, LATELY_MS, SEVERITY } from '../registry/severity.ts'
 import { count, counted, duration, percent, rate, size } from './words.ts'
 
 /** A queue is nearly full beyond this part of its bounds, and the outboxes likewise. */
@@ -9,15 +10,8 @@ const NEARLY_FULL = 0.9
 const OUTBOXES_FULL = 0.8
 /** An event loop that is late by this much has more to do than its core can, in milliseconds. */
 const LATE_MS = 100
-/** A connection that lost messages in this time loses them, in milliseconds. */
-const LATELY_MS = 60_000
-/** A connection whose outbox has not been empty for this time is slow, in milliseconds. */
-const LAGS_MS = 1000
 /** Subscriptions that a sentence about a connection names. */
 const NAMED_SUBSCRIPTIONS = 2
-
-/** The worse of two levels is the higher number; 0 for none. */
-export const SEVERITY: Readonly<Record<AttentionLevel, number>> = { problem: 2, warning: 1 }
 
 /** What is wrong with the hub as a whole, the worst first. */
 export function hubTroubles(hub: HubInfo, storageFailure: string | undefined): Trouble[] {
@@ -100,22 +94,6 @@ function fullText({ depth, inFlight, bytes, options }: QueueState): string {
   const { maxMessages, maxBytes, overflow } = options
   const held = `${count(depth + inFlight)} of ${counted(maxMessages, 'message')}, ${size(bytes)} of ${size(maxBytes)}`
   return `is nearly full: ${held}. When it is full, ${WHEN_FULL[overflow]}.`
-}
-
-/** What a connection has to say of itself without its subscriptions. */
-export interface ConnectionFigures {
-  readonly droppedAt: number | undefined
-  readonly behindSince: number | undefined
-  readonly outboxBytes: number
-  readonly outboxLimitBytes: number
-}
-
-/** How much attention a connection needs: it loses messages, whatever its lag, or it is slow. */
-export function connectionSeverity(connection: ConnectionFigures, now: number): number {
-  const { droppedAt, behindSince, outboxBytes, outboxLimitBytes } = connection
-  if (droppedAt !== undefined && now - droppedAt < LATELY_MS) return SEVERITY.problem
-  const lags = behindSince !== undefined && now - behindSince >= LAGS_MS
-  return lags || outboxBytes > outboxLimitBytes / 2 ? SEVERITY.warning : 0
 }
 
 /** What is wrong with a connection, the worst first. */

@@ -1,7 +1,7 @@
 import { pino } from 'pino'
 import { expect, it } from 'vitest'
 import { EmbeddedBroker } from '../../server/broker/embedded/embedded-broker.ts'
-import { blockKey } from '../../server/broker/embedded/keys.ts'
+import { blockKey } from '../../server/broker/embedded/store/keys.ts'
 import { publishTo } from '../setup/brokers.ts'
 import { LastingStore, streamOptions } from '../setup/lasting-store.ts'
 

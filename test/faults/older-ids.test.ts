@@ -1,8 +1,8 @@
 import { pino } from 'pino'
 import { expect, it } from 'vitest'
 import { EmbeddedBroker } from '../../server/broker/embedded/embedded-broker.ts'
-import { legacyIds } from '../../server/broker/embedded/keys.ts'
-import { MemoryStore } from '../../server/broker/embedded/memory-store.ts'
+import { legacyIds } from '../../server/broker/embedded/store/keys.ts'
+import { MemoryStore } from '../../server/broker/embedded/store/memory-store.ts'
 import { publishTo, streamOptions } from '../setup/brokers.ts'
 
 it('forgets ids that an earlier version stored without publisher and topic, and says so', async () => {

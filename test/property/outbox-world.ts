@@ -1,7 +1,7 @@
 import { pino } from 'pino'
 import { expect } from 'vitest'
 import { EmbeddedBroker } from '../../server/broker/embedded/embedded-broker.ts'
-import { MemoryStore } from '../../server/broker/embedded/memory-store.ts'
+import { MemoryStore } from '../../server/broker/embedded/store/memory-store.ts'
 import { Outbox } from '../../server/connection/outbox.ts'
 import { OutboxBudget } from '../../server/connection/outbox-budget.ts'
 import type { OutboxOwner } from '../../server/connection/outbox-owner.ts'

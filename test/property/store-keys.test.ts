@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { parkedKey, under, valueKey } from '../../server/broker/embedded/keys.ts'
-import { LmdbStore } from '../../server/broker/embedded/lmdb-store.ts'
-import { MemoryStore } from '../../server/broker/embedded/memory-store.ts'
-import type { Store } from '../../server/broker/embedded/store.ts'
+import { parkedKey, under, valueKey } from '../../server/broker/embedded/store/keys.ts'
+import { LmdbStore } from '../../server/broker/embedded/store/lmdb-store.ts'
+import { MemoryStore } from '../../server/broker/embedded/store/memory-store.ts'
+import type { Store } from '../../server/broker/embedded/store/store.ts'
 
 let folder: string
 const stores: Record<string, Store> = { memory: new MemoryStore() }

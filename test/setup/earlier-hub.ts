@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { pino } from 'pino'
 import { onTestFinished } from 'vitest'
 import { EmbeddedBroker } from '../../server/broker/embedded/embedded-broker.ts'
-import { LmdbStore } from '../../server/broker/embedded/lmdb-store.ts'
+import { LmdbStore } from '../../server/broker/embedded/store/lmdb-store.ts'
 import { QueueConfig } from '../../server/queue/queue-config.ts'
 import { StreamConfig } from '../../server/stream/stream-config.ts'
 

@@ -1,4 +1,4 @@
-import { MemoryStore } from '../../server/broker/embedded/memory-store.ts'
+import { MemoryStore } from '../../server/broker/embedded/store/memory-store.ts'
 
 /** A store that outlives its broker, as a disk does. */
 export class LastingStore extends MemoryStore {

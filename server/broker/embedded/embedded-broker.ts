@@ -17,19 +17,19 @@ import type {
   StreamState,
   WaitingStatus,
 } from '../broker.ts'
-import { AppliedReads } from './applied-reads.ts'
-import { nothingToUndo } from './commit.ts'
-import { DeadLetterOperations } from './dead-letter-operations.ts'
-import { DedupWindow } from './dedup-window.ts'
-import { GroupCommit } from './group-commit.ts'
-import { Housekeeping } from './housekeeping.ts'
-import { fromJson, queueKey, streamKey, under } from './keys.ts'
+import { nothingToUndo } from './commit/commit.ts'
+import { DeadLetterOperations } from './commit/dead-letter-operations.ts'
+import { DedupWindow } from './commit/dedup-window.ts'
+import { GroupCommit } from './commit/group-commit.ts'
+import { Housekeeping } from './commit/housekeeping.ts'
+import { Removals } from './commit/removals.ts'
 import { Logs } from './logs.ts'
-import { QueueLog, type QueueRecord } from './queue-log.ts'
-import { Removals } from './removals.ts'
-import type { Change, Store } from './store.ts'
-import type { CursorLimits } from './stream-cursors.ts'
-import { StreamLog, type StreamRecord } from './stream-log.ts'
+import { QueueLog, type QueueRecord } from './queue/queue-log.ts'
+import { AppliedReads } from './store/applied-reads.ts'
+import { fromJson, queueKey, streamKey, under } from './store/keys.ts'
+import type { Change, Store } from './store/store.ts'
+import type { CursorLimits } from './stream/stream-cursors.ts'
+import { StreamLog, type StreamRecord } from './stream/stream-log.ts'
 
 export interface EmbeddedOptions {
   readonly dedupWindowMs: number

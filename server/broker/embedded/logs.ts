@@ -1,9 +1,9 @@
 import { FanfareError } from '../../../shared/errors.ts'
 import { DueTimes } from '../due-times.ts'
-import { fromJson, numbersKey, toJson } from './keys.ts'
-import { QueueLog } from './queue-log.ts'
-import type { Change, Store } from './store.ts'
-import { StreamLog } from './stream-log.ts'
+import { QueueLog } from './queue/queue-log.ts'
+import { fromJson, numbersKey, toJson } from './store/keys.ts'
+import type { Change, Store } from './store/store.ts'
+import { StreamLog } from './stream/stream-log.ts'
 
 const NO_QUEUES: readonly QueueLog[] = []
 

@@ -1,6 +1,6 @@
-import type { CursorInfo, Position } from '../../../shared/streams.ts'
-import { cursorKey, cursorsFrom, fromJson, toJson } from './keys.ts'
-import type { Change, Reader } from './store.ts'
+import type { CursorInfo, Position } from '../../../../shared/streams.ts'
+import { cursorKey, cursorsFrom, fromJson, toJson } from '../store/keys.ts'
+import type { Change, Reader } from '../store/store.ts'
 
 /** How many cursors a stream has at most, and how long an unused one is safe from making room for another. */
 export interface CursorLimits {

@@ -1,12 +1,12 @@
 import type { Logger } from 'pino'
-import type { Draft } from '../broker.ts'
-import { fromJson, idsKey, legacyIds, toJson, under } from './keys.ts'
-import type { Logs } from './logs.ts'
+import type { Draft } from '../../broker.ts'
+import type { Logs } from '../logs.ts'
+import type { QueueLog } from '../queue/queue-log.ts'
+import { fromJson, idsKey, legacyIds, toJson, under } from '../store/keys.ts'
+import type { Change, Store } from '../store/store.ts'
+import type { StreamLog } from '../stream/stream-log.ts'
 import { Identities } from './message-identity.ts'
 import { type Acts, OperatorActs, type QueuePlace, rangesOf } from './operator-acts.ts'
-import type { QueueLog } from './queue-log.ts'
-import type { Change, Store } from './store.ts'
-import type { StreamLog } from './stream-log.ts'
 
 /** A message's places in streams and queues. */
 export interface Places {

@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer'
-import { Block } from '../block.ts'
-import { blockKey, doneKey, under } from './keys.ts'
-import type { Change, Reader } from './store.ts'
+import { Block } from '../../block.ts'
+import { blockKey, doneKey, under } from '../store/keys.ts'
+import type { Change, Reader } from '../store/store.ts'
 
 interface QueueBlock {
   readonly first: number

@@ -1,6 +1,8 @@
-import { FanfareError } from '../../../shared/errors.ts'
-import type { Position } from '../../../shared/streams.ts'
-import type { Draft, Settlement } from '../broker.ts'
+import { FanfareError } from '../../../../shared/errors.ts'
+import type { Position } from '../../../../shared/streams.ts'
+import type { Draft, Settlement } from '../../broker.ts'
+import type { Logs } from '../logs.ts'
+import type { StreamLog } from '../stream/stream-log.ts'
 import type { Capacity } from './capacity.ts'
 import {
   type Commit,
@@ -14,8 +16,6 @@ import {
   type Waiter,
 } from './commit.ts'
 import type { DedupWindow, Places } from './dedup-window.ts'
-import type { Logs } from './logs.ts'
-import type { StreamLog } from './stream-log.ts'
 import type { Waiting, WaitingPublishes } from './waiting.ts'
 
 /** What waits for the next commit. */

@@ -1,6 +1,6 @@
-import type { FanfareError } from '../../../shared/errors.ts'
-import type { Draft, Settlement } from '../broker.ts'
-import type { Change, Purpose } from './store.ts'
+import type { FanfareError } from '../../../../shared/errors.ts'
+import type { Draft, Settlement } from '../../broker.ts'
+import type { Change, Purpose } from '../store/store.ts'
 
 /** Maximum drafts, and maximum settlements, of one commit. */
 export const GROUP = 10_000

@@ -1,7 +1,7 @@
 import { nanoid } from 'nanoid'
-import type { Position } from '../../../shared/streams.ts'
-import { cursorKey, fromJson, streamKey, toJson, under } from './keys.ts'
-import type { Change, Store } from './store.ts'
+import type { Position } from '../../../../shared/streams.ts'
+import { cursorKey, fromJson, streamKey, toJson, under } from '../store/keys.ts'
+import type { Change, Store } from '../store/store.ts'
 import type { StreamRecord } from './stream-log.ts'
 
 /**

@@ -8,7 +8,7 @@ import type {
   EndedConnection,
 } from '../../shared/sys.ts'
 import { firstOf } from './first-of.ts'
-import { type ConnectionFigures, connectionSeverity } from './trouble.ts'
+import { type ConnectionFigures, connectionSeverity } from './severity.ts'
 
 /** A connection, as an operator sees it and may end it. */
 export interface WatchedConnection extends ConnectionFigures {

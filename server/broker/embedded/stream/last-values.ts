@@ -1,6 +1,6 @@
-import type { Block, Entry } from '../block.ts'
-import { fromJson, toJson, under, valueKey } from './keys.ts'
-import type { Change, Reader } from './store.ts'
+import type { Block, Entry } from '../../block.ts'
+import { fromJson, toJson, under, valueKey } from '../store/keys.ts'
+import type { Change, Reader } from '../store/store.ts'
 
 /** Which values stand in a last-value stream: of each topic and key the newest, by its offset. */
 export class LastValues {

@@ -1,6 +1,6 @@
+import { removedKey, TABLES, toJson, under } from '../store/keys.ts'
+import type { Change, Reader } from '../store/store.ts'
 import { nothingToUndo } from './commit.ts'
-import { removedKey, TABLES, toJson, under } from './keys.ts'
-import type { Change, Reader } from './store.ts'
 
 /** What one step removes at most: it is read first, and a commit has to stay short. */
 const STEP_KEYS = 1000

@@ -1,9 +1,9 @@
-import type { Clock } from '../../../shared/clock.ts'
+import type { Clock } from '../../../../shared/clock.ts'
+import type { Logs } from '../logs.ts'
+import type { StreamLog } from '../stream/stream-log.ts'
 import { nothingToUndo } from './commit.ts'
 import type { GroupCommit } from './group-commit.ts'
-import type { Logs } from './logs.ts'
 import type { Removals } from './removals.ts'
-import type { StreamLog } from './stream-log.ts'
 
 /** Streams that are looked after in one commit. */
 const STREAMS_PER_COMMIT = 8

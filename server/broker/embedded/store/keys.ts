@@ -1,5 +1,5 @@
 import { Buffer } from 'node:buffer'
-import { FanfareError } from '../../../shared/errors.ts'
+import { FanfareError } from '../../../../shared/errors.ts'
 import type { Key } from './store.ts'
 
 /** The whole layout of the store: every key begins with the letter of its table. */

@@ -1,6 +1,6 @@
-import { Block } from '../block.ts'
-import { blockKey } from './keys.ts'
-import type { Reader } from './store.ts'
+import { Block } from '../../block.ts'
+import { blockKey } from '../store/keys.ts'
+import type { Reader } from '../store/store.ts'
 
 /** The stored messages of a stream. */
 export class StreamBlocks {

@@ -1,7 +1,7 @@
 import { mkdir, open as openFile, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { open } from 'lmdb'
-import { FanfareError } from '../../../shared/errors.ts'
+import { FanfareError } from '../../../../shared/errors.ts'
 import { DATABASE, isDataDirectory, strangersIn, syncDirectory, writeCopyMarker } from './data-directory.ts'
 import { prepareLockFile } from './database-file.ts'
 

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { Draft } from '../broker.ts'
+import type { Draft } from '../../broker.ts'
 
 /** Bytes of a scope's hash that are kept: too many for anyone to find a topic that collides with another's. */
 const SCOPE_BYTES = 12

@@ -1,4 +1,4 @@
-import type { Draft } from '../broker.ts'
+import type { Draft } from '../../broker.ts'
 
 /** A publish that waits, and its places in lines. */
 export interface Waiting {

@@ -1,8 +1,8 @@
-import { FanfareError } from '../../../shared/errors.ts'
-import type { Draft } from '../broker.ts'
+import { FanfareError } from '../../../../shared/errors.ts'
+import type { Draft } from '../../broker.ts'
+import type { Logs } from '../logs.ts'
+import type { QueueLog } from '../queue/queue-log.ts'
 import type { DedupWindow } from './dedup-window.ts'
-import type { Logs } from './logs.ts'
-import type { QueueLog } from './queue-log.ts'
 import type { Waiting, WaitingPublishes } from './waiting.ts'
 
 /** What messages take in a queue. */

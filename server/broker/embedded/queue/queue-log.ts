@@ -1,16 +1,16 @@
-import { type Clock, wallTime } from '../../../shared/clock.ts'
-import { FanfareError } from '../../../shared/errors.ts'
-import type { DeadReason, QueueOptions, QueueStatus } from '../../../shared/queues.ts'
-import { bytesInBody, DEFAULT_PRIORITY, type Entry, encodeBlock, inBlocks } from '../block.ts'
-import type { Delivery, Ending, QueueState } from '../broker.ts'
+import { type Clock, wallTime } from '../../../../shared/clock.ts'
+import { FanfareError } from '../../../../shared/errors.ts'
+import type { DeadReason, QueueOptions, QueueStatus } from '../../../../shared/queues.ts'
+import { bytesInBody, DEFAULT_PRIORITY, type Entry, encodeBlock, inBlocks } from '../../block.ts'
+import type { Delivery, Ending, QueueState } from '../../broker.ts'
+import { blockKey, failureKey, fromJson, parkedKey, queueKey, toJson, under } from '../store/keys.ts'
+import type { Change, Reader } from '../store/store.ts'
 import { DeadLetters, type StoredLetter } from './dead-letters.ts'
-import { blockKey, failureKey, fromJson, parkedKey, queueKey, toJson, under } from './keys.ts'
 import { Leases } from './leases.ts'
 import { QueueBlocks } from './queue-blocks.ts'
 import { type Item, newItem, storedItem } from './queue-item.ts'
 import { QueueSchedule } from './queue-schedule.ts'
 import { type Failure, newStage, type Stage } from './queue-stage.ts'
-import type { Change, Reader } from './store.ts'
 
 /** What is stored of a queue beside its messages. */
 export interface QueueRecord {

@@ -1,10 +1,13 @@
 import { setImmediate } from 'node:timers'
 import type { Logger } from 'pino'
-import type { Clock } from '../../../shared/clock.ts'
-import { FanfareError } from '../../../shared/errors.ts'
-import type { UnexpectedErrors } from '../../failure/unexpected-errors.ts'
-import type { CommitStats, Draft, Settlement } from '../broker.ts'
-import type { AppliedReads } from './applied-reads.ts'
+import type { Clock } from '../../../../shared/clock.ts'
+import { FanfareError } from '../../../../shared/errors.ts'
+import type { UnexpectedErrors } from '../../../failure/unexpected-errors.ts'
+import type { CommitStats, Draft, Settlement } from '../../broker.ts'
+import type { Logs } from '../logs.ts'
+import type { QueueLog } from '../queue/queue-log.ts'
+import type { AppliedReads } from '../store/applied-reads.ts'
+import type { Purpose, Store } from '../store/store.ts'
 import { Capacity } from './capacity.ts'
 import {
   type Commit,
@@ -18,10 +21,7 @@ import {
   type Waiter,
 } from './commit.ts'
 import type { DedupWindow } from './dedup-window.ts'
-import type { Logs } from './logs.ts'
-import type { QueueLog } from './queue-log.ts'
 import { Staging } from './staging.ts'
-import type { Purpose, Store } from './store.ts'
 import { WaitingPublishes } from './waiting.ts'
 
 /** Called by commits. */

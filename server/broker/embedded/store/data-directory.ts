@@ -4,7 +4,7 @@ import { connect, createServer, type Server } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
-import { FanfareError } from '../../../shared/errors.ts'
+import { FanfareError } from '../../../../shared/errors.ts'
 import { isDatabaseIntact } from './database-check.ts'
 import { createDatabase, prepareLockFile, Tail } from './database-file.ts'
 

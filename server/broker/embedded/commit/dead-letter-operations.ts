@@ -1,12 +1,12 @@
 import { setImmediate } from 'node:timers/promises'
-import { FanfareError } from '../../../shared/errors.ts'
-import type { DeadLetter, DeadLetterFilter } from '../../../shared/queues.ts'
-import { bytesInBody } from '../block.ts'
+import { FanfareError } from '../../../../shared/errors.ts'
+import type { DeadLetter, DeadLetterFilter } from '../../../../shared/queues.ts'
+import { bytesInBody } from '../../block.ts'
+import type { Logs } from '../logs.ts'
+import { entryOf, type FoundLetter, seqOf, shownLetter } from '../queue/dead-letters.ts'
 import { nothingToUndo } from './commit.ts'
-import { entryOf, type FoundLetter, seqOf, shownLetter } from './dead-letters.ts'
 import type { DedupWindow } from './dedup-window.ts'
 import type { GroupCommit } from './group-commit.ts'
-import type { Logs } from './logs.ts'
 
 /** Approximate size of one page of dead letters, in bytes. */
 const PAGE_BYTES = 1024 * 1024

@@ -1,8 +1,8 @@
-import { RecentMap } from '../../../shared/recent-map.ts'
-import { matchesPattern } from '../../../shared/topic.ts'
-import type { Block } from '../block.ts'
-import { fromJson, newestFrom, newestKey, toJson } from './keys.ts'
-import type { Change, Reader } from './store.ts'
+import { RecentMap } from '../../../../shared/recent-map.ts'
+import { matchesPattern } from '../../../../shared/topic.ts'
+import type { Block } from '../../block.ts'
+import { fromJson, newestFrom, newestKey, toJson } from '../store/keys.ts'
+import type { Change, Reader } from '../store/store.ts'
 
 /** Topics of which the newest offset is remembered at least, those that were used last. */
 const REMEMBERED_TOPICS = 5_000

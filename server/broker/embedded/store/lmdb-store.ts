@@ -1,6 +1,6 @@
 import { constants } from 'node:os'
 import { type Database, open, type Transaction } from 'lmdb'
-import { FanfareError } from '../../../shared/errors.ts'
+import { FanfareError } from '../../../../shared/errors.ts'
 import { pagesNeeded, placesOf } from './commit-size.ts'
 import { type DataDirectory, type DirectoryOptions, openDataDirectory } from './data-directory.ts'
 import { PAGE_BYTES } from './database-file.ts'

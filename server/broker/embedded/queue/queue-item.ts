@@ -1,4 +1,4 @@
-import type { Block } from '../block.ts'
+import type { Block } from '../../block.ts'
 
 /** A message of a queue, as long as it is in it. */
 export interface Item {

@@ -1,4 +1,4 @@
-import type { Entry } from '../block.ts'
+import type { Entry } from '../../block.ts'
 import type { Item } from './queue-item.ts'
 
 /** What is stored of a message whose last attempt failed. */

@@ -1,11 +1,11 @@
 import { Buffer } from 'node:buffer'
-import { encodeRecord } from '../../../shared/codec.ts'
-import type { DeadLetter, DeadLetterFilter } from '../../../shared/queues.ts'
-import { matchesPattern, parsePattern } from '../../../shared/topic.ts'
-import { DEFAULT_PRIORITY, type Entry } from '../block.ts'
-import { jsonMessage } from '../json-message.ts'
-import { fromJson, letterKey, toJson, under } from './keys.ts'
-import type { Change, Reader } from './store.ts'
+import { encodeRecord } from '../../../../shared/codec.ts'
+import type { DeadLetter, DeadLetterFilter } from '../../../../shared/queues.ts'
+import { matchesPattern, parsePattern } from '../../../../shared/topic.ts'
+import { DEFAULT_PRIORITY, type Entry } from '../../block.ts'
+import { jsonMessage } from '../../json-message.ts'
+import { fromJson, letterKey, toJson, under } from '../store/keys.ts'
+import type { Change, Reader } from '../store/store.ts'
 
 /** A dead letter as it is stored: the wire form, as text or as base64 of a record. */
 export interface StoredLetter extends Omit<DeadLetter, 'letter' | 'message' | 'origin'> {
