@@ -19,7 +19,7 @@ interface Asked {
  */
 const WRITES = 64
 const BYTES = 16 * 1024
-const INTERVAL_MS = 400
+const INTERVAL_MS = 100
 /** An answer that takes this much longer than the line itself means that the client has fallen behind, in milliseconds. */
 const SLACK_MS = 50
 /** The first bound: what a client can take is not known yet. */

@@ -95,14 +95,14 @@ describe('checks', () => {
       fc.property(scenario, fc.double({ min: 0.001, max: 0.4, noNaN: true }), (line, load) => {
         const { blocked, checks } = play({ ...line, handlerMs: Math.min(load * line.everyMs, 20) / line.messages })
         expect(blocked).toBe(0)
-        expect(checks, 'asks too often').toBeLessThan(4 * SECONDS)
+        expect(checks, 'asks too often').toBeLessThan(11 * SECONDS)
       }),
       { numRuns: 50 },
     ))
 
-  it('ask a client that keeps up a few times a second, however often it is written to', () => {
+  it('ask a client that keeps up ten times a second at most, however often it is written to', () => {
     const { checks } = play({ lineMs: 1, messageBytes: 100, handlerMs: 0.01, messages: 1, everyMs: 1 })
-    expect(checks).toBeLessThan(4 * SECONDS)
+    expect(checks).toBeLessThan(11 * SECONDS)
   })
 
   it('keep a client busy that is too slow, and let little lie before it', () =>
