@@ -107,7 +107,7 @@ export interface CloseOptions {
   readonly timeoutMs?: number
 }
 
-const CLIENT_RULES: Rules<ClientOptions> = {
+export const CLIENT_RULES: Rules<ClientOptions> = {
   topics: OBJECT,
   WebSocket: FUNCTION,
   queueLimit: COUNT,
@@ -159,7 +159,12 @@ export class Client<Topics extends object = Record<string, unknown>> {
   #awaySince: number | undefined
 
   /** @internal */
-  constructor(url: string, platformWebSocket: WebSocketClass | undefined, options: ClientOptions<Topics>) {
+  constructor(
+    url: string,
+    platformWebSocket: WebSocketClass | undefined,
+    options: ClientOptions<Topics>,
+    hubGone?: AbortSignal,
+  ) {
     checkOptions('connect', options, CLIENT_RULES)
     const { WebSocket = platformWebSocket } = options
     if (!WebSocket) throw new FanfareError('no_websocket')
@@ -176,11 +181,15 @@ export class Client<Topics extends object = Record<string, unknown>> {
     this.#clock = clock
     this.#awaySince = clock.now()
     const backoffs = { baseMs, capMs }
-    const linked = { WebSocket, backoff: backoffs, name, clock, token, getToken, queueLimit, queueLimitBytes, trace }
-    this.#link = new Link(this.#url, linked, {
-      changed: (change) => this.#changed(change),
-      ended: () => this.#ended(),
-    })
+    const bounds = { queueLimit, queueLimitBytes, backoff: backoffs }
+    this.#link = new Link(
+      this.#url,
+      { ...bounds, WebSocket, name, clock, token, getToken, trace, hubGone },
+      {
+        changed: (change) => this.#changed(change),
+        ended: () => this.#ended(),
+      },
+    )
     const call = async (method: string, params?: unknown, untilSent?: boolean) =>
       this.#link.calls.call(method, params, { timeoutMs: callTimeoutMs, untilSent })
     this.streams = new StreamAdmin(call)

@@ -1,4 +1,4 @@
-import { errorFrom, FanfareError } from '../shared/fanfare-error.ts'
+import { errorFrom, type FanfareError } from '../shared/fanfare-error.ts'
 import type { ErrorFrame, HubFrame, WelcomeFrame } from '../shared/frames.ts'
 import { Asking } from './asking.ts'
 import { Calls } from './calls.ts'
@@ -129,11 +129,10 @@ export class Link implements SessionListener {
     for (const part of this.#parts) callBack(() => part.lost())
   }
 
-  ended(error: FanfareError | undefined): void {
-    const reason = error ?? new FanfareError('client_closed')
+  ended(error: FanfareError | undefined, why: FanfareError): void {
     let untold = 0
-    callBack(() => this.#line.ended(reason))
-    callBack(() => this.#callLine.ended(reason))
+    callBack(() => this.#line.ended(why))
+    callBack(() => this.#callLine.ended(why))
     callBack(() => (untold += this.subscriptions.endAll(error)))
     callBack(() => (untold += this.responders.endAll(error)))
     callBack(() => (untold += this.consumers.endAll(error)))
