@@ -65,7 +65,7 @@ export class InProcess {
   }
 
   /** Throws `bad_option`, `shutting_down`, and why the hub could not open what it keeps. */
-  connect<Topics extends object>(options: InProcessOptions<Topics>): Client<Topics> {
+  connect<Topics extends object = Record<string, unknown>>(options: InProcessOptions<Topics>): Client<Topics> {
     const { home } = this
     const { signal } = this.gone
     if (signal.aborted) throw signal.reason

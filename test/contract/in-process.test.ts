@@ -1,11 +1,9 @@
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import { afterAll, describe, expect, it, onTestFinished } from 'vitest'
+import { afterAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { connect, FanfareError, type Gap, type Message } from '../../client/node.ts'
 import { hashApiKey } from '../../server/auth/api-key.ts'
 import { createHub, defineTopics, type Hub, type HubOptions, startHub } from '../../server/index.ts'
-import { ENGINES } from '../setup/engines.ts'
+import { ENGINES, type EngineUnderTest, suiteOn } from '../setup/engines.ts'
 import { onEveryEngine } from '../setup/hubs.ts'
 import { hearUncaught } from '../setup/uncaught.ts'
 
@@ -14,12 +12,18 @@ const ACCESS = {
   auth: { apiKeys: [{ name: 'remote', hash: hashApiKey(`ffk_${'x'.repeat(32)}`), permissions: { admin: true } }] },
 } as const satisfies HubOptions
 
-describe.each([...ENGINES, 'no engine'] as const)('a client in the process of a hub with %s', (engine) => {
+const SUITE = 'a client in the process of its hub'
+const HUBS: readonly (readonly [string, EngineUnderTest | undefined])[] = [
+  ...ENGINES.map((engine) => [suiteOn(engine, SUITE), engine] as const),
+  [`${SUITE}, which listens nowhere`, undefined],
+]
+
+describe.each(HUBS)('%s', (_, engine) => {
   const hubs: Hub[] = []
   afterAll(() => Promise.all(hubs.map((hub) => hub.close())))
   const start = async (options: HubOptions = {}) => {
     const given = { drainTimeoutMs: 5_000, ...ACCESS, ...options }
-    const hub = engine === 'no engine' ? await createHub(given) : await startHub({ port: 0, engine, ...given })
+    const hub = engine ? await startHub({ port: 0, engine, ...given }) : await createHub(given)
     hubs.push(hub)
     return hub
   }
@@ -41,7 +45,7 @@ describe.each([...ENGINES, 'no engine'] as const)('a client in the process of a 
     client.respond<number[], number>('sums', ({ data }) => data.reduce((sum, each) => sum + each, 0))
     expect(await client.request('sums', [1, 2, 3])).toBe(6)
     await expect.poll(() => other.queues.show('q')).toMatchObject({ depth: 0, inFlight: 0 })
-    expect(await other.hub.show()).toMatchObject({ engine: engine === 'no engine' ? 'none' : engine, connections: 2 })
+    expect(await other.hub.show()).toMatchObject({ engine: engine ?? 'none', connections: 2 })
     await expect(other.queues.show('none')).rejects.toBeInstanceOf(FanfareError)
     await Promise.all([client.close(), other.close()])
     await expect.poll(() => hub.connectionCount).toBe(0)
@@ -307,38 +311,5 @@ onEveryEngine('clients in the process and over the network', (hubs) => {
     const reason = new Promise<string>((resolve) => refused.onState((change) => resolve(change.reason.message)))
     expect(await reason).toMatch(/503/)
     await Promise.all([remote.close(), refused.close(), ...own.map((client) => client.close())])
-  })
-})
-
-describe('before the hub has started', () => {
-  it('what is published and subscribed goes out when it has', async () => {
-    const hub = await createHub({ queues: [{ name: 'q' }] })
-    const client = hub.connect()
-    const got: unknown[] = []
-    client.subscribe('a', ({ data }) => void got.push(data))
-    const kept = client.enqueue('q', 1)
-    expect(client.state).toBe('connecting')
-    const server = createServer()
-    await hub.attach(server)
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-    onTestFinished(async () => {
-      await hub.close()
-      server.close()
-    })
-    const remote = connect(`ws://127.0.0.1:${(server.address() as AddressInfo).port}/`)
-    await remote.publish('a', 'from afar')
-    await remote.close()
-    expect(await kept).toMatchObject({ queues: ['q'] })
-    await expect.poll(() => got).toEqual(['from afar'])
-    expect(await client.hub.show()).toMatchObject({ engine: 'ws' })
-  })
-
-  it('a hub that is closed then says so to its clients', async () => {
-    const hub = await createHub()
-    const client = hub.connect()
-    const publish = expect(client.publish('a', 1)).rejects.toMatchObject({ code: 'shutting_down' })
-    await hub.close()
-    await publish
-    await expect(client.ready()).rejects.toMatchObject({ code: 'shutting_down' })
   })
 })
