@@ -108,7 +108,7 @@ export interface CloseOptions {
   readonly timeoutMs?: number
 }
 
-const CLIENT_RULES: Rules<ClientOptions> = {
+export const CLIENT_RULES: Rules<ClientOptions> = {
   topics: OBJECT,
   WebSocket: FUNCTION,
   queueLimit: COUNT,
@@ -161,7 +161,12 @@ export class Client<Topics extends object = Record<string, unknown>> {
   #awaySince: number | undefined
 
   /** @internal */
-  constructor(url: string, platformWebSocket: WebSocketClass | undefined, options: ClientOptions<Topics>) {
+  constructor(
+    url: string,
+    platformWebSocket: WebSocketClass | undefined,
+    options: ClientOptions<Topics>,
+    hubGone?: AbortSignal,
+  ) {
     checkOptions('connect', options, CLIENT_RULES)
     const { WebSocket = platformWebSocket } = options
     if (!WebSocket) throw new FanfareError('no_websocket')
@@ -183,7 +188,16 @@ export class Client<Topics extends object = Record<string, unknown>> {
     this.#callTimeoutMs = callTimeoutMs
     this.#clock = clock
     this.#awaySince = clock.now()
-    const linked = { ...options, WebSocket, backoff: { baseMs, capMs }, clock, token, queueLimit, queueLimitBytes }
+    const linked = {
+      ...options,
+      WebSocket,
+      backoff: { baseMs, capMs },
+      clock,
+      token,
+      queueLimit,
+      queueLimitBytes,
+      hubGone,
+    }
     this.#link = new Link(this.#url, linked, {
       changed: (change) => this.#changed(change),
       ended: () => this.#ended(),

@@ -1,4 +1,4 @@
-import { FanfareError } from '../shared/fanfare-error.ts'
+import type { FanfareError } from '../shared/fanfare-error.ts'
 import type { HubFrame, ResultFrame, WelcomeFrame } from '../shared/frames.ts'
 import { Asking } from './asking.ts'
 import type { ConsumeOptions, DeliveryHandler } from './consume-options.ts'
@@ -124,9 +124,8 @@ export class Link implements SessionListener {
     for (const part of [...this.#lines, this.#asking]) callBack(() => part.lost())
   }
 
-  ended(error: FanfareError | undefined): void {
-    const reason = error ?? new FanfareError('client_closed')
-    for (const line of this.#lines) callBack(() => line.ended(reason))
+  ended(error: FanfareError | undefined, why: FanfareError): void {
+    for (const line of this.#lines) callBack(() => line.ended(why))
     this.#asking.ended(error)
     this.#owner.ended()
   }

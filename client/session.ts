@@ -5,6 +5,7 @@ import { type ErrorFrame, type HubFrame, SUBPROTOCOL, type WelcomeFrame } from '
 import { HUB_FRAMES } from '../shared/hub-frames.ts'
 import { checkFrame } from '../shared/rules.ts'
 import { textOf } from '../shared/thrown.ts'
+import { onAbort } from './abort.ts'
 import { Alarm } from './alarm.ts'
 import type { Backoff } from './backoff.ts'
 import { Farewell } from './farewell.ts'
@@ -43,8 +44,8 @@ export interface SessionListener {
   received(frame: HubFrame, only: number | undefined): void
   /** The connection is gone; another one may come. */
   lost(): void
-  /** It is over. Without an error the client itself closed it. */
-  ended(error: FanfareError | undefined): void
+  /** It is over: an error if it failed, and why what waits has no answer. */
+  ended(error: FanfareError | undefined, why: FanfareError): void
   changed(change: StateChange): void
 }
 
@@ -55,6 +56,8 @@ export interface SessionOptions {
   readonly clock: Clock
   readonly token?: string | undefined
   readonly getToken?: GetToken | undefined
+  /** Of a client in the hub's own process: aborted once no other connection will come, with the `FanfareError` that says why. */
+  readonly hubGone?: AbortSignal | undefined
   /** Of what bears a number. */
   nextNumber(): number
 }
@@ -110,6 +113,7 @@ export class Session {
   #welcomedAt: number | undefined
   readonly #liveness: Liveness
   readonly #stopWaking: () => void
+  readonly #offGone: () => void
   /** The hub's last word on why it is about to close. */
   #lastError: FanfareError | undefined
   readonly #farewell: Farewell
@@ -131,6 +135,8 @@ export class Session {
       dead: () => this.#drop(new FanfareError('idle_timeout'), DROPPED),
     })
     this.#stopWaking = onWake(() => this.#woken())
+    // One that is open still gets what it is owed.
+    this.#offGone = onAbort(options.hubGone, () => this.#socket || this.#goneWithHub())
     this.#listener = listener
     this.#token = options.token
     const { getToken } = options
@@ -335,7 +341,8 @@ export class Session {
   #over(error: FanfareError, closeCode: number, final: boolean): void {
     if (this.#socket) this.#letGo(this.#socket)
     this.writer.reset()
-    if (final) this.#end(error, closeCode)
+    if (this.#options.hubGone?.aborted) this.#goneWithHub(closeCode)
+    else if (final) this.#end(error, closeCode)
     else this.#tryLater(error, closeCode)
   }
 
@@ -355,13 +362,20 @@ export class Session {
     this.#listener.lost()
   }
 
-  /** Without an error the client itself ends it. */
-  #end(error: FanfareError | undefined, closeCode?: number): void {
+  /** The program has closed its hub: nothing failed, and readers come to their end. A hub that never opened is a failure. */
+  #goneWithHub(closeCode?: number): void {
+    const why = this.#options.hubGone?.reason as FanfareError
+    this.#end(why.code === 'shutting_down' ? undefined : why, closeCode, why)
+  }
+
+  /** Without an error the client, or the program that holds its hub, ends it. */
+  #end(error: FanfareError | undefined, closeCode?: number, why = error): void {
     this.#alarm.clear()
     this.#stopWaking()
-    this.#change('closed', reasonOf(error ?? { code: 'closed_by_client', message: 'close() was called' }, closeCode))
+    this.#offGone()
+    this.#change('closed', reasonOf(why ?? { code: 'closed_by_client', message: 'close() was called' }, closeCode))
     this.#lost()
-    this.#listener.ended(error)
+    this.#listener.ended(error, why ?? new FanfareError('client_closed'))
   }
 
   #letGo(socket: WebSocketLike): void {
