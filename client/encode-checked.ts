@@ -4,6 +4,7 @@ import { FanfareError } from '../shared/fanfare-error.ts'
 import { encodeJson, RawJson } from '../shared/raw-json.ts'
 import { checkFrame } from '../shared/rules.ts'
 import { textOf } from '../shared/thrown.ts'
+import { tagOf } from './options.ts'
 
 /** Levels of a whole frame: those of data, and those around it in an ack that publishes. What is data has its own bound. */
 const MAX_LEVELS = 104
@@ -73,5 +74,3 @@ function faultIn(given: unknown, levels: number): string | undefined {
   }
   return undefined
 }
-
-const tagOf = (value: unknown): string => Object.prototype.toString.call(value)

@@ -1,5 +1,8 @@
 import type { GapReason, Headers, MessageFrame } from '../shared/frames.ts'
+import { fieldOf, itemsOf } from '../shared/json-text.ts'
+import type { DeadLetter } from '../shared/queues.ts'
 import type { Offsets } from '../shared/streams.ts'
+import type { Raw } from './received.ts'
 
 /** A message as the application gets it. `data` is JSON as it was parsed, or a `Uint8Array`. */
 export interface Message<Data = unknown> {
@@ -84,6 +87,17 @@ export class ReceivedMessage implements Message {
 /** The object with a property `raw` that is worked out when it is asked for. Copies of the object do not have it. */
 export function withRaw<Value extends object>(value: Value, raw: () => string | undefined): Value {
   return Object.defineProperty(value, 'raw', { get: raw })
+}
+
+/** The messages of dead letters get the text of their data. `raw` gives that of the frame that they came in. */
+export function addTexts(letters: readonly DeadLetter[], raw: Raw): void {
+  let texts: readonly string[] | undefined
+  for (const [n, { message }] of letters.entries()) {
+    withRaw(message, () => {
+      texts ??= itemsOf(raw('result') ?? '')
+      return fieldOf(fieldOf(texts[n] ?? '', 'message') ?? '', 'data')
+    })
+  }
 }
 
 /** JSON or bytes that may be changed without changing what they were copied from. */

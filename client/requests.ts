@@ -3,9 +3,9 @@ import type { AnswerFrame, AskFrame, Headers } from '../shared/frames.ts'
 import { BOOLEAN } from '../shared/rules.ts'
 import { parseTopic } from '../shared/topic.ts'
 import { encodeChecked } from './encode-checked.ts'
-import type { Line } from './line.ts'
+import type { Line, Question } from './line.ts'
 import { ANY, type Rules, SIGNAL, WAIT_MS } from './options.ts'
-import type { Raw } from './received.ts'
+import type { Session } from './session.ts'
 
 const REQUEST_TIMEOUT_MS = 10_000
 
@@ -37,35 +37,24 @@ export const REQUEST_RULES: Rules<RequestOptions> = {
   signal: SIGNAL,
 }
 
-interface Answer {
-  readonly data: unknown
-  readonly text: () => string | undefined
-}
-
-/** What this client asks of responders, within the window that the hub grants for publishes. */
-export class Requests {
-  readonly #line: Line
-  readonly #nextSeq: () => number
-
-  constructor(line: Line, nextSeq: () => number) {
-    this.#line = line
-    this.#nextSeq = nextSeq
-  }
-
-  request(topic: string, data: unknown, options: RequestOptions): Promise<unknown> {
-    const { timeoutMs = REQUEST_TIMEOUT_MS, headers, raw = false, signal } = options
-    parseTopic(topic)
-    const seq = this.#nextSeq()
+/** Asks a responder, within the window that the hub grants for publishes. */
+export function request(
+  line: Line,
+  topic: string,
+  data: unknown,
+  options: RequestOptions,
+  session: Session,
+): Promise<unknown> {
+  const { timeoutMs = REQUEST_TIMEOUT_MS, headers, raw = false, signal } = options
+  parseTopic(topic)
+  const ask: Question<unknown> = {
     // The hub has a timer as well, which does not help while it is out of reach.
-    const frame = encodeChecked({ type: 'ask', seq, topic, data, timeoutMs: Math.ceil(timeoutMs), headers } as AskFrame)
-    const answer = this.#line.send(seq, frame, { timeoutMs, signal }) as Promise<Answer>
-    return answer.then(({ data, text }) => (raw ? (text() ?? data) : data))
+    encode: (seq) =>
+      encodeChecked({ type: 'ask', seq, topic, data, timeoutMs: Math.ceil(timeoutMs), headers } as AskFrame),
+    read({ data, error }: AnswerFrame) {
+      if (error !== undefined) throw new FanfareError('responder_failed', error)
+      return raw ? (session.raw('data') ?? data) : data
+    },
   }
-
-  answered({ seq, data, error }: AnswerFrame, raw: Raw): void {
-    this.#line.answered(seq, ({ resolve, reject }) => {
-      if (error === undefined) resolve({ data, text: () => raw('data') } satisfies Answer)
-      else reject(new FanfareError('responder_failed', error))
-    })
-  }
+  return line.send(ask, { timeoutMs, signal })
 }
