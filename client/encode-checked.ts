@@ -1,8 +1,10 @@
 import { encodeRecord, parseJson } from '../shared/codec.ts'
 import { CONTENT_FRAMES, type ContentFrame } from '../shared/content-frames.ts'
 import { FanfareError } from '../shared/fanfare-error.ts'
+import { encodeJson, RawJson } from '../shared/raw-json.ts'
 import { checkFrame } from '../shared/rules.ts'
 import { textOf } from '../shared/thrown.ts'
+import { tagOf } from './options.ts'
 
 /** Levels of a whole frame: those of data, and those around it in an ack that publishes. What is data has its own bound. */
 const MAX_LEVELS = 104
@@ -25,7 +27,7 @@ export function encodeChecked(frame: ContentFrame): string | Uint8Array {
     const fault = faultIn(header, MAX_LEVELS)
     if (fault !== undefined) throw new FanfareError('bad_data', fault.slice(1, 200))
     checkFrame(header, CONTENT_FRAMES)
-    const text = JSON.stringify(header)
+    const text = encodeJson(header)
     // The decoder refuses "__proto__" and "constructor" with "prototype"; few frames have to be asked about it.
     if (text.includes('proto')) parseJson(text)
     return bytes ? encodeRecord(text, bytes) : text
@@ -46,6 +48,7 @@ function bytesOf(data: unknown): Uint8Array | undefined {
 function faultIn(given: unknown, levels: number): string | undefined {
   let value = given
   if (typeof value === 'object' || typeof value === 'bigint') {
+    if (value instanceof RawJson) return undefined
     if (ArrayBuffer.isView(value)) return ' is bytes, which cannot be a part of JSON'
     if (typeof (value as { toJSON?: unknown } | null)?.toJSON === 'function') {
       value = (value as { toJSON(key: string): unknown }).toJSON('')
@@ -71,5 +74,3 @@ function faultIn(given: unknown, levels: number): string | undefined {
   }
   return undefined
 }
-
-const tagOf = (value: unknown): string => Object.prototype.toString.call(value)

@@ -20,6 +20,7 @@ export type {
   QueueSort,
   QueuesFound,
 } from '../shared/queues.ts'
+export type { RawJson } from '../shared/raw-json.ts'
 export type { CursorInfo, CursorPage, From, Last, Offsets, Position, StreamInfo } from '../shared/streams.ts'
 export type {
   Attention,
@@ -64,6 +65,7 @@ export type { Closed } from './link.ts'
 export type { Gap, Message } from './message.ts'
 export type { PublishOptions, Receipt } from './publisher.ts'
 export type { DeadLetterAdmin, QueueAdmin, QueueDeclaration } from './queues.ts'
+export { rawJson } from './raw-json.ts'
 export type { RequestOptions } from './requests.ts'
 export type { Request, RequestHandler, Responder, RespondOptions } from './responders.ts'
 export type { Reason, State, StateChange } from './session.ts'

@@ -1,5 +1,8 @@
 import type { GapReason, Headers, MessageFrame } from '../shared/frames.ts'
+import { fieldOf, itemsOf } from '../shared/json-text.ts'
+import type { DeadLetter } from '../shared/queues.ts'
 import type { Offsets } from '../shared/streams.ts'
+import type { Raw } from './received.ts'
 
 /** A message as the application gets it. `data` is JSON as it was parsed, or a `Uint8Array`. */
 export interface Message<Data = unknown> {
@@ -9,6 +12,16 @@ export interface Message<Data = unknown> {
   /** In a queue, of publishers with a subject: opaque. Messages of one topic with the same id and other scopes are others. */
   readonly scope?: string
   readonly data: Data
+  /**
+   * `data` as the JSON text that its publisher sent, if it is JSON: for numbers that a double cannot hold, and for signatures. It is cut
+   * out of the hub's message when it is first asked for, and is not enumerable.
+   *
+   * @example
+   * ```
+   * client.subscribe('payments.#', ({ raw, headers }) => verify(raw, headers?.signature))
+   * ```
+   */
+  readonly raw?: string | undefined
   /** What conflation, last values and a queue's groups go by. */
   readonly key?: string
   readonly headers?: Headers
@@ -33,13 +46,62 @@ export interface Gap {
   readonly reason: GapReason | 'client-buffer' | 'disconnected'
 }
 
-/** The message without the frame's type. */
-export function messageOf({ type: _, ...message }: MessageFrame): Message {
-  return 'data' in message ? (message as Message) : { ...message, data: undefined }
+/** A message that came, with those fields that it has. Copies of it have no `raw`. */
+export class ReceivedMessage implements Message {
+  declare readonly id: string
+  declare readonly topic: string
+  declare readonly scope?: string
+  declare readonly data: unknown
+  declare readonly key?: string
+  declare readonly headers?: Headers
+  declare readonly offsets?: Offsets
+  declare readonly publishedAt?: number
+  declare readonly expiresAt?: number
+  readonly #raw: () => string | undefined
+
+  /** By hand, because it is the hot path. */
+  constructor(frame: Omit<MessageFrame, 'type'>, raw: () => string | undefined) {
+    const { scope, key, headers, offsets, publishedAt, expiresAt } = frame
+    this.id = frame.id
+    this.topic = frame.topic
+    if (scope !== undefined) this.scope = scope
+    this.data = frame.data
+    if (key !== undefined) this.key = key
+    if (headers !== undefined) this.headers = headers
+    if (offsets !== undefined) this.offsets = offsets
+    if (publishedAt !== undefined) this.publishedAt = publishedAt
+    if (expiresAt !== undefined) this.expiresAt = expiresAt
+    this.#raw = raw
+  }
+
+  get raw(): string | undefined {
+    return this.#raw()
+  }
+
+  /** Another one that may be changed without changing this. */
+  copy(): ReceivedMessage {
+    return new ReceivedMessage(copyOf({ ...this }), this.#raw)
+  }
+}
+
+/** The object with a property `raw` that is worked out when it is asked for. Copies of the object do not have it. */
+export function withRaw<Value extends object>(value: Value, raw: () => string | undefined): Value {
+  return Object.defineProperty(value, 'raw', { get: raw })
+}
+
+/** The messages of dead letters get the text of their data. `raw` gives that of the frame that they came in. */
+export function addTexts(letters: readonly DeadLetter[], raw: Raw): void {
+  let texts: readonly string[] | undefined
+  for (const [n, { message }] of letters.entries()) {
+    withRaw(message, () => {
+      texts ??= itemsOf(raw('result') ?? '')
+      return fieldOf(fieldOf(texts[n] ?? '', 'message') ?? '', 'data')
+    })
+  }
 }
 
 /** JSON or bytes that may be changed without changing what they were copied from. */
-export function copyOf<Value>(value: Value): Value {
+function copyOf<Value>(value: Value): Value {
   return copy(value) as Value
 }
 

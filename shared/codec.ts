@@ -1,5 +1,7 @@
 import { FanfareError } from './fanfare-error.ts'
+import { checkKeys, isSuspicious, withoutForbidden } from './forbidden-keys.ts'
 import type { Frame } from './frames.ts'
+import { encodeJson } from './raw-json.ts'
 import { decodeUtf8, encodeUtf8 } from './utf8.ts'
 
 /**
@@ -17,21 +19,21 @@ export function decodeText(text: string): unknown[] {
   const value = parseAny(text)
   const frames: unknown[] = Array.isArray(value) ? value : [value]
   if (frames.length === 0) throw new FanfareError('bad_frame', 'A batch has at least one frame')
-  return SUSPICIOUS.test(text) ? frames.map(withoutForbidden) : frames
+  return isSuspicious(text) ? frames.map(withoutForbidden) : frames
 }
 
 /** Parses JSON of whoever it comes from. Throws `not_json`, `forbidden_key`. */
 export function parseJson(text: string): unknown {
   const value = parseAny(text)
-  if (SUSPICIOUS.test(text) && hasForbiddenKey(value)) throw new FanfareError('forbidden_key')
+  checkKeys(text)
   return value
 }
 
-function parseAny(text: string): unknown {
+function parseAny(text: string, detail?: string): unknown {
   try {
     return JSON.parse(text)
   } catch {
-    throw new FanfareError('not_json')
+    throw new FanfareError('not_json', detail)
   }
 }
 
@@ -60,25 +62,22 @@ export function decodeBinary(bytes: Uint8Array, own = false): unknown[] {
 }
 
 function decodeHeader(bytes: Uint8Array): unknown {
+  const detail = 'The header of a binary record is broken'
   let text: string
   try {
     text = decodeUtf8(bytes)
   } catch {
-    throw new FanfareError('bad_utf8', 'The header of a binary record is broken')
+    throw new FanfareError('bad_utf8', detail)
   }
-  try {
-    const header = parseAny(text)
-    return SUSPICIOUS.test(text) ? withoutForbidden(header) : header
-  } catch {
-    throw new FanfareError('not_json', 'The header of a binary record is broken')
-  }
+  const header = parseAny(text, detail)
+  return isSuspicious(text) ? withoutForbidden(header) : header
 }
 
 /** The one encoder: a frame as text, or as a binary record where its data is bytes. */
 export function encodeFrame(frame: Frame): string | Uint8Array {
   return 'data' in frame && frame.data instanceof Uint8Array
     ? encodeRecord(JSON.stringify({ ...frame, data: undefined }), frame.data)
-    : JSON.stringify(frame)
+    : encodeJson(frame)
 }
 
 /** A record of a binary message. */
@@ -96,37 +95,4 @@ export function encodeRecord(header: string, payload: Uint8Array): Uint8Array {
 /** Frames that were encoded to text, as the text of one message. */
 export function joinText(frames: readonly string[]): string {
   return frames.length === 1 ? (frames[0] as string) : `[${frames.join(',')}]`
-}
-
-// A message is handed on to applications that may merge it into objects, where these keys change every object of the
-// process (CVE-2018-3728 and its like). JSON.parse keeps them as plain own properties, so the hub itself is safe.
-/** A key that no JSON of this protocol has: clients refuse it, and assigned to a plain object it would change its prototype. */
-export const FORBIDDEN_KEY = '__proto__'
-const SUSPICIOUS = /__proto__|prototype|\\u00[567]/i
-
-/** Stands for a frame that has a forbidden key: which one it is, and nothing else of it. `parseFrame` refuses it. */
-export class ForbiddenFrame {
-  readonly type: unknown
-
-  constructor(frame: object) {
-    for (const [name, value] of Object.entries(frame)) {
-      if (typeof value === 'number' || name === 'type') Object.assign(this, { [name]: value })
-    }
-  }
-}
-
-function withoutForbidden(frame: unknown): unknown {
-  return hasForbiddenKey(frame) ? new ForbiddenFrame(frame as object) : frame
-}
-
-function hasForbiddenKey(value: unknown): boolean {
-  const open: unknown[] = [value]
-  for (let node = open.pop(); node !== undefined; node = open.pop()) {
-    if (typeof node !== 'object' || node === null) continue
-    if (Object.hasOwn(node, FORBIDDEN_KEY)) return true
-    const maker: unknown = Object.hasOwn(node, 'constructor') ? node.constructor : undefined
-    if (typeof maker === 'object' && maker !== null && Object.hasOwn(maker, 'prototype')) return true
-    for (const child of Object.values(node)) if (child !== undefined) open.push(child)
-  }
-  return false
 }

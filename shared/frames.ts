@@ -9,7 +9,7 @@ export const SUBPROTOCOL = 'fanfare.v1'
 /** Offered beside it, with the token behind it, by clients that can send nothing else with their request. */
 export const TOKEN_PROTOCOL = 'fanfare.token.'
 
-/** JSON as it is parsed, or bytes that travelled in a binary frame. */
+/** JSON, parsed or on the hub as its text (`RawJson`), or bytes that travelled in a binary frame. */
 export type Data = unknown
 
 export type Headers = Readonly<Record<string, string>>

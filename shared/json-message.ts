@@ -4,6 +4,8 @@ import type { MessageFrame } from './frames.ts'
 export interface JsonMessage extends Omit<MessageFrame, 'type'> {
   readonly base64?: string
   readonly json?: string
+  /** In a client: `data` as the JSON text that came. It is not enumerable. */
+  readonly raw?: string | undefined
 }
 
 /** Messages of a stream, from an offset on. */

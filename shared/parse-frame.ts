@@ -1,4 +1,4 @@
-import { CONTENT_FRAMES, MAX_TOKEN, SETTLEMENT } from './content-frames.ts'
+import { CONTENT_FRAMES, isPlainPublish, MAX_TOKEN, SETTLEMENT } from './content-frames.ts'
 import { FanfareError } from './fanfare-error.ts'
 import type { ClientFrame, Frame } from './frames.ts'
 import { HUB_FRAMES } from './hub-frames.ts'
@@ -30,6 +30,7 @@ const FRAMES: Record<Frame['type'], Rules> = {
  * fanfare.v1 does not have.
  */
 export function parseFrame(value: unknown): Frame {
+  if (isPlainPublish(value)) return value as Frame
   const frame = checkFrame(value, FRAMES)
   if (frame) return frame as unknown as Frame
   const type = String((value as Frame).type)

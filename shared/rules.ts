@@ -1,5 +1,5 @@
-import { ForbiddenFrame } from './codec.ts'
 import { FanfareError } from './fanfare-error.ts'
+import { ForbiddenFrame } from './forbidden-keys.ts'
 
 /** What a field has to be, in words, and whether a value is that. */
 export type Rule = readonly [words: string, fits: (value: unknown) => boolean]

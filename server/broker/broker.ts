@@ -2,7 +2,6 @@ import type { FanfareError } from '../../shared/errors.ts'
 import type { Headers } from '../../shared/frames.ts'
 import type { DeadLetter, DeadLetterFilter, QueueOptions, QueueStatus } from '../../shared/queues.ts'
 import type { CursorInfo, Offsets, Position, StreamInfo, StreamOptions } from '../../shared/streams.ts'
-import type { Block } from './block.ts'
 
 /**
  * The contract between a hub and what keeps messages: streams, queues, the ids of what was published, cursors. A broker
@@ -155,6 +154,37 @@ export interface BrokerEvents {
   queueDeleted(name: string): void
   /** Something has been stored. */
   committed(commit: CommitStats): void
+}
+
+/**
+ * Some consecutive messages of a stream. The wire forms of messages of one kind lie back to back, as they go inside of a WebSocket
+ * message: replay copies bytes.
+ */
+export interface Block {
+  readonly count: number
+  /** What reading it has cost, in bytes. */
+  readonly bytes: number
+  readonly firstOffset: number
+  readonly lastOffset: number
+  /** Of its messages, each once. */
+  readonly topics: readonly string[]
+  offset(at: number): number
+  /** When it was published, in milliseconds since 1970; never less than that of the message before. */
+  time(at: number): number
+  /** Which of `topics`. */
+  topicAt(at: number): number
+  expiresAt(at: number): number | undefined
+  /** Whether the wire form is the record of a binary message, and not text. */
+  isBinary(at: number): boolean
+  /** A newer value has replaced it, or retention has removed it. */
+  isHidden(at: number): boolean
+  wire(at: number): string | Uint8Array
+  /** The wire forms from one message up to another, all of one kind; texts are joined by commas. */
+  wires(from: number, to: number): Uint8Array
+  /** Bytes of `wires(from, to)`. */
+  wireBytes(from: number, to: number): number
+  /** The place of the first message at or after an offset; `count` if there is none. */
+  find(offset: number): number
 }
 
 /** Selects cursors: up to `limit`, in the order of their names, after `after`, whose names begin with `prefix`. */

@@ -1,5 +1,6 @@
 import { Buffer } from 'node:buffer'
-import { encodeRecord, FORBIDDEN_KEY } from '../../shared/codec.ts'
+import { encodeRecord } from '../../shared/codec.ts'
+import { FORBIDDEN_KEY } from '../../shared/forbidden-keys.ts'
 import type { Offsets } from '../../shared/streams.ts'
 import type { MessageParts, Placement } from './broker.ts'
 

@@ -1,8 +1,9 @@
+import { scanTrusted } from '../../shared/frame-scanner.ts'
 import type { JsonMessage } from '../../shared/json-message.ts'
 import { encodable } from '../../shared/nesting.ts'
 import { splitRecord } from './rules/record.ts'
 
-/** The message of a wire form, its text or the bytes of a record. */
+/** The message of a wire form, its text or the bytes of a record: `data` is `RawJson`. */
 export function jsonMessage(wire: string | Uint8Array): JsonMessage {
   if (typeof wire === 'string') return withoutType(wire)
   const { header, payload } = splitRecord(wire)
@@ -10,6 +11,7 @@ export function jsonMessage(wire: string | Uint8Array): JsonMessage {
 }
 
 function withoutType(json: string): JsonMessage {
-  const { type: _, data, ...message } = JSON.parse(json) as JsonMessage & { type: string }
+  const [frame] = scanTrusted(json)
+  const { type: _, data, ...message } = frame as JsonMessage & { type: string }
   return { ...message, ...encodable(data) }
 }

@@ -2,6 +2,7 @@ import { Command } from 'commander'
 import type { Client } from '../../client/client.ts'
 import { connected } from './connected.ts'
 import { addHub, addTimeout, connectTo, type HubAddress } from './connection-options.ts'
+import { jsonLine } from './data.ts'
 
 /** What every command has that asks a hub for something. */
 export interface HubOptions extends HubAddress {
@@ -37,5 +38,5 @@ export function print<Item>(
   readable: (items: readonly Item[], now: number) => string,
   now = 0,
 ): void {
-  process.stdout.write(json ? items.map((item) => `${JSON.stringify(item)}\n`).join('') : readable(items, now))
+  process.stdout.write(json ? items.map((item) => `${jsonLine(item)}\n`).join('') : readable(items, now))
 }

@@ -3,6 +3,7 @@ import type { DeadLetterAdmin } from '../../client/queues.ts'
 import type { DeadLetter, DeadLetterFilter, DeadReason } from '../../shared/queues.ts'
 import { askHub, asking, type HubOptions, print } from './ask-hub.ts'
 import { wholeNumber } from './connection-options.ts'
+import { shownData } from './data.ts'
 import { counted, letterTable } from './queue-table.ts'
 
 interface FilterOptions extends HubOptions {
@@ -88,7 +89,7 @@ async function list(
   while (letters.length < limit) {
     const wanted = Math.min(PAGE, limit - letters.length)
     const page = await admin.list(name, filter, { from: (letters.at(-1)?.letter ?? -1) + 1, limit: wanted })
-    letters.push(...page)
+    letters.push(...page.map((letter) => ({ ...letter, message: { ...letter.message, ...shownData(letter.message) } })))
     if (page.length < wanted) break
   }
   return letters

@@ -1,4 +1,6 @@
+import type { JsonMessage } from '../../shared/json-message.ts'
 import type { Binding, DeadLetter, QueueInfo } from '../../shared/queues.ts'
+import { jsonLine } from './data.ts'
 import { ago, columns, count, duration, size } from './table.ts'
 
 const COLUMNS = ['name', 'bindings', 'waiting', 'in flight', 'oldest', 'in', 'out', 'consumers', 'dead letters', 'look']
@@ -63,10 +65,15 @@ export function letterTable(letters: readonly DeadLetter[], now: number): string
     count(attempts),
     message.topic,
     message.key ?? '',
-    cut(message.base64 === undefined ? (JSON.stringify(message.data) ?? '') : `bytes ${message.base64}`),
+    cut(payloadText(message)),
     cut(error ?? ''),
   ])
   return columns([LETTER_COLUMNS, ...rows])
+}
+
+function payloadText({ data, json = '', base64 }: JsonMessage): string {
+  if (base64 !== undefined) return `bytes ${base64}`
+  return data === undefined ? json : jsonLine(data)
 }
 
 /** A sentence for people: how many messages, and what has become of them. */

@@ -1,7 +1,7 @@
 import { Command } from 'commander'
 import { askHub } from './ask-hub.ts'
 import { addHub, addTimeout, collectHeader, type HubAddress, wholeNumber } from './connection-options.ts'
-import { parseData, shownData } from './data.ts'
+import { jsonLine, parseData, shownData } from './data.ts'
 
 interface RequestOptions extends HubAddress {
   readonly timeoutMs: number
@@ -18,10 +18,10 @@ export function requestCommand(): Command {
     .option('--header <name=value>', 'header of the request, may be repeated', collectHeader)
     .action((topic: string, data: string | undefined, { header, replyMs, ...hub }: RequestOptions) =>
       askHub(hub, async (client) => {
-        const options = { timeoutMs: replyMs, ...(header && { headers: header }) }
-        const reply = await client.request(topic, data === undefined ? undefined : parseData(data), options)
-        const { data: json = null, base64 } = shownData(reply)
-        process.stdout.write(`${JSON.stringify(base64 === undefined ? json : { base64 })}\n`)
+        const options = { timeoutMs: replyMs, raw: true, ...(header && { headers: header }) }
+        const reply = await client.request<string>(topic, data === undefined ? undefined : parseData(data), options)
+        const { data: json = null, base64 } = shownData({ data: reply, raw: reply })
+        process.stdout.write(`${jsonLine(base64 === undefined ? json : { base64 })}\n`)
       }),
     )
 }

@@ -5,7 +5,7 @@ import { FanfareError } from '../../shared/errors.ts'
 import { POLICIES, type Policy } from '../../shared/frames.ts'
 import { type From, parseStart } from '../../shared/streams.ts'
 import { addHub, collectHeader, connectTo, type HubAddress, wholeNumber } from './connection-options.ts'
-import { shownData } from './data.ts'
+import { jsonLine, shownData } from './data.ts'
 
 interface SubOptions extends HubAddress {
   readonly policy?: Policy
@@ -57,10 +57,11 @@ async function sub(pattern: string, { url, token, header, count, ...options }: S
     })
     noteConnection(client, url, subscription.ready, stop.signal)
     let left = count ?? Number.POSITIVE_INFINITY
-    for await (const { data, ...message } of subscription) {
+    for await (const message of subscription) {
       // Not printed, and so not handled: a cursor stays before it.
       if (left <= 0 || stop.signal.aborted) break
-      if (!process.stdout.write(line({ ...message, ...shownData(data) }))) await drained(stop.signal)
+      if (!process.stdout.write(line({ ...message, data: undefined, ...shownData(message) })))
+        await drained(stop.signal)
       // Not within the loop: it takes a message for handled when it asks for the next one.
       if (--left <= 0) setImmediate(() => stop.abort())
     }
@@ -105,7 +106,7 @@ function note(text: string): void {
 const colours = process.stdout.isTTY === true && process.env['NO_COLOR'] === undefined
 
 function line(value: object): string {
-  const text = JSON.stringify(value)
+  const text = jsonLine(value)
   // Names of fields stand back behind their values.
   return `${colours ? text.replace(/"(\w+)":/g, '\x1b[2m"$1":\x1b[22m') : text}\n`
 }

@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers'
 import { FanfareError } from '../../shared/errors.ts'
 import type { CallFrame } from '../../shared/frames.ts'
+import { encodeJson } from '../../shared/raw-json.ts'
 import type { Access } from '../auth/access.ts'
 import type { ConnectionContext } from './context.ts'
 import type { Outbox } from './outbox.ts'
@@ -92,7 +93,7 @@ export class Calls {
     let answer: () => void
     try {
       const result = await this.context.call(method, params, { access, address, connection })
-      const json = JSON.stringify({ type: 'result', seq, result })
+      const json = encodeJson({ type: 'result', seq, result })
       answer = () => this.outbox.sendEncoded(json)
     } catch (error) {
       const known = this.known(error, method)

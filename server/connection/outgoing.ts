@@ -1,4 +1,5 @@
 import type { HubFrame } from '../../shared/frames.ts'
+import { encodeJson } from '../../shared/raw-json.ts'
 import { type Batch, BatchBuilder } from '../engine/batch.ts'
 import type { Stretch } from '../stream/chunk.ts'
 import { Encoded } from '../topic/encoded.ts'
@@ -27,7 +28,7 @@ export function joined(stretches: readonly Stretch[], sub: number | undefined): 
 }
 
 export function encode(frame: HubFrame): Encoded {
-  if (!('data' in frame && frame.data instanceof Uint8Array)) return new Encoded(JSON.stringify(frame))
+  if (!('data' in frame && frame.data instanceof Uint8Array)) return new Encoded(encodeJson(frame))
   return new Encoded(JSON.stringify({ ...frame, data: undefined }), frame.data)
 }
 

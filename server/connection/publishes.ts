@@ -1,5 +1,5 @@
-import { FORBIDDEN_KEY } from '../../shared/codec.ts'
 import { FanfareError } from '../../shared/errors.ts'
+import { FORBIDDEN_KEY } from '../../shared/forbidden-keys.ts'
 import type { PublishFrame } from '../../shared/frames.ts'
 import type { Position } from '../../shared/streams.ts'
 import type { Kept } from '../broker/broker.ts'

@@ -1,7 +1,7 @@
 import { html, nothing, type TemplateResult } from 'lit/html.js'
 import { counted } from './format.ts'
+import { indented } from './indented.ts'
 import type { ShownPayload } from './payload.ts'
-import { indented } from './raw-data.ts'
 
 const FORMATS: Readonly<Record<ShownPayload['format'], string>> = {
   json: 'Payload, JSON',

@@ -1,7 +1,6 @@
 import { connect, FanfareError, type Message } from '../../client/index.ts'
 import { ownToken } from './own-token.ts'
 import { shownPayload } from './payload.ts'
-import { RawSocket } from './raw-socket.ts'
 import { missingRight } from './rights.ts'
 import type { TailItem, TailMessage, TailReport, TailRequest } from './tail-messages.ts'
 
@@ -31,7 +30,6 @@ self.onmessage = ({ data: { url, tokenUrl, pattern, text } }: MessageEvent<TailR
     name: 'fanfare dashboard, tail',
     backoff: { baseMs: 200, capMs: 5000 },
     getToken: () => ownToken(tokenUrl),
-    WebSocket: RawSocket,
   })
   client.onState(({ to, reason }) => report({ kind: 'state', state: to, reason: reason.message }))
   try {
@@ -54,9 +52,9 @@ function take(message: Message): void {
   add({ message, number: number++, at: Date.now() })
 }
 
-function hasText({ topic, id, key, headers, data }: Message): boolean {
+function hasText({ topic, id, key, headers, data, raw }: Message): boolean {
   const pairs = Object.entries(headers ?? {}).map(([name, value]) => `${name}: ${value}`)
-  const payload = data instanceof Uint8Array ? shownPayload(data, Number.POSITIVE_INFINITY).text : data
+  const payload = data instanceof Uint8Array ? shownPayload(data, Number.POSITIVE_INFINITY).text : raw
   return [topic, id, key, ...pairs, payload].some((each) =>
     String(each ?? '')
       .toLowerCase()
@@ -87,8 +85,7 @@ function flush(): void {
 
 function shown({ message, number, at }: Exclude<Waiting, TailItem>): TailMessage {
   const { topic, id, key, headers, data } = message
-  // `RawSocket` gives JSON as its text.
-  const payload = shownPayload(data as string | Uint8Array | undefined, MAX_TEXT)
+  const payload = shownPayload(data instanceof Uint8Array ? data : message.raw, MAX_TEXT)
   return { kind: 'message', number, at, topic, id, key, headers, payload }
 }
 

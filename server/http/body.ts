@@ -1,6 +1,9 @@
 import { Buffer } from 'node:buffer'
 import { parseJson } from '../../shared/codec.ts'
 import { FanfareError } from '../../shared/errors.ts'
+import { checkKeys } from '../../shared/forbidden-keys.ts'
+import { scanJson, scanOneOrMore } from '../../shared/frame-scanner.ts'
+import type { RawJson } from '../../shared/raw-json.ts'
 
 const strictUtf8 = new TextDecoder('utf-8', { fatal: true })
 
@@ -53,13 +56,31 @@ function badContentType(type: string, expected: string): FanfareError {
 
 /** The JSON of a body. Throws `bad_utf8`, `not_json`, `forbidden_key`. */
 export function jsonOf(bytes: Uint8Array): unknown {
-  let text: string
+  return parseJson(textOf(bytes))
+}
+
+/** The JSON of a body as the text that came. Throws as `jsonOf`. */
+export function rawJsonOf(bytes: Uint8Array): RawJson {
+  const text = textOf(bytes)
+  const json = scanJson(text)
+  checkKeys(text)
+  return json
+}
+
+/** The publish that a body is, or a list of them: the `data` of each is `RawJson`. Throws as `jsonOf`. */
+export function publishesOf(bytes: Uint8Array): unknown {
+  const text = textOf(bytes)
+  const publishes = scanOneOrMore(text)
+  checkKeys(text)
+  return publishes
+}
+
+function textOf(bytes: Uint8Array): string {
   try {
-    text = strictUtf8.decode(bytes)
+    return strictUtf8.decode(bytes)
   } catch {
     throw new FanfareError('bad_utf8', 'The body is broken')
   }
-  return parseJson(text)
 }
 
 function tooLarge(bytes: number): FanfareError {

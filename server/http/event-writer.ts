@@ -1,8 +1,8 @@
 import { Buffer } from 'node:buffer'
 import type { Frame, GapFrame, HubFrame, MessageFrame, SubscribedFrame, SubscribeFrame } from '../../shared/frames.ts'
 import type { JsonMessage } from '../../shared/json-message.ts'
-
 import { encodable } from '../../shared/nesting.ts'
+import { encodeJson } from '../../shared/raw-json.ts'
 import { type Last, lastText } from '../../shared/streams.ts'
 import { matchesPattern } from '../../shared/topic.ts'
 
@@ -127,7 +127,8 @@ function jsonText(frame: MessageFrame): string {
     data instanceof Uint8Array
       ? { ...rest, base64: Buffer.from(data).toString('base64') }
       : { ...rest, ...encodable(data) }
-  const text = JSON.stringify(message)
+  // What stands between the tokens of JSON may be a line break, which ends a line of an event. EventSource puts one back for each line.
+  const text = encodeJson(message).replace(/\r\n?|\n/g, '\ndata: ')
   texts.set(frame, text)
   return text
 }

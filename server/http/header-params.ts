@@ -1,5 +1,5 @@
-import { FORBIDDEN_KEY } from '../../shared/codec.ts'
 import { FanfareError } from '../../shared/errors.ts'
+import { FORBIDDEN_KEY } from '../../shared/forbidden-keys.ts'
 
 /** Headers of messages as a query has them, `name=value` each. Throws `bad_params`. */
 export function headersOf(param: string, texts: readonly string[]): Record<string, string> {

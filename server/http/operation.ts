@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { ErrorCode } from '../../shared/errors.ts'
+import { encodeJson } from '../../shared/raw-json.ts'
 import { paramsOf } from '../admin/methods.ts'
 import type { Caller } from '../admin/operator-log.ts'
 import type { Access } from '../auth/access.ts'
@@ -81,7 +82,7 @@ export const OPENING: readonly ErrorCode[] = ['shutting_down', 'hub_full', 'addr
 export const STORING: readonly ErrorCode[] = ['storage_full', 'storage_failed', 'outcome_unknown']
 
 export function json(status: number, value: unknown): Response {
-  return new Response(JSON.stringify(value), { status, headers: { 'content-type': 'application/json' } })
+  return new Response(encodeJson(value), { status, headers: { 'content-type': 'application/json' } })
 }
 
 /** What an operation is beside the method that it calls. */

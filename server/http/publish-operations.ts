@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { type ErrorCode, FanfareError } from '../../shared/errors.ts'
 import { QUEUE_TOPIC } from '../../shared/queues.ts'
-import { isJson, jsonOf, readBody, requireJson } from './body.ts'
+import { isJson, publishesOf, rawJsonOf, readBody, requireJson } from './body.ts'
 import { headersOf } from './header-params.ts'
 import { type Answer, type Exchange, json, OPENING, type Operation, STORING } from './operation.ts'
 import { problemOf, problemResponse } from './problem.ts'
@@ -109,7 +109,7 @@ async function publishJson(exchange: Exchange): Promise<Response> {
   const { hub, request } = exchange
   const bytes = await readBody(request, hub.frameBytes)
   requireJson(request)
-  const value = jsonOf(bytes)
+  const value = publishesOf(bytes)
   const key = idempotencyKey(request)
   if (!Array.isArray(value)) {
     const items = [key === undefined ? value : { id: key, ...Object(value) }]
@@ -138,7 +138,7 @@ async function publishBody(exchange: Exchange, params: Record<string, unknown>):
     ...(id !== undefined && { id }),
     ...rest,
     ...(header !== undefined && { headers: headersOf('header', header as string[]) }),
-    ...(isJson(request) ? { data: jsonOf(bytes) } : bytes.length > 0 && { data: bytes }),
+    ...(isJson(request) ? { data: rawJsonOf(bytes) } : bytes.length > 0 && { data: bytes }),
   }
   return single(await publish(exchange, [item]))
 }

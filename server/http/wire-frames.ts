@@ -1,5 +1,6 @@
 import { Buffer } from 'node:buffer'
 import { decodeBinary } from '../../shared/codec.ts'
+import { scanTrusted } from '../../shared/frame-scanner.ts'
 import type { HubFrame } from '../../shared/frames.ts'
 import type { Batch, Part } from '../engine/batch.ts'
 
@@ -19,6 +20,6 @@ export function framesOf({ parts }: Batch): (readonly HubFrame[])[] {
 
 function parse({ payload, binary }: Part): HubFrame[] {
   if (binary) return decodeBinary(payload) as HubFrame[]
-  const value: unknown = JSON.parse(Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength).toString())
-  return (Array.isArray(value) ? value : [value]) as HubFrame[]
+  const text = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength).toString()
+  return scanTrusted(text) as HubFrame[]
 }

@@ -2,7 +2,7 @@ import { type Clock, wallTime } from '../../shared/clock.ts'
 import type { HeaderFilter, Headers } from '../../shared/frames.ts'
 import { passesFilter } from '../../shared/header-filter.ts'
 import { matchesPattern } from '../../shared/topic.ts'
-import type { Block } from '../broker/block.ts'
+import type { Block } from '../broker/broker.ts'
 import { isExpired } from '../broker/rules/expiry.ts'
 import { splitRecord } from '../broker/rules/record.ts'
 

@@ -44,8 +44,7 @@ export async function readPage(
       next = block.offset(at) + 1
       if (!readable[block.topicAt(at)] || block.isHidden(at)) continue
       if (isExpired(block.expiresAt(at), wallTime(clock))) continue
-      const { wire } = block.entry(at)
-      messages.push(jsonMessage(wire))
+      messages.push(jsonMessage(block.wire(at)))
       bytes += block.wireBytes(at, at + 1)
     }
     if (block.lastOffset >= end && !isFull()) next = end

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { FORBIDDEN_KEY } from '../../shared/codec.ts'
+import { FORBIDDEN_KEY } from '../../shared/forbidden-keys.ts'
 import type { StreamOptions } from '../../shared/streams.ts'
 import { parsePattern } from '../../shared/topic.ts'
 

@@ -2,6 +2,7 @@ import type { Logger } from 'pino'
 import type { Contract, Exchange, Schema } from '../../shared/contract.ts'
 import { FanfareError } from '../../shared/errors.ts'
 import { QUEUE_TOPIC } from '../../shared/queues.ts'
+import { RawJson } from '../../shared/raw-json.ts'
 import { isThenable } from '../../shared/thenable.ts'
 import { textOf } from '../../shared/thrown.ts'
 import { matchesPattern, parsePattern } from '../../shared/topic.ts'
@@ -54,7 +55,9 @@ export class Contracts {
   }
 
   private checkBy(schemas: readonly Schema[], where: string): Check {
-    return (data) => {
+    return (raw) => {
+      // What a schema makes of it stays here: the message goes on as it came.
+      const data = raw instanceof RawJson ? raw.parse() : raw
       let words: string | undefined
       for (const schema of schemas) {
         const problems = this.validate(schema, data, where)

@@ -1,4 +1,5 @@
 import type { Headers, PublishFrame } from '../../shared/frames.ts'
+import { RawJson } from '../../shared/raw-json.ts'
 import type { Offsets } from '../../shared/streams.ts'
 import { Encoded } from './encoded.ts'
 
@@ -51,5 +52,7 @@ export function encodeRest({ key, headers, expiresAt, data }: PublishFrame): str
   if (key !== undefined) json += `,"key":${JSON.stringify(key)}`
   if (headers !== undefined) json += `,"headers":${JSON.stringify(headers)}`
   if (expiresAt !== undefined) json += `,"expiresAt":${expiresAt}`
+  if (data instanceof RawJson) return `${json},"data":${data.text}`
+  // What is no publisher's: the hub's own.
   return data === undefined || data instanceof Uint8Array ? json : `${json},"data":${JSON.stringify(data)}`
 }

@@ -125,7 +125,7 @@ onEveryBroker('broker, many and busy', (brokers) => {
       await publishTo(broker, { topic: 't', data: n, streams: n % 2 ? ['a', 'b'] : ['b'] })
       const block = await broker.read('b', n)
       const at = block?.find(n) as number
-      const { publishedAt } = JSON.parse(block?.entry(at).wire as string) as { publishedAt: number }
+      const { publishedAt } = JSON.parse(block?.wire(at) as string) as { publishedAt: number }
       expect(publishedAt).toBe(block?.time(at))
       times.push(publishedAt - 1_000_000)
     }

@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer'
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
-import { Block, type Entry, encodeBlock } from '../../server/broker/block.ts'
+import { type Entry, encodeBlock, StoredBlock } from '../../server/broker/embedded/stored-block.ts'
 import type { StreamInfo } from '../../shared/streams.ts'
 import { onEveryBroker } from '../setup/brokers.ts'
 import { type Bounds, type Listed, Model, type Publish, Real, type Step, take } from './stream-world.ts'
@@ -152,7 +152,7 @@ const entries: fc.Arbitrary<Entry[]> = fc
 it('a block holds what was put into it, and each stretch of it as it goes over the wire', () => {
   fc.assert(
     fc.property(entries, fc.nat(), fc.nat(), (written, a, b) => {
-      const block = new Block(encodeBlock(written))
+      const block = new StoredBlock(encodeBlock(written))
       expect(Array.from({ length: block.count }, (_, at) => block.entry(at))).toEqual(written)
       const [from, other] = [a % written.length, b % written.length]
       const offset = (written[other] as Entry).offset
@@ -171,7 +171,7 @@ it('a block of which any byte has changed is refused', () => {
     fc.property(entries, fc.nat(), fc.integer({ min: 1, max: 255 }), (written, place, change) => {
       const bytes = encodeBlock(written)
       bytes[place % bytes.length] = (bytes[place % bytes.length] as number) ^ change
-      expect(() => new Block(bytes)).toThrow(expect.objectContaining({ code: 'data_damaged' }))
+      expect(() => new StoredBlock(bytes)).toThrow(expect.objectContaining({ code: 'data_damaged' }))
     }),
   )
 })

@@ -151,7 +151,7 @@ export async function readAll(broker: Broker, stream: string, from?: number): Pr
     if (!block) return stored
     for (let at = block.find(offset); at < block.count; at++) {
       if (block.isHidden(at)) continue
-      const { offset: found, topic, wire } = block.entry(at)
+      const [found, topic, wire] = [block.offset(at), block.topics[block.topicAt(at)] as string, block.wire(at)]
       stored.push({
         offset: found,
         topic,

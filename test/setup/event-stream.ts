@@ -92,9 +92,11 @@ export class EventStream {
 
   private block(block: string): void {
     const lines = block.split('\n')
-    const field = (name: string) => lines.find((line) => line.startsWith(`${name}: `))?.slice(name.length + 2)
+    const fields = (name: string) =>
+      lines.filter((line) => line.startsWith(`${name}: `)).map((line) => line.slice(name.length + 2))
+    const field = (name: string) => fields(name)[0]
     const id = field('id')
-    const data = field('data')
+    const data = field('data') && fields('data').join('\n')
     this.lastEventId = id ?? this.lastEventId
     if (data === undefined) this.comments++
     else this.events.push({ event: field('event') ?? 'message', id, data })

@@ -2,14 +2,11 @@ import { once } from 'node:events'
 import { createServer, type IncomingMessage, request, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 
-/**
- * A reverse proxy that serves a hub below a path of its own, `/hub/`, and nothing else. `change` may replace what a WebSocket
- * brings from the hub by something of the same length.
- */
+/** A reverse proxy that serves a hub below a path of its own, `/hub/`, and nothing else. */
 export class PathProxy {
   private readonly server: Server
 
-  private constructor(port: number, change: (chunk: Buffer) => Buffer) {
+  private constructor(port: number) {
     const forward = (from: IncomingMessage) => {
       const path = from.url?.startsWith('/hub/') ? from.url.slice('/hub'.length) : undefined
       return path === undefined
@@ -31,16 +28,14 @@ export class PathProxy {
         const pairs = rawHeaders.map((text, at) => (at % 2 === 0 ? `${text}: ` : `${text}\r\n`))
         near.write(`HTTP/1.1 101 Switching Protocols\r\n${pairs.join('')}\r\n`)
         for (const socket of [near, far]) socket.on('error', () => {})
-        near.pipe(far)
-        far.on('data', (chunk: Buffer) => near.write(change(chunk)))
-        far.on('end', () => near.end())
+        near.pipe(far).pipe(near)
       })
       forwarded.end()
     })
   }
 
-  static async start(port: number, change = (chunk: Buffer) => chunk): Promise<PathProxy> {
-    const proxy = new PathProxy(port, change)
+  static async start(port: number): Promise<PathProxy> {
+    const proxy = new PathProxy(port)
     await once(proxy.server.listen(0, '127.0.0.1'), 'listening')
     return proxy
   }

@@ -5,7 +5,6 @@ import type { DeadLetter, DeadLetterFilter, QueueOptions, QueueStatus } from '..
 import { steadyClock } from '../../../shared/steady-clock.ts'
 import type { CursorInfo, Position, StreamInfo, StreamOptions } from '../../../shared/streams.ts'
 import { UnexpectedErrors } from '../../failure/unexpected-errors.ts'
-import type { Block } from '../block.ts'
 import type {
   Broker,
   BrokerEvents,
@@ -30,6 +29,7 @@ import { QueueLog, type QueueRecord } from './queue/queue-log.ts'
 import { AppliedReads } from './store/applied-reads.ts'
 import { fromJson, queueKey, streamKey, under } from './store/keys.ts'
 import type { Change, Store } from './store/store.ts'
+import type { StoredBlock } from './stored-block.ts'
 import type { CursorLimits } from './stream/stream-cursors.ts'
 import { StreamLog, type StreamRecord } from './stream/stream-log.ts'
 
@@ -178,7 +178,7 @@ export class EmbeddedBroker implements Broker {
     return those(this.logs.streams, names).map((log) => log.info())
   }
 
-  async read(stream: string, offset: number): Promise<Block | undefined> {
+  async read(stream: string, offset: number): Promise<StoredBlock | undefined> {
     return this.logs.streamOf(stream).read(offset)
   }
 

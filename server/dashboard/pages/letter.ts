@@ -28,7 +28,7 @@ export function insideLetter(dead: DeadLetter): TemplateResult {
   </div>`
 }
 
-function payloadOf({ message: { data, json, base64 } }: DeadLetter): string | Uint8Array | undefined {
-  if (base64 === undefined) return json ?? JSON.stringify(data)
+function payloadOf({ message: { raw, json, base64 } }: DeadLetter): string | Uint8Array | undefined {
+  if (base64 === undefined) return json ?? raw
   return Uint8Array.from(atob(base64), (each) => each.charCodeAt(0))
 }

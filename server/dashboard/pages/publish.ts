@@ -1,5 +1,5 @@
 import { html, nothing, type TemplateResult } from 'lit/html.js'
-import type { Receipt } from '../../../client/index.ts'
+import { type Receipt, rawJson } from '../../../client/index.ts'
 import { QUEUE_TOPIC, type QueuesFound } from '../../../shared/queues.ts'
 import type { TopicsFound } from '../../../shared/sys.ts'
 import { act, canAct } from '../acts.ts'
@@ -137,10 +137,11 @@ function payloadOf(text: string, format: string): unknown {
   if (format === 'text') return text
   if (text.trim() === '') return null
   try {
-    return JSON.parse(text)
+    JSON.parse(text)
   } catch (error) {
     throw new Error(`The payload is not JSON: ${(error as Error).message}. Correct it, or choose text.`)
   }
+  return rawJson(text)
 }
 
 function headersOf(text: string): Record<string, string> {

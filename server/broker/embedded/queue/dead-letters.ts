@@ -1,10 +1,10 @@
 import { Buffer } from 'node:buffer'
 import type { DeadLetter, DeadLetterFilter, QueueOptions } from '../../../../shared/queues.ts'
-import type { Entry } from '../../block.ts'
 import { jsonMessage } from '../../json-message.ts'
 import { type DeathNote, excessLetters, letterCondition, lettersMeant, redriven } from '../../rules/dead-letters.ts'
 import { fromJson, letterKey, toJson, under } from '../store/keys.ts'
 import type { Change, Reader } from '../store/store.ts'
+import type { Entry } from '../stored-block.ts'
 
 /** A dead letter as it is stored: the wire form, as text or as base64 of a record. */
 export interface StoredLetter extends DeathNote {

@@ -1,4 +1,4 @@
-import type { Entry } from '../../block.ts'
+import type { Entry } from '../stored-block.ts'
 import type { Failure } from './failures.ts'
 import type { Item } from './queue-item.ts'
 

@@ -1,7 +1,7 @@
-import type { Block, Entry } from '../../block.ts'
 import { isReplaced, valueName } from '../../rules/last-value.ts'
 import { fromJson, toJson, under, valueKey } from '../store/keys.ts'
 import type { Change, Reader } from '../store/store.ts'
+import type { Entry, StoredBlock } from '../stored-block.ts'
 
 /** Which values stand in a last-value stream: of each topic and key the newest, by its offset. */
 export class LastValues {
@@ -30,7 +30,7 @@ export class LastValues {
   }
 
   /** How many of the first entries of a block no newer value has replaced. */
-  countStanding(block: Block, entries: number): number {
+  countStanding(block: StoredBlock, entries: number): number {
     let count = 0
     for (let at = 0; at < entries; at++) {
       if (this.standing(block.topic(at), block.key(at)) === block.offset(at)) count++
@@ -38,7 +38,7 @@ export class LastValues {
     return count
   }
 
-  hideSuperseded(block: Block): void {
+  hideSuperseded(block: StoredBlock): void {
     for (let at = 0; at < block.count; at++) {
       if (isReplaced(block.offset(at), this.standing(block.topic(at), block.key(at)))) block.hide(at)
     }
@@ -57,7 +57,7 @@ export class LastValues {
    * Loads what was stored while no reader asked for the current values; returns how many of them are replaced. A value of before
    * `first` is gone, and replaces nothing.
    */
-  index(block: Block, first: number, changes: Change[]): number {
+  index(block: StoredBlock, first: number, changes: Change[]): number {
     let superseded = 0
     for (let at = block.find(first); at < block.count; at++) {
       const [topic, key, offset] = [block.topic(at), block.key(at), block.offset(at)]
@@ -71,7 +71,7 @@ export class LastValues {
   }
 
   /** Forgets the values of a block that is gone; says how many of them had been replaced. */
-  forget(block: Block, changes: Change[]): number {
+  forget(block: StoredBlock, changes: Change[]): number {
     let superseded = 0
     for (let at = 0; at < block.count; at++) {
       const [topic, key] = [block.topic(at), block.key(at)]

@@ -1,4 +1,4 @@
-import { FORBIDDEN_KEY } from '../../../../shared/codec.ts'
+import { FORBIDDEN_KEY } from '../../../../shared/forbidden-keys.ts'
 import type { CursorInfo, Position } from '../../../../shared/streams.ts'
 import type { CursorRange } from '../../broker.ts'
 import { cursorKey, cursorsFrom, fromJson, toJson } from '../store/keys.ts'

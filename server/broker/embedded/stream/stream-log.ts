@@ -1,12 +1,12 @@
 import { nanoid } from 'nanoid'
 import { FanfareError } from '../../../../shared/errors.ts'
 import type { CursorInfo, Position, StreamInfo, StreamOptions } from '../../../../shared/streams.ts'
-import { type Block, type Entry, encodeBlock, inBlocks } from '../../block.ts'
 import type { CursorRange, StreamState } from '../../broker.ts'
 import { isWorthCompacting } from '../../rules/last-value.ts'
 import { firstByCount, isBlockOver, isTooOld, tooOldAt } from '../../rules/retention.ts'
 import { blockKey, streamKey, toJson } from '../store/keys.ts'
 import type { Change, Reader } from '../store/store.ts'
+import { type Entry, encodeBlock, inBlocks, type StoredBlock } from '../stored-block.ts'
 import { LastMessages } from './last-messages.ts'
 import { LastValues } from './last-values.ts'
 import { NewestOffsets } from './newest-offsets.ts'
@@ -232,7 +232,7 @@ export class StreamLog implements StreamState {
   // Reading
 
   /** The block in which an offset lies, or the next one; values that have been replaced are hidden. */
-  read(offset: number): Block | undefined {
+  read(offset: number): StoredBlock | undefined {
     const block = this.blocks.at(offset)
     if (block && this.options.lastValue) this.values.hideSuperseded(block)
     return block
@@ -317,7 +317,7 @@ export class StreamLog implements StreamState {
     changes.push({ key: blockKey(this.id, (entries[0] as Entry).offset), value })
   }
 
-  private removeBlock(block: Block, changes: Change[]): void {
+  private removeBlock(block: StoredBlock, changes: Change[]): void {
     this.stage().bytes -= block.bytes
     changes.push({ key: blockKey(this.id, block.firstOffset), value: undefined })
   }
@@ -343,7 +343,7 @@ export class StreamLog implements StreamState {
     this.retainsMore = true
   }
 
-  private removeOldest(block: Block, changes: Change[]): void {
+  private removeOldest(block: StoredBlock, changes: Change[]): void {
     const record = this.stage()
     this.removeBlock(block, changes)
     this.topics.forget(block, changes)
@@ -358,7 +358,7 @@ export class StreamLog implements StreamState {
   }
 
   /** The oldest block stays, and those of its messages that are too old count no more. */
-  private skipInto(block: Block, now: number): void {
+  private skipInto(block: StoredBlock, now: number): void {
     const record = this.stage()
     const start = block.find(record.first)
     let at = start

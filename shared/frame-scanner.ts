@@ -1,0 +1,186 @@
+import { FanfareError } from './fanfare-error.ts'
+import { FORBIDDEN_KEY, ForbiddenFrame, hasForbiddenKey, isSuspicious } from './forbidden-keys.ts'
+import {
+  BACKSLASH,
+  BRACE,
+  BRACKET,
+  COMMA,
+  END_BRACE,
+  END_BRACKET,
+  levels,
+  NINE,
+  notJson,
+  parsed,
+  QUOTE,
+  SPACE,
+  skipColon,
+  skipSpace,
+  stringEnd,
+  valueEnd,
+  ZERO,
+} from './json-scanner.ts'
+import { MAX_NESTING } from './nesting.ts'
+import { RawJson } from './raw-json.ts'
+import type { Fields } from './rules.ts'
+
+/** Where the walk is. */
+let at = 0
+
+/**
+ * The frames of one text message for those who pass data on: as `decodeText` gives them, except that `data` is `RawJson`, also that of what
+ * an ack publishes. Throws `not_json`, `bad_frame`.
+ */
+export function scanFrames(text: string): unknown[] {
+  const frames = scanTrusted(text)
+  // Rare, and so it may cost as much as it likes.
+  return isSuspicious(text) ? withoutForbidden(text, frames) : frames
+}
+
+/** The same for text that the hub itself has made or checked: forbidden keys are not looked for. */
+export function scanTrusted(text: string): unknown[] {
+  const value = scanOneOrMore(text)
+  const frames = Array.isArray(value) ? value : [value]
+  if (frames.length === 0) throw new FanfareError('bad_frame', 'A batch has at least one frame')
+  return frames
+}
+
+/** The same without a list around a single one. Throws `not_json`. */
+export function scanOneOrMore(text: string): unknown {
+  at = skipSpace(text, 0)
+  const value = text.charCodeAt(at) === BRACKET ? listIn(text, true) : objectIn(text, true)
+  checkEnd(text)
+  return value
+}
+
+/** JSON as it is. Throws `not_json`. */
+export function scanJson(text: string): RawJson {
+  at = skipSpace(text, 0)
+  const json = rawIn(text)
+  checkEnd(text)
+  return json
+}
+
+function checkEnd(text: string): void {
+  if (at < text.length && skipSpace(text, at) < text.length) throw notJson()
+}
+
+function withoutForbidden(text: string, frames: readonly unknown[]): unknown[] {
+  const value: unknown = JSON.parse(text)
+  const parsed: readonly unknown[] = Array.isArray(value) ? value : [value]
+  return frames.map((frame, n) => (hasForbiddenKey(parsed[n]) ? new ForbiddenFrame(parsed[n] as object) : frame))
+}
+
+function listIn(text: string, areFrames: boolean): unknown[] {
+  const list: unknown[] = []
+  at = skipSpace(text, at + 1)
+  if (text.charCodeAt(at) === END_BRACKET) at++
+  else
+    do list.push(objectIn(text, areFrames))
+    while (goesOn(text, END_BRACKET))
+  return list
+}
+
+/** Whether something else comes before the end of an array or object. */
+function goesOn(text: string, end: number): boolean {
+  at = skipSpace(text, at)
+  const code = text.charCodeAt(at++)
+  if (code === end) return false
+  if (code !== COMMA) throw notJson()
+  at = skipSpace(text, at)
+  return true
+}
+
+/** A frame, or one of the publishes of an ack; anything else as it is parsed. */
+function objectIn(text: string, isFrame: boolean): unknown {
+  if (text.charCodeAt(at) !== BRACE) return valueIn(text)
+  const fields: Fields = {}
+  at = skipSpace(text, at + 1)
+  if (text.charCodeAt(at) === END_BRACE) at++
+  else
+    do fieldIn(text, fields, isFrame)
+    while (goesOn(text, END_BRACE))
+  return fields
+}
+
+function fieldIn(text: string, fields: Fields, isFrame: boolean): void {
+  const name = nameIn(text)
+  // The fields of nearly every publish: a name that is known here is stored much faster.
+  if (name === 'type') fields['type'] = valueIn(text)
+  else if (name === 'seq') fields['seq'] = valueIn(text)
+  else if (name === 'topic') fields['topic'] = valueIn(text)
+  else if (name === 'id') fields['id'] = valueIn(text)
+  else if (name === 'data') fields['data'] = rawIn(text)
+  else if (name === 'publish' && isFrame && text.charCodeAt(at) === BRACKET) fields[name] = listIn(text, false)
+  else {
+    const value = valueIn(text)
+    // As a name in code it would set the prototype.
+    if (name !== FORBIDDEN_KEY) fields[name] = value
+  }
+}
+
+function nameIn(text: string): string {
+  if (text.charCodeAt(at) !== QUOTE) throw notJson()
+  const name = stringIn(text)
+  at = skipColon(text, at)
+  return name
+}
+
+function rawIn(text: string): RawJson {
+  const start = at
+  at = valueEnd(text, start)
+  const slice = text.slice(start, at)
+  return new RawJson(text.length > MOST_AROUND + 2 * slice.length ? own(slice) : slice, levels > MAX_NESTING)
+}
+
+function valueIn(text: string): unknown {
+  const first = text.charCodeAt(at)
+  if (first === QUOTE) return stringIn(text)
+  if (first > ZERO && first <= NINE) {
+    const number = smallIn(text)
+    if (number !== undefined) return number
+  }
+  const start = at
+  at = valueEnd(text, start)
+  return parsed(text, start, at)
+}
+
+/** A whole number of an object, if it has so few digits that it may be added up. */
+function smallIn(text: string): number | undefined {
+  let number = 0
+  const far = Math.min(text.length, at + 16)
+  for (let end = at; end < far; end++) {
+    const code = text.charCodeAt(end)
+    if (code >= ZERO && code <= NINE) number = number * 10 + code - ZERO
+    else if (code !== COMMA && code !== END_BRACE) return undefined
+    else {
+      at = end
+      return number
+    }
+  }
+  return undefined
+}
+
+function stringIn(text: string): string {
+  const start = at
+  for (let end = start + 1; end < text.length; end++) {
+    const code = text.charCodeAt(end)
+    if (code === QUOTE) {
+      at = end + 1
+      return own(text.slice(start + 1, end))
+    }
+    if (code === BACKSLASH) break
+    if (code < SPACE) throw notJson()
+  }
+  at = stringEnd(text, start)
+  return parsed(text, start, at) as string
+}
+
+/** Slices of fewer characters are copies in V8. */
+const SLICED = 13
+/** Characters of other frames that may be kept in memory with data. */
+const MOST_AROUND = 1024
+
+/** The same characters without the text that they were cut from: an id that is remembered would keep a whole message. */
+function own(slice: string): string {
+  return slice.length < SLICED ? slice : ` ${slice}`.slice(1)
+}
