@@ -2,24 +2,24 @@ import type { Clock } from '../../shared/clock.ts'
 import type { FanfareError } from '../../shared/errors.ts'
 import type { Broker, Delivery, Draft, Ending, Settlement } from '../broker/broker.ts'
 import type { Stretch } from '../stream/chunk.ts'
-import type { ConsumerOptions, ConsumerOutlet, ConsumerOwner, GivenUp } from './consumer-owner.ts'
+import {
+  type ConsumerOptions,
+  type ConsumerOutlet,
+  type ConsumerOwner,
+  FAIR_MS,
+  type GivenUp,
+  LEASED_AHEAD_BYTES,
+} from './consumer-owner.ts'
 import { deliveryFrame, joined } from './delivery-frames.ts'
 import { type Lease, Leases } from './leases.ts'
+import { SettledNotice } from './settled-notice.ts'
+import { TakenDeliveries } from './taken-deliveries.ts'
 
-/** Bytes that are leased ahead of what the connection has taken. */
-export const LEASED_AHEAD_BYTES = 64 * 1024
-/** Time that a message waits in a busy client before an idle one may have it, in milliseconds. */
-export const FAIR_MS = 100
 /** Numbers in one `recall`. */
 const RECALLED_AT_ONCE = 1000
 
 const OUT_OF_TIME = 'The consumer did not answer in time'
 const CONNECTION_LOST = 'The connection of the consumer was lost'
-
-interface Waiting {
-  readonly lease: Lease
-  readonly frame: string | Uint8Array
-}
 
 /**
  * One connection's claim on a queue: what it has on lease, and what is on its way to it. An attempt is charged only for what its client
@@ -34,15 +34,14 @@ export class Consumer {
   private readonly owner: ConsumerOwner<Consumer>
   private readonly leases: Leases
   /** Leased and not handed out. */
-  private waiting: Waiting[] = []
+  private waiting: { readonly lease: Lease; readonly frame: string | Uint8Array }[] = []
   private waitingBytes = 0
   /** Plain acks that are being committed: nothing of them comes back, as a nack or a refused publish does. */
   private settling = 0
   /** Ends that were under way when the consumer ended: they come back if they are refused. */
   private readonly leftToEnd = new Set<Lease>()
-  /** Deliveries that were taken from the client without its doing, and their messages: an ack may still come. */
-  private readonly taken = new Map<number, number>()
-  private settledNow: number[] = []
+  private readonly taken: TakenDeliveries
+  private readonly settled: SettledNotice
   /** When the client last said something of its deliveries. */
   private lastSign = 0
   /** Since when nothing of what waits in the client has moved. */
@@ -69,6 +68,8 @@ export class Consumer {
     this.outlet = outlet
     this.owner = owner
     this.leases = new Leases(options.ackDeadlineMs, options.begins)
+    this.taken = new TakenDeliveries(options.prefetch)
+    this.settled = new SettledNotice(options.consumer, outlet)
   }
 
   get inFlightCount(): number {
@@ -157,7 +158,7 @@ export class Consumer {
   leaseOf(delivery: number, late: boolean): Lease | undefined {
     const lease = this.leases.get(delivery)
     if (lease) return lease.state === 'sent' || lease.state === 'begun' ? lease : undefined
-    const seq = this.taken.get(delivery)
+    const seq = this.taken.seqOf(delivery)
     if (seq === undefined) return undefined
     this.signOfLife(this.clock.now())
     if (!late) return undefined
@@ -194,7 +195,7 @@ export class Consumer {
         this.settling -= freed
         if (this.ended) this.leftToEnd.delete(lease)
         this.leases.remove(lease)
-        this.tellSettled(lease.delivery)
+        this.settled.add(lease.delivery)
         this.owner.creditChanged(queue)
       },
       refused: failed,
@@ -356,10 +357,7 @@ export class Consumer {
   private take(lease: Lease, lost: number[]): void {
     lost.push(lease.delivery)
     this.leases.remove(lease)
-    this.taken.set(lease.delivery, lease.seq)
-    if (this.taken.size <= this.options.prefetch) return
-    const [oldest] = this.taken.keys()
-    this.taken.delete(oldest as number)
+    this.taken.add(lease)
   }
 
   private giveBack(leases: readonly Lease[]): void {
@@ -376,7 +374,7 @@ export class Consumer {
     if (lease.id === undefined) {
       // It was settled late: the message waits as before, and the client may try again.
       this.leases.remove(lease)
-      this.taken.set(lease.delivery, lease.seq)
+      this.taken.add(lease)
       return
     }
     const now = this.clock.now()
@@ -403,17 +401,5 @@ export class Consumer {
     // A failure that cannot be kept does not count, and must not hold up the message for good.
     const back = () => this.letGo(lease)
     this.broker.settle({ queue, delivery, seq, ending, drafts: [], settled: () => {}, refused: back, unknown: back })
-  }
-
-  /** One frame for all that one commit has settled. */
-  private tellSettled(delivery: number): void {
-    if (this.settledNow.length === 0) {
-      queueMicrotask(() => {
-        const deliveries = this.settledNow
-        this.settledNow = []
-        this.outlet.send({ type: 'settled', consumer: this.options.consumer, deliveries })
-      })
-    }
-    this.settledNow.push(delivery)
   }
 }

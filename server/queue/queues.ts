@@ -1,22 +1,16 @@
 import type { Logger } from 'pino'
 import type { Clock } from '../../shared/clock.ts'
-import { type ErrorCode, FanfareError } from '../../shared/errors.ts'
+import { FanfareError } from '../../shared/errors.ts'
 import { type Indexed, PatternIndex } from '../../shared/pattern-index.ts'
-import type {
-  DeadLetter,
-  DeadLetterCount,
-  DeadLetterFilter,
-  QueueInfo,
-  QueueOptions,
-  QueueRates,
-} from '../../shared/queues.ts'
+import type { QueueInfo, QueueOptions, QueueRates } from '../../shared/queues.ts'
 import { parsePattern } from '../../shared/topic.ts'
 import type { Broker, QueueState } from '../broker/broker.ts'
 import type { UnexpectedErrors } from '../failure/unexpected-errors.ts'
 import { type NameLimits, NameQuota } from '../limit/name-quota.ts'
 import type { QueueBinding } from '../topic/topics.ts'
-import { type Consumer, FAIR_MS } from './consumer.ts'
-import type { GivenUp } from './consumer-owner.ts'
+import type { Consumer } from './consumer.ts'
+import { FAIR_MS, type GivenUp } from './consumer-owner.ts'
+import { DeadLetterActs } from './dead-letter-acts.ts'
 import { Dealer } from './dealer.ts'
 import { idIn } from './delivery-frames.ts'
 import type { Lease } from './leases.ts'
@@ -51,26 +45,13 @@ export interface QueueFigures {
   readonly consumers: number
 }
 
-/** Dead letters that a redrive or a purge takes in one commit, and about how many bytes of them a redrive. */
-const BATCH_LETTERS = 500
-const BATCH_BYTES = 1024 * 1024
-/** Errors that may end them halfway: the error then reports how many letters were handled. */
-const CUTS_SHORT: readonly ErrorCode[] = [
-  'queue_limit',
-  'no_queue',
-  'storage_full',
-  'storage_failed',
-  'outcome_unknown',
-  'shutting_down',
-]
-/** How often a redrive with a rate takes a batch. */
-const REDRIVE_STEP_MS = 100
-
 /** The queues of a hub: what feeds them, and who works on them. */
 export class Queues {
   private readonly broker: Broker
   private readonly byName = new Map<string, Queue>()
   private readonly bindings = new PatternIndex<Binding>()
+  /** What operators do with dead letters. */
+  readonly letters: DeadLetterActs
   private readonly quota: NameQuota
   private lastNumber = 0
   private lastDelivery = 0
@@ -78,7 +59,6 @@ export class Queues {
   private readonly clock: Clock
   private readonly unexpected: UnexpectedErrors
   private readonly lookout: Lookout<Consumer>
-  private closed = false
   /** Told of a queue that was deleted. */
   onDelete: (name: string) => void = () => {}
 
@@ -88,6 +68,7 @@ export class Queues {
     this.log = log
     this.clock = clock
     this.quota = new NameQuota(limits, { names: this.byName, patterns: this.bindings })
+    this.letters = new DeadLetterActs(broker, clock)
     this.lookout = new Lookout(clock, (consumer, now) => this.lookAt(consumer, now))
   }
 
@@ -124,7 +105,7 @@ export class Queues {
   }
 
   close(): void {
-    this.closed = true
+    this.letters.close()
     this.lookout.close()
   }
 
@@ -266,77 +247,6 @@ export class Queues {
 
   unpark(name: string, key: string): Promise<void> {
     return this.broker.unpark(name, key)
-  }
-
-  deadLetters(name: string, filter: DeadLetterFilter, from: number, limit: number): Promise<DeadLetter[]> {
-    return this.broker.deadLetters(name, filter, from, limit)
-  }
-
-  /** Counts the dead letters that are there now and meet a filter. */
-  async countDeadLetters(name: string, filter: DeadLetterFilter): Promise<DeadLetterCount> {
-    let through: number | undefined
-    const count = await this.inBatches(name, filter, BATCH_LETTERS, BATCH_BYTES, 'counted', async (letters) => {
-      through = letters.at(-1)
-      return letters.length
-    })
-    return { count, ...(through !== undefined && { through }) }
-  }
-
-  /** Deletes the dead letters that are there now, in batches. Rejects as `redrive` does. */
-  async purgeDeadLetters(name: string, filter: DeadLetterFilter): Promise<number> {
-    return this.inBatches(name, filter, BATCH_LETTERS, Number.POSITIVE_INFINITY, 'purged', (letters) =>
-      this.broker.purgeDeadLetters(name, { letters }),
-    )
-  }
-
-  /**
-   * Moves the dead letters that are there now, in batches, `perSecond` at most. Resolves once all have been moved. Rejects
-   * at the first batch that cannot be moved, and says how many were moved before; those stay moved.
-   */
-  async redrive(name: string, filter: DeadLetterFilter, to: string, perSecond: number | undefined): Promise<number> {
-    // Also if there is nothing to move.
-    this.options(to)
-    const perStep = perSecond === undefined ? BATCH_LETTERS : Math.round((perSecond * REDRIVE_STEP_MS) / 1000)
-    const limit = Math.min(BATCH_LETTERS, Math.max(1, perStep))
-    let earliest = 0
-    return this.inBatches(name, filter, limit, BATCH_BYTES, `moved into "${to}"`, async (letters) => {
-      if (perSecond !== undefined) {
-        await this.pause(earliest - this.clock.now())
-        earliest = this.clock.now() + (letters.length / perSecond) * 1000
-      }
-      return this.broker.redrive(name, { letters }, to, letters.length)
-    })
-  }
-
-  private async inBatches(
-    name: string,
-    filter: DeadLetterFilter,
-    limit: number,
-    bytes: number,
-    done: string,
-    act: (letters: readonly number[]) => Promise<number>,
-  ): Promise<number> {
-    let count = 0
-    try {
-      for await (const letters of this.broker.deadLetterBatches(name, filter, limit, bytes)) {
-        if (this.closed) throw new FanfareError('shutting_down')
-        count += await act(letters)
-      }
-    } catch (error) {
-      if (!(error instanceof FanfareError) || !CUTS_SHORT.includes(error.code)) throw error
-      // Nothing was done: what is missing says more.
-      if (error.code === 'no_queue' && count === 0) throw error
-      const left = this.broker.queue(name)?.deadLetters ?? 0
-      throw new FanfareError(error.code, `Dead letters of "${name}": ${count} ${done}, ${left} left`)
-    }
-    return count
-  }
-
-  private async pause(ms: number): Promise<void> {
-    if (ms <= 0) return
-    await new Promise<void>((resolve) => {
-      this.clock.setTimeout(resolve, ms)
-    })
   }
 
   /** Whether there is anything to work out for a queue: nothing has changed in one that is at rest. */

@@ -23,6 +23,7 @@ import { DeadLetterOperations } from './commit/dead-letter-operations.ts'
 import { DedupWindow } from './commit/dedup-window.ts'
 import { GroupCommit } from './commit/group-commit.ts'
 import { Housekeeping } from './commit/housekeeping.ts'
+import { LateSettlement } from './commit/late-settlement.ts'
 import { Removals } from './commit/removals.ts'
 import { Logs } from './logs.ts'
 import { QueueLog, type QueueRecord } from './queue/queue-log.ts'
@@ -284,28 +285,12 @@ export class EmbeddedBroker implements Broker {
     this.commits.settle(settlement.delivery === undefined ? this.late(settlement) : settlement)
   }
 
-  /** Leases the message once more, at once, so that nobody else gets it; gives it back if the settlement is refused. */
+  /** Leases the message once more, at once, so that nobody else gets it. */
   private late(settlement: Settlement): Settlement {
-    const { queue, seq, ending, drafts } = settlement
+    const { queue, seq } = settlement
     const delivery = this.logs.queues.get(queue)?.leaseAgain(seq, () => ++this.lastDelivery)
     if (delivery === undefined) return settlement
-    const giveBack = () => this.giveBack(queue, [delivery])
-    return {
-      queue,
-      seq,
-      ending,
-      drafts,
-      delivery,
-      settled: () => settlement.settled(),
-      refused: (error) => {
-        giveBack()
-        settlement.refused(error)
-      },
-      unknown: (error) => {
-        giveBack()
-        settlement.unknown(error)
-      },
-    }
+    return new LateSettlement(settlement, delivery, () => this.giveBack(queue, [delivery]))
   }
 
   giveBack(name: string, deliveries: readonly DeliveryId[]): void {
