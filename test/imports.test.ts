@@ -14,7 +14,7 @@ const SERVER_LAYERS = [
   ['main.ts'],
   ['cli'],
   ['index.ts'],
-  ['hub.ts', 'config.ts', 'defaults.ts', 'version.ts'],
+  ['hub.ts', 'hub-parts.ts', 'config.ts', 'defaults.ts', 'version.ts'],
   ['connection', 'http'],
   // Engines are handed what the layers below have encoded, and know nothing of what it means.
   ['engine'],

@@ -4,7 +4,7 @@ import { BatchBuilder } from '../engine/batch.ts'
 import type { Encoded } from '../topic/encoded.ts'
 import type { Message } from '../topic/message.ts'
 import type { Subscription } from '../topic/subscription.ts'
-import { type Gap, gapOf, mergeGaps, type Stretch } from './gap.ts'
+import { type Gap, gapOf, type MessageSpan, mergeGaps } from './gap.ts'
 import { addGap, isReceipt, type Outgoing } from './outgoing.ts'
 import { Run } from './run.ts'
 
@@ -15,12 +15,12 @@ const GAP_BYTES = 64
 const ROUNDS = 4
 
 /**
- * What waits: a frame, or a run of messages that are all for one subscription. Without a stretch it is the hub's own
+ * What waits: a frame, or a run of messages that are all for one subscription. Without a span it is the hub's own
  * word (a receipt, an error), which no policy may drop.
  */
 export interface Entry {
   readonly content: Encoded | Run
-  readonly stretch: Stretch | undefined
+  readonly span: MessageSpan | undefined
   readonly subscriptions: readonly Subscription[]
   /** Set where it is for this subscription alone. */
   readonly only: Subscription | undefined
@@ -38,7 +38,14 @@ export interface Entry {
   next: Entry | undefined
 }
 
-type Draft = Omit<Entry, 'gaps' | 'previous' | 'next'>
+/** An entry that has no place in the list yet. */
+type NewEntry = Omit<Entry, 'gaps' | 'previous' | 'next'>
+
+/** A message that came while a connection is behind, and its subscriptions that match as far as they are known. */
+export interface Staged {
+  readonly message: Message
+  readonly subscriptions: Subscription[]
+}
 
 /** Told of every change of the bytes held and of what is left out, so that sums over backlogs can be kept. */
 export interface Account {
@@ -83,7 +90,7 @@ export class Backlog {
   appendControl(frame: Encoded): void {
     this.link({
       content: frame,
-      stretch: undefined,
+      span: undefined,
       subscriptions: [],
       only: undefined,
       policy: undefined,
@@ -102,9 +109,9 @@ export class Backlog {
   append(message: Message, subscriptions: readonly Subscription[], limit: number): boolean {
     const policy = strictest(subscriptions)
     const key = policy === 'conflate' ? conflationKey(message) : undefined
-    const draft: Draft = {
+    const entry: NewEntry = {
       content: message.wire,
-      stretch: { count: 1, from: message.id, to: message.id },
+      span: { count: 1, from: message.id, to: message.id },
       subscriptions,
       only: undefined,
       policy,
@@ -113,7 +120,7 @@ export class Backlog {
       expiresAt: message.expiresAt,
       cost: message.wire.bytes + ENTRY_BYTES,
     }
-    return this.admit(draft, limit)
+    return this.admit(entry, limit)
   }
 
   /**
@@ -121,10 +128,10 @@ export class Backlog {
    * a comparison for each message, and an entry for each turn. Its policy must not be `conflate`.
    */
   appendRun(run: Run, subscription: Subscription, limit: number): boolean {
-    const stretch = { count: run.count, from: run.first?.id ?? '', to: run.last?.id ?? '' }
-    const draft: Draft = {
+    const span = { count: run.count, from: run.first?.id ?? '', to: run.last?.id ?? '' }
+    const entry: NewEntry = {
       content: run,
-      stretch,
+      span,
       subscriptions: [subscription],
       only: undefined,
       policy: subscription.policy,
@@ -133,14 +140,14 @@ export class Backlog {
       expiresAt: undefined,
       cost: run.bytes + run.count * ENTRY_BYTES,
     }
-    return this.admit(draft, limit)
+    return this.admit(entry, limit)
   }
 
   /** Leaves messages out, oldest first, until `limit` bytes are held or none is left. */
   shrinkTo(limit: number, reason: GapReason): void {
     this.dropOldest(limit, reason)
     for (let entry = this.head; entry && this.bytes > limit; entry = entry.next) {
-      if (entry.stretch) this.leaveOut(entry, reason)
+      if (entry.span) this.leaveOut(entry, reason)
     }
   }
 
@@ -164,7 +171,7 @@ export class Backlog {
       builder.scope(entry.only?.sub)
       builder.add(frame)
       bytes += frame.bytes
-      if (entry.stretch) messages++
+      if (entry.span) messages++
       else if (isReceipt(frame)) receipts++
     }
     return { batch: builder.build(), messages, receipts }
@@ -185,7 +192,7 @@ export class Backlog {
     if (!entry) return undefined
     this.unlink(entry)
     if (entry.conflationKey !== undefined) this.taken++
-    if (!entry.stretch) this.controls--
+    if (!entry.span) this.controls--
     return entry
   }
 
@@ -208,14 +215,14 @@ export class Backlog {
     this.newestByKey.clear()
   }
 
-  private admit(draft: Draft, limit: number): boolean {
-    const { cost, policy } = draft
+  private admit(entry: NewEntry, limit: number): boolean {
+    const { cost, policy } = entry
     if (this.bytes + cost > limit) {
       if (policy === 'disconnect') return false
       if (policy !== 'drop-newest') this.dropOldest(limit - cost, 'drop-oldest')
     }
-    if (this.bytes + cost > limit) this.leaveNewOut(draft, policy === 'drop-newest' ? policy : 'drop-oldest')
-    else this.link(draft)
+    if (this.bytes + cost > limit) this.leaveNewOut(entry, policy === 'drop-newest' ? policy : 'drop-oldest')
+    else this.link(entry)
     return true
   }
 
@@ -250,19 +257,19 @@ export class Backlog {
     const before = gaps.length
     const own = entry.gaps
     for (const subscription of entry.subscriptions) {
-      mergeGaps(own, [this.gapFor(subscription, entry.stretch as Stretch, reason)], 'after')
+      mergeGaps(own, [this.gapFor(subscription, entry.span as MessageSpan, reason)], 'after')
     }
     mergeGaps(gaps, own, 'before')
     this.charge((gaps.length - before) * GAP_BYTES)
   }
 
-  private leaveNewOut({ subscriptions, stretch }: Draft, reason: GapReason): void {
-    this.addTailGaps(subscriptions.map((subscription) => this.gapFor(subscription, stretch as Stretch, reason)))
+  private leaveNewOut({ subscriptions, span }: NewEntry, reason: GapReason): void {
+    this.addTailGaps(subscriptions.map((subscription) => this.gapFor(subscription, span as MessageSpan, reason)))
   }
 
-  private gapFor(subscription: Subscription, stretch: Stretch, reason: GapReason): Gap {
-    this.account.leftOut(subscription, stretch.count, reason)
-    return gapOf(subscription, stretch, reason)
+  private gapFor(subscription: Subscription, span: MessageSpan, reason: GapReason): Gap {
+    this.account.leftOut(subscription, span.count, reason)
+    return gapOf(subscription, span, reason)
   }
 
   private addTailGaps(gaps: readonly Gap[]): void {
@@ -271,9 +278,9 @@ export class Backlog {
     this.charge((this.tailGaps.length - before) * GAP_BYTES)
   }
 
-  private link(draft: Draft): void {
+  private link(added: NewEntry): void {
     // The gaps that stood last stand before it from now on; what they count for goes along.
-    const entry: Entry = { ...draft, gaps: this.tailGaps, previous: this.tail, next: undefined }
+    const entry: Entry = { ...added, gaps: this.tailGaps, previous: this.tail, next: undefined }
     this.tailGaps = []
     if (this.tail) this.tail.next = entry
     else this.head = entry

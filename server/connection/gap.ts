@@ -11,13 +11,13 @@ export interface Gap {
 }
 
 /** Some messages in a row, as a gap tells of them. */
-export interface Stretch {
+export interface MessageSpan {
   readonly count: number
   readonly from: string
   readonly to: string
 }
 
-export function gapOf(subscription: Subscription, { count, from, to }: Stretch, reason: GapReason): Gap {
+export function gapOf(subscription: Subscription, { count, from, to }: MessageSpan, reason: GapReason): Gap {
   return { subscription, reason, count, from, to }
 }
 

@@ -5,16 +5,23 @@ import type { Turn } from './turn.ts'
 
 /** What a connection's outbox asks of the connection. */
 export interface OutboxOwner {
-  /** Receipts have been handed to the socket: the publisher may send that many again. */
-  receiptsSent(count: number): void
   /** The policy, or the bound on all outboxes, says that the connection has to go. Called in the middle of a fan-out. */
   overflow(code: 'slow_consumer' | 'outbox_total'): void
   /** A stream cannot feed this subscription any longer. */
   feedFailed(subscription: Subscription, error: unknown): void
-  /** Nothing waits any longer. */
-  caughtUp(): void
   /** A bug: the outbox has been released, and the connection has to go. Called in the middle of a fan-out, too. */
   failed(error: unknown): void
+}
+
+/** What a publisher may send depends on the receipts that it has been sent. */
+export interface ReceiptWindow {
+  /** The socket has this many receipts: the publisher may send that many again. */
+  receiptsSent(count: number): void
+}
+
+/** What goes on when the connection has taken all that it was sent. */
+export interface WaitsForOutbox {
+  caughtUp(): void
 }
 
 /** What all outboxes of a hub share. */
@@ -22,4 +29,6 @@ export interface OutboxShared {
   readonly turn: Turn
   readonly budget: OutboxBudget
   readonly traffic: Traffic
+  /** Maximum bytes per outbox. */
+  readonly limit: number
 }

@@ -43,6 +43,12 @@ export class Admission {
     return undefined
   }
 
+  /** Throws `hub_full`, `address_limit`. */
+  require(address: string): void {
+    const refusal = this.refusalOf(address)
+    if (refusal) throw refusal
+  }
+
   opened(address: string): void {
     this.count++
     const network = networkOf(address)

@@ -113,7 +113,11 @@ export class Metrics {
     this.labelledCounter('fanfare_messages_dropped_total', 'Messages left out for a subscription.', ['reason'], () =>
       Object.entries(traffic.dropped).map(([reason, count]) => [[reason], count]),
     )
-    this.counter('fanfare_received_bytes_total', 'Bytes of WebSocket messages received.', () => traffic.bytesIn)
+    this.counter(
+      'fanfare_received_bytes_total',
+      'Bytes of WebSocket messages, and of requests that publish, received.',
+      () => traffic.bytesIn,
+    )
     this.counter('fanfare_sent_bytes_total', 'Bytes of WebSocket messages sent.', () => traffic.bytesOut)
     this.gauge('fanfare_outbox_bytes', 'Bytes held by all outboxes.', () => budget.bytes)
     this.gauge('fanfare_outbox_limit_bytes', 'Bytes that all outboxes may hold.', () => budget.limit)

@@ -134,7 +134,8 @@ export class PeerModel implements OutboxOwner {
     this.topics = topics
     this.checks = checks
     this.socket = new FakeSocket(this.client, () => this.outbox.drain())
-    this.outbox = new Outbox(this.socket, { turn, budget, traffic: new Traffic() }, LIMIT, this)
+    this.outbox = new Outbox(this.socket, { turn, budget, traffic: new Traffic(), limit: LIMIT }, this)
+    this.outbox.receiptWindow = this
     if (checks) this.outbox.startChecks()
   }
 
@@ -178,8 +179,6 @@ export class PeerModel implements OutboxOwner {
   feedFailed(): void {
     throw new Error('No stream feeds anything here')
   }
-
-  caughtUp(): void {}
 
   failed(error: unknown): void {
     throw error
