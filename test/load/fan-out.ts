@@ -201,7 +201,11 @@ class Publisher {
   }
 }
 
-async function greet(socket: Socket, target: Target, { say, hear }: { say: string; hear: string }): Promise<string> {
+export async function greet(
+  socket: Socket,
+  target: Target,
+  { say, hear }: { say: string; hear: string },
+): Promise<string> {
   const heard = seen(socket, hear)
   socket.write(clientFrame(say, target.name === 'nats-server'))
   return heard

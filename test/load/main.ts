@@ -8,6 +8,7 @@ import { hostile } from './hostile.ts'
 import { idle } from './idle.ts'
 import { match } from './match.ts'
 import { type NamesLoad, names } from './names.ts'
+import { type PairsLoad, pairs } from './pairs.ts'
 import { moveToLoadCore } from './process-stats.ts'
 import { queues } from './queues.ts'
 import { type StormLoad, storm } from './storm.ts'
@@ -33,6 +34,17 @@ addScenario(program.command('fan-out'))
   .option('--targets <names>', NAMES, 'ws,uws,plain-ws,native-uws')
   .action(({ rounds, targets, ...scenario }: Scenario & { rounds: number; targets: string }) =>
     compare(targetsOf(targets), scenario, rounds),
+  )
+
+program
+  .command('pairs')
+  .description('what a publish costs: few subscribers, and a WebSocket message for each publish')
+  .option('--size <bytes>', 'size of a payload', wholeNumber('size', 30, 100_000), 81)
+  .option('--seconds <n>', 'time of each measurement', wholeNumber('seconds', 1), 4)
+  .option('--rounds <n>', 'how often, for figures that agree', wholeNumber('rounds', 1), 1)
+  .option('--engines <names>', 'of ws, uws', 'uws')
+  .action(({ engines, ...load }: PairsLoad & { engines: string }) =>
+    pairs([...engines.split(',').map((engine) => fanfare(engine)), nats], load),
   )
 
 program

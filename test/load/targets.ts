@@ -27,6 +27,13 @@ export interface Target {
   start(): Promise<Running>
 }
 
+/** One that has topics, and takes one publish in each WebSocket message. */
+export interface TopicTarget extends Target {
+  subscribeTo(topic: string): Greeting
+  /** The bytes of one WebSocket message. */
+  publishAlone(topic: string, payload: string, seq: number): Buffer
+}
+
 export interface Greeting {
   readonly say: string
   readonly hear: string
@@ -52,7 +59,7 @@ const extension = import.meta.url.endsWith('.ts') ? '.ts' : '.js'
 const runner = extension === '.ts' ? ['--import', 'tsx'] : []
 
 /** A hub on one core, as all servers are that are compared; or with `cores: 'all'` as its users run it. */
-export function fanfare(engine: string, flags: readonly string[] = [], cores: 'one' | 'all' = 'one'): Target {
+export function fanfare(engine: string, flags: readonly string[] = [], cores: 'one' | 'all' = 'one'): TopicTarget {
   const main = fileURLToPath(new URL(`../../server/main${extension}`, import.meta.url))
   const command = [
     process.execPath,
@@ -86,6 +93,9 @@ export function fanfare(engine: string, flags: readonly string[] = [], cores: 'o
       return Buffer.concat(messages)
     },
     ack: { text: '"receipt"', messages: 1 },
+    subscribeTo: (topic) => ({ say: `{"type":"subscribe","sub":1,"pattern":"${topic}"}`, hear: '"subscribed"' }),
+    publishAlone: (topic, data, seq) =>
+      clientFrame(`{"type":"publish","seq":${seq},"topic":"${topic}","data":"${data}"}`),
     start: () => run(cores === 'one' ? onServerCore(command) : command, /"port":(\d+)/),
   }
 }
@@ -144,7 +154,7 @@ export const localTargets = [fanfare('ws'), fanfare('uws'), plainWs, nativeUws]
 
 const NATS = '/usr/sbin/nats-server'
 
-export const nats: Target = {
+export const nats: TopicTarget = {
   name: 'nats-server',
   protocol: undefined,
   subscriberPath: '/',
@@ -156,6 +166,8 @@ export const nats: Target = {
     return clientFrame(`${lines.join('')}PING\r\n`, true)
   },
   ack: { text: 'PONG', messages: BATCH },
+  subscribeTo: (topic) => ({ say: `CONNECT {"verbose":false}\r\nSUB ${topic} 1\r\nPING\r\n`, hear: 'PONG' }),
+  publishAlone: (topic, data) => clientFrame(`PUB ${topic} ${data.length}\r\n${data}\r\n`, true),
   async start() {
     const folder = mkdtempSync(join(tmpdir(), 'fanfare-nats-'))
     const config = join(folder, 'nats.conf')
