@@ -35,6 +35,18 @@ const SERVER_LAYERS = [
 /** What the dashboard is bundled with. */
 const PAGE_PACKAGES = ['lit', 'uplot']
 
+/** A file fits on a few screens. */
+const MAX_LINES = 400
+
+/** Files that are still longer. Take a file out when it has been split, and put none in. */
+const TOO_LONG = [
+  'client/client.ts',
+  'server/broker/embedded/queue/queue-log.ts',
+  'server/broker/embedded/stream/stream-log.ts',
+  'server/queue/queues.ts',
+  'test/property/queue-world.ts',
+]
+
 interface Import {
   /** Paths from the root, with slashes. */
   readonly from: string
@@ -47,6 +59,18 @@ interface Import {
 
 const files = ['shared', 'client', 'server', 'test/kit', 'demo'].flatMap(sources)
 const imports = files.flatMap(importsOf)
+
+it('no file is longer than a few screens', () => {
+  const all = ['shared', 'client', 'server', 'demo', 'test'].flatMap((folder) =>
+    readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' }).map((name) => slashes(join(folder, name))),
+  )
+  const long = all.filter((file) => /\.[mc]?[tj]sx?$/.test(file) && linesOf(file) > MAX_LINES)
+  expect(long.filter((file) => !TOO_LONG.includes(file))).toEqual([])
+  expect(
+    TOO_LONG.filter((file) => !long.includes(file)),
+    'these are short enough now',
+  ).toEqual([])
+})
 
 describe('imports run one way', () => {
   it('shared uses nothing but itself, and a package that is types alone', () => {
@@ -169,6 +193,10 @@ function offenders(folder: string, allowed: (each: Import) => boolean): string[]
   return imports
     .filter((each) => inside(each.from, folder) && !allowed(each))
     .map(({ from, to }) => `${from} imports ${to}`)
+}
+
+function linesOf(file: string): number {
+  return readFileSync(join(ROOT, file), 'utf8').split('\n').length - 1
 }
 
 function inside(file: string, folder: string): boolean {
