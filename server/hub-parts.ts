@@ -15,12 +15,12 @@ import { FrameTime } from './connection/frame-time.ts'
 import { Heartbeat } from './connection/heartbeat.ts'
 import { OpenConnections } from './connection/open-connections.ts'
 import { OutboxBudget } from './connection/outbox-budget.ts'
-import { Turn } from './connection/turn.ts'
 import { UpgradeCheck } from './connection/upgrade-check.ts'
+import { WriteTurn } from './connection/write-turn.ts'
 import type { EngineApp, EngineSocket, SocketHandlers } from './engine/engine.ts'
 import type { UnexpectedErrors } from './failure/unexpected-errors.ts'
 import { httpHandler } from './http/handler.ts'
-import { Publisher } from './http/publisher.ts'
+import { HttpPublisher } from './http/publisher.ts'
 import { Admission } from './limit/admission.ts'
 import { Descriptors } from './limit/descriptors.ts'
 import { HttpConnections } from './limit/http-connections.ts'
@@ -37,7 +37,7 @@ import { Queues } from './queue/queues.ts'
 import { Connections } from './registry/connections.ts'
 import { Streams } from './stream/streams.ts'
 import { Contracts } from './topic/contracts.ts'
-import { Requests } from './topic/requests.ts'
+import { RequestRouting } from './topic/request-routing.ts'
 import { Topics } from './topic/topics.ts'
 import { version } from './version.ts'
 
@@ -72,7 +72,7 @@ export interface HubParts {
   readonly budget: OutboxBudget
   readonly registry: Connections<Connection>
   readonly connections: OpenConnections
-  readonly publisher: Publisher
+  readonly publisher: HttpPublisher
   readonly fetch: EngineApp['fetch']
 }
 
@@ -128,7 +128,7 @@ function topicParts({ config, broker, log, clock, unexpected }: HubBasis, { traf
   const topics = new Topics(broker, keepers, contracts, clock)
   streams.onChange = () => topics.forgetRoutes()
   queues.onChange = () => topics.forgetRoutes()
-  return { streams, queues, topics, requests: new Requests(contracts, clock) }
+  return { streams, queues, topics, requests: new RequestRouting(contracts, clock) }
 }
 type TopicParts = ReturnType<typeof topicParts>
 
@@ -167,7 +167,7 @@ function connectionParts(
   const { config, authenticator, clock, log, unexpected } = basis
   const { window, pingIntervalMs, frameBytes, subscriptions, calls, helloTimeoutMs } = config
   const { traffic, budget, frameTime, admission } = limits
-  const turn = new Turn(clock)
+  const turn = new WriteTurn(clock)
   const heartbeat = new Heartbeat(pingIntervalMs, clock)
   const connection: ConnectionParts = {
     inbox: { frameTime, budget },
@@ -213,7 +213,7 @@ function httpParts(
   const origins = new Origins(config.allowedOrigins, () => authenticator.isLocal)
   const upgrades = new UpgradeCheck(proxies, origins, admission, traffic, refusals)
   const shared = { topics, broker, admission, traffic, frameTime, unexpected }
-  const publisher = new Publisher({ ...shared, limits: messages, window, accepts })
+  const publisher = new HttpPublisher({ ...shared, limits: messages, window, accepts })
   const open = (socket: EngineSocket, address: string, access: Access): SocketHandlers => {
     if (!accepts()) throw new FanfareError('shutting_down')
     admission.require(address)

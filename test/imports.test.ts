@@ -4,33 +4,9 @@ import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import ts from 'typescript'
 import { describe, expect, it } from 'vitest'
+import { SERVER_LAYERS } from './setup/layers.ts'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
-
-/** Inside `server`, top down: a file imports from its own layer or from lower ones. */
-const SERVER_LAYERS = [
-  // A page: nothing of the server imports it.
-  ['dashboard'],
-  ['main.ts'],
-  ['cli'],
-  ['index.ts'],
-  ['hub.ts', 'hub-parts.ts', 'config.ts', 'defaults.ts', 'version.ts'],
-  ['connection', 'http'],
-  // Engines are handed what the layers below have encoded, and know nothing of what it means.
-  ['engine'],
-  ['admin'],
-  ['monitor'],
-  // Of the connections: the hub drains them, an operator looks at them and ends them.
-  ['registry'],
-  ['stream', 'queue'],
-  ['topic'],
-  ['broker'],
-  ['limit'],
-  ['network', 'tls'],
-  ['auth'],
-  // Every layer may report to it.
-  ['failure'],
-]
 
 /** What the dashboard is bundled with. */
 const PAGE_PACKAGES = ['lit', 'uplot']

@@ -4,9 +4,9 @@ import { BatchBuilder } from '../engine/batch.ts'
 import type { Encoded } from '../topic/encoded.ts'
 import type { Message } from '../topic/message.ts'
 import type { Subscription } from '../topic/subscription.ts'
-import { type Gap, gapOf, type MessageSpan, mergeGaps } from './gap.ts'
+import { FrameChain } from './frame-chain.ts'
+import { gapOf, type MessageSpan, mergeGaps, type PendingGap } from './gap.ts'
 import { addGap, isReceipt, type Outgoing } from './outgoing.ts'
-import { Run } from './run.ts'
 
 /** What an entry costs beside its frame: the objects of this list and of the message, roughly. */
 const ENTRY_BYTES = 160
@@ -15,11 +15,11 @@ const GAP_BYTES = 64
 const ROUNDS = 4
 
 /**
- * What waits: a frame, or a run of messages that are all for one subscription. Without a span it is the hub's own
+ * What waits: a frame, or a chain of messages that are all for one subscription. Without a span it is the hub's own
  * word (a receipt, an error), which no policy may drop.
  */
-export interface Entry {
-  readonly content: Encoded | Run
+export interface BacklogEntry {
+  readonly content: Encoded | FrameChain
   readonly span: MessageSpan | undefined
   readonly subscriptions: readonly Subscription[]
   /** Set where it is for this subscription alone. */
@@ -33,13 +33,13 @@ export interface Entry {
   /** What it counts for. */
   readonly cost: number
   /** What was left out right before it. */
-  gaps: Gap[]
-  previous: Entry | undefined
-  next: Entry | undefined
+  gaps: PendingGap[]
+  previous: BacklogEntry | undefined
+  next: BacklogEntry | undefined
 }
 
 /** An entry that has no place in the list yet. */
-type NewEntry = Omit<Entry, 'gaps' | 'previous' | 'next'>
+type NewEntry = Omit<BacklogEntry, 'gaps' | 'previous' | 'next'>
 
 /** A message that came while a connection is behind, and its subscriptions that match as far as they are known. */
 export interface Staged {
@@ -67,13 +67,13 @@ export class Backlog {
   /** Frames of the hub's own among what waits. */
   controls = 0
   private readonly account: Account
-  private head: Entry | undefined = undefined
-  private tail: Entry | undefined = undefined
+  private head: BacklogEntry | undefined = undefined
+  private tail: BacklogEntry | undefined = undefined
   /** Left out behind the last entry. */
-  private tailGaps: Gap[] = []
+  private tailGaps: PendingGap[] = []
   /** No entry before this one may be dropped to make room. Moves forward only, so that the search costs nothing. */
-  private oldestDroppable: Entry | undefined = undefined
-  private readonly newestByKey = new Map<string, Entry>()
+  private oldestDroppable: BacklogEntry | undefined = undefined
+  private readonly newestByKey = new Map<string, BacklogEntry>()
   /** Of those that have a key. */
   private taken = 0
 
@@ -124,13 +124,13 @@ export class Backlog {
   }
 
   /**
-   * Appends a run of messages as one: what a connection with a single subscription costs while it is stalled is then
+   * Appends a chain of messages as one: what a connection with a single subscription costs while it is stalled is then
    * a comparison for each message, and an entry for each turn. Its policy must not be `conflate`.
    */
-  appendRun(run: Run, subscription: Subscription, limit: number): boolean {
-    const span = { count: run.count, from: run.first?.id ?? '', to: run.last?.id ?? '' }
+  appendChain(chain: FrameChain, subscription: Subscription, limit: number): boolean {
+    const span = { count: chain.count, from: chain.first?.id ?? '', to: chain.last?.id ?? '' }
     const entry: NewEntry = {
-      content: run,
+      content: chain,
       span,
       subscriptions: [subscription],
       only: undefined,
@@ -138,7 +138,7 @@ export class Backlog {
       conflationKey: undefined,
       takenBefore: 0,
       expiresAt: undefined,
-      cost: run.bytes + run.count * ENTRY_BYTES,
+      cost: chain.bytes + chain.count * ENTRY_BYTES,
     }
     return this.admit(entry, limit)
   }
@@ -154,7 +154,7 @@ export class Backlog {
   /** Takes the next of what waits, until it has this many bytes; messages that have expired meanwhile are let go. */
   take(clock: Pick<Clock, 'now' | 'wall'>, most: number): Outgoing {
     const first = this.head?.content
-    if (first instanceof Run && this.head?.gaps.length === 0) {
+    if (first instanceof FrameChain && this.head?.gaps.length === 0) {
       this.shift()
       return first.toOutgoing()
     }
@@ -164,7 +164,7 @@ export class Backlog {
     let messages = 0
     while (bytes < most) {
       for (const gap of this.shiftGaps()) bytes += addGap(builder, gap)
-      const entry = this.head?.content instanceof Run ? undefined : this.shift()
+      const entry = this.head?.content instanceof FrameChain ? undefined : this.shift()
       if (!entry) break
       if (entry.expiresAt !== undefined && entry.expiresAt <= wallTime(clock)) continue
       const frame = entry.content as Encoded
@@ -178,7 +178,7 @@ export class Backlog {
   }
 
   /** Takes out the gaps that stand before everything else. */
-  private shiftGaps(): readonly Gap[] {
+  private shiftGaps(): readonly PendingGap[] {
     const gaps = this.head ? this.head.gaps : this.tailGaps
     if (this.head) this.head.gaps = []
     else this.tailGaps = []
@@ -187,7 +187,7 @@ export class Backlog {
   }
 
   /** Takes the first entry out, of which the gaps have been taken. */
-  private shift(): Entry | undefined {
+  private shift(): BacklogEntry | undefined {
     const entry = this.head
     if (!entry) return undefined
     this.unlink(entry)
@@ -250,7 +250,7 @@ export class Backlog {
     }
   }
 
-  private leaveOut(entry: Entry, reason: GapReason): void {
+  private leaveOut(entry: BacklogEntry, reason: GapReason): void {
     const { next } = entry
     this.unlink(entry)
     const gaps = next ? next.gaps : this.tailGaps
@@ -267,12 +267,12 @@ export class Backlog {
     this.addTailGaps(subscriptions.map((subscription) => this.gapFor(subscription, span as MessageSpan, reason)))
   }
 
-  private gapFor(subscription: Subscription, span: MessageSpan, reason: GapReason): Gap {
+  private gapFor(subscription: Subscription, span: MessageSpan, reason: GapReason): PendingGap {
     this.account.leftOut(subscription, span.count, reason)
     return gapOf(subscription, span, reason)
   }
 
-  private addTailGaps(gaps: readonly Gap[]): void {
+  private addTailGaps(gaps: readonly PendingGap[]): void {
     const before = this.tailGaps.length
     mergeGaps(this.tailGaps, gaps, 'after')
     this.charge((this.tailGaps.length - before) * GAP_BYTES)
@@ -280,7 +280,7 @@ export class Backlog {
 
   private link(added: NewEntry): void {
     // The gaps that stood last stand before it from now on; what they count for goes along.
-    const entry: Entry = { ...added, gaps: this.tailGaps, previous: this.tail, next: undefined }
+    const entry: BacklogEntry = { ...added, gaps: this.tailGaps, previous: this.tail, next: undefined }
     this.tailGaps = []
     if (this.tail) this.tail.next = entry
     else this.head = entry
@@ -290,7 +290,7 @@ export class Backlog {
     this.charge(entry.cost)
   }
 
-  private unlink(entry: Entry): void {
+  private unlink(entry: BacklogEntry): void {
     if (entry.previous) entry.previous.next = entry.next
     else this.head = entry.next
     if (entry.next) entry.next.previous = entry.previous
@@ -320,7 +320,7 @@ function strictest(subscriptions: readonly Subscription[]): Policy {
   return first
 }
 
-function isDroppable({ policy }: Entry): boolean {
+function isDroppable({ policy }: BacklogEntry): boolean {
   return policy === 'drop-oldest' || policy === 'conflate'
 }
 

@@ -9,7 +9,7 @@ import type { Traffic } from '../monitor/traffic.ts'
 import type { Outbox } from './outbox.ts'
 import type { WaitsForOutbox } from './outbox-owner.ts'
 
-interface Waiting {
+interface WaitingCall {
   readonly frame: CallFrame
   readonly access: Access
 }
@@ -45,7 +45,7 @@ export class Calls implements WaitsForOutbox {
   private readonly connection: ConnectionName
   private readonly outbox: Outbox
   private readonly refuse: (error: unknown, frame: unknown) => void
-  private readonly waiting: Waiting[] = []
+  private readonly waiting: WaitingCall[] = []
   /** Answers that wait for the connection. Each keeps its place among those under way. */
   private readonly answers: (() => void)[] = []
   private unanswered = 0
@@ -105,7 +105,7 @@ export class Calls implements WaitsForOutbox {
     for (const leave of this.places) leave()
   }
 
-  private async run({ frame, access }: Waiting): Promise<void> {
+  private async run({ frame, access }: WaitingCall): Promise<void> {
     const { seq, method, params } = frame
     const { id: connection, address } = this.connection
     const leave = this.takePlace()

@@ -14,7 +14,7 @@ import { connectionInfo } from './connection-info.ts'
 import type { ConnectionParts } from './connection-parts.ts'
 import { decodeMessage } from './decode.ts'
 import { Dispatch } from './dispatch.ts'
-import type { Patience, Watched } from './heartbeat.ts'
+import type { PingedConnection, SilenceBounds } from './heartbeat.ts'
 import { Inbox, type InboxOwner } from './inbox.ts'
 import { Login, welcomeFrame } from './login.ts'
 import { Outbox } from './outbox.ts'
@@ -28,7 +28,9 @@ import { Renewal, type RenewalOwner } from './renewal.ts'
  *
  * It is a boundary: whatever the engine, a timer or a promise calls here never throws. A bug costs this connection (`internal`).
  */
-export class Connection implements SocketHandlers, InboxOwner, OutboxOwner, RenewalOwner, WatchedConnection, Watched {
+export class Connection
+  implements SocketHandlers, InboxOwner, OutboxOwner, RenewalOwner, WatchedConnection, PingedConnection
+{
   readonly id = nanoid(12)
   readonly number: number
   readonly address: string
@@ -101,7 +103,7 @@ export class Connection implements SocketHandlers, InboxOwner, OutboxOwner, Rene
   }
 
   /** Several times in every ping interval: pings a peer that has been silent for one, and ends its connection if that gets no answer. */
-  look({ pingAfter, endAfter }: Patience): void {
+  look({ pingAfter, endAfter }: SilenceBounds): void {
     if (this.state === 'ended') return
     this.guarded(() => {
       this.silentLooks = this.heard ? 0 : this.silentLooks + 1

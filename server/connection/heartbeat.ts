@@ -7,14 +7,14 @@ export interface Expiring {
 }
 
 /** How many looks of the heartbeat in a row find a peer silent before it is pinged, and before its connection is ended. */
-export interface Patience {
+export interface SilenceBounds {
   readonly pingAfter: number
   readonly endAfter: number
 }
 
 /** A connection whose peer has to show that it is there. */
-export interface Watched extends Expiring {
-  look(patience: Patience): void
+export interface PingedConnection extends Expiring {
+  look(patience: SilenceBounds): void
   /** Returns whether it need not be asked again. */
   checkHello(now: number): boolean
 }
@@ -38,9 +38,9 @@ const ANSWER_MS = 10_000
  * anything and for tokens that expire. One timer for all.
  */
 export class Heartbeat {
-  private readonly slices: Set<Watched>[]
-  private readonly patience: Patience
-  private readonly silent = new Set<Watched>()
+  private readonly slices: Set<PingedConnection>[]
+  private readonly patience: SilenceBounds
+  private readonly silent = new Set<PingedConnection>()
   private readonly expiring = new Set<Expiring>()
   private expiryChecked = 0
   private readonly clock: Clock
@@ -65,7 +65,7 @@ export class Heartbeat {
     this.timer.unref()
   }
 
-  add(connection: Watched): void {
+  add(connection: PingedConnection): void {
     this.newest = (this.newest + 1) % this.slices.length
     this.slices[this.newest]?.add(connection)
     this.silent.add(connection)
@@ -75,7 +75,7 @@ export class Heartbeat {
     this.expiring.add(connection)
   }
 
-  remove(connection: Watched): void {
+  remove(connection: PingedConnection): void {
     this.expiring.delete(connection)
     for (const slice of this.slices) if (slice.delete(connection)) break
     this.silent.delete(connection)

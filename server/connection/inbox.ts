@@ -1,5 +1,5 @@
 import type { EngineSocket } from '../engine/engine.ts'
-import { type FrameTime, LOOK_EVERY, type Waiting } from './frame-time.ts'
+import { type FrameTime, LOOK_EVERY, type WaitsForTime } from './frame-time.ts'
 import type { Debtor, OutboxBudget } from './outbox-budget.ts'
 
 /** What a message that waits costs besides its bytes, roughly. */
@@ -47,7 +47,7 @@ interface Opened {
  * What a connection has sent and the hub has not handled yet, because the turn of the event loop had no more time for frames. It is
  * handled in order in later turns. Meanwhile the socket is not read; what comes anyway counts as part of `outboxTotalBytes`.
  */
-export class Inbox implements Debtor, Waiting {
+export class Inbox implements Debtor, WaitsForTime {
   heldBytes = 0
   private readonly socket: EngineSocket
   private readonly shared: InboxShared

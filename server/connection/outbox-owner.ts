@@ -1,7 +1,7 @@
 import type { Traffic } from '../monitor/traffic.ts'
 import type { Subscription } from '../topic/subscription.ts'
 import type { OutboxBudget } from './outbox-budget.ts'
-import type { Turn } from './turn.ts'
+import type { WriteTurn } from './write-turn.ts'
 
 /** What a connection's outbox asks of the connection. */
 export interface OutboxOwner {
@@ -26,7 +26,7 @@ export interface WaitsForOutbox {
 
 /** What all outboxes of a hub share. */
 export interface OutboxShared {
-  readonly turn: Turn
+  readonly turn: WriteTurn
   readonly budget: OutboxBudget
   readonly traffic: Traffic
   /** Maximum bytes per outbox. */

@@ -5,19 +5,19 @@ import { Encoded } from '../topic/encoded.ts'
 import type { Message } from '../topic/message.ts'
 import type { Recipient, Subscription } from '../topic/subscription.ts'
 import { type Account, Backlog, type Staged } from './backlog.ts'
+import type { FrameChain } from './frame-chain.ts'
 import { Line } from './line.ts'
 import type { Debtor } from './outbox-budget.ts'
 import type { OutboxOwner, OutboxShared, ReceiptWindow, WaitsForOutbox } from './outbox-owner.ts'
 import { encode, type Outgoing, WRITE_BYTES } from './outgoing.ts'
 import { PausedBacklogs } from './paused-backlogs.ts'
-import type { Run } from './run.ts'
 import { Sources } from './sources.ts'
-import type { Flushable } from './turn.ts'
+import type { Flushable } from './write-turn.ts'
 
 /**
  * A connection's bounded send buffer.
  *
- * While the peer keeps up it is a pointer to a run of this turn's frames, shared with the others. Once a write blocks the
+ * While the peer keeps up it is a pointer to a chain of this turn's frames, shared with the others. Once a write blocks the
  * line it is *behind*: frames wait in a backlog, where the policies apply, until the line is free. Messages of a paused
  * subscription wait in a backlog of their own, which gets half of the bound at most.
  *
@@ -43,8 +43,8 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
   private readonly line: Line
   private readonly shared: OutboxShared
   private readonly owner: OutboxOwner
-  private readonly runBytes: number
-  private run: Run | undefined = undefined
+  private readonly chainBytes: number
+  private chain: FrameChain | undefined = undefined
   private lastStamp = 0
   /** Set while the line is blocked or something waits. */
   private backlog: Backlog | undefined = undefined
@@ -59,7 +59,7 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
     this.line = new Line(socket, shared.turn, this)
     this.shared = shared
     this.owner = owner
-    this.runBytes = Math.min(WRITE_BYTES, shared.limit / 16)
+    this.chainBytes = Math.min(WRITE_BYTES, shared.limit / 16)
   }
 
   /** For its backlogs and itself: keeps the sum of what it holds, and that of the budget. */
@@ -77,7 +77,7 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
       } else if (this.lastStamp !== message.stamp) {
         if (this.staged) this.settle()
         this.lastStamp = message.stamp
-        this.appendToRun(message.wire)
+        this.appendToChain(message.wire)
       }
     } catch (error) {
       this.failed(error)
@@ -219,7 +219,7 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
   /** Sends nothing more, and discards what waits. */
   release(): void {
     this.closed = true
-    this.run = undefined
+    this.chain = undefined
     this.staged = undefined
     this.line.release()
     this.line.stopChecks()
@@ -252,7 +252,7 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
       if (!this.line.blocked) this.drainNow()
       return
     }
-    const written = !this.run || this.writeRun(this.run)
+    const written = !this.chain || this.writeChain(this.chain)
     if (written && (!sourcesReady || this.writeFromSources())) return
     this.fallBehind()
   }
@@ -277,7 +277,7 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
   }
 
   private append(encoded: Encoded): void {
-    if (!this.backlog) return this.appendToRun(encoded)
+    if (!this.backlog) return this.appendToChain(encoded)
     this.settle()
     // The message that was settled may have been the one too many.
     if (this.closed) return
@@ -289,24 +289,24 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
     this.shared.budget.enforce()
   }
 
-  private appendToRun(frame: Encoded): void {
-    this.run = (this.run ?? this.shared.turn.begin(this)).extend(frame)
-    if (this.run.bytes >= this.runBytes) this.flushNow()
+  private appendToChain(frame: Encoded): void {
+    this.chain = (this.chain ?? this.shared.turn.begin(this)).extend(frame)
+    if (this.chain.bytes >= this.chainBytes) this.flushNow()
   }
 
   private fallBehind(): void {
     if (!this.backlog) {
       this.backlog = new Backlog(this, this.shared.turn.now())
       this.shared.budget.enter(this)
-      // Whatever is in the run came first.
-      if (this.run) this.writeRun(this.run)
+      // Whatever is in the chain came first.
+      if (this.chain) this.writeChain(this.chain)
     }
     this.holdLine()
   }
 
-  private writeRun(run: Run): boolean {
-    this.run = undefined
-    return this.write(run.toOutgoing())
+  private writeChain(chain: FrameChain): boolean {
+    this.chain = undefined
+    return this.write(chain.toOutgoing())
   }
 
   /** False: the line is blocked. */
@@ -338,19 +338,19 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
     // It fell behind while it sent this very message for another of its subscriptions.
     if (this.lastStamp === message.stamp) return
     this.lastStamp = message.stamp
-    if (this.staged || this.run) this.settle()
+    if (this.staged || this.chain) this.settle()
     this.shared.turn.schedule(this)
     this.staged = { message, subscriptions: [subscription] }
   }
 
   /** While behind: puts what came in this turn into the backlog, where the policies apply. */
   private settle(): void {
-    const { backlog, run, staged, sole } = this
-    if (!backlog || !(run || staged)) return
-    this.run = undefined
+    const { backlog, chain, staged, sole } = this
+    if (!backlog || !(chain || staged)) return
+    this.chain = undefined
     this.staged = undefined
     const room = this.roomFor(backlog)
-    const fits = run && sole ? backlog.appendRun(run, sole, room) : true
+    const fits = chain && sole ? backlog.appendChain(chain, sole, room) : true
     if (!fits || (staged && !backlog.append(staged.message, staged.subscriptions, room)))
       this.owner.overflow('slow_consumer')
     this.shared.budget.enforce()

@@ -2,12 +2,12 @@ import { FanfareError } from '../../shared/errors.ts'
 import type { AskFrame, ReplyFrame, RequestFrame, RespondFrame } from '../../shared/frames.ts'
 import { parsePattern } from '../../shared/topic.ts'
 import type { SubscriptionBudget } from '../limit/subscription-budget.ts'
-import { type Requests as HubRequests, Offer, type Responder } from '../topic/requests.ts'
+import { Offer, type RequestRouting, type Responder } from '../topic/request-routing.ts'
 import type { Outbox } from './outbox.ts'
 
 /** What the requests of all connections share. */
 export interface RequestParts {
-  readonly requests: HubRequests
+  readonly requests: RequestRouting
   readonly budget: SubscriptionBudget
   /** Maximum offers per connection. */
   readonly most: number

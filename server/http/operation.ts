@@ -6,7 +6,7 @@ import type { Access } from '../auth/access.ts'
 import type { Credentials } from '../auth/identity.ts'
 import type { EngineSocket, HttpPeer, SocketHandlers } from '../engine/engine.ts'
 import type { UnexpectedErrors } from '../failure/unexpected-errors.ts'
-import type { Publisher } from './publisher.ts'
+import type { HttpPublisher } from './publisher.ts'
 
 /** What the HTTP side needs of the hub. */
 export interface HttpContext {
@@ -16,7 +16,7 @@ export interface HttpContext {
   /** Of the WebSocket endpoint. */
   readonly path: string
   readonly metrics: { readonly contentType: string; scrape(): Promise<string> }
-  readonly publisher: Pick<Publisher, 'publish'>
+  readonly publisher: Pick<HttpPublisher, 'publish'>
   /** Whether it accepts connections. */
   accepts(): boolean
   /** Why nothing can be kept until it is started again. */
@@ -90,7 +90,7 @@ export function jsonText(status: number, text: string): Response {
 }
 
 /** What an operation is beside the method that it calls. */
-interface CallOptions extends Pick<Operation, 'id' | 'summary' | 'path'> {
+interface MethodOperation extends Pick<Operation, 'id' | 'summary' | 'path'> {
   readonly refusals?: readonly ErrorCode[]
   readonly status?: number
 }
@@ -100,7 +100,7 @@ export function call(
   method: Operation['method'],
   name: string,
   schema: z.ZodType,
-  { refusals = [], status = 200, ...rest }: CallOptions,
+  { refusals = [], status = 200, ...rest }: MethodOperation,
 ): Operation {
   return {
     ...rest,

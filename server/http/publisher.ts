@@ -28,7 +28,7 @@ export interface PublishRequest {
 }
 
 /** What publishing over HTTP uses of the hub. */
-export interface PublisherParts {
+export interface HttpPublisherParts {
   readonly topics: Pick<Topics, 'publish'>
   readonly broker: Pick<Broker, 'withdraw'>
   readonly admission: Admission
@@ -46,11 +46,11 @@ export interface PublisherParts {
  * Publishes what requests bring. A request is to the limits what a connection with one message is: it takes a place among the
  * connections of the hub and of its address while it lasts, and its publishes count together as frames of its identity.
  */
-export class Publisher {
-  private readonly parts: PublisherParts
-  private readonly open = new Set<Publishing>()
+export class HttpPublisher {
+  private readonly parts: HttpPublisherParts
+  private readonly open = new Set<PublishingRequest>()
 
-  constructor(parts: PublisherParts) {
+  constructor(parts: HttpPublisherParts) {
     this.parts = parts
   }
 
@@ -65,7 +65,7 @@ export class Publisher {
     admission.require(address)
     admission.opened(address)
     traffic.bytesIn += bytes
-    const publishing = new Publishing(this.parts, request)
+    const publishing = new PublishingRequest(this.parts, request)
     const stop = () => publishing.stop()
     signal.addEventListener('abort', stop)
     this.open.add(publishing)
@@ -85,12 +85,12 @@ export class Publisher {
 }
 
 /** The publishes of one request. To the broker it is what a connection is. */
-class Publishing {
-  private readonly parts: PublisherParts
+class PublishingRequest {
+  private readonly parts: HttpPublisherParts
   private readonly request: PublishRequest
   private stopped = false
 
-  constructor(parts: PublisherParts, request: PublishRequest) {
+  constructor(parts: HttpPublisherParts, request: PublishRequest) {
     this.parts = parts
     this.request = request
   }
