@@ -40,10 +40,10 @@ export class Room {
     this.#mostBytes = mostBytes
   }
 
-  /** Throws `queue_full`. */
+  /** Throws `send_buffer_full`. */
   check(frame: string | Uint8Array): void {
     if (this.#count >= this.#mostCount || this.#bytes + frame.length > this.#mostBytes)
-      throw new FanfareError('queue_full')
+      throw new FanfareError('send_buffer_full')
   }
 
   take(frame: string | Uint8Array): void {
@@ -78,7 +78,7 @@ export class Line {
     this.#room = room
   }
 
-  /** Sends it as soon as there is a place. `again`: see `Waiting`. Throws `client_closed`, `queue_full`, and the reason of the signal. */
+  /** Sends it as soon as there is a place. `again`: see `Waiting`. Throws `client_closed`, `send_buffer_full`, and the reason of the signal. */
   send(seq: number, frame: string | Uint8Array, patience: Patience, again?: Waiting['again']): Promise<unknown> {
     const { timeoutMs, untilSent = false, signal } = patience
     throwIfAborted(signal)
