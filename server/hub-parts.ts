@@ -24,7 +24,7 @@ import { HttpPublisher } from './http/publisher.ts'
 import { Admission } from './limit/admission.ts'
 import { Descriptors } from './limit/descriptors.ts'
 import { HttpConnections } from './limit/http-connections.ts'
-import type { LimitHit, LimitName } from './limit/limits.ts'
+import { type LimitHit, type LimitName, NO_RATES } from './limit/limits.ts'
 import { MessageLimits } from './limit/message-limits.ts'
 import { Refusals } from './limit/refusals.ts'
 import { SubscriptionBudget } from './limit/subscription-budget.ts'
@@ -179,7 +179,12 @@ function connectionParts(
     ended: (last, code) => registry.ended(last, code),
     closed: (id) => connections.closed(id),
   }
-  const connections = new OpenConnections({ connection, registry, heartbeat, admission, clock, log })
+  const inProcess: ConnectionParts = {
+    ...connection,
+    dispatch: { ...connection.dispatch, subscribesPerSecond: NO_RATES.subscribesPerSecond },
+    limits: new MessageLimits({ ...config, ...NO_RATES }),
+  }
+  const connections = new OpenConnections({ connection, inProcess, registry, heartbeat, admission, clock, log })
   return { heartbeat, connections }
 }
 

@@ -3,6 +3,7 @@ import type { Logger } from 'pino'
 import type { Clock } from '../shared/clock.ts'
 import { FanfareError } from '../shared/errors.ts'
 import { steadyClock } from '../shared/steady-clock.ts'
+import type { Access } from './auth/access.ts'
 import type { Authenticator } from './auth/authenticator.ts'
 import { isLoopback } from './auth/loopback.ts'
 import type { Broker } from './broker/broker.ts'
@@ -19,6 +20,7 @@ import type {
 } from './engine/engine.ts'
 import { UnexpectedErrors } from './failure/unexpected-errors.ts'
 import { type HubParts, hubParts } from './hub-parts.ts'
+import { type Client, InProcess, type InProcessOptions } from './in-process/in-process.ts'
 import type { CertificateInUse } from './tls/certificate-in-use.ts'
 
 /** `draining`: it accepts nothing more, and sends what waits. */
@@ -36,10 +38,12 @@ export class Hub implements EngineApp {
   private readonly authenticator: Authenticator
   private readonly unexpected: UnexpectedErrors
   private readonly parts: HubParts
+  private readonly inProcess: InProcess
   private state: HubState = 'starting'
   private listener: Listener | undefined = undefined
   private certificate: CertificateInUse | undefined = undefined
-  /** What `listen` or `attach` does, and `close`: each happens once, and all callers wait for the same promise. */
+  /** What `start`, `listen` or `attach`, and `close` do: each happens once, and all callers wait for the same promise. */
+  private opening: Promise<void> | undefined = undefined
   private starting: Promise<void> | undefined = undefined
   private closing: Promise<void> | undefined = undefined
 
@@ -65,6 +69,13 @@ export class Hub implements EngineApp {
       },
     )
     this.fetch = this.parts.fetch
+    this.inProcess = new InProcess({
+      frameBytes: config.frameBytes,
+      clock: machineClock,
+      start: () => this.start(),
+      identify: (identity) => authenticator.identify(identity),
+      open: (socket, access) => this.openInProcess(socket, access),
+    })
   }
 
   /** The port that is listened on, or 0 before `listen`. */
@@ -83,6 +94,37 @@ export class Hub implements EngineApp {
   }
 
   /**
+   * Makes a client in this process: the client of `fanfare/client` without a socket, with an identity that you choose. It needs no token,
+   * whatever `auth` says. Returns at once, also before `listen` or `attach`, and on a hub that never listens: what is published or
+   * subscribed before the hub is ready goes out when it is.
+   *
+   * Window, outbox, frame size and subscriptions bound it as they bound any connection; `maxConnections`, and the limits for an address
+   * or for a second, do not. Close it, or the process goes on for it. `hub.close()` ends it at the latest: its readers come to their end, what had
+   * no answer rejects with `shutting_down`, or `connection_lost` if it may have happened, and `ready()` rejects with `shutting_down`.
+   *
+   * @typeParam Topics - as for `connect` of `fanfare/client`
+   * @throws {FanfareError} shutting_down: `close` was called; bad_option: an option has an unknown name or a wrong value; bad_frame: `name`
+   * is longer than 200 characters; and why the hub could not open its streams and queues before
+   * @example
+   * ```
+   * const client = hub.connect({ subject: 'shop', permissions: { publish: ['orders.#'] } })
+   * await client.publish('orders.placed', { id: 17 })
+   * ```
+   */
+  connect<Topics extends object = Record<string, unknown>>(options: InProcessOptions<Topics> = {}): Client<Topics> {
+    return this.inProcess.connect(options)
+  }
+
+  /**
+   * Opens what the broker keeps. `listen`, `attach` and `connect` do it; call it for a hub that listens nowhere, to learn of problems before
+   * its first client does. Rejects with `shutting_down` if the hub is closed meanwhile, and with what is wrong with streams and queues.
+   */
+  start(): Promise<void> {
+    this.opening ??= this.openBroker()
+    return this.opening
+  }
+
+  /**
    * Opens what the broker keeps, then the port. `startHub` calls it. Rejects with `port_in_use`, `bad_config`, and `shutting_down` if the hub
    * is closed meanwhile.
    */
@@ -92,13 +134,13 @@ export class Hub implements EngineApp {
   }
 
   private async startListening(engine: Engine, certificate?: CertificateInUse): Promise<void> {
-    await this.openBroker()
+    await this.start()
     const listener = await engine.listen(this.config, this, certificate?.current)
     this.listener = listener
     this.certificate = certificate
     this.requireOpen()
     certificate?.watch((renewed) => listener.renew(renewed))
-    this.started(engine.name)
+    this.parts.monitor.engine = engine.name
     const { host, path } = this.config
     this.log.info({ engine: engine.name, host, port: this.port, path, tls: certificate !== undefined }, 'listening')
   }
@@ -126,11 +168,11 @@ export class Hub implements EngineApp {
     // Until then nobody is let in as somebody of this machine.
     else
       server.once('listening', () => this.listensAt(server).catch((error) => this.log.error({ err: error }, 'exposed')))
-    await this.openBroker()
+    await this.start()
     const { attachTo } = await import('./engine/ws-engine.ts')
     this.requireOpen()
     attachTo(server, this.config, this)
-    this.started('ws')
+    this.parts.monitor.engine = 'ws'
   }
 
   /**
@@ -172,10 +214,11 @@ export class Hub implements EngineApp {
   }
 
   private async drain(): Promise<void> {
-    const starting = this.state === 'starting' ? this.starting : undefined
+    const { starting, opening } = this
     this.state = 'draining'
-    // The caller of `listen` or `attach` learns why it did not start.
-    if (starting) await starting.catch(() => {})
+    this.inProcess.end(new FanfareError('shutting_down', 'close() of the hub was called'))
+    // Their callers learn why it did not start.
+    await Promise.allSettled([starting, opening])
     this.certificate?.stop()
     this.listener?.stop()
     this.parts.httpConnections.drain()
@@ -202,6 +245,11 @@ export class Hub implements EngineApp {
     return connections.open(socket, address, { ...request, remoteAddress: address })
   }
 
+  /** @internal */
+  openInProcess(socket: EngineSocket, access: Access): SocketHandlers | undefined {
+    return this.state === 'ready' ? this.parts.connections.openInProcess(socket, access) : undefined
+  }
+
   private async listensAt(server: Server): Promise<void> {
     const address = server.address()
     // A socket in the file system is of this machine.
@@ -214,15 +262,12 @@ export class Hub implements EngineApp {
     await this.parts.streams.open(this.config.streams)
     await this.parts.queues.open(this.config.queues)
     this.requireOpen()
+    this.state = 'ready'
+    this.parts.monitor.start()
   }
 
   /** Throws `shutting_down`. */
   private requireOpen(): void {
     if (this.closing) throw new FanfareError('shutting_down')
-  }
-
-  private started(engine: string): void {
-    this.state = 'ready'
-    this.parts.monitor.start(engine)
   }
 }

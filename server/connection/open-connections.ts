@@ -3,6 +3,7 @@ import type { Clock, Timer } from '../../shared/clock.ts'
 import type { Access } from '../auth/access.ts'
 import type { EngineSocket, SocketHandlers, UpgradeRequest } from '../engine/engine.ts'
 import type { Admission } from '../limit/admission.ts'
+import { IN_PROCESS } from '../network/address.ts'
 import type { Connections } from '../registry/connections.ts'
 import { Connection } from './connection.ts'
 import type { ConnectionParts } from './connection-parts.ts'
@@ -11,6 +12,8 @@ import type { Heartbeat } from './heartbeat.ts'
 /** What opens connections, and what has to know of each that opens and closes. */
 export interface OpenConnectionsParts {
   readonly connection: ConnectionParts
+  /** The same for clients in the hub's own process: limits for a second are for peers, and do not hold for these. */
+  readonly inProcess: ConnectionParts
   readonly registry: Connections<Connection>
   readonly heartbeat: Heartbeat
   readonly admission: Admission
@@ -29,11 +32,18 @@ export class OpenConnections {
 
   /** `who`: the request for the connection, or whose it is if that is known already. */
   open(socket: EngineSocket, address: string, who: UpgradeRequest | Access): SocketHandlers {
+    return this.added(new Connection(socket, address, this.parts.connection, who))
+  }
+
+  openInProcess(socket: EngineSocket, access: Access): SocketHandlers {
+    return this.added(new Connection(socket, IN_PROCESS, this.parts.inProcess, access))
+  }
+
+  private added(connection: Connection): Connection {
     const { registry, heartbeat, admission } = this.parts
-    const connection = new Connection(socket, address, this.parts.connection, who)
     registry.add(connection.id, connection)
     heartbeat.add(connection)
-    admission.opened(address)
+    admission.opened(connection.address)
     return connection
   }
 

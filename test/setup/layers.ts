@@ -6,7 +6,7 @@ export const SERVER_LAYERS: readonly (readonly string[])[] = [
   ['cli'],
   ['index.ts'],
   ['hub.ts', 'hub-parts.ts', 'config.ts', 'defaults.ts', 'version.ts'],
-  ['connection', 'http'],
+  ['connection', 'http', 'in-process'],
   // Engines are handed what the layers below have encoded, and know nothing of what it means.
   ['engine'],
   ['admin'],
