@@ -45,12 +45,12 @@ export interface ClientOptions<Topics extends object = Record<string, unknown>> 
   /** The class to connect with: the platform's own by default, in Node that of `ws`. */
   readonly WebSocket?: WebSocketClass
   /**
-   * Maximum publishes, requests and calls that wait here, while offline or for the window. One more rejects with `queue_full`.
+   * Maximum publishes, requests and calls that wait here, while offline or for the window. One more rejects with `send_buffer_full`.
    * @default 10_000
    */
   readonly queueLimit?: number
   /**
-   * Maximum size of what waits here, in bytes of encoded text and payloads. What exceeds it rejects with `queue_full`.
+   * Maximum size of what waits here, in bytes of encoded text and payloads. What exceeds it rejects with `send_buffer_full`.
    * @default 67_108_864
    */
   readonly queueLimitBytes?: number
@@ -256,7 +256,7 @@ export class Client<Topics extends object = Record<string, unknown>> {
    * lost is repeated under its id: it is kept once.
    *
    * Rejects with `bad_topic`, `reserved_topic`, `bad_data` (JSON cannot express it, or it breaks the contract that the hub checks),
-   * `bad_option`, `bad_frame` (an option breaks the rules of the wire), `forbidden_key`, `nested_too_deeply`, `queue_full`, `frame_too_large`, `queue_limit` (a queue is full and its overflow says `reject`), `storage_full`,
+   * `bad_option`, `bad_frame` (an option breaks the rules of the wire), `forbidden_key`, `nested_too_deeply`, `send_buffer_full`, `frame_too_large`, `queue_limit` (a queue is full and its overflow says `reject`), `storage_full`,
    * `storage_failed`, `outcome_unknown` (it may have been kept or not: publish it again with the same id), `connection_lost` (it may
    * have happened or not, and nothing keeps the topic), `client_closed`,
    * and with the reason of its signal.
@@ -354,7 +354,7 @@ export class Client<Topics extends object = Record<string, unknown>> {
    * that publishes have, too. Rejects with
    * `no_responder` at once, `request_timeout` after `timeoutMs` whatever becomes of the connection, `responder_lost` and `connection_lost` (it may have been handled or not),
    * `responder_failed` (with its words), `bad_topic`, `bad_data` (JSON cannot express it, or it breaks the contract that the hub
-   * checks), `bad_option`, `bad_frame`, `forbidden_key`, `frame_too_large`, `queue_full`, `client_closed`.
+   * checks), `bad_option`, `bad_frame`, `forbidden_key`, `frame_too_large`, `send_buffer_full`, `client_closed`.
    */
   request<Reply = unknown>(
     topic: Unnamed<RequestNames<Topics>>,
@@ -396,7 +396,7 @@ export class Client<Topics extends object = Record<string, unknown>> {
    * Asks the hub for one of its methods; PROTOCOL.md lists them. Waits for the connection.
    *
    * @throws {FanfareError} what the method refuses, `unknown_method`, `bad_params`, `bad_data` (JSON cannot express the parameters),
-   * `forbidden_key`, `frame_too_large`, `queue_full`; `request_timeout` and `connection_lost`: it may have happened or not
+   * `forbidden_key`, `frame_too_large`, `send_buffer_full`; `request_timeout` and `connection_lost`: it may have happened or not
    */
   async call(method: string, params?: unknown, options: CallOptions = {}): Promise<unknown> {
     checkOptions('call', options, CALL_RULES)

@@ -52,10 +52,10 @@ export class Room {
     this.#mostBytes = mostBytes
   }
 
-  /** Throws `queue_full`. */
+  /** Throws `send_buffer_full`. */
   check(frame: Encoded): void {
     if (this.#count >= this.#mostCount || this.#bytes + frame.length > this.#mostBytes)
-      throw new FanfareError('queue_full')
+      throw new FanfareError('send_buffer_full')
   }
 
   take(frame: Encoded): void {
@@ -90,7 +90,7 @@ export class Line {
     this.#nextNumber = nextNumber
   }
 
-  /** Sends it as soon as there is a place. Throws `client_closed`, `queue_full`, and the reason of the signal. */
+  /** Sends it as soon as there is a place. Throws `client_closed`, `send_buffer_full`, and the reason of the signal. */
   send<Answer>(question: Question<Answer>, { timeoutMs, untilSent = false, signal }: Patience): Promise<Answer> {
     const seq = this.#nextNumber()
     const frame = question.encode(seq)

@@ -1,22 +1,13 @@
 import type { Server } from 'node:http'
 import type { Logger } from 'pino'
-import type { Clock, Timer } from '../shared/clock.ts'
+import type { Clock } from '../shared/clock.ts'
 import { FanfareError } from '../shared/errors.ts'
 import { steadyClock } from '../shared/steady-clock.ts'
-import { callMethod } from './admin/methods.ts'
-import { type Caller, OperatorLog } from './admin/operator-log.ts'
 import type { Access } from './auth/access.ts'
 import type { Authenticator } from './auth/authenticator.ts'
-import { isLoopback, isLoopbackAddress } from './auth/loopback.ts'
-import type { Broker, BrokerEvents } from './broker/broker.ts'
+import { isLoopback } from './auth/loopback.ts'
+import type { Broker } from './broker/broker.ts'
 import type { HubConfig } from './config.ts'
-import { Connection } from './connection/connection.ts'
-import type { ConnectionContext } from './connection/context.ts'
-import { FrameTime } from './connection/frame-time.ts'
-import { Heartbeat } from './connection/heartbeat.ts'
-import { OutboxBudget } from './connection/outbox-budget.ts'
-import { Turn } from './connection/turn.ts'
-import { UpgradeCheck } from './connection/upgrade-check.ts'
 import type {
   Engine,
   EngineApp,
@@ -28,62 +19,26 @@ import type {
   UpgradeRequest,
 } from './engine/engine.ts'
 import { UnexpectedErrors } from './failure/unexpected-errors.ts'
-import { httpHandler } from './http/handler.ts'
-import type { HttpContext } from './http/operation.ts'
+import { type HubParts, hubParts } from './hub-parts.ts'
 import { type Client, InProcess, type InProcessOptions } from './in-process/in-process.ts'
-import { Admission } from './limit/admission.ts'
-import { Descriptors } from './limit/descriptors.ts'
-import { HttpConnections } from './limit/http-connections.ts'
-import { type LimitHit, type LimitName, NO_RATES } from './limit/limits.ts'
-import { MessageLimits } from './limit/message-limits.ts'
-import { Refusals } from './limit/refusals.ts'
-import { SubscriptionBudget } from './limit/subscription-budget.ts'
-import { Metrics } from './monitor/metrics.ts'
-import { Monitor } from './monitor/monitor.ts'
-import { Traffic } from './monitor/traffic.ts'
-import { IN_PROCESS } from './network/address.ts'
-import { Origins } from './network/origins.ts'
-import { Proxies } from './network/proxies.ts'
-import { Queues } from './queue/queues.ts'
-import { Connections } from './registry/connections.ts'
-import { Streams } from './stream/streams.ts'
 import type { CertificateInUse } from './tls/certificate-in-use.ts'
-import { Contracts } from './topic/contracts.ts'
-import { Requests } from './topic/requests.ts'
-import { Topics } from './topic/topics.ts'
-import { version } from './version.ts'
 
 /** `draining`: it accepts nothing more, and sends what waits. */
 export type HubState = 'starting' | 'ready' | 'draining' | 'closed'
 
 /**
- * A hub, made by `startHub` or `createHub`. It wires the parts: engine, connections, topics, streams, queues, HTTP.
+ * A hub, made by `startHub` or `createHub`: its state, from start to end. `hubParts` builds what it is made of.
  */
 export class Hub implements EngineApp {
   /** Answers HTTP requests; for an embedder who attached the hub to a server of his own. */
   readonly fetch: EngineApp['fetch']
   private readonly config: HubConfig
   private readonly log: Logger
-  private readonly clock: Clock
   private readonly broker: Broker
-  private readonly brokerEvents: BrokerEvents
-  private readonly streams: Streams
-  private readonly queues: Queues
-  private readonly context: ConnectionContext
-  /** The limits for a second are for peers, and do not hold for the program's own clients. */
-  private readonly ownContext: ConnectionContext
-  private readonly inProcess: InProcess
-  private readonly connections: Connections<Connection>
-  private readonly monitor: Monitor
-  private readonly heartbeat: Heartbeat
   private readonly authenticator: Authenticator
-  private readonly proxies: Proxies
-  private readonly admission: Admission
-  private readonly httpConnections: HttpConnections
-  private readonly traffic: Traffic
-  private readonly upgrades: UpgradeCheck
   private readonly unexpected: UnexpectedErrors
-  private readonly operatorLog: OperatorLog
+  private readonly parts: HubParts
+  private readonly inProcess: InProcess
   private state: HubState = 'starting'
   private listener: Listener | undefined = undefined
   private certificate: CertificateInUse | undefined = undefined
@@ -91,7 +46,6 @@ export class Hub implements EngineApp {
   private opening: Promise<void> | undefined = undefined
   private starting: Promise<void> | undefined = undefined
   private closing: Promise<void> | undefined = undefined
-  private allClosed: (() => void) | undefined = undefined
 
   constructor(
     config: HubConfig,
@@ -101,118 +55,20 @@ export class Hub implements EngineApp {
     machineClock: Clock = steadyClock,
     unexpected = new UnexpectedErrors(log),
   ) {
-    const clock = unexpected.guard(machineClock)
-    this.unexpected = unexpected
     this.config = config
     this.log = log
-    this.clock = clock
     this.broker = broker
-    this.connections = new Connections(clock)
-    this.operatorLog = new OperatorLog(log)
-    const refusals = new Refusals(log)
-    const traffic = new Traffic((limit, about) => refusals.report(limit, about))
-    this.traffic = traffic
-    const { maxStreams, maxQueues, maxPatterns } = config
-    const names = { maxPatterns, hit: (limit: LimitName) => traffic.hit(limit, {}) }
-    this.streams = new Streams(broker, clock, { ...names, limit: 'maxStreams', maxNames: maxStreams })
-    this.queues = new Queues(broker, log, clock, unexpected, { ...names, limit: 'maxQueues', maxNames: maxQueues })
-    const contracts = new Contracts(config.topics, log)
-    const topics = new Topics(
-      broker,
-      {
-        streamsOf: (words) => this.streams.streamsOf(words),
-        bindingsOf: (words) => this.queues.bindingsOf(words),
-        hasQueue: (name) => this.queues.has(name),
-      },
-      contracts,
-      clock,
-      unexpected,
-    )
-    this.heartbeat = new Heartbeat(config.pingIntervalMs, clock)
     this.authenticator = authenticator
-    const hit = (limit: LimitHit, address: string) => traffic.hit(limit, { address })
-    this.proxies = new Proxies(config.trustedProxies)
-    this.admission = new Admission(config, hit)
-    const exempt = (address: string) => isLoopbackAddress(address) || this.proxies.trusts(address)
-    this.httpConnections = new HttpConnections(config, new Descriptors(), exempt, hit)
-    const budget = new OutboxBudget(config.outboxTotalBytes)
-    const subscriptionBudget = new SubscriptionBudget(config.subscriptionBytes, () =>
-      traffic.hit('subscriptionBytes', {}),
+    this.unexpected = unexpected
+    const clock = unexpected.guard(machineClock)
+    this.parts = hubParts(
+      { config, broker, authenticator, log, clock, unexpected },
+      {
+        accepts: () => this.state === 'ready',
+        certificateExpiresAt: () => this.certificate?.current.expiresAt,
+      },
     )
-    const { streams, queues, connections } = this
-    const certificateExpiresAt = () => this.certificate?.current.expiresAt
-    const watched = {
-      version,
-      topics,
-      streams,
-      queues,
-      connections,
-      traffic,
-      budget,
-      subscriptionBudget,
-      broker,
-      unexpected,
-      httpConnections: () => this.httpConnections.count,
-      certificateExpiresAt,
-      log,
-      clock,
-    }
-    this.monitor = new Monitor(watched)
-    const metrics = new Metrics(watched, this.monitor)
-    this.brokerEvents = {
-      messages: (batch) => topics.committed(batch),
-      ready: (queue) => queues.deal(queue),
-      streamDeclared: (state) => streams.declared(state),
-      streamDeleted: (name) => streams.deleted(name),
-      queueDeclared: (options) => queues.declared(options),
-      queueDeleted: (name) => queues.deleted(name),
-      committed: (commit) => metrics.committed(commit),
-    }
-    const origins = new Origins(config.allowedOrigins, () => authenticator.isLocal)
-    this.upgrades = new UpgradeCheck(this.proxies, origins, this.admission, traffic, refusals)
-    const api: HttpContext = {
-      version,
-      frameBytes: config.frameBytes,
-      window: config.window,
-      open: (socket, address, access) => this.openOverHttp(socket, address, access),
-      accepts: () => this.state === 'ready',
-      storageFailure: () => broker.failure,
-      unexpected,
-      path: config.path,
-      authenticate: async (credentials) => this.authenticator.authenticate(credentials),
-      call: (method, params, caller) => this.call(method, params, caller),
-      metrics,
-    }
-    this.fetch = httpHandler(api, {
-      origins,
-      proxies: this.proxies,
-      refused: (code, origin) => this.upgrades.report(code, origin),
-      tls: config.tls !== undefined,
-    })
-    this.context = {
-      config,
-      log,
-      unexpected,
-      clock,
-      topics,
-      streams,
-      queues,
-      requests: new Requests(contracts, clock),
-      broker,
-      authenticator: this.authenticator,
-      call: (method, params, caller) => this.call(method, params, caller),
-      watchExpiry: (connection) => this.heartbeat.watchExpiry(connection),
-      turn: new Turn(clock),
-      frameTime: new FrameTime(),
-      budget,
-      subscriptionBudget,
-      traffic,
-      limits: new MessageLimits(config),
-      ended: (last, code) => connections.ended(last, code),
-      closed: (connectionId) => this.forget(connectionId),
-    }
-    const ownConfig = { ...config, ...NO_RATES }
-    this.ownContext = { ...this.context, config: ownConfig, limits: new MessageLimits(ownConfig) }
+    this.fetch = this.parts.fetch
     this.inProcess = new InProcess({
       frameBytes: config.frameBytes,
       clock: machineClock,
@@ -229,12 +85,12 @@ export class Hub implements EngineApp {
 
   /** Connections that are open now. */
   get connectionCount(): number {
-    return this.connections.count
+    return this.parts.registry.count
   }
 
   /** What all outboxes hold together, in bytes. */
   get outboxBytes(): number {
-    return this.context.budget.bytes
+    return this.parts.budget.bytes
   }
 
   /**
@@ -284,7 +140,7 @@ export class Hub implements EngineApp {
     this.certificate = certificate
     this.requireOpen()
     certificate?.watch((renewed) => listener.renew(renewed))
-    this.monitor.engine = engine.name
+    this.parts.monitor.engine = engine.name
     const { host, path } = this.config
     this.log.info({ engine: engine.name, host, port: this.port, path, tls: certificate !== undefined }, 'listening')
   }
@@ -316,7 +172,7 @@ export class Hub implements EngineApp {
     const { attachTo } = await import('./engine/ws-engine.ts')
     this.requireOpen()
     attachTo(server, this.config, this)
-    this.monitor.engine = 'ws'
+    this.parts.monitor.engine = 'ws'
   }
 
   /**
@@ -333,19 +189,19 @@ export class Hub implements EngineApp {
   }
 
   arrived(connection: HttpConnection): void {
-    this.httpConnections.arrived(connection)
+    this.parts.httpConnections.arrived(connection)
   }
 
   left(connection: HttpConnection): void {
-    this.httpConnections.left(connection)
+    this.parts.httpConnections.left(connection)
   }
 
   crowded(): boolean {
-    return this.httpConnections.crowded()
+    return this.parts.httpConnections.crowded()
   }
 
   pipelined({ remoteAddress }: HttpConnection): void {
-    this.traffic.hit('pipelinedRequests', { address: remoteAddress })
+    this.parts.traffic.hit('pipelinedRequests', { address: remoteAddress })
   }
 
   /**
@@ -365,13 +221,14 @@ export class Hub implements EngineApp {
     await Promise.allSettled([starting, opening])
     this.certificate?.stop()
     this.listener?.stop()
-    this.httpConnections.drain()
-    this.log.info({ connections: this.connections.count }, 'draining')
-    for (const connection of this.connections.all) connection.finish()
-    await this.connectionsClosed()
-    this.heartbeat.stop()
-    this.monitor.stop()
-    this.queues.close()
+    this.parts.httpConnections.drain()
+    const { registry, connections, publisher, heartbeat, monitor, queues } = this.parts
+    this.log.info({ connections: registry.count }, 'draining')
+    publisher.stop()
+    await connections.drain(this.config.drainTimeoutMs)
+    heartbeat.stop()
+    monitor.stop()
+    queues.close()
     await this.broker.close()
     this.listener?.end()
     this.state = 'closed'
@@ -379,38 +236,18 @@ export class Hub implements EngineApp {
   }
 
   accept(request: UpgradeRequest): true | Refused {
-    return this.upgrades.check(request, this.state === 'ready')
+    return this.parts.upgrades.check(request, this.state === 'ready')
   }
 
   open(socket: EngineSocket, request: UpgradeRequest): SocketHandlers {
-    const { address } = this.proxies.clientOf(request.remoteAddress, (name) => request.headers[name], request.secure)
-    return this.take(new Connection(socket, address, this.context, { ...request, remoteAddress: address }))
+    const { proxies, connections } = this.parts
+    const { address } = proxies.clientOf(request.remoteAddress, (name) => request.headers[name], request.secure)
+    return connections.open(socket, address, { ...request, remoteAddress: address })
   }
 
   /** @internal */
   openInProcess(socket: EngineSocket, access: Access): SocketHandlers | undefined {
-    if (this.state !== 'ready') return undefined
-    return this.take(new Connection(socket, IN_PROCESS, this.ownContext, access))
-  }
-
-  private take(connection: Connection): SocketHandlers {
-    this.connections.add(connection.id, connection)
-    this.heartbeat.add(connection)
-    this.admission.opened(connection.address)
-    return connection
-  }
-
-  /** Throws `shutting_down`, `hub_full`, `address_limit`. */
-  private openOverHttp(socket: EngineSocket, address: string, access: Access): SocketHandlers {
-    if (this.state !== 'ready') throw new FanfareError('shutting_down')
-    const refusal = this.admission.refusalOf(address)
-    if (refusal) throw refusal
-    return this.take(new Connection(socket, address, this.context, access))
-  }
-
-  private call(method: string, params: unknown, caller: Caller): Promise<unknown> {
-    const { streams, queues, connections, monitor, clock, operatorLog } = this
-    return callMethod({ streams, queues, connections, monitor, clock, operatorLog }, method, params, caller)
+    return this.state === 'ready' ? this.parts.connections.openInProcess(socket, access) : undefined
   }
 
   private async listensAt(server: Server): Promise<void> {
@@ -422,41 +259,16 @@ export class Hub implements EngineApp {
 
   private async openBroker(): Promise<void> {
     this.requireOpen()
-    await this.broker.open(this.brokerEvents)
-    await this.streams.open(this.config.streams)
-    await this.queues.open(this.config.queues)
+    await this.broker.open(this.parts.brokerEvents)
+    await this.parts.streams.open(this.config.streams)
+    await this.parts.queues.open(this.config.queues)
     this.requireOpen()
     this.state = 'ready'
-    this.monitor.start()
+    this.parts.monitor.start()
   }
 
   /** Throws `shutting_down`. */
   private requireOpen(): void {
     if (this.closing) throw new FanfareError('shutting_down')
-  }
-
-  private forget(connectionId: string): void {
-    const connection = this.connections.remove(connectionId)
-    if (!connection) return
-    this.heartbeat.remove(connection)
-    this.admission.closed(connection.address)
-    if (this.connections.count === 0) this.allClosed?.()
-  }
-
-  private async connectionsClosed(): Promise<void> {
-    if (this.connections.count === 0) return
-    let timer: Timer | undefined
-    const late = new Promise<void>((resolve) => {
-      timer = this.clock.setTimeout(resolve, this.config.drainTimeoutMs)
-    })
-    await Promise.race([
-      late,
-      new Promise<void>((resolve) => {
-        this.allClosed = resolve
-      }),
-    ])
-    this.clock.clearTimeout(timer)
-    if (this.connections.count > 0) this.log.warn({ connections: this.connections.count }, 'some did not close in time')
-    for (const connection of this.connections.all) connection.terminate()
   }
 }

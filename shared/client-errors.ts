@@ -42,7 +42,7 @@ export const CLIENT_ERRORS = {
   handler_timeout: refusal('The handler ran longer than maxRunTimeMs, and its delivery was nacked.'),
   client_closed: refusal('The client was closed. Connect again with connect().'),
   connection_lost: passing('The connection was lost. The request may have been handled or not.'),
-  queue_full: passing('Too much waits to be sent. Await it, or raise queueLimit or queueLimitBytes.'),
+  send_buffer_full: passing('Too much waits to be sent. Await it, or raise queueLimit or queueLimitBytes.'),
   bad_option: refusal('An option has a wrong name or value.'),
   bad_url: refusal('The address of a hub is like wss://hub.example.com.'),
   no_websocket: refusal('There is no WebSocket here. Pass one: connect(url, { WebSocket }).'),

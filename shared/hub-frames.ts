@@ -1,52 +1,216 @@
-import { HEADERS, SETTLEMENT } from './content-frames.ts'
-import type { HubFrame } from './frames.ts'
-import { LIST, NUMBER, objectOf, optional, type Rules, TEXT, textUpTo } from './rules.ts'
+import type { Data, Headers, Limits } from './frame-parts.ts'
+import type { Offsets, Position } from './streams.ts'
 
-const SUB: Rules = { sub: NUMBER }
-const PLACE: Rules = { sub: NUMBER, offset: NUMBER }
-const CONSUMER: Rules = { consumer: NUMBER }
-const DELIVERIES: Rules = { consumer: NUMBER, deliveries: LIST }
-const SEQ: Rules = { seq: NUMBER }
-const MESSAGE: Rules = {
-  id: TEXT,
-  topic: TEXT,
-  scope: optional(textUpTo(255)),
-  key: optional(textUpTo(255)),
-  headers: optional(HEADERS),
+// The frames that go from the hub to a client.
+
+export interface WelcomeFrame {
+  readonly type: 'welcome'
+  readonly protocol: string
+  readonly connection: string
+  /** Most publishes that may be unacknowledged. */
+  readonly window: number
+  /** The hub closes a connection of which it heard nothing for two of these, in milliseconds. */
+  readonly pingIntervalMs: number
+  readonly limits: Limits
+  /** The hub's time, in milliseconds since 1970. */
+  readonly now?: number
+  /** Who the client is; absent where it has not said so. */
+  readonly subject?: string
+  /** Time until the token expires, in milliseconds. */
+  readonly expiresInMs?: number
 }
 
-export const HUB_FRAMES = {
-  welcome: {
-    protocol: TEXT,
-    connection: TEXT,
-    window: NUMBER,
-    pingIntervalMs: NUMBER,
-    limits: objectOf({ frameBytes: NUMBER, subscriptions: NUMBER }),
-    now: optional(NUMBER),
-    expiresInMs: optional(NUMBER),
-  },
-  authenticated: { seq: NUMBER, expiresInMs: optional(NUMBER) },
-  subscribed: SUB,
-  unsubscribed: SUB,
-  paused: SUB,
-  resumed: SUB,
-  behind: PLACE,
-  live: PLACE,
-  committed: PLACE,
-  consuming: CONSUMER,
-  recall: DELIVERIES,
-  lost: DELIVERIES,
-  cancelled: CONSUMER,
-  delivery: { ...SETTLEMENT, attempt: NUMBER, message: objectOf(MESSAGE) },
-  settled: DELIVERIES,
-  request: { sub: NUMBER, request: NUMBER, topic: TEXT },
-  answer: SEQ,
-  result: SEQ,
-  receipt: { seq: NUMBER, id: TEXT },
-  message: MESSAGE,
-  only: SUB,
-  gap: { sub: NUMBER, count: optional(NUMBER), reason: TEXT },
-  error: { code: TEXT, message: TEXT },
-  pong: {},
-  check: { n: NUMBER },
-} satisfies Record<HubFrame['type'], Rules>
+/** The answer to auth. */
+export interface AuthenticatedFrame {
+  readonly type: 'authenticated'
+  readonly seq: number
+  readonly subject?: string
+  readonly expiresInMs?: number
+}
+
+/** The answer to subscribe, in order with the messages. The rest stands where a stream feeds the subscription. */
+export interface SubscribedFrame {
+  readonly type: 'subscribed'
+  readonly sub: number
+  readonly stream?: string
+  readonly epoch?: string
+  /** The first offset that may come. */
+  readonly offset?: number
+  /** Whether the position asked for was still there: nothing is missing. */
+  readonly recovered?: boolean
+}
+
+/** The answers to unsubscribe, pause and resume, in order with the messages. */
+export interface SubscriptionFrame<Type = 'unsubscribed' | 'paused' | 'resumed'> {
+  readonly type: Type
+  readonly sub: number
+}
+
+/** From here on the subscription gets its messages from the log, with `only`; or again together with all others. */
+export interface FeedFrame {
+  readonly type: 'behind' | 'live'
+  readonly sub: number
+  /** The first offset that is still to come. */
+  readonly offset: number
+}
+
+export interface CommittedFrame {
+  readonly type: 'committed'
+  readonly sub: number
+  readonly offset: number
+}
+
+export interface ConsumingFrame {
+  readonly type: 'consuming'
+  readonly consumer: number
+  readonly queue: string
+  readonly prefetch: number
+  readonly ackDeadlineMs: number
+  /** As it was asked for; absent from hubs that do not know of it. */
+  readonly begins?: boolean
+}
+
+/** Give these back if they have not begun. */
+export interface RecallFrame {
+  readonly type: 'recall'
+  readonly consumer: number
+  readonly deliveries: readonly number[]
+}
+
+/** These are no longer leased to the consumer: their time ran out. */
+export interface LostFrame {
+  readonly type: 'lost'
+  readonly consumer: number
+  readonly deliveries: readonly number[]
+}
+
+export interface CancelledFrame {
+  readonly type: 'cancelled'
+  readonly consumer: number
+}
+
+export interface DeliveryFrame {
+  readonly type: 'delivery'
+  readonly consumer: number
+  /** To be settled under this number. */
+  readonly delivery: number
+  /** 1 for the first. */
+  readonly attempt: number
+  /** What went wrong the last time. */
+  readonly error?: string
+  readonly message: MessageFrame
+  /** Of the message, where it is bytes. */
+  readonly data?: Data
+}
+
+/** Deliveries that have ended as their consumer said. */
+export interface SettledFrame {
+  readonly type: 'settled'
+  readonly consumer: number
+  readonly deliveries: readonly number[]
+}
+
+/** To a responder. */
+export interface RequestFrame {
+  readonly type: 'request'
+  readonly sub: number
+  readonly request: number
+  readonly topic: string
+  readonly data?: Data
+  readonly headers?: Headers
+}
+
+/** To whoever asked. */
+export interface AnswerFrame {
+  readonly type: 'answer'
+  readonly seq: number
+  readonly data?: Data
+  /** The responder's own words where it failed. */
+  readonly error?: string
+}
+
+export interface ResultFrame {
+  readonly type: 'result'
+  readonly seq: number
+  readonly result: unknown
+}
+
+export interface ReceiptFrame {
+  readonly type: 'receipt'
+  readonly seq: number
+  readonly id: string
+  /** Where streams have kept it. */
+  readonly positions?: Readonly<Record<string, Position>>
+  /** Queues that it reached. */
+  readonly queues?: readonly string[]
+  /** A message with this id was published before; this is where that one is. */
+  readonly duplicate?: boolean
+}
+
+/** The same bytes for every subscriber: nothing in it differs by connection. */
+export interface MessageFrame {
+  readonly type: 'message'
+  readonly id: string
+  readonly topic: string
+  /** In a queue, of publishers with a subject: opaque. Messages of one topic with the same id and other scopes are others. */
+  readonly scope?: string
+  /** In each stream that captured it. */
+  readonly offsets?: Offsets
+  /** Milliseconds since 1970, where a stream captured it. */
+  readonly publishedAt?: number
+  readonly expiresAt?: number
+  readonly key?: string
+  readonly headers?: Headers
+  readonly data?: Data
+}
+
+/** First in a WebSocket message: its messages are for this subscription alone, whichever others they match. */
+export interface OnlyFrame {
+  readonly type: 'only'
+  readonly sub: number
+}
+
+/**
+ * A policy; the bound on all outboxes; or of a stream: `retention` let go of them, an operator `trimmed` them, or the
+ * `epoch` has changed, so that the log cannot tell what is missing.
+ */
+export type GapReason = 'drop-oldest' | 'drop-newest' | 'conflate' | 'outbox-total' | 'retention' | 'trimmed' | 'epoch'
+
+/** Messages that were left out at this very place. */
+export interface GapFrame {
+  readonly type: 'gap'
+  readonly sub: number
+  /** How many; on a stream an upper bound, since not every one need have matched; absent where nobody can tell. */
+  readonly count?: number
+  /** Ids of the first and the last message left out, by a policy. */
+  readonly from?: string
+  readonly to?: string
+  /** Offsets of the first and the last one, of a stream. */
+  readonly offsets?: { readonly from: number; readonly to: number }
+  readonly reason: GapReason
+}
+
+export interface ErrorFrame {
+  readonly type: 'error'
+  readonly code: string
+  readonly message: string
+  readonly retry: boolean
+  /** The request that was refused, where it had one of these. */
+  readonly seq?: number
+  readonly sub?: number
+  readonly consumer?: number
+  readonly delivery?: number
+  readonly request?: number
+  /** Of a commit: the subscription itself goes on. */
+  readonly offset?: number
+}
+
+export interface PongFrame {
+  readonly type: 'pong'
+}
+
+/** Asks what the client has handled: everything up to here, if it is answered. */
+export interface CheckFrame {
+  readonly type: 'check'
+  readonly n: number
+}

@@ -1,7 +1,7 @@
 import { CONTENT_FRAMES, isPlainPublish, MAX_TOKEN, SETTLEMENT } from './content-frames.ts'
 import { FanfareError } from './fanfare-error.ts'
 import type { ClientFrame, Frame } from './frames.ts'
-import { HUB_FRAMES } from './hub-frames.ts'
+import { HUB_FRAMES } from './hub-frame-rules.ts'
 import { BOOLEAN, checkFrame, LIST, NUMBER, optional, type Rules, textUpTo } from './rules.ts'
 
 /** What each type of frame has to have, beyond being an object. Absent optional fields are fine, wrong ones are not. */

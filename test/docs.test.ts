@@ -1,6 +1,7 @@
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { expect, it } from 'vitest'
 import { errorTable } from './setup/error-table.ts'
+import { SERVER_LAYERS } from './setup/layers.ts'
 
 it('PROTOCOL.md has the error table of the code', () => {
   const page = readFileSync(new URL('../PROTOCOL.md', import.meta.url), 'utf8')
@@ -26,4 +27,16 @@ it('the guide says of each alarm what it means', () => {
   const alarms = Array.from(read('monitor/alerts.yaml').matchAll(/- alert: (\w+)/g), ([, name]) => name)
   const explained = Array.from(read('operations/README.md').matchAll(/^\| `(Fanfare\w+)` \|/gm), ([, name]) => name)
   expect(explained.toSorted()).toEqual(alarms.toSorted())
+})
+
+it('ARCHITECTURE.md has the floors that the imports are checked by, and names no path that is not there', () => {
+  const page = readFileSync(new URL('../ARCHITECTURE.md', import.meta.url), 'utf8')
+  const [, floors = ''] = page.split(/<!-- floors:(?:begin|end) -->/)
+  const rows = floors.split('\n').filter((line) => line.startsWith('| `'))
+  const named = (text: string) => Array.from(text.matchAll(/`([^`\n]+)`/g), ([, name]) => name as string)
+  expect(rows.map((row) => named(row.split('|')[1] as string))).toEqual(SERVER_LAYERS)
+  // Names that begin with the package's are its entries.
+  const paths = named(page).filter((name) => /^(?!fanfare\/)[\w.-]+\/[\w./-]*$/.test(name))
+  expect(paths.length).toBeGreaterThan(20)
+  expect(paths.filter((path) => !existsSync(new URL(`../${path}`, import.meta.url)))).toEqual([])
 })

@@ -2,14 +2,14 @@ import type { Access, Verb } from '../auth/access.ts'
 import { inTurns } from '../monitor/turns.ts'
 
 /** Streams, or queues. */
-interface Named<Info> {
+interface NamedItems<Info> {
   readonly names: Iterable<string>
   /** Describes the ones that exist. */
   list(names: readonly string[]): Promise<readonly Info[]>
 }
 
 /** A page of those that the client can see: how many to skip, and how many to list. */
-interface Page {
+interface WantedPage {
   readonly from: number
   readonly limit: number
 }
@@ -30,16 +30,16 @@ export function seenBy(access: Access, verbs: readonly Verb[]): ((name: string) 
  * many names there are, no turn of the event loop is long.
  */
 export async function listNamed<Info>(
-  named: Named<Info>,
+  named: NamedItems<Info>,
   sees: ((name: string) => boolean) | undefined,
-  { from, limit }: Page,
+  { from, limit }: WantedPage,
 ): Promise<readonly Info[]> {
   return sees ? describe(named, await namesOf(named.names, sees, from, limit)) : []
 }
 
 /** What there is to say of each that there still is, in the order of the names: of the first ones, if it is very much. */
 export async function describe<Info>(
-  named: Pick<Named<Info>, 'list'>,
+  named: Pick<NamedItems<Info>, 'list'>,
   all: readonly string[],
 ): Promise<readonly Info[]> {
   const page: Info[] = []

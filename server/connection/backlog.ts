@@ -5,9 +5,9 @@ import { BatchBuilder } from '../engine/batch.ts'
 import type { Encoded } from '../topic/encoded.ts'
 import type { Message } from '../topic/message.ts'
 import type { Subscription } from '../topic/subscription.ts'
-import { type Gap, gapOf, mergeGaps, type Stretch } from './gap.ts'
+import { FrameChain } from './frame-chain.ts'
+import { gapOf, type MessageSpan, mergeGaps, type PendingGap } from './gap.ts'
 import { addGap, isReceipt, type Outgoing } from './outgoing.ts'
-import { Run } from './run.ts'
 
 /** What an entry costs beside its frame: the objects of this list and of the message, roughly. */
 const ENTRY_BYTES = 160
@@ -16,12 +16,12 @@ const GAP_BYTES = 64
 const ROUNDS = 4
 
 /**
- * What waits: a frame, or a run of messages that are all for one subscription. Without a stretch it is the hub's own
+ * What waits: a frame, or a chain of messages that are all for one subscription. Without a span it is the hub's own
  * word (a receipt, an error), which no policy may drop.
  */
-export interface Entry {
-  readonly content: Encoded | Run
-  readonly stretch: Stretch | undefined
+export interface BacklogEntry {
+  readonly content: Encoded | FrameChain
+  readonly span: MessageSpan | undefined
   readonly subscriptions: readonly Subscription[]
   /** Set where it is for this subscription alone. */
   readonly only: Subscription | undefined
@@ -34,12 +34,19 @@ export interface Entry {
   /** What it counts for. */
   readonly cost: number
   /** What was left out right before it. */
-  gaps: Gap[]
-  previous: Entry | undefined
-  next: Entry | undefined
+  gaps: PendingGap[]
+  previous: BacklogEntry | undefined
+  next: BacklogEntry | undefined
 }
 
-type Draft = Omit<Entry, 'gaps' | 'previous' | 'next'>
+/** An entry that has no place in the list yet. */
+type NewEntry = Omit<BacklogEntry, 'gaps' | 'previous' | 'next'>
+
+/** A message that came while a connection is behind, and its subscriptions that match as far as they are known. */
+export interface Staged {
+  readonly message: Message
+  readonly subscriptions: Subscription[]
+}
 
 /** Told of every change of the bytes held and of what is left out, so that sums over backlogs can be kept. */
 export interface Account {
@@ -61,13 +68,13 @@ export class Backlog {
   /** Frames of the hub's own among what waits. */
   controls = 0
   private readonly account: Account
-  private head: Entry | undefined = undefined
-  private tail: Entry | undefined = undefined
+  private head: BacklogEntry | undefined = undefined
+  private tail: BacklogEntry | undefined = undefined
   /** Left out behind the last entry. */
-  private tailGaps: Gap[] = []
+  private tailGaps: PendingGap[] = []
   /** No entry before this one may be dropped to make room. Moves forward only, so that the search costs nothing. */
-  private oldestDroppable: Entry | undefined = undefined
-  private readonly newestByKey = new Map<string, Entry>()
+  private oldestDroppable: BacklogEntry | undefined = undefined
+  private readonly newestByKey = new Map<string, BacklogEntry>()
   /** Of those that have a key. */
   private taken = 0
 
@@ -84,7 +91,7 @@ export class Backlog {
   appendControl(frame: Encoded): void {
     this.link({
       content: frame,
-      stretch: undefined,
+      span: undefined,
       subscriptions: [],
       only: undefined,
       policy: undefined,
@@ -103,9 +110,9 @@ export class Backlog {
   append(message: Message, subscriptions: readonly Subscription[], limit: number): boolean {
     const policy = strictest(subscriptions)
     const key = policy === 'conflate' ? conflationKey(message) : undefined
-    const draft: Draft = {
+    const entry: NewEntry = {
       content: message.wire,
-      stretch: { count: 1, from: message.id, to: message.id },
+      span: { count: 1, from: message.id, to: message.id },
       subscriptions,
       only: undefined,
       policy,
@@ -114,41 +121,41 @@ export class Backlog {
       expiresAt: message.expiresAt,
       cost: message.wire.bytes + ENTRY_BYTES,
     }
-    return this.admit(draft, limit)
+    return this.admit(entry, limit)
   }
 
   /**
-   * Appends a run of messages as one: what a connection with a single subscription costs while it is stalled is then
+   * Appends a chain of messages as one: what a connection with a single subscription costs while it is stalled is then
    * a comparison for each message, and an entry for each turn. Its policy must not be `conflate`.
    */
-  appendRun(run: Run, subscription: Subscription, limit: number): boolean {
-    const stretch = { count: run.count, from: run.first?.id ?? '', to: run.last?.id ?? '' }
-    const draft: Draft = {
-      content: run,
-      stretch,
+  appendChain(chain: FrameChain, subscription: Subscription, limit: number): boolean {
+    const span = { count: chain.count, from: chain.first?.id ?? '', to: chain.last?.id ?? '' }
+    const entry: NewEntry = {
+      content: chain,
+      span,
       subscriptions: [subscription],
       only: undefined,
       policy: subscription.policy,
       conflationKey: undefined,
       takenBefore: 0,
       expiresAt: undefined,
-      cost: run.bytes + run.count * ENTRY_BYTES,
+      cost: chain.bytes + chain.count * ENTRY_BYTES,
     }
-    return this.admit(draft, limit)
+    return this.admit(entry, limit)
   }
 
   /** Leaves messages out, oldest first, until `limit` bytes are held or none is left. */
   shrinkTo(limit: number, reason: GapReason): void {
     this.dropOldest(limit, reason)
     for (let entry = this.head; entry && this.bytes > limit; entry = entry.next) {
-      if (entry.stretch) this.leaveOut(entry, reason)
+      if (entry.span) this.leaveOut(entry, reason)
     }
   }
 
   /** Takes the next of what waits, until it has this many bytes; messages that have expired meanwhile are let go. */
   take(clock: Pick<Clock, 'now' | 'wall'>, most: number): Outgoing {
     const first = this.head?.content
-    if (first instanceof Run && this.head?.gaps.length === 0) {
+    if (first instanceof FrameChain && this.head?.gaps.length === 0) {
       this.shift()
       return first.toOutgoing()
     }
@@ -158,21 +165,21 @@ export class Backlog {
     let messages = 0
     while (bytes < most) {
       for (const gap of this.shiftGaps()) bytes += addGap(builder, gap)
-      const entry = this.head?.content instanceof Run ? undefined : this.shift()
+      const entry = this.head?.content instanceof FrameChain ? undefined : this.shift()
       if (!entry) break
       if (entry.expiresAt !== undefined && isExpired(entry.expiresAt, wallTime(clock))) continue
       const frame = entry.content as Encoded
       builder.scope(entry.only?.sub)
       builder.add(frame)
       bytes += frame.bytes
-      if (entry.stretch) messages++
+      if (entry.span) messages++
       else if (isReceipt(frame)) receipts++
     }
     return { batch: builder.build(), messages, receipts }
   }
 
   /** Takes out the gaps that stand before everything else. */
-  private shiftGaps(): readonly Gap[] {
+  private shiftGaps(): readonly PendingGap[] {
     const gaps = this.head ? this.head.gaps : this.tailGaps
     if (this.head) this.head.gaps = []
     else this.tailGaps = []
@@ -181,12 +188,12 @@ export class Backlog {
   }
 
   /** Takes the first entry out, of which the gaps have been taken. */
-  private shift(): Entry | undefined {
+  private shift(): BacklogEntry | undefined {
     const entry = this.head
     if (!entry) return undefined
     this.unlink(entry)
     if (entry.conflationKey !== undefined) this.taken++
-    if (!entry.stretch) this.controls--
+    if (!entry.span) this.controls--
     return entry
   }
 
@@ -209,14 +216,14 @@ export class Backlog {
     this.newestByKey.clear()
   }
 
-  private admit(draft: Draft, limit: number): boolean {
-    const { cost, policy } = draft
+  private admit(entry: NewEntry, limit: number): boolean {
+    const { cost, policy } = entry
     if (this.bytes + cost > limit) {
       if (policy === 'disconnect') return false
       if (policy !== 'drop-newest') this.dropOldest(limit - cost, 'drop-oldest')
     }
-    if (this.bytes + cost > limit) this.leaveNewOut(draft, policy === 'drop-newest' ? policy : 'drop-oldest')
-    else this.link(draft)
+    if (this.bytes + cost > limit) this.leaveNewOut(entry, policy === 'drop-newest' ? policy : 'drop-oldest')
+    else this.link(entry)
     return true
   }
 
@@ -244,37 +251,37 @@ export class Backlog {
     }
   }
 
-  private leaveOut(entry: Entry, reason: GapReason): void {
+  private leaveOut(entry: BacklogEntry, reason: GapReason): void {
     const { next } = entry
     this.unlink(entry)
     const gaps = next ? next.gaps : this.tailGaps
     const before = gaps.length
     const own = entry.gaps
     for (const subscription of entry.subscriptions) {
-      mergeGaps(own, [this.gapFor(subscription, entry.stretch as Stretch, reason)], 'after')
+      mergeGaps(own, [this.gapFor(subscription, entry.span as MessageSpan, reason)], 'after')
     }
     mergeGaps(gaps, own, 'before')
     this.charge((gaps.length - before) * GAP_BYTES)
   }
 
-  private leaveNewOut({ subscriptions, stretch }: Draft, reason: GapReason): void {
-    this.addTailGaps(subscriptions.map((subscription) => this.gapFor(subscription, stretch as Stretch, reason)))
+  private leaveNewOut({ subscriptions, span }: NewEntry, reason: GapReason): void {
+    this.addTailGaps(subscriptions.map((subscription) => this.gapFor(subscription, span as MessageSpan, reason)))
   }
 
-  private gapFor(subscription: Subscription, stretch: Stretch, reason: GapReason): Gap {
-    this.account.leftOut(subscription, stretch.count, reason)
-    return gapOf(subscription, stretch, reason)
+  private gapFor(subscription: Subscription, span: MessageSpan, reason: GapReason): PendingGap {
+    this.account.leftOut(subscription, span.count, reason)
+    return gapOf(subscription, span, reason)
   }
 
-  private addTailGaps(gaps: readonly Gap[]): void {
+  private addTailGaps(gaps: readonly PendingGap[]): void {
     const before = this.tailGaps.length
     mergeGaps(this.tailGaps, gaps, 'after')
     this.charge((this.tailGaps.length - before) * GAP_BYTES)
   }
 
-  private link(draft: Draft): void {
+  private link(added: NewEntry): void {
     // The gaps that stood last stand before it from now on; what they count for goes along.
-    const entry: Entry = { ...draft, gaps: this.tailGaps, previous: this.tail, next: undefined }
+    const entry: BacklogEntry = { ...added, gaps: this.tailGaps, previous: this.tail, next: undefined }
     this.tailGaps = []
     if (this.tail) this.tail.next = entry
     else this.head = entry
@@ -284,7 +291,7 @@ export class Backlog {
     this.charge(entry.cost)
   }
 
-  private unlink(entry: Entry): void {
+  private unlink(entry: BacklogEntry): void {
     if (entry.previous) entry.previous.next = entry.next
     else this.head = entry.next
     if (entry.next) entry.next.previous = entry.previous
@@ -314,7 +321,7 @@ function strictest(subscriptions: readonly Subscription[]): Policy {
   return first
 }
 
-function isDroppable({ policy }: Entry): boolean {
+function isDroppable({ policy }: BacklogEntry): boolean {
   return policy === 'drop-oldest' || policy === 'conflate'
 }
 

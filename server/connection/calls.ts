@@ -1,14 +1,29 @@
 import { setImmediate } from 'node:timers'
+import type { Clock } from '../../shared/clock.ts'
 import { FanfareError } from '../../shared/errors.ts'
 import type { CallFrame } from '../../shared/frames.ts'
 import { encodeJson } from '../../shared/raw-json.ts'
+import type { Caller } from '../admin/operator-log.ts'
 import type { Access } from '../auth/access.ts'
-import type { ConnectionContext } from './context.ts'
+import type { UnexpectedErrors } from '../failure/unexpected-errors.ts'
+import type { Traffic } from '../monitor/traffic.ts'
 import type { Outbox } from './outbox.ts'
+import type { WaitsForOutbox } from './outbox-owner.ts'
 
-interface Waiting {
+interface WaitingCall {
   readonly frame: CallFrame
   readonly access: Access
+}
+
+/** What the calls of all connections share. */
+export interface CallParts {
+  readonly traffic: Traffic
+  readonly clock: Clock
+  readonly unexpected: UnexpectedErrors
+  /** Maximum unanswered calls per connection. */
+  readonly most: number
+  /** Runs a method of the operators', if it is permitted. */
+  call(method: string, params: unknown, caller: Caller): Promise<unknown>
 }
 
 /** How the log names a connection. */
@@ -26,12 +41,12 @@ const COUNTS_MS = 1000
  * unanswered, a few are under way, each begins in a turn of the event loop of its own, and neither does one begin nor is one
  * answered while the connection has not taken the answers before.
  */
-export class Calls {
-  private readonly context: ConnectionContext
+export class Calls implements WaitsForOutbox {
+  private readonly parts: CallParts
   private readonly connection: ConnectionName
   private readonly outbox: Outbox
   private readonly refuse: (error: unknown, frame: unknown) => void
-  private readonly waiting: Waiting[] = []
+  private readonly waiting: WaitingCall[] = []
   /** Answers that wait for the connection. Each keeps its place among those under way. */
   private readonly answers: (() => void)[] = []
   private unanswered = 0
@@ -41,22 +56,22 @@ export class Calls {
   private ended = false
 
   constructor(
-    context: ConnectionContext,
+    parts: CallParts,
     connection: ConnectionName,
     outbox: Outbox,
     refuse: (error: unknown, frame: unknown) => void,
   ) {
-    this.context = context
+    this.parts = parts
     this.connection = connection
     this.outbox = outbox
     this.refuse = refuse
+    outbox.waiting = this
   }
 
   /** Throws `too_many_calls`. */
   call(frame: CallFrame, access: Access): void {
-    const { calls } = this.context.config
-    if (this.unanswered >= calls) {
-      this.context.traffic.hit('calls', {})
+    if (this.unanswered >= this.parts.most) {
+      this.parts.traffic.hit('calls', {})
       throw new FanfareError('too_many_calls')
     }
     this.unanswered++
@@ -64,8 +79,13 @@ export class Calls {
     this.goOn()
   }
 
-  /** Does the next thing in the next turn. Call when the connection has taken all that it was sent, too. */
-  goOn(): void {
+  /** The connection has taken all that it was sent. */
+  caughtUp(): void {
+    this.goOn()
+  }
+
+  /** Does the next thing in the next turn. */
+  private goOn(): void {
     const begins = this.waiting.length > 0 && this.places.size < AT_ONCE
     if (this.scheduled || this.ended || !this.outbox.keepsUp || !(begins || this.answers.length > 0)) return
     this.scheduled = true
@@ -86,13 +106,13 @@ export class Calls {
     for (const leave of this.places) leave()
   }
 
-  private async run({ frame, access }: Waiting): Promise<void> {
+  private async run({ frame, access }: WaitingCall): Promise<void> {
     const { seq, method, params } = frame
     const { id: connection, address } = this.connection
     const leave = this.takePlace()
     let answer: () => void
     try {
-      const result = await this.context.call(method, params, { access, address, connection })
+      const result = await this.parts.call(method, params, { access, address, connection })
       const json = encodeJson({ type: 'result', seq, result })
       answer = () => this.outbox.sendEncoded(json)
     } catch (error) {
@@ -110,7 +130,7 @@ export class Calls {
 
   /** Returns how to leave it. */
   private takePlace(): () => void {
-    const { clock } = this.context
+    const { clock } = this.parts
     const leave = () => {
       clock.clearTimeout(timer)
       this.places.delete(leave)
@@ -124,7 +144,7 @@ export class Calls {
   /** A bug costs the call, and not the connection. */
   private known(error: unknown, method: string): FanfareError {
     if (error instanceof FanfareError) return error
-    this.context.unexpected.report('call', error, { method })
+    this.parts.unexpected.report('call', error, { method })
     return new FanfareError('call_failed')
   }
 }

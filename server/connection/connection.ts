@@ -1,24 +1,26 @@
 import { setImmediate } from 'node:timers'
 import { nanoid } from 'nanoid'
 import { type ErrorCode, errorEntry, FanfareError } from '../../shared/errors.ts'
-import type { AuthFrame, CheckedFrame, Frame } from '../../shared/frames.ts'
+import type { CheckedFrame, Frame } from '../../shared/frames.ts'
 import { parseFrame } from '../../shared/parse-frame.ts'
 import type { ConnectionInfo } from '../../shared/sys.ts'
-import { Access } from '../auth/access.ts'
+import type { Access } from '../auth/access.ts'
 import type { EngineSocket, SocketHandlers, UpgradeRequest } from '../engine/engine.ts'
 import type { LimitName } from '../limit/limits.ts'
 import type { Allowance } from '../limit/message-limits.ts'
-import { IN_PROCESS } from '../network/address.ts'
 import { LISTED_OF_EACH, type WatchedConnection } from '../registry/connections.ts'
 import type { Subscription } from '../topic/subscription.ts'
-import type { ConnectionContext, Expiring, Patience } from './context.ts'
+import { connectionInfo } from './connection-info.ts'
+import type { ConnectionParts } from './connection-parts.ts'
 import { decodeMessage } from './decode.ts'
 import { Dispatch } from './dispatch.ts'
+import type { PingedConnection, SilenceBounds } from './heartbeat.ts'
 import { Inbox, type InboxOwner } from './inbox.ts'
 import { Login, welcomeFrame } from './login.ts'
 import { Outbox } from './outbox.ts'
 import type { OutboxOwner } from './outbox-owner.ts'
 import { costsItself, Explanations, errorFrame, isNewWork } from './refusal.ts'
+import { Renewal, type RenewalOwner } from './renewal.ts'
 
 /**
  * One WebSocket of one client, from its opening until it is hung up: learns whose it is, reads its frames, and answers
@@ -26,16 +28,18 @@ import { costsItself, Explanations, errorFrame, isNewWork } from './refusal.ts'
  *
  * It is a boundary: whatever the engine, a timer or a promise calls here never throws. A bug costs this connection (`internal`).
  */
-export class Connection implements SocketHandlers, InboxOwner, OutboxOwner, WatchedConnection, Expiring {
+export class Connection
+  implements SocketHandlers, InboxOwner, OutboxOwner, RenewalOwner, WatchedConnection, PingedConnection
+{
   readonly id = nanoid(12)
   readonly number: number
   readonly address: string
+  readonly outbox: Outbox
   private readonly socket: EngineSocket
-  private readonly context: ConnectionContext
+  private readonly parts: ConnectionParts
   private readonly inbox: Inbox
-  private readonly outbox: Outbox
   /** Made when the first frame asks for something. */
-  private dispatch: Dispatch | undefined = undefined
+  dispatch: Dispatch | undefined = undefined
   /**
    * `new` until the first frame, which stands for a hello where it is none, and it is known who has sent it. `finishing`:
    * what waits is still sent, and nothing is read any more.
@@ -43,39 +47,36 @@ export class Connection implements SocketHandlers, InboxOwner, OutboxOwner, Watc
   private state: 'new' | 'ready' | 'finishing' | 'ended' = 'new'
   private login: Login | undefined
   private access: Access | undefined = undefined
-  private renewing = false
+  private renewal: Renewal | undefined = undefined
   /** Undefined where there is no limit: then nothing is counted. */
   private readonly allowance: Allowance | undefined
-  private client: string | undefined = undefined
+  client: string | undefined = undefined
   /** Since the heartbeat's last look. */
   private heard = true
   private silentLooks = 0
-  private readonly since: number
+  readonly since: number
   private explaining: Explanations | undefined = undefined
   /** Its last figures, kept when it releases what it held. */
   private last: ConnectionInfo | undefined = undefined
-  /** It was opened for HTTP requests, most of which are a publish each. */
-  private readonly overHttp: boolean
 
-  constructor(socket: EngineSocket, address: string, context: ConnectionContext, who: UpgradeRequest | Access) {
+  constructor(socket: EngineSocket, address: string, parts: ConnectionParts, who: UpgradeRequest | Access) {
     this.socket = socket
     this.address = address
-    this.context = context
-    this.allowance = context.limits.forConnection()
+    this.parts = parts
+    this.allowance = parts.limits.forConnection()
     this.login = new Login(who)
-    this.overHttp = who instanceof Access && address !== IN_PROCESS
-    this.since = context.clock.now()
-    this.number = ++context.traffic.connectionsTotal
-    this.inbox = new Inbox(socket, context, this)
-    this.outbox = new Outbox(socket, context, context.config.outboxBytes, this)
+    this.since = parts.clock.now()
+    this.number = ++parts.traffic.connectionsTotal
+    this.inbox = new Inbox(socket, parts.inbox, this)
+    this.outbox = new Outbox(socket, parts.outbox, this)
   }
 
   message(data: Uint8Array, binary: boolean): void {
     // Here and not in `guarded`: no closure for each message.
     try {
       this.heard = true
-      this.context.turn.arrived()
-      this.context.traffic.bytesIn += data.length
+      this.parts.turn.arrived()
+      this.parts.traffic.bytesIn += data.length
       this.inbox.receive(data, binary)
     } catch (error) {
       this.failed(error)
@@ -98,11 +99,11 @@ export class Connection implements SocketHandlers, InboxOwner, OutboxOwner, Watc
 
   close(): void {
     this.guarded(() => this.release())
-    this.guarded(() => this.context.closed(this.id))
+    this.guarded(() => this.parts.closed(this.id))
   }
 
   /** Several times in every ping interval: pings a peer that has been silent for one, and ends its connection if that gets no answer. */
-  look({ pingAfter, endAfter }: Patience): void {
+  look({ pingAfter, endAfter }: SilenceBounds): void {
     if (this.state === 'ended') return
     this.guarded(() => {
       this.silentLooks = this.heard ? 0 : this.silentLooks + 1
@@ -116,14 +117,14 @@ export class Connection implements SocketHandlers, InboxOwner, OutboxOwner, Watc
   /** Ends a connection that has said nothing in its time. True where it need not be watched any longer. */
   checkHello(now: number): boolean {
     if (this.state !== 'new') return true
-    if (now - this.since < this.context.config.helloTimeoutMs) return false
+    if (now - this.since < this.parts.helloTimeoutMs) return false
     this.guarded(() => this.end(new FanfareError(this.login?.waiting ? 'auth_unavailable' : 'hello_timeout')))
     return true
   }
 
   checkExpiry(): void {
     this.guarded(() => {
-      const now = this.context.authenticator.now()
+      const now = this.parts.authenticator.now()
       const expiresAt = this.access?.expiresAt
       if (expiresAt !== undefined && expiresAt <= now && this.state === 'ready')
         this.end(new FanfareError('token_expired'))
@@ -159,85 +160,18 @@ export class Connection implements SocketHandlers, InboxOwner, OutboxOwner, Watc
     this.guarded(() => this.socket.terminate())
   }
 
-  get outboxBytes(): number {
-    return this.outbox.heldBytes
-  }
-
-  get outboxLimitBytes(): number {
-    return this.context.config.outboxBytes
-  }
-
-  get droppedTotal(): number {
-    return this.outbox.droppedTotal
-  }
-
-  get droppedAt(): number | undefined {
-    return this.outbox.droppedAt
-  }
-
-  get deliveredTotal(): number {
-    return this.outbox.deliveredTotal
-  }
-
-  get publishedTotal(): number {
-    return this.dispatch?.publishedTotal ?? 0
-  }
-
-  get subscriptionCount(): number {
-    return this.dispatch?.subscriptionCount ?? 0
-  }
-
-  get consumerCount(): number {
-    return this.dispatch?.consumerCount ?? 0
-  }
-
-  get clientName(): string {
-    return this.client ?? ''
-  }
-
   get subject(): string {
     return this.access?.publisher ?? ''
   }
 
   mentions(text: string): boolean {
-    const names = [this.id, this.address, this.clientName, this.subject]
+    const names = [this.id, this.address, this.client ?? '', this.subject]
     return names.some((name) => name.toLowerCase().includes(text)) || (this.dispatch?.mentions(text) ?? false)
   }
 
-  get behindSince(): number | undefined {
-    return this.outbox.behindSince
-  }
-
   info(now: number, most: number): ConnectionInfo {
-    const { id, number, client, subject, since, outbox, dispatch } = this
-    const { heldBytes, behindSince, deliveredTotal, droppedTotal, droppedAt } = outbox
-    return {
-      connection: id,
-      number,
-      ...(client !== undefined && { client }),
-      address: this.address,
-      ...(subject !== '' && { subject }),
-      connectedAt: since,
-      outboxBytes: heldBytes,
-      outboxLimitBytes: this.outboxLimitBytes,
-      lagMs: behindSince === undefined ? 0 : Math.max(0, now - behindSince),
-      deliveredTotal,
-      droppedTotal,
-      ...(droppedAt !== undefined && { droppedAt }),
-      publishedTotal: dispatch?.publishedTotal ?? 0,
-      subscriptionCount: dispatch?.subscriptionCount ?? 0,
-      subscriptions: dispatch?.subscriptionInfos(most) ?? [],
-      consumerCount: dispatch?.consumerCount ?? 0,
-      consumers: dispatch?.consumerInfos(most) ?? [],
-    }
-  }
-
-  receiptsSent(count: number): void {
-    this.dispatch?.receiptsSent(count)
-  }
-
-  caughtUp(): void {
-    this.dispatch?.caughtUp()
+    const { outbox, dispatch } = this
+    return connectionInfo(this, outbox, dispatch, now, most)
   }
 
   feedFailed(subscription: Subscription, error: unknown): void {
@@ -256,7 +190,7 @@ export class Connection implements SocketHandlers, InboxOwner, OutboxOwner, Watc
   }
 
   failed(error: unknown): void {
-    const { unexpected } = this.context
+    const { unexpected } = this.parts
     unexpected.report('connection', error, { connection: this.id })
     if (this.state === 'ended') return
     this.state = 'finishing'
@@ -297,7 +231,8 @@ export class Connection implements SocketHandlers, InboxOwner, OutboxOwner, Watc
     const { allowance } = this
     this.heard = true
     try {
-      if (allowance && at >= (within ?? allowance.within) && !this.login) this.handleBeyond(allowance, value)
+      const isBeyond = allowance && at >= (within ?? allowance.within) && !this.login
+      if (isBeyond && isNewWork(value)) this.refuseBeyond(allowance.exceeded as LimitName, value)
       else this.handle(value)
     } catch (error) {
       this.refuse(error)
@@ -309,26 +244,18 @@ export class Connection implements SocketHandlers, InboxOwner, OutboxOwner, Watc
     if (this.login?.waiting) return this.login.hold(value)
     try {
       const { login } = this
-      if (login) return this.enter(login, this.firstFrame(login, value))
+      if (login) return this.enter(login, login.firstFrame(value))
       const frame = parseFrame(value)
       if (frame.type === 'hello') throw new FanfareError('hello_late')
-      if (frame.type === 'auth') return this.renew(frame)
+      if (frame.type === 'auth') {
+        this.renewal ??= new Renewal(this.parts.authenticator, this)
+        return this.renewal.check(frame)
+      }
       if (frame.type === 'checked') return void this.outbox.checked(frame.n)
-      this.dispatch ??= new Dispatch(this.context, this, this.outbox, this.refuse)
+      this.dispatch ??= new Dispatch(this.parts.dispatch, this, this.outbox, this.refuse)
       this.dispatch.handle(frame, this.access as Access)
     } catch (error) {
       this.refuse(error, value)
-    }
-  }
-
-  /** One that is refused by itself comes behind the hello for which it stands, so that the welcome is the first answer. */
-  private firstFrame(login: Login, value: unknown): Frame {
-    try {
-      return parseFrame(value)
-    } catch (error) {
-      if (!(error instanceof FanfareError && costsItself(error, value))) throw error
-      login.hold(value)
-      return { type: 'hello' }
     }
   }
 
@@ -338,32 +265,24 @@ export class Connection implements SocketHandlers, InboxOwner, OutboxOwner, Watc
     return values.filter((value) => !(isChecked(value) && this.outbox.checked(value.n)))
   }
 
-  private handleBeyond(allowance: Allowance, value: unknown): void {
-    if (isNewWork(value)) this.refuseBeyond(allowance.exceeded as LimitName, value)
-    else this.handle(value)
-  }
-
   private flooded({ exceeded }: Allowance): void {
     this.end(new FanfareError('flooding', `The limit is ${exceeded}`))
   }
 
   private refuseBeyond(limit: LimitName, value: unknown): void {
     if (this.state !== 'ready') return
-    this.context.traffic.hit(limit, { connection: this.id, address: this.address, subject: this.allowance?.subject })
+    this.parts.traffic.hit(limit, { connection: this.id, address: this.address, subject: this.allowance?.subject })
     this.refuse(new FanfareError('rate_limited', `The limit is ${limit}`), value)
   }
 
   /** The first frame: whose is it? */
   private enter(login: Login, frame: Frame): void {
-    const refused = (error: unknown) => this.guarded(() => this.end(this.known(error)))
-    const entered = (known: Access) => this.guarded(() => this.entered(login, known, frame))
-    try {
-      const access = login.start(this.context.authenticator, frame.type === 'hello' ? frame.token : undefined)
-      if (access instanceof Promise) access.then(entered, refused)
-      else this.entered(login, access, frame)
-    } catch (error) {
-      refused(error)
-    }
+    login.enter(
+      this.parts.authenticator,
+      frame.type === 'hello' ? frame.token : undefined,
+      (access) => this.guarded(() => this.entered(login, access, frame)),
+      (error) => this.guarded(() => this.end(this.known(error))),
+    )
   }
 
   private entered(login: Login, access: Access, frame: Frame): void {
@@ -372,51 +291,41 @@ export class Connection implements SocketHandlers, InboxOwner, OutboxOwner, Watc
     this.state = 'ready'
     this.takeAccess(access)
     if (frame.type === 'hello' && frame.checks) this.outbox.startChecks()
-    this.outbox.send(welcomeFrame(this.id, access, this.context))
+    this.outbox.send(welcomeFrame(this.id, access, this.parts.welcome))
     const { allowance } = this
     const within = allowance?.shared ? allowance.takeEarly() : Number.POSITIVE_INFINITY
     if (allowance?.flooding) return this.flooded(allowance)
     if (frame.type === 'hello') {
       this.client = frame.client
-      this.context.log.debug({ connection: this.id, client: frame.client }, 'hello')
+      this.parts.log.debug({ connection: this.id, client: frame.client }, 'hello')
     }
     const first = frame.type === 'hello' ? 1 : 0
     this.inbox.handle([frame, ...login.held], first, login.heldBytes, within)
   }
 
+  renewed(access: Access, seq: number): void {
+    this.guarded(() => {
+      if (this.state !== 'ready') return
+      this.takeAccess(access)
+      this.outbox.send({ type: 'authenticated', seq, ...access.about(this.parts.authenticator.now()) })
+      this.dispatch?.recheck(access)
+    })
+  }
+
+  notRenewed(thrown: unknown, seq: number): void {
+    this.guarded(() => {
+      const error = this.known(thrown)
+      if (this.state !== 'ready') return
+      // Who it is was known, and is until the old token ends.
+      if (error.code === 'auth_unavailable') this.outbox.send(errorFrame(error, { seq }))
+      else this.end(error)
+    })
+  }
+
   private takeAccess(access: Access): void {
     this.access = access
-    if (this.allowance && !access.anonymous) this.context.limits.join(this.allowance, access.subject)
-    if (access.expiresAt !== undefined) this.context.watchExpiry(this)
-  }
-
-  /** Another token for the one that ends; what comes until it is checked still goes by the old one. */
-  private renew({ seq, token }: AuthFrame): void {
-    if (this.renewing) throw new FanfareError('auth_backlog', 'Another token is being checked')
-    this.renewing = true
-    const { authenticator } = this.context
-    const credentials = { token, address: this.address, origin: undefined, headers: {} }
-    const checked = async () => authenticator.authenticate(credentials)
-    checked().then(
-      (access) => this.guarded(() => this.renewed(seq, access)),
-      (error: unknown) => this.guarded(() => this.notRenewed(seq, this.known(error))),
-    )
-  }
-
-  private renewed(seq: number, access: Access): void {
-    this.renewing = false
-    if (this.state !== 'ready') return
-    this.takeAccess(access)
-    this.outbox.send({ type: 'authenticated', seq, ...access.about(this.context.authenticator.now()) })
-    this.dispatch?.recheck(access)
-  }
-
-  private notRenewed(seq: number, error: FanfareError): void {
-    this.renewing = false
-    if (this.state !== 'ready') return
-    // Who it is was known, and is until the old token ends.
-    if (error.code === 'auth_unavailable') this.outbox.send(errorFrame(error, { seq }))
-    else this.end(error)
+    if (this.allowance && !access.anonymous) this.parts.limits.join(this.allowance, access.subject)
+    if (access.expiresAt !== undefined) this.parts.watchExpiry(this)
   }
 
   /** Also called by promises and by the broker, later. */
@@ -426,10 +335,10 @@ export class Connection implements SocketHandlers, InboxOwner, OutboxOwner, Watc
       const error = this.known(thrown)
       if (!costsItself(error, about)) return this.end(error)
       if (errorEntry(error.code).close !== undefined && !this.explanations.malformed()) {
-        this.context.traffic.hit('malformedFramesPerSecond', { connection: this.id, address: this.address })
+        this.parts.traffic.hit('malformedFramesPerSecond', { connection: this.id, address: this.address })
         return this.end(error)
       }
-      this.context.traffic.refused(error.code)
+      this.parts.traffic.refused(error.code)
       const frame = this.explanations.frameFor(error, about)
       if (frame) this.outbox.send(frame)
     })
@@ -437,20 +346,20 @@ export class Connection implements SocketHandlers, InboxOwner, OutboxOwner, Watc
 
   /** Made when the first frame is refused. */
   private get explanations(): Explanations {
-    this.explaining ??= new Explanations(this.context.clock)
+    this.explaining ??= new Explanations(this.parts.clock)
     return this.explaining
   }
 
   private known(thrown: unknown): FanfareError {
     if (thrown instanceof FanfareError) return thrown
-    this.context.unexpected.report('connection', thrown, { connection: this.id })
+    this.parts.unexpected.report('connection', thrown, { connection: this.id })
     return new FanfareError('internal')
   }
 
   /** Each step is guarded on its own: whatever fails, the socket is closed and the connection leaves nothing behind. */
   private hangUp(code: ErrorCode): void {
     if (this.state === 'ended') return
-    const { unexpected, log, traffic } = this.context
+    const { unexpected, log, traffic } = this.parts
     const { id: connection, address } = this
     traffic.refused(code)
     unexpected.run('connection', () => this.release(code))
@@ -462,7 +371,7 @@ export class Connection implements SocketHandlers, InboxOwner, OutboxOwner, Watc
 
   /** Call before it releases what it holds. */
   private remember(): void {
-    const { unexpected, clock } = this.context
+    const { unexpected, clock } = this.parts
     unexpected.run('connection', () => {
       this.last ??= this.info(clock.now(), LISTED_OF_EACH)
     })
@@ -472,12 +381,12 @@ export class Connection implements SocketHandlers, InboxOwner, OutboxOwner, Watc
     if (this.state !== 'ended' && this.access) {
       this.remember()
       const { last } = this
-      if (last && (!this.overHttp || last.subscriptionCount > 0)) this.context.ended(last, code)
+      if (last) this.parts.ended(last, code)
     }
     this.state = 'ended'
     this.login?.discard()
     this.login = undefined
-    const { unexpected, limits } = this.context
+    const { unexpected, limits } = this.parts
     if (this.allowance) limits.leave(this.allowance)
     unexpected.run('connection', () => this.inbox.close())
     unexpected.run('connection', () => this.outbox.release())

@@ -1,3 +1,4 @@
+import type { Clock } from '../../shared/clock.ts'
 import { FanfareError } from '../../shared/errors.ts'
 import type {
   AckFrame,
@@ -11,10 +12,12 @@ import type {
 } from '../../shared/frames.ts'
 import { DEFAULT_PREFETCH } from '../../shared/queues.ts'
 import type { ConsumerInfo } from '../../shared/sys.ts'
-import type { Ending } from '../broker/broker.ts'
+import type { Broker, Ending } from '../broker/broker.ts'
+import type { SubscriptionBudget } from '../limit/subscription-budget.ts'
 import { Consumer } from '../queue/consumer.ts'
+import type { Queues } from '../queue/queues.ts'
 import type { Asker, Publication } from '../topic/publication.ts'
-import type { ConnectionContext } from './context.ts'
+import type { Topics } from '../topic/topics.ts'
 import type { Outbox } from './outbox.ts'
 
 type SettlingFrame = AckFrame | NackFrame | RejectFrame
@@ -25,9 +28,20 @@ const CONSUMER_BYTES = 1600
 /** What an ack publishes has no answers of its own. */
 const UNASKED: Asker = { published() {}, notPublished() {} }
 
+/** What the consumers of all connections share. */
+export interface ConsumerParts {
+  readonly queues: Queues
+  readonly topics: Topics
+  readonly broker: Broker
+  readonly budget: SubscriptionBudget
+  readonly clock: Clock
+  /** Maximum consumers per connection. */
+  readonly most: number
+}
+
 /** The consumers of one connection. */
 export class Consumers {
-  private readonly context: ConnectionContext
+  private readonly parts: ConsumerParts
   private readonly connection: string
   /** What the connection is to the broker. */
   private readonly owner: object
@@ -36,13 +50,13 @@ export class Consumers {
   private readonly byNumber = new Map<number, Consumer>()
 
   constructor(
-    context: ConnectionContext,
+    parts: ConsumerParts,
     connection: string,
     owner: object,
     outbox: Outbox,
     refuse: (error: unknown, frame: unknown) => void,
   ) {
-    this.context = context
+    this.parts = parts
     this.connection = connection
     this.owner = owner
     this.outbox = outbox
@@ -52,8 +66,8 @@ export class Consumers {
   consume(frame: ConsumeFrame): void {
     const { consumer: number, queue, prefetch = DEFAULT_PREFETCH } = frame
     if (this.byNumber.has(number)) throw new FanfareError('consumer_exists', `"consumer" is ${number}`)
-    if (this.byNumber.size >= this.context.config.subscriptions) throw new FanfareError('too_many_subscriptions')
-    const { queues, broker, clock } = this.context
+    if (this.byNumber.size >= this.parts.most) throw new FanfareError('too_many_subscriptions')
+    const { queues, broker, clock } = this.parts
     const { ackDeadlineMs: ofQueue } = queues.options(queue)
     const { ackDeadlineMs = ofQueue, begins = false } = frame
     const told = { consumer: number, queue, prefetch, ackDeadlineMs, begins }
@@ -68,9 +82,9 @@ export class Consumers {
         this.refuse(error, { consumer: number })
       },
     })
-    this.context.subscriptionBudget.take(CONSUMER_BYTES)
+    this.parts.budget.take(CONSUMER_BYTES)
     this.byNumber.set(number, consumer)
-    this.outbox.attach(consumer)
+    this.outbox.sources.add(consumer)
     this.outbox.send({ type: 'consuming', ...told })
     queues.attach(consumer)
   }
@@ -166,16 +180,16 @@ export class Consumers {
 
   private forget(consumer: Consumer): void {
     if (!this.byNumber.delete(consumer.options.consumer)) return
-    this.context.subscriptionBudget.giveBack(CONSUMER_BYTES)
-    this.outbox.detach(consumer)
-    this.context.queues.detach(consumer)
+    this.parts.budget.giveBack(CONSUMER_BYTES)
+    this.outbox.sources.delete(consumer)
+    this.parts.queues.detach(consumer)
   }
 
   /** What an ack publishes. It is all the broker's, also what nothing keeps: what comes later must not overtake it. */
   private draftsOf({ publish = [] }: AckFrame, publisher: string | undefined): Publication[] {
     return publish.map((each) => {
       const frame: PublishFrame = { ...each, type: 'publish', seq: 0 }
-      return this.context.topics.draft(frame, publisher, this.owner, UNASKED)
+      return this.parts.topics.draft(frame, publisher, this.owner, UNASKED)
     })
   }
 }

@@ -1,22 +1,44 @@
 import { setImmediate } from 'node:timers'
 import { FanfareError } from '../../shared/errors.ts'
 import type { AskFrame, CommitFrame, Frame } from '../../shared/frames.ts'
-import type { ConsumerInfo, SubscriptionInfo } from '../../shared/sys.ts'
+import type { ConnectionInfo } from '../../shared/sys.ts'
 import type { Access } from '../auth/access.ts'
+import type { UnexpectedErrors } from '../failure/unexpected-errors.ts'
 import { Rate } from '../limit/rate.ts'
+import type { Traffic } from '../monitor/traffic.ts'
+import type { Streams } from '../stream/streams.ts'
 import type { Subscription } from '../topic/subscription.ts'
-import { Calls, type ConnectionName } from './calls.ts'
-import { Consumers } from './consumers.ts'
-import type { ConnectionContext } from './context.ts'
+import { type CallParts, Calls, type ConnectionName } from './calls.ts'
+import { type ConsumerParts, Consumers } from './consumers.ts'
 import type { Outbox } from './outbox.ts'
 import { permit } from './permit.ts'
-import { Publishes } from './publishes.ts'
-import { Requests } from './requests.ts'
-import { Subscriptions } from './subscriptions.ts'
+import { Publishes, type PublishParts } from './publishes.ts'
+import { type RequestParts, Requests } from './requests.ts'
+import { type SubscriptionParts, Subscriptions } from './subscriptions.ts'
+
+/** What the dispatches of all connections share: what each of their parts uses, and what they use themselves. */
+export interface DispatchParts {
+  readonly publishes: PublishParts
+  readonly subscriptions: SubscriptionParts
+  readonly consumers: ConsumerParts
+  readonly requests: RequestParts
+  readonly calls: CallParts
+  readonly streams: Streams
+  readonly traffic: Traffic
+  readonly unexpected: UnexpectedErrors
+  /** 0 for no limit. */
+  readonly subscribesPerSecond: number
+}
+
+/** What a connection's dispatch adds to what an operator sees of the connection. */
+export type DispatchInfo = Pick<
+  ConnectionInfo,
+  'publishedTotal' | 'subscriptionCount' | 'subscriptions' | 'consumerCount' | 'consumers'
+>
 
 /** Hands the frames of one client to what does their work, where they are permitted. */
 export class Dispatch {
-  private readonly context: ConnectionContext
+  private readonly parts: DispatchParts
   private readonly connection: ConnectionName
   private readonly outbox: Outbox
   private readonly refuse: (error: unknown, about: unknown) => void
@@ -30,12 +52,12 @@ export class Dispatch {
   private pongWaits = false
 
   constructor(
-    context: ConnectionContext,
+    parts: DispatchParts,
     connection: ConnectionName,
     outbox: Outbox,
     refuse: (error: unknown, about: unknown) => void,
   ) {
-    this.context = context
+    this.parts = parts
     this.connection = connection
     this.outbox = outbox
     this.refuse = refuse
@@ -43,14 +65,14 @@ export class Dispatch {
 
   /** Throws why it is refused, or refuses it later. */
   handle(frame: Frame, access: Access): void {
-    if (!access.unrestricted) permit(access, frame, this.context.streams)
+    if (!access.unrestricted) permit(access, frame, this.parts.streams)
     switch (frame.type) {
       case 'publish':
         return this.publishing().publish(frame, access.publisher)
       case 'subscribe':
         this.takeSubscribe()
         if (this.requests?.offers(frame.sub)) throw inUse(frame.sub)
-        this.subscriptions ??= new Subscriptions(this.context, this.outbox)
+        this.subscriptions ??= new Subscriptions(this.parts.subscriptions, this.outbox)
         return this.subscriptions.subscribe(frame)
       case 'unsubscribe':
         if (this.requests?.withdraw(frame.sub, frame.finish)) return
@@ -63,7 +85,7 @@ export class Dispatch {
         return this.commit(frame, access)
       case 'consume':
         this.takeSubscribe()
-        this.consumers ??= new Consumers(this.context, this.connection.id, this, this.outbox, this.refuse)
+        this.consumers ??= new Consumers(this.parts.consumers, this.connection.id, this, this.outbox, this.refuse)
         return this.consumers.consume(frame)
       case 'begin':
         return this.consumers?.begin(frame)
@@ -88,7 +110,7 @@ export class Dispatch {
       case 'reply':
         return this.requestReply().reply(frame)
       case 'call':
-        this.calls ??= new Calls(this.context, this.connection, this.outbox, this.refuse)
+        this.calls ??= new Calls(this.parts.calls, this.connection, this.outbox, this.refuse)
         return this.calls.call(frame, access)
       case 'ping':
         return this.pong()
@@ -100,20 +122,10 @@ export class Dispatch {
   /** Ends what is no longer permitted. */
   recheck(access: Access): void {
     if (access.unrestricted) return
-    const check = (frame: Frame) => permit(access, frame, this.context.streams)
+    const check = (frame: Frame) => permit(access, frame, this.parts.streams)
     this.subscriptions?.recheck(check, this.refuse)
     this.consumers?.recheck(check)
     this.requests?.recheck(check, this.refuse)
-  }
-
-  /** The socket has so many receipts. */
-  receiptsSent(count: number): void {
-    this.publishes?.answered(count)
-  }
-
-  /** The connection has taken all that it was sent. */
-  caughtUp(): void {
-    this.calls?.goOn()
   }
 
   /** Ends a subscription of which the client has been told already. */
@@ -126,17 +138,16 @@ export class Dispatch {
     this.consumers?.release(false)
   }
 
-  /** Lets go of all: the connection has ended. */
+  /** Releases everything: the connection has ended. */
   release(): void {
-    const { unexpected } = this.context
-    const { subscriptions, consumers, requests } = this
+    const { unexpected } = this.parts
+    const { subscriptions, consumers, requests, publishes } = this
     this.subscriptions = this.consumers = this.requests = undefined
     // Each by itself: a bug in one must not leave the others in the hub's tables.
     unexpected.run('connection', () => subscriptions?.release())
     unexpected.run('connection', () => consumers?.release(true))
     unexpected.run('connection', () => requests?.release())
-    // What waits for room in a queue waits for a publisher that is no more.
-    if (this.publishes) unexpected.run('connection', () => this.context.broker.withdraw(this))
+    unexpected.run('connection', () => publishes?.release())
     this.calls?.release()
   }
 
@@ -157,21 +168,24 @@ export class Dispatch {
     return (this.subscriptions?.mention(text) || this.consumers?.mention(text)) ?? false
   }
 
-  /** What an operator sees of the first so many of each. */
-  subscriptionInfos(most: number): SubscriptionInfo[] {
-    return this.subscriptions?.info(most) ?? []
-  }
-
-  consumerInfos(most: number): ConsumerInfo[] {
-    return this.consumers?.info(most) ?? []
+  /** With at most this many of its subscriptions and of its consumers. */
+  info(most: number): DispatchInfo {
+    const { publishedTotal, subscriptionCount, consumerCount, subscriptions, consumers } = this
+    return {
+      publishedTotal,
+      subscriptionCount,
+      subscriptions: subscriptions?.info(most) ?? [],
+      consumerCount,
+      consumers: consumers?.info(most) ?? [],
+    }
   }
 
   private takeSubscribe(): void {
-    const { subscribesPerSecond, subscriptions } = this.context.config
+    const { subscribesPerSecond, subscriptions } = this.parts
     if (subscribesPerSecond === 0) return
-    this.subscribes ??= new Rate('subscribesPerSecond', subscribesPerSecond, subscriptions)
+    this.subscribes ??= new Rate('subscribesPerSecond', subscribesPerSecond, subscriptions.most)
     if (this.subscribes.take(1)) return
-    this.context.traffic.hit('subscribesPerSecond', {})
+    this.parts.traffic.hit('subscribesPerSecond', {})
     throw new FanfareError('rate_limited', 'The limit is subscribesPerSecond')
   }
 
@@ -185,9 +199,9 @@ export class Dispatch {
     const publishes = this.publishing()
     publishes.take()
     try {
-      this.requestReply().ask(frame, () => publishes.answered(1))
+      this.requestReply().ask(frame, () => publishes.receiptsSent(1))
     } catch (error) {
-      publishes.answered(1)
+      publishes.receiptsSent(1)
       throw error
     }
   }
@@ -203,12 +217,12 @@ export class Dispatch {
   }
 
   private publishing(): Publishes {
-    this.publishes ??= new Publishes(this.context, this, this.outbox, this.refuse)
+    this.publishes ??= new Publishes(this.parts.publishes, this, this.outbox, this.refuse)
     return this.publishes
   }
 
   private requestReply(): Requests {
-    this.requests ??= new Requests(this.context, this.outbox, this.refuse)
+    this.requests ??= new Requests(this.parts.requests, this.outbox, this.refuse)
     return this.requests
   }
 

@@ -18,7 +18,7 @@ const SMALL_BYTES = 4 * 1024
 const now = performance.now.bind(performance)
 
 /** A connection with frames that wait. */
-export interface Waiting {
+export interface WaitsForTime {
   /** Handles some of its frames. Returns whether more wait. Never throws. */
   goOn(): boolean
 }
@@ -34,7 +34,7 @@ export class FrameTime {
   /** Frames until the clock is read again. */
   private unlooked = 1
   private openBytes = 0
-  private readonly waiting = new Set<Waiting>()
+  private readonly waiting = new Set<WaitsForTime>()
 
   /** Whether this turn has time for a frame. */
   get left(): boolean {
@@ -62,12 +62,12 @@ export class FrameTime {
     else if (time - this.since > TURN_MS) this.over = true
   }
 
-  wait(connection: Waiting): void {
+  wait(connection: WaitsForTime): void {
     this.waiting.add(connection)
     if (this.since === undefined) this.begin(now())
   }
 
-  leave(connection: Waiting): void {
+  leave(connection: WaitsForTime): void {
     this.waiting.delete(connection)
   }
 

@@ -2,7 +2,7 @@ import type { GapFrame, GapReason } from '../../shared/frames.ts'
 import type { Subscription } from '../topic/subscription.ts'
 
 /** Messages left out for one subscription at one place, for one reason. */
-export interface Gap {
+export interface PendingGap {
   readonly subscription: Subscription
   readonly reason: GapReason
   count: number
@@ -11,18 +11,18 @@ export interface Gap {
 }
 
 /** Some messages in a row, as a gap tells of them. */
-export interface Stretch {
+export interface MessageSpan {
   readonly count: number
   readonly from: string
   readonly to: string
 }
 
-export function gapOf(subscription: Subscription, { count, from, to }: Stretch, reason: GapReason): Gap {
+export function gapOf(subscription: Subscription, { count, from, to }: MessageSpan, reason: GapReason): PendingGap {
   return { subscription, reason, count, from, to }
 }
 
 /** Adds gaps that lie right before (`'before'`) or right after the ones in `gaps`; neighbours of a kind become one. */
-export function mergeGaps(gaps: Gap[], added: readonly Gap[], where: 'before' | 'after'): void {
+export function mergeGaps(gaps: PendingGap[], added: readonly PendingGap[], where: 'before' | 'after'): void {
   for (const gap of added) {
     const same = gaps.find((other) => other.subscription === gap.subscription && other.reason === gap.reason)
     if (!same) {
@@ -36,7 +36,7 @@ export function mergeGaps(gaps: Gap[], added: readonly Gap[], where: 'before' | 
   }
 }
 
-export function gapFrame(gap: Gap): GapFrame {
+export function gapFrame(gap: PendingGap): GapFrame {
   const { count, from, to, reason } = gap
   return { type: 'gap', sub: gap.subscription.sub, count, from, to, reason }
 }

@@ -1,6 +1,23 @@
 import type { Clock, Timer } from '../../shared/clock.ts'
-import type { Connection } from './connection.ts'
-import type { Expiring, Patience } from './context.ts'
+
+/** What is let in for a time. */
+export interface Expiring {
+  /** Ends it if that time is over. */
+  checkExpiry(): void
+}
+
+/** How many looks of the heartbeat in a row find a peer silent before it is pinged, and before its connection is ended. */
+export interface SilenceBounds {
+  readonly pingAfter: number
+  readonly endAfter: number
+}
+
+/** A connection whose peer has to show that it is there. */
+export interface PingedConnection extends Expiring {
+  look(patience: SilenceBounds): void
+  /** Returns whether it need not be asked again. */
+  checkHello(now: number): boolean
+}
 
 /** The timer ticks this often, in milliseconds. At each tick a slice of the connections is looked at: all at once would stall the hub. */
 const TICK_MS = 250
@@ -21,9 +38,9 @@ const ANSWER_MS = 10_000
  * anything and for tokens that expire. One timer for all.
  */
 export class Heartbeat {
-  private readonly slices: Set<Connection>[]
-  private readonly patience: Patience
-  private readonly silent = new Set<Connection>()
+  private readonly slices: Set<PingedConnection>[]
+  private readonly patience: SilenceBounds
+  private readonly silent = new Set<PingedConnection>()
   private readonly expiring = new Set<Expiring>()
   private expiryChecked = 0
   private readonly clock: Clock
@@ -48,7 +65,7 @@ export class Heartbeat {
     this.timer.unref()
   }
 
-  add(connection: Connection): void {
+  add(connection: PingedConnection): void {
     this.newest = (this.newest + 1) % this.slices.length
     this.slices[this.newest]?.add(connection)
     this.silent.add(connection)
@@ -58,7 +75,7 @@ export class Heartbeat {
     this.expiring.add(connection)
   }
 
-  remove(connection: Connection): void {
+  remove(connection: PingedConnection): void {
     this.expiring.delete(connection)
     for (const slice of this.slices) if (slice.delete(connection)) break
     this.silent.delete(connection)

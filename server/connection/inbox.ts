@@ -1,5 +1,5 @@
 import type { EngineSocket } from '../engine/engine.ts'
-import { type FrameTime, LOOK_EVERY, type Waiting } from './frame-time.ts'
+import { type FrameTime, LOOK_EVERY, type WaitsForTime } from './frame-time.ts'
 import type { Debtor, OutboxBudget } from './outbox-budget.ts'
 
 /** What a message that waits costs besides its bytes, roughly. */
@@ -10,6 +10,12 @@ const MESSAGE_BYTES = 512
  * and the peer is slowed because the hub reads nothing meanwhile.
  */
 const HELD_BYTES = 4 * 1024 * 1024
+
+/** What all inboxes of a hub share. */
+export interface InboxShared {
+  readonly frameTime: FrameTime
+  readonly budget: OutboxBudget
+}
 
 /** What handles the frames of a connection. */
 export interface InboxOwner {
@@ -41,11 +47,10 @@ interface Opened {
  * What a connection has sent and the hub has not handled yet, because the turn of the event loop had no more time for frames. It is
  * handled in order in later turns. Meanwhile the socket is not read; what comes anyway counts as part of `outboxTotalBytes`.
  */
-export class Inbox implements Debtor, Waiting {
+export class Inbox implements Debtor, WaitsForTime {
   heldBytes = 0
   private readonly socket: EngineSocket
-  private readonly time: FrameTime
-  private readonly budget: OutboxBudget
+  private readonly shared: InboxShared
   private readonly owner: InboxOwner
   private opened: Opened | undefined = undefined
   private first: Held | undefined = undefined
@@ -53,21 +58,16 @@ export class Inbox implements Debtor, Waiting {
   private waits = false
   private closed = false
 
-  constructor(
-    socket: EngineSocket,
-    { frameTime, budget }: { readonly frameTime: FrameTime; readonly budget: OutboxBudget },
-    owner: InboxOwner,
-  ) {
+  constructor(socket: EngineSocket, shared: InboxShared, owner: InboxOwner) {
     this.socket = socket
-    this.time = frameTime
-    this.budget = budget
+    this.shared = shared
     this.owner = owner
   }
 
   /** A message has come: handles it now if there is time. The bytes are copied if they are kept. */
   receive(data: Uint8Array, binary: boolean): void {
     if (this.closed) return
-    if (this.waits || !this.time.opens(data.length)) {
+    if (this.waits || !this.shared.frameTime.opens(data.length)) {
       this.hold(data, binary)
       while (this.heldBytes > HELD_BYTES) this.advance(true)
     } else this.handle(this.owner.decode(data, binary), 0, data.length, undefined)
@@ -78,7 +78,8 @@ export class Inbox implements Debtor, Waiting {
    * are within the limits; undefined if the allowance knows.
    */
   handle(values: readonly unknown[], from: number, bytes: number, within: number | undefined): void {
-    const { time, owner } = this
+    const { owner } = this
+    const { frameTime: time } = this.shared
     for (let at = from; at < values.length && !this.closed; at++) {
       if (at > from && !time.left && !owner.holds) return this.keep({ values: copied(values, at), within, bytes, at })
       owner.take(values[at], at, within)
@@ -93,7 +94,7 @@ export class Inbox implements Debtor, Waiting {
   /** Handles some frames. Returns whether more wait. `must`: even if there is no time for another message. */
   private advance(must: boolean): boolean {
     const { first } = this
-    if (!this.opened && first && (must || this.time.opens(first.data.length))) this.openFirst(first)
+    if (!this.opened && first && (must || this.shared.frameTime.opens(first.data.length))) this.openFirst(first)
     if (this.opened) this.goOnWith(this.opened)
     if (this.opened || this.first) return true
     this.rest()
@@ -128,24 +129,24 @@ export class Inbox implements Debtor, Waiting {
 
   private goOnWith(opened: Opened): void {
     const { values, within } = opened
-    const goesOn = (n: number) => n === 0 || (n < LOOK_EVERY && this.time.left) || this.owner.holds
+    const goesOn = (n: number) => n === 0 || (n < LOOK_EVERY && this.shared.frameTime.left) || this.owner.holds
     for (let n = 0; opened.at < values.length && !this.closed && goesOn(n); n++) {
       this.owner.take(values[opened.at], opened.at++, within)
-      this.time.used()
+      this.shared.frameTime.used()
     }
     if (opened.at >= values.length && this.opened === opened) this.finishOpened(opened)
   }
 
   private keep(opened: Opened): void {
     this.opened = opened
-    this.time.opened(opened.bytes)
+    this.shared.frameTime.opened(opened.bytes)
     this.charge(opened.bytes)
     this.wait()
   }
 
   private finishOpened(opened: Opened): void {
     this.opened = undefined
-    this.time.opened(-opened.bytes)
+    this.shared.frameTime.opened(-opened.bytes)
     this.charge(-opened.bytes)
   }
 
@@ -156,29 +157,29 @@ export class Inbox implements Debtor, Waiting {
     this.last = held
     this.charge(cost(data))
     this.wait()
-    this.budget.enforce()
+    this.shared.budget.enforce()
   }
 
   private wait(): void {
     if (this.waits) return
     this.waits = true
     this.socket.setReading(false)
-    this.budget.enter(this)
-    this.time.wait(this)
+    this.shared.budget.enter(this)
+    this.shared.frameTime.wait(this)
   }
 
   /** Nothing waits. */
   private rest(): void {
     if (!this.waits) return
     this.waits = false
-    this.time.leave(this)
-    this.budget.leave(this)
+    this.shared.frameTime.leave(this)
+    this.shared.budget.leave(this)
     this.socket.setReading(true)
   }
 
   private charge(bytes: number): void {
     this.heldBytes += bytes
-    this.budget.add(bytes)
+    this.shared.budget.add(bytes)
   }
 }
 

@@ -3,7 +3,7 @@ import type { EngineSocket } from '../engine/engine.ts'
 import type { Account } from './backlog.ts'
 import { Checks } from './checks.ts'
 import { WRITE_BYTES } from './outgoing.ts'
-import type { Turn } from './turn.ts'
+import type { WriteTurn } from './write-turn.ts'
 
 /**
  * The way from an outbox to its client. It is blocked while the engine holds a rest, and, if the client confirms what its handlers have
@@ -13,12 +13,12 @@ export class Line {
   /** What it holds while it is blocked, in bytes: they count for the outbox. */
   heldBytes = 0
   private readonly socket: EngineSocket
-  private readonly turn: Turn
+  private readonly turn: WriteTurn
   private readonly account: Pick<Account, 'add'>
   private checks: Checks | undefined = undefined
   private engineFull = false
 
-  constructor(socket: EngineSocket, turn: Turn, account: Pick<Account, 'add'>) {
+  constructor(socket: EngineSocket, turn: WriteTurn, account: Pick<Account, 'add'>) {
     this.socket = socket
     this.turn = turn
     this.account = account

@@ -1,10 +1,12 @@
+import type { Clock } from '../../shared/clock.ts'
 import { FanfareError } from '../../shared/errors.ts'
-import { SUBPROTOCOL, TOKEN_PROTOCOL, type WelcomeFrame } from '../../shared/frames.ts'
+import { type Frame, SUBPROTOCOL, TOKEN_PROTOCOL, type WelcomeFrame } from '../../shared/frames.ts'
+import { parseFrame } from '../../shared/parse-frame.ts'
 import { Access } from '../auth/access.ts'
 import type { Authenticator } from '../auth/authenticator.ts'
 import type { Credentials } from '../auth/identity.ts'
 import type { UpgradeRequest } from '../engine/engine.ts'
-import type { ConnectionContext } from './context.ts'
+import { costsItself } from './refusal.ts'
 
 /**
  * Bytes and frames that are kept while it is not known whose they are. Both: what is held has been parsed, and an empty frame takes
@@ -33,12 +35,24 @@ export class Login {
     this.credentials = { token, address: remoteAddress, origin: headers['origin'], headers }
   }
 
-  /** Throws or rejects with why it is refused. */
-  start(authenticator: Authenticator, token: string | undefined): Access | Promise<Access> {
-    if (!this.credentials) return this.known as Access
-    const access = authenticator.authenticate(token === undefined ? this.credentials : { ...this.credentials, token })
+  /** Finds out whose connection it is, with the token of its hello if that has one. Calls one of the two, now or later. */
+  enter(
+    authenticator: Authenticator,
+    token: string | undefined,
+    entered: (access: Access) => void,
+    refused: (error: unknown) => void,
+  ): void {
+    if (this.known) return entered(this.known)
+    const credentials = this.credentials as Credentials
+    let access: Access | Promise<Access>
+    try {
+      access = authenticator.authenticate(token === undefined ? credentials : { ...credentials, token })
+    } catch (error) {
+      return refused(error)
+    }
     this.waiting = access instanceof Promise
-    return access
+    if (access instanceof Promise) access.then(entered, refused)
+    else entered(access)
   }
 
   /** Throws `auth_backlog`. */
@@ -54,26 +68,45 @@ export class Login {
     this.held.push(value)
   }
 
+  /**
+   * The first frame. One that is refused by itself comes after the hello for which it stands, so that the welcome is the first
+   * answer. Throws what costs the connection.
+   */
+  firstFrame(value: unknown): Frame {
+    try {
+      return parseFrame(value)
+    } catch (error) {
+      if (!(error instanceof FanfareError && costsItself(error, value))) throw error
+      this.hold(value)
+      return { type: 'hello' }
+    }
+  }
+
   /** Its connection has ended, and whoever finds out who it is may take long. */
   discard(): void {
     this.held.length = 0
   }
 }
 
-/** What it is told when it is known. */
+/** What the hub reports of itself to each client that has come in. */
+export interface WelcomeParts extends Pick<WelcomeFrame, 'window' | 'pingIntervalMs' | 'limits'> {
+  readonly authenticator: Authenticator
+  readonly clock: Clock
+}
+
+/** What a client is told when it is known. */
 export function welcomeFrame(
   connection: string,
   access: Access,
-  { config, authenticator, clock }: ConnectionContext,
+  { window, pingIntervalMs, limits, authenticator, clock }: WelcomeParts,
 ): WelcomeFrame {
-  const { window, pingIntervalMs, frameBytes, subscriptions, calls } = config
   return {
     type: 'welcome',
     protocol: SUBPROTOCOL,
     connection,
     window,
     pingIntervalMs,
-    limits: { frameBytes, subscriptions, calls },
+    limits,
     now: clock.now(),
     ...access.about(authenticator.now()),
   }

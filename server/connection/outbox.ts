@@ -1,24 +1,23 @@
 import type { GapReason, HubFrame } from '../../shared/frames.ts'
 import type { EngineSocket } from '../engine/engine.ts'
-import type { Traffic } from '../monitor/traffic.ts'
 import type { FeedOutlet } from '../stream/feed.ts'
 import { Encoded } from '../topic/encoded.ts'
 import type { Message } from '../topic/message.ts'
 import type { Recipient, Subscription } from '../topic/subscription.ts'
-import { type Account, Backlog } from './backlog.ts'
+import { type Account, Backlog, type Staged } from './backlog.ts'
+import type { FrameChain } from './frame-chain.ts'
 import { Line } from './line.ts'
-import type { Debtor, OutboxBudget } from './outbox-budget.ts'
-import type { OutboxOwner, OutboxShared } from './outbox-owner.ts'
+import type { Debtor } from './outbox-budget.ts'
+import type { OutboxOwner, OutboxShared, ReceiptWindow, WaitsForOutbox } from './outbox-owner.ts'
 import { encode, type Outgoing, WRITE_BYTES } from './outgoing.ts'
 import { PausedBacklogs } from './paused-backlogs.ts'
-import type { Run } from './run.ts'
-import { type Source, Sources } from './sources.ts'
-import type { Flushable, Turn } from './turn.ts'
+import { Sources } from './sources.ts'
+import type { Flushable } from './write-turn.ts'
 
 /**
  * A connection's bounded send buffer.
  *
- * While the peer keeps up it is a pointer to a run of this turn's frames, shared with the others. Once a write blocks the
+ * While the peer keeps up it is a pointer to a chain of this turn's frames, shared with the others. Once a write blocks the
  * line it is *behind*: frames wait in a backlog, where the policies apply, until the line is free. Messages of a paused
  * subscription wait in a backlog of their own, which gets half of the bound at most.
  *
@@ -36,42 +35,37 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
   droppedTotal = 0
   /** When messages were last left out, in milliseconds since 1970. */
   droppedAt: number | undefined = undefined
+  /** Set by the connection's publishes, and by its calls, when there are any. */
+  receiptWindow: ReceiptWindow | undefined = undefined
+  waiting: WaitsForOutbox | undefined = undefined
+  /** Take turns with what waits. */
+  readonly sources = new Sources()
   private readonly line: Line
-  private readonly turn: Turn
-  private readonly budget: OutboxBudget
-  private readonly traffic: Traffic
+  private readonly shared: OutboxShared
   private readonly owner: OutboxOwner
-  private readonly limit: number
-  private readonly runBytes: number
-  private run: Run | undefined = undefined
+  private readonly chainBytes: number
+  private chain: FrameChain | undefined = undefined
   private lastStamp = 0
   /** Set while the line is blocked or something waits. */
   private backlog: Backlog | undefined = undefined
-  /** A message that came while behind, until all subscriptions that it matches are known. */
-  private staged: Message | undefined = undefined
-  private stagedFor: Subscription[] = []
+  private staged: Staged | undefined = undefined
   private paused: PausedBacklogs | undefined = undefined
   private closed = false
-  /** Take turns with what waits. */
-  private readonly sources = new Sources()
   private sourcesTurn = false
   /** The connection's only subscription: what it matches needs no list, also while behind. */
   private sole: Subscription | undefined = undefined
 
-  constructor(socket: EngineSocket, shared: OutboxShared, limit: number, owner: OutboxOwner) {
+  constructor(socket: EngineSocket, shared: OutboxShared, owner: OutboxOwner) {
     this.line = new Line(socket, shared.turn, this)
-    this.turn = shared.turn
-    this.budget = shared.budget
-    this.traffic = shared.traffic
-    this.limit = limit
-    this.runBytes = Math.min(WRITE_BYTES, limit / 16)
+    this.shared = shared
     this.owner = owner
+    this.chainBytes = Math.min(WRITE_BYTES, shared.limit / 16)
   }
 
   /** For its backlogs and itself: keeps the sum of what it holds, and that of the budget. */
   add(bytes: number): void {
     this.heldBytes += bytes
-    this.budget.add(bytes)
+    this.shared.budget.add(bytes)
   }
 
   deliver(message: Message, subscription: Subscription): void {
@@ -83,7 +77,7 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
       } else if (this.lastStamp !== message.stamp) {
         if (this.staged) this.settle()
         this.lastStamp = message.stamp
-        this.appendToRun(message.wire)
+        this.appendToChain(message.wire)
       }
     } catch (error) {
       this.failed(error)
@@ -99,6 +93,10 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
     return this.backlog?.since
   }
 
+  get limitBytes(): number {
+    return this.shared.limit
+  }
+
   isPaused(subscription: Subscription): boolean {
     return this.paused?.has(subscription) ?? false
   }
@@ -106,21 +104,13 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
   leftOut(subscription: Subscription, count: number, reason: GapReason): void {
     subscription.droppedTotal += count
     this.droppedTotal += count
-    this.droppedAt = this.turn.now()
-    this.traffic.leftOut(count, reason)
-  }
-
-  attach(source: Source): void {
-    this.sources.add(source)
-  }
-
-  detach(source: Source): void {
-    this.sources.delete(source)
+    this.droppedAt = this.shared.turn.now()
+    this.shared.traffic.leftOut(count, reason)
   }
 
   feedReady(): void {
     // Once per turn, however many ask: each flush takes a piece of every feed.
-    if (!this.closed && this.sources.markReady()) this.turn.schedule(this)
+    if (!this.closed && this.sources.markReady()) this.shared.turn.schedule(this)
   }
 
   feedFailed(subscription: Subscription, error: unknown): void {
@@ -154,9 +144,9 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
     if (this.paused?.has(subscription)) return
     this.settle()
     if (this.closed) return
-    this.paused ??= new PausedBacklogs(this, this.limit / 2)
-    this.paused.add(subscription, this.turn.now())
-    this.budget.enter(this)
+    this.paused ??= new PausedBacklogs(this, this.shared.limit / 2)
+    this.paused.add(subscription, this.shared.turn.now())
+    this.shared.budget.enter(this)
   }
 
   /** Sends what waited for this subscription, for it alone. */
@@ -167,7 +157,7 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
       this.fallBehind()
       // Not where falling behind was too much for the budget.
       this.backlog?.takeAll(waited, subscription)
-      this.turn.schedule(this)
+      this.shared.turn.schedule(this)
     }
     this.forget(subscription)
   }
@@ -181,7 +171,7 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
     this.paused?.forget(subscription)
     if (!this.paused?.empty) return
     this.paused = undefined
-    if (!this.backlog) this.budget.leave(this)
+    if (!this.backlog) this.shared.budget.leave(this)
   }
 
   flush(): void {
@@ -196,7 +186,7 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
 
   /** From now on the client is asked what it has handled, and is behind while it does not answer. */
   startChecks(): void {
-    this.line.startChecks(this.limit / 2)
+    this.line.startChecks(this.shared.limit / 2)
   }
 
   /** What waits goes out as fast as the engine takes it. */
@@ -229,7 +219,7 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
   /** Sends nothing more, and discards what waits. */
   release(): void {
     this.closed = true
-    this.run = undefined
+    this.chain = undefined
     this.staged = undefined
     this.line.release()
     this.line.stopChecks()
@@ -238,7 +228,7 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
     this.paused?.clear()
     this.paused = undefined
     this.sources.clear()
-    this.budget.leave(this)
+    this.shared.budget.leave(this)
   }
 
   private guarded(act: (this: this) => void): void {
@@ -262,7 +252,7 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
       if (!this.line.blocked) this.drainNow()
       return
     }
-    const written = !this.run || this.writeRun(this.run)
+    const written = !this.chain || this.writeChain(this.chain)
     if (written && (!sourcesReady || this.writeFromSources())) return
     this.fallBehind()
   }
@@ -274,12 +264,12 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
     while (this.backlog && !this.closed && !this.line.blocked) {
       if (this.backlog.empty) {
         this.backlog = undefined
-        if (!this.paused) this.budget.leave(this)
+        if (!this.paused) this.shared.budget.leave(this)
         if (!this.sources.empty) this.feedReady()
-        this.owner.caughtUp()
+        this.waiting?.caughtUp()
       } else {
         if (this.sourcesTurn) this.writeFromSources()
-        else this.write(this.backlog.take(this.turn, this.line.room))
+        else this.write(this.backlog.take(this.shared.turn, this.line.room))
         this.sourcesTurn = !this.sourcesTurn
       }
     }
@@ -287,44 +277,44 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
   }
 
   private append(encoded: Encoded): void {
-    if (!this.backlog) return this.appendToRun(encoded)
+    if (!this.backlog) return this.appendToChain(encoded)
     this.settle()
     // The message that was settled may have been the one too many.
     if (this.closed) return
     this.backlog.appendControl(encoded)
     // Messages make room for it, whatever their policy. The line does not count: that is on its way.
-    this.leaveOut(this.limit + this.line.heldBytes, 'drop-oldest')
+    this.leaveOut(this.shared.limit + this.line.heldBytes, 'drop-oldest')
     // Only requests make these, so a peer that asks and never reads is the only one to get here.
-    if (this.backlog.bytes > this.limit) this.owner.overflow('slow_consumer')
-    this.budget.enforce()
+    if (this.backlog.bytes > this.shared.limit) this.owner.overflow('slow_consumer')
+    this.shared.budget.enforce()
   }
 
-  private appendToRun(frame: Encoded): void {
-    this.run = (this.run ?? this.turn.begin(this)).extend(frame)
-    if (this.run.bytes >= this.runBytes) this.flushNow()
+  private appendToChain(frame: Encoded): void {
+    this.chain = (this.chain ?? this.shared.turn.begin(this)).extend(frame)
+    if (this.chain.bytes >= this.chainBytes) this.flushNow()
   }
 
   private fallBehind(): void {
     if (!this.backlog) {
-      this.backlog = new Backlog(this, this.turn.now())
-      this.budget.enter(this)
-      // Whatever is in the run came first.
-      if (this.run) this.writeRun(this.run)
+      this.backlog = new Backlog(this, this.shared.turn.now())
+      this.shared.budget.enter(this)
+      // Whatever is in the chain came first.
+      if (this.chain) this.writeChain(this.chain)
     }
     this.holdLine()
   }
 
-  private writeRun(run: Run): boolean {
-    this.run = undefined
-    return this.write(run.toOutgoing())
+  private writeChain(chain: FrameChain): boolean {
+    this.chain = undefined
+    return this.write(chain.toOutgoing())
   }
 
   /** False: the line is blocked. */
   private write({ batch, messages, receipts }: Outgoing): boolean {
     this.deliveredTotal += messages
-    this.traffic.sent(batch.framed.length, messages)
+    this.shared.traffic.sent(batch.framed.length, messages)
     const written = this.line.write(batch)
-    if (receipts > 0) this.owner.receiptsSent(receipts)
+    if (receipts > 0) this.receiptWindow?.receiptsSent(receipts)
     return written
   }
 
@@ -333,37 +323,37 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
     if (!feed || policy !== 'pause') return this.stage(message, subscription)
     const { staged } = this
     // It fell behind while it sent this very message for another of its subscriptions: this one has it too.
-    if (this.lastStamp === message.stamp && staged !== message) return
+    if (this.lastStamp === message.stamp && staged?.message !== message) return
     // Where another subscription keeps the message waiting, `behind` has to stand before it: the log gives it as well.
-    if (staged === message) this.staged = undefined
+    if (staged?.message === message) this.staged = undefined
     feed.fallBehind(message)
-    if (staged === message) this.staged = message
+    if (staged?.message === message) this.staged = staged
   }
 
   private stage(message: Message, subscription: Subscription): void {
-    if (this.staged === message) {
-      this.stagedFor.push(subscription)
+    if (this.staged?.message === message) {
+      this.staged.subscriptions.push(subscription)
       return
     }
     // It fell behind while it sent this very message for another of its subscriptions.
     if (this.lastStamp === message.stamp) return
     this.lastStamp = message.stamp
-    if (this.staged || this.run) this.settle()
-    this.turn.schedule(this)
-    this.staged = message
-    this.stagedFor = [subscription]
+    if (this.staged || this.chain) this.settle()
+    this.shared.turn.schedule(this)
+    this.staged = { message, subscriptions: [subscription] }
   }
 
   /** While behind: puts what came in this turn into the backlog, where the policies apply. */
   private settle(): void {
-    const { backlog, run, staged, sole } = this
-    if (!backlog || !(run || staged)) return
-    this.run = undefined
+    const { backlog, chain, staged, sole } = this
+    if (!backlog || !(chain || staged)) return
+    this.chain = undefined
     this.staged = undefined
     const room = this.roomFor(backlog)
-    const fits = run && sole ? backlog.appendRun(run, sole, room) : true
-    if (!fits || (staged && !backlog.append(staged, this.stagedFor, room))) this.owner.overflow('slow_consumer')
-    this.budget.enforce()
+    const fits = chain && sole ? backlog.appendChain(chain, sole, room) : true
+    if (!fits || (staged && !backlog.append(staged.message, staged.subscriptions, room)))
+      this.owner.overflow('slow_consumer')
+    this.shared.budget.enforce()
   }
 
   private hold(message: Message, subscription: Subscription): void {
@@ -371,12 +361,12 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
     const backlog = paused.get(subscription) as Backlog
     const room = Math.min(paused.share, this.roomFor(backlog))
     if (!backlog.append(message, [subscription], room)) this.owner.overflow('slow_consumer')
-    this.budget.enforce()
+    this.shared.budget.enforce()
   }
 
   /** How much a backlog may hold, given everything else that is held. */
   private roomFor(backlog: Backlog): number {
-    return this.limit - (this.heldBytes - backlog.bytes)
+    return this.shared.limit - (this.heldBytes - backlog.bytes)
   }
 
   /** Drops messages until at most `limit` bytes are held, if messages hold that much. */
@@ -401,6 +391,6 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
   private holdLine(): void {
     if (this.closed || !this.line.blocked) return
     this.line.hold()
-    this.budget.enforce()
+    this.shared.budget.enforce()
   }
 }

@@ -3,7 +3,7 @@ import { encodeJson } from '../../shared/raw-json.ts'
 import { type Batch, BatchBuilder } from '../engine/batch.ts'
 import type { Stretch } from '../stream/chunk.ts'
 import { Encoded } from '../topic/encoded.ts'
-import { type Gap, gapFrame } from './gap.ts'
+import { gapFrame, type PendingGap } from './gap.ts'
 
 /** Bytes after which a write does not wait for the end of the turn, and takes no more of what waits. */
 export const WRITE_BYTES = 64 * 1024
@@ -32,7 +32,7 @@ export function encode(frame: HubFrame): Encoded {
   return new Encoded(JSON.stringify({ ...frame, data: undefined }), frame.data)
 }
 
-export function addGap(builder: BatchBuilder, gap: Gap): number {
+export function addGap(builder: BatchBuilder, gap: PendingGap): number {
   const frame = new Encoded(JSON.stringify(gapFrame(gap)))
   builder.add(frame)
   return frame.bytes

@@ -2,31 +2,30 @@ import { FanfareError } from '../../shared/errors.ts'
 import type { AskFrame, ReplyFrame, RequestFrame, RespondFrame } from '../../shared/frames.ts'
 import { parsePattern } from '../../shared/topic.ts'
 import type { SubscriptionBudget } from '../limit/subscription-budget.ts'
-import { type Requests as HubRequests, Offer, type Responder } from '../topic/requests.ts'
-import type { ConnectionContext } from './context.ts'
+import { Offer, type RequestRouting, type Responder } from '../topic/request-routing.ts'
 import type { Outbox } from './outbox.ts'
+
+/** What the requests of all connections share. */
+export interface RequestParts {
+  readonly requests: RequestRouting
+  readonly budget: SubscriptionBudget
+  /** Maximum offers per connection. */
+  readonly most: number
+}
 
 /** What one connection asks, and what it offers to answer. */
 export class Requests implements Responder {
-  private readonly hub: HubRequests
+  private readonly parts: RequestParts
   private readonly outbox: Outbox
   private readonly refuse: (error: unknown, frame: unknown) => void
-  private readonly mostOffers: number
-  private readonly budget: SubscriptionBudget
   private readonly offered = new Map<number, Offer>()
   /** Offers that get no more requests, and have open ones. */
   private readonly finishing = new Set<Offer>()
   /** How to forget what was asked and has no answer yet. */
   private readonly asked = new Set<() => void>()
 
-  constructor(
-    { requests, config, subscriptionBudget }: ConnectionContext,
-    outbox: Outbox,
-    refuse: (error: unknown, frame: unknown) => void,
-  ) {
-    this.mostOffers = config.subscriptions
-    this.hub = requests
-    this.budget = subscriptionBudget
+  constructor(parts: RequestParts, outbox: Outbox, refuse: (error: unknown, frame: unknown) => void) {
+    this.parts = parts
     this.outbox = outbox
     this.refuse = refuse
   }
@@ -37,11 +36,11 @@ export class Requests implements Responder {
 
   respond({ sub, pattern }: RespondFrame): void {
     if (this.offered.has(sub)) throw new FanfareError('subscription_exists', `"sub" is ${sub}`)
-    if (this.offered.size >= this.mostOffers) throw new FanfareError('too_many_subscriptions')
+    if (this.offered.size >= this.parts.most) throw new FanfareError('too_many_subscriptions')
     const offer = new Offer(this, sub, parsePattern(pattern))
-    this.budget.take(offer.bytes)
+    this.parts.budget.take(offer.bytes)
     this.offered.set(sub, offer)
-    this.hub.offer(offer)
+    this.parts.requests.offer(offer)
     this.outbox.send({ type: 'subscribed', sub })
   }
 
@@ -61,7 +60,7 @@ export class Requests implements Responder {
 
   private finish(offer: Offer): void {
     this.forget(offer)
-    this.hub.retire(offer)
+    this.parts.requests.retire(offer)
     for (const other of this.finishing) if (other.open.size === 0) this.finishing.delete(other)
     this.finishing.add(offer)
   }
@@ -87,7 +86,7 @@ export class Requests implements Responder {
       done()
     }
     // By itself and not by its number: a client may use one number twice.
-    const forget = this.hub.ask(frame, {
+    const forget = this.parts.requests.ask(frame, {
       answered: (reply) => {
         finish()
         this.outbox.send({ type: 'answer', seq, ...reply })
@@ -110,24 +109,24 @@ export class Requests implements Responder {
   }
 
   reply(frame: ReplyFrame): void {
-    this.hub.reply(frame, this)
+    this.parts.requests.reply(frame, this)
   }
 
   release(): void {
     for (const forget of this.asked) forget()
     this.asked.clear()
     for (const offer of this.offered.values()) this.end(offer)
-    for (const offer of this.finishing) this.hub.withdraw(offer)
+    for (const offer of this.finishing) this.parts.requests.withdraw(offer)
     this.finishing.clear()
   }
 
   private end(offer: Offer): void {
     this.forget(offer)
-    this.hub.withdraw(offer)
+    this.parts.requests.withdraw(offer)
   }
 
   private forget(offer: Offer): void {
     this.offered.delete(offer.sub)
-    this.budget.giveBack(offer.bytes)
+    this.parts.budget.giveBack(offer.bytes)
   }
 }

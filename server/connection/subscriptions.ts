@@ -1,11 +1,15 @@
+import type { Clock } from '../../shared/clock.ts'
 import { FanfareError } from '../../shared/errors.ts'
 import type { CommitFrame, HeaderFilter, SubscribeFrame } from '../../shared/frames.ts'
 import type { SubscriptionInfo } from '../../shared/sys.ts'
 import { parsePattern } from '../../shared/topic.ts'
 import type { Access } from '../auth/access.ts'
+import type { Broker } from '../broker/broker.ts'
+import type { SubscriptionBudget } from '../limit/subscription-budget.ts'
 import { Feed } from '../stream/feed.ts'
+import type { Streams } from '../stream/streams.ts'
 import { Subscription } from '../topic/subscription.ts'
-import type { ConnectionContext } from './context.ts'
+import type { Topics } from '../topic/topics.ts'
 import type { Outbox } from './outbox.ts'
 
 /** Maximum cursors of a subject in one stream, if it may not read all of the stream. */
@@ -14,15 +18,26 @@ const OWN_CURSORS = 100
 /** About how much memory the feed of a subscription takes up, with the names of its stream and cursor. */
 const FEED_BYTES = 800
 
+/** What the subscriptions of all connections share. */
+export interface SubscriptionParts {
+  readonly topics: Topics
+  readonly streams: Streams
+  readonly broker: Broker
+  readonly budget: SubscriptionBudget
+  readonly clock: Clock
+  /** Maximum subscriptions per connection. */
+  readonly most: number
+}
+
 /** The subscriptions of one connection, live ones and those that a stream feeds. */
 export class Subscriptions {
-  private readonly context: ConnectionContext
+  private readonly parts: SubscriptionParts
   private readonly outbox: Outbox
   private readonly bySub = new Map<number, Subscription>()
   private feeds: Map<Subscription, Feed> | undefined = undefined
 
-  constructor(context: ConnectionContext, outbox: Outbox) {
-    this.context = context
+  constructor(parts: SubscriptionParts, outbox: Outbox) {
+    this.parts = parts
     this.outbox = outbox
   }
 
@@ -30,17 +45,17 @@ export class Subscriptions {
     const { sub, pattern, filter } = frame
     const words = parsePattern(pattern)
     if (this.bySub.has(sub)) throw new FanfareError('subscription_exists', `"sub" is ${sub}`)
-    if (this.bySub.size >= this.context.config.subscriptions) throw new FanfareError('too_many_subscriptions')
+    if (this.bySub.size >= this.parts.most) throw new FanfareError('too_many_subscriptions')
     const onStream =
       frame.stream !== undefined || frame.from !== undefined || frame.cursor !== undefined || frame.policy === 'pause'
-    const stream = onStream ? this.context.streams.streamFor(frame) : undefined
+    const stream = onStream ? this.parts.streams.streamFor(frame) : undefined
     const policy = frame.policy ?? (onStream ? 'pause' : 'drop-oldest')
     const subscription = new Subscription(this.outbox, sub, words, filter && knownPart(filter), policy)
-    this.context.subscriptionBudget.take(subscription.bytes + (stream === undefined ? 0 : FEED_BYTES))
+    this.parts.budget.take(subscription.bytes + (stream === undefined ? 0 : FEED_BYTES))
     this.bySub.set(sub, subscription)
     this.outbox.subscriptionsAre(this.bySub)
     if (stream !== undefined) this.feed(subscription, stream, frame)
-    this.context.topics.subscribe(subscription)
+    this.parts.topics.subscribe(subscription)
     if (stream === undefined) this.outbox.send({ type: 'subscribed', sub })
   }
 
@@ -73,16 +88,16 @@ export class Subscriptions {
   async commit({ sub, offset }: CommitFrame, access: Access): Promise<void> {
     const feed = this.feeds?.get(this.get(sub))
     if (feed?.cursor === undefined) throw new FanfareError('no_cursor', `"sub" is ${sub}`)
-    if (!access.mayReadAll(this.context.streams.topicsOf(feed.stream))) {
+    if (!access.mayReadAll(this.parts.streams.topicsOf(feed.stream))) {
       await this.requireFewOwn(feed.stream, feed.cursor, access)
     }
-    await this.context.broker.setCursor(feed.stream, feed.cursor, offset)
+    await this.parts.broker.setCursor(feed.stream, feed.cursor, offset)
     this.outbox.send({ type: 'committed', sub, offset })
   }
 
   /** A client that sees only a part of a stream must not use up its cursors. Throws `cursor_limit`. */
   private async requireFewOwn(stream: string, cursor: string, { ownCursors, subject }: Access): Promise<void> {
-    const { broker } = this.context
+    const { broker } = this.parts
     if (await broker.cursor(stream, cursor)) return
     const own = await broker.cursors(stream, { ...(ownCursors && { prefix: ownCursors }), limit: OWN_CURSORS })
     if (own.length < OWN_CURSORS) return
@@ -149,9 +164,9 @@ export class Subscriptions {
   }
 
   private end(subscription: Subscription): void {
-    const { topics, subscriptionBudget } = this.context
+    const { topics, budget } = this.parts
     topics.unsubscribe(subscription)
-    subscriptionBudget.giveBack(subscription.bytes)
+    budget.giveBack(subscription.bytes)
     const feed = this.feeds?.get(subscription)
     if (feed) this.endFeed(subscription, feed)
   }
@@ -163,23 +178,23 @@ export class Subscriptions {
   }
 
   private feed(subscription: Subscription, stream: string, { from, cursor, resumes = false }: SubscribeFrame): void {
-    const { broker, clock, streams, subscriptionBudget } = this.context
+    const { broker, clock, streams, budget } = this.parts
     const start = { stream, from, cursor, resumes }
-    const shared = { reads: streams.reads, budget: subscriptionBudget, clock }
+    const shared = { reads: streams.reads, budget, clock }
     const feed = new Feed(broker, subscription, start, this.outbox, shared)
     subscription.feed = feed
     this.feeds ??= new Map()
     this.feeds.set(subscription, feed)
-    this.outbox.attach(feed)
-    this.context.streams.attach(feed)
+    this.outbox.sources.add(feed)
+    streams.attach(feed)
   }
 
   private endFeed(subscription: Subscription, feed: Feed): void {
     feed.end()
     this.feeds?.delete(subscription)
-    this.outbox.detach(feed)
-    this.context.streams.detach(feed)
-    this.context.subscriptionBudget.giveBack(FEED_BYTES)
+    this.outbox.sources.delete(feed)
+    this.parts.streams.detach(feed)
+    this.parts.budget.giveBack(FEED_BYTES)
   }
 }
 

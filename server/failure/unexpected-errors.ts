@@ -6,7 +6,7 @@ import type { Clock } from '../../shared/clock.ts'
  * `engine` callback, one `broker` callback, one run of a `timer`. `process`: nothing stopped it, so its cost is unknown.
  */
 export const PLACES = ['connection', 'call', 'http', 'engine', 'broker', 'timer', 'process'] as const
-export type Place = (typeof PLACES)[number]
+export type ErrorPlace = (typeof PLACES)[number]
 
 /** Lines in the log per second; errors beyond that are only counted. A peer that found a bug must not fill the disk. */
 const LINES_PER_SECOND = 10
@@ -16,7 +16,7 @@ const LINES_PER_SECOND = 10
  * Metrics, readiness and `hub.show` read the counts.
  */
 export class UnexpectedErrors {
-  readonly counts = Object.fromEntries(PLACES.map((place) => [place, 0])) as Record<Place, number>
+  readonly counts = Object.fromEntries(PLACES.map((place) => [place, 0])) as Record<ErrorPlace, number>
   private readonly log: Logger
   private second = 0
   private linesInSecond = 0
@@ -39,7 +39,7 @@ export class UnexpectedErrors {
    *
    * @param about - what the log line names besides the error, such as the connection
    */
-  report(where: Place, error: unknown, about: object = {}): void {
+  report(where: ErrorPlace, error: unknown, about: object = {}): void {
     this.counts[where]++
     const second = Math.floor(performance.now() / 1000)
     if (second !== this.second) {
@@ -55,7 +55,7 @@ export class UnexpectedErrors {
   }
 
   /** Runs a callback, and reports what it throws. False: it threw. */
-  run(where: Place, task: () => void, about?: object): boolean {
+  run(where: ErrorPlace, task: () => void, about?: object): boolean {
     try {
       task()
       return true

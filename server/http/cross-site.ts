@@ -2,7 +2,7 @@ import { type ErrorCode, FanfareError } from '../../shared/errors.ts'
 import { isLoopbackName } from '../auth/loopback.ts'
 import type { EngineApp, HttpPeer } from '../engine/engine.ts'
 import type { Origins } from '../network/origins.ts'
-import type { Client, Proxies } from '../network/proxies.ts'
+import type { Proxies, RequestClient } from '../network/proxies.ts'
 import { foreignForm } from './login-page.ts'
 import { problemResponse } from './problem.ts'
 
@@ -70,7 +70,7 @@ export function guarded(fetch: Fetch, context: CrossSiteContext): Fetch {
   }
 }
 
-function clientOf({ headers, url }: Request, peer: HttpPeer | undefined, proxies: Proxies): Client {
+function clientOf({ headers, url }: Request, peer: HttpPeer | undefined, proxies: Proxies): RequestClient {
   const secure = peer?.secure ?? new URL(url).protocol === 'https:'
   return proxies.clientOf(peer?.remoteAddress ?? '', (name) => headers.get(name) ?? undefined, secure)
 }
@@ -85,7 +85,7 @@ function allow(headers: Headers, origin: string, preflight: Request | undefined)
 }
 
 /** Why a request may not come from where it comes. */
-function refusal(request: Request, client: Client, origins: Origins): FanfareError | undefined {
+function refusal(request: Request, client: RequestClient, origins: Origins): FanfareError | undefined {
   const origin = request.headers.get('origin')
   if (origin !== null) return origins.allows(origin, client) ? undefined : forbidden(`from ${origin}`)
   if (origins.any) return undefined
@@ -99,7 +99,7 @@ function refusal(request: Request, client: Client, origins: Origins): FanfareErr
 }
 
 /** Its name is every server's of this machine, and a browser would ask for TLS on all of their ports. */
-function isThisMachine({ host = '' }: Client): boolean {
+function isThisMachine({ host = '' }: RequestClient): boolean {
   return URL.canParse(`https://${host}`) && isLoopbackName(new URL(`https://${host}`).hostname)
 }
 

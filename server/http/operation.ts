@@ -7,16 +7,17 @@ import type { Access } from '../auth/access.ts'
 import type { Credentials } from '../auth/identity.ts'
 import type { EngineSocket, HttpPeer, SocketHandlers } from '../engine/engine.ts'
 import type { UnexpectedErrors } from '../failure/unexpected-errors.ts'
+import type { HttpPublisher } from './publisher.ts'
 
 /** What the HTTP side needs of the hub. */
 export interface HttpContext {
-  /** Maximum body in bytes, and maximum unacknowledged publishes: the same as for a WebSocket. */
+  /** Maximum body in bytes: the same as for a WebSocket message. */
   readonly frameBytes: number
-  readonly window: number
   readonly version: string
   /** Of the WebSocket endpoint. */
   readonly path: string
   readonly metrics: { readonly contentType: string; scrape(): Promise<string> }
+  readonly publisher: Pick<HttpPublisher, 'publish'>
   /** Whether it accepts connections. */
   accepts(): boolean
   /** Why nothing can be kept until it is started again. */
@@ -82,11 +83,15 @@ export const OPENING: readonly ErrorCode[] = ['shutting_down', 'hub_full', 'addr
 export const STORING: readonly ErrorCode[] = ['storage_full', 'storage_failed', 'outcome_unknown']
 
 export function json(status: number, value: unknown): Response {
-  return new Response(encodeJson(value), { status, headers: { 'content-type': 'application/json' } })
+  return jsonText(status, encodeJson(value))
+}
+
+export function jsonText(status: number, text: string): Response {
+  return new Response(text, { status, headers: { 'content-type': 'application/json' } })
 }
 
 /** What an operation is beside the method that it calls. */
-interface CallOptions extends Pick<Operation, 'id' | 'summary' | 'path'> {
+interface MethodOperation extends Pick<Operation, 'id' | 'summary' | 'path'> {
   readonly refusals?: readonly ErrorCode[]
   readonly status?: number
 }
@@ -96,7 +101,7 @@ export function call(
   method: Operation['method'],
   name: string,
   schema: z.ZodType,
-  { refusals = [], status = 200, ...rest }: CallOptions,
+  { refusals = [], status = 200, ...rest }: MethodOperation,
 ): Operation {
   return {
     ...rest,

@@ -6,7 +6,7 @@ type Elsewhere =
   | 'responder_failed'
   | 'handler_timeout'
   | 'client_closed'
-  | 'queue_full'
+  | 'send_buffer_full'
   | 'token_unavailable'
   | 'no_websocket'
   | 'bad_option'

@@ -3,9 +3,9 @@ import { type ErrorCode, FanfareError } from '../../shared/errors.ts'
 import { QUEUE_TOPIC } from '../../shared/queues.ts'
 import { isJson, publishesOf, rawJsonOf, readBody, requireJson } from './body.ts'
 import { headersOf } from './header-params.ts'
-import { type Answer, type Exchange, json, OPENING, type Operation, STORING } from './operation.ts'
+import { type Answer, type Exchange, jsonText, OPENING, type Operation, STORING } from './operation.ts'
 import { problemOf, problemResponse } from './problem.ts'
-import { publish, type Result } from './publisher.ts'
+import type { Result } from './publisher.ts'
 import { Problem, Publish, Receipt } from './schemas.ts'
 
 const REFUSALS: readonly ErrorCode[] = [
@@ -20,7 +20,7 @@ const REFUSALS: readonly ErrorCode[] = [
     'waiting_limit',
   ] as const),
   ...STORING,
-  ...(['connection_lost', 'bad_data'] as const),
+  ...(['connection_lost', 'bad_data', 'flooding'] as const),
 ]
 
 const JSON_TYPE = 'application/json'
@@ -113,20 +113,20 @@ async function publishJson(exchange: Exchange): Promise<Response> {
   const key = idempotencyKey(request)
   if (!Array.isArray(value)) {
     const items = [key === undefined ? value : { id: key, ...Object(value) }]
-    return single(await publish(exchange, items))
+    return single(await publish(exchange, items, bytes))
   }
   if (value.length === 0) throw new FanfareError('bad_frame', 'A batch has at least one publish')
   if (value.length > MAX_BATCH)
     throw new FanfareError('bad_frame', `A batch has ${MAX_BATCH} publishes at most, and this one has ${value.length}`)
   const items = key === undefined ? value : value.map((item, n) => ({ id: `${key}.${n}`, ...Object(item) }))
-  const results = await publish(exchange, items)
+  const results = await publish(exchange, items, bytes)
   let refused = 0
   const answers = results.map((result) => {
     if ('receipt' in result) return result.receipt
     const problem = problemOf(result.refusal)
-    return ++refused > EXPLAINED ? { ...problem, detail: '' } : problem
+    return JSON.stringify(++refused > EXPLAINED ? { ...problem, detail: '' } : problem)
   })
-  return json(refused > 0 ? 207 : 200, answers)
+  return jsonText(refused > 0 ? 207 : 200, `[${answers.join(',')}]`)
 }
 
 async function publishBody(exchange: Exchange, params: Record<string, unknown>): Promise<Response> {
@@ -140,11 +140,16 @@ async function publishBody(exchange: Exchange, params: Record<string, unknown>):
     ...(header !== undefined && { headers: headersOf('header', header as string[]) }),
     ...(isJson(request) ? { data: rawJsonOf(bytes) } : bytes.length > 0 && { data: bytes }),
   }
-  return single(await publish(exchange, [item]))
+  return single(await publish(exchange, [item], bytes))
+}
+
+function publish({ hub, request, peer, access }: Exchange, items: readonly unknown[], body: Uint8Array) {
+  const bytes = request.url.length + body.length
+  return hub.publisher.publish(items, { address: peer?.remoteAddress ?? '', access, bytes, signal: request.signal })
 }
 
 function single([result]: readonly Result[]): Response {
-  if (result && 'receipt' in result) return json(200, result.receipt)
+  if (result && 'receipt' in result) return jsonText(200, result.receipt)
   return problemResponse(result?.refusal ?? new FanfareError('internal'))
 }
 

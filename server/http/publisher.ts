@@ -1,118 +1,171 @@
-import { setImmediate } from 'node:timers'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { encodeFrame } from '../../shared/codec.ts'
 import { FanfareError } from '../../shared/errors.ts'
-import type { PublishFrame, ReceiptFrame } from '../../shared/frames.ts'
+import type { PublishFrame } from '../../shared/frames.ts'
 import { parseFrame } from '../../shared/parse-frame.ts'
-import type { Batch } from '../engine/batch.ts'
-import type { EngineSocket, SocketHandlers } from '../engine/engine.ts'
-import type { Exchange } from './operation.ts'
+import type { Access } from '../auth/access.ts'
+import type { Broker } from '../broker/broker.ts'
+import type { FrameTime } from '../connection/frame-time.ts'
+import type { UnexpectedErrors } from '../failure/unexpected-errors.ts'
+import type { Admission } from '../limit/admission.ts'
+import type { LimitName } from '../limit/limits.ts'
+import type { Allowance, MessageLimits } from '../limit/message-limits.ts'
+import type { Traffic } from '../monitor/traffic.ts'
+import { receiptFields } from '../topic/receipt.ts'
+import type { Topics } from '../topic/topics.ts'
 import { type Refusal, refusalOf } from './problem.ts'
-import { framesOf } from './wire-frames.ts'
 
-export type Receipt = Omit<ReceiptFrame, 'type' | 'seq'>
-/** What became of a publish. */
-export type Result = { readonly receipt: Receipt } | { readonly refusal: Refusal }
+/** What became of a publish: its receipt as JSON, or why it was refused. */
+export type Result = { readonly receipt: string } | { readonly refusal: Refusal }
 
-const utf8 = new TextEncoder()
-
-/**
- * Publishes what a request brought, as a connection of its own that ends with it: rules, limits and receipts are those
- * of a WebSocket. Resolves when all is safe or refused, in the order given; `items` are publish frames without type and
- * seq.
- */
-export async function publish({ hub, request, peer, access }: Exchange, items: readonly unknown[]): Promise<Result[]> {
-  const results: Result[] = []
-  const socket = new PublishSocket()
-  socket.handlers = hub.open(socket, peer?.remoteAddress ?? '', access)
-  // Whoever went away waits for nothing any longer, for room in a queue least of all.
-  const end = () => socket.end()
-  request.signal.addEventListener('abort', end)
-  try {
-    for (let at = 0; at < items.length; at += hub.window) {
-      const window = items.slice(at, at + hub.window).map((item, n) => socket.publish(item, at + n))
-      results.push(...(await Promise.all(window)))
-      // What is refused at once takes no turn of its own: very many of them would hold up everything else.
-      if (at + hub.window < items.length) await nextTurn()
-    }
-  } finally {
-    request.signal.removeEventListener('abort', end)
-    end()
-  }
-  return results
+/** A request that publishes. */
+export interface PublishRequest {
+  readonly address: string
+  readonly access: Access
+  /** Size of its address and body. */
+  readonly bytes: number
+  /** Aborted when the client has gone. */
+  readonly signal: AbortSignal
 }
 
-/** Gives publishes to a connection, and hears what became of each. */
-class PublishSocket implements EngineSocket {
-  readonly bufferedBytes = 0
-  handlers: SocketHandlers | undefined = undefined
-  private readonly open = new Map<number, (result: Result) => void>()
+/** What publishing over HTTP uses of the hub. */
+export interface HttpPublisherParts {
+  readonly topics: Pick<Topics, 'publish'>
+  readonly broker: Pick<Broker, 'withdraw'>
+  readonly admission: Admission
+  readonly limits: MessageLimits
+  readonly traffic: Traffic
+  readonly frameTime: FrameTime
+  readonly unexpected: UnexpectedErrors
+  /** Maximum unanswered publishes of a request: as many as a connection may have. */
+  readonly window: number
+  /** Whether the hub accepts connections. */
+  accepts(): boolean
+}
 
-  publish(item: unknown, seq: number): Promise<Result> {
+/**
+ * Publishes what requests bring. A request is to the limits what a connection with one message is: it takes a place among the
+ * connections of the hub and of its address while it lasts, and its publishes count together as frames of its identity.
+ */
+export class HttpPublisher {
+  private readonly parts: HttpPublisherParts
+  private readonly open = new Set<PublishingRequest>()
+
+  constructor(parts: HttpPublisherParts) {
+    this.parts = parts
+  }
+
+  /**
+   * Resolves when all is safe or refused, in the order given; `items` are publish frames without type and seq. Rejects with
+   * `shutting_down`, `hub_full`, `address_limit`, and with `flooding` if none of it was published because it is far beyond a limit.
+   */
+  async publish(items: readonly unknown[], request: PublishRequest): Promise<Result[]> {
+    const { admission, traffic, accepts } = this.parts
+    const { address, bytes, signal } = request
+    if (!accepts()) throw new FanfareError('shutting_down')
+    admission.require(address)
+    admission.opened(address)
+    traffic.bytesIn += bytes
+    const publishing = new PublishingRequest(this.parts, request)
+    const stop = () => publishing.stop()
+    signal.addEventListener('abort', stop)
+    this.open.add(publishing)
+    try {
+      return await publishing.publish(items)
+    } finally {
+      signal.removeEventListener('abort', stop)
+      this.open.delete(publishing)
+      admission.closed(address)
+    }
+  }
+
+  /** The hub closes: publishes nothing more, and refuses what waits for room in a queue. What is being kept is answered. */
+  stop(): void {
+    for (const publishing of this.open) publishing.stop()
+  }
+}
+
+/** The publishes of one request. To the broker it is what a connection is. */
+class PublishingRequest {
+  private readonly parts: HttpPublisherParts
+  private readonly request: PublishRequest
+  private stopped = false
+
+  constructor(parts: HttpPublisherParts, request: PublishRequest) {
+    this.parts = parts
+    this.request = request
+  }
+
+  /** Throws `flooding`. */
+  async publish(items: readonly unknown[]): Promise<Result[]> {
+    const { frameTime, window } = this.parts
+    const allowance = this.takeAllowance(items.length)
+    const within = allowance?.within ?? items.length
+    const results: Result[] = []
+    for (let from = 0; from < items.length; from += window) {
+      const open: Promise<Result>[] = []
+      for (let at = from; at < Math.min(from + window, items.length); at++) {
+        // Frames of connections and these share the time of a turn.
+        if (!frameTime.left) await nextTurn()
+        open.push(at < within ? this.publishOne(items[at], at) : this.refuseBeyond(allowance?.exceeded as LimitName))
+        frameTime.used()
+      }
+      results.push(...(await Promise.all(open)))
+      // What is refused at once takes no turn of its own: very many of them would hold up everything else.
+      if (from + window < items.length) await nextTurn()
+    }
+    return results
+  }
+
+  /** Publishes nothing more. What waits for room in a queue is refused with `connection_lost`; what is being kept already is kept. */
+  stop(): void {
+    if (this.stopped) return
+    this.stopped = true
+    const { broker, unexpected } = this.parts
+    unexpected.run('http', () => broker.withdraw(this))
+  }
+
+  private takeAllowance(count: number): Allowance | undefined {
+    const { limits } = this.parts
+    const { access, bytes } = this.request
+    const allowance = limits.forConnection()
+    if (!allowance) return undefined
+    if (!access.anonymous) limits.join(allowance, access.subject)
+    allowance.take(count, bytes)
+    limits.leave(allowance)
+    if (!allowance.flooding) return allowance
+    const error = new FanfareError('flooding', `The limit is ${allowance.exceeded}`)
+    this.refused(error)
+    throw error
+  }
+
+  private publishOne(item: unknown, seq: number): Promise<Result> {
     return new Promise((resolve) => {
       try {
-        // Checked here as well: a broken frame would cost the connection, and with it the receipts of the others.
-        const bytes = encode({ ...Object(item), type: 'publish', seq })
-        if (!this.handlers) throw new FanfareError('connection_lost')
-        this.open.set(seq, resolve)
-        this.handlers.message(...bytes)
+        if (this.stopped) throw new FanfareError('connection_lost')
+        const frame = parseFrame({ ...Object(item), type: 'publish', seq }) as PublishFrame
+        const { access } = this.request
+        access.require('publish', frame.topic)
+        this.parts.topics.publish(frame, access.publisher, this, {
+          published: (_, id, kept) => resolve({ receipt: `{${receiptFields(id, kept)}}` }),
+          notPublished: (_, error) => resolve({ refusal: this.refused(error) }),
+        })
       } catch (error) {
-        resolve({ refusal: refusalOf(error) })
+        resolve({ refusal: this.refused(error) })
       }
     })
   }
 
-  write(batch: Batch): boolean {
-    for (const frame of framesOf(batch).flat()) {
-      if (frame.type === 'receipt') {
-        const { type: _, seq, ...receipt } = frame
-        this.settle(seq, { receipt })
-      } else if (frame.type === 'error' && frame.seq !== undefined) {
-        this.settle(frame.seq, { refusal: frame })
-      }
-    }
-    return true
+  private async refuseBeyond(limit: LimitName): Promise<Result> {
+    const { address, access } = this.request
+    this.parts.traffic.hit(limit, { address, subject: access.subject })
+    return { refusal: this.refused(new FanfareError('rate_limited', `The limit is ${limit}`)) }
   }
 
-  // The request is the sign of life: who goes away aborts it.
-  ping(): void {
-    queueMicrotask(() => this.handlers?.alive())
-  }
-
-  // A request is read whole before anything of it is published.
-  setReading(): void {}
-
-  close(): void {
-    setImmediate(() => this.end())
-  }
-
-  terminate(): void {
-    this.close()
-  }
-
-  /** Ends the connection. What was not answered may have happened or not. */
-  end(): void {
-    const { handlers } = this
-    this.handlers = undefined
-    handlers?.close()
-    for (const seq of [...this.open.keys()]) this.settle(seq, { refusal: new FanfareError('connection_lost') })
-  }
-
-  private settle(seq: number, result: Result): void {
-    this.open.get(seq)?.(result)
-    this.open.delete(seq)
-  }
-}
-
-/** Throws `bad_frame`, `nested_too_deeply`. */
-function encode(frame: object): [Uint8Array, boolean] {
-  const checked = parseFrame(frame) as PublishFrame
-  try {
-    const encoded = encodeFrame(checked)
-    return typeof encoded === 'string' ? [utf8.encode(encoded), false] : [encoded, true]
-  } catch (error) {
-    // An unknown field has not been checked: JSON.stringify overflows the stack at some thousand levels.
-    if (error instanceof RangeError) throw new FanfareError('nested_too_deeply')
-    throw error
+  /** Counts a refusal. A bug costs the publish that met it. */
+  private refused(thrown: unknown): Refusal {
+    const { traffic, unexpected } = this.parts
+    if (thrown instanceof FanfareError) traffic.refused(thrown.code)
+    else unexpected.report('http', thrown)
+    return refusalOf(thrown)
   }
 }

@@ -44,6 +44,12 @@ export class Admission {
     return undefined
   }
 
+  /** Throws `hub_full`, `address_limit`. */
+  require(address: string): void {
+    const refusal = this.refusalOf(address)
+    if (refusal) throw refusal
+  }
+
   opened(address: string): void {
     if (address === IN_PROCESS) return
     this.count++

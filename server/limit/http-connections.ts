@@ -3,7 +3,7 @@ import type { Descriptors } from './descriptors.ts'
 import type { LimitConfig, LimitHit } from './limits.ts'
 
 /** An HTTP connection, as far as limits are concerned. */
-interface Waiting {
+interface KnownConnection {
   readonly remoteAddress: string
   readonly answering: boolean
   destroy(): void
@@ -24,8 +24,8 @@ export class HttpConnections {
   private readonly exempt: (address: string) => boolean
   private readonly hit: (limit: LimitHit, address: string) => void
   /** The one from which something came last is last. */
-  private readonly all = new Set<Waiting>()
-  private readonly ofNetwork = new Map<string, Set<Waiting>>()
+  private readonly all = new Set<KnownConnection>()
+  private readonly ofNetwork = new Map<string, Set<KnownConnection>>()
 
   /** `exempt`: addresses without a limit of their own. */
   constructor(
@@ -44,7 +44,7 @@ export class HttpConnections {
     return this.all.size
   }
 
-  arrived(connection: Waiting): void {
+  arrived(connection: KnownConnection): void {
     const known = this.all.delete(connection)
     this.all.add(connection)
     const address = plainAddress(connection.remoteAddress) ?? connection.remoteAddress
@@ -61,7 +61,7 @@ export class HttpConnections {
     else if (this.descriptors.short) this.endOne(this.all, 'descriptors', address)
   }
 
-  left(connection: Waiting): void {
+  left(connection: KnownConnection): void {
     if (!this.all.delete(connection)) return
     const network = networkOf(plainAddress(connection.remoteAddress) ?? connection.remoteAddress)
     const own = this.ofNetwork.get(network)
@@ -88,7 +88,7 @@ export class HttpConnections {
   }
 
   /** False: all of them wait for an answer. */
-  private endOne(among: ReadonlySet<Waiting>, limit: LimitHit, address: string): boolean {
+  private endOne(among: ReadonlySet<KnownConnection>, limit: LimitHit, address: string): boolean {
     this.hit(limit, address)
     for (const connection of among) {
       if (connection.answering) continue

@@ -18,7 +18,7 @@ interface Rates {
 export class MessageLimits {
   private readonly config: LimitConfig
   private readonly identities = new Map<string, Rates & { connections: number }>()
-  /** Each HTTP request is a connection, and a client may reconnect: a new connection must not bring a full burst with it. */
+  /** A client may reconnect, or publish with many requests: a new one must not bring a full burst with it. */
   private readonly left = new RecentMap<string, Rates>(REMEMBERED)
 
   constructor(config: LimitConfig) {

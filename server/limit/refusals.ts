@@ -3,7 +3,7 @@ import type { Logger } from 'pino'
 /** Minimum time between two lines for one reason: refused peers may come back at any rate. */
 const LINE_EVERY_MS = 10_000
 
-interface Reason {
+interface ReportedReason {
   loggedAt: number
   unlogged: number
 }
@@ -11,7 +11,7 @@ interface Reason {
 /** Reports to the operator what is refused and why. Metrics count every refusal; the log has a line for some of them. */
 export class Refusals {
   private readonly log: Logger
-  private readonly reasons = new Map<string, Reason>()
+  private readonly reasons = new Map<string, ReportedReason>()
 
   constructor(log: Logger) {
     this.log = log

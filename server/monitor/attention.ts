@@ -43,14 +43,14 @@ export async function attention(
   for await (const some of inTurns(connections.all, AT_ONCE)) {
     add(
       some.flatMap((connection) => {
-        const severity = connectionSeverity(connection, now)
+        const severity = connectionSeverity(connection.outbox, now)
         if (severity === 0) return []
         const entry = () => {
           const info = connections.describe(connection)
           const about = { kind: 'connection', connection: info.connection, client: info.client } as const
           return entryOf(about, connectionTroubles(info, now))
         }
-        return [{ severity, weight: connection.droppedTotal, entry }]
+        return [{ severity, weight: connection.outbox.droppedTotal, entry }]
       }),
     )
   }

@@ -71,7 +71,7 @@ class Ring {
 }
 
 /** What is remembered of one name. */
-interface Kept {
+interface KeptHistory {
   readonly seconds: Ring
   /** Of the minute that is under way. */
   readonly sums: Float64Array
@@ -113,7 +113,7 @@ export class Histories {
   private readonly timeline: Timeline
   private readonly names: number
   private readonly dayNames: number
-  private readonly kept = new Map<string, Kept>()
+  private readonly kept = new Map<string, KeptHistory>()
   private days = 0
 
   constructor(timeline: Timeline, figures: readonly string[], names: number, dayNames: number) {
@@ -189,10 +189,10 @@ export class Histories {
     }
   }
 
-  private keep(name: string): Kept | undefined {
+  private keep(name: string): KeptHistory | undefined {
     if (this.kept.size >= this.names) return undefined
     const figures = this.figures.length
-    const kept: Kept = { seconds: new Ring(figures, SECONDS), sums: new Float64Array(figures), day: undefined }
+    const kept: KeptHistory = { seconds: new Ring(figures, SECONDS), sums: new Float64Array(figures), day: undefined }
     this.kept.set(name, kept)
     return kept
   }

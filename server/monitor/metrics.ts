@@ -34,7 +34,9 @@ export class Metrics {
   constructor(watched: Watched, monitor: Monitor) {
     this.watched = watched
     this.contentType = this.registry.contentType
+    this.declareHub()
     this.declareTraffic()
+    this.declareLimits()
     this.declareQueues()
     this.declareStreams()
     this.declareProcess(monitor)
@@ -72,20 +74,23 @@ export class Metrics {
   }
 
   private declareTraffic(): void {
-    const {
-      version,
-      topics,
-      streams,
-      queues,
-      connections,
-      traffic,
-      budget,
-      subscriptionBudget,
-      unexpected,
-      broker,
-      certificateExpiresAt,
-      httpConnections,
-    } = this.watched
+    const { topics, traffic } = this.watched
+    this.counter('fanfare_messages_published_total', 'Messages published.', () => topics.publishedTotal)
+    this.counter('fanfare_messages_delivered_total', 'Messages handed to connections.', () => traffic.deliveredTotal)
+    this.labelledCounter('fanfare_messages_dropped_total', 'Messages left out for a subscription.', ['reason'], () =>
+      Object.entries(traffic.dropped).map(([reason, count]) => [[reason], count]),
+    )
+    this.counter(
+      'fanfare_received_bytes_total',
+      'Bytes of WebSocket messages, and of requests that publish, received.',
+      () => traffic.bytesIn,
+    )
+    this.counter('fanfare_sent_bytes_total', 'Bytes of WebSocket messages sent.', () => traffic.bytesOut)
+  }
+
+  private declareHub(): void {
+    const { version, topics, streams, queues, connections, traffic, subscriptionBudget } = this.watched
+    const { certificateExpiresAt, httpConnections } = this.watched
     const leftOut = (count: number) => Math.max(0, count - LABELLED)
     this.labelledGauge('fanfare_build_info', 'Always 1.', ['version'], () => [[[version], 1]])
     this.gauge('fanfare_connections', 'Connections that are open.', () => connections.count)
@@ -108,22 +113,6 @@ export class Metrics {
     this.gauge('fanfare_queues_left_out', `Queues beyond ${LABELLED}, without series.`, () => leftOut(queues.count))
     this.gauge('fanfare_streams', 'Streams that are declared.', () => streams.count)
     this.gauge('fanfare_streams_left_out', `Streams beyond ${LABELLED}, without series.`, () => leftOut(streams.count))
-    this.counter('fanfare_messages_published_total', 'Messages published.', () => topics.publishedTotal)
-    this.counter('fanfare_messages_delivered_total', 'Messages handed to connections.', () => traffic.deliveredTotal)
-    this.labelledCounter('fanfare_messages_dropped_total', 'Messages left out for a subscription.', ['reason'], () =>
-      Object.entries(traffic.dropped).map(([reason, count]) => [[reason], count]),
-    )
-    this.counter('fanfare_received_bytes_total', 'Bytes of WebSocket messages received.', () => traffic.bytesIn)
-    this.counter('fanfare_sent_bytes_total', 'Bytes of WebSocket messages sent.', () => traffic.bytesOut)
-    this.gauge('fanfare_outbox_bytes', 'Bytes held by all outboxes.', () => budget.bytes)
-    this.gauge('fanfare_outbox_limit_bytes', 'Bytes that all outboxes may hold.', () => budget.limit)
-    this.gauge('fanfare_waiting_publishes', 'Publishes that wait for room in queues.', () => broker.waiting.count)
-    this.gauge('fanfare_waiting_publish_bytes', 'Bytes of these publishes.', () => broker.waiting.bytes)
-    this.gauge(
-      'fanfare_waiting_publish_limit_bytes',
-      'Maximum bytes of publishes that wait; 0 for no limit.',
-      () => broker.waiting.limitBytes,
-    )
     // No series without TLS.
     this.labelledGauge(
       'fanfare_tls_certificate_expires_timestamp_seconds',
@@ -133,6 +122,19 @@ export class Metrics {
         const expiresAt = certificateExpiresAt()
         return expiresAt === undefined ? [] : [[[], expiresAt / 1000]]
       },
+    )
+  }
+
+  private declareLimits(): void {
+    const { traffic, budget, broker, unexpected } = this.watched
+    this.gauge('fanfare_outbox_bytes', 'Bytes held by all outboxes.', () => budget.bytes)
+    this.gauge('fanfare_outbox_limit_bytes', 'Bytes that all outboxes may hold.', () => budget.limit)
+    this.gauge('fanfare_waiting_publishes', 'Publishes that wait for room in queues.', () => broker.waiting.count)
+    this.gauge('fanfare_waiting_publish_bytes', 'Bytes of these publishes.', () => broker.waiting.bytes)
+    this.gauge(
+      'fanfare_waiting_publish_limit_bytes',
+      'Maximum bytes of publishes that wait; 0 for no limit.',
+      () => broker.waiting.limitBytes,
     )
     this.labelledCounter('fanfare_limit_hits_total', 'Connections and frames beyond a limit.', ['limit'], () =>
       Object.entries(traffic.limitHits).map(([limit, count]) => [[limit], count]),

@@ -52,5 +52,7 @@ export class Traffic {
 
   refused(code: ErrorCode): void {
     this.errors[code] = (this.errors[code] ?? 0) + 1
+    // The refusals by the broker, which does not know the hub's counts.
+    if (code === 'waiting_limit') this.limitHits.waitingPublishBytes++
   }
 }

@@ -1,5 +1,5 @@
 import { isLoopbackName } from '../auth/loopback.ts'
-import type { Client } from './proxies.ts'
+import type { RequestClient } from './proxies.ts'
 
 /** Any site: to be said openly. */
 const ANY = '*'
@@ -36,7 +36,7 @@ export class Origins {
   }
 
   /** Whether pages of a site may use the hub as `client` has asked for it. */
-  allows(origin: string, client: Pick<Client, 'host' | 'secure'>): boolean {
+  allows(origin: string, client: Pick<RequestClient, 'host' | 'secure'>): boolean {
     if (this.any || this.listed.has(origin)) return true
     const page = urlOf(origin)
     if (!page || !['http:', 'https:'].includes(page.protocol)) return false
@@ -49,7 +49,7 @@ export class Origins {
 }
 
 /** Whether a page is the hub's own, by the name that `client` has asked for. */
-export function isOwn(origin: string, { host, secure }: Pick<Client, 'host' | 'secure'>): boolean {
+export function isOwn(origin: string, { host, secure }: Pick<RequestClient, 'host' | 'secure'>): boolean {
   const page = urlOf(origin)
   if (!page || !['http:', 'https:'].includes(page.protocol) || host === undefined) return false
   // A page that came without TLS may be somebody else's on the way.

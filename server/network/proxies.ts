@@ -6,7 +6,7 @@ import { plainAddress } from './address.ts'
 export type HeaderOf = (name: string) => string | undefined
 
 /** Who asks, and what he asked for: past the proxies that are trusted. */
-export interface Client {
+export interface RequestClient {
   readonly address: string
   /** With a port, where it has one. */
   readonly host: string | undefined
@@ -47,7 +47,7 @@ export class Proxies {
   }
 
   /** `peer` is at the other end of the socket, with which the hub speaks TLS, or not. */
-  clientOf(peer: string, headerOf: HeaderOf, tls: boolean): Client {
+  clientOf(peer: string, headerOf: HeaderOf, tls: boolean): RequestClient {
     const address = plainAddress(peer) ?? peer
     const direct = { address, host: headerOf('host'), secure: tls }
     if (this.none || !this.trusts(address)) return direct

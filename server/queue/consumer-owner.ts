@@ -3,11 +3,6 @@ import type { HubFrame } from '../../shared/frames.ts'
 import type { DeliveryId } from '../broker/broker.ts'
 import type { Lease } from './leases.ts'
 
-/** Bytes that are leased ahead of what a connection has taken. */
-export const LEASED_AHEAD_BYTES = 64 * 1024
-/** Time that a message waits in a busy client before an idle one may have it, in milliseconds. */
-export const FAIR_MS = 100
-
 /** Where a consumer's frames go. */
 export interface ConsumerOutlet {
   /** Nothing waits to be written. */

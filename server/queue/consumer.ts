@@ -2,14 +2,8 @@ import type { Clock } from '../../shared/clock.ts'
 import type { FanfareError } from '../../shared/errors.ts'
 import type { Broker, Delivery, Draft, Ending, Settlement } from '../broker/broker.ts'
 import type { Stretch } from '../stream/chunk.ts'
-import {
-  type ConsumerOptions,
-  type ConsumerOutlet,
-  type ConsumerOwner,
-  FAIR_MS,
-  type GivenUp,
-  LEASED_AHEAD_BYTES,
-} from './consumer-owner.ts'
+import { FAIR_MS, LEASED_AHEAD_BYTES } from './consumer-limits.ts'
+import type { ConsumerOptions, ConsumerOutlet, ConsumerOwner, GivenUp } from './consumer-owner.ts'
 import { deliveryFrame, joined } from './delivery-frames.ts'
 import { type Lease, Leases } from './leases.ts'
 import { SettledNotice } from './settled-notice.ts'
@@ -185,12 +179,9 @@ export class Consumer {
       if (this.leftToEnd.delete(lease)) this.letGo(lease)
       this.owner.creditChanged(queue)
     }
+    const { id: delivery, seq } = lease
     this.broker.settle({
-      queue,
-      delivery: lease.id,
-      seq: lease.seq,
-      ending,
-      drafts,
+      ...{ queue, delivery, seq, ending, drafts },
       settled: () => {
         this.settling -= freed
         if (this.ended) this.leftToEnd.delete(lease)

@@ -1,7 +1,7 @@
 import type { Broker, Delivery } from '../broker/broker.ts'
 import type { UnexpectedErrors } from '../failure/unexpected-errors.ts'
 import type { Consumer } from './consumer.ts'
-import { LEASED_AHEAD_BYTES } from './consumer-owner.ts'
+import { LEASED_AHEAD_BYTES } from './consumer-limits.ts'
 
 /**
  * Hands out what one queue has ready. It asks the broker for all of its consumers together, one request at a time, and

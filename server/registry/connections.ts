@@ -8,21 +8,20 @@ import type {
   EndedConnection,
 } from '../../shared/sys.ts'
 import { firstOf } from './first-of.ts'
-import { type ConnectionFigures, connectionSeverity } from './severity.ts'
+import { connectionSeverity, type OutboxFigures } from './severity.ts'
 
 /** A connection, as an operator sees it and may end it. */
-export interface WatchedConnection extends ConnectionFigures {
+export interface WatchedConnection {
   /** Counts up as connections open. */
   readonly number: number
   readonly address: string
-  /** What it called itself, and who it is; empty if that is not known. */
-  readonly clientName: string
+  /** What it called itself. */
+  readonly client: string | undefined
+  /** Who it is; empty if that is not known. */
   readonly subject: string
-  readonly deliveredTotal: number
-  readonly droppedTotal: number
-  readonly publishedTotal: number
-  readonly subscriptionCount: number
-  readonly consumerCount: number
+  readonly outbox: OutboxFigures & { readonly deliveredTotal: number; readonly droppedTotal: number }
+  /** Undefined until it has asked for something. */
+  readonly dispatch: Pick<ConnectionInfo, 'publishedTotal' | 'subscriptionCount' | 'consumerCount'> | undefined
   /** Whether a text in lower case is in its id, client, subject, address, a pattern or a queue of its. */
   mentions(text: string): boolean
   /** With so many of its subscriptions and consumers. */
@@ -58,7 +57,7 @@ export class Connections<Open extends WatchedConnection = WatchedConnection> {
   /** Those whose outbox is not empty. */
   get behind(): number {
     let count = 0
-    for (const { behindSince } of this.byId.values()) if (behindSince !== undefined) count++
+    for (const { outbox } of this.byId.values()) if (outbox.behindSince !== undefined) count++
     return count
   }
 
@@ -95,13 +94,13 @@ export class Connections<Open extends WatchedConnection = WatchedConnection> {
   /** What connections are sorted by: the highest first. For texts there are names. */
   weigh(connection: Open, sort: ConnectionSort): number {
     const now = this.clock.now()
-    const { outboxBytes, droppedTotal, behindSince } = connection
+    const { heldBytes, droppedTotal, deliveredTotal, behindSince } = connection.outbox
     const lagMs = behindSince === undefined ? 0 : Math.max(0, now - behindSince)
     switch (sort) {
       case 'trouble':
         return (
-          connectionSeverity(connection, now) * SEVERITY_WEIGHT +
-          Math.min(SEVERITY_WEIGHT / 2, outboxBytes + droppedTotal)
+          connectionSeverity(connection.outbox, now) * SEVERITY_WEIGHT +
+          Math.min(SEVERITY_WEIGHT / 2, heldBytes + droppedTotal)
         )
       case 'lagMs':
         return lagMs
@@ -110,15 +109,21 @@ export class Connections<Open extends WatchedConnection = WatchedConnection> {
       case 'subject':
       case 'address':
         return 0
+      case 'outboxBytes':
+        return heldBytes
+      case 'droppedTotal':
+        return droppedTotal
+      case 'deliveredTotal':
+        return deliveredTotal
       default:
-        return connection[sort]
+        return connection.dispatch?.[sort] ?? 0
     }
   }
 
   /** What comes first among those of one weight, from A on. */
-  nameFor({ number, address, clientName, subject }: Open, sort: ConnectionSort): string {
+  nameFor({ number, address, client = '', subject }: Open, sort: ConnectionSort): string {
     const opened = String(number).padStart(16, '0')
-    if (sort === 'client') return `${clientName} ${opened}`
+    if (sort === 'client') return `${client} ${opened}`
     if (sort === 'subject') return `${subject} ${opened}`
     return sort === 'address' ? `${address} ${opened}` : opened
   }
@@ -161,7 +166,7 @@ export class Connections<Open extends WatchedConnection = WatchedConnection> {
   }
 }
 
-function slowestFirst(a: WatchedConnection, b: WatchedConnection): number {
+function slowestFirst({ outbox: a }: WatchedConnection, { outbox: b }: WatchedConnection): number {
   const [behindA, behindB] = [a.behindSince ?? Number.MAX_SAFE_INTEGER, b.behindSince ?? Number.MAX_SAFE_INTEGER]
-  return behindA - behindB || b.outboxBytes - a.outboxBytes || b.droppedTotal - a.droppedTotal
+  return behindA - behindB || b.heldBytes - a.heldBytes || b.droppedTotal - a.droppedTotal
 }

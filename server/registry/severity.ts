@@ -8,18 +8,18 @@ export const LATELY_MS = 60_000
 /** A connection whose outbox has not been empty for this time is slow, in milliseconds. */
 export const LAGS_MS = 1000
 
-/** What a connection has to say of itself without its subscriptions. */
-export interface ConnectionFigures {
+/** What shows in a connection's outbox whether its client keeps up. */
+export interface OutboxFigures {
   readonly droppedAt: number | undefined
   readonly behindSince: number | undefined
-  readonly outboxBytes: number
-  readonly outboxLimitBytes: number
+  readonly heldBytes: number
+  readonly limitBytes: number
 }
 
 /** How much attention a connection needs: it loses messages, whatever its lag, or it is slow. */
-export function connectionSeverity(connection: ConnectionFigures, now: number): number {
-  const { droppedAt, behindSince, outboxBytes, outboxLimitBytes } = connection
+export function connectionSeverity(outbox: OutboxFigures, now: number): number {
+  const { droppedAt, behindSince, heldBytes, limitBytes } = outbox
   if (droppedAt !== undefined && now - droppedAt < LATELY_MS) return SEVERITY.problem
   const lags = behindSince !== undefined && now - behindSince >= LAGS_MS
-  return lags || outboxBytes > outboxLimitBytes / 2 ? SEVERITY.warning : 0
+  return lags || heldBytes > limitBytes / 2 ? SEVERITY.warning : 0
 }

@@ -87,7 +87,7 @@ it('bounds the queue while offline; an abort makes room', async () => {
   const abort = new AbortController()
   const first = client.publish('a', 1)
   const second = client.publish('a', 2, { signal: abort.signal })
-  await expect(client.publish('a', 3)).rejects.toMatchObject({ code: 'queue_full' })
+  await expect(client.publish('a', 3)).rejects.toMatchObject({ code: 'send_buffer_full' })
   abort.abort(new Error('enough'))
   await expect(second).rejects.toThrow('enough')
   await expect(client.publish('a', 4, { signal: AbortSignal.abort(new Error('before')) })).rejects.toThrow('before')

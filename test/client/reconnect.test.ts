@@ -225,7 +225,7 @@ it('a refusal has the hub’s words once, and the code and retry that the hub sa
     retry: true,
   })
   // One of very many.
-  expect(await refused('queue_full', '', true)).toMatchObject({ message: ERRORS.queue_full.text })
+  expect(await refused('send_buffer_full', '', true)).toMatchObject({ message: ERRORS.send_buffer_full.text })
   expect(await refused('of_a_later_hub', '', true)).toMatchObject({
     message: expect.stringContaining('of_a_later_hub'),
   })

@@ -68,7 +68,7 @@ it('a request that ended while it waited is never sent, and its place is free', 
   const peer = await hub.peer()
   const ended = expect(client.request('a', 1, { timeoutMs: 20 })).rejects.toMatchObject(late)
   const waits = client.request('a', 2)
-  await expect(client.call('hub.show')).rejects.toMatchObject({ code: 'queue_full' })
+  await expect(client.call('hub.show')).rejects.toMatchObject({ code: 'send_buffer_full' })
   await ended
   const published = client.publish('b', 3)
   await peer.welcome()
@@ -93,14 +93,14 @@ it.each<[string, (client: Client, data: unknown) => Promise<unknown>]>([
     )
   }
   await expect.poll(() => codes.length).toBe(11)
-  expect(new Set(codes)).toEqual(new Set(['queue_full']))
+  expect(new Set(codes)).toEqual(new Set(['send_buffer_full']))
 })
 
 it('10,000 requests that end while they wait leave no trace, and take no time', async () => {
   const client = offline({ queueLimit: 10_000 })
   const stop = new AbortController()
   const all = Array.from({ length: 10_000 }, (_, n) => client.request('a', n, { signal: stop.signal }).catch(() => 1))
-  await expect(client.publish('a', 1)).rejects.toMatchObject({ code: 'queue_full' })
+  await expect(client.publish('a', 1)).rejects.toMatchObject({ code: 'send_buffer_full' })
   const begun = performance.now()
   stop.abort()
   await Promise.all(all)

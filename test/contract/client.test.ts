@@ -152,7 +152,7 @@ onEveryEngine('client', (hubs) => {
   it('bounds what waits while offline', async () => {
     const client = connect('ws://127.0.0.1:1/', { queueLimit: 2 })
     const waiting = [client.publish('a', 1), client.publish('a', 2)]
-    await expect(client.publish('a', 3)).rejects.toMatchObject({ code: 'queue_full' })
+    await expect(client.publish('a', 3)).rejects.toMatchObject({ code: 'send_buffer_full' })
     await client.close({ timeoutMs: 1 })
     for (const publish of waiting) await expect(publish).rejects.toMatchObject({ code: 'client_closed' })
     await expect(client.ready()).rejects.toMatchObject({ code: 'client_closed' })

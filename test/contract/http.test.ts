@@ -166,10 +166,33 @@ onEveryEngine('the HTTP API', (hubs) => {
       headers: JSON_TYPE,
       signal: stop.signal,
     })
-    await expect.poll(() => hub.connectionCount).toBe(1)
+    const waitingPublishes = async () => metric(await (await fetch(`${http}/../metrics`)).text(), 'waiting_publishes')
+    await expect.poll(waitingPublishes).toBe(1)
     stop.abort()
     await expect(waiting).rejects.toThrow()
-    await expect.poll(() => hub.connectionCount).toBe(0)
+    await expect.poll(waitingPublishes).toBe(0)
+  })
+
+  it('answers a publish that waits for room when the hub closes', async () => {
+    const closing = await hubs.start({ queues: [{ name: 'full', maxMessages: 1, overflow: 'block' }] })
+    const publish = () => fetch(`${closing.http}/v1/queues/full/messages`, { method: 'POST', body: 'x' })
+    expect((await publish()).status).toBe(200)
+    const waiting = publish()
+    const metrics = async () => metric(await (await fetch(`${closing.http}/metrics`)).text(), 'waiting_publishes')
+    await expect.poll(metrics).toBe(1)
+    const [answer] = await Promise.all([waiting, closing.hub.close()])
+    expect(await codeOf(answer)).toEqual([503, 'connection_lost'])
+  })
+
+  it('publishes without a connection, which others would see and count', async () => {
+    const quiet = await hubs.start()
+    const body = JSON.stringify(range(0, 300).map((n) => ({ topic: 'counted', data: n })))
+    const { status } = await fetch(`${quiet.http}/v1/publish`, { method: 'POST', headers: JSON_TYPE, body })
+    expect(status).toBe(200)
+    const metrics = await (await fetch(`${quiet.http}/metrics`)).text()
+    expect(metric(metrics, 'connections_opened_total')).toBe(0)
+    expect(metric(metrics, 'messages_published_total')).toBe(300)
+    expect(metric(metrics, 'received_bytes_total')).toBeGreaterThan(body.length)
   })
 
   it('refuses bodies that are too large, before it has them, and rubbish', async () => {
@@ -267,4 +290,9 @@ onEveryEngine('the HTTP API', (hubs) => {
 async function codeOf(answer: Response): Promise<[number, string]> {
   expect(answer.headers.get('content-type')).toBe('application/problem+json')
   return [answer.status, ((await answer.json()) as { code: string }).code]
+}
+
+/** The value of a metric that has no labels. */
+function metric(metrics: string, name: string): number {
+  return Number(metrics.match(new RegExp(`^fanfare_${name} (.*)$`, 'm'))?.[1])
 }

@@ -9,6 +9,11 @@ import { onEveryEngine } from '../setup/hubs.ts'
 import { keptLog } from '../setup/kept-log.ts'
 import { Peer } from '../setup/peer.ts'
 
+async function published(http: string) {
+  const family = parseExposition(await (await fetch(`${http}/metrics`)).text()).get('fanfare_messages_published_total')
+  return family?.samples[0] ?? { value: -1 }
+}
+
 async function hits(http: string): Promise<Record<string, number>> {
   const family = parseExposition(await (await fetch(`${http}/metrics`)).text()).get('fanfare_limit_hits_total')
   return Object.fromEntries((family?.samples ?? []).map(({ labels, value }) => [labels['limit'], value]))
@@ -220,6 +225,25 @@ onEveryEngine('limits', (hubs) => {
         { interval: 300 },
       )
       .toBe(true)
+  })
+
+  it('takes a request that publishes for one message: some of it, all of it, or a flood', async () => {
+    const { http } = await hubs.start({ messagesPerSecond: 10 })
+    const post = (count: number) =>
+      fetch(`${http}/v1/publish`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(Array(count).fill({ topic: 'a' })),
+      })
+    const some = await post(30)
+    const results = (await some.json()) as { code?: string }[]
+    expect(some.status).toBe(207)
+    expect(results.map(({ code }) => code)).toEqual([...Array(10).fill(undefined), ...Array(20).fill('rate_limited')])
+    const flood = await post(500)
+    expect([flood.status, await flood.json()]).toMatchObject([429, { code: 'flooding', retry: true }])
+    expect(await hits(http)).toMatchObject({ messagesPerSecond: 20 })
+    const { value } = await published(http)
+    expect(value).toBe(10)
   })
 
   it('counts for an identity what comes in requests and in the first message of each connection', async () => {

@@ -18,7 +18,7 @@ const CLOSE_TIMEOUT_MS = 1_000
 const COMMIT_MS = 30_000
 
 /** What may refuse anything that is sent. */
-const ANY_TIME = ['connection_lost', 'queue_full', 'rate_limited', 'hub_full', 'client_closed', 'aborted']
+const ANY_TIME = ['connection_lost', 'send_buffer_full', 'rate_limited', 'hub_full', 'client_closed', 'aborted']
 const PUBLISH = [...ANY_TIME, 'no_queue', 'queue_limit']
 const REQUEST = [
   ...ANY_TIME,

@@ -4,7 +4,7 @@ import { IN_MEMORY, loadBroker } from '../../server/broker/load-broker.ts'
 import { Outbox } from '../../server/connection/outbox.ts'
 import { OutboxBudget } from '../../server/connection/outbox-budget.ts'
 import type { OutboxOwner } from '../../server/connection/outbox-owner.ts'
-import { Turn } from '../../server/connection/turn.ts'
+import { WriteTurn } from '../../server/connection/write-turn.ts'
 import type { Batch } from '../../server/engine/batch.ts'
 import type { EngineSocket } from '../../server/engine/engine.ts'
 import { UnexpectedErrors } from '../../server/failure/unexpected-errors.ts'
@@ -62,7 +62,7 @@ export class World {
 
   constructor(totalLimit: number) {
     this.budget = new OutboxBudget(totalLimit)
-    const turn = new Turn({ ...realClock, now: () => this.now })
+    const turn = new WriteTurn({ ...realClock, now: () => this.now })
     this.peers = Array.from({ length: PEERS }, (_, n) => {
       return new PeerModel(turn, this.budget, this.topics, PEERS_WITH_CHECKS.includes(n))
     })
@@ -132,11 +132,12 @@ export class PeerModel implements OutboxOwner {
   private readonly sent: HubFrame[] = []
   private receiptsOwed = 0
 
-  constructor(turn: Turn, budget: OutboxBudget, topics: Topics, checks: boolean) {
+  constructor(turn: WriteTurn, budget: OutboxBudget, topics: Topics, checks: boolean) {
     this.topics = topics
     this.checks = checks
     this.socket = new FakeSocket(this.client, () => this.outbox.drain())
-    this.outbox = new Outbox(this.socket, { turn, budget, traffic: new Traffic() }, LIMIT, this)
+    this.outbox = new Outbox(this.socket, { turn, budget, traffic: new Traffic(), limit: LIMIT }, this)
+    this.outbox.receiptWindow = this
     if (checks) this.outbox.startChecks()
   }
 
@@ -180,8 +181,6 @@ export class PeerModel implements OutboxOwner {
   feedFailed(): void {
     throw new Error('No stream feeds anything here')
   }
-
-  caughtUp(): void {}
 
   failed(error: unknown): void {
     throw error

@@ -9,7 +9,7 @@ import type { Message } from './message.ts'
 import { type Recipient, Subscription } from './subscription.ts'
 
 /** What becomes of what somebody asked. */
-export interface Asker {
+export interface RequestAsker {
   answered(reply: Pick<ReplyFrame, 'data' | 'error'>): void
   refused(error: FanfareError): void
 }
@@ -24,7 +24,7 @@ export interface Responder {
 }
 
 interface Open {
-  readonly asker: Asker
+  readonly asker: RequestAsker
   readonly offer: Offer
   readonly check: ExchangeCheck | undefined
   readonly timer: Timer
@@ -46,7 +46,7 @@ export class Offer extends Subscription {
 const NOBODY: Recipient = { deliver(_: Message) {} }
 
 /** Request-reply: each request goes to one of those that offered, the one with the fewest open requests. */
-export class Requests {
+export class RequestRouting {
   private readonly index = new PatternIndex<Offer>()
   private readonly open = new Map<number, Open>()
   private readonly contracts: Contracts
@@ -74,7 +74,7 @@ export class Requests {
   }
 
   /** Throws `bad_topic`, `bad_data`, `no_responder`. Returns how to forget the request. */
-  ask({ topic, data, headers, timeoutMs }: AskFrame, asker: Asker): () => void {
+  ask({ topic, data, headers, timeoutMs }: AskFrame, asker: RequestAsker): () => void {
     const words = parseTopic(topic)
     const check = this.contracts.ofRequest(topic, words)
     check?.request(data)

@@ -1,7 +1,7 @@
 // Imported: what stands in the global object a user's fake timers may have replaced.
 import { setImmediate } from 'node:timers'
 import type { Clock } from '../../shared/clock.ts'
-import { Run } from './run.ts'
+import { FrameChain } from './frame-chain.ts'
 
 /** A turn that lasts longer is cut, in milliseconds; after so many messages one looks. */
 const LONG_MS = 20
@@ -22,8 +22,8 @@ export interface Flushable {
  *
  * When thousands come back at once, the poll phase goes on for seconds: `arrived` then lets out what is ready.
  */
-export class Turn {
-  private run = new Run()
+export class WriteTurn {
+  private chain = new FrameChain()
   private dirty: Flushable[] = []
   private since = 0
   private count = 0
@@ -42,10 +42,10 @@ export class Turn {
     return this.clock.now()
   }
 
-  /** The empty run at which every outbox of this turn starts. The outbox will be flushed. */
-  begin(outbox: Flushable): Run {
+  /** The empty chain at which every outbox of this turn starts. The outbox will be flushed. */
+  begin(outbox: Flushable): FrameChain {
     this.schedule(outbox)
-    return this.run
+    return this.chain
   }
 
   schedule(outbox: Flushable): void {
@@ -84,7 +84,7 @@ export class Turn {
     const dirty = this.dirty
     this.dirty = []
     // A new start, or the old one would keep the frames of this turn alive.
-    this.run = new Run()
+    this.chain = new FrameChain()
     // Backwards: a publisher got its receipt after its subscribers got the message, and prepares its next batch while
     // the hub writes to them.
     for (let at = dirty.length - 1; at >= 0; at--) (dirty[at] as Flushable).flush()

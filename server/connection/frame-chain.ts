@@ -4,21 +4,21 @@ import { isReceipt, type Outgoing } from './outgoing.ts'
 
 /**
  * The frames appended to an outbox in this turn, as a chain shared by all outboxes that hold the same ones. Whoever
- * stands at the same run and appends the same frame gets the same next run: a delivery costs one comparison, and the
+ * stands at the same chain and appends the same frame gets the same next chain: a delivery costs one comparison, and the
  * chain is joined once for all.
  */
-export class Run {
+export class FrameChain {
   readonly bytes: number
   readonly count: number
   private readonly messages: number
   private readonly receipts: number
   readonly first: Encoded | undefined
   readonly last: Encoded | undefined
-  private previous: Run | undefined
-  private next: Run | undefined = undefined
+  private previous: FrameChain | undefined
+  private next: FrameChain | undefined = undefined
   private outgoing: Outgoing | undefined = undefined
 
-  constructor(previous?: Run, frame?: Encoded) {
+  constructor(previous?: FrameChain, frame?: Encoded) {
     this.previous = previous
     this.first = previous?.first ?? frame
     this.last = frame
@@ -28,10 +28,10 @@ export class Run {
     this.receipts = (previous?.receipts ?? 0) + (frame && isReceipt(frame) ? 1 : 0)
   }
 
-  extend(frame: Encoded): Run {
+  extend(frame: Encoded): FrameChain {
     // Only the newest is remembered: a message reaches all of its subscribers before the next message comes.
     if (this.next?.last === frame) return this.next
-    this.next = new Run(this, frame)
+    this.next = new FrameChain(this, frame)
     return this.next
   }
 
@@ -42,14 +42,14 @@ export class Run {
 
   private join(): Batch {
     const frames: Encoded[] = []
-    let run: Run | undefined = this
-    for (; run?.last !== undefined && !run.outgoing; run = run.previous) frames.push(run.last)
-    // The joined bytes are all that is needed now, also where this run waits for long.
+    let chain: FrameChain | undefined = this
+    for (; chain?.last !== undefined && !chain.outgoing; chain = chain.previous) frames.push(chain.last)
+    // The joined bytes are all that is needed now, also where this chain waits for long.
     this.previous = undefined
     const builder = new BatchBuilder()
     for (let at = frames.length - 1; at >= 0; at--) builder.add(frames[at] as Encoded)
     const batch = builder.build()
     // Whoever wrote before the turn ended has joined the beginning, and cut off what led to it.
-    return run?.outgoing ? run.outgoing.batch.followedBy(batch) : batch
+    return chain?.outgoing ? chain.outgoing.batch.followedBy(batch) : batch
   }
 }

@@ -1,0 +1,46 @@
+import type { ConnectionInfo } from '../../shared/sys.ts'
+import type { Dispatch, DispatchInfo } from './dispatch.ts'
+import type { Outbox } from './outbox.ts'
+
+/** What a connection knows of itself. */
+interface Described {
+  readonly id: string
+  readonly number: number
+  readonly client: string | undefined
+  readonly address: string
+  readonly subject: string
+  readonly since: number
+}
+
+const NOTHING_ASKED: DispatchInfo = {
+  publishedTotal: 0,
+  subscriptionCount: 0,
+  subscriptions: [],
+  consumerCount: 0,
+  consumers: [],
+}
+
+/** What an operator sees of a connection, with at most this many of its subscriptions and of its consumers. */
+export function connectionInfo(
+  { id, number, client, address, subject, since }: Described,
+  { heldBytes, limitBytes, behindSince, deliveredTotal, droppedTotal, droppedAt }: Outbox,
+  dispatch: Dispatch | undefined,
+  now: number,
+  most: number,
+): ConnectionInfo {
+  return {
+    connection: id,
+    number,
+    ...(client !== undefined && { client }),
+    address,
+    ...(subject !== '' && { subject }),
+    connectedAt: since,
+    outboxBytes: heldBytes,
+    outboxLimitBytes: limitBytes,
+    lagMs: behindSince === undefined ? 0 : Math.max(0, now - behindSince),
+    deliveredTotal,
+    droppedTotal,
+    ...(droppedAt !== undefined && { droppedAt }),
+    ...(dispatch?.info(most) ?? NOTHING_ASKED),
+  }
+}
