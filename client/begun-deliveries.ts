@@ -34,7 +34,7 @@ export class BegunDeliveries {
 
   /** All leases are gone. */
   clear(reason: FanfareError): void {
-    this.abort(this.#open.keys(), reason)
+    this.abort(reason)
     this.#last = this.#lastSaid = 0
     this.#isSaid = this.#exact = false
   }
@@ -76,24 +76,19 @@ export class BegunDeliveries {
     else if (this.#exact) this.#atEndOfTurn()
   }
 
-  /** These are lost. */
-  abort(deliveries: Iterable<number>, reason: FanfareError): void {
+  /** These are lost, or all that have begun. */
+  abort(reason: FanfareError, deliveries: Iterable<number> = this.#open.keys()): void {
     for (const number of deliveries) {
       this.#open.get(number)?.abort(reason)
       this.#open.delete(number)
     }
   }
 
-  /** All that have begun are lost. */
-  abortAll(reason: FanfareError): void {
-    this.abort(this.#open.keys(), reason)
-  }
-
   /** Tells the hub that all deliveries up to the last one have begun. */
   #say(): void {
     this.#lastSaid = this.#last
     this.#exact = true
-    this.#session.write(JSON.stringify({ type: 'begin', consumer: this.#consumer, delivery: this.#last }))
+    this.#session.say({ type: 'begin', consumer: this.#consumer, delivery: this.#last })
   }
 
   #atEndOfTurn(): void {

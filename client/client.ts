@@ -6,10 +6,11 @@ import type { Headers } from '../shared/frames.ts'
 import type { Payload, TopicOf } from '../shared/payload.ts'
 import { QUEUE_TOPIC } from '../shared/queues.ts'
 import { checkFrame } from '../shared/rules.ts'
-import { onAbort, reasonOf, throwIfAborted } from './abort.ts'
+import { onAbort } from './abort.ts'
 import type { Backoff } from './backoff.ts'
 import { CONSUME_RULES, type ConsumeOptions, type DeliveryHandler } from './consume-options.ts'
 import type { Consumer } from './consumer.ts'
+import { Deferred } from './deferred.ts'
 import { ConnectionAdmin, HubAdmin, TopicAdmin } from './hub.ts'
 import { hubUrl } from './hub-url.ts'
 import { type Closed, Link } from './link.ts'
@@ -107,7 +108,7 @@ export interface CloseOptions {
   readonly timeoutMs?: number
 }
 
-const CLIENT_RULES: Rules<ClientOptions> = {
+export const CLIENT_RULES: Rules<ClientOptions> = {
   topics: OBJECT,
   WebSocket: FUNCTION,
   queueLimit: COUNT,
@@ -149,8 +150,9 @@ export class Client<Topics extends object = Record<string, unknown>> {
   readonly topics: TopicAdmin
   readonly #link: Link
   readonly #stateListeners = new Set<(change: StateChange) => void>()
-  readonly #options: ClientOptions<Topics>
-  readonly #offAbort: () => void
+  readonly #trace: Tracing | undefined
+  readonly #callTimeoutMs: number
+  #offAbort: (() => void) | undefined
   readonly #url: string
   readonly #clock: Clock
   #failure: FanfareError | undefined
@@ -159,40 +161,56 @@ export class Client<Topics extends object = Record<string, unknown>> {
   #awaySince: number | undefined
 
   /** @internal */
-  constructor(url: string, platformWebSocket: WebSocketClass | undefined, options: ClientOptions<Topics>) {
+  constructor(
+    url: string,
+    platformWebSocket: WebSocketClass | undefined,
+    options: ClientOptions<Topics>,
+    hubGone?: AbortSignal,
+  ) {
     checkOptions('connect', options, CLIENT_RULES)
     const { WebSocket = platformWebSocket } = options
     if (!WebSocket) throw new FanfareError('no_websocket')
-    const { name, getToken, trace, callTimeoutMs = CALL_TIMEOUT_MS } = options
-    const { backoff = {}, clock = realClock, queueLimit = 10_000, queueLimitBytes = 64 * 1024 * 1024 } = options
+    const {
+      callTimeoutMs = CALL_TIMEOUT_MS,
+      backoff = {},
+      clock = realClock,
+      queueLimit = 10_000,
+      queueLimitBytes = 64 * 1024 * 1024,
+    } = options
     checkOptions('connect, backoff', backoff, BACKOFF_RULES)
     const { baseMs = 1_000, capMs = 5_000 } = backoff
     // The hub closes for good on a hello that it cannot read.
-    checkFrame({ type: 'hello', client: name, token: options.token }, CONTENT_FRAMES)
+    checkFrame({ type: 'hello', client: options.name, token: options.token }, CONTENT_FRAMES)
     // One that was read from a file ends with a line feed.
     const token = options.token?.trim()
     this.#url = hubUrl(url)
-    this.#options = options
+    this.#trace = options.trace
+    this.#callTimeoutMs = callTimeoutMs
     this.#clock = clock
     this.#awaySince = clock.now()
-    const backoffs = { baseMs, capMs }
-    const linked = { WebSocket, backoff: backoffs, name, clock, token, getToken, queueLimit, queueLimitBytes, trace }
+    const linked = {
+      ...options,
+      WebSocket,
+      backoff: { baseMs, capMs },
+      clock,
+      token,
+      queueLimit,
+      queueLimitBytes,
+      hubGone,
+    }
     this.#link = new Link(this.#url, linked, {
       changed: (change) => this.#changed(change),
       ended: () => this.#ended(),
     })
     const call = async (method: string, params?: unknown, untilSent?: boolean) =>
-      this.#link.calls.call(method, params, { timeoutMs: callTimeoutMs, untilSent })
+      this.#link.call(method, params, { timeoutMs: callTimeoutMs, untilSent })
     this.streams = new StreamAdmin(call)
     this.queues = new QueueAdmin(call)
     this.hub = new HubAdmin(call, () => this.#link.session.hubNow())
     this.connections = new ConnectionAdmin(call)
     this.topics = new TopicAdmin(call)
-    const abort = () => void this.close()
-    this.#offAbort = onAbort(options.signal, abort)
     this.#link.session.open()
-    // The event of a signal that was aborted before never comes.
-    if (options.signal?.aborted) abort()
+    this.#offAbort = onAbort(options.signal, () => this.close())
   }
 
   /** Where the connection stands now. */
@@ -214,20 +232,17 @@ export class Client<Topics extends object = Record<string, unknown>> {
   async ready(options: { signal?: AbortSignal } = {}): Promise<void> {
     checkOptions('ready', options, READY_RULES)
     const { signal } = options
-    throwIfAborted(signal)
-    if (this.state === 'connected') return
-    if (this.state === 'closed') throw this.#failure ?? new FanfareError('client_closed')
-    await new Promise<void>((resolve, reject) => {
-      const settle = (act: () => void) => {
-        off()
-        offAbort()
-        act()
-      }
-      const off = this.onState(({ to }) => {
-        if (to === 'connected') settle(resolve)
-        else if (to === 'closed') settle(() => reject(this.#failure ?? new FanfareError('client_closed')))
-      })
-      const offAbort = onAbort(signal, () => settle(() => reject(signal && reasonOf(signal))))
+    const ready = new Deferred()
+    const look = () => {
+      if (this.state === 'connected') ready.resolve()
+      else if (this.state === 'closed') ready.reject(this.#failure ?? new FanfareError('client_closed'))
+    }
+    const offAbort = onAbort(signal, ready.reject)
+    const off = this.onState(look)
+    look()
+    await ready.promise.finally(() => {
+      off()
+      offAbort()
     })
   }
 
@@ -250,9 +265,7 @@ export class Client<Topics extends object = Record<string, unknown>> {
     data: PayloadOf<Topics, Topic>,
     options: PublishOptions = {},
   ): Promise<Receipt> {
-    return this.#send('publish', topic, options, PUBLISH_RULES, (traced) =>
-      this.#link.publisher.publish(topic, data, traced),
-    )
+    return this.#send('publish', topic, options, PUBLISH_RULES, (traced) => this.#link.publish(topic, data, traced))
   }
 
   /**
@@ -279,7 +292,7 @@ export class Client<Topics extends object = Record<string, unknown>> {
     if (this.state === 'closed') throw new FanfareError('client_closed')
     const [handler, options] = typeof second === 'function' ? [this.#traced(second), third] : [undefined, second]
     checkOptions('subscribe', options, SUBSCRIBE_RULES)
-    return this.#link.subscriptions.add(pattern, options, handler)
+    return this.#link.subscribe(pattern, options, handler)
   }
 
   /**
@@ -295,9 +308,7 @@ export class Client<Topics extends object = Record<string, unknown>> {
   enqueue(queue: string, data: unknown, options: PublishOptions = {}): Promise<Receipt> {
     // What is no text is refused as a topic, and not made one.
     const topic = typeof queue === 'string' ? QUEUE_TOPIC + queue : queue
-    return this.#send('publish', topic, options, PUBLISH_RULES, (traced) =>
-      this.#link.publisher.publish(topic, data, traced),
-    )
+    return this.publish(topic as TopicNames<Topics>, data as never, options)
   }
 
   /**
@@ -334,7 +345,7 @@ export class Client<Topics extends object = Record<string, unknown>> {
     if (this.state === 'closed') throw new FanfareError('client_closed')
     const [handler, options] = typeof second === 'function' ? [this.#traced(second, queue), third] : [undefined, second]
     checkOptions('consume', options, CONSUME_RULES)
-    return this.#link.consumers.add<Data>(queue, options, handler)
+    return this.#link.consume(queue, options, handler)
   }
 
   /**
@@ -355,9 +366,7 @@ export class Client<Topics extends object = Record<string, unknown>> {
     options?: RequestOptions,
   ): Promise<Asked<Topics, Topic>['reply']>
   request(topic: string, data?: unknown, options: RequestOptions = {}): Promise<unknown> {
-    return this.#send('request', topic, options, REQUEST_RULES, (traced) =>
-      this.#link.requests.request(topic, data, traced),
-    )
+    return this.#send('request', topic, options, REQUEST_RULES, (traced) => this.#link.request(topic, data, traced))
   }
 
   /**
@@ -379,7 +388,7 @@ export class Client<Topics extends object = Record<string, unknown>> {
     if (this.state === 'closed') throw new FanfareError('client_closed')
     checkFunction('respond', handler)
     checkOptions('respond', options, RESPOND_RULES)
-    return this.#link.responders.respond(pattern, this.#traced(handler as RequestHandler<unknown, unknown>), options)
+    return this.#link.respond(pattern, this.#traced(handler as RequestHandler<unknown, unknown>), options)
   }
 
   /**
@@ -390,8 +399,8 @@ export class Client<Topics extends object = Record<string, unknown>> {
    */
   async call(method: string, params?: unknown, options: CallOptions = {}): Promise<unknown> {
     checkOptions('call', options, CALL_RULES)
-    const { timeoutMs = this.#options.callTimeoutMs ?? CALL_TIMEOUT_MS, signal } = options
-    return this.#link.calls.call(method, params, { timeoutMs, signal })
+    const { timeoutMs = this.#callTimeoutMs, signal } = options
+    return this.#link.call(method, params, { timeoutMs, signal })
   }
 
   /**
@@ -421,7 +430,7 @@ export class Client<Topics extends object = Record<string, unknown>> {
   }
 
   #ended(): void {
-    this.#offAbort()
+    this.#offAbort?.()
     this.#stateListeners.clear()
   }
 
@@ -446,10 +455,10 @@ export class Client<Topics extends object = Record<string, unknown>> {
     send: (options: Options) => Promise<Answer>,
   ): Promise<Answer> {
     checkOptions(operation, options, rules)
-    return this.#options.trace?.send(operation, topic, options, send) ?? send(options)
+    return this.#trace?.send(operation, topic, options, send) ?? send(options)
   }
 
   #traced<Received, Result>(handler: (received: Received) => Result, queue?: string) {
-    return this.#options.trace?.handler(handler, queue) ?? handler
+    return this.#trace?.handler(handler, queue) ?? handler
   }
 }

@@ -1,26 +1,16 @@
 import { FanfareError } from '../shared/fanfare-error.ts'
-import type { ClientFrame, ConsumeFrame, ConsumingFrame, DeliveryFrame } from '../shared/frames.ts'
-import { onAbort } from './abort.ts'
-import type { Asked } from './asking.ts'
+import type { ClientFrame, ConsumeFrame, ConsumingFrame, DeliveryFrame, ErrorFrame, Headers } from '../shared/frames.ts'
+import type { Asked, Asking, NumberedFrame } from './asking.ts'
 import { BegunDeliveries } from './begun-deliveries.ts'
 import { type ConsumeOptions, completed, type DeliveryHandler } from './consume-options.ts'
 import { Delivery, type DeliveryHost, type End, isLost } from './delivery.ts'
 import { encodeChecked } from './encode-checked.ts'
 import { Handlers } from './handlers.ts'
-import type { Message } from './message.ts'
+import { messageOf } from './message.ts'
 import { Reader } from './reader.ts'
-import type { Session } from './session.ts'
 import { Standing } from './standing.ts'
 import { callBack } from './throw-later.ts'
 import type { Tracing } from './tracing.ts'
-
-/** What a consumer asks of the client. */
-export interface ConsumerHost {
-  readonly session: Session
-  readonly trace: Tracing | undefined
-  /** It has ended: forget it, and tell the hub. */
-  ended(consumer: Consumer): void
-}
 
 interface Settling {
   /** If it had begun, as the hub knows. */
@@ -33,7 +23,7 @@ interface Settling {
  * A consumer of a queue. Give `consume` a handler, or read it with `for await`, where each delivery is to be settled by
  * whoever reads.
  */
-export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>>, Asked {
+export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>>, Asked, DeliveryHost {
   readonly queue: string
   /** @internal */
   readonly number: number
@@ -44,7 +34,8 @@ export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>>, 
   /** @internal */
   ackDeadlineMs = 0
   readonly #options: ReturnType<typeof completed>
-  readonly #host: ConsumerHost
+  readonly #asking: Asking
+  readonly #trace: Tracing | undefined
   /** Undefined where it is read. */
   readonly #handlers: Handlers | undefined
   readonly #readers: Reader<Delivery>[] = []
@@ -53,12 +44,14 @@ export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>>, 
   readonly #settling = new Map<number, Settling>()
   #state: 'open' | 'stopping' | 'ended' = 'open'
   #closing: Promise<void> | undefined
-  /** Where the deliveries of this connection are settled. */
-  #leases: DeliveryHost
+  /**
+   * Counts the times that all leases were lost. One ends with its connection, and on the next its number may be that of another message:
+   * a hub that was started again counts from the beginning.
+   */
+  #cuts = 0
   /** The hub knows the frames `begin`, `return` and `stop`. */
   #saysBegun = false
   #whenIdle: (() => void) | undefined
-  readonly #offAbort: () => void
 
   /** @internal */
   constructor(
@@ -66,17 +59,18 @@ export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>>, 
     number: number,
     options: ConsumeOptions,
     handler: DeliveryHandler<Data> | undefined,
-    host: ConsumerHost,
+    asking: Asking,
+    trace: Tracing | undefined,
   ) {
+    const { session } = asking
     this.queue = queue
-    this.#leases = this.#newLeases()
     this.number = number
     this.#options = completed(options)
-    this.#host = host
-    this.begun = new BegunDeliveries(number, host.session)
-    this.#handlers = handler && new Handlers(handler as DeliveryHandler<unknown>, this.#options, this, host.session)
+    this.#asking = asking
+    this.#trace = trace
+    this.begun = new BegunDeliveries(number, session)
+    this.#handlers = handler && new Handlers(handler as DeliveryHandler<unknown>, this.#options, this, session)
     this.standing = new Standing(options, !handler)
-    this.#offAbort = onAbort(options.signal, () => void this.close())
   }
 
   /** Resolves once the hub delivers, or the consumer is closed; rejects when it refuses. What may pass is waited for. */
@@ -104,7 +98,7 @@ export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>>, 
     // Also the one whose handler has just called this.
     this.begun.catchUp()
     if (this.#saysBegun) this.#say({ type: 'stop', consumer: this.number })
-    this.#giveBack(() => true)
+    this.#giveBack()
     this.#feed()
     while (this.#isStopping && (this.#handlers?.running || this.#settling.size > 0)) {
       await new Promise<void>((resolve) => {
@@ -121,9 +115,10 @@ export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>>, 
 
   /** @internal Ends now, also if handlers run: their messages go back. */
   cancel(): void {
-    this.begun.abortAll(new FanfareError('client_closed'))
+    this.begun.abort(new FanfareError('client_closed'))
     this.end(undefined)
-    this.#host.ended(this as Consumer)
+    const { number: consumer } = this
+    void this.#asking.withdraw(this, { type: 'cancel', consumer })
   }
 
   [Symbol.asyncIterator](): AsyncIterableIterator<Delivery<Data>, undefined> {
@@ -151,8 +146,8 @@ export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>>, 
     if (this.#state !== 'open') return undefined
     const { queue, number: consumer } = this
     const { prefetch, ackDeadlineMs } = this.#options
-    const deadline = ackDeadlineMs !== undefined && { ackDeadlineMs }
-    return { type: 'consume', consumer, queue, prefetch, begins: true, ...deadline }
+    // An undefined field vanishes in JSON.
+    return { type: 'consume', consumer, queue, prefetch, begins: true, ackDeadlineMs } as ConsumeFrame
   }
 
   /** @internal The next delivery that waits, which begins now. */
@@ -172,7 +167,24 @@ export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>>, 
   // What the hub says
 
   /** @internal */
-  consuming({ ackDeadlineMs, begins = false }: ConsumingFrame): void {
+  received(frame: NumberedFrame): void {
+    switch (frame.type) {
+      case 'consuming':
+        return this.#consuming(frame)
+      case 'delivery':
+        return this.#delivered(frame)
+      case 'settled':
+        for (const delivery of frame.deliveries) this.#confirmed(delivery)?.resolve()
+        return
+      case 'recall':
+        // Others have nothing to do: what has not begun is theirs.
+        return this.#giveBack(new Set(frame.deliveries))
+      case 'lost':
+        return this.#ranOut(new Set(frame.deliveries))
+    }
+  }
+
+  #consuming({ ackDeadlineMs, begins = false }: ConsumingFrame): void {
     const { standing } = this
     this.ackDeadlineMs = ackDeadlineMs
     this.#saysBegun = begins
@@ -182,38 +194,27 @@ export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>>, 
     if (this.#saysBegun && this.#state !== 'open') this.#say({ type: 'stop', consumer: this.number })
   }
 
-  /** @internal */
-  delivered(frame: DeliveryFrame, message: Message): void {
-    this.#waiting.push(new Delivery(frame, message, this.#leases))
-    if (this.#state !== 'open') this.#giveBack(() => true)
+  #delivered(frame: DeliveryFrame): void {
+    const { message, data } = frame
+    const whole = messageOf(data === undefined ? message : { ...message, data })
+    this.#waiting.push(new Delivery(frame, whole, this, this.#cuts))
+    if (this.#state !== 'open') this.#giveBack()
     else if (this.#handlers) this.#handlers.pump()
     else this.#feed()
   }
 
-  /** @internal */
-  settled(deliveries: readonly number[]): void {
-    for (const delivery of deliveries) this.#confirmed(delivery)?.resolve()
-  }
-
-  /** @internal Others have nothing to do: what has not begun is theirs. */
-  recalled(deliveries: readonly number[]): void {
-    const recalled = new Set(deliveries)
-    this.#giveBack((number) => recalled.has(number))
-  }
-
-  /** @internal Their time has run out. */
-  ranOut(deliveries: readonly number[]): void {
-    const lost = new Set(deliveries)
+  /** Their time has run out. */
+  #ranOut(lost: ReadonlySet<number>): void {
     this.#waiting = this.#waiting.filter(({ number }) => !lost.has(number))
-    this.begun.abort(lost, new FanfareError('lease_lost'))
+    this.begun.abort(new FanfareError('lease_lost'), lost)
     // The hub has heard nothing, and would send nothing.
     const free = this.#handlers?.free ?? this.#readers.some(({ waits }) => waits)
     if (free && this.#state === 'open') this.#say({ type: 'return', consumer: this.number, deliveries: [] })
   }
 
-  /** @internal The hub refused an end of a delivery. */
-  notSettled(delivery: number, error: FanfareError): void {
-    const settling = this.#confirmed(delivery)
+  /** @internal Of an end of a delivery. */
+  refused({ delivery }: ErrorFrame, error: FanfareError): void {
+    const settling = this.#confirmed(delivery as number)
     // The lease goes on.
     if (settling?.delivery && !isLost(error)) this.begun.goesOn(settling.delivery)
     settling?.reject(error)
@@ -223,7 +224,7 @@ export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>>, 
   lost(): void {
     const reason = new FanfareError('connection_lost')
     this.#saysBegun = false
-    this.#leases = this.#newLeases()
+    this.#cuts++
     this.#waiting = []
     this.begun.clear(reason)
     for (const { reject } of this.#settling.values()) reject(reason)
@@ -232,11 +233,15 @@ export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>>, 
     this.idle()
   }
 
-  /** @internal Ends it. Returns whether its failure, if there is one, is reported to anybody. */
+  /** @internal */
+  finish(): Promise<void> {
+    return this.close()
+  }
+
+  /** @internal */
   end(failure: FanfareError | undefined): boolean {
     if (this.#state === 'ended') return true
     this.#state = 'ended'
-    this.#offAbort()
     const isTold = this.standing.over(failure)
     this.lost()
     this.#feed()
@@ -245,30 +250,17 @@ export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>>, 
 
   // What is said to the hub
 
-  /**
-   * A lease ends with its connection. On the next one its number may be that of another message: a hub that was started
-   * anew counts from the beginning.
-   */
-  #newLeases(): DeliveryHost {
-    const leases: DeliveryHost = {
-      queue: this.queue,
-      headers: (headers) => this.#host.trace?.headers(headers),
-      settle: (delivery, end) => {
-        if (leases === this.#leases) return this.#settle(delivery, end)
-        return Promise.reject(new FanfareError('lease_lost', 'The connection that it came on was lost'))
-      },
-      extend: (delivery, ms) => {
-        if (leases !== this.#leases) return
-        this.#write(encodeChecked({ type: 'extend', consumer: this.number, delivery, ms }))
-      },
-    }
-    return leases
+  /** @internal */
+  headers(headers: Headers | undefined): { readonly headers?: Headers } | undefined {
+    return this.#trace?.headers(headers)
   }
 
-  #settle(delivery: number, end: End): Promise<void> {
+  /** @internal */
+  settle(delivery: number, cuts: number, end: End): Promise<void> {
     const { number } = this
     // What cannot be sent rejects.
     return new Promise((resolve, reject) => {
+      if (cuts !== this.#cuts) throw new FanfareError('lease_lost', 'The connection that it came on was lost')
       const isPlain = end.type === 'ack' && end.publish === undefined
       // By hand, because it is the hot path, and there is nothing in it to be checked.
       const plain = `{"type":"ack","consumer":${number},"delivery":${delivery}}`
@@ -278,6 +270,12 @@ export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>>, 
     })
   }
 
+  /** @internal */
+  extend(delivery: number, cuts: number, ms: number): void {
+    if (cuts !== this.#cuts) return
+    this.#write(encodeChecked({ type: 'extend', consumer: this.number, delivery, ms }))
+  }
+
   #confirmed(delivery: number): Settling | undefined {
     const settling = this.#settling.get(delivery)
     this.#settling.delete(delivery)
@@ -285,16 +283,17 @@ export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>>, 
     return settling
   }
 
-  /** Of what waits here. */
-  #giveBack(which: (number: number) => boolean): void {
-    const deliveries = this.#waiting.map(({ number }) => number).filter(which)
-    this.#waiting = this.#waiting.filter(({ number }) => !which(number))
+  /** Gives back what waits here, or these of it. */
+  #giveBack(these?: ReadonlySet<number>): void {
+    const waiting = this.#waiting
+    this.#waiting = waiting.filter(({ number }) => these && !these.has(number))
+    const deliveries = waiting.map(({ number }) => number).filter((number) => !these || these.has(number))
     if (deliveries.length > 0 && this.#saysBegun) this.#say({ type: 'return', consumer: this.number, deliveries })
   }
 
   /** Throws `frame_too_large`. */
   #write(frame: string | Uint8Array): void {
-    const { session } = this.#host
+    const { session } = this.#asking
     session.checkSize(frame)
     session.write(frame)
   }

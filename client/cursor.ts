@@ -1,5 +1,7 @@
-import type { Clock, Timer } from '../shared/clock.ts'
+import type { Clock } from '../shared/clock.ts'
 import { FanfareError } from '../shared/fanfare-error.ts'
+import { Alarm } from './alarm.ts'
+import { Deferred } from './deferred.ts'
 
 /** Longest time that a handled message waits to be committed, in milliseconds. */
 const COMMIT_EVERY_MS = 1_000
@@ -17,13 +19,15 @@ export class Cursor {
   #handled: number | undefined
   #sent: number | undefined
   #stored: number | undefined
-  #timer: Timer | undefined
-  #waiting: { readonly offset: number; readonly resolve: () => void; readonly reject: (e: Error) => void }[] = []
+  /** For the next commit. */
+  readonly #alarm: Alarm
+  #waiting: { readonly offset: number; readonly done: Deferred }[] = []
 
   /** `send` is called while the subscription is confirmed, and may lose what it is given. */
   constructor(send: (offset: number) => void, clock: Clock) {
     this.#send = send
     this.#clock = clock
+    this.#alarm = new Alarm(clock)
   }
 
   /** Everything before this offset has been handled. */
@@ -36,21 +40,18 @@ export class Cursor {
   commit(): Promise<void> {
     const handled = this.#handled
     if (handled === undefined || handled === this.#stored) return Promise.resolve()
-    let late = () => {}
-    const done = new Promise<void>((resolve, reject) => {
-      late = () => reject(new FanfareError('request_timeout'))
-      this.#waiting.push({ offset: handled, resolve, reject })
-    })
+    const done = new Deferred()
+    this.#waiting.push({ offset: handled, done })
     this.#flush()
-    const timer = this.#clock.setTimeout(late, COMMIT_TIMEOUT_MS)
-    return done.finally(() => this.#clock.clearTimeout(timer))
+    const late = new Alarm(this.#clock)
+    late.set(COMMIT_TIMEOUT_MS, () => done.reject(new FanfareError('request_timeout')))
+    return done.promise.finally(() => late.clear())
   }
 
   committed(offset: number): void {
     this.#stored = offset
-    const done = this.#waiting.filter((commit) => commit.offset <= offset)
+    for (const commit of this.#waiting) if (commit.offset <= offset) commit.done.resolve()
     this.#waiting = this.#waiting.filter((commit) => commit.offset > offset)
-    for (const { resolve } of done) resolve()
   }
 
   /** The hub has not stored it. Where that may pass it is asked again, even if nothing more is handled. */
@@ -74,26 +75,21 @@ export class Cursor {
   }
 
   end(): void {
-    this.#clock.clearTimeout(this.#timer)
-    this.#timer = undefined
+    this.#alarm.clear()
     this.#rejectAll(new FanfareError('connection_lost'))
   }
 
   #rejectAll(error: Error): void {
-    for (const { reject } of this.#waiting) reject(error)
+    for (const { done } of this.#waiting) done.reject(error)
     this.#waiting = []
   }
 
   #flushLater(): void {
-    this.#timer ??= this.#clock.setTimeout(() => {
-      this.#timer = undefined
-      this.#flush()
-    }, COMMIT_EVERY_MS)
+    if (!this.#alarm.isSet) this.#alarm.set(COMMIT_EVERY_MS, () => this.#flush())
   }
 
   #flush(): void {
-    this.#clock.clearTimeout(this.#timer)
-    this.#timer = undefined
+    this.#alarm.clear()
     if (this.#handled === undefined || this.#handled === this.#sent) return
     this.#sent = this.#handled
     this.#send(this.#handled)

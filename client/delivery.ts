@@ -39,9 +39,9 @@ export interface DeliveryHost {
   readonly queue: string
   /** The headers of a publish that goes with an ack, if they differ. */
   headers(headers: Headers | undefined): { readonly headers?: Headers } | undefined
-  /** Resolves when the hub has confirmed it. */
-  settle(delivery: number, end: End): Promise<void>
-  extend(delivery: number, ms: number): void
+  /** Resolves when the hub has confirmed it. `cuts`: those before it came. */
+  settle(delivery: number, cuts: number, end: End): Promise<void>
+  extend(delivery: number, cuts: number, ms: number): void
 }
 
 /**
@@ -60,17 +60,19 @@ export class Delivery<Data = unknown> {
   /** @internal */
   readonly number: number
   readonly #host: DeliveryHost
+  readonly #cuts: number
   #settling: Promise<void> | undefined
   #aborting: AbortController | undefined
   #reason: FanfareError | undefined
 
   /** @internal */
-  constructor({ delivery, attempt, error }: DeliveryFrame, message: Message<Data>, host: DeliveryHost) {
+  constructor({ delivery, attempt, error }: DeliveryFrame, message: Message<Data>, host: DeliveryHost, cuts: number) {
     this.number = delivery
     this.attempt = attempt
     this.lastError = error
     this.message = message
     this.#host = host
+    this.#cuts = cuts
   }
 
   /** Of the message; the same at each attempt. */
@@ -132,7 +134,8 @@ export class Delivery<Data = unknown> {
         // Copies: checking a frame completes them.
         return { ...each, ...this.#host.headers(each.headers) }
       })
-      return { type: 'ack', ...(publish && { publish }) }
+      // Undefined fields vanish in JSON.
+      return { type: 'ack', publish } as End
     })
   }
 
@@ -144,19 +147,19 @@ export class Delivery<Data = unknown> {
     return this.#settle(() => {
       checkOptions('nack', options, NACK_RULES)
       const { delayMs, error } = options
-      return { type: 'nack', ...(delayMs !== undefined && { delayMs }), ...withError(error) }
+      return { type: 'nack', delayMs, error: errorText(error) } as End
     })
   }
 
   /** Not to be done: goes to the dead letters at once. */
   reject(error?: unknown): Promise<void> {
-    return this.#settle(() => ({ type: 'reject', ...withError(error) }))
+    return this.#settle(() => ({ type: 'reject', error: errorText(error) }) as End)
   }
 
   /** Asks for more time, in milliseconds from now. A handler gets it by itself. */
   extend(ms: number): void {
-    // Too late behind an end, and its refusal would be taken for the end's.
-    if (!this.settled) this.#host.extend(this.number, ms)
+    // Too late after an end, and its refusal would be taken for the end's.
+    if (!this.settled) this.#host.extend(this.number, this.#cuts, ms)
   }
 
   /** `end` throws what is wrong with the options: then nothing has been asked for. */
@@ -164,7 +167,7 @@ export class Delivery<Data = unknown> {
     if (this.#settling) return Promise.reject(new FanfareError('lease_lost', 'This delivery has been settled before'))
     let settling: Promise<void>
     try {
-      settling = this.#host.settle(this.number, end())
+      settling = this.#host.settle(this.number, this.#cuts, end())
     } catch (error) {
       return Promise.reject(error)
     }
@@ -180,11 +183,6 @@ export class Delivery<Data = unknown> {
 /** Whether a lease is gone, so that the message comes again by itself. */
 export function isLost(error: unknown): boolean {
   return error instanceof FanfareError && (error.code === 'lease_lost' || error.code === 'connection_lost')
-}
-
-function withError(error: unknown): { readonly error?: string } {
-  const text = errorText(error)
-  return text === undefined ? {} : { error: text }
 }
 
 /** A stack begins with what is wrong, and where: its end is left out. */

@@ -3,6 +3,7 @@ import { CONTENT_FRAMES, type ContentFrame } from '../shared/content-frames.ts'
 import { FanfareError } from '../shared/fanfare-error.ts'
 import { checkFrame } from '../shared/rules.ts'
 import { textOf } from '../shared/thrown.ts'
+import { tagOf } from './options.ts'
 
 /** Levels of a whole frame: those of data, and those around it in an ack that publishes. What is data has its own bound. */
 const MAX_LEVELS = 104
@@ -71,5 +72,3 @@ function faultIn(given: unknown, levels: number): string | undefined {
   }
   return undefined
 }
-
-const tagOf = (value: unknown): string => Object.prototype.toString.call(value)

@@ -1,6 +1,6 @@
-import type { Timer } from '../shared/clock.ts'
 import { FanfareError } from '../shared/fanfare-error.ts'
 import { isThenable } from '../shared/thenable.ts'
+import { Alarm } from './alarm.ts'
 import type { BegunDeliveries } from './begun-deliveries.ts'
 import type { completed, DeliveryHandler } from './consume-options.ts'
 import { type Delivery, isLost } from './delivery.ts'
@@ -116,14 +116,14 @@ export class Handlers {
     const { clock } = this.#session
     const { maxRunTimeMs } = this.#options
     const endsAt = clock.now() + maxRunTimeMs
-    let timer: Timer | undefined
+    const alarm = new Alarm(clock)
     let lookAt = 0
     let over = false
     if (!delivery.settled) begun.goesOn(delivery)
     const done = (finish: () => void) => {
       if (over) return
       over = true
-      clock.clearTimeout(timer)
+      alarm.clear()
       finish()
       this.#ran()
       // If the timer should have come long ago, the event loop was held up.
@@ -141,7 +141,7 @@ export class Handlers {
     const wait = (left: number) => {
       const ms = Math.min(this.#source.ackDeadlineMs / 2, left)
       lookAt = clock.now() + ms
-      timer = clock.setTimeout(look, ms)
+      alarm.set(ms, look)
     }
     wait(maxRunTimeMs)
     result.then(
@@ -157,24 +157,28 @@ export class Handlers {
   }
 
   #failed(delivery: Delivery, error: unknown): void {
-    const { onError } = this.#options
-    if (onError) callBack(() => onError(error, delivery))
-    // It has settled the delivery itself, and that was too late.
-    else if (delivery.settled && isLost(error)) warnOf(delivery)
+    this.#tell(delivery, error)
     this.#finish(delivery, () => delivery.nack({ error }))
   }
 
   #finish(delivery: Delivery, settle: () => Promise<void>): void {
     if (delivery.settled) return
     settle().catch((error: unknown) => {
-      const { onError } = this.#options
-      if (onError) callBack(() => onError(error, delivery))
-      else if (isLost(error)) warnOf(delivery)
-      else throwLater(error)
+      if (!this.#tell(delivery, error)) throwLater(error)
     })
   }
-}
 
-function warnOf({ id, queue }: Delivery): void {
-  console.warn(`Fanfare: message ${id} of queue ${queue} was handled, but its lease was lost: it may be handled again.`)
+  /** Reports it, or warns of an end that came too late. False: neither is for it. */
+  #tell(delivery: Delivery, error: unknown): boolean {
+    const { onError } = this.#options
+    const { id, queue, settled } = delivery
+    const isLate = settled && isLost(error)
+    if (onError) callBack(() => onError(error, delivery))
+    else if (isLate) {
+      console.warn(
+        `Fanfare: message ${id} of queue ${queue} was handled, but its lease was lost: it may be handled again.`,
+      )
+    }
+    return isLate || onError !== undefined
+  }
 }

@@ -1,5 +1,6 @@
-import type { Clock, Timer } from '../shared/clock.ts'
+import type { Clock } from '../shared/clock.ts'
 import { isThenable } from '../shared/thenable.ts'
+import { Alarm } from './alarm.ts'
 import type { Delivery, Item } from './inbox.ts'
 import type { Handler, SubscribeOptions } from './subscribe-options.ts'
 import { callBack } from './throw-later.ts'
@@ -28,12 +29,13 @@ export class Handling {
   /** A message is being handled, or waits for its next attempt. */
   #busy = false
   #stopped = false
-  #timer: Timer | undefined
+  readonly #alarm: Alarm
 
   constructor(handler: Handler<unknown>, options: SubscribeOptions, waits: Waits, source: Source) {
     this.#handler = handler
     this.#options = options
     this.#waits = waits
+    this.#alarm = new Alarm(waits.clock)
     this.#source = source
   }
 
@@ -57,7 +59,7 @@ export class Handling {
   /** Nothing more is handled. */
   stop(): void {
     this.#busy = this.#stopped = true
-    this.#waits.clock.clearTimeout(this.#timer)
+    this.#alarm.clear()
   }
 
   #handle(delivery: Delivery, attempt: number): void {
@@ -83,7 +85,7 @@ export class Handling {
       if (!onError) throw error
       if ((await onError(error, delivery.message, { attempt })) === 'retry') {
         const again = () => this.#goOn(() => this.#handle(delivery, attempt + 1))
-        if (!this.#stopped) this.#timer = this.#waits.clock.setTimeout(again, this.#waits.backoffMs(attempt - 1))
+        if (!this.#stopped) this.#alarm.set(this.#waits.backoffMs(attempt - 1), again)
         return
       }
     } catch (thrown) {

@@ -1,8 +1,13 @@
 import type { Timer } from '../shared/clock.ts'
-import { FanfareError } from '../shared/fanfare-error.ts'
-import { onAbort, reasonOf, throwIfAborted } from './abort.ts'
+import { errorFrom, FanfareError } from '../shared/fanfare-error.ts'
+import type { HubFrame } from '../shared/frames.ts'
+import { onAbort, throwIfAborted } from './abort.ts'
+import { Deferred } from './deferred.ts'
 import type { Session } from './session.ts'
 import { exceeds } from './writer.ts'
+
+/** As it goes into a WebSocket message. */
+export type Encoded = string | Uint8Array
 
 /** How long a caller waits. */
 export interface Patience {
@@ -13,13 +18,20 @@ export interface Patience {
   readonly signal?: AbortSignal | undefined
 }
 
+/** What is sent and has one answer. */
+export interface Question<Answer> {
+  encode(seq: number): Encoded
+  /** The answer in the frame that bears the number. Throws what that says went wrong. */
+  read(frame: never): Answer
+  /** Makes the frame that goes out again if the connection was lost before the answer. Without it that is the end. */
+  again?(frame: Encoded): Encoded
+}
+
 interface Waiting {
-  frame: string | Uint8Array
+  frame: Encoded
   readonly seq: number
-  readonly resolve: (answer: unknown) => void
-  readonly reject: (error: unknown) => void
-  /** Makes the frame that goes out again where the connection was lost before the answer. Without it that is the end. */
-  readonly again: ((frame: string | Uint8Array) => string | Uint8Array) | undefined
+  readonly question: Question<unknown>
+  readonly answer: Deferred<unknown>
   /** It was sent on a connection that has been lost. */
   retry: boolean
   /** Its caller has given up: the answer is no longer needed. */
@@ -41,17 +53,17 @@ export class Room {
   }
 
   /** Throws `queue_full`. */
-  check(frame: string | Uint8Array): void {
+  check(frame: Encoded): void {
     if (this.#count >= this.#mostCount || this.#bytes + frame.length > this.#mostBytes)
       throw new FanfareError('queue_full')
   }
 
-  take(frame: string | Uint8Array): void {
+  take(frame: Encoded): void {
     this.#count++
     this.#bytes += frame.length
   }
 
-  give(frame: string | Uint8Array): void {
+  give(frame: Encoded): void {
     this.#count--
     this.#bytes -= frame.length
   }
@@ -64,31 +76,46 @@ export class Room {
 export class Line {
   readonly #session: Session
   readonly #room: Room
+  readonly #nextNumber: () => number
   readonly #sent = new Map<number, Waiting>()
-  #queue: Waiting[] = []
-  /** First of the queue: shifting an array of thousands for each one would cost more than to send it. */
-  #head = 0
-  /** Number of entries in the queue whose callers have given up. */
-  #goneCount = 0
+  #queue = new Set<Waiting>()
+  /** Goes on where it was: another iterator would pass the places of all that have left the queue, for each one that is sent. */
+  #next = this.#queue.values()
   #limit = 0
   #whenIdle: (() => void) | undefined
 
-  constructor(session: Session, room: Room) {
+  constructor(session: Session, room: Room, nextNumber: () => number) {
     this.#session = session
     this.#room = room
+    this.#nextNumber = nextNumber
   }
 
-  /** Sends it as soon as there is a place. `again`: see `Waiting`. Throws `client_closed`, `queue_full`, and the reason of the signal. */
-  send(seq: number, frame: string | Uint8Array, patience: Patience, again?: Waiting['again']): Promise<unknown> {
-    const { timeoutMs, untilSent = false, signal } = patience
+  /** Sends it as soon as there is a place. Throws `client_closed`, `queue_full`, and the reason of the signal. */
+  send<Answer>(question: Question<Answer>, { timeoutMs, untilSent = false, signal }: Patience): Promise<Answer> {
+    const seq = this.#nextNumber()
+    const frame = question.encode(seq)
+    const { clock, state } = this.#session
     throwIfAborted(signal)
-    if (this.#session.state === 'closed') throw new FanfareError('client_closed')
+    if (state === 'closed') throw new FanfareError('client_closed')
     this.#room.check(frame)
-    return new Promise((resolve, reject) => {
-      const waiting = { frame, seq, resolve, reject, again, retry: false, gone: false, timer: undefined, untilSent }
-      this.#queue.push(timeoutMs === undefined && !signal ? waiting : this.#impatient(waiting, timeoutMs, signal))
-      this.#room.take(frame)
+    const answer = new Deferred<unknown>()
+    const waiting: Waiting = { frame, seq, question, answer, untilSent, retry: false, gone: false, timer: undefined }
+    this.#queue.add(waiting)
+    this.#room.take(frame)
+    const promise = answer.promise as Promise<Answer>
+    if (timeoutMs === undefined && !signal) {
       this.#pump()
+      return promise
+    }
+    if (timeoutMs !== undefined) {
+      const late = () => this.#giveUp(waiting, new FanfareError('request_timeout'))
+      waiting.timer = clock.setTimeout(late, timeoutMs)
+    }
+    const offAbort = onAbort(signal, (reason) => this.#giveUp(waiting, reason))
+    this.#pump()
+    return promise.finally(() => {
+      clock.clearTimeout(waiting.timer)
+      offAbort()
     })
   }
 
@@ -98,33 +125,39 @@ export class Line {
     this.#pump()
   }
 
-  /** How it was answered. False: it is not of this line. */
-  answered(seq: number, answer: (waiting: Pick<Waiting, 'resolve' | 'reject'>) => void): boolean {
+  /** The hub has answered, unless the number is one of another line. */
+  answered(frame: Extract<HubFrame, { readonly seq?: number }>): void {
+    const seq = frame.seq as number
     const waiting = this.#sent.get(seq)
-    if (!waiting) return false
+    if (!waiting) return
     this.#sent.delete(seq)
-    answer(waiting)
+    const { answer, question } = waiting
+    try {
+      if (frame.type === 'error') throw errorFrom(frame)
+      answer.resolve(question.read(frame as never))
+    } catch (error) {
+      answer.reject(error)
+    }
     this.#pump()
-    return true
   }
 
   /** Whether something waits to be sent. */
   get waits(): boolean {
-    return this.#live.length > 0
+    return this.#queue.size > 0
   }
 
   /** Those without an answer: never sent, and sent. */
   get unsent(): number {
-    return this.#live.filter(({ retry }) => !retry).length
+    return [...this.#queue].filter(({ retry }) => !retry).length
   }
 
   get unanswered(): number {
-    return this.#live.filter(({ retry }) => retry).length + [...this.#sent.values()].filter(({ gone }) => !gone).length
+    return this.#queue.size - this.unsent + [...this.#sent.values()].filter(({ gone }) => !gone).length
   }
 
   /** Resolves when nothing waits and all has been answered. */
   async idle(): Promise<void> {
-    while (this.#sent.size > 0 || this.#live.length > 0) {
+    while (this.#sent.size > 0 || this.waits) {
       await new Promise<void>((resolve) => {
         this.#whenIdle = resolve
       })
@@ -139,92 +172,59 @@ export class Line {
     this.#limit = 0
     const repeated: Waiting[] = []
     for (const waiting of this.#sent.values()) {
-      if (waiting.gone) continue
-      if (!waiting.again) {
-        waiting.reject(new FanfareError('connection_lost'))
+      const { question, answer, frame, gone } = waiting
+      if (gone) continue
+      if (!question.again) {
+        answer.reject(new FanfareError('connection_lost'))
         continue
       }
-      if (!waiting.retry) waiting.frame = waiting.again(waiting.frame)
+      if (!waiting.retry) waiting.frame = question.again(frame)
       waiting.retry = true
       this.#room.take(waiting.frame)
       repeated.push(waiting)
     }
     this.#sent.clear()
-    this.#compact(repeated)
+    this.#queue = new Set([...repeated, ...this.#queue])
+    this.#next = this.#queue.values()
     this.#whenIdle?.()
   }
 
   ended(error: FanfareError): void {
-    for (const waiting of this.#live) {
-      this.#room.give(waiting.frame)
-      waiting.reject(waiting.retry ? new FanfareError('connection_lost') : error)
+    for (const { frame, answer, retry } of this.#queue) {
+      this.#room.give(frame)
+      answer.reject(retry ? new FanfareError('connection_lost') : error)
     }
-    this.#queue = []
-    this.#compact()
+    this.#queue.clear()
     this.#whenIdle?.()
   }
 
-  get #live(): Waiting[] {
-    return this.#queue.slice(this.#head).filter(({ gone }) => !gone)
-  }
-
-  /** What was sent cannot be taken back: it keeps its place until it is answered, and nobody hears that. */
-  #impatient(waiting: Waiting, timeoutMs: number | undefined, signal: AbortSignal | undefined): Waiting {
-    const { clock } = this.#session
-    const give = (error: unknown) => {
-      waiting.reject(error)
-      waiting.gone = true
-      if (this.#sent.get(waiting.seq) === waiting) return
-      this.#room.give(waiting.frame)
-      waiting.frame = ''
-      if (++this.#goneCount * 2 > this.#queue.length - this.#head) this.#compact()
-      this.#whenIdle?.()
-    }
-    const offAbort = onAbort(signal, () => give(signal && reasonOf(signal)))
-    const done = () => {
-      clock.clearTimeout(waiting.timer)
-      offAbort()
-    }
-    const { resolve, reject } = waiting
-    if (timeoutMs !== undefined) {
-      waiting.timer = clock.setTimeout(() => give(new FanfareError('request_timeout')), timeoutMs)
-    }
-    return Object.assign(waiting, {
-      resolve(answer: unknown) {
-        done()
-        resolve(answer)
-      },
-      reject(error: unknown) {
-        done()
-        reject(error)
-      },
-    })
+  /** What was sent cannot be taken back: it keeps its place until it is answered, and its caller does not hear that. */
+  #giveUp(waiting: Waiting, error: unknown): void {
+    waiting.answer.reject(error)
+    waiting.gone = true
+    if (this.#queue.delete(waiting)) this.#room.give(waiting.frame)
+    this.#whenIdle?.()
   }
 
   #pump(): void {
-    const { limit: frameBytes } = this.#session.writer
-    while (this.#sent.size < this.#limit && this.#head < this.#queue.length) {
-      const waiting = this.#queue[this.#head++] as Waiting
-      if (waiting.gone) {
-        this.#goneCount--
+    const { writer, clock } = this.#session
+    while (this.#sent.size < this.#limit && this.waits) {
+      const { value: waiting } = this.#next.next()
+      if (!waiting) {
+        // One that has been at the end stays there.
+        this.#next = this.#queue.values()
         continue
       }
+      this.#queue.delete(waiting)
       this.#room.give(waiting.frame)
-      if (exceeds(waiting.frame, frameBytes)) {
-        waiting.reject(new FanfareError('frame_too_large', `The limit is ${frameBytes} bytes`))
+      if (exceeds(waiting.frame, writer.limit)) {
+        waiting.answer.reject(new FanfareError('frame_too_large', `The limit is ${writer.limit} bytes`))
         continue
       }
-      if (waiting.untilSent) this.#session.clock.clearTimeout(waiting.timer)
+      if (waiting.untilSent) clock.clearTimeout(waiting.timer)
       this.#sent.set(waiting.seq, waiting)
       this.#session.write(waiting.frame)
     }
-    if (this.#head === this.#queue.length) this.#queue.length = this.#head = this.#goneCount = 0
-    else if (this.#head > 1000 && this.#head * 2 > this.#queue.length) this.#compact()
     if (this.#sent.size === 0) this.#whenIdle?.()
-  }
-
-  #compact(before: Waiting[] = []): void {
-    this.#queue = before.concat(this.#live)
-    this.#head = this.#goneCount = 0
   }
 }

@@ -1,15 +1,18 @@
-import { errorFrom, FanfareError } from '../shared/fanfare-error.ts'
-import type { ErrorFrame, HubFrame, WelcomeFrame } from '../shared/frames.ts'
+import type { FanfareError } from '../shared/fanfare-error.ts'
+import type { HubFrame, ResultFrame, WelcomeFrame } from '../shared/frames.ts'
 import { Asking } from './asking.ts'
-import { Calls } from './calls.ts'
-import { Consumers } from './consumers.ts'
-import { Line, Room } from './line.ts'
-import { Publisher } from './publisher.ts'
-import { Requests } from './requests.ts'
-import { Responders } from './responders.ts'
+import type { ConsumeOptions, DeliveryHandler } from './consume-options.ts'
+import { Consumer } from './consumer.ts'
+import { encodeChecked } from './encode-checked.ts'
+import { Line, type Patience, Room } from './line.ts'
+import { Publisher, type PublishOptions, type Receipt } from './publisher.ts'
+import { type RequestOptions, request } from './requests.ts'
+import { type RequestHandler, type Responder, Responders, type RespondOptions } from './responders.ts'
 import { Session, type SessionListener, type SessionOptions, type StateChange } from './session.ts'
+import type { Handler, SubscribeOptions } from './subscribe-options.ts'
+import type { Subscription } from './subscription.ts'
 import { Subscriptions } from './subscriptions.ts'
-import { callBack, throwLater } from './throw-later.ts'
+import { callBack } from './throw-later.ts'
 import type { Tracing } from './tracing.ts'
 import { within } from './within.ts'
 
@@ -19,10 +22,10 @@ interface LinkOwner {
   ended(): void
 }
 
-interface LinkOptions extends Omit<SessionOptions, 'nextSeq'> {
+interface LinkOptions extends Omit<SessionOptions, 'nextNumber'> {
   readonly queueLimit: number
   readonly queueLimitBytes: number
-  readonly trace: Tracing | undefined
+  readonly trace?: Tracing | undefined
 }
 
 /** What a client gave up when it was closed. The promise of each has been rejected. */
@@ -36,43 +39,71 @@ export interface Closed {
 /** A session with the hub and the parts that live on it: hands each frame to the one that it is for. */
 export class Link implements SessionListener {
   readonly session: Session
-  readonly publisher: Publisher
-  readonly calls: Calls
-  readonly consumers: Consumers
-  readonly requests: Requests
-  readonly responders: Responders
-  readonly subscriptions: Subscriptions
   readonly #asking: Asking
+  readonly #subscriptions: Subscriptions
+  readonly #responders: Responders
+  readonly #publisher: Publisher
+  readonly #trace: Tracing | undefined
   readonly #owner: LinkOwner
   /** Publishes and requests share the hub's window; calls have a limit of their own. */
   readonly #line: Line
   readonly #callLine: Line
-  readonly #parts: readonly { lost(): void }[]
+  readonly #lines: readonly Line[]
+  /** One count for all that bears a number. */
+  readonly #nextNumber: () => number
 
   constructor(url: string, options: LinkOptions, owner: LinkOwner) {
-    const { queueLimit, queueLimitBytes, trace, ...rest } = options
-    // One count for all that bears a number.
-    let last = 0
-    const next = () => ++last
+    const { queueLimit, queueLimitBytes } = options
     this.#owner = owner
-    this.session = new Session(url, { ...rest, nextSeq: next }, this)
+    this.#trace = options.trace
+    let last = 0
+    const nextNumber = () => ++last
+    this.#nextNumber = nextNumber
+    this.session = new Session(url, { ...options, nextNumber }, this)
     this.#asking = new Asking(this.session)
+    this.#subscriptions = new Subscriptions(this.#asking)
+    this.#responders = new Responders(this.#asking)
     const room = new Room(queueLimit, queueLimitBytes)
-    this.#line = new Line(this.session, room)
-    this.#callLine = new Line(this.session, room)
-    this.publisher = new Publisher(this.#line, next)
-    this.calls = new Calls(this.#callLine, next)
-    this.consumers = new Consumers(this.session, this.#asking, next, trace)
-    this.requests = new Requests(this.#line, next)
-    this.responders = new Responders(this.session, this.#asking, next)
-    this.subscriptions = new Subscriptions(this.session, this.#asking, next)
-    this.#parts = [this.#line, this.#callLine, this.consumers, this.responders, this.#asking, this.subscriptions]
+    this.#line = new Line(this.session, room, nextNumber)
+    this.#callLine = new Line(this.session, room, nextNumber)
+    this.#lines = [this.#line, this.#callLine]
+    this.#publisher = new Publisher(this.#line)
+  }
+
+  publish(topic: string, data: unknown, options: PublishOptions): Promise<Receipt> {
+    return this.#publisher.publish(topic, data, options)
+  }
+
+  request(topic: string, data: unknown, options: RequestOptions): Promise<unknown> {
+    return request(this.#line, topic, data, options)
+  }
+
+  /** A request of an operator. */
+  call(method: string, params: unknown, patience: Patience): Promise<unknown> {
+    const call = {
+      encode: (seq: number) => encodeChecked({ type: 'call', seq, method, params }),
+      read: ({ result }: ResultFrame) => result,
+    }
+    return this.#callLine.send(call, patience)
+  }
+
+  subscribe<Data>(pattern: string, options: SubscribeOptions, handler: Handler<Data> | undefined): Subscription<Data> {
+    return this.#subscriptions.add(pattern, this.#nextNumber(), options, handler)
+  }
+
+  consume<Data>(queue: string, options: ConsumeOptions, handler: DeliveryHandler<Data> | undefined): Consumer<Data> {
+    const consumer = new Consumer(queue, this.#nextNumber(), options, handler, this.#asking, this.#trace)
+    this.#asking.add(consumer)
+    consumer.standing.watch(() => consumer.close())
+    return consumer
+  }
+
+  respond(pattern: string, handler: RequestHandler<unknown, unknown>, options: RespondOptions): Responder {
+    return this.#responders.add(pattern, this.#nextNumber(), handler, options)
   }
 
   opened(): void {
-    this.subscriptions.askAll()
-    this.consumers.askAll()
-    this.responders.askAll()
+    this.#asking.askAll()
   }
 
   welcomed({ window, limits }: WelcomeFrame): void {
@@ -81,64 +112,21 @@ export class Link implements SessionListener {
   }
 
   received(frame: HubFrame, only: number | undefined): void {
-    switch (frame.type) {
-      case 'message':
-        return this.subscriptions.message(frame, only)
-      case 'receipt':
-        return this.publisher.receipt(frame)
-      case 'gap':
-        return this.subscriptions.gap(frame)
-      case 'result':
-        return this.calls.result(frame)
-      case 'subscribed':
-        if (!this.responders.confirmed(frame.sub)) this.subscriptions.subscribed(frame)
-        return
-      case 'consuming':
-        return this.consumers.consuming(frame)
-      case 'delivery':
-        return this.consumers.delivered(frame)
-      case 'settled':
-        return this.consumers.settled(frame)
-      case 'recall':
-      case 'lost':
-        return this.consumers.takenBack(frame)
-      case 'request':
-        return this.responders.requested(frame)
-      case 'answer':
-        return this.requests.answered(frame)
-      case 'behind':
-      case 'live':
-        return this.subscriptions.fed(frame)
-      case 'committed':
-        return this.subscriptions.committed(frame)
-      case 'unsubscribed':
-        return this.#asking.withdrawn(frame.sub)
-      case 'cancelled':
-        return this.#asking.withdrawn(frame.consumer)
-      case 'paused':
-      case 'resumed':
-        return this.subscriptions.answered(frame)
-      case 'error':
-        return this.#refused(frame)
-    }
+    if (frame.type === 'message') this.#subscriptions.message(frame, only)
+    else if ('seq' in frame) for (const line of this.#lines) line.answered(frame)
+    else if (frame.type === 'error') this.#asking.refused(frame)
+    else if ('sub' in frame || 'consumer' in frame) this.#asking.received(frame)
   }
 
   // A fault in one part must not keep the others from hearing it.
 
   lost(): void {
-    for (const part of this.#parts) callBack(() => part.lost())
+    for (const part of [...this.#lines, this.#asking]) callBack(() => part.lost())
   }
 
-  ended(error: FanfareError | undefined): void {
-    const reason = error ?? new FanfareError('client_closed')
-    let untold = 0
-    callBack(() => this.#line.ended(reason))
-    callBack(() => this.#callLine.ended(reason))
-    callBack(() => (untold += this.subscriptions.endAll(error)))
-    callBack(() => (untold += this.responders.endAll(error)))
-    callBack(() => (untold += this.consumers.endAll(error)))
-    // Once, however many have ended with the client.
-    if (untold > 0) throwLater(error)
+  ended(error: FanfareError | undefined, why: FanfareError): void {
+    for (const line of this.#lines) callBack(() => line.ended(why))
+    this.#asking.ended(error)
     this.#owner.ended()
   }
 
@@ -148,33 +136,23 @@ export class Link implements SessionListener {
 
   /** Waits for what was accepted and what is under way, for so long at most, and closes for good. */
   async close(timeoutMs: number): Promise<Closed> {
-    const session = this.session
-    const line = this.#line
-    const callLine = this.#callLine
-    const { clock } = session
-    if (session.state === 'connected' || line.waits || callLine.waits) {
-      await within(clock, timeoutMs, this.#idle())
-      this.consumers.cancelAll()
+    const { session } = this
+    const lines = this.#lines
+    if (session.state === 'connected' || lines.some(({ waits }) => waits)) {
+      await within(session.clock, timeoutMs, this.#idle())
+      this.#asking.cancel()
     }
-    const unsent = line.unsent + callLine.unsent
-    const unanswered = line.unanswered + callLine.unanswered
+    const sum = (count: (line: Line) => number) => lines.map(count).reduce((a, b) => a + b)
+    const unsent = sum((line) => line.unsent)
+    const unanswered = sum((line) => line.unanswered)
     await session.close()
     return { unsent, unanswered }
   }
 
   /** Handlers first: what they publish and ask belongs to what was under way. */
   async #idle(): Promise<void> {
-    await Promise.all([this.subscriptions.commitAll(), this.consumers.closeAll(), this.responders.finish()])
-    await Promise.all([this.#line.idle(), this.#callLine.idle()])
-  }
-
-  #refused(frame: ErrorFrame): void {
-    const { sub, seq, consumer, code } = frame
-    if (consumer !== undefined) this.consumers.refused(frame)
-    // What was unsubscribed, paused, resumed or committed had just ended, and that was told.
-    else if (code === 'unknown_subscription') this.#asking.withdrawn(sub as number)
-    else if (this.responders.refused(frame)) return
-    else if (seq === undefined) this.subscriptions.refused(frame)
-    else for (const line of [this.#line, this.#callLine]) line.answered(seq, ({ reject }) => reject(errorFrom(frame)))
+    await this.#asking.finish()
+    await this.#responders.idle()
+    await Promise.all(this.#lines.map((line) => line.idle()))
   }
 }

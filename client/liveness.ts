@@ -1,4 +1,5 @@
 import type { Clock, Timer } from '../shared/clock.ts'
+import { Alarm } from './alarm.ts'
 
 /** How often the link is looked at, in milliseconds; more often if the ping interval is short. */
 const LOOK_MS = 2_000
@@ -28,10 +29,11 @@ export class Liveness {
   #lookedAt = 0
   #silentMs = 0
   /** Runs while a ping has no answer. */
-  #answer: Timer | undefined
+  readonly #answer: Alarm
 
   constructor(clock: Clock, link: LinkToWatch) {
     this.#clock = clock
+    this.#answer = new Alarm(clock)
     this.#link = link
   }
 
@@ -48,13 +50,13 @@ export class Liveness {
   stop(): void {
     this.#clock.clearInterval(this.#looks)
     this.#looks = undefined
-    this.#answered()
+    this.#answer.clear()
   }
 
   /** Something has come from the hub. */
   heard(): void {
     this.#silentMs = 0
-    if (this.#answer !== undefined) this.#answered()
+    if (this.#answer.isSet) this.#answer.clear()
   }
 
   /** There is a reason for doubt: the hub has to answer soon. */
@@ -69,25 +71,18 @@ export class Liveness {
     this.#lookedAt = now
     this.#silentMs += this.#lookMs
     if (late) this.doubt()
-    else if (this.#silentMs >= this.#intervalMs && this.#answer === undefined) {
+    else if (this.#silentMs >= this.#intervalMs && !this.#answer.isSet) {
       this.#ask(Math.min(this.#intervalMs, ANSWER_MS))
     }
   }
 
   #ask(ms: number): void {
-    this.#answered()
     const askedAt = this.#clock.now()
     this.#link.ping()
-    this.#answer = this.#clock.setTimeout(() => {
-      this.#answer = undefined
+    this.#answer.set(ms, () => {
       // The program has slept, and has not yet read what came meanwhile.
       if (Math.abs(this.#clock.now() - askedAt - ms) > LATE_MS) this.doubt()
       else this.#link.dead()
-    }, ms)
-  }
-
-  #answered(): void {
-    this.#clock.clearTimeout(this.#answer)
-    this.#answer = undefined
+    })
   }
 }

@@ -1,20 +1,20 @@
 import { MAX_DELAY_MS } from '../shared/content-frames.ts'
 import { FanfareError } from '../shared/fanfare-error.ts'
-import { ANY, type Rule, whole } from '../shared/rules.ts'
+import { ANY, isFields, type Rule, whole } from '../shared/rules.ts'
 
 /** A rule for each option, so that none is forgotten and unknown ones are found. */
 export type Rules<Options> = { readonly [Name in keyof Required<Options>]: Rule }
 
 /** Anything: what is in a frame is checked with the frame. */
 export { ANY }
-export const OBJECT: Rule = ['an object', isObject]
+export const OBJECT: Rule = ['an object', isFields]
 export const FUNCTION: Rule = ['a function', (value) => typeof value === 'function']
 export const COUNT = whole(1)
 /** An object with methods of these names. */
 export function methods(...names: readonly string[]): Rule {
   return [
     `an object with the methods ${names.join(', ')}`,
-    (value) => isObject(value) && names.every((name) => typeof value[name] === 'function'),
+    (value) => isFields(value) && names.every((name) => typeof value[name] === 'function'),
   ]
 }
 
@@ -26,13 +26,13 @@ export const WAIT_MS: Rule = [
 export const SIGNAL: Rule = [
   'an AbortSignal',
   (value) =>
-    isObject(value) && typeof value['addEventListener'] === 'function' && typeof value['aborted'] === 'boolean',
+    isFields(value) && typeof value['addEventListener'] === 'function' && typeof value['aborted'] === 'boolean',
 ]
 
 /** Throws `bad_option`, and names the option that has a wrong name or value. `of` is the method. */
 export function checkOptions<Options>(of: string, options: unknown, rules: Rules<Options>): void {
   // An error, a list or a map has none of them for its own, and would count as no options at all.
-  if (Object.prototype.toString.call(options) !== '[object Object]')
+  if (tagOf(options) !== '[object Object]')
     refuse(of, `its options are not an object, { ${Object.keys(rules).join(', ')} }`)
   for (const [name, value] of Object.entries(options as object)) {
     const rule = Object.hasOwn(rules, name) ? rules[name as keyof Options] : undefined
@@ -48,11 +48,12 @@ export function checkArgument(of: string, name: string, value: unknown, [words, 
 
 /** Throws `bad_option` for a handler or listener that is not a function. */
 export function checkFunction(of: string, value: unknown): void {
-  if (typeof value !== 'function') refuse(of, 'its handler is not a function')
+  checkArgument(of, 'handler', value, FUNCTION)
 }
 
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null
+/** What kind of object it is, in any realm: `[object Map]`. */
+export function tagOf(value: unknown): string {
+  return Object.prototype.toString.call(value)
 }
 
 function refuse(of: string, what: string): never {

@@ -1,9 +1,9 @@
-import { decodeBinary, encodeFrame } from '../shared/codec.ts'
+import { decodeBinary } from '../shared/codec.ts'
 import type { Headers, PublishFrame, ReceiptFrame } from '../shared/frames.ts'
 import type { Position } from '../shared/streams.ts'
 import { parseTopic } from '../shared/topic.ts'
 import { encodeChecked } from './encode-checked.ts'
-import type { Line } from './line.ts'
+import type { Encoded, Line, Question } from './line.ts'
 import { ANY, type Rules, SIGNAL } from './options.ts'
 import { randomId } from './random-id.ts'
 
@@ -59,31 +59,35 @@ export interface Receipt {
 /** Publishes within the window that the hub grants. */
 export class Publisher {
   readonly #line: Line
-  readonly #nextSeq: () => number
   // An id is a random prefix and a count: unique like a nanoid, at a fraction of its cost.
   readonly #idPrefix = `${randomId()}.`
 
-  constructor(line: Line, nextSeq: () => number) {
+  constructor(line: Line) {
     this.#line = line
-    this.#nextSeq = nextSeq
   }
 
   publish(topic: string, data: unknown, { signal, ...fields }: PublishOptions): Promise<Receipt> {
     parseTopic(topic)
-    const seq = this.#nextSeq()
-    const { id = this.#idPrefix + seq.toString(36) } = fields
-    // Encoded now: the caller may change the data afterwards. Undefined fields vanish in JSON.
-    const frame = encodeChecked({ type: 'publish', seq, topic, ...fields, id, data } as PublishFrame)
-    return this.#line.send(seq, frame, { signal }, asRetry) as Promise<Receipt>
-  }
-
-  receipt({ seq, id, duplicate = false, positions = {}, queues = [] }: ReceiptFrame): void {
-    this.#line.answered(seq, ({ resolve }) => resolve({ id, duplicate, positions, queues }))
+    const publish: Question<Receipt> = {
+      encode: (seq) => {
+        const { id = this.#idPrefix + seq.toString(36) } = fields
+        // Encoded now: the caller may change the data afterwards. Undefined fields vanish in JSON.
+        return encodeChecked({ type: 'publish', seq, topic, ...fields, id, data } as PublishFrame)
+      },
+      read: ({ id, duplicate = false, positions = {}, queues = [] }: ReceiptFrame) => ({
+        id,
+        duplicate,
+        positions,
+        queues,
+      }),
+      again: asRetry,
+    }
+    return this.#line.send(publish, { signal })
   }
 }
 
-function asRetry(frame: string | Uint8Array): string | Uint8Array {
+function asRetry(frame: Encoded): Encoded {
   if (typeof frame === 'string') return `{"retry":true,${frame.slice(1)}`
   const [decoded] = decodeBinary(frame)
-  return encodeFrame({ ...(decoded as PublishFrame), retry: true })
+  return encodeChecked({ ...(decoded as PublishFrame), retry: true })
 }

@@ -2,7 +2,7 @@ import { FanfareError } from '../shared/fanfare-error.ts'
 import type { AnswerFrame, AskFrame, Headers } from '../shared/frames.ts'
 import { parseTopic } from '../shared/topic.ts'
 import { encodeChecked } from './encode-checked.ts'
-import type { Line } from './line.ts'
+import type { Line, Question } from './line.ts'
 import { ANY, type Rules, SIGNAL, WAIT_MS } from './options.ts'
 
 const REQUEST_TIMEOUT_MS = 10_000
@@ -20,29 +20,18 @@ export interface RequestOptions {
 /** @internal */
 export const REQUEST_RULES: Rules<RequestOptions> = { timeoutMs: WAIT_MS, headers: ANY, signal: SIGNAL }
 
-/** What this client asks of responders, within the window that the hub grants for publishes. */
-export class Requests {
-  readonly #line: Line
-  readonly #nextSeq: () => number
-
-  constructor(line: Line, nextSeq: () => number) {
-    this.#line = line
-    this.#nextSeq = nextSeq
-  }
-
-  request(topic: string, data: unknown, options: RequestOptions): Promise<unknown> {
-    const { timeoutMs = REQUEST_TIMEOUT_MS, headers, signal } = options
-    parseTopic(topic)
-    const seq = this.#nextSeq()
+/** Asks a responder, within the window that the hub grants for publishes. */
+export function request(line: Line, topic: string, data: unknown, options: RequestOptions): Promise<unknown> {
+  const { timeoutMs = REQUEST_TIMEOUT_MS, headers, signal } = options
+  parseTopic(topic)
+  const ask: Question<unknown> = {
     // The hub has a timer as well, which does not help while it is out of reach.
-    const frame = encodeChecked({ type: 'ask', seq, topic, data, timeoutMs: Math.ceil(timeoutMs), headers } as AskFrame)
-    return this.#line.send(seq, frame, { timeoutMs, signal })
+    encode: (seq) =>
+      encodeChecked({ type: 'ask', seq, topic, data, timeoutMs: Math.ceil(timeoutMs), headers } as AskFrame),
+    read({ data, error }: AnswerFrame) {
+      if (error !== undefined) throw new FanfareError('responder_failed', error)
+      return data
+    },
   }
-
-  answered({ seq, data, error }: AnswerFrame): void {
-    this.#line.answered(seq, ({ resolve, reject }) => {
-      if (error === undefined) resolve(data)
-      else reject(new FanfareError('responder_failed', error))
-    })
-  }
+  return line.send(ask, { timeoutMs, signal })
 }

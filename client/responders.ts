@@ -1,17 +1,16 @@
 import { MAX_ERROR } from '../shared/content-frames.ts'
-import { errorFrom, type FanfareError } from '../shared/fanfare-error.ts'
-import type { ErrorFrame, Headers, RequestFrame } from '../shared/frames.ts'
-import { RecentMap } from '../shared/recent-map.ts'
+import type { FanfareError } from '../shared/fanfare-error.ts'
+import type { ErrorFrame, Headers, RequestFrame, RespondFrame } from '../shared/frames.ts'
 import { textOf } from '../shared/thrown.ts'
 import { parsePattern } from '../shared/topic.ts'
-import type { Asked, Asking } from './asking.ts'
+import type { Asked, Asking, NumberedFrame } from './asking.ts'
 import { encodeChecked } from './encode-checked.ts'
 import { FUNCTION, type Rules } from './options.ts'
 import type { Session } from './session.ts'
 import { Standing } from './standing.ts'
-import { callBack, throwLater } from './throw-later.ts'
+import { callBack } from './throw-later.ts'
 
-/** Requests that are remembered after their replies, at most twice as many: the hub may refuse a reply. */
+/** Requests that a responder remembers after their replies: the hub may refuse a reply. */
 const REMEMBERED_REQUESTS = 100
 
 /** What a responder gets. */
@@ -77,122 +76,122 @@ export interface Responder {
   close(): Promise<void>
 }
 
-interface Offer extends Asked {
-  readonly handler: RequestHandler<unknown, unknown>
-  readonly options: RespondOptions
+interface OfferHost {
+  readonly session: Session
+  readonly asking: Asking
+  /** Handlers that run, until their replies are written. */
+  readonly running: Set<Promise<void>>
 }
 
-/** What this client answers. */
-export class Responders {
-  readonly #session: Session
-  readonly #asking: Asking
-  readonly #nextNumber: () => number
-  readonly #offers = new Map<number, Offer>()
-  /** Of this connection. */
-  #replied = new RecentMap<number, Request>(REMEMBERED_REQUESTS)
-  /** Counts connections: a request ends with its own, and on the next its number may be another's. */
-  #connection = 0
-  /** Handlers that run, until their replies are written. */
-  readonly #running = new Set<Promise<void>>()
+/** A responder at the hub. */
+class Offer implements Asked {
+  readonly number: number
+  readonly frame: RespondFrame
+  readonly standing: Standing
+  readonly #handler: RequestHandler<unknown, unknown>
+  readonly #options: RespondOptions
+  readonly #host: OfferHost
+  /** The last ones of this connection. */
+  #replied: { readonly number: number; readonly request: Request }[] = []
 
-  constructor(session: Session, asking: Asking, nextNumber: () => number) {
-    this.#session = session
-    this.#asking = asking
-    this.#nextNumber = nextNumber
-  }
-
-  respond(pattern: string, handler: RequestHandler<unknown, unknown>, options: RespondOptions): Responder {
+  constructor(
+    pattern: string,
+    number: number,
+    handler: RequestHandler<unknown, unknown>,
+    options: RespondOptions,
+    host: OfferHost,
+  ) {
     parsePattern(pattern)
-    const number = this.#nextNumber()
-    const standing = new Standing(options, false)
-    const offer: Offer = { number, frame: { type: 'respond', sub: number, pattern }, standing, handler, options }
-    this.#offers.set(number, offer)
-    this.#asking.ask(offer)
-    const { ready, ended } = standing
-    let closing: Promise<void> | undefined
-    const close = () => {
-      standing.end()
-      closing ??= this.#offers.delete(number) ? this.#asking.withdraw(offer) : Promise.resolve()
-      return closing
-    }
-    return { ready, ended, close }
+    this.number = number
+    this.frame = { type: 'respond', sub: number, pattern }
+    this.standing = new Standing(options, false)
+    this.#handler = handler
+    this.#options = options
+    this.#host = host
   }
 
-  askAll(): void {
-    for (const offer of this.#offers.values()) this.#asking.ask(offer)
+  received(frame: NumberedFrame): void {
+    if (frame.type === 'request') this.#requested(frame)
+    else if (frame.type === 'subscribed' && this.standing.wasReady) callBack(() => this.#options.onResumed?.())
   }
 
-  /** False: this is no offer's number. */
-  confirmed(sub: number): boolean {
-    const offer = this.#offers.get(sub)
-    if (!offer) return false
-    const { standing, options } = offer
-    if (standing.wasReady) callBack(() => options.onResumed?.())
-    this.#asking.confirmed(offer)
-    return true
+  /** Of one reply. */
+  refused({ request }: ErrorFrame, error: FanfareError): void {
+    const replied = this.#replied.find(({ number }) => number === request)
+    callBack(() => this.#options.onError?.(error, replied?.request))
   }
 
-  requested(frame: RequestFrame): void {
+  lost(): void {
+    this.#replied = []
+  }
+
+  end(error: FanfareError | undefined): boolean {
+    return this.standing.over(error)
+  }
+
+  /** Gets no more requests; those that have come are still to be answered. */
+  finish(): Promise<void> {
+    return this.#host.asking.stop(this, { type: 'unsubscribe', sub: this.number, finish: true })
+  }
+
+  #requested(frame: RequestFrame): void {
+    const { running } = this.#host
     const done = this.#answer(frame)
-    this.#running.add(done)
-    void done.finally(() => this.#running.delete(done))
+    running.add(done)
+    void done.finally(() => running.delete(done))
   }
 
-  /** Gets no more requests. Resolves when those that came have been answered. */
-  async finish(): Promise<void> {
-    const finished = [...this.#offers.values()].map((offer) =>
-      this.#asking.withdraw(offer, { type: 'unsubscribe', sub: offer.number, finish: true }),
-    )
-    await Promise.all(finished)
-    while (this.#running.size > 0) await Promise.allSettled(this.#running)
-  }
-
-  async #answer({ sub, request, topic, data, headers }: RequestFrame): Promise<void> {
-    const offer = this.#offers.get(sub)
-    if (!offer) return
-    const connection = this.#connection
-    const asked = { topic, data, ...(headers && { headers }) }
+  async #answer({ request: number, topic, data, headers }: RequestFrame): Promise<void> {
+    const { session } = this.#host
+    const { connection } = session
+    const request = { topic, data, ...(headers && { headers }) }
     const reply = (words: { readonly data?: unknown; readonly error?: string }) => {
-      const encoded = encodeChecked({ type: 'reply', request, ...words })
-      this.#session.checkSize(encoded)
-      if (connection !== this.#connection) return
-      this.#replied.set(request, asked)
-      this.#session.write(encoded)
+      const encoded = encodeChecked({ type: 'reply', request: number, ...words })
+      session.checkSize(encoded)
+      // A request ends with its connection, and on the next one its number may be another's.
+      if (connection !== session.connection) return
+      this.#replied.push({ number, request })
+      if (this.#replied.length > REMEMBERED_REQUESTS) this.#replied.shift()
+      session.write(encoded)
     }
     try {
-      reply({ data: await offer.handler(asked) })
+      reply({ data: await this.#handler(request) })
     } catch (error) {
       // A character takes six bytes at most, and the frame has little else.
       // Without its stack: where it failed is for the responder's own eyes.
       const words = error === undefined ? 'It failed' : textOf(error)
-      reply({ error: words.slice(0, Math.min(MAX_ERROR, this.#session.writer.limit / 8)) })
-      callBack(() => offer.options.onError?.(error, asked))
+      reply({ error: words.slice(0, Math.min(MAX_ERROR, session.writer.limit / 8)) })
+      callBack(() => this.#options.onError?.(error, request))
     }
   }
+}
 
-  /** False: what was refused was no offer, and no reply to a request. */
-  refused(frame: ErrorFrame): boolean {
-    const { sub, request } = frame
-    const offer = sub === undefined ? undefined : this.#offers.get(sub)
-    const error = errorFrom(frame)
-    // Of one reply: the offer goes on.
-    if (request !== undefined) callBack(() => offer?.options.onError?.(error, this.#replied.get(request)))
-    else if (offer && !this.#asking.retries(offer, frame)) {
-      this.#offers.delete(offer.number)
-      if (!offer.standing.over(error)) throwLater(error)
+/** What this client answers. */
+export class Responders implements OfferHost {
+  readonly session: Session
+  readonly asking: Asking
+  readonly running = new Set<Promise<void>>()
+
+  constructor(asking: Asking) {
+    this.session = asking.session
+    this.asking = asking
+  }
+
+  add(pattern: string, number: number, handler: RequestHandler<unknown, unknown>, options: RespondOptions): Responder {
+    const offer = new Offer(pattern, number, handler, options, this)
+    const { standing } = offer
+    this.asking.add(offer)
+    let closing: Promise<void> | undefined
+    const close = () => {
+      standing.end()
+      closing ??= this.asking.withdraw(offer)
+      return closing
     }
-    return request !== undefined || offer !== undefined
+    return { ready: standing.ready, ended: standing.ended, close }
   }
 
-  lost(): void {
-    this.#connection++
-    this.#replied = new RecentMap(REMEMBERED_REQUESTS)
-  }
-
-  /** The client is closed for good; without an error it closed itself. Returns those that nobody was told of. */
-  endAll(error: FanfareError | undefined): number {
-    const untold = [...this.#offers.values()].filter(({ standing }) => !standing.over(error))
-    this.#offers.clear()
-    return untold.length
+  /** Resolves when the requests that came have been answered. */
+  async idle(): Promise<void> {
+    while (this.running.size > 0) await Promise.allSettled(this.running)
   }
 }

@@ -1,11 +1,13 @@
-import type { Clock, Timer } from '../shared/clock.ts'
+import type { Clock } from '../shared/clock.ts'
 import { decodeBinary, decodeText } from '../shared/codec.ts'
 import { type ErrorCode, errorFrom, FanfareError } from '../shared/fanfare-error.ts'
 import { type ErrorFrame, type HubFrame, SUBPROTOCOL, type WelcomeFrame } from '../shared/frames.ts'
 import { HUB_FRAMES } from '../shared/hub-frames.ts'
 import { checkFrame } from '../shared/rules.ts'
 import { textOf } from '../shared/thrown.ts'
-import { type Backoff, backoffMs } from './backoff.ts'
+import { onAbort } from './abort.ts'
+import { Alarm } from './alarm.ts'
+import type { Backoff } from './backoff.ts'
 import { Farewell } from './farewell.ts'
 import { Liveness } from './liveness.ts'
 import { throwLater } from './throw-later.ts'
@@ -42,20 +44,22 @@ export interface SessionListener {
   received(frame: HubFrame, only: number | undefined): void
   /** The connection is gone; another one may come. */
   lost(): void
-  /** It is over. Without an error the client itself closed it. */
-  ended(error: FanfareError | undefined): void
+  /** It is over: an error if it failed, and why what waits has no answer. */
+  ended(error: FanfareError | undefined, why: FanfareError): void
   changed(change: StateChange): void
 }
 
 export interface SessionOptions {
   readonly WebSocket: WebSocketClass
   readonly backoff: Backoff
-  readonly name: string | undefined
+  readonly name?: string | undefined
   readonly clock: Clock
-  readonly token: string | undefined
-  readonly getToken: GetToken | undefined
+  readonly token?: string | undefined
+  readonly getToken?: GetToken | undefined
+  /** Of a client in the hub's own process: aborted once no other connection will come, with the `FanfareError` that says why. */
+  readonly hubGone?: AbortSignal | undefined
   /** Of what bears a number. */
-  nextSeq(): number
+  nextNumber(): number
 }
 
 /**
@@ -92,13 +96,15 @@ export class Session {
   state: State = 'connecting'
   /** The hello has been said: what is written goes out. */
   isOpen = false
+  /** Counts tries and connections: what comes for an earlier one is too late. */
+  connection = 0
   readonly writer = new Writer((message) => this.#socket?.send(message))
   readonly #url: string
   readonly #options: SessionOptions
   readonly #listener: SessionListener
   #socket: WebSocketLike | undefined
   /** The one timer that runs: for the welcome or the next try. */
-  #timer: Timer | undefined
+  readonly #alarm: Alarm
   /** Tries since a connection last stood for a while. */
   #failures = 0
   /** There has been a socket: the platform takes the address. */
@@ -107,6 +113,7 @@ export class Session {
   #welcomedAt: number | undefined
   readonly #liveness: Liveness
   readonly #stopWaking: () => void
+  readonly #offGone: () => void
   /** The hub's last word on why it is about to close. */
   #lastError: FanfareError | undefined
   readonly #farewell: Farewell
@@ -115,33 +122,38 @@ export class Session {
   readonly #tokens: Tokens | undefined
   #token: string | undefined
   #hubAheadMs = 0
-  /** Counts tries: a token that comes for an earlier one is too late. */
-  #attempt = 0
   /** Of the token that the hub checks. */
   #renewalSeq: number | undefined
 
   constructor(url: string, options: SessionOptions, listener: SessionListener) {
     this.#url = url
     this.#options = options
+    this.#alarm = new Alarm(options.clock)
     this.#farewell = new Farewell(options.clock)
     this.#liveness = new Liveness(options.clock, {
       ping: () => this.write(PING),
-      dead: () => this.#drop(new FanfareError('idle_timeout', 'The hub has gone silent'), DROPPED),
+      dead: () => this.#drop(new FanfareError('idle_timeout'), DROPPED),
     })
     this.#stopWaking = onWake(() => this.#woken())
+    // One that is open still gets what it is owed.
+    this.#offGone = onAbort(options.hubGone, () => this.#socket || this.#goneWithHub())
     this.#listener = listener
     this.#token = options.token
-    const { getToken, clock, backoff } = options
-    this.#tokens = getToken && new Tokens(getToken, { clock, backoff, renew: (token) => this.#renew(token) })
+    const { getToken } = options
+    this.#tokens = getToken && new Tokens(getToken, this, (token) => this.#renew(token))
   }
 
   get clock(): Clock {
     return this.#options.clock
   }
 
-  /** The wait before what has failed this often is tried again, in milliseconds. */
+  /**
+   * The wait before what has failed this often is tried again, in milliseconds: random between 0 and a bound that doubles with every
+   * failure. Full jitter spreads the clients of a hub that went away best (AWS Architecture Blog, "Exponential Backoff And Jitter").
+   */
   backoffMs(failures: number): number {
-    return backoffMs(this.#options.backoff, failures, this.clock)
+    const { baseMs, capMs } = this.#options.backoff
+    return this.clock.jitter() * Math.min(capMs, baseMs * 2 ** failures)
   }
 
   /** The hub's time, as its last welcome has it; that of this machine before. */
@@ -152,15 +164,13 @@ export class Session {
   /** Throws `bad_url` at the first try, if no token has to be awaited. */
   open(): void {
     if (!this.#tokens) return this.#openSocket()
-    const attempt = ++this.#attempt
+    const { connection } = this
     const failed = (error: FanfareError) => {
-      if (attempt !== this.#attempt) return
-      this.#attempt++
-      this.#tryLater(error)
+      if (connection === this.connection) this.#tryLater(error)
     }
-    this.#setTimer(WELCOME_TIMEOUT_MS, () => failed(new FanfareError('token_unavailable', 'It took too long')))
+    this.#alarm.set(WELCOME_TIMEOUT_MS, () => failed(new FanfareError('token_unavailable', 'It took too long')))
     this.#tokens.ask().then((token) => {
-      if (attempt !== this.#attempt) return
+      if (connection !== this.connection) return
       this.#token = token
       this.#openSocket()
     }, failed)
@@ -185,8 +195,8 @@ export class Session {
     socket.onerror = (event) => {
       problem = event?.message ?? ''
     }
-    const late = new FanfareError('hello_timeout', 'The hub did not answer in time')
-    this.#setTimer(WELCOME_TIMEOUT_MS, () => this.#drop(late, DROPPED))
+    const late = new FanfareError('hello_timeout')
+    this.#alarm.set(WELCOME_TIMEOUT_MS, () => this.#drop(late, DROPPED))
   }
 
   /** The platform makes no socket. If it never has, it never will: the address is wrong, or this page may not use it. */
@@ -199,6 +209,11 @@ export class Session {
 
   write(frame: string | Uint8Array): void {
     this.writer.write(frame)
+  }
+
+  /** Writes a frame of this client's own numbers and words; undefined fields vanish in JSON. */
+  say(frame: object): void {
+    this.write(JSON.stringify(frame))
   }
 
   /** Throws `frame_too_large`. */
@@ -217,9 +232,8 @@ export class Session {
   async close(): Promise<void> {
     if (this.state === 'closed') return
     const socket = this.#socket
-    this.#attempt++
     this.writer.flush()
-    this.#setTimer(undefined)
+    this.#alarm.clear()
     this.#stopWaking()
     // Connections given up before: their peers have had their time.
     this.#farewell.cutAll()
@@ -229,8 +243,7 @@ export class Session {
   }
 
   #hello(): void {
-    // Undefined fields vanish in JSON.
-    this.write(JSON.stringify({ type: 'hello', client: this.#options.name, token: this.#token, checks: true }))
+    this.say({ type: 'hello', client: this.#options.name, token: this.#token, checks: true })
     this.isOpen = true
     this.#listener.opened()
     this.writer.flush()
@@ -249,7 +262,7 @@ export class Session {
       }
     } catch (error) {
       if (!(error instanceof FanfareError)) throw error
-      if (!isWelcome(value)) return this.#drop(error, DROPPED)
+      if ((value as { readonly type?: unknown } | undefined)?.type !== 'welcome') return this.#drop(error, DROPPED)
       const unreadable = new FanfareError('bad_frame', `The hub's welcome cannot be read. ${error.message}`)
       // If none ever could be, the next one is the same. A hub that is being replaced may send a better one.
       this.#drop(unreadable, UNREADABLE, this.#welcomedAt === undefined)
@@ -284,8 +297,8 @@ export class Session {
   }
 
   #renew(token: string): void {
-    this.#renewalSeq = this.#options.nextSeq()
-    this.write(JSON.stringify({ type: 'auth', seq: this.#renewalSeq, token }))
+    this.#renewalSeq = this.#options.nextNumber()
+    this.say({ type: 'auth', seq: this.#renewalSeq, token })
   }
 
   #welcome(frame: WelcomeFrame): void {
@@ -293,7 +306,7 @@ export class Session {
     this.#tokens?.accepted(frame.expiresInMs)
     this.writer.welcomed(frame.limits.frameBytes)
     if (frame.now !== undefined) this.#hubAheadMs = frame.now - this.clock.now()
-    this.#setTimer(undefined)
+    this.#alarm.clear()
     this.#liveness.start(frame.pingIntervalMs)
     this.#change('connected', { code: 'opened', message: 'The hub said welcome' })
     this.#listener.welcomed(frame)
@@ -306,7 +319,7 @@ export class Session {
   }
 
   #retry(): void {
-    this.#setTimer(undefined)
+    this.#alarm.clear()
     this.#change('connecting', { code: 'retry', message: `Try ${this.#failures}` })
     this.open()
   }
@@ -328,7 +341,8 @@ export class Session {
   #over(error: FanfareError, closeCode: number, final: boolean): void {
     if (this.#socket) this.#letGo(this.#socket)
     this.writer.reset()
-    if (final) this.#end(error, closeCode)
+    if (this.#options.hubGone?.aborted) this.#goneWithHub(closeCode)
+    else if (final) this.#end(error, closeCode)
     else this.#tryLater(error, closeCode)
   }
 
@@ -338,19 +352,30 @@ export class Session {
     const stood = this.state === 'connected' ? clock.now() - (this.#welcomedAt ?? 0) : 0
     if (stood >= backoff.capMs) this.#failures = 0
     this.#change('waiting', reasonOf(error, closeCode))
-    this.#setTimer(this.backoffMs(this.#failures++), () => this.#retry())
-    this.#tokens?.lost()
+    this.#alarm.set(this.backoffMs(this.#failures++), () => this.#retry())
+    this.#lost()
+  }
+
+  #lost(): void {
+    this.connection++
+    this.#tokens?.stop()
     this.#listener.lost()
   }
 
-  /** Without an error the client itself ends it. */
-  #end(error: FanfareError | undefined, closeCode?: number): void {
-    this.#setTimer(undefined)
+  /** The program has closed its hub: nothing failed, and readers come to their end. A hub that never opened is a failure. */
+  #goneWithHub(closeCode?: number): void {
+    const why = this.#options.hubGone?.reason as FanfareError
+    this.#end(why.code === 'shutting_down' ? undefined : why, closeCode, why)
+  }
+
+  /** Without an error the client, or the program that holds its hub, ends it. */
+  #end(error: FanfareError | undefined, closeCode?: number, why = error): void {
+    this.#alarm.clear()
     this.#stopWaking()
-    this.#change('closed', reasonOf(error ?? { code: 'closed_by_client', message: 'close() was called' }, closeCode))
-    this.#tokens?.lost()
-    this.#listener.lost()
-    this.#listener.ended(error)
+    this.#offGone()
+    this.#change('closed', reasonOf(why ?? { code: 'closed_by_client', message: 'close() was called' }, closeCode))
+    this.#lost()
+    this.#listener.ended(error, why ?? new FanfareError('client_closed'))
   }
 
   #letGo(socket: WebSocketLike): void {
@@ -366,19 +391,10 @@ export class Session {
     this.state = to
     this.#listener.changed({ from, to, reason })
   }
-
-  #setTimer(ms: number | undefined, task?: () => void): void {
-    this.clock.clearTimeout(this.#timer)
-    this.#timer = ms === undefined || !task ? undefined : this.clock.setTimeout(task, ms)
-  }
 }
 
 function decode(data: unknown): unknown[] {
   return typeof data === 'string' ? decodeText(data) : decodeBinary(new Uint8Array(data as ArrayBuffer), true)
-}
-
-function isWelcome(value: unknown): boolean {
-  return (value as { type?: unknown } | null | undefined)?.type === 'welcome'
 }
 
 /** Any other is the hub's last word on the connection. */

@@ -1,4 +1,5 @@
 import type { FanfareError } from '../shared/fanfare-error.ts'
+import { onAbort } from './abort.ts'
 import { Deferred } from './deferred.ts'
 import { DONE } from './reader.ts'
 import { callBack } from './throw-later.ts'
@@ -7,6 +8,7 @@ import { callBack } from './throw-later.ts'
 interface StandingOptions {
   readonly onError?: ((error: unknown) => unknown) | undefined
   readonly onInterrupted?: ((error: FanfareError) => void) | undefined
+  readonly signal?: AbortSignal | undefined
 }
 
 /** How something that the hub was asked for begins, is interrupted, and ends. */
@@ -21,6 +23,7 @@ export class Standing {
   readonly #beginning = new Deferred()
   readonly #ending = new Deferred()
   #failure: unknown
+  #offAbort: (() => void) | undefined
 
   constructor(options: StandingOptions, isRead: boolean) {
     this.#options = options
@@ -38,6 +41,11 @@ export class Standing {
     return this.#ending.promise
   }
 
+  /** `close` ends it when its owner's signal aborts. */
+  watch(close: () => unknown): void {
+    this.#offAbort = onAbort(this.#options.signal, close)
+  }
+
   confirmed(): void {
     this.failures = 0
     this.wasReady = true
@@ -51,12 +59,14 @@ export class Standing {
 
   /** Its owner has ended it. */
   end(): void {
+    this.#offAbort?.()
     this.#beginning.resolve()
     this.#ending.resolve()
   }
 
   /** This has ended it. */
   fail(error: unknown): void {
+    this.#offAbort?.()
     this.#failure = error
     this.#beginning.reject(error)
     this.#ending.reject(error)

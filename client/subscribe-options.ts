@@ -76,15 +76,17 @@ export interface SubscribeOptions {
   readonly signal?: AbortSignal
 }
 
+const { policy, filter, from, stream, cursor } = CONTENT_FRAMES.subscribe
+
 /** @internal */
 export const SUBSCRIBE_RULES: Rules<SubscribeOptions> = {
-  policy: CONTENT_FRAMES.subscribe.policy,
-  filter: CONTENT_FRAMES.subscribe.filter,
+  policy,
+  filter,
   bufferLimit: COUNT,
   onGap: FUNCTION,
-  from: CONTENT_FRAMES.subscribe.from,
-  stream: CONTENT_FRAMES.subscribe.stream,
-  cursor: CONTENT_FRAMES.subscribe.cursor,
+  from,
+  stream,
+  cursor,
   onResubscribed: FUNCTION,
   onInterrupted: FUNCTION,
   onError: FUNCTION,

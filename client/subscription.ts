@@ -1,10 +1,9 @@
 import type { FanfareError } from '../shared/fanfare-error.ts'
-import type { FeedFrame, GapFrame, SubscribedFrame, SubscribeFrame } from '../shared/frames.ts'
+import type { ErrorFrame, GapFrame, SubscribedFrame, SubscribeFrame } from '../shared/frames.ts'
 import { passesFilter } from '../shared/header-filter.ts'
 import type { Last } from '../shared/streams.ts'
 import { matchesPattern, parsePattern } from '../shared/topic.ts'
-import { onAbort } from './abort.ts'
-import type { Asked } from './asking.ts'
+import type { Asked, Asking, NumberedFrame } from './asking.ts'
 import { Cursor } from './cursor.ts'
 import { Handling } from './handling.ts'
 import { type Delivery, Inbox, type Item } from './inbox.ts'
@@ -21,9 +20,9 @@ const LAST_COMMIT_MS = 1_000
 
 /** What a subscription asks of the client. */
 export interface SubscriptionHost {
-  readonly session: Session
-  /** It has ended: forget it, and tell the hub. Resolves when the hub has answered. */
-  ended(subscription: Subscription): Promise<void>
+  readonly asking: Asking
+  /** It has ended. */
+  forget(subscription: Subscription): void
 }
 
 /**
@@ -42,8 +41,8 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
   readonly #inbox: Inbox
   readonly #handling: Handling | undefined
   readonly #host: SubscriptionHost
+  readonly #session: Session
   #ending: Promise<void> | undefined
-  readonly #offAbort: () => void
   #state: 'new' | 'live' | 'cut' | 'ended' = 'new'
   /** Between the hub and this buffer: who has asked, and who has answered. */
   #flow: 'open' | 'pausing' | 'paused' | 'resuming' = 'open'
@@ -73,9 +72,11 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
     this.#options = options
     this.#inbox = new Inbox(options.bufferLimit ?? 1000, options.policy === 'conflate')
     this.#host = host
+    const { session } = host.asking
+    this.#session = session
     this.#handling =
       handler &&
-      new Handling(handler as Handler<unknown>, options, host.session, {
+      new Handling(handler as Handler<unknown>, options, session, {
         shift: () => this.#shift(),
         handled: (delivery) => this.#handled(delivery),
         broken: (error) => this.#broken(error),
@@ -83,10 +84,9 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
     this.standing = new Standing(options, !handler)
     if (options.cursor !== undefined) {
       this.#cursor = new Cursor((offset) => {
-        if (this.#state === 'live') host.session.write(JSON.stringify({ type: 'commit', sub: number, offset }))
-      }, host.session.clock)
+        if (this.#state === 'live') session.say({ type: 'commit', sub: number, offset })
+      }, session.clock)
     }
-    this.#offAbort = onAbort(options.signal, () => void this.unsubscribe())
   }
 
   /**
@@ -135,13 +135,13 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
     this.#handling?.stop()
     if (this.#cursor) await this.#lastCommit()
     this.end()
-    await this.#host.ended(this)
+    await this.#host.asking.withdraw(this)
   }
 
   /** What has been handled is stored, as far as that can be done in time. */
   async #lastCommit(): Promise<void> {
     if (!this.#cursor || this.#state !== 'live') return
-    await within(this.#host.session.clock, LAST_COMMIT_MS, this.#cursor.commit())
+    await within(this.#session.clock, LAST_COMMIT_MS, this.#cursor.commit())
   }
 
   [Symbol.asyncIterator](): AsyncIterableIterator<Message<Data>> {
@@ -178,16 +178,9 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
     const { number: sub, pattern } = this
     const reached = this.#position ?? this.#amongLast
     const from = reached ?? this.#options.from
-    return {
-      type: 'subscribe',
-      sub,
-      pattern,
-      ...(policy !== undefined && { policy }),
-      ...(filter !== undefined && { filter }),
-      ...(stream !== undefined && { stream }),
-      ...(from !== undefined && { from }),
-      ...(cursor !== undefined && { cursor, ...(reached && { resumes: true }) }),
-    }
+    const resumes = cursor !== undefined && reached ? true : undefined
+    // Undefined fields vanish in JSON.
+    return { type: 'subscribe', sub, pattern, policy, filter, stream, from, cursor, resumes } as SubscribeFrame
   }
 
   /** Where it goes on after a cut in the middle of the last messages of each topic. */
@@ -225,16 +218,37 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
     if (this.#inbox.size > 0 || !this.#handling?.takes(delivery)) this.#push(delivery)
   }
 
-  /** @internal The hub left something out. */
-  gap({ count, from, to, offsets, reason }: GapFrame): void {
+  /** @internal */
+  received(frame: NumberedFrame): void {
+    switch (frame.type) {
+      case 'subscribed':
+        return this.#subscribed(frame)
+      case 'gap':
+        return this.#gap(frame)
+      case 'behind':
+      case 'live':
+        this.#joined = frame.type === 'live'
+        if (this.#newest) this.#position = { epoch: this.#newest.epoch, offset: frame.offset }
+        return
+      case 'committed':
+        return this.#cursor?.committed(frame.offset)
+      case 'paused':
+      case 'resumed':
+        if (this.#state === 'ended') return
+        this.#flow = frame.type === 'paused' ? 'paused' : 'open'
+        this.#control()
+    }
+  }
+
+  /** The hub left something out. */
+  #gap({ count, from, to, offsets, reason }: GapFrame): void {
     if (this.#state !== 'live') return
     if (offsets) this.#reach(offsets.to)
     if (reason === 'epoch' && this.#newest) this.#startLog(this.#newest.epoch)
     this.#push({ gap: { count, from, to, offsets, reason } })
   }
 
-  /** @internal */
-  subscribed({ stream, epoch, offset, recovered = false }: SubscribedFrame): void {
+  #subscribed({ stream, epoch, offset, recovered = false }: SubscribedFrame): void {
     if (this.#state === 'ended') return
     const again = this.#state === 'cut'
     this.#state = 'live'
@@ -245,44 +259,29 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
       if (this.#position || this.#startsWithLast === undefined) this.#position = { epoch, offset }
       this.#wholeFrom = offset
     }
-    if (epoch !== undefined && this.#newest?.epoch !== epoch) {
-      this.#startLog(epoch)
-    }
+    if (epoch !== undefined && this.#newest?.epoch !== epoch) this.#startLog(epoch)
     if (again) this.#resubscribed(recovered)
     this.#cursor?.again()
     this.#control()
   }
 
-  /** @internal */
-  fed({ type, offset }: FeedFrame): void {
-    this.#joined = type === 'live'
-    if (this.#newest) this.#position = { epoch: this.#newest.epoch, offset }
-  }
-
-  /** @internal */
-  committed(offset: number): void {
-    this.#cursor?.committed(offset)
-  }
-
-  /** @internal */
-  commitRefused(error: FanfareError): void {
+  /** @internal Of a commit. */
+  refused(_: ErrorFrame, error: FanfareError): void {
     this.#cursor?.refused(error)
   }
 
-  /** @internal An answer of the hub to one of this subscription's requests. */
-  answered(type: 'paused' | 'resumed'): void {
-    if (this.#state === 'ended') return
-    this.#flow = type === 'paused' ? 'paused' : 'open'
-    this.#control()
+  /** @internal Stores the position of its cursor. */
+  finish(): Promise<void> {
+    return this.commit()
   }
 
-  /** @internal It is not at the hub, for now. */
+  /** @internal */
   lost(): void {
     if (this.#state === 'live') this.#state = 'cut'
     this.#flow = 'open'
   }
 
-  /** @internal Ends it: with an error if it failed, without one if its owner ended it or closed the client. Returns false if nobody was told of the error. */
+  /** @internal */
   end(error?: FanfareError): boolean {
     if (this.#state === 'ended') return true
     if (!error) this.#inbox.clear()
@@ -290,8 +289,8 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
     const isTold = this.standing.over(error)
     this.#cursor?.end()
     this.#handling?.stop()
-    this.#offAbort()
     this.#reader?.wake()
+    this.#host.forget(this)
     return isTold
   }
 
@@ -329,7 +328,7 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
     // First, or it would be its owner's end.
     this.standing.fail(error)
     this.end()
-    this.#ending ??= this.#host.ended(this)
+    this.#ending ??= this.#host.asking.withdraw(this)
   }
 
   /** What came of the log before means nothing in this one: offsets begin again, also under an epoch that stayed. */
@@ -367,10 +366,10 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
     if (this.#state !== 'live') return
     if (this.#flow === 'open' && this.#inbox.isFull) {
       this.#flow = 'pausing'
-      this.#host.session.write(JSON.stringify({ type: 'pause', sub: this.number }))
+      this.#session.say({ type: 'pause', sub: this.number })
     } else if (this.#flow === 'paused' && this.#inbox.hasRoom) {
       this.#flow = 'resuming'
-      this.#host.session.write(JSON.stringify({ type: 'resume', sub: this.number }))
+      this.#session.say({ type: 'resume', sub: this.number })
     }
   }
 }

@@ -1,71 +1,46 @@
-import { errorFrom, type FanfareError } from '../shared/fanfare-error.ts'
-import type {
-  CommittedFrame,
-  ErrorFrame,
-  FeedFrame,
-  GapFrame,
-  MessageFrame,
-  SubscribedFrame,
-  SubscriptionFrame,
-} from '../shared/frames.ts'
-import { RecentMap } from '../shared/recent-map.ts'
+import type { MessageFrame } from '../shared/frames.ts'
 import type { Asking } from './asking.ts'
-import { encodeChecked } from './encode-checked.ts'
 import { copyOf, messageOf } from './message.ts'
-import type { Session } from './session.ts'
 import type { Handler, SubscribeOptions } from './subscribe-options.ts'
 import { Subscription, type SubscriptionHost } from './subscription.ts'
-import { throwLater } from './throw-later.ts'
 
-/** Topics whose subscriptions are remembered at least, the last ones; at most twice as many. */
-const REMEMBERED_TOPICS = 1000
+/** Topics whose subscriptions are remembered at most. */
+const REMEMBERED_TOPICS = 2000
 
 /** The subscriptions of a client. A message names none: each topic is matched here, once. */
 export class Subscriptions implements SubscriptionHost {
-  readonly session: Session
-  readonly #asking: Asking
-  readonly #nextNumber: () => number
-  readonly #bySub = new Map<number, Subscription>()
-  readonly #byTopic = new RecentMap<string, readonly Subscription[]>(REMEMBERED_TOPICS)
+  readonly asking: Asking
+  readonly #byNumber = new Map<number, Subscription>()
+  readonly #byTopic = new Map<string, readonly Subscription[]>()
 
-  constructor(session: Session, asking: Asking, nextNumber: () => number) {
-    this.session = session
-    this.#asking = asking
-    this.#nextNumber = nextNumber
+  constructor(asking: Asking) {
+    this.asking = asking
   }
 
-  add<Data>(pattern: string, options: SubscribeOptions, handler: Handler<Data> | undefined): Subscription<Data> {
-    const subscription = new Subscription<Data>(pattern, this.#nextNumber(), options, handler, this)
-    // Before anything is sent: to the hub a frame of the wrong shape is a reason to close for good.
-    this.session.checkSize(encodeChecked(subscription.frame))
-    this.#bySub.set(subscription.number, subscription as Subscription)
+  add<Data>(
+    pattern: string,
+    number: number,
+    options: SubscribeOptions,
+    handler: Handler<Data> | undefined,
+  ): Subscription<Data> {
+    const subscription = new Subscription<Data>(pattern, number, options, handler, this)
+    this.asking.add(subscription)
+    this.#byNumber.set(number, subscription as Subscription)
     this.#byTopic.clear()
-    this.#asking.ask(subscription)
-    if (options.signal?.aborted) void subscription.unsubscribe()
+    subscription.standing.watch(() => subscription.unsubscribe())
     return subscription
   }
 
-  ended(subscription: Subscription): Promise<void> {
-    if (!this.#forget(subscription)) return Promise.resolve()
-    return this.#asking.withdraw(subscription)
-  }
-
-  /** The client is closed for good; without an error it closed itself. Returns those that nobody was told of. */
-  endAll(error: FanfareError | undefined): number {
-    const untold = [...this.#bySub.values()].filter((subscription) => !subscription.end(error))
-    this.#bySub.clear()
+  forget({ number }: Subscription): void {
+    this.#byNumber.delete(number)
     this.#byTopic.clear()
-    return untold.length
   }
 
-  askAll(): void {
-    for (const subscription of this.#bySub.values()) this.#asking.ask(subscription)
-  }
-
+  /** `only`: it is for this subscription alone. */
   message(frame: MessageFrame, only: number | undefined): void {
     const message = messageOf(frame)
     if (only !== undefined) {
-      this.#bySub.get(only)?.deliver(message)
+      this.#byNumber.get(only)?.deliver(message)
       return
     }
     let last: Subscription | undefined
@@ -78,62 +53,13 @@ export class Subscriptions implements SubscriptionHost {
     last?.deliver(message)
   }
 
-  gap(frame: GapFrame): void {
-    this.#bySub.get(frame.sub)?.gap(frame)
-  }
-
-  subscribed(frame: SubscribedFrame): void {
-    const subscription = this.#bySub.get(frame.sub)
-    if (!subscription) return
-    subscription.subscribed(frame)
-    this.#asking.confirmed(subscription)
-  }
-
-  fed(frame: FeedFrame): void {
-    this.#bySub.get(frame.sub)?.fed(frame)
-  }
-
-  committed({ sub, offset }: CommittedFrame): void {
-    this.#bySub.get(sub)?.committed(offset)
-  }
-
-  /** Stores the positions of all cursors. */
-  async commitAll(): Promise<void> {
-    await Promise.allSettled([...this.#bySub.values()].map((subscription) => subscription.commit()))
-  }
-
-  answered({ type, sub }: SubscriptionFrame<'paused' | 'resumed'>): void {
-    this.#bySub.get(sub)?.answered(type)
-  }
-
-  refused(frame: ErrorFrame): void {
-    const { sub, offset } = frame
-    const subscription = this.#bySub.get(sub as number)
-    const error = errorFrom(frame)
-    if (offset !== undefined) subscription?.commitRefused(error)
-    else if (!subscription) return
-    else if (this.#asking.retries(subscription, frame)) subscription.lost()
-    else {
-      this.#forget(subscription)
-      if (!subscription.end(error)) throwLater(error)
-    }
-  }
-
-  lost(): void {
-    for (const subscription of this.#bySub.values()) subscription.lost()
-  }
-
   #matching(topic: string): readonly Subscription[] {
     const known = this.#byTopic.get(topic)
     if (known) return known
     const words = topic.split('.')
-    const matching = [...this.#bySub.values()].filter((subscription) => subscription.matches(words))
+    const matching = [...this.#byNumber.values()].filter((subscription) => subscription.matches(words))
+    if (this.#byTopic.size >= REMEMBERED_TOPICS) this.#byTopic.clear()
     this.#byTopic.set(topic, matching)
     return matching
-  }
-
-  #forget({ number }: Subscription): boolean {
-    this.#byTopic.clear()
-    return this.#bySub.delete(number)
   }
 }

@@ -1,8 +1,8 @@
-import type { Clock, Timer } from '../shared/clock.ts'
+import type { Clock } from '../shared/clock.ts'
 import { MAX_TOKEN } from '../shared/content-frames.ts'
 import { FanfareError } from '../shared/fanfare-error.ts'
 import { textOf } from '../shared/thrown.ts'
-import { type Backoff, backoffMs } from './backoff.ts'
+import { Alarm } from './alarm.ts'
 
 /** Asks for a token. Nothing, or an empty one, is none. */
 export type GetToken = () => string | undefined | Promise<string | undefined>
@@ -11,25 +11,29 @@ export type GetToken = () => string | undefined | Promise<string | undefined>
 const RENEW_BEFORE_MS = 60_000
 const RENEW_BEFORE_PART = 0.2
 
-export interface TokenOptions {
+/** The session that the tokens are for. */
+interface TokenSession {
   readonly clock: Clock
-  readonly backoff: Backoff
-  /** Hands the hub another token on the connection that stands. */
-  renew(token: string): void
+  /** Counts connections: what was asked for an earlier one is not for this one. */
+  readonly connection: number
+  /** The wait before what has failed this often is tried again. */
+  backoffMs(failures: number): number
 }
 
 /** Asks for tokens: for each connection, and for another one before a token expires. */
 export class Tokens {
   readonly #getToken: GetToken
-  readonly #options: TokenOptions
-  #timer: Timer | undefined
+  readonly #session: TokenSession
+  readonly #renewed: (token: string) => void
+  readonly #alarm: Alarm
   #failures = 0
-  /** Counts connections, so that what was asked for an earlier one is not for this one. */
-  #connection = 0
 
-  constructor(getToken: GetToken, options: TokenOptions) {
+  /** `renewed` hands the hub another token on the connection that stands. */
+  constructor(getToken: GetToken, session: TokenSession, renewed: (token: string) => void) {
     this.#getToken = getToken
-    this.#options = options
+    this.#session = session
+    this.#alarm = new Alarm(session.clock)
+    this.#renewed = renewed
   }
 
   /** Rejects with `token_unavailable`. */
@@ -57,37 +61,31 @@ export class Tokens {
   /** The hub has taken a token that is good for so long, or for ever. */
   accepted(expiresInMs: number | undefined): void {
     this.#failures = 0
-    if (expiresInMs === undefined) return this.#stopTimer()
+    if (expiresInMs === undefined) return this.stop()
     // Clients of a hub that were let in together do not renew together.
-    const before = Math.min(RENEW_BEFORE_MS, expiresInMs * RENEW_BEFORE_PART) * (1 + this.#options.clock.jitter())
+    const before = Math.min(RENEW_BEFORE_MS, expiresInMs * RENEW_BEFORE_PART) * (1 + this.#session.clock.jitter())
     this.#renewAfter(Math.max(0, expiresInMs - before))
   }
 
   /** It could not be renewed now. Until it ends there is time. */
   again(): void {
-    this.#renewAfter(backoffMs(this.#options.backoff, this.#failures++, this.#options.clock))
+    this.#renewAfter(this.#session.backoffMs(this.#failures++))
   }
 
-  /** The connection is gone. */
-  lost(): void {
-    this.#connection++
-    this.#stopTimer()
+  /** No token is to be renewed: the connection is gone, or its token is good for ever. */
+  stop(): void {
+    this.#alarm.clear()
   }
 
   #renewAfter(ms: number): void {
-    this.#stopTimer()
-    this.#timer = this.#options.clock.setTimeout(() => void this.#renew(), ms)
+    this.#alarm.set(ms, () => void this.#renew())
   }
 
   async #renew(): Promise<void> {
-    const connection = this.#connection
+    const { connection } = this.#session
     const token = await this.ask().catch(() => undefined)
-    if (connection !== this.#connection) return
+    if (connection !== this.#session.connection) return
     if (token === undefined) this.again()
-    else this.#options.renew(token)
-  }
-
-  #stopTimer(): void {
-    this.#options.clock.clearTimeout(this.#timer)
+    else this.#renewed(token)
   }
 }

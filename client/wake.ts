@@ -18,12 +18,13 @@ export function onWake(woken: () => void): () => void {
   const shown = () => {
     if (page?.visibilityState === 'visible') woken()
   }
-  scope.addEventListener?.('online', woken)
-  scope.addEventListener?.('pageshow', woken)
-  page?.addEventListener?.('visibilitychange', shown)
+  const signs = [
+    [scope, 'online', woken],
+    [scope, 'pageshow', woken],
+    [page, 'visibilitychange', shown],
+  ] as const
+  for (const [target, type, listener] of signs) target?.addEventListener?.(type, listener)
   return () => {
-    scope.removeEventListener?.('online', woken)
-    scope.removeEventListener?.('pageshow', woken)
-    page?.removeEventListener?.('visibilitychange', shown)
+    for (const [target, type, listener] of signs) target?.removeEventListener?.(type, listener)
   }
 }

@@ -29,8 +29,8 @@ export class Writer {
   /** What waits for the welcome. */
   #held: (string | Uint8Array)[] = []
   readonly #send: (message: string | Uint8Array) => void
-  #text: string[] = []
-  #records: Uint8Array[] = []
+  /** All text, or all records. */
+  #frames: (string | Uint8Array)[] = []
   #bytes = 0
   #scheduled = false
   #tasks: (() => void)[] = []
@@ -51,10 +51,9 @@ export class Writer {
         return
       }
     }
-    const otherKind = isText ? this.#records.length > 0 : this.#text.length > 0
-    if (otherKind || this.#bytes + bytes > this.limit - 2) this.flush()
-    if (isText) this.#text.push(frame)
-    else this.#records.push(frame)
+    const isOtherKind = typeof this.#frames[0] !== typeof frame
+    if (isOtherKind || this.#bytes + bytes > this.limit - 2) this.flush()
+    this.#frames.push(frame)
     this.#bytes += bytes
     this.#schedule()
   }
@@ -88,8 +87,9 @@ export class Writer {
   }
 
   flush(): void {
-    if (this.#text.length > 0) this.#send(joinText(this.#text))
-    if (this.#records.length > 0) this.#send(joinRecords(this.#records))
+    const [first] = this.#frames
+    if (typeof first === 'string') this.#send(joinText(this.#frames as string[]))
+    else if (first) this.#send(joinRecords(this.#frames as Uint8Array[]))
     this.#clear()
   }
 
@@ -101,8 +101,7 @@ export class Writer {
   }
 
   #clear(): void {
-    this.#text = []
-    this.#records = []
+    this.#frames = []
     this.#bytes = 0
   }
 }

@@ -131,7 +131,8 @@ export interface HubOptions {
   readonly drainTimeoutMs?: number | undefined
   /**
    * Most connections at once: 50,000 by default; one more is refused with status 503 (`hub_full`). As many connections may speak HTTP
-   * besides: of one more, the one that the hub has waited for longest is closed. 0 for no limit, here and below.
+   * besides: of one more, the one that the hub has waited for longest is closed. 0 for no limit, here and below. Clients of
+   * `hub.connect()` do not count, and no limit for an address or for a second holds for them.
    */
   readonly maxConnections?: number | undefined
   /**

@@ -30,16 +30,18 @@ import type {
 import { UnexpectedErrors } from './failure/unexpected-errors.ts'
 import { httpHandler } from './http/handler.ts'
 import type { HttpContext } from './http/operation.ts'
+import { type Client, InProcess, type InProcessOptions } from './in-process/in-process.ts'
 import { Admission } from './limit/admission.ts'
 import { Descriptors } from './limit/descriptors.ts'
 import { HttpConnections } from './limit/http-connections.ts'
-import type { LimitHit, LimitName } from './limit/limits.ts'
+import { type LimitHit, type LimitName, NO_RATES } from './limit/limits.ts'
 import { MessageLimits } from './limit/message-limits.ts'
 import { Refusals } from './limit/refusals.ts'
 import { SubscriptionBudget } from './limit/subscription-budget.ts'
 import { Metrics } from './monitor/metrics.ts'
 import { Monitor } from './monitor/monitor.ts'
 import { Traffic } from './monitor/traffic.ts'
+import { IN_PROCESS } from './network/address.ts'
 import { Origins } from './network/origins.ts'
 import { Proxies } from './network/proxies.ts'
 import { Queues } from './queue/queues.ts'
@@ -67,6 +69,9 @@ export class Hub implements EngineApp {
   private readonly streams: Streams
   private readonly queues: Queues
   private readonly context: ConnectionContext
+  /** The limits for a second are for peers, and do not hold for the program's own clients. */
+  private readonly ownContext: ConnectionContext
+  private readonly inProcess: InProcess
   private readonly connections: Connections<Connection>
   private readonly monitor: Monitor
   private readonly heartbeat: Heartbeat
@@ -81,7 +86,8 @@ export class Hub implements EngineApp {
   private state: HubState = 'starting'
   private listener: Listener | undefined = undefined
   private certificate: CertificateInUse | undefined = undefined
-  /** What `listen` or `attach` does, and `close`: each happens once, and all callers wait for the same promise. */
+  /** What `start`, `listen` or `attach`, and `close` do: each happens once, and all callers wait for the same promise. */
+  private opening: Promise<void> | undefined = undefined
   private starting: Promise<void> | undefined = undefined
   private closing: Promise<void> | undefined = undefined
   private allClosed: (() => void) | undefined = undefined
@@ -197,6 +203,15 @@ export class Hub implements EngineApp {
       ended: (last, code) => connections.ended(last, code),
       closed: (connectionId) => this.forget(connectionId),
     }
+    const ownConfig = { ...config, ...NO_RATES }
+    this.ownContext = { ...this.context, config: ownConfig, limits: new MessageLimits(ownConfig) }
+    this.inProcess = new InProcess({
+      frameBytes: config.frameBytes,
+      clock: machineClock,
+      start: () => this.start(),
+      identify: (identity) => authenticator.identify(identity),
+      open: (socket, access) => this.openInProcess(socket, access),
+    })
   }
 
   /** The port that is listened on, or 0 before `listen`. */
@@ -215,6 +230,37 @@ export class Hub implements EngineApp {
   }
 
   /**
+   * Makes a client in this process: the client of `fanfare/client` without a socket, with an identity that you choose. It needs no token,
+   * whatever `auth` says. Returns at once, also before `listen` or `attach`, and on a hub that never listens: what is published or
+   * subscribed before the hub is ready goes out when it is.
+   *
+   * Window, outbox, frame size and subscriptions bound it as they bound any connection; `maxConnections`, and the limits for an address
+   * or for a second, do not. Close it, or the process goes on for it. `hub.close()` ends it at the latest: its readers come to their end, what had
+   * no answer rejects with `shutting_down`, or `connection_lost` if it may have happened, and `ready()` rejects with `shutting_down`.
+   *
+   * @typeParam Topics - as for `connect` of `fanfare/client`
+   * @throws {FanfareError} shutting_down: `close` was called; bad_option: an option has an unknown name or a wrong value; bad_frame: `name`
+   * is longer than 200 characters; and why the hub could not open its streams and queues before
+   * @example
+   * ```
+   * const client = hub.connect({ subject: 'shop', permissions: { publish: ['orders.#'] } })
+   * await client.publish('orders.placed', { id: 17 })
+   * ```
+   */
+  connect<Topics extends object = Record<string, unknown>>(options: InProcessOptions<Topics> = {}): Client<Topics> {
+    return this.inProcess.connect(options)
+  }
+
+  /**
+   * Opens what the broker keeps. `listen`, `attach` and `connect` do it; call it for a hub that listens nowhere, to learn of problems before
+   * its first client does. Rejects with `shutting_down` if the hub is closed meanwhile, and with what is wrong with streams and queues.
+   */
+  start(): Promise<void> {
+    this.opening ??= this.openBroker()
+    return this.opening
+  }
+
+  /**
    * Opens what the broker keeps, then the port. `startHub` calls it. Rejects with `port_in_use`, `bad_config`, and `shutting_down` if the hub
    * is closed meanwhile.
    */
@@ -224,13 +270,13 @@ export class Hub implements EngineApp {
   }
 
   private async startListening(engine: Engine, certificate?: CertificateInUse): Promise<void> {
-    await this.openBroker()
+    await this.start()
     const listener = await engine.listen(this.config, this, certificate?.current)
     this.listener = listener
     this.certificate = certificate
     this.requireOpen()
     certificate?.watch((renewed) => listener.renew(renewed))
-    this.started(engine.name)
+    this.monitor.engine = engine.name
     const { host, path } = this.config
     this.log.info({ engine: engine.name, host, port: this.port, path, tls: certificate !== undefined }, 'listening')
   }
@@ -258,11 +304,11 @@ export class Hub implements EngineApp {
     // Until then nobody is let in as somebody of this machine.
     else
       server.once('listening', () => this.listensAt(server).catch((error) => this.log.error({ err: error }, 'exposed')))
-    await this.openBroker()
+    await this.start()
     const { attachTo } = await import('./engine/ws-engine.ts')
     this.requireOpen()
     attachTo(server, this.config, this)
-    this.started('ws')
+    this.monitor.engine = 'ws'
   }
 
   /**
@@ -304,10 +350,11 @@ export class Hub implements EngineApp {
   }
 
   private async drain(): Promise<void> {
-    const starting = this.state === 'starting' ? this.starting : undefined
+    const { starting, opening } = this
     this.state = 'draining'
-    // The caller of `listen` or `attach` learns why it did not start.
-    if (starting) await starting.catch(() => {})
+    this.inProcess.end(new FanfareError('shutting_down', 'close() of the hub was called'))
+    // Their callers learn why it did not start.
+    await Promise.allSettled([starting, opening])
     this.certificate?.stop()
     this.listener?.stop()
     this.httpConnections.drain()
@@ -329,14 +376,19 @@ export class Hub implements EngineApp {
 
   open(socket: EngineSocket, request: UpgradeRequest): SocketHandlers {
     const { address } = this.proxies.clientOf(request.remoteAddress, (name) => request.headers[name], request.secure)
-    return this.connect(socket, address, { ...request, remoteAddress: address })
+    return this.take(new Connection(socket, address, this.context, { ...request, remoteAddress: address }))
   }
 
-  private connect(socket: EngineSocket, address: string, who: UpgradeRequest | Access): SocketHandlers {
-    const connection = new Connection(socket, address, this.context, who)
+  /** @internal */
+  openInProcess(socket: EngineSocket, access: Access): SocketHandlers | undefined {
+    if (this.state !== 'ready') return undefined
+    return this.take(new Connection(socket, IN_PROCESS, this.ownContext, access))
+  }
+
+  private take(connection: Connection): SocketHandlers {
     this.connections.add(connection.id, connection)
     this.heartbeat.add(connection)
-    this.admission.opened(address)
+    this.admission.opened(connection.address)
     return connection
   }
 
@@ -345,7 +397,7 @@ export class Hub implements EngineApp {
     if (this.state !== 'ready') throw new FanfareError('shutting_down')
     const refusal = this.admission.refusalOf(address)
     if (refusal) throw refusal
-    return this.connect(socket, address, access)
+    return this.take(new Connection(socket, address, this.context, access))
   }
 
   private call(method: string, params: unknown, caller: Caller): Promise<unknown> {
@@ -365,16 +417,13 @@ export class Hub implements EngineApp {
     await this.streams.open(this.config.streams)
     await this.queues.open(this.config.queues)
     this.requireOpen()
+    this.state = 'ready'
+    this.monitor.start()
   }
 
   /** Throws `shutting_down`. */
   private requireOpen(): void {
     if (this.closing) throw new FanfareError('shutting_down')
-  }
-
-  private started(engine: string): void {
-    this.state = 'ready'
-    this.monitor.start(engine)
   }
 
   private forget(connectionId: string): void {

@@ -18,6 +18,7 @@ export type { Authenticate, Credentials, Identity, Permissions } from './auth/id
 export type { HubOptions } from './config.ts'
 export { DEFAULTS } from './defaults.ts'
 export type { Hub, HubState } from './hub.ts'
+export type { Client, InProcessOptions } from './in-process/in-process.ts'
 export type { TlsOptions } from './tls/tls-config.ts'
 
 const SILENT = pino({ enabled: false })
@@ -49,7 +50,7 @@ export async function startHub(options: HubOptions = {}, log: Logger = SILENT): 
 
 /**
  * Makes a hub for a server that you have already: `await hub.attach(server)`, and give it the requests that you like
- * with `hub.fetch(request)`. Throws `bad_config`, and what `startHub` does of data.
+ * with `hub.fetch(request)`. Or for no server: `hub.connect()` is enough. Throws `bad_config`, and what `startHub` does of data.
  */
 export async function createHub(options: HubOptions = {}, log: Logger = SILENT): Promise<Hub> {
   const config = checkConfig(options)

@@ -32,7 +32,8 @@ const MOST_MS = 2 ** 31 - 1
  * timer, which keeps its identity, so that it can be cleared.
  */
 export function anyWait(timers: Timers): Timers {
-  const inParts = (task: () => void, ms: number, once: boolean): Timer => {
+  const inParts = (once: boolean) => (task: () => void, ms: number) => {
+    if (ms <= MOST_MS) return once ? timers.setTimeout(task, ms) : timers.setInterval(task, ms)
     const wait = Math.min(ms, Number.MAX_SAFE_INTEGER)
     const parts = Math.ceil(wait / MOST_MS)
     let left = parts
@@ -44,11 +45,7 @@ export function anyWait(timers: Timers): Timers {
     }, wait / parts)
     return timer
   }
-  return {
-    ...timers,
-    setTimeout: (task, ms) => (ms > MOST_MS ? inParts(task, ms, true) : timers.setTimeout(task, ms)),
-    setInterval: (task, ms) => (ms > MOST_MS ? inParts(task, ms, false) : timers.setInterval(task, ms)),
-  }
+  return { ...timers, setTimeout: inParts(true), setInterval: inParts(false) }
 }
 
 /** The time of this machine, which an operator or NTP may move. Functions of the platform must not be called as methods: a browser refuses that. */

@@ -27,11 +27,11 @@ export function parseJson(text: string): unknown {
   return value
 }
 
-function parseAny(text: string): unknown {
+function parseAny(text: string, detail?: string): unknown {
   try {
     return JSON.parse(text)
   } catch {
-    throw new FanfareError('not_json')
+    throw new FanfareError('not_json', detail)
   }
 }
 
@@ -60,18 +60,15 @@ export function decodeBinary(bytes: Uint8Array, own = false): unknown[] {
 }
 
 function decodeHeader(bytes: Uint8Array): unknown {
+  const detail = 'The header of a binary record is broken'
   let text: string
   try {
     text = decodeUtf8(bytes)
   } catch {
-    throw new FanfareError('bad_utf8', 'The header of a binary record is broken')
+    throw new FanfareError('bad_utf8', detail)
   }
-  try {
-    const header = parseAny(text)
-    return SUSPICIOUS.test(text) ? withoutForbidden(header) : header
-  } catch {
-    throw new FanfareError('not_json', 'The header of a binary record is broken')
-  }
+  const header = parseAny(text, detail)
+  return SUSPICIOUS.test(text) ? withoutForbidden(header) : header
 }
 
 /** The one encoder: a frame as text, or as a binary record where its data is bytes. */

@@ -5,7 +5,6 @@ import { checkNesting } from './nesting.ts'
 import {
   BOOLEAN,
   broken,
-  type Fields,
   isFields,
   matching,
   NUMBER,
@@ -132,21 +131,11 @@ function headersUpTo(longest: number): Rule {
     `an object of ${MAX_HEADERS} strings at most, with ${longest} characters at most, names and values together`,
     (value) => {
       if (!isFields(value)) return false
-      const names = Object.keys(value)
-      let length = 0
-      for (const name of names) {
-        const text = value[name]
-        if (typeof text !== 'string') return false
-        length += name.length + text.length
-      }
-      return names.length <= MAX_HEADERS && length <= longest
+      const texts = Object.entries(value).flat()
+      const areTexts = texts.length <= 2 * MAX_HEADERS && texts.every((text) => typeof text === 'string')
+      return areTexts && texts.join('').length <= longest
     },
   ]
-}
-
-/** Those of these fields that a value has. */
-function namesIn(value: Fields, names: readonly string[]): string[] {
-  return names.filter((name) => value[name] !== undefined)
 }
 
 function isFilter(value: unknown): boolean {
@@ -158,11 +147,10 @@ function isFilter(value: unknown): boolean {
 
 function isStart(value: unknown): boolean {
   if (!isFields(value)) return value === 'latest' || value === 'earliest'
-  const names = namesIn(value, ['offset', 'time', 'last'])
+  const { offset, time, last, before } = value
   // With `last` and `before`, an offset is where a subscription resumes after a cut.
-  const kinds =
-    value['before'] !== undefined && names.includes('last') ? names.filter((name) => name !== 'offset') : names
-  return kinds.length === 1 && !broken(value, START)
+  const from = last !== undefined && before !== undefined ? undefined : offset
+  return [from, time, last].filter((start) => start !== undefined).length === 1 && !broken(value, START)
 }
 
 function isPublish(value: unknown): boolean {

@@ -19,6 +19,7 @@ export const STREAM_STATUS_TOPIC = '$sys.streams.'
 /** The hub as a whole. */
 export interface HubInfo {
   readonly version: string
+  /** `ws` or `uws`; `none` for a hub that listens nowhere. */
   readonly engine: string
   /** Milliseconds since 1970. */
   readonly startedAt: number
@@ -62,6 +63,7 @@ export interface ConnectionInfo {
   readonly number: number
   /** What it called itself in its hello. */
   readonly client?: string | undefined
+  /** `in this process` for a client of `hub.connect()`. */
   readonly address: string
   /** Who it is; absent for anonymous clients, and before its hello. */
   readonly subject?: string | undefined

@@ -3,33 +3,24 @@
  * `TextEncoder`. What stands in for them is slower and does the same.
  */
 
-let encode: ((text: string) => Uint8Array) | undefined
-let decode: ((bytes: Uint8Array) => string) | undefined
+const encoder = globalThis.TextEncoder && new TextEncoder()
+const decoder = strictDecoder()
 
 /** Half of a surrogate pair becomes U+FFFD. */
 export function encodeUtf8(text: string): Uint8Array {
-  encode ??= encoder()
-  return encode(text)
+  return encoder ? encoder.encode(text) : encodeEscaped(text)
 }
 
 /** Throws if the bytes are not UTF-8. */
 export function decodeUtf8(bytes: Uint8Array): string {
-  decode ??= decoder()
-  return decode(bytes)
+  return decoder ? decoder.decode(bytes) : decodeEscaped(bytes)
 }
 
-function encoder(): (text: string) => Uint8Array {
-  if (!globalThis.TextEncoder) return encodeEscaped
-  const utf8 = new TextEncoder()
-  return (text) => utf8.encode(text)
-}
-
-function decoder(): (bytes: Uint8Array) => string {
+function strictDecoder(): TextDecoder | undefined {
   try {
-    const strictUtf8 = new TextDecoder('utf-8', { fatal: true })
-    return (bytes) => strictUtf8.decode(bytes)
+    return new TextDecoder('utf-8', { fatal: true })
   } catch {
-    return decodeEscaped
+    return undefined
   }
 }
 

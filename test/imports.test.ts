@@ -15,7 +15,7 @@ const SERVER_LAYERS = [
   ['cli'],
   ['index.ts'],
   ['hub.ts', 'config.ts', 'defaults.ts', 'version.ts'],
-  ['connection', 'http'],
+  ['connection', 'http', 'in-process'],
   // Engines are handed what the layers below have encoded, and know nothing of what it means.
   ['engine'],
   ['admin'],
@@ -108,12 +108,12 @@ describe('imports run one way', () => {
     expect(rest.filter((line) => !line.startsWith('server/dashboard/vite.config.ts '))).toEqual([])
   })
 
-  it('server uses shared, its commands the client too, and load code only when it is asked for', () => {
+  it('server uses shared, its commands and what gives out clients in its process the client too, and load code only when it is asked for', () => {
     const allowed = ({ from, to, isFile, isStatic }: Import) =>
       !isFile ||
       inside(to, 'server') ||
       inside(to, 'shared') ||
-      (inside(from, 'server/dashboard') && inside(to, 'client')) ||
+      (['server/dashboard', 'server/in-process'].some((folder) => inside(from, folder)) && inside(to, 'client')) ||
       (inside(from, 'server/cli') && (inside(to, 'client') || (!isStatic && inside(to, 'test/load'))))
     expect(offenders('server', allowed)).toEqual([])
   })

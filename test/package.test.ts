@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSyn
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { gzipSync } from 'node:zlib'
 import { publint } from 'publint'
 import ts from 'typescript'
 import { expect, it } from 'vitest'
@@ -15,6 +16,9 @@ interface Entry {
 }
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
+const BUNDLE = `${ROOT}dist/browser/fanfare.js`
+/** A page waits for these before it connects: what adds to the client has to make room for itself. As `gzip -9` has it. */
+const MAX_BUNDLE_BYTES = 18_950
 const manifest = JSON.parse(readFileSync(`${ROOT}package.json`, 'utf8')) as {
   exports: Record<string, Entry | string>
   bin: Record<string, string>
@@ -56,8 +60,25 @@ it.each([
   expect((manifest.exports[`./${name}`] as Entry).types).toMatch(/^\.\/dist\/.*\.d\.ts$/)
 })
 
+it('the bundle for pages is not larger than its bound', () => {
+  expect(gzipSync(readFileSync(BUNDLE), { level: 9 }).length).toBeLessThanOrEqual(MAX_BUNDLE_BYTES)
+})
+
+it('a client of fanfare/server is that of fanfare/client, with its errors', async () => {
+  const [server, client] = await Promise.all([import('fanfare/server'), import('fanfare/client')])
+  const hub = await server.createHub()
+  const own = hub.connect()
+  const remote = client.connect('ws://127.0.0.1:1')
+  expect(own.constructor).toBe(remote.constructor)
+  await remote.close()
+  const refused = await own.queues.show('none').catch((error: unknown) => error)
+  expect(refused).toBeInstanceOf(client.FanfareError)
+  expect(refused).toBeInstanceOf(server.FanfareError)
+  await hub.close()
+})
+
 it('the bundle for pages has none of the texts that the hub sends', () => {
-  const bundle = readFileSync(`${ROOT}dist/browser/fanfare.js`, 'utf8')
+  const bundle = readFileSync(BUNDLE, 'utf8')
   const texts = Object.values(HUB_ERRORS).map(({ text }) => text)
   expect(texts.filter((text) => bundle.includes(text))).toEqual([])
 })
@@ -73,7 +94,13 @@ it.each([
   writeFileSync(join(folder, 'package.json'), '{}')
   const names = Object.keys(manifest.exports).filter((name) => name !== './package.json')
   const lines = names.map((name, at) => `import * as m${at} from '${name.replace('.', 'fanfare')}'\nvoid m${at}\n`)
-  const use = "import { connect } from 'fanfare/client'\nconst wrong: number = connect('ws://x')\nvoid wrong\n"
+  const use = `import { type Client, connect } from 'fanfare/client'
+    import type { Client as OwnClient, Hub } from 'fanfare/server'
+    const wrong: number = connect('ws://x')
+    const own = (hub: Hub): Client<{ a: 1 }> & OwnClient<{ a: 1 }> => hub.connect<{ a: 1 }>()
+    const wrongToo: number = own({} as Hub)
+    void [wrong, wrongToo, (hub: Hub) => hub.connect<{ a: 1 }>({ subject: 'ann' }).publish('a', 2)]
+  `
   const file = join(folder, 'app.ts')
   writeFileSync(file, lines.join('') + use)
   const program = ts.createProgram([file], {
@@ -87,7 +114,7 @@ it.each([
   })
   const wrong = ts.getPreEmitDiagnostics(program).map(({ code }) => code)
   // Types that were not found would be any, and nothing would be wrong with them.
-  expect(wrong).toEqual([2322])
+  expect(wrong).toEqual([2322, 2322, 2345])
   rmSync(folder, { recursive: true })
 })
 

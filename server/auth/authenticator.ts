@@ -98,6 +98,14 @@ export class Authenticator {
     return this.asked(authenticate, credentials)
   }
 
+  /** An identity that the program that holds the hub vouches for. Throws `bad_option`. */
+  identify(identity: Pick<Identity, 'subject' | 'permissions'>): Access {
+    const { data, error } = IdentityShape.safeParse(identity)
+    if (data) return this.access(data)
+    const [problem] = error.issues
+    throw new FanfareError('bad_option', `connect: "${problem?.path.join('.')}": ${problem?.message}`)
+  }
+
   private async asked(ask: NonNullable<AuthConfig['authenticate']>, credentials: Credentials): Promise<Access> {
     let identity: z.infer<typeof IdentityShape> | undefined
     try {

@@ -13,7 +13,10 @@ interface Asked {
   readonly alone: boolean
 }
 
-/** While the client keeps up it is asked after this many writes, or after this many bytes and milliseconds. */
+/**
+ * While the client keeps up it is asked after this many writes or bytes, and not before this many milliseconds have passed: a check and
+ * its answer cost the hub as much as a write of thousands of bytes.
+ */
 const WRITES = 64
 const BYTES = 16 * 1024
 const INTERVAL_MS = 100
@@ -133,7 +136,7 @@ export class Checks {
     if (this.last.n === 0) return true
     if (unasked >= this.pieceBytes) return true
     if (this.asked.length > 0) return false
-    return this.writes >= WRITES || (unasked >= BYTES && now - this.last.at >= INTERVAL_MS)
+    return (this.writes >= WRITES || unasked >= BYTES) && now - this.last.at >= INTERVAL_MS
   }
 
   /** @param before - what was on the way before this write, in bytes */
@@ -155,7 +158,7 @@ export class Checks {
   }
 
   private isFull(now: number): boolean {
-    const [oldest] = this.asked
+    const oldest = this.asked[0]
     return this.onTheWay >= this.bound || (oldest !== undefined && now - oldest.at > this.lineMs + 2 * SLACK_MS)
   }
 

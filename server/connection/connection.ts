@@ -8,6 +8,7 @@ import { Access } from '../auth/access.ts'
 import type { EngineSocket, SocketHandlers, UpgradeRequest } from '../engine/engine.ts'
 import type { LimitName } from '../limit/limits.ts'
 import type { Allowance } from '../limit/message-limits.ts'
+import { IN_PROCESS } from '../network/address.ts'
 import { LISTED_OF_EACH, type WatchedConnection } from '../registry/connections.ts'
 import type { Subscription } from '../topic/subscription.ts'
 import type { ConnectionContext, Expiring, Patience } from './context.ts'
@@ -62,7 +63,7 @@ export class Connection implements SocketHandlers, InboxOwner, OutboxOwner, Watc
     this.context = context
     this.allowance = context.limits.forConnection()
     this.login = new Login(who)
-    this.overHttp = who instanceof Access
+    this.overHttp = who instanceof Access && address !== IN_PROCESS
     this.since = context.clock.now()
     this.number = ++context.traffic.connectionsTotal
     this.inbox = new Inbox(socket, context, this)

@@ -15,16 +15,21 @@ export interface Part {
  * `parts` for one that frames by itself; they share their memory.
  */
 export class Batch {
-  readonly framed: Buffer
   readonly parts: readonly Part[]
   private readonly made: readonly Batch[]
+  private joined: Buffer | undefined
   private deflated: Buffer | undefined = undefined
 
-  /** `made`: the batches that it was joined from. */
-  constructor(framed: Buffer, parts: readonly Part[], made: readonly Batch[] = []) {
-    this.framed = framed
+  /** `made`: the batches that it was joined from, if it is not framed yet. */
+  constructor(framed: Buffer | undefined, parts: readonly Part[], made: readonly Batch[] = []) {
+    this.joined = framed
     this.parts = parts
     this.made = made
+  }
+
+  get framed(): Buffer {
+    this.joined ??= Buffer.concat(this.made.map(({ framed }) => framed))
+    return this.joined
   }
 
   /** `framed`, compressed (RFC 7692, no context takeover): once, for however many connections take it. */
@@ -36,8 +41,7 @@ export class Batch {
   }
 
   followedBy(other: Batch): Batch {
-    const framed = Buffer.concat([this.framed, other.framed])
-    return new Batch(framed, [...this.parts, ...other.parts], [this, other])
+    return new Batch(undefined, [...this.parts, ...other.parts], [this, other])
   }
 }
 

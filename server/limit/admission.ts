@@ -1,6 +1,6 @@
 import { FanfareError } from '../../shared/errors.ts'
 import { isLoopbackAddress } from '../auth/loopback.ts'
-import { networkOf } from '../network/address.ts'
+import { IN_PROCESS, networkOf } from '../network/address.ts'
 import type { LimitConfig, LimitHit } from './limits.ts'
 import { Rate } from './rate.ts'
 
@@ -9,7 +9,8 @@ const REMEMBERED = 10_000
 
 /**
  * Whether one more connection may be opened. The limits for an address do not hold for loopback: what comes from there is the
- * machine's own services, or a proxy with all of its clients.
+ * machine's own services, or a proxy with all of its clients. Clients in the hub's own process count for none: how many there are is up
+ * to the program, and strangers must not take their places.
  */
 export class Admission {
   private readonly config: LimitConfig
@@ -44,12 +45,14 @@ export class Admission {
   }
 
   opened(address: string): void {
+    if (address === IN_PROCESS) return
     this.count++
     const network = networkOf(address)
     this.open.set(network, (this.open.get(network) ?? 0) + 1)
   }
 
   closed(address: string): void {
+    if (address === IN_PROCESS) return
     this.count--
     const network = networkOf(address)
     const left = (this.open.get(network) ?? 0) - 1

@@ -17,6 +17,15 @@ export const LIMITS = [
 ] as const
 export type LimitName = (typeof LIMITS)[number]
 
+/** Without the limits on what a connection or a subject may do in a second. */
+export const NO_RATES = {
+  messagesPerSecond: 0,
+  bytesPerSecond: 0,
+  identityMessagesPerSecond: 0,
+  identityBytesPerSecond: 0,
+  subscribesPerSecond: 0,
+} as const satisfies Partial<Record<LimitName, number>>
+
 /** What `fanfare_limit_hits_total` counts: the limits above, and those that are no option. */
 export const LIMIT_HITS = [...LIMITS, 'descriptors', 'pipelinedRequests', 'malformedFramesPerSecond'] as const
 export type LimitHit = (typeof LIMIT_HITS)[number]

@@ -79,7 +79,8 @@ export class Monitor {
     queue: this.timeline.histories(['ready', 'publishedPerSecond', 'ackedPerSecond']),
     stream: this.timeline.histories(['publishedPerSecond']),
   }
-  private engine = ''
+  /** What serves the hub's port; `none` for a hub that listens nowhere. */
+  engine = 'none'
   private startedAt = 0
   private timer: Timer | undefined = undefined
   private sampledAt = 0
@@ -98,8 +99,7 @@ export class Monitor {
     watched.streams.onDelete = (name) => this.histories.stream.forget(name)
   }
 
-  start(engine: string): void {
-    this.engine = engine
+  start(): void {
     const { clock } = this.watched
     this.startedAt = clock.now()
     this.sampledAt = this.startedAt

@@ -1,5 +1,8 @@
 import { isIP, isIPv4, isIPv6, SocketAddress } from 'node:net'
 
+/** What connections of clients in the hub's own process have for an address. */
+export const IN_PROCESS = 'in this process'
+
 /**
  * An address in the one way that logs, lists and limits have it, whichever engine it comes from: IPv6 shortened, and IPv4
  * as such also on a socket for both. Undefined where it is none.

@@ -247,6 +247,23 @@ describe('the network', () => {
   })
 })
 
+it('a client is whoever the test says, as on a hub in a program, or comes with a token', async () => {
+  const hub = await start({ auth: { authenticate: ({ token }) => ({ subject: token ?? 'nobody', permissions: {} }) } })
+  const subjectOf = async (client: Client) => (await client.hub.whoami()).subject
+  const own = hub.connect({ subject: 'ann', permissions: { publish: ['a'] } })
+  expect(await subjectOf(own)).toBe('ann')
+  await own.publish('a', 1)
+  await expect(own.publish('b', 1)).rejects.toMatchObject({ code: 'forbidden' })
+  expect(await Promise.all([subjectOf(hub.connect({ token: 'bob' })), subjectOf(hub.connect())])).toEqual([
+    'bob',
+    'nobody',
+  ])
+  hub.cut({ client: own })
+  await hub.advance('5s')
+  expect(await subjectOf(own)).toBe('ann')
+  expect(() => hub.connect({ subject: '' })).toThrow(expect.objectContaining({ code: 'bad_option' }))
+})
+
 describe('the time', () => {
   it('hubs know nothing of each other', async () => {
     const [one, other] = [await start(), await start()]

@@ -2,7 +2,7 @@
 import { TestHub, type TestHubOptions } from './test-hub.ts'
 
 export type { Clock, Timer } from '../../shared/clock.ts'
-export type { Cut, TestHub, TestHubOptions } from './test-hub.ts'
+export type { Cut, TestClientOptions, TestHub, TestHubOptions } from './test-hub.ts'
 
 /**
  * Starts a hub in memory: `const hub = await testHub({ queues: [{ name: 'thumbnails' }] })`. Connect to it with

@@ -6,8 +6,8 @@ import { EmbeddedBroker } from '../../server/broker/embedded/embedded-broker.ts'
 import { MemoryStore } from '../../server/broker/embedded/store/memory-store.ts'
 import type { Change } from '../../server/broker/embedded/store/store.ts'
 import { checkConfig, type HubOptions } from '../../server/config.ts'
-import type { Engine } from '../../server/engine/engine.ts'
 import { Hub } from '../../server/hub.ts'
+import { type InProcessOptions, ownIdentity } from '../../server/in-process/in-process.ts'
 import { duration as Duration } from '../../server/stream/stream-config.ts'
 import type { Clock, Timer } from '../../shared/clock.ts'
 import { Network } from './network.ts'
@@ -15,6 +15,13 @@ import { VirtualClock } from './virtual-clock.ts'
 
 /** What a hub in a test can be told: all but where it listens, logs and keeps its data. */
 export type TestHubOptions = Omit<HubOptions, 'host' | 'port' | 'tls' | 'path' | 'engine' | 'data' | 'logLevel'>
+
+/** Options of a client in a test. */
+export type TestClientOptions<Topics extends object = Record<string, unknown>> = Omit<
+  ClientOptions<Topics>,
+  'WebSocket' | 'clock'
+> &
+  Pick<InProcessOptions, 'subject' | 'permissions'>
 
 /** What is cut, and for how long. */
 export interface Cut {
@@ -70,7 +77,7 @@ export class TestHub {
     await this.authenticator.open()
     // Nobody reaches it but the test.
     this.authenticator.listensOn(this.url, true)
-    await this.hub.listen(NO_PORT)
+    await this.hub.start()
   }
 
   /** The hub's time, in milliseconds since 1970. It starts at the time of the machine. */
@@ -78,13 +85,18 @@ export class TestHub {
     return this.time.now()
   }
 
-  /** Connects a client. It is closed with the hub, at the latest. */
-  connect<Topics extends object = Record<string, unknown>>(
-    options: Omit<ClientOptions<Topics>, 'WebSocket' | 'clock'> = {},
-  ): Client<Topics> {
+  /**
+   * Connects a client. It is closed with the hub, at the latest. With `subject` or `permissions` it is who you say, as for `connect` of a
+   * hub in your program; otherwise `auth` decides, as for a client that comes over a network.
+   */
+  connect<Topics extends object = Record<string, unknown>>(options: TestClientOptions<Topics> = {}): Client<Topics> {
     const owner = {}
     const { clock } = this
-    const client = connect<Topics>(this.url, { ...options, clock, WebSocket: this.network.webSocketOf(owner) })
+    const { subject, permissions, ...rest } = options
+    const isChosen = subject !== undefined || permissions !== undefined
+    const access = isChosen ? this.authenticator.identify(ownIdentity({ subject, permissions })) : undefined
+    const WebSocket = this.network.webSocketOf(owner, access)
+    const client = connect<Topics>(this.url, { ...rest, clock, WebSocket })
     this.owners.set(client, owner)
     return client
   }
@@ -175,12 +187,6 @@ export class TestHub {
     }
     this.due = { at, timer: this.time.setTimeout(pass, at - this.now) }
   }
-}
-
-/** The hub listens nowhere: the network has it. */
-const NO_PORT: Engine = {
-  name: 'ws',
-  listen: () => Promise.resolve({ port: 0, renew: async () => {}, stop() {}, end() {} }),
 }
 
 /** A store of which is known that it is at work. */

@@ -24,13 +24,37 @@ export async function compare(targets: readonly Target[], scenario: Scenario, ro
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => process.exit(1))
   print(`${sentence(scenario)}\n`)
   print(line('', COLUMNS))
+  const results: FanOutResult[] = []
   for (let round = 0; round < rounds; round++) {
     for (const target of targets) {
       const reason = missing(target)
       if (reason) print(`${target.name.padEnd(NAME_WIDTH)}  left out: ${reason}`)
-      else print(row(await fanOut(target, scenario)))
+      else {
+        const result = await fanOut(target, scenario)
+        results.push(result)
+        print(row(result))
+      }
     }
   }
+  for (const { name, answersChecksOf } of targets) {
+    const ratio = answersChecksOf && medianRatio(results, name, answersChecksOf)
+    if (ratio) print(`\n${name} delivers ${(ratio * 100).toFixed(1)} % of ${answersChecksOf}, median of the rounds`)
+  }
+}
+
+/** The median of the deliveries of one target, divided by those of another in the same round. */
+function medianRatio(results: readonly FanOutResult[], name: string, base: string): number | undefined {
+  const of = (wanted: string) => results.filter(({ target }) => target === wanted)
+  const bases = of(base)
+  const ratios = of(name).flatMap(({ deliveriesPerSecond }, round) => {
+    const beside = bases[round]
+    return beside ? [deliveriesPerSecond / beside.deliveriesPerSecond] : []
+  })
+  const sorted = ratios.sort((a, b) => a - b)
+  const middle = sorted.length / 2
+  return sorted.length === 0
+    ? undefined
+    : ((sorted[Math.ceil(middle) - 1] ?? 0) + (sorted[Math.floor(middle)] ?? 0)) / 2
 }
 
 function sentence({ subscribers, publishers, size, rate, stalled, seconds }: Scenario): string {

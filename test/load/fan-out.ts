@@ -106,10 +106,11 @@ interface Subscriber {
 
 async function openSubscriber(target: Target, server: Running, { size, rate }: Scenario): Promise<Subscriber> {
   const socket = await openRaw(server, target.subscriberPath, target.protocol)
-  if (target.answersChecks) answerChecks(socket)
-  if (target.subscribe) await greet(socket, target, target.subscribe)
   const counter = new DeliveryCounter(size, rate !== undefined)
   socket.on('data', (chunk: Buffer) => counter.add(chunk))
+  // What came before a check has been counted when it is answered.
+  if (target.answersChecksOf) answerChecks(socket)
+  if (target.subscribe) await greet(socket, target, target.subscribe)
   return { socket, counter }
 }
 

@@ -22,8 +22,8 @@ export interface Target {
   publish(payloads: readonly string[], firstSeq: number): Buffer
   /** The text that acknowledges so many of them. */
   readonly ack: { readonly text: string; readonly messages: number }
-  /** Its subscribers answer the hub's checks. */
-  readonly answersChecks?: true
+  /** Its subscribers answer the hub's checks; those of the target with this name do not. */
+  readonly answersChecksOf?: string
   start(): Promise<Running>
 }
 
@@ -105,7 +105,7 @@ export function asking(engine: string): Target {
   const target = fanfare(engine)
   const { say, hear } = target.subscribe as Greeting
   const subscribe = { say: `[{"type":"hello","checks":true},${say}]`, hear }
-  return { ...target, name: `${target.name} asks`, subscribe, answersChecks: true }
+  return { ...target, name: `${target.name} asks`, subscribe, answersChecksOf: target.name }
 }
 
 /** A hub that runs already, at a ws: URL. What its process costs is not known here. */

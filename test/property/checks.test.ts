@@ -100,6 +100,11 @@ describe('checks', () => {
       { numRuns: 50 },
     ))
 
+  it('ask a client that keeps up ten times a second at most, however often it is written to', () => {
+    const { checks } = play({ lineMs: 1, messageBytes: 100, handlerMs: 0.01, messages: 1, everyMs: 1 })
+    expect(checks).toBeLessThan(11 * SECONDS)
+  })
+
   it('keep a client busy that is too slow, and let little lie before it', () =>
     fc.assert(
       fc.property(scenario, fc.double({ min: 2, max: 10, noNaN: true }), (line, load) => {
