@@ -1,6 +1,7 @@
 import { Buffer } from 'node:buffer'
 import { crc32 } from 'node:zlib'
 import { FanfareError } from '../../shared/errors.ts'
+import { DEFAULT_PRIORITY } from './rules/order.ts'
 
 /** What a block keeps of a message beside its wire form. */
 export interface Entry {
@@ -41,9 +42,6 @@ interface Columns {
 
 /** Bytes of wire forms after which a block takes no further entry. */
 const BLOCK_BYTES = 64 * 1024
-
-/** Of a message that does not say. */
-export const DEFAULT_PRIORITY = 4
 
 const PREFIX_BYTES = 8
 const COMMA = 0x2c

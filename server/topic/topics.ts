@@ -8,6 +8,7 @@ import { QUEUE_TOPIC } from '../../shared/queues.ts'
 import { RecentMap } from '../../shared/recent-map.ts'
 import { parseTopic } from '../../shared/topic.ts'
 import type { Broker } from '../broker/broker.ts'
+import { isExpired } from '../broker/rules/expiry.ts'
 import type { Check, Contracts } from './contracts.ts'
 import { encodeRest, Message } from './message.ts'
 import { type CountedTopic, type Destination, Publication, type Settle } from './publication.ts'
@@ -178,7 +179,7 @@ export class Topics {
 
   /** Delivers to every subscription that matches. */
   fanOut(message: Message): void {
-    if (message.expiresAt !== undefined && message.expiresAt <= wallTime(this.clock)) return
+    if (message.expiresAt !== undefined && isExpired(message.expiresAt, wallTime(this.clock))) return
     for (const subscriptions of this.index.match(message.words)) {
       for (const subscription of subscriptions) {
         const { filter, feed } = subscription

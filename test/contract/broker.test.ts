@@ -97,7 +97,6 @@ onEveryBroker('broker', (brokers) => {
       )
       expect([one?.status, two?.status]).toEqual(['fulfilled', 'fulfilled'])
       expect(three).toMatchObject({ status: 'rejected', reason: { code: 'stream_exists' } })
-      if (!brokers.keeps) return
       expect(await broker.streams()).toHaveLength(1)
     })
 
@@ -121,7 +120,7 @@ onEveryBroker('broker', (brokers) => {
         publishTo(underTest.broker, { topic: 't', data: 3 }),
       ])
       expect(kept.positions).toEqual({})
-      if (brokers.keeps) await underTest.reopen()
+      await underTest.reopen()
       expect(underTest.broker.stream('s')).toBeUndefined()
       expect(await underTest.broker.streams()).toEqual([])
     })
@@ -220,55 +219,53 @@ onEveryBroker('broker', (brokers) => {
     })
   })
 
-  if (brokers.keeps) {
-    it('remembers after a restart what was deleted, purged and moved, and uses no number again', async () => {
-      const underTest = await withStream(brokers)
-      const once = { topic: 't', data: 1, id: 'once', streams: ['s', 'other'] }
-      await underTest.broker.declareStream(streamOptions({ name: 'other' }), false)
-      await publishTo(underTest.broker, once)
-      await underTest.broker.deleteStream('s')
-      await underTest.broker.deleteStream('other')
-      await underTest.reopen()
-      await underTest.broker.declareStream(streamOptions({ name: 'other' }), false)
-      await underTest.broker.declareStream(streamOptions(), false)
-      expect(await publishTo(underTest.broker, once)).toMatchObject({ duplicate: false })
-      expect(await dataOf(underTest.broker, 'other')).toEqual([1])
-      await underTest.reopen()
-      expect(await publishTo(underTest.broker, once)).toMatchObject({
-        duplicate: true,
-        positions: { s: { offset: 0 }, other: { offset: 0 } },
-      })
+  it('remembers after a restart what was deleted, purged and moved, and uses no number again', async () => {
+    const underTest = await withStream(brokers)
+    const once = { topic: 't', data: 1, id: 'once', streams: ['s', 'other'] }
+    await underTest.broker.declareStream(streamOptions({ name: 'other' }), false)
+    await publishTo(underTest.broker, once)
+    await underTest.broker.deleteStream('s')
+    await underTest.broker.deleteStream('other')
+    await underTest.reopen()
+    await underTest.broker.declareStream(streamOptions({ name: 'other' }), false)
+    await underTest.broker.declareStream(streamOptions(), false)
+    expect(await publishTo(underTest.broker, once)).toMatchObject({ duplicate: false })
+    expect(await dataOf(underTest.broker, 'other')).toEqual([1])
+    await underTest.reopen()
+    expect(await publishTo(underTest.broker, once)).toMatchObject({
+      duplicate: true,
+      positions: { s: { offset: 0 }, other: { offset: 0 } },
     })
+  })
 
-    it('finds everything again when it is opened anew', async () => {
-      const underTest = await withStream(brokers, { maxMessages: 8 })
-      await underTest.broker.declareStream(streamOptions({ name: 'values', lastValue: true }), false)
-      await publishNumbers(underTest.broker, 0, 10)
-      for (const data of [1, 2, 3]) {
-        await publishTo(underTest.broker, { topic: 'v', key: 'k', data, id: `id${data}`, streams: ['values'] })
-      }
-      await underTest.broker.trimStream('s', 4)
-      await underTest.broker.setCursor('s', 'c', 6)
-      const before = await underTest.broker.streams()
-      await underTest.reopen()
-      const { broker, clock } = underTest
-      expect(await broker.streams()).toEqual(before)
-      expect(broker.stream('s')).toMatchObject({ first: 4, next: 10, trimmedTo: 4 })
-      expect(await dataOf(broker)).toEqual(range(4, 10))
-      expect(await dataOf(broker, 'values')).toEqual([3])
-      expect(await broker.cursor('s', 'c')).toEqual({ epoch: broker.stream('s')?.epoch, offset: 6 })
-      const again = { topic: 'v', key: 'k', data: 3, id: 'id3', streams: ['values'] }
-      expect(await publishTo(broker, again)).toMatchObject({
-        duplicate: true,
-        positions: { values: { offset: 2 } },
-        queues: [],
-      })
-      clock.now += DEDUP_WINDOW_MS
-      expect(await publishTo(broker, again)).toMatchObject({ duplicate: false })
-      await underTest.broker.declareStream(streamOptions({ name: 'third' }), false)
-      await publishNumbers(broker, 10, 11)
-      expect(await dataOf(broker)).toEqual(range(4, 11))
-      expect(await dataOf(broker, 'third')).toEqual([])
+  it('finds everything again when it is opened anew', async () => {
+    const underTest = await withStream(brokers, { maxMessages: 8 })
+    await underTest.broker.declareStream(streamOptions({ name: 'values', lastValue: true }), false)
+    await publishNumbers(underTest.broker, 0, 10)
+    for (const data of [1, 2, 3]) {
+      await publishTo(underTest.broker, { topic: 'v', key: 'k', data, id: `id${data}`, streams: ['values'] })
+    }
+    await underTest.broker.trimStream('s', 4)
+    await underTest.broker.setCursor('s', 'c', 6)
+    const before = await underTest.broker.streams()
+    await underTest.reopen()
+    const { broker, clock } = underTest
+    expect(await broker.streams()).toEqual(before)
+    expect(broker.stream('s')).toMatchObject({ first: 4, next: 10, trimmedTo: 4 })
+    expect(await dataOf(broker)).toEqual(range(4, 10))
+    expect(await dataOf(broker, 'values')).toEqual([3])
+    expect(await broker.cursor('s', 'c')).toEqual({ epoch: broker.stream('s')?.epoch, offset: 6 })
+    const again = { topic: 'v', key: 'k', data: 3, id: 'id3', streams: ['values'] }
+    expect(await publishTo(broker, again)).toMatchObject({
+      duplicate: true,
+      positions: { values: { offset: 2 } },
+      queues: [],
     })
-  }
+    clock.now += DEDUP_WINDOW_MS
+    expect(await publishTo(broker, again)).toMatchObject({ duplicate: false })
+    await underTest.broker.declareStream(streamOptions({ name: 'third' }), false)
+    await publishNumbers(broker, 10, 11)
+    expect(await dataOf(broker)).toEqual(range(4, 11))
+    expect(await dataOf(broker, 'third')).toEqual([])
+  })
 })

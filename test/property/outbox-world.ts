@@ -1,7 +1,6 @@
 import { pino } from 'pino'
 import { expect } from 'vitest'
-import { EmbeddedBroker } from '../../server/broker/embedded/embedded-broker.ts'
-import { MemoryStore } from '../../server/broker/embedded/store/memory-store.ts'
+import { IN_MEMORY, loadBroker } from '../../server/broker/load-broker.ts'
 import { Outbox } from '../../server/connection/outbox.ts'
 import { OutboxBudget } from '../../server/connection/outbox-budget.ts'
 import type { OutboxOwner } from '../../server/connection/outbox-owner.ts'
@@ -42,6 +41,9 @@ export type Command =
 
 const NOTHING_KEPT: Keepers = { streamsOf: () => [], bindingsOf: () => [], hasQueue: () => false }
 
+/** Nothing is kept. */
+const NO_WORK = await loadBroker(IN_MEMORY, { dedupWindowMs: 1, dedupIds: 1, lockWaitMs: 0 }, pino({ enabled: false }))
+
 /** Some outboxes that share a turn and a budget as in a hub, with sockets that stall and drain on command. */
 export class World {
   readonly budget: OutboxBudget
@@ -50,7 +52,7 @@ export class World {
   /** What was published under an id, for conclusions on keys. */
   readonly published = new Map<string, { topic: string; key: string | undefined }>()
   private readonly topics = new Topics(
-    new EmbeddedBroker(new MemoryStore(), { dedupWindowMs: 1, dedupIds: 1 }, pino({ enabled: false })),
+    NO_WORK,
     NOTHING_KEPT,
     new Contracts(undefined, pino({ enabled: false })),
     realClock,

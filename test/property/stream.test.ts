@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import { Block, type Entry, encodeBlock } from '../../server/broker/block.ts'
 import type { StreamInfo } from '../../shared/streams.ts'
-import { streamOptions } from '../setup/brokers.ts'
+import { onEveryBroker } from '../setup/brokers.ts'
 import { type Bounds, type Listed, Model, type Publish, Real, type Step, take } from './stream-world.ts'
 
 // A stream against a list
@@ -100,25 +100,26 @@ function groupByTopic(messages: readonly Listed[]): Record<string, number[]> {
   return groups
 }
 
-it('a stream is a list: whatever is published, trimmed, retained, compacted and read', async () => {
-  const steps = fc.array(fc.tuple(step, question), { minLength: 1, maxLength: 25 })
-  await fc.assert(
-    fc.asyncProperty(bounds, steps, async (limits, script) => {
-      const model = new Model(limits)
-      const real = new Real()
-      await real.broker.declareStream(streamOptions(limits), false)
-      for (const [step, asked] of script) {
-        await take(step, model, real, () => compare(model, real, asked))
-        await compare(model, real, asked)
-        // Compaction leaves holes, and the first offset may lie in one.
-        if (model.hasHoles)
-          expect(real.broker.stream('s')?.first).toBeLessThanOrEqual(model.standing[0]?.offset ?? model.next)
-        else expect(real.broker.stream('s')?.first).toBe(model.first)
-      }
-      await real.broker.close()
-    }),
-    { numRuns: 150 },
-  )
+onEveryBroker('a stream', (brokers) => {
+  it('is a list, whatever is published, trimmed, retained, compacted and read', async () => {
+    const steps = fc.array(fc.tuple(step, question), { minLength: 1, maxLength: 25 })
+    await fc.assert(
+      fc.asyncProperty(bounds, steps, async (limits, script) => {
+        const model = new Model(limits)
+        const real = await Real.start(brokers, limits)
+        for (const [step, asked] of script) {
+          await take(step, model, real, () => compare(model, real, asked))
+          await compare(model, real, asked)
+          // Compaction leaves holes, and the first offset may lie in one.
+          if (model.hasHoles)
+            expect(real.broker.stream('s')?.first).toBeLessThanOrEqual(model.standing[0]?.offset ?? model.next)
+          else expect(real.broker.stream('s')?.first).toBe(model.first)
+        }
+        await real.underTest.close()
+      }),
+      { numRuns: brokers.runs(150) },
+    )
+  })
 })
 
 // Blocks

@@ -1,6 +1,7 @@
 import type { FanfareError } from '../../../../shared/errors.ts'
 import type { Draft, Settlement } from '../../broker.ts'
-import type { Change, Purpose } from '../store/store.ts'
+import { neediest, type Purpose, purposeOfEnding } from '../../rules/storage-full.ts'
+import type { Change } from '../store/store.ts'
 
 /** Maximum drafts, and maximum settlements, of one commit. */
 export const GROUP = 10_000
@@ -55,12 +56,11 @@ export interface Group {
 /** What a group needs room for: what the neediest of it does. */
 export function purposeOf({ settlements, publishing }: Group, { taken }: Commit): Purpose {
   if (taken.waited > 0 || publishing.some((each) => draftsOf(each).some(isKept))) return 'message'
-  return settlements.some(({ ending }) => ending.kind !== 'ack') ? 'failure' : 'room'
+  return neediest(settlements.map(purposeOfSettlement))
 }
 
 export function purposeOfSettlement({ ending, drafts }: Settlement): Purpose {
-  if (drafts.some(isKept)) return 'message'
-  return ending.kind === 'ack' ? 'room' : 'failure'
+  return purposeOfEnding(ending, drafts.some(isKept))
 }
 
 function isKept({ streams, queues }: Draft): boolean {

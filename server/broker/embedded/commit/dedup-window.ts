@@ -1,11 +1,11 @@
 import type { Logger } from 'pino'
 import type { Draft } from '../../broker.ts'
+import { Identities, isForgotten } from '../../rules/identity.ts'
 import type { Logs } from '../logs.ts'
 import type { QueueLog } from '../queue/queue-log.ts'
 import { fromJson, idsKey, legacyIds, toJson, under } from '../store/keys.ts'
 import type { Change, Store } from '../store/store.ts'
 import type { StreamLog } from '../stream/stream-log.ts'
-import { Identities } from './message-identity.ts'
 import { type Acts, OperatorActs, type QueuePlace, rangesOf } from './operator-acts.ts'
 
 /** A message's places in streams and queues. */
@@ -102,7 +102,7 @@ export class DedupWindow {
   expire(now: number): void {
     let expired = 0
     for (const chapter of this.chapters) {
-      const isOver = chapter.time <= now - this.windowMs
+      const isOver = isForgotten(chapter.time, now, this.windowMs)
       if (!isOver && this.chapterOf.size <= this.limit) break
       while (chapter.forgotten < chapter.identities.length && (isOver || this.chapterOf.size > this.limit)) {
         const identity = chapter.identities[chapter.forgotten++] as string

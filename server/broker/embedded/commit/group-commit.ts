@@ -4,10 +4,11 @@ import type { Clock } from '../../../../shared/clock.ts'
 import { FanfareError } from '../../../../shared/errors.ts'
 import type { UnexpectedErrors } from '../../../failure/unexpected-errors.ts'
 import type { CommitStats, Draft, Settlement } from '../../broker.ts'
+import type { Purpose } from '../../rules/storage-full.ts'
 import type { Logs } from '../logs.ts'
 import type { QueueLog } from '../queue/queue-log.ts'
 import type { AppliedReads } from '../store/applied-reads.ts'
-import type { Purpose, Store } from '../store/store.ts'
+import type { Store } from '../store/store.ts'
 import { Capacity } from './capacity.ts'
 import {
   type Commit,

@@ -1,6 +1,7 @@
 import { FanfareError } from '../../../../shared/errors.ts'
 import type { Position } from '../../../../shared/streams.ts'
 import type { Draft, Settlement } from '../../broker.ts'
+import { timeAfter } from '../../rules/retention.ts'
 import type { Logs } from '../logs.ts'
 import type { StreamLog } from '../stream/stream-log.ts'
 import type { Capacity } from './capacity.ts'
@@ -157,7 +158,7 @@ export class Staging {
     // Without those deleted since the draft was routed.
     const logs = draft.streams.flatMap((name) => this.logs.streams.get(name) ?? [])
     // One time everywhere, and in no stream before that of an earlier message: the clock may have been set back.
-    const time = logs.reduce((latest, { newestTime }) => Math.max(latest, newestTime), now)
+    const time = logs.reduce((latest, { newestTime }) => timeAfter(newestTime, latest), now)
     for (const log of logs) {
       const offset = this.logs.touch(log).reserve(time)
       offsets[log.options.name] = offset

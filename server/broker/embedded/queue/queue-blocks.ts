@@ -3,6 +3,12 @@ import { Block } from '../../block.ts'
 import { blockKey, doneKey, under } from '../store/keys.ts'
 import type { Change, Reader } from '../store/store.ts'
 
+/** A message, and the sequence number of the first message of its block. */
+interface Stored {
+  readonly seq: number
+  readonly block: number
+}
+
 interface QueueBlock {
   readonly first: number
   readonly count: number
@@ -61,8 +67,14 @@ export class QueueBlocks {
     return [block, seq - first]
   }
 
+  wireOf({ block: first, seq }: Stored): string | Uint8Array {
+    const [block, at] = this.find(first, seq)
+    const wire = block.wires(at, at + 1)
+    return block.isBinary(at) ? wire : wire.toString()
+  }
+
   /** Adds to a commit that messages are done; what it returns makes it so here, once the commit has succeeded. */
-  finish(items: Iterable<{ readonly seq: number; readonly block: number }>, changes: Change[]): () => void {
+  finish(items: Iterable<Stored>, changes: Change[]): () => void {
     const drafts = new Map<QueueBlock, Buffer>()
     for (const { seq, block: first } of items) {
       const block = this.blocks.get(first)

@@ -1,11 +1,12 @@
 import { constants } from 'node:os'
 import { type Database, open, type Transaction } from 'lmdb'
 import { FanfareError } from '../../../../shared/errors.ts'
+import type { Purpose } from '../../rules/storage-full.ts'
 import { pagesNeeded, placesOf } from './commit-size.ts'
 import { type DataDirectory, type DirectoryOptions, openDataDirectory } from './data-directory.ts'
 import { PAGE_BYTES } from './database-file.ts'
 import { countFreePages } from './free-pages.ts'
-import type { Change, Key, Purpose, Range, Snapshot, Store } from './store.ts'
+import type { Change, Key, Range, Snapshot, Store } from './store.ts'
 
 /**
  * Two defaults of the package lmdb are turned off.

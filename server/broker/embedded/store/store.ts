@@ -1,3 +1,5 @@
+import type { Purpose } from '../../rules/storage-full.ts'
+
 /** Ordered element by element, numbers before strings. */
 export type Key = (string | number)[]
 
@@ -15,13 +17,6 @@ export interface Range {
   /** From the last towards the first. */
   readonly reverse?: boolean
 }
-
-/**
- * What a commit is for, by which it may use the last of the room. `room` lets go of something, which takes room before
- * it gives any; `failure` keeps what went wrong with a message; everything else is `message`. Each leaves room for those
- * before it, or failures would take what acks need.
- */
-export type Purpose = 'room' | 'failure' | 'message'
 
 /** What can be read. */
 export interface Reader {
