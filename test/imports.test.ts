@@ -18,7 +18,6 @@ const MAX_LINES = 400
 const TOO_LONG = [
   'client/client.ts',
   'client/session.ts',
-  'server/broker/embedded/stream/stream-log.ts',
   'server/queue/queues.ts',
 ]
 
