@@ -11,6 +11,12 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url))
 /** What the dashboard is bundled with. */
 const PAGE_PACKAGES = ['lit', 'uplot']
 
+/** A file fits on a few screens. */
+const MAX_LINES = 400
+
+/** Files that are still longer. Take a file out when it has been split, and put none in. */
+const TOO_LONG = ['client/client.ts', 'client/session.ts']
+
 /** What may know the embedded broker by its classes: how it is put under test, and tests of how it stores what. */
 const KNOW_EMBEDDED = [
   'test/setup/embedded.ts',
@@ -25,12 +31,6 @@ const KNOW_EMBEDDED = [
   // A hub in memory, for users: its broker is no choice of theirs.
   'test/kit/test-hub.ts',
 ]
-
-/** A file fits on a few screens. */
-const MAX_LINES = 400
-
-/** Files that are still longer. Take a file out when it has been split, and put none in. */
-const TOO_LONG = ['client/client.ts', 'client/session.ts']
 
 interface Import {
   /** Paths from the root, with slashes. */
