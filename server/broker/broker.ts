@@ -119,17 +119,23 @@ export interface Broker {
    */
   deadLetters(queue: string, filter: DeadLetterFilter, from: number, limit: number): Promise<DeadLetter[]>
   /**
-   * Numbers of the dead letters that are there now and meet a filter, in batches of at most `limit` letters and about
-   * `bytes`. They are looked up step by step while the batches are taken, and what else the hub has to do comes in between.
+   * A page of the numbers of dead letters that meet a filter, from a number on: `limit` at most, of letters that are about
+   * `bytes` together. It may have fewer, or none, before the end is reached.
    */
-  deadLetterBatches(queue: string, filter: DeadLetterFilter, limit: number, bytes: number): AsyncIterable<number[]>
+  deadLetterNumbers(
+    queue: string,
+    filter: DeadLetterFilter,
+    from: number,
+    limit: number,
+    bytes: number,
+  ): Promise<LetterNumbers>
   /**
-   * Moves dead letters into a queue, the one they came from or another; all of them or none, in one commit. Returns how
-   * many.
+   * Moves the dead letters of these numbers into a queue, the one they came from or another: all that are still there or
+   * none, in one commit. Returns how many.
    */
-  redrive(queue: string, filter: DeadLetterFilter, to: string, limit: number): Promise<number>
-  /** Deletes dead letters in one commit; returns how many. */
-  purgeDeadLetters(queue: string, filter: DeadLetterFilter): Promise<number>
+  redrive(queue: string, numbers: readonly number[], to: string): Promise<number>
+  /** Deletes those of these dead letters that are still there, in one commit; returns how many. */
+  purgeDeadLetters(queue: string, numbers: readonly number[]): Promise<number>
 
   close(): Promise<void>
 }
@@ -192,6 +198,16 @@ export interface CursorRange {
   readonly after?: string
   readonly prefix?: string
   readonly limit: number
+}
+
+/** A page of the numbers of dead letters, which are given in the order of their deaths. */
+export interface LetterNumbers {
+  /** Ascending. */
+  readonly numbers: readonly number[]
+  /** Where the next page begins. */
+  readonly next: number
+  /** All letters that the filter can mean have lower numbers, as of now: no page follows once `next` is here. */
+  readonly end: number
 }
 
 /** What one commit took. */

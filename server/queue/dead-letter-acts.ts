@@ -3,9 +3,9 @@ import { type ErrorCode, FanfareError } from '../../shared/errors.ts'
 import type { DeadLetter, DeadLetterCount, DeadLetterFilter } from '../../shared/queues.ts'
 import type { Broker } from '../broker/broker.ts'
 
-/** Dead letters that a redrive or a purge takes in one commit, and about how many bytes of them a redrive. */
-const BATCH_LETTERS = 500
-const BATCH_BYTES = 1024 * 1024
+/** Dead letters that a redrive or a purge takes in one commit, and about how many bytes of them. */
+const PAGE_LETTERS = 500
+const PAGE_BYTES = 1024 * 1024
 /** Errors that may end them halfway: the error then reports how many letters were handled. */
 const CUTS_SHORT: readonly ErrorCode[] = [
   'queue_limit',
@@ -15,18 +15,21 @@ const CUTS_SHORT: readonly ErrorCode[] = [
   'outcome_unknown',
   'shutting_down',
 ]
-/** How often a redrive with a rate takes a batch. */
+/** How often a redrive with a rate takes a page. */
 const REDRIVE_STEP_MS = 100
 
 /** What operators do with the dead letters of queues: page by page, so that none of it holds up the hub. */
 export class DeadLetterActs {
   private readonly broker: Broker
   private readonly clock: Clock
+  /** The same object for as long as the queue of that name is the same one. */
+  private readonly queueOf: (name: string) => object | undefined
   private closed = false
 
-  constructor(broker: Broker, clock: Clock) {
+  constructor(broker: Broker, clock: Clock, queueOf: (name: string) => object | undefined) {
     this.broker = broker
     this.clock = clock
+    this.queueOf = queueOf
   }
 
   close(): void {
@@ -40,53 +43,41 @@ export class DeadLetterActs {
   /** Counts the dead letters that are there now and meet a filter. */
   async count(name: string, filter: DeadLetterFilter): Promise<DeadLetterCount> {
     let through: number | undefined
-    const count = await this.inBatches(name, filter, BATCH_LETTERS, BATCH_BYTES, 'counted', async (letters) => {
-      through = letters.at(-1)
-      return letters.length
+    const count = await this.byPages(name, this.pages(name, filter), 'counted', async (numbers) => {
+      through = numbers.at(-1)
+      return numbers.length
     })
     return { count, ...(through !== undefined && { through }) }
   }
 
-  /** Deletes the dead letters that are there now, in batches. Rejects as `redrive` does. */
+  /** Deletes the dead letters that are there now, page by page. Rejects as `redrive` does. */
   async purge(name: string, filter: DeadLetterFilter): Promise<number> {
-    return this.inBatches(name, filter, BATCH_LETTERS, Number.POSITIVE_INFINITY, 'purged', (letters) =>
-      this.broker.purgeDeadLetters(name, { letters }),
-    )
+    const pages = this.pages(name, filter)
+    return this.byPages(name, pages, 'purged', (numbers) => this.broker.purgeDeadLetters(name, numbers))
   }
 
   /**
-   * Moves the dead letters that are there now, in batches, `perSecond` at most. Resolves once all have been moved. Rejects
-   * at the first batch that cannot be moved, and says how many were moved before; those stay moved.
+   * Moves the dead letters that are there now, page by page, `perSecond` at most. Resolves once all have been moved. Rejects
+   * at the first page that cannot be moved, and says how many were moved before; those stay moved.
    */
   async redrive(name: string, filter: DeadLetterFilter, to: string, perSecond: number | undefined): Promise<number> {
     // Also if there is nothing to move.
-    if (!this.broker.queue(to)) throw new FanfareError('no_queue', `There is no queue "${to}"`)
-    const perStep = perSecond === undefined ? BATCH_LETTERS : Math.round((perSecond * REDRIVE_STEP_MS) / 1000)
-    const limit = Math.min(BATCH_LETTERS, Math.max(1, perStep))
-    let earliest = 0
-    return this.inBatches(name, filter, limit, BATCH_BYTES, `moved into "${to}"`, async (letters) => {
-      if (perSecond !== undefined) {
-        await this.pause(earliest - this.clock.now())
-        earliest = this.clock.now() + (letters.length / perSecond) * 1000
-      }
-      return this.broker.redrive(name, { letters }, to, letters.length)
-    })
+    if (!this.broker.queue(to)) throw noQueue(to)
+    const perStep = perSecond === undefined ? PAGE_LETTERS : Math.round((perSecond * REDRIVE_STEP_MS) / 1000)
+    const limit = Math.min(PAGE_LETTERS, Math.max(1, perStep))
+    const pages = this.pages(name, filter, limit, perSecond)
+    return this.byPages(name, pages, `moved into "${to}"`, (numbers) => this.broker.redrive(name, numbers, to))
   }
 
-  private async inBatches(
+  private async byPages(
     name: string,
-    filter: DeadLetterFilter,
-    limit: number,
-    bytes: number,
+    pages: AsyncIterable<readonly number[]>,
     done: string,
-    act: (letters: readonly number[]) => Promise<number>,
+    act: (numbers: readonly number[]) => Promise<number>,
   ): Promise<number> {
     let count = 0
     try {
-      for await (const letters of this.broker.deadLetterBatches(name, filter, limit, bytes)) {
-        if (this.closed) throw new FanfareError('shutting_down')
-        count += await act(letters)
-      }
+      for await (const numbers of pages) count += await act(numbers)
     } catch (error) {
       if (!(error instanceof FanfareError) || !CUTS_SHORT.includes(error.code)) throw error
       // Nothing was done: what is missing says more.
@@ -97,10 +88,42 @@ export class DeadLetterActs {
     return count
   }
 
+  /**
+   * Numbers of the letters that are there when the first page is read, and of none that come later; `perSecond` at most. No
+   * page is read before it may be taken.
+   */
+  private async *pages(
+    name: string,
+    filter: DeadLetterFilter,
+    limit = PAGE_LETTERS,
+    perSecond = Number.POSITIVE_INFINITY,
+  ): AsyncIterable<readonly number[]> {
+    const queue = this.queueOf(name)
+    let from = 0
+    let { through } = filter
+    let earliest = 0
+    do {
+      await this.pause(earliest - this.clock.now())
+      const meant = through === undefined ? filter : { ...filter, through }
+      const { numbers, next, end } = await this.broker.deadLetterNumbers(name, meant, from, limit, PAGE_BYTES)
+      if (this.closed) throw new FanfareError('shutting_down')
+      // Its letters are numbered from the start again.
+      if (this.queueOf(name) !== queue) throw noQueue(name)
+      earliest = this.clock.now() + (numbers.length / perSecond) * 1000
+      if (numbers.length > 0) yield numbers
+      from = next
+      through = end - 1
+    } while (from <= through)
+  }
+
   private async pause(ms: number): Promise<void> {
     if (ms <= 0) return
     await new Promise<void>((resolve) => {
       this.clock.setTimeout(resolve, ms)
     })
   }
+}
+
+function noQueue(name: string): FanfareError {
+  return new FanfareError('no_queue', `There is no queue "${name}"`)
 }

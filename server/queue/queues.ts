@@ -69,7 +69,7 @@ export class Queues {
     this.log = log
     this.clock = clock
     this.quota = new NameQuota(limits, { names: this.byName, patterns: this.bindings })
-    this.letters = new DeadLetterActs(broker, clock)
+    this.letters = new DeadLetterActs(broker, clock, (name) => this.byName.get(name))
     this.lookout = new Lookout(clock, (consumer, now) => this.lookAt(consumer, now))
   }
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { Broker, Delivery, Ending } from '../../server/broker/broker.ts'
 import { QUEUE_DEFAULTS } from '../../server/queue/queue-config.ts'
-import type { QueueOptions } from '../../shared/queues.ts'
+import type { DeadLetterFilter, QueueOptions } from '../../shared/queues.ts'
 import { leaseFrom, onEveryBroker, type Publish, publishTo, settleAt } from '../setup/brokers.ts'
 import { range } from '../setup/streams.ts'
 
@@ -107,7 +107,7 @@ onEveryBroker('queues', (brokers) => {
         [0, 'bad'],
         [1, 'worse'],
       ])
-      await world.broker.redrive('q', {}, 'q', 10)
+      await world.broker.redrive('q', [0, 1], 'q')
       await world.broker.unpark('q', 'k\u0000ö')
       expect(seen(await lease(world.broker)).map(([n]) => n)).toEqual([2])
     })
@@ -124,8 +124,8 @@ onEveryBroker('queues', (brokers) => {
         await settle(world.broker, delivery, kind === 'ack' ? { kind } : { kind, error: 'no' })
       }
       await restart()
-      expect(await world.broker.redrive('q', { letters: [0] }, 'q', 1)).toBe(1)
-      expect(await world.broker.purgeDeadLetters('q', { letters: [2] })).toBe(1)
+      expect(await world.broker.redrive('q', [0], 'q')).toBe(1)
+      expect(await world.broker.purgeDeadLetters('q', [2])).toBe(1)
       await once('waits')
       await restart()
       for (const id of [...ids.slice(0, 3), 'waits']) expect(await once(id)).toMatchObject({ duplicate: true })
@@ -145,6 +145,59 @@ onEveryBroker('queues', (brokers) => {
       await world.reopen()
       expect(seen(await lease(world.broker)).map(([n]) => n)).toEqual([1])
     })
+  })
+
+  it('gives the numbers of dead letters by pages, bounded by count and bytes', async () => {
+    const world = await start()
+    const { broker } = world
+    await Promise.all(range(0, 1200).map((n) => enqueue(broker, n < 1190 ? n : 'x'.repeat(1000))))
+    const deliveries = await lease(broker, 1200)
+    const rejected = (n: number) => ({ kind: 'reject', error: n % 2 ? 'odd' : 'even' }) as const
+    await Promise.all(deliveries.map((delivery, n) => settle(broker, delivery, rejected(n))))
+    const pages = async (filter: DeadLetterFilter, limit: number, bytes = 1e9) => {
+      const all: number[][] = []
+      for (let from = 0, last = 1; from < last; ) {
+        const { numbers, next, end } = await broker.deadLetterNumbers('q', filter, from, limit, bytes)
+        expect(next).toBeGreaterThan(from)
+        all.push([...numbers])
+        from = next
+        last = end
+      }
+      return all
+    }
+    const odd = await pages({ error: 'odd' }, 400)
+    expect(odd.flat()).toEqual(range(0, 1200).filter((n) => n % 2 === 1))
+    expect(odd.map(({ length }) => length)).toEqual([400, 200])
+    expect((await pages({ through: 9 }, 4)).filter(({ length }) => length > 0)).toEqual([
+      [0, 1, 2, 3],
+      [4, 5, 6, 7],
+      [8, 9],
+    ])
+    expect((await pages({ letters: [7, 3, 3, 5000] }, 10)).flat()).toEqual([3, 7])
+    // Those that are large come one by one.
+    const large = await pages({ letters: range(1190, 1200) }, 10, 1000)
+    expect(large.filter(({ length }) => length > 0)).toEqual(range(1190, 1200).map((n) => [n]))
+    expect(await broker.deadLetterNumbers('q', {}, 1200, 10, 1e9)).toMatchObject({ numbers: [], end: 1200 })
+    await expect(broker.deadLetterNumbers('none', {}, 0, 10, 1e9)).rejects.toMatchObject({ code: 'no_queue' })
+  })
+
+  it('moves and deletes dead letters once, however often their numbers are given', async () => {
+    const world = await start({ maxMessages: 2 })
+    const { broker } = world
+    for (const n of range(0, 3)) {
+      await enqueue(broker, n)
+      const [delivery] = (await lease(broker)) as [Delivery]
+      await settle(broker, delivery, { kind: 'reject', error: 'no' })
+    }
+    await expect(broker.redrive('q', [0, 1, 2], 'q')).rejects.toMatchObject({ code: 'queue_limit' })
+    const counts = [
+      broker.redrive('q', [1, 0, 0], 'q'),
+      broker.redrive('q', [0], 'q'),
+      broker.purgeDeadLetters('q', [0, 2, 2, 9]),
+    ]
+    expect(await Promise.all(counts)).toEqual([2, 0, 1])
+    expect(seen(await lease(broker)).map(([n]) => n)).toEqual([0, 1])
+    expect(broker.queue('q')).toMatchObject({ deadLetters: 0 })
   })
 
   it('a purge that could not be stored frees no id', async () => {
@@ -171,7 +224,7 @@ onEveryBroker('queues', (brokers) => {
     for (const delivery of await lease(world.broker))
       await settle(world.broker, delivery, { kind: 'reject', error: 'no' })
     await settle(world.broker, deliveries[999] as Delivery, { kind: 'ack' })
-    expect(await world.broker.purgeDeadLetters('q', {})).toBe(10)
+    expect(await world.broker.purgeDeadLetters('q', range(0, 10))).toBe(10)
     expect(world.records()).toBe(empty)
     await enqueue(world.broker, 1)
     await world.broker.deleteQueue('q')
@@ -208,7 +261,7 @@ onEveryBroker('queues', (brokers) => {
     await settle(world.broker, delivery, { kind: 'nack', error: 'no', delayMs: 0 })
     expect(await lease(world.broker)).toEqual([])
     world.passTime()
-    await world.broker.purgeDeadLetters('q', {})
+    await world.broker.purgeDeadLetters('q', [0])
     expect((await world.broker.queues())[0]).toMatchObject({ depth: 0, bytes: 0, droppedTotal: 1 })
   })
 })

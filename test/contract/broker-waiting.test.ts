@@ -26,7 +26,7 @@ onEveryBroker('publishes that wait for room, where the queue changes,', (brokers
       )
     await publish(0)
     const receipts = range(1, count + 1).map((n) => publish(n))
-    await broker.purgeDeadLetters('q', { letters: [] })
+    await broker.purgeDeadLetters('q', [])
     expect(broker.waiting.count).toBe(count)
     return { broker, publish, receipts }
   }
@@ -78,7 +78,7 @@ onEveryBroker('publishes that wait for room, where the queue changes,', (brokers
     const { broker, publish, receipts } = await waiting(1)
     const publishers = range(0, 20).map(() => ({}))
     const all = range(0, 4000).map((n) => publish(n, publishers[n % 20] as object))
-    await broker.purgeDeadLetters('q', { letters: [] })
+    await broker.purgeDeadLetters('q', [])
     for (const publisher of publishers) broker.withdraw(publisher)
     expect(new Set(await Promise.all(all))).toEqual(new Set(['connection_lost']))
     await broker.purgeQueue('q')

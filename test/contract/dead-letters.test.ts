@@ -142,6 +142,22 @@ onEveryEngine('dead letters', (hubs) => {
     expect(await publisher.queues.show('q')).toMatchObject({ depth: 0, deadLetters: 0 })
   })
 
+  it('of a queue that is declared again during a redrive are not taken for those of the queue before it', async () => {
+    const { client, publisher, letters } = await withLetters(10, (n) => n, [{ name: 'other' }])
+    const redriven = refusal(letters.redrive('q', {}, { to: 'other', perSecond: 20 }))
+    await untilQueue(publisher, 'other', ({ depth }) => depth > 0)
+    await publisher.queues.delete('q')
+    const { depth } = await publisher.queues.show('other')
+    expect(depth).toBeLessThan(10)
+    await publisher.queues.declare({ name: 'q' })
+    client().consume('q', (delivery) => delivery.reject())
+    for (const n of range(0, 10)) await publisher.enqueue('q', n)
+    await untilQueue(publisher, 'q', ({ deadLetters }) => deadLetters === 10)
+    expect(await redriven).toMatchObject({ code: 'no_queue' })
+    expect(await publisher.queues.show('q')).toMatchObject({ deadLetters: 10 })
+    expect(await publisher.queues.show('other')).toMatchObject({ depth })
+  })
+
   it('stay if the queue that they are redriven to is deleted meanwhile', async () => {
     const { publisher, letters } = await withLetters(3000, (n) => n, [{ name: 'other' }])
     const redriven = refusal(letters.redrive('q', {}, { to: 'other' }))

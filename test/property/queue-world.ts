@@ -120,7 +120,7 @@ export class World {
         const letters = await this.broker.deadLetters('q', {}, 0, 1000)
         const letter = letters[step.which % Math.max(1, letters.length)]
         if (!letter) return
-        const purged = this.broker.purgeDeadLetters('q', { letters: [letter.letter] })
+        const purged = this.broker.purgeDeadLetters('q', [letter.letter])
         expect(await outcomeOf(purged)).toBe(fails ? 'storage_failed' : 'done')
         if (!fails) model.letters.splice(letters.indexOf(letter), 1)
         return
@@ -177,7 +177,7 @@ export class World {
       for (const [, card] of drafts) this.model.publish(card, this.now)
     }
     // As many commits as it may take, all of which fail, before time has its effect.
-    for (const _ of drafts) await this.broker.purgeDeadLetters('q', { letters: [] }).catch(() => {})
+    for (const _ of drafts) await this.broker.purgeDeadLetters('q', []).catch(() => {})
   }
 
   private async ackAndPublish(lease: ModelLease, messages: readonly Publish[], fails: boolean): Promise<void> {
@@ -248,11 +248,12 @@ export class World {
 
   private async redrive(limit: number, twice: boolean, fails: boolean): Promise<void> {
     const { model, now, broker } = this
+    const { numbers } = await broker.deadLetterNumbers('q', {}, 0, limit, Number.POSITIVE_INFINITY)
+    const asked = model.letters.slice(0, limit)
+    expect(numbers.length).toBe(asked.length)
     // Asked for twice at once: no letter is moved by both.
-    for (const ask of twice
-      ? [broker.redrive('q', {}, 'q', limit), broker.redrive('q', {}, 'q', limit)]
-      : [broker.redrive('q', {}, 'q', limit)]) {
-      const letters = model.letters.slice(0, limit)
+    for (const ask of Array.from({ length: twice ? 2 : 1 }, () => broker.redrive('q', numbers, 'q'))) {
+      const letters = model.letters.filter((letter) => asked.includes(letter))
       const cards = letters.map(({ card }) => ({ ...card, ...ANEW, publishedAt: now }))
       const fits = model.fits(cards)
       const code = fits ? (fails && cards.length > 0 ? 'storage_failed' : 'done') : 'queue_limit'
@@ -280,7 +281,7 @@ export class World {
     // Of those that wait for room each may have expired: it comes in, in a round of its own, and goes.
     for (let rounds = 10 + this.model.held.length; rounds > 0; rounds--) {
       this.underTest.passTime()
-      await this.broker.purgeDeadLetters('q', { letters: [] })
+      await this.broker.purgeDeadLetters('q', [])
     }
   }
 

@@ -12,6 +12,7 @@ import type {
   Delivery,
   DeliveryId,
   Draft,
+  LetterNumbers,
   QueueState,
   Settlement,
   StreamState,
@@ -326,16 +327,22 @@ export class EmbeddedBroker implements Broker {
     return this.letters.page(queue, filter, from, limit)
   }
 
-  deadLetterBatches(queue: string, filter: DeadLetterFilter, limit: number, maxBytes: number): AsyncIterable<number[]> {
-    return this.letters.batches(queue, filter, limit, maxBytes)
+  deadLetterNumbers(
+    queue: string,
+    filter: DeadLetterFilter,
+    from: number,
+    limit: number,
+    bytes: number,
+  ): Promise<LetterNumbers> {
+    return this.letters.numbers(queue, filter, from, limit, bytes)
   }
 
-  redrive(queue: string, filter: DeadLetterFilter, to: string, limit: number): Promise<number> {
-    return this.letters.redrive(queue, filter, to, limit)
+  redrive(queue: string, numbers: readonly number[], to: string): Promise<number> {
+    return this.letters.redrive(queue, numbers, to)
   }
 
-  purgeDeadLetters(queue: string, filter: DeadLetterFilter): Promise<number> {
-    return this.letters.purge(queue, filter)
+  purgeDeadLetters(queue: string, numbers: readonly number[]): Promise<number> {
+    return this.letters.purge(queue, numbers)
   }
 
   async close(): Promise<void> {

@@ -1,6 +1,8 @@
 import { setImmediate } from 'node:timers/promises'
 import { FanfareError } from '../../../../shared/errors.ts'
 import type { DeadLetter, DeadLetterFilter } from '../../../../shared/queues.ts'
+import type { LetterNumbers } from '../../broker.ts'
+import { lettersMeant } from '../../rules/dead-letters.ts'
 import type { Logs } from '../logs.ts'
 import { entryOf, type FoundLetter, seqOf, shownLetter } from '../queue/dead-letters.ts'
 import { bytesInBody } from '../stored-block.ts'
@@ -25,89 +27,84 @@ export class DeadLetterOperations {
 
   /** One page of dead letters, as they are shown. */
   async page(queue: string, filter: DeadLetterFilter, from: number, limit: number): Promise<DeadLetter[]> {
-    const page: DeadLetter[] = []
-    let bytes = 0
-    for await (const found of this.lettersFrom(queue, filter, from)) {
-      for (const letter of found) {
-        page.push(shownLetter(letter, queue))
-        bytes += letter.value.length
-        if (page.length >= limit || bytes >= PAGE_BYTES) return page
-      }
-    }
-    return page
+    const { taken } = await this.take(queue, filter, from, limit, PAGE_BYTES, (found) => shownLetter(found, queue))
+    return taken
   }
 
-  /** The numbers of all dead letters that match, in batches that are bounded by count and bytes. */
-  async *batches(queue: string, filter: DeadLetterFilter, limit: number, maxBytes: number): AsyncIterable<number[]> {
-    let batch: number[] = []
-    let bytes = 0
-    for await (const found of this.lettersFrom(queue, filter, 0)) {
-      for (const { letter, value } of found) {
-        batch.push(letter)
-        bytes += value.length
-        if (batch.length < limit && bytes < maxBytes) continue
-        yield batch
-        batch = []
-        bytes = 0
-      }
-    }
-    if (batch.length > 0) yield batch
+  async numbers(
+    queue: string,
+    filter: DeadLetterFilter,
+    from: number,
+    limit: number,
+    bytes: number,
+  ): Promise<LetterNumbers> {
+    const { taken, next, end } = await this.take(queue, filter, from, limit, bytes, ({ letter }) => letter)
+    return { numbers: taken, next, end }
   }
 
-  /** Moves dead letters to a queue: all that match, up to `limit`, in one commit. */
-  async redrive(queue: string, filter: DeadLetterFilter, to: string, limit: number): Promise<number> {
-    let moved: number[] = []
+  /** Moves dead letters to a queue, in one commit. */
+  async redrive(queue: string, numbers: readonly number[], to: string): Promise<number> {
+    let count = 0
     await this.commits.change((_, now) => {
       const [origin, target] = [this.logs.queueOf(queue), this.logs.queueOf(to)]
-      const letters: { found: FoundLetter; entry: ReturnType<typeof entryOf> }[] = []
-      for (const found of origin.letters.matching(filter)) {
-        if (letters.push({ found, entry: entryOf(found, now) }) >= limit) break
-      }
-      const bytes = letters.reduce((sum, { entry }) => sum + bytesInBody(entry.wire), 0)
+      const found = origin.letters.of(numbers)
+      const entries = found.map((each) => entryOf(each, now))
+      const bytes = entries.reduce((sum, { wire }) => sum + bytesInBody(wire), 0)
       // Checked before anything is staged: all of them move, or none.
-      if (!target.hasRoom(bytes, letters.length)) throw new FanfareError('queue_limit', `"${to}"`)
-      for (const { found, entry } of letters) {
+      if (!target.hasRoom(bytes, entries.length)) throw new FanfareError('queue_limit', `"${to}"`)
+      for (const [at, entry] of entries.entries()) {
         const seq = this.logs.touch(target).add(entry)
-        const before = seqOf(found)
+        const before = seqOf(found[at] as FoundLetter)
         if (before !== undefined) this.dedup.moved({ id: origin.id, seq: before }, { id: target.id, name: to, seq })
       }
-      moved = letters.map(({ found }) => found.letter)
-      this.logs.touch(origin).letters.remove(moved)
-      return nothingToUndo
-    })
-    return moved.length
-  }
-
-  async purge(queue: string, filter: DeadLetterFilter): Promise<number> {
-    let count = 0
-    await this.commits.change(() => {
-      const origin = this.logs.queueOf(queue)
-      const letters: number[] = []
-      const seqs: number[] = []
-      for (const found of origin.letters.matching(filter)) {
-        letters.push(found.letter)
-        const seq = seqOf(found)
-        if (seq !== undefined) seqs.push(seq)
-      }
-      this.logs.touch(origin).letters.remove(letters)
-      this.dedup.purged(origin, seqs)
-      count = letters.length
+      this.logs.touch(origin).letters.remove(found)
+      count = found.length
       return nothingToUndo
     })
     return count
   }
 
-  /** Yields between steps, so that the hub can do other work. Leaves out letters that are added meanwhile. */
-  private async *lettersFrom(
+  async purge(queue: string, numbers: readonly number[]): Promise<number> {
+    let count = 0
+    await this.commits.change(() => {
+      const origin = this.logs.queueOf(queue)
+      const found = origin.letters.of(numbers)
+      this.logs.touch(origin).letters.remove(found)
+      this.dedup.purged(
+        origin,
+        found.map(seqOf).filter((seq) => seq !== undefined),
+      )
+      count = found.length
+      return nothingToUndo
+    })
+    return count
+  }
+
+  /**
+   * Takes something of each letter that matches, until there is enough of it. Yields between steps, so that the hub can do
+   * other work. Leaves out letters that are added meanwhile.
+   */
+  private async take<Taken>(
     queue: string,
     filter: DeadLetterFilter,
     from: number,
-  ): AsyncIterable<readonly FoundLetter[]> {
+    limit: number,
+    bytes: number,
+    of: (found: FoundLetter) => Taken,
+  ): Promise<{ taken: Taken[]; next: number; end: number }> {
     const { letters, nextLetter } = this.logs.queueOf(queue)
-    for (let at: number | undefined = from; at !== undefined; ) {
-      const { found, next }: ReturnType<typeof letters.step> = letters.step(filter, at, nextLetter)
-      yield found
-      if (next !== undefined) await setImmediate()
+    const { to: end } = lettersMeant(filter, from, nextLetter)
+    const taken: Taken[] = []
+    let left = bytes
+    for (let at = from; ; ) {
+      const { found, next } = letters.step(filter, at, end, limit - taken.length, left)
+      for (const each of found) {
+        taken.push(of(each))
+        left -= each.value.length
+      }
+      if (next === undefined) return { taken, next: end, end }
+      await setImmediate()
+      if (taken.length >= limit || left <= 0) return { taken, next, end }
       at = next
     }
   }

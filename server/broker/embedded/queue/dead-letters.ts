@@ -54,26 +54,30 @@ export class DeadLetters {
    * Some of the letters that match a filter, from one number up to another, and where the next step begins. A step is bounded by
    * the letters and bytes that it reads.
    */
-  step(filter: DeadLetterFilter, from: number, to: number): { found: FoundLetter[]; next: number | undefined } {
+  step(
+    filter: DeadLetterFilter,
+    from: number,
+    to: number,
+    limit: number,
+    bytes: number,
+  ): { found: FoundLetter[]; next: number | undefined } {
     const found: FoundLetter[] = []
     const meets = condition(filter)
-    let looked = 0
-    let bytes = 0
+    let letters = STEP_LETTERS
+    let left = Math.min(bytes, STEP_BYTES)
     for (const { letter, value } of this.between(filter, from, to)) {
-      if (looked >= STEP_LETTERS || bytes >= STEP_BYTES) return { found, next: letter }
-      looked++
-      bytes += value.length
+      if (letters <= 0 || left <= 0 || found.length >= limit) return { found, next: letter }
+      letters--
+      left -= value.length
       if (!this.removed.has(letter) && meets(value)) found.push({ letter, value })
     }
     return { found, next: undefined }
   }
 
-  /** Those that meet a filter, one at a time, without what this commit removes. */
-  *matching(filter: DeadLetterFilter): Iterable<FoundLetter> {
-    const meets = condition(filter)
-    for (const found of this.between(filter, 0, Number.MAX_SAFE_INTEGER)) {
-      if (!this.removed.has(found.letter) && meets(found.value)) yield found
-    }
+  /** Those of these numbers, without what this commit removes. */
+  of(letters: readonly number[]): FoundLetter[] {
+    const found = [...this.between({ letters }, 0, Number.MAX_SAFE_INTEGER)]
+    return found.filter(({ letter }) => !this.removed.has(letter))
   }
 
   private *between(filter: DeadLetterFilter, from: number, end: number): Iterable<FoundLetter> {
@@ -101,8 +105,8 @@ export class DeadLetters {
     this.buriedBytes += value.length
   }
 
-  remove(letters: readonly number[]): void {
-    for (const letter of letters) this.removed.add(letter)
+  remove(letters: readonly FoundLetter[]): void {
+    for (const { letter } of letters) this.removed.add(letter)
   }
 
   /**
