@@ -10,7 +10,7 @@ import { isExpired } from '../../server/broker/rules/expiry.ts'
 import { fateOf, whenExpired, whenOverflowing } from '../../server/broker/rules/fate.ts'
 import { Identities, isForgotten } from '../../server/broker/rules/identity.ts'
 import { isReplaced, isWorthCompacting, valueName } from '../../server/broker/rules/last-value.ts'
-import { couldTake, isWithin } from '../../server/broker/rules/limits.ts'
+import { isWithin, roomFor } from '../../server/broker/rules/limits.ts'
 import { dueAfterRestart } from '../../server/broker/rules/order.ts'
 import { splitRecord } from '../../server/broker/rules/record.ts'
 import { firstByCount, isBlockOver, isTooOld, tooOldAt } from '../../server/broker/rules/retention.ts'
@@ -101,23 +101,26 @@ describe('dead letters', () => {
   })
 })
 
-it('a queue takes what fits, what its overflow makes room for, and what it may wait for', () => {
+it('a queue finds free room, makes some, has a publish wait for some, or has none', () => {
   const limits = { maxMessages: 3, maxBytes: 100 }
   const one = { messages: 1, bytes: 40 }
   const held = { messages: 3, bytes: 90 }
   const waiting = { messages: 1, bytes: 40 }
-  const takes = (overflow: 'reject' | 'drop-oldest' | 'dead-letter' | 'block', stays = waiting, more = one) =>
-    couldTake({ ...limits, overflow }, held, stays, more)
+  const room = (overflow: 'reject' | 'drop-oldest' | 'dead-letter' | 'block', leaves = waiting, more = one) =>
+    roomFor({ ...limits, overflow }, held, leaves, more)
   expect([isWithin(limits, 3, 100), isWithin(limits, 4, 1), isWithin(limits, 1, 101)]).toEqual([true, false, false])
-  expect([takes('reject'), takes('drop-oldest'), takes('dead-letter'), takes('block')]).toEqual([
-    false,
-    true,
-    true,
-    true,
+  expect([room('reject'), room('drop-oldest'), room('dead-letter'), room('block')]).toEqual([
+    'none',
+    'made',
+    'made',
+    'awaited',
   ])
+  for (const overflow of ['reject', 'drop-oldest', 'block'] as const) {
+    expect(room(overflow, waiting, { messages: 0, bytes: 10 })).toBe('free')
+  }
   // What is in flight makes no room, and what is too large has none to wait for.
-  expect(takes('drop-oldest', { messages: 0, bytes: 0 })).toBe(false)
-  expect(takes('block', waiting, { messages: 1, bytes: 101 })).toBe(false)
+  expect(room('drop-oldest', { messages: 0, bytes: 0 })).toBe('none')
+  expect(room('block', waiting, { messages: 1, bytes: 101 })).toBe('none')
 })
 
 it('time: expiry, delays across a clock that was set back, age, and the window of ids', () => {

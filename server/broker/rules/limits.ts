@@ -19,22 +19,29 @@ export function makesRoom(overflow: Overflow): boolean {
 }
 
 /**
- * Whether a queue could take `more`: now, or once its overflow has made room, or for `block`, once consumers have.
+ * Where a queue finds room for more: it is free, or made by the overflow, or awaited from consumers; or there is none, and
+ * what needs it is refused.
+ */
+export type Room = 'free' | 'made' | 'awaited' | 'none'
+
+/**
+ * Decides on the room for `more`.
  *
- * @param held all that it holds, what is in flight included
+ * @param held all that the queue holds, what is in flight included
  * @param waiting of these, what could make room
  */
-export function couldTake(
+export function roomFor(
   options: Limits & Pick<QueueOptions, 'overflow'>,
   held: Amount,
   waiting: Amount,
   more: Amount,
-): boolean {
+): Room {
   const { overflow, maxBytes } = options
+  const messages = held.messages + more.messages
+  const bytes = held.bytes + more.bytes
+  if (isWithin(options, messages, bytes)) return 'free'
   // All that it holds may leave some day.
-  if (overflow === 'block') return more.bytes <= maxBytes
-  const stays = makesRoom(overflow) ? waiting : NOTHING
-  return isWithin(options, held.messages - stays.messages + more.messages, held.bytes - stays.bytes + more.bytes)
+  if (overflow === 'block') return more.bytes <= maxBytes ? 'awaited' : 'none'
+  const made = makesRoom(overflow) && isWithin(options, messages - waiting.messages, bytes - waiting.bytes)
+  return made ? 'made' : 'none'
 }
-
-const NOTHING: Amount = { messages: 0, bytes: 0 }

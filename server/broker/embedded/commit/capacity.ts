@@ -58,8 +58,8 @@ export class Capacity {
       )
     const needs = this.needsOf(drafts, now)
     for (const [queue, { bytes, messages }] of needs) {
-      const waits = queue.options.overflow === 'block' && !queue.hasRoom(bytes, messages)
-      if (waits || !queue.couldTake(bytes, messages)) return full(queue)
+      const room = queue.roomFor(bytes, messages)
+      if (room === 'awaited' || room === 'none') return full(queue)
     }
     for (const [queue, { bytes, messages }] of needs) this.logs.touch(queue).makeRoom(bytes, messages, now)
     return undefined
@@ -78,11 +78,11 @@ export class Capacity {
     }
     const bytes = this.bytesOf(draft, now)
     // All are checked before any makes room: a refused publish must not cost other messages anything.
-    const refusing = queues.find((queue) => !queue.couldTake(bytes))
+    const rooms = queues.map((queue) => queue.roomFor(bytes))
+    const refusing = queues[rooms.indexOf('none')]
     if (refusing) return full(refusing)
     const turn = waited ? this.waiting.isFirst(waited, this.blocks) : !this.waiting.isBehind(draft, this.blocks)
-    const blocked = queues.some((queue) => queue.options.overflow === 'block' && !queue.hasRoom(bytes))
-    if (!turn || blocked) return waited ? 'wait' : this.wait(draft, bytes)
+    if (!turn || rooms.includes('awaited')) return waited ? 'wait' : this.wait(draft, bytes)
     for (const queue of queues) this.logs.touch(queue).makeRoom(bytes, 1, now)
     return 'admitted'
   }

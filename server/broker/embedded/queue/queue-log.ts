@@ -4,7 +4,7 @@ import type { QueueOptions, QueueStatus } from '../../../../shared/queues.ts'
 import type { Delivery, Ending, QueueState } from '../../broker.ts'
 import { deathNote, parksGroup } from '../../rules/dead-letters.ts'
 import { type Death, fateOf, type Retry, whenExpired, whenOverflowing } from '../../rules/fate.ts'
-import { type Amount, couldTake, isWithin, makesRoom } from '../../rules/limits.ts'
+import { type Amount, isWithin, makesRoom, type Room, roomFor } from '../../rules/limits.ts'
 import { DEFAULT_PRIORITY, dueAfterRestart } from '../../rules/order.ts'
 import { blockKey, parkedKey, queueKey, toJson, under } from '../store/keys.ts'
 import type { Change, Reader } from '../store/store.ts'
@@ -146,19 +146,19 @@ export class QueueLog implements QueueState {
     return isWithin(this.options, schedule.size + stage.messages + messages, this.bytes + stage.bytes + bytes)
   }
 
-  /** Whether they could fit: now, or once its overflow or its consumers have made room. */
-  couldTake(bytes: number, messages = 1): boolean {
+  /** Where it finds room for them, given what is staged already. */
+  roomFor(bytes: number, messages = 1): Room {
     const { waiting, waitingBytes } = this.schedule
-    return couldTake(this.options, this.held, { messages: waiting, bytes: waitingBytes }, { messages, bytes })
+    return roomFor(this.options, this.held, { messages: waiting, bytes: waitingBytes }, { messages, bytes })
   }
 
   /** Whether they fit in the next commit only: what would have to make room is still coming in with this one. */
   takesNext(bytes: number, messages = 1): boolean {
-    if (!makesRoom(this.options.overflow) || this.couldTake(bytes, messages)) return false
+    if (!makesRoom(this.options.overflow) || this.roomFor(bytes, messages) !== 'none') return false
     const { entries, entryBytes } = this.stage
     const { waiting, waitingBytes } = this.schedule
     const then = { messages: waiting + entries.length, bytes: waitingBytes + entryBytes }
-    return couldTake(this.options, this.held, then, { messages, bytes })
+    return roomFor(this.options, this.held, then, { messages, bytes }) !== 'none'
   }
 
   /** All that it holds, given what is staged already. */
@@ -166,7 +166,7 @@ export class QueueLog implements QueueState {
     return { messages: this.schedule.size + this.stage.messages, bytes: this.bytes + this.stage.bytes }
   }
 
-  /** Takes messages from the head until those fit that it could take. */
+  /** Takes messages from the head until those fit for which room is free or can be made. */
   makeRoom(bytes: number, messages: number, now: number): void {
     while (!this.hasRoom(bytes, messages)) {
       this.stage.oldest ??= this.schedule.waitingItems()[Symbol.iterator]()
