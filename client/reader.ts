@@ -1,4 +1,4 @@
-interface Asker<Item> {
+interface PendingRead<Item> {
   readonly resolve: (result: IteratorResult<Item, undefined>) => void
   readonly reject: (error: unknown) => void
 }
@@ -12,7 +12,7 @@ export const DONE = { value: undefined, done: true } as const
 export class Reader<Item> implements AsyncIterableIterator<Item, undefined> {
   readonly #take: () => IteratorResult<Item, undefined> | undefined
   readonly #close: () => Promise<void>
-  readonly #askers: Asker<Item>[] = []
+  readonly #askers: PendingRead<Item>[] = []
   #over = false
 
   /** `take` gives the next item or the end, nothing if neither is there, and throws why it ended, once. */

@@ -1,35 +1,35 @@
 import type { Draft } from './broker.ts'
 
 /** A publish that waits, and its places in lines. */
-export interface Waiting {
+export interface WaitingPublish {
   readonly draft: Draft
   /** What it counts towards the limit. */
   readonly bytes: number
-  readonly places: readonly Place[]
+  readonly places: readonly PlaceInLine[]
 }
 
-interface Place {
-  readonly line: Line
-  readonly waiting: Waiting
-  before: Place | undefined
-  behind: Place | undefined
+interface PlaceInLine {
+  readonly line: WaitingLine
+  readonly waiting: WaitingPublish
+  before: PlaceInLine | undefined
+  behind: PlaceInLine | undefined
 }
 
 /** Publishes in the order of their arrival. Linked, because any of them may leave, and there may be 100,000 of them. */
-class Line {
+class WaitingLine {
   count = 0
   bytes = 0
-  first: Place | undefined = undefined
+  first: PlaceInLine | undefined = undefined
   /** The queue whose line it is; undefined for the line of an owner and topic. */
   readonly queue: string | undefined
-  private last: Place | undefined = undefined
+  private last: PlaceInLine | undefined = undefined
 
   constructor(queue?: string) {
     this.queue = queue
   }
 
-  join(waiting: Waiting): Place {
-    const place: Place = { line: this, waiting, before: this.last, behind: undefined }
+  join(waiting: WaitingPublish): PlaceInLine {
+    const place: PlaceInLine = { line: this, waiting, before: this.last, behind: undefined }
     if (this.last) this.last.behind = place
     else this.first = place
     this.last = place
@@ -38,7 +38,7 @@ class Line {
     return place
   }
 
-  leave({ waiting, before, behind }: Place): void {
+  leave({ waiting, before, behind }: PlaceInLine): void {
     if (before) before.behind = behind
     else this.first = behind
     if (behind) behind.before = before
@@ -47,7 +47,7 @@ class Line {
     this.bytes -= waiting.bytes
   }
 
-  *all(): Iterable<Waiting> {
+  *all(): Iterable<WaitingPublish> {
     for (let place = this.first; place; place = place.behind) yield place.waiting
   }
 }
@@ -63,10 +63,10 @@ export class WaitingPublishes {
   bytes = 0
   /** Maximum of `bytes`; 0 for no limit. */
   readonly limitBytes: number
-  private readonly byQueue = new Map<string, Line>()
-  private readonly byOwner = new Map<object, Map<string, Line>>()
+  private readonly byQueue = new Map<string, WaitingLine>()
+  private readonly byOwner = new Map<object, Map<string, WaitingLine>>()
   /** Those to ask again. */
-  private readonly asked = new Set<Waiting>()
+  private readonly asked = new Set<WaitingPublish>()
   private readonly gone = new WeakSet<object>()
   /** Owners that have disconnected while a publish of theirs was not kept. */
   private readonly cutShort = new WeakSet<object>()
@@ -76,8 +76,8 @@ export class WaitingPublishes {
   }
 
   add(draft: Draft, bytes: number): void {
-    const places: Place[] = []
-    const waiting: Waiting = { draft, bytes, places }
+    const places: PlaceInLine[] = []
+    const waiting: WaitingPublish = { draft, bytes, places }
     places.push(this.lineOf(draft).join(waiting))
     for (const name of draft.route.queues) places.push(this.lineTo(name).join(waiting))
     this.count++
@@ -85,7 +85,7 @@ export class WaitingPublishes {
   }
 
   /** Removes one, and checks again those that waited after it. */
-  remove(waiting: Waiting): void {
+  remove(waiting: WaitingPublish): void {
     const { owner, topic } = waiting.draft
     for (const place of waiting.places) {
       const { line } = place
@@ -108,7 +108,7 @@ export class WaitingPublishes {
   }
 
   /** Whether a publish that waits is the first of its owner and topic, and of each queue whose line counts. */
-  isFirst({ places }: Waiting, counts: (queue: string) => boolean): boolean {
+  isFirst({ places }: WaitingPublish, counts: (queue: string) => boolean): boolean {
     return places.every(({ line: { queue }, before }) => !before || (queue !== undefined && !counts(queue)))
   }
 
@@ -123,7 +123,7 @@ export class WaitingPublishes {
     return this.asked.size > 0
   }
 
-  ask(waiting: Waiting): void {
+  ask(waiting: WaitingPublish): void {
     this.asked.add(waiting)
   }
 
@@ -139,7 +139,7 @@ export class WaitingPublishes {
   }
 
   /** Those to ask, also those that come to be asked meanwhile. */
-  *takeAsked(): Iterable<Waiting> {
+  *takeAsked(): Iterable<WaitingPublish> {
     for (const waiting of this.asked) {
       this.asked.delete(waiting)
       yield waiting
@@ -173,16 +173,16 @@ export class WaitingPublishes {
     return this.cutShort.has(owner)
   }
 
-  private lineTo(queue: string): Line {
+  private lineTo(queue: string): WaitingLine {
     let line = this.byQueue.get(queue)
     if (!line) {
-      line = new Line(queue)
+      line = new WaitingLine(queue)
       this.byQueue.set(queue, line)
     }
     return line
   }
 
-  private lineOf({ owner, topic }: Draft): Line {
+  private lineOf({ owner, topic }: Draft): WaitingLine {
     let topics = this.byOwner.get(owner)
     if (!topics) {
       topics = new Map()
@@ -190,7 +190,7 @@ export class WaitingPublishes {
     }
     let line = topics.get(topic)
     if (!line) {
-      line = new Line()
+      line = new WaitingLine()
       topics.set(topic, line)
     }
     return line

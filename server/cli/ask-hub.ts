@@ -5,7 +5,7 @@ import { addHub, addTimeout, connectTo, type HubAddress } from './connection-opt
 import { jsonLine } from './data.ts'
 
 /** What every command has that asks a hub for something. */
-export interface HubOptions extends HubAddress {
+export interface CommandOptions extends HubAddress {
   readonly timeoutMs: number
   readonly json?: true
 }
@@ -19,7 +19,7 @@ export function asking(name: string, text: string): Command {
 
 /** Connects for one task. */
 export async function askHub(
-  { timeoutMs, ...hub }: Pick<HubOptions, 'url' | 'token' | 'timeoutMs'>,
+  { timeoutMs, ...hub }: Pick<CommandOptions, 'url' | 'token' | 'timeoutMs'>,
   task: (client: Client) => Promise<void>,
 ): Promise<void> {
   const client = connectTo(hub, 'fanfare')
@@ -34,7 +34,7 @@ export async function askHub(
 /** `readable` also gets the hub's time: pass it if the items have times to compare with it. */
 export function print<Item>(
   items: readonly Item[],
-  { json }: Pick<HubOptions, 'json'>,
+  { json }: Pick<CommandOptions, 'json'>,
   readable: (items: readonly Item[], now: number) => string,
   now = 0,
 ): void {

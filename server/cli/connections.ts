@@ -1,10 +1,10 @@
 import { Command } from 'commander'
 import type { ConnectionInfo } from '../../shared/sys.ts'
-import { askHub, asking, type HubOptions, print } from './ask-hub.ts'
+import { askHub, asking, type CommandOptions, print } from './ask-hub.ts'
 import { wholeNumber } from './connection-options.ts'
 import { columns, count, duration, size } from './table.ts'
 
-interface Page extends HubOptions {
+interface PageOptions extends CommandOptions {
   readonly from?: number
   readonly limit?: number
 }
@@ -15,7 +15,7 @@ export function connectionsCommand(): Command {
     asking('list', 'the open connections in a table')
       .option('--from <number>', 'the first one wanted', wholeNumber('from', 0))
       .option('--limit <n>', 'so many at most, 1,000 or less', wholeNumber('limit', 1))
-      .action(({ from, limit, ...options }: Page) =>
+      .action(({ from, limit, ...options }: PageOptions) =>
         askHub(options, async (client) => {
           const page = { ...(from !== undefined && { from }), ...(limit !== undefined && { limit }) }
           const { count: open, connections } = await client.connections.list(page)
@@ -27,7 +27,7 @@ export function connectionsCommand(): Command {
   const one = (name: string, text: string) => asking(name, text).argument('<connection>', 'its id')
   command.addCommand(
     one('show', 'everything about one connection, its subscriptions too').action(
-      (connection: string, options: HubOptions) =>
+      (connection: string, options: CommandOptions) =>
         askHub(options, async ({ connections, hub }) =>
           print([await connections.show(connection)], options, details, hub.now()),
         ),
@@ -35,7 +35,7 @@ export function connectionsCommand(): Command {
   )
   return command.addCommand(
     one('disconnect', 'end it; its client connects again after a wait').action(
-      (connection: string, options: HubOptions) =>
+      (connection: string, options: CommandOptions) =>
         askHub(options, ({ connections }) => connections.disconnect(connection)),
     ),
   )

@@ -1,12 +1,12 @@
 import { Command, Option } from 'commander'
 import type { DeadLetterAdmin } from '../../client/queues.ts'
 import type { DeadLetter, DeadLetterFilter, DeadReason } from '../../shared/queues.ts'
-import { askHub, asking, type HubOptions, print } from './ask-hub.ts'
+import { askHub, asking, type CommandOptions, print } from './ask-hub.ts'
 import { wholeNumber } from './connection-options.ts'
 import { shownData } from './data.ts'
 import { counted, letterTable } from './queue-table.ts'
 
-interface FilterOptions extends HubOptions {
+interface FilterOptions extends CommandOptions {
   readonly topic?: string
   readonly key?: string
   readonly reason?: DeadReason

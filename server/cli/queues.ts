@@ -1,12 +1,12 @@
 import { Command, Option } from 'commander'
 import type { QueueDeclaration } from '../../client/queues.ts'
 import type { QueueInfo } from '../../shared/queues.ts'
-import { askHub, asking, type HubOptions, print } from './ask-hub.ts'
+import { askHub, asking, type CommandOptions, print } from './ask-hub.ts'
 import { collectHeader, wholeNumber } from './connection-options.ts'
 import { deadLettersCommand } from './dead-letters.ts'
 import { counted, queueDetails, queueTable } from './queue-table.ts'
 
-interface Declared extends HubOptions, Omit<QueueDeclaration, 'name' | 'bindings' | 'backoff'> {
+interface DeclareQueueOptions extends CommandOptions, Omit<QueueDeclaration, 'name' | 'bindings' | 'backoff'> {
   readonly header?: Record<string, string>
   readonly any?: true
   readonly backoffBase?: string
@@ -18,32 +18,32 @@ export function queuesCommand(): Command {
     'look at the queues of a hub and their dead letters, and change them',
   )
   command.addCommand(
-    asking('list', 'all queues in a table, and which of them only grow').action((options: HubOptions) =>
+    asking('list', 'all queues in a table, and which of them only grow').action((options: CommandOptions) =>
       askHub(options, async ({ queues }) => print(await queues.list(), options, queueTable)),
     ),
     { isDefault: true },
   )
   const one = (name: string, text: string) => asking(name, text).argument('<name>', 'of the queue')
   command.addCommand(
-    one('show', 'everything about one queue, its parked groups too').action((name: string, options: HubOptions) =>
+    one('show', 'everything about one queue, its parked groups too').action((name: string, options: CommandOptions) =>
       askHub(options, async ({ queues }) => print([await queues.show(name)], options, details)),
     ),
   )
   command.addCommand(declareCommand())
   command.addCommand(
-    one('delete', 'delete it with its messages and dead letters').action((name: string, options: HubOptions) =>
+    one('delete', 'delete it with its messages and dead letters').action((name: string, options: CommandOptions) =>
       askHub(options, ({ queues }) => queues.delete(name)),
     ),
   )
   command.addCommand(
-    one('purge', 'let go of the messages that wait').action((name: string, options: HubOptions) =>
+    one('purge', 'let go of the messages that wait').action((name: string, options: CommandOptions) =>
       askHub(options, async ({ queues }) => print([{ count: await queues.purge(name) }], options, counted('let go'))),
     ),
   )
   command.addCommand(
     one('unpark', 'let a group go on that waits since one of it died')
       .argument('<key>', 'of the group')
-      .action((name: string, key: string, options: HubOptions) =>
+      .action((name: string, key: string, options: CommandOptions) =>
         askHub(options, ({ queues }) => queues.unpark(name, key)),
       ),
   )
@@ -68,7 +68,7 @@ function declareCommand(): Command {
     .addOption(oneOf('--on-expiry <what>', 'of a message that expires', ['drop', 'dead-letter']))
     .addOption(oneOf('--on-dead-letter <what>', 'of the group of one that died', ['continue', 'park']))
     .option('--max-dead-letters <n>', 'most dead letters', wholeNumber('max-dead-letters', 1))
-    .action((name: string, topics: string[], { url, token, timeoutMs, json, ...declared }: Declared) =>
+    .action((name: string, topics: string[], { url, token, timeoutMs, json, ...declared }: DeclareQueueOptions) =>
       askHub({ url, timeoutMs, ...(token !== undefined && { token }) }, async ({ queues }) =>
         print([await queues.declare(declarationOf(name, topics, declared))], json ? { json } : {}, details),
       ),
@@ -78,7 +78,7 @@ function declareCommand(): Command {
 function declarationOf(
   name: string,
   topics: readonly string[],
-  { header, any, backoffBase: base, backoffCap: cap, ...rest }: Omit<Declared, keyof HubOptions>,
+  { header, any, backoffBase: base, backoffCap: cap, ...rest }: Omit<DeclareQueueOptions, keyof CommandOptions>,
 ): QueueDeclaration {
   const match = header && (any ? { any: header } : { all: header })
   const backoff = { ...(base !== undefined && { base }), ...(cap !== undefined && { cap }) }

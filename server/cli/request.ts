@@ -3,7 +3,7 @@ import { askHub } from './ask-hub.ts'
 import { addHub, addTimeout, collectHeader, type HubAddress, wholeNumber } from './connection-options.ts'
 import { jsonLine, parseData, shownData } from './data.ts'
 
-interface RequestOptions extends HubAddress {
+interface RequestFlags extends HubAddress {
   readonly timeoutMs: number
   readonly replyMs: number
   readonly header?: Record<string, string>
@@ -16,7 +16,7 @@ export function requestCommand(): Command {
     .argument('[data]', 'JSON; what is not JSON is sent as a string')
     .option('--reply-ms <n>', 'longest wait for the reply', wholeNumber('reply-ms', 1), 10_000)
     .option('--header <name=value>', 'header of the request, may be repeated', collectHeader)
-    .action((topic: string, data: string | undefined, { header, replyMs, ...hub }: RequestOptions) =>
+    .action((topic: string, data: string | undefined, { header, replyMs, ...hub }: RequestFlags) =>
       askHub(hub, async (client) => {
         const options = { timeoutMs: replyMs, raw: true, ...(header && { headers: header }) }
         const reply = await client.request<string>(topic, data === undefined ? undefined : parseData(data), options)

@@ -2,7 +2,7 @@ import { type Batch, BatchBuilder } from '../engine/batch.ts'
 import { Encoded } from '../topic/encoded.ts'
 
 /** A check that the client has not answered. */
-interface Asked {
+interface SentCheck {
   readonly n: number
   readonly at: number
   /** Everything up to here was written before it. */
@@ -47,7 +47,7 @@ export class Checks {
   private sent = 0
   private handled = 0
   private bound: number
-  private asked: Asked[] = []
+  private asked: SentCheck[] = []
   private last = { n: 0, at: 0, position: 0 }
   private writes = 0
   /** The time of the line itself, and when the last quick answer came. */
@@ -162,7 +162,7 @@ export class Checks {
     return this.onTheWay >= this.bound || (oldest !== undefined && now - oldest.at > this.lineMs + 2 * SLACK_MS)
   }
 
-  private learn({ alone, position, onTheWay }: Asked, ms: number, now: number): void {
+  private learn({ alone, position, onTheWay }: SentCheck, ms: number, now: number): void {
     if (this.boundBefore !== undefined) {
       // What was written before the line had been emptied says nothing of it.
       if (!alone) return

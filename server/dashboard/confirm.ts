@@ -2,7 +2,7 @@ import { html, nothing, render } from 'lit/html.js'
 import { canAct } from './acts.ts'
 import { onDraw } from './schedule.ts'
 
-export interface Question {
+export interface Confirmation {
   readonly title: string
   /** What will happen, and what of it cannot be undone. */
   readonly text: string
@@ -13,7 +13,7 @@ export interface Question {
 }
 
 /** Asks in a dialog, and resolves to the answer: false for Cancel and Escape. */
-export function confirmed({ title, text, verb, typed }: Question): Promise<boolean> {
+export function confirmed({ title, text, verb, typed }: Confirmation): Promise<boolean> {
   const dialog = document.createElement('dialog')
   dialog.setAttribute('aria-labelledby', 'question')
   let ready = typed === undefined

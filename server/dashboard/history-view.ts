@@ -5,17 +5,17 @@ import { tick } from './format.ts'
 import { hubNow } from './hub.ts'
 import { unanswered } from './parts.ts'
 import { poll } from './poll.ts'
-import { href, type Route } from './route.ts'
+import { href, type PageRoute } from './route.ts'
 
 /** A range: how far it reaches back, and from how much time to the next its samples are, in seconds. */
-interface Range {
+interface TimeRange {
   readonly words: string
   readonly title: string
   readonly seconds: number
   readonly stepS: number
 }
 
-const RANGES: Readonly<Record<HistoryRange, Range>> = {
+const RANGES: Readonly<Record<HistoryRange, TimeRange>> = {
   minutes: { words: '5 minutes', title: 'The last five minutes', seconds: 300, stepS: 1 },
   day: { words: '24 hours', title: 'The last 24 hours', seconds: 86_400, stepS: 60 },
 }
@@ -35,7 +35,7 @@ export interface HistoryView {
   close(): void
 }
 
-export function historyOf(route: Route, of: { readonly of: string; readonly name?: string }): HistoryView {
+export function historyOf(route: PageRoute, of: { readonly of: string; readonly name?: string }): HistoryView {
   const range: HistoryRange = route.query.get('range') === 'day' ? 'day' : 'minutes'
   const { stepS } = RANGES[range]
   const history = poll<History>('hub.history', { ...of, range }, stepS * 1000)
@@ -73,7 +73,7 @@ function drawn(
 }
 
 /** The switch between the ranges. */
-function choice(route: Route, range: HistoryRange): TemplateResult {
+function choice(route: PageRoute, range: HistoryRange): TemplateResult {
   return html`<nav class="ranges" aria-label="Range of the charts">${Object.entries(RANGES).map(([name, { words }]) => {
     const query = { ...Object.fromEntries(route.query), range: name === 'minutes' ? '' : name }
     return html`<a href=${href([route.section, ...route.rest], query)} aria-current=${name === range}>${words}</a>`

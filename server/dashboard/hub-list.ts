@@ -1,6 +1,6 @@
 import type { SearchWithHistory } from '../../shared/sys.ts'
 import { type Polled, poll } from './poll.ts'
-import { type Route, setQuery } from './route.ts'
+import { type PageRoute, setQuery } from './route.ts'
 import { type Placed, StillRows } from './still.ts'
 
 /** Rows on one page of a list. */
@@ -9,7 +9,7 @@ export const PAGE_ROWS = 50
 /** How long typing in a filter may pause before the hub is asked, in milliseconds. */
 const TYPING_MS = 200
 
-interface Source<Answer, Row> {
+interface ListSource<Answer, Row> {
   readonly method: string
   readonly rows: (answer: Answer) => readonly Row[]
   readonly keyOf: (row: Row) => string
@@ -31,14 +31,14 @@ const lastAnswers = new Map<string, Counts>()
 
 /** A list of the hub: the page of it, in the order and with the filter that the address says, asked for once a second. */
 export class HubList<Row, Answer extends Counts> {
-  readonly route: Route
+  readonly route: PageRoute
   readonly keyOf: (row: Row) => string
-  private readonly source: Source<Answer, Row>
+  private readonly source: ListSource<Answer, Row>
   private readonly still: StillRows<Row>
   private polled: Polled<Answer>
   private timer: ReturnType<typeof setTimeout> | undefined = undefined
 
-  constructor(route: Route, source: Source<Answer, Row>) {
+  constructor(route: PageRoute, source: ListSource<Answer, Row>) {
     this.route = route
     this.source = source
     this.keyOf = source.keyOf

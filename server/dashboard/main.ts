@@ -18,7 +18,7 @@ import { openTail } from './pages/tail.ts'
 import { openTopics } from './pages/topics.ts'
 import type { Level } from './parts.ts'
 import { missingRights, seenOnly } from './rights.ts'
-import { currentRoute, href, type Route } from './route.ts'
+import { currentRoute, href, type PageRoute } from './route.ts'
 import { invalidate, onDraw } from './schedule.ts'
 import { loginHref, whoami, whoView } from './who.ts'
 
@@ -33,10 +33,10 @@ const SECTIONS: readonly (readonly [section: string, title: string])[] = [
 ]
 
 const app = document.getElementById('app') as HTMLElement
-let route: Route
+let route: PageRoute
 let page: Page
 
-function opener({ section, rest }: Route): OpenPage {
+function opener({ section, rest }: PageRoute): OpenPage {
   switch (section) {
     case 'connections':
       return rest[0] ? openConnection : openConnections
@@ -59,7 +59,7 @@ function opener({ section, rest }: Route): OpenPage {
 
 function navigate(): void {
   page?.close?.()
-  const before = route as Route | undefined
+  const before = route as PageRoute | undefined
   route = currentRoute()
   page = opener(route)(route)
   document.title = `${page.title} – Fanfare`

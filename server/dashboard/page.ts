@@ -1,5 +1,5 @@
 import type { TemplateResult } from 'lit/html.js'
-import type { Route } from './route.ts'
+import type { PageRoute } from './route.ts'
 
 /** One section of the page while it is open. */
 export interface Page {
@@ -9,4 +9,4 @@ export interface Page {
   close?(): void
 }
 
-export type OpenPage = (route: Route) => Page
+export type OpenPage = (route: PageRoute) => Page

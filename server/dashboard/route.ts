@@ -1,14 +1,14 @@
 import { invalidate } from './schedule.ts'
 
 /** Where on the page one is: `#/queues/thumbnails/dead-letters?reason=rejected`. */
-export interface Route {
+export interface PageRoute {
   readonly section: string
   /** The parts behind the section. */
   readonly rest: readonly string[]
   readonly query: URLSearchParams
 }
 
-export function currentRoute(): Route {
+export function currentRoute(): PageRoute {
   const [path = '', query = ''] = location.hash.replace(/^#\/?/, '').split('?')
   const [section, ...rest] = path.split('/').map(decoded)
   return { section: section || 'overview', rest, query: new URLSearchParams(query) }
@@ -21,7 +21,7 @@ export function href(parts: readonly string[], query: Readonly<Record<string, st
 }
 
 /** Changes one word of the query where one is: the way back stays as long as it was. */
-export function setQuery(route: Route, name: string, value: string): void {
+export function setQuery(route: PageRoute, name: string, value: string): void {
   if (value === '') route.query.delete(name)
   else route.query.set(name, value)
   history.replaceState(null, '', href([route.section, ...route.rest], Object.fromEntries(route.query)))

@@ -3,7 +3,7 @@ import { html, nothing, type TemplateResult } from 'lit/html.js'
 import { count } from './format.ts'
 import { type Counts, type HubList, PAGE_ROWS } from './hub-list.ts'
 import { type Content, empty, unanswered } from './parts.ts'
-import { href, type Route } from './route.ts'
+import { href, type PageRoute } from './route.ts'
 
 /** Maximum number of rows in a table that comes as a whole. */
 export const MOST_ROWS = 50
@@ -101,7 +101,7 @@ function sortHead<Row, Answer extends Counts>(
 }
 
 /** The address of the same place with other words in its query. */
-function here(route: Route, query: Readonly<Record<string, string>>): string {
+function here(route: PageRoute, query: Readonly<Record<string, string>>): string {
   return href([route.section, ...route.rest], { ...Object.fromEntries(route.query), ...query })
 }
 

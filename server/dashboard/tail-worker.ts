@@ -15,13 +15,13 @@ const MOST = 100
 /** Maximum length of a payload that is shown, in characters. */
 const MAX_TEXT = 16_000
 
-type Waiting = TailItem | { readonly message: Message; readonly number: number; readonly at: number }
+type Unshown = TailItem | { readonly message: Message; readonly number: number; readonly at: number }
 
 let wanted = ''
 let number = 0
 let received = 0
 let matching = 0
-let waiting: Waiting[] = []
+let waiting: Unshown[] = []
 let skipped = 0
 
 self.onmessage = ({ data: { url, tokenUrl, pattern, text } }: MessageEvent<TailRequest>) => {
@@ -62,7 +62,7 @@ function hasText({ topic, id, key, headers, data, raw }: Message): boolean {
   )
 }
 
-function add(item: Waiting): void {
+function add(item: Unshown): void {
   waiting.push(item)
   // The newest are kept. Cutting in bulk costs nothing: an array of this length is shifted in one go.
   if (waiting.length >= MOST * 20) cut()
@@ -83,7 +83,7 @@ function flush(): void {
   skipped = received = matching = 0
 }
 
-function shown({ message, number, at }: Exclude<Waiting, TailItem>): TailMessage {
+function shown({ message, number, at }: Exclude<Unshown, TailItem>): TailMessage {
   const { topic, id, key, headers, data } = message
   const payload = shownPayload(data instanceof Uint8Array ? data : message.raw, MAX_TEXT)
   return { kind: 'message', number, at, topic, id, key, headers, payload }

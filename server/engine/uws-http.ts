@@ -52,7 +52,7 @@ const OWN_HEADERS = ['content-length', 'transfer-encoding', 'connection']
 
 /** Serves one HTTP request through the fetch-style handler. Call before anything is awaited. */
 export function serveHttp(response: UwsResponse, request: UwsRequest, url: URL, http: UwsHttp): void {
-  const exchange = new Exchange(response)
+  const exchange = new UwsExchange(response)
   const { app } = http
   app.arrived(exchange)
   exchange
@@ -77,7 +77,7 @@ export function closeIfOpen(connection: { close(): unknown }): void {
 }
 
 /** One request and its answer. uWebSockets.js does not say which connection it came on, nor that there is one before its request. */
-class Exchange implements HttpConnection {
+class UwsExchange implements HttpConnection {
   readonly remoteAddress: string
   private readonly response: UwsResponse
   private readonly gone = new AbortController()

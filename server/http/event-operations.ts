@@ -8,7 +8,7 @@ import { EVENT_HEADERS } from './end-event.ts'
 import { EventSocket } from './event-socket.ts'
 import { EventWriter, NOT_BEGUN } from './event-writer.ts'
 import { headersOf } from './header-params.ts'
-import { type Exchange, OPENING, type Operation } from './operation.ts'
+import { type HttpExchange, OPENING, type Operation } from './operation.ts'
 import { problemResponse, refusalOf } from './problem.ts'
 
 const utf8 = new TextEncoder()
@@ -56,7 +56,7 @@ export const eventOperations: readonly Operation[] = [
   },
 ]
 
-async function events({ hub, request, peer, access, params }: Exchange): Promise<Response> {
+async function events({ hub, request, peer, access, params }: HttpExchange): Promise<Response> {
   const query = checkParams(Query, params)
   const frames = subscribeFrames(query, request.headers.get('last-event-id') || query.lastEventId)
   if (request.method === 'HEAD') return new Response(null, { headers: HEADERS })

@@ -7,7 +7,7 @@ import { type Last, lastText } from '../../shared/streams.ts'
 import { matchesPattern } from '../../shared/topic.ts'
 
 /** A subscription as an event stream knows it. Its number is its place in the list. */
-interface Place {
+interface EventSubscription {
   readonly pattern: string
   readonly words: readonly string[]
   /** Messages that name no subscription are for this one, too. */
@@ -28,7 +28,7 @@ export const NOT_BEGUN = '-'
  * pattern that matches it, so that each message comes once. An id is the position of each subscription, in order.
  */
 export class EventWriter {
-  private readonly places: readonly Place[]
+  private readonly places: readonly EventSubscription[]
 
   constructor(subscriptions: readonly SubscribeFrame[]) {
     this.places = subscriptions.map(({ pattern, from }) => ({
@@ -75,7 +75,7 @@ export class EventWriter {
     }
   }
 
-  private message(frame: MessageFrame, only: Place | undefined): string {
+  private message(frame: MessageFrame, only: EventSubscription | undefined): string {
     const owner = this.ownerOf(frame.topic)
     for (const place of only ? [only] : this.places) {
       const offset = place.stream === undefined ? undefined : frame.offsets?.[place.stream]
@@ -85,7 +85,7 @@ export class EventWriter {
     return `${this.id}data: ${jsonText(frame)}\n\n`
   }
 
-  private ownerOf(topic: string): Place | undefined {
+  private ownerOf(topic: string): EventSubscription | undefined {
     if (this.places.length === 1) return this.places[0]
     const words = topic.split('.')
     return this.places.find((place) => matchesPattern(place.words, words))
@@ -100,18 +100,18 @@ export class EventWriter {
 }
 
 /** The last messages of each topic come first; where it goes on among them, those that had come stay away. */
-function begin(place: Place, last: Last, { epoch, offset }: SubscribedFrame): void {
+function begin(place: EventSubscription, last: Last, { epoch, offset }: SubscribedFrame): void {
   place.last = { last: last.last, before: offset }
   place.offset = last.epoch === epoch ? last.offset : undefined
 }
 
-function reach(place: Place, offset: number): void {
+function reach(place: EventSubscription, offset: number): void {
   place.offset = offset
   // From there on everything comes.
   if (offset > (place.last?.before ?? 0)) place.last = undefined
 }
 
-function positionText({ stream, epoch = '', offset, last }: Place): string {
+function positionText({ stream, epoch = '', offset, last }: EventSubscription): string {
   if (last && stream !== undefined) return lastText(epoch, { ...last, offset })
   return offset === undefined ? NOT_BEGUN : `${epoch}:${offset}`
 }

@@ -36,7 +36,7 @@ export interface HttpContext {
 }
 
 /** A request that has been read as far as its operation says. */
-export interface Exchange {
+export interface HttpExchange {
   readonly hub: HttpContext
   readonly request: Request
   readonly peer: HttpPeer | undefined
@@ -66,7 +66,7 @@ export interface Operation {
   readonly answers: readonly Answer[]
   /** Beside those that every request may meet. */
   readonly refusals: readonly ErrorCode[]
-  run(exchange: Exchange): Promise<Response>
+  run(exchange: HttpExchange): Promise<Response>
 }
 
 export interface Answer {
@@ -116,7 +116,7 @@ export function call(
   }
 }
 
-export function callerOf({ access, peer }: Exchange): Caller {
+export function callerOf({ access, peer }: HttpExchange): Caller {
   return { access, address: peer?.remoteAddress ?? '' }
 }
 

@@ -3,7 +3,7 @@ import { type ErrorCode, FanfareError } from '../../shared/errors.ts'
 import { QUEUE_TOPIC } from '../../shared/queues.ts'
 import { isJson, publishesOf, rawJsonOf, readBody, requireJson } from './body.ts'
 import { headersOf } from './header-params.ts'
-import { type Answer, type Exchange, jsonText, OPENING, type Operation, STORING } from './operation.ts'
+import { type Answer, type HttpExchange, jsonText, OPENING, type Operation, STORING } from './operation.ts'
 import { problemOf, problemResponse } from './problem.ts'
 import type { Result } from './publisher.ts'
 import { Problem, Publish, Receipt } from './schemas.ts'
@@ -105,7 +105,7 @@ export const publishOperations: readonly Operation[] = [
   },
 ]
 
-async function publishJson(exchange: Exchange): Promise<Response> {
+async function publishJson(exchange: HttpExchange): Promise<Response> {
   const { hub, request } = exchange
   const bytes = await readBody(request, hub.frameBytes)
   requireJson(request)
@@ -129,7 +129,7 @@ async function publishJson(exchange: Exchange): Promise<Response> {
   return jsonText(refused > 0 ? 207 : 200, `[${answers.join(',')}]`)
 }
 
-async function publishBody(exchange: Exchange, params: Record<string, unknown>): Promise<Response> {
+async function publishBody(exchange: HttpExchange, params: Record<string, unknown>): Promise<Response> {
   const { hub, request } = exchange
   const { header, ...rest } = params
   const bytes = await readBody(request, hub.frameBytes)
@@ -143,7 +143,7 @@ async function publishBody(exchange: Exchange, params: Record<string, unknown>):
   return single(await publish(exchange, [item], bytes))
 }
 
-function publish({ hub, request, peer, access }: Exchange, items: readonly unknown[], body: Uint8Array) {
+function publish({ hub, request, peer, access }: HttpExchange, items: readonly unknown[], body: Uint8Array) {
   const bytes = request.url.length + body.length
   return hub.publisher.publish(items, { address: peer?.remoteAddress ?? '', access, bytes, signal: request.signal })
 }

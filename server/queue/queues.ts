@@ -18,7 +18,7 @@ import type { Lease } from './leases.ts'
 import { Lookout } from './lookout.ts'
 import { QueueMonitor } from './monitor.ts'
 
-interface Binding extends QueueBinding, Indexed {
+interface BoundPattern extends QueueBinding, Indexed {
   /** Of its queue: the order of queues in receipts. */
   readonly number: number
 }
@@ -28,7 +28,7 @@ interface Queue {
   readonly number: number
   /** As they were declared. */
   declared: QueueOptions['bindings']
-  bindings: readonly Binding[]
+  bindings: readonly BoundPattern[]
   readonly consumers: Consumer[]
   readonly dealer: Dealer
   readonly monitor: QueueMonitor
@@ -50,7 +50,7 @@ export interface QueueFigures {
 export class Queues {
   private readonly broker: Broker
   private readonly byName = new Map<string, Queue>()
-  private readonly bindings = new PatternIndex<Binding>()
+  private readonly bindings = new PatternIndex<BoundPattern>()
   /** What operators do with dead letters. */
   readonly letters: DeadLetterActs
   private readonly quota: NameQuota
@@ -115,8 +115,8 @@ export class Queues {
   }
 
   bindingsOf(words: readonly string[]): readonly QueueBinding[] {
-    const unconditional = new Map<string, Binding>()
-    const conditional: Binding[] = []
+    const unconditional = new Map<string, BoundPattern>()
+    const conditional: BoundPattern[] = []
     for (const bindings of this.bindings.match(words)) {
       for (const binding of bindings) {
         if (binding.match === undefined) unconditional.set(binding.queue, binding)

@@ -1,6 +1,6 @@
 import type { Overflow, QueueOptions } from '../../../shared/queues.ts'
 
-type Limits = Pick<QueueOptions, 'maxMessages' | 'maxBytes'>
+type QueueLimits = Pick<QueueOptions, 'maxMessages' | 'maxBytes'>
 
 /** Messages and their bytes. */
 export interface Amount {
@@ -9,7 +9,7 @@ export interface Amount {
 }
 
 /** Whether a queue that holds this much is within its limits. */
-export function isWithin({ maxMessages, maxBytes }: Limits, messages: number, bytes: number): boolean {
+export function isWithin({ maxMessages, maxBytes }: QueueLimits, messages: number, bytes: number): boolean {
   return messages <= maxMessages && bytes <= maxBytes
 }
 
@@ -22,7 +22,7 @@ export function makesRoom(overflow: Overflow): boolean {
  * Where a queue finds room for more: it is free, or made by the overflow, or awaited from consumers; or there is none, and
  * what needs it is refused.
  */
-export type Room = 'free' | 'made' | 'awaited' | 'none'
+export type QueueRoom = 'free' | 'made' | 'awaited' | 'none'
 
 /**
  * Decides on the room for `more`.
@@ -31,11 +31,11 @@ export type Room = 'free' | 'made' | 'awaited' | 'none'
  * @param waiting of these, what could make room
  */
 export function roomFor(
-  options: Limits & Pick<QueueOptions, 'overflow'>,
+  options: QueueLimits & Pick<QueueOptions, 'overflow'>,
   held: Amount,
   waiting: Amount,
   more: Amount,
-): Room {
+): QueueRoom {
   const { overflow, maxBytes } = options
   const messages = held.messages + more.messages
   const bytes = held.bytes + more.bytes

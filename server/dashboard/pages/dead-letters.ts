@@ -9,15 +9,15 @@ import { errorText, notice, tell } from '../notices.ts'
 import type { OpenPage } from '../page.ts'
 import { deleted, empty, heading, moment, unanswered } from '../parts.ts'
 import { type Polled, poll } from '../poll.ts'
-import { href, type Route, setQuery } from '../route.ts'
+import { href, type PageRoute, setQuery } from '../route.ts'
 import { invalidate } from '../schedule.ts'
 import { insideLetter } from './letter.ts'
 import { Letters, PAGE, REASONS } from './letters.ts'
 
 /** What is open of a queue's dead letters. */
-interface Open {
+interface OpenLetters {
   readonly name: string
-  readonly route: Route
+  readonly route: PageRoute
   readonly letters: Letters
   readonly queue: Polled<QueueInfo>
   perSecond: string
@@ -34,7 +34,7 @@ interface Chosen {
 export const openDeadLetters: OpenPage = (route) => {
   const name = route.rest[0] ?? ''
   const queue = poll<QueueInfo>('queues.show', { name })
-  const open: Open = { name, route, letters: new Letters(name, route), queue, perSecond: '', busy: false }
+  const open: OpenLetters = { name, route, letters: new Letters(name, route), queue, perSecond: '', busy: false }
   return {
     title: `Dead letters of ${name}`,
     view: () => deadLetters(open),
@@ -45,7 +45,7 @@ export const openDeadLetters: OpenPage = (route) => {
   }
 }
 
-function deadLetters(open: Open): TemplateResult {
+function deadLetters(open: OpenLetters): TemplateResult {
   const { name, letters, queue } = open
   const { value, gone } = queue
   const total = gone ? undefined : value?.deadLetters
@@ -55,7 +55,7 @@ function deadLetters(open: Open): TemplateResult {
     ${value && gone ? deleted('queue') : html`${filters(open)} ${actions(open)} ${list(open)}`}`
 }
 
-function list(open: Open): TemplateResult {
+function list(open: OpenLetters): TemplateResult {
   const { letters } = open
   if (letters.error !== undefined || !letters.letters) return unanswered(letters.error)
   const rows = letters.arranged()
@@ -83,7 +83,7 @@ function turn(go: () => void): void {
   scrollTo(0, 0)
 }
 
-function filters({ route, letters }: Open): TemplateResult {
+function filters({ route, letters }: OpenLetters): TemplateResult {
   const set = (event: Event) => {
     const { name, value } = event.target as HTMLInputElement
     setQuery(route, name, value)
@@ -100,7 +100,7 @@ function filters({ route, letters }: Open): TemplateResult {
   </form>`
 }
 
-function actions(open: Open): TemplateResult {
+function actions(open: OpenLetters): TemplateResult {
   const { letters, busy } = open
   const some = letters.selected.size
   const none = busy || !canAct() || !letters.letters?.length
@@ -120,12 +120,12 @@ function actions(open: Open): TemplateResult {
 }
 
 /** 0 for no limit; undefined if it is not a rate. */
-function perSecondOf({ perSecond }: Open): number | undefined {
+function perSecondOf({ perSecond }: OpenLetters): number | undefined {
   const text = perSecond.trim()
   return text === '' ? 0 : Number(text) > 0 && Number.isFinite(Number(text)) ? Number(text) : undefined
 }
 
-function letter(open: Open, dead: DeadLetter, isPast: boolean): TemplateResult {
+function letter(open: OpenLetters, dead: DeadLetter, isPast: boolean): TemplateResult {
   const { letters } = open
   const { letter, message, reason, error } = dead
   const isOpen = letters.open.has(letter)
@@ -154,7 +154,7 @@ function toggle(set: Set<number>, letter: number): void {
 }
 
 /** The selected letters, or those that match the filter; undefined if the hub cannot say how many these are. */
-async function chosen({ name, letters }: Open): Promise<Chosen | undefined> {
+async function chosen({ name, letters }: OpenLetters): Promise<Chosen | undefined> {
   if (letters.selected.size > 0) {
     const selected = [...letters.selected]
     return { filter: { letters: selected }, words: counted(selected.length, 'selected dead letter') }
@@ -183,7 +183,7 @@ function filterText({ reason, error, topic, key }: DeadLetterFilter): string {
   return parts.filter(Boolean).join('; ')
 }
 
-async function redrive(open: Open): Promise<void> {
+async function redrive(open: OpenLetters): Promise<void> {
   const perSecond = perSecondOf(open)
   const some = perSecond === undefined ? undefined : await chosen(open)
   if (!some) return
@@ -195,11 +195,11 @@ async function redrive(open: Open): Promise<void> {
   if (yes) await move(open, some.filter, perSecond ?? 0)
 }
 
-async function redriveOne(open: Open, letter: number): Promise<void> {
+async function redriveOne(open: OpenLetters, letter: number): Promise<void> {
   await move(open, { letters: [letter] }, 0)
 }
 
-async function move(open: Open, filter: DeadLetterFilter, perSecond: number): Promise<void> {
+async function move(open: OpenLetters, filter: DeadLetterFilter, perSecond: number): Promise<void> {
   const { name, letters } = open
   open.busy = true
   invalidate()
@@ -211,7 +211,7 @@ async function move(open: Open, filter: DeadLetterFilter, perSecond: number): Pr
   await letters.load()
 }
 
-async function purge(open: Open): Promise<void> {
+async function purge(open: OpenLetters): Promise<void> {
   const { name, letters } = open
   const some = await chosen(open)
   if (!some) return

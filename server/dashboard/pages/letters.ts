@@ -2,7 +2,7 @@ import type { DeadLetter, DeadLetterFilter, DeadReason, QueueStatus } from '../.
 import { isNoAnswer } from '../answer.ts'
 import { client } from '../hub.ts'
 import { errorText } from '../notices.ts'
-import type { Route } from '../route.ts'
+import type { PageRoute } from '../route.ts'
 import { invalidate } from '../schedule.ts'
 import { type Placed, StillRows } from '../still.ts'
 
@@ -27,7 +27,7 @@ export class Letters {
   readonly selected = new Set<number>()
   readonly open = new Set<number>()
   private readonly queue: string
-  private readonly route: Route
+  private readonly route: PageRoute
   /** The first number of each page up to this one. */
   private starts: readonly number[] = [0]
   private timer: ReturnType<typeof setTimeout> | undefined = undefined
@@ -41,7 +41,7 @@ export class Letters {
   private loading = false
   private readonly still = new StillRows<DeadLetter>('.letters', ({ letter }) => String(letter))
 
-  constructor(queue: string, route: Route) {
+  constructor(queue: string, route: PageRoute) {
     this.queue = queue
     this.route = route
     void this.load()

@@ -5,7 +5,7 @@ import { connection, hubUrl, tokenUrl } from '../hub.ts'
 import type { OpenPage } from '../page.ts'
 import { empty, facts, heading, mark } from '../parts.ts'
 import { payloadView } from '../payload-view.ts'
-import { type Route, setQuery } from '../route.ts'
+import { type PageRoute, setQuery } from '../route.ts'
 import { dataChanged, invalidate } from '../schedule.ts'
 import { isHeld } from '../still.ts'
 import type { TailItem, TailMessage, TailReport, TailRequest } from '../tail-messages.ts'
@@ -20,7 +20,7 @@ const RESTART_MS = 1000
 
 /** A tail that is open. */
 interface Tail {
-  readonly route: Route
+  readonly route: PageRoute
   worker: Worker | undefined
   pattern: string
   text: string

@@ -1,7 +1,7 @@
 import { FanfareError } from '../../../../shared/errors.ts'
 import type { Draft } from '../../broker.ts'
 import { composedBytes } from '../../compose.ts'
-import type { Waiting, WaitingPublishes } from '../../waiting.ts'
+import type { WaitingPublish, WaitingPublishes } from '../../waiting.ts'
 import type { Logs } from '../logs.ts'
 import type { QueueLog } from '../queue/queue-log.ts'
 import type { DedupWindow } from './dedup-window.ts'
@@ -69,7 +69,7 @@ export class Capacity {
    * Makes room for one draft, or gives why it is refused, or `wait`; then nothing is changed. `waited`: it is one of
    * those that wait.
    */
-  admit(draft: Draft, now: number, waited?: Waiting): 'admitted' | 'wait' | FanfareError {
+  admit(draft: Draft, now: number, waited?: WaitingPublish): 'admitted' | 'wait' | FanfareError {
     if (this.isKnown(draft)) return 'admitted'
     const { route } = draft
     const queues = this.logs.queuesOf(route)

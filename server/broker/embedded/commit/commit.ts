@@ -19,14 +19,14 @@ export interface Task {
 }
 
 /** What publishes: a draft, or an ack with publishes. */
-export type Publishing = Draft | Settlement
+export type PublishOrAck = Draft | Settlement
 
-export function isSettlement(publishing: Publishing): publishing is Settlement {
+export function isSettlement(publishing: PublishOrAck): publishing is Settlement {
   return 'ending' in publishing
 }
 
 /** The drafts of an ack, or the draft itself. */
-export function draftsOf(publishing: Publishing): readonly Draft[] {
+export function draftsOf(publishing: PublishOrAck): readonly Draft[] {
   return isSettlement(publishing) ? publishing.drafts : [publishing]
 }
 
@@ -60,18 +60,18 @@ export interface Commit {
 }
 
 /** What goes into one commit. */
-export interface Group {
+export interface CommitGroup {
   readonly tasks: readonly Task[]
   /** Those that publish nothing. They are staged first, because they make room. */
   readonly settlements: Settlement[]
   /** In the order of their arrival: a publisher's order on a topic holds for its acks, too. */
-  readonly publishing: Publishing[]
+  readonly publishing: PublishOrAck[]
   /** Bytes after which no more publishes that waited are taken in; undefined for none of them. */
   readonly waitedBytes: number | undefined
 }
 
 /** What a group needs room for: what the neediest of it does. */
-export function purposeOf({ settlements, publishing }: Group, { taken }: Commit): Purpose {
+export function purposeOf({ settlements, publishing }: CommitGroup, { taken }: Commit): Purpose {
   if (taken.waited > 0 || publishing.some((each) => draftsOf(each).some(isKept))) return 'message'
   return neediest(settlements.map(purposeOfSettlement))
 }
@@ -85,7 +85,7 @@ function isKept({ route: { streams, queues } }: Draft): boolean {
 }
 
 /** Ends what was not stored, or may have been. */
-export function fail(publishing: Publishing, error: FanfareError): void {
+export function fail(publishing: PublishOrAck, error: FanfareError): void {
   if (error.code === 'outcome_unknown') publishing.unknown(error)
   else publishing.refused(error)
 }

@@ -20,7 +20,7 @@ interface Named {
   readonly name: string
 }
 
-interface Route {
+interface StoredRoute {
   readonly streams: readonly Named[]
   readonly queues: readonly Named[]
 }
@@ -32,7 +32,7 @@ interface Route {
 interface StoredChapter extends Acts {
   readonly time: number
   readonly identities: string[]
-  readonly routes: Route[]
+  readonly routes: StoredRoute[]
   /** Of each identity, which of `routes`. */
   readonly routeAt: number[]
   /** One for each stream and then for each queue of each identity, in their order. */
@@ -198,16 +198,16 @@ export class DedupWindow {
     const { routes, routeAt } = this.staged
     // Mostly the messages of one topic come together.
     const last = routeAt.at(-1)
-    if (last !== undefined && isRouteOf(routes[last] as Route, streams, queues)) return last
+    if (last !== undefined && isRouteOf(routes[last] as StoredRoute, streams, queues)) return last
     // One that came earlier is stored twice: a commit to thousands of queues must not compare each with all others.
     for (let at = routes.length - 1; at >= Math.max(0, routes.length - COMPARED_ROUTES); at--) {
-      if (isRouteOf(routes[at] as Route, streams, queues)) return at
+      if (isRouteOf(routes[at] as StoredRoute, streams, queues)) return at
     }
     return routes.push({ streams: streams.map(nameOf), queues: queues.map(nameOf) }) - 1
   }
 
   private placesIn({ routes, routeAt, offsets }: Chapter, at: number): Places | undefined {
-    const routeOf = (n: number) => routes[routeAt[n] as number] as Route
+    const routeOf = (n: number) => routes[routeAt[n] as number] as StoredRoute
     let first = 0
     for (let n = 0; n < at; n++) first += routeOf(n).streams.length + routeOf(n).queues.length
     const { streams, queues } = routeOf(at)
@@ -256,7 +256,7 @@ function nameOf({ log }: { readonly log: StreamLog | QueueLog }): Named {
   return { id: log.id, name: log.options.name }
 }
 
-function isRouteOf(route: Route, streams: Places['streams'], queues: Places['queues']): boolean {
+function isRouteOf(route: StoredRoute, streams: Places['streams'], queues: Places['queues']): boolean {
   return (
     route.streams.length === streams.length &&
     route.queues.length === queues.length &&

@@ -13,11 +13,11 @@ import type { Store } from '../store/store.ts'
 import { Capacity } from './capacity.ts'
 import {
   type Commit,
+  type CommitGroup,
   fail,
   GROUP,
-  type Group,
   isSettlement,
-  type Publishing,
+  type PublishOrAck,
   purposeOf,
   purposeOfSettlement,
   type StagedMessage,
@@ -57,7 +57,7 @@ export class GroupCommit {
   generation = 0
   private readonly staging: Staging
   readonly waiting: WaitingPublishes
-  private readonly publishing: Publishing[] = []
+  private readonly publishing: PublishOrAck[] = []
   private readonly settlements: Settlement[] = []
   private tasks: Task[] = []
   /** Publishes were put off for declarations: they come before the next ones. */
@@ -160,18 +160,18 @@ export class GroupCommit {
     await this.commit({ tasks, settlements, publishing: this.nextPublishing(), waitedBytes })
   }
 
-  private nextPublishing(): Publishing[] {
+  private nextPublishing(): PublishOrAck[] {
     const { commitBytes } = this.store
     let bytes = 0
     let count = 0
     for (; count < Math.min(this.publishing.length, GROUP); count++) {
-      bytes += bytesIn(this.publishing[count] as Publishing)
+      bytes += bytesIn(this.publishing[count] as PublishOrAck)
       if (count > 0 && bytes > commitBytes) break
     }
     return this.publishing.splice(0, count)
   }
 
-  private async commit(group: Group): Promise<void> {
+  private async commit(group: CommitGroup): Promise<void> {
     const taken = { tasks: 0, settlements: 0, publishing: 0, waited: 0 }
     const lists = { changes: [], undo: [], waiters: [], declarations: [], messages: [] }
     const commit: Commit = { now: this.clock.now(), generation: this.generation, ...lists, taken }
@@ -228,7 +228,7 @@ export class GroupCommit {
   }
 
   /** Where some have found no room, what came along with them may still find it, or make some: a trim, an ack. */
-  private async recover(error: Error, commit: Commit, group: Group, purpose: Purpose): Promise<void> {
+  private async recover(error: Error, commit: Commit, group: CommitGroup, purpose: Purpose): Promise<void> {
     const full = error instanceof FanfareError && error.code === 'storage_full'
     if (!full || purpose === 'room') return this.undo(error, commit, group)
     const all = [...group.settlements, ...group.publishing.filter(isSettlement)]
@@ -239,7 +239,7 @@ export class GroupCommit {
   }
 
   /** Undoes a commit, and answers all waiters except `others`. */
-  private undo(error: Error, commit: Commit, group: Group, others: ReadonlySet<object> = new Set()): void {
+  private undo(error: Error, commit: Commit, group: CommitGroup, others: ReadonlySet<object> = new Set()): void {
     const { undo, waiters, taken, now } = commit
     const { unexpected } = this
     this.reads.release()
@@ -268,7 +268,7 @@ export class GroupCommit {
 }
 
 /** Bytes that it takes in all places together. */
-function bytesIn(publishing: Publishing): number {
+function bytesIn(publishing: PublishOrAck): number {
   if (isSettlement(publishing)) return publishing.drafts.reduce((sum, draft) => sum + bytesIn(draft), 0)
   const { bytes, route } = publishing
   return bytes * (route.streams.length + route.queues.length)

@@ -1,5 +1,5 @@
 import { removedKey, TABLES, toJson, under } from '../store/keys.ts'
-import type { Change, Reader } from '../store/store.ts'
+import type { Change, StoreReader } from '../store/store.ts'
 import { nothingToUndo } from './commit.ts'
 
 /** What one step removes at most: it is read first, and a commit has to stay short. */
@@ -12,11 +12,11 @@ const STEP_BYTES = 2 * 1024 * 1024
  * steps, after a restart too.
  */
 export class Removals {
-  private readonly reads: Reader
+  private readonly reads: StoreReader
   /** Numbers of what is not removed yet. */
   private readonly left = new Set<number>()
 
-  constructor(reads: Reader) {
+  constructor(reads: StoreReader) {
     this.reads = reads
     for (const [key] of reads.range(under('x'))) this.left.add(key[1] as number)
   }

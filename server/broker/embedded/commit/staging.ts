@@ -3,18 +3,18 @@ import type { Position } from '../../../../shared/streams.ts'
 import type { Draft, Placement, Settlement } from '../../broker.ts'
 import { compose } from '../../compose.ts'
 import { timeAfter } from '../../rules/retention.ts'
-import type { Waiting, WaitingPublishes } from '../../waiting.ts'
+import type { WaitingPublish, WaitingPublishes } from '../../waiting.ts'
 import type { Logs } from '../logs.ts'
 import type { StreamLog } from '../stream/stream-log.ts'
 import type { Capacity } from './capacity.ts'
 import {
   type Commit,
+  type CommitGroup,
   draftsOf,
   fail,
   GROUP,
-  type Group,
   isSettlement,
-  type Publishing,
+  type PublishOrAck,
   refuse,
   type StagedMessage,
   type Task,
@@ -25,7 +25,7 @@ import type { DedupWindow, Places } from './dedup-window.ts'
 /** What waits for the next commit. */
 interface Later {
   readonly settlements: Settlement[]
-  readonly publishing: Publishing[]
+  readonly publishing: PublishOrAck[]
 }
 
 /** Stages what a group brings: logs and ids take the change at once, and the commit gets what is to be stored. */
@@ -43,7 +43,7 @@ export class Staging {
   }
 
   /** Stages a group; what has to wait for the next commit goes to the front of `later`. */
-  stage(group: Group, commit: Commit, later: Later): void {
+  stage(group: CommitGroup, commit: Commit, later: Later): void {
     this.dedup.expire(commit.now)
     const { tasks, settlements, publishing } = group
     while (commit.taken.tasks < tasks.length) {
@@ -63,7 +63,7 @@ export class Staging {
     // They are routed anew once the hub knows what has changed.
     if (commit.declarations.length > 0) later.publishing.unshift(...publishing.splice(0))
     while (commit.taken.publishing < publishing.length) {
-      if (!this.stagePublishing(publishing[commit.taken.publishing] as Publishing, commit)) {
+      if (!this.stagePublishing(publishing[commit.taken.publishing] as PublishOrAck, commit)) {
         later.publishing.unshift(...publishing.splice(commit.taken.publishing))
         break
       }
@@ -83,7 +83,7 @@ export class Staging {
   }
 
   /** Stages, refuses or has wait what publishes. False: it has to wait for the next commit, with all that came after it. */
-  private stagePublishing(publishing: Publishing, commit: Commit): boolean {
+  private stagePublishing(publishing: PublishOrAck, commit: Commit): boolean {
     const gone = this.reroute(draftsOf(publishing), commit)
     if (gone) {
       refuse(publishing, gone, commit)
@@ -138,7 +138,7 @@ export class Staging {
   private stageWaiting(commit: Commit, maxBytes: number): void {
     if (this.waiting.count === 0) return
     for (const { options } of this.logs.touchedQueues) this.waiting.roomIn(options.name)
-    const next: Waiting[] = []
+    const next: WaitingPublish[] = []
     let bytes = 0
     for (const waiting of this.waiting.takeAsked()) {
       const { draft } = waiting

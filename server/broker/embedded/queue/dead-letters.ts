@@ -3,7 +3,7 @@ import type { DeadLetter, DeadLetterFilter, QueueOptions } from '../../../../sha
 import { jsonMessage } from '../../json-message.ts'
 import { type DeathNote, excessLetters, letterCondition, lettersMeant, redriven } from '../../rules/dead-letters.ts'
 import { fromJson, letterKey, toJson, under } from '../store/keys.ts'
-import type { Change, Reader } from '../store/store.ts'
+import type { Change, StoreReader } from '../store/store.ts'
 import type { Entry } from '../stored-block.ts'
 
 /** A dead letter as it is stored: the wire form, as text or as base64 of a record. */
@@ -34,13 +34,13 @@ export class DeadLetters {
   count = 0
   /** Those that exceeded the bound, since the hub started. */
   droppedTotal = 0
-  private readonly store: Reader
+  private readonly store: StoreReader
   private readonly id: number
   private buried: FoundLetter[] = []
   private buriedBytes = 0
   private removed = new Set<number>()
 
-  constructor(store: Reader, id: number) {
+  constructor(store: StoreReader, id: number) {
     this.store = store
     this.id = id
   }

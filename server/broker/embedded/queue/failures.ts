@@ -1,7 +1,7 @@
 import type { Retry } from '../../rules/fate.ts'
 import { failureKey, fromJson, toJson } from '../store/keys.ts'
-import type { Change, Reader } from '../store/store.ts'
-import type { Item } from './queue-item.ts'
+import type { Change, StoreReader } from '../store/store.ts'
+import type { QueueItem } from './queue-item.ts'
 
 /** What is stored of a message whose last attempt failed. */
 export interface Failure {
@@ -17,25 +17,25 @@ export interface Failure {
  * messages that wait for another attempt would have no bound.
  */
 export class Failures {
-  private readonly store: Reader
+  private readonly store: StoreReader
   private readonly id: number
 
-  constructor(store: Reader, id: number) {
+  constructor(store: StoreReader, id: number) {
     this.store = store
     this.id = id
   }
 
-  of({ seq }: Item): Failure | undefined {
+  of({ seq }: QueueItem): Failure | undefined {
     const stored = this.store.get(failureKey(this.id, seq))
     return stored && (fromJson(stored) as Failure)
   }
 
-  lastErrorOf(item: Item): string | undefined {
+  lastErrorOf(item: QueueItem): string | undefined {
     return item.failed ? this.of(item)?.error : undefined
   }
 
   /** Adds to a commit what failed and what is done. */
-  finish(retried: readonly (readonly [Item, Failure])[], done: readonly Item[], changes: Change[]): void {
+  finish(retried: readonly (readonly [QueueItem, Failure])[], done: readonly QueueItem[], changes: Change[]): void {
     for (const { seq, failed } of done) {
       if (failed) changes.push({ key: failureKey(this.id, seq), value: undefined })
     }

@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer'
 import { blockKey, doneKey, under } from '../store/keys.ts'
-import type { Change, Reader } from '../store/store.ts'
+import type { Change, StoreReader } from '../store/store.ts'
 import { StoredBlock } from '../stored-block.ts'
 
 /** A message, and the sequence number of the first message of its block. */
@@ -25,12 +25,12 @@ const CACHED = 64
  * says which are, so that an ack costs a few bytes and not a message.
  */
 export class QueueBlocks {
-  private readonly store: Reader
+  private readonly store: StoreReader
   private readonly id: number
   private readonly blocks = new Map<number, QueueBlock>()
   private readonly cache = new Map<number, StoredBlock | Uint8Array>()
 
-  constructor(store: Reader, id: number) {
+  constructor(store: StoreReader, id: number) {
     this.store = store
     this.id = id
   }

@@ -4,19 +4,19 @@ import type { QueueOptions, QueueStatus } from '../../../../shared/queues.ts'
 import type { Delivery, Ending, QueueState } from '../../broker.ts'
 import { deathNote, parksGroup } from '../../rules/dead-letters.ts'
 import { type Death, fateOf, type Retry, whenExpired, whenOverflowing } from '../../rules/fate.ts'
-import { type Amount, isWithin, makesRoom, type Room, roomFor } from '../../rules/limits.ts'
+import { type Amount, isWithin, makesRoom, type QueueRoom, roomFor } from '../../rules/limits.ts'
 import { DEFAULT_PRIORITY, dueAfterRestart } from '../../rules/order.ts'
 import { blockKey, parkedKey, queueKey, toJson, under } from '../store/keys.ts'
-import type { Change, Reader } from '../store/store.ts'
+import type { Change, StoreReader } from '../store/store.ts'
 import { bytesInBody, type Entry, encodeBlock, inBlocks } from '../stored-block.ts'
 import { DeadLetters } from './dead-letters.ts'
 import { Failures, failureOf } from './failures.ts'
-import { Leases } from './leases.ts'
+import { LeasedItems } from './leased-items.ts'
 import { QueueBlocks } from './queue-blocks.ts'
-import { type Item, newItem, storedItem } from './queue-item.ts'
+import { newItem, type QueueItem, storedItem } from './queue-item.ts'
 import { QueueSchedule } from './queue-schedule.ts'
 import { newStage, type Stage } from './queue-stage.ts'
-import { statusOf, type Totals } from './queue-status.ts'
+import { type QueueTotals, statusOf } from './queue-status.ts'
 
 /** What is stored of a queue beside its messages. */
 export interface QueueRecord {
@@ -31,9 +31,9 @@ export interface QueueRecord {
  * which take effect by `apply` or never, by `rollback`.
  */
 export class QueueLog implements QueueState {
-  readonly leases = new Leases()
+  readonly leases = new LeasedItems()
   readonly letters: DeadLetters
-  private readonly store: Reader
+  private readonly store: StoreReader
   private record: QueueRecord
   private staged: QueueRecord | undefined = undefined
   private readonly blocks: QueueBlocks
@@ -41,11 +41,11 @@ export class QueueLog implements QueueState {
   private readonly schedule = new QueueSchedule()
   private stage: Stage = newStage()
   bytes = 0
-  private readonly totals: Totals = { published: 0, acked: 0, redelivered: 0, dropped: 0 }
+  private readonly totals: QueueTotals = { published: 0, acked: 0, redelivered: 0, dropped: 0 }
   private stored: boolean
   private readonly clock: Clock
 
-  constructor(store: Reader, record: QueueRecord, clock: Clock, stored = true) {
+  constructor(store: StoreReader, record: QueueRecord, clock: Clock, stored = true) {
     this.store = store
     this.record = record
     this.clock = clock
@@ -147,7 +147,7 @@ export class QueueLog implements QueueState {
   }
 
   /** Where it finds room for them, given what is staged already. */
-  roomFor(bytes: number, messages = 1): Room {
+  roomFor(bytes: number, messages = 1): QueueRoom {
     const { waiting, waitingBytes } = this.schedule
     return roomFor(this.options, this.held, { messages: waiting, bytes: waitingBytes }, { messages, bytes })
   }
@@ -170,7 +170,7 @@ export class QueueLog implements QueueState {
   makeRoom(bytes: number, messages: number, now: number): void {
     while (!this.hasRoom(bytes, messages)) {
       this.stage.oldest ??= this.schedule.waitingItems()[Symbol.iterator]()
-      const oldest = this.stage.oldest.next().value as Item
+      const oldest = this.stage.oldest.next().value as QueueItem
       this.leave(oldest)
       this.giveUp(oldest, whenOverflowing(this.options, oldest.attempts), now)
     }
@@ -322,7 +322,7 @@ export class QueueLog implements QueueState {
     return this.staged
   }
 
-  private enter(item: Item, now: number): void {
+  private enter(item: QueueItem, now: number): void {
     this.bytes += item.bytes
     this.schedule.add(item, now)
   }
@@ -336,7 +336,7 @@ export class QueueLog implements QueueState {
     this.totals.published += entries.length
   }
 
-  private finishItem(item: Item, park = false): void {
+  private finishItem(item: QueueItem, park = false): void {
     this.stage.done.push(item)
     this.stage.messages--
     this.stage.bytes -= item.bytes
@@ -346,22 +346,22 @@ export class QueueLog implements QueueState {
     })
   }
 
-  private leave(item: Item): void {
+  private leave(item: QueueItem): void {
     this.schedule.hold(item)
     this.stage.leaving.push(item)
   }
 
-  private giveUp(item: Item, death: Death | undefined, now: number): void {
+  private giveUp(item: QueueItem, death: Death | undefined, now: number): void {
     if (death) this.bury(item, death, now)
     else this.discard(item)
   }
 
-  private discard(item: Item): void {
+  private discard(item: QueueItem): void {
     this.finishItem(item)
     this.stage.applied.push(() => this.totals.dropped++)
   }
 
-  private retry(item: Item, retry: Retry, now: number): void {
+  private retry(item: QueueItem, retry: Retry, now: number): void {
     const failure = failureOf(retry, now)
     this.stage.retried.push([item, failure])
     this.stage.applied.push((now) => {
@@ -373,7 +373,7 @@ export class QueueLog implements QueueState {
   }
 
   /** Moves a message to the dead letters. */
-  private bury(item: Item, death: Death, now: number): void {
+  private bury(item: QueueItem, death: Death, now: number): void {
     const park = parksGroup(this.options, item.key)
     this.finishItem(item, park)
     const [block, at] = this.blocks.find(item.block, item.seq)

@@ -2,14 +2,14 @@ import { PriorityQueue } from '@datastructures-js/priority-queue'
 import Denque from 'denque'
 import { isExpired } from '../../rules/expiry.ts'
 import { isDelayed, isItsTurn, PRIORITIES } from '../../rules/order.ts'
-import type { Item } from './queue-item.ts'
+import type { QueueItem } from './queue-item.ts'
 import { compact, ReadyLine, trimFront } from './ready-line.ts'
 
 /** Messages of one key: in order, one in flight at a time. */
 interface Group {
   readonly key: string
   /** The head is the only one that stands in line, or is in flight. */
-  readonly items: Denque<Item>
+  readonly items: Denque<QueueItem>
   parked: boolean
   /** Messages that wait. */
   waiting: number
@@ -50,14 +50,14 @@ export class QueueSchedule {
   /** Messages that have become due; each counts once, however often it is tried again. */
   dueTotal = 0
   private readonly ready = Array.from({ length: PRIORITIES }, () => new ReadyLine())
-  private readonly delayed = new PriorityQueue<Item>((a, b) => a.dueAt - b.dueAt)
-  private readonly expiring = new PriorityQueue<Item>((a, b) => (a.expiresAt as number) - (b.expiresAt as number))
+  private readonly delayed = new PriorityQueue<QueueItem>((a, b) => a.dueAt - b.dueAt)
+  private readonly expiring = new PriorityQueue<QueueItem>((a, b) => (a.expiresAt as number) - (b.expiresAt as number))
   private readonly groups = new Map<string, Group>()
   private readonly parkedGroups = new Set<Group>()
   /** In the order of their coming; those that are gone leave it from the front. */
-  private readonly arrivals = new Denque<Item>()
+  private readonly arrivals = new Denque<QueueItem>()
 
-  add(item: Item, now: number): void {
+  add(item: QueueItem, now: number): void {
     this.size++
     this.arrivals.push(item)
     if (item.key !== undefined) this.groupOf(item.key).items.push(item)
@@ -69,7 +69,7 @@ export class QueueSchedule {
   }
 
   /** The next message to be delivered; it is in flight from then on. */
-  take(now: number, wall: number): Item | undefined {
+  take(now: number, wall: number): QueueItem | undefined {
     this.wake(now)
     for (let priority = PRIORITIES - 1; priority >= 0; priority--) {
       const line = this.ready[priority] as ReadyLine
@@ -88,7 +88,7 @@ export class QueueSchedule {
   }
 
   /** Takes a message that waits, ready or not, whatever stands before it; undefined if it does not wait. */
-  takeOut(seq: number): Item | undefined {
+  takeOut(seq: number): QueueItem | undefined {
     const item = this.find(seq)
     if (item?.state !== 'waiting') return undefined
     this.stopWaiting(item, 'in flight')
@@ -96,12 +96,12 @@ export class QueueSchedule {
   }
 
   /** A message that waits is not to be delivered any more; `remove` or `putBack` follows. */
-  hold(item: Item): void {
+  hold(item: QueueItem): void {
     this.stopWaiting(item, 'leaving')
   }
 
   /** A message in flight is due at another time: one that was taken out before its turn has to leave the line that it still stands in. */
-  delay(item: Item, dueAt: number): void {
+  delay(item: QueueItem, dueAt: number): void {
     if (item.line === 'ready') (this.ready[item.priority] as ReadyLine).remove(item)
     else if (item.line === 'delayed') this.delayed.remove((other) => other === item)
     item.line = 'none'
@@ -109,14 +109,14 @@ export class QueueSchedule {
   }
 
   /** A message in flight, or one that was to leave, comes back to its place, once it is due. */
-  putBack(item: Item, now: number): void {
+  putBack(item: QueueItem, now: number): void {
     this.wait(item)
     this.offer(item, now)
     this.recountGroupOf(item)
   }
 
   /** A message that is in flight or leaving is gone for good. With `park`, what its group has left waits for `unpark`. */
-  remove(item: Item, now: number, park = false): void {
+  remove(item: QueueItem, now: number, park = false): void {
     item.state = 'gone'
     this.size--
     const group = item.key === undefined ? undefined : this.groups.get(item.key)
@@ -159,7 +159,7 @@ export class QueueSchedule {
   }
 
   /** Messages that wait and have expired by the machine's clock, each once; those that are not taken stay. */
-  *expired(wall: number): Iterable<Item> {
+  *expired(wall: number): Iterable<QueueItem> {
     for (let item = this.expiring.front(); item; item = this.expiring.front()) {
       if (!isExpired(item.expiresAt, wall)) break
       this.expiring.pop()
@@ -191,27 +191,27 @@ export class QueueSchedule {
   }
 
   /** Those that wait, the oldest first. */
-  *waitingItems(): Iterable<Item> {
+  *waitingItems(): Iterable<QueueItem> {
     trimFront(this.arrivals)
     for (let at = 0; at < this.arrivals.length; at++) {
-      const item = this.arrivals.peekAt(at) as Item
+      const item = this.arrivals.peekAt(at) as QueueItem
       if (item.state === 'waiting') yield item
     }
   }
 
   /** By its number: they came in the order of these. */
-  private find(seq: number): Item | undefined {
+  private find(seq: number): QueueItem | undefined {
     let [low, high] = [0, this.arrivals.length]
     while (low < high) {
       const middle = (low + high) >> 1
-      if ((this.arrivals.peekAt(middle) as Item).seq < seq) low = middle + 1
+      if ((this.arrivals.peekAt(middle) as QueueItem).seq < seq) low = middle + 1
       else high = middle
     }
     const item = this.arrivals.peekAt(low)
     return item?.seq === seq ? item : undefined
   }
 
-  private wait(item: Item): void {
+  private wait(item: QueueItem): void {
     item.state = 'waiting'
     this.waiting++
     this.waitingBytes += item.bytes
@@ -222,7 +222,7 @@ export class QueueSchedule {
     this.expiring.push(item)
   }
 
-  private stopWaiting(item: Item, state: 'in flight' | 'leaving'): void {
+  private stopWaiting(item: QueueItem, state: 'in flight' | 'leaving'): void {
     item.state = state
     this.waiting--
     this.waitingBytes -= item.bytes
@@ -248,7 +248,7 @@ export class QueueSchedule {
   }
 
   /** Whether it waits, and nothing of its group has to go before it. */
-  private mayGo(item: Item): boolean {
+  private mayGo(item: QueueItem): boolean {
     if (item.state !== 'waiting') return false
     if (item.key === undefined) return true
     const group = this.groups.get(item.key) as Group
@@ -256,7 +256,7 @@ export class QueueSchedule {
   }
 
   /** Puts a message in line, where it may go and does not stand there. */
-  private offer(item: Item, now: number): void {
+  private offer(item: QueueItem, now: number): void {
     if (item.line !== 'none' || !this.mayGo(item)) return
     if (isDelayed(item.dueAt, now)) {
       item.line = 'delayed'
@@ -276,7 +276,7 @@ export class QueueSchedule {
   }
 
   /** A message begins to wait, or stops. One with a key counts with its group: see `recount`. */
-  private count(item: Item, by: 1 | -1): void {
+  private count(item: QueueItem, by: 1 | -1): void {
     if (item.key === undefined) {
       if (item.line === 'ready') this.countStanding(by)
       else if (item.line === 'delayed' && !item.failed) this.undueCount += by
@@ -297,13 +297,13 @@ export class QueueSchedule {
   }
 
   /** A message leaves its line and goes on waiting, or is gone. */
-  private stopStanding(item: Item): void {
+  private stopStanding(item: QueueItem): void {
     if (item.key === undefined && item.state === 'waiting' && item.line === 'ready') this.countStanding(-1)
     item.line = 'none'
     this.recountGroupOf(item)
   }
 
-  private recountGroupOf({ key }: Item): void {
+  private recountGroupOf({ key }: QueueItem): void {
     const group = key === undefined ? undefined : this.groups.get(key)
     if (group) this.recount(group)
   }
@@ -325,7 +325,7 @@ export class QueueSchedule {
     group.dueTo = group.items.peekBack()?.seq ?? group.dueTo
   }
 
-  private headOf(group: Group): Item | undefined {
+  private headOf(group: Group): QueueItem | undefined {
     trimFront(group.items)
     const head = group.items.peekFront()
     if (!head && !group.parked) this.groups.delete(group.key)

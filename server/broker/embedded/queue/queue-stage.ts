@@ -1,6 +1,6 @@
 import type { Entry } from '../stored-block.ts'
 import type { Failure } from './failures.ts'
-import type { Item } from './queue-item.ts'
+import type { QueueItem } from './queue-item.ts'
 
 /** What one commit changes in a queue. It takes effect once the commit has succeeded. */
 export interface Stage {
@@ -9,12 +9,12 @@ export interface Stage {
   /** Change in the count of messages and in their bytes. */
   messages: number
   bytes: number
-  readonly done: Item[]
+  readonly done: QueueItem[]
   /** Messages that leave without having been delivered. */
-  readonly leaving: Item[]
-  readonly retried: (readonly [Item, Failure])[]
+  readonly leaving: QueueItem[]
+  readonly retried: (readonly [QueueItem, Failure])[]
   /** Messages that may be removed to make room, oldest first. */
-  oldest: Iterator<Item> | undefined
+  oldest: Iterator<QueueItem> | undefined
   readonly parked: string[]
   readonly applied: ((now: number) => void)[]
 }

@@ -4,7 +4,7 @@ import type { DeadLetters } from './dead-letters.ts'
 import type { QueueSchedule } from './queue-schedule.ts'
 
 /** What a queue has done since the hub started. */
-export interface Totals {
+export interface QueueTotals {
   published: number
   acked: number
   redelivered: number
@@ -19,7 +19,7 @@ export function statusOf(
   queue: QueueState,
   schedule: QueueSchedule,
   letters: DeadLetters,
-  totals: Totals,
+  totals: QueueTotals,
   waiting: { readonly count: number; readonly bytes: number },
   now: number,
 ): QueueStatus {

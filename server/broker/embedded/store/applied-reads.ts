@@ -1,4 +1,4 @@
-import type { Key, Range, Reader, Snapshot, Store } from './store.ts'
+import type { Key, Range, Snapshot, Store, StoreReader } from './store.ts'
 
 /**
  * The store as the logs know it. LMDB shows a commit before the hub has applied it, and a reader that compares what it
@@ -6,7 +6,7 @@ import type { Key, Range, Reader, Snapshot, Store } from './store.ts'
  * one that never was. So while a commit is under way all reads see the store from before, and in the moment in which the
  * logs apply the commit they see the one after.
  */
-export class AppliedReads implements Reader {
+export class AppliedReads implements StoreReader {
   private readonly store: Store
   private before: Snapshot | undefined = undefined
 

@@ -6,13 +6,13 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import { FanfareError } from '../../../../shared/errors.ts'
 import { isDatabaseIntact } from './database-check.ts'
-import { createDatabase, prepareLockFile, Tail } from './database-file.ts'
+import { createDatabase, FileTail, prepareLockFile } from './database-file.ts'
 
 /** A directory that belongs to this process until it is released. */
 export interface DataDirectory {
   readonly databaseFile: string
   /** What LMDB may write beyond its last page. */
-  readonly tail: Tail
+  readonly tail: FileTail
   /** Whether it is a backup on which no hub has started yet. */
   readonly isCopy: boolean
   /** From now on it is not a copy any more. */
@@ -86,7 +86,7 @@ export async function openDataDirectory(path: string, options: DirectoryOptions 
 }
 
 /** Everything that LMDB will find there has its space on the disk already. */
-async function openDatabase(path: string): Promise<Tail> {
+async function openDatabase(path: string): Promise<FileTail> {
   const name = join(path, DATABASE)
   try {
     if (!(await isThere(name))) await createDatabase(name)
@@ -94,7 +94,7 @@ async function openDatabase(path: string): Promise<Tail> {
     await rm(join(path, FORMER_RESERVE), { force: true })
     await prepareLockFile(`${name}-lock`)
     await syncDirectory(path)
-    return new Tail(await open(name, 'r+'))
+    return new FileTail(await open(name, 'r+'))
   } catch (error) {
     if (error instanceof FanfareError) throw error
     throw new FanfareError('data_unusable', `${name}: ${(error as Error).message}`)

@@ -37,13 +37,13 @@ interface Tree {
 export function isDatabaseIntact(name: string): boolean {
   const file = openSync(name, 'r')
   try {
-    return new Check(file).run()
+    return new DatabaseCheck(file).run()
   } finally {
     closeSync(file)
   }
 }
 
-class Check {
+class DatabaseCheck {
   private readonly file: number
   private readonly bytes: number
   private pageBytes = 4096

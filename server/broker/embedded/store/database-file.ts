@@ -75,7 +75,7 @@ function emptyDatabase(): Buffer {
 }
 
 /** The space after the last page that LMDB uses. It is allocated to the file already, so LMDB can write there. */
-export class Tail {
+export class FileTail {
   private readonly file: FileHandle
   /** Where it ends, in bytes from the start of the file. */
   private end = 0

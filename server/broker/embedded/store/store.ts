@@ -19,7 +19,7 @@ export interface Range {
 }
 
 /** What can be read. */
-export interface Reader {
+export interface StoreReader {
   get(key: Key): Uint8Array | undefined
   range(range: Range): Iterable<readonly [Key, Uint8Array]>
   /** The keys only: values are not read. */
@@ -27,7 +27,7 @@ export interface Reader {
 }
 
 /** The store as it was at one moment, whatever is committed later. It holds pages of the disk until it is released. */
-export interface Snapshot extends Reader {
+export interface Snapshot extends StoreReader {
   release(): void
 }
 
@@ -38,7 +38,7 @@ export interface Snapshot extends Reader {
  * takes no further commits. Ownership:
  * values given and returned are never changed afterwards by either side.
  */
-export interface Store extends Reader {
+export interface Store extends StoreReader {
   /** Why nothing can be kept any more until the hub is started again; undefined while all is well. */
   readonly failure: string | undefined
   /** Bytes of messages that one commit should bring at most: a disk that is full may take small commits, not large ones. */

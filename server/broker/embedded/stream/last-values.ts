@@ -1,16 +1,16 @@
 import { isReplaced, valueName } from '../../rules/last-value.ts'
 import { fromJson, toJson, under, valueKey } from '../store/keys.ts'
-import type { Change, Reader } from '../store/store.ts'
+import type { Change, StoreReader } from '../store/store.ts'
 import type { Entry, StoredBlock } from '../stored-block.ts'
 
 /** Which values stand in a last-value stream: of each topic and key the newest, by its offset. */
 export class LastValues {
-  private readonly store: Reader
+  private readonly store: StoreReader
   private readonly id: number
   /** What the commit under way makes stand. */
   private readonly staged = new Map<string, number>()
 
-  constructor(store: Reader, id: number) {
+  constructor(store: StoreReader, id: number) {
     this.store = store
     this.id = id
   }

@@ -1,7 +1,7 @@
 import { RecentMap } from '../../../../shared/recent-map.ts'
 import { matchesPattern } from '../../../../shared/topic.ts'
 import { fromJson, newestFrom, newestKey, toJson } from '../store/keys.ts'
-import type { Change, Reader } from '../store/store.ts'
+import type { Change, StoreReader } from '../store/store.ts'
 import type { StoredBlock } from '../stored-block.ts'
 
 /** Topics of which the newest offset is remembered at least, those that were used last. */
@@ -10,20 +10,20 @@ const REMEMBERED_TOPICS = 5_000
 /** Topics that are looked at before others have their turn. */
 const TOPICS_AT_ONCE = 2000
 
-interface Matching {
+interface MatchingTopics {
   readonly found: readonly (readonly [topic: string, newest: number])[]
   readonly end: string | undefined
 }
 
 /** Where the newest message of each topic of a stream lies. What a commit adds is known here at once. */
 export class NewestOffsets {
-  private readonly store: Reader
+  private readonly store: StoreReader
   private readonly id: number
   private readonly remembered = new RecentMap<string, number>(REMEMBERED_TOPICS)
   /** What this commit has added: it is not in the store yet. */
   private readonly staged = new Map<string, number>()
 
-  constructor(store: Reader, id: number) {
+  constructor(store: StoreReader, id: number) {
     this.store = store
     this.id = id
   }
@@ -41,7 +41,7 @@ export class NewestOffsets {
   }
 
   /** The newest offsets of the matching topics after one, as stored, this many topics at once. `end`: where to continue. */
-  matching(pattern: readonly string[], after: string): Matching {
+  matching(pattern: readonly string[], after: string): MatchingTopics {
     const found: [string, number][] = []
     let seen = 0
     for (const [key, value] of this.store.range(newestFrom(this.id, after))) {

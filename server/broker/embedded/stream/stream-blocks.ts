@@ -1,13 +1,13 @@
 import { blockKey } from '../store/keys.ts'
-import type { Reader } from '../store/store.ts'
+import type { StoreReader } from '../store/store.ts'
 import { StoredBlock } from '../stored-block.ts'
 
 /** The stored messages of a stream. */
 export class StreamBlocks {
-  private readonly store: Reader
+  private readonly store: StoreReader
   private readonly id: number
 
-  constructor(store: Reader, id: number) {
+  constructor(store: StoreReader, id: number) {
     this.store = store
     this.id = id
   }

@@ -2,7 +2,7 @@ import { FORBIDDEN_KEY } from '../../../../shared/forbidden-keys.ts'
 import type { CursorInfo, Position } from '../../../../shared/streams.ts'
 import type { CursorRange } from '../../broker.ts'
 import { cursorKey, cursorsFrom, fromJson, toJson } from '../store/keys.ts'
-import type { Change, Reader } from '../store/store.ts'
+import type { Change, StoreReader } from '../store/store.ts'
 
 /** How many cursors a stream has at most, and how long an unused one is safe from making room for another. */
 export interface CursorLimits {
@@ -24,13 +24,13 @@ const MARK_MS = 86_400_000
 
 /** The named positions of a stream. */
 export class StreamCursors {
-  private readonly reads: Reader
+  private readonly reads: StoreReader
   private readonly id: number
   /** What the commit under way makes of them: the cursor, or that there is none. */
   private readonly staged = new Map<string, StoredCursor | undefined>()
   private sweptAt = Number.NEGATIVE_INFINITY
 
-  constructor(reads: Reader, id: number) {
+  constructor(reads: StoreReader, id: number) {
     this.reads = reads
     this.id = id
   }

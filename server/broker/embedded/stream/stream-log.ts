@@ -5,7 +5,7 @@ import type { CursorRange, StreamState } from '../../broker.ts'
 import { isWorthCompacting } from '../../rules/last-value.ts'
 import { firstByCount, isBlockOver, isTooOld, tooOldAt } from '../../rules/retention.ts'
 import { blockKey, streamKey, toJson } from '../store/keys.ts'
-import type { Change, Reader } from '../store/store.ts'
+import type { Change, StoreReader } from '../store/store.ts'
 import { type Entry, encodeBlock, inBlocks, type StoredBlock } from '../stored-block.ts'
 import { LastMessages } from './last-messages.ts'
 import { LastValues } from './last-values.ts'
@@ -65,7 +65,7 @@ export class StreamLog implements StreamState {
   private retainsMore = false
 
   /** `reads` shows what is applied, or the bounds of the log would not fit what is read. */
-  constructor(reads: Reader, record: StreamRecord, stored = true) {
+  constructor(reads: StoreReader, record: StreamRecord, stored = true) {
     this.record = record
     this.stored = stored
     this.blocks = new StreamBlocks(reads, record.id)
@@ -77,7 +77,7 @@ export class StreamLog implements StreamState {
     this.record.cursors ??= [...this.cursors.list()].length
   }
 
-  static create(reads: Reader, id: number, options: StreamOptions): StreamLog {
+  static create(reads: StoreReader, id: number, options: StreamOptions): StreamLog {
     const counts = { first: 0, next: 0, trimmedTo: 0, bytes: 0, entries: 0, superseded: 0, lastTime: 0, cursors: 0 }
     return new StreamLog(reads, { id, options, epoch: nanoid(8), ...counts }, false)
   }

@@ -1,21 +1,21 @@
-import type { Item } from './queue-item.ts'
+import type { QueueItem } from './queue-item.ts'
 
-interface Lease {
-  readonly item: Item
+interface LeasedItem {
+  readonly item: QueueItem
   /** Its end is in a commit that is under way. */
   ending: boolean
 }
 
 /** What of one queue is on lease. A lease has no deadline here: those of consumers are the queue layer's. */
-export class Leases {
-  private readonly byId = new Map<number, Lease>()
+export class LeasedItems {
+  private readonly byId = new Map<number, LeasedItem>()
 
   /** Those that are held, and those that end in the commit under way. */
   get count(): number {
     return this.byId.size
   }
 
-  add(id: number, item: Item): void {
+  add(id: number, item: QueueItem): void {
     this.byId.set(id, { item, ending: false })
   }
 
@@ -23,20 +23,20 @@ export class Leases {
     return this.byId.get(id)?.ending === false
   }
 
-  itemOf(id: number): Item | undefined {
+  itemOf(id: number): QueueItem | undefined {
     return this.byId.get(id)?.item
   }
 
   /** One that is held is to end: `remove` follows, or `rollback`. */
-  end(id: number): Item {
-    const lease = this.byId.get(id) as Lease
+  end(id: number): QueueItem {
+    const lease = this.byId.get(id) as LeasedItem
     lease.ending = true
     return lease.item
   }
 
   /** One that is there is over. */
-  remove(id: number): Item {
-    const { item } = this.byId.get(id) as Lease
+  remove(id: number): QueueItem {
+    const { item } = this.byId.get(id) as LeasedItem
     this.byId.delete(id)
     return item
   }
