@@ -118,17 +118,8 @@ export interface Broker {
    * before its limit; the end of all is an empty page.
    */
   deadLetters(queue: string, filter: DeadLetterFilter, from: number, limit: number): Promise<DeadLetter[]>
-  /**
-   * A page of the numbers of dead letters that meet a filter, from a number on: `limit` at most, of letters that are about
-   * `bytes` together. It may have fewer, or none, before the end is reached.
-   */
-  deadLetterNumbers(
-    queue: string,
-    filter: DeadLetterFilter,
-    from: number,
-    limit: number,
-    bytes: number,
-  ): Promise<LetterNumbers>
+  /** A page of the numbers of dead letters that meet a filter. It may be short, or empty, before the end is reached. */
+  deadLetterNumbers(queue: string, filter: DeadLetterFilter, range: LetterRange): Promise<LetterNumbers>
   /**
    * Moves the dead letters of these numbers into a queue, the one they came from or another: all that are still there or
    * none, in one commit. Returns how many.
@@ -198,6 +189,13 @@ export interface CursorRange {
   readonly after?: string
   readonly prefix?: string
   readonly limit: number
+}
+
+/** Selects dead letters from a number on: up to `limit`, of about `bytes` together. */
+export interface LetterRange {
+  readonly from: number
+  readonly limit: number
+  readonly bytes: number
 }
 
 /** A page of the numbers of dead letters, which are given in the order of their deaths. */

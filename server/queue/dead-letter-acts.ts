@@ -105,7 +105,8 @@ export class DeadLetterActs {
     do {
       await this.pause(earliest - this.clock.now())
       const meant = through === undefined ? filter : { ...filter, through }
-      const { numbers, next, end } = await this.broker.deadLetterNumbers(name, meant, from, limit, PAGE_BYTES)
+      const range = { from, limit, bytes: PAGE_BYTES }
+      const { numbers, next, end } = await this.broker.deadLetterNumbers(name, meant, range)
       if (this.closed) throw new FanfareError('shutting_down')
       // Its letters are numbered from the start again.
       if (this.queueOf(name) !== queue) throw noQueue(name)

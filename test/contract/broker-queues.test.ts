@@ -157,7 +157,7 @@ onEveryBroker('queues', (brokers) => {
     const pages = async (filter: DeadLetterFilter, limit: number, bytes = 1e9) => {
       const all: number[][] = []
       for (let from = 0, last = 1; from < last; ) {
-        const { numbers, next, end } = await broker.deadLetterNumbers('q', filter, from, limit, bytes)
+        const { numbers, next, end } = await broker.deadLetterNumbers('q', filter, { from, limit, bytes })
         expect(next).toBeGreaterThan(from)
         all.push([...numbers])
         from = next
@@ -177,8 +177,12 @@ onEveryBroker('queues', (brokers) => {
     // Those that are large come one by one.
     const large = await pages({ letters: range(1190, 1200) }, 10, 1000)
     expect(large.filter(({ length }) => length > 0)).toEqual(range(1190, 1200).map((n) => [n]))
-    expect(await broker.deadLetterNumbers('q', {}, 1200, 10, 1e9)).toMatchObject({ numbers: [], end: 1200 })
-    await expect(broker.deadLetterNumbers('none', {}, 0, 10, 1e9)).rejects.toMatchObject({ code: 'no_queue' })
+    expect(await broker.deadLetterNumbers('q', {}, { from: 1200, limit: 10, bytes: 1e9 })).toMatchObject({
+      numbers: [],
+      end: 1200,
+    })
+    const first = { from: 0, limit: 10, bytes: 1e9 }
+    await expect(broker.deadLetterNumbers('none', {}, first)).rejects.toMatchObject({ code: 'no_queue' })
   })
 
   it('moves and deletes dead letters once, however often their numbers are given', async () => {

@@ -248,7 +248,8 @@ export class World {
 
   private async redrive(limit: number, twice: boolean, fails: boolean): Promise<void> {
     const { model, now, broker } = this
-    const { numbers } = await broker.deadLetterNumbers('q', {}, 0, limit, Number.POSITIVE_INFINITY)
+    const range = { from: 0, limit, bytes: Number.POSITIVE_INFINITY }
+    const { numbers } = await broker.deadLetterNumbers('q', {}, range)
     const asked = model.letters.slice(0, limit)
     expect(numbers.length).toBe(asked.length)
     // Asked for twice at once: no letter is moved by both.

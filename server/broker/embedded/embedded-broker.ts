@@ -13,6 +13,7 @@ import type {
   DeliveryId,
   Draft,
   LetterNumbers,
+  LetterRange,
   QueueState,
   Settlement,
   StreamState,
@@ -327,14 +328,8 @@ export class EmbeddedBroker implements Broker {
     return this.letters.page(queue, filter, from, limit)
   }
 
-  deadLetterNumbers(
-    queue: string,
-    filter: DeadLetterFilter,
-    from: number,
-    limit: number,
-    bytes: number,
-  ): Promise<LetterNumbers> {
-    return this.letters.numbers(queue, filter, from, limit, bytes)
+  deadLetterNumbers(queue: string, filter: DeadLetterFilter, range: LetterRange): Promise<LetterNumbers> {
+    return this.letters.numbers(queue, filter, range)
   }
 
   redrive(queue: string, numbers: readonly number[], to: string): Promise<number> {

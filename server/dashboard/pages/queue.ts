@@ -5,39 +5,25 @@ import type { QueueInfo } from '../../../shared/queues.ts'
 import { act, canAct } from '../acts.ts'
 import { confirmed } from '../confirm.ts'
 import { bytes, count, counted, duration, rate } from '../format.ts'
-import { type HistoryView, historyOf } from '../history-view.ts'
+import type { HistoryView } from '../history-view.ts'
 import { tell } from '../notices.ts'
 import type { OpenPage } from '../page.ts'
-import { type Content, deleted, empty, facts, figure, heading, unanswered, verdict } from '../parts.ts'
-import { poll } from '../poll.ts'
+import { type Content, empty, facts, figure, verdict } from '../parts.ts'
 import { href } from '../route.ts'
 import { StillRows } from '../still.ts'
 import { MOST_ROWS, moreRows } from '../table.ts'
+import { openNamed } from './named-page.ts'
 
 /** Keys of parked groups, which stay in their places while one of them is pointed at. */
 type ParkedKeys = StillRows<string>
 
 export const openQueue: OpenPage = (route) => {
-  const {
-    rest: [name = ''],
-  } = route
-  const shown = poll<QueueInfo>('queues.show', { name })
-  const history = historyOf(route, { of: 'queue', name })
   const parked: ParkedKeys = new StillRows('.parked tbody', (key) => key)
-  return {
-    title: name,
-    close() {
-      shown.stop()
-      history.close()
-    },
-    view() {
-      const back = html`<p class="back"><a href=${href(['queues'])}>Queues</a></p>`
-      const info = shown.gone ? undefined : shown.value
-      // One heading, whatever is below it: it may have the focus.
-      return html`${back}${heading(html`<span class="name">${name}</span>`, info ? verbs(info) : nothing)}
-        ${info ? details(info, history, parked) : shown.value ? deleted('queue') : unanswered(shown.error)}`
-    },
-  }
+  return openNamed<QueueInfo>(route, {
+    kind: 'queue',
+    verbs,
+    details: (info, history) => details(info, history, parked),
+  })
 }
 
 function verbs(info: QueueInfo): TemplateResult {

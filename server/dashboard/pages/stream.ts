@@ -3,15 +3,15 @@ import type { StreamStatus } from '../../../shared/sys.ts'
 import { act, canAct } from '../acts.ts'
 import { confirmed } from '../confirm.ts'
 import { bytes, count, counted, duration, exact, rate } from '../format.ts'
-import { type HistoryView, historyOf } from '../history-view.ts'
+import type { HistoryView } from '../history-view.ts'
 import { hubNow } from '../hub.ts'
 import { tell } from '../notices.ts'
 import type { OpenPage } from '../page.ts'
-import { deleted, empty, facts, figure, heading, moment, unanswered } from '../parts.ts'
-import { poll } from '../poll.ts'
+import { empty, facts, figure, moment } from '../parts.ts'
 import { href } from '../route.ts'
 import { invalidate } from '../schedule.ts'
 import { MOST_ROWS, moreRows } from '../table.ts'
+import { openNamed } from './named-page.ts'
 import { retention } from './streams.ts'
 
 /** What is wrong with the number in the form, said beside it. */
@@ -20,26 +20,12 @@ interface TrimForm {
 }
 
 export const openStream: OpenPage = (route) => {
-  const {
-    rest: [name = ''],
-  } = route
-  const shown = poll<StreamStatus>('streams.show', { name })
-  const history = historyOf(route, { of: 'stream', name })
   const form: TrimForm = { problem: undefined }
-  return {
-    title: name,
-    close() {
-      shown.stop()
-      history.close()
-    },
-    view() {
-      const back = html`<p class="back"><a href=${href(['streams'])}>Streams</a></p>`
-      const info = shown.gone ? undefined : shown.value
-      // One heading, whatever is below it: it may have the focus.
-      return html`${back}${heading(html`<span class="name">${name}</span>`, info ? verbs(info) : nothing)}
-        ${info ? details(info, history, form) : shown.value ? deleted('stream') : unanswered(shown.error)}`
-    },
-  }
+  return openNamed<StreamStatus>(route, {
+    kind: 'stream',
+    verbs,
+    details: (info, history) => details(info, history, form),
+  })
 }
 
 function verbs(info: StreamStatus): TemplateResult {

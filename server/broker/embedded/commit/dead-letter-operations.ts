@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises'
 import { FanfareError } from '../../../../shared/errors.ts'
 import type { DeadLetter, DeadLetterFilter } from '../../../../shared/queues.ts'
-import type { LetterNumbers } from '../../broker.ts'
+import type { LetterNumbers, LetterRange } from '../../broker.ts'
 import { lettersMeant } from '../../rules/dead-letters.ts'
 import type { Logs } from '../logs.ts'
 import { entryOf, type FoundLetter, seqOf, shownLetter } from '../queue/dead-letters.ts'
@@ -27,18 +27,13 @@ export class DeadLetterOperations {
 
   /** One page of dead letters, as they are shown. */
   async page(queue: string, filter: DeadLetterFilter, from: number, limit: number): Promise<DeadLetter[]> {
-    const { taken } = await this.take(queue, filter, from, limit, PAGE_BYTES, (found) => shownLetter(found, queue))
+    const range = { from, limit, bytes: PAGE_BYTES }
+    const { taken } = await this.take(queue, filter, range, (found) => shownLetter(found, queue))
     return taken
   }
 
-  async numbers(
-    queue: string,
-    filter: DeadLetterFilter,
-    from: number,
-    limit: number,
-    bytes: number,
-  ): Promise<LetterNumbers> {
-    const { taken, next, end } = await this.take(queue, filter, from, limit, bytes, ({ letter }) => letter)
+  async numbers(queue: string, filter: DeadLetterFilter, range: LetterRange): Promise<LetterNumbers> {
+    const { taken, next, end } = await this.take(queue, filter, range, ({ letter }) => letter)
     return { numbers: taken, next, end }
   }
 
@@ -87,9 +82,7 @@ export class DeadLetterOperations {
   private async take<Taken>(
     queue: string,
     filter: DeadLetterFilter,
-    from: number,
-    limit: number,
-    bytes: number,
+    { from, limit, bytes }: LetterRange,
     of: (found: FoundLetter) => Taken,
   ): Promise<{ taken: Taken[]; next: number; end: number }> {
     const { letters, nextLetter } = this.logs.queueOf(queue)
