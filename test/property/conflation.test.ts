@@ -48,7 +48,7 @@ function ofClient(): Buffer {
     take(): { n: number; topic: string } | undefined {
       const item = inbox.shift()
       if (!item) return undefined
-      if ('message' in item) return { n: Number(item.message.id), topic: item.message.topic }
+      if (item.message) return { n: Number(item.message.id), topic: item.message.topic }
       buffer.leftOut += item.gap.count ?? Number.NaN
       return buffer.take()
     },
