@@ -1,7 +1,6 @@
 import { Command, Option } from 'commander'
 import { FanfareError } from '../../shared/errors.ts'
 import { SECRET_ENV } from './auth-flags.ts'
-import { parseData } from './data.ts'
 import type { TokenOptions } from './make-token.ts'
 
 export function tokenCommand(): Command {
@@ -38,5 +37,14 @@ function collect(text: string, before: string[] = []): string[] {
 function collectClaim(text: string, before: Record<string, unknown> = {}): Record<string, unknown> {
   const [name, ...rest] = text.split('=')
   if (!name || rest.length === 0) throw new FanfareError('bad_config', `claim: "${text}" is not name=value`)
-  return { ...before, [name]: parseData(rest.join('=')) }
+  return { ...before, [name]: claimOf(rest.join('=')) }
+}
+
+/** JSON, or what is not JSON as a string: a claim is a value that is signed, and not a payload that goes on as it came. */
+function claimOf(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return text
+  }
 }
