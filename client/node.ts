@@ -1,6 +1,7 @@
 /** `fanfare/client` in Node: the same, with the WebSocket of `ws`, which Node 20 lacks and later ones have slower. */
 import { WebSocket } from '#ws'
-import { Client, type ClientOptions } from './client.ts'
+import { Client } from './client.ts'
+import type { ClientOptions } from './client-options.ts'
 import type { WebSocketClass } from './websocket.ts'
 
 export { type FileStore, fileStore } from './file-store.ts'

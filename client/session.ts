@@ -1,6 +1,6 @@
 import type { Clock } from '../shared/clock.ts'
 import { decodeBinary, decodeText } from '../shared/codec.ts'
-import { type ErrorCode, errorFrom, FanfareError } from '../shared/fanfare-error.ts'
+import { errorFrom, FanfareError } from '../shared/fanfare-error.ts'
 import { type ErrorFrame, type HubFrame, SUBPROTOCOL, type WelcomeFrame } from '../shared/frames.ts'
 import { HUB_FRAMES } from '../shared/hub-frame-rules.ts'
 import { checkFrame } from '../shared/rules.ts'
@@ -9,32 +9,15 @@ import { onAbort } from './abort.ts'
 import { Alarm } from './alarm.ts'
 import type { Backoff } from './backoff.ts'
 import { Farewell } from './farewell.ts'
+import { closeError, FINAL, TOKEN_REFUSED } from './final.ts'
 import { Liveness } from './liveness.ts'
 import { type Raw, Received } from './received.ts'
+import { type Reason, reasonOf, type State, type StateChange } from './state.ts'
 import { throwLater } from './throw-later.ts'
 import { type GetToken, Tokens } from './tokens.ts'
 import { onWake } from './wake.ts'
 import type { WebSocketClass, WebSocketLike } from './websocket.ts'
 import { exceeds, Writer } from './writer.ts'
-
-/** `connecting`: a try is under way. `waiting`: the next one comes after a while. `closed`: for good. */
-export type State = 'connecting' | 'connected' | 'waiting' | 'closed'
-
-/** A change of the connection's state, and why. */
-export interface StateChange {
-  readonly from: State
-  readonly to: State
-  readonly reason: Reason
-}
-
-/** Why a connection's state has changed. */
-export interface Reason {
-  /** A code of the error table, or `opened`, `retry`, `closed_by_client`. */
-  readonly code: string
-  readonly message: string
-  /** Of the WebSocket, where one was closed. */
-  readonly closeCode?: number | undefined
-}
 
 /** What the parts that live on a session are told. */
 export interface SessionListener {
@@ -67,25 +50,6 @@ export interface SessionOptions {
   /** Of a client in the hub's own process: aborted once no other connection will come, with a `HubEnd`. */
   readonly hubGone?: AbortSignal | undefined
 }
-
-/** Of what is final, what another token may change. */
-const TOKEN_REFUSED: readonly string[] = ['unauthenticated', 'token_expired'] satisfies ErrorCode[]
-
-/**
- * What another connection would meet again, if the hub says so itself. Whatever else ends a connection may pass: proxies, gateways and
- * platforms close for reasons and with codes of their own.
- */
-export const FINAL: readonly string[] = [
-  ...TOKEN_REFUSED,
-  'not_json',
-  'bad_utf8',
-  'bad_frame',
-  'bad_binary',
-  'forbidden_key',
-  'frame_too_large',
-  'window_exceeded',
-  'auth_backlog',
-] satisfies (ErrorCode | string)[]
 
 /** Close codes of this side: the hub is silent or malformed, or even its welcome is. */
 const DROPPED = 4002
@@ -416,15 +380,4 @@ function decode(data: unknown): unknown[] {
 /** Any other is the hub's last word on the connection. */
 function refusesRequest({ seq, sub, consumer }: ErrorFrame): boolean {
   return seq !== undefined || sub !== undefined || consumer !== undefined
-}
-
-/** A close without an error frame before it. The hub's own begins with a code of the table; others have words or none. */
-function closeError(closeCode: number, text: string): FanfareError {
-  const [code = '', message = ''] = text.split(/: (.*)/s)
-  if (FINAL.includes(code)) return errorFrom({ code, message, retry: false })
-  return new FanfareError('connection_lost', text || `WebSocket close code ${closeCode}`)
-}
-
-function reasonOf({ code, message }: Reason, closeCode: number | undefined): Reason {
-  return { code, message, ...(closeCode !== undefined && { closeCode }) }
 }

@@ -14,9 +14,6 @@ const PAGE_PACKAGES = ['lit', 'uplot']
 /** A file fits on a few screens. */
 const MAX_LINES = 400
 
-/** Files that are still longer. Take a file out when it has been split, and put none in. */
-const TOO_LONG = ['client/client.ts', 'client/session.ts']
-
 /** What may know the embedded broker by its classes: how it is put under test, and tests of how it stores what. */
 const KNOW_EMBEDDED = [
   'test/setup/embedded.ts',
@@ -50,11 +47,7 @@ it('no file is longer than a few screens', () => {
     readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' }).map((name) => slashes(join(folder, name))),
   )
   const long = all.filter((file) => /\.[mc]?[tj]sx?$/.test(file) && linesOf(file) > MAX_LINES)
-  expect(long.filter((file) => !TOO_LONG.includes(file))).toEqual([])
-  expect(
-    TOO_LONG.filter((file) => !long.includes(file)),
-    'these are short enough now',
-  ).toEqual([])
+  expect(long).toEqual([])
 })
 
 describe('imports run one way', () => {

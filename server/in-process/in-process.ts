@@ -1,6 +1,7 @@
 import { setMaxListeners } from 'node:events'
 import { setImmediate } from 'node:timers'
-import { CLIENT_RULES, Client, type ClientOptions } from '../../client/client.ts'
+import { Client } from '../../client/client.ts'
+import { CLIENT_RULES, type ClientOptions } from '../../client/client-options.ts'
 import '../../client/unproxied.ts'
 import { ANY, checkOptions, type Rules } from '../../client/options.ts'
 import type { HubEnd } from '../../client/session.ts'

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, it } from 'vitest'
+import { FINAL } from '../../client/final.ts'
 import { connect, type StateChange, type WebSocketClass } from '../../client/node.ts'
-import { FINAL } from '../../client/session.ts'
 import { ERRORS, type ErrorCode, errorEntry } from '../../shared/errors.ts'
 import { ScriptedHub, WELCOME } from './scripted-hub.ts'
 

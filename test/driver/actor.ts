@@ -1,4 +1,5 @@
-import type { Client, ClientOptions } from '../../client/client.ts'
+import type { Client } from '../../client/client.ts'
+import type { ClientOptions } from '../../client/client-options.ts'
 import type { ConsumeOptions } from '../../client/consume-options.ts'
 import type { Delivery } from '../../client/delivery.ts'
 import type { Message } from '../../client/message.ts'

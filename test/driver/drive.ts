@@ -1,4 +1,4 @@
-import type { ClientOptions } from '../../client/client.ts'
+import type { ClientOptions } from '../../client/client-options.ts'
 import { pick, whole } from '../fuzz/random.ts'
 import { seeded } from '../setup/seeded.ts'
 import { Actor, type Connect } from './actor.ts'

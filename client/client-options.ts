@@ -1,0 +1,87 @@
+import type { Clock } from '../shared/clock.ts'
+import type { Contract } from '../shared/contract.ts'
+import type { Backoff } from './backoff.ts'
+import { ANY, COUNT, FUNCTION, methods, OBJECT, type Rules, SIGNAL, WAIT_MS } from './options.ts'
+import type { GetToken } from './tokens.ts'
+import type { Tracing } from './tracing.ts'
+import type { WebSocketClass } from './websocket.ts'
+
+export interface ClientOptions<Topics extends object = Record<string, unknown>> {
+  /** What `defineTopics` made: the types of topics, queues and requests come from it. Checking them is the hub's. */
+  readonly topics?: Topics & Contract
+  /** The class to connect with: the platform's own by default, in Node that of `ws`. */
+  readonly WebSocket?: WebSocketClass
+  /**
+   * Maximum publishes, requests and calls that wait here, while offline or for the window. One more rejects with `send_buffer_full`.
+   * @default 10_000
+   */
+  readonly queueLimit?: number
+  /**
+   * Maximum size of what waits here, in bytes of encoded text and payloads. What exceeds it rejects with `send_buffer_full`.
+   * @default 67_108_864
+   */
+  readonly queueLimitBytes?: number
+  /** Bounds of the wait before another try: one to five seconds by default. */
+  readonly backoff?: Partial<Backoff>
+  /**
+   * Maximum wait for the answer to a call (`call`, `streams`, `queues`, `hub`, `connections`, `topics`), in milliseconds from the call,
+   * also while there is no connection. Then it rejects with `request_timeout`.
+   * @default 30_000
+   */
+  readonly callTimeoutMs?: number
+  /** An API key, a JWT, or what the hub's program understands. If the hub refuses it, the client is closed. */
+  readonly token?: string
+  /**
+   * Called for a token before each connection, and again before the token expires, which renews the connection that stands. If it
+   * throws, gives no string, or gives a token that the hub refuses, the client waits longer each time and calls it again; `onState` reports
+   * every such try (`token_unavailable`, `unauthenticated`, `token_expired`). It takes precedence over `token`.
+   */
+  readonly getToken?: GetToken
+  /** Name and version of the program, for the hub's log. */
+  readonly name?: string
+  /** Where it has its time from: the platform by default; `fanfare/testing` has one that is moved by hand. */
+  readonly clock?: Clock
+  /** Carries traces from publish to handler: `openTelemetry()` of `fanfare/opentelemetry`. None by default. */
+  readonly trace?: Tracing
+  /** Closes the client. */
+  readonly signal?: AbortSignal
+}
+
+/** How the hub is asked for one of its methods. */
+export interface CallOptions {
+  /**
+   * Maximum wait for the answer, in milliseconds from the call, also while there is no connection.
+   * @default `callTimeoutMs` of the client
+   */
+  readonly timeoutMs?: number
+  /** Waits no longer; the hub may still do it. */
+  readonly signal?: AbortSignal
+}
+
+/** How a client is closed. */
+export interface CloseOptions {
+  /**
+   * Maximum wait for what is under way, in milliseconds.
+   * @default 5_000
+   */
+  readonly timeoutMs?: number
+}
+
+export const CLIENT_RULES: Rules<ClientOptions> = {
+  topics: OBJECT,
+  WebSocket: FUNCTION,
+  queueLimit: COUNT,
+  queueLimitBytes: COUNT,
+  backoff: ANY,
+  callTimeoutMs: WAIT_MS,
+  token: ANY,
+  getToken: FUNCTION,
+  name: ANY,
+  clock: methods('now', 'setTimeout', 'clearTimeout', 'setInterval', 'clearInterval', 'jitter'),
+  trace: methods('send', 'headers', 'handler'),
+  signal: SIGNAL,
+}
+export const BACKOFF_RULES: Rules<Backoff> = { baseMs: WAIT_MS, capMs: WAIT_MS }
+export const CALL_RULES: Rules<CallOptions> = { timeoutMs: WAIT_MS, signal: SIGNAL }
+export const READY_RULES: Rules<Pick<CallOptions, 'signal'>> = { signal: SIGNAL }
+export const CLOSE_RULES: Rules<CloseOptions> = { timeoutMs: WAIT_MS }

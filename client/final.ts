@@ -1,0 +1,27 @@
+import { type ErrorCode, errorFrom, FanfareError } from '../shared/fanfare-error.ts'
+
+/** Of what is final, what another token may change. */
+export const TOKEN_REFUSED: readonly string[] = ['unauthenticated', 'token_expired'] satisfies ErrorCode[]
+
+/**
+ * What another connection would meet again, if the hub says so itself. Whatever else ends a connection may pass: proxies, gateways and
+ * platforms close for reasons and with codes of their own.
+ */
+export const FINAL: readonly string[] = [
+  ...TOKEN_REFUSED,
+  'not_json',
+  'bad_utf8',
+  'bad_frame',
+  'bad_binary',
+  'forbidden_key',
+  'frame_too_large',
+  'window_exceeded',
+  'auth_backlog',
+] satisfies (ErrorCode | string)[]
+
+/** A close without an error frame before it. The hub's own begins with a code of the table; others have words or none. */
+export function closeError(closeCode: number, text: string): FanfareError {
+  const [code = '', message = ''] = text.split(/: (.*)/s)
+  if (FINAL.includes(code)) return errorFrom({ code, message, retry: false })
+  return new FanfareError('connection_lost', text || `WebSocket close code ${closeCode}`)
+}
