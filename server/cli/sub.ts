@@ -60,8 +60,9 @@ async function sub(pattern: string, { url, token, header, count, ...options }: S
     for await (const message of subscription) {
       // Not printed, and so not handled: a cursor stays before it.
       if (left <= 0 || stop.signal.aborted) break
-      if (!process.stdout.write(line({ ...message, data: undefined, ...shownData(message) })))
-        await drained(stop.signal)
+      // Last, since it may be long.
+      const { data: _, ...rest } = message
+      if (!process.stdout.write(line({ ...rest, ...shownData(message) }))) await drained(stop.signal)
       // Not within the loop: it takes a message for handled when it asks for the next one.
       if (--left <= 0) setImmediate(() => stop.abort())
     }
