@@ -1,5 +1,5 @@
 import { FanfareError } from './fanfare-error.ts'
-import { checkKeys, isSuspicious, withoutForbidden } from './forbidden-keys.ts'
+import { checkKeys, withoutForbidden } from './forbidden-keys.ts'
 import type { Frame } from './frames.ts'
 import { encodeJson } from './raw-json.ts'
 import { decodeUtf8, encodeUtf8 } from './utf8.ts'
@@ -16,10 +16,10 @@ export const LENGTHS_BYTES = 8
  * `ForbiddenFrame`, so that it costs itself alone. Throws `not_json`, `bad_frame`.
  */
 export function decodeText(text: string): unknown[] {
-  const value = parseAny(text)
+  const value = withoutForbidden(text, parseAny(text))
   const frames: unknown[] = Array.isArray(value) ? value : [value]
   if (frames.length === 0) throw new FanfareError('bad_frame', 'A batch has at least one frame')
-  return isSuspicious(text) ? frames.map(withoutForbidden) : frames
+  return frames
 }
 
 /** Parses JSON of whoever it comes from. Throws `not_json`, `forbidden_key`. */
@@ -69,8 +69,7 @@ function decodeHeader(bytes: Uint8Array): unknown {
   } catch {
     throw new FanfareError('bad_utf8', detail)
   }
-  const header = parseAny(text, detail)
-  return isSuspicious(text) ? withoutForbidden(header) : header
+  return withoutForbidden(text, parseAny(text, detail))
 }
 
 /** The one encoder: a frame as text, or as a binary record where its data is bytes. */

@@ -50,7 +50,7 @@ const SCALAR = /[^\s,:"{}[\]]+/y
 const STRUCTURE = /["{}[\]]/g
 
 /** The place after the string whose quote is here. */
-function stringEnd(json: string, at: number): number {
+export function stringEnd(json: string, at: number): number {
   for (let end = json.indexOf('"', at + 1); end >= 0; end = json.indexOf('"', end + 1)) {
     let escapes = 0
     while (json[end - 1 - escapes] === '\\') escapes++
