@@ -46,7 +46,7 @@ export function scanOneOrMore(text: string): unknown {
 
 function listOf(value: unknown): unknown[] {
   const frames: unknown[] = Array.isArray(value) ? value : [value]
-  if (frames.length === 0) throw new FanfareError('bad_frame', 'A batch has at least one frame')
+  if (frames.length === 0) throw new FanfareError('bad_frame', 'The batch is empty')
   return frames
 }
 
