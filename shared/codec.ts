@@ -16,10 +16,10 @@ export const LENGTHS_BYTES = 8
  * `ForbiddenFrame`, so that it costs itself alone. Throws `not_json`, `bad_frame`.
  */
 export function decodeText(text: string): unknown[] {
-  const value = withoutForbidden(text, parseAny(text))
+  const value = parseAny(text)
   const frames: unknown[] = Array.isArray(value) ? value : [value]
   if (frames.length === 0) throw new FanfareError('bad_frame', 'The batch is empty')
-  return frames
+  return withoutForbidden(text, frames)
 }
 
 /** Parses JSON of whoever it comes from. Throws `not_json`, `forbidden_key`. */
@@ -74,7 +74,8 @@ function decodeHeader(bytes: Uint8Array): unknown {
   } catch {
     throw new FanfareError('bad_utf8', detail)
   }
-  return withoutForbidden(text, parseAny(text, detail))
+  const header = parseAny(text, detail)
+  return Array.isArray(header) ? header : withoutForbidden(text, [header])[0]
 }
 
 /** The one encoder: a frame as text, or as a binary record where its data is bytes. */

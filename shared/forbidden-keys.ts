@@ -1,5 +1,5 @@
 import { FanfareError } from './fanfare-error.ts'
-import { itemsOf, skipSpace, stringEnd } from './json-text.ts'
+import { itemsOf, STRUCTURE, skipSpace, stringEnd } from './json-text.ts'
 
 // A message is handed on to applications that may merge it into objects, where these keys change every object of the
 // process (CVE-2018-3728 and its like). JSON.parse keeps them as plain own properties, so the hub itself is safe.
@@ -28,17 +28,12 @@ export function checkKeys(json: string): void {
   if (isSuspicious(json) && hasForbiddenKey(json)) throw new FanfareError('forbidden_key')
 }
 
-/**
- * The frames that were read from JSON text, or the one: a `ForbiddenFrame` for each whose text has a forbidden key.
- */
-export function withoutForbidden(json: string, value: unknown): unknown {
-  if (!isSuspicious(json)) return value
-  if (!Array.isArray(value)) return hasForbiddenKey(json) ? new ForbiddenFrame(value as object) : value
+/** Frames that were read from JSON text, with a `ForbiddenFrame` for each whose text has a forbidden key. */
+export function withoutForbidden(json: string, frames: unknown[]): unknown[] {
+  if (!isSuspicious(json)) return frames
   const texts = itemsOf(json)
-  return value.map((frame, n) => (hasForbiddenKey(texts[n] as string) ? new ForbiddenFrame(frame as object) : frame))
+  return frames.map((frame, n) => (hasForbiddenKey(texts[n] as string) ? new ForbiddenFrame(frame as object) : frame))
 }
-
-const MARKS = /["{}[\]]/g
 
 /**
  * Whether JSON has a forbidden key. It is looked for in the text: `JSON.parse` does not show what a later field of the same name
@@ -48,17 +43,17 @@ function hasForbiddenKey(json: string): boolean {
   /** The names of the fields whose arrays and objects are open. */
   const open: string[] = []
   let name = ''
-  MARKS.lastIndex = 0
-  for (let mark = MARKS.exec(json)?.[0]; mark !== undefined; mark = MARKS.exec(json)?.[0]) {
-    if (mark === '"') {
-      const start = MARKS.lastIndex - 1
+  STRUCTURE.lastIndex = 0
+  for (let found = STRUCTURE.exec(json); found; found = STRUCTURE.exec(json)) {
+    const start = found.index
+    if (json[start] === '"') {
       const end = stringEnd(json, start)
-      MARKS.lastIndex = end
+      STRUCTURE.lastIndex = end
       if (json[skipSpace(json, end)] !== ':') continue
-      name = JSON.parse(json.slice(start, end)) as string
+      name = JSON.parse(json.slice(start, end))
       if (name === FORBIDDEN_KEY || (name === 'prototype' && open.at(-1) === 'constructor')) return true
     } else {
-      if (mark === '{' || mark === '[') open.push(name)
+      if (found[0] === '{' || found[0] === '[') open.push(name)
       else open.pop()
       name = ''
     }

@@ -41,7 +41,8 @@ export function scanTrusted(text: string): unknown[] {
 
 /** As `scanFrames`, without a list around a single one; the list may be empty. Throws `not_json`. */
 export function scanOneOrMore(text: string): unknown {
-  return withoutForbidden(text, scan(text))
+  const value = scan(text)
+  return Array.isArray(value) ? withoutForbidden(text, value) : withoutForbidden(text, [value])[0]
 }
 
 function listOf(value: unknown): unknown[] {

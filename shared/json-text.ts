@@ -47,7 +47,8 @@ export function valueEnd(json: string, at: number): number {
   return json.length
 }
 const SCALAR = /[^\s,:"{}[\]]+/y
-const STRUCTURE = /["{}[\]]/g
+/** What arrays, objects and strings begin or end with. Set its `lastIndex` before each use. */
+export const STRUCTURE = /["{}[\]]/g
 
 /** The place after the string whose quote is here. */
 export function stringEnd(json: string, at: number): number {
