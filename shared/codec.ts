@@ -1,5 +1,5 @@
 import { FanfareError } from './fanfare-error.ts'
-import { checkKeys, isSuspicious, withoutForbidden } from './forbidden-keys.ts'
+import { checkKeys, withoutForbidden } from './forbidden-keys.ts'
 import type { Frame } from './frames.ts'
 import { encodeJson } from './raw-json.ts'
 import { decodeUtf8, encodeUtf8 } from './utf8.ts'
@@ -19,7 +19,7 @@ export function decodeText(text: string): unknown[] {
   const value = parseAny(text)
   const frames: unknown[] = Array.isArray(value) ? value : [value]
   if (frames.length === 0) throw new FanfareError('bad_frame', 'The batch is empty')
-  return isSuspicious(text) ? frames.map(withoutForbidden) : frames
+  return withoutForbidden(text, frames)
 }
 
 /** Parses JSON of whoever it comes from. Throws `not_json`, `forbidden_key`. */
@@ -75,7 +75,7 @@ function decodeHeader(bytes: Uint8Array): unknown {
     throw new FanfareError('bad_utf8', detail)
   }
   const header = parseAny(text, detail)
-  return isSuspicious(text) ? withoutForbidden(header) : header
+  return Array.isArray(header) ? header : withoutForbidden(text, [header])[0]
 }
 
 /** The one encoder: a frame as text, or as a binary record where its data is bytes. */

@@ -1,5 +1,5 @@
 import { FanfareError } from './fanfare-error.ts'
-import { FORBIDDEN_KEY, ForbiddenFrame, hasForbiddenKey, isSuspicious } from './forbidden-keys.ts'
+import { FORBIDDEN_KEY, withoutForbidden } from './forbidden-keys.ts'
 import {
   BACKSLASH,
   BRACE,
@@ -31,21 +31,27 @@ let at = 0
  * an ack publishes. Throws `not_json`, `bad_frame`.
  */
 export function scanFrames(text: string): unknown[] {
-  const frames = scanTrusted(text)
-  // Rare, and so it may cost as much as it likes.
-  return isSuspicious(text) ? withoutForbidden(text, frames) : frames
+  return listOf(scanOneOrMore(text))
 }
 
 /** The same for text that the hub itself has made or checked: forbidden keys are not looked for. */
 export function scanTrusted(text: string): unknown[] {
-  const value = scanOneOrMore(text)
-  const frames = Array.isArray(value) ? value : [value]
+  return listOf(scan(text))
+}
+
+/** As `scanFrames`, without a list around a single one; the list may be empty. Throws `not_json`. */
+export function scanOneOrMore(text: string): unknown {
+  const value = scan(text)
+  return Array.isArray(value) ? withoutForbidden(text, value) : withoutForbidden(text, [value])[0]
+}
+
+function listOf(value: unknown): unknown[] {
+  const frames: unknown[] = Array.isArray(value) ? value : [value]
   if (frames.length === 0) throw new FanfareError('bad_frame', 'The batch is empty')
   return frames
 }
 
-/** The same without a list around a single one. Throws `not_json`. */
-export function scanOneOrMore(text: string): unknown {
+function scan(text: string): unknown {
   at = skipSpace(text, 0)
   const value = text.charCodeAt(at) === BRACKET ? listIn(text, true) : objectIn(text, true)
   checkEnd(text)
@@ -62,12 +68,6 @@ export function scanJson(text: string): RawJson {
 
 function checkEnd(text: string): void {
   if (at < text.length && skipSpace(text, at) < text.length) throw notJson()
-}
-
-function withoutForbidden(text: string, frames: readonly unknown[]): unknown[] {
-  const value: unknown = JSON.parse(text)
-  const parsed: readonly unknown[] = Array.isArray(value) ? value : [value]
-  return frames.map((frame, n) => (hasForbiddenKey(parsed[n]) ? new ForbiddenFrame(parsed[n] as object) : frame))
 }
 
 function listIn(text: string, areFrames: boolean): unknown[] {

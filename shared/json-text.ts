@@ -47,10 +47,11 @@ export function valueEnd(json: string, at: number): number {
   return json.length
 }
 const SCALAR = /[^\s,:"{}[\]]+/y
-const STRUCTURE = /["{}[\]]/g
+/** What arrays, objects and strings begin or end with. Set its `lastIndex` before each use. */
+export const STRUCTURE = /["{}[\]]/g
 
 /** The place after the string whose quote is here. */
-function stringEnd(json: string, at: number): number {
+export function stringEnd(json: string, at: number): number {
   for (let end = json.indexOf('"', at + 1); end >= 0; end = json.indexOf('"', end + 1)) {
     let escapes = 0
     while (json[end - 1 - escapes] === '\\') escapes++

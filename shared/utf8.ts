@@ -18,7 +18,8 @@ export function decodeUtf8(bytes: Uint8Array): string {
 
 function strictDecoder(): TextDecoder | undefined {
   try {
-    return new TextDecoder('utf-8', { fatal: true })
+    // A byte order mark is a character like any other: JSON does not begin with it.
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
   } catch {
     return undefined
   }

@@ -67,12 +67,12 @@ export function rawJsonOf(bytes: Uint8Array): RawJson {
   return json
 }
 
-/** The publish that a body is, or a list of them: the `data` of each is `RawJson`. Throws as `jsonOf`. */
+/**
+ * The publish that a body is, or a list of them: the `data` of each is `RawJson`. One with a forbidden key is a `ForbiddenFrame`. Throws
+ * `bad_utf8`, `not_json`.
+ */
 export function publishesOf(bytes: Uint8Array): unknown {
-  const text = textOf(bytes)
-  const publishes = scanOneOrMore(text)
-  checkKeys(text)
-  return publishes
+  return scanOneOrMore(textOf(bytes))
 }
 
 function textOf(bytes: Uint8Array): string {

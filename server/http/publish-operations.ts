@@ -112,13 +112,12 @@ async function publishJson(exchange: HttpExchange): Promise<Response> {
   const value = publishesOf(bytes)
   const key = idempotencyKey(request)
   if (!Array.isArray(value)) {
-    const items = [key === undefined ? value : { id: key, ...Object(value) }]
-    return single(await publish(exchange, items, bytes))
+    return single(await publish(exchange, [key === undefined ? value : identified(value, key)], bytes))
   }
   if (value.length === 0) throw new FanfareError('bad_frame', 'A batch has at least one publish')
   if (value.length > MAX_BATCH)
     throw new FanfareError('bad_frame', `A batch has ${MAX_BATCH} publishes at most, and this one has ${value.length}`)
-  const items = key === undefined ? value : value.map((item, n) => ({ id: `${key}.${n}`, ...Object(item) }))
+  const items = key === undefined ? value : value.map((item, n) => identified(item, `${key}.${n}`))
   const results = await publish(exchange, items, bytes)
   let refused = 0
   const answers = results.map((result) => {
@@ -151,6 +150,12 @@ function publish({ hub, request, peer, access }: HttpExchange, items: readonly u
 function single([result]: readonly Result[]): Response {
   if (result && 'receipt' in result) return jsonText(200, result.receipt)
   return problemResponse(result?.refusal ?? new FanfareError('internal'))
+}
+
+/** What shall be a publish, with this id if it has none. */
+function identified(item: unknown, id: string): unknown {
+  const publish: object = Object(item)
+  return Object.hasOwn(publish, 'id') ? publish : Object.assign(publish, { id })
 }
 
 /** As it stands, or as the string of a structured header (RFC 8941). */

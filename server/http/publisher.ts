@@ -55,7 +55,7 @@ export class HttpPublisher {
   }
 
   /**
-   * Resolves when all is safe or refused, in the order given; `items` are publish frames without type and seq. Rejects with
+   * Resolves when all is safe or refused, in the order given; `items` are publish frames without type and seq, which are added to them. Rejects with
    * `shutting_down`, `hub_full`, `address_limit`, and with `flooding` if none of it was published because it is far beyond a limit.
    */
   async publish(items: readonly unknown[], request: PublishRequest): Promise<Result[]> {
@@ -142,7 +142,8 @@ class PublishingRequest {
     return new Promise((resolve) => {
       try {
         if (this.stopped) throw new FanfareError('connection_lost')
-        const frame = parseFrame({ ...Object(item), type: 'publish', seq }) as PublishFrame
+        // The item itself: copying a long string, which is none, takes 200 ms, and a copy of a `ForbiddenFrame` would not be one.
+        const frame = parseFrame(Object.assign(Object(item), { type: 'publish', seq })) as PublishFrame
         const { access } = this.request
         access.require('publish', frame.topic)
         this.parts.topics.publish(frame, access.publisher, this, {

@@ -157,6 +157,30 @@ onEveryEngine('the HTTP API', (hubs) => {
     expect(pages).toEqual([...range(0, 100).filter((n) => n % 10 !== 3), undefined])
   })
 
+  it('refuses what cannot be published of a batch alone: a forbidden key, too many levels, what is no object', async () => {
+    const deep = `${'['.repeat(101)}${']'.repeat(101)}`
+    const items = ['{"topic":"a","data":1}', '{"topic":"a","data":{"__proto__":1}}', `{"topic":"a","data":${deep}}`]
+    items.push('"text"', 'null', '[{"constructor":{"prototype":1}}]', '{"topic":"a","data":2}')
+    for (const headers of [JSON_TYPE, { ...JSON_TYPE, 'idempotency-key': 'mixed' }]) {
+      const answer = await fetch(`${http}/publish`, { method: 'POST', headers, body: `[${items.join(',')}]` })
+      expect(answer.status).toBe(207)
+      const results = (await answer.json()) as { id?: string; code?: string }[]
+      const expected = [
+        undefined,
+        'forbidden_key',
+        'nested_too_deeply',
+        'bad_frame',
+        'bad_frame',
+        'forbidden_key',
+        undefined,
+      ]
+      expect(results.map(({ code }) => code)).toEqual(expected)
+      expect(results.filter(({ id }) => id !== undefined)).toHaveLength(2)
+      const alone = await fetch(`${http}/publish`, { method: 'POST', headers, body: items[1] as string })
+      expect([alone.status, ((await alone.json()) as Json)['code']]).toEqual([400, 'forbidden_key'])
+    }
+  })
+
   it('waits with a publish that waits for room, and forgets it with whoever sent it', async () => {
     expect((await ask('/queues/full/messages', 'POST', 1)).status).toBe(200)
     const stop = new AbortController()

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { defineTopics, type Schema } from '../../client/node.ts'
+import { defineTopics, rawJson, type Schema } from '../../client/node.ts'
 import type { Frame } from '../../shared/frames.ts'
 import { EventStream } from '../setup/event-stream.ts'
 import { onEveryEngine } from '../setup/hubs.ts'
@@ -198,6 +198,35 @@ onEveryEngine('the bytes of a payload', (hubs) => {
     peer.say(`[${fine},${publishOf('live.a', '{"a":01}')}]`)
     expect(await peer.peer.closed).toMatchObject({ code: 4400 })
     expect(peer.peer.frames.filter(({ type }) => type === 'message')).toHaveLength(2)
+  })
+
+  it.each([
+    '{"a":{"__proto__":1},"a":2}',
+    '{"constructor":{"prototype":1},"constructor":1}',
+    '[{"x":{"\\u0063onstructor":{"a":[],"prototyp\\u0065":{}}},"x":null}]',
+    '{"a":[{"b":{}},{"__proto__":1}],"\\u0061":0}',
+  ])('have no forbidden key that a later field of the same name hides: %s', async (data) => {
+    const { open } = await world()
+    const peer = await open()
+    await peer.peer.subscribe(1, 'live.#')
+    peer.say(`[${publishOf('live.a', data, 1)},${publishOf('live.a', '1', 2)}]`)
+    expect(await peer.peer.next('error')).toMatchObject({ code: 'forbidden_key', seq: 1 })
+    expect(await peer.heard('message')).toContain('"data":1}')
+    expect(() => rawJson(data)).toThrow(expect.objectContaining({ code: 'forbidden_key' }))
+  })
+
+  it.each([
+    '[{"constructor":1},{"prototype":2}]',
+    '{"constructor":[{"prototype":1}]}',
+    '{"constructor":{"a":{"prototype":1}},"prototype":1}',
+    '["__proto__",{"a":"__proto__"},{"__proto":1,"a\\"__proto__":1}]',
+  ])('may have what only resembles a forbidden key: %s', async (data) => {
+    const { open } = await world()
+    const peer = await open()
+    await peer.peer.subscribe(1, 'live.#')
+    peer.say(publishOf('live.a', data, 1))
+    expect(await peer.heard('message')).toContain(`"data":${data}}`)
+    expect(rawJson(data).text).toBe(data)
   })
 })
 

@@ -46,6 +46,26 @@ onEveryEngine('administration of queues', (hubs) => {
     })
   })
 
+  it('finds a queue or stream declared whatever the order of its bindings or topics', async () => {
+    const { client } = await start()
+    const { queues, streams } = client()
+    const jpeg = { topic: 'a', match: { any: { kind: 'jpeg', size: 'large' } } }
+    const sizes = { topic: 'a', match: { any: { size: 'large', kind: 'jpeg' } } }
+    await queues.declare({ name: 'q', bindings: [jpeg, { topic: 'b' }] })
+    for (const bindings of [
+      [{ topic: 'b' }, sizes],
+      [sizes, { topic: 'b' }, jpeg],
+    ])
+      await expect(queues.declare({ name: 'q', bindings })).resolves.toMatchObject({ name: 'q' })
+    for (const bindings of [[jpeg], [jpeg, { topic: 'c' }], [{ topic: 'a' }, { topic: 'b' }]])
+      await expect(queues.declare({ name: 'q', bindings })).rejects.toMatchObject({ code: 'queue_exists' })
+    await streams.declare({ name: 'letters', topics: ['a.#', 'b'] })
+    await expect(streams.declare({ name: 'letters', topics: ['b', 'a.#', 'b'] })).resolves.toMatchObject({
+      name: 'letters',
+    })
+    await expect(streams.declare({ name: 'letters', topics: ['a.#'] })).rejects.toMatchObject({ code: 'stream_exists' })
+  })
+
   it('does over HTTP what a client can', async () => {
     const { hub, client } = await start({ queues: [{ name: 'q' }] })
     const base = `http://127.0.0.1:${hub.port}/v1/queues`
