@@ -4,7 +4,7 @@ import type { HeaderFilter } from '../../../shared/frames.ts'
 import type { QueueInfo } from '../../../shared/queues.ts'
 import { act, canAct } from '../acts.ts'
 import { confirmed } from '../confirm.ts'
-import { bytes, count, counted, duration, rate } from '../format.ts'
+import { bytes, count, counted, duration, isolated, rate } from '../format.ts'
 import { type HistoryView, historyOf } from '../history-view.ts'
 import { tell } from '../notices.ts'
 import type { OpenPage } from '../page.ts'
@@ -134,7 +134,10 @@ function headersText(match: HeaderFilter | undefined): string {
   if (!match) return 'any'
   const all = 'all' in match
   const wanted = Object.entries((match as { all?: object }).all ?? (match as { any?: object }).any ?? {})
-  return wanted.map(([name, value]) => `${name}: ${value}`).join(all ? ' and ' : ' or ')
+  return wanted
+    .map(([name, value]) => `${name}: ${value}`)
+    .map(isolated)
+    .join(all ? ' and ' : ' or ')
 }
 
 function parkedGroups({ name, parked, parkedMore }: QueueInfo, still: ParkedKeys): TemplateResult | typeof nothing {
@@ -153,7 +156,7 @@ function parkedGroups({ name, parked, parkedMore }: QueueInfo, still: ParkedKeys
 async function resume(name: string, key: string): Promise<void> {
   await tell(
     act((hub) => hub.queues.unpark(name, key)),
-    () => `The group ${key} of ${name} is resumed.`,
+    () => `The group ${isolated(key)} of ${name} is resumed.`,
   )
 }
 

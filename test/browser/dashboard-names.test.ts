@@ -1,0 +1,128 @@
+import axe from 'axe-core'
+import type { Browser, Page } from 'playwright-core'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { type Client, connect } from '../../client/node.ts'
+import { type Hub, startHub } from '../../server/index.ts'
+import { launchBrowser } from '../setup/browser.ts'
+import { QueueReader } from '../setup/queues.ts'
+
+const LONG = 'q'.repeat(64)
+/** Turns the direction of everything after it, until something ends that. */
+const TURNED = '\u202Eevil'
+
+describe('names on the dashboard in Chromium', { timeout: 60_000 }, () => {
+  let hub: Hub
+  let browser: Browser
+  let page: Page
+  const clients: Client[] = []
+  const client = (name: string) => {
+    const made = connect(`ws://127.0.0.1:${hub.port}/`, { name })
+    clients.push(made)
+    return made
+  }
+
+  beforeAll(async () => {
+    hub = await startHub({
+      port: 0,
+      engine: 'ws',
+      drainTimeoutMs: 500,
+      streams: [{ name: LONG, topics: ['s.#'] }],
+      queues: [
+        { name: LONG, bindings: [] },
+        { name: 'parks', bindings: [], maxAttempts: 1, onDeadLetter: 'park' },
+      ],
+    })
+    browser = await launchBrowser()
+    page = await browser.newPage({ viewport: { width: 390, height: 844 } })
+    page.setDefaultTimeout(10_000)
+    await page.goto(`http://127.0.0.1:${hub.port}/`)
+  }, 60_000)
+  afterAll(async () => {
+    await browser?.close()
+    await Promise.all(clients.map((each) => each.close()))
+    await hub?.close()
+  })
+
+  const go = (hash: string) =>
+    page.evaluate((to) => {
+      location.hash = to
+    }, hash)
+  const idOf = async (one: Client): Promise<string> => {
+    await one.ready()
+    const { connections } = await one.connections.list()
+    return connections.at(-1)?.connection as string
+  }
+
+  it.each(['', '  ', '\u200b\u2060'])(
+    'are ids for connections whose clients have a name that cannot be seen, %j',
+    async (name) => {
+      const id = await idOf(client(name))
+      await go('#/connections')
+      const link = page.getByRole('link', { name: id, exact: true })
+      await link.waitFor()
+      await page.evaluate(axe.source)
+      const violations = await page.evaluate(async () => {
+        const { axe } = globalThis as unknown as { axe: typeof import('axe-core') }
+        return (await axe.run()).violations.map(({ id }) => id)
+      })
+      expect(violations).toEqual([])
+      await link.click()
+      await page.getByRole('heading', { name: id, level: 1 }).waitFor()
+    },
+  )
+
+  it('fit on a phone, however long', async () => {
+    const reader = client('reader')
+    await reader.subscribe('s.#', () => {}, { from: 'earliest', cursor: 'c'.repeat(64) }).ready
+    const places = ['queues', `queues/${LONG}`, `queues/${LONG}/dead-letters`, 'streams', `streams/${LONG}`]
+    for (const place of [...places, `connections/${await idOf(reader)}`]) {
+      await go(`#/${place}`)
+      await page.getByRole('heading', { level: 1 }).waitFor()
+      await page.getByText('Asking the hub').waitFor({ state: 'detached' })
+      // What a panel cuts off cannot be read either.
+      const cut = await page.evaluate(() =>
+        [document.documentElement, ...document.querySelectorAll('main td, main th[scope="row"], .empty, .panel')]
+          .filter(({ scrollWidth, clientWidth }) => scrollWidth > clientWidth + 1)
+          .map((each) => `${each.tagName} ${each.className}: ${each.textContent.slice(0, 50)}`),
+      )
+      expect(cut, place).toEqual([])
+    }
+  })
+
+  it('turn the direction of no other text', async () => {
+    const id = await idOf(client(TURNED))
+    await client('jobs').enqueue('parks', 1, { key: TURNED })
+    const parks = new QueueReader(client('worker'), 'parks')
+    await (await parks.next()).reject('no')
+    /** Whether the words are written from left to right. */
+    const isRight = (words: string) =>
+      page.evaluate((words) => {
+        const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT)
+        while (texts.nextNode()) {
+          const text = texts.currentNode as Text
+          const at = text.data.indexOf(words)
+          if (at < 0) continue
+          const range = document.createRange()
+          const left = (n: number) => {
+            range.setStart(text, at + n)
+            range.setEnd(text, at + n + 1)
+            return range.getBoundingClientRect().left
+          }
+          return left(0) < left(words.length - 1)
+        }
+        return undefined
+      }, words)
+    await go(`#/connections/${id}`)
+    await page.getByRole('button', { name: 'Disconnect…' }).click()
+    await page.getByText('The hub closes the connection.').waitFor()
+    const title = await page.getByRole('dialog').getByRole('heading').textContent()
+    expect(title).toContain(`\u2068${TURNED}\u2069?`)
+    await page.getByRole('dialog').getByRole('button', { name: 'Disconnect' }).click()
+    await page.getByText('is disconnected.').waitFor()
+    expect(await isRight('is disconnected')).toBe(true)
+    await go('#/queues/parks')
+    await page.getByRole('button', { name: /^Resume/ }).click()
+    await page.getByText('of parks is resumed').waitFor()
+    expect(await isRight('is resumed')).toBe(true)
+  })
+})
