@@ -2,6 +2,7 @@ import axe from 'axe-core'
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Client, connect } from '../../client/node.ts'
+import { hashApiKey, newApiKey } from '../../server/auth/api-key.ts'
 import { type Hub, startHub } from '../../server/index.ts'
 import { launchBrowser } from '../setup/browser.ts'
 import { QueueReader } from '../setup/queues.ts'
@@ -87,6 +88,20 @@ describe('names on the dashboard in Chromium', { timeout: 60_000 }, () => {
       )
       expect(cut, place).toEqual([])
     }
+  })
+
+  it.each([390, 1280])('fit a page of %i pixels, if they are the name of the operator', async (width) => {
+    const key = newApiKey()
+    const apiKeys = [{ name: 'n'.repeat(200), hash: hashApiKey(key), permissions: { subscribe: ['#'] } }]
+    const other = await startHub({ port: 0, engine: 'ws', auth: { apiKeys }, drainTimeoutMs: 500 })
+    const its = await browser.newPage({ viewport: { width, height: 844 } })
+    await its.goto(`http://127.0.0.1:${other.port}/`)
+    await its.getByLabel('Token or API key').fill(key)
+    await its.keyboard.press('Enter')
+    await its.getByText('You are').waitFor()
+    expect(await its.evaluate(() => document.documentElement.scrollWidth)).toBe(width)
+    await its.close()
+    await other.close()
   })
 
   it('turn the direction of no other text', async () => {
