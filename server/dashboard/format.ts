@@ -33,6 +33,11 @@ export function connectionName({
 }
 const VISIBLE = /[\p{L}\p{N}\p{P}\p{S}]/u
 
+/** A key as it can be seen: in quotation marks, if it is nothing but space. */
+export function shownKey(key: string): string {
+  return VISIBLE.test(key) ? key : JSON.stringify(key)
+}
+
 /** Text of others in a sentence of ours. What it does to the direction of writing ends with it. */
 export function isolated(text: string): string {
   return TURNS.test(text) ? `\u2068${text}\u2069` : text

@@ -30,7 +30,7 @@ describe('names on the dashboard in Chromium', { timeout: 60_000 }, () => {
       streams: [{ name: LONG, topics: ['s.#'] }],
       queues: [
         { name: LONG, bindings: [] },
-        { name: 'parks', bindings: [], maxAttempts: 1, onDeadLetter: 'park' },
+        ...['parks', 'unseen'].map((name) => ({ name, maxAttempts: 1, onDeadLetter: 'park' as const })),
       ],
     })
     browser = await launchBrowser()
@@ -48,35 +48,57 @@ describe('names on the dashboard in Chromium', { timeout: 60_000 }, () => {
     page.evaluate((to) => {
       location.hash = to
     }, hash)
-  const idOf = async (one: Client): Promise<string> => {
+  const idOf = async (name: string): Promise<string> => {
+    const one = client(name)
     await one.ready()
     const { connections } = await one.connections.list()
-    return connections.at(-1)?.connection as string
+    return connections.find(({ client }) => client === name)?.connection as string
+  }
+
+  const violations = async (): Promise<string[]> => {
+    await page.evaluate(axe.source)
+    return page.evaluate(async () => {
+      const { axe } = globalThis as unknown as { axe: typeof import('axe-core') }
+      return (await axe.run()).violations.map(({ id }) => id)
+    })
   }
 
   it.each(['', '  ', '\u200b\u2060'])(
     'are ids for connections whose clients have a name that cannot be seen, %j',
     async (name) => {
-      const id = await idOf(client(name))
+      const id = await idOf(name)
       await go('#/connections')
       const link = page.getByRole('link', { name: id, exact: true })
       await link.waitFor()
-      await page.evaluate(axe.source)
-      const violations = await page.evaluate(async () => {
-        const { axe } = globalThis as unknown as { axe: typeof import('axe-core') }
-        return (await axe.run()).violations.map(({ id }) => id)
-      })
-      expect(violations).toEqual([])
+      expect(await violations()).toEqual([])
       await link.click()
       await page.getByRole('heading', { name: id, level: 1 }).waitFor()
     },
   )
 
+  it('are in quotation marks for groups whose key cannot be seen, and letters may be open side by side', async () => {
+    const producer = client('jobs')
+    const parks = new QueueReader(client('worker'), 'unseen')
+    for (const key of [' ', 'visible']) {
+      // The first message is rejected, and the second makes its group wait.
+      for (const n of [1, 2]) await producer.enqueue('unseen', n, { key })
+      await (await parks.next()).reject('no')
+    }
+    await go('#/queues/unseen')
+    await page.getByRole('button', { name: 'Resume " "' }).waitFor()
+    expect(await violations()).toEqual([])
+    await go('#/queues/unseen/dead-letters')
+    const letters = page.locator('button.summary')
+    await letters.nth(1).waitFor()
+    for (const letter of await letters.all()) await letter.click()
+    await page.locator('pre[aria-label="Error"]').nth(1).waitFor()
+    expect(await violations()).toEqual([])
+  })
+
   it('fit on a phone, however long', async () => {
-    const reader = client('reader')
-    await reader.subscribe('s.#', () => {}, { from: 'earliest', cursor: 'c'.repeat(64) }).ready
+    await client('cursor').subscribe('s.#', () => {}, { from: 'earliest', cursor: 'c'.repeat(64) }).ready
     const places = ['queues', `queues/${LONG}`, `queues/${LONG}/dead-letters`, 'streams', `streams/${LONG}`]
-    for (const place of [...places, `connections/${await idOf(reader)}`]) {
+    for (const place of [...places, `connections/${await idOf('phone')}`]) {
       await go(`#/${place}`)
       await page.getByRole('heading', { level: 1 }).waitFor()
       await page.getByText('Asking the hub').waitFor({ state: 'detached' })
@@ -105,7 +127,7 @@ describe('names on the dashboard in Chromium', { timeout: 60_000 }, () => {
   })
 
   it('turn the direction of no other text', async () => {
-    const id = await idOf(client(TURNED))
+    const id = await idOf(TURNED)
     await client('jobs').enqueue('parks', 1, { key: TURNED })
     const parks = new QueueReader(client('worker'), 'parks')
     await (await parks.next()).reject('no')
