@@ -1,7 +1,7 @@
 import { repeat } from 'lit/directives/repeat.js'
 import { html, nothing, type TemplateResult } from 'lit/html.js'
 import type { Attention, AttentionEntry, AttentionLevel } from '../../shared/sys.ts'
-import { count } from './format.ts'
+import { connectionName, count } from './format.ts'
 import { type Level, mark, unanswered } from './parts.ts'
 import type { Polled } from './poll.ts'
 import { href } from './route.ts'
@@ -53,7 +53,7 @@ function entry(row: AttentionEntry, isPast: boolean): TemplateResult {
 /** What it is about, and where more about it is. */
 function subject({ about, troubles }: AttentionEntry): readonly [name: string, href: string] {
   if (about.kind === 'connection') {
-    return [about.client ?? about.connection, href(['connections', about.connection])]
+    return [connectionName(about), href(['connections', about.connection])]
   }
   if (about.kind === 'queue') {
     const onlyLetters = troubles.every(({ kind }) => kind === 'dead-letters')

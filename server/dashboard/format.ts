@@ -21,6 +21,31 @@ export function counted(n: number, one: string, many = `${one}s`): string {
   return `${exact(n)} ${n === 1 ? one : many}`
 }
 
+/** What an operator recognises a connection by: the name that its client gave, if there is anything to see in it, or else its id. */
+export function connectionName({
+  client,
+  connection,
+}: {
+  readonly client?: string | undefined
+  readonly connection: string
+}): string {
+  return client !== undefined && VISIBLE.test(client) ? client : connection
+}
+const VISIBLE = /[\p{L}\p{N}\p{P}\p{S}]/u
+
+/** A key as it can be seen: in quotation marks, if it is nothing but space. */
+export function shownKey(key: string): string {
+  return VISIBLE.test(key) ? key : JSON.stringify(key)
+}
+
+/** Text of others in a sentence of ours. What it does to the direction of writing ends with it. */
+export function isolated(text: string): string {
+  return TURNS.test(text) ? `\u2068${text}\u2069` : text
+}
+/** Letters that are written from right to left, and marks that turn the direction. */
+const TURNS =
+  /[\u0590-\u08ff\u200f\u202a-\u202e\u2066-\u2069\ufb1d-\ufdff\ufe70-\ufeff\u{10800}-\u{10fff}\u{1e800}-\u{1efff}]/u
+
 /** A number a second: `0.3`, `12`, `48,210`. */
 export function rate(n: number): string {
   if (n > 0 && n < 0.05) return '< 0.1'

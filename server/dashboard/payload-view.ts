@@ -17,7 +17,7 @@ export function payloadView({ text, format, cutFrom }: ShownPayload): TemplateRe
     ${format === 'none' ? nothing : preformatted('Payload', format === 'json' && cutFrom === undefined ? indented(text) : text)}`
 }
 
-/** A text with its own line breaks, which the keyboard can scroll. */
+/** A text with its own line breaks, which the keyboard can scroll. It is no landmark: there may be many of one name. */
 export function preformatted(label: string, text: string, kind = ''): TemplateResult {
-  return html`<pre class=${kind} tabindex="0" role="region" aria-label=${label}>${text}</pre>`
+  return html`<pre class=${kind} tabindex="0" role="group" aria-label=${label}>${text}</pre>`
 }

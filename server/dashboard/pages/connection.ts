@@ -2,7 +2,7 @@ import { html, nothing, type TemplateResult } from 'lit/html.js'
 import type { ConnectionInfo, EndedConnection } from '../../../shared/sys.ts'
 import { act, canAct } from '../acts.ts'
 import { confirmed } from '../confirm.ts'
-import { bytes, count, counted, duration } from '../format.ts'
+import { bytes, connectionName, count, counted, duration, isolated } from '../format.ts'
 import { hubNow } from '../hub.ts'
 import { tell } from '../notices.ts'
 import type { OpenPage } from '../page.ts'
@@ -22,10 +22,15 @@ export const openConnection: OpenPage = ({ rest: [id = ''] }) => {
       // It may go without a trace, as with a hub that is started anew.
       const info = shown.gone && shown.value && !('endedAt' in shown.value) ? undefined : shown.value
       // One heading, whatever is below it: it may have the focus.
-      return html`${back}${heading(html`<span class=${info?.client === undefined ? 'name' : ''}>${info?.client ?? id}</span>`, info ? verbs(info) : nothing)}
+      return html`${back}${heading(title(id, info), info ? verbs(info) : nothing)}
         ${info ? details(info) : shown.gone ? UNKNOWN : unanswered(shown.error)}`
     },
   }
+}
+
+function title(id: string, info: ConnectionInfo | undefined): TemplateResult {
+  const name = info ? connectionName(info) : id
+  return html`<bdi class=${name === id ? 'name' : ''}>${name}</bdi>`
 }
 
 function behindText({ lagMs, outboxBytes }: ConnectionInfo): string {
@@ -49,7 +54,7 @@ function verbs(info: ConnectionInfo | EndedConnection): TemplateResult | typeof 
 function details(info: ConnectionInfo | EndedConnection): TemplateResult {
   const ended = 'endedAt' in info ? info : undefined
   const now = hubNow()
-  const { connection, client: name, address, connectedAt, outboxBytes, outboxLimitBytes, lagMs, droppedTotal } = info
+  const { connection, address, connectedAt, outboxBytes, outboxLimitBytes, lagMs, droppedTotal } = info
   return html`${ended ? verdict('warn', html`Ended ${moment(ended.endedAt)}: ${ended.reason} These are its last figures.`) : verdict(LEVELS[health(info, now)], stateOf(info, now))}
     <dl class="figures few">
       ${figure('Outbox', bytes(outboxBytes), html`of ${bytes(outboxLimitBytes)} ${fill(outboxBytes, outboxLimitBytes)}`)}
@@ -62,7 +67,7 @@ function details(info: ConnectionInfo | EndedConnection): TemplateResult {
       <section><h2>Consumers</h2>${consumers(info)}</section>
       <section><h2>Details</h2><div class="panel">${facts([
         ['Connection', html`<span class="name">${connection}</span>`],
-        ['Client', name ?? 'gave no name'],
+        ['Client', info.client || 'gave no name'],
         ['Address', address],
         [
           'Connected',
@@ -98,8 +103,9 @@ function consumers({ consumers, consumerCount }: ConnectionInfo): TemplateResult
     )}</tbody></table></div>${moreRows(consumerCount, Math.min(consumers.length, MOST_ROWS))}`
 }
 
-async function disconnect({ connection, client, consumerCount }: ConnectionInfo): Promise<void> {
-  const name = client ?? connection
+async function disconnect(info: ConnectionInfo): Promise<void> {
+  const { connection, consumerCount } = info
+  const name = isolated(connectionName(info))
   const consumers =
     consumerCount > 0
       ? ` Its ${counted(consumerCount, 'consumer')} will end, and the messages that they hold go to others.`

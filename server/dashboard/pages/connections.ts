@@ -7,7 +7,7 @@ import {
   type ConnectionsFound,
   type EndedConnection,
 } from '../../../shared/sys.ts'
-import { bytes, count, counted, duration } from '../format.ts'
+import { bytes, connectionName, count, counted, duration } from '../format.ts'
 import { hubNow } from '../hub.ts'
 import { HubList } from '../hub-list.ts'
 import type { OpenPage } from '../page.ts'
@@ -58,7 +58,7 @@ function connections(list: HubList<ConnectionInfo, ConnectionsFound>): TemplateR
 
 function cells(info: ConnectionInfo): TemplateResult {
   const { connection, client, address, outboxBytes, outboxLimitBytes, droppedTotal, deliveredTotal, connectedAt } = info
-  return html`<th scope="row" class="client"><a class="name" href=${href(['connections', connection])}>${client ?? connection}</a><span class="quiet line">${address}</span></th>
+  return html`<th scope="row" class="client"><a class="name" href=${href(['connections', connection])}>${connectionName({ client, connection })}</a><span class="quiet line">${address}</span></th>
     <td class="outbox">${fill(outboxBytes, outboxLimitBytes)}<span class="line">${bytes(outboxBytes)} <span class="quiet">of ${bytes(outboxLimitBytes)}</span></span></td>
     <td class="number">${count(droppedTotal)}</td>
     <td class="number wide">${count(deliveredTotal)}</td>
@@ -84,7 +84,7 @@ function endedLately({ value }: Polled<ConnectionsEnded>): TemplateResult | type
       value.connections.slice(0, MOST_ENDED),
       ({ connection }) => connection,
       ({ connection, client, address, endedAt, deliveredTotal, droppedTotal, reason }: EndedConnection) => html`<tr>
-        <th scope="row" class="client"><a class="name" href=${href(['connections', connection])}>${client ?? connection}</a><span class="quiet line">${address}</span></th>
+        <th scope="row" class="client"><a class="name" href=${href(['connections', connection])}>${connectionName({ client, connection })}</a><span class="quiet line">${address}</span></th>
         <td class="outbox">${moment(endedAt)}</td><td class="number wide">${count(deliveredTotal)}</td>
         <td class="number">${count(droppedTotal)}</td><td class="why">${reason}</td></tr>`,
     )}</tbody></table></div></section>`

@@ -3,7 +3,7 @@ import { html, nothing, type TemplateResult } from 'lit/html.js'
 import type { DeadLetter, DeadLetterCount, DeadLetterFilter, QueueInfo } from '../../../shared/queues.ts'
 import { act, canAct } from '../acts.ts'
 import { confirmed } from '../confirm.ts'
-import { count, counted, firstLine } from '../format.ts'
+import { count, counted, firstLine, isolated } from '../format.ts'
 import { client } from '../hub.ts'
 import { errorText, notice, tell } from '../notices.ts'
 import type { OpenPage } from '../page.ts'
@@ -176,9 +176,9 @@ async function chosen({ name, letters }: OpenLetters): Promise<Chosen | undefine
 function filterText({ reason, error, topic, key }: DeadLetterFilter): string {
   const parts = [
     reason && `reason: ${REASONS[reason]}`,
-    error && `error contains "${error}"`,
+    error && `error contains "${isolated(error)}"`,
     topic && `topic ${topic}`,
-    key && `key ${key}`,
+    key && `key ${isolated(key)}`,
   ]
   return parts.filter(Boolean).join('; ')
 }

@@ -4,7 +4,7 @@ import type { HeaderFilter } from '../../../shared/frames.ts'
 import type { QueueInfo } from '../../../shared/queues.ts'
 import { act, canAct } from '../acts.ts'
 import { confirmed } from '../confirm.ts'
-import { bytes, count, counted, duration, rate } from '../format.ts'
+import { bytes, count, counted, duration, isolated, rate, shownKey } from '../format.ts'
 import type { HistoryView } from '../history-view.ts'
 import { tell } from '../notices.ts'
 import type { OpenPage } from '../page.ts'
@@ -120,7 +120,10 @@ function headersText(match: HeaderFilter | undefined): string {
   if (!match) return 'any'
   const all = 'all' in match
   const wanted = Object.entries((match as { all?: object }).all ?? (match as { any?: object }).any ?? {})
-  return wanted.map(([name, value]) => `${name}: ${value}`).join(all ? ' and ' : ' or ')
+  return wanted
+    .map(([name, value]) => `${name}: ${value}`)
+    .map(isolated)
+    .join(all ? ' and ' : ' or ')
 }
 
 function parkedGroups({ name, parked, parkedMore }: QueueInfo, still: ParkedKeys): TemplateResult | typeof nothing {
@@ -131,15 +134,18 @@ function parkedGroups({ name, parked, parkedMore }: QueueInfo, still: ParkedKeys
     <div class="panel table"><table aria-label="Parked groups"><tbody>${repeat(
       rows,
       ({ row }) => row,
-      ({ row: key, isPast }) => html`<tr class=${isPast ? 'past' : ''}><th scope="row" class="name">${key}</th>
-        <td class="action verb">${isPast ? html`<span class="quiet">resumed</span>` : html`<button ?disabled=${!canAct()} aria-label="Resume ${key}" @click=${() => resume(name, key)}>Resume</button>`}</td></tr>`,
+      ({
+        row: key,
+        isPast,
+      }) => html`<tr class=${isPast ? 'past' : ''}><th scope="row" class="name">${shownKey(key)}</th>
+        <td class="action verb">${isPast ? html`<span class="quiet">resumed</span>` : html`<button ?disabled=${!canAct()} aria-label="Resume ${shownKey(key)}" @click=${() => resume(name, key)}>Resume</button>`}</td></tr>`,
     )}</tbody></table></div>${moreRows(parked.length + parkedMore, Math.min(parked.length, MOST_ROWS))}</section>`
 }
 
 async function resume(name: string, key: string): Promise<void> {
   await tell(
     act((hub) => hub.queues.unpark(name, key)),
-    () => `The group ${key} of ${name} is resumed.`,
+    () => `The group ${isolated(shownKey(key))} of ${name} is resumed.`,
   )
 }
 
