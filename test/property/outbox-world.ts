@@ -1,6 +1,7 @@
 import { pino } from 'pino'
 import { expect } from 'vitest'
 import { IN_MEMORY, loadBroker } from '../../server/broker/load-broker.ts'
+import { InProcessBus } from '../../server/bus/in-process-bus.ts'
 import { Outbox } from '../../server/connection/outbox.ts'
 import { OutboxBudget } from '../../server/connection/outbox-budget.ts'
 import type { OutboxOwner } from '../../server/connection/outbox-owner.ts'
@@ -54,6 +55,7 @@ export class World {
   readonly published = new Map<string, { topic: string; key: string | undefined }>()
   private readonly topics = new Topics(
     NO_WORK,
+    new InProcessBus(),
     NOTHING_KEPT,
     new Contracts(undefined, pino({ enabled: false })),
     realClock,
@@ -225,8 +227,7 @@ export class PeerModel implements OutboxOwner {
     this.subscriptions.set(sub, tracked)
     this.all.push(tracked)
     this.subscriptionsChanged()
-    this.topics.subscribe(subscription)
-    this.send({ type: 'subscribed', sub })
+    this.topics.subscribe(subscription, () => this.send({ type: 'subscribed', sub }))
   }
 
   private unsubscribe(sub: number): void {

@@ -15,7 +15,7 @@ export const SERVER_LAYERS: readonly (readonly string[])[] = [
   ['registry'],
   ['stream', 'queue'],
   ['topic'],
-  ['broker'],
+  ['broker', 'bus'],
   ['limit'],
   ['network', 'tls'],
   ['auth'],
