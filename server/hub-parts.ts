@@ -141,32 +141,19 @@ type TopicParts = ReturnType<typeof topicParts>
 /** What looks at the hub, and what its operators ask of it. */
 function monitorParts(
   { broker, unexpected, log, clock }: HubBasis,
-  { traffic, budget, subscriptionBudget, httpConnections }: LimitParts,
+  { traffic, messages: limits, budget, subscriptionBudget, httpConnections }: LimitParts,
   { topics, streams, queues, nodes }: TopicParts,
   connections: Connections,
   { certificateExpiresAt }: HubView,
 ) {
   const watched = {
-    ...{
-      version,
-      nodes,
-      topics,
-      streams,
-      queues,
-      connections,
-      traffic,
-      budget,
-      subscriptionBudget,
-      broker,
-      unexpected,
-    },
+    ...{ version, nodes, topics, streams, queues, connections, traffic, limits, budget, subscriptionBudget },
     httpConnections: () => httpConnections.count,
-    certificateExpiresAt,
-    log,
-    clock,
+    ...{ broker, unexpected, certificateExpiresAt, log, clock },
   }
   const monitor = new Monitor(watched)
   const metrics = new Metrics(watched, monitor)
+  nodes.answer('limits.spent', (spent) => limits.spentElsewhere(spent))
   answerOperators(nodes, { connections, monitor, clock })
   const admin: AdminParts = { nodes, streams, queues, monitor, clock, operatorLog: new OperatorLog(log) }
   const call = (method: string, params: unknown, caller: Caller) => callMethod(admin, method, params, caller)

@@ -39,8 +39,8 @@ export interface Bus {
   /** Sends a message to the other nodes that have an interest in its topic. */
   publish(message: LiveMessage): void
   /**
-   * Takes an interest in the topics that a pattern matches, given by the words of its canonical form. Returns undefined if the interest
-   * stands at once; otherwise a promise that resolves when it does, and never rejects.
+   * Takes an interest in the topics that a pattern matches, given by the words of its canonical form; call it for each subscription.
+   * Returns undefined if the interest stands at once; otherwise a promise that resolves when it does, and never rejects.
    */
   subscribe(pattern: readonly string[]): Promise<void> | undefined
   unsubscribe(pattern: readonly string[]): void
@@ -49,7 +49,10 @@ export interface Bus {
    * answer, and to undefined if the node leaves, fails to answer, or takes longer than `timeoutMs`. Never rejects.
    */
   ask(node: string, question: string, params: unknown, timeoutMs: number): Promise<unknown>
-  /** Leaves. What was published before is sent; questions that are under way are answered with undefined. */
+  /**
+   * Leaves. What was published before is sent; questions that are under way are answered with undefined. Calls after this do nothing. A
+   * bus that was not opened can be closed, too.
+   */
   close(): Promise<void>
 }
 

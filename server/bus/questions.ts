@@ -63,6 +63,13 @@ export type RequestOutcome =
   | Pick<ReplyFrame, 'data' | 'error'>
   | { readonly refused: { readonly code: ErrorCode; readonly message: string; readonly retry: boolean } }
 
+/** What an identity has sent at a node in the last second. */
+export interface SpentByIdentity {
+  readonly subject: string
+  readonly messages: number
+  readonly bytes: number
+}
+
 type Limit = { readonly limit: number }
 type OneConnection = { readonly connection: string }
 
@@ -81,6 +88,7 @@ export interface Questions {
   'connections.show': { params: OneConnection; answer: ConnectionInfo | EndedConnection | null }
   /** Whether it was there. */
   'connections.disconnect': { params: OneConnection; answer: boolean }
+  'limits.spent': { params: readonly SpentByIdentity[]; answer: true }
   'requests.offers': { params: OfferChanges; answer: true }
   /** To be answered by a responder of the node that is asked. */
   'requests.ask': { params: Omit<AskFrame, 'type' | 'seq'>; answer: RequestOutcome }

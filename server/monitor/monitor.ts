@@ -16,6 +16,7 @@ import {
 import type { Broker } from '../broker/broker.ts'
 import type { Nodes } from '../bus/nodes.ts'
 import type { UnexpectedErrors } from '../failure/unexpected-errors.ts'
+import type { MessageLimits } from '../limit/message-limits.ts'
 import type { Queues } from '../queue/queues.ts'
 import type { Connections } from '../registry/connections.ts'
 import { firstOf } from '../registry/first-of.ts'
@@ -47,6 +48,7 @@ export interface Watched {
   readonly queues: Queues
   readonly connections: Connections
   readonly traffic: Traffic
+  readonly limits: MessageLimits
   /** Held by all outboxes now, and the most that they may hold. */
   readonly budget: { readonly bytes: number; readonly limit: number }
   /** Held by all subscriptions, consumers and offers now, and the most that they may hold. */
@@ -216,6 +218,7 @@ export class Monitor {
     this.rate(seconds)
     this.usage.sample(seconds)
     this.compareClocks()
+    this.shareLimits()
     topics.sample(seconds)
     streams.sample(seconds)
     this.timeline.tick(clock.now())
@@ -228,6 +231,13 @@ export class Monitor {
     ])
     await this.sampleQueues(seconds)
     await this.sayStreams()
+  }
+
+  private shareLimits(): void {
+    const { nodes, limits } = this.watched
+    // Also with nobody to tell: a node that comes must not be told of all the time before.
+    const spent = limits.takeSpent()
+    if (spent.length > 0) void nodes.askOthers('limits.spent', spent)
   }
 
   private async sampleQueues(seconds: number): Promise<void> {

@@ -249,6 +249,23 @@ onEveryEngine('a hub of several nodes', (hubs) => {
     expect(await atA.hub.attention()).toEqual({ problems: 0, warnings: 0, entries: [] })
   })
 
+  it('shares the limit of an identity between nodes', async () => {
+    const authenticate = () => ({ subject: 'ann', permissions: { publish: ['#'] } })
+    const nodes = (await start(2, { auth: { authenticate }, identityMessagesPerSecond: 50 })) as Two
+    const begin = performance.now()
+    let taken = 0
+    const publish = async ({ hub }: TestNode) => {
+      const answer = await fetch(`http://127.0.0.1:${hub.port}/v1/topics/a`, { method: 'POST', body: 'x' })
+      await answer.arrayBuffer()
+      if (answer.ok) taken++
+    }
+    while (performance.now() - begin < 5000) await Promise.all(nodes.map(publish))
+    const seconds = (performance.now() - begin) / 1000
+    // What each node takes at once comes first. Without the other's word each would take its own 50 a second.
+    expect(taken).toBeLessThan(2 * 50 + 1.5 * 50 * seconds)
+    expect(taken).toBeGreaterThan(100)
+  })
+
   it('goes on alone when the others have gone', async () => {
     const [a, b] = (await start(2)) as Two
     const client = a.client()

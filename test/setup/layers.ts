@@ -15,8 +15,9 @@ export const SERVER_LAYERS: readonly (readonly string[])[] = [
   ['registry'],
   ['stream', 'queue'],
   ['topic'],
-  ['broker', 'bus'],
+  ['broker'],
   ['limit'],
+  ['bus'],
   ['network', 'tls'],
   ['auth'],
   // Every layer may report to it.
