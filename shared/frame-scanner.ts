@@ -40,7 +40,7 @@ export function scanFrames(text: string): unknown[] {
 export function scanTrusted(text: string): unknown[] {
   const value = scanOneOrMore(text)
   const frames = Array.isArray(value) ? value : [value]
-  if (frames.length === 0) throw new FanfareError('bad_frame', 'A batch has at least one frame')
+  if (frames.length === 0) throw new FanfareError('bad_frame', 'The batch is empty')
   return frames
 }
 

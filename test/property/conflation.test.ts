@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import { Inbox } from '../../client/inbox.ts'
+import { compose } from '../../server/broker/compose.ts'
 import { Backlog } from '../../server/connection/backlog.ts'
 import { Message } from '../../server/topic/message.ts'
 import { Subscription } from '../../server/topic/subscription.ts'
@@ -24,8 +25,8 @@ function ofHub(): Buffer {
   const buffer = {
     leftOut: 0,
     push(n: number, topic: string) {
-      const frame = { type: 'publish', seq: 0, topic } as const
-      backlog.append(new Message(frame, `${n}`, [topic], n, ''), [subscription], 1e9)
+      const wire = compose({ id: `${n}`, topic, rest: '', payload: undefined }, undefined)
+      backlog.append(new Message({ topic }, `${n}`, [topic], n, wire), [subscription], 1e9)
     },
     take(): { n: number; topic: string } | undefined {
       const text = Buffer.concat(backlog.take(realClock, 1).batch.parts.map(({ payload }) => payload)).toString()
@@ -48,7 +49,7 @@ function ofClient(): Buffer {
     take(): { n: number; topic: string } | undefined {
       const item = inbox.shift()
       if (!item) return undefined
-      if ('message' in item) return { n: Number(item.message.id), topic: item.message.topic }
+      if (item.message) return { n: Number(item.message.id), topic: item.message.topic }
       buffer.leftOut += item.gap.count ?? Number.NaN
       return buffer.take()
     },
