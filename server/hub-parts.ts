@@ -1,12 +1,15 @@
 import type { Logger } from 'pino'
 import type { Clock } from '../shared/clock.ts'
 import { FanfareError } from '../shared/errors.ts'
+import { answerOperators } from './admin/answers.ts'
 import { type AdminParts, callMethod } from './admin/methods.ts'
 import { type Caller, OperatorLog } from './admin/operator-log.ts'
 import type { Access } from './auth/access.ts'
 import type { Authenticator } from './auth/authenticator.ts'
 import { isLoopbackAddress } from './auth/loopback.ts'
 import type { Broker, BrokerEvents } from './broker/broker.ts'
+import type { Bus, BusEvents } from './bus/bus.ts'
+import { Nodes } from './bus/nodes.ts'
 import type { HubConfig } from './config.ts'
 import type { Connection } from './connection/connection.ts'
 import type { ConnectionParts } from './connection/connection-parts.ts'
@@ -45,6 +48,7 @@ import { version } from './version.ts'
 export interface HubBasis {
   readonly config: HubConfig
   readonly broker: Broker
+  readonly bus: Bus
   readonly authenticator: Authenticator
   readonly log: Logger
   readonly clock: Clock
@@ -74,6 +78,7 @@ export interface HubParts {
   readonly connections: OpenConnections
   readonly publisher: HttpPublisher
   readonly brokerEvents: BrokerEvents
+  readonly busEvents: BusEvents
   readonly fetch: EngineApp['fetch']
 }
 
@@ -90,7 +95,8 @@ export function hubParts(basis: HubBasis, state: HubView): HubParts {
   const { proxies, httpConnections, traffic, budget } = limits
   const { heartbeat, connections } = connecting
   const common = { streams, queues, monitor, heartbeat, proxies, httpConnections, traffic, budget }
-  return { ...common, registry, connections, ...serving, brokerEvents: eventsFor(topics, watching) }
+  const events = { brokerEvents: brokerEvents(topics, watching), busEvents: busEvents(topics) }
+  return { ...common, registry, connections, ...serving, ...events }
 }
 
 /** What bounds the peers, and counts what was refused. */
@@ -115,7 +121,7 @@ function limitParts({ config, log }: HubBasis) {
 type LimitParts = ReturnType<typeof limitParts>
 
 /** What messages go through: topics, and the streams and queues that keep them. */
-function topicParts({ config, broker, log, clock, unexpected }: HubBasis, { traffic }: LimitParts) {
+function topicParts({ config, broker, bus, log, clock, unexpected }: HubBasis, { traffic }: LimitParts) {
   const { maxStreams, maxQueues, maxPatterns } = config
   const names = { maxPatterns, hit: (limit: LimitName) => traffic.hit(limit, {}) }
   const streams = new Streams(broker, clock, { ...names, limit: 'maxStreams', maxNames: maxStreams })
@@ -126,36 +132,37 @@ function topicParts({ config, broker, log, clock, unexpected }: HubBasis, { traf
     bindingsOf: (words: readonly string[]) => queues.bindingsOf(words),
     hasQueue: (name: string) => queues.has(name),
   }
-  const topics = new Topics(broker, keepers, contracts, clock, unexpected)
-  return { streams, queues, topics, requests: new RequestRouting(contracts, clock) }
+  const topics = new Topics(broker, bus, keepers, contracts, clock, unexpected)
+  const nodes = new Nodes(bus, unexpected)
+  return { streams, queues, topics, nodes, requests: new RequestRouting(contracts, nodes, clock) }
 }
 type TopicParts = ReturnType<typeof topicParts>
 
 /** What looks at the hub, and what its operators ask of it. */
 function monitorParts(
   { broker, unexpected, log, clock }: HubBasis,
-  { traffic, budget, subscriptionBudget, httpConnections }: LimitParts,
-  { topics, streams, queues }: TopicParts,
+  { traffic, messages: limits, budget, subscriptionBudget, httpConnections }: LimitParts,
+  { topics, streams, queues, nodes }: TopicParts,
   connections: Connections,
   { certificateExpiresAt }: HubView,
 ) {
   const watched = {
-    ...{ version, topics, streams, queues, connections, traffic, budget, subscriptionBudget, broker, unexpected },
+    ...{ version, nodes, topics, streams, queues, connections, traffic, limits, budget, subscriptionBudget },
     httpConnections: () => httpConnections.count,
-    certificateExpiresAt,
-    log,
-    clock,
+    ...{ broker, unexpected, certificateExpiresAt, log, clock },
   }
   const monitor = new Monitor(watched)
   const metrics = new Metrics(watched, monitor)
-  const admin: AdminParts = { streams, queues, connections, monitor, clock, operatorLog: new OperatorLog(log) }
+  nodes.answer('limits.spent', (spent) => limits.spentElsewhere(spent))
+  answerOperators(nodes, { connections, monitor, clock })
+  const admin: AdminParts = { nodes, streams, queues, monitor, clock, operatorLog: new OperatorLog(log) }
   const call = (method: string, params: unknown, caller: Caller) => callMethod(admin, method, params, caller)
   return { monitor, metrics, call }
 }
 type MonitorParts = ReturnType<typeof monitorParts>
 
 /** Where what the broker reports goes. */
-function eventsFor({ topics, streams, queues }: TopicParts, { metrics }: MonitorParts): BrokerEvents {
+function brokerEvents({ topics, streams, queues }: TopicParts, { metrics }: MonitorParts): BrokerEvents {
   return {
     messages: (batch) => topics.committed(batch),
     ready: (queue) => queues.deal(queue),
@@ -164,6 +171,23 @@ function eventsFor({ topics, streams, queues }: TopicParts, { metrics }: Monitor
     queueDeclared: (options) => queues.declared(options),
     queueDeleted: (name) => queues.deleted(name),
     committed: (commit) => metrics.committed(commit),
+  }
+}
+
+/** Where what the bus reports goes. */
+function busEvents({ topics, nodes, requests }: TopicParts): BusEvents {
+  return {
+    messages: (batch) => topics.received(batch),
+    missed: (concerns) => topics.missed(concerns),
+    joined: (node) => {
+      nodes.joined(node)
+      requests.joined(node)
+    },
+    left: (node) => {
+      nodes.left(node)
+      requests.left(node)
+    },
+    asked: (question, params, from) => nodes.asked(question, params, from),
   }
 }
 

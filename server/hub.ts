@@ -7,6 +7,7 @@ import type { Access } from './auth/access.ts'
 import type { Authenticator } from './auth/authenticator.ts'
 import { isLoopback } from './auth/loopback.ts'
 import type { Broker } from './broker/broker.ts'
+import type { Bus } from './bus/bus.ts'
 import type { HubConfig } from './config.ts'
 import type {
   Engine,
@@ -35,6 +36,7 @@ export class Hub implements EngineApp {
   private readonly config: HubConfig
   private readonly log: Logger
   private readonly broker: Broker
+  private readonly bus: Bus
   private readonly authenticator: Authenticator
   private readonly unexpected: UnexpectedErrors
   private readonly parts: HubParts
@@ -50,6 +52,7 @@ export class Hub implements EngineApp {
   constructor(
     config: HubConfig,
     broker: Broker,
+    bus: Bus,
     authenticator: Authenticator,
     log: Logger,
     machineClock: Clock = steadyClock,
@@ -58,11 +61,12 @@ export class Hub implements EngineApp {
     this.config = config
     this.log = log
     this.broker = broker
+    this.bus = bus
     this.authenticator = authenticator
     this.unexpected = unexpected
     const clock = unexpected.guard(machineClock)
     this.parts = hubParts(
-      { config, broker, authenticator, log, clock, unexpected },
+      { config, broker, bus, authenticator, log, clock, unexpected },
       {
         accepts: () => this.state === 'ready',
         certificateExpiresAt: () => this.certificate?.current.expiresAt,
@@ -116,7 +120,7 @@ export class Hub implements EngineApp {
   }
 
   /**
-   * Opens what the broker keeps. `listen`, `attach` and `connect` do it; call it for a hub that listens nowhere, to learn of problems before
+   * Opens what the broker keeps, and joins the other nodes. `listen`, `attach` and `connect` do it; call it for a hub that listens nowhere, to learn of problems before
    * its first client does. Rejects with `shutting_down` if the hub is closed meanwhile, and with what is wrong with streams and queues.
    */
   start(): Promise<void> {
@@ -229,6 +233,7 @@ export class Hub implements EngineApp {
     heartbeat.stop()
     monitor.stop()
     queues.close()
+    await this.bus.close()
     await this.broker.close()
     this.listener?.end()
     this.state = 'closed'
@@ -262,6 +267,8 @@ export class Hub implements EngineApp {
     await this.broker.open(this.parts.brokerEvents)
     await this.parts.streams.open(this.config.streams)
     await this.parts.queues.open(this.config.queues)
+    // Last: whoever knows of this node may ask it.
+    await this.bus.open(this.parts.busEvents)
     this.requireOpen()
     this.state = 'ready'
     this.parts.monitor.start()

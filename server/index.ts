@@ -4,6 +4,7 @@ import { FanfareError } from '../shared/errors.ts'
 import { Authenticator } from './auth/authenticator.ts'
 import { isLoopback } from './auth/loopback.ts'
 import { loadBroker } from './broker/load-broker.ts'
+import { InProcessBus } from './bus/in-process-bus.ts'
 import { checkConfig, type HubConfig, type HubOptions } from './config.ts'
 import { loadEngine } from './engine/load-engine.ts'
 import { UnexpectedErrors } from './failure/unexpected-errors.ts'
@@ -64,5 +65,5 @@ export async function createHub(options: HubOptions = {}, log: Logger = SILENT):
 async function hubFor(config: HubConfig, authenticator: Authenticator, log: Logger): Promise<Hub> {
   const unexpected = new UnexpectedErrors(log)
   const broker = await loadBroker(config.data, { ...config, unexpected }, log)
-  return new Hub(config, broker, authenticator, log, undefined, unexpected)
+  return new Hub(config, broker, new InProcessBus(), authenticator, log, undefined, unexpected)
 }

@@ -171,10 +171,18 @@ export interface OnlyFrame {
 }
 
 /**
- * A policy; the bound on all outboxes; or of a stream: `retention` let go of them, an operator `trimmed` them, or the
- * `epoch` has changed, so that the log cannot tell what is missing.
+ * A policy; the bound on all outboxes; `link`: the hub was cut off from other nodes, and cannot know what they published; or of a
+ * stream: `retention` let go of them, an operator `trimmed` them, or the `epoch` has changed, so that the log cannot tell what is missing.
  */
-export type GapReason = 'drop-oldest' | 'drop-newest' | 'conflate' | 'outbox-total' | 'retention' | 'trimmed' | 'epoch'
+export type GapReason =
+  | 'drop-oldest'
+  | 'drop-newest'
+  | 'conflate'
+  | 'outbox-total'
+  | 'link'
+  | 'retention'
+  | 'trimmed'
+  | 'epoch'
 
 /** Messages that were left out at this very place. */
 export interface GapFrame {

@@ -48,6 +48,15 @@ export class PatternIndex<Entry extends Indexed> {
     return found
   }
 
+  /** Every entry, in no order. Valid until the next add or remove. */
+  *entries(): Iterable<Entry> {
+    const open = [this.root]
+    for (let node = open.pop(); node; node = open.pop()) {
+      yield* node.entries ?? []
+      for (const child of node.below) open.push(child)
+    }
+  }
+
   /** Whether a pattern can match a topic that begins with these words and goes on. The first word begins with a `$`. */
   matchesBelow(words: readonly string[]): boolean {
     let nodes = definedOf([this.root.literal(words[0] ?? '')])
@@ -170,6 +179,12 @@ class Node<Entry extends Indexed> {
     return (this.only ?? this.children ?? this.star ?? this.hash) !== undefined
   }
 
+  /** All of its children. */
+  get below(): Node<Entry>[] {
+    const { only, children, star, hash } = this
+    return definedOf([only, ...(children?.values() ?? []), star, hash])
+  }
+
   child(word: string): Node<Entry> | undefined {
     if (word === '*') return this.star
     return word === '#' ? this.hash : this.literal(word)
@@ -245,10 +260,9 @@ class Node<Entry extends Indexed> {
 
   /** Call when patterns of this node have gone. With many children, they would have to be asked each time: then it keeps what it has. */
   recount(): void {
-    const { tail, only, children, star, hash } = this
-    if (tail || (children && children.size > FEW)) return
+    if (this.tail || (this.children && this.children.size > FEW)) return
     this.rests = this.entries ? HERE : 0
-    for (const child of definedOf([only, ...(children?.values() ?? []), star, hash])) {
+    for (const child of this.below) {
       this.rests |= before(child.word, child.rests)
     }
   }

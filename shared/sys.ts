@@ -16,11 +16,15 @@ export const TOPICS_STATUS_TOPIC = '$sys.topics'
 /** With the name of a stream: its `StreamStatus`. */
 export const STREAM_STATUS_TOPIC = '$sys.streams.'
 
-/** The hub as a whole. */
+/** The hub as a whole: figures are sums over its nodes, which are hubs that serve clients together. */
 export interface HubInfo {
   readonly version: string
   /** `ws` or `uws`; `none` for a hub that listens nowhere. */
   readonly engine: string
+  /** The node that answers. */
+  readonly node: NodeInfo
+  /** Nodes that the figures are of: 1 for a hub that is alone. */
+  readonly nodes: number
   /** Milliseconds since 1970. */
   readonly startedAt: number
   readonly connections: number
@@ -54,6 +58,14 @@ export interface HubInfo {
   readonly eventLoopDelayMs: number
   /** Bugs of the hub that cost a connection or a request since it started; the log has each with its stack. */
   readonly unexpectedErrorsTotal: number
+}
+
+/** One node of a hub. */
+export interface NodeInfo {
+  /** A node that starts again has another. */
+  readonly id: string
+  /** The name of its machine. */
+  readonly name: string
 }
 
 /** One connection. */

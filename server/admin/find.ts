@@ -1,13 +1,18 @@
 import type { QueueSort, QueuesFound } from '../../shared/queues.ts'
 import type {
+  ConnectionInfo,
   ConnectionSort,
   ConnectionsFound,
   StreamSort,
   StreamsFound,
+  TopicInfo,
   TopicSort,
   TopicsFound,
 } from '../../shared/sys.ts'
+import type { Nodes } from '../bus/nodes.ts'
+import type { Found, Ranked, Wanted } from '../bus/questions.ts'
 import type { Monitor } from '../monitor/monitor.ts'
+import { sumOfTopics } from '../monitor/sums.ts'
 import { queueSeverity } from '../monitor/trouble.ts'
 import { inTurns } from '../monitor/turns.ts'
 import type { QueueFigures, Queues } from '../queue/queues.ts'
@@ -15,15 +20,6 @@ import type { Connections } from '../registry/connections.ts'
 import { firstOf } from '../registry/first-of.ts'
 import type { StreamFigures, Streams } from '../stream/streams.ts'
 import { describe } from './list-named.ts'
-
-/** Which part of a list is wanted, checked and complete. */
-export interface Wanted<Sort extends string> {
-  readonly filter: string
-  readonly sort: Sort
-  readonly reverse: boolean
-  readonly from: number
-  readonly limit: number
-}
 
 /** What a list is made of, item by item: whether the client may see it, whether a filter finds it, and its place. */
 interface Listed<Item> {
@@ -36,12 +32,6 @@ interface Listed<Item> {
   name(item: Item): string
 }
 
-interface Ranked<Item> {
-  readonly item: Item
-  readonly weight: number
-  readonly name: string
-}
-
 /** Items that are looked at in one turn of the event loop. */
 const AT_ONCE = 500
 /** Up to this rank, only the first ones are sorted. */
@@ -52,7 +42,7 @@ async function find<Item>(
   items: Iterable<Item>,
   { filter, reverse, from, limit }: Omit<Wanted<string>, 'sort'>,
   listed: Listed<Item>,
-): Promise<{ count: number; matching: number; found: Item[] }> {
+): Promise<Found<Item>> {
   const text = filter.toLowerCase()
   let count = 0
   const ranked: Ranked<Item>[] = []
@@ -64,11 +54,14 @@ async function find<Item>(
       ranked.push({ item, weight: listed.weight(item), name: listed.name(item) })
     }
   }
-  const sign = reverse ? -1 : 1
-  const order = (a: Ranked<Item>, b: Ranked<Item>) => sign * (b.weight - a.weight || compare(a.name, b.name))
   const end = from + limit
-  const first = end <= FIRST ? firstOf(ranked, end, order) : ranked.sort(order)
-  return { count, matching: ranked.length, found: first.slice(from, end).map(({ item }) => item) }
+  const first = end <= FIRST ? firstOf(ranked, end, orderOf(reverse)) : ranked.sort(orderOf(reverse))
+  return { count, matching: ranked.length, found: first.slice(from, end) }
+}
+
+function orderOf(reverse: boolean): (a: Ranked<unknown>, b: Ranked<unknown>) => number {
+  const sign = reverse ? -1 : 1
+  return (a, b) => sign * (b.weight - a.weight || compare(a.name, b.name))
 }
 
 function compare(a: string, b: string): number {
@@ -96,7 +89,7 @@ export async function findQueues(
     },
     name: (name) => name,
   })
-  const rows = await describe(queues, found)
+  const rows = await describe(queues, itemsOf(found))
   return {
     count,
     matching,
@@ -139,7 +132,7 @@ export async function findStreams(
     },
     name: (name) => name,
   })
-  const rows = await describe(streams, found)
+  const rows = await describe(streams, itemsOf(found))
   return {
     count,
     matching,
@@ -153,28 +146,66 @@ function streamWeight({ state, publishedPerSecond }: StreamFigures, sort: Stream
   return sort === 'newestAt' ? state.newestTime : state[sort]
 }
 
-export async function findConnections(
+/** Of this node. */
+export async function ownConnections(
   { connections }: { readonly connections: Connections },
   { sort, ...wanted }: Wanted<ConnectionSort>,
-): Promise<ConnectionsFound> {
+): Promise<Found<ConnectionInfo>> {
   const { count, matching, found } = await find(connections.all, wanted, {
     matches: (connection, filter) => connection.mentions(filter),
     weight: (connection) => connections.weigh(connection, sort),
     name: (connection) => connections.nameFor(connection, sort),
   })
-  return { count, matching, connections: found.map((connection) => connections.describe(connection)) }
+  return { count, matching, found: found.map((row) => ({ ...row, item: connections.describe(row.item) })) }
 }
 
-export async function findTopics(
+/** Of this node. */
+export function ownTopics(
   { monitor }: { readonly monitor: Monitor },
-  { sort, ...wanted }: Wanted<TopicSort>,
-): Promise<TopicsFound> {
-  const { count, matching, found } = await find(monitor.topicInfos(), wanted, {
+  wanted: Wanted<TopicSort>,
+): Promise<Found<TopicInfo>> {
+  return topicsAmong(monitor.topicInfos(), wanted)
+}
+
+function topicsAmong(topics: Iterable<TopicInfo>, { sort, ...wanted }: Wanted<TopicSort>): Promise<Found<TopicInfo>> {
+  return find(topics, wanted, {
     matches: ({ topic }, filter) => has(filter, topic),
     weight: (info) => (sort === 'name' ? 0 : info[sort]),
     name: ({ topic }) => topic,
   })
-  return { count, matching, topics: found }
+}
+
+export async function findConnections(nodes: Nodes, wanted: Wanted<ConnectionSort>): Promise<ConnectionsFound> {
+  const asked = forAll(nodes, wanted)
+  const answers = await nodes.askAll('connections.find', asked)
+  const found = answers.flatMap((answer) => answer.found).sort(orderOf(wanted.reverse))
+  const from = wanted.from - asked.from
+  return { ...counted(answers), connections: itemsOf(found.slice(from, from + wanted.limit)) }
+}
+
+/** A topic has the figures of the nodes that have it among the first: what it is published to elsewhere, and rarely, is not in them. */
+export async function findTopics(nodes: Nodes, wanted: Wanted<TopicSort>): Promise<TopicsFound> {
+  const asked = forAll(nodes, wanted)
+  const answers = await nodes.askAll('topics.find', asked)
+  const topics = sumOfTopics(answers.flatMap(({ found }) => itemsOf(found)))
+  const { found } = await topicsAmong(topics, { ...wanted, from: wanted.from - asked.from })
+  return { ...counted(answers), topics: itemsOf(found) }
+}
+
+/** What nodes are asked for: of several each gives all up to the end of the page, since the whole page may be on any of them. */
+function forAll<Sort extends string>(nodes: Nodes, wanted: Wanted<Sort>): Wanted<Sort> {
+  return nodes.alone ? wanted : { ...wanted, from: 0, limit: wanted.from + wanted.limit }
+}
+
+function counted(answers: readonly Found<unknown>[]): { count: number; matching: number } {
+  return {
+    count: answers.reduce((sum, { count }) => sum + count, 0),
+    matching: answers.reduce((sum, { matching }) => sum + matching, 0),
+  }
+}
+
+function itemsOf<Item>(found: readonly Ranked<Item>[]): Item[] {
+  return found.map(({ item }) => item)
 }
 
 function has(filter: string, text: string): boolean {

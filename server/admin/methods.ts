@@ -5,11 +5,11 @@ import { QUEUE_SORTS } from '../../shared/queues.ts'
 import { CONNECTION_SORTS, HISTORY_RANGES, STREAM_SORTS, TOPIC_SORTS } from '../../shared/sys.ts'
 import { MAX_TOPIC_LENGTH } from '../../shared/topic.ts'
 import type { Access, Verb } from '../auth/access.ts'
-import { attention } from '../monitor/attention.ts'
+import type { Nodes } from '../bus/nodes.ts'
+import { queueAttention } from '../monitor/attention.ts'
 import type { Monitor } from '../monitor/monitor.ts'
 import { QueueConfig } from '../queue/queue-config.ts'
 import type { Queues } from '../queue/queues.ts'
-import type { Connections } from '../registry/connections.ts'
 import { name, StreamConfig } from '../stream/stream-config.ts'
 import type { Streams } from '../stream/streams.ts'
 import { findConnections, findQueues, findStreams, findTopics } from './find.ts'
@@ -18,9 +18,9 @@ import type { Caller, Changed, OperatorLog } from './operator-log.ts'
 
 /** What operators' methods work on. */
 export interface AdminParts {
+  readonly nodes: Nodes
   readonly streams: Streams
   readonly queues: Queues
-  readonly connections: Connections
   readonly monitor: Monitor
   readonly clock: Clock
   readonly operatorLog: OperatorLog
@@ -115,17 +115,17 @@ const letters = named.extend({
 /** Everything that an operator can ask of a hub, by name. */
 const METHODS: Record<string, Method> = {
   'hub.whoami': method('listed', z.object({}), async (_, __, access) => access.whoami()),
-  'hub.show': method('admin', z.object({}), async ({ monitor }) => monitor.hub()),
+  'hub.show': method('admin', z.object({}), ({ monitor }) => monitor.overview.hub()),
   'hub.attention': method(
     'admin',
     z.object({ limit: limit.default(20) }),
-    ({ queues, connections, monitor, clock }, { limit }) =>
-      attention({ queues, connections, monitor }, limit, clock.now()),
+    async ({ queues, monitor, clock }, { limit }) =>
+      monitor.overview.attention(limit, await queueAttention(queues, limit, clock.now())),
   ),
   'hub.history': method('listed', historyOf, async ({ queues, streams, monitor }, { of, name, range }, access) => {
     if (of === 'hub') {
       access.require('admin', '$sys.hub.history')
-      return monitor.history(of, '', range)
+      return monitor.overview.history(range)
     }
     if (name === undefined) throw new FanfareError('bad_params', `name: the ${of} is missing`)
     access.require(of === 'queue' ? SEES_QUEUE : SEES_STREAM, name)
@@ -133,31 +133,29 @@ const METHODS: Record<string, Method> = {
     await (of === 'queue' ? queues : streams).show(name)
     return monitor.history(of, name, range)
   }),
-  'connections.find': method('admin', search(CONNECTION_SORTS), findConnections),
-  'connections.recent': method('admin', z.object({}), async ({ connections }) => ({
-    connections: connections.recent,
+  'connections.find': method('admin', search(CONNECTION_SORTS), ({ nodes }, wanted) => findConnections(nodes, wanted)),
+  'connections.recent': method('admin', z.object({}), async ({ monitor }) => ({
+    connections: await monitor.overview.recent(),
   })),
-  'topics.find': method('admin', search(TOPIC_SORTS), findTopics),
+  'topics.find': method('admin', search(TOPIC_SORTS), ({ nodes }, wanted) => findTopics(nodes, wanted)),
   'streams.find': method('listed', streamSearch, (parts, wanted, access) =>
     findStreams(parts, wanted, seenBy(access, SEES_STREAM)),
   ),
   'queues.find': method('listed', queueSearch, (parts, wanted, access) =>
     findQueues(parts, wanted, seenBy(access, SEES_QUEUE)),
   ),
-  'connections.list': method(
-    'admin',
-    z.object({ from: whole.default(0), limit }),
-    async ({ connections }, { from, limit }) => connections.list(from, limit),
+  'connections.list': method('admin', z.object({ from: whole.default(0), limit }), ({ monitor }, { from, limit }) =>
+    monitor.overview.connections(from, limit),
   ),
-  'connections.show': method('admin', oneConnection, async ({ connections }, { connection }) =>
-    connections.show(connection),
+  'connections.show': method('admin', oneConnection, ({ monitor }, { connection }) =>
+    monitor.overview.connection(connection),
   ),
-  'connections.disconnect': act('admin', oneConnection, async ({ connections }, { connection }, _, changed) => {
-    connections.disconnect(connection)
+  'connections.disconnect': act('admin', oneConnection, async ({ monitor }, { connection }, _, changed) => {
+    await monitor.overview.disconnect(connection)
     changed()
     return { connection }
   }),
-  'topics.list': method('admin', z.object({ limit }), async ({ monitor }, { limit }) => monitor.topics(limit)),
+  'topics.list': method('admin', z.object({ limit }), ({ monitor }, { limit }) => monitor.overview.topics(limit)),
   'streams.list': method('listed', page, ({ streams }, page, access) =>
     listNamed(streams, seenBy(access, SEES_STREAM), page),
   ),

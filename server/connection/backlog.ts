@@ -6,7 +6,7 @@ import type { Encoded } from '../topic/encoded.ts'
 import type { Message } from '../topic/message.ts'
 import type { Subscription } from '../topic/subscription.ts'
 import { FrameChain } from './frame-chain.ts'
-import { gapOf, type MessageSpan, mergeGaps, type PendingGap } from './gap.ts'
+import { gapOf, linkGap, type MessageSpan, mergeGaps, type PendingGap } from './gap.ts'
 import { addGap, isReceipt, type Outgoing } from './outgoing.ts'
 
 /** What an entry costs beside its frame: the objects of this list and of the message, roughly. */
@@ -142,6 +142,11 @@ export class Backlog {
       cost: chain.bytes + chain.count * ENTRY_BYTES,
     }
     return this.admit(entry, limit)
+  }
+
+  /** Messages are missing behind what waits: see `Recipient.missed`. */
+  missed(subscription: Subscription): void {
+    this.addTailGaps([linkGap(subscription)])
   }
 
   /** Leaves messages out, oldest first, until `limit` bytes are held or none is left. */

@@ -5,6 +5,7 @@ import type { Subscription } from '../topic/subscription.ts'
 export interface PendingGap {
   readonly subscription: Subscription
   readonly reason: GapReason
+  /** 0: how many and which is not known. */
   count: number
   from: string
   to: string
@@ -36,7 +37,13 @@ export function mergeGaps(gaps: PendingGap[], added: readonly PendingGap[], wher
   }
 }
 
+/** Messages that were lost on the way to this node. */
+export function linkGap(subscription: Subscription): PendingGap {
+  return gapOf(subscription, { count: 0, from: '', to: '' }, 'link')
+}
+
 export function gapFrame(gap: PendingGap): GapFrame {
   const { count, from, to, reason } = gap
-  return { type: 'gap', sub: gap.subscription.sub, count, from, to, reason }
+  const span = count === 0 ? {} : { count, from, to }
+  return { type: 'gap', sub: gap.subscription.sub, ...span, reason }
 }

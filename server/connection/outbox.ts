@@ -6,6 +6,7 @@ import type { Message } from '../topic/message.ts'
 import type { Recipient, Subscription } from '../topic/subscription.ts'
 import { type Account, Backlog, type Staged } from './backlog.ts'
 import type { FrameChain } from './frame-chain.ts'
+import { gapFrame, linkGap } from './gap.ts'
 import { Line } from './line.ts'
 import type { Debtor } from './outbox-budget.ts'
 import type { OutboxOwner, OutboxShared, ReceiptWindow, WaitsForOutbox } from './outbox-owner.ts'
@@ -21,8 +22,7 @@ import type { Flushable } from './write-turn.ts'
  * line it is *behind*: frames wait in a backlog, where the policies apply, until the line is free. Messages of a paused
  * subscription wait in a backlog of their own, which gets half of the bound at most.
  *
- * None of its methods throws: a bug in here, or in what a source or the socket does, costs this connection and no other of the
- * fan-out or the turn.
+ * None of its methods throws: a bug in here, or in what a source or the socket does, costs this connection only.
  *
  * Sources hand out stored messages when there is room for them. Frames of the hub's own that wait go first, since a
  * source's messages may depend on them; messages that wait take turns with it.
@@ -84,6 +84,15 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
     }
   }
 
+  missed(subscription: Subscription): void {
+    this.guarded(() => {
+      this.settle()
+      const waits = this.paused?.get(subscription) ?? this.backlog
+      if (waits) waits.missed(subscription)
+      else this.send(gapFrame(linkGap(subscription)))
+    })
+  }
+
   get keepsUp(): boolean {
     return this.backlog === undefined
   }
@@ -117,7 +126,7 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
     this.owner.feedFailed(subscription, error)
   }
 
-  /** Sends a frame of the hub's own, which no policy drops. */
+  /** Sends a frame of the hub's own, which no policy drops; of receipts, `receiptsSent` is called when the socket has them. */
   send(frame: HubFrame | Encoded): void {
     if (this.closed) return
     try {
@@ -125,11 +134,6 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
     } catch (error) {
       this.failed(error)
     }
-  }
-
-  /** Sends a frame of the hub's own that is encoded already; of receipts, `receiptsSent` is called when the socket has them. */
-  sendEncoded(json: string): void {
-    this.send(new Encoded(json))
   }
 
   /** Call whenever the connection's subscriptions change. */

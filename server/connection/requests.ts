@@ -2,7 +2,8 @@ import { FanfareError } from '../../shared/errors.ts'
 import type { AskFrame, ReplyFrame, RequestFrame, RespondFrame } from '../../shared/frames.ts'
 import { parsePattern } from '../../shared/topic.ts'
 import type { SubscriptionBudget } from '../limit/subscription-budget.ts'
-import { Offer, type RequestRouting, type Responder } from '../topic/request-routing.ts'
+import { Offer, type Responder } from '../topic/offer.ts'
+import type { RequestRouting } from '../topic/request-routing.ts'
 import type { Outbox } from './outbox.ts'
 
 /** What the requests of all connections share. */
@@ -40,8 +41,9 @@ export class Requests implements Responder {
     const offer = new Offer(this, sub, parsePattern(pattern))
     this.parts.budget.take(offer.bytes)
     this.offered.set(sub, offer)
-    this.parts.requests.offer(offer)
-    this.outbox.send({ type: 'subscribed', sub })
+    this.parts.requests.offer(offer, () => {
+      if (this.offered.get(sub) === offer) this.outbox.send({ type: 'subscribed', sub })
+    })
   }
 
   offers(sub: number): boolean {

@@ -55,8 +55,10 @@ export class Subscriptions {
     this.bySub.set(sub, subscription)
     this.outbox.subscriptionsAre(this.bySub)
     if (stream !== undefined) this.feed(subscription, stream, frame)
-    this.parts.topics.subscribe(subscription)
-    if (stream === undefined) this.outbox.send({ type: 'subscribed', sub })
+    this.parts.topics.subscribe(subscription, () => {
+      // A feed says it, with its position.
+      if (stream === undefined) this.outbox.send({ type: 'subscribed', sub })
+    })
   }
 
   has(sub: number): boolean {

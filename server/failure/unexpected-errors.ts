@@ -3,9 +3,9 @@ import type { Clock } from '../../shared/clock.ts'
 
 /**
  * Where an unexpected error was stopped, and so what it has cost: one `connection`, one `call`, one `http` request, one
- * `engine` callback, one `broker` callback, one run of a `timer`. `process`: nothing stopped it, so its cost is unknown.
+ * `engine` callback, one `broker` callback, one answer to another node (`bus`), one run of a `timer`. `process`: nothing stopped it, so its cost is unknown.
  */
-export const PLACES = ['connection', 'call', 'http', 'engine', 'broker', 'timer', 'process'] as const
+export const PLACES = ['connection', 'call', 'http', 'engine', 'broker', 'bus', 'timer', 'process'] as const
 export type ErrorPlace = (typeof PLACES)[number]
 
 /** Lines in the log per second; errors beyond that are only counted. A peer that found a bug must not fill the disk. */

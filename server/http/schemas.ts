@@ -182,6 +182,8 @@ export const Hub = z
   .object({
     version: text,
     engine: text,
+    node: z.object({ id: text, name: text }).describe('The node that answers'),
+    nodes: whole.describe('Nodes that the figures are of: 1 for a hub that is alone'),
     startedAt: time,
     connections: whole,
     subscriptions: whole,

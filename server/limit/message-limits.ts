@@ -1,4 +1,5 @@
 import { RecentMap } from '../../shared/recent-map.ts'
+import type { SpentByIdentity } from '../bus/questions.ts'
 import type { LimitConfig, LimitName } from './limits.ts'
 import { Rate } from './rate.ts'
 
@@ -14,7 +15,10 @@ interface Rates {
   readonly bytes: Rate | undefined
 }
 
-/** What each connection may send, and all of one identity together. */
+/**
+ * What each connection may send, and all of one identity together. Nodes of a hub tell each other once a second what identities have sent, so an
+ * identity's limit holds on average over all of them; for a moment each node may take as much as one.
+ */
 export class MessageLimits {
   private readonly config: LimitConfig
   private readonly identities = new Map<string, Rates & { connections: number }>()
@@ -39,8 +43,7 @@ export class MessageLimits {
     this.leave(allowance)
     let rates = this.identities.get(subject)
     if (!rates) {
-      const known = this.left.get(subject) ?? this.rates('identityMessagesPerSecond', 'identityBytesPerSecond')
-      rates = { ...known, connections: 0 }
+      rates = { ...(this.left.get(subject) ?? this.ofIdentity()), connections: 0 }
       this.left.delete(subject)
       this.identities.set(subject, rates)
     }
@@ -56,6 +59,35 @@ export class MessageLimits {
     if (subject === undefined || !rates || --rates.connections > 0) return
     this.identities.delete(subject)
     this.left.set(subject, { messages: rates.messages, bytes: rates.bytes })
+  }
+
+  /** What identities have sent since the last call, for other nodes. */
+  takeSpent(): SpentByIdentity[] {
+    const { identityMessagesPerSecond, identityBytesPerSecond } = this.config
+    if (identityMessagesPerSecond + identityBytesPerSecond === 0) return []
+    return [...this.identities, ...this.left].flatMap(([subject, rates]) => {
+      const messages = rates.messages?.takeSpent() ?? 0
+      const bytes = rates.bytes?.takeSpent() ?? 0
+      return messages + bytes > 0 ? [{ subject, messages, bytes }] : []
+    })
+  }
+
+  /** Counts what identities have sent at another node. */
+  spentElsewhere(spent: readonly SpentByIdentity[]): true {
+    for (const { subject, messages, bytes } of spent) {
+      let rates: Rates | undefined = this.identities.get(subject) ?? this.left.get(subject)
+      if (!rates) {
+        rates = this.ofIdentity()
+        this.left.set(subject, rates)
+      }
+      rates.messages?.spentElsewhere(messages)
+      rates.bytes?.spentElsewhere(bytes)
+    }
+    return true
+  }
+
+  private ofIdentity(): Rates {
+    return this.rates('identityMessagesPerSecond', 'identityBytesPerSecond')
   }
 
   private rates(messages: LimitName, bytes: LimitName): Rates {

@@ -1,20 +1,16 @@
-import type { Attention, AttentionEntry, AttentionSubject, Trouble } from '../../shared/sys.ts'
+import type { AttentionEntry, AttentionSubject, Trouble } from '../../shared/sys.ts'
+import type { AttentionRow, AttentionRows } from '../bus/questions.ts'
 import type { Queues } from '../queue/queues.ts'
 import type { Connections } from '../registry/connections.ts'
 import { firstOf } from '../registry/first-of.ts'
 import { connectionSeverity, SEVERITY } from '../registry/severity.ts'
 import type { Monitor } from './monitor.ts'
+import { worstFirst } from './sums.ts'
 import { connectionTroubles, hubTroubles, queueSeverity, queueTroubles } from './trouble.ts'
 import { inTurns } from './turns.ts'
 
 /** Queues, and connections, that are looked at in one turn of the event loop. */
 const AT_ONCE = 500
-
-interface Parts {
-  readonly queues: Queues
-  readonly connections: Connections
-  readonly monitor: Monitor
-}
 
 /** Something that needs attention, before it is put into words. */
 interface Candidate {
@@ -24,24 +20,17 @@ interface Candidate {
   readonly entry: () => AttentionEntry | undefined
 }
 
-/** What needs attention in a hub, `limit` things at most, the worst first. Only these are put into words. */
-export async function attention(
-  { queues, connections, monitor }: Parts,
+/** What needs attention of a node and its connections, `limit` things at most, the worst first. */
+export async function nodeAttention(
+  { connections, monitor }: { readonly connections: Connections; readonly monitor: Monitor },
   limit: number,
   now: number,
-): Promise<Attention> {
-  const counts = { problems: 0, warnings: 0 }
-  let worst: readonly Candidate[] = []
-  const add = (candidates: readonly Candidate[]) => {
-    for (const { severity } of candidates) severity === SEVERITY.problem ? counts.problems++ : counts.warnings++
-    worst = firstOf([...worst, ...candidates], limit, (a, b) => b.severity - a.severity || b.weight - a.weight)
-  }
+): Promise<AttentionRows> {
+  const found = new Worst(limit)
   const hub = entryOf({ kind: 'hub' }, hubTroubles(monitor.hub(), monitor.storageFailure))
-  if (hub) add([{ severity: SEVERITY[hub.level], weight: Number.POSITIVE_INFINITY, entry: () => hub }])
-  for await (const names of inTurns(queues.names, AT_ONCE))
-    add(names.flatMap((name) => queueCandidate(queues, name, now)))
+  if (hub) found.add([{ severity: SEVERITY[hub.level], weight: Number.MAX_VALUE, entry: () => hub }])
   for await (const some of inTurns(connections.all, AT_ONCE)) {
-    add(
+    found.add(
       some.flatMap((connection) => {
         const severity = connectionSeverity(connection.outbox, now)
         if (severity === 0) return []
@@ -54,7 +43,41 @@ export async function attention(
       }),
     )
   }
-  return { ...counts, entries: worst.flatMap(({ entry }) => entry() ?? []) }
+  return found.rows
+}
+
+/** The same of the queues. */
+export async function queueAttention(queues: Queues, limit: number, now: number): Promise<AttentionRows> {
+  const found = new Worst(limit)
+  for await (const names of inTurns(queues.names, AT_ONCE))
+    found.add(names.flatMap((name) => queueCandidate(queues, name, now)))
+  return found.rows
+}
+
+/** Counts all and keeps the worst: only these are put into words. */
+class Worst {
+  private readonly limit: number
+  private problems = 0
+  private warnings = 0
+  private worst: readonly Candidate[] = []
+
+  constructor(limit: number) {
+    this.limit = limit
+  }
+
+  add(candidates: readonly Candidate[]): void {
+    for (const { severity } of candidates) severity === SEVERITY.problem ? this.problems++ : this.warnings++
+    this.worst = firstOf([...this.worst, ...candidates], this.limit, worstFirst)
+  }
+
+  get rows(): AttentionRows {
+    const { problems, warnings } = this
+    const rows = this.worst.flatMap(({ severity, weight, entry: describe }): AttentionRow[] => {
+      const entry = describe()
+      return entry ? [{ severity, weight, entry }] : []
+    })
+    return { problems, warnings, worst: rows }
+  }
 }
 
 function queueCandidate(queues: Queues, name: string, now: number): Candidate[] {

@@ -1,4 +1,5 @@
 import type { History, HistoryRange } from '../../shared/sys.ts'
+import { rounded } from './sums.ts'
 
 /** Samples of the last five minutes, one per second, and of the last 24 hours, one per minute. */
 const SECONDS = 300
@@ -196,8 +197,4 @@ export class Histories {
     this.kept.set(name, kept)
     return kept
   }
-}
-
-function rounded(value: number): number {
-  return Math.round(value * 100) / 100
 }

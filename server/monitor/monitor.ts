@@ -14,14 +14,18 @@ import {
   type TopicsStatus,
 } from '../../shared/sys.ts'
 import type { Broker } from '../broker/broker.ts'
+import type { Nodes } from '../bus/nodes.ts'
 import type { UnexpectedErrors } from '../failure/unexpected-errors.ts'
+import type { MessageLimits } from '../limit/message-limits.ts'
 import type { Queues } from '../queue/queues.ts'
 import type { Connections } from '../registry/connections.ts'
 import { firstOf } from '../registry/first-of.ts'
 import type { Streams } from '../stream/streams.ts'
 import type { Topics } from '../topic/topics.ts'
 import { Timeline } from './history.ts'
+import { Overview } from './overview.ts'
 import { ProcessUsage } from './process-usage.ts'
+import { busiestFirst, rounded } from './sums.ts'
 import type { Traffic } from './traffic.ts'
 import { inTurns } from './turns.ts'
 
@@ -38,11 +42,13 @@ const AT_ONCE = 200
 /** What is watched. */
 export interface Watched {
   readonly version: string
+  readonly nodes: Nodes
   readonly topics: Topics
   readonly streams: Streams
   readonly queues: Queues
   readonly connections: Connections
   readonly traffic: Traffic
+  readonly limits: MessageLimits
   /** Held by all outboxes now, and the most that they may hold. */
   readonly budget: { readonly bytes: number; readonly limit: number }
   /** Held by all subscriptions, consumers and offers now, and the most that they may hold. */
@@ -66,8 +72,8 @@ interface Totals {
 }
 
 /**
- * Looks at the hub once a second: works out rates, and says on `$sys` topics how everything is. What nobody listens to
- * is not put together.
+ * Looks at this node once a second: works out rates, and says on `$sys` topics how everything is, at all nodes together. What nobody
+ * listens to is not put together.
  */
 export class Monitor {
   private readonly watched: Watched
@@ -79,6 +85,8 @@ export class Monitor {
     queue: this.timeline.histories(['ready', 'publishedPerSecond', 'ackedPerSecond']),
     stream: this.timeline.histories(['publishedPerSecond']),
   }
+  /** The hub with all of its nodes. */
+  readonly overview: Overview
   /** What serves the hub's port; `none` for a hub that listens nowhere. */
   engine = 'none'
   private startedAt = 0
@@ -94,6 +102,7 @@ export class Monitor {
 
   constructor(watched: Watched) {
     this.watched = watched
+    this.overview = new Overview(watched.nodes)
     this.before = this.totals()
     watched.queues.onDelete = (name) => this.histories.queue.forget(name)
     watched.streams.onDelete = (name) => this.histories.stream.forget(name)
@@ -113,12 +122,15 @@ export class Monitor {
     this.usage.stop()
   }
 
+  /** This node of the hub. */
   hub(): HubInfo {
-    const { version, topics, streams, queues, connections, traffic, budget, unexpected, broker } = this.watched
+    const { version, nodes, topics, streams, queues, connections, traffic, budget, unexpected, broker } = this.watched
     const { published, delivered, dropped, bytesIn, bytesOut } = this.rates
     return {
       version,
       engine: this.engine,
+      node: nodes.own,
+      nodes: 1,
       startedAt: this.startedAt,
       connections: connections.count,
       subscriptions: topics.subscriptionCount,
@@ -173,11 +185,7 @@ export class Monitor {
 
   topics(most: number): TopicsStatus {
     const { topics } = this.watched
-    const busiest = firstOf(
-      topics.counts,
-      most,
-      ([, a], [, b]) => b.publishedPerSecond - a.publishedPerSecond || b.publishedTotal - a.publishedTotal,
-    )
+    const busiest = firstOf(topics.counts, most, ([, a], [, b]) => busiestFirst(a, b))
     return {
       count: topics.topicCount,
       busiest: busiest.map(([topic, { publishedPerSecond, publishedTotal }]) => ({
@@ -202,7 +210,7 @@ export class Monitor {
   }
 
   private async sample(): Promise<void> {
-    const { topics, streams, connections, clock } = this.watched
+    const { topics, streams, clock } = this.watched
     const elapsed = clock.now() - this.sampledAt
     this.sampledAt += elapsed
     // The time of a machine may be set back.
@@ -210,16 +218,26 @@ export class Monitor {
     this.rate(seconds)
     this.usage.sample(seconds)
     this.compareClocks()
+    this.shareLimits()
     topics.sample(seconds)
     streams.sample(seconds)
     this.timeline.tick(clock.now())
     this.histories.hub.record('', this.rates.published, this.rates.delivered)
     for (const { name, publishedPerSecond } of streams.rates) this.histories.stream.record(name, publishedPerSecond)
-    this.say(HUB_STATUS_TOPIC, () => this.hub())
-    this.say(CONNECTIONS_STATUS_TOPIC, () => connections.slowest(SLOWEST))
-    this.say(TOPICS_STATUS_TOPIC, () => this.topics(BUSIEST))
+    await Promise.all([
+      this.say(HUB_STATUS_TOPIC, () => this.overview.hub()),
+      this.say(CONNECTIONS_STATUS_TOPIC, () => this.overview.slowest(SLOWEST)),
+      this.say(TOPICS_STATUS_TOPIC, () => this.overview.topics(BUSIEST)),
+    ])
     await this.sampleQueues(seconds)
     await this.sayStreams()
+  }
+
+  private shareLimits(): void {
+    const { nodes, limits } = this.watched
+    // Also with nobody to tell: a node that comes must not be told of all the time before.
+    const spent = limits.takeSpent()
+    if (spent.length > 0) void nodes.askOthers('limits.spent', spent)
   }
 
   private async sampleQueues(seconds: number): Promise<void> {
@@ -234,7 +252,7 @@ export class Monitor {
         const { publishedPerSecond, ackedPerSecond } = figures.rates
         this.histories.queue.record(name, figures.state.ready, publishedPerSecond, ackedPerSecond)
       }
-      for (const info of await queues.list(names.filter(isHeard))) this.say(QUEUE_STATUS_TOPIC + info.name, () => info)
+      for (const info of await queues.list(names.filter(isHeard))) this.announce(QUEUE_STATUS_TOPIC + info.name, info)
     }
   }
 
@@ -242,8 +260,7 @@ export class Monitor {
     const { streams } = this.watched
     const isHeard = this.listenersOf(STREAM_STATUS_TOPIC)
     for await (const names of inTurns(streams.names, AT_ONCE)) {
-      for (const info of await streams.list(names.filter(isHeard)))
-        this.say(STREAM_STATUS_TOPIC + info.name, () => info)
+      for (const info of await streams.list(names.filter(isHeard))) this.announce(STREAM_STATUS_TOPIC + info.name, info)
     }
   }
 
@@ -270,9 +287,12 @@ export class Monitor {
     )
   }
 
-  private say(topic: string, data: () => unknown): void {
-    const { topics } = this.watched
-    if (this.timer && topics.isHeard(topic)) topics.announce(topic, data())
+  private async say(topic: string, data: () => Promise<unknown>): Promise<void> {
+    if (this.watched.topics.isHeard(topic)) this.announce(topic, await data())
+  }
+
+  private announce(topic: string, data: unknown): void {
+    if (this.timer) this.watched.topics.announce(topic, data)
   }
 
   private rate(seconds: number): void {
@@ -293,8 +313,4 @@ export class Monitor {
     const { deliveredTotal: delivered, droppedTotal: dropped, bytesIn, bytesOut } = traffic
     return { published: topics.publishedTotal, delivered, dropped, bytesIn, bytesOut }
   }
-}
-
-function rounded(value: number): number {
-  return Math.round(value * 100) / 100
 }

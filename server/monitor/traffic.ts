@@ -11,12 +11,13 @@ export class Traffic {
   deliveredTotal = 0
   bytesIn = 0
   bytesOut = 0
-  /** Messages left out, by reason. What a change of the epoch cost nobody knows: it stays 0. */
+  /** Messages left out, by reason. How many were lost to a change of the epoch or on a link is not known: those stay 0. */
   readonly dropped: Record<GapReason, number> = {
     'drop-oldest': 0,
     'drop-newest': 0,
     conflate: 0,
     'outbox-total': 0,
+    link: 0,
     retention: 0,
     trimmed: 0,
     epoch: 0,

@@ -12,6 +12,7 @@ import { connectionSeverity, type OutboxFigures } from './severity.ts'
 
 /** A connection, as an operator sees it and may end it. */
 export interface WatchedConnection {
+  readonly id: string
   /** Counts up as connections open. */
   readonly number: number
   readonly address: string
@@ -32,7 +33,7 @@ export interface WatchedConnection {
 /** Subscriptions, and consumers, of each connection in a list: there may be a thousand of either. */
 export const LISTED_OF_EACH = 10
 /** Connections that have ended and are remembered: the last ones. */
-const ENDED = 100
+export const ENDED = 100
 
 /** What a connection ends with when the hub has not ended it. */
 const CLOSED = 'The client closed the connection, or the network did.'
@@ -120,9 +121,9 @@ export class Connections<Open extends WatchedConnection = WatchedConnection> {
     }
   }
 
-  /** What comes first among those of one weight, from A on. */
-  nameFor({ number, address, client = '', subject }: Open, sort: ConnectionSort): string {
-    const opened = String(number).padStart(16, '0')
+  /** What comes first among those of one weight, from A on. No two have the same, also of those of other nodes. */
+  nameFor({ id, number, address, client = '', subject }: Open, sort: ConnectionSort): string {
+    const opened = `${String(number).padStart(16, '0')} ${id}`
     if (sort === 'client') return `${client} ${opened}`
     if (sort === 'subject') return `${subject} ${opened}`
     return sort === 'address' ? `${address} ${opened}` : opened
@@ -142,27 +143,22 @@ export class Connections<Open extends WatchedConnection = WatchedConnection> {
     return [...this.endedById.values()].reverse()
   }
 
-  /** One that is open, or one that has ended lately. Throws `no_connection`. */
-  show(id: string): ConnectionInfo | EndedConnection {
-    const ended = this.byId.has(id) ? undefined : this.endedById.get(id)
-    return ended ?? this.get(id).info(this.clock.now(), Number.MAX_SAFE_INTEGER)
+  /** One that is open, or one that has ended lately. */
+  show(id: string): ConnectionInfo | EndedConnection | undefined {
+    return this.byId.get(id)?.info(this.clock.now(), Number.MAX_SAFE_INTEGER) ?? this.endedById.get(id)
   }
 
-  /** Throws `no_connection`. */
-  disconnect(id: string): void {
-    this.get(id).end(new FanfareError('disconnected_by_operator'))
+  /** False: no open connection has this id. */
+  disconnect(id: string): boolean {
+    const connection = this.byId.get(id)
+    connection?.end(new FanfareError('disconnected_by_operator'))
+    return connection !== undefined
   }
 
   slowest(most: number): ConnectionsStatus {
     const now = this.clock.now()
     const slowest = firstOf(this.byId.values(), most, slowestFirst)
     return { count: this.byId.size, slowest: slowest.map((connection) => connection.info(now, LISTED_OF_EACH)) }
-  }
-
-  private get(id: string): Open {
-    const connection = this.byId.get(id)
-    if (!connection) throw new FanfareError('no_connection', JSON.stringify(id.slice(0, 40)))
-    return connection
   }
 }
 

@@ -1,12 +1,16 @@
 import type { Clock, Timer } from '../../shared/clock.ts'
 import { FanfareError } from '../../shared/errors.ts'
-import type { AskFrame, ReplyFrame, RequestFrame } from '../../shared/frames.ts'
+import { errorFrom } from '../../shared/fanfare-error.ts'
+import type { AskFrame, ReplyFrame } from '../../shared/frames.ts'
 import { checkNesting } from '../../shared/nesting.ts'
 import { PatternIndex } from '../../shared/pattern-index.ts'
 import { parseTopic } from '../../shared/topic.ts'
+import type { NodeName } from '../bus/bus.ts'
+import type { Nodes } from '../bus/nodes.ts'
+import type { RequestOutcome } from '../bus/questions.ts'
 import type { Contracts, ExchangeCheck } from './contracts.ts'
-import type { Message } from './message.ts'
-import { type Recipient, Subscription } from './subscription.ts'
+import { leastBusy, type Offer, type Responder } from './offer.ts'
+import { OffersElsewhere } from './offers-elsewhere.ts'
 
 /** What becomes of what somebody asked. */
 export interface RequestAsker {
@@ -14,14 +18,8 @@ export interface RequestAsker {
   refused(error: FanfareError): void
 }
 
-/** Who answers, on one connection. */
-export interface Responder {
-  /** Nothing waits to be written. */
-  readonly keepsUp: boolean
-  request(frame: RequestFrame): void
-  /** Its reply to a request was refused: whoever asked has been told that there is none. */
-  refused(error: unknown, sub: number, request: number): void
-}
+/** What is asked, whoever does. */
+type Asked = Omit<AskFrame, 'type' | 'seq'>
 
 interface Open {
   readonly asker: RequestAsker
@@ -30,68 +28,56 @@ interface Open {
   readonly timer: Timer
 }
 
-/** An offer to answer. It is a subscription of the index whose messages are requests. */
-export class Offer extends Subscription {
-  readonly responder: Responder
-  /** Requests that it has not replied to. */
-  readonly open = new Set<number>()
-
-  constructor(responder: Responder, sub: number, words: readonly string[]) {
-    super(NOBODY, sub, words, undefined, 'drop-newest')
-    this.responder = responder
-  }
-}
-
-/** The index of offers is asked for who matches, and never delivers. */
-const NOBODY: Recipient = { deliver(_: Message) {} }
-
-/** Request-reply: each request goes to one of those that offered, the one with the fewest open requests. */
+/**
+ * Request-reply: each request goes to one of those that offered, the one with the fewest open requests. Those of this node come first, as
+ * long as one of them reads what it is sent; then those of other nodes.
+ */
 export class RequestRouting {
   private readonly index = new PatternIndex<Offer>()
+  private readonly elsewhere: OffersElsewhere
   private readonly open = new Map<number, Open>()
   private readonly contracts: Contracts
   private readonly clock: Clock
   private last = 0
 
-  constructor(contracts: Contracts, clock: Clock) {
+  constructor(contracts: Contracts, nodes: Nodes, clock: Clock) {
     this.contracts = contracts
     this.clock = clock
+    this.elsewhere = new OffersElsewhere(nodes, (...answer) => this.answered(...answer))
+    nodes.answer('requests.ask', (asked) => this.askHere(asked))
   }
 
-  offer(offer: Offer): void {
+  /** `stands` is called when requests from any node reach the offer: at once, unless other nodes have to be told. */
+  offer(offer: Offer, stands: () => void): void {
     this.index.add(offer)
+    const told = this.elsewhere.tell({ added: [offer.words.join('.')], removed: [] })
+    if (told) void told.then(stands)
+    else stands()
   }
 
   /** An offer gets no more requests; those that are open are still answered. */
   retire(offer: Offer): void {
+    if (offer.slot < 0) return
     this.index.remove(offer)
+    void this.elsewhere.tell({ added: [], removed: [offer.words.join('.')] })
   }
 
   /** Ends an offer; who waits for it learns that it is gone. */
   withdraw(offer: Offer): void {
-    this.index.remove(offer)
-    for (const request of offer.open) this.take(request)?.asker.refused(new FanfareError('responder_lost'))
+    this.retire(offer)
+    for (const request of offer.open) this.refuse(request, new FanfareError('responder_lost'))
   }
 
   /** Throws `bad_topic`, `bad_data`, `no_responder`. Returns how to forget the request. */
-  ask({ topic, data, headers, timeoutMs }: AskFrame, asker: RequestAsker): () => void {
-    const words = parseTopic(topic)
-    const check = this.contracts.ofRequest(topic, words)
-    check?.request(data)
-    const offer = this.leastBusy(words)
-    if (!offer) throw new FanfareError('no_responder', JSON.stringify(topic))
-    const request = ++this.last
-    const late = () => this.take(request)?.asker.refused(new FanfareError('request_timeout'))
-    const timer = this.clock.setTimeout(late, timeoutMs)
-    this.open.set(request, { asker, offer, check, timer })
-    offer.open.add(request)
-    const optional = { ...(data !== undefined && { data }), ...(headers && { headers }) }
-    offer.responder.request({ type: 'request', sub: offer.sub, request, topic, ...optional })
-    return () => this.take(request)
+  ask(asked: Asked, asker: RequestAsker): () => void {
+    return this.askOneOf(asked, asker, (words) => {
+      const here = leastBusy(this.index.match(words))
+      return here?.responder.keepsUp ? here : (this.elsewhere.leastBusy(words) ?? here)
+    })
   }
 
   /** A reply counts once, from whoever got the request. One that comes too late is nobody's any more. */
-  reply({ request, data, error }: ReplyFrame, responder: Responder): void {
+  reply({ request, data, error }: Omit<ReplyFrame, 'type'>, responder: Responder): void {
     const open = this.open.get(request)
     if (open?.offer.responder !== responder) return
     this.take(request)
@@ -108,14 +94,60 @@ export class RequestRouting {
     open.asker.answered({ ...(data !== undefined && { data }), ...(error !== undefined && { error }) })
   }
 
-  private leastBusy(words: readonly string[]): Offer | undefined {
-    let best: Offer | undefined
-    for (const offers of this.index.match(words)) {
-      for (const offer of offers) {
-        if (!best || weight(offer) < weight(best)) best = offer
+  // What the bus reports
+
+  joined({ id }: NodeName): void {
+    this.elsewhere.joined(
+      id,
+      Array.from(this.index.entries(), ({ words }) => words.join('.')),
+    )
+  }
+
+  left(node: string): void {
+    this.elsewhere.left(node)
+  }
+
+  private askOneOf(
+    { topic, data, headers, timeoutMs }: Asked,
+    asker: RequestAsker,
+    offerFor: (words: readonly string[]) => Offer | undefined,
+  ): () => void {
+    const words = parseTopic(topic)
+    const check = this.contracts.ofRequest(topic, words)
+    check?.request(data)
+    const offer = offerFor(words)
+    if (!offer) throw new FanfareError('no_responder', JSON.stringify(topic))
+    const request = ++this.last
+    const timer = this.clock.setTimeout(() => this.refuse(request, new FanfareError('request_timeout')), timeoutMs)
+    this.open.set(request, { asker, offer, check, timer })
+    offer.open.add(request)
+    const optional = { ...(data !== undefined && { data }), ...(headers && { headers }) }
+    offer.responder.request({ type: 'request', sub: offer.sub, request, topic, ...optional }, timeoutMs)
+    return () => this.take(request)
+  }
+
+  /** For another node, which has found no responder of its own. */
+  private askHere(asked: Asked): Promise<RequestOutcome> {
+    return new Promise((resolve) => {
+      const refused = ({ code, message, retry }: FanfareError) => resolve({ refused: { code, message, retry } })
+      try {
+        this.askOneOf(asked, { answered: resolve, refused }, (words) => leastBusy(this.index.match(words)))
+      } catch (error) {
+        if (!(error instanceof FanfareError)) throw error
+        refused(error)
       }
-    }
-    return best
+    })
+  }
+
+  /** Another node has answered a request, or has left. */
+  private answered(request: number, outcome: RequestOutcome | undefined, responder: Responder): void {
+    if (outcome === undefined) this.refuse(request, new FanfareError('responder_lost'))
+    else if ('refused' in outcome) this.refuse(request, errorFrom(outcome.refused))
+    else this.reply({ request, ...outcome }, responder)
+  }
+
+  private refuse(request: number, error: FanfareError): void {
+    this.take(request)?.asker.refused(error)
   }
 
   private take(request: number): Open | undefined {
@@ -125,9 +157,4 @@ export class RequestRouting {
     this.clock.clearTimeout(open?.timer)
     return open
   }
-}
-
-/** Who does not read comes after all that do. */
-function weight({ open, responder }: Offer): number {
-  return open.size + (responder.keepsUp ? 0 : 1_000_000)
 }

@@ -8,6 +8,8 @@ import type { Message } from './message.ts'
  */
 export interface Recipient {
   deliver(message: Message, subscription: Subscription): void
+  /** Messages for a live subscription may be missing at this place, and nobody knows how many. */
+  missed(subscription: Subscription): void
 }
 
 /** What feeds a subscription from a stream. */

@@ -10,6 +10,7 @@ import { parseTopic } from '../../shared/topic.ts'
 import type { Broker, CommittedMessage, Route } from '../broker/broker.ts'
 import { compose } from '../broker/compose.ts'
 import { isExpired } from '../broker/rules/expiry.ts'
+import type { Bus, LiveMessage } from '../bus/bus.ts'
 import type { UnexpectedErrors } from '../failure/unexpected-errors.ts'
 import type { Check, Contracts } from './contracts.ts'
 import { encodeRest, Message } from './message.ts'
@@ -58,15 +59,18 @@ const REMEMBERED_TOPICS = 20_000
 const REMEMBERED_KEEPERS = 100
 
 /**
- * Publishes. On a topic that nothing may keep, a message goes to the subscriptions that match at once. On all others it
- * goes to the broker, also one that nothing keeps, and to the subscriptions when the broker reports it: so each publisher's
- * order holds.
+ * Publishes. On a topic that nothing may keep, a message goes to the subscriptions that match at once, and over the bus to those of
+ * other nodes. On all others it goes to the broker, also one that nothing keeps, and to the subscriptions of each node when the
+ * broker reports it there: so each publisher's order holds.
  */
 export class Topics implements Publishing {
   /** Messages that were published since the hub started: a refused one, a duplicate, and the hub's own do not count. */
   publishedTotal = 0
   private readonly index = new PatternIndex<Subscription>()
+  /** Those whose interest does not stand yet: they are not delivered to. */
+  private readonly pending = new Set<Subscription>()
   private readonly broker: Broker
+  private readonly bus: Pick<Bus, 'publish' | 'subscribe' | 'unsubscribe'>
   private readonly keepers: Keepers
   private readonly contracts: Contracts
   private readonly clock: Clock
@@ -79,9 +83,17 @@ export class Topics implements Publishing {
   private lastStamp = 0
   private lastId = 0
 
-  constructor(broker: Broker, keepers: Keepers, contracts: Contracts, clock: Clock, unexpected: UnexpectedErrors) {
+  constructor(
+    broker: Broker,
+    bus: Pick<Bus, 'publish' | 'subscribe' | 'unsubscribe'>,
+    keepers: Keepers,
+    contracts: Contracts,
+    clock: Clock,
+    unexpected: UnexpectedErrors,
+  ) {
     this.unexpected = unexpected
     this.broker = broker
+    this.bus = bus
     this.keepers = keepers
     this.contracts = contracts
     this.clock = clock
@@ -96,12 +108,26 @@ export class Topics implements Publishing {
     return this.known.size
   }
 
-  subscribe(subscription: Subscription): void {
-    this.index.add(subscription)
+  /**
+   * Delivers to a subscription what any node publishes from the moment in which `stands` is called: at once, unless the bus has to
+   * tell other nodes first. What a stream feeds needs nothing of the bus.
+   */
+  subscribe(subscription: Subscription, stands: () => void): void {
+    const begin = () => {
+      this.index.add(subscription)
+      stands()
+    }
+    const waits = subscription.feed ? undefined : this.bus.subscribe(subscription.words)
+    if (!waits) return begin()
+    this.pending.add(subscription)
+    void waits.then(() => {
+      if (this.pending.delete(subscription)) begin()
+    })
   }
 
   unsubscribe(subscription: Subscription): void {
-    this.index.remove(subscription)
+    if (!this.pending.delete(subscription)) this.index.remove(subscription)
+    if (!subscription.feed) this.bus.unsubscribe(subscription.words)
   }
 
   now(): number {
@@ -129,7 +155,9 @@ export class Topics implements Publishing {
     requireFirstTry(frame)
     const id = this.idOf(frame)
     this.count(topic)
-    this.fanOut(this.messageOf(frame, id, topic.words))
+    const message = this.messageOf(frame, id, topic.words)
+    this.fanOut(message)
+    this.bus.publish(message)
     asker.published(frame, id, undefined)
   }
 
@@ -148,6 +176,18 @@ export class Topics implements Publishing {
         this.unexpected.report('broker', error)
       }
     }
+  }
+
+  /** Delivers what other nodes have published. */
+  received(batch: readonly LiveMessage[]): void {
+    for (const message of batch) this.unexpected.run('bus', () => this.deliverLive(message))
+  }
+
+  /** Messages of other nodes may be missing, on topics of the patterns that `concerns` says: tells the live subscriptions. */
+  missed(concerns: (pattern: readonly string[]) => boolean): void {
+    // First all of them: a recipient that ends for it leaves the index.
+    const concerned = [...this.index.entries()].filter(({ feed, words }) => !feed && concerns(words))
+    for (const subscription of concerned) subscription.recipient.missed(subscription)
   }
 
   // For publications
@@ -192,7 +232,7 @@ export class Topics implements Publishing {
     return this.known
   }
 
-  /** Publishes what the hub itself says, under one of its own topics. */
+  /** Publishes what the hub itself says, under one of its own topics, to the subscriptions of this node. */
   announce(topic: string, data: unknown): void {
     const frame: PublishFrame = { type: 'publish', seq: 0, topic, data }
     this.fanOut(this.messageOf(frame, this.idOf(frame), topic.split('.')))
@@ -201,8 +241,18 @@ export class Topics implements Publishing {
   private deliver({ parts, placement, wire }: CommittedMessage): void {
     // What is published straight to a queue is for its consumers only.
     if (parts.topic.startsWith(QUEUE_TOPIC)) return
-    const words = this.known.get(parts.topic)?.words ?? parts.topic.split('.')
+    const words = this.wordsOf(parts.topic)
     this.fanOut(new Message(parts, parts.id, words, ++this.lastStamp, wire, placement?.offsets))
+  }
+
+  private deliverLive(message: LiveMessage): void {
+    const { id, topic, wire } = message
+    const encoded = wire.text ?? (wire.record as Uint8Array)
+    this.fanOut(new Message(message, id, this.wordsOf(topic), ++this.lastStamp, encoded))
+  }
+
+  private wordsOf(topic: string): readonly string[] {
+    return this.known.get(topic)?.words ?? topic.split('.')
   }
 
   private messageOf(frame: PublishFrame, id: string, words: readonly string[]): Message {

@@ -5,6 +5,7 @@ import { Authenticator } from '../../server/auth/authenticator.ts'
 import { EmbeddedBroker } from '../../server/broker/embedded/embedded-broker.ts'
 import { MemoryStore } from '../../server/broker/embedded/store/memory-store.ts'
 import type { Change } from '../../server/broker/embedded/store/store.ts'
+import { InProcessBus } from '../../server/bus/in-process-bus.ts'
 import { checkConfig, type HubOptions } from '../../server/config.ts'
 import { Hub } from '../../server/hub.ts'
 import { type InProcessOptions, ownIdentity } from '../../server/in-process/in-process.ts'
@@ -65,7 +66,7 @@ export class TestHub {
     const log = pino({ enabled: false })
     this.broker = new EmbeddedBroker(new CountedStore(() => this.commits++), { ...config, clock: time }, log)
     this.authenticator = new Authenticator(config.auth, log, time)
-    this.hub = new Hub(config, this.broker, this.authenticator, log, time)
+    this.hub = new Hub(config, this.broker, new InProcessBus(), this.authenticator, log, time)
     this.network = new Network(this.hub, config.frameBytes)
     this.time = time
     this.clock = time

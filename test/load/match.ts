@@ -35,7 +35,7 @@ export function match(subscriptions: number, devices: number): MatchResult {
   return { microsPerMatch: (user + system) / MATCHES, found: found / MATCHES, bytesPerSubscription }
 }
 
-const nobody = { deliver: () => {} }
+const nobody = { deliver: () => {}, missed: () => {} }
 
 /** In no order, as messages come. */
 function topicsOf(devices: number, outOf: number): string[][] {

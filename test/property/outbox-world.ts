@@ -1,6 +1,7 @@
 import { pino } from 'pino'
 import { expect } from 'vitest'
 import { IN_MEMORY, loadBroker } from '../../server/broker/load-broker.ts'
+import { InProcessBus } from '../../server/bus/in-process-bus.ts'
 import { Outbox } from '../../server/connection/outbox.ts'
 import { OutboxBudget } from '../../server/connection/outbox-budget.ts'
 import type { OutboxOwner } from '../../server/connection/outbox-owner.ts'
@@ -31,6 +32,8 @@ export type Command =
   | { do: 'subscribe'; peer: number; sub: number; pattern: string; policy: Policy }
   | { do: 'unsubscribe' | 'pause' | 'resume'; peer: number; sub: number }
   | { do: 'receipts'; peer: number; times: number }
+  /** Messages for its subscriptions may be missing here. */
+  | { do: 'missed'; peer: number }
   /** The engine takes this many more writes; the last of them leaves a rest. */
   | { do: 'stall'; peer: number; writes: number }
   /** The rest has gone out. */
@@ -54,6 +57,7 @@ export class World {
   readonly published = new Map<string, { topic: string; key: string | undefined }>()
   private readonly topics = new Topics(
     NO_WORK,
+    new InProcessBus(),
     NOTHING_KEPT,
     new Contracts(undefined, pino({ enabled: false })),
     realClock,
@@ -115,6 +119,8 @@ interface Tracked {
   readonly model: ModelSubscription
   /** Ids of all that was published for it. */
   readonly due: string[]
+  /** How many of these came before each place where some may be missing. */
+  losses: number[]
   /** How many of these were due when it was paused. */
   pausedAt: number | undefined
 }
@@ -145,6 +151,7 @@ export class PeerModel implements OutboxOwner {
     if (command.do === 'answer') this.answer(command.times)
     else if (command.do === 'stall') this.socket.stall(command.writes)
     else if (command.do === 'drain') this.socket.drain(command.writes)
+    else if (command.do === 'missed') this.missed()
     else if (command.do === 'receipts') this.receipts(command.times)
     else if (command.do === 'subscribe') this.subscribe(command)
     else if (command.do === 'unsubscribe') this.unsubscribe(command.sub)
@@ -202,9 +209,15 @@ export class PeerModel implements OutboxOwner {
   }
 
   check(): void {
-    for (const { model, due } of this.all) {
-      const told = tellsOf(model, due)
-      if (!this.ended) expect(told, 'messages are missing without a gap').toBe(due.length)
+    for (const { model, due, losses } of this.all) {
+      const links: Span[] = []
+      const told = tellsOf(model, due, links)
+      if (this.ended) continue
+      expect(told, 'messages are missing without a gap').toBe(due.length)
+      for (const at of losses) {
+        const isTold = links.some(({ from, to }) => from <= at && at <= to)
+        expect(isTold, `what was missed after ${at} messages is not told at its place`).toBe(true)
+      }
     }
     expect(this.client.controls).toEqual(this.sent.slice(0, this.client.controls.length))
     if (this.ended) return
@@ -221,12 +234,11 @@ export class PeerModel implements OutboxOwner {
   private subscribe({ sub, pattern, policy }: Extract<Command, { do: 'subscribe' }>): void {
     if (this.ended || this.subscriptions.has(sub)) return
     const subscription = new Subscription(this.outbox, sub, parsePattern(pattern), undefined, policy)
-    const tracked = { subscription, model: this.client.subscribe(pattern), due: [], pausedAt: undefined }
+    const tracked = { subscription, model: this.client.subscribe(pattern), due: [], losses: [], pausedAt: undefined }
     this.subscriptions.set(sub, tracked)
     this.all.push(tracked)
     this.subscriptionsChanged()
-    this.topics.subscribe(subscription)
-    this.send({ type: 'subscribed', sub })
+    this.topics.subscribe(subscription, () => this.send({ type: 'subscribed', sub }))
   }
 
   private unsubscribe(sub: number): void {
@@ -235,10 +247,21 @@ export class PeerModel implements OutboxOwner {
     this.subscriptions.delete(sub)
     this.topics.unsubscribe(tracked.subscription)
     // What a paused one was owed goes with it.
-    tracked.due.length = tracked.pausedAt ?? tracked.due.length
+    const { pausedAt } = tracked
+    if (pausedAt !== undefined) {
+      tracked.losses = tracked.losses.filter((at) => at < pausedAt)
+      tracked.due.length = pausedAt
+    }
     this.outbox.forget(tracked.subscription)
     this.subscriptionsChanged()
     this.send({ type: 'unsubscribed', sub })
+  }
+
+  private missed(): void {
+    for (const { subscription, losses, due } of this.subscriptions.values()) {
+      losses.push(due.length)
+      this.outbox.missed(subscription)
+    }
   }
 
   private pause(sub: number): void {
@@ -269,13 +292,23 @@ export class PeerModel implements OutboxOwner {
 /** A gap by a policy: it has all three. */
 type PolicyGap = Required<Pick<GapFrame, 'count' | 'from' | 'to'>>
 
-/** Walks through what a client saw: how many of `due`, from the first on, it can tell the fate of. */
-function tellsOf({ seen }: ModelSubscription, due: readonly string[]): number {
+/** Numbers of messages. */
+interface Span {
+  readonly from: number
+  readonly to: number
+}
+
+/**
+ * Walks through what a client saw: how many of `due`, from the first on, it can tell the fate of. Adds to `links` between how many of them it
+ * saw that others may be missing.
+ */
+function tellsOf({ seen }: ModelSubscription, due: readonly string[], links: Span[]): number {
   let at = 0
   for (let n = 0; n < seen.length; ) {
     const from = n
     while (typeof seen[n] === 'object') n++
-    const gaps = seen.slice(from, n) as PolicyGap[]
+    const all = seen.slice(from, n) as GapFrame[]
+    const gaps = all.filter(({ reason }) => reason !== 'link') as PolicyGap[]
     const missing = due.slice(at, at + gaps.reduce((sum, { count }) => sum + count, 0))
     for (const gap of gaps) {
       const span = missing.indexOf(gap.to) - missing.indexOf(gap.from) + 1
@@ -288,6 +321,7 @@ function tellsOf({ seen }: ModelSubscription, due: readonly string[]): number {
       expect(gaps.map((gap) => gap.from)).toContain(missing[0])
       expect(gaps.map((gap) => gap.to)).toContain(missing.at(-1))
     }
+    if (gaps.length < all.length) links.push({ from: at, to: at + missing.length })
     at += missing.length
     if (n < seen.length) expect(seen[n++], 'a message is out of its place').toBe(due[at++])
   }

@@ -22,6 +22,7 @@ function commands(policy: fc.Arbitrary<Policy>, times = fc.integer({ min: 1, max
     { weight: 1, arbitrary: fc.record({ do: fc.constant('unsubscribe'), peer, sub }) },
     { weight: 2, arbitrary: fc.record({ do: fc.constantFrom('pause', 'resume'), peer, sub }) },
     { weight: 2, arbitrary: fc.record({ do: fc.constant('receipts'), peer, times }) },
+    { weight: 1, arbitrary: fc.record({ do: fc.constant('missed'), peer }) },
     { weight: 3, arbitrary: fc.record({ do: fc.constant('stall'), peer, writes }) },
     { weight: 3, arbitrary: fc.record({ do: fc.constant('drain'), peer, writes }) },
     { weight: 3, arbitrary: fc.record({ do: fc.constant('answer'), peer, times: fc.integer({ min: 1, max: 3 }) }) },

@@ -108,7 +108,7 @@ describe('a pattern that covers another', () => {
 type Change = { add: string } | { remove: number }
 
 describe('the index of subscriptions', () => {
-  const recipient = { deliver: () => {} }
+  const recipient = { deliver: () => {}, missed: () => {} }
   const change: fc.Arbitrary<Change> = fc.oneof(
     { weight: 2, arbitrary: fc.record({ add: pattern }) },
     { weight: 1, arbitrary: fc.record({ remove: fc.nat(100) }) },
@@ -133,6 +133,9 @@ describe('the index of subscriptions', () => {
           }
         }
         expect(index.size).toBe(held.length)
+        expect([...index.entries()].map(({ sub }) => sub).sort(byNumber)).toEqual(
+          held.map(({ sub }) => sub).sort(byNumber),
+        )
         for (const words of topics.map(parseTopic)) {
           const found = index.match(words).flat()
           const matching = held.filter((subscription) => matchesPattern(subscription.words, words))

@@ -17,6 +17,7 @@ export const SERVER_LAYERS: readonly (readonly string[])[] = [
   ['topic'],
   ['broker'],
   ['limit'],
+  ['bus'],
   ['network', 'tls'],
   ['auth'],
   // Every layer may report to it.

@@ -1,0 +1,20 @@
+import { hostname } from 'node:os'
+import { nanoid } from 'nanoid'
+import type { Bus } from './bus.ts'
+
+/** The bus of a hub that is alone: there is no other node, so nothing is carried and nothing waits. */
+export class InProcessBus implements Bus {
+  readonly node = { id: nanoid(10), name: hostname() }
+
+  async open(): Promise<void> {}
+
+  publish(): void {}
+
+  subscribe(): undefined {}
+
+  unsubscribe(): void {}
+
+  async ask(): Promise<undefined> {}
+
+  async close(): Promise<void> {}
+}

@@ -1,0 +1,85 @@
+import type { UnexpectedErrors } from '../failure/unexpected-errors.ts'
+import type { Bus, NodeName } from './bus.ts'
+import type { Answer, Params, QuestionName } from './questions.ts'
+
+/** How long a node may take to say how it is, in milliseconds: what it would say later is out of date. */
+const ANSWER_MS = 1000
+
+type Answering<Name extends QuestionName> = (params: Params<Name>, from: string) => Answer<Name> | Promise<Answer<Name>>
+
+/** This node and the others, with what they ask one another. */
+export class Nodes {
+  /** This node. */
+  readonly own: NodeName
+  private readonly bus: Pick<Bus, 'node' | 'ask'>
+  private readonly unexpected: UnexpectedErrors
+  private readonly others = new Map<string, NodeName>()
+  private readonly answering = new Map<string, (params: never, from: string) => unknown>()
+
+  constructor(bus: Pick<Bus, 'node' | 'ask'>, unexpected: UnexpectedErrors) {
+    this.own = bus.node
+    this.bus = bus
+    this.unexpected = unexpected
+  }
+
+  /** No other node is there now. */
+  get alone(): boolean {
+    return this.others.size === 0
+  }
+
+  /** Sets how this node answers a question. */
+  answer<Name extends QuestionName>(question: Name, answering: Answering<Name>): void {
+    this.answering.set(question, answering)
+  }
+
+  /** Asks another node. Resolves to undefined if there is no answer in time; never rejects. */
+  ask<Name extends QuestionName>(
+    node: string,
+    question: Name,
+    params: Params<Name>,
+    timeoutMs = ANSWER_MS,
+  ): Promise<Answer<Name> | undefined> {
+    return this.bus.ask(node, question, params, timeoutMs) as Promise<Answer<Name> | undefined>
+  }
+
+  /** Asks all other nodes. Resolves to the answers that come in time. */
+  async askOthers<Name extends QuestionName>(question: Name, params: Params<Name>): Promise<Answer<Name>[]> {
+    const asked = [...this.others.keys()].map((node) => this.ask(node, question, params))
+    return (await Promise.all(asked)).filter((answer) => answer !== undefined)
+  }
+
+  /** Asks all nodes, and gives the answer of this one first. Rejects if this node cannot answer. */
+  async askAll<Name extends QuestionName>(
+    question: Name,
+    params: Params<Name>,
+  ): Promise<[Answer<Name>, ...Answer<Name>[]]> {
+    const others = this.askOthers(question, params)
+    return [await this.askOwn(question, params), ...(await others)]
+  }
+
+  async askOwn<Name extends QuestionName>(question: Name, params: Params<Name>): Promise<Answer<Name>> {
+    return this.answering.get(question)?.(params as never, this.own.id) as Answer<Name>
+  }
+
+  // What the bus reports
+
+  joined(node: NodeName): void {
+    this.others.set(node.id, node)
+  }
+
+  left(node: string): void {
+    this.others.delete(node)
+  }
+
+  /** Answers another node. Rejects if it asks what this version does not know. */
+  async asked(question: string, params: unknown, from: string): Promise<unknown> {
+    const answering = this.answering.get(question)
+    if (!answering) throw new Error(`There is no question "${question}"`)
+    try {
+      return await answering(params as never, from)
+    } catch (error) {
+      this.unexpected.report('bus', error, { question, from })
+      throw error
+    }
+  }
+}

@@ -1,0 +1,78 @@
+import { FanfareError } from '../../shared/errors.ts'
+import type {
+  Attention,
+  ConnectionInfo,
+  ConnectionsPage,
+  ConnectionsStatus,
+  EndedConnection,
+  History,
+  HistoryRange,
+  HubInfo,
+  TopicsStatus,
+} from '../../shared/sys.ts'
+import type { Nodes } from '../bus/nodes.ts'
+import type { AttentionRows } from '../bus/questions.ts'
+import { ENDED } from '../registry/connections.ts'
+import { busiestOf, latestEnded, pageOf, slowestOf, sumOfHistories, sumOfHubs, worstOf } from './sums.ts'
+
+/** Times between the samples of a history, in milliseconds. */
+const STEP_MS: Readonly<Record<HistoryRange, number>> = { minutes: 1000, day: 60_000 }
+
+/** The hub as one, however many nodes it has: asks each of them and puts the answers together. */
+export class Overview {
+  private readonly nodes: Nodes
+
+  constructor(nodes: Nodes) {
+    this.nodes = nodes
+  }
+
+  async hub(): Promise<HubInfo> {
+    return sumOfHubs(await this.nodes.askAll('hub.show', {}))
+  }
+
+  async history(range: HistoryRange): Promise<History> {
+    return sumOfHistories(await this.nodes.askAll('hub.history', { range }), STEP_MS[range])
+  }
+
+  /** `shared` is what belongs to all nodes. */
+  async attention(limit: number, shared: AttentionRows): Promise<Attention> {
+    return worstOf([shared, ...(await this.nodes.askAll('hub.attention', { limit }))], limit)
+  }
+
+  async topics(limit: number): Promise<TopicsStatus> {
+    return busiestOf(await this.nodes.askAll('topics.busiest', { limit }), limit)
+  }
+
+  async slowest(limit: number): Promise<ConnectionsStatus> {
+    return slowestOf(await this.nodes.askAll('connections.slowest', { limit }), limit)
+  }
+
+  async connections(from: number, limit: number): Promise<ConnectionsPage> {
+    return pageOf(await this.nodes.askAll('connections.list', { from, limit }), limit)
+  }
+
+  async recent(): Promise<readonly EndedConnection[]> {
+    return latestEnded(await this.nodes.askAll('connections.recent', {}), ENDED)
+  }
+
+  /** One that is open, or one that has ended lately. Rejects with `no_connection`. */
+  async connection(id: string): Promise<ConnectionInfo | EndedConnection> {
+    const asked = { connection: id }
+    const own = await this.nodes.askOwn('connections.show', asked)
+    const found = own ?? (await this.nodes.askOthers('connections.show', asked)).find((info) => info !== null)
+    return found ?? noConnection(id)
+  }
+
+  /** Rejects with `no_connection`. */
+  async disconnect(id: string): Promise<void> {
+    const asked = { connection: id }
+    const found =
+      (await this.nodes.askOwn('connections.disconnect', asked)) ||
+      (await this.nodes.askOthers('connections.disconnect', asked)).includes(true)
+    if (!found) noConnection(id)
+  }
+}
+
+function noConnection(id: string): never {
+  throw new FanfareError('no_connection', JSON.stringify(id.slice(0, 40)))
+}

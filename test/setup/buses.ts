@@ -1,0 +1,125 @@
+import { afterEach, describe } from 'vitest'
+import type { Bus, BusEvents, LiveMessage, NodeName } from '../../server/bus/bus.ts'
+import { InProcessBus } from '../../server/bus/in-process-bus.ts'
+import { JoinedBuses } from './joined-buses.ts'
+
+/** A bus under test, what it has reported, and how its line is cut. */
+export interface BusUnderTest {
+  readonly bus: Bus
+  readonly seen: SeenByBus
+  cut(): void
+  heal(): void
+}
+
+export interface BusFactory {
+  /** Opens buses, each of a node of its own, which know each other; they are closed after the test. */
+  open(count: number): Promise<BusUnderTest[]>
+}
+
+/** How a set of buses is made: one more entry here puts another bus under all suites. */
+type Maker = () => () => { readonly bus: Bus; cut(): void; heal(): void }
+
+const JOINING: Readonly<Record<string, Maker>> = {
+  'in one process': () => {
+    const buses = new JoinedBuses()
+    return () => {
+      const bus = buses.add()
+      return { bus, cut: () => bus.cut(), heal: () => bus.heal() }
+    }
+  },
+}
+
+const ALONE: Maker = () => () => ({ bus: new InProcessBus(), cut: () => {}, heal: () => {} })
+
+/** Runs a suite on every bus: what holds for a node that is alone. */
+export function onEveryBus(name: string, suite: (buses: BusFactory) => void): void {
+  describeOn({ 'of a lone hub': ALONE, ...JOINING }, name, suite)
+}
+
+/** Runs a suite on every bus that has other nodes. */
+export function onEveryJoiningBus(name: string, suite: (buses: BusFactory) => void): void {
+  describeOn(JOINING, name, suite)
+}
+
+function describeOn(makers: Readonly<Record<string, Maker>>, name: string, suite: (buses: BusFactory) => void): void {
+  for (const [bus, maker] of Object.entries(makers)) describe(`${name} ${bus}`, () => suite(factory(maker)))
+}
+
+function factory(maker: Maker): BusFactory {
+  let opened: Bus[] = []
+  afterEach(async () => {
+    await Promise.all(opened.map((bus) => bus.close()))
+    opened = []
+  })
+  return {
+    async open(count) {
+      const make = maker()
+      const all = Array.from({ length: count }, () => ({ ...make(), seen: new SeenByBus() }))
+      for (const { bus, seen } of all) {
+        await bus.open(seen)
+        opened.push(bus)
+      }
+      return all
+    },
+  }
+}
+
+/** Remembers what a bus reports. */
+export class SeenByBus implements BusEvents {
+  readonly topics: string[] = []
+  readonly received: LiveMessage[] = []
+  readonly nodes = new Map<string, NodeName>()
+  /** Joined and left, and what was missed, in their order. */
+  readonly log: string[] = []
+  answer: (question: string, params: unknown, from: string) => Promise<unknown> = async () => null
+  private concerns: ((pattern: readonly string[]) => boolean)[] = []
+  private readonly waiting = new Set<() => void>()
+
+  messages(batch: readonly LiveMessage[]): void {
+    this.received.push(...batch)
+    this.topics.push(...batch.map(({ topic }) => topic))
+    this.changed()
+  }
+
+  missed(concerns: (pattern: readonly string[]) => boolean): void {
+    this.concerns.push(concerns)
+    this.log.push('missed')
+    this.changed()
+  }
+
+  joined(node: NodeName): void {
+    this.nodes.set(node.id, node)
+    this.log.push(`joined ${node.id}`)
+    this.changed()
+  }
+
+  left(node: string): void {
+    this.nodes.delete(node)
+    this.log.push(`left ${node}`)
+    this.changed()
+  }
+
+  asked(question: string, params: unknown, from: string): Promise<unknown> {
+    return this.answer(question, params, from)
+  }
+
+  hasMissed(pattern: string): boolean {
+    return this.concerns.some((concerns) => concerns(pattern.split('.')))
+  }
+
+  /** Resolves when a condition holds after an event. */
+  async until(holds: () => boolean): Promise<void> {
+    while (!holds()) await new Promise<void>((resolve) => this.waiting.add(resolve))
+  }
+
+  private changed(): void {
+    for (const resolve of this.waiting) resolve()
+    this.waiting.clear()
+  }
+}
+
+/** A message as a hub publishes it. */
+export function liveMessage(topic: string, data: unknown = null, id = `id of ${topic}`): LiveMessage {
+  const text = JSON.stringify({ type: 'message', id, topic, data })
+  return { id, topic, key: undefined, headers: undefined, expiresAt: undefined, wire: { text, record: undefined } }
+}
