@@ -187,7 +187,8 @@ export class Session {
   }
 
   write(frame: string | Uint8Array): void {
-    this.writer.write(frame)
+    // What is said of a connection that is gone is of no use to the next one.
+    if (this.isOpen) this.writer.write(frame)
   }
 
   /** Writes a frame of this client's own numbers and words; undefined fields vanish in JSON. */
@@ -200,8 +201,12 @@ export class Session {
     if (exceeds(frame, this.writer.limit)) throw new FanfareError('frame_too_large')
   }
 
-  /** Sends what was written, and calls `done` when the hub has read it: what it had said before that has been heard. */
+  /**
+   * Sends what was written, and calls `done` when the hub has read it: what it had said before that has been heard. At once without a
+   * connection.
+   */
   roundTrip(done: () => void): void {
+    if (!this.isOpen) return done()
     this.#pongs.push(done)
     this.say({ type: 'ping' })
     this.writer.flush()
@@ -219,8 +224,8 @@ export class Session {
   }
 
   #hello(): void {
-    this.say({ type: 'hello', client: this.#options.name, token: this.#token, checks: true })
     this.isOpen = true
+    this.say({ type: 'hello', client: this.#options.name, token: this.#token, checks: true })
     this.#listener.opened()
     this.writer.flush()
   }
