@@ -23,17 +23,33 @@ import { MAX_NESTING } from './nesting.ts'
 import { RawJson } from './raw-json.ts'
 import type { Fields } from './rules.ts'
 
+const SMALL_D = 0x64
+const SMALL_I = 0x69
+const SMALL_S = 0x73
+const SMALL_T = 0x74
+
 /** Where the walk is. */
 let at = 0
+/** Whether the walk has come by names that are not known here: one of them may be a forbidden key. */
+let hasOtherNames = false
+
+/**
+ * Of the last frame. Those of the next one are often the same: comparing is faster than copying, and a string that was looked up before
+ * has its hash already.
+ */
+const last = { type: '', topic: '' }
+/** Characters of a string that is remembered. */
+const MOST_REPEATED = 255
 
 /**
  * The frames of one text message for those who pass data on: as `decodeText` gives them, except that `data` is `RawJson`, also that of what
  * an ack publishes. Throws `not_json`, `bad_frame`.
  */
 export function scanFrames(text: string): unknown[] {
+  hasOtherNames = false
   const frames = scanTrusted(text)
   // Rare, and so it may cost as much as it likes.
-  return isSuspicious(text) ? withoutForbidden(text, frames) : frames
+  return hasOtherNames && isSuspicious(text) ? withoutForbidden(text, frames) : frames
 }
 
 /** The same for text that the hub itself has made or checked: forbidden keys are not looked for. */
@@ -104,10 +120,10 @@ function objectIn(text: string, isFrame: boolean): unknown {
 
 function fieldIn(text: string, fields: Fields, isFrame: boolean): void {
   const name = nameIn(text)
-  // The fields of nearly every publish: a name that is known here is stored much faster.
-  if (name === 'type') fields['type'] = valueIn(text)
+  // A name that is known here is stored much faster.
+  if (name === 'type') fields['type'] = repeatedIn(text, name)
   else if (name === 'seq') fields['seq'] = valueIn(text)
-  else if (name === 'topic') fields['topic'] = valueIn(text)
+  else if (name === 'topic') fields['topic'] = repeatedIn(text, name)
   else if (name === 'id') fields['id'] = valueIn(text)
   else if (name === 'data') fields['data'] = rawIn(text)
   else if (name === 'publish' && isFrame && text.charCodeAt(at) === BRACKET) fields[name] = listIn(text, false)
@@ -120,14 +136,53 @@ function fieldIn(text: string, fields: Fields, isFrame: boolean): void {
 
 function nameIn(text: string): string {
   if (text.charCodeAt(at) !== QUOTE) throw notJson()
-  const name = stringIn(text)
+  const name = knownNameIn(text) ?? otherNameIn(text)
   at = skipColon(text, at)
   return name
 }
 
+/** The fields of nearly every publish. */
+function knownNameIn(text: string): string | undefined {
+  switch (text.charCodeAt(at + 1)) {
+    case SMALL_T:
+      if (skipString(text, 'type')) return 'type'
+      return skipString(text, 'topic') ? 'topic' : undefined
+    case SMALL_S:
+      return skipString(text, 'seq') ? 'seq' : undefined
+    case SMALL_D:
+      return skipString(text, 'data') ? 'data' : undefined
+    case SMALL_I:
+      return skipString(text, 'id') ? 'id' : undefined
+    default:
+      return undefined
+  }
+}
+
+function otherNameIn(text: string): string {
+  hasOtherNames = true
+  return stringIn(text)
+}
+
+/** A value that is often the same in one frame after another. */
+function repeatedIn(text: string, field: keyof typeof last): unknown {
+  if (skipString(text, last[field])) return last[field]
+  const value = valueIn(text)
+  if (typeof value === 'string' && value.length <= MOST_REPEATED) last[field] = value
+  return value
+}
+
+/** Goes on after a string if it is this one, without escapes. */
+function skipString(text: string, string: string): boolean {
+  const end = at + 1 + string.length
+  if (end >= text.length || text.charCodeAt(end) !== QUOTE || text.charCodeAt(at) !== QUOTE) return false
+  for (let n = 0; n < string.length; n++) if (text.charCodeAt(at + 1 + n) !== string.charCodeAt(n)) return false
+  at = end + 1
+  return true
+}
+
 function rawIn(text: string): RawJson {
   const start = at
-  at = valueEnd(text, start)
+  at = pastValue(text)
   const slice = text.slice(start, at)
   return new RawJson(text.length > MOST_AROUND + 2 * slice.length ? own(slice) : slice, levels > MAX_NESTING)
 }
@@ -140,8 +195,14 @@ function valueIn(text: string): unknown {
     if (number !== undefined) return number
   }
   const start = at
-  at = valueEnd(text, start)
+  at = pastValue(text)
   return parsed(text, start, at)
+}
+
+function pastValue(text: string): number {
+  const end = valueEnd(text, at)
+  if (levels > 0) hasOtherNames = true
+  return end
 }
 
 /** A whole number of an object, if it has so few digits that it may be added up. */
