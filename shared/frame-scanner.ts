@@ -32,12 +32,15 @@ const SMALL_T = 0x74
 let at = 0
 /** Whether the walk has come by names that are not known here: one of them may be a forbidden key. */
 let hasOtherNames = false
+/** Whether all of the text is known to be ASCII. */
+let isAscii = false
 
 /**
  * Of the last frame. Those of the next one are often the same: comparing is faster than copying, and a string that was looked up before
  * has its hash already.
  */
-const last = { type: '', topic: '' }
+let lastType = ''
+let lastTopic = ''
 /** Characters of a string that is remembered. */
 const MOST_REPEATED = 255
 
@@ -45,23 +48,24 @@ const MOST_REPEATED = 255
  * The frames of one text message for those who pass data on: as `decodeText` gives them, except that `data` is `RawJson`, also that of what
  * an ack publishes. Throws `not_json`, `bad_frame`.
  */
-export function scanFrames(text: string): unknown[] {
+export function scanFrames(text: string, textIsAscii = false): unknown[] {
   hasOtherNames = false
-  const frames = scanTrusted(text)
+  const frames = scanTrusted(text, textIsAscii)
   // Rare, and so it may cost as much as it likes.
   return hasOtherNames && isSuspicious(text) ? withoutForbidden(text, frames) : frames
 }
 
 /** The same for text that the hub itself has made or checked: forbidden keys are not looked for. */
-export function scanTrusted(text: string): unknown[] {
-  const value = scanOneOrMore(text)
+export function scanTrusted(text: string, textIsAscii = false): unknown[] {
+  const value = scanOneOrMore(text, textIsAscii)
   const frames = Array.isArray(value) ? value : [value]
   if (frames.length === 0) throw new FanfareError('bad_frame', 'A batch has at least one frame')
   return frames
 }
 
 /** The same without a list around a single one. Throws `not_json`. */
-export function scanOneOrMore(text: string): unknown {
+export function scanOneOrMore(text: string, textIsAscii = false): unknown {
+  isAscii = textIsAscii
   at = skipSpace(text, 0)
   const value = text.charCodeAt(at) === BRACKET ? listIn(text, true) : objectIn(text, true)
   checkEnd(text)
@@ -70,6 +74,7 @@ export function scanOneOrMore(text: string): unknown {
 
 /** JSON as it is. Throws `not_json`. */
 export function scanJson(text: string): RawJson {
+  isAscii = false
   at = skipSpace(text, 0)
   const json = rawIn(text)
   checkEnd(text)
@@ -121,9 +126,9 @@ function objectIn(text: string, isFrame: boolean): unknown {
 function fieldIn(text: string, fields: Fields, isFrame: boolean): void {
   const name = nameIn(text)
   // A name that is known here is stored much faster.
-  if (name === 'type') fields['type'] = repeatedIn(text, name)
+  if (name === 'type') fields['type'] = typeIn(text)
   else if (name === 'seq') fields['seq'] = valueIn(text)
-  else if (name === 'topic') fields['topic'] = repeatedIn(text, name)
+  else if (name === 'topic') fields['topic'] = topicIn(text)
   else if (name === 'id') fields['id'] = valueIn(text)
   else if (name === 'data') fields['data'] = rawIn(text)
   else if (name === 'publish' && isFrame && text.charCodeAt(at) === BRACKET) fields[name] = listIn(text, false)
@@ -163,12 +168,22 @@ function otherNameIn(text: string): string {
   return stringIn(text)
 }
 
-/** A value that is often the same in one frame after another. */
-function repeatedIn(text: string, field: keyof typeof last): unknown {
-  if (skipString(text, last[field])) return last[field]
-  const value = valueIn(text)
-  if (typeof value === 'string' && value.length <= MOST_REPEATED) last[field] = value
-  return value
+function typeIn(text: string): unknown {
+  if (skipString(text, lastType)) return lastType
+  const type = valueIn(text)
+  if (isRemembered(type)) lastType = type
+  return type
+}
+
+function topicIn(text: string): unknown {
+  if (skipString(text, lastTopic)) return lastTopic
+  const topic = valueIn(text)
+  if (isRemembered(topic)) lastTopic = topic
+  return topic
+}
+
+function isRemembered(value: unknown): value is string {
+  return typeof value === 'string' && value.length <= MOST_REPEATED
 }
 
 /** Goes on after a string if it is this one, without escapes. */
@@ -184,7 +199,7 @@ function rawIn(text: string): RawJson {
   const start = at
   at = pastValue(text)
   const slice = text.slice(start, at)
-  return new RawJson(text.length > MOST_AROUND + 2 * slice.length ? own(slice) : slice, levels > MAX_NESTING)
+  return new RawJson(text.length > MOST_AROUND + 2 * slice.length ? own(slice) : slice, levels > MAX_NESTING, isAscii)
 }
 
 function valueIn(text: string): unknown {

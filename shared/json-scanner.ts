@@ -27,7 +27,7 @@ const TO_END = END_BRACKET - BRACKET
 /** Characters of a string that are looked at one by one: a regular expression is faster for more. */
 const FEW = 24
 /** What a string is made of up to its end or its first escape. */
-const PLAIN = /[^"\\\0-\x1f]*/y
+const PLAIN = /[ !#-[\]-\uffff]*/y
 
 /** How each array and object ends that is open. Kept between calls if it is not large. */
 let ends: number[] = []

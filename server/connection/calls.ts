@@ -7,6 +7,7 @@ import type { Caller } from '../admin/operator-log.ts'
 import type { Access } from '../auth/access.ts'
 import type { UnexpectedErrors } from '../failure/unexpected-errors.ts'
 import type { Traffic } from '../monitor/traffic.ts'
+import { Encoded } from '../topic/encoded.ts'
 import type { Outbox } from './outbox.ts'
 import type { WaitsForOutbox } from './outbox-owner.ts'
 
@@ -114,7 +115,7 @@ export class Calls implements WaitsForOutbox {
     try {
       const result = await this.parts.call(method, params, { access, address, connection })
       const json = encodeJson({ type: 'result', seq, result })
-      answer = () => this.outbox.sendEncoded(json)
+      answer = () => this.outbox.send(new Encoded(json))
     } catch (error) {
       const known = this.known(error, method)
       answer = () => this.refuse(known, frame)

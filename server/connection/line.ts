@@ -24,6 +24,10 @@ export class Line {
     this.account = account
   }
 
+  get asksClient(): boolean {
+    return this.checks !== undefined
+  }
+
   get blocked(): boolean {
     return this.engineFull || this.checks?.full === true
   }

@@ -117,7 +117,7 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
     this.owner.feedFailed(subscription, error)
   }
 
-  /** Sends a frame of the hub's own, which no policy drops. */
+  /** Sends a frame of the hub's own, which no policy drops; of receipts, `receiptsSent` is called when the socket has them. */
   send(frame: HubFrame | Encoded): void {
     if (this.closed) return
     try {
@@ -125,11 +125,6 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
     } catch (error) {
       this.failed(error)
     }
-  }
-
-  /** Sends a frame of the hub's own that is encoded already; of receipts, `receiptsSent` is called when the socket has them. */
-  sendEncoded(json: string): void {
-    this.send(new Encoded(json))
   }
 
   /** Call whenever the connection's subscriptions change. */
@@ -193,6 +188,11 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
   stopChecks(): void {
     this.line.stopChecks()
     this.guarded(this.drainNow)
+  }
+
+  /** Whether the client is asked what it has handled. */
+  get asksClient(): boolean {
+    return this.line.asksClient
   }
 
   /** False: the client was not asked. */

@@ -28,6 +28,7 @@ export function joined(stretches: readonly Stretch[], sub: number | undefined): 
 }
 
 export function encode(frame: HubFrame): Encoded {
+  if (frame.type === 'receipt') return Encoded.receipt(JSON.stringify(frame))
   if (!('data' in frame && frame.data instanceof Uint8Array)) return new Encoded(encodeJson(frame))
   return new Encoded(JSON.stringify({ ...frame, data: undefined }), frame.data)
 }
@@ -36,8 +37,4 @@ export function addGap(builder: BatchBuilder, gap: PendingGap): number {
   const frame = new Encoded(JSON.stringify(gapFrame(gap)))
   builder.add(frame)
   return frame.bytes
-}
-
-export function isReceipt({ text }: Encoded): boolean {
-  return text?.startsWith('{"type":"receipt"') ?? false
 }

@@ -1,6 +1,7 @@
 import { FanfareError } from '../../shared/errors.ts'
 import type { PublishFrame } from '../../shared/frames.ts'
 import type { Broker } from '../broker/broker.ts'
+import { Encoded } from '../topic/encoded.ts'
 import type { Outcome } from '../topic/publication.ts'
 import { receiptFields } from '../topic/receipt.ts'
 import type { Topics } from '../topic/topics.ts'
@@ -69,6 +70,6 @@ export class Publishes implements ReceiptWindow {
     }
     if (!outcome.duplicate) this.total++
     // Its place is free when the socket has it.
-    this.outbox.sendEncoded(`{"type":"receipt","seq":${frame.seq},${receiptFields(outcome)}}`)
+    this.outbox.send(Encoded.receipt(`{"type":"receipt","seq":${frame.seq},${receiptFields(outcome)}}`))
   }
 }

@@ -1,6 +1,5 @@
 import { Buffer } from 'node:buffer'
 import { constants, deflateRawSync } from 'node:zlib'
-import { joinText } from '../../shared/codec.ts'
 import { Encoded } from '../topic/encoded.ts'
 
 /** One WebSocket message of a batch. */
@@ -86,6 +85,7 @@ export class BatchBuilder {
     const group = this.group as Group
     group.pieces.push(frame)
     group.bytes += frame.bytes
+    group.isAscii &&= frame.isAscii
   }
 
   /** Adds stored frames that are joined already, as one WebSocket message. */
@@ -125,13 +125,14 @@ export class BatchBuilder {
   }
 
   private startMessage(binary: boolean): void {
-    this.group = { binary, pieces: [], bytes: 0, list: false }
+    this.group = { binary, pieces: [], bytes: 0, list: false, isAscii: true }
     this.groups.push(this.group)
     if (this.only === undefined) return
     const scope = JSON.stringify({ type: 'only', sub: this.only })
     const frame = binary ? new Encoded(scope, new Uint8Array()) : new Encoded(scope)
     this.group.pieces.push(frame)
     this.group.bytes += frame.bytes
+    this.group.isAscii &&= frame.isAscii
   }
 }
 
@@ -141,6 +142,8 @@ interface Group {
   bytes: number
   /** A piece of it is several frames. */
   list: boolean
+  /** All of its frames are ASCII text. */
+  isAscii: boolean
 }
 
 function headerBytes(length: number): number {
@@ -162,17 +165,24 @@ function writeHeader(target: Buffer, at: number, { binary, bytes }: Pick<Group, 
   return at + headerBytes(bytes)
 }
 
-function writePayload(target: Buffer, { binary, pieces }: Group): void {
-  if (!binary && pieces.every((piece) => piece instanceof Encoded)) {
-    target.write(joinText(pieces.map((piece) => piece.text as string)))
-    return
-  }
+function writePayload(target: Buffer, { binary, pieces, list, isAscii }: Group): void {
+  if (!binary && !list) return writeTexts(target, pieces as readonly Encoded[], isAscii)
   let at = 0
   for (const [n, piece] of pieces.entries()) {
     if (!binary) target[at++] = n === 0 ? BRACKET : COMMA
     at += writePiece(target, at, piece)
   }
   if (!binary) target[at] = END_BRACKET
+}
+
+function writeTexts(target: Buffer, frames: readonly Encoded[], areAscii: boolean): void {
+  const texts = frames.map(({ text }) => text as string)
+  const start = texts.length > 1 ? 1 : 0
+  // As latin1 they are copied, without a look at each character.
+  target.write(texts.join(','), start, areAscii ? 'latin1' : 'utf8')
+  if (start === 0) return
+  target[0] = BRACKET
+  target[target.length - 1] = END_BRACKET
 }
 
 const BRACKET = 0x5b

@@ -35,9 +35,10 @@ export class Message {
     this.expiresAt = frame.expiresAt
     this.offsets = kept?.offsets
     this.stamp = stamp
-    const { data } = frame
+    const { data, key, headers } = frame
     const json = `${encodeHead(id, frame.topic, kept)}${rest}}`
-    this.wire = new Encoded(json, data instanceof Uint8Array ? data : undefined, id)
+    const isAscii = data instanceof RawJson && data.isAscii && key === undefined && headers === undefined
+    this.wire = new Encoded(json, data instanceof Uint8Array ? data : undefined, id, isAscii)
   }
 }
 
