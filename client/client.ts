@@ -257,7 +257,8 @@ export class Client<Topics extends object = Record<string, unknown>> {
    *
    * Rejects with `bad_topic`, `reserved_topic`, `bad_data` (JSON cannot express it, or it breaks the contract that the hub checks),
    * `bad_option`, `bad_frame` (an option breaks the rules of the wire), `forbidden_key`, `nested_too_deeply`, `send_buffer_full`, `frame_too_large`, `queue_limit` (a queue is full and its overflow says `reject`), `storage_full`,
-   * `storage_failed`, `connection_lost` (it may have happened or not, and nothing keeps the topic), `client_closed`,
+   * `storage_failed`, `outcome_unknown` (it may have been kept or not: publish it again with the same id), `connection_lost` (it may
+   * have happened or not, and nothing keeps the topic), `client_closed`,
    * and with the reason of its signal.
    */
   publish<Topic extends TopicNames<Topics>>(

@@ -49,7 +49,7 @@ export interface DeliveryHost {
  * runs out and it goes to another consumer. All three resolve when the hub has it on the disk, and reject with
  * `lease_lost` where its time had run out, it had been settled before or its connection was lost, and with
  * `connection_lost` where the connection went before the hub had confirmed it: it may have happened or not. With
- * `storage_full` and `storage_failed` it has not, and may be tried again.
+ * `storage_full` and `storage_failed` it has not, and may be tried again; with `outcome_unknown` the hub cannot tell.
  */
 export class Delivery<Data = unknown> {
   readonly message: Message<Data>

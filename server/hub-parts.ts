@@ -6,7 +6,7 @@ import { type Caller, OperatorLog } from './admin/operator-log.ts'
 import type { Access } from './auth/access.ts'
 import type { Authenticator } from './auth/authenticator.ts'
 import { isLoopbackAddress } from './auth/loopback.ts'
-import type { Broker } from './broker/broker.ts'
+import type { Broker, BrokerEvents } from './broker/broker.ts'
 import type { HubConfig } from './config.ts'
 import type { Connection } from './connection/connection.ts'
 import type { ConnectionParts } from './connection/connection-parts.ts'
@@ -73,6 +73,7 @@ export interface HubParts {
   readonly registry: Connections<Connection>
   readonly connections: OpenConnections
   readonly publisher: HttpPublisher
+  readonly brokerEvents: BrokerEvents
   readonly fetch: EngineApp['fetch']
 }
 
@@ -89,7 +90,7 @@ export function hubParts(basis: HubBasis, state: HubView): HubParts {
   const { proxies, httpConnections, traffic, budget } = limits
   const { heartbeat, connections } = connecting
   const common = { streams, queues, monitor, heartbeat, proxies, httpConnections, traffic, budget }
-  return { ...common, registry, connections, ...serving }
+  return { ...common, registry, connections, ...serving, brokerEvents: eventsFor(topics, watching) }
 }
 
 /** What bounds the peers, and counts what was refused. */
@@ -125,9 +126,7 @@ function topicParts({ config, broker, log, clock, unexpected }: HubBasis, { traf
     bindingsOf: (words: readonly string[]) => queues.bindingsOf(words),
     hasQueue: (name: string) => queues.has(name),
   }
-  const topics = new Topics(broker, keepers, contracts, clock)
-  streams.onChange = () => topics.forgetRoutes()
-  queues.onChange = () => topics.forgetRoutes()
+  const topics = new Topics(broker, keepers, contracts, clock, unexpected)
   return { streams, queues, topics, requests: new RequestRouting(contracts, clock) }
 }
 type TopicParts = ReturnType<typeof topicParts>
@@ -149,12 +148,24 @@ function monitorParts(
   }
   const monitor = new Monitor(watched)
   const metrics = new Metrics(watched, monitor)
-  broker.onCommit = (commit) => metrics.committed(commit)
   const admin: AdminParts = { streams, queues, connections, monitor, clock, operatorLog: new OperatorLog(log) }
   const call = (method: string, params: unknown, caller: Caller) => callMethod(admin, method, params, caller)
   return { monitor, metrics, call }
 }
 type MonitorParts = ReturnType<typeof monitorParts>
+
+/** Where what the broker reports goes. */
+function eventsFor({ topics, streams, queues }: TopicParts, { metrics }: MonitorParts): BrokerEvents {
+  return {
+    messages: (batch) => topics.committed(batch),
+    ready: (queue) => queues.deal(queue),
+    streamDeclared: (state) => streams.declared(state),
+    streamDeleted: (name) => streams.deleted(name),
+    queueDeclared: (options) => queues.declared(options),
+    queueDeleted: (name) => queues.deleted(name),
+    committed: (commit) => metrics.committed(commit),
+  }
+}
 
 /** What opens connections, and what all of them share. */
 function connectionParts(

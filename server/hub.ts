@@ -259,6 +259,7 @@ export class Hub implements EngineApp {
 
   private async openBroker(): Promise<void> {
     this.requireOpen()
+    await this.broker.open(this.parts.brokerEvents)
     await this.parts.streams.open(this.config.streams)
     await this.parts.queues.open(this.config.queues)
     this.requireOpen()

@@ -63,6 +63,9 @@ export const HUB_ERRORS = {
   rate_limited: passing('More comes in a second than the named limit allows, and this was not done. Send it later.'),
   storage_full: passing('There is no room on the disk, and nothing was kept. Make room, then try again.'),
   storage_failed: passing("The message could not be stored, and nothing was kept. The cause is in the hub's log."),
+  outcome_unknown: passing(
+    'Whether this was stored is not known: it may have happened or not. Publish it again with the same id: it is kept once.',
+  ),
   // The hub ends a connection that did nothing wrong in its frames: come back later.
   shutting_down: passing('The hub is shutting down. Reconnect: another one, or this one restarted, will answer.', 4000),
   slow_consumer: passing('The outbox is full and a policy says disconnect. Read faster, or subscribe to less.', 4001),

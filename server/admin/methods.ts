@@ -239,21 +239,19 @@ const METHODS: Record<string, Method> = {
   'deadLetters.list': method(
     'admin',
     letters.extend({ from: whole.default(0), limit }),
-    ({ queues }, { name, filter, from, limit }) => queues.deadLetters(name, filter, from, limit),
+    ({ queues }, { name, filter, from, limit }) => queues.letters.page(name, filter, from, limit),
   ),
-  'deadLetters.count': method('admin', letters, ({ queues }, { name, filter }) =>
-    queues.countDeadLetters(name, filter),
-  ),
+  'deadLetters.count': method('admin', letters, ({ queues }, { name, filter }) => queues.letters.count(name, filter)),
   'deadLetters.redrive': act(
     'admin',
     letters.extend({ to: name.optional(), perSecond: z.number().positive().optional() }),
     async ({ queues }, { name, filter, to = name, perSecond }, access, changed) => {
       access.require('admin', to)
-      return counted(queues.redrive(name, filter, to, perSecond), changed)
+      return counted(queues.letters.redrive(name, filter, to, perSecond), changed)
     },
   ),
   'deadLetters.purge': act('admin', letters, ({ queues }, { name, filter }, _, changed) =>
-    counted(queues.purgeDeadLetters(name, filter), changed),
+    counted(queues.letters.purge(name, filter), changed),
   ),
 }
 

@@ -1,29 +1,60 @@
 import type { FanfareError } from '../../shared/errors.ts'
+import type { Headers } from '../../shared/frames.ts'
 import type { DeadLetter, DeadLetterFilter, QueueOptions, QueueStatus } from '../../shared/queues.ts'
 import type { CursorInfo, Offsets, Position, StreamInfo, StreamOptions } from '../../shared/streams.ts'
-import type { Block } from './block.ts'
 
 /**
- * The contract between the hub and what keeps messages: streams, queues, the ids of what was published, cursors.
+ * The contract between a hub and what keeps messages: streams, queues, the ids of what was published, cursors. A broker
+ * may be part of the hub's process or serve several hubs, so everything that a broker elsewhere has to look up returns a
+ * promise, and what happens at the broker reaches the hub as events.
  *
- * Order: a stream's messages are settled in the order of their offsets, and those of one publisher on one topic in the
- * order of `publish` and of the `settle` that publishes them, in every stream, queue and subscription. Loss: what was settled without an error is kept as its
- * streams' and queues' durability says, all places of a message or none; a draft that was refused left nothing behind.
- * Ownership: blocks are never changed by whoever reads them; a delivery is the caller's until its lease ends.
+ * **Order.** The broker has one log of what it commits, and reports it by `BrokerEvents` in that order: declarations,
+ * deletions and messages. Publishes of one owner on one topic are committed in the order of the calls to `publish`
+ * and `settle`, whether or not anything keeps them. So on a topic that anything may keep, the hub gives every
+ * message to the broker: one that nothing keeps takes its place in the order, and is not stored. The event `messages` is
+ * the only source of fan-out for what went through the broker, including the hub's own messages. The answers to
+ * publishers come separately: the messages and declarations of a commit are reported before any of its answers.
  *
- * Waiting: a draft waits if a queue of its whose overflow is `block` has no room, if an earlier draft waits that goes to
- * such a queue of its, or if an earlier draft of the same owner and topic waits. So each queue takes those that wait
- * in the order of their arrival, and none of them starves: later publishes wait after it, even if one of their queues
- * has room and only the other one has none. What cannot wait (the publishes of an ack) is refused with `queue_limit` if it would
- * have to. A draft waits as long as its owner is there (`withdraw`), and all of them within a limit in bytes.
+ * **Loss.** What was answered with `kept` or `settled` is stored as the durability of its streams and queues says, in all of
+ * its places or in none.
  *
- * Everything that may have to wait is asynchronous, and everything that comes often is called without waiting: the
- * broker groups what arrives in one turn.
+ * **The three ends of a publish.** `kept`: it is stored, or was before. `refused`: nothing of it was stored. `unknown`: the
+ * broker cannot tell whether it was stored. An unknown publish is never reported as refused. Published again with the
+ * same id, it is stored once either way.
+ *
+ * **Routes.** A draft carries the route that the hub made for it, and the generation of the declarations that the route was
+ * made from. Before it commits a draft with an older generation, the broker asks for a new route (`reroute`), so that no
+ * message misses a stream or queue that was declared before it, and none is refused because a place of its is gone. A draft that
+ * waits for room keeps the route that it waits with, without what has been deleted since; if that leaves nothing, it is
+ * refused with `no_queue`.
+ *
+ * **What may wait.** A draft waits if one of its queues whose `overflow` is `block` has no room, if an earlier draft waits for
+ * such a queue of its, or if an earlier draft of the same owner and topic waits. So each queue takes those that wait in
+ * the order of their arrival, and none of them starves: later publishes wait after it, even if only one of their queues
+ * has no room. What cannot wait (the publishes of an ack) is refused with `queue_limit`. A draft waits on the
+ * publisher's side (`waiting.ts`), as long as its owner is there (`withdraw`), and all of them within a limit in bytes.
+ *
+ * **Mirrors.** What `stream`, `queue`, `streamNames`, `queueNames` and `generation` return is a mirror: the state as this hub has
+ * seen it. It changes in the same step in which the events of a commit are reported, so `next` of a stream moves together
+ * with its messages. Another hub may have changed more since: counts such as `depth` are hints.
+ *
+ * **Ownership.** Blocks are never changed by their readers. A delivery belongs to the hub that leased it until its lease ends;
+ * its id is opaque, and means something to this broker only.
+ *
+ * Frequent calls (`publish`, `settle`, `giveBack`) return at once and are answered later; the broker groups what
+ * arrives in one turn.
  */
 export interface Broker {
+  /**
+   * Starts to report events. Reports every stream and queue that there is, in the order of their declaration, before it
+   * resolves.
+   */
+  open(events: BrokerEvents): Promise<void>
   /** Why nothing can be kept any more until the hub is started again; undefined while all is well. */
   readonly failure: string | undefined
-  /** Keeps a message; the draft is told when it is safe. */
+  /** Grows with each declaration or deletion that changes what keeps messages. */
+  readonly generation: number
+  /** Publishes a message; the draft is answered once the outcome is clear. */
   publish(draft: Draft): void
   /**
    * An owner of drafts has gone: those of its drafts that wait for room are refused with `connection_lost`. One that is given to `publish`
@@ -32,10 +63,9 @@ export interface Broker {
   withdraw(owner: object): void
   /** The drafts that wait for room in queues. */
   readonly waiting: WaitingStatus
-  /** What is known of a stream, as of the last draft that was settled. */
   stream(name: string): StreamState | undefined
   /** Declares, or with the same options finds declared. Rejects with `stream_exists` where the options differ. */
-  declareStream(options: StreamOptions, replace: boolean): Promise<StreamState>
+  declareStream(options: StreamOptions, replace: boolean): Promise<void>
   deleteStream(name: string): Promise<void>
   /** Lets go of the messages before an offset. */
   trimStream(name: string, before: number): Promise<void>
@@ -68,25 +98,17 @@ export interface Broker {
   readonly queueNames: Iterable<string>
   /** What there is to say of queues: of all without names, and otherwise of those that there are. */
   queues(names?: readonly string[]): Promise<QueueStatus[]>
-  /** Called when a queue has something to lease, at the latest a tenth of a second after it is due. */
-  onReady: (queue: string) => void
-  /** Called when something has been made safe. */
-  onCommit: (commit: CommitStats) => void
   /**
-   * Leases messages that are ready: a count and some bytes at most. A lease lasts until it is settled or given back: the broker knows
-   * who has a message, and the queue layer for how long.
+   * Leases messages that are ready, up to a count and about this many bytes; resolves to an empty list if none is ready. A lease lasts
+   * until it is settled or given back: the broker knows who has a message, and the queue layer for how long.
    */
-  lease(queue: string, count: number, bytes: number): Delivery[]
-  /** Leases a message that waits, ready or not, by its number; gives the number of the delivery. Undefined if it does not wait. */
-  leaseAgain(queue: string, seq: number): number | undefined
+  lease(queue: string, count: number, bytes: number): Promise<Delivery[]>
   /** The wire form of a message on lease. */
-  wireOf(queue: string, delivery: number): string | Uint8Array | undefined
-  /** Ends a lease; the settlement is told when that is safe, or that the lease was lost. */
+  wireOf(queue: string, delivery: DeliveryId): Promise<string | Uint8Array | undefined>
+  /** Ends a lease. The settlement is answered once that is stored, or with `lease_lost`. */
   settle(settlement: Settlement): void
-  /**
-   * Gives a message back as if it had never been leased: nobody has tried it, or there is no room to keep that it failed.
-   */
-  giveBack(queue: string, delivery: number): void
+  /** Gives messages back as if they had never been leased: no client has tried them, or a failure could not be stored. */
+  giveBack(queue: string, deliveries: readonly DeliveryId[]): void
   /** Lets go of the messages that wait; returns how many. */
   purgeQueue(name: string): Promise<number>
   /** Lets a parked group go on. */
@@ -112,6 +134,59 @@ export interface Broker {
   close(): Promise<void>
 }
 
+/**
+ * What a broker reports. Everything of one commit is reported in one step: its declarations and deletions, then its
+ * messages, then the answers to those who wait for it.
+ */
+export interface BrokerEvents {
+  /**
+   * Messages that were committed, in the order of the log: those of this hub and of others, kept or not. A duplicate is not among
+   * them.
+   */
+  messages(batch: readonly CommittedMessage[]): void
+  /** The queue has something to lease. Comes at the latest a tenth of a second after a message is due. */
+  ready(queue: string): void
+  /** It is new, or has different options than before. */
+  streamDeclared(stream: StreamState): void
+  streamDeleted(name: string): void
+  /** It is new, or has different options than before. */
+  queueDeclared(queue: QueueOptions): void
+  queueDeleted(name: string): void
+  /** Something has been stored. */
+  committed(commit: CommitStats): void
+}
+
+/**
+ * Some consecutive messages of a stream. The wire forms of messages of one kind lie back to back, as they go inside of a WebSocket
+ * message: replay copies bytes.
+ */
+export interface Block {
+  readonly count: number
+  /** What reading it has cost, in bytes. */
+  readonly bytes: number
+  readonly firstOffset: number
+  readonly lastOffset: number
+  /** Of its messages, each once. */
+  readonly topics: readonly string[]
+  offset(at: number): number
+  /** When it was published, in milliseconds since 1970; never less than that of the message before. */
+  time(at: number): number
+  /** Which of `topics`. */
+  topicAt(at: number): number
+  expiresAt(at: number): number | undefined
+  /** Whether the wire form is the record of a binary message, and not text. */
+  isBinary(at: number): boolean
+  /** A newer value has replaced it, or retention has removed it. */
+  isHidden(at: number): boolean
+  wire(at: number): string | Uint8Array
+  /** The wire forms from one message up to another, all of one kind; texts are joined by commas. */
+  wires(from: number, to: number): Uint8Array
+  /** Bytes of `wires(from, to)`. */
+  wireBytes(from: number, to: number): number
+  /** The place of the first message at or after an offset; `count` if there is none. */
+  find(offset: number): number
+}
+
 /** Selects cursors: up to `limit`, in the order of their names, after `after`, whose names begin with `prefix`. */
 export interface CursorRange {
   readonly after?: string
@@ -133,11 +208,51 @@ export interface WaitingStatus {
   readonly limitBytes: number
 }
 
-/** A message to be kept; or one that no stream or queue keeps, which must not overtake those that are being kept. */
-export interface Draft {
+/** What a message consists of, without its places. */
+export interface MessageParts {
+  readonly id: string
+  readonly topic: string
+  readonly key: string | undefined
+  readonly headers: Headers | undefined
+  readonly expiresAt: number | undefined
+  /** The fields of the wire form that follow those of `compose`, as JSON with a comma before each. */
+  readonly rest: string
+  /** The data, if they are bytes. */
+  readonly payload: Uint8Array | undefined
+  /** Bytes in a queue, without what `compose` adds for the places. */
+  readonly bytes: number
+}
+
+/** When a message was stored and where. */
+export interface Placement {
+  readonly publishedAt: number
+  /** In each stream that captured it. */
+  readonly offsets: Offsets
+  /** Opaque. Distinguishes messages with the same id in a queue: they have different publishers or topics. */
+  readonly scope: string | undefined
+}
+
+/** A message that has its place in the order. */
+export interface CommittedMessage {
+  readonly parts: MessageParts
+  /** Undefined if nothing keeps it. */
+  readonly placement: Placement | undefined
+  /** What `compose` makes of parts and placement. */
+  readonly wire: string | Uint8Array
+}
+
+/** What keeps a message. */
+export interface Route {
+  /** `generation` of the broker when the route was made. */
+  readonly generation: number
+  readonly streams: readonly string[]
+  readonly queues: readonly string[]
+}
+
+/** A message to be published, kept or not. It has exactly one of three ends: `kept`, `refused`, `unknown`. */
+export interface Draft extends MessageParts {
   /** The subject of its publisher; undefined for anonymous clients, which are one publisher together. */
   readonly publisher: string | undefined
-  readonly id: string
   /** The connection or request that publishes: the same object for all of its drafts. Their order by topic is kept. */
   readonly owner: object
   /**
@@ -145,23 +260,22 @@ export interface Draft {
    * and something is left of where the first was kept: not all of it has been deleted or purged.
    */
   readonly ownId: boolean
-  readonly topic: string
-  readonly key: string | undefined
-  readonly expiresAt: number | undefined
-  readonly streams: readonly string[]
-  readonly queues: readonly string[]
+  readonly route: Route
   /** In a queue: 0 to 9, and when it is due, in milliseconds since 1970. */
   readonly priority: number | undefined
   readonly dueAt: number | undefined
-  /** About what the wire form takes, before its places are known. */
-  readonly bytes: number
-  /** What the wire form that `encode` makes takes in a queue, in bytes: the one measure of a queue. */
-  bytesIn(publishedAt: number, offsets: Offsets, scope: string | undefined): number
-  /** Makes the wire form, once the places are known. A message with a `scope` tells it to consumers. */
-  encode(publishedAt: number, offsets: Offsets, scope: string | undefined): string | Uint8Array
-  /** It is safe; or with `duplicate`, it has been before. */
+  /**
+   * Makes the route again from the declarations as they are now. Returns it; `route` is that one from now on.
+   *
+   * @throws {FanfareError} why the message can no longer be published, such as `no_queue`
+   */
+  reroute(): Route
+  /** It is stored or has its place in the order; or with `duplicate`, it was stored before. */
   kept(outcome: Kept): void
+  /** Nothing of it was stored. */
   refused(error: FanfareError): void
+  /** Whether it was stored is not known. */
+  unknown(error: FanfareError): void
 }
 
 export interface Kept {
@@ -193,9 +307,12 @@ export interface QueueState {
   readonly dueTotal: number
 }
 
+/** Of one attempt. Opaque: only the broker that made it knows what it means. */
+export type DeliveryId = string | number
+
 /** A message on lease. */
 export interface Delivery {
-  readonly id: number
+  readonly id: DeliveryId
   /** Of the message, in its queue: the same at each attempt. */
   readonly seq: number
   readonly wire: string | Uint8Array
@@ -214,14 +331,24 @@ export type Ending =
   /** No further attempt. */
   | { readonly kind: 'reject'; readonly error: string | undefined }
 
+/** The end of a lease. It has exactly one of three ends itself: `settled`, `refused`, `unknown`. */
 export interface Settlement {
   readonly queue: string
-  readonly delivery: number
+  /**
+   * Undefined: the lease was lost, and the message is settled late. That is possible while the message waits: it is taken out, due
+   * or not, and waits again if the settlement is refused.
+   */
+  readonly delivery: DeliveryId | undefined
+  /** Of the message. */
+  readonly seq: number
   readonly ending: Ending
-  /** Published in the same commit, or the lease does not end. */
+  /** Published in the same commit, or the lease does not end. A settlement that is refused refuses them too. */
   readonly drafts: readonly Draft[]
   settled(): void
+  /** Nothing has changed; after `lease_lost` the delivery is no longer held. */
   refused(error: FanfareError): void
+  /** Whether it was stored is not known. */
+  unknown(error: FanfareError): void
 }
 
 export interface StreamState {

@@ -1,5 +1,6 @@
 import { type Clock, wallTime } from '../../shared/clock.ts'
 import type { GapReason, Policy } from '../../shared/frames.ts'
+import { isExpired } from '../broker/rules/expiry.ts'
 import { BatchBuilder } from '../engine/batch.ts'
 import type { Encoded } from '../topic/encoded.ts'
 import type { Message } from '../topic/message.ts'
@@ -166,7 +167,7 @@ export class Backlog {
       for (const gap of this.shiftGaps()) bytes += addGap(builder, gap)
       const entry = this.head?.content instanceof FrameChain ? undefined : this.shift()
       if (!entry) break
-      if (entry.expiresAt !== undefined && entry.expiresAt <= wallTime(clock)) continue
+      if (entry.expiresAt !== undefined && isExpired(entry.expiresAt, wallTime(clock))) continue
       const frame = entry.content as Encoded
       builder.scope(entry.only?.sub)
       builder.add(frame)

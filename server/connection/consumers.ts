@@ -16,7 +16,7 @@ import type { Broker, Ending } from '../broker/broker.ts'
 import type { SubscriptionBudget } from '../limit/subscription-budget.ts'
 import { Consumer } from '../queue/consumer.ts'
 import type { Queues } from '../queue/queues.ts'
-import type { Publication } from '../topic/publication.ts'
+import type { Asker, Publication } from '../topic/publication.ts'
 import type { Topics } from '../topic/topics.ts'
 import type { Outbox } from './outbox.ts'
 
@@ -24,6 +24,9 @@ type SettlingFrame = AckFrame | NackFrame | RejectFrame
 
 /** About how much memory a consumer takes up, without what it has on lease. */
 const CONSUMER_BYTES = 1600
+
+/** What an ack publishes has no answers of its own. */
+const UNASKED: Asker = { published() {}, notPublished() {} }
 
 /** What the consumers of all connections share. */
 export interface ConsumerParts {
@@ -69,6 +72,7 @@ export class Consumers {
     const { ackDeadlineMs = ofQueue, begins = false } = frame
     const told = { consumer: number, queue, prefetch, ackDeadlineMs, begins }
     const consumer = new Consumer({ ...told, connection: this.connection }, broker, clock, this.outbox, {
+      nextDelivery: () => queues.nextDelivery(),
       creditChanged: (name) => queues.deal(name),
       lookBy: (each, time) => queues.lookBy(each, time),
       ranOut: (each, lease, silent) => queues.ranOut(each, lease, silent),
@@ -185,7 +189,7 @@ export class Consumers {
   private draftsOf({ publish = [] }: AckFrame, publisher: string | undefined): Publication[] {
     return publish.map((each) => {
       const frame: PublishFrame = { ...each, type: 'publish', seq: 0 }
-      return this.parts.topics.draft(frame, publisher, this.owner, () => {})
+      return this.parts.topics.draft(frame, publisher, this.owner, UNASKED)
     })
   }
 }

@@ -1,8 +1,8 @@
 import { FanfareError } from '../../shared/errors.ts'
 import type { PublishFrame } from '../../shared/frames.ts'
-import type { Broker } from '../broker/broker.ts'
+import type { Broker, Kept } from '../broker/broker.ts'
 import { Encoded } from '../topic/encoded.ts'
-import type { Outcome } from '../topic/publication.ts'
+import type { Asker } from '../topic/publication.ts'
 import { receiptFields } from '../topic/receipt.ts'
 import type { Topics } from '../topic/topics.ts'
 import type { Outbox } from './outbox.ts'
@@ -17,7 +17,7 @@ export interface PublishParts {
 }
 
 /** What one connection publishes, and its window: how much of it may be without an answer. What it asks counts too. */
-export class Publishes implements ReceiptWindow {
+export class Publishes implements ReceiptWindow, Asker {
   /** Without the duplicates. */
   total = 0
   private readonly parts: PublishParts
@@ -38,7 +38,7 @@ export class Publishes implements ReceiptWindow {
   publish(frame: PublishFrame, publisher: string | undefined): void {
     this.take()
     try {
-      this.parts.topics.publish(frame, publisher, this.owner, (error, outcome) => this.settled(frame, error, outcome))
+      this.parts.topics.publish(frame, publisher, this.owner, this)
     } catch (error) {
       this.receiptsSent(1)
       throw error
@@ -62,14 +62,14 @@ export class Publishes implements ReceiptWindow {
     this.parts.broker.withdraw(this.owner)
   }
 
-  private settled(frame: PublishFrame, error: FanfareError | undefined, outcome: Outcome | undefined): void {
-    if (!outcome) {
-      this.receiptsSent(1)
-      this.refuse(error, frame)
-      return
-    }
-    if (!outcome.duplicate) this.total++
+  published({ seq }: PublishFrame, id: string, kept: Kept | undefined): void {
+    if (!kept?.duplicate) this.total++
     // Its place is free when the socket has it.
-    this.outbox.send(Encoded.receipt(`{"type":"receipt","seq":${frame.seq},${receiptFields(outcome)}}`))
+    this.outbox.send(Encoded.receipt(`{"type":"receipt","seq":${seq},${receiptFields(id, kept)}}`))
+  }
+
+  notPublished(frame: PublishFrame, error: FanfareError): void {
+    this.receiptsSent(1)
+    this.refuse(error, frame)
   }
 }

@@ -47,7 +47,7 @@ export async function act<Result>(ask: (hub: Acting) => Promise<Result>): Promis
     return await ask(until(lost.signal))
   } catch (error) {
     const code = (error as { code?: unknown }).code
-    if (code === 'connection_lost') throw new Error(UNKNOWN)
+    if (code === 'connection_lost' || code === 'outcome_unknown') throw new Error(UNKNOWN)
     if (code === 'request_timeout') throw new Error(NO_ANSWER)
     throw error
   } finally {

@@ -80,7 +80,7 @@ export interface Answer {
 export const OPENING: readonly ErrorCode[] = ['shutting_down', 'hub_full', 'address_limit', 'rate_limited']
 
 /** What a request may meet that changes what is kept. */
-export const STORING: readonly ErrorCode[] = ['storage_full', 'storage_failed']
+export const STORING: readonly ErrorCode[] = ['storage_full', 'storage_failed', 'outcome_unknown']
 
 export function json(status: number, value: unknown): Response {
   return jsonText(status, encodeJson(value))

@@ -76,6 +76,7 @@ const STATUS: Record<Exclude<ErrorCode, Elsewhere>, number> = {
   too_many_subscriptions: 429,
   internal: 500,
   storage_failed: 500,
+  outcome_unknown: 503,
   data_damaged: 500,
   responder_lost: 502,
   outbox_total: 503,

@@ -145,8 +145,9 @@ class PublishingRequest {
         const frame = parseFrame({ ...Object(item), type: 'publish', seq }) as PublishFrame
         const { access } = this.request
         access.require('publish', frame.topic)
-        this.parts.topics.publish(frame, access.publisher, this, (error, outcome) => {
-          resolve(outcome ? { receipt: `{${receiptFields(outcome)}}` } : { refusal: this.refused(error) })
+        this.parts.topics.publish(frame, access.publisher, this, {
+          published: (_, id, kept) => resolve({ receipt: `{${receiptFields(id, kept)}}` }),
+          notPublished: (_, error) => resolve({ refusal: this.refused(error) }),
         })
       } catch (error) {
         resolve({ refusal: this.refused(error) })

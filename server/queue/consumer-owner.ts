@@ -1,5 +1,6 @@
 import type { FanfareError } from '../../shared/errors.ts'
 import type { HubFrame } from '../../shared/frames.ts'
+import type { DeliveryId } from '../broker/broker.ts'
 import type { Lease } from './leases.ts'
 
 /** Where a consumer's frames go. */
@@ -11,14 +12,21 @@ export interface ConsumerOutlet {
   feedReady(): void
 }
 
+/** A delivery that a consumer gave up for another one; undefined: its client has begun it, and keeps it. */
+export interface GivenUp {
+  readonly delivery: DeliveryId | undefined
+}
+
 export interface ConsumerOwner<Consumer> {
+  /** The number that the next delivery gets: no other of the hub has it. */
+  nextDelivery(): number
   creditChanged(queue: string): void
   /** `look` may have something to do then. */
   lookBy(consumer: Consumer, time: number): void
   /** The time of a delivery is up. `silent`: the consumer has shown no sign of life meanwhile. */
   ranOut(consumer: Consumer, lease: Lease, silent: boolean): void
-  /** Leases a message again that nobody has begun; undefined if that is too late. */
-  reclaim(queue: string, seq: number): number | undefined
+  /** Takes a message from another consumer; undefined if none has it. */
+  reclaim(queue: string, seq: number): GivenUp | undefined
   /** Its queue is gone. */
   failed(consumer: Consumer, error: FanfareError): void
 }

@@ -2,24 +2,18 @@ import type { Clock } from '../../shared/clock.ts'
 import type { FanfareError } from '../../shared/errors.ts'
 import type { Broker, Delivery, Draft, Ending, Settlement } from '../broker/broker.ts'
 import type { Stretch } from '../stream/chunk.ts'
-import type { ConsumerOptions, ConsumerOutlet, ConsumerOwner } from './consumer-owner.ts'
+import { FAIR_MS, LEASED_AHEAD_BYTES } from './consumer-limits.ts'
+import type { ConsumerOptions, ConsumerOutlet, ConsumerOwner, GivenUp } from './consumer-owner.ts'
 import { deliveryFrame, joined } from './delivery-frames.ts'
 import { type Lease, Leases } from './leases.ts'
+import { SettledNotice } from './settled-notice.ts'
+import { TakenDeliveries } from './taken-deliveries.ts'
 
-/** Bytes that are leased ahead of what the connection has taken. */
-export const LEASED_AHEAD_BYTES = 64 * 1024
-/** Time that a message waits in a busy client before an idle one may have it, in milliseconds. */
-export const FAIR_MS = 100
 /** Numbers in one `recall`. */
 const RECALLED_AT_ONCE = 1000
 
 const OUT_OF_TIME = 'The consumer did not answer in time'
 const CONNECTION_LOST = 'The connection of the consumer was lost'
-
-interface Waiting {
-  readonly lease: Lease
-  readonly frame: string | Uint8Array
-}
 
 /**
  * One connection's claim on a queue: what it has on lease, and what is on its way to it. An attempt is charged only for what its client
@@ -34,15 +28,14 @@ export class Consumer {
   private readonly owner: ConsumerOwner<Consumer>
   private readonly leases: Leases
   /** Leased and not handed out. */
-  private waiting: Waiting[] = []
+  private waiting: { readonly lease: Lease; readonly frame: string | Uint8Array }[] = []
   private waitingBytes = 0
   /** Plain acks that are being committed: nothing of them comes back, as a nack or a refused publish does. */
   private settling = 0
   /** Ends that were under way when the consumer ended: they come back if they are refused. */
   private readonly leftToEnd = new Set<Lease>()
-  /** Deliveries that were taken from the client without its doing, and their messages: an ack may still come. */
-  private readonly taken = new Map<number, number>()
-  private settledNow: number[] = []
+  private readonly taken: TakenDeliveries
+  private readonly settled: SettledNotice
   /** When the client last said something of its deliveries. */
   private lastSign = 0
   /** Since when nothing of what waits in the client has moved. */
@@ -69,6 +62,8 @@ export class Consumer {
     this.outlet = outlet
     this.owner = owner
     this.leases = new Leases(options.ackDeadlineMs, options.begins)
+    this.taken = new TakenDeliveries(options.prefetch)
+    this.settled = new SettledNotice(options.consumer, outlet)
   }
 
   get inFlightCount(): number {
@@ -89,15 +84,20 @@ export class Consumer {
     return this.leases.count === 0 && this.credit > 0
   }
 
-  /** Takes deliveries for its client. */
-  offer(deliveries: readonly Delivery[]): void {
-    for (const delivery of deliveries) {
-      const frame = deliveryFrame(this.options.consumer, delivery)
+  /** Takes deliveries for its client, from a place on and up to a count, as far as it can have them; gives how many. */
+  offer(deliveries: readonly Delivery[], from: number, count: number): number {
+    const end = Math.min(from + count, deliveries.length)
+    let at = from
+    for (; at < end && this.waitingBytes < LEASED_AHEAD_BYTES; at++) {
+      const delivery = deliveries[at] as Delivery
+      const number = this.owner.nextDelivery()
+      const frame = deliveryFrame(this.options.consumer, number, delivery)
       const { id, seq, attempt } = delivery
-      this.waiting.push({ lease: this.leases.add(id, id, seq, attempt), frame })
+      this.waiting.push({ lease: this.leases.add(number, id, seq, attempt), frame })
       this.waitingBytes += frame.length
     }
-    this.outlet.feedReady()
+    if (at > from) this.outlet.feedReady()
+    return at - from
   }
 
   pull(): readonly Stretch[] {
@@ -132,32 +132,34 @@ export class Consumer {
   /** The client gives these back, which it has not begun. */
   return(deliveries: readonly number[]): void {
     this.signOfLife(this.clock.now())
-    for (const delivery of deliveries) {
-      const lease = this.leases.get(delivery)
-      if (lease?.state === 'sent') this.giveBack(lease)
-    }
+    const leases = deliveries.map((delivery) => this.leases.get(delivery))
+    this.giveBack(leases.filter((lease) => lease?.state === 'sent') as Lease[])
     this.owner.creditChanged(this.options.queue)
   }
 
   /** The client wants no more. What it has begun goes on. */
   stop(): void {
     this.stopped = true
-    for (const { lease } of this.waiting) this.giveBack(lease)
+    this.giveBack(this.waiting.map(({ lease }) => lease))
     this.waiting = []
     this.waitingBytes = 0
   }
 
-  /** A lease that the client may end now; with `late`, also one that was taken from it, if nobody has begun the message since. */
+  /**
+   * A lease that the client may end now; with `late`, also one that was taken from it, if no other client has begun the message since.
+   * Where the message waits, the broker settles it without a lease.
+   */
   leaseOf(delivery: number, late: boolean): Lease | undefined {
     const lease = this.leases.get(delivery)
     if (lease) return lease.state === 'sent' || lease.state === 'begun' ? lease : undefined
-    const seq = this.taken.get(delivery)
+    const seq = this.taken.seqOf(delivery)
     if (seq === undefined) return undefined
     this.signOfLife(this.clock.now())
-    const id = late ? this.owner.reclaim(this.options.queue, seq) : undefined
-    if (id === undefined) return undefined
+    if (!late) return undefined
+    const given = this.owner.reclaim(this.options.queue, seq)
+    if (given && given.delivery === undefined) return undefined
     this.taken.delete(delivery)
-    return this.leases.add(delivery, id, seq, 0)
+    return this.leases.add(delivery, given?.delivery, seq, 0)
   }
 
   /** Ends a lease, with what is published in the same step; `refused` is called if that was not possible. */
@@ -168,27 +170,27 @@ export class Consumer {
     const now = this.clock.now()
     this.leases.settling(lease, now)
     this.signOfLife(now)
+    const failed = (error: FanfareError) => {
+      this.settling -= freed
+      // After `lease_lost` the consumer no longer holds the delivery; after any other error it does.
+      if (error.code === 'lease_lost') this.leases.remove(lease)
+      else this.goOn(lease)
+      refused(error)
+      if (this.leftToEnd.delete(lease)) this.letGo(lease)
+      this.owner.creditChanged(queue)
+    }
+    const { id: delivery, seq } = lease
     this.broker.settle({
-      queue,
-      delivery: lease.id,
-      ending,
-      drafts,
+      ...{ queue, delivery, seq, ending, drafts },
       settled: () => {
         this.settling -= freed
         if (this.ended) this.leftToEnd.delete(lease)
         this.leases.remove(lease)
-        this.tellSettled(lease.delivery)
+        this.settled.add(lease.delivery)
         this.owner.creditChanged(queue)
       },
-      refused: (error) => {
-        this.settling -= freed
-        // After `lease_lost` the consumer no longer holds the delivery; after any other error it does.
-        if (error.code === 'lease_lost') this.leases.remove(lease)
-        else this.goOn(lease)
-        refused(error)
-        if (this.leftToEnd.delete(lease)) this.broker.giveBack(queue, lease.id)
-        this.owner.creditChanged(queue)
-      },
+      refused: failed,
+      unknown: failed,
     })
     if (freed > 0) this.owner.creditChanged(queue)
   }
@@ -274,18 +276,18 @@ export class Consumer {
     }
   }
 
-  /** Gives up a message that its client has not begun to a client that has done it. `begun`: it has begun. */
-  giveUp(seq: number): number | 'begun' | undefined {
+  /** Gives up a message that its client has not begun to a client that has done it. Undefined: it does not have it. */
+  giveUp(seq: number): GivenUp | undefined {
     const lease = this.leases.of(seq)
     if (!lease) return undefined
-    if (lease.state === 'begun' || lease.state === 'settling') return 'begun'
+    if (lease.state === 'begun' || lease.state === 'settling') return { delivery: undefined }
     if (lease.state === 'sent') {
       const { consumer } = this.options
       this.outlet.send({ type: 'lost', consumer, deliveries: [lease.delivery] })
     }
     this.waiting = this.waiting.filter((each) => each.lease !== lease)
     this.leases.remove(lease)
-    return lease.id
+    return { delivery: lease.id }
   }
 
   fail(error: FanfareError): void {
@@ -300,13 +302,15 @@ export class Consumer {
   end(lost: boolean): void {
     this.ended = true
     const suspect = this.leases.begunCount === 0 ? this.leases.oldestUnbegun : undefined
+    const untried: Lease[] = []
     for (const lease of [...this.leases]) {
       const { state } = lease
       if (state === 'settling' && !lost) this.leftToEnd.add(lease)
       else if (lost && (state === 'begun' || state === 'settling')) this.charge(lease, CONNECTION_LOST)
       else if (lost && lease === suspect) this.suspect(lease, CONNECTION_LOST)
-      else this.broker.giveBack(this.options.queue, lease.id)
+      else untried.push(lease)
     }
+    this.letGo(...untried)
     this.leases.clear()
     this.waiting = []
     this.taken.clear()
@@ -333,10 +337,9 @@ export class Consumer {
   /** Its client says nothing: what it has not begun goes back. */
   private fallSilent(lost: number[]): void {
     this.silent = true
-    for (const lease of [...this.leases.allUnbegun(), ...this.waiting.map((each) => each.lease)]) {
-      if (lease.state === 'sent') this.take(lease, lost)
-      this.giveBack(lease)
-    }
+    const leases = [...this.leases.allUnbegun(), ...this.waiting.map((each) => each.lease)]
+    for (const lease of leases) if (lease.state === 'sent') this.take(lease, lost)
+    this.giveBack(leases)
     this.waiting = []
     this.waitingBytes = 0
   }
@@ -345,18 +348,26 @@ export class Consumer {
   private take(lease: Lease, lost: number[]): void {
     lost.push(lease.delivery)
     this.leases.remove(lease)
-    this.taken.set(lease.delivery, lease.seq)
-    if (this.taken.size <= this.options.prefetch) return
-    const [oldest] = this.taken.keys()
-    this.taken.delete(oldest as number)
+    this.taken.add(lease)
   }
 
-  private giveBack(lease: Lease): void {
-    this.leases.remove(lease)
-    this.broker.giveBack(this.options.queue, lease.id)
+  private giveBack(leases: readonly Lease[]): void {
+    for (const lease of leases) this.leases.remove(lease)
+    this.letGo(...leases)
+  }
+
+  private letGo(...leases: readonly Lease[]): void {
+    const ids = leases.flatMap(({ id }) => (id === undefined ? [] : [id]))
+    if (ids.length > 0) this.broker.giveBack(this.options.queue, ids)
   }
 
   private goOn(lease: Lease): void {
+    if (lease.id === undefined) {
+      // It was settled late: the message waits as before, and the client may try again.
+      this.leases.remove(lease)
+      this.taken.add(lease)
+      return
+    }
     const now = this.clock.now()
     this.leases.resume(lease, now)
     this.lookBy(now + this.options.ackDeadlineMs)
@@ -373,22 +384,13 @@ export class Consumer {
     this.endAs(lease, { kind: 'nack', error, delayMs: undefined })
   }
 
-  private endAs({ id: delivery }: Lease, ending: Ending): void {
+  private endAs(lease: Lease, ending: Ending): void {
     const { queue } = this.options
+    const { id: delivery, seq } = lease
+    // What is being settled late is not held: the broker settles it or leaves it.
+    if (delivery === undefined) return
     // A failure that cannot be kept does not count, and must not hold up the message for good.
-    const refused = () => this.broker.giveBack(queue, delivery)
-    this.broker.settle({ queue, delivery, ending, drafts: [], settled: () => {}, refused })
-  }
-
-  /** One frame for all that one commit has settled. */
-  private tellSettled(delivery: number): void {
-    if (this.settledNow.length === 0) {
-      queueMicrotask(() => {
-        const deliveries = this.settledNow
-        this.settledNow = []
-        this.outlet.send({ type: 'settled', consumer: this.options.consumer, deliveries })
-      })
-    }
-    this.settledNow.push(delivery)
+    const back = () => this.letGo(lease)
+    this.broker.settle({ queue, delivery, seq, ending, drafts: [], settled: () => {}, refused: back, unknown: back })
   }
 }

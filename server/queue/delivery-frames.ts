@@ -1,29 +1,28 @@
 import { Buffer } from 'node:buffer'
 import { encodeRecord } from '../../shared/codec.ts'
 import type { Delivery } from '../broker/broker.ts'
+import { splitRecord } from '../broker/rules/record.ts'
 import type { Stretch } from '../stream/chunk.ts'
 
 /** Bytes that one WebSocket message takes; see `PART_BYTES` of the engines. */
 const STRETCH_BYTES = 14_000
 
-/** Encodes a delivery for a consumer. */
-export function deliveryFrame(consumer: number, { id, wire, attempt, lastError }: Delivery): string | Uint8Array {
-  let head = `{"type":"delivery","consumer":${consumer},"delivery":${id},"attempt":${attempt}`
+/** Encodes a delivery for a consumer, under its number. */
+export function deliveryFrame(
+  consumer: number,
+  delivery: number,
+  { wire, attempt, lastError }: Delivery,
+): string | Uint8Array {
+  let head = `{"type":"delivery","consumer":${consumer},"delivery":${delivery},"attempt":${attempt}`
   if (lastError !== undefined) head += `,"error":${JSON.stringify(lastError)}`
   if (typeof wire === 'string') return `${head},"message":${wire}}`
-  const [message, payload] = partsOf(wire)
-  return encodeRecord(`${head},"message":${message}}`, payload)
+  const { header, payload } = splitRecord(wire)
+  return encodeRecord(`${head},"message":${header}}`, payload)
 }
 
 /** The id of the message of a wire form. */
 export function idIn(wire: string | Uint8Array): string {
-  return (JSON.parse(typeof wire === 'string' ? wire : partsOf(wire)[0]) as { readonly id: string }).id
-}
-
-function partsOf(wire: Uint8Array): [string, Uint8Array] {
-  const record = Buffer.from(wire.buffer, wire.byteOffset, wire.byteLength)
-  const payloadAt = 8 + record.readUInt32BE(0)
-  return [record.toString('utf8', 8, payloadAt), record.subarray(payloadAt)]
+  return (JSON.parse(typeof wire === 'string' ? wire : splitRecord(wire).header) as { readonly id: string }).id
 }
 
 /** Joins frames into WebSocket messages, in order. */

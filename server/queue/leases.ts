@@ -1,11 +1,12 @@
 import Denque from 'denque'
+import type { DeliveryId } from '../broker/broker.ts'
 
 /** A delivery that a consumer holds. */
 export interface Lease {
   /** Its number to the client. */
   readonly delivery: number
-  /** Its number to the broker: another one if the message was leased again for a late ack. */
-  readonly id: number
+  /** To the broker; undefined if the lease was lost and the message is being settled late. */
+  readonly id: DeliveryId | undefined
   readonly seq: number
   readonly attempt: number
   /**
@@ -63,7 +64,7 @@ export class Leases {
     return undefined
   }
 
-  add(delivery: number, id: number, seq: number, attempt: number): Lease {
+  add(delivery: number, id: DeliveryId | undefined, seq: number, attempt: number): Lease {
     const state = 'leased' as const
     const lease: Lease = { delivery, id, seq, attempt, state, sentAt: 0, time: undefined, recalled: false }
     this.byDelivery.set(delivery, lease)

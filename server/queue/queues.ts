@@ -1,21 +1,18 @@
 import type { Logger } from 'pino'
 import type { Clock } from '../../shared/clock.ts'
-import { type ErrorCode, FanfareError } from '../../shared/errors.ts'
+import { FanfareError } from '../../shared/errors.ts'
 import { type Indexed, PatternIndex } from '../../shared/pattern-index.ts'
-import type {
-  DeadLetter,
-  DeadLetterCount,
-  DeadLetterFilter,
-  QueueInfo,
-  QueueOptions,
-  QueueRates,
-} from '../../shared/queues.ts'
+import type { QueueInfo, QueueOptions, QueueRates } from '../../shared/queues.ts'
 import { parsePattern } from '../../shared/topic.ts'
 import type { Broker, QueueState } from '../broker/broker.ts'
 import type { UnexpectedErrors } from '../failure/unexpected-errors.ts'
 import { type NameLimits, NameQuota } from '../limit/name-quota.ts'
 import type { QueueBinding } from '../topic/topics.ts'
-import { type Consumer, FAIR_MS, LEASED_AHEAD_BYTES } from './consumer.ts'
+import type { Consumer } from './consumer.ts'
+import { FAIR_MS } from './consumer-limits.ts'
+import type { GivenUp } from './consumer-owner.ts'
+import { DeadLetterActs } from './dead-letter-acts.ts'
+import { Dealer } from './dealer.ts'
 import { idIn } from './delivery-frames.ts'
 import type { Lease } from './leases.ts'
 import { Lookout } from './lookout.ts'
@@ -33,9 +30,7 @@ interface Queue {
   declared: QueueOptions['bindings']
   bindings: readonly Binding[]
   readonly consumers: Consumer[]
-  /** Who is asked first the next time. */
-  turn: number
-  dealing: boolean
+  readonly dealer: Dealer
   readonly monitor: QueueMonitor
   calledOut: boolean
   /** Deliveries whose time ran out. */
@@ -51,28 +46,20 @@ export interface QueueFigures {
   readonly consumers: number
 }
 
-/** Dead letters that a redrive or a purge takes in one commit, and about how many bytes of them a redrive. */
-const BATCH_LETTERS = 500
-const BATCH_BYTES = 1024 * 1024
-/** Errors that may end them halfway: the error then reports how many letters were handled. */
-const CUTS_SHORT: readonly ErrorCode[] = ['queue_limit', 'no_queue', 'storage_full', 'storage_failed', 'shutting_down']
-/** How often a redrive with a rate takes a batch. */
-const REDRIVE_STEP_MS = 100
-
 /** The queues of a hub: what feeds them, and who works on them. */
 export class Queues {
   private readonly broker: Broker
   private readonly byName = new Map<string, Queue>()
   private readonly bindings = new PatternIndex<Binding>()
+  /** What operators do with dead letters. */
+  readonly letters: DeadLetterActs
   private readonly quota: NameQuota
-  private declared = 0
+  private lastNumber = 0
+  private lastDelivery = 0
   private readonly log: Logger
   private readonly clock: Clock
   private readonly unexpected: UnexpectedErrors
   private readonly lookout: Lookout<Consumer>
-  private closed = false
-  /** Told when topics may feed other queues than before. */
-  onChange: () => void = () => {}
   /** Told of a queue that was deleted. */
   onDelete: (name: string) => void = () => {}
 
@@ -82,20 +69,44 @@ export class Queues {
     this.log = log
     this.clock = clock
     this.quota = new NameQuota(limits, { names: this.byName, patterns: this.bindings })
-    broker.onReady = (name) => this.deal(name)
+    this.letters = new DeadLetterActs(broker, clock)
     this.lookout = new Lookout(clock, (consumer, now) => this.lookAt(consumer, now))
   }
 
-  /** Takes in what the broker has from before, then what the configuration declares, which is the stronger. */
-  async open(declared: readonly QueueOptions[]): Promise<void> {
-    for (const name of this.broker.queueNames) this.enter(this.options(name))
+  /** Declares what the configuration says, which takes precedence over what the broker has from before. */
+  async open(configured: readonly QueueOptions[]): Promise<void> {
     // At once, and so in one commit.
-    await Promise.all(declared.map((options) => this.broker.declareQueue(options, true)))
-    for (const options of declared) this.enter(options)
+    await Promise.all(configured.map((options) => this.broker.declareQueue(options, true)))
+  }
+
+  // What the broker reports: nothing else changes which queues there are.
+
+  declared({ name, bindings }: QueueOptions): void {
+    let queue = this.byName.get(name)
+    if (!queue) {
+      const consumers: Consumer[] = []
+      const dealer = new Dealer(name, consumers, this.broker, this.unexpected)
+      const lists = { declared: [], bindings: [], consumers, dealer }
+      const monitor = new QueueMonitor()
+      const free = { at: 0, credit: 0 }
+      queue = { number: ++this.lastNumber, ...lists, monitor, calledOut: false, timedOutTotal: 0, free }
+      this.byName.set(name, queue)
+    }
+    this.bind(name, queue, bindings)
+  }
+
+  deleted(name: string): void {
+    const queue = this.byName.get(name)
+    this.byName.delete(name)
+    for (const binding of queue?.bindings ?? []) this.bindings.remove(binding)
+    this.onDelete(name)
+    for (const consumer of [...(queue?.consumers ?? [])]) {
+      consumer.fail(new FanfareError('no_queue', `"${name}" was deleted`))
+    }
   }
 
   close(): void {
-    this.closed = true
+    this.letters.close()
     this.lookout.close()
   }
 
@@ -150,34 +161,36 @@ export class Queues {
   }
 
   /** Reports a delivery whose time has run out. */
-  ranOut(consumer: Consumer, { id, attempt }: Lease, silent: boolean): void {
-    const { queue: name, connection, consumer: number } = consumer.options
-    const queue = this.byName.get(name)
+  ranOut(consumer: Consumer, lease: Lease, silent: boolean): void {
+    const queue = this.byName.get(consumer.options.queue)
     if (queue) queue.timedOutTotal++
-    const wire = this.broker.wireOf(name, id)
-    const message = wire === undefined ? undefined : idIn(wire)
-    const why = silent ? ', and its consumer says nothing: its event loop may be blocked, or its handler hangs' : ''
-    this.log.warn({ queue: name, connection, consumer: number, message, attempt }, `a delivery ran out of time${why}`)
+    this.logRanOut(consumer, lease, silent).catch((error: unknown) => this.unexpected.report('broker', error))
   }
 
-  /** Leases a message again that a consumer has done after its time, unless another has begun it. */
-  reclaim(name: string, seq: number): number | undefined {
+  private async logRanOut({ options }: Consumer, { id, attempt }: Lease, silent: boolean): Promise<void> {
+    const { queue, connection, consumer } = options
+    const wire = id === undefined ? undefined : await this.broker.wireOf(queue, id)
+    const message = wire === undefined ? undefined : idIn(wire)
+    const why = silent ? ', and its consumer says nothing: its event loop may be blocked, or its handler hangs' : ''
+    this.log.warn({ queue, connection, consumer, message, attempt }, `a delivery ran out of time${why}`)
+  }
+
+  /** Takes a message from the consumer that has it, for one that has done it after its time. */
+  reclaim(name: string, seq: number): GivenUp | undefined {
     for (const consumer of this.byName.get(name)?.consumers ?? []) {
-      const delivery = consumer.giveUp(seq)
-      if (delivery !== undefined) return delivery === 'begun' ? undefined : delivery
+      const given = consumer.giveUp(seq)
+      if (given) return given
     }
-    return this.broker.leaseAgain(name, seq)
+    return undefined
+  }
+
+  nextDelivery(): number {
+    return ++this.lastDelivery
   }
 
   /** Hands out what is ready, once for all that ask in this turn. */
   deal(name: string): void {
-    const queue = this.byName.get(name)
-    if (!queue || queue.dealing || queue.consumers.length === 0) return
-    queue.dealing = true
-    queueMicrotask(() => {
-      queue.dealing = false
-      this.unexpected.run('broker', () => this.dealNow(name, queue), { queue: name })
-    })
+    this.byName.get(name)?.dealer.deal()
   }
 
   // Operators
@@ -221,21 +234,12 @@ export class Queues {
   }
 
   async declare(options: QueueOptions, replace: boolean): Promise<QueueInfo> {
-    await this.quota.declare(options.name, options.bindings.length, async () => {
-      await this.broker.declareQueue(options, replace)
-      this.enter(options)
-    })
+    await this.quota.declare(options.name, options.bindings.length, () => this.broker.declareQueue(options, replace))
     return this.show(options.name)
   }
 
   async delete(name: string): Promise<void> {
     await this.broker.deleteQueue(name)
-    const queue = this.byName.get(name)
-    this.byName.delete(name)
-    for (const binding of queue?.bindings ?? []) this.bindings.remove(binding)
-    this.onChange()
-    this.onDelete(name)
-    for (const consumer of queue?.consumers ?? []) consumer.fail(new FanfareError('no_queue', `"${name}" was deleted`))
   }
 
   purge(name: string): Promise<number> {
@@ -244,77 +248,6 @@ export class Queues {
 
   unpark(name: string, key: string): Promise<void> {
     return this.broker.unpark(name, key)
-  }
-
-  deadLetters(name: string, filter: DeadLetterFilter, from: number, limit: number): Promise<DeadLetter[]> {
-    return this.broker.deadLetters(name, filter, from, limit)
-  }
-
-  /** Counts the dead letters that are there now and meet a filter. */
-  async countDeadLetters(name: string, filter: DeadLetterFilter): Promise<DeadLetterCount> {
-    let through: number | undefined
-    const count = await this.inBatches(name, filter, BATCH_LETTERS, BATCH_BYTES, 'counted', async (letters) => {
-      through = letters.at(-1)
-      return letters.length
-    })
-    return { count, ...(through !== undefined && { through }) }
-  }
-
-  /** Deletes the dead letters that are there now, in batches. Rejects as `redrive` does. */
-  async purgeDeadLetters(name: string, filter: DeadLetterFilter): Promise<number> {
-    return this.inBatches(name, filter, BATCH_LETTERS, Number.POSITIVE_INFINITY, 'purged', (letters) =>
-      this.broker.purgeDeadLetters(name, { letters }),
-    )
-  }
-
-  /**
-   * Moves the dead letters that are there now, in batches, `perSecond` at most. Resolves once all have been moved. Rejects
-   * at the first batch that cannot be moved, and says how many were moved before; those stay moved.
-   */
-  async redrive(name: string, filter: DeadLetterFilter, to: string, perSecond: number | undefined): Promise<number> {
-    // Also if there is nothing to move.
-    this.options(to)
-    const perStep = perSecond === undefined ? BATCH_LETTERS : Math.round((perSecond * REDRIVE_STEP_MS) / 1000)
-    const limit = Math.min(BATCH_LETTERS, Math.max(1, perStep))
-    let earliest = 0
-    return this.inBatches(name, filter, limit, BATCH_BYTES, `moved into "${to}"`, async (letters) => {
-      if (perSecond !== undefined) {
-        await this.pause(earliest - this.clock.now())
-        earliest = this.clock.now() + (letters.length / perSecond) * 1000
-      }
-      return this.broker.redrive(name, { letters }, to, letters.length)
-    })
-  }
-
-  private async inBatches(
-    name: string,
-    filter: DeadLetterFilter,
-    limit: number,
-    bytes: number,
-    done: string,
-    act: (letters: readonly number[]) => Promise<number>,
-  ): Promise<number> {
-    let count = 0
-    try {
-      for await (const letters of this.broker.deadLetterBatches(name, filter, limit, bytes)) {
-        if (this.closed) throw new FanfareError('shutting_down')
-        count += await act(letters)
-      }
-    } catch (error) {
-      if (!(error instanceof FanfareError) || !CUTS_SHORT.includes(error.code)) throw error
-      // Nothing was done: what is missing says more.
-      if (error.code === 'no_queue' && count === 0) throw error
-      const left = this.broker.queue(name)?.deadLetters ?? 0
-      throw new FanfareError(error.code, `Dead letters of "${name}": ${count} ${done}, ${left} left`)
-    }
-    return count
-  }
-
-  private async pause(ms: number): Promise<void> {
-    if (ms <= 0) return
-    await new Promise<void>((resolve) => {
-      this.clock.setTimeout(resolve, ms)
-    })
   }
 
   /** Whether there is anything to work out for a queue: nothing has changed in one that is at rest. */
@@ -346,19 +279,6 @@ export class Queues {
     }
   }
 
-  private enter({ name, bindings }: QueueOptions): void {
-    let queue = this.byName.get(name)
-    if (!queue) {
-      const monitor = new QueueMonitor()
-      const number = ++this.declared
-      const lists = { declared: [], bindings: [], consumers: [] }
-      const free = { at: 0, credit: 0 }
-      queue = { number, ...lists, turn: 0, dealing: false, monitor, calledOut: false, timedOutTotal: 0, free }
-      this.byName.set(name, queue)
-    }
-    if (JSON.stringify(bindings) !== JSON.stringify(queue.declared)) this.bind(name, queue, bindings)
-  }
-
   private bind(name: string, queue: Queue, declared: QueueOptions['bindings']): void {
     const { number } = queue
     for (const binding of queue.bindings) this.bindings.remove(binding)
@@ -371,7 +291,6 @@ export class Queues {
       slot: -1,
     }))
     for (const binding of queue.bindings) this.bindings.add(binding)
-    this.onChange()
   }
 
   private lookAt(consumer: Consumer, now: number): number {
@@ -401,33 +320,6 @@ export class Queues {
     free.credit -= count
     if (count > 0) consumer.recall(waiting.slice(-count))
     return true
-  }
-
-  /**
-   * Those with nothing to do come first, and what is there is shared evenly between them; then between all that have credit. So with
-   * little work everybody gets some, with much of it each fills its credit in a few large steps.
-   */
-  private dealNow(name: string, queue: Queue): void {
-    if (queue.consumers.length > 1) this.dealRound(name, queue, ({ idle }) => idle)
-    while (this.dealRound(name, queue, ({ credit }) => credit > 0)) {
-      // Until nothing is there, or nobody has credit.
-    }
-  }
-
-  private dealRound(name: string, queue: Queue, takesPart: (consumer: Consumer) => boolean): boolean {
-    const active = queue.consumers.filter(takesPart)
-    const share = Math.max(1, Math.ceil((this.broker.queue(name)?.depth ?? 0) / Math.max(1, active.length)))
-    const first = queue.turn
-    let dealt = 0
-    for (; dealt < active.length; dealt++) {
-      const consumer = active[(first + dealt) % active.length] as Consumer
-      const count = Math.min(share, consumer.credit)
-      const deliveries = this.broker.lease(name, count, LEASED_AHEAD_BYTES)
-      if (deliveries.length === 0) break
-      consumer.offer(deliveries)
-    }
-    if (active.length > 0) queue.turn = (first + dealt) % active.length
-    return dealt > 0 && dealt === active.length
   }
 }
 

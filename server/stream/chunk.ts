@@ -1,9 +1,10 @@
-import { Buffer } from 'node:buffer'
 import { type Clock, wallTime } from '../../shared/clock.ts'
 import type { HeaderFilter, Headers } from '../../shared/frames.ts'
 import { passesFilter } from '../../shared/header-filter.ts'
 import { matchesPattern } from '../../shared/topic.ts'
-import type { Block } from '../broker/block.ts'
+import type { Block } from '../broker/broker.ts'
+import { isExpired } from '../broker/rules/expiry.ts'
+import { splitRecord } from '../broker/rules/record.ts'
 
 /** Stored messages as they go over the wire: the inside of a WebSocket message each. */
 export interface Stretch {
@@ -38,7 +39,7 @@ export class Selection {
     const wanted = (at: number) =>
       topics[block.topicAt(at)] === true &&
       !block.isHidden(at) &&
-      (block.expiresAt(at) ?? now + 1) > now &&
+      !isExpired(block.expiresAt(at), now) &&
       (picks === undefined || picks.has(block.offset(at))) &&
       (this.filter === undefined || passesFilter(this.filter, headersOf(block, at)))
     const stretches: Stretch[] = []
@@ -64,7 +65,7 @@ export class Selection {
 
 /** Only who filters pays for parsing. */
 function headersOf(block: Block, at: number): Headers | undefined {
-  const wire = Buffer.from(block.wires(at, at + 1))
-  const text = block.isBinary(at) ? wire.toString('utf8', 8, 8 + wire.readUInt32BE(0)) : wire.toString()
+  const wire = block.wires(at, at + 1)
+  const text = block.isBinary(at) ? splitRecord(wire).header : wire.toString()
   return (JSON.parse(text) as { headers?: Headers }).headers
 }

@@ -3,6 +3,7 @@ import { FanfareError } from '../../shared/errors.ts'
 import type { JsonMessage, StreamPage } from '../../shared/json-message.ts'
 import type { Broker, StreamState } from '../broker/broker.ts'
 import { jsonMessage } from '../broker/json-message.ts'
+import { isExpired } from '../broker/rules/expiry.ts'
 
 /** Approximate maximum size of a page, in bytes. */
 const PAGE_BYTES = 1024 * 1024
@@ -42,9 +43,8 @@ export async function readPage(
     for (let at = block.find(next); at < block.count && block.offset(at) < end && !isFull(); at++) {
       next = block.offset(at) + 1
       if (!readable[block.topicAt(at)] || block.isHidden(at)) continue
-      if ((block.expiresAt(at) ?? Number.POSITIVE_INFINITY) <= wallTime(clock)) continue
-      const { wire } = block.entry(at)
-      messages.push(jsonMessage(wire))
+      if (isExpired(block.expiresAt(at), wallTime(clock))) continue
+      messages.push(jsonMessage(block.wire(at)))
       bytes += block.wireBytes(at, at + 1)
     }
     if (block.lastOffset >= end && !isFull()) next = end

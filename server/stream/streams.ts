@@ -47,10 +47,8 @@ export class Streams {
   private readonly quota: NameQuota
   private readonly byName = new Map<string, Stream>()
   private readonly captures = new PatternIndex<Capture>()
-  private declared = 0
+  private lastNumber = 0
   private busy: { readonly name: string; readonly publishedPerSecond: number }[] = []
-  /** Told when topics may be captured by others than before. */
-  onChange: () => void = () => {}
   /** Told of a stream that was deleted. */
   onDelete: (name: string) => void = () => {}
 
@@ -60,12 +58,32 @@ export class Streams {
     this.quota = new NameQuota(limits, { names: this.byName, patterns: this.captures })
   }
 
-  /** Takes in what the broker has from before, then what the configuration declares, which is the stronger. */
-  async open(declared: readonly StreamOptions[]): Promise<void> {
-    for (const name of this.broker.streamNames) this.enter(this.broker.stream(name) as StreamState)
+  /** Declares what the configuration says, which takes precedence over what the broker has from before. */
+  async open(configured: readonly StreamOptions[]): Promise<void> {
     // At once, and so in one commit.
-    const states = await Promise.all(declared.map((options) => this.broker.declareStream(options, true)))
-    for (const state of states) this.enter(state)
+    await Promise.all(configured.map((options) => this.broker.declareStream(options, true)))
+  }
+
+  // What the broker reports: nothing else changes which streams there are.
+
+  declared(state: StreamState): void {
+    const { name, topics } = state.options
+    let stream = this.byName.get(name)
+    if (stream) stream.state = state
+    else {
+      const counts = { sampledNext: state.next, publishedPerSecond: 0 }
+      stream = { number: ++this.lastNumber, state, captures: [], feeds: new Set(), ...counts }
+      this.byName.set(name, stream)
+    }
+    this.capture(stream, topics)
+  }
+
+  deleted(name: string): void {
+    const stream = this.byName.get(name)
+    this.byName.delete(name)
+    for (const capture of stream?.captures ?? []) this.captures.remove(capture)
+    this.onDelete(name)
+    for (const feed of stream?.feeds ?? []) feed.fail(new FanfareError('no_stream', `"${name}" was deleted`))
   }
 
   /** The streams that capture a topic; given the words of a pattern, those that capture all that it matches. */
@@ -170,9 +188,7 @@ export class Streams {
   }
 
   async declare(options: StreamOptions, replace: boolean): Promise<StreamStatus> {
-    await this.quota.declare(options.name, options.topics.length, async () =>
-      this.enter(await this.broker.declareStream(options, replace)),
-    )
+    await this.quota.declare(options.name, options.topics.length, () => this.broker.declareStream(options, replace))
     return this.show(options.name)
   }
 
@@ -183,34 +199,12 @@ export class Streams {
 
   async delete(name: string): Promise<void> {
     await this.broker.deleteStream(name)
-    const stream = this.byName.get(name)
-    this.byName.delete(name)
-    for (const capture of stream?.captures ?? []) this.captures.remove(capture)
-    this.onChange()
-    this.onDelete(name)
-    for (const feed of stream?.feeds ?? []) feed.fail(new FanfareError('no_stream', `"${name}" was deleted`))
-  }
-
-  private enter(state: StreamState): void {
-    const { name, topics } = state.options
-    let stream = this.byName.get(name)
-    if (stream) stream.state = state
-    else {
-      const counts = { sampledNext: state.next, publishedPerSecond: 0 }
-      stream = { number: ++this.declared, state, captures: [], feeds: new Set(), ...counts }
-      this.byName.set(name, stream)
-    }
-    this.capture(stream, topics)
   }
 
   private capture(stream: Stream, topics: readonly string[]): void {
-    const patterns = topics.map(parsePattern)
-    const isAsBefore = JSON.stringify(patterns) === JSON.stringify(stream.captures.map(({ words }) => words))
-    if (isAsBefore) return
     for (const capture of stream.captures) this.captures.remove(capture)
-    stream.captures = patterns.map((words) => ({ stream, words, slot: -1 }))
+    stream.captures = topics.map((pattern) => ({ stream, words: parsePattern(pattern), slot: -1 }))
     for (const capture of stream.captures) this.captures.add(capture)
-    this.onChange()
   }
 }
 

@@ -12,14 +12,21 @@ export class Encoded {
   readonly isAscii: boolean
   readonly isReceipt: boolean
 
-  /** With a payload, `json` is the header of a binary record. */
-  constructor(json: string, payload?: Uint8Array, id?: string, isAscii = false, isReceipt = false) {
+  /** With a payload, `json` is the header of a binary record; what is bytes already is a record. */
+  constructor(json: string | Uint8Array, payload?: Uint8Array, id?: string, isAscii = false, isReceipt = false) {
     this.id = id
-    this.isAscii = isAscii && payload === undefined
     this.isReceipt = isReceipt
-    this.text = payload === undefined ? json : undefined
-    this.record = payload === undefined ? undefined : encodeRecord(json, payload)
-    this.bytes = this.record?.length ?? (isAscii ? json.length : Buffer.byteLength(json))
+    if (typeof json === 'string' && payload === undefined) {
+      this.text = json
+      this.record = undefined
+      this.bytes = isAscii ? json.length : Buffer.byteLength(json)
+      this.isAscii = isAscii
+    } else {
+      this.text = undefined
+      this.record = typeof json === 'string' ? encodeRecord(json, payload as Uint8Array) : json
+      this.bytes = this.record.length
+      this.isAscii = false
+    }
   }
 
   /** All that a receipt holds is ASCII: numbers, ids, and names of streams and queues. */

@@ -1,22 +1,17 @@
 import { Buffer } from 'node:buffer'
 import { LENGTHS_BYTES } from '../../shared/codec.ts'
 import type { FanfareError } from '../../shared/errors.ts'
-import type { PublishFrame } from '../../shared/frames.ts'
-import type { Offsets, Position } from '../../shared/streams.ts'
-import type { Draft, Kept } from '../broker/broker.ts'
-import { encodeHead, encodeRest, Message } from './message.ts'
+import type { Headers, PublishFrame } from '../../shared/frames.ts'
+import type { Draft, Kept, Route } from '../broker/broker.ts'
+import { encodeRest } from './message.ts'
 
-/** What became of a publish. */
-export interface Outcome {
-  readonly id: string
-  readonly duplicate: boolean
-  /** Where streams have kept it, and the queues that it reached; undefined where nothing keeps the topic. */
-  readonly positions: Readonly<Record<string, Position>> | undefined
-  readonly queues: readonly string[] | undefined
+/** Who gets the answers to its publishes: at once, or when the outcome is clear. */
+export interface Asker {
+  /** It was published, or with `duplicate` before. `kept` is undefined if nothing keeps the message. */
+  published(frame: PublishFrame, id: string, kept: Kept | undefined): void
+  /** It was not published; with `outcome_unknown` that is not certain. */
+  notPublished(frame: PublishFrame, error: FanfareError): void
 }
-
-/** Told what became of a publish: at once, or when it is safe. */
-export type Settle = (error: FanfareError | undefined, outcome: Outcome | undefined) => void
 
 /** A topic, and how much has been published to it. */
 export interface CountedTopic {
@@ -26,116 +21,116 @@ export interface CountedTopic {
   underWay: number
 }
 
-/** Where a message goes once it is safe. */
-export interface FanOut {
+/** What publications need of the topics. */
+export interface Publishing {
   now(): number
   /** A time that the publisher has given, as the hub counts. */
   ownTime(given: number): number
-  nextStamp(): number
-  published(message: Message, topic: CountedTopic): void
+  /** What keeps a message now. Throws why it cannot be published. */
+  routeOf(frame: PublishFrame): Route
+  /** The broker has been given a publish on this topic. */
+  begun(name: string, topic: CountedTopic): void
+  /** The broker has answered it. */
+  answered(name: string, topic: CountedTopic): void
+  count(topic: CountedTopic): void
 }
 
-/** The publisher, and where the message has to be kept. */
+/** The publisher, and where the message goes. */
 export interface Destination {
+  /** The subject of the publisher. */
   readonly publisher: string | undefined
+  /** The same object for all that one connection publishes. */
+  readonly owner: object
   readonly topic: CountedTopic
-  readonly streams: readonly string[]
-  readonly queues: readonly string[]
+  readonly route: Route
 }
 
 /** What ends a message as JSON, and what follows it in a block. */
 const END_BYTES = '},'.length
 
-/** A publish that has to be stored before it is delivered, or has to wait for such publishes on its topic. */
+/** A publish that goes through the broker: something may keep its topic, or such publishes on its topic are under way. */
 export class Publication implements Draft {
   readonly owner: object
   readonly publisher: string | undefined
   readonly id: string
-  readonly ownId: boolean
   readonly topic: string
   readonly key: string | undefined
+  readonly headers: Headers | undefined
   readonly expiresAt: number | undefined
   readonly priority: number | undefined
   readonly dueAt: number | undefined
-  readonly streams: readonly string[]
-  readonly queues: readonly string[]
+  readonly rest: string
+  readonly payload: Uint8Array | undefined
+  readonly bytes: number
+  route: Route
   private readonly frame: PublishFrame
   private readonly counted: CountedTopic
-  private readonly rest: string
-  /** Of the wire form, without its head. */
-  readonly bytes: number
-  private readonly topics: FanOut
-  private readonly settle: Settle
-  private message: Message | undefined = undefined
+  private readonly topics: Publishing
+  private readonly asker: Asker
   private begun = false
 
-  constructor(
-    frame: PublishFrame,
-    id: string,
-    destination: Destination,
-    owner: object,
-    topics: FanOut,
-    settle: Settle,
-  ) {
-    this.owner = owner
+  constructor(frame: PublishFrame, id: string, destination: Destination, topics: Publishing, asker: Asker) {
+    this.owner = destination.owner
     this.publisher = destination.publisher
     this.id = id
-    this.ownId = frame.id !== undefined && isKept(destination)
     this.topic = frame.topic
     this.key = frame.key
+    this.headers = frame.headers
     this.expiresAt = frame.expiresAt
     this.priority = frame.priority
     const { delayMs, deliverAt } = frame
     if (delayMs !== undefined) this.dueAt = topics.now() + delayMs
     else this.dueAt = deliverAt === undefined ? undefined : topics.ownTime(deliverAt)
-    this.streams = destination.streams
-    this.queues = destination.queues
-    // A copy: the bytes are the engine's again before the broker asks for the wire form.
-    this.frame = frame.data instanceof Uint8Array ? { ...frame, data: new Uint8Array(frame.data) } : frame
+    this.route = destination.route
+    // A copy: the bytes are the engine's again before the broker composes the wire form.
+    this.payload = frame.data instanceof Uint8Array ? new Uint8Array(frame.data) : undefined
+    this.frame = frame
     this.counted = destination.topic
     // Now, while its publisher can still be told that it cannot be encoded.
     this.rest = encodeRest(frame)
-    const body = frame.data instanceof Uint8Array ? '}'.length + LENGTHS_BYTES + frame.data.length : END_BYTES
+    const body = this.payload ? '}'.length + LENGTHS_BYTES + this.payload.length : END_BYTES
     this.bytes = Buffer.byteLength(this.rest) + body
     this.topics = topics
-    this.settle = settle
+    this.asker = asker
+  }
+
+  get ownId(): boolean {
+    return this.frame.id !== undefined && isKept(this.route)
   }
 
   /** It is the broker's from now on: what comes on its topic next must not overtake it. */
   begin(): void {
     this.begun = true
-    this.counted.underWay++
+    this.topics.begun(this.topic, this.counted)
   }
 
-  bytesIn(publishedAt: number, offsets: Offsets, scope: string | undefined): number {
-    return Buffer.byteLength(encodeHead(this.id, this.topic, { offsets, publishedAt, scope })) + this.bytes
+  reroute(): Route {
+    this.route = this.topics.routeOf(this.frame)
+    return this.route
   }
 
-  encode(publishedAt: number, offsets: Offsets, scope: string | undefined): string | Uint8Array {
-    const { frame, id, counted, rest } = this
-    this.message = new Message(frame, id, counted.words, this.topics.nextStamp(), rest, { offsets, publishedAt, scope })
-    return this.message.wire.text ?? (this.message.wire.record as Uint8Array)
-  }
-
-  kept({ duplicate, positions, queues }: Kept): void {
+  kept(outcome: Kept): void {
     this.end()
-    if (this.message) this.topics.published(this.message, this.counted)
-    const { id } = this
-    if (isKept(this)) this.settle(undefined, { id, duplicate, positions, queues })
-    else this.settle(undefined, { id, duplicate, positions: undefined, queues: undefined })
+    if (!outcome.duplicate) this.topics.count(this.counted)
+    this.asker.published(this.frame, this.id, isKept(this.route) ? outcome : undefined)
   }
 
   refused(error: FanfareError): void {
     this.end()
-    this.settle(error, undefined)
+    this.asker.notPublished(this.frame, error)
+  }
+
+  unknown(error: FanfareError): void {
+    this.refused(error)
   }
 
   private end(): void {
-    if (this.begun) this.counted.underWay--
+    if (this.begun) this.topics.answered(this.topic, this.counted)
     this.begun = false
   }
 }
 
-function isKept({ streams, queues }: Pick<Destination, 'streams' | 'queues'>): boolean {
+/** Whether anything keeps a message. */
+export function isKept({ streams, queues }: Route): boolean {
   return streams.length > 0 || queues.length > 0
 }

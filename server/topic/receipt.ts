@@ -1,25 +1,25 @@
 import { FORBIDDEN_KEY } from '../../shared/forbidden-keys.ts'
 import type { Position } from '../../shared/streams.ts'
-import type { Outcome } from './publication.ts'
+import type { Kept } from '../broker/broker.ts'
 
 /**
  * What a receipt reports, as the fields of a JSON object. By hand, because it is the hot path: ids, names of streams and epochs hold
  * nothing that JSON escapes.
  */
-export function receiptFields({ id, duplicate, positions, queues }: Outcome): string {
+export function receiptFields(id: string, kept: Kept | undefined): string {
   let json = `"id":"${id}"`
-  if (positions) {
-    let comma = ''
-    json += ',"positions":{'
-    for (const name in positions) {
-      // An earlier hub may have declared a stream of that name.
-      if (name === FORBIDDEN_KEY) continue
-      const { epoch, offset } = positions[name] as Position
-      json += `${comma}"${name}":{"epoch":"${epoch}","offset":${offset}}`
-      comma = ','
-    }
-    json += '}'
+  if (!kept) return json
+  const { duplicate, positions, queues } = kept
+  let comma = ''
+  json += ',"positions":{'
+  for (const name in positions) {
+    // An earlier hub may have declared a stream of that name.
+    if (name === FORBIDDEN_KEY) continue
+    const { epoch, offset } = positions[name] as Position
+    json += `${comma}"${name}":{"epoch":"${epoch}","offset":${offset}}`
+    comma = ','
   }
-  if (queues && queues.length > 0) json += `,"queues":["${queues.join('","')}"]`
+  json += '}'
+  if (queues.length > 0) json += `,"queues":["${queues.join('","')}"]`
   return duplicate ? `${json},"duplicate":true` : json
 }

@@ -1,16 +1,21 @@
 import { nanoid } from 'nanoid'
 import { type Clock, ownTime, wallTime } from '../../shared/clock.ts'
 import { FanfareError } from '../../shared/errors.ts'
-import type { HeaderFilter, PublishFrame } from '../../shared/frames.ts'
+import type { HeaderFilter, Headers, PublishFrame } from '../../shared/frames.ts'
 import { passesFilter } from '../../shared/header-filter.ts'
 import { PatternIndex } from '../../shared/pattern-index.ts'
 import { QUEUE_TOPIC } from '../../shared/queues.ts'
+import { RawJson } from '../../shared/raw-json.ts'
 import { RecentMap } from '../../shared/recent-map.ts'
 import { parseTopic } from '../../shared/topic.ts'
-import type { Broker } from '../broker/broker.ts'
+import type { Broker, CommittedMessage, Route } from '../broker/broker.ts'
+import { compose } from '../broker/compose.ts'
+import { isExpired } from '../broker/rules/expiry.ts'
+import type { UnexpectedErrors } from '../failure/unexpected-errors.ts'
 import type { Check, Contracts } from './contracts.ts'
+import { Encoded } from './encoded.ts'
 import { encodeRest, Message } from './message.ts'
-import { type CountedTopic, type Destination, Publication, type Settle } from './publication.ts'
+import { type Asker, type CountedTopic, isKept, Publication, type Publishing } from './publication.ts'
 import type { Subscription } from './subscription.ts'
 
 /** A queue that wants the messages of a topic, if their headers pass. */
@@ -26,8 +31,8 @@ export interface Keepers {
   hasQueue(name: string): boolean
 }
 
-/** What keeps the messages of a topic. */
-interface Route {
+/** What may keep the messages of a topic. */
+interface Keeping {
   readonly streams: readonly string[]
   readonly bindings: readonly QueueBinding[]
 }
@@ -35,26 +40,31 @@ interface Route {
 /** What is known of a topic. */
 interface KnownTopic extends CountedTopic {
   /** Undefined: it is too large to be remembered for each topic, and a publish with it costs more than looking it up again. */
+  keeping: Keeping | undefined
+  /** The route of all messages of the topic, if their headers make no difference. */
   route: Route | undefined
+  /** Of the declarations that these are made from. */
+  generation: number
   /** What its data has to be, where a contract says so. */
   readonly check: Check | undefined
-  /** Of the streams and bindings that the route is made of. */
-  generation: number
   /** As of the last sample. */
   sampledTotal: number
   publishedPerSecond: number
 }
 
 const NEW_TOPIC = { publishedTotal: 0, underWay: 0, sampledTotal: 0, publishedPerSecond: 0 }
-const NOWHERE = { streams: [], queues: [] }
 
 /** Topics that are remembered at least, with their counts: those that were published to last; at most twice as many. */
 const REMEMBERED_TOPICS = 20_000
 /** Streams and bindings of a route that is remembered. */
 const REMEMBERED_KEEPERS = 100
 
-/** Publishes: to the broker what has to be kept, and to the subscriptions that match. */
-export class Topics {
+/**
+ * Publishes. On a topic that nothing may keep, a message goes to the subscriptions that match at once. On all others it
+ * goes to the broker, also one that nothing keeps, and to the subscriptions when the broker reports it: so each publisher's
+ * order holds.
+ */
+export class Topics implements Publishing {
   /** Messages that were published since the hub started: a refused one, a duplicate, and the hub's own do not count. */
   publishedTotal = 0
   private readonly index = new PatternIndex<Subscription>()
@@ -62,14 +72,17 @@ export class Topics {
   private readonly keepers: Keepers
   private readonly contracts: Contracts
   private readonly clock: Clock
+  private readonly unexpected: UnexpectedErrors
   private readonly known = new RecentMap<string, KnownTopic>(REMEMBERED_TOPICS)
-  private generation = 0
+  /** Those with publishes under way, however many others are published to meanwhile: what comes next must not overtake them. */
+  private readonly busy = new Map<string, KnownTopic>()
   // An id is the hub's random prefix and a count: unique like a nanoid, at a fraction of its cost.
   private readonly idPrefix = `${nanoid(10)}.`
   private lastStamp = 0
   private lastId = 0
 
-  constructor(broker: Broker, keepers: Keepers, contracts: Contracts, clock: Clock) {
+  constructor(broker: Broker, keepers: Keepers, contracts: Contracts, clock: Clock, unexpected: UnexpectedErrors) {
+    this.unexpected = unexpected
     this.broker = broker
     this.keepers = keepers
     this.contracts = contracts
@@ -93,11 +106,6 @@ export class Topics {
     this.index.remove(subscription)
   }
 
-  /** To be called when streams or bindings are others. */
-  forgetRoutes(): void {
-    this.generation++
-  }
-
   now(): number {
     return this.clock.now()
   }
@@ -106,45 +114,61 @@ export class Topics {
     return ownTime(this.clock, given)
   }
 
-  nextStamp(): number {
-    return ++this.lastStamp
-  }
-
   /**
-   * Publishes. A message that nothing keeps reaches its subscriptions now, or after those of its topic that are still being
-   * kept; one that a stream captures or a queue is bound to when it is safe. Throws `bad_topic`, `reserved_topic`, `no_queue`,
-   * `bad_data`, `bad_frame`, and `connection_lost` for a retry of what nothing keeps: whether the first try came through is
-   * not known. `publisher` is the subject of the publisher: an id is known as this publisher's only. `owner` is the same object
-   * for all that one connection publishes.
+   * Publishes. Throws `bad_topic`, `reserved_topic`, `no_queue`, `bad_data`, `bad_frame`, and `connection_lost` for a retry of what
+   * nothing keeps: whether the first try came through is not known. `publisher` is the subject of the publisher: an id is known as
+   * this publisher's only. `owner` is the same object for all that one connection publishes.
    */
-  publish(frame: PublishFrame, publisher: string | undefined, owner: object, settle: Settle): void {
+  publish(frame: PublishFrame, publisher: string | undefined, owner: object, asker: Asker): void {
     const topic = this.topicOf(frame.topic)
-    const draft = this.draftFor(topic, frame, publisher, owner, settle)
-    if (!draft && frame.retry === true) throw new FanfareError('connection_lost')
-    if (draft || topic.underWay > 0) {
-      const publication = draft ?? this.publicationOf(topic, frame, { publisher, ...NOWHERE }, owner, settle)
+    if (topic.underWay > 0 || topic.route === undefined || isKept(topic.route)) {
+      const publication = this.publicationOf(topic, frame, publisher, owner, asker)
       publication.begin()
       this.broker.publish(publication)
       return
     }
+    topic.check?.(frame.data)
+    requireFirstTry(frame)
     const id = this.idOf(frame)
-    this.published(new Message(frame, id, topic.words, this.nextStamp(), encodeRest(frame)), topic)
-    settle(undefined, { id, duplicate: false, positions: undefined, queues: undefined })
+    this.count(topic)
+    this.fanOut(this.messageOf(frame, id, topic.words))
+    asker.published(frame, id, undefined)
   }
 
-  /** A publish for the broker, to be committed with something else, or to go out with it. Throws as `publish`. */
-  draft(frame: PublishFrame, publisher: string | undefined, owner: object, settle: Settle): Publication {
-    const topic = this.topicOf(frame.topic)
-    const draft = this.draftFor(topic, frame, publisher, owner, settle)
-    return draft ?? this.publicationOf(topic, frame, { publisher, ...NOWHERE }, owner, settle)
+  /** A publish for the broker, to be committed with something else. Throws as `publish`. */
+  draft(frame: PublishFrame, publisher: string | undefined, owner: object, asker: Asker): Publication {
+    return this.publicationOf(this.topicOf(frame.topic), frame, publisher, owner, asker)
   }
 
-  /** A message has been published: counts it, and delivers it. */
-  published(message: Message, topic: CountedTopic): void {
+  /** Delivers what the broker has committed. */
+  committed(batch: readonly CommittedMessage[]): void {
+    for (const message of batch) {
+      try {
+        this.deliver(message)
+      } catch (error) {
+        // It must not keep the others from their subscribers.
+        this.unexpected.report('broker', error)
+      }
+    }
+  }
+
+  // For publications
+
+  routeOf(frame: PublishFrame): Route {
+    return this.routeIn(this.topicOf(frame.topic), frame)
+  }
+
+  begun(name: string, topic: CountedTopic): void {
+    if (topic.underWay++ === 0) this.busy.set(name, topic as KnownTopic)
+  }
+
+  answered(name: string, topic: CountedTopic): void {
+    if (--topic.underWay === 0) this.busy.delete(name)
+  }
+
+  count(topic: CountedTopic): void {
     this.publishedTotal++
     topic.publishedTotal++
-    // What is published straight to a queue is for its consumers only.
-    if (!message.topic.startsWith(QUEUE_TOPIC)) this.fanOut(message)
   }
 
   /** Whether anybody subscribes to a topic. */
@@ -173,12 +197,29 @@ export class Topics {
   /** Publishes what the hub itself says, under one of its own topics. */
   announce(topic: string, data: unknown): void {
     const frame: PublishFrame = { type: 'publish', seq: 0, topic, data }
-    this.fanOut(new Message(frame, this.idOf(frame), topic.split('.'), this.nextStamp(), encodeRest(frame)))
+    this.fanOut(this.messageOf(frame, this.idOf(frame), topic.split('.')))
+  }
+
+  private deliver({ parts, placement, wire }: CommittedMessage): void {
+    // What is published straight to a queue is for its consumers only.
+    if (parts.topic.startsWith(QUEUE_TOPIC)) return
+    const words = this.known.get(parts.topic)?.words ?? parts.topic.split('.')
+    this.fanOut(
+      new Message(parts, parts.id, words, ++this.lastStamp, new Encoded(wire, undefined, parts.id), placement?.offsets),
+    )
+  }
+
+  private messageOf(frame: PublishFrame, id: string, words: readonly string[]): Message {
+    const { topic, data, key, headers } = frame
+    const payload = data instanceof Uint8Array ? data : undefined
+    const wire = compose({ id, topic, rest: encodeRest(frame), payload }, undefined)
+    const isAscii = data instanceof RawJson && data.isAscii && key === undefined && headers === undefined
+    return new Message(frame, id, words, ++this.lastStamp, new Encoded(wire, undefined, id, isAscii))
   }
 
   /** Delivers to every subscription that matches. */
-  fanOut(message: Message): void {
-    if (message.expiresAt !== undefined && message.expiresAt <= wallTime(this.clock)) return
+  private fanOut(message: Message): void {
+    if (message.expiresAt !== undefined && isExpired(message.expiresAt, wallTime(this.clock))) return
     for (const subscriptions of this.index.match(message.words)) {
       for (const subscription of subscriptions) {
         const { filter, feed } = subscription
@@ -192,50 +233,45 @@ export class Topics {
     return id ?? this.idPrefix + (++this.lastId).toString(36)
   }
 
-  private draftFor(
+  private publicationOf(
     topic: KnownTopic,
     frame: PublishFrame,
     publisher: string | undefined,
     owner: object,
-    settle: Settle,
-  ): Publication | undefined {
+    asker: Asker,
+  ): Publication {
     topic.check?.(frame.data)
-    const { streams, bindings } = topic.route ?? this.matchingRoute(topic.words)
-    if (streams.length === 0 && bindings.length === 0) return undefined
-    const queues = queuesFor(bindings, frame)
-    if (streams.length === 0 && queues.length === 0) return undefined
-    return this.publicationOf(topic, frame, { publisher, streams, queues }, owner, settle)
+    const route = this.routeIn(topic, frame)
+    return new Publication(frame, this.idOf(frame), { publisher, owner, topic, route }, this, asker)
   }
 
-  private publicationOf(
-    topic: KnownTopic,
-    frame: PublishFrame,
-    destination: Omit<Destination, 'topic'>,
-    owner: object,
-    settle: Settle,
-  ): Publication {
-    return new Publication(frame, this.idOf(frame), { topic, ...destination }, owner, this, settle)
+  private routeIn(topic: KnownTopic, frame: PublishFrame): Route {
+    const route = topic.route ?? routeWith(topic.keeping ?? this.keepingOf(topic.words), frame, topic.generation)
+    if (!isKept(route)) requireFirstTry(frame)
+    return route
   }
 
   private topicOf(name: string): KnownTopic {
-    const known = this.known.get(name)
-    if (known?.generation === this.generation) return known
+    const { generation } = this.broker
+    const known = this.known.get(name) ?? this.busy.get(name)
+    if (known?.generation === generation) return known
     const words = known?.words ?? parseTopic(name)
-    const route = remembered(name.startsWith('$') ? this.directRoute(name) : this.matchingRoute(words))
-    const { generation } = this
-    if (known) return Object.assign(known, { route, generation })
+    const all = name.startsWith('$') ? this.directly(name) : this.keepingOf(words)
+    const keeping = remembered(all)
+    const route = keeping && regardlessOfHeaders(keeping) ? routeWith(keeping, NO_HEADERS, generation) : undefined
+    if (known) return Object.assign(known, { keeping, route, generation })
     const check = this.contracts.ofTopic(name, words)
-    const topic = { words, route, check, generation, ...NEW_TOPIC }
+    const topic = { words, keeping, route, check, generation, ...NEW_TOPIC }
     this.known.set(name, topic)
     return topic
   }
 
-  private matchingRoute(words: readonly string[]): Route {
+  private keepingOf(words: readonly string[]): Keeping {
     return { streams: this.keepers.streamsOf(words), bindings: this.keepers.bindingsOf(words) }
   }
 
   /** Straight to a queue by its name. */
-  private directRoute(topic: string): Route {
+  private directly(topic: string): Keeping {
     if (!topic.startsWith(QUEUE_TOPIC)) throw new FanfareError('reserved_topic')
     const queue = topic.slice(QUEUE_TOPIC.length)
     if (!this.keepers.hasQueue(queue)) throw new FanfareError('no_queue', `There is no queue "${queue}"`)
@@ -243,15 +279,35 @@ export class Topics {
   }
 }
 
-function remembered(route: Route): Route | undefined {
-  return route.streams.length + route.bindings.length > REMEMBERED_KEEPERS ? undefined : route
+function remembered(keeping: Keeping): Keeping | undefined {
+  return keeping.streams.length + keeping.bindings.length > REMEMBERED_KEEPERS ? undefined : keeping
+}
+
+function regardlessOfHeaders({ bindings }: Keeping): boolean {
+  return bindings.every(({ match }) => match === undefined)
+}
+
+const NO_HEADERS = {}
+const NO_QUEUES: readonly string[] = []
+
+function routeWith(
+  { streams, bindings }: Keeping,
+  { headers }: Pick<PublishFrame, 'headers'>,
+  generation: number,
+): Route {
+  return { generation, streams, queues: bindings.length === 0 ? NO_QUEUES : queuesFor(bindings, headers) }
 }
 
 /** Each queue once, whichever of its bindings match. */
-function queuesFor(bindings: readonly QueueBinding[], { headers }: PublishFrame): string[] {
+function queuesFor(bindings: readonly QueueBinding[], headers: Headers | undefined): string[] {
   const queues = new Set<string>()
   for (const { queue, match } of bindings) {
     if (match === undefined || passesFilter(match, headers)) queues.add(queue)
   }
   return [...queues]
+}
+
+/** Whether the first try of what nothing keeps came through is not known, and nothing would notice a second one. */
+function requireFirstTry({ retry }: PublishFrame): void {
+  if (retry === true) throw new FanfareError('connection_lost')
 }

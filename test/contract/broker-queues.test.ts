@@ -1,10 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import type { Broker, Delivery, Ending } from '../../server/broker/broker.ts'
-import type { EmbeddedBroker } from '../../server/broker/embedded/embedded-broker.ts'
 import { QUEUE_DEFAULTS } from '../../server/queue/queue-config.ts'
-import type { FanfareError } from '../../shared/errors.ts'
 import type { QueueOptions } from '../../shared/queues.ts'
-import { onEveryBroker, type Publish, publishTo } from '../setup/brokers.ts'
+import { leaseFrom, onEveryBroker, type Publish, publishTo, settleAt } from '../setup/brokers.ts'
 import { range } from '../setup/streams.ts'
 
 function queueOptions(more: Partial<QueueOptions> = {}): QueueOptions {
@@ -15,15 +13,8 @@ function enqueue(broker: Broker, data: unknown, more: Partial<Publish> = {}): Pr
   return publishTo(broker, { topic: 't', data, streams: [], queues: ['q'], ...more })
 }
 
-function settle(broker: Broker, { id }: Delivery, ending: Ending): Promise<void> {
-  return new Promise((settled, refused: (error: FanfareError) => void) => {
-    broker.settle({ queue: 'q', delivery: id, ending, drafts: [], settled, refused })
-  })
-}
-
-/** Lets time have its effect now. */
-const tick = (broker: Broker) => (broker as EmbeddedBroker).tick()
-const lease = (broker: Broker, count = 100) => broker.lease('q', count, 1e9)
+const settle = (broker: Broker, delivery: Delivery, ending: Ending) => settleAt(broker, delivery, ending)
+const lease = (broker: Broker, count = 100) => leaseFrom(broker, 'q', count)
 const seen = (deliveries: readonly Delivery[]) =>
   deliveries.map(({ wire, attempt, lastError }) => [JSON.parse(wire as string).data, attempt, lastError])
 
@@ -34,129 +25,127 @@ onEveryBroker('queues', (brokers) => {
     return world
   }
 
-  if (brokers.keeps) {
-    describe('reopened', () => {
-      it.each([60_000, 63_072_000_000])(
-        'what is delayed waits no longer than requested, also after a restart with a clock set back by %i ms',
-        async (byMs) => {
-          const world = await start()
-          await enqueue(world.broker, 'failed')
-          // It has waited for long when it fails: it is the wait for its next attempt that counts.
-          world.clock.now += 3_600_000
-          for (const delivery of lease(world.broker))
-            await settle(world.broker, delivery, { kind: 'nack', error: 'no', delayMs: 1_500 })
-          await enqueue(world.broker, 'delayed', { dueAt: world.clock.now + 1_500 })
-          world.clock.now -= byMs
-          await world.reopen()
-          expect(seen(lease(world.broker))).toEqual([])
-          world.clock.now += 1_500
-          expect(
-            seen(lease(world.broker))
-              .map(([data]) => data)
-              .toSorted(),
-          ).toEqual(['delayed', 'failed'])
-        },
-      )
-
-      it('keeps attempts, errors and delays; a lease is no attempt', async () => {
+  describe('reopened', () => {
+    it.each([60_000, 63_072_000_000])(
+      'what is delayed waits no longer than requested, also after a restart with a clock set back by %i ms',
+      async (byMs) => {
         const world = await start()
-        for (const n of range(0, 4)) await enqueue(world.broker, n)
-        await enqueue(world.broker, 4, { dueAt: world.clock.now + 500 })
-        const [first, second, third] = lease(world.broker, 3) as [Delivery, Delivery, Delivery]
-        await settle(world.broker, first, { kind: 'nack', error: 'no', delayMs: 0 })
-        await settle(world.broker, second, { kind: 'nack', error: 'later', delayMs: 800 })
-        await settle(world.broker, third, { kind: 'ack' })
-        expect(seen(lease(world.broker))).toEqual([
-          [0, 2, 'no'],
-          [3, 1, undefined],
-        ])
+        await enqueue(world.broker, 'failed')
+        // It has waited for long when it fails: it is the wait for its next attempt that counts.
+        world.clock.now += 3_600_000
+        for (const delivery of await lease(world.broker))
+          await settle(world.broker, delivery, { kind: 'nack', error: 'no', delayMs: 1_500 })
+        await enqueue(world.broker, 'delayed', { dueAt: world.clock.now + 1_500 })
+        world.clock.now -= byMs
         await world.reopen()
-        expect((await world.broker.queues())[0]).toMatchObject({ depth: 4, delayed: 2, inFlight: 0 })
-        expect(seen(lease(world.broker))).toEqual([
-          [0, 2, 'no'],
-          [3, 1, undefined],
-        ])
-        world.clock.now += 500
-        expect(seen(lease(world.broker))).toEqual([[4, 1, undefined]])
-        world.clock.now += 300
-        expect(seen(lease(world.broker))).toEqual([[1, 2, 'later']])
-      })
+        expect(seen(await lease(world.broker))).toEqual([])
+        world.clock.now += 1_500
+        expect(
+          seen(await lease(world.broker))
+            .map(([data]) => data)
+            .toSorted(),
+        ).toEqual(['delayed', 'failed'])
+      },
+    )
 
-      it('keeps priorities, groups and what expires', async () => {
-        const world = await start({ onExpiry: 'dead-letter' })
-        const { clock } = world
-        for (const [n, priority] of [0, 9, 4].entries()) await enqueue(world.broker, n, { priority })
-        for (const n of [3, 4]) await enqueue(world.broker, n, { key: 'k', priority: 5 })
-        await enqueue(world.broker, 5, { expiresAt: clock.now + 100 })
-        await world.reopen()
-        clock.now += 100
-        const deliveries = lease(world.broker)
-        expect(seen(deliveries).map(([n]) => n)).toEqual([1, 3, 2, 0])
-        tick(world.broker)
-        await settle(world.broker, deliveries[1] as Delivery, { kind: 'ack' })
-        expect(seen(lease(world.broker)).map(([n]) => n)).toEqual([4])
-        expect(await world.broker.deadLetters('q', {}, 0, 10)).toMatchObject([{ reason: 'expired' }])
-      })
-
-      it('keeps parked groups and dead letters, and numbers new ones on', async () => {
-        const world = await start({ onDeadLetter: 'park' })
-        for (const n of range(0, 3)) await enqueue(world.broker, n, { key: 'k\u0000ö' })
-        const [head] = lease(world.broker) as [Delivery]
-        await settle(world.broker, head, { kind: 'reject', error: 'bad' })
-        const before = await world.broker.deadLetters('q', {}, 0, 10)
-        await world.reopen()
-        expect(await world.broker.deadLetters('q', {}, 0, 10)).toEqual(before)
-        expect((await world.broker.queues())[0]).toMatchObject({ parked: ['k\u0000ö'], depth: 2, deadLetters: 1 })
-        expect(lease(world.broker)).toEqual([])
-        await world.broker.unpark('q', 'k\u0000ö')
-        const [next] = lease(world.broker) as [Delivery]
-        await settle(world.broker, next, { kind: 'reject', error: 'worse' })
-        await world.reopen()
-        const letters = await world.broker.deadLetters('q', {}, 0, 10)
-        expect(letters.map(({ letter, error }) => [letter, error])).toEqual([
-          [0, 'bad'],
-          [1, 'worse'],
-        ])
-        await world.broker.redrive('q', {}, 'q', 10)
-        await world.broker.unpark('q', 'k\u0000ö')
-        expect(seen(lease(world.broker)).map(([n]) => n)).toEqual([2])
-      })
-
-      it('knows which ids were purged, and follows those that were redriven', async () => {
-        const world = await start({ maxAttempts: 1 })
-        const once = (id: string) => enqueue(world.broker, id, { id })
-        const restart = () => world.reopen()
-        const ids = ['acked', 'back', 'letter', 'gone']
-        for (const id of ids) await once(id)
-        for (const [n, kind] of (['ack', 'reject', 'reject', 'reject'] as const).entries()) {
-          const [delivery] = lease(world.broker, 1) as [Delivery]
-          expect(seen([delivery])[0]?.[0]).toBe(ids[n])
-          await settle(world.broker, delivery, kind === 'ack' ? { kind } : { kind, error: 'no' })
-        }
-        await restart()
-        expect(await world.broker.redrive('q', { letters: [0] }, 'q', 1)).toBe(1)
-        expect(await world.broker.purgeDeadLetters('q', { letters: [2] })).toBe(1)
-        await once('waits')
-        await restart()
-        for (const id of [...ids.slice(0, 3), 'waits']) expect(await once(id)).toMatchObject({ duplicate: true })
-        expect(await once('gone')).toMatchObject({ duplicate: false, queues: ['q'] })
-        expect(await world.broker.purgeQueue('q')).toBe(3)
-        await restart()
-        for (const id of ['acked', 'letter']) expect(await once(id)).toMatchObject({ duplicate: true })
-        for (const id of ['back', 'waits', 'gone']) expect(await once(id)).toMatchObject({ duplicate: false })
-      })
-
-      it('a queue that was deleted stays away, also when one of its name has come', async () => {
-        const world = await start()
-        await enqueue(world.broker, 0)
-        await world.broker.deleteQueue('q')
-        await world.broker.declareQueue(queueOptions(), false)
-        await enqueue(world.broker, 1)
-        await world.reopen()
-        expect(seen(lease(world.broker)).map(([n]) => n)).toEqual([1])
-      })
+    it('keeps attempts, errors and delays; a lease is no attempt', async () => {
+      const world = await start()
+      for (const n of range(0, 4)) await enqueue(world.broker, n)
+      await enqueue(world.broker, 4, { dueAt: world.clock.now + 500 })
+      const [first, second, third] = (await lease(world.broker, 3)) as [Delivery, Delivery, Delivery]
+      await settle(world.broker, first, { kind: 'nack', error: 'no', delayMs: 0 })
+      await settle(world.broker, second, { kind: 'nack', error: 'later', delayMs: 800 })
+      await settle(world.broker, third, { kind: 'ack' })
+      expect(seen(await lease(world.broker))).toEqual([
+        [0, 2, 'no'],
+        [3, 1, undefined],
+      ])
+      await world.reopen()
+      expect((await world.broker.queues())[0]).toMatchObject({ depth: 4, delayed: 2, inFlight: 0 })
+      expect(seen(await lease(world.broker))).toEqual([
+        [0, 2, 'no'],
+        [3, 1, undefined],
+      ])
+      world.clock.now += 500
+      expect(seen(await lease(world.broker))).toEqual([[4, 1, undefined]])
+      world.clock.now += 300
+      expect(seen(await lease(world.broker))).toEqual([[1, 2, 'later']])
     })
-  }
+
+    it('keeps priorities, groups and what expires', async () => {
+      const world = await start({ onExpiry: 'dead-letter' })
+      const { clock } = world
+      for (const [n, priority] of [0, 9, 4].entries()) await enqueue(world.broker, n, { priority })
+      for (const n of [3, 4]) await enqueue(world.broker, n, { key: 'k', priority: 5 })
+      await enqueue(world.broker, 5, { expiresAt: clock.now + 100 })
+      await world.reopen()
+      clock.now += 100
+      const deliveries = await lease(world.broker)
+      expect(seen(deliveries).map(([n]) => n)).toEqual([1, 3, 2, 0])
+      world.passTime()
+      await settle(world.broker, deliveries[1] as Delivery, { kind: 'ack' })
+      expect(seen(await lease(world.broker)).map(([n]) => n)).toEqual([4])
+      expect(await world.broker.deadLetters('q', {}, 0, 10)).toMatchObject([{ reason: 'expired' }])
+    })
+
+    it('keeps parked groups and dead letters, and numbers new ones on', async () => {
+      const world = await start({ onDeadLetter: 'park' })
+      for (const n of range(0, 3)) await enqueue(world.broker, n, { key: 'k\u0000ö' })
+      const [head] = (await lease(world.broker)) as [Delivery]
+      await settle(world.broker, head, { kind: 'reject', error: 'bad' })
+      const before = await world.broker.deadLetters('q', {}, 0, 10)
+      await world.reopen()
+      expect(await world.broker.deadLetters('q', {}, 0, 10)).toEqual(before)
+      expect((await world.broker.queues())[0]).toMatchObject({ parked: ['k\u0000ö'], depth: 2, deadLetters: 1 })
+      expect(await lease(world.broker)).toEqual([])
+      await world.broker.unpark('q', 'k\u0000ö')
+      const [next] = (await lease(world.broker)) as [Delivery]
+      await settle(world.broker, next, { kind: 'reject', error: 'worse' })
+      await world.reopen()
+      const letters = await world.broker.deadLetters('q', {}, 0, 10)
+      expect(letters.map(({ letter, error }) => [letter, error])).toEqual([
+        [0, 'bad'],
+        [1, 'worse'],
+      ])
+      await world.broker.redrive('q', {}, 'q', 10)
+      await world.broker.unpark('q', 'k\u0000ö')
+      expect(seen(await lease(world.broker)).map(([n]) => n)).toEqual([2])
+    })
+
+    it('knows which ids were purged, and follows those that were redriven', async () => {
+      const world = await start({ maxAttempts: 1 })
+      const once = (id: string) => enqueue(world.broker, id, { id })
+      const restart = () => world.reopen()
+      const ids = ['acked', 'back', 'letter', 'gone']
+      for (const id of ids) await once(id)
+      for (const [n, kind] of (['ack', 'reject', 'reject', 'reject'] as const).entries()) {
+        const [delivery] = (await lease(world.broker, 1)) as [Delivery]
+        expect(seen([delivery])[0]?.[0]).toBe(ids[n])
+        await settle(world.broker, delivery, kind === 'ack' ? { kind } : { kind, error: 'no' })
+      }
+      await restart()
+      expect(await world.broker.redrive('q', { letters: [0] }, 'q', 1)).toBe(1)
+      expect(await world.broker.purgeDeadLetters('q', { letters: [2] })).toBe(1)
+      await once('waits')
+      await restart()
+      for (const id of [...ids.slice(0, 3), 'waits']) expect(await once(id)).toMatchObject({ duplicate: true })
+      expect(await once('gone')).toMatchObject({ duplicate: false, queues: ['q'] })
+      expect(await world.broker.purgeQueue('q')).toBe(3)
+      await restart()
+      for (const id of ['acked', 'letter']) expect(await once(id)).toMatchObject({ duplicate: true })
+      for (const id of ['back', 'waits', 'gone']) expect(await once(id)).toMatchObject({ duplicate: false })
+    })
+
+    it('a queue that was deleted stays away, also when one of its name has come', async () => {
+      const world = await start()
+      await enqueue(world.broker, 0)
+      await world.broker.deleteQueue('q')
+      await world.broker.declareQueue(queueOptions(), false)
+      await enqueue(world.broker, 1)
+      await world.reopen()
+      expect(seen(await lease(world.broker)).map(([n]) => n)).toEqual([1])
+    })
+  })
 
   it('a purge that could not be stored frees no id', async () => {
     const world = await start()
@@ -173,13 +162,14 @@ onEveryBroker('queues', (brokers) => {
     const world = await start({ maxAttempts: 2 })
     const empty = world.records()
     await Promise.all(range(0, 1000).map((n) => enqueue(world.broker, 'x'.repeat(n))))
-    const deliveries = lease(world.broker, 1000)
+    const deliveries = await lease(world.broker, 1000)
     for (const delivery of deliveries.slice(0, 10)) {
       await settle(world.broker, delivery, { kind: 'nack', error: 'no', delayMs: 0 })
     }
     await Promise.all(deliveries.slice(10, 999).map((delivery) => settle(world.broker, delivery, { kind: 'ack' })))
     expect(world.records()).toBeGreaterThan(empty)
-    for (const delivery of lease(world.broker)) await settle(world.broker, delivery, { kind: 'reject', error: 'no' })
+    for (const delivery of await lease(world.broker))
+      await settle(world.broker, delivery, { kind: 'reject', error: 'no' })
     await settle(world.broker, deliveries[999] as Delivery, { kind: 'ack' })
     expect(await world.broker.purgeDeadLetters('q', {})).toBe(10)
     expect(world.records()).toBe(empty)
@@ -197,16 +187,14 @@ onEveryBroker('queues', (brokers) => {
     await expect(purged).rejects.toMatchObject({ code: 'storage_failed' })
     await expect(deleted).rejects.toMatchObject({ code: 'storage_failed' })
     world.failWith(undefined)
-    expect(seen(lease(world.broker))).toEqual([[0, 1, undefined]])
+    expect(seen(await lease(world.broker))).toEqual([[0, 1, undefined]])
   })
 
   it('what was to leave and could not is ready again, and said to be', async () => {
     const world = await start()
     await enqueue(world.broker, 0)
     world.failWith(new Error('no'))
-    const ready = new Promise<string>((resolve) => {
-      world.broker.onReady = resolve
-    })
+    const ready = world.nextReady()
     await expect(world.broker.purgeQueue('q')).rejects.toMatchObject({ code: 'storage_failed' })
     expect(await ready).toBe('q')
   })
@@ -214,12 +202,12 @@ onEveryBroker('queues', (brokers) => {
   it('a message that expired while it was in flight is not delivered again', async () => {
     const world = await start()
     await enqueue(world.broker, 0, { expiresAt: world.clock.now + 100 })
-    const [delivery] = lease(world.broker) as [Delivery]
+    const [delivery] = (await lease(world.broker)) as [Delivery]
     world.clock.now += 100
-    tick(world.broker)
+    world.passTime()
     await settle(world.broker, delivery, { kind: 'nack', error: 'no', delayMs: 0 })
-    expect(lease(world.broker)).toEqual([])
-    tick(world.broker)
+    expect(await lease(world.broker)).toEqual([])
+    world.passTime()
     await world.broker.purgeDeadLetters('q', {})
     expect((await world.broker.queues())[0]).toMatchObject({ depth: 0, bytes: 0, droppedTotal: 1 })
   })

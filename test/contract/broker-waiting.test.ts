@@ -2,7 +2,7 @@ import { expect, it } from 'vitest'
 import type { Broker } from '../../server/broker/broker.ts'
 import { QUEUE_DEFAULTS } from '../../server/queue/queue-config.ts'
 import type { QueueOptions } from '../../shared/queues.ts'
-import { onEveryBroker, publishTo } from '../setup/brokers.ts'
+import { leaseFrom, onEveryBroker, publishTo } from '../setup/brokers.ts'
 import { range } from '../setup/streams.ts'
 
 const blocking = (more: Partial<QueueOptions> = {}): QueueOptions => ({
@@ -26,12 +26,12 @@ onEveryBroker('publishes that wait for room, where the queue changes,', (brokers
       )
     await publish(0)
     const receipts = range(1, count + 1).map((n) => publish(n))
-    await broker.declareQueue(blocking({ name: 'barrier' }), false)
+    await broker.purgeDeadLetters('q', { letters: [] })
     expect(broker.waiting.count).toBe(count)
     return { broker, publish, receipts }
   }
-  const dataOf = (broker: Broker) =>
-    broker.lease('q', 100, 1e6).map(({ wire }) => (JSON.parse(wire as string) as { data: number }).data)
+  const dataOf = async (broker: Broker) =>
+    (await leaseFrom(broker)).map(({ wire }) => (JSON.parse(wire as string) as { data: number }).data)
 
   it('are refused when it rejects from now on', async () => {
     const { broker, receipts } = await waiting(3)
@@ -44,7 +44,7 @@ onEveryBroker('publishes that wait for room, where the queue changes,', (brokers
     const { broker, receipts } = await waiting(3)
     await broker.declareQueue(blocking({ overflow: 'drop-oldest', maxMessages: 2 }), true)
     expect(await Promise.all(receipts)).toEqual(['kept', 'kept', 'kept'])
-    expect(dataOf(broker)).toEqual([2, 3])
+    expect(await dataOf(broker)).toEqual([2, 3])
   })
 
   it('go in as far as it has more room, and are refused when they can never fit', async () => {
@@ -55,7 +55,7 @@ onEveryBroker('publishes that wait for room, where the queue changes,', (brokers
     expect(broker.waiting.count).toBe(2)
     await broker.declareQueue(blocking({ maxBytes: 10 }), true)
     expect(await Promise.all(receipts.slice(2))).toEqual(['queue_limit', 'queue_limit'])
-    expect(dataOf(broker)).toEqual([0, 1, 2])
+    expect(await dataOf(broker)).toEqual([0, 1, 2])
   })
 
   it('are kept or withdrawn, each once, when their publisher goes before they are looked at', async () => {
@@ -78,7 +78,7 @@ onEveryBroker('publishes that wait for room, where the queue changes,', (brokers
     const { broker, publish, receipts } = await waiting(1)
     const publishers = range(0, 20).map(() => ({}))
     const all = range(0, 4000).map((n) => publish(n, publishers[n % 20] as object))
-    await broker.declareQueue(blocking({ name: 'another' }), false)
+    await broker.purgeDeadLetters('q', { letters: [] })
     for (const publisher of publishers) broker.withdraw(publisher)
     expect(new Set(await Promise.all(all))).toEqual(new Set(['connection_lost']))
     await broker.purgeQueue('q')

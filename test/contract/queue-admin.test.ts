@@ -35,6 +35,17 @@ onEveryEngine('administration of queues', (hubs) => {
     expect(next.data.growing).toBe(false)
   })
 
+  it('finds a queue declared whatever the order of the keys in its options', async () => {
+    const { client } = await start()
+    const { queues } = client()
+    const binding = (all: Record<string, string>) => ({ name: 'q', bindings: [{ topic: 'a', match: { all } }] })
+    await queues.declare(binding({ kind: 'jpeg', size: 'large' }))
+    await expect(queues.declare(binding({ size: 'large', kind: 'jpeg' }))).resolves.toMatchObject({ name: 'q' })
+    await expect(queues.declare(binding({ size: 'small', kind: 'jpeg' }))).rejects.toMatchObject({
+      code: 'queue_exists',
+    })
+  })
+
   it('does over HTTP what a client can', async () => {
     const { hub, client } = await start({ queues: [{ name: 'q' }] })
     const base = `http://127.0.0.1:${hub.port}/v1/queues`

@@ -1,57 +1,49 @@
-import { pino } from 'pino'
 import { afterEach, expect, it, vi } from 'vitest'
 import { connect } from '../../client/node.ts'
-import { EmbeddedBroker } from '../../server/broker/embedded/embedded-broker.ts'
 import { startHub } from '../../server/index.ts'
-import { realClock } from '../../shared/clock.ts'
-import { publishTo } from '../setup/brokers.ts'
-import { LastingStore, streamOptions } from '../setup/lasting-store.ts'
+import { onEveryBroker, publishTo, streamOptions } from '../setup/brokers.ts'
 
 const HOUR = 3_600_000
 const START = Date.UTC(2030, 0, 1)
 
-it('a clock that jumps back: offsets and times still grow, and a time finds its place', async () => {
-  const store = new LastingStore()
-  let clock = START
-  const open = () =>
-    new EmbeddedBroker(
-      store,
-      { dedupWindowMs: 120_000, dedupIds: 1000, clock: { ...realClock, now: () => clock } },
-      pino({ enabled: false }),
-    )
-  let broker = open()
-  await broker.declareStream(streamOptions('log', { maxAgeMs: 24 * HOUR }), false)
-  // Forward, two hours back, past the restart, and on until the clock is where it was.
-  const steps = [0, HOUR, -HOUR, -HOUR / 2, HOUR / 2, 'restart', -HOUR, HOUR, 2 * HOUR, 3 * HOUR] as const
-  const times: number[] = []
-  for (const step of steps) {
-    if (step === 'restart') {
-      await broker.close()
-      broker = open()
-      continue
+onEveryBroker('a clock that jumps back', (brokers) => {
+  it('offsets and times still grow, and a time finds its place', async () => {
+    const underTest = await brokers.open()
+    const { clock } = underTest
+    clock.now = START
+    await underTest.broker.declareStream(streamOptions({ name: 'log', maxAgeMs: 24 * HOUR }), false)
+    // Forward, two hours back, past the restart, and on until the clock is where it was.
+    const steps = [0, HOUR, -HOUR, -HOUR / 2, HOUR / 2, 'restart', -HOUR, HOUR, 2 * HOUR, 3 * HOUR] as const
+    const times: number[] = []
+    for (const step of steps) {
+      if (step === 'restart') {
+        await underTest.reopen()
+        continue
+      }
+      const { broker } = underTest
+      clock.now = START + step
+      const { positions } = await publishTo(broker, { topic: 'a', data: step, streams: ['log'] })
+      const offset = positions['log']?.offset as number
+      expect(offset).toBe(times.length)
+      const block = await broker.read('log', offset)
+      times.push(block?.time(block.find(offset)) as number)
     }
-    clock = START + step
-    const { positions } = await publishTo(broker, { topic: 'a', data: step, streams: ['log'] })
-    const offset = positions['log']?.offset as number
-    expect(offset).toBe(times.length)
-    const block = await broker.read('log', offset)
-    times.push(block?.time(block.find(offset)) as number)
-  }
-  expect(times).toEqual(times.toSorted((a, b) => a - b))
-  expect(times.map((time) => (time - START) / HOUR)).toEqual([0, 1, 1, 1, 1, 1, 1, 2, 3])
-  for (const [hours, offset] of [
-    [-5, 0],
-    [0, 0],
-    [0.5, 1],
-    [1, 1],
-    [1.5, 7],
-    [3, 8],
-    [4, 9],
-  ] as const) {
-    expect([hours, await broker.offsetAtTime('log', START + hours * HOUR)]).toEqual([hours, offset])
-  }
-  expect(broker.stream('log')).toMatchObject({ first: 0, next: 9 })
-  await broker.close()
+    const { broker } = underTest
+    expect(times).toEqual(times.toSorted((a, b) => a - b))
+    expect(times.map((time) => (time - START) / HOUR)).toEqual([0, 1, 1, 1, 1, 1, 1, 2, 3])
+    for (const [hours, offset] of [
+      [-5, 0],
+      [0, 0],
+      [0.5, 1],
+      [1, 1],
+      [1.5, 7],
+      [3, 8],
+      [4, 9],
+    ] as const) {
+      expect([hours, await broker.offsetAtTime('log', START + hours * HOUR)]).toEqual([hours, offset])
+    }
+    expect(broker.stream('log')).toMatchObject({ first: 0, next: 9 })
+  })
 })
 
 afterEach(() => {

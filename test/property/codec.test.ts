@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { compose } from '../../server/broker/compose.ts'
 import { BatchBuilder, PART_BYTES } from '../../server/engine/batch.ts'
 import { Encoded } from '../../server/topic/encoded.ts'
 import { encodeRest, Message } from '../../server/topic/message.ts'
@@ -111,7 +112,9 @@ describe('the codec', () => {
   it('says of a message what JSON would say', () => {
     fc.assert(
       fc.property(publish, id, (frame, id) => {
-        const { wire } = new Message(frame, id, frame.topic.split('.'), 1, encodeRest(frame))
+        const payload = frame.data instanceof Uint8Array ? frame.data : undefined
+        const composed = compose({ id, topic: frame.topic, rest: encodeRest(frame), payload }, undefined)
+        const { wire } = new Message(frame, id, frame.topic.split('.'), 1, new Encoded(composed))
         const { type: _, seq: __, data, ...rest } = frame
         const message = JSON.parse(JSON.stringify({ ...rest, type: 'message', id, data })) as object
         if (data instanceof Uint8Array) {

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import { Inbox } from '../../client/inbox.ts'
 import { Backlog } from '../../server/connection/backlog.ts'
+import { Encoded } from '../../server/topic/encoded.ts'
 import { Message } from '../../server/topic/message.ts'
 import { Subscription } from '../../server/topic/subscription.ts'
 import { realClock } from '../../shared/clock.ts'
@@ -25,7 +26,7 @@ function ofHub(): Buffer {
     leftOut: 0,
     push(n: number, topic: string) {
       const frame = { type: 'publish', seq: 0, topic } as const
-      backlog.append(new Message(frame, `${n}`, [topic], n, ''), [subscription], 1e9)
+      backlog.append(new Message(frame, `${n}`, [topic], n, new Encoded('')), [subscription], 1e9)
     },
     take(): { n: number; topic: string } | undefined {
       const text = Buffer.concat(backlog.take(realClock, 1).batch.parts.map(({ payload }) => payload)).toString()

@@ -1,13 +1,13 @@
 import { pino } from 'pino'
 import { expect } from 'vitest'
-import { EmbeddedBroker } from '../../server/broker/embedded/embedded-broker.ts'
-import { MemoryStore } from '../../server/broker/embedded/store/memory-store.ts'
+import { IN_MEMORY, loadBroker } from '../../server/broker/load-broker.ts'
 import { Outbox } from '../../server/connection/outbox.ts'
 import { OutboxBudget } from '../../server/connection/outbox-budget.ts'
 import type { OutboxOwner } from '../../server/connection/outbox-owner.ts'
 import { WriteTurn } from '../../server/connection/write-turn.ts'
 import type { Batch } from '../../server/engine/batch.ts'
 import type { EngineSocket } from '../../server/engine/engine.ts'
+import { UnexpectedErrors } from '../../server/failure/unexpected-errors.ts'
 import { Traffic } from '../../server/monitor/traffic.ts'
 import { Contracts } from '../../server/topic/contracts.ts'
 import { Subscription } from '../../server/topic/subscription.ts'
@@ -42,6 +42,9 @@ export type Command =
 
 const NOTHING_KEPT: Keepers = { streamsOf: () => [], bindingsOf: () => [], hasQueue: () => false }
 
+/** Nothing is kept. */
+const NO_WORK = await loadBroker(IN_MEMORY, { dedupWindowMs: 1, dedupIds: 1, lockWaitMs: 0 }, pino({ enabled: false }))
+
 /** Some outboxes that share a turn and a budget as in a hub, with sockets that stall and drain on command. */
 export class World {
   readonly budget: OutboxBudget
@@ -50,10 +53,11 @@ export class World {
   /** What was published under an id, for conclusions on keys. */
   readonly published = new Map<string, { topic: string; key: string | undefined }>()
   private readonly topics = new Topics(
-    new EmbeddedBroker(new MemoryStore(), { dedupWindowMs: 1, dedupIds: 1 }, pino({ enabled: false })),
+    NO_WORK,
     NOTHING_KEPT,
     new Contracts(undefined, pino({ enabled: false })),
     realClock,
+    new UnexpectedErrors(pino({ enabled: false })),
   )
 
   constructor(totalLimit: number) {
@@ -99,12 +103,10 @@ export class World {
     this.published.set(id, { topic, key })
     for (const peer of this.peers) peer.expect(id, topic)
     const data = binary ? new Uint8Array(size) : 'x'.repeat(size)
-    this.topics.publish(
-      { type: 'publish', seq: 0, id, topic, data, ...(key !== undefined && { key }) },
-      'p',
-      this,
-      () => {},
-    )
+    this.topics.publish({ type: 'publish', seq: 0, id, topic, data, ...(key !== undefined && { key }) }, 'p', this, {
+      published() {},
+      notPublished() {},
+    })
   }
 }
 

@@ -1,14 +1,10 @@
-import { Buffer } from 'node:buffer'
-import { pino } from 'pino'
 import { expect } from 'vitest'
-import type { Delivery, Draft, Ending, QueueState } from '../../server/broker/broker.ts'
-import { EmbeddedBroker } from '../../server/broker/embedded/embedded-broker.ts'
-import { under } from '../../server/broker/embedded/store/keys.ts'
-import { realClock } from '../../shared/clock.ts'
-import { decodeBinary, encodeRecord } from '../../shared/codec.ts'
+import type { Broker, Delivery, Draft, Ending, QueueState } from '../../server/broker/broker.ts'
+import { decodeBinary } from '../../shared/codec.ts'
 import { FanfareError } from '../../shared/errors.ts'
 import type { QueueOptions } from '../../shared/queues.ts'
-import { LastingStore } from '../setup/lasting-store.ts'
+import type { BrokerUnderTest } from '../setup/broker-under-test.ts'
+import { type BrokerFactory, bytesInQueue, draftOf, leaseFrom, settleAt } from '../setup/brokers.ts'
 import { type Card, type ModelLease, QueueModel } from './queue-model.ts'
 
 /** Everything happens at whole steps of the clock, so that jitter makes no difference. */
@@ -43,51 +39,47 @@ export type Step = { readonly failing: boolean } & (
   | { readonly do: 'purge letters'; readonly which: number }
 )
 
-class FailingStore extends LastingStore {
-  failing = false
-
-  get size(): number {
-    return [...this.range(under())].length
-  }
-
-  override commit(...[changes]: Parameters<LastingStore['commit']>): Promise<void> {
-    return this.failing ? Promise.reject(new FanfareError('storage_failed')) : super.commit(changes)
-  }
-}
-
 /** The real one and the model, side by side. */
 export class World {
-  now = 1_000_000
   readonly model: QueueModel
-  readonly store = new FailingStore()
   private readonly options: QueueOptions
-  private broker: EmbeddedBroker
+  private readonly underTest: BrokerUnderTest
   private readonly outcomes = new Map<number, string>()
   private published = 0
   private lastDelivery = 0
   private lost: number | undefined = undefined
   private readonly seqs = new Map<number, number>()
 
-  constructor(options: QueueOptions) {
+  private constructor(options: QueueOptions, underTest: BrokerUnderTest) {
     this.options = options
     this.model = new QueueModel(options)
-    this.broker = this.open()
+    this.underTest = underTest
   }
 
-  start(): Promise<void> {
-    return this.broker.declareQueue(this.options, false)
+  static async start(brokers: BrokerFactory, options: QueueOptions): Promise<World> {
+    const underTest = await brokers.open({ dedupWindowMs: 1000, dedupIds: 100 })
+    await underTest.broker.declareQueue(options, false)
+    return new World(options, underTest)
   }
 
-  async close(): Promise<void> {
-    await this.broker.close()
+  close(): Promise<void> {
+    return this.underTest.close()
+  }
+
+  private get broker(): Broker {
+    return this.underTest.broker
+  }
+
+  private get now(): number {
+    return this.underTest.clock.now
   }
 
   async take(step: Step): Promise<void> {
     // A publish that waits for room may be tried in a commit that fails, which the model leaves alone.
     const fails = step.failing && this.options.overflow !== 'block' && step.do !== 'clock'
-    this.store.failing = fails
+    this.underTest.failWith(fails ? new FanfareError('storage_failed') : undefined)
     await this.act(step, fails)
-    this.store.failing = false
+    this.underTest.failWith(undefined)
     await this.settled()
     this.model.pass(this.now)
     await this.compare()
@@ -101,10 +93,10 @@ export class World {
       case 'lease':
         return this.lease(step.count)
       case 'clock':
-        this.now += step.by * STEP_MS
+        this.underTest.clock.now += step.by * STEP_MS
         return
       case 'lease again':
-        return this.leaseAgain(step.which)
+        return this.settleLate(step.which, fails)
       case 'purge': {
         const count = model.waiting.length
         // Nothing to be stored is nothing that can fail.
@@ -135,7 +127,7 @@ export class World {
       }
       case 'late':
         if (this.lost === undefined) return
-        expect(await this.settle(this.lost, endingOf(step.kind), [])).toBe('lease_lost')
+        expect(await this.settle(this.lost, 0, endingOf(step.kind), [])).toBe('lease_lost')
         return
       default: {
         const lease = model.leases[step.which % Math.max(1, model.leases.length)]
@@ -153,13 +145,13 @@ export class World {
     const { model, broker } = this
     if (step.do === 'give back') {
       model.giveBack(lease)
-      broker.giveBack('q', lease.delivery)
+      broker.giveBack('q', [lease.delivery])
       this.lost = lease.delivery
     } else if (step.do === 'ack and publish') {
       await this.ackAndPublish(lease, step.messages, fails)
     } else if (step.do === 'end') {
       const delayMs = step.delay === undefined ? undefined : step.delay * STEP_MS
-      const settled = await this.settle(lease.delivery, endingOf(step.kind, delayMs), [])
+      const settled = await this.settle(lease.delivery, this.seqOf(lease.card.n, 0), endingOf(step.kind, delayMs), [])
       expect(settled).toBe(fails ? 'storage_failed' : 'done')
       if (fails) return
       this.lost = lease.delivery
@@ -199,6 +191,7 @@ export class World {
     const code = possible ? (fails ? 'storage_failed' : 'done') : 'queue_limit'
     const ended = await this.settle(
       lease.delivery,
+      this.seqOf(lease.card.n, 0),
       { kind: 'ack' },
       drafts.map(([draft]) => draft),
     )
@@ -212,9 +205,9 @@ export class World {
     this.lost = lease.delivery
   }
 
-  private lease(count: number): void {
+  private async lease(count: number): Promise<void> {
     const { model, now } = this
-    const deliveries = this.broker.lease('q', count, Number.MAX_SAFE_INTEGER)
+    const deliveries = await leaseFrom(this.broker, 'q', count)
     for (const delivery of deliveries) {
       const next = model.next(now)
       const [card] = next
@@ -223,9 +216,9 @@ export class World {
       }
       expect([delivery.attempt, delivery.lastError]).toEqual([card.attempts + 1, card.error])
       expect(delivery.id).toBeGreaterThan(this.lastDelivery)
-      this.lastDelivery = delivery.id
+      this.lastDelivery = delivery.id as number
       expect(delivery.seq).toBe(this.seqOf(card.n, delivery.seq))
-      model.lease(card, delivery.id)
+      model.lease(card, delivery.id as number)
     }
     // None is kept back.
     if (deliveries.length < count) expect(model.next(now)).toEqual([])
@@ -238,19 +231,19 @@ export class World {
     return known ?? seq
   }
 
-  /** One that was on lease before, whether it waits or not. */
-  private leaseAgain(which: number): void {
+  /** Acks one that was on lease before, whether it waits or not. */
+  private async settleLate(which: number, fails: boolean): Promise<void> {
     const [n, seq] = [...this.seqs][which % Math.max(1, this.seqs.size)] ?? []
     if (n === undefined || seq === undefined) return
     const { model } = this
     const card = model.waiting.find((each) => each.n === n)
-    const delivery = this.broker.leaseAgain('q', seq)
-    expect(delivery !== undefined).toBe(card !== undefined)
-    if (!card || delivery === undefined) return
-    const wire = this.broker.wireOf('q', delivery) as string | Uint8Array
-    expect(numberIn({ wire })).toBe(n)
-    this.lastDelivery = delivery
-    model.lease(card, delivery)
+    const code = card ? (fails ? 'storage_failed' : 'done') : 'lease_lost'
+    expect(await this.settle(undefined, seq, { kind: 'ack' }, [])).toBe(code)
+    if (!card) return
+    model.lease(card, 0)
+    const lease = model.leases.at(-1) as ModelLease
+    if (fails) model.giveBack(lease)
+    else model.release(lease)
   }
 
   private async redrive(limit: number, twice: boolean, fails: boolean): Promise<void> {
@@ -275,70 +268,42 @@ export class World {
   }
 
   private async reopen(): Promise<void> {
-    this.store.failing = false
-    await this.broker.close()
-    this.broker = this.open()
+    this.underTest.failWith(undefined)
+    await this.underTest.reopen()
     this.model.reopen()
     this.lost = undefined
     this.lastDelivery = 0
-  }
-
-  private open(): EmbeddedBroker {
-    const settings = { dedupWindowMs: 1000, dedupIds: 100, clock: { ...realClock, now: () => this.now } }
-    return new EmbeddedBroker(this.store, settings, pino({ enabled: false }))
   }
 
   /** Lets time have its effect, and waits until nothing is under way. */
   private async settled(): Promise<void> {
     // Of those that wait for room each may have expired: it comes in, in a round of its own, and goes.
     for (let rounds = 10 + this.model.held.length; rounds > 0; rounds--) {
-      this.broker.tick()
+      this.underTest.passTime()
       await this.broker.purgeDeadLetters('q', { letters: [] })
     }
   }
 
-  private settle(delivery: number, ending: Ending, drafts: readonly Draft[]): Promise<string> {
-    return new Promise((resolve) => {
-      this.broker.settle({
-        queue: 'q',
-        delivery,
-        ending,
-        drafts,
-        settled: () => resolve('done'),
-        refused: ({ code }) => resolve(code),
-      })
-    })
+  private settle(id: number | undefined, seq: number, ending: Ending, drafts: readonly Draft[]): Promise<string> {
+    return outcomeOf(settleAt(this.broker, { id, seq }, ending, { drafts }))
   }
 
   private draft({ key, priority, delay, expiry, pad, binary }: Publish): [Draft, Card] {
     const n = this.published++
-    const head = { type: 'message', id: `${n}`, topic: 't' }
-    const wire = binary
-      ? encodeRecord(JSON.stringify(head), new Uint8Array(pad))
-      : JSON.stringify({ ...head, data: 'é'.repeat(pad) })
-    const bytes = typeof wire === 'string' ? Buffer.byteLength(wire) + 1 : wire.length
+    const data = binary ? new Uint8Array(pad) : 'é'.repeat(pad)
     const dueAt = delay === 0 ? undefined : this.now + delay * STEP_MS
     // No two at once, so that the order of their end is known.
     const expiresAt = expiry === undefined ? undefined : this.now + expiry * STEP_MS - 99 + (n % 97)
-    const draft: Draft = {
-      id: `${n}`,
-      publisher: 'p',
-      ownId: false,
-      topic: 't',
-      key,
-      expiresAt,
-      streams: [],
-      queues: ['q'],
-      priority,
-      dueAt,
-      owner: this,
-      bytes,
-      bytesIn: () => bytes,
-      encode: () => wire,
-      kept: () => this.outcomes.set(n, 'kept'),
-      refused: ({ code }) => this.outcomes.set(n, code),
-    }
-    const card = { n, key, priority, bytes, expiresAt, dueAt: dueAt ?? 0 }
+    const message = { owner: this, topic: 't', hubId: `${n}`, data, streams: [], queues: ['q'] }
+    const draft = draftOf(
+      this.broker,
+      { ...message, key, expiresAt, priority, dueAt },
+      {
+        kept: () => this.outcomes.set(n, 'kept'),
+        refused: ({ code }) => this.outcomes.set(n, code),
+      },
+    )
+    const card = { n, key, priority, bytes: bytesInQueue(draft), expiresAt, dueAt: dueAt ?? 0 }
     return [draft, { ...card, publishedAt: this.now, attempts: 0, error: undefined }]
   }
 
@@ -369,7 +334,7 @@ export class World {
     expect(
       letters.map(({ message, reason, error, attempts }) => ({ n: Number(message.id), reason, error, attempts })),
     ).toEqual(model.letters.map(({ n, reason, error, attempts }) => ({ n, reason, error, attempts })))
-    expect(this.store.size).toBeLessThanOrEqual(this.mostRecords())
+    expect(this.underTest.records()).toBeLessThanOrEqual(this.mostRecords())
   }
 
   /** What is done leaves nothing behind: a block and its bits, a failure, a letter, a parked group each, the queue, the count of numbers. */

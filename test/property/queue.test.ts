@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { it } from 'vitest'
 import { QUEUE_DEFAULTS } from '../../server/queue/queue-config.ts'
 import type { QueueOptions } from '../../shared/queues.ts'
+import { onEveryBroker } from '../setup/brokers.ts'
 import { type Publish, STEP_MS, type Step, World } from './queue-world.ts'
 
 const KEYS = ['a', 'b', 'c']
@@ -63,14 +64,15 @@ const options: fc.Arbitrary<QueueOptions> = fc.record({
   maxDeadLetters: fc.constantFrom(2, 5, 1000),
 }) as unknown as fc.Arbitrary<QueueOptions>
 
-it('a queue behaves like a list, whatever is published, leased, settled, purged and reopened', async () => {
-  await fc.assert(
-    fc.asyncProperty(options, fc.array(steps(), { minLength: 1, maxLength: 40 }), async (declared, script) => {
-      const world = new World(declared)
-      await world.start()
-      for (const step of script) await world.take(step)
-      await world.close()
-    }),
-    { numRuns: 500 },
-  )
+onEveryBroker('a queue', (brokers) => {
+  it('behaves like a list, whatever is published, leased, settled, purged and reopened', async () => {
+    await fc.assert(
+      fc.asyncProperty(options, fc.array(steps(), { minLength: 1, maxLength: 40 }), async (declared, script) => {
+        const world = await World.start(brokers, declared)
+        for (const step of script) await world.take(step)
+        await world.close()
+      }),
+      { numRuns: brokers.runs(500) },
+    )
+  })
 })

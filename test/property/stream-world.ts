@@ -1,14 +1,11 @@
 import { Buffer } from 'node:buffer'
-import { pino } from 'pino'
 import type { Broker } from '../../server/broker/broker.ts'
-import { EmbeddedBroker } from '../../server/broker/embedded/embedded-broker.ts'
-import { MemoryStore } from '../../server/broker/embedded/store/memory-store.ts'
-import type { Change } from '../../server/broker/embedded/store/store.ts'
 import { Selection } from '../../server/stream/chunk.ts'
 import { realClock } from '../../shared/clock.ts'
-import { decodeBinary, decodeText, encodeRecord } from '../../shared/codec.ts'
+import { decodeBinary, decodeText } from '../../shared/codec.ts'
 import { matchesPattern } from '../../shared/topic.ts'
-import { publishTo, streamOptions } from '../setup/brokers.ts'
+import type { BrokerUnderTest } from '../setup/broker-under-test.ts'
+import { type BrokerFactory, publishTo, streamOptions } from '../setup/brokers.ts'
 
 /** A message of the model; its offset is its number too. */
 export interface Listed {
@@ -96,67 +93,37 @@ export class Model {
   }
 }
 
-/**
- * A store that outlives its broker, and whose commits can be read a while before they are done, as those of LMDB can: the
- * first one after `hold` waits until it is let go.
- */
-class SlowStore extends MemoryStore {
-  private holding: { begun: () => void; readonly letGo: Promise<void> } | undefined = undefined
-
-  /** Resolves when a commit can be read and is not done. */
-  hold(): { readonly begun: Promise<void>; letGo(): void } {
-    let letGo = () => {}
-    let begun = () => {}
-    const began = new Promise<void>((resolve) => {
-      begun = resolve
-    })
-    this.holding = {
-      begun,
-      letGo: new Promise((resolve) => {
-        letGo = resolve
-      }),
-    }
-    return { begun: began, letGo }
-  }
-
-  override async commit(changes: readonly Change[]): Promise<void> {
-    const { holding } = this
-    this.holding = undefined
-    await super.commit(changes)
-    holding?.begun()
-    await holding?.letGo
-  }
-
-  override close(): Promise<void> {
-    return Promise.resolve()
-  }
-}
-
 export class Real {
-  readonly clock = { now: 1_000_000 }
-  broker: Broker
-  readonly store = new SlowStore()
+  readonly underTest: BrokerUnderTest
 
-  constructor() {
-    this.broker = this.open()
+  private constructor(underTest: BrokerUnderTest) {
+    this.underTest = underTest
   }
 
-  async reopen(): Promise<void> {
-    await this.broker.close()
-    this.broker = this.open()
+  static async start(brokers: BrokerFactory, bounds: Bounds): Promise<Real> {
+    const real = new Real(await brokers.open({ dedupWindowMs: 1000, dedupIds: 100 }))
+    await real.broker.declareStream(streamOptions(bounds), false)
+    return real
+  }
+
+  get broker(): Broker {
+    return this.underTest.broker
+  }
+
+  get clock(): { now: number } {
+    return this.underTest.clock
   }
 
   publish(first: number, messages: readonly Publish[]): Promise<unknown> {
     return Promise.all(
       messages.map(({ topic, key, expired, bytes, binary }, at) => {
         const n = first + at
-        const data = binary
-          ? encodeRecord(JSON.stringify({ n }), new Uint8Array(bytes))
-          : { n, pad: 'é'.repeat(bytes / 2) }
+        const data = binary ? new Uint8Array(bytes) : { n, pad: 'é'.repeat(bytes / 2) }
         const expiresAt = expired === undefined ? undefined : expired ? 1 : Number.MAX_SAFE_INTEGER
         return publishTo(this.broker, {
           topic,
           data,
+          headers: { n: `${n}` },
           ...(key !== undefined && { key }),
           ...(expiresAt && { expiresAt }),
         })
@@ -191,15 +158,10 @@ export class Real {
       offset = block.lastOffset + 1
     }
   }
-
-  private open(): Broker {
-    const options = { dedupWindowMs: 1000, dedupIds: 100, clock: { ...realClock, now: () => this.clock.now } }
-    return new EmbeddedBroker(this.store, options, pino({ enabled: false }))
-  }
 }
 
 function numbersIn(wires: Uint8Array, binary: boolean): number[] {
-  if (binary) return decodeBinary(wires).map((header) => (header as { n: number }).n)
+  if (binary) return decodeBinary(wires).map((header) => Number((header as { headers: { n: string } }).headers.n))
   const messages = decodeText(`[${Buffer.from(wires).toString()}]`) as { data: { n: number } }[]
   return messages.map(({ data }) => data.n)
 }
@@ -220,7 +182,7 @@ export async function take(step: Step, model: Model, real: Real, meanwhile: () =
   } else if (step.do === 'lastValue') {
     if (model.switchLastValue()) await real.broker.declareStream(streamOptions(model.bounds), true)
   } else {
-    await real.reopen()
+    await real.underTest.reopen()
   }
   // Whatever is committed lets retention look, and index; each time it takes a bounded step.
   for (let n = 0; n < 12; n++) await real.broker.trimStream('s', 0)
@@ -228,14 +190,14 @@ export async function take(step: Step, model: Model, real: Real, meanwhile: () =
 }
 
 async function during(real: Real, change: () => Promise<unknown>, meanwhile: () => Promise<void>): Promise<void> {
-  const { begun, letGo } = real.store.hold()
+  const { begun, release } = real.underTest.holdCommit()
   const done = change()
   // Some change nothing, and are not committed.
   const committing = await Promise.race([begun.then(() => true), done.then(() => false)])
   try {
     if (committing) await meanwhile()
   } finally {
-    letGo()
+    release()
     await done
   }
 }

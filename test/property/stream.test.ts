@@ -1,9 +1,7 @@
-import { Buffer } from 'node:buffer'
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
-import { Block, type Entry, encodeBlock } from '../../server/broker/block.ts'
 import type { StreamInfo } from '../../shared/streams.ts'
-import { streamOptions } from '../setup/brokers.ts'
+import { onEveryBroker } from '../setup/brokers.ts'
 import { type Bounds, type Listed, Model, type Publish, Real, type Step, take } from './stream-world.ts'
 
 // A stream against a list
@@ -100,77 +98,24 @@ function groupByTopic(messages: readonly Listed[]): Record<string, number[]> {
   return groups
 }
 
-it('a stream is a list: whatever is published, trimmed, retained, compacted and read', async () => {
-  const steps = fc.array(fc.tuple(step, question), { minLength: 1, maxLength: 25 })
-  await fc.assert(
-    fc.asyncProperty(bounds, steps, async (limits, script) => {
-      const model = new Model(limits)
-      const real = new Real()
-      await real.broker.declareStream(streamOptions(limits), false)
-      for (const [step, asked] of script) {
-        await take(step, model, real, () => compare(model, real, asked))
-        await compare(model, real, asked)
-        // Compaction leaves holes, and the first offset may lie in one.
-        if (model.hasHoles)
-          expect(real.broker.stream('s')?.first).toBeLessThanOrEqual(model.standing[0]?.offset ?? model.next)
-        else expect(real.broker.stream('s')?.first).toBe(model.first)
-      }
-      await real.broker.close()
-    }),
-    { numRuns: 150 },
-  )
-})
-
-// Blocks
-
-const entries: fc.Arbitrary<Entry[]> = fc
-  .array(
-    fc.record({
-      step: fc.integer({ min: 1, max: 1000 }),
-      later: fc.nat(5),
-      topic,
-      key: fc.option(fc.string({ unit: 'binary', maxLength: 20 }), { nil: undefined }),
-      expiresAt: fc.option(fc.maxSafeNat(), { nil: undefined }),
-      back: fc.nat(10),
-      wire: fc.oneof(
-        fc.string({ unit: 'binary', maxLength: 400 }),
-        fc.uint8Array({ maxLength: 400 }).map((bytes) => Buffer.from(bytes)),
-      ),
-    }),
-    { minLength: 1, maxLength: 60 },
-  )
-  .map((drafts) => {
-    let [offset, time] = [0, 1000]
-    return drafts.map(({ step, later, ...entry }) => {
-      offset += step
-      time += later
-      return { ...entry, offset, time }
-    })
+onEveryBroker('a stream', (brokers) => {
+  it('is a list, whatever is published, trimmed, retained, compacted and read', async () => {
+    const steps = fc.array(fc.tuple(step, question), { minLength: 1, maxLength: 25 })
+    await fc.assert(
+      fc.asyncProperty(bounds, steps, async (limits, script) => {
+        const model = new Model(limits)
+        const real = await Real.start(brokers, limits)
+        for (const [step, asked] of script) {
+          await take(step, model, real, () => compare(model, real, asked))
+          await compare(model, real, asked)
+          // Compaction leaves holes, and the first offset may lie in one.
+          if (model.hasHoles)
+            expect(real.broker.stream('s')?.first).toBeLessThanOrEqual(model.standing[0]?.offset ?? model.next)
+          else expect(real.broker.stream('s')?.first).toBe(model.first)
+        }
+        await real.underTest.close()
+      }),
+      { numRuns: brokers.runs(150) },
+    )
   })
-
-it('a block holds what was put into it, and each stretch of it as it goes over the wire', () => {
-  fc.assert(
-    fc.property(entries, fc.nat(), fc.nat(), (written, a, b) => {
-      const block = new Block(encodeBlock(written))
-      expect(Array.from({ length: block.count }, (_, at) => block.entry(at))).toEqual(written)
-      const [from, other] = [a % written.length, b % written.length]
-      const offset = (written[other] as Entry).offset
-      expect([block.find(offset), block.find(offset + 1)]).toEqual([other, other + 1])
-      let to = from + 1
-      while (to < written.length && block.isBinary(to) === block.isBinary(from)) to++
-      const wires = written.slice(from, to).map(({ wire }) => wire)
-      const joined = block.isBinary(from) ? Buffer.concat(wires as Buffer[]) : Buffer.from(wires.join(','))
-      expect(block.wires(from, to)).toEqual(joined)
-    }),
-  )
-})
-
-it('a block of which any byte has changed is refused', () => {
-  fc.assert(
-    fc.property(entries, fc.nat(), fc.integer({ min: 1, max: 255 }), (written, place, change) => {
-      const bytes = encodeBlock(written)
-      bytes[place % bytes.length] = (bytes[place % bytes.length] as number) ^ change
-      expect(() => new Block(bytes)).toThrow(expect.objectContaining({ code: 'data_damaged' }))
-    }),
-  )
 })

@@ -1,13 +1,20 @@
-import { setImmediate } from 'node:timers/promises'
 import fc from 'fast-check'
-import { pino } from 'pino'
 import { expect, it } from 'vitest'
-import { bytesInBody } from '../../server/broker/block.ts'
-import type { Draft } from '../../server/broker/broker.ts'
-import { EmbeddedBroker } from '../../server/broker/embedded/embedded-broker.ts'
-import { MemoryStore } from '../../server/broker/embedded/store/memory-store.ts'
+import type { Broker, Delivery } from '../../server/broker/broker.ts'
 import { QUEUE_DEFAULTS } from '../../server/queue/queue-config.ts'
-import { readAll, streamOptions } from '../setup/brokers.ts'
+import type { BrokerUnderTest } from '../setup/broker-under-test.ts'
+import {
+  type BrokerFactory,
+  bytesInQueue,
+  draftOf,
+  leaseFrom,
+  onEveryBroker,
+  publishTo,
+  readAll,
+  settleAt,
+  streamOptions,
+} from '../setup/brokers.ts'
+import { range } from '../setup/streams.ts'
 import { type Held, WaitingModel } from './waiting-model.ts'
 
 type Step =
@@ -57,20 +64,26 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 /** A broker whose queues block, and the model, side by side. */
 class World {
   private readonly model: WaitingModel
-  private readonly broker: EmbeddedBroker
+  private readonly underTest: BrokerUnderTest
+  private readonly broker: Broker
   private readonly publishers: object[] = [{}, {}, {}]
   private readonly outcomes = new Map<number, string>()
   private published = 0
 
-  constructor(limitBytes: number) {
+  private constructor(limitBytes: number, underTest: BrokerUnderTest) {
     this.model = new WaitingModel(limitBytes)
-    const options = { dedupWindowMs: 1000, dedupIds: 100, waitingPublishBytes: limitBytes }
-    this.broker = new EmbeddedBroker(new MemoryStore(), options, pino({ enabled: false }))
+    this.underTest = underTest
+    this.broker = underTest.broker
   }
 
-  async start(): Promise<void> {
-    await this.broker.declareStream(streamOptions(), false)
-    for (const name of QUEUES) await this.resize(name, 2)
+  static async start(brokers: BrokerFactory, limitBytes: number): Promise<World> {
+    const settings = { dedupWindowMs: 1000, dedupIds: 100, waitingPublishBytes: limitBytes }
+    const world = new World(limitBytes, await brokers.open(settings))
+    await world.broker.declareStream(streamOptions(), false)
+    // All offsets of the test have three digits, and its messages take as much whenever they come in.
+    await Promise.all(range(0, 100).map((n) => publishTo(world.broker, { topic: 'before', data: n })))
+    for (const name of QUEUES) await world.resize(name, 2)
+    return world
   }
 
   async take(step: Step): Promise<void> {
@@ -109,7 +122,7 @@ class World {
   }
 
   close(): Promise<void> {
-    return this.broker.close()
+    return this.underTest.close()
   }
 
   private leave(publisher: number): void {
@@ -122,50 +135,29 @@ class World {
   private publish(from: number, topic: string, queues: readonly string[], pad: number): Held {
     const n = this.published++
     const publisher = this.publishers[from] as object
-    const wire = JSON.stringify({ topic, data: `${n}`.padEnd(pad + 3, '.') })
-    const bytes = bytesInBody(wire)
-    const draft: Draft = {
-      owner: publisher,
-      publisher: undefined,
-      id: `${n}`,
-      ownId: false,
-      topic,
-      key: 'k',
-      expiresAt: undefined,
-      streams: ['s'],
-      queues,
-      priority: undefined,
-      dueAt: undefined,
-      bytes,
-      bytesIn: () => bytes,
-      encode: () => wire,
-      kept: () => this.outcomes.set(n, 'kept'),
-      refused: ({ code }) => {
-        // Each is answered once.
-        expect(this.outcomes.has(n)).toBe(false)
-        this.outcomes.set(n, code)
+    const draft = draftOf(
+      this.broker,
+      { owner: publisher, topic, key: 'k', queues, data: `${n}`.padEnd(pad + 3, '.') },
+      {
+        kept: () => this.outcomes.set(n, 'kept'),
+        refused: ({ code }) => {
+          // Each is answered once.
+          expect(this.outcomes.has(n)).toBe(false)
+          this.outcomes.set(n, code)
+        },
       },
-    }
+    )
     this.broker.publish(draft)
-    return { n, publisher, topic, queues, bytes }
+    return { n, publisher, topic, queues, bytes: bytesInQueue(draft) }
   }
 
   private async ack(name: string, count: number): Promise<void> {
     const { messages } = this.model.queue(name)
     // One by one, for they are one group.
     for (let left = Math.min(count, messages.length); left > 0; left--) {
-      const [delivery] = this.broker.lease(name, 1, 1e6)
-      expect(numberIn(delivery?.wire as string)).toBe(messages.shift()?.n)
-      await new Promise<void>((settled, refused) =>
-        this.broker.settle({
-          queue: name,
-          delivery: delivery?.id as number,
-          ending: { kind: 'ack' },
-          drafts: [],
-          settled,
-          refused,
-        }),
-      )
+      const [delivery] = (await leaseFrom(this.broker, name, 1)) as [Delivery]
+      expect(numberIn(delivery.wire as string)).toBe(messages.shift()?.n)
+      await settleAt(this.broker, delivery, { kind: 'ack' }, { queue: name })
       this.model.proceed()
     }
   }
@@ -188,14 +180,14 @@ class World {
   private async compare(): Promise<void> {
     const { model, broker } = this
     // What has been asked again may be in a commit of its own.
-    while (!broker.idle) await setImmediate()
+    await this.underTest.idle()
     expect(this.outcomes).toEqual(model.outcome)
     expect([broker.waiting.count, broker.waiting.bytes]).toEqual([model.waiting.length, model.waitingBytes])
     for (const { name, depth, waitingPublishes } of await broker.queues()) {
       expect([name, depth]).toEqual([name, model.queue(name).messages.length])
       expect(waitingPublishes).toBe(model.waiting.filter(({ queues }) => queues.includes(name)).length)
     }
-    const stream = (await readAll(broker, 's')).map(({ data }) => Number.parseInt(data as string, 10))
+    const stream = (await readAll(broker, 's', 100)).map(({ data }) => Number.parseInt(data as string, 10))
     const inOrder = (all: readonly number[]) => this.publishersIn(model.kept).map((of) => all.filter((n) => of.has(n)))
     expect(inOrder(stream)).toEqual(inOrder(model.kept.map(({ n }) => n)))
   }
@@ -216,19 +208,20 @@ function numberIn(wire: string): number {
   return Number.parseInt((JSON.parse(wire) as { data: string }).data, 10)
 }
 
-it('waiting publishes behave like a list that is scanned from its start, whatever clients do', async () => {
-  await fc.assert(
-    fc.asyncProperty(
-      fc.constantFrom(0, 500),
-      fc.array(step, { minLength: 1, maxLength: 40 }),
-      async (limit, script) => {
-        const world = new World(limit)
-        await world.start()
-        for (const each of script) await world.take(each)
-        await world.drain()
-        await world.close()
-      },
-    ),
-    { numRuns: 300 },
-  )
+onEveryBroker('waiting publishes', (brokers) => {
+  it('behave like a list that is scanned from its start, whatever clients do', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.constantFrom(0, 500),
+        fc.array(step, { minLength: 1, maxLength: 40 }),
+        async (limit, script) => {
+          const world = await World.start(brokers, limit)
+          for (const each of script) await world.take(each)
+          await world.drain()
+          await world.close()
+        },
+      ),
+      { numRuns: brokers.runs(300) },
+    )
+  })
 })

@@ -1,150 +1,89 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { pino } from 'pino'
 import { afterAll, describe } from 'vitest'
-import { bytesInBody } from '../../server/broker/block.ts'
-import type { Broker, Draft, Kept } from '../../server/broker/broker.ts'
-import { EmbeddedBroker, type EmbeddedOptions } from '../../server/broker/embedded/embedded-broker.ts'
-import { under } from '../../server/broker/embedded/store/keys.ts'
-import { LmdbStore } from '../../server/broker/embedded/store/lmdb-store.ts'
-import { MemoryStore } from '../../server/broker/embedded/store/memory-store.ts'
-import type { Change, Key, Purpose, Range, Snapshot, Store } from '../../server/broker/embedded/store/store.ts'
-import { realClock } from '../../shared/clock.ts'
+import type { Broker, Delivery, Draft, Ending, Kept } from '../../server/broker/broker.ts'
+import { composedBytes } from '../../server/broker/compose.ts'
+import { splitRecord } from '../../server/broker/rules/record.ts'
 import type { FanfareError } from '../../shared/errors.ts'
-import type { Offsets, StreamOptions } from '../../shared/streams.ts'
+import type { StreamOptions } from '../../shared/streams.ts'
+import { BROKERS, type BrokerKind, brokerSuite } from './broker-kinds.ts'
+import type { BrokerMaker, BrokerSettings, BrokerUnderTest } from './broker-under-test.ts'
+import { bareDraft } from './drafts.ts'
+import { inMemory, onLmdb } from './embedded.ts'
 import { range } from './streams.ts'
 
-/** A broker, and the world around it. */
-export interface BrokerUnderTest {
-  readonly broker: Broker
-  /** What it takes for the time, in milliseconds since 1970. */
-  readonly clock: { now: number }
-  /** From now on nothing can be stored, for this reason; or again can. */
-  failWith(error: Error | undefined): void
-  /** How many records are stored. */
-  records(): number
-  /** Closes it, and opens another one on the same data. Only where data outlive a broker. */
-  reopen(): Promise<void>
-}
+/** How each broker is opened: one more entry here, and in `broker-kinds.ts`, puts another one under all suites. */
+const MAKERS: Readonly<Record<BrokerKind, BrokerMaker>> = { 'in memory': inMemory, 'on LMDB': onLmdb }
 
 export interface BrokerFactory {
-  /** Whether data outlive a broker. */
-  readonly keeps: boolean
-  open(options?: Partial<EmbeddedOptions>): Promise<BrokerUnderTest>
+  readonly isFast: boolean
+  /** Runs of a model: of many, fewer where each commit takes its time. */
+  runs(many: number): number
+  /** Opens one that is closed after the suite, at the latest. */
+  open(settings?: Partial<BrokerSettings>): Promise<BrokerUnderTest>
 }
 
 export const DEDUP_WINDOW_MS = 60_000
 
-/** Runs the contract suite on every broker; each that was opened is closed after it. */
+/** Share of a model's runs on a broker whose commits take their time. */
+const SLOW_SHARE = 0.1
+
+/** Runs a suite on every broker. */
 export function onEveryBroker(name: string, suite: (brokers: BrokerFactory) => void): void {
-  describe(`${name} in memory`, () => suite(factory(false, async () => new MemoryStore())))
-  describe(`${name} on LMDB`, () => {
-    const directories: string[] = []
-    const keeping = factory(true, (directory) => LmdbStore.open(directory), directories)
-    suite(keeping)
-    afterAll(() => Promise.all(directories.map((directory) => rm(directory, { recursive: true }))))
-  })
+  for (const broker of BROKERS) describe(brokerSuite(broker, name), () => suite(factory(MAKERS[broker])))
 }
 
-function factory(
-  keeps: boolean,
-  openStore: (directory: string) => Promise<Store>,
-  directories: string[] = [],
-): BrokerFactory {
-  const opened: BrokerUnderTest[] = []
-  afterAll(() => Promise.all(opened.map(({ broker }) => broker.close())))
+function factory({ isFast, open }: BrokerMaker): BrokerFactory {
+  const opened = new Set<BrokerUnderTest>()
+  afterAll(() => Promise.all([...opened].map((each) => each.close())))
   return {
-    keeps,
+    isFast,
+    runs: (many) => (isFast ? many : Math.ceil(many * SLOW_SHARE)),
     async open(more = {}) {
-      const directory = keeps ? await mkdtemp(join(tmpdir(), 'fanfare-broker-')) : ''
-      if (keeps) directories.push(directory)
-      const clock = { now: 1_000_000 }
-      const start = async () => {
-        const store = new FragileStore(await openStore(directory))
-        const options = {
-          dedupWindowMs: DEDUP_WINDOW_MS,
-          dedupIds: 1000,
-          clock: { ...realClock, now: () => clock.now },
-          ...more,
-        }
-        return { store, broker: new EmbeddedBroker(store, options, pino({ enabled: false })) }
+      const underTest = await open({ dedupWindowMs: DEDUP_WINDOW_MS, dedupIds: 1000, ...more })
+      opened.add(underTest)
+      const { close } = underTest
+      underTest.close = () => {
+        opened.delete(underTest)
+        return close.call(underTest)
       }
-      let { store, broker } = await start()
-      const underTest = {
-        clock,
-        get broker() {
-          return broker
-        },
-        failWith(error: Error | undefined) {
-          store.failsWith = error
-        },
-        records: () => [...store.range(under())].length,
-        async reopen() {
-          await broker.close()
-          ;({ store, broker } = await start())
-        },
-      }
-      opened.push(underTest)
       return underTest
     },
   }
 }
 
-/** A store that can be made to fail. */
-class FragileStore implements Store {
-  failsWith: Error | undefined = undefined
-  private readonly store: Store
+// Drafts and leases
 
-  constructor(store: Store) {
-    this.store = store
-  }
+/** Leases from a queue; by default, all that is ready. */
+export async function leaseFrom(broker: Broker, queue = 'q', count = 100): Promise<readonly Delivery[]> {
+  return broker.lease(queue, count, 1e9)
+}
 
-  get failure(): string | undefined {
-    return this.store.failure
-  }
-
-  get commitBytes(): number {
-    return this.store.commitBytes
-  }
-
-  get(key: Key): Uint8Array | undefined {
-    return this.store.get(key)
-  }
-
-  range(range: Range): Iterable<readonly [Key, Uint8Array]> {
-    return this.store.range(range)
-  }
-
-  snapshot(): Snapshot {
-    return this.store.snapshot()
-  }
-
-  keys(range: Omit<Range, 'reverse'>): Iterable<Key> {
-    return this.store.keys(range)
-  }
-
-  commit(changes: readonly Change[], purpose: Purpose): Promise<void> {
-    return this.failsWith ? Promise.reject(this.failsWith) : this.store.commit(changes, purpose)
-  }
-
-  close(): Promise<void> {
-    return this.store.close()
-  }
+/** Ends a lease, and publishes with it; rejects if that is refused. */
+export function settleAt(
+  broker: Broker,
+  { id, seq }: { readonly id: Delivery['id'] | undefined; readonly seq: number },
+  ending: Ending,
+  { queue = 'q', drafts = [] }: { readonly queue?: string; readonly drafts?: readonly Draft[] } = {},
+): Promise<void> {
+  return new Promise((settled, refused: (error: FanfareError) => void) => {
+    broker.settle({ queue, delivery: id, seq, ending, drafts, settled, refused, unknown: refused })
+  })
 }
 
 export interface Publish {
   readonly topic: string
-  readonly data: unknown
+  readonly data?: unknown
   readonly streams?: readonly string[]
   readonly queues?: readonly string[]
-  readonly priority?: number
-  readonly dueAt?: number
+  readonly priority?: number | undefined
+  readonly dueAt?: number | undefined
   readonly owner?: object
-  readonly publisher?: string
+  readonly publisher?: string | undefined
   readonly id?: string
-  readonly key?: string
-  readonly expiresAt?: number
+  readonly key?: string | undefined
+  readonly expiresAt?: number | undefined
+  readonly headers?: Readonly<Record<string, string>>
+  /** An id that the hub has made: no second message with it is a duplicate. */
+  readonly hubId?: string
 }
 
 export function streamOptions(more: Partial<StreamOptions> = {}): StreamOptions {
@@ -159,45 +98,40 @@ export function streamOptions(more: Partial<StreamOptions> = {}): StreamOptions 
   }
 }
 
-/** Publishes to a broker as the hub would: bytes as a record, everything else as text. */
-export function publishTo(
-  broker: Broker,
-  {
-    publisher = 'p',
-    owner = broker,
+/** What a publisher is told. */
+type Answers = Pick<Draft, 'kept' | 'refused'>
+
+/** A draft as the hub would make it: bytes as a record, everything else as text. */
+export function draftOf(broker: Broker, publish: Publish, { kept, refused }: Answers): Draft {
+  const { publisher = 'p', owner = broker, topic, data, streams = ['s'], queues = [], id, hubId, headers } = publish
+  const { key, expiresAt, priority, dueAt } = publish
+  const rest = headers ? `,"headers":${JSON.stringify(headers)}` : ''
+  return bareDraft({
+    owner,
+    publisher,
+    id: id ?? hubId ?? 'made-by-the-hub',
+    ownId: id !== undefined,
     topic,
-    data,
-    streams = ['s'],
-    queues = [],
-    id,
     key,
     expiresAt,
+    route: { generation: broker.generation, streams, queues },
     priority,
     dueAt,
-  }: Publish,
-): Promise<Kept> {
-  return new Promise((resolve, reject: (error: FanfareError) => void) => {
-    const encode = (publishedAt: number, offsets: Offsets) =>
-      data instanceof Uint8Array ? data : JSON.stringify({ topic, offsets, publishedAt, data })
-    const draft: Draft = {
-      owner,
-      publisher,
-      bytes: 100,
-      id: id ?? 'made-by-the-hub',
-      ownId: id !== undefined,
-      topic,
-      key,
-      expiresAt,
-      streams,
-      queues,
-      priority,
-      dueAt,
-      bytesIn: (publishedAt, offsets) => bytesInBody(encode(publishedAt, offsets)),
-      encode,
-      kept: resolve,
-      refused: reject,
-    }
-    broker.publish(draft)
+    ...(data instanceof Uint8Array ? { rest, payload: data } : { rest: `${rest},"data":${JSON.stringify(data)}` }),
+    kept,
+    refused,
+  })
+}
+
+/** What a draft takes in a queue, at a time and with offsets of as many digits as these. */
+export function bytesInQueue(draft: Draft): number {
+  const offsets = Object.fromEntries(draft.route.streams.map((name) => [name, 100]))
+  return composedBytes(draft, { publishedAt: 1_000_000, offsets, scope: undefined })
+}
+
+export function publishTo(broker: Broker, publish: Publish): Promise<Kept> {
+  return new Promise((kept, refused: (error: FanfareError) => void) => {
+    broker.publish(draftOf(broker, publish, { kept, refused }))
   })
 }
 
@@ -217,8 +151,12 @@ export async function readAll(broker: Broker, stream: string, from?: number): Pr
     if (!block) return stored
     for (let at = block.find(offset); at < block.count; at++) {
       if (block.isHidden(at)) continue
-      const { offset: found, topic, wire } = block.entry(at)
-      stored.push({ offset: found, topic, data: typeof wire === 'string' ? JSON.parse(wire).data : wire })
+      const [found, topic, wire] = [block.offset(at), block.topics[block.topicAt(at)] as string, block.wire(at)]
+      stored.push({
+        offset: found,
+        topic,
+        data: typeof wire === 'string' ? JSON.parse(wire).data : splitRecord(wire).payload,
+      })
     }
     offset = block.lastOffset + 1
   }
@@ -233,7 +171,7 @@ export async function dataOf(broker: Broker, stream = 's'): Promise<unknown[]> {
 export async function withStream(
   brokers: BrokerFactory,
   options: Partial<StreamOptions> = {},
-  more: Partial<EmbeddedOptions> = {},
+  more: Partial<BrokerSettings> = {},
 ): Promise<BrokerUnderTest> {
   const underTest = await brokers.open(more)
   await underTest.broker.declareStream(streamOptions(options), false)

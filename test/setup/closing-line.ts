@@ -1,7 +1,9 @@
 import type { Reporter, TestModule, Vitest } from 'vitest/node'
-import { engineSuites } from './engine-suites.ts'
+import { BROKERS, brokerSuite } from './broker-kinds.ts'
+import { type Compared, comparedSuites } from './compared-suites.ts'
+import { ENGINES, suiteOn } from './engines.ts'
 
-/** Ends the output with plain lines that say how many tests there were, and that every engine had the same. */
+/** Ends the output with plain lines that report how many tests there were, and whether every engine and every broker had the same. */
 export default class ClosingLine implements Reporter {
   private filtered = false
 
@@ -10,8 +12,12 @@ export default class ClosingLine implements Reporter {
   }
 
   onTestRunEnd(modules: readonly TestModule[]): void {
-    // A filter by name may well choose one engine.
-    if (!this.filtered) reportEngines(modules)
+    // A filter by name may well choose one of them.
+    if (!this.filtered) {
+      process.stdout.write('\n')
+      report('engine', comparedSuites(modules, ENGINES, suiteOn))
+      report('broker', comparedSuites(modules, BROKERS, brokerSuite))
+    }
     const tests = modules.flatMap((module) => [...module.children.allTests()])
     const count = (state: string) => tests.filter((test) => test.result().state === state).length
     const skipped = count('skipped')
@@ -20,9 +26,8 @@ export default class ClosingLine implements Reporter {
   }
 }
 
-function reportEngines(modules: readonly TestModule[]): void {
-  const { suites, differences } = engineSuites(modules)
-  process.stdout.write(`\nSuites on every engine: ${suites}${differences.length > 0 ? ', but for' : ''}\n`)
+function report(what: string, { suites, differences }: Compared): void {
+  process.stdout.write(`Suites on every ${what}: ${suites}${differences.length > 0 ? ', but for' : ''}\n`)
   for (const difference of differences) process.stdout.write(`  ${difference}\n`)
   if (differences.length > 0) process.exitCode = 1
 }

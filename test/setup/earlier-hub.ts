@@ -3,10 +3,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pino } from 'pino'
 import { onTestFinished } from 'vitest'
+import type { Delivery } from '../../server/broker/broker.ts'
 import { EmbeddedBroker } from '../../server/broker/embedded/embedded-broker.ts'
 import { LmdbStore } from '../../server/broker/embedded/store/lmdb-store.ts'
 import { QueueConfig } from '../../server/queue/queue-config.ts'
 import { StreamConfig } from '../../server/stream/stream-config.ts'
+import { bareDraft } from './drafts.ts'
 
 /** A data directory as an earlier hub, which checked less, has left it: see `EarlierHub`. */
 export async function dataOfEarlierHub(fill: (hub: EarlierHub) => Promise<void>): Promise<string> {
@@ -40,34 +42,19 @@ class EarlierHub {
   async keep(topic: string, json: string, place: { streams?: string[]; queues?: string[] }): Promise<void> {
     const { streams = [], queues = [] } = place
     await new Promise<void>((resolve, refused) => {
-      this.broker.publish({
-        id: 'of-earlier',
-        ownId: false,
-        publisher: undefined,
-        topic,
-        key: undefined,
-        expiresAt: undefined,
-        priority: undefined,
-        dueAt: undefined,
-        streams,
-        queues,
-        owner: this,
-        bytes: json.length,
-        bytesIn: () => json.length,
-        encode: (publishedAt, offsets) =>
-          `{"type":"message","id":"of-earlier","topic":"${topic}","offsets":${JSON.stringify(offsets)},"publishedAt":${publishedAt},"data":${json}}`,
-        kept: () => resolve(),
-        refused,
-      } as Parameters<EmbeddedBroker['publish']>[0])
+      const draft = { id: 'of-earlier', topic, route: { streams, queues }, rest: `,"data":${json}` }
+      this.broker.publish(bareDraft({ ...draft, kept: () => resolve(), refused }))
     })
   }
 
   /** Takes a message of a queue, and rejects it. */
   async reject(queue: string): Promise<void> {
-    const [delivery] = this.broker.lease(queue, 1, 1e9)
+    const [delivery] = (await this.broker.lease(queue, 1, 1e9)) as [Delivery]
     await new Promise<void>((resolve, refused) => {
       const ending = { kind: 'reject', error: 'no' } as const
-      this.broker.settle({ queue, delivery: delivery?.id as number, ending, drafts: [], settled: resolve, refused })
+      const { id, seq } = delivery
+      const answers = { settled: resolve, refused, unknown: refused }
+      this.broker.settle({ queue, delivery: id, seq, ending, drafts: [], ...answers })
     })
   }
 }

@@ -5,29 +5,32 @@ import type { DeadLetter, DeadLetterFilter, QueueOptions, QueueStatus } from '..
 import { steadyClock } from '../../../shared/steady-clock.ts'
 import type { CursorInfo, Position, StreamInfo, StreamOptions } from '../../../shared/streams.ts'
 import { UnexpectedErrors } from '../../failure/unexpected-errors.ts'
-import type { Block } from '../block.ts'
 import type {
   Broker,
-  CommitStats,
+  BrokerEvents,
   CursorRange,
   Delivery,
+  DeliveryId,
   Draft,
   QueueState,
   Settlement,
   StreamState,
   WaitingStatus,
 } from '../broker.ts'
+import { sameOptions } from '../rules/declarations.ts'
 import { nothingToUndo } from './commit/commit.ts'
 import { DeadLetterOperations } from './commit/dead-letter-operations.ts'
 import { DedupWindow } from './commit/dedup-window.ts'
 import { GroupCommit } from './commit/group-commit.ts'
 import { Housekeeping } from './commit/housekeeping.ts'
+import { LateSettlement } from './commit/late-settlement.ts'
 import { Removals } from './commit/removals.ts'
 import { Logs } from './logs.ts'
 import { QueueLog, type QueueRecord } from './queue/queue-log.ts'
 import { AppliedReads } from './store/applied-reads.ts'
 import { fromJson, queueKey, streamKey, under } from './store/keys.ts'
 import type { Change, Store } from './store/store.ts'
+import type { StoredBlock } from './stored-block.ts'
 import type { CursorLimits } from './stream/stream-cursors.ts'
 import { StreamLog, type StreamRecord } from './stream/stream-log.ts'
 
@@ -50,8 +53,6 @@ const TICK_MS = 100
 
 /** The broker in the hub's own process, over a store. */
 export class EmbeddedBroker implements Broker {
-  onReady: (queue: string) => void = () => {}
-  onCommit: (commit: CommitStats) => void = () => {}
   private readonly store: Store
   /** What the logs read. */
   private readonly reads: AppliedReads
@@ -84,10 +85,6 @@ export class EmbeddedBroker implements Broker {
       this.clock,
       log,
       unexpected,
-      {
-        ready: (queue) => this.onReady(queue),
-        committed: (commit) => this.onCommit(commit),
-      },
     )
     this.letters = new DeadLetterOperations(this.commits, this.logs, this.dedup)
     this.removals = new Removals(this.reads)
@@ -105,8 +102,18 @@ export class EmbeddedBroker implements Broker {
     this.ticker = this.clock.setInterval(() => this.tick(), TICK_MS).unref()
   }
 
+  async open(events: BrokerEvents): Promise<void> {
+    this.commits.events = events
+    for (const log of this.logs.streams.values()) events.streamDeclared(log)
+    for (const { options } of this.logs.queues.values()) events.queueDeclared(options)
+  }
+
   get failure(): string | undefined {
     return this.store.failure
+  }
+
+  get generation(): number {
+    return this.commits.generation
   }
 
   publish(draft: Draft): void {
@@ -127,26 +134,27 @@ export class EmbeddedBroker implements Broker {
     return this.logs.streams.get(name)
   }
 
-  async declareStream(options: StreamOptions, replace: boolean): Promise<StreamState> {
-    await this.commits.change(() => {
+  async declareStream(options: StreamOptions, replace: boolean): Promise<void> {
+    await this.commits.change((_changes, _now, declarations) => {
       const existing = this.logs.streams.get(options.name)
-      if (!existing) {
-        const log = this.logs.touch(StreamLog.create(this.reads, this.logs.takeNumber(), options))
-        this.logs.add(log)
-        return () => this.logs.remove(log)
+      if (existing && sameOptions(existing.options, options)) return nothingToUndo
+      if (existing && !replace) throw new FanfareError('stream_exists', `"${options.name}"`)
+      const log = this.logs.touch(existing ?? StreamLog.create(this.reads, this.logs.takeNumber(), options))
+      declarations.push((events) => events.streamDeclared(log))
+      if (existing) {
+        existing.setOptions(options)
+        return nothingToUndo
       }
-      if (JSON.stringify(existing.options) === JSON.stringify(options)) return nothingToUndo
-      if (!replace) throw new FanfareError('stream_exists', `"${options.name}"`)
-      this.logs.touch(existing).setOptions(options)
-      return nothingToUndo
+      this.logs.add(log)
+      return () => this.logs.remove(log)
     })
     this.housekeeping.look()
-    return this.logs.streamOf(options.name)
   }
 
   async deleteStream(name: string): Promise<void> {
-    await this.commits.change((changes) => {
+    await this.commits.change((changes, _now, declarations) => {
       const log = this.logs.streamOf(name)
+      declarations.push((events) => events.streamDeleted(name))
       changes.push({ key: streamKey(log.id), value: undefined })
       const keep = this.removals.begin(log.id, changes)
       this.logs.remove(log)
@@ -171,7 +179,7 @@ export class EmbeddedBroker implements Broker {
     return those(this.logs.streams, names).map((log) => log.info())
   }
 
-  async read(stream: string, offset: number): Promise<Block | undefined> {
+  async read(stream: string, offset: number): Promise<StoredBlock | undefined> {
     return this.logs.streamOf(stream).read(offset)
   }
 
@@ -217,25 +225,27 @@ export class EmbeddedBroker implements Broker {
   // Queues
 
   async declareQueue(options: QueueOptions, replace: boolean): Promise<void> {
-    await this.commits.change(() => {
+    await this.commits.change((_changes, _now, declarations) => {
       const existing = this.logs.queues.get(options.name)
-      if (!existing) {
-        const record = { id: this.logs.takeNumber(), options, next: 0, nextLetter: 0 }
-        const queue = this.logs.touch(new QueueLog(this.reads, record, this.clock, false))
-        this.logs.add(queue)
-        return () => this.logs.remove(queue)
+      if (existing && sameOptions(existing.options, options)) return nothingToUndo
+      if (existing && !replace) throw new FanfareError('queue_exists', `"${options.name}"`)
+      declarations.push((events) => events.queueDeclared(options))
+      if (existing) {
+        this.logs.touch(existing).setOptions(options)
+        return nothingToUndo
       }
-      if (JSON.stringify(existing.options) === JSON.stringify(options)) return nothingToUndo
-      if (!replace) throw new FanfareError('queue_exists', `"${options.name}"`)
-      this.logs.touch(existing).setOptions(options)
-      return nothingToUndo
+      const record = { id: this.logs.takeNumber(), options, next: 0, nextLetter: 0 }
+      const queue = this.logs.touch(new QueueLog(this.reads, record, this.clock, false))
+      this.logs.add(queue)
+      return () => this.logs.remove(queue)
     })
     this.commits.queueChanged(options.name)
   }
 
   async deleteQueue(name: string): Promise<void> {
-    await this.commits.change((changes) => {
+    await this.commits.change((changes, _now, declarations) => {
       const queue = this.logs.queueOf(name)
+      declarations.push((events) => events.queueDeleted(name))
       changes.push({ key: queueKey(queue.id), value: undefined })
       const keep = this.removals.begin(queue.id, changes)
       this.logs.remove(queue)
@@ -262,29 +272,35 @@ export class EmbeddedBroker implements Broker {
     return those(this.logs.queues, names).map((queue) => queue.info(now, waiting.inQueue(queue.options.name)))
   }
 
-  lease(name: string, count: number, bytes: number): Delivery[] {
+  async lease(name: string, count: number, bytes: number): Promise<Delivery[]> {
     const queue = this.logs.queues.get(name)
     return queue?.lease(count, bytes, this.clock.now(), () => ++this.lastDelivery) ?? []
   }
 
-  leaseAgain(name: string, seq: number): number | undefined {
-    return this.logs.queues.get(name)?.leaseAgain(seq, () => ++this.lastDelivery)
-  }
-
-  wireOf(name: string, delivery: number): string | Uint8Array | undefined {
-    return this.logs.queues.get(name)?.wireOf(delivery)
+  async wireOf(name: string, delivery: DeliveryId): Promise<string | Uint8Array | undefined> {
+    return this.logs.queues.get(name)?.wireOf(delivery as number)
   }
 
   settle(settlement: Settlement): void {
-    this.commits.settle(settlement)
+    this.commits.settle(settlement.delivery === undefined ? this.late(settlement) : settlement)
   }
 
-  giveBack(name: string, delivery: number): void {
+  /** Leases the message once more, at once, so that nobody else gets it. */
+  private late(settlement: Settlement): Settlement {
+    const { queue, seq } = settlement
+    const delivery = this.logs.queues.get(queue)?.leaseAgain(seq, () => ++this.lastDelivery)
+    if (delivery === undefined) return settlement
+    return new LateSettlement(settlement, delivery, () => this.giveBack(queue, [delivery]))
+  }
+
+  giveBack(name: string, deliveries: readonly DeliveryId[]): void {
     const queue = this.logs.queues.get(name)
-    if (!queue) return
-    queue.giveBack(delivery, this.clock.now())
+    if (!queue || deliveries.length === 0) return
+    const now = this.clock.now()
+    // Backwards, each to the front.
+    for (let at = deliveries.length - 1; at >= 0; at--) queue.giveBack(deliveries[at] as number, now)
     this.logs.planEarlier(queue)
-    this.onReady(name)
+    this.commits.events.ready(name)
   }
 
   async purgeQueue(name: string): Promise<number> {

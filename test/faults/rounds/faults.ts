@@ -1,5 +1,3 @@
-import { rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import type { World } from './world.ts'
 
@@ -29,20 +27,10 @@ export const FAULTS: Record<string, (world: World, random: Random) => Promise<vo
     world.network.thaw()
   },
   async 'disk full'(world, random) {
-    if (!world.diskIsSmall) return
-    const ballast = join(world.disk, 'ballast')
     try {
-      // Until nothing more fits.
-      for (let size = 8 * 2 ** 20; size >= 4096; ) {
-        try {
-          writeFileSync(ballast, Buffer.alloc(size), { flag: 'a' })
-        } catch {
-          size = Math.floor(size / 2)
-        }
-      }
-      await wait(200 + random() * 300)
+      if (world.data.fill()) await wait(200 + random() * 300)
     } finally {
-      rmSync(ballast, { force: true })
+      world.data.makeRoom()
     }
   },
   async 'event loop blocked'(world, random) {

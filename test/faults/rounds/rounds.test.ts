@@ -2,6 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { setTimeout as wait } from 'node:timers/promises'
 import { afterAll, it } from 'vitest'
 import { ENGINES } from '../../setup/engines.ts'
+import { KEPT_DATA } from '../../setup/kept-data.ts'
 import { seeded } from '../../setup/seeded.ts'
 import { judge } from './checker.ts'
 import { FAULTS, SMALL_HEAP } from './faults.ts'
@@ -24,7 +25,9 @@ it.concurrent.for(Array.from({ length: ROUNDS }, (_, n) => SEED + n))(
   async (seed, { expect, onTestFinished }) => {
     const random = seeded(seed)
     const smallHeap = random() < 0.25
-    const world = await World.start(ENGINES[seed % ENGINES.length] as string, smallHeap ? SMALL_HEAP_MB : undefined)
+    const engine = ENGINES[seed % ENGINES.length] as string
+    const keptIn = KEPT_DATA[Math.floor(seed / ENGINES.length) % KEPT_DATA.length] as (typeof KEPT_DATA)[number]
+    const world = await World.start(engine, smallHeap ? SMALL_HEAP_MB : undefined, keptIn)
     onTestFinished(() => world.close())
     const faults = Array.from({ length: 2 + Math.floor(random() * (MOST_FAULTS - 1)) }, () => {
       const names = Object.keys(FAULTS)

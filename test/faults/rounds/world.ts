@@ -6,12 +6,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type Client, connect } from '../../../client/node.ts'
-import { backup } from '../../../server/broker/embedded/store/backup.ts'
 import { allLetters, drained } from '../../setup/chain.ts'
 import { FlakyNetwork } from '../../setup/flaky-network.ts'
 import { freePort } from '../../setup/free-port.ts'
 import { configFile, HubProcess } from '../../setup/hub-process.ts'
-import { smallDisk } from '../../setup/small-disk.ts'
+import type { KeptData } from '../../setup/kept-data.ts'
 import type { Entry, FinalState, Kept, Restore } from './checker.ts'
 
 const STREAMS = [
@@ -31,7 +30,6 @@ const QUEUES = [
 const GROUPS = 10
 /** Looks at what the reader has noted, 20 ms apart. */
 const MOST_LOOKS = 1000
-const DISK_MB = 24
 const CLOCK = fileURLToPath(new URL('./moved-clock.js', import.meta.url))
 /** Short, so that a half-open connection is noticed within a round. */
 const PING_INTERVAL_MS = 400
@@ -39,19 +37,14 @@ const PING_INTERVAL_MS = 400
 export const ROLES = ['publisher', 'worker', 'reader'] as const
 export type Role = (typeof ROLES)[number]
 
-/** A hub with its clients, every one a process, and the network and the disk between them. */
+/** A hub with its clients, every one a process, and the network between them. */
 export class World {
   readonly network: FlakyNetwork
-  /** Where the hub's data lie: a small disk of their own, or where that cannot be mounted, a folder. */
-  readonly disk: string
-  readonly diskIsSmall: boolean
+  readonly data: KeptData
   private readonly folder: string
-  private readonly removeDisk: () => Promise<void>
   private readonly port: number
   private readonly engine: string
   private readonly heapMb: number | undefined
-  /** The directory of the hub's data, on the disk. */
-  private data = 'data'
   private readonly restores: Restore[] = []
   private readonly crashes: string[] = []
   private hub: HubProcess | undefined = undefined
@@ -65,22 +58,24 @@ export class World {
     port: number,
     folder: string,
     network: FlakyNetwork,
-    disk: SmallDisk,
+    data: KeptData,
   ) {
     this.engine = engine
     this.heapMb = heapMb
     this.port = port
     this.folder = folder
     this.network = network
-    this.disk = disk?.path ?? folder
-    this.diskIsSmall = disk !== undefined
-    this.removeDisk = async () => disk?.remove()
+    this.data = data
   }
 
-  static async start(engine: string, heapMb: number | undefined): Promise<World> {
+  static async start(
+    engine: string,
+    heapMb: number | undefined,
+    keptIn: (folder: string) => Promise<KeptData>,
+  ): Promise<World> {
     const port = await freePort()
     const folder = await mkdtemp(join(tmpdir(), 'fanfare-round-'))
-    const world = new World(engine, heapMb, port, folder, await FlakyNetwork.to(port), await smallDisk(DISK_MB))
+    const world = new World(engine, heapMb, port, folder, await FlakyNetwork.to(port), await keptIn(folder))
     await world.startHub()
     await Promise.all(
       (['publisher', 'publisher', 'worker', 'worker', 'reader'] as const).map((role) => world.hire(role)),
@@ -94,7 +89,7 @@ export class World {
       engine: this.engine,
       port: this.port,
       config,
-      data: join(this.disk, this.data),
+      data: this.data.option,
       'ping-interval-ms': PING_INTERVAL_MS,
     }
     const heap = this.heapMb === undefined ? [] : [`--max-old-space-size=${this.heapMb}`]
@@ -131,23 +126,17 @@ export class World {
     return this.restarting
   }
 
-  /** Backs the data up while the hub works, and a while later starts it on the copy. A full disk takes no copy. */
+  /** Backs the data up while the hub works, and a while later starts it on the copy. */
   restoreBackup(afterMs: number): Promise<void> {
     this.restarting = this.restarting.then(async () => {
-      const copy = `data-${this.restores.length + 1}-${Math.round(afterMs)}`
       const from = Date.now()
-      const copied = await backup(join(this.disk, this.data), join(this.disk, copy)).then(
-        () => true,
-        () => false,
-      )
-      if (copied) {
-        await new Promise((resolve) => setTimeout(resolve, afterMs))
-        await this.killHub()
-        await rm(join(this.disk, this.data), { recursive: true })
-        this.data = copy
-        await this.startUntilUp()
-        this.restores.push({ from, to: Date.now() })
-      } else await rm(join(this.disk, copy), { recursive: true, force: true })
+      const copy = await this.data.copy()
+      if (!copy) return
+      await new Promise((resolve) => setTimeout(resolve, afterMs))
+      await this.killHub()
+      await copy.use()
+      await this.startUntilUp()
+      this.restores.push({ from, to: Date.now() })
     })
     return this.restarting
   }
@@ -203,7 +192,7 @@ export class World {
     await this.network.close()
     this.hub?.signal('SIGCONT')
     await this.killHub()
-    await this.removeDisk()
+    await this.data.remove()
     await rm(this.folder, { recursive: true, force: true })
   }
 
@@ -243,8 +232,6 @@ export class World {
     return join(this.folder, `${role}.history`)
   }
 }
-
-type SmallDisk = Awaited<ReturnType<typeof smallDisk>>
 
 async function everything(client: Client, stream: string): Promise<Kept[]> {
   const { first, next } = await client.streams.show(stream)

@@ -2,8 +2,9 @@ import { pino } from 'pino'
 import type { Draft } from '../../../server/broker/broker.ts'
 import { loadBroker } from '../../../server/broker/load-broker.ts'
 import { DEFAULTS } from '../../../server/defaults.ts'
-import { encodeRest, Message } from '../../../server/topic/message.ts'
+import { encodeRest } from '../../../server/topic/message.ts'
 import type { StreamOptions } from '../../../shared/streams.ts'
+import { bareDraft } from '../../setup/drafts.ts'
 import { payload } from '../delivery-counter.ts'
 
 /** Drafts that are given to the broker at once. */
@@ -26,25 +27,6 @@ export async function fill(data: string, stream: StreamOptions, count: number, s
 }
 
 function draft(topic: string, n: number, size: number, kept: () => void, refused: (error: Error) => void): Draft {
-  const id = `fill.${n}`
-  const frame = { type: 'publish', seq: n, topic, data: payload(n, size, 0) } as const
-  return {
-    id,
-    owner: fill,
-    publisher: 'p',
-    ownId: false,
-    topic,
-    key: undefined,
-    expiresAt: undefined,
-    queues: [],
-    priority: undefined,
-    dueAt: undefined,
-    bytes: 0,
-    bytesIn: () => 0,
-    streams: [topic],
-    encode: (publishedAt, offsets) =>
-      new Message(frame, id, [topic], n, encodeRest(frame), { offsets, publishedAt }).wire.text as string,
-    kept,
-    refused,
-  }
+  const rest = encodeRest({ type: 'publish', seq: n, topic, data: payload(n, size, 0) })
+  return bareDraft({ id: `fill.${n}`, publisher: 'p', topic, route: { streams: [topic] }, rest, kept, refused })
 }

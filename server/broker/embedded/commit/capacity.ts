@@ -1,9 +1,10 @@
 import { FanfareError } from '../../../../shared/errors.ts'
 import type { Draft } from '../../broker.ts'
+import { composedBytes } from '../../compose.ts'
+import type { Waiting, WaitingPublishes } from '../../waiting.ts'
 import type { Logs } from '../logs.ts'
 import type { QueueLog } from '../queue/queue-log.ts'
 import type { DedupWindow } from './dedup-window.ts'
-import type { Waiting, WaitingPublishes } from './waiting.ts'
 
 /** What messages take in a queue. */
 interface Need {
@@ -31,15 +32,15 @@ export class Capacity {
   /** Whether a draft fits as it is, as nearly always: nothing has to make room, and no overflow is asked. */
   fits(draft: Draft, now: number): boolean {
     if (this.waiting.count > 0) return false
-    if (draft.queues.length === 0) return true
+    if (draft.route.queues.length === 0) return true
     const bytes = this.bytesOf(draft, now)
-    for (const name of draft.queues) if (!this.logs.queues.get(name)?.hasRoom(bytes)) return false
+    for (const name of draft.route.queues) if (!this.logs.queues.get(name)?.hasRoom(bytes)) return false
     return true
   }
 
   /** Whether these have to wait for the next commit: what would make room for them comes in with this one. */
   waitsForNext(drafts: readonly Draft[], now: number): boolean {
-    if (drafts.every(({ queues }) => queues.length === 0)) return false
+    if (drafts.every(({ route }) => route.queues.length === 0)) return false
     for (const [queue, { bytes, messages }] of this.needsOf(drafts, now)) {
       if (queue.takesNext(bytes, messages)) return true
     }
@@ -70,9 +71,10 @@ export class Capacity {
    */
   admit(draft: Draft, now: number, waited?: Waiting): 'admitted' | 'wait' | FanfareError {
     if (this.isKnown(draft)) return 'admitted'
-    const queues = this.logs.queuesOf(draft)
-    if (queues.length === 0 && draft.queues.length > 0 && draft.streams.length === 0) {
-      return new FanfareError('no_queue', `"${draft.queues[0]}" was deleted`)
+    const { route } = draft
+    const queues = this.logs.queuesOf(route)
+    if (queues.length === 0 && route.queues.length > 0 && route.streams.length === 0) {
+      return new FanfareError('no_queue', `"${route.queues[0]}" was deleted`)
     }
     const bytes = this.bytesOf(draft, now)
     // All are checked before any makes room: a refused publish must not cost other messages anything.
@@ -100,8 +102,8 @@ export class Capacity {
     for (const draft of drafts) {
       if (this.isKnown(draft)) continue
       const bytes = this.bytesOf(draft, now, ahead)
-      for (const name of draft.streams) ahead.set(name, (ahead.get(name) ?? 0) + 1)
-      for (const queue of this.logs.queuesOf(draft)) {
+      for (const name of draft.route.streams) ahead.set(name, (ahead.get(name) ?? 0) + 1)
+      for (const queue of this.logs.queuesOf(draft.route)) {
         const { bytes: others, messages } = needs.get(queue) ?? { bytes: 0, messages: 0 }
         needs.set(queue, { bytes: others + bytes, messages: messages + 1 })
       }
@@ -113,11 +115,11 @@ export class Capacity {
   private bytesOf(draft: Draft, now: number, ahead?: ReadonlyMap<string, number>): number {
     // By names that others chose: without a prototype.
     const offsets: Record<string, number> = Object.create(null)
-    for (const name of draft.streams) {
+    for (const name of draft.route.streams) {
       const log = this.logs.streams.get(name)
       if (log) offsets[name] = log.nextStaged + (ahead?.get(name) ?? 0)
     }
-    return draft.bytesIn(now, offsets, this.dedup.scopeOf(draft))
+    return composedBytes(draft, { publishedAt: now, offsets, scope: this.dedup.scopeOf(draft) })
   }
 
   private isKnown(draft: Draft): boolean {

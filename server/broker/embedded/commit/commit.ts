@@ -1,13 +1,20 @@
 import type { FanfareError } from '../../../../shared/errors.ts'
-import type { Draft, Settlement } from '../../broker.ts'
-import type { Change, Purpose } from '../store/store.ts'
+import type { BrokerEvents, CommittedMessage, Draft, Settlement } from '../../broker.ts'
+import { neediest, type Purpose, purposeOfEnding } from '../../rules/storage-full.ts'
+import type { Change } from '../store/store.ts'
 
 /** Maximum drafts, and maximum settlements, of one commit. */
 export const GROUP = 10_000
 
-/** A change of something other than messages. `stage` adds it to a commit and returns how to undo it if that fails. */
+/** Reports what has been declared or deleted. */
+export type Declaration = (events: BrokerEvents) => void
+
+/**
+ * A change of something other than messages. `stage` adds it to a commit and returns how to undo it if that fails; what it adds
+ * to `declarations` is reported once the commit has succeeded.
+ */
 export interface Task {
-  stage(changes: Change[], now: number): () => void
+  stage(changes: Change[], now: number, declarations: Declaration[]): () => void
   done(error?: Error): void
 }
 
@@ -30,13 +37,24 @@ export interface Waiter {
   failed(error: FanfareError): void
 }
 
+/** A message that a commit puts in its place. */
+export interface StagedMessage extends CommittedMessage {
+  /** Nothing of it is stored, so that it does not fail with the commit. */
+  readonly isFree: boolean
+}
+
 /** A commit in the making. */
 export interface Commit {
   readonly now: number
+  /** Of the declarations: drafts with an older route get a new one. */
+  readonly generation: number
   readonly changes: Change[]
   /** What to undo where it fails. */
   readonly undo: (() => void)[]
   readonly waiters: Waiter[]
+  /** What streams and queues there are changes with it: what it brings to publish waits for the next one, to be routed anew. */
+  readonly declarations: Declaration[]
+  readonly messages: StagedMessage[]
   /** How many of the group have been staged: if staging itself fails, the others have to be refused. */
   readonly taken: { tasks: number; settlements: number; publishing: number; waited: number }
 }
@@ -55,16 +73,21 @@ export interface Group {
 /** What a group needs room for: what the neediest of it does. */
 export function purposeOf({ settlements, publishing }: Group, { taken }: Commit): Purpose {
   if (taken.waited > 0 || publishing.some((each) => draftsOf(each).some(isKept))) return 'message'
-  return settlements.some(({ ending }) => ending.kind !== 'ack') ? 'failure' : 'room'
+  return neediest(settlements.map(purposeOfSettlement))
 }
 
 export function purposeOfSettlement({ ending, drafts }: Settlement): Purpose {
-  if (drafts.some(isKept)) return 'message'
-  return ending.kind === 'ack' ? 'room' : 'failure'
+  return purposeOfEnding(ending, drafts.some(isKept))
 }
 
-function isKept({ streams, queues }: Draft): boolean {
+function isKept({ route: { streams, queues } }: Draft): boolean {
   return streams.length > 0 || queues.length > 0
+}
+
+/** Ends what was not stored, or may have been. */
+export function fail(publishing: Publishing, error: FanfareError): void {
+  if (error.code === 'outcome_unknown') publishing.unknown(error)
+  else publishing.refused(error)
 }
 
 /** Refuses one of a group, in its place among the others: a publisher hears in order. */

@@ -1,11 +1,11 @@
 import type { Logger } from 'pino'
 import type { Draft } from '../../broker.ts'
+import { Identities, isForgotten } from '../../rules/identity.ts'
 import type { Logs } from '../logs.ts'
 import type { QueueLog } from '../queue/queue-log.ts'
 import { fromJson, idsKey, legacyIds, toJson, under } from '../store/keys.ts'
 import type { Change, Store } from '../store/store.ts'
 import type { StreamLog } from '../stream/stream-log.ts'
-import { Identities } from './message-identity.ts'
 import { type Acts, OperatorActs, type QueuePlace, rangesOf } from './operator-acts.ts'
 
 /** A message's places in streams and queues. */
@@ -102,7 +102,7 @@ export class DedupWindow {
   expire(now: number): void {
     let expired = 0
     for (const chapter of this.chapters) {
-      const isOver = chapter.time <= now - this.windowMs
+      const isOver = isForgotten(chapter.time, now, this.windowMs)
       if (!isOver && this.chapterOf.size <= this.limit) break
       while (chapter.forgotten < chapter.identities.length && (isOver || this.chapterOf.size > this.limit)) {
         const identity = chapter.identities[chapter.forgotten++] as string
@@ -130,8 +130,10 @@ export class DedupWindow {
   }
 
   /** What tells messages apart in a queue that have the same id; undefined if their topic does. */
-  scopeOf({ ownId, publisher, topic, queues }: Draft): string | undefined {
-    return ownId && publisher !== undefined && queues.length > 0 ? this.identities.scopeOf(publisher, topic) : undefined
+  scopeOf({ ownId, publisher, topic, route }: Draft): string | undefined {
+    return ownId && publisher !== undefined && route.queues.length > 0
+      ? this.identities.scopeOf(publisher, topic)
+      : undefined
   }
 
   add(draft: Draft, places: Places): void {

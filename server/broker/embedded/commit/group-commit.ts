@@ -3,32 +3,39 @@ import type { Logger } from 'pino'
 import type { Clock } from '../../../../shared/clock.ts'
 import { FanfareError } from '../../../../shared/errors.ts'
 import type { UnexpectedErrors } from '../../../failure/unexpected-errors.ts'
-import type { CommitStats, Draft, Settlement } from '../../broker.ts'
+import type { BrokerEvents, Draft, Settlement } from '../../broker.ts'
+import type { Purpose } from '../../rules/storage-full.ts'
+import { WaitingPublishes } from '../../waiting.ts'
 import type { Logs } from '../logs.ts'
 import type { QueueLog } from '../queue/queue-log.ts'
 import type { AppliedReads } from '../store/applied-reads.ts'
-import type { Purpose, Store } from '../store/store.ts'
+import type { Store } from '../store/store.ts'
 import { Capacity } from './capacity.ts'
 import {
   type Commit,
+  fail,
   GROUP,
   type Group,
   isSettlement,
   type Publishing,
   purposeOf,
   purposeOfSettlement,
+  type StagedMessage,
   type Task,
   type Waiter,
 } from './commit.ts'
 import type { DedupWindow } from './dedup-window.ts'
 import { Staging } from './staging.ts'
-import { WaitingPublishes } from './waiting.ts'
 
-/** Called by commits. */
-interface CommitEvents {
-  /** The queue has something to lease. */
-  ready(queue: string): void
-  committed(commit: CommitStats): void
+/** Until the hub listens. */
+const UNHEARD: BrokerEvents = {
+  messages() {},
+  ready() {},
+  streamDeclared() {},
+  streamDeleted() {},
+  queueDeclared() {},
+  queueDeleted() {},
+  committed() {},
 }
 
 /**
@@ -45,12 +52,16 @@ export class GroupCommit {
   private readonly clock: Clock
   private readonly log: Logger
   private readonly unexpected: UnexpectedErrors
-  private readonly events: CommitEvents
+  events = UNHEARD
+  /** Of the declarations. */
+  generation = 0
   private readonly staging: Staging
   readonly waiting: WaitingPublishes
   private readonly publishing: Publishing[] = []
   private readonly settlements: Settlement[] = []
   private tasks: Task[] = []
+  /** Publishes were put off for declarations: they come before the next ones. */
+  private owesPublishes = false
   private working: Promise<void> | undefined = undefined
 
   constructor(
@@ -62,7 +73,6 @@ export class GroupCommit {
     clock: Clock,
     log: Logger,
     unexpected: UnexpectedErrors,
-    events: CommitEvents,
   ) {
     this.unexpected = unexpected
     this.store = store
@@ -71,7 +81,6 @@ export class GroupCommit {
     this.dedup = dedup
     this.clock = clock
     this.log = log
-    this.events = events
     this.waiting = new WaitingPublishes(waitingLimitBytes)
     this.staging = new Staging(logs, dedup, this.waiting, new Capacity(logs, dedup, this.waiting))
   }
@@ -103,7 +112,7 @@ export class GroupCommit {
 
   /** A queue has other options or was deleted: this may be the turn of publishes that wait for it. */
   queueChanged(name: string): void {
-    this.waiting.askAll(name)
+    this.waiting.changed(name)
     if (this.waiting.hasAsked) this.work()
   }
 
@@ -143,8 +152,9 @@ export class GroupCommit {
   }
 
   private async commitNext(): Promise<void> {
-    const { tasks } = this
-    this.tasks = []
+    const tasks = this.owesPublishes ? [] : this.tasks
+    if (!this.owesPublishes) this.tasks = []
+    this.owesPublishes = false
     const waitedBytes = this.store.commitBytes
     const settlements = this.settlements.splice(0, GROUP)
     await this.commit({ tasks, settlements, publishing: this.nextPublishing(), waitedBytes })
@@ -163,7 +173,8 @@ export class GroupCommit {
 
   private async commit(group: Group): Promise<void> {
     const taken = { tasks: 0, settlements: 0, publishing: 0, waited: 0 }
-    const commit: Commit = { now: this.clock.now(), changes: [], undo: [], waiters: [], taken }
+    const lists = { changes: [], undo: [], waiters: [], declarations: [], messages: [] }
+    const commit: Commit = { now: this.clock.now(), generation: this.generation, ...lists, taken }
     try {
       this.staging.stage(group, commit, { settlements: this.settlements, publishing: this.publishing })
       if (commit.changes.length > 0) await this.keep(commit, purposeOf(group, commit))
@@ -178,8 +189,10 @@ export class GroupCommit {
       changed = this.logs.apply(commit.now)
     })
     this.unexpected.run('broker', () => this.dedup.apply(commit.now))
+    this.reportDeclarations(commit)
+    this.reportMessages(commit.messages)
     for (const waiter of commit.waiters) this.answer(waiter, undefined)
-    if (group.waitedBytes === undefined) for (const { options } of changed) this.waiting.askFirst(options.name)
+    if (group.waitedBytes === undefined) for (const { options } of changed) this.waiting.roomIn(options.name)
     this.announceReady(changed, commit.now)
   }
 
@@ -190,6 +203,17 @@ export class GroupCommit {
     const seconds = (performance.now() - start) / 1000
     const operations = taken.publishing + taken.waited + taken.settlements
     this.unexpected.run('broker', () => this.events.committed({ seconds, operations }))
+  }
+
+  private reportDeclarations({ declarations }: Commit): void {
+    if (declarations.length === 0) return
+    this.generation++
+    this.owesPublishes = this.publishing.length > 0
+    for (const declaration of declarations) this.unexpected.run('broker', () => declaration(this.events))
+  }
+
+  private reportMessages(messages: readonly StagedMessage[]): void {
+    if (messages.length > 0) this.unexpected.run('broker', () => this.events.messages(messages))
   }
 
   private announceReady(changed: readonly QueueLog[], now: number): void {
@@ -206,16 +230,16 @@ export class GroupCommit {
   /** Where some have found no room, what came along with them may still find it, or make some: a trim, an ack. */
   private async recover(error: Error, commit: Commit, group: Group, purpose: Purpose): Promise<void> {
     const full = error instanceof FanfareError && error.code === 'storage_full'
-    if (!full || purpose === 'room') return this.fail(error, commit, group)
+    if (!full || purpose === 'room') return this.undo(error, commit, group)
     const all = [...group.settlements, ...group.publishing.filter(isSettlement)]
     const settlements = all.filter((each) => purposeOfSettlement(each) !== purpose)
     const others = new Set<Task | Settlement>([...group.tasks, ...settlements])
-    this.fail(error, commit, group, others)
+    this.undo(error, commit, group, others)
     if (others.size > 0) await this.commit({ tasks: group.tasks, settlements, publishing: [], waitedBytes: undefined })
   }
 
   /** Undoes a commit, and answers all waiters except `others`. */
-  private fail(error: Error, commit: Commit, group: Group, others: ReadonlySet<object> = new Set()): void {
+  private undo(error: Error, commit: Commit, group: Group, others: ReadonlySet<object> = new Set()): void {
     const { undo, waiters, taken, now } = commit
     const { unexpected } = this
     this.reads.release()
@@ -226,16 +250,17 @@ export class GroupCommit {
     })
     unexpected.run('broker', () => this.dedup.rollback())
     // Publishes that did not fit alongside what is now undone may fit.
-    for (const { options } of changed) this.waiting.askFirst(options.name)
+    for (const { options } of changed) this.waiting.roomIn(options.name)
     const known = error instanceof FanfareError ? error : new FanfareError('storage_failed', error.message)
     this.log.error({ err: error, code: known.code, waiting: waiters.length }, 'a commit failed')
+    this.reportMessages(commit.messages.filter(({ isFree }) => isFree))
     for (const waiter of waiters) if (!others.has(waiter.of)) this.answer(waiter, known)
     // If the staging itself failed, those that it had not reached.
     for (const task of group.tasks.slice(taken.tasks)) {
       if (!others.has(task)) unexpected.run('broker', () => task.done(known))
     }
     for (const left of [...group.settlements.slice(taken.settlements), ...group.publishing.slice(taken.publishing)]) {
-      if (!others.has(left)) unexpected.run('broker', () => left.refused(known))
+      if (!others.has(left)) unexpected.run('broker', () => fail(left, known))
     }
     // What was to leave is there again.
     this.announceReady(changed, now)
@@ -245,5 +270,6 @@ export class GroupCommit {
 /** Bytes that it takes in all places together. */
 function bytesIn(publishing: Publishing): number {
   if (isSettlement(publishing)) return publishing.drafts.reduce((sum, draft) => sum + bytesIn(draft), 0)
-  return publishing.bytes * (publishing.streams.length + publishing.queues.length)
+  const { bytes, route } = publishing
+  return bytes * (route.streams.length + route.queues.length)
 }

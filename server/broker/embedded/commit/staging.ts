@@ -1,22 +1,26 @@
 import { FanfareError } from '../../../../shared/errors.ts'
 import type { Position } from '../../../../shared/streams.ts'
-import type { Draft, Settlement } from '../../broker.ts'
+import type { Draft, Placement, Settlement } from '../../broker.ts'
+import { compose } from '../../compose.ts'
+import { timeAfter } from '../../rules/retention.ts'
+import type { Waiting, WaitingPublishes } from '../../waiting.ts'
 import type { Logs } from '../logs.ts'
 import type { StreamLog } from '../stream/stream-log.ts'
 import type { Capacity } from './capacity.ts'
 import {
   type Commit,
   draftsOf,
+  fail,
   GROUP,
   type Group,
   isSettlement,
   type Publishing,
   refuse,
+  type StagedMessage,
   type Task,
   type Waiter,
 } from './commit.ts'
 import type { DedupWindow, Places } from './dedup-window.ts'
-import type { Waiting, WaitingPublishes } from './waiting.ts'
 
 /** What waits for the next commit. */
 interface Later {
@@ -56,6 +60,8 @@ export class Staging {
       commit.taken.settlements++
     }
     if (group.waitedBytes !== undefined) this.stageWaiting(commit, group.waitedBytes)
+    // They are routed anew once the hub knows what has changed.
+    if (commit.declarations.length > 0) later.publishing.unshift(...publishing.splice(0))
     while (commit.taken.publishing < publishing.length) {
       if (!this.stagePublishing(publishing[commit.taken.publishing] as Publishing, commit)) {
         later.publishing.unshift(...publishing.splice(commit.taken.publishing))
@@ -69,7 +75,7 @@ export class Staging {
 
   private stageTask(task: Task, commit: Commit): void {
     try {
-      commit.undo.push(task.stage(commit.changes, commit.now))
+      commit.undo.push(task.stage(commit.changes, commit.now, commit.declarations))
       commit.waiters.push({ of: task, succeeded: () => task.done(), failed: (error) => task.done(error) })
     } catch (error) {
       task.done(error as Error)
@@ -78,6 +84,11 @@ export class Staging {
 
   /** Stages, refuses or has wait what publishes. False: it has to wait for the next commit, with all that came after it. */
   private stagePublishing(publishing: Publishing, commit: Commit): boolean {
+    const gone = this.reroute(draftsOf(publishing), commit)
+    if (gone) {
+      refuse(publishing, gone, commit)
+      return true
+    }
     const fits =
       !isSettlement(publishing) && !this.waiting.isCutShort(publishing) && this.capacity.fits(publishing, commit.now)
     if (fits) this.stageDraft(publishing, commit)
@@ -87,18 +98,31 @@ export class Staging {
     return true
   }
 
+  /** Has drafts routed by what has been declared since; gives why one of them can no longer be published. */
+  private reroute(drafts: readonly Draft[], { generation }: Commit): FanfareError | undefined {
+    try {
+      for (const draft of drafts) if (draft.route.generation !== generation) draft.reroute()
+      return undefined
+    } catch (error) {
+      if (error instanceof FanfareError) return error
+      throw error
+    }
+  }
+
   private stageSettlement(settlement: Settlement, commit: Commit): void {
-    const { queue: name, delivery, ending, drafts } = settlement
+    const { queue: name, ending, drafts } = settlement
+    const delivery = settlement.delivery as number | undefined
     const queue = this.logs.queues.get(name)
-    if (!queue?.leases.holds(delivery)) return refuse(settlement, new FanfareError('lease_lost'), commit)
+    if (delivery === undefined || !queue?.leases.holds(delivery))
+      return refuse(settlement, new FanfareError('lease_lost'), commit)
     const refusal = this.capacity.admitAll(drafts, commit.now)
     if (refusal) return refuse(settlement, refusal, commit)
-    for (const draft of drafts) this.stageDraft(draft, commit)
+    for (const draft of drafts) this.stageDraft(draft, commit, settlement)
     this.logs.touch(queue).end(delivery, ending, commit.now)
     commit.waiters.push({
       of: settlement,
       succeeded: () => settlement.settled(),
-      failed: (error) => settlement.refused(error),
+      failed: (error) => fail(settlement, error),
     })
   }
 
@@ -113,7 +137,7 @@ export class Staging {
   /** Publishes that waited and need not any longer. */
   private stageWaiting(commit: Commit, maxBytes: number): void {
     if (this.waiting.count === 0) return
-    for (const { options } of this.logs.touchedQueues) this.waiting.askFirst(options.name)
+    for (const { options } of this.logs.touchedQueues) this.waiting.roomIn(options.name)
     const next: Waiting[] = []
     let bytes = 0
     for (const waiting of this.waiting.takeAsked()) {
@@ -125,7 +149,7 @@ export class Staging {
       const verdict = this.capacity.admit(draft, commit.now, waiting)
       if (verdict === 'wait') continue
       commit.taken.waited++
-      bytes += waiting.bytes * (draft.streams.length + draft.queues.length)
+      bytes += waiting.bytes * (draft.route.streams.length + draft.route.queues.length)
       this.waiting.remove(waiting)
       if (verdict === 'admitted') this.stageWaited(draft, commit)
       else refuse(draft, verdict, commit)
@@ -143,59 +167,109 @@ export class Staging {
     }
   }
 
-  private stageDraft(draft: Draft, commit: Commit): void {
+  /** `settlement`: the one that publishes it, and without which it is not published. */
+  private stageDraft(draft: Draft, commit: Commit, settlement?: Settlement): void {
     const known = this.dedup.find(draft)
-    const places = known ?? this.place(draft, commit.now)
-    commit.waiters.push(new WaitingDraft(draft, places, known !== undefined))
+    if (known) {
+      commit.waiters.push(new KnownDraft(draft, known, settlement))
+      return
+    }
+    const staged = this.place(draft, commit.now, settlement)
+    commit.waiters.push(staged)
+    commit.messages.push(staged)
   }
 
   /** Gives a draft its places, and adds it to them. */
-  private place(draft: Draft, now: number): Places {
+  private place(draft: Draft, now: number, settlement: Settlement | undefined): StagedDraft {
+    const { route } = draft
     // By names that others chose: without a prototype.
     const offsets: Record<string, number> = Object.create(null)
     const streams: { log: StreamLog; offset: number }[] = []
-    // Without those deleted since the draft was routed.
-    const logs = draft.streams.flatMap((name) => this.logs.streams.get(name) ?? [])
+    // Without those deleted while the draft waited.
+    const logs = route.streams.flatMap((name) => this.logs.streams.get(name) ?? [])
     // One time everywhere, and in no stream before that of an earlier message: the clock may have been set back.
-    const time = logs.reduce((latest, { newestTime }) => Math.max(latest, newestTime), now)
+    const time = logs.reduce((latest, { newestTime }) => timeAfter(newestTime, latest), now)
     for (const log of logs) {
       const offset = this.logs.touch(log).reserve(time)
       offsets[log.options.name] = offset
       streams.push({ log, offset })
     }
-    const wire = draft.encode(time, offsets, this.dedup.scopeOf(draft))
+    const into = this.logs.queuesOf(route)
+    const isKept = streams.length > 0 || into.length > 0
+    const placement = isKept ? { publishedAt: time, offsets, scope: this.dedup.scopeOf(draft) } : undefined
+    const wire = compose(draft, placement)
     const { topic, key, expiresAt, priority, dueAt } = draft
     for (const { log, offset } of streams) log.add({ offset, time, topic, key, expiresAt, wire })
-    const queues = this.logs.queuesOf(draft).map((log) => {
+    const queues = into.map((log) => {
       const offset = this.logs.touch(log).add({ time: now, topic, key, expiresAt, wire, priority, dueAt })
       return { log, offset }
     })
     const places = { streams, queues }
     this.dedup.add(draft, places)
-    return places
+    return new StagedDraft(draft, places, settlement, placement, wire)
   }
 }
 
-/** One object for each publish that waits, and no closures: there are tens of thousands a second. */
-class WaitingDraft implements Waiter {
-  readonly of: Draft
-  private readonly places: Places
+/** A draft whose answer is in sight. One object for each, and no closures: there are tens of thousands a second. */
+class AnsweredDraft implements Waiter {
+  readonly parts: Draft
+  protected readonly settlement: Settlement | undefined
+  protected readonly places: Places
   private readonly duplicate: boolean
 
-  constructor(draft: Draft, places: Places, duplicate: boolean) {
-    this.of = draft
+  constructor(draft: Draft, places: Places, settlement: Settlement | undefined, duplicate: boolean) {
+    this.parts = draft
     this.places = places
+    this.settlement = settlement
     this.duplicate = duplicate
+  }
+
+  get of(): Draft | Settlement {
+    return this.settlement ?? this.parts
   }
 
   succeeded(): void {
     const positions: Record<string, Position> = Object.create(null)
     for (const { log, offset } of this.places.streams) positions[log.options.name] = { epoch: log.epoch, offset }
     const queues = this.places.queues.map(({ log }) => log.options.name)
-    this.of.kept({ duplicate: this.duplicate, positions, queues })
+    this.parts.kept({ duplicate: this.duplicate, positions, queues })
   }
 
   failed(error: FanfareError): void {
-    this.of.refused(error)
+    fail(this.parts, error)
+  }
+}
+
+/** One that was published before. */
+class KnownDraft extends AnsweredDraft {
+  constructor(draft: Draft, places: Places, settlement: Settlement | undefined) {
+    super(draft, places, settlement, true)
+  }
+}
+
+/** One that gets its places with this commit, and its message. */
+class StagedDraft extends AnsweredDraft implements StagedMessage {
+  readonly placement: Placement | undefined
+  readonly wire: string | Uint8Array
+
+  constructor(
+    draft: Draft,
+    places: Places,
+    settlement: Settlement | undefined,
+    placement: Placement | undefined,
+    wire: string | Uint8Array,
+  ) {
+    super(draft, places, settlement, false)
+    this.placement = placement
+    this.wire = wire
+  }
+
+  get isFree(): boolean {
+    return this.placement === undefined && this.settlement === undefined
+  }
+
+  override failed(error: FanfareError): void {
+    if (this.isFree) this.succeeded()
+    else super.failed(error)
   }
 }

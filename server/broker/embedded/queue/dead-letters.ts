@@ -1,21 +1,18 @@
 import { Buffer } from 'node:buffer'
-import { encodeRecord } from '../../../../shared/codec.ts'
-import type { DeadLetter, DeadLetterFilter } from '../../../../shared/queues.ts'
-import { matchesPattern, parsePattern } from '../../../../shared/topic.ts'
-import { DEFAULT_PRIORITY, type Entry } from '../../block.ts'
+import type { DeadLetter, DeadLetterFilter, QueueOptions } from '../../../../shared/queues.ts'
 import { jsonMessage } from '../../json-message.ts'
+import { type DeathNote, excessLetters, letterCondition, lettersMeant, redriven } from '../../rules/dead-letters.ts'
 import { fromJson, letterKey, toJson, under } from '../store/keys.ts'
 import type { Change, Reader } from '../store/store.ts'
+import type { Entry } from '../stored-block.ts'
 
 /** A dead letter as it is stored: the wire form, as text or as base64 of a record. */
-export interface StoredLetter extends Omit<DeadLetter, 'letter' | 'message' | 'origin'> {
+export interface StoredLetter extends DeathNote {
   /**
    * Its sequence number in the queue. It comes first, so that a purge need not parse the payload to know it. Those that
    * earlier versions stored have none.
    */
   readonly seq?: number
-  readonly topic: string
-  readonly key: string | undefined
   readonly wire: string
   readonly binary: boolean
 }
@@ -79,16 +76,16 @@ export class DeadLetters {
     }
   }
 
-  private *between({ letters: only, through }: DeadLetterFilter, from: number, end: number): Iterable<FoundLetter> {
-    const to = through === undefined ? end : Math.min(end, through + 1)
+  private *between(filter: DeadLetterFilter, from: number, end: number): Iterable<FoundLetter> {
+    const { only, to } = lettersMeant(filter, from, end)
     if (!only) {
       for (const [key, value] of this.store.range({ from: letterKey(this.id, from), to: letterKey(this.id, to) })) {
         yield { letter: key[2] as number, value }
       }
       return
     }
-    for (const letter of [...new Set(only)].sort((a, b) => a - b)) {
-      const value = letter >= from && letter < to ? this.store.get(letterKey(this.id, letter)) : undefined
+    for (const letter of only) {
+      const value = this.store.get(letterKey(this.id, letter))
       if (value) yield { letter, value }
     }
   }
@@ -112,9 +109,9 @@ export class DeadLetters {
    * Adds to a commit what was staged; what it returns makes it so here, once the commit has succeeded. Beyond the bound the
    * oldest go, also of those that come with this commit.
    */
-  finish(changes: Change[], most: number): () => void {
+  finish(changes: Change[], options: QueueOptions): () => void {
     const { buried, removed } = this
-    let excess = Math.max(0, this.count - removed.size + buried.length - most)
+    let excess = excessLetters(this.count - removed.size + buried.length, options)
     const dropped = excess
     if (excess > 0) {
       for (const key of this.store.keys({ ...under('d', this.id), limit: excess + removed.size })) {
@@ -149,11 +146,10 @@ export function shownLetter({ letter, value }: FoundLetter, origin: string): Dea
   return { letter, message: jsonMessage(binary ? Buffer.from(wire, 'base64') : wire), ...rest, origin }
 }
 
-/** The entry that a dead letter becomes when it is redriven: after all others, of the default priority, without expiry. */
+/** The entry that a dead letter becomes when it is redriven. */
 export function entryOf({ value }: FoundLetter, now: number): Omit<Entry, 'offset' | 'back'> {
   const { wire, binary, topic, key } = storedLetter(value)
-  const message = withoutExpiry(binary ? Buffer.from(wire, 'base64') : wire)
-  return { time: now, topic, key, expiresAt: undefined, priority: DEFAULT_PRIORITY, wire: message }
+  return redriven({ topic, key }, binary ? Buffer.from(wire, 'base64') : wire, now)
 }
 
 /** The sequence number that a letter had as a message of the queue. */
@@ -167,37 +163,8 @@ function storedLetter(value: Uint8Array): StoredLetter {
   return fromJson(value) as StoredLetter
 }
 
-/** Whether a letter meets a filter; what it says of numbers has been met already. */
-function condition({ topic, key, reason, error }: DeadLetterFilter): (value: Uint8Array) => boolean {
-  const pattern = topic === undefined ? undefined : parsePattern(topic)
-  // Most of a letter is its payload: it is parsed only if something has to be compared.
-  if (!pattern && key === undefined && reason === undefined && error === undefined) return () => true
-  return (value) => {
-    const stored = storedLetter(value)
-    return (
-      (!pattern || matchesPattern(pattern, stored.topic.split('.'))) &&
-      (key === undefined || key === stored.key) &&
-      (reason === undefined || reason === stored.reason) &&
-      (error === undefined || (stored.error?.includes(error) ?? false))
-    )
-  }
-}
-
-const EXPIRES_AT = /,"expiresAt":\d+/
-/** Of a binary record: see `shared/codec.ts`. */
-const HEADER_AT = 8
-
-function withoutExpiry(wire: string | Buffer): string | Uint8Array {
-  if (typeof wire === 'string') return headWithoutExpiry(wire)
-  const payloadAt = HEADER_AT + wire.readUInt32BE(0)
-  return encodeRecord(headWithoutExpiry(wire.toString('utf8', HEADER_AT, payloadAt)), wire.subarray(payloadAt))
-}
-
-/**
- * The text of a message stays as it is otherwise: its numbers are the publisher's. The first place that looks like the
- * field is the field, if there is one: it stands before the data, and values of headers and keys are strings.
- */
-function headWithoutExpiry(json: string): string {
-  if (!EXPIRES_AT.test(json) || jsonMessage(json).expiresAt === undefined) return json
-  return json.replace(EXPIRES_AT, '')
+/** Most of a letter is its payload: it is parsed only if something has to be compared. */
+function condition(filter: DeadLetterFilter): (value: Uint8Array) => boolean {
+  const meets = letterCondition(filter)
+  return meets ? (value) => meets(storedLetter(value)) : () => true
 }

@@ -1,7 +1,13 @@
 import { Buffer } from 'node:buffer'
-import { Block } from '../../block.ts'
 import { blockKey, doneKey, under } from '../store/keys.ts'
 import type { Change, Reader } from '../store/store.ts'
+import { StoredBlock } from '../stored-block.ts'
+
+/** A message, and the sequence number of the first message of its block. */
+interface Stored {
+  readonly seq: number
+  readonly block: number
+}
 
 interface QueueBlock {
   readonly first: number
@@ -22,7 +28,7 @@ export class QueueBlocks {
   private readonly store: Reader
   private readonly id: number
   private readonly blocks = new Map<number, QueueBlock>()
-  private readonly cache = new Map<number, Block | Uint8Array>()
+  private readonly cache = new Map<number, StoredBlock | Uint8Array>()
 
   constructor(store: Reader, id: number) {
     this.store = store
@@ -30,10 +36,10 @@ export class QueueBlocks {
   }
 
   /** The messages from before that are not done, in order: their blocks and places. */
-  *load(): Iterable<readonly [Block, number]> {
+  *load(): Iterable<readonly [StoredBlock, number]> {
     for (const [key, value] of this.store.range(under('b', this.id))) {
       const first = key[2] as number
-      const block = new Block(value)
+      const block = new StoredBlock(value)
       const stored = this.store.get(doneKey(this.id, first))
       const done = stored && Buffer.from(stored)
       let left = 0
@@ -53,16 +59,22 @@ export class QueueBlocks {
   }
 
   /** The message's place in its block. */
-  find(first: number, seq: number): readonly [Block, number] {
+  find(first: number, seq: number): readonly [StoredBlock, number] {
     const kept = this.cache.get(first)
-    if (kept instanceof Block) return [kept, seq - first]
-    const block = new Block(kept ?? this.store.get(blockKey(this.id, first)) ?? new Uint8Array())
+    if (kept instanceof StoredBlock) return [kept, seq - first]
+    const block = new StoredBlock(kept ?? this.store.get(blockKey(this.id, first)) ?? new Uint8Array())
     this.keep(first, block)
     return [block, seq - first]
   }
 
+  wireOf({ block: first, seq }: Stored): string | Uint8Array {
+    const [block, at] = this.find(first, seq)
+    const wire = block.wires(at, at + 1)
+    return block.isBinary(at) ? wire : wire.toString()
+  }
+
   /** Adds to a commit that messages are done; what it returns makes it so here, once the commit has succeeded. */
-  finish(items: Iterable<{ readonly seq: number; readonly block: number }>, changes: Change[]): () => void {
+  finish(items: Iterable<Stored>, changes: Change[]): () => void {
     const drafts = new Map<QueueBlock, Buffer>()
     for (const { seq, block: first } of items) {
       const block = this.blocks.get(first)
@@ -90,7 +102,7 @@ export class QueueBlocks {
     }
   }
 
-  private keep(first: number, block: Block | Uint8Array): void {
+  private keep(first: number, block: StoredBlock | Uint8Array): void {
     if (this.cache.size >= CACHED && !this.cache.has(first)) {
       for (const oldest of this.cache.keys()) {
         this.cache.delete(oldest)

@@ -1,4 +1,4 @@
-import type { Block } from '../../block.ts'
+import type { StoredBlock } from '../stored-block.ts'
 
 /** A message of a queue, as long as it is in it. */
 export interface Item {
@@ -52,7 +52,7 @@ export function newItem(
 }
 
 /** The message at this place of a block. */
-export function storedItem(block: Block, at: number): Item {
+export function storedItem(block: StoredBlock, at: number): Item {
   const [bytes, first] = [block.wireBytes(at, at + 1), block.firstOffset]
   const [key, priority, expiresAt, dueAt] = [block.key(at), block.priority(at), block.expiresAt(at), block.dueAt(at)]
   return newItem(block.offset(at), key, priority, bytes, block.time(at), expiresAt, first, dueAt)

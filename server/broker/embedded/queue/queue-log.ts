@@ -1,16 +1,22 @@
 import { type Clock, wallTime } from '../../../../shared/clock.ts'
 import { FanfareError } from '../../../../shared/errors.ts'
-import type { DeadReason, QueueOptions, QueueStatus } from '../../../../shared/queues.ts'
-import { bytesInBody, DEFAULT_PRIORITY, type Entry, encodeBlock, inBlocks } from '../../block.ts'
+import type { QueueOptions, QueueStatus } from '../../../../shared/queues.ts'
 import type { Delivery, Ending, QueueState } from '../../broker.ts'
-import { blockKey, failureKey, fromJson, parkedKey, queueKey, toJson, under } from '../store/keys.ts'
+import { deathNote, parksGroup } from '../../rules/dead-letters.ts'
+import { type Death, fateOf, type Retry, whenExpired, whenOverflowing } from '../../rules/fate.ts'
+import { type Amount, couldTake, isWithin, makesRoom } from '../../rules/limits.ts'
+import { DEFAULT_PRIORITY, dueAfterRestart } from '../../rules/order.ts'
+import { blockKey, parkedKey, queueKey, toJson, under } from '../store/keys.ts'
 import type { Change, Reader } from '../store/store.ts'
-import { DeadLetters, type StoredLetter } from './dead-letters.ts'
+import { bytesInBody, type Entry, encodeBlock, inBlocks } from '../stored-block.ts'
+import { DeadLetters } from './dead-letters.ts'
+import { Failures, failureOf } from './failures.ts'
 import { Leases } from './leases.ts'
 import { QueueBlocks } from './queue-blocks.ts'
 import { type Item, newItem, storedItem } from './queue-item.ts'
 import { QueueSchedule } from './queue-schedule.ts'
-import { type Failure, newStage, type Stage } from './queue-stage.ts'
+import { newStage, type Stage } from './queue-stage.ts'
+import { statusOf, type Totals } from './queue-status.ts'
 
 /** What is stored of a queue beside its messages. */
 export interface QueueRecord {
@@ -19,9 +25,6 @@ export interface QueueRecord {
   next: number
   nextLetter: number
 }
-
-/** Keys of parked groups that are shown. */
-const SHOWN_PARKED = 100
 
 /**
  * One queue: what is stored of it, who has what on lease, and what comes next. Like a stream's log it stages changes,
@@ -34,10 +37,11 @@ export class QueueLog implements QueueState {
   private record: QueueRecord
   private staged: QueueRecord | undefined = undefined
   private readonly blocks: QueueBlocks
+  private readonly failures: Failures
   private readonly schedule = new QueueSchedule()
   private stage: Stage = newStage()
   bytes = 0
-  private readonly totals = { published: 0, acked: 0, redelivered: 0, dropped: 0 }
+  private readonly totals: Totals = { published: 0, acked: 0, redelivered: 0, dropped: 0 }
   private stored: boolean
   private readonly clock: Clock
 
@@ -47,6 +51,7 @@ export class QueueLog implements QueueState {
     this.clock = clock
     this.stored = stored
     this.blocks = new QueueBlocks(store, record.id)
+    this.failures = new Failures(store, record.id)
     this.letters = new DeadLetters(store, record.id)
   }
 
@@ -54,15 +59,14 @@ export class QueueLog implements QueueState {
   load(now: number): void {
     for (const [block, at] of this.blocks.load()) {
       const item = storedItem(block, at)
-      const failure = this.failureOf(item)
+      const failure = this.failures.of(item)
       let since = item.publishedAt
       if (failure) {
         const { attempts, dueAt, failedAt } = failure
         Object.assign(item, { attempts, dueAt, failed: true })
         since = failedAt ?? dueAt
       }
-      // A clock that was set back since must not make it wait for longer than was asked.
-      item.dueAt = Math.min(item.dueAt, now + Math.max(0, item.dueAt - since))
+      item.dueAt = dueAfterRestart(item.dueAt, since, now)
       this.enter(item, now)
     }
     for (const key of this.store.keys(under('p', this.id))) this.schedule.park(key[2] as string)
@@ -138,26 +142,28 @@ export class QueueLog implements QueueState {
 
   /** Whether this many messages and bytes fit, given what is staged already. */
   hasRoom(bytes: number, messages = 1): boolean {
-    const { maxMessages, maxBytes } = this.options
-    const { stage } = this
-    return this.schedule.size + stage.messages + messages <= maxMessages && this.bytes + stage.bytes + bytes <= maxBytes
+    const { schedule, stage } = this
+    return isWithin(this.options, schedule.size + stage.messages + messages, this.bytes + stage.bytes + bytes)
   }
 
-  /** Whether they could fit: now, where its overflow makes room, or where it blocks, some day. */
+  /** Whether they could fit: now, or once its overflow or its consumers have made room. */
   couldTake(bytes: number, messages = 1): boolean {
-    const { overflow, maxBytes } = this.options
-    if (overflow === 'block') return bytes <= maxBytes
-    if (overflow === 'reject') return this.hasRoom(bytes, messages)
-    return this.hasRoom(bytes - this.schedule.waitingBytes, messages - this.schedule.waiting)
+    const { waiting, waitingBytes } = this.schedule
+    return couldTake(this.options, this.held, { messages: waiting, bytes: waitingBytes }, { messages, bytes })
   }
 
   /** Whether they fit in the next commit only: what would have to make room is still coming in with this one. */
   takesNext(bytes: number, messages = 1): boolean {
-    const { overflow } = this.options
-    if (overflow === 'reject' || overflow === 'block' || this.couldTake(bytes, messages)) return false
+    if (!makesRoom(this.options.overflow) || this.couldTake(bytes, messages)) return false
     const { entries, entryBytes } = this.stage
     const { waiting, waitingBytes } = this.schedule
-    return this.hasRoom(bytes - waitingBytes - entryBytes, messages - waiting - entries.length)
+    const then = { messages: waiting + entries.length, bytes: waitingBytes + entryBytes }
+    return couldTake(this.options, this.held, then, { messages, bytes })
+  }
+
+  /** All that it holds, given what is staged already. */
+  private get held(): Amount {
+    return { messages: this.schedule.size + this.stage.messages, bytes: this.bytes + this.stage.bytes }
   }
 
   /** Takes messages from the head until those fit that it could take. */
@@ -166,8 +172,7 @@ export class QueueLog implements QueueState {
       this.stage.oldest ??= this.schedule.waitingItems()[Symbol.iterator]()
       const oldest = this.stage.oldest.next().value as Item
       this.leave(oldest)
-      if (this.options.overflow === 'dead-letter') this.bury(oldest, 'overflow', undefined, now)
-      else this.discard(oldest)
+      this.giveUp(oldest, whenOverflowing(this.options, oldest.attempts), now)
     }
   }
 
@@ -196,8 +201,8 @@ export class QueueLog implements QueueState {
       this.leases.add(id, item)
       if (item.attempts > 0) this.totals.redelivered++
       const { seq, attempts } = item
-      const lastError = this.lastErrorOf(item)
-      deliveries.push({ id, seq, wire: this.wireOfItem(item), attempt: attempts + 1, lastError })
+      const lastError = this.failures.lastErrorOf(item)
+      deliveries.push({ id, seq, wire: this.blocks.wireOf(item), attempt: attempts + 1, lastError })
       taken += item.bytes
     }
     return deliveries
@@ -215,24 +220,19 @@ export class QueueLog implements QueueState {
   /** Of a message on lease. */
   wireOf(id: number): string | Uint8Array | undefined {
     const item = this.leases.itemOf(id)
-    return item && this.wireOfItem(item)
+    return item && this.blocks.wireOf(item)
   }
 
   /** Ends a lease that is held. */
   end(id: number, ending: Ending, now: number): void {
     const item = this.leases.end(id)
     this.stage.applied.push(() => this.leases.remove(id))
-    if (ending.kind === 'ack') {
+    const fate = fateOf(ending, item.attempts, this.options, this.clock)
+    if (fate.kind === 'dead') this.bury(item, fate, now)
+    else if (fate.kind === 'retry') this.retry(item, fate, now)
+    else {
       this.finishItem(item)
       this.stage.applied.push(() => this.totals.acked++)
-    } else if (ending.kind === 'reject') {
-      this.bury(item, 'rejected', ending.error, now, item.attempts + 1)
-    } else if (ending.kind === 'suspect') {
-      this.retry(item, item.attempts, ending.error, this.backoff(item.attempts), now)
-    } else if (item.attempts + 1 >= this.options.maxAttempts) {
-      this.bury(item, 'attempts', ending.error, now, item.attempts + 1)
-    } else {
-      this.retry(item, item.attempts + 1, ending.error, ending.delayMs ?? this.backoff(item.attempts), now)
     }
   }
 
@@ -246,8 +246,7 @@ export class QueueLog implements QueueState {
   expire(now: number): void {
     for (const item of this.schedule.expired(wallTime(this.clock))) {
       this.leave(item)
-      if (this.options.onExpiry === 'dead-letter') this.bury(item, 'expired', undefined, now)
-      else this.discard(item)
+      this.giveUp(item, whenExpired(this.options, item.attempts), now)
       if (this.letters.isFull) return
     }
   }
@@ -276,28 +275,7 @@ export class QueueLog implements QueueState {
   }
 
   info(now: number, waiting: { readonly count: number; readonly bytes: number }): QueueStatus {
-    const { published, acked, redelivered, dropped } = this.totals
-    const [oldest] = this.schedule.waitingItems()
-    return {
-      ...this.options,
-      depth: this.depth,
-      ready: this.ready,
-      delayed: this.schedule.delayedCount,
-      inFlight: this.inFlight,
-      bytes: this.bytes,
-      waitingPublishes: waiting.count,
-      waitingPublishBytes: waiting.bytes,
-      oldestAgeMs: oldest ? Math.max(0, now - oldest.publishedAt) : 0,
-      readyAgeMs: Math.max(0, now - (this.oldestReadyAt ?? now)),
-      publishedTotal: published,
-      ackedTotal: acked,
-      redeliveredTotal: redelivered,
-      droppedTotal: dropped,
-      deadLetters: this.letters.count,
-      deadLettersDroppedTotal: this.letters.droppedTotal,
-      parked: this.schedule.parked(SHOWN_PARKED),
-      parkedMore: Math.max(0, this.schedule.parkedCount - SHOWN_PARKED),
-    }
+    return statusOf(this, this.schedule, this.letters, this.totals, waiting, now)
   }
 
   // Commits
@@ -312,13 +290,8 @@ export class QueueLog implements QueueState {
       this.stage.applied.push((now) => this.enterBlock(block, value, now))
     }
     if (done.length > 0) this.stage.applied.push(this.blocks.finish(done, changes))
-    for (const item of done) {
-      if (item.failed) changes.push({ key: failureKey(this.id, item.seq), value: undefined })
-    }
-    for (const [{ seq }, failure] of retried) {
-      changes.push({ key: failureKey(this.id, seq), value: toJson(failure) })
-    }
-    this.stage.applied.push(this.letters.finish(changes, (this.staged ?? this.record).options.maxDeadLetters))
+    this.failures.finish(retried, done, changes)
+    this.stage.applied.push(this.letters.finish(changes, (this.staged ?? this.record).options))
     for (const key of this.stage.parked) changes.push({ key: parkedKey(this.id, key), value: toJson(true) })
     if (this.staged || !this.stored) changes.push({ key: queueKey(this.id), value: toJson(this.staged ?? this.record) })
   }
@@ -378,64 +351,43 @@ export class QueueLog implements QueueState {
     this.stage.leaving.push(item)
   }
 
+  private giveUp(item: Item, death: Death | undefined, now: number): void {
+    if (death) this.bury(item, death, now)
+    else this.discard(item)
+  }
+
   private discard(item: Item): void {
     this.finishItem(item)
     this.stage.applied.push(() => this.totals.dropped++)
   }
 
-  private retry(item: Item, attempts: number, error: string | undefined, delayMs: number, now: number): void {
-    const dueAt = now + delayMs
-    this.stage.retried.push([item, { attempts, error, dueAt, failedAt: now }])
+  private retry(item: Item, retry: Retry, now: number): void {
+    const failure = failureOf(retry, now)
+    this.stage.retried.push([item, failure])
     this.stage.applied.push((now) => {
-      item.attempts = attempts
+      item.attempts = failure.attempts
       item.failed = true
-      this.schedule.delay(item, dueAt)
+      this.schedule.delay(item, failure.dueAt)
       this.schedule.putBack(item, now)
     })
   }
 
-  private wireOfItem({ block: first, seq }: Item): string | Uint8Array {
-    const [block, at] = this.blocks.find(first, seq)
-    const wire = block.wires(at, at + 1)
-    return block.isBinary(at) ? wire : wire.toString()
-  }
-
-  private failureOf({ seq }: Item): Failure | undefined {
-    const stored = this.store.get(failureKey(this.id, seq))
-    return stored && (fromJson(stored) as Failure)
-  }
-
-  /** Read from the store: in memory, the errors of very many messages that wait for another attempt would have no bound. */
-  private lastErrorOf(item: Item): string | undefined {
-    return item.failed ? this.failureOf(item)?.error : undefined
-  }
-
   /** Moves a message to the dead letters. */
-  private bury(item: Item, reason: DeadReason, error: string | undefined, now: number, attempts = item.attempts): void {
-    const park = this.options.onDeadLetter === 'park' && item.key !== undefined
+  private bury(item: Item, death: Death, now: number): void {
+    const park = parksGroup(this.options, item.key)
     this.finishItem(item, park)
     const [block, at] = this.blocks.find(item.block, item.seq)
     const wire = block.wires(at, at + 1)
     const binary = block.isBinary(at)
-    const stored: StoredLetter = {
-      seq: item.seq,
-      topic: block.topic(at),
-      key: item.key,
+    const { seq, key, publishedAt } = item
+    const dying = { topic: block.topic(at), key, publishedAt, lastError: this.failures.lastErrorOf(item) }
+    const note = deathNote(dying, death, now)
+    this.letters.bury(this.change().nextLetter++, {
+      seq,
       wire: wire.toString(binary ? 'base64' : 'utf8'),
       binary,
-      reason,
-      error: error ?? this.lastErrorOf(item),
-      attempts,
-      publishedAt: item.publishedAt,
-      diedAt: now,
-    }
-    this.letters.bury(this.change().nextLetter++, stored)
+      ...note,
+    })
     if (park) this.stage.parked.push(item.key as string)
-  }
-
-  /** Exponential, with half of it left to chance. */
-  private backoff(attempts: number): number {
-    const { backoffBaseMs, backoffCapMs } = this.options
-    return Math.min(backoffCapMs, backoffBaseMs * 2 ** attempts) * (0.5 + this.clock.jitter() / 2)
   }
 }

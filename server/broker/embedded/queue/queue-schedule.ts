@@ -1,5 +1,7 @@
 import { PriorityQueue } from '@datastructures-js/priority-queue'
 import Denque from 'denque'
+import { isExpired } from '../../rules/expiry.ts'
+import { isDelayed, isItsTurn, PRIORITIES } from '../../rules/order.ts'
 import type { Item } from './queue-item.ts'
 import { compact, ReadyLine, trimFront } from './ready-line.ts'
 
@@ -20,20 +22,14 @@ interface Group {
   startable: number
 }
 
-const PRIORITIES = 10
 /** Marks of messages that are gone which need no cleaning. */
 const TOLERATED_GONE = 1000
 
 /**
- * Decides what a queue delivers next. Holds no payload and does no I/O; time comes from outside.
+ * Keeps the messages of a queue in the order of `rules/order.ts`. Holds no payload and does no I/O; time comes from outside.
  *
- * What is ready goes by priority, and among equals by its place: the order in which it came. Nothing changes a place:
- * a message that was delayed, tried, given back or waiting for its group has the place that it would have after a restart.
- *
- * Messages without a key stand in line by themselves. Of those with one only the head of their group does: order in the
- * group is stronger than priority and delay, so that a head that is delayed, or is being retried, holds up what is
- * behind it and nobody else. A message that is taken out of the middle is only marked, and passed over when its turn
- * comes.
+ * Messages without a key stand in line by themselves. Of those with one only the head of their group does. A message that
+ * is taken out of the middle is only marked, and passed over when its turn comes.
  */
 export class QueueSchedule {
   /** Messages that wait, delayed ones included, and their bytes. */
@@ -79,7 +75,7 @@ export class QueueSchedule {
       const line = this.ready[priority] as ReadyLine
       for (let item = line.shift(); item; item = line.shift()) {
         // What has expired is not delivered, and waits to be let go of.
-        if (!this.mayGo(item) || (item.expiresAt !== undefined && item.expiresAt <= wall)) {
+        if (!this.mayGo(item) || isExpired(item.expiresAt, wall)) {
           this.stopStanding(item)
           continue
         }
@@ -165,7 +161,7 @@ export class QueueSchedule {
   /** Messages that wait and have expired by the machine's clock, each once; those that are not taken stay. */
   *expired(wall: number): Iterable<Item> {
     for (let item = this.expiring.front(); item; item = this.expiring.front()) {
-      if ((item.expiresAt as number) > wall) break
+      if (!isExpired(item.expiresAt, wall)) break
       this.expiring.pop()
       item.expiring = false
       if (item.state === 'waiting') yield item
@@ -256,13 +252,13 @@ export class QueueSchedule {
     if (item.state !== 'waiting') return false
     if (item.key === undefined) return true
     const group = this.groups.get(item.key) as Group
-    return !group.parked && this.headOf(group) === item
+    return isItsTurn(item, this.headOf(group), group.parked)
   }
 
   /** Puts a message in line, where it may go and does not stand there. */
   private offer(item: Item, now: number): void {
     if (item.line !== 'none' || !this.mayGo(item)) return
-    if (item.dueAt > now) {
+    if (isDelayed(item.dueAt, now)) {
       item.line = 'delayed'
       this.delayedCount++
       this.delayed.push(item)

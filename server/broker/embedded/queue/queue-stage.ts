@@ -1,14 +1,6 @@
-import type { Entry } from '../../block.ts'
+import type { Entry } from '../stored-block.ts'
+import type { Failure } from './failures.ts'
 import type { Item } from './queue-item.ts'
-
-/** What is stored of a message whose last attempt failed. */
-export interface Failure {
-  readonly attempts: number
-  readonly error: string | undefined
-  readonly dueAt: number
-  /** Hubs before did not write it. */
-  readonly failedAt?: number | undefined
-}
 
 /** What one commit changes in a queue. It takes effect once the commit has succeeded. */
 export interface Stage {

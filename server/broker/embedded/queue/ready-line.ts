@@ -1,5 +1,6 @@
 import { PriorityQueue } from '@datastructures-js/priority-queue'
 import Denque from 'denque'
+import { byPlace } from '../../rules/order.ts'
 import type { Item } from './queue-item.ts'
 
 /**
@@ -8,7 +9,7 @@ import type { Item } from './queue-item.ts'
  */
 export class ReadyLine {
   private readonly inOrder = new Denque<Item>()
-  private readonly others = new PriorityQueue<Item>((a, b) => a.seq - b.seq)
+  private readonly others = new PriorityQueue<Item>(byPlace)
 
   get length(): number {
     return this.inOrder.length + this.others.size()
@@ -17,14 +18,14 @@ export class ReadyLine {
   add(item: Item): void {
     const { inOrder } = this
     const [first, last] = [inOrder.peekFront(), inOrder.peekBack()]
-    if (!last || item.seq > last.seq) inOrder.push(item)
-    else if (item.seq < (first as Item).seq) inOrder.unshift(item)
+    if (!last || byPlace(item, last) > 0) inOrder.push(item)
+    else if (byPlace(item, first as Item) < 0) inOrder.unshift(item)
     else this.others.push(item)
   }
 
   get first(): Item | undefined {
     const [first, other] = [this.inOrder.peekFront(), this.others.front()]
-    return !other || (first && first.seq < other.seq) ? first : other
+    return !other || (first && byPlace(first, other) < 0) ? first : other
   }
 
   /** Takes the first out. */

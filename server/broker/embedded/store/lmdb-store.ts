@@ -1,11 +1,12 @@
 import { constants } from 'node:os'
 import { type Database, open, type Transaction } from 'lmdb'
 import { FanfareError } from '../../../../shared/errors.ts'
+import type { Purpose } from '../../rules/storage-full.ts'
 import { pagesNeeded, placesOf } from './commit-size.ts'
 import { type DataDirectory, type DirectoryOptions, openDataDirectory } from './data-directory.ts'
 import { PAGE_BYTES } from './database-file.ts'
 import { countFreePages } from './free-pages.ts'
-import type { Change, Key, Purpose, Range, Snapshot, Store } from './store.ts'
+import type { Change, Key, Range, Snapshot, Store } from './store.ts'
 
 /**
  * Two defaults of the package lmdb are turned off.
@@ -232,8 +233,9 @@ export class LmdbStore implements Store {
     } catch (error) {
       const { code, message } = await causeOf(error as Error)
       await this.openAgain(lastTxnId)
-      const full = FULL.includes(code)
-      throw new FanfareError(full ? 'storage_full' : 'storage_failed', this.failure ?? message)
+      // It is in the file, or may be: it failed when it was written already.
+      if (this.failure !== undefined) throw new FanfareError('outcome_unknown', this.failure)
+      throw new FanfareError(FULL.includes(code) ? 'storage_full' : 'storage_failed', message)
     }
     // Reads of this turn may hold a snapshot from before.
     this.database.resetReadTxn()

@@ -1,3 +1,5 @@
+import type { Purpose } from '../../rules/storage-full.ts'
+
 /** Ordered element by element, numbers before strings. */
 export type Key = (string | number)[]
 
@@ -16,13 +18,6 @@ export interface Range {
   readonly reverse?: boolean
 }
 
-/**
- * What a commit is for, by which it may use the last of the room. `room` lets go of something, which takes room before
- * it gives any; `failure` keeps what went wrong with a message; everything else is `message`. Each leaves room for those
- * before it, or failures would take what acks need.
- */
-export type Purpose = 'room' | 'failure' | 'message'
-
 /** What can be read. */
 export interface Reader {
   get(key: Key): Uint8Array | undefined
@@ -39,7 +34,8 @@ export interface Snapshot extends Reader {
 /**
  * Where the embedded broker keeps its bytes: one ordered map, read at once and changed in atomic steps.
  *
- * Order: commits take effect in the order of their calls. Loss: a commit that rejects has changed nothing. Ownership:
+ * Order: commits take effect in the order of their calls. Loss: a commit that rejects has changed nothing, except with `outcome_unknown`: after that the store
+ * takes no further commits. Ownership:
  * values given and returned are never changed afterwards by either side.
  */
 export interface Store extends Reader {
@@ -51,7 +47,8 @@ export interface Store extends Reader {
   /**
    * Applies all changes or none. Resolves when they are visible to reads, and as safe as the store makes them: on disk,
    * for one that has a disk. Reads may show them earlier: a reader that must not see them needs a snapshot.
-   * Rejects with `storage_full` where there is no room for its purpose, `storage_failed` for everything else.
+   * Rejects with `storage_full` if there is no room for its purpose, with `outcome_unknown` if the store cannot tell whether it was
+   * applied, and with `storage_failed` for everything else.
    */
   commit(changes: readonly Change[], purpose: Purpose): Promise<void>
   close(): Promise<void>

@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises'
 import BTree from 'sorted-btree'
-import type { Block } from '../../block.ts'
 import type { StreamState } from '../../broker.ts'
+import type { StoredBlock } from '../stored-block.ts'
 import type { LastValues } from './last-values.ts'
 import type { NewestOffsets } from './newest-offsets.ts'
 import type { StreamBlocks } from './stream-blocks.ts'
@@ -62,7 +62,7 @@ export class LastMessages {
 
   /** All topics together, from the newest message back: so that each block is read once. */
   private async walkBack({ before, first, offsets, places }: Walk): Promise<void> {
-    let block: Block | undefined
+    let block: StoredBlock | undefined
     let blocks = 0
     for (let offset = places.maxKey(); offset !== undefined && offset >= first; offset = places.maxKey()) {
       let left = places.get(offset) as number

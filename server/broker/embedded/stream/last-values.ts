@@ -1,6 +1,7 @@
-import type { Block, Entry } from '../../block.ts'
+import { isReplaced, valueName } from '../../rules/last-value.ts'
 import { fromJson, toJson, under, valueKey } from '../store/keys.ts'
 import type { Change, Reader } from '../store/store.ts'
+import type { Entry, StoredBlock } from '../stored-block.ts'
 
 /** Which values stand in a last-value stream: of each topic and key the newest, by its offset. */
 export class LastValues {
@@ -16,11 +17,11 @@ export class LastValues {
 
   /** With what is staged. */
   newestOf(topic: string, key: string | undefined): number | undefined {
-    return this.staged.get(nameOf(topic, key)) ?? this.standing(topic, key)
+    return this.staged.get(valueName(topic, key)) ?? this.standing(topic, key)
   }
 
   add(topic: string, key: string | undefined, offset: number): void {
-    this.staged.set(nameOf(topic, key), offset)
+    this.staged.set(valueName(topic, key), offset)
   }
 
   /** Of all keys of a topic. */
@@ -29,7 +30,7 @@ export class LastValues {
   }
 
   /** How many of the first entries of a block no newer value has replaced. */
-  countStanding(block: Block, entries: number): number {
+  countStanding(block: StoredBlock, entries: number): number {
     let count = 0
     for (let at = 0; at < entries; at++) {
       if (this.standing(block.topic(at), block.key(at)) === block.offset(at)) count++
@@ -37,10 +38,9 @@ export class LastValues {
     return count
   }
 
-  hideSuperseded(block: Block): void {
+  hideSuperseded(block: StoredBlock): void {
     for (let at = 0; at < block.count; at++) {
-      const standing = this.standing(block.topic(at), block.key(at))
-      if (standing !== undefined && standing > block.offset(at)) block.hide(at)
+      if (isReplaced(block.offset(at), this.standing(block.topic(at), block.key(at)))) block.hide(at)
     }
   }
 
@@ -48,7 +48,7 @@ export class LastValues {
   finish(entries: readonly Entry[], changes: Change[]): void {
     if (this.staged.size === 0) return
     for (const { topic, key, offset } of entries) {
-      if (this.staged.get(nameOf(topic, key)) !== offset) continue
+      if (this.staged.get(valueName(topic, key)) !== offset) continue
       changes.push({ key: valueKey(this.id, topic, key), value: toJson(offset) })
     }
   }
@@ -57,7 +57,7 @@ export class LastValues {
    * Loads what was stored while no reader asked for the current values; returns how many of them are replaced. A value of before
    * `first` is gone, and replaces nothing.
    */
-  index(block: Block, first: number, changes: Change[]): number {
+  index(block: StoredBlock, first: number, changes: Change[]): number {
     let superseded = 0
     for (let at = block.find(first); at < block.count; at++) {
       const [topic, key, offset] = [block.topic(at), block.key(at), block.offset(at)]
@@ -71,12 +71,11 @@ export class LastValues {
   }
 
   /** Forgets the values of a block that is gone; says how many of them had been replaced. */
-  forget(block: Block, changes: Change[]): number {
+  forget(block: StoredBlock, changes: Change[]): number {
     let superseded = 0
     for (let at = 0; at < block.count; at++) {
       const [topic, key] = [block.topic(at), block.key(at)]
-      const newest = this.newestOf(topic, key)
-      if (newest !== undefined && newest > block.offset(at)) superseded++
+      if (isReplaced(block.offset(at), this.newestOf(topic, key))) superseded++
       else changes.push({ key: valueKey(this.id, topic, key), value: undefined })
     }
     return superseded
@@ -91,9 +90,4 @@ export class LastValues {
     const stored = this.store.get(valueKey(this.id, topic, key))
     return stored && (fromJson(stored) as number)
   }
-}
-
-/** Topics have no spaces. */
-function nameOf(topic: string, key: string | undefined): string {
-  return `${topic} ${key ?? ''}`
 }

@@ -1,8 +1,8 @@
 import { RecentMap } from '../../../../shared/recent-map.ts'
 import { matchesPattern } from '../../../../shared/topic.ts'
-import type { Block } from '../../block.ts'
 import { fromJson, newestFrom, newestKey, toJson } from '../store/keys.ts'
 import type { Change, Reader } from '../store/store.ts'
+import type { StoredBlock } from '../stored-block.ts'
 
 /** Topics of which the newest offset is remembered at least, those that were used last. */
 const REMEMBERED_TOPICS = 5_000
@@ -60,7 +60,7 @@ export class NewestOffsets {
   }
 
   /** What points to messages of a block that is gone goes too, or topics that came once would be kept for ever. */
-  forget(block: Block, changes: Change[]): void {
+  forget(block: StoredBlock, changes: Change[]): void {
     for (const topic of block.topics) {
       if ((this.newestOf(topic) ?? 0) > block.lastOffset) continue
       this.remembered.delete(topic)

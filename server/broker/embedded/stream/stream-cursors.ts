@@ -1,4 +1,6 @@
+import { FORBIDDEN_KEY } from '../../../../shared/forbidden-keys.ts'
 import type { CursorInfo, Position } from '../../../../shared/streams.ts'
+import type { CursorRange } from '../../broker.ts'
 import { cursorKey, cursorsFrom, fromJson, toJson } from '../store/keys.ts'
 import type { Change, Reader } from '../store/store.ts'
 
@@ -13,6 +15,8 @@ interface StoredCursor extends Position {
   readonly at?: number
 }
 
+/** Cursors that the status of a stream shows; there may be thousands. */
+export const SHOWN_CURSORS = 100
 /** How often the idle ones are looked for: it reads all cursors of the stream. */
 const SWEEP_MS = 60_000
 /** A cursor that is asked for and not moved is marked as used when its mark is older than this. */
@@ -48,6 +52,12 @@ export class StreamCursors {
     }
   }
 
+  page({ after, prefix, limit }: CursorRange): CursorInfo[] {
+    const cursors: CursorInfo[] = []
+    for (const cursor of this.list(after, prefix)) if (cursors.push(cursor) >= limit) break
+    return cursors
+  }
+
   set(name: string, cursor: StoredCursor | undefined, changes: Change[]): void {
     this.staged.set(name, cursor)
     changes.push({ key: cursorKey(this.id, name), value: cursor && toJson(cursor) })
@@ -76,4 +86,14 @@ export class StreamCursors {
   settle(): void {
     this.staged.clear()
   }
+}
+
+/** Cursors as the status of a stream shows them. */
+export function shownCursors(cursors: readonly CursorInfo[]): Record<string, Position> {
+  const shown: Record<string, Position> = Object.create(null)
+  for (const { name, epoch, offset } of cursors) {
+    // One of that name, of an earlier hub, could not be sent.
+    if (name !== FORBIDDEN_KEY) shown[name] = { epoch, offset }
+  }
+  return shown
 }

@@ -1,16 +1,17 @@
 import { nanoid } from 'nanoid'
 import { FanfareError } from '../../../../shared/errors.ts'
-import { FORBIDDEN_KEY } from '../../../../shared/forbidden-keys.ts'
 import type { CursorInfo, Position, StreamInfo, StreamOptions } from '../../../../shared/streams.ts'
-import { type Block, type Entry, encodeBlock, inBlocks } from '../../block.ts'
 import type { CursorRange, StreamState } from '../../broker.ts'
+import { isWorthCompacting } from '../../rules/last-value.ts'
+import { firstByCount, isBlockOver, isTooOld, tooOldAt } from '../../rules/retention.ts'
 import { blockKey, streamKey, toJson } from '../store/keys.ts'
 import type { Change, Reader } from '../store/store.ts'
+import { type Entry, encodeBlock, inBlocks, type StoredBlock } from '../stored-block.ts'
 import { LastMessages } from './last-messages.ts'
 import { LastValues } from './last-values.ts'
 import { NewestOffsets } from './newest-offsets.ts'
 import { StreamBlocks } from './stream-blocks.ts'
-import { type CursorLimits, StreamCursors } from './stream-cursors.ts'
+import { type CursorLimits, SHOWN_CURSORS, StreamCursors, shownCursors } from './stream-cursors.ts'
 
 /** What is stored of a stream beside its messages; replaced as a whole by every commit that changes it. */
 export interface StreamRecord {
@@ -41,10 +42,6 @@ interface OldestBlock {
  * yet to remove more than it adds.
  */
 const BLOCKS_PER_COMMIT = 32
-/** Cursors that `info` shows; there may be thousands. */
-const SHOWN_CURSORS = 100
-/** A last-value stream is compacted when so many messages, and more than half, have been replaced. */
-const WORTH_COMPACTING = 1000
 
 /**
  * The log of one stream. Changes are *staged* on a copy of its record and take effect when the commit has succeeded
@@ -128,7 +125,7 @@ export class StreamLog implements StreamState {
     const { bytes, options } = this.record
     if (this.hasMore) return 0
     if (bytes === 0) return Number.POSITIVE_INFINITY
-    return this.oldest ? this.oldest.time + options.maxAgeMs + 1 : 0
+    return this.oldest ? tooOldAt(this.oldest.time, options) : 0
   }
 
   /** Whether the last commit has left something that the next one can go on with. */
@@ -235,7 +232,7 @@ export class StreamLog implements StreamState {
   // Reading
 
   /** The block in which an offset lies, or the next one; values that have been replaced are hidden. */
-  read(offset: number): Block | undefined {
+  read(offset: number): StoredBlock | undefined {
     const block = this.blocks.at(offset)
     if (block && this.options.lastValue) this.values.hideSuperseded(block)
     return block
@@ -261,15 +258,11 @@ export class StreamLog implements StreamState {
 
   info(): StreamInfo {
     const { options, epoch, first, next, bytes, cursors: cursorCount } = this.record
-    const cursors: Record<string, Position> = Object.create(null)
-    for (const { name, epoch, offset } of this.listCursors({ limit: SHOWN_CURSORS })) {
-      // One of that name, of an earlier hub, could not be sent.
-      if (name !== FORBIDDEN_KEY) cursors[name] = { epoch, offset }
-    }
     const oldest = first < next ? this.blocks.at(first) : undefined
     const oldestAt = oldest?.time(Math.min(oldest.find(first), oldest.count - 1))
     const newestAt = first < next ? this.record.lastTime : undefined
     const messages = this.countMessages(this.staleCount())
+    const cursors = shownCursors(this.listCursors({ limit: SHOWN_CURSORS }))
     return { ...options, epoch, first, next, messages, bytes, oldestAt, newestAt, cursorCount, cursors }
   }
 
@@ -296,11 +289,8 @@ export class StreamLog implements StreamState {
     return this.cursors.needsMark(name, now)
   }
 
-  listCursors({ after, prefix, limit }: CursorRange): CursorInfo[] {
-    const cursors: CursorInfo[] = []
-    if (this.record.cursors === 0) return cursors
-    for (const cursor of this.cursors.list(after, prefix)) if (cursors.push(cursor) >= limit) break
-    return cursors
+  listCursors(range: CursorRange): CursorInfo[] {
+    return this.record.cursors === 0 ? [] : this.cursors.page(range)
   }
 
   private stage(): StreamRecord {
@@ -327,7 +317,7 @@ export class StreamLog implements StreamState {
     changes.push({ key: blockKey(this.id, (entries[0] as Entry).offset), value })
   }
 
-  private removeBlock(block: Block, changes: Change[]): void {
+  private removeBlock(block: StoredBlock, changes: Change[]): void {
     this.stage().bytes -= block.bytes
     changes.push({ key: blockKey(this.id, block.firstOffset), value: undefined })
   }
@@ -335,27 +325,25 @@ export class StreamLog implements StreamState {
   /** Removes what is too old, too much or too many; blocks that hold nothing else go, others are skipped in part. */
   private retain(changes: Change[], now: number, most: number): void {
     const record = this.stage()
-    const { maxAgeMs, maxBytes, maxMessages } = record.options
-    const oldestKept = now - maxAgeMs
-    if (maxMessages !== undefined) record.first = Math.max(record.first, record.next - maxMessages)
-    // Blocks go whole. The newest one stays, or a stream smaller than a block would lose all that it has at once.
-    const isOver = (lastOffset: number) =>
-      lastOffset < record.first || (record.bytes > maxBytes && lastOffset + 1 < record.next)
+    const { options } = record
+    record.first = firstByCount(record, options)
+    const stays = ({ lastOffset, time }: OldestBlock) =>
+      !isTooOld(time, now, options) && !isBlockOver(lastOffset, record, options)
     this.retainsMore = false
     // What this commit removes is still in the store.
     for (let removed = 0, from = 0; removed < most; removed++) {
-      if (this.oldest && this.oldest.time >= oldestKept && !isOver(this.oldest.lastOffset)) return
+      if (this.oldest && stays(this.oldest)) return
       const block = this.blocks.oldestFrom(from)
       if (!block) return
       const { lastOffset } = block
-      if (!isOver(lastOffset) && block.time(block.count - 1) >= oldestKept) return this.skipInto(block, oldestKept)
+      if (stays({ lastOffset, time: block.time(block.count - 1) })) return this.skipInto(block, now)
       this.removeOldest(block, changes)
       from = lastOffset + 1
     }
     this.retainsMore = true
   }
 
-  private removeOldest(block: Block, changes: Change[]): void {
+  private removeOldest(block: StoredBlock, changes: Change[]): void {
     const record = this.stage()
     this.removeBlock(block, changes)
     this.topics.forget(block, changes)
@@ -370,11 +358,11 @@ export class StreamLog implements StreamState {
   }
 
   /** The oldest block stays, and those of its messages that are too old count no more. */
-  private skipInto(block: Block, oldestKept: number): void {
+  private skipInto(block: StoredBlock, now: number): void {
     const record = this.stage()
     const start = block.find(record.first)
     let at = start
-    while (block.time(at) < oldestKept) at++
+    while (isTooOld(block.time(at), now, record.options)) at++
     if (at > start) record.first = block.offset(at)
     this.oldest = { lastOffset: block.lastOffset, time: block.time(at) }
   }
@@ -392,8 +380,7 @@ export class StreamLog implements StreamState {
   /** Rewrites some blocks without the values that have been replaced. */
   private compact(changes: Change[]): void {
     const record = this.stage()
-    const worthIt = record.superseded > WORTH_COMPACTING && record.superseded * 2 > record.entries
-    if (!worthIt && this.compactFrom === 0) return
+    if (!isWorthCompacting(record.entries, record.superseded) && this.compactFrom === 0) return
     // What retention has let go of in this commit is still in the store.
     const from = Math.max(this.compactFrom, record.first)
     const { blocks, scanned, end } = this.blocks.between(from, this.next, BLOCKS_PER_COMMIT)

@@ -1,6 +1,8 @@
 import { Buffer } from 'node:buffer'
 import { crc32 } from 'node:zlib'
-import { FanfareError } from '../../shared/errors.ts'
+import { FanfareError } from '../../../shared/errors.ts'
+import type { Block } from '../broker.ts'
+import { DEFAULT_PRIORITY } from '../rules/order.ts'
 
 /** What a block keeps of a message beside its wire form. */
 export interface Entry {
@@ -42,9 +44,6 @@ interface Columns {
 /** Bytes of wire forms after which a block takes no further entry. */
 const BLOCK_BYTES = 64 * 1024
 
-/** Of a message that does not say. */
-export const DEFAULT_PRIORITY = 4
-
 const PREFIX_BYTES = 8
 const COMMA = 0x2c
 
@@ -53,7 +52,7 @@ const COMMA = 0x2c
  * forms back to back. A text is followed by a comma and a record by nothing, so that any stretch of one kind is the
  * inside of a WebSocket message as it stands: replay copies bytes.
  */
-export class Block {
+export class StoredBlock implements Block {
   readonly count: number
   readonly bytes: number
   private readonly columns: Columns
@@ -165,6 +164,11 @@ export class Block {
     return low
   }
 
+  wire(at: number): string | Uint8Array {
+    const wire = this.wires(at, at + 1)
+    return this.isBinary(at) ? wire : wire.toString()
+  }
+
   entry(at: number): Entry {
     return {
       offset: this.offset(at),
@@ -173,7 +177,7 @@ export class Block {
       key: this.key(at),
       expiresAt: this.expiresAt(at),
       back: this.back(at),
-      wire: this.isBinary(at) ? this.wires(at, at + 1) : this.wires(at, at + 1).toString(),
+      wire: this.wire(at),
     }
   }
 }

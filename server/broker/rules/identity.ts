@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { Draft } from '../../broker.ts'
+import type { Draft } from '../broker.ts'
 
 /** Bytes of a scope's hash that are kept: too many for anyone to find a topic that collides with another's. */
 const SCOPE_BYTES = 12
@@ -38,4 +38,9 @@ export class Identities {
     this.remembered++
     return scope
   }
+}
+
+/** Whether an id that was published at a time is forgotten: it may be published again as another message. */
+export function isForgotten(time: number, now: number, windowMs: number): boolean {
+  return time <= now - windowMs
 }

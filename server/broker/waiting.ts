@@ -1,4 +1,4 @@
-import type { Draft } from '../../broker.ts'
+import type { Draft } from './broker.ts'
 
 /** A publish that waits, and its places in lines. */
 export interface Waiting {
@@ -53,9 +53,10 @@ class Line {
 }
 
 /**
- * The publishes that wait for room in queues. Each stands in several lines: one for each of its queues, and one for its
- * owner and topic. `Capacity` decides whether it is their turn. This class knows which ones have to be asked again,
- * so that a commit does no work for queues and publishes to which nothing has happened.
+ * The publishes that wait for room in queues, on the publisher's side: it knows neither queues nor a store, and serves any
+ * broker. Each stands in several lines: one for each of its queues, and one for its owner and topic. The broker reports
+ * where there may be room (`roomIn`) and what has changed (`changed`), and asks those again that `takeAsked` gives;
+ * nothing is done for queues and publishes to which nothing has happened.
  */
 export class WaitingPublishes {
   count = 0
@@ -78,7 +79,7 @@ export class WaitingPublishes {
     const places: Place[] = []
     const waiting: Waiting = { draft, bytes, places }
     places.push(this.lineOf(draft).join(waiting))
-    for (const name of draft.queues) places.push(this.lineTo(name).join(waiting))
+    for (const name of draft.route.queues) places.push(this.lineTo(name).join(waiting))
     this.count++
     this.bytes += bytes
   }
@@ -100,10 +101,10 @@ export class WaitingPublishes {
   }
 
   /** Whether an earlier publish of the same owner and topic waits, or one for a queue whose line counts. */
-  isBehind({ owner, topic, queues }: Draft, counts: (queue: string) => boolean): boolean {
+  isBehind({ owner, topic, route }: Draft, counts: (queue: string) => boolean): boolean {
     if (this.count === 0) return false
     if (this.byOwner.get(owner)?.has(topic)) return true
-    return queues.some((name) => this.byQueue.has(name) && counts(name))
+    return route.queues.some((name) => this.byQueue.has(name) && counts(name))
   }
 
   /** Whether a publish that waits is the first of its owner and topic, and of each queue whose line counts. */
@@ -126,14 +127,14 @@ export class WaitingPublishes {
     this.asked.add(waiting)
   }
 
-  /** The queue may have room again. */
-  askFirst(queue: string): void {
+  /** The queue may have room again: its first is asked, and each that follows once the one before it has left. */
+  roomIn(queue: string): void {
     const first = this.byQueue.get(queue)?.first
     if (first) this.asked.add(first.waiting)
   }
 
   /** The queue has other options, or was deleted. */
-  askAll(queue: string): void {
+  changed(queue: string): void {
     for (const waiting of this.byQueue.get(queue)?.all() ?? []) this.asked.add(waiting)
   }
 

@@ -1,0 +1,40 @@
+import { Buffer } from 'node:buffer'
+import { encodeRecord } from '../../shared/codec.ts'
+import { FORBIDDEN_KEY } from '../../shared/forbidden-keys.ts'
+import type { Offsets } from '../../shared/streams.ts'
+import type { MessageParts, Placement } from './broker.ts'
+
+/**
+ * Composes the wire form of a message: text, or for a payload of bytes the record of a binary WebSocket message. Whoever
+ * knows the places of a message composes it: the broker before it stores a message, a hub for what nothing keeps.
+ */
+export function compose(
+  { id, topic, rest, payload }: Pick<MessageParts, 'id' | 'topic' | 'rest' | 'payload'>,
+  placement: Placement | undefined,
+): string | Uint8Array {
+  const json = `${head(id, topic, placement)}${rest}}`
+  return payload === undefined ? json : encodeRecord(json, payload)
+}
+
+/** What the wire form takes in a queue, in bytes: the one measure of a queue. */
+export function composedBytes({ id, topic, bytes }: MessageParts, placement: Placement): number {
+  return Buffer.byteLength(head(id, topic, placement)) + bytes
+}
+
+/** The fields that hub and broker give a message. By hand, because it is the hot path: id and topic hold nothing that JSON escapes. */
+function head(id: string, topic: string, placement: Placement | undefined): string {
+  let json = `{"type":"message","id":"${id}","topic":"${topic}"`
+  if (placement?.scope !== undefined) json += `,"scope":"${placement.scope}"`
+  if (placement) json += `${offsetsField(placement.offsets)},"publishedAt":${placement.publishedAt}`
+  return json
+}
+
+/** Nothing where no stream has it; names of streams hold nothing that JSON escapes. */
+function offsetsField(offsets: Offsets): string {
+  let json = ''
+  for (const name in offsets) {
+    // An earlier hub may have declared a stream of that name.
+    if (name !== FORBIDDEN_KEY) json += `${json === '' ? ',"offsets":{' : ','}"${name}":${offsets[name]}`
+  }
+  return json === '' ? '' : `${json}}`
+}

@@ -1,0 +1,4 @@
+/** Whether a message must not be delivered anymore. `wall` is the machine's clock, as publishers see theirs. */
+export function isExpired(expiresAt: number | undefined, wall: number): boolean {
+  return expiresAt !== undefined && expiresAt <= wall
+}

@@ -1,0 +1,60 @@
+import type { DeadReason, QueueOptions } from '../../../shared/queues.ts'
+import type { Ending } from '../broker.ts'
+
+/** What becomes of a message when its lease ends. */
+export type Fate = { readonly kind: 'done' } | Retry | Death
+
+/** It waits for another attempt. */
+export interface Retry {
+  readonly kind: 'retry'
+  /** Attempts that have failed so far. */
+  readonly attempts: number
+  readonly error: string | undefined
+  readonly delayMs: number
+}
+
+/** It becomes a dead letter. */
+export interface Death {
+  readonly kind: 'dead'
+  readonly reason: DeadReason
+  /** Attempts that were made. */
+  readonly attempts: number
+  /** The error of this attempt; undefined: the error of the last attempt that failed. */
+  readonly error: string | undefined
+}
+
+type Retries = Pick<QueueOptions, 'maxAttempts' | 'backoffBaseMs' | 'backoffCapMs'>
+type Chance = { jitter(): number }
+
+const DONE: Fate = { kind: 'done' }
+
+/**
+ * What a lease ends in. An ack takes the message out. A nack is a failed attempt, and the last one makes a dead letter. So
+ * does a reject, whatever attempts are left. A suspect waits like a failed attempt and is not charged for it.
+ *
+ * @param attempts those that failed before this one
+ */
+export function fateOf(ending: Ending, attempts: number, options: Retries, chance: Chance): Fate {
+  if (ending.kind === 'ack') return DONE
+  const { kind, error } = ending
+  if (kind === 'reject') return { kind: 'dead', reason: 'rejected', attempts: attempts + 1, error }
+  if (kind === 'suspect') return { kind: 'retry', attempts, error, delayMs: backoffMs(attempts, options, chance) }
+  if (attempts + 1 >= options.maxAttempts) return { kind: 'dead', reason: 'attempts', attempts: attempts + 1, error }
+  const delayMs = ending.delayMs ?? backoffMs(attempts, options, chance)
+  return { kind: 'retry', attempts: attempts + 1, error, delayMs }
+}
+
+/** What becomes of a message that has expired; undefined: it is dropped. */
+export function whenExpired({ onExpiry }: Pick<QueueOptions, 'onExpiry'>, attempts: number): Death | undefined {
+  return onExpiry === 'dead-letter' ? { kind: 'dead', reason: 'expired', attempts, error: undefined } : undefined
+}
+
+/** What becomes of a message that has to make room; undefined: it is dropped. */
+export function whenOverflowing({ overflow }: Pick<QueueOptions, 'overflow'>, attempts: number): Death | undefined {
+  return overflow === 'dead-letter' ? { kind: 'dead', reason: 'overflow', attempts, error: undefined } : undefined
+}
+
+/** The wait before the next attempt: it doubles from the base to the cap, and half of it is left to chance. */
+function backoffMs(attempts: number, { backoffBaseMs, backoffCapMs }: Retries, chance: Chance): number {
+  return Math.min(backoffCapMs, backoffBaseMs * 2 ** attempts) * (0.5 + chance.jitter() / 2)
+}

@@ -1,0 +1,99 @@
+import type { Broker, Delivery } from '../broker/broker.ts'
+import type { UnexpectedErrors } from '../failure/unexpected-errors.ts'
+import type { Consumer } from './consumer.ts'
+import { LEASED_AHEAD_BYTES } from './consumer-limits.ts'
+
+/**
+ * Hands out what one queue has ready. It asks the broker for all of its consumers together, one request at a time, and
+ * shares what comes: a broker that takes its time is asked once and not by each of them.
+ */
+export class Dealer {
+  private readonly queue: string
+  private readonly consumers: readonly Consumer[]
+  private readonly broker: Broker
+  private readonly unexpected: UnexpectedErrors
+  /** Who is asked first the next time. */
+  private turn = 0
+  private dealing = false
+  /** Something was ready, or has credit, since the last request. */
+  private again = false
+
+  constructor(queue: string, consumers: readonly Consumer[], broker: Broker, unexpected: UnexpectedErrors) {
+    this.queue = queue
+    this.consumers = consumers
+    this.broker = broker
+    this.unexpected = unexpected
+  }
+
+  /** Hands out what is ready, once for all that ask in this turn. */
+  deal(): void {
+    if (this.consumers.length === 0) return
+    this.again = true
+    if (this.dealing) return
+    this.dealing = true
+    queueMicrotask(() => void this.dealAll())
+  }
+
+  private async dealAll(): Promise<void> {
+    try {
+      while (this.again) {
+        this.again = false
+        while (await this.dealOnce()) {
+          // Until nothing is ready, or no consumer has credit.
+        }
+      }
+    } catch (error) {
+      this.unexpected.report('broker', error, { queue: this.queue })
+    } finally {
+      this.dealing = false
+    }
+  }
+
+  private async dealOnce(): Promise<boolean> {
+    let credit = 0
+    let hungry = 0
+    for (const consumer of this.consumers) {
+      const its = consumer.credit
+      if (its <= 0) continue
+      credit += its
+      hungry++
+    }
+    if (hungry === 0) return false
+    const deliveries = await this.broker.lease(this.queue, credit, hungry * LEASED_AHEAD_BYTES)
+    if (deliveries.length === 0) return false
+    this.handOut(deliveries)
+    return true
+  }
+
+  /**
+   * Those with nothing to do come first, and what is there is shared evenly between them; then between all that have credit. So with
+   * little work all get some, and with much of it each fills its credit.
+   */
+  private handOut(deliveries: readonly Delivery[]): void {
+    let at = this.share(deliveries, 0, ({ idle }) => idle)
+    for (let before = -1; at < deliveries.length && at > before; ) {
+      before = at
+      at = this.share(deliveries, at, ({ credit }) => credit > 0)
+    }
+    // Consumers have ended meanwhile, or their messages are larger than those of the others.
+    if (at < deliveries.length) {
+      const left = deliveries.slice(at).map(({ id }) => id)
+      this.broker.giveBack(this.queue, left)
+    }
+  }
+
+  /** Gives out deliveries from a place on, evenly; returns where the rest begins. */
+  private share(deliveries: readonly Delivery[], from: number, takesPart: (consumer: Consumer) => boolean): number {
+    const active = this.consumers.filter(takesPart)
+    if (active.length === 0) return from
+    const share = Math.ceil((deliveries.length - from) / active.length)
+    let at = from
+    let asked = 0
+    for (; asked < active.length && at < deliveries.length; asked++) {
+      const consumer = active[(this.turn + asked) % active.length] as Consumer
+      at += consumer.offer(deliveries, at, Math.min(share, consumer.credit))
+    }
+    this.turn = (this.turn + asked) % active.length
+    return at
+  }
+}

@@ -1,0 +1,44 @@
+import { Buffer } from 'node:buffer'
+import type { BrokerEvents, Draft, Route } from '../../server/broker/broker.ts'
+import { LENGTHS_BYTES } from '../../shared/codec.ts'
+
+/** What of a draft a test chooses. The rest says nothing. */
+export type DraftLike = Partial<Omit<Draft, 'route' | 'reroute' | 'bytes'>> &
+  Pick<Draft, 'id' | 'topic' | 'kept' | 'refused'> & { readonly route?: Partial<Route> }
+
+/** A draft that says only what it is given; its route stays as it is. */
+export function bareDraft({ route: { generation = 0, streams = [], queues = [] } = {}, ...like }: DraftLike): Draft {
+  const { rest = '', payload } = like
+  const route = { generation, streams, queues }
+  return {
+    publisher: undefined,
+    owner: bareDraft,
+    ownId: false,
+    key: undefined,
+    headers: undefined,
+    expiresAt: undefined,
+    priority: undefined,
+    dueAt: undefined,
+    rest,
+    payload,
+    bytes: Buffer.byteLength(rest) + (payload ? '}'.length + LENGTHS_BYTES + payload.length : '},'.length),
+    unknown: like.refused,
+    ...like,
+    route,
+    reroute: () => route,
+  }
+}
+
+/** What hears some events of a broker. */
+export function eventsWith(heard: Partial<BrokerEvents>): BrokerEvents {
+  return {
+    messages() {},
+    ready() {},
+    streamDeclared() {},
+    streamDeleted() {},
+    queueDeclared() {},
+    queueDeleted() {},
+    committed() {},
+    ...heard,
+  }
+}
