@@ -10,6 +10,7 @@ import {
   levels,
   NINE,
   notJson,
+  own,
   parsed,
   QUOTE,
   SPACE,
@@ -20,6 +21,7 @@ import {
   ZERO,
 } from './json-scanner.ts'
 import { MAX_NESTING } from './nesting.ts'
+import { plainPublish } from './plain-publish.ts'
 import { RawJson } from './raw-json.ts'
 import type { Fields } from './rules.ts'
 
@@ -36,19 +38,12 @@ let hasOtherNames = false
 let isAscii = false
 
 /**
- * Of the last frame. Those of the next one are often the same: comparing is faster than copying, and a string that was looked up before
- * has its hash already.
- */
-let lastType = ''
-let lastTopic = ''
-/** Characters of a string that is remembered. */
-const MOST_REPEATED = 255
-
-/**
  * The frames of one text message for those who pass data on: as `decodeText` gives them, except that `data` is `RawJson`, also that of what
  * an ack publishes. Throws `not_json`, `bad_frame`.
  */
 export function scanFrames(text: string, textIsAscii = false): unknown[] {
+  const plain = plainPublish(text, textIsAscii)
+  if (plain) return [plain]
   hasOtherNames = false
   const frames = scanTrusted(text, textIsAscii)
   // Rare, and so it may cost as much as it likes.
@@ -126,9 +121,9 @@ function objectIn(text: string, isFrame: boolean): unknown {
 function fieldIn(text: string, fields: Fields, isFrame: boolean): void {
   const name = nameIn(text)
   // A name that is known here is stored much faster.
-  if (name === 'type') fields['type'] = typeIn(text)
+  if (name === 'type') fields['type'] = valueIn(text)
   else if (name === 'seq') fields['seq'] = valueIn(text)
-  else if (name === 'topic') fields['topic'] = topicIn(text)
+  else if (name === 'topic') fields['topic'] = valueIn(text)
   else if (name === 'id') fields['id'] = valueIn(text)
   else if (name === 'data') fields['data'] = rawIn(text)
   else if (name === 'publish' && isFrame && text.charCodeAt(at) === BRACKET) fields[name] = listIn(text, false)
@@ -166,24 +161,6 @@ function knownNameIn(text: string): string | undefined {
 function otherNameIn(text: string): string {
   hasOtherNames = true
   return stringIn(text)
-}
-
-function typeIn(text: string): unknown {
-  if (skipString(text, lastType)) return lastType
-  const type = valueIn(text)
-  if (isRemembered(type)) lastType = type
-  return type
-}
-
-function topicIn(text: string): unknown {
-  if (skipString(text, lastTopic)) return lastTopic
-  const topic = valueIn(text)
-  if (isRemembered(topic)) lastTopic = topic
-  return topic
-}
-
-function isRemembered(value: unknown): value is string {
-  return typeof value === 'string' && value.length <= MOST_REPEATED
 }
 
 /** Goes on after a string if it is this one, without escapes. */
@@ -251,12 +228,5 @@ function stringIn(text: string): string {
   return parsed(text, start, at) as string
 }
 
-/** Slices of fewer characters are copies in V8. */
-const SLICED = 13
 /** Characters of other frames that may be kept in memory with data. */
 const MOST_AROUND = 1024
-
-/** The same characters without the text that they were cut from: an id that is remembered would keep a whole message. */
-function own(slice: string): string {
-  return slice.length < SLICED ? slice : ` ${slice}`.slice(1)
-}

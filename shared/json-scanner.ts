@@ -164,3 +164,11 @@ export function parsed(text: string, start: number, end: number): unknown {
 export function notJson(): FanfareError {
   return new FanfareError('not_json')
 }
+
+/** Slices of fewer characters are copies in V8. */
+const SLICED = 13
+
+/** The same characters without the text that they were cut from: an id that is remembered would keep a whole message. */
+export function own(slice: string): string {
+  return slice.length < SLICED ? slice : ` ${slice}`.slice(1)
+}

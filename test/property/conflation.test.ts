@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import { Inbox } from '../../client/inbox.ts'
+import { compose } from '../../server/broker/compose.ts'
 import { Backlog } from '../../server/connection/backlog.ts'
 import { Encoded } from '../../server/topic/encoded.ts'
 import { Message } from '../../server/topic/message.ts'
@@ -26,7 +27,9 @@ function ofHub(): Buffer {
     leftOut: 0,
     push(n: number, topic: string) {
       const frame = { type: 'publish', seq: 0, topic } as const
-      backlog.append(new Message(frame, `${n}`, [topic], n, new Encoded('')), [subscription], 1e9)
+      const id = `${n}`
+      const wire = new Encoded(compose({ id, topic, rest: '', payload: undefined }, undefined), undefined, id)
+      backlog.append(new Message(frame, id, [topic], n, wire), [subscription], 1e9)
     },
     take(): { n: number; topic: string } | undefined {
       const text = Buffer.concat(backlog.take(realClock, 1).batch.parts.map(({ payload }) => payload)).toString()
