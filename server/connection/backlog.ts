@@ -173,7 +173,7 @@ export class Backlog {
       builder.add(frame)
       bytes += frame.bytes
       if (entry.span) messages++
-      else if (frame.isReceipt) receipts++
+      else receipts += frame.receipts
     }
     return { batch: builder.build(), messages, receipts }
   }

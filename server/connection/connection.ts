@@ -261,7 +261,7 @@ export class Connection
 
   /** Answers to checks are as often as the hub asks, and count for no limit. */
   private withoutAnswers(values: readonly unknown[]): readonly unknown[] {
-    if (this.state !== 'ready' || !this.outbox.asksClient || !values.some(isChecked)) return values
+    if (this.state !== 'ready' || !values.some(isChecked)) return values
     return values.filter((value) => !(isChecked(value) && this.outbox.checked(value.n)))
   }
 

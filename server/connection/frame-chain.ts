@@ -2,13 +2,16 @@ import { BatchBuilder } from '../engine/batch.ts'
 import type { Encoded } from '../topic/encoded.ts'
 import type { Outgoing } from './outgoing.ts'
 
+/** Receipts that are one frame have this many bytes, and one more receipt: WebSocket messages are cut between frames. */
+const RECEIPTS_BYTES = 4096
+
 /**
  * The frames appended to an outbox in this turn, as a chain shared by all outboxes that hold the same ones. Whoever
  * stands at the same chain and appends the same frame gets the same next chain: a delivery costs one comparison, and the
  * chain is joined once for all.
  */
 export class FrameChain {
-  readonly bytes: number
+  bytes: number
   readonly count: number
   readonly first: Encoded | undefined
   readonly last: Encoded | undefined
@@ -31,6 +34,18 @@ export class FrameChain {
     return this.next
   }
 
+  /**
+   * Adds a receipt to those that the chain ends with. False: there are none, or enough. Nobody else holds a chain that ends with receipts:
+   * they are of one connection.
+   */
+  addReceipt(json: string): boolean {
+    const { last } = this
+    if (last === undefined || last.receipts === 0 || last.bytes > RECEIPTS_BYTES || this.outgoing) return false
+    last.addReceipt(json)
+    this.bytes += json.length + 1
+    return true
+  }
+
   toOutgoing(): Outgoing {
     this.outgoing ??= this.join()
     return this.outgoing
@@ -49,7 +64,7 @@ export class FrameChain {
       const frame = frames[at] as Encoded
       builder.add(frame)
       if (frame.id !== undefined) messages++
-      else if (frame.isReceipt) receipts++
+      receipts += frame.receipts
     }
     const batch = builder.build()
     const before = chain?.outgoing

@@ -24,10 +24,6 @@ export class Line {
     this.account = account
   }
 
-  get asksClient(): boolean {
-    return this.checks !== undefined
-  }
-
   get blocked(): boolean {
     return this.engineFull || this.checks?.full === true
   }

@@ -117,7 +117,7 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
     this.owner.feedFailed(subscription, error)
   }
 
-  /** Sends a frame of the hub's own, which no policy drops; of receipts, `receiptsSent` is called when the socket has them. */
+  /** Sends a frame of the hub's own, which no policy drops. */
   send(frame: HubFrame | Encoded): void {
     if (this.closed) return
     try {
@@ -125,6 +125,12 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
     } catch (error) {
       this.failed(error)
     }
+  }
+
+  /** The same for a receipt, as JSON; `receiptsSent` is called when the socket has it. */
+  sendReceipt(json: string): void {
+    if (!this.chain?.addReceipt(json)) this.send(Encoded.receipt(json))
+    else if (this.chain.bytes >= this.chainBytes) this.flush()
   }
 
   /** Call whenever the connection's subscriptions change. */
@@ -188,11 +194,6 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
   stopChecks(): void {
     this.line.stopChecks()
     this.guarded(this.drainNow)
-  }
-
-  /** Whether the client is asked what it has handled. */
-  get asksClient(): boolean {
-    return this.line.asksClient
   }
 
   /** False: the client was not asked. */

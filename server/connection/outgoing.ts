@@ -28,7 +28,6 @@ export function joined(stretches: readonly Stretch[], sub: number | undefined): 
 }
 
 export function encode(frame: HubFrame): Encoded {
-  if (frame.type === 'receipt') return Encoded.receipt(JSON.stringify(frame))
   if (!('data' in frame && frame.data instanceof Uint8Array)) return new Encoded(encodeJson(frame))
   return new Encoded(JSON.stringify({ ...frame, data: undefined }), frame.data)
 }
