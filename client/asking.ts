@@ -1,5 +1,5 @@
 import type { ContentFrame } from '../shared/content-frames.ts'
-import { errorFrom, type FanfareError } from '../shared/fanfare-error.ts'
+import { errorFrom, FanfareError } from '../shared/fanfare-error.ts'
 import type { ErrorFrame, HubFrame } from '../shared/frames.ts'
 import { Alarm } from './alarm.ts'
 import { encodeChecked } from './encode-checked.ts'
@@ -52,6 +52,8 @@ export class Asking {
   /** Ends that the hub has not confirmed. */
   readonly #ending = new Map<number, () => void>()
   #mostUnanswered = Number.POSITIVE_INFINITY
+  /** Requests that are being answered. */
+  readonly answering = new Set<Promise<void>>()
   readonly #alarm: Alarm
 
   constructor(session: Session) {
@@ -61,9 +63,10 @@ export class Asking {
 
   /**
    * Asks for it. What can be refused here is, before anything is sent: to the hub a frame of the wrong shape is a reason to close for
-   * good.
+   * good. Throws `client_closed`.
    */
   add(item: Asked): void {
+    if (this.session.state === 'closed') throw new FanfareError('client_closed')
     this.session.checkSize(encodeChecked(item.frame as ContentFrame))
     this.#items.set(item.number, item)
     // Without a connection nothing happens: the next one asks for everything.
@@ -125,8 +128,9 @@ export class Asking {
   }
 
   /** Resolves when all that is under way is done. */
-  finish(): Promise<unknown> {
-    return Promise.allSettled([...this.#items.values()].map((item) => item.finish()))
+  async finish(): Promise<void> {
+    await Promise.allSettled([...this.#items.values()].map((item) => item.finish()))
+    while (this.answering.size > 0) await Promise.allSettled(this.answering)
   }
 
   /** Ends what can be cancelled and is still under way. */

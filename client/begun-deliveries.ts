@@ -39,10 +39,6 @@ export class BegunDeliveries {
     this.#isSaid = this.#exact = false
   }
 
-  has(delivery: Delivery): boolean {
-    return this.#open.get(delivery.number) === delivery
-  }
-
   get(delivery: number): Delivery | undefined {
     return this.#open.get(delivery)
   }

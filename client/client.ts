@@ -157,8 +157,8 @@ export class Client<Topics extends object = Record<string, unknown>> {
   readonly #clock: Clock
   #failure: FanfareError | undefined
   #closing: Promise<Closed> | undefined
-  /** Since when there has been no connection; undefined where there is one, or it has been said. */
-  #awaySince: number | undefined
+  /** Since when there has been no connection, if there is none; infinite once that was reported. */
+  #awaySince: number
 
   /** @internal */
   constructor(
@@ -170,15 +170,8 @@ export class Client<Topics extends object = Record<string, unknown>> {
     checkOptions('connect', options, CLIENT_RULES)
     const { WebSocket = platformWebSocket } = options
     if (!WebSocket) throw new FanfareError('no_websocket')
-    const {
-      callTimeoutMs = CALL_TIMEOUT_MS,
-      backoff = {},
-      clock = realClock,
-      queueLimit = 10_000,
-      queueLimitBytes = 64 * 1024 * 1024,
-    } = options
+    const { callTimeoutMs = CALL_TIMEOUT_MS, backoff = {}, clock = realClock } = options
     checkOptions('connect, backoff', backoff, BACKOFF_RULES)
-    const { baseMs = 1_000, capMs = 5_000 } = backoff
     // The hub closes for good on a hello that it cannot read.
     checkFrame({ type: 'hello', client: options.name, token: options.token }, CONTENT_FRAMES)
     // One that was read from a file ends with a line feed.
@@ -188,20 +181,17 @@ export class Client<Topics extends object = Record<string, unknown>> {
     this.#callTimeoutMs = callTimeoutMs
     this.#clock = clock
     this.#awaySince = clock.now()
-    const linked = {
-      ...options,
-      WebSocket,
-      backoff: { baseMs, capMs },
-      clock,
-      token,
-      queueLimit,
-      queueLimitBytes,
-      hubGone,
-    }
-    this.#link = new Link(this.#url, linked, {
-      changed: (change) => this.#changed(change),
-      ended: () => this.#ended(),
-    })
+    this.#link = new Link(
+      this.#url,
+      { ...options, WebSocket, clock, token, hubGone },
+      {
+        changed: (change) => this.#changed(change),
+        ended: () => {
+          this.#offAbort?.()
+          this.#stateListeners.clear()
+        },
+      },
+    )
     const call = async (method: string, params?: unknown, untilSent?: boolean) =>
       this.#link.call(method, params, { timeoutMs: callTimeoutMs, untilSent })
     this.streams = new StreamAdmin(call)
@@ -266,7 +256,9 @@ export class Client<Topics extends object = Record<string, unknown>> {
     data: PayloadOf<Topics, Topic>,
     options: PublishOptions = {},
   ): Promise<Receipt> {
-    return this.#send('publish', topic, options, PUBLISH_RULES, (traced) => this.#link.publish(topic, data, traced))
+    return this.#send('publish', topic, options, PUBLISH_RULES, (traced) =>
+      this.#link.publisher.publish(topic, data, traced),
+    )
   }
 
   /**
@@ -290,10 +282,9 @@ export class Client<Topics extends object = Record<string, unknown>> {
     second: SubscribeOptions | Handler<PayloadOf<Topics, Pattern>> = {},
     third: SubscribeOptions = {},
   ): Subscription<PayloadOf<Topics, Pattern>> {
-    if (this.state === 'closed') throw new FanfareError('client_closed')
     const [handler, options] = typeof second === 'function' ? [this.#traced(second), third] : [undefined, second]
     checkOptions('subscribe', options, SUBSCRIBE_RULES)
-    return this.#link.subscribe(pattern, options, handler)
+    return this.#link.subscriptions.add(pattern, options, handler)
   }
 
   /**
@@ -343,7 +334,6 @@ export class Client<Topics extends object = Record<string, unknown>> {
     second: ConsumeOptions | DeliveryHandler<Data> = {},
     third: ConsumeOptions = {},
   ): Consumer<Data> {
-    if (this.state === 'closed') throw new FanfareError('client_closed')
     const [handler, options] = typeof second === 'function' ? [this.#traced(second, queue), third] : [undefined, second]
     checkOptions('consume', options, CONSUME_RULES)
     return this.#link.consume(queue, options, handler)
@@ -386,7 +376,6 @@ export class Client<Topics extends object = Record<string, unknown>> {
     options?: RespondOptions,
   ): Responder
   respond(pattern: string, handler: RequestHandler<never, unknown>, options: RespondOptions = {}): Responder {
-    if (this.state === 'closed') throw new FanfareError('client_closed')
     checkFunction('respond', handler)
     checkOptions('respond', options, RESPOND_RULES)
     return this.#link.respond(pattern, this.#traced(handler as RequestHandler<unknown, unknown>), options)
@@ -430,22 +419,14 @@ export class Client<Topics extends object = Record<string, unknown>> {
     for (const listener of [...this.#stateListeners]) callBack(() => listener(change))
   }
 
-  #ended(): void {
-    this.#offAbort?.()
-    this.#stateListeners.clear()
-  }
-
   /** Warns once that no hub answers, if there is no listener to report it to. */
-  #warn({ to, reason }: StateChange): void {
-    if (to === 'connected') this.#awaySince = undefined
-    else if (to === 'waiting') {
-      const awaySince = this.#awaySince ?? this.#clock.now()
-      this.#awaySince = awaySince
-      if (this.#stateListeners.size > 0 || this.#clock.now() - awaySince < WARN_AFTER_MS) return
-      this.#awaySince = Number.POSITIVE_INFINITY
-      const [why] = reason.message.split('. ')
-      console.warn(`fanfare: ${this.#url} cannot be reached (${why}). The client keeps trying.`)
-    }
+  #warn({ from, to, reason }: StateChange): void {
+    const now = this.#clock.now()
+    if (from === 'connected') this.#awaySince = now
+    if (to !== 'waiting' || this.#stateListeners.size > 0 || now - this.#awaySince < WARN_AFTER_MS) return
+    this.#awaySince = Number.POSITIVE_INFINITY
+    const [why] = reason.message.split('. ')
+    console.warn(`fanfare: ${this.#url} cannot be reached (${why}). The client keeps trying.`)
   }
 
   async #send<Options extends { readonly headers?: Headers }, Answer>(

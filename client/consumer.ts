@@ -6,6 +6,7 @@ import { type ConsumeOptions, completed, type DeliveryHandler } from './consume-
 import { Delivery, type DeliveryHost, type End, isLost } from './delivery.ts'
 import { encodeChecked } from './encode-checked.ts'
 import { Handlers } from './handlers.ts'
+import { Lull } from './lull.ts'
 import { ReceivedMessage } from './message.ts'
 import { Reader } from './reader.ts'
 import { Standing } from './standing.ts'
@@ -51,12 +52,11 @@ export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>>, 
   #cuts = 0
   /** The hub knows the frames `begin`, `return` and `stop`. */
   #saysBegun = false
-  #whenIdle: (() => void) | undefined
+  readonly #lull = new Lull()
 
   /** @internal */
   constructor(
     queue: string,
-    number: number,
     options: ConsumeOptions,
     handler: DeliveryHandler<Data> | undefined,
     asking: Asking,
@@ -64,11 +64,11 @@ export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>>, 
   ) {
     const { session } = asking
     this.queue = queue
-    this.number = number
+    this.number = session.nextNumber()
     this.#options = completed(options)
     this.#asking = asking
     this.#trace = trace
-    this.begun = new BegunDeliveries(number, session)
+    this.begun = new BegunDeliveries(this.number, session)
     this.#handlers = handler && new Handlers(handler as DeliveryHandler<unknown>, this.#options, this, session)
     this.standing = new Standing(options, !handler)
   }
@@ -100,17 +100,9 @@ export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>>, 
     if (this.#saysBegun) this.#say({ type: 'stop', consumer: this.number })
     this.#giveBack()
     this.#feed()
-    while (this.#isStopping && (this.#handlers?.running || this.#settling.size > 0)) {
-      await new Promise<void>((resolve) => {
-        this.#whenIdle = resolve
-      })
-    }
+    const underWay = () => (this.#handlers?.running ?? 0) + this.#settling.size
+    await this.#lull.after(() => this.#state === 'stopping' && underWay() > 0)
     this.cancel()
-  }
-
-  /** A method, because what may change meanwhile is no constant to the compiler. */
-  get #isStopping(): boolean {
-    return this.#state === 'stopping'
   }
 
   /** @internal Ends now, also if handlers run: their messages go back. */
@@ -122,7 +114,7 @@ export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>>, 
   }
 
   [Symbol.asyncIterator](): AsyncIterableIterator<Delivery<Data>, undefined> {
-    if (this.#handlers) throw new TypeError('A consumer with a handler cannot be read')
+    if (this.#handlers) throw new TypeError('It can be read by its handler only')
     const reader = new Reader(
       () => this.#next(),
       () => this.close(),
@@ -161,7 +153,7 @@ export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>>, 
 
   /** @internal */
   idle(): void {
-    this.#whenIdle?.()
+    this.#lull.look()
   }
 
   // What the hub says
@@ -207,7 +199,7 @@ export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>>, 
 
   /** Their time has run out. */
   #ranOut(lost: ReadonlySet<number>): void {
-    this.#waiting = this.#waiting.filter(({ number }) => !lost.has(number))
+    this.#takeOut(lost)
     this.begun.abort(new FanfareError('lease_lost'), lost)
     // The hub has heard nothing, and would send nothing.
     const free = this.#handlers?.free ?? this.#readers.some(({ waits }) => waits)
@@ -262,7 +254,7 @@ export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>>, 
     const { number } = this
     // What cannot be sent rejects.
     return new Promise((resolve, reject) => {
-      if (cuts !== this.#cuts) throw new FanfareError('lease_lost', 'The connection that it came on was lost')
+      if (cuts !== this.#cuts) throw new FanfareError('lease_lost', 'The connection was lost')
       const isPlain = end.type === 'ack' && end.publish === undefined
       // By hand, because it is the hot path, and there is nothing in it to be checked.
       const plain = `{"type":"ack","consumer":${number},"delivery":${delivery}}`
@@ -287,10 +279,15 @@ export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>>, 
 
   /** Gives back what waits here, or these of it. */
   #giveBack(these?: ReadonlySet<number>): void {
-    const waiting = this.#waiting
-    this.#waiting = waiting.filter(({ number }) => these && !these.has(number))
-    const deliveries = waiting.map(({ number }) => number).filter((number) => !these || these.has(number))
+    const deliveries = this.#takeOut(these)
     if (deliveries.length > 0 && this.#saysBegun) this.#say({ type: 'return', consumer: this.number, deliveries })
+  }
+
+  /** Those that wait no longer: all, or these. */
+  #takeOut(these?: ReadonlySet<number>): number[] {
+    const numbers = this.#waiting.map(({ number }) => number)
+    this.#waiting = this.#waiting.filter(({ number }) => these && !these.has(number))
+    return numbers.filter((number) => !these || these.has(number))
   }
 
   /** Throws `frame_too_large`. */

@@ -49,7 +49,7 @@ function faultIn(given: unknown, levels: number): string | undefined {
   let value = given
   if (typeof value === 'object' || typeof value === 'bigint') {
     if (value instanceof RawJson) return undefined
-    if (ArrayBuffer.isView(value)) return ' is bytes, which cannot be a part of JSON'
+    if (ArrayBuffer.isView(value)) return ' is bytes'
     if (typeof (value as { toJSON?: unknown } | null)?.toJSON === 'function') {
       value = (value as { toJSON(key: string): unknown }).toJSON('')
     }

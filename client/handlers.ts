@@ -39,9 +39,9 @@ export class Handlers {
     source: Source,
     session: Session,
   ) {
-    this.#source = source
     this.#handler = handler
     this.#options = options
+    this.#source = source
     this.#session = session
   }
 
@@ -53,8 +53,7 @@ export class Handlers {
   /** Handles what is there. */
   pump(): void {
     const { clock } = this.#session
-    const { concurrency } = this.#options
-    while (!this.#resting && this.running < concurrency) {
+    while (!this.#resting && this.free) {
       if (this.#turnSince === undefined) this.#beginTurn()
       const delivery = this.#source.take()
       if (!delivery) return
@@ -134,7 +133,7 @@ export class Handlers {
     const look = () => {
       const left = endsAt - clock.now()
       if (left <= 0) return done(() => this.#timedOut(delivery))
-      if (begun.has(delivery)) delivery.extend(this.#source.ackDeadlineMs)
+      if (begun.get(delivery.number) === delivery) delivery.extend(this.#source.ackDeadlineMs)
       wait(left)
     }
     // Half of the time is left for the request to arrive.
@@ -175,9 +174,7 @@ export class Handlers {
     const isLate = settled && isLost(error)
     if (onError) callBack(() => onError(error, delivery))
     else if (isLate) {
-      console.warn(
-        `Fanfare: message ${id} of queue ${queue} was handled, but its lease was lost: it may be handled again.`,
-      )
+      console.warn(`Fanfare: message ${id} of queue ${queue} may be handled again: its lease was lost`)
     }
     return isLate || onError !== undefined
   }

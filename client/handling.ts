@@ -35,8 +35,8 @@ export class Handling {
     this.#handler = handler
     this.#options = options
     this.#waits = waits
-    this.#alarm = new Alarm(waits.clock)
     this.#source = source
+    this.#alarm = new Alarm(waits.clock)
   }
 
   /** Handles a message that has just come, before which none waits. False: another is being handled. */
@@ -51,7 +51,8 @@ export class Handling {
     while (!this.#busy) {
       const item = this.#source.shift()
       if (!item) return
-      if ('gap' in item) callBack(() => this.#options.onGap?.(item.gap))
+      const { gap } = item
+      if (gap) callBack(() => this.#options.onGap?.(gap))
       else this.#handle(item, 1)
     }
   }

@@ -1,4 +1,5 @@
 import { FanfareError } from '../shared/fanfare-error.ts'
+import { textOf } from '../shared/thrown.ts'
 
 // Not by the properties of `URL`, which React Native lacks: scheme with its `s`, host, and the rest without a fragment.
 const HUB_URL = /^(?:ws|http)(s?):\/\/([^/?#\s\\]+)\/*([^#\s]*)/i
@@ -9,10 +10,10 @@ const HUB_URL = /^(?:ws|http)(s?):\/\/([^/?#\s\\]+)\/*([^#\s]*)/i
  */
 export function hubUrl(given: unknown): string {
   const { location } = globalThis as { location?: { readonly protocol: string; readonly host: string } }
-  const text = typeof given === 'string' ? given : ((given as URL | null | undefined)?.href ?? '')
+  const text = textOf(given, 'href')
   const full = /^\/(?!\/)/.test(text) && location ? `${location.protocol}//${location.host}${text}` : text
   const [, s = '', host, rest = ''] = HUB_URL.exec(full) ?? []
-  if (/[?&](access_)?token=/.test(rest)) throw new FanfareError('token_in_url', 'Give connect() the option token')
+  if (/[?&](access_)?token=/.test(rest)) throw new FanfareError('token_in_url')
   try {
     const url = host && `ws${s.toLowerCase()}://${host}/${rest}`
     // An undefined one is none, and neither is one whose host or port breaks the grammar.

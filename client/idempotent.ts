@@ -62,11 +62,8 @@ export function memoryStore(limit = 100_000): ProcessedStore {
     has: (key) => keys.has(key),
     add(key) {
       keys.add(key)
-      if (keys.size <= limit) return
-      for (const oldest of keys) {
-        keys.delete(oldest)
-        break
-      }
+      const [oldest] = keys
+      if (keys.size > limit) keys.delete(oldest as string)
     },
   }
 }

@@ -4,9 +4,10 @@ import type { Gap, Message } from './message.ts'
 export interface Delivery {
   readonly message: Message
   readonly log: object | undefined
+  readonly gap?: undefined
 }
 
-export type Item = Delivery | { readonly gap: Gap }
+export type Item = Delivery | { readonly gap: Gap; readonly message?: undefined }
 
 /** The hub sends until it has read the request to pause, and after resume all that it held: room for so many more. */
 const OVERSHOOT = 16_000
@@ -43,7 +44,7 @@ export class Inbox {
   push(item: Item): void {
     const newest = this.#newest
     const items = this.#items
-    if (newest && 'message' in item) {
+    if (newest && item.message) {
       const key = keyOf(item)
       const older = newest.get(key)
       let takenBefore = this.#taken
@@ -56,14 +57,14 @@ export class Inbox {
     }
     items.push(item)
     // The hub did not hold back in time.
-    if ('message' in item && this.size > this.#limit + OVERSHOOT) this.#replaceByGap(items.length - 1, 'client-buffer')
+    if (item.message && this.size > this.#limit + OVERSHOOT) this.#replaceByGap(items.length - 1, 'client-buffer')
   }
 
   shift(): Item | undefined {
     const item = this.#items[this.#head]
     if (!item) return undefined
     this.#forget(item)
-    if ('message' in item) this.#taken++
+    if (item.message) this.#taken++
     // Or it would be kept alive until the array is cut.
     this.#items[this.#head++] = undefined
     if (this.#head === this.#items.length || this.#head > 10_000) {
@@ -80,7 +81,7 @@ export class Inbox {
   }
 
   #forget(item: Item): void {
-    if (!this.#newest || !('message' in item)) return
+    if (!this.#newest || !item.message) return
     const key = keyOf(item)
     if (this.#newest.get(key)?.item === item) this.#newest.delete(key)
   }
@@ -97,15 +98,12 @@ export class Inbox {
   }
 
   #joinGaps(at: number): void {
-    const [first, second] = [gapIn(this.#items[at]), gapIn(this.#items[at + 1])]
+    const first = this.#items[at]?.gap
+    const second = this.#items[at + 1]?.gap
     if (!first || first.reason !== second?.reason) return
     const count = (first.count ?? 0) + (second.count ?? 0)
     this.#items.splice(at, 2, { gap: { ...first, count, to: second.to } })
   }
-}
-
-function gapIn(item: Item | undefined): Gap | undefined {
-  return item && 'gap' in item ? item.gap : undefined
 }
 
 /** The newest of each is kept: a message without a key is the newest of its topic. */

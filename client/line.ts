@@ -1,8 +1,9 @@
 import type { Timer } from '../shared/clock.ts'
 import { errorFrom, FanfareError } from '../shared/fanfare-error.ts'
 import type { HubFrame } from '../shared/frames.ts'
-import { onAbort, throwIfAborted } from './abort.ts'
+import { onAbort } from './abort.ts'
 import { Deferred } from './deferred.ts'
+import { Lull } from './lull.ts'
 import type { Session } from './session.ts'
 import { exceeds } from './writer.ts'
 
@@ -76,26 +77,23 @@ export class Room {
 export class Line {
   readonly #session: Session
   readonly #room: Room
-  readonly #nextNumber: () => number
   readonly #sent = new Map<number, Waiting>()
   #queue = new Set<Waiting>()
   /** Goes on where it was: another iterator would pass the places of all that have left the queue, for each one that is sent. */
   #next = this.#queue.values()
   #limit = 0
-  #whenIdle: (() => void) | undefined
+  readonly #lull = new Lull()
 
-  constructor(session: Session, room: Room, nextNumber: () => number) {
+  constructor(session: Session, room: Room) {
     this.#session = session
     this.#room = room
-    this.#nextNumber = nextNumber
   }
 
   /** Sends it as soon as there is a place. Throws `client_closed`, `send_buffer_full`, and the reason of the signal. */
   send<Answer>(question: Question<Answer>, { timeoutMs, untilSent = false, signal }: Patience): Promise<Answer> {
-    const seq = this.#nextNumber()
+    const seq = this.#session.nextNumber()
     const frame = question.encode(seq)
     const { clock, state } = this.#session
-    throwIfAborted(signal)
     if (state === 'closed') throw new FanfareError('client_closed')
     this.#room.check(frame)
     const answer = new Deferred<unknown>()
@@ -146,22 +144,15 @@ export class Line {
     return this.#queue.size > 0
   }
 
-  /** Those without an answer: never sent, and sent. */
-  get unsent(): number {
-    return [...this.#queue].filter(({ retry }) => !retry).length
-  }
-
-  get unanswered(): number {
-    return this.#queue.size - this.unsent + [...this.#sent.values()].filter(({ gone }) => !gone).length
+  /** Of each that has no answer, whether it was sent. */
+  get open(): boolean[] {
+    const open = [...this.#queue, ...this.#sent.values()].filter(({ gone }) => !gone)
+    return open.map(({ retry, seq }) => retry || this.#sent.has(seq))
   }
 
   /** Resolves when nothing waits and all has been answered. */
-  async idle(): Promise<void> {
-    while (this.#sent.size > 0 || this.waits) {
-      await new Promise<void>((resolve) => {
-        this.#whenIdle = resolve
-      })
-    }
+  idle(): Promise<void> {
+    return this.#lull.after(() => this.#sent.size > 0 || this.waits)
   }
 
   /**
@@ -186,7 +177,7 @@ export class Line {
     this.#sent.clear()
     this.#queue = new Set([...repeated, ...this.#queue])
     this.#next = this.#queue.values()
-    this.#whenIdle?.()
+    this.#lull.look()
   }
 
   ended(error: FanfareError): void {
@@ -195,7 +186,7 @@ export class Line {
       answer.reject(retry ? new FanfareError('connection_lost') : error)
     }
     this.#queue.clear()
-    this.#whenIdle?.()
+    this.#lull.look()
   }
 
   /** What was sent cannot be taken back: it keeps its place until it is answered, and its caller does not hear that. */
@@ -203,7 +194,7 @@ export class Line {
     waiting.answer.reject(error)
     waiting.gone = true
     if (this.#queue.delete(waiting)) this.#room.give(waiting.frame)
-    this.#whenIdle?.()
+    this.#lull.look()
   }
 
   #pump(): void {
@@ -225,6 +216,6 @@ export class Line {
       this.#sent.set(waiting.seq, waiting)
       this.#session.write(waiting.frame)
     }
-    if (this.#sent.size === 0) this.#whenIdle?.()
+    if (this.#sent.size === 0) this.#lull.look()
   }
 }

@@ -7,12 +7,10 @@ import { Consumer } from './consumer.ts'
 import { encodeChecked } from './encode-checked.ts'
 import { Line, type Patience, Room } from './line.ts'
 import { addTexts } from './message.ts'
-import { Publisher, type PublishOptions, type Receipt } from './publisher.ts'
+import { Publisher } from './publisher.ts'
 import { type RequestOptions, request } from './requests.ts'
-import { type RequestHandler, type Responder, Responders, type RespondOptions } from './responders.ts'
+import { Offer, type RequestHandler, type Responder, type RespondOptions } from './responders.ts'
 import { Session, type SessionListener, type SessionOptions, type StateChange } from './session.ts'
-import type { Handler, SubscribeOptions } from './subscribe-options.ts'
-import type { Subscription } from './subscription.ts'
 import { Subscriptions } from './subscriptions.ts'
 import { callBack } from './throw-later.ts'
 import type { Tracing } from './tracing.ts'
@@ -24,9 +22,9 @@ interface LinkOwner {
   ended(): void
 }
 
-interface LinkOptions extends Omit<SessionOptions, 'nextNumber'> {
-  readonly queueLimit: number
-  readonly queueLimitBytes: number
+interface LinkOptions extends SessionOptions {
+  readonly queueLimit?: number | undefined
+  readonly queueLimitBytes?: number | undefined
   readonly trace?: Tracing | undefined
 }
 
@@ -42,38 +40,27 @@ export interface Closed {
 export class Link implements SessionListener {
   readonly session: Session
   readonly #asking: Asking
-  readonly #subscriptions: Subscriptions
-  readonly #responders: Responders
-  readonly #publisher: Publisher
+  readonly subscriptions: Subscriptions
+  readonly publisher: Publisher
   readonly #trace: Tracing | undefined
   readonly #owner: LinkOwner
   /** Publishes and requests share the hub's window; calls have a limit of their own. */
   readonly #line: Line
   readonly #callLine: Line
   readonly #lines: readonly Line[]
-  /** One count for all that bears a number. */
-  readonly #nextNumber: () => number
 
   constructor(url: string, options: LinkOptions, owner: LinkOwner) {
-    const { queueLimit, queueLimitBytes } = options
+    const { queueLimit = 10_000, queueLimitBytes = 64 * 1024 * 1024 } = options
     this.#owner = owner
     this.#trace = options.trace
-    let last = 0
-    const nextNumber = () => ++last
-    this.#nextNumber = nextNumber
-    this.session = new Session(url, { ...options, nextNumber }, this)
+    this.session = new Session(url, options, this)
     this.#asking = new Asking(this.session)
-    this.#subscriptions = new Subscriptions(this.#asking)
-    this.#responders = new Responders(this.#asking)
+    this.subscriptions = new Subscriptions(this.#asking)
     const room = new Room(queueLimit, queueLimitBytes)
-    this.#line = new Line(this.session, room, nextNumber)
-    this.#callLine = new Line(this.session, room, nextNumber)
+    this.#line = new Line(this.session, room)
+    this.#callLine = new Line(this.session, room)
     this.#lines = [this.#line, this.#callLine]
-    this.#publisher = new Publisher(this.#line)
-  }
-
-  publish(topic: string, data: unknown, options: PublishOptions): Promise<Receipt> {
-    return this.#publisher.publish(topic, data, options)
+    this.publisher = new Publisher(this.#line)
   }
 
   request(topic: string, data: unknown, options: RequestOptions): Promise<unknown> {
@@ -92,19 +79,18 @@ export class Link implements SessionListener {
     return this.#callLine.send(call, patience)
   }
 
-  subscribe<Data>(pattern: string, options: SubscribeOptions, handler: Handler<Data> | undefined): Subscription<Data> {
-    return this.#subscriptions.add(pattern, this.#nextNumber(), options, handler)
-  }
-
   consume<Data>(queue: string, options: ConsumeOptions, handler: DeliveryHandler<Data> | undefined): Consumer<Data> {
-    const consumer = new Consumer(queue, this.#nextNumber(), options, handler, this.#asking, this.#trace)
+    const consumer = new Consumer(queue, options, handler, this.#asking, this.#trace)
     this.#asking.add(consumer)
     consumer.standing.watch(() => consumer.close())
     return consumer
   }
 
   respond(pattern: string, handler: RequestHandler<unknown, unknown>, options: RespondOptions): Responder {
-    return this.#responders.add(pattern, this.#nextNumber(), handler, options)
+    const offer = new Offer(pattern, handler, options, this.#asking)
+    this.#asking.add(offer)
+    const { ready, ended } = offer.standing
+    return { ready, ended, close: () => offer.close() }
   }
 
   opened(): void {
@@ -117,7 +103,7 @@ export class Link implements SessionListener {
   }
 
   received(frame: HubFrame, only: number | undefined): void {
-    if (frame.type === 'message') this.#subscriptions.message(frame, only)
+    if (frame.type === 'message') this.subscriptions.message(frame, only)
     else if ('seq' in frame) for (const line of this.#lines) line.answered(frame)
     else if (frame.type === 'error') this.#asking.refused(frame)
     else if ('sub' in frame || 'consumer' in frame) this.#asking.received(frame)
@@ -147,17 +133,15 @@ export class Link implements SessionListener {
       await within(session.clock, timeoutMs, this.#idle())
       this.#asking.cancel()
     }
-    const sum = (count: (line: Line) => number) => lines.map(count).reduce((a, b) => a + b)
-    const unsent = sum((line) => line.unsent)
-    const unanswered = sum((line) => line.unanswered)
+    const open = lines.flatMap((line) => line.open)
+    const unanswered = open.filter(Boolean).length
     await session.close()
-    return { unsent, unanswered }
+    return { unsent: open.length - unanswered, unanswered }
   }
 
   /** Handlers first: what they publish and ask belongs to what was under way. */
   async #idle(): Promise<void> {
     await this.#asking.finish()
-    await this.#responders.idle()
     await Promise.all(this.#lines.map((line) => line.idle()))
   }
 }

@@ -33,8 +33,8 @@ export class Liveness {
 
   constructor(clock: Clock, link: LinkToWatch) {
     this.#clock = clock
-    this.#answer = new Alarm(clock)
     this.#link = link
+    this.#answer = new Alarm(clock)
   }
 
   /** Watches a new connection. */

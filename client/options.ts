@@ -1,6 +1,6 @@
 import { MAX_DELAY_MS } from '../shared/content-frames.ts'
 import { FanfareError } from '../shared/fanfare-error.ts'
-import { ANY, isFields, type Rule, whole } from '../shared/rules.ts'
+import { ANY, isFields, number, type Rule, whole } from '../shared/rules.ts'
 
 /** A rule for each option, so that none is forgotten and unknown ones are found. */
 export type Rules<Options> = { readonly [Name in keyof Required<Options>]: Rule }
@@ -18,11 +18,9 @@ export function methods(...names: readonly string[]): Rule {
   ]
 }
 
-export const NUMBER: Rule = ['a number from 0', (value) => Number.isFinite(value) && (value as number) >= 0]
-export const WAIT_MS: Rule = [
-  `a number of milliseconds from 1 to ${MAX_DELAY_MS}`,
-  (value) => typeof value === 'number' && value >= 1 && value <= MAX_DELAY_MS,
-]
+export const NUMBER = number(0)
+/** In milliseconds. */
+export const WAIT_MS = number(1, MAX_DELAY_MS)
 export const SIGNAL: Rule = [
   'an AbortSignal',
   (value) =>

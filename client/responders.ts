@@ -2,12 +2,11 @@ import { MAX_ERROR } from '../shared/content-frames.ts'
 import type { FanfareError } from '../shared/fanfare-error.ts'
 import type { ErrorFrame, Headers, RequestFrame, RespondFrame } from '../shared/frames.ts'
 import { textOf } from '../shared/thrown.ts'
-import { parsePattern } from '../shared/topic.ts'
+import { patternWords } from '../shared/topic.ts'
 import type { Asked, Asking, NumberedFrame } from './asking.ts'
 import { encodeChecked } from './encode-checked.ts'
 import { withRaw } from './message.ts'
 import { FUNCTION, type Rules } from './options.ts'
-import type { Session } from './session.ts'
 import { Standing } from './standing.ts'
 import { callBack } from './throw-later.ts'
 
@@ -79,38 +78,32 @@ export interface Responder {
   close(): Promise<void>
 }
 
-interface OfferHost {
-  readonly session: Session
-  readonly asking: Asking
-  /** Handlers that run, until their replies are written. */
-  readonly running: Set<Promise<void>>
-}
-
 /** A responder at the hub. */
-class Offer implements Asked {
+export class Offer implements Asked {
   readonly number: number
   readonly frame: RespondFrame
   readonly standing: Standing
   readonly #handler: RequestHandler<unknown, unknown>
   readonly #options: RespondOptions
-  readonly #host: OfferHost
+  readonly #asking: Asking
+  #closing: Promise<void> | undefined
   /** The last ones of this connection. */
   #replied: { readonly number: number; readonly request: Request }[] = []
 
-  constructor(
-    pattern: string,
-    number: number,
-    handler: RequestHandler<unknown, unknown>,
-    options: RespondOptions,
-    host: OfferHost,
-  ) {
-    parsePattern(pattern)
-    this.number = number
-    this.frame = { type: 'respond', sub: number, pattern }
+  constructor(pattern: string, handler: RequestHandler<unknown, unknown>, options: RespondOptions, asking: Asking) {
+    patternWords(pattern)
+    this.number = asking.session.nextNumber()
+    this.frame = { type: 'respond', sub: this.number, pattern }
     this.standing = new Standing(options, false)
     this.#handler = handler
     this.#options = options
-    this.#host = host
+    this.#asking = asking
+  }
+
+  close(): Promise<void> {
+    this.standing.end()
+    this.#closing ??= this.#asking.withdraw(this)
+    return this.#closing
   }
 
   received(frame: NumberedFrame): void {
@@ -134,18 +127,18 @@ class Offer implements Asked {
 
   /** Gets no more requests; those that have come are still to be answered. */
   finish(): Promise<void> {
-    return this.#host.asking.stop(this, { type: 'unsubscribe', sub: this.number, finish: true })
+    return this.#asking.stop(this, { type: 'unsubscribe', sub: this.number, finish: true })
   }
 
   #requested(frame: RequestFrame): void {
-    const { running } = this.#host
+    const { answering } = this.#asking
     const done = this.#answer(frame)
-    running.add(done)
-    void done.finally(() => running.delete(done))
+    answering.add(done)
+    void done.finally(() => answering.delete(done))
   }
 
   async #answer({ request: number, topic, data, headers }: RequestFrame): Promise<void> {
-    const { session } = this.#host
+    const { session } = this.#asking
     const { connection, raw } = session
     const request: Request = withRaw({ topic, data, ...(headers && { headers }) }, () => raw('data'))
     const reply = (words: { readonly data?: unknown; readonly error?: string }) => {
@@ -166,35 +159,5 @@ class Offer implements Asked {
       reply({ error: words.slice(0, Math.min(MAX_ERROR, session.writer.limit / 8)) })
       callBack(() => this.#options.onError?.(error, request))
     }
-  }
-}
-
-/** What this client answers. */
-export class Responders implements OfferHost {
-  readonly session: Session
-  readonly asking: Asking
-  readonly running = new Set<Promise<void>>()
-
-  constructor(asking: Asking) {
-    this.session = asking.session
-    this.asking = asking
-  }
-
-  add(pattern: string, number: number, handler: RequestHandler<unknown, unknown>, options: RespondOptions): Responder {
-    const offer = new Offer(pattern, number, handler, options, this)
-    const { standing } = offer
-    this.asking.add(offer)
-    let closing: Promise<void> | undefined
-    const close = () => {
-      standing.end()
-      closing ??= this.asking.withdraw(offer)
-      return closing
-    }
-    return { ready: standing.ready, ended: standing.ended, close }
-  }
-
-  /** Resolves when the requests that came have been answered. */
-  async idle(): Promise<void> {
-    while (this.running.size > 0) await Promise.allSettled(this.running)
   }
 }

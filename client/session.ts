@@ -33,7 +33,7 @@ export interface Reason {
   readonly code: string
   readonly message: string
   /** Of the WebSocket, where one was closed. */
-  readonly closeCode?: number
+  readonly closeCode?: number | undefined
 }
 
 /** What the parts that live on a session are told. */
@@ -50,24 +50,33 @@ export interface SessionListener {
   changed(change: StateChange): void
 }
 
+/** The end of a hub in this process. Without an error the program has closed it: nothing failed, and readers come to their end. */
+export interface HubEnd {
+  readonly error?: FanfareError | undefined
+  /** Why what waits has no answer. */
+  readonly why: FanfareError
+}
+
 export interface SessionOptions {
   readonly WebSocket: WebSocketClass
-  readonly backoff: Backoff
+  readonly backoff?: Partial<Backoff> | undefined
   readonly name?: string | undefined
   readonly clock: Clock
   readonly token?: string | undefined
   readonly getToken?: GetToken | undefined
-  /** Of a client in the hub's own process: aborted once no other connection will come, with the `FanfareError` that says why. */
+  /** Of a client in the hub's own process: aborted once no other connection will come, with a `HubEnd`. */
   readonly hubGone?: AbortSignal | undefined
-  /** Of what bears a number. */
-  nextNumber(): number
 }
+
+/** Of what is final, what another token may change. */
+const TOKEN_REFUSED: readonly string[] = ['unauthenticated', 'token_expired'] satisfies ErrorCode[]
 
 /**
  * What another connection would meet again, if the hub says so itself. Whatever else ends a connection may pass: proxies, gateways and
  * platforms close for reasons and with codes of their own.
  */
 export const FINAL: readonly string[] = [
+  ...TOKEN_REFUSED,
   'not_json',
   'bad_utf8',
   'bad_frame',
@@ -76,18 +85,11 @@ export const FINAL: readonly string[] = [
   'frame_too_large',
   'window_exceeded',
   'auth_backlog',
-  'unauthenticated',
-  'token_expired',
-] satisfies ErrorCode[]
-
-/** Of these, those that another token may change. */
-const TOKEN_REFUSED: readonly string[] = ['unauthenticated', 'token_expired'] satisfies ErrorCode[]
+] satisfies (ErrorCode | string)[]
 
 /** Close codes of this side: the hub is silent or malformed, or even its welcome is. */
 const DROPPED = 4002
 const UNREADABLE = 4400
-
-const PING = '{"type":"ping"}'
 
 /** Longest time from a new socket to the hub's welcome, and for a token before that, in milliseconds. */
 const WELCOME_TIMEOUT_MS = 10_000
@@ -104,6 +106,8 @@ export class Session {
   readonly writer = new Writer((message) => this.#socket?.send(message))
   readonly #url: string
   readonly #options: SessionOptions
+  readonly #baseMs: number
+  readonly #capMs: number
   readonly #listener: SessionListener
   #socket: WebSocketLike | undefined
   /** The one timer that runs: for the welcome or the next try. */
@@ -127,20 +131,24 @@ export class Session {
   #hubAheadMs = 0
   /** Of the token that the hub checks. */
   #renewalSeq: number | undefined
+  #lastNumber = 0
 
   constructor(url: string, options: SessionOptions, listener: SessionListener) {
     this.#url = url
     this.#options = options
+    this.#listener = listener
+    const { baseMs = 1_000, capMs = 5_000 } = options.backoff ?? {}
+    this.#baseMs = baseMs
+    this.#capMs = capMs
     this.#alarm = new Alarm(options.clock)
     this.#farewell = new Farewell(options.clock)
     this.#liveness = new Liveness(options.clock, {
-      ping: () => this.write(PING),
+      ping: () => this.say({ type: 'ping' }),
       dead: () => this.#drop(new FanfareError('idle_timeout'), DROPPED),
     })
     this.#stopWaking = onWake(() => this.#woken())
     // One that is open still gets what it is owed.
-    this.#offGone = onAbort(options.hubGone, () => this.#socket || this.#goneWithHub())
-    this.#listener = listener
+    this.#offGone = onAbort(options.hubGone, () => this.#socket || this.#endWithHub())
     this.#token = options.token
     const { getToken } = options
     this.#tokens = getToken && new Tokens(getToken, this, (token) => this.#renew(token))
@@ -155,8 +163,12 @@ export class Session {
    * failure. Full jitter spreads the clients of a hub that went away best (AWS Architecture Blog, "Exponential Backoff And Jitter").
    */
   backoffMs(failures: number): number {
-    const { baseMs, capMs } = this.#options.backoff
-    return this.clock.jitter() * Math.min(capMs, baseMs * 2 ** failures)
+    return this.clock.jitter() * Math.min(this.#capMs, this.#baseMs * 2 ** failures)
+  }
+
+  /** One count for all that bears a number. */
+  nextNumber(): number {
+    return ++this.#lastNumber
   }
 
   /** The hub's time, as its last welcome has it; that of this machine before. */
@@ -227,20 +239,17 @@ export class Session {
   /** Sends what was written, and calls `done` when the hub has read it: what it had said before that has been heard. */
   roundTrip(done: () => void): void {
     this.#pongs.push(done)
-    this.write(PING)
+    this.say({ type: 'ping' })
     this.writer.flush()
   }
 
   /** Closes for good; resolves when the socket is closed, or after two seconds. */
   async close(): Promise<void> {
     if (this.state === 'closed') return
-    const socket = this.#socket
     this.writer.flush()
-    this.#alarm.clear()
-    this.#stopWaking()
     // Connections given up before: their peers have had their time.
     this.#farewell.cutAll()
-    if (socket) this.#letGo(socket)
+    const socket = this.#letGo()
     this.#end(undefined)
     if (socket) await this.#farewell.say(socket, 1000)
   }
@@ -299,12 +308,12 @@ export class Session {
 
   /** At once, and not at the end of the turn: more may have arrived, which the handlers have yet to go through. */
   #checked(n: number): void {
-    this.write(`{"type":"checked","n":${n}}`)
+    this.say({ type: 'checked', n })
     this.writer.flush()
   }
 
   #renew(token: string): void {
-    this.#renewalSeq = this.#options.nextNumber()
+    this.#renewalSeq = this.nextNumber()
     this.say({ type: 'auth', seq: this.#renewalSeq, token })
   }
 
@@ -333,9 +342,8 @@ export class Session {
 
   /** Ends this connection from our side, without waiting for a peer that may be gone. */
   #drop(error: FanfareError, closeCode: number, final = false): void {
-    const socket = this.#socket
+    const socket = this.#letGo()
     if (!socket) return
-    this.#letGo(socket)
     void this.#farewell.say(socket, closeCode, error.code)
     this.#over(error, closeCode, final)
   }
@@ -346,18 +354,17 @@ export class Session {
   }
 
   #over(error: FanfareError, closeCode: number, final: boolean): void {
-    if (this.#socket) this.#letGo(this.#socket)
+    this.#letGo()
     this.writer.reset()
-    if (this.#options.hubGone?.aborted) this.#goneWithHub(closeCode)
+    if (this.#options.hubGone?.aborted) this.#endWithHub(closeCode)
     else if (final) this.#end(error, closeCode)
     else this.#tryLater(error, closeCode)
   }
 
   #tryLater(error: FanfareError, closeCode?: number): void {
-    const { backoff, clock } = this.#options
     // A hub that says welcome and then fails each time is not asked again at once.
-    const stood = this.state === 'connected' ? clock.now() - (this.#welcomedAt ?? 0) : 0
-    if (stood >= backoff.capMs) this.#failures = 0
+    const stood = this.state === 'connected' ? this.clock.now() - (this.#welcomedAt ?? 0) : 0
+    if (stood >= this.#capMs) this.#failures = 0
     this.#change('waiting', reasonOf(error, closeCode))
     this.#alarm.set(this.backoffMs(this.#failures++), () => this.#retry())
     this.#lost()
@@ -369,10 +376,10 @@ export class Session {
     this.#listener.lost()
   }
 
-  /** The program has closed its hub: nothing failed, and readers come to their end. A hub that never opened is a failure. */
-  #goneWithHub(closeCode?: number): void {
-    const why = this.#options.hubGone?.reason as FanfareError
-    this.#end(why.code === 'shutting_down' ? undefined : why, closeCode, why)
+  #endWithHub(closeCode?: number): void {
+    const { reason } = this.#options.hubGone as AbortSignal
+    const { error, why } = reason as HubEnd
+    this.#end(error, closeCode, why)
   }
 
   /** Without an error the client, or the program that holds its hub, ends it. */
@@ -385,12 +392,14 @@ export class Session {
     this.#listener.ended(error, why ?? new FanfareError('client_closed'))
   }
 
-  #letGo(socket: WebSocketLike): void {
-    socket.onopen = socket.onmessage = socket.onclose = null
+  #letGo(): WebSocketLike | undefined {
+    const socket = this.#socket
+    if (socket) socket.onopen = socket.onmessage = socket.onclose = null
     this.#socket = undefined
     this.isOpen = false
     this.#pongs = []
     this.#liveness.stop()
+    return socket
   }
 
   #change(to: State, reason: Reason): void {
@@ -417,5 +426,5 @@ function closeError(closeCode: number, text: string): FanfareError {
 }
 
 function reasonOf({ code, message }: Reason, closeCode: number | undefined): Reason {
-  return closeCode === undefined ? { code, message } : { code, message, closeCode }
+  return { code, message, ...(closeCode !== undefined && { closeCode }) }
 }

@@ -2,7 +2,7 @@ import type { FanfareError } from '../shared/fanfare-error.ts'
 import type { ErrorFrame, GapFrame, SubscribedFrame, SubscribeFrame } from '../shared/frames.ts'
 import { passesFilter } from '../shared/header-filter.ts'
 import type { Last } from '../shared/streams.ts'
-import { matchesPattern, parsePattern } from '../shared/topic.ts'
+import { matchesPattern, patternWords } from '../shared/topic.ts'
 import type { Asked, Asking, NumberedFrame } from './asking.ts'
 import { Cursor } from './cursor.ts'
 import { Handling } from './handling.ts'
@@ -36,11 +36,11 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
   readonly number: number
   /** @internal */
   readonly standing: Standing
-  readonly #words: readonly string[]
   readonly #options: SubscribeOptions
+  readonly #host: SubscriptionHost
+  readonly #words: readonly string[]
   readonly #inbox: Inbox
   readonly #handling: Handling | undefined
-  readonly #host: SubscriptionHost
   readonly #session: Session
   #ending: Promise<void> | undefined
   #state: 'new' | 'live' | 'cut' | 'ended' = 'new'
@@ -59,21 +59,15 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
   #read: Delivery | undefined
 
   /** @internal */
-  constructor(
-    pattern: string,
-    number: number,
-    options: SubscribeOptions,
-    handler: Handler<Data> | undefined,
-    host: SubscriptionHost,
-  ) {
+  constructor(pattern: string, options: SubscribeOptions, handler: Handler<Data> | undefined, host: SubscriptionHost) {
     this.pattern = pattern
-    this.#words = parsePattern(pattern)
-    this.number = number
+    this.#words = patternWords(pattern)
     this.#options = options
     this.#inbox = new Inbox(options.bufferLimit ?? 1000, options.policy === 'conflate')
     this.#host = host
     const { session } = host.asking
     this.#session = session
+    this.number = session.nextNumber()
     this.#handling =
       handler &&
       new Handling(handler as Handler<unknown>, options, session, {
@@ -84,7 +78,7 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
     this.standing = new Standing(options, !handler)
     if (options.cursor !== undefined) {
       this.#cursor = new Cursor((offset) => {
-        if (this.#state === 'live') session.say({ type: 'commit', sub: number, offset })
+        if (this.#state === 'live') session.say({ type: 'commit', sub: this.number, offset })
       }, session.clock)
     }
   }
@@ -162,7 +156,7 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
     if (this.#read) this.#handled(this.#read)
     this.#read = undefined
     for (let item = this.#shift(); item; item = this.#shift()) {
-      if ('message' in item) {
+      if (item.message) {
         this.#read = item
         return { value: item.message, done: false }
       }
@@ -207,7 +201,7 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
     if (this.#state !== 'live') return false
     if (this.#stream === undefined) {
       if (this.#flow === 'paused' || this.#flow === 'resuming') return false
-    } else if (!this.#joined || message.offsets?.[this.#stream] === undefined) return false
+    } else if (!this.#joined || this.#offsetIn(message) === undefined) return false
     return this.#options.filter === undefined || passesFilter(this.#options.filter, message.headers)
   }
 
@@ -234,18 +228,18 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
         return this.#cursor?.committed(frame.offset)
       case 'paused':
       case 'resumed':
-        if (this.#state === 'ended') return
         this.#flow = frame.type === 'paused' ? 'paused' : 'open'
         this.#control()
     }
   }
 
   /** The hub left something out. */
-  #gap({ count, from, to, offsets, reason }: GapFrame): void {
+  #gap({ type: _, sub: __, ...gap }: GapFrame): void {
+    const { offsets, reason } = gap
     if (this.#state !== 'live') return
     if (offsets) this.#reach(offsets.to)
     if (reason === 'epoch' && this.#newest) this.#startLog(this.#newest.epoch)
-    this.#push({ gap: { count, from, to, offsets, reason } })
+    this.#push({ gap: { count: undefined, ...gap } })
   }
 
   #subscribed({ stream, epoch, offset, recovered = false }: SubscribedFrame): void {
@@ -295,8 +289,8 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
   }
 
   /** Also where a start had to be repeated, each message comes once. */
-  #hadBefore({ offsets }: Message): boolean {
-    const offset = this.#stream === undefined ? undefined : offsets?.[this.#stream]
+  #hadBefore(message: Message): boolean {
+    const offset = this.#offsetIn(message)
     if (offset === undefined || !this.#newest) return false
     if (offset <= this.#newest.offset) return true
     this.#reach(offset)
@@ -310,8 +304,9 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
     if (this.#position || offset >= this.#wholeFrom) this.#position = { epoch: this.#newest.epoch, offset: offset + 1 }
   }
 
-  #handled(delivery: Delivery): void {
-    const offset = this.#offsetOf(delivery)
+  #handled({ message, log }: Delivery): void {
+    // One of another log says nothing about this one.
+    const offset = log === this.#newest ? this.#offsetIn(message) : undefined
     if (offset !== undefined && this.#state !== 'ended') this.#cursor?.advance(offset + 1)
   }
 
@@ -337,10 +332,8 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
     this.#cursor?.reset()
   }
 
-  /** In the log that the stream has now. */
-  #offsetOf({ message, log }: Delivery): number | undefined {
-    if (this.#stream === undefined || log !== this.#newest) return undefined
-    return message.offsets?.[this.#stream]
+  #offsetIn({ offsets }: Message): number | undefined {
+    return this.#stream === undefined ? undefined : offsets?.[this.#stream]
   }
 
   #resubscribed(recovered: boolean): void {
@@ -375,5 +368,5 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
 }
 
 function refuse(): never {
-  throw new TypeError('A subscription can be read once, by one reader')
+  throw new TypeError('It can be read once, by one reader')
 }

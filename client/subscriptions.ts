@@ -17,15 +17,10 @@ export class Subscriptions implements SubscriptionHost {
     this.asking = asking
   }
 
-  add<Data>(
-    pattern: string,
-    number: number,
-    options: SubscribeOptions,
-    handler: Handler<Data> | undefined,
-  ): Subscription<Data> {
-    const subscription = new Subscription<Data>(pattern, number, options, handler, this)
+  add<Data>(pattern: string, options: SubscribeOptions, handler: Handler<Data> | undefined): Subscription<Data> {
+    const subscription = new Subscription<Data>(pattern, options, handler, this)
     this.asking.add(subscription)
-    this.#byNumber.set(number, subscription as Subscription)
+    this.#byNumber.set(subscription.number, subscription as Subscription)
     this.#byTopic.clear()
     subscription.standing.watch(() => subscription.unsubscribe())
     return subscription

@@ -1,5 +1,5 @@
 import type { Clock } from '../shared/clock.ts'
-import { MAX_TOKEN } from '../shared/content-frames.ts'
+import { CONTENT_FRAMES } from '../shared/content-frames.ts'
 import { FanfareError } from '../shared/fanfare-error.ts'
 import { textOf } from '../shared/thrown.ts'
 import { Alarm } from './alarm.ts'
@@ -32,8 +32,8 @@ export class Tokens {
   constructor(getToken: GetToken, session: TokenSession, renewed: (token: string) => void) {
     this.#getToken = getToken
     this.#session = session
-    this.#alarm = new Alarm(session.clock)
     this.#renewed = renewed
+    this.#alarm = new Alarm(session.clock)
   }
 
   /** Rejects with `token_unavailable`. */
@@ -44,18 +44,11 @@ export class Tokens {
     } catch (error) {
       throw new FanfareError('token_unavailable', textOf(error))
     }
-    if (token === undefined || token === null) return undefined
+    const text = typeof token === 'string' ? token.trim() : (token ?? undefined)
+    const [words, fits] = CONTENT_FRAMES.hello.token
     // The hub would answer by closing for good.
-    if (typeof token !== 'string')
-      throw new FanfareError('token_unavailable', `It gave a value of type ${typeof token}`)
-    const text = token.trim()
-    if (text.length > MAX_TOKEN) {
-      throw new FanfareError(
-        'token_unavailable',
-        `It gave ${text.length} characters, and a token has ${MAX_TOKEN} at most`,
-      )
-    }
-    return text || undefined
+    if (!fits(text)) throw new FanfareError('token_unavailable', `It did not give ${words}`)
+    return (text as string) || undefined
   }
 
   /** The hub has taken a token that is good for so long, or for ever. */

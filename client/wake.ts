@@ -23,8 +23,9 @@ export function onWake(woken: () => void): () => void {
     [scope, 'pageshow', woken],
     [page, 'visibilitychange', shown],
   ] as const
-  for (const [target, type, listener] of signs) target?.addEventListener?.(type, listener)
-  return () => {
-    for (const [target, type, listener] of signs) target?.removeEventListener?.(type, listener)
+  const each = (act: 'addEventListener' | 'removeEventListener') => {
+    for (const [target, type, listener] of signs) target?.[act]?.(type, listener)
   }
+  each('addEventListener')
+  return () => each('removeEventListener')
 }

@@ -32,20 +32,20 @@ const MOST_MS = 2 ** 31 - 1
  * timer, which keeps its identity, so that it can be cleared.
  */
 export function anyWait(timers: Timers): Timers {
-  const inParts = (once: boolean) => (task: () => void, ms: number) => {
-    if (ms <= MOST_MS) return once ? timers.setTimeout(task, ms) : timers.setInterval(task, ms)
+  const inParts = (start: 'setTimeout' | 'setInterval') => (task: () => void, ms: number) => {
+    if (ms <= MOST_MS) return timers[start](task, ms)
     const wait = Math.min(ms, Number.MAX_SAFE_INTEGER)
     const parts = Math.ceil(wait / MOST_MS)
     let left = parts
     const timer = timers.setInterval(() => {
       if (--left > 0) return
       left = parts
-      if (once) timers.clearInterval(timer)
+      if (start === 'setTimeout') timers.clearInterval(timer)
       task()
     }, wait / parts)
     return timer
   }
-  return { ...timers, setTimeout: inParts(true), setInterval: inParts(false) }
+  return { ...timers, setTimeout: inParts('setTimeout'), setInterval: inParts('setInterval') }
 }
 
 /** The time of this machine, which an operator or NTP may move. Functions of the platform must not be called as methods: a browser refuses that. */

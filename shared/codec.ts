@@ -18,7 +18,7 @@ export const LENGTHS_BYTES = 8
 export function decodeText(text: string): unknown[] {
   const value = parseAny(text)
   const frames: unknown[] = Array.isArray(value) ? value : [value]
-  if (frames.length === 0) throw new FanfareError('bad_frame', 'A batch has at least one frame')
+  if (frames.length === 0) throw new FanfareError('bad_frame', 'The batch is empty')
   return isSuspicious(text) ? frames.map(withoutForbidden) : frames
 }
 
@@ -46,11 +46,12 @@ export function decodeBinary(bytes: Uint8Array, own = false): unknown[] {
   const frames: unknown[] = []
   let at = 0
   do {
-    if (bytes.length - at < LENGTHS_BYTES) throw new FanfareError('bad_binary', 'It ends inside the lengths')
-    const headerEnd = at + LENGTHS_BYTES + view.getUint32(at)
+    const headerAt = at + LENGTHS_BYTES
+    checkEnd(bytes, headerAt)
+    const headerEnd = headerAt + view.getUint32(at)
     const end = headerEnd + view.getUint32(at + 4)
-    if (end > bytes.length) throw new FanfareError('bad_binary', `It is ${end - bytes.length} bytes short`)
-    const header = decodeHeader(bytes.subarray(at + LENGTHS_BYTES, headerEnd))
+    checkEnd(bytes, end)
+    const header = decodeHeader(bytes.subarray(headerAt, headerEnd))
     // An own property, whatever the header says: the payload is the data.
     if (typeof header === 'object' && header !== null && !Array.isArray(header)) {
       Object.assign(header, { data: own ? bytes.slice(headerEnd, end) : bytes.subarray(headerEnd, end) })
@@ -61,8 +62,12 @@ export function decodeBinary(bytes: Uint8Array, own = false): unknown[] {
   return frames
 }
 
+function checkEnd(bytes: Uint8Array, end: number): void {
+  if (end > bytes.length) throw new FanfareError('bad_binary', `It is ${end - bytes.length} bytes short`)
+}
+
 function decodeHeader(bytes: Uint8Array): unknown {
-  const detail = 'The header of a binary record is broken'
+  const detail = 'In the header of a record'
   let text: string
   try {
     text = decodeUtf8(bytes)

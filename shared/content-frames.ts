@@ -40,7 +40,7 @@ const NAME = matching(/^[\w.-]{1,64}$/, '1 to 64 letters, digits and _ . -')
 // Those of a subject begin with its word, see `topicWord`. The forbidden key would be a key in the lists of cursors.
 const CURSOR = matching(
   new RegExp(`^(?!${FORBIDDEN_KEY}$)[A-Za-z0-9_.:@/+=~-]{1,128}$`),
-  `1 to 128 letters, digits and _ . : @ / + = ~ -, and not ${FORBIDDEN_KEY}`,
+  `1 to 128 letters, digits and _ . : @ / + = ~ -`,
 )
 const DELAY_MS = whole(0, MAX_DELAY_MS)
 const WAIT_MS = whole(1, MAX_DELAY_MS)
@@ -57,7 +57,7 @@ const START: Rules = {
   epoch: optional(textUpTo(64)),
 }
 const FROM: Rule = [
-  `"latest", "earliest", or an object with "offset", "time" or "last", which is at most ${MAX_LAST}`,
+  `"latest", "earliest", or an object with "offset", "time" or "last" of ${MAX_LAST} at most`,
   isStart,
 ]
 /** Throws `nested_too_deeply`. */
@@ -151,7 +151,7 @@ export type ContentFrame = Extract<ClientFrame, { type: keyof typeof CONTENT_FRA
 
 function headersUpTo(longest: number): Rule {
   return [
-    `an object of ${MAX_HEADERS} strings at most, with ${longest} characters at most, names and values together`,
+    `an object of ${MAX_HEADERS} strings at most, and ${longest} characters in all`,
     (value) => {
       if (!isFields(value)) return false
       const texts = Object.entries(value).flat()

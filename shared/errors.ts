@@ -9,7 +9,20 @@ export type { ErrorCode } from './fanfare-error.ts'
  * close code when it costs the connection. Code branches on codes, never on text; PROTOCOL.md prints this table
  * and a test compares the two. The client imports `fanfare-error.ts` instead, so that pages load only its own rows.
  */
-export const ERRORS = { ...CLIENT_ERRORS, ...HUB_ERRORS }
+export const ERRORS = {
+  ...CLIENT_ERRORS,
+  bad_frame: closing(CLIENT_ERRORS.bad_frame, 4400),
+  forbidden_key: closing(CLIENT_ERRORS.forbidden_key, 4400),
+  frame_too_large: closing(CLIENT_ERRORS.frame_too_large, 4413),
+  hello_timeout: closing(CLIENT_ERRORS.hello_timeout, 4008),
+  idle_timeout: closing(CLIENT_ERRORS.idle_timeout, 4002),
+  ...HUB_ERRORS,
+}
+
+/** Of what a client raises too: at a hub it costs the connection. */
+function closing(row: ErrorEntry, close: number): ErrorEntry {
+  return { ...row, close }
+}
 
 Object.assign(knownErrors, HUB_ERRORS)
 

@@ -54,7 +54,7 @@ export function scanFrames(text: string, textIsAscii = false): unknown[] {
 export function scanTrusted(text: string, textIsAscii = false): unknown[] {
   const value = scanOneOrMore(text, textIsAscii)
   const frames = Array.isArray(value) ? value : [value]
-  if (frames.length === 0) throw new FanfareError('bad_frame', 'A batch has at least one frame')
+  if (frames.length === 0) throw new FanfareError('bad_frame', 'The batch is empty')
   return frames
 }
 

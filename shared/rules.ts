@@ -13,12 +13,20 @@ export const BOOLEAN: Rule = ['a boolean', (value) => typeof value === 'boolean'
 export const TEXT: Rule = ['a string', (value) => typeof value === 'string']
 export const LIST: Rule = ['a list', Array.isArray]
 
+/** Any number in these bounds, also one with a fraction. */
+export function number(least: number, most = Number.MAX_VALUE): Rule {
+  return [`a number${from(least, most)}`, (value) => typeof value === 'number' && value >= least && value <= most]
+}
+
 export function whole(least: number, most = Number.MAX_SAFE_INTEGER): Rule {
-  const end = most < Number.MAX_SAFE_INTEGER ? ` to ${most}` : ''
   return [
-    `a whole number from ${least}${end}`,
+    `a whole number${from(least, most)}`,
     (value) => Number.isSafeInteger(value) && (value as number) >= least && (value as number) <= most,
   ]
+}
+
+function from(least: number, most: number): string {
+  return ` from ${least}${most < Number.MAX_SAFE_INTEGER ? ` to ${most}` : ''}`
 }
 
 export function textUpTo(most: number): Rule {
@@ -31,11 +39,8 @@ export function matching(pattern: RegExp, words: string): Rule {
 
 /** An object whose fields obey these rules. */
 export function objectOf(rules: Rules): Rule {
-  const names = Object.keys(rules)
-  return [
-    `an object with "${names.join('", "')}"`,
-    (value) => isFields(value) && names.every((name) => rules[name]?.[1](value[name])),
-  ]
+  const names = Object.keys(rules).join('", "')
+  return [`an object with "${names}"`, (value) => isFields(value) && broken(value, rules) === undefined]
 }
 
 /** The same, or nothing. */
@@ -62,9 +67,9 @@ export function broken(fields: Fields, rules: Rules): string | undefined {
  */
 export function checkFrame(value: unknown, types: { readonly [type: string]: Rules }): Fields | undefined {
   if (value instanceof ForbiddenFrame) throw new FanfareError('forbidden_key')
-  if (!isFields(value)) throw new FanfareError('bad_frame', 'A frame is a JSON object')
+  if (!isFields(value) || typeof value['type'] !== 'string')
+    throw new FanfareError('bad_frame', 'A frame is a JSON object with a "type"')
   const { type } = value
-  if (typeof type !== 'string') throw new FanfareError('bad_frame', 'A frame has a "type"')
   const rules = Object.hasOwn(types, type) && types[type]
   if (!rules) return undefined
   const fault = broken(value, rules)

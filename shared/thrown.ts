@@ -1,7 +1,7 @@
-/** What was thrown, in words: also what cannot be made text, such as an object without a prototype. */
-export function textOf(thrown: unknown, field: 'message' | 'stack' = 'message'): string {
+/** What was thrown or given, in words: also what cannot be made text, such as an object without a prototype. */
+export function textOf(thrown: unknown, field: 'message' | 'stack' | 'href' = 'message'): string {
   try {
-    return String((thrown as Error | null | undefined)?.[field] || thrown)
+    return String((thrown as (Error & { readonly href?: string }) | null | undefined)?.[field] || thrown)
   } catch {
     return `Something of the type ${typeof thrown} was thrown`
   }

@@ -1,4 +1,5 @@
 import { FanfareError } from './fanfare-error.ts'
+import { textOf } from './thrown.ts'
 import { encodeUtf8 } from './utf8.ts'
 
 /**
@@ -20,12 +21,17 @@ export function parseTopic(topic: string): string[] {
   return parseName(topic, TOPIC, 'bad_topic')
 }
 
+/** The words of a pattern as they stand: enough to match topics. Throws `bad_pattern`. */
+export function patternWords(pattern: string): string[] {
+  return parseName(pattern, PATTERN, 'bad_pattern')
+}
+
 /**
  * The words of a pattern in their one canonical order: `#` swallows the `#` beside it and stands after the `*` beside
  * it, so that equal patterns are equal words. Throws `bad_pattern`.
  */
 export function parsePattern(pattern: string): string[] {
-  const parsed = parseName(pattern, PATTERN, 'bad_pattern')
+  const parsed = patternWords(pattern)
   if (!pattern.includes('#')) return parsed
   const words: string[] = []
   for (const word of parsed) {
@@ -51,31 +57,24 @@ export function parsePattern(pattern: string): string[] {
  * topicWord('müller') // 'm~C3~BCller'
  */
 export function topicWord(text: string): string {
-  if (typeof text !== 'string' || text === '' || !isUnicode(text))
-    throw new FanfareError('bad_topic', 'No word of a topic can stand for this text')
   const escaped = (byte: number) => `~${byte.toString(16).toUpperCase().padStart(2, '0')}`
-  const word = text.replace(OUTSIDE_WORD, (character) => Array.from(encodeUtf8(character), escaped).join(''))
-  if (word.length > MAX_TOPIC_LENGTH) throw new FanfareError('bad_topic', `The word has ${word.length} characters`)
+  const word = isUnicode(text)
+    ? text.replace(OUTSIDE_WORD, (character) => Array.from(encodeUtf8(character), escaped).join(''))
+    : ''
+  if (word === '' || word.length > MAX_TOPIC_LENGTH) throw new FanfareError('bad_topic', 'This text cannot be a word')
   return word
 }
 
 /** Half of a surrogate pair has no bytes of its own: several texts would have one word. */
-function isUnicode(text: string): boolean {
-  return !/[\ud800-\udfff]/u.test(text)
+function isUnicode(text: unknown): text is string {
+  return typeof text === 'string' && !/[\ud800-\udfff]/u.test(text)
 }
 
 function parseName(name: string, grammar: RegExp, code: 'bad_topic' | 'bad_pattern'): string[] {
   // Callers without a compiler pass anything.
-  if (typeof name !== 'string') throw new FanfareError(code, 'It is not a string')
-  if (name.length > MAX_TOPIC_LENGTH) throw new FanfareError(code, `It has ${name.length} characters`)
-  if (!grammar.test(name)) {
-    const isPattern = grammar === TOPIC && PATTERN.test(name)
-    const problem = isPattern ? 'has a wildcard, and wildcards are only for patterns' : 'breaks the grammar'
-    throw new FanfareError(code, `${JSON.stringify(name)} ${problem}`)
-  }
-  const words = name.split('.')
-  if (words.length > MAX_TOPIC_WORDS) throw new FanfareError(code, `It has ${words.length} words`)
-  return words
+  const words = typeof name === 'string' && name.length <= MAX_TOPIC_LENGTH && grammar.test(name) && name.split('.')
+  if (words && words.length <= MAX_TOPIC_WORDS) return words
+  throw new FanfareError(code, `${JSON.stringify(textOf(name).slice(0, 300))} breaks the grammar`)
 }
 
 /**

@@ -1,6 +1,6 @@
 /**
  * Text to bytes of UTF-8 and back, on every platform: React Native has had no `TextDecoder`, or one that refuses `fatal`, and no
- * `TextEncoder`. What stands in for them is slower and does the same.
+ * `TextEncoder`. What stands in for them is slower and does the same; every engine has the `escape` and `unescape` that it needs.
  */
 
 const encoder = globalThis.TextEncoder && new TextEncoder()
@@ -25,11 +25,10 @@ function strictDecoder(): TextDecoder | undefined {
 }
 
 function encodeEscaped(text: string): Uint8Array {
-  const escaped = encodeURIComponent(text.replace(/[\ud800-\udfff]/gu, '\ufffd'))
-  const bytes = escaped.replace(/%(..)/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)))
+  const bytes = unescape(encodeURIComponent(text.replace(/[\ud800-\udfff]/gu, '\ufffd')))
   return Uint8Array.from(bytes, (byte) => byte.charCodeAt(0))
 }
 
 function decodeEscaped(bytes: Uint8Array): string {
-  return decodeURIComponent(Array.from(bytes, (byte) => `%${byte.toString(16).padStart(2, '0')}`).join(''))
+  return decodeURIComponent(escape(Array.from(bytes, (byte) => String.fromCharCode(byte)).join('')))
 }

@@ -3,6 +3,7 @@ import { setImmediate } from 'node:timers'
 import { CLIENT_RULES, Client, type ClientOptions } from '../../client/client.ts'
 import '../../client/unproxied.ts'
 import { ANY, checkOptions, type Rules } from '../../client/options.ts'
+import type { HubEnd } from '../../client/session.ts'
 import type { Clock } from '../../shared/clock.ts'
 import type { FanfareError } from '../../shared/errors.ts'
 import type { Access } from '../auth/access.ts'
@@ -68,7 +69,7 @@ export class InProcess {
   connect<Topics extends object = Record<string, unknown>>(options: InProcessOptions<Topics>): Client<Topics> {
     const { home } = this
     const { signal } = this.gone
-    if (signal.aborted) throw signal.reason
+    if (signal.aborted) throw (signal.reason as HubEnd).why
     checkOptions('connect', options, RULES)
     const { subject, permissions, ...rest } = options
     const access = home.identify(ownIdentity({ subject, permissions }))
@@ -84,6 +85,8 @@ export class InProcess {
 
   /** No client gets a connection from now on. Those that have one get what they are owed, and end with it. */
   end(why: FanfareError): void {
-    this.gone.abort(why)
+    // A hub that never opened is a failure.
+    const error = why.code === 'shutting_down' ? undefined : why
+    this.gone.abort({ error, why } satisfies HubEnd)
   }
 }

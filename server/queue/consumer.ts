@@ -5,6 +5,7 @@ import type { Stretch } from '../stream/chunk.ts'
 import { FAIR_MS, LEASED_AHEAD_BYTES } from './consumer-limits.ts'
 import type { ConsumerOptions, ConsumerOutlet, ConsumerOwner, GivenUp } from './consumer-owner.ts'
 import { deliveryFrame, joined } from './delivery-frames.ts'
+import { LeaseSettlement } from './lease-settlement.ts'
 import { type Lease, Leases } from './leases.ts'
 import { SettledNotice } from './settled-notice.ts'
 import { TakenDeliveries } from './taken-deliveries.ts'
@@ -170,29 +171,28 @@ export class Consumer {
     const now = this.clock.now()
     this.leases.settling(lease, now)
     this.signOfLife(now)
-    const failed = (error: FanfareError) => {
-      this.settling -= freed
-      // After `lease_lost` the consumer no longer holds the delivery; after any other error it does.
-      if (error.code === 'lease_lost') this.leases.remove(lease)
-      else this.goOn(lease)
-      refused(error)
-      if (this.leftToEnd.delete(lease)) this.letGo(lease)
-      this.owner.creditChanged(queue)
-    }
-    const { id: delivery, seq } = lease
-    this.broker.settle({
-      ...{ queue, delivery, seq, ending, drafts },
-      settled: () => {
-        this.settling -= freed
-        if (this.ended) this.leftToEnd.delete(lease)
-        this.leases.remove(lease)
-        this.settled.add(lease.delivery)
-        this.owner.creditChanged(queue)
-      },
-      refused: failed,
-      unknown: failed,
-    })
+    this.broker.settle(new LeaseSettlement(this, queue, lease, ending, drafts, freed, refused))
     if (freed > 0) this.owner.creditChanged(queue)
+  }
+
+  /** A lease has ended as the client said. */
+  settledAs(lease: Lease, freed: number): void {
+    this.settling -= freed
+    if (this.ended) this.leftToEnd.delete(lease)
+    this.leases.remove(lease)
+    this.settled.add(lease.delivery)
+    this.owner.creditChanged(this.options.queue)
+  }
+
+  /** A lease could not be ended so; its client is told by `tell`. */
+  notSettled(lease: Lease, freed: number, error: FanfareError, tell: Settlement['refused']): void {
+    this.settling -= freed
+    // After `lease_lost` the consumer no longer holds the delivery; after any other error it does.
+    if (error.code === 'lease_lost') this.leases.remove(lease)
+    else this.goOn(lease)
+    tell(error)
+    if (this.leftToEnd.delete(lease)) this.letGo(lease)
+    this.owner.creditChanged(this.options.queue)
   }
 
   /** Gives a lease more time. False: it is not held. */

@@ -26,10 +26,9 @@ function ofHub(): Buffer {
   const buffer = {
     leftOut: 0,
     push(n: number, topic: string) {
-      const frame = { type: 'publish', seq: 0, topic } as const
       const id = `${n}`
       const wire = new Encoded(compose({ id, topic, rest: '', payload: undefined }, undefined), undefined, id)
-      backlog.append(new Message(frame, id, [topic], n, wire), [subscription], 1e9)
+      backlog.append(new Message({ topic }, id, [topic], n, wire), [subscription], 1e9)
     },
     take(): { n: number; topic: string } | undefined {
       const text = Buffer.concat(backlog.take(realClock, 1).batch.parts.map(({ payload }) => payload)).toString()
@@ -52,7 +51,7 @@ function ofClient(): Buffer {
     take(): { n: number; topic: string } | undefined {
       const item = inbox.shift()
       if (!item) return undefined
-      if ('message' in item) return { n: Number(item.message.id), topic: item.message.topic }
+      if (item.message) return { n: Number(item.message.id), topic: item.message.topic }
       buffer.leftOut += item.gap.count ?? Number.NaN
       return buffer.take()
     },

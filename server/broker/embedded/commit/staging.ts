@@ -119,11 +119,7 @@ export class Staging {
     if (refusal) return refuse(settlement, refusal, commit)
     for (const draft of drafts) this.stageDraft(draft, commit, settlement)
     this.logs.touch(queue).end(delivery, ending, commit.now)
-    commit.waiters.push({
-      of: settlement,
-      succeeded: () => settlement.settled(),
-      failed: (error) => fail(settlement, error),
-    })
+    commit.waiters.push(new WaitingSettlement(settlement))
   }
 
   /** Stages a draft, refuses it, or has it wait for room. */
@@ -271,5 +267,21 @@ class StagedDraft extends AnsweredDraft implements StagedMessage {
   override failed(error: FanfareError): void {
     if (this.isFree) this.succeeded()
     else super.failed(error)
+  }
+}
+
+class WaitingSettlement implements Waiter {
+  readonly of: Settlement
+
+  constructor(settlement: Settlement) {
+    this.of = settlement
+  }
+
+  succeeded(): void {
+    this.of.settled()
+  }
+
+  failed(error: FanfareError): void {
+    fail(this.of, error)
   }
 }
