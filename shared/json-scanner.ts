@@ -24,8 +24,10 @@ export const END_BRACE = 0x7d
 /** From the code of a bracket or brace to that of its end. */
 const TO_END = END_BRACKET - BRACKET
 
-/** Characters of a string that are looked at one by one: `JSON.parse` is faster for more. */
-const FEW = 64
+/** Characters of a string that are looked at one by one: a regular expression is faster for more. */
+const FEW = 24
+/** What a string is made of up to its end or its first escape. */
+const PLAIN = /[ !#-[\]-\uffff]*/y
 
 /** How each array and object ends that is open. Kept between calls if it is not large. */
 let ends: number[] = []
@@ -95,17 +97,22 @@ export function skipColon(text: string, from: number): number {
 /** The place after the string whose quote is here. */
 export function stringEnd(text: string, start: number): number {
   const far = Math.min(text.length, start + FEW)
-  for (let at = start + 1; at < far; at++) {
+  let at = start + 1
+  for (; at < far; at++) {
     const code = text.charCodeAt(at)
+    if (code > BACKSLASH) continue
     if (code === QUOTE) return at + 1
-    if (code === BACKSLASH) break
+    if (code === BACKSLASH) return escapedEnd(text, start)
     if (code < SPACE) throw notJson()
   }
-  return longStringEnd(text, start)
+  PLAIN.lastIndex = at
+  PLAIN.test(text)
+  const end = PLAIN.lastIndex
+  return text[end] === '"' ? end + 1 : escapedEnd(text, start)
 }
 
-/** Of a string that is long or has escapes. */
-function longStringEnd(text: string, start: number): number {
+/** Of a string that has escapes, or does not end as it should. */
+function escapedEnd(text: string, start: number): number {
   for (let end = text.indexOf('"', start + 1); end > 0; end = text.indexOf('"', end + 1)) {
     let escapes = 0
     while (text.charCodeAt(end - 1 - escapes) === BACKSLASH) escapes++
@@ -156,4 +163,12 @@ export function parsed(text: string, start: number, end: number): unknown {
 
 export function notJson(): FanfareError {
   return new FanfareError('not_json')
+}
+
+/** Slices of fewer characters are copies in V8. */
+const SLICED = 13
+
+/** The same characters without the text that they were cut from: an id that is remembered would keep a whole message. */
+export function own(slice: string): string {
+  return slice.length < SLICED ? slice : ` ${slice}`.slice(1)
 }

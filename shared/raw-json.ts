@@ -7,10 +7,13 @@ export class RawJson {
   readonly text: string
   /** It has more levels of arrays and objects than data may have. */
   readonly isDeep: boolean
+  /** Each of its characters is one byte of UTF-8. False if nobody has looked. */
+  readonly isAscii: boolean
 
-  constructor(text: string, isDeep = false) {
+  constructor(text: string, isDeep = false, isAscii = false) {
     this.text = text
     this.isDeep = isDeep
+    this.isAscii = isAscii
   }
 
   /** The value, for those to whom a double says enough. */

@@ -7,7 +7,7 @@ import type { Message } from '../topic/message.ts'
 import type { Subscription } from '../topic/subscription.ts'
 import { FrameChain } from './frame-chain.ts'
 import { gapOf, linkGap, type MessageSpan, mergeGaps, type PendingGap } from './gap.ts'
-import { addGap, isReceipt, type Outgoing } from './outgoing.ts'
+import { addGap, type Outgoing } from './outgoing.ts'
 
 /** What an entry costs beside its frame: the objects of this list and of the message, roughly. */
 const ENTRY_BYTES = 160
@@ -178,7 +178,7 @@ export class Backlog {
       builder.add(frame)
       bytes += frame.bytes
       if (entry.span) messages++
-      else if (isReceipt(frame)) receipts++
+      else receipts += frame.receipts
     }
     return { batch: builder.build(), messages, receipts }
   }

@@ -8,13 +8,14 @@ import { scanFrames } from '../../shared/frame-scanner.ts'
  * `shared/codec.ts` and `shared/frame-scanner.ts` throw.
  */
 export function decodeMessage(bytes: Uint8Array, binary: boolean): unknown[] {
-  return binary ? decodeBinary(bytes) : scanFrames(textOf(bytes))
+  if (binary) return decodeBinary(bytes)
+  // The same characters, and several times as fast. Called on the bytes as they are: a `Buffer` for each message would cost as much.
+  if (isAscii(bytes)) return scanFrames(latin1Slice.call(bytes, 0, bytes.length), true)
+  if (!isUtf8(bytes)) throw new FanfareError('bad_utf8')
+  return scanFrames(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString())
 }
 
-function textOf(data: Uint8Array): string {
-  const buffer = Buffer.from(data.buffer, data.byteOffset, data.byteLength)
-  // The same characters, and several times as fast.
-  if (isAscii(data)) return buffer.toString('latin1')
-  if (!isUtf8(data)) throw new FanfareError('bad_utf8')
-  return buffer.toString()
+/** A method of Node's `Buffer` that its types lack. */
+const { latin1Slice } = Buffer.prototype as unknown as {
+  latin1Slice(this: Uint8Array, start: number, end: number): string
 }

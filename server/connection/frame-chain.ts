@@ -1,6 +1,9 @@
-import { type Batch, BatchBuilder } from '../engine/batch.ts'
+import { BatchBuilder } from '../engine/batch.ts'
 import type { Encoded } from '../topic/encoded.ts'
-import { isReceipt, type Outgoing } from './outgoing.ts'
+import type { Outgoing } from './outgoing.ts'
+
+/** Receipts that are one frame have this many bytes, and one more receipt: WebSocket messages are cut between frames. */
+const RECEIPTS_BYTES = 4096
 
 /**
  * The frames appended to an outbox in this turn, as a chain shared by all outboxes that hold the same ones. Whoever
@@ -8,10 +11,8 @@ import { isReceipt, type Outgoing } from './outgoing.ts'
  * chain is joined once for all.
  */
 export class FrameChain {
-  readonly bytes: number
+  bytes: number
   readonly count: number
-  private readonly messages: number
-  private readonly receipts: number
   readonly first: Encoded | undefined
   readonly last: Encoded | undefined
   private previous: FrameChain | undefined
@@ -24,8 +25,6 @@ export class FrameChain {
     this.last = frame
     this.count = (previous?.count ?? -1) + 1
     this.bytes = (previous?.bytes ?? 0) + (frame?.bytes ?? 0)
-    this.messages = (previous?.messages ?? 0) + (frame?.id === undefined ? 0 : 1)
-    this.receipts = (previous?.receipts ?? 0) + (frame && isReceipt(frame) ? 1 : 0)
   }
 
   extend(frame: Encoded): FrameChain {
@@ -35,21 +34,46 @@ export class FrameChain {
     return this.next
   }
 
+  /**
+   * Adds a receipt to those that the chain ends with. False: there are none, or enough. Nobody else holds a chain that ends with receipts:
+   * they are of one connection.
+   */
+  addReceipt(json: string): boolean {
+    const { last } = this
+    if (last === undefined || last.receipts === 0 || last.bytes > RECEIPTS_BYTES || this.outgoing) return false
+    last.addReceipt(json)
+    this.bytes += json.length + 1
+    return true
+  }
+
   toOutgoing(): Outgoing {
-    this.outgoing ??= { batch: this.join(), messages: this.messages, receipts: this.receipts }
+    this.outgoing ??= this.join()
     return this.outgoing
   }
 
-  private join(): Batch {
+  private join(): Outgoing {
     const frames: Encoded[] = []
     let chain: FrameChain | undefined = this
     for (; chain?.last !== undefined && !chain.outgoing; chain = chain.previous) frames.push(chain.last)
     // The joined bytes are all that is needed now, also where this chain waits for long.
     this.previous = undefined
     const builder = new BatchBuilder()
-    for (let at = frames.length - 1; at >= 0; at--) builder.add(frames[at] as Encoded)
+    let messages = 0
+    let receipts = 0
+    for (let at = frames.length - 1; at >= 0; at--) {
+      const frame = frames[at] as Encoded
+      builder.add(frame)
+      if (frame.id !== undefined) messages++
+      receipts += frame.receipts
+    }
     const batch = builder.build()
+    const before = chain?.outgoing
+    if (!before) return { batch, messages, receipts }
     // Whoever wrote before the turn ended has joined the beginning, and cut off what led to it.
-    return chain?.outgoing ? chain.outgoing.batch.followedBy(batch) : batch
+    return {
+      batch: before.batch.followedBy(batch),
+      messages: before.messages + messages,
+      receipts: before.receipts + receipts,
+    }
   }
 }

@@ -136,6 +136,12 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
     }
   }
 
+  /** The same for a receipt, as JSON; `receiptsSent` is called when the socket has it. */
+  sendReceipt(json: string): void {
+    if (!this.chain?.addReceipt(json)) this.send(Encoded.receipt(json))
+    else if (this.chain.bytes >= this.chainBytes) this.flush()
+  }
+
   /** Call whenever the connection's subscriptions change. */
   subscriptionsAre(subscriptions: ReadonlyMap<number, Subscription>): void {
     this.settle()

@@ -37,7 +37,3 @@ export function addGap(builder: BatchBuilder, gap: PendingGap): number {
   builder.add(frame)
   return frame.bytes
 }
-
-export function isReceipt({ text }: Encoded): boolean {
-  return text?.startsWith('{"type":"receipt"') ?? false
-}

@@ -1,7 +1,6 @@
 import { FanfareError } from '../../shared/errors.ts'
 import type { PublishFrame } from '../../shared/frames.ts'
 import type { Broker, Kept } from '../broker/broker.ts'
-import { Encoded } from '../topic/encoded.ts'
 import type { Asker } from '../topic/publication.ts'
 import { receiptFields } from '../topic/receipt.ts'
 import type { Topics } from '../topic/topics.ts'
@@ -65,7 +64,7 @@ export class Publishes implements ReceiptWindow, Asker {
   published({ seq }: PublishFrame, id: string, kept: Kept | undefined): void {
     if (!kept?.duplicate) this.total++
     // Its place is free when the socket has it.
-    this.outbox.send(new Encoded(`{"type":"receipt","seq":${seq},${receiptFields(id, kept)}}`))
+    this.outbox.sendReceipt(`{"type":"receipt","seq":${seq},${receiptFields(id, kept)}}`)
   }
 
   notPublished(frame: PublishFrame, error: FanfareError): void {

@@ -1,6 +1,5 @@
 import { Buffer } from 'node:buffer'
 import { constants, deflateRawSync } from 'node:zlib'
-import { joinText } from '../../shared/codec.ts'
 import { Encoded } from '../topic/encoded.ts'
 
 /** One WebSocket message of a batch. */
@@ -83,9 +82,7 @@ export class BatchBuilder {
     const binary = frame.record !== undefined
     const full = this.group !== undefined && this.group.bytes + this.group.pieces.length + frame.bytes > PART_BYTES
     if (this.group?.binary !== binary || full) this.startMessage(binary)
-    const group = this.group as Group
-    group.pieces.push(frame)
-    group.bytes += frame.bytes
+    this.push(frame)
   }
 
   /** Adds stored frames that are joined already, as one WebSocket message. */
@@ -94,7 +91,8 @@ export class BatchBuilder {
     const group = this.group as Group
     group.pieces.push(bytes)
     group.bytes += bytes.length
-    group.list = true
+    group.isList = true
+    group.isText = false
     this.group = undefined
   }
 
@@ -108,7 +106,7 @@ export class BatchBuilder {
   build(): Batch {
     for (const group of this.groups) {
       // The brackets and commas of a batch.
-      if (!group.binary && (group.list || group.pieces.length > 1)) group.bytes += group.pieces.length + 1
+      if (!group.binary && group.isList) group.bytes += group.pieces.length + 1
     }
     const total = this.groups.reduce((sum, group) => sum + headerBytes(group.bytes) + group.bytes, 0)
     const framed = Buffer.allocUnsafe(total)
@@ -125,22 +123,31 @@ export class BatchBuilder {
   }
 
   private startMessage(binary: boolean): void {
-    this.group = { binary, pieces: [], bytes: 0, list: false }
+    this.group = { binary, pieces: [], bytes: 0, isList: false, isText: !binary, isAscii: true }
     this.groups.push(this.group)
     if (this.only === undefined) return
     const scope = JSON.stringify({ type: 'only', sub: this.only })
-    const frame = binary ? new Encoded(scope, new Uint8Array()) : new Encoded(scope)
-    this.group.pieces.push(frame)
-    this.group.bytes += frame.bytes
+    this.push(binary ? new Encoded(scope, new Uint8Array()) : new Encoded(scope))
+  }
+
+  private push(frame: Encoded): void {
+    const group = this.group as Group
+    if (frame.receipts > 1 || group.pieces.length > 0) group.isList = true
+    group.pieces.push(frame.text ?? (frame.record as Uint8Array))
+    group.bytes += frame.bytes
+    group.isAscii &&= frame.isAscii
   }
 }
 
 interface Group {
   readonly binary: boolean
-  readonly pieces: (Encoded | Uint8Array)[]
+  readonly pieces: (string | Uint8Array)[]
   bytes: number
-  /** A piece of it is several frames. */
-  list: boolean
+  /** Of several frames; text has brackets then. */
+  isList: boolean
+  /** All of its pieces are text, and with `isAscii` all of that is ASCII. */
+  isText: boolean
+  isAscii: boolean
 }
 
 function headerBytes(length: number): number {
@@ -162,26 +169,28 @@ function writeHeader(target: Buffer, at: number, { binary, bytes }: Pick<Group, 
   return at + headerBytes(bytes)
 }
 
-function writePayload(target: Buffer, { binary, pieces }: Group): void {
-  if (!binary && pieces.every((piece) => piece instanceof Encoded)) {
-    target.write(joinText(pieces.map((piece) => piece.text as string)))
-    return
-  }
+function writePayload(target: Buffer, { binary, pieces, isList, isText, isAscii }: Group): void {
+  const hasBrackets = isList && !binary
   let at = 0
-  for (const [n, piece] of pieces.entries()) {
-    if (!binary) target[at++] = n === 0 ? BRACKET : COMMA
-    at += writePiece(target, at, piece)
+  if (hasBrackets) target[at++] = BRACKET
+  if (isText) {
+    // As latin1 they are copied, without a look at each character.
+    target.write(pieces.join(','), at, isAscii ? 'latin1' : 'utf8')
+  } else {
+    for (const [n, piece] of pieces.entries()) {
+      if (n > 0 && !binary) target[at++] = COMMA
+      at += writePiece(target, at, piece)
+    }
   }
-  if (!binary) target[at] = END_BRACKET
+  if (hasBrackets) target[target.length - 1] = END_BRACKET
 }
 
 const BRACKET = 0x5b
 const COMMA = 0x2c
 const END_BRACKET = 0x5d
 
-function writePiece(target: Buffer, at: number, piece: Encoded | Uint8Array): number {
-  if (piece instanceof Encoded && piece.text !== undefined) return target.write(piece.text, at)
-  const bytes = piece instanceof Encoded ? (piece.record as Uint8Array) : piece
-  target.set(bytes, at)
-  return bytes.length
+function writePiece(target: Buffer, at: number, piece: string | Uint8Array): number {
+  if (typeof piece === 'string') return target.write(piece, at)
+  target.set(piece, at)
+  return piece.length
 }

@@ -1,7 +1,7 @@
 import type { Headers, PublishFrame } from '../../shared/frames.ts'
 import { RawJson } from '../../shared/raw-json.ts'
 import type { Offsets } from '../../shared/streams.ts'
-import { Encoded } from './encoded.ts'
+import type { Encoded } from './encoded.ts'
 
 /** What of a message decides who gets it. */
 interface Addressed {
@@ -25,13 +25,12 @@ export class Message {
   /** Grows with every message of the hub. A recipient tells by it whether it has this message already. */
   readonly stamp: number
 
-  /** `wire` is what `compose` made of it. */
   constructor(
     addressed: Addressed,
     id: string,
     words: readonly string[],
     stamp: number,
-    wire: string | Uint8Array,
+    wire: Encoded,
     offsets?: Offsets,
   ) {
     this.id = id
@@ -42,7 +41,7 @@ export class Message {
     this.expiresAt = addressed.expiresAt
     this.offsets = offsets
     this.stamp = stamp
-    this.wire = new Encoded(wire, undefined, id)
+    this.wire = wire
   }
 }
 

@@ -5,6 +5,7 @@ import type { HeaderFilter, Headers, PublishFrame } from '../../shared/frames.ts
 import { passesFilter } from '../../shared/header-filter.ts'
 import { PatternIndex } from '../../shared/pattern-index.ts'
 import { QUEUE_TOPIC } from '../../shared/queues.ts'
+import { RawJson } from '../../shared/raw-json.ts'
 import { RecentMap } from '../../shared/recent-map.ts'
 import { parseTopic } from '../../shared/topic.ts'
 import type { Broker, CommittedMessage, Route } from '../broker/broker.ts'
@@ -13,6 +14,7 @@ import { isExpired } from '../broker/rules/expiry.ts'
 import type { Bus, LiveMessage } from '../bus/bus.ts'
 import type { UnexpectedErrors } from '../failure/unexpected-errors.ts'
 import type { Check, Contracts } from './contracts.ts'
+import { Encoded } from './encoded.ts'
 import { encodeRest, Message } from './message.ts'
 import { type Asker, type CountedTopic, isKept, Publication, type Publishing } from './publication.ts'
 import type { Subscription } from './subscription.ts'
@@ -241,13 +243,13 @@ export class Topics implements Publishing {
   private deliver({ parts, placement, wire }: CommittedMessage): void {
     // What is published straight to a queue is for its consumers only.
     if (parts.topic.startsWith(QUEUE_TOPIC)) return
-    const words = this.wordsOf(parts.topic)
-    this.fanOut(new Message(parts, parts.id, words, ++this.lastStamp, wire, placement?.offsets))
+    const encoded = new Encoded(wire, undefined, parts.id)
+    this.fanOut(new Message(parts, parts.id, this.wordsOf(parts.topic), ++this.lastStamp, encoded, placement?.offsets))
   }
 
   private deliverLive(message: LiveMessage): void {
     const { id, topic, wire } = message
-    const encoded = wire.text ?? (wire.record as Uint8Array)
+    const encoded = new Encoded(wire.text ?? (wire.record as Uint8Array), undefined, id)
     this.fanOut(new Message(message, id, this.wordsOf(topic), ++this.lastStamp, encoded))
   }
 
@@ -256,9 +258,11 @@ export class Topics implements Publishing {
   }
 
   private messageOf(frame: PublishFrame, id: string, words: readonly string[]): Message {
-    const payload = frame.data instanceof Uint8Array ? frame.data : undefined
-    const wire = compose({ id, topic: frame.topic, rest: encodeRest(frame), payload }, undefined)
-    return new Message(frame, id, words, ++this.lastStamp, wire)
+    const { topic, data, key, headers } = frame
+    const payload = data instanceof Uint8Array ? data : undefined
+    const wire = compose({ id, topic, rest: encodeRest(frame), payload }, undefined)
+    const isAscii = data instanceof RawJson && data.isAscii && key === undefined && headers === undefined
+    return new Message(frame, id, words, ++this.lastStamp, new Encoded(wire, undefined, id, isAscii))
   }
 
   /** Delivers to every subscription that matches. */

@@ -114,7 +114,7 @@ describe('the codec', () => {
       fc.property(publish, id, (frame, id) => {
         const payload = frame.data instanceof Uint8Array ? frame.data : undefined
         const composed = compose({ id, topic: frame.topic, rest: encodeRest(frame), payload }, undefined)
-        const { wire } = new Message(frame, id, frame.topic.split('.'), 1, composed)
+        const { wire } = new Message(frame, id, frame.topic.split('.'), 1, new Encoded(composed))
         const { type: _, seq: __, data, ...rest } = frame
         const message = JSON.parse(JSON.stringify({ ...rest, type: 'message', id, data })) as object
         if (data instanceof Uint8Array) {

@@ -3,6 +3,7 @@ import { expect, it } from 'vitest'
 import { Inbox } from '../../client/inbox.ts'
 import { compose } from '../../server/broker/compose.ts'
 import { Backlog } from '../../server/connection/backlog.ts'
+import { Encoded } from '../../server/topic/encoded.ts'
 import { Message } from '../../server/topic/message.ts'
 import { Subscription } from '../../server/topic/subscription.ts'
 import { realClock } from '../../shared/clock.ts'
@@ -25,8 +26,9 @@ function ofHub(): Buffer {
   const buffer = {
     leftOut: 0,
     push(n: number, topic: string) {
-      const wire = compose({ id: `${n}`, topic, rest: '', payload: undefined }, undefined)
-      backlog.append(new Message({ topic }, `${n}`, [topic], n, wire), [subscription], 1e9)
+      const id = `${n}`
+      const wire = new Encoded(compose({ id, topic, rest: '', payload: undefined }, undefined), undefined, id)
+      backlog.append(new Message({ topic }, id, [topic], n, wire), [subscription], 1e9)
     },
     take(): { n: number; topic: string } | undefined {
       const text = Buffer.concat(backlog.take(realClock, 1).batch.parts.map(({ payload }) => payload)).toString()

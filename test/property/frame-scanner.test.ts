@@ -129,6 +129,28 @@ describe('the scanner of frames', () => {
     )
   })
 
+  it('reads a publish that comes alone as it does one in a list', () => {
+    const whole = fc.oneof(fc.nat().map(String), fc.constantFrom('007', '-1', '1.5', '1e3', '9007199254740993', '""'))
+    const topic = fc.oneof(fc.constantFrom('"t"', '"photos.uploaded"', '""', `"${'t'.repeat(256)}"`), string)
+    const text = fc
+      .tuple(
+        whole,
+        topic,
+        fc.oneof(json, mutated, string),
+        fc.constantFrom('}', '}', '}', '} ', ',"id":"a"}', '}}', ''),
+      )
+      .map(([seq, topic, data, end]) => `{"type":"publish","seq":${seq},"topic":${topic},"data":${data}${end}`)
+    fc.assert(
+      fc.property(text, fc.boolean(), (text, repeated) => {
+        if (repeated) outcome(() => scanFrames(text))
+        const alone = outcome(() => scanned(text))
+        expect(alone).toEqual(outcome(() => scanned(`[${text}]`)))
+        expect(alone).toEqual(outcome(() => decodeText(text).map((value) => outcome(() => parseFrame(value)))))
+      }),
+      { numRuns: RUNS },
+    )
+  })
+
   it('leaves data as it is', () => {
     fc.assert(
       fc.property(fc.array(fc.tuple(space, json, space), { minLength: 1, maxLength: 5 }), (all) => {
