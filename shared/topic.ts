@@ -74,7 +74,7 @@ function parseName(name: string, grammar: RegExp, code: 'bad_topic' | 'bad_patte
   // Callers without a compiler pass anything.
   const words = typeof name === 'string' && name.length <= MAX_TOPIC_LENGTH && grammar.test(name) && name.split('.')
   if (words && words.length <= MAX_TOPIC_WORDS) return words
-  throw new FanfareError(code, `${JSON.stringify(textOf(name).slice(0, 300))} breaks the grammar`)
+  throw new FanfareError(code, `${JSON.stringify(textOf(name).slice(0, 200))} breaks the grammar`)
 }
 
 /**

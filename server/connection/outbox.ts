@@ -128,12 +128,7 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
 
   /** Sends a frame of the hub's own, which no policy drops; of receipts, `receiptsSent` is called when the socket has them. */
   send(frame: HubFrame | Encoded): void {
-    if (this.closed) return
-    try {
-      this.append(frame instanceof Encoded ? frame : encode(frame))
-    } catch (error) {
-      this.failed(error)
-    }
+    this.guarded(() => this.append(frame instanceof Encoded ? frame : encode(frame)))
   }
 
   /** The same for a receipt, as JSON; `receiptsSent` is called when the socket has it. */
@@ -383,8 +378,7 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
   private leaveOut(limit: number, reason: GapReason): void {
     if (this.heldBytes <= limit) return
     for (const backlog of [...(this.paused?.backlogs ?? []), ...(this.backlog ? [this.backlog] : [])]) {
-      const excess = this.heldBytes - limit
-      if (excess > 0) backlog.shrinkTo(Math.max(0, backlog.bytes - excess), reason)
+      if (this.heldBytes > limit) backlog.shrinkTo(Math.max(0, backlog.bytes + limit - this.heldBytes), reason)
     }
   }
 
