@@ -1,15 +1,11 @@
-import { once } from 'node:events'
-import { type AddressInfo, createServer, type Socket } from 'node:net'
-import { setImmediate as nextTurn, setTimeout as wait } from 'node:timers/promises'
+import { setTimeout as wait } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { WebSocket } from 'ws'
 import type { Client, Consumer, Delivery } from '../../client/node.ts'
 import { connect } from '../../client/node.ts'
 import { type Hub, startHub } from '../../server/index.ts'
 import { FlakyNetwork } from '../setup/flaky-network.ts'
 import { untilQueue } from '../setup/queues.ts'
 import { range } from '../setup/streams.ts'
-import { hearUncaught } from '../setup/uncaught.ts'
 
 let hub: Hub
 let clients: Client[]
@@ -50,42 +46,6 @@ const block = (ms: number) => {
 }
 /** A handler that hangs, until the test is over. */
 const hang = () => new Promise<void>((resolve) => hanging.push(resolve))
-
-it('a handler that blocks while its client connects again says nothing on a socket that is not open', async () => {
-  await fill(2, { ackDeadline: 300 })
-  // It takes connections and never answers.
-  const quiet = createServer().listen(0, '127.0.0.1')
-  await once(quiet, 'listening')
-  const { port } = quiet.address() as AddressInfo
-  let address = ''
-  class MovedSocket extends WebSocket {
-    constructor(url: string, protocols: string[]) {
-      super(address || url, protocols)
-    }
-  }
-  const uncaught = hearUncaught()
-  const worker = connect(network.url, { backoff: { baseMs: 1, capMs: 5 }, WebSocket: MovedSocket as never })
-  clients.push(worker)
-  const handled: number[] = []
-  let hangs: Socket | undefined
-  worker.consume<number>('q', async ({ data }) => {
-    if (handled.push(data) > 1) return
-    address = `ws://127.0.0.1:${port}/`
-    const connecting = once(quiet, 'connection')
-    network.cut()
-    ;[hangs] = (await connecting) as [Socket]
-    await nextTurn()
-    block(400)
-  })
-  await vi.waitFor(() => expect(hangs).toBeDefined(), { timeout: 5000 })
-  await wait(500)
-  address = ''
-  hangs?.destroy()
-  await vi.waitFor(() => expect(handled.length).toBeGreaterThan(1), { timeout: 5000 })
-  await worker.close({ timeoutMs: 100 })
-  quiet.close()
-  expect(uncaught).toEqual([])
-})
 
 describe('what waits behind a handler', () => {
   it('is done once, however long it waits: its time counts from its begin', async () => {

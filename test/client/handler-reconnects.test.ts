@@ -1,0 +1,53 @@
+import { once } from 'node:events'
+import { type AddressInfo, createServer, type Socket } from 'node:net'
+import { setImmediate as nextTurn, setTimeout as wait } from 'node:timers/promises'
+import { expect, it, vi } from 'vitest'
+import { WebSocket } from 'ws'
+import { connect } from '../../client/node.ts'
+import { startHub } from '../../server/index.ts'
+import { FlakyNetwork } from '../setup/flaky-network.ts'
+import { range } from '../setup/streams.ts'
+import { hearUncaught } from '../setup/uncaught.ts'
+
+it('a handler that blocks while its client connects again says nothing on a socket that is not open', async () => {
+  const hub = await startHub({ port: 0, logLevel: 'silent', drainTimeoutMs: 100 })
+  const network = await FlakyNetwork.to(hub.port)
+  const operator = connect(`ws://127.0.0.1:${hub.port}`)
+  await operator.queues.declare({ name: 'q', ackDeadline: 300, backoff: { base: 1, cap: 1 } })
+  for (const n of range(0, 2)) await operator.enqueue('q', n)
+  // It takes connections and never answers.
+  const quiet = createServer().listen(0, '127.0.0.1')
+  await once(quiet, 'listening')
+  const { port } = quiet.address() as AddressInfo
+  let address = ''
+  class MovedSocket extends WebSocket {
+    constructor(url: string, protocols: string[]) {
+      super(address || url, protocols)
+    }
+  }
+  const uncaught = hearUncaught()
+  const worker = connect(network.url, { backoff: { baseMs: 1, capMs: 5 }, WebSocket: MovedSocket as never })
+  const handled: number[] = []
+  let hangs: Socket | undefined
+  worker.consume<number>('q', async ({ data }) => {
+    if (handled.push(data) > 1) return
+    address = `ws://127.0.0.1:${port}/`
+    const connecting = once(quiet, 'connection')
+    network.cut()
+    ;[hangs] = (await connecting) as [Socket]
+    await nextTurn()
+    const until = performance.now() + 400
+    while (performance.now() < until);
+  })
+  await vi.waitFor(() => expect(hangs).toBeDefined(), { timeout: 5000 })
+  await wait(500)
+  address = ''
+  hangs?.destroy()
+  await vi.waitFor(() => expect(handled.length).toBeGreaterThan(1), { timeout: 5000 })
+  await worker.close({ timeoutMs: 100 })
+  await operator.close()
+  quiet.close()
+  await network.close()
+  await hub.close()
+  expect(uncaught).toEqual([])
+})
