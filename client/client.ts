@@ -30,7 +30,7 @@ import { REQUEST_RULES, type RequestOptions } from './requests.ts'
 import { RESPOND_RULES, type RequestHandler, type Responder, type RespondOptions } from './responders.ts'
 import type { State, StateChange } from './state.ts'
 import { StreamAdmin } from './streams.ts'
-import { type Handler, SUBSCRIBE_RULES, type SubscribeOptions } from './subscribe-options.ts'
+import { type Handler, ownSubscribeOptions, SUBSCRIBE_RULES, type SubscribeOptions } from './subscribe-options.ts'
 import type { Subscription } from './subscription.ts'
 import { callBack } from './throw-later.ts'
 import type { Tracing } from './tracing.ts'
@@ -201,7 +201,7 @@ export class Client<Topics extends object = Record<string, unknown>> {
   ): Subscription<PayloadOf<Topics, Pattern>> {
     const [handler, options] = typeof second === 'function' ? [this.#traced(second), third] : [undefined, second]
     checkOptions('subscribe', options, SUBSCRIBE_RULES)
-    return this.#link.subscriptions.add(pattern, options, handler)
+    return this.#link.subscriptions.add(pattern, ownSubscribeOptions(options), handler)
   }
 
   /**
@@ -253,7 +253,7 @@ export class Client<Topics extends object = Record<string, unknown>> {
   ): Consumer<Data> {
     const [handler, options] = typeof second === 'function' ? [this.#traced(second, queue), third] : [undefined, second]
     checkOptions('consume', options, CONSUME_RULES)
-    return this.#link.consume(queue, options, handler)
+    return this.#link.consume(queue, { ...options }, handler)
   }
 
   /**
@@ -295,7 +295,7 @@ export class Client<Topics extends object = Record<string, unknown>> {
   respond(pattern: string, handler: RequestHandler<never, unknown>, options: RespondOptions = {}): Responder {
     checkFunction('respond', handler)
     checkOptions('respond', options, RESPOND_RULES)
-    return this.#link.respond(pattern, this.#traced(handler as RequestHandler<unknown, unknown>), options)
+    return this.#link.respond(pattern, this.#traced(handler as RequestHandler<unknown, unknown>), { ...options })
   }
 
   /**

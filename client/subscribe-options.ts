@@ -1,6 +1,7 @@
 import { CONTENT_FRAMES } from '../shared/content-frames.ts'
 import type { FanfareError } from '../shared/fanfare-error.ts'
 import type { HeaderFilter, Policy } from '../shared/frames.ts'
+import { isFields } from '../shared/rules.ts'
 import type { From } from '../shared/streams.ts'
 import type { Gap, Message } from './message.ts'
 import { COUNT, FUNCTION, type Rules, SIGNAL } from './options.ts'
@@ -107,3 +108,18 @@ export type OnSubscriptionError = (
  * follows, but with a `cursor` the subscription ends, and commits first what was handled before.
  */
 export type Handler<Data> = (message: Message<Data>) => unknown
+
+/** A copy: they are used at every connection, and the caller may do what it likes with its own. */
+export function ownSubscribeOptions(options: SubscribeOptions): SubscribeOptions {
+  const { from, filter } = options
+  return {
+    ...options,
+    from: copied(from) as From,
+    filter: copied(filter, (headers) => copied(headers)) as HeaderFilter,
+  }
+}
+
+function copied(value: unknown, each: (field: unknown) => unknown = (field) => field): unknown {
+  if (!isFields(value)) return value
+  return Object.fromEntries(Object.entries(value).map(([name, field]) => [name, each(field)]))
+}
