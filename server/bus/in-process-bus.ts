@@ -1,10 +1,10 @@
 import { hostname } from 'node:os'
-import { nanoid } from 'nanoid'
+import { randomId } from '../id/random-id.ts'
 import type { Bus } from './bus.ts'
 
 /** The bus of a hub that is alone: there is no other node, so nothing is carried and nothing waits. */
 export class InProcessBus implements Bus {
-  readonly node = { id: nanoid(10), name: hostname() }
+  readonly node = { id: randomId(10), name: hostname() }
 
   async open(): Promise<void> {}
 

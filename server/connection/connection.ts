@@ -1,11 +1,11 @@
 import { setImmediate } from 'node:timers'
-import { nanoid } from 'nanoid'
 import { type ErrorCode, errorEntry, FanfareError } from '../../shared/errors.ts'
 import type { CheckedFrame, Frame } from '../../shared/frames.ts'
 import { parseFrame } from '../../shared/parse-frame.ts'
 import type { ConnectionInfo } from '../../shared/sys.ts'
 import type { Access } from '../auth/access.ts'
 import type { EngineSocket, SocketHandlers, UpgradeRequest } from '../engine/engine.ts'
+import { randomId } from '../id/random-id.ts'
 import type { LimitName } from '../limit/limits.ts'
 import type { Allowance } from '../limit/message-limits.ts'
 import { LISTED_OF_EACH, type WatchedConnection } from '../registry/connections.ts'
@@ -31,7 +31,7 @@ import { Renewal, type RenewalOwner } from './renewal.ts'
 export class Connection
   implements SocketHandlers, InboxOwner, OutboxOwner, RenewalOwner, WatchedConnection, PingedConnection
 {
-  readonly id = nanoid(12)
+  readonly id = randomId(12)
   readonly number: number
   readonly address: string
   readonly outbox: Outbox

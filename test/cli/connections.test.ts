@@ -31,6 +31,18 @@ it('fanfare connections lists, shows and ends them, for people and for programs'
   expect(refused.stderr).toMatch(/^fanfare: no_connection: /)
 })
 
+it('ids that the hub makes are taken by commands as they are: none begins like an option', async () => {
+  const { url } = await hubHere({ streams: [{ name: 'log', topics: ['log'] }] })
+  const client = connect(url)
+  const others = Array.from({ length: 100 }, () => connect(url))
+  await Promise.all(others.map((other) => other.ready()))
+  const { id, positions } = await client.publish('log', 1)
+  const ids = (await client.connections.list({ limit: 200 })).connections.map((each) => each.connection)
+  expect(ids.length).toBe(101)
+  for (const each of [...ids, id, positions?.['log']?.epoch]) expect(each).toMatch(/^[0-9A-Za-z]/)
+  await Promise.all([client, ...others].map((each) => each.close()))
+})
+
 it('says for how long by the time of the hub, whatever the clock of the command says', async () => {
   const { url } = await hubHere({ streams: [{ name: 'log', topics: ['log'] }], queues: [{ name: 'jobs' }] })
   const client = connect(url, { name: 'watched' })

@@ -1,5 +1,5 @@
-import { nanoid } from 'nanoid'
 import type { Position } from '../../../../shared/streams.ts'
+import { randomId } from '../../../id/random-id.ts'
 import { cursorKey, fromJson, streamKey, toJson, under } from '../store/keys.ts'
 import type { Change, Store } from '../store/store.ts'
 import type { StreamRecord } from './stream-log.ts'
@@ -12,7 +12,7 @@ import type { StreamRecord } from './stream-log.ts'
 export async function giveNewEpochs(store: Store): Promise<void> {
   const changes: Change[] = []
   for (const [, value] of store.range(under('s'))) {
-    const record: StreamRecord = { ...(fromJson(value) as StreamRecord), epoch: nanoid(8) }
+    const record: StreamRecord = { ...(fromJson(value) as StreamRecord), epoch: randomId(8) }
     changes.push({ key: streamKey(record.id), value: toJson(record) })
     for (const [key, cursor] of store.range(under('c', record.id))) {
       const { offset } = fromJson(cursor) as Position

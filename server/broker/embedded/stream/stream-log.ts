@@ -1,6 +1,6 @@
-import { nanoid } from 'nanoid'
 import { FanfareError } from '../../../../shared/errors.ts'
 import type { CursorInfo, Position, StreamInfo, StreamOptions } from '../../../../shared/streams.ts'
+import { randomId } from '../../../id/random-id.ts'
 import type { CursorRange, StreamState } from '../../broker.ts'
 import { isWorthCompacting } from '../../rules/last-value.ts'
 import { firstByCount, isBlockOver, isTooOld, tooOldAt } from '../../rules/retention.ts'
@@ -79,7 +79,7 @@ export class StreamLog implements StreamState {
 
   static create(reads: StoreReader, id: number, options: StreamOptions): StreamLog {
     const counts = { first: 0, next: 0, trimmedTo: 0, bytes: 0, entries: 0, superseded: 0, lastTime: 0, cursors: 0 }
-    return new StreamLog(reads, { id, options, epoch: nanoid(8), ...counts }, false)
+    return new StreamLog(reads, { id, options, epoch: randomId(8), ...counts }, false)
   }
 
   get id(): number {
