@@ -88,8 +88,9 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
     this.guarded(() => {
       this.settle()
       const waits = this.paused?.get(subscription) ?? this.backlog
-      if (waits) waits.missed(subscription)
-      else this.send(gapFrame(linkGap(subscription)))
+      if (!waits) return this.send(gapFrame(linkGap(subscription)))
+      waits.missed(subscription)
+      this.shared.budget.enforce()
     })
   }
 
@@ -207,7 +208,6 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
     return true
   }
 
-  /** A ping was answered. */
   ponged(): void {
     this.line.ponged()
   }

@@ -82,6 +82,19 @@ describe('an outbox', () => {
     const { peers } = await playedOut([...subscribed, ...paused, live, { do: 'turn' }, publish(4000, 8)], NO_TOTAL)
     expect(peers[0]?.ended).toBeUndefined()
   })
+
+  it('keeps the bound on all of them where messages of other nodes may be missing', async () => {
+    const to = (peer: number, sub: number, pattern: string): Command =>
+      ({ ...subscribe(peer, sub), pattern }) as Command
+    const subscribed = [to(1, 1, 'b'), to(0, 0, 'a'), to(1, 0, 'a')]
+    const stalled: Command[] = [0, 1].map((peer) => ({ do: 'stall', peer, writes: 0 }))
+    const early: Command[] = [{ ...publish(10, 9), topic: 'b' } as Command, { do: 'pause', peer: 0, sub: 0 }]
+    const missed: Command[] = [0, 1].map((peer) => ({ do: 'missed', peer }))
+    for (let size = 3480; size < 3540; size++) {
+      const waiting: Command[] = [publish(19, 4), { do: 'receipts', peer: 0, times: 8 }, { do: 'turn' }]
+      await playedOut([...subscribed, ...stalled, ...early, ...waiting, publish(size, 4), ...missed], 24_000)
+    }
+  })
 })
 
 describe('outboxes under random use', () => {
