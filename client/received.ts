@@ -1,6 +1,6 @@
 import { fieldOf, itemsOf } from '../shared/json-text.ts'
 
-/** A WebSocket message. Its text is kept for those who want a payload as it came, and is looked at when the first of them does. */
+/** A WebSocket message. Its text is kept for `raw`, and is scanned the first time that somebody reads `raw`. */
 export class Received {
   readonly #text: string | undefined
   #frames: readonly string[] | undefined

@@ -80,7 +80,7 @@ export class Standing {
     return DONE
   }
 
-  /** Ends it, with an error if it failed, and tells whoever listens. Returns false if nobody does. */
+  /** Ends it, with an error if it failed, and tells its listeners. Returns false if there are none. */
   over(error: FanfareError | undefined): boolean {
     if (!error) {
       this.end()

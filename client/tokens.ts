@@ -65,7 +65,7 @@ export class Tokens {
     this.#renewAfter(this.#session.backoffMs(this.#failures++))
   }
 
-  /** No token is to be renewed: the connection is gone, or its token is good for ever. */
+  /** Stops renewing: the connection is gone, or its token never expires. */
   stop(): void {
     this.#alarm.clear()
   }

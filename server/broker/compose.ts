@@ -5,8 +5,8 @@ import type { Offsets } from '../../shared/streams.ts'
 import type { MessageParts, Placement } from './broker.ts'
 
 /**
- * Composes the wire form of a message: text, or for a payload of bytes the record of a binary WebSocket message. Whoever
- * knows the places of a message composes it: the broker before it stores a message, a hub for what nothing keeps.
+ * Composes the wire form of a message: text, or the record of a binary WebSocket message if the payload is bytes. The
+ * broker composes a message before it stores it; the hub composes a message that nothing keeps.
  */
 export function compose(
   { id, topic, rest, payload }: Pick<MessageParts, 'id' | 'topic' | 'rest' | 'payload'>,

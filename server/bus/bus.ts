@@ -27,7 +27,7 @@ import type { Headers } from '../../shared/frames.ts'
  * once, and what it publishes reaches its own subscribers only. When the way is back it reports `missed`, then the others as `joined`. Each
  * of the others sees the same from its side.
  *
- * **Ownership.** A message belongs to whoever gets it and is never changed. The bus owns the count of interests: a pattern is wanted
+ * **Ownership.** A message is never changed, by the bus or by those who get it. The bus counts interests: it keeps one in a pattern
  * until `unsubscribe` has been called as often as `subscribe`. What a node has said to another ends when it has left: whoever
  * remembers something of a node forgets it with `left`, and says its own again with `joined`.
  */

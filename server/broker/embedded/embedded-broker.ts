@@ -287,7 +287,7 @@ export class EmbeddedBroker implements Broker {
     this.commits.settle(settlement.delivery === undefined ? this.late(settlement) : settlement)
   }
 
-  /** Leases the message once more, at once, so that nobody else gets it. */
+  /** Leases a waiting message again at once, before another consumer can get it. */
   private late(settlement: Settlement): Settlement {
     const { queue, seq } = settlement
     const delivery = this.logs.queues.get(queue)?.leaseAgain(seq, () => ++this.lastDelivery)

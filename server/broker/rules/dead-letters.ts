@@ -5,7 +5,7 @@ import type { Death } from './fate.ts'
 import { DEFAULT_PRIORITY } from './order.ts'
 import { splitRecord } from './record.ts'
 
-/** What is known of a dead letter beside its message: topic and key are those of the message. */
+/** The fields of a dead letter besides its message. Its topic and key are those of the message. */
 export interface DeathNote extends Omit<DeadLetter, 'letter' | 'message' | 'origin'> {
   readonly topic: string
   readonly key: string | undefined

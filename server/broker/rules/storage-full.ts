@@ -1,7 +1,7 @@
 import type { Ending } from '../broker.ts'
 
 /**
- * What a change is for, by which it may use the last of the room. `room` lets go of something, which takes room before
+ * The purpose of a change, which decides how much of the last room it may use. `room` deletes something, which takes room before
  * it gives any; `failure` keeps what went wrong with a message; everything else is `message`. Each leaves room for those
  * before it, or failures would take what acks need.
  *

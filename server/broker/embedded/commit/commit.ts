@@ -52,7 +52,7 @@ export interface Commit {
   /** What to undo where it fails. */
   readonly undo: (() => void)[]
   readonly waiters: Waiter[]
-  /** What streams and queues there are changes with it: what it brings to publish waits for the next one, to be routed anew. */
+  /** It declares or deletes streams or queues. Publishes of the same group wait for the next commit, where they get new routes. */
   readonly declarations: Declaration[]
   readonly messages: StagedMessage[]
   /** How many of the group have been staged: if staging itself fails, the others have to be refused. */

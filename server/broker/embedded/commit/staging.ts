@@ -60,7 +60,7 @@ export class Staging {
       commit.taken.settlements++
     }
     if (group.waitedBytes !== undefined) this.stageWaiting(commit, group.waitedBytes)
-    // They are routed anew once the hub knows what has changed.
+    // They get new routes in the next commit, when the hub knows what has changed.
     if (commit.declarations.length > 0) later.publishing.unshift(...publishing.splice(0))
     while (commit.taken.publishing < publishing.length) {
       if (!this.stagePublishing(publishing[commit.taken.publishing] as PublishOrAck, commit)) {
