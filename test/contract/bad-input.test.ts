@@ -157,11 +157,13 @@ onEveryEngine('bad input', (hubs) => {
 
     it('until more than malformedFramesPerSecond have come', async () => {
       const peer = await Peer.hello(url)
-      const malformed = Array.from({ length: 250 }, (_, seq) => ({ type: 'publish', seq, topic: 7 }))
+      const malformed = Array.from({ length: 1000 }, (_, seq) => ({ type: 'publish', seq, topic: 7 }))
       peer.send(...malformed)
       expect((await peer.closed).code).toBe(4400)
       const refused = peer.frames.filter((frame) => frame.type === 'error')
-      expect(refused).toHaveLength(101)
+      // A second of the hub may end while they are handled: what came before it does not count in the next one.
+      expect(refused.length).toBeGreaterThan(100)
+      expect(refused.length).toBeLessThanOrEqual(201)
       expect(refused.at(-1)).not.toHaveProperty('seq')
       expect(await (await fetch(`${http}/metrics`)).text()).toMatch(
         /limit_hits_total\{limit="malformedFramesPerSecond"\} [1-9]/,
