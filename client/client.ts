@@ -342,8 +342,7 @@ export class Client<Topics extends object = Record<string, unknown>> {
     if (from === 'connected') this.#awaySince = now
     if (to !== 'waiting' || this.#stateListeners.size > 0 || now - this.#awaySince < WARN_AFTER_MS) return
     this.#awaySince = Number.POSITIVE_INFINITY
-    const [why] = reason.message.split('. ')
-    console.warn(`fanfare: ${this.#url} cannot be reached (${why}). The client keeps trying.`)
+    console.warn(`fanfare: ${this.#url} cannot be reached: ${reason.message} The client keeps trying.`)
   }
 
   async #send<Options extends { readonly headers?: Headers }, Answer>(

@@ -1,3 +1,4 @@
+import { sentence } from '../shared/error-text.ts'
 import { type ErrorCode, errorFrom, FanfareError } from '../shared/fanfare-error.ts'
 
 /** Of what is final, what another token may change. */
@@ -23,5 +24,8 @@ export const FINAL: readonly string[] = [
 export function closeError(closeCode: number, text: string): FanfareError {
   const [code = '', message = ''] = text.split(/: (.*)/s)
   if (FINAL.includes(code)) return errorFrom({ code, message, retry: false })
-  return new FanfareError('connection_lost', text || `WebSocket close code ${closeCode}`)
+  return new FanfareError(
+    'connection_lost',
+    `The connection was lost: ${sentence(text || `WebSocket close code ${closeCode}`)}`,
+  )
 }

@@ -1,4 +1,5 @@
 import { Command } from 'commander'
+import { quoted } from '../../shared/error-text.ts'
 import { FanfareError } from '../../shared/errors.ts'
 import { tokenOption, webSocketUrl, wholeNumber } from './connection-options.ts'
 
@@ -35,7 +36,10 @@ export function addScenario(command: Command): Command {
 
 async function bench({ url, token, ...scenario }: Scenario & { url?: string; token?: string }): Promise<void> {
   if (scenario.stalled >= scenario.subscribers) {
-    throw new FanfareError('bad_config', 'stalled: one subscriber at least has to read')
+    throw new FanfareError(
+      'bad_config',
+      `--stalled must be less than --subscribers (got ${scenario.stalled} of ${scenario.subscribers}).`,
+    )
   }
   // Loaded by this command alone: no hub needs it.
   const { compare } = await import('../../test/load/compare.ts')
@@ -45,5 +49,5 @@ async function bench({ url, token, ...scenario }: Scenario & { url?: string; tok
 
 function localUrl(text: string): string {
   if (new URL(webSocketUrl(text)).protocol === 'ws:') return text
-  throw new FanfareError('bad_config', `url: "${text}" is encrypted, and bench speaks ws:// alone`)
+  throw new FanfareError('bad_config', `--url must begin with ws:// for bench (got ${quoted(text)}).`)
 }

@@ -1,6 +1,7 @@
 import { type Command, Option } from 'commander'
 import type { Client } from '../../client/client.ts'
 import { connect } from '../../client/node.ts'
+import { quoted } from '../../shared/error-text.ts'
 import { FanfareError } from '../../shared/errors.ts'
 import { DEFAULTS } from '../defaults.ts'
 import { said } from './sources.ts'
@@ -39,7 +40,7 @@ export function webSocketUrl(given: string): string {
   // An empty FANFARE_URL is not set.
   const text = said(given) ?? LOCAL
   if (URL.canParse(text) && ['ws:', 'wss:'].includes(new URL(text).protocol)) return text
-  throw new FanfareError('bad_config', `url: "${text}" does not begin with ws:// or wss://`)
+  throw new FanfareError('bad_config', `--url must begin with ws:// or wss:// (got ${quoted(text)}).`)
 }
 
 /** Reads the whole number of an option, `least` or more. */
@@ -47,14 +48,15 @@ export function wholeNumber(name: string, least: number, most = Number.MAX_SAFE_
   return (text) => {
     const number = /^\d+$/.test(text) ? Number(text) : Number.NaN
     if (number >= least && number <= most) return number
-    const range = most === Number.MAX_SAFE_INTEGER ? `from ${least}` : `from ${least} to ${most}`
-    throw new FanfareError('bad_config', `${name}: "${text}" is no whole number ${range}`)
+    const range = most === Number.MAX_SAFE_INTEGER ? `, ${least} or more` : ` from ${least} to ${most}`
+    throw new FanfareError('bad_config', `--${name} must be an integer${range} (got ${quoted(text)}).`)
   }
 }
 
 /** Collects repeated `name=value`. */
 export function collectHeader(text: string, before: Record<string, string> = {}): Record<string, string> {
   const [name, ...rest] = text.split('=')
-  if (!name || rest.length === 0) throw new FanfareError('bad_config', `header: "${text}" is not name=value`)
+  if (!name || rest.length === 0)
+    throw new FanfareError('bad_config', `--header must be name=value (got ${quoted(text)}).`)
   return { ...before, [name]: rest.join('=') }
 }

@@ -32,10 +32,10 @@ export function pubCommand(): Command {
     .action((first: string | undefined, second: string | undefined, options: PubOptions) => {
       const { queue } = options
       if (queue === undefined) {
-        if (first === undefined) throw new FanfareError('bad_config', 'pub: say a topic, or --queue <name>')
+        if (first === undefined) throw new FanfareError('bad_config', 'A topic or --queue <name> is missing.')
         return pub(first, second, options)
       }
-      if (second !== undefined) throw new FanfareError('bad_config', 'pub: either a topic or --queue, not both')
+      if (second !== undefined) throw new FanfareError('bad_config', 'Give either a topic or --queue, not both.')
       return pub(QUEUE_TOPIC + queue, first, options)
     })
 }

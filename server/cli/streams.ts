@@ -81,7 +81,8 @@ function declareCommand(): Command {
 
 async function trim(name: string, options: CommandOptions & { before?: number; all?: true }): Promise<void> {
   const { before, all } = options
-  if (before === undefined && !all) throw new FanfareError('bad_config', 'trim: say --before <offset>, or --all')
+  if (before === undefined && !all)
+    throw new FanfareError('bad_config', 'Add --before <offset>, or --all to delete all messages.')
   await askHub(options, async ({ streams, hub }) =>
     print([await streams.trim(name, before)], options, details, hub.now()),
   )

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { Command, Option } from 'commander'
 import type { Client } from '../../client/client.ts'
+import { quoted } from '../../shared/error-text.ts'
 import { FanfareError } from '../../shared/errors.ts'
 import { POLICIES, type Policy } from '../../shared/frames.ts'
 import { type From, parseStart } from '../../shared/streams.ts'
@@ -76,7 +77,7 @@ function startOf(text: string): From {
   if (start !== undefined) return start
   throw new FanfareError(
     'bad_config',
-    `from: "${text}" is none of latest, earliest, OFFSET, EPOCH:OFFSET, last:N, a time`,
+    `--from must be latest, earliest, OFFSET, EPOCH:OFFSET, last:N or a time (got ${quoted(text)}).`,
   )
 }
 

@@ -1,4 +1,5 @@
 import { Command, Option } from 'commander'
+import { quoted } from '../../shared/error-text.ts'
 import { FanfareError } from '../../shared/errors.ts'
 import { SECRET_ENV } from './auth-flags.ts'
 import type { TokenOptions } from './make-token.ts'
@@ -36,7 +37,8 @@ function collect(text: string, before: string[] = []): string[] {
 
 function collectClaim(text: string, before: Record<string, unknown> = {}): Record<string, unknown> {
   const [name, ...rest] = text.split('=')
-  if (!name || rest.length === 0) throw new FanfareError('bad_config', `claim: "${text}" is not name=value`)
+  if (!name || rest.length === 0)
+    throw new FanfareError('bad_config', `--claim must be name=value (got ${quoted(text)}).`)
   return { ...before, [name]: claimOf(rest.join('=')) }
 }
 

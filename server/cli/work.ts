@@ -29,7 +29,8 @@ export function workCommand(): Command {
 }
 
 async function work(command: string[], { queue, min, max, cooldownMs, ...hub }: WorkOptions): Promise<void> {
-  if (min > max) throw new FanfareError('bad_config', `min: ${min} is more than max, which is ${max}`)
+  if (min > max)
+    throw new FanfareError('bad_config', `--min must be at most --max (got --min ${min} and --max ${max}).`)
   const { url, token } = hub
   const env = { FANFARE_URL: url, FANFARE_QUEUE: queue, ...(token !== undefined && { FANFARE_TOKEN: token }) }
   const workers = new Workers(command, env, { min, max, cooldownMs }, say)

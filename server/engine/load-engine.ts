@@ -1,3 +1,4 @@
+import { sentence } from '../../shared/error-text.ts'
 import { FanfareError } from '../../shared/errors.ts'
 import type { Engine } from './engine.ts'
 
@@ -11,6 +12,9 @@ export async function loadEngine(name: EngineName): Promise<Engine> {
     return (await import('./uws-engine.ts')).uwsEngine
   } catch (error) {
     if (name === 'auto') return loadEngine('ws')
-    throw new FanfareError('engine_missing', (error as Error).message.split('\n')[0])
+    throw new FanfareError(
+      'engine_missing',
+      `The engine uws cannot be loaded: ${sentence((error as Error).message.split('\n')[0] as string)} Install uWebSockets.js, or use --engine ws.`,
+    )
   }
 }

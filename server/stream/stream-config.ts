@@ -21,7 +21,10 @@ export const duration = z.union([z.number().int().positive(), z.string()]).trans
   if (typeof value === 'number') return Math.min(value, MAX_DURATION_MS)
   const found = /^([1-9]\d*)(ms|s|m|h|d|w)$/.exec(value)
   if (found) return Math.min(Number(found[1]) * UNITS[found[2] as keyof typeof UNITS], MAX_DURATION_MS)
-  context.addIssue({ code: 'custom', message: 'is milliseconds, or a number with ms, s, m, h, d or w, such as "7d"' })
+  context.addIssue({
+    code: 'custom',
+    message: 'must be milliseconds, or a number with ms, s, m, h, d or w, such as "7d"',
+  })
   return z.NEVER
 })
 
@@ -30,7 +33,7 @@ const MAX_TOPICS = 1000
 export const MAX_BINDINGS = 10_000
 
 /** The name of a stream or queue that may be there: hubs before the rule for new names took any of these. */
-export const name = z.string().regex(/^[\w.-]{1,64}$/, 'is 1 to 64 letters, digits and _ . -')
+export const name = z.string().regex(/^[\w.-]{1,64}$/, 'must be 1 to 64 letters, digits and _ . -')
 
 /** `$sys.queues.` takes two words of a topic's 32. */
 const NAME_WORDS = 30
@@ -40,9 +43,9 @@ const NAME_WORDS = 30
  * of a URL's path, which `.` and `..` are not; and a key of JSON, which `__proto__` is not.
  */
 export const newName = name
-  .regex(/^[\w-]+(\.[\w-]+)*$/, 'is words of letters, digits, _ and -, joined by single dots')
-  .refine((text) => text.split('.').length <= NAME_WORDS, `has ${NAME_WORDS} words at most`)
-  .refine((text) => text !== FORBIDDEN_KEY, `is not ${FORBIDDEN_KEY}`)
+  .regex(/^[\w-]+(\.[\w-]+)*$/, 'must be words of letters, digits, _ and -, joined by single dots')
+  .refine((text) => text.split('.').length <= NAME_WORDS, `must have at most ${NAME_WORDS} words`)
+  .refine((text) => text !== FORBIDDEN_KEY, `must not be ${FORBIDDEN_KEY}`)
 
 export const pattern = z.string().superRefine((value, context) => {
   try {
@@ -65,6 +68,6 @@ export const StreamConfig = z
   })
   .refine(({ lastValue, maxMessages }) => !(lastValue && maxMessages !== undefined), {
     path: ['maxMessages'],
-    message: 'does not go with lastValue, which keeps one message for each topic and key',
+    message: 'cannot be combined with lastValue, which keeps one message for each topic and key',
   })
   .transform(({ maxAge, ...options }): StreamOptions => ({ ...options, maxAgeMs: maxAge }))

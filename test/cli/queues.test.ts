@@ -95,9 +95,18 @@ describe('fanfare queues', () => {
     [['declare', 'orders', 'orders.*'], 'queue_exists: "orders"'],
     [['declare', 'others', 'a..b'], 'bad_params: bindings.0.topic: '],
     [['declare', 'others', '--ack-deadline', 'long'], 'bad_params: ackDeadline: '],
-    [['dead-letters', 'list', 'orders', '--limit', '0'], 'bad_config: limit: "0"'],
-    [['dead-letters', 'redrive', 'orders', '--to', 'nothing', '--letter', 'x'], 'bad_config: letter: "x"'],
-    [['--url', 'ws://127.0.0.1:1', '--timeout-ms', '200'], 'hub_unreachable: ws://127.0.0.1:1 for 200 ms'],
+    [
+      ['dead-letters', 'list', 'orders', '--limit', '0'],
+      'bad_config: --limit must be an integer, 1 or more (got "0").',
+    ],
+    [
+      ['dead-letters', 'redrive', 'orders', '--to', 'nothing', '--letter', 'x'],
+      'bad_config: --letter must be an integer, 0 or more (got "x").',
+    ],
+    [
+      ['--url', 'ws://127.0.0.1:1', '--timeout-ms', '200'],
+      'hub_unreachable: The hub at ws://127.0.0.1:1 could not be reached within 200 ms.',
+    ],
   ])('%j is refused with %s', async (args, words) => {
     await client.queues.declare({ name: 'orders' })
     const command = fanfare(['queues', ...args], env)
@@ -154,10 +163,10 @@ describe('fanfare pub to queues', () => {
   })
 
   it.each([
-    [[], 'bad_config: pub: say a topic, or --queue <name>'],
-    [['a', 'b', '--queue', 'orders'], 'bad_config: pub: either a topic or --queue'],
+    [[], 'bad_config: A topic or --queue <name> is missing.'],
+    [['a', 'b', '--queue', 'orders'], 'bad_config: Give either a topic or --queue'],
     [['b', '--queue', 'nothing'], 'no_queue: There is no queue "nothing"'],
-    [['a', '--priority', '10'], 'bad_config: priority: "10" is no whole number from 0 to 9'],
+    [['a', '--priority', '10'], 'bad_config: --priority must be an integer from 0 to 9 (got "10").'],
   ])('%j is refused with %s', async (args, words) => {
     const command = fanfare(['pub', ...args], env)
     expect(await command.exit).toBe(1)

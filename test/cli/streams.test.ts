@@ -66,12 +66,18 @@ describe('fanfare streams', () => {
   it.each([
     [['show', 'nothing'], 'no_stream: There is no stream "nothing"'],
     [['delete', 'nothing'], 'no_stream: '],
-    [['trim', 'orders'], 'bad_config: trim: say --before <offset>, or --all'],
+    [['trim', 'orders'], 'bad_config: Add --before <offset>, or --all'],
     [['declare', 'orders', 'orders.*'], 'stream_exists: "orders"'],
-    [['declare', 'others', 'a', '--max-age', 'long'], 'bad_params: maxAge: is milliseconds, or a number with'],
+    [['declare', 'others', 'a', '--max-age', 'long'], 'bad_params: maxAge must be milliseconds, or a number with'],
     [['declare', 'others', 'a..b'], 'bad_params: topics.0: '],
-    [['declare', 'others', 'a', '--max-bytes', '1GB'], 'bad_config: max-bytes: "1GB"'],
-    [['--url', 'ws://127.0.0.1:1', '--timeout-ms', '200'], 'hub_unreachable: ws://127.0.0.1:1 for 200 ms'],
+    [
+      ['declare', 'others', 'a', '--max-bytes', '1GB'],
+      'bad_config: --max-bytes must be an integer, 1 or more (got "1GB").',
+    ],
+    [
+      ['--url', 'ws://127.0.0.1:1', '--timeout-ms', '200'],
+      'hub_unreachable: The hub at ws://127.0.0.1:1 could not be reached within 200 ms.',
+    ],
   ])('%j is refused with %s', async (args, words) => {
     await declare()
     const command = fanfare(['streams', ...args], env)
@@ -143,7 +149,7 @@ describe('fanfare sub on a stream', () => {
     expect(lines).toMatchObject([{ name: 'totals', offset: 2 }])
     const again = fanfare(['streams', 'delete-cursor', 'orders', 'reports'], env)
     expect(await again.exit).toBe(1)
-    expect(again.stderr).toContain('fanfare: no_cursor: "orders" has no cursor "reports"')
+    expect(again.stderr).toContain('fanfare: no_cursor: Stream "orders" has no cursor "reports".')
   })
 
   it('a signal in the middle of reading leaves nothing out and repeats nothing', async () => {
@@ -159,9 +165,9 @@ describe('fanfare sub on a stream', () => {
   })
 
   it.each([
-    [['elsewhere', '--cursor', 'reports'], 'no_stream: No stream captures all of "elsewhere"'],
+    [['elsewhere', '--cursor', 'reports'], 'no_stream: No stream captures all topics of "elsewhere".'],
     [['orders.#', '--stream', 'nothing'], 'no_stream: There is no stream "nothing"'],
-    [['orders.#', '--from', 'yesterday'], 'bad_config: from: "yesterday" is none of'],
+    [['orders.#', '--from', 'yesterday'], 'bad_config: --from must be latest, '],
   ])('%j is refused with %s', async (args, words) => {
     const command = fanfare(['sub', ...args], env)
     expect(await command.exit).toBe(1)

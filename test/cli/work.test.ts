@@ -84,6 +84,6 @@ describe('fanfare work', () => {
   it('refuses fewest workers that are more than the most', async () => {
     const command = work(['--min', '5', '--max', '4'])
     expect(await command.exit).toBe(1)
-    expect(command.stderr).toMatch(/^fanfare: bad_config: min: 5 is more than max, which is 4\. .*\n$/)
+    expect(command.stderr).toMatch(/^fanfare: bad_config: --min must be at most --max \(got --min 5 and --max 4\)\.\n$/)
   })
 })
