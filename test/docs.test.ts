@@ -1,12 +1,10 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { expect, it } from 'vitest'
-import { errorTable } from './setup/error-table.ts'
+import { PAGES } from '../docs/generate/pages.ts'
 import { SERVER_LAYERS } from './setup/layers.ts'
 
-it('PROTOCOL.md has the error table of the code', () => {
-  const page = readFileSync(new URL('../PROTOCOL.md', import.meta.url), 'utf8')
-  const table = /<!-- errors:begin -->\n([\s\S]*?)\n<!-- errors:end -->/.exec(page)?.[1]
-  expect(table).toBe(errorTable())
+it.each(Object.keys(PAGES))('%s is as `npm run docs` writes it', (path) => {
+  expect(readFileSync(new URL(`../${path}`, import.meta.url), 'utf8')).toBe(PAGES[path]?.())
 })
 
 it('each row of the attacks and faults names a test that is there', () => {

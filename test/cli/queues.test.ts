@@ -92,7 +92,7 @@ describe('fanfare queues', () => {
   it.each([
     [['show', 'nothing'], 'no_queue: There is no queue "nothing"'],
     [['unpark', 'orders', 'k'], 'no_parked_group: "k"'],
-    [['declare', 'orders', 'orders.*'], 'queue_exists: "orders"'],
+    [['declare', 'orders', 'orders.*'], 'queue_exists: Queue "orders" already exists with different options: '],
     [['declare', 'others', 'a..b'], 'bad_params: bindings.0.topic: '],
     [['declare', 'others', '--ack-deadline', 'long'], 'bad_params: ackDeadline: '],
     [

@@ -85,25 +85,29 @@ describe('an error names the field, its source, its value, and what is expected'
   it.each([
     [{ FANFARE_PORT: 'abc' }, [], 'port must be an integer from 0 to 65535 (got "abc" from FANFARE_PORT).'],
     [{ FANFARE_PORT: '65536' }, [], 'port must be an integer from 0 to 65535 (got 65536 from FANFARE_PORT).'],
-    [{ FANFARE_PORT: '10.96.0.10:4747' }, [], 'port: FANFARE_PORT is "10.96.0.10:4747", expected'],
-    [{ FANFARE_LOG_LEVEL: 'loud' }, [], 'logLevel: FANFARE_LOG_LEVEL is "loud", expected one of debug, info, warn'],
+    [{ FANFARE_PORT: '10.96.0.10:4747' }, [], '(got "10.96.0.10:4747" from FANFARE_PORT).'],
+    [
+      { FANFARE_LOG_LEVEL: 'loud' },
+      [],
+      'logLevel must be one of debug, info, warn, error, silent (got "loud" from FANFARE_LOG_LEVEL).',
+    ],
     [
       { FANFARE_OUTBOX_BYTES: '1 M' },
       [],
       'outboxBytes must be an integer number of bytes, 1 or more (got "1 M" from FANFARE_OUTBOX_BYTES).',
     ],
-    [{ FANFARE_ANONYMOUS: 'yes' }, [], 'auth.anonymous: FANFARE_ANONYMOUS is "yes", expected'],
-    [{}, ['--port', 'tcp://10.96.0.10:4747'], 'port: --port is "tcp://10.96.0.10:4747", expected'],
+    [
+      { FANFARE_ANONYMOUS: 'yes' },
+      [],
+      'auth.anonymous must be one of allow, loopback, deny (got "yes" from FANFARE_ANONYMOUS).',
+    ],
+    [{}, ['--port', 'tcp://10.96.0.10:4747'], '(got "tcp://10.96.0.10:4747" from --port).'],
     [{}, ['--window', '1.5'], 'window must be an integer, 1 or more (got 1.5 from --window).'],
     [{}, ['--window', ''], 'window must be an integer, 1 or more (got "" from --window).'],
     [{}, ['--ping-interval-ms', '1e12'], '(got 1000000000000 from --ping-interval-ms).'],
-    [
-      {},
-      ['--drain-timeout-ms', String(Number.MAX_SAFE_INTEGER)],
-      'drainTimeoutMs: --drain-timeout-ms is 9007199254740991, expected',
-    ],
-    [{}, ['--anonymous', 'yes'], 'auth.anonymous: --anonymous is "yes", expected'],
-    [{ FANFARE_WINDOW: '7' }, ['--window', '0'], 'window: --window is 0, expected'],
+    [{}, ['--drain-timeout-ms', String(Number.MAX_SAFE_INTEGER)], '(got 9007199254740991 from --drain-timeout-ms).'],
+    [{}, ['--anonymous', 'yes'], 'auth.anonymous must be one of allow, loopback, deny (got "yes" from --anonymous).'],
+    [{ FANFARE_WINDOW: '7' }, ['--window', '0'], 'window must be an integer, 1 or more (got 0 from --window).'],
   ])('%o %j', async (env, args, words) => {
     const command = fanfare(['serve', ...args], env as Record<string, string>)
     expect(await command.exit).toBe(1)

@@ -67,7 +67,10 @@ describe('fanfare streams', () => {
     [['show', 'nothing'], 'no_stream: There is no stream "nothing"'],
     [['delete', 'nothing'], 'no_stream: '],
     [['trim', 'orders'], 'bad_config: Add --before <offset>, or --all'],
-    [['declare', 'orders', 'orders.*'], 'stream_exists: "orders"'],
+    [
+      ['declare', 'orders', 'orders.*'],
+      'stream_exists: Stream "orders" already exists with different options: topics is ',
+    ],
     [['declare', 'others', 'a', '--max-age', 'long'], 'bad_params: maxAge must be milliseconds, or a number with'],
     [['declare', 'others', 'a..b'], 'bad_params: topics.0: '],
     [

@@ -1,4 +1,3 @@
-import { FanfareError } from '../../../../shared/errors.ts'
 import { FORBIDDEN_KEY } from '../../../../shared/forbidden-keys.ts'
 import type { CursorInfo, Position } from '../../../../shared/streams.ts'
 import type { CursorRange } from '../../broker.ts'
@@ -97,13 +96,4 @@ export function shownCursors(cursors: readonly CursorInfo[]): Record<string, Pos
     if (name !== FORBIDDEN_KEY) shown[name] = { epoch, offset }
   }
   return shown
-}
-
-export function tooManyCursors(stream: string, max: number): FanfareError {
-  const fault = `Stream "${stream}" has ${max} cursors, the maximum (cursorsPerStream).`
-  return new FanfareError('cursor_limit', `${fault} Delete unused ones, or raise the limit.`)
-}
-
-export function noCursor(stream: string, name: string): FanfareError {
-  return new FanfareError('no_cursor', `Stream "${stream}" has no cursor "${name}".`)
 }

@@ -6,18 +6,12 @@ import { firstByCount, isBlockOver, isTooOld, tooOldAt } from '../../rules/reten
 import { blockKey, streamKey, toJson } from '../store/keys.ts'
 import type { Change, StoreReader } from '../store/store.ts'
 import { type Entry, encodeBlock, inBlocks, type StoredBlock } from '../stored-block.ts'
+import { noCursor, tooManyCursors } from './cursor-errors.ts'
 import { LastMessages } from './last-messages.ts'
 import { LastValues } from './last-values.ts'
 import { NewestOffsets } from './newest-offsets.ts'
 import { StreamBlocks } from './stream-blocks.ts'
-import {
-  type CursorLimits,
-  noCursor,
-  SHOWN_CURSORS,
-  StreamCursors,
-  shownCursors,
-  tooManyCursors,
-} from './stream-cursors.ts'
+import { type CursorLimits, SHOWN_CURSORS, StreamCursors, shownCursors } from './stream-cursors.ts'
 
 /** What is stored of a stream beside its messages; replaced as a whole by every commit that changes it. */
 export interface StreamRecord {
