@@ -13,7 +13,7 @@ let operator: Client
 let network: FlakyNetwork
 let hanging: (() => void)[]
 beforeEach(async () => {
-  hub = await startHub({ port: 0, logLevel: 'silent', drainTimeoutMs: 100 })
+  hub = await startHub({ port: 0, logLevel: 'silent', drainTimeout: 100 })
   clients = []
   hanging = []
   network = await FlakyNetwork.to(hub.port)

@@ -202,7 +202,7 @@ onEveryEngine('server-sent events', (hubs) => {
   })
 
   it('is kept alive by comments, and is a connection like others', async () => {
-    const { client, open, http } = await world({ pingIntervalMs: 50 })
+    const { client, open, http } = await world({ pingInterval: 50 })
     const stream = await open('pattern=a')
     const before = stream.comments
     while (stream.comments < before + 4) await stream.change()

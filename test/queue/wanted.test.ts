@@ -78,7 +78,7 @@ async function withHub(
 ): Promise<void> {
   // What the hub does once a second comes when a test says so; sockets go on in their own time.
   vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance'] })
-  const hub: Hub = await startHub({ port: 0, engine: 'ws', queues, pingIntervalMs: HOUR_MS }, keptLog().log)
+  const hub: Hub = await startHub({ port: 0, engine: 'ws', queues, pingInterval: HOUR_MS }, keptLog().log)
   const client = connect(`ws://127.0.0.1:${hub.port}`)
   const wanted = async () => {
     const asked = queues.map(async ({ name }) => {

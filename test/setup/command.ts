@@ -85,7 +85,7 @@ export function shell(line: string, env?: Record<string, string>, cwd?: string):
 
 /** A hub in the process of the test, for commands that speak to one: unlike `serve` it is there at once. It ends with the test. */
 export async function hubHere(options: HubOptions = {}): Promise<{ hub: Hub; port: number; url: string }> {
-  const hub = await startHub({ port: 0, drainTimeoutMs: 1000, ...options })
+  const hub = await startHub({ port: 0, drainTimeout: 1000, ...options })
   onTestFinished(() => hub.close())
   return { hub, port: hub.port, url: `ws://127.0.0.1:${hub.port}` }
 }

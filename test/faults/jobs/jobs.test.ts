@@ -66,7 +66,7 @@ async function drain(client: Client): Promise<boolean> {
 }
 
 async function inThisProcess(mix: Mix): Promise<{ notes: Note[]; end: End }> {
-  const hub = await startHub({ port: 0, logLevel: 'silent', drainTimeoutMs: 100 })
+  const hub = await startHub({ port: 0, logLevel: 'silent', drainTimeout: 100 })
   const client = connect(`ws://127.0.0.1:${hub.port}/`)
   const notes: Note[] = []
   const hire: Hire = (options) =>
