@@ -63,12 +63,12 @@ onEveryEngine('the HTTP API', (hubs) => {
   ])('delays for %j in a body and in a query', async (delay, ms) => {
     const client = connect(url)
     const name = `delays-${ms}`
-    await client.queues.declare({ name, bindings: [{ topic: name }] })
+    await client.admin.queues.declare({ name, bindings: [{ topic: name }] })
     const inOneHour = new Date(Date.now() + 3_600_000).toISOString()
     expect((await ask('/publish', 'POST', { topic: name, delay, expiresAt: inOneHour })).status).toBe(200)
     expect((await ask(`/topics/${name}?delay=${delay}&expiresAt=${inOneHour}`, 'POST')).status).toBe(200)
     expect((await ask('/publish', 'POST', { topic: name, deliverAt: inOneHour })).status).toBe(200)
-    expect(await client.queues.show(name)).toMatchObject({ ready: 0, delayed: 3 })
+    expect(await client.admin.queues.show(name)).toMatchObject({ ready: 0, delayed: 3 })
     await client.close()
   })
 
