@@ -10,7 +10,7 @@ it('PROTOCOL.md has the error table of the code', () => {
 })
 
 it('each row of the attacks and faults names a test that is there', () => {
-  const page = readFileSync(new URL('../server/operations/faults.md', import.meta.url), 'utf8')
+  const page = readFileSync(new URL('../docs/operations/faults.md', import.meta.url), 'utf8')
   // Behind it are figures.
   const [tables = ''] = page.split('## Faults at random')
   const rows = tables.split('\n').filter((line) => line.startsWith('| ') && !/^\| (attack|fault|---) \|/.test(line))
@@ -23,9 +23,12 @@ it('each row of the attacks and faults names a test that is there', () => {
 })
 
 it('the guide says of each alarm what it means', () => {
-  const read = (path: string) => readFileSync(new URL(`../server/${path}`, import.meta.url), 'utf8')
-  const alarms = Array.from(read('monitor/alerts.yaml').matchAll(/- alert: (\w+)/g), ([, name]) => name)
-  const explained = Array.from(read('operations/README.md').matchAll(/^\| `(Fanfare\w+)` \|/gm), ([, name]) => name)
+  const read = (path: string) => readFileSync(new URL(`../${path}`, import.meta.url), 'utf8')
+  const alarms = Array.from(read('server/monitor/alerts.yaml').matchAll(/- alert: (\w+)/g), ([, name]) => name)
+  const explained = Array.from(
+    read('docs/operations/README.md').matchAll(/^\| `(Fanfare\w+)` \|/gm),
+    ([, name]) => name,
+  )
   expect(explained.toSorted()).toEqual(alarms.toSorted())
 })
 

@@ -148,7 +148,7 @@ it.each([
   ['what Kubernetes sets', KUBERNETES, false],
   ['nothing in it', { FANFARE_PORT: '' }, false],
 ])('the health check of the image asks the port of the hub, with %s in the variable', async (_, env, own) => {
-  const page = readFileSync(new URL('../../server/operations/Dockerfile', import.meta.url), 'utf8')
+  const page = readFileSync(new URL('../../docs/operations/Dockerfile', import.meta.url), 'utf8')
   const [node, ...args] = JSON.parse(/HEALTHCHECK .*CMD \\\n\s*(\[.*\])/.exec(page)?.[1] as string) as string[]
   expect(node).toBe('node')
   const { port } = await hubHere()
