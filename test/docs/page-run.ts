@@ -44,7 +44,7 @@ export class PageRun {
     if (language === 'json') return this.json(snippet)
     if (language === 'html') return this.html(snippet)
     if (file !== undefined) return this.save(file, this.here(snippet.code))
-    if (flags.has('types') || flags.has('checkout')) return
+    if (flags.has('shown') || flags.has('checkout')) return
     if (language === 'ts' || language === 'js') return this.program(snippet)
     if (language === 'sh') return this.commands(snippet)
   }
