@@ -13,7 +13,21 @@ const PAGES = pagePaths()
   .map((page) => ({ page, snippets: snippetsOf(page) }))
 /** How many pages run at the same time: half of the time a program waits for an answer. */
 const AT_ONCE = 4
-const LANGUAGES = ['ts', 'js', 'sh', 'json', 'html', 'text', 'mermaid', 'yaml', 'nginx', 'ini', 'dockerfile', 'python']
+const LANGUAGES = [
+  'ts',
+  'js',
+  'sh',
+  'json',
+  'html',
+  'text',
+  'mermaid',
+  'yaml',
+  'nginx',
+  'ini',
+  'dockerfile',
+  'python',
+  'console',
+]
 
 interface Outcome {
   readonly promise: Promise<void>
