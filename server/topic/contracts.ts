@@ -33,7 +33,7 @@ export class Contracts {
   ofTopic(topic: string, words: readonly string[]): Check | undefined {
     if (topic.startsWith(QUEUE_TOPIC)) return this.ofQueue(topic.slice(QUEUE_TOPIC.length))
     const schema = this.topics.get(topic, words)
-    return schema && this.checkBy([schema], `On "${topic}"`)
+    return schema && this.checkBy([schema], `The message on "${topic}"`)
   }
 
   ofRequest(topic: string, words: readonly string[]): ExchangeCheck | undefined {

@@ -42,7 +42,7 @@ it.each([
 it.each([
   ['no way to authenticate', ['--anonymous', 'deny'], 'auth.anonymous'],
   ['the mode is none', ['--anonymous', 'yes'], 'auth.anonymous'],
-  ['the secret is short', ['--jwt-secret-file', folder.write('short', 'password')], '8 bytes'],
+  ['the secret is short', ['--jwt-secret-file', folder.write('short', 'password')], 'has 8)'],
   [
     'the secret is a public key',
     ['--jwt-secret-file', folder.write('pem', rsa.publicKey.export({ type: 'spki', format: 'pem' }) as string)],
@@ -101,9 +101,9 @@ it('makes tokens with private keys, and says what is missing', async () => {
   const mistakes: [string[], string][] = [
     [[], 'Use --secret-file'],
     [['--secret-file', secretFile, '--publish', 'a..b'], 'publish.0: '],
-    [['--secret-file', secretFile, '--expires', 'soon'], 'expires: '],
+    [['--secret-file', secretFile, '--expires', 'soon'], '--expires must be '],
     [['--secret-file', secretFile, '--claim', 'role'], 'name=value'],
-    [['--key-file', secretFile], 'secret: '],
+    [['--key-file', secretFile], 'secret cannot be read: '],
   ]
   await Promise.all(
     mistakes.map(async ([args, words]) => {

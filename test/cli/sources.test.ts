@@ -64,7 +64,8 @@ it.each([
   [{ FANFARE_WINDOW: '1e3' }, { window: 1000 }],
   [{ FANFARE_WINDOW: '+51' }, { window: 51 }],
   [{ FANFARE_WINDOW: '51.0' }, { window: 51 }],
-  [{ FANFARE_PING_INTERVAL_MS: '1.5e4' }, { pingIntervalMs: 15_000 }],
+  [{ FANFARE_PING_INTERVAL: '1.5e4' }, { pingIntervalMs: 15_000 }],
+  [{ FANFARE_PING_INTERVAL: ' 90s ' }, { pingIntervalMs: 90_000 }],
   [{ FANFARE_FRAME_BYTES: '64 KiB' }, { limits: { frameBytes: 65_536 } }],
   [{ FANFARE_FRAME_BYTES: '64ki' }, { limits: { frameBytes: 65_536 } }],
   [{ FANFARE_FRAME_BYTES: '0.5 MiB' }, { limits: { frameBytes: 524_288 } }],
@@ -104,8 +105,8 @@ describe('an error names the field, its source, its value, and what is expected'
     [{}, ['--port', 'tcp://10.96.0.10:4747'], '(got "tcp://10.96.0.10:4747" from --port).'],
     [{}, ['--window', '1.5'], 'window must be an integer, 1 or more (got 1.5 from --window).'],
     [{}, ['--window', ''], 'window must be an integer, 1 or more (got "" from --window).'],
-    [{}, ['--ping-interval-ms', '1e12'], '(got 1000000000000 from --ping-interval-ms).'],
-    [{}, ['--drain-timeout-ms', String(Number.MAX_SAFE_INTEGER)], '(got 9007199254740991 from --drain-timeout-ms).'],
+    [{}, ['--ping-interval', '1e12'], '(got 1000000000000 from --ping-interval).'],
+    [{}, ['--drain-timeout', String(Number.MAX_SAFE_INTEGER)], '(got 9007199254740991 from --drain-timeout).'],
     [{}, ['--anonymous', 'yes'], 'auth.anonymous must be one of allow, loopback, deny (got "yes" from --anonymous).'],
     [{ FANFARE_WINDOW: '7' }, ['--window', '0'], 'window must be an integer, 1 or more (got 0 from --window).'],
   ])('%o %j', async (env, args, words) => {
@@ -138,7 +139,7 @@ describe('an error names the field, its source, its value, and what is expected'
 })
 
 it.each([3_000_000_000, 2 ** 32])('a ping interval of %i ms costs neither time nor memory', async (ms) => {
-  const { url } = await serve(['--ping-interval-ms', String(ms), '--hello-timeout-ms', String(ms)])
+  const { url } = await serve(['--ping-interval', String(ms), '--hello-timeout', String(ms)])
   expect((await welcome(url)).pingIntervalMs).toBe(ms)
 })
 
@@ -148,7 +149,7 @@ it.each([
   ['what Kubernetes sets', KUBERNETES, false],
   ['nothing in it', { FANFARE_PORT: '' }, false],
 ])('the health check of the image asks the port of the hub, with %s in the variable', async (_, env, own) => {
-  const page = readFileSync(new URL('../../server/operations/Dockerfile', import.meta.url), 'utf8')
+  const page = readFileSync(new URL('../../docs/operations/Dockerfile', import.meta.url), 'utf8')
   const [node, ...args] = JSON.parse(/HEALTHCHECK .*CMD \\\n\s*(\[.*\])/.exec(page)?.[1] as string) as string[]
   expect(node).toBe('node')
   const { port } = await hubHere()

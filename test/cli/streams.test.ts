@@ -31,7 +31,7 @@ async function publish(from: number, to: number): Promise<void> {
 
 async function declare(): Promise<void> {
   const client = connect(env.FANFARE_URL)
-  await client.streams.declare({ name: 'orders', topics: ['orders.#'] })
+  await client.admin.streams.declare({ name: 'orders', topics: ['orders.#'] })
   await client.close()
 }
 
@@ -71,14 +71,14 @@ describe('fanfare streams', () => {
       ['declare', 'orders', 'orders.*'],
       'stream_exists: Stream "orders" already exists with different options: topics is ',
     ],
-    [['declare', 'others', 'a', '--max-age', 'long'], 'bad_params: maxAge must be milliseconds, or a number with'],
+    [['declare', 'others', 'a', '--max-age', 'long'], 'bad_params: maxAge must be a number of milliseconds, or text such as'],
     [['declare', 'others', 'a..b'], 'bad_params: topics.0: '],
     [
       ['declare', 'others', 'a', '--max-bytes', '1GB'],
       'bad_config: --max-bytes must be an integer, 1 or more (got "1GB").',
     ],
     [
-      ['--url', 'ws://127.0.0.1:1', '--timeout-ms', '200'],
+      ['--url', 'ws://127.0.0.1:1', '--timeout', '200'],
       'hub_unreachable: The hub at ws://127.0.0.1:1 could not be reached within 200 ms.',
     ],
   ])('%j is refused with %s', async (args, words) => {

@@ -63,7 +63,7 @@ onEveryEngine('contracts', (hubs) => {
     await listener.subscribe(1, '#')
     // Without types, as one who knows nothing of the contract.
     const stranger = client()
-    const expected = refused('On "photos.uploaded", at size.width:', /number/, /string/)
+    const expected = refused('The message on "photos.uploaded" does not match its schema: at size.width:', /number/, /string/)
     await expect(stranger.publish('photos.uploaded', bad)).rejects.toMatchObject(expected)
     await expect(stranger.publish('s.kept', bad)).rejects.toMatchObject(refused('On "s.kept", at size.width:'))
     await expect(stranger.publish('prices.silver', { euros: '1' })).rejects.toMatchObject(refused('at euros:'))
@@ -115,8 +115,8 @@ onEveryEngine('contracts', (hubs) => {
       await expect(delivery.ack({ publish })).rejects.toMatchObject(refused(topic))
     }
     await delivery.ack({ publish: [{ topic: 'photos.uploaded', data: good }] })
-    expect(await worker.queues.show('thumbnails')).toMatchObject({ depth: 1 })
-    expect((await worker.streams.show('s')).next).toBe(0)
+    expect(await worker.admin.queues.show('thumbnails')).toMatchObject({ depth: 1 })
+    expect((await worker.admin.streams.show('s')).next).toBe(0)
     await work.close()
   })
 
@@ -147,7 +147,7 @@ onEveryEngine('contracts', (hubs) => {
     const publisher = client()
     const later = ['later.zod', 'later.valibot', 'later.thenable', 'later.foreign']
     for (const topic of [...later, 'thrown.late', 'thrown.now', 'thrown.wordless']) {
-      const expected = refused(`On "${topic}", its schema failed:`)
+      const expected = refused(`The message on "${topic}" .*its schema failed:`)
       await expect(publisher.publish(topic, topic)).rejects.toMatchObject(expected)
     }
     const byHand = await peer()
