@@ -82,10 +82,10 @@ export class Contracts {
         () => this.log.error(`${where}: the schema is asynchronous`),
         (err: unknown) => this.log.error({ err }, `${where}: the schema failed`),
       )
-      return ', its schema failed: it is asynchronous, or has thrown'
+      return ' cannot be checked: its schema failed, because it is asynchronous or has thrown'
     } catch (err) {
       this.log.error({ err }, `${where}: the schema failed`)
-      return `, its schema failed: ${textOf(err).slice(0, PROBLEM_LENGTH)}`
+      return ` cannot be checked: its schema failed: ${textOf(err).slice(0, PROBLEM_LENGTH)}`
     }
   }
 }

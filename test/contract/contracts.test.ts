@@ -63,9 +63,15 @@ onEveryEngine('contracts', (hubs) => {
     await listener.subscribe(1, '#')
     // Without types, as one who knows nothing of the contract.
     const stranger = client()
-    const expected = refused('The message on "photos.uploaded" does not match its schema: at size.width:', /number/, /string/)
+    const expected = refused(
+      'The message on "photos.uploaded" does not match its schema: at size.width:',
+      /number/,
+      /string/,
+    )
     await expect(stranger.publish('photos.uploaded', bad)).rejects.toMatchObject(expected)
-    await expect(stranger.publish('s.kept', bad)).rejects.toMatchObject(refused('On "s.kept", at size.width:'))
+    await expect(stranger.publish('s.kept', bad)).rejects.toMatchObject(
+      refused('The message on "s.kept" does not match its schema: at size.width:'),
+    )
     await expect(stranger.publish('prices.silver', { euros: '1' })).rejects.toMatchObject(refused('at euros:'))
     await expect(stranger.publish('prices.gold', { euros: 1 })).rejects.toMatchObject(refused('at carat:'))
     await expect(stranger.publish('photos.uploaded', new Uint8Array([1]))).rejects.toMatchObject(refused('On'))
