@@ -45,7 +45,7 @@ async function work(command: string[], { queue, min, max, cooldownMs, ...hub }: 
   })
   const started = async () => {
     // Says that there is no such queue, before workers say it.
-    await client.queues.show(queue)
+    await client.admin.queues.show(queue)
     workers.want(min, 'the fewest')
   }
   try {

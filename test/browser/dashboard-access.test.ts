@@ -211,7 +211,7 @@ describe('what is done in the dashboard while the hub is away', () => {
     await eventually(() => page.locator('.state').textContent()).toBe('Connected')
     await eventually(() => button('Purge…').isEnabled()).toBe(true)
     const client = connect(`ws://127.0.0.1:${port}`)
-    expect((await client.queues.show('jobs')).depth).toBe(5)
+    expect((await client.admin.queues.show('jobs')).depth).toBe(5)
     await client.close()
   })
 
@@ -230,7 +230,7 @@ describe('what is done in the dashboard while the hub is away', () => {
     const client = connect(`ws://127.0.0.1:${hub.port}`)
     // What the page has sent meanwhile came before this.
     await eventually(() => page.locator('.figure', { hasText: 'Ready' }).locator('b').first().textContent()).toBe('5')
-    expect((await client.queues.show('jobs')).depth).toBe(5)
+    expect((await client.admin.queues.show('jobs')).depth).toBe(5)
     await client.close()
   })
 
@@ -244,7 +244,7 @@ describe('what is done in the dashboard while the hub is away', () => {
     await dialog().getByRole('button', { name: 'Redrive' }).click()
     await button('Redriving…').waitFor()
     const client = connect(`ws://127.0.0.1:${hub.port}`)
-    await eventually(async () => (await client.queues.show('dead')).deadLetters).toBe(4)
+    await eventually(async () => (await client.admin.queues.show('dead')).deadLetters).toBe(4)
     await client.close()
     proxy.cut()
     await page.getByText('it is not known whether this was done').waitFor()

@@ -51,7 +51,7 @@ describe('names on the dashboard in Chromium', { timeout: 60_000 }, () => {
   const idOf = async (name: string): Promise<string> => {
     const one = client(name)
     await one.ready()
-    const { connections } = await one.connections.list()
+    const { connections } = await one.admin.connections.list()
     return connections.find(({ client }) => client === name)?.connection as string
   }
 

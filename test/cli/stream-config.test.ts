@@ -25,8 +25,8 @@ it('the file declares streams, with every option and with none', async () => {
   ])
   const client = connect(url)
   const { maxAge: _, ...same } = full
-  expect(await client.streams.show('orders')).toMatchObject({ ...same, maxAgeMs: 43_200_000, durability: 'os' })
-  expect(await client.streams.show('all')).toMatchObject({
+  expect(await client.admin.streams.show('orders')).toMatchObject({ ...same, maxAgeMs: 43_200_000, durability: 'os' })
+  expect(await client.admin.streams.show('all')).toMatchObject({
     topics: ['#'],
     maxAgeMs: 7 * 86_400_000,
     maxBytes: 10 * 2 ** 30,

@@ -31,7 +31,7 @@ async function publish(from: number, to: number): Promise<void> {
 
 async function declare(): Promise<void> {
   const client = connect(env.FANFARE_URL)
-  await client.streams.declare({ name: 'orders', topics: ['orders.#'] })
+  await client.admin.streams.declare({ name: 'orders', topics: ['orders.#'] })
   await client.close()
 }
 

@@ -32,7 +32,7 @@ onEveryEngine('a slow handler', (hubs) => {
   }
 
   const shown = async (publisher: Client) => {
-    const { connections } = await publisher.connections.list()
+    const { connections } = await publisher.admin.connections.list()
     return connections.find(({ client }) => client === 'slow') as ConnectionInfo
   }
 

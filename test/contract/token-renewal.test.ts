@@ -1,6 +1,6 @@
 import { EventEmitter, once } from 'node:events'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { connect, type StateChange } from '../../client/node.ts'
+import { type ConnectionStateChange, connect } from '../../client/node.ts'
 import { startHub } from '../../server/index.ts'
 import { ALL, apiKey, auth, good, hello, secretFile } from '../setup/authenticated.ts'
 import { onEveryEngine } from '../setup/hubs.ts'
@@ -108,7 +108,7 @@ onEveryEngine('renewing tokens', (hubs) => {
     }
     const firstEnds = Date.now() + 2000
     const client = connect(url, { getToken })
-    const states: StateChange[] = []
+    const states: ConnectionStateChange[] = []
     client.onState((change) => states.push(change))
     const messages = client.subscribe('n')[Symbol.asyncIterator]()
     await client.ready()

@@ -25,7 +25,7 @@ it('a running hub calls out in its log, once, a queue that has grown for 30 seco
     for (let n = 0; n < 5; n++) await second()
     expect(calledOut()).toEqual(['growing'])
     const troubles = async () => {
-      const { entries } = await client.hub.attention()
+      const { entries } = await client.admin.hub.attention()
       const ofQueue = entries.find(({ about }) => about.kind === 'queue' && about.name === 'growing')
       return ofQueue?.troubles.map(({ level, kind }) => [level, kind])
     }

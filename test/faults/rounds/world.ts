@@ -234,7 +234,7 @@ export class World {
 }
 
 async function everything(client: Client, stream: string): Promise<Kept[]> {
-  const { first, next } = await client.streams.show(stream)
+  const { first, next } = await client.admin.streams.show(stream)
   const kept: Kept[] = []
   if (next === first) return kept
   for await (const { id, key, data } of client.subscribe('#', { stream, from: 'earliest' })) {
