@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url'
  */
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const DIST = join(ROOT, 'dist')
-const TARGET = join(DIST, 'client-package')
+const TARGET = join(ROOT, 'dist-client')
 
 /** Each entry, and the module that it is. */
 const ENTRIES = {

@@ -94,7 +94,9 @@ describe('where uWebSockets.js is not installed', () => {
   it('--engine uws says what to do', async () => {
     const command = fanfare(['serve', '--port', '0', '--engine', 'uws'], {}, main)
     expect(await command.exit).toBe(1)
-    expect(command.stderr).toMatch(/^fanfare: engine_missing: .*uWebSockets\.js.* Install it, or use --engine ws\.\n$/)
+    expect(command.stderr).toMatch(
+      /^fanfare: engine_missing: .* Run npm install uWebSockets\.js@npm:.*, or use --engine ws\.\n$/,
+    )
   })
 
   it('--engine auto takes ws', async () => {

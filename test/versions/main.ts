@@ -33,5 +33,7 @@ function passesOn(version: string): boolean {
 }
 
 const failed = VERSIONS.filter((version) => !passesOn(version))
-process.stdout.write(failed.length === 0 ? `\nPassed on Node ${VERSIONS.join(' and ')}\n` : `\nFailed on Node ${failed}\n`)
+process.stdout.write(
+  failed.length === 0 ? `\nPassed on Node ${VERSIONS.join(' and ')}\n` : `\nFailed on Node ${failed}\n`,
+)
 process.exitCode = failed.length
