@@ -12,7 +12,7 @@ it('options are those of the call, whatever the caller does with its objects aft
     return client.subscribe('s.#', () => {}, options).ready
   })
   await Promise.all(ready)
-  const cursors = async () => (await client.streams.cursors('s')).cursors.map(({ name }) => name).sort()
+  const cursors = async () => (await client.admin.streams.cursors('s')).cursors.map(({ name }) => name).sort()
   await expect.poll(cursors, { interval: 100 }).toEqual(['x', 'y', 'z'])
   const filter = { all: { kind: 'a' } }
   const seen: unknown[] = []

@@ -46,7 +46,7 @@ export async function busyPage(browser: Browser, port: number, scenario: BusyPag
     await page.waitForFunction(() => (window as unknown as PageWindow).seen.ready)
     const publishing = publish(publisher, symbols, updatesPerSecond, seconds)
     await passed(seconds * 500)
-    const connection = (await publisher.connections.list()).connections.find(({ client }) => client === 'page')
+    const connection = (await publisher.admin.connections.list()).connections.find(({ client }) => client === 'page')
     const published = await publishing
     const ended = Date.now()
     await page.waitForFunction((all) => {

@@ -41,7 +41,7 @@ export async function untilQueue(
   wanted: (info: QueueInfo) => boolean,
 ): Promise<QueueInfo> {
   for (;;) {
-    const info = await client.queues.show(name)
+    const info = await client.admin.queues.show(name)
     if (wanted(info)) return info
     // Asked without a pause it would take the time of what it waits for.
     await wait(2)
