@@ -85,7 +85,9 @@ export const HUB_ERRORS = {
   hub_unreachable: passing('The hub cannot be reached. Start one with fanfare serve, or correct --url.'),
   // Raised at start.
   bad_config: refusal('The configuration is wrong.'),
-  engine_missing: refusal('The engine uws needs the package uWebSockets.js. Install it, or use --engine ws.'),
+  engine_missing: refusal(
+    'The engine uws needs the package uWebSockets.js. Run npm install uWebSockets.js@npm:@btc-vision/uwebsockets.js@20.57.0, or use --engine ws.',
+  ),
   data_locked: refusal('Another hub uses the data directory. Stop it, or choose another directory with --data.'),
   data_foreign: refusal('Not a Fanfare data directory, or one of another version. Choose an empty one with --data.'),
   data_damaged: refusal('The data cannot be read; nothing was changed. Restore a backup, or choose another directory.'),

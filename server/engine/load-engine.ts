@@ -1,5 +1,5 @@
 import { sentence } from '../../shared/error-text.ts'
-import { FanfareError } from '../../shared/errors.ts'
+import { errorEntry, FanfareError } from '../../shared/errors.ts'
 import type { Engine } from './engine.ts'
 
 export const ENGINE_NAMES = ['auto', 'ws', 'uws'] as const
@@ -12,9 +12,7 @@ export async function loadEngine(name: EngineName): Promise<Engine> {
     return (await import('./uws-engine.ts')).uwsEngine
   } catch (error) {
     if (name === 'auto') return loadEngine('ws')
-    throw new FanfareError(
-      'engine_missing',
-      `The engine uws cannot be loaded: ${sentence((error as Error).message.split('\n')[0] as string)} Install uWebSockets.js, or use --engine ws.`,
-    )
+    const why = sentence((error as Error).message.split('\n')[0] as string)
+    throw new FanfareError('engine_missing', `${why} ${errorEntry('engine_missing').text}`)
   }
 }
