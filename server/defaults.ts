@@ -7,6 +7,7 @@ export const DEFAULTS = {
   path: '/',
   engine: 'auto',
   logLevel: 'info',
+  logFormat: 'auto',
   data: './fanfare-data',
   lockWaitMs: 15_000,
   dedupWindowMs: 120_000,

@@ -6,25 +6,26 @@ import { jsonLine } from './data.ts'
 
 /** What every command has that asks a hub for something. */
 export interface CommandOptions extends HubAddress {
-  readonly timeoutMs: number
+  /** In milliseconds. */
+  readonly timeout: number
   readonly json?: true
 }
 
 /** A command that asks a hub, and answers people or, with `--json`, programs. */
 export function asking(name: string, text: string): Command {
-  return addTimeout(addHub(new Command(name)))
-    .description(text)
-    .option('--json', 'a line of JSON for each thing')
+  return addTimeout(
+    addHub(new Command(name).description(text).option('--json', 'print JSON Lines: one object per line')),
+  )
 }
 
 /** Connects for one task. */
 export async function askHub(
-  { timeoutMs, ...hub }: Pick<CommandOptions, 'url' | 'token' | 'timeoutMs'>,
+  { timeout, ...hub }: Pick<CommandOptions, 'url' | 'token' | 'timeout'>,
   task: (client: Client) => Promise<void>,
 ): Promise<void> {
   const client = connectTo(hub, 'fanfare')
   try {
-    await connected(client, hub.url, timeoutMs)
+    await connected(client, hub.url, timeout)
     await task(client)
   } finally {
     await client.close()
@@ -39,4 +40,9 @@ export function print<Item>(
   now = 0,
 ): void {
   process.stdout.write(json ? items.map((item) => `${jsonLine(item)}\n`).join('') : readable(items, now))
+}
+
+/** What was done: a sentence for people, and an object for programs. */
+export function report(done: object, { json }: Pick<CommandOptions, 'json'>, sentence: string): void {
+  process.stdout.write(json ? `${jsonLine(done)}\n` : `${sentence}\n`)
 }
