@@ -45,19 +45,19 @@ export function connectionsCommand(): Command {
 function list({ from, limit, ...options }: PageOptions): Promise<void> {
   return askHub(options, async (client) => {
     const page = { ...(from !== undefined && { from }), ...(limit !== undefined && { limit }) }
-    const { count: open, connections } = await client.connections.list(page)
-    print(connections, options, (listed, now) => table(listed, open, now), client.hub.now())
+    const { count: open, connections } = await client.admin.connections.list(page)
+    print(connections, options, (listed, now) => table(listed, open, now), client.admin.hub.now())
   })
 }
 
 function show(connection: string, options: CommandOptions): Promise<void> {
-  return askHub(options, async ({ connections, hub }) =>
+  return askHub(options, async ({ admin: { connections, hub } }) =>
     print([await connections.show(connection)], options, details, hub.now()),
   )
 }
 
 function disconnect(connection: string, options: CommandOptions): Promise<void> {
-  return askHub(options, async ({ connections }) => {
+  return askHub(options, async ({ admin: { connections } }) => {
     await connections.disconnect(connection)
     report({ connection }, options, `Disconnected ${connection}.`)
   })

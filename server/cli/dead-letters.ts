@@ -85,7 +85,7 @@ function filterOf({ topic, key, reason, error, letter: letters }: FilterOptions)
 }
 
 function listLetters(name: string, options: FilterOptions & { limit: number }): Promise<void> {
-  return askHub(options, async ({ queues, hub }) =>
+  return askHub(options, async ({ admin: { queues, hub } }) =>
     print(await list(queues.deadLetters, name, filterOf(options), options.limit), options, letterTable, hub.now()),
   )
 }
@@ -112,7 +112,7 @@ function redrive(name: string, options: RedriveOptions): Promise<void> {
     const watch = await RedriveWatch.start(client, name, filterOf(options))
     const how = { ...(to !== undefined && { to }), ...(perSecond !== undefined && { perSecond }) }
     try {
-      const count = await client.queues.deadLetters.redrive(name, filterOf(options), how)
+      const count = await client.admin.queues.deadLetters.redrive(name, filterOf(options), how)
       watch.stop()
       report({ count }, options, `Moved ${counted(count, 'message')} to queue "${to ?? name}".`)
     } finally {
@@ -138,7 +138,7 @@ class RedriveWatch {
     process.on('SIGINT', this.interrupted)
   }
 
-  static async start({ queues }: Client, name: string, filter: DeadLetterFilter): Promise<RedriveWatch> {
+  static async start({ admin: { queues } }: Client, name: string, filter: DeadLetterFilter): Promise<RedriveWatch> {
     const left = () => queues.deadLetters.count(name, filter)
     return new RedriveWatch(left, process.stderr.isTTY ? await left() : 0)
   }
@@ -160,7 +160,7 @@ class RedriveWatch {
 
 async function purge(name: string, options: PurgeOptions): Promise<void> {
   mustConfirm(options, `purge the dead letters of queue "${name}"`)
-  await askHub(options, async ({ queues }) => {
+  await askHub(options, async ({ admin: { queues } }) => {
     const filter = filterOf(options)
     if (!options.yes) {
       const found = counted(await queues.deadLetters.count(name, filter), 'dead letter')

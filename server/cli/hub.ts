@@ -8,7 +8,7 @@ import { columns, count, duration, rate, size } from './table.ts'
 export function hubCommand(): Command {
   const command = asking('hub', 'show the state of a hub: version, traffic, memory, and what needs attention').action(
     (options: CommandOptions) =>
-      askHub(options, async ({ hub }) => {
+      askHub(options, async ({ admin: { hub } }) => {
         const [info, attention] = await Promise.all([hub.show(), hub.attention()])
         const text = options.json ? `${jsonLine({ ...info, attention })}\n` : hubDetails(info, attention, hub.now())
         process.stdout.write(text)

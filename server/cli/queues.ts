@@ -96,7 +96,7 @@ function declareCommand(): Command {
       integer('--max-dead-letters', 1),
     )
     .action((name: string, topics: string[], { url, token, timeout, json, ...declared }: DeclareQueueOptions) =>
-      askHub({ url, timeout, ...(token !== undefined && { token }) }, async ({ queues }) =>
+      askHub({ url, timeout, ...(token !== undefined && { token }) }, async ({ admin: { queues } }) =>
         print([await queues.declare(declarationOf(name, topics, declared))], json ? { json } : {}, details),
       ),
     )
@@ -118,16 +118,16 @@ function declarationOf(
 }
 
 function list(options: CommandOptions): Promise<void> {
-  return askHub(options, async ({ queues }) => print(await queues.list(), options, queueTable))
+  return askHub(options, async ({ admin: { queues } }) => print(await queues.list(), options, queueTable))
 }
 
 function show(name: string, options: CommandOptions): Promise<void> {
-  return askHub(options, async ({ queues }) => print([await queues.show(name)], options, details))
+  return askHub(options, async ({ admin: { queues } }) => print([await queues.show(name)], options, details))
 }
 
 async function deleteQueue(name: string, options: DeletingOptions): Promise<void> {
   mustConfirm(options, `delete queue "${name}"`)
-  await askHub(options, async ({ queues }) => {
+  await askHub(options, async ({ admin: { queues } }) => {
     const { depth, inFlight, deadLetters } = await queues.show(name)
     const messages = depth + inFlight
     const content = `${counted(messages, 'message')} and ${counted(deadLetters, 'dead letter')}`
@@ -139,7 +139,7 @@ async function deleteQueue(name: string, options: DeletingOptions): Promise<void
 
 async function purge(name: string, options: DeletingOptions): Promise<void> {
   mustConfirm(options, `purge queue "${name}"`)
-  await askHub(options, async ({ queues }) => {
+  await askHub(options, async ({ admin: { queues } }) => {
     if (!options.yes) {
       const { depth } = await queues.show(name)
       await confirm(options, `Delete the ${counted(depth, 'message')} that wait in queue "${name}"?`)
@@ -150,7 +150,7 @@ async function purge(name: string, options: DeletingOptions): Promise<void> {
 }
 
 function unpark(name: string, key: string, options: CommandOptions): Promise<void> {
-  return askHub(options, async ({ queues }) => {
+  return askHub(options, async ({ admin: { queues } }) => {
     await queues.unpark(name, key)
     report({ name, key }, options, `Resumed group "${key}" of queue "${name}".`)
   })

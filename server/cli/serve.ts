@@ -1,6 +1,6 @@
 import { Command, Option } from 'commander'
 import type { Logger } from 'pino'
-import type { HubConfig } from '../config.ts'
+import type { HubOptions } from '../config.ts'
 import { DEFAULTS } from '../defaults.ts'
 import type { Hub } from '../index.ts'
 import { type AuthFlags, addAuthFlags, authWith } from './auth-flags.ts'
@@ -9,7 +9,7 @@ import { withExamples } from './examples.ts'
 import { addNetworkFlags, NETWORK, type NetworkFlags, networkWith } from './network-flags.ts'
 import { fromEnv, fromFile, fromFlags } from './sources.ts'
 import { stopOnSignals } from './stop-on-signals.ts'
-import { duration, size } from './table.ts'
+import { size } from './table.ts'
 import { readable } from './text-log.ts'
 
 type OfTheirOwn = 'streams' | 'queues' | 'topics' | 'auth' | 'allowedOrigins' | 'trustedProxies' | 'tls'
@@ -23,21 +23,21 @@ const LOG = 'Log:'
  * Group and help of each option. Streams and queues are declared in the file only: they are lists. A contract needs a program. The others
  * have flags of their own: see `auth-flags.ts` and `network-flags.ts`.
  */
-const FLAGS: Record<Exclude<keyof HubConfig, OfTheirOwn>, readonly [group: string, text: string]> = {
+const FLAGS: Record<Exclude<keyof HubOptions, OfTheirOwn>, readonly [group: string, text: string]> = {
   port: [NETWORK, 'port to listen on; 0 picks a free one'],
   host: [NETWORK, 'address to listen on; any other than loopback requires authentication'],
   path: [NETWORK, 'path of the WebSocket endpoint'],
   engine: [NETWORK, 'WebSocket engine: ws, uws, or auto for uws if it is installed'],
   compression: [NETWORK, 'compress messages for clients that offer it: on or off'],
   data: [STORAGE, 'data directory, or "memory" to store nothing on disk'],
-  lockWaitMs: [STORAGE, 'how long to wait for another hub on the data directory to stop'],
-  dedupWindowMs: [STORAGE, 'how long message ids are remembered for deduplication'],
+  lockWait: [STORAGE, 'how long to wait for another hub on the data directory to stop'],
+  dedupWindow: [STORAGE, 'how long message ids are remembered for deduplication'],
   dedupIds: [STORAGE, 'maximum message ids remembered for deduplication'],
   cursorsPerStream: [STORAGE, 'maximum cursors per stream'],
-  cursorIdleMs: [STORAGE, 'how long a cursor must be unused before another may take its place'],
-  pingIntervalMs: [CONNECTIONS, 'interval of pings; a connection that is silent for two of them is closed'],
-  helloTimeoutMs: [CONNECTIONS, 'how long a new connection may take for its first frame'],
-  drainTimeoutMs: [CONNECTIONS, 'how long a shutdown may take'],
+  cursorIdle: [STORAGE, 'how long a cursor must be unused before another may take its place'],
+  pingInterval: [CONNECTIONS, 'interval of pings; a connection that is silent for two of them is closed'],
+  helloTimeout: [CONNECTIONS, 'how long a new connection may take for its first frame'],
+  drainTimeout: [CONNECTIONS, 'how long a shutdown may take'],
   frameBytes: [LIMITS, 'maximum size of a WebSocket message'],
   outboxBytes: [LIMITS, 'maximum size of the send buffer of a connection'],
   outboxTotalBytes: [LIMITS, 'maximum size of all send buffers'],
@@ -83,7 +83,8 @@ export function serveCommand(): Command {
     'after',
     `
 Each option can also be set by an environment variable (FANFARE_PORT for --port) or in the file (port).
-Flags take precedence over variables, and variables over the file. Sizes are bytes or 64kB, 1MiB, 2GB.`,
+Flags take precedence over variables, and variables over the file. Sizes: 64kB, 1MiB, 2GB, or bytes.
+Durations: 250ms, 30s, 5m, 2h, 7d, or milliseconds.`,
   )
   return withExamples(
     command,
@@ -100,7 +101,7 @@ function shownDefault(name: keyof typeof FLAGS): string {
   const value = DEFAULTS[name]
   if (typeof value !== 'number') return value
   if (value > 0 && /bytes$/i.test(name)) return size(value)
-  return name.endsWith('Ms') ? duration(value) : String(value)
+  return String(value)
 }
 
 type Flags = Record<string, string> & AuthFlags & NetworkFlags & { readonly config?: string }

@@ -70,7 +70,7 @@ function declareCommand(): Command {
       ).choices(['disk', 'os']),
     )
     .action((name: string, topics: string[], { url, token, timeout, json, ...declaration }: DeclareStreamOptions) =>
-      askHub({ url, timeout, ...(token !== undefined && { token }) }, async ({ streams, hub }) =>
+      askHub({ url, timeout, ...(token !== undefined && { token }) }, async ({ admin: { streams, hub } }) =>
         print([await streams.declare({ name, topics, ...declaration })], json ? { json } : {}, details, hub.now()),
       ),
     )
@@ -82,11 +82,15 @@ function declareCommand(): Command {
 }
 
 function list(options: CommandOptions): Promise<void> {
-  return askHub(options, async ({ streams, hub }) => print(await streams.list(), options, streamTable, hub.now()))
+  return askHub(options, async ({ admin: { streams, hub } }) =>
+    print(await streams.list(), options, streamTable, hub.now()),
+  )
 }
 
 function show(name: string, options: CommandOptions): Promise<void> {
-  return askHub(options, async ({ streams, hub }) => print([await streams.show(name)], options, details, hub.now()))
+  return askHub(options, async ({ admin: { streams, hub } }) =>
+    print([await streams.show(name)], options, details, hub.now()),
+  )
 }
 
 async function trim(name: string, options: TrimOptions): Promise<void> {
@@ -94,7 +98,7 @@ async function trim(name: string, options: TrimOptions): Promise<void> {
   if (before === undefined && !all) throw new UsageError('Say what to delete: --before <offset>, or --all.')
   const what = all ? `all messages of stream "${name}"` : `the messages of stream "${name}" before offset ${before}`
   mustConfirm(options, `delete ${what}`)
-  await askHub(options, async ({ streams, hub }) => {
+  await askHub(options, async ({ admin: { streams, hub } }) => {
     await confirm(options, `Delete ${what}?`)
     print([await streams.trim(name, before)], options, details, hub.now())
   })
@@ -102,7 +106,7 @@ async function trim(name: string, options: TrimOptions): Promise<void> {
 
 async function deleteStream(name: string, options: DeletingOptions): Promise<void> {
   mustConfirm(options, `delete stream "${name}"`)
-  await askHub(options, async ({ streams }) => {
+  await askHub(options, async ({ admin: { streams } }) => {
     const { messages, cursorCount } = await streams.show(name)
     const content = `${counted(messages, 'message')} and ${counted(cursorCount, 'cursor')}`
     await confirm(options, `Delete stream "${name}" with ${content}?`)
@@ -112,7 +116,7 @@ async function deleteStream(name: string, options: DeletingOptions): Promise<voi
 }
 
 function listCursors(name: string, options: CommandOptions): Promise<void> {
-  return askHub(options, async ({ streams, hub }) =>
+  return askHub(options, async ({ admin: { streams, hub } }) =>
     print(await allCursors(streams, name), options, cursorTable, hub.now()),
   )
 }
@@ -120,7 +124,7 @@ function listCursors(name: string, options: CommandOptions): Promise<void> {
 async function deleteCursor(name: string, cursor: string, options: DeletingOptions): Promise<void> {
   const what = `cursor "${cursor}" of stream "${name}"`
   mustConfirm(options, `delete ${what}`)
-  await askHub(options, async ({ streams }) => {
+  await askHub(options, async ({ admin: { streams } }) => {
     await confirm(options, `Delete ${what}?`)
     await streams.deleteCursor(name, cursor)
     report({ name, cursor }, options, `Deleted ${what}.`)

@@ -17,7 +17,7 @@ export function topicsCommand(): Command {
     .addOption(new Option('--sort <field>', 'order of the list').choices(TOPIC_SORTS).default('publishedPerSecond'))
     .option('--limit <n>', 'maximum number of topics to list, up to 1000', integer('--limit', 1, 1000), 50)
     .action(({ filter, sort, limit, ...options }: TopicsOptions) =>
-      askHub(options, async ({ topics }) => {
+      askHub(options, async ({ admin: { topics } }) => {
         const found = await topics.find({ filter, sort, limit })
         print(found.topics, options, (listed) => table(listed, found.matching))
       }),

@@ -51,7 +51,7 @@ async function work(command: string[], { queue, min, max, cooldown, ...hub }: Wo
   })
   const started = async () => {
     // Reports a queue that does not exist, before the workers do.
-    await client.queues.show(queue)
+    await client.admin.queues.show(queue)
     workers.want(min, 'the minimum')
   }
   try {

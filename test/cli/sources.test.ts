@@ -64,7 +64,8 @@ it.each([
   [{ FANFARE_WINDOW: '1e3' }, { window: 1000 }],
   [{ FANFARE_WINDOW: '+51' }, { window: 51 }],
   [{ FANFARE_WINDOW: '51.0' }, { window: 51 }],
-  [{ FANFARE_PING_INTERVAL_MS: '1.5e4' }, { pingIntervalMs: 15_000 }],
+  [{ FANFARE_PING_INTERVAL: '1.5e4' }, { pingIntervalMs: 15_000 }],
+  [{ FANFARE_PING_INTERVAL: ' 90s ' }, { pingIntervalMs: 90_000 }],
   [{ FANFARE_FRAME_BYTES: '64 KiB' }, { limits: { frameBytes: 65_536 } }],
   [{ FANFARE_FRAME_BYTES: '64ki' }, { limits: { frameBytes: 65_536 } }],
   [{ FANFARE_FRAME_BYTES: '0.5 MiB' }, { limits: { frameBytes: 524_288 } }],
@@ -98,26 +99,26 @@ describe('an error names the field, its source, its value, and what is expected'
     [{}, ['--window', ''], 'window: --window is "", expected a whole number, 1 or more'],
     [
       {},
-      ['--ping-interval-ms', '1e12'],
-      'pingIntervalMs: --ping-interval-ms is 1000000000000, expected a whole number of milliseconds',
+      ['--ping-interval', '1e12'],
+      'pingInterval: --ping-interval is 1000000000000, expected a duration from 1 ms to 366 days',
     ],
     [
       {},
-      ['--drain-timeout-ms', String(Number.MAX_SAFE_INTEGER)],
-      'drainTimeoutMs: --drain-timeout-ms is 9007199254740991, expected',
+      ['--drain-timeout', String(Number.MAX_SAFE_INTEGER)],
+      'drainTimeout: --drain-timeout is 9007199254740991, expected',
     ],
     [{}, ['--anonymous', 'yes'], 'auth.anonymous: --anonymous is "yes", expected'],
     [{ FANFARE_WINDOW: '7' }, ['--window', '0'], 'window: --window is 0, expected'],
   ])('%o %j', async (env, args, words) => {
     const command = fanfare(['serve', ...args], env as Record<string, string>)
-    expect(await command.exit).toBe(1)
+    expect(await command.exit).toBe(2)
     expect(command.stderr).toContain(words)
   })
 
   it('in the file', async () => {
     const file = folder.write('wrong.json', '{"port": "tcp://10.96.0.10:4747", "window": null, "prot": 1}')
     const command = fanfare(['serve', '--config', file])
-    expect(await command.exit).toBe(1)
+    expect(await command.exit).toBe(2)
     expect(command.stderr).toContain(
       `port: ${file} is "tcp://10.96.0.10:4747", expected a whole number from 0 to 65535`,
     )
@@ -131,14 +132,14 @@ describe('an error names the field, its source, its value, and what is expected'
       jwt: { keys: [{ secretFile: 7 }] },
     }
     const command = fanfare(['serve', '--config', folder.write('secret.json', JSON.stringify({ auth }))])
-    expect(await command.exit).toBe(1)
+    expect(await command.exit).toBe(2)
     expect(command.stderr).toContain('auth.apiKeys.0.hash: ')
     expect(command.stderr).not.toContain('the-key-itself')
   })
 })
 
 it.each([3_000_000_000, 2 ** 32])('a ping interval of %i ms costs neither time nor memory', async (ms) => {
-  const { url } = await serve(['--ping-interval-ms', String(ms), '--hello-timeout-ms', String(ms)])
+  const { url } = await serve(['--ping-interval', String(ms), '--hello-timeout', String(ms)])
   expect((await welcome(url)).pingIntervalMs).toBe(ms)
 })
 
@@ -148,7 +149,7 @@ it.each([
   ['what Kubernetes sets', KUBERNETES, false],
   ['nothing in it', { FANFARE_PORT: '' }, false],
 ])('the health check of the image asks the port of the hub, with %s in the variable', async (_, env, own) => {
-  const page = readFileSync(new URL('../../server/operations/Dockerfile', import.meta.url), 'utf8')
+  const page = readFileSync(new URL('../../docs/operations/Dockerfile', import.meta.url), 'utf8')
   const [node, ...args] = JSON.parse(/HEALTHCHECK .*CMD \\\n\s*(\[.*\])/.exec(page)?.[1] as string) as string[]
   expect(node).toBe('node')
   const { port } = await hubHere()
