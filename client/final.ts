@@ -29,3 +29,11 @@ export function closeError(closeCode: number, text: string): FanfareError {
     `The connection was lost: ${sentence(text || `WebSocket close code ${closeCode}`)}`,
   )
 }
+
+/** A socket that never opened, in the platform's words. A browser has none: it tells pages nothing about an address. */
+export function connectError(closeCode: number, text: string): FanfareError {
+  return new FanfareError(
+    'connect_failed',
+    `The hub could not be reached: ${sentence(text || `WebSocket close code ${closeCode}`)}`,
+  )
+}

@@ -24,3 +24,11 @@ export function hubUrl(given: unknown): string {
     throw new FanfareError('bad_url', `${quoted(text)} is not the URL of a hub. Use ws://host or wss://host.`)
   }
 }
+
+/** The address as people and logs may see it: without the user, the password and the query, which may be secrets. */
+export function shownUrl(url: string): string {
+  return url
+    .replace(/[?#].*/, '')
+    .replace(/^(\w+:\/\/)[^/]*@/, '$1')
+    .replace(/^(\w+:\/\/[^/]+)\/$/, '$1')
+}

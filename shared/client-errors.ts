@@ -43,6 +43,7 @@ export const CLIENT_ERRORS = {
   client_closed: refusal('The client is closed. Connect again.'),
   connection_lost: passing('The connection was lost. The request may or may not have been handled.'),
   send_buffer_full: passing('The send buffer is full. Await earlier calls, or raise queueLimit or queueLimitBytes.'),
+  connect_failed: passing('The hub could not be reached.'),
   bad_option: refusal('An option has a wrong name or value.'),
   bad_url: refusal('The URL of a hub is ws://host or wss://host.'),
   no_websocket: refusal('This platform has no WebSocket. Pass a class: connect(url, { WebSocket }).'),

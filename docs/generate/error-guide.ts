@@ -63,6 +63,10 @@ export const ERROR_GUIDE: Record<ErrorCode, readonly [cause: string, fix: string
     'A method was called after `close()`, or after the hub ended the client for good.',
     'Call `connect()` again.',
   ],
+  connect_failed: [
+    'No connection to the hub could be opened. The message has the reason of the platform; browsers do not tell pages.',
+    'Check the URL, that the hub runs, and its log for refused upgrades. The client keeps trying.',
+  ],
   connection_lost: [
     'The connection ended before the answer arrived. What was sent may or may not have been handled.',
     'Repeat it. Publishes with an `id` are stored once, so the client repeats them by itself.',

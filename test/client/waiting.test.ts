@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, it, onTestFinished, vi } from 'vitest'
 import { type Client, type ClientOptions, connect } from '../../client/node.ts'
-import { ERRORS, FanfareError } from '../../shared/errors.ts'
+import { FanfareError } from '../../shared/errors.ts'
 import { ScriptedHub } from './scripted-hub.ts'
 
 let hub: ScriptedHub
@@ -167,15 +167,16 @@ it('a client that reaches no hub says so once, where nobody listens', async () =
   expect(warn.mock.calls).toEqual([
     [
       expect.stringMatching(
-        /^fanfare: ws:\/\/127\.0\.0\.1:1\/ cannot be reached: The connection was lost: connect ECONNREFUSED \S+\. The client keeps trying\.$/,
+        /^fanfare: Not connected to ws:\/\/127\.0\.0\.1:1, trying again\. The hub could not be reached: connect ECONNREFUSED /,
       ),
     ],
   ])
 })
 
-it('the message of an error is that of its case, and the one of the table without one', () => {
-  expect(new FanfareError('no_queue', 'There is no queue "q".').message).toBe('There is no queue "q".')
-  expect(new FanfareError('no_queue', '').message).toBe(ERRORS.no_queue.text)
+it('the message of an error has each sentence once, however often it is passed on', () => {
+  const inner = new FanfareError('connection_lost', 'WebSocket close code 1006')
+  expect(new FanfareError('connection_lost', inner.message).message).toBe(inner.message)
+  expect(new FanfareError('hub_unreachable', `ws://hub: ${inner.message}`).message).not.toMatch(/\.\./)
 })
 
 it.each([
