@@ -32,7 +32,7 @@ async function main(): Promise<void> {
   const hub = await startHub({ port: 0, queues: [{ name: 'thumbnails' }] })
   const url = `ws://127.0.0.1:${hub.port}`
   const client = connect(url)
-  const done = client.subscribe<number>('thumbnails.done')
+  const done = client.subscribe('thumbnails.done')
   await done.ready
   await Promise.all(Array.from({ length: JOBS }, (_, job) => client.enqueue('thumbnails', { job })))
 
@@ -41,7 +41,7 @@ async function main(): Promise<void> {
   const args = [fanfare, 'work', '--queue', 'thumbnails', '--max', '4', '--', ...worker]
   const scaler = spawn(process.execPath, args, { env: { ...process.env, FANFARE_URL: url }, stdio: 'inherit' })
 
-  const workers = new Set<number>()
+  const workers = new Set<unknown>()
   let left = JOBS
   for await (const { data } of done) {
     workers.add(data)

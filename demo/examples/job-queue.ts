@@ -32,12 +32,13 @@ await client.enqueue('mails', { to: 'bob', failures: 2 })
 await client.enqueue('mails', { to: 'eve', failures: 9 })
 
 // The hub reports the state of each queue once a second.
-for await (const { data } of client.subscribe<{ depth: number; deadLetters: number }>('$sys.queues.mails')) {
-  if (data.depth === 0 && data.deadLetters === 1) break
+for await (const { data } of client.subscribe('$sys.queues.mails')) {
+  const { depth, deadLetters } = data as { depth: number; deadLetters: number }
+  if (depth === 0 && deadLetters === 1) break
 }
 const letters = await client.admin.queues.deadLetters.list('mails')
 for (const { message, error, attempts } of letters) {
-  console.log(`gave up on ${(message.data as Mail).to} after ${attempts} attempts: ${error}`)
+  console.log(`gave up on ${(message.data as Mail).to} after ${attempts} attempts: ${error?.split('\n')[0]}`)
 }
 // Once the cause is fixed: await client.admin.queues.deadLetters.redrive('mails')
 

@@ -14,7 +14,7 @@ await referee.publish('scores.final', '1:1')
 
 async function watch(name: string, goals: number): Promise<void> {
   const client = connect(url)
-  const scores = client.subscribe<string>('scores.*', { from: 'earliest', cursor: 'tv' })
+  const scores = client.subscribe('scores.*', { from: 'earliest', cursor: 'tv' })
   for await (const { data } of scores) {
     console.log(`${name} sees ${data}`)
     if (--goals === 1) await referee.publish('scores.final', '2:1')

@@ -19,10 +19,11 @@ async function listen(count: number, lastEventId?: string): Promise<string> {
   const headers = lastEventId === undefined ? {} : { 'last-event-id': lastEventId }
   const cut = new AbortController()
   const { body } = await fetch(`${api}/events?pattern=news.%23&from=earliest`, { headers, signal: cut.signal })
+  const decoder = new TextDecoder()
   let text = ''
   let id = ''
-  for await (const chunk of (body as ReadableStream<Uint8Array>).pipeThrough(new TextDecoderStream())) {
-    text += chunk
+  for await (const chunk of body as ReadableStream<Uint8Array>) {
+    text += decoder.decode(chunk, { stream: true })
     const events = text.split('\n\n')
     text = events.pop() ?? ''
     for (const event of events) {
