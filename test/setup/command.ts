@@ -29,7 +29,7 @@ export function shell(line: string, env?: Record<string, string>, cwd?: string):
 
 /** A hub in the process of the test, for commands that speak to one: unlike `serve` it is there at once. It ends with the test. */
 export async function hubHere(options: HubOptions = {}): Promise<{ hub: Hub; port: number; url: string }> {
-  const hub = await startHub({ port: 0, drainTimeoutMs: 1000, ...options })
+  const hub = await startHub({ port: 0, drainTimeout: 1000, ...options })
   onTestFinished(() => hub.close())
   return { hub, port: hub.port, url: `ws://127.0.0.1:${hub.port}` }
 }
@@ -39,6 +39,6 @@ export async function serve(args: readonly string[] = [], env?: Record<string, s
   const defaults = [['--port', '0'] as const, ['--data', 'memory'] as const]
   const missing = defaults.filter(([flag]) => !args.includes(flag)).flat()
   const command = fanfare(['serve', ...missing, ...args], env)
-  const port = Number((await command.said('stderr', /"port":(\d+)/))[1])
+  const port = Number((await command.said('stderr', /"port":(\d+)[,}]/))[1])
   return { command, port, url: `ws://127.0.0.1:${port}` }
 }
