@@ -1,17 +1,15 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { expect, it } from 'vitest'
+import { PAGES } from '../docs/generate/pages.ts'
 import { checkConfig } from '../server/config.ts'
 import { DEFAULTS } from '../server/defaults.ts'
 import { LIMIT_HITS } from '../server/limit/limits.ts'
-import { errorTable } from './setup/error-table.ts'
 import { SERVER_LAYERS } from './setup/layers.ts'
 
 const read = (path: string) => readFileSync(new URL(`../${path}`, import.meta.url), 'utf8')
 
-it('PROTOCOL.md has the error table of the code', () => {
-  const page = read('PROTOCOL.md')
-  const table = /<!-- errors:begin -->\n([\s\S]*?)\n<!-- errors:end -->/.exec(page)?.[1]
-  expect(table).toBe(errorTable())
+it.each(Object.keys(PAGES))('%s is as `npm run docs` writes it', (path) => {
+  expect(read(path)).toBe(PAGES[path]?.())
 })
 
 it('each row of the attacks and faults names a test that is there', () => {
@@ -52,10 +50,10 @@ it('the configuration in the example for Kubernetes is one that the hub takes', 
   expect(() => checkConfig(JSON.parse(config))).not.toThrow()
 })
 
-it('ARCHITECTURE.md has the floors that the imports are checked by, and names no path that is not there', () => {
+it('ARCHITECTURE.md has the layers that the imports are checked by, and names no path that is not there', () => {
   const page = read('ARCHITECTURE.md')
-  const [, floors = ''] = page.split(/<!-- floors:(?:begin|end) -->/)
-  const rows = floors.split('\n').filter((line) => line.startsWith('| `'))
+  const [, layers = ''] = page.split(/<!-- layers:(?:begin|end) -->/)
+  const rows = layers.split('\n').filter((line) => line.startsWith('| `'))
   expect(rows.map((row) => named(row.split('|')[1] as string))).toEqual(SERVER_LAYERS)
   expect(pathsOf(page).length).toBeGreaterThan(20)
   expect(missing(pathsOf(page))).toEqual([])
