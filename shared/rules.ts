@@ -61,6 +61,13 @@ export function broken(fields: Fields, rules: Rules): string | undefined {
   return undefined
 }
 
+/** The first field that has a value and no rule; `type` needs none. */
+export function unknownIn(fields: Fields, rules: Rules): string | undefined {
+  for (const name in fields)
+    if (name !== 'type' && fields[name] !== undefined && !Object.hasOwn(rules, name)) return name
+  return undefined
+}
+
 /**
  * The frame, which is the object that was given, checked and not copied. Undefined: none of these types. Throws `bad_frame` for a wrong
  * shape, `forbidden_key`.
