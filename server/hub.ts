@@ -1,4 +1,5 @@
 import type { Server } from 'node:http'
+import { resolve } from 'node:path'
 import { Server as SecureServer } from 'node:tls'
 import type { Logger } from 'pino'
 import type { Clock } from '../shared/clock.ts'
@@ -8,6 +9,7 @@ import type { Access } from './auth/access.ts'
 import type { Authenticator } from './auth/authenticator.ts'
 import { isLoopback } from './auth/loopback.ts'
 import type { Broker } from './broker/broker.ts'
+import { IN_MEMORY } from './broker/load-broker.ts'
 import type { Bus } from './bus/bus.ts'
 import type { HubConfig } from './config.ts'
 import type {
@@ -25,7 +27,9 @@ import { type NodeHandler, nodeHandler } from './engine/node-handler.ts'
 import { UnexpectedErrors } from './failure/unexpected-errors.ts'
 import { type HubParts, hubParts } from './hub-parts.ts'
 import { type Client, InProcess, type InProcessOptions } from './in-process/in-process.ts'
+import { addressesOf } from './network/addresses.ts'
 import type { CertificateInUse } from './tls/certificate-in-use.ts'
+import { version } from './version.ts'
 
 /** `draining`: it accepts nothing more, and sends what waits. */
 export type HubState = 'starting' | 'ready' | 'draining' | 'closed'
@@ -35,7 +39,7 @@ export interface Hub extends AsyncDisposable {
   readonly state: HubState
   /** The port that it listens on, or that the server it is attached to listens on; 0 before that. */
   readonly port: number
-  /** The address for clients on this machine, such as `ws://127.0.0.1:4747/`; undefined as long as it listens nowhere. */
+  /** The address for clients on this machine, such as `ws://127.0.0.1:4747`; undefined as long as it listens nowhere. */
   readonly url: string | undefined
   /** Connections that are open now. */
   readonly connectionCount: number
@@ -191,9 +195,7 @@ export class HubCore implements Hub, EngineApp {
     const secure = attached ? attached instanceof SecureServer : this.config.tls !== undefined
     const address = attached?.address()
     const host = attached && typeof address === 'object' ? (address?.address ?? '') : this.config.host
-    // What listens on all addresses is reached on this one.
-    const reached = ['0.0.0.0', '::', ''].includes(host) ? '127.0.0.1' : host
-    return `${secure ? 'wss' : 'ws'}://${reached.includes(':') ? `[${reached}]` : reached}:${port}${this.config.path}`
+    return addressesOf(host, port, this.config.path, secure).url
   }
 
   get connectionCount(): number {
@@ -230,8 +232,16 @@ export class HubCore implements Hub, EngineApp {
     this.requireOpen()
     certificate?.watch((renewed) => listener.renew(renewed))
     this.parts.monitor.engine = engine.name
-    const { host, path } = this.config
-    this.log.info({ engine: engine.name, host, port: this.port, path, tls: certificate !== undefined }, 'listening')
+    this.reportListening(engine.name)
+  }
+
+  /** For people and for the programs that start hubs: where it is found, and where it keeps its data. */
+  private reportListening(engine: string): void {
+    const { port, certificate } = this
+    const { host, path, data } = this.config
+    const tls = certificate !== undefined
+    const place = { host, port, path, tls, ...addressesOf(host, port, path, tls) }
+    this.log.info({ version, engine, ...place, data: data === IN_MEMORY ? data : resolve(data) }, 'listening')
   }
 
   async reloadCertificate(): Promise<void> {
@@ -291,7 +301,7 @@ export class HubCore implements Hub, EngineApp {
   private async drain(): Promise<void> {
     const { starting, opening } = this
     this.current = 'draining'
-    this.inProcess.end(new FanfareError('shutting_down', 'close() of the hub was called'))
+    this.inProcess.end(new FanfareError('shutting_down', 'The hub was closed by close().'))
     // Their callers learn why it did not start.
     await Promise.allSettled([starting, opening])
     this.certificate?.stop()

@@ -171,7 +171,7 @@ onEveryEngine('authentication', (hubs) => {
     set = keys
     expect(await hello(url, old)).toEqual({ subject: 'ann' })
     set = jwks({ next: ec.publicKey })
-    await expect.poll(() => hello(url, next), { interval: 100, timeout: 4000 }).toEqual({ subject: 'ann' })
+    await expect.poll(() => hello(url, next), { interval: 100 }).toEqual({ subject: 'ann' })
     expect(await hello(url, old)).toMatchObject({ code: 'unauthenticated' })
     server.close()
     server.closeAllConnections()
@@ -195,7 +195,7 @@ onEveryEngine('authentication', (hubs) => {
     expect(await hello(url, apiKey)).toEqual({ subject: 'service' })
     expect(await hello(url, 'blocked')).toMatchObject({
       code: 'unauthenticated',
-      message: expect.stringMatching(/^You are blocked\./),
+      message: expect.stringMatching(/^You are blocked$/),
     })
     expect(await hello(url, 'broken')).toMatchObject({ code: 'auth_unavailable', close: 4004 })
     expect(await hello(url, 'wrong')).toMatchObject({ code: 'auth_unavailable' })

@@ -110,7 +110,7 @@ it('has an address of its own, and ends with the block that uses it', async () =
   let ended: Hub
   {
     await using hub = await startHub({ port: 0, engine: 'ws' })
-    expect(hub).toMatchObject({ url: `ws://127.0.0.1:${hub.port}/`, state: 'ready' })
+    expect(hub).toMatchObject({ url: `ws://127.0.0.1:${hub.port}`, state: 'ready' })
     ended = hub
   }
   expect(ended.state).toBe('closed')

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { hashApiKey, newApiKey } from '../../server/auth/api-key.ts'
 import type { QueueInfo } from '../../shared/queues.ts'
+import { cpuSince, cpuTime } from '../setup/cpu-time.ts'
 import { parseExposition } from '../setup/exposition.ts'
 import { onEveryEngine } from '../setup/hubs.ts'
 import { range, streamWorlds } from '../setup/streams.ts'
@@ -17,19 +18,13 @@ const queuesOf = (count: number, prefix = 'q') =>
   }))
 const streamsOf = (count: number) => range(0, count).map((n) => ({ name: `s${n}`, topics: patternsOf(`s${n}`) }))
 
-async function timed(act: () => Promise<unknown>): Promise<number> {
-  const since = performance.now()
-  await act()
-  return performance.now() - since
-}
-
 onEveryEngine('very many names', (hubs) => {
   const worlds = streamWorlds(hubs)
 
   it('start within seconds, route, and leave the hub idle when nothing happens', async () => {
     const MANY = 10_000
     let world: Awaited<ReturnType<typeof worlds>> | undefined
-    const started = await timed(async () => {
+    const started = await cpuTime(async () => {
       world = await worlds({ streams: streamsOf(MANY), queues: queuesOf(MANY) })
     })
     // Some 2 s; it was a quarter of a minute, and more.
@@ -42,7 +37,7 @@ onEveryEngine('very many names', (hubs) => {
       expect(Object.keys(positions ?? {}), topic).toEqual(['s9999'])
     }
     // One more costs what it costs with few: it was some 50 ms for each.
-    const declared = await timed(async () => {
+    const declared = await cpuTime(async () => {
       for (const n of range(0, 100))
         await client.admin.queues.declare({ name: `more-${n}`, bindings: [{ topic: `more.${n}` }] })
       for (const n of range(0, 100)) await client.admin.streams.declare({ name: `more-${n}`, topics: [`more.${n}`] })
@@ -56,11 +51,10 @@ onEveryEngine('very many names', (hubs) => {
       await listener.next('message')
       const before = process.cpuUsage()
       await listener.next('message')
-      const { user, system } = process.cpuUsage(before)
-      least = Math.min(least, (user + system) / 1000)
+      least = Math.min(least, cpuSince(before))
     }
     expect(least).toBeLessThan(60)
-  }, 60_000)
+  })
 
   it('start again from the disk with what they were', async () => {
     const MANY = 2_000
@@ -74,7 +68,7 @@ onEveryEngine('very many names', (hubs) => {
     expect(await client.publish('s5.q7', 2)).toMatchObject({ positions: { s5: { offset: 1 } }, queues: ['q7'] })
     expect((await client.admin.queues.list()).map(({ name }) => name)).toEqual(queuesOf(MANY).map(({ name }) => name))
     await again.hub.close()
-  }, 30_000)
+  })
 
   it('routes each of 25,000 topics, new and known ones, alongside 1,000 queues', async () => {
     const { client, peer } = await worlds({ streams: [], queues: queuesOf(1000) })
@@ -85,7 +79,7 @@ onEveryEngine('very many names', (hubs) => {
     // As many at once as the client takes.
     const rounds = range(0, 5).map((round) => range(round * 5_000, (round + 1) * 5_000).map((n) => `x.${n}.y`))
     // At 1,300 a second, as it was, this took 40 s.
-    const taken = await timed(async () => {
+    const taken = await cpuTime(async () => {
       for (const topics of [...rounds, ...rounds]) {
         await Promise.all(topics.map((topic) => publisher.publish(topic, 0)))
       }
@@ -97,7 +91,7 @@ onEveryEngine('very many names', (hubs) => {
     const { count } = await publisher.admin.topics.list()
     expect(count).toBeGreaterThanOrEqual(20_000)
     expect(count).toBeLessThanOrEqual(40_000)
-  }, 60_000)
+  })
 
   it('change while messages are published: each has its route, and the order stays', async () => {
     const MESSAGES = 3000
@@ -129,7 +123,7 @@ onEveryEngine('very many names', (hubs) => {
     expect(await operator.publish('t.0', 'last')).toMatchObject({ queues: [] })
     await operator.admin.queues.declare({ name: 'churn', bindings: [{ topic: 't.#' }] })
     expect(await operator.publish('t.0', 'last')).toMatchObject({ queues: ['churn'] })
-  }, 30_000)
+  })
 
   it('takes 10,000 bindings of one queue, and no more', async () => {
     const { client } = await worlds({ streams: [] })
@@ -179,7 +173,7 @@ onEveryEngine('very many names', (hubs) => {
     await hostile.admin.streams.declare({ name: 'hostile', topics: patterns })
     await hostile.admin.queues.declare({ name: 'hostile', bindings: patterns.map((topic) => ({ topic })) })
     const name = Array(32).fill('a').join('.')
-    const taken = await timed(async () => {
+    const taken = await cpuTime(async () => {
       // Not covered, and the trial of every way took minutes.
       const subscription = hostile.subscribe(name, () => {}, { policy: 'pause' })
       await expect(subscription.ready).rejects.toMatchObject({ code: 'policy_unsupported' })
@@ -195,7 +189,7 @@ onEveryEngine('very many names', (hubs) => {
     const { ready } = client().subscribe('same.a', () => {}, { from: 'earliest' })
     await expect(ready).rejects.toMatchObject({
       code: 'ambiguous_stream',
-      message: expect.stringMatching(/^same-0, same-1, .*same-9 and 490 more/),
+      message: expect.stringMatching(/\(same-0, same-1, .*same-9 and 490 more\)/),
     })
   })
 
