@@ -46,14 +46,14 @@ async function pub(topic: string, data: string | undefined, { timeoutMs, header,
   const options = {
     ...(key !== undefined && { key }),
     ...(priority !== undefined && { priority }),
-    ...(delayMs !== undefined && { delayMs }),
+    ...(delayMs !== undefined && { delay: delayMs }),
     ...(header && { headers: header }),
   }
   const failed = new AbortController()
   const giveUp = (error: unknown) => {
     failed.abort(error)
     // It has waited for long enough already.
-    return client.close({ timeoutMs: 1 })
+    return client.close({ timeout: 1 })
   }
   try {
     await connected(client, url, timeoutMs)

@@ -18,7 +18,7 @@ export function requestCommand(): Command {
     .option('--header <name=value>', 'header of the request, may be repeated', collectHeader)
     .action((topic: string, data: string | undefined, { header, replyMs, ...hub }: RequestFlags) =>
       askHub(hub, async (client) => {
-        const options = { timeoutMs: replyMs, raw: true, ...(header && { headers: header }) }
+        const options = { timeout: replyMs, raw: true, ...(header && { headers: header }) }
         const reply = await client.request<string>(topic, data === undefined ? undefined : parseData(data), options)
         const { data: json = null, base64 } = shownData({ data: reply, raw: reply })
         process.stdout.write(`${jsonLine(base64 === undefined ? json : { base64 })}\n`)
