@@ -23,7 +23,7 @@ import type { Consumer } from './consumer.ts'
 import { Deferred } from './deferred.ts'
 import { hubUrl } from './hub-url.ts'
 import { type Closed, Link } from './link.ts'
-import { checkFunction, checkOptions, type Rules } from './options.ts'
+import { checkFunction, checkOptions, msOf, type Rules } from './options.ts'
 import { PUBLISH_RULES, type PublishOptions, type Receipt } from './publisher.ts'
 import { REQUEST_RULES, type RequestOptions } from './requests.ts'
 import { RESPOND_RULES, type RequestHandler, type Responder, type RespondOptions } from './responders.ts'
@@ -82,7 +82,7 @@ export class Client<Topics extends object = Record<string, unknown>> {
     checkOptions('connect', options, CLIENT_RULES)
     const { WebSocket = platformWebSocket } = options
     if (!WebSocket) throw new FanfareError('no_websocket')
-    const { callTimeoutMs = CALL_TIMEOUT_MS, backoff = {}, clock = realClock } = options
+    const { callTimeout = CALL_TIMEOUT_MS, backoff = {}, clock = realClock } = options
     checkOptions('connect, backoff', backoff, BACKOFF_RULES)
     // The hub closes for good on a hello that it cannot read.
     checkFrame({ type: 'hello', client: options.name, token: options.token }, CONTENT_FRAMES)
@@ -90,7 +90,7 @@ export class Client<Topics extends object = Record<string, unknown>> {
     const token = options.token?.trim()
     this.#url = hubUrl(url)
     this.#trace = options.trace
-    this.#callTimeoutMs = callTimeoutMs
+    this.#callTimeoutMs = msOf(callTimeout)
     this.#clock = clock
     this.#awaySince = clock.now()
     this.#link = new Link(
@@ -105,7 +105,7 @@ export class Client<Topics extends object = Record<string, unknown>> {
       },
     )
     const call = async (method: string, params?: unknown, untilSent?: boolean) =>
-      this.#link.call(method, params, { timeoutMs: callTimeoutMs, untilSent })
+      this.#link.call(method, params, { timeoutMs: this.#callTimeoutMs, untilSent })
     this.admin = new Admin(call, () => this.#link.session.hubNow())
     this.#link.session.open()
     this.#offAbort = onAbort(options.signal, () => this.close())
@@ -250,7 +250,7 @@ export class Client<Topics extends object = Record<string, unknown>> {
   /**
    * Asks, and resolves with the reply of one of those who respond on the topic. Waits for the connection, and for a place in the window
    * that publishes have, too. Rejects with
-   * `no_responder` at once, `request_timeout` after `timeoutMs` whatever becomes of the connection, `responder_lost` and `connection_lost` (it may have been handled or not),
+   * `no_responder` at once, `request_timeout` after `timeout` whatever becomes of the connection, `responder_lost` and `connection_lost` (it may have been handled or not),
    * `responder_failed` (with its words), `bad_topic`, `bad_data` (JSON cannot express it, or it breaks the contract that the hub
    * checks), `bad_option`, `bad_frame`, `forbidden_key`, `frame_too_large`, `send_buffer_full`, `client_closed`.
    */
@@ -297,8 +297,8 @@ export class Client<Topics extends object = Record<string, unknown>> {
    */
   async call(method: string, params?: unknown, options: CallOptions = {}): Promise<unknown> {
     checkOptions('call', options, CALL_RULES)
-    const { timeoutMs = this.#callTimeoutMs, signal } = options
-    return this.#link.call(method, params, { timeoutMs, signal })
+    const { timeout = this.#callTimeoutMs, signal } = options
+    return this.#link.call(method, params, { timeoutMs: msOf(timeout), signal })
   }
 
   /**
@@ -310,13 +310,13 @@ export class Client<Topics extends object = Record<string, unknown>> {
    * @example
    * ```
    * client.publish('goodbye', 1)
-   * const { unsent, unanswered } = await client.close({ timeoutMs: 1_000 })
+   * const { unsent, unanswered } = await client.close({ timeout: '1s' })
    * ```
    */
   async close(options: CloseOptions = {}): Promise<Closed> {
     checkOptions('close', options, CLOSE_RULES)
     // One close for all callers: a signal and a `finally` often ask for it both.
-    this.#closing ??= this.#link.close(options.timeoutMs ?? CLOSE_GRACE_MS)
+    this.#closing ??= this.#link.close(msOf(options.timeout ?? CLOSE_GRACE_MS))
     return this.#closing
   }
 

@@ -53,6 +53,7 @@ export type {
   Trouble,
   TroubleKind,
 } from '../shared/sys.ts'
+export type { Duration, Instant } from '../shared/time.ts'
 export { topicWord } from '../shared/topic.ts'
 export type { GrantedPermissions, WhoAmI } from '../shared/whoami.ts'
 export type { Admin } from './admin.ts'

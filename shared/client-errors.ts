@@ -39,7 +39,7 @@ export const CLIENT_ERRORS = {
   // Raised by the client only.
   token_unavailable: passing('getToken gave no token. The client tries again.'),
   responder_failed: refusal('The responder could not answer.'),
-  handler_timeout: refusal('The handler ran longer than maxRunTimeMs, and its delivery was nacked.'),
+  handler_timeout: refusal('The handler ran longer than maxRunTime, and its delivery was nacked.'),
   client_closed: refusal('The client was closed. Connect again.'),
   connection_lost: passing('The connection was lost. The request may have been handled or not.'),
   send_buffer_full: passing('Too much waits to be sent. Await it, or raise queueLimit or queueLimitBytes.'),

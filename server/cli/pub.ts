@@ -56,14 +56,14 @@ async function pub(topic: string, data: string | undefined, { timeout, header, .
   const options = {
     ...(key !== undefined && { key }),
     ...(priority !== undefined && { priority }),
-    ...(delay !== undefined && { delayMs: delay }),
+    ...(delay !== undefined && { delay }),
     ...(header && { headers: header }),
   }
   const failed = new AbortController()
   const giveUp = (error: unknown) => {
     failed.abort(error)
     // It has waited for long enough already.
-    return client.close({ timeoutMs: 1 })
+    return client.close({ timeout: 1 })
   }
   try {
     await connected(client, url, timeout)

@@ -23,7 +23,7 @@ export function requestCommand(): Command {
     .option('--header <name=value>', 'header of the request, may be repeated', collectHeader)
     .action((topic: string, data: string | undefined, { header, replyTimeout, ...hub }: RequestFlags) =>
       askHub(hub, async (client) => {
-        const options = { timeoutMs: replyTimeout, raw: true, ...(header && { headers: header }) }
+        const options = { timeout: replyTimeout, raw: true, ...(header && { headers: header }) }
         const reply = await client.request<string>(topic, data === undefined ? undefined : parseData(data), options)
         const { data: json = null, base64 } = shownData({ data: reply, raw: reply })
         process.stdout.write(`${jsonLine(base64 === undefined ? json : { base64 })}\n`)
