@@ -23,3 +23,11 @@ export function hubUrl(given: unknown): string {
     throw new FanfareError('bad_url', JSON.stringify(text.slice(0, 200)))
   }
 }
+
+/** The address as people and logs may see it: without the user, the password and the query, which may be secrets. */
+export function shownUrl(url: string): string {
+  return url
+    .replace(/[?#].*/, '')
+    .replace(/^(\w+:\/\/)[^/]*@/, '$1')
+    .replace(/^(\w+:\/\/[^/]+)\/$/, '$1')
+}

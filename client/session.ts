@@ -9,7 +9,7 @@ import { onAbort } from './abort.ts'
 import { Alarm } from './alarm.ts'
 import type { Backoff } from './backoff.ts'
 import { Farewell } from './farewell.ts'
-import { closeError, FINAL, TOKEN_REFUSED } from './final.ts'
+import { closeError, connectError, FINAL, TOKEN_REFUSED } from './final.ts'
 import { Liveness } from './liveness.ts'
 import { msOf } from './options.ts'
 import { type Raw, Received } from './received.ts'
@@ -181,7 +181,8 @@ export class Session {
 
   /** The platform makes no socket. If it never has, it never will: the address is wrong, or this page may not use it. */
   #notOpened(why: string): void {
-    if (this.#hadSocket) return this.#tryLater(new FanfareError('connection_lost', why))
+    if (this.#hadSocket)
+      return this.#tryLater(new FanfareError('connect_failed', `The hub could not be reached: ${why}.`))
     const error = new FanfareError('bad_url', why)
     this.#end(error)
     if (!this.#tokens) throw error
@@ -319,7 +320,7 @@ export class Session {
   }
 
   #closed(closeCode: number, text: string): void {
-    const error = this.#lastError ?? closeError(closeCode, text)
+    const error = this.#lastError ?? (this.isOpen ? closeError : connectError)(closeCode, text)
     this.#over(error, closeCode, FINAL.includes(error.code) && !(this.#tokens && TOKEN_REFUSED.includes(error.code)))
   }
 

@@ -57,6 +57,8 @@ export interface HubOptions {
   readonly engine?: 'auto' | 'ws' | 'uws' | undefined
   /** Of the log of `fanfare serve`: `info` by default. A hub inside a program logs to the logger that it was given. */
   readonly logLevel?: 'debug' | 'info' | 'warn' | 'error' | 'silent' | undefined
+  /** Of the same log: `'text'` for people, `'json'` for programs, or `'auto'`, the default: text if standard error is a terminal. */
+  readonly logFormat?: 'auto' | 'text' | 'json' | undefined
   /** Data directory of streams and queues. `memory`, the default inside a program, keeps them as long as the process lives. */
   readonly data?: string | undefined
   /**
@@ -197,6 +199,7 @@ export const HubConfig = z
     path: z.string().startsWith('/').default(DEFAULTS.path),
     engine: oneOf(ENGINE_NAMES).default(DEFAULTS.engine),
     logLevel: oneOf(['debug', 'info', 'warn', 'error', 'silent']).default(DEFAULTS.logLevel),
+    logFormat: oneOf(['auto', 'text', 'json']).default(DEFAULTS.logFormat),
     data: z.string().min(1).default(IN_MEMORY),
     lockWait: wait.prefault(DEFAULTS.lockWait),
     streams: z.array(StreamConfig).superRefine(refuseTwins).default([]),

@@ -41,6 +41,7 @@ export const CLIENT_ERRORS = {
   responder_failed: refusal('The responder could not answer.'),
   handler_timeout: refusal('The handler ran longer than maxRunTime, and its delivery was nacked.'),
   client_closed: refusal('The client was closed. Connect again.'),
+  connect_failed: passing('The hub could not be reached.'),
   connection_lost: passing('The connection was lost. The request may have been handled or not.'),
   send_buffer_full: passing('Too much waits to be sent. Await it, or raise queueLimit or queueLimitBytes.'),
   bad_option: refusal('An option has a wrong name or value.'),

@@ -56,7 +56,7 @@ describe('the README', () => {
     await hub.said('stderr', new RegExp(`"port":${port}.*"msg":"listening"`))
     const env = { FANFARE_URL: `ws://127.0.0.1:${port}` }
     const listener = run(listen, env)
-    await listener.said('stderr', /subscribed/)
+    await listener.said('stderr', /Subscribed/)
     expect(await run(publish, env).exit).toBe(0)
     await listener.said('stdout', /\n/)
     expect(listener.lines).toEqual([{ id: expect.any(String), topic: 'photos.uploaded', data: { name: 'a.jpg' } }])

@@ -12,6 +12,7 @@ type Elsewhere =
   | 'bad_option'
   | 'bad_url'
   | 'hub_unreachable'
+  | 'connect_failed'
   | 'bad_config'
   | 'engine_missing'
   | 'data_locked'

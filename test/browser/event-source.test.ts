@@ -5,7 +5,7 @@ import type { Browser } from 'playwright-core'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { connect } from '../../client/node.ts'
 import { startHub } from '../../server/index.ts'
-import { launchBrowser } from '../setup/browser.ts'
+import { launchBrowser, PAGE_TIMEOUT_MS } from '../setup/browser.ts'
 import { CuttableProxy } from '../setup/cuttable-proxy.ts'
 import { onEveryEngineAtOnce } from '../setup/hubs.ts'
 import { examples } from '../setup/page.ts'
@@ -110,13 +110,13 @@ onEveryEngineAtOnce('EventSource in Chromium, where it would give up', (hubs) =>
     await early.close()
     await page.waitForFunction('seen.length === 3')
     await first.hub.close()
-    await page.waitForFunction('made[0].readyState === EventSource.CLOSED', undefined, { timeout: 20_000 })
+    await page.waitForFunction('made[0].readyState === EventSource.CLOSED', undefined, { timeout: PAGE_TIMEOUT_MS })
     const second = await hubs.start(options)
     gateway.port = second.hub.port
     const late = connect(second.url)
     await publishNumbers(late, 'numbers', 3, 6)
     await late.close()
-    await page.waitForFunction('seen.length === 6', undefined, { timeout: 20_000 })
+    await page.waitForFunction('seen.length === 6', undefined, { timeout: PAGE_TIMEOUT_MS })
     expect(await page.evaluate('seen')).toEqual([0, 1, 2, 3, 4, 5])
     await page.close()
     await gateway.close()
@@ -139,7 +139,7 @@ onEveryEngineAtOnce('EventSource in Chromium, where it would give up', (hubs) =>
     `)
     await page.waitForFunction('ends.length > 0 && events.readyState === EventSource.CONNECTING')
     await other.close()
-    await page.waitForFunction('events.readyState === EventSource.OPEN', undefined, { timeout: 20_000 })
+    await page.waitForFunction('events.readyState === EventSource.OPEN', undefined, { timeout: PAGE_TIMEOUT_MS })
     await client.publish('t', 1)
     await page.waitForFunction('got.length > 0')
     expect(await page.evaluate('[ends[0], got]')).toEqual(['hub_full', [1]])

@@ -14,7 +14,7 @@ it.each([
   ['only this machine is to be let in', ['--host', '0.0.0.0', '--anonymous', 'loopback']],
 ])('a hub that others reach does not start where %s', async (_, args) => {
   const command = fanfare(['serve', '--port', '0', ...args])
-  expect(await command.exit).toBe(1)
+  expect(await command.exit).toBe(2)
   expect(command.stderr).toMatch(/^fanfare: bad_config: .*auth\.jwt.*anonymous: "allow"/)
   expect(command.stdout + command.stderr).not.toContain('listening')
 })
@@ -52,7 +52,7 @@ it.each([
   ['keys come over a wire that anybody can change', ['--jwks-url', 'http://example.com/keys'], 'jwksUrl'],
 ])('a hub does not start where %s', async (_, args, words) => {
   const command = fanfare(['serve', '--port', '0', ...args])
-  expect(await command.exit).toBe(1)
+  expect(await command.exit).toBe(2)
   expect(command.stderr).toMatch(/^fanfare: bad_config: /)
   expect(command.stderr).toContain(words)
 })
@@ -87,7 +87,7 @@ it('makes a token and an API key that the hub lets in, with what they permit', a
   expect(await Promise.all([refused.exit, nobody.exit, listed.exit])).toEqual([1, 1, 0])
   expect(refused.stderr).toMatch(/^fanfare: forbidden: ann may not publish: b\.c\./)
   expect(nobody.stderr).toMatch(/^fanfare: unauthenticated: /)
-  await reader.said('stderr', /subscribed/)
+  await reader.said('stderr', /Subscribed/)
   expect(await fanfare(['pub', 'a.b', '1', '--url', url, '--token', jwt]).exit).toBe(0)
   expect(await reader.exit).toBe(0)
 })
@@ -108,8 +108,8 @@ it('makes tokens with private keys, and says what is missing', async () => {
   await Promise.all(
     mistakes.map(async ([args, words]) => {
       const command = fanfare(['token', '--subject', 'ann', ...args])
-      expect(await command.exit).toBe(1)
-      expect(command.stderr).toMatch(/^fanfare: bad_config: /)
+      expect(await command.exit).toBe(2)
+      expect(command.stderr).toMatch(/^fanfare: .*\n$/)
       expect(command.stderr).toContain(words)
     }),
   )

@@ -39,7 +39,7 @@ describe('configuration', () => {
     ['two that contradict', ['--frame-bytes', '2000', '--outbox-bytes', '1000'], {}, ['frameBytes']],
   ])('refuses %s, and names each field', async (_, args, env, fields) => {
     const command = fanfare(['serve', ...args], env)
-    expect(await command.exit).toBe(1)
+    expect(await command.exit).toBe(2)
     expect(command.stderr).toMatch(/^fanfare: bad_config: /)
     for (const field of fields) expect(command.stderr).toContain(`${field}: `)
   })
@@ -51,17 +51,17 @@ describe('configuration', () => {
     ['{', ['hub.json: ']],
   ])('refuses the file %s', async (content, words) => {
     const command = fanfare(['serve', '--config', configFile(content)])
-    expect(await command.exit).toBe(1)
+    expect(await command.exit).toBe(2)
     expect(command.stderr).toMatch(/^fanfare: bad_config: /)
     for (const word of words) expect(command.stderr).toContain(word)
   })
 
   it('refuses a file that is not there, and an option that it does not know', async () => {
     const missing = fanfare(['serve', '--config', join(folder, 'none.json')])
-    expect(await missing.exit).toBe(1)
+    expect(await missing.exit).toBe(2)
     expect(missing.stderr).toMatch(/^fanfare: bad_config: .*none\.json/)
     const unknown = fanfare(['serve', '--prot', '1'])
-    expect(await unknown.exit).toBe(1)
+    expect(await unknown.exit).toBe(2)
     expect(unknown.stderr).toContain("unknown option '--prot'")
   })
 })
