@@ -232,7 +232,7 @@ export class Hub implements EngineApp {
   private async drain(): Promise<void> {
     const { starting, opening } = this
     this.state = 'draining'
-    this.inProcess.end(new FanfareError('shutting_down', 'close() of the hub was called'))
+    this.inProcess.end(new FanfareError('shutting_down', 'The hub was closed by close().'))
     // Their callers learn why it did not start.
     await Promise.allSettled([starting, opening])
     this.certificate?.stop()

@@ -40,9 +40,9 @@ it.each([
 })
 
 it.each([
-  ['nobody could come in', ['--anonymous', 'deny'], 'auth.anonymous'],
+  ['no way to authenticate', ['--anonymous', 'deny'], 'auth.anonymous'],
   ['the mode is none', ['--anonymous', 'yes'], 'auth.anonymous'],
-  ['the secret is short', ['--jwt-secret-file', folder.write('short', 'password')], '8 bytes'],
+  ['the secret is short', ['--jwt-secret-file', folder.write('short', 'password')], 'has 8)'],
   [
     'the secret is a public key',
     ['--jwt-secret-file', folder.write('pem', rsa.publicKey.export({ type: 'spki', format: 'pem' }) as string)],
@@ -85,7 +85,7 @@ it('makes a token and an API key that the hub lets in, with what they permit', a
   const nobody = fanfare(['queues', '--url', url])
   const listed = fanfare(['queues', '--url', url], { FANFARE_TOKEN: key })
   expect(await Promise.all([refused.exit, nobody.exit, listed.exit])).toEqual([1, 1, 0])
-  expect(refused.stderr).toMatch(/^fanfare: forbidden: ann may not publish: b\.c\./)
+  expect(refused.stderr).toMatch(/^fanfare: forbidden: "ann" needs publish permission for b\.c\./)
   expect(nobody.stderr).toMatch(/^fanfare: unauthenticated: /)
   await reader.said('stderr', /Subscribed/)
   expect(await fanfare(['pub', 'a.b', '1', '--url', url, '--token', jwt]).exit).toBe(0)
@@ -99,11 +99,11 @@ it('makes tokens with private keys, and says what is missing', async () => {
   expect(decodeProtectedHeader(signed.stdout.trim())).toEqual({ alg: 'RS256', typ: 'JWT' })
   expect(decodeJwt(signed.stdout.trim())).toMatchObject({ permissions: { admin: true } })
   const mistakes: [string[], string][] = [
-    [[], 'say --secret-file'],
+    [[], 'Use --secret-file'],
     [['--secret-file', secretFile, '--publish', 'a..b'], 'publish.0: '],
-    [['--secret-file', secretFile, '--expires', 'soon'], 'expires: '],
+    [['--secret-file', secretFile, '--expires', 'soon'], '--expires must be '],
     [['--secret-file', secretFile, '--claim', 'role'], 'name=value'],
-    [['--key-file', secretFile], 'secret: '],
+    [['--key-file', secretFile], 'secret cannot be read: '],
   ]
   await Promise.all(
     mistakes.map(async ([args, words]) => {

@@ -189,7 +189,7 @@ onEveryEngine('very many names', (hubs) => {
     const { ready } = client().subscribe('same.a', () => {}, { from: 'earliest' })
     await expect(ready).rejects.toMatchObject({
       code: 'ambiguous_stream',
-      message: expect.stringMatching(/^same-0, same-1, .*same-9 and 490 more/),
+      message: expect.stringMatching(/\(same-0, same-1, .*same-9 and 490 more\)/),
     })
   })
 
