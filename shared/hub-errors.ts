@@ -99,5 +99,6 @@ export const HUB_ERRORS = {
     'The data cannot be read, and nothing was changed. Restore a backup, or choose another --data.',
   ),
   data_unusable: refusal('The data directory cannot be used. Check its path, owner, rights and disk.'),
+  cluster_unreachable: passing('Redis cannot be reached. Check its address, and that it runs.'),
   port_in_use: refusal('The address cannot be listened on. Stop what uses it, or choose another port.'),
 } as const

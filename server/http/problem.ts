@@ -18,6 +18,7 @@ type Elsewhere =
   | 'data_foreign'
   | 'data_unusable'
   | 'port_in_use'
+  | 'cluster_unreachable'
 
 /** The status of every refusal that can go out over HTTP. */
 const STATUS: Record<Exclude<ErrorCode, Elsewhere>, number> = {
