@@ -2,11 +2,12 @@ import { type Clock, realClock } from '../shared/clock.ts'
 import { CONTENT_FRAMES } from '../shared/content-frames.ts'
 import type { Exchange, QueuesIn, RequestsIn, TopicsIn } from '../shared/contract.ts'
 import { errorFrom, FanfareError } from '../shared/fanfare-error.ts'
-import type { Headers } from '../shared/frames.ts'
+import type { MessageHeaders } from '../shared/frames.ts'
 import type { Payload, TopicOf } from '../shared/payload.ts'
 import { QUEUE_TOPIC } from '../shared/queues.ts'
 import { checkFrame } from '../shared/rules.ts'
 import { onAbort } from './abort.ts'
+import { Admin } from './admin.ts'
 import {
   BACKOFF_RULES,
   CALL_RULES,
@@ -20,17 +21,19 @@ import {
 import { CONSUME_RULES, type ConsumeOptions, type DeliveryHandler } from './consume-options.ts'
 import type { Consumer } from './consumer.ts'
 import { Deferred } from './deferred.ts'
-import { ConnectionAdmin, HubAdmin, TopicAdmin } from './hub.ts'
 import { hubUrl } from './hub-url.ts'
 import { type Closed, Link } from './link.ts'
 import { checkFunction, checkOptions, type Rules } from './options.ts'
 import { PUBLISH_RULES, type PublishOptions, type Receipt } from './publisher.ts'
-import { QueueAdmin } from './queues.ts'
 import { REQUEST_RULES, type RequestOptions } from './requests.ts'
 import { RESPOND_RULES, type RequestHandler, type Responder, type RespondOptions } from './responders.ts'
-import type { State, StateChange } from './state.ts'
-import { StreamAdmin } from './streams.ts'
-import { type Handler, ownSubscribeOptions, SUBSCRIBE_RULES, type SubscribeOptions } from './subscribe-options.ts'
+import type { ConnectionState, ConnectionStateChange } from './state.ts'
+import {
+  type MessageHandler,
+  ownSubscribeOptions,
+  SUBSCRIBE_RULES,
+  type SubscribeOptions,
+} from './subscribe-options.ts'
 import type { Subscription } from './subscription.ts'
 import { callBack } from './throw-later.ts'
 import type { Tracing } from './tracing.ts'
@@ -55,18 +58,10 @@ const WARN_AFTER_MS = 5_000
  * @typeParam Topics - which payload each topic or pattern carries, or a contract: `Client<typeof topics>`
  */
 export class Client<Topics extends object = Record<string, unknown>> {
-  /** What an operator does with streams. */
-  readonly streams: StreamAdmin
-  /** What an operator does with queues and their dead letters. */
-  readonly queues: QueueAdmin
-  /** What an operator sees of the hub as a whole. */
-  readonly hub: HubAdmin
-  /** What an operator does with connections. */
-  readonly connections: ConnectionAdmin
-  /** What an operator sees of topics. */
-  readonly topics: TopicAdmin
+  /** Administration: streams, queues, connections, topics and the hub itself. */
+  readonly admin: Admin
   readonly #link: Link
-  readonly #stateListeners = new Set<(change: StateChange) => void>()
+  readonly #stateListeners = new Set<(change: ConnectionStateChange) => void>()
   readonly #trace: Tracing | undefined
   readonly #callTimeoutMs: number
   #offAbort: (() => void) | undefined
@@ -111,17 +106,13 @@ export class Client<Topics extends object = Record<string, unknown>> {
     )
     const call = async (method: string, params?: unknown, untilSent?: boolean) =>
       this.#link.call(method, params, { timeoutMs: callTimeoutMs, untilSent })
-    this.streams = new StreamAdmin(call)
-    this.queues = new QueueAdmin(call)
-    this.hub = new HubAdmin(call, () => this.#link.session.hubNow())
-    this.connections = new ConnectionAdmin(call)
-    this.topics = new TopicAdmin(call)
+    this.admin = new Admin(call, () => this.#link.session.hubNow())
     this.#link.session.open()
     this.#offAbort = onAbort(options.signal, () => this.close())
   }
 
   /** Where the connection stands now. */
-  get state(): State {
+  get state(): ConnectionState {
     return this.#link.session.state
   }
 
@@ -129,7 +120,7 @@ export class Client<Topics extends object = Record<string, unknown>> {
    * Calls `listener` at every change of state, with the reason. Returns how to stop it. A client without a listener writes one line to the
    * console if it has reached no hub for five seconds.
    */
-  onState(listener: (change: StateChange) => void): () => void {
+  onState(listener: (change: ConnectionStateChange) => void): () => void {
     checkFunction('onState', listener)
     this.#stateListeners.add(listener)
     return () => this.#stateListeners.delete(listener)
@@ -191,12 +182,12 @@ export class Client<Topics extends object = Record<string, unknown>> {
   /** Subscribes, and calls `handler` with each message. What the hub refuses rejects `ready`. Throws the same. */
   subscribe<Pattern extends string>(
     pattern: Pattern,
-    handler: Handler<PayloadOf<Topics, Pattern>>,
+    handler: MessageHandler<PayloadOf<Topics, Pattern>>,
     options?: SubscribeOptions,
   ): Subscription<PayloadOf<Topics, Pattern>>
   subscribe<Pattern extends string>(
     pattern: Pattern,
-    second: SubscribeOptions | Handler<PayloadOf<Topics, Pattern>> = {},
+    second: SubscribeOptions | MessageHandler<PayloadOf<Topics, Pattern>> = {},
     third: SubscribeOptions = {},
   ): Subscription<PayloadOf<Topics, Pattern>> {
     const [handler, options] = typeof second === 'function' ? [this.#traced(second), third] : [undefined, second]
@@ -329,7 +320,7 @@ export class Client<Topics extends object = Record<string, unknown>> {
     return this.#closing
   }
 
-  #changed(change: StateChange): void {
+  #changed(change: ConnectionStateChange): void {
     const { to, reason } = change
     if (to === 'closed' && reason.code !== 'closed_by_client') this.#failure = errorFrom({ ...reason, retry: false })
     this.#warn(change)
@@ -337,7 +328,7 @@ export class Client<Topics extends object = Record<string, unknown>> {
   }
 
   /** Warns once that no hub answers, if there is no listener to report it to. */
-  #warn({ from, to, reason }: StateChange): void {
+  #warn({ from, to, reason }: ConnectionStateChange): void {
     const now = this.#clock.now()
     if (from === 'connected') this.#awaySince = now
     if (to !== 'waiting' || this.#stateListeners.size > 0 || now - this.#awaySince < WARN_AFTER_MS) return
@@ -346,7 +337,7 @@ export class Client<Topics extends object = Record<string, unknown>> {
     console.warn(`fanfare: ${this.#url} cannot be reached (${why}). The client keeps trying.`)
   }
 
-  async #send<Options extends { readonly headers?: Headers }, Answer>(
+  async #send<Options extends { readonly headers?: MessageHeaders }, Answer>(
     operation: 'publish' | 'request',
     topic: string,
     options: Options,

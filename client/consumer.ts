@@ -1,5 +1,12 @@
 import { FanfareError } from '../shared/fanfare-error.ts'
-import type { ClientFrame, ConsumeFrame, ConsumingFrame, DeliveryFrame, ErrorFrame, Headers } from '../shared/frames.ts'
+import type {
+  ClientFrame,
+  ConsumeFrame,
+  ConsumingFrame,
+  DeliveryFrame,
+  ErrorFrame,
+  MessageHeaders,
+} from '../shared/frames.ts'
 import type { Asked, Asking, NumberedFrame } from './asking.ts'
 import { BegunDeliveries } from './begun-deliveries.ts'
 import { type ConsumeOptions, completed, type DeliveryHandler } from './consume-options.ts'
@@ -245,7 +252,7 @@ export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>>, 
   // What is said to the hub
 
   /** @internal */
-  headers(headers: Headers | undefined): { readonly headers?: Headers } | undefined {
+  headers(headers: MessageHeaders | undefined): { readonly headers?: MessageHeaders } | undefined {
     return this.#trace?.headers(headers)
   }
 

@@ -1,6 +1,6 @@
 import { MAX_ERROR } from '../shared/content-frames.ts'
 import { FanfareError } from '../shared/fanfare-error.ts'
-import type { AckFrame, DeliveryFrame, Headers, NackFrame, RejectFrame } from '../shared/frames.ts'
+import type { AckFrame, DeliveryFrame, MessageHeaders, NackFrame, RejectFrame } from '../shared/frames.ts'
 import { LIST } from '../shared/rules.ts'
 import { textOf } from '../shared/thrown.ts'
 import type { Message } from './message.ts'
@@ -38,7 +38,7 @@ export type End = Omit<AckFrame, Numbers> | Omit<NackFrame, Numbers> | Omit<Reje
 export interface DeliveryHost {
   readonly queue: string
   /** The headers of a publish that goes with an ack, if they differ. */
-  headers(headers: Headers | undefined): { readonly headers?: Headers } | undefined
+  headers(headers: MessageHeaders | undefined): { readonly headers?: MessageHeaders } | undefined
   /** Resolves when the hub has confirmed it. `cuts`: those before it came. */
   settle(delivery: number, cuts: number, end: End): Promise<void>
   extend(delivery: number, cuts: number, ms: number): void

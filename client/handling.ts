@@ -2,7 +2,7 @@ import type { Clock } from '../shared/clock.ts'
 import { isThenable } from '../shared/thenable.ts'
 import { Alarm } from './alarm.ts'
 import type { Delivery, Item } from './inbox.ts'
-import type { Handler, SubscribeOptions } from './subscribe-options.ts'
+import type { MessageHandler, SubscribeOptions } from './subscribe-options.ts'
 import { callBack } from './throw-later.ts'
 
 /** The subscription whose messages are handled. */
@@ -22,7 +22,7 @@ interface Waits {
 
 /** Gives one message after the other to a handler, and asks `onError` what becomes of one that fails. */
 export class Handling {
-  readonly #handler: Handler<unknown>
+  readonly #handler: MessageHandler<unknown>
   readonly #options: SubscribeOptions
   readonly #waits: Waits
   readonly #source: Source
@@ -31,7 +31,7 @@ export class Handling {
   #stopped = false
   readonly #alarm: Alarm
 
-  constructor(handler: Handler<unknown>, options: SubscribeOptions, waits: Waits, source: Source) {
+  constructor(handler: MessageHandler<unknown>, options: SubscribeOptions, waits: Waits, source: Source) {
     this.#handler = handler
     this.#options = options
     this.#waits = waits

@@ -42,7 +42,7 @@ export class HubAdmin {
    *
    * @example
    * ```
-   * const { subject, expiresAt } = await client.hub.whoami()
+   * const { subject, expiresAt } = await client.admin.hub.whoami()
    * ```
    */
   whoami(): Promise<WhoAmI> {
@@ -69,7 +69,7 @@ export class HubAdmin {
    * @throws {FanfareError} no_queue, no_stream
    * @example
    * ```
-   * const { times, figures } = await client.hub.history({ of: 'queue', name: 'emails', range: 'day' })
+   * const { times, figures } = await client.admin.hub.history({ of: 'queue', name: 'emails', range: 'day' })
    * ```
    */
   history(params: HistoryParams): Promise<History> {

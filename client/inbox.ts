@@ -1,4 +1,4 @@
-import type { Gap, Message } from './message.ts'
+import type { Message, SubscriptionGap } from './message.ts'
 
 /** A message, with the stream's log that it came from: another object is another log, though its epoch may be the same. */
 export interface Delivery {
@@ -7,7 +7,7 @@ export interface Delivery {
   readonly gap?: undefined
 }
 
-export type Item = Delivery | { readonly gap: Gap; readonly message?: undefined }
+export type Item = Delivery | { readonly gap: SubscriptionGap; readonly message?: undefined }
 
 /** The hub sends until it has read the request to pause, and after resume all that it held: room for so many more. */
 const OVERSHOOT = 16_000
@@ -87,7 +87,7 @@ export class Inbox {
   }
 
   /** Leaves a message out. Neighbouring gaps become one, or they would pile up while nothing is read. */
-  #replaceByGap(at: number, reason: Gap['reason']): void {
+  #replaceByGap(at: number, reason: SubscriptionGap['reason']): void {
     const items = this.#items
     const item = items[at] as Delivery
     const { id } = item.message

@@ -11,7 +11,7 @@ import { Publisher } from './publisher.ts'
 import { type RequestOptions, request } from './requests.ts'
 import { Offer, type RequestHandler, type Responder, type RespondOptions } from './responders.ts'
 import { Session, type SessionListener, type SessionOptions } from './session.ts'
-import type { StateChange } from './state.ts'
+import type { ConnectionStateChange } from './state.ts'
 import { Subscriptions } from './subscriptions.ts'
 import { callBack } from './throw-later.ts'
 import type { Tracing } from './tracing.ts'
@@ -19,7 +19,7 @@ import { within } from './within.ts'
 
 /** What the client is told. */
 interface LinkOwner {
-  changed(change: StateChange): void
+  changed(change: ConnectionStateChange): void
   ended(): void
 }
 
@@ -122,7 +122,7 @@ export class Link implements SessionListener {
     this.#owner.ended()
   }
 
-  changed(change: StateChange): void {
+  changed(change: ConnectionStateChange): void {
     this.#owner.changed(change)
   }
 

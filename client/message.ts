@@ -1,4 +1,4 @@
-import type { GapReason, Headers, MessageFrame } from '../shared/frames.ts'
+import type { GapReason, MessageFrame, MessageHeaders } from '../shared/frames.ts'
 import { fieldOf, itemsOf } from '../shared/json-text.ts'
 import type { DeadLetter } from '../shared/queues.ts'
 import type { Offsets } from '../shared/streams.ts'
@@ -24,7 +24,7 @@ export interface Message<Data = unknown> {
   readonly raw?: string | undefined
   /** What conflation, last values and a queue's groups go by. */
   readonly key?: string
-  readonly headers?: Headers
+  readonly headers?: MessageHeaders
   /** In each stream that captured it. */
   readonly offsets?: Offsets
   /** Milliseconds since 1970, where a stream or a queue keeps it. */
@@ -34,7 +34,7 @@ export interface Message<Data = unknown> {
 }
 
 /** Messages that did not reach a subscription, at the very place where they are missing. */
-export interface Gap {
+export interface SubscriptionGap {
   /** How many, where that is known: nobody counts while the connection is cut. On a stream an upper bound. */
   readonly count: number | undefined
   /** Ids of the first and the last that are missing. */
@@ -53,7 +53,7 @@ export class ReceivedMessage implements Message {
   declare readonly scope?: string
   declare readonly data: unknown
   declare readonly key?: string
-  declare readonly headers?: Headers
+  declare readonly headers?: MessageHeaders
   declare readonly offsets?: Offsets
   declare readonly publishedAt?: number
   declare readonly expiresAt?: number

@@ -1,13 +1,13 @@
 /** `fanfare/opentelemetry`: traces that go from publish to handler. Needs the package `@opentelemetry/api`. */
 import { context, propagation, ROOT_CONTEXT, type Span, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api'
 import { MAX_HEADERS } from '../shared/content-frames.ts'
-import type { Headers } from '../shared/frames.ts'
+import type { MessageHeaders } from '../shared/frames.ts'
 import { isThenable } from '../shared/thenable.ts'
 import { textOf } from '../shared/thrown.ts'
 import type { Delivery } from './delivery.ts'
 import type { Message } from './message.ts'
 import type { Receipt } from './publisher.ts'
-import type { Request } from './responders.ts'
+import type { IncomingRequest } from './responders.ts'
 import type { Tracing } from './tracing.ts'
 
 export type { Tracing } from './tracing.ts'
@@ -63,7 +63,7 @@ function attributesOf(name: string, type: 'send' | 'process', topic: string): Re
 }
 
 /** Nothing where there is no context, or no room for it: a trace is no reason to refuse a publish. */
-function withContext(headers: Headers | undefined): { readonly headers?: Headers } {
+function withContext(headers: MessageHeaders | undefined): { readonly headers?: MessageHeaders } {
   const carrier = { ...headers }
   propagation.inject(context.active(), carrier)
   const count = Object.keys(carrier).length
@@ -71,8 +71,8 @@ function withContext(headers: Headers | undefined): { readonly headers?: Headers
   return { headers: carrier }
 }
 
-function messageIn(received: unknown): Partial<Pick<Message, 'id'>> & Request {
-  return (received as Delivery).message ?? (received as Message | Request)
+function messageIn(received: unknown): Partial<Pick<Message, 'id'>> & IncomingRequest {
+  return (received as Delivery).message ?? (received as Message | IncomingRequest)
 }
 
 /** Ends a span with what it is about: at once, or when the promise settles. */

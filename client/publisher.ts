@@ -1,5 +1,5 @@
 import { decodeBinary } from '../shared/codec.ts'
-import type { Headers, PublishFrame, ReceiptFrame } from '../shared/frames.ts'
+import type { MessageHeaders, PublishFrame, ReceiptFrame } from '../shared/frames.ts'
 import type { Position } from '../shared/streams.ts'
 import { parseTopic } from '../shared/topic.ts'
 import { encodeChecked } from './encode-checked.ts'
@@ -12,7 +12,7 @@ export interface PublishOptions {
   /** Conflation, last values and a queue's groups go by it: 255 characters at most. */
   readonly key?: string
   /** 32 at most; filters and bindings look at them. */
-  readonly headers?: Headers
+  readonly headers?: MessageHeaders
   /** Milliseconds since 1970; from then on the message is not delivered. */
   readonly expiresAt?: number
   /** For queues: 0 to 9, the higher first; 4 by default. */

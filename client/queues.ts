@@ -64,7 +64,7 @@ export class QueueAdmin {
    *
    * @example
    * ```
-   * const { matching, queues } = await client.queues.find({ filter: 'mail', sort: 'ready', limit: 20 })
+   * const { matching, queues } = await client.admin.queues.find({ filter: 'mail', sort: 'ready', limit: 20 })
    * ```
    */
   find(search: SearchWithHistory<QueueSort> = {}): Promise<QueuesFound> {
@@ -133,7 +133,7 @@ export class DeadLetterAdmin {
    *
    * @example
    * ```
-   * const rejected = await client.queues.deadLetters.count('invoices', { reason: 'rejected' })
+   * const rejected = await client.admin.queues.deadLetters.count('invoices', { reason: 'rejected' })
    * ```
    */
   count(name: string, filter: DeadLetterFilter = {}): Promise<number> {

@@ -1,5 +1,5 @@
 import { FanfareError } from '../shared/fanfare-error.ts'
-import type { AnswerFrame, AskFrame, Headers } from '../shared/frames.ts'
+import type { AnswerFrame, AskFrame, MessageHeaders } from '../shared/frames.ts'
 import { BOOLEAN } from '../shared/rules.ts'
 import { parseTopic } from '../shared/topic.ts'
 import { encodeChecked } from './encode-checked.ts'
@@ -14,7 +14,7 @@ export interface RequestOptions {
   /** Longest wait for the reply, in milliseconds from the call, also while there is no connection: 10,000 by default. */
   readonly timeoutMs?: number
   /** 32 at most. */
-  readonly headers?: Headers
+  readonly headers?: MessageHeaders
   /**
    * Resolves with the JSON text of the reply as the responder sent it, for numbers that a double cannot hold. A reply that is bytes is
    * bytes still, and none is undefined.

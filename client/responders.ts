@@ -1,6 +1,6 @@
 import { MAX_ERROR } from '../shared/content-frames.ts'
 import type { FanfareError } from '../shared/fanfare-error.ts'
-import type { ErrorFrame, Headers, RequestFrame, RespondFrame } from '../shared/frames.ts'
+import type { ErrorFrame, MessageHeaders, RequestFrame, RespondFrame } from '../shared/frames.ts'
 import { textOf } from '../shared/thrown.ts'
 import { patternWords } from '../shared/topic.ts'
 import type { Asked, Asking, NumberedFrame } from './asking.ts'
@@ -14,19 +14,19 @@ import { callBack } from './throw-later.ts'
 const REMEMBERED_REQUESTS = 100
 
 /** What a responder gets. */
-export interface Request<Data = unknown> {
+export interface IncomingRequest<Data = unknown> {
   readonly topic: string
   readonly data: Data
   /** `data` as the JSON text that was sent, if it is JSON: see {@link Message.raw}. */
   readonly raw?: string | undefined
-  readonly headers?: Headers
+  readonly headers?: MessageHeaders
 }
 
 /**
  * Its return is the reply: JSON or bytes, or a promise of that. What it throws reaches the one who asked, as `responder_failed`, and so
  * does the reason why a reply cannot be sent.
  */
-export type RequestHandler<Data, Reply> = (request: Request<Data>) => Reply | PromiseLike<Reply>
+export type RequestHandler<Data, Reply> = (request: IncomingRequest<Data>) => Reply | PromiseLike<Reply>
 
 /** How something is answered. */
 export interface RespondOptions {
@@ -42,7 +42,7 @@ export interface RespondOptions {
    * })
    * ```
    */
-  readonly onError?: (error: unknown, request?: Request) => unknown
+  readonly onError?: (error: unknown, request?: IncomingRequest) => unknown
   /**
    * Called when the hub refuses it for now, such as by a rate limit, once until it is back. The client asks again and again;
    * `onResumed` is called when it succeeds.
@@ -88,7 +88,7 @@ export class Offer implements Asked {
   readonly #asking: Asking
   #closing: Promise<void> | undefined
   /** The last ones of this connection. */
-  #replied: { readonly number: number; readonly request: Request }[] = []
+  #replied: { readonly number: number; readonly request: IncomingRequest }[] = []
 
   constructor(pattern: string, handler: RequestHandler<unknown, unknown>, options: RespondOptions, asking: Asking) {
     patternWords(pattern)
@@ -140,7 +140,7 @@ export class Offer implements Asked {
   async #answer({ request: number, topic, data, headers }: RequestFrame): Promise<void> {
     const { session } = this.#asking
     const { connection, raw } = session
-    const request: Request = withRaw({ topic, data, ...(headers && { headers }) }, () => raw('data'))
+    const request: IncomingRequest = withRaw({ topic, data, ...(headers && { headers }) }, () => raw('data'))
     const reply = (words: { readonly data?: unknown; readonly error?: string }) => {
       const encoded = encodeChecked({ type: 'reply', request: number, ...words })
       session.checkSize(encoded)

@@ -12,7 +12,7 @@ import { Farewell } from './farewell.ts'
 import { closeError, FINAL, TOKEN_REFUSED } from './final.ts'
 import { Liveness } from './liveness.ts'
 import { type Raw, Received } from './received.ts'
-import { type Reason, reasonOf, type State, type StateChange } from './state.ts'
+import { type ConnectionState, type ConnectionStateChange, type ConnectionStateReason, reasonOf } from './state.ts'
 import { throwLater } from './throw-later.ts'
 import { type GetToken, Tokens } from './tokens.ts'
 import { onWake } from './wake.ts'
@@ -30,7 +30,7 @@ export interface SessionListener {
   lost(): void
   /** It is over: an error if it failed, and why what waits has no answer. */
   ended(error: FanfareError | undefined, why: FanfareError): void
-  changed(change: StateChange): void
+  changed(change: ConnectionStateChange): void
 }
 
 /** The end of a hub in this process. Without an error the program has closed it: nothing failed, and readers come to their end. */
@@ -60,7 +60,7 @@ const WELCOME_TIMEOUT_MS = 10_000
 
 /** Holds a connection to the hub: opens it, watches over it, opens it again. */
 export class Session {
-  state: State = 'connecting'
+  state: ConnectionState = 'connecting'
   /** The hello has been said: what is written goes out. */
   isOpen = false
   /** Counts tries and connections: what comes for an earlier one is too late. */
@@ -371,7 +371,7 @@ export class Session {
     return socket
   }
 
-  #change(to: State, reason: Reason): void {
+  #change(to: ConnectionState, reason: ConnectionStateReason): void {
     const from = this.state
     this.state = to
     this.#listener.changed({ from, to, reason })

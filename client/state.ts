@@ -1,15 +1,15 @@
 /** `connecting`: a try is under way. `waiting`: the next one comes after a while. `closed`: for good. */
-export type State = 'connecting' | 'connected' | 'waiting' | 'closed'
+export type ConnectionState = 'connecting' | 'connected' | 'waiting' | 'closed'
 
 /** A change of the connection's state, and why. */
-export interface StateChange {
-  readonly from: State
-  readonly to: State
-  readonly reason: Reason
+export interface ConnectionStateChange {
+  readonly from: ConnectionState
+  readonly to: ConnectionState
+  readonly reason: ConnectionStateReason
 }
 
 /** Why a connection's state has changed. */
-export interface Reason {
+export interface ConnectionStateReason {
   /** A code of the error table, or `opened`, `retry`, `closed_by_client`. */
   readonly code: string
   readonly message: string
@@ -17,6 +17,9 @@ export interface Reason {
   readonly closeCode?: number | undefined
 }
 
-export function reasonOf({ code, message }: Reason, closeCode: number | undefined): Reason {
+export function reasonOf(
+  { code, message }: ConnectionStateReason,
+  closeCode: number | undefined,
+): ConnectionStateReason {
   return { code, message, ...(closeCode !== undefined && { closeCode }) }
 }

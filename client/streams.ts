@@ -69,7 +69,7 @@ export class StreamAdmin {
    * @param page - `limit` of them (100 by default, 1000 at most), after the one called `after`
    * @example
    * ```
-   * const { cursors, end } = await client.streams.cursors('orders', { after: 'reports' })
+   * const { cursors, end } = await client.admin.streams.cursors('orders', { after: 'reports' })
    * ```
    */
   async cursors(name: string, page: { readonly after?: string; readonly limit?: number } = {}): Promise<CursorPage> {
@@ -83,7 +83,7 @@ export class StreamAdmin {
    * @throws {FanfareError} no_cursor: the stream has none of that name
    * @example
    * ```
-   * await client.streams.deleteCursor('orders', 'reports')
+   * await client.admin.streams.deleteCursor('orders', 'reports')
    * ```
    */
   async deleteCursor(name: string, cursor: string): Promise<void> {

@@ -1,15 +1,15 @@
 import { CONTENT_FRAMES } from '../shared/content-frames.ts'
 import type { FanfareError } from '../shared/fanfare-error.ts'
-import type { HeaderFilter, Policy } from '../shared/frames.ts'
+import type { HeaderFilter, SlowPolicy } from '../shared/frames.ts'
 import { isFields } from '../shared/rules.ts'
-import type { From } from '../shared/streams.ts'
-import type { Gap, Message } from './message.ts'
+import type { StartAt } from '../shared/streams.ts'
+import type { Message, SubscriptionGap } from './message.ts'
 import { COUNT, FUNCTION, type Rules, SIGNAL } from './options.ts'
 
 /** How a topic or pattern is subscribed. */
 export interface SubscribeOptions {
   /** What the hub does when messages come faster than they are read: `drop-oldest` by default, `pause` on a stream. */
-  readonly policy?: Policy
+  readonly policy?: SlowPolicy
   /** Only messages whose headers pass. */
   readonly filter?: HeaderFilter
   /**
@@ -18,9 +18,9 @@ export interface SubscribeOptions {
    */
   readonly bufferLimit?: number
   /** Called in order, right before the first message after the gap. */
-  readonly onGap?: (gap: Gap) => void
+  readonly onGap?: (gap: SubscriptionGap) => void
   /** Where it starts, on the stream that captures the pattern; from then on nothing is missed or comes twice. */
-  readonly from?: From
+  readonly from?: StartAt
   /** The stream, if several capture the pattern. */
   readonly stream?: string
   /**
@@ -39,7 +39,7 @@ export interface SubscribeOptions {
    *
    * Of a message that failed it decides what happens, and is awaited: `'retry'` has it handled again after a wait (the client's
    * `backoff`), before any later one; everything else skips it. To set a message aside, publish it to another topic or queue here.
-   * If it throws itself, its error is treated as the handler's is without `onError`; see {@link Handler}.
+   * If it throws itself, its error is treated as the handler's is without `onError`; see {@link MessageHandler}.
    *
    * @example
    * ```ts
@@ -107,14 +107,14 @@ export type OnSubscriptionError = (
  * An error that it throws or rejects with goes to `onError`. Without that it is thrown as an uncaught exception; then the next message
  * follows, but with a `cursor` the subscription ends, and commits first what was handled before.
  */
-export type Handler<Data> = (message: Message<Data>) => unknown
+export type MessageHandler<Data> = (message: Message<Data>) => unknown
 
 /** A copy: they are used at every connection, and the caller may do what it likes with its own. */
 export function ownSubscribeOptions(options: SubscribeOptions): SubscribeOptions {
   const { from, filter } = options
   return {
     ...options,
-    from: copied(from) as From,
+    from: copied(from) as StartAt,
     filter: copied(filter, (headers) => copied(headers)) as HeaderFilter,
   }
 }

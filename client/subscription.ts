@@ -1,7 +1,7 @@
 import type { FanfareError } from '../shared/fanfare-error.ts'
 import type { ErrorFrame, GapFrame, SubscribedFrame, SubscribeFrame } from '../shared/frames.ts'
 import { passesFilter } from '../shared/header-filter.ts'
-import type { Last } from '../shared/streams.ts'
+import type { LastCount } from '../shared/streams.ts'
 import { matchesPattern, patternWords } from '../shared/topic.ts'
 import type { Asked, Asking, NumberedFrame } from './asking.ts'
 import { Cursor } from './cursor.ts'
@@ -11,7 +11,7 @@ import type { Message } from './message.ts'
 import { Reader } from './reader.ts'
 import type { Session } from './session.ts'
 import { Standing } from './standing.ts'
-import type { Handler, SubscribeOptions } from './subscribe-options.ts'
+import type { MessageHandler, SubscribeOptions } from './subscribe-options.ts'
 import { callBack, throwLater } from './throw-later.ts'
 import { within } from './within.ts'
 
@@ -59,7 +59,12 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
   #read: Delivery | undefined
 
   /** @internal */
-  constructor(pattern: string, options: SubscribeOptions, handler: Handler<Data> | undefined, host: SubscriptionHost) {
+  constructor(
+    pattern: string,
+    options: SubscribeOptions,
+    handler: MessageHandler<Data> | undefined,
+    host: SubscriptionHost,
+  ) {
     this.pattern = pattern
     this.#words = patternWords(pattern)
     this.#options = options
@@ -70,7 +75,7 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
     this.number = session.nextNumber()
     this.#handling =
       handler &&
-      new Handling(handler as Handler<unknown>, options, session, {
+      new Handling(handler as MessageHandler<unknown>, options, session, {
         shift: () => this.#shift(),
         handled: (delivery) => this.#handled(delivery),
         broken: (error) => this.#broken(error),
@@ -178,7 +183,7 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
   }
 
   /** Where it goes on after a cut in the middle of the last messages of each topic. */
-  get #amongLast(): Last | undefined {
+  get #amongLast(): LastCount | undefined {
     const last = this.#startsWithLast
     if (last === undefined || !this.#newest) return undefined
     const { epoch, offset } = this.#newest

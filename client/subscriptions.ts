@@ -1,7 +1,7 @@
 import type { MessageFrame } from '../shared/frames.ts'
 import type { Asking } from './asking.ts'
 import { ReceivedMessage } from './message.ts'
-import type { Handler, SubscribeOptions } from './subscribe-options.ts'
+import type { MessageHandler, SubscribeOptions } from './subscribe-options.ts'
 import { Subscription, type SubscriptionHost } from './subscription.ts'
 
 /** Topics whose subscriptions are remembered at most. */
@@ -17,7 +17,7 @@ export class Subscriptions implements SubscriptionHost {
     this.asking = asking
   }
 
-  add<Data>(pattern: string, options: SubscribeOptions, handler: Handler<Data> | undefined): Subscription<Data> {
+  add<Data>(pattern: string, options: SubscribeOptions, handler: MessageHandler<Data> | undefined): Subscription<Data> {
     const subscription = new Subscription<Data>(pattern, options, handler, this)
     this.asking.add(subscription)
     this.#byNumber.set(subscription.number, subscription as Subscription)

@@ -52,7 +52,7 @@ async function restaurant(): Promise<void> {
     if (served.push(data.dish) === DISHES.length) break
   }
 
-  const { depth, inFlight } = await waiter.queues.show('kitchen')
+  const { depth, inFlight } = await waiter.admin.queues.show('kitchen')
   const twice = served.length - new Set(served).size
   say('waiter', `${served.length} dishes, ${twice} of them twice; ${depth + inFlight} orders left`)
   for (const cook of cooks) cook.kill()

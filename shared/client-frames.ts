@@ -1,5 +1,5 @@
-import type { Data, HeaderFilter, Headers, Policy } from './frame-parts.ts'
-import type { From } from './streams.ts'
+import type { Data, HeaderFilter, MessageHeaders, SlowPolicy } from './frame-parts.ts'
+import type { StartAt } from './streams.ts'
 
 // The frames that go from a client to the hub.
 
@@ -33,11 +33,11 @@ export interface SubscribeFrame {
   readonly sub: number
   readonly pattern: string
   readonly filter?: HeaderFilter
-  readonly policy?: Policy
+  readonly policy?: SlowPolicy
   /** The stream that feeds it; needed only where several capture the pattern. */
   readonly stream?: string
   /** Where it starts, on a stream. */
-  readonly from?: From
+  readonly from?: StartAt
   /** Name under which its position is stored on the hub; a stored one is stronger than `from`. */
   readonly cursor?: string
   /** The subscription goes on after a cut, at `from`: what has arrived is newer than what the cursor has stored. */
@@ -153,7 +153,7 @@ export interface AskFrame {
   readonly seq: number
   readonly topic: string
   readonly data?: Data
-  readonly headers?: Headers
+  readonly headers?: MessageHeaders
   readonly timeoutMs: number
 }
 
@@ -182,7 +182,7 @@ export interface PublishFrame {
   readonly data?: Data
   readonly id?: string
   readonly key?: string
-  readonly headers?: Headers
+  readonly headers?: MessageHeaders
   /** Milliseconds since 1970; from then on the message is not delivered. */
   readonly expiresAt?: number
   /** For queues: 0 to 9, the higher first; 4 where it is missing. */

@@ -3,14 +3,14 @@
 /** JSON, parsed or on the hub as its text (`RawJson`), or bytes that travelled in a binary frame. */
 export type Data = unknown
 
-export type Headers = Readonly<Record<string, string>>
+export type MessageHeaders = Readonly<Record<string, string>>
 
 /** Which headers a message must have: all of the given ones, or any. RabbitMQ's headers exchange, per subscription. */
-export type HeaderFilter = { readonly all: Headers } | { readonly any: Headers }
+export type HeaderFilter = { readonly all: MessageHeaders } | { readonly any: MessageHeaders }
 
 export const POLICIES = ['drop-oldest', 'drop-newest', 'conflate', 'pause', 'disconnect'] as const
 /** What happens to a subscription's messages when they come faster than they are read. */
-export type Policy = (typeof POLICIES)[number]
+export type SlowPolicy = (typeof POLICIES)[number]
 
 export interface Limits {
   /** Largest WebSocket message that the hub takes, in bytes. */

@@ -1,4 +1,4 @@
-import type { Data, Headers, Limits } from './frame-parts.ts'
+import type { Data, Limits, MessageHeaders } from './frame-parts.ts'
 import type { Offsets, Position } from './streams.ts'
 
 // The frames that go from the hub to a client.
@@ -117,7 +117,7 @@ export interface RequestFrame {
   readonly request: number
   readonly topic: string
   readonly data?: Data
-  readonly headers?: Headers
+  readonly headers?: MessageHeaders
 }
 
 /** To whoever asked. */
@@ -160,7 +160,7 @@ export interface MessageFrame {
   readonly publishedAt?: number
   readonly expiresAt?: number
   readonly key?: string
-  readonly headers?: Headers
+  readonly headers?: MessageHeaders
   readonly data?: Data
 }
 

@@ -10,17 +10,17 @@ export interface Position {
 export type Offsets = Readonly<Record<string, number>>
 
 /** Where a subscription on a stream starts. */
-export type From =
+export type StartAt =
   | 'latest'
   | 'earliest'
   /** The first message wanted. Without the epoch nobody can tell whether it is still the same log. */
   | { readonly offset: number; readonly epoch?: string | undefined }
   /** The first message that is not older: milliseconds since 1970. */
   | { readonly time: number }
-  | Last
+  | LastCount
 
 /** Starts with the newest messages of each topic that matches, this many of each. */
-export interface Last {
+export interface LastCount {
   readonly last: number
   /**
    * To go on after a cut: the newest before this offset, which the `subscribed` frame gave, and everything from it on. Of these,
@@ -35,7 +35,7 @@ export interface Last {
  * Reads a start as text has it: `latest`, `earliest`, an offset, `<epoch>:<offset>`, `last:<n>`, or a time such as
  * `2026-01-31T12:00Z`; or what `lastText` makes. Undefined if it is none of these.
  */
-export function parseStart(text: string): From | undefined {
+export function parseStart(text: string): StartAt | undefined {
   if (text === 'latest' || text === 'earliest') return text
   const last = /^last:(\d+)$/.exec(text)
   if (last) return { last: Number(last[1]) }
@@ -49,7 +49,7 @@ export function parseStart(text: string): From | undefined {
 }
 
 /** A position among the last messages of each topic, as text: `<epoch>:<offset>:<last>:<before>`. */
-export function lastText(epoch: string, { offset = 0, last, before }: Last): string {
+export function lastText(epoch: string, { offset = 0, last, before }: LastCount): string {
   return `${epoch}:${offset}:${last}:${before}`
 }
 

@@ -1,5 +1,5 @@
 import type { ErrorCode } from './errors.ts'
-import type { GapReason, Policy } from './frames.ts'
+import type { GapReason, SlowPolicy } from './frames.ts'
 import type { StreamInfo } from './streams.ts'
 
 /**
@@ -102,7 +102,7 @@ export interface ConnectionInfo {
 export interface SubscriptionInfo {
   readonly sub: number
   readonly pattern: string
-  readonly policy: Policy
+  readonly policy: SlowPolicy
   /** The stream that feeds it. */
   readonly stream?: string | undefined
   /** The client has asked the hub to hold it back. */

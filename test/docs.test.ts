@@ -1,39 +1,57 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { expect, it } from 'vitest'
+import { checkConfig } from '../server/config.ts'
+import { DEFAULTS } from '../server/defaults.ts'
 import { errorTable } from './setup/error-table.ts'
 import { SERVER_LAYERS } from './setup/layers.ts'
 
+const read = (path: string) => readFileSync(new URL(`../${path}`, import.meta.url), 'utf8')
+
 it('PROTOCOL.md has the error table of the code', () => {
-  const page = readFileSync(new URL('../PROTOCOL.md', import.meta.url), 'utf8')
+  const page = read('PROTOCOL.md')
   const table = /<!-- errors:begin -->\n([\s\S]*?)\n<!-- errors:end -->/.exec(page)?.[1]
   expect(table).toBe(errorTable())
 })
 
 it('each row of the attacks and faults names a test that is there', () => {
-  const page = readFileSync(new URL('../docs/operations/faults.md', import.meta.url), 'utf8')
-  // Behind it are figures.
-  const [tables = ''] = page.split('## Faults at random')
+  const page = read('docs/operations/faults.md')
+  // After it come figures.
+  const [tables = ''] = page.split('## Random faults')
   const rows = tables.split('\n').filter((line) => line.startsWith('| ') && !/^\| (attack|fault|---) \|/.test(line))
   const wrong = rows.filter((row) => {
     const [, file, title] = /`(test\/[^`]+)`: (.+) \|$/.exec(row) ?? []
-    return !file || !title || !readFileSync(new URL(`../${file}`, import.meta.url), 'utf8').includes(title)
+    return !file || !title || !read(file).includes(title)
   })
   expect(rows.length).toBeGreaterThan(30)
   expect(wrong).toEqual([])
 })
 
-it('the guide says of each alarm what it means', () => {
-  const read = (path: string) => readFileSync(new URL(`../${path}`, import.meta.url), 'utf8')
-  const alarms = Array.from(read('server/monitor/alerts.yaml').matchAll(/- alert: (\w+)/g), ([, name]) => name)
-  const explained = Array.from(
-    read('docs/operations/README.md').matchAll(/^\| `(Fanfare\w+)` \|/gm),
-    ([, name]) => name,
-  )
-  expect(explained.toSorted()).toEqual(alarms.toSorted())
+it('the runbook has an entry for each alert, and an answer to whether it can wait', () => {
+  const alerts = Array.from(read('server/monitor/alerts.yaml').matchAll(/- alert: (\w+)/g), ([, name]) => name)
+  const runbook = read('docs/operations/runbook.md')
+  const entries = Array.from(runbook.matchAll(/^## (Fanfare\w+)$/gm), ([, name]) => name)
+  const waits = Array.from(runbook.matchAll(/^\| \[(Fanfare\w+)\]/gm), ([, name]) => name)
+  expect(entries.toSorted()).toEqual(alerts.toSorted())
+  expect(waits.toSorted()).toEqual(alerts.toSorted())
+})
+
+it('the limits of the guide are options of the hub', () => {
+  const [, limits = ''] = read('docs/operations/sizing-and-limits.md').split('\n## Limits\n')
+  const cells = Array.from(limits.matchAll(/^\| (`.+?) \|/gm), ([, cell = '']) => cell)
+  const names = cells.flatMap((cell) => Array.from(cell.matchAll(/`(\w+)`/g), ([, name]) => name))
+  expect(names.length).toBeGreaterThan(20)
+  const options = Object.keys(DEFAULTS).map((name) => name.replace(/Ms$/, ''))
+  expect(names.filter((name) => !options.includes(name as string))).toEqual([])
+})
+
+it('the configuration in the example for Kubernetes is one that the hub takes', () => {
+  const manifest = read('docs/operations/kubernetes.yaml')
+  const config = /fanfare\.json: \|\n((?: {4}.*\n)+)/.exec(manifest)?.[1] as string
+  expect(() => checkConfig(JSON.parse(config))).not.toThrow()
 })
 
 it('ARCHITECTURE.md has the floors that the imports are checked by, and names no path that is not there', () => {
-  const page = readFileSync(new URL('../ARCHITECTURE.md', import.meta.url), 'utf8')
+  const page = read('ARCHITECTURE.md')
   const [, floors = ''] = page.split(/<!-- floors:(?:begin|end) -->/)
   const rows = floors.split('\n').filter((line) => line.startsWith('| `'))
   const named = (text: string) => Array.from(text.matchAll(/`([^`\n]+)`/g), ([, name]) => name as string)

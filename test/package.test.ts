@@ -71,7 +71,7 @@ it('a client of fanfare/server is that of fanfare/client, with its errors', asyn
   const remote = client.connect('ws://127.0.0.1:1')
   expect(own.constructor).toBe(remote.constructor)
   await remote.close()
-  const refused = await own.queues.show('none').catch((error: unknown) => error)
+  const refused = await own.admin.queues.show('none').catch((error: unknown) => error)
   expect(refused).toBeInstanceOf(client.FanfareError)
   expect(refused).toBeInstanceOf(server.FanfareError)
   await hub.close()

@@ -12,7 +12,10 @@ export default defineConfig({
     // Three for two cores: half of the time a test waits for something.
     maxWorkers: Math.ceil(availableParallelism() * 1.5),
     sequence: { sequencer: SlowFirst },
-    testTimeout: 30_000,
+    // Tests wait for events, and a busy machine can take its time: the limits only end what hangs.
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+    expect: { poll: { timeout: 20_000 } },
     // Modules in CommonJS are imported as Node imports them.
     deps: { interopDefault: false },
     globalSetup: ['test/setup/system.ts'],

@@ -24,7 +24,7 @@ let rebuilt: Counters['rebuilt'] | undefined
 let published = ''
 
 const started = Date.now()
-const { first, next } = await client.streams.show('photos')
+const { first, next } = await client.admin.streams.show('photos')
 let read = 0
 if (first === next) begin()
 

@@ -71,7 +71,7 @@ async function judge(photo: Photo): Promise<Pick<Moderated, 'verdict' | 'why'>> 
 /** Only when it has changed. */
 async function progress(): Promise<void> {
   if (at === published) return
-  const { next } = await client.streams.show('photos')
+  const { next } = await client.admin.streams.show('photos')
   published = at
   await client.publish('moderation.progress', { at, of: next, judged, flagged })
 }

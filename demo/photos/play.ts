@@ -38,7 +38,7 @@ export async function mend(
   known: readonly Photo[],
   isMeant: (photo: Photo) => boolean,
 ): Promise<number> {
-  const letters = await client.queues.deadLetters.list('thumbnails', { reason: 'attempts' }, { limit: 1000 })
+  const letters = await client.admin.queues.deadLetters.list('thumbnails', { reason: 'attempts' }, { limit: 1000 })
   const broken = [...known, ...letters.map(({ message }) => message.data as Photo)].filter(isMeant)
   const byId = new Map(broken.map((photo) => [photo.id, photo]))
   for (const photo of byId.values()) {

@@ -61,7 +61,7 @@ export class Stage {
   async start(): Promise<string> {
     const { client, fleet } = this
     // What was true of the parts of an earlier run.
-    await client.streams.trim('stage')
+    await client.admin.streams.trim('stage')
     const heard = client.subscribe('stage.workers', ({ data }) => {
       this.workers.set(data.worker, data)
       if (data.state === 'dead' || data.state === 'stopped') this.workers.delete(data.worker)

@@ -1,5 +1,5 @@
 import type { FanfareError } from '../../shared/errors.ts'
-import type { Headers } from '../../shared/frames.ts'
+import type { MessageHeaders } from '../../shared/frames.ts'
 import type { DeadLetter, DeadLetterFilter, QueueOptions, QueueStatus } from '../../shared/queues.ts'
 import type { CursorInfo, Offsets, Position, StreamInfo, StreamOptions } from '../../shared/streams.ts'
 
@@ -227,7 +227,7 @@ export interface MessageParts {
   readonly id: string
   readonly topic: string
   readonly key: string | undefined
-  readonly headers: Headers | undefined
+  readonly headers: MessageHeaders | undefined
   readonly expiresAt: number | undefined
   /** The fields of the wire form that follow those of `compose`, as JSON with a comma before each. */
   readonly rest: string

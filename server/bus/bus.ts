@@ -1,4 +1,4 @@
-import type { Headers } from '../../shared/frames.ts'
+import type { MessageHeaders } from '../../shared/frames.ts'
 
 /**
  * The contract between a hub and the other nodes: hubs that serve clients together. A bus carries live messages between nodes, knows which
@@ -83,7 +83,7 @@ export interface LiveMessage {
   readonly id: string
   readonly topic: string
   readonly key: string | undefined
-  readonly headers: Headers | undefined
+  readonly headers: MessageHeaders | undefined
   readonly expiresAt: number | undefined
   /** As `compose` makes it, text or a record: it has the fields above as well. */
   readonly wire: { readonly text: string | undefined; readonly record: Uint8Array | undefined }

@@ -18,8 +18,8 @@ export function connectionsCommand(): Command {
       .action(({ from, limit, ...options }: PageOptions) =>
         askHub(options, async (client) => {
           const page = { ...(from !== undefined && { from }), ...(limit !== undefined && { limit }) }
-          const { count: open, connections } = await client.connections.list(page)
-          print(connections, options, (listed, now) => table(listed, open, now), client.hub.now())
+          const { count: open, connections } = await client.admin.connections.list(page)
+          print(connections, options, (listed, now) => table(listed, open, now), client.admin.hub.now())
         }),
       ),
     { isDefault: true },
@@ -28,7 +28,7 @@ export function connectionsCommand(): Command {
   command.addCommand(
     one('show', 'everything about one connection, its subscriptions too').action(
       (connection: string, options: CommandOptions) =>
-        askHub(options, async ({ connections, hub }) =>
+        askHub(options, async ({ admin: { connections, hub } }) =>
           print([await connections.show(connection)], options, details, hub.now()),
         ),
     ),
@@ -36,7 +36,7 @@ export function connectionsCommand(): Command {
   return command.addCommand(
     one('disconnect', 'end it; its client connects again after a wait').action(
       (connection: string, options: CommandOptions) =>
-        askHub(options, ({ connections }) => connections.disconnect(connection)),
+        askHub(options, ({ admin: { connections } }) => connections.disconnect(connection)),
     ),
   )
 }

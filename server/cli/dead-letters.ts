@@ -23,7 +23,7 @@ export function deadLettersCommand(): Command {
     filtering('list', 'dead letters in a table, the oldest first')
       .option('--limit <n>', 'most of them', wholeNumber('limit', 1), 100)
       .action((name: string, options: FilterOptions & { limit: number }) =>
-        askHub(options, async ({ queues, hub }) =>
+        askHub(options, async ({ admin: { queues, hub } }) =>
           print(
             await list(queues.deadLetters, name, filterOf(options), options.limit),
             options,
@@ -38,7 +38,7 @@ export function deadLettersCommand(): Command {
       .option('--to <queue>', 'the other queue')
       .option('--per-second <n>', 'so many a second', wholeNumber('per-second', 1))
       .action((name: string, options: FilterOptions & { to?: string; perSecond?: number }) =>
-        askHub(options, async ({ queues }) => {
+        askHub(options, async ({ admin: { queues } }) => {
           const { to, perSecond } = options
           const how = { ...(to !== undefined && { to }), ...(perSecond !== undefined && { perSecond }) }
           const count = await queues.deadLetters.redrive(name, filterOf(options), how)
@@ -48,7 +48,7 @@ export function deadLettersCommand(): Command {
   )
   command.addCommand(
     filtering('purge', 'let go of dead letters').action((name: string, options: FilterOptions) =>
-      askHub(options, async ({ queues }) => {
+      askHub(options, async ({ admin: { queues } }) => {
         const count = await queues.deadLetters.purge(name, filterOf(options))
         print([{ count }], options, counted('let go'))
       }),

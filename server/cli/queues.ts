@@ -19,32 +19,34 @@ export function queuesCommand(): Command {
   )
   command.addCommand(
     asking('list', 'all queues in a table, and which of them only grow').action((options: CommandOptions) =>
-      askHub(options, async ({ queues }) => print(await queues.list(), options, queueTable)),
+      askHub(options, async ({ admin: { queues } }) => print(await queues.list(), options, queueTable)),
     ),
     { isDefault: true },
   )
   const one = (name: string, text: string) => asking(name, text).argument('<name>', 'of the queue')
   command.addCommand(
     one('show', 'everything about one queue, its parked groups too').action((name: string, options: CommandOptions) =>
-      askHub(options, async ({ queues }) => print([await queues.show(name)], options, details)),
+      askHub(options, async ({ admin: { queues } }) => print([await queues.show(name)], options, details)),
     ),
   )
   command.addCommand(declareCommand())
   command.addCommand(
     one('delete', 'delete it with its messages and dead letters').action((name: string, options: CommandOptions) =>
-      askHub(options, ({ queues }) => queues.delete(name)),
+      askHub(options, ({ admin: { queues } }) => queues.delete(name)),
     ),
   )
   command.addCommand(
     one('purge', 'let go of the messages that wait').action((name: string, options: CommandOptions) =>
-      askHub(options, async ({ queues }) => print([{ count: await queues.purge(name) }], options, counted('let go'))),
+      askHub(options, async ({ admin: { queues } }) =>
+        print([{ count: await queues.purge(name) }], options, counted('let go')),
+      ),
     ),
   )
   command.addCommand(
     one('unpark', 'let a group go on that waits since one of it died')
       .argument('<key>', 'of the group')
       .action((name: string, key: string, options: CommandOptions) =>
-        askHub(options, ({ queues }) => queues.unpark(name, key)),
+        askHub(options, ({ admin: { queues } }) => queues.unpark(name, key)),
       ),
   )
   return command.addCommand(deadLettersCommand())
@@ -68,8 +70,8 @@ function declareCommand(): Command {
     .addOption(oneOf('--on-expiry <what>', 'of a message that expires', ['drop', 'dead-letter']))
     .addOption(oneOf('--on-dead-letter <what>', 'of the group of one that died', ['continue', 'park']))
     .option('--max-dead-letters <n>', 'most dead letters', wholeNumber('max-dead-letters', 1))
-    .action((name: string, topics: string[], { url, token, timeoutMs, json, ...declared }: DeclareQueueOptions) =>
-      askHub({ url, timeoutMs, ...(token !== undefined && { token }) }, async ({ queues }) =>
+    .action((name: string, topics: string[], { url, token, timeout, json, ...declared }: DeclareQueueOptions) =>
+      askHub({ url, timeout, ...(token !== undefined && { token }) }, async ({ admin: { queues } }) =>
         print([await queues.declare(declarationOf(name, topics, declared))], json ? { json } : {}, details),
       ),
     )

@@ -12,14 +12,18 @@ export function streamsCommand(): Command {
   const command = new Command('streams').description('look at the streams of a hub, and change them')
   command.addCommand(
     asking('list', 'all streams in a table').action((options: CommandOptions) =>
-      askHub(options, async ({ streams, hub }) => print(await streams.list(), options, streamTable, hub.now())),
+      askHub(options, async ({ admin: { streams, hub } }) =>
+        print(await streams.list(), options, streamTable, hub.now()),
+      ),
     ),
     { isDefault: true },
   )
   const one = (name: string, text: string) => asking(name, text).argument('<name>', 'of the stream')
   command.addCommand(
     one('show', 'everything about one stream, its cursors too').action((name: string, options: CommandOptions) =>
-      askHub(options, async ({ streams, hub }) => print([await streams.show(name)], options, details, hub.now())),
+      askHub(options, async ({ admin: { streams, hub } }) =>
+        print([await streams.show(name)], options, details, hub.now()),
+      ),
     ),
   )
   command.addCommand(declareCommand())
@@ -31,19 +35,19 @@ export function streamsCommand(): Command {
   )
   command.addCommand(
     one('delete', 'delete it with its messages and cursors').action((name: string, options: CommandOptions) =>
-      askHub(options, ({ streams }) => streams.delete(name)),
+      askHub(options, ({ admin: { streams } }) => streams.delete(name)),
     ),
   )
   command.addCommand(
     one('cursors', 'all its cursors, or those that may be seen').action((name: string, options: CommandOptions) =>
-      askHub(options, async ({ streams }) => print(await allCursors(streams, name), options, cursors)),
+      askHub(options, async ({ admin: { streams } }) => print(await allCursors(streams, name), options, cursors)),
     ),
   )
   command.addCommand(
     one('delete-cursor', 'delete a cursor; its next reader starts where it says')
       .argument('<cursor>', 'its name')
       .action((name: string, cursor: string, options: CommandOptions) =>
-        askHub(options, ({ streams }) => streams.deleteCursor(name, cursor)),
+        askHub(options, ({ admin: { streams } }) => streams.deleteCursor(name, cursor)),
       ),
   )
   return command
@@ -72,8 +76,8 @@ function declareCommand(): Command {
     .option('--max-messages <n>', 'most messages kept', wholeNumber('max-messages', 1))
     .option('--last-value', 'keep the newest message of each topic and key alone')
     .addOption(new Option('--durability <when>', 'when a publish is kept').choices(['disk', 'os']))
-    .action((name: string, topics: string[], { url, token, timeoutMs, json, ...declaration }: DeclareStreamOptions) =>
-      askHub({ url, timeoutMs, ...(token !== undefined && { token }) }, async ({ streams, hub }) =>
+    .action((name: string, topics: string[], { url, token, timeout, json, ...declaration }: DeclareStreamOptions) =>
+      askHub({ url, timeout, ...(token !== undefined && { token }) }, async ({ admin: { streams, hub } }) =>
         print([await streams.declare({ name, topics, ...declaration })], json ? { json } : {}, details, hub.now()),
       ),
     )
@@ -82,7 +86,7 @@ function declareCommand(): Command {
 async function trim(name: string, options: CommandOptions & { before?: number; all?: true }): Promise<void> {
   const { before, all } = options
   if (before === undefined && !all) throw new FanfareError('bad_config', 'trim: say --before <offset>, or --all')
-  await askHub(options, async ({ streams, hub }) =>
+  await askHub(options, async ({ admin: { streams, hub } }) =>
     print([await streams.trim(name, before)], options, details, hub.now()),
   )
 }

@@ -2,16 +2,16 @@ import { once } from 'node:events'
 import { Command, Option } from 'commander'
 import type { Client } from '../../client/client.ts'
 import { FanfareError } from '../../shared/errors.ts'
-import { POLICIES, type Policy } from '../../shared/frames.ts'
-import { type From, parseStart } from '../../shared/streams.ts'
+import { POLICIES, type SlowPolicy } from '../../shared/frames.ts'
+import { parseStart, type StartAt } from '../../shared/streams.ts'
 import { addHub, collectHeader, connectTo, type HubAddress, wholeNumber } from './connection-options.ts'
 import { jsonLine, shownData } from './data.ts'
 
 interface SubOptions extends HubAddress {
-  readonly policy?: Policy
+  readonly policy?: SlowPolicy
   readonly header?: Record<string, string>
   readonly count?: number
-  readonly from?: From
+  readonly from?: StartAt
   readonly stream?: string
   readonly cursor?: string
 }
@@ -71,7 +71,7 @@ async function sub(pattern: string, { url, token, header, count, ...options }: S
   }
 }
 
-function startOf(text: string): From {
+function startOf(text: string): StartAt {
   const start = parseStart(text)
   if (start !== undefined) return start
   throw new FanfareError(

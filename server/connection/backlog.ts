@@ -1,5 +1,5 @@
 import { type Clock, wallTime } from '../../shared/clock.ts'
-import type { GapReason, Policy } from '../../shared/frames.ts'
+import type { GapReason, SlowPolicy } from '../../shared/frames.ts'
 import { isExpired } from '../broker/rules/expiry.ts'
 import { BatchBuilder } from '../engine/batch.ts'
 import type { Encoded } from '../topic/encoded.ts'
@@ -25,7 +25,7 @@ export interface BacklogEntry {
   readonly subscriptions: readonly Subscription[]
   /** Set where it is for this subscription alone. */
   readonly only: Subscription | undefined
-  readonly policy: Policy | undefined
+  readonly policy: SlowPolicy | undefined
   readonly conflationKey: string | undefined
   /** How many had been taken when a message of this key began to wait. */
   readonly takenBefore: number
@@ -315,9 +315,9 @@ export class Backlog {
   }
 }
 
-const STRICTNESS: readonly Policy[] = ['disconnect', 'drop-newest', 'drop-oldest']
+const STRICTNESS: readonly SlowPolicy[] = ['disconnect', 'drop-newest', 'drop-oldest']
 
-function strictest(subscriptions: readonly Subscription[]): Policy {
+function strictest(subscriptions: readonly Subscription[]): SlowPolicy {
   const first = subscriptions[0]?.policy ?? 'drop-oldest'
   if (subscriptions.length === 1) return first
   for (const policy of STRICTNESS) {

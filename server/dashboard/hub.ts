@@ -1,4 +1,10 @@
-import { type Client, connect, type DeadLetterAdmin, type Reason, type State } from '../../client/index.ts'
+import {
+  type Client,
+  type ConnectionState,
+  type ConnectionStateReason,
+  connect,
+  type DeadLetterAdmin,
+} from '../../client/index.ts'
 import { Model } from './model.ts'
 import { LogInNeeded, ownToken } from './own-token.ts'
 import { dataChanged, invalidate } from './schedule.ts'
@@ -13,7 +19,7 @@ export const tokenUrl = new URL('token', document.baseURI).href
 
 /** Where the connection stands, and why it was lost. */
 export const connection: {
-  state: State
+  state: ConnectionState
   reason: string
   /** The token that this page was opened with is worth nothing any longer: it has to be opened with another one. */
   loggedOut: boolean
@@ -27,8 +33,8 @@ export const wholeClient: Client = connect(hubUrl, {
 })
 
 /** What pages read with. What they do to the hub goes through `act`. */
-export const client: Pick<Client, 'call' | 'hub' | 'state' | 'onState'> & {
-  readonly queues: { readonly deadLetters: Pick<DeadLetterAdmin, 'list' | 'count'> }
+export const client: Pick<Client, 'call' | 'state' | 'onState'> & {
+  readonly admin: { readonly queues: { readonly deadLetters: Pick<DeadLetterAdmin, 'list' | 'count'> } }
 } = wholeClient
 
 let hadToken = false
@@ -58,7 +64,7 @@ wholeClient.onState(({ to, reason }) => {
 })
 
 /** Why there is no connection, for pages that have asked the hub for nothing yet. */
-function whyAway({ code, message }: Reason): string {
+function whyAway({ code, message }: ConnectionStateReason): string {
   const silent = ['connection_lost', 'hello_timeout', 'idle_timeout', 'token_unavailable'].includes(code)
   return silent ? 'The hub does not answer.' : message
 }
@@ -78,6 +84,6 @@ export function isAway(): boolean {
 
 /** The hub's time for which the figures are, in milliseconds since 1970: it stands still while the hub is away. */
 export function hubNow(): number {
-  const now = wholeClient.hub.now()
+  const now = wholeClient.admin.hub.now()
   return isThere() || model.heardAt === 0 ? now : now - (Date.now() - model.heardAt)
 }

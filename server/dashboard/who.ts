@@ -14,7 +14,7 @@ export function whoami(): WhoAmI | undefined {
 
 async function learn(): Promise<void> {
   // A hub of an earlier version does not know the method.
-  who = await wholeClient.hub.whoami().catch(() => undefined)
+  who = await wholeClient.admin.hub.whoami().catch(() => undefined)
   invalidate()
 }
 

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { FanfareError } from '../../shared/errors.ts'
 import { type HeaderFilter, POLICIES, type SubscribeFrame } from '../../shared/frames.ts'
 import { parseFrame } from '../../shared/parse-frame.ts'
-import { type From, parseStart } from '../../shared/streams.ts'
+import { parseStart, type StartAt } from '../../shared/streams.ts'
 import { checkParams } from '../admin/methods.ts'
 import { EVENT_HEADERS } from './end-event.ts'
 import { EventSocket } from './event-socket.ts'
@@ -101,7 +101,7 @@ function subscribeFrames(
 }
 
 /** The start of each pattern: one for all, or as the id of an event has them. Throws `bad_params`. */
-function startsOf(count: number, text: string | undefined, name: string): (From | undefined)[] {
+function startsOf(count: number, text: string | undefined, name: string): (StartAt | undefined)[] {
   if (text === undefined) return []
   const parts = text.split(',')
   if (parts.length !== 1 && parts.length !== count) {

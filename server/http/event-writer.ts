@@ -3,7 +3,7 @@ import type { Frame, GapFrame, HubFrame, MessageFrame, SubscribedFrame, Subscrib
 import type { JsonMessage } from '../../shared/json-message.ts'
 import { encodable } from '../../shared/nesting.ts'
 import { encodeJson } from '../../shared/raw-json.ts'
-import { type Last, lastText } from '../../shared/streams.ts'
+import { type LastCount, lastText } from '../../shared/streams.ts'
 import { matchesPattern } from '../../shared/topic.ts'
 
 /** A subscription as an event stream knows it. Its number is its place in the list. */
@@ -17,7 +17,7 @@ interface EventSubscription {
   /** Of the next message that is wanted; undefined where none has come yet. */
   offset: number | undefined
   /** It is among the last messages of each topic, which a position does not say. */
-  last: Last | undefined
+  last: LastCount | undefined
 }
 
 /** What stands for a subscription in an id while it has no position. */
@@ -100,7 +100,7 @@ export class EventWriter {
 }
 
 /** The last messages of each topic come first; where it goes on among them, those that had come stay away. */
-function begin(place: EventSubscription, last: Last, { epoch, offset }: SubscribedFrame): void {
+function begin(place: EventSubscription, last: LastCount, { epoch, offset }: SubscribedFrame): void {
   place.last = { last: last.last, before: offset }
   place.offset = last.epoch === epoch ? last.offset : undefined
 }

@@ -1,5 +1,5 @@
 import { type Clock, wallTime } from '../../shared/clock.ts'
-import type { HeaderFilter, Headers } from '../../shared/frames.ts'
+import type { HeaderFilter, MessageHeaders } from '../../shared/frames.ts'
 import { passesFilter } from '../../shared/header-filter.ts'
 import { matchesPattern } from '../../shared/topic.ts'
 import type { Block } from '../broker/broker.ts'
@@ -64,8 +64,8 @@ export class Selection {
 }
 
 /** Only who filters pays for parsing. */
-function headersOf(block: Block, at: number): Headers | undefined {
+function headersOf(block: Block, at: number): MessageHeaders | undefined {
   const wire = block.wires(at, at + 1)
   const text = block.isBinary(at) ? splitRecord(wire).header : wire.toString()
-  return (JSON.parse(text) as { headers?: Headers }).headers
+  return (JSON.parse(text) as { headers?: MessageHeaders }).headers
 }

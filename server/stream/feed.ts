@@ -1,7 +1,7 @@
 import { type Clock, ownTime } from '../../shared/clock.ts'
 import { FanfareError } from '../../shared/errors.ts'
 import type { GapReason, HubFrame } from '../../shared/frames.ts'
-import type { From, Last } from '../../shared/streams.ts'
+import type { LastCount, StartAt } from '../../shared/streams.ts'
 import type { Block, Broker, StreamState } from '../broker/broker.ts'
 import type { SubscriptionBudget } from '../limit/subscription-budget.ts'
 import type { Message } from '../topic/message.ts'
@@ -24,7 +24,7 @@ export interface FeedOutlet {
 
 export interface FeedStart {
   readonly stream: string
-  readonly from: From | undefined
+  readonly from: StartAt | undefined
   readonly cursor: string | undefined
   /** It goes on after a cut: `from` takes precedence over the cursor. */
   readonly resumes: boolean
@@ -228,7 +228,7 @@ export class Feed implements SubscriptionFeed, BlockReader {
     this.advance()
   }
 
-  private async beginning(from: From, log: StreamState): Promise<Beginning> {
+  private async beginning(from: StartAt, log: StreamState): Promise<Beginning> {
     const { epoch, first, next } = log
     if (from === 'latest') return { position: next }
     if (from === 'earliest') return { position: first }
@@ -244,7 +244,7 @@ export class Feed implements SubscriptionFeed, BlockReader {
     return { position: from.offset, recovered: from.offset >= first }
   }
 
-  private async beginningOfLast(from: Last, isSame: boolean, log: StreamState): Promise<Beginning> {
+  private async beginningOfLast(from: LastCount, isSame: boolean, log: StreamState): Promise<Beginning> {
     const { first, next, trimmedTo } = log
     const { last, before, offset } = from
     const resumeAt = isSame && before !== undefined ? before : next

@@ -1,4 +1,4 @@
-import type { Headers, PublishFrame } from '../../shared/frames.ts'
+import type { MessageHeaders, PublishFrame } from '../../shared/frames.ts'
 import { RawJson } from '../../shared/raw-json.ts'
 import type { Offsets } from '../../shared/streams.ts'
 import type { Encoded } from './encoded.ts'
@@ -7,7 +7,7 @@ import type { Encoded } from './encoded.ts'
 interface Addressed {
   readonly topic: string
   readonly key?: string | undefined
-  readonly headers?: Headers | undefined
+  readonly headers?: MessageHeaders | undefined
   readonly expiresAt?: number | undefined
 }
 
@@ -17,7 +17,7 @@ export class Message {
   readonly topic: string
   readonly words: readonly string[]
   readonly key: string | undefined
-  readonly headers: Headers | undefined
+  readonly headers: MessageHeaders | undefined
   readonly expiresAt: number | undefined
   /** In the streams that captured it. */
   readonly offsets: Offsets | undefined

@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer'
 import { LENGTHS_BYTES } from '../../shared/codec.ts'
 import type { FanfareError } from '../../shared/errors.ts'
-import type { Headers, PublishFrame } from '../../shared/frames.ts'
+import type { MessageHeaders, PublishFrame } from '../../shared/frames.ts'
 import type { Draft, Kept, Route } from '../broker/broker.ts'
 import { encodeRest } from './message.ts'
 
@@ -55,7 +55,7 @@ export class Publication implements Draft {
   readonly id: string
   readonly topic: string
   readonly key: string | undefined
-  readonly headers: Headers | undefined
+  readonly headers: MessageHeaders | undefined
   readonly expiresAt: number | undefined
   readonly priority: number | undefined
   readonly dueAt: number | undefined

@@ -1,4 +1,4 @@
-import type { HeaderFilter, Headers, Policy } from '../../shared/frames.ts'
+import type { HeaderFilter, MessageHeaders, SlowPolicy } from '../../shared/frames.ts'
 import type { Message } from './message.ts'
 
 /**
@@ -35,7 +35,7 @@ export class Subscription {
   /** Words of the canonical pattern. */
   readonly words: readonly string[]
   readonly filter: HeaderFilter | undefined
-  readonly policy: Policy
+  readonly policy: SlowPolicy
   /** Set where a stream is behind it. */
   feed: SubscriptionFeed | undefined = undefined
   /** Messages left out for it. */
@@ -48,7 +48,7 @@ export class Subscription {
     sub: number,
     words: readonly string[],
     filter: HeaderFilter | undefined,
-    policy: Policy,
+    policy: SlowPolicy,
   ) {
     this.recipient = recipient
     this.sub = sub
@@ -66,7 +66,7 @@ export class Subscription {
   }
 }
 
-function headerBytes(headers: Headers): number {
+function headerBytes(headers: MessageHeaders): number {
   let bytes = 0
   for (const [name, value] of Object.entries(headers)) bytes += HEADER_BYTES + textBytes(name) + textBytes(value)
   return bytes

@@ -1,6 +1,6 @@
 import { type Clock, ownTime, wallTime } from '../../shared/clock.ts'
 import { FanfareError } from '../../shared/errors.ts'
-import type { HeaderFilter, Headers, PublishFrame } from '../../shared/frames.ts'
+import type { HeaderFilter, MessageHeaders, PublishFrame } from '../../shared/frames.ts'
 import { passesFilter } from '../../shared/header-filter.ts'
 import { PatternIndex } from '../../shared/pattern-index.ts'
 import { QUEUE_TOPIC } from '../../shared/queues.ts'
@@ -347,7 +347,7 @@ function routeWith(
 }
 
 /** Each queue once, whichever of its bindings match. */
-function queuesFor(bindings: readonly QueueBinding[], headers: Headers | undefined): string[] {
+function queuesFor(bindings: readonly QueueBinding[], headers: MessageHeaders | undefined): string[] {
   const queues = new Set<string>()
   for (const { queue, match } of bindings) {
     if (match === undefined || passesFilter(match, headers)) queues.add(queue)

@@ -17,7 +17,7 @@ import { inSeconds, keyFolder, SECRET, sign } from '../setup/tokens.ts'
 const [root, guest] = [newApiKey(), newApiKey()]
 const folder = keyFolder()
 const auth = {
-  jwt: { keys: [{ secretFile: folder.write('secret', SECRET) }], clockToleranceMs: 0 },
+  jwt: { keys: [{ secretFile: folder.write('secret', SECRET) }], clockTolerance: 0 },
   roles: { operator: { admin: true } },
   apiKeys: [
     { name: 'root', hash: hashApiKey(root), role: 'operator' },
@@ -37,7 +37,7 @@ describe('access to the dashboard in Chromium', () => {
   let hub: Hub
   let proxy: PathProxy
   beforeAll(async () => {
-    hub = await startHub({ port: 0, engine: 'ws', auth, queues: [{ name: 'jobs' }], drainTimeoutMs: 500 })
+    hub = await startHub({ port: 0, engine: 'ws', auth, queues: [{ name: 'jobs' }], drainTimeout: 500 })
     proxy = await PathProxy.start(hub.port)
   })
   afterAll(async () => {
@@ -158,7 +158,7 @@ describe('what is done in the dashboard while the hub is away', () => {
       port,
       data,
       engine: 'ws',
-      drainTimeoutMs: 500,
+      drainTimeout: 500,
       queues: [{ name: 'jobs' }, { name: 'dead', maxAttempts: 1 }],
     })
   const dialog = () => page.getByRole('dialog')
@@ -211,7 +211,7 @@ describe('what is done in the dashboard while the hub is away', () => {
     await eventually(() => page.locator('.state').textContent()).toBe('Connected')
     await eventually(() => button('Purge…').isEnabled()).toBe(true)
     const client = connect(`ws://127.0.0.1:${port}`)
-    expect((await client.queues.show('jobs')).depth).toBe(5)
+    expect((await client.admin.queues.show('jobs')).depth).toBe(5)
     await client.close()
   })
 
@@ -230,7 +230,7 @@ describe('what is done in the dashboard while the hub is away', () => {
     const client = connect(`ws://127.0.0.1:${hub.port}`)
     // What the page has sent meanwhile came before this.
     await eventually(() => page.locator('.figure', { hasText: 'Ready' }).locator('b').first().textContent()).toBe('5')
-    expect((await client.queues.show('jobs')).depth).toBe(5)
+    expect((await client.admin.queues.show('jobs')).depth).toBe(5)
     await client.close()
   })
 
@@ -244,7 +244,7 @@ describe('what is done in the dashboard while the hub is away', () => {
     await dialog().getByRole('button', { name: 'Redrive' }).click()
     await button('Redriving…').waitFor()
     const client = connect(`ws://127.0.0.1:${hub.port}`)
-    await eventually(async () => (await client.queues.show('dead')).deadLetters).toBe(4)
+    await eventually(async () => (await client.admin.queues.show('dead')).deadLetters).toBe(4)
     await client.close()
     proxy.cut()
     await page.getByText('it is not known whether this was done').waitFor()

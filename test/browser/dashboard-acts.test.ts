@@ -30,7 +30,7 @@ describe('what an operator does with the dashboard', () => {
 
   it('trims a stream to an offset that it has, and wants its name typed if nothing would be left', async () => {
     const { page, world } = board
-    const { streams } = world.client
+    const { streams } = world.client.admin
     await streams.declare({ name: 'old', topics: ['old.#'] })
     for (let n = 0; n < 10; n++) await world.client.publish('old.one', { n })
     await board.go('#/streams/old')
@@ -73,22 +73,22 @@ describe('what an operator does with the dashboard', () => {
     const { page, world } = board
     await board.go('#/queues/emails')
     await eventually(() => board.row('orders.placed').textContent()).toContain('kind: web')
-    const { depth } = await world.client.queues.show('emails')
+    const { depth } = await world.client.admin.queues.show('emails')
     await board.button('Purge…').click()
     await page.keyboard.press('Escape')
     await board.dialog().waitFor({ state: 'detached' })
-    expect((await world.client.queues.show('emails')).depth).toBeGreaterThanOrEqual(depth)
+    expect((await world.client.admin.queues.show('emails')).depth).toBeGreaterThanOrEqual(depth)
     await board.button('Purge…').click()
     await board.dialog().getByRole('textbox').fill('email')
     expect(await board.dialog().getByRole('button', { name: 'Purge' }).isDisabled()).toBe(true)
     await board.answer('Purge', 'emails')
     await page.getByText(/messages purged from emails/).waitFor()
-    expect((await world.client.queues.show('emails')).depth).toBeLessThan(depth)
+    expect((await world.client.admin.queues.show('emails')).depth).toBeLessThan(depth)
   })
 
   it('resumes a parked group, and the others stay in their places under the pointer', async () => {
     const { page, world } = board
-    await world.client.queues.declare({ name: 'accounts', maxAttempts: 1, onDeadLetter: 'park' })
+    await world.client.admin.queues.declare({ name: 'accounts', maxAttempts: 1, onDeadLetter: 'park' })
     for (const n of [1, 2, 3]) {
       for (const entry of [1, 2]) await world.client.enqueue('accounts', { entry }, { key: `account-${n}` })
     }
@@ -102,15 +102,15 @@ describe('what an operator does with the dashboard', () => {
     await page.getByText('The group account-1 of accounts is resumed').waitFor()
     // It is still broken, and parks again: behind the others, if nobody pointed at them.
     await reject()
-    await eventually(async () => (await world.client.queues.show('accounts')).parked.length).toBe(3)
+    await eventually(async () => (await world.client.admin.queues.show('accounts')).parked.length).toBe(3)
     await eventually(() => board.button('Resume account-1').count()).toBe(1)
     expect(await names()).toEqual(['account-1', 'account-2', 'account-3'])
-    await world.client.queues.delete('accounts')
+    await world.client.admin.queues.delete('accounts')
   })
 
   it('redrives one dead letter, some at a rate, and all that match after saying how many', async () => {
     const { page, world } = board
-    const left = async () => (await world.client.queues.show('invoices')).deadLetters
+    const left = async () => (await world.client.admin.queues.show('invoices')).deadLetters
     await board.go('#/queues/invoices/dead-letters')
     await board.button('Redrive letter 0').click()
     await page.getByText('1 message redriven into invoices').waitFor()
@@ -134,7 +134,7 @@ describe('what an operator does with the dashboard', () => {
     await page.getByRole('button', { name: 'Purge 25 selected…' }).waitFor()
     await board.button('Select none').click()
     await page.getByLabel('Key').fill('customer-1')
-    const matching = (await world.client.queues.deadLetters.list('invoices', { key: 'customer-1' })).length
+    const matching = (await world.client.admin.queues.deadLetters.list('invoices', { key: 'customer-1' })).length
     await eventually(() => page.locator('.letters > li').count()).toBe(matching)
     await board.button('Redrive all that match the filter…').click()
     await eventually(() => board.dialog().textContent()).toContain(
@@ -163,7 +163,7 @@ describe('what an operator does with the dashboard', () => {
 
   it('shows a letter that dies again as soon as it is redriven', async () => {
     const { page, world } = board
-    await world.client.queues.declare({ name: 'failing', maxAttempts: 1 })
+    await world.client.admin.queues.declare({ name: 'failing', maxAttempts: 1 })
     await world.client.enqueue('failing', 'a letter')
     const reader = new QueueReader(world.client, 'failing')
     await (await reader.next()).reject('broken')
@@ -175,14 +175,14 @@ describe('what an operator does with the dashboard', () => {
     await page.getByText('broken again').waitFor()
     expect(await page.locator('.letters > li').count()).toBe(1)
     await reader.close()
-    await world.client.queues.delete('failing')
+    await world.client.admin.queues.delete('failing')
     await page.getByText('This queue is gone').waitFor()
     expect(await board.button(/^(Redrive|Purge)/).count()).toBe(0)
   })
 
   it('says of a queue or a stream that it is gone once it is deleted', async () => {
     const { page, world } = board
-    const { queues, streams } = world.client
+    const { queues, streams } = world.client.admin
     for (const [kind, admin, verb] of [
       ['queue', queues, 'Purge…'],
       ['stream', streams, 'Delete…'],

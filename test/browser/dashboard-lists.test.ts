@@ -26,13 +26,13 @@ describe('what the dashboard shows', () => {
     )
     await eventually(() => of('ledger').count()).toBe(1)
     expect(await of('ledger').textContent()).toMatch(/dead letter.*parked group/)
-    await world.client.queues.declare({ name: 'later' })
+    await world.client.admin.queues.declare({ name: 'later' })
     for (let n = 0; n < 5; n++) await world.client.enqueue('later', { n }, { delayMs: 3_600_000 })
-    const depth = async () => (await world.client.queues.show('later')).depth
+    const depth = async () => (await world.client.admin.queues.show('later')).depth
     await eventually(depth).toBe(5)
     await board.shot('overview-light')
     expect(await attention.textContent()).not.toContain('later')
-    await world.client.queues.delete('later')
+    await world.client.admin.queues.delete('later')
     await of('invoices').getByRole('link').click()
     await page.getByRole('heading', { name: 'Dead letters' }).waitFor()
   })
@@ -147,14 +147,14 @@ describe('what the dashboard shows', () => {
 
   it('counts what a stream holds, and ends its offsets with the last one', async () => {
     const { page, world } = board
-    await world.client.streams.declare({ name: 'latest', topics: ['latest.#'], lastValue: true })
+    await world.client.admin.streams.declare({ name: 'latest', topics: ['latest.#'], lastValue: true })
     for (let n = 0; n < 12; n++) await world.client.publish('latest.value', { n }, { key: `k${n % 3}` })
     await board.go('#/streams/latest')
     await eventually(() => board.figure('Messages').textContent()).toMatch(/3offsets 0 to 11/)
     await board.go('#/streams')
     await eventually(() => board.row('latest').locator('td').nth(3).textContent()).toBe('3')
     await eventually(() => board.row('photos').locator('.sparkline path').getAttribute('d')).toMatch(/M.*L/)
-    await world.client.streams.delete('latest')
+    await world.client.admin.streams.delete('latest')
     // A stream that many have published to.
     const many = await board.browser.newPage()
     await many.routeWebSocket(/.*/, (socket) => {
@@ -186,7 +186,7 @@ describe('what the dashboard shows', () => {
     await eventually(() => page.locator('tbody th a').first().textContent()).toBe('invoices')
     expect(await page.locator('th[aria-sort]').textContent()).toContain('Dead letters')
     await page.getByRole('link', { name: 'Sort by trouble' }).click()
-    await world.client.queues.declare({ name: 'burst' })
+    await world.client.admin.queues.declare({ name: 'burst' })
     await board.go('#/queues/burst')
     await Promise.all(Array.from({ length: 500 }, (_, n) => world.client.enqueue('burst', { n })))
     await eventually(() => board.figure('Ready').textContent()).toContain('500')
@@ -200,13 +200,13 @@ describe('what the dashboard shows', () => {
     await eventually(async () => (await values())?.some((each) => each > 0)).toBe(true)
     await eventually(async () => (await values())?.slice(-2)).toEqual([0, 0])
     expect((await values())?.filter((each) => each > 0).length).toBeLessThan(4)
-    await world.client.queues.delete('burst')
+    await world.client.admin.queues.delete('burst')
   })
 
   it('shows any page of a thousand queues, each row of which stays still under the pointer and the focus', async () => {
     const { page, world } = board
     const names = Array.from({ length: 1000 }, (_, n) => `many-${String(n).padStart(3, '0')}`)
-    await Promise.all(names.map((name) => world.client.queues.declare({ name })))
+    await Promise.all(names.map((name) => world.client.admin.queues.declare({ name })))
     let n = 0
     const busy = setInterval(() => {
       for (let i = 0; i < 30; i++)

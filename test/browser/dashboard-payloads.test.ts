@@ -88,13 +88,13 @@ describe('messages in the dashboard', () => {
     await world.client.publish('exact.numbers', sent)
     await page.locator('.tail .summary').click()
     expect(await payload().textContent()).toBe(shown)
-    await world.client.queues.declare({ name: 'exact' })
+    await world.client.admin.queues.declare({ name: 'exact' })
     await world.client.enqueue('exact', sent)
     await (await new QueueReader(world.client, 'exact').next()).reject()
     await board.go('#/queues/exact/dead-letters')
     await page.locator('.letters .summary').click()
     expect(await payload().textContent()).toBe(shown)
-    await world.client.queues.delete('exact')
+    await world.client.admin.queues.delete('exact')
   })
 
   it('browses dead letters by page and filter, and shows one inside', async () => {
@@ -109,7 +109,7 @@ describe('messages in the dashboard', () => {
     await eventually(() => letters.count()).toBe(25)
     await page.getByLabel('Error contains').fill('timeout')
     await page.getByLabel('Key').fill('customer-1')
-    const found = await world.client.queues.deadLetters.list('invoices', { error: 'timeout', key: 'customer-1' })
+    const found = await world.client.admin.queues.deadLetters.list('invoices', { error: 'timeout', key: 'customer-1' })
     await eventually(() => letters.count()).toBe(found.length)
     await letters.first().locator('.summary').click()
     expect(JSON.parse((await payload().textContent()) ?? '')).toEqual(found[0]?.message.data)
@@ -121,7 +121,7 @@ describe('messages in the dashboard', () => {
 
   it('shows the first line of a stack in the list, and all of it inside, with its lines', async () => {
     const { page, world } = board
-    await world.client.queues.declare({ name: 'broken', maxAttempts: 1 })
+    await world.client.admin.queues.declare({ name: 'broken', maxAttempts: 1 })
     await world.client.enqueue('broken', new TextEncoder().encode('plain text'))
     const error = new Error('the printer is on fire')
     await (await new QueueReader(world.client, 'broken').next()).reject(error)
@@ -134,7 +134,7 @@ describe('messages in the dashboard', () => {
     expect((await stack.textContent())?.split('\n').slice(0, 2)).toEqual(error.stack?.split('\n').slice(0, 2))
     expect(await stack.evaluate((each) => getComputedStyle(each).whiteSpace)).toMatch(/^pre/)
     expect(await payload().textContent()).toBe('plain text')
-    await world.client.queues.delete('broken')
+    await world.client.admin.queues.delete('broken')
   })
 
   it('publishes by hand, keeps what is in the form, and shows the receipt or the refusal', async () => {

@@ -184,7 +184,7 @@ async function weigh(page: Page, port: number, pid: number): Promise<void> {
 /** Whether a row of a busy list has moved under the pointer. */
 async function watchRows(page: Page, port: number): Promise<boolean> {
   const client = connect(`ws://127.0.0.1:${port}/`)
-  for (let n = QUEUES; n < MANY_QUEUES; n++) await client.queues.declare({ name: `queue-${n}` })
+  for (let n = QUEUES; n < MANY_QUEUES; n++) await client.admin.queues.declare({ name: `queue-${n}` })
   // Another page, and not another place of the one that is open.
   await page.goto('about:blank')
   await page.goto(`http://127.0.0.1:${port}/#/queues?sort=publishedPerSecond`)

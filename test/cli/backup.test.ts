@@ -36,7 +36,7 @@ function backup(data: string, to: string) {
 it('a copy that is made while the hub writes has all that was kept before, in order, and a hub runs on it', async () => {
   const data = join(folder, 'data')
   const client = await hubOn(data)
-  await client.queues.declare({ name: 'work', bindings: [{ topic: 'orders.#' }] })
+  await client.admin.queues.declare({ name: 'work', bindings: [{ topic: 'orders.#' }] })
   let stopped = false
   let published = 0
   const writing = (async () => {
@@ -45,25 +45,25 @@ it('a copy that is made while the hub writes has all that was kept before, in or
     }
   })()
   while (published < 2000) await client.call('streams.list')
-  const before = (await client.streams.show('orders')).next
+  const before = (await client.admin.streams.show('orders')).next
   const copying = backup(data, join(folder, 'copy'))
   expect(await copying.exit, copying.stderr).toBe(0)
   stopped = true
   await writing
 
   const restored = await hubOn(join(folder, 'copy'))
-  const { first, next } = await restored.streams.show('orders')
+  const { first, next } = await restored.admin.streams.show('orders')
   expect(next - first).toBeGreaterThanOrEqual(before)
   expect(next).toBeLessThanOrEqual(published)
   // What a queue has and what a stream has are of the same moment.
-  expect((await restored.queues.show('work')).depth).toBe(next)
+  expect((await restored.admin.queues.show('work')).depth).toBe(next)
   let expected = 0
   for await (const message of restored.subscribe('orders.new', { from: 'earliest' })) {
     expect(message.data).toBe(++expected)
     if (expected === next) break
   }
   // The original has not noticed.
-  expect((await client.streams.show('orders')).next).toBe(published)
+  expect((await client.admin.streams.show('orders')).next).toBe(published)
 })
 
 it('refuses a directory that is no hub’s, and never writes into one that is not empty', async () => {

@@ -37,7 +37,7 @@ it('ids that the hub makes are taken by commands as they are: none begins like a
   const others = Array.from({ length: 100 }, () => connect(url))
   await Promise.all(others.map((other) => other.ready()))
   const { id, positions } = await client.publish('log', 1)
-  const ids = (await client.connections.list({ limit: 200 })).connections.map((each) => each.connection)
+  const ids = (await client.admin.connections.list({ limit: 200 })).connections.map((each) => each.connection)
   expect(ids.length).toBe(101)
   for (const each of [...ids, id, positions?.['log']?.epoch]) expect(each).toMatch(/^[0-9A-Za-z]/)
   await Promise.all([client, ...others].map((each) => each.close()))
@@ -58,7 +58,7 @@ it('says for how long by the time of the hub, whatever the clock of the command 
     expect(await command.exit, command.stderr).toBe(0)
     return command.stdout
   }
-  const { connections } = await client.connections.list()
+  const { connections } = await client.admin.connections.list()
   const { connection } = connections[0] as ConnectionInfo
   const [list, one, streams, stream, letters] = await Promise.all([
     asked('connections'),

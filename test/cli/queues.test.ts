@@ -58,8 +58,8 @@ describe('fanfare queues', () => {
     const letters = (...args: string[]) => run('queues', 'dead-letters', ...args)
     const numbers = async (...filter: string[]) =>
       ((await letters('list', 'orders', '--json', ...filter)).lines as DeadLetter[]).map(({ letter }) => letter)
-    await client.queues.declare({ name: 'orders', onDeadLetter: 'park' })
-    await client.queues.declare({ name: 'later' })
+    await client.admin.queues.declare({ name: 'orders', onDeadLetter: 'park' })
+    await client.admin.queues.declare({ name: 'later' })
     await bury('orders', 'soup', 'cake', 'fish')
     expect((await letters('list', 'orders')).stdout.split('\n')[2]).toMatch(
       /^1 +\S+.* ago +rejected +1 +\$queue\.orders +cake +"cake" +no cake$/,
@@ -85,8 +85,8 @@ describe('fanfare queues', () => {
     )
     expect(moved.stdout).toBe('2 messages moved\n')
     expect((await letters('purge', 'orders', '--key', 'cake')).stdout).toBe('1 message let go\n')
-    expect(await client.queues.show('orders')).toMatchObject({ deadLetters: 0, parked: ['soup', 'fish'] })
-    expect(await client.queues.show('later')).toMatchObject({ depth: 2 })
+    expect(await client.admin.queues.show('orders')).toMatchObject({ deadLetters: 0, parked: ['soup', 'fish'] })
+    expect(await client.admin.queues.show('later')).toMatchObject({ depth: 2 })
   })
 
   it.each([
@@ -97,9 +97,9 @@ describe('fanfare queues', () => {
     [['declare', 'others', '--ack-deadline', 'long'], 'bad_params: ackDeadline: '],
     [['dead-letters', 'list', 'orders', '--limit', '0'], 'bad_config: limit: "0"'],
     [['dead-letters', 'redrive', 'orders', '--to', 'nothing', '--letter', 'x'], 'bad_config: letter: "x"'],
-    [['--url', 'ws://127.0.0.1:1', '--timeout-ms', '200'], 'hub_unreachable: ws://127.0.0.1:1 for 200 ms'],
+    [['--url', 'ws://127.0.0.1:1', '--timeout', '200'], 'hub_unreachable: ws://127.0.0.1:1 for 200 ms'],
   ])('%j is refused with %s', async (args, words) => {
-    await client.queues.declare({ name: 'orders' })
+    await client.admin.queues.declare({ name: 'orders' })
     const command = fanfare(['queues', ...args], env)
     expect(await command.exit).toBe(1)
     expect(command.stderr).toContain(`fanfare: ${words}`)
@@ -109,8 +109,8 @@ describe('fanfare queues', () => {
 
 describe('what people read', () => {
   it('calls out a queue that only grows, and parked groups', async () => {
-    await client.queues.declare({ name: 'quiet' })
-    const quiet = await client.queues.show('quiet')
+    await client.admin.queues.declare({ name: 'quiet' })
+    const quiet = await client.admin.queues.show('quiet')
     const counts = { depth: 1234, ready: 1234, consumers: 1, wantedConsumers: 4 }
     const busy = { ...quiet, ...counts, name: 'busy', growing: true, parked: ['k'] }
     const [, first, second] = queueTable([quiet, busy]).split('\n')
@@ -136,10 +136,10 @@ describe('what people read', () => {
 
 describe('fanfare pub to queues', () => {
   it('--queue goes straight there, with priority and delay; so does standard input', async () => {
-    await client.queues.declare({ name: 'orders', bindings: [{ topic: 'orders.*' }] })
+    await client.admin.queues.declare({ name: 'orders', bindings: [{ topic: 'orders.*' }] })
     await run('pub', '--queue', 'orders', '"low"', '--priority', '1')
     await run('pub', 'orders.new', '"high"', '--priority', '8')
-    await run('pub', '--queue', 'orders', '"late"', '--delay-ms', '600000')
+    await run('pub', '--queue', 'orders', '"late"', '--delay', '600000')
     const lines = fanfare(['pub', '--queue', 'orders'], env)
     lines.process.stdin.end('one\n')
     expect(await lines.exit, lines.stderr).toBe(0)
@@ -150,7 +150,7 @@ describe('fanfare pub to queues', () => {
       if (got.length === 3) break
     }
     expect(got).toEqual(['high', 'one', 'low'])
-    expect(await client.queues.show('orders')).toMatchObject({ depth: 1, delayed: 1 })
+    expect(await client.admin.queues.show('orders')).toMatchObject({ depth: 1, delayed: 1 })
   })
 
   it.each([
@@ -178,7 +178,7 @@ describe('fanfare request', () => {
   it.each([
     [['nobody'], 'no_responder: '],
     [['fails'], 'responder_failed: '],
-    [['never', '--reply-ms', '50'], 'request_timeout: '],
+    [['never', '--reply-timeout', '50'], 'request_timeout: '],
   ])('%j ends with %s', async (args, words) => {
     client.respond('fails', () => Promise.reject(new Error('no')))
     await client.respond('never', () => new Promise(() => {})).ready

@@ -2,7 +2,7 @@ import { cp, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type Client, connect, type Gap } from '../../client/node.ts'
+import { type Client, connect, type SubscriptionGap } from '../../client/node.ts'
 import { fanfare } from '../setup/command.ts'
 import { ENGINES, suiteOn } from '../setup/engines.ts'
 import { freePort } from '../setup/free-port.ts'
@@ -60,12 +60,16 @@ for (const engine of ENGINES) {
         const first = await start()
         const publisher = clientOf(first.url)
         await publish(publisher, 0, 5)
-        const gaps: Gap[] = []
-        const options = { from: 'earliest', cursor: 'billing', onGap: (gap: Gap) => gaps.push(gap) } as const
+        const gaps: SubscriptionGap[] = []
+        const options = {
+          from: 'earliest',
+          cursor: 'billing',
+          onGap: (gap: SubscriptionGap) => gaps.push(gap),
+        } as const
         const subscription = clientOf(first.url).subscribe('orders', options)
         const reader = new Reader(subscription)
         expect(await reader.data(5)).toEqual([0, 1, 2, 3, 4])
-        const { epoch } = await publisher.streams.show('orders')
+        const { epoch } = await publisher.admin.streams.show('orders')
         await copy(data, saved)
         // These will be lost, and their offsets come again.
         await publish(publisher, 5, 20)
@@ -76,7 +80,7 @@ for (const engine of ENGINES) {
         await rm(data, { recursive: true })
         await cp(saved, data, { recursive: true })
         await start()
-        const restored = await publisher.streams.show('orders')
+        const restored = await publisher.admin.streams.show('orders')
         expect(restored.next).toBe(5)
         if (name === 'a backup') expect(restored.epoch).not.toBe(epoch)
         await publish(publisher, 100, 110)

@@ -33,7 +33,7 @@ describe('configuration', () => {
 
   it.each([
     ['a flag', ['--port', '70000', '--window', '0'], {}, ['port', 'window']],
-    ['no number', ['--ping-interval-ms', '5s', '--engine', 'best'], {}, ['pingIntervalMs', 'engine']],
+    ['no number', ['--ping-interval', '5 seconds', '--engine', 'best'], {}, ['pingInterval', 'engine']],
     ['a variable', [], { FANFARE_PORT: 'first', FANFARE_LOG_LEVEL: 'loud' }, ['port', 'logLevel']],
     ['two that contradict', ['--frame-bytes', '2000', '--outbox-bytes', '1000'], {}, ['frameBytes']],
   ])('refuses %s, and names each field', async (_, args, env, fields) => {

@@ -11,12 +11,12 @@ let client: Client
 beforeEach(async () => {
   url = (await hubHere()).url
   client = connect(url)
-  await client.queues.declare({ name: 'jobs' })
+  await client.admin.queues.declare({ name: 'jobs' })
   onTestFinished(async () => void (await client.close()))
 })
 
 function work(options: readonly string[], command = ['node', WORKER]): RunningCommand {
-  return fanfare(['work', '--url', url, '--queue', 'jobs', '--cooldown-ms', '100', ...options, '--', ...command])
+  return fanfare(['work', '--url', url, '--queue', 'jobs', '--cooldown', '100', ...options, '--', ...command])
 }
 
 /** Asks it alone to stop, and not its workers; resolves to its exit code. */
@@ -61,7 +61,7 @@ describe('fanfare work', () => {
   })
 
   it('needs the queue', async () => {
-    await client.queues.delete('jobs')
+    await client.admin.queues.delete('jobs')
     const command = work([])
     expect(await command.exit).toBe(1)
     expect(command.stderr).toMatch(/^fanfare: no_queue: There is no queue "jobs"\. .*\n$/)

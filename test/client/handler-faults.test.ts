@@ -1,6 +1,6 @@
 import { runInNewContext } from 'node:vm'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import type { Client, Handler, Message, SubscribeOptions } from '../../client/node.ts'
+import type { Client, Message, MessageHandler, SubscribeOptions } from '../../client/node.ts'
 import { VirtualClock } from '../kit/virtual-clock.ts'
 import { lazyQuery } from '../setup/lazy-query.ts'
 import { hearUncaught } from '../setup/uncaught.ts'
@@ -13,7 +13,7 @@ beforeEach(async () => {
 afterEach(() => hub.stop())
 
 /** A subscription to a stream, and the hub's end of it, which sends messages whose data is their offset. */
-async function onStream(client: Client, peer: Peer, handler: Handler<unknown>, options: SubscribeOptions = {}) {
+async function onStream(client: Client, peer: Peer, handler: MessageHandler<unknown>, options: SubscribeOptions = {}) {
   const subscription = client.subscribe('a', handler, options)
   const { sub } = await peer.next('subscribe')
   peer.send({ type: 'subscribed', sub, stream: 's', epoch: 'e', offset: 1 }, { type: 'live', sub, offset: 1 })

@@ -10,10 +10,10 @@ import { range } from '../setup/streams.ts'
 import { hearUncaught } from '../setup/uncaught.ts'
 
 it('a handler that blocks while its client connects again says nothing on a socket that is not open', async () => {
-  const hub = await startHub({ port: 0, logLevel: 'silent', drainTimeoutMs: 100 })
+  const hub = await startHub({ port: 0, logLevel: 'silent', drainTimeout: 100 })
   const network = await FlakyNetwork.to(hub.port)
   const operator = connect(`ws://127.0.0.1:${hub.port}`)
-  await operator.queues.declare({ name: 'q', ackDeadline: 300, backoff: { base: 1, cap: 1 } })
+  await operator.admin.queues.declare({ name: 'q', ackDeadline: 300, backoff: { base: 1, cap: 1 } })
   for (const n of range(0, 2)) await operator.enqueue('q', n)
   // It takes connections and never answers.
   const quiet = createServer().listen(0, '127.0.0.1')

@@ -13,7 +13,7 @@ let operator: Client
 let network: FlakyNetwork
 let hanging: (() => void)[]
 beforeEach(async () => {
-  hub = await startHub({ port: 0, logLevel: 'silent', drainTimeoutMs: 100 })
+  hub = await startHub({ port: 0, logLevel: 'silent', drainTimeout: 100 })
   clients = []
   hanging = []
   network = await FlakyNetwork.to(hub.port)
@@ -33,7 +33,7 @@ function client(url = `ws://127.0.0.1:${hub.port}/`): Client {
 }
 
 async function fill(count: number, queue: object = {}): Promise<void> {
-  await operator.queues.declare({ name: 'q', backoff: { base: 1, cap: 1 }, ...queue })
+  await operator.admin.queues.declare({ name: 'q', backoff: { base: 1, cap: 1 }, ...queue })
   for (const n of range(0, count)) await operator.enqueue('q', n)
 }
 
@@ -69,7 +69,7 @@ describe('what waits behind a handler', () => {
       if (seen.length === 10) break
     }
     expect(seen).toEqual(range(0, 10).map((n) => [n, 1]))
-    expect(await operator.queues.show('q')).toMatchObject({ ackedTotal: 10, deadLetters: 0 })
+    expect(await operator.admin.queues.show('q')).toMatchObject({ ackedTotal: 10, deadLetters: 0 })
   })
 
   it('is done once by handlers that block the event loop', async () => {
@@ -81,7 +81,7 @@ describe('what waits behind a handler', () => {
     })
     await settled({ ackedTotal: 12 })
     expect(seen).toEqual(range(0, 12).map((n) => [n, 1]))
-    expect(await operator.queues.show('q')).toMatchObject({ timedOutTotal: 0, redeliveredTotal: 0 })
+    expect(await operator.admin.queues.show('q')).toMatchObject({ timedOutTotal: 0, redeliveredTotal: 0 })
   })
 
   it('goes to another consumer that is free, uncharged, also where the handler hangs', async () => {
@@ -137,7 +137,7 @@ describe('a handler that never ends', () => {
       options,
     )
     await settled({ ackedTotal: 2, deadLetters: 1 })
-    const [letter] = await operator.queues.deadLetters.list('q')
+    const [letter] = await operator.admin.queues.deadLetters.list('q')
     expect(letter).toMatchObject({ attempts: 2, message: { data: 0 } })
     expect(letter?.error).toContain('maxRunTimeMs')
     expect(reasons).toMatchObject([{ code: 'handler_timeout' }, { code: 'handler_timeout' }])
@@ -156,7 +156,7 @@ describe('a handler that never ends', () => {
     })
     await settled({ ackedTotal: 1 })
     expect(signal?.aborted).toBe(false)
-    expect(await operator.queues.show('q')).toMatchObject({ timedOutTotal: 0, redeliveredTotal: 0 })
+    expect(await operator.admin.queues.show('q')).toMatchObject({ timedOutTotal: 0, redeliveredTotal: 0 })
   })
 
   it.each([{ maxRunTimeMs: 0 }, { maxRunTimeMs: Number.NaN }, { concurrency: 0 }, { concurrency: Number.NaN }])(
@@ -178,7 +178,7 @@ describe('the signal of a delivery', () => {
       return new Promise<void>((resolve) => (finish = resolve))
     })
     await expect.poll(() => signal).toBeDefined()
-    if (what === 'queue') await operator.queues.delete('q')
+    if (what === 'queue') await operator.admin.queues.delete('q')
     else network.refuse()
     await expect.poll(() => signal?.aborted).toBe(true)
     finish()
@@ -288,7 +288,7 @@ describe('a consumer', () => {
     finish()
     await closed
     await consumer.ended
-    expect(await operator.queues.show('q')).toMatchObject({ ackedTotal: 16, redeliveredTotal: 0 })
+    expect(await operator.admin.queues.show('q')).toMatchObject({ ackedTotal: 16, redeliveredTotal: 0 })
   })
 
   it.each([
@@ -371,7 +371,7 @@ describe('a consumer', () => {
     const unread: Consumer = client().consume('q')
     await unread.ready
     await wait(700)
-    expect(await operator.queues.show('q')).toMatchObject({ deadLetters: 0, timedOutTotal: 0 })
+    expect(await operator.admin.queues.show('q')).toMatchObject({ deadLetters: 0, timedOutTotal: 0 })
     const reader = unread[Symbol.asyncIterator]()
     for (const n of range(0, 3)) {
       const { value } = await reader.next()

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
-import type { ClientOptions, StateChange } from '../../client/index.ts'
+import type { ClientOptions, ConnectionStateChange } from '../../client/index.ts'
 import { VirtualClock } from '../kit/virtual-clock.ts'
 import { message, type Peer, ScriptedHub, settle } from './scripted-hub.ts'
 
@@ -33,7 +33,7 @@ const advance = (ms: number) => clock.advance(ms, settle)
 
 async function connected(options: ClientOptions = {}) {
   const { client, peer } = await hub.connected({ clock, ...options }, { pingIntervalMs: INTERVAL_MS })
-  const changes: StateChange[] = []
+  const changes: ConnectionStateChange[] = []
   client.onState((change) => changes.push(change))
   return { client, peer, changes, lost: () => changes.find(({ to }) => to === 'waiting')?.reason.code }
 }

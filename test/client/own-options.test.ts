@@ -14,7 +14,7 @@ it('options are those of the call, whatever the caller does with its objects aft
   await Promise.all(ready)
   await vi.waitFor(
     async () => {
-      const { cursors } = await client.streams.cursors('s')
+      const { cursors } = await client.admin.streams.cursors('s')
       expect(cursors.map(({ name }) => name).sort()).toEqual(['x', 'y', 'z'])
     },
     { timeout: 10_000, interval: 100 },

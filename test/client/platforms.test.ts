@@ -38,7 +38,7 @@ const program = (url: string) => `(async () => {
   await client.ready()
   const ids = [await client.publish('t.text', { text: 'Zoë 🎈' }), await client.publish('t.bytes', Uint8Array.of(1, 2, 255))]
   await done
-  await client.queues.declare({ name: 'jobs' })
+  await client.admin.queues.declare({ name: 'jobs' })
   await client.enqueue('jobs', 'work', { headers: { name: 'Zoë' } })
   const job = await new Promise((resolve) => {
     const consumer = client.consume('jobs', ({ data, message }) => void resolve([data, message.headers.name]))

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { FINAL } from '../../client/final.ts'
-import { connect, type StateChange, type WebSocketClass } from '../../client/node.ts'
+import { type ConnectionStateChange, connect, type WebSocketClass } from '../../client/node.ts'
 import { ERRORS, type ErrorCode, errorEntry } from '../../shared/errors.ts'
 import { ScriptedHub, WELCOME } from './scripted-hub.ts'
 
@@ -10,8 +10,8 @@ beforeEach(async () => {
 })
 afterEach(() => hub.stop())
 
-const next = (client: { onState(listener: (change: StateChange) => void): () => void }, state: string) =>
-  new Promise<StateChange['reason']>((resolve) => {
+const next = (client: { onState(listener: (change: ConnectionStateChange) => void): () => void }, state: string) =>
+  new Promise<ConnectionStateChange['reason']>((resolve) => {
     const off = client.onState(({ to, reason }) => {
       if (to !== state) return
       off()
@@ -117,7 +117,7 @@ it('what getToken must not give is reported, and asked for again; spaces around 
     () => '\n secret\r\n',
   ]
   const client = hub.connect({ getToken: () => answers.shift()?.() as string })
-  const reasons: StateChange['reason'][] = []
+  const reasons: ConnectionStateChange['reason'][] = []
   client.onState(({ to, reason }) => void (to === 'waiting' && reasons.push(reason)))
   const peer = await hub.peer()
   expect(await peer.next('hello')).toMatchObject({ token: 'secret' })
@@ -166,7 +166,7 @@ it.each([
     }
   }
   const { client, peer } = await hub.connected({ ...options, WebSocket: Moody as unknown as WebSocketClass })
-  const reasons: StateChange['reason'][] = []
+  const reasons: ConnectionStateChange['reason'][] = []
   client.onState(({ to, reason }) => void (to === 'waiting' && reasons.push(reason)))
   broken = 3
   peer.socket.terminate()

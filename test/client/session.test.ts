@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { connect, type StateChange } from '../../client/index.ts'
+import { type ConnectionStateChange, connect } from '../../client/index.ts'
 import { ScriptedHub } from './scripted-hub.ts'
 
 let hub: ScriptedHub
@@ -34,7 +34,7 @@ it('says hello and all its subscriptions in one message', async () => {
 })
 
 it('reports each change of state with its reason', async () => {
-  const changes: StateChange[] = []
+  const changes: ConnectionStateChange[] = []
   const client = hub.connect()
   client.onState((change) => changes.push(change))
   const peer = await hub.peer()
@@ -81,7 +81,7 @@ describe.each([
 
 it('pings when nothing was heard, and connects anew when that gets no answer', async () => {
   const { client, peer } = await hub.connected({}, { pingIntervalMs: 20 })
-  const waiting = new Promise<StateChange>((resolve) => client.onState((change) => resolve(change)))
+  const waiting = new Promise<ConnectionStateChange>((resolve) => client.onState((change) => resolve(change)))
   await peer.next('ping')
   peer.send({ type: 'pong' })
   await peer.next('ping')
@@ -97,7 +97,7 @@ it('passes over frames it does not know, and drops a connection that is malforme
   const published = client.publish('a', 1)
   peer.send({ type: 'receipt', seq: (await peer.next('publish')).seq, id: 'x' })
   await published
-  const waiting = new Promise<StateChange>((resolve) => client.onState((change) => resolve(change)))
+  const waiting = new Promise<ConnectionStateChange>((resolve) => client.onState((change) => resolve(change)))
   peer.send({ type: 'message' })
   expect((await waiting).reason.code).toBe('bad_frame')
   await (await hub.peer()).welcome()
@@ -110,7 +110,7 @@ it.each([
   ['a limit that is missing', { limits: {} }],
 ])('a welcome that cannot be read ends the client, with words: %s', async (_, wrong) => {
   const client = hub.connect()
-  const closed = new Promise<StateChange>((resolve) => client.onState((change) => resolve(change)))
+  const closed = new Promise<ConnectionStateChange>((resolve) => client.onState((change) => resolve(change)))
   const peer = await hub.peer()
   await peer.welcome(wrong)
   expect(await closed).toMatchObject({ to: 'closed', reason: { code: 'bad_frame' } })

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it } from 'vitest'
-import type { Gap, Message } from '../../client/node.ts'
+import type { Message, SubscriptionGap } from '../../client/node.ts'
 import { message, ScriptedHub } from './scripted-hub.ts'
 
 let hub: ScriptedHub
@@ -30,7 +30,7 @@ it('pauses when its buffer is full, resumes at a quarter, and takes only its own
 
 it('bounds its buffer against a hub that does not pause, and tells how much is missing', async () => {
   const { client, peer } = await hub.connected()
-  const gaps: Gap[] = []
+  const gaps: SubscriptionGap[] = []
   const numbers = client.subscribe('a', { bufferLimit: 10, onGap: (gap) => gaps.push(gap) })
   const last = client.subscribe('end')
   await peer.subscribed()
@@ -57,7 +57,7 @@ it('with conflate, keeps the newest of each topic and key while its handler is b
   const busy = new Promise<void>((resolve) => {
     go = resolve
   })
-  const options = { policy: 'conflate', onGap: (gap: Gap) => seen.push(gap) } as const
+  const options = { policy: 'conflate', onGap: (gap: SubscriptionGap) => seen.push(gap) } as const
   const handler = ({ data }: Message) => {
     seen.push(data)
     return data === 1 ? busy : undefined

@@ -302,7 +302,14 @@ it('a start with the last ones is repeated until it is past them, and gives noth
 
 it('a framework that puts proxies around plain objects finds none in the client', async () => {
   const { client } = await hub.connected()
-  const held = [client, client.queues, client.streams, client.hub, client.subscribe('a'), client.consume('q')]
+  const held = [
+    client,
+    client.admin.queues,
+    client.admin.streams,
+    client.admin.hub,
+    client.subscribe('a'),
+    client.consume('q'),
+  ]
   // As Vue tells what is plain.
   const isPlain = (value: object) => Object.prototype.toString.call(value) === '[object Object]'
   expect(held.filter(isPlain)).toEqual([])

@@ -27,18 +27,18 @@ it('requests and calls end after their time, offline', async () => {
     expect(client.request('a', 1, { timeoutMs: 50 })).rejects.toMatchObject(late),
     expect(client.call('hub.show', {}, { timeoutMs: 50 })).rejects.toMatchObject(late),
     expect(client.call('hub.show')).rejects.toMatchObject(late),
-    expect(client.streams.list()).rejects.toMatchObject(late),
-    expect(client.queues.declare({ name: 'q' })).rejects.toMatchObject(late),
-    expect(client.queues.deadLetters.redrive('q')).rejects.toMatchObject(late),
-    expect(client.hub.show()).rejects.toMatchObject(late),
-    expect(client.connections.list()).rejects.toMatchObject(late),
-    expect(client.topics.list()).rejects.toMatchObject(late),
+    expect(client.admin.streams.list()).rejects.toMatchObject(late),
+    expect(client.admin.queues.declare({ name: 'q' })).rejects.toMatchObject(late),
+    expect(client.admin.queues.deadLetters.redrive('q')).rejects.toMatchObject(late),
+    expect(client.admin.hub.show()).rejects.toMatchObject(late),
+    expect(client.admin.connections.list()).rejects.toMatchObject(late),
+    expect(client.admin.topics.list()).rejects.toMatchObject(late),
   ])
 })
 
 it('so do those that a silent hub has; a redrive takes as long as the connection stands', async () => {
   const { client, peer } = await hub.connected({ callTimeoutMs: 50 })
-  const redriven = client.queues.deadLetters.redrive('q')
+  const redriven = client.admin.queues.deadLetters.redrive('q')
   const { seq } = await peer.next('call')
   await Promise.all([
     expect(client.request('a', 1, { timeoutMs: 50 })).rejects.toMatchObject(late),

@@ -28,7 +28,7 @@ onEveryEngine('ack with publishes', (hubs) => {
     expect(await new Reader(live).data(2)).toEqual([2, 3])
     const next = await new QueueReader(client(), 'next').next()
     expect(next.message).toMatchObject({ data: 2, key: 'k', offsets: { s: 0 } })
-    expect(await publisher.queues.show('q')).toMatchObject({ depth: 0, inFlight: 0 })
+    expect(await publisher.admin.queues.show('q')).toMatchObject({ depth: 0, inFlight: 0 })
   })
 
   it('and publishes of the same connection keep their order, kept or not', async () => {
@@ -67,13 +67,13 @@ onEveryEngine('ack with publishes', (hubs) => {
     const delivery = await reader.next()
     const publish = [{ topic: '$queue.next' }, { topic: '$queue.next' }, { topic: 's.a' }]
     await expect(delivery.ack({ publish })).rejects.toMatchObject({ code: 'queue_limit', retry: true })
-    expect(await publisher.queues.show('q')).toMatchObject({ depth: 0, inFlight: 1 })
-    expect(await publisher.queues.show('next')).toMatchObject({ depth: 1 })
-    expect(await publisher.streams.show('s')).toMatchObject({ next: 0 })
-    await publisher.queues.purge('next')
+    expect(await publisher.admin.queues.show('q')).toMatchObject({ depth: 0, inFlight: 1 })
+    expect(await publisher.admin.queues.show('next')).toMatchObject({ depth: 1 })
+    expect(await publisher.admin.streams.show('s')).toMatchObject({ next: 0 })
+    await publisher.admin.queues.purge('next')
     await delivery.ack({ publish })
-    expect(await publisher.queues.show('next')).toMatchObject({ depth: 2 })
-    expect(await publisher.queues.show('q')).toMatchObject({ inFlight: 0, ackedTotal: 1 })
+    expect(await publisher.admin.queues.show('next')).toMatchObject({ depth: 2 })
+    expect(await publisher.admin.queues.show('q')).toMatchObject({ inFlight: 0, ackedTotal: 1 })
   })
 
   it('a handler whose ack is refused fails with that', async () => {
@@ -84,7 +84,7 @@ onEveryEngine('ack with publishes', (hubs) => {
     })
     await publisher.enqueue('q', 1)
     await untilQueue(publisher, 'q', ({ deadLetters }) => deadLetters === 1)
-    const [letter] = await publisher.queues.deadLetters.list('q')
+    const [letter] = await publisher.admin.queues.deadLetters.list('q')
     expect(letter?.error).toMatch(/There is no queue "missing"/)
   })
 

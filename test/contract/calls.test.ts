@@ -109,8 +109,10 @@ onEveryEngine('calls', (hubs) => {
     const { client } = await start({ calls: 2 })
     const admin = client()
     const names = range(0, 20).map((n) => `q${n}`)
-    await Promise.all(names.map((name) => admin.queues.declare({ name })))
-    expect((await Promise.all(names.map((name) => admin.queues.show(name)))).map(({ name }) => name)).toEqual(names)
+    await Promise.all(names.map((name) => admin.admin.queues.declare({ name })))
+    expect((await Promise.all(names.map((name) => admin.admin.queues.show(name)))).map(({ name }) => name)).toEqual(
+      names,
+    )
   })
 
   it('are not begun while their answers are not read', async () => {

@@ -29,14 +29,14 @@ onEveryEngine('close()', (hubs) => {
     const brief = connect(url)
     const early = brief.request('slow')
     await brief.ready()
-    const [late, declared] = [brief.request('slow'), brief.queues.declare({ name: 'late' })]
+    const [late, declared] = [brief.request('slow'), brief.admin.queues.declare({ name: 'late' })]
     const closed = brief.close()
     reply('reply')
     expect(await closed).toEqual(GAVE_UP_NOTHING)
     expect(await early).toBe('reply')
     expect(await late).toBe('reply')
     expect(await declared).toMatchObject({ name: 'late' })
-    expect((await client().queues.show('late')).name).toBe('late')
+    expect((await client().admin.queues.show('late')).name).toBe('late')
   })
 
   it('lets a responder finish: what it has begun is answered, and what comes later goes to another', async () => {

@@ -52,10 +52,10 @@ onEveryEngine('raw JSON in a client', (hubs) => {
       if (deliveries.length === 2) break
     }
     expect(deliveries.map(({ raw }) => raw)).toEqual([TEXT, '2'])
-    const letters = await one.queues.deadLetters.list('q')
+    const letters = await one.admin.queues.deadLetters.list('q')
     expect(letters.map(({ message }) => message.raw)).toEqual([TEXT, '2'])
     expect(letters.map(({ message }) => message.data)).toEqual([JSON.parse(TEXT), 2])
-    await one.queues.deadLetters.redrive('q')
+    await one.admin.queues.deadLetters.redrive('q')
     const published = one.subscribe('acked')
     await published.ready
     for await (const delivery of one.consume('q')) {

@@ -1,5 +1,5 @@
 import { beforeAll, expect, it } from 'vitest'
-import type { Client, Gap, Message, StateChange } from '../../client/node.ts'
+import type { Client, ConnectionStateChange, Message, SubscriptionGap } from '../../client/node.ts'
 import { connect } from '../../client/node.ts'
 import { freePort } from '../setup/free-port.ts'
 import { onEveryEngine } from '../setup/hubs.ts'
@@ -95,7 +95,7 @@ onEveryEngine('client', (hubs) => {
 
   it('a slow reader pushes back to the hub, whose policy then decides; nothing goes missing untold', () =>
     withClient(async (client) => {
-      const gaps: Gap[] = []
+      const gaps: SubscriptionGap[] = []
       const numbers = client.subscribe('numbers', { bufferLimit: 10, onGap: (gap) => gaps.push(gap) })
       await numbers.ready
       // The first number is read only when 20,000 have been published: more than buffers and outbox hold.
@@ -116,8 +116,8 @@ onEveryEngine('client', (hubs) => {
   it('reconnects, subscribes again, sends what waited, and says that something may be missing', async () => {
     const port = await freePort()
     const first = await hubs.start({ port })
-    const changes: StateChange[] = []
-    const gaps: Gap[] = []
+    const changes: ConnectionStateChange[] = []
+    const gaps: SubscriptionGap[] = []
     await withClient(async (client) => {
       client.onState((change) => changes.push(change))
       const received: Message<number>[] = []

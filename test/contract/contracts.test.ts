@@ -113,8 +113,8 @@ onEveryEngine('contracts', (hubs) => {
       await expect(delivery.ack({ publish })).rejects.toMatchObject(refused(topic))
     }
     await delivery.ack({ publish: [{ topic: 'photos.uploaded', data: good }] })
-    expect(await worker.queues.show('thumbnails')).toMatchObject({ depth: 1 })
-    expect((await worker.streams.show('s')).next).toBe(0)
+    expect(await worker.admin.queues.show('thumbnails')).toMatchObject({ depth: 1 })
+    expect((await worker.admin.streams.show('s')).next).toBe(0)
     await work.close()
   })
 

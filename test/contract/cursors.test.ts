@@ -75,7 +75,7 @@ onEveryEngine('cursors and stored messages', (hubs) => {
       message: expect.stringMatching(/"ann" has 100 cursors of its own in "s".*/),
       retry: false,
     })
-    const stored = async () => (await root.streams.cursors('s', { limit: 1000 })).cursors.map(({ name }) => name)
+    const stored = async () => (await root.admin.streams.cursors('s', { limit: 1000 })).cursors.map(({ name }) => name)
     await more.return?.()
     expect(await stored()).toHaveLength(100)
     // Those that it has move on.
@@ -97,26 +97,26 @@ onEveryEngine('cursors and stored messages', (hubs) => {
     await store(ann, 's.ann.#', 'ann.tab2')
     await store(reader, 's.#', 'reports')
     const names = async (who: Client, page = {}) =>
-      (await who.streams.cursors('s', page)).cursors.map(({ name }) => name)
+      (await who.admin.streams.cursors('s', page)).cursors.map(({ name }) => name)
     expect(await names(root)).toEqual(['ann.tab1', 'ann.tab2', 'reports'])
     expect(await names(reader)).toEqual(['ann.tab1', 'ann.tab2', 'reports'])
     expect(await names(ann)).toEqual(['ann.tab1', 'ann.tab2'])
     expect(await names(stranger)).toEqual([])
-    expect(await root.streams.cursors('s', { after: 'ann.tab1', limit: 1 })).toMatchObject({
+    expect(await root.admin.streams.cursors('s', { after: 'ann.tab1', limit: 1 })).toMatchObject({
       cursors: [{ name: 'ann.tab2', offset: 1, usedAt: expect.any(Number) }],
       end: false,
     })
-    await expect(ann.streams.deleteCursor('s', 'reports')).rejects.toMatchObject({ code: 'forbidden' })
-    await expect(stranger.streams.deleteCursor('s', 'ann.tab1')).rejects.toMatchObject({ code: 'forbidden' })
-    await expect(root.streams.deleteCursor('s', 'none')).rejects.toMatchObject({ code: 'no_cursor' })
-    await expect(root.streams.cursors('none')).rejects.toMatchObject({ code: 'no_stream' })
-    await ann.streams.deleteCursor('s', 'ann.tab2')
-    await reader.streams.deleteCursor('s', 'reports')
+    await expect(ann.admin.streams.deleteCursor('s', 'reports')).rejects.toMatchObject({ code: 'forbidden' })
+    await expect(stranger.admin.streams.deleteCursor('s', 'ann.tab1')).rejects.toMatchObject({ code: 'forbidden' })
+    await expect(root.admin.streams.deleteCursor('s', 'none')).rejects.toMatchObject({ code: 'no_cursor' })
+    await expect(root.admin.streams.cursors('none')).rejects.toMatchObject({ code: 'no_stream' })
+    await ann.admin.streams.deleteCursor('s', 'ann.tab2')
+    await reader.admin.streams.deleteCursor('s', 'reports')
     const listed = await ask(hub, 'ann', '/streams/s/cursors?limit=5')
     expect(await listed.json()).toMatchObject({ cursors: [{ name: 'ann.tab1', offset: 1 }], end: true })
     expect((await ask(hub, 'root', '/streams/s/cursors/ann.tab1', 'DELETE')).status).toBe(200)
     expect((await ask(hub, 'root', '/streams/s/cursors/ann.tab1', 'DELETE')).status).toBe(404)
-    expect(await root.streams.show('s')).toMatchObject({ cursorCount: 0, cursors: {} })
+    expect(await root.admin.streams.show('s')).toMatchObject({ cursorCount: 0, cursors: {} })
   })
 
   it('are refused beyond cursorsPerStream, and shown by the hundred', async () => {
@@ -130,7 +130,7 @@ onEveryEngine('cursors and stored messages', (hubs) => {
     await publishNumbers(root, 's.a', 2, 4)
     await vi.waitFor(() => expect(handled).toBe(150 * 4), 30_000)
     await Promise.all(subscriptions.map((each) => each.unsubscribe()))
-    const { cursorCount, cursors }: StreamInfo = await root.streams.show('s')
+    const { cursorCount, cursors }: StreamInfo = await root.admin.streams.show('s')
     expect([cursorCount, Object.keys(cursors).length]).toEqual([150, 100])
     const refused = new Promise((resolve) => {
       const more = root.subscribe(
@@ -182,7 +182,7 @@ onEveryEngine('cursors and stored messages', (hubs) => {
         if (seen.push(topic) === 3) break
       }
       expect(new Set(seen)).toEqual(new Set(['s.public.note']))
-      await narrow.streams.deleteCursor('s', 'shared')
+      await narrow.admin.streams.deleteCursor('s', 'shared')
     }
   })
 })

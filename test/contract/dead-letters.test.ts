@@ -22,7 +22,7 @@ onEveryEngine('dead letters', (hubs) => {
     await Promise.all(
       range(0, count + 1).map((n) => publisher.enqueue('q', dataOf(n), { key: n % 2 ? 'odd' : 'even' })),
     )
-    return { ...world, publisher, letters: publisher.queues.deadLetters }
+    return { ...world, publisher, letters: publisher.admin.queues.deadLetters }
   }
 
   const numbersOf = (letters: readonly DeadLetter[]) => letters.map(({ letter }) => letter)
@@ -81,7 +81,7 @@ onEveryEngine('dead letters', (hubs) => {
   it('are redriven in order, also if they are more than one commit takes', async () => {
     const { client, letters, publisher } = await withLetters(1300, (n) => n, [{ name: 'other' }])
     expect(await letters.redrive('q', {}, { to: 'other' })).toBe(1300)
-    expect(await publisher.queues.show('q')).toMatchObject({ deadLetters: 0 })
+    expect(await publisher.admin.queues.show('q')).toMatchObject({ deadLetters: 0 })
     const data = (await drained(client(), 'other', 1300)) as number[]
     for (const parity of [0, 1]) {
       const ofGroup = (n: number) => n % 2 === parity
@@ -96,8 +96,8 @@ onEveryEngine('dead letters', (hubs) => {
       code: 'queue_limit',
       message: expect.stringContaining('1000 moved into "small", 300 left'),
     })
-    expect(await publisher.queues.show('small')).toMatchObject({ depth: 1000 })
-    expect(await publisher.queues.show('q')).toMatchObject({ deadLetters: 300 })
+    expect(await publisher.admin.queues.show('small')).toMatchObject({ depth: 1000 })
+    expect(await publisher.admin.queues.show('q')).toMatchObject({ deadLetters: 300 })
     expect(numbersOf(await letters.list('q', {}, { limit: 1 }))).toEqual([1000])
     await expect(letters.redrive('q', { letters: [] }, { to: 'none' })).rejects.toMatchObject({ code: 'no_queue' })
   })
@@ -121,7 +121,7 @@ onEveryEngine('dead letters', (hubs) => {
       }
     }
     expect(seen.size).toBe(2000 - (purged ?? 0))
-    expect(await publisher.queues.show('q')).toMatchObject({ deadLetters: 0 })
+    expect(await publisher.admin.queues.show('q')).toMatchObject({ deadLetters: 0 })
   })
 
   it('of a queue that is deleted during a redrive are moved or gone with it, and none twice', async () => {
@@ -131,40 +131,40 @@ onEveryEngine('dead letters', (hubs) => {
       (error: FanfareError) => error,
     )
     await untilQueue(publisher, 'other', ({ depth }) => depth > 0)
-    await publisher.queues.delete('q')
+    await publisher.admin.queues.delete('q')
     const outcome = await redriven
     if (typeof outcome !== 'number') expect(outcome).toMatchObject({ code: 'no_queue' })
-    const { depth } = await publisher.queues.show('other')
+    const { depth } = await publisher.admin.queues.show('other')
     const data = (await drained(client(), 'other', depth)) as number[]
     expect(new Set(data).size).toBe(depth)
     if (typeof outcome === 'number') expect(depth).toBe(outcome)
-    await publisher.queues.declare({ name: 'q' })
-    expect(await publisher.queues.show('q')).toMatchObject({ depth: 0, deadLetters: 0 })
+    await publisher.admin.queues.declare({ name: 'q' })
+    expect(await publisher.admin.queues.show('q')).toMatchObject({ depth: 0, deadLetters: 0 })
   })
 
   it('of a queue that is declared again during a redrive are not taken for those of the queue before it', async () => {
     const { client, publisher, letters } = await withLetters(10, (n) => n, [{ name: 'other' }])
     const redriven = refusal(letters.redrive('q', {}, { to: 'other', perSecond: 20 }))
     await untilQueue(publisher, 'other', ({ depth }) => depth > 0)
-    await publisher.queues.delete('q')
-    const { depth } = await publisher.queues.show('other')
+    await publisher.admin.queues.delete('q')
+    const { depth } = await publisher.admin.queues.show('other')
     expect(depth).toBeLessThan(10)
-    await publisher.queues.declare({ name: 'q' })
+    await publisher.admin.queues.declare({ name: 'q' })
     client().consume('q', (delivery) => delivery.reject())
     for (const n of range(0, 10)) await publisher.enqueue('q', n)
     await untilQueue(publisher, 'q', ({ deadLetters }) => deadLetters === 10)
     expect(await redriven).toMatchObject({ code: 'no_queue' })
-    expect(await publisher.queues.show('q')).toMatchObject({ deadLetters: 10 })
-    expect(await publisher.queues.show('other')).toMatchObject({ depth })
+    expect(await publisher.admin.queues.show('q')).toMatchObject({ deadLetters: 10 })
+    expect(await publisher.admin.queues.show('other')).toMatchObject({ depth })
   })
 
   it('stay if the queue that they are redriven to is deleted meanwhile', async () => {
     const { publisher, letters } = await withLetters(3000, (n) => n, [{ name: 'other' }])
     const redriven = refusal(letters.redrive('q', {}, { to: 'other' }))
     await untilQueue(publisher, 'other', ({ depth }) => depth > 0)
-    await publisher.queues.delete('other')
+    await publisher.admin.queues.delete('other')
     const error = await redriven
-    const { deadLetters } = await publisher.queues.show('q')
+    const { deadLetters } = await publisher.admin.queues.show('q')
     // It may have been done before the deletion came.
     if (error)
       expect(error).toMatchObject({ code: 'no_queue', message: expect.stringContaining(`${deadLetters} left`) })
@@ -182,14 +182,14 @@ onEveryEngine('dead letters', (hubs) => {
     const data = (await drained(client(), 'other', moved)) as number[]
     const waiting = (await drained(client(), 'q', 1)) as number[]
     expect([...data, ...waiting].sort((a, b) => a - b)).toEqual([...range(0, 1501), ...range(2000, 2300)])
-    expect(await publisher.queues.show('q')).toMatchObject({ deadLetters: 0, depth: 0 })
+    expect(await publisher.admin.queues.show('q')).toMatchObject({ deadLetters: 0, depth: 0 })
   })
 
   it('that die while others are redriven stay', async () => {
     const { client, publisher, letters } = await withLetters(10, (n) => n)
     client().consume('q', (delivery) => delivery.reject())
     await untilQueue(publisher, 'q', ({ depth, inFlight }) => depth + inFlight === 0)
-    await publisher.queues.declare({ name: 'again', overflow: 'reject' })
+    await publisher.admin.queues.declare({ name: 'again', overflow: 'reject' })
     const moved = await letters.redrive('q', {}, { to: 'again', perSecond: 1000 })
     expect(moved).toBe(11)
     client().consume('again', (delivery) => delivery.reject())
@@ -226,7 +226,7 @@ onEveryEngine('dead letters', (hubs) => {
     const deliveries = await new QueueReader(client(), 'q').take(10)
     await Promise.all(deliveries.map((delivery) => delivery.reject()))
     const counts = { deadLetters: 3, deadLettersDroppedTotal: 7 }
-    expect(await publisher.queues.show('q')).toMatchObject(counts)
+    expect(await publisher.admin.queues.show('q')).toMatchObject(counts)
     for await (const { data } of client().subscribe('$sys.queues.q')) {
       expect(data).toMatchObject(counts)
       break
@@ -241,8 +241,8 @@ onEveryEngine('dead letters', (hubs) => {
     client().consume('jobs', (delivery) => delivery.reject(), { concurrency: 150 })
     const info = await untilQueue(publisher, 'jobs', ({ deadLetters }) => deadLetters === 150)
     expect([info.parked.length, info.parkedMore]).toEqual([100, 50])
-    await publisher.queues.unpark('jobs', info.parked[0] as string)
-    expect((await publisher.queues.show('jobs')).parkedMore).toBe(49)
+    await publisher.admin.queues.unpark('jobs', info.parked[0] as string)
+    expect((await publisher.admin.queues.show('jobs')).parkedMore).toBe(49)
   })
 
   it('that die after they were counted are not taken with those that were', async () => {
@@ -284,9 +284,9 @@ onEveryEngine('dead letters', (hubs) => {
     const expiresAt = Date.now() + 1500
     await Promise.all(range(0, 100).map((n) => publisher.enqueue('late', data, { expiresAt, key: `${n}` })))
     await untilQueue(publisher, 'late', ({ depth, deadLetters }) => depth === 0 && deadLetters === 100)
-    expect(await publisher.queues.deadLetters.redrive('late')).toBe(100)
+    expect(await publisher.admin.queues.deadLetters.redrive('late')).toBe(100)
     const deliveries = await new QueueReader(client(), 'late', { prefetch: 100 }).take(100)
     await Promise.all(deliveries.map((delivery) => delivery.reject()))
-    expect(await publisher.queues.show('late')).toMatchObject({ depth: 0, inFlight: 0, deadLetters: 100 })
+    expect(await publisher.admin.queues.show('late')).toMatchObject({ depth: 0, inFlight: 0, deadLetters: 100 })
   })
 })

@@ -125,7 +125,7 @@ onEveryEngine('server-sent events', (hubs) => {
     const stream = await open('pattern=s.%23&from=earliest')
     const second = (await stream.take(2))[1]
     stream.cut()
-    await client.streams.trim('s', 3)
+    await client.admin.streams.trim('s', 3)
     const [gap, next] = await (await open('pattern=s.%23&from=earliest', second?.id)).take(2)
     expect(gap).toMatchObject({ event: 'gap' })
     expect(JSON.parse(gap?.data as string)).toEqual({
@@ -174,7 +174,7 @@ onEveryEngine('server-sent events', (hubs) => {
     await slow.end()
     expect(reason(slow)).toMatchObject({ code: 'slow_consumer', status: 429, retry: true })
     const deleted = await open('pattern=s.%23&from=latest')
-    await client.streams.delete('s')
+    await client.admin.streams.delete('s')
     await deleted.end()
     expect(reason(deleted)).toMatchObject({ code: 'no_stream', status: 404 })
     await expect.poll(others).toBe(0)
@@ -202,7 +202,7 @@ onEveryEngine('server-sent events', (hubs) => {
   })
 
   it('is kept alive by comments, and is a connection like others', async () => {
-    const { client, open, http } = await world({ pingIntervalMs: 50 })
+    const { client, open, http } = await world({ pingInterval: 50 })
     const stream = await open('pattern=a')
     const before = stream.comments
     while (stream.comments < before + 4) await stream.change()

@@ -18,17 +18,17 @@ onEveryEngine('figures that an operator asks for', (hubs) => {
     ] as const) {
       for (const n of range(0, count)) await operator.enqueue(name, n)
     }
-    const names = async (search: Parameters<Client['queues']['find']>[0]) =>
-      (await operator.queues.find(search)).queues.map(({ name }) => name)
-    expect(await operator.queues.find({ limit: 2 })).toMatchObject({ count: 121, matching: 121 })
+    const names = async (search: Parameters<Client['admin']['queues']['find']>[0]) =>
+      (await operator.admin.queues.find(search)).queues.map(({ name }) => name)
+    expect(await operator.admin.queues.find({ limit: 2 })).toMatchObject({ count: 121, matching: 121 })
     // What nobody consumes comes first, and most of it before the rest.
     expect(await names({ limit: 3 })).toEqual(['q070', 'q119', 'mail'])
     expect(await names({ filter: 'Q11', sort: 'name' })).toEqual(range(110, 120).map((n) => `q${n}`))
     expect(await names({ filter: 'letters' })).toEqual(['mail'])
     expect(await names({ sort: 'ready', limit: 2, reverse: true })).toEqual(['q118', 'q117'])
     expect(await names({ sort: 'name', from: 119, limit: 10 })).toEqual(['q118', 'q119'])
-    expect(await operator.queues.find({ filter: 'nothing' })).toEqual({ count: 121, matching: 0, queues: [] })
-    const [row] = (await operator.queues.find({ filter: 'q070', history: true })).queues
+    expect(await operator.admin.queues.find({ filter: 'nothing' })).toEqual({ count: 121, matching: 0, queues: [] })
+    const [row] = (await operator.admin.queues.find({ filter: 'q070', history: true })).queues
     expect(row).toMatchObject({ name: 'q070', ready: 5, depth: 5 })
     expect(row?.history).toBeInstanceOf(Array)
     await expect(operator.call('queues.find', { sort: 'nonsense' })).rejects.toMatchObject({ code: 'bad_params' })
@@ -39,11 +39,11 @@ onEveryEngine('figures that an operator asks for', (hubs) => {
     const operator = client(url, { name: 'operator' })
     await publishNumbers(operator, 's.kept', 0, 3)
     await publishNumbers(operator, 't.live', 0, 2)
-    expect(await operator.streams.find({ filter: 'S.#' })).toMatchObject({ count: 1, matching: 1 })
-    expect((await operator.streams.find({ sort: 'messages', history: true })).streams).toMatchObject([
+    expect(await operator.admin.streams.find({ filter: 'S.#' })).toMatchObject({ count: 1, matching: 1 })
+    expect((await operator.admin.streams.find({ sort: 'messages', history: true })).streams).toMatchObject([
       { name: 's', first: 0, next: 3, messages: 3 },
     ])
-    const { count, topics } = await operator.topics.find({ filter: 'live' })
+    const { count, topics } = await operator.admin.topics.find({ filter: 'live' })
     expect(count).toBe(2)
     expect(topics).toMatchObject([{ topic: 't.live', publishedTotal: 2 }])
     const other = await peer()
@@ -51,13 +51,13 @@ onEveryEngine('figures that an operator asks for', (hubs) => {
     other.send({ type: 'consume', consumer: 1, queue: 'jobs', prefetch: 5 })
     await other.next('consuming')
     const numbers = async (filter: string) =>
-      (await operator.connections.find({ filter, sort: 'number' })).connections.map(({ number }) => number)
+      (await operator.admin.connections.find({ filter, sort: 'number' })).connections.map(({ number }) => number)
     expect(await numbers('')).toEqual([1, 2])
     expect(await numbers('Prices')).toEqual([2])
     expect(await numbers('jobs')).toEqual([2])
     expect(await numbers('operator')).toEqual([1])
     expect(await numbers('127.0.0')).toEqual([1, 2])
-    expect(await operator.connections.find({ filter: 'nobody' })).toMatchObject({ count: 2, matching: 0 })
+    expect(await operator.admin.connections.find({ filter: 'nobody' })).toMatchObject({ count: 2, matching: 0 })
   })
 
   it('names in one entry all that is wrong with a queue', async () => {
@@ -65,11 +65,11 @@ onEveryEngine('figures that an operator asks for', (hubs) => {
     const operator = client()
     for (const n of range(0, 3)) await operator.enqueue('q', n, { key: 'one' })
     const consumer = operator.consume('q', (delivery) => delivery.reject('broken'))
-    await until(async () => (await operator.queues.show('q')).deadLetters === 1)
+    await until(async () => (await operator.admin.queues.show('q')).deadLetters === 1)
     await consumer.close()
     await operator.enqueue('q', 4)
     // A machine that is busy may have made the hub late.
-    const { warnings, entries: all } = await operator.hub.attention()
+    const { warnings, entries: all } = await operator.admin.hub.attention()
     const entries = all.filter(({ about }) => about.kind !== 'hub')
     expect(warnings).toBe(1)
     expect(entries).toMatchObject([{ about: { kind: 'queue', name: 'q' }, level: 'warning' }])
@@ -96,7 +96,7 @@ onEveryEngine('figures that an operator asks for', (hubs) => {
     await slow.subscribe('t.#', onMessage, { policy: 'drop-oldest' }).ready
     const flood = 'x'.repeat(50_000)
     const slowOne = async () =>
-      (await operator.connections.find({ filter: 'slow one' })).connections[0] as ConnectionInfo
+      (await operator.admin.connections.find({ filter: 'slow one' })).connections[0] as ConnectionInfo
     while ((await slowOne()).droppedTotal === 0) await operator.publish('t.flood', flood)
     const { droppedTotal } = await slowOne()
     letGo()
@@ -104,7 +104,7 @@ onEveryEngine('figures that an operator asks for', (hubs) => {
     expect(handled).toBeGreaterThan(0)
     const { connection, lagMs } = await slowOne()
     expect(lagMs).toBe(0)
-    const { entries } = await operator.hub.attention()
+    const { entries } = await operator.admin.hub.attention()
     const entry = entries.find(({ about }) => about.kind === 'connection')
     expect(entry).toMatchObject({
       level: 'problem',
@@ -113,17 +113,17 @@ onEveryEngine('figures that an operator asks for', (hubs) => {
     expect(entry?.troubles[0]).toMatchObject({ kind: 'losing', level: 'problem' })
     expect(entry?.troubles[0]?.text).toContain(`: ${droppedTotal} of t.# (policy drop-oldest).`)
     // The default order of connections has it first.
-    expect((await operator.connections.find({ limit: 1 })).connections).toMatchObject([{ connection }])
+    expect((await operator.admin.connections.find({ limit: 1 })).connections).toMatchObject([{ connection }])
   })
 
   it('counts the messages of a last-value stream that can be read', async () => {
     const { client } = await start()
     const operator = client()
-    await operator.streams.declare({ name: 'latest', topics: ['prices.#'], lastValue: true })
+    await operator.admin.streams.declare({ name: 'latest', topics: ['prices.#'], lastValue: true })
     for (const n of range(0, 30)) await operator.publish(`prices.${n % 3}`, n)
-    expect(await operator.streams.show('latest')).toMatchObject({ first: 0, next: 30, messages: 3 })
-    await operator.streams.trim('latest', 28)
-    expect(await operator.streams.show('latest')).toMatchObject({ first: 28, next: 30, messages: 2 })
+    expect(await operator.admin.streams.show('latest')).toMatchObject({ first: 0, next: 30, messages: 3 })
+    await operator.admin.streams.trim('latest', 28)
+    expect(await operator.admin.streams.show('latest')).toMatchObject({ first: 28, next: 30, messages: 2 })
   })
 
   it('asks for the permissions of the like methods', async () => {
@@ -135,12 +135,14 @@ onEveryEngine('figures that an operator asks for', (hubs) => {
     const auth = { authenticate }
     const { client, url } = await start({ queues: [{ name: 'mine' }, { name: 'other' }], auth })
     const few = client(url, { token: 'few' })
-    expect(await few.queues.find()).toMatchObject({ count: 1, matching: 1, queues: [{ name: 'mine' }] })
-    expect(await few.streams.find()).toMatchObject({ count: 1, streams: [{ name: 's' }] })
-    expect(await few.hub.history({ of: 'queue', name: 'mine', range: 'minutes' })).toHaveProperty('times')
+    expect(await few.admin.queues.find()).toMatchObject({ count: 1, matching: 1, queues: [{ name: 'mine' }] })
+    expect(await few.admin.streams.find()).toMatchObject({ count: 1, streams: [{ name: 's' }] })
+    expect(await few.admin.hub.history({ of: 'queue', name: 'mine', range: 'minutes' })).toHaveProperty('times')
     const forbidden = { code: 'forbidden' }
-    await expect(few.hub.history({ of: 'queue', name: 'other', range: 'minutes' })).rejects.toMatchObject(forbidden)
-    await expect(few.hub.history({ of: 'hub', range: 'day' })).rejects.toMatchObject(forbidden)
+    await expect(few.admin.hub.history({ of: 'queue', name: 'other', range: 'minutes' })).rejects.toMatchObject(
+      forbidden,
+    )
+    await expect(few.admin.hub.history({ of: 'hub', range: 'day' })).rejects.toMatchObject(forbidden)
     for (const method of ['hub.attention', 'connections.find', 'connections.recent', 'topics.find']) {
       await expect(few.call(method), method).rejects.toMatchObject(forbidden)
     }
@@ -151,15 +153,15 @@ onEveryEngine('figures that an operator asks for', (hubs) => {
     const operator = client()
     await operator.enqueue('q', 1)
     await publishNumbers(operator, 's.kept', 0, 3)
-    const history = (of: 'queue' | 'stream', name: string) => operator.hub.history({ of, name, range: 'minutes' })
+    const history = (of: 'queue' | 'stream', name: string) => operator.admin.hub.history({ of, name, range: 'minutes' })
     await until(async () => Math.max(0, ...((await history('queue', 'q')).figures['ready'] ?? [])) === 1)
     const { times, figures } = await history('queue', 'q')
     expect(Object.keys(figures)).toEqual(['ready', 'publishedPerSecond', 'ackedPerSecond'])
     expect(figures['ready']).toHaveLength(times.length)
     await until(async () => Math.max(0, ...((await history('stream', 's')).figures['publishedPerSecond'] ?? [])) > 0)
-    const hub = await operator.hub.history({ of: 'hub', range: 'minutes' })
+    const hub = await operator.admin.hub.history({ of: 'hub', range: 'minutes' })
     expect(Math.max(...(hub.figures['publishedPerSecond'] ?? []))).toBeGreaterThan(0)
-    expect(await operator.hub.history({ of: 'hub', range: 'day' })).toMatchObject({ kept: true })
+    expect(await operator.admin.hub.history({ of: 'hub', range: 'day' })).toMatchObject({ kept: true })
     await expect(history('queue', 'none')).rejects.toMatchObject({ code: 'no_queue' })
   })
 
@@ -168,16 +170,19 @@ onEveryEngine('figures that an operator asks for', (hubs) => {
     const operator = client()
     const other = await peer()
     await other.subscribe(1, 'prices.eur')
-    const [, { connection }] = (await operator.connections.list()).connections as [unknown, { connection: string }]
-    await operator.connections.disconnect(connection)
+    const [, { connection }] = (await operator.admin.connections.list()).connections as [
+      unknown,
+      { connection: string },
+    ]
+    await operator.admin.connections.disconnect(connection)
     await other.closed
-    const ended = await operator.connections.show(connection)
+    const ended = await operator.admin.connections.show(connection)
     expect(ended).toMatchObject({ connection, code: 'disconnected_by_operator', subscriptionCount: 1 })
     expect(ended).toMatchObject({ endedAt: expect.any(Number), reason: expect.stringMatching(/operator/i) })
     const leaves = await peer()
     leaves.terminate()
-    await until(async () => (await operator.connections.recent()).length === 2)
-    const [last] = await operator.connections.recent()
+    await until(async () => (await operator.admin.connections.recent()).length === 2)
+    const [last] = await operator.admin.connections.recent()
     expect(last).not.toHaveProperty('code')
     expect(last?.reason).toBe('The client closed the connection, or the network did.')
   })

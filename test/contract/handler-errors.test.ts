@@ -20,7 +20,7 @@ onEveryEngine('errors of handlers', (hubs) => {
     await first?.reject(text)
     await second?.reject(new Error(text))
     await third?.nack({ delayMs: 0, error: text })
-    const letters = await publisher.queues.deadLetters.list('q')
+    const letters = await publisher.admin.queues.deadLetters.list('q')
     expect(letters.map(({ error }) => error?.length)).toEqual([2000, 2000])
     expect(letters[0]?.error).toBe(text.slice(0, 2000))
     expect(letters[1]?.error).toMatch(/^Error: what is wrong x/)

@@ -118,7 +118,7 @@ onEveryEngine('data nested deeply', (hubs) => {
       if (text.split('"json"').length > 2) break
     }
     stop.abort()
-    expect((await client().hub.show()).unexpectedErrorsTotal).toBe(0)
+    expect((await client().admin.hub.show()).unexpectedErrorsTotal).toBe(0)
   })
 
   it('in a reply reaches the asker as a failure, at once, and the responder as its mistake', async () => {

@@ -26,7 +26,7 @@ onEveryEngine('the id of a message', (hubs) => {
     expect(await publisher.enqueue('a', 1, { id: '17' })).toMatchObject({ ...fresh, queues: ['a'] })
     expect(await publisher.enqueue('b', 2, { id: '17' })).toMatchObject({ ...fresh, queues: ['b'] })
     expect(await publisher.enqueue('b', 2, { id: '17' })).toMatchObject({ ...again, queues: ['b'] })
-    expect(await publisher.queues.show('b')).toMatchObject({ depth: 1 })
+    expect(await publisher.admin.queues.show('b')).toMatchObject({ depth: 1 })
   })
 
   it('belongs to one topic, whatever keeps its messages', async () => {
@@ -75,7 +75,7 @@ onEveryEngine('the id of a message', (hubs) => {
     const [acked, held] = await new QueueReader(client(), 'a').take(2)
     await acked?.ack()
     await publisher.enqueue('a', 1, { id: 'purged', delayMs: 60_000 })
-    expect(await publisher.queues.purge('a')).toBe(1)
+    expect(await publisher.admin.queues.purge('a')).toBe(1)
     expect(await publisher.enqueue('a', 1, { id: 'acked' })).toMatchObject(again)
     expect(await publisher.enqueue('a', 1, { id: 'held' })).toMatchObject(again)
     expect(await publisher.enqueue('a', 1, { id: 'purged' })).toMatchObject(fresh)
@@ -84,26 +84,26 @@ onEveryEngine('the id of a message', (hubs) => {
 
   it('is free again once all that it went to was deleted or purged', async () => {
     const { publisher } = await start()
-    await publisher.streams.declare({ name: 'log', topics: ['both'] })
-    await publisher.queues.declare({ name: 'q', bindings: [{ topic: 'both' }] })
+    await publisher.admin.streams.declare({ name: 'log', topics: ['both'] })
+    await publisher.admin.queues.declare({ name: 'q', bindings: [{ topic: 'both' }] })
     const publish = () => publisher.publish('both', 1, { id: 'one' })
     expect(await publish()).toMatchObject(fresh)
-    await publisher.queues.purge('q')
+    await publisher.admin.queues.purge('q')
     expect(await publish()).toMatchObject({ ...again, queues: [] })
-    await publisher.streams.trim('log')
+    await publisher.admin.streams.trim('log')
     expect(await publish()).toMatchObject({ ...fresh, queues: ['q'], positions: { log: { offset: 1 } } })
-    await publisher.streams.delete('log')
+    await publisher.admin.streams.delete('log')
     expect(await publish()).toMatchObject({ ...again, queues: ['q'], positions: {} })
-    await publisher.queues.delete('q')
-    await publisher.streams.declare({ name: 'log', topics: ['both'] })
-    await publisher.queues.declare({ name: 'q', bindings: [{ topic: 'both' }] })
+    await publisher.admin.queues.delete('q')
+    await publisher.admin.streams.declare({ name: 'log', topics: ['both'] })
+    await publisher.admin.queues.declare({ name: 'q', bindings: [{ topic: 'both' }] })
     expect(await publish()).toMatchObject({ ...fresh, queues: ['q'], positions: { log: { offset: 0 } } })
     expect(await publish()).toMatchObject({ ...again, queues: ['q'], positions: { log: { offset: 0 } } })
   })
 
   it('is free again once its dead letter was purged, and follows it when it is redriven', async () => {
     const { publisher, client } = await start()
-    const { deadLetters } = publisher.queues
+    const { deadLetters } = publisher.admin.queues
     const enqueue = (id: string) => publisher.enqueue('a', id, { id })
     for (const id of ['purged', 'back', 'moved', 'kept']) await enqueue(id)
     const reader = new QueueReader<string>(client(), 'a')
@@ -116,11 +116,11 @@ onEveryEngine('the id of a message', (hubs) => {
     expect(await enqueue('purged')).toMatchObject({ ...fresh, queues: ['a'] })
     expect(await deadLetters.redrive('a', { letters: await letterOf('back') })).toBe(1)
     expect((await enqueue('back')).duplicate).toBe(true)
-    await publisher.queues.purge('a')
+    await publisher.admin.queues.purge('a')
     expect((await enqueue('back')).duplicate).toBe(false)
     expect(await deadLetters.redrive('a', { letters: await letterOf('moved') }, { to: 'b' })).toBe(1)
     expect((await enqueue('moved')).duplicate).toBe(true)
-    await publisher.queues.delete('b')
+    await publisher.admin.queues.delete('b')
     expect((await enqueue('moved')).duplicate).toBe(false)
     expect((await enqueue('kept')).duplicate).toBe(true)
   })
@@ -179,7 +179,7 @@ onEveryEngine('the id of a message', (hubs) => {
     expect(receipts).toMatchObject([{ queues: ['a'] }, { queues: ['b'] }, { queues: ['a'], duplicate: true }])
     // WebSocket and HTTP are one publisher here: neither has a subject.
     expect(await publisher.enqueue('b', 1, { id: '1' })).toMatchObject(again)
-    expect((await publisher.queues.list()).map(({ depth }) => depth)).toEqual([1, 1, 0, 0])
+    expect((await publisher.admin.queues.list()).map(({ depth }) => depth)).toEqual([1, 1, 0, 0])
   })
 
   it('of the newest dedupIds publishes is known, however many came at once', async () => {

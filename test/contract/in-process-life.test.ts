@@ -29,9 +29,9 @@ describe('the process', () => {
     ['the hub is closed, and its client after it', 'await hub.close(); await client.close()'],
     [
       'the hub is closed while its client waits to connect again',
-      `const [{ connection }] = (await hub.connect().connections.list()).connections
+      `const [{ connection }] = (await hub.connect().admin.connections.list()).connections
       const away = new Promise((resolve) => client.onState(resolve))
-      await hub.connect().connections.disconnect(connection)
+      await hub.connect().admin.connections.disconnect(connection)
       await away
       await hub.close()`,
     ],
@@ -63,7 +63,7 @@ describe('before the hub has started', () => {
     await remote.close()
     expect(await kept).toMatchObject({ queues: ['q'] })
     await expect.poll(() => got).toEqual(['from afar'])
-    expect(await client.hub.show()).toMatchObject({ engine: 'ws' })
+    expect(await client.admin.hub.show()).toMatchObject({ engine: 'ws' })
   })
 
   it('what keeps it from starting ends its clients, and there are no more', async () => {

@@ -1,6 +1,6 @@
 import { afterAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
-import { connect, FanfareError, type Gap, type Message } from '../../client/node.ts'
+import { connect, FanfareError, type Message, type SubscriptionGap } from '../../client/node.ts'
 import { hashApiKey } from '../../server/auth/api-key.ts'
 import { createHub, defineTopics, type Hub, type HubOptions, startHub } from '../../server/index.ts'
 import { ENGINES, type EngineUnderTest, suiteOn } from '../setup/engines.ts'
@@ -22,7 +22,7 @@ describe.each(HUBS)('%s', (_, engine) => {
   const hubs: Hub[] = []
   afterAll(() => Promise.all(hubs.map((hub) => hub.close())))
   const start = async (options: HubOptions = {}) => {
-    const given = { drainTimeoutMs: 5_000, ...ACCESS, ...options }
+    const given = { drainTimeout: 5_000, ...ACCESS, ...options }
     const hub = engine ? await startHub({ port: 0, engine, ...given }) : await createHub(given)
     hubs.push(hub)
     return hub
@@ -44,22 +44,22 @@ describe.each(HUBS)('%s', (_, engine) => {
     expect(await done).toBe('a job')
     client.respond<number[], number>('sums', ({ data }) => data.reduce((sum, each) => sum + each, 0))
     expect(await client.request('sums', [1, 2, 3])).toBe(6)
-    await expect.poll(() => other.queues.show('q')).toMatchObject({ depth: 0, inFlight: 0 })
-    expect(await other.hub.show()).toMatchObject({ engine: engine ?? 'none', connections: 2 })
-    await expect(other.queues.show('none')).rejects.toBeInstanceOf(FanfareError)
+    await expect.poll(() => other.admin.queues.show('q')).toMatchObject({ depth: 0, inFlight: 0 })
+    expect(await other.admin.hub.show()).toMatchObject({ engine: engine ?? 'none', connections: 2 })
+    await expect(other.admin.queues.show('none')).rejects.toBeInstanceOf(FanfareError)
     await Promise.all([client.close(), other.close()])
     await expect.poll(() => hub.connectionCount).toBe(0)
   })
 
   it('may do everything, and is the hub’s own, unless the program says otherwise', async () => {
     const hub = await start()
-    expect(await hub.connect().hub.whoami()).toEqual({
+    expect(await hub.connect().admin.hub.whoami()).toEqual({
       subject: 'in-process',
       roles: [],
       permissions: { admin: true },
     })
     const client = hub.connect({ subject: 'ann', permissions: { publish: ['users.${sub}.#'] } })
-    expect(await client.hub.whoami()).toEqual({
+    expect(await client.admin.hub.whoami()).toEqual({
       subject: 'ann',
       roles: [],
       permissions: { publish: ['users.ann.#'] },
@@ -67,8 +67,8 @@ describe.each(HUBS)('%s', (_, engine) => {
     await client.publish('users.ann.note', 1)
     await expect(client.publish('users.bob.note', 1)).rejects.toMatchObject({ code: 'forbidden' })
     await expect(client.subscribe('#').ready).rejects.toMatchObject({ code: 'forbidden' })
-    expect(await hub.connect({ subject: 'bob' }).hub.whoami()).toMatchObject({ permissions: { admin: true } })
-    expect(await hub.connect({ permissions: {} }).hub.whoami()).toMatchObject({ subject: 'in-process' })
+    expect(await hub.connect({ subject: 'bob' }).admin.hub.whoami()).toMatchObject({ permissions: { admin: true } })
+    expect(await hub.connect({ permissions: {} }).admin.hub.whoami()).toMatchObject({ subject: 'in-process' })
   })
 
   it('shows among the connections as one in this process, and among those that have ended', async () => {
@@ -77,12 +77,12 @@ describe.each(HUBS)('%s', (_, engine) => {
     await client.ready()
     const shown = { address: 'in this process', client: 'reports 1.0', subject: 'reports' }
     const watcher = hub.connect()
-    expect((await watcher.connections.find({ filter: 'this process' })).connections).toMatchObject([
+    expect((await watcher.admin.connections.find({ filter: 'this process' })).connections).toMatchObject([
       expect.objectContaining(shown),
       { address: 'in this process', subject: 'in-process' },
     ])
     await client.close()
-    await expect.poll(() => watcher.connections.recent()).toMatchObject([shown])
+    await expect.poll(() => watcher.admin.connections.recent()).toMatchObject([shown])
   })
 
   it('shares no object and no bytes with anybody', async () => {
@@ -121,7 +121,7 @@ describe.each(HUBS)('%s', (_, engine) => {
     expect(got).toEqual(Array.from({ length: 200 }, (_, n) => n))
     await expect(client.publish('a', 'x'.repeat(20_000))).rejects.toMatchObject({ code: 'frame_too_large' })
     await expect(client.subscribe('one.more').ready).rejects.toMatchObject({ code: 'too_many_subscriptions' })
-    expect((await hub.connect().hub.show()).connections).toBe(2)
+    expect((await hub.connect().admin.hub.show()).connections).toBe(2)
   })
 
   it('a slow handler is a slow subscriber: the hub holds what its outbox takes, and the policy decides on the rest', async () => {
@@ -133,7 +133,7 @@ describe.each(HUBS)('%s', (_, engine) => {
     const held = new Promise<void>((resolve) => {
       goOn = resolve
     })
-    const onGap = ({ count = 0 }: Gap) => {
+    const onGap = ({ count = 0 }: SubscriptionGap) => {
       missed += count
     }
     const handler = async ({ data }: Message<unknown>) => {
@@ -160,8 +160,8 @@ describe.each(HUBS)('%s', (_, engine) => {
     const got: unknown[] = []
     await client.subscribe('a', ({ data }) => void got.push(data)).ready
     const operator = hub.connect()
-    const { connections } = await operator.connections.list()
-    await operator.connections.disconnect(connections[0]?.connection as string)
+    const { connections } = await operator.admin.connections.list()
+    await operator.admin.connections.disconnect(connections[0]?.connection as string)
     await expect.poll(() => states.at(-1)).toBe('connected opened')
     await client.publish('a', 1)
     await expect.poll(() => got).toEqual([1])
@@ -231,8 +231,8 @@ describe.each(HUBS)('%s', (_, engine) => {
       const client = hub.connect({ backoff: { baseMs: 600_000, capMs: 600_000 } })
       await client.ready()
       const operator = hub.connect()
-      const { connections } = await operator.connections.list()
-      await operator.connections.disconnect(connections[0]?.connection as string)
+      const { connections } = await operator.admin.connections.list()
+      await operator.admin.connections.disconnect(connections[0]?.connection as string)
       await expect.poll(() => client.state).toBe('waiting')
       const waiting = client.publish('a', 1)
       const refused = expect(waiting).rejects.toMatchObject({ code: 'shutting_down' })

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import type { Client, Gap, SubscribeOptions } from '../../client/node.ts'
+import type { Client, SubscribeOptions, SubscriptionGap } from '../../client/node.ts'
 import { freePort } from '../setup/free-port.ts'
 import { onEveryEngine } from '../setup/hubs.ts'
 import { range, streamWorlds } from '../setup/streams.ts'
@@ -7,7 +7,7 @@ import { range, streamWorlds } from '../setup/streams.ts'
 /** A subscription with a handler, and everything that it is told. */
 function heard(client: Client, pattern: string, options: SubscribeOptions = {}) {
   const data: unknown[] = []
-  const gaps: Gap['reason'][] = []
+  const gaps: SubscriptionGap['reason'][] = []
   const told: string[] = []
   const subscription = client.subscribe<string>(pattern, (message) => void data.push(message.data), {
     ...options,
@@ -28,9 +28,9 @@ async function reconnect(client: Client, operator: Client): Promise<void> {
       resolve()
     })
   })
-  const { connections } = await operator.connections.list()
+  const { connections } = await operator.admin.connections.list()
   const own = connections.find(({ client: name }) => name === 'interrupted')
-  await operator.connections.disconnect(own?.connection as string)
+  await operator.admin.connections.disconnect(own?.connection as string)
   await back
 }
 
@@ -56,7 +56,7 @@ onEveryEngine('interruptions', (hubs) => {
     await hub.close()
     await hubs.start({ port })
     await expect.poll(() => all.map(({ told }) => told)).toEqual(all.map(() => ['no_stream']))
-    await reader.streams.declare({ name: 's', topics: ['s.#'] })
+    await reader.admin.streams.declare({ name: 's', topics: ['s.#'] })
     await expect.poll(() => all.map(({ told }) => told)).toEqual(all.map(() => ['no_stream', 'back']))
     await reader.publish('s.a', 'after')
     await expect.poll(() => all.map(({ data }) => data)).toEqual(all.map(() => ['before', 'after']))
@@ -65,7 +65,7 @@ onEveryEngine('interruptions', (hubs) => {
     expect((await loop.next()).value?.data).toBe('after')
     // What is committed now is of the new log.
     await all[1]?.subscription.commit()
-    expect((await reader.streams.cursors('s')).cursors).toMatchObject([{ name: 'c', offset: 1 }])
+    expect((await reader.admin.streams.cursors('s')).cursors).toMatchObject([{ name: 'c', offset: 1 }])
   })
 
   it('a stream that is deleted and declared again is a gap, and not the end', async () => {
@@ -77,11 +77,11 @@ onEveryEngine('interruptions', (hubs) => {
     await orders.subscription.ready
     await operator.publish('s.a', 'before')
     await expect.poll(() => orders.data).toEqual(['before'])
-    await operator.streams.delete('s')
+    await operator.admin.streams.delete('s')
     await expect.poll(() => orders.told).toEqual(['no_stream'])
     // One may be ended meanwhile, and is then not asked for again.
     await Promise.all([late.subscription.unsubscribe(), late.subscription.ended])
-    await operator.streams.declare({ name: 's', topics: ['s.#'] })
+    await operator.admin.streams.declare({ name: 's', topics: ['s.#'] })
     await operator.publish('s.a', 'after')
     await expect.poll(() => orders.data).toEqual(['before', 'after'])
     expect([orders.gaps, orders.told]).toEqual([['epoch'], ['no_stream', 'back']])
@@ -97,10 +97,10 @@ onEveryEngine('interruptions', (hubs) => {
     const reader = client(undefined, { name: 'interrupted' })
     const orders = heard(reader, 's.#', { from: 'earliest' })
     await orders.subscription.ready
-    await operator.streams.declare({ name: 'other', topics: ['s.#'] })
+    await operator.admin.streams.declare({ name: 'other', topics: ['s.#'] })
     await reconnect(reader, operator)
     await expect.poll(() => orders.told).toEqual(['ambiguous_stream'])
-    await operator.streams.delete('other')
+    await operator.admin.streams.delete('other')
     await operator.publish('s.a', 1)
     await expect.poll(() => orders.data).toEqual([1])
     expect([orders.gaps, orders.told]).toEqual([[], ['ambiguous_stream', 'recovered']])
@@ -123,7 +123,7 @@ onEveryEngine('interruptions', (hubs) => {
     await Promise.all([...subscriptions, ...responders].map(({ ready }) => ready))
     await reconnect(reader, operator)
     const own = async () =>
-      (await operator.connections.list()).connections.find(({ client: name }) => name === 'interrupted')
+      (await operator.admin.connections.list()).connections.find(({ client: name }) => name === 'interrupted')
     await expect.poll(async () => (await own())?.subscriptionCount, { timeout: 50_000, interval: 300 }).toBe(count)
     const ask = () => operator.request(`r.${half - 1}`).catch(({ code }) => code)
     await expect.poll(ask, { timeout: 50_000, interval: 300 }).toBe(half - 1)

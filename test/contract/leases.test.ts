@@ -65,7 +65,7 @@ onEveryEngine('leases', (hubs) => {
         await untilQueue(client(), 'q', ({ inFlight }) => inFlight === 0)
       }
       expect(await attempts(other(), 3)).toEqual({ 0: 1, 1: 1, 2: 1 })
-      expect(await operator.queues.show('q')).toMatchObject({ deadLetters: 0 })
+      expect(await operator.admin.queues.show('q')).toMatchObject({ deadLetters: 0 })
     })
 
     it('of a client that never says what it begins its oldest alone', async () => {
@@ -102,7 +102,7 @@ onEveryEngine('leases', (hubs) => {
       expect(await peer.next('lost')).toMatchObject({ consumer: 1, deliveries })
       expect(await attempts(other(), 4)).toEqual({ 0: 2, 1: 1, 2: 1, 3: 1 })
       await operator.enqueue('q', 4, { priority: 0 })
-      expect(await operator.queues.show('q')).toMatchObject({ timedOutTotal: 1 })
+      expect(await operator.admin.queues.show('q')).toMatchObject({ timedOutTotal: 1 })
       expect((await peer.settled()).filter(({ type }) => type === 'delivery')).toEqual([])
     })
 
@@ -125,7 +125,7 @@ onEveryEngine('leases', (hubs) => {
       const alive = setInterval(() => peer.send({ type: 'extend', consumer: 1, delivery: second, ms: 60_000 }), 50)
       expect(await peer.next('lost')).toMatchObject({ deliveries: [deliveries[0]] })
       clearInterval(alive)
-      expect(await operator.queues.show('q')).toMatchObject({ inFlight: 2, delayed: 1 })
+      expect(await operator.admin.queues.show('q')).toMatchObject({ inFlight: 2, delayed: 1 })
     })
 
     it('where nothing has begun asks for what waits, which comes back uncharged', async () => {
@@ -171,8 +171,13 @@ onEveryEngine('leases', (hubs) => {
       await untilQueue(operator, 'q', ({ delayed }) => delayed === 1)
       peer.send({ type: 'ack', consumer: 1, delivery: deliveries[0], publish: [{ topic: 's.done', data: 'done' }] })
       expect(await peer.next('settled')).toMatchObject({ deliveries })
-      expect(await operator.queues.show('q')).toMatchObject({ depth: 0, inFlight: 0, ackedTotal: 1, deadLetters: 0 })
-      expect(await operator.streams.show('s')).toMatchObject({ next: 1 })
+      expect(await operator.admin.queues.show('q')).toMatchObject({
+        depth: 0,
+        inFlight: 0,
+        ackedTotal: 1,
+        deadLetters: 0,
+      })
+      expect(await operator.admin.streams.show('s')).toMatchObject({ next: 1 })
     })
 
     it('takes it back from a client that has not begun it, and not from one that has', async () => {
@@ -198,7 +203,7 @@ onEveryEngine('leases', (hubs) => {
       }
       second.send({ type: 'ack', consumer: 1, delivery: first })
       await second.next('settled')
-      expect(await operator.queues.show('q')).toMatchObject({ ackedTotal: 3, depth: 0, inFlight: 0 })
+      expect(await operator.admin.queues.show('q')).toMatchObject({ ackedTotal: 3, depth: 0, inFlight: 0 })
       second.socket.terminate()
     })
 
@@ -216,7 +221,7 @@ onEveryEngine('leases', (hubs) => {
       expect(await peer.next('error')).toMatchObject({ code: 'lease_lost', delivery: 12_345 })
       peer.send({ type: 'ack', consumer: 1, delivery: second })
       expect(await peer.next('settled')).toMatchObject({ deliveries: [second] })
-      expect(await operator.queues.show('q')).toMatchObject({ ackedTotal: 1, depth: 1 })
+      expect(await operator.admin.queues.show('q')).toMatchObject({ ackedTotal: 1, depth: 1 })
     })
   })
 
@@ -266,7 +271,7 @@ onEveryEngine('leases', (hubs) => {
       peer.send({ type: 'ack', consumer: 1, delivery: deliveries[0] })
       await peer.next('settled')
       stranger.socket.terminate()
-      expect(await operator.queues.show('q')).toMatchObject({ ackedTotal: 1 })
+      expect(await operator.admin.queues.show('q')).toMatchObject({ ackedTotal: 1 })
       for (const frame of [
         { type: 'begin', consumer: 1 },
         { type: 'return', consumer: 1, deliveries: 1 },

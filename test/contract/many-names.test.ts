@@ -44,8 +44,8 @@ onEveryEngine('very many names', (hubs) => {
     // One more costs what it costs with few: it was some 50 ms for each.
     const declared = await timed(async () => {
       for (const n of range(0, 100))
-        await client.queues.declare({ name: `more-${n}`, bindings: [{ topic: `more.${n}` }] })
-      for (const n of range(0, 100)) await client.streams.declare({ name: `more-${n}`, topics: [`more.${n}`] })
+        await client.admin.queues.declare({ name: `more-${n}`, bindings: [{ topic: `more.${n}` }] })
+      for (const n of range(0, 100)) await client.admin.streams.declare({ name: `more-${n}`, topics: [`more.${n}`] })
     })
     expect(declared).toBeLessThan(4_000)
     // It looks at itself each second: that took 100 to 200 ms of work. In the quietest of some seconds there is nothing else to do.
@@ -72,7 +72,7 @@ onEveryEngine('very many names', (hubs) => {
     const again = await worlds({ data, streams: [], queues: [] })
     const client = again.client()
     expect(await client.publish('s5.q7', 2)).toMatchObject({ positions: { s5: { offset: 1 } }, queues: ['q7'] })
-    expect((await client.queues.list()).map(({ name }) => name)).toEqual(queuesOf(MANY).map(({ name }) => name))
+    expect((await client.admin.queues.list()).map(({ name }) => name)).toEqual(queuesOf(MANY).map(({ name }) => name))
     await again.hub.close()
   }, 30_000)
 
@@ -94,7 +94,7 @@ onEveryEngine('very many names', (hubs) => {
     // What was forgotten comes back as it was.
     await publisher.publish('x.1.last', 1)
     expect(await listener.next('message')).toMatchObject({ topic: 'x.1.last', data: 1 })
-    const { count } = await publisher.topics.list()
+    const { count } = await publisher.admin.topics.list()
     expect(count).toBeGreaterThanOrEqual(20_000)
     expect(count).toBeLessThanOrEqual(40_000)
   }, 60_000)
@@ -109,13 +109,13 @@ onEveryEngine('very many names', (hubs) => {
     let done = false
     const churn = (async () => {
       for (let n = 0; !done; n++) {
-        await operator.queues.declare({
+        await operator.admin.queues.declare({
           name: 'churn',
           bindings: [{ topic: '#.t' }, { topic: 't.#' }, { topic: `*.${n}` }],
         })
-        await operator.streams.declare({ name: 'churn', topics: ['other.#', `*.${n}`] })
-        await operator.streams.delete('churn')
-        await operator.queues.delete('churn')
+        await operator.admin.streams.declare({ name: 'churn', topics: ['other.#', `*.${n}`] })
+        await operator.admin.streams.delete('churn')
+        await operator.admin.queues.delete('churn')
       }
     })()
     const receipts = await Promise.all(range(0, MESSAGES).map((n) => publisher.publish(`t.${n % 7}`, n)))
@@ -127,7 +127,7 @@ onEveryEngine('very many names', (hubs) => {
     expect(got).toEqual(range(0, MESSAGES))
     // The routes are those of what is there now.
     expect(await operator.publish('t.0', 'last')).toMatchObject({ queues: [] })
-    await operator.queues.declare({ name: 'churn', bindings: [{ topic: 't.#' }] })
+    await operator.admin.queues.declare({ name: 'churn', bindings: [{ topic: 't.#' }] })
     expect(await operator.publish('t.0', 'last')).toMatchObject({ queues: ['churn'] })
   }, 30_000)
 
@@ -146,7 +146,7 @@ onEveryEngine('very many names', (hubs) => {
       code: 'bad_config',
     })
     const topics = range(0, 1001).map((n) => `t.${n}`)
-    await expect(client().streams.declare({ name: 'many', topics })).rejects.toMatchObject({ code: 'bad_params' })
+    await expect(client().admin.streams.declare({ name: 'many', topics })).rejects.toMatchObject({ code: 'bad_params' })
   })
 
   it('reaches each of very many queues that are bound to the same topics, once, as headers say', async () => {
@@ -167,7 +167,7 @@ onEveryEngine('very many names', (hubs) => {
       expect((await publisher.publish('a.b', 1)).queues).toEqual(names)
       expect((await publisher.publish('a.b', 1, { headers: { colour: 'red' } })).queues).toEqual([...names, 'some'])
     }
-    await publisher.queues.delete('any-0')
+    await publisher.admin.queues.delete('any-0')
     expect((await publisher.publish('a.b', 1)).queues).toEqual(names.slice(1))
   })
 
@@ -176,8 +176,8 @@ onEveryEngine('very many names', (hubs) => {
     const [hostile, other] = [client(), client()]
     await Promise.all([hostile.ready(), other.ready()])
     const patterns = [`${'#.a.'.repeat(15)}b`, `${'#.a.*.'.repeat(10)}b`, `${'*.#.a.'.repeat(10)}b`]
-    await hostile.streams.declare({ name: 'hostile', topics: patterns })
-    await hostile.queues.declare({ name: 'hostile', bindings: patterns.map((topic) => ({ topic })) })
+    await hostile.admin.streams.declare({ name: 'hostile', topics: patterns })
+    await hostile.admin.queues.declare({ name: 'hostile', bindings: patterns.map((topic) => ({ topic })) })
     const name = Array(32).fill('a').join('.')
     const taken = await timed(async () => {
       // Not covered, and the trial of every way took minutes.
@@ -208,14 +208,14 @@ onEveryEngine('very many names', (hubs) => {
     })
     const { client } = await worlds()
     const operator = client(url)
-    await operator.queues.declare({ name: 'second' })
-    await operator.streams.declare({ name: 'second', topics: ['second'] })
+    await operator.admin.queues.declare({ name: 'second' })
+    await operator.admin.streams.declare({ name: 'second', topics: ['second'] })
     // At once: those that are under way count.
-    const more = await Promise.allSettled(range(0, 3).map((n) => operator.queues.declare({ name: `more-${n}` })))
+    const more = await Promise.allSettled(range(0, 3).map((n) => operator.admin.queues.declare({ name: `more-${n}` })))
     expect(more.map((outcome) => outcome.status === 'rejected' && outcome.reason.code)).toEqual(
       Array(3).fill('too_many_queues'),
     )
-    const stream = operator.streams.declare({ name: 'third', topics: ['third'] })
+    const stream = operator.admin.streams.declare({ name: 'third', topics: ['third'] })
     await expect(stream).rejects.toMatchObject({ code: 'too_many_streams', retry: false })
     const overHttp = await fetch(`${http}/v1/queues`, {
       method: 'POST',
@@ -224,9 +224,9 @@ onEveryEngine('very many names', (hubs) => {
     })
     expect(overHttp.status).toBe(429)
     // What is there can be declared again, and what is deleted makes room.
-    await operator.queues.declare({ name: 'second' })
-    await operator.queues.delete('second')
-    await operator.queues.declare({ name: 'third' })
+    await operator.admin.queues.declare({ name: 'second' })
+    await operator.admin.queues.delete('second')
+    await operator.admin.queues.declare({ name: 'third' })
     const metrics = parseExposition(await (await fetch(`${http}/metrics`)).text())
     const hits = metrics.get('fanfare_limit_hits_total')?.samples ?? []
     const hitsOf = (limit: string) => hits.find(({ labels }) => labels['limit'] === limit)?.value
@@ -240,13 +240,13 @@ onEveryEngine('very many names', (hubs) => {
     const topics = ['a', 'b', 'c']
     const bindings = topics.map((topic) => ({ topic }))
     const refused = { code: 'too_many_patterns', retry: false }
-    await expect(operator.queues.declare({ name: 'second', bindings })).rejects.toMatchObject(refused)
-    await expect(operator.streams.declare({ name: 'second', topics })).rejects.toMatchObject(refused)
-    await operator.queues.declare({ name: 'second', bindings: bindings.slice(1) })
-    await operator.streams.declare({ name: 'second', topics: topics.slice(1) })
-    await operator.queues.declare({ name: 'third' })
-    await operator.queues.delete('q0')
-    await operator.queues.declare({ name: 'fourth', bindings })
+    await expect(operator.admin.queues.declare({ name: 'second', bindings })).rejects.toMatchObject(refused)
+    await expect(operator.admin.streams.declare({ name: 'second', topics })).rejects.toMatchObject(refused)
+    await operator.admin.queues.declare({ name: 'second', bindings: bindings.slice(1) })
+    await operator.admin.streams.declare({ name: 'second', topics: topics.slice(1) })
+    await operator.admin.queues.declare({ name: 'third' })
+    await operator.admin.queues.delete('q0')
+    await operator.admin.queues.declare({ name: 'fourth', bindings })
   })
 
   describe('lists', () => {
@@ -259,7 +259,7 @@ onEveryEngine('very many names', (hubs) => {
         ['streams', 's'],
       ] as const) {
         const names = range(0, 1100).map((n) => `${letter}${n}`)
-        expect((await client(url)[kind].list()).map(({ name }) => name)).toEqual(names)
+        expect((await client(url).admin[kind].list()).map(({ name }) => name)).toEqual(names)
         const first = await get(kind)
         expect(first.length).toBeLessThanOrEqual(1000)
         expect(first.length).toBeGreaterThan(500)
@@ -277,7 +277,7 @@ onEveryEngine('very many names', (hubs) => {
       const page = (await operator.call('queues.list')) as QueueInfo[]
       expect(page.length).toBeGreaterThan(0)
       expect(page.length).toBeLessThan(6)
-      expect(await operator.queues.list()).toHaveLength(6)
+      expect(await operator.admin.queues.list()).toHaveLength(6)
     })
 
     it('show what the token permits, and pages count only that', async () => {

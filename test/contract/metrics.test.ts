@@ -81,7 +81,7 @@ onEveryEngine('metrics', (hubs) => {
     const { hub, client } = await start()
     const publisher = client()
     await publisher.publish('t.secret', 1)
-    const { connection } = (await publisher.connections.list()).connections[0] ?? {}
+    const { connection } = (await publisher.admin.connections.list()).connections[0] ?? {}
     const text = await (await fetch(`http://127.0.0.1:${hub.port}/metrics`)).text()
     expect(text).toContain('fanfare_topics 1')
     expect(text).not.toContain('t.secret')

@@ -30,7 +30,7 @@ onEveryEngine('the hub of itself', (hubs) => {
     await publisher.enqueue('q', 1, { id: 'job' })
     await publisher.publish('$forbidden', 1).catch(() => {})
     await new QueueReader(client(), 'q').done(1)
-    const info = await publisher.hub.show()
+    const info = await publisher.admin.hub.show()
     expect(info).toMatchObject({
       version: expect.stringMatching(/^\d+\.\d+\.\d+/),
       engine: hubs.engine,
@@ -92,7 +92,7 @@ onEveryEngine('the hub of itself', (hubs) => {
     let dropped = 0
     while (dropped === 0) {
       await Promise.all(range(0, 20).map(() => publisher.publish('t.flood', flood)))
-      dropped = (await publisher.hub.show()).droppedTotal['drop-newest'] ?? 0
+      dropped = (await publisher.admin.hub.show()).droppedTotal['drop-newest'] ?? 0
     }
     const { count, slowest } = await status
     expect(count).toBe(3)
@@ -104,13 +104,13 @@ onEveryEngine('the hub of itself', (hubs) => {
       { sub: 7, pattern: 't.#', policy: 'drop-newest', paused: false, behind: false, droppedTotal: first.droppedTotal },
       { sub: 8, pattern: 's.#', policy: 'pause', stream: 's', droppedTotal: 0 },
     ])
-    const total = (await watcher.connections.show(first.connection)).droppedTotal
+    const total = (await watcher.admin.connections.show(first.connection)).droppedTotal
     slow.goOn()
     // What it is told of equals what was counted.
     let told = 0
     while (told < total) told += (await slow.next('gap')).count ?? 0
     expect(told).toBe(total)
-    const after = await watcher.connections.show(first.connection)
+    const after = await watcher.admin.connections.show(first.connection)
     expect(after).toMatchObject({ lagMs: 0, outboxBytes: 0, droppedTotal: total })
   })
 
@@ -122,30 +122,30 @@ onEveryEngine('the hub of itself', (hubs) => {
     for (const sub of range(0, 12)) await other.subscribe(sub, `t.${sub}`)
     other.send({ type: 'pause', sub: 3 }, { type: 'consume', consumer: 1, queue: 'q', prefetch: 5 })
     await other.next('consuming')
-    const page = await operator.connections.list()
+    const page = await operator.admin.connections.list()
     expect(page.count).toBe(2)
     expect(page.connections).toMatchObject([{ number: 1, client: expect.stringContaining('operator') }, { number: 2 }])
     expect(page.connections[1]?.subscriptions).toHaveLength(10)
-    const [rest] = (await operator.connections.list({ from: 2, limit: 1 })).connections as [ConnectionInfo]
+    const [rest] = (await operator.admin.connections.list({ from: 2, limit: 1 })).connections as [ConnectionInfo]
     expect(rest).toMatchObject({ number: 2, address: expect.stringContaining('127.0.0.1'), subscriptionCount: 12 })
-    const shown = await operator.connections.show(rest.connection)
+    const shown = await operator.admin.connections.show(rest.connection)
     expect(shown.subscriptions.filter(({ paused }) => paused).map(({ sub }) => sub)).toEqual([3])
     expect(shown.subscriptions).toHaveLength(12)
     expect(shown.consumers).toEqual([{ queue: 'q', inFlight: 0, prefetch: 5 }])
-    await operator.connections.disconnect(rest.connection)
+    await operator.admin.connections.disconnect(rest.connection)
     expect((await other.next('error')).code).toBe('disconnected_by_operator')
     expect((await other.closed).code).toBe(4004)
-    await expect(operator.connections.show('nobody')).rejects.toMatchObject({ code: 'no_connection' })
-    await expect(operator.connections.disconnect('nobody')).rejects.toMatchObject({ code: 'no_connection' })
-    await expect(operator.connections.list({ limit: 1001 })).rejects.toMatchObject({ code: 'bad_params' })
+    await expect(operator.admin.connections.show('nobody')).rejects.toMatchObject({ code: 'no_connection' })
+    await expect(operator.admin.connections.disconnect('nobody')).rejects.toMatchObject({ code: 'no_connection' })
+    await expect(operator.admin.connections.list({ limit: 1001 })).rejects.toMatchObject({ code: 'bad_params' })
   })
 
   it('a client that an operator has cut off comes back', async () => {
     const { client } = await start()
     const [operator, other] = [client(), client()]
     await other.ready()
-    const [first] = (await operator.connections.list()).connections as [ConnectionInfo]
-    const own = await operator.hub.show()
+    const [first] = (await operator.admin.connections.list()).connections as [ConnectionInfo]
+    const own = await operator.admin.hub.show()
     expect(own.connections).toBe(2)
     const back = new Promise<void>((resolve) => {
       let lost = 0
@@ -157,9 +157,9 @@ onEveryEngine('the hub of itself', (hubs) => {
       }
     })
     // Itself, perhaps: then the answer is lost with the connection.
-    await operator.connections.disconnect(first.connection).catch(() => {})
+    await operator.admin.connections.disconnect(first.connection).catch(() => {})
     await back
-    expect((await operator.hub.show()).connections).toBe(2)
+    expect((await operator.admin.hub.show()).connections).toBe(2)
   })
 
   it('names the busiest topics first', async () => {
@@ -173,12 +173,12 @@ onEveryEngine('the hub of itself', (hubs) => {
       await publishNumbers(publisher, topic, 0, count)
     }
     // A stream that comes to be changes where topics go, and not what was counted.
-    await publisher.streams.declare({ name: 'later', topics: ['t.most'] })
+    await publisher.admin.streams.declare({ name: 'later', topics: ['t.most'] })
     await publishNumbers(publisher, 't.most', 5, 7)
-    const { count, busiest } = await publisher.topics.list({ limit: 2 })
+    const { count, busiest } = await publisher.admin.topics.list({ limit: 2 })
     expect(count).toBe(3)
     expect(busiest).toHaveLength(2)
-    const all = await publisher.topics.list()
+    const all = await publisher.admin.topics.list()
     const totals = Object.fromEntries(all.busiest.map(({ topic, publishedTotal }) => [topic, publishedTotal]))
     expect(totals).toEqual({ 't.most': 7, 't.some': 3, 't.least': 1 })
   })

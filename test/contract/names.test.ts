@@ -74,7 +74,7 @@ onEveryEngine('names of streams and queues', (hubs) => {
     expect((await fetch(`${at}/queues/${name}/messages`, { method: 'POST', headers: json, body: '3' })).status).toBe(
       200,
     )
-    expect(await admin.queues.show(name)).toMatchObject({ depth: 3 })
+    expect(await admin.admin.queues.show(name)).toMatchObject({ depth: 3 })
     expect(await (await fetch(`${at}/streams/${name}`)).json()).toMatchObject({ name, next: 2 })
   })
 
@@ -100,7 +100,7 @@ onEveryEngine('names of streams and queues', (hubs) => {
     expect(published.status).toBe(200)
     const admin = client()
     expect((await admin.publish('x.c', 3)).queues).toHaveLength(4)
-    expect((await admin.streams.list()).map(({ name }) => name).sort()).toEqual(odd.toSorted())
+    expect((await admin.admin.streams.list()).map(({ name }) => name).sort()).toEqual(odd.toSorted())
     for (const name of odd) {
       expect(await admin.call('streams.read', { name })).toMatchObject({ messages: [{}, {}, {}] })
       await admin.call('streams.delete', { name })

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import type { Client, ConnectionsStatus, Gap, HubInfo, Message, TopicsStatus } from '../../client/node.ts'
+import type { Client, ConnectionsStatus, HubInfo, Message, SubscriptionGap, TopicsStatus } from '../../client/node.ts'
 import { onEveryEngine } from '../setup/hubs.ts'
 import { nodesOn, type TestNode } from '../setup/nodes.ts'
 import type { Peer } from '../setup/peer.ts'
@@ -65,7 +65,7 @@ onEveryEngine('a hub of several nodes', (hubs) => {
     await publisher.publish('b', 2)
     expect(await peer.next('message')).toMatchObject({ topic: 'b' })
     expect(peer.frames.filter(({ type }) => type === 'subscribed')).toEqual([{ type: 'subscribed', sub: 2 }])
-    expect((await publisher.hub.show()).subscriptions).toBe(1)
+    expect((await publisher.admin.hub.show()).subscriptions).toBe(1)
   })
 
   it('leaves to the broker what it may keep', async () => {
@@ -106,7 +106,7 @@ onEveryEngine('a hub of several nodes', (hubs) => {
 
   it('hands a client the gap of a cut line', async () => {
     const [a, b] = (await start(2)) as Two
-    const gaps: Gap[] = []
+    const gaps: SubscriptionGap[] = []
     const client = b.client()
     await client.subscribe('news', () => {}, { onGap: (gap) => void gaps.push(gap) }).ready
     b.bus.cut()
@@ -204,26 +204,31 @@ onEveryEngine('a hub of several nodes', (hubs) => {
     await Promise.all(clients.map((client) => client.ready()))
     const ids: string[] = []
     for (const client of [clients[0], clients[3]] as Client[]) {
-      const found = await client.connections.find({ sort: 'client', from: 1, limit: 4 })
+      const found = await client.admin.connections.find({ sort: 'client', from: 1, limit: 4 })
       expect(found).toMatchObject({ count: 6, matching: 6 })
       const names = found.connections.map(({ client }) => client)
       expect(names).toEqual(['client 0 1', 'client 0 2', 'client 1 0', 'client 1 1'])
-      const reversed = await client.connections.find({ sort: 'client', reverse: true, limit: 1, filter: 'CLIENT 0' })
+      const reversed = await client.admin.connections.find({
+        sort: 'client',
+        reverse: true,
+        limit: 1,
+        filter: 'CLIENT 0',
+      })
       expect(reversed).toMatchObject({ count: 6, matching: 3, connections: [{ client: 'client 0 2' }] })
-      const { count, connections } = await client.connections.list({ limit: 1 })
+      const { count, connections } = await client.admin.connections.list({ limit: 1 })
       expect([count, connections.map(({ number }) => number)]).toEqual([6, [1, 1]])
-      const rest = await client.connections.list({ from: 2 })
+      const rest = await client.admin.connections.list({ from: 2 })
       expect(rest.connections.map(({ number }) => number)).toEqual([2, 2, 3, 3])
       ids.push(...found.connections.map(({ connection }) => connection))
     }
     const [operator, target] = [clients[0] as Client, ids[3] as string]
-    expect(await operator.connections.show(target)).toMatchObject({ connection: target, client: 'client 1 1' })
-    await operator.connections.disconnect(target)
+    expect(await operator.admin.connections.show(target)).toMatchObject({ connection: target, client: 'client 1 1' })
+    await operator.admin.connections.disconnect(target)
     const ended = { connection: target, code: 'disconnected_by_operator' }
-    await expect.poll(() => operator.connections.recent()).toMatchObject([ended])
-    expect(await operator.connections.show(target)).toMatchObject(ended)
+    await expect.poll(() => operator.admin.connections.recent()).toMatchObject([ended])
+    expect(await operator.admin.connections.show(target)).toMatchObject(ended)
     for (const act of ['show', 'disconnect'] as const) {
-      await expect(operator.connections[act]('nobody')).rejects.toMatchObject({ code: 'no_connection' })
+      await expect(operator.admin.connections[act]('nobody')).rejects.toMatchObject({ code: 'no_connection' })
     }
   })
 
@@ -235,18 +240,18 @@ onEveryEngine('a hub of several nodes', (hubs) => {
     await publishNumbers(atB, 't.both', 0, 5)
     await publishNumbers(atB, 't.b', 0, 1)
     const sums = { nodes: 2, connections: 2, publishedTotal: 16, subscriptions: 1, droppedTotal: { link: 0 } }
-    await expect.poll(() => atA.hub.show()).toMatchObject({ ...sums, deliveredTotal: 16, node: a.bus.node })
-    expect(await atB.hub.show()).toMatchObject({ ...sums, node: b.bus.node })
+    await expect.poll(() => atA.admin.hub.show()).toMatchObject({ ...sums, deliveredTotal: 16, node: a.bus.node })
+    expect(await atB.admin.hub.show()).toMatchObject({ ...sums, node: b.bus.node })
     const both = { topic: 't.both', publishedTotal: 15 }
-    const found = await atA.topics.find({ sort: 'publishedTotal' })
+    const found = await atA.admin.topics.find({ sort: 'publishedTotal' })
     expect(found.topics).toMatchObject([both, { topic: 't.b', publishedTotal: 1 }])
-    expect((await atA.topics.find({ sort: 'publishedTotal', from: 1 })).topics).toMatchObject([{ topic: 't.b' }])
-    expect((await atB.topics.list()).busiest).toContainEqual(expect.objectContaining(both))
+    expect((await atA.admin.topics.find({ sort: 'publishedTotal', from: 1 })).topics).toMatchObject([{ topic: 't.b' }])
+    expect((await atB.admin.topics.list()).busiest).toContainEqual(expect.objectContaining(both))
     expect(await next<HubInfo>(atA, '$sys.hub')).toMatchObject({ nodes: 2, publishedTotal: 16, node: a.bus.node })
     expect(await next<ConnectionsStatus>(atA, '$sys.connections')).toMatchObject({ count: 2 })
     const topics = await next<TopicsStatus>(atA, '$sys.topics')
     expect(topics.busiest).toContainEqual(expect.objectContaining(both))
-    expect(await atA.hub.attention()).toEqual({ problems: 0, warnings: 0, entries: [] })
+    expect(await atA.admin.hub.attention()).toEqual({ problems: 0, warnings: 0, entries: [] })
   })
 
   it('shares the limit of an identity between nodes', async () => {
@@ -270,9 +275,9 @@ onEveryEngine('a hub of several nodes', (hubs) => {
     const [a, b] = (await start(2)) as Two
     const client = a.client()
     await client.ready()
-    expect((await client.hub.show()).nodes).toBe(2)
+    expect((await client.admin.hub.show()).nodes).toBe(2)
     await b.hub.close()
-    expect((await client.hub.show()).nodes).toBe(1)
+    expect((await client.admin.hub.show()).nodes).toBe(1)
     const got: unknown[] = []
     await client.subscribe('t', ({ data }) => void got.push(data)).ready
     await client.publish('t', 1)

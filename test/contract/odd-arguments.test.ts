@@ -146,9 +146,9 @@ onEveryEngine('an odd argument', (hubs) => {
     expect(() => caller.consume('q', () => {}, options)).toThrow(expect.objectContaining(code))
     await expect(caller.publish('a', 1, options)).rejects.toMatchObject(code)
     await expect(caller.request('a', 1, options)).rejects.toMatchObject(code)
-    await expect(caller.streams.cursors('s', options)).rejects.toMatchObject(code)
-    await expect(caller.queues.deadLetters.list('q', {}, options)).rejects.toMatchObject(code)
-    await expect(caller.queues.deadLetters.redrive('q', {}, options)).rejects.toMatchObject(code)
+    await expect(caller.admin.streams.cursors('s', options)).rejects.toMatchObject(code)
+    await expect(caller.admin.queues.deadLetters.list('q', {}, options)).rejects.toMatchObject(code)
+    await expect(caller.admin.queues.deadLetters.redrive('q', {}, options)).rejects.toMatchObject(code)
   })
 
   it('is no way to settle a delivery, which stays open', async () => {
@@ -183,7 +183,7 @@ onEveryEngine('an odd argument', (hubs) => {
 
   it('an unknown option of a redrive or of a page of cursors is named', async () => {
     const { client } = await start({ queues: [{ name: 'q' }] })
-    const { queues, streams } = client()
+    const { queues, streams } = client().admin
     await expect(queues.deadLetters.redrive('q', {}, { too: 'b' } as never)).rejects.toThrow(/redrive.*"too"/)
     await expect(streams.cursors('s', { name: 'other' } as never)).rejects.toThrow(/cursors.*"name"/)
   })

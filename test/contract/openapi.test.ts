@@ -146,7 +146,7 @@ onEveryEngine('the OpenAPI document', (hubs) => {
   it('says what each operation answers, well and badly asked', async () => {
     expect(Object.keys(SAMPLES).toSorted()).toEqual([...operations.keys()].toSorted())
     const client = connect(url, { name: 'sample' })
-    await client.streams.declare({ name: 's', topics: ['s.#'] })
+    await client.admin.streams.declare({ name: 's', topics: ['s.#'] })
     const stored = client.subscribe('s.#', { cursor: 'sample' })
     await stored.ready
     await client.publish('s.a', 0)
@@ -154,7 +154,7 @@ onEveryEngine('the OpenAPI document', (hubs) => {
     let count = 0
     // Asking for the second one says that the first is handled.
     for await (const _ of stored) if (++count === 2) break
-    await client.queues.declare({ name: 'dead', onDeadLetter: 'park' })
+    await client.admin.queues.declare({ name: 'dead', onDeadLetter: 'park' })
     for (const n of [1, 2]) await client.enqueue('dead', new Uint8Array([n]), { key: 'k' })
     for await (const delivery of client.consume('dead')) {
       await delivery.reject('bad')

@@ -33,21 +33,21 @@ onEveryEngine('the log of what operators did', (hubs) => {
     for (const n of range(0, 6)) await operator.enqueue('jobs', n)
     for (const delivery of await new QueueReader(operator, 'jobs', { prefetch: 3 }).take(3))
       await delivery.reject('broken')
-    await operator.queues.deadLetters.redrive('jobs', { letters: [0] })
-    await operator.queues.deadLetters.purge('jobs', { error: 'broken' })
+    await operator.admin.queues.deadLetters.redrive('jobs', { letters: [0] })
+    await operator.admin.queues.deadLetters.purge('jobs', { error: 'broken' })
     const declared = { name: 'orders', topics: ['orders.#'] }
-    await operator.streams.declare(declared)
+    await operator.admin.streams.declare(declared)
     // It is there already: nothing changes.
-    await operator.streams.declare(declared)
+    await operator.admin.streams.declare(declared)
     for (const n of range(0, 4)) await operator.publish('orders.new', n)
-    await operator.streams.trim('orders', 3)
-    await operator.streams.delete('orders')
+    await operator.admin.streams.trim('orders', 3)
+    await operator.admin.streams.delete('orders')
     const other = client(guest)
     await other.ready()
-    const { connections } = await operator.connections.list()
+    const { connections } = await operator.admin.connections.list()
     const id = connections.at(-1)?.connection as string
-    await operator.connections.disconnect(id)
-    await operator.queues.delete('jobs')
+    await operator.admin.connections.disconnect(id)
+    await operator.admin.queues.delete('jobs')
     const by = { subject: 'root', address: '127.0.0.1', connection: connections[0]?.connection, msg: 'operator act' }
     expect(acts()).toEqual([
       { ...by, method: 'deadLetters.redrive', params: { name: 'jobs', filter: { letters: [0] } }, count: 1 },
@@ -64,12 +64,12 @@ onEveryEngine('the log of what operators did', (hubs) => {
   it('has one for what was refused too, over WebSocket and HTTP alike', async () => {
     const { acts, client, http } = await start()
     const visitor = client(guest)
-    await expect(visitor.queues.purge('jobs')).rejects.toMatchObject({ code: 'forbidden' })
+    await expect(visitor.admin.queues.purge('jobs')).rejects.toMatchObject({ code: 'forbidden' })
     await expect(visitor.call('queues.delete', { name: 'a/b'.repeat(1000) })).rejects.toMatchObject({
       code: 'bad_params',
     })
     // Who looks does nothing.
-    await expect(visitor.hub.show()).rejects.toMatchObject({ code: 'forbidden' })
+    await expect(visitor.admin.hub.show()).rejects.toMatchObject({ code: 'forbidden' })
     const post = (token: string) =>
       fetch(`${http}/v1/queues/jobs/purge`, { method: 'POST', headers: { authorization: `Bearer ${token}` } })
     expect((await post(guest)).status).toBe(403)
@@ -95,7 +95,7 @@ onEveryEngine('the log of what operators did', (hubs) => {
     const { acts, client, http } = await start()
     const visitor = client(guest)
     for (const _ of range(0, 5)) {
-      await Promise.allSettled(range(0, 60).map(() => visitor.queues.purge('jobs')))
+      await Promise.allSettled(range(0, 60).map(() => visitor.admin.queues.purge('jobs')))
     }
     const headers = { authorization: `Bearer ${root}` }
     await fetch(`${http}/v1/queues/jobs/purge`, { method: 'POST', headers })
@@ -112,7 +112,7 @@ onEveryEngine('who am I', (hubs) => {
     const { url, http } = await hubs.start({ auth })
     const visitor = connect(url, { token: guest })
     const expected = { subject: 'guest', roles: [], permissions: { subscribe: ['photos.#'] } }
-    expect(await visitor.hub.whoami()).toEqual(expected)
+    expect(await visitor.admin.hub.whoami()).toEqual(expected)
     const answer = await fetch(`${http}/v1/whoami`, { headers: { authorization: `Bearer ${root}` } })
     expect(await answer.json()).toEqual({ subject: 'root', roles: ['operator'], permissions: { admin: true } })
     await visitor.close()
@@ -129,8 +129,8 @@ onEveryEngine('who am I', (hubs) => {
       },
     })
     const [anyone, ann] = [connect(url), connect(url, { token: 'ann' })]
-    expect(await anyone.hub.whoami()).toEqual({ roles: ['anonymous'], permissions: { publish: ['news'] } })
-    expect(await ann.hub.whoami()).toEqual({
+    expect(await anyone.admin.hub.whoami()).toEqual({ roles: ['anonymous'], permissions: { publish: ['news'] } })
+    expect(await ann.admin.hub.whoami()).toEqual({
       subject: 'ann',
       roles: [],
       permissions: { publish: ['users.ann.#'] },
@@ -147,7 +147,7 @@ onEveryEngine('counting dead letters', (hubs) => {
     for (const n of range(0, 9)) await client.enqueue('q', n, { key: n % 3 === 0 ? 'third' : 'other' })
     const reader = new QueueReader(client, 'q', { prefetch: 9 })
     for (const _ of range(0, 9)) await (await reader.next()).reject('broken')
-    const { deadLetters } = client.queues
+    const { deadLetters } = client.admin.queues
     expect(await deadLetters.count('q')).toBe(9)
     expect(await deadLetters.count('q', { key: 'third' })).toBe(3)
     const counted = await fetch(`${http}/v1/queues/q/dead-letters/count?key=other`)

@@ -37,7 +37,7 @@ onEveryEngine('administration of queues', (hubs) => {
 
   it('finds a queue declared whatever the order of the keys in its options', async () => {
     const { client } = await start()
-    const { queues } = client()
+    const { queues } = client().admin
     const binding = (all: Record<string, string>) => ({ name: 'q', bindings: [{ topic: 'a', match: { all } }] })
     await queues.declare(binding({ kind: 'jpeg', size: 'large' }))
     await expect(queues.declare(binding({ size: 'large', kind: 'jpeg' }))).resolves.toMatchObject({ name: 'q' })
@@ -48,7 +48,7 @@ onEveryEngine('administration of queues', (hubs) => {
 
   it('finds a queue or stream declared whatever the order of its bindings or topics', async () => {
     const { client } = await start()
-    const { queues, streams } = client()
+    const { queues, streams } = client().admin
     const jpeg = { topic: 'a', match: { any: { kind: 'jpeg', size: 'large' } } }
     const sizes = { topic: 'a', match: { any: { size: 'large', kind: 'jpeg' } } }
     await queues.declare({ name: 'q', bindings: [jpeg, { topic: 'b' }] })
@@ -92,7 +92,7 @@ onEveryEngine('administration of queues', (hubs) => {
     expect(await post('/jobs/dead-letters/purge')).toMatchObject({ body: { count: 1 } })
     expect(await post('/jobs/purge')).toMatchObject({ body: { count: 2 } })
     expect((await fetch(`${base}/jobs`, { method: 'DELETE' })).status).toBe(200)
-    expect((await publisher.queues.list()).map(({ name, depth }) => [name, depth])).toEqual([['q', 1]])
+    expect((await publisher.admin.queues.list()).map(({ name, depth }) => [name, depth])).toEqual([['q', 1]])
   })
 
   it('refuses over HTTP with a problem of the one table', async () => {

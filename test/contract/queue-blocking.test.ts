@@ -25,7 +25,7 @@ onEveryEngine('publishes that wait for room', (hubs) => {
       /** The hub has handled everything that the peers have sent, in a commit where it has to. */
       async handled(...peers: Peer[]) {
         for (const peer of peers) await peer.settled()
-        await operator.queues.declare({ name: 'barrier' })
+        await operator.admin.queues.declare({ name: 'barrier' })
       },
     }
   }
@@ -86,7 +86,11 @@ onEveryEngine('publishes that wait for room', (hubs) => {
 
     it('and an ack whose publish would overtake is refused', async () => {
       const { client, peer, operator, handled } = await start([{ name: 'a', ...BLOCKING }, { name: 'jobs' }])
-      await operator.queues.declare({ name: 'b', bindings: [{ topic: 't', match: { all: { to: 'b' } } }], ...BLOCKING })
+      await operator.admin.queues.declare({
+        name: 'b',
+        bindings: [{ topic: 't', match: { all: { to: 'b' } } }],
+        ...BLOCKING,
+      })
       await operator.enqueue('jobs', 1)
       await operator.enqueue('b', 'first')
       const worker = await peer()
@@ -144,16 +148,16 @@ onEveryEngine('publishes that wait for room', (hubs) => {
         { name: 'a', bindings, ...BLOCKING },
         { name: 'b', bindings, ...BLOCKING },
       ])
-      await operator.queues.delete('a')
+      await operator.admin.queues.delete('a')
       expect(await oneByOne(new QueueReader(client(), 'b'), 3)).toEqual([0, 1, 2])
       expect(await Promise.all(receipts)).toEqual(['kept', 'kept'])
     })
 
     it('when the queue is purged', async () => {
       const { operator, receipts } = await waiting(2)
-      expect(await operator.queues.purge('q')).toBe(1)
+      expect(await operator.admin.queues.purge('q')).toBe(1)
       expect(await receipts[0]).toBe('kept')
-      expect(await operator.queues.purge('q')).toBe(1)
+      expect(await operator.admin.queues.purge('q')).toBe(1)
       expect(await receipts[1]).toBe('kept')
     })
   })
@@ -163,7 +167,7 @@ onEveryEngine('publishes that wait for room', (hubs) => {
     /** After the publisher has gone: nothing of it waits, and nothing of it is kept. */
     async function leftNothing(operator: Client, client: () => Client) {
       await untilQueue(operator, 'q', ({ waitingPublishes }) => waitingPublishes === 0)
-      expect(await operator.queues.show('q')).toMatchObject({ depth: 1, waitingPublishBytes: 0 })
+      expect(await operator.admin.queues.show('q')).toMatchObject({ depth: 1, waitingPublishBytes: 0 })
       const reader = new QueueReader(client(), 'q')
       expect(await reader.done(1)).toEqual(['full'])
       await operator.enqueue('q', 'next')
@@ -225,7 +229,7 @@ onEveryEngine('publishes that wait for room', (hubs) => {
       await untilQueue(operator, 'a', ({ waitingPublishes }) => waitingPublishes === 2)
       leaving.socket.terminate()
       await staying.next('receipt')
-      expect(await operator.queues.show('a')).toMatchObject({ depth: 1, waitingPublishes: 0 })
+      expect(await operator.admin.queues.show('a')).toMatchObject({ depth: 1, waitingPublishes: 0 })
     })
   })
 
@@ -239,7 +243,7 @@ onEveryEngine('publishes that wait for room', (hubs) => {
     }
     const errors = await Promise.all([1, 2, 3].map(() => two.next('error')))
     expect(errors.map(({ code, retry }) => [code, retry])).toEqual(Array(3).fill(['waiting_limit', true]))
-    const info = await operator.queues.show('q')
+    const info = await operator.admin.queues.show('q')
     expect(info).toMatchObject({ waitingPublishes: 3 })
     expect(info.waitingPublishBytes).toBeLessThanOrEqual(10_000)
     const status = await peer()

@@ -24,7 +24,7 @@ onEveryEngine('limits of queues', (hubs) => {
       }
       const reader = new QueueReader(client(), 'q')
       for (const n of range(0, 6)) await (await reader.next()).reject(`bad ${n}`)
-      return { ...world, reader, letters: publisher.queues.deadLetters }
+      return { ...world, reader, letters: publisher.admin.queues.deadLetters }
     }
 
     it('are listed by page and filter, with what they were and why they died', async () => {
@@ -69,7 +69,7 @@ onEveryEngine('limits of queues', (hubs) => {
       expect((await letters.list('q')).map(({ error }) => error)).toEqual(['bad 4'])
       expect(await letters.redrive('q')).toBe(1)
       expect(await letters.purge('q')).toBe(0)
-      expect(await publisher.queues.show('q')).toMatchObject({ deadLetters: 0 })
+      expect(await publisher.admin.queues.show('q')).toMatchObject({ deadLetters: 0 })
     })
 
     it('keep bytes as they were', async () => {
@@ -85,9 +85,9 @@ onEveryEngine('limits of queues', (hubs) => {
       await enqueueAll(publisher, 0, 10)
       const deliveries = await new QueueReader(client(), 'q').take(10)
       await Promise.all(deliveries.map((delivery) => delivery.reject()))
-      const letters = await publisher.queues.deadLetters.list('q')
+      const letters = await publisher.admin.queues.deadLetters.list('q')
       expect(letters.map(({ message }) => message.data)).toEqual([7, 8, 9])
-      expect(await publisher.queues.show('q')).toMatchObject({ deadLetters: 3 })
+      expect(await publisher.admin.queues.show('q')).toMatchObject({ deadLetters: 3 })
     })
   })
 
@@ -149,9 +149,9 @@ onEveryEngine('limits of queues', (hubs) => {
       await (await reader.next()).reject()
       await publisher.enqueue('q', 3, { key: 'b' })
       expect(await reader.done(1)).toEqual([3])
-      expect(await publisher.queues.show('q')).toMatchObject({ depth: 2, parked: ['a'] })
-      await expect(publisher.queues.unpark('q', 'b')).rejects.toMatchObject({ code: 'no_parked_group' })
-      await publisher.queues.unpark('q', 'a')
+      expect(await publisher.admin.queues.show('q')).toMatchObject({ depth: 2, parked: ['a'] })
+      await expect(publisher.admin.queues.unpark('q', 'b')).rejects.toMatchObject({ code: 'no_parked_group' })
+      await publisher.admin.queues.unpark('q', 'a')
       expect(await reader.done(1)).toEqual([1])
       expect(await reader.done(1)).toEqual([2])
     })
@@ -172,7 +172,7 @@ onEveryEngine('limits of queues', (hubs) => {
       for (const overflow of ['drop-oldest', 'dead-letter'] as const) {
         const { client, publisher } = await start({ maxMessages: 3, overflow })
         await enqueueAll(publisher, 0, 10)
-        const letters = await publisher.queues.deadLetters.list('q')
+        const letters = await publisher.admin.queues.deadLetters.list('q')
         expect(letters.map(({ message }) => message.data)).toEqual(overflow === 'dead-letter' ? range(0, 7) : [])
         expect(await new QueueReader(client(), 'q').done(3)).toEqual([7, 8, 9])
       }
@@ -183,7 +183,7 @@ onEveryEngine('limits of queues', (hubs) => {
         const { publisher } = await start({ maxBytes: 5000, overflow })
         await publisher.enqueue('q', 1)
         await expect(publisher.enqueue('q', 'é'.repeat(2500))).rejects.toMatchObject({ code: 'queue_limit' })
-        expect(await publisher.queues.show('q')).toMatchObject({ depth: 1, deadLetters: 0 })
+        expect(await publisher.admin.queues.show('q')).toMatchObject({ depth: 1, deadLetters: 0 })
       }
     })
 
@@ -196,19 +196,19 @@ onEveryEngine('limits of queues', (hubs) => {
         // Numbers and offsets of three digits, which all take the same.
         await Promise.all(range(0, 100).map((n) => publisher.publish('s.filler', n)))
         await publish('100')
-        const { bytes: each } = await publisher.queues.show('q')
+        const { bytes: each } = await publisher.admin.queues.show('q')
         const fit = Math.floor(MAX / each)
         for (const n of range(101, 98 + fit)) await publish(`${n}`)
         // All but a byte of what one takes is left.
         await publish(`${98 + fit}`, MAX - (fit - 2) * each - (each - 1) - each)
-        expect(await publisher.queues.show('q')).toMatchObject({ depth: fit - 1, bytes: MAX - each + 1 })
+        expect(await publisher.admin.queues.show('q')).toMatchObject({ depth: fit - 1, bytes: MAX - each + 1 })
         const next = publish(`${99 + fit}`).catch(({ code }) => code)
         if (overflow === 'reject') {
           expect(await next).toBe('queue_limit')
           // This one takes a byte less.
           await publish('99')
         } else if (overflow !== 'block') await next
-        const { bytes } = await client().queues.show('q')
+        const { bytes } = await client().admin.queues.show('q')
         if (overflow === 'reject') expect(bytes).toBe(MAX)
         expect(bytes).toBeLessThanOrEqual(MAX)
       }
@@ -221,7 +221,7 @@ onEveryEngine('limits of queues', (hubs) => {
       ])
       await publisher.publish('both', 0)
       await expect(publisher.publish('both', 1)).rejects.toMatchObject({ code: 'queue_limit' })
-      expect(await publisher.queues.show('q')).toMatchObject({ depth: 1, droppedTotal: 0 })
+      expect(await publisher.admin.queues.show('q')).toMatchObject({ depth: 1, droppedTotal: 0 })
     })
 
     it('block lets the receipt wait, in order, until there is room in every queue', async () => {
@@ -232,11 +232,11 @@ onEveryEngine('limits of queues', (hubs) => {
       const settled: number[] = []
       const receipts = range(0, 5).map((n) => publisher.publish('both', n).then(() => settled.push(n)))
       await Promise.all(receipts.slice(0, 2))
-      expect(await publisher.queues.show('q')).toMatchObject({ depth: 2 })
+      expect(await publisher.admin.queues.show('q')).toMatchObject({ depth: 2 })
       const reader = new QueueReader(client(), 'q')
       expect(await reader.done(2)).toEqual([0, 1])
       await receipts[2]
-      await publisher.queues.show('q')
+      await publisher.admin.queues.show('q')
       expect(settled).toEqual([0, 1, 2])
       const other = new QueueReader(client(), 'other')
       expect(await other.done(3)).toEqual([0, 1, 2])
@@ -252,7 +252,7 @@ onEveryEngine('limits of queues', (hubs) => {
       await publisher.enqueue('q', 0)
       const waiting = publisher.enqueue('q', 1)
       const refused = expect(waiting).rejects.toMatchObject({ code: 'no_queue' })
-      await client().queues.delete('q')
+      await client().admin.queues.delete('q')
       await refused
     })
   })

@@ -48,7 +48,7 @@ onEveryEngine('queues', (hubs) => {
           data: { n: 1 },
         })
       }
-      const depths = (await worker.queues.list()).map(({ name, depth, inFlight }) => [name, depth + inFlight])
+      const depths = (await worker.admin.queues.list()).map(({ name, depth, inFlight }) => [name, depth + inFlight])
       expect(depths).toEqual(queues.map(({ name }) => [name, receipt.queues.includes(name) ? 1 : 0]))
     })
 
@@ -59,7 +59,7 @@ onEveryEngine('queues', (hubs) => {
       expect(await publisher.enqueue('q', 2, { id: 'one' })).toMatchObject({ queues: ['q'], duplicate: true })
       await expect(publisher.enqueue('other', 1)).rejects.toMatchObject({ code: 'no_queue' })
       await expect(publisher.publish('$sys.queues.q', 1)).rejects.toMatchObject({ code: 'reserved_topic' })
-      expect(await publisher.queues.show('q')).toMatchObject({ depth: 1 })
+      expect(await publisher.admin.queues.show('q')).toMatchObject({ depth: 1 })
       expect(await new QueueReader(client(), 'q').done(1)).toEqual([1])
     })
 
@@ -84,12 +84,12 @@ onEveryEngine('queues', (hubs) => {
       const operator = client()
       const declaration = { name: 'jobs', bindings: [{ topic: 'jobs.#' }], ackDeadline: '5s', maxAttempts: 2 }
       expect((await operator.publish('jobs.a', 0)).queues).toEqual([])
-      expect(await operator.queues.declare(declaration)).toMatchObject({ ackDeadlineMs: 5000, depth: 0 })
+      expect(await operator.admin.queues.declare(declaration)).toMatchObject({ ackDeadlineMs: 5000, depth: 0 })
       expect((await operator.publish('jobs.a', 1)).queues).toEqual(['jobs'])
-      expect(await operator.queues.declare(declaration)).toMatchObject({ depth: 1 })
-      const refused = operator.queues.declare({ ...declaration, maxAttempts: 3 })
+      expect(await operator.admin.queues.declare(declaration)).toMatchObject({ depth: 1 })
+      const refused = operator.admin.queues.declare({ ...declaration, maxAttempts: 3 })
       await expect(refused).rejects.toMatchObject({ code: 'queue_exists' })
-      const wrong = operator.queues.declare({ name: 'x', overflow: 'explode' as 'reject' })
+      const wrong = operator.admin.queues.declare({ name: 'x', overflow: 'explode' as 'reject' })
       await expect(wrong).rejects.toMatchObject({ code: 'bad_params' })
     })
 
@@ -143,7 +143,7 @@ onEveryEngine('queues', (hubs) => {
       worker.send({ type: 'ack', consumer: 1, delivery: 1 })
       await worker.next('delivery')
       expect(ofType(await worker.settled(), 'delivery')).toEqual([])
-      expect(await publisher.queues.show('q')).toMatchObject({ depth: 6, inFlight: 3, ackedTotal: 1 })
+      expect(await publisher.admin.queues.show('q')).toMatchObject({ depth: 6, inFlight: 3, ackedTotal: 1 })
     })
 
     it('what a dead connection held comes to another, as its next attempt', async () => {
@@ -181,14 +181,14 @@ onEveryEngine('queues', (hubs) => {
         [1, 2, 'Error: no 1'],
         [1, 3, 'Error: no 2'],
       ])
-      const [letter] = await publisher.queues.deadLetters.list('q')
+      const [letter] = await publisher.admin.queues.deadLetters.list('q')
       expect(letter).toMatchObject({
         attempts: 3,
         reason: 'attempts',
         error: expect.stringMatching(/no 3/),
         origin: 'q',
       })
-      expect(await publisher.queues.show('q')).toMatchObject({
+      expect(await publisher.admin.queues.show('q')).toMatchObject({
         depth: 0,
         inFlight: 0,
         redeliveredTotal: 2,
@@ -211,7 +211,7 @@ onEveryEngine('queues', (hubs) => {
       })
       await publisher.enqueue('q', 1)
       await started
-      expect(await publisher.queues.show('q')).toMatchObject({ inFlight: 1, ackedTotal: 0 })
+      expect(await publisher.admin.queues.show('q')).toMatchObject({ inFlight: 1, ackedTotal: 0 })
       finish()
       await untilQueue(publisher, 'q', ({ ackedTotal }) => ackedTotal === 1)
     })
@@ -228,7 +228,7 @@ onEveryEngine('queues', (hubs) => {
       await nack.nack({ error: 'later', delayMs: 0 })
       await reject.reject('never')
       expect(await reader.next()).toMatchObject({ data: 'nack', attempt: 2, lastError: 'later' })
-      const letters = await publisher.queues.deadLetters.list('q')
+      const letters = await publisher.admin.queues.deadLetters.list('q')
       expect(letters).toMatchObject([{ reason: 'rejected', error: 'never', attempts: 1, message: { data: 'reject' } }])
     })
 
@@ -257,7 +257,7 @@ onEveryEngine('queues', (hubs) => {
       const reader = new QueueReader<number>(client(), 'q')
       const rest = await reader.take(4)
       expect(rest.map(({ data, attempt }) => [data, attempt])).toEqual(range(1, 5).map((n) => [n, 1]))
-      expect(await publisher.queues.show('q')).toMatchObject({ ackedTotal: 1, consumers: 1 })
+      expect(await publisher.admin.queues.show('q')).toMatchObject({ ackedTotal: 1, consumers: 1 })
     })
 
     it('what is settled and then cancelled at once ends as it was settled', async () => {
@@ -295,7 +295,12 @@ onEveryEngine('queues', (hubs) => {
       ])
       const settled = consumer.frames.flatMap((frame) => (frame.type === 'settled' ? frame.deliveries : []))
       expect(settled.sort()).toEqual([ack, nack, reject])
-      expect(await publisher.queues.show('q')).toMatchObject({ ackedTotal: 1, deadLetters: 1, inFlight: 3, depth: 0 })
+      expect(await publisher.admin.queues.show('q')).toMatchObject({
+        ackedTotal: 1,
+        deadLetters: 1,
+        inFlight: 3,
+        depth: 0,
+      })
     })
 
     it('a queue that is deleted interrupts its consumers, and takes no more; declared again it feeds them', async () => {
@@ -306,15 +311,15 @@ onEveryEngine('queues', (hubs) => {
       const onInterrupted = ({ code }: { code: string }) => told.push(code)
       const reader = new QueueReader(client(), 'q', { onInterrupted, onResumed: () => told.push('resumed') })
       const held = await reader.next()
-      await operator.queues.delete('q')
+      await operator.admin.queues.delete('q')
       const next = reader.next()
       await expect.poll(() => told).toEqual(['no_queue'])
       await expect(held.ack()).rejects.toMatchObject({ code: 'lease_lost' })
       await expect(operator.enqueue('q', 2)).rejects.toMatchObject({ code: 'no_queue' })
       await expect(operator.consume('q').ready).rejects.toMatchObject({ code: 'no_queue' })
-      await operator.queues.declare({ name: 'q' })
+      await operator.admin.queues.declare({ name: 'q' })
       await untilQueue(operator, 'q', ({ consumers }) => consumers === 1)
-      expect(await operator.queues.show('q')).toMatchObject({ depth: 0, inFlight: 0 })
+      expect(await operator.admin.queues.show('q')).toMatchObject({ depth: 0, inFlight: 0 })
       await operator.enqueue('q', 3)
       expect(await next).toMatchObject({ data: 3 })
       expect(told).toEqual(['no_queue', 'resumed'])
@@ -330,7 +335,7 @@ onEveryEngine('queues', (hubs) => {
       const text = 'x'.repeat(200_000)
       for (const n of range(0, 100)) await publisher.enqueue('q', { n, text })
       expect(hub.outboxBytes).toBeLessThanOrEqual(OUTBOX_BYTES)
-      const { depth, inFlight } = await publisher.queues.show('q')
+      const { depth, inFlight } = await publisher.admin.queues.show('q')
       expect(depth + inFlight).toBe(100)
       expect(depth).toBeGreaterThan(0)
       const delivered: number[] = []
@@ -364,7 +369,7 @@ onEveryEngine('queues', (hubs) => {
         [2, 1, undefined],
       ])
       await Promise.all(again.map((delivery) => delivery.ack()))
-      expect(await publisher.queues.show('q')).toMatchObject({ depth: 0, inFlight: 0 })
+      expect(await publisher.admin.queues.show('q')).toMatchObject({ depth: 0, inFlight: 0 })
       await rm(data, { recursive: true })
     })
   })

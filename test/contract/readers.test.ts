@@ -10,7 +10,7 @@ const DONE = { value: undefined, done: true }
 onEveryEngine('readers', (hubs) => {
   const start = streamWorlds(hubs)
   const subscriptions = async (operator: Client) => {
-    const { connections } = await operator.connections.list()
+    const { connections } = await operator.admin.connections.list()
     return connections.reduce((sum, { subscriptionCount }) => sum + subscriptionCount, 0)
   }
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { Gap, SubscribeOptions } from '../../client/node.ts'
+import type { SubscribeOptions, SubscriptionGap } from '../../client/node.ts'
 import { onEveryEngine } from '../setup/hubs.ts'
 import { Reader } from '../setup/reader.ts'
 import { publishNumbers, range, streamWorlds } from '../setup/streams.ts'
@@ -12,7 +12,7 @@ onEveryEngine('recovery', (hubs) => {
     return {
       ...options,
       onResubscribed: (event) => events.push(event),
-      onGap: ({ reason, count, offsets }: Gap) => events.push({ reason, count, offsets }),
+      onGap: ({ reason, count, offsets }: SubscriptionGap) => events.push({ reason, count, offsets }),
     }
   }
 
@@ -78,10 +78,10 @@ onEveryEngine('recovery', (hubs) => {
       for (const { name } of streams) await publishNumbers(publisher, name, 0, 5)
       for (const each of subscribed) expect(await each.reader.data(5)).toEqual(range(0, 5))
       net.refuse()
-      await publisher.streams.delete('anew')
-      await publisher.streams.declare({ name: 'anew', topics: ['anew'] })
+      await publisher.admin.streams.delete('anew')
+      await publisher.admin.streams.declare({ name: 'anew', topics: ['anew'] })
       for (const { name } of streams) await publishNumbers(publisher, name, 5, 15)
-      await publisher.streams.trim('trimmed', 8)
+      await publisher.admin.streams.trim('trimmed', 8)
       net.allow()
       const learned: Record<string, unknown> = {}
       for (const { name, events, reader } of subscribed) {
@@ -138,13 +138,13 @@ onEveryEngine('recovery', (hubs) => {
       // The fiftieth has been handed over, and 49 have been handled.
       await reader.take(50)
       await subscription.commit()
-      expect((await publisher.streams.show('s')).cursors['reports']).toMatchObject({ offset: 49 })
+      expect((await publisher.admin.streams.show('s')).cursors['reports']).toMatchObject({ offset: 49 })
       const second = client()
       const goesOn = new Reader(second.subscribe('s.a', options))
       expect(await goesOn.data(11)).toEqual(range(49, 60))
       // Nothing is asked for: closing stores it.
       await second.close()
-      expect((await publisher.streams.show('s')).cursors['reports']).toMatchObject({ offset: 59 })
+      expect((await publisher.admin.streams.show('s')).cursors['reports']).toMatchObject({ offset: 59 })
       expect(await new Reader(client().subscribe('s.#', options)).data(1)).toEqual([59])
     })
 
@@ -165,7 +165,7 @@ onEveryEngine('recovery', (hubs) => {
       })
       await done
       // The last one was not handled when it ended the subscription.
-      expect((await publisher.streams.show('s')).cursors['c']).toMatchObject({ offset: 9 })
+      expect((await publisher.admin.streams.show('s')).cursors['c']).toMatchObject({ offset: 9 })
     })
 
     it('survive cuts: what was handled is stored in the end', async () => {
@@ -180,7 +180,7 @@ onEveryEngine('recovery', (hubs) => {
       const stored = subscription.commit()
       net.allow()
       await stored
-      expect((await publisher.streams.show('s')).cursors['c']).toMatchObject({ offset: 20 })
+      expect((await publisher.admin.streams.show('s')).cursors['c']).toMatchObject({ offset: 20 })
       expect(await reader.data(29)).toEqual(range(21, 50))
     })
 
@@ -192,8 +192,8 @@ onEveryEngine('recovery', (hubs) => {
       const before = client().subscribe('s.a', { ...options, from: 'earliest' })
       await new Reader(before).take(6)
       await before.commit()
-      await publisher.streams.delete('s')
-      await publisher.streams.declare({ name: 's', topics: ['s.#'] })
+      await publisher.admin.streams.delete('s')
+      await publisher.admin.streams.declare({ name: 's', topics: ['s.#'] })
       await publishNumbers(publisher, 's.a', 0, 20)
       const fresh = client().subscribe('s.a', options)
       await fresh.ready

@@ -1,6 +1,6 @@
 import { runInNewContext } from 'node:vm'
 import { expect, it } from 'vitest'
-import type { FanfareError, Request } from '../../client/node.ts'
+import type { FanfareError, IncomingRequest } from '../../client/node.ts'
 import { onEveryEngine } from '../setup/hubs.ts'
 import { lazyQuery } from '../setup/lazy-query.ts'
 import { streamWorlds } from '../setup/streams.ts'
@@ -64,8 +64,8 @@ onEveryEngine('the faults of responders', (hubs) => {
     const asker = client()
     const responders = { loud: client(), silent: client() }
     const told: unknown[] = []
-    const onError = (_: unknown, request?: Request) => void told.push(request?.data)
-    const handler = ({ data }: Request<string>) => FAULTS[data]?.() ?? 'fine'
+    const onError = (_: unknown, request?: IncomingRequest) => void told.push(request?.data)
+    const handler = ({ data }: IncomingRequest<string>) => FAULTS[data]?.() ?? 'fine'
     const loud = responders.loud.respond('loud', handler, { onError })
     const silent = responders.silent.respond('silent', handler)
     await Promise.all([loud, silent].map(({ ready }) => ready))

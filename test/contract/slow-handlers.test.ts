@@ -32,7 +32,7 @@ onEveryEngine('a slow handler', (hubs) => {
   }
 
   const shown = async (publisher: Client) => {
-    const { connections } = await publisher.connections.list()
+    const { connections } = await publisher.admin.connections.list()
     return connections.find(({ client }) => client === 'slow') as ConnectionInfo
   }
 
@@ -118,7 +118,7 @@ onEveryEngine('a client that answers checks', (hubs) => {
   }
 
   it('and does not, is a slow one, holds no more than its outbox, and stays', async () => {
-    const { hub, url } = await hubs.start({ outboxBytes: OUTBOX_BYTES, frameBytes: 16 * 1024, pingIntervalMs: 200 })
+    const { hub, url } = await hubs.start({ outboxBytes: OUTBOX_BYTES, frameBytes: 16 * 1024, pingInterval: 200 })
     const [silent, other, publisher] = [await hello(url), await Peer.hello(url), await Peer.hello(url)]
     await silent.subscribe(1, 'flood')
     await other.subscribe(1, 'flood')

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
-import type { Client, Gap } from '../../client/node.ts'
+import type { Client, SubscriptionGap } from '../../client/node.ts'
 import type { HubOptions } from '../../server/index.ts'
 import type { Frame, GapFrame } from '../../shared/frames.ts'
 import type { StreamPage } from '../../shared/json-message.ts'
@@ -110,7 +110,7 @@ onEveryEngine('streams at their edges', (hubs) => {
       const stop = publishing(publisher, 3)
       const read = async (reader: Peer) => {
         for (const sub of range(0, 60)) {
-          const { first } = await publisher.streams.show('s')
+          const { first } = await publisher.admin.streams.show('s')
           const wanted = first + (sub % 5)
           const { offsets } = await firstOffsets(reader, sub, 40, { offset: wanted, epoch })
           expect(offsets).toEqual(range(wanted, wanted + offsets.length))
@@ -147,7 +147,7 @@ onEveryEngine('streams at their edges', (hubs) => {
       reader.stall()
       reader.send({ type: 'subscribe', sub: 1, pattern: 's.a', from: { last: 900 } })
       await publisher.publish('none', 0)
-      await publisher.streams.trim('s', 1950)
+      await publisher.admin.streams.trim('s', 1950)
       reader.goOn()
       await reader.next('live')
       const frames = reader.framesFor(1)
@@ -163,7 +163,7 @@ onEveryEngine('streams at their edges', (hubs) => {
       const publisher = client()
       await publishNumbers(publisher, 's.a', 0, 3000)
       const net = await network()
-      const gaps: Gap[] = []
+      const gaps: SubscriptionGap[] = []
       const reader = client(net.url).subscribe('s.a', {
         from: { last: 2000 },
         bufferLimit: 100,
@@ -189,7 +189,7 @@ onEveryEngine('streams at their edges', (hubs) => {
       const publisher = client()
       await publishNumbers(publisher, 's.a', 0, 3000)
       const net = await network()
-      const gaps: Gap[] = []
+      const gaps: SubscriptionGap[] = []
       const events: unknown[] = []
       const reader = client(net.url).subscribe('s.a', {
         from: { last: 2000 },
@@ -202,14 +202,14 @@ onEveryEngine('streams at their edges', (hubs) => {
         seen.push(data as number)
         if (seen.length === 300) {
           net.refuse()
-          await publisher.streams.trim('s', 2900)
+          await publisher.admin.streams.trim('s', 2900)
           await publishNumbers(publisher, 's.a', 3000, 3100)
           net.allow()
         }
         if (data === 3099) break
         if (seen.length % 50 === 0) await new Promise(setImmediate)
       }
-      const [{ offsets, reason }] = gaps as [Gap]
+      const [{ offsets, reason }] = gaps as [SubscriptionGap]
       expect({ reason, to: offsets?.to, events }).toEqual({
         reason: 'trimmed',
         to: 2899,
@@ -273,7 +273,7 @@ onEveryEngine('streams at their edges', (hubs) => {
     await publishNumbers(publisher, 's.a', 100, 200)
     await next
     net.refuse()
-    await publisher.streams.trim('s', 200)
+    await publisher.admin.streams.trim('s', 200)
     const late = until()
     await publishNumbers(publisher, 's.a', 200, 300)
     net.allow()

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { Gap, Message, SubscribeOptions } from '../../client/node.ts'
+import type { Message, SubscribeOptions, SubscriptionGap } from '../../client/node.ts'
 import type { Frame } from '../../shared/frames.ts'
 import { onEveryEngine } from '../setup/hubs.ts'
 import { Reader } from '../setup/reader.ts'
@@ -294,7 +294,7 @@ onEveryEngine('streams', (hubs) => {
     it('pauses and resumes by itself where the reader is slow', async () => {
       const { client } = await start()
       const publisher = client()
-      const gaps: Gap[] = []
+      const gaps: SubscriptionGap[] = []
       await publishNumbers(publisher, 's.slow', 0, 1000)
       const slow = client().subscribe('s.slow', { from: 'earliest', bufferLimit: 20, onGap: (gap) => gaps.push(gap) })
       const more = publishNumbers(publisher, 's.slow', 1000, 3000)
@@ -374,10 +374,10 @@ onEveryEngine('streams', (hubs) => {
       const live = reader.subscribe('s.#', { from: 'latest', onInterrupted })
       await live.ready
       await behind.next()
-      await publisher.streams.delete('s')
+      await publisher.admin.streams.delete('s')
       await expect.poll(() => told).toEqual(['no_stream', 'no_stream'])
       expect((await publisher.publish('s.long', 'kept by nobody')).positions).toEqual({})
-      await publisher.streams.declare({ name: 's', topics: ['s.#'] })
+      await publisher.admin.streams.declare({ name: 's', topics: ['s.#'] })
       await publisher.publish('s.long', 'again')
       expect((await new Reader(live).next()).data).toBe('again')
       // What had arrived before, and then the new log.

@@ -80,8 +80,8 @@ onEveryEngine('the memory of subscriptions', (hubs) => {
   it('is free again when the stream or the queue is deleted, and in whatever way a subscription ends', async () => {
     const { url, http } = await hubs.start({ ...OPTIONS, subscriptionBytes: 1_000_000 })
     const operator = connect(url)
-    await operator.streams.declare({ name: 't', topics: ['t.#'] })
-    await operator.queues.declare({ name: 'r' })
+    await operator.admin.streams.declare({ name: 't', topics: ['t.#'] })
+    await operator.admin.queues.declare({ name: 'r' })
     for (const n of range(0, 300)) await operator.publish('t.a', n)
     const peer = await Peer.hello(url)
     peer.send(
@@ -96,8 +96,8 @@ onEveryEngine('the memory of subscriptions', (hubs) => {
     peer.send({ type: 'resume', sub: 2 })
     await expect.poll(() => held(http)).toBeLessThan(8_000)
     expect(await held(http)).toBeGreaterThan(2_000)
-    await operator.streams.delete('t')
-    await operator.queues.delete('r')
+    await operator.admin.streams.delete('t')
+    await operator.admin.queues.delete('r')
     await expect.poll(() => held(http)).toBe(0)
     await operator.close()
   })

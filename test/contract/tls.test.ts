@@ -7,7 +7,7 @@ import { type AddressInfo, type Socket, connect as tcp } from 'node:net'
 import { join } from 'node:path'
 import { pino } from 'pino'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
-import { connect, type StateChange } from '../../client/node.ts'
+import { type ConnectionStateChange, connect } from '../../client/node.ts'
 import { createHub, type Hub, startHub } from '../../server/index.ts'
 import { ENGINES } from '../setup/engines.ts'
 import { parseExposition } from '../setup/exposition.ts'
@@ -82,7 +82,7 @@ onEveryEngine('TLS', (hubs) => {
 
   it('gives new connections a renewed certificate, under traffic, and open ones stay', async () => {
     const { files, port } = await start()
-    const changes: StateChange[] = []
+    const changes: ConnectionStateChange[] = []
     const subscriber = client<number>(port)
     const received = new Reader(subscriber.subscribe('t'))
     const publisher = client(port)
@@ -177,7 +177,7 @@ onEveryEngine('TLS', (hubs) => {
     const { port } = await start()
     const other = client(port)
     await other.publish('t', 1)
-    const changes: StateChange[] = []
+    const changes: ConnectionStateChange[] = []
     other.onState((change) => changes.push(change))
     const hello = Buffer.from([22, 3, 1, 255, 255, 1, 2, 3])
     const said = ['GET / HTTP/1.1\r\nHost: hub\r\n\r\n', hello, Buffer.alloc(4096, 0), Buffer.alloc(4096, 255)]

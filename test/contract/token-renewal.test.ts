@@ -1,6 +1,6 @@
 import { EventEmitter, once } from 'node:events'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { connect, type StateChange } from '../../client/node.ts'
+import { type ConnectionStateChange, connect } from '../../client/node.ts'
 import { startHub } from '../../server/index.ts'
 import { ALL, apiKey, auth, good, hello, secretFile } from '../setup/authenticated.ts'
 import { onEveryEngine } from '../setup/hubs.ts'
@@ -15,9 +15,9 @@ onEveryEngine('renewing tokens', (hubs) => {
 
   it('ends a connection whose token ends, and one that is never let in', async () => {
     const { url } = await hubs.start({
-      helloTimeoutMs: 300,
+      helloTimeout: 300,
       auth: {
-        jwt: { keys: [{ secretFile }], clockToleranceMs: 0 },
+        jwt: { keys: [{ secretFile }], clockTolerance: 0 },
         authenticate: ({ token }) => (token === 'never' ? new Promise(() => {}) : undefined),
       },
     })
@@ -81,7 +81,7 @@ onEveryEngine('renewing tokens', (hubs) => {
   })
 
   it('a client is told what ends because its new token permits less', async () => {
-    const { url } = await hubs.start({ auth: { jwt: { keys: [{ secretFile }], clockToleranceMs: 0 } } })
+    const { url } = await hubs.start({ auth: { jwt: { keys: [{ secretFile }], clockTolerance: 0 } } })
     const more = { subscribe: ['a', 'b'], respond: ['b'] }
     let asked = 0
     const getToken = () =>
@@ -100,7 +100,7 @@ onEveryEngine('renewing tokens', (hubs) => {
   })
 
   it('a client renews its token by itself, and loses no message', async () => {
-    const { url } = await hubs.start({ auth: { jwt: { keys: [{ secretFile }], clockToleranceMs: 0 } } })
+    const { url } = await hubs.start({ auth: { jwt: { keys: [{ secretFile }], clockTolerance: 0 } } })
     const asking = new EventEmitter()
     const getToken = () => {
       asking.emit('asked')
@@ -108,7 +108,7 @@ onEveryEngine('renewing tokens', (hubs) => {
     }
     const firstEnds = Date.now() + 2000
     const client = connect(url, { getToken })
-    const states: StateChange[] = []
+    const states: ConnectionStateChange[] = []
     client.onState((change) => states.push(change))
     const messages = client.subscribe('n')[Symbol.asyncIterator]()
     await client.ready()

@@ -168,15 +168,15 @@ it('does a photo again whose worker was killed in the middle, and once', async (
 
 it('sets a corrupt photo aside after three attempts; once mended and redriven, it is done', async () => {
   const { name } = await ask('stage.corrupt', {})
-  await expect.poll(() => client.queues.deadLetters.list('thumbnails'), SOON).toHaveLength(1)
-  const [letter] = await client.queues.deadLetters.list('thumbnails')
+  await expect.poll(() => client.admin.queues.deadLetters.list('thumbnails'), SOON).toHaveLength(1)
+  const [letter] = await client.admin.queues.deadLetters.list('thumbnails')
   expect(letter).toMatchObject({
     attempts: 3,
     reason: 'attempts',
     error: expect.stringMatching(`No thumbnail of ${name}: `),
   })
   expect(await ask('stage.mend', {})).toEqual({ mended: 1 })
-  expect(await client.queues.deadLetters.redrive('thumbnails')).toBe(1)
+  expect(await client.admin.queues.deadLetters.redrive('thumbnails')).toBe(1)
   expect((await thumbnailed.first(({ photo }) => photo.name === name)).attempt).toBe(1)
 })
 
@@ -247,7 +247,7 @@ it('keeps a tab off until all photos of the meantime are uploaded, which then go
   expect(await tab.request('stage.cut', { tab: 'tunnel', ms: 1, photos: 12 })).toEqual({ ms: 1 })
   await cut
   expect(await back).toBe(true)
-  const { next } = await tab.streams.show('photos')
+  const { next } = await tab.admin.streams.show('photos')
   await expect.poll(() => seen.all.length, SOON).toBe(12)
   for (const { offsets } of seen.all) expect(offsets?.['photos']).toBeLessThan(next)
   expect(client.state).toBe('connected')

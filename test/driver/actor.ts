@@ -295,26 +295,27 @@ export class Actor {
     const queue = valid.queue(random)
     const call = pick<() => Promise<unknown>>(random, [
       () => client.call('hub.show', {}, this.signal()),
-      () => client.queues.list(),
-      () => client.queues.show(queue),
-      () => client.queues.purge(queue),
-      () => client.queues.deadLetters.list(queue, {}, { limit: 10 }),
-      () => client.queues.deadLetters.purge(queue),
-      () => client.streams.list(),
-      () => client.streams.show('s'),
-      () => client.streams.trim('s', whole(random, 100)),
-      () => client.streams.cursors('s'),
-      () => client.streams.deleteCursor('s', `${this.name}.${whole(random, this.names + 1)}`),
-      () => client.connections.list(),
-      () => client.topics.list(),
+      () => client.admin.queues.list(),
+      () => client.admin.queues.show(queue),
+      () => client.admin.queues.purge(queue),
+      () => client.admin.queues.deadLetters.list(queue, {}, { limit: 10 }),
+      () => client.admin.queues.deadLetters.purge(queue),
+      () => client.admin.streams.list(),
+      () => client.admin.streams.show('s'),
+      () => client.admin.streams.trim('s', whole(random, 100)),
+      () => client.admin.streams.cursors('s'),
+      () => client.admin.streams.deleteCursor('s', `${this.name}.${whole(random, this.names + 1)}`),
+      () => client.admin.connections.list(),
+      () => client.admin.topics.list(),
       () => this.disconnectOne(),
     ])
     this.track('call', call(), CALL, 2 * CALL_TIMEOUT_MS)
   }
 
   private async disconnectOne(): Promise<void> {
-    const { connections } = await this.client.connections.list()
-    if (connections.length > 0) await this.client.connections.disconnect(pick(this.random, connections).connection)
+    const { connections } = await this.client.admin.connections.list()
+    if (connections.length > 0)
+      await this.client.admin.connections.disconnect(pick(this.random, connections).connection)
   }
 
   /** Streams and queues come and go; mostly they are there. */
@@ -323,10 +324,10 @@ export class Actor {
     const goes = once(random, 20)
     const what = whole(random, 3)
     const queue = pick(random, valid.QUEUES)
-    if (goes && what === 0) this.track('delete', client.streams.delete('s'), CALL, CALL_TIMEOUT_MS)
-    else if (goes) this.track('delete', client.queues.delete(queue.name), CALL, CALL_TIMEOUT_MS)
-    else if (what === 0) this.track('declare', client.streams.declare(valid.STREAM), CALL, CALL_TIMEOUT_MS)
-    else this.track('declare', client.queues.declare(queue), CALL, CALL_TIMEOUT_MS)
+    if (goes && what === 0) this.track('delete', client.admin.streams.delete('s'), CALL, CALL_TIMEOUT_MS)
+    else if (goes) this.track('delete', client.admin.queues.delete(queue.name), CALL, CALL_TIMEOUT_MS)
+    else if (what === 0) this.track('declare', client.admin.streams.declare(valid.STREAM), CALL, CALL_TIMEOUT_MS)
+    else this.track('declare', client.admin.queues.declare(queue), CALL, CALL_TIMEOUT_MS)
   }
 
   private listen(): void {

@@ -89,17 +89,17 @@ async function compare(actors: readonly Actor[], promises: Promises): Promise<Re
 }
 
 async function declareAll({ client }: Actor): Promise<void> {
-  await client.streams.declare(STREAM)
-  for (const queue of QUEUES) await client.queues.declare(queue)
+  await client.admin.streams.declare(STREAM)
+  for (const queue of QUEUES) await client.admin.queues.declare(queue)
 }
 
 /** Until the hub has exactly what the model has. */
 async function sameAtHub({ client, name, standing }: Actor): Promise<void> {
   await until(async () => {
-    const { connections } = await client.connections.list()
+    const { connections } = await client.admin.connections.list()
     const own = connections.find((each) => each.client === name)
     if (!own) return `The hub has no ${name}`
-    const { subscriptions, consumers } = await client.connections.show(own.connection)
+    const { subscriptions, consumers } = await client.admin.connections.show(own.connection)
     const atHub = [...subscriptions.map(({ pattern }) => pattern), ...consumers.map(({ queue }) => queue)].sort()
     const inModel = standing.filter(({ what }) => what !== 'responder').map((held) => held.name)
     const [is, should] = [atHub, inModel.sort()].map((each) => each.join(', '))
@@ -122,7 +122,7 @@ async function subscriptionsHear({ client }: Actor, all: readonly Held[]): Promi
 
 /** Each probe goes to one of them: that one is ended, until none is left. */
 async function queuesAreConsumed({ client }: Actor, all: readonly Held[]): Promise<void> {
-  for (const { name } of QUEUES) await insist(() => client.queues.purge(name))
+  for (const { name } of QUEUES) await insist(() => client.admin.queues.purge(name))
   await until(async () => {
     const left = all.filter(({ stands }) => stands)
     for (const queue of new Set(left.map((held) => held.name)))

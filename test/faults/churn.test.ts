@@ -71,8 +71,8 @@ async function visit(url: string, n: number, rude: boolean): Promise<void> {
   await client.close()
 }
 
-async function ownId(client: Pick<Client, 'connections'>): Promise<string> {
-  const { connections } = await client.connections.list()
+async function ownId(client: Pick<Client, 'admin'>): Promise<string> {
+  const { connections } = await client.admin.connections.list()
   return (connections[0] as { connection: string }).connection
 }
 

@@ -51,7 +51,7 @@ async function enqueueAll(queue: string, count: number, options: PublishOptions 
   }
 }
 
-const lettersOf = async (queue: string) => (await client.queues.show(queue)).deadLetters
+const lettersOf = async (queue: string) => (await client.admin.queues.show(queue)).deadLetters
 
 describe('more dead letters than the hub has memory for', () => {
   it('are listed, a page that fits a frame at a time, and another client waits for none of it', async () => {
@@ -71,13 +71,13 @@ describe('more dead letters than the hub has memory for', () => {
     expect(letters).toEqual(range(0, LETTERS))
     expect(longest).toBeLessThan(10)
     // What matches is the last: all others are looked at, and none is kept.
-    const { result, waited } = await whileOthersPublish(client.queues.deadLetters.list('q', { error: 'nothing' }))
+    const { result, waited } = await whileOthersPublish(client.admin.queues.deadLetters.list('q', { error: 'nothing' }))
     expect(result).toEqual([])
     expect(waited).toBeLessThan(1000)
   })
 
   it('are redriven, also when the hub is killed in the middle: each is moved once', async () => {
-    const redrive = client.queues.deadLetters.redrive('q', {}, { to: 'other' }).then(
+    const redrive = client.admin.queues.deadLetters.redrive('q', {}, { to: 'other' }).then(
       () => 'done',
       ({ code }) => code,
     )
@@ -86,10 +86,10 @@ describe('more dead letters than the hub has memory for', () => {
     await start()
     expect(await redrive).toBe('connection_lost')
     const left = await lettersOf('q')
-    const { depth } = await client.queues.show('other')
+    const { depth } = await client.admin.queues.show('other')
     expect(depth + left).toBe(LETTERS)
     expect(left).toBeGreaterThan(0)
-    expect(await client.queues.deadLetters.redrive('q', {}, { to: 'other' })).toBe(left)
+    expect(await client.admin.queues.deadLetters.redrive('q', {}, { to: 'other' })).toBe(left)
     const ids = new Set<string>()
     const reader = new QueueReader(client, 'other', { prefetch: 50 })
     while (ids.size < LETTERS) {
@@ -99,14 +99,14 @@ describe('more dead letters than the hub has memory for', () => {
       await delivery.ack()
     }
     await reader.close()
-    expect(await client.queues.show('other')).toMatchObject({ depth: 0, inFlight: 0 })
+    expect(await client.admin.queues.show('other')).toMatchObject({ depth: 0, inFlight: 0 })
   }, 120_000)
 
   it('may expire at once, and be purged at once', async () => {
     const expiresAt = Date.now() + 8000
     await enqueueAll('late', LETTERS, { expiresAt })
     await untilQueue(client, 'late', ({ deadLetters }) => deadLetters === LETTERS)
-    expect(await client.queues.deadLetters.purge('late')).toBe(LETTERS)
+    expect(await client.admin.queues.deadLetters.purge('late')).toBe(LETTERS)
     expect(await lettersOf('late')).toBe(0)
   }, 120_000)
 })

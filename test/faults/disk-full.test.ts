@@ -104,8 +104,8 @@ describe.skipIf(!disk)('a full disk', () => {
 
   it('has room again when an operator trims', async () => {
     await fillUp()
-    const { next } = await client.streams.show('log')
-    await client.streams.trim('log', next - 5)
+    const { next } = await client.admin.streams.show('log')
+    await client.admin.streams.trim('log', next - 5)
     kept.splice(0, kept.length - 5)
     expect(await publish(10)).toEqual([])
     expect(await replay()).toEqual(kept)
@@ -113,8 +113,8 @@ describe.skipIf(!disk)('a full disk', () => {
 
   it('can be trimmed when somebody else has taken the very last byte', async () => {
     await expect(writeFile(filler, Buffer.alloc(16 * 1024 * 1024))).rejects.toMatchObject({ code: 'ENOSPC' })
-    const { next } = await client.streams.show('log')
-    expect(await client.streams.trim('log', next - 2)).toMatchObject({ first: next - 2 })
+    const { next } = await client.admin.streams.show('log')
+    expect(await client.admin.streams.trim('log', next - 2)).toMatchObject({ first: next - 2 })
     kept.splice(0, kept.length - 2)
     // What was trimmed is room in the file, which nobody else can take.
     expect(await publish(10)).toEqual([])

@@ -76,9 +76,9 @@ describe.skipIf(!trial)('a disk without room', async () => {
     const full = await fill(publish)
     expect(full).toBeGreaterThan(500)
     for (const how of ['SIGTERM', 'SIGKILL'] as const) {
-      await client.streams.trim('log')
+      await client.admin.streams.trim('log')
       expect(await fill(publish)).toBeGreaterThan(full / 2)
-      await client.streams.trim('log')
+      await client.admin.streams.trim('log')
       await client.close()
       await hub.kill(how)
       ;({ hub, client } = await start())
@@ -120,7 +120,7 @@ describe.skipIf(!trial)('a disk without room', async () => {
         else expect(result.reason.code).toBe('storage_full')
       }
       if (results.every(({ status }) => status === 'fulfilled')) continue
-      await client.streams.trim('log')
+      await client.admin.streams.trim('log')
       kept.splice(0)
     }
     racer.kill()

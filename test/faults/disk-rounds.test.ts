@@ -112,14 +112,14 @@ class FullDisk {
 
   /** Trims all, or some of the oldest. */
   async trim(all: boolean): Promise<void> {
-    const { first, next } = await this.to.streams.show('log')
+    const { first, next } = await this.to.admin.streams.show('log')
     const before = all ? next : first + Math.floor((next - first) * this.random())
-    await this.to.streams.trim('log', before)
+    await this.to.admin.streams.trim('log', before)
     for (const offset of this.inStream.keys()) if (offset < before) this.inStream.delete(offset)
   }
 
   async drain(most = Number.POSITIVE_INFINITY): Promise<void> {
-    const { depth, inFlight } = await this.to.queues.show('jobs')
+    const { depth, inFlight } = await this.to.admin.queues.show('jobs')
     let left = Math.min(depth + inFlight, most)
     if (left === 0) return
     for await (const delivery of this.to.consume('jobs', { prefetch: 8 })) {
@@ -134,7 +134,7 @@ class FullDisk {
 
   /** What was acknowledged is there: in its place, once. */
   async judge(): Promise<void> {
-    const { first, next } = await this.to.streams.show('log')
+    const { first, next } = await this.to.admin.streams.show('log')
     const found = new Map<number, string>()
     if (first < next) {
       for await (const { id, offsets } of this.to.subscribe('log', { from: 'earliest' })) {

@@ -58,7 +58,7 @@ describe.skipIf(process.platform !== 'linux')('a disk that fails to write', () =
     expect(await command.exit).toBe(0)
     const again = await start(data)
     expect(await stored(again.client)).toEqual(kept)
-    expect(await again.client.queues.show('q')).toMatchObject({ depth: 1 })
+    expect(await again.client.admin.queues.show('q')).toMatchObject({ depth: 1 })
     await again.client.close()
   })
 

@@ -29,7 +29,7 @@ onEveryEngine('a service whose handler fails at a message', (hubs) => {
     const first = await run(url)
     expect(first).toMatchObject({ code: 1, lines: ['1', '2'] })
     expect(first.error).toMatch('It cannot be handled')
-    expect((await publisher.streams.cursors('s')).cursors).toMatchObject([{ name: 'service', offset: 2 }])
+    expect((await publisher.admin.streams.cursors('s')).cursors).toMatchObject([{ name: 'service', offset: 2 }])
     expect(await run(url)).toMatchObject({ code: 1, lines: [] })
     expect(await run(url, { SKIP: '1' })).toMatchObject({ code: 0, lines: ['skipped bad', 'last'] })
   })

@@ -51,17 +51,17 @@ it('whose a message is, and what was deleted and purged, is known after a kill -
     ]
     return receipts.map(({ duplicate }) => duplicate)
   }
-  await operator.queues.declare({ name: 'later' })
+  await operator.admin.queues.declare({ name: 'later' })
   expect(await duplicates()).toEqual([false, false, false, false])
   await restart()
   expect(await duplicates()).toEqual([true, true, true, true])
-  await operator.queues.purge('q')
-  await operator.queues.delete('later')
-  await operator.streams.declare({ name: 'gone', topics: ['gone'] })
-  await operator.streams.delete('gone')
+  await operator.admin.queues.purge('q')
+  await operator.admin.queues.delete('later')
+  await operator.admin.streams.declare({ name: 'gone', topics: ['gone'] })
+  await operator.admin.streams.delete('gone')
   await restart()
   // The new queue would have the number of the deleted stream, or of the queue of its own name.
-  await operator.queues.declare({ name: 'later' })
+  await operator.admin.queues.declare({ name: 'later' })
   expect(await duplicates()).toEqual([true, true, false, false])
   await restart()
   expect(await duplicates()).toEqual([true, true, true, true])

@@ -42,7 +42,7 @@ it.each([
   async (when, lineMs) => {
     const name = `${when.replaceAll(' ', '-')}-${lineMs}`
     network.delay(lineMs)
-    await operator.queues.declare({ name, ackDeadline: 300, maxAttempts: 3, backoff: { base: '5s', cap: '5s' } })
+    await operator.admin.queues.declare({ name, ackDeadline: 300, maxAttempts: 3, backoff: { base: '5s', cap: '5s' } })
     for (let n = 0; n < 4; n++) await operator.enqueue(name, n)
     const done: unknown[] = []
     const handler = ({ data, attempt }: Delivery) => {
@@ -56,7 +56,7 @@ it.each([
     client(network.url).consume(name, when === 'at once' ? handler : later)
     await untilQueue(operator, name, ({ ackedTotal }) => ackedTotal === 4)
     expect(done).toEqual([0, 1, 2, 3].map((n) => [n, 1]))
-    const info = await operator.queues.show(name)
+    const info = await operator.admin.queues.show(name)
     expect(info).toMatchObject({ depth: 0, inFlight: 0, deadLetters: 0 })
     // It did not go unnoticed.
     expect(info.timedOutTotal).toBeGreaterThan(0)

@@ -78,6 +78,6 @@ it(`loses nothing of ${MESSAGES} messages while ${KILLS} consumers are killed (s
     expect.arrayContaining(Array.from({ length: Math.floor(MESSAGES / 1000) }, (_, n) => (n + 1) * 1000)),
   )
   expect(letters.every(({ attempts, reason }) => attempts === 10 && reason === 'attempts')).toBe(true)
-  const { ackedTotal, deadLetters } = await client.queues.show('work')
+  const { ackedTotal, deadLetters } = await client.admin.queues.show('work')
   expect([ackedTotal, deadLetters]).toEqual([chain.links.length, letters.length])
 })

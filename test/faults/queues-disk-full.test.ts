@@ -78,7 +78,7 @@ describe.skipIf(!disk)('a queue on a full disk', () => {
     await start()
     expect(await fill()).toEqual(new Set(['storage_full']))
     expect(waiting.length).toBeGreaterThan(20)
-    expect(await client.queues.show('jobs')).toMatchObject({ depth: waiting.length })
+    expect(await client.admin.queues.show('jobs')).toMatchObject({ depth: waiting.length })
   })
 
   it('takes acks, failures and rejects', async () => {
@@ -92,7 +92,9 @@ describe.skipIf(!disk)('a queue on a full disk', () => {
     const again = await delivery()
     expect(again).toMatchObject({ data: { n: waiting.shift() }, attempt: 2, lastError: 'not now' })
     await again.reject('never')
-    expect(await client.queues.deadLetters.list('jobs')).toMatchObject([{ message: { data: { n: again.data.n } } }])
+    expect(await client.admin.queues.deadLetters.list('jobs')).toMatchObject([
+      { message: { data: { n: again.data.n } } },
+    ])
   })
 
   it('refuses an ack that publishes more than there is room for, and the delivery is still held', async () => {
@@ -100,7 +102,7 @@ describe.skipIf(!disk)('a queue on a full disk', () => {
     const held = await delivery()
     const publish = [{ topic: 'done', data: 'x'.repeat(200_000) }]
     await expect(held.ack({ publish })).rejects.toMatchObject({ code: 'storage_full' })
-    expect((await client.streams.show('done')).next).toBe(0)
+    expect((await client.admin.streams.show('done')).next).toBe(0)
     await held.nack({ error: 'no room', delayMs: 0 })
     const again = await delivery()
     expect(again).toMatchObject({ data: { n: waiting.shift() }, attempt: 2, lastError: 'no room' })
@@ -122,14 +124,14 @@ describe.skipIf(!disk)('a queue on a full disk', () => {
     }
     expect(refused).toBe('storage_full')
     expect(delayed).toBeGreaterThan(10)
-    const { depth, inFlight } = await client.queues.show('jobs')
+    const { depth, inFlight } = await client.admin.queues.show('jobs')
     expect(depth + inFlight).toBe(waiting.length + delayed)
   })
 
   it('goes on when somebody else has taken the very last byte', async () => {
     const rest = join(folder, 'rest')
     await expect(writeFile(rest, Buffer.alloc(16 * 1024 * 1024))).rejects.toMatchObject({ code: 'ENOSPC' })
-    const inFlight = async () => (await client.queues.show('jobs')).inFlight
+    const inFlight = async () => (await client.admin.queues.show('jobs')).inFlight
     const peer = await Peer.hello(hub.url)
     peer.send({ type: 'consume', consumer: 1, queue: 'jobs', prefetch: 3 })
     const leased = [await peer.next('delivery'), await peer.next('delivery'), await peer.next('delivery')]
@@ -150,7 +152,7 @@ describe.skipIf(!disk)('a queue on a full disk', () => {
     await hub.kill()
     await client.close()
     await start()
-    expect(await client.queues.show('jobs')).toMatchObject({ depth: waiting.length + delayed, deadLetters: 1 })
+    expect(await client.admin.queues.show('jobs')).toMatchObject({ depth: waiting.length + delayed, deadLetters: 1 })
     expect(await fill()).toEqual(new Set(['storage_full']))
   })
 

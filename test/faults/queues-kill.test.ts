@@ -130,7 +130,7 @@ it('keeps attempts, errors and dead letters', async () => {
   expect(await allLetters(consumed, 'work')).toMatchObject([
     { message: { data: 'a' }, reason: 'attempts', error: `wrong ${ATTEMPTS}`, attempts: ATTEMPTS, origin: 'work' },
   ])
-  expect(await consumed.queues.show('work')).toMatchObject({ depth: 0, inFlight: 0, deadLetters: 1 })
+  expect(await consumed.admin.queues.show('work')).toMatchObject({ depth: 0, inFlight: 0, deadLetters: 1 })
 })
 
 it('an ack of a delivery from before the restart does not end another one that has its number now', async () => {

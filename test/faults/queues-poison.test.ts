@@ -35,28 +35,28 @@ async function fill(queue: string, keyOf: (n: number) => object = () => ({})): P
 }
 
 it('does not hold up the rest: they are done, in order, before its second attempt', async () => {
-  await client.queues.declare({ name: 'patient', backoff: { base: '1h', cap: '1h' } })
+  await client.admin.queues.declare({ name: 'patient', backoff: { base: '1h', cap: '1h' } })
   await fill('patient')
   expect(await handleAll('patient', GOOD.length)).toEqual(GOOD)
-  expect(await client.queues.show('patient')).toMatchObject({ depth: 1, delayed: 1, redeliveredTotal: 0 })
+  expect(await client.admin.queues.show('patient')).toMatchObject({ depth: 1, delayed: 1, redeliveredTotal: 0 })
 })
 
 it('holds up its own group alone', async () => {
-  await client.queues.declare({ name: 'grouped', backoff: { base: '1h', cap: '1h' } })
+  await client.admin.queues.declare({ name: 'grouped', backoff: { base: '1h', cap: '1h' } })
   await fill('grouped', (n) => ({ key: n % 10 === 0 ? 'poisoned' : `g${n % 10}` }))
   const others = GOOD.filter((n) => n % 10 !== 0)
   const handled = (await handleAll('grouped', others.length)) as number[]
   expect(handled.toSorted((a, b) => a - b)).toEqual(others)
-  expect(await client.queues.show('grouped')).toMatchObject({ depth: 1 + GOOD.length - others.length })
+  expect(await client.admin.queues.show('grouped')).toMatchObject({ depth: 1 + GOOD.length - others.length })
 })
 
 it('ends in the dead letters, with its error and its attempts, and its group goes on', async () => {
-  await client.queues.declare({ name: 'hasty', backoff: { base: 1, cap: 1 }, maxAttempts: 3 })
+  await client.admin.queues.declare({ name: 'hasty', backoff: { base: 1, cap: 1 }, maxAttempts: 3 })
   await fill('hasty', (n) => ({ key: n % 10 === 0 ? 'poisoned' : `g${n % 10}` }))
   const handled = (await handleAll('hasty', GOOD.length)) as number[]
   expect(handled.toSorted((a, b) => a - b)).toEqual(GOOD)
   expect(handled.filter((n) => n % 10 === 0)).toEqual(GOOD.filter((n) => n % 10 === 0))
-  expect(await client.queues.deadLetters.list('hasty')).toMatchObject([
+  expect(await client.admin.queues.deadLetters.list('hasty')).toMatchObject([
     {
       message: { data: 'poison', key: 'poisoned' },
       reason: 'attempts',

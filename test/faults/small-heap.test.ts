@@ -79,7 +79,7 @@ describe.each(ENGINES)(`a hub on %s with a heap of ${HEAP_MB} MB`, (engine) => {
       for (const n of range(0, 250)) peer.send({ type: 'publish', seq: n, topic: 'full', data })
     })
     expect([...codes]).toEqual(['waiting_limit'])
-    const waiting = async () => (await client.queues.show('full')).waitingPublishes
+    const waiting = async () => (await client.admin.queues.show('full')).waitingPublishes
     await expect.poll(waiting, { timeout: 10_000 }).toBe(0)
     await client.close()
   }, 60_000)
@@ -168,9 +168,9 @@ describe.each(ENGINES)(`a hub on %s with a heap of ${HEAP_MB} MB`, (engine) => {
     const declareAll = async (declare: (name: string) => Promise<unknown>) => {
       for (const n of range(0, 300)) await declare(`more-${n}`)
     }
-    const streams = declareAll((name) => client.streams.declare({ name, topics: ['t'] }))
+    const streams = declareAll((name) => client.admin.streams.declare({ name, topics: ['t'] }))
     await expect(streams).rejects.toMatchObject({ code: 'too_many_streams' })
-    const queues = declareAll((name) => client.queues.declare({ name }))
+    const queues = declareAll((name) => client.admin.queues.declare({ name }))
     await expect(queues).rejects.toMatchObject({ code: 'too_many_queues' })
     await client.close()
     await serves()

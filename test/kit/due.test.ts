@@ -15,11 +15,11 @@ afterEach(() => hub.close())
 describe('a queue', () => {
   it('delivers nothing before its time', async () => {
     const client = hub.connect()
-    await client.queues.declare({ name: 'q' })
+    await client.admin.queues.declare({ name: 'q' })
     await client.enqueue('q', 'at', { deliverAt: hub.now + 300 })
     await client.enqueue('q', 'in', { delayMs: 100 })
     await client.enqueue('q', 'now')
-    expect(await client.queues.show('q')).toMatchObject({ depth: 3, delayed: 2 })
+    expect(await client.admin.queues.show('q')).toMatchObject({ depth: 3, delayed: 2 })
     const got: unknown[] = []
     client.consume('q', ({ data }) => void got.push(data))
     const after = async (ms: number) => {
@@ -34,15 +34,15 @@ describe('a queue', () => {
 
   it.each(['drop', 'dead-letter'] as const)('what has expired: %s', async (onExpiry) => {
     const client = hub.connect()
-    await client.queues.declare({ name: 'q', onExpiry })
+    await client.admin.queues.declare({ name: 'q', onExpiry })
     await client.enqueue('q', 0, { expiresAt: hub.now + 150 })
     await client.enqueue('q', 1, { expiresAt: hub.now - 1 })
     await client.enqueue('q', 2)
     await hub.advance(149)
-    expect(await client.queues.show('q')).toMatchObject({ depth: 2 })
+    expect(await client.admin.queues.show('q')).toMatchObject({ depth: 2 })
     await hub.advance(1)
-    expect(await client.queues.show('q')).toMatchObject({ depth: 1, droppedTotal: onExpiry === 'drop' ? 2 : 0 })
-    const letters = await client.queues.deadLetters.list('q')
+    expect(await client.admin.queues.show('q')).toMatchObject({ depth: 1, droppedTotal: onExpiry === 'drop' ? 2 : 0 })
+    const letters = await client.admin.queues.deadLetters.list('q')
     expect(letters.map(({ reason }) => reason)).toEqual(onExpiry === 'drop' ? [] : ['expired', 'expired'])
     expect(await new QueueReader(client, 'q').done(1)).toEqual([2])
   })

@@ -42,7 +42,7 @@ describe('queues', () => {
     expect(attempts).toEqual([1, 2])
     await hub.advance('30s')
     expect(attempts).toEqual([1, 2, 3])
-    expect(await client.queues.show('jobs')).toMatchObject({ depth: 0, inFlight: 0 })
+    expect(await client.admin.queues.show('jobs')).toMatchObject({ depth: 0, inFlight: 0 })
   })
 
   it('a lease that nobody ends runs out at its deadline, and the message comes again after the backoff', async () => {
@@ -74,11 +74,11 @@ describe('queues', () => {
     })
     await client.enqueue('jobs', 'a')
     await hub.advance('2m')
-    expect(await client.queues.show('jobs')).toMatchObject({ inFlight: 1 })
+    expect(await client.admin.queues.show('jobs')).toMatchObject({ inFlight: 1 })
     finish()
     await hub.settled()
     expect(attempts).toEqual([1])
-    expect(await client.queues.show('jobs')).toMatchObject({ depth: 0, inFlight: 0 })
+    expect(await client.admin.queues.show('jobs')).toMatchObject({ depth: 0, inFlight: 0 })
   })
 
   it('delayed and expiring messages keep to the millisecond', async () => {
@@ -90,9 +90,9 @@ describe('queues', () => {
     client.consume('jobs', ({ data }) => void got.push(data, hub.now))
     const begin = hub.now
     await hub.advance(60_049)
-    expect(await client.queues.deadLetters.list('jobs')).toEqual([])
+    expect(await client.admin.queues.deadLetters.list('jobs')).toEqual([])
     await hub.advance(1)
-    expect(await client.queues.deadLetters.list('jobs')).toMatchObject([{ reason: 'expired' }])
+    expect(await client.admin.queues.deadLetters.list('jobs')).toMatchObject([{ reason: 'expired' }])
     await hub.advance('1m')
     expect(got).toEqual(['late', begin + 90_000])
   })
@@ -112,7 +112,7 @@ describe('queues', () => {
 
 describe('streams and topics', () => {
   it('an id is a duplicate within the window, and new behind it', async () => {
-    const hub = await start({ streams: [{ name: 's', topics: ['s.#'] }], dedupWindowMs: 120_000 })
+    const hub = await start({ streams: [{ name: 's', topics: ['s.#'] }], dedupWindow: 120_000 })
     const client = hub.connect()
     const publish = async () => (await client.publish('s.a', 1, { id: 'order-17' })).duplicate
     expect(await publish()).toBe(false)
@@ -137,7 +137,7 @@ describe('streams and topics', () => {
     expect(await replay()).toEqual(['long'])
     await hub.advance('31s')
     expect(await replay()).toEqual([])
-    expect(await client.streams.show('s')).toMatchObject({ first: 2 })
+    expect(await client.admin.streams.show('s')).toMatchObject({ first: 2 })
   })
 
   it('a request times out when its time is over', async () => {
@@ -207,11 +207,11 @@ describe('the network', () => {
     hub.cut()
     await hub.advance('1s')
     await lost
-    expect(await client.streams.show('s')).toMatchObject({ next: 1 })
+    expect(await client.admin.streams.show('s')).toMatchObject({ next: 1 })
   })
 
   it('code that connects by itself is given what it needs, and silence is noticed on both sides', async () => {
-    const hub = await start({ pingIntervalMs: 10_000, helloTimeoutMs: 5_000 })
+    const hub = await start({ pingInterval: 10_000, helloTimeout: 5_000 })
     const client = connect(hub.url, { ...hub.clientOptions, name: 'mine' })
     await client.ready()
     const mute = new hub.clientOptions.WebSocket(hub.url, ['fanfare.v1'])
@@ -249,7 +249,7 @@ describe('the network', () => {
 
 it('a client is whoever the test says, as on a hub in a program, or comes with a token', async () => {
   const hub = await start({ auth: { authenticate: ({ token }) => ({ subject: token ?? 'nobody', permissions: {} }) } })
-  const subjectOf = async (client: Client) => (await client.hub.whoami()).subject
+  const subjectOf = async (client: Client) => (await client.admin.hub.whoami()).subject
   const own = hub.connect({ subject: 'ann', permissions: { publish: ['a'] } })
   expect(await subjectOf(own)).toBe('ann')
   await own.publish('a', 1)
@@ -290,7 +290,7 @@ describe('the time', () => {
     await vi.advanceTimersByTimeAsync(60_000)
     await hub.settled()
     expect(done).toEqual([Date.UTC(2030, 0, 1) + 60_000])
-    expect(await client.queues.show('jobs')).toMatchObject({ depth: 0, inFlight: 0 })
+    expect(await client.admin.queues.show('jobs')).toMatchObject({ depth: 0, inFlight: 0 })
   })
 
   it('waits for handlers that take turns of the event loop, one movement after the other', async () => {

@@ -37,7 +37,9 @@ async function deliveries(jobs: readonly Job[], steps: readonly number[]): Promi
   }
   hub.clock.setTimeout(() => hub.cut({ client: worker, duration: 500 }), 1_250)
   for (const step of steps) await hub.advance(step)
-  got.push(await client.queues.deadLetters.list('jobs').then((letters) => letters.map(({ diedAt }) => diedAt - begin)))
+  got.push(
+    await client.admin.queues.deadLetters.list('jobs').then((letters) => letters.map(({ diedAt }) => diedAt - begin)),
+  )
   await hub.close()
   return got
 }

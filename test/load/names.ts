@@ -111,8 +111,8 @@ async function idle(hub: Running, seconds: number): Promise<void> {
   await turnsOf(hub, 'with one $sys.queues.<name> heard', () => wait(seconds))
   await client.subscribe('$sys.#', () => {}).ready
   await turnsOf(hub, 'with all of $sys heard', () => wait(seconds))
-  await turnsOf(hub, 'while it lists all queues', async () => void (await client.queues.list()))
-  await turnsOf(hub, 'while it lists all streams', async () => void (await client.streams.list()))
+  await turnsOf(hub, 'while it lists all queues', async () => void (await client.admin.queues.list()))
+  await turnsOf(hub, 'while it lists all streams', async () => void (await client.admin.streams.list()))
   await turnsOf(hub, 'while it is scraped', async () => {
     await (await fetch(`http://127.0.0.1:${hub.port}/metrics`)).text()
   })
@@ -167,7 +167,7 @@ async function declaring(few: Running, many: Running): Promise<void> {
 }
 
 async function declareOne(client: Client, n: number): Promise<void> {
-  await client.queues.declare({ name: `new-${n}`, bindings: [{ topic: `new.${n}` }] })
+  await client.admin.queues.declare({ name: `new-${n}`, bindings: [{ topic: `new.${n}` }] })
 }
 
 async function turnsOf(hub: Running, name: string, act: () => Promise<void>): Promise<void> {

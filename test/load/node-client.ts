@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { createHistogram } from 'node:perf_hooks'
 import { fileURLToPath } from 'node:url'
 import { connect } from '../../client/node.ts'
-import type { From } from '../../shared/streams.ts'
+import type { StartAt } from '../../shared/streams.ts'
 
 /** What the package's own client does, in a process of its own: `run` starts it, the end of this file is it. */
 export interface ClientTask {
@@ -19,7 +19,7 @@ export interface ClientTask {
   /** Of a consumer: deliveries unsettled. */
   readonly prefetch?: number
   /** Of a reader or consumer. */
-  readonly from?: From
+  readonly from?: StartAt
   readonly count?: number
 }
 

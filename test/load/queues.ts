@@ -88,7 +88,7 @@ async function through(load: DurableLoad, hub: Running, keys?: number | undefine
 /** What was published while warming up is still there. */
 async function purge(hub: Running): Promise<void> {
   const client = connect(urlOf(hub))
-  await client.queues.purge(NAME)
+  await client.admin.queues.purge(NAME)
   await client.close()
 }
 

@@ -103,7 +103,7 @@ onEveryEngine('order', (hubs) => {
     }
     const last = publish(2, 'live')
     await publisher.publish('another', 0)
-    await other.queues.purge('q')
+    await other.admin.queues.purge('q')
     await Promise.all([waits, last])
     expect((await read(3)).map(({ data }) => data.n)).toEqual([0, 1, 2])
   })
@@ -114,7 +114,7 @@ onEveryEngine('order', (hubs) => {
     const publisher = client()
     const publish = (n: number) => publisher.publish('t', { publisher: 0, n })
     const receipts = range(0, 3).map(publish)
-    const deleted = publisher.queues.delete('q')
+    const deleted = publisher.admin.queues.delete('q')
     receipts.push(...range(3, 20).map(publish))
     await Promise.all([deleted, ...receipts])
     expect((await read(20)).map(({ data }) => data.n)).toEqual(range(0, 20))
@@ -144,7 +144,7 @@ onEveryEngine('order', (hubs) => {
               under.push((publishers[publisher] as Client).publish(`${run}.${topic}`, { publisher, n }, { headers }))
             }
           } else if (each.do === 'pass') {
-            for (let turn = 0; turn < each.turns; turn++) await admin.queues.show(`${run}-matched`)
+            for (let turn = 0; turn < each.turns; turn++) await admin.admin.queues.show(`${run}-matched`)
           } else {
             const act = { stream, queue, 'matching queue': matching }[each.do][each.there ? 'declare' : 'delete']
             // What is not there cannot be deleted.
@@ -169,7 +169,7 @@ onEveryEngine('order', (hubs) => {
 })
 
 /** Declares what keeps some of the topics of a run; gives what changes the rest. */
-async function declarations({ streams, queues }: Client, run: string) {
+async function declarations({ admin: { streams, queues } }: Client, run: string) {
   await streams.declare({ name: `${run}-streamed`, topics: [`${run}.streamed`] })
   await queues.declare({ name: `${run}-matched`, bindings: [{ topic: `${run}.matched`, match: MATCH }] })
   const topic = `${run}.changing`

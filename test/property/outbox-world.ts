@@ -14,7 +14,7 @@ import { Contracts } from '../../server/topic/contracts.ts'
 import { Subscription } from '../../server/topic/subscription.ts'
 import { type Keepers, Topics } from '../../server/topic/topics.ts'
 import { realClock } from '../../shared/clock.ts'
-import type { GapFrame, HubFrame, Policy } from '../../shared/frames.ts'
+import type { GapFrame, HubFrame, SlowPolicy } from '../../shared/frames.ts'
 import { matchesPattern, parsePattern } from '../../shared/topic.ts'
 import { ModelClient, type ModelSubscription } from './model-client.ts'
 
@@ -29,7 +29,7 @@ const PEERS_WITH_CHECKS = [1, 2]
 
 export type Command =
   | { do: 'publish'; topic: string; key: string | undefined; size: number; binary: boolean; times: number }
-  | { do: 'subscribe'; peer: number; sub: number; pattern: string; policy: Policy }
+  | { do: 'subscribe'; peer: number; sub: number; pattern: string; policy: SlowPolicy }
   | { do: 'unsubscribe' | 'pause' | 'resume'; peer: number; sub: number }
   | { do: 'receipts'; peer: number; times: number }
   /** Messages for its subscriptions may be missing here. */

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type { Policy } from '../../shared/frames.ts'
+import type { SlowPolicy } from '../../shared/frames.ts'
 import { type Command, World } from './outbox-world.ts'
 
 const RUNS = 200
@@ -14,7 +14,7 @@ const key = fc.constantFrom(undefined, 'k', 'l')
 const size = fc.oneof(fc.nat(40), fc.nat(4000))
 const writes = fc.constantFrom(0, 1, 2)
 
-function commands(policy: fc.Arbitrary<Policy>, times = fc.integer({ min: 1, max: 12 })): fc.Arbitrary<Command[]> {
+function commands(policy: fc.Arbitrary<SlowPolicy>, times = fc.integer({ min: 1, max: 12 })): fc.Arbitrary<Command[]> {
   const subscribe: fc.Arbitrary<Command> = fc.record({ do: fc.constant('subscribe'), peer, sub, pattern, policy })
   const command: fc.Arbitrary<Command> = fc.oneof(
     { weight: 8, arbitrary: fc.record({ do: fc.constant('publish'), topic, key, size, binary: fc.boolean(), times }) },
@@ -34,7 +34,7 @@ function commands(policy: fc.Arbitrary<Policy>, times = fc.integer({ min: 1, max
     .map(([first, then]) => [...first, ...then])
 }
 
-function subscribe(peer: number, sub: number, policy: Policy = 'drop-oldest'): Command {
+function subscribe(peer: number, sub: number, policy: SlowPolicy = 'drop-oldest'): Command {
   return { do: 'subscribe', peer, sub, pattern: '#', policy }
 }
 
@@ -98,7 +98,7 @@ describe('an outbox', () => {
 })
 
 describe('outboxes under random use', () => {
-  const anyPolicy = fc.constantFrom<Policy>('drop-oldest', 'drop-newest', 'conflate')
+  const anyPolicy = fc.constantFrom<SlowPolicy>('drop-oldest', 'drop-newest', 'conflate')
 
   it('deliver every message in order, or count it in a gap at its place', () =>
     fc.assert(
@@ -110,7 +110,7 @@ describe('outboxes under random use', () => {
     ))
 
   it('do so until a policy disconnects, or the bound on all of them', () => {
-    const policy = fc.constantFrom<Policy>('drop-oldest', 'drop-newest', 'conflate', 'disconnect')
+    const policy = fc.constantFrom<SlowPolicy>('drop-oldest', 'drop-newest', 'conflate', 'disconnect')
     return fc.assert(
       fc.asyncProperty(commands(policy), fc.constantFrom(24_000, 60_000, NO_TOTAL), (commands, totalLimit) =>
         playedOut(commands, totalLimit).then(() => undefined),

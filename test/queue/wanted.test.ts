@@ -20,9 +20,9 @@ it('delayed messages, parked groups and waits for another attempt ask for no con
       const parks = client.consume('parked', (delivery) => delivery.reject('broken'))
       const fails = client.consume('failed', (delivery) => delivery.nack({ error: 'later', delayMs: HOUR_MS }))
       await vi.waitFor(async () => {
-        expect((await client.queues.show('parked')).parked).toEqual(['one'])
-        expect((await client.queues.show('failed')).inFlight).toBe(0)
-        expect((await client.queues.show('failed')).delayed).toBe(1)
+        expect((await client.admin.queues.show('parked')).parked).toEqual(['one'])
+        expect((await client.admin.queues.show('failed')).inFlight).toBe(0)
+        expect((await client.admin.queues.show('failed')).delayed).toBe(1)
       })
       await Promise.all([parks.close(), fails.close()])
       // What was due before counts for a few seconds more.
@@ -32,10 +32,10 @@ it('delayed messages, parked groups and waits for another attempt ask for no con
         expect(await wanted()).toEqual({ delayed: 0, parked: 0, failed: 0 })
         for (const name of ['delayed', 'parked', 'failed']) await client.consume(name, () => {}).ready
       }
-      const [delayed] = (await client.queues.find({ filter: 'delayed' })).queues
+      const [delayed] = (await client.admin.queues.find({ filter: 'delayed' })).queues
       expect(delayed).toMatchObject({ depth: 100, ready: 0, consumers: 4, keepUpConsumers: 0 })
-      expect((await client.queues.show('failed')).ready).toBe(0)
-      const { entries } = await client.hub.attention()
+      expect((await client.admin.queues.show('failed')).ready).toBe(0)
+      const { entries } = await client.admin.hub.attention()
       // A machine that is busy may have made the hub late.
       const ofQueues = entries.filter(({ about }) => about.kind === 'queue')
       expect(ofQueues.map(({ about, troubles }) => [about, troubles.map(({ kind }) => kind)])).toEqual([
@@ -58,7 +58,7 @@ it('where all messages have keys, no more consumers are wanted than groups can g
         await second()
         expect((await wanted())['keyed']).toBeLessThanOrEqual(2)
       }
-      expect(await client.queues.show('keyed')).toMatchObject({ depth: 58, ready: 58, inFlight: 2, consumers: 5 })
+      expect(await client.admin.queues.show('keyed')).toMatchObject({ depth: 58, ready: 58, inFlight: 2, consumers: 5 })
       end()
     },
   })
@@ -78,7 +78,7 @@ async function withHub(
 ): Promise<void> {
   // What the hub does once a second comes when a test says so; sockets go on in their own time.
   vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance'] })
-  const hub: Hub = await startHub({ port: 0, engine: 'ws', queues, pingIntervalMs: HOUR_MS }, keptLog().log)
+  const hub: Hub = await startHub({ port: 0, engine: 'ws', queues, pingInterval: HOUR_MS }, keptLog().log)
   const client = connect(`ws://127.0.0.1:${hub.port}`)
   const wanted = async () => {
     const asked = queues.map(async ({ name }) => {

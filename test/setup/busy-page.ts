@@ -45,7 +45,7 @@ export async function busyPage(browser: Browser, port: number, scenario: BusyPag
     await page.waitForFunction(() => (window as unknown as PageWindow).seen.ready)
     const publishing = publish(publisher, symbols, updatesPerSecond, seconds)
     await passed(seconds * 500)
-    const connection = (await publisher.connections.list()).connections.find(({ client }) => client === 'page')
+    const connection = (await publisher.admin.connections.list()).connections.find(({ client }) => client === 'page')
     const published = await publishing
     const ended = Date.now()
     const { ages, leftOut } = await page.evaluate(() => (window as unknown as PageWindow).seen)

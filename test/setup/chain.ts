@@ -71,7 +71,7 @@ export async function allLetters(client: Client, queue: string): Promise<DeadLet
   const letters: DeadLetter[] = []
   for (;;) {
     const from = (letters.at(-1)?.letter ?? -1) + 1
-    const page = await client.queues.deadLetters.list(queue, {}, { from, limit: 1000 })
+    const page = await client.admin.queues.deadLetters.list(queue, {}, { from, limit: 1000 })
     if (page.length === 0) return letters
     letters.push(...page)
   }
@@ -84,7 +84,7 @@ function numberOf(data: unknown): number {
 /** Resolves when nothing of a queue waits or is in flight. */
 export async function drained(client: Client, queue: string): Promise<void> {
   for await (const _ of client.subscribe(`$sys.queues.${queue}`)) {
-    const { depth, inFlight } = await client.queues.show(queue)
+    const { depth, inFlight } = await client.admin.queues.show(queue)
     if (depth + inFlight === 0) return
   }
 }

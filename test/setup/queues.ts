@@ -40,7 +40,7 @@ export async function untilQueue(
   wanted: (info: QueueInfo) => boolean,
 ): Promise<QueueInfo> {
   for (;;) {
-    const info = await client.queues.show(name)
+    const info = await client.admin.queues.show(name)
     if (wanted(info)) return info
   }
 }

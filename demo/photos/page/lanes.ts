@@ -1,16 +1,16 @@
-import type { Client, Policy, State } from 'fanfare/browser'
+import type { Client, ConnectionState, SlowPolicy } from 'fanfare/browser'
 import { connectAs, type PageTopics, TAB } from './hub.ts'
 import { changed } from './store.ts'
 
 /** A subscriber of the race: it reads the same messages as the others, on a connection of its own. */
 export interface Lane {
-  readonly policy: Policy
+  readonly policy: SlowPolicy
   readonly title: string
   /** What the hub does, in one sentence. */
   readonly rule: string
   readonly slow: boolean
   /** `off`: it has not been connected; `over`: it was, and was disconnected by the button. */
-  state: State | 'off' | 'over'
+  state: ConnectionState | 'off' | 'over'
   received: number
   /** Numbers of the first message that it read, and of the newest. */
   first: number
@@ -116,6 +116,6 @@ export function standing(lane: Lane): { read: number; behind: number; dropped: n
   }
 }
 
-function lane(policy: Policy, title: string, rule: string, slow = true): Lane {
+function lane(policy: SlowPolicy, title: string, rule: string, slow = true): Lane {
   return { policy, title, rule, slow, state: 'off', ...UNREAD, gaps: new Map() }
 }

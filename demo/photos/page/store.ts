@@ -1,4 +1,4 @@
-import type { DeadLetter, QueueInfo, Reason, State } from 'fanfare/browser'
+import type { ConnectionState, ConnectionStateReason, DeadLetter, QueueInfo } from 'fanfare/browser'
 import {
   type Counters,
   FOLLOW_EXPIRES_MS,
@@ -27,7 +27,7 @@ export interface QueueSecond {
 /** What this page knows, all that it draws. Photos and uploads have theirs in files of their own. */
 export const store = {
   config: undefined as PageConfig | undefined,
-  connection: { state: client.state as State, reason: undefined as Reason | undefined },
+  connection: { state: client.state as ConnectionState, reason: undefined as ConnectionStateReason | undefined },
   /** By name, as they were last heard of. */
   workers: new Map<string, WorkerState>(),
   scaling: undefined as Topics['stage.scaling'] | undefined,
@@ -169,7 +169,7 @@ function onReturn({ recovered }: { readonly recovered: boolean }): void {
   away.recovered = recovered
   changed()
   // A second cut in this moment rejects the call, and begins another absence.
-  client.streams.show('photos').then(
+  client.admin.streams.show('photos').then(
     ({ next }) => {
       away.end = next
       changed()
@@ -214,7 +214,7 @@ function onQueue(info: QueueInfo): void {
 }
 
 export async function loadLetters(): Promise<void> {
-  store.letters = await client.queues.deadLetters.list('thumbnails', {}, { limit: 1000 })
+  store.letters = await client.admin.queues.deadLetters.list('thumbnails', {}, { limit: 1000 })
   photos.buried(store.letters)
   changed()
 }

@@ -128,7 +128,7 @@ export class Letters {
     this.loading = true
     try {
       const from = this.starts.at(-1) ?? 0
-      const found = await client.queues.deadLetters.list(this.queue, this.filter, { from, limit: PAGE + 1 })
+      const found = await client.admin.queues.deadLetters.list(this.queue, this.filter, { from, limit: PAGE + 1 })
       if (mine !== this.round) return
       if (found.length === 0 && this.page > 1) return this.previous()
       this.letters = found.slice(0, PAGE)

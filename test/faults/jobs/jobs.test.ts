@@ -24,7 +24,7 @@ type Hire = (options: WorkerOptions) => Promise<Worker>
 
 async function play(client: Client, mix: Mix, engage: Hire): Promise<Omit<End, 'died' | 'guesses'>> {
   const { queue, jobs, workers, events } = mix
-  await client.queues.declare({ name: 'jobs', backoff: { base: 5, cap: 50 }, ...queue })
+  await client.admin.queues.declare({ name: 'jobs', backoff: { base: 5, cap: 50 }, ...queue })
   await Promise.all(
     jobs.map(({ key, plan }, n) => client.enqueue('jobs', { n, plan }, key === undefined ? {} : { key })),
   )
@@ -47,26 +47,26 @@ async function play(client: Client, mix: Mix, engage: Hire): Promise<Omit<End, '
   await hire(LAST)
   const drained = await drain(client)
   await Promise.all(hired.map((worker) => worker.close()))
-  const { ackedTotal } = await client.queues.show('jobs')
-  return { drained, acked: ackedTotal, letters: await client.queues.deadLetters.list('jobs') }
+  const { ackedTotal } = await client.admin.queues.show('jobs')
+  return { drained, acked: ackedTotal, letters: await client.admin.queues.deadLetters.list('jobs') }
 }
 
 async function drain(client: Client): Promise<boolean> {
   const until = performance.now() + MOST_MS
   while (performance.now() < until) {
-    const { depth, inFlight } = await client.queues.show('jobs')
+    const { depth, inFlight } = await client.admin.queues.show('jobs')
     if (depth + inFlight === 0) return true
     await wait(20)
   }
   console.log(
-    JSON.stringify(await client.queues.show('jobs')),
-    JSON.stringify((await client.connections.list()).connections.map((c) => c.consumers)),
+    JSON.stringify(await client.admin.queues.show('jobs')),
+    JSON.stringify((await client.admin.connections.list()).connections.map((c) => c.consumers)),
   )
   return false
 }
 
 async function inThisProcess(mix: Mix): Promise<{ notes: Note[]; end: End }> {
-  const hub = await startHub({ port: 0, logLevel: 'silent', drainTimeoutMs: 100 })
+  const hub = await startHub({ port: 0, logLevel: 'silent', drainTimeout: 100 })
   const client = connect(`ws://127.0.0.1:${hub.port}/`)
   const notes: Note[] = []
   const hire: Hire = (options) =>

@@ -90,7 +90,7 @@ export class World {
       port: this.port,
       config,
       data: this.data.option,
-      'ping-interval-ms': PING_INTERVAL_MS,
+      'ping-interval': PING_INTERVAL_MS,
     }
     const heap = this.heapMb === undefined ? [] : [`--max-old-space-size=${this.heapMb}`]
     const hub = await HubProcess.start(options, ['--import', CLOCK, ...heap])
@@ -234,7 +234,7 @@ export class World {
 }
 
 async function everything(client: Client, stream: string): Promise<Kept[]> {
-  const { first, next } = await client.streams.show(stream)
+  const { first, next } = await client.admin.streams.show(stream)
   const kept: Kept[] = []
   if (next === first) return kept
   for await (const { id, key, data } of client.subscribe('#', { stream, from: 'earliest' })) {

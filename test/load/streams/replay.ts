@@ -1,10 +1,16 @@
-import type { From } from '../../../shared/streams.ts'
+import type { StartAt } from '../../../shared/streams.ts'
 import { DeliveryCounter } from '../delivery-counter.ts'
 import { clientFrame, openRaw } from '../raw-websocket.ts'
 import type { Running } from '../targets.ts'
 
 /** Seconds from subscribing until so many messages have arrived, at a reader that only counts them. */
-export async function replay(hub: Running, stream: string, from: From, count: number, size: number): Promise<number> {
+export async function replay(
+  hub: Running,
+  stream: string,
+  from: StartAt,
+  count: number,
+  size: number,
+): Promise<number> {
   const socket = await openRaw(hub, '/', 'fanfare.v1')
   const counter = new DeliveryCounter(size, false)
   const start = performance.now()

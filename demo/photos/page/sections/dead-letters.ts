@@ -72,7 +72,7 @@ async function corrupt(): Promise<string> {
 async function redrive(letter: DeadLetter | undefined): Promise<string> {
   const id = letter && (letter.message.data as Photo).id
   const { mended } = await ask('stage.mend', id === undefined ? {} : { photo: id })
-  const moved = await client.queues.deadLetters.redrive('thumbnails', letter ? { letters: [letter.letter] } : {})
+  const moved = await client.admin.queues.deadLetters.redrive('thumbnails', letter ? { letters: [letter.letter] } : {})
   followed = id ?? followed
   await shown()
   if (mended === 0 && moved === 0) return 'There was nothing to mend: no photo was given up.'
@@ -81,7 +81,7 @@ async function redrive(letter: DeadLetter | undefined): Promise<string> {
 
 /** What is broken fails again. */
 async function again(letter: DeadLetter): Promise<string> {
-  const moved = await client.queues.deadLetters.redrive('thumbnails', { letters: [letter.letter] })
+  const moved = await client.admin.queues.deadLetters.redrive('thumbnails', { letters: [letter.letter] })
   followed = (letter.message.data as Photo).id
   await shown()
   if (moved === 0) return 'It was no longer among the dead letters.'
