@@ -10,7 +10,7 @@ import { seeded } from '../setup/seeded.ts'
 const ROUNDS = Number(process.env.LINK_ROUNDS ?? 20)
 const SEED = Number(process.env.LINK_SEED ?? 1)
 const NODES = 3
-const STEPS = 60
+const STEPS = 80
 const TOPICS = ['a', 'a.b', 'a.c', 'b', 'b.c.d', 'c']
 const PATTERNS = ['a', 'a.*', 'a.#', '#', 'b.c.d', 'b.#', 'c']
 /** Nobody publishes there. */
@@ -50,7 +50,7 @@ async function round(redis: RedisServer, seed: number): Promise<string[]> {
       const bus = new RedisBus({ redis: address, prefix: `round-${seed}`, name: undefined }, pino({ enabled: false }))
       nodes.push({ history: await history.add(bus), proxy })
     }
-    for (const node of nodes) await node.history.subscribe(QUIET)
+    for (const node of nodes) for (const pattern of [QUIET, 'a.#', 'b.#']) await node.history.subscribe(pattern)
     for (let step = 0; step < STEPS; step++) await act(nodes, random)
     for (const { proxy } of nodes) proxy.open()
     await history.settled()
@@ -69,8 +69,8 @@ async function act(nodes: readonly Node[], random: () => number): Promise<void> 
   if (what < 11) for (let n = below(30); n >= 0; n--) history.publish(pick(TOPICS))
   else if (what < 14) void history.subscribe(pick(PATTERNS))
   else if (what < 15) history.unsubscribe(random())
-  else if (what < 17) proxy.cut()
-  else if (what < 18) proxy.shut()
+  else if (what < 16) proxy.cut()
+  else if (what < 17) proxy.shut()
   else for (const node of nodes) node.proxy.open()
   await new Promise((resolve) => setTimeout(resolve, below(30)))
 }
