@@ -35,6 +35,11 @@ const LAPSE_MS = 5_000
 const RETURN_MS = 15_000
 /** The same for one that does not move, but whose connections stand: it was stopped, and may go on. */
 const PAUSE_MS = 60_000
+/**
+ * How long a sign of life may have been on its way, and waited for its turn here: what was said that long before it was handled may have come before an
+ * interest that the other took after it.
+ */
+const ON_ITS_WAY_MS = 1_000
 /** How long it takes at most to get to know the nodes that are there, at the start. */
 const MEET_MS = LAPSE_MS
 
@@ -370,7 +375,7 @@ export class RedisBus implements Bus {
 
   private leave(peer: Peer): void {
     const wasJoined = peer.isJoined
-    peer.leaves(Math.min(peer.heardAt, this.link.provenAt))
+    peer.leaves(Math.min(peer.heardAt, this.link.provenAt) - ON_ITS_WAY_MS)
     if (wasJoined) {
       this.events?.left(peer.id)
       this.questions.left(peer.id)
