@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { setImmediate as nextTurn, setTimeout as wait } from 'node:timers/promises'
-import { expect, it, vi } from 'vitest'
+import { expect, it } from 'vitest'
 import { WebSocket } from 'ws'
 import { connect } from '../../client/node.ts'
 import { startHub } from '../../server/index.ts'
@@ -39,11 +39,11 @@ it('a handler that blocks while its client connects again says nothing on a sock
     const until = performance.now() + 400
     while (performance.now() < until);
   })
-  await vi.waitFor(() => expect(hangs).toBeDefined(), { timeout: 5000 })
+  await expect.poll(() => hangs).toBeDefined()
   await wait(500)
   address = ''
   hangs?.destroy()
-  await vi.waitFor(() => expect(handled.length).toBeGreaterThan(1), { timeout: 5000 })
+  await expect.poll(() => handled.length).toBeGreaterThan(1)
   await worker.close({ timeoutMs: 100 })
   await operator.close()
   quiet.close()

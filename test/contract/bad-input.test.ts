@@ -12,7 +12,7 @@ onEveryEngine('bad input', (hubs) => {
   let http = ''
   let witness: Peer
   beforeAll(async () => {
-    const hub = await hubs.start({ frameBytes: FRAME_BYTES, subscriptions: 3, helloTimeout: 400, window: 8 })
+    const hub = await hubs.start({ frameBytes: FRAME_BYTES, subscriptions: 3, helloTimeout: 2000, window: 8 })
     url = hub.url
     http = hub.http
     witness = await Peer.hello(url)

@@ -19,11 +19,8 @@ it('delayed messages, parked groups and waits for another attempt ask for no con
       }
       const parks = client.consume('parked', (delivery) => delivery.reject('broken'))
       const fails = client.consume('failed', (delivery) => delivery.nack({ error: 'later', delayMs: HOUR_MS }))
-      await vi.waitFor(async () => {
-        expect((await client.admin.queues.show('parked')).parked).toEqual(['one'])
-        expect((await client.admin.queues.show('failed')).inFlight).toBe(0)
-        expect((await client.admin.queues.show('failed')).delayed).toBe(1)
-      })
+      await expect.poll(() => client.admin.queues.show('parked')).toMatchObject({ parked: ['one'] })
+      await expect.poll(() => client.admin.queues.show('failed')).toMatchObject({ inFlight: 0, delayed: 1 })
       await Promise.all([parks.close(), fails.close()])
       // What was due before counts for a few seconds more.
       for (let n = 0; n < 11; n++) await second()

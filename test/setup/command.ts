@@ -39,6 +39,6 @@ export async function serve(args: readonly string[] = [], env?: Record<string, s
   const defaults = [['--port', '0'] as const, ['--data', 'memory'] as const]
   const missing = defaults.filter(([flag]) => !args.includes(flag)).flat()
   const command = fanfare(['serve', ...missing, ...args], env)
-  const port = Number((await command.said('stderr', /"port":(\d+)/))[1])
+  const port = Number((await command.said('stderr', /"port":(\d+)[,}]/))[1])
   return { command, port, url: `ws://127.0.0.1:${port}` }
 }

@@ -16,7 +16,7 @@ const MIXES = Number(process.env['JOBS_MIXES'] ?? 5)
 const SEED = Number(process.env['JOBS_SEED'] ?? Date.now() % 1_000_000)
 /** Of so many, the workers of one are processes; or of all of them. */
 const PROCESSES_IN = Number(process.env['JOBS_PROCESSES_IN'] ?? 8)
-const MOST_MS = 30_000
+const MOST_MS = 60_000
 /** When all else is over, these do what is left. */
 const LAST: WorkerOptions = { kind: 'handler', concurrency: 16, prefetch: 16, maxRunTimeMs: 500 }
 
