@@ -101,12 +101,12 @@ export class RedisBus implements Bus {
 
   subscribe(pattern: readonly string[]): Promise<void> | undefined {
     const stands = this.own.add(pattern.join('.'), this.heeded.length > 0)
-    this.tellChanges()
+    this.tellSoon()
     return stands
   }
 
   unsubscribe(pattern: readonly string[]): void {
-    if (this.own.remove(pattern.join('.'))) this.tellChanges()
+    if (this.own.remove(pattern.join('.'))) this.tellSoon()
   }
 
   async ask(node: string, question: string, params: unknown, timeoutMs: number): Promise<unknown> {
@@ -156,7 +156,8 @@ export class RedisBus implements Bus {
   private gotBatch(bytes: Buffer): void {
     const { from, link, number, messages } = decodeBatch(bytes)
     const peer = this.peers.get(from)
-    if (!peer?.isReady || peer.link !== link) return
+    if (peer?.link !== link) return
+    if (!peer.isReady) return this.stillThere(peer)
     if (number !== peer.seen + 1) return this.resync(peer)
     peer.seen = number
     peer.heardAt = performance.now()
@@ -170,7 +171,10 @@ export class RedisBus implements Bus {
     if (!peer || packet.link !== peer.link) return
     peer.heardAt = performance.now()
     if (packet.type === 'settled') return this.gotSettled(packet, peer)
-    if (packet.type === 'beat') return peer.unconfirmed.drop(packet.seen[this.node.id] ?? 0)
+    if (packet.type === 'beat') {
+      peer.unconfirmed.drop(packet.seen[this.node.id] ?? 0)
+      return this.stillThere(peer)
+    }
     if (packet.type === 'bye') return this.gotBye(peer)
     if (!peer.isOpen) return
     if (packet.type === 'changed') return this.gotChanged(packet, peer)
@@ -248,6 +252,11 @@ export class RedisBus implements Bus {
     this.confirm()
   }
 
+  /** A node that was taken for gone goes on as if nothing had happened. */
+  private stillThere(peer: Peer): void {
+    if (!peer.isOpen && !peer.isSyncing) this.resync(peer)
+  }
+
   /** Batches are missing: the other node says which. */
   private resync(peer: Peer): void {
     this.leave(peer)
@@ -294,12 +303,15 @@ export class RedisBus implements Bus {
 
   // Interests
 
+  private tellSoon(): void {
+    this.telling ??= setImmediate(() => this.tellChanges())
+  }
+
   private tellChanges(): void {
-    this.telling ??= setImmediate(() => {
-      this.telling = undefined
-      const changes = this.own.takeChanges()
-      if (changes.length > 0) this.tell({ type: 'changed', ...this.sender, version: this.own.version, changes })
-    })
+    clearImmediate(this.telling)
+    this.telling = undefined
+    const changes = this.own.takeChanges()
+    if (changes.length > 0) this.tell({ type: 'changed', ...this.sender, version: this.own.version, changes })
   }
 
   private gotChanged({ version, changes }: Changed, peer: Peer): void {
@@ -349,13 +361,15 @@ export class RedisBus implements Bus {
     this.tell({ type: 'beat', ...this.sender, seen })
     this.outgoing.forget()
     const { number } = this.link
+    const askedAt = performance.now()
     const peers = [...this.peers.values()]
     const [, listened] = await Promise.all([
       this.link.enter(this.nodesKey, this.node.id, this.entry).catch(() => undefined),
       this.link.listened(peers.map((peer) => this.inboxOf(peer.id))),
     ])
     if (!listened || this.link.number !== number) return
-    for (const peer of peers) this.look(peer, listened.has(this.inboxOf(peer.id)))
+    // What came from a node meanwhile is newer than the answer.
+    for (const peer of peers) this.look(peer, peer.heardAt > askedAt || listened.has(this.inboxOf(peer.id)))
   }
 
   /** Whether a node is still there, by its last sign of life and by whether anybody hears its inbox. */
@@ -409,7 +423,9 @@ export class RedisBus implements Bus {
     return { from: this.node.id, link: this.link.number }
   }
 
+  /** All that others have to know of this node; what has changed just now is part of it. */
   private get introduction() {
+    this.tellChanges()
     const { names, version } = this.own
     return { ...this.sender, name: this.node.name, formats: FORMATS, interests: names, version }
   }
