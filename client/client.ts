@@ -21,7 +21,7 @@ import {
 import { CONSUME_RULES, type ConsumeOptions, type DeliveryHandler } from './consume-options.ts'
 import type { Consumer } from './consumer.ts'
 import { Deferred } from './deferred.ts'
-import { hubUrl } from './hub-url.ts'
+import { hubUrl, shownUrl } from './hub-url.ts'
 import { type Closed, Link } from './link.ts'
 import { checkFunction, checkOptions, type Rules } from './options.ts'
 import { PUBLISH_RULES, type PublishOptions, type Receipt } from './publisher.ts'
@@ -49,7 +49,7 @@ type Unnamed<Names> = [Names] extends [never] ? string : never
 
 const CALL_TIMEOUT_MS = 30_000
 const CLOSE_GRACE_MS = 5_000
-/** After this long without a connection, a client without a state listener warns on the console, in milliseconds. */
+/** A client without a state listener warns on the console once a lost connection has been away for this long, in milliseconds. */
 const WARN_AFTER_MS = 5_000
 
 /**
@@ -62,6 +62,8 @@ export class Client<Topics extends object = Record<string, unknown>> {
   readonly admin: Admin
   readonly #link: Link
   readonly #stateListeners = new Set<(change: ConnectionStateChange) => void>()
+  /** Calls of `ready` that wait. */
+  readonly #waiting = new Set<() => void>()
   readonly #trace: Tracing | undefined
   readonly #callTimeoutMs: number
   #offAbort: (() => void) | undefined
@@ -69,8 +71,8 @@ export class Client<Topics extends object = Record<string, unknown>> {
   readonly #clock: Clock
   #failure: FanfareError | undefined
   #closing: Promise<Closed> | undefined
-  /** Since when there has been no connection, if there is none; infinite once that was reported. */
-  #awaySince: number
+  /** Since when there has been no connection, if there is none: forever if there never was one, and infinite once that was reported. */
+  #awaySince = Number.NEGATIVE_INFINITY
 
   /** @internal */
   constructor(
@@ -92,7 +94,6 @@ export class Client<Topics extends object = Record<string, unknown>> {
     this.#trace = options.trace
     this.#callTimeoutMs = callTimeoutMs
     this.#clock = clock
-    this.#awaySince = clock.now()
     this.#link = new Link(
       this.#url,
       { ...options, WebSocket, clock, token, hubGone },
@@ -118,7 +119,7 @@ export class Client<Topics extends object = Record<string, unknown>> {
 
   /**
    * Calls `listener` at every change of state, with the reason. Returns how to stop it. A client without a listener writes one line to the
-   * console if it has reached no hub for five seconds.
+   * console if its first attempt to connect fails, or if a lost connection has not come back after five seconds.
    */
   onState(listener: (change: ConnectionStateChange) => void): () => void {
     checkFunction('onState', listener)
@@ -136,10 +137,11 @@ export class Client<Topics extends object = Record<string, unknown>> {
       else if (this.state === 'closed') ready.reject(this.#failure ?? new FanfareError('client_closed'))
     }
     const offAbort = onAbort(signal, ready.reject)
-    const off = this.onState(look)
+    // It reports nothing to anyone: the warning on the console is still due.
+    this.#waiting.add(look)
     look()
     await ready.promise.finally(() => {
-      off()
+      this.#waiting.delete(look)
       offAbort()
     })
   }
@@ -324,6 +326,7 @@ export class Client<Topics extends object = Record<string, unknown>> {
     const { to, reason } = change
     if (to === 'closed' && reason.code !== 'closed_by_client') this.#failure = errorFrom({ ...reason, retry: false })
     this.#warn(change)
+    for (const look of [...this.#waiting]) look()
     for (const listener of [...this.#stateListeners]) callBack(() => listener(change))
   }
 
@@ -333,8 +336,7 @@ export class Client<Topics extends object = Record<string, unknown>> {
     if (from === 'connected') this.#awaySince = now
     if (to !== 'waiting' || this.#stateListeners.size > 0 || now - this.#awaySince < WARN_AFTER_MS) return
     this.#awaySince = Number.POSITIVE_INFINITY
-    const [why] = reason.message.split('. ')
-    console.warn(`fanfare: ${this.#url} cannot be reached (${why}). The client keeps trying.`)
+    console.warn(`fanfare: Not connected to ${shownUrl(this.#url)}, trying again. ${reason.message}`)
   }
 
   async #send<Options extends { readonly headers?: MessageHeaders }, Answer>(

@@ -1,4 +1,5 @@
 import type { Server } from 'node:http'
+import { resolve } from 'node:path'
 import type { Logger } from 'pino'
 import type { Clock } from '../shared/clock.ts'
 import { FanfareError } from '../shared/errors.ts'
@@ -7,6 +8,7 @@ import type { Access } from './auth/access.ts'
 import type { Authenticator } from './auth/authenticator.ts'
 import { isLoopback } from './auth/loopback.ts'
 import type { Broker } from './broker/broker.ts'
+import { IN_MEMORY } from './broker/load-broker.ts'
 import type { Bus } from './bus/bus.ts'
 import type { HubConfig } from './config.ts'
 import type {
@@ -22,7 +24,9 @@ import type {
 import { UnexpectedErrors } from './failure/unexpected-errors.ts'
 import { type HubParts, hubParts } from './hub-parts.ts'
 import { type Client, InProcess, type InProcessOptions } from './in-process/in-process.ts'
+import { addressesOf } from './network/addresses.ts'
 import type { CertificateInUse } from './tls/certificate-in-use.ts'
+import { version } from './version.ts'
 
 /** `draining`: it accepts nothing more, and sends what waits. */
 export type HubState = 'starting' | 'ready' | 'draining' | 'closed'
@@ -145,8 +149,16 @@ export class Hub implements EngineApp {
     this.requireOpen()
     certificate?.watch((renewed) => listener.renew(renewed))
     this.parts.monitor.engine = engine.name
-    const { host, path } = this.config
-    this.log.info({ engine: engine.name, host, port: this.port, path, tls: certificate !== undefined }, 'listening')
+    this.reportListening(engine.name)
+  }
+
+  /** For people and for the programs that start hubs: where it is found, and where it keeps its data. */
+  private reportListening(engine: string): void {
+    const { port, certificate } = this
+    const { host, path, data } = this.config
+    const tls = certificate !== undefined
+    const place = { host, port, path, tls, ...addressesOf(host, port, path, tls) }
+    this.log.info({ version, engine, ...place, data: data === IN_MEMORY ? data : resolve(data) }, 'listening')
   }
 
   /**
@@ -220,7 +232,7 @@ export class Hub implements EngineApp {
   private async drain(): Promise<void> {
     const { starting, opening } = this
     this.state = 'draining'
-    this.inProcess.end(new FanfareError('shutting_down', 'close() of the hub was called'))
+    this.inProcess.end(new FanfareError('shutting_down', 'The hub was closed by close().'))
     // Their callers learn why it did not start.
     await Promise.allSettled([starting, opening])
     this.certificate?.stop()

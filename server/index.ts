@@ -56,7 +56,10 @@ export async function startHub(options: HubOptions = {}, log: Logger = SILENT): 
 export async function createHub(options: HubOptions = {}, log: Logger = SILENT): Promise<Hub> {
   const config = checkConfig(options)
   if (config.tls)
-    throw new FanfareError('bad_config', 'tls: the server that the hub is attached to speaks it, or does not')
+    throw new FanfareError(
+      'bad_config',
+      'tls is not an option of createHub(): configure TLS on the server that the hub is attached to.',
+    )
   const authenticator = new Authenticator(config.auth, log)
   await authenticator.open()
   return hubFor(config, authenticator, log)

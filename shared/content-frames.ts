@@ -48,7 +48,7 @@ const WAIT_MS = whole(1, MAX_DELAY_MS)
 /** Of a message, for all who send one. */
 export const HEADERS = headersUpTo(MAX_HEADERS_LENGTH)
 const FILTERS = headersUpTo(MAX_FILTER_LENGTH)
-const FILTER: Rule = [`an object with either "all" or "any": ${FILTERS[0]}`, isFilter]
+const FILTER: Rule = [`an object with either all or any: ${FILTERS[0]}`, isFilter]
 const START: Rules = {
   offset: optional(NUMBER),
   time: optional(NUMBER),
@@ -56,10 +56,7 @@ const START: Rules = {
   before: optional(NUMBER),
   epoch: optional(textUpTo(64)),
 }
-const FROM: Rule = [
-  `"latest", "earliest", or an object with "offset", "time" or "last" of ${MAX_LAST} at most`,
-  isStart,
-]
+const FROM: Rule = [`"latest", "earliest", or an object with offset, time or last (at most ${MAX_LAST})`, isStart]
 /** Throws `nested_too_deeply`. */
 const DATA: Rule = [
   '',
@@ -108,7 +105,7 @@ export function isPlainPublish(value: unknown): boolean {
 
 /** What an ack publishes: publish frames without type and seq. */
 const PUBLISHES: Rule = [
-  `a list of ${MAX_PUBLISHES} publishes at most`,
+  `a list of at most ${MAX_PUBLISHES} publishes`,
   (value) => Array.isArray(value) && value.length <= MAX_PUBLISHES && value.every(isPublish),
 ]
 
@@ -151,7 +148,7 @@ export type ContentFrame = Extract<ClientFrame, { type: keyof typeof CONTENT_FRA
 
 function headersUpTo(longest: number): Rule {
   return [
-    `an object of ${MAX_HEADERS} strings at most, and ${longest} characters in all`,
+    `an object of at most ${MAX_HEADERS} strings, and ${longest} characters in total`,
     (value) => {
       if (!isFields(value)) return false
       const texts = Object.entries(value).flat()
@@ -179,6 +176,6 @@ function isStart(value: unknown): boolean {
 function isPublish(value: unknown): boolean {
   if (!isFields(value)) return false
   const fault = broken(Object.assign(value, { type: 'publish', seq: 0 }), PUBLISH)
-  if (fault) throw new FanfareError('bad_frame', `In "publish", ${fault}`)
+  if (fault) throw new FanfareError('bad_frame', fault)
   return true
 }

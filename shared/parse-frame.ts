@@ -1,4 +1,5 @@
 import { CONTENT_FRAMES, isPlainPublish, MAX_TOKEN, SETTLEMENT } from './content-frames.ts'
+import { quoted } from './error-text.ts'
 import { FanfareError } from './fanfare-error.ts'
 import type { ClientFrame, Frame } from './frames.ts'
 import { HUB_FRAMES } from './hub-frame-rules.ts'
@@ -33,9 +34,5 @@ export function parseFrame(value: unknown): Frame {
   if (isPlainPublish(value)) return value as Frame
   const frame = checkFrame(value, FRAMES)
   if (frame) return frame as unknown as Frame
-  const type = String((value as Frame).type)
-  throw new FanfareError(
-    'unknown_frame',
-    `"type" is ${JSON.stringify(type.length > 40 ? `${type.slice(0, 40)}…` : type)}`,
-  )
+  throw new FanfareError('unknown_frame', `fanfare.v1 has no frame type ${quoted(String((value as Frame).type))}.`)
 }

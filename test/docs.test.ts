@@ -1,16 +1,14 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { expect, it } from 'vitest'
+import { PAGES } from '../docs/generate/pages.ts'
 import { checkConfig } from '../server/config.ts'
 import { DEFAULTS } from '../server/defaults.ts'
-import { errorTable } from './setup/error-table.ts'
 import { SERVER_LAYERS } from './setup/layers.ts'
 
 const read = (path: string) => readFileSync(new URL(`../${path}`, import.meta.url), 'utf8')
 
-it('PROTOCOL.md has the error table of the code', () => {
-  const page = read('PROTOCOL.md')
-  const table = /<!-- errors:begin -->\n([\s\S]*?)\n<!-- errors:end -->/.exec(page)?.[1]
-  expect(table).toBe(errorTable())
+it.each(Object.keys(PAGES))('%s is as `npm run docs` writes it', (path) => {
+  expect(read(path)).toBe(PAGES[path]?.())
 })
 
 it('each row of the attacks and faults names a test that is there', () => {

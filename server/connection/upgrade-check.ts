@@ -56,10 +56,16 @@ export class UpgradeCheck {
     const { origin } = headers
     const client = this.proxies.clientOf(remoteAddress, (name) => headers[name], secure)
     if (origin !== undefined && !this.origins.allows(origin, client)) {
-      return new FanfareError('forbidden_origin', `A WebSocket from ${origin.slice(0, 200)}`)
+      return new FanfareError(
+        'forbidden_origin',
+        `Origin ${origin.slice(0, 200)} is not allowed. Add it to allowedOrigins.`,
+      )
     }
     if (protocols.length === 0 || protocols.includes(SUBPROTOCOL)) return this.admission.refusalOf(client.address)
     const offered = protocols.filter((name) => !name.startsWith(TOKEN_PROTOCOL))
-    return new FanfareError('bad_subprotocol', `Offered: ${offered.join(', ').slice(0, 100)}`)
+    return new FanfareError(
+      'bad_subprotocol',
+      `The hub speaks the subprotocol fanfare.v1 (offered: ${offered.join(', ').slice(0, 100)}). Offer it, or none.`,
+    )
   }
 }

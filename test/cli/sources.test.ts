@@ -111,14 +111,14 @@ describe('an error names the field, its source, its value, and what is expected'
     [{ FANFARE_WINDOW: '7' }, ['--window', '0'], 'window: --window is 0, expected'],
   ])('%o %j', async (env, args, words) => {
     const command = fanfare(['serve', ...args], env as Record<string, string>)
-    expect(await command.exit).toBe(1)
+    expect(await command.exit).toBe(2)
     expect(command.stderr).toContain(words)
   })
 
   it('in the file', async () => {
     const file = folder.write('wrong.json', '{"port": "tcp://10.96.0.10:4747", "window": null, "prot": 1}')
     const command = fanfare(['serve', '--config', file])
-    expect(await command.exit).toBe(1)
+    expect(await command.exit).toBe(2)
     expect(command.stderr).toContain(
       `port: ${file} is "tcp://10.96.0.10:4747", expected a whole number from 0 to 65535`,
     )
@@ -132,7 +132,7 @@ describe('an error names the field, its source, its value, and what is expected'
       jwt: { keys: [{ secretFile: 7 }] },
     }
     const command = fanfare(['serve', '--config', folder.write('secret.json', JSON.stringify({ auth }))])
-    expect(await command.exit).toBe(1)
+    expect(await command.exit).toBe(2)
     expect(command.stderr).toContain('auth.apiKeys.0.hash: ')
     expect(command.stderr).not.toContain('the-key-itself')
   })
@@ -178,8 +178,8 @@ it('a token that is made says on standard error what the hub will not take as it
   expect((await token('--subject', 'ann', '--publish', 'a.${team}')).said).toContain('a.${team} permits nothing')
   expect((await token('--subject', 'ann')).said).toContain('t.${tenant} permits nothing')
   expect((await token('--subject', 'ann', '--role', 'none')).said).toContain('no role "none"')
-  expect(await token('--subject', '')).toMatchObject({ code: 1, out: '' })
+  expect(await token('--subject', '')).toMatchObject({ code: 2, out: '' })
   const long = await token('--subject', 'ann', '--claim', `groups=${'x'.repeat(17_000)}`)
-  expect(long).toMatchObject({ code: 1, out: '', said: expect.stringContaining('16384') })
-  expect((await token('--subject', 'ann', '--claim', 'permissions={"publish":["a..b"]}')).code).toBe(1)
+  expect(long).toMatchObject({ code: 2, out: '', said: expect.stringContaining('16384') })
+  expect((await token('--subject', 'ann', '--claim', 'permissions={"publish":["a..b"]}')).code).toBe(2)
 })

@@ -81,6 +81,6 @@ it('two streams of one name are refused', () => {
 
 it('serve ends with the sentence that names the field', async () => {
   const command = fanfare(['serve', '--port', '0', '--data', 'memory', '--config', file([{ ...good, maxAge: 'long' }])])
-  expect(await command.exit).toBe(1)
+  expect(await command.exit).toBe(2)
   expect(command.stderr).toMatch(/^fanfare: bad_config: streams\.0\.maxAge: /)
 })

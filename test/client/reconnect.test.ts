@@ -172,8 +172,11 @@ it.each([
   peer.socket.terminate()
   await (await hub.peer()).welcome()
   await client.ready()
-  expect(reasons.map(({ code }) => code)).toEqual(Array.from({ length: 4 }, () => 'connection_lost'))
-  expect(reasons[1]?.message).toMatch(/^Insufficient resources\. /)
+  expect(reasons.map(({ code }) => code)).toEqual([
+    'connection_lost',
+    ...Array.from({ length: 3 }, () => 'connect_failed'),
+  ])
+  expect(reasons[1]?.message).toMatch(/^The hub could not be reached: Insufficient resources\./)
 })
 
 it('a hub that nobody can read is asked less and less often, although it says welcome each time', async () => {
