@@ -3,8 +3,8 @@ import { type Logger, pino } from 'pino'
 import { FanfareError } from '../shared/errors.ts'
 import { Authenticator } from './auth/authenticator.ts'
 import { isLoopback } from './auth/loopback.ts'
-import { loadBroker } from './broker/load-broker.ts'
-import { InProcessBus } from './bus/in-process-bus.ts'
+import { loadBroker, NOTHING } from './broker/load-broker.ts'
+import { loadBus, NO_CLUSTER } from './bus/load-bus.ts'
 import { checkConfig, type HubConfig, type HubOptions } from './config.ts'
 import { loadEngine } from './engine/load-engine.ts'
 import { UnexpectedErrors } from './failure/unexpected-errors.ts'
@@ -67,6 +67,7 @@ export async function createHub(options: HubOptions = {}, log: Logger = SILENT):
 
 async function hubFor(config: HubConfig, authenticator: Authenticator, log: Logger): Promise<Hub> {
   const unexpected = new UnexpectedErrors(log)
-  const broker = await loadBroker(config.data, { ...config, unexpected }, log)
-  return new Hub(config, broker, new InProcessBus(), authenticator, log, undefined, unexpected)
+  const bus = await loadBus(config, log)
+  const broker = await loadBroker(config.cluster === NO_CLUSTER ? config.data : NOTHING, { ...config, unexpected }, log)
+  return new Hub(config, broker, bus, authenticator, log, undefined, unexpected)
 }

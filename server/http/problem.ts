@@ -25,6 +25,7 @@ type Elsewhere =
 const STATUS: Record<Exclude<ErrorCode, Elsewhere>, number> = {
   not_json: 400,
   bad_utf8: 400,
+  cluster_live_only: 409,
   bad_frame: 400,
   bad_binary: 400,
   forbidden_key: 400,
