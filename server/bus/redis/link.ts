@@ -20,12 +20,6 @@ export interface LinkEvents {
   received(bytes: Buffer): void
 }
 
-/** Where a node finds the others. */
-export interface Channels {
-  readonly inbox: string
-  readonly all: string
-}
-
 /**
  * A node's way to Redis: one connection that publishes and one that hears. They live and die together: either alone would let a node
  * miss what it believes to get, or say what it believes to be heard. Nothing is sent again, and nothing waits while it is down.
@@ -35,7 +29,7 @@ export class RedisLink {
   number = 0
   isUp = false
   private readonly address: RedisAddress
-  private readonly channels: Channels
+  private readonly channels: readonly string[]
   private readonly events: LinkEvents
   private readonly log: Logger
   private commands: Redis | undefined = undefined
@@ -47,7 +41,7 @@ export class RedisLink {
   /** When this node last heard itself over Redis, which proves both connections. */
   provenAt = 0
 
-  constructor(address: RedisAddress, channels: Channels, events: LinkEvents, log: Logger) {
+  constructor(address: RedisAddress, channels: readonly string[], events: LinkEvents, log: Logger) {
     this.address = address
     this.channels = channels
     this.events = events
@@ -130,7 +124,7 @@ export class RedisLink {
       await Promise.all([commands.connect(), hearing.connect()])
       await checkVersion(commands)
       hearing.on('messageBuffer', (_channel: Buffer, bytes: Buffer) => this.events.received(bytes))
-      await hearing.subscribe(this.channels.inbox, this.channels.all)
+      await hearing.subscribe(...this.channels)
       if (this.isClosed) throw new FanfareError('shutting_down')
     } catch (error) {
       for (const redis of [commands, hearing]) redis.disconnect()

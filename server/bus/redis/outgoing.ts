@@ -4,6 +4,7 @@ import { encodeBatch, encodeMessage } from './batches.ts'
 import type { RedisLink } from './link.ts'
 import type { OtherInterests } from './other-interests.ts'
 import type { Peer } from './peer.ts'
+import type { Channels } from './speech.ts'
 import { TopicRecord, type TopicsSince } from './topic-record.ts'
 
 /** A batch takes no further message beyond this: Redis does nothing else while it copies one. */
@@ -20,17 +21,17 @@ interface Load {
 export class Outgoing {
   private readonly link: RedisLink
   private readonly interests: OtherInterests<Peer>
-  private readonly inboxOf: (peer: Peer) => string
+  private readonly channels: Channels
   private readonly node: string
   private waiting: LiveMessage[] = []
   private flushing: NodeJS.Immediate | undefined = undefined
   /** All topics, by the time of their last message. */
   private readonly recent = new TopicRecord()
 
-  constructor(link: RedisLink, interests: OtherInterests<Peer>, inboxOf: (peer: Peer) => string, node: string) {
+  constructor(link: RedisLink, interests: OtherInterests<Peer>, channels: Channels, node: string) {
     this.link = link
     this.interests = interests
-    this.inboxOf = inboxOf
+    this.channels = channels
     this.node = node
   }
 
@@ -89,6 +90,6 @@ export class Outgoing {
   private send(peer: Peer, { parts }: Load): void {
     if (!peer.isOpen || !this.link.hasRoom) return
     const head = { from: this.node, link: this.link.number, number: peer.sent }
-    this.link.publish(this.inboxOf(peer), encodeBatch(head, parts))
+    this.link.publish(this.channels.inboxOf(peer.id), encodeBatch(head, parts))
   }
 }
