@@ -5,7 +5,7 @@ import type { RedisLink } from './link.ts'
 import type { OtherInterests } from './other-interests.ts'
 import type { Outgoing } from './outgoing.ts'
 import type { OwnInterests } from './own-interests.ts'
-import type { Beat, Hello, Settled, Synced } from './packets.ts'
+import type { Beat, Hello, Seen, Settled, Synced } from './packets.ts'
 import { Peer } from './peer.ts'
 import type { Channels, Speech } from './speech.ts'
 
@@ -91,7 +91,7 @@ export class Neighbours {
     const peer = this.peerOf(hello)
     if (!peer) return
     this.leave(peer)
-    const seen = hello.seen[this.parts.node.id]
+    const [seen] = hello.seen[this.parts.node.id] ?? []
     // What it once had of this node, it was forgotten with.
     if (seen !== undefined && peer.isNew) peer.forgetsAll()
     const account = this.account(peer, seen ?? 0)
@@ -115,7 +115,10 @@ export class Neighbours {
   }
 
   gotSettled(settled: Settled, peer: Peer): void {
-    if (peer.isOpen) this.take(settled, peer)
+    if (!peer.isOpen) return
+    // It is the answer to `synced`.
+    peer.isAccounted = true
+    this.take(settled, peer)
   }
 
   /** The node that introduces itself. Undefined: it speaks another format, or says it on a link that is no more. */
@@ -140,13 +143,15 @@ export class Neighbours {
     // What waits for the end of this turn is sent, or counted as lost.
     this.parts.outgoing.flush()
     const lost = peer.unconfirmed.since(seen)
-    return { sent: peer.sent, lost, applied: peer.version, unproven: this.parts.outgoing.since(peer.unprovenSince) }
+    const unproven = this.parts.outgoing.since(peer.unprovenSince)
+    return { sent: peer.sent, lost, account: ++peer.account, applied: peer.provenVersion, unproven }
   }
 
   /** Reports what this node has missed of another, and that the other is there. */
-  private take({ sent, lost, applied, unproven, knows }: Synced | Settled, peer: Peer): void {
+  private take({ sent, lost, account, applied, unproven, knows }: Synced | Settled, peer: Peer): void {
     const isLost = lost === 'all' || (lost.length > 0 && sent > peer.seen)
     peer.seen = sent
+    peer.seenAccount = account
     peer.isReady = true
     peer.isSyncing = false
     peer.applied = knows
@@ -169,7 +174,11 @@ export class Neighbours {
   resync(peer: Peer): void {
     this.leave(peer)
     peer.isSyncing = true
-    this.parts.speech.send(peer.id, { type: 'hello', ...this.introduction, seen: { [peer.id]: peer.seen } })
+    this.parts.speech.send(peer.id, {
+      type: 'hello',
+      ...this.introduction,
+      seen: { [peer.id]: [peer.seen, peer.seenAccount] },
+    })
   }
 
   /** Waits until nodes are known that were there before this one. */
@@ -211,7 +220,9 @@ export class Neighbours {
   }
 
   gotBeat({ seen }: Beat, peer: Peer): void {
-    peer.unconfirmed.drop(seen[this.parts.node.id] ?? 0)
+    const [batch, account] = seen[this.parts.node.id] ?? [0, 0]
+    peer.unconfirmed.drop(batch)
+    if (peer.isOpen && account === peer.account) peer.isAccounted = true
     this.stillThere(peer)
   }
 
@@ -280,8 +291,8 @@ export class Neighbours {
     this.parts.own.known(Math.min(...this.heeded.map((peer) => peer.applied)))
   }
 
-  private get seen(): Record<string, number> {
-    return Object.fromEntries([...this.peers.values()].map((peer) => [peer.id, peer.seen]))
+  private get seen(): Seen {
+    return Object.fromEntries([...this.peers.values()].map((peer) => [peer.id, [peer.seen, peer.seenAccount]]))
   }
 
   /** All that others have to know of this node; what has changed just now is part of it. */

@@ -33,6 +33,8 @@ interface Account extends Sender {
   readonly sent: number
   /** Topics of batches that the receiver does not have. */
   readonly lost: TopicsSince
+  /** Accounts are numbered: the receiver says which one it has. */
+  readonly account: number
   /** The version of the receiver's interests that `lost` was found with. */
   readonly applied: number
   /** Topics that had messages since the two last heard of each other: what newer interests may have missed. */
@@ -43,9 +45,11 @@ interface Account extends Sender {
 
 export interface Hello extends Introduction {
   readonly type: 'hello'
-  /** The last batch that it has from each node. */
-  readonly seen: Readonly<Record<string, number>>
+  readonly seen: Seen
 }
+
+/** The last batch, and the last account, that a node has from each other node. */
+export type Seen = Readonly<Record<string, readonly [batch: number, account: number]>>
 
 export interface Synced extends Introduction, Account {
   readonly type: 'synced'
@@ -69,10 +73,10 @@ export interface Applied extends Sender {
   readonly version: number
 }
 
-/** A sign of life, and the last batch of each node that has arrived. */
+/** A sign of life. */
 export interface Beat extends Sender {
   readonly type: 'beat'
-  readonly seen: Readonly<Record<string, number>>
+  readonly seen: Seen
 }
 
 export interface Asked extends Sender {

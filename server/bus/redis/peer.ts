@@ -21,6 +21,8 @@ export class Peer {
   applied = 0
   /** The last batch of it that is here, or whose loss was reported. */
   seen = 0
+  /** The last account of it that is here. */
+  seenAccount = 0
   /** The last batch that was made for it. */
   sent = 0
   /** Topics of batches that it may not have. */
@@ -28,8 +30,12 @@ export class Peer {
   /** When it gave its last sign of life, and since when it has been away, by the clock of `performance`. */
   heardAt: number
   leftAt: number | undefined = undefined
-  /** Until when it is known that each heard all that the other said. */
+  /** The last account that was made for it, and whether it has that one. */
+  account = 0
+  isAccounted = false
+  /** Until when it is known that each heard all that the other said, and the version of its interests then. */
   unprovenSince: number
+  provenVersion = 0
 
   /** `unprovenSince`: since when this node may have been cut off from it. */
   constructor(id: string, unprovenSince: number) {
@@ -59,7 +65,11 @@ export class Peer {
   }
 
   leaves(unprovenSince: number): void {
-    if (this.isOpen) this.unprovenSince = unprovenSince
+    if (this.isAccounted) {
+      this.unprovenSince = unprovenSince
+      this.provenVersion = this.version
+    }
+    this.isAccounted = false
     this.leftAt ??= performance.now()
     this.isJoined = this.isSyncing = this.isOpen = this.isReady = false
   }
