@@ -41,7 +41,8 @@ function placesOf(command: Command, path: readonly string[] = []): Place[] {
   ]
 }
 
-function defaultNameOf(command: Command): string | undefined {
+/** The command of a group that runs without being named. */
+export function defaultNameOf(command: Command): string | undefined {
   return (command as Command & { readonly _defaultCommandName?: string | null })._defaultCommandName ?? undefined
 }
 

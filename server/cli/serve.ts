@@ -17,7 +17,7 @@ type OfTheirOwn = 'streams' | 'queues' | 'topics' | 'auth' | 'allowedOrigins' | 
 const STORAGE = 'Storage:'
 const CLUSTER = 'Cluster:'
 const CONNECTIONS = 'Connections:'
-const LIMITS = 'Limits (0 is no limit, except for sizes):'
+const LIMITS = 'Limits:'
 const LOG = 'Log:'
 
 /**
@@ -93,7 +93,9 @@ export function serveCommand(): Command {
     `
 Each option can also be set by an environment variable (FANFARE_PORT for --port) or in the file (port).
 Flags take precedence over variables, and variables over the file. Sizes: 64kB, 1MiB, 2GB, or bytes.
-Durations: 250ms, 30s, 5m, 2h, 7d, or milliseconds.`,
+Durations: 250ms, 30s, 5m, 2h, 7d, or milliseconds.
+0 is no limit for connections, streams, queues and patterns, for the memory of subscriptions and of waiting
+publishes, and for all limits per second.`,
   )
   return withExamples(
     command,
@@ -111,7 +113,8 @@ function shownDefault(name: keyof typeof FLAGS): string {
   const value = DEFAULTS[name]
   if (value === '') return 'none'
   if (typeof value !== 'number') return value
-  if (value > 0 && /bytes$/i.test(name)) return size(value)
+  if (value === 0) return 'no limit'
+  if (/bytes$/i.test(name)) return size(value)
   return String(value)
 }
 

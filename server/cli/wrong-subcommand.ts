@@ -1,6 +1,22 @@
 import type { Command } from 'commander'
 import { UsageError } from './usage.ts'
 
+/** What to do instead of commands that people expect. */
+const INSTEAD: Readonly<Record<string, string>> = {
+  'fanfare publish': 'Use "fanfare pub".',
+  'fanfare subscribe': 'Use "fanfare sub".',
+  'fanfare enqueue': 'Use "fanfare pub --queue <name>".',
+  'fanfare consume': 'Use "fanfare work", which runs worker processes for a queue.',
+  'fanfare start': 'Use "fanfare serve".',
+  'fanfare status': 'Use "fanfare hub".',
+  'fanfare queues update': change('queue'),
+  'fanfare streams update': change('stream'),
+}
+
+function change(what: string): string {
+  return `To change a ${what}, put its new declaration into the configuration file (${what}s) and restart the hub; its messages stay.`
+}
+
 /**
  * Refuses a subcommand that does not exist. The parser would take it for an argument of the group's default command, and complain of
  * that command's options and arguments.
@@ -10,7 +26,10 @@ export function checkSubcommand(program: Command, args: readonly string[]): void
   for (const arg of args) {
     if (group.commands.length === 0 || arg.startsWith('-') || arg === 'help') return
     const next = group.commands.find((command) => command.name() === arg || command.aliases().includes(arg))
-    if (!next) throw new UsageError(`"${pathOf(group)} ${arg}" is not a command. ${existing(group)}`)
+    if (!next) {
+      const wrong = `${pathOf(group)} ${arg}`
+      throw new UsageError(`"${wrong}" is not a command. ${INSTEAD[wrong] ?? existing(group)}`)
+    }
     group = next
   }
 }

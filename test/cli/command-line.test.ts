@@ -14,10 +14,11 @@ describe('a wrong command line', () => {
   it.each([
     [
       ['queues', 'update', 'mails', '--max-attempts', '3'],
-      'fanfare: "fanfare queues update" is not a command. The commands of "fanfare queues" are: list, show, declare,',
+      'fanfare: "fanfare queues update" is not a command. To change a queue, put its new declaration into',
     ],
     [['queues', 'dead-letters', 'retry'], '"fanfare queues dead-letters retry" is not a command.'],
-    [['publish', 'a', '1'], '"fanfare publish" is not a command. The commands of "fanfare" are: serve,'],
+    [['publish', 'a', '1'], '"fanfare publish" is not a command. Use "fanfare pub".'],
+    [['frobnicate'], '"fanfare frobnicate" is not a command. The commands of "fanfare" are: serve,'],
     [
       ['serve', '--prot', '1'],
       'fanfare: unknown option \'--prot\'. (Did you mean --port?) See "fanfare serve --help".',
