@@ -1,5 +1,7 @@
-/** Bounds of the wait before a connection is tried again, in milliseconds. */
+import type { Duration } from '../shared/time.ts'
+
+/** Bounds of the wait before a connection is tried again. */
 export interface Backoff {
-  readonly baseMs: number
-  readonly capMs: number
+  readonly base: Duration
+  readonly cap: Duration
 }

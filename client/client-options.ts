@@ -1,7 +1,8 @@
 import type { Clock } from '../shared/clock.ts'
 import type { Contract } from '../shared/contract.ts'
+import type { Duration } from '../shared/time.ts'
 import type { Backoff } from './backoff.ts'
-import { ANY, COUNT, FUNCTION, methods, OBJECT, type Rules, SIGNAL, WAIT_MS } from './options.ts'
+import { ANY, COUNT, FUNCTION, methods, OBJECT, type Rules, SIGNAL, WAIT } from './options.ts'
 import type { GetToken } from './tokens.ts'
 import type { Tracing } from './tracing.ts'
 import type { WebSocketClass } from './websocket.ts'
@@ -24,11 +25,11 @@ export interface ClientOptions<Topics extends object = Record<string, unknown>> 
   /** Bounds of the wait before another try: one to five seconds by default. */
   readonly backoff?: Partial<Backoff>
   /**
-   * Maximum wait for the answer to a call (`call`, `streams`, `queues`, `hub`, `connections`, `topics`), in milliseconds from the call,
-   * also while there is no connection. Then it rejects with `request_timeout`.
-   * @default 30_000
+   * Maximum wait for the answer to a call (`call` and everything of `admin`), from the call on, also while there is no connection. Then
+   * it rejects with `request_timeout`.
+   * @default '30s'
    */
-  readonly callTimeoutMs?: number
+  readonly callTimeout?: Duration
   /** An API key, a JWT, or what the hub's program understands. If the hub refuses it, the client is closed. */
   readonly token?: string
   /**
@@ -50,10 +51,10 @@ export interface ClientOptions<Topics extends object = Record<string, unknown>> 
 /** How the hub is asked for one of its methods. */
 export interface CallOptions {
   /**
-   * Maximum wait for the answer, in milliseconds from the call, also while there is no connection.
-   * @default `callTimeoutMs` of the client
+   * Maximum wait for the answer, from the call on, also while there is no connection.
+   * @default `callTimeout` of the client
    */
-  readonly timeoutMs?: number
+  readonly timeout?: Duration
   /** Waits no longer; the hub may still do it. */
   readonly signal?: AbortSignal
 }
@@ -61,10 +62,10 @@ export interface CallOptions {
 /** How a client is closed. */
 export interface CloseOptions {
   /**
-   * Maximum wait for what is under way, in milliseconds.
-   * @default 5_000
+   * Maximum wait for what is under way.
+   * @default '5s'
    */
-  readonly timeoutMs?: number
+  readonly timeout?: Duration
 }
 
 export const CLIENT_RULES: Rules<ClientOptions> = {
@@ -73,7 +74,7 @@ export const CLIENT_RULES: Rules<ClientOptions> = {
   queueLimit: COUNT,
   queueLimitBytes: COUNT,
   backoff: ANY,
-  callTimeoutMs: WAIT_MS,
+  callTimeout: WAIT,
   token: ANY,
   getToken: FUNCTION,
   name: ANY,
@@ -81,7 +82,7 @@ export const CLIENT_RULES: Rules<ClientOptions> = {
   trace: methods('send', 'headers', 'handler'),
   signal: SIGNAL,
 }
-export const BACKOFF_RULES: Rules<Backoff> = { baseMs: WAIT_MS, capMs: WAIT_MS }
-export const CALL_RULES: Rules<CallOptions> = { timeoutMs: WAIT_MS, signal: SIGNAL }
+export const BACKOFF_RULES: Rules<Backoff> = { base: WAIT, cap: WAIT }
+export const CALL_RULES: Rules<CallOptions> = { timeout: WAIT, signal: SIGNAL }
 export const READY_RULES: Rules<Pick<CallOptions, 'signal'>> = { signal: SIGNAL }
-export const CLOSE_RULES: Rules<CloseOptions> = { timeoutMs: WAIT_MS }
+export const CLOSE_RULES: Rules<CloseOptions> = { timeout: WAIT }

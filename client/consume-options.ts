@@ -1,7 +1,8 @@
 import { CONTENT_FRAMES } from '../shared/content-frames.ts'
 import type { FanfareError } from '../shared/fanfare-error.ts'
+import { DURATION_WORDS, type Duration, durationMs } from '../shared/time.ts'
 import type { Delivery } from './delivery.ts'
-import { COUNT, FUNCTION, type Rules, SIGNAL } from './options.ts'
+import { COUNT, FUNCTION, msOf, type Rules, SIGNAL, WAIT } from './options.ts'
 
 /** How a queue is consumed. */
 export interface ConsumeOptions {
@@ -18,15 +19,19 @@ export interface ConsumeOptions {
    * @default twice the concurrency, and at least 16
    */
   readonly prefetch?: number
-  /** Time from the begin of a delivery until it goes to another consumer, in milliseconds; the queue's own by default. It is extended while a handler runs. */
-  readonly ackDeadlineMs?: number
   /**
-   * Maximum time that an asynchronous handler may take, in milliseconds. Then the delivery's `signal` aborts, the delivery is nacked with
+   * Time from the begin of a delivery until it goes to another consumer. It is extended while a handler runs.
+   *
+   * @default the queue's own
+   */
+  readonly ackDeadline?: Duration
+  /**
+   * Maximum time that an asynchronous handler may take. Then the delivery's `signal` aborts, the delivery is nacked with
    * `handler_timeout`, and its place is free. `Infinity` for no limit.
    *
-   * @default an hour
+   * @default '1h'
    */
-  readonly maxRunTimeMs?: number
+  readonly maxRunTime?: Duration
   /**
    * Called with everything that a handler throws, with a delivery that could not be settled after its handler (`lease_lost`: it may be
    * handled again), and without a delivery when the consumer ends without your doing. Without it a lost lease is a warning on the console,
@@ -45,8 +50,11 @@ export interface ConsumeOptions {
 export const CONSUME_RULES: Rules<ConsumeOptions> = {
   concurrency: COUNT,
   prefetch: CONTENT_FRAMES.consume.prefetch,
-  ackDeadlineMs: CONTENT_FRAMES.consume.ackDeadlineMs,
-  maxRunTimeMs: ['a number of milliseconds above 0', (value) => typeof value === 'number' && value > 0],
+  ackDeadline: WAIT,
+  maxRunTime: [
+    `a duration above 0, or Infinity: ${DURATION_WORDS}`,
+    (value) => value === Number.POSITIVE_INFINITY || (durationMs(value) ?? 0) > 0,
+  ],
   onError: FUNCTION,
   onInterrupted: FUNCTION,
   onResumed: FUNCTION,
@@ -60,6 +68,7 @@ const MAX_RUN_TIME_MS = 3_600_000
 
 /** The options with their defaults. */
 export function completed(options: ConsumeOptions) {
-  const { concurrency = 1, maxRunTimeMs = MAX_RUN_TIME_MS } = options
+  const { concurrency = 1, maxRunTime = MAX_RUN_TIME_MS } = options
+  const maxRunTimeMs = maxRunTime === Number.POSITIVE_INFINITY ? maxRunTime : msOf(maxRunTime)
   return { ...options, concurrency, maxRunTimeMs, prefetch: options.prefetch ?? Math.max(16, 2 * concurrency) }
 }

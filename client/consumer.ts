@@ -15,6 +15,7 @@ import { encodeChecked } from './encode-checked.ts'
 import { Handlers } from './handlers.ts'
 import { Lull } from './lull.ts'
 import { ReceivedMessage } from './message.ts'
+import { wholeMs } from './options.ts'
 import { Reader } from './reader.ts'
 import { Standing } from './standing.ts'
 import { callBack } from './throw-later.ts'
@@ -144,7 +145,8 @@ export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>>, 
   get frame(): ConsumeFrame | undefined {
     if (this.#state !== 'open') return undefined
     const { queue, number: consumer } = this
-    const { prefetch, ackDeadlineMs } = this.#options
+    const { prefetch, ackDeadline } = this.#options
+    const ackDeadlineMs = wholeMs(ackDeadline)
     // An undefined field vanishes in JSON.
     return { type: 'consume', consumer, queue, prefetch, begins: true, ackDeadlineMs } as ConsumeFrame
   }

@@ -3,9 +3,10 @@ import { FanfareError } from '../shared/fanfare-error.ts'
 import type { AckFrame, DeliveryFrame, MessageHeaders, NackFrame, RejectFrame } from '../shared/frames.ts'
 import { LIST } from '../shared/rules.ts'
 import { textOf } from '../shared/thrown.ts'
+import type { Duration } from '../shared/time.ts'
 import type { Message } from './message.ts'
-import { ANY, checkOptions, type Rules } from './options.ts'
-import { PUBLISH_RULES, type PublishOptions } from './publisher.ts'
+import { ANY, checkArgument, checkOptions, DELAY, msOf, type Rules, wholeMs } from './options.ts'
+import { framed, PUBLISH_RULES, type PublishOptions } from './publisher.ts'
 
 /** A publish that goes into the same step as an ack: all of it happens, or nothing. */
 export interface AckPublish extends Omit<PublishOptions, 'signal'> {
@@ -21,12 +22,12 @@ interface AckOptions {
 
 /** How a delivery is not done. */
 interface NackOptions {
-  readonly delayMs?: number
+  readonly delay?: Duration
   readonly error?: unknown
 }
 
 const ACK_RULES: Rules<AckOptions> = { publish: LIST }
-const NACK_RULES: Rules<NackOptions> = { delayMs: ANY, error: ANY }
+const NACK_RULES: Rules<NackOptions> = { delay: DELAY, error: ANY }
 const { signal: _, ...DRAFT_OPTIONS } = PUBLISH_RULES
 const DRAFT_RULES: Rules<AckPublish> = { topic: ANY, data: ANY, ...DRAFT_OPTIONS }
 
@@ -106,7 +107,7 @@ export class Delivery<Data = unknown> {
   }
 
   /**
-   * Aborts when there is no use in going on: the lease or the connection was lost, `maxRunTimeMs` is over, or the client has closed
+   * Aborts when there is no use in going on: the lease or the connection was lost, `maxRunTime` is over, or the client has closed
    * without waiting any longer. Give it to what the handler awaits.
    */
   get signal(): AbortSignal {
@@ -137,7 +138,7 @@ export class Delivery<Data = unknown> {
       const publish = options.publish?.map((each) => {
         checkOptions('ack, publish', each, DRAFT_RULES)
         // Copies: checking a frame completes them.
-        return { ...each, ...this.#host.headers(each.headers) }
+        return { ...framed(each), ...this.#host.headers(each.headers) }
       })
       // Undefined fields vanish in JSON.
       return { type: 'ack', publish } as End
@@ -145,14 +146,14 @@ export class Delivery<Data = unknown> {
   }
 
   /**
-   * Not done: comes again after `delayMs`, or after the queue's own wait, until its attempts are used up. Rejects also with `bad_option`
+   * Not done: comes again after `delay`, or after the queue's own wait, until its attempts are used up. Rejects also with `bad_option`
    * and `bad_frame`.
    */
   nack(options: NackOptions = {}): Promise<void> {
     return this.#settle(() => {
       checkOptions('nack', options, NACK_RULES)
-      const { delayMs, error } = options
-      return { type: 'nack', delayMs, error: errorText(error) } as End
+      const { delay, error } = options
+      return { type: 'nack', delayMs: wholeMs(delay), error: errorText(error) } as End
     })
   }
 
@@ -161,10 +162,15 @@ export class Delivery<Data = unknown> {
     return this.#settle(() => ({ type: 'reject', error: errorText(error) }) as End)
   }
 
-  /** Asks for more time, in milliseconds from now. A handler gets it by itself. */
-  extend(ms: number): void {
+  /**
+   * Asks for more time, from now on. A handler gets it by itself.
+   *
+   * @throws {FanfareError} bad_option: it is not a duration
+   */
+  extend(duration: Duration): void {
+    checkArgument('extend', 'duration', duration, DELAY)
     // Too late after an end, and its refusal would be taken for the end's.
-    if (!this.settled) this.#host.extend(this.number, this.#cuts, ms)
+    if (!this.settled) this.#host.extend(this.number, this.#cuts, Math.ceil(msOf(duration)))
   }
 
   /** `end` throws what is wrong with the options: then nothing has been asked for. */

@@ -2,6 +2,7 @@ import { MAX_DELAY_MS } from '../shared/content-frames.ts'
 import { shown } from '../shared/error-text.ts'
 import { FanfareError } from '../shared/fanfare-error.ts'
 import { ANY, isFields, mismatch, number, type Rule, whole } from '../shared/rules.ts'
+import { DURATION_WORDS, type Duration, durationMs, type Instant } from '../shared/time.ts'
 
 /** A rule for each option, so that none is forgotten and unknown ones are found. */
 export type Rules<Options> = { readonly [Name in keyof Required<Options>]: Rule }
@@ -20,13 +21,43 @@ export function methods(...names: readonly string[]): Rule {
 }
 
 export const NUMBER = number(0)
-/** In milliseconds. */
-export const WAIT_MS = number(1, MAX_DELAY_MS)
+/** A duration from 1 ms to a year, and the same or none. */
+export const WAIT = durationFrom(1)
+export const DELAY = durationFrom(0)
+export const INSTANT: Rule = [
+  'a Date, or milliseconds since 1970',
+  (value) => NUMBER[1](value instanceof Date ? value.getTime() : value),
+]
 export const SIGNAL: Rule = [
   'an AbortSignal',
   (value) =>
     isFields(value) && typeof value['addEventListener'] === 'function' && typeof value['aborted'] === 'boolean',
 ]
+
+function durationFrom(least: number): Rule {
+  return [
+    `a duration of ${least} ms to a year: ${DURATION_WORDS}`,
+    (value) => {
+      const ms = durationMs(value)
+      return ms !== undefined && ms >= least && ms <= MAX_DELAY_MS
+    },
+  ]
+}
+
+/** Milliseconds of a duration that has been checked. */
+export function msOf(duration: Duration): number {
+  return durationMs(duration) as number
+}
+
+/** The same in whole milliseconds, as frames have them; undefined if there is none. */
+export function wholeMs(duration: Duration | undefined): number | undefined {
+  return duration === undefined ? undefined : Math.ceil(msOf(duration))
+}
+
+/** Whole milliseconds since 1970 of an instant that has been checked; undefined if there is none. */
+export function timeOf(instant: Instant | undefined): number | undefined {
+  return instant === undefined ? undefined : Math.ceil(Number(instant))
+}
 
 /** Throws `bad_option`, and names the option that has a wrong name or value. `of` is the method. */
 export function checkOptions<Options>(of: string, options: unknown, rules: Rules<Options>): void {

@@ -1,10 +1,11 @@
 import { decodeBinary } from '../shared/codec.ts'
 import type { MessageHeaders, PublishFrame, ReceiptFrame } from '../shared/frames.ts'
 import type { Position } from '../shared/streams.ts'
+import type { Duration, Instant } from '../shared/time.ts'
 import { parseTopic } from '../shared/topic.ts'
 import { encodeChecked } from './encode-checked.ts'
 import type { Encoded, Line, Question } from './line.ts'
-import { ANY, type Rules, SIGNAL } from './options.ts'
+import { ANY, DELAY, INSTANT, type Rules, SIGNAL, timeOf, wholeMs } from './options.ts'
 import { randomId } from './random-id.ts'
 
 /** What a message has beside its topic and data. */
@@ -13,14 +14,14 @@ export interface PublishOptions {
   readonly key?: string
   /** 32 at most; filters and bindings look at them. */
   readonly headers?: MessageHeaders
-  /** Milliseconds since 1970; from then on the message is not delivered. */
-  readonly expiresAt?: number
+  /** From then on the message is not delivered: a `Date`, or milliseconds since 1970. */
+  readonly expiresAt?: Instant
   /** For queues: 0 to 9, the higher first; 4 by default. */
   readonly priority?: number
-  /** For queues: not to be delivered before so many milliseconds have passed; a year at most. */
-  readonly delayMs?: number
-  /** For queues: not to be delivered before, in milliseconds since 1970; `delayMs` is the stronger. */
-  readonly deliverAt?: number
+  /** For queues: the message is not delivered before this time has passed; a year at most. */
+  readonly delay?: Duration
+  /** For queues: the message is not delivered before; a `Date`, or milliseconds since 1970. `delay` takes precedence. */
+  readonly deliverAt?: Instant
   /**
    * 1 to 64 letters, digits and `_ . : ~ -`; one is made if it is missing. Streams and queues keep one message of an id,
    * within two minutes by default. An id belongs to one publisher (the authenticated subject; all anonymous clients are one
@@ -36,10 +37,10 @@ export interface PublishOptions {
 export const PUBLISH_RULES: Rules<PublishOptions> = {
   key: ANY,
   headers: ANY,
-  expiresAt: ANY,
+  expiresAt: INSTANT,
   priority: ANY,
-  delayMs: ANY,
-  deliverAt: ANY,
+  delay: DELAY,
+  deliverAt: INSTANT,
   id: ANY,
   signal: SIGNAL,
 }
@@ -56,6 +57,11 @@ export interface Receipt {
   readonly queues: readonly string[]
 }
 
+/** The options of a publish that has been checked, as its frame has them. Undefined fields vanish in JSON. */
+export function framed<Options extends PublishOptions>({ delay, expiresAt, deliverAt, signal: _, ...fields }: Options) {
+  return { ...fields, delayMs: wholeMs(delay), expiresAt: timeOf(expiresAt), deliverAt: timeOf(deliverAt) }
+}
+
 /** Publishes within the window that the hub grants. */
 export class Publisher {
   readonly #line: Line
@@ -66,8 +72,10 @@ export class Publisher {
     this.#line = line
   }
 
-  publish(topic: string, data: unknown, { signal, ...fields }: PublishOptions): Promise<Receipt> {
+  publish(topic: string, data: unknown, options: PublishOptions): Promise<Receipt> {
     parseTopic(topic)
+    const { signal } = options
+    const fields = framed(options)
     const publish: Question<Receipt> = {
       encode: (seq) => {
         const { id = this.#idPrefix + seq.toString(36) } = fields

@@ -8,6 +8,7 @@ import type {
   QueuesFound,
 } from '../shared/queues.ts'
 import type { SearchWithHistory } from '../shared/sys.ts'
+import type { Duration } from '../shared/time.ts'
 import { ANY, COUNT, checkOptions, NUMBER, type Rules } from './options.ts'
 import { allPages } from './pages.ts'
 
@@ -18,11 +19,11 @@ export interface QueueDeclaration {
   /** What feeds it, beside publishes to it by name. */
   readonly bindings?: readonly Binding[]
   /** Time that a consumer has for a delivery: `'30s'`. */
-  readonly ackDeadline?: number | string
+  readonly ackDeadline?: Duration
   /** Deliveries after which a message goes to the dead letters: 5. */
   readonly maxAttempts?: number
   /** The wait before another attempt doubles from `base` (`'1s'`) to `cap` (`'60s'`), with jitter. */
-  readonly backoff?: { readonly base?: number | string; readonly cap?: number | string }
+  readonly backoff?: { readonly base?: Duration; readonly cap?: Duration }
   /** Most messages and bytes, unsettled ones included: a thousand million, 10 GiB. */
   readonly maxMessages?: number
   readonly maxBytes?: number

@@ -1,18 +1,23 @@
 import { FanfareError } from '../shared/fanfare-error.ts'
 import type { AnswerFrame, AskFrame, MessageHeaders } from '../shared/frames.ts'
 import { BOOLEAN } from '../shared/rules.ts'
+import type { Duration } from '../shared/time.ts'
 import { parseTopic } from '../shared/topic.ts'
 import { encodeChecked } from './encode-checked.ts'
 import type { Line, Question } from './line.ts'
-import { ANY, type Rules, SIGNAL, WAIT_MS } from './options.ts'
+import { ANY, msOf, type Rules, SIGNAL, WAIT } from './options.ts'
 import type { Session } from './session.ts'
 
 const REQUEST_TIMEOUT_MS = 10_000
 
 /** How something is asked. */
 export interface RequestOptions {
-  /** Longest wait for the reply, in milliseconds from the call, also while there is no connection: 10,000 by default. */
-  readonly timeoutMs?: number
+  /**
+   * Maximum wait for the reply, from the call on, also while there is no connection.
+   *
+   * @default '10s'
+   */
+  readonly timeout?: Duration
   /** 32 at most. */
   readonly headers?: MessageHeaders
   /**
@@ -31,7 +36,7 @@ export interface RequestOptions {
 
 /** @internal */
 export const REQUEST_RULES: Rules<RequestOptions> = {
-  timeoutMs: WAIT_MS,
+  timeout: WAIT,
   headers: ANY,
   raw: BOOLEAN,
   signal: SIGNAL,
@@ -45,7 +50,8 @@ export function request(
   options: RequestOptions,
   session: Session,
 ): Promise<unknown> {
-  const { timeoutMs = REQUEST_TIMEOUT_MS, headers, raw = false, signal } = options
+  const { timeout = REQUEST_TIMEOUT_MS, headers, raw = false, signal } = options
+  const timeoutMs = msOf(timeout)
   parseTopic(topic)
   const ask: Question<unknown> = {
     // The hub has a timer as well, which does not help while it is out of reach.

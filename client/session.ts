@@ -12,6 +12,7 @@ import type { Backoff } from './backoff.ts'
 import { Farewell } from './farewell.ts'
 import { closeError, connectError, FINAL, TOKEN_REFUSED } from './final.ts'
 import { Liveness } from './liveness.ts'
+import { msOf } from './options.ts'
 import { type Raw, Received } from './received.ts'
 import { type ConnectionState, type ConnectionStateChange, type ConnectionStateReason, reasonOf } from './state.ts'
 import { throwLater } from './throw-later.ts'
@@ -102,9 +103,9 @@ export class Session {
     this.#url = url
     this.#options = options
     this.#listener = listener
-    const { baseMs = 1_000, capMs = 5_000 } = options.backoff ?? {}
-    this.#baseMs = baseMs
-    this.#capMs = capMs
+    const { base = 1_000, cap = 5_000 } = options.backoff ?? {}
+    this.#baseMs = msOf(base)
+    this.#capMs = msOf(cap)
     this.#alarm = new Alarm(options.clock)
     this.#farewell = new Farewell(options.clock)
     this.#liveness = new Liveness(options.clock, {

@@ -1,5 +1,6 @@
 import type { CursorPage } from '../shared/streams.ts'
 import type { SearchWithHistory, StreamSort, StreamStatus, StreamsFound } from '../shared/sys.ts'
+import type { Duration } from '../shared/time.ts'
 import { ANY, checkOptions, type Rules } from './options.ts'
 import { allPages } from './pages.ts'
 
@@ -9,8 +10,12 @@ export interface StreamDeclaration {
   readonly name: string
   /** Patterns of the topics that it captures. */
   readonly topics: readonly string[]
-  /** Oldest message kept: milliseconds, or a text such as `'7d'` (the default) or `'2w'`. */
-  readonly maxAge?: number | string
+  /**
+   * Age up to which messages are kept.
+   *
+   * @default '7d'
+   */
+  readonly maxAge?: Duration
   /** Most bytes kept: 10 GiB by default. */
   readonly maxBytes?: number
   /** Most messages kept: as many as age and bytes allow by default. */

@@ -3,6 +3,7 @@ import type { FanfareError } from '../shared/fanfare-error.ts'
 import type { HeaderFilter, SlowPolicy } from '../shared/frames.ts'
 import { isFields } from '../shared/rules.ts'
 import type { StartAt } from '../shared/streams.ts'
+import type { Instant } from '../shared/time.ts'
 import type { Message, SubscriptionGap } from './message.ts'
 import { COUNT, FUNCTION, type Rules, SIGNAL } from './options.ts'
 
@@ -20,7 +21,7 @@ export interface SubscribeOptions {
   /** Called in order, right before the first message after the gap. */
   readonly onGap?: (gap: SubscriptionGap) => void
   /** Where it starts, on the stream that captures the pattern; from then on nothing is missed or comes twice. */
-  readonly from?: StartAt
+  readonly from?: StartAt | { readonly time: Instant }
   /** The stream, if several capture the pattern. */
   readonly stream?: string
   /**
@@ -78,6 +79,7 @@ export interface SubscribeOptions {
 }
 
 const { policy, filter, from, stream, cursor } = CONTENT_FRAMES.subscribe
+const [startWords, isStart] = from
 
 /** @internal */
 export const SUBSCRIBE_RULES: Rules<SubscribeOptions> = {
@@ -85,7 +87,7 @@ export const SUBSCRIBE_RULES: Rules<SubscribeOptions> = {
   filter,
   bufferLimit: COUNT,
   onGap: FUNCTION,
-  from,
+  from: [startWords, (value) => isStart(startOf(value))],
   stream,
   cursor,
   onResubscribed: FUNCTION,
@@ -114,9 +116,15 @@ export function ownSubscribeOptions(options: SubscribeOptions): SubscribeOptions
   const { from, filter } = options
   return {
     ...options,
-    from: copied(from) as StartAt,
+    from: startOf(from) as StartAt,
     filter: copied(filter, (headers) => copied(headers)) as HeaderFilter,
   }
+}
+
+/** As frames have it: a time is milliseconds since 1970. */
+function startOf(from: unknown): unknown {
+  const copy = copied(from)
+  return isFields(copy) && copy['time'] instanceof Date ? { ...copy, time: copy['time'].getTime() } : copy
 }
 
 function copied(value: unknown, each: (field: unknown) => unknown = (field) => field): unknown {

@@ -104,7 +104,7 @@ function publishOptions({ key, priority, delay, header }: PubOptions): PublishOp
   return {
     ...(key !== undefined && { key }),
     ...(priority !== undefined && { priority }),
-    ...(delay !== undefined && { delayMs: delay }),
+    ...(delay !== undefined && { delay }),
     ...(header && { headers: header }),
   }
 }
@@ -114,7 +114,7 @@ function giveUpWhenAway(client: Client, url: string, timeout: number, failed: Ab
   const giveUp = (error: unknown) => {
     failed.abort(error)
     // It has waited for long enough already.
-    return client.close({ timeoutMs: 1 })
+    return client.close({ timeout: 1 })
   }
   client.onState(({ to }) => {
     if (to === 'waiting') connected(client, url, timeout, true).catch(giveUp)
@@ -133,7 +133,7 @@ async function pubLines(
   // Also the second one, which npm sends: it must not cut short what the first began.
   process.on('SIGINT', () => {
     interrupted.abort()
-    void client.close({ timeoutMs: INTERRUPTED_MS })
+    void client.close({ timeout: INTERRUPTED_MS })
   })
   const progress = new Progress()
   const underWay = new Set<Promise<unknown>>()

@@ -27,7 +27,7 @@ export function requestCommand(): Command {
     .action(async (topic: string, data: string | undefined, { header, text, replyTimeout, ...hub }: RequestFlags) => {
       const asked = data === undefined ? undefined : parseData(data, text)
       await askHub(hub, async (client) => {
-        const options = { timeoutMs: replyTimeout, raw: true, ...(header && { headers: header }) }
+        const options = { timeout: replyTimeout, raw: true, ...(header && { headers: header }) }
         const reply = await client.request<string>(topic, asked, options)
         const { data: json = null, base64 } = shownData({ data: reply, raw: reply })
         process.stdout.write(`${jsonLine(base64 === undefined ? json : { base64 })}\n`)

@@ -58,7 +58,7 @@ export async function act<Result>(ask: (hub: Acting) => Promise<Result>): Promis
 /** A hub or a network that hangs would do much later what it is sent now. Rejects if it does. */
 async function answers(signal: AbortSignal): Promise<void> {
   try {
-    await wholeClient.call('hub.whoami', undefined, { signal, timeoutMs: THERE_MS })
+    await wholeClient.call('hub.whoami', undefined, { signal, timeout: THERE_MS })
   } catch (error) {
     if (signal.aborted) throw new Error(AWAY)
     // Any refusal is an answer, such as that of an earlier hub, which does not know the method.
@@ -69,7 +69,7 @@ async function answers(signal: AbortSignal): Promise<void> {
 /** What it asks for is withdrawn by the signal. */
 function until(signal: AbortSignal): Acting {
   const call = (method: string, params?: unknown, untilSent?: boolean) =>
-    wholeClient.call(method, params, { signal, ...(untilSent && { timeoutMs: MAX_DELAY_MS }) })
+    wholeClient.call(method, params, { signal, ...(untilSent && { timeout: MAX_DELAY_MS }) })
   return {
     queues: new QueueAdmin(call),
     streams: new StreamAdmin(call),

@@ -28,7 +28,7 @@ export const connection: {
 /** For `acts.ts` alone: whatever changes something goes through it. */
 export const wholeClient: Client = connect(hubUrl, {
   name: 'fanfare dashboard',
-  backoff: { baseMs: 200, capMs: 5000 },
+  backoff: { base: 200, cap: 5000 },
   getToken: token,
 })
 
@@ -50,7 +50,7 @@ async function token(): Promise<string | undefined> {
     if (error instanceof LogInNeeded && connection.state !== 'connected') {
       connection.loggedOut = true
       invalidate()
-      void wholeClient.close({ timeoutMs: 1 })
+      void wholeClient.close({ timeout: 1 })
     }
     throw error
   }

@@ -28,7 +28,7 @@ self.onmessage = ({ data: { url, tokenUrl, pattern, text } }: MessageEvent<TailR
   wanted = text.toLowerCase()
   const client = connect(url, {
     name: 'fanfare dashboard, tail',
-    backoff: { baseMs: 200, capMs: 5000 },
+    backoff: { base: 200, cap: 5000 },
     getToken: () => ownToken(tokenUrl),
   })
   client.onState(({ to, reason }) => report({ kind: 'state', state: to, reason: reason.message }))

@@ -52,7 +52,7 @@ interface Count {
 
 const PAGE = (url: string) => `<script type="module">
   import { connect } from '${url.replace('ws', 'http')}/fanfare.js'
-  const client = connect('${url}', { backoff: { baseMs: 20, capMs: 100 } })
+  const client = connect('${url}', { backoff: { base: 20, cap: 100 } })
   window.count = { next: 1, wrong: [], recoveries: [] }
   client.subscribe('numbers', ({ data }) => {
     if (data !== count.next && count.wrong.length < 10) count.wrong.push({ expected: count.next, got: data })
@@ -65,7 +65,7 @@ const PAGE = (url: string) => `<script type="module">
 </script>`
 
 async function publishAll(): Promise<void> {
-  const publisher = connect(hub.url, { backoff: { baseMs: 20, capMs: 100 } })
+  const publisher = connect(hub.url, { backoff: { base: 20, cap: 100 } })
   const underWay = new Set<Promise<unknown>>()
   for (let n = 1; n <= NUMBERS; n++) {
     if (underWay.size >= 1000) await Promise.race(underWay)

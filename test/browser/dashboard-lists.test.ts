@@ -27,7 +27,7 @@ describe('what the dashboard shows', () => {
     await eventually(() => of('ledger').count()).toBe(1)
     expect(await of('ledger').textContent()).toMatch(/dead letter.*parked group/)
     await world.client.admin.queues.declare({ name: 'later' })
-    for (let n = 0; n < 5; n++) await world.client.enqueue('later', { n }, { delayMs: 3_600_000 })
+    for (let n = 0; n < 5; n++) await world.client.enqueue('later', { n }, { delay: 3_600_000 })
     const depth = async () => (await world.client.admin.queues.show('later')).depth
     await eventually(depth).toBe(5)
     await board.shot('overview-light')

@@ -75,7 +75,7 @@ onEveryEngine('a page in Chromium', (hubs) => {
     const first = await hubs.start({ port })
     const page = await open(`<script type="module">
       import { connect } from 'http://127.0.0.1:${port}/fanfare.js'
-      const client = connect('ws://127.0.0.1:${port}', { backoff: { baseMs: 50, capMs: 200 } })
+      const client = connect('ws://127.0.0.1:${port}', { backoff: { base: 50, cap: 200 } })
       window.seen = []
       client.onState(({ to, reason }) => seen.push(to + ' ' + reason.code))
       client.subscribe('n', ({ data }) => void seen.push(data), { onGap: ({ reason }) => seen.push('gap ' + reason) })

@@ -10,7 +10,7 @@ beforeEach(async () => {
   const { url } = await hubHere()
   env = { FANFARE_URL: url }
   client = connect(url)
-  onTestFinished(async () => void (await client.close({ timeoutMs: 100 })))
+  onTestFinished(async () => void (await client.close({ timeout: 100 })))
 })
 
 /** Runs a command to its end, which has to be good. */
@@ -39,7 +39,7 @@ describe('fanfare queues', () => {
     expect(declared.stdout).toMatch(/^attempts +3, with 2s to 1m between them$/m)
     await client.publish('photos.new', 1, { headers: { kind: 'png' } })
     await client.publish('photos.new', 2, { headers: { kind: 'jpeg' } })
-    await client.publish('photos.new', 3, { headers: { kind: 'jpeg' }, delayMs: 60_000 })
+    await client.publish('photos.new', 3, { headers: { kind: 'jpeg' }, delay: 60_000 })
 
     const table = (await run('queues')).stdout.split('\n')
     expect(table[0]).toMatch(/^name +bindings +waiting +in flight +oldest +in +out +consumers +dead letters +warnings$/)

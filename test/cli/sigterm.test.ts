@@ -11,11 +11,11 @@ describe.each(ENGINES)('SIGTERM on %s', (engine) => {
     const first = await serve(['--port', port, '--engine', engine])
     const peer = await Peer.hello(first.url)
     await peer.subscribe(1, 'n')
-    const subscriber = connect(first.url, { backoff: { baseMs: 20, capMs: 50 } })
+    const subscriber = connect(first.url, { backoff: { base: 20, cap: 50 } })
     const seen: unknown[] = []
     await subscriber.subscribe('n', ({ data }) => void seen.push(data), { onGap: ({ reason }) => seen.push(reason) })
       .ready
-    const publisher = connect(first.url, { backoff: { baseMs: 20, capMs: 50 } })
+    const publisher = connect(first.url, { backoff: { base: 20, cap: 50 } })
     const acknowledged = await publishUntilLost(publisher, (count) => {
       if (count === 1000) first.command.signal('SIGTERM')
     })

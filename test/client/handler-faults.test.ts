@@ -150,7 +150,7 @@ it('a message may be tried again, in order, and its attempts are counted', async
 
 it('waits for the client’s backoff before it tries again, and does not after its end', async () => {
   const clock = new VirtualClock()
-  const { client, peer } = await hub.connected({ clock, backoff: { baseMs: 60_000, capMs: 60_000 } })
+  const { client, peer } = await hub.connected({ clock, backoff: { base: 60_000, cap: 60_000 } })
   let handled = 0
   const told: unknown[] = []
   const fail = () => {

@@ -26,7 +26,7 @@ it('a handler that blocks while its client connects again says nothing on a sock
     }
   }
   const uncaught = hearUncaught()
-  const worker = connect(network.url, { backoff: { baseMs: 1, capMs: 5 }, WebSocket: MovedSocket as never })
+  const worker = connect(network.url, { backoff: { base: 1, cap: 5 }, WebSocket: MovedSocket as never })
   const handled: number[] = []
   let hangs: Socket | undefined
   worker.consume<number>('q', async ({ data }) => {
@@ -44,7 +44,7 @@ it('a handler that blocks while its client connects again says nothing on a sock
   address = ''
   hangs?.destroy()
   await expect.poll(() => handled.length).toBeGreaterThan(1)
-  await worker.close({ timeoutMs: 100 })
+  await worker.close({ timeout: 100 })
   await operator.close()
   quiet.close()
   await network.close()

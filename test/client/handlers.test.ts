@@ -21,13 +21,13 @@ beforeEach(async () => {
 })
 afterEach(async () => {
   for (const end of hanging) end()
-  await Promise.all(clients.map((each) => each.close({ timeoutMs: 100 })))
+  await Promise.all(clients.map((each) => each.close({ timeout: 100 })))
   await network.close()
   await hub.close()
 })
 
 function client(url = `ws://127.0.0.1:${hub.port}/`): Client {
-  const made = connect(url, { backoff: { baseMs: 1, capMs: 20 } })
+  const made = connect(url, { backoff: { base: 1, cap: 20 } })
   clients.push(made)
   return made
 }
@@ -119,12 +119,12 @@ describe('what waits behind a handler', () => {
 })
 
 describe('a handler that never ends', () => {
-  it('fails after maxRunTimeMs, its signal aborts, and its place is free', async () => {
+  it('fails after maxRunTime, its signal aborts, and its place is free', async () => {
     await fill(3, { ackDeadline: 1500, maxAttempts: 2 })
     const reasons: unknown[] = []
     const errors: unknown[] = []
     const options = {
-      maxRunTimeMs: 2_500,
+      maxRunTime: 2_500,
       onError: (error: unknown, d?: Delivery) => void errors.push([error, d?.data]),
     }
     client().consume<number>(
@@ -159,7 +159,7 @@ describe('a handler that never ends', () => {
     expect(await operator.admin.queues.show('q')).toMatchObject({ timedOutTotal: 0, redeliveredTotal: 0 })
   })
 
-  it.each([{ maxRunTimeMs: 0 }, { maxRunTimeMs: Number.NaN }, { concurrency: 0 }, { concurrency: Number.NaN }])(
+  it.each([{ maxRunTime: 0 }, { maxRunTime: Number.NaN }, { concurrency: 0 }, { concurrency: Number.NaN }])(
     '%j is refused',
     (options) => {
       expect(() => operator.consume('q', () => {}, options)).toThrow(expect.objectContaining({ code: 'bad_option' }))
@@ -323,7 +323,7 @@ describe('a consumer', () => {
     const consumer = ending.consume('q', hang)
     await untilQueue(operator, 'q', ({ inFlight }) => inFlight === 1)
     const closed = consumer.close()
-    await ending.close({ timeoutMs: 50 })
+    await ending.close({ timeout: 50 })
     await closed
     await consumer.ended
   })
@@ -337,7 +337,7 @@ describe('a consumer', () => {
       return hang()
     })
     await untilQueue(operator, 'q', ({ inFlight }) => inFlight === 16)
-    const closed = dying.close({ timeoutMs: 2_000 })
+    const closed = dying.close({ timeout: 2_000 })
     const seen: [number, number][] = []
     client().consume<number>('q', ({ data, attempt }) => void seen.push([data, attempt]))
     await settled({ ackedTotal: 15 })

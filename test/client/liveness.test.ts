@@ -121,7 +121,7 @@ it.each(['online', 'pageshow', 'visibilitychange'])(
   'the event %s: a client that waits does so no longer',
   async (event) => {
     const { say } = page()
-    const { client, peer } = await connected({ backoff: { baseMs: 3_600_000, capMs: 3_600_000 } })
+    const { client, peer } = await connected({ backoff: { base: 3_600_000, cap: 3_600_000 } })
     peer.socket.terminate()
     await expect.poll(() => client.state).toBe('waiting')
     say(event)

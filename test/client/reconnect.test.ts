@@ -77,7 +77,7 @@ it('asks for a token again as often as one is refused, after growing waits, and 
     setInterval: (task: () => void, ms: number) => setInterval(task, ms),
     clearInterval: (timer: ReturnType<typeof setTimeout> | undefined) => clearInterval(timer),
   }
-  const client = hub.connect({ getToken: () => `token ${++asked}`, clock, backoff: { baseMs: 1, capMs: 16 } })
+  const client = hub.connect({ getToken: () => `token ${++asked}`, clock, backoff: { base: 1, cap: 16 } })
   const reasons: string[] = []
   client.onState(({ to, reason }) => void (to === 'waiting' && reasons.push(reason.code)))
   const refusals = ['unauthenticated', 'token_expired', 'token_expired', 'unauthenticated', 'unauthenticated'] as const
@@ -187,7 +187,7 @@ it('a hub that nobody can read is asked less and less often, although it says we
     return realClock.setTimeout(task, ms)
   }
   const clock = { ...realClock, setTimeout, jitter: () => 1 }
-  const client = hub.connect({ clock, backoff: { baseMs: 8, capMs: 60_000 } })
+  const client = hub.connect({ clock, backoff: { base: 8, cap: 60_000 } })
   for (let n = 0; n < 5; n++) {
     const peer = await hub.peer()
     await peer.next('hello')

@@ -10,7 +10,7 @@ afterEach(() => hub.stop())
 
 it('a request to a hub that is out of reach ends after its time', async () => {
   const client = connect('ws://127.0.0.1:1/')
-  await expect(client.request('a', 1, { timeoutMs: 30 })).rejects.toMatchObject({ code: 'request_timeout' })
+  await expect(client.request('a', 1, { timeout: 30 })).rejects.toMatchObject({ code: 'request_timeout' })
   await client.close()
 })
 
@@ -20,7 +20,7 @@ it('so does one to a hub that has stopped answering, and a later reply is ignore
   await peer.next('hello')
   peer.send(WELCOME)
   await client.ready()
-  const late = expect(client.request('a', 1, { timeoutMs: 300 })).rejects.toMatchObject({ code: 'request_timeout' })
+  const late = expect(client.request('a', 1, { timeout: 300 })).rejects.toMatchObject({ code: 'request_timeout' })
   const { seq, timeoutMs } = await peer.next('ask')
   expect(timeoutMs).toBeGreaterThan(0)
   expect(timeoutMs).toBeLessThanOrEqual(300)

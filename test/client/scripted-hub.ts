@@ -110,7 +110,7 @@ export class ScriptedHub {
   }
 
   connect(options: ClientOptions = {}): Client {
-    const client = connect(this.url, { backoff: { baseMs: 1, capMs: 5 }, ...options })
+    const client = connect(this.url, { backoff: { base: 1, cap: 5 }, ...options })
     this.clients.push(client)
     return client
   }

@@ -343,7 +343,7 @@ it('a filter that throws later costs no message: it is a copy', async () => {
 
 it('after a reconnection a filter is said again as it was given', async () => {
   const uncaught = hearUncaught()
-  const { client, peer } = await hub.connected({ backoff: { baseMs: 1, capMs: 1 } })
+  const { client, peer } = await hub.connected({ backoff: { base: 1, cap: 1 } })
   const all: Record<string, unknown> = { kind: 'x' }
   client.subscribe('a', { filter: { all: all as Record<string, string> } })
   await peer.subscribed()

@@ -15,17 +15,17 @@ afterEach(() => {
 /** To an address where no hub is. */
 function offline(options: ClientOptions = {}): Client {
   const client = connect('ws://127.0.0.1:1', options)
-  onTestFinished(async () => void (await client.close({ timeoutMs: 1 })))
+  onTestFinished(async () => void (await client.close({ timeout: 1 })))
   return client
 }
 
 const late = { code: 'request_timeout', retry: true }
 
 it('requests and calls end after their time, offline', async () => {
-  const client = offline({ callTimeoutMs: 50 })
+  const client = offline({ callTimeout: 50 })
   await Promise.all([
-    expect(client.request('a', 1, { timeoutMs: 50 })).rejects.toMatchObject(late),
-    expect(client.call('hub.show', {}, { timeoutMs: 50 })).rejects.toMatchObject(late),
+    expect(client.request('a', 1, { timeout: 50 })).rejects.toMatchObject(late),
+    expect(client.call('hub.show', {}, { timeout: 50 })).rejects.toMatchObject(late),
     expect(client.call('hub.show')).rejects.toMatchObject(late),
     expect(client.admin.streams.list()).rejects.toMatchObject(late),
     expect(client.admin.queues.declare({ name: 'q' })).rejects.toMatchObject(late),
@@ -37,11 +37,11 @@ it('requests and calls end after their time, offline', async () => {
 })
 
 it('so do those that a silent hub has; a redrive takes as long as the connection stands', async () => {
-  const { client, peer } = await hub.connected({ callTimeoutMs: 50 })
+  const { client, peer } = await hub.connected({ callTimeout: 50 })
   const redriven = client.admin.queues.deadLetters.redrive('q')
   const { seq } = await peer.next('call')
   await Promise.all([
-    expect(client.request('a', 1, { timeoutMs: 50 })).rejects.toMatchObject(late),
+    expect(client.request('a', 1, { timeout: 50 })).rejects.toMatchObject(late),
     expect(client.call('hub.show')).rejects.toMatchObject(late),
   ])
   peer.send({ type: 'result', seq, result: { count: 7 } })
@@ -66,7 +66,7 @@ it('a signal ends a call that was sent, and its late answer is ignored', async (
 it('a request that ended while it waited is never sent, and its place is free', async () => {
   const client = hub.connect({ queueLimit: 2 })
   const peer = await hub.peer()
-  const ended = expect(client.request('a', 1, { timeoutMs: 20 })).rejects.toMatchObject(late)
+  const ended = expect(client.request('a', 1, { timeout: 20 })).rejects.toMatchObject(late)
   const waits = client.request('a', 2)
   await expect(client.call('hub.show')).rejects.toMatchObject({ code: 'send_buffer_full' })
   await ended
@@ -82,7 +82,7 @@ it('a request that ended while it waited is never sent, and its place is free', 
 
 it.each<[string, (client: Client, data: unknown) => Promise<unknown>]>([
   ['publishes', (client, data) => client.publish('a', data)],
-  ['requests', (client, data) => client.request('a', data, { timeoutMs: 60_000 })],
+  ['requests', (client, data) => client.request('a', data, { timeout: 60_000 })],
   ['calls', (client, data) => client.call('hub.show', data)],
 ])('what waits offline is bounded in bytes: %s', async (_, send) => {
   const client = offline({ queueLimitBytes: 1_000_000 })
@@ -106,7 +106,7 @@ it('10,000 requests that end while they wait leave no trace, and take no time', 
   await Promise.all(all)
   // Generous, for busy machines: it takes some milliseconds.
   expect(performance.now() - begun).toBeLessThan(8000)
-  expect(await client.close({ timeoutMs: 1 })).toEqual({ unsent: 0, unanswered: 0 })
+  expect(await client.close({ timeout: 1 })).toEqual({ unsent: 0, unanswered: 0 })
 })
 
 it('what cannot be encoded leaves nothing behind that waits', async () => {
@@ -147,7 +147,7 @@ it('a commit that the hub never stores ends after its time', async () => {
   await ended
   vi.useRealTimers()
   // It would wait for the commit once more.
-  await client.close({ timeoutMs: 1 })
+  await client.close({ timeout: 1 })
 })
 
 it('a client that reaches no hub says so once, where nobody listens', async () => {

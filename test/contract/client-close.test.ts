@@ -68,7 +68,7 @@ onEveryEngine('close()', (hubs) => {
     await brief.ready()
     const all = [brief.request('never'), brief.publish('t', 1), brief.request('never')]
     const told = Promise.all(all.map((each) => each.catch(({ code }) => code)))
-    expect(await brief.close({ timeoutMs: 100 })).toEqual({ unsent: 2, unanswered: 1 })
+    expect(await brief.close({ timeout: 100 })).toEqual({ unsent: 2, unanswered: 1 })
     expect(await told).toEqual(['connection_lost', 'client_closed', 'client_closed'])
     expect(await brief.close()).toEqual({ unsent: 2, unanswered: 1 })
   })
@@ -85,7 +85,7 @@ onEveryEngine('close()', (hubs) => {
     expect(performance.now() - begun).toBeLessThan(3000)
     const offline = connect('ws://127.0.0.1:1')
     const lost = expect(offline.publish('t', 1)).rejects.toMatchObject({ code: 'client_closed' })
-    expect(await offline.close({ timeoutMs: 100 })).toEqual({ unsent: 1, unanswered: 0 })
+    expect(await offline.close({ timeout: 100 })).toEqual({ unsent: 1, unanswered: 0 })
     await lost
   })
 })

@@ -33,7 +33,7 @@ onEveryEngine('what a client has under way', (hubs) => {
     const busy = client()
     const publishes = range(0, 40).map((n) => busy.enqueue('q', n))
     await publishes[0]
-    await expect(busy.request('r', 1, { timeoutMs: 200 })).rejects.toMatchObject({ code: 'request_timeout' })
+    await expect(busy.request('r', 1, { timeout: 200 })).rejects.toMatchObject({ code: 'request_timeout' })
     const stop = new AbortController()
     const given = expect(busy.request('r', 2, { signal: stop.signal })).rejects.toBe('enough')
     stop.abort('enough')

@@ -17,7 +17,7 @@ onEveryEngine('client', (hubs) => {
   })
 
   async function withClient(run: (client: Client<Topics>) => Promise<void>, to = url): Promise<void> {
-    const client = connect<Topics>(to, { backoff: { baseMs: 10, capMs: 100 } })
+    const client = connect<Topics>(to, { backoff: { base: 10, cap: 100 } })
     try {
       await run(client)
     } finally {
@@ -153,7 +153,7 @@ onEveryEngine('client', (hubs) => {
     const client = connect('ws://127.0.0.1:1/', { queueLimit: 2 })
     const waiting = [client.publish('a', 1), client.publish('a', 2)]
     await expect(client.publish('a', 3)).rejects.toMatchObject({ code: 'send_buffer_full' })
-    await client.close({ timeoutMs: 1 })
+    await client.close({ timeout: 1 })
     for (const publish of waiting) await expect(publish).rejects.toMatchObject({ code: 'client_closed' })
     await expect(client.ready()).rejects.toMatchObject({ code: 'client_closed' })
   })

@@ -19,7 +19,7 @@ onEveryEngine('errors of handlers', (hubs) => {
     const [first, second, third] = await reader.take(3)
     await first?.reject(text)
     await second?.reject(new Error(text))
-    await third?.nack({ delayMs: 0, error: text })
+    await third?.nack({ delay: 0, error: text })
     const letters = await publisher.admin.queues.deadLetters.list('q')
     expect(letters.map(({ error }) => error?.length)).toEqual([2000, 2000])
     expect(letters[0]?.error).toBe(text.slice(0, 2000))

@@ -74,7 +74,7 @@ onEveryEngine('the id of a message', (hubs) => {
     for (const id of ['acked', 'held']) await publisher.enqueue('a', id, { id })
     const [acked, held] = await new QueueReader(client(), 'a').take(2)
     await acked?.ack()
-    await publisher.enqueue('a', 1, { id: 'purged', delayMs: 60_000 })
+    await publisher.enqueue('a', 1, { id: 'purged', delay: 60_000 })
     expect(await publisher.admin.queues.purge('a')).toBe(1)
     expect(await publisher.enqueue('a', 1, { id: 'acked' })).toMatchObject(again)
     expect(await publisher.enqueue('a', 1, { id: 'held' })).toMatchObject(again)

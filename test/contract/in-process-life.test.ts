@@ -14,7 +14,7 @@ describe('the process', () => {
     const program = `
       import { createHub } from 'fanfare/server'
       const hub = await createHub({ queues: [{ name: 'q' }] })
-      const client = hub.connect({ backoff: { baseMs: 600_000, capMs: 600_000 } })
+      const client = hub.connect({ backoff: { base: 600_000, cap: 600_000 } })
       client.consume('q', () => {})
       client.respond('sums', () => 1)
       client.subscribe('a', ({ data }) => console.log(data))

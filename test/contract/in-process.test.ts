@@ -154,7 +154,7 @@ describe.each(HUBS)('%s', (_, engine) => {
   it('comes back after an operator ended its connection, and closes when it is told to', async () => {
     const hub = await start()
     const abort = new AbortController()
-    const client = hub.connect({ backoff: { baseMs: 1, capMs: 1 }, signal: abort.signal })
+    const client = hub.connect({ backoff: { base: 1, cap: 1 }, signal: abort.signal })
     const states: string[] = []
     client.onState(({ to, reason }) => void states.push(`${to} ${reason.code}`))
     const got: unknown[] = []
@@ -228,7 +228,7 @@ describe.each(HUBS)('%s', (_, engine) => {
 
     it('ends at once also while it waits for another connection, and what waits for that is told', async () => {
       const hub = await start()
-      const client = hub.connect({ backoff: { baseMs: 600_000, capMs: 600_000 } })
+      const client = hub.connect({ backoff: { base: 600_000, cap: 600_000 } })
       await client.ready()
       const operator = hub.connect()
       const { connections } = await operator.admin.connections.list()
@@ -278,7 +278,7 @@ describe.each(HUBS)('%s', (_, engine) => {
     [{ permissions: 'all' }, 'bad_option'],
     [{ permissions: { publish: ['a..b'] } }, 'bad_option'],
     [{ permissions: { write: ['a'] } }, 'bad_option'],
-    [{ backoff: { baseMs: 0 } }, 'bad_option'],
+    [{ backoff: { base: 0 } }, 'bad_option'],
     [{ name: 'x'.repeat(201) }, 'bad_frame'],
     [null, 'bad_option'],
   ])('refuses the options %o', async (options, code) => {

@@ -113,7 +113,7 @@ onEveryEngine('interruptions', (hubs) => {
   ])('after a reconnection everything is there again, within %s', async (_, count, limits) => {
     const { client } = await start(limits)
     const operator = client()
-    const reader = client(undefined, { name: 'interrupted', backoff: { baseMs: 500, capMs: 1000 } })
+    const reader = client(undefined, { name: 'interrupted', backoff: { base: 500, cap: 1000 } })
     const data: unknown[] = []
     const half = Math.ceil(count / 2)
     const subscriptions = range(0, count).map((n) =>

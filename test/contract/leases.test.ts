@@ -20,7 +20,7 @@ onEveryEngine('leases', (hubs) => {
     peer.send({ type: 'consume', consumer: 1, queue: 'q', begins: true, ...consume })
     const deliveries: number[] = []
     for (const _ of range(0, count)) deliveries.push((await peer.next('delivery')).delivery)
-    const other = () => new QueueReader<number>(world.client(), 'q', { ackDeadlineMs: 60_000 })
+    const other = () => new QueueReader<number>(world.client(), 'q', { ackDeadline: 60_000 })
     return { ...world, operator, peer, deliveries, other }
   }
 

@@ -178,7 +178,7 @@ onEveryEngine('a hub of several nodes', (hubs) => {
   it('says that a responder is lost when its connection or its node has gone, and how long one waits', async () => {
     const [a, b] = (await start(2)) as Two
     const asker = a.client()
-    const ask = (timeoutMs = 60_000) => asker.request('hang', 1, { timeoutMs }).catch(({ code }) => code)
+    const ask = (timeoutMs = 60_000) => asker.request('hang', 1, { timeout: timeoutMs }).catch(({ code }) => code)
     const [one, two] = [await b.peer(), await b.peer()]
     one.send({ type: 'respond', sub: 1, pattern: 'hang' })
     await one.next('subscribed')

@@ -31,7 +31,7 @@ onEveryEngine('an odd argument', (hubs) => {
     ['ack with a publish', (delivery, odd) => delivery.ack({ publish: [odd] })],
     ['ack with data', (delivery, odd) => delivery.ack({ publish: [{ topic: 'a', data: odd }] })],
     ['nack', (delivery, odd) => delivery.nack(odd)],
-    ['nack with a delay', (delivery, odd) => delivery.nack({ delayMs: odd })],
+    ['nack with a delay', (delivery, odd) => delivery.nack({ delay: odd })],
     ['nack with an error', (delivery, odd) => delivery.nack({ error: odd })],
     ['reject', (delivery, odd) => delivery.reject(odd)],
     ['extend', (delivery, odd) => delivery.extend(odd)],
@@ -64,11 +64,11 @@ onEveryEngine('an odd argument', (hubs) => {
     ['a port beyond all', 'ws://hub:99999', {}],
     ['a path of a page, where there is none', '/ws', {}],
     ['an unknown option', 'ws://hub', { reconnect: true }],
-    ['an unknown option of backoff', 'ws://hub', { backoff: { base: 1 } }],
-    ['a wait that is no number', 'ws://hub', { backoff: { baseMs: Number.NaN } }],
+    ['an unknown option of backoff', 'ws://hub', { backoff: { baseMs: 1 } }],
+    ['a wait that is no number', 'ws://hub', { backoff: { base: Number.NaN } }],
     ['a limit below zero', 'ws://hub', { queueLimit: -1 }],
     ['a limit that is a text', 'ws://hub', { queueLimitBytes: '64 MiB' }],
-    ['a time-out in the wrong unit', 'ws://hub', { callTimeoutMs: 2 ** 60 }],
+    ['a time-out in the wrong unit', 'ws://hub', { callTimeout: 2 ** 60 }],
     ['a getToken that is none', 'ws://hub', { getToken: 'token' }],
     ['a signal that is none', 'ws://hub', { signal: {} }],
     ['a token that is none', 'ws://hub', { token: { key: 1 } }],
@@ -90,7 +90,7 @@ onEveryEngine('an odd argument', (hubs) => {
   })
 
   it.each([
-    ['ws://hub', { backoff: { base: 1 } }, /"base"/],
+    ['ws://hub', { backoff: { baseMs: 1 } }, /"baseMs"/],
     ['ws://hub', { reconect: 1 }, /"reconect"/],
     ['ws://hub', { queueLimit: Number.NaN }, /queueLimit must be an integer/],
     ['localhost', {}, /"localhost".*wss:\/\//],
@@ -125,11 +125,11 @@ onEveryEngine('an odd argument', (hubs) => {
   })
 
   it.each<[string, unknown]>([
-    ...['5', true, new Date(0), 10n, null, 0, Number.NaN, ''].map((time): [string, unknown] => ['maxRunTimeMs', time]),
+    ...['5', true, new Date(0), 10n, null, 0, Number.NaN, ''].map((time): [string, unknown] => ['maxRunTime', time]),
     ...[null, 0, '', false, '5'].flatMap((count): [string, unknown][] => [
       ['concurrency', count],
       ['prefetch', count],
-      ['ackDeadlineMs', count],
+      ['ackDeadline', count],
       ['onError', count],
     ]),
   ])('of consume is refused before it does anything: %s %o', async (name, value) => {
@@ -173,9 +173,9 @@ onEveryEngine('an odd argument', (hubs) => {
           { topic: 'a', signal: null },
         ],
       )
-      await refused((odd) => delivery.nack(odd), [...none, { delay: 5 }])
+      await refused((odd) => delivery.nack(odd), [...none, { delayMs: 5 }])
       await expect(delivery.nack(new Error('x') as never)).rejects.toThrow(/nack must be an object/)
-      await expect(delivery.nack({ delayMs: null as never })).rejects.toMatchObject({ name: 'FanfareError' })
+      await expect(delivery.nack({ delay: null as never })).rejects.toMatchObject({ name: 'FanfareError' })
       await delivery.ack({ publish: [{ topic: 'a' }] })
       break
     }
@@ -203,10 +203,10 @@ onEveryEngine('an odd argument', (hubs) => {
     expect(() => caller.subscribe('a', odd({ polcy: 'pause' }))).toThrow(/subscribe.*"polcy"/)
     expect(() => caller.consume('q', () => {}, odd({ concurrency: 0 }))).toThrow(/concurrency must be an integer/)
     expect(() => caller.respond('q', odd([]))).toThrow(/respond.*function/)
-    await expect(caller.publish('a', 1, odd({ delay: 1 }))).rejects.toThrow(/publish.*"delay"/)
-    await expect(caller.request('a', 1, odd({ timeout: 1 }))).rejects.toThrow(/request.*"timeout"/)
-    await expect(caller.call('hub.show', {}, odd({ timeoutMs: 0 }))).rejects.toThrow(/timeoutMs must be/)
-    await expect(caller.close(odd({ timeoutMs: Number.POSITIVE_INFINITY }))).rejects.toThrow(/timeoutMs must be/)
+    await expect(caller.publish('a', 1, odd({ delayMs: 1 }))).rejects.toThrow(/publish.*"delayMs"/)
+    await expect(caller.request('a', 1, odd({ timeoutMs: 1 }))).rejects.toThrow(/request.*"timeoutMs"/)
+    await expect(caller.call('hub.show', {}, odd({ timeout: 0 }))).rejects.toThrow(/timeout must be/)
+    await expect(caller.close(odd({ timeout: Number.POSITIVE_INFINITY }))).rejects.toThrow(/timeout must be/)
     await caller.publish('a', 1)
   })
 })

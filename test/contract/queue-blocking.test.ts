@@ -191,7 +191,7 @@ onEveryEngine('publishes that wait for room', (hubs) => {
       const publisher = client()
       const refused = expect(publisher.publish('t', 1)).rejects.toMatchObject({ code: 'connection_lost' })
       await untilQueue(operator, 'q', ({ waitingPublishes }) => waitingPublishes === 1)
-      await publisher.close({ timeoutMs: 100 })
+      await publisher.close({ timeout: 100 })
       await refused
       await leftNothing(operator, client)
     })

@@ -107,7 +107,7 @@ onEveryEngine('limits of queues', (hubs) => {
       for (const n of range(0, 6)) await publisher.enqueue('q', n, { priority: n === 5 ? 9 : 4 })
       const reader = new QueueReader(client(), 'q', { prefetch: 1 })
       expect(await reader.done(1)).toEqual([5])
-      await (await reader.next()).nack({ delayMs: 1 })
+      await (await reader.next()).nack({ delay: 1 })
       await reader.close()
       await untilQueue(publisher, 'q', ({ delayed, inFlight }) => delayed + inFlight === 0)
       const next = new QueueReader(client(), 'q', { prefetch: 1 })
@@ -118,7 +118,7 @@ onEveryEngine('limits of queues', (hubs) => {
 
     it('as does one that was delayed at first', async () => {
       const { client, publisher } = await start()
-      await publisher.enqueue('q', 'delayed', { delayMs: 1 })
+      await publisher.enqueue('q', 'delayed', { delay: 1 })
       for (const n of range(0, 3)) await publisher.enqueue('q', n)
       await untilQueue(publisher, 'q', ({ delayed }) => delayed === 0)
       const reader = new QueueReader(client(), 'q', { prefetch: 1 })
@@ -133,7 +133,7 @@ onEveryEngine('limits of queues', (hubs) => {
       const reader = new QueueReader<number>(client(), 'q')
       const [a, b] = await reader.take(2)
       expect([a?.data, b?.data]).toEqual([0, 3])
-      await a?.nack({ delayMs: 0 })
+      await a?.nack({ delay: 0 })
       await b?.ack()
       const next = await reader.take(2)
       expect(next.map(({ data }) => data).sort()).toEqual([0, 4])

@@ -33,7 +33,7 @@ onEveryEngine('request-reply', (hubs) => {
     const { client } = await start()
     const responder = client().respond('slow', () => new Promise((resolve) => setTimeout(() => resolve(1), 100)))
     await responder.ready
-    expect(await client().request('slow', undefined, { timeoutMs })).toBe(1)
+    expect(await client().request('slow', undefined, { timeout: timeoutMs })).toBe(1)
   })
 
   it('where nobody responds, fails at once', async () => {
@@ -60,7 +60,7 @@ onEveryEngine('request-reply', (hubs) => {
     })
     await Promise.all([hang.ready, fail.ready])
     const asker = client()
-    await expect(asker.request('hang', 1, { timeoutMs: 20 })).rejects.toMatchObject({ code: 'request_timeout' })
+    await expect(asker.request('hang', 1, { timeout: 20 })).rejects.toMatchObject({ code: 'request_timeout' })
     const failed = { code: 'responder_failed', message: expect.stringMatching(/out of ink/) }
     await expect(asker.request('fail')).rejects.toMatchObject(failed)
     const hanging = new Promise<void>((resolve) => {

@@ -71,7 +71,7 @@ onEveryEngine('the faults of responders', (hubs) => {
     await Promise.all([loud, silent].map(({ ready }) => ready))
     for (const fault of Object.keys(FAULTS)) {
       for (const topic of ['loud', 'silent']) {
-        const asked = asker.request<FanfareError>(topic, fault, { timeoutMs: 5000 })
+        const asked = asker.request<FanfareError>(topic, fault, { timeout: 5000 })
         const { code, message } = await asked.catch((error) => error as FanfareError)
         expect([fault, topic, code]).toEqual([fault, topic, 'responder_failed'])
         expect(message.length).toBeGreaterThan(30)

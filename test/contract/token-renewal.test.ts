@@ -128,7 +128,7 @@ onEveryEngine('renewing tokens', (hubs) => {
 it('a refused token closes a client; with getToken the client asks again until one is let in', async () => {
   const hub = await startHub({ port: 0, auth })
   const url = `ws://127.0.0.1:${hub.port}`
-  const backoff = { baseMs: 1, capMs: 5 }
+  const backoff = { base: 1, cap: 5 }
   const fixed = connect(url, { token: 'nonsense', backoff })
   await expect(fixed.ready()).rejects.toMatchObject({ code: 'unauthenticated' })
   expect(fixed.state).toBe('closed')

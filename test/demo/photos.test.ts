@@ -283,7 +283,7 @@ it('ends with every process and every file', async () => {
 
 function ask<Topic extends keyof Requests>(topic: Topic, data: Requests[Topic]['ask']) {
   // On a busy machine a process takes a while to start.
-  return client.request<Requests[Topic]['reply']>(topic, data, { timeoutMs: 25_000 })
+  return client.request<Requests[Topic]['reply']>(topic, data, { timeout: 25_000 })
 }
 
 async function upload(files: [string, Buffer][], field = 'photos'): Promise<UploadAnswer & { status: number }> {

@@ -50,7 +50,7 @@ export class Actor {
     this.name = name
     this.random = random
     this.promises = promises
-    this.client = connect({ name, backoff: { baseMs: 20, capMs: 200 }, callTimeoutMs: CALL_TIMEOUT_MS })
+    this.client = connect({ name, backoff: { base: 20, cap: 200 }, callTimeout: CALL_TIMEOUT_MS })
     this.client.onState(({ to, reason }) => {
       if (to === 'closed' && !this.closing)
         promises.faults.push(`${name} was closed: ${reason.code}, ${reason.message}`)
@@ -89,7 +89,7 @@ export class Actor {
     for (const held of this.standing) held.endedByOwner = true
     const { client, promises } = this
     // Two seconds more for a hub that does not answer its WebSocket's close.
-    const closed = client.close({ timeoutMs: CLOSE_TIMEOUT_MS })
+    const closed = client.close({ timeout: CLOSE_TIMEOUT_MS })
     await promises.track(`${this.name}.close`, closed, [], CLOSE_TIMEOUT_MS + 2_000)
     await pause(0)
     this.judge()
@@ -140,7 +140,10 @@ export class Actor {
   private request(): void {
     const { random } = this
     const timeoutMs = 1 + whole(random, 2_000)
-    const asked = this.client.request(valid.requestTopic(random), valid.data(random), { timeoutMs, ...this.signal() })
+    const asked = this.client.request(valid.requestTopic(random), valid.data(random), {
+      timeout: timeoutMs,
+      ...this.signal(),
+    })
     this.track('request', asked, REQUEST, timeoutMs)
   }
 
@@ -210,13 +213,13 @@ export class Actor {
     const signalled = this.endBySignal()
     const options: ConsumeOptions = {
       ...signalled.options,
-      maxRunTimeMs: 500,
+      maxRunTime: 500,
       onError: (error, delivery) => held?.onError(error, delivery),
       onInterrupted: own,
       onResumed: own,
       ...(once(random, 2) && { concurrency: 1 + whole(random, 8) }),
       ...(once(random, 2) && { prefetch: 8 + whole(random, 50) }),
-      ...(once(random, 4) && { ackDeadlineMs: 1_000 + whole(random, 3_000) }),
+      ...(once(random, 4) && { ackDeadline: 1_000 + whole(random, 3_000) }),
     }
     const handle = (delivery: Delivery) => {
       const probe = probeOf(delivery.data)

@@ -66,7 +66,7 @@ export function publishOptions(random: Random): PublishOptions {
     ...(once(random, 4) && { key: `k${whole(random, 4)}` }),
     ...(once(random, 4) && { headers: { x: `${whole(random, 2)}` } }),
     ...(once(random, 10) && { priority: whole(random, 10) }),
-    ...(once(random, 10) && { delayMs: whole(random, 100) }),
+    ...(once(random, 10) && { delay: whole(random, 100) }),
     ...(once(random, 20) && { expiresAt: Date.now() + whole(random, 200) }),
     ...(once(random, 10) && { id: `id-${whole(random, 100)}` }),
   }

@@ -37,7 +37,7 @@ export async function skipOrRetry(random: Random, message: Message | undefined, 
 /** Consumes a delivery by hand; its promises are the caller's to watch. */
 export function settle(random: Random, delivery: Delivery): Promise<void> {
   const kind = whole(random, 8)
-  if (kind === 0) return delivery.nack({ delayMs: whole(random, 20), error: new Error('later') })
+  if (kind === 0) return delivery.nack({ delay: whole(random, 20), error: new Error('later') })
   if (kind === 1) return delivery.reject(new Error('never'))
   if (kind === 2) return delivery.ack({ publish: [{ topic: topic(random), data: 1 }] })
   return delivery.ack()

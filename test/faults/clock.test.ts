@@ -55,7 +55,7 @@ it.each([HOUR, -2 * HOUR])('a clock that is moved by %i ms under a running hub c
   const client = connect(`ws://127.0.0.1:${hub.port}`)
   const first = await client.publish('log', 1, { id: 'one' })
   const since = performance.now()
-  await client.enqueue('jobs', 'later', { delayMs: 500 })
+  await client.enqueue('jobs', 'later', { delay: 500 })
   const now = Date.now
   vi.spyOn(Date, 'now').mockImplementation(() => now() + moved)
   // Its id is known still, and a delayed message comes neither at once nor in hours.

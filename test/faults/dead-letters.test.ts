@@ -35,7 +35,7 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'fanfare-letters-'))
   port = await freePort()
   await start()
-  client = connect(hub.url, { backoff: { baseMs: 10, capMs: 50 } })
+  client = connect(hub.url, { backoff: { base: 10, cap: 50 } })
   await enqueueAll('q', LETTERS + 1)
 }, 120_000)
 afterAll(async () => {

@@ -65,7 +65,7 @@ class FullDisk {
   async killUnderLoad(): Promise<void> {
     const publishing = this.publish()
     await this.hub?.kill()
-    await this.client?.close({ timeoutMs: 1 })
+    await this.client?.close({ timeout: 1 })
     await publishing
     await this.start()
   }

@@ -33,7 +33,7 @@ it('whose a message is, and what was deleted and purged, is known after a kill -
   }
   const client = (token?: string) => {
     const made = connect(`ws://127.0.0.1:${port}/`, {
-      backoff: { baseMs: 10, capMs: 50 },
+      backoff: { base: 10, cap: 50 },
       ...(token !== undefined && { token }),
     })
     clients.push(made)

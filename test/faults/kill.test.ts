@@ -42,7 +42,7 @@ async function start(): Promise<void> {
 }
 
 function client(): Client {
-  const made = connect(`ws://127.0.0.1:${port}/`, { backoff: { baseMs: 10, capMs: 50 } })
+  const made = connect(`ws://127.0.0.1:${port}/`, { backoff: { base: 10, cap: 50 } })
   clients.push(made)
   return made
 }

@@ -88,7 +88,7 @@ describe.skipIf(!disk)('a queue on a full disk', () => {
     await acked.ack()
     const failed = await delivery()
     expect(failed.data.n).toBe(waiting[0])
-    await failed.nack({ error: 'not now', delayMs: 0 })
+    await failed.nack({ error: 'not now', delay: 0 })
     const again = await delivery()
     expect(again).toMatchObject({ data: { n: waiting.shift() }, attempt: 2, lastError: 'not now' })
     await again.reject('never')
@@ -103,7 +103,7 @@ describe.skipIf(!disk)('a queue on a full disk', () => {
     const publish = [{ topic: 'done', data: 'x'.repeat(200_000) }]
     await expect(held.ack({ publish })).rejects.toMatchObject({ code: 'storage_full' })
     expect((await client.admin.streams.show('done')).next).toBe(0)
-    await held.nack({ error: 'no room', delayMs: 0 })
+    await held.nack({ error: 'no room', delay: 0 })
     const again = await delivery()
     expect(again).toMatchObject({ data: { n: waiting.shift() }, attempt: 2, lastError: 'no room' })
     await again.ack()
@@ -114,7 +114,7 @@ describe.skipIf(!disk)('a queue on a full disk', () => {
     while (refused === undefined) {
       const each = await delivery()
       const error = 'wrong'.repeat(2000)
-      refused = await each.nack({ error, delayMs: 3_600_000 }).then(
+      refused = await each.nack({ error, delay: 3_600_000 }).then(
         () => undefined,
         ({ code }: FanfareError) => code,
       )

@@ -49,7 +49,7 @@ async function restart(): Promise<void> {
 }
 
 function client(): Client {
-  const made = connect(`ws://127.0.0.1:${port}/`, { backoff: { baseMs: 10, capMs: 50 } })
+  const made = connect(`ws://127.0.0.1:${port}/`, { backoff: { base: 10, cap: 50 } })
   clients.push(made)
   return made
 }
@@ -124,7 +124,7 @@ it('keeps attempts, errors and dead letters', async () => {
   for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
     const { value: delivery } = (await deliveries.next()) as { value: Delivery }
     expect(delivery).toMatchObject({ data: 'a', attempt, lastError: attempt > 1 ? `wrong ${attempt - 1}` : undefined })
-    await delivery.nack({ error: `wrong ${attempt}`, delayMs: 0 })
+    await delivery.nack({ error: `wrong ${attempt}`, delay: 0 })
     await restart()
   }
   expect(await allLetters(consumed, 'work')).toMatchObject([

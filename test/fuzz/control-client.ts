@@ -73,7 +73,7 @@ export class ControlClient {
       await subscription.ready
     }
     const worker = this.reader.consume<Numbered>('control', ({ data }) => this.arrived('control.work', data), {
-      ackDeadlineMs: ACK_DEADLINE_MS,
+      ackDeadline: ACK_DEADLINE_MS,
     })
     await worker.ready
     for (const client of [this.publisher, this.reader]) {

@@ -17,7 +17,7 @@ describe('a queue', () => {
     const client = hub.connect()
     await client.admin.queues.declare({ name: 'q' })
     await client.enqueue('q', 'at', { deliverAt: hub.now + 300 })
-    await client.enqueue('q', 'in', { delayMs: 100 })
+    await client.enqueue('q', 'in', { delay: 100 })
     await client.enqueue('q', 'now')
     expect(await client.admin.queues.show('q')).toMatchObject({ depth: 3, delayed: 2 })
     const got: unknown[] = []

@@ -84,8 +84,8 @@ describe('queues', () => {
   it('delayed and expiring messages keep to the millisecond', async () => {
     const hub = await start({ queues: [{ name: 'jobs', onExpiry: 'dead-letter' }] })
     const client = hub.connect()
-    await client.enqueue('jobs', 'late', { delayMs: 90_000 })
-    await client.enqueue('jobs', 'gone', { delayMs: 120_000, expiresAt: hub.now + 60_050 })
+    await client.enqueue('jobs', 'late', { delay: 90_000 })
+    await client.enqueue('jobs', 'gone', { delay: 120_000, expiresAt: hub.now + 60_050 })
     const got: unknown[] = []
     client.consume('jobs', ({ data }) => void got.push(data, hub.now))
     const begin = hub.now
@@ -145,7 +145,7 @@ describe('streams and topics', () => {
     hub.connect().respond('sums', () => new Promise(() => {}))
     await hub.settled()
     const failed = vi.fn()
-    hub.connect().request('sums', [1], { timeoutMs: 5_000 }).catch(failed)
+    hub.connect().request('sums', [1], { timeout: 5_000 }).catch(failed)
     await hub.advance(4_999)
     expect(failed).not.toHaveBeenCalled()
     await hub.advance(1)
@@ -174,7 +174,7 @@ describe('streams and topics', () => {
 describe('the network', () => {
   it('a client that is cut waits longer after each try, and goes on where it was', async () => {
     const hub = await start({ streams: [{ name: 's', topics: ['s.#'] }] })
-    const reader = hub.connect({ backoff: { baseMs: 1_000, capMs: 60_000 } })
+    const reader = hub.connect({ backoff: { base: 1_000, cap: 60_000 } })
     const got: unknown[] = []
     const recovered: boolean[] = []
     const options = {
@@ -303,8 +303,8 @@ describe('the time', () => {
     })
     client.consume('b', ({ data }) => void done.push([data, hub.now]))
     const begin = hub.now
-    await client.enqueue('a', 1, { delayMs: 500 })
-    await client.enqueue('a', 2, { delayMs: 1_000 })
+    await client.enqueue('a', 1, { delay: 500 })
+    await client.enqueue('a', 2, { delay: 1_000 })
     await Promise.all([hub.advance('800ms'), hub.advance('1s')])
     expect(done).toEqual([
       [1, begin + 500],

@@ -9,8 +9,9 @@ import { InProcessBus } from '../../server/bus/in-process-bus.ts'
 import { checkConfig, type HubOptions } from '../../server/config.ts'
 import { Hub } from '../../server/hub.ts'
 import { type InProcessOptions, ownIdentity } from '../../server/in-process/in-process.ts'
-import { duration as Duration } from '../../server/time/time-params.ts'
 import type { Clock, Timer } from '../../shared/clock.ts'
+import { FanfareError } from '../../shared/fanfare-error.ts'
+import { DURATION_WORDS, type Duration, durationMs } from '../../shared/time.ts'
 import { Network } from './network.ts'
 import { VirtualClock } from './virtual-clock.ts'
 
@@ -28,8 +29,8 @@ export type TestClientOptions<Topics extends object = Record<string, unknown>> =
 export interface Cut {
   /** A client that `hub.connect` made; without it all connections are cut, of whoever. */
   readonly client?: Pick<Client, 'close'>
-  /** For so long every try to connect fails: milliseconds, or `'10s'`. Without it the next one succeeds. */
-  readonly duration?: number | string
+  /** For this long every attempt to connect fails. Without it the next one succeeds. */
+  readonly duration?: Duration
 }
 
 /** Turns of the event loop that handlers have after the last sign of life. */
@@ -103,7 +104,7 @@ export class TestHub {
   }
 
   /**
-   * Moves the time on, by milliseconds or a length such as `'30s'`: everything that hub and clients do by the clock
+   * Moves the time on by a duration such as `'30s'`: everything that hub and clients do by the clock
    * happens at its moment and in its order, and before each next moment everything settles.
    *
    * That is waited for: what is on its way, what the hub stores, and handlers of yours as long as they await nothing but
@@ -115,8 +116,8 @@ export class TestHub {
    *
    * @throws Error where it never settles, since something answers each message with another
    */
-  advance(duration: number | string): Promise<void> {
-    const ms = duration === 0 ? 0 : Duration.parse(duration)
+  advance(duration: Duration): Promise<void> {
+    const ms = msOf('advance', duration)
     return this.afterOthers(() => this.time.advance(ms, () => this.settle()))
   }
 
@@ -130,7 +131,7 @@ export class TestHub {
     const owner = client && this.owners.get(client)
     if (client && !owner) throw new TypeError('hub.connect did not make this client')
     this.network.cut(owner)
-    if (duration !== undefined) this.time.setTimeout(this.network.block(owner), Duration.parse(duration))
+    if (duration !== undefined) this.time.setTimeout(this.network.block(owner), msOf('cut', duration))
   }
 
   /** Closes the clients of `connect` in good order, then the hub. The time moves on as far as that takes. */
@@ -188,6 +189,13 @@ export class TestHub {
     }
     this.due = { at, timer: this.time.setTimeout(pass, at - this.now) }
   }
+}
+
+/** Throws `bad_option`. */
+function msOf(method: string, duration: Duration): number {
+  const ms = durationMs(duration)
+  if (ms === undefined) throw new FanfareError('bad_option', `${method}: "duration" is not ${DURATION_WORDS}`)
+  return Math.ceil(ms)
 }
 
 /** A store of which is known that it is at work. */

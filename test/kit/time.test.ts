@@ -33,7 +33,7 @@ async function deliveries(jobs: readonly Job[], steps: readonly number[]): Promi
   })
   for (const [n, { delayMs, fails, key, expiresInMs }] of jobs.entries()) {
     const expiry = expiresInMs === undefined ? {} : { expiresAt: begin + expiresInMs }
-    await client.enqueue('jobs', { n, fails }, { delayMs, ...(key !== undefined && { key }), ...expiry })
+    await client.enqueue('jobs', { n, fails }, { delay: delayMs, ...(key !== undefined && { key }), ...expiry })
   }
   hub.clock.setTimeout(() => hub.cut({ client: worker, duration: 500 }), 1_250)
   for (const step of steps) await hub.advance(step)

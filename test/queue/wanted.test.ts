@@ -12,13 +12,13 @@ it('delayed messages, parked groups and waits for another attempt ask for no con
   await withHub([{ name: 'delayed' }, { name: 'parked', maxAttempts: 1, onDeadLetter: 'park' }, { name: 'failed' }], {
     async act({ client, second, wanted }) {
       await second()
-      await Promise.all(range(0, 100).map((n) => client.enqueue('delayed', n, { delayMs: HOUR_MS })))
+      await Promise.all(range(0, 100).map((n) => client.enqueue('delayed', n, { delay: HOUR_MS })))
       for (const n of range(0, 20)) {
         await client.enqueue('parked', n, { key: 'one' })
         await client.enqueue('failed', n, { key: 'one' })
       }
       const parks = client.consume('parked', (delivery) => delivery.reject('broken'))
-      const fails = client.consume('failed', (delivery) => delivery.nack({ error: 'later', delayMs: HOUR_MS }))
+      const fails = client.consume('failed', (delivery) => delivery.nack({ error: 'later', delay: HOUR_MS }))
       await expect.poll(() => client.admin.queues.show('parked')).toMatchObject({ parked: ['one'] })
       await expect.poll(() => client.admin.queues.show('failed')).toMatchObject({ inFlight: 0, delayed: 1 })
       await Promise.all([parks.close(), fails.close()])

@@ -41,8 +41,8 @@ export function nodesOn(engine: EngineUnderTest): (count: number, options?: HubO
         bus,
         url,
         client(more = {}) {
-          const client = connect(url, { backoff: { baseMs: 1, capMs: 20 }, ...more })
-          ends.push(() => client.close({ timeoutMs: 100 }))
+          const client = connect(url, { backoff: { base: 1, cap: 20 }, ...more })
+          ends.push(() => client.close({ timeout: 100 }))
           return client
         },
         async peer() {

@@ -39,7 +39,7 @@ export class PhotoDemo {
 
   /** A tab, as the edge lets it in. */
   tab(name: string): Client<Topics> {
-    return connect<Topics>(`${this.url.replace('http', 'ws')}/hub?tab=${name}`, { backoff: { baseMs: 50, capMs: 200 } })
+    return connect<Topics>(`${this.url.replace('http', 'ws')}/hub?tab=${name}`, { backoff: { base: 50, cap: 200 } })
   }
 
   /** Its processes, by their ids. */

@@ -3,7 +3,7 @@ import type { Reading, Seen } from './slow-handler.ts'
 
 process.once('message', ({ url, pattern, handlerMs, options }: Reading) => {
   const tell = (seen: Seen) => void process.send?.(seen)
-  const client = connect(url, { name: 'slow', backoff: { baseMs: 60_000, capMs: 60_000 } })
+  const client = connect(url, { name: 'slow', backoff: { base: 60_000, cap: 60_000 } })
   client.onState(({ to, reason }) => {
     if (to === 'waiting') tell({ what: 'lost', closeCode: reason.closeCode })
   })

@@ -23,7 +23,7 @@ export function streamWorlds(hubs: HubFactory): (options?: HubOptions) => Promis
   afterEach(async () => {
     for (const peer of peers) peer.socket.terminate()
     // Handlers that a test left hanging have nothing more to say.
-    await Promise.all(clients.map((client) => client.close({ timeoutMs: 100 })))
+    await Promise.all(clients.map((client) => client.close({ timeout: 100 })))
     await Promise.all(networks.map((network) => network.close()))
     clients = []
     networks = []
@@ -35,7 +35,7 @@ export function streamWorlds(hubs: HubFactory): (options?: HubOptions) => Promis
       hub,
       url,
       client(to = url, more = {}) {
-        const client = connect(to, { backoff: { baseMs: 1, capMs: 20 }, ...more })
+        const client = connect(to, { backoff: { base: 1, cap: 20 }, ...more })
         clients.push(client)
         return client
       },

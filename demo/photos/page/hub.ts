@@ -18,7 +18,7 @@ export function connectAs(tab: string): Client<PageTopics> {
   const url = new URL(`hub?tab=${encodeURIComponent(tab)}`, location.href)
   url.protocol = location.protocol === 'https:' ? 'wss:' : 'ws:'
   // Somebody watches: after a cut it shall not take long.
-  return connect<PageTopics>(url.href, { name: 'photo demo', backoff: { baseMs: 200, capMs: 1000 } })
+  return connect<PageTopics>(url.href, { name: 'photo demo', backoff: { base: 200, cap: 1000 } })
 }
 
 /** Asks the stage to do something. A spike generates its pictures first, which takes a while. */
@@ -26,7 +26,7 @@ export function ask<Topic extends keyof Requests>(
   topic: Topic,
   data: Requests[Topic]['ask'],
 ): Promise<Requests[Topic]['reply']> {
-  return client.request<Requests[Topic]['reply']>(topic, data, { timeoutMs: 60_000 })
+  return client.request<Requests[Topic]['reply']>(topic, data, { timeout: 60_000 })
 }
 
 function tabName(): string {

@@ -18,7 +18,7 @@ const SEED = Number(process.env['JOBS_SEED'] ?? Date.now() % 1_000_000)
 const PROCESSES_IN = Number(process.env['JOBS_PROCESSES_IN'] ?? 8)
 const MOST_MS = 60_000
 /** When all else is over, these do what is left. */
-const LAST: WorkerOptions = { kind: 'handler', concurrency: 16, prefetch: 16, maxRunTimeMs: 500 }
+const LAST: WorkerOptions = { kind: 'handler', concurrency: 16, prefetch: 16, maxRunTime: 500 }
 
 type Hire = (options: WorkerOptions) => Promise<Worker>
 

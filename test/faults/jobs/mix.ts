@@ -14,7 +14,7 @@ export interface WorkerOptions {
   readonly kind: 'handler' | 'loop' | 'foreign'
   readonly concurrency: number
   readonly prefetch: number
-  readonly maxRunTimeMs: number
+  readonly maxRunTime: number
 }
 
 /** `cut`: its connection. `deploy`: it closes its client in good order, and another one comes. `kill`: without a word. */
@@ -40,7 +40,7 @@ export function mixOf(random: Random, processes: boolean): Mix {
       kind: processes ? 'handler' : pick('handler', 'handler', 'loop', 'foreign'),
       concurrency,
       prefetch: Math.max(concurrency, pick(1, 4, 16, 32)),
-      maxRunTimeMs: 2.5 * ackDeadline,
+      maxRunTime: 2.5 * ackDeadline,
     }
   })
   const events = Array.from({ length: upTo(3) }, () => {

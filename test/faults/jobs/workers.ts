@@ -31,7 +31,7 @@ const handlerOf = async (note: (note: Note) => void, die: () => unknown): Promis
 /** A client in this process, behind a network of its own. */
 export async function clientWorker(port: number, options: WorkerOptions, note: (note: Note) => void): Promise<Worker> {
   const network = await FlakyNetwork.to(port)
-  const client = connect(network.url, { backoff: { baseMs: 1, capMs: 20 } })
+  const client = connect(network.url, { backoff: { base: 1, cap: 20 } })
   let killed = false
   // Also what the client does by itself then is part of that.
   const noteOf = (each: Note) => note(killed && each.code !== undefined ? { ...each, code: 'killed' } : each)

@@ -159,7 +159,7 @@ export class World {
     const publishers = [...this.running.values()].filter(({ role }) => role === 'publisher')
     for (const { child } of publishers) child.kill('SIGTERM')
     await Promise.all(publishers.map(({ child }) => child.exitCode ?? once(child, 'exit')))
-    const client = connect(`ws://127.0.0.1:${this.port}/`, { backoff: { baseMs: 10, capMs: 100 } })
+    const client = connect(`ws://127.0.0.1:${this.port}/`, { backoff: { base: 10, cap: 100 } })
     try {
       for (;;) {
         const end = await this.endState(client).catch((error: { code?: string }) => {
