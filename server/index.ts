@@ -10,6 +10,7 @@ import { loadEngine } from './engine/load-engine.ts'
 import { UnexpectedErrors } from './failure/unexpected-errors.ts'
 import { type Hub, HubCore } from './hub.ts'
 import { CertificateInUse } from './tls/certificate-in-use.ts'
+import { version } from './version.ts'
 
 export { type Contract, defineTopics, type Exchange, type Schema } from '../shared/contract.ts'
 export { FanfareError } from '../shared/errors.ts'
@@ -68,7 +69,7 @@ export async function createHub(options: HubOptions = {}, log: Logger = SILENT):
 
 async function hubFor(config: HubConfig, authenticator: Authenticator, log: Logger): Promise<HubCore> {
   const unexpected = new UnexpectedErrors(log)
-  const bus = await loadBus(config, log)
+  const bus = await loadBus({ ...config, version }, log)
   const broker = await loadBroker(config.cluster === NO_CLUSTER ? config.data : NOTHING, { ...config, unexpected }, log)
   return new HubCore(config, broker, bus, authenticator, log, undefined, unexpected)
 }

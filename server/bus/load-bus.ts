@@ -13,6 +13,7 @@ export interface BusOptions {
   readonly clusterCaFile: string
   readonly clusterPrefix: string
   readonly nodeName: string
+  readonly version: string
 }
 
 /** The bus to the other hubs of a cluster, or that of a hub that is alone. Throws `bad_config`. */
@@ -23,11 +24,12 @@ export async function loadBus(options: BusOptions, log: Logger): Promise<Bus> {
   const password = await contentOf(options.clusterPasswordFile, 'clusterPasswordFile')
   const ca = await contentOf(options.clusterCaFile, 'clusterCaFile')
   const redis = redisAddress(options.cluster, password?.trim(), ca)
-  const { RedisBus } = await import('./redis/redis-bus.ts').catch((error) => {
+  await import('./redis/connection.ts').catch((error) => {
     if ((error as NodeJS.ErrnoException).code !== 'ERR_MODULE_NOT_FOUND') throw error
     throw new FanfareError('bad_config', 'cluster needs the package ioredis. Install it: npm install ioredis@6')
   })
-  return new RedisBus({ redis, prefix: options.clusterPrefix, name }, log)
+  const { RedisBus } = await import('./redis/redis-bus.ts')
+  return new RedisBus({ redis, prefix: options.clusterPrefix, name, version: options.version }, log)
 }
 
 async function contentOf(file: string, option: string): Promise<string | undefined> {

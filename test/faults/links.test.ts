@@ -47,7 +47,10 @@ async function round(redis: RedisServer, seed: number): Promise<string[]> {
     while (nodes.length < NODES) {
       const proxy = await CuttableProxy.start(redis.port)
       const address = redisAddress(proxy.url.replace(/^ws/, 'redis'))
-      const bus = new RedisBus({ redis: address, prefix: `round-${seed}`, name: undefined }, pino({ enabled: false }))
+      const bus = new RedisBus(
+        { redis: address, prefix: `round-${seed}`, name: undefined, version: 'test' },
+        pino({ enabled: false }),
+      )
       nodes.push({ history: await history.add(bus), proxy })
     }
     for (const node of nodes) for (const pattern of [QUIET, 'a.#', 'b.#']) await node.history.subscribe(pattern)

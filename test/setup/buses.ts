@@ -46,7 +46,7 @@ const JOINING: Readonly<Record<string, Maker>> = {
     return async () => {
       const proxy = await CuttableProxy.start((await redis()).port)
       const address = redisAddress(proxy.url.replace(/^ws/, 'redis'))
-      const bus = new RedisBus({ redis: address, prefix, name: undefined }, pino({ enabled: false }))
+      const bus = new RedisBus({ redis: address, prefix, name: undefined, version: 'test' }, pino({ enabled: false }))
       return { bus, cut: () => proxy.shut(), heal: () => proxy.open(), end: () => proxy.close() }
     }
   },

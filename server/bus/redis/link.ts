@@ -1,5 +1,5 @@
 import type { Buffer } from 'node:buffer'
-import { Redis } from 'ioredis'
+import type { Redis } from 'ioredis'
 import type { Logger } from 'pino'
 import { FanfareError } from '../../../shared/errors.ts'
 import { type RedisAddress, whereRedisIs } from './redis-address.ts'
@@ -112,8 +112,9 @@ export class RedisLink {
   }
 
   private async connect(): Promise<void> {
-    const commands = connection(this.address)
-    const hearing = connection(this.address)
+    const { connection } = await import('./connection.ts')
+    const commands = connection(this.address, PROOF_MS)
+    const hearing = connection(this.address, PROOF_MS)
     let cause: unknown
     for (const redis of [commands, hearing]) {
       redis.on('error', (error) => {
@@ -194,22 +195,6 @@ async function checkVersion(redis: Redis): Promise<void> {
       `cluster needs Redis ${OLDEST_REDIS}.0 or newer (got ${version[1]}). Upgrade Redis, or use another one.`,
     )
   }
-}
-
-/** A connection that is not made again by itself, and sends nothing twice. */
-function connection(address: RedisAddress): Redis {
-  return new Redis({
-    ...address,
-    lazyConnect: true,
-    enableOfflineQueue: false,
-    autoResendUnfulfilledCommands: false,
-    autoResubscribe: false,
-    maxRetriesPerRequest: 0,
-    keepAlive: 5_000,
-    connectTimeout: PROOF_MS,
-    retryStrategy: () => null,
-    sentinelRetryStrategy: () => null,
-  })
 }
 
 /** The error of the table for what Redis or the network said. */

@@ -1,5 +1,4 @@
 import { FanfareError } from '../../../shared/errors.ts'
-import { version } from '../../version.ts'
 import type { BusEvents, NodeName } from '../bus.ts'
 import type { RedisLink } from './link.ts'
 import type { OtherInterests } from './other-interests.ts'
@@ -28,6 +27,7 @@ const MEET_MS = LAPSE_MS
 /** What neighbours are met with. */
 export interface NeighbourParts {
   readonly node: NodeName
+  readonly hubVersion: string
   readonly link: RedisLink
   readonly channels: Channels
   readonly speech: Speech
@@ -303,7 +303,11 @@ export class Neighbours {
   }
 
   private get entry(): string {
-    return JSON.stringify({ name: this.parts.node.name, version, formats: FORMATS } satisfies Entry)
+    return JSON.stringify({
+      name: this.parts.node.name,
+      version: this.parts.hubVersion,
+      formats: FORMATS,
+    } satisfies Entry)
   }
 }
 

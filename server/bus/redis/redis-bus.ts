@@ -23,6 +23,8 @@ export interface RedisBusOptions {
   /** What all keys and channels begin with: hubs with another one are not of this cluster. */
   readonly prefix: string
   readonly name: string | undefined
+  /** Version of the hub. */
+  readonly version: string
 }
 
 /**
@@ -44,14 +46,14 @@ export class RedisBus implements Bus {
   private beating: NodeJS.Timeout | undefined = undefined
   private telling: NodeJS.Immediate | undefined = undefined
 
-  constructor({ redis, prefix, name }: RedisBusOptions, log: Logger) {
+  constructor({ redis, prefix, name, version }: RedisBusOptions, log: Logger) {
     this.node = { id: randomId(10), name: name ?? hostname() }
     this.channels = new Channels(prefix)
     this.link = new RedisLink(redis, [this.channels.all, this.channels.inboxOf(this.node.id)], this.linkEvents, log)
     this.speech = new Speech(this.node.id, this.link, this.channels)
     this.outgoing = new Outgoing(this.link, this.others, this.channels, this.node.id)
     this.neighbours = new Neighbours({
-      ...{ node: this.node, link: this.link, channels: this.channels, speech: this.speech },
+      ...{ node: this.node, hubVersion: version, link: this.link, channels: this.channels, speech: this.speech },
       ...{ own: this.own, others: this.others, outgoing: this.outgoing },
       tellChanges: () => this.tellChanges(),
       left: (node) => this.left(node),
