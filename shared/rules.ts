@@ -1,4 +1,4 @@
-import { shown } from './error-text.ts'
+import { quoted, shown } from './error-text.ts'
 import { FanfareError } from './fanfare-error.ts'
 import { ForbiddenFrame } from './forbidden-keys.ts'
 
@@ -61,6 +61,14 @@ export function broken(fields: Fields, rules: Rules): string | undefined {
     const [words, fits] = rules[name] as Rule
     if (!fits(fields[name])) return mismatch(name, words, fields[name])
   }
+  return undefined
+}
+
+/** That `what`, a type of frame or a part of one, has a field without a rule, which is named. `type` needs no rule. */
+export function unknownField(what: string, fields: Fields, rules: Rules): string | undefined {
+  for (const name in fields)
+    if (name !== 'type' && fields[name] !== undefined && !Object.hasOwn(rules, name))
+      return `${what} has no field ${quoted(name)}.`
   return undefined
 }
 

@@ -18,6 +18,11 @@ const STATUSES: Partial<Record<ErrorCode, number>> = {
 /** Temporary refusals: the client may retry after a second. */
 const TEMPORARY: readonly ErrorCode[] = ['address_limit', 'hub_full', 'shutting_down']
 
+/** What an operator adds to the options if pages from there may use the hub. */
+function hintFor(origin = ''): string {
+  return `to allow pages from there: "allowedOrigins": [${JSON.stringify(origin)}] or --allowed-origins ${origin}`
+}
+
 /** Decides whether a request may become a WebSocket, and reports refusals. */
 export class UpgradeCheck {
   private readonly proxies: Proxies
@@ -48,7 +53,8 @@ export class UpgradeCheck {
 
   report(code: ErrorCode, origin: string | undefined): void {
     this.traffic.refused(code)
-    this.refusals.report(code, { origin: origin?.slice(0, 200) })
+    const said = origin?.slice(0, 200)
+    this.refusals.report(code, { origin: said, ...(code === 'forbidden_origin' && { hint: hintFor(said) }) })
   }
 
   private refusalOf({ protocols, query, headers, remoteAddress, secure }: UpgradeRequest): FanfareError | undefined {
