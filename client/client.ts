@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 import { type Clock, realClock } from '../shared/clock.ts'
 import { CONTENT_FRAMES } from '../shared/content-frames.ts'
 import type { Exchange, QueuesIn, RequestsIn, TopicsIn } from '../shared/contract.ts'
@@ -44,6 +45,8 @@ type PayloadOf<Topics, Pattern extends string> = Payload<TopicsIn<Topics>, Patte
 type QueueNames<Topics> = keyof QueuesIn<Topics> & string
 type RequestNames<Topics> = TopicOf<keyof RequestsIn<Topics> & string>
 type Asked<Topics, Pattern extends string> = Extract<Payload<RequestsIn<Topics>, Pattern>, Exchange>
+/** A name that is in the code: of any other text only the type argument can say what comes. */
+type Known<Name extends string> = string extends Name ? never : Name
 /** A name of which the contract says nothing: where it speaks of queues or requests at all, there is none such. */
 type Unnamed<Names> = [Names] extends [never] ? string : never
 
@@ -127,7 +130,7 @@ export class Client<Topics extends object = Record<string, unknown>> {
   }
 
   /** Resolves once connected. Rejects when the client is closed, with the reason, and with the reason of `signal`. */
-  async ready(options: { signal?: AbortSignal } = {}): Promise<void> {
+  async ready(options: { readonly signal?: AbortSignal | undefined } = {}): Promise<void> {
     checkOptions('ready', options, READY_RULES)
     const { signal } = options
     const ready = new Deferred()
@@ -176,20 +179,28 @@ export class Client<Topics extends object = Record<string, unknown>> {
    * pass (`rate_limited`, `hub_full`) is tried again; see `onInterrupted`.
    */
   subscribe<Pattern extends string>(
-    pattern: Pattern,
+    pattern: Pattern & Known<Pattern>,
     options?: SubscribeOptions,
   ): Subscription<PayloadOf<Topics, Pattern>>
+  /** The same, with the type of the payload: `client.subscribe<Photo>('photos.uploaded')`. Nothing checks it. */
+  subscribe<Data = PayloadOf<Topics, string>>(pattern: string, options?: SubscribeOptions): Subscription<Data>
   /** Subscribes, and calls `handler` with each message. What the hub refuses rejects `ready`. Throws the same. */
   subscribe<Pattern extends string>(
-    pattern: Pattern,
+    pattern: Pattern & Known<Pattern>,
     handler: MessageHandler<PayloadOf<Topics, Pattern>>,
     options?: SubscribeOptions,
   ): Subscription<PayloadOf<Topics, Pattern>>
-  subscribe<Pattern extends string>(
-    pattern: Pattern,
-    second: SubscribeOptions | MessageHandler<PayloadOf<Topics, Pattern>> = {},
+  /** The same, with the type of the payload: `client.subscribe<Photo>('photos.uploaded', show)`. Nothing checks it. */
+  subscribe<Data = PayloadOf<Topics, string>>(
+    pattern: string,
+    handler: MessageHandler<NoInfer<Data>>,
+    options?: SubscribeOptions,
+  ): Subscription<Data>
+  subscribe<Data>(
+    pattern: string,
+    second: SubscribeOptions | MessageHandler<Data> = {},
     third: SubscribeOptions = {},
-  ): Subscription<PayloadOf<Topics, Pattern>> {
+  ): Subscription<Data> {
     const [handler, options] = typeof second === 'function' ? [this.#traced(second), third] : [undefined, second]
     checkOptions('subscribe', options, SUBSCRIBE_RULES)
     return this.#link.subscriptions.add(pattern, ownSubscribeOptions(options), handler)
@@ -320,6 +331,18 @@ export class Client<Topics extends object = Record<string, unknown>> {
     return this.#closing
   }
 
+  /**
+   * The same as `close()`, for `await using`.
+   *
+   * @example
+   * ```
+   * await using client = connect('ws://localhost:4747')
+   * ```
+   */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
   #changed(change: ConnectionStateChange): void {
     const { to, reason } = change
     if (to === 'closed' && reason.code !== 'closed_by_client') this.#failure = errorFrom({ ...reason, retry: false })
@@ -337,7 +360,7 @@ export class Client<Topics extends object = Record<string, unknown>> {
     console.warn(`fanfare: ${this.#url} cannot be reached (${why}). The client keeps trying.`)
   }
 
-  async #send<Options extends { readonly headers?: MessageHeaders }, Answer>(
+  async #send<Options extends { readonly headers?: MessageHeaders | undefined }, Answer>(
     operation: 'publish' | 'request',
     topic: string,
     options: Options,

@@ -91,7 +91,8 @@ export class Link implements SessionListener {
     const offer = new Offer(pattern, handler, options, this.#asking)
     this.#asking.add(offer)
     const { ready, ended } = offer.standing
-    return { ready, ended, close: () => offer.close() }
+    const close = () => offer.close()
+    return { ready, ended, close, [Symbol.asyncDispose]: close }
   }
 
   opened(): void {

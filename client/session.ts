@@ -43,7 +43,7 @@ export interface HubEnd {
 
 export interface SessionOptions {
   readonly WebSocket: WebSocketClass
-  readonly backoff?: Partial<Backoff> | undefined
+  readonly backoff?: Backoff | undefined
   readonly name?: string | undefined
   readonly clock: Clock
   readonly token?: string | undefined
