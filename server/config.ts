@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { Contract } from '../shared/contract.ts'
 import { FanfareError } from '../shared/errors.ts'
+import type { Duration } from '../shared/time.ts'
 import { AuthConfig, type AuthOptions } from './auth/auth-config.ts'
 import { IN_MEMORY } from './broker/load-broker.ts'
 import { DEFAULTS } from './defaults.ts'
@@ -8,10 +9,11 @@ import { ENGINE_NAMES } from './engine/load-engine.ts'
 import { AllowedOrigins, TrustedProxies } from './network/peer-config.ts'
 import { QueueConfig } from './queue/queue-config.ts'
 import { StreamConfig } from './stream/stream-config.ts'
+import { durationFrom } from './time/time-params.ts'
 import { TlsConfig, type TlsOptions } from './tls/tls-config.ts'
 import { problemsOf } from './topic/contracts.ts'
 
-/** Longest time that an option may say, in milliseconds, as in frames: a longer one is a mistake of unit. */
+/** The longest duration of an option, in milliseconds, as in frames: a longer one is a mistake of unit. */
 const YEAR_MS = 366 * 86_400_000
 
 function whole(least: number, most: number, expected: string) {
@@ -22,8 +24,8 @@ function whole(least: number, most: number, expected: string) {
 const port = whole(0, 65_535, 'a whole number from 0 to 65535')
 const count = whole(1, Number.MAX_SAFE_INTEGER, 'a whole number, 1 or more')
 const bytes = whole(1, Number.MAX_SAFE_INTEGER, 'a whole number of bytes, 1 or more')
-const time = whole(1, YEAR_MS, `a whole number of milliseconds, from 1 to ${YEAR_MS} (366 days)`)
-const wait = whole(0, YEAR_MS, `a whole number of milliseconds, from 0 to ${YEAR_MS} (366 days)`)
+const time = durationFrom(1, YEAR_MS, 'from 1 ms to 366 days')
+const wait = durationFrom(0, YEAR_MS, 'from 0 to 366 days')
 const limit = whole(0, Number.MAX_SAFE_INTEGER, 'a whole number, 0 or more (0 is no limit)')
 
 function oneOf<const Values extends readonly string[]>(values: Values) {
@@ -43,7 +45,7 @@ const contract = z.custom<Contract>().superRefine((value, context) => {
   for (const message of problemsOf(value)) context.addIssue({ code: 'custom', message })
 })
 
-/** Options of a hub. Every one has a default: see `DEFAULTS`. Sizes are bytes, times milliseconds. */
+/** Options of a hub. Every one has a default: see `DEFAULTS`. Sizes are in bytes. Durations are text such as `'30s'`, or milliseconds. */
 export interface HubOptions {
   /** Address to listen on: `127.0.0.1` by default, so that nobody else reaches the hub. */
   readonly host?: string | undefined
@@ -61,7 +63,7 @@ export interface HubOptions {
    * How long a starting hub waits for another hub on the same data directory to end: 15 s by default, a little more than a drain
    * takes. After that it does not start (`data_locked`). With 0 it does not wait.
    */
-  readonly lockWaitMs?: number | undefined
+  readonly lockWait?: Duration | undefined
   /** Streams to be there; what is declared here is stronger than what was declared before. */
   readonly streams?: readonly z.input<typeof StreamConfig>[] | undefined
   /** Queues to be there, likewise. */
@@ -95,7 +97,7 @@ export interface HubOptions {
    * to): the same id of another subject, on another topic or queue, or after everything it went to has been deleted or purged, is
    * another message.
    */
-  readonly dedupWindowMs?: number | undefined
+  readonly dedupWindow?: Duration | undefined
   /** Most ids that are remembered for that, the newest ones: a million by default. */
   readonly dedupIds?: number | undefined
   /** Maximum cursors per stream: 10,000 by default. One more is refused (`cursor_limit`), unless others are idle. */
@@ -104,7 +106,7 @@ export interface HubOptions {
    * A cursor that has not been used for this long is removed when its stream has `cursorsPerStream` of them and another is
    * stored: 30 days by default.
    */
-  readonly cursorIdleMs?: number | undefined
+  readonly cursorIdle?: Duration | undefined
   /** Bound of one connection's outbox: 1 MiB by default. */
   readonly outboxBytes?: number | undefined
   /** Bound on what all outboxes hold together: 256 MiB by default. */
@@ -124,11 +126,11 @@ export interface HubOptions {
   /** Maximum unanswered calls per connection: 64 by default. One more is refused (`too_many_calls`), and the connection goes on. */
   readonly calls?: number | undefined
   /** A connection is pinged this often, and ended when nothing was heard for two of these: 25 s by default. */
-  readonly pingIntervalMs?: number | undefined
+  readonly pingInterval?: Duration | undefined
   /** A connection that says nothing for so long is ended: 10 s by default. */
-  readonly helloTimeoutMs?: number | undefined
+  readonly helloTimeout?: Duration | undefined
   /** Longest time that `hub.close()` takes: 10 s by default. */
-  readonly drainTimeoutMs?: number | undefined
+  readonly drainTimeout?: Duration | undefined
   /**
    * Most connections at once: 50,000 by default; one more is refused with status 503 (`hub_full`). As many connections may speak HTTP
    * besides: of one more, the one that the hub has waited for longest is closed. 0 for no limit, here and below. Clients of
@@ -196,7 +198,7 @@ export const HubConfig = z
     engine: oneOf(ENGINE_NAMES).default(DEFAULTS.engine),
     logLevel: oneOf(['debug', 'info', 'warn', 'error', 'silent']).default(DEFAULTS.logLevel),
     data: z.string().min(1).default(IN_MEMORY),
-    lockWaitMs: wait.default(DEFAULTS.lockWaitMs),
+    lockWait: wait.prefault(DEFAULTS.lockWait),
     streams: z.array(StreamConfig).superRefine(refuseTwins).default([]),
     queues: z.array(QueueConfig).superRefine(refuseTwins).default([]),
     topics: contract.optional(),
@@ -204,10 +206,10 @@ export const HubConfig = z
     allowedOrigins: AllowedOrigins.default([]),
     trustedProxies: TrustedProxies.default([]),
     tls: TlsConfig.optional(),
-    dedupWindowMs: time.default(DEFAULTS.dedupWindowMs),
+    dedupWindow: time.prefault(DEFAULTS.dedupWindow),
     dedupIds: count.default(DEFAULTS.dedupIds),
     cursorsPerStream: count.default(DEFAULTS.cursorsPerStream),
-    cursorIdleMs: time.default(DEFAULTS.cursorIdleMs),
+    cursorIdle: time.prefault(DEFAULTS.cursorIdle),
     outboxBytes: bytes.default(DEFAULTS.outboxBytes),
     outboxTotalBytes: bytes.default(DEFAULTS.outboxTotalBytes),
     frameBytes: bytes.default(DEFAULTS.frameBytes),
@@ -215,9 +217,9 @@ export const HubConfig = z
     subscriptions: count.default(DEFAULTS.subscriptions),
     window: count.default(DEFAULTS.window),
     calls: count.default(DEFAULTS.calls),
-    pingIntervalMs: time.default(DEFAULTS.pingIntervalMs),
-    helloTimeoutMs: time.default(DEFAULTS.helloTimeoutMs),
-    drainTimeoutMs: time.default(DEFAULTS.drainTimeoutMs),
+    pingInterval: time.prefault(DEFAULTS.pingInterval),
+    helloTimeout: time.prefault(DEFAULTS.helloTimeout),
+    drainTimeout: time.prefault(DEFAULTS.drainTimeout),
     maxConnections: limit.default(DEFAULTS.maxConnections),
     connectionsPerAddress: limit.default(DEFAULTS.connectionsPerAddress),
     connectsPerSecondPerAddress: limit.default(DEFAULTS.connectsPerSecondPerAddress),
@@ -235,7 +237,16 @@ export const HubConfig = z
   .refine((config) => config.frameBytes < config.outboxBytes, {
     path: ['frameBytes'],
     message: 'has to be smaller than outboxBytes, or the largest message never fits',
-  }) satisfies z.ZodType<unknown, HubOptions>
+  })
+  .transform(({ lockWait, dedupWindow, cursorIdle, pingInterval, helloTimeout, drainTimeout, ...config }) => ({
+    ...config,
+    lockWaitMs: lockWait,
+    dedupWindowMs: dedupWindow,
+    cursorIdleMs: cursorIdle,
+    pingIntervalMs: pingInterval,
+    helloTimeoutMs: helloTimeout,
+    drainTimeoutMs: drainTimeout,
+  })) satisfies z.ZodType<unknown, HubOptions>
 export type HubConfig = z.infer<typeof HubConfig>
 
 /**

@@ -1,6 +1,6 @@
 import { getHeapStatistics } from 'node:v8'
 
-/** All defaults of a hub, with their units in the names. `HubOptions` says what each option means. */
+/** All defaults of a hub. Sizes are in bytes. `HubOptions` says what each option means. */
 export const DEFAULTS = {
   host: '127.0.0.1',
   port: 4747,
@@ -8,11 +8,11 @@ export const DEFAULTS = {
   engine: 'auto',
   logLevel: 'info',
   data: './fanfare-data',
-  lockWaitMs: 15_000,
-  dedupWindowMs: 120_000,
+  lockWait: '15s',
+  dedupWindow: '2m',
   dedupIds: 1_000_000,
   cursorsPerStream: 10_000,
-  cursorIdleMs: 30 * 86_400_000,
+  cursorIdle: '30d',
   outboxBytes: 1024 * 1024,
   outboxTotalBytes: 256 * 1024 * 1024,
   frameBytes: 256 * 1024,
@@ -20,9 +20,9 @@ export const DEFAULTS = {
   subscriptions: 1000,
   window: 256,
   calls: 64,
-  pingIntervalMs: 25_000,
-  helloTimeoutMs: 10_000,
-  drainTimeoutMs: 10_000,
+  pingInterval: '25s',
+  helloTimeout: '10s',
+  drainTimeout: '10s',
   maxConnections: 50_000,
   connectionsPerAddress: 1000,
   connectsPerSecondPerAddress: 100,

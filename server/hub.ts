@@ -210,7 +210,7 @@ export class Hub implements EngineApp {
 
   /**
    * Drains and closes: accepts nothing more, sends what is waiting, tells every client to reconnect, and ends within
-   * `drainTimeoutMs`. A hub that is starting ends as soon as it has started. Every call returns the promise of the first one.
+   * `drainTimeout`. A hub that is starting ends as soon as it has started. Every call returns the promise of the first one.
    */
   close(): Promise<void> {
     this.closing ??= this.drain()

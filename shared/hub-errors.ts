@@ -92,7 +92,9 @@ export const HUB_ERRORS = {
   hub_unreachable: passing('No hub answers there. Start one with fanfare serve, or correct --url.'),
   // Raised at start.
   bad_config: refusal('The configuration is wrong.'),
-  engine_missing: refusal('The engine uws needs the package uWebSockets.js. Install it, or use --engine ws.'),
+  engine_missing: refusal(
+    'The engine uws needs the package uWebSockets.js. Run npm install uWebSockets.js@npm:@btc-vision/uwebsockets.js@20.57.0, or use --engine ws.',
+  ),
   data_locked: refusal('Another hub uses this data directory. Stop it, or choose another with --data.'),
   data_foreign: refusal("The directory is not a hub's, or of another version. Choose an empty one with --data."),
   data_damaged: refusal(

@@ -1,8 +1,10 @@
 import { z } from 'zod'
+import type { Duration } from '../../shared/time.ts'
+import { durationFrom } from '../time/time-params.ts'
 import type { Authenticate, Permissions } from './identity.ts'
 import { PermissionsConfig } from './permissions.ts'
 
-export const AUTH_DEFAULTS = { clockToleranceMs: 5_000 } as const
+export const AUTH_DEFAULTS = { clockTolerance: '5s' } as const
 
 /** Where keys of JWT come from: one of these. */
 export interface KeySource {
@@ -26,7 +28,7 @@ export interface JwtOptions {
   /** What `iss` has to be, or one of them. */
   readonly issuer?: string | readonly string[] | undefined
   /** How far clocks may differ: 5 s by default. */
-  readonly clockToleranceMs?: number | undefined
+  readonly clockTolerance?: Duration | undefined
 }
 
 export interface ApiKey {
@@ -56,6 +58,8 @@ export interface AuthOptions {
   readonly authenticate?: Authenticate | undefined
 }
 
+const DAY_MS = 86_400_000
+
 const texts = z.union([z.string().min(1), z.array(z.string().min(1)).min(1)])
 
 const KeySourceConfig = z
@@ -84,7 +88,7 @@ export const AuthConfig = z
         keys: z.array(KeySourceConfig).min(1),
         audience: texts.optional(),
         issuer: texts.optional(),
-        clockToleranceMs: z.number().int().nonnegative().default(AUTH_DEFAULTS.clockToleranceMs),
+        clockTolerance: durationFrom(0, DAY_MS, 'of 1 day at most').prefault(AUTH_DEFAULTS.clockTolerance),
       } satisfies Record<keyof JwtOptions, z.ZodType>)
       .optional(),
     apiKeys: z

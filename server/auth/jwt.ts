@@ -27,12 +27,12 @@ export class JwtVerifier {
   private readonly options: JWTVerifyOptions
   private readonly clock: Clock
 
-  private constructor(sources: readonly ReadKeys[], { audience, issuer, clockToleranceMs }: JwtConfig, clock: Clock) {
+  private constructor(sources: readonly ReadKeys[], { audience, issuer, clockTolerance }: JwtConfig, clock: Clock) {
     this.clock = clock
     this.sources = sources
-    this.toleranceMs = clockToleranceMs
+    this.toleranceMs = clockTolerance
     this.options = {
-      clockTolerance: clockToleranceMs / 1000,
+      clockTolerance: clockTolerance / 1000,
       // A token without an end could never be taken back.
       requiredClaims: ['sub', 'exp'],
       ...(audience !== undefined && { audience }),

@@ -6,7 +6,8 @@ import { jsonLine } from './data.ts'
 
 /** What every command has that asks a hub for something. */
 export interface CommandOptions extends HubAddress {
-  readonly timeoutMs: number
+  /** In milliseconds. */
+  readonly timeout: number
   readonly json?: true
 }
 
@@ -19,12 +20,12 @@ export function asking(name: string, text: string): Command {
 
 /** Connects for one task. */
 export async function askHub(
-  { timeoutMs, ...hub }: Pick<CommandOptions, 'url' | 'token' | 'timeoutMs'>,
+  { timeout, ...hub }: Pick<CommandOptions, 'url' | 'token' | 'timeout'>,
   task: (client: Client) => Promise<void>,
 ): Promise<void> {
   const client = connectTo(hub, 'fanfare')
   try {
-    await connected(client, hub.url, timeoutMs)
+    await connected(client, hub.url, timeout)
     await task(client)
   } finally {
     await client.close()

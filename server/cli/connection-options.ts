@@ -2,6 +2,7 @@ import { type Command, Option } from 'commander'
 import type { Client } from '../../client/client.ts'
 import { connect } from '../../client/node.ts'
 import { FanfareError } from '../../shared/errors.ts'
+import { durationMs } from '../../shared/time.ts'
 import { DEFAULTS } from '../defaults.ts'
 import { said } from './sources.ts'
 
@@ -32,7 +33,8 @@ export function connectTo({ url, token }: HubAddress, name: string): Client {
 
 /** The option of commands that end with an error where no hub answers. */
 export function addTimeout(command: Command): Command {
-  return command.option('--timeout-ms <n>', 'longest wait for a connection', wholeNumber('timeout-ms', 1), 10_000)
+  const option = new Option('--timeout <duration>', 'longest wait for a connection')
+  return command.addOption(option.argParser(durationOf('timeout', 1)).default(10_000, '10s'))
 }
 
 export function webSocketUrl(given: string): string {
@@ -49,6 +51,15 @@ export function wholeNumber(name: string, least: number, most = Number.MAX_SAFE_
     if (number >= least && number <= most) return number
     const range = most === Number.MAX_SAFE_INTEGER ? `from ${least}` : `from ${least} to ${most}`
     throw new FanfareError('bad_config', `${name}: "${text}" is no whole number ${range}`)
+  }
+}
+
+/** Reads a duration, such as `30s`, or milliseconds; gives milliseconds, `least` or more. */
+export function durationOf(name: string, least: number): (text: string) => number {
+  return (text) => {
+    const ms = Math.ceil(durationMs(/^\d+$/.test(text) ? Number(text) : text) ?? Number.NaN)
+    if (ms >= least) return ms
+    throw new FanfareError('bad_config', `${name}: "${text}" is not a duration, such as 250ms, 30s or 5m`)
   }
 }
 

@@ -3,16 +3,26 @@ import { Command } from 'commander'
 import { FanfareError } from '../../shared/errors.ts'
 import { QUEUE_TOPIC } from '../../shared/queues.ts'
 import { connected } from './connected.ts'
-import { addHub, addTimeout, collectHeader, connectTo, type HubAddress, wholeNumber } from './connection-options.ts'
+import {
+  addHub,
+  addTimeout,
+  collectHeader,
+  connectTo,
+  durationOf,
+  type HubAddress,
+  wholeNumber,
+} from './connection-options.ts'
 import { parseData } from './data.ts'
 
 interface PubOptions extends HubAddress {
-  readonly timeoutMs: number
+  /** In milliseconds. */
+  readonly timeout: number
   readonly key?: string
   readonly header?: Record<string, string>
   readonly queue?: string
   readonly priority?: number
-  readonly delayMs?: number
+  /** In milliseconds. */
+  readonly delay?: number
 }
 
 /** Publishes that may be under way at once: as many as a hub's window by default. */
@@ -28,7 +38,7 @@ export function pubCommand(): Command {
     .option('--header <name=value>', 'header of the message, may be repeated', collectHeader)
     .option('--queue <name>', 'straight to this queue, instead of to a topic')
     .option('--priority <n>', 'in queues: 0 to 9, the higher first', wholeNumber('priority', 0, 9))
-    .option('--delay-ms <n>', 'in queues: delivered so many milliseconds later', wholeNumber('delay-ms', 0))
+    .option('--delay <duration>', 'in queues: delivered this much later', durationOf('delay', 0))
     .action((first: string | undefined, second: string | undefined, options: PubOptions) => {
       const { queue } = options
       if (queue === undefined) {
@@ -40,13 +50,13 @@ export function pubCommand(): Command {
     })
 }
 
-async function pub(topic: string, data: string | undefined, { timeoutMs, header, ...message }: PubOptions) {
+async function pub(topic: string, data: string | undefined, { timeout, header, ...message }: PubOptions) {
   const client = connectTo(message, 'fanfare pub')
-  const { url, key, priority, delayMs } = message
+  const { url, key, priority, delay } = message
   const options = {
     ...(key !== undefined && { key }),
     ...(priority !== undefined && { priority }),
-    ...(delayMs !== undefined && { delay: delayMs }),
+    ...(delay !== undefined && { delay }),
     ...(header && { headers: header }),
   }
   const failed = new AbortController()
@@ -56,10 +66,10 @@ async function pub(topic: string, data: string | undefined, { timeoutMs, header,
     return client.close({ timeout: 1 })
   }
   try {
-    await connected(client, url, timeoutMs)
+    await connected(client, url, timeout)
     // What is published while the connection is lost would wait for ever, and so would what was under way.
     client.onState(({ to }) => {
-      if (to === 'waiting') connected(client, url, timeoutMs).catch(giveUp)
+      if (to === 'waiting') connected(client, url, timeout).catch(giveUp)
     })
     const lines = data === undefined ? createInterface({ input: process.stdin, signal: failed.signal }) : [data]
     const underWay = new Set<Promise<unknown>>()

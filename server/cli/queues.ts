@@ -70,8 +70,8 @@ function declareCommand(): Command {
     .addOption(oneOf('--on-expiry <what>', 'of a message that expires', ['drop', 'dead-letter']))
     .addOption(oneOf('--on-dead-letter <what>', 'of the group of one that died', ['continue', 'park']))
     .option('--max-dead-letters <n>', 'most dead letters', wholeNumber('max-dead-letters', 1))
-    .action((name: string, topics: string[], { url, token, timeoutMs, json, ...declared }: DeclareQueueOptions) =>
-      askHub({ url, timeoutMs, ...(token !== undefined && { token }) }, async ({ admin: { queues } }) =>
+    .action((name: string, topics: string[], { url, token, timeout, json, ...declared }: DeclareQueueOptions) =>
+      askHub({ url, timeout, ...(token !== undefined && { token }) }, async ({ admin: { queues } }) =>
         print([await queues.declare(declarationOf(name, topics, declared))], json ? { json } : {}, details),
       ),
     )

@@ -1,6 +1,6 @@
 import { Command } from 'commander'
 import type { Logger } from 'pino'
-import type { HubConfig } from '../config.ts'
+import type { HubOptions } from '../config.ts'
 import { DEFAULTS } from '../defaults.ts'
 import type { Hub } from '../index.ts'
 import { type AuthFlags, addAuthFlags, authWith } from './auth-flags.ts'
@@ -15,18 +15,18 @@ type OfTheirOwn = 'streams' | 'queues' | 'topics' | 'auth' | 'allowedOrigins' | 
  * Streams and queues are declared in the file alone: they are lists. A contract needs a program. The others have flags of
  * their own: see `auth-flags.ts` and `network-flags.ts`.
  */
-const FLAGS: Record<Exclude<keyof HubConfig, OfTheirOwn>, string> = {
+const FLAGS: Record<Exclude<keyof HubOptions, OfTheirOwn>, string> = {
   host: 'address to listen on',
   port: 'port to listen on, 0 for a free one',
   path: 'path of the WebSocket endpoint',
   engine: 'auto, ws or uws',
   logLevel: 'debug, info, warn, error or silent',
   data: 'data directory, or "memory" to keep nothing',
-  lockWaitMs: 'longest wait for another hub on the data directory to end',
-  dedupWindowMs: 'a publish with an id of this time is a duplicate',
+  lockWait: 'longest wait for another hub on the data directory to end',
+  dedupWindow: 'a publish with an id of this time is a duplicate',
   dedupIds: 'most ids that are remembered for that',
   cursorsPerStream: 'maximum cursors per stream',
-  cursorIdleMs: 'a cursor that has not been used for this long makes room for another',
+  cursorIdle: 'a cursor that has not been used for this long makes room for another',
   outboxBytes: "bound of one connection's outbox",
   outboxTotalBytes: 'bound on all outboxes together',
   frameBytes: 'largest WebSocket message taken',
@@ -34,9 +34,9 @@ const FLAGS: Record<Exclude<keyof HubConfig, OfTheirOwn>, string> = {
   subscriptions: 'most subscriptions of one connection',
   window: 'most unacknowledged publishes of one connection',
   calls: 'maximum unanswered calls per connection',
-  pingIntervalMs: 'a connection is pinged this often',
-  helloTimeoutMs: 'time for a new connection to say something',
-  drainTimeoutMs: 'longest time to close',
+  pingInterval: 'a connection is pinged this often',
+  helloTimeout: 'time for a new connection to say something',
+  drainTimeout: 'longest time to close',
   maxConnections: 'most connections at once, 0 for no limit, here and below',
   connectionsPerAddress: 'most of them from one address that is not loopback',
   connectsPerSecondPerAddress: 'connections that such an address may open in a second',

@@ -1,3 +1,4 @@
+import { durationMs } from '../../shared/time.ts'
 import { DEFAULTS } from '../defaults.ts'
 
 /** Options and their sources: the name of the variable, the flag or the file. */
@@ -89,7 +90,9 @@ function trimmed(text: string): string {
 /** What the text plainly means for this option. Anything else stays text, and is refused by name. */
 function meantBy(name: string, text: string): unknown {
   if (WORDS.includes(name)) return text.toLowerCase()
-  if (typeof DEFAULTS[name as keyof typeof DEFAULTS] !== 'number') return text
+  const standard = DEFAULTS[name as keyof typeof DEFAULTS]
+  // Of a duration, a plain number is milliseconds.
+  if (durationMs(standard) === undefined) return text
   if (PLAIN_NUMBER.test(text)) return Number(text)
   const [, number, unit = ''] = (/bytes/i.test(name) && SIZE.exec(text)) || []
   return number === undefined ? text : Number(number) * (SIZES[unit.toLowerCase().replace(/ib$/, 'i')] as number)

@@ -76,8 +76,8 @@ function declareCommand(): Command {
     .option('--max-messages <n>', 'most messages kept', wholeNumber('max-messages', 1))
     .option('--last-value', 'keep the newest message of each topic and key alone')
     .addOption(new Option('--durability <when>', 'when a publish is kept').choices(['disk', 'os']))
-    .action((name: string, topics: string[], { url, token, timeoutMs, json, ...declaration }: DeclareStreamOptions) =>
-      askHub({ url, timeoutMs, ...(token !== undefined && { token }) }, async ({ admin: { streams, hub } }) =>
+    .action((name: string, topics: string[], { url, token, timeout, json, ...declaration }: DeclareStreamOptions) =>
+      askHub({ url, timeout, ...(token !== undefined && { token }) }, async ({ admin: { streams, hub } }) =>
         print([await streams.declare({ name, topics, ...declaration })], json ? { json } : {}, details, hub.now()),
       ),
     )

@@ -1,15 +1,16 @@
-import { Command } from 'commander'
+import { Command, Option } from 'commander'
 import type { Client } from '../../client/client.ts'
 import { FanfareError } from '../../shared/errors.ts'
 import { QUEUE_STATUS_TOPIC, type QueueInfo } from '../../shared/queues.ts'
-import { addHub, connectTo, type HubAddress, wholeNumber } from './connection-options.ts'
+import { addHub, connectTo, durationOf, type HubAddress, wholeNumber } from './connection-options.ts'
 import { Workers } from './workers.ts'
 
 interface WorkOptions extends HubAddress {
   readonly queue: string
   readonly min: number
   readonly max: number
-  readonly cooldownMs: number
+  /** In milliseconds. */
+  readonly cooldown: number
 }
 
 export function workCommand(): Command {
@@ -18,21 +19,20 @@ export function workCommand(): Command {
     .requiredOption('--queue <name>', 'the queue that they consume')
     .option('--min <n>', 'fewest workers', wholeNumber('min', 0), 1)
     .option('--max <n>', 'most workers', wholeNumber('max', 1), 8)
-    .option(
-      '--cooldown-ms <n>',
-      'fewer are wanted for so long before some are stopped',
-      wholeNumber('cooldown-ms', 0),
-      30_000,
+    .addOption(
+      new Option('--cooldown <duration>', 'how long demand must stay lower before workers are stopped')
+        .argParser(durationOf('cooldown', 0))
+        .default(30_000, '30s'),
     )
     .argument('<command...>', 'the worker; it finds FANFARE_URL, FANFARE_QUEUE and FANFARE_TOKEN in its environment')
     .action(work)
 }
 
-async function work(command: string[], { queue, min, max, cooldownMs, ...hub }: WorkOptions): Promise<void> {
+async function work(command: string[], { queue, min, max, cooldown, ...hub }: WorkOptions): Promise<void> {
   if (min > max) throw new FanfareError('bad_config', `min: ${min} is more than max, which is ${max}`)
   const { url, token } = hub
   const env = { FANFARE_URL: url, FANFARE_QUEUE: queue, ...(token !== undefined && { FANFARE_TOKEN: token }) }
-  const workers = new Workers(command, env, { min, max, cooldownMs }, say)
+  const workers = new Workers(command, env, { min, max, cooldownMs: cooldown }, say)
   const client = connectTo(hub, 'fanfare work')
   noteConnection(client, url)
   const stopped = new Promise<void>((resolve) => {

@@ -5,7 +5,8 @@ import type { Operation } from './operation.ts'
 
 /** As much of JSON Schema as reading a query needs. */
 export interface ParamSchema {
-  readonly type?: string
+  readonly type?: string | readonly string[]
+  readonly anyOf?: readonly ParamSchema[]
   readonly description?: string
   readonly properties?: Readonly<Record<string, ParamSchema>>
   readonly required?: readonly string[]
@@ -54,10 +55,10 @@ export function readQuery(rest: OperationParams['rest'], query: URLSearchParams)
 }
 
 function scalar(text: string, schema: ParamSchema & { readonly items?: ParamSchema }): unknown {
-  const { type } = schema.items ?? schema
-  return (type === 'integer' || type === 'number') && text.trim() !== '' && !Number.isNaN(Number(text))
-    ? Number(text)
-    : text
+  const { type, anyOf } = schema.items ?? schema
+  const types = anyOf ? anyOf.map((each) => each.type) : [type].flat()
+  const takesNumber = types.includes('integer') || types.includes('number')
+  return takesNumber && text.trim() !== '' && !Number.isNaN(Number(text)) ? Number(text) : text
 }
 
 /** A JSON object as the body, or nothing. */

@@ -6,7 +6,7 @@ import { headersOf } from './header-params.ts'
 import { type Answer, type HttpExchange, jsonText, OPENING, type Operation, STORING } from './operation.ts'
 import { problemOf, problemResponse } from './problem.ts'
 import type { Result } from './publisher.ts'
-import { Problem, Publish, Receipt } from './schemas.ts'
+import { Duration, Instant, Problem, Publish, Receipt } from './schemas.ts'
 
 const REFUSALS: readonly ErrorCode[] = [
   ...OPENING,
@@ -41,10 +41,10 @@ const options = z.looseObject({
   id: z.string().optional(),
   key: z.string().optional(),
   header: z.array(z.string()).optional().describe('name=value, may be repeated'),
-  expiresAt: z.int().optional().describe('Milliseconds since 1970'),
+  expiresAt: Instant.optional(),
   priority: z.int().optional().describe('In queues: 0 to 9, the higher first'),
-  delayMs: z.int().optional().describe('In queues: not to be delivered before'),
-  deliverAt: z.int().optional().describe('In queues: likewise, in milliseconds since 1970'),
+  delay: Duration.optional().describe('In queues: delivered this much later; 30s, or milliseconds'),
+  deliverAt: Instant.optional(),
 })
 
 const content = {

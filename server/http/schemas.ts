@@ -36,6 +36,10 @@ export const Problem = z
   })
   .meta({ id: 'Problem', description: 'A refusal, as RFC 9457 has it' })
 
+/** As people write them in requests. */
+export const Duration = z.union([z.number(), text])
+export const Instant = z.union([z.int(), text]).describe('Milliseconds since 1970, or ISO 8601')
+
 const published = {
   key: text.max(255).optional(),
   headers: headers.optional(),
@@ -48,10 +52,12 @@ export const Publish = z
     topic: text,
     data: z.unknown().optional(),
     id: text.regex(/^[\w.:~-]{1,64}$/).optional(),
-    ...published,
+    key: published.key,
+    headers: published.headers,
+    expiresAt: Instant.optional(),
     priority: whole.max(9).optional().describe('In queues, the higher first; 4 where it is missing'),
-    delayMs: whole.optional().describe('In queues, not to be delivered before'),
-    deliverAt: time.optional(),
+    delay: Duration.optional().describe('In queues, delivered this much later; 30s, or milliseconds'),
+    deliverAt: Instant.optional(),
   })
   .meta({ id: 'Publish', description: 'The fields of a publish frame; those that are unknown are ignored' })
 

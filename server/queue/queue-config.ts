@@ -1,7 +1,8 @@
 import { z } from 'zod'
 import { MAX_FILTER_LENGTH, MAX_HEADERS } from '../../shared/content-frames.ts'
 import type { QueueOptions } from '../../shared/queues.ts'
-import { duration, MAX_BINDINGS, newName, pattern } from '../stream/stream-config.ts'
+import { MAX_BINDINGS, newName, pattern } from '../stream/stream-config.ts'
+import { duration } from '../time/time-params.ts'
 
 /** What a queue does where its declaration does not say. */
 export const QUEUE_DEFAULTS = {

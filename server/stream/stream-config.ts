@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { FORBIDDEN_KEY } from '../../shared/forbidden-keys.ts'
 import type { StreamOptions } from '../../shared/streams.ts'
 import { parsePattern } from '../../shared/topic.ts'
+import { duration } from '../time/time-params.ts'
 
 /** What a stream keeps where its declaration does not say. */
 export const STREAM_DEFAULTS = {
@@ -10,20 +11,6 @@ export const STREAM_DEFAULTS = {
   lastValue: false,
   durability: 'disk',
 } as const
-
-const UNITS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 7 * 86_400_000 }
-
-/** A century, in milliseconds: a longer time means forever, and sums with it have to stay safe integers. */
-const MAX_DURATION_MS = 36_525 * 86_400_000
-
-/** A length of time: milliseconds, or a number with a unit from `ms` to `w` (weeks), such as `7d`. */
-export const duration = z.union([z.number().int().positive(), z.string()]).transform((value, context): number => {
-  if (typeof value === 'number') return Math.min(value, MAX_DURATION_MS)
-  const found = /^([1-9]\d*)(ms|s|m|h|d|w)$/.exec(value)
-  if (found) return Math.min(Number(found[1]) * UNITS[found[2] as keyof typeof UNITS], MAX_DURATION_MS)
-  context.addIssue({ code: 'custom', message: 'is milliseconds, or a number with ms, s, m, h, d or w, such as "7d"' })
-  return z.NEVER
-})
 
 /** Maximum number of patterns of a stream, and of bindings of a queue. */
 const MAX_TOPICS = 1000

@@ -17,7 +17,7 @@ import { inSeconds, keyFolder, SECRET, sign } from '../setup/tokens.ts'
 const [root, guest] = [newApiKey(), newApiKey()]
 const folder = keyFolder()
 const auth = {
-  jwt: { keys: [{ secretFile: folder.write('secret', SECRET) }], clockToleranceMs: 0 },
+  jwt: { keys: [{ secretFile: folder.write('secret', SECRET) }], clockTolerance: 0 },
   roles: { operator: { admin: true } },
   apiKeys: [
     { name: 'root', hash: hashApiKey(root), role: 'operator' },
@@ -37,7 +37,7 @@ describe('access to the dashboard in Chromium', () => {
   let hub: Hub
   let proxy: PathProxy
   beforeAll(async () => {
-    hub = await startHub({ port: 0, engine: 'ws', auth, queues: [{ name: 'jobs' }], drainTimeoutMs: 500 })
+    hub = await startHub({ port: 0, engine: 'ws', auth, queues: [{ name: 'jobs' }], drainTimeout: 500 })
     proxy = await PathProxy.start(hub.port)
   })
   afterAll(async () => {
@@ -158,7 +158,7 @@ describe('what is done in the dashboard while the hub is away', () => {
       port,
       data,
       engine: 'ws',
-      drainTimeoutMs: 500,
+      drainTimeout: 500,
       queues: [{ name: 'jobs' }, { name: 'dead', maxAttempts: 1 }],
     })
   const dialog = () => page.getByRole('dialog')

@@ -26,7 +26,7 @@ describe('names on the dashboard in Chromium', { timeout: 60_000 }, () => {
     hub = await startHub({
       port: 0,
       engine: 'ws',
-      drainTimeoutMs: 500,
+      drainTimeout: 500,
       streams: [{ name: LONG, topics: ['s.#'] }],
       queues: [
         { name: LONG, bindings: [] },
@@ -115,7 +115,7 @@ describe('names on the dashboard in Chromium', { timeout: 60_000 }, () => {
   it.each([390, 1280])('fit a page of %i pixels, if they are the name of the operator', async (width) => {
     const key = newApiKey()
     const apiKeys = [{ name: 'n'.repeat(200), hash: hashApiKey(key), permissions: { subscribe: ['#'] } }]
-    const other = await startHub({ port: 0, engine: 'ws', auth: { apiKeys }, drainTimeoutMs: 500 })
+    const other = await startHub({ port: 0, engine: 'ws', auth: { apiKeys }, drainTimeout: 500 })
     const its = await browser.newPage({ viewport: { width, height: 844 } })
     await its.goto(`http://127.0.0.1:${other.port}/`)
     await its.getByLabel('Token or API key').fill(key)

@@ -191,7 +191,7 @@ describe('the dashboard for everyone', () => {
   })
 
   it('gives a new hub three ways to a first message', async () => {
-    const hub = await startHub({ port: 0, engine: 'ws', drainTimeoutMs: 500 })
+    const hub = await startHub({ port: 0, engine: 'ws', drainTimeout: 500 })
     const page = await board.browser.newPage()
     await page.goto(`http://127.0.0.1:${hub.port}/`)
     await page.getByRole('heading', { name: 'First steps' }).waitFor()
@@ -205,7 +205,7 @@ describe('the dashboard for everyone', () => {
   })
 
   it.each(['/', '/live'])('works below a path of a proxy, with the WebSocket endpoint at %s', async (path) => {
-    const hub = await startHub({ port: 0, engine: 'ws', path, drainTimeoutMs: 500 })
+    const hub = await startHub({ port: 0, engine: 'ws', path, drainTimeout: 500 })
     const proxy = await PathProxy.start(hub.port)
     const publisher = connect(`ws://127.0.0.1:${hub.port}${path}`)
     const behind = await board.browser.newPage()

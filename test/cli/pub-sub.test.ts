@@ -106,7 +106,7 @@ it('the first line that fails ends pub with the error, while its input is still 
 
 it('pub ends with an error when the hub goes away under it', async () => {
   const reader = await sub('n')
-  const publisher = fanfare(['pub', 'n', '--timeout-ms', '200'], env)
+  const publisher = fanfare(['pub', 'n', '--timeout', '200'], env)
   publisher.process.stdin.write('1\n')
   await reader.said('stdout', /"data":1/)
   await hub.hub.close()
@@ -118,7 +118,7 @@ it('pub ends with an error when the hub goes away under it', async () => {
 it('pub gives up where no hub answers, sub waits for one and says so', async () => {
   const port = await freePort()
   const url = `ws://127.0.0.1:${port}`
-  const publisher = fanfare(['pub', 'n', '1', '--url', url, '--timeout-ms', '300'])
+  const publisher = fanfare(['pub', 'n', '1', '--url', url, '--timeout', '300'])
   expect(await publisher.exit).toBe(1)
   expect(publisher.stderr).toMatch(/^fanfare: hub_unreachable: ws:\/\/127\.0\.0\.1:\d+ for 300 ms: .* fanfare serve/)
   const reader = fanfare(['sub', 'n', '--url', url, '--count', '1'])

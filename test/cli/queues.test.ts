@@ -97,7 +97,7 @@ describe('fanfare queues', () => {
     [['declare', 'others', '--ack-deadline', 'long'], 'bad_params: ackDeadline: '],
     [['dead-letters', 'list', 'orders', '--limit', '0'], 'bad_config: limit: "0"'],
     [['dead-letters', 'redrive', 'orders', '--to', 'nothing', '--letter', 'x'], 'bad_config: letter: "x"'],
-    [['--url', 'ws://127.0.0.1:1', '--timeout-ms', '200'], 'hub_unreachable: ws://127.0.0.1:1 for 200 ms'],
+    [['--url', 'ws://127.0.0.1:1', '--timeout', '200'], 'hub_unreachable: ws://127.0.0.1:1 for 200 ms'],
   ])('%j is refused with %s', async (args, words) => {
     await client.admin.queues.declare({ name: 'orders' })
     const command = fanfare(['queues', ...args], env)
@@ -139,7 +139,7 @@ describe('fanfare pub to queues', () => {
     await client.admin.queues.declare({ name: 'orders', bindings: [{ topic: 'orders.*' }] })
     await run('pub', '--queue', 'orders', '"low"', '--priority', '1')
     await run('pub', 'orders.new', '"high"', '--priority', '8')
-    await run('pub', '--queue', 'orders', '"late"', '--delay-ms', '600000')
+    await run('pub', '--queue', 'orders', '"late"', '--delay', '600000')
     const lines = fanfare(['pub', '--queue', 'orders'], env)
     lines.process.stdin.end('one\n')
     expect(await lines.exit, lines.stderr).toBe(0)
@@ -178,7 +178,7 @@ describe('fanfare request', () => {
   it.each([
     [['nobody'], 'no_responder: '],
     [['fails'], 'responder_failed: '],
-    [['never', '--reply-ms', '50'], 'request_timeout: '],
+    [['never', '--reply-timeout', '50'], 'request_timeout: '],
   ])('%j ends with %s', async (args, words) => {
     client.respond('fails', () => Promise.reject(new Error('no')))
     await client.respond('never', () => new Promise(() => {})).ready

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { fanfare, serve } from '../setup/command.ts'
+import { ENGINES } from '../setup/engines.ts'
 import { Peer } from '../setup/peer.ts'
 
 let folder: string
@@ -33,7 +34,7 @@ describe('configuration', () => {
 
   it.each([
     ['a flag', ['--port', '70000', '--window', '0'], {}, ['port', 'window']],
-    ['no number', ['--ping-interval-ms', '5s', '--engine', 'best'], {}, ['pingIntervalMs', 'engine']],
+    ['no number', ['--ping-interval', '5 seconds', '--engine', 'best'], {}, ['pingInterval', 'engine']],
     ['a variable', [], { FANFARE_PORT: 'first', FANFARE_LOG_LEVEL: 'loud' }, ['port', 'logLevel']],
     ['two that contradict', ['--frame-bytes', '2000', '--outbox-bytes', '1000'], {}, ['frameBytes']],
   ])('refuses %s, and names each field', async (_, args, env, fields) => {
@@ -65,7 +66,7 @@ describe('configuration', () => {
   })
 })
 
-it.each(['ws', 'uws'])('says so when its port is in use, on %s', async (engine) => {
+it.each(ENGINES)('says so when its port is in use, on %s', async (engine) => {
   const { port } = await serve(['--engine', engine])
   const second = fanfare(['serve', '--engine', engine, '--port', String(port)])
   expect(await second.exit).toBe(1)
@@ -93,7 +94,9 @@ describe('where uWebSockets.js is not installed', () => {
   it('--engine uws says what to do', async () => {
     const command = fanfare(['serve', '--port', '0', '--engine', 'uws'], {}, main)
     expect(await command.exit).toBe(1)
-    expect(command.stderr).toMatch(/^fanfare: engine_missing: .*uWebSockets\.js.* Install it, or use --engine ws\.\n$/)
+    expect(command.stderr).toMatch(
+      /^fanfare: engine_missing: .* Run npm install uWebSockets\.js@npm:.*, or use --engine ws\.\n$/,
+    )
   })
 
   it('--engine auto takes ws', async () => {

@@ -14,7 +14,7 @@ const COUNT = 100
 
 /** A hub with a reader that does not read, and much that waits for it. */
 async function busyHub(engine: string) {
-  const limits = ['--outbox-bytes', '33554432', '--frame-bytes', '262144', '--drain-timeout-ms', '20000']
+  const limits = ['--outbox-bytes', '33554432', '--frame-bytes', '262144', '--drain-timeout', '20000']
   const { command, url } = await serve(['--engine', engine, ...limits])
   const slow = await Peer.hello(url)
   await slow.subscribe(1, 'flood')

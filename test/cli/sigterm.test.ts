@@ -35,7 +35,7 @@ describe.each(ENGINES)('SIGTERM on %s', (engine) => {
   })
 
   it('is not held up by a reader that has stalled', async () => {
-    const { command, url } = await serve(['--engine', engine, '--drain-timeout-ms', '300'])
+    const { command, url } = await serve(['--engine', engine, '--drain-timeout', '300'])
     const stalled = await Peer.hello(url)
     await stalled.subscribe(1, 'flood')
     stalled.stall()

@@ -64,7 +64,8 @@ it.each([
   [{ FANFARE_WINDOW: '1e3' }, { window: 1000 }],
   [{ FANFARE_WINDOW: '+51' }, { window: 51 }],
   [{ FANFARE_WINDOW: '51.0' }, { window: 51 }],
-  [{ FANFARE_PING_INTERVAL_MS: '1.5e4' }, { pingIntervalMs: 15_000 }],
+  [{ FANFARE_PING_INTERVAL: '1.5e4' }, { pingIntervalMs: 15_000 }],
+  [{ FANFARE_PING_INTERVAL: ' 90s ' }, { pingIntervalMs: 90_000 }],
   [{ FANFARE_FRAME_BYTES: '64 KiB' }, { limits: { frameBytes: 65_536 } }],
   [{ FANFARE_FRAME_BYTES: '64ki' }, { limits: { frameBytes: 65_536 } }],
   [{ FANFARE_FRAME_BYTES: '0.5 MiB' }, { limits: { frameBytes: 524_288 } }],
@@ -98,13 +99,13 @@ describe('an error names the field, its source, its value, and what is expected'
     [{}, ['--window', ''], 'window: --window is "", expected a whole number, 1 or more'],
     [
       {},
-      ['--ping-interval-ms', '1e12'],
-      'pingIntervalMs: --ping-interval-ms is 1000000000000, expected a whole number of milliseconds',
+      ['--ping-interval', '1e12'],
+      'pingInterval: --ping-interval is 1000000000000, expected a duration from 1 ms to 366 days',
     ],
     [
       {},
-      ['--drain-timeout-ms', String(Number.MAX_SAFE_INTEGER)],
-      'drainTimeoutMs: --drain-timeout-ms is 9007199254740991, expected',
+      ['--drain-timeout', String(Number.MAX_SAFE_INTEGER)],
+      'drainTimeout: --drain-timeout is 9007199254740991, expected',
     ],
     [{}, ['--anonymous', 'yes'], 'auth.anonymous: --anonymous is "yes", expected'],
     [{ FANFARE_WINDOW: '7' }, ['--window', '0'], 'window: --window is 0, expected'],
@@ -138,7 +139,7 @@ describe('an error names the field, its source, its value, and what is expected'
 })
 
 it.each([3_000_000_000, 2 ** 32])('a ping interval of %i ms costs neither time nor memory', async (ms) => {
-  const { url } = await serve(['--ping-interval-ms', String(ms), '--hello-timeout-ms', String(ms)])
+  const { url } = await serve(['--ping-interval', String(ms), '--hello-timeout', String(ms)])
   expect((await welcome(url)).pingIntervalMs).toBe(ms)
 })
 

@@ -46,6 +46,7 @@ it.each([
   ['90s', 90_000],
   ['5m', 300_000],
   ['36h', 129_600_000],
+  ['1.5h', 5_400_000],
   ['7d', 604_800_000],
   ['2w', 1_209_600_000],
 ])('a duration of %j is %d ms', (maxAge, ms) => {
@@ -55,8 +56,12 @@ it.each([
 const good = { name: 's', topics: ['a'] }
 
 it.each([
-  [{ ...good, maxAge: '7 days' }, 'streams.0.maxAge: is milliseconds, or a number with ms, s, m, h, d or w'],
-  [{ ...good, maxAge: '1.5h' }, 'streams.0.maxAge: '],
+  [
+    { ...good, maxAge: '7 days' },
+    'streams.0.maxAge: it is "7 days", expected a number of milliseconds, or text such as',
+  ],
+  [{ ...good, maxAge: '7 d' }, 'streams.0.maxAge: '],
+  [{ ...good, maxAge: '60' }, 'streams.0.maxAge: '],
   [{ ...good, maxAge: '0d' }, 'streams.0.maxAge: '],
   [{ ...good, maxAge: 0 }, 'streams.0.maxAge: '],
   [{ ...good, maxBytes: '1GB' }, 'streams.0.maxBytes: '],

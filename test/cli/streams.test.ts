@@ -68,10 +68,13 @@ describe('fanfare streams', () => {
     [['delete', 'nothing'], 'no_stream: '],
     [['trim', 'orders'], 'bad_config: trim: say --before <offset>, or --all'],
     [['declare', 'orders', 'orders.*'], 'stream_exists: "orders"'],
-    [['declare', 'others', 'a', '--max-age', 'long'], 'bad_params: maxAge: is milliseconds, or a number with'],
+    [
+      ['declare', 'others', 'a', '--max-age', 'long'],
+      'bad_params: maxAge: expected a number of milliseconds, or text such as',
+    ],
     [['declare', 'others', 'a..b'], 'bad_params: topics.0: '],
     [['declare', 'others', 'a', '--max-bytes', '1GB'], 'bad_config: max-bytes: "1GB"'],
-    [['--url', 'ws://127.0.0.1:1', '--timeout-ms', '200'], 'hub_unreachable: ws://127.0.0.1:1 for 200 ms'],
+    [['--url', 'ws://127.0.0.1:1', '--timeout', '200'], 'hub_unreachable: ws://127.0.0.1:1 for 200 ms'],
   ])('%j is refused with %s', async (args, words) => {
     await declare()
     const command = fanfare(['streams', ...args], env)

@@ -12,7 +12,7 @@ describe.each(ENGINES)('fanfare serve with TLS, on %s', (engine) => {
     const { certFile, keyFile } = files
     const hub = await serve(['--engine', engine, '--tls-cert-file', certFile], { FANFARE_TLS_KEY_FILE: keyFile })
     const pub = (env: Record<string, string>) =>
-      fanfare(['pub', '--url', `wss://localhost:${hub.port}`, '--timeout-ms', '2000', 't', '1'], env)
+      fanfare(['pub', '--url', `wss://localhost:${hub.port}`, '--timeout', '2000', 't', '1'], env)
     const [trusted, other] = [pub({ NODE_EXTRA_CA_CERTS: certFile }), pub({})]
     expect(await trusted.exit, trusted.stderr).toBe(0)
     expect(await other.exit).toBe(1)

@@ -16,7 +16,7 @@ beforeEach(async () => {
 })
 
 function work(options: readonly string[], command = ['node', WORKER]): RunningCommand {
-  return fanfare(['work', '--url', url, '--queue', 'jobs', '--cooldown-ms', '100', ...options, '--', ...command])
+  return fanfare(['work', '--url', url, '--queue', 'jobs', '--cooldown', '100', ...options, '--', ...command])
 }
 
 /** Asks it alone to stop, and not its workers; resolves to its exit code. */

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { setImmediate as nextTurn, setTimeout as wait } from 'node:timers/promises'
-import { expect, it, vi } from 'vitest'
+import { expect, it } from 'vitest'
 import { WebSocket } from 'ws'
 import { connect } from '../../client/node.ts'
 import { startHub } from '../../server/index.ts'
@@ -10,7 +10,7 @@ import { range } from '../setup/streams.ts'
 import { hearUncaught } from '../setup/uncaught.ts'
 
 it('a handler that blocks while its client connects again says nothing on a socket that is not open', async () => {
-  const hub = await startHub({ port: 0, logLevel: 'silent', drainTimeoutMs: 100 })
+  const hub = await startHub({ port: 0, logLevel: 'silent', drainTimeout: 100 })
   const network = await FlakyNetwork.to(hub.port)
   const operator = connect(`ws://127.0.0.1:${hub.port}`)
   await operator.admin.queues.declare({ name: 'q', ackDeadline: 300, backoff: { base: 1, cap: 1 } })
@@ -39,11 +39,11 @@ it('a handler that blocks while its client connects again says nothing on a sock
     const until = performance.now() + 400
     while (performance.now() < until);
   })
-  await vi.waitFor(() => expect(hangs).toBeDefined(), { timeout: 5000 })
+  await expect.poll(() => hangs).toBeDefined()
   await wait(500)
   address = ''
   hangs?.destroy()
-  await vi.waitFor(() => expect(handled.length).toBeGreaterThan(1), { timeout: 5000 })
+  await expect.poll(() => handled.length).toBeGreaterThan(1)
   await worker.close({ timeout: 100 })
   await operator.close()
   quiet.close()

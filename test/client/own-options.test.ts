@@ -1,4 +1,4 @@
-import { expect, it, vi } from 'vitest'
+import { expect, it } from 'vitest'
 import { connect } from '../../client/node.ts'
 import { startHub } from '../../server/index.ts'
 
@@ -12,20 +12,15 @@ it('options are those of the call, whatever the caller does with its objects aft
     return client.subscribe('s.#', () => {}, options).ready
   })
   await Promise.all(ready)
-  await vi.waitFor(
-    async () => {
-      const { cursors } = await client.admin.streams.cursors('s')
-      expect(cursors.map(({ name }) => name).sort()).toEqual(['x', 'y', 'z'])
-    },
-    { timeout: 10_000, interval: 100 },
-  )
+  const cursors = async () => (await client.admin.streams.cursors('s')).cursors.map(({ name }) => name).sort()
+  await expect.poll(cursors, { interval: 100 }).toEqual(['x', 'y', 'z'])
   const filter = { all: { kind: 'a' } }
   const seen: unknown[] = []
   const start = { filter, from: { last: 1 } }
   await client.subscribe('s.#', ({ data }) => void seen.push(data), start).ready
   filter.all.kind = 'b'
   await client.publish('s.a', 'matches', { headers: { kind: 'a' } })
-  await vi.waitFor(() => expect(seen).toEqual(['matches']))
+  await expect.poll(() => seen).toEqual(['matches'])
   await client.close()
   await hub.close()
 })

@@ -80,7 +80,7 @@ describe.each([
 })
 
 it('pings when nothing was heard, and connects anew when that gets no answer', async () => {
-  const { client, peer } = await hub.connected({}, { pingIntervalMs: 20 })
+  const { client, peer } = await hub.connected({}, { pingIntervalMs: 300 })
   const waiting = new Promise<ConnectionStateChange>((resolve) => client.onState((change) => resolve(change)))
   await peer.next('ping')
   peer.send({ type: 'pong' })

@@ -12,7 +12,7 @@ onEveryEngine('bad input', (hubs) => {
   let http = ''
   let witness: Peer
   beforeAll(async () => {
-    const hub = await hubs.start({ frameBytes: FRAME_BYTES, subscriptions: 3, helloTimeoutMs: 400, window: 8 })
+    const hub = await hubs.start({ frameBytes: FRAME_BYTES, subscriptions: 3, helloTimeout: 2000, window: 8 })
     url = hub.url
     http = hub.http
     witness = await Peer.hello(url)
@@ -183,7 +183,7 @@ onEveryEngine('bad input', (hubs) => {
           protocol: '',
           connection: '',
           window: 1,
-          pingIntervalMs: 1,
+          pingInterval: 1,
           limits: { frameBytes: 1, subscriptions: 1 },
         },
       ],
@@ -251,7 +251,7 @@ onEveryEngine('bad input', (hubs) => {
   })
 
   it('ends a peer that is gone without a word, and no other', async () => {
-    const { hub, url } = await hubs.start({ pingIntervalMs: 200 })
+    const { hub, url } = await hubs.start({ pingInterval: 200 })
     const [gone, there] = [await Peer.hello(url), await Peer.hello(url)]
     gone.socket.pong = () => {}
     expect(await gone.next('error')).toMatchObject({ code: 'idle_timeout' })

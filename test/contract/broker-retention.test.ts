@@ -1,4 +1,4 @@
-import { describe, expect, it, vi } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import type { Broker } from '../../server/broker/broker.ts'
 import {
   dataOf,
@@ -182,7 +182,7 @@ onEveryBroker('broker', (brokers) => {
       expect(await dataOf(broker)).toHaveLength(200)
       await broker.declareStream(streamOptions({ lastValue: true }), true)
       await put(broker, 't', 'm', 200)
-      await vi.waitFor(async () => expect(await dataOf(broker)).toEqual([198, 199, 200]))
+      await expect.poll(() => dataOf(broker)).toEqual([198, 199, 200])
       expect(await broker.newest('s', ['t'], 2)).toEqual([199, 200])
       await underTest.reopen()
       await put(underTest.broker, 't', 'l', 201)

@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, expect, it, vi } from 'vitest'
+import { afterEach, expect, it } from 'vitest'
 import { type Client, connect } from '../../client/node.ts'
 import { hashApiKey, newApiKey } from '../../server/auth/api-key.ts'
 import type { Hub, HubOptions, Permissions } from '../../server/index.ts'
@@ -128,7 +128,7 @@ onEveryEngine('cursors and stored messages', (hubs) => {
       root.subscribe('s.#', () => void handled++, { from: 'earliest', cursor: `tab-${n}` }),
     )
     await publishNumbers(root, 's.a', 2, 4)
-    await vi.waitFor(() => expect(handled).toBe(150 * 4), 30_000)
+    await expect.poll(() => handled, { timeout: 30_000 }).toBe(150 * 4)
     await Promise.all(subscriptions.map((each) => each.unsubscribe()))
     const { cursorCount, cursors }: StreamInfo = await root.admin.streams.show('s')
     expect([cursorCount, Object.keys(cursors).length]).toEqual([150, 100])

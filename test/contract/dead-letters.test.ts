@@ -281,7 +281,7 @@ onEveryEngine('dead letters', (hubs) => {
   it('come all of them when much expires, or is rejected, at once', async () => {
     const { client, publisher } = await withLetters(0, () => 0, [{ name: 'late', onExpiry: 'dead-letter' }])
     const data = 'x'.repeat(100_000)
-    const expiresAt = Date.now() + 1500
+    const expiresAt = Date.now() + 4000
     await Promise.all(range(0, 100).map((n) => publisher.enqueue('late', data, { expiresAt, key: `${n}` })))
     await untilQueue(publisher, 'late', ({ depth, deadLetters }) => depth === 0 && deadLetters === 100)
     expect(await publisher.admin.queues.deadLetters.redrive('late')).toBe(100)

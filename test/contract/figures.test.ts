@@ -71,7 +71,7 @@ onEveryEngine('figures that an operator asks for', (hubs) => {
     // A machine that is busy may have made the hub late.
     const { warnings, entries: all } = await operator.admin.hub.attention()
     const entries = all.filter(({ about }) => about.kind !== 'hub')
-    expect(warnings).toBe(1)
+    expect(warnings).toBe(all.filter(({ level }) => level === 'warning').length)
     expect(entries).toMatchObject([{ about: { kind: 'queue', name: 'q' }, level: 'warning' }])
     expect(entries[0]?.troubles.map(({ kind, text }) => [kind, text.replace(/\d+ (ms|s)/, 'a while')])).toEqual([
       ['no-consumer', 'has no consumer: 1 message is ready, the oldest for a while.'],

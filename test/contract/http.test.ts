@@ -56,6 +56,35 @@ onEveryEngine('the HTTP API', (hubs) => {
     await client.close()
   })
 
+  it.each([
+    ['30m', 30 * 60_000],
+    [90_000, 90_000],
+    ['1.5h', 90 * 60_000],
+  ])('delays for %j in a body and in a query', async (delay, ms) => {
+    const client = connect(url)
+    const name = `delays-${ms}`
+    await client.admin.queues.declare({ name, bindings: [{ topic: name }] })
+    const inOneHour = new Date(Date.now() + 3_600_000).toISOString()
+    expect((await ask('/publish', 'POST', { topic: name, delay, expiresAt: inOneHour })).status).toBe(200)
+    expect((await ask(`/topics/${name}?delay=${delay}&expiresAt=${inOneHour}`, 'POST')).status).toBe(200)
+    expect((await ask('/publish', 'POST', { topic: name, deliverAt: inOneHour })).status).toBe(200)
+    expect(await client.admin.queues.show(name)).toMatchObject({ ready: 0, delayed: 3 })
+    await client.close()
+  })
+
+  it.each([
+    [{ delay: 'soon' }, '"delay" is not'],
+    [{ delay: '-1s' }, '"delay" is not'],
+    [{ delay: '400d' }, '"delayMs" is not'],
+    [{ delayMs: 5 }, 'Use "delay"'],
+    [{ deliverAt: 'tomorrow' }, '"deliverAt" is not'],
+    [{ expiresAt: '2026' }, '"expiresAt" is not'],
+  ])('refuses a publish with %j', async (fields, words) => {
+    const answer = await ask('/publish', 'POST', { topic: 't', ...fields })
+    expect(answer.status).toBe(400)
+    expect(await answer.json()).toMatchObject({ code: 'bad_frame', detail: expect.stringContaining(words) })
+  })
+
   it.each(['application/cloudevents+json', 'text/json', 'Application/JSON;charset=UTF-8', 'application/vnd.api+json'])(
     'takes %s for JSON, wherever it takes a body',
     async (type) => {

@@ -22,7 +22,7 @@ describe.each(HUBS)('%s', (_, engine) => {
   const hubs: Hub[] = []
   afterAll(() => Promise.all(hubs.map((hub) => hub.close())))
   const start = async (options: HubOptions = {}) => {
-    const given = { drainTimeoutMs: 5_000, ...ACCESS, ...options }
+    const given = { drainTimeout: 5_000, ...ACCESS, ...options }
     const hub = engine ? await startHub({ port: 0, engine, ...given }) : await createHub(given)
     hubs.push(hub)
     return hub

@@ -12,7 +12,7 @@ onEveryEngine('leases', (hubs) => {
 
   /** A queue with the messages 0, 1, 2 …, and a peer that has them on lease. */
   async function start(count: number, consume: object = {}, queue: Partial<QueueDeclaration> = {}) {
-    const declared = { name: 'q', ackDeadline: 400, backoff: { base: 1, cap: 1 }, ...(queue as object) }
+    const declared = { name: 'q', ackDeadline: 800, backoff: { base: 1, cap: 1 }, ...(queue as object) }
     const world = await worlds({ queues: [declared] })
     const operator = world.client()
     for (const n of range(0, count)) await operator.enqueue('q', n)
@@ -50,7 +50,7 @@ onEveryEngine('leases', (hubs) => {
       const { peer, other, operator, client, url } = await start(
         3,
         {},
-        { backoff: { base: 300, cap: 300 }, maxAttempts: 1 },
+        { backoff: { base: 1000, cap: 1000 }, maxAttempts: 1 },
       )
       peer.socket.terminate()
       expect(await untilQueue(operator, 'q', ({ inFlight }) => inFlight === 0)).toMatchObject({ depth: 3, delayed: 1 })
@@ -85,11 +85,11 @@ onEveryEngine('leases', (hubs) => {
 
   describe('a deadline', () => {
     it('counts from the begin: what waits behind is not charged, and neither is the time that it waited', async () => {
-      const { peer, deliveries, operator } = await start(8, { ackDeadlineMs: 300 })
+      const { peer, deliveries, operator } = await start(8, { ackDeadlineMs: 1000 })
       // Twice as long as one deadline for all together, and never as long as one for each.
       for (const delivery of deliveries) {
         peer.send({ type: 'begin', consumer: 1, delivery })
-        await new Promise((resolve) => setTimeout(resolve, 75))
+        await new Promise((resolve) => setTimeout(resolve, 250))
         peer.send({ type: 'ack', consumer: 1, delivery })
       }
       const end = await untilQueue(operator, 'q', ({ inFlight }) => inFlight === 0)

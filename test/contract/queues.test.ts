@@ -233,7 +233,7 @@ onEveryEngine('queues', (hubs) => {
     })
 
     it('a lease that runs out is lost: its late ack is refused once the message has begun again', async () => {
-      const { client } = await start({ ackDeadline: 400 })
+      const { client } = await start({ ackDeadline: 1000 })
       const reader = new QueueReader(client(), 'q', { prefetch: 1 })
       await client().enqueue('q', 1)
       const late = await reader.next()

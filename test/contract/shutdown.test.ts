@@ -12,7 +12,7 @@ import { Peer } from '../setup/peer.ts'
 const TEXT = 'x'.repeat(4000)
 /** More than the kernel's buffers take, less than the outbox holds. */
 const COUNT = 2500
-const OUTBOX = { outboxBytes: 16 * 1024 * 1024, frameBytes: 64 * 1024, drainTimeoutMs: 20_000 }
+const OUTBOX = { outboxBytes: 16 * 1024 * 1024, frameBytes: 64 * 1024, drainTimeout: 20_000 }
 
 onEveryEngine('shutdown', (hubs) => {
   async function flood(url: string): Promise<void> {
@@ -39,8 +39,8 @@ onEveryEngine('shutdown', (hubs) => {
     expect(hub.outboxBytes).toBe(0)
   })
 
-  it.each([2 ** 31, 2 ** 32])('a drain may take %i ms', async (drainTimeoutMs) => {
-    const { hub, url } = await hubs.start({ ...OUTBOX, drainTimeoutMs })
+  it.each([2 ** 31, 2 ** 32])('a drain may take %i ms', async (drainTimeout) => {
+    const { hub, url } = await hubs.start({ ...OUTBOX, drainTimeout })
     const slow = await Peer.hello(url)
     await slow.subscribe(1, 'flood')
     slow.stall()
@@ -116,7 +116,7 @@ onEveryEngine('shutdown', (hubs) => {
   })
 
   it('a stalled reader is cut off when the time is over', async () => {
-    const { hub, url } = await hubs.start({ ...OUTBOX, drainTimeoutMs: 200 })
+    const { hub, url } = await hubs.start({ ...OUTBOX, drainTimeout: 200 })
     const slow = await Peer.hello(url)
     await slow.subscribe(1, 'flood')
     slow.stall()
@@ -145,7 +145,7 @@ onEveryEngine('shutdown', (hubs) => {
 })
 
 it('a hub attached to somebody’s http server leaves him his routes and his port', async () => {
-  const hub = await createHub({ path: '/live', drainTimeoutMs: 1000 })
+  const hub = await createHub({ path: '/live', drainTimeout: 1000 })
   const server = createServer(async (request, response) => {
     if (request.url === '/mine') response.end('my own')
     else {

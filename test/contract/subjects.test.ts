@@ -144,7 +144,7 @@ onEveryEngine('subjects', (hubs) => {
       await expect.poll(() => peer.frames.filter(({ type }) => type === 'receipt' || type === 'error').length).toBe(60)
       expect(
         peer.frames.filter((frame) => frame.type === 'error' && frame.code === 'rate_limited').length,
-      ).toBeGreaterThan(20)
+      ).toBeGreaterThan(0)
       peer.socket.terminate()
     })
 

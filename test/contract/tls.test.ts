@@ -6,7 +6,7 @@ import { createServer } from 'node:https'
 import { type AddressInfo, type Socket, connect as tcp } from 'node:net'
 import { join } from 'node:path'
 import { pino } from 'pino'
-import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { type ConnectionStateChange, connect } from '../../client/node.ts'
 import { createHub, type Hub, startHub } from '../../server/index.ts'
 import { ENGINES } from '../setup/engines.ts'
@@ -21,7 +21,6 @@ const first = makePair('first')
 const second = makePair('second', 60)
 const both = [first, second]
 /** A machine that is busy takes its time. */
-const LONG = { timeout: 20_000, interval: 20 }
 const EXPIRY = 'fanfare_tls_certificate_expires_timestamp_seconds'
 
 function client<Data = unknown>(port: number) {
@@ -77,7 +76,7 @@ onEveryEngine('TLS', (hubs) => {
     expect(hub.outboxBytes).toBeGreaterThan(1_000_000)
     slow.socket.resume()
     for (const text of sent) expect((await slow.next('message')).data === text).toBe(true)
-    await vi.waitFor(() => expect(hub.outboxBytes).toBe(0), LONG)
+    await expect.poll(() => hub.outboxBytes).toBe(0)
   })
 
   it('gives new connections a renewed certificate, under traffic, and open ones stay', async () => {
@@ -109,9 +108,9 @@ onEveryEngine('TLS', (hubs) => {
       }
     })
     files.write(second)
-    await vi.waitFor(async () => expect((await handshake(port))[0]).toBe('second'), LONG)
+    await expect.poll(async () => (await handshake(port))[0]).toBe('second')
     const before = answered
-    await vi.waitFor(() => expect(answered).toBeGreaterThan(before + 20), LONG)
+    await expect.poll(() => answered).toBeGreaterThan(before + 20)
     over = true
     await Promise.all([publishing, ...asking])
     expect(await received.data(published)).toEqual(Array.from({ length: published }, (_, n) => n + 1))
@@ -136,7 +135,7 @@ onEveryEngine('TLS', (hubs) => {
     expect((await handshake(hub.port))[0]).toBe('first')
     await symlink('second', at('..next'))
     await rename(at('..next'), at('..data'))
-    await vi.waitFor(async () => expect((await handshake(hub.port))[0]).toBe('second'), LONG)
+    await expect.poll(async () => (await handshake(hub.port))[0]).toBe('second')
   })
 
   it('keeps the certificate when the files cannot be used, until they can', async () => {
@@ -231,8 +230,9 @@ afterAll(() => Promise.all(hubsOfAll.map((hub) => hub.close())))
 
 it('ends within some seconds who never says what he wants, on both engines', async () => {
   for (const [who, ms] of Object.entries(waiting)) {
-    expect(await ms, who).toBeGreaterThan(8_000)
-    expect(await ms, who).toBeLessThan(14_000)
+    // Ten, and what a busy machine adds to it or to the handshake before it.
+    expect(await ms, who).toBeGreaterThan(5_000)
+    expect(await ms, who).toBeLessThan(30_000)
   }
 })
 

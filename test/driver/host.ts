@@ -38,8 +38,8 @@ export class HubHost implements Host {
     const host = new HubHost(await freePort(), await mkdtemp(join(tmpdir(), 'fanfare-driver-')), seed)
     const secretFile = join(host.folder, 'secret')
     await writeFile(secretFile, SECRET)
-    const auth = { jwt: { keys: [{ secretFile }], audience: 'driver', clockToleranceMs: 1 } }
-    await writeFile(join(host.folder, 'hub.json'), JSON.stringify({ auth, drainTimeoutMs: 200 }))
+    const auth = { jwt: { keys: [{ secretFile }], audience: 'driver', clockTolerance: 1 } }
+    await writeFile(join(host.folder, 'hub.json'), JSON.stringify({ auth, drainTimeout: 200 }))
     await host.run({})
     return host
   }

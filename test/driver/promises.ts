@@ -1,5 +1,5 @@
 /** Beyond a bound, for a busy machine. */
-const SLACK_MS = 5_000
+const SLACK_MS = 20_000
 
 interface Pending {
   readonly what: string

@@ -16,7 +16,7 @@ afterAll(async () => {
 })
 
 async function start(data: string): Promise<HubProcess> {
-  const hub = await HubProcess.start({ data, 'lock-wait-ms': 0 })
+  const hub = await HubProcess.start({ data, 'lock-wait': 0 })
   hubs.push(hub)
   return hub
 }
@@ -29,7 +29,7 @@ describe.each([
     const data = join(folder, path)
     const first = await start(data)
     for (let round = 0; round < 2; round++) {
-      expect(await HubProcess.refusal({ data, 'lock-wait-ms': 0 })).toMatchObject({
+      expect(await HubProcess.refusal({ data, 'lock-wait': 0 })).toMatchObject({
         code: 1,
         stderr: expect.stringContaining('data_locked'),
       })
@@ -43,7 +43,7 @@ describe.each([
     const data = join(folder, path, 'killed')
     for (let round = 0; round < 2; round++) await (await start(data)).kill()
     await start(data)
-    expect(await HubProcess.refusal({ data, 'lock-wait-ms': 0 })).toMatchObject({
+    expect(await HubProcess.refusal({ data, 'lock-wait': 0 })).toMatchObject({
       code: 1,
       stderr: expect.stringContaining('data_locked'),
     })
@@ -63,7 +63,7 @@ describe.each([
 it('the second waits for the first to end', async () => {
   const data = join(folder, 'replaced')
   const first = await start(data)
-  const second = fanfare(['serve', '--port', '0', '--data', data, '--lock-wait-ms', '60000'])
+  const second = fanfare(['serve', '--port', '0', '--data', data, '--lock-wait', '60000'])
   await second.said('stderr', /waiting for another hub/)
   expect((await fetch(`http://127.0.0.1:${first.port}/healthz`)).status).toBe(200)
   expect(second.stderr).not.toContain('listening')

@@ -92,7 +92,7 @@ const PARAMS = [
   ['any', ['kind=a', '=']],
   ['key', ['k', 'x'.repeat(300), '%00']],
   ['priority', ['0', '9', '10', '0.5']],
-  ['delayMs', ['0', '10', '1e15', '-1']],
+  ['delay', ['0', '10', '30s', '1e15', '-1', 'soon']],
   ['lastEventId', ['', 'a:1', '-', 'a:1,-', 'x']],
   ['reason', ['rejected', 'boredom']],
   ['_', ['1', '%']],

@@ -112,7 +112,7 @@ describe('queues', () => {
 
 describe('streams and topics', () => {
   it('an id is a duplicate within the window, and new behind it', async () => {
-    const hub = await start({ streams: [{ name: 's', topics: ['s.#'] }], dedupWindowMs: 120_000 })
+    const hub = await start({ streams: [{ name: 's', topics: ['s.#'] }], dedupWindow: 120_000 })
     const client = hub.connect()
     const publish = async () => (await client.publish('s.a', 1, { id: 'order-17' })).duplicate
     expect(await publish()).toBe(false)
@@ -211,7 +211,7 @@ describe('the network', () => {
   })
 
   it('code that connects by itself is given what it needs, and silence is noticed on both sides', async () => {
-    const hub = await start({ pingIntervalMs: 10_000, helloTimeoutMs: 5_000 })
+    const hub = await start({ pingInterval: 10_000, helloTimeout: 5_000 })
     const client = connect(hub.url, { ...hub.clientOptions, name: 'mine' })
     await client.ready()
     const mute = new hub.clientOptions.WebSocket(hub.url, ['fanfare.v1'])

@@ -1,16 +1,15 @@
-import { createClock } from '@sinonjs/fake-timers'
 import { anyWait, type Clock, type Timer } from '../../shared/clock.ts'
+import { VirtualTimers } from './virtual-timers.ts'
 
 /** A time that stands still until it is moved. It starts at the time of the machine. */
 export class VirtualClock implements Clock {
-  private readonly timers = createClock(Date.now())
+  private readonly timers = new VirtualTimers()
   private readonly waits = anyWait({
-    setTimeout: (task, ms) => this.timers.setTimeout(this.counted(task), ms) as unknown as Timer,
-    clearTimeout: (timer) => this.timers.clearTimeout(timer as never),
-    setInterval: (task, ms) => this.timers.setInterval(this.counted(task), ms) as unknown as Timer,
-    clearInterval: (timer) => this.timers.clearInterval(timer as never),
+    setTimeout: (task, ms) => this.timers.setTimeout(task, ms),
+    clearTimeout: (timer) => timer && this.timers.clearTimeout(timer),
+    setInterval: (task, ms) => this.timers.setInterval(task, ms),
+    clearInterval: (timer) => timer && this.timers.clearInterval(timer),
   })
-  private ran = 0
 
   now(): number {
     return this.timers.now
@@ -46,26 +45,18 @@ export class VirtualClock implements Clock {
       reached = true
     }, ms)
     while (!reached) {
-      this.timers.next()
+      this.timers.step()
       await settle()
     }
     // Those of the same moment that were set after it.
-    for (let before = -1; before !== this.ran; ) {
-      before = this.ran
-      this.timers.tick(0)
+    while (this.timers.hasDue) {
+      this.timers.step()
       await settle()
     }
   }
 
   /** Moves to the next timer, wherever it is. */
   step(): void {
-    this.timers.next()
-  }
-
-  private counted(task: () => void): () => void {
-    return () => {
-      this.ran++
-      task()
-    }
+    this.timers.step()
   }
 }

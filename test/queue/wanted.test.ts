@@ -19,11 +19,8 @@ it('delayed messages, parked groups and waits for another attempt ask for no con
       }
       const parks = client.consume('parked', (delivery) => delivery.reject('broken'))
       const fails = client.consume('failed', (delivery) => delivery.nack({ error: 'later', delay: HOUR_MS }))
-      await vi.waitFor(async () => {
-        expect((await client.admin.queues.show('parked')).parked).toEqual(['one'])
-        expect((await client.admin.queues.show('failed')).inFlight).toBe(0)
-        expect((await client.admin.queues.show('failed')).delayed).toBe(1)
-      })
+      await expect.poll(() => client.admin.queues.show('parked')).toMatchObject({ parked: ['one'] })
+      await expect.poll(() => client.admin.queues.show('failed')).toMatchObject({ inFlight: 0, delayed: 1 })
       await Promise.all([parks.close(), fails.close()])
       // What was due before counts for a few seconds more.
       for (let n = 0; n < 11; n++) await second()
@@ -78,7 +75,7 @@ async function withHub(
 ): Promise<void> {
   // What the hub does once a second comes when a test says so; sockets go on in their own time.
   vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance'] })
-  const hub: Hub = await startHub({ port: 0, engine: 'ws', queues, pingIntervalMs: HOUR_MS }, keptLog().log)
+  const hub: Hub = await startHub({ port: 0, engine: 'ws', queues, pingInterval: HOUR_MS }, keptLog().log)
   const client = connect(`ws://127.0.0.1:${hub.port}`)
   const wanted = async () => {
     const asked = queues.map(async ({ name }) => {

@@ -16,6 +16,7 @@ export interface BusyPageResult {
   readonly medianAgeMs: number
   readonly oldestAgeMs: number
   readonly published: number
+  /** In the end, when the page had heard of all. */
   readonly handled: number
   /** By the gaps that the page was told of. */
   readonly leftOut: number
@@ -48,6 +49,10 @@ export async function busyPage(browser: Browser, port: number, scenario: BusyPag
     const connection = (await publisher.admin.connections.list()).connections.find(({ client }) => client === 'page')
     const published = await publishing
     const ended = Date.now()
+    await page.waitForFunction((all) => {
+      const { ages, leftOut } = (window as unknown as PageWindow).seen
+      return ages.length + leftOut >= all
+    }, published)
     const { ages, leftOut } = await page.evaluate(() => (window as unknown as PageWindow).seen)
     await page.close()
     const late = ages.filter(([at]) => at >= ended - seconds * 250 && at <= ended).map(([, age]) => age)

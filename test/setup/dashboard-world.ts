@@ -18,9 +18,9 @@ export interface World {
 
 const OPTIONS: HubOptions = {
   engine: 'ws',
-  drainTimeoutMs: 500,
+  drainTimeout: 500,
   // The slow reader does not answer pings.
-  pingIntervalMs: 600_000,
+  pingInterval: 600_000,
   streams: [
     { name: 'photos', topics: ['photos.#'], maxAge: '7d' },
     { name: 'orders', topics: ['orders.#'], maxMessages: 100_000 },

@@ -32,7 +32,7 @@ function describeOnEach(
       suite({
         engine,
         async start(options = {}, log) {
-          const hub = await startHub({ port: 0, engine, drainTimeoutMs: 1000, ...options }, log)
+          const hub = await startHub({ port: 0, engine, drainTimeout: 1000, ...options }, log)
           started.push(hub)
           return { hub, url: `ws://127.0.0.1:${hub.port}/`, http: `http://127.0.0.1:${hub.port}` }
         },

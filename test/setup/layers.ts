@@ -21,5 +21,5 @@ export const SERVER_LAYERS: readonly (readonly string[])[] = [
   ['network', 'tls'],
   ['auth'],
   // Every layer may report to it.
-  ['failure', 'id'],
+  ['failure', 'id', 'time'],
 ]

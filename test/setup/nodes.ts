@@ -33,7 +33,7 @@ export function nodesOn(engine: EngineUnderTest): (count: number, options?: HubO
     const nodes: TestNode[] = []
     while (nodes.length < count) {
       const bus = buses.add()
-      const hub = await startNode(bus, { port: 0, engine, drainTimeoutMs: 1000, ...options })
+      const hub = await startNode(bus, { port: 0, engine, drainTimeout: 1000, ...options })
       ends.push(() => hub.close())
       const url = `ws://127.0.0.1:${hub.port}/`
       nodes.push({

@@ -1,3 +1,4 @@
+import { setTimeout as wait } from 'node:timers/promises'
 import type { Client, ConsumeOptions, Delivery, QueueInfo } from '../../client/node.ts'
 
 /** Reads a consumer piece by piece; each delivery is the test's to settle. */
@@ -42,5 +43,7 @@ export async function untilQueue(
   for (;;) {
     const info = await client.admin.queues.show(name)
     if (wanted(info)) return info
+    // Asked without a pause it would take the time of what it waits for.
+    await wait(2)
   }
 }

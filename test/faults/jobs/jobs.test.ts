@@ -16,7 +16,7 @@ const MIXES = Number(process.env['JOBS_MIXES'] ?? 5)
 const SEED = Number(process.env['JOBS_SEED'] ?? Date.now() % 1_000_000)
 /** Of so many, the workers of one are processes; or of all of them. */
 const PROCESSES_IN = Number(process.env['JOBS_PROCESSES_IN'] ?? 8)
-const MOST_MS = 30_000
+const MOST_MS = 60_000
 /** When all else is over, these do what is left. */
 const LAST: WorkerOptions = { kind: 'handler', concurrency: 16, prefetch: 16, maxRunTime: 500 }
 
@@ -66,7 +66,7 @@ async function drain(client: Client): Promise<boolean> {
 }
 
 async function inThisProcess(mix: Mix): Promise<{ notes: Note[]; end: End }> {
-  const hub = await startHub({ port: 0, logLevel: 'silent', drainTimeoutMs: 100 })
+  const hub = await startHub({ port: 0, logLevel: 'silent', drainTimeout: 100 })
   const client = connect(`ws://127.0.0.1:${hub.port}/`)
   const notes: Note[] = []
   const hire: Hire = (options) =>

@@ -90,7 +90,7 @@ export class World {
       port: this.port,
       config,
       data: this.data.option,
-      'ping-interval-ms': PING_INTERVAL_MS,
+      'ping-interval': PING_INTERVAL_MS,
     }
     const heap = this.heapMb === undefined ? [] : [`--max-old-space-size=${this.heapMb}`]
     const hub = await HubProcess.start(options, ['--import', CLOCK, ...heap])

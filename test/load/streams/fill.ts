@@ -1,7 +1,7 @@
 import { pino } from 'pino'
 import type { Draft } from '../../../server/broker/broker.ts'
 import { loadBroker } from '../../../server/broker/load-broker.ts'
-import { DEFAULTS } from '../../../server/defaults.ts'
+import { checkConfig } from '../../../server/config.ts'
 import { encodeRest } from '../../../server/topic/message.ts'
 import type { StreamOptions } from '../../../shared/streams.ts'
 import { bareDraft } from '../../setup/drafts.ts'
@@ -12,7 +12,7 @@ const GROUP = 10_000
 
 /** Fills a data directory with a stream of `count` messages, as a hub would write them, without the hub. */
 export async function fill(data: string, stream: StreamOptions, count: number, size: number): Promise<void> {
-  const broker = await loadBroker(data, DEFAULTS, pino({ enabled: false }))
+  const broker = await loadBroker(data, checkConfig({}), pino({ enabled: false }))
   await broker.declareStream(stream, false)
   for (let done = 0; done < count; done += GROUP) {
     await new Promise<void>((resolve, reject) => {

@@ -1,0 +1,14 @@
+/**
+ * How much CPU time this process took for something, in milliseconds. It tells whether work is too expensive, and unlike time on a clock
+ * it hardly depends on what else the machine is doing.
+ */
+export async function cpuTime(act: () => Promise<unknown>): Promise<number> {
+  const before = process.cpuUsage()
+  await act()
+  return cpuSince(before)
+}
+
+export function cpuSince(before: NodeJS.CpuUsage): number {
+  const { user, system } = process.cpuUsage(before)
+  return (user + system) / 1000
+}
