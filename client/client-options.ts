@@ -9,7 +9,7 @@ import type { WebSocketClass } from './websocket.ts'
 
 export interface ClientOptions<Topics extends object = Record<string, unknown>> {
   /** What `defineTopics` made: the types of topics, queues and requests come from it. Checking them is the hub's. */
-  readonly topics?: (Topics & Contract) | undefined
+  readonly topics?: Topics & Contract
   /** The class to connect with: the platform's own by default, in Node that of `ws`. */
   readonly WebSocket?: WebSocketClass | undefined
   /**

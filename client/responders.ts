@@ -143,7 +143,7 @@ export class Offer implements Asked {
     const { session } = this.#asking
     const { connection, raw } = session
     const request: IncomingRequest = withRaw({ topic, data, ...(headers && { headers }) }, () => raw('data'))
-    const reply = (words: { readonly data?: unknown | undefined; readonly error?: string | undefined }) => {
+    const reply = (words: { readonly data?: unknown; readonly error?: string }) => {
       const encoded = encodeChecked({ type: 'reply', request: number, ...words })
       session.checkSize(encoded)
       // A request ends with its connection, and on the next one its number may be another's.
