@@ -268,7 +268,7 @@ export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>>, 
     const { number } = this
     // What cannot be sent rejects.
     return new Promise((resolve, reject) => {
-      if (cuts !== this.#cuts) throw new FanfareError('lease_lost', 'The connection was lost')
+      if (cuts !== this.#cuts) throw new FanfareError('lease_lost', 'The lease ended because the connection was lost.')
       const isPlain = end.type === 'ack' && end.publish === undefined
       // By hand, because it is the hot path, and there is nothing in it to be checked.
       const plain = `{"type":"ack","consumer":${number},"delivery":${delivery}}`

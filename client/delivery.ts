@@ -201,7 +201,7 @@ export class Delivery<Data = unknown> {
 
   /** `end` throws what is wrong with the options: then nothing has been asked for. */
   #settle(end: () => End): Promise<void> {
-    if (this.#settling) return Promise.reject(new FanfareError('lease_lost', 'This delivery has been settled before'))
+    if (this.#settling) return Promise.reject(new FanfareError('lease_lost', 'This delivery is already settled.'))
     let settling: Promise<void>
     try {
       settling = this.#host.settle(this.number, this.#cuts, end())

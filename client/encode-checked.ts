@@ -1,5 +1,6 @@
 import { encodeRecord, parseJson } from '../shared/codec.ts'
 import { CONTENT_FRAMES, type ContentFrame } from '../shared/content-frames.ts'
+import { sentence } from '../shared/error-text.ts'
 import { FanfareError } from '../shared/fanfare-error.ts'
 import { encodeJson, RawJson } from '../shared/raw-json.ts'
 import { checkFrame } from '../shared/rules.ts'
@@ -25,7 +26,8 @@ export function encodeChecked(frame: ContentFrame): string | Uint8Array {
     const bytes = bytesOf(header.data)
     if (bytes) header = { ...frame, data: undefined }
     const fault = faultIn(header, MAX_LEVELS)
-    if (fault !== undefined) throw new FanfareError('bad_data', fault.slice(1, 200))
+    if (fault !== undefined)
+      throw new FanfareError('bad_data', `JSON cannot express the data: ${fault.replace(/^[. ]/, '').slice(0, 200)}.`)
     checkFrame(header, CONTENT_FRAMES)
     const text = encodeJson(header)
     // The decoder refuses "__proto__" and "constructor" with "prototype"; few frames have to be asked about it.
@@ -33,7 +35,7 @@ export function encodeChecked(frame: ContentFrame): string | Uint8Array {
     return bytes ? encodeRecord(text, bytes) : text
   } catch (error) {
     if (error instanceof FanfareError) throw error
-    throw new FanfareError('bad_data', `It cannot be encoded: ${textOf(error)}`)
+    throw new FanfareError('bad_data', `The data cannot be encoded: ${sentence(textOf(error))}`)
   }
 }
 

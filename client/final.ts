@@ -1,3 +1,4 @@
+import { sentence } from '../shared/error-text.ts'
 import { type ErrorCode, errorFrom, FanfareError } from '../shared/fanfare-error.ts'
 
 /** Of what is final, what another token may change. */
@@ -23,5 +24,16 @@ export const FINAL: readonly string[] = [
 export function closeError(closeCode: number, text: string): FanfareError {
   const [code = '', message = ''] = text.split(/: (.*)/s)
   if (FINAL.includes(code)) return errorFrom({ code, message, retry: false })
-  return new FanfareError('connection_lost', text || `WebSocket close code ${closeCode}`)
+  return new FanfareError(
+    'connection_lost',
+    `The connection was lost: ${sentence(text || `WebSocket close code ${closeCode}`)}`,
+  )
+}
+
+/** A socket that never opened, in the platform's words. A browser has none: it tells pages nothing about an address. */
+export function connectError(closeCode: number, text: string): FanfareError {
+  return new FanfareError(
+    'connect_failed',
+    `The hub could not be reached: ${sentence(text || `WebSocket close code ${closeCode}`)}`,
+  )
 }

@@ -1,3 +1,4 @@
+import { quoted } from '../shared/error-text.ts'
 import { FanfareError } from '../shared/fanfare-error.ts'
 import { textOf } from '../shared/thrown.ts'
 
@@ -20,6 +21,14 @@ export function hubUrl(given: unknown): string {
     if (globalThis.URL) new URL(url as string)
     return url as string
   } catch {
-    throw new FanfareError('bad_url', JSON.stringify(text.slice(0, 200)))
+    throw new FanfareError('bad_url', `${quoted(text)} is not the URL of a hub. Use ws://host or wss://host.`)
   }
+}
+
+/** The address as people and logs may see it: without the user, the password and the query, which may be secrets. */
+export function shownUrl(url: string): string {
+  return url
+    .replace(/[?#].*/, '')
+    .replace(/^(\w+:\/\/)[^/]*@/, '$1')
+    .replace(/^(\w+:\/\/[^/]+)\/$/, '$1')
 }

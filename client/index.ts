@@ -1,7 +1,13 @@
 /** `fanfare/client`: for browsers, and for every platform that has a WebSocket. */
 import { Client } from './client.ts'
 import type { ClientOptions } from './client-options.ts'
-import './unproxied.ts'
+import { Consumer } from './consumer.ts'
+import { Delivery } from './delivery.ts'
+import { ConnectionAdmin, HubAdmin, TopicAdmin } from './hub.ts'
+import { DeadLetterAdmin, QueueAdmin } from './queues.ts'
+import { StreamAdmin } from './streams.ts'
+import { Subscription } from './subscription.ts'
+import { unproxied } from './unproxied.ts'
 import type { WebSocketClass } from './websocket.ts'
 
 export type { Clock, Timer } from '../shared/clock.ts'
@@ -80,6 +86,9 @@ export type { GetToken } from './tokens.ts'
 export type { Tracing } from './tracing.ts'
 export type { WebSocketClass, WebSocketLike } from './websocket.ts'
 
+unproxied(Client, Subscription, Consumer, Delivery)
+unproxied(StreamAdmin, QueueAdmin, DeadLetterAdmin, HubAdmin, ConnectionAdmin, TopicAdmin)
+
 /**
  * Connects to a hub, and keeps connected: `connect('ws://localhost:4747')`, or in a page `connect('/')` for the page's own host. Returns at once; what is published or
  * subscribed before the connection stands goes out when it does. Close it, or a Node process goes on for it.
@@ -94,5 +103,5 @@ export function connect<Topics extends object = Record<string, unknown>>(
   url: string,
   options: ClientOptions<Topics> = {},
 ): Client<Topics> {
-  return new Client<Topics>(url, globalThis.WebSocket as WebSocketClass | undefined, options)
+  return new Client<Topics>(url, globalThis.WebSocket as WebSocketClass | undefined, options).open()
 }

@@ -5,7 +5,7 @@ import { onAbort } from './abort.ts'
 import { Deferred } from './deferred.ts'
 import { Lull } from './lull.ts'
 import type { Session } from './session.ts'
-import { exceeds } from './writer.ts'
+import { exceeds, tooLarge } from './writer.ts'
 
 /** As it goes into a WebSocket message. */
 export type Encoded = string | Uint8Array
@@ -56,7 +56,10 @@ export class Room {
   /** Throws `send_buffer_full`. */
   check(frame: Encoded): void {
     if (this.#count >= this.#mostCount || this.#bytes + frame.length > this.#mostBytes)
-      throw new FanfareError('send_buffer_full')
+      throw new FanfareError(
+        'send_buffer_full',
+        `${this.#count} calls (${this.#bytes} bytes) wait to be sent already. Await them, or raise queueLimit or queueLimitBytes.`,
+      )
   }
 
   take(frame: Encoded): void {
@@ -106,7 +109,7 @@ export class Line {
       return promise
     }
     if (timeoutMs !== undefined) {
-      const late = () => this.#giveUp(waiting, new FanfareError('request_timeout'))
+      const late = () => this.#giveUp(waiting, tooLate(timeoutMs, untilSent))
       waiting.timer = clock.setTimeout(late, timeoutMs)
     }
     const offAbort = onAbort(signal, (reason) => this.#giveUp(waiting, reason))
@@ -209,7 +212,7 @@ export class Line {
       this.#queue.delete(waiting)
       this.#room.give(waiting.frame)
       if (exceeds(waiting.frame, writer.limit)) {
-        waiting.answer.reject(new FanfareError('frame_too_large', `The limit is ${writer.limit} bytes`))
+        waiting.answer.reject(tooLarge(writer.limit))
         continue
       }
       if (waiting.untilSent) clock.clearTimeout(waiting.timer)
@@ -218,4 +221,11 @@ export class Line {
     }
     if (this.#sent.size === 0) this.#lull.look()
   }
+}
+
+function tooLate(timeoutMs: number, untilSent: boolean): FanfareError {
+  const message = untilSent
+    ? `The request could not be sent within ${timeoutMs} ms.`
+    : `No reply arrived within ${timeoutMs} ms. The request may or may not have been handled.`
+  return new FanfareError('request_timeout', message)
 }

@@ -13,5 +13,5 @@ export function connect<Topics extends object = Record<string, unknown>>(
   options: ClientOptions<Topics> = {},
 ): Client<Topics> {
   // Its handlers are of other events, which have what the client reads of them: the compiler cannot tell.
-  return new Client<Topics>(url, WebSocket as unknown as WebSocketClass, options)
+  return new Client<Topics>(url, WebSocket as unknown as WebSocketClass, options).open()
 }

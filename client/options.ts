@@ -1,7 +1,8 @@
 import { MAX_DELAY_MS } from '../shared/content-frames.ts'
+import { shown } from '../shared/error-text.ts'
 import { FanfareError } from '../shared/fanfare-error.ts'
 import { nearestName } from '../shared/nearest-name.ts'
-import { ANY, isFields, number, type Rule, whole } from '../shared/rules.ts'
+import { ANY, isFields, mismatch, number, type Rule, whole } from '../shared/rules.ts'
 import { DURATION_WORDS, type Duration, durationMs, type Instant } from '../shared/time.ts'
 
 /** A rule for each option, so that none is forgotten and unknown ones are found. */
@@ -62,8 +63,7 @@ export function timeOf(instant: Instant | undefined): number | undefined {
 /** Throws `bad_option`, and names the option that has a wrong name or value. `of` is the method. */
 export function checkOptions<Options>(of: string, options: unknown, rules: Rules<Options>): void {
   // An error, a list or a map has none of them for its own, and would count as no options at all.
-  if (tagOf(options) !== '[object Object]')
-    refuse(of, `its options are not an object, { ${Object.keys(rules).join(', ')} }`)
+  if (tagOf(options) !== '[object Object]') refuse(`The options of ${of} must be an object (got ${shown(options)}).`)
   for (const [name, value] of Object.entries(options as object)) {
     const rule = Object.hasOwn(rules, name) ? rules[name as keyof Options] : undefined
     if (!rule) refuseUnknown(of, name, Object.keys(rules))
@@ -73,7 +73,7 @@ export function checkOptions<Options>(of: string, options: unknown, rules: Rules
 
 /** Throws `bad_option` for an argument that breaks its rule. */
 export function checkArgument(of: string, name: string, value: unknown, [words, fits]: Rule): void {
-  if (!fits(value)) refuse(of, `"${name}" is not ${words}`)
+  if (!fits(value)) refuse(`${of}: ${mismatch(name, words, value)}`)
 }
 
 /** Throws `bad_option` for a handler or listener that is not a function. */
@@ -88,9 +88,9 @@ export function tagOf(value: unknown): string {
 
 function refuseUnknown(of: string, name: string, known: readonly string[]): never {
   const nearest = nearestName(name, known)
-  refuse(of, `there is no option "${name.slice(0, 100)}"${nearest ? `; did you mean "${nearest}"?` : ''}`)
+  refuse(`${of} has no option "${name.slice(0, 100)}".${nearest ? ` Did you mean "${nearest}"?` : ''}`)
 }
 
-function refuse(of: string, what: string): never {
-  throw new FanfareError('bad_option', `${of}: ${what}`)
+function refuse(message: string): never {
+  throw new FanfareError('bad_option', message)
 }

@@ -1,3 +1,4 @@
+import { sentence } from '../shared/error-text.ts'
 import { FanfareError } from '../shared/fanfare-error.ts'
 import { checkKeys } from '../shared/forbidden-keys.ts'
 import { checkNesting } from '../shared/nesting.ts'
@@ -19,7 +20,7 @@ export function rawJson(text: string): RawJson {
   try {
     value = JSON.parse(text)
   } catch (error) {
-    throw new FanfareError('bad_data', `It is not JSON: ${textOf(error)}`)
+    throw new FanfareError('bad_data', `The text is not JSON: ${sentence(textOf(error))}`)
   }
   checkNesting(value)
   checkKeys(text)

@@ -1,5 +1,6 @@
 import type { Clock } from '../shared/clock.ts'
 import { decodeBinary, decodeText } from '../shared/codec.ts'
+import { sentence } from '../shared/error-text.ts'
 import { errorFrom, FanfareError } from '../shared/fanfare-error.ts'
 import { type ErrorFrame, type HubFrame, SUBPROTOCOL, type WelcomeFrame } from '../shared/frames.ts'
 import { HUB_FRAMES } from '../shared/hub-frame-rules.ts'
@@ -9,7 +10,7 @@ import { onAbort } from './abort.ts'
 import { Alarm } from './alarm.ts'
 import type { Backoff } from './backoff.ts'
 import { Farewell } from './farewell.ts'
-import { closeError, FINAL, TOKEN_REFUSED } from './final.ts'
+import { closeError, connectError, FINAL, TOKEN_REFUSED } from './final.ts'
 import { Liveness } from './liveness.ts'
 import { msOf } from './options.ts'
 import { type Raw, Received } from './received.ts'
@@ -18,7 +19,7 @@ import { throwLater } from './throw-later.ts'
 import { type GetToken, Tokens } from './tokens.ts'
 import { onWake } from './wake.ts'
 import type { WebSocketClass, WebSocketLike } from './websocket.ts'
-import { exceeds, Writer } from './writer.ts'
+import { exceeds, tooLarge, Writer } from './writer.ts'
 
 /** What the parts that live on a session are told. */
 export interface SessionListener {
@@ -148,7 +149,14 @@ export class Session {
     const failed = (error: FanfareError) => {
       if (connection === this.connection) this.#tryLater(error)
     }
-    this.#alarm.set(WELCOME_TIMEOUT_MS, () => failed(new FanfareError('token_unavailable', 'It took too long')))
+    this.#alarm.set(WELCOME_TIMEOUT_MS, () =>
+      failed(
+        new FanfareError(
+          'token_unavailable',
+          `getToken returned nothing within ${WELCOME_TIMEOUT_MS} ms. The client tries again.`,
+        ),
+      ),
+    )
     this.#tokens.ask().then((token) => {
       if (connection !== this.connection) return
       this.#token = token
@@ -175,14 +183,15 @@ export class Session {
     socket.onerror = (event) => {
       problem = event?.message ?? ''
     }
-    const late = new FanfareError('hello_timeout')
+    const late = new FanfareError('hello_timeout', `The hub sent no welcome within ${WELCOME_TIMEOUT_MS} ms.`)
     this.#alarm.set(WELCOME_TIMEOUT_MS, () => this.#drop(late, DROPPED))
   }
 
   /** The platform makes no socket. If it never has, it never will: the address is wrong, or this page may not use it. */
   #notOpened(why: string): void {
-    if (this.#hadSocket) return this.#tryLater(new FanfareError('connection_lost', why))
-    const error = new FanfareError('bad_url', why)
+    if (this.#hadSocket)
+      return this.#tryLater(new FanfareError('connect_failed', `The hub could not be reached: ${sentence(why)}`))
+    const error = new FanfareError('bad_url', `The platform refuses to open a WebSocket: ${sentence(why)}`)
     this.#end(error)
     if (!this.#tokens) throw error
   }
@@ -199,7 +208,7 @@ export class Session {
 
   /** Throws `frame_too_large`. */
   checkSize(frame: string | Uint8Array): void {
-    if (exceeds(frame, this.writer.limit)) throw new FanfareError('frame_too_large')
+    if (exceeds(frame, this.writer.limit)) throw tooLarge(this.writer.limit)
   }
 
   /**
@@ -249,7 +258,7 @@ export class Session {
     } catch (error) {
       if (!(error instanceof FanfareError)) throw error
       if ((value as { readonly type?: unknown } | undefined)?.type !== 'welcome') return this.#drop(error, DROPPED)
-      const unreadable = new FanfareError('bad_frame', `The hub's welcome cannot be read. ${error.message}`)
+      const unreadable = new FanfareError('bad_frame', `The hub's welcome cannot be read: ${error.message}`)
       // If none ever could be, the next one is the same. A hub that is being replaced may send a better one.
       this.#drop(unreadable, UNREADABLE, this.#welcomedAt === undefined)
     }
@@ -319,7 +328,7 @@ export class Session {
   }
 
   #closed(closeCode: number, text: string): void {
-    const error = this.#lastError ?? closeError(closeCode, text)
+    const error = this.#lastError ?? (this.isOpen ? closeError : connectError)(closeCode, text)
     this.#over(error, closeCode, FINAL.includes(error.code) && !(this.#tokens && TOKEN_REFUSED.includes(error.code)))
   }
 
@@ -357,7 +366,7 @@ export class Session {
     this.#alarm.clear()
     this.#stopWaking()
     this.#offGone()
-    this.#change('closed', reasonOf(why ?? { code: 'closed_by_client', message: 'close() was called' }, closeCode))
+    this.#change('closed', reasonOf(why ?? { code: 'closed_by_client', message: 'close() was called.' }, closeCode))
     this.#lost()
     this.#listener.ended(error, why ?? new FanfareError('client_closed'))
   }

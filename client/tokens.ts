@@ -1,6 +1,8 @@
 import type { Clock } from '../shared/clock.ts'
 import { CONTENT_FRAMES } from '../shared/content-frames.ts'
+import { sentence } from '../shared/error-text.ts'
 import { FanfareError } from '../shared/fanfare-error.ts'
+import { mismatch } from '../shared/rules.ts'
 import { textOf } from '../shared/thrown.ts'
 import { Alarm } from './alarm.ts'
 
@@ -42,12 +44,12 @@ export class Tokens {
     try {
       token = await this.#getToken()
     } catch (error) {
-      throw new FanfareError('token_unavailable', textOf(error))
+      throw new FanfareError('token_unavailable', `getToken failed: ${sentence(textOf(error))} The client tries again.`)
     }
     const text = typeof token === 'string' ? token.trim() : (token ?? undefined)
     const [words, fits] = CONTENT_FRAMES.hello.token
     // The hub would answer by closing for good.
-    if (!fits(text)) throw new FanfareError('token_unavailable', `It did not give ${words}`)
+    if (!fits(text)) throw new FanfareError('token_unavailable', mismatch('The token of getToken', words, text))
     return (text as string) || undefined
   }
 

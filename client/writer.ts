@@ -1,4 +1,5 @@
 import { joinText } from '../shared/codec.ts'
+import { FanfareError } from '../shared/fanfare-error.ts'
 import { encodeUtf8 } from '../shared/utf8.ts'
 
 // Where the platform has it: it runs when all that has arrived is handled, so that a turn's frames go out together.
@@ -104,6 +105,13 @@ export class Writer {
     this.#frames = []
     this.#bytes = 0
   }
+}
+
+export function tooLarge(limit: number): FanfareError {
+  return new FanfareError(
+    'frame_too_large',
+    `The message exceeds the hub's limit of ${limit} bytes (frameBytes). Split it.`,
+  )
 }
 
 /** Whether a frame is too large even when it goes alone. */

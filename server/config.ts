@@ -6,6 +6,7 @@ import { AuthConfig, type AuthOptions } from './auth/auth-config.ts'
 import { IN_MEMORY } from './broker/load-broker.ts'
 import { DEFAULTS } from './defaults.ts'
 import { ENGINE_NAMES } from './engine/load-engine.ts'
+import { faultOf } from './failure/schema-fault.ts'
 import { AllowedOrigins, TrustedProxies } from './network/peer-config.ts'
 import { QueueConfig } from './queue/queue-config.ts'
 import { StreamConfig } from './stream/stream-config.ts'
@@ -17,26 +18,26 @@ import { problemsOf } from './topic/contracts.ts'
 const YEAR_MS = 366 * 86_400_000
 
 function whole(least: number, most: number, expected: string) {
-  const error = `expected ${expected}`
+  const error = `must be ${expected}`
   return z.number({ error }).int({ error }).min(least, { error }).max(most, { error })
 }
 
-const port = whole(0, 65_535, 'a whole number from 0 to 65535')
-const count = whole(1, Number.MAX_SAFE_INTEGER, 'a whole number, 1 or more')
-const bytes = whole(1, Number.MAX_SAFE_INTEGER, 'a whole number of bytes, 1 or more')
+const port = whole(0, 65_535, 'an integer from 0 to 65535')
+const count = whole(1, Number.MAX_SAFE_INTEGER, 'an integer, 1 or more')
+const bytes = whole(1, Number.MAX_SAFE_INTEGER, 'an integer number of bytes, 1 or more')
 const time = durationFrom(1, YEAR_MS, 'from 1 ms to 366 days')
 const wait = durationFrom(0, YEAR_MS, 'from 0 to 366 days')
-const limit = whole(0, Number.MAX_SAFE_INTEGER, 'a whole number, 0 or more (0 is no limit)')
+const limit = whole(0, Number.MAX_SAFE_INTEGER, 'an integer, 0 or more (0 means no limit)')
 
 function oneOf<const Values extends readonly string[]>(values: Values) {
-  return z.enum(values, { error: `expected one of ${values.join(', ')}` })
+  return z.enum(values, { error: `must be one of ${values.join(', ')}` })
 }
 
 function refuseTwins(streams: readonly { name: string }[], context: z.RefinementCtx): void {
   const names = new Set<string>()
   for (const [at, { name }] of streams.entries()) {
     if (names.has(name))
-      context.addIssue({ code: 'custom', path: [at, 'name'], message: `"${name}" is declared twice` })
+      context.addIssue({ code: 'custom', path: [at, 'name'], message: `is declared twice: "${name}"` })
     names.add(name)
   }
 }
@@ -57,6 +58,8 @@ export interface HubOptions {
   readonly engine?: 'auto' | 'ws' | 'uws' | undefined
   /** Of the log of `fanfare serve`: `info` by default. A hub inside a program logs to the logger that it was given. */
   readonly logLevel?: 'debug' | 'info' | 'warn' | 'error' | 'silent' | undefined
+  /** Of the same log: `'text'` for people, `'json'` for programs, or `'auto'`, the default: text if standard error is a terminal. */
+  readonly logFormat?: 'auto' | 'text' | 'json' | undefined
   /** Data directory of streams and queues. `memory`, the default inside a program, keeps them as long as the process lives. */
   readonly data?: string | undefined
   /**
@@ -197,6 +200,7 @@ export const HubConfig = z
     path: z.string().startsWith('/').default(DEFAULTS.path),
     engine: oneOf(ENGINE_NAMES).default(DEFAULTS.engine),
     logLevel: oneOf(['debug', 'info', 'warn', 'error', 'silent']).default(DEFAULTS.logLevel),
+    logFormat: oneOf(['auto', 'text', 'json']).default(DEFAULTS.logFormat),
     data: z.string().min(1).default(IN_MEMORY),
     lockWait: wait.prefault(DEFAULTS.lockWait),
     streams: z.array(StreamConfig).superRefine(refuseTwins).default([]),
@@ -236,7 +240,7 @@ export const HubConfig = z
   } satisfies Record<keyof HubOptions, z.ZodType>)
   .refine((config) => config.frameBytes < config.outboxBytes, {
     path: ['frameBytes'],
-    message: 'has to be smaller than outboxBytes, or the largest message never fits',
+    message: 'must be smaller than outboxBytes, or the largest message never fits',
   })
   .transform(({ lockWait, dedupWindow, cursorIdle, pingInterval, helloTimeout, drainTimeout, ...config }) => ({
     ...config,
@@ -259,7 +263,7 @@ export function checkConfig(options: unknown, sources: Readonly<Record<string, s
   if (result.success) return result.data
   const problems = result.error.issues.map((issue) => problemOf(issue, options, sources))
   // A number may be wrong in two ways at once.
-  throw new FanfareError('bad_config', [...new Set(problems)].join('; '))
+  throw new FanfareError('bad_config', [...new Set(problems)].join(' '))
 }
 
 function problemOf(issue: z.core.$ZodIssue, options: unknown, sources: Readonly<Record<string, string>>): string {
@@ -267,22 +271,6 @@ function problemOf(issue: z.core.$ZodIssue, options: unknown, sources: Readonly<
   const known = issue.code === 'unrecognized_keys' ? [...path, issue.keys[0] as string] : path
   const prefixes = known.map((_, at) => known.slice(0, known.length - at).join('.'))
   const source = prefixes.map((prefix) => sources[prefix]).find((each) => each !== undefined)
-  const rule = issue.message.replace(/^Invalid (input|option): (?=expected)/, '')
-  const field = path.join('.') || 'options'
-  if (!rule.startsWith('expected')) return `${field}: ${source === undefined ? '' : `${source}: `}${rule}`
-  return `${field}: ${source ?? 'it'} is ${shown(path, options)}, ${rule}`
-}
-
-/** Longest part of a wrong value in an error message, in characters. */
-const SHOWN_CHARACTERS = 100
-
-/** A value as it was given. What may be a secret is not shown. */
-function shown(path: readonly string[], options: unknown): string {
-  let value = options
-  for (const name of path) value = (value as Record<string, unknown> | null | undefined)?.[name]
-  if (value === undefined) return 'missing'
-  if (Array.isArray(value)) return 'a list'
-  if (typeof value === 'object' && value !== null) return 'an object'
-  if (path[0] === 'auth' && path.length > 2) return 'something else'
-  return typeof value === 'string' ? JSON.stringify(value.slice(0, SHOWN_CHARACTERS)) : String(value)
+  const secret = path[0] === 'auth' && path.length > 2
+  return faultOf(issue, options, { whole: 'The configuration', from: source, secret })
 }

@@ -7,6 +7,7 @@ export const DEFAULTS = {
   path: '/',
   engine: 'auto',
   logLevel: 'info',
+  logFormat: 'auto',
   data: './fanfare-data',
   lockWait: '15s',
   dedupWindow: '2m',

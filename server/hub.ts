@@ -1,4 +1,6 @@
 import type { Server } from 'node:http'
+import { resolve } from 'node:path'
+import { Server as SecureServer } from 'node:tls'
 import type { Logger } from 'pino'
 import type { Clock } from '../shared/clock.ts'
 import { FanfareError } from '../shared/errors.ts'
@@ -7,6 +9,7 @@ import type { Access } from './auth/access.ts'
 import type { Authenticator } from './auth/authenticator.ts'
 import { isLoopback } from './auth/loopback.ts'
 import type { Broker } from './broker/broker.ts'
+import { IN_MEMORY } from './broker/load-broker.ts'
 import type { Bus } from './bus/bus.ts'
 import type { HubConfig } from './config.ts'
 import type {
@@ -14,25 +17,118 @@ import type {
   EngineApp,
   EngineSocket,
   HttpConnection,
+  HttpPeer,
   Listener,
   Refused,
   SocketHandlers,
   UpgradeRequest,
 } from './engine/engine.ts'
+import { type NodeHandler, nodeHandler } from './engine/node-handler.ts'
 import { UnexpectedErrors } from './failure/unexpected-errors.ts'
 import { type HubParts, hubParts } from './hub-parts.ts'
 import { type Client, InProcess, type InProcessOptions } from './in-process/in-process.ts'
+import { addressesOf } from './network/addresses.ts'
 import type { CertificateInUse } from './tls/certificate-in-use.ts'
+import { version } from './version.ts'
 
 /** `draining`: it accepts nothing more, and sends what waits. */
 export type HubState = 'starting' | 'ready' | 'draining' | 'closed'
 
-/**
- * A hub, made by `startHub` or `createHub`: its state, from start to end. `hubParts` builds what it is made of.
- */
-export class Hub implements EngineApp {
-  /** Answers HTTP requests; for an embedder who attached the hub to a server of his own. */
+/** A hub, made by `startHub` or `createHub`. */
+export interface Hub extends AsyncDisposable {
+  readonly state: HubState
+  /** The port that it listens on, or that the server it is attached to listens on; 0 before that. */
+  readonly port: number
+  /** The address for clients on this machine, such as `ws://127.0.0.1:4747`; undefined as long as it listens nowhere. */
+  readonly url: string | undefined
+  /** Connections that are open now. */
+  readonly connectionCount: number
+  /** What all outboxes hold together, in bytes. */
+  readonly outboxBytes: number
+  /**
+   * Answers HTTP requests: the API, server-sent events, metrics and the dashboard. For servers that speak `Request` and `Response`.
+   *
+   * @example
+   * ```
+   * app.all('/v1/*', (c) => hub.fetch(c.req.raw)) // Hono
+   * ```
+   */
+  readonly fetch: (request: Request, peer?: HttpPeer) => Response | Promise<Response>
+  /**
+   * The same for `node:http`, and as middleware of Express. As middleware without a path of its own it answers `/v1/…`, `/healthz`,
+   * `/readyz`, `/metrics` and `/fanfare.js`, and leaves the rest to the application. Mounted below a path it answers everything there.
+   * It may stand before or after `express.json()`.
+   *
+   * @example
+   * ```
+   * app.use('/fanfare', hub.handler)
+   * ```
+   */
+  readonly handler: NodeHandler
+  /**
+   * Makes a client in this process: the client of `fanfare/client` without a socket, with an identity that you choose. It needs no token,
+   * whatever `auth` says. Returns at once, also before `listen` or `attach`, and on a hub that never listens: what is published or
+   * subscribed before the hub is ready goes out when it is.
+   *
+   * Window, outbox, frame size and subscriptions bound it as they bound any connection; `maxConnections`, and the limits for an address
+   * or for a second, do not. Close it, or the process goes on for it. `hub.close()` ends it at the latest: its readers come to their end, what had
+   * no answer rejects with `shutting_down`, or `connection_lost` if it may have happened, and `ready()` rejects with `shutting_down`.
+   *
+   * @typeParam Topics - as for `connect` of `fanfare/client`
+   * @throws {FanfareError} shutting_down: `close` was called; bad_option: an option has an unknown name or a wrong value; bad_frame: `name`
+   * is longer than 200 characters; and why the hub could not open its streams and queues before
+   * @example
+   * ```
+   * const client = hub.connect({ subject: 'shop', permissions: { publish: ['orders.#'] } })
+   * await client.publish('orders.placed', { id: 17 })
+   * ```
+   */
+  connect<Topics extends object = Record<string, unknown>>(options?: InProcessOptions<Topics>): Client<Topics>
+  /**
+   * Opens the streams and queues. `startHub`, `attach` and `connect` do it; call it for a hub that listens nowhere, to learn of problems
+   * before its first client does.
+   *
+   * @throws {FanfareError} shutting_down: the hub is closed meanwhile; and what is wrong with streams and queues
+   */
+  start(): Promise<void>
+  /**
+   * Serves the WebSocket endpoint on an existing server. Its HTTP requests stay with its owner: see `handler` and `fetch`.
+   *
+   * @throws {FanfareError} bad_config: the server already listens on an address that other machines reach, and `auth` is not set. If it
+   * begins to listen there later, the error is logged, and without a logger it is a warning of the process; shutting_down: the hub is
+   * closed meanwhile
+   * @example
+   * ```
+   * const hub = await createHub()
+   * await hub.attach(server)
+   * server.listen(3000, '127.0.0.1')
+   * ```
+   */
+  attach(server: Server): Promise<void>
+  /**
+   * Reads the files of `tls` again, now and not when the hub sees that they have changed. New connections get the certificate, open ones
+   * stay. Does nothing without `tls`.
+   *
+   * @throws {FanfareError} bad_config: it cannot be used, and the one before stays
+   */
+  reloadCertificate(): Promise<void>
+  /**
+   * Call when an error reached the process that the hub runs in (`uncaughtException`, `unhandledRejection`) and the process goes
+   * on. The error is logged and counted, and `/readyz` answers 503 from then on. `fanfare serve` does this; a hub inside a
+   * program installs no handlers, since what such an error means is for the program to decide.
+   */
+  escaped(error: unknown): void
+  /**
+   * Drains and closes: accepts nothing more, sends what is waiting, tells every client to reconnect, and ends within
+   * `drainTimeout`. A hub that is starting ends as soon as it has started. Every call returns the promise of the first one.
+   */
+  close(): Promise<void>
+}
+
+/** The hub's state, from start to end. `hubParts` builds what it is made of. */
+export class HubCore implements Hub, EngineApp {
   readonly fetch: EngineApp['fetch']
+  readonly handler: NodeHandler
   private readonly config: HubConfig
   private readonly log: Logger
   private readonly broker: Broker
@@ -41,8 +137,9 @@ export class Hub implements EngineApp {
   private readonly unexpected: UnexpectedErrors
   private readonly parts: HubParts
   private readonly inProcess: InProcess
-  private state: HubState = 'starting'
+  private current: HubState = 'starting'
   private listener: Listener | undefined = undefined
+  private attached: Server | undefined = undefined
   private certificate: CertificateInUse | undefined = undefined
   /** What `start`, `listen` or `attach`, and `close` do: each happens once, and all callers wait for the same promise. */
   private opening: Promise<void> | undefined = undefined
@@ -68,11 +165,12 @@ export class Hub implements EngineApp {
     this.parts = hubParts(
       { config, broker, bus, authenticator, log, clock, unexpected },
       {
-        accepts: () => this.state === 'ready',
+        accepts: () => this.current === 'ready',
         certificateExpiresAt: () => this.certificate?.current.expiresAt,
       },
     )
     this.fetch = this.parts.fetch
+    this.handler = nodeHandler(this)
     this.inProcess = new InProcess({
       frameBytes: config.frameBytes,
       clock: machineClock,
@@ -82,47 +180,36 @@ export class Hub implements EngineApp {
     })
   }
 
-  /** The port that is listened on, or 0 before `listen`. */
-  get port(): number {
-    return this.listener?.port ?? 0
+  get state(): HubState {
+    return this.current
   }
 
-  /** Connections that are open now. */
+  get port(): number {
+    const address = this.attached?.address()
+    return this.listener?.port ?? (typeof address === 'object' ? address?.port : undefined) ?? 0
+  }
+
+  get url(): string | undefined {
+    const { port, attached } = this
+    if (port === 0) return undefined
+    const secure = attached ? attached instanceof SecureServer : this.config.tls !== undefined
+    const address = attached?.address()
+    const host = attached && typeof address === 'object' ? (address?.address ?? '') : this.config.host
+    return addressesOf(host, port, this.config.path, secure).url
+  }
+
   get connectionCount(): number {
     return this.parts.registry.count
   }
 
-  /** What all outboxes hold together, in bytes. */
   get outboxBytes(): number {
     return this.parts.budget.bytes
   }
 
-  /**
-   * Makes a client in this process: the client of `fanfare/client` without a socket, with an identity that you choose. It needs no token,
-   * whatever `auth` says. Returns at once, also before `listen` or `attach`, and on a hub that never listens: what is published or
-   * subscribed before the hub is ready goes out when it is.
-   *
-   * Window, outbox, frame size and subscriptions bound it as they bound any connection; `maxConnections`, and the limits for an address
-   * or for a second, do not. Close it, or the process goes on for it. `hub.close()` ends it at the latest: its readers come to their end, what had
-   * no answer rejects with `shutting_down`, or `connection_lost` if it may have happened, and `ready()` rejects with `shutting_down`.
-   *
-   * @typeParam Topics - as for `connect` of `fanfare/client`
-   * @throws {FanfareError} shutting_down: `close` was called; bad_option: an option has an unknown name or a wrong value; bad_frame: `name`
-   * is longer than 200 characters; and why the hub could not open its streams and queues before
-   * @example
-   * ```
-   * const client = hub.connect({ subject: 'shop', permissions: { publish: ['orders.#'] } })
-   * await client.publish('orders.placed', { id: 17 })
-   * ```
-   */
   connect<Topics extends object = Record<string, unknown>>(options: InProcessOptions<Topics> = {}): Client<Topics> {
     return this.inProcess.connect(options)
   }
 
-  /**
-   * Opens what the broker keeps, and joins the other nodes. `listen`, `attach` and `connect` do it; call it for a hub that listens nowhere, to learn of problems before
-   * its first client does. Rejects with `shutting_down` if the hub is closed meanwhile, and with what is wrong with streams and queues.
-   */
   start(): Promise<void> {
     this.opening ??= this.openBroker()
     return this.opening
@@ -145,23 +232,22 @@ export class Hub implements EngineApp {
     this.requireOpen()
     certificate?.watch((renewed) => listener.renew(renewed))
     this.parts.monitor.engine = engine.name
-    const { host, path } = this.config
-    this.log.info({ engine: engine.name, host, port: this.port, path, tls: certificate !== undefined }, 'listening')
+    this.reportListening(engine.name)
   }
 
-  /**
-   * Reads the files of `tls` again, now and not when the hub sees that they have changed. New connections get the certificate,
-   * open ones stay. Rejects with `bad_config` where it cannot be used: the one before stays. Does nothing without `tls`.
-   */
+  /** For people and for the programs that start hubs: where it is found, and where it keeps its data. */
+  private reportListening(engine: string): void {
+    const { port, certificate } = this
+    const { host, path, data } = this.config
+    const tls = certificate !== undefined
+    const place = { host, port, path, tls, ...addressesOf(host, port, path, tls) }
+    this.log.info({ version, engine, ...place, data: data === IN_MEMORY ? data : resolve(data) }, 'listening')
+  }
+
   async reloadCertificate(): Promise<void> {
     await this.certificate?.reload()
   }
 
-  /**
-   * Serves the WebSocket endpoint on an existing server. Its HTTP requests stay with its owner: see `fetch`. Rejects with
-   * `bad_config`, also if the server already listens on an address that other machines reach and `auth` is not set, and with `shutting_down` if
-   * the hub is closed meanwhile.
-   */
   attach(server: Server): Promise<void> {
     this.starting ??= this.startAttached(server)
     return this.starting
@@ -170,8 +256,8 @@ export class Hub implements EngineApp {
   private async startAttached(server: Server): Promise<void> {
     if (server.listening) await this.listensAt(server)
     // Until then nobody is let in as somebody of this machine.
-    else
-      server.once('listening', () => this.listensAt(server).catch((error) => this.log.error({ err: error }, 'exposed')))
+    else server.once('listening', () => this.listensAt(server).catch((error: Error) => this.exposed(error)))
+    this.attached = server
     await this.start()
     const { attachTo } = await import('./engine/ws-engine.ts')
     this.requireOpen()
@@ -179,11 +265,6 @@ export class Hub implements EngineApp {
     this.parts.monitor.engine = 'ws'
   }
 
-  /**
-   * Call when an error reached the process that the hub runs in (`uncaughtException`, `unhandledRejection`) and the process goes
-   * on. The error is logged and counted, and `/readyz` answers 503 from then on. `fanfare serve` does this; a hub inside a
-   * program installs no handlers, since what such an error means is for the program to decide.
-   */
   escaped(error: unknown): void {
     this.unexpected.report('process', error)
   }
@@ -208,19 +289,19 @@ export class Hub implements EngineApp {
     this.parts.traffic.hit('pipelinedRequests', { address: remoteAddress })
   }
 
-  /**
-   * Drains and closes: accepts nothing more, sends what is waiting, tells every client to reconnect, and ends within
-   * `drainTimeout`. A hub that is starting ends as soon as it has started. Every call returns the promise of the first one.
-   */
   close(): Promise<void> {
     this.closing ??= this.drain()
     return this.closing
   }
 
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
   private async drain(): Promise<void> {
     const { starting, opening } = this
-    this.state = 'draining'
-    this.inProcess.end(new FanfareError('shutting_down', 'close() of the hub was called'))
+    this.current = 'draining'
+    this.inProcess.end(new FanfareError('shutting_down', 'The hub was closed by close().'))
     // Their callers learn why it did not start.
     await Promise.allSettled([starting, opening])
     this.certificate?.stop()
@@ -236,12 +317,12 @@ export class Hub implements EngineApp {
     await this.bus.close()
     await this.broker.close()
     this.listener?.end()
-    this.state = 'closed'
+    this.current = 'closed'
     this.log.info('closed')
   }
 
   accept(request: UpgradeRequest): true | Refused {
-    return this.parts.upgrades.check(request, this.state === 'ready')
+    return this.parts.upgrades.check(request, this.current === 'ready')
   }
 
   open(socket: EngineSocket, request: UpgradeRequest): SocketHandlers {
@@ -252,7 +333,7 @@ export class Hub implements EngineApp {
 
   /** @internal */
   openInProcess(socket: EngineSocket, access: Access): SocketHandlers | undefined {
-    return this.state === 'ready' ? this.parts.connections.openInProcess(socket, access) : undefined
+    return this.current === 'ready' ? this.parts.connections.openInProcess(socket, access) : undefined
   }
 
   private async listensAt(server: Server): Promise<void> {
@@ -260,6 +341,12 @@ export class Hub implements EngineApp {
     // A socket in the file system is of this machine.
     if (typeof address === 'string' || address === null) this.authenticator.listensOn(String(address), true)
     else this.authenticator.listensOn(address.address, await isLoopback(address.address))
+  }
+
+  /** Its clients get no further than `unauthenticated`: whoever started it has to learn why, also without a log. */
+  private exposed(error: Error): void {
+    this.log.error({ err: error }, 'exposed')
+    if (!this.log.isLevelEnabled('error')) process.emitWarning(error.message, { type: 'FanfareWarning' })
   }
 
   private async openBroker(): Promise<void> {
@@ -270,7 +357,7 @@ export class Hub implements EngineApp {
     // Last: whoever knows of this node may ask it.
     await this.bus.open(this.parts.busEvents)
     this.requireOpen()
-    this.state = 'ready'
+    this.current = 'ready'
     this.parts.monitor.start()
   }
 

@@ -8,11 +8,12 @@ import { InProcessBus } from './bus/in-process-bus.ts'
 import { checkConfig, type HubConfig, type HubOptions } from './config.ts'
 import { loadEngine } from './engine/load-engine.ts'
 import { UnexpectedErrors } from './failure/unexpected-errors.ts'
-import { Hub } from './hub.ts'
+import { type Hub, HubCore } from './hub.ts'
 import { CertificateInUse } from './tls/certificate-in-use.ts'
 
 export { type Contract, defineTopics, type Exchange, type Schema } from '../shared/contract.ts'
 export { FanfareError } from '../shared/errors.ts'
+export type { Duration } from '../shared/time.ts'
 export { topicWord } from '../shared/topic.ts'
 export type { ApiKey, AuthOptions, JwtOptions, KeySource } from './auth/auth-config.ts'
 export type { Authenticate, Credentials, Identity, Permissions } from './auth/identity.ts'
@@ -56,14 +57,17 @@ export async function startHub(options: HubOptions = {}, log: Logger = SILENT): 
 export async function createHub(options: HubOptions = {}, log: Logger = SILENT): Promise<Hub> {
   const config = checkConfig(options)
   if (config.tls)
-    throw new FanfareError('bad_config', 'tls: the server that the hub is attached to speaks it, or does not')
+    throw new FanfareError(
+      'bad_config',
+      'tls is not an option of createHub(): configure TLS on the server that the hub is attached to.',
+    )
   const authenticator = new Authenticator(config.auth, log)
   await authenticator.open()
   return hubFor(config, authenticator, log)
 }
 
-async function hubFor(config: HubConfig, authenticator: Authenticator, log: Logger): Promise<Hub> {
+async function hubFor(config: HubConfig, authenticator: Authenticator, log: Logger): Promise<HubCore> {
   const unexpected = new UnexpectedErrors(log)
   const broker = await loadBroker(config.data, { ...config, unexpected }, log)
-  return new Hub(config, broker, new InProcessBus(), authenticator, log, undefined, unexpected)
+  return new HubCore(config, broker, new InProcessBus(), authenticator, log, undefined, unexpected)
 }

@@ -1,6 +1,6 @@
 /** A row of the error table. */
 export interface ErrorEntry {
-  /** What was wrong and what to do. */
+  /** What was wrong and what to do, if the site that raises it has no more to say. */
   readonly text: string
   /** Whether trying again can help. */
   readonly retry: boolean
@@ -21,29 +21,30 @@ export function passing(text: string, close?: number): ErrorEntry {
  * client; the texts of `HUB_ERRORS` are not, since the hub sends them. Their close codes are in `errors.ts`.
  */
 export const CLIENT_ERRORS = {
-  // A broken frame: its sender gets this error, then loses the connection, unless the frame has a number that tells it apart.
-  bad_frame: refusal('The frame breaks the rules of its type.'),
-  forbidden_key: refusal('The key __proto__ is refused, and constructor with prototype. Rename it.'),
-  frame_too_large: refusal('The frame exceeds limits.frameBytes. Split it, or raise the limit.'),
+  // A malformed frame: its sender gets this error, then loses the connection, unless the frame has a number that tells it apart.
+  bad_frame: refusal('A field is missing or has a wrong value.'),
+  forbidden_key: refusal('The keys __proto__ and constructor.prototype are not allowed. Rename the key.'),
+  frame_too_large: refusal('The message exceeds frameBytes. Split it, or raise the limit.'),
   // Wrong in what is asked for.
-  bad_topic: refusal('A topic is 1 to 32 words joined by dots, without wildcards, 255 characters at most.'),
-  bad_pattern: refusal('A pattern is a topic in which * is one word and # any number of words.'),
-  nested_too_deeply: refusal('Data has 100 levels at most. Send it as bytes.'),
-  bad_data: refusal("JSON cannot express the data, or it breaks the hub's contract."),
-  token_in_url: refusal('URLs end up in logs. Use the option token, or a header.'),
+  bad_topic: refusal('A topic is 1 to 32 words joined by dots, without wildcards, of at most 255 characters.'),
+  bad_pattern: refusal('A pattern is a topic in which * matches one word and # any number of words.'),
+  nested_too_deeply: refusal('Data may have at most 100 levels. Flatten it, or send it as bytes.'),
+  bad_data: refusal('The data cannot be encoded as JSON, or does not match the schema of its topic.'),
+  token_in_url: refusal('A token in the URL ends up in logs. Use the token option, or a header.'),
   // The connection, or what was asked for on it, took too long or is gone.
   hello_timeout: passing('Nothing was received in time after connecting.'),
   idle_timeout: passing('Nothing was received for two ping intervals.'),
-  lease_lost: refusal('The lease has ended: the delivery was settled, or its time ran out.'),
-  request_timeout: passing('No reply came in time. The request may have been handled or not.'),
+  lease_lost: refusal('The lease has ended: the delivery was settled, or its ack deadline passed.'),
+  request_timeout: passing('No reply arrived in time. The request may or may not have been handled.'),
   // Raised by the client only.
-  token_unavailable: passing('getToken gave no token. The client tries again.'),
-  responder_failed: refusal('The responder could not answer.'),
-  handler_timeout: refusal('The handler ran longer than maxRunTime, and its delivery was nacked.'),
-  client_closed: refusal('The client was closed. Connect again.'),
-  connection_lost: passing('The connection was lost. The request may have been handled or not.'),
-  send_buffer_full: passing('Too much waits to be sent. Await it, or raise queueLimit or queueLimitBytes.'),
+  token_unavailable: passing('getToken returned no token. The client tries again.'),
+  responder_failed: refusal('The responder failed to answer.'),
+  handler_timeout: refusal('The handler ran longer than its limit, and its delivery was nacked.'),
+  client_closed: refusal('The client is closed. Connect again.'),
+  connection_lost: passing('The connection was lost. The request may or may not have been handled.'),
+  send_buffer_full: passing('The send buffer is full. Await earlier calls, or raise queueLimit or queueLimitBytes.'),
+  connect_failed: passing('The hub could not be reached.'),
   bad_option: refusal('An option has a wrong name or value.'),
-  bad_url: refusal('The address of a hub is ws://host or wss://host.'),
-  no_websocket: refusal('Pass a WebSocket class: connect(url, { WebSocket }).'),
+  bad_url: refusal('The URL of a hub is ws://host or wss://host.'),
+  no_websocket: refusal('This platform has no WebSocket. Pass a class: connect(url, { WebSocket }).'),
 } as const

@@ -18,7 +18,7 @@ export const LENGTHS_BYTES = 8
 export function decodeText(text: string): unknown[] {
   const value = parseAny(text)
   const frames: unknown[] = Array.isArray(value) ? value : [value]
-  if (frames.length === 0) throw new FanfareError('bad_frame', 'The batch is empty')
+  if (frames.length === 0) throw new FanfareError('bad_frame', 'A batch must have at least one frame.')
   return withoutForbidden(text, frames)
 }
 
@@ -29,11 +29,11 @@ export function parseJson(text: string): unknown {
   return value
 }
 
-function parseAny(text: string, detail?: string): unknown {
+function parseAny(text: string, message?: string): unknown {
   try {
     return JSON.parse(text)
   } catch {
-    throw new FanfareError('not_json', detail)
+    throw new FanfareError('not_json', message)
   }
 }
 
@@ -63,18 +63,21 @@ export function decodeBinary(bytes: Uint8Array, own = false): unknown[] {
 }
 
 function checkEnd(bytes: Uint8Array, end: number): void {
-  if (end > bytes.length) throw new FanfareError('bad_binary', `It is ${end - bytes.length} bytes short`)
+  if (end > bytes.length)
+    throw new FanfareError(
+      'bad_binary',
+      `The binary message is ${end - bytes.length} bytes shorter than its lengths say.`,
+    )
 }
 
 function decodeHeader(bytes: Uint8Array): unknown {
-  const detail = 'In the header of a record'
   let text: string
   try {
     text = decodeUtf8(bytes)
   } catch {
-    throw new FanfareError('bad_utf8', detail)
+    throw new FanfareError('bad_utf8', 'The header of a record is not valid UTF-8.')
   }
-  const header = parseAny(text, detail)
+  const header = parseAny(text, 'The header of a record is not valid JSON.')
   return Array.isArray(header) ? header : withoutForbidden(text, [header])[0]
 }
 

@@ -1,7 +1,20 @@
-import type { StandardSchemaV1 } from '@standard-schema/spec'
+/** A validator of any library that speaks Standard Schema (standardschema.dev): zod, valibot, arktype and others. */
+export interface Schema {
+  readonly '~standard': {
+    readonly version: 1
+    readonly vendor: string
+    readonly types?: { readonly input: unknown; readonly output: unknown } | undefined
+    readonly validate: (value: unknown) => Validated | Promise<Validated>
+  }
+}
 
-/** A validator of any library that speaks Standard Schema: zod, valibot, arktype and others. */
-export type Schema = StandardSchemaV1
+/** A value, or what is wrong with it and where. */
+type Validated = { readonly value: unknown; readonly issues?: undefined } | { readonly issues: readonly Issue[] }
+
+interface Issue {
+  readonly message: string
+  readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined
+}
 
 /** What is asked on a topic, and what is replied. */
 export interface Exchange<Request = unknown, Reply = unknown> {

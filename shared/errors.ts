@@ -6,8 +6,8 @@ export type { ErrorCode } from './fanfare-error.ts'
 
 /**
  * Every refusal, in one table: its code, what was wrong and what to do, whether trying again can help, and the
- * close code when it costs the connection. Code branches on codes, never on text; PROTOCOL.md prints this table
- * and a test compares the two. The client imports `fanfare-error.ts` instead, so that pages load only its own rows.
+ * close code when it costs the connection. Code branches on codes, never on text; docs/reference/error-codes.md is made from
+ * this table. The client imports `fanfare-error.ts` instead, so that pages load only its own rows.
  */
 export const ERRORS = {
   ...CLIENT_ERRORS,
@@ -19,7 +19,7 @@ export const ERRORS = {
   ...HUB_ERRORS,
 }
 
-/** Of what a client raises too: at a hub it costs the connection. */
+/** A row of a client's error that at a hub costs the connection. */
 function closing(row: ErrorEntry, close: number): ErrorEntry {
   return { ...row, close }
 }
@@ -27,7 +27,7 @@ function closing(row: ErrorEntry, close: number): ErrorEntry {
 Object.assign(knownErrors, HUB_ERRORS)
 
 /** An error of the table: the same class, with every code. */
-export const FanfareError = AnyError as new (code: ErrorCode, detail?: string) => AnyError
+export const FanfareError = AnyError as new (code: ErrorCode, message?: string) => AnyError
 export type FanfareError = AnyError
 
 /** The table's row for a code, with its optional close code. */

@@ -53,7 +53,7 @@ export function scanFrames(text: string, textIsAscii = false): unknown[] {
 export function scanTrusted(text: string, textIsAscii = false): unknown[] {
   const value = scan(text, textIsAscii)
   const frames: unknown[] = Array.isArray(value) ? value : [value]
-  if (frames.length === 0) throw new FanfareError('bad_frame', 'The batch is empty')
+  if (frames.length === 0) throw new FanfareError('bad_frame', 'A batch must have at least one frame.')
   return frames
 }
 

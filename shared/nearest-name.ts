@@ -1,22 +1,19 @@
-/** The known name that another one was probably meant to be: two letters apart at most, or the other without its end. */
+/** The known name that another one was probably meant to be: the other without its end, or with one or two letters mistyped. */
 export function nearestName(name: string, known: readonly string[]): string | undefined {
-  const [nearest] = known
-    .map((each) => ({ each, apart: name.startsWith(each) ? 1 : distance(name.slice(0, 40), each) }))
-    .filter(({ apart }) => apart <= 2)
-    .sort((a, b) => a.apart - b.apart)
-  return nearest?.each
+  const near = (most: number) => known.find((each) => isNear(name, each, Math.min(most, name.length / 2)))
+  return known.find((each) => name.startsWith(each)) ?? near(1) ?? near(2)
 }
 
-/** How many letters have to be added, left out or replaced. */
-function distance(from: string, to: string): number {
-  let row = Array.from({ length: to.length + 1 }, (_, at) => at)
-  for (let n = 0; n < from.length; n++) {
-    const next = [n + 1]
-    for (let at = 0; at < to.length; at++) {
-      const replaced = (row[at] as number) + (from[n] === to[at] ? 0 : 1)
-      next.push(Math.min(replaced, (row[at + 1] as number) + 1, (next[at] as number) + 1))
-    }
-    row = next
-  }
-  return row[to.length] as number
+/** Whether at most this many letters have to be added, left out or replaced. */
+function isNear(a: string, b: string, edits: number): boolean {
+  if (a === b) return true
+  if (edits < 1) return false
+  let at = 0
+  while (a[at] === b[at]) at++
+  const [restA, restB] = [a.slice(at), b.slice(at)]
+  return [
+    [restA.slice(1), restB],
+    [restA, restB.slice(1)],
+    [restA.slice(1), restB.slice(1)],
+  ].some(([nextA = '', nextB = '']) => isNear(nextA, nextB, edits - 1))
 }

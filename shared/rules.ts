@@ -1,3 +1,4 @@
+import { quoted, shown } from './error-text.ts'
 import { FanfareError } from './fanfare-error.ts'
 import { ForbiddenFrame } from './forbidden-keys.ts'
 
@@ -20,7 +21,7 @@ export function number(least: number, most = Number.MAX_VALUE): Rule {
 
 export function whole(least: number, most = Number.MAX_SAFE_INTEGER): Rule {
   return [
-    `a whole number${from(least, most)}`,
+    `an integer${from(least, most)}`,
     (value) => Number.isSafeInteger(value) && (value as number) >= least && (value as number) <= most,
   ]
 }
@@ -30,7 +31,7 @@ function from(least: number, most: number): string {
 }
 
 export function textUpTo(most: number): Rule {
-  return [`a string of ${most} characters at most`, (value) => typeof value === 'string' && value.length <= most]
+  return [`a string of at most ${most} characters`, (value) => typeof value === 'string' && value.length <= most]
 }
 
 export function matching(pattern: RegExp, words: string): Rule {
@@ -39,8 +40,10 @@ export function matching(pattern: RegExp, words: string): Rule {
 
 /** An object whose fields obey these rules. */
 export function objectOf(rules: Rules): Rule {
-  const names = Object.keys(rules).join('", "')
-  return [`an object with "${names}"`, (value) => isFields(value) && broken(value, rules) === undefined]
+  return [
+    `an object with ${Object.keys(rules).join(', ')}`,
+    (value) => isFields(value) && broken(value, rules) === undefined,
+  ]
 }
 
 /** The same, or nothing. */
@@ -52,13 +55,26 @@ export function isFields(value: unknown): value is Fields {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-/** The first field that breaks its rule, as `"seq" is not a whole number from 0`. */
+/** The first field that breaks its rule, as `seq must be an integer from 0 (got -1).` */
 export function broken(fields: Fields, rules: Rules): string | undefined {
   for (const name in rules) {
     const [words, fits] = rules[name] as Rule
-    if (!fits(fields[name])) return `"${name}" is not ${words}`
+    if (!fits(fields[name])) return mismatch(name, words, fields[name])
   }
   return undefined
+}
+
+/** That `what`, a type of frame or a part of one, has a field without a rule, which is named. `type` needs no rule. */
+export function unknownField(what: string, fields: Fields, rules: Rules): string | undefined {
+  for (const name in fields)
+    if (name !== 'type' && fields[name] !== undefined && !Object.hasOwn(rules, name))
+      return `${what} has no field ${quoted(name)}.`
+  return undefined
+}
+
+/** That a value is not what it has to be, with what was got. */
+export function mismatch(name: string, words: string, value: unknown): string {
+  return `${name} must be ${words} (got ${shown(value)}).`
 }
 
 /**
@@ -68,11 +84,11 @@ export function broken(fields: Fields, rules: Rules): string | undefined {
 export function checkFrame(value: unknown, types: { readonly [type: string]: Rules }): Fields | undefined {
   if (value instanceof ForbiddenFrame) throw new FanfareError('forbidden_key')
   if (!isFields(value) || typeof value['type'] !== 'string')
-    throw new FanfareError('bad_frame', 'A frame is a JSON object with a "type"')
+    throw new FanfareError('bad_frame', `A frame must be a JSON object with a "type" (got ${shown(value)}).`)
   const { type } = value
   const rules = Object.hasOwn(types, type) && types[type]
   if (!rules) return undefined
   const fault = broken(value, rules)
-  if (fault) throw new FanfareError('bad_frame', `In "${type}", ${fault}`)
+  if (fault) throw new FanfareError('bad_frame', fault)
   return value
 }

@@ -1,3 +1,4 @@
+import { quoted, shown } from './error-text.ts'
 import { FanfareError } from './fanfare-error.ts'
 import { textOf } from './thrown.ts'
 import { encodeUtf8 } from './utf8.ts'
@@ -61,7 +62,8 @@ export function topicWord(text: string): string {
   const word = isUnicode(text)
     ? text.replace(OUTSIDE_WORD, (character) => Array.from(encodeUtf8(character), escaped).join(''))
     : ''
-  if (word === '' || word.length > MAX_TOPIC_LENGTH) throw new FanfareError('bad_topic', 'This text cannot be a word')
+  if (word === '' || word.length > MAX_TOPIC_LENGTH)
+    throw new FanfareError('bad_topic', `${shown(text)} cannot be a word of a topic.`)
   return word
 }
 
@@ -74,7 +76,22 @@ function parseName(name: string, grammar: RegExp, code: 'bad_topic' | 'bad_patte
   // Callers without a compiler pass anything.
   const words = typeof name === 'string' && name.length <= MAX_TOPIC_LENGTH && grammar.test(name) && name.split('.')
   if (words && words.length <= MAX_TOPIC_WORDS) return words
-  throw new FanfareError(code, `${JSON.stringify(textOf(name).slice(0, 200))} breaks the grammar`)
+  const kind = code === 'bad_topic' ? 'topic' : 'pattern'
+  throw new FanfareError(code, `Invalid ${kind} ${quoted(textOf(name))}: ${faultIn(name, kind)}`)
+}
+
+/** Why a name is not a topic or pattern. */
+function faultIn(name: unknown, kind: 'topic' | 'pattern'): string {
+  if (typeof name !== 'string') return 'it must be a string.'
+  if (name === '') return 'it is empty.'
+  if (name.length > MAX_TOPIC_LENGTH)
+    return `it has ${name.length} characters, and at most ${MAX_TOPIC_LENGTH} are allowed.`
+  const words = name.split('.')
+  if (words.length > MAX_TOPIC_WORDS) return `it has ${words.length} words, and at most ${MAX_TOPIC_WORDS} are allowed.`
+  if (words.includes('')) return 'a word between dots is empty.'
+  if (/[*#]/.test(name)) return kind === 'topic' ? 'a topic has no wildcards.' : '* and # must be whole words.'
+  if (/\s/.test(name)) return 'words may not contain spaces.'
+  return 'words consist of letters, digits and _ : @ / + = ~ -, with $ only at the start.'
 }
 
 /**

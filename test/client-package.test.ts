@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { gzipSync } from 'node:zlib'
+import { build } from 'esbuild'
 import { publint } from 'publint'
 import { afterAll, expect, it } from 'vitest'
 import { startHub } from '../server/index.ts'
@@ -30,6 +32,20 @@ it('the package for clients has the version of the other one, all that its entri
   expect(messages).toEqual([])
 })
 
+it.each([
+  ['@fanfare/client', 20_300],
+  ['@fanfare/client/pubsub', 16_300],
+])('a page that bundles %s loads no more than %i bytes for it', async (name, most) => {
+  const { outputFiles } = await build({
+    stdin: { contents: `export { connect } from '${name}'`, resolveDir: folder },
+    bundle: true,
+    minify: true,
+    format: 'esm',
+    write: false,
+  })
+  expect(gzipSync(outputFiles[0]?.contents ?? '', { level: 9 }).length).toBeLessThanOrEqual(most)
+})
+
 it('it loads what every platform has, but for the entries that name another one', () => {
   const files = readdirSync(PACKAGE, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.js'))
   const others = files.filter((file) => / from ["'][^.]/.test(readFileSync(join(PACKAGE, file), 'utf8')))
@@ -39,6 +55,7 @@ it('it loads what every platform has, but for the entries that name another one'
 it.each([
   ['an ES module', 'module', "import { connect, FanfareError } from '@fanfare/client'"],
   ['CommonJS', 'commonjs', "const { connect, FanfareError } = require('@fanfare/client')"],
+  ['a small ES module', 'module', "import { connect, FanfareError } from '@fanfare/client/pubsub'"],
 ])('a program that is %s publishes and receives with it', async (_, type, line) => {
   const hub = await startHub({ port: 0 })
   const program = `${line}

@@ -13,9 +13,9 @@ export default defineConfig({
     maxWorkers: Math.ceil(availableParallelism() * 1.5),
     sequence: { sequencer: SlowFirst },
     // Tests wait for events, and a busy machine can take its time: the limits only end what hangs.
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
-    expect: { poll: { timeout: 20_000 } },
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
+    expect: { poll: { timeout: 30_000 } },
     // Modules in CommonJS are imported as Node imports them.
     deps: { interopDefault: false },
     globalSetup: ['test/setup/system.ts'],

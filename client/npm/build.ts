@@ -13,6 +13,7 @@ const TARGET = join(ROOT, 'dist-client')
 /** Each entry, and the module that it is. */
 const ENTRIES = {
   '.': 'client/index',
+  './pubsub': 'client/pubsub',
   './file-store': 'client/file-store',
   './opentelemetry': 'client/opentelemetry',
 }
@@ -58,8 +59,8 @@ const manifest = {
   bugs,
   repository: repository && { ...repository, directory: 'client' },
   type: 'module',
-  // Tags classes for Vue; every other module only defines.
-  sideEffects: ['./client/unproxied.js'],
+  // They tag classes for Vue; every other module only defines.
+  sideEffects: ['./client/index.js', './client/pubsub.js'],
   engines,
   exports: {
     ...Object.fromEntries(Object.entries(ENTRIES).map(([name, module]) => [name, entry(module)])),

@@ -1,11 +1,13 @@
 import { z } from 'zod'
 import type { Clock } from '../../shared/clock.ts'
+import { quoted } from '../../shared/error-text.ts'
 import { FanfareError } from '../../shared/errors.ts'
 import { QUEUE_SORTS } from '../../shared/queues.ts'
 import { CONNECTION_SORTS, HISTORY_RANGES, STREAM_SORTS, TOPIC_SORTS } from '../../shared/sys.ts'
 import { MAX_TOPIC_LENGTH } from '../../shared/topic.ts'
 import type { Access, Verb } from '../auth/access.ts'
 import type { Nodes } from '../bus/nodes.ts'
+import { faultOf } from '../failure/schema-fault.ts'
 import { queueAttention } from '../monitor/attention.ts'
 import type { Monitor } from '../monitor/monitor.ts'
 import { QueueConfig } from '../queue/queue-config.ts'
@@ -127,7 +129,8 @@ const METHODS: Record<string, Method> = {
       access.require('admin', '$sys.hub.history')
       return monitor.overview.history(range)
     }
-    if (name === undefined) throw new FanfareError('bad_params', `name: the ${of} is missing`)
+    if (name === undefined)
+      throw new FanfareError('bad_params', `name is missing: of which ${of} is the history wanted?`)
     access.require(of === 'queue' ? SEES_QUEUE : SEES_STREAM, name)
     // Rejects if there is none of that name.
     await (of === 'queue' ? queues : streams).show(name)
@@ -257,7 +260,7 @@ const METHODS: Record<string, Method> = {
 const MAX_VALUES = 25_000
 /** What is said of wrong parameters: this many problems, and of each this many characters. */
 const MOST_PROBLEMS = 3
-const PROBLEM_LENGTH = 100
+const PROBLEM_LENGTH = 200
 
 /** What a method takes. Throws `unknown_method`. */
 export function paramsOf(name: string): z.ZodType {
@@ -285,7 +288,7 @@ async function runMethod(
   // Permission is checked first, so that a forbidden call costs no more than the check.
   if (method.needs !== 'listed') access.require(method.needs, targetOf(name, params))
   if (countValues(params, MAX_VALUES) > MAX_VALUES)
-    throw new FanfareError('bad_params', `More than ${MAX_VALUES} values`)
+    throw new FanfareError('bad_params', `The parameters hold more than ${MAX_VALUES} values.`)
   return method.run(parts, checkParams(method.params, params === undefined ? {} : params), access, changed)
 }
 
@@ -308,9 +311,9 @@ export function checkParams<Params>(schema: z.ZodType<Params>, params: unknown):
   const { issues } = checked.error
   const problems = issues
     .slice(0, MOST_PROBLEMS)
-    .map(({ path, message }) => cut(`${path.join('.') || 'params'}: ${message}`))
-  if (issues.length > MOST_PROBLEMS) problems.push(`and ${issues.length - MOST_PROBLEMS} more`)
-  throw new FanfareError('bad_params', problems.join('; '))
+    .map((issue) => cut(faultOf(issue, params, { whole: 'The parameters' })))
+  if (issues.length > MOST_PROBLEMS) problems.push(`${issues.length - MOST_PROBLEMS} more are wrong.`)
+  throw new FanfareError('bad_params', problems.join(' '))
 }
 
 function cut(problem: string): string {
@@ -319,7 +322,7 @@ function cut(problem: string): string {
 
 function methodOf(name: string): Method {
   const method = Object.hasOwn(METHODS, name) ? METHODS[name] : undefined
-  if (!method) throw new FanfareError('unknown_method', JSON.stringify(name.slice(0, 40)))
+  if (!method) throw new FanfareError('unknown_method', `The hub has no method ${quoted(name)}.`)
   return method
 }
 

@@ -25,7 +25,7 @@ const WORDS: Record<Verb, (target: string) => readonly string[]> = {
 }
 
 /** Longest part of a subject in an error message, in characters. */
-const NAMED_CHARACTERS = 200
+const NAMED_CHARACTERS = 100
 
 /** Whose claims are in the permissions already. */
 export interface KnownIdentity extends Omit<Identity, 'claims' | 'expiresAt'> {
@@ -161,7 +161,10 @@ export class Access {
 
   private refusal(verb: Verb, target: string): FanfareError {
     this.denied(this.subject, verb, target)
-    return new FanfareError('forbidden', `${this.subject.slice(0, NAMED_CHARACTERS)} may not ${verb}: ${target}`)
+    return new FanfareError(
+      'forbidden',
+      `${JSON.stringify(this.subject.slice(0, NAMED_CHARACTERS))} needs ${verb} permission for ${target}.`,
+    )
   }
 }
 

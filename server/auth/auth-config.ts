@@ -68,10 +68,10 @@ const KeySourceConfig = z
     secretEnv: z.string().min(1).optional(),
     publicKeyFile: z.string().min(1).optional(),
     jwksFile: z.string().min(1).optional(),
-    jwksUrl: z.url().refine(isSafeUrl, 'is https://, or http:// on this machine').optional(),
+    jwksUrl: z.url().refine(isSafeUrl, 'must begin with https://, or http:// on this machine').optional(),
   } satisfies Record<keyof KeySource, z.ZodType>)
   .refine((source) => Object.values(source).filter((value) => value !== undefined).length === 1, {
-    message: 'is one of secretFile, secretEnv, publicKeyFile, jwksFile, jwksUrl',
+    message: 'must have exactly one of secretFile, secretEnv, publicKeyFile, jwksFile, jwksUrl',
   })
 
 /** Whoever can change the keys on their way can be anybody. */
@@ -95,14 +95,14 @@ export const AuthConfig = z
       .array(
         z.strictObject({
           name: z.string().min(1).max(200),
-          hash: z.string().regex(/^[0-9a-f]{64}$/, 'is 64 hexadecimal digits, as fanfare api-key prints them'),
+          hash: z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 hexadecimal digits, as fanfare api-key prints them'),
           permissions: PermissionsConfig.optional(),
           role: z.string().optional(),
         } satisfies Record<keyof ApiKey, z.ZodType>),
       )
       .default([]),
     roles: z.record(z.string(), PermissionsConfig).default({}),
-    authenticate: z.custom<Authenticate>((value) => typeof value === 'function', 'is a function').optional(),
+    authenticate: z.custom<Authenticate>((value) => typeof value === 'function', 'must be a function').optional(),
   } satisfies Record<keyof AuthOptions, z.ZodType>)
   .superRefine((config, context) => {
     const { anonymous, apiKeys, roles } = config
@@ -111,7 +111,11 @@ export const AuthConfig = z
       context.addIssue({ code: 'custom', path: ['apiKeys', at, 'role'], message: `there is no role "${role}"` })
     }
     if (anonymous !== 'deny' || isConfigured(config)) return
-    context.addIssue({ code: 'custom', path: ['anonymous'], message: 'nobody could come in: configure jwt or apiKeys' })
+    context.addIssue({
+      code: 'custom',
+      path: ['anonymous'],
+      message: 'is "deny", and there is no way to authenticate. Configure jwt or apiKeys',
+    })
   })
   .transform((config) => ({
     ...config,

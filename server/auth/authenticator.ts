@@ -3,6 +3,7 @@ import type { Logger } from 'pino'
 import { z } from 'zod'
 import { type Clock, realClock } from '../../shared/clock.ts'
 import { FanfareError } from '../../shared/errors.ts'
+import { faultOf } from '../failure/schema-fault.ts'
 import { Access, type KnownIdentity, type Verb } from './access.ts'
 import { hashApiKey, isApiKey } from './api-key.ts'
 import { type AuthConfig, isConfigured } from './auth-config.ts'
@@ -82,7 +83,7 @@ export class Authenticator {
     if (local || this.config.anonymous === 'allow' || isConfigured(this.config)) return
     throw new FanfareError(
       'bad_config',
-      `auth: on ${address} others reach the hub, and nothing says who may use it. Configure auth.jwt or auth.apiKeys, or let everybody in with auth.anonymous: "allow" (--anonymous allow)`,
+      `On ${address} other machines reach the hub, so authentication is required. Configure auth.jwt or auth.apiKeys, or let anyone in with auth.anonymous: "allow" (--anonymous allow).`,
     )
   }
 
@@ -103,7 +104,7 @@ export class Authenticator {
     const { data, error } = IdentityShape.safeParse(identity)
     if (data) return this.access(data)
     const [problem] = error.issues
-    throw new FanfareError('bad_option', `connect: "${problem?.path.join('.')}": ${problem?.message}`)
+    throw new FanfareError('bad_option', problem && `hub.connect: ${faultOf(problem, identity)}`)
   }
 
   private async asked(ask: NonNullable<AuthConfig['authenticate']>, credentials: Credentials): Promise<Access> {
@@ -127,7 +128,7 @@ export class Authenticator {
     if (isApiKey(token)) {
       const access = this.byHash.get(hashApiKey(token))
       if (access) return access
-      throw new FanfareError('unauthenticated', 'The API key is none of those that are configured')
+      throw new FanfareError('unauthenticated', 'The API key is not one of those that the hub is configured with.')
     }
     if (this.jwt?.reads(token)) return this.byJwt(this.jwt, token)
     // Also where everybody is let in: whoever shows a token wants to be more than anybody.
@@ -141,16 +142,20 @@ export class Authenticator {
   }
 
   private whyNot(token: string): string {
-    if (token === '') return 'The token is empty'
-    return this.jwt ? 'The token is neither a JWT nor an API key' : 'The hub has no key to check such a token with'
+    if (token === '') return 'The token is empty.'
+    return this.jwt ? 'The token is neither a JWT nor an API key.' : 'The hub has no key to verify this token with.'
   }
 
   private withoutToken(headers: Credentials['headers']): Access {
     const { anonymous } = this.config
     if (anonymous === 'allow') return this.anonymous
-    if (anonymous !== 'loopback' || !this.local) throw new FanfareError('unauthenticated', 'No token was sent')
+    if (anonymous !== 'loopback' || !this.local)
+      throw new FanfareError('unauthenticated', 'Authentication is required, and no token was sent.')
     if (isFromHere(headers)) return this.anonymous
-    throw new FanfareError('unauthenticated', 'No token was sent, and it came through a proxy or for another host')
+    throw new FanfareError(
+      'unauthenticated',
+      'No token was sent, and the request came through a proxy or was for another host.',
+    )
   }
 
   /** Its own ones, and those of the roles that the configuration knows. */

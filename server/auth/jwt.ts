@@ -1,7 +1,9 @@
 import { decodeProtectedHeader, errors, type JWTPayload, type JWTVerifyOptions, jwtVerify } from 'jose'
 import type { Logger } from 'pino'
 import type { Clock } from '../../shared/clock.ts'
+import { sentence } from '../../shared/error-text.ts'
 import { FanfareError } from '../../shared/errors.ts'
+import { faultOf } from '../failure/schema-fault.ts'
 import type { AuthConfig } from './auth-config.ts'
 import type { Permissions } from './identity.ts'
 import { openKeys, type ReadKeys } from './keys.ts'
@@ -48,7 +50,10 @@ export class JwtVerifier {
   /** Rejects with `unauthenticated`, `token_expired`, `auth_unavailable`. */
   async verify(token: string): Promise<Claims> {
     const algorithm = algorithmIn(token)
-    let failure: unknown = new FanfareError('unauthenticated', `No key is for tokens of the algorithm ${algorithm}`)
+    let failure: unknown = new FanfareError(
+      'unauthenticated',
+      `The hub has no key for tokens of the algorithm ${algorithm}.`,
+    )
     for (const read of this.sources) {
       const { algorithms, find } = await read()
       if (!algorithms.includes(algorithm)) continue
@@ -70,7 +75,8 @@ export class JwtVerifier {
 
   private claimsOf(payload: JWTPayload): Claims {
     const { sub, exp, permissions, role } = payload
-    if (typeof sub !== 'string' || sub === '') throw new FanfareError('unauthenticated', 'The claim "sub" is empty')
+    if (typeof sub !== 'string' || sub === '')
+      throw new FanfareError('unauthenticated', 'The claim "sub" of the token is missing or empty.')
     const roles = (Array.isArray(role) ? role : [role]).filter((name) => typeof name === 'string')
     const expiresAt = (exp as number) * 1000 + this.toleranceMs
     return { subject: sub, claims: payload, expiresAt, permissions: permissionsIn(permissions), roles }
@@ -86,7 +92,7 @@ function algorithmIn(token: string): string {
   try {
     return String(decodeProtectedHeader(token).alg).slice(0, 20)
   } catch {
-    throw new FanfareError('unauthenticated', 'The token is no JWT')
+    throw new FanfareError('unauthenticated', 'The token is not a JWT.')
   }
 }
 
@@ -95,8 +101,8 @@ function permissionsIn(claim: unknown): Permissions | undefined {
   if (typeof claim !== 'object' || claim === null || Array.isArray(claim)) return undefined
   const checked = PermissionsConfig.safeParse(claim)
   if (checked.success) return checked.data
-  const problems = checked.error.issues.map((issue) => `${issue.path.join('.') || 'it'}: ${issue.message}`)
-  throw new FanfareError('unauthenticated', `The claim "permissions" is wrong: ${problems.join('; ')}`)
+  const [problem] = checked.error.issues
+  throw new FanfareError('unauthenticated', problem && `In the claim permissions, ${faultOf(problem, claim)}`)
 }
 
 function isForeign(error: unknown): boolean {
@@ -112,6 +118,6 @@ function isForeign(error: unknown): boolean {
 function refusalOf(error: unknown): unknown {
   if (error instanceof errors.JWTExpired) return new FanfareError('token_expired')
   if (error instanceof errors.JOSEError)
-    return new FanfareError('unauthenticated', `The token is refused: ${error.message}`)
+    return new FanfareError('unauthenticated', `The token was rejected: ${sentence(error.message)}`)
   return error
 }

@@ -10,6 +10,7 @@ import {
   type JWSHeaderParameters,
 } from 'jose'
 import type { Logger } from 'pino'
+import { sentence } from '../../shared/error-text.ts'
 import { FanfareError } from '../../shared/errors.ts'
 import type { KeySource } from './auth-config.ts'
 import { fileVersion } from './file-version.ts'
@@ -55,11 +56,14 @@ export function secretKey(text: string, from: string): KeyObject {
   const secret = text.trim()
   // Whoever takes a public key for a secret lets everybody who has it make tokens.
   if (secret.startsWith('-----BEGIN') || secret.startsWith('{')) {
-    throw new FanfareError('bad_config', `auth.jwt.keys: ${from} is a key and no secret: use publicKeyFile`)
+    throw new FanfareError('bad_config', `auth.jwt.keys: ${from} holds a key, not a secret. Use publicKeyFile.`)
   }
   const bytes = new TextEncoder().encode(secret)
   if (bytes.length >= SECRET_BYTES) return createSecretKey(bytes)
-  throw new FanfareError('bad_config', `auth.jwt.keys: ${from} has ${bytes.length} bytes: a secret has ${SECRET_BYTES}`)
+  throw new FanfareError(
+    'bad_config',
+    `auth.jwt.keys: a secret must have at least ${SECRET_BYTES} bytes (${from} has ${bytes.length}).`,
+  )
 }
 
 /** The algorithm of a key, public or private. */
@@ -81,9 +85,12 @@ function publicKey(text: string, from: string): KeyObject {
       : createPublicKey(text)
     if (algorithmOf(key)) return key
   } catch (error) {
-    throw new FanfareError('bad_config', `auth.jwt.keys: ${from}: ${(error as Error).message}`)
+    throw new FanfareError('bad_config', `auth.jwt.keys: ${from} cannot be read: ${sentence((error as Error).message)}`)
   }
-  throw new FanfareError('bad_config', `auth.jwt.keys: ${from} is no key of RSA (2048 bits), P-256 or Ed25519`)
+  throw new FanfareError(
+    'bad_config',
+    `auth.jwt.keys: ${from} is not an RSA key (2048 bits or more), P-256 key or Ed25519 key.`,
+  )
 }
 
 function keysOf(key: KeyObject): Keys {
@@ -94,7 +101,7 @@ function keySet(text: string, from: string): Keys {
   try {
     return { algorithms: ASYMMETRIC, find: createLocalJWKSet(JSON.parse(text) as JSONWebKeySet) }
   } catch (error) {
-    throw new FanfareError('bad_config', `auth.jwt.keys: ${from}: ${(error as Error).message}`)
+    throw new FanfareError('bad_config', `auth.jwt.keys: ${from} cannot be read: ${sentence((error as Error).message)}`)
   }
 }
 
@@ -104,7 +111,7 @@ async function fromFile(path: string, log: Logger, parse: (text: string) => Keys
   let now = await read().catch((error: unknown) => {
     throw error instanceof FanfareError
       ? error
-      : new FanfareError('bad_config', `auth.jwt.keys: ${(error as Error).message}`)
+      : new FanfareError('bad_config', `auth.jwt.keys: ${sentence((error as Error).message)}`)
   })
   let looked = performance.now()
   return async () => {

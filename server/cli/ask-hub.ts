@@ -13,9 +13,9 @@ export interface CommandOptions extends HubAddress {
 
 /** A command that asks a hub, and answers people or, with `--json`, programs. */
 export function asking(name: string, text: string): Command {
-  return addTimeout(addHub(new Command(name)))
-    .description(text)
-    .option('--json', 'a line of JSON for each thing')
+  return addTimeout(
+    addHub(new Command(name).description(text).option('--json', 'print JSON Lines: one object per line')),
+  )
 }
 
 /** Connects for one task. */
@@ -40,4 +40,9 @@ export function print<Item>(
   now = 0,
 ): void {
   process.stdout.write(json ? items.map((item) => `${jsonLine(item)}\n`).join('') : readable(items, now))
+}
+
+/** What was done: a sentence for people, and an object for programs. */
+export function report(done: object, { json }: Pick<CommandOptions, 'json'>, sentence: string): void {
+  process.stdout.write(json ? `${jsonLine(done)}\n` : `${sentence}\n`)
 }

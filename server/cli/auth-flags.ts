@@ -2,7 +2,7 @@ import { type Command, Option } from 'commander'
 import type { AuthOptions, KeySource } from '../auth/auth-config.ts'
 import { said } from './sources.ts'
 
-/** Variable that has the secret of tokens itself. */
+/** Variable that holds the secret of tokens itself. */
 export const SECRET_ENV = 'FANFARE_JWT_SECRET'
 
 export interface AuthFlags {
@@ -11,23 +11,25 @@ export interface AuthFlags {
   readonly jwksUrl?: string
 }
 
-/** What of `auth` can be said with flags and environment; the file can say all of it. */
+/** The part of `auth` that flags and environment can set; the file can set all of it. */
 export function addAuthFlags(command: Command): Command {
   return command
+    .optionsGroup('Authentication (roles, API keys and more: auth in the configuration file):')
     .addOption(
-      new Option('--anonymous <mode>', 'who is let in without a token: "loopback", "allow" or "deny"').env(
-        'FANFARE_ANONYMOUS',
-      ),
+      new Option(
+        '--anonymous <mode>',
+        'who may connect without a token: loopback, allow or deny (default: loopback)',
+      ).env('FANFARE_ANONYMOUS'),
     )
     .addOption(
-      new Option('--jwt-secret-file <file>', `secret of tokens (HS256); ${SECRET_ENV} has the secret itself`).env(
+      new Option('--jwt-secret-file <file>', `file with the secret of tokens (HS256), or set ${SECRET_ENV}`).env(
         'FANFARE_JWT_SECRET_FILE',
       ),
     )
-    .addOption(new Option('--jwks-url <url>', 'public keys of tokens').env('FANFARE_JWKS_URL'))
+    .addOption(new Option('--jwks-url <url>', 'URL of the public keys of tokens (JWKS)').env('FANFARE_JWKS_URL'))
 }
 
-/** `auth` of the file, with what flags and environment say in its place. */
+/** `auth` of the file; flags and environment take precedence. */
 export function authWith(fromFile: unknown, flags: AuthFlags, env: NodeJS.ProcessEnv): AuthOptions {
   const anonymous = said(flags.anonymous)?.toLowerCase() as AuthOptions['anonymous']
   const [jwtSecretFile, jwksUrl] = [said(flags.jwtSecretFile), said(flags.jwksUrl)]

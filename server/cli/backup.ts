@@ -1,14 +1,23 @@
-import { Command } from 'commander'
+import { Command, Option } from 'commander'
 import { DEFAULTS } from '../defaults.ts'
+import { withExamples } from './examples.ts'
+import { size } from './table.ts'
 
 export function backupCommand(): Command {
-  return new Command('backup')
-    .description('copy a data directory, while its hub runs; start a hub on the copy to restore it')
-    .argument('<to>', 'directory of the copy, new or empty')
-    .option('--data <directory>', 'the data directory', process.env['FANFARE_DATA'] ?? DEFAULTS.data)
+  const command = new Command('backup')
+    .description('copy a data directory, also while its hub runs; to restore it, start a hub on the copy')
+    .argument('<to>', 'directory of the copy: new or empty')
+    .addOption(
+      new Option('-d, --data <directory>', 'data directory of the hub').env('FANFARE_DATA').default(DEFAULTS.data),
+    )
     .action(async (to: string, { data }: { data: string }) => {
       const { backup } = await import('../broker/embedded/store/backup.ts')
       const bytes = await backup(data, to)
-      process.stdout.write(`${data} is copied to ${to}: ${bytes} bytes\n`)
+      process.stdout.write(`Copied ${data} to ${to}: ${size(bytes)}.\n`)
     })
+  return withExamples(
+    command,
+    ['fanfare backup ./backup'],
+    ['fanfare serve --data ./backup --port 4748', 'start a hub on the copy'],
+  )
 }

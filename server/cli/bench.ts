@@ -1,6 +1,7 @@
 import { Command } from 'commander'
-import { FanfareError } from '../../shared/errors.ts'
-import { tokenOption, webSocketUrl, wholeNumber } from './connection-options.ts'
+import { integer, tokenOption, webSocketUrl } from './connection-options.ts'
+import { withExamples } from './examples.ts'
+import { UsageError } from './usage.ts'
 
 /** A fan-out: what `bench` and the load scripts of the tests run. */
 export interface Scenario {
@@ -8,34 +9,43 @@ export interface Scenario {
   readonly publishers: number
   /** Characters of a payload. */
   readonly size: number
-  /** Messages a second, of all publishers; undefined: as fast as it goes. */
+  /** Messages per second, of all publishers; undefined: as many as possible. */
   readonly rate?: number
-  /** So many of the subscribers stop reading after the warm-up. */
+  /** How many of the subscribers stop reading after the warm-up. */
   readonly stalled: number
   readonly seconds: number
 }
 
 export function benchCommand(): Command {
-  return addScenario(new Command('bench'))
-    .description('measure a fan-out: many subscribers of one topic, every message to all of them')
-    .option('--url <url>', 'a running hub; without it hubs and servers to compare with are started', localUrl)
+  const command = addScenario(new Command('bench'))
+    .description('measure a fan-out: many subscribers of one topic, each message to all of them')
+    .option(
+      '-u, --url <url>',
+      'a running hub to measure; by default hubs and servers to compare with are started',
+      localUrl,
+    )
     .addOption(tokenOption())
     .action(bench)
+  return withExamples(
+    command,
+    ['fanfare bench'],
+    ['fanfare bench --url ws://127.0.0.1:4747 --subscribers 1000 --rate 100', 'a running hub'],
+  )
 }
 
 export function addScenario(command: Command): Command {
   return command
-    .option('--subscribers <n>', 'connections that subscribe', wholeNumber('subscribers', 1), 100)
-    .option('--publishers <n>', 'connections that publish', wholeNumber('publishers', 1), 1)
-    .option('--size <bytes>', 'size of the data of a message', wholeNumber('size', 30, 200_000), 100)
-    .option('--rate <n>', 'messages a second; without it as fast as it goes', wholeNumber('rate', 1))
-    .option('--stalled <n>', 'subscribers that stop reading', wholeNumber('stalled', 0), 0)
-    .option('--seconds <n>', 'time that is measured', wholeNumber('seconds', 1), 4)
+    .option('--subscribers <n>', 'number of subscribers', integer('--subscribers', 1), 100)
+    .option('--publishers <n>', 'number of publishers', integer('--publishers', 1), 1)
+    .option('--size <bytes>', 'size of the data of a message', integer('--size', 30, 200_000), 100)
+    .option('--rate <n>', 'messages per second (default: as many as possible)', integer('--rate', 1))
+    .option('--stalled <n>', 'number of subscribers that stop reading', integer('--stalled', 0), 0)
+    .option('--seconds <n>', 'how long to measure', integer('--seconds', 1), 4)
 }
 
 async function bench({ url, token, ...scenario }: Scenario & { url?: string; token?: string }): Promise<void> {
   if (scenario.stalled >= scenario.subscribers) {
-    throw new FanfareError('bad_config', 'stalled: one subscriber at least has to read')
+    throw new UsageError('--stalled must be less than --subscribers: at least one has to read.')
   }
   // Loaded by this command alone: no hub needs it.
   const { compare } = await import('../../test/load/compare.ts')
@@ -45,5 +55,5 @@ async function bench({ url, token, ...scenario }: Scenario & { url?: string; tok
 
 function localUrl(text: string): string {
   if (new URL(webSocketUrl(text)).protocol === 'ws:') return text
-  throw new FanfareError('bad_config', `url: "${text}" is encrypted, and bench speaks ws:// alone`)
+  throw new UsageError(`--url must begin with ws:// (got "${text}"): bench does not speak TLS.`)
 }

@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises'
+import { sentence } from '../../shared/error-text.ts'
 import { FanfareError } from '../../shared/errors.ts'
 
 /** What a configuration file says; nothing where there is none. Throws `bad_config`. */
@@ -8,7 +9,10 @@ export async function readConfig(file: string | undefined): Promise<Record<strin
     const value: unknown = JSON.parse(await readFile(file, 'utf8'))
     if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>
   } catch (error) {
-    throw new FanfareError('bad_config', `${file}: ${(error as Error).message}`)
+    throw new FanfareError(
+      'bad_config',
+      `The configuration file ${file} cannot be read: ${sentence((error as Error).message)}`,
+    )
   }
-  throw new FanfareError('bad_config', `${file}: a JSON object is expected`)
+  throw new FanfareError('bad_config', `The configuration file ${file} must hold a JSON object.`)
 }

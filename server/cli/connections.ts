@@ -1,7 +1,8 @@
 import { Command } from 'commander'
 import type { ConnectionInfo } from '../../shared/sys.ts'
-import { askHub, asking, type CommandOptions, print } from './ask-hub.ts'
-import { wholeNumber } from './connection-options.ts'
+import { askHub, asking, type CommandOptions, print, report } from './ask-hub.ts'
+import { integer } from './connection-options.ts'
+import { withExamples } from './examples.ts'
 import { columns, count, duration, size } from './table.ts'
 
 interface PageOptions extends CommandOptions {
@@ -10,35 +11,56 @@ interface PageOptions extends CommandOptions {
 }
 
 export function connectionsCommand(): Command {
-  const command = new Command('connections').description('look at the connections of a hub, and end them')
+  const command = new Command('connections').description('list, inspect and end connections')
   command.addCommand(
-    asking('list', 'the open connections in a table')
-      .option('--from <number>', 'the first one wanted', wholeNumber('from', 0))
-      .option('--limit <n>', 'so many at most, 1,000 or less', wholeNumber('limit', 1))
-      .action(({ from, limit, ...options }: PageOptions) =>
-        askHub(options, async (client) => {
-          const page = { ...(from !== undefined && { from }), ...(limit !== undefined && { limit }) }
-          const { count: open, connections } = await client.admin.connections.list(page)
-          print(connections, options, (listed, now) => table(listed, open, now), client.admin.hub.now())
-        }),
-      ),
+    withExamples(
+      asking('list', 'list the open connections, oldest first')
+        .option('--from <number>', 'number of the first connection to list', integer('--from', 0))
+        .option(
+          '--limit <n>',
+          'maximum number of connections to list, up to 1000 (default: 100)',
+          integer('--limit', 1),
+        )
+        .action(list),
+      ['fanfare connections'],
+      ['fanfare connections list --from 100 --limit 100', 'the next page'],
+    ),
     { isDefault: true },
   )
-  const one = (name: string, text: string) => asking(name, text).argument('<connection>', 'its id')
+  const one = (name: string, text: string) =>
+    asking(name, text).argument('<connection>', 'id of the connection, as "fanfare connections" lists it')
   command.addCommand(
-    one('show', 'everything about one connection, its subscriptions too').action(
-      (connection: string, options: CommandOptions) =>
-        askHub(options, async ({ admin: { connections, hub } }) =>
-          print([await connections.show(connection)], options, details, hub.now()),
-        ),
-    ),
+    withExamples(one('show', 'show one connection with its subscriptions and consumers').action(show), [
+      'fanfare connections show 2fJ8xQv0',
+    ]),
   )
-  return command.addCommand(
-    one('disconnect', 'end it; its client connects again after a wait').action(
-      (connection: string, options: CommandOptions) =>
-        askHub(options, ({ admin: { connections } }) => connections.disconnect(connection)),
-    ),
+  command.addCommand(
+    withExamples(one('disconnect', 'end a connection; its client reconnects after a while').action(disconnect), [
+      'fanfare connections disconnect 2fJ8xQv0',
+    ]),
   )
+  return withExamples(command, ['fanfare connections'], ['fanfare connections show 2fJ8xQv0'])
+}
+
+function list({ from, limit, ...options }: PageOptions): Promise<void> {
+  return askHub(options, async (client) => {
+    const page = { ...(from !== undefined && { from }), ...(limit !== undefined && { limit }) }
+    const { count: open, connections } = await client.admin.connections.list(page)
+    print(connections, options, (listed, now) => table(listed, open, now), client.admin.hub.now())
+  })
+}
+
+function show(connection: string, options: CommandOptions): Promise<void> {
+  return askHub(options, async ({ admin: { connections, hub } }) =>
+    print([await connections.show(connection)], options, details, hub.now()),
+  )
+}
+
+function disconnect(connection: string, options: CommandOptions): Promise<void> {
+  return askHub(options, async ({ admin: { connections } }) => {
+    await connections.disconnect(connection)
+    report({ connection }, options, `Disconnected ${connection}.`)
+  })
 }
 
 const COLUMNS = [

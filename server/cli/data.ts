@@ -1,15 +1,21 @@
 import { rawJson } from '../../client/raw-json.ts'
-import { FanfareError } from '../../shared/errors.ts'
 import { encodeJson, RawJson } from '../../shared/raw-json.ts'
+import { UsageError } from './usage.ts'
 
-/** The data of a command line: JSON as it is, or what is not JSON as a string. */
-export function parseData(text: string): unknown {
+/**
+ * The data of a command line: JSON as it is, and any other text as a string. Text that begins like an object, an array or a string of
+ * JSON but is not JSON is a mistake: it throws a `UsageError`. With `asText` everything is a string.
+ */
+export function parseData(text: string, asText = false): unknown {
+  if (asText) return text
   try {
-    return rawJson(text)
+    JSON.parse(text)
   } catch (error) {
-    if (error instanceof FanfareError && error.code !== 'bad_data') throw error
-    return text
+    if (!/^\s*[[{"]/.test(text)) return text
+    const { message } = error as SyntaxError
+    throw new UsageError(`The data is not valid JSON: ${message}. Correct it, or send it as text with --text.`)
   }
+  return rawJson(text)
 }
 
 /** Data as a line of JSON can show it: JSON by its text, bytes as base64. */

@@ -1,10 +1,16 @@
 import { Command, Option } from 'commander'
+import type { Client } from '../../client/client.ts'
 import type { DeadLetterAdmin } from '../../client/queues.ts'
 import type { DeadLetter, DeadLetterFilter, DeadReason } from '../../shared/queues.ts'
-import { askHub, asking, type CommandOptions, print } from './ask-hub.ts'
-import { wholeNumber } from './connection-options.ts'
+import { askHub, asking, type CommandOptions, print, report } from './ask-hub.ts'
+import { type Confirmable, confirm, confirmable, mustConfirm } from './confirm.ts'
+import { integer } from './connection-options.ts'
 import { shownData } from './data.ts'
-import { counted, letterTable } from './queue-table.ts'
+import { type Example, withExamples } from './examples.ts'
+import { EXIT } from './exit.ts'
+import { Progress } from './progress.ts'
+import { letterTable } from './queue-table.ts'
+import { count, counted } from './table.ts'
 
 interface FilterOptions extends CommandOptions {
   readonly topic?: string
@@ -14,69 +20,74 @@ interface FilterOptions extends CommandOptions {
   readonly letter?: readonly number[]
 }
 
-/** Most that a hub lists at once. */
+type RedriveOptions = FilterOptions & { readonly to?: string; readonly perSecond?: number }
+type PurgeOptions = FilterOptions & Confirmable
+
+/** Maximum that a hub lists at once. */
 const PAGE = 1000
+/** How often the hub is asked how far a redrive is, in milliseconds. */
+const LOOK_MS = 500
 
 export function deadLettersCommand(): Command {
-  const command = new Command('dead-letters').description('list, redrive and purge what nobody could handle')
+  const command = new Command('dead-letters').description('list, redrive and purge the dead letters of a queue')
   command.addCommand(
-    filtering('list', 'dead letters in a table, the oldest first')
-      .option('--limit <n>', 'most of them', wholeNumber('limit', 1), 100)
-      .action((name: string, options: FilterOptions & { limit: number }) =>
-        askHub(options, async ({ admin: { queues, hub } }) =>
-          print(
-            await list(queues.deadLetters, name, filterOf(options), options.limit),
-            options,
-            letterTable,
-            hub.now(),
-          ),
-        ),
-      ),
+    filtering(
+      'list',
+      'list dead letters, oldest first',
+      ['fanfare queues dead-letters list mails'],
+      ['fanfare queues dead-letters list mails --reason rejected --json'],
+    )
+      .option('-n, --limit <n>', 'maximum number of dead letters to list', integer('--limit', 1), 100)
+      .action(listLetters),
   )
   command.addCommand(
-    filtering('redrive', 'move dead letters back into their queue, or into another')
-      .option('--to <queue>', 'the other queue')
-      .option('--per-second <n>', 'so many a second', wholeNumber('per-second', 1))
-      .action((name: string, options: FilterOptions & { to?: string; perSecond?: number }) =>
-        askHub(options, async ({ admin: { queues } }) => {
-          const { to, perSecond } = options
-          const how = { ...(to !== undefined && { to }), ...(perSecond !== undefined && { perSecond }) }
-          const count = await queues.deadLetters.redrive(name, filterOf(options), how)
-          print([{ count }], options, counted('moved'))
-        }),
-      ),
+    filtering(
+      'redrive',
+      'move dead letters back to their queue, or to another one',
+      ['fanfare queues dead-letters redrive mails --per-second 50'],
+      ['fanfare queues dead-letters redrive mails --letter 7 --to mails-later'],
+    )
+      .option('--to <queue>', 'move them to this queue')
+      .option('--per-second <n>', 'maximum messages per second', integer('--per-second', 1))
+      .action(redrive),
   )
   command.addCommand(
-    filtering('purge', 'let go of dead letters').action((name: string, options: FilterOptions) =>
-      askHub(options, async ({ admin: { queues } }) => {
-        const count = await queues.deadLetters.purge(name, filterOf(options))
-        print([{ count }], options, counted('let go'))
-      }),
-    ),
+    confirmable(
+      filtering('purge', 'delete dead letters', ['fanfare queues dead-letters purge mails --reason expired --yes']),
+    ).action(purge),
   )
-  return command
+  return withExamples(command, ['fanfare queues dead-letters list mails'])
 }
 
-function filtering(name: string, text: string): Command {
-  const collect = (text: string, before: readonly number[] = []) => [...before, wholeNumber('letter', 0)(text)]
-  return asking(name, text)
-    .argument('<name>', 'of the queue')
-    .option('--topic <pattern>', 'only of topics that match')
-    .option('--key <key>', 'only of this group')
+function filtering(name: string, text: string, ...examples: Example[]): Command {
+  const collect = (text: string, before: readonly number[] = []) => [...before, integer('--letter', 0)(text)]
+  const command = asking(name, text)
+    .argument('<name>', 'name of the queue')
+    .optionsGroup('Filter (default: all dead letters):')
+    .option('--topic <pattern>', 'only messages of matching topics')
+    .option('-k, --key <key>', 'only messages with this key')
     .addOption(
-      new Option('--reason <reason>', 'only those that died of it').choices([
+      new Option('--reason <reason>', 'only those dead-lettered for this reason').choices([
         'attempts',
         'rejected',
         'expired',
         'overflow',
       ]),
     )
-    .option('--error <text>', 'only those with this text in their error')
-    .option('--letter <number>', 'only this one, may be repeated', collect)
+    .option('--error <text>', 'only those whose error contains this text')
+    .option('--letter <number>', 'only the dead letter with this number; can be repeated', collect)
+    .optionsGroup('Options:')
+  return withExamples(command, ...examples)
 }
 
 function filterOf({ topic, key, reason, error, letter: letters }: FilterOptions): DeadLetterFilter {
   return { topic, key, reason, error, letters }
+}
+
+function listLetters(name: string, options: FilterOptions & { limit: number }): Promise<void> {
+  return askHub(options, async ({ admin: { queues, hub } }) =>
+    print(await list(queues.deadLetters, name, filterOf(options), options.limit), options, letterTable, hub.now()),
+  )
 }
 
 async function list(
@@ -93,4 +104,69 @@ async function list(
     if (page.length < wanted) break
   }
   return letters
+}
+
+function redrive(name: string, options: RedriveOptions): Promise<void> {
+  return askHub(options, async (client) => {
+    const { to, perSecond } = options
+    const watch = await RedriveWatch.start(client, name, filterOf(options))
+    const how = { ...(to !== undefined && { to }), ...(perSecond !== undefined && { perSecond }) }
+    try {
+      const count = await client.admin.queues.deadLetters.redrive(name, filterOf(options), how)
+      watch.stop()
+      report({ count }, options, `Moved ${counted(count, 'message')} to queue "${to ?? name}".`)
+    } finally {
+      watch.stop()
+    }
+  })
+}
+
+/** Shows on a terminal how far a redrive is; on Ctrl-C reports what is left, and that the hub goes on. */
+class RedriveWatch {
+  private readonly left: () => Promise<number>
+  private readonly progress = new Progress()
+  private readonly timer: NodeJS.Timeout | undefined
+
+  private constructor(left: () => Promise<number>, total: number) {
+    this.left = left
+    const look = async () => {
+      const moved = total - (await left())
+      this.progress.update(() => `moved ${count(moved)} of ${counted(total, 'message')}`)
+    }
+    // A hub that cannot be asked now is asked again.
+    if (total > 0) this.timer = setInterval(() => void look().catch(() => {}), LOOK_MS)
+    process.on('SIGINT', this.interrupted)
+  }
+
+  static async start({ admin: { queues } }: Client, name: string, filter: DeadLetterFilter): Promise<RedriveWatch> {
+    const left = () => queues.deadLetters.count(name, filter)
+    return new RedriveWatch(left, process.stderr.isTTY ? await left() : 0)
+  }
+
+  stop(): void {
+    clearInterval(this.timer)
+    process.off('SIGINT', this.interrupted)
+    this.progress.clear()
+  }
+
+  private readonly interrupted = async () => {
+    this.stop()
+    const left = await this.left().catch(() => undefined)
+    const rest = left === undefined ? '' : `: ${counted(left, 'dead letter')} left`
+    process.stderr.write(`Interrupted. The hub goes on moving them${rest}.\n`)
+    process.exit(EXIT.interrupted)
+  }
+}
+
+async function purge(name: string, options: PurgeOptions): Promise<void> {
+  mustConfirm(options, `purge the dead letters of queue "${name}"`)
+  await askHub(options, async ({ admin: { queues } }) => {
+    const filter = filterOf(options)
+    if (!options.yes) {
+      const found = counted(await queues.deadLetters.count(name, filter), 'dead letter')
+      await confirm(options, `Delete ${found} of queue "${name}"?`)
+    }
+    const count = await queues.deadLetters.purge(name, filter)
+    report({ count }, options, `Deleted ${counted(count, 'dead letter')} of queue "${name}".`)
+  })
 }

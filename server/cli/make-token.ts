@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { SignJWT } from 'jose'
 import type { z } from 'zod'
 import { MAX_TOKEN } from '../../shared/content-frames.ts'
+import { quoted, sentence } from '../../shared/error-text.ts'
 import { FanfareError } from '../../shared/errors.ts'
 import { topicWord } from '../../shared/topic.ts'
 import type { Verb } from '../auth/access.ts'
@@ -10,6 +11,7 @@ import type { AuthConfig, KeySource } from '../auth/auth-config.ts'
 import { algorithmOf, secretKey } from '../auth/keys.ts'
 import { fill, PermissionsConfig } from '../auth/permissions.ts'
 import { checkConfig } from '../config.ts'
+import { faultOf } from '../failure/schema-fault.ts'
 import { duration } from '../time/time-params.ts'
 import { SECRET_ENV } from './auth-flags.ts'
 import { readConfig } from './config-file.ts'
@@ -41,12 +43,17 @@ export async function makeToken(
   { subject, claim = {}, role, expires, config: file, ...options }: TokenOptions,
   warn: Warn,
 ): Promise<string> {
-  if (subject === '') throw new FanfareError('bad_config', 'subject: it is empty, and the hub refuses such a token')
+  if (subject === '')
+    throw new FanfareError('bad_config', 'The subject must not be empty: the hub would reject the token.')
   const { options: configured, sources } = fromFile(file, await readConfig(file))
   const { auth } = checkConfig(configured, sources)
   const key = await signingKey(options, auth)
   const algorithm = algorithmOf(key)
-  if (!algorithm) throw new FanfareError('bad_config', 'key-file: it is no key of RSA (2048 bits), P-256 or Ed25519')
+  if (!algorithm)
+    throw new FanfareError(
+      'bad_config',
+      'The key must be an RSA key (2048 bits or more), a P-256 key or an Ed25519 key.',
+    )
   const claims = { ...claim, ...(role !== undefined && { role }), ...permissionsClaim(options) }
   warnOf({ ...claims, sub: subject }, file === undefined ? undefined : auth.roles, warn)
   const jwt = new SignJWT(claims)
@@ -59,7 +66,10 @@ export async function makeToken(
   if (issuer !== undefined) jwt.setIssuer(typeof issuer === 'string' ? issuer : (issuer[0] as string))
   const token = await jwt.sign(key)
   if (token.length <= MAX_TOKEN) return token
-  throw new FanfareError('bad_config', `token: it has ${token.length} characters, and the hub takes ${MAX_TOKEN}`)
+  throw new FanfareError(
+    'bad_config',
+    `The token may have at most ${MAX_TOKEN} characters (it has ${token.length}). Leave out claims.`,
+  )
 }
 
 /** Looks at a token as the hub will. Throws `bad_config` for permissions that the hub cannot read. */
@@ -95,7 +105,7 @@ async function signingKey({ keyFile, secretFile }: Partial<TokenOptions>, { jwt 
   if (secret !== undefined) return secretKey(secret, `the variable ${env}`)
   throw new FanfareError(
     'bad_config',
-    'token: say --secret-file, --key-file, or --config with auth.jwt.keys that have a secret',
+    'There is no key to sign with. Use --secret-file, --key-file, or --config with auth.jwt.keys that have a secret.',
   )
 }
 
@@ -103,7 +113,9 @@ async function readKey(path: string, parse: (text: string) => KeyObject): Promis
   try {
     return parse(await readFile(path, 'utf8'))
   } catch (error) {
-    throw error instanceof FanfareError ? error : new FanfareError('bad_config', `${path}: ${(error as Error).message}`)
+    throw error instanceof FanfareError
+      ? error
+      : new FanfareError('bad_config', `The key ${path} cannot be read: ${sentence((error as Error).message)}`)
   }
 }
 
@@ -123,14 +135,11 @@ function permissionsClaim({
 function checkedPermissions(permissions: unknown): z.infer<typeof PermissionsConfig> {
   const checked = PermissionsConfig.safeParse(permissions)
   if (checked.success) return checked.data
-  throw new FanfareError(
-    'bad_config',
-    checked.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('; '),
-  )
+  throw new FanfareError('bad_config', checked.error.issues.map((issue) => faultOf(issue, permissions)).join(' '))
 }
 
 function parseDuration(text: string): number {
   const parsed = duration.safeParse(text)
   if (parsed.success) return parsed.data
-  throw new FanfareError('bad_config', `expires: ${parsed.error.issues[0]?.message}`)
+  throw new FanfareError('bad_config', `--expires ${parsed.error.issues[0]?.message} (got ${quoted(text)}).`)
 }

@@ -3,6 +3,8 @@ import type { HubOptions } from '../config.ts'
 import type { TlsOptions } from '../tls/tls-config.ts'
 import { said } from './sources.ts'
 
+export const NETWORK = 'Network:'
+
 export interface NetworkFlags {
   readonly allowedOrigins?: readonly string[]
   readonly trustedProxies?: readonly string[]
@@ -10,28 +12,32 @@ export interface NetworkFlags {
   readonly tlsKeyFile?: string
 }
 
-/** From where clients may come, and over what. */
+/** Where clients may come from, and over what. */
 export function addNetworkFlags(command: Command): Command {
   return command
+    .optionsGroup(NETWORK)
     .addOption(
-      new Option('--allowed-origins <list>', 'sites whose pages may use the hub, with commas; "*" is any')
+      new Option(
+        '--allowed-origins <list>',
+        'origins of other sites whose pages may connect, comma-separated; "*" is any',
+      )
         .argParser(listOf)
         .env('FANFARE_ALLOWED_ORIGINS'),
     )
     .addOption(
-      new Option('--trusted-proxies <list>', 'addresses and networks of proxies in front of the hub, with commas')
+      new Option('--trusted-proxies <list>', 'addresses or networks of reverse proxies, comma-separated')
         .argParser(listOf)
         .env('FANFARE_TRUSTED_PROXIES'),
     )
     .addOption(
-      new Option('--tls-cert-file <file>', 'certificate with its chain (PEM): the hub speaks TLS itself').env(
+      new Option('--tls-cert-file <file>', 'certificate chain (PEM), to serve TLS without a proxy').env(
         'FANFARE_TLS_CERT_FILE',
       ),
     )
-    .addOption(new Option('--tls-key-file <file>', 'its private key (PEM)').env('FANFARE_TLS_KEY_FILE'))
+    .addOption(new Option('--tls-key-file <file>', 'private key of the certificate (PEM)').env('FANFARE_TLS_KEY_FILE'))
 }
 
-/** What flags and environment say, in the place of what the file does; nothing where they say nothing. */
+/** What flags and environment set; the file keeps what they do not. */
 export function networkWith(
   { tls }: Pick<HubOptions, 'tls'>,
   { allowedOrigins = [], trustedProxies = [], tlsCertFile, tlsKeyFile }: NetworkFlags,

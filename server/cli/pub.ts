@@ -1,6 +1,7 @@
 import { createInterface } from 'node:readline'
-import { Command } from 'commander'
-import { FanfareError } from '../../shared/errors.ts'
+import { Command, Option } from 'commander'
+import type { Client } from '../../client/client.ts'
+import type { PublishOptions, Receipt } from '../../client/publisher.ts'
 import { QUEUE_TOPIC } from '../../shared/queues.ts'
 import { connected } from './connected.ts'
 import {
@@ -10,9 +11,14 @@ import {
   connectTo,
   durationOf,
   type HubAddress,
-  wholeNumber,
+  integer,
 } from './connection-options.ts'
-import { parseData } from './data.ts'
+import { jsonLine, parseData } from './data.ts'
+import { withExamples } from './examples.ts'
+import { EXIT } from './exit.ts'
+import { Progress } from './progress.ts'
+import { Receipts } from './receipts.ts'
+import { UsageError } from './usage.ts'
 
 interface PubOptions extends HubAddress {
   /** In milliseconds. */
@@ -23,71 +29,137 @@ interface PubOptions extends HubAddress {
   readonly priority?: number
   /** In milliseconds. */
   readonly delay?: number
+  readonly text?: true
+  readonly json?: true
 }
 
 /** Publishes that may be under way at once: as many as a hub's window by default. */
 const IN_FLIGHT = 256
+/** How long what is under way has after Ctrl-C, in milliseconds. */
+const INTERRUPTED_MS = 2_000
+const QUEUES = 'Queues:'
 
 export function pubCommand(): Command {
-  return addTimeout(addHub(new Command('pub')))
-    .description('publish to a topic or queue: one message, or with standard input one for each line')
+  const command = new Command('pub')
+    .description('publish a message to a topic or a queue, or each line of standard input as one')
     .usage('[options] <topic> [data]\n       fanfare pub [options] --queue <name> [data]')
-    .argument('[topic]')
-    .argument('[data]', 'JSON; what is not JSON is sent as a string')
-    .option('--key <key>', 'key of the message')
-    .option('--header <name=value>', 'header of the message, may be repeated', collectHeader)
-    .option('--queue <name>', 'straight to this queue, instead of to a topic')
-    .option('--priority <n>', 'in queues: 0 to 9, the higher first', wholeNumber('priority', 0, 9))
-    .option('--delay <duration>', 'in queues: delivered this much later', durationOf('delay', 0))
+    .argument('[topic]', 'topic to publish to, such as photos.uploaded')
+    .argument('[data]', 'JSON, or text that is sent as a string; without it, each line of standard input is a message')
+    .option('-k, --key <key>', 'key of the message: for conflation, last values and ordered groups')
+    .option('-H, --header <name=value>', 'header of the message; can be repeated', collectHeader)
+    .option('--text', 'send the data as a string, even if it is JSON')
+    .option('--json', "print the hub's receipts as JSON Lines")
+    .addOption(new Option('-q, --queue <name>', 'publish straight to this queue, not to a topic').helpGroup(QUEUES))
+    .addOption(
+      new Option('--priority <n>', 'priority in queues, 0 to 9: higher is delivered first (default: 4)')
+        .argParser(integer('--priority', 0, 9))
+        .helpGroup(QUEUES),
+    )
+    .addOption(
+      new Option('--delay <duration>', 'deliver from queues only after this time')
+        .argParser(durationOf('--delay', 0))
+        .helpGroup(QUEUES),
+    )
     .action((first: string | undefined, second: string | undefined, options: PubOptions) => {
       const { queue } = options
       if (queue === undefined) {
-        if (first === undefined) throw new FanfareError('bad_config', 'pub: say a topic, or --queue <name>')
+        if (first === undefined) throw new UsageError('Name a topic, or a queue with --queue <name>.')
         return pub(first, second, options)
       }
-      if (second !== undefined) throw new FanfareError('bad_config', 'pub: either a topic or --queue, not both')
+      if (second !== undefined) throw new UsageError('Name either a topic or a queue (--queue), not both.')
       return pub(QUEUE_TOPIC + queue, first, options)
     })
+  return withExamples(
+    addTimeout(addHub(command)),
+    [`fanfare pub photos.uploaded '{"name":"a.jpg"}'`],
+    [`fanfare pub --queue mails '{"to":"ann@example.com"}' --delay 5m`],
+    [`printf '1\\n2\\n3\\n' | fanfare pub numbers`, 'one message per line'],
+  )
 }
 
-async function pub(topic: string, data: string | undefined, { timeout, header, ...message }: PubOptions) {
-  const client = connectTo(message, 'fanfare pub')
-  const { url, key, priority, delay } = message
-  const options = {
+async function pub(topic: string, data: string | undefined, options: PubOptions): Promise<void> {
+  const { url, timeout, queue, text, json } = options
+  // Refused before anything is sent.
+  const single = data === undefined ? undefined : parseData(data, text)
+  const client = connectTo(options, 'fanfare pub')
+  const failed = new AbortController()
+  const receipts = new Receipts(queue === undefined ? topic : `queue ${queue}`)
+  const publish = async (value: unknown) => receipts.add(await client.publish(topic, value, publishOptions(options)))
+  try {
+    await connected(client, url, timeout)
+    giveUpWhenAway(client, url, timeout, failed)
+    if (data === undefined) await pubLines(client, publish, receipts, options, failed)
+    else {
+      const receipt = await publish(single).catch((error) => {
+        throw failed.signal.reason ?? error
+      })
+      process.stdout.write(`${json ? jsonLine(receipt) : receipts.sentence()}\n`)
+    }
+  } finally {
+    await client.close()
+  }
+}
+
+function publishOptions({ key, priority, delay, header }: PubOptions): PublishOptions {
+  return {
     ...(key !== undefined && { key }),
     ...(priority !== undefined && { priority }),
     ...(delay !== undefined && { delay }),
     ...(header && { headers: header }),
   }
-  const failed = new AbortController()
+}
+
+/** What is published while the connection is lost would wait forever, and so would what was under way. */
+function giveUpWhenAway(client: Client, url: string, timeout: number, failed: AbortController): void {
   const giveUp = (error: unknown) => {
     failed.abort(error)
     // It has waited for long enough already.
     return client.close({ timeout: 1 })
   }
-  try {
-    await connected(client, url, timeout)
-    // What is published while the connection is lost would wait for ever, and so would what was under way.
-    client.onState(({ to }) => {
-      if (to === 'waiting') connected(client, url, timeout).catch(giveUp)
-    })
-    const lines = data === undefined ? createInterface({ input: process.stdin, signal: failed.signal }) : [data]
-    const underWay = new Set<Promise<unknown>>()
-    for await (const line of lines) {
-      if (failed.signal.aborted) break
-      if (underWay.size >= IN_FLIGHT) await Promise.race(underWay)
-      const publish = client
-        .publish(topic, parseData(line), options)
-        .catch((error) => failed.abort(error))
-        .finally(() => underWay.delete(publish))
-      underWay.add(publish)
-    }
-    await Promise.all(underWay)
-    // The first line that failed ends the reading: what comes behind it must not overtake it in a second attempt.
-    failed.signal.throwIfAborted()
-  } finally {
-    await client.close()
-    // Whoever writes into this pipe may never end it.
-    if (data === undefined) process.stdin.destroy()
+  client.onState(({ to }) => {
+    if (to === 'waiting') connected(client, url, timeout, true).catch(giveUp)
+  })
+}
+
+/** Publishes each line of standard input, and reports how many those were, however it ends. */
+async function pubLines(
+  client: Client,
+  publish: (value: unknown) => Promise<Receipt>,
+  receipts: Receipts,
+  { text, json }: PubOptions,
+  failed: AbortController,
+): Promise<void> {
+  const interrupted = new AbortController()
+  // Also the second one, which npm sends: it must not cut short what the first began.
+  process.on('SIGINT', () => {
+    interrupted.abort()
+    void client.close({ timeout: INTERRUPTED_MS })
+  })
+  const progress = new Progress()
+  const underWay = new Set<Promise<unknown>>()
+  // Receipts are printed in the order of the lines.
+  let last: Promise<unknown> = Promise.resolve()
+  const next = async (line: string, before: Promise<unknown>) => {
+    const [receipt] = await Promise.all([publish(parseData(line, text)), before])
+    if (json) process.stdout.write(`${jsonLine(receipt)}\n`)
+    else progress.update(() => receipts.sentence())
   }
+  const ended = AbortSignal.any([failed.signal, interrupted.signal])
+  for await (const line of createInterface({ input: process.stdin, signal: ended })) {
+    if (ended.aborted) break
+    if (underWay.size >= IN_FLIGHT) await Promise.race(underWay)
+    last = next(line, last)
+    const settled = last.catch((error) => failed.abort(error)).finally(() => underWay.delete(settled))
+    underWay.add(settled)
+  }
+  await Promise.all(underWay)
+  // The program that writes into this pipe may never end it.
+  process.stdin.destroy()
+  progress.clear()
+  // Programs read receipts on standard output.
+  const output = json ? process.stderr : process.stdout
+  output.write(`${receipts.sentence()}${interrupted.signal.aborted ? '; interrupted' : ''}\n`)
+  if (interrupted.signal.aborted) process.exitCode = EXIT.interrupted
+  // The first line that failed ended the reading: those after it must not overtake it in a second attempt.
+  else failed.signal.throwIfAborted()
 }

@@ -1,11 +1,22 @@
 import type { JsonMessage } from '../../shared/json-message.ts'
 import type { Binding, DeadLetter, QueueInfo } from '../../shared/queues.ts'
 import { jsonLine } from './data.ts'
-import { ago, columns, count, duration, size } from './table.ts'
+import { ago, columns, count, duration, rate, size } from './table.ts'
 
-const COLUMNS = ['name', 'bindings', 'waiting', 'in flight', 'oldest', 'in', 'out', 'consumers', 'dead letters', 'look']
+const COLUMNS = [
+  'name',
+  'bindings',
+  'waiting',
+  'in flight',
+  'oldest',
+  'in',
+  'out',
+  'consumers',
+  'dead letters',
+  'warnings',
+]
 
-/** Queues for people to read: a line each; the last column says what wants looking after. */
+/** Queues for people to read: a line each; the last column has warnings. */
 export function queueTable(queues: readonly QueueInfo[]): string {
   const rows = queues.map((queue) => [
     queue.name,
@@ -22,10 +33,10 @@ export function queueTable(queues: readonly QueueInfo[]): string {
   return columns([COLUMNS, ...rows])
 }
 
-/** One queue for people to read: a line for each thing that is known, each binding and each parked group. */
+/** One queue for people to read: a line for each property, binding and parked group. */
 export function queueDetails(queue: QueueInfo): string {
   const { maxAttempts, backoffBaseMs, backoffCapMs, maxMessages, maxBytes, maxDeadLetters } = queue
-  const group = queue.onDeadLetter === 'park' ? 'parks' : 'goes on'
+  const group = queue.onDeadLetter === 'park' ? 'is parked' : 'continues'
   return columns([
     ['name', queue.name],
     ...queue.bindings.map((binding) => ['binding', bindingText(binding)]),
@@ -35,20 +46,20 @@ export function queueDetails(queue: QueueInfo): string {
     ['size', size(queue.bytes)],
     ['in', `${rate(queue.publishedPerSecond)}, ${count(queue.publishedTotal)} since the hub started`],
     ['out', `${rate(queue.ackedPerSecond)}, ${count(queue.ackedTotal)} since the hub started`],
-    ['again', `${count(queue.redeliveredTotal)} since the hub started, ${count(queue.timedOutTotal)} ran out of time`],
+    ['redelivered', `${count(queue.redeliveredTotal)} since the hub started, ${count(queue.timedOutTotal)} timed out`],
     ['dropped', `${count(queue.droppedTotal)} since the hub started`],
     ['consumers', consumers(queue)],
-    ['time', `${duration(queue.ackDeadlineMs)} for a delivery`],
-    ['attempts', `${count(maxAttempts)}, ${duration(backoffBaseMs)} to ${duration(backoffCapMs)} between them`],
-    ['bounds', `${count(maxMessages)} messages, ${size(maxBytes)}; then ${queue.overflow}`],
-    ['expired', queue.onExpiry],
+    ['ack deadline', duration(queue.ackDeadlineMs)],
+    ['attempts', `${count(maxAttempts)}, with ${duration(backoffBaseMs)} to ${duration(backoffCapMs)} between them`],
+    ['limits', `${count(maxMessages)} messages, ${size(maxBytes)}; overflow: ${queue.overflow}`],
+    ['on expiry', queue.onExpiry],
     ['dead letters', `${count(queue.deadLetters)} of at most ${count(maxDeadLetters)}; their group ${group}`],
     ...(queue.deadLettersDroppedTotal > 0
-      ? [['', `${count(queue.deadLettersDroppedTotal)} beyond that were dropped since the hub started`]]
+      ? [['', `${count(queue.deadLettersDroppedTotal)} more were dropped since the hub started`]]
       : []),
     ...queue.parked.map((key) => ['parked', key]),
     ...(queue.parkedMore > 0 ? [['parked', `${count(queue.parkedMore)} more`]] : []),
-    ...warnings(queue).map((warning) => ['look', warning]),
+    ...warnings(queue).map((warning) => ['warning', warning]),
   ])
 }
 
@@ -76,21 +87,12 @@ function payloadText({ data, json = '', base64 }: JsonMessage): string {
   return data === undefined ? json : jsonLine(data)
 }
 
-/** A sentence for people: how many messages, and what has become of them. */
-export function counted(done: string): (counts: readonly { readonly count: number }[]) => string {
-  return ([first]) => `${count(first?.count ?? 0)} ${first?.count === 1 ? 'message' : 'messages'} ${done}\n`
-}
-
 function waiting({ depth, ready }: QueueInfo): string {
   return ready < depth ? `${count(depth)}, ${count(ready)} ready` : count(depth)
 }
 
 function oldest({ oldestAgeMs }: QueueInfo): string {
   return oldestAgeMs > 0 ? `${duration(oldestAgeMs)} ago` : ''
-}
-
-function rate(perSecond: number): string {
-  return `${perSecond.toLocaleString('en', { maximumFractionDigits: perSecond < 10 ? 1 : 0 })}/s`
 }
 
 function consumers({ consumers, wantedConsumers }: QueueInfo): string {
@@ -100,7 +102,7 @@ function consumers({ consumers, wantedConsumers }: QueueInfo): string {
 function warnings({ growing, parked, parkedMore }: QueueInfo): string[] {
   const total = parked.length + parkedMore
   const groups = total === 1 ? '1 group is parked' : `${count(total)} groups are parked`
-  return [...(growing ? ['it only grows: add consumers'] : []), ...(total > 0 ? [groups] : [])]
+  return [...(growing ? ['backlog growing: add consumers'] : []), ...(total > 0 ? [groups] : [])]
 }
 
 function bindingText({ topic, match }: Binding): string {

@@ -1,68 +1,110 @@
-import { Command } from 'commander'
+import { Command, Option } from 'commander'
 import type { Logger } from 'pino'
 import type { HubOptions } from '../config.ts'
 import { DEFAULTS } from '../defaults.ts'
 import type { Hub } from '../index.ts'
 import { type AuthFlags, addAuthFlags, authWith } from './auth-flags.ts'
 import { readConfig } from './config-file.ts'
-import { addNetworkFlags, type NetworkFlags, networkWith } from './network-flags.ts'
+import { withExamples } from './examples.ts'
+import { addNetworkFlags, NETWORK, type NetworkFlags, networkWith } from './network-flags.ts'
 import { fromEnv, fromFile, fromFlags } from './sources.ts'
 import { stopOnSignals } from './stop-on-signals.ts'
+import { size } from './table.ts'
+import { readable } from './text-log.ts'
 
 type OfTheirOwn = 'streams' | 'queues' | 'topics' | 'auth' | 'allowedOrigins' | 'trustedProxies' | 'tls'
 
+const STORAGE = 'Storage:'
+const CONNECTIONS = 'Connections:'
+const LIMITS = 'Limits:'
+const LOG = 'Log:'
+
 /**
- * Streams and queues are declared in the file alone: they are lists. A contract needs a program. The others have flags of
- * their own: see `auth-flags.ts` and `network-flags.ts`.
+ * Group and help of each option. Streams and queues are declared in the file only: they are lists. A contract needs a program. The others
+ * have flags of their own: see `auth-flags.ts` and `network-flags.ts`.
  */
-const FLAGS: Record<Exclude<keyof HubOptions, OfTheirOwn>, string> = {
-  host: 'address to listen on',
-  port: 'port to listen on, 0 for a free one',
-  path: 'path of the WebSocket endpoint',
-  engine: 'auto, ws or uws',
-  logLevel: 'debug, info, warn, error or silent',
-  data: 'data directory, or "memory" to keep nothing',
-  lockWait: 'longest wait for another hub on the data directory to end',
-  dedupWindow: 'a publish with an id of this time is a duplicate',
-  dedupIds: 'most ids that are remembered for that',
-  cursorsPerStream: 'maximum cursors per stream',
-  cursorIdle: 'a cursor that has not been used for this long makes room for another',
-  outboxBytes: "bound of one connection's outbox",
-  outboxTotalBytes: 'bound on all outboxes together',
-  frameBytes: 'largest WebSocket message taken',
-  compression: 'on or off: for clients that offer it',
-  subscriptions: 'most subscriptions of one connection',
-  window: 'most unacknowledged publishes of one connection',
-  calls: 'maximum unanswered calls per connection',
-  pingInterval: 'a connection is pinged this often',
-  helloTimeout: 'time for a new connection to say something',
-  drainTimeout: 'longest time to close',
-  maxConnections: 'most connections at once, 0 for no limit, here and below',
-  connectionsPerAddress: 'most of them from one address that is not loopback',
-  connectsPerSecondPerAddress: 'connections that such an address may open in a second',
-  messagesPerSecond: 'frames that a connection may send in a second',
-  bytesPerSecond: 'bytes that a connection may send in a second',
-  identityMessagesPerSecond: 'frames of all connections of one subject',
-  identityBytesPerSecond: 'bytes of all connections of one subject',
-  subscriptionBytes: 'maximum memory of all subscriptions and consumers, estimated',
-  waitingPublishBytes: 'maximum bytes of publishes that wait for room in a queue',
-  subscribesPerSecond: 'subscriptions, consumers and responders that a connection may begin in a second',
-  maxStreams: 'maximum number of streams that clients can bring it to',
-  maxQueues: 'maximum number of queues that clients can bring it to',
-  maxPatterns: 'maximum number of patterns of all streams, and of bindings of all queues',
+const FLAGS: Record<Exclude<keyof HubOptions, OfTheirOwn>, readonly [group: string, text: string]> = {
+  port: [NETWORK, 'port to listen on; 0 picks a free one'],
+  host: [NETWORK, 'address to listen on; any other than loopback requires authentication'],
+  path: [NETWORK, 'path of the WebSocket endpoint'],
+  engine: [NETWORK, 'WebSocket engine: ws, uws, or auto for uws if it is installed'],
+  compression: [NETWORK, 'compress messages for clients that offer it: on or off'],
+  data: [STORAGE, 'data directory, or "memory" to store nothing on disk'],
+  lockWait: [STORAGE, 'how long to wait for another hub on the data directory to stop'],
+  dedupWindow: [STORAGE, 'how long message ids are remembered for deduplication'],
+  dedupIds: [STORAGE, 'maximum message ids remembered for deduplication'],
+  cursorsPerStream: [STORAGE, 'maximum cursors per stream'],
+  cursorIdle: [STORAGE, 'how long a cursor must be unused before another may take its place'],
+  pingInterval: [CONNECTIONS, 'interval of pings; a connection that is silent for two of them is closed'],
+  helloTimeout: [CONNECTIONS, 'how long a new connection may take for its first frame'],
+  drainTimeout: [CONNECTIONS, 'how long a shutdown may take'],
+  frameBytes: [LIMITS, 'maximum size of a WebSocket message'],
+  outboxBytes: [LIMITS, 'maximum size of the send buffer of a connection'],
+  outboxTotalBytes: [LIMITS, 'maximum size of all send buffers'],
+  subscriptionBytes: [LIMITS, 'maximum memory of all subscriptions and consumers, estimated'],
+  waitingPublishBytes: [LIMITS, 'maximum size of publishes that wait for room in a queue'],
+  maxConnections: [LIMITS, 'maximum connections'],
+  connectionsPerAddress: [LIMITS, 'maximum connections per IP address, except loopback'],
+  connectsPerSecondPerAddress: [LIMITS, 'maximum new connections per second and IP address, except loopback'],
+  subscriptions: [LIMITS, 'maximum subscriptions per connection'],
+  window: [LIMITS, 'maximum unacknowledged publishes per connection'],
+  calls: [LIMITS, 'maximum unanswered calls per connection'],
+  subscribesPerSecond: [LIMITS, 'maximum new subscriptions, consumers and responders per second and connection'],
+  messagesPerSecond: [LIMITS, 'maximum frames per second and connection'],
+  bytesPerSecond: [LIMITS, 'maximum bytes per second and connection'],
+  identityMessagesPerSecond: [LIMITS, 'maximum frames per second and authenticated subject'],
+  identityBytesPerSecond: [LIMITS, 'maximum bytes per second and authenticated subject'],
+  maxStreams: [LIMITS, 'maximum streams'],
+  maxQueues: [LIMITS, 'maximum queues'],
+  maxPatterns: [LIMITS, 'maximum patterns of all streams, and bindings of all queues'],
+  logLevel: [LOG, 'debug, info, warn, error or silent'],
+  logFormat: [LOG, 'json, text, or auto for text on a terminal'],
 }
 
-/** Lines of the log that wait while they cannot be written, in bytes. */
+const SHORT: Readonly<Record<string, string>> = { port: '-p, ', data: '-d, ' }
+
+/** Maximum bytes of log lines that wait while they cannot be written. */
 const LOG_BYTES = 1024 * 1024
 
 export function serveCommand(): Command {
-  const command = new Command('serve').description('run a hub')
-  command.option('--config <file>', 'JSON file with any of these options; environment and flags are stronger')
-  for (const [name, text] of Object.entries(FLAGS)) {
-    const flag = name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
-    command.option(`--${flag} <value>`, `${text} (${DEFAULTS[name as keyof typeof DEFAULTS]})`)
+  const command = new Command('serve')
+    .description('run a hub')
+    .option('-c, --config <file>', 'JSON file with any of these options, and with streams, queues and permissions')
+    // Variables of all options are explained once, below.
+    .configureHelp({ optionDescription: ({ description }) => description })
+  for (const [name, [group, text]] of Object.entries(FLAGS)) {
+    const flag = `${SHORT[name] ?? ''}--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)} <value>`
+    command.addOption(
+      new Option(flag, `${text} (default: ${shownDefault(name as keyof typeof FLAGS)})`).helpGroup(group),
+    )
   }
-  return addNetworkFlags(addAuthFlags(command)).action(serve)
+  addNetworkFlags(addAuthFlags(command)).action(serve)
+  command.addHelpText(
+    'after',
+    `
+Each option can also be set by an environment variable (FANFARE_PORT for --port) or in the file (port).
+Flags take precedence over variables, and variables over the file. Sizes: 64kB, 1MiB, 2GB, or bytes.
+Durations: 250ms, 30s, 5m, 2h, 7d, or milliseconds.
+0 is no limit for connections, streams, queues and patterns, for the memory of subscriptions and of waiting
+publishes, and for all limits per second.`,
+  )
+  return withExamples(
+    command,
+    ['fanfare serve'],
+    ['fanfare serve --port 8080 --data /var/lib/fanfare --log-format json'],
+    ['fanfare serve --host 0.0.0.0 --jwt-secret-file jwt.secret', 'reachable from other machines'],
+    ['fanfare serve --config fanfare.json'],
+  )
+}
+
+function shownDefault(name: keyof typeof FLAGS): string {
+  // It depends on the machine.
+  if (name === 'subscriptionBytes') return "a quarter of Node's heap limit"
+  const value = DEFAULTS[name]
+  if (typeof value !== 'number') return value
+  if (value === 0) return 'no limit'
+  if (/bytes$/i.test(name)) return size(value)
+  return String(value)
 }
 
 type Flags = Record<string, string> & AuthFlags & NetworkFlags & { readonly config?: string }
@@ -77,7 +119,9 @@ async function serve(flags: Flags, command: Command): Promise<void> {
   const output = pino.destination({ dest: 2, sync: true, maxLength: LOG_BYTES })
   // A disk that is full costs the log and not the hub: lines wait until there is room again, and those beyond the bound are lost.
   output.on('error', () => {})
-  const log = pino({ level: checkConfig(options, sources).logLevel, base: { pid: process.pid } }, output)
+  const { logLevel: level, logFormat } = checkConfig(options, sources)
+  const asText = logFormat === 'text' || (logFormat === 'auto' && process.stderr.isTTY === true)
+  const log = pino({ level, base: { pid: process.pid } }, asText ? readableLog(output) : output)
   for (const variable of ignored)
     log.info({ variable }, 'ignored: Kubernetes sets it for a Service of this name, and it is not meant for the hub')
   const starting = startHub(options, log)
@@ -85,6 +129,12 @@ async function serve(flags: Flags, command: Command): Promise<void> {
   if (options.tls || !process.stdin.isTTY) process.on('SIGHUP', () => void reload(starting, log))
   stopOnSignals(starting, log)
   serveOn(await starting)
+}
+
+/** Writes each line of the log for people to read. */
+function readableLog(output: { write(text: string): unknown }) {
+  const coloured = process.stderr.isTTY === true && process.env['NO_COLOR'] === undefined
+  return { write: (line: string) => void output.write(readable(line, coloured)) }
 }
 
 /** All options of file, environment and flags, with the source of each. */

@@ -24,7 +24,7 @@ const SIZES: Readonly<Record<string, number>> = {
 }
 
 /** Options of which there is a fixed set of words. */
-const WORDS = ['engine', 'logLevel', 'compression']
+const WORDS = ['engine', 'logLevel', 'logFormat', 'compression']
 
 /**
  * The options that environment variables give: `FANFARE_OUTBOX_BYTES` is `outboxBytes`. An empty variable is not set: that is how Compose

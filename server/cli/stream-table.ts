@@ -1,7 +1,18 @@
 import type { CursorInfo, StreamInfo } from '../../shared/streams.ts'
 import { ago, at, columns, count, duration, size } from './table.ts'
 
-const COLUMNS = ['name', 'topics', 'messages', 'offsets', 'size', 'oldest', 'newest', 'kept for', 'safe on', 'cursors']
+const COLUMNS = [
+  'name',
+  'topics',
+  'messages',
+  'offsets',
+  'size',
+  'oldest',
+  'newest',
+  'retention',
+  'durability',
+  'cursors',
+]
 
 /** Streams for people to read: a line each. */
 export function streamTable(streams: readonly StreamInfo[], now: number): string {
@@ -20,7 +31,7 @@ export function streamTable(streams: readonly StreamInfo[], now: number): string
   return columns([COLUMNS, ...rows])
 }
 
-/** One stream for people to read: a line for each thing that is known, and for each cursor. */
+/** One stream for people to read: a line for each property and cursor. */
 export function streamDetails(stream: StreamInfo, now: number): string {
   const { maxAgeMs, maxBytes, maxMessages, cursors, cursorCount, next } = stream
   const hidden = cursorCount - Object.keys(cursors).length
@@ -34,11 +45,11 @@ export function streamDetails(stream: StreamInfo, now: number): string {
     ['oldest', at(stream.oldestAt, now)],
     ['newest', at(stream.newestAt, now)],
     [
-      'kept',
+      'retention',
       [duration(maxAgeMs), size(maxBytes), ...(maxMessages ? [`${count(maxMessages)} messages`] : [])].join(', '),
     ],
     ['values', stream.lastValue ? 'the newest of each topic and key' : 'all'],
-    ['safe on', stream.durability],
+    ['durability', stream.durability],
     ...Object.entries(cursors).map(([name, { offset }]) => [
       'cursor',
       `${name} at ${count(offset)}, ${count(Math.max(0, next - offset))} behind`,

@@ -1,11 +1,13 @@
 import { once } from 'node:events'
 import { Command, Option } from 'commander'
-import type { Client } from '../../client/client.ts'
-import { FanfareError } from '../../shared/errors.ts'
+import { shownUrl } from '../../client/hub-url.ts'
 import { POLICIES, type SlowPolicy } from '../../shared/frames.ts'
 import { parseStart, type StartAt } from '../../shared/streams.ts'
-import { addHub, collectHeader, connectTo, type HubAddress, wholeNumber } from './connection-options.ts'
+import { noteConnection } from './connected.ts'
+import { addHub, collectHeader, connectTo, type HubAddress, integer } from './connection-options.ts'
 import { jsonLine, shownData } from './data.ts'
+import { withExamples } from './examples.ts'
+import { UsageError } from './usage.ts'
 
 interface SubOptions extends HubAddress {
   readonly policy?: SlowPolicy
@@ -16,19 +18,39 @@ interface SubOptions extends HubAddress {
   readonly cursor?: string
 }
 
-const STARTS = 'where to start on a stream: latest, earliest, OFFSET, EPOCH:OFFSET, last:N of each topic, or a time'
+const STREAMS = 'Streams:'
 
 export function subCommand(): Command {
-  return addHub(new Command('sub'))
-    .description('print the messages of a topic or pattern, one line of JSON each')
-    .argument('<pattern>')
-    .addOption(new Option('--policy <policy>', 'what a slow reader gets').choices([...POLICIES]))
-    .option('--header <name=value>', 'only messages that have this header, may be repeated', collectHeader)
-    .option('--count <n>', 'stop after so many messages', wholeNumber('count', 1))
-    .option('--from <start>', STARTS, startOf)
-    .option('--stream <name>', 'the stream, where several capture the pattern')
-    .option('--cursor <name>', 'go on where the last reader of this name stopped; stronger than --from')
+  const command = new Command('sub')
+    .description('subscribe to a topic or pattern, and print each message as one line of JSON until Ctrl-C')
+    .argument('<pattern>', 'topic or pattern: * is one word, # is any number of words')
+    .option('-n, --count <n>', 'stop after this many messages', integer('--count', 1))
+    .option('-H, --header <name=value>', 'only messages with this header; can be repeated', collectHeader)
+    .addOption(
+      new Option('--policy <policy>', 'what happens to messages if this reader is too slow').choices([...POLICIES]),
+    )
+    .addOption(
+      new Option(
+        '--from <start>',
+        'where to start: latest, earliest, an offset, EPOCH:OFFSET, last:N per topic, or a time (ISO 8601)',
+      )
+        .argParser(startOf)
+        .helpGroup(STREAMS),
+    )
+    .addOption(new Option('--stream <name>', 'stream to read, if several capture the pattern').helpGroup(STREAMS))
+    .addOption(
+      new Option(
+        '--cursor <name>',
+        'continue where the last reader with this cursor stopped; takes precedence over --from',
+      ).helpGroup(STREAMS),
+    )
     .action(sub)
+  return withExamples(
+    addHub(command),
+    [`fanfare sub 'photos.#'`],
+    [`fanfare sub 'orders.#' --from earliest --count 10`, 'the first ten messages of a stream'],
+    [`fanfare sub 'orders.#' --from earliest --cursor reports`, 'continue after a restart'],
+  )
 }
 
 async function sub(pattern: string, { url, token, header, count, ...options }: SubOptions): Promise<void> {
@@ -36,7 +58,7 @@ async function sub(pattern: string, { url, token, header, count, ...options }: S
   // Ctrl-C reaches what npm started twice; the second one must not cut short what the first began.
   process.on('SIGINT', () => stop.abort())
   process.on('SIGTERM', () => stop.abort())
-  // A reader such as head that has had enough is no failure.
+  // A reader such as head that has had enough is not a failure.
   process.stdout.on('error', () => stop.abort())
   const client = connectTo({ url, ...(token !== undefined && { token }) }, 'fanfare sub')
   let refused = false
@@ -48,14 +70,16 @@ async function sub(pattern: string, { url, token, header, count, ...options }: S
       onGap: (gap) => process.stdout.write(line({ gap })),
       onInterrupted({ message }) {
         refused = true
-        note(`refused for now, trying again: ${message}`)
+        note(`Refused for now, trying again: ${message}`)
       },
       onResubscribed() {
-        if (refused) note('subscribed again')
+        if (refused) note('Subscribed again.')
         refused = false
       },
     })
-    noteConnection(client, url, subscription.ready, stop.signal)
+    // Standard output has messages only.
+    noteConnection(client, url, note)
+    noteReady(url, subscription.ready, stop.signal)
     let left = count ?? Number.POSITIVE_INFINITY
     for await (const message of subscription) {
       // Not printed, and so not handled: a cursor stays before it.
@@ -74,9 +98,8 @@ async function sub(pattern: string, { url, token, header, count, ...options }: S
 function startOf(text: string): StartAt {
   const start = parseStart(text)
   if (start !== undefined) return start
-  throw new FanfareError(
-    'bad_config',
-    `from: "${text}" is none of latest, earliest, OFFSET, EPOCH:OFFSET, last:N, a time`,
+  throw new UsageError(
+    `--from must be latest, earliest, an offset, EPOCH:OFFSET, last:N or a time such as 2026-01-31T12:00Z (got "${text}").`,
   )
 }
 
@@ -85,17 +108,10 @@ async function drained(signal: AbortSignal): Promise<void> {
   await once(process.stdout, 'drain', { signal }).catch(() => {})
 }
 
-/** Standard error says what there is to wait for, each thing once; standard output has messages alone. */
-function noteConnection(client: Client, url: string, ready: Promise<void>, stop: AbortSignal): void {
-  let away = false
-  client.onState(({ to, reason }) => {
-    if (to === 'waiting' && !away) note(`no connection to ${url}, trying again: ${reason.message}`)
-    if (to === 'connected' && away) note('connected again')
-    if (to !== 'connecting') away = to === 'waiting'
-  })
+function noteReady(url: string, ready: Promise<void>, stop: AbortSignal): void {
   // A refusal is thrown by the iterator.
   ready.then(
-    () => stop.aborted || note(`subscribed at ${url}`),
+    () => stop.aborted || note(`Subscribed at ${shownUrl(url)}.`),
     () => {},
   )
 }

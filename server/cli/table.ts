@@ -11,6 +11,15 @@ export function count(value: number): string {
   return value.toLocaleString('en')
 }
 
+export function rate(perSecond: number): string {
+  return `${perSecond.toLocaleString('en', { maximumFractionDigits: perSecond < 10 ? 1 : 0 })}/s`
+}
+
+/** `1 message`, `2 messages`. */
+export function counted(number: number, noun: string): string {
+  return `${count(number)} ${noun}${number === 1 ? '' : 's'}`
+}
+
 const BYTES = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB'] as const
 
 export function size(bytes: number): string {

@@ -1,33 +1,47 @@
 import { Command, Option } from 'commander'
-import { FanfareError } from '../../shared/errors.ts'
 import { SECRET_ENV } from './auth-flags.ts'
+import { withExamples } from './examples.ts'
 import type { TokenOptions } from './make-token.ts'
+import { UsageError } from './usage.ts'
+
+const PERMISSIONS = {
+  publish: 'topics that it may publish to',
+  subscribe: 'topics that it may subscribe to',
+  respond: 'topics that it may respond on',
+  consume: 'queues that it may consume',
+  declare: 'streams and queues that it may declare',
+} as const
 
 export function tokenCommand(): Command {
   const command = new Command('token')
-    .description('make a token (JWT) for development, and print it')
-    .requiredOption('--subject <name>', 'whose it is: the claim "sub"')
-    .option('--claim <name=value>', 'another claim, JSON or text, may be repeated', collectClaim)
-  for (const verb of ['publish', 'subscribe', 'respond', 'consume', 'declare']) {
-    command.option(
-      `--${verb} <pattern>`,
-      `what it may ${verb}${verb === 'respond' ? ' to' : ''}, may be repeated`,
-      collect,
-    )
+    .description('sign a token (JWT) for development, and print it')
+    .requiredOption('-s, --subject <name>', 'subject of the token: its claim "sub"')
+    .option('--expires <duration>', 'lifetime of the token', '1h')
+    .option('--claim <name=value>', 'another claim, JSON or text; can be repeated', collectClaim)
+    .optionsGroup('Permissions:')
+  for (const [verb, text] of Object.entries(PERMISSIONS)) {
+    command.option(`--${verb} <pattern>`, `${text}; can be repeated`, collect)
   }
-  return command
-    .option('--admin', 'it may do everything')
-    .option('--role <name>', 'a role of the configuration')
-    .option('--expires <duration>', 'how long it is good', '1h')
-    .option('--config <file>', "the hub's configuration: its secret, audience and issuer are taken")
-    .addOption(new Option('--secret-file <file>', `the secret; or ${SECRET_ENV} has it`).env('FANFARE_JWT_SECRET_FILE'))
-    .option('--key-file <file>', 'a private key (PEM) instead: RSA, P-256 or Ed25519')
+  command
+    .option('--admin', 'permission for everything')
+    .option('--role <name>', 'role that the configuration defines')
+    .optionsGroup('Signing key:')
+    .option('-c, --config <file>', "the hub's configuration: its secret, audience and issuer are used")
+    .addOption(
+      new Option('--secret-file <file>', `file with the secret, or set ${SECRET_ENV}`).env('FANFARE_JWT_SECRET_FILE'),
+    )
+    .option('--key-file <file>', 'private key (PEM: RSA, P-256 or Ed25519) to sign with instead')
     .action(async (options: TokenOptions) => {
       // Signing is loaded where there is something to sign.
       const { makeToken } = await import('./make-token.ts')
       const warn = (text: string) => process.stderr.write(`fanfare: note: ${text}\n`)
       process.stdout.write(`${await makeToken(options, warn)}\n`)
     })
+  return withExamples(
+    command,
+    [`fanfare token --secret-file jwt.secret --subject ann --publish 'users.ann.#' --subscribe 'users.ann.#'`],
+    ['fanfare token --config fanfare.json --subject ops --admin --expires 15m'],
+  )
 }
 
 function collect(text: string, before: string[] = []): string[] {
@@ -36,11 +50,11 @@ function collect(text: string, before: string[] = []): string[] {
 
 function collectClaim(text: string, before: Record<string, unknown> = {}): Record<string, unknown> {
   const [name, ...rest] = text.split('=')
-  if (!name || rest.length === 0) throw new FanfareError('bad_config', `claim: "${text}" is not name=value`)
+  if (!name || rest.length === 0) throw new UsageError(`--claim must be name=value (got "${text}").`)
   return { ...before, [name]: claimOf(rest.join('=')) }
 }
 
-/** JSON, or what is not JSON as a string: a claim is a value that is signed, and not a payload that goes on as it came. */
+/** JSON, or any other text as a string: a claim is a value that is signed, and not a payload that is passed on as it came. */
 function claimOf(text: string): unknown {
   try {
     return JSON.parse(text)

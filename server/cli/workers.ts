@@ -4,18 +4,27 @@ import { once } from 'node:events'
 export interface WorkerLimits {
   readonly min: number
   readonly max: number
-  /** Fewer have to be wanted for so long before some are stopped. */
+  /** Demand must stay lower for this long before workers are stopped. */
   readonly cooldownMs: number
 }
 
-/** Time that a worker has to finish what it does before it is killed, in milliseconds. */
+/** How long a worker has to finish before it is killed, in milliseconds. */
 const STOP_MS = 10_000
 /** A worker that ends sooner than this has failed; the next one waits, twice as long each time up to the second. */
 const FAILED_WITHIN_MS = 5_000
 const RESTART_MS = [200, 10_000] as const
 
+/** What the system says of a command that cannot be started, now or later. */
+const NEVER_STARTS = ['ENOENT', 'EACCES', 'ENOEXEC', 'ENOTDIR']
+
+/** The command of the workers cannot be run. */
+export class CannotRun extends Error {}
+
 /** Processes of one command, as many as are wanted. */
 export class Workers {
+  /** Rejects with `CannotRun` if the command cannot be run. */
+  readonly failed: Promise<never>
+  private fail: (error: CannotRun) => void = () => {}
   private readonly command: readonly string[]
   private readonly env: Readonly<Record<string, string>>
   private readonly limits: WorkerLimits
@@ -28,6 +37,7 @@ export class Workers {
   private failures = 0
   private restart: NodeJS.Timeout | undefined
   private stopped = false
+  private couldStart = false
 
   constructor(
     command: readonly string[],
@@ -39,6 +49,11 @@ export class Workers {
     this.env = env
     this.limits = limits
     this.say = say
+    this.failed = new Promise((_, reject) => {
+      this.fail = reject
+    })
+    // It may be awaited later.
+    this.failed.catch(() => {})
   }
 
   /** More are started at once; fewer are kept only when that has been wanted for a while. */
@@ -49,7 +64,7 @@ export class Workers {
     else this.fewerSince ??= Date.now()
     const keep = target < this.target && Date.now() - (this.fewerSince ?? 0) < cooldownMs
     if (this.stopped || keep || target === this.target) return
-    this.say(`${this.target} → ${target} workers: ${why}`)
+    this.say(`${this.target} → ${target} workers: ${why}.`)
     this.target = target
     this.fewerSince = undefined
     this.adjust()
@@ -75,8 +90,19 @@ export class Workers {
     const child = spawn(file as string, args, { stdio: 'inherit', env: { ...process.env, ...this.env } })
     const since = Date.now()
     this.running.add(child)
-    child.once('error', (error) => this.ended(child, since, error.message))
+    child.once('spawn', () => {
+      this.couldStart = true
+    })
+    child.once('error', (error: NodeJS.ErrnoException) => this.notStarted(child, since, error))
     child.once('exit', (code, signal) => this.ended(child, since, signal ?? `exit code ${code}`))
+  }
+
+  private notStarted(child: ChildProcess, since: number, { code = '', message }: NodeJS.ErrnoException): void {
+    // It could be run before: it is being replaced, perhaps.
+    if (this.couldStart || !NEVER_STARTS.includes(code)) return this.ended(child, since, message)
+    this.running.delete(child)
+    this.stopped = true
+    this.fail(new CannotRun(`The worker command "${this.command[0]}" cannot be run: ${message}.`))
   }
 
   private end(child: ChildProcess): void {
@@ -94,7 +120,7 @@ export class Workers {
   private ended(child: ChildProcess, since: number, why: string): void {
     if (!this.running.delete(child)) return
     this.failures = Date.now() - since < FAILED_WITHIN_MS ? this.failures + 1 : 0
-    this.say(`a worker ended: ${why}`)
+    this.say(`A worker ended: ${why}.`)
     if (this.failures === 0) return this.adjust()
     if (this.restart || this.stopped) return
     const [base, cap] = RESTART_MS

@@ -73,7 +73,10 @@ export class Calls implements WaitsForOutbox {
   call(frame: CallFrame, access: Access): void {
     if (this.unanswered >= this.parts.most) {
       this.parts.traffic.hit('calls', {})
-      throw new FanfareError('too_many_calls')
+      throw new FanfareError(
+        'too_many_calls',
+        `The connection has ${this.parts.most} unanswered calls, the maximum (calls). Wait for their answers.`,
+      )
     }
     this.unanswered++
     this.waiting.push({ frame, access })

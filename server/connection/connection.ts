@@ -6,7 +6,7 @@ import type { ConnectionInfo } from '../../shared/sys.ts'
 import type { Access } from '../auth/access.ts'
 import type { EngineSocket, SocketHandlers, UpgradeRequest } from '../engine/engine.ts'
 import { randomId } from '../id/random-id.ts'
-import type { LimitName } from '../limit/limits.ts'
+import { exceeded, type LimitName } from '../limit/limits.ts'
 import type { Allowance } from '../limit/message-limits.ts'
 import { LISTED_OF_EACH, type WatchedConnection } from '../registry/connections.ts'
 import type { Subscription } from '../topic/subscription.ts'
@@ -83,8 +83,8 @@ export class Connection
     }
   }
 
-  broken(code: 'frame_too_large' | 'bad_utf8' | 'bad_frame', detail: string): void {
-    this.guarded(() => this.end(new FanfareError(code, detail)))
+  broken(code: 'frame_too_large' | 'bad_utf8' | 'bad_frame', message?: string): void {
+    this.guarded(() => this.end(new FanfareError(code, message)))
   }
 
   alive(): void {
@@ -266,13 +266,13 @@ export class Connection
   }
 
   private flooded({ exceeded }: Allowance): void {
-    this.end(new FanfareError('flooding', `The limit is ${exceeded}`))
+    this.end(new FanfareError('flooding', `The connection kept exceeding ${exceeded}. Reconnect, and send less.`))
   }
 
   private refuseBeyond(limit: LimitName, value: unknown): void {
     if (this.state !== 'ready') return
     this.parts.traffic.hit(limit, { connection: this.id, address: this.address, subject: this.allowance?.subject })
-    this.refuse(new FanfareError('rate_limited', `The limit is ${limit}`), value)
+    this.refuse(new FanfareError('rate_limited', exceeded(limit)), value)
   }
 
   /** The first frame: whose is it? */

@@ -65,8 +65,17 @@ export class Consumers {
 
   consume(frame: ConsumeFrame): void {
     const { consumer: number, queue, prefetch = DEFAULT_PREFETCH } = frame
-    if (this.byNumber.has(number)) throw new FanfareError('consumer_exists', `"consumer" is ${number}`)
-    if (this.byNumber.size >= this.parts.most) throw new FanfareError('too_many_subscriptions')
+    if (this.byNumber.has(number))
+      throw new FanfareError(
+        'consumer_exists',
+        `The connection already has a consumer ${number}. Choose another number, or cancel it first.`,
+      )
+    if (this.byNumber.size >= this.parts.most) {
+      throw new FanfareError(
+        'too_many_subscriptions',
+        `The connection has ${this.parts.most} consumers, the maximum (subscriptions).`,
+      )
+    }
     const { queues, broker, clock } = this.parts
     const { ackDeadlineMs: ofQueue } = queues.options(queue)
     const { ackDeadlineMs = ofQueue, begins = false } = frame
@@ -116,7 +125,11 @@ export class Consumers {
     const { delivery } = frame
     const drafts = frame.type === 'ack' ? this.draftsOf(frame, publisher) : []
     const lease = consumer.leaseOf(delivery, frame.type === 'ack')
-    if (!lease) throw new FanfareError('lease_lost', `"delivery" is ${delivery}`)
+    if (!lease)
+      throw new FanfareError(
+        'lease_lost',
+        `Delivery ${delivery} is not leased: it was settled, or its ack deadline passed.`,
+      )
     for (const draft of drafts) draft.begin()
     consumer.settle(lease, endingOf(frame), drafts, (error) => {
       for (const draft of drafts) draft.refused(error)
@@ -126,7 +139,11 @@ export class Consumers {
 
   extend({ consumer: number, delivery, ms }: ExtendFrame): void {
     const consumer = this.get(number)
-    if (!consumer.extend(delivery, ms)) throw new FanfareError('lease_lost', `"delivery" is ${delivery}`)
+    if (!consumer.extend(delivery, ms))
+      throw new FanfareError(
+        'lease_lost',
+        `Delivery ${delivery} is not leased: it was settled, or its ack deadline passed.`,
+      )
   }
 
   /** Ends those that `check` refuses, and gives back what they have. */
@@ -174,7 +191,8 @@ export class Consumers {
 
   private get(number: number): Consumer {
     const consumer = this.byNumber.get(number)
-    if (!consumer) throw new FanfareError('unknown_consumer', `"consumer" is ${number}`)
+    if (!consumer)
+      throw new FanfareError('unknown_consumer', `The connection has no consumer ${number}. Consume first.`)
     return consumer
   }
 

@@ -4,6 +4,7 @@ import type { AskFrame, CommitFrame, Frame } from '../../shared/frames.ts'
 import type { ConnectionInfo } from '../../shared/sys.ts'
 import type { Access } from '../auth/access.ts'
 import type { UnexpectedErrors } from '../failure/unexpected-errors.ts'
+import { exceeded } from '../limit/limits.ts'
 import { Rate } from '../limit/rate.ts'
 import type { Traffic } from '../monitor/traffic.ts'
 import type { Streams } from '../stream/streams.ts'
@@ -14,7 +15,7 @@ import type { Outbox } from './outbox.ts'
 import { permit } from './permit.ts'
 import { Publishes, type PublishParts } from './publishes.ts'
 import { type RequestParts, Requests } from './requests.ts'
-import { type SubscriptionParts, Subscriptions } from './subscriptions.ts'
+import { type SubscriptionParts, Subscriptions, unknownSubscription } from './subscriptions.ts'
 
 /** What the dispatches of all connections share: what each of their parts uses, and what they use themselves. */
 export interface DispatchParts {
@@ -115,7 +116,7 @@ export class Dispatch {
       case 'ping':
         return this.pong()
       default:
-        throw new FanfareError('unknown_frame', `"${frame.type}" goes from the hub to a client`)
+        throw new FanfareError('unknown_frame', `Frames of type "${frame.type}" go from the hub to a client.`)
     }
   }
 
@@ -186,7 +187,7 @@ export class Dispatch {
     this.subscribes ??= new Rate('subscribesPerSecond', subscribesPerSecond, subscriptions.most)
     if (this.subscribes.take(1)) return
     this.parts.traffic.hit('subscribesPerSecond', {})
-    throw new FanfareError('rate_limited', 'The limit is subscribesPerSecond')
+    throw new FanfareError('rate_limited', exceeded('subscribesPerSecond'))
   }
 
   private commit(frame: CommitFrame, access: Access): void {
@@ -227,17 +228,21 @@ export class Dispatch {
   }
 
   private consuming(consumer: number): Consumers {
-    if (!this.consumers) throw new FanfareError('unknown_consumer', `"consumer" is ${consumer}`)
+    if (!this.consumers)
+      throw new FanfareError('unknown_consumer', `The connection has no consumer ${consumer}. Consume first.`)
     return this.consumers
   }
 
   private subscribed(sub: number): Subscriptions {
-    if (!this.subscriptions) throw new FanfareError('unknown_subscription', `"sub" is ${sub}`)
+    if (!this.subscriptions) throw unknownSubscription(sub)
     return this.subscriptions
   }
 }
 
 /** Offers and subscriptions have the same numbers, or `unsubscribe` would end the wrong one. */
 function inUse(sub: number): FanfareError {
-  return new FanfareError('subscription_exists', `"sub" is ${sub}`)
+  return new FanfareError(
+    'subscription_exists',
+    `The connection already uses the subscription number ${sub}. Choose another, or unsubscribe first.`,
+  )
 }

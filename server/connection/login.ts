@@ -59,12 +59,20 @@ export class Login {
   arrived(bytes: number): void {
     if (!this.waiting) return
     this.heldBytes += bytes
-    if (this.heldBytes > HELD_BYTES) throw new FanfareError('auth_backlog', `It is more than ${HELD_BYTES} bytes`)
+    if (this.heldBytes > HELD_BYTES)
+      throw new FanfareError(
+        'auth_backlog',
+        `More than ${HELD_BYTES} bytes were sent before authentication finished. Wait for the welcome.`,
+      )
   }
 
   /** Throws `auth_backlog`. */
   hold(value: unknown): void {
-    if (this.held.length >= HELD_FRAMES) throw new FanfareError('auth_backlog', `It is more than ${HELD_FRAMES} frames`)
+    if (this.held.length >= HELD_FRAMES)
+      throw new FanfareError(
+        'auth_backlog',
+        `More than ${HELD_FRAMES} frames were sent before authentication finished. Wait for the welcome.`,
+      )
     this.held.push(value)
   }
 

@@ -47,7 +47,11 @@ export class Publishes implements ReceiptWindow, Asker {
   /** Takes a place in the window. Throws `window_exceeded`. */
   take(): void {
     const { window } = this.parts
-    if (this.unanswered >= window) throw new FanfareError('window_exceeded', `The window is ${window}`)
+    if (this.unanswered >= window)
+      throw new FanfareError(
+        'window_exceeded',
+        `${window} publishes and requests are unanswered, the maximum (window). Wait for answers.`,
+      )
     this.unanswered++
   }
 

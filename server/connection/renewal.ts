@@ -23,7 +23,7 @@ export class Renewal {
 
   /** Throws `auth_backlog`. */
   check({ seq, token }: AuthFrame): void {
-    if (this.checking) throw new FanfareError('auth_backlog', 'Another token is being checked')
+    if (this.checking) throw new FanfareError('auth_backlog', 'Another token is being checked. Wait for its answer.')
     this.checking = true
     const { owner } = this
     const credentials = { token, address: owner.address, origin: undefined, headers: {} }

@@ -5,6 +5,7 @@ import type { SubscriptionBudget } from '../limit/subscription-budget.ts'
 import { Offer, type Responder } from '../topic/offer.ts'
 import type { RequestRouting } from '../topic/request-routing.ts'
 import type { Outbox } from './outbox.ts'
+import { tooMany } from './subscriptions.ts'
 
 /** What the requests of all connections share. */
 export interface RequestParts {
@@ -36,8 +37,12 @@ export class Requests implements Responder {
   }
 
   respond({ sub, pattern }: RespondFrame): void {
-    if (this.offered.has(sub)) throw new FanfareError('subscription_exists', `"sub" is ${sub}`)
-    if (this.offered.size >= this.parts.most) throw new FanfareError('too_many_subscriptions')
+    if (this.offered.has(sub))
+      throw new FanfareError(
+        'subscription_exists',
+        `The connection already has a responder ${sub}. Choose another number, or unsubscribe first.`,
+      )
+    if (this.offered.size >= this.parts.most) throw tooMany(this.parts.most)
     const offer = new Offer(this, sub, parsePattern(pattern))
     this.parts.budget.take(offer.bytes)
     this.offered.set(sub, offer)

@@ -44,8 +44,12 @@ export class Subscriptions {
   subscribe(frame: SubscribeFrame): void {
     const { sub, pattern, filter } = frame
     const words = parsePattern(pattern)
-    if (this.bySub.has(sub)) throw new FanfareError('subscription_exists', `"sub" is ${sub}`)
-    if (this.bySub.size >= this.parts.most) throw new FanfareError('too_many_subscriptions')
+    if (this.bySub.has(sub))
+      throw new FanfareError(
+        'subscription_exists',
+        `The connection already has a subscription ${sub}. Choose another number, or unsubscribe first.`,
+      )
+    if (this.bySub.size >= this.parts.most) throw tooMany(this.parts.most)
     const onStream =
       frame.stream !== undefined || frame.from !== undefined || frame.cursor !== undefined || frame.policy === 'pause'
     const stream = onStream ? this.parts.streams.streamFor(frame) : undefined
@@ -89,7 +93,8 @@ export class Subscriptions {
   /** Stores a position under the subscription's cursor, and says so when it is safe. */
   async commit({ sub, offset }: CommitFrame, access: Access): Promise<void> {
     const feed = this.feeds?.get(this.get(sub))
-    if (feed?.cursor === undefined) throw new FanfareError('no_cursor', `"sub" is ${sub}`)
+    if (feed?.cursor === undefined)
+      throw new FanfareError('no_cursor', `Subscription ${sub} has no cursor. Name one when you subscribe.`)
     if (!access.mayReadAll(this.parts.streams.topicsOf(feed.stream))) {
       await this.requireFewOwn(feed.stream, feed.cursor, access)
     }
@@ -103,7 +108,10 @@ export class Subscriptions {
     if (await broker.cursor(stream, cursor)) return
     const own = await broker.cursors(stream, { ...(ownCursors && { prefix: ownCursors }), limit: OWN_CURSORS })
     if (own.length < OWN_CURSORS) return
-    throw new FanfareError('cursor_limit', `"${subject}" has ${OWN_CURSORS} cursors of its own in "${stream}"`)
+    throw new FanfareError(
+      'cursor_limit',
+      `"${subject.slice(0, 100)}" has ${OWN_CURSORS} cursors in stream "${stream}", the maximum for a client that sees a part of it.`,
+    )
   }
 
   /** Ends those that `check` refuses. */
@@ -175,7 +183,7 @@ export class Subscriptions {
 
   private get(sub: number): Subscription {
     const subscription = this.bySub.get(sub)
-    if (!subscription) throw new FanfareError('unknown_subscription', `"sub" is ${sub}`)
+    if (!subscription) throw unknownSubscription(sub)
     return subscription
   }
 
@@ -203,4 +211,15 @@ export class Subscriptions {
 /** Without fields that this version does not know: they may be of any size, and the subscription would keep them. */
 function knownPart(filter: HeaderFilter): HeaderFilter {
   return 'all' in filter ? { all: filter.all } : { any: filter.any }
+}
+
+export function tooMany(most: number): FanfareError {
+  return new FanfareError(
+    'too_many_subscriptions',
+    `The connection has ${most} subscriptions, the maximum (subscriptions). Unsubscribe, or use a pattern.`,
+  )
+}
+
+export function unknownSubscription(sub: number): FanfareError {
+  return new FanfareError('unknown_subscription', `The connection has no subscription ${sub}. Subscribe first.`)
 }

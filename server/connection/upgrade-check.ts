@@ -18,6 +18,11 @@ const STATUSES: Partial<Record<ErrorCode, number>> = {
 /** Temporary refusals: the client may retry after a second. */
 const TEMPORARY: readonly ErrorCode[] = ['address_limit', 'hub_full', 'shutting_down']
 
+/** What an operator adds to the options if pages from there may use the hub. */
+function hintFor(origin = ''): string {
+  return `to allow pages from there: "allowedOrigins": [${JSON.stringify(origin)}] or --allowed-origins ${origin}`
+}
+
 /** Decides whether a request may become a WebSocket, and reports refusals. */
 export class UpgradeCheck {
   private readonly proxies: Proxies
@@ -48,7 +53,8 @@ export class UpgradeCheck {
 
   report(code: ErrorCode, origin: string | undefined): void {
     this.traffic.refused(code)
-    this.refusals.report(code, { origin: origin?.slice(0, 200) })
+    const said = origin?.slice(0, 200)
+    this.refusals.report(code, { origin: said, ...(code === 'forbidden_origin' && { hint: hintFor(said) }) })
   }
 
   private refusalOf({ protocols, query, headers, remoteAddress, secure }: UpgradeRequest): FanfareError | undefined {
@@ -56,10 +62,16 @@ export class UpgradeCheck {
     const { origin } = headers
     const client = this.proxies.clientOf(remoteAddress, (name) => headers[name], secure)
     if (origin !== undefined && !this.origins.allows(origin, client)) {
-      return new FanfareError('forbidden_origin', `A WebSocket from ${origin.slice(0, 200)}`)
+      return new FanfareError(
+        'forbidden_origin',
+        `Origin ${origin.slice(0, 200)} is not allowed. Add it to allowedOrigins.`,
+      )
     }
     if (protocols.length === 0 || protocols.includes(SUBPROTOCOL)) return this.admission.refusalOf(client.address)
     const offered = protocols.filter((name) => !name.startsWith(TOKEN_PROTOCOL))
-    return new FanfareError('bad_subprotocol', `Offered: ${offered.join(', ').slice(0, 100)}`)
+    return new FanfareError(
+      'bad_subprotocol',
+      `The hub speaks the subprotocol fanfare.v1 (offered: ${offered.join(', ').slice(0, 100)}). Offer it, or none.`,
+    )
   }
 }

@@ -65,7 +65,9 @@ wholeClient.onState(({ to, reason }) => {
 
 /** Why there is no connection, for pages that have asked the hub for nothing yet. */
 function whyAway({ code, message }: ConnectionStateReason): string {
-  const silent = ['connection_lost', 'hello_timeout', 'idle_timeout', 'token_unavailable'].includes(code)
+  const silent = ['connect_failed', 'connection_lost', 'hello_timeout', 'idle_timeout', 'token_unavailable'].includes(
+    code,
+  )
   return silent ? 'The hub does not answer.' : message
 }
 

@@ -116,8 +116,8 @@ export interface HttpConnection {
 export interface SocketHandlers {
   /** A whole message. The bytes are the engine's again when this returns: copy what is kept. */
   message(data: Uint8Array, binary: boolean): void
-  /** What came breaks a rule that the engine watches: RFC 6455's own, or the largest size. */
-  broken(code: 'frame_too_large' | 'bad_utf8' | 'bad_frame', detail: string): void
+  /** What came breaks a rule that the engine checks: one of RFC 6455, or the maximum size. */
+  broken(code: 'frame_too_large' | 'bad_utf8' | 'bad_frame', message?: string): void
   /** A sign of life that is no message: the answer to a ping. */
   alive(): void
   /** Everything written has left the process. */

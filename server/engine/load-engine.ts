@@ -1,4 +1,5 @@
-import { FanfareError } from '../../shared/errors.ts'
+import { sentence } from '../../shared/error-text.ts'
+import { errorEntry, FanfareError } from '../../shared/errors.ts'
 import type { Engine } from './engine.ts'
 
 export const ENGINE_NAMES = ['auto', 'ws', 'uws'] as const
@@ -11,6 +12,7 @@ export async function loadEngine(name: EngineName): Promise<Engine> {
     return (await import('./uws-engine.ts')).uwsEngine
   } catch (error) {
     if (name === 'auto') return loadEngine('ws')
-    throw new FanfareError('engine_missing', (error as Error).message.split('\n')[0])
+    const why = sentence((error as Error).message.split('\n')[0] as string)
+    throw new FanfareError('engine_missing', `${why} ${errorEntry('engine_missing').text}`)
   }
 }

@@ -1,6 +1,7 @@
 import uws from 'uWebSockets.js'
 import { Buffer } from 'node:buffer'
 import { STATUS_CODES } from 'node:http'
+import { sentence } from '../../shared/error-text.ts'
 import { FanfareError } from '../../shared/errors.ts'
 import { SUBPROTOCOL } from '../../shared/frames.ts'
 import type { Certificate } from '../tls/certificate.ts'
@@ -75,7 +76,10 @@ function tlsApp({ certFile, keyFile }: Certificate): uws.TemplatedApp {
     return uws.SSLApp({ cert_file_name: certFile, key_file_name: keyFile })
   } catch (error) {
     const { message } = error as Error
-    throw new FanfareError('bad_config', `tls: uWebSockets.js cannot use ${certFile} and ${keyFile}: ${message}`)
+    throw new FanfareError(
+      'bad_config',
+      `tls: uWebSockets.js cannot use ${certFile} with ${keyFile}: ${sentence(message)}`,
+    )
   }
 }
 
@@ -105,7 +109,11 @@ function serve(server: uws.TemplatedApp, address: Address, app: EngineApp, secur
       // As `contained` does, without a closure for each message.
       try {
         if (data.byteLength <= frameBytes) handlers?.message(new Uint8Array(data), binary)
-        else handlers?.broken('frame_too_large', `It has ${data.byteLength} bytes`)
+        else
+          handlers?.broken(
+            'frame_too_large',
+            `The message has ${data.byteLength} bytes, and frameBytes is ${frameBytes}. Split it, or raise the limit.`,
+          )
       } catch (error) {
         app.failed(error)
         webSocket.close()
@@ -316,7 +324,13 @@ function listenFor(server: uws.TemplatedApp, { host }: Address): Listen {
   return (port, options) =>
     new Promise((resolve, reject) => {
       ;(server as unknown as HostListener).listen(host, port, options, (socket) => {
-        if (!socket) return reject(new FanfareError('port_in_use', `${host}:${port}`))
+        if (!socket)
+          return reject(
+            new FanfareError(
+              'port_in_use',
+              `The hub cannot listen on ${host}:${port}. Stop what uses it, or choose another port.`,
+            ),
+          )
         resolve({
           // A listening socket is a socket, which the types of the package do not say.
           port: uws.us_socket_local_port(socket as unknown as uws.us_socket),

@@ -47,7 +47,7 @@ export function later(app: EngineApp): EngineApp {
           const copy = data.slice()
           defer(() => handlers?.message(copy, binary))
         },
-        broken: (code, detail) => defer(() => handlers?.broken(code, detail)),
+        broken: (code, message) => defer(() => handlers?.broken(code, message)),
         alive: () => defer(() => handlers?.alive()),
         drain: () => defer(() => handlers?.drain()),
         close: () => defer(() => handlers?.close()),

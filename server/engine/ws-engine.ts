@@ -4,6 +4,7 @@ import { createServer as createTlsServer, Server as TlsServer } from 'node:https
 import type { AddressInfo, Socket } from 'node:net'
 import type { SecureContextOptions } from 'node:tls'
 import { type ServerOptions, WebSocket, WebSocketServer } from 'ws'
+import { sentence } from '../../shared/error-text.ts'
 import { FanfareError } from '../../shared/errors.ts'
 import { SUBPROTOCOL } from '../../shared/frames.ts'
 import type { Certificate } from '../tls/certificate.ts'
@@ -133,7 +134,12 @@ class HubWebSocket extends WebSocket implements EngineWebSocket {
     const broken = code === undefined ? undefined : BROKEN[code]
     if (broken && reason === undefined && !this.ending) {
       this.ending = true
-      this.tell((handlers) => handlers.broken(broken, `WebSocket close code ${code}`))
+      this.tell((handlers) =>
+        handlers.broken(
+          broken,
+          broken === 'bad_frame' ? 'The peer broke the WebSocket protocol (RFC 6455).' : undefined,
+        ),
+      )
     } else {
       this.ending = true
       super.close(code, reason)
@@ -267,7 +273,14 @@ function answer(socket: Socket, { status, message, retryAfter }: Refused): void 
 
 function listenOn(server: Server, { host, port }: Address): Promise<Listener> {
   return new Promise((resolve, reject) => {
-    server.once('error', (error) => reject(new FanfareError('port_in_use', `${host}:${port}: ${error.message}`)))
+    server.once('error', (error) =>
+      reject(
+        new FanfareError(
+          'port_in_use',
+          `The hub cannot listen on ${host}:${port}: ${sentence(error.message)} Stop what uses it, or choose another port.`,
+        ),
+      ),
+    )
     server.listen({ host, port, backlog: BACKLOG }, () => {
       resolve({
         port: (server.address() as AddressInfo).port,

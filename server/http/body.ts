@@ -10,7 +10,7 @@ const strictUtf8 = new TextDecoder('utf-8', { fatal: true })
 /** The whole body, of `limit` bytes at most: of a larger one no more is read. Throws `frame_too_large`. */
 export async function readBody(request: Request, limit: number): Promise<Uint8Array> {
   const declared = Number(request.headers.get('content-length') ?? 0)
-  if (declared > limit) throw tooLarge(declared)
+  if (declared > limit) throw tooLarge(declared, limit)
   const reader = request.body?.getReader()
   const chunks: Uint8Array[] = []
   for (let bytes = 0; reader; ) {
@@ -20,7 +20,7 @@ export async function readBody(request: Request, limit: number): Promise<Uint8Ar
     if (bytes > limit) {
       // Not awaited: it waits for the rest that the peer is still sending.
       reader.cancel().catch(() => {})
-      throw tooLarge(bytes)
+      throw tooLarge(bytes, limit)
     }
     chunks.push(value)
   }
@@ -50,8 +50,8 @@ function mediaTypeOf(request: Request): string {
 }
 
 function badContentType(type: string, expected: string): FanfareError {
-  const got = type === '' ? 'The body has no content type' : `The content type is ${type.slice(0, 100)}`
-  return new FanfareError('bad_content_type', `${got}; expected ${expected}`)
+  const got = type === '' ? 'it has none' : `got ${type.slice(0, 100)}`
+  return new FanfareError('bad_content_type', `The content type of the body must be ${expected} (${got}).`)
 }
 
 /** The JSON of a body. Throws `bad_utf8`, `not_json`, `forbidden_key`. */
@@ -79,10 +79,10 @@ function textOf(bytes: Uint8Array): string {
   try {
     return strictUtf8.decode(bytes)
   } catch {
-    throw new FanfareError('bad_utf8', 'The body is broken')
+    throw new FanfareError('bad_utf8', 'The body is not valid UTF-8.')
   }
 }
 
-function tooLarge(bytes: number): FanfareError {
-  return new FanfareError('frame_too_large', `The body has ${bytes} bytes or more`)
+function tooLarge(bytes: number, limit: number): FanfareError {
+  return new FanfareError('frame_too_large', `The body has ${bytes} bytes or more, and the limit is ${limit}.`)
 }

@@ -43,5 +43,5 @@ export function isOwnPage({ env, req }: Context<HttpEnv>): boolean {
 
 /** Throws `forbidden`. */
 export function requireOwnPage(c: Context<HttpEnv>): void {
-  if (!isOwnPage(c)) throw new FanfareError('forbidden', 'This is for pages of the hub only')
+  if (!isOwnPage(c)) throw new FanfareError('forbidden', "Only the hub's own pages may request this.")
 }

@@ -87,13 +87,16 @@ function allow(headers: Headers, origin: string, preflight: Request | undefined)
 /** Why a request may not come from where it comes. */
 function refusal(request: Request, client: RequestClient, origins: Origins): FanfareError | undefined {
   const origin = request.headers.get('origin')
-  if (origin !== null) return origins.allows(origin, client) ? undefined : forbidden(`from ${origin}`)
+  if (origin !== null)
+    return origins.allows(origin, client)
+      ? undefined
+      : forbidden(`Origin ${origin.slice(0, 200)} is not allowed. Add it to allowedOrigins.`)
   if (origins.any) return undefined
   const site = request.headers.get('sec-fetch-site')
   if (site === 'cross-site' || site === 'same-site') {
     // A link is followed by a person, who sees where it leads; its page gets nothing of the answer.
     const followed = request.headers.get('sec-fetch-mode') === 'navigate' && SAFE.includes(request.method)
-    return followed ? undefined : forbidden(`of a page whose site is ${site}`)
+    return followed ? undefined : forbidden('Pages of other sites are not allowed. Add their origin to allowedOrigins.')
   }
   return undefined
 }
@@ -103,6 +106,6 @@ function isThisMachine({ host = '' }: RequestClient): boolean {
   return URL.canParse(`https://${host}`) && isLoopbackName(new URL(`https://${host}`).hostname)
 }
 
-function forbidden(origin: string): FanfareError {
-  return new FanfareError('forbidden_origin', `A request ${origin.slice(0, 200)}`)
+function forbidden(message: string): FanfareError {
+  return new FanfareError('forbidden_origin', message)
 }

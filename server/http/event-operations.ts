@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { quoted } from '../../shared/error-text.ts'
 import { FanfareError } from '../../shared/errors.ts'
 import { type HeaderFilter, POLICIES, type SubscribeFrame } from '../../shared/frames.ts'
 import { parseFrame } from '../../shared/parse-frame.ts'
@@ -105,12 +106,18 @@ function startsOf(count: number, text: string | undefined, name: string): (Start
   if (text === undefined) return []
   const parts = text.split(',')
   if (parts.length !== 1 && parts.length !== count) {
-    throw new FanfareError('bad_params', `${name}: has ${parts.length} positions for ${count} patterns`)
+    throw new FanfareError(
+      'bad_params',
+      `${name} has ${parts.length} positions for ${count} patterns: give one, or one per pattern.`,
+    )
   }
   const starts = parts.map((part) => {
     const start = part === NOT_BEGUN ? undefined : parseStart(part)
     if (start === undefined && part !== NOT_BEGUN) {
-      throw new FanfareError('bad_params', `${name}: ${JSON.stringify(part.slice(0, 40))} is no start`)
+      throw new FanfareError(
+        'bad_params',
+        `${name} must be latest, earliest, OFFSET, EPOCH:OFFSET, last:N or a time (got ${quoted(part)}).`,
+      )
     }
     return start
   })

@@ -91,7 +91,12 @@ export function httpApp(hub: HttpContext): Hono<HttpEnv> {
     return problemResponse(refusalOf(error))
   })
   app.notFound(({ req }) =>
-    problemResponse(new FanfareError('no_route', `Nothing at ${req.path}. The WebSocket endpoint wants an upgrade`)),
+    problemResponse(
+      new FanfareError(
+        'no_route',
+        `Nothing is served at ${req.path.slice(0, 100)}. /v1/openapi.json describes the API; the WebSocket endpoint needs an upgrade.`,
+      ),
+    ),
   )
   return app
 }

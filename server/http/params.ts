@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { shown } from '../../shared/error-text.ts'
 import { FanfareError } from '../../shared/errors.ts'
 import { jsonOf, readBody, requireJson } from './body.ts'
 import type { Operation } from './operation.ts'
@@ -46,7 +47,7 @@ export function readQuery(rest: OperationParams['rest'], query: URLSearchParams)
       if (texts.length === 0) continue
       const { type } = schema
       if (type === 'array') target[name] = texts.map((text) => scalar(text, schema))
-      else if (texts.length > 1) throw new FanfareError('bad_params', `${name}: is given more than once`)
+      else if (texts.length > 1) throw new FanfareError('bad_params', `${name} is given more than once.`)
       else target[name] = scalar(texts[0] as string, schema)
     }
   }
@@ -68,7 +69,7 @@ export async function readJsonBody(request: Request, limit: number): Promise<Rec
   requireJson(request)
   const value = jsonOf(bytes)
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw new FanfareError('bad_params', 'The body is not a JSON object')
+    throw new FanfareError('bad_params', `The body must be a JSON object (got ${shown(value)}).`)
   }
   return value as Record<string, unknown>
 }

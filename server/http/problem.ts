@@ -12,6 +12,7 @@ type Elsewhere =
   | 'bad_option'
   | 'bad_url'
   | 'hub_unreachable'
+  | 'connect_failed'
   | 'bad_config'
   | 'engine_missing'
   | 'data_locked'
@@ -96,7 +97,12 @@ const STATUS: Record<Exclude<ErrorCode, Elsewhere>, number> = {
 const LATER = [429, 503]
 
 export function statusOf(code: string): number {
-  return Object.hasOwn(STATUS, code) ? ((STATUS as Record<string, number>)[code] ?? 500) : 500
+  return definedStatus(code) ?? 500
+}
+
+/** The status of a code, undefined for those of clients, commands and the start. */
+export function definedStatus(code: string): number | undefined {
+  return Object.hasOwn(STATUS, code) ? (STATUS as Record<string, number>)[code] : undefined
 }
 
 /** What is known of a refusal: an error of the table, or the frame that told of one. */
@@ -118,7 +124,7 @@ export interface Problem {
 /** A refusal as RFC 9457 has it, with code and retry of the one table. */
 export function problemOf({ code, message, retry }: Refusal): Problem {
   const status = statusOf(code)
-  // A frame that is one refusal of very many has no words.
+  // One refusal of very many has no message.
   const detail = message === '' && Object.hasOwn(ERRORS, code) ? errorEntry(code as ErrorCode).text : message
   // Of `about:blank` the title is the status in words; the code says more.
   return { type: 'about:blank', title: STATUS_CODES[status] as string, status, detail, code, retry }

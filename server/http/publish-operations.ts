@@ -114,9 +114,9 @@ async function publishJson(exchange: HttpExchange): Promise<Response> {
   if (!Array.isArray(value)) {
     return single(await publish(exchange, [key === undefined ? value : identified(value, key)], bytes))
   }
-  if (value.length === 0) throw new FanfareError('bad_frame', 'A batch has at least one publish')
+  if (value.length === 0) throw new FanfareError('bad_frame', 'A batch must have at least one publish.')
   if (value.length > MAX_BATCH)
-    throw new FanfareError('bad_frame', `A batch has ${MAX_BATCH} publishes at most, and this one has ${value.length}`)
+    throw new FanfareError('bad_frame', `A batch may have at most ${MAX_BATCH} publishes (got ${value.length}).`)
   const items = key === undefined ? value : value.map((item, n) => identified(item, `${key}.${n}`))
   const results = await publish(exchange, items, bytes)
   let refused = 0

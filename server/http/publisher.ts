@@ -5,7 +5,7 @@ import type { Broker } from '../broker/broker.ts'
 import type { FrameTime } from '../connection/frame-time.ts'
 import type { UnexpectedErrors } from '../failure/unexpected-errors.ts'
 import type { Admission } from '../limit/admission.ts'
-import type { LimitName } from '../limit/limits.ts'
+import { exceeded, type LimitName } from '../limit/limits.ts'
 import type { Allowance, MessageLimits } from '../limit/message-limits.ts'
 import type { Traffic } from '../monitor/traffic.ts'
 import { receiptFields } from '../topic/receipt.ts'
@@ -132,7 +132,7 @@ class PublishingRequest {
     allowance.take(count, bytes)
     limits.leave(allowance)
     if (!allowance.flooding) return allowance
-    const error = new FanfareError('flooding', `The limit is ${allowance.exceeded}`)
+    const error = new FanfareError('flooding', `The limit ${allowance.exceeded} was exceeded for too long. Send less.`)
     this.refused(error)
     throw error
   }
@@ -157,7 +157,7 @@ class PublishingRequest {
   private async refuseBeyond(limit: LimitName): Promise<Result> {
     const { address, access } = this.request
     this.parts.traffic.hit(limit, { address, subject: access.subject })
-    return { refusal: this.refused(new FanfareError('rate_limited', `The limit is ${limit}`)) }
+    return { refusal: this.refused(new FanfareError('rate_limited', exceeded(limit))) }
   }
 
   /** Counts a refusal. A bug costs the publish that met it. */

@@ -31,7 +31,7 @@ export const Problem = z
     title: text,
     status: whole,
     detail: text.describe('What was wrong, and what to do'),
-    code: text.describe('A code of the table of errors in PROTOCOL.md'),
+    code: text.describe('An error code, see docs/reference/error-codes.md'),
     retry: z.boolean().describe('Whether the same request may succeed later'),
   })
   .meta({ id: 'Problem', description: 'A refusal, as RFC 9457 has it' })
@@ -48,7 +48,7 @@ const published = {
 
 /** A publish as the hub checks it: `parseFrame` of a publish frame. */
 export const Publish = z
-  .looseObject({
+  .strictObject({
     topic: text,
     data: z.unknown().optional(),
     id: text.regex(/^[\w.:~-]{1,64}$/).optional(),
@@ -59,7 +59,10 @@ export const Publish = z
     delay: Duration.optional().describe('In queues, delivered this much later; 30s, or milliseconds'),
     deliverAt: Instant.optional(),
   })
-  .meta({ id: 'Publish', description: 'The fields of a publish frame; those that are unknown are ignored' })
+  .meta({
+    id: 'Publish',
+    description: 'The fields of a publish frame, with delay instead of delayMs; unknown ones are refused',
+  })
 
 export const Receipt = z
   .object({

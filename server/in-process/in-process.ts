@@ -81,7 +81,7 @@ export class InProcess {
       ready: () => started,
       open: (socket) => home.open(socket, access),
     })
-    return new Client<Topics>(URL, WebSocket, { ...rest, clock: home.clock }, signal)
+    return new Client<Topics>(URL, WebSocket, { ...rest, clock: home.clock }, signal).open()
   }
 
   /** No client gets a connection from now on. Those that have one get what they are owed, and end with it. */

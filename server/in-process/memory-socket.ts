@@ -88,7 +88,11 @@ class HubEnd implements EngineSocket {
 
   fromClient(bytes: Uint8Array, binary: boolean): void {
     this.arrives(() => {
-      if (bytes.length > this.wire.frameBytes) this.handlers?.broken('frame_too_large', 'WebSocket close code 1009')
+      if (bytes.length > this.wire.frameBytes)
+        this.handlers?.broken(
+          'frame_too_large',
+          `The message has ${bytes.length} bytes, and frameBytes is ${this.wire.frameBytes}. Split it, or raise the limit.`,
+        )
       else this.handlers?.message(bytes, binary)
     })
   }

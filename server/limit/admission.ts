@@ -29,17 +29,26 @@ export class Admission {
     const { maxConnections, connectionsPerAddress, connectsPerSecondPerAddress } = this.config
     if (maxConnections > 0 && this.count >= maxConnections) {
       this.hit('maxConnections', address)
-      return new FanfareError('hub_full')
+      return new FanfareError(
+        'hub_full',
+        `The hub has ${maxConnections} connections, the maximum (maxConnections). Try again later.`,
+      )
     }
     if (isLoopbackAddress(address)) return undefined
     const network = networkOf(address)
     if (connectionsPerAddress > 0 && (this.open.get(network) ?? 0) >= connectionsPerAddress) {
       this.hit('connectionsPerAddress', address)
-      return new FanfareError('address_limit', `connectionsPerAddress is ${connectionsPerAddress}`)
+      return new FanfareError(
+        'address_limit',
+        `The address has ${connectionsPerAddress} connections, the maximum (connectionsPerAddress). Try again later.`,
+      )
     }
     if (connectsPerSecondPerAddress > 0 && !this.rateOf(network).take(1)) {
       this.hit('connectsPerSecondPerAddress', address)
-      return new FanfareError('address_limit', `connectsPerSecondPerAddress is ${connectsPerSecondPerAddress}`)
+      return new FanfareError(
+        'address_limit',
+        `The address connects more than ${connectsPerSecondPerAddress} times per second (connectsPerSecondPerAddress). Try again later.`,
+      )
     }
     return undefined
   }

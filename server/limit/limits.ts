@@ -17,6 +17,11 @@ export const LIMITS = [
 ] as const
 export type LimitName = (typeof LIMITS)[number]
 
+/** The message of a refusal beyond a rate. */
+export function exceeded(limit: LimitName): string {
+  return `The rate limit ${limit} was exceeded; the request was not processed. Send it later.`
+}
+
 /** Without the limits on what a connection or a subject may do in a second. */
 export const NO_RATES = {
   messagesPerSecond: 0,

@@ -62,6 +62,9 @@ export class NameQuota {
   private check(limit: keyof typeof CODES, count: number, max: number): void {
     if (max === 0 || count <= max) return
     this.limits.hit(limit)
-    throw new FanfareError(CODES[limit], `The limit is ${max}`)
+    throw new FanfareError(
+      CODES[limit],
+      `The hub would exceed ${limit}, which is ${max}. Delete what is unused, or raise the limit.`,
+    )
   }
 }

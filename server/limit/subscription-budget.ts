@@ -19,7 +19,10 @@ export class SubscriptionBudget {
   take(bytes: number): void {
     if (this.limit > 0 && this.bytes + bytes > this.limit) {
       this.hit()
-      throw new FanfareError('hub_full', 'The limit is subscriptionBytes')
+      throw new FanfareError(
+        'hub_full',
+        `Subscriptions exceed subscriptionBytes, which is ${this.limit}. Try again later, or raise the limit.`,
+      )
     }
     this.bytes += bytes
   }

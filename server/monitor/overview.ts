@@ -1,3 +1,4 @@
+import { quoted } from '../../shared/error-text.ts'
 import { FanfareError } from '../../shared/errors.ts'
 import type {
   Attention,
@@ -74,5 +75,8 @@ export class Overview {
 }
 
 function noConnection(id: string): never {
-  throw new FanfareError('no_connection', JSON.stringify(id.slice(0, 40)))
+  throw new FanfareError(
+    'no_connection',
+    `No connection has the id ${quoted(id)}. connections.list lists the open ones.`,
+  )
 }

@@ -83,7 +83,10 @@ export class DeadLetterActs {
       // Nothing was done: what is missing says more.
       if (error.code === 'no_queue' && count === 0) throw error
       const left = this.broker.queue(name)?.deadLetters ?? 0
-      throw new FanfareError(error.code, `Dead letters of "${name}": ${count} ${done}, ${left} left`)
+      throw new FanfareError(
+        error.code,
+        `${error.message} Of the dead letters of queue "${name}", ${count} were ${done} and ${left} are left.`,
+      )
     }
     return count
   }
@@ -126,5 +129,5 @@ export class DeadLetterActs {
 }
 
 function noQueue(name: string): FanfareError {
-  return new FanfareError('no_queue', `There is no queue "${name}"`)
+  return new FanfareError('no_queue', `There is no queue "${name}". Declare it, or correct its name.`)
 }

@@ -22,7 +22,7 @@ const count = z.number().int().positive()
 const headers = z.record(z.string(), z.string()).superRefine((record, context) => {
   const length = Object.entries(record).reduce((sum, [name, value]) => sum + name.length + value.length, 0)
   if (Object.keys(record).length <= MAX_HEADERS && length <= MAX_FILTER_LENGTH) return
-  const message = `has ${MAX_HEADERS} headers and ${MAX_FILTER_LENGTH} characters at most`
+  const message = `must have at most ${MAX_HEADERS} headers and ${MAX_FILTER_LENGTH} characters`
   context.addIssue({ code: 'custom', message })
 })
 

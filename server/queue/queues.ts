@@ -101,7 +101,7 @@ export class Queues {
     for (const binding of queue?.bindings ?? []) this.bindings.remove(binding)
     this.onDelete(name)
     for (const consumer of [...(queue?.consumers ?? [])]) {
-      consumer.fail(new FanfareError('no_queue', `"${name}" was deleted`))
+      consumer.fail(new FanfareError('no_queue', `The queue "${name}" was deleted.`))
     }
   }
 
@@ -131,7 +131,7 @@ export class Queues {
   /** The options of a queue. Throws `no_queue`. */
   options(name: string): QueueOptions {
     const queue = this.broker.queue(name)
-    if (!queue) throw new FanfareError('no_queue', `There is no queue "${name}"`)
+    if (!queue) throw new FanfareError('no_queue', `There is no queue "${name}". Declare it, or correct its name.`)
     return queue.options
   }
 
@@ -229,7 +229,7 @@ export class Queues {
 
   async show(name: string): Promise<QueueInfo> {
     const [info] = await this.list([name])
-    if (!info) throw new FanfareError('no_queue', `There is no queue "${name}"`)
+    if (!info) throw new FanfareError('no_queue', `There is no queue "${name}". Declare it, or correct its name.`)
     return info
   }
 

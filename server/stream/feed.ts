@@ -207,7 +207,7 @@ export class Feed implements SubscriptionFeed, BlockReader {
     const stored = this.cursor === undefined ? undefined : await this.broker.cursor(this.stream, this.cursor)
     const from = (resumes ? asked : stored) ?? stored ?? asked ?? 'latest'
     const log = this.log
-    if (!log) throw new FanfareError('no_stream')
+    if (!log) throw new FanfareError('no_stream', `There is no stream "${this.stream}".`)
     const { epoch } = log
     const { position, picks, resumeAt = 0, recovered, gap } = await this.beginning(from, log)
     if (this.state === 'ended') return

@@ -22,7 +22,7 @@ export async function readPage(
   clock: Clock,
 ): Promise<StreamPage> {
   const state = broker.stream(stream)
-  if (!state) throw new FanfareError('no_stream', `There is no stream "${stream}"`)
+  if (!state) throw new FanfareError('no_stream', `There is no stream "${stream}". Declare it, or correct its name.`)
   const { epoch, first, next: end } = state
   const start = Math.min(Math.max(from, first), end)
   const messages: JsonMessage[] = []

@@ -17,7 +17,7 @@ const MAX_TOPICS = 1000
 export const MAX_BINDINGS = 10_000
 
 /** The name of a stream or queue that may be there: hubs before the rule for new names took any of these. */
-export const name = z.string().regex(/^[\w.-]{1,64}$/, 'is 1 to 64 letters, digits and _ . -')
+export const name = z.string().regex(/^[\w.-]{1,64}$/, 'must be 1 to 64 letters, digits and _ . -')
 
 /** `$sys.queues.` takes two words of a topic's 32. */
 const NAME_WORDS = 30
@@ -27,9 +27,9 @@ const NAME_WORDS = 30
  * of a URL's path, which `.` and `..` are not; and a key of JSON, which `__proto__` is not.
  */
 export const newName = name
-  .regex(/^[\w-]+(\.[\w-]+)*$/, 'is words of letters, digits, _ and -, joined by single dots')
-  .refine((text) => text.split('.').length <= NAME_WORDS, `has ${NAME_WORDS} words at most`)
-  .refine((text) => text !== FORBIDDEN_KEY, `is not ${FORBIDDEN_KEY}`)
+  .regex(/^[\w-]+(\.[\w-]+)*$/, 'must be words of letters, digits, _ and -, joined by single dots')
+  .refine((text) => text.split('.').length <= NAME_WORDS, `must have at most ${NAME_WORDS} words`)
+  .refine((text) => text !== FORBIDDEN_KEY, `must not be ${FORBIDDEN_KEY}`)
 
 export const pattern = z.string().superRefine((value, context) => {
   try {
@@ -52,6 +52,6 @@ export const StreamConfig = z
   })
   .refine(({ lastValue, maxMessages }) => !(lastValue && maxMessages !== undefined), {
     path: ['maxMessages'],
-    message: 'does not go with lastValue, which keeps one message for each topic and key',
+    message: 'cannot be combined with lastValue, which keeps one message for each topic and key',
   })
   .transform(({ maxAge, ...options }): StreamOptions => ({ ...options, maxAgeMs: maxAge }))

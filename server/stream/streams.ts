@@ -83,7 +83,8 @@ export class Streams {
     this.byName.delete(name)
     for (const capture of stream?.captures ?? []) this.captures.remove(capture)
     this.onDelete(name)
-    for (const feed of stream?.feeds ?? []) feed.fail(new FanfareError('no_stream', `"${name}" was deleted`))
+    for (const feed of stream?.feeds ?? [])
+      feed.fail(new FanfareError('no_stream', `The stream "${name}" was deleted.`))
   }
 
   /** The streams that capture a topic; given the words of a pattern, those that capture all that it matches. */
@@ -96,16 +97,25 @@ export class Streams {
   /** The stream that a subscription means. Throws `no_stream`, `policy_unsupported`, `ambiguous_stream`. */
   streamFor({ stream, pattern, from, cursor }: SubscribeFrame): string {
     if (stream !== undefined) {
-      if (!this.byName.has(stream)) throw new FanfareError('no_stream', `There is no stream "${stream}"`)
+      if (!this.byName.has(stream))
+        throw new FanfareError('no_stream', `There is no stream "${stream}". Declare it, or correct its name.`)
       return stream
     }
     const covering = this.streamsOf(parsePattern(pattern))
     const [first, ...others] = covering
     if (first === undefined) {
-      const code = from === undefined && cursor === undefined ? 'policy_unsupported' : 'no_stream'
-      throw new FanfareError(code, `No stream captures all of ${JSON.stringify(pattern)}`)
+      const isPolicy = from === undefined && cursor === undefined
+      const code = isPolicy ? 'policy_unsupported' : 'no_stream'
+      const remedy = isPolicy
+        ? 'The policy "pause" needs one: choose another policy.'
+        : 'Declare one, or subscribe without a start or cursor.'
+      throw new FanfareError(code, `No stream captures all topics of "${pattern}". ${remedy}`)
     }
-    if (others.length > 0) throw new FanfareError('ambiguous_stream', nameSome(covering))
+    if (others.length > 0)
+      throw new FanfareError(
+        'ambiguous_stream',
+        `Pattern "${pattern}" matches several streams (${nameSome(covering)}). Choose one with the stream option.`,
+      )
     return first
   }
 
@@ -165,7 +175,7 @@ export class Streams {
 
   async show(name: string): Promise<StreamStatus> {
     const [info] = await this.list([name])
-    if (!info) throw new FanfareError('no_stream', `There is no stream "${name}"`)
+    if (!info) throw new FanfareError('no_stream', `There is no stream "${name}". Declare it, or correct its name.`)
     return info
   }
 

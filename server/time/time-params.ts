@@ -5,11 +5,11 @@ import { DURATION_WORDS, durationMs, INSTANT_WORDS, instantMs } from '../../shar
 const CENTURY_MS = 36_525 * 86_400_000
 
 /** A length of time of 1 ms or more, as operators write it; gives whole milliseconds, at most a century. */
-export const duration = z.union([z.number(), z.string()], { error: expected(DURATION_WORDS) }).transform(milliseconds)
+export const duration = z.union([z.number(), z.string()], { error: mustBe(DURATION_WORDS) }).transform(milliseconds)
 
 /** The same, within bounds that are refused rather than applied. `words` says them. */
 export function durationFrom(least: number, most: number, words: string) {
-  const error = expected(`a duration ${words}, such as "30s" or a number of milliseconds`)
+  const error = mustBe(`a duration ${words}, such as "30s" or a number of milliseconds`)
   return z.union([z.number(), z.string()], { error }).transform((value, context): number => {
     const ms = Math.ceil(durationMs(value) ?? Number.NaN)
     if (ms >= least && ms <= most) return ms
@@ -24,7 +24,7 @@ export const instant = z.union([z.number(), z.string(), z.date()]).transform((va
   if (Number.isSafeInteger(ms) && ms >= 0) return ms
   context.addIssue({
     code: 'custom',
-    message: expected(INSTANT_WORDS),
+    message: mustBe(INSTANT_WORDS),
   })
   return z.NEVER
 })
@@ -32,10 +32,10 @@ export const instant = z.union([z.number(), z.string(), z.date()]).transform((va
 function milliseconds(value: number | string, context: z.RefinementCtx): number {
   const ms = Math.ceil(durationMs(value) ?? 0)
   if (ms >= 1) return Math.min(ms, CENTURY_MS)
-  context.addIssue({ code: 'custom', message: expected(DURATION_WORDS) })
+  context.addIssue({ code: 'custom', message: mustBe(DURATION_WORDS) })
   return z.NEVER
 }
 
-function expected(words: string): string {
-  return `expected ${words}`
+function mustBe(words: string): string {
+  return `must be ${words}`
 }

@@ -1,6 +1,7 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { createSecureContext } from 'node:tls'
+import { sentence } from '../../shared/error-text.ts'
 import { FanfareError } from '../../shared/errors.ts'
 import type { TlsOptions } from './tls-config.ts'
 
@@ -18,14 +19,14 @@ export interface Certificate extends TlsOptions {
 export async function readCertificate({ certFile, keyFile }: TlsOptions): Promise<Certificate> {
   const [cert, key] = await Promise.all([contentOf('certFile', certFile), contentOf('keyFile', keyFile)])
   // The first of the file; the others lead from it to a root.
-  const own = checked(`certFile: ${certFile} is no certificate in PEM`, () => new X509Certificate(cert))
-  const privateKey = checked(`keyFile: ${keyFile} is no private key in PEM without a passphrase`, () =>
+  const own = checked(`certFile: ${certFile} is not a certificate in PEM`, () => new X509Certificate(cert))
+  const privateKey = checked(`keyFile: ${keyFile} is not a private key in PEM without a passphrase`, () =>
     createPrivateKey(key),
   )
   if (!own.checkPrivateKey(privateKey)) {
     throw new FanfareError(
       'bad_config',
-      `tls: the key in ${keyFile} is not that of the first certificate in ${certFile}`,
+      `tls: the key in ${keyFile} does not belong to the first certificate in ${certFile}.`,
     )
   }
   checked(`certFile: ${certFile} and ${keyFile} cannot be used`, () => createSecureContext({ cert, key }))
@@ -34,7 +35,7 @@ export async function readCertificate({ certFile, keyFile }: TlsOptions): Promis
 
 function contentOf(option: keyof TlsOptions, path: string): Promise<string> {
   return readFile(path, 'utf8').catch((error: Error) => {
-    throw new FanfareError('bad_config', `tls.${option}: ${error.message}`)
+    throw new FanfareError('bad_config', `tls.${option}: ${sentence(error.message)}`)
   })
 }
 
@@ -42,6 +43,6 @@ function checked<Result>(what: string, check: () => Result): Result {
   try {
     return check()
   } catch (error) {
-    throw new FanfareError('bad_config', `tls.${what}: ${(error as Error).message}`)
+    throw new FanfareError('bad_config', `tls.${what}: ${sentence((error as Error).message)}`)
   }
 }

@@ -33,15 +33,15 @@ export class Contracts {
   ofTopic(topic: string, words: readonly string[]): Check | undefined {
     if (topic.startsWith(QUEUE_TOPIC)) return this.ofQueue(topic.slice(QUEUE_TOPIC.length))
     const schema = this.topics.get(topic, words)
-    return schema && this.checkBy([schema], `On "${topic}"`)
+    return schema && this.checkBy([schema], `The message on "${topic}"`)
   }
 
   ofRequest(topic: string, words: readonly string[]): ExchangeCheck | undefined {
     const exchange = this.requests.get(topic, words)
     return (
       exchange && {
-        request: this.checkBy([exchange.request], `In the request on "${topic}"`),
-        reply: this.checkBy([exchange.reply], `In the reply on "${topic}"`),
+        request: this.checkBy([exchange.request], `The request on "${topic}"`),
+        reply: this.checkBy([exchange.reply], `The reply on "${topic}"`),
       }
     )
   }
@@ -51,7 +51,7 @@ export class Contracts {
     const { queues, topics } = this.contract ?? {}
     if (!queues || !topics || !Object.hasOwn(queues, queue)) return undefined
     const schemas = queues[queue]?.map((topic) => topics[topic] as Schema)
-    return schemas && this.checkBy(schemas, `In the queue "${queue}"`)
+    return schemas && this.checkBy(schemas, `The message for queue "${queue}"`)
   }
 
   private checkBy(schemas: readonly Schema[], where: string): Check {
@@ -64,7 +64,7 @@ export class Contracts {
         if (problems === undefined) return
         words ??= problems
       }
-      throw new FanfareError('bad_data', `${where}${words}`)
+      throw new FanfareError('bad_data', `${where}${words}.`)
     }
   }
 
@@ -82,10 +82,10 @@ export class Contracts {
         () => this.log.error(`${where}: the schema is asynchronous`),
         (err: unknown) => this.log.error({ err }, `${where}: the schema failed`),
       )
-      return ', its schema failed: it is asynchronous, or has thrown'
+      return ' cannot be checked: its schema failed, because it is asynchronous or has thrown'
     } catch (err) {
       this.log.error({ err }, `${where}: the schema failed`)
-      return `, its schema failed: ${textOf(err).slice(0, PROBLEM_LENGTH)}`
+      return ` cannot be checked: its schema failed: ${textOf(err).slice(0, PROBLEM_LENGTH)}`
     }
   }
 }
@@ -117,13 +117,13 @@ function describe(issues: Issues): string {
     return place === '' ? text : `at ${place.slice(0, PROBLEM_LENGTH)}: ${text}`
   })
   const more = issues.length > MOST_PROBLEMS ? `; and ${issues.length - MOST_PROBLEMS} more` : ''
-  return `, ${said.join('; ')}${more}`
+  return ` does not match its schema: ${said.join('; ')}${more}`
 }
 
 /** What is wrong with a contract itself. */
 export function problemsOf(contract: unknown): string[] {
   const { topics, queues, requests } = (contract ?? {}) as Partial<Contract>
-  if (!isRecord(topics) || !isRecord(queues) || !isRecord(requests)) return ['has to be what defineTopics() made']
+  if (!isRecord(topics) || !isRecord(queues) || !isRecord(requests)) return ['must be what defineTopics() returned']
   const schemas: [string, unknown][] = [
     ...Object.entries(topics),
     ...Object.entries(requests).flatMap(([topic, exchange]): [string, unknown][] => [
@@ -146,7 +146,7 @@ export function problemsOf(contract: unknown): string[] {
 
 function problemOf(schema: unknown): string[] {
   const standard = (schema as Partial<Schema> | undefined)?.['~standard']
-  return typeof standard?.validate === 'function' ? [] : ['is no schema of Standard Schema']
+  return typeof standard?.validate === 'function' ? [] : ['not a schema of Standard Schema']
 }
 
 function problemsOfNames(names: readonly string[]): string[] {

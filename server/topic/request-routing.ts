@@ -116,7 +116,11 @@ export class RequestRouting {
     const check = this.contracts.ofRequest(topic, words)
     check?.request(data)
     const offer = offerFor(words)
-    if (!offer) throw new FanfareError('no_responder', JSON.stringify(topic))
+    if (!offer)
+      throw new FanfareError(
+        'no_responder',
+        `No responder is available on topic "${topic}". Start one, or try again later.`,
+      )
     const request = ++this.last
     const timer = this.clock.setTimeout(() => this.refuse(request, new FanfareError('request_timeout')), timeoutMs)
     this.open.set(request, { asker, offer, check, timer })

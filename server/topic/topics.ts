@@ -1,4 +1,5 @@
 import { type Clock, ownTime, wallTime } from '../../shared/clock.ts'
+import { quoted } from '../../shared/error-text.ts'
 import { FanfareError } from '../../shared/errors.ts'
 import type { HeaderFilter, MessageHeaders, PublishFrame } from '../../shared/frames.ts'
 import { passesFilter } from '../../shared/header-filter.ts'
@@ -320,9 +321,14 @@ export class Topics implements Publishing {
 
   /** Straight to a queue by its name. */
   private directly(topic: string): Keeping {
-    if (!topic.startsWith(QUEUE_TOPIC)) throw new FanfareError('reserved_topic')
+    if (!topic.startsWith(QUEUE_TOPIC))
+      throw new FanfareError(
+        'reserved_topic',
+        `Topics that begin with $ are reserved for the hub (got ${quoted(topic)}).`,
+      )
     const queue = topic.slice(QUEUE_TOPIC.length)
-    if (!this.keepers.hasQueue(queue)) throw new FanfareError('no_queue', `There is no queue "${queue}"`)
+    if (!this.keepers.hasQueue(queue))
+      throw new FanfareError('no_queue', `There is no queue ${quoted(queue)}. Declare it, or correct its name.`)
     return { streams: [], bindings: [{ queue, match: undefined }] }
   }
 }

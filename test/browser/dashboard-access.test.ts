@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { connect } from '../../client/node.ts'
 import { hashApiKey, newApiKey } from '../../server/auth/api-key.ts'
 import { type Hub, startHub } from '../../server/index.ts'
-import { launchBrowser } from '../setup/browser.ts'
+import { launchBrowser, PAGE_TIMEOUT_MS } from '../setup/browser.ts'
 import { CuttableProxy } from '../setup/cuttable-proxy.ts'
 import { PathProxy } from '../setup/path-proxy.ts'
 import { QueueReader } from '../setup/queues.ts'
@@ -25,12 +25,12 @@ const auth = {
   ],
 }
 
-const eventually = <Value>(ask: () => Value | Promise<Value>) => expect.poll(ask, { timeout: 15_000 })
+const eventually = <Value>(ask: () => Value | Promise<Value>) => expect.poll(ask)
 
 let browser: Browser
 beforeAll(async () => {
   browser = await launchBrowser()
-}, 60_000)
+})
 afterAll(() => browser?.close())
 
 describe('access to the dashboard in Chromium', () => {
@@ -47,7 +47,7 @@ describe('access to the dashboard in Chromium', () => {
 
   const open = async (address: string): Promise<Page> => {
     const page = await (await browser.newContext()).newPage()
-    page.setDefaultTimeout(10_000)
+    page.setDefaultTimeout(PAGE_TIMEOUT_MS)
     await page.goto(address)
     return page
   }
@@ -135,7 +135,7 @@ describe('access to the dashboard in Chromium', () => {
 
   it('says that a token has expired in an open page, and leads back to the log-in page', async () => {
     const page = await open(`http://127.0.0.1:${hub.port}/#/streams`)
-    await enter(page, await sign({ exp: inSeconds(3), permissions: { admin: true } }))
+    await enter(page, await sign({ exp: inSeconds(10), permissions: { admin: true } }))
     await eventually(() => page.locator('.who').textContent()).toMatch(/You are ann, token ends at \d\d:\d\d/)
     const banner = page.locator('.lost')
     await eventually(() => banner.textContent()).toContain('Your token has expired')
@@ -174,7 +174,7 @@ describe('what is done in the dashboard while the hub is away', () => {
       await delivery.reject('broken')
     await client.close()
     page = await browser.newPage()
-    page.setDefaultTimeout(10_000)
+    page.setDefaultTimeout(PAGE_TIMEOUT_MS)
     await page.goto(`${proxy.url.replace('ws', 'http')}/#/queues/jobs`)
   })
   afterAll(async () => {

@@ -8,7 +8,7 @@ describe('what an operator does with the dashboard', () => {
 
   beforeAll(async () => {
     board = await Dashboard.open()
-  }, 60_000)
+  })
   afterAll(() => board?.close())
 
   it('disconnects a connection when that is confirmed', async () => {

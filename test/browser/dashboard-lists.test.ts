@@ -8,7 +8,7 @@ describe('what the dashboard shows', () => {
 
   beforeAll(async () => {
     board = await Dashboard.open()
-  }, 60_000)
+  })
   afterAll(() => board?.close())
 
   it('sums up the hub, and what needs attention: each subject once, with a level in words', async () => {

@@ -4,14 +4,14 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Client, connect } from '../../client/node.ts'
 import { hashApiKey, newApiKey } from '../../server/auth/api-key.ts'
 import { type Hub, startHub } from '../../server/index.ts'
-import { launchBrowser } from '../setup/browser.ts'
+import { launchBrowser, PAGE_TIMEOUT_MS } from '../setup/browser.ts'
 import { QueueReader } from '../setup/queues.ts'
 
 const LONG = 'q'.repeat(64)
 /** Turns the direction of everything after it, until something ends that. */
 const TURNED = '\u202Eevil'
 
-describe('names on the dashboard in Chromium', { timeout: 60_000 }, () => {
+describe('names on the dashboard in Chromium', () => {
   let hub: Hub
   let browser: Browser
   let page: Page
@@ -35,9 +35,9 @@ describe('names on the dashboard in Chromium', { timeout: 60_000 }, () => {
     })
     browser = await launchBrowser()
     page = await browser.newPage({ viewport: { width: 390, height: 844 } })
-    page.setDefaultTimeout(10_000)
+    page.setDefaultTimeout(PAGE_TIMEOUT_MS)
     await page.goto(`http://127.0.0.1:${hub.port}/`)
-  }, 60_000)
+  })
   afterAll(async () => {
     await browser?.close()
     await Promise.all(clients.map((each) => each.close()))

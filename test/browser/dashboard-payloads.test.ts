@@ -11,7 +11,7 @@ describe('messages in the dashboard', () => {
 
   beforeAll(async () => {
     board = await Dashboard.open()
-  }, 60_000)
+  })
   afterAll(() => board?.close())
 
   const tail = async (pattern: string) => {

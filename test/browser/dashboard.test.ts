@@ -29,7 +29,7 @@ describe('the dashboard for everyone', () => {
     const { connections } = await board.call<ConnectionsPage>('connections.list')
     const phone = connections.find(({ client }) => client === 'phone on a train')?.connection as string
     places = [...PLACES, `#/connections/${phone}`]
-  }, 60_000)
+  })
   afterAll(() => board?.close())
 
   const name = (place: string) =>

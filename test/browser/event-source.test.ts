@@ -2,13 +2,12 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Browser } from 'playwright-core'
-import { afterAll, beforeAll, expect, it } from 'vitest'
+import { afterAll, beforeAll, it } from 'vitest'
 import { connect } from '../../client/node.ts'
-import { startHub } from '../../server/index.ts'
-import { launchBrowser } from '../setup/browser.ts'
+import { snippetsOf } from '../docs/snippets.ts'
+import { launchBrowser, PAGE_TIMEOUT_MS } from '../setup/browser.ts'
 import { CuttableProxy } from '../setup/cuttable-proxy.ts'
 import { onEveryEngineAtOnce } from '../setup/hubs.ts'
-import { examples } from '../setup/page.ts'
 import { PageServer } from '../setup/page-server.ts'
 import { publishNumbers } from '../setup/streams.ts'
 
@@ -38,21 +37,6 @@ const COUNT = (hub: string) => `
   }
   events.addEventListener('gap', ({ data }) => count.wrong.push(data))
 `
-
-it('does in a page what the README shows', async () => {
-  const hub = await startHub({ port: 0, streams: [{ name: 'users', topics: ['users.#'] }] })
-  const page = await browser.newPage()
-  await page.goto(pages.url)
-  const said = page.waitForEvent('console', (message) => message.type() === 'log')
-  const example = examples('README.md', 'js')[0] as string
-  await page.evaluate(example.replace('127.0.0.1:4747', `127.0.0.1:${hub.port}`))
-  const client = connect(`ws://127.0.0.1:${hub.port}`)
-  await client.publish('users.created', { name: 'Ada' })
-  expect((await said).text()).toBe('users.created')
-  await client.close()
-  await page.close()
-  await hub.close()
-})
 
 onEveryEngineAtOnce('EventSource in Chromium', (hubs) => {
   it('counts through cuts, and has each number once, in order', async ({ expect }) => {
@@ -90,10 +74,16 @@ const listen = (address: string) => `
       made.push(this)
     }
   }
-  ${(examples('README.md', 'js')[0] as string)
+  ${pageScript()
     .replace(/const address = .*/, `const address = '${address}'`)
-    .replace('console.log(seen(event).topic)', 'window.seen.push(seen(event).data)')}
+    .replace(/const item[\s\S]*?append\(item\)/, 'window.seen.push(seen(event).data)')}
 `
+
+/** The program of the documentation. */
+function pageScript(): string {
+  const page = snippetsOf('docs/http-and-sse.md').find(({ language }) => language === 'html')
+  return /<script[^>]*>([\s\S]*)<\/script>/.exec(page?.code ?? '')?.[1] ?? ''
+}
 
 // They mostly wait for the browser to try again.
 onEveryEngineAtOnce('EventSource in Chromium, where it would give up', (hubs) => {
@@ -110,13 +100,13 @@ onEveryEngineAtOnce('EventSource in Chromium, where it would give up', (hubs) =>
     await early.close()
     await page.waitForFunction('seen.length === 3')
     await first.hub.close()
-    await page.waitForFunction('made[0].readyState === EventSource.CLOSED', undefined, { timeout: 20_000 })
+    await page.waitForFunction('made[0].readyState === EventSource.CLOSED', undefined, { timeout: PAGE_TIMEOUT_MS })
     const second = await hubs.start(options)
     gateway.port = second.hub.port
     const late = connect(second.url)
     await publishNumbers(late, 'numbers', 3, 6)
     await late.close()
-    await page.waitForFunction('seen.length === 6', undefined, { timeout: 20_000 })
+    await page.waitForFunction('seen.length === 6', undefined, { timeout: PAGE_TIMEOUT_MS })
     expect(await page.evaluate('seen')).toEqual([0, 1, 2, 3, 4, 5])
     await page.close()
     await gateway.close()
@@ -139,7 +129,7 @@ onEveryEngineAtOnce('EventSource in Chromium, where it would give up', (hubs) =>
     `)
     await page.waitForFunction('ends.length > 0 && events.readyState === EventSource.CONNECTING')
     await other.close()
-    await page.waitForFunction('events.readyState === EventSource.OPEN', undefined, { timeout: 20_000 })
+    await page.waitForFunction('events.readyState === EventSource.OPEN', undefined, { timeout: PAGE_TIMEOUT_MS })
     await client.publish('t', 1)
     await page.waitForFunction('got.length > 0')
     expect(await page.evaluate('[ends[0], got]')).toEqual(['hub_full', [1]])

@@ -4,7 +4,6 @@ import { connect } from '../../client/node.ts'
 import { launchBrowser } from '../setup/browser.ts'
 import { freePort } from '../setup/free-port.ts'
 import { onEveryEngine } from '../setup/hubs.ts'
-import { examples } from '../setup/page.ts'
 import { PageServer } from '../setup/page-server.ts'
 
 onEveryEngine('a page in Chromium', (hubs) => {
@@ -26,22 +25,6 @@ onEveryEngine('a page in Chromium', (hubs) => {
     await page.goto(pages.url)
     return page
   }
-
-  it('does what the README says', async () => {
-    const { hub, url } = await hubs.start()
-    const html = examples('README.md', 'html')[0] as string
-    expect(html).toContain('127.0.0.1:4747')
-    const page = await open(html.replaceAll('127.0.0.1:4747', `127.0.0.1:${hub.port}`))
-    const client = connect(url)
-    await expect
-      .poll(async () => {
-        await client.publish('photos.uploaded', { name: 'a.jpg' })
-        return page.locator('#photos li').allTextContents()
-      })
-      .toContain('a.jpg')
-    await client.close()
-    await page.close()
-  })
 
   it('of another site gets nothing, be it a WebSocket, an answer or a change', async () => {
     const { hub, url } = await hubs.start({ queues: [{ name: 'q' }] })

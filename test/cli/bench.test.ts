@@ -50,5 +50,5 @@ it('says so where there is no hub, or none that takes what it sends', async () =
   await command.exit
   const nobody = fanfare(['bench', '--url', url, ...SMALL])
   expect(await nobody.exit).toBe(1)
-  expect(nobody.stderr).toContain(`fanfare: hub_unreachable: ${url}`)
+  expect(nobody.stderr).toContain(`fanfare: hub_unreachable: The hub at ${url} cannot be reached: `)
 })

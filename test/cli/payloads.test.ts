@@ -14,7 +14,7 @@ it('commands pass JSON on as it is, in and out', async () => {
   await responder.ready
 
   const sub = fanfare(['sub', 'live', '--count', '2'], env)
-  await sub.said('stderr', /subscribed/)
+  await sub.said('stderr', /Subscribed/)
   expect(await fanfare(['pub', 'live', SENT], env).exit).toBe(0)
   const lines = fanfare(['pub', 'live'], env)
   lines.process.stdin.end(`${SHOWN}\n`)

@@ -14,7 +14,7 @@ beforeEach(async () => {
 /** Starts `fanfare sub`, and resolves when it is subscribed. */
 async function sub(...args: string[]): Promise<RunningCommand> {
   const command = fanfare(['sub', ...args], env)
-  await command.said('stderr', /^subscribed at ws:/)
+  await command.said('stderr', /^Subscribed at ws:/)
   return command
 }
 
@@ -51,7 +51,7 @@ it('publishes each line of standard input, in order', async () => {
 
 it('works in pipes, and ends cleanly when its reader has had enough', async () => {
   const pipe = shell(`{ node dist/server/main.js sub n; echo "sub ended with $?" >&2; } | head -1`, env)
-  await pipe.said('stderr', /subscribed/)
+  await pipe.said('stderr', /Subscribed/)
   // The end of a pipe shows at the next write.
   const client = connect(hub.url)
   let ended = false
@@ -63,7 +63,7 @@ it('works in pipes, and ends cleanly when its reader has had enough', async () =
   await client.close()
   expect(await exit).toBe(0)
   expect(pipe.lines).toEqual([{ id: expect.any(String), topic: 'n', data: 0 }])
-  expect(pipe.stderr).toMatch(/^subscribed at [^\n]*\nsub ended with 0\n$/)
+  expect(pipe.stderr).toMatch(/^Subscribed at [^\n]*\nsub ended with 0\n$/)
 })
 
 it('prints a gap in its place when the reader of its output is slow', async () => {
@@ -106,7 +106,7 @@ it('the first line that fails ends pub with the error, while its input is still 
 
 it('pub ends with an error when the hub goes away under it', async () => {
   const reader = await sub('n')
-  const publisher = fanfare(['pub', 'n', '--timeout', '200'], env)
+  const publisher = fanfare(['pub', 'n', '--timeout', '200ms'], env)
   publisher.process.stdin.write('1\n')
   await reader.said('stdout', /"data":1/)
   await hub.hub.close()
@@ -118,13 +118,14 @@ it('pub ends with an error when the hub goes away under it', async () => {
 it('pub gives up where no hub answers, sub waits for one and says so', async () => {
   const port = await freePort()
   const url = `ws://127.0.0.1:${port}`
-  const publisher = fanfare(['pub', 'n', '1', '--url', url, '--timeout', '300'])
+  const publisher = fanfare(['pub', 'n', '1', '--url', url])
   expect(await publisher.exit).toBe(1)
-  expect(publisher.stderr).toMatch(/^fanfare: hub_unreachable: ws:\/\/127\.0\.0\.1:\d+ for 300 ms: .* fanfare serve/)
+  // At once, and in the platform's words: it does not wait for its timeout.
+  expect(publisher.stderr).toMatch(/^fanfare: hub_unreachable: .*ECONNREFUSED 127\.0\.0\.1:\d+.*fanfare serve/)
   const reader = fanfare(['sub', 'n', '--url', url, '--count', '1'])
-  await reader.said('stderr', /^no connection to ws:.*trying again/)
+  await reader.said('stderr', /^Not connected to ws:.*, trying again\. .*ECONNREFUSED/)
   const late = await serve(['--port', String(port)])
-  await reader.said('stderr', /subscribed at/)
+  await reader.said('stderr', /Subscribed at/)
   expect(await fanfare(['pub', 'n', '1'], { FANFARE_URL: late.url }).exit).toBe(0)
   expect(await reader.exit).toBe(0)
   expect(reader.lines).toMatchObject([{ data: 1 }])
@@ -134,11 +135,11 @@ it('sub goes on when its stream is deleted and declared again, and says so', asy
   const declare = () => fanfare(['streams', 'declare', 'again', 'again.#'], env).exit
   expect(await declare()).toBe(0)
   const reader = fanfare(['sub', 'again.#', '--from', 'earliest', '--count', '1'], env)
-  await reader.said('stderr', /subscribed at/)
-  expect(await fanfare(['streams', 'delete', 'again'], env).exit).toBe(0)
-  await reader.said('stderr', /^refused for now, trying again: .*stream/m)
+  await reader.said('stderr', /Subscribed at/)
+  expect(await fanfare(['streams', 'delete', 'again', '--yes'], env).exit).toBe(0)
+  await reader.said('stderr', /^Refused for now, trying again: .*stream/m)
   expect(await declare()).toBe(0)
-  await reader.said('stderr', /^subscribed again$/m)
+  await reader.said('stderr', /^Subscribed again\.$/m)
   expect(await fanfare(['pub', 'again.a', '1'], env).exit).toBe(0)
   expect(await reader.exit).toBe(0)
   expect(reader.lines).toMatchObject([{ gap: { reason: 'epoch' } }, { data: 1 }])
@@ -147,10 +148,6 @@ it('sub goes on when its stream is deleted and declared again, and says so', asy
 it.each([
   [['pub', 'a..b', '1'], 'bad_topic'],
   [['sub', 'a.#b'], 'bad_pattern'],
-  [['sub', 'a', '--count', 'few'], 'bad_config: count: "few"'],
-  [['pub', 'a', '1', '--header', 'kind'], 'bad_config: header: "kind"'],
-  [['pub', 'a', '1', '--url', 'http://127.0.0.1'], 'bad_config: url: "http://127.0.0.1"'],
-  [['bench', '--size', '1'], 'bad_config: size: "1"'],
 ])('%j is refused with %s', async (args, words) => {
   const command = fanfare(args, env)
   expect(await command.exit).toBe(1)

@@ -35,22 +35,26 @@ describe('fanfare queues', () => {
     const options = ['--header', 'kind=jpeg', '--ack-deadline', '1m', '--max-attempts', '3', '--backoff-base', '2s']
     const declared = await run('queues', 'declare', 'thumbnails', 'photos.#', 'scans', ...options)
     expect(declared.stdout).toMatch(/^binding +photos\.# where kind=jpeg$/m)
-    expect(declared.stdout).toMatch(/^time +1m for a delivery$/m)
-    expect(declared.stdout).toMatch(/^attempts +3, 2s to 1m between them$/m)
+    expect(declared.stdout).toMatch(/^ack deadline +1m$/m)
+    expect(declared.stdout).toMatch(/^attempts +3, with 2s to 1m between them$/m)
     await client.publish('photos.new', 1, { headers: { kind: 'png' } })
     await client.publish('photos.new', 2, { headers: { kind: 'jpeg' } })
     await client.publish('photos.new', 3, { headers: { kind: 'jpeg' }, delay: 60_000 })
 
     const table = (await run('queues')).stdout.split('\n')
-    expect(table[0]).toMatch(/^name +bindings +waiting +in flight +oldest +in +out +consumers +dead letters +look$/)
+    expect(table[0]).toMatch(/^name +bindings +waiting +in flight +oldest +in +out +consumers +dead letters +warnings$/)
     expect(table[1]).toMatch(/^thumbnails +photos\.# scans +2, 1 ready +0 +\S+.* ago +\S+\/s +0\/s +0.* +0$/)
     expect((await run('queues', 'show', 'thumbnails')).stdout).toMatch(/^in +\S+, 2 since the hub started$/m)
     const [listed] = (await run('queues', 'list', '--json')).lines as QueueInfo[]
     expect(listed).toMatchObject({ name: 'thumbnails', ackDeadlineMs: 60_000, backoffBaseMs: 2000, depth: 2 })
 
-    expect((await run('queues', 'purge', 'thumbnails')).stdout).toBe('2 messages let go\n')
-    expect((await run('queues', 'purge', 'thumbnails', '--json')).lines).toEqual([{ count: 0 }])
-    expect((await run('queues', 'delete', 'thumbnails')).stdout).toBe('')
+    const purged = await run('queues', 'purge', 'thumbnails', '--yes')
+    expect(purged.stdout).toBe('Deleted 2 messages from queue "thumbnails".\n')
+    expect((await run('queues', 'purge', 'thumbnails', '-y', '--json')).lines).toEqual([{ count: 0 }])
+    await client.enqueue('thumbnails', 1)
+    expect((await run('queues', 'delete', 'thumbnails', '--yes')).stdout).toBe(
+      'Deleted queue "thumbnails" with 1 message and 0 dead letters.\n',
+    )
     expect((await run('queues', '--json')).stdout).toBe('')
   })
 
@@ -68,8 +72,10 @@ describe('fanfare queues', () => {
     expect(await numbers('--key', 'cake', '--reason', 'rejected', '--topic', '$queue.*')).toEqual([1])
     expect(await numbers('--error', 'no fish')).toEqual([2])
     expect(await numbers('--letter', '0', '--letter', '2')).toEqual([0, 2])
-    expect((await run('queues', 'show', 'orders')).stdout).toMatch(/^parked +cake\n[\s\S]*^look +3 groups are parked$/m)
-    expect((await run('queues', 'unpark', 'orders', 'cake')).stdout).toBe('')
+    expect((await run('queues', 'show', 'orders')).stdout).toMatch(
+      /^parked +cake\n[\s\S]*^warning +3 groups are parked$/m,
+    )
+    expect((await run('queues', 'unpark', 'orders', 'cake')).stdout).toBe('Resumed group "cake" of queue "orders".\n')
 
     const moved = await letters(
       'redrive',
@@ -83,21 +89,21 @@ describe('fanfare queues', () => {
       '--per-second',
       '9',
     )
-    expect(moved.stdout).toBe('2 messages moved\n')
-    expect((await letters('purge', 'orders', '--key', 'cake')).stdout).toBe('1 message let go\n')
+    expect(moved.stdout).toBe('Moved 2 messages to queue "later".\n')
+    expect((await letters('purge', 'orders', '--key', 'cake', '--yes')).stdout).toBe(
+      'Deleted 1 dead letter of queue "orders".\n',
+    )
     expect(await client.admin.queues.show('orders')).toMatchObject({ deadLetters: 0, parked: ['soup', 'fish'] })
     expect(await client.admin.queues.show('later')).toMatchObject({ depth: 2 })
   })
 
   it.each([
     [['show', 'nothing'], 'no_queue: There is no queue "nothing"'],
-    [['unpark', 'orders', 'k'], 'no_parked_group: "k"'],
-    [['declare', 'orders', 'orders.*'], 'queue_exists: "orders"'],
+    [['unpark', 'orders', 'k'], 'no_parked_group: No parked group has the key "k"'],
+    [['declare', 'orders', 'orders.*'], 'queue_exists: Queue "orders" already exists'],
     [['declare', 'others', 'a..b'], 'bad_params: bindings.0.topic: '],
-    [['declare', 'others', '--ack-deadline', 'long'], 'bad_params: ackDeadline: '],
-    [['dead-letters', 'list', 'orders', '--limit', '0'], 'bad_config: limit: "0"'],
-    [['dead-letters', 'redrive', 'orders', '--to', 'nothing', '--letter', 'x'], 'bad_config: letter: "x"'],
-    [['--url', 'ws://127.0.0.1:1', '--timeout', '200'], 'hub_unreachable: ws://127.0.0.1:1 for 200 ms'],
+    [['declare', 'others', '--ack-deadline', 'long'], 'bad_params: ackDeadline must be '],
+    [['--url', 'ws://127.0.0.1:1'], 'hub_unreachable: Not connected to ws://127.0.0.1:1. '],
   ])('%j is refused with %s', async (args, words) => {
     await client.admin.queues.declare({ name: 'orders' })
     const command = fanfare(['queues', ...args], env)
@@ -115,8 +121,8 @@ describe('what people read', () => {
     const busy = { ...quiet, ...counts, name: 'busy', growing: true, parked: ['k'] }
     const [, first, second] = queueTable([quiet, busy]).split('\n')
     expect(first).toMatch(/^quiet .* 0$/)
-    expect(second).toMatch(/^busy +1,234 .* 1, 4 wanted +0 +it only grows: add consumers; 1 group is parked$/)
-    expect(queueDetails(busy)).toMatch(/^look +it only grows: add consumers\nlook +1 group is parked$/m)
+    expect(second).toMatch(/^busy +1,234 .* 1, 4 wanted +0 +backlog growing: add consumers; 1 group is parked$/)
+    expect(queueDetails(busy)).toMatch(/^warning +backlog growing: add consumers\nwarning +1 group is parked$/m)
   })
 
   it('shows the beginning of what is long, and that bytes are bytes', () => {
@@ -153,16 +159,14 @@ describe('fanfare pub to queues', () => {
     expect(await client.admin.queues.show('orders')).toMatchObject({ depth: 1, delayed: 1 })
   })
 
-  it.each([
-    [[], 'bad_config: pub: say a topic, or --queue <name>'],
-    [['a', 'b', '--queue', 'orders'], 'bad_config: pub: either a topic or --queue'],
-    [['b', '--queue', 'nothing'], 'no_queue: There is no queue "nothing"'],
-    [['a', '--priority', '10'], 'bad_config: priority: "10" is no whole number from 0 to 9'],
-  ])('%j is refused with %s', async (args, words) => {
-    const command = fanfare(['pub', ...args], env)
-    expect(await command.exit).toBe(1)
-    expect(command.stderr).toContain(`fanfare: ${words}`)
-  })
+  it.each([[['b', '--queue', 'nothing'], 'no_queue: There is no queue "nothing"']])(
+    '%j is refused with %s',
+    async (args, words) => {
+      const command = fanfare(['pub', ...args], env)
+      expect(await command.exit).toBe(1)
+      expect(command.stderr).toContain(`fanfare: ${words}`)
+    },
+  )
 })
 
 describe('fanfare request', () => {
@@ -191,7 +195,7 @@ describe('fanfare request', () => {
 
 it('the help of every command says what it is for', async () => {
   const help = (await run('--help')).stdout
-  expect(help).toContain('live topics, replayable streams and work queues')
+  expect(help).toContain('Live topics, replayable streams and work queues')
   for (const command of ['serve', 'pub', 'sub', 'request', 'streams', 'queues', 'work', 'bench']) {
     expect(help).toMatch(new RegExp(`^ {2}${command}( .*)? {2,}\\S`, 'm'))
   }

@@ -40,12 +40,12 @@ const data = ({ lines }: RunningCommand) => (lines as Line[]).map((line) => line
 describe('fanfare streams', () => {
   it('declares, lists, shows, trims and deletes, for people and for programs', async () => {
     const declared = await run('streams', 'declare', 'orders', 'orders.#', '--max-age', '2w', '--max-messages', '500')
-    expect(declared.stdout).toMatch(/^kept {6}2w, 10 GiB, 500 messages$/m)
+    expect(declared.stdout).toMatch(/^retention +2w, 10 GiB, 500 messages$/m)
     await publish(0, 5)
     await run('sub', 'orders.#', '--from', 'earliest', '--cursor', 'reports', '--count', '2')
 
     const table = (await run('streams')).stdout.split('\n')
-    expect(table[0]).toMatch(/^name +topics +messages +offsets +size +oldest +newest +kept for +safe on +cursors$/)
+    expect(table[0]).toMatch(/^name +topics +messages +offsets +size +oldest +newest +retention +durability +cursors$/)
     expect(table[1]).toMatch(/^orders +orders\.# +5 +0 to 4 +1\.\d KiB +\S+.* ago +\S+.* ago +2w +disk +1$/)
     const shown = (await run('streams', 'show', 'orders')).stdout
     expect(shown).toMatch(/^offsets +0 to 4$/m)
@@ -55,26 +55,22 @@ describe('fanfare streams', () => {
     const [listed] = (await run('streams', 'list', '--json')).lines as StreamInfo[]
     expect(listed).toMatchObject({ name: 'orders', maxAgeMs: 14 * 86_400_000, first: 0, next: 5 })
     expect(listed?.cursors).toEqual({ reports: { epoch: listed?.epoch, offset: 2 } })
-    expect((await run('streams', 'trim', 'orders', '--before', '3', '--json')).lines).toMatchObject([
+    expect((await run('streams', 'trim', 'orders', '--before', '3', '--json', '--yes')).lines).toMatchObject([
       { first: 3, next: 5 },
     ])
-    expect((await run('streams', 'trim', 'orders', '--all')).stdout).toMatch(/^offsets +none, next 5$/m)
-    expect((await run('streams', 'delete', 'orders')).stdout).toBe('')
+    expect((await run('streams', 'trim', 'orders', '--all', '--yes')).stdout).toMatch(/^offsets +none, next 5$/m)
+    expect((await run('streams', 'delete', 'orders', '--yes')).stdout).toBe(
+      'Deleted stream "orders" with 0 messages and 1 cursor.\n',
+    )
     expect((await run('streams', '--json')).stdout).toBe('')
   })
 
   it.each([
     [['show', 'nothing'], 'no_stream: There is no stream "nothing"'],
-    [['delete', 'nothing'], 'no_stream: '],
-    [['trim', 'orders'], 'bad_config: trim: say --before <offset>, or --all'],
-    [['declare', 'orders', 'orders.*'], 'stream_exists: "orders"'],
-    [
-      ['declare', 'others', 'a', '--max-age', 'long'],
-      'bad_params: maxAge: expected a number of milliseconds, or text such as',
-    ],
+    [['delete', 'nothing', '--yes'], 'no_stream: '],
+    [['declare', 'orders', 'orders.*'], 'stream_exists: Stream "orders" already exists'],
+    [['declare', 'others', 'a', '--max-age', 'long'], 'bad_params: maxAge must be '],
     [['declare', 'others', 'a..b'], 'bad_params: topics.0: '],
-    [['declare', 'others', 'a', '--max-bytes', '1GB'], 'bad_config: max-bytes: "1GB"'],
-    [['--url', 'ws://127.0.0.1:1', '--timeout', '200'], 'hub_unreachable: ws://127.0.0.1:1 for 200 ms'],
   ])('%j is refused with %s', async (args, words) => {
     await declare()
     const command = fanfare(['streams', ...args], env)
@@ -112,7 +108,7 @@ describe('fanfare sub on a stream', () => {
   it('without --from it prints what comes, without repeats', async () => {
     await publish(0, 2)
     const reader = fanfare(['sub', 'orders.#', '--from', 'latest', '--count', '2'], env)
-    await reader.said('stderr', /subscribed/)
+    await reader.said('stderr', /Subscribed/)
     await publish(2, 4)
     expect(await reader.exit).toBe(0)
     expect(data(reader)).toEqual([2, 3])
@@ -141,12 +137,14 @@ describe('fanfare sub on a stream', () => {
     }
     const { stdout } = await run('streams', 'cursors', 'orders')
     expect(stdout).toMatch(/cursor +offset +epoch +used\nreports +2 +\S+ +\S+.*\ntotals +2/)
-    await run('streams', 'delete-cursor', 'orders', 'reports')
+    expect((await run('streams', 'delete-cursor', 'orders', 'reports', '--yes')).stdout).toBe(
+      'Deleted cursor "reports" of stream "orders".\n',
+    )
     const { lines } = await run('streams', 'cursors', 'orders', '--json')
     expect(lines).toMatchObject([{ name: 'totals', offset: 2 }])
-    const again = fanfare(['streams', 'delete-cursor', 'orders', 'reports'], env)
+    const again = fanfare(['streams', 'delete-cursor', 'orders', 'reports', '--yes'], env)
     expect(await again.exit).toBe(1)
-    expect(again.stderr).toContain('fanfare: no_cursor: "orders" has no cursor "reports"')
+    expect(again.stderr).toContain('fanfare: no_cursor: Stream "orders" has no cursor "reports"')
   })
 
   it('a signal in the middle of reading leaves nothing out and repeats nothing', async () => {
@@ -162,9 +160,8 @@ describe('fanfare sub on a stream', () => {
   })
 
   it.each([
-    [['elsewhere', '--cursor', 'reports'], 'no_stream: No stream captures all of "elsewhere"'],
+    [['elsewhere', '--cursor', 'reports'], 'no_stream: No stream captures all topics of "elsewhere"'],
     [['orders.#', '--stream', 'nothing'], 'no_stream: There is no stream "nothing"'],
-    [['orders.#', '--from', 'yesterday'], 'bad_config: from: "yesterday" is none of'],
   ])('%j is refused with %s', async (args, words) => {
     const command = fanfare(['sub', ...args], env)
     expect(await command.exit).toBe(1)

@@ -16,7 +16,7 @@ beforeEach(async () => {
 })
 
 function work(options: readonly string[], command = ['node', WORKER]): RunningCommand {
-  return fanfare(['work', '--url', url, '--queue', 'jobs', '--cooldown', '100', ...options, '--', ...command])
+  return fanfare(['work', '--url', url, '--queue', 'jobs', '--cooldown', '100ms', ...options, '--', ...command])
 }
 
 /** Asks it alone to stop, and not its workers; resolves to its exit code. */
@@ -45,7 +45,7 @@ describe('fanfare work', () => {
     await consumers(1)
     expect(pids(command, 'did hold')).toHaveLength(20)
     expect(pids(command, 'works')).toHaveLength(4)
-    expect(command.stderr).toMatch(/^3 → 4 workers: \d+ ready$/m)
+    expect(command.stderr).toMatch(/^3 → 4 workers: \d+ ready\.$/m)
     await command.said('stdout', /(has stopped[\s\S]*){3}/)
     expect(await stopped(command)).toBe(0)
     expect(pids(command, 'has stopped').toSorted()).toEqual(pids(command, 'works').toSorted())
@@ -54,7 +54,7 @@ describe('fanfare work', () => {
   it('puts another in the place of a worker that crashes, and its message comes again', async () => {
     const command = work(['--min', '1', '--max', '1'])
     await client.enqueue('jobs', 'crash')
-    await command.said('stderr', /^a worker ended: exit code 3$/m)
+    await command.said('stderr', /^A worker ended: exit code 3\.$/m)
     const [, successor] = await command.said('stdout', /(\d+) did crash/)
     expect(pids(command, 'works').at(-1)).toBe(successor)
     expect(pids(command, 'works')).toHaveLength(2)
@@ -67,23 +67,27 @@ describe('fanfare work', () => {
     expect(command.stderr).toMatch(/^fanfare: no_queue: There is no queue "jobs"\. .*\n$/)
   })
 
-  it('says that the command does not exist, goes on trying, and stops when asked to', async () => {
+  it('gives up with an error if the command cannot be run', async () => {
     const command = work([], ['./no-such-worker'])
-    await command.said('stderr', /(a worker ended: spawn \.\/no-such-worker ENOENT\n[\s\S]*){2}/)
-    expect(await stopped(command)).toBe(0)
+    expect(await command.exit).toBe(1)
+    expect(command.stderr).toMatch(
+      /\nfanfare: The worker command "\.\/no-such-worker" cannot be run: spawn \.\/no-such-worker ENOENT\.\n$/,
+    )
   })
 
   it('waits for a hub, and stops when asked to meanwhile', async () => {
     const nobody = `ws://127.0.0.1:${await freePort()}`
     const command = work(['--url', nobody])
-    await command.said('stderr', /no connection to/)
+    await command.said('stderr', /Not connected to/)
     expect(await stopped(command)).toBe(0)
-    expect(command.stderr.trim().split('\n')).toEqual([expect.stringContaining(`no connection to ${nobody}`)])
+    expect(command.stderr.trim().split('\n')).toEqual([
+      expect.stringContaining(`Not connected to ${nobody}, trying again. `),
+    ])
   })
 
   it('refuses fewest workers that are more than the most', async () => {
     const command = work(['--min', '5', '--max', '4'])
-    expect(await command.exit).toBe(1)
-    expect(command.stderr).toMatch(/^fanfare: bad_config: min: 5 is more than max, which is 4\. .*\n$/)
+    expect(await command.exit).toBe(2)
+    expect(command.stderr).toBe('fanfare: --min must not exceed --max (got 5 and 4).\n')
   })
 })

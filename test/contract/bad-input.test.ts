@@ -183,7 +183,7 @@ onEveryEngine('bad input', (hubs) => {
           protocol: '',
           connection: '',
           window: 1,
-          pingInterval: 1,
+          pingIntervalMs: 1,
           limits: { frameBytes: 1, subscriptions: 1 },
         },
       ],
@@ -222,11 +222,30 @@ onEveryEngine('bad input', (hubs) => {
     })
   })
 
-  it('ignores fields that it does not know', async () => {
+  it.each<object>([
+    { type: 'publish', seq: 1, topic: 'fields', data: 1, colour: 'red' },
+    { type: 'publish', seq: 1, topic: 'fields', id: 'a', colour: 1 },
+    { type: 'publish', seq: 1, topic: 'fields', colour: null },
+    { type: 'publish', seq: 1, topic: 'fields', key: 'k', colour: {} },
+    { type: 'subscribe', sub: 1, pattern: 'fields', colour: [] },
+    { type: 'call', seq: 1, method: 'hub.whoami', colour: 0 },
+    { type: 'ack', consumer: 1, delivery: 1, publish: [{ topic: 'fields', colour: 'red' }] },
+  ])('refuses a field that it does not know, by name: %j', async (frame) => {
     const peer = await Peer.hello(url)
-    await peer.subscribe(1, 'fields', { colour: 'red' })
-    peer.send({ type: 'publish', seq: 1, topic: 'fields', data: 1, colour: 'red' })
-    expect(await peer.next('message')).not.toHaveProperty('colour')
+    peer.send(frame)
+    expect(await peer.next('error')).toMatchObject({
+      code: 'bad_frame',
+      message: expect.stringContaining('no field "colour"'),
+    })
+  })
+
+  it.each<object>([
+    { type: 'subscribe', sub: 1, pattern: 'fields', from: { offset: 1, colour: 'red' } },
+    { type: 'subscribe', sub: 1, pattern: 'fields', filter: { all: { a: 'b' }, colour: 'red' } },
+  ])('refuses one inside of a field: %j', async (frame) => {
+    const peer = await Peer.hello(url)
+    peer.send(frame)
+    expect(await peer.next('error')).toMatchObject({ code: 'bad_frame' })
   })
 
   it('refuses publishes and asks beyond the window, and ends a publisher that goes on ignoring it', async () => {

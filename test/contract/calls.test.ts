@@ -134,6 +134,6 @@ onEveryEngine('calls', (hubs) => {
 
 async function answersTo(peer: Peer, count: number): Promise<Frame[]> {
   const answers = () => peer.frames.filter(({ type }) => type === 'result' || type === 'error')
-  await expect.poll(() => answers().length, { timeout: 20_000 }).toBe(count)
+  await expect.poll(() => answers().length).toBe(count)
   return answers()
 }

@@ -86,7 +86,7 @@ onEveryEngine('the client', (hubs) => {
     const odd = (options: object) => options as never
     const refused = (unknown: string, known: string) => ({
       code: 'bad_option',
-      message: expect.stringContaining(`there is no option "${unknown}"; did you mean "${known}"?`),
+      message: expect.stringContaining(`has no option "${unknown}". Did you mean "${known}"?`),
     })
     await expect(own.publish('a', 1, odd({ priorty: 3 }))).rejects.toMatchObject(refused('priorty', 'priority'))
     await expect(own.enqueue('q', 1, odd({ delayMs: 3 }))).rejects.toMatchObject(refused('delayMs', 'delay'))
@@ -97,7 +97,7 @@ onEveryEngine('the client', (hubs) => {
     expect(() => own.respond('q', () => 1, odd({ onEror: 1 }))).toThrow(
       expect.objectContaining(refused('onEror', 'onError')),
     )
-    await expect(own.enqueue('q', 1, odd({ repeat: {} }))).rejects.toThrow(/no option "repeat"(?!.*did you mean)/)
+    await expect(own.enqueue('q', 1, odd({ repeat: {} }))).rejects.toThrow(/no option "repeat"(?!.*Did you mean)/)
   })
 
   it('refuses data that JSON would mangle', async () => {

@@ -94,7 +94,7 @@ onEveryEngine('dead letters', (hubs) => {
     const error = await refusal(letters.redrive('q', {}, { to: 'small' }))
     expect(error).toMatchObject({
       code: 'queue_limit',
-      message: expect.stringContaining('1000 moved into "small", 300 left'),
+      message: expect.stringContaining('1000 were moved into "small" and 300 are left'),
     })
     expect(await publisher.admin.queues.show('small')).toMatchObject({ depth: 1000 })
     expect(await publisher.admin.queues.show('q')).toMatchObject({ deadLetters: 300 })
@@ -167,7 +167,7 @@ onEveryEngine('dead letters', (hubs) => {
     const { deadLetters } = await publisher.admin.queues.show('q')
     // It may have been done before the deletion came.
     if (error)
-      expect(error).toMatchObject({ code: 'no_queue', message: expect.stringContaining(`${deadLetters} left`) })
+      expect(error).toMatchObject({ code: 'no_queue', message: expect.stringContaining(`${deadLetters} are left`) })
     else expect(deadLetters).toBe(0)
   })
 

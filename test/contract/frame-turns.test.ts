@@ -15,7 +15,7 @@ const REFUSED = {
   protocol: '',
   connection: '',
   window: 1,
-  pingInterval: 1,
+  pingIntervalMs: 1,
   limits: { frameBytes: 1, subscriptions: 1 },
 }
 const REFUSED_FRAMES: object[] = Array(FRAMES).fill(REFUSED)

@@ -82,7 +82,7 @@ onEveryEngine('HTTP connections', (hubs) => {
     raw.socket.destroy()
   })
 
-  it('end when the hub closes', { timeout: 30_000 }, async () => {
+  it('end when the hub closes', async () => {
     const { hub } = await hubs.start()
     const raws = [
       ...(await open(1, hub.port, '')),

@@ -110,7 +110,7 @@ onEveryEngine('interruptions', (hubs) => {
     ['messagesPerSecond', 100, { messagesPerSecond: 50 }],
     ['subscribesPerSecond', 300, { subscribesPerSecond: 50, subscriptions: 300 }],
     ['no limit but the default ones', 990, {}],
-  ])('after a reconnection everything is there again, within %s', { timeout: 60_000 }, async (_, count, limits) => {
+  ])('after a reconnection everything is there again, within %s', async (_, count, limits) => {
     const { client } = await start(limits)
     const operator = client()
     const reader = client(undefined, { name: 'interrupted', backoff: { base: 500, cap: 1000 } })

@@ -54,7 +54,7 @@ onEveryEngine('very many names', (hubs) => {
       least = Math.min(least, cpuSince(before))
     }
     expect(least).toBeLessThan(60)
-  }, 60_000)
+  })
 
   it('start again from the disk with what they were', async () => {
     const MANY = 2_000
@@ -68,7 +68,7 @@ onEveryEngine('very many names', (hubs) => {
     expect(await client.publish('s5.q7', 2)).toMatchObject({ positions: { s5: { offset: 1 } }, queues: ['q7'] })
     expect((await client.admin.queues.list()).map(({ name }) => name)).toEqual(queuesOf(MANY).map(({ name }) => name))
     await again.hub.close()
-  }, 30_000)
+  })
 
   it('routes each of 25,000 topics, new and known ones, alongside 1,000 queues', async () => {
     const { client, peer } = await worlds({ streams: [], queues: queuesOf(1000) })
@@ -91,7 +91,7 @@ onEveryEngine('very many names', (hubs) => {
     const { count } = await publisher.admin.topics.list()
     expect(count).toBeGreaterThanOrEqual(20_000)
     expect(count).toBeLessThanOrEqual(40_000)
-  }, 60_000)
+  })
 
   it('change while messages are published: each has its route, and the order stays', async () => {
     const MESSAGES = 3000
@@ -123,7 +123,7 @@ onEveryEngine('very many names', (hubs) => {
     expect(await operator.publish('t.0', 'last')).toMatchObject({ queues: [] })
     await operator.admin.queues.declare({ name: 'churn', bindings: [{ topic: 't.#' }] })
     expect(await operator.publish('t.0', 'last')).toMatchObject({ queues: ['churn'] })
-  }, 30_000)
+  })
 
   it('takes 10,000 bindings of one queue, and no more', async () => {
     const { client } = await worlds({ streams: [] })
@@ -189,7 +189,7 @@ onEveryEngine('very many names', (hubs) => {
     const { ready } = client().subscribe('same.a', () => {}, { from: 'earliest' })
     await expect(ready).rejects.toMatchObject({
       code: 'ambiguous_stream',
-      message: expect.stringMatching(/^same-0, same-1, .*same-9 and 490 more/),
+      message: expect.stringMatching(/\(same-0, same-1, .*same-9 and 490 more\)/),
     })
   })
 

@@ -92,7 +92,7 @@ onEveryEngine('an odd argument', (hubs) => {
   it.each([
     ['ws://hub', { backoff: { baseMs: 1 } }, /"baseMs"/],
     ['ws://hub', { reconect: 1 }, /"reconect"/],
-    ['ws://hub', { queueLimit: Number.NaN }, /"queueLimit" is not a whole number/],
+    ['ws://hub', { queueLimit: Number.NaN }, /queueLimit must be an integer/],
     ['localhost', {}, /"localhost".*wss:\/\//],
   ])('connect(%o, %o) says which it is', (url, options, words) => {
     expect(() => connect(url, options as object)).toThrow(words)
@@ -174,7 +174,7 @@ onEveryEngine('an odd argument', (hubs) => {
         ],
       )
       await refused((odd) => delivery.nack(odd), [...none, { delayMs: 5 }])
-      await expect(delivery.nack(new Error('x') as never)).rejects.toThrow(/nack.*\{ delay, error \}/)
+      await expect(delivery.nack(new Error('x') as never)).rejects.toThrow(/nack must be an object/)
       await expect(delivery.nack({ delay: null as never })).rejects.toMatchObject({ name: 'FanfareError' })
       await delivery.ack({ publish: [{ topic: 'a' }] })
       break
@@ -201,17 +201,20 @@ onEveryEngine('an odd argument', (hubs) => {
     const caller = client()
     const odd = (options: object) => options as never
     expect(() => caller.subscribe('a', odd({ polcy: 'pause' }))).toThrow(/subscribe.*"polcy"/)
-    expect(() => caller.consume('q', () => {}, odd({ concurrency: 0 }))).toThrow(/"concurrency" is not a whole number/)
+    expect(() => caller.consume('q', () => {}, odd({ concurrency: 0 }))).toThrow(/concurrency must be an integer/)
     expect(() => caller.respond('q', odd([]))).toThrow(/respond.*function/)
     await expect(caller.publish('a', 1, odd({ delayMs: 1 }))).rejects.toThrow(/publish.*"delayMs"/)
     await expect(caller.request('a', 1, odd({ timeoutMs: 1 }))).rejects.toThrow(/request.*"timeoutMs"/)
-    await expect(caller.call('hub.show', {}, odd({ timeout: 0 }))).rejects.toThrow(/"timeout"/)
-    await expect(caller.close(odd({ timeout: Number.POSITIVE_INFINITY }))).rejects.toThrow(/"timeout"/)
+    await expect(caller.call('hub.show', {}, odd({ timeout: 0 }))).rejects.toThrow(/timeout must be/)
+    await expect(caller.close(odd({ timeout: Number.POSITIVE_INFINITY }))).rejects.toThrow(/timeout must be/)
     await caller.publish('a', 1)
   })
 })
 
 /** An error that names the option. */
 function bad(name: string): unknown {
-  return expect.objectContaining({ code: 'bad_option', message: expect.stringContaining(`"${name}"`) })
+  return expect.objectContaining({
+    code: 'bad_option',
+    message: expect.stringMatching(new RegExp(`"${name}"|: ${name} must be `)),
+  })
 }

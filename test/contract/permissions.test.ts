@@ -192,7 +192,7 @@ onEveryEngine('permissions', (hubs) => {
     if (status === 403)
       expect(await answer.json()).toMatchObject({
         code: 'forbidden',
-        detail: expect.stringMatching(/^\w+ may not \w+: /),
+        detail: expect.stringMatching(/^"\w+" needs \w+ permission for /),
       })
   })
 

@@ -33,7 +33,7 @@ afterAll(() => photos?.end())
 
 const spike = () => page.locator('#spike')
 
-describe('the page of the photo demo, for those who look and those who type', { timeout: 90_000 }, () => {
+describe('the page of the photo demo, for those who look and those who type', () => {
   it('is right from the beginning: its hours, what is chosen, what was not started', async () => {
     // From no value on.
     await expect.poll(() => page.locator('#depth').innerText(), SOON).toBe('0')

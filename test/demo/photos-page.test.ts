@@ -35,7 +35,7 @@ const section = (id: string) => page.locator(`#${id}`)
 const upload = (name: string) => uploadOf(page, name)
 const tile = (name: string) => page.locator('#gallery li', { hasText: name })
 
-describe('the page of the photo demo', { timeout: 90_000 }, () => {
+describe('the page of the photo demo', () => {
   it('uploads a JPEG, a PNG and a WebP, tells their journeys and shows their thumbnails, in other tabs too', async () => {
     await page.getByLabel(CHOOSE).setInputFiles([
       { name: 'beach.jpg', mimeType: 'image/jpeg', buffer: await picture('jpeg') },

@@ -41,7 +41,7 @@ beforeAll(async () => {
   client.subscribe('stage.workers', workers.add, { stream: 'stage', from: 'earliest' })
   client.subscribe('stage.scaling', scaling.add, { from: 'earliest' })
   await client.subscribe('analytics.counters', counters.add, { from: 'earliest' }).ready
-}, 60_000)
+})
 
 afterAll(async () => {
   await client?.close()
@@ -188,7 +188,7 @@ it('a spike brings more workers, and is drained', async () => {
   await ask('stage.slow', { ms: 0 })
   const done = () => thumbnailed.all.filter(({ data }) => data.photo.by === 'spike').length
   await expect.poll(done, { timeout: 50_000 }).toBe(count)
-}, 60_000)
+})
 
 it('moderation, started later, works through what was there before', async () => {
   const black = await sharp({ create: { width: 64, height: 64, channels: 3, background: 'black' } })

@@ -7,12 +7,12 @@ import { OwnProcess } from '../setup/own-process.ts'
 import { PageServer } from '../setup/page-server.ts'
 import { begins, matches } from './matches.ts'
 import { type Project, withoutTypes } from './project.ts'
-import { PACKAGE, type Snippet } from './snippets.ts'
+import type { Snippet } from './snippets.ts'
 
 /** Longest time that a snippet takes, on a busy machine too. */
 const PATIENCE_MS = 60_000
-/** A server of a page's own, which its snippets make and ask. */
-const OWN_SERVER = /\b(3000|8080)\b/g
+/** Servers of a page's own, which its snippets make and ask. */
+const OWN_SERVERS = ['3000', '3001', '3002', '8080']
 /** What the project has already, or is made for. */
 const INSTALLS = /^npm (install|init|i) .*\n?/gm
 
@@ -29,7 +29,7 @@ export class PageRun {
   private readonly folder: string
   private readonly ends: (() => Promise<void>)[] = []
   private port: string
-  private ownServer = ''
+  private readonly ports = new Map<string, string>()
 
   constructor(world: World, page: string) {
     this.world = world
@@ -39,7 +39,7 @@ export class PageRun {
 
   /** Rejects if it does not do what the page says. */
   async run(snippet: Snippet): Promise<void> {
-    if (this.ownServer === '') this.ownServer = String(await freePort())
+    if (this.ports.size === 0) for (const own of OWN_SERVERS) this.ports.set(own, String(await freePort()))
     const { language, flags, file } = snippet
     if (language === 'json') return this.json(snippet)
     if (language === 'html') return this.html(snippet)
@@ -157,7 +157,8 @@ export class PageRun {
 
   /** With the addresses of this run instead of the page's. */
   private here(text: string, port = this.port): string {
-    return text.replaceAll('4747', port).replaceAll(OWN_SERVER, this.ownServer).replaceAll('/path/to/fanfare', PACKAGE)
+    const ports = new Map(this.ports).set('4747', port)
+    return text.replace(/\b\d{4}\b/g, (number) => ports.get(number) ?? number)
   }
 }
 

@@ -6,10 +6,10 @@ import { PageRun, type World } from './page-run.ts'
 import { Project } from './project.ts'
 import { pagePaths, type Snippet, snippetsOf } from './snippets.ts'
 
-/** `DOCS_PAGE=docs/streams.md` runs one page alone. */
-const ONLY = process.env['DOCS_PAGE']
+/** `DOCS_PAGE=docs/streams.md` runs this page only; several are separated by commas. */
+const ONLY = process.env['DOCS_PAGE']?.split(',')
 const PAGES = pagePaths()
-  .filter((page) => ONLY === undefined || page === ONLY)
+  .filter((page) => !ONLY || ONLY.includes(page))
   .map((page) => ({ page, snippets: snippetsOf(page) }))
 /** How many pages run at the same time: half of the time a program waits for an answer. */
 const AT_ONCE = 4

@@ -58,6 +58,7 @@ export class Project {
       writeFileSync(file, `${snippet.code}\nexport {}\n`)
       return file
     })
+    if (files.length === 0) return ''
     const tsc = join(PACKAGE, 'node_modules/typescript/bin/tsc')
     const args = [tsc, '--noEmit', '--ignoreConfig', '--pretty', 'false', ...STRICT, ...TARGET, ...files]
     const compiler = new OwnProcess(process.execPath, args, {}, this.folder)

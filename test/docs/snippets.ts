@@ -21,11 +21,11 @@ export interface Snippet {
 
 const FENCE = /^([ \t]*)```(.*)\n([\s\S]*?)^\1```[ \t]*$/gm
 
-/** Paths of all pages that have snippets. */
+/** Paths of all pages that have snippets, the README first. */
 export function pagePaths(): string[] {
   const docs = readdirSync(join(PACKAGE, 'docs'), { recursive: true, encoding: 'utf8' })
   const pages = docs.filter((name) => name.endsWith('.md')).map((name) => `docs/${name.replaceAll('\\', '/')}`)
-  return ['PROTOCOL.md', ...pages.toSorted()]
+  return ['README.md', 'PROTOCOL.md', ...pages.toSorted()]
 }
 
 export function readPage(page: string): string {

@@ -84,7 +84,7 @@ describe.skipIf(!trial)('a disk without room', async () => {
       ;({ hub, client } = await start())
       expect(await fill(publish)).toBeGreaterThan(full / 2)
     }
-  }, 60_000)
+  })
 
   it('takes messages again when a queue has been drained, and after a restart', async () => {
     await mount(32)
@@ -103,7 +103,7 @@ describe.skipIf(!trial)('a disk without room', async () => {
       left = await fill(publish)
       expect(left).toBeGreaterThan(full / 2)
     }
-  }, 60_000)
+  })
 
   it('is not harmed by another program that takes all room, and gives it back, at any moment', async () => {
     await mount(32)
@@ -135,7 +135,7 @@ describe.skipIf(!trial)('a disk without room', async () => {
     expect(found).toEqual([...kept, 'last'])
     await client.close()
     expect(await hub.kill('SIGTERM')).toMatchObject({ code: 0 })
-  }, 60_000)
+  })
 
   it.each([0, 4, 12])('harms no first start: with %i KiB free, then with more', async (free) => {
     await mount(8)

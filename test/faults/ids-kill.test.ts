@@ -66,4 +66,4 @@ it('whose a message is, and what was deleted and purged, is known after a kill -
   await restart()
   expect(await duplicates()).toEqual([true, true, true, true])
   expect(await new QueueReader(operator, 'later').done(1)).toEqual([1])
-}, 60_000)
+})

@@ -3,21 +3,21 @@ import { setImmediate } from 'node:timers'
 import type { WebSocketClass } from '../../client/websocket.ts'
 import type { Access } from '../../server/auth/access.ts'
 import type { EngineSocket, SocketHandlers, UpgradeRequest } from '../../server/engine/engine.ts'
-import type { Hub } from '../../server/hub.ts'
+import type { HubCore } from '../../server/hub.ts'
 import { webSocketOn } from '../../server/in-process/memory-socket.ts'
 
 /** The network between clients and a hub, in memory, with the faults that a network has. */
 export class Network {
   /** Grows with everything that is sent or arrives. */
   traffic = 0
-  private readonly hub: Hub
+  private readonly hub: HubCore
   private readonly frameBytes: number
   /** The hub's ends of all connections, and their owners. Those that have ended are not worth the bookkeeping in a test. */
   private readonly ends = new Map<EngineSocket, object | undefined>()
   /** Who gets no connection: everybody for `undefined`. */
   private readonly down = new Map<object | undefined, number>()
 
-  constructor(hub: Hub, frameBytes: number) {
+  constructor(hub: HubCore, frameBytes: number) {
     this.hub = hub
     this.frameBytes = frameBytes
   }

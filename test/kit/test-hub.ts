@@ -7,7 +7,7 @@ import { MemoryStore } from '../../server/broker/embedded/store/memory-store.ts'
 import type { Change } from '../../server/broker/embedded/store/store.ts'
 import { InProcessBus } from '../../server/bus/in-process-bus.ts'
 import { checkConfig, type HubOptions } from '../../server/config.ts'
-import { Hub } from '../../server/hub.ts'
+import { HubCore } from '../../server/hub.ts'
 import { type InProcessOptions, ownIdentity } from '../../server/in-process/in-process.ts'
 import type { Clock, Timer } from '../../shared/clock.ts'
 import { FanfareError } from '../../shared/fanfare-error.ts'
@@ -51,7 +51,7 @@ export class TestHub {
   readonly clientOptions: { readonly WebSocket: WebSocketClass; readonly clock: Clock }
   private readonly time: VirtualClock
   private readonly authenticator: Authenticator
-  private readonly hub: Hub
+  private readonly hub: HubCore
   private readonly broker: EmbeddedBroker
   private readonly network: Network
   private readonly owners = new Map<Pick<Client, 'close'>, object>()
@@ -67,7 +67,7 @@ export class TestHub {
     const log = pino({ enabled: false })
     this.broker = new EmbeddedBroker(new CountedStore(() => this.commits++), { ...config, clock: time }, log)
     this.authenticator = new Authenticator(config.auth, log, time)
-    this.hub = new Hub(config, this.broker, new InProcessBus(), this.authenticator, log, time)
+    this.hub = new HubCore(config, this.broker, new InProcessBus(), this.authenticator, log, time)
     this.network = new Network(this.hub, config.frameBytes)
     this.time = time
     this.clock = time

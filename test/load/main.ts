@@ -1,7 +1,7 @@
 import { tmpdir } from 'node:os'
 import { Command } from 'commander'
 import { addScenario, type Scenario } from '../../server/cli/bench.ts'
-import { wholeNumber } from '../../server/cli/connection-options.ts'
+import { integer } from '../../server/cli/connection-options.ts'
 import { compare } from './compare.ts'
 import type { DurableLoad } from './durable-load.ts'
 import { hostile } from './hostile.ts'
@@ -30,7 +30,7 @@ const program = new Command('load')
 
 addScenario(program.command('fan-out'))
   .description('every message to all subscribers: throughput, CPU and latency')
-  .option('--rounds <n>', 'how often, for figures that agree', wholeNumber('rounds', 1), 1)
+  .option('--rounds <n>', 'how often, for figures that agree', integer('--rounds', 1), 1)
   .option('--targets <names>', NAMES, 'ws,uws,plain-ws,native-uws')
   .action(({ rounds, targets, ...scenario }: Scenario & { rounds: number; targets: string }) =>
     compare(targetsOf(targets), scenario, rounds),
@@ -39,9 +39,9 @@ addScenario(program.command('fan-out'))
 program
   .command('pairs')
   .description('what a publish costs: few subscribers, and a WebSocket message for each publish')
-  .option('--size <bytes>', 'size of a payload', wholeNumber('size', 30, 100_000), 81)
-  .option('--seconds <n>', 'time of each measurement', wholeNumber('seconds', 1), 4)
-  .option('--rounds <n>', 'how often, for figures that agree', wholeNumber('rounds', 1), 1)
+  .option('--size <bytes>', 'size of a payload', integer('--size', 30, 100_000), 81)
+  .option('--seconds <n>', 'time of each measurement', integer('--seconds', 1), 4)
+  .option('--rounds <n>', 'how often, for figures that agree', integer('--rounds', 1), 1)
   .option('--engines <names>', 'of ws, uws', 'uws')
   .action(({ engines, ...load }: PairsLoad & { engines: string }) =>
     pairs([...engines.split(',').map((engine) => fanfare(engine)), nats], load),
@@ -50,7 +50,7 @@ program
 program
   .command('idle')
   .description('memory of connections that say hello and nothing more')
-  .option('--connections <n>', 'how many', wholeNumber('connections', 1), 10_000)
+  .option('--connections <n>', 'how many', integer('--connections', 1), 10_000)
   .option('--targets <names>', NAMES, 'ws,uws')
   .action(async ({ connections, targets }: { connections: number; targets: string }) => {
     moveToLoadCore()
@@ -64,7 +64,7 @@ program
   .command('storm')
   .description('everybody is cut off at once, and comes back')
   .option('--engine <name>', 'ws or uws', 'ws')
-  .option('--connections <n>', 'how many', wholeNumber('connections', 1), 10_000)
+  .option('--connections <n>', 'how many', integer('--connections', 1), 10_000)
   .action((load: StormLoad) => storm(load))
 
 program
@@ -89,8 +89,8 @@ program
   .command('names')
   .description('what very many streams and queues cost')
   .option('--engine <name>', 'ws or uws', 'ws')
-  .option('--names <n>', 'streams, and queues', wholeNumber('names', 10), 10_000)
-  .option('--seconds <n>', 'time of each measurement', wholeNumber('seconds', 1), 2)
+  .option('--names <n>', 'streams, and queues', integer('--names', 10), 10_000)
+  .option('--seconds <n>', 'time of each measurement', integer('--seconds', 1), 2)
   .option('--folder <path>', 'where data is kept meanwhile: on a disk', tmpdir())
   .action((load: NamesLoad) => names(load))
 
@@ -111,9 +111,9 @@ addDurable(program.command('queues'), 200, 1_000_000)
 function addDurable(command: Command, size: number, messages: number): Command {
   return command
     .option('--engine <name>', 'ws or uws', 'ws')
-    .option('--size <bytes>', 'size of the data of a message', wholeNumber('size', 30, 200_000), size)
-    .option('--messages <n>', 'length of the long one', wholeNumber('messages', 10_000), messages)
-    .option('--seconds <n>', 'time that is measured', wholeNumber('seconds', 1), 4)
+    .option('--size <bytes>', 'size of the data of a message', integer('--size', 30, 200_000), size)
+    .option('--messages <n>', 'length of the long one', integer('--messages', 10_000), messages)
+    .option('--seconds <n>', 'time that is measured', integer('--seconds', 1), 4)
     .option('--folder <path>', 'where data is kept meanwhile: on a disk', tmpdir())
 }
 

@@ -123,7 +123,7 @@ export function runningHub(url: string, token: string | undefined): Target {
     async start() {
       const address = { host: hostname.replace(/^\[|\]$/g, ''), port: Number(port || 80) }
       const probe = await openRaw(address, path, protocol).catch((error) => {
-        throw new FanfareError('hub_unreachable', `${url}: ${error.message}`)
+        throw new FanfareError('hub_unreachable', `The hub at ${url} cannot be reached: ${error.message}.`)
       })
       probe.destroy()
       return { ...address, pid: undefined, stop: async () => {} }

@@ -5,13 +5,13 @@ import { fileURLToPath } from 'node:url'
 import axe from 'axe-core'
 import type { Browser, Locator, Page } from 'playwright-core'
 import { expect } from 'vitest'
-import { launchBrowser } from './browser.ts'
+import { launchBrowser, PAGE_TIMEOUT_MS } from './browser.ts'
 import { startWorld, type World } from './dashboard-world.ts'
 
 const OUTPUT = fileURLToPath(new URL('../output', import.meta.url))
 
-/** The hub works out its figures once a second, and the machine may be busy. */
-export const eventually = <Value>(ask: () => Value | Promise<Value>) => expect.poll(ask, { timeout: 15_000 })
+/** The hub works out its figures once a second. */
+export const eventually = <Value>(ask: () => Value | Promise<Value>) => expect.poll(ask)
 
 /** A number as the page shows it. */
 export const whole = (text: string | null) => Number((text ?? '').replaceAll(',', ''))
@@ -37,7 +37,7 @@ export class Dashboard {
     await mkdir(OUTPUT, { recursive: true })
     const [world, browser] = await Promise.all([startWorld(0, folder), launchBrowser()])
     const page = await browser.newPage({ viewport: { width: 1280, height: 800 } })
-    page.setDefaultTimeout(10_000)
+    page.setDefaultTimeout(PAGE_TIMEOUT_MS)
     const dashboard = new Dashboard(world, browser, page, folder)
     dashboard.listen()
     await page.goto(dashboard.address)

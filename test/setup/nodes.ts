@@ -6,7 +6,7 @@ import { loadBroker } from '../../server/broker/load-broker.ts'
 import { checkConfig } from '../../server/config.ts'
 import { loadEngine } from '../../server/engine/load-engine.ts'
 import { UnexpectedErrors } from '../../server/failure/unexpected-errors.ts'
-import { Hub } from '../../server/hub.ts'
+import { type Hub, HubCore } from '../../server/hub.ts'
 import type { HubOptions } from '../../server/index.ts'
 import type { EngineUnderTest } from './engines.ts'
 import { type JoinedBus, JoinedBuses } from './joined-buses.ts'
@@ -64,7 +64,7 @@ async function startNode(bus: JoinedBus, options: HubOptions): Promise<Hub> {
   await authenticator.open()
   authenticator.listensOn(config.host, true)
   const broker = await loadBroker(config.data, { ...config, unexpected }, log)
-  const hub = new Hub(config, broker, bus, authenticator, log, undefined, unexpected)
+  const hub = new HubCore(config, broker, bus, authenticator, log, undefined, unexpected)
   await hub.listen(await loadEngine(config.engine))
   return hub
 }

@@ -1,6 +1,5 @@
 import type { Logger } from 'pino'
 import type { Clock, Timer } from '../../../shared/clock.ts'
-import { FanfareError } from '../../../shared/errors.ts'
 import type { DeadLetter, DeadLetterFilter, QueueOptions, QueueStatus } from '../../../shared/queues.ts'
 import { steadyClock } from '../../../shared/steady-clock.ts'
 import type { CursorInfo, Position, StreamInfo, StreamOptions } from '../../../shared/streams.ts'
@@ -19,7 +18,7 @@ import type {
   StreamState,
   WaitingStatus,
 } from '../broker.ts'
-import { sameOptions } from '../rules/declarations.ts'
+import { alreadyExists, sameOptions } from '../rules/declarations.ts'
 import { nothingToUndo } from './commit/commit.ts'
 import { DeadLetterOperations } from './commit/dead-letter-operations.ts'
 import { DedupWindow } from './commit/dedup-window.ts'
@@ -140,7 +139,7 @@ export class EmbeddedBroker implements Broker {
     await this.commits.change((_changes, _now, declarations) => {
       const existing = this.logs.streams.get(options.name)
       if (existing && sameOptions(existing.options, options)) return nothingToUndo
-      if (existing && !replace) throw new FanfareError('stream_exists', `"${options.name}"`)
+      if (existing && !replace) throw alreadyExists('stream', existing.options, options)
       const log = this.logs.touch(existing ?? StreamLog.create(this.reads, this.logs.takeNumber(), options))
       declarations.push((events) => events.streamDeclared(log))
       if (existing) {
@@ -230,7 +229,7 @@ export class EmbeddedBroker implements Broker {
     await this.commits.change((_changes, _now, declarations) => {
       const existing = this.logs.queues.get(options.name)
       if (existing && sameOptions(existing.options, options)) return nothingToUndo
-      if (existing && !replace) throw new FanfareError('queue_exists', `"${options.name}"`)
+      if (existing && !replace) throw alreadyExists('queue', existing.options, options)
       declarations.push((events) => events.queueDeclared(options))
       if (existing) {
         this.logs.touch(existing).setOptions(options)

@@ -1,3 +1,4 @@
+import { quoted } from '../../../shared/error-text.ts'
 import { FanfareError } from '../../../shared/errors.ts'
 import { DueTimes } from '../due-times.ts'
 import { QueueLog } from './queue/queue-log.ts'
@@ -87,14 +88,16 @@ export class Logs {
   /** @throws {FanfareError} no_stream */
   streamOf(name: string): StreamLog {
     const log = this.streams.get(name)
-    if (!log) throw new FanfareError('no_stream', `There is no stream ${JSON.stringify(name)}`)
+    if (!log)
+      throw new FanfareError('no_stream', `There is no stream ${quoted(name)}. Declare it, or correct its name.`)
     return log
   }
 
   /** @throws {FanfareError} no_queue */
   queueOf(name: string): QueueLog {
     const queue = this.queues.get(name)
-    if (!queue) throw new FanfareError('no_queue', `There is no queue ${JSON.stringify(name)}`)
+    if (!queue)
+      throw new FanfareError('no_queue', `There is no queue ${quoted(name)}. Declare it, or correct its name.`)
     return queue
   }
 

@@ -66,7 +66,10 @@ export class StoredBlock implements Block {
   constructor(bytes: Uint8Array) {
     const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
     if (buffer.length < PREFIX_BYTES || crc32(buffer.subarray(4)) !== buffer.readUInt32LE(0)) {
-      throw new FanfareError('data_damaged', 'The checksum of a block of messages is wrong')
+      throw new FanfareError(
+        'data_damaged',
+        'The data is damaged: the checksum of a block of messages is wrong. Restore a backup.',
+      )
     }
     const bodyAt = PREFIX_BYTES + buffer.readUInt32LE(4)
     this.columns = JSON.parse(buffer.toString('utf8', PREFIX_BYTES, bodyAt)) as Columns

@@ -1,9 +1,34 @@
+import { FanfareError } from '../../../shared/errors.ts'
+
 /**
  * Whether two declarations of a stream or queue have the same options. All lists in them are sets (topics, bindings), so that neither order
  * nor repetition in a list makes a difference; and neither does the order of keys, at any depth, or a key without a value.
  */
 export function sameOptions(a: object, b: object): boolean {
   return canonical(a) === canonical(b)
+}
+
+/** The refusal of a declaration that would change what is there. It names the first option that differs. */
+export function alreadyExists<Options extends { readonly name: string }>(
+  kind: 'stream' | 'queue',
+  existing: Options,
+  wanted: Options,
+): FanfareError {
+  const names = [...new Set([...Object.keys(wanted), ...Object.keys(existing)])] as (keyof Options)[]
+  const name = names.find((each) => canonical(existing[each]) !== canonical(wanted[each]))
+  const difference = name
+    ? `${String(name)} is ${brief(existing[name])}, you asked for ${brief(wanted[name])}`
+    : 'compare them'
+  const title = kind === 'stream' ? 'Stream' : 'Queue'
+  return new FanfareError(
+    `${kind}_exists`,
+    `${title} "${wanted.name}" already exists with different options: ${difference}. Delete it first, or use the same options.`,
+  )
+}
+
+function brief(value: unknown): string {
+  const text = JSON.stringify(value) ?? 'not set'
+  return text.length > 100 ? `${text.slice(0, 100)}…` : text
 }
 
 function canonical(options: unknown): string {

@@ -21,7 +21,6 @@ const rounds: Round[] = []
 
 it.concurrent.for(Array.from({ length: ROUNDS }, (_, n) => SEED + n))(
   'FAULTS_SEED=%i FAULTS_ROUNDS=1',
-  { timeout: 90_000 },
   async (seed, { expect, onTestFinished }) => {
     const random = seeded(seed)
     const smallHeap = random() < 0.25

@@ -54,7 +54,7 @@ export class Capacity {
     if (behind)
       return new FanfareError(
         'queue_limit',
-        `It would overtake earlier publishes that wait for room, on "${behind.topic}"`,
+        `Earlier publishes on "${behind.topic}" wait for capacity, and this one must not overtake them. Ack again later.`,
       )
     const needs = this.needsOf(drafts, now)
     for (const [queue, { bytes, messages }] of needs) {
@@ -74,7 +74,7 @@ export class Capacity {
     const { route } = draft
     const queues = this.logs.queuesOf(route)
     if (queues.length === 0 && route.queues.length > 0 && route.streams.length === 0) {
-      return new FanfareError('no_queue', `"${route.queues[0]}" was deleted`)
+      return new FanfareError('no_queue', `The queue "${route.queues[0]}" was deleted.`)
     }
     const bytes = this.bytesOf(draft, now)
     // All are checked before any makes room: a refused publish must not cost other messages anything.
@@ -128,5 +128,9 @@ export class Capacity {
 }
 
 function full({ options }: QueueLog): FanfareError {
-  return new FanfareError('queue_limit', `"${options.name}"`)
+  return new FanfareError('queue_limit', fullMessage(options.name))
+}
+
+export function fullMessage(queue: string): string {
+  return `Queue "${queue}" is full. Publish later, add consumers, or raise its limits.`
 }

@@ -6,6 +6,7 @@ import { lettersMeant } from '../../rules/dead-letters.ts'
 import type { Logs } from '../logs.ts'
 import { entryOf, type FoundLetter, seqOf, shownLetter } from '../queue/dead-letters.ts'
 import { bytesInBody } from '../stored-block.ts'
+import { fullMessage } from './capacity.ts'
 import { nothingToUndo } from './commit.ts'
 import type { DedupWindow } from './dedup-window.ts'
 import type { GroupCommit } from './group-commit.ts'
@@ -46,7 +47,7 @@ export class DeadLetterOperations {
       const entries = found.map((each) => entryOf(each, now))
       const bytes = entries.reduce((sum, { wire }) => sum + bytesInBody(wire), 0)
       // Checked before anything is staged: all of them move, or none.
-      if (!target.hasRoom(bytes, entries.length)) throw new FanfareError('queue_limit', `"${to}"`)
+      if (!target.hasRoom(bytes, entries.length)) throw new FanfareError('queue_limit', fullMessage(to))
       for (const [at, entry] of entries.entries()) {
         const seq = this.logs.touch(target).add(entry)
         const before = seqOf(found[at] as FoundLetter)

@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers'
 import type { Logger } from 'pino'
 import type { Clock } from '../../../../shared/clock.ts'
+import { sentence } from '../../../../shared/error-text.ts'
 import { FanfareError } from '../../../../shared/errors.ts'
 import type { UnexpectedErrors } from '../../../failure/unexpected-errors.ts'
 import type { BrokerEvents, Draft, Settlement } from '../../broker.ts'
@@ -251,7 +252,10 @@ export class GroupCommit {
     unexpected.run('broker', () => this.dedup.rollback())
     // Publishes that did not fit alongside what is now undone may fit.
     for (const { options } of changed) this.waiting.roomIn(options.name)
-    const known = error instanceof FanfareError ? error : new FanfareError('storage_failed', error.message)
+    const known =
+      error instanceof FanfareError
+        ? error
+        : new FanfareError('storage_failed', `The message could not be stored: ${sentence(error.message)}`)
     this.log.error({ err: error, code: known.code, waiting: waiters.length }, 'a commit failed')
     this.reportMessages(commit.messages.filter(({ isFree }) => isFree))
     for (const waiter of waiters) if (!others.has(waiter.of)) this.answer(waiter, known)

@@ -1,3 +1,4 @@
+import { sentence } from '../../../../shared/error-text.ts'
 import { FanfareError } from '../../../../shared/errors.ts'
 import type { Position } from '../../../../shared/streams.ts'
 import type { Draft, Placement, Settlement } from '../../broker.ts'
@@ -158,7 +159,9 @@ export class Staging {
     try {
       this.stageDraft(draft, commit)
     } catch (error) {
-      draft.refused(new FanfareError('storage_failed', (error as Error).message))
+      draft.refused(
+        new FanfareError('storage_failed', `The message could not be stored: ${sentence((error as Error).message)}`),
+      )
       throw error
     }
   }

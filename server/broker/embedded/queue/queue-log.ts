@@ -1,4 +1,5 @@
 import { type Clock, wallTime } from '../../../../shared/clock.ts'
+import { quoted } from '../../../../shared/error-text.ts'
 import { FanfareError } from '../../../../shared/errors.ts'
 import type { QueueOptions, QueueStatus } from '../../../../shared/queues.ts'
 import type { Delivery, Ending, QueueState } from '../../broker.ts'
@@ -269,7 +270,11 @@ export class QueueLog implements QueueState {
   }
 
   unpark(key: string, changes: Change[]): void {
-    if (!this.schedule.isParked(key)) throw new FanfareError('no_parked_group', JSON.stringify(key))
+    if (!this.schedule.isParked(key))
+      throw new FanfareError(
+        'no_parked_group',
+        `No parked group has the key ${quoted(key)}. queues.show lists the parked groups.`,
+      )
     changes.push({ key: parkedKey(this.id, key), value: undefined })
     this.stage.applied.push((now) => this.schedule.unpark(key, now))
   }

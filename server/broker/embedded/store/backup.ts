@@ -1,6 +1,7 @@
 import { mkdir, open as openFile, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { open } from 'lmdb'
+import { sentence } from '../../../../shared/error-text.ts'
 import { FanfareError } from '../../../../shared/errors.ts'
 import { DATABASE, isDataDirectory, strangersIn, syncDirectory, writeCopyMarker } from './data-directory.ts'
 import { prepareLockFile } from './database-file.ts'
@@ -16,7 +17,7 @@ import { prepareLockFile } from './database-file.ts'
  * Rejects with `data_unusable`, and with `data_foreign` where `from` is no data directory or `to` is not empty.
  */
 export async function backup(from: string, to: string): Promise<number> {
-  if (!(await isDataDirectory(from))) throw new FanfareError('data_foreign', `${from} is no data directory of a hub`)
+  if (!(await isDataDirectory(from))) throw new FanfareError('data_foreign', `${from} is not a Fanfare data directory.`)
   await makeEmpty(to)
   const copy = join(to, DATABASE)
   try {
@@ -27,7 +28,7 @@ export async function backup(from: string, to: string): Promise<number> {
     await syncDirectory(dirname(to))
     return (await stat(copy)).size
   } catch (error) {
-    throw new FanfareError('data_unusable', `${to}: ${(error as Error).message}`)
+    throw new FanfareError('data_unusable', `The backup to ${to} failed: ${sentence((error as Error).message)}`)
   }
 }
 
@@ -37,9 +38,13 @@ async function makeEmpty(path: string): Promise<void> {
     await mkdir(path, { recursive: true })
     names = await strangersIn(path)
   } catch (error) {
-    throw new FanfareError('data_unusable', `${path}: ${(error as Error).message}`)
+    throw new FanfareError('data_unusable', `${path} cannot be used: ${sentence((error as Error).message)}`)
   }
-  if (names.length > 0) throw new FanfareError('data_foreign', `${path} is not empty: ${names.slice(0, 3).join(', ')}`)
+  if (names.length > 0)
+    throw new FanfareError(
+      'data_foreign',
+      `${path} is not empty: it holds ${names.slice(0, 3).join(', ')}. Choose an empty directory.`,
+    )
 }
 
 async function copyDatabase(from: string, to: string): Promise<void> {

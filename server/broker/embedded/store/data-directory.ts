@@ -4,6 +4,7 @@ import { connect, createServer, type Server } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
+import { sentence } from '../../../../shared/error-text.ts'
 import { FanfareError } from '../../../../shared/errors.ts'
 import { isDatabaseIntact } from './database-check.ts'
 import { createDatabase, FileTail, prepareLockFile } from './database-file.ts'
@@ -62,7 +63,10 @@ export async function openDataDirectory(path: string, options: DirectoryOptions 
   try {
     await mkdir(path, { recursive: true })
   } catch (error) {
-    throw new FanfareError('data_unusable', `${path}: ${(error as Error).message}`)
+    throw new FanfareError(
+      'data_unusable',
+      `The data directory ${path} cannot be used: ${sentence((error as Error).message)}`,
+    )
   }
   await checkMarker(path)
   const lock = await takeLock(path, options)
@@ -90,14 +94,18 @@ async function openDatabase(path: string): Promise<FileTail> {
   const name = join(path, DATABASE)
   try {
     if (!(await isThere(name))) await createDatabase(name)
-    else if (!isDatabaseIntact(name)) throw new FanfareError('data_damaged', name)
+    else if (!isDatabaseIntact(name))
+      throw new FanfareError(
+        'data_damaged',
+        `${name} is damaged; nothing was changed. Restore a backup, or choose another directory.`,
+      )
     await rm(join(path, FORMER_RESERVE), { force: true })
     await prepareLockFile(`${name}-lock`)
     await syncDirectory(path)
     return new FileTail(await open(name, 'r+'))
   } catch (error) {
     if (error instanceof FanfareError) throw error
-    throw new FanfareError('data_unusable', `${name}: ${(error as Error).message}`)
+    throw new FanfareError('data_unusable', `${name} cannot be used: ${sentence((error as Error).message)}`)
   }
 }
 
@@ -115,14 +123,21 @@ async function checkMarker(path: string): Promise<Marker> {
   const name = join(path, MARKER)
   const text = await readFile(name, 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined
-    throw new FanfareError('data_unusable', `${name}: ${error.message}`)
+    throw new FanfareError('data_unusable', `${name} cannot be read: ${sentence(error.message)}`)
   })
   if (text === undefined) return takeEmpty(path)
   const marker = markerIn(text)
-  if (marker === undefined) throw new FanfareError('data_damaged', `${name} cannot be read`)
+  if (marker === undefined)
+    throw new FanfareError(
+      'data_damaged',
+      `${name} is damaged; nothing was changed. Restore a backup, or choose another directory.`,
+    )
   const { format } = marker
   if (format === FORMAT) return marker
-  throw new FanfareError('data_foreign', `${path} has format ${format}, this hub knows ${FORMAT}`)
+  throw new FanfareError(
+    'data_foreign',
+    `${path} has data of format ${format}, and this hub reads format ${FORMAT}. Choose another directory with --data.`,
+  )
 }
 
 /** Whether a hub that knows this format has made it. */
@@ -135,12 +150,19 @@ async function takeEmpty(path: string): Promise<Marker> {
   const strangers = await strangersIn(path)
   // Another starter has been quicker; the lock decides between the two.
   if (strangers.includes(MARKER)) return checkMarker(path)
-  if (strangers.length > 0) throw new FanfareError('data_foreign', `${path} holds ${strangers.slice(0, 3).join(', ')}`)
+  if (strangers.length > 0)
+    throw new FanfareError(
+      'data_foreign',
+      `${path} is not a Fanfare data directory: it holds ${strangers.slice(0, 3).join(', ')}. Choose an empty one with --data.`,
+    )
   const marker = { format: FORMAT }
   try {
     await writeMarker(path, marker)
   } catch (error) {
-    throw new FanfareError('data_unusable', `${path}: ${(error as Error).message}`)
+    throw new FanfareError(
+      'data_unusable',
+      `The data directory ${path} cannot be used: ${sentence((error as Error).message)}`,
+    )
   }
   return marker
 }
@@ -231,7 +253,12 @@ async function takeLock(path: string, { lockWaitMs = 0, log }: DirectoryOptions)
     for (let waits = 0; ; waits++) {
       const server = await tryLock(path, lock)
       if (server) return { server, directory }
-      if (performance.now() >= until) throw new FanfareError('data_locked', path)
+      if (performance.now() >= until) {
+        throw new FanfareError(
+          'data_locked',
+          `Another hub uses ${path}. Stop it, or choose another directory with --data.`,
+        )
+      }
       if (waits === 0) log?.info({ data: path, lockWaitMs }, 'waiting for another hub on the data directory to end')
       await sleep(LOCK_RETRY_MS)
     }
@@ -271,7 +298,10 @@ function socketPath(path: string, directory: FileHandle): string {
   const whole = join(path, LOCK)
   if (Buffer.byteLength(whole) <= MOST_SOCKET_BYTES) return whole
   if (process.platform === 'linux') return join(`/proc/self/fd/${directory.fd}`, LOCK)
-  throw new FanfareError('data_unusable', `${path} is longer than ${MOST_SOCKET_BYTES - LOCK.length - 1} bytes`)
+  throw new FanfareError(
+    'data_unusable',
+    `The path ${path} may have at most ${MOST_SOCKET_BYTES - LOCK.length - 1} bytes on this system.`,
+  )
 }
 
 function listenOn(path: string, lock: string): Promise<Server | undefined> {
@@ -291,10 +321,11 @@ async function noLock(path: string, lock: string, { code, message }: NodeJS.Errn
     () => true,
     () => false,
   )
-  if (!isWritable || code === 'ENOSPC') return new FanfareError('data_unusable', `${lock}: ${message}`)
-  const why = `${lock}: this file system refuses Unix sockets (${code}), and the hub locks its data directory with one`
+  if (!isWritable || code === 'ENOSPC')
+    return new FanfareError('data_unusable', `${lock} cannot be created: ${sentence(message)}`)
+  const why = `The file system of ${lock} refuses Unix sockets (${code}), and the hub locks its data directory with one.`
   const instead = 'Shared folders, such as SMB, 9p, vfat and bind mounts of Docker Desktop, often do'
-  return new FanfareError('data_unusable', `${why}. ${instead}: use a local disk or a volume`)
+  return new FanfareError('data_unusable', `${why} ${instead}: use a local disk or a volume.`)
 }
 
 function answers(lock: string): Promise<boolean> {

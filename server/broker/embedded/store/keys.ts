@@ -60,6 +60,6 @@ export function fromJson(bytes: Uint8Array): unknown {
   try {
     return JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString())
   } catch {
-    throw new FanfareError('data_damaged', 'A record of the database cannot be read')
+    throw new FanfareError('data_damaged', 'A record of the database cannot be read. Restore a backup.')
   }
 }

@@ -1,5 +1,6 @@
 import { constants } from 'node:os'
 import { type Database, open, type Transaction } from 'lmdb'
+import { sentence } from '../../../../shared/error-text.ts'
 import { FanfareError } from '../../../../shared/errors.ts'
 import type { Purpose } from '../../rules/storage-full.ts'
 import { pagesNeeded, placesOf } from './commit-size.ts'
@@ -72,7 +73,10 @@ export class LmdbStore implements Store {
     } catch (error) {
       await directory.release()
       const { code, message } = error as Error & { code?: unknown }
-      throw new FanfareError(DAMAGE.includes(code) ? 'data_damaged' : 'data_unusable', `${path}: ${message}`)
+      throw new FanfareError(
+        DAMAGE.includes(code) ? 'data_damaged' : 'data_unusable',
+        `The data in ${path} cannot be opened: ${sentence(message)}`,
+      )
     }
   }
 
@@ -131,7 +135,10 @@ export class LmdbStore implements Store {
     if (this.failure !== undefined) throw new FanfareError('storage_failed', this.failure)
     this.checkReaders()
     if (!(await this.hasRoom(changes, purpose))) {
-      throw new FanfareError('storage_full', 'The database file cannot grow: the disk is full')
+      throw new FanfareError(
+        'storage_full',
+        'The disk is full, and nothing was stored. Free some space, then try again.',
+      )
     }
     await this.write(changes)
     if (purpose !== 'room' || !this.isFull) return
@@ -200,7 +207,7 @@ export class LmdbStore implements Store {
     try {
       await this.directory.tail.grow(lastPageNumber, bytes + growth)
     } catch (error) {
-      throw new FanfareError('storage_failed', (error as Error).message)
+      throw new FanfareError('storage_failed', `The database file cannot grow: ${sentence((error as Error).message)}`)
     }
     this.isFull = this.directory.tail.bytes(lastPageNumber) < bytes
   }
@@ -235,7 +242,10 @@ export class LmdbStore implements Store {
       await this.openAgain(lastTxnId)
       // It is in the file, or may be: it failed when it was written already.
       if (this.failure !== undefined) throw new FanfareError('outcome_unknown', this.failure)
-      throw new FanfareError(FULL.includes(code) ? 'storage_full' : 'storage_failed', message)
+      throw new FanfareError(
+        FULL.includes(code) ? 'storage_full' : 'storage_failed',
+        `Nothing was stored: ${sentence(message)}`,
+      )
     }
     // Reads of this turn may hold a snapshot from before.
     this.database.resetReadTxn()
@@ -253,9 +263,9 @@ export class LmdbStore implements Store {
       await this.database.close()
       this.database = open({ path: this.directory.databaseFile, ...OPTIONS })
       if (this.stats.lastTxnId === lastTransaction) return
-      this.failure = 'A commit failed, and is in the database nevertheless. Restart the hub'
+      this.failure = 'A commit failed, but is in the database. Restart the hub.'
     } catch (error) {
-      this.failure = `The database cannot be opened again: ${(error as Error).message}. Restart the hub`
+      this.failure = `The database cannot be opened again: ${sentence((error as Error).message)} Restart the hub.`
     }
   }
 }

@@ -1,4 +1,3 @@
-import { FanfareError } from '../../../../shared/errors.ts'
 import type { CursorInfo, Position, StreamInfo, StreamOptions } from '../../../../shared/streams.ts'
 import { randomId } from '../../../id/random-id.ts'
 import type { CursorRange, StreamState } from '../../broker.ts'
@@ -7,6 +6,7 @@ import { firstByCount, isBlockOver, isTooOld, tooOldAt } from '../../rules/reten
 import { blockKey, streamKey, toJson } from '../store/keys.ts'
 import type { Change, StoreReader } from '../store/store.ts'
 import { type Entry, encodeBlock, inBlocks, type StoredBlock } from '../stored-block.ts'
+import { noCursor, tooManyCursors } from './cursor-errors.ts'
 import { LastMessages } from './last-messages.ts'
 import { LastValues } from './last-values.ts'
 import { NewestOffsets } from './newest-offsets.ts'
@@ -173,7 +173,7 @@ export class StreamLog implements StreamState {
     const record = this.stage()
     if (!this.cursors.get(name)) {
       if (record.cursors >= max) record.cursors -= this.cursors.removeIdle(now, idleMs, changes)
-      if (record.cursors >= max) throw new FanfareError('cursor_limit', `"${record.options.name}" has ${max}`)
+      if (record.cursors >= max) throw tooManyCursors(record.options.name, max)
       record.cursors++
     }
     this.cursors.set(name, { epoch: this.epoch, offset, at: now }, changes)
@@ -187,7 +187,7 @@ export class StreamLog implements StreamState {
 
   /** Throws `no_cursor`. */
   deleteCursor(name: string, changes: Change[]): void {
-    if (!this.cursors.get(name)) throw new FanfareError('no_cursor', `"${this.options.name}" has no cursor "${name}"`)
+    if (!this.cursors.get(name)) throw noCursor(this.options.name, name)
     this.stage().cursors--
     this.cursors.set(name, undefined, changes)
   }

@@ -1,0 +1,33 @@
+/**
+ * Replay: a subscriber that comes late reads what it has missed, then goes on live without a seam. Run `npx tsx late-joiner.ts`.
+ * The cursor is a position that the hub keeps: the next reader with this name, on any machine, continues there.
+ */
+import { connect } from 'fanfare/client'
+import { startHub } from 'fanfare/server'
+
+const hub = await startHub({ port: 0, streams: [{ name: 'scores', topics: ['scores.#'], maxAge: '1d' }] })
+const url = `ws://127.0.0.1:${hub.port}`
+
+const referee = connect(url)
+await referee.publish('scores.final', '1:0')
+await referee.publish('scores.final', '1:1')
+
+async function watch(name: string, goals: number): Promise<void> {
+  const client = connect(url)
+  const scores = client.subscribe('scores.*', { from: 'earliest', cursor: 'tv' })
+  for await (const { data } of scores) {
+    console.log(`${name} sees ${data}`)
+    if (--goals === 1) await referee.publish('scores.final', '2:1')
+    // A message counts as handled when the loop asks for the next one.
+    if (goals === 0) break
+  }
+  await client.close()
+}
+
+await watch('the late joiner', 3)
+await referee.publish('scores.final', '2:2')
+// The last message before a break comes again: the hub cannot know whether it was handled.
+await watch('the next one', 2)
+
+await referee.close()
+await hub.close()

@@ -1,0 +1,40 @@
+import { CommanderError } from 'commander'
+import { FanfareError } from '../../shared/errors.ts'
+import { Declined } from './confirm.ts'
+import { EXIT } from './exit.ts'
+import { fanfareProgram } from './program.ts'
+import { UsageError } from './usage.ts'
+import { CannotRun } from './workers.ts'
+import { checkSubcommand } from './wrong-subcommand.ts'
+
+/** Runs a command line. Sets the exit code of the process, and throws only what is a bug. */
+export async function run(args: readonly string[]): Promise<void> {
+  const program = fanfareProgram()
+  try {
+    checkSubcommand(program, args)
+    await program.parseAsync(args, { from: 'user' })
+  } catch (error) {
+    process.exitCode = exitCodeOf(error)
+  }
+}
+
+/** Says what went wrong, unless the parser of the command line has. */
+function exitCodeOf(error: unknown): number {
+  // Help and version end as an error, too.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT.usage
+  if (error instanceof Declined) {
+    process.stderr.write('Nothing was changed.\n')
+    return EXIT.failed
+  }
+  if (error instanceof UsageError) {
+    process.stderr.write(`fanfare: ${error.message}\n`)
+    return EXIT.usage
+  }
+  if (error instanceof CannotRun) {
+    process.stderr.write(`fanfare: ${error.message}\n`)
+    return EXIT.failed
+  }
+  if (!(error instanceof FanfareError)) throw error
+  process.stderr.write(`fanfare: ${error.code}: ${error.message}\n`)
+  return error.code === 'bad_config' ? EXIT.usage : EXIT.failed
+}

@@ -1,0 +1,45 @@
+import type { Command } from 'commander'
+import { UsageError } from './usage.ts'
+
+/** What to do instead of commands that people expect. */
+const INSTEAD: Readonly<Record<string, string>> = {
+  'fanfare publish': 'Use "fanfare pub".',
+  'fanfare subscribe': 'Use "fanfare sub".',
+  'fanfare enqueue': 'Use "fanfare pub --queue <name>".',
+  'fanfare consume': 'Use "fanfare work", which runs worker processes for a queue.',
+  'fanfare start': 'Use "fanfare serve".',
+  'fanfare status': 'Use "fanfare hub".',
+  'fanfare queues update': change('queue'),
+  'fanfare streams update': change('stream'),
+}
+
+function change(what: string): string {
+  return `To change a ${what}, put its new declaration into the configuration file (${what}s) and restart the hub; its messages stay.`
+}
+
+/**
+ * Refuses a subcommand that does not exist. The parser would take it for an argument of the group's default command, and complain of
+ * that command's options and arguments.
+ */
+export function checkSubcommand(program: Command, args: readonly string[]): void {
+  let group = program
+  for (const arg of args) {
+    if (group.commands.length === 0 || arg.startsWith('-') || arg === 'help') return
+    const next = group.commands.find((command) => command.name() === arg || command.aliases().includes(arg))
+    if (!next) {
+      const wrong = `${pathOf(group)} ${arg}`
+      throw new UsageError(`"${wrong}" is not a command. ${INSTEAD[wrong] ?? existing(group)}`)
+    }
+    group = next
+  }
+}
+
+function existing(group: Command): string {
+  const names = group.commands.map((command) => command.name())
+  return `The commands of "${pathOf(group)}" are: ${names.join(', ')}.`
+}
+
+/** A command with the names of the groups that it is in. */
+export function pathOf(command: Command): string {
+  return command.parent ? `${pathOf(command.parent)} ${command.name()}` : command.name()
+}

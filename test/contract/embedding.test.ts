@@ -1,0 +1,117 @@
+import { once } from 'node:events'
+import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { afterEach, expect, it } from 'vitest'
+import { connect } from '../../client/node.ts'
+import { createHub, type Hub, startHub } from '../../server/index.ts'
+
+const hubs: Hub[] = []
+const servers: Server[] = []
+
+afterEach(async () => {
+  await Promise.all(hubs.splice(0).map((hub) => hub.close()))
+  for (const server of servers.splice(0)) {
+    server.close()
+    server.closeAllConnections()
+  }
+})
+
+/** A hub on a server of an application, which hands it requests as the listener does. */
+async function embedded(listenerOf: (hub: Hub) => RequestListener) {
+  const hub = await createHub({ path: '/live', drainTimeout: '1s' })
+  hubs.push(hub)
+  const server = createServer(listenerOf(hub))
+  servers.push(server)
+  await hub.attach(server)
+  expect(hub).toMatchObject({ url: undefined, port: 0 })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  return { hub, server, http: `http://127.0.0.1:${(server.address() as AddressInfo).port}` }
+}
+
+/** A publish over HTTP, and what a subscriber gets of it over the WebSocket. */
+async function roundTrip(hub: Hub, http: string, init: RequestInit): Promise<unknown> {
+  const client = connect(hub.url as string)
+  const messages = client.subscribe('a')
+  await messages.ready
+  const answer = await fetch(`${http}/v1/topics/a`, { method: 'POST', ...init })
+  expect(answer.status).toBe(200)
+  for await (const { data } of messages) {
+    await client.close()
+    return data
+  }
+  throw new Error('No message')
+}
+
+const JSON_BODY = { body: '{"n":1}', headers: { 'content-type': 'application/json' } }
+
+/** What `express.json()` does. */
+async function parseBody(request: IncomingMessage): Promise<void> {
+  let text = ''
+  for await (const chunk of request) text += chunk
+  if (request.headers['content-type'] === 'application/json') Object.assign(request, { body: JSON.parse(text) })
+}
+
+it('is the listener of a server', async () => {
+  const { hub, http } = await embedded((hub) => hub.handler)
+  expect(await roundTrip(hub, http, JSON_BODY)).toEqual({ n: 1 })
+  expect((await fetch(`${http}/nothing`)).status).toBe(404)
+})
+
+it('is middleware that leaves other paths to the application', async () => {
+  const { hub, http } = await embedded((hub) => (request, response) => {
+    hub.handler(request, response, () => response.end('of the application'))
+  })
+  expect(await roundTrip(hub, http, JSON_BODY)).toEqual({ n: 1 })
+  for (const path of ['/', '/mine', '/v1', '/healthz/more'])
+    expect(await (await fetch(http + path)).text()).toBe('of the application')
+})
+
+it('is middleware below a path, where it answers everything', async () => {
+  const { hub, http } = await embedded((hub) => (request, response) => {
+    // As Express does.
+    const mounted = Object.assign(request, { baseUrl: '/hub', url: request.url?.replace('/hub', '') ?? '' })
+    hub.handler(mounted, response, () => response.end('of the application'))
+  })
+  expect(await roundTrip(hub, `${http}/hub`, JSON_BODY)).toEqual({ n: 1 })
+  expect((await fetch(`${http}/hub/nothing`)).status).toBe(404)
+})
+
+it('may stand after a parser of bodies', async () => {
+  const { hub, http } = await embedded((hub) => async (request, response) => {
+    await parseBody(request)
+    hub.handler(request, response)
+  })
+  expect(await roundTrip(hub, http, JSON_BODY)).toEqual({ n: 1 })
+})
+
+it('releases a reader of events that has left', async () => {
+  const { hub, http } = await embedded((hub) => hub.handler)
+  const leaving = new AbortController()
+  await fetch(`${http}/v1/events?pattern=a`, { signal: leaving.signal })
+  expect(hub.connectionCount).toBe(1)
+  leaving.abort()
+  await expect.poll(() => hub.connectionCount).toBe(0)
+})
+
+it('a server that listens on all addresses later is a warning of the process if there is no log', async () => {
+  const hub = await createHub()
+  hubs.push(hub)
+  const server = createServer(hub.handler)
+  servers.push(server)
+  await hub.attach(server)
+  const warned = once(process, 'warning')
+  server.listen(0)
+  const [warning] = await warned
+  expect(warning).toMatchObject({ name: 'FanfareWarning', message: expect.stringContaining('auth.anonymous') })
+})
+
+it('has an address of its own, and ends with the block that uses it', async () => {
+  let ended: Hub
+  {
+    await using hub = await startHub({ port: 0, engine: 'ws' })
+    expect(hub).toMatchObject({ url: `ws://127.0.0.1:${hub.port}`, state: 'ready' })
+    ended = hub
+  }
+  expect(ended.state).toBe('closed')
+})
