@@ -6,7 +6,7 @@ import { StreamAdmin } from './streams.ts'
 type Call = (method: string, params?: unknown, untilSent?: boolean) => Promise<unknown>
 
 /**
- * Administration of a hub. Each method needs the permissions that PROTOCOL.md lists for its call, and rejects with `forbidden` without them.
+ * Administration of a hub. Each method needs the permissions that docs/permissions.md lists, and rejects with `forbidden` without them.
  *
  * @example
  * ```

@@ -127,7 +127,7 @@ export class Client<Topics extends object = Record<string, unknown>> extends Pub
   }
 
   /**
-   * Asks the hub for one of its methods; PROTOCOL.md lists them. Waits for the connection.
+   * Asks the hub for one of its methods; docs/reference/calls.md lists them. Waits for the connection.
    *
    * @throws {FanfareError} what the method refuses, `unknown_method`, `bad_params`, `bad_data` (JSON cannot express the parameters),
    * `forbidden_key`, `frame_too_large`, `send_buffer_full`; `request_timeout` and `connection_lost`: it may have happened or not

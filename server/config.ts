@@ -68,6 +68,20 @@ export interface HubOptions {
    * takes. After that it does not start (`data_locked`). With 0 it does not wait.
    */
   readonly lockWait?: Duration | undefined
+  /**
+   * Where hubs of a cluster meet: `redis://user:password@host:6379`, `rediss://…` with TLS, `redis+sentinel://host1:26379,host2:26379/primary`.
+   * All hubs with the same Redis and prefix are one: what is published at one reaches subscribers of all. They keep no streams and
+   * queues yet. `off` by default. Needs the package `ioredis`.
+   */
+  readonly cluster?: string | undefined
+  /** File with the password of that Redis, which takes precedence over the one in the URL. */
+  readonly clusterPasswordFile?: string | undefined
+  /** File with the certificates (PEM) that the certificate of that Redis is checked with: those of the system by default. */
+  readonly clusterCaFile?: string | undefined
+  /** What all keys and channels in that Redis begin with, so that several clusters can share it: `fanfare` by default. */
+  readonly clusterPrefix?: string | undefined
+  /** Name of this hub among the others, for people: the name of the machine by default. */
+  readonly nodeName?: string | undefined
   /** Streams to be there; what is declared here is stronger than what was declared before. */
   readonly streams?: readonly StreamDeclaration[] | undefined
   /** Queues to be there, likewise. */
@@ -210,6 +224,14 @@ export const HubConfig = z
     logFormat: oneOf(['auto', 'text', 'json']).default(DEFAULTS.logFormat),
     data: z.string().min(1).default(IN_MEMORY),
     lockWait: wait.prefault(DEFAULTS.lockWait),
+    cluster: z.string().min(1).default(DEFAULTS.cluster),
+    clusterPasswordFile: z.string().default(DEFAULTS.clusterPasswordFile),
+    clusterCaFile: z.string().default(DEFAULTS.clusterCaFile),
+    clusterPrefix: z
+      .string()
+      .regex(/^[\w.-]{1,64}$/, { error: 'must be 1 to 64 letters, digits, "_", "-" or "."' })
+      .default(DEFAULTS.clusterPrefix),
+    nodeName: z.string().max(64).default(DEFAULTS.nodeName),
     streams: z.array(StreamConfig).superRefine(refuseTwins).default([]),
     queues: z.array(QueueConfig).superRefine(refuseTwins).default([]),
     topics: contract.optional(),

@@ -242,7 +242,7 @@ function dispatchParts(
 
 /** What answers HTTP requests, upgrades among them. */
 function httpParts(
-  { config, broker, authenticator, unexpected }: HubBasis,
+  { config, broker, bus, authenticator, unexpected }: HubBasis,
   { refusals, traffic, proxies, admission, messages, frameTime }: LimitParts,
   { topics }: TopicParts,
   { metrics, call }: MonitorParts,
@@ -263,6 +263,7 @@ function httpParts(
     {
       ...{ version, frameBytes, path, publisher, open, accepts, unexpected, call, metrics },
       storageFailure: () => broker.failure,
+      isCutOff: () => bus.isCutOff,
       authenticate: async (credentials) => authenticator.authenticate(credentials),
     },
     {

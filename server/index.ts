@@ -3,13 +3,14 @@ import { type Logger, pino } from 'pino'
 import { FanfareError } from '../shared/errors.ts'
 import { Authenticator } from './auth/authenticator.ts'
 import { isLoopback } from './auth/loopback.ts'
-import { loadBroker } from './broker/load-broker.ts'
-import { InProcessBus } from './bus/in-process-bus.ts'
+import { loadBroker, NOTHING } from './broker/load-broker.ts'
+import { loadBus, NO_CLUSTER } from './bus/load-bus.ts'
 import { checkConfig, type EmbeddedHubOptions, type HubConfig, type HubOptions, LISTENING_OPTIONS } from './config.ts'
 import { loadEngine } from './engine/load-engine.ts'
 import { UnexpectedErrors } from './failure/unexpected-errors.ts'
 import { type Hub, HubCore } from './hub.ts'
 import { CertificateInUse } from './tls/certificate-in-use.ts'
+import { version } from './version.ts'
 
 export { type Contract, defineTopics, type Exchange, type Schema } from '../shared/contract.ts'
 export type { QueueDeclaration, StreamDeclaration } from '../shared/declarations.ts'
@@ -71,6 +72,7 @@ export async function createHub(options: EmbeddedHubOptions = {}, log: Logger = 
 
 async function hubFor(config: HubConfig, authenticator: Authenticator, log: Logger): Promise<HubCore> {
   const unexpected = new UnexpectedErrors(log)
-  const broker = await loadBroker(config.data, { ...config, unexpected }, log)
-  return new HubCore(config, broker, new InProcessBus(), authenticator, log, undefined, unexpected)
+  const bus = await loadBus({ ...config, version }, log)
+  const broker = await loadBroker(config.cluster === NO_CLUSTER ? config.data : NOTHING, { ...config, unexpected }, log)
+  return new HubCore(config, broker, bus, authenticator, log, undefined, unexpected)
 }

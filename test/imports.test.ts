@@ -37,6 +37,8 @@ interface Import {
   readonly isFile: boolean
   /** When the module is loaded, and not later by `import()`. */
   readonly isStatic: boolean
+  /** The compiler erases it. */
+  readonly isType: boolean
 }
 
 const files = ['shared', 'client', 'server', 'test/kit', 'demo'].flatMap(sources)
@@ -142,10 +144,10 @@ describe('imports run one way', () => {
       ...optionalDependencies,
       'uWebSockets.js': 'installed by users themselves',
     })
-    const needy = new Set(imports.filter(({ to }) => optional.includes(to)).map(({ from }) => from))
+    const needy = new Set(imports.filter(({ to, isType }) => !isType && optional.includes(to)).map(({ from }) => from))
     // The one for traces is an entry of the package, imported by those who have OpenTelemetry and by nothing else.
     expect([...needy]).toEqual(expect.arrayContaining(['server/engine/uws-engine.ts', 'client/opentelemetry.ts']))
-    expect(imports.filter(({ to, isStatic }) => isStatic && needy.has(to))).toEqual([])
+    expect(imports.filter(({ to, isStatic, isType }) => isStatic && !isType && needy.has(to))).toEqual([])
   })
 
   it('and in no circle, types included', () => {
@@ -171,14 +173,15 @@ function sources(folder: string): string[] {
 function importsOf(from: string): Import[] {
   const source = ts.createSourceFile(from, readFileSync(join(ROOT, from), 'utf8'), ts.ScriptTarget.Latest, true)
   const found: Import[] = []
-  const add = (specifier: ts.Node | undefined, isStatic: boolean) => {
+  const add = (specifier: ts.Node | undefined, isStatic: boolean, isType = false) => {
     if (!specifier || !ts.isStringLiteralLike(specifier)) return
     const isFile = specifier.text.startsWith('.')
     const to = isFile ? slashes(relative(ROOT, join(ROOT, dirname(from), specifier.text))) : packageOf(specifier.text)
-    found.push({ from, to, isFile, isStatic })
+    found.push({ from, to, isFile, isStatic, isType })
   }
   const visit = (node: ts.Node): void => {
-    if (ts.isImportDeclaration(node) || ts.isExportDeclaration(node)) add(node.moduleSpecifier, true)
+    if (ts.isImportDeclaration(node)) add(node.moduleSpecifier, true, node.importClause?.isTypeOnly)
+    else if (ts.isExportDeclaration(node)) add(node.moduleSpecifier, true, node.isTypeOnly)
     else if (ts.isImportTypeNode(node) && ts.isLiteralTypeNode(node.argument)) add(node.argument.literal, true)
     else if (ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword) {
       add(node.arguments[0], false)

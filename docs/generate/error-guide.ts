@@ -278,6 +278,14 @@ export const ERROR_GUIDE: Record<ErrorCode, readonly [cause: string, fix: string
     'The hub cannot create, open or lock files in the data directory. The message has the reason of the platform.',
     'Check path, owner, permissions and free space. Use a local disk or a volume, not a shared folder.',
   ],
+  cluster_unreachable: [
+    'A hub of a cluster starts, and Redis does not answer at the address of `cluster`.',
+    'Check the address, the network and the certificate, and that Redis runs. Start the hub again.',
+  ],
+  cluster_live_only: [
+    'A stream or a queue was declared on a hub of a cluster, which carries live topics and requests only.',
+    'Run a hub without `cluster` for streams and queues, and connect to it for them.',
+  ],
   port_in_use: [
     'Another program listens on the address, or the hub may not use it.',
     'Stop the other program, or choose another port.',

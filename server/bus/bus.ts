@@ -34,6 +34,8 @@ import type { MessageHeaders } from '../../shared/frames.ts'
 export interface Bus {
   /** This node. */
   readonly node: NodeName
+  /** It has lost its way to the other nodes, and has none but its own clients. */
+  readonly isCutOff: boolean
   /** Joins the others, and starts to report events. Reports every node that is there before it resolves. */
   open(events: BusEvents): Promise<void>
   /** Sends a message to the other nodes that have an interest in its topic. */

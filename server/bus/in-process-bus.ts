@@ -4,7 +4,12 @@ import type { Bus } from './bus.ts'
 
 /** The bus of a hub that is alone: there is no other node, so nothing is carried and nothing waits. */
 export class InProcessBus implements Bus {
-  readonly node = { id: randomId(10), name: hostname() }
+  readonly node: Bus['node']
+  readonly isCutOff = false
+
+  constructor(name = hostname()) {
+    this.node = { id: randomId(10), name }
+  }
 
   async open(): Promise<void> {}
 

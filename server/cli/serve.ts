@@ -15,6 +15,7 @@ import { readable } from './text-log.ts'
 type OfTheirOwn = 'streams' | 'queues' | 'topics' | 'auth' | 'allowedOrigins' | 'trustedProxies' | 'tls'
 
 const STORAGE = 'Storage:'
+const CLUSTER = 'Cluster:'
 const CONNECTIONS = 'Connections:'
 const LIMITS = 'Limits:'
 const LOG = 'Log:'
@@ -35,6 +36,14 @@ const FLAGS: Record<Exclude<keyof HubOptions, OfTheirOwn>, readonly [group: stri
   dedupIds: [STORAGE, 'maximum message ids remembered for deduplication'],
   cursorsPerStream: [STORAGE, 'maximum cursors per stream'],
   cursorIdle: [STORAGE, 'how long a cursor must be unused before another may take its place'],
+  cluster: [
+    CLUSTER,
+    'Redis where the hubs of a cluster meet: redis://host:6379, rediss://… or redis+sentinel://…; off for a single hub',
+  ],
+  clusterPasswordFile: [CLUSTER, 'file with the password of that Redis'],
+  clusterCaFile: [CLUSTER, 'file with the CA certificates of that Redis'],
+  clusterPrefix: [CLUSTER, 'prefix of all keys and channels in that Redis'],
+  nodeName: [CLUSTER, 'name of this hub among the others'],
   pingInterval: [CONNECTIONS, 'interval of pings; a connection that is silent for two of them is closed'],
   helloTimeout: [CONNECTIONS, 'how long a new connection may take for its first frame'],
   drainTimeout: [CONNECTIONS, 'how long a shutdown may take'],
@@ -100,7 +109,9 @@ publishes, and for all limits per second.`,
 function shownDefault(name: keyof typeof FLAGS): string {
   // It depends on the machine.
   if (name === 'subscriptionBytes') return "a quarter of Node's heap limit"
+  if (name === 'nodeName') return 'name of the machine'
   const value = DEFAULTS[name]
+  if (value === '') return 'none'
   if (typeof value !== 'number') return value
   if (value === 0) return 'no limit'
   if (/bytes$/i.test(name)) return size(value)

@@ -102,13 +102,13 @@ export function httpApp(hub: HttpContext): Hono<HttpEnv> {
 }
 
 /** Errors that cost one request or connection each leave the hub ready, and are named; one that escaped does not. */
-function readiness({ accepts, storageFailure, unexpected }: HttpContext): Response {
+function readiness({ accepts, isCutOff, storageFailure, unexpected }: HttpContext): Response {
   const { total, escaped } = unexpected
   const note = total > 0 && { unexpectedErrors: total }
   if (!accepts()) return json(503, { status: 'not ready', ...note })
   if (escaped)
     return json(503, { status: 'not ready', reason: 'unexpected error in the process, see the log', ...note })
-  const reason = storageFailure()
+  const reason = isCutOff() ? 'cut off from the other hubs of the cluster' : storageFailure()
   if (reason !== undefined) return json(503, { status: 'not ready', reason, ...note })
   return json(200, { status: 'ready', ...note })
 }

@@ -22,6 +22,7 @@ export interface HttpContext {
   accepts(): boolean
   /** Why nothing can be kept until it is started again. */
   storageFailure(): string | undefined
+  isCutOff(): boolean
   /** Where errors that are not refusals are reported. */
   readonly unexpected: UnexpectedErrors
   /** Rejects with `unauthenticated`, `token_expired`, `auth_unavailable`. */

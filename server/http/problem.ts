@@ -19,11 +19,13 @@ type Elsewhere =
   | 'data_foreign'
   | 'data_unusable'
   | 'port_in_use'
+  | 'cluster_unreachable'
 
 /** The status of every refusal that can go out over HTTP. */
 const STATUS: Record<Exclude<ErrorCode, Elsewhere>, number> = {
   not_json: 400,
   bad_utf8: 400,
+  cluster_live_only: 409,
   bad_frame: 400,
   bad_binary: 400,
   forbidden_key: 400,

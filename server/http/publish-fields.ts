@@ -1,6 +1,8 @@
+import { MAX_DELAY_MS } from '../../shared/content-frames.ts'
 import { FanfareError } from '../../shared/errors.ts'
 import type { PublishFrame } from '../../shared/frames.ts'
 import { parseFrame } from '../../shared/parse-frame.ts'
+import { mismatch } from '../../shared/rules.ts'
 import { DURATION_WORDS, durationMs, INSTANT_WORDS, instantMs } from '../../shared/time.ts'
 
 /**
@@ -10,14 +12,22 @@ import { DURATION_WORDS, durationMs, INSTANT_WORDS, instantMs } from '../../shar
 export function publishFrameOf(item: unknown, seq: number): PublishFrame {
   // The item itself: copying a long string, which is none, takes 200 ms, and a copy of a `ForbiddenFrame` would not be one.
   const fields: Record<string, unknown> = Object(item)
-  if (fields['delayMs'] !== undefined) throw fault('"delayMs" is not a field. Use "delay", such as "30s"')
+  if (fields['delayMs'] !== undefined)
+    throw new FanfareError('bad_frame', 'publish has no field "delayMs". Use "delay", such as "30s".')
   if (fields['delay'] !== undefined) {
-    fields['delayMs'] = whole(fields, 'delay', durationMs, DURATION_WORDS)
+    fields['delayMs'] = whole(fields, 'delay', delayOf, DELAY_WORDS)
     delete fields['delay']
   }
   for (const name of ['expiresAt', 'deliverAt'])
     if (typeof fields[name] === 'string') fields[name] = whole(fields, name, instantMs, INSTANT_WORDS)
   return parseFrame(Object.assign(fields, { type: 'publish', seq })) as PublishFrame
+}
+
+const DELAY_WORDS = `at most 366 days: ${DURATION_WORDS}`
+
+function delayOf(value: unknown): number | undefined {
+  const ms = durationMs(value)
+  return ms !== undefined && ms <= MAX_DELAY_MS ? ms : undefined
 }
 
 function whole(
@@ -27,10 +37,6 @@ function whole(
   words: string,
 ): number {
   const ms = read(fields[name])
-  if (ms === undefined) throw fault(`"${name}" is not ${words}`)
+  if (ms === undefined) throw new FanfareError('bad_frame', mismatch(name, words, fields[name]))
   return Math.ceil(ms)
-}
-
-function fault(text: string): FanfareError {
-  return new FanfareError('bad_frame', `In "publish", ${text}`)
 }

@@ -31,7 +31,7 @@ export const Problem = z
     title: text,
     status: whole,
     detail: text.describe('What was wrong, and what to do'),
-    code: text.describe('A code of the table of errors in PROTOCOL.md'),
+    code: text.describe('An error code, see docs/reference/error-codes.md'),
     retry: z.boolean().describe('Whether the same request may succeed later'),
   })
   .meta({ id: 'Problem', description: 'A refusal, as RFC 9457 has it' })

@@ -99,10 +99,10 @@ describe('fanfare queues', () => {
 
   it.each([
     [['show', 'nothing'], 'no_queue: There is no queue "nothing"'],
-    [['unpark', 'orders', 'k'], 'no_parked_group: "k"'],
-    [['declare', 'orders', 'orders.*'], 'queue_exists: "orders"'],
+    [['unpark', 'orders', 'k'], 'no_parked_group: No parked group has the key "k"'],
+    [['declare', 'orders', 'orders.*'], 'queue_exists: Queue "orders" already exists'],
     [['declare', 'others', 'a..b'], 'bad_params: bindings.0.topic: '],
-    [['declare', 'others', '--ack-deadline', 'long'], 'bad_params: ackDeadline: '],
+    [['declare', 'others', '--ack-deadline', 'long'], 'bad_params: ackDeadline must be '],
     [['--url', 'ws://127.0.0.1:1'], 'hub_unreachable: Not connected to ws://127.0.0.1:1. '],
   ])('%j is refused with %s', async (args, words) => {
     await client.admin.queues.declare({ name: 'orders' })

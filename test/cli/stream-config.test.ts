@@ -56,19 +56,16 @@ it.each([
 const good = { name: 's', topics: ['a'] }
 
 it.each([
-  [
-    { ...good, maxAge: '7 days' },
-    'streams.0.maxAge: it is "7 days", expected a number of milliseconds, or text such as',
-  ],
-  [{ ...good, maxAge: '7 d' }, 'streams.0.maxAge: '],
-  [{ ...good, maxAge: '60' }, 'streams.0.maxAge: '],
-  [{ ...good, maxAge: '0d' }, 'streams.0.maxAge: '],
-  [{ ...good, maxAge: 0 }, 'streams.0.maxAge: '],
-  [{ ...good, maxBytes: '1GB' }, 'streams.0.maxBytes: '],
-  [{ ...good, durability: 'ram' }, 'streams.0.durability: '],
-  [{ ...good, lastValue: true, maxMessages: 5 }, 'streams.0.maxMessages: does not go with lastValue'],
-  [{ ...good, name: 'a b' }, 'streams.0.name: is 1 to 64 letters'],
-  [{ ...good, topics: [] }, 'streams.0.topics: '],
+  [{ ...good, maxAge: '7 days' }, 'streams.0.maxAge must be a number of milliseconds, or text such as'],
+  [{ ...good, maxAge: '7 d' }, 'streams.0.maxAge must be '],
+  [{ ...good, maxAge: '60' }, 'streams.0.maxAge must be '],
+  [{ ...good, maxAge: '0d' }, 'streams.0.maxAge must be '],
+  [{ ...good, maxAge: 0 }, 'streams.0.maxAge must be '],
+  [{ ...good, maxBytes: '1GB' }, 'streams.0.maxBytes must be '],
+  [{ ...good, durability: 'ram' }, 'streams.0.durability must be '],
+  [{ ...good, lastValue: true, maxMessages: 5 }, 'streams.0.maxMessages cannot be combined with lastValue'],
+  [{ ...good, name: 'a b' }, 'streams.0.name must be 1 to 64 letters'],
+  [{ ...good, topics: [] }, 'streams.0.topics must have '],
   [{ ...good, topics: ['a', 'b.#c'] }, 'streams.0.topics.1: '],
   [{ ...good, maxage: '7d' }, 'maxage'],
 ])('%j is refused: %s', (stream, words) => {
@@ -76,11 +73,13 @@ it.each([
 })
 
 it('two streams of one name are refused', () => {
-  expect(() => checkConfig({ streams: [good, { ...good, topics: ['b'] }] })).toThrow('streams.1.name: ')
+  expect(() => checkConfig({ streams: [good, { ...good, topics: ['b'] }] })).toThrow(
+    'streams.1.name is declared twice: "s"',
+  )
 })
 
 it('serve ends with the sentence that names the field', async () => {
   const command = fanfare(['serve', '--port', '0', '--data', 'memory', '--config', file([{ ...good, maxAge: 'long' }])])
   expect(await command.exit).toBe(2)
-  expect(command.stderr).toMatch(/^fanfare: bad_config: streams\.0\.maxAge: /)
+  expect(command.stderr).toMatch(/^fanfare: bad_config: streams\.0\.maxAge must be .*"long"/)
 })

@@ -68,11 +68,8 @@ describe('fanfare streams', () => {
   it.each([
     [['show', 'nothing'], 'no_stream: There is no stream "nothing"'],
     [['delete', 'nothing', '--yes'], 'no_stream: '],
-    [['declare', 'orders', 'orders.*'], 'stream_exists: "orders"'],
-    [
-      ['declare', 'others', 'a', '--max-age', 'long'],
-      'bad_params: maxAge: expected a number of milliseconds, or text such as',
-    ],
+    [['declare', 'orders', 'orders.*'], 'stream_exists: Stream "orders" already exists'],
+    [['declare', 'others', 'a', '--max-age', 'long'], 'bad_params: maxAge must be '],
     [['declare', 'others', 'a..b'], 'bad_params: topics.0: '],
   ])('%j is refused with %s', async (args, words) => {
     await declare()
@@ -147,7 +144,7 @@ describe('fanfare sub on a stream', () => {
     expect(lines).toMatchObject([{ name: 'totals', offset: 2 }])
     const again = fanfare(['streams', 'delete-cursor', 'orders', 'reports', '--yes'], env)
     expect(await again.exit).toBe(1)
-    expect(again.stderr).toContain('fanfare: no_cursor: "orders" has no cursor "reports"')
+    expect(again.stderr).toContain('fanfare: no_cursor: Stream "orders" has no cursor "reports"')
   })
 
   it('a signal in the middle of reading leaves nothing out and repeats nothing', async () => {
@@ -163,7 +160,7 @@ describe('fanfare sub on a stream', () => {
   })
 
   it.each([
-    [['elsewhere', '--cursor', 'reports'], 'no_stream: No stream captures all of "elsewhere"'],
+    [['elsewhere', '--cursor', 'reports'], 'no_stream: No stream captures all topics of "elsewhere"'],
     [['orders.#', '--stream', 'nothing'], 'no_stream: There is no stream "nothing"'],
   ])('%j is refused with %s', async (args, words) => {
     const command = fanfare(['sub', ...args], env)

@@ -73,16 +73,17 @@ onEveryEngine('the HTTP API', (hubs) => {
   })
 
   it.each([
-    [{ delay: 'soon' }, '"delay" is not'],
-    [{ delay: '-1s' }, '"delay" is not'],
-    [{ delay: '400d' }, '"delayMs" is not'],
-    [{ delayMs: 5 }, 'Use "delay"'],
-    [{ deliverAt: 'tomorrow' }, '"deliverAt" is not'],
-    [{ expiresAt: '2026' }, '"expiresAt" is not'],
+    [{ delay: 'soon' }, /^delay must be .*"soon"/],
+    [{ delay: '-1s' }, /^delay must be .*"-1s"/],
+    [{ delay: '400d' }, /^delay must be at most 366 days.*"400d"/],
+    [{ delay: 400 * 86_400_000 }, /^delay must be at most 366 days.*34560000000/],
+    [{ delayMs: 5 }, /Use "delay"/],
+    [{ deliverAt: 'tomorrow' }, /^deliverAt must be .*"tomorrow"/],
+    [{ expiresAt: '2026' }, /^expiresAt must be .*"2026"/],
   ])('refuses a publish with %j', async (fields, words) => {
     const answer = await ask('/publish', 'POST', { topic: 't', ...fields })
     expect(answer.status).toBe(400)
-    expect(await answer.json()).toMatchObject({ code: 'bad_frame', detail: expect.stringContaining(words) })
+    expect(await answer.json()).toMatchObject({ code: 'bad_frame', detail: expect.stringMatching(words) })
   })
 
   it.each(['application/cloudevents+json', 'text/json', 'Application/JSON;charset=UTF-8', 'application/vnd.api+json'])(

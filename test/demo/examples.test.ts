@@ -8,6 +8,7 @@ const MAX_LINES = 60
 /** What each example prints; a pattern where it depends on the machine. */
 const PRINTED: Readonly<Record<string, string | RegExp>> = {
   'autoscaled-workers.ts': /^120 jobs done by [1-4] workers\n$/,
+  'express.ts': 'Express answers 202\norders.placed { total: 12 }\nthe hub answers 200\n',
   'job-queue.ts':
     /^sent to ann at attempt 1\nsent to bob at attempt 3\ngave up on eve after 3 attempts: Error: The mail server is busy\n$/,
   'jwt.ts': 'users.ann.note mine\nusers.bob.note forbidden\n',
@@ -29,7 +30,7 @@ it('each example is short, says how to run it, and is run here', () => {
 })
 
 it.each(Object.keys(PRINTED))('%s prints what it says', { timeout: 90_000 }, async (file) => {
-  const example = run(file)
+  const example = run(file, { PORT: '0' })
   expect(await example.exit, example.stderr).toBe(0)
   const printed = PRINTED[file] as string | RegExp
   if (typeof printed === 'string') expect(example.stdout).toBe(printed)

@@ -30,6 +30,8 @@ export class Project {
     mkdirSync(join(this.folder, 'node_modules/.bin'), { recursive: true })
     writeFileSync(join(this.folder, 'package.json'), '{"type": "module"}')
     symlinkSync(PACKAGE, join(this.folder, 'node_modules/fanfare'))
+    mkdirSync(join(this.folder, 'node_modules/@fanfare'))
+    symlinkSync(join(PACKAGE, 'dist-client'), join(this.folder, 'node_modules/@fanfare/client'))
     symlinkSync('../fanfare/dist/server/main.js', join(this.folder, 'node_modules/.bin/fanfare'))
     // Where a page says npx, what it names is installed.
     writeFileSync(join(this.folder, 'node_modules/.bin/npx'), '#!/bin/sh\nexec "$@"\n', { mode: 0o755 })

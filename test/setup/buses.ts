@@ -1,7 +1,13 @@
-import { afterEach, describe } from 'vitest'
+import { pino } from 'pino'
+import { afterAll, afterEach, describe } from 'vitest'
 import type { Bus, BusEvents, LiveMessage, NodeName } from '../../server/bus/bus.ts'
 import { InProcessBus } from '../../server/bus/in-process-bus.ts'
+import { redisAddress } from '../../server/bus/redis/redis-address.ts'
+import { RedisBus } from '../../server/bus/redis/redis-bus.ts'
+import { randomId } from '../../server/id/random-id.ts'
+import { CuttableProxy } from './cuttable-proxy.ts'
 import { JoinedBuses } from './joined-buses.ts'
+import { RedisServer } from './redis-server.ts'
 
 /** A bus under test, what it has reported, and how its line is cut. */
 export interface BusUnderTest {
@@ -17,19 +23,44 @@ export interface BusFactory {
 }
 
 /** How a set of buses is made: one more entry here puts another bus under all suites. */
-type Maker = () => () => { readonly bus: Bus; cut(): void; heal(): void }
+type Maker = () => () => Promise<MadeBus>
+
+interface MadeBus {
+  readonly bus: Bus
+  cut(): void
+  heal(): void
+  /** Ends what the bus was made with. */
+  end?(): Promise<void>
+}
 
 const JOINING: Readonly<Record<string, Maker>> = {
   'in one process': () => {
     const buses = new JoinedBuses()
-    return () => {
+    return async () => {
       const bus = buses.add()
       return { bus, cut: () => bus.cut(), heal: () => bus.heal() }
     }
   },
+  'on Redis': () => {
+    const prefix = `test-${randomId(8)}`
+    return async () => {
+      const proxy = await CuttableProxy.start((await redis()).port)
+      const address = redisAddress(proxy.url.replace(/^ws/, 'redis'))
+      const bus = new RedisBus({ redis: address, prefix, name: undefined, version: 'test' }, pino({ enabled: false }))
+      return { bus, cut: () => proxy.shut(), heal: () => proxy.open(), end: () => proxy.close() }
+    }
+  },
 }
 
-const ALONE: Maker = () => () => ({ bus: new InProcessBus(), cut: () => {}, heal: () => {} })
+/** One for all suites of a file. */
+let started: Promise<RedisServer> | undefined
+function redis(): Promise<RedisServer> {
+  started ??= RedisServer.start()
+  return started
+}
+afterAll(async () => (await started)?.stop())
+
+const ALONE: Maker = () => async () => ({ bus: new InProcessBus(), cut: () => {}, heal: () => {} })
 
 /** Runs a suite on every bus: what holds for a node that is alone. */
 export function onEveryBus(name: string, suite: (buses: BusFactory) => void): void {
@@ -46,19 +77,25 @@ function describeOn(makers: Readonly<Record<string, Maker>>, name: string, suite
 }
 
 function factory(maker: Maker): BusFactory {
-  let opened: Bus[] = []
+  let opened: MadeBus[] = []
   afterEach(async () => {
-    await Promise.all(opened.map((bus) => bus.close()))
+    await Promise.all(opened.map(({ bus }) => bus.close()))
+    await Promise.all(opened.map(({ end }) => end?.()))
     opened = []
   })
   return {
     async open(count) {
       const make = maker()
-      const all = Array.from({ length: count }, () => ({ ...make(), seen: new SeenByBus() }))
-      for (const { bus, seen } of all) {
-        await bus.open(seen)
-        opened.push(bus)
+      const all: BusUnderTest[] = []
+      while (all.length < count) {
+        const made = await make()
+        opened.push(made)
+        const seen = new SeenByBus()
+        await made.bus.open(seen)
+        all.push({ ...made, seen })
       }
+      // The others learn of the last one a moment later.
+      for (const { seen } of all) await seen.until(() => seen.nodes.size === count - 1)
       return all
     },
   }

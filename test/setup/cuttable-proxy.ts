@@ -18,10 +18,14 @@ export class CuttableProxy {
   port: number
   private readonly server: Server
   private readonly sockets = new Set<Socket>()
+  private isShut = false
 
   private constructor(port: number) {
     this.port = port
-    this.server = createServer((near) => this.join(near, connect(this.port, '127.0.0.1')))
+    this.server = createServer((near) => {
+      if (this.isShut) near.resetAndDestroy()
+      else this.join(near, connect(this.port, '127.0.0.1'))
+    })
   }
 
   static async start(port: number): Promise<CuttableProxy> {
@@ -41,6 +45,16 @@ export class CuttableProxy {
 
   cut(): void {
     for (const socket of this.sockets) socket.resetAndDestroy()
+  }
+
+  /** Cuts every connection, and new ones at once, until `open`. */
+  shut(): void {
+    this.isShut = true
+    this.cut()
+  }
+
+  open(): void {
+    this.isShut = false
   }
 
   /** Passes nothing on until `release`, as a line that hangs. */

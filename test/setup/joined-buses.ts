@@ -23,6 +23,7 @@ interface Question {
 
 export class JoinedBus implements Bus {
   readonly node: Bus['node']
+  isCutOff = false
   private readonly all: Set<JoinedBus>
   private events: BusEvents | undefined = undefined
   /** By pattern, how often it is wanted, and when that stands. */
@@ -111,6 +112,7 @@ export class JoinedBus implements Bus {
 
   /** Its lines to all others are gone. A hub whose bus is cut for good is, for the others, one that has died. */
   cut(): void {
+    this.isCutOff = true
     for (const other of this.others) {
       this.leave(other)
       other.leave(this)
@@ -119,6 +121,7 @@ export class JoinedBus implements Bus {
 
   /** The lines are there again. */
   heal(): void {
+    this.isCutOff = false
     this.all.add(this)
     for (const other of this.all) {
       if (other === this || this.others.has(other)) continue

@@ -3,8 +3,8 @@ import { existsSync } from 'node:fs'
 
 export const CHROMIUM = '/usr/bin/chromium'
 
-/** Debian's packages that tests need, and what each brings: a browser, and what makes certificates. */
-const NEEDED = { chromium: CHROMIUM, openssl: '/usr/bin/openssl' }
+/** Debian's packages that tests need, and what each brings: a browser, what makes certificates, and what nodes meet in. */
+const NEEDED = { chromium: CHROMIUM, openssl: '/usr/bin/openssl', 'redis-server': '/usr/bin/redis-server' }
 
 /** Installs what the tests need from the system, where it can; else says in one sentence what is missing. */
 export default function setup(): void {

@@ -1,0 +1,212 @@
+import type { Buffer } from 'node:buffer'
+import type { Redis } from 'ioredis'
+import type { Logger } from 'pino'
+import { FanfareError } from '../../../shared/errors.ts'
+import { type RedisAddress, whereRedisIs } from './redis-address.ts'
+
+/** A node that has had no proof of its link for so long takes it for lost, in milliseconds. Shorter than the time after which others do. */
+export const PROOF_MS = 3_000
+/** Waits between attempts to connect, in milliseconds: each twice the last, and a random part of it. */
+const FIRST_WAIT_MS = 50
+const LONGEST_WAIT_MS = 2_000
+/** Bytes that Redis has not confirmed: beyond them, nothing more is sent until it has. */
+const MAX_UNCONFIRMED_BYTES = 16 * 1024 * 1024
+const OLDEST_REDIS = 7
+
+export interface LinkEvents {
+  /** It stands, and hears its channels. */
+  up(): void
+  down(): void
+  received(bytes: Buffer): void
+}
+
+/**
+ * A node's way to Redis: one connection that publishes and one that hears. They live and die together: either alone would let a node
+ * miss what it believes to get, or say what it believes to be heard. Nothing is sent again, and nothing waits while it is down.
+ */
+export class RedisLink {
+  /** How many links there have been: what an earlier one sent is told apart by it. */
+  number = 0
+  isUp = false
+  private readonly address: RedisAddress
+  private readonly channels: readonly string[]
+  private readonly events: LinkEvents
+  private readonly log: Logger
+  private commands: Redis | undefined = undefined
+  private hearing: Redis | undefined = undefined
+  private retry: NodeJS.Timeout | undefined = undefined
+  private failures = 0
+  private unconfirmedBytes = 0
+  private isClosed = false
+  /** When this node last heard itself over Redis, which proves both connections. */
+  provenAt = 0
+
+  constructor(address: RedisAddress, channels: readonly string[], events: LinkEvents, log: Logger) {
+    this.address = address
+    this.channels = channels
+    this.events = events
+    this.log = log
+  }
+
+  /** Connects for the first time. Rejects with `bad_config` and `cluster_unreachable`. */
+  async open(): Promise<void> {
+    await this.connect()
+  }
+
+  /** This node heard itself. */
+  proven(): void {
+    this.provenAt = performance.now()
+  }
+
+  /** Ends a link that gives no sign of life, and begins another. */
+  check(): void {
+    if (this.isUp && performance.now() - this.provenAt > PROOF_MS) this.lost('it did not hear itself in time')
+  }
+
+  /** Whether there is room for more. */
+  get hasRoom(): boolean {
+    return this.unconfirmedBytes < MAX_UNCONFIRMED_BYTES
+  }
+
+  /** Sends, if the link is up. What becomes of it, `seen` of the receivers tells. */
+  publish(channel: string, bytes: Buffer): void {
+    const { commands } = this
+    if (!commands) return
+    this.unconfirmedBytes += bytes.length
+    const done = () => {
+      this.unconfirmedBytes -= bytes.length
+    }
+    commands.publish(channel, bytes).then(done, (error) => {
+      done()
+      // A refusal, for lack of a permission say, would lose what is said with no end of the connection.
+      if (commands === this.commands) this.lost(String(error))
+    })
+  }
+
+  /** Which of some channels have a listener. Undefined if the link is down. */
+  async listened(channels: readonly string[]): Promise<ReadonlySet<string> | undefined> {
+    const counts = await this.commands?.pubsub('NUMSUB', ...channels).catch(() => undefined)
+    if (!counts) return undefined
+    const pairs = counts as (string | number)[]
+    return new Set(channels.filter((channel) => Number(pairs[pairs.indexOf(channel) + 1]) > 0))
+  }
+
+  /** Sets this node's entry in a hash and resolves to all of them; rejects if the link fails. */
+  async enter(hash: string, field: string, value: string): Promise<Record<string, string>> {
+    await this.commands?.hset(hash, field, value)
+    return (await this.commands?.hgetall(hash)) ?? {}
+  }
+
+  async leave(hash: string, fields: readonly string[]): Promise<void> {
+    if (fields.length > 0) await this.commands?.hdel(hash, ...fields).catch(() => undefined)
+  }
+
+  /** What was published before is sent. */
+  async close(): Promise<void> {
+    this.isClosed = true
+    clearTimeout(this.retry)
+    const { commands } = this
+    this.isUp = false
+    await Promise.race([commands?.ping().catch(() => undefined), passed(PROOF_MS)])
+    this.drop()
+  }
+
+  private async connect(): Promise<void> {
+    const { connection } = await import('./connection.ts')
+    const commands = connection(this.address, PROOF_MS)
+    const hearing = connection(this.address, PROOF_MS)
+    let cause: unknown
+    for (const redis of [commands, hearing]) {
+      redis.on('error', (error) => {
+        cause ??= error
+      })
+    }
+    try {
+      await Promise.all([commands.connect(), hearing.connect()])
+      await checkVersion(commands)
+      hearing.on('messageBuffer', (_channel: Buffer, bytes: Buffer) => this.events.received(bytes))
+      await hearing.subscribe(...this.channels)
+      if (this.isClosed) throw new FanfareError('shutting_down')
+    } catch (error) {
+      for (const redis of [commands, hearing]) redis.disconnect()
+      throw known(cause ?? error, this.address)
+    }
+    this.commands = commands
+    this.hearing = hearing
+    for (const redis of [commands, hearing]) {
+      redis.on('close', () => {
+        if (commands === this.commands) this.lost(cause ? String(cause) : 'the connection was closed')
+      })
+    }
+    this.number++
+    this.failures = 0
+    this.unconfirmedBytes = 0
+    this.isUp = true
+    this.proven()
+    this.events.up()
+  }
+
+  private lost(cause: string): void {
+    this.drop()
+    if (this.isUp) {
+      this.isUp = false
+      this.log.warn({ cause }, 'cut off from the other nodes')
+      this.events.down()
+    }
+    this.connectLater()
+  }
+
+  private connectLater(): void {
+    if (this.isClosed) return
+    const wait = Math.min(FIRST_WAIT_MS * 2 ** this.failures++, LONGEST_WAIT_MS)
+    this.retry = setTimeout(
+      () => {
+        this.connect().then(
+          () => this.log.info('back among the other nodes'),
+          (error) => {
+            this.log.debug({ err: error }, 'the other nodes cannot be reached')
+            this.connectLater()
+          },
+        )
+      },
+      wait * (0.5 + Math.random() / 2),
+    )
+  }
+
+  private drop(): void {
+    const { commands, hearing } = this
+    this.commands = undefined
+    this.hearing = undefined
+    commands?.disconnect()
+    hearing?.disconnect()
+  }
+}
+
+async function checkVersion(redis: Redis): Promise<void> {
+  // Where INFO is not permitted, nothing tells.
+  const info = await redis.info('server').catch((error) => {
+    if (/NOPERM|NOAUTH/.test(String(error))) return ''
+    throw error
+  })
+  const version = /redis_version:((\d+)\.\S*)/.exec(info)
+  if (version && Number(version[2]) < OLDEST_REDIS) {
+    throw new FanfareError(
+      'bad_config',
+      `cluster needs Redis ${OLDEST_REDIS}.0 or newer (got ${version[1]}). Upgrade Redis, or use another one.`,
+    )
+  }
+}
+
+/** The error of the table for what Redis or the network said. */
+function known(error: unknown, address: RedisAddress): FanfareError {
+  if (error instanceof FanfareError) return error
+  const text = String(error).replace(/^\w*Error: /, '')
+  if (/WRONGPASS|NOAUTH|NOPERM|invalid username-password/.test(text)) {
+    return new FanfareError('bad_config', `Redis refuses the user or password of the cluster: ${text}.`)
+  }
+  return new FanfareError('cluster_unreachable', `Redis at ${whereRedisIs(address)} cannot be reached: ${text}.`)
+}
+
+function passed(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms).unref())
+}

@@ -1,0 +1,60 @@
+import type { ConnectionOptions } from 'node:tls'
+import { FanfareError } from '../../../shared/errors.ts'
+
+/** Where a Redis is, as `ioredis` takes it. */
+export interface RedisAddress {
+  readonly host?: string
+  readonly port?: number
+  readonly db?: number
+  readonly username?: string
+  readonly password?: string
+  readonly tls?: ConnectionOptions
+  /** Instead of host and port, with the name of the primary that they watch. */
+  readonly sentinels?: { host: string; port: number }[]
+  readonly name?: string
+}
+
+const REDIS_PORT = 6379
+const SENTINEL_PORT = 26379
+
+/**
+ * Reads `redis://user:password@host:6379/0`, `rediss://…` with TLS, and `redis+sentinel://user:password@host1:26379,host2:26379/name` or
+ * `rediss+sentinel://…`. `password` and `ca` come from files. Throws `bad_config`.
+ */
+export function redisAddress(url: string, password?: string, ca?: string): RedisAddress {
+  const match = /^redis(s?)(\+sentinel)?:\/\/(?:([^@]*)@)?([^/]+)(?:\/([^?]*))?$/.exec(url)
+  if (!match) throw wrong()
+  const [, secure, sentinel, user = '', hosts = '', path = ''] = match
+  const [username, given] = user.split(':').map(decodeURIComponent)
+  const common = {
+    ...(username && { username }),
+    ...((password ?? given) && { password: password ?? given }),
+    ...(secure && { tls: ca === undefined ? {} : { ca } }),
+  } as RedisAddress
+  if (sentinel) {
+    if (!path) throw wrong()
+    const sentinels = hosts.split(',').map((host) => hostAndPort(host, SENTINEL_PORT))
+    return { ...common, sentinels, name: decodeURIComponent(path) }
+  }
+  if (!/^\d*$/.test(path)) throw wrong()
+  return { ...common, ...hostAndPort(hosts, REDIS_PORT), ...(path && { db: Number(path) }) }
+}
+
+/** For people; without user and password. */
+export function whereRedisIs({ host, port, sentinels }: RedisAddress): string {
+  return sentinels ? sentinels.map((one) => `${one.host}:${one.port}`).join(', ') : `${host}:${port}`
+}
+
+function hostAndPort(text: string, standard: number): { host: string; port: number } {
+  const match = /^(\[[^\]]+\]|[^:]+)(?::(\d{1,5}))?$/.exec(text)
+  if (!match) throw wrong()
+  return { host: (match[1] as string).replace(/^\[|\]$/g, ''), port: match[2] ? Number(match[2]) : standard }
+}
+
+/** The URL may hold a password: it is not repeated. */
+function wrong(): FanfareError {
+  return new FanfareError(
+    'bad_config',
+    'cluster must be a URL like redis://user:password@host:6379, rediss://host, or redis+sentinel://host1:26379,host2:26379/name-of-the-primary.',
+  )
+}
