@@ -4,8 +4,14 @@ import type { SearchWithHistory } from '../shared/sys.ts'
 import { ANY, COUNT, checkOptions, NUMBER, type Rules } from './options.ts'
 import { allPages } from './pages.ts'
 
-const LIST_RULES: Rules<{ readonly from?: number; readonly limit?: number }> = { from: NUMBER, limit: COUNT }
-const REDRIVE_RULES: Rules<{ readonly to?: string; readonly perSecond?: number }> = { to: ANY, perSecond: ANY }
+const LIST_RULES: Rules<{ readonly from?: number | undefined; readonly limit?: number | undefined }> = {
+  from: NUMBER,
+  limit: COUNT,
+}
+const REDRIVE_RULES: Rules<{ readonly to?: string | undefined; readonly perSecond?: number | undefined }> = {
+  to: ANY,
+  perSecond: ANY,
+}
 
 type Call = (method: string, params?: unknown, untilSent?: boolean) => Promise<unknown>
 
@@ -81,7 +87,7 @@ export class DeadLetterAdmin {
   async list(
     name: string,
     filter: DeadLetterFilter = {},
-    options: { readonly from?: number; readonly limit?: number } = {},
+    options: { readonly from?: number | undefined; readonly limit?: number | undefined } = {},
   ): Promise<DeadLetter[]> {
     checkOptions('deadLetters.list', options, LIST_RULES)
     const { from = 0, limit = 100 } = options
@@ -117,7 +123,7 @@ export class DeadLetterAdmin {
   async redrive(
     name: string,
     filter: DeadLetterFilter = {},
-    options: { readonly to?: string; readonly perSecond?: number } = {},
+    options: { readonly to?: string | undefined; readonly perSecond?: number | undefined } = {},
   ): Promise<number> {
     checkOptions('deadLetters.redrive', options, REDRIVE_RULES)
     // At a rate it takes any time: as long as the connection stands.

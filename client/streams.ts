@@ -4,7 +4,10 @@ import type { SearchWithHistory, StreamSort, StreamStatus, StreamsFound } from '
 import { ANY, checkOptions, type Rules } from './options.ts'
 import { allPages } from './pages.ts'
 
-const CURSORS_RULES: Rules<{ readonly after?: string; readonly limit?: number }> = { after: ANY, limit: ANY }
+const CURSORS_RULES: Rules<{ readonly after?: string | undefined; readonly limit?: number | undefined }> = {
+  after: ANY,
+  limit: ANY,
+}
 
 /** What an operator does with streams. Everything rejects with `no_stream` where there is none of that name. */
 export class StreamAdmin {
@@ -54,7 +57,10 @@ export class StreamAdmin {
    * const { cursors, end } = await client.admin.streams.cursors('orders', { after: 'reports' })
    * ```
    */
-  async cursors(name: string, page: { readonly after?: string; readonly limit?: number } = {}): Promise<CursorPage> {
+  async cursors(
+    name: string,
+    page: { readonly after?: string | undefined; readonly limit?: number | undefined } = {},
+  ): Promise<CursorPage> {
     checkOptions('streams.cursors', page, CURSORS_RULES)
     return this.#call('cursors.list', { name, ...page }) as Promise<CursorPage>
   }
