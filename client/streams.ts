@@ -15,19 +15,22 @@ export interface StreamDeclaration {
    *
    * @default '7d'
    */
-  readonly maxAge?: Duration
+  readonly maxAge?: Duration | undefined
   /** Most bytes kept: 10 GiB by default. */
-  readonly maxBytes?: number
+  readonly maxBytes?: number | undefined
   /** Most messages kept: as many as age and bytes allow by default. */
-  readonly maxMessages?: number
+  readonly maxMessages?: number | undefined
   /** Keep the newest message of each topic and key alone: false by default. */
-  readonly lastValue?: boolean
+  readonly lastValue?: boolean | undefined
   /** When a publish counts as kept: `'disk'` (synced, the default) or `'os'` (handed to the operating system, which the
    * embedded store never leaves it at). */
-  readonly durability?: 'disk' | 'os'
+  readonly durability?: 'disk' | 'os' | undefined
 }
 
-const CURSORS_RULES: Rules<{ readonly after?: string; readonly limit?: number }> = { after: ANY, limit: ANY }
+const CURSORS_RULES: Rules<{ readonly after?: string | undefined; readonly limit?: number | undefined }> = {
+  after: ANY,
+  limit: ANY,
+}
 
 /** What an operator does with streams. Everything rejects with `no_stream` where there is none of that name. */
 export class StreamAdmin {
@@ -77,7 +80,10 @@ export class StreamAdmin {
    * const { cursors, end } = await client.admin.streams.cursors('orders', { after: 'reports' })
    * ```
    */
-  async cursors(name: string, page: { readonly after?: string; readonly limit?: number } = {}): Promise<CursorPage> {
+  async cursors(
+    name: string,
+    page: { readonly after?: string | undefined; readonly limit?: number | undefined } = {},
+  ): Promise<CursorPage> {
     checkOptions('streams.cursors', page, CURSORS_RULES)
     return this.#call('cursors.list', { name, ...page }) as Promise<CursorPage>
   }
