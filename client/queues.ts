@@ -1,41 +1,8 @@
-import type {
-  Binding,
-  DeadLetter,
-  DeadLetterFilter,
-  Overflow,
-  QueueInfo,
-  QueueSort,
-  QueuesFound,
-} from '../shared/queues.ts'
+import type { QueueDeclaration } from '../shared/declarations.ts'
+import type { DeadLetter, DeadLetterFilter, QueueInfo, QueueSort, QueuesFound } from '../shared/queues.ts'
 import type { SearchWithHistory } from '../shared/sys.ts'
-import type { Duration } from '../shared/time.ts'
 import { ANY, COUNT, checkOptions, NUMBER, type Rules } from './options.ts'
 import { allPages } from './pages.ts'
-
-/** How a queue is declared; what is left out has a default. Times are milliseconds, or texts such as `'30s'`. */
-export interface QueueDeclaration {
-  /** 1 to 64 letters, digits and `_ . -`. */
-  readonly name: string
-  /** What feeds it, beside publishes to it by name. */
-  readonly bindings?: readonly Binding[] | undefined
-  /** Time that a consumer has for a delivery: `'30s'`. */
-  readonly ackDeadline?: Duration | undefined
-  /** Deliveries after which a message goes to the dead letters: 5. */
-  readonly maxAttempts?: number | undefined
-  /** The wait before another attempt doubles from `base` (`'1s'`) to `cap` (`'60s'`), with jitter. */
-  readonly backoff?: { readonly base?: Duration | undefined; readonly cap?: Duration | undefined } | undefined
-  /** Most messages and bytes, unsettled ones included: a thousand million, 10 GiB. */
-  readonly maxMessages?: number | undefined
-  readonly maxBytes?: number | undefined
-  /** What becomes of a publish that exceeds them: `'reject'`. */
-  readonly overflow?: Overflow | undefined
-  /** What becomes of a message past its `expiresAt`: `'drop'`. */
-  readonly onExpiry?: 'drop' | 'dead-letter' | undefined
-  /** What becomes of a group of which a message went to the dead letters: `'continue'`. */
-  readonly onDeadLetter?: 'continue' | 'park' | undefined
-  /** Most dead letters; then the oldest go: 10,000. */
-  readonly maxDeadLetters?: number | undefined
-}
 
 const LIST_RULES: Rules<{ readonly from?: number | undefined; readonly limit?: number | undefined }> = {
   from: NUMBER,

@@ -1,31 +1,8 @@
+import type { StreamDeclaration } from '../shared/declarations.ts'
 import type { CursorPage } from '../shared/streams.ts'
 import type { SearchWithHistory, StreamSort, StreamStatus, StreamsFound } from '../shared/sys.ts'
-import type { Duration } from '../shared/time.ts'
 import { ANY, checkOptions, type Rules } from './options.ts'
 import { allPages } from './pages.ts'
-
-/** How a stream is declared; what is left out has a default. */
-export interface StreamDeclaration {
-  /** 1 to 64 letters, digits and `_ . -`. */
-  readonly name: string
-  /** Patterns of the topics that it captures. */
-  readonly topics: readonly string[]
-  /**
-   * Age up to which messages are kept.
-   *
-   * @default '7d'
-   */
-  readonly maxAge?: Duration | undefined
-  /** Most bytes kept: 10 GiB by default. */
-  readonly maxBytes?: number | undefined
-  /** Most messages kept: as many as age and bytes allow by default. */
-  readonly maxMessages?: number | undefined
-  /** Keep the newest message of each topic and key alone: false by default. */
-  readonly lastValue?: boolean | undefined
-  /** When a publish counts as kept: `'disk'` (synced, the default) or `'os'` (handed to the operating system, which the
-   * embedded store never leaves it at). */
-  readonly durability?: 'disk' | 'os' | undefined
-}
 
 const CURSORS_RULES: Rules<{ readonly after?: string | undefined; readonly limit?: number | undefined }> = {
   after: ANY,
