@@ -1,10 +1,13 @@
 import { readFileSync } from 'node:fs'
+import { clientApiPage, serverApiPage } from './api.ts'
 import { cliPage } from './cli.ts'
 import { closeCodes, errorCodesPage } from './error-codes.ts'
 
 /** What `npm run docs` writes: paths from the root, and functions that return the content. A test fails if a file differs. */
 export const PAGES: Readonly<Record<string, () => string>> = {
   'docs/reference/cli.md': cliPage,
+  'docs/reference/client-api.md': clientApiPage,
+  'docs/reference/server-api.md': serverApiPage,
   'docs/reference/error-codes.md': errorCodesPage,
   'PROTOCOL.md': () => withPart('PROTOCOL.md', 'close-codes', closeCodes()),
 }
