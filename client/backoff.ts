@@ -2,6 +2,8 @@ import type { Duration } from '../shared/time.ts'
 
 /** Bounds of the wait before a connection is tried again. */
 export interface Backoff {
-  readonly base: Duration
-  readonly cap: Duration
+  /** @default '1s' */
+  readonly base?: Duration | undefined
+  /** @default '5s' */
+  readonly cap?: Duration | undefined
 }

@@ -11,41 +11,41 @@ export interface ClientOptions<Topics extends object = Record<string, unknown>> 
   /** What `defineTopics` made: the types of topics, queues and requests come from it. Checking them is the hub's. */
   readonly topics?: Topics & Contract
   /** The class to connect with: the platform's own by default, in Node that of `ws`. */
-  readonly WebSocket?: WebSocketClass
+  readonly WebSocket?: WebSocketClass | undefined
   /**
    * Maximum publishes, requests and calls that wait here, while offline or for the window. One more rejects with `send_buffer_full`.
    * @default 10_000
    */
-  readonly queueLimit?: number
+  readonly queueLimit?: number | undefined
   /**
    * Maximum size of what waits here, in bytes of encoded text and payloads. What exceeds it rejects with `send_buffer_full`.
    * @default 67_108_864
    */
-  readonly queueLimitBytes?: number
+  readonly queueLimitBytes?: number | undefined
   /** Bounds of the wait before another try: one to five seconds by default. */
-  readonly backoff?: Partial<Backoff>
+  readonly backoff?: Backoff | undefined
   /**
    * Maximum wait for the answer to a call (`call` and everything of `admin`), from the call on, also while there is no connection. Then
    * it rejects with `request_timeout`.
    * @default '30s'
    */
-  readonly callTimeout?: Duration
+  readonly callTimeout?: Duration | undefined
   /** An API key, a JWT, or what the hub's program understands. If the hub refuses it, the client is closed. */
-  readonly token?: string
+  readonly token?: string | undefined
   /**
    * Called for a token before each connection, and again before the token expires, which renews the connection that stands. If it
    * throws, gives no string, or gives a token that the hub refuses, the client waits longer each time and calls it again; `onState` reports
    * every such try (`token_unavailable`, `unauthenticated`, `token_expired`). It takes precedence over `token`.
    */
-  readonly getToken?: GetToken
+  readonly getToken?: GetToken | undefined
   /** Name and version of the program, for the hub's log. */
-  readonly name?: string
+  readonly name?: string | undefined
   /** Where it has its time from: the platform by default; `fanfare/testing` has one that is moved by hand. */
-  readonly clock?: Clock
+  readonly clock?: Clock | undefined
   /** Carries traces from publish to handler: `openTelemetry()` of `fanfare/opentelemetry`. None by default. */
-  readonly trace?: Tracing
+  readonly trace?: Tracing | undefined
   /** Closes the client. */
-  readonly signal?: AbortSignal
+  readonly signal?: AbortSignal | undefined
 }
 
 /** How the hub is asked for one of its methods. */
@@ -54,9 +54,9 @@ export interface CallOptions {
    * Maximum wait for the answer, from the call on, also while there is no connection.
    * @default `callTimeout` of the client
    */
-  readonly timeout?: Duration
+  readonly timeout?: Duration | undefined
   /** Waits no longer; the hub may still do it. */
-  readonly signal?: AbortSignal
+  readonly signal?: AbortSignal | undefined
 }
 
 /** How a client is closed. */
@@ -65,7 +65,7 @@ export interface CloseOptions {
    * Maximum wait for what is under way.
    * @default '5s'
    */
-  readonly timeout?: Duration
+  readonly timeout?: Duration | undefined
 }
 
 export const CLIENT_RULES: Rules<ClientOptions> = {

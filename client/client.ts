@@ -123,7 +123,8 @@ export class Client<Topics extends object = Record<string, unknown>> extends Pub
     const offer = new Offer(pattern, traced, { ...options }, asking)
     asking.add(offer)
     const { ready, ended } = offer.standing
-    return { ready, ended, close: () => offer.close() }
+    const close = () => offer.close()
+    return { ready, ended, close, [Symbol.asyncDispose]: close }
   }
 
   /**

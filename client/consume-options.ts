@@ -11,39 +11,39 @@ export interface ConsumeOptions {
    *
    * @default 1
    */
-  readonly concurrency?: number
+  readonly concurrency?: number | undefined
   /**
    * Deliveries that may be unsettled, running ones included. Those that wait here cost no attempt: they go to other consumers that have
    * nothing to do, and back to the queue when this one ends.
    *
    * @default twice the concurrency, and at least 16
    */
-  readonly prefetch?: number
+  readonly prefetch?: number | undefined
   /**
    * Time from the begin of a delivery until it goes to another consumer. It is extended while a handler runs.
    *
    * @default the queue's own
    */
-  readonly ackDeadline?: Duration
+  readonly ackDeadline?: Duration | undefined
   /**
    * Maximum time that an asynchronous handler may take. Then the delivery's `signal` aborts, the delivery is nacked with
    * `handler_timeout`, and its place is free. `Infinity` for no limit.
    *
    * @default '1h'
    */
-  readonly maxRunTime?: Duration
+  readonly maxRunTime?: Duration | undefined
   /**
    * Called with everything that a handler throws, with a delivery that could not be settled after its handler (`lease_lost`: it may be
    * handled again), and without a delivery when the consumer ends without your doing. Without it a lost lease is a warning on the console,
    * and everything else that nothing else reports is thrown.
    */
-  readonly onError?: (error: unknown, delivery?: Delivery) => void
+  readonly onError?: ((error: unknown, delivery?: Delivery) => void) | undefined
   /** Called when the hub has no deliveries for the consumer for now (`no_queue`, `rate_limited`): it is tried again until that passes. */
-  readonly onInterrupted?: (error: FanfareError) => void
+  readonly onInterrupted?: ((error: FanfareError) => void) | undefined
   /** Called when an interruption is over. */
-  readonly onResumed?: () => void
+  readonly onResumed?: (() => void) | undefined
   /** Ends the consumer. */
-  readonly signal?: AbortSignal
+  readonly signal?: AbortSignal | undefined
 }
 
 /** @internal */

@@ -100,6 +100,11 @@ export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>>, 
     return this.#closing
   }
 
+  /** The same as `close()`, for `await using`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
   async #stop(): Promise<void> {
     if (this.#state !== 'open') return
     this.#state = 'stopping'

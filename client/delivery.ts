@@ -2,6 +2,7 @@ import { MAX_ERROR } from '../shared/content-frames.ts'
 import { FanfareError } from '../shared/fanfare-error.ts'
 import type { AckFrame, DeliveryFrame, MessageHeaders, NackFrame, RejectFrame } from '../shared/frames.ts'
 import { LIST } from '../shared/rules.ts'
+import type { Offsets } from '../shared/streams.ts'
 import { textOf } from '../shared/thrown.ts'
 import type { Duration } from '../shared/time.ts'
 import type { Message } from './message.ts'
@@ -12,18 +13,18 @@ import { framed, PUBLISH_RULES, type PublishOptions } from './publisher.ts'
 export interface AckPublish extends Omit<PublishOptions, 'signal'> {
   readonly topic: string
   /** Anything that JSON can say. Bytes are refused with `bad_data`: publish them on their own, before the ack. */
-  readonly data?: unknown
+  readonly data?: unknown | undefined
 }
 
 /** What else happens with an ack. */
 interface AckOptions {
-  readonly publish?: readonly AckPublish[]
+  readonly publish?: readonly AckPublish[] | undefined
 }
 
 /** How a delivery is not done. */
 interface NackOptions {
-  readonly delay?: Duration
-  readonly error?: unknown
+  readonly delay?: Duration | undefined
+  readonly error?: unknown | undefined
 }
 
 const ACK_RULES: Rules<AckOptions> = { publish: LIST }
@@ -39,7 +40,7 @@ export type End = Omit<AckFrame, Numbers> | Omit<NackFrame, Numbers> | Omit<Reje
 export interface DeliveryHost {
   readonly queue: string
   /** The headers of a publish that goes with an ack, if they differ. */
-  headers(headers: MessageHeaders | undefined): { readonly headers?: MessageHeaders } | undefined
+  headers(headers: MessageHeaders | undefined): { readonly headers?: MessageHeaders | undefined } | undefined
   /** Resolves when the hub has confirmed it. `cuts`: those before it came. */
   settle(delivery: number, cuts: number, end: End): Promise<void>
   extend(delivery: number, cuts: number, ms: number): void
@@ -94,6 +95,31 @@ export class Delivery<Data = unknown> {
   /** The message's scope, if it has one: it distinguishes messages of one topic and id from different publishers. */
   get scope(): string | undefined {
     return this.message.scope
+  }
+
+  /** What conflation, last values and a queue's groups go by. */
+  get key(): string | undefined {
+    return this.message.key
+  }
+
+  /** Headers of the message. */
+  get headers(): MessageHeaders | undefined {
+    return this.message.headers
+  }
+
+  /** Its offset in each stream that captured it. */
+  get offsets(): Offsets | undefined {
+    return this.message.offsets
+  }
+
+  /** When it was published, in milliseconds since 1970. */
+  get publishedAt(): number | undefined {
+    return this.message.publishedAt
+  }
+
+  /** From then on it is not delivered, in milliseconds since 1970. */
+  get expiresAt(): number | undefined {
+    return this.message.expiresAt
   }
 
   /** The payload: JSON as it was parsed, or a `Uint8Array`. */

@@ -60,7 +60,7 @@ export class HubAdmin {
    *
    * @param options - `limit` entries (20 by default, 1,000 at most)
    */
-  attention(options: { readonly limit?: number } = {}): Promise<Attention> {
+  attention(options: { readonly limit?: number | undefined } = {}): Promise<Attention> {
     return this.#call('hub.attention', options) as Promise<Attention>
   }
 
@@ -114,7 +114,9 @@ export class ConnectionAdmin {
    * A page of them in the order in which they opened, from a connection's `number` on: 100 by default, 1,000 at most.
    * Of each come the first ten subscriptions and consumers.
    */
-  list(page: { readonly from?: number; readonly limit?: number } = {}): Promise<ConnectionsPage> {
+  list(
+    page: { readonly from?: number | undefined; readonly limit?: number | undefined } = {},
+  ): Promise<ConnectionsPage> {
     return this.#call('connections.list', page) as Promise<ConnectionsPage>
   }
 
@@ -160,7 +162,7 @@ export class TopicAdmin {
   }
 
   /** The busiest ones: 100 by default, 1,000 at most. */
-  list(page: { readonly limit?: number } = {}): Promise<TopicsStatus> {
+  list(page: { readonly limit?: number | undefined } = {}): Promise<TopicsStatus> {
     return this.#call('topics.list', page) as Promise<TopicsStatus>
   }
 }

@@ -1,6 +1,7 @@
 import { MAX_DELAY_MS } from '../shared/content-frames.ts'
 import { shown } from '../shared/error-text.ts'
 import { FanfareError } from '../shared/fanfare-error.ts'
+import { nearestName } from '../shared/nearest-name.ts'
 import { ANY, isFields, mismatch, number, type Rule, whole } from '../shared/rules.ts'
 import { DURATION_WORDS, type Duration, durationMs, type Instant } from '../shared/time.ts'
 
@@ -65,7 +66,7 @@ export function checkOptions<Options>(of: string, options: unknown, rules: Rules
   if (tagOf(options) !== '[object Object]') refuse(`The options of ${of} must be an object (got ${shown(options)}).`)
   for (const [name, value] of Object.entries(options as object)) {
     const rule = Object.hasOwn(rules, name) ? rules[name as keyof Options] : undefined
-    if (!rule) refuse(`${of} has no option "${name.slice(0, 100)}".`)
+    if (!rule) refuseUnknown(of, name, Object.keys(rules))
     else if (value !== undefined) checkArgument(of, name, value, rule)
   }
 }
@@ -83,6 +84,11 @@ export function checkFunction(of: string, value: unknown): void {
 /** What kind of object it is, in any realm: `[object Map]`. */
 export function tagOf(value: unknown): string {
   return Object.prototype.toString.call(value)
+}
+
+function refuseUnknown(of: string, name: string, known: readonly string[]): never {
+  const nearest = nearestName(name, known)
+  refuse(`${of} has no option "${name.slice(0, 100)}".${nearest ? ` Did you mean "${nearest}"?` : ''}`)
 }
 
 function refuse(message: string): never {

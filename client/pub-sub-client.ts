@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 import { type Clock, realClock } from '../shared/clock.ts'
 import { CONTENT_FRAMES } from '../shared/content-frames.ts'
 import type { Exchange, RequestsIn, TopicsIn } from '../shared/contract.ts'
@@ -121,7 +122,7 @@ export class PubSubClient<Topics extends object = Record<string, unknown>> {
   }
 
   /** Resolves once connected. Rejects when the client is closed, with the reason, and with the reason of `signal`. */
-  async ready(options: { signal?: AbortSignal } = {}): Promise<void> {
+  async ready(options: { readonly signal?: AbortSignal | undefined } = {}): Promise<void> {
     checkOptions('ready', options, READY_RULES)
     const { signal } = options
     const ready = new Deferred()
@@ -170,21 +171,30 @@ export class PubSubClient<Topics extends object = Record<string, unknown>> {
    * `ambiguous_stream`, `policy_unsupported`, `too_many_subscriptions`. A refusal that may
    * pass (`rate_limited`, `hub_full`) is tried again; see `onInterrupted`.
    */
-  subscribe<Pattern extends string>(
+  subscribe<Pattern extends string, _Inferred extends Pattern>(
     pattern: Pattern,
     options?: SubscribeOptions,
   ): Subscription<PayloadOf<Topics, Pattern>>
+  /** The same, with the type of the payload: `client.subscribe<Photo>('photos.uploaded')`. Nothing checks it. */
+  subscribe<Data = PayloadOf<Topics, string>>(pattern: string, options?: SubscribeOptions): Subscription<Data>
   /** Subscribes, and calls `handler` with each message. What the hub refuses rejects `ready`. Throws the same. */
-  subscribe<Pattern extends string>(
+  subscribe<Pattern extends string, _Inferred extends Pattern>(
     pattern: Pattern,
     handler: MessageHandler<PayloadOf<Topics, Pattern>>,
     options?: SubscribeOptions,
   ): Subscription<PayloadOf<Topics, Pattern>>
-  subscribe<Pattern extends string>(
-    pattern: Pattern,
-    second: SubscribeOptions | MessageHandler<PayloadOf<Topics, Pattern>> = {},
+  /** The same, with the type of the payload: `client.subscribe<Photo>('photos.uploaded', show)`. Nothing checks it. */
+  subscribe<Data = PayloadOf<Topics, string>>(
+    pattern: string,
+    handler: MessageHandler<NoInfer<Data>>,
+    options?: SubscribeOptions,
+  ): Subscription<Data>
+  // Both are inferred or neither: one type argument is the payload's, which is the other form.
+  subscribe<Data>(
+    pattern: string,
+    second: SubscribeOptions | MessageHandler<Data> = {},
     third: SubscribeOptions = {},
-  ): Subscription<PayloadOf<Topics, Pattern>> {
+  ): Subscription<Data> {
     const [handler, options] = typeof second === 'function' ? [this.traced(second), third] : [undefined, second]
     checkOptions('subscribe', options, SUBSCRIBE_RULES)
     return this.link.subscriptions.add(pattern, ownSubscribeOptions(options), handler)
@@ -230,6 +240,18 @@ export class PubSubClient<Topics extends object = Record<string, unknown>> {
     return this.#closing
   }
 
+  /**
+   * The same as `close()`, for `await using`.
+   *
+   * @example
+   * ```
+   * await using client = connect('ws://localhost:4747')
+   * ```
+   */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
   #changed(change: ConnectionStateChange): void {
     const { to, reason } = change
     if (to === 'closed' && reason.code !== 'closed_by_client') this.#failure = errorFrom({ ...reason, retry: false })
@@ -247,7 +269,7 @@ export class PubSubClient<Topics extends object = Record<string, unknown>> {
     console.warn(`fanfare: Not connected to ${shownUrl(this.#url)}, trying again. ${reason.message}`)
   }
 
-  async #send<Options extends { readonly headers?: MessageHeaders }, Answer>(
+  async #send<Options extends { readonly headers?: MessageHeaders | undefined }, Answer>(
     operation: 'publish' | 'request',
     topic: string,
     options: Options,

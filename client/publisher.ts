@@ -11,26 +11,26 @@ import { randomId } from './random-id.ts'
 /** What a message has beside its topic and data. */
 export interface PublishOptions {
   /** Conflation, last values and a queue's groups go by it: 255 characters at most. */
-  readonly key?: string
+  readonly key?: string | undefined
   /** 32 at most; filters and bindings look at them. */
-  readonly headers?: MessageHeaders
+  readonly headers?: MessageHeaders | undefined
   /** From then on the message is not delivered: a `Date`, or milliseconds since 1970. */
-  readonly expiresAt?: Instant
+  readonly expiresAt?: Instant | undefined
   /** For queues: 0 to 9, the higher first; 4 by default. */
-  readonly priority?: number
+  readonly priority?: number | undefined
   /** For queues: the message is not delivered before this time has passed; a year at most. */
-  readonly delay?: Duration
+  readonly delay?: Duration | undefined
   /** For queues: the message is not delivered before; a `Date`, or milliseconds since 1970. `delay` takes precedence. */
-  readonly deliverAt?: Instant
+  readonly deliverAt?: Instant | undefined
   /**
    * 1 to 64 letters, digits and `_ . : ~ -`; one is made if it is missing. Streams and queues keep one message of an id,
    * within two minutes by default. An id belongs to one publisher (the authenticated subject; all anonymous clients are one
    * publisher) and one destination (the topic published to, or the queue enqueued to): the same id of another subject, on
    * another topic or queue, or after everything it went to has been deleted or purged, is another message.
    */
-  readonly id?: string
+  readonly id?: string | undefined
   /** Takes the publish back while it still waits. */
-  readonly signal?: AbortSignal
+  readonly signal?: AbortSignal | undefined
 }
 
 /** @internal */

@@ -1,44 +1,17 @@
-import type {
-  Binding,
-  DeadLetter,
-  DeadLetterFilter,
-  Overflow,
-  QueueInfo,
-  QueueSort,
-  QueuesFound,
-} from '../shared/queues.ts'
+import type { QueueDeclaration } from '../shared/declarations.ts'
+import type { DeadLetter, DeadLetterFilter, QueueInfo, QueueSort, QueuesFound } from '../shared/queues.ts'
 import type { SearchWithHistory } from '../shared/sys.ts'
-import type { Duration } from '../shared/time.ts'
 import { ANY, COUNT, checkOptions, NUMBER, type Rules } from './options.ts'
 import { allPages } from './pages.ts'
 
-/** How a queue is declared; what is left out has a default. Times are milliseconds, or texts such as `'30s'`. */
-export interface QueueDeclaration {
-  /** 1 to 64 letters, digits and `_ . -`. */
-  readonly name: string
-  /** What feeds it, beside publishes to it by name. */
-  readonly bindings?: readonly Binding[]
-  /** Time that a consumer has for a delivery: `'30s'`. */
-  readonly ackDeadline?: Duration
-  /** Deliveries after which a message goes to the dead letters: 5. */
-  readonly maxAttempts?: number
-  /** The wait before another attempt doubles from `base` (`'1s'`) to `cap` (`'60s'`), with jitter. */
-  readonly backoff?: { readonly base?: Duration; readonly cap?: Duration }
-  /** Most messages and bytes, unsettled ones included: a thousand million, 10 GiB. */
-  readonly maxMessages?: number
-  readonly maxBytes?: number
-  /** What becomes of a publish that exceeds them: `'reject'`. */
-  readonly overflow?: Overflow
-  /** What becomes of a message past its `expiresAt`: `'drop'`. */
-  readonly onExpiry?: 'drop' | 'dead-letter'
-  /** What becomes of a group of which a message went to the dead letters: `'continue'`. */
-  readonly onDeadLetter?: 'continue' | 'park'
-  /** Most dead letters; then the oldest go: 10,000. */
-  readonly maxDeadLetters?: number
+const LIST_RULES: Rules<{ readonly from?: number | undefined; readonly limit?: number | undefined }> = {
+  from: NUMBER,
+  limit: COUNT,
 }
-
-const LIST_RULES: Rules<{ readonly from?: number; readonly limit?: number }> = { from: NUMBER, limit: COUNT }
-const REDRIVE_RULES: Rules<{ readonly to?: string; readonly perSecond?: number }> = { to: ANY, perSecond: ANY }
+const REDRIVE_RULES: Rules<{ readonly to?: string | undefined; readonly perSecond?: number | undefined }> = {
+  to: ANY,
+  perSecond: ANY,
+}
 
 type Call = (method: string, params?: unknown, untilSent?: boolean) => Promise<unknown>
 
@@ -114,7 +87,7 @@ export class DeadLetterAdmin {
   async list(
     name: string,
     filter: DeadLetterFilter = {},
-    options: { readonly from?: number; readonly limit?: number } = {},
+    options: { readonly from?: number | undefined; readonly limit?: number | undefined } = {},
   ): Promise<DeadLetter[]> {
     checkOptions('deadLetters.list', options, LIST_RULES)
     const { from = 0, limit = 100 } = options
@@ -150,7 +123,7 @@ export class DeadLetterAdmin {
   async redrive(
     name: string,
     filter: DeadLetterFilter = {},
-    options: { readonly to?: string; readonly perSecond?: number } = {},
+    options: { readonly to?: string | undefined; readonly perSecond?: number | undefined } = {},
   ): Promise<number> {
     checkOptions('deadLetters.redrive', options, REDRIVE_RULES)
     // At a rate it takes any time: as long as the connection stands.

@@ -17,9 +17,9 @@ export interface RequestOptions {
    *
    * @default '10s'
    */
-  readonly timeout?: Duration
+  readonly timeout?: Duration | undefined
   /** 32 at most. */
-  readonly headers?: MessageHeaders
+  readonly headers?: MessageHeaders | undefined
   /**
    * Resolves with the JSON text of the reply as the responder sent it, for numbers that a double cannot hold. A reply that is bytes is
    * bytes still, and none is undefined.
@@ -29,9 +29,9 @@ export interface RequestOptions {
    * const text = await client.request<string>('balances.get', { account: 7 }, { raw: true })
    * ```
    */
-  readonly raw?: boolean
+  readonly raw?: boolean | undefined
   /** Waits no longer; the responder may still answer. */
-  readonly signal?: AbortSignal
+  readonly signal?: AbortSignal | undefined
 }
 
 /** @internal */

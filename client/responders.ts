@@ -42,7 +42,7 @@ export interface RespondOptions {
    * })
    * ```
    */
-  readonly onError?: (error: unknown, request?: IncomingRequest) => unknown
+  readonly onError?: ((error: unknown, request?: IncomingRequest) => unknown) | undefined
   /**
    * Called when the hub refuses it for now, such as by a rate limit, once until it is back. The client asks again and again;
    * `onResumed` is called when it succeeds.
@@ -55,9 +55,9 @@ export interface RespondOptions {
    * })
    * ```
    */
-  readonly onInterrupted?: (error: FanfareError) => void
+  readonly onInterrupted?: ((error: FanfareError) => void) | undefined
   /** Called when requests come again, after an interruption or a reconnection. */
-  readonly onResumed?: () => void
+  readonly onResumed?: (() => void) | undefined
 }
 
 /** @internal */
@@ -76,6 +76,8 @@ export interface Responder {
    * Gets no more requests; those that are open are answered to their askers as lost. Resolves when the hub has ended it, for each call.
    */
   close(): Promise<void>
+  /** The same as `close()`, for `await using`. */
+  [Symbol.asyncDispose](): Promise<void>
 }
 
 /** A responder at the hub. */

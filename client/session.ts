@@ -44,7 +44,7 @@ export interface HubEnd {
 
 export interface SessionOptions {
   readonly WebSocket: WebSocketClass
-  readonly backoff?: Partial<Backoff> | undefined
+  readonly backoff?: Backoff | undefined
   readonly name?: string | undefined
   readonly clock: Clock
   readonly token?: string | undefined

@@ -1,33 +1,13 @@
+import type { StreamDeclaration } from '../shared/declarations.ts'
 import type { CursorPage } from '../shared/streams.ts'
 import type { SearchWithHistory, StreamSort, StreamStatus, StreamsFound } from '../shared/sys.ts'
-import type { Duration } from '../shared/time.ts'
 import { ANY, checkOptions, type Rules } from './options.ts'
 import { allPages } from './pages.ts'
 
-/** How a stream is declared; what is left out has a default. */
-export interface StreamDeclaration {
-  /** 1 to 64 letters, digits and `_ . -`. */
-  readonly name: string
-  /** Patterns of the topics that it captures. */
-  readonly topics: readonly string[]
-  /**
-   * Age up to which messages are kept.
-   *
-   * @default '7d'
-   */
-  readonly maxAge?: Duration
-  /** Most bytes kept: 10 GiB by default. */
-  readonly maxBytes?: number
-  /** Most messages kept: as many as age and bytes allow by default. */
-  readonly maxMessages?: number
-  /** Keep the newest message of each topic and key alone: false by default. */
-  readonly lastValue?: boolean
-  /** When a publish counts as kept: `'disk'` (synced, the default) or `'os'` (handed to the operating system, which the
-   * embedded store never leaves it at). */
-  readonly durability?: 'disk' | 'os'
+const CURSORS_RULES: Rules<{ readonly after?: string | undefined; readonly limit?: number | undefined }> = {
+  after: ANY,
+  limit: ANY,
 }
-
-const CURSORS_RULES: Rules<{ readonly after?: string; readonly limit?: number }> = { after: ANY, limit: ANY }
 
 /** What an operator does with streams. Everything rejects with `no_stream` where there is none of that name. */
 export class StreamAdmin {
@@ -77,7 +57,10 @@ export class StreamAdmin {
    * const { cursors, end } = await client.admin.streams.cursors('orders', { after: 'reports' })
    * ```
    */
-  async cursors(name: string, page: { readonly after?: string; readonly limit?: number } = {}): Promise<CursorPage> {
+  async cursors(
+    name: string,
+    page: { readonly after?: string | undefined; readonly limit?: number | undefined } = {},
+  ): Promise<CursorPage> {
     checkOptions('streams.cursors', page, CURSORS_RULES)
     return this.#call('cursors.list', { name, ...page }) as Promise<CursorPage>
   }

@@ -10,20 +10,20 @@ import { COUNT, FUNCTION, type Rules, SIGNAL } from './options.ts'
 /** How a topic or pattern is subscribed. */
 export interface SubscribeOptions {
   /** What the hub does when messages come faster than they are read: `drop-oldest` by default, `pause` on a stream. */
-  readonly policy?: SlowPolicy
+  readonly policy?: SlowPolicy | undefined
   /** Only messages whose headers pass. */
-  readonly filter?: HeaderFilter
+  readonly filter?: HeaderFilter | undefined
   /**
    * Messages that may wait here before the hub is asked to hold back: 1000 by default. With `conflate` only the newest of each topic
    * and key waits.
    */
-  readonly bufferLimit?: number
+  readonly bufferLimit?: number | undefined
   /** Called in order, right before the first message after the gap. */
-  readonly onGap?: (gap: SubscriptionGap) => void
+  readonly onGap?: ((gap: SubscriptionGap) => void) | undefined
   /** Where it starts, on the stream that captures the pattern; from then on nothing is missed or comes twice. */
-  readonly from?: StartAt | { readonly time: Instant }
+  readonly from?: StartAt | { readonly time: Instant } | undefined
   /** The stream, if several capture the pattern. */
-  readonly stream?: string
+  readonly stream?: string | undefined
   /**
    * Name under which the hub keeps the position: the next subscription with this name continues there. What has been
    * handled is committed once a second and on close, so that after a crash some messages come again.
@@ -33,7 +33,7 @@ export interface SubscribeOptions {
    * With `for await` a message is handled when the loop asks for the next one; the one at which it ends by `break`,
    * `return` or `throw`, which look alike from here, comes again.
    */
-  readonly cursor?: string
+  readonly cursor?: string | undefined
   /**
    * Told what went wrong: a handler that failed, with its message, and the end of the subscription if it was not asked for (such as
    * `forbidden`, after the token was renewed with fewer permissions), without a message.
@@ -54,7 +54,7 @@ export interface SubscribeOptions {
    * })
    * ```
    */
-  readonly onError?: OnSubscriptionError
+  readonly onError?: OnSubscriptionError | undefined
   /**
    * Called when the hub refuses the subscription for now, once until it is back: a rate limit, or a stream that was deleted or that a
    * hub without its memory does not have. The client asks again and again; `onResubscribed` is called when it succeeds.
@@ -68,14 +68,14 @@ export interface SubscribeOptions {
    * })
    * ```
    */
-  readonly onInterrupted?: (error: FanfareError) => void
+  readonly onInterrupted?: ((error: FanfareError) => void) | undefined
   /**
    * Called after a reconnection or an interruption: with `recovered`, nothing is missing; without, a gap follows if that is known.
    * If its stream was declared again, it goes on at the start of the new log, after a gap with the reason `epoch`.
    */
-  readonly onResubscribed?: (event: { readonly recovered: boolean }) => void
+  readonly onResubscribed?: ((event: { readonly recovered: boolean }) => void) | undefined
   /** Ends the subscription. */
-  readonly signal?: AbortSignal
+  readonly signal?: AbortSignal | undefined
 }
 
 const { policy, filter, from, stream, cursor } = CONTENT_FRAMES.subscribe

@@ -128,6 +128,11 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
     return this.#ending
   }
 
+  /** The same as `unsubscribe()`, for `await using`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.unsubscribe()
+  }
+
   async #endByHand(): Promise<void> {
     if (this.#state === 'ended') return
     // At once: what has arrived in the same turn is not handled any more.

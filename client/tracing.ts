@@ -2,7 +2,7 @@ import type { MessageHeaders } from '../shared/frames.ts'
 
 /** What goes out with headers. */
 interface Sending {
-  readonly headers?: MessageHeaders
+  readonly headers?: MessageHeaders | undefined
 }
 
 /** Carries a trace from whoever sends to whoever handles, in headers; `openTelemetry()` of `fanfare/opentelemetry` makes one. */
@@ -15,7 +15,7 @@ export interface Tracing {
     send: (options: Options) => Promise<Answer>,
   ): Promise<Answer>
   /** The context that a publish takes along which goes with an ack. */
-  headers(headers: MessageHeaders | undefined): Sending
+  headers(headers: MessageHeaders | undefined): { readonly headers?: MessageHeaders }
   /** The same handler, run in the context that its message, delivery or request came with; `queue` is where that was. */
   handler<Received, Result>(handler: (received: Received) => Result, queue?: string): (received: Received) => Result
 }

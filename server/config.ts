@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { Contract } from '../shared/contract.ts'
+import type { QueueDeclaration, StreamDeclaration } from '../shared/declarations.ts'
 import { FanfareError } from '../shared/errors.ts'
 import type { Duration } from '../shared/time.ts'
 import { AuthConfig, type AuthOptions } from './auth/auth-config.ts'
@@ -82,9 +83,9 @@ export interface HubOptions {
   /** Name of this hub among the others, for people: the name of the machine by default. */
   readonly nodeName?: string | undefined
   /** Streams to be there; what is declared here is stronger than what was declared before. */
-  readonly streams?: readonly z.input<typeof StreamConfig>[] | undefined
+  readonly streams?: readonly StreamDeclaration[] | undefined
   /** Queues to be there, likewise. */
-  readonly queues?: readonly z.input<typeof QueueConfig>[] | undefined
+  readonly queues?: readonly QueueDeclaration[] | undefined
   /**
    * What `defineTopics` made: what breaks it is refused (`bad_data`), and reaches nobody. Topics, queues and requests of
    * which it says nothing carry anything, as all do without it. For a hub inside a program alone.
@@ -205,6 +206,12 @@ export interface HubOptions {
    */
   readonly maxPatterns?: number | undefined
 }
+
+/** The options of which a hub that is attached to a server has no use: the server listens, and speaks TLS. */
+export const LISTENING_OPTIONS = ['host', 'port', 'engine', 'tls'] as const
+
+/** Options of a hub that is attached to a server, or that listens nowhere. */
+export type EmbeddedHubOptions = Omit<HubOptions, (typeof LISTENING_OPTIONS)[number]>
 
 /** Checks the options and completes them; it has to know the same ones. */
 export const HubConfig = z

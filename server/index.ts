@@ -5,7 +5,7 @@ import { Authenticator } from './auth/authenticator.ts'
 import { isLoopback } from './auth/loopback.ts'
 import { loadBroker, NOTHING } from './broker/load-broker.ts'
 import { loadBus, NO_CLUSTER } from './bus/load-bus.ts'
-import { checkConfig, type HubConfig, type HubOptions } from './config.ts'
+import { checkConfig, type EmbeddedHubOptions, type HubConfig, type HubOptions, LISTENING_OPTIONS } from './config.ts'
 import { loadEngine } from './engine/load-engine.ts'
 import { UnexpectedErrors } from './failure/unexpected-errors.ts'
 import { type Hub, HubCore } from './hub.ts'
@@ -13,12 +13,14 @@ import { CertificateInUse } from './tls/certificate-in-use.ts'
 import { version } from './version.ts'
 
 export { type Contract, defineTopics, type Exchange, type Schema } from '../shared/contract.ts'
+export type { QueueDeclaration, StreamDeclaration } from '../shared/declarations.ts'
 export { FanfareError } from '../shared/errors.ts'
+export type { Binding, Overflow } from '../shared/queues.ts'
 export type { Duration } from '../shared/time.ts'
 export { topicWord } from '../shared/topic.ts'
 export type { ApiKey, AuthOptions, JwtOptions, KeySource } from './auth/auth-config.ts'
 export type { Authenticate, Credentials, Identity, Permissions } from './auth/identity.ts'
-export type { HubOptions } from './config.ts'
+export type { EmbeddedHubOptions, HubOptions } from './config.ts'
 export { DEFAULTS } from './defaults.ts'
 export type { Hub, HubState } from './hub.ts'
 export type { Client, InProcessOptions } from './in-process/in-process.ts'
@@ -55,12 +57,13 @@ export async function startHub(options: HubOptions = {}, log: Logger = SILENT): 
  * Makes a hub for a server that you have already: `await hub.attach(server)`, and give it the requests that you like
  * with `hub.fetch(request)`. Or for no server: `hub.connect()` is enough. Throws `bad_config`, and what `startHub` does of data.
  */
-export async function createHub(options: HubOptions = {}, log: Logger = SILENT): Promise<Hub> {
+export async function createHub(options: EmbeddedHubOptions = {}, log: Logger = SILENT): Promise<Hub> {
   const config = checkConfig(options)
-  if (config.tls)
+  const listening = LISTENING_OPTIONS.find((name) => (options as HubOptions)[name] !== undefined)
+  if (listening)
     throw new FanfareError(
       'bad_config',
-      'tls is not an option of createHub(): configure TLS on the server that the hub is attached to.',
+      `${listening} is not an option of createHub(): it belongs to the server that the hub is attached to. A hub with a port of its own is made by startHub().`,
     )
   const authenticator = new Authenticator(config.auth, log)
   await authenticator.open()

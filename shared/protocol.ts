@@ -1,9 +1,88 @@
 /** `fanfare/protocol`: what both ends agree on, for those who write a client or a test of their own. */
-export * from './codec.ts'
-export * from './errors.ts'
-export * from './frames.ts'
+export { decodeBinary, decodeText, encodeFrame, encodeRecord, joinText, parseJson } from './codec.ts'
+export { ERRORS, type ErrorCode, errorEntry, FanfareError } from './errors.ts'
+export type {
+  AckFrame,
+  AnswerFrame,
+  AskFrame,
+  AuthenticatedFrame,
+  AuthFrame,
+  BeginFrame,
+  CallFrame,
+  CancelFrame,
+  CancelledFrame,
+  CheckedFrame,
+  CheckFrame,
+  ClientFrame,
+  CommitFrame,
+  CommittedFrame,
+  ConsumeFrame,
+  ConsumingFrame,
+  DeliveryFrame,
+  ErrorFrame,
+  ExtendFrame,
+  FeedFrame,
+  Frame,
+  GapFrame,
+  GapReason,
+  HeaderFilter,
+  HelloFrame,
+  HubFrame,
+  Limits,
+  LostFrame,
+  MessageFrame,
+  MessageHeaders,
+  NackFrame,
+  OnlyFrame,
+  PauseFrame,
+  PingFrame,
+  PongFrame,
+  PublishFrame,
+  RecallFrame,
+  ReceiptFrame,
+  RejectFrame,
+  ReplyFrame,
+  RequestFrame,
+  RespondFrame,
+  ResultFrame,
+  ResumeFrame,
+  ReturnFrame,
+  SettledFrame,
+  SlowPolicy,
+  StopFrame,
+  SubscribedFrame,
+  SubscribeFrame,
+  SubscriptionFrame,
+  UnsubscribeFrame,
+  WelcomeFrame,
+} from './frames.ts'
+export { POLICIES, SUBPROTOCOL, TOKEN_PROTOCOL } from './frames.ts'
 export { passesFilter } from './header-filter.ts'
 export { parseFrame } from './parse-frame.ts'
-export * from './queues.ts'
-export type * from './streams.ts'
+export type {
+  Binding,
+  DeadLetter,
+  DeadLetterCount,
+  DeadLetterFilter,
+  DeadReason,
+  Overflow,
+  QueueInfo,
+  QueueOptions,
+  QueueRates,
+  QueueRow,
+  QueueSort,
+  QueueStatus,
+  QueuesFound,
+} from './queues.ts'
+export { DEFAULT_PREFETCH, QUEUE_SORTS, QUEUE_STATUS_TOPIC, QUEUE_TOPIC } from './queues.ts'
+export type {
+  CursorInfo,
+  CursorPage,
+  LastCount,
+  Offsets,
+  Position,
+  StartAt,
+  StreamInfo,
+  StreamOptions,
+} from './streams.ts'
 export { MAX_TOPIC_LENGTH, MAX_TOPIC_WORDS, matchesPattern, parsePattern, parseTopic } from './topic.ts'

@@ -1,5 +1,5 @@
 import { Command, Option } from 'commander'
-import type { QueueDeclaration } from '../../client/queues.ts'
+import type { QueueDeclaration } from '../../shared/declarations.ts'
 import type { QueueInfo } from '../../shared/queues.ts'
 import { askHub, asking, type CommandOptions, print, report } from './ask-hub.ts'
 import { type Confirmable, confirm, confirmable, mustConfirm } from './confirm.ts'

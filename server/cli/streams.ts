@@ -1,5 +1,6 @@
 import { Command, Option } from 'commander'
-import type { StreamAdmin, StreamDeclaration } from '../../client/streams.ts'
+import type { StreamAdmin } from '../../client/streams.ts'
+import type { StreamDeclaration } from '../../shared/declarations.ts'
 import type { CursorInfo, CursorPage, StreamInfo } from '../../shared/streams.ts'
 import { askHub, asking, type CommandOptions, print, report } from './ask-hub.ts'
 import { type Confirmable, confirm, confirmable, mustConfirm } from './confirm.ts'

@@ -45,8 +45,7 @@ async function work(command: string[], { queue, min, max, cooldown, ...hub }: Wo
     // Also the second one, which npm sends: the workers have to end first.
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, resolve)
   })
-  client.subscribe<string>(QUEUE_STATUS_TOPIC + queue, ({ data }) => {
-    const { wantedConsumers, ready } = data as QueueInfo
+  client.subscribe<QueueInfo>(QUEUE_STATUS_TOPIC + queue, ({ data: { wantedConsumers, ready } }) => {
     workers.want(wantedConsumers, `${ready} ready`)
   })
   const started = async () => {

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { MAX_FILTER_LENGTH, MAX_HEADERS } from '../../shared/content-frames.ts'
+import type { QueueDeclaration } from '../../shared/declarations.ts'
 import type { QueueOptions } from '../../shared/queues.ts'
 import { MAX_BINDINGS, newName, pattern } from '../stream/stream-config.ts'
 import { duration } from '../time/time-params.ts'
@@ -53,7 +54,7 @@ export const QueueConfig = z
     onExpiry: z.enum(['drop', 'dead-letter']).default(QUEUE_DEFAULTS.onExpiry),
     onDeadLetter: z.enum(['continue', 'park']).default(QUEUE_DEFAULTS.onDeadLetter),
     maxDeadLetters: count.default(QUEUE_DEFAULTS.maxDeadLetters),
-  })
+  } satisfies Record<keyof QueueDeclaration, z.ZodType>)
   .transform(
     ({ ackDeadline, backoff, ...options }): QueueOptions => ({
       ...options,
@@ -61,4 +62,4 @@ export const QueueConfig = z
       backoffBaseMs: backoff.base,
       backoffCapMs: backoff.cap,
     }),
-  )
+  ) satisfies z.ZodType<QueueOptions, QueueDeclaration>

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import type { StreamDeclaration } from '../../shared/declarations.ts'
 import { FORBIDDEN_KEY } from '../../shared/forbidden-keys.ts'
 import type { StreamOptions } from '../../shared/streams.ts'
 import { parsePattern } from '../../shared/topic.ts'
@@ -49,9 +50,12 @@ export const StreamConfig = z
     maxMessages: z.number().int().positive().optional(),
     lastValue: z.boolean().default(STREAM_DEFAULTS.lastValue),
     durability: z.enum(['disk', 'os']).default(STREAM_DEFAULTS.durability),
-  })
+  } satisfies Record<keyof StreamDeclaration, z.ZodType>)
   .refine(({ lastValue, maxMessages }) => !(lastValue && maxMessages !== undefined), {
     path: ['maxMessages'],
     message: 'cannot be combined with lastValue, which keeps one message for each topic and key',
   })
-  .transform(({ maxAge, ...options }): StreamOptions => ({ ...options, maxAgeMs: maxAge }))
+  .transform(({ maxAge, ...options }) => ({ ...options, maxAgeMs: maxAge })) satisfies z.ZodType<
+  StreamOptions,
+  StreamDeclaration
+>

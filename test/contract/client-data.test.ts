@@ -92,7 +92,7 @@ onEveryEngine('data', (hubs) => {
     const { client } = await start()
     const [here, there] = [client(), client()]
     const got: Uint8Array[] = []
-    await here.subscribe<'f'>('f', ({ data }) => void got.push(data as Uint8Array)).ready
+    await here.subscribe<Uint8Array>('f', ({ data }) => void got.push(data)).ready
     await Promise.all(range(0, 5).map((n) => there.publish('f', new Float32Array([n, n, n]))))
     await expect.poll(() => got.length).toBe(5)
     expect(got.map(({ buffer }) => [...new Float32Array(buffer)])).toEqual(range(0, 5).map((n) => [n, n, n]))

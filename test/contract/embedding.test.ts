@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type RequestListener, type Server }
 import type { AddressInfo } from 'node:net'
 import { afterEach, expect, it } from 'vitest'
 import { connect } from '../../client/node.ts'
-import { createHub, type Hub, startHub } from '../../server/index.ts'
+import { createHub, type Hub, type HubOptions, startHub } from '../../server/index.ts'
 
 const hubs: Hub[] = []
 const servers: Server[] = []
@@ -114,4 +114,19 @@ it('has an address of its own, and ends with the block that uses it', async () =
     ended = hub
   }
   expect(ended.state).toBe('closed')
+})
+
+it.each([{ host: '127.0.0.1' }, { port: 0 }, { engine: 'ws' }, { tls: { certFile: 'a', keyFile: 'b' } }])(
+  'a hub that does not listen by itself refuses %j, by name',
+  async (options) => {
+    const [name = ''] = Object.keys(options)
+    const message = expect.stringMatching(`^${name} is not an option of createHub`)
+    await expect(createHub(options as HubOptions)).rejects.toMatchObject({ code: 'bad_config', message })
+  },
+)
+
+it('takes options that are undefined', async () => {
+  const hub = await createHub({ port: undefined, queues: undefined } as HubOptions)
+  hubs.push(hub)
+  expect(hub.url).toBeUndefined()
 })

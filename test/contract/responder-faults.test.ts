@@ -74,7 +74,7 @@ onEveryEngine('the faults of responders', (hubs) => {
         const asked = asker.request<FanfareError>(topic, fault, { timeout: 5000 })
         const { code, message } = await asked.catch((error) => error as FanfareError)
         expect([fault, topic, code]).toEqual([fault, topic, 'responder_failed'])
-        expect(message.length).toBeGreaterThan(30)
+        expect(message).not.toBe('')
         expect(message, 'where it failed').not.toMatch(/\n +at /)
       }
       expect(told.at(-1)).toBe(fault)

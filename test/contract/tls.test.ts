@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { pino } from 'pino'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { type ConnectionStateChange, connect } from '../../client/node.ts'
-import { createHub, type Hub, startHub } from '../../server/index.ts'
+import { createHub, type Hub, type HubOptions, startHub } from '../../server/index.ts'
 import { ENGINES } from '../setup/engines.ts'
 import { parseExposition } from '../setup/exposition.ts'
 import { freePort } from '../setup/free-port.ts'
@@ -288,7 +288,7 @@ describe('a certificate that cannot be used', () => {
     const start = (tls: object) => startHub({ port: 0, tls: tls as never })
     await expect(start({ certFile, keyFile: `${keyFile}.no` })).rejects.toThrow(/^tls.keyFile: ENOENT.*key.pem.no/)
     await expect(start({ certFile })).rejects.toThrow('tls.keyFile is missing.')
-    await expect(createHub({ tls: { certFile, keyFile } })).rejects.toMatchObject({ code: 'bad_config' })
+    await expect(createHub({ tls: { certFile, keyFile } } as HubOptions)).rejects.toMatchObject({ code: 'bad_config' })
   })
 
   it('and one that has expired is said to be so', async () => {

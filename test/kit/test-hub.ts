@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers'
 import { pino } from 'pino'
-import { type Client, type ClientOptions, connect } from '../../client/index.ts'
+import { type Client, type ClientOptions, connect, type WebSocketClass } from '../../client/index.ts'
 import { Authenticator } from '../../server/auth/authenticator.ts'
 import { EmbeddedBroker } from '../../server/broker/embedded/embedded-broker.ts'
 import { MemoryStore } from '../../server/broker/embedded/store/memory-store.ts'
@@ -48,7 +48,7 @@ export class TestHub {
   /** The hub's time: for code of yours that should go by it. Its `jitter` is always 1: waits are as long as they may be. */
   readonly clock: Clock
   /** For code that connects by itself: `connect(hub.url, hub.clientOptions)`. */
-  readonly clientOptions: Required<Pick<ClientOptions, 'WebSocket' | 'clock'>>
+  readonly clientOptions: { readonly WebSocket: WebSocketClass; readonly clock: Clock }
   private readonly time: VirtualClock
   private readonly authenticator: Authenticator
   private readonly hub: HubCore

@@ -34,6 +34,7 @@ export interface RedisBusOptions {
  */
 export class RedisBus implements Bus {
   readonly node: Bus['node']
+  private readonly log: Logger
   private readonly channels: Channels
   private readonly link: RedisLink
   private readonly speech: Speech
@@ -48,6 +49,7 @@ export class RedisBus implements Bus {
 
   constructor({ redis, prefix, name, version }: RedisBusOptions, log: Logger) {
     this.node = { id: randomId(10), name: name ?? hostname() }
+    this.log = log
     this.channels = new Channels(prefix)
     this.link = new RedisLink(redis, [this.channels.all, this.channels.inboxOf(this.node.id)], this.linkEvents, log)
     this.speech = new Speech(this.node.id, this.link, this.channels)
@@ -118,13 +120,25 @@ export class RedisBus implements Bus {
     return {
       up: () => this.neighbours.up(),
       down: () => this.neighbours.down(),
-      received: (bytes) => this.received(bytes),
+      received: (bytes) => this.guarded(bytes),
     }
   }
 
   private left(node: string): void {
     this.events?.left(node)
     this.questions.left(node)
+  }
+
+  /** Something else may publish in the channels of this Redis: it costs a line of the log and nothing else. */
+  private guarded(bytes: Buffer): void {
+    try {
+      this.received(bytes)
+    } catch (error) {
+      this.log.warn(
+        { err: error, bytes: bytes.length },
+        'ignored something in the channels of the cluster that no node says',
+      )
+    }
   }
 
   private received(bytes: Buffer): void {

@@ -1,0 +1,19 @@
+/** The known name that another one was probably meant to be: the other without its end, or with one or two letters mistyped. */
+export function nearestName(name: string, known: readonly string[]): string | undefined {
+  const near = (most: number) => known.find((each) => isNear(name, each, Math.min(most, name.length / 2)))
+  return known.find((each) => name.startsWith(each)) ?? near(1) ?? near(2)
+}
+
+/** Whether at most this many letters have to be added, left out or replaced. */
+function isNear(a: string, b: string, edits: number): boolean {
+  if (a === b) return true
+  if (edits < 1) return false
+  let at = 0
+  while (a[at] === b[at]) at++
+  const [restA, restB] = [a.slice(at), b.slice(at)]
+  return [
+    [restA.slice(1), restB],
+    [restA, restB.slice(1)],
+    [restA.slice(1), restB.slice(1)],
+  ].some(([nextA = '', nextB = '']) => isNear(nextA, nextB, edits - 1))
+}
