@@ -27,7 +27,7 @@ import { type NodeHandler, nodeHandler } from './engine/node-handler.ts'
 import { UnexpectedErrors } from './failure/unexpected-errors.ts'
 import { type HubParts, hubParts } from './hub-parts.ts'
 import { type Client, InProcess, type InProcessOptions } from './in-process/in-process.ts'
-import { addressesOf } from './network/addresses.ts'
+import { addressesOf, placeOf } from './network/addresses.ts'
 import type { CertificateInUse } from './tls/certificate-in-use.ts'
 import { version } from './version.ts'
 
@@ -166,6 +166,7 @@ export class HubCore implements Hub, EngineApp {
       { config, broker, bus, authenticator, log, clock, unexpected },
       {
         accepts: () => this.current === 'ready',
+        address: () => this.address,
         certificateExpiresAt: () => this.certificate?.current.expiresAt,
       },
     )
@@ -193,9 +194,16 @@ export class HubCore implements Hub, EngineApp {
     const { port, attached } = this
     if (port === 0) return undefined
     const secure = attached ? attached instanceof SecureServer : this.config.tls !== undefined
-    const address = attached?.address()
-    const host = attached && typeof address === 'object' ? (address?.address ?? '') : this.config.host
-    return addressesOf(host, port, this.config.path, secure).url
+    return addressesOf(this.host, port, this.config.path, secure).url
+  }
+
+  private get host(): string {
+    const address = this.attached?.address()
+    return this.attached && typeof address === 'object' ? (address?.address ?? '') : this.config.host
+  }
+
+  private get address(): string | undefined {
+    return this.port === 0 ? undefined : placeOf(this.host, this.port)
   }
 
   get connectionCount(): number {
