@@ -75,7 +75,11 @@ function classMembers(name: string, declaration: ts.ClassDeclaration): string[] 
   }
   return [...members].flatMap(([member, all]) => {
     const shown = withoutImplementation(all)
-    return [`#### ${name}.${member.replace(/^\[(.*)\]$/, '$1')}`, code(shown.map(signature)), ...shown.flatMap(docOf)]
+    return [
+      `#### ${name}.${member.replace(/^\[(.*)\]$/, '$1')}`,
+      code(shown.map(signature).map(unindented)),
+      ...shown.flatMap(docOf),
+    ]
   })
 }
 
@@ -119,7 +123,7 @@ function initializerStart(node: ts.Node): number {
 }
 
 function code(lines: readonly string[]): string {
-  return `\`\`\`typescript\n${lines.map(unindented).join('\n')}\n\`\`\``
+  return `\`\`\`typescript\n${lines.join('\n')}\n\`\`\``
 }
 
 /** The lines of a member are indented as its class is: two spaces, if its last line is. */

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { clientApiPage, serverApiPage } from './api.ts'
 import { cliPage } from './cli.ts'
+import { configurationPage } from './configuration.ts'
 import { closeCodes, errorCodesPage } from './error-codes.ts'
 import { metricsPage } from './metrics.ts'
 
@@ -8,9 +9,10 @@ import { metricsPage } from './metrics.ts'
 export const PAGES: Readonly<Record<string, () => string | Promise<string>>> = {
   'docs/reference/cli.md': cliPage,
   'docs/reference/client-api.md': clientApiPage,
-  'docs/reference/server-api.md': serverApiPage,
+  'docs/reference/configuration.md': configurationPage,
   'docs/reference/error-codes.md': errorCodesPage,
   'docs/reference/metrics.md': metricsPage,
+  'docs/reference/server-api.md': serverApiPage,
   'PROTOCOL.md': () => withPart('PROTOCOL.md', 'close-codes', closeCodes()),
 }
 
