@@ -11,6 +11,7 @@ import { isLoopback } from './auth/loopback.ts'
 import type { Broker } from './broker/broker.ts'
 import { IN_MEMORY } from './broker/load-broker.ts'
 import type { Bus } from './bus/bus.ts'
+import { NO_CLUSTER, shownCluster } from './bus/load-bus.ts'
 import type { HubConfig } from './config.ts'
 import type {
   Engine,
@@ -246,10 +247,17 @@ export class HubCore implements Hub, EngineApp {
   /** For people and for the programs that start hubs: where it is found, and where it keeps its data. */
   private reportListening(engine: string): void {
     const { port, certificate } = this
-    const { host, path, data } = this.config
+    const { host, path } = this.config
     const tls = certificate !== undefined
     const place = { host, port, path, tls, ...addressesOf(host, port, path, tls) }
-    this.log.info({ version, engine, ...place, data: data === IN_MEMORY ? data : resolve(data) }, 'listening')
+    this.log.info({ version, engine, ...place, ...this.keeps }, 'listening')
+  }
+
+  /** Where its data is: a hub of a cluster keeps none. */
+  private get keeps() {
+    const { data, cluster } = this.config
+    if (cluster !== NO_CLUSTER) return { cluster: shownCluster(cluster), node: this.bus.node.name }
+    return { data: data === IN_MEMORY ? data : resolve(data) }
   }
 
   async reloadCertificate(): Promise<void> {

@@ -274,6 +274,7 @@ export type AttentionLevel = 'problem' | 'warning'
 /** What is wrong, by kind. */
 export type TroubleKind =
   | 'storage-failed'
+  | 'cut-off'
   | 'dropping'
   | 'outboxes-full'
   | 'event-loop-late'

@@ -11,15 +11,20 @@ type Answering<Name extends QuestionName> = (params: Params<Name>, from: string)
 export class Nodes {
   /** This node. */
   readonly own: NodeName
-  private readonly bus: Pick<Bus, 'node' | 'isCutOff' | 'ask'>
+  private readonly bus: Pick<Bus, 'node' | 'isCutOff' | 'reconnections' | 'ask'>
   private readonly unexpected: UnexpectedErrors
   private readonly others = new Map<string, NodeName>()
   private readonly answering = new Map<string, (params: never, from: string) => unknown>()
 
-  constructor(bus: Pick<Bus, 'node' | 'isCutOff' | 'ask'>, unexpected: UnexpectedErrors) {
+  constructor(bus: Pick<Bus, 'node' | 'isCutOff' | 'reconnections' | 'ask'>, unexpected: UnexpectedErrors) {
     this.own = bus.node
     this.bus = bus
     this.unexpected = unexpected
+  }
+
+  /** How many nodes are there now, this one included. */
+  get count(): number {
+    return this.others.size + 1
   }
 
   /** No other node is there now. */
@@ -30,6 +35,11 @@ export class Nodes {
   /** This node has lost its way to the others. */
   get isCutOff(): boolean {
     return this.bus.isCutOff
+  }
+
+  /** How often this node has found its way back to the others. */
+  get reconnections(): number {
+    return this.bus.reconnections
   }
 
   /** Sets how this node answers a question. */

@@ -170,6 +170,11 @@ export class Monitor {
     return this.watched.broker.failure
   }
 
+  /** This node has lost its way to the others. */
+  get isCutOff(): boolean {
+    return this.watched.nodes.isCutOff
+  }
+
   /** What is remembered of a figure. */
   history(of: HistoryParams['of'], name: string, range: HistoryRange): History {
     return this.histories[of].read(name, range)

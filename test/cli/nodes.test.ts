@@ -38,6 +38,31 @@ it('fanfare nodes lists the hubs of a cluster, for people and for programs', asy
   await client.close()
 })
 
+/** What a hub says of its cluster in its metrics. */
+async function figures(port: number): Promise<string[]> {
+  const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text()
+  return text.split('\n').filter((line) => /^fanfare_(nodes|cluster)/.test(line))
+}
+
+function cluster(cutOff: number, reconnections: number): string[] {
+  return [`fanfare_cluster_cut_off ${cutOff}`, `fanfare_cluster_reconnections_total ${reconnections}`]
+}
+
+it('says where the cluster is and how it is called there when it listens, and no password', async () => {
+  const own = await RedisServer.start('--requirepass', 's3cret')
+  const url = own.url.replace('//', '//:s3cret@')
+  const asJson = await serve(['--cluster', url, '--node-name', 'east'])
+  const line = JSON.parse(asJson.command.stderr.split('\n').find((each) => each.includes('"listening"')) as string)
+  expect(line).toMatchObject({ cluster: own.url, node: 'east' })
+  expect(line).not.toHaveProperty('data')
+  const asText = fanfare(['serve', '--port', '0', '--cluster', url, '--node-name', 'west', '--log-format', 'text'])
+  await asText.said('stderr', /Press Ctrl-C/)
+  expect(asText.stderr).toMatch(new RegExp(`^ +Cluster +${own.url}\n +Node +west\n`, 'm'))
+  expect(asText.stderr).not.toMatch(/Data|in memory/)
+  for (const { stderr } of [asJson.command, asText]) expect(stderr).not.toContain('s3cret')
+  await own.stop()
+})
+
 it('shows that a node is cut off from the others, and when it is back', async () => {
   const own = await RedisServer.start()
   const node = await serve(['--cluster', own.url, '--node-name', 'alone'])
@@ -46,9 +71,13 @@ it('shows that a node is cut off from the others, and when it is back', async ()
   expect(await status()).toMatchObject({ cutOff: false, nodes: [{ name: 'alone', self: true }] })
   await own.stop()
   await expect.poll(status, { timeout: 10_000 }).toMatchObject({ cutOff: true, nodes: [{ name: 'alone' }] })
+  const { entries } = await client.admin.hub.attention()
+  expect(entries[0]).toMatchObject({ about: { kind: 'hub' }, level: 'problem', troubles: [{ kind: 'cut-off' }] })
+  expect(await figures(node.port)).toEqual(['fanfare_nodes 1', ...cluster(1, 0)])
   expect((await nodes(node.url)).stdout).toMatch(/\nthis hub is cut off from the others of its cluster\n$/)
   await own.start()
   await expect.poll(status, { timeout: 10_000 }).toMatchObject({ cutOff: false })
+  expect(await figures(node.port)).toEqual(['fanfare_nodes 1', ...cluster(0, 1)])
   await client.close()
   await own.stop()
 })

@@ -24,6 +24,7 @@ interface Question {
 export class JoinedBus implements Bus {
   readonly node: Bus['node']
   isCutOff = false
+  reconnections = 0
   private isPaused = false
   private readonly all: Set<JoinedBus>
   private events: BusEvents | undefined = undefined
@@ -127,6 +128,7 @@ export class JoinedBus implements Bus {
 
   /** The lines are there again. */
   heal(): void {
+    if (this.isCutOff) this.reconnections++
     this.isCutOff = false
     this.all.add(this)
     for (const other of this.all) {
