@@ -33,11 +33,11 @@ export function clientOf({ url }: HubProcess): Client {
   return client
 }
 
-/** What one subscription saw: numbers from payloads, and `link` for each gap of that reason. */
-export async function watch(client: Client, topic: string): Promise<(number | 'link')[]> {
-  const seen: (number | 'link')[] = []
+/** What one subscription saw: numbers from payloads, and the reason of each gap. */
+export async function watch(client: Client, topic: string): Promise<(number | string)[]> {
+  const seen: (number | string)[] = []
   const subscription = client.subscribe<number>(topic, ({ data }) => void seen.push(data), {
-    onGap: ({ reason }) => void (reason === 'link' && seen.push('link')),
+    onGap: ({ reason }) => void seen.push(reason),
   })
   await subscription.ready
   return seen
@@ -52,12 +52,12 @@ export function publishing(client: Client, topic: string): () => number {
 }
 
 /** Whether no number came twice or late, and each hole in the numbers has a gap before the next one. */
-export function faultsOf(seen: readonly (number | 'link')[]): string[] {
+export function faultsOf(seen: readonly (number | string)[]): string[] {
   const faults: string[] = []
   let last: number | undefined
   let isTold = false
   for (const one of seen) {
-    if (one === 'link') isTold = true
+    if (typeof one === 'string') isTold = true
     else {
       if (last !== undefined && one <= last) faults.push(`${one} after ${last}`)
       if (last !== undefined && one > last + 1 && !isTold) faults.push(`${one} after ${last} without a gap`)
