@@ -1,4 +1,4 @@
-import { ConnectionAdmin, HubAdmin, TopicAdmin } from './hub.ts'
+import { ConnectionAdmin, HubAdmin, NodeAdmin, TopicAdmin } from './hub.ts'
 import { QueueAdmin } from './queues.ts'
 import { StreamAdmin } from './streams.ts'
 
@@ -16,6 +16,8 @@ type Call = (method: string, params?: unknown, untilSent?: boolean) => Promise<u
 export class Admin {
   /** The hub as a whole: its figures, their history, and what needs attention. */
   readonly hub: HubAdmin
+  /** The nodes of the hub. */
+  readonly nodes: NodeAdmin
   /** Open connections and the last ones that ended. */
   readonly connections: ConnectionAdmin
   /** The topics that the hub remembers. */
@@ -28,6 +30,7 @@ export class Admin {
   /** @internal */
   constructor(call: Call, hubNow: () => number) {
     this.hub = new HubAdmin(call, hubNow)
+    this.nodes = new NodeAdmin(call)
     this.connections = new ConnectionAdmin(call)
     this.topics = new TopicAdmin(call)
     this.streams = new StreamAdmin(call)

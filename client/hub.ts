@@ -9,6 +9,7 @@ import type {
   History,
   HistoryParams,
   HubInfo,
+  NodesStatus,
   Search,
   TopicSort,
   TopicsFound,
@@ -74,6 +75,29 @@ export class HubAdmin {
    */
   history(params: HistoryParams): Promise<History> {
     return this.#call('hub.history', params) as Promise<History>
+  }
+}
+
+/** What an operator sees of the nodes: hubs that serve clients together. The hub reports the same once a second on `$sys.nodes`. */
+export class NodeAdmin {
+  readonly #call: Call
+
+  /** @internal */
+  constructor(call: Call) {
+    this.#call = call
+  }
+
+  /**
+   * All nodes by name, each with its own figures: just one for a hub that is not part of a cluster. A node that does not answer within a second has
+   * only its id and its name.
+   *
+   * @example
+   * ```
+   * const { nodes } = await client.admin.nodes.list()
+   * ```
+   */
+  list(): Promise<NodesStatus> {
+    return this.#call('nodes.list') as Promise<NodesStatus>
   }
 }
 

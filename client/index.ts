@@ -3,7 +3,7 @@ import { Client } from './client.ts'
 import type { ClientOptions } from './client-options.ts'
 import { Consumer } from './consumer.ts'
 import { Delivery } from './delivery.ts'
-import { ConnectionAdmin, HubAdmin, TopicAdmin } from './hub.ts'
+import { ConnectionAdmin, HubAdmin, NodeAdmin, TopicAdmin } from './hub.ts'
 import { DeadLetterAdmin, QueueAdmin } from './queues.ts'
 import { StreamAdmin } from './streams.ts'
 import { Subscription } from './subscription.ts'
@@ -46,6 +46,9 @@ export type {
   HistoryParams,
   HistoryRange,
   HubInfo,
+  NodeInfo,
+  NodeStatus,
+  NodesStatus,
   Search,
   SearchWithHistory,
   StreamRow,
@@ -70,7 +73,7 @@ export type { CallOptions, ClientOptions, CloseOptions } from './client-options.
 export type { ConsumeOptions, DeliveryHandler } from './consume-options.ts'
 export type { Consumer } from './consumer.ts'
 export type { AckPublish, Delivery } from './delivery.ts'
-export type { ConnectionAdmin, HubAdmin, TopicAdmin } from './hub.ts'
+export type { ConnectionAdmin, HubAdmin, NodeAdmin, TopicAdmin } from './hub.ts'
 export { idempotent, memoryStore, type ProcessedStore } from './idempotent.ts'
 export type { Closed } from './link.ts'
 export type { Message, SubscriptionGap } from './message.ts'
@@ -88,7 +91,7 @@ export type { Tracing } from './tracing.ts'
 export type { WebSocketClass, WebSocketLike } from './websocket.ts'
 
 unproxied(Client, Subscription, Consumer, Delivery)
-unproxied(StreamAdmin, QueueAdmin, DeadLetterAdmin, HubAdmin, ConnectionAdmin, TopicAdmin)
+unproxied(StreamAdmin, QueueAdmin, DeadLetterAdmin, HubAdmin, NodeAdmin, ConnectionAdmin, TopicAdmin)
 
 /**
  * Connects to a hub, and keeps connected: `connect('ws://localhost:4747')`, or in a page `connect('/')` for the page's own host. Returns at once; what is published or

@@ -47,163 +47,152 @@ const contract = z.custom<Contract>().superRefine((value, context) => {
   for (const message of problemsOf(value)) context.addIssue({ code: 'custom', message })
 })
 
-/** Options of a hub. Every one has a default: see `DEFAULTS`. Sizes are in bytes. Durations are text such as `'30s'`, or milliseconds. */
+/** Options of a hub. Each has a default, see `DEFAULTS`. Sizes are in bytes. Durations are text such as `'30s'`, or milliseconds. */
 export interface HubOptions {
-  /** Address to listen on: `127.0.0.1` by default, so that nobody else reaches the hub. */
+  /** Address to listen on. With the default only programs on the same machine reach the hub; on any other address it requires `auth`. */
   readonly host?: string | undefined
-  /** Port to listen on, 4747 by default; 0 for a free one, which `hub.port` tells. */
+  /** Port to listen on; 0 picks a free one, which `hub.port` returns. */
   readonly port?: number | undefined
-  /** Path of the WebSocket endpoint: `/` by default. */
+  /** Path of the WebSocket endpoint. */
   readonly path?: string | undefined
-  /** `'ws'`, `'uws'` (needs uWebSockets.js), or `'auto'`, the default: `uws` where it is installed. */
+  /** WebSocket engine: `'ws'`, `'uws'` (needs the package uWebSockets.js), or `'auto'` for uws if it is installed. */
   readonly engine?: 'auto' | 'ws' | 'uws' | undefined
-  /** Of the log of `fanfare serve`: `info` by default. A hub inside a program logs to the logger that it was given. */
+  /** Log level of `fanfare serve`. A hub inside a program logs to the logger that it was given. */
   readonly logLevel?: 'debug' | 'info' | 'warn' | 'error' | 'silent' | undefined
-  /** Of the same log: `'text'` for people, `'json'` for programs, or `'auto'`, the default: text if standard error is a terminal. */
+  /** Log format of `fanfare serve`: `'text'` for people, `'json'` for programs, `'auto'` for text if standard error is a terminal. */
   readonly logFormat?: 'auto' | 'text' | 'json' | undefined
-  /** Data directory of streams and queues. `memory`, the default inside a program, keeps them as long as the process lives. */
+  /** Data directory of streams and queues. `'memory'`, the default inside a program, keeps them only while the process runs. */
   readonly data?: string | undefined
   /**
-   * How long a starting hub waits for another hub on the same data directory to end: 15 s by default, a little more than a drain
-   * takes. After that it does not start (`data_locked`). With 0 it does not wait.
+   * How long a starting hub waits for another hub on the same data directory to stop. After that it fails with `data_locked`. 0 does
+   * not wait.
    */
   readonly lockWait?: Duration | undefined
   /**
-   * Where hubs of a cluster meet: `redis://user:password@host:6379`, `rediss://…` with TLS, `redis+sentinel://host1:26379,host2:26379/primary`.
-   * All hubs with the same Redis and prefix are one: what is published at one reaches subscribers of all. They keep no streams and
-   * queues yet. `off` by default. Needs the package `ioredis`.
+   * Redis where the hubs of a cluster meet: `redis://user:password@host:6379`, `rediss://…` for TLS, or
+   * `redis+sentinel://host1:26379,host2:26379/primary`. Hubs with the same Redis and prefix act as one: a message published to one
+   * reaches subscribers of all. A hub of a cluster has no streams and queues yet. Needs the package `ioredis`. `'off'` is a single hub.
    */
   readonly cluster?: string | undefined
-  /** File with the password of that Redis, which takes precedence over the one in the URL. */
+  /** File with the password of that Redis. It takes precedence over the one in the URL. */
   readonly clusterPasswordFile?: string | undefined
-  /** File with the certificates (PEM) that the certificate of that Redis is checked with: those of the system by default. */
+  /** File with the CA certificates (PEM) that verify the certificate of that Redis. By default those of the system. */
   readonly clusterCaFile?: string | undefined
-  /** What all keys and channels in that Redis begin with, so that several clusters can share it: `fanfare` by default. */
+  /** Prefix of all keys and channels in that Redis, so that several clusters can share it. */
   readonly clusterPrefix?: string | undefined
-  /** Name of this hub among the others, for people: the name of the machine by default. */
+  /** Name of this hub among the others, for people. By default the name of the machine. */
   readonly nodeName?: string | undefined
-  /** Streams to be there; what is declared here is stronger than what was declared before. */
+  /** Streams that exist when the hub starts. Options given here replace those that a stream had before. */
   readonly streams?: readonly StreamDeclaration[] | undefined
-  /** Queues to be there, likewise. */
+  /** Queues that exist when the hub starts. Options given here replace those that a queue had before. */
   readonly queues?: readonly QueueDeclaration[] | undefined
   /**
-   * What `defineTopics` made: what breaks it is refused (`bad_data`), and reaches nobody. Topics, queues and requests of
-   * which it says nothing carry anything, as all do without it. For a hub inside a program alone.
+   * Result of `defineTopics`: messages that violate it are refused with `bad_data`. Topics, queues and requests that it does not name
+   * accept any data. Only for a hub inside a program.
    */
   readonly topics?: Contract | undefined
-  /** Who may do what. On a loopback address everybody may do everything by default; elsewhere one has to say who. */
+  /** Authentication and permissions. By default every client on a loopback address may do everything; on other addresses `auth` is required. */
   readonly auth?: AuthOptions | undefined
   /**
-   * Pages of which other sites may use the hub: `https://app.example.com`, or `*` for any. Those of its own host may, and on a
-   * loopback address those that this machine serves. `null` are pages from the disk, but also any site's sandboxed frames.
+   * Origins whose pages may use the hub, such as `https://app.example.com`, or `*` for any. Pages of the hub's own host always may, and on
+   * a loopback address also pages served by this machine. `null` is the origin of pages opened from disk, and of sandboxed frames of any site.
    */
   readonly allowedOrigins?: readonly string[] | undefined
   /**
-   * Proxies in front of the hub, as addresses or networks (`10.0.0.0/8`): what they say in `X-Forwarded-For`, `-Proto` and `-Host`
-   * is believed. None by default.
+   * Proxies in front of the hub, as addresses or networks (`10.0.0.0/8`): their `X-Forwarded-For`, `-Proto` and `-Host` headers are
+   * trusted. None by default.
    */
   readonly trustedProxies?: readonly string[] | undefined
   /**
-   * The hub itself speaks TLS 1.2 and 1.3, and nothing else on its port. Not by default, and not for a hub that is attached to a
-   * server: there it is the server that does. Files that change are read again: new connections get the new certificate, open ones
-   * stay; see also `hub.reloadCertificate`. What cannot be used is `bad_config` at start, and later logged.
+   * Certificate and key for TLS 1.2 and 1.3: the hub then accepts nothing else on its port. Not for a hub attached to a server, which
+   * terminates TLS itself. Changed files are loaded again: new connections get the new certificate, open ones stay; see
+   * `hub.reloadCertificate`. An unusable certificate is `bad_config` at start, and logged later.
    */
   readonly tls?: TlsOptions | undefined
   /**
-   * A publish with an id that came within this time is a duplicate: two minutes by default. An id belongs to one publisher (the
-   * authenticated subject; all anonymous clients are one publisher) and one destination (the topic published to, or the queue enqueued
-   * to): the same id of another subject, on another topic or queue, or after everything it went to has been deleted or purged, is
-   * another message.
+   * How long message ids are remembered: a publish with an id seen within this time is a duplicate. An id belongs to one publisher (the
+   * authenticated subject; all anonymous clients are one publisher) and one destination (the topic or queue): the same id from
+   * another subject, or on another topic or queue, is another message.
    */
   readonly dedupWindow?: Duration | undefined
-  /** Most ids that are remembered for that, the newest ones: a million by default. */
+  /** Maximum ids remembered for deduplication; the oldest are forgotten first. */
   readonly dedupIds?: number | undefined
-  /** Maximum cursors per stream: 10,000 by default. One more is refused (`cursor_limit`), unless others are idle. */
+  /** Maximum cursors per stream. One more is refused with `cursor_limit`, unless another is idle. */
   readonly cursorsPerStream?: number | undefined
-  /**
-   * A cursor that has not been used for this long is removed when its stream has `cursorsPerStream` of them and another is
-   * stored: 30 days by default.
-   */
+  /** A cursor unused for this long is removed when its stream has `cursorsPerStream` cursors and another is stored. */
   readonly cursorIdle?: Duration | undefined
-  /** Bound of one connection's outbox: 1 MiB by default. */
+  /** Maximum size of the outbox (send buffer) of a connection. */
   readonly outboxBytes?: number | undefined
-  /** Bound on what all outboxes hold together: 256 MiB by default. */
+  /** Maximum size of all outboxes together. */
   readonly outboxTotalBytes?: number | undefined
-  /** Largest WebSocket message that the hub takes: 256 KiB by default; smaller than `outboxBytes`. */
+  /** Maximum size of a WebSocket message that the hub accepts. Must be smaller than `outboxBytes`. */
   readonly frameBytes?: number | undefined
   /**
-   * `on` compresses messages of 1 kB and more for clients that offer it (RFC 7692; on uws up to 15 kB): less to transfer, for more
-   * CPU, on ws once for all who get the same, on uws for each of them. `off` by default. `frameBytes` bounds what comes after it
-   * is unpacked.
+   * `'on'` compresses messages of 1 kB and more for clients that offer it (RFC 7692; on uws up to 15 kB): less traffic for more CPU, on ws once
+   * per message, on uws once per client. `frameBytes` applies after decompression.
    */
   readonly compression?: 'off' | 'on' | undefined
-  /** Most subscriptions, and most consumers, of one connection: 1000 by default. */
+  /** Maximum subscriptions, and maximum consumers, per connection. */
   readonly subscriptions?: number | undefined
-  /** Most unacknowledged publishes and requests of one connection: 256 by default. */
+  /** Maximum unacknowledged publishes and requests per connection. */
   readonly window?: number | undefined
-  /** Maximum unanswered calls per connection: 64 by default. One more is refused (`too_many_calls`), and the connection goes on. */
+  /** Maximum unanswered calls per connection. One more is refused with `too_many_calls`; the connection stays open. */
   readonly calls?: number | undefined
-  /** A connection is pinged this often, and ended when nothing was heard for two of these: 25 s by default. */
+  /** Interval of pings. A connection that sends nothing for two of them is closed. */
   readonly pingInterval?: Duration | undefined
-  /** A connection that says nothing for so long is ended: 10 s by default. */
+  /** A connection that sends no frame for this long after it opened is closed. */
   readonly helloTimeout?: Duration | undefined
-  /** Longest time that `hub.close()` takes: 10 s by default. */
+  /** Maximum time that `hub.close()` takes. */
   readonly drainTimeout?: Duration | undefined
   /**
-   * Most connections at once: 50,000 by default; one more is refused with status 503 (`hub_full`). As many connections may speak HTTP
-   * besides: of one more, the one that the hub has waited for longest is closed. 0 for no limit, here and below. Clients of
-   * `hub.connect()` do not count, and no limit for an address or for a second holds for them.
+   * Maximum WebSocket connections; one more is refused with status 503 (`hub_full`). As many HTTP connections are allowed in addition:
+   * one more closes the one that the hub has waited for longest. 0 is no limit. Clients of `hub.connect()` do not count.
    */
   readonly maxConnections?: number | undefined
   /**
-   * Most connections at once from one address: 1000 by default; one more is refused with status 429 (`address_limit`). As many may
-   * speak HTTP besides, likewise. Not for loopback addresses, from which a proxy brings all of its clients.
+   * Maximum WebSocket connections per IP address; one more is refused with status 429 (`address_limit`). As many HTTP connections are
+   * allowed in addition. 0 is no limit. Does not apply to loopback addresses and trusted proxies.
    */
   readonly connectionsPerAddress?: number | undefined
   /**
-   * Connections that an address may open in a second: 100 by default, and at once as many as it may have open, for they may all
-   * come back together. Likewise.
+   * Maximum new connections per second and IP address, with bursts up to `connectionsPerAddress`, because all clients of an address may
+   * reconnect at once. 0 is no limit.
    */
   readonly connectsPerSecondPerAddress?: number | undefined
   /**
-   * Frames that a connection may send in a second; acks count too. No limit by default: the window and the outbox bound what a
-   * connection costs, and counting costs something for each message. What is beyond is refused (`rate_limited`), and who goes on
-   * for ten seconds' worth of it loses the connection (`flooding`).
+   * Maximum frames per second and connection, acks included. Excess frames are refused with `rate_limited`; a connection that continues
+   * for ten seconds' worth of them is closed (`flooding`). 0 is no limit.
    */
   readonly messagesPerSecond?: number | undefined
-  /** Bytes that a connection may send in a second, at once at least `frameBytes`. No limit by default; likewise. */
+  /** Maximum bytes per second and connection, with bursts of at least `frameBytes`. 0 is no limit. */
   readonly bytesPerSecond?: number | undefined
-  /** Frames that all connections of one subject may send in a second, together. Not for the anonymous, who are many. Likewise. */
+  /** Maximum frames per second of all connections of one authenticated subject. 0 is no limit. */
   readonly identityMessagesPerSecond?: number | undefined
-  /** Bytes, likewise. */
+  /** Maximum bytes per second of all connections of one authenticated subject. 0 is no limit. */
   readonly identityBytesPerSecond?: number | undefined
   /**
-   * Subscriptions, consumers and offers to respond that a connection may begin in a second: 1000 by default, and at once at least
-   * `subscriptions`, for they all come back with a new connection.
+   * Maximum new subscriptions, consumers and responders per second and connection, with bursts of at least `subscriptions`, because a new
+   * connection brings all of them back. 0 is no limit.
    */
   readonly subscribesPerSecond?: number | undefined
   /**
-   * Maximum memory that the subscriptions, consumers and offers to respond of all connections take up, by an estimate in bytes: by
-   * default a quarter of the largest heap that Node.js allows the process. One that would exceed it is refused (`hub_full`), and its
-   * connection goes on. No limit with 0.
+   * Maximum memory, estimated, of the subscriptions, consumers and responders of all connections. One that would exceed it is refused
+   * with `hub_full`; the connection stays open. 0 is no limit.
    */
   readonly subscriptionBytes?: number | undefined
   /**
-   * Maximum bytes of publishes that wait for room in a queue whose `overflow` is `block`, of all publishers together: 64 MiB by
-   * default. A publish that would exceed it is refused (`waiting_limit`). No limit with 0.
+   * Maximum bytes of publishes that wait for room in queues with `overflow: 'block'`, of all publishers together. One that would exceed it is
+   * refused with `waiting_limit`. 0 is no limit.
    */
   readonly waitingPublishBytes?: number | undefined
   /**
-   * Maximum number of streams: 20,000 by default. A client that declares one more is refused (`too_many_streams`). Those of the
-   * configuration and of the data directory are always there, and count. 0 for no limit.
+   * Maximum streams. A client that declares one more is refused with `too_many_streams`. Streams of the configuration and of the data
+   * directory are always accepted, and count. 0 is no limit.
    */
   readonly maxStreams?: number | undefined
-  /** Maximum number of queues: 20,000 by default (`too_many_queues`). Likewise. */
+  /** Maximum queues (`too_many_queues`), counted in the same way. 0 is no limit. */
   readonly maxQueues?: number | undefined
-  /**
-   * Maximum number of patterns that all streams capture together, and of bindings that all queues have: 100,000 each by default
-   * (`too_many_patterns`). Likewise.
-   */
+  /** Maximum patterns captured by all streams, and maximum bindings of all queues (`too_many_patterns`). 0 is no limit. */
   readonly maxPatterns?: number | undefined
 }
 

@@ -59,6 +59,8 @@ export interface HubBasis {
 export interface HubView {
   /** Whether it accepts connections. */
   accepts(): boolean
+  /** Host and port that it listens on; undefined as long as it listens nowhere. */
+  address(): string | undefined
   /** In milliseconds since 1970; undefined without TLS. */
   certificateExpiresAt(): number | undefined
 }
@@ -144,12 +146,12 @@ function monitorParts(
   { traffic, messages: limits, budget, subscriptionBudget, httpConnections }: LimitParts,
   { topics, streams, queues, nodes }: TopicParts,
   connections: Connections,
-  { certificateExpiresAt }: HubView,
+  { address, certificateExpiresAt }: HubView,
 ) {
   const watched = {
     ...{ version, nodes, topics, streams, queues, connections, traffic, limits, budget, subscriptionBudget },
     httpConnections: () => httpConnections.count,
-    ...{ broker, unexpected, certificateExpiresAt, log, clock },
+    ...{ broker, unexpected, address, certificateExpiresAt, log, clock },
   }
   const monitor = new Monitor(watched)
   const metrics = new Metrics(watched, monitor)

@@ -11,6 +11,7 @@ import { isLoopback } from './auth/loopback.ts'
 import type { Broker } from './broker/broker.ts'
 import { IN_MEMORY } from './broker/load-broker.ts'
 import type { Bus } from './bus/bus.ts'
+import { NO_CLUSTER, shownCluster } from './bus/load-bus.ts'
 import type { HubConfig } from './config.ts'
 import type {
   Engine,
@@ -27,7 +28,7 @@ import { type NodeHandler, nodeHandler } from './engine/node-handler.ts'
 import { UnexpectedErrors } from './failure/unexpected-errors.ts'
 import { type HubParts, hubParts } from './hub-parts.ts'
 import { type Client, InProcess, type InProcessOptions } from './in-process/in-process.ts'
-import { addressesOf } from './network/addresses.ts'
+import { addressesOf, placeOf } from './network/addresses.ts'
 import type { CertificateInUse } from './tls/certificate-in-use.ts'
 import { version } from './version.ts'
 
@@ -166,6 +167,7 @@ export class HubCore implements Hub, EngineApp {
       { config, broker, bus, authenticator, log, clock, unexpected },
       {
         accepts: () => this.current === 'ready',
+        address: () => this.address,
         certificateExpiresAt: () => this.certificate?.current.expiresAt,
       },
     )
@@ -193,9 +195,16 @@ export class HubCore implements Hub, EngineApp {
     const { port, attached } = this
     if (port === 0) return undefined
     const secure = attached ? attached instanceof SecureServer : this.config.tls !== undefined
-    const address = attached?.address()
-    const host = attached && typeof address === 'object' ? (address?.address ?? '') : this.config.host
-    return addressesOf(host, port, this.config.path, secure).url
+    return addressesOf(this.host, port, this.config.path, secure).url
+  }
+
+  private get host(): string {
+    const address = this.attached?.address()
+    return this.attached && typeof address === 'object' ? (address?.address ?? '') : this.config.host
+  }
+
+  private get address(): string | undefined {
+    return this.port === 0 ? undefined : placeOf(this.host, this.port)
   }
 
   get connectionCount(): number {
@@ -238,10 +247,17 @@ export class HubCore implements Hub, EngineApp {
   /** For people and for the programs that start hubs: where it is found, and where it keeps its data. */
   private reportListening(engine: string): void {
     const { port, certificate } = this
-    const { host, path, data } = this.config
+    const { host, path } = this.config
     const tls = certificate !== undefined
     const place = { host, port, path, tls, ...addressesOf(host, port, path, tls) }
-    this.log.info({ version, engine, ...place, data: data === IN_MEMORY ? data : resolve(data) }, 'listening')
+    this.log.info({ version, engine, ...place, ...this.keeps }, 'listening')
+  }
+
+  /** Where its data is: a hub of a cluster keeps none. */
+  private get keeps() {
+    const { data, cluster } = this.config
+    if (cluster !== NO_CLUSTER) return { cluster: shownCluster(cluster), node: this.bus.node.name }
+    return { data: data === IN_MEMORY ? data : resolve(data) }
   }
 
   async reloadCertificate(): Promise<void> {

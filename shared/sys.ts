@@ -13,6 +13,8 @@ export const HUB_STATUS_TOPIC = '$sys.hub'
 export const CONNECTIONS_STATUS_TOPIC = '$sys.connections'
 /** A `TopicsStatus`. */
 export const TOPICS_STATUS_TOPIC = '$sys.topics'
+/** A `NodesStatus`. */
+export const NODES_STATUS_TOPIC = '$sys.nodes'
 /** With the name of a stream: its `StreamStatus`. */
 export const STREAM_STATUS_TOPIC = '$sys.streams.'
 
@@ -64,8 +66,37 @@ export interface HubInfo {
 export interface NodeInfo {
   /** A node that starts again has another. */
   readonly id: string
-  /** The name of its machine. */
+  /** The option `nodeName`; by default the name of its machine. */
   readonly name: string
+  /** Host and port that it listens on; absent for a hub that listens nowhere. */
+  readonly address?: string | undefined
+}
+
+/** A node with its own figures. A node that does not answer in time has only its id and its name. */
+export interface NodeStatus extends NodeInfo {
+  /** Whether it is the node that answers. */
+  readonly self: boolean
+  readonly version?: string | undefined
+  /** Milliseconds since 1970. */
+  readonly startedAt?: number | undefined
+  readonly connections?: number | undefined
+  readonly subscriptions?: number | undefined
+  readonly publishedPerSecond?: number | undefined
+  readonly deliveredPerSecond?: number | undefined
+  /** Resident memory of its process, in bytes. */
+  readonly memoryBytes?: number | undefined
+  /** Part of one core that its process used in the last second: 1 is all of it. */
+  readonly cpu?: number | undefined
+  /** How late its event loop was in the last second, 99th percentile, in milliseconds. */
+  readonly eventLoopDelayMs?: number | undefined
+}
+
+/** The nodes that the node that answers knows. */
+export interface NodesStatus {
+  /** The node that answers is cut off from the others, so it knows only itself. */
+  readonly cutOff: boolean
+  /** By name. */
+  readonly nodes: readonly NodeStatus[]
 }
 
 /** One connection. */
@@ -243,6 +274,7 @@ export type AttentionLevel = 'problem' | 'warning'
 /** What is wrong, by kind. */
 export type TroubleKind =
   | 'storage-failed'
+  | 'cut-off'
   | 'dropping'
   | 'outboxes-full'
   | 'event-loop-late'

@@ -8,8 +8,8 @@ import { SERVER_LAYERS } from './setup/layers.ts'
 
 const read = (path: string) => readFileSync(new URL(`../${path}`, import.meta.url), 'utf8')
 
-it.each(Object.keys(PAGES))('%s is as `npm run docs` writes it', (path) => {
-  expect(read(path)).toBe(PAGES[path]?.())
+it.each(Object.keys(PAGES))('%s is as `npm run docs` writes it', async (path) => {
+  expect(read(path)).toBe(await PAGES[path]?.())
 })
 
 it('each row of the attacks and faults names a test that is there', () => {

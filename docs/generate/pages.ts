@@ -1,11 +1,15 @@
 import { readFileSync } from 'node:fs'
 import { cliPage } from './cli.ts'
+import { configurationPage } from './configuration.ts'
 import { closeCodes, errorCodesPage } from './error-codes.ts'
+import { metricsPage } from './metrics.ts'
 
 /** What `npm run docs` writes: paths from the root, and functions that return the content. A test fails if a file differs. */
-export const PAGES: Readonly<Record<string, () => string>> = {
+export const PAGES: Readonly<Record<string, () => string | Promise<string>>> = {
   'docs/reference/cli.md': cliPage,
+  'docs/reference/configuration.md': configurationPage,
   'docs/reference/error-codes.md': errorCodesPage,
+  'docs/reference/metrics.md': metricsPage,
   'PROTOCOL.md': () => withPart('PROTOCOL.md', 'close-codes', closeCodes()),
 }
 

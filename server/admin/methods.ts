@@ -136,6 +136,7 @@ const METHODS: Record<string, Method> = {
     await (of === 'queue' ? queues : streams).show(name)
     return monitor.history(of, name, range)
   }),
+  'nodes.list': method('admin', z.object({}), ({ monitor }) => monitor.overview.eachNode()),
   'connections.find': method('admin', search(CONNECTION_SORTS), ({ nodes }, wanted) => findConnections(nodes, wanted)),
   'connections.recent': method('admin', z.object({}), async ({ monitor }) => ({
     connections: await monitor.overview.recent(),
@@ -327,7 +328,7 @@ function methodOf(name: string): Method {
 }
 
 /** What these are about is the hub, and no stream or queue. */
-const OF_HUB = /^(hub|connections|topics)\./
+const OF_HUB = /^(hub|nodes|connections|topics)\./
 
 /** Throws `bad_params` if this cannot be the name of a stream or queue: it would be looked up, remembered and logged. */
 function targetOf(method: string, params: unknown): string {

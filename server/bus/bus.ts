@@ -36,6 +36,8 @@ export interface Bus {
   readonly node: NodeName
   /** It has lost its way to the other nodes, and has none but its own clients. */
   readonly isCutOff: boolean
+  /** How often it has found its way back to the others after it had lost it. */
+  readonly reconnections: number
   /** Joins the others, and starts to report events. Reports every node that is there before it resolves. */
   open(events: BusEvents): Promise<void>
   /** Sends a message to the other nodes that have an interest in its topic. */

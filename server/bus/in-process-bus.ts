@@ -6,6 +6,7 @@ import type { Bus } from './bus.ts'
 export class InProcessBus implements Bus {
   readonly node: Bus['node']
   readonly isCutOff = false
+  readonly reconnections = 0
 
   constructor(name = hostname()) {
     this.node = { id: randomId(10), name }

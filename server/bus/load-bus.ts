@@ -7,6 +7,11 @@ import { InProcessBus } from './in-process-bus.ts'
 /** Instead of the address of a cluster: this hub is alone. */
 export const NO_CLUSTER = 'off'
 
+/** The address of a cluster for people, without user and password. */
+export function shownCluster(cluster: string): string {
+  return cluster.replace(/\/\/.*@/, '//')
+}
+
 export interface BusOptions {
   readonly cluster: string
   readonly clusterPasswordFile: string

@@ -11,20 +11,35 @@ type Answering<Name extends QuestionName> = (params: Params<Name>, from: string)
 export class Nodes {
   /** This node. */
   readonly own: NodeName
-  private readonly bus: Pick<Bus, 'node' | 'ask'>
+  private readonly bus: Pick<Bus, 'node' | 'isCutOff' | 'reconnections' | 'ask'>
   private readonly unexpected: UnexpectedErrors
   private readonly others = new Map<string, NodeName>()
   private readonly answering = new Map<string, (params: never, from: string) => unknown>()
 
-  constructor(bus: Pick<Bus, 'node' | 'ask'>, unexpected: UnexpectedErrors) {
+  constructor(bus: Pick<Bus, 'node' | 'isCutOff' | 'reconnections' | 'ask'>, unexpected: UnexpectedErrors) {
     this.own = bus.node
     this.bus = bus
     this.unexpected = unexpected
   }
 
+  /** How many nodes are there now, this one included. */
+  get count(): number {
+    return this.others.size + 1
+  }
+
   /** No other node is there now. */
   get alone(): boolean {
     return this.others.size === 0
+  }
+
+  /** This node has lost its way to the others. */
+  get isCutOff(): boolean {
+    return this.bus.isCutOff
+  }
+
+  /** How often this node has found its way back to the others. */
+  get reconnections(): number {
+    return this.bus.reconnections
   }
 
   /** Sets how this node answers a question. */
@@ -44,8 +59,20 @@ export class Nodes {
 
   /** Asks all other nodes. Resolves to the answers that come in time. */
   async askOthers<Name extends QuestionName>(question: Name, params: Params<Name>): Promise<Answer<Name>[]> {
-    const asked = [...this.others.keys()].map((node) => this.ask(node, question, params))
-    return (await Promise.all(asked)).filter((answer) => answer !== undefined)
+    const answers = await this.askEachOther(question, params)
+    return answers.flatMap(({ answer }) => (answer === undefined ? [] : [answer]))
+  }
+
+  /** Asks all other nodes. Resolves to each of them with its answer, undefined if there is none in time. */
+  async askEachOther<Name extends QuestionName>(
+    question: Name,
+    params: Params<Name>,
+  ): Promise<{ readonly node: NodeName; readonly answer: Answer<Name> | undefined }[]> {
+    const asked = [...this.others.values()].map(async (node) => ({
+      node,
+      answer: await this.ask(node.id, question, params),
+    }))
+    return Promise.all(asked)
   }
 
   /** Asks all nodes, and gives the answer of this one first. Rejects if this node cannot answer. */

@@ -7,6 +7,7 @@ import { completionCommand } from './completion.ts'
 import { connectionsCommand } from './connections.ts'
 import { EXIT_CODES } from './exit.ts'
 import { hubCommand } from './hub.ts'
+import { nodesCommand } from './nodes.ts'
 import { pubCommand } from './pub.ts'
 import { queuesCommand } from './queues.ts'
 import { requestCommand } from './request.ts'
@@ -36,6 +37,7 @@ export function fanfareProgram(): Command {
     .addCommand(workCommand())
     .commandsGroup('Inspect and manage a hub:')
     .addCommand(hubCommand())
+    .addCommand(nodesCommand())
     .addCommand(topicsCommand())
     .addCommand(streamsCommand())
     .addCommand(queuesCommand())

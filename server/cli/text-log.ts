@@ -18,7 +18,10 @@ interface Listening {
   readonly version: string
   readonly url: string
   readonly dashboard: string
-  readonly data: string
+  /** Absent for a hub of a cluster, which has the next two. */
+  readonly data?: string
+  readonly cluster?: string
+  readonly node?: string
   readonly engine: string
   readonly host: string
 }
@@ -44,10 +47,11 @@ function shown(value: unknown): string {
 function banner(hub: Listening, paint: (format: 'bold' | 'dim', text: string) => string): string {
   const isOpen = hub.host === '0.0.0.0' || hub.host === '::'
   const data = hub.data === 'memory' ? 'in memory, lost when the hub stops' : hub.data
+  const ofCluster = [['Cluster', hub.cluster] as const, ['Node', hub.node] as const]
   const rows = [
     ['WebSocket', `${hub.url}${isOpen ? '  (on every address of this machine)' : ''}`],
     ['Dashboard', hub.dashboard],
-    ['Data', data],
+    ...(hub.cluster === undefined ? [['Data', data] as const] : ofCluster),
     ['Engine', hub.engine],
   ] as const
   const lines = rows.map(([name, value]) => `  ${paint('dim', name.padEnd(11))}${value}\n`)

@@ -1,7 +1,7 @@
 import type { GrantedPermissions, WhoAmI } from '../../shared/whoami.ts'
 
 /** What a refusal says is missing: `admin on $sys.hub.show`. */
-const MISSING = /.* may not (publish|subscribe|respond|consume|declare|admin): (.*?)\. /s
+const MISSING = /.* needs (publish|subscribe|respond|consume|declare|admin) permission for (.*)\.$/s
 
 /** What is missing, by who has asked for it: it is said as long as somebody asks. */
 const refusals = new Map<object, string>()

@@ -8,6 +8,7 @@ import {
   Ended,
   History,
   Hub,
+  Nodes,
   Topics,
   TopicsFound,
   WhoAmI,
@@ -27,6 +28,7 @@ export const hubOperations: readonly Operation[] = [
     path: '/hub/history',
     refusals: ['no_queue', 'no_stream'],
   }),
+  call('get', 'nodes.list', Nodes, { id: 'listNodes', summary: 'The nodes of the hub', path: '/nodes' }),
   call('get', 'topics.find', TopicsFound, {
     id: 'findTopics',
     summary: 'Topics that a filter finds, the busiest first',

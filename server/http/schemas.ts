@@ -10,6 +10,7 @@ import type {
   ConnectionsPage,
   History as HistoryAnswer,
   HubInfo,
+  NodesStatus,
   StreamStatus,
   StreamsFound as StreamsFoundAnswer,
   TopicsFound as TopicsFoundAnswer,
@@ -186,12 +187,19 @@ export const Letter = z
   .meta({ id: 'DeadLetter' })
 
 const rate = z.number()
+const cpu = z.number().describe('Part of one core')
+const eventLoopDelayMs = z.number().describe('99th percentile of the last second')
+const node = z.object({
+  id: text.describe('New with each start'),
+  name: text,
+  address: text.optional().describe('Host and port that it listens on'),
+})
 
 export const Hub = z
   .object({
     version: text,
     engine: text,
-    node: z.object({ id: text, name: text }).describe('The node that answers'),
+    node: node.describe('The node that answers'),
     nodes: whole.describe('Nodes that the figures are of: 1 for a hub that is alone'),
     startedAt: time,
     connections: whole,
@@ -213,11 +221,35 @@ export const Hub = z
     waitingPublishBytes: whole,
     waitingPublishLimitBytes: whole,
     memoryBytes: whole,
-    cpu: z.number().describe('Part of one core'),
-    eventLoopDelayMs: z.number().describe('99th percentile of the last second'),
+    cpu,
+    eventLoopDelayMs,
     unexpectedErrorsTotal: whole.describe('Bugs of the hub that cost a connection or a request'),
   })
   .meta({ id: 'Hub' })
+
+const nodeStatus = node.extend({
+  self: z.boolean().describe('Whether it is the node that answers'),
+  ...z
+    .object({
+      version: text,
+      startedAt: time,
+      connections: whole,
+      subscriptions: whole,
+      publishedPerSecond: rate,
+      deliveredPerSecond: rate,
+      memoryBytes: whole,
+      cpu,
+      eventLoopDelayMs,
+    })
+    .partial().shape,
+})
+
+export const Nodes = z
+  .object({
+    cutOff: z.boolean().describe('The node that answers is cut off, so it knows only itself'),
+    nodes: z.array(nodeStatus).describe('A node that does not answer in time has only id and name'),
+  })
+  .meta({ id: 'Nodes' })
 
 const patterns = z.array(text)
 
@@ -342,6 +374,7 @@ export type Answers = [
   Fits<typeof Queue, QueueInfo>,
   Fits<typeof Letter, DeadLetter>,
   Fits<typeof Hub, HubInfo>,
+  Fits<typeof Nodes, NodesStatus>,
   Fits<typeof Connections, ConnectionsPage>,
   Fits<typeof Topics, TopicsStatus>,
   Fits<typeof WhoAmI, Whoami.WhoAmI>,

@@ -27,7 +27,7 @@ export async function nodeAttention(
   now: number,
 ): Promise<AttentionRows> {
   const found = new Worst(limit)
-  const hub = entryOf({ kind: 'hub' }, hubTroubles(monitor.hub(), monitor.storageFailure))
+  const hub = entryOf({ kind: 'hub' }, hubTroubles(monitor.hub(), monitor))
   if (hub) found.add([{ severity: SEVERITY[hub.level], weight: Number.MAX_VALUE, entry: () => hub }])
   for await (const some of inTurns(connections.all, AT_ONCE)) {
     found.add(

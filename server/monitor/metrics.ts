@@ -36,6 +36,7 @@ export class Metrics {
     this.contentType = this.registry.contentType
     this.declareHub()
     this.declareTraffic()
+    this.declareCluster()
     this.declareLimits()
     this.declareQueues()
     this.declareStreams()
@@ -122,6 +123,19 @@ export class Metrics {
         const expiresAt = certificateExpiresAt()
         return expiresAt === undefined ? [] : [[[], expiresAt / 1000]]
       },
+    )
+  }
+
+  private declareCluster(): void {
+    const { nodes } = this.watched
+    this.gauge('fanfare_nodes', 'Hubs of the cluster that this one sees, itself included.', () => nodes.count)
+    this.gauge('fanfare_cluster_cut_off', '1 while the hub is cut off from the others of its cluster.', () =>
+      nodes.isCutOff ? 1 : 0,
+    )
+    this.counter(
+      'fanfare_cluster_reconnections_total',
+      'Times that the hub came back after it was cut off from the others of its cluster.',
+      () => nodes.reconnections,
     )
   }
 

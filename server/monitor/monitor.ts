@@ -8,6 +8,7 @@ import {
   type HistoryRange,
   HUB_STATUS_TOPIC,
   type HubInfo,
+  NODES_STATUS_TOPIC,
   STREAM_STATUS_TOPIC,
   TOPICS_STATUS_TOPIC,
   type TopicInfo,
@@ -55,6 +56,8 @@ export interface Watched {
   readonly subscriptionBudget: { readonly bytes: number; readonly limit: number }
   readonly broker: Pick<Broker, 'waiting' | 'failure'>
   readonly unexpected: UnexpectedErrors
+  /** Host and port that the hub listens on; undefined as long as it listens nowhere. */
+  address(): string | undefined
   /** How many connections speak HTTP. */
   httpConnections(): number
   /** In milliseconds since 1970; undefined without TLS. */
@@ -126,10 +129,11 @@ export class Monitor {
   hub(): HubInfo {
     const { version, nodes, topics, streams, queues, connections, traffic, budget, unexpected, broker } = this.watched
     const { published, delivered, dropped, bytesIn, bytesOut } = this.rates
+    const address = this.watched.address()
     return {
       version,
       engine: this.engine,
-      node: nodes.own,
+      node: { ...nodes.own, ...(address !== undefined && { address }) },
       nodes: 1,
       startedAt: this.startedAt,
       connections: connections.count,
@@ -164,6 +168,11 @@ export class Monitor {
   /** Why the hub can store nothing until it is restarted. */
   get storageFailure(): string | undefined {
     return this.watched.broker.failure
+  }
+
+  /** This node has lost its way to the others. */
+  get isCutOff(): boolean {
+    return this.watched.nodes.isCutOff
   }
 
   /** What is remembered of a figure. */
@@ -226,6 +235,7 @@ export class Monitor {
     for (const { name, publishedPerSecond } of streams.rates) this.histories.stream.record(name, publishedPerSecond)
     await Promise.all([
       this.say(HUB_STATUS_TOPIC, () => this.overview.hub()),
+      this.say(NODES_STATUS_TOPIC, () => this.overview.eachNode()),
       this.say(CONNECTIONS_STATUS_TOPIC, () => this.overview.slowest(SLOWEST)),
       this.say(TOPICS_STATUS_TOPIC, () => this.overview.topics(BUSIEST)),
     ])

@@ -9,6 +9,7 @@ import type {
   History,
   HistoryRange,
   HubInfo,
+  NodesStatus,
   TopicsStatus,
 } from '../../shared/sys.ts'
 import type { Nodes } from '../bus/nodes.ts'
@@ -29,6 +30,18 @@ export class Overview {
 
   async hub(): Promise<HubInfo> {
     return sumOfHubs(await this.nodes.askAll('hub.show', {}))
+  }
+
+  /** Each node by itself. */
+  async eachNode(): Promise<NodesStatus> {
+    const others = this.nodes.askEachOther('hub.show', {})
+    const own = await this.nodes.askOwn('hub.show', {})
+    const rows = [
+      { ...nodeFigures(own), self: true },
+      ...(await others).map(({ node, answer }) => ({ ...node, ...(answer && nodeFigures(answer)), self: false })),
+    ]
+    rows.sort((a, b) => (a.name === b.name ? order(a.id, b.id) : order(a.name, b.name)))
+    return { cutOff: this.nodes.isCutOff, nodes: rows }
   }
 
   async history(range: HistoryRange): Promise<History> {
@@ -72,6 +85,17 @@ export class Overview {
       (await this.nodes.askOthers('connections.disconnect', asked)).includes(true)
     if (!found) noConnection(id)
   }
+}
+
+/** What a list of nodes shows of one. */
+function nodeFigures({ node, version, startedAt, connections, subscriptions, ...rest }: HubInfo) {
+  const { publishedPerSecond, deliveredPerSecond, memoryBytes, cpu, eventLoopDelayMs } = rest
+  const rates = { publishedPerSecond, deliveredPerSecond }
+  return { ...node, version, startedAt, connections, subscriptions, ...rates, memoryBytes, cpu, eventLoopDelayMs }
+}
+
+function order(a: string, b: string): number {
+  return a < b ? -1 : 1
 }
 
 function noConnection(id: string): never {

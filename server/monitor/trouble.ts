@@ -13,13 +13,24 @@ const LATE_MS = 100
 /** Subscriptions that a sentence about a connection names. */
 const NAMED_SUBSCRIPTIONS = 2
 
+/** What keeps a hub from its work. */
+interface HubFaults {
+  /** Why it can store nothing until it is restarted. */
+  readonly storageFailure: string | undefined
+  readonly isCutOff: boolean
+}
+
 /** What is wrong with the hub as a whole, the worst first. */
-export function hubTroubles(hub: HubInfo, storageFailure: string | undefined): Trouble[] {
+export function hubTroubles(hub: HubInfo, { storageFailure, isCutOff }: HubFaults): Trouble[] {
   const { droppedPerSecond, outboxBytes, outboxTotalBytes, eventLoopDelayMs, unexpectedErrorsTotal } = hub
   const troubles: Trouble[] = []
   if (storageFailure !== undefined) {
     const text = `cannot store anything until it is restarted: ${storageFailure}`
     troubles.push({ level: 'problem', kind: 'storage-failed', text })
+  }
+  if (isCutOff) {
+    const text = `is cut off from the other hubs of its cluster: "${hub.node.name}" serves only its own clients until Redis is back.`
+    troubles.push({ level: 'problem', kind: 'cut-off', text })
   }
   if (droppedPerSecond > 0) {
     const text = `drops ${rate(droppedPerSecond)} messages per second for subscribers that are too slow.`

@@ -140,6 +140,7 @@ onEveryJoiningBus('buses that are joined', (buses) => {
     expect(b.seen.log.slice(-3)).toEqual([`left ${a.bus.node.id}`, 'missed', `joined ${a.bus.node.id}`])
     expect(['news.#', 'quiet'].map((pattern) => b.seen.hasMissed(pattern))).toEqual([true, false])
     expect(a.seen.log).not.toContain('missed')
+    expect([a, b].map(({ bus }) => bus.reconnections)).toEqual([0, 1])
     a.bus.publish(liveMessage('news.b', 'heard'))
     a.bus.publish(liveMessage('new', 'heard'))
     await b.seen.until(() => b.seen.received.length === 2)

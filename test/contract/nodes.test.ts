@@ -1,5 +1,13 @@
 import { expect, it } from 'vitest'
-import type { Client, ConnectionsStatus, HubInfo, Message, SubscriptionGap, TopicsStatus } from '../../client/node.ts'
+import type {
+  Client,
+  ConnectionsStatus,
+  HubInfo,
+  Message,
+  NodesStatus,
+  SubscriptionGap,
+  TopicsStatus,
+} from '../../client/node.ts'
 import { onEveryEngine } from '../setup/hubs.ts'
 import { nodesOn, type TestNode } from '../setup/nodes.ts'
 import type { Peer } from '../setup/peer.ts'
@@ -254,6 +262,34 @@ onEveryEngine('a hub of several nodes', (hubs) => {
     // A machine that is busy may have made the hub late.
     const { entries } = await atA.admin.hub.attention()
     expect(entries.filter(({ about }) => about.kind !== 'hub')).toEqual([])
+  })
+
+  it('lists its nodes at each of them, with the figures of each', async () => {
+    const [a, b] = (await start(2)) as Two
+    const [atA, atB] = [a.client(), b.client()]
+    await Promise.all([b.client().ready(), atB.subscribe('t', () => {}).ready, atA.ready()])
+    const { cutOff, nodes } = await atA.admin.nodes.list()
+    const of = ({ bus, hub }: TestNode) => ({ ...bus.node, address: `127.0.0.1:${hub.port}` })
+    expect(cutOff).toBe(false)
+    expect(nodes).toMatchObject([
+      { ...of(a), self: true, connections: 1, subscriptions: 0 },
+      { ...of(b), self: false, connections: 2, subscriptions: 1 },
+    ])
+    expect((await atB.admin.nodes.list()).nodes.map(({ self }) => self)).toEqual([false, true])
+    const answer = await fetch(`http://127.0.0.1:${a.hub.port}/v1/nodes`)
+    expect(await answer.json()).toMatchObject({ cutOff, nodes: [of(a), of(b)] })
+    expect(await next<NodesStatus>(atB, '$sys.nodes')).toMatchObject({ cutOff, nodes: [of(a), of(b)] })
+    b.bus.cut()
+    expect(await atA.admin.nodes.list()).toMatchObject({ cutOff: false, nodes: [of(a)] })
+    expect(await atB.admin.nodes.list()).toMatchObject({ cutOff: true, nodes: [{ ...of(b), self: true }] })
+  })
+
+  it('lists a node that does not answer by its name', async () => {
+    const [a, b] = (await start(2)) as Two
+    b.bus.pause()
+    const { nodes } = await a.client().admin.nodes.list()
+    expect(nodes).toMatchObject([{ ...a.bus.node, self: true }, b.bus.node])
+    expect(nodes[1]).toEqual({ ...b.bus.node, self: false })
   })
 
   it('shares the limit of an identity between nodes', async () => {

@@ -82,6 +82,7 @@ const SAMPLES: Record<string, Sample> = {
   showAttention: [['/hub/attention?limit=5'], ['/hub/attention?limit=x'], 400, 'bad_params'],
   showHistory: [['/hub/history?of=queue&name=dead'], ['/hub/history?of=stream&name=none'], 404, 'no_stream'],
   showHub: [['/hub'], ['/hub?access_token=t'], 400, 'token_in_url'],
+  listNodes: [['/nodes'], ['/nodes?access_token=t'], 400, 'token_in_url'],
   listTopics: [['/topics?limit=5'], ['/topics?limit=x'], 400, 'bad_params'],
   listConnections: [['/connections?from=0&limit=10'], ['/connections?from=-1'], 400, 'bad_params'],
   showConnection: [['/connections/{id}'], ['/connections/none'], 404, 'no_connection'],

@@ -135,6 +135,7 @@ const ROWS: Row[] = [
   ['operator', call('topics.list'), no('admin', '$sys.topics.list')],
   ['ann', call('connections.disconnect', { connection: 'x' }), no('admin', '$sys.connections.disconnect')],
   ['ann', call('hub.show'), no('admin', '$sys.hub.show')],
+  ['ann', call('nodes.list'), no('admin', '$sys.nodes.list')],
 ]
 
 onEveryEngine('permissions', (hubs) => {

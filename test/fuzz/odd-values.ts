@@ -17,6 +17,7 @@ export const ODD_NAMES = [
 /** Every method; what is declared keeps little, and takes nothing of what a control client publishes. */
 const PARAMS: Record<string, (random: Random, name: unknown) => unknown> = {
   'hub.show': () => undefined,
+  'nodes.list': () => undefined,
   'connections.list': (random) => ({ from: whole(random, 100), limit: 1 + whole(random, 10) }),
   'connections.show': (_, name) => ({ connection: name }),
   'connections.disconnect': (_, name) => ({ connection: name }),

@@ -24,6 +24,8 @@ interface Question {
 export class JoinedBus implements Bus {
   readonly node: Bus['node']
   isCutOff = false
+  reconnections = 0
+  private isPaused = false
   private readonly all: Set<JoinedBus>
   private events: BusEvents | undefined = undefined
   /** By pattern, how often it is wanted, and when that stands. */
@@ -97,7 +99,7 @@ export class JoinedBus implements Bus {
       const timer = setTimeout(() => answered(undefined), timeoutMs)
       this.questions.add(open)
       setImmediate(() => {
-        if (!this.questions.has(open)) return
+        if (!this.questions.has(open) || to.isPaused) return
         const answering = to.events?.asked(question, asked, this.node.id).then(carried, () => undefined)
         void answering?.then((answer) => setImmediate(() => this.questions.has(open) && answered(answer)))
       })
@@ -108,6 +110,11 @@ export class JoinedBus implements Bus {
     await nextTurn()
     this.cut()
     this.all.delete(this)
+  }
+
+  /** It answers no question any more, as a node whose process is stopped. */
+  pause(): void {
+    this.isPaused = true
   }
 
   /** Its lines to all others are gone. A hub whose bus is cut for good is, for the others, one that has died. */
@@ -121,6 +128,7 @@ export class JoinedBus implements Bus {
 
   /** The lines are there again. */
   heal(): void {
+    if (this.isCutOff) this.reconnections++
     this.isCutOff = false
     this.all.add(this)
     for (const other of this.all) {

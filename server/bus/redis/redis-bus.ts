@@ -67,6 +67,10 @@ export class RedisBus implements Bus {
     return this.events !== undefined && !this.link.isUp
   }
 
+  get reconnections(): number {
+    return Math.max(0, this.link.number - 1)
+  }
+
   async open(events: BusEvents): Promise<void> {
     this.events = events
     this.neighbours.events = events
