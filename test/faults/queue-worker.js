@@ -7,7 +7,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { connect } from 'fanfare/client'
 
 const { FANFARE_URL, FANFARE_QUEUE } = process.env
-const client = connect(FANFARE_URL, { backoff: { baseMs: 10, capMs: 50 } })
+const client = connect(FANFARE_URL, { backoff: { base: 10, cap: 50 } })
 const consumer = client.consume(FANFARE_QUEUE, handle, { concurrency: 32, prefetch: 64 })
 await consumer.ready
 process.stdout.write('ready\n')

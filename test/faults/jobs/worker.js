@@ -5,7 +5,7 @@ import { connect } from 'fanfare/client'
 import { handlerOf } from './handler.js'
 
 const { FANFARE_URL, HISTORY, OPTIONS } = process.env
-const client = connect(FANFARE_URL, { backoff: { baseMs: 5, capMs: 50 } })
+const client = connect(FANFARE_URL, { backoff: { base: 5, cap: 50 } })
 // At once: a process that dies in its handler has noted that it began.
 const note = (entry) => appendFileSync(HISTORY, `${JSON.stringify({ ...entry, by: process.pid })}\n`)
 const onError = (error, delivery) => {

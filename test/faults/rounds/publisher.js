@@ -10,7 +10,7 @@ const { FANFARE_URL, HISTORY, NAME, GROUPS } = process.env
 const UNDER_WAY = 20
 const history = openSync(HISTORY, 'a')
 const note = (act, n) => writeSync(history, `${JSON.stringify({ act, by: NAME, n, at: Date.now() })}\n`)
-const client = connect(FANFARE_URL, { backoff: { baseMs: 10, capMs: 100 } })
+const client = connect(FANFARE_URL, { backoff: { base: 10, cap: 100 } })
 let stopped = false
 process.once('SIGTERM', () => {
   stopped = true

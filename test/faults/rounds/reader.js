@@ -6,7 +6,7 @@ import { connect } from 'fanfare/client'
 const { FANFARE_URL, HISTORY, NAME } = process.env
 const history = openSync(HISTORY, 'a')
 const note = (line) => writeSync(history, `${JSON.stringify({ by: NAME, ...line })}\n`)
-const client = connect(FANFARE_URL, { backoff: { baseMs: 10, capMs: 100 } })
+const client = connect(FANFARE_URL, { backoff: { base: 10, cap: 100 } })
 const subscription = client.subscribe(
   'orders.#',
   ({ id, offsets }) => note({ act: 'read', id, offset: offsets.orders }),

@@ -6,7 +6,7 @@ import { connect } from 'fanfare/client'
 
 const { FANFARE_URL, HISTORY, NAME } = process.env
 const history = openSync(HISTORY, 'a')
-const client = connect(FANFARE_URL, { backoff: { baseMs: 10, capMs: 100 } })
+const client = connect(FANFARE_URL, { backoff: { base: 10, cap: 100 } })
 const consumer = client.consume('work', handle, { concurrency: 8, prefetch: 16 })
 await consumer.ready
 // A full disk refuses what a consumer says of a failure, and a cursor; that is for its log, and it goes on.
