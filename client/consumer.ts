@@ -30,7 +30,7 @@ interface Settling {
 
 /**
  * A consumer of a queue. Give `consume` a handler, or read it with `for await`, where each delivery is to be settled by
- * whoever reads.
+ * the reader.
  */
 export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>>, Asked, DeliveryHost {
   readonly queue: string

@@ -29,13 +29,13 @@ export interface Message<Data = unknown> {
   readonly offsets?: Offsets
   /** Milliseconds since 1970, where a stream or a queue keeps it. */
   readonly publishedAt?: number
-  /** Milliseconds since 1970; from then on it is delivered to nobody. */
+  /** Milliseconds since 1970; from then on it is no longer delivered. */
   readonly expiresAt?: number
 }
 
 /** Messages that did not reach a subscription, at the very place where they are missing. */
 export interface SubscriptionGap {
-  /** How many, where that is known: nobody counts while the connection is cut. On a stream an upper bound. */
+  /** How many, where that is known: there is no count while the connection is down. On a stream an upper bound. */
   readonly count: number | undefined
   /** Ids of the first and the last that are missing. */
   readonly from?: string | undefined

@@ -8,7 +8,7 @@ import type { Encoded, Line, Question } from './line.ts'
 import { ANY, DELAY, INSTANT, type Rules, SIGNAL, timeOf, wholeMs } from './options.ts'
 import { randomId } from './random-id.ts'
 
-/** What a message has beside its topic and data. */
+/** What a message has besides its topic and data. */
 export interface PublishOptions {
   /** Conflation, last values and a queue's groups go by it: 255 characters at most. */
   readonly key?: string | undefined
@@ -53,7 +53,7 @@ export interface Receipt {
   readonly duplicate: boolean
   /** Where it is kept, by stream. */
   readonly positions: Readonly<Record<string, Position>>
-  /** Queues that it reached. Nothing here nor there: it went to whoever was there, and is not kept. */
+  /** Queues that it reached. With no queue and no stream, it went only to the current subscribers and is not kept. */
   readonly queues: readonly string[]
 }
 

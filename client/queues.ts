@@ -17,7 +17,7 @@ type Call = (method: string, params?: unknown, untilSent?: boolean) => Promise<u
 
 /** What an operator does with queues. Everything rejects with `no_queue` where there is none of that name. */
 export class QueueAdmin {
-  /** What an operator does with the messages that nobody could handle. */
+  /** What an operator does with the messages that no consumer could handle. */
   readonly deadLetters: DeadLetterAdmin
   readonly #call: Call
 
@@ -60,7 +60,7 @@ export class QueueAdmin {
     await this.#call('queues.delete', { name })
   }
 
-  /** Lets go of the messages that wait, and not of those on lease; resolves to how many. */
+  /** Deletes the messages that wait, but not those on lease; resolves to how many. */
   purge(name: string): Promise<number> {
     return count(this.#call('queues.purge', { name }))
   }
@@ -115,7 +115,7 @@ export class DeadLetterAdmin {
   }
 
   /**
-   * Moves them back into the queue, or into another (`to`), as messages that nobody has tried: behind all others, of
+   * Moves them back into the queue, or into another (`to`), as messages that no consumer has tried: behind all others, of
    * priority 4, without expiry; `perSecond` at most. Those that are there now are moved in batches. Resolves to how many
    * once all have been moved. Rejects with `queue_limit` or `storage_full` at the first batch that there is no room for:
    * those that were moved before stay moved, and the message says how many they are and how many are left.
@@ -130,7 +130,7 @@ export class DeadLetterAdmin {
     return count(this.#call('deadLetters.redrive', { name, filter, ...options }, true))
   }
 
-  /** Lets go of them; resolves to how many. */
+  /** Deletes them; resolves to how many. */
   purge(name: string, filter: DeadLetterFilter = {}): Promise<number> {
     return count(this.#call('deadLetters.purge', { name, filter }))
   }

@@ -38,7 +38,7 @@ export class StreamAdmin {
     return this.#call('streams.declare', declaration) as Promise<StreamStatus>
   }
 
-  /** Lets go of the messages before an offset, of all without one. */
+  /** Deletes the messages before an offset, or all messages without one. */
   trim(name: string, before?: number): Promise<StreamStatus> {
     return this.#call('streams.trim', { name, before }) as Promise<StreamStatus>
   }

@@ -5,7 +5,7 @@ interface Sending {
   readonly headers?: MessageHeaders | undefined
 }
 
-/** Carries a trace from whoever sends to whoever handles, in headers; `openTelemetry()` of `fanfare/opentelemetry` makes one. */
+/** Carries a trace from sender to handler, in headers; `openTelemetry()` of `fanfare/opentelemetry` makes one. */
 export interface Tracing {
   /** Calls `send` with the options, to the headers of which the context was added, and watches what becomes of it. */
   send<Options extends Sending, Answer>(

@@ -146,53 +146,53 @@ export interface HubOptions {
   readonly drainTimeout?: Duration | undefined
   /**
    * Maximum WebSocket connections; one more is refused with status 503 (`hub_full`). As many HTTP connections are allowed in addition:
-   * one more closes the one that the hub has waited for longest. 0 is no limit. Clients of `hub.connect()` do not count.
+   * one more closes the one that the hub has waited for longest. 0 means no limit. Clients of `hub.connect()` do not count.
    */
   readonly maxConnections?: number | undefined
   /**
    * Maximum WebSocket connections per IP address; one more is refused with status 429 (`address_limit`). As many HTTP connections are
-   * allowed in addition. 0 is no limit. Does not apply to loopback addresses and trusted proxies.
+   * allowed in addition. 0 means no limit. Does not apply to loopback addresses and trusted proxies.
    */
   readonly connectionsPerAddress?: number | undefined
   /**
    * Maximum new connections per second and IP address, with bursts up to `connectionsPerAddress`, because all clients of an address may
-   * reconnect at once. 0 is no limit.
+   * reconnect at once. 0 means no limit.
    */
   readonly connectsPerSecondPerAddress?: number | undefined
   /**
    * Maximum frames per second and connection, acks included. Excess frames are refused with `rate_limited`; a connection that continues
-   * for ten seconds' worth of them is closed (`flooding`). 0 is no limit.
+   * for ten seconds' worth of them is closed (`flooding`). 0 means no limit.
    */
   readonly messagesPerSecond?: number | undefined
-  /** Maximum bytes per second and connection, with bursts of at least `frameBytes`. 0 is no limit. */
+  /** Maximum bytes per second and connection, with bursts of at least `frameBytes`. 0 means no limit. */
   readonly bytesPerSecond?: number | undefined
-  /** Maximum frames per second of all connections of one authenticated subject. 0 is no limit. */
+  /** Maximum frames per second of all connections of one authenticated subject. 0 means no limit. */
   readonly identityMessagesPerSecond?: number | undefined
-  /** Maximum bytes per second of all connections of one authenticated subject. 0 is no limit. */
+  /** Maximum bytes per second of all connections of one authenticated subject. 0 means no limit. */
   readonly identityBytesPerSecond?: number | undefined
   /**
    * Maximum new subscriptions, consumers and responders per second and connection, with bursts of at least `subscriptions`, because a new
-   * connection brings all of them back. 0 is no limit.
+   * connection brings all of them back. 0 means no limit.
    */
   readonly subscribesPerSecond?: number | undefined
   /**
    * Maximum memory, estimated, of the subscriptions, consumers and responders of all connections. One that would exceed it is refused
-   * with `hub_full`; the connection stays open. 0 is no limit.
+   * with `hub_full`; the connection stays open. 0 means no limit.
    */
   readonly subscriptionBytes?: number | undefined
   /**
    * Maximum bytes of publishes that wait for room in queues with `overflow: 'block'`, of all publishers together. One that would exceed it is
-   * refused with `waiting_limit`. 0 is no limit.
+   * refused with `waiting_limit`. 0 means no limit.
    */
   readonly waitingPublishBytes?: number | undefined
   /**
    * Maximum streams. A client that declares one more is refused with `too_many_streams`. Streams of the configuration and of the data
-   * directory are always accepted, and count. 0 is no limit.
+   * directory are always accepted, and count. 0 means no limit.
    */
   readonly maxStreams?: number | undefined
-  /** Maximum queues (`too_many_queues`), counted in the same way. 0 is no limit. */
+  /** Maximum queues (`too_many_queues`), counted in the same way. 0 means no limit. */
   readonly maxQueues?: number | undefined
-  /** Maximum patterns captured by all streams, and maximum bindings of all queues (`too_many_patterns`). 0 is no limit. */
+  /** Maximum patterns captured by all streams, and maximum bindings of all queues (`too_many_patterns`). 0 means no limit. */
   readonly maxPatterns?: number | undefined
 }
 

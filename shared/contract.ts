@@ -70,7 +70,7 @@ type Inputs<Schemas> = { [Name in keyof Schemas]: Input<Schemas[Name]> }
  *
  * `connect(url, { topics })` takes the types from it, `startHub({ topics })` checks. The hub sends on what was published
  * as it was: a schema that converts or completes (`transform`, `default`) refuses what it cannot read and changes nothing,
- * so that whoever publishes and whoever receives have its input type.
+ * so that publishers and receivers both have its input type.
  *
  * A topic has one schema: that of its own name, or that of the pattern that it matches; patterns that can match the same
  * topic are refused (`bad_config`). Schemas have to be synchronous, since messages keep the order in which they came: the

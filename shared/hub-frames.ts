@@ -172,7 +172,7 @@ export interface OnlyFrame {
 
 /**
  * A policy; the bound on all outboxes; `link`: the hub was cut off from other nodes, and cannot know what they published; or of a
- * stream: `retention` let go of them, an operator `trimmed` them, or the `epoch` has changed, so that the log cannot tell what is missing.
+ * stream: `retention` deleted them, an operator `trimmed` them, or the `epoch` has changed, so that the log cannot tell what is missing.
  */
 export type GapReason =
   | 'drop-oldest'

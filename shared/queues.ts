@@ -39,7 +39,7 @@ export interface QueueOptions {
 /** Why a message is a dead letter: its attempts were used up, a consumer rejected it, it expired, or it made room. */
 export type DeadReason = 'attempts' | 'rejected' | 'expired' | 'overflow'
 
-/** A message that nobody could handle, and why. */
+/** A message that no consumer could handle, and why. */
 export interface DeadLetter {
   /** Its number among the queue's dead letters. */
   readonly letter: number

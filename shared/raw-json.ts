@@ -7,7 +7,7 @@ export class RawJson {
   readonly text: string
   /** It has more levels of arrays and objects than data may have. */
   readonly isDeep: boolean
-  /** Each of its characters is one byte of UTF-8. False if nobody has looked. */
+  /** Each of its characters is one byte of UTF-8. False if that was not checked. */
   readonly isAscii: boolean
 
   constructor(text: string, isDeep = false, isAscii = false) {

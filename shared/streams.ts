@@ -13,7 +13,7 @@ export type Offsets = Readonly<Record<string, number>>
 export type StartAt =
   | 'latest'
   | 'earliest'
-  /** The first message wanted. Without the epoch nobody can tell whether it is still the same log. */
+  /** The first message wanted. Without the epoch the hub cannot tell whether it is still the same log. */
   | { readonly offset: number; readonly epoch?: string | undefined }
   /** The first message that is not older: milliseconds since 1970. */
   | { readonly time: number }

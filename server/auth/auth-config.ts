@@ -23,7 +23,7 @@ export interface KeySource {
 export interface JwtOptions {
   /** A token is good by any of them. Files are read again when they change, and so is what stands behind a URL. */
   readonly keys: readonly KeySource[]
-  /** What `aud` has to be, or one of them. Without it a token made for somebody else is good here. */
+  /** What `aud` has to be, or one of them. Without it a token made for another service is accepted here. */
   readonly audience?: string | readonly string[] | undefined
   /** What `iss` has to be, or one of them. */
   readonly issuer?: string | readonly string[] | undefined
@@ -32,7 +32,7 @@ export interface JwtOptions {
 }
 
 export interface ApiKey {
-  /** The subject of whoever has the key. */
+  /** The subject of clients with this key. */
   readonly name: string
   /** SHA-256 of the key in hexadecimal digits; `fanfare api-key` makes both. */
   readonly hash: string
@@ -43,7 +43,7 @@ export interface ApiKey {
 /** Who may do what. */
 export interface AuthOptions {
   /**
-   * Whether somebody without a token is let in: `'loopback'` on a hub that listens on a loopback address alone, `'allow'`
+   * Whether clients without a token are let in: `'loopback'` on a hub that listens on a loopback address alone, `'allow'`
    * anywhere, `'deny'` nowhere. `'loopback'` by default, and `'deny'` as soon as there is any of the others here.
    */
   readonly anonymous?: 'allow' | 'loopback' | 'deny' | undefined
@@ -54,7 +54,7 @@ export interface AuthOptions {
    * role nor permissions, `anonymous` for who has no token: without it he may do everything.
    */
   readonly roles?: Readonly<Record<string, Permissions>> | undefined
-  /** Of a program that knows by itself who somebody is; it is asked before all others. */
+  /** The program's own check of credentials. It is asked before all others. */
   readonly authenticate?: Authenticate | undefined
 }
 

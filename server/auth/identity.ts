@@ -1,4 +1,4 @@
-/** What somebody may do. What is not named is not permitted. */
+/** What a client may do. What is not named is not permitted. */
 export interface Permissions {
   /** Patterns of topics; a queue is published to directly as `$queue.<name>`, which has to be named. */
   readonly publish?: readonly string[] | undefined
@@ -17,7 +17,7 @@ export interface Permissions {
   readonly admin?: boolean | readonly string[] | undefined
 }
 
-/** Who somebody is, and what he may do. */
+/** Who a client is, and what it may do. */
 export interface Identity {
   /** Stands in the log and in refusals. */
   readonly subject: string
@@ -31,7 +31,7 @@ export interface Identity {
   readonly expiresAt?: number | Date | undefined
 }
 
-/** What is known of somebody who comes: copied, so that it outlives the engine's own. */
+/** What is known of a client that connects: copied, so that it outlives the engine's own. */
 export interface Credentials {
   readonly token?: string | undefined
   /** Of the peer of the socket. */
@@ -42,7 +42,7 @@ export interface Credentials {
 }
 
 /**
- * Says who somebody is. Without an identity API keys, JWT and the mode for the anonymous follow. A `FanfareError` that it
- * throws is the refusal; any other stands in the log, and the client is told to come back later.
+ * Says who a client is. Without an identity API keys, JWT and the mode for the anonymous follow. A `FanfareError` that it
+ * throws is the refusal; any other error is logged, and the client is asked to try again later.
  */
 export type Authenticate = (request: Credentials) => Identity | undefined | Promise<Identity | undefined>

@@ -94,7 +94,7 @@ export function serveCommand(): Command {
 Each option can also be set by an environment variable (FANFARE_PORT for --port) or in the file (port).
 Flags take precedence over variables, and variables over the file. Sizes: 64kB, 1MiB, 2GB, or bytes.
 Durations: 250ms, 30s, 5m, 2h, 7d, or milliseconds.
-0 is no limit for connections, streams, queues and patterns, for the memory of subscriptions and of waiting
+0 means no limit for connections, streams, queues and patterns, for the memory of subscriptions and of waiting
 publishes, and for all limits per second.`,
   )
   return withExamples(
