@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { clientApiPage, serverApiPage } from './api.ts'
 import { cliPage } from './cli.ts'
 import { configurationPage } from './configuration.ts'
 import { closeCodes, errorCodesPage } from './error-codes.ts'
@@ -7,9 +8,11 @@ import { metricsPage } from './metrics.ts'
 /** What `npm run docs` writes: paths from the root, and functions that return the content. A test fails if a file differs. */
 export const PAGES: Readonly<Record<string, () => string | Promise<string>>> = {
   'docs/reference/cli.md': cliPage,
+  'docs/reference/client-api.md': clientApiPage,
   'docs/reference/configuration.md': configurationPage,
   'docs/reference/error-codes.md': errorCodesPage,
   'docs/reference/metrics.md': metricsPage,
+  'docs/reference/server-api.md': serverApiPage,
   'PROTOCOL.md': () => withPart('PROTOCOL.md', 'close-codes', closeCodes()),
 }
 

@@ -27,6 +27,7 @@ const LANGUAGES = [
   'dockerfile',
   'python',
   'console',
+  'typescript',
 ]
 
 interface Outcome {

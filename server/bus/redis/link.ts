@@ -6,6 +6,8 @@ import { type RedisAddress, whereRedisIs } from './redis-address.ts'
 
 /** A node that has had no proof of its link for so long takes it for lost, in milliseconds. Shorter than the time after which others do. */
 export const PROOF_MS = 3_000
+/** How long an attempt to connect may take in all. A Redis that is stopped still accepts connections, and then answers nothing. */
+const CONNECT_MS = 10_000
 /** Waits between attempts to connect, in milliseconds: each twice the last, and a random part of it. */
 const FIRST_WAIT_MS = 50
 const LONGEST_WAIT_MS = 2_000
@@ -122,10 +124,7 @@ export class RedisLink {
       })
     }
     try {
-      await Promise.all([commands.connect(), hearing.connect()])
-      await checkVersion(commands)
-      hearing.on('messageBuffer', (_channel: Buffer, bytes: Buffer) => this.events.received(bytes))
-      await hearing.subscribe(...this.channels)
+      await inTime(this.begin(commands, hearing))
       if (this.isClosed) throw new FanfareError('shutting_down')
     } catch (error) {
       for (const redis of [commands, hearing]) redis.disconnect()
@@ -144,6 +143,13 @@ export class RedisLink {
     this.isUp = true
     this.proven()
     this.events.up()
+  }
+
+  private async begin(commands: Redis, hearing: Redis): Promise<void> {
+    await Promise.all([commands.connect(), hearing.connect()])
+    await checkVersion(commands)
+    hearing.on('messageBuffer', (_channel: Buffer, bytes: Buffer) => this.events.received(bytes))
+    await hearing.subscribe(...this.channels)
   }
 
   private lost(cause: string): void {
@@ -205,6 +211,14 @@ function known(error: unknown, address: RedisAddress): FanfareError {
     return new FanfareError('bad_config', `Redis refuses the user or password of the cluster: ${text}.`)
   }
   return new FanfareError('cluster_unreachable', `Redis at ${whereRedisIs(address)} cannot be reached: ${text}.`)
+}
+
+async function inTime(connected: Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const tooLate = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new Error(`it has not answered for ${CONNECT_MS} ms`)), CONNECT_MS)
+  })
+  await Promise.race([connected, tooLate]).finally(() => clearTimeout(timer))
 }
 
 function passed(ms: number): Promise<void> {

@@ -112,7 +112,8 @@ export class RedisBus implements Bus {
     clearInterval(this.beating)
     this.outgoing.flush()
     this.speech.tell({ type: 'bye', ...this.speech.sender })
-    await this.link.leave(this.channels.nodes, [this.node.id])
+    // `close` waits for it, but not forever: the link may be half-open.
+    void this.link.leave(this.channels.nodes, [this.node.id])
     await this.link.close()
     this.neighbours.close()
     this.events = undefined

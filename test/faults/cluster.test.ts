@@ -1,0 +1,210 @@
+import { once } from 'node:events'
+import { type AddressInfo, createServer, type Socket } from 'node:net'
+import { setTimeout as passed } from 'node:timers/promises'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import {
+  clientOf,
+  command,
+  faultsOf,
+  goesOn,
+  node,
+  publishing,
+  readyIs,
+  redisOf,
+  watch,
+  wayTo,
+} from '../setup/cluster.ts'
+import { HubProcess } from '../setup/hub-process.ts'
+
+/** Those that wait for a node to lapse or to be forgotten. */
+const isSlow = process.env['CLUSTER_SLOW'] !== undefined
+const slow = it.runIf(isSlow)
+/** The line of `docs/operations/cluster.md`. */
+const ACL =
+  'on >secret ~fanfare:* &fanfare:* -@all +hello +auth +ping +info +select +publish +subscribe +pubsub|numsub +hset +hgetall +hdel'
+
+describe('hubs of a cluster, as processes', () => {
+  it('go on when one of them is killed, and requests to its responders end', async () => {
+    const redis = await redisOf()
+    const [killed, a, b] = await Promise.all([node(redis.url), node(redis.url), node(redis.url)])
+    const [responder, asker, subscriber] = [clientOf(killed), clientOf(a), clientOf(b)]
+    let started = 0
+    await responder.respond('slow', async () => {
+      started++
+      await passed(60_000)
+    })
+    const seen = await watch(subscriber, 'live')
+    publishing(asker, 'live')
+    publishing(responder, 'others')
+    await goesOn(seen)
+    const answers = [1, 2, 3].map((n) =>
+      asker.request('slow', n, { timeout: 50_000 }).then(
+        () => 'answered',
+        ({ code }) => code,
+      ),
+    )
+    await expect.poll(() => started).toBe(3)
+    await killed.kill()
+    for (const code of await Promise.all(answers)) expect(['responder_lost', 'no_responder']).toContain(code)
+    await expect(asker.request('slow', 4)).rejects.toMatchObject({ code: 'no_responder' })
+    await goesOn(seen)
+    expect(seen).not.toContain('link')
+    expect(faultsOf(seen)).toEqual([])
+  })
+
+  it('are not ready while their link hangs, and report what they missed once it is back', async () => {
+    const redis = await redisOf()
+    const way = await wayTo(redis)
+    const [a, b] = await Promise.all([node(redis.url), node(way.redisUrl)])
+    const seen = await watch(clientOf(b), 'live')
+    publishing(clientOf(a), 'live')
+    await goesOn(seen)
+    way.shut()
+    await readyIs(b, 503)
+    way.open()
+    await readyIs(b, 200)
+    await goesOn(seen)
+    expect(seen).toContain('link')
+    const gaps = seen.filter((one) => one === 'link').length
+    way.hold()
+    await readyIs(b, 503)
+    await readyIs(b, 200)
+    way.release()
+    await goesOn(seen)
+    expect(seen.filter((one) => one === 'link').length).toBeGreaterThan(gaps)
+    expect(faultsOf(seen)).toEqual([])
+  })
+
+  it('end on SIGTERM although their link hangs', async () => {
+    const redis = await redisOf()
+    const way = await wayTo(redis)
+    const hub = await node(way.redisUrl, { 'drain-timeout': 1_000 })
+    way.hold()
+    hub.signal('SIGTERM')
+    expect((await hub.ended).signal).toBeNull()
+  })
+
+  it('find each other again when Redis was killed and started again', async () => {
+    const redis = await redisOf()
+    const [a, b] = await Promise.all([node(redis.url), node(redis.url)])
+    const seen = await watch(clientOf(b), 'live')
+    publishing(clientOf(a), 'live')
+    await goesOn(seen)
+    await redis.stop()
+    await Promise.all([readyIs(a, 503), readyIs(b, 503)])
+    await redis.start()
+    await Promise.all([readyIs(a, 200), readyIs(b, 200)])
+    await goesOn(seen)
+    expect(seen).toContain('link')
+    expect(faultsOf(seen)).toEqual([])
+  })
+
+  it('know each other when they start at once', async () => {
+    const redis = await redisOf()
+    const nodes = await Promise.all([1, 2, 3].map(() => node(redis.url)))
+    const clients = nodes.map(clientOf)
+    const seen: string[] = []
+    for (const [to, client] of clients.entries()) {
+      await client.subscribe<number>('at.once', ({ data }) => void seen.push(`${data} to ${to}`)).ready
+    }
+    for (const [from, client] of clients.entries()) await client.publish('at.once', from)
+    await expect.poll(() => seen.length).toBe(9)
+  })
+
+  it('need only the commands of the documentation, and no CONFIG', async () => {
+    const redis = await redisOf()
+    await command(redis, 'ACL', 'SETUSER', 'hub', ...ACL.split(' '))
+    const url = redis.url.replace('//', '//hub:secret@')
+    const [a, b] = await Promise.all([node(url), node(url)])
+    const seen = await watch(clientOf(b), 'live')
+    publishing(clientOf(a), 'live')
+    await goesOn(seen)
+    expect(seen).not.toContain('link')
+  })
+
+  it('refuse a wrong password, a Redis that is too old, and one that does not answer', async () => {
+    const redis = await redisOf('--requirepass', 'secret')
+    const wrong = HubProcess.refusal({ cluster: redis.url.replace('//', '//:guessed-password@') })
+    const none = HubProcess.refusal({ cluster: redis.url })
+    const old = HubProcess.refusal({ cluster: await strangeRedis('6.2.7') })
+    const silent = HubProcess.refusal({ cluster: await strangeRedis(undefined) })
+    for (const end of [await wrong, await none]) {
+      expect(end.code).toBe(2)
+      expect(end.stderr).toContain('refuses the user or password')
+      expect(end.stderr).not.toContain('guessed-password')
+    }
+    expect((await old).code).toBe(2)
+    expect((await old).stderr).toContain('cluster needs Redis 7.0 or newer (got 6.2.7)')
+    expect((await silent).code).toBe(1)
+    expect((await silent).stderr).toContain('cluster_unreachable')
+  })
+
+  slow('report what a killed node may have said last', async () => {
+    const redis = await redisOf()
+    const [killed, b] = await Promise.all([node(redis.url), node(redis.url)])
+    const seen = await watch(clientOf(b), 'live')
+    publishing(clientOf(killed), 'live')
+    await goesOn(seen)
+    await killed.kill()
+    const next = clientOf(b)
+    const timer = setInterval(() => void next.publish('live', 1_000_000 + seen.length), 200)
+    onTestFinished(() => clearInterval(timer))
+    await expect.poll(() => seen.includes('link'), { timeout: 60_000 }).toBe(true)
+  })
+
+  slow('miss nothing in silence when one of them is stopped for 8 s', async () => {
+    const redis = await redisOf()
+    const [a, stopped] = await Promise.all([node(redis.url), node(redis.url)])
+    const [atA, atStopped] = [clientOf(a), clientOf(stopped)]
+    const [seen, seenByA] = [await watch(atStopped, 'from.a'), await watch(atA, 'from.stopped')]
+    publishing(atA, 'from.a')
+    publishing(atStopped, 'from.stopped')
+    await Promise.all([goesOn(seen), goesOn(seenByA)])
+    stopped.signal('SIGSTOP')
+    await passed(8_000)
+    stopped.signal('SIGCONT')
+    await Promise.all([goesOn(seen), goesOn(seenByA)])
+    await Promise.all([goesOn(seen), goesOn(seenByA)])
+    expect([...faultsOf(seen), ...faultsOf(seenByA)]).toEqual([])
+    expect(seen).toContain('link')
+  })
+
+  slow('report what Redis dropped with the connection of a node that was too slow', async () => {
+    const redis = await redisOf('--client-output-buffer-limit', 'pubsub 256kb 128kb 1')
+    const [a, stopped] = await Promise.all([node(redis.url), node(redis.url)])
+    const [atA, atStopped] = [clientOf(a), clientOf(stopped)]
+    const seen = await watch(atStopped, 'live')
+    await atStopped.subscribe('large', () => {}).ready
+    publishing(atA, 'live')
+    await goesOn(seen)
+    stopped.signal('SIGSTOP')
+    const large = 'x'.repeat(100_000)
+    for (let n = 0; n < 200; n++) await atA.publish('large', large)
+    stopped.signal('SIGCONT')
+    await expect.poll(() => seen.includes('link')).toBe(true)
+    await goesOn(seen)
+    expect(faultsOf(seen)).toEqual([])
+  })
+})
+
+/** Answers INFO as a Redis of that version does and every other command with OK; without a version, it answers nothing. */
+async function strangeRedis(version: string | undefined): Promise<string> {
+  const sockets = new Set<Socket>()
+  const server = createServer((socket) => {
+    sockets.add(socket)
+    socket.on('error', () => {})
+    socket.on('data', (data) => {
+      if (version === undefined) return
+      const info = `redis_version:${version}\r\nloading:0\r\n`
+      for (const [name] of data.toString().matchAll(/^\*\d+\r\n\$\d+\r\n\w+/gm)) {
+        socket.write(/info$/i.test(name) ? `$${info.length}\r\n${info}\r\n` : '+OK\r\n')
+      }
+    })
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  onTestFinished(() => {
+    for (const socket of sockets) socket.destroy()
+    server.close()
+  })
+  return `redis://127.0.0.1:${(server.address() as AddressInfo).port}`
+}

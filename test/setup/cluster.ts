@@ -1,0 +1,85 @@
+import { Redis } from 'ioredis'
+import { expect, onTestFinished } from 'vitest'
+import { type Client, connect } from '../../client/node.ts'
+import { CuttableProxy } from './cuttable-proxy.ts'
+import { HubProcess } from './hub-process.ts'
+import { RedisServer } from './redis-server.ts'
+
+/** A Redis that ends with the test. */
+export async function redisOf(...options: string[]): Promise<RedisServer> {
+  const redis = await RedisServer.start(...options)
+  onTestFinished(() => redis.stop())
+  return redis
+}
+
+/** A way to a Redis that the test can cut and hold. */
+export async function wayTo(redis: RedisServer): Promise<CuttableProxy & { readonly redisUrl: string }> {
+  const proxy = await CuttableProxy.start(redis.port)
+  onTestFinished(() => proxy.close())
+  return Object.assign(proxy, { redisUrl: proxy.url.replace(/^ws/, 'redis') })
+}
+
+/** A node of a cluster in a process of its own; it is killed after the test. */
+export async function node(cluster: string, options: Record<string, string | number> = {}): Promise<HubProcess> {
+  const hub = await HubProcess.start({ cluster, ...options })
+  onTestFinished(async () => void (await hub.kill()))
+  return hub
+}
+
+/** A client that is closed after the test. */
+export function clientOf({ url }: HubProcess): Client {
+  const client = connect(url, { backoff: { base: 10, cap: 100 } })
+  onTestFinished(async () => void (await client.close({ timeout: 100 })))
+  return client
+}
+
+/** What one subscription saw: numbers from payloads, and the reason of each gap. */
+export async function watch(client: Client, topic: string): Promise<(number | string)[]> {
+  const seen: (number | string)[] = []
+  const subscription = client.subscribe<number>(topic, ({ data }) => void seen.push(data), {
+    onGap: ({ reason }) => void seen.push(reason),
+  })
+  await subscription.ready
+  return seen
+}
+
+/** Publishes 1, 2, 3 … until the test ends. Gives how many it has published. */
+export function publishing(client: Client, topic: string): () => number {
+  let last = 0
+  const timer = setInterval(() => void client.publish(topic, ++last).catch(() => {}), 5)
+  onTestFinished(() => clearInterval(timer))
+  return () => last
+}
+
+/** Whether no number came twice or late, and each hole in the numbers has a gap before the next one. */
+export function faultsOf(seen: readonly (number | string)[]): string[] {
+  const faults: string[] = []
+  let last: number | undefined
+  let isTold = false
+  for (const one of seen) {
+    if (typeof one === 'string') isTold = true
+    else {
+      if (last !== undefined && one <= last) faults.push(`${one} after ${last}`)
+      if (last !== undefined && one > last + 1 && !isTold) faults.push(`${one} after ${last} without a gap`)
+      last = one
+      isTold = false
+    }
+  }
+  return faults
+}
+
+export async function readyIs({ port }: HubProcess, status: number): Promise<void> {
+  await expect.poll(async () => (await fetch(`http://127.0.0.1:${port}/readyz`)).status).toBe(status)
+}
+
+/** Something new comes. */
+export async function goesOn(seen: readonly unknown[]): Promise<void> {
+  const before = seen.length
+  await expect.poll(() => seen.length).toBeGreaterThan(before + 20)
+}
+
+/** Runs one command on a Redis. */
+export async function command(redis: RedisServer, name: string, ...args: string[]): Promise<unknown> {
+  const connection = new Redis(redis.url)
+  return connection.call(name, ...args).finally(() => connection.disconnect())
+}
