@@ -9,6 +9,7 @@ import type { Authenticator } from './auth/authenticator.ts'
 import { isLoopbackAddress } from './auth/loopback.ts'
 import type { Broker, BrokerEvents } from './broker/broker.ts'
 import type { Bus, BusEvents } from './bus/bus.ts'
+import { NO_CLUSTER } from './bus/load-bus.ts'
 import { Nodes } from './bus/nodes.ts'
 import type { HubConfig } from './config.ts'
 import type { Connection } from './connection/connection.ts'
@@ -201,7 +202,7 @@ function connectionParts(
   registry: Connections<Connection>,
   call: MonitorParts['call'],
 ) {
-  const { config, authenticator, clock, log, unexpected } = basis
+  const { config, bus, authenticator, clock, log, unexpected } = basis
   const { window, pingIntervalMs, frameBytes, subscriptions, calls, helloTimeoutMs } = config
   const { traffic, budget, frameTime, admission } = limits
   const turn = new WriteTurn(clock)
@@ -210,7 +211,10 @@ function connectionParts(
     inbox: { frameTime, budget },
     outbox: { turn, budget, traffic, limit: config.outboxBytes },
     dispatch: dispatchParts(basis, limits, topics, call),
-    welcome: { window, pingIntervalMs, limits: { frameBytes, subscriptions, calls }, authenticator, clock },
+    welcome: {
+      ...{ window, pingIntervalMs, limits: { frameBytes, subscriptions, calls }, authenticator, clock },
+      ...(config.cluster !== NO_CLUSTER && { node: bus.node.name }),
+    },
     ...{ authenticator, limits: limits.messages, traffic, turn, clock, log, unexpected, helloTimeoutMs },
     watchExpiry: (each) => heartbeat.watchExpiry(each),
     ended: (last, code) => registry.ended(last, code),

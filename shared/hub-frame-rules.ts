@@ -23,6 +23,7 @@ export const HUB_FRAMES = {
     pingIntervalMs: NUMBER,
     limits: objectOf({ frameBytes: NUMBER, subscriptions: NUMBER }),
     now: optional(NUMBER),
+    node: optional(TEXT),
     expiresInMs: optional(NUMBER),
   },
   authenticated: { seq: NUMBER, expiresInMs: optional(NUMBER) },

@@ -14,6 +14,8 @@ export interface WelcomeFrame {
   readonly limits: Limits
   /** The hub's time, in milliseconds since 1970. */
   readonly now?: number
+  /** Name of the hub that the client is connected to, if it is one of a cluster. */
+  readonly node?: string
   /** Who the client is; absent where it has not said so. */
   readonly subject?: string
   /** Time until the token expires, in milliseconds. */

@@ -97,7 +97,7 @@ export class Login {
 }
 
 /** What the hub reports of itself to each client that has come in. */
-export interface WelcomeParts extends Pick<WelcomeFrame, 'window' | 'pingIntervalMs' | 'limits'> {
+export interface WelcomeParts extends Pick<WelcomeFrame, 'window' | 'pingIntervalMs' | 'limits' | 'node'> {
   readonly authenticator: Authenticator
   readonly clock: Clock
 }
@@ -106,7 +106,7 @@ export interface WelcomeParts extends Pick<WelcomeFrame, 'window' | 'pingInterva
 export function welcomeFrame(
   connection: string,
   access: Access,
-  { window, pingIntervalMs, limits, authenticator, clock }: WelcomeParts,
+  { window, pingIntervalMs, limits, node, authenticator, clock }: WelcomeParts,
 ): WelcomeFrame {
   return {
     type: 'welcome',
@@ -116,6 +116,7 @@ export function welcomeFrame(
     pingIntervalMs,
     limits,
     now: clock.now(),
+    ...(node !== undefined && { node }),
     ...access.about(authenticator.now()),
   }
 }

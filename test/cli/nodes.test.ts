@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { connect, type NodeStatus, type NodesStatus } from '../../client/node.ts'
 import { fanfare, hubHere, serve } from '../setup/command.ts'
+import { Peer } from '../setup/peer.ts'
 import { RedisServer } from '../setup/redis-server.ts'
 
 let redis: RedisServer
@@ -59,6 +60,10 @@ it('says where the cluster is and how it is called there when it listens, and no
   await asText.said('stderr', /Press Ctrl-C/)
   expect(asText.stderr).toMatch(new RegExp(`^ +Cluster +${own.url}\n +Node +west\n`, 'm'))
   expect(asText.stderr).not.toMatch(/Data|in memory/)
+  const peer = await Peer.open(asJson.url)
+  peer.send({ type: 'hello' })
+  expect(await peer.next('welcome')).toMatchObject({ node: 'east' })
+  peer.terminate()
   for (const { stderr } of [asJson.command, asText]) expect(stderr).not.toContain('s3cret')
   await own.stop()
 })
