@@ -3,6 +3,7 @@ import { resolve } from 'node:path'
 import { Server as SecureServer } from 'node:tls'
 import type { Logger } from 'pino'
 import type { Clock } from '../shared/clock.ts'
+import { shown } from '../shared/error-text.ts'
 import { FanfareError } from '../shared/errors.ts'
 import { steadyClock } from '../shared/steady-clock.ts'
 import type { Access } from './auth/access.ts'
@@ -270,6 +271,10 @@ export class HubCore implements Hub, EngineApp {
   }
 
   private async startAttached(server: Server): Promise<void> {
+    if (typeof (server as Partial<Server> | undefined)?.listening !== 'boolean') {
+      const advice = 'With Express, pass what createServer(app) or app.listen() returns.'
+      throw new FanfareError('bad_option', `attach needs an http.Server (got ${shown(server)}). ${advice}`)
+    }
     if (server.listening) await this.listensAt(server)
     // Until then nobody is let in as somebody of this machine.
     else server.once('listening', () => this.listensAt(server).catch((error: Error) => this.exposed(error)))

@@ -3,6 +3,7 @@ import type { Logger } from 'pino'
 import { z } from 'zod'
 import { type Clock, realClock } from '../../shared/clock.ts'
 import { FanfareError } from '../../shared/errors.ts'
+import { textOf } from '../../shared/thrown.ts'
 import { faultOf } from '../failure/schema-fault.ts'
 import { Access, type KnownIdentity, type Verb } from './access.ts'
 import { hashApiKey, isApiKey } from './api-key.ts'
@@ -39,6 +40,7 @@ export class Authenticator {
     interval: 'second',
   })
   private unlogged = 0
+  private hasWarned = false
 
   constructor(config: AuthConfig, log: Logger, clock: Clock = realClock) {
     this.config = config
@@ -108,19 +110,27 @@ export class Authenticator {
   }
 
   private async asked(ask: NonNullable<AuthConfig['authenticate']>, credentials: Credentials): Promise<Access> {
-    let identity: z.infer<typeof IdentityShape> | undefined
+    let identity: ReturnType<typeof identityIn> | undefined
     try {
       const answer = await ask(credentials)
-      identity = answer === undefined ? undefined : IdentityShape.parse(answer)
+      identity = answer === undefined ? undefined : identityIn(answer)
     } catch (error) {
       if (error instanceof FanfareError) throw error
-      this.log.error({ err: error }, 'authenticate failed')
+      this.askFailed(error)
       throw new FanfareError('auth_unavailable')
     }
     if (!identity) return this.byToken(credentials)
     if (identity.expiresAt !== undefined && identity.expiresAt <= this.clock.now())
       throw new FanfareError('token_expired')
     return this.access(identity, identity.claims)
+  }
+
+  /** Where nothing is logged the program learns of it once, on standard error. */
+  private askFailed(error: unknown): void {
+    this.log.error({ err: error }, 'authenticate failed')
+    if (this.log.isLevelEnabled('error') || this.hasWarned) return
+    this.hasWarned = true
+    process.emitWarning(`authenticate failed: ${textOf(error)}`, { type: 'FanfareWarning' })
   }
 
   private byToken({ token, headers }: Credentials): Access | Promise<Access> {
@@ -143,7 +153,10 @@ export class Authenticator {
 
   private whyNot(token: string): string {
     if (token === '') return 'The token is empty.'
-    return this.jwt ? 'The token is neither a JWT nor an API key.' : 'The hub has no key to verify this token with.'
+    if (this.jwt) return 'The token is neither a JWT nor an API key.'
+    return this.config.authenticate
+      ? '`authenticate` of the hub did not accept the token.'
+      : 'The hub has no key to verify this token with.'
   }
 
   private withoutToken(headers: Credentials['headers']): Access {
@@ -183,4 +196,12 @@ export class Authenticator {
     this.log.warn({ ...about, ...(this.unlogged > 0 && { unlogged: this.unlogged }) }, text)
     this.unlogged = 0
   }
+}
+
+/** What the program's own `authenticate` returned, checked: a slip there is a fault of the program. */
+function identityIn(answer: unknown): z.infer<typeof IdentityShape> {
+  const { data, error } = IdentityShape.safeParse(answer)
+  if (data) return data
+  const [problem] = error.issues
+  throw new TypeError(`It returned a wrong identity: ${problem && faultOf(problem, answer)}`)
 }

@@ -130,3 +130,30 @@ it('takes options that are undefined', async () => {
   hubs.push(hub)
   expect(hub.url).toBeUndefined()
 })
+
+it.each([
+  ['nothing', undefined],
+  ['a function', () => {}],
+])('attach refuses %s, and says what it needs', async (got, server) => {
+  const hub = await createHub()
+  hubs.push(hub)
+  const refused = hub.attach(server as unknown as Server)
+  await expect(refused).rejects.toMatchObject({
+    code: 'bad_option',
+    message: `attach needs an http.Server (got ${got}). With Express, pass what createServer(app) or app.listen() returns.`,
+  })
+})
+
+it('a hub without a log warns once of an authenticate that fails, and says what is wrong with its answer', async () => {
+  const warnings: Error[] = []
+  const warned = (warning: Error) => warnings.push(warning)
+  process.on('warning', warned)
+  const hub = await startHub({ port: 0, auth: { authenticate: () => ({ subject: 'ann', permisions: {} }) as never } })
+  hubs.push(hub)
+  const answers = [1, 2].map(() => fetch(`http://127.0.0.1:${hub.port}/v1/hub`))
+  for (const answer of await Promise.all(answers)) expect(answer.status).toBe(503)
+  process.off('warning', warned)
+  expect(warnings.map(({ message }) => message)).toEqual([
+    'authenticate failed: It returned a wrong identity: permissions is missing.',
+  ])
+})
