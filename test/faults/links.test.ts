@@ -7,7 +7,7 @@ import { CuttableProxy } from '../setup/cuttable-proxy.ts'
 import { RedisServer } from '../setup/redis-server.ts'
 import { seeded } from '../setup/seeded.ts'
 
-const ROUNDS = Number(process.env['LINK_ROUNDS'] ?? 20)
+const ROUNDS = Number(process.env['LINK_ROUNDS'] ?? 6)
 const SEED = Number(process.env['LINK_SEED'] ?? 1)
 const NODES = 3
 const STEPS = 80
