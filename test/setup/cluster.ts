@@ -72,6 +72,12 @@ export async function readyIs({ port }: HubProcess, status: number): Promise<voi
   await expect.poll(async () => (await fetch(`http://127.0.0.1:${port}/readyz`)).status).toBe(status)
 }
 
+/** A hub has lost its link and made a new one so many times. */
+export async function reconnected({ port }: HubProcess, times: number): Promise<void> {
+  const metrics = async () => (await fetch(`http://127.0.0.1:${port}/metrics`)).text()
+  await expect.poll(metrics).toMatch(new RegExp(`^fanfare_cluster_reconnections_total ${times}$`, 'm'))
+}
+
 /** Something new comes. */
 export async function goesOn(seen: readonly unknown[]): Promise<void> {
   const before = seen.length
