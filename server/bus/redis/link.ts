@@ -93,9 +93,12 @@ export class RedisLink {
     return new Set(channels.filter((channel) => Number(pairs[pairs.indexOf(channel) + 1]) > 0))
   }
 
-  /** Sets this node's entry in a hash and resolves to all of them; rejects if the link fails. */
-  async enter(hash: string, field: string, value: string): Promise<Record<string, string>> {
+  /** Sets this node's entry in a hash. Rejects if the link fails. */
+  async enter(hash: string, field: string, value: string): Promise<void> {
     await this.commands?.hset(hash, field, value)
+  }
+
+  async entries(hash: string): Promise<Record<string, string>> {
     return (await this.commands?.hgetall(hash)) ?? {}
   }
 

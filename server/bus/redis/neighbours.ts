@@ -61,8 +61,8 @@ export class Neighbours {
   /** Enters the list of nodes, and waits until those that are there are known. Rejects with `bad_config`. */
   async open(): Promise<void> {
     const { link, channels, node } = this.parts
-    const entries = await link.enter(channels.nodes, node.id, this.entry)
-    await this.meet(await this.nodesThere(entries))
+    await link.enter(channels.nodes, node.id, this.entry)
+    await this.meet(await this.nodesThere(await link.entries(channels.nodes)))
   }
 
   close(): void {
