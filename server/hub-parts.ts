@@ -168,6 +168,11 @@ type MonitorParts = ReturnType<typeof monitorParts>
 function brokerEvents({ topics, streams, queues }: TopicParts, { metrics }: MonitorParts): BrokerEvents {
   return {
     messages: (batch) => topics.committed(batch),
+    missed: (from) => {
+      streams.missed(from)
+      // Which topics that nothing keeps had messages is not known.
+      topics.missed(() => true)
+    },
     ready: (queue) => queues.deal(queue),
     streamDeclared: (state) => streams.declared(state),
     streamDeleted: (name) => streams.deleted(name),
