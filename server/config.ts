@@ -142,7 +142,10 @@ export interface HubOptions {
   readonly pingInterval?: Duration | undefined
   /** A connection that sends no frame for this long after it opened is closed. */
   readonly helloTimeout?: Duration | undefined
-  /** Maximum time that `hub.close()` takes. */
+  /**
+   * Maximum time that `hub.close()` takes. A hub of a cluster moves its clients to the other hubs during this time, a few at a time; a hub
+   * without others tells all of its clients at once.
+   */
   readonly drainTimeout?: Duration | undefined
   /**
    * Maximum WebSocket connections; one more is refused with status 503 (`hub_full`). As many HTTP connections are allowed in addition:

@@ -68,6 +68,7 @@ export interface HubView {
 
 /** The parts that the hub itself uses. */
 export interface HubParts {
+  readonly nodes: Nodes
   readonly streams: Streams
   readonly queues: Queues
   readonly monitor: Monitor
@@ -93,11 +94,11 @@ export function hubParts(basis: HubBasis, state: HubView): HubParts {
   const watching = monitorParts(basis, limits, topics, registry, state)
   const connecting = connectionParts(basis, limits, topics, registry, watching.call)
   const serving = httpParts(basis, limits, topics, watching, connecting, state)
-  const { streams, queues } = topics
+  const { streams, queues, nodes } = topics
   const { monitor } = watching
   const { proxies, httpConnections, traffic, budget } = limits
   const { heartbeat, connections } = connecting
-  const common = { streams, queues, monitor, heartbeat, proxies, httpConnections, traffic, budget }
+  const common = { nodes, streams, queues, monitor, heartbeat, proxies, httpConnections, traffic, budget }
   const events = { brokerEvents: brokerEvents(topics, watching), busEvents: busEvents(topics) }
   return { ...common, registry, connections, ...serving, ...events }
 }
@@ -168,6 +169,11 @@ type MonitorParts = ReturnType<typeof monitorParts>
 function brokerEvents({ topics, streams, queues }: TopicParts, { metrics }: MonitorParts): BrokerEvents {
   return {
     messages: (batch) => topics.committed(batch),
+    missed: (from) => {
+      streams.missed(from)
+      // Which topics that nothing keeps had messages is not known.
+      topics.missed(() => true)
+    },
     ready: (queue) => queues.deal(queue),
     streamDeclared: (state) => streams.declared(state),
     streamDeleted: (name) => streams.deleted(name),

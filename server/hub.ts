@@ -329,10 +329,10 @@ export class HubCore implements Hub, EngineApp {
     this.certificate?.stop()
     this.listener?.stop()
     this.parts.httpConnections.drain()
-    const { registry, connections, publisher, heartbeat, monitor, queues } = this.parts
+    const { registry, connections, publisher, heartbeat, monitor, queues, nodes } = this.parts
     this.log.info({ connections: registry.count }, 'draining')
     publisher.stop()
-    await connections.drain(this.config.drainTimeoutMs)
+    await connections.drain(this.config.drainTimeoutMs, !nodes.alone)
     heartbeat.stop()
     monitor.stop()
     queues.close()

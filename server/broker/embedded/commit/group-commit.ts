@@ -31,6 +31,7 @@ import { Staging } from './staging.ts'
 /** Until the hub listens. */
 const UNHEARD: BrokerEvents = {
   messages() {},
+  missed() {},
   ready() {},
   streamDeclared() {},
   streamDeleted() {},
