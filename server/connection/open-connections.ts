@@ -9,10 +9,10 @@ import { Connection } from './connection.ts'
 import type { ConnectionParts } from './connection-parts.ts'
 import type { Heartbeat } from './heartbeat.ts'
 
-/** What opens connections, and what has to know of each that opens and closes. */
+/** What opens connections, and what has to be notified of each that opens and closes. */
 export interface OpenConnectionsParts {
   readonly connection: ConnectionParts
-  /** The same for clients in the hub's own process: limits for a second are for peers, and do not hold for these. */
+  /** The same for clients in the hub's own process, which limits per second do not apply to. */
   readonly inProcess: ConnectionParts
   readonly registry: Connections<Connection>
   readonly heartbeat: Heartbeat
@@ -30,7 +30,7 @@ export class OpenConnections {
     this.parts = parts
   }
 
-  /** `who`: the request for the connection, or whose it is if that is known already. */
+  /** `who`: the request for the connection, or its identity if that is already known. */
   open(socket: EngineSocket, address: string, who: UpgradeRequest | Access): SocketHandlers {
     return this.added(new Connection(socket, address, this.parts.connection, who))
   }
@@ -56,7 +56,7 @@ export class OpenConnections {
     if (registry.count === 0) this.allClosed?.()
   }
 
-  /** Sends what waits, tells every client to reconnect, and ends within the time given. */
+  /** Sends what waits, tells every client to reconnect, and ends within the timeout. */
   async drain(timeoutMs: number): Promise<void> {
     const { registry, clock, log } = this.parts
     for (const connection of registry.all) connection.finish()
