@@ -2,14 +2,14 @@ import { clearInterval, setInterval } from 'node:timers'
 import { setImmediate } from 'node:timers/promises'
 import type { EngineApp } from './engine.ts'
 
-/** How often the descriptors are looked at. */
+/** Interval at which the descriptors are checked. */
 const LOOK_EVERY_MS = 100
 
-/** Whether another socket may listen on the port too. µWebSockets lets it by itself, were it another hub's. */
+/** Prevents other sockets from listening on the same port. By default µWebSockets allows this, even for another hub. */
 const EXCLUSIVE = 1
 const SHARED = 0
 
-/** A socket that listens. */
+/** A listening socket. */
 export interface Listening {
   readonly port: number
   close(): void
@@ -19,8 +19,8 @@ export interface Listening {
 export type Listen = (port: number, options: typeof EXCLUSIVE | typeof SHARED) => Promise<Listening>
 
 /**
- * What listens on a port. It closes while file descriptors are short, and opens again when there are some: without one for the
- * next connection µWebSockets asks the system for it again and again, and takes most of a core for that.
+ * The listening socket of a port. It closes while file descriptors are short, and opens again when there are some: without a
+ * descriptor for the next connection, µWebSockets asks the system for it again and again, which takes most of a core.
  */
 export class Door {
   readonly port: number
@@ -35,13 +35,13 @@ export class Door {
     this.app = app
     this.listen = listen
     this.port = port
-    // It keeps the process alive, as an open door does.
+    // It keeps the process alive, as a listening socket does.
     this.timer = setInterval(() => this.look(), LOOK_EVERY_MS)
   }
 
   /** Rejects with `port_in_use`. */
   static async open(app: EngineApp, listen: Listen, port: number): Promise<Door> {
-    // A shared port is shared with every process that asks for it, so first listen without sharing.
+    // A shared port is shared with every process that asks for it, so it first listens exclusively.
     const alone = await listen(port, EXCLUSIVE)
     alone.close()
     const socket = await listen(alone.port, SHARED)
@@ -50,13 +50,13 @@ export class Door {
     return door
   }
 
-  /** New connections are another app's. Rejects with `port_in_use`, and nothing has changed. */
+  /** Another app gets new connections. If it rejects with `port_in_use`, nothing has changed. */
   async replace(listen: Listen): Promise<void> {
     const next = await listen(this.port, SHARED)
     const before = this.socket
     this.listen = listen
     this.socket = next
-    // Connections that the kernel has ready for the one before are taken first, or they would be cut.
+    // Connections that the kernel has ready for the previous app are accepted first, otherwise they would be cut.
     await setImmediate()
     await setImmediate()
     before?.close()
@@ -79,7 +79,7 @@ export class Door {
     this.socket = undefined
   }
 
-  /** If it cannot, the next look tries again. */
+  /** If it cannot, the next check tries again. */
   private async reopen(): Promise<void> {
     this.opening = true
     try {

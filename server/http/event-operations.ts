@@ -74,7 +74,7 @@ async function events({ hub, request, peer, access, params }: HttpExchange): Pro
   return new Response(socket.body, { headers: HEADERS })
 }
 
-/** The frames that subscribe, numbered as the patterns are. Throws `bad_params`, `bad_frame`. */
+/** The subscribe frames, numbered like the patterns. Throws `bad_params`, `bad_frame`. */
 function subscribeFrames(
   { pattern, from, stream, policy, all, any }: Query,
   lastEventId: string | undefined,
@@ -96,12 +96,12 @@ function subscribeFrames(
     ...(positioned && { from: resumed?.[sub] ?? starts[sub] ?? 'latest' }),
     ...((all || any) && { filter: filter as HeaderFilter }),
   }))
-  // Each of them has the filter. One that is too large is refused before it is written once for each pattern.
+  // Each of them has the filter. A filter that is too large is refused before it is written once per pattern.
   if (frames[0]) parseFrame(frames[0])
   return frames
 }
 
-/** The start of each pattern: one for all, or as the id of an event has them. Throws `bad_params`. */
+/** The start of each pattern: one for all, or several as in the id of an event. Throws `bad_params`. */
 function startsOf(count: number, text: string | undefined, name: string): (StartAt | undefined)[] {
   if (text === undefined) return []
   const parts = text.split(',')

@@ -24,7 +24,7 @@ const REFUSALS: readonly ErrorCode[] = [
 ]
 
 const JSON_TYPE = 'application/json'
-/** Publishes of one request, and how many of its refusals have a detail: an answer must not be far larger than its request. */
+/** Maximum publishes per request, and maximum refusals with a detail: a response must not be far larger than its request. */
 const MAX_BATCH = 10_000
 const EXPLAINED = 100
 const KEY = { 'Idempotency-Key': 'The id of the message, where the publish has none; in a batch, followed by .0, .1 …' }
@@ -36,7 +36,7 @@ const receipt: Answer = {
   schema: Receipt,
 }
 
-/** What a publish has beside its body; the body is the data. Checked as the frame that it becomes. */
+/** Options of a publish whose data is the body. Checked as part of the resulting frame. */
 const options = z.looseObject({
   id: z.string().optional(),
   key: z.string().optional(),
@@ -152,13 +152,13 @@ function single([result]: readonly Result[]): Response {
   return problemResponse(result?.refusal ?? new FanfareError('internal'))
 }
 
-/** What shall be a publish, with this id if it has none. */
+/** The item, with this id if it has none. */
 function identified(item: unknown, id: string): unknown {
   const publish: object = Object(item)
   return Object.hasOwn(publish, 'id') ? publish : Object.assign(publish, { id })
 }
 
-/** As it stands, or as the string of a structured header (RFC 8941). */
+/** As it is, or as the string of a structured header (RFC 8941). */
 function idempotencyKey(request: Request): string | undefined {
   return request.headers.get('idempotency-key')?.replace(/^"(.*)"$/, '$1')
 }

@@ -18,7 +18,7 @@ import type {
 } from '../../shared/sys.ts'
 import type * as Whoami from '../../shared/whoami.ts'
 
-/** What the API answers with. Each carries the name that it has in the OpenAPI document. */
+/** Responses of the API. Each schema has its name in the OpenAPI document. */
 
 const whole = z.int().nonnegative()
 const text = z.string()
@@ -47,7 +47,7 @@ const published = {
   expiresAt: time.optional(),
 }
 
-/** A publish as the hub checks it: `parseFrame` of a publish frame. */
+/** A publish, checked by `parseFrame` of a publish frame. */
 export const Publish = z
   .strictObject({
     topic: text,
@@ -363,7 +363,7 @@ export const LetterCount = z.object({
 })
 export const Named = z.object({ name: text })
 
-// What the hub answers fits what the document says of it, or this does not compile.
+// If a response does not match its documentation, this does not compile.
 type Frozen<Value> = Value extends object ? { readonly [Name in keyof Value]: Frozen<Value[Name]> } : Value
 type Fits<Schema extends z.ZodType, Answer extends Frozen<z.input<Schema>>> = Answer
 export type Answers = [
