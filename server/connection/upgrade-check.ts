@@ -20,7 +20,7 @@ const TEMPORARY: readonly ErrorCode[] = ['address_limit', 'hub_full', 'shutting_
 
 /** The option that an operator has to set so that pages from an origin may use the hub. */
 function hintFor(origin = ''): string {
-  return `to allow pages from there: "allowedOrigins": [${JSON.stringify(origin)}] or --allowed-origins ${origin}`
+  return `to allow pages from this origin: "allowedOrigins": [${JSON.stringify(origin)}] or --allowed-origins ${origin}`
 }
 
 /** Decides whether a request may become a WebSocket, and reports refusals. */

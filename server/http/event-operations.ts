@@ -15,16 +15,16 @@ import { problemResponse, refusalOf } from './problem.ts'
 const utf8 = new TextEncoder()
 
 const Query = z.strictObject({
-  pattern: z.array(z.string()).min(1).describe('May be repeated: a topic belongs to the first pattern that matches it'),
+  pattern: z.array(z.string()).min(1).describe('May be repeated; a topic belongs to the first pattern that matches it'),
   from: z
     .string()
     .optional()
-    .describe('On a stream: latest, earliest, an offset, <epoch>:<offset>, last:<n>, a time, or the id of an event'),
-  stream: z.string().optional().describe('The stream, where several capture a pattern'),
-  policy: z.enum(POLICIES).optional().describe('What becomes of messages that come faster than they are read'),
-  all: z.array(z.string()).optional().describe('name=value of headers that a message must have, all of them'),
-  any: z.array(z.string()).optional().describe('name=value of headers, any of which a message must have'),
-  lastEventId: z.string().optional().describe('As the header Last-Event-ID, for polyfills that cannot set a header'),
+    .describe('For streams: latest, earliest, an offset, <epoch>:<offset>, last:<n>, a time, or the id of an event'),
+  stream: z.string().optional().describe('Stream to read, if several capture the pattern'),
+  policy: z.enum(POLICIES).optional().describe('What happens to messages that arrive faster than they are read'),
+  all: z.array(z.string()).optional().describe('Headers (name=value) that a message must have, all of them'),
+  any: z.array(z.string()).optional().describe('Headers (name=value) of which a message must have at least one'),
+  lastEventId: z.string().optional().describe('Same as the header Last-Event-ID, for polyfills that cannot set headers'),
 })
 type Query = z.infer<typeof Query>
 
@@ -33,7 +33,7 @@ const HEADERS = { ...EVENT_HEADERS, 'transfer-encoding': 'chunked', connection: 
 export const eventOperations: readonly Operation[] = [
   {
     id: 'events',
-    summary: 'Messages as server-sent events, for EventSource',
+    summary: 'Receive messages as server-sent events, for EventSource',
     method: 'get',
     path: '/events',
     params: Query,
@@ -43,7 +43,7 @@ export const eventOperations: readonly Operation[] = [
       {
         status: 200,
         description:
-          'An event for each message, its data a Message; on streams with the id to resume at. event: gap tells what was left out, event: end (a Problem) why the hub ends the response. A request that accepts text/event-stream gets a refusal that may pass as such an event.',
+          'One event per message, whose data is a Message; for streams with the id to resume from. event: gap reports missing messages, event: end (a Problem) why the hub ends the response. Temporary refusals are also sent as such an event if the request accepts text/event-stream.',
         type: 'text/event-stream',
         schema: z.string(),
       },

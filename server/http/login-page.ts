@@ -66,7 +66,7 @@ ${words}
 <input id="token" name="token" type="password" required autofocus autocomplete="off" spellcheck="false"${invalid}>
 <button>Log in</button>
 </form>
-<p class="quiet">Whoever runs the hub makes one with <code>npx fanfare token</code> or <code>npx fanfare api-key</code>.</p>
+<p class="quiet">The operator of the hub creates one with <code>npx fanfare token</code> or <code>npx fanfare api-key</code>.</p>
 </main>
 <script>${SCRIPT}</script>
 </body>
@@ -89,7 +89,7 @@ ${words}
 export function foreignForm(): Response {
   return loginPage(
     403,
-    'The hub takes this only from its own page. Log in here. If this comes again, a proxy in front of the hub does not pass on the name that you asked for: it has to, or the hub has to know it by trustedProxies.',
+    'The hub accepts this form only from its own page. Log in here. If this message appears again, a proxy in front of the hub does not pass on the host name: configure it to do so, or list it in trustedProxies.',
   )
 }
 

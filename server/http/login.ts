@@ -25,7 +25,7 @@ export function login(authenticate: (credentials: Credentials) => Promise<Access
       if (encodeURIComponent(token).length > MAX_KEPT) {
         return loginPage(
           400,
-          `This token is too long for a browser to keep: ${token.length} characters of ${MAX_KEPT}.`,
+          `This token is too long for a browser cookie: it has ${token.length} characters, and the maximum is ${MAX_KEPT}.`,
         )
       }
       try {
@@ -46,7 +46,7 @@ export function login(authenticate: (credentials: Credentials) => Promise<Access
 
 const WORDS = {
   token_expired: 'Your token has expired. Log in with another one.',
-  auth_unavailable: 'The hub could not check the token just now. Try again.',
+  auth_unavailable: 'The hub could not check the token right now. Try again.',
 } as const
 
 /** The login page instead of a refusal. A browser that has stored an invalid token deletes it. */

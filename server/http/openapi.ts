@@ -28,7 +28,7 @@ export function openApi(operations: readonly Operation[], version: string): Json
     info: {
       title: 'Fanfare over HTTP',
       version,
-      description: 'Publishing, server-sent events and administration, for those without a WebSocket.',
+      description: 'Publishing, server-sent events and administration for clients without a WebSocket.',
       license: { name: 'MIT', identifier: 'MIT' },
     },
     // Relative to the document, which a proxy may serve under a path prefix.

@@ -31,7 +31,7 @@ const KEY = { 'Idempotency-Key': 'The id of the message, where the publish has n
 
 const receipt: Answer = {
   status: 200,
-  description: 'It is published, and kept where it has to be',
+  description: 'The message was published, and stored if any stream or queue captures it',
   type: JSON_TYPE,
   schema: Receipt,
 }
@@ -42,20 +42,20 @@ const options = z.looseObject({
   key: z.string().optional(),
   header: z.array(z.string()).optional().describe('name=value, may be repeated'),
   expiresAt: Instant.optional(),
-  priority: z.int().optional().describe('In queues: 0 to 9, the higher first'),
-  delay: Duration.optional().describe('In queues: delivered this much later; 30s, or milliseconds'),
+  priority: z.int().optional().describe('Priority in queues: 0 to 9, higher first'),
+  delay: Duration.optional().describe('Delay in queues, such as 30s, or milliseconds'),
   deliverAt: Instant.optional(),
 })
 
 const content = {
   [JSON_TYPE]: z.unknown().describe('The data'),
-  '*/*': z.unknown().describe('The data, as bytes; without a body the message has none'),
+  '*/*': z.unknown().describe('The data as bytes; without a body the message has no data'),
 }
 
 export const publishOperations: readonly Operation[] = [
   {
     id: 'publish',
-    summary: 'Publish one message, or several of which each has its own answer',
+    summary: 'Publish one message, or several with individual results',
     method: 'post',
     path: '/publish',
     params: z.object({}),
@@ -63,10 +63,10 @@ export const publishOperations: readonly Operation[] = [
     headers: KEY,
     content: { [JSON_TYPE]: z.union([Publish, z.array(Publish).min(1).max(MAX_BATCH)]) },
     answers: [
-      { ...receipt, description: 'All are published', schema: z.union([Receipt, z.array(Receipt)]) },
+      { ...receipt, description: 'All messages were published', schema: z.union([Receipt, z.array(Receipt)]) },
       {
         status: 207,
-        description: 'Of several some are refused: each has its receipt or problem, in order',
+        description: 'Some of the messages were refused: one receipt or problem per message, in order',
         type: JSON_TYPE,
         schema: z.array(z.union([Receipt, Problem])),
       },
@@ -89,7 +89,7 @@ export const publishOperations: readonly Operation[] = [
   },
   {
     id: 'enqueue',
-    summary: 'Publish the body straight to a queue, past all bindings',
+    summary: 'Publish the body directly to a queue, bypassing bindings',
     method: 'post',
     path: '/queues/{name}/messages',
     params: options.extend({ name: z.string() }),
