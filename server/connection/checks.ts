@@ -61,7 +61,7 @@ export class Checks {
   private readonly ping: () => void
 
   /**
-   * @param most - maximum bytes that count for the outbox; a limit above this is no limit
+   * @param most - maximum bytes that count for the outbox; a limit above this means unlimited
    * @param ping - sends a WebSocket ping. A browser answers it even while a loading page leaves everything else unread
    */
   constructor(most: number, ping: () => void) {

@@ -38,7 +38,6 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
   /** Set by the connection's publishes, and by its calls, once there are any. */
   receiptWindow: ReceiptWindow | undefined = undefined
   waiting: WaitsForOutbox | undefined = undefined
-  /** Sources take turns with waiting messages. */
   readonly sources = new Sources()
   private readonly line: Line
   private readonly shared: OutboxShared
@@ -289,7 +288,7 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
     this.backlog.appendControl(encoded)
     // Messages make room for it, whatever their policy. Bytes on the line do not count, because they are already on the way.
     this.leaveOut(this.shared.limit + this.line.heldBytes, 'drop-oldest')
-    // Only requests cause control frames, so this affects only a peer that sends requests and never reads.
+    // Only a peer that sends requests and never reads gets here.
     if (this.backlog.bytes > this.shared.limit) this.owner.overflow('slow_consumer')
     this.shared.budget.enforce()
   }

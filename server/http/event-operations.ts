@@ -24,7 +24,10 @@ const Query = z.strictObject({
   policy: z.enum(POLICIES).optional().describe('What happens to messages that arrive faster than they are read'),
   all: z.array(z.string()).optional().describe('Headers (name=value) that a message must have, all of them'),
   any: z.array(z.string()).optional().describe('Headers (name=value) of which a message must have at least one'),
-  lastEventId: z.string().optional().describe('Same as the header Last-Event-ID, for polyfills that cannot set headers'),
+  lastEventId: z
+    .string()
+    .optional()
+    .describe('Same as the header Last-Event-ID, for polyfills that cannot set headers'),
 })
 type Query = z.infer<typeof Query>
 

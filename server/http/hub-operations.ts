@@ -16,7 +16,11 @@ import {
 
 export const hubOperations: readonly Operation[] = [
   call('get', 'hub.show', Hub, { id: 'showHub', summary: 'Show the state of the hub', path: '/hub' }),
-  call('get', 'hub.whoami', WhoAmI, { id: 'whoAmI', summary: 'Show the identity and permissions of the token', path: '/whoami' }),
+  call('get', 'hub.whoami', WhoAmI, {
+    id: 'whoAmI',
+    summary: 'Show the identity and permissions of the token',
+    path: '/whoami',
+  }),
   call('get', 'hub.attention', Attention, {
     id: 'showAttention',
     summary: 'List what needs attention, the worst first',

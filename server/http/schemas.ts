@@ -318,10 +318,7 @@ export const Topics = z
   .meta({ id: 'Topics' })
 
 const found = { count: whole, matching: whole.describe('Number of items that match the filter') }
-const recent = z
-  .array(z.number())
-  .optional()
-  .describe('Maximum of each five seconds in the last five minutes')
+const recent = z.array(z.number()).optional().describe('Maximum of each five seconds in the last five minutes')
 
 export const QueuesFound = z.object({ ...found, queues: z.array(Queue.extend({ history: recent })) })
 export const StreamsFound = z.object({ ...found, streams: z.array(Stream.extend({ history: recent })) })

@@ -80,8 +80,7 @@ export class Consumer {
     const { waitingBytes, outlet } = this
     if (this.ended || this.stopped || this.silent || !outlet.keepsUp || waitingBytes >= LEASED_AHEAD_BYTES) return 0
     const { prefetch } = this.options
-    // Deliveries that the client has acked make room immediately, because otherwise the disk would set the pace; but at most as
-    // many again.
+    // Acked deliveries make room immediately, otherwise the disk would set the pace; but at most as many again.
     return prefetch - this.leases.count + Math.min(this.settling, prefetch)
   }
 
@@ -125,8 +124,6 @@ export class Consumer {
     this.owner.creditChanged(this.options.queue)
     return joined(waiting)
   }
-
-  // Reports from the client
 
   /** The client has begun all deliveries up to this one. */
   begin(delivery: number): void {
@@ -214,8 +211,6 @@ export class Consumer {
     return true
   }
 
-  // Deadlines and other consumers
-
   /** Revokes expired deliveries; returns when there may be more to do. */
   look(now: number): number {
     if (this.ended) return Number.POSITIVE_INFINITY
@@ -301,9 +296,8 @@ export class Consumer {
   }
 
   /**
-   * Releases everything. If the connection was lost, deliveries that its client has begun are failed attempts, and all others go
-   * back unchanged. If the hub or the client stops the consumer in good order, all go back unchanged. Deliveries that the client
-   * has settled end as it requested.
+   * Releases everything. Deliveries that were not begun go back unchanged. Those that were are failed attempts if the connection
+   * was lost, and go back too if the consumer was stopped. Settled deliveries end as the client requested.
    */
   end(lost: boolean): void {
     this.ended = true
@@ -323,9 +317,8 @@ export class Consumer {
   }
 
   /**
-   * The client did not report this delivery as begun, but a handler may have blocked or ended its process before it could be
-   * reported. That costs no attempt, but the message is marked, and the next client reports that it begins the message before it
-   * does.
+   * The client did not report this delivery as begun, but a handler may have blocked or ended its process first. That costs no
+   * attempt, but the message is marked: the next client reports its begin before it calls a handler.
    */
   private suspect(lease: Lease, error: string): void {
     this.endAs(lease, { kind: 'suspect', error })

@@ -44,7 +44,7 @@ interface Missing {
   readonly count: number
 }
 
-/** Where a feed begins, and what the subscriber is told about it. */
+/** Where a feed begins, and what is sent to the subscriber about it. */
 interface Beginning {
   readonly position: number
   /** With `last`: the wanted offsets before `resumeAt`. */

@@ -12,7 +12,7 @@ export interface Responder {
 }
 
 /** The index of responders is only used for matching and never delivers. */
-const NOBODY: Recipient = { deliver() {}, missed() {} }
+const NO_RECIPIENT: Recipient = { deliver() {}, missed() {} }
 
 /** A registered responder: a subscription of the index whose messages are requests. */
 export class Offer extends Subscription {
@@ -21,7 +21,7 @@ export class Offer extends Subscription {
   readonly open = new Set<number>()
 
   constructor(responder: Responder, sub: number, words: readonly string[]) {
-    super(NOBODY, sub, words, undefined, 'drop-newest')
+    super(NO_RECIPIENT, sub, words, undefined, 'drop-newest')
     this.responder = responder
   }
 }
