@@ -42,6 +42,8 @@ export class RedisServer {
 
   async start(): Promise<void> {
     const standing = ['--port', String(this.port), '--bind', '127.0.0.1', '--save', '', '--daemonize', 'no']
+    // A replica has no file of what it gets either.
+    standing.push('--repl-diskless-load', 'swapdb', '--repl-diskless-sync-delay', '0')
     this.process = spawn(REDIS, [...standing, ...this.options], {
       stdio: ['ignore', 'pipe', 'inherit'],
     })
