@@ -1,5 +1,6 @@
 import type { Clock } from '../shared/clock.ts'
 import type { Contract } from '../shared/contract.ts'
+import { CLIENT_NAME, TOKEN } from '../shared/field-rules.ts'
 import type { Duration } from '../shared/time.ts'
 import type { Backoff } from './backoff.ts'
 import { ANY, COUNT, FUNCTION, methods, OBJECT, type Rules, SIGNAL, WAIT } from './options.ts'
@@ -75,9 +76,9 @@ export const CLIENT_RULES: Rules<ClientOptions> = {
   queueLimitBytes: COUNT,
   backoff: ANY,
   callTimeout: WAIT,
-  token: ANY,
+  token: TOKEN,
   getToken: FUNCTION,
-  name: ANY,
+  name: CLIENT_NAME,
   clock: methods('now', 'setTimeout', 'clearTimeout', 'setInterval', 'clearInterval', 'jitter'),
   trace: methods('send', 'headers', 'handler'),
   signal: SIGNAL,

@@ -1,5 +1,7 @@
 import type { QueuesIn, TopicsIn } from '../shared/contract.ts'
+import { NAME } from '../shared/field-rules.ts'
 import type { ResultFrame } from '../shared/frames.ts'
+import { METHOD } from '../shared/queue-rules.ts'
 import { type DeadLetter, QUEUE_TOPIC } from '../shared/queues.ts'
 import { Admin } from './admin.ts'
 import { CALL_RULES, type CallOptions, type ClientOptions } from './client-options.ts'
@@ -8,7 +10,7 @@ import { Consumer } from './consumer.ts'
 import { encodeChecked } from './encode-checked.ts'
 import type { Line, Patience } from './line.ts'
 import { addTexts } from './message.ts'
-import { checkFunction, checkOptions, msOf } from './options.ts'
+import { checkArgument, checkFunction, checkOptions, msOf } from './options.ts'
 import { type Asked, PubSubClient, type RequestNames, type TopicNames, type Unnamed } from './pub-sub-client.ts'
 import type { PublishOptions, Receipt } from './publisher.ts'
 import { Offer, RESPOND_RULES, type RequestHandler, type Responder, type RespondOptions } from './responders.ts'
@@ -92,6 +94,7 @@ export class Client<Topics extends object = Record<string, unknown>> extends Pub
     third: ConsumeOptions = {},
   ): Consumer<Data> {
     const [handler, options] = typeof second === 'function' ? [this.traced(second, queue), third] : [undefined, second]
+    checkArgument('consume', 'queue', queue, NAME)
     checkOptions('consume', options, CONSUME_RULES)
     const { asking } = this.link
     const consumer = new Consumer(queue, { ...options }, handler, asking, this.trace)
@@ -134,6 +137,7 @@ export class Client<Topics extends object = Record<string, unknown>> extends Pub
    * `forbidden_key`, `frame_too_large`, `send_buffer_full`; `request_timeout` and `connection_lost`: it may have happened or not
    */
   async call(method: string, params?: unknown, options: CallOptions = {}): Promise<unknown> {
+    checkArgument('call', 'method', method, METHOD)
     checkOptions('call', options, CALL_RULES)
     const { timeout = this.#callTimeoutMs, signal } = options
     return this.#call(method, params, { timeoutMs: msOf(timeout), signal })

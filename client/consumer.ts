@@ -21,6 +21,9 @@ import { Standing } from './standing.ts'
 import { callBack } from './throw-later.ts'
 import type { Tracing } from './tracing.ts'
 
+/** Arrays and objects around the data of a publish that goes with an ack: the frame, the list and the publish. */
+const PUBLISH_LEVELS = 3
+
 interface Settling {
   /** If it had begun, as the hub knows. */
   readonly delivery: Delivery | undefined
@@ -272,7 +275,7 @@ export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>>, 
       const isPlain = end.type === 'ack' && end.publish === undefined
       // By hand, because it is the hot path, and there is nothing in it to be checked.
       const plain = `{"type":"ack","consumer":${number},"delivery":${delivery}}`
-      this.#write(isPlain ? plain : encodeChecked({ ...end, consumer: number, delivery }))
+      this.#write(isPlain ? plain : encodeChecked({ ...end, consumer: number, delivery }, PUBLISH_LEVELS))
       this.#settling.set(delivery, { delivery: this.begun.get(delivery), resolve, reject })
       this.begun.settled(delivery)
     })

@@ -1,7 +1,7 @@
-import { MAX_ERROR } from '../shared/content-frames.ts'
 import { FanfareError } from '../shared/fanfare-error.ts'
 import type { AckFrame, DeliveryFrame, MessageHeaders, NackFrame, RejectFrame } from '../shared/frames.ts'
-import { LIST } from '../shared/rules.ts'
+import { MAX_ERROR } from '../shared/queue-rules.ts'
+import { LIST, TEXT } from '../shared/rules.ts'
 import type { Offsets } from '../shared/streams.ts'
 import { textOf } from '../shared/thrown.ts'
 import type { Duration } from '../shared/time.ts'
@@ -30,7 +30,7 @@ interface NackOptions {
 const ACK_RULES: Rules<AckOptions> = { publish: LIST }
 const NACK_RULES: Rules<NackOptions> = { delay: DELAY, error: ANY }
 const { signal: _, ...DRAFT_OPTIONS } = PUBLISH_RULES
-const DRAFT_RULES: Rules<AckPublish> = { topic: ANY, data: ANY, ...DRAFT_OPTIONS }
+const DRAFT_RULES: Rules<AckPublish> = { topic: TEXT, data: ANY, ...DRAFT_OPTIONS }
 
 type Numbers = 'consumer' | 'delivery'
 /** How a delivery ends, without the numbers that its consumer adds. */
@@ -163,7 +163,6 @@ export class Delivery<Data = unknown> {
       checkOptions('ack', options, ACK_RULES)
       const publish = options.publish?.map((each) => {
         checkOptions('ack, publish', each, DRAFT_RULES)
-        // Copies: checking a frame completes them.
         return { ...framed(each), ...this.#host.headers(each.headers) }
       })
       // Undefined fields vanish in JSON.

@@ -101,7 +101,7 @@ unproxied(StreamAdmin, QueueAdmin, DeadLetterAdmin, HubAdmin, NodeAdmin, Connect
  * `defineTopics` made: `connect(url, { topics })`
  * @throws FanfareError `no_websocket` where the platform has none and none was passed, `bad_url` (if only the WebSocket of the platform refuses it and `getToken` is given, the client is closed with it
  * instead), `token_in_url`, `bad_option`: an
- * option has an unknown name or a wrong value, `bad_frame`: `name` is longer than 200 characters, or `token` than 16,384
+ * option has an unknown name or a wrong value
  */
 export function connect<Topics extends object = Record<string, unknown>>(
   url: string,

@@ -1,6 +1,6 @@
 /** `fanfare/opentelemetry`: traces that go from publish to handler. Needs the package `@opentelemetry/api`. */
 import { context, propagation, ROOT_CONTEXT, type Span, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api'
-import { MAX_HEADERS } from '../shared/content-frames.ts'
+import { MAX_HEADERS } from '../shared/field-rules.ts'
 import type { MessageHeaders } from '../shared/frames.ts'
 import { isThenable } from '../shared/thenable.ts'
 import { textOf } from '../shared/thrown.ts'

@@ -1,6 +1,6 @@
-import { MAX_DELAY_MS } from '../shared/content-frames.ts'
 import { shown } from '../shared/error-text.ts'
 import { FanfareError } from '../shared/fanfare-error.ts'
+import { MAX_DELAY_MS } from '../shared/field-rules.ts'
 import { nearestName } from '../shared/nearest-name.ts'
 import { ANY, isFields, mismatch, number, type Rule, whole } from '../shared/rules.ts'
 import { DURATION_WORDS, type Duration, durationMs, type Instant } from '../shared/time.ts'

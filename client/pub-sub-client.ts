@@ -1,11 +1,9 @@
 /// <reference lib="esnext.disposable" preserve="true" />
-import { type Clock, realClock } from '../shared/clock.ts'
-import { CONTENT_FRAMES } from '../shared/content-frames.ts'
+import type { Clock } from '../shared/clock.ts'
 import type { Exchange, RequestsIn, TopicsIn } from '../shared/contract.ts'
 import { errorFrom, FanfareError } from '../shared/fanfare-error.ts'
 import type { MessageHeaders } from '../shared/frames.ts'
 import type { Payload, TopicOf } from '../shared/payload.ts'
-import { checkFrame } from '../shared/rules.ts'
 import { onAbort } from './abort.ts'
 import {
   BACKOFF_RULES,
@@ -19,6 +17,7 @@ import { Deferred } from './deferred.ts'
 import { hubUrl, shownUrl } from './hub-url.ts'
 import { type Closed, Link } from './link.ts'
 import { checkFunction, checkOptions, msOf, type Rules } from './options.ts'
+import { platformClock } from './platform-clock.ts'
 import { PUBLISH_RULES, type PublishOptions, type Receipt } from './publisher.ts'
 import { REQUEST_RULES, type RequestOptions } from './requests.ts'
 import type { ConnectionState, ConnectionStateChange } from './state.ts'
@@ -76,10 +75,8 @@ export class PubSubClient<Topics extends object = Record<string, unknown>> {
     checkOptions('connect', options, CLIENT_RULES)
     const { WebSocket = platformWebSocket } = options
     if (!WebSocket) throw new FanfareError('no_websocket')
-    const { backoff = {}, clock = realClock } = options
+    const { backoff = {}, clock = platformClock } = options
     checkOptions('connect, backoff', backoff, BACKOFF_RULES)
-    // The hub closes for good on a hello that it cannot read.
-    checkFrame({ type: 'hello', client: options.name, token: options.token }, CONTENT_FRAMES)
     // One that was read from a file ends with a line feed.
     const token = options.token?.trim()
     this.#url = hubUrl(url)
@@ -150,7 +147,7 @@ export class PubSubClient<Topics extends object = Record<string, unknown>> {
    * lost is repeated under its id: it is kept once.
    *
    * Rejects with `bad_topic`, `reserved_topic`, `bad_data` (JSON cannot express it, or it breaks the contract that the hub checks),
-   * `bad_option`, `bad_frame` (an option breaks the rules of the wire), `forbidden_key`, `nested_too_deeply`, `send_buffer_full`, `frame_too_large`, `queue_limit` (a queue is full and its overflow says `reject`), `storage_full`,
+   * `bad_option`, `forbidden_key`, `nested_too_deeply`, `send_buffer_full`, `frame_too_large`, `queue_limit` (a queue is full and its overflow says `reject`), `storage_full`,
    * `storage_failed`, `outcome_unknown` (it may have been kept or not: publish it again with the same id), `connection_lost` (it may
    * have happened or not, and nothing keeps the topic), `client_closed`,
    * and with the reason of its signal.
@@ -205,7 +202,7 @@ export class PubSubClient<Topics extends object = Record<string, unknown>> {
    * that publishes have, too. Rejects with
    * `no_responder` at once, `request_timeout` after `timeout` whatever becomes of the connection, `responder_lost` and `connection_lost` (it may have been handled or not),
    * `responder_failed` (with its words), `bad_topic`, `bad_data` (JSON cannot express it, or it breaks the contract that the hub
-   * checks), `bad_option`, `bad_frame`, `forbidden_key`, `frame_too_large`, `send_buffer_full`, `client_closed`.
+   * checks), `bad_option`, `forbidden_key`, `frame_too_large`, `send_buffer_full`, `client_closed`.
    */
   request<Reply = unknown>(
     topic: Unnamed<RequestNames<Topics>>,

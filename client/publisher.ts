@@ -1,11 +1,12 @@
 import { decodeBinary } from '../shared/codec.ts'
+import { HEADERS, ID, KEY, PRIORITY } from '../shared/field-rules.ts'
 import type { MessageHeaders, PublishFrame, ReceiptFrame } from '../shared/frames.ts'
 import type { Position } from '../shared/streams.ts'
 import type { Duration, Instant } from '../shared/time.ts'
 import { parseTopic } from '../shared/topic.ts'
 import { encodeChecked } from './encode-checked.ts'
 import type { Encoded, Line, Question } from './line.ts'
-import { ANY, DELAY, INSTANT, type Rules, SIGNAL, timeOf, wholeMs } from './options.ts'
+import { DELAY, INSTANT, type Rules, SIGNAL, timeOf, wholeMs } from './options.ts'
 import { randomId } from './random-id.ts'
 
 /** What a message has besides its topic and data. */
@@ -35,13 +36,13 @@ export interface PublishOptions {
 
 /** @internal */
 export const PUBLISH_RULES: Rules<PublishOptions> = {
-  key: ANY,
-  headers: ANY,
+  key: KEY,
+  headers: HEADERS,
   expiresAt: INSTANT,
-  priority: ANY,
+  priority: PRIORITY,
   delay: DELAY,
   deliverAt: INSTANT,
-  id: ANY,
+  id: ID,
   signal: SIGNAL,
 }
 

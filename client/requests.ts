@@ -1,11 +1,12 @@
 import { FanfareError } from '../shared/fanfare-error.ts'
+import { HEADERS } from '../shared/field-rules.ts'
 import type { AnswerFrame, AskFrame, MessageHeaders } from '../shared/frames.ts'
 import { BOOLEAN } from '../shared/rules.ts'
 import type { Duration } from '../shared/time.ts'
 import { parseTopic } from '../shared/topic.ts'
 import { encodeChecked } from './encode-checked.ts'
 import type { Line, Question } from './line.ts'
-import { ANY, msOf, type Rules, SIGNAL, WAIT } from './options.ts'
+import { msOf, type Rules, SIGNAL, WAIT } from './options.ts'
 import type { Session } from './session.ts'
 
 const REQUEST_TIMEOUT_MS = 10_000
@@ -37,7 +38,7 @@ export interface RequestOptions {
 /** @internal */
 export const REQUEST_RULES: Rules<RequestOptions> = {
   timeout: WAIT,
-  headers: ANY,
+  headers: HEADERS,
   raw: BOOLEAN,
   signal: SIGNAL,
 }

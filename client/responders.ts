@@ -1,6 +1,6 @@
-import { MAX_ERROR } from '../shared/content-frames.ts'
 import type { FanfareError } from '../shared/fanfare-error.ts'
 import type { ErrorFrame, MessageHeaders, RequestFrame, RespondFrame } from '../shared/frames.ts'
+import { MAX_ERROR } from '../shared/queue-rules.ts'
 import { textOf } from '../shared/thrown.ts'
 import { patternWords } from '../shared/topic.ts'
 import type { Asked, Asking, NumberedFrame } from './asking.ts'

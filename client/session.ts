@@ -189,8 +189,7 @@ export class Session {
 
   /** The platform makes no socket. If it never has, it never will: the address is wrong, or this page may not use it. */
   #notOpened(why: string): void {
-    if (this.#hadSocket)
-      return this.#tryLater(new FanfareError('connect_failed', `The hub could not be reached: ${sentence(why)}`))
+    if (this.#hadSocket) return this.#tryLater(connectError(0, why))
     const error = new FanfareError('bad_url', `The platform refuses to open a WebSocket: ${sentence(why)}`)
     this.#end(error)
     if (!this.#tokens) throw error

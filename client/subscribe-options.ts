@@ -1,5 +1,5 @@
-import { CONTENT_FRAMES } from '../shared/content-frames.ts'
 import type { FanfareError } from '../shared/fanfare-error.ts'
+import { CURSOR, FILTER, FROM, NAME, POLICY } from '../shared/field-rules.ts'
 import type { HeaderFilter, SlowPolicy } from '../shared/frames.ts'
 import { isFields } from '../shared/rules.ts'
 import type { StartAt } from '../shared/streams.ts'
@@ -78,18 +78,17 @@ export interface SubscribeOptions {
   readonly signal?: AbortSignal | undefined
 }
 
-const { policy, filter, from, stream, cursor } = CONTENT_FRAMES.subscribe
-const [startWords, isStart] = from
+const [startWords, isStart] = FROM
 
 /** @internal */
 export const SUBSCRIBE_RULES: Rules<SubscribeOptions> = {
-  policy,
-  filter,
+  policy: POLICY,
+  filter: FILTER,
   bufferLimit: COUNT,
   onGap: FUNCTION,
   from: [startWords, (value) => isStart(startOf(value))],
-  stream,
-  cursor,
+  stream: NAME,
+  cursor: CURSOR,
   onResubscribed: FUNCTION,
   onInterrupted: FUNCTION,
   onError: FUNCTION,

@@ -1,7 +1,7 @@
 import type { Clock } from '../shared/clock.ts'
-import { CONTENT_FRAMES } from '../shared/content-frames.ts'
 import { sentence } from '../shared/error-text.ts'
 import { FanfareError } from '../shared/fanfare-error.ts'
+import { TOKEN } from '../shared/field-rules.ts'
 import { mismatch } from '../shared/rules.ts'
 import { textOf } from '../shared/thrown.ts'
 import { Alarm } from './alarm.ts'
@@ -47,9 +47,10 @@ export class Tokens {
       throw new FanfareError('token_unavailable', `getToken failed: ${sentence(textOf(error))} The client tries again.`)
     }
     const text = typeof token === 'string' ? token.trim() : (token ?? undefined)
-    const [words, fits] = CONTENT_FRAMES.hello.token
+    const [words, fits] = TOKEN
     // The hub would answer by closing for good.
-    if (!fits(text)) throw new FanfareError('token_unavailable', mismatch('The token of getToken', words, text))
+    if (text !== undefined && !fits(text))
+      throw new FanfareError('token_unavailable', mismatch('The token of getToken', words, text))
     return (text as string) || undefined
   }
 

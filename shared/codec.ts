@@ -22,10 +22,10 @@ export function decodeText(text: string): unknown[] {
   return withoutForbidden(text, frames)
 }
 
-/** Parses JSON of whoever it comes from. Throws `not_json`, `forbidden_key`. */
+/** Parses JSON from any source. Throws `not_json`, `forbidden_key`. */
 export function parseJson(text: string): unknown {
   const value = parseAny(text)
-  checkKeys(text)
+  checkKeys(text, value)
   return value
 }
 

@@ -1,5 +1,6 @@
 import { FanfareError } from './fanfare-error.ts'
-import { FORBIDDEN_KEY, withoutForbidden } from './forbidden-keys.ts'
+import { FORBIDDEN_KEY } from './forbidden-keys.ts'
+import { withoutForbiddenText } from './forbidden-text.ts'
 import {
   BACKSLASH,
   BRACE,
@@ -46,7 +47,7 @@ export function scanFrames(text: string, textIsAscii = false): unknown[] {
   if (plain) return [plain]
   const frames = scanTrusted(text, textIsAscii)
   // Rare, and so it may cost as much as it likes.
-  return hasOtherNames ? withoutForbidden(text, frames) : frames
+  return hasOtherNames ? withoutForbiddenText(text, frames) : frames
 }
 
 /** The same for text that the hub itself has made or checked: forbidden keys are not looked for. */
@@ -60,7 +61,7 @@ export function scanTrusted(text: string, textIsAscii = false): unknown[] {
 /** As `scanFrames`, without a list around a single one; the list may be empty. Throws `not_json`. */
 export function scanOneOrMore(text: string): unknown {
   const value = scan(text, false)
-  return Array.isArray(value) ? withoutForbidden(text, value) : withoutForbidden(text, [value])[0]
+  return Array.isArray(value) ? withoutForbiddenText(text, value) : withoutForbiddenText(text, [value])[0]
 }
 
 function scan(text: string, textIsAscii: boolean): unknown {

@@ -76,22 +76,12 @@ function parseName(name: string, grammar: RegExp, code: 'bad_topic' | 'bad_patte
   // Callers without a compiler pass anything.
   const words = typeof name === 'string' && name.length <= MAX_TOPIC_LENGTH && grammar.test(name) && name.split('.')
   if (words && words.length <= MAX_TOPIC_WORDS) return words
-  const kind = code === 'bad_topic' ? 'topic' : 'pattern'
-  throw new FanfareError(code, `Invalid ${kind} ${quoted(textOf(name))}: ${faultIn(name, kind)}`)
-}
-
-/** Why a name is not a topic or pattern. */
-function faultIn(name: unknown, kind: 'topic' | 'pattern'): string {
-  if (typeof name !== 'string') return 'it must be a string.'
-  if (name === '') return 'it is empty.'
-  if (name.length > MAX_TOPIC_LENGTH)
-    return `it has ${name.length} characters, and at most ${MAX_TOPIC_LENGTH} are allowed.`
-  const words = name.split('.')
-  if (words.length > MAX_TOPIC_WORDS) return `it has ${words.length} words, and at most ${MAX_TOPIC_WORDS} are allowed.`
-  if (words.includes('')) return 'a word between dots is empty.'
-  if (/[*#]/.test(name)) return kind === 'topic' ? 'a topic has no wildcards.' : '* and # must be whole words.'
-  if (/\s/.test(name)) return 'words may not contain spaces.'
-  return 'words consist of letters, digits and _ : @ / + = ~ -, with $ only at the start.'
+  const [kind, wildcards] =
+    code === 'bad_topic' ? ['topic', 'no wildcards'] : ['pattern', '* and # only as whole words']
+  throw new FanfareError(
+    code,
+    `Invalid ${kind} ${quoted(textOf(name))}: it must be 1 to ${MAX_TOPIC_WORDS} words joined by dots, ${MAX_TOPIC_LENGTH} characters at most. Words have letters, digits and _ : @ / + = ~ -, $ only at the start, and ${wildcards}.`,
+  )
 }
 
 /**

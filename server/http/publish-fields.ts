@@ -1,4 +1,4 @@
-import { MAX_DELAY_MS } from '../../shared/content-frames.ts'
+import { MAX_DELAY_MS } from '../../shared/field-rules.ts'
 import { FanfareError } from '../../shared/errors.ts'
 import type { PublishFrame } from '../../shared/frames.ts'
 import { parseFrame } from '../../shared/parse-frame.ts'
