@@ -31,7 +31,7 @@ function brief(value: unknown): string {
   return text.length > 100 ? `${text.slice(0, 100)}…` : text
 }
 
-function canonical(options: unknown): string {
+export function canonical(options: unknown): string {
   return JSON.stringify(options, (_, value: unknown) => {
     if (Array.isArray(value)) return [...new Set(value.map(canonical))].sort()
     return isRecord(value) ? sorted(value) : value
