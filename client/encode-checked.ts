@@ -7,15 +7,15 @@ import { encodeJson, RawJson } from '../shared/raw-json.ts'
 import { textOf } from '../shared/thrown.ts'
 import { tagOf } from './options.ts'
 
-/** What JSON says as it is. An object of a class counts by its fields; what keeps its content elsewhere would become `{}`. */
+/** Objects that JSON expresses as they are. An instance of a class is its fields; one that keeps its content elsewhere would become `{}`. */
 const SAYABLE = /^\[object (Object|String|Number|Boolean)\]$/
 
 /**
- * The way out for every frame that has data of the application. It refuses here what the hub would refuse, and what would arrive as
- * something else: one wrong call costs that call. Data that is bytes of any kind goes out as bytes.
+ * Encodes every frame that has data of the application. It refuses what the hub would refuse, and what would arrive as
+ * something else: a wrong call costs only that call. Data that is bytes of any kind goes out as bytes.
  *
  * @param levels - how many arrays and objects of the frame are around the data
- * @throws FanfareError `nested_too_deeply`, `forbidden_key`, and `bad_data` for what JSON cannot say
+ * @throws FanfareError `nested_too_deeply`, `forbidden_key`, and `bad_data` for what JSON cannot express
  */
 export function encodeChecked(frame: ContentFrame, levels = 1): string | Uint8Array {
   let header: ContentFrame & { data?: unknown } = frame
@@ -36,7 +36,7 @@ export function encodeChecked(frame: ContentFrame, levels = 1): string | Uint8Ar
   }
 }
 
-/** Bytes of any kind and any realm, as they lie in memory. Undefined: it is something else. */
+/** Bytes of any kind and any realm, as they are in memory. Undefined: it is something else. */
 function bytesOf(data: unknown): Uint8Array | undefined {
   if (data instanceof Uint8Array) return data
   if (ArrayBuffer.isView(data)) return new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
@@ -44,7 +44,7 @@ function bytesOf(data: unknown): Uint8Array | undefined {
 }
 
 /**
- * Where and why JSON would say something else, such as `.data.list[2] is a Map`. A field that is undefined is left out. `around` are the
+ * Where and why JSON would express something else, such as `.data.list[2] is a Map`. A field that is undefined is left out. `around` are the
  * arrays and objects that the value is in, `levels` at most.
  */
 function faultIn(given: unknown, levels: number, around: unknown[] = []): string | undefined {

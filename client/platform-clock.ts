@@ -4,8 +4,8 @@ import type { Clock } from '../shared/clock.ts'
 const MAX_MS = 2 ** 31 - 1
 
 /**
- * The time of the platform, for a client: no wait of a client needs to be longer than the 25 days that a timer can wait. Functions of the platform must not be called as methods: a
- * browser refuses that.
+ * The time of the platform, for a client: none of its waits needs to be longer than the 25 days that a timer can wait. Functions of the
+ * platform must not be called as methods: a browser refuses that.
  */
 export const platformClock: Clock = {
   now: () => Date.now(),

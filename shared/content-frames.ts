@@ -61,8 +61,8 @@ const PUBLISH: Rules = {
 }
 
 /**
- * Whether a value is a publish with no option but an id, and no unknown field: most frames are, and this is much faster than the rules. False: the rules decide.
- * Throws `nested_too_deeply`.
+ * Whether a value is a publish without options other than an id, and without unknown fields: most frames are, and this is much faster than
+ * the rules. False: the rules decide. Throws `nested_too_deeply`.
  */
 export function isPlainPublish(value: unknown): boolean {
   if (!isFields(value) || value['type'] !== 'publish') return false
@@ -82,7 +82,7 @@ const PUBLISHES: Rule = [
 /** Names a delivery. */
 export const SETTLEMENT: Rules = { consumer: NUMBER, delivery: NUMBER, error: optional(textUpTo(MAX_ERROR)) }
 
-/** The frames of a client in which the application has a say. */
+/** The frames of a client that carry something of the application. */
 export const CONTENT_FRAMES = {
   hello: { client: optional(CLIENT_NAME), token: optional(TOKEN), checks: optional(BOOLEAN) },
   subscribe: {
@@ -109,7 +109,7 @@ export const CONTENT_FRAMES = {
   extend: { ...SETTLEMENT, ms: NUMBER },
   respond: { sub: NUMBER, pattern: TEXT },
   ask: { seq: NUMBER, topic: TEXT, timeoutMs: WAIT_MS, headers: optional(HEADERS), data: DATA },
-  // How deep its data is, the hub looks at when it knows who asked: they have to learn that there is no answer.
+  // The hub checks how deep its data is once it knows the requester, who has to be notified that there is no answer.
   reply: { request: NUMBER, error: optional(textUpTo(MAX_ERROR)), data: ANY },
   call: { seq: NUMBER, method: METHOD, params: ANY },
 } satisfies { [Type in ClientFrame['type']]?: Rules }

@@ -13,7 +13,7 @@ import {
   whole,
 } from './rules.ts'
 
-// What an application may say in the fields of its frames. A client refuses anything else as an option, the hub as a frame.
+// Rules for the fields that an application fills. A client refuses anything else as an option, the hub as a frame.
 
 /** A year: longer waits are mistakes of unit. */
 export const MAX_DELAY_MS = 366 * 86_400_000
@@ -33,16 +33,16 @@ export const MAX_TOKEN = 16_384
 export const CLIENT_NAME = textUpTo(200)
 export const TOKEN = textUpTo(MAX_TOKEN)
 
-// Nothing that JSON escapes, so that an id goes into a frame as it stands.
+// No characters that JSON escapes, so that an id goes into a frame unchanged.
 export const ID = matching(/^[\w.:~-]{1,64}$/, '1 to 64 letters, digits and _ . : ~ -')
 export const KEY = textUpTo(255)
 export const PRIORITY = whole(0, 9)
-/** Of a message, for all who send one. */
+/** Headers of a message. */
 export const HEADERS = headersUpTo(MAX_HEADERS_LENGTH)
 
-/** Of a stream or queue. */
+/** The name of a stream or queue. */
 export const NAME = matching(/^[\w.-]{1,64}$/, '1 to 64 letters, digits and _ . -')
-// Those of a subject begin with its word, see `topicWord`. The forbidden key would be a key in the lists of cursors.
+// Cursors of a subject begin with its word, see `topicWord`. The forbidden key would be a key in the lists of cursors.
 export const CURSOR = matching(
   new RegExp(`^(?!${FORBIDDEN_KEY}$)[A-Za-z0-9_.:@/+=~-]{1,128}$`),
   `1 to 128 letters, digits and _ . : @ / + = ~ -`,
@@ -88,7 +88,7 @@ function isFilter(value: unknown): boolean {
 function isStart(value: unknown): boolean {
   if (!isFields(value)) return value === 'latest' || value === 'earliest'
   const { offset, time, last, before } = value
-  // With `last` and `before`, an offset is where a subscription resumes after a cut.
+  // With `last` and `before`, an offset is where a subscription resumes after a lost connection.
   const from = last !== undefined && before !== undefined ? undefined : offset
   return (
     [from, time, last].filter((start) => start !== undefined).length === 1 &&

@@ -1,6 +1,6 @@
 /**
- * Parts of JSON text as they stand there: a parsed number is a double, and has lost what a double cannot hold. The text has to be JSON;
- * from other text comes other text.
+ * Parts of JSON text, unchanged: a parsed number is a double, and has lost what a double cannot hold. The text has to be JSON;
+ * for other text the result is undefined.
  */
 
 /** The items of an array; of anything else the text itself. */
