@@ -12,6 +12,8 @@ const AREAS: readonly (readonly [paths: RegExp, part: Part])[] = [
   [/^(client|server|shared)\/.*\.ts$/, 'errors'],
   [/^shared\/(client-errors|hub-errors|error-text|fanfare-error)\.ts$/, 'all'],
   [/^server\/failure\/schema-fault\.ts$/, 'all'],
+  [/^client\/.*\.(ts|md)$/, 'all'],
+  [/^shared\/.*\.ts$/, 'all'],
   [/^docs\/generate\/.*\.ts$/, 'all'],
   [/^docs\/(?!operations\/faults).*\.md$/, 'all'],
   [/^demo\/.*\.(ts|html|css)$/, 'all'],

@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer'
 import { parseJson } from '../../shared/codec.ts'
 import { FanfareError } from '../../shared/errors.ts'
-import { checkKeys } from '../../shared/forbidden-keys.ts'
+import { checkKeysOf } from '../../shared/forbidden-text.ts'
 import { scanJson, scanOneOrMore } from '../../shared/frame-scanner.ts'
 import type { RawJson } from '../../shared/raw-json.ts'
 
@@ -63,7 +63,7 @@ export function jsonOf(bytes: Uint8Array): unknown {
 export function rawJsonOf(bytes: Uint8Array): RawJson {
   const text = textOf(bytes)
   const json = scanJson(text)
-  checkKeys(text)
+  checkKeysOf(text)
   return json
 }
 

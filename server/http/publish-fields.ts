@@ -1,5 +1,5 @@
-import { MAX_DELAY_MS } from '../../shared/content-frames.ts'
 import { FanfareError } from '../../shared/errors.ts'
+import { MAX_DELAY_MS } from '../../shared/field-rules.ts'
 import type { PublishFrame } from '../../shared/frames.ts'
 import { parseFrame } from '../../shared/parse-frame.ts'
 import { mismatch } from '../../shared/rules.ts'

@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import { MAX_FILTER_LENGTH, MAX_HEADERS } from '../../shared/content-frames.ts'
 import type { QueueDeclaration } from '../../shared/declarations.ts'
+import { MAX_FILTER_LENGTH, MAX_HEADERS } from '../../shared/field-rules.ts'
 import type { QueueOptions } from '../../shared/queues.ts'
 import { MAX_BINDINGS, newName, pattern } from '../stream/stream-config.ts'
 import { duration } from '../time/time-params.ts'
