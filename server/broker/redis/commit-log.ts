@@ -130,6 +130,13 @@ export class CommitLog {
     for (const each of lost) this.unexpected.run('broker', () => each.lost())
   }
 
+  /** Those who wait get no answer soon: what they wait for is in Redis, and not safe. */
+  giveUp(): void {
+    const { waiting } = this
+    this.waiting = []
+    for (const each of waiting) this.unexpected.run('broker', () => each.lost())
+  }
+
   /** Takes declarations and states over. Returns from which offset of each stream messages were missed. */
   private takeState({ s, n: incarnation }: SpaceState, isRenewed: boolean): Map<string, number> {
     const all = [...listOf(s)].sort((a, b) => a[1] - b[1])

@@ -44,6 +44,8 @@ export class Writer {
   private seq = 0
   /** The outcome of the last turn is unknown: its number is asked for before the next. */
   private isUncertain = false
+  /** Redis no longer knows what this node has sent. */
+  private isForgotten = false
 
   /** `clock`: what the scripts take for the time; empty for that of Redis. */
   constructor(link: BrokerLink, name: string, clock: () => string, log: Logger) {
@@ -63,11 +65,11 @@ export class Writer {
     const run = /run_id:(\w+)/.exec(info)?.[1] ?? ''
     const how = [run, isLossless ? 1 : 0, hasLost ? 1 : 0]
     const args = [this.clock(), this.node, this.name, LAPSE_MS, randomId(10), ...how]
-    const [space, seq] = (await this.link.read(JOIN, args)) as [Buffer, number]
-    if (this.isUncertain) {
-      this.seq = seq
-      this.isUncertain = false
-    }
+    const [space, seq, isNew] = (await this.link.read(JOIN, args)) as [Buffer, number, number]
+    // It was away for so long that what it had sent is forgotten.
+    if (isNew === 1 && this.seq > 0) this.isForgotten = true
+    if (isNew === 1 || this.isUncertain) this.seq = seq
+    this.isUncertain = false
     return String(space)
   }
 
@@ -91,7 +93,9 @@ export class Writer {
     const args = ops.flatMap(({ name, args }) => [name, args.length, ...args])
     const since = performance.now()
     let wasSent = false
+    this.isForgotten = false
     for (;;) {
+      if (wasSent && this.isForgotten) throw new FanfareError('outcome_unknown')
       const left = LINK_WAIT_MS - (performance.now() - since)
       if (!(await this.link.standsWithin(Math.max(0, left)))) throw this.givenUp(wasSent)
       try {

@@ -14,12 +14,12 @@ if ARGV[8] == '1' or (run ~= '' and call('HGET', META, 'run') ~= run) then
   if ARGV[8] == '1' or ARGV[7] ~= '1' then call('HINCRBY', META, 'incarnation', 1) end
   call('HSET', META, 'run', run)
 end
-if call('HEXISTS', P .. 'n:' .. node, 'name') == 0 then call('HSET', P .. 'n:' .. node, 'name', name, 'seq', 0) end
+local isNew = call('HSETNX', P .. 'n:' .. node, 'name', name)
 call('PERSIST', P .. 'n:' .. node)
 local time = call('TIME')
 local real = time[1] * 1000 + math.floor(time[2] / 1000)
 call('ZADD', P .. 'nodes', text(real + lapseMs), node)
-return { call('HGET', META, 'space'), tonumber(call('HGET', P .. 'n:' .. node, 'seq')) or 0 }
+return { call('HGET', META, 'space'), tonumber(call('HGET', P .. 'n:' .. node, 'seq')) or 0, isNew }
 `
 
 /** Renews the place of a node among the others: false if it has lost it. `clock, node, lapse`. */
@@ -31,7 +31,7 @@ local real = time[1] * 1000 + math.floor(time[2] / 1000)
 call('ZADD', P .. 'nodes', text(real + tonumber(ARGV[3])), ARGV[2])
 for _, lapsed in ipairs(call('ZRANGEBYSCORE', P .. 'nodes', '-inf', '(' .. text(real))) do
   call('ZREM', P .. 'nodes', lapsed)
-  call('PEXPIRE', P .. 'n:' .. lapsed, 60000)
+  call('PEXPIRE', P .. 'n:' .. lapsed, 600000)
 end
 return true
 `
