@@ -36,7 +36,7 @@ export function queuesCommand(): Command {
   )
   command.addCommand(
     confirmable(
-      one('purge', 'delete the messages that wait; those being handled and dead letters stay', [
+      one('purge', 'delete waiting messages; unacked messages and dead letters are kept', [
         'fanfare queues purge mails --yes',
       ]),
     ).action(purge),
@@ -74,7 +74,7 @@ function declareCommand(): Command {
     .option('--max-messages <n>', 'maximum messages (default: 1 billion)', integer('--max-messages', 1))
     .option('--max-bytes <n>', 'maximum bytes (default: 10 GiB)', integer('--max-bytes', 1))
     .addOption(
-      oneOf('--overflow <what>', 'what happens to a publish beyond these (default: reject)', [
+      oneOf('--overflow <what>', 'what happens to a publish if the queue is full (default: reject)', [
         'reject',
         'drop-oldest',
         'dead-letter',
@@ -142,7 +142,7 @@ async function purge(name: string, options: DeletingOptions): Promise<void> {
   await askHub(options, async ({ admin: { queues } }) => {
     if (!options.yes) {
       const { depth } = await queues.show(name)
-      await confirm(options, `Delete the ${counted(depth, 'message')} that wait in queue "${name}"?`)
+      await confirm(options, `Delete the ${counted(depth, 'message')} waiting in queue "${name}"?`)
     }
     const count = await queues.purge(name)
     report({ count }, options, `Deleted ${counted(count, 'message')} from queue "${name}".`)

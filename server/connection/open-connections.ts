@@ -73,7 +73,7 @@ export class OpenConnections {
       this.allClosed = resolve
     })
     clock.clearTimeout(timer)
-    if (registry.count > 0) log.warn({ connections: registry.count }, 'some did not close in time')
+    if (registry.count > 0) log.warn({ connections: registry.count }, 'connections still open after the drain timeout')
     for (const connection of registry.all) connection.terminate()
   }
 }

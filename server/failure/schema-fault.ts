@@ -4,7 +4,7 @@ import { quoted, sentence, shown } from '../../shared/error-text.ts'
 type Issue = z.core.$ZodIssue
 
 interface Place {
-  /** What the value as a whole is called. */
+  /** The name of the value as a whole. */
   readonly whole?: string
   /** Where the value comes from, such as a flag. */
   readonly from?: string | undefined
