@@ -1,6 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { tmpdir } from 'node:os'
 import { freePort } from './free-port.ts'
 
 export const REDIS = '/usr/bin/redis-server'
@@ -42,9 +41,9 @@ export class RedisServer {
   }
 
   async start(): Promise<void> {
-    // A primary dumps for its replicas.
-    const dump = ['--dir', tmpdir(), '--dbfilename', `fanfare-${this.port}.rdb`]
-    const standing = ['--port', String(this.port), '--bind', '127.0.0.1', '--save', '', '--daemonize', 'no', ...dump]
+    const standing = ['--port', String(this.port), '--bind', '127.0.0.1', '--save', '', '--daemonize', 'no']
+    // A replica has no file of what it gets either.
+    standing.push('--repl-diskless-load', 'swapdb', '--repl-diskless-sync-delay', '0')
     this.process = spawn(REDIS, [...standing, ...this.options], {
       stdio: ['ignore', 'pipe', 'inherit'],
     })
