@@ -105,7 +105,7 @@ export class RedisBroker implements Broker {
     this.infos = new StreamInfos(this.reads, this.cursorsOf)
     link.events = {
       up: () => this.linked(),
-      down() {},
+      down: () => this.log.pause(),
       received: (bytes) => unexpected.run('broker', () => this.received(bytes)),
     }
     this.timer = setInterval(() => this.tick(), TICK_MS).unref()
