@@ -95,7 +95,7 @@ onEveryEngine('ack with publishes', (hubs) => {
     const refused = (publish: { topic: string; data?: unknown; priority?: number }) =>
       expect(delivery.ack({ publish: [publish] })).rejects
     await refused({ topic: 's.a', data: new Uint8Array(3) }).toMatchObject({ code: 'bad_data' })
-    await refused({ topic: 's.a', priority: 12 }).toMatchObject({ code: 'bad_frame' })
+    await refused({ topic: 's.a', priority: 12 }).toMatchObject({ code: 'bad_option' })
     await refused({ topic: 's.a', data: 'x'.repeat(300_000) }).toMatchObject({ code: 'frame_too_large' })
     await expect(delivery.nack({ delay: -1 })).rejects.toMatchObject({ code: 'bad_option' })
     await delivery.ack()

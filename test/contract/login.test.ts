@@ -160,7 +160,7 @@ onEveryEngine('logging in to the dashboard', (hubs) => {
       }
       // A person may have got there, behind a proxy that hides the name.
       expect((await asked[0]?.({ origin: page }))?.text).toMatch(
-        /role="alert">The hub takes this only from its own page/,
+        /role="alert">The hub accepts this form only from its own page/,
       )
     }
     // Also where the site is on no list.

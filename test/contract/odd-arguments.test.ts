@@ -191,7 +191,7 @@ onEveryEngine('an odd argument', (hubs) => {
   it('of a publish is no id, and no bytes', async () => {
     const { client } = await start()
     const caller = client()
-    await expect(caller.publish('a', 1, { id: null as never })).rejects.toMatchObject({ code: 'bad_frame' })
+    await expect(caller.publish('a', 1, { id: null as never })).rejects.toMatchObject({ code: 'bad_option' })
     const proxy = new Proxy(new Uint8Array(3), {})
     await expect(caller.publish('a', proxy)).rejects.toMatchObject({ code: 'bad_data' })
   })
