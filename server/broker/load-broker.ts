@@ -5,13 +5,13 @@ import { MemoryStore } from './embedded/store/memory-store.ts'
 import { giveNewEpochs } from './embedded/stream/restored.ts'
 import { LiveOnlyBroker } from './live-only-broker.ts'
 
-/** Instead of a data directory: keep everything in memory, until the hub ends. */
+/** Instead of a data directory: store everything in memory until the hub ends. */
 export const IN_MEMORY = 'memory'
 
-/** Instead of a data directory: there are no streams and queues. */
+/** Instead of a data directory: no streams and queues. */
 export const NOTHING = 'nothing'
 
-/** Opens the broker on a data directory, or in memory. Throws what `LmdbStore.open` does. */
+/** Opens the broker on a data directory, or in memory. Throws the errors of `LmdbStore.open`. */
 export async function loadBroker(
   data: string,
   options: EmbeddedOptions & { readonly lockWaitMs: number },
@@ -32,7 +32,7 @@ export async function loadBroker(
     await store.allocate()
     return broker
   } catch (error) {
-    // Or the directory would stay locked.
+    // Otherwise the directory would stay locked.
     await (broker ?? store).close()
     throw error
   }
