@@ -1,4 +1,4 @@
-import { passing, refusal } from './client-errors.ts'
+import { passing, refusal } from './error-entry.ts'
 
 /** The rows of the error table that only the hub and its commands raise. A client has their texts from the hub. */
 export const HUB_ERRORS = {
