@@ -223,3 +223,20 @@ it('a failover loses nothing that was acknowledged if it waits for all replicas'
   await expect.poll(() => seen.length, { timeout: 30_000 }).toBeGreaterThanOrEqual(120)
   expect([...seen].sort((a, b) => Number(a) - Number(b))).toEqual(range(0, 120))
 }, 120_000)
+
+it('a failover that may have lost something is told by a new epoch and a gap', async () => {
+  const primary = await durableRedis()
+  const replica = await durableRedis('--replicaof', '127.0.0.1', `${primary.port}`)
+  const sentinel = await sentinelOf(primary)
+  await knowsReplica(sentinel)
+  const [publisher, reader] = await twoNodes({ url: `redis+sentinel://127.0.0.1:${sentinel.port}/${PRIMARY}` })
+  const seen = await readAll(reader)
+  await publishAll(publisher, 0, 10)
+  await expect.poll(() => seen).toEqual(range(0, 10))
+  // Both nodes say each second how many replicas there are.
+  await expect.poll(() => command(primary, 'HGET', '{fanfare}:meta', 'replicas')).toBe('1')
+  await primary.stop()
+  await publishUntilKept(publisher, 10)
+  await expect.poll(() => command(replica, 'ROLE'), { timeout: 30_000 }).toContain('master')
+  await expect.poll(() => seen, { timeout: 30_000 }).toEqual([...range(0, 10), 'epoch', ...range(0, 11)])
+}, 120_000)

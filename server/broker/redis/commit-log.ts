@@ -138,6 +138,11 @@ export class CommitLog {
     for (const each of lost) this.unexpected.run('broker', () => each.lost())
   }
 
+  /** Nothing that is not applied yet happened: its numbers are those of other commits now. */
+  dropUnsafe(): void {
+    this.goBack(this.applied)
+  }
+
   /** Those who wait get no answer soon: what they wait for is in Redis, and not safe. */
   giveUp(): void {
     const { waiting } = this
