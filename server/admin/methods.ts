@@ -2,6 +2,7 @@ import { z } from 'zod'
 import type { Clock } from '../../shared/clock.ts'
 import { quoted } from '../../shared/error-text.ts'
 import { FanfareError } from '../../shared/errors.ts'
+import { didYouMean } from '../../shared/nearest-name.ts'
 import { QUEUE_SORTS } from '../../shared/queues.ts'
 import { CONNECTION_SORTS, HISTORY_RANGES, STREAM_SORTS, TOPIC_SORTS } from '../../shared/sys.ts'
 import { MAX_TOPIC_LENGTH } from '../../shared/topic.ts'
@@ -16,6 +17,7 @@ import { name, StreamConfig } from '../stream/stream-config.ts'
 import type { Streams } from '../stream/streams.ts'
 import { findConnections, findQueues, findStreams, findTopics } from './find.ts'
 import { listNamed, seenBy } from './list-named.ts'
+import { SEES_QUEUE, SEES_STREAM, withNearest } from './nearest.ts'
 import type { Caller, Changed, OperatorLog } from './operator-log.ts'
 
 /** What operators' methods work on. */
@@ -44,7 +46,12 @@ function method<Params>(
   params: z.ZodType<Params>,
   run: (parts: AdminParts, params: Params, access: Access) => Promise<unknown>,
 ): Method {
-  return { needs, params, acts: false, run: (parts, checked, access) => run(parts, checked as Params, access) }
+  return {
+    needs,
+    params: strict(params),
+    acts: false,
+    run: (parts, checked, access) => run(parts, checked as Params, access),
+  }
 }
 
 /** A method that changes something: it calls `changed` when it has. */
@@ -53,7 +60,17 @@ function act<Params>(
   params: z.ZodType<Params>,
   run: (parts: AdminParts, params: Params, access: Access, changed: Changed) => Promise<unknown>,
 ): Method {
-  return { needs, params, acts: true, run: (parts, checked, ...rest) => run(parts, checked as Params, ...rest) }
+  return {
+    needs,
+    params: strict(params),
+    acts: true,
+    run: (parts, checked, ...rest) => run(parts, checked as Params, ...rest),
+  }
+}
+
+/** An unknown parameter is a slip of its sender, which would do something else than what was meant. */
+function strict(params: z.ZodType): z.ZodType {
+  return params instanceof z.ZodObject ? params.strict() : params
 }
 
 /** The result of an act that says how many it touched. */
@@ -62,10 +79,6 @@ async function counted(count: Promise<number>, changed: Changed): Promise<{ coun
   changed(result)
   return result
 }
-
-/** Who may look at a queue: those who work on it. */
-const SEES_QUEUE = ['consume', 'declare', 'admin'] as const
-const SEES_STREAM = ['declare', 'admin'] as const
 
 const named = z.object({ name })
 /** The name of a cursor, which has the grammar of all names. */
@@ -290,7 +303,12 @@ async function runMethod(
   if (method.needs !== 'listed') access.require(method.needs, targetOf(name, params))
   if (countValues(params, MAX_VALUES) > MAX_VALUES)
     throw new FanfareError('bad_params', `The parameters hold more than ${MAX_VALUES} values.`)
-  return method.run(parts, checkParams(method.params, params === undefined ? {} : params), access, changed)
+  const checked = checkParams(method.params, params === undefined ? {} : params, name)
+  try {
+    return await method.run(parts, checked, access, changed)
+  } catch (error) {
+    throw withNearest(error, checked, parts, access)
+  }
 }
 
 /** Arrays and objects in there, and all that they hold; as far as a number of them. */
@@ -305,14 +323,14 @@ function countValues(params: unknown, most: number): number {
   return count
 }
 
-/** Throws `bad_params`, which names the first things that are wrong. */
-export function checkParams<Params>(schema: z.ZodType<Params>, params: unknown): Params {
+/** Throws `bad_params`, which names the first things that are wrong. `of` takes the parameters: a method. */
+export function checkParams<Params>(schema: z.ZodType<Params>, params: unknown, of: string): Params {
   const checked = schema.safeParse(params)
   if (checked.success) return checked.data
   const { issues } = checked.error
   const problems = issues
     .slice(0, MOST_PROBLEMS)
-    .map((issue) => cut(faultOf(issue, params, { whole: 'The parameters' })))
+    .map((issue) => cut(faultOf(issue, params, { schema, whole: 'The parameters', owner: of })))
   if (issues.length > MOST_PROBLEMS) problems.push(`${issues.length - MOST_PROBLEMS} more are wrong.`)
   throw new FanfareError('bad_params', problems.join(' '))
 }
@@ -323,7 +341,11 @@ function cut(problem: string): string {
 
 function methodOf(name: string): Method {
   const method = Object.hasOwn(METHODS, name) ? METHODS[name] : undefined
-  if (!method) throw new FanfareError('unknown_method', `The hub has no method ${quoted(name)}.`)
+  if (!method)
+    throw new FanfareError(
+      'unknown_method',
+      `The hub has no method ${quoted(name)}.${didYouMean(name, Object.keys(METHODS))}`,
+    )
   return method
 }
 
@@ -333,5 +355,5 @@ const OF_HUB = /^(hub|nodes|connections|topics)\./
 /** Throws `bad_params` if this cannot be the name of a stream or queue: it would be looked up, remembered and logged. */
 function targetOf(method: string, params: unknown): string {
   if (OF_HUB.test(method)) return `$sys.${method}`
-  return checkParams(named, typeof params === 'object' ? params : {}).name
+  return checkParams(named, typeof params === 'object' ? params : {}, method).name
 }

@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { nearestName } from '../../shared/nearest-name.ts'
 import { UsageError } from './usage.ts'
 
 /** What to do instead of commands that people expect. */
@@ -28,14 +29,16 @@ export function checkSubcommand(program: Command, args: readonly string[]): void
     const next = group.commands.find((command) => command.name() === arg || command.aliases().includes(arg))
     if (!next) {
       const wrong = `${pathOf(group)} ${arg}`
-      throw new UsageError(`"${wrong}" is not a command. ${INSTEAD[wrong] ?? existing(group)}`)
+      throw new UsageError(`"${wrong}" is not a command. ${INSTEAD[wrong] ?? existing(group, arg)}`)
     }
     group = next
   }
 }
 
-function existing(group: Command): string {
+function existing(group: Command, wrong: string): string {
   const names = group.commands.map((command) => command.name())
+  const nearest = nearestName(wrong, names)
+  if (nearest !== undefined) return `Did you mean "${pathOf(group)} ${nearest}"?`
   return `The commands of "${pathOf(group)}" are: ${names.join(', ')}.`
 }
 
