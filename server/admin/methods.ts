@@ -11,9 +11,9 @@ import type { Nodes } from '../bus/nodes.ts'
 import { faultOf } from '../failure/schema-fault.ts'
 import { queueAttention } from '../monitor/attention.ts'
 import type { Monitor } from '../monitor/monitor.ts'
-import { QueueConfig } from '../queue/queue-config.ts'
+import { changedQueue, QueueChanges, QueueConfig } from '../queue/queue-config.ts'
 import type { Queues } from '../queue/queues.ts'
-import { name, StreamConfig } from '../stream/stream-config.ts'
+import { changedStream, name, StreamChanges, StreamConfig } from '../stream/stream-config.ts'
 import type { Streams } from '../stream/streams.ts'
 import { findConnections, findQueues, findStreams, findTopics } from './find.ts'
 import { listNamed, seenBy } from './list-named.ts'
@@ -181,8 +181,16 @@ const METHODS: Record<string, Method> = {
     // What feeds on topics is read by whoever may read what he has declared.
     for (const topic of options.topics) access.require('subscribe', topic)
     const isNew = !streams.has(options.name)
-    const stream = await streams.declare(options, false)
+    const stream = await streams.declare(options)
     if (isNew) changed()
+    return stream
+  }),
+  'streams.update': act('declare', StreamChanges, async ({ streams }, changes, access, changed) => {
+    for (const topic of changes.topics ?? []) access.require('subscribe', topic)
+    const before = streams.options(changes.name)
+    const options = checkParams(StreamConfig, changedStream(before, changes), 'streams.update')
+    const stream = await streams.declare(options, before)
+    changed()
     return stream
   }),
   'streams.trim': act(
@@ -235,8 +243,16 @@ const METHODS: Record<string, Method> = {
   'queues.declare': act('declare', QueueConfig, async ({ queues }, options, access, changed) => {
     for (const { topic } of options.bindings) access.require('subscribe', topic)
     const isNew = !queues.has(options.name)
-    const queue = await queues.declare(options, false)
+    const queue = await queues.declare(options)
     if (isNew) changed()
+    return queue
+  }),
+  'queues.update': act('declare', QueueChanges, async ({ queues }, changes, access, changed) => {
+    for (const { topic } of changes.bindings ?? []) access.require('subscribe', topic)
+    const before = queues.options(changes.name)
+    const options = checkParams(QueueConfig, changedQueue(before, changes), 'queues.update')
+    const queue = await queues.declare(options, before)
+    changed()
     return queue
   }),
   'queues.delete': act('admin', named, async ({ queues }, { name }, _, changed) => {

@@ -10,12 +10,6 @@ const INSTEAD: Readonly<Record<string, string>> = {
   'fanfare consume': 'Use "fanfare work", which runs worker processes for a queue.',
   'fanfare start': 'Use "fanfare serve".',
   'fanfare status': 'Use "fanfare hub".',
-  'fanfare queues update': change('queue'),
-  'fanfare streams update': change('stream'),
-}
-
-function change(what: string): string {
-  return `To change a ${what}, put its new declaration into the configuration file (${what}s) and restart the hub; its messages stay.`
 }
 
 /**
