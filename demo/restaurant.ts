@@ -1,9 +1,9 @@
 /**
- * A restaurant with two cooks, to be read from top to bottom and run with `npm run restaurant`.
+ * A restaurant with two cooks. Read it from top to bottom; run it with `npm run restaurant`.
  *
- * The waiter publishes orders. A queue hands each order to one cook. Ben drops dead over his first dish; nobody tells the
- * waiter, and nobody has to: the hub notices that Ben is gone, and gives his order to Ada. Each dish is served once,
- * because a cook's `ack` and the dish that it publishes are one step: both happen, or neither.
+ * The waiter publishes orders. A queue hands each order to one cook. Ben drops dead over his first dish. No one has to tell the waiter: the hub
+ * notices that Ben is gone, and gives his order to Ada. Each dish is served once, because a cook's `ack` and the dish that it publishes are one
+ * step: both happen, or neither.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
@@ -60,7 +60,7 @@ async function restaurant(): Promise<void> {
   await hub.close()
 }
 
-/** A cook is a process of his own, as a service would be. */
+/** A cook is a process of its own, as a service would be. */
 function hire(name: string, url: string): ChildProcess {
   const cook = spawn(process.execPath, [...process.execArgv, fileURLToPath(import.meta.url), name, url], {
     stdio: 'inherit',
@@ -74,13 +74,13 @@ function hire(name: string, url: string): ChildProcess {
 async function cook(name: string, url: string): Promise<void> {
   const client = connect<Topics>(url)
   const prepare = async (order: Delivery<Order>) => {
-    const again = order.attempt > 1 ? `, once more: ${order.lastError}` : ''
+    const again = order.attempt > 1 ? `, again: ${order.lastError}` : ''
     say(name, `begins ${order.data.dish}${again}`)
     await new Promise((resolve) => setTimeout(resolve, COOKING_MS))
     if (name === 'Ben') process.kill(process.pid, 'SIGKILL')
     await order.ack({ publish: [{ topic: 'dishes.served', data: { ...order.data, cook: name } }] })
   }
-  // A cook takes one order at a time, and leaves the others to his colleague.
+  // A cook takes one order at a time, and leaves the others to the colleague.
   const kitchen = client.consume('kitchen', prepare, { prefetch: 1 })
   await kitchen.ready
   await client.publish('cooks.arrived', name)

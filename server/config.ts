@@ -15,7 +15,7 @@ import { durationFrom } from './time/time-params.ts'
 import { TlsConfig, type TlsOptions } from './tls/tls-config.ts'
 import { problemsOf } from './topic/contracts.ts'
 
-/** The longest duration of an option, in milliseconds, as in frames: a longer one is a mistake of unit. */
+/** Maximum of a duration, in milliseconds, as in frames: a longer one is a mistake in the unit. */
 const YEAR_MS = 366 * 86_400_000
 
 function whole(least: number, most: number, expected: string) {
@@ -69,18 +69,18 @@ export interface HubOptions {
    */
   readonly lockWait?: Duration | undefined
   /**
-   * Redis where the hubs of a cluster meet: `redis://user:password@host:6379`, `rediss://…` for TLS, or
+   * Redis that connects the hubs of a cluster: `redis://user:password@host:6379`, `rediss://…` for TLS, or
    * `redis+sentinel://host1:26379,host2:26379/primary`. Hubs with the same Redis and prefix act as one: a message published to one
    * reaches subscribers of all. A hub of a cluster has no streams and queues yet. Needs the package `ioredis`. `'off'` is a single hub.
    */
   readonly cluster?: string | undefined
-  /** File with the password of that Redis. It takes precedence over the one in the URL. */
+  /** File with the password of Redis. It takes precedence over the one in the URL. */
   readonly clusterPasswordFile?: string | undefined
-  /** File with the CA certificates (PEM) that verify the certificate of that Redis. By default those of the system. */
+  /** File with the CA certificates (PEM) that verify the certificate of Redis. By default the system's certificates. */
   readonly clusterCaFile?: string | undefined
-  /** Prefix of all keys and channels in that Redis, so that several clusters can share it. */
+  /** Prefix of all keys and channels in Redis, so that several clusters can share it. */
   readonly clusterPrefix?: string | undefined
-  /** Name of this hub among the others, for people. By default the name of the machine. */
+  /** Display name of this hub in the cluster. By default the name of the machine. */
   readonly nodeName?: string | undefined
   /** Streams that exist when the hub starts. Options given here replace those that a stream had before. */
   readonly streams?: readonly StreamDeclaration[] | undefined
@@ -142,7 +142,10 @@ export interface HubOptions {
   readonly pingInterval?: Duration | undefined
   /** A connection that sends no frame for this long after it opened is closed. */
   readonly helloTimeout?: Duration | undefined
-  /** Maximum time that `hub.close()` takes. */
+  /**
+   * Maximum time that `hub.close()` takes. A hub of a cluster moves its clients to the other hubs during this time, a few at a time; a hub
+   * without others tells all of its clients at once.
+   */
   readonly drainTimeout?: Duration | undefined
   /**
    * Maximum WebSocket connections; one more is refused with status 503 (`hub_full`). As many HTTP connections are allowed in addition:
@@ -181,7 +184,7 @@ export interface HubOptions {
    */
   readonly subscriptionBytes?: number | undefined
   /**
-   * Maximum bytes of publishes that wait for room in queues with `overflow: 'block'`, of all publishers together. One that would exceed it is
+   * Maximum bytes of publishes that wait for space in queues with `overflow: 'block'`, of all publishers together. One that would exceed it is
    * refused with `waiting_limit`. 0 means no limit.
    */
   readonly waitingPublishBytes?: number | undefined
@@ -196,13 +199,13 @@ export interface HubOptions {
   readonly maxPatterns?: number | undefined
 }
 
-/** The options of which a hub that is attached to a server has no use: the server listens, and speaks TLS. */
+/** Options that a hub attached to a server does not have: the server listens and speaks TLS. */
 export const LISTENING_OPTIONS = ['host', 'port', 'engine', 'tls'] as const
 
-/** Options of a hub that is attached to a server, or that listens nowhere. */
+/** Options of a hub that is attached to a server, or that does not listen. */
 export type EmbeddedHubOptions = Omit<HubOptions, (typeof LISTENING_OPTIONS)[number]>
 
-/** Checks the options and completes them; it has to know the same ones. */
+/** Checks the options and fills in the defaults. It must cover the same options as `HubOptions`. */
 export const HubConfig = z
   .strictObject({
     host: z.string().min(1).default(DEFAULTS.host),
@@ -272,7 +275,7 @@ export const HubConfig = z
 export type HubConfig = z.infer<typeof HubConfig>
 
 /**
- * Completes and checks a configuration. `sources` has the variable, flag or file that an option comes from, by its path.
+ * Completes and checks a configuration. `sources` maps the path of an option to the variable, flag or file that set it.
  *
  * Throws `bad_config`, which names every field that is wrong, its source, its value, and what is expected.
  */
@@ -280,7 +283,7 @@ export function checkConfig(options: unknown, sources: Readonly<Record<string, s
   const result = HubConfig.safeParse(options)
   if (result.success) return result.data
   const problems = result.error.issues.map((issue) => problemOf(issue, options, sources))
-  // A number may be wrong in two ways at once.
+  // A number can be wrong in two ways at once.
   throw new FanfareError('bad_config', [...new Set(problems)].join(' '))
 }
 

@@ -45,7 +45,7 @@ import { RequestRouting } from './topic/request-routing.ts'
 import { Topics } from './topic/topics.ts'
 import { version } from './version.ts'
 
-/** What a hub is made from. */
+/** What a hub is built from. */
 export interface HubBasis {
   readonly config: HubConfig
   readonly broker: Broker
@@ -56,18 +56,19 @@ export interface HubBasis {
   readonly unexpected: UnexpectedErrors
 }
 
-/** What the parts ask of the hub while it runs. */
+/** What the parts ask the hub while it runs. */
 export interface HubView {
-  /** Whether it accepts connections. */
+  /** Whether the hub accepts connections. */
   accepts(): boolean
-  /** Host and port that it listens on; undefined as long as it listens nowhere. */
+  /** Host and port that the hub listens on; undefined while it does not listen. */
   address(): string | undefined
   /** In milliseconds since 1970; undefined without TLS. */
   certificateExpiresAt(): number | undefined
 }
 
-/** What the hub itself works with. */
+/** The parts that the hub itself uses. */
 export interface HubParts {
+  readonly nodes: Nodes
   readonly streams: Streams
   readonly queues: Queues
   readonly monitor: Monitor
@@ -85,7 +86,7 @@ export interface HubParts {
   readonly fetch: EngineApp['fetch']
 }
 
-/** Builds the parts of a hub, from the ground up, and gives each exactly what it uses. */
+/** Builds the parts of a hub bottom-up, and gives each exactly what it uses. */
 export function hubParts(basis: HubBasis, state: HubView): HubParts {
   const limits = limitParts(basis)
   const topics = topicParts(basis, limits)
@@ -93,16 +94,16 @@ export function hubParts(basis: HubBasis, state: HubView): HubParts {
   const watching = monitorParts(basis, limits, topics, registry, state)
   const connecting = connectionParts(basis, limits, topics, registry, watching.call)
   const serving = httpParts(basis, limits, topics, watching, connecting, state)
-  const { streams, queues } = topics
+  const { streams, queues, nodes } = topics
   const { monitor } = watching
   const { proxies, httpConnections, traffic, budget } = limits
   const { heartbeat, connections } = connecting
-  const common = { streams, queues, monitor, heartbeat, proxies, httpConnections, traffic, budget }
+  const common = { nodes, streams, queues, monitor, heartbeat, proxies, httpConnections, traffic, budget }
   const events = { brokerEvents: brokerEvents(topics, watching), busEvents: busEvents(topics) }
   return { ...common, registry, connections, ...serving, ...events }
 }
 
-/** What bounds the peers, and counts what was refused. */
+/** Limits on peers, and counters of refusals. */
 function limitParts({ config, log }: HubBasis) {
   const refusals = new Refusals(log)
   const traffic = new Traffic((limit, about) => refusals.report(limit, about))
@@ -123,7 +124,7 @@ function limitParts({ config, log }: HubBasis) {
 }
 type LimitParts = ReturnType<typeof limitParts>
 
-/** What messages go through: topics, and the streams and queues that keep them. */
+/** The path of messages: topics, and the streams and queues that store them. */
 function topicParts({ config, broker, bus, log, clock, unexpected }: HubBasis, { traffic }: LimitParts) {
   const { maxStreams, maxQueues, maxPatterns } = config
   const names = { maxPatterns, hit: (limit: LimitName) => traffic.hit(limit, {}) }
@@ -141,7 +142,7 @@ function topicParts({ config, broker, bus, log, clock, unexpected }: HubBasis, {
 }
 type TopicParts = ReturnType<typeof topicParts>
 
-/** What looks at the hub, and what its operators ask of it. */
+/** Monitoring and administration. */
 function monitorParts(
   { broker, unexpected, log, clock }: HubBasis,
   { traffic, messages: limits, budget, subscriptionBudget, httpConnections }: LimitParts,
@@ -164,10 +165,15 @@ function monitorParts(
 }
 type MonitorParts = ReturnType<typeof monitorParts>
 
-/** Where what the broker reports goes. */
+/** Routes the broker's events. */
 function brokerEvents({ topics, streams, queues }: TopicParts, { metrics }: MonitorParts): BrokerEvents {
   return {
     messages: (batch) => topics.committed(batch),
+    missed: (from) => {
+      streams.missed(from)
+      // Which topics that nothing keeps had messages is not known.
+      topics.missed(() => true)
+    },
     ready: (queue) => queues.deal(queue),
     streamDeclared: (state) => streams.declared(state),
     streamDeleted: (name) => streams.deleted(name),
@@ -177,7 +183,7 @@ function brokerEvents({ topics, streams, queues }: TopicParts, { metrics }: Moni
   }
 }
 
-/** Where what the bus reports goes. */
+/** Routes the bus's events. */
 function busEvents({ topics, nodes, requests }: TopicParts): BusEvents {
   return {
     messages: (batch) => topics.received(batch),
@@ -194,7 +200,7 @@ function busEvents({ topics, nodes, requests }: TopicParts): BusEvents {
   }
 }
 
-/** What opens connections, and what all of them share. */
+/** Opens connections, and what all connections share. */
 function connectionParts(
   basis: HubBasis,
   limits: LimitParts,
@@ -246,7 +252,7 @@ function dispatchParts(
   }
 }
 
-/** What answers HTTP requests, upgrades among them. */
+/** Answers HTTP requests, including upgrades. */
 function httpParts(
   { config, broker, bus, authenticator, unexpected }: HubBasis,
   { refusals, traffic, proxies, admission, messages, frameTime }: LimitParts,

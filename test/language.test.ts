@@ -14,6 +14,7 @@ const AREAS: readonly (readonly [paths: RegExp, part: Part])[] = [
   [/^server\/failure\/schema-fault\.ts$/, 'all'],
   [/^docs\/generate\/.*\.ts$/, 'all'],
   [/^docs\/(?!operations\/faults).*\.md$/, 'all'],
+  [/^demo\/.*\.(ts|html|css)$/, 'all'],
 ]
 
 /** Phrases that a native-speaking engineer does not write, with what to write instead. */

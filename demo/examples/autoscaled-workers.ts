@@ -17,7 +17,7 @@ const JOB_MS = 250
 if (process.argv[2] === 'worker') await work()
 else await main()
 
-/** Is started by `fanfare work`, which says where the hub is, and sends SIGTERM when fewer are wanted. */
+/** `fanfare work` starts it, sets the address of the hub in its environment, and sends SIGTERM when fewer workers are wanted. */
 async function work(): Promise<void> {
   const client = connect(process.env['FANFARE_URL'] as string)
   client.consume(process.env['FANFARE_QUEUE'] as string, async (job) => {

@@ -1,6 +1,6 @@
 /**
- * A chat room for browsers: the hub is the whole server. Run `npx tsx chat.ts` and open the address that it prints in two windows.
- * A stream keeps the messages, so that a page that comes late, or was away, shows what it has missed.
+ * A chat room for browsers: the hub is the whole server. Run `npx tsx chat.ts` and open the printed address in two windows.
+ * A stream keeps the messages, so a page that opens late, or was offline, shows what it missed.
  */
 import { readFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
@@ -12,7 +12,7 @@ const hub = await startHub({
   streams: [{ name: 'chat', topics: ['chat.#'], maxMessages: 10_000 }],
 })
 
-// The page could come from anywhere. On another machine than this one its address has to be in `allowedOrigins`.
+// The page may be served from anywhere. If that is another machine, add its origin to `allowedOrigins`.
 const page = await readFile(new URL('chat.html', import.meta.url), 'utf8')
 const server = createServer((_, response) => {
   response.setHeader('content-type', 'text/html; charset=utf-8')

@@ -1,6 +1,6 @@
 /**
  * A hub inside an Express application, on the same port. Run `npm install express` and `npx tsx express.ts`.
- * The application publishes by itself, without a connection; browsers subscribe over a WebSocket, or read server-sent events.
+ * The application publishes directly, without a connection. Browsers subscribe over a WebSocket or read server-sent events.
  */
 import { once } from 'node:events'
 import { createServer } from 'node:http'
@@ -13,20 +13,20 @@ const hub = await createHub()
 const shop = hub.connect({ name: 'shop' })
 
 const app = express()
-app.use(hub.handler) // The HTTP API, server-sent events and metrics; everything else goes on to the application.
+app.use(hub.handler) // The HTTP API, server-sent events and metrics. All other requests go to the application.
 app.use(express.json())
 app.post('/orders', async (request, response) => {
   const { id } = await shop.publish('orders.placed', request.body)
   response.status(202).json({ id })
 })
 
-// On any other address than loopback the hub needs `auth`.
+// On any address other than loopback the hub needs `auth`.
 const server = createServer(app)
 await hub.attach(server)
 server.listen(Number(process.env['PORT'] ?? 3000), '127.0.0.1')
 await once(server, 'listening')
 
-// That is all. What follows is a client, to see it work.
+// That is all. The rest is a client that shows it at work.
 const { port } = server.address() as AddressInfo
 const client = connect(`ws://127.0.0.1:${port}`)
 const orders = client.subscribe('orders.*')

@@ -1,6 +1,6 @@
 /**
  * A job queue with retries and dead letters. Run `npx tsx job-queue.ts`.
- * The first mail succeeds, the second one at its third attempt, and the third never: it ends in the dead letters, with its error.
+ * The first mail succeeds, the second succeeds at its third attempt, and the third never does: it becomes a dead letter, with its error.
  */
 import { connect } from 'fanfare/client'
 import { startHub } from 'fanfare/server'
@@ -17,7 +17,7 @@ const hub = await startHub({
 })
 const client = connect(`ws://127.0.0.1:${hub.port}`)
 
-// Returning acks. Throwing retries after the backoff, until the attempts are used up.
+// Returning acks. Throwing retries after the backoff until the attempts are used up.
 const worker = client.consume<Mail>(
   'mails',
   ({ data, attempt }) => {

@@ -1,6 +1,6 @@
 /**
  * Authentication with tokens (JWT): your server signs them for users that have logged in. Run `npx tsx jwt.ts`.
- * Each user may publish and subscribe under topics of their own, and read the news.
+ * Each user may publish and subscribe to topics of their own, and read the news.
  */
 import { createHmac, randomBytes } from 'node:crypto'
 import { connect } from 'fanfare/client'
@@ -12,12 +12,12 @@ const hub = await startHub({
   port: 0,
   auth: {
     jwt: { keys: [{ secretEnv: 'JWT_SECRET' }] },
-    // For tokens that name no role and no permissions.
+    // For tokens without a role and without permissions.
     roles: { default: { publish: ['users.${sub}.#'], subscribe: ['users.${sub}.#', 'news.#'] } },
   },
 })
 
-/** What the login of your web server answers. Any JWT library does the same. */
+/** What your web server's login returns. Any JWT library can make it. */
 function tokenFor(user: string): string {
   const encoded = (part: object) => Buffer.from(JSON.stringify(part)).toString('base64url')
   const exp = Math.floor(Date.now() / 1000) + 600
@@ -26,7 +26,7 @@ function tokenFor(user: string): string {
   return `${signed}.${createHmac('sha256', secret).update(signed).digest('base64url')}`
 }
 
-// Asked for each connection, and again before a token expires. In a browser: async () => (await fetch('/token')).text()
+// Called for each connection, and again before a token expires. In a browser: async () => (await fetch('/token')).text()
 const ann = connect(`ws://127.0.0.1:${hub.port}`, { getToken: async () => tokenFor('ann') })
 
 const notes = ann.subscribe('users.ann.#')

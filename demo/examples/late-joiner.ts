@@ -1,6 +1,6 @@
 /**
- * Replay: a subscriber that comes late reads what it has missed, then goes on live without a seam. Run `npx tsx late-joiner.ts`.
- * The cursor is a position that the hub keeps: the next reader with this name, on any machine, continues there.
+ * Replay: a late subscriber reads what it missed, then continues live without a gap. Run `npx tsx late-joiner.ts`.
+ * The hub stores the cursor, which is a position in the stream: the next reader with the same cursor name, on any machine, continues there.
  */
 import { connect } from 'fanfare/client'
 import { startHub } from 'fanfare/server'
@@ -18,7 +18,7 @@ async function watch(name: string, goals: number): Promise<void> {
   for await (const { data } of scores) {
     console.log(`${name} sees ${data}`)
     if (--goals === 1) await referee.publish('scores.final', '2:1')
-    // A message counts as handled when the loop asks for the next one.
+    // A message counts as handled once the loop asks for the next one.
     if (goals === 0) break
   }
   await client.close()
@@ -26,7 +26,7 @@ async function watch(name: string, goals: number): Promise<void> {
 
 await watch('the late joiner', 3)
 await referee.publish('scores.final', '2:2')
-// The last message before a break comes again: the hub cannot know whether it was handled.
+// The last message before the break is delivered again: the hub cannot know whether it was handled.
 await watch('the next one', 2)
 
 await referee.close()

@@ -11,7 +11,7 @@ const prices: Readonly<Record<string, number>> = { apple: 0.5, melon: 3 }
 const shop = connect(url)
 const responder = shop.respond<string, number>('shop.price', ({ data }) => {
   const price = prices[data]
-  // The asker gets the message of what is thrown.
+  // The requester receives the error's message.
   if (price === undefined) throw new Error(`We have no ${data}`)
   return price
 })

@@ -1,6 +1,6 @@
 /**
- * HTTP only, without the client library: publish with POST, listen with server-sent events, continue after a cut.
- * Run `npx tsx server-sent-events.ts`. In a browser `EventSource` does what `listen` does here; so does curl:
+ * HTTP only, without the client library: publish with POST, listen with server-sent events, resume after a disconnect.
+ * Run `npx tsx server-sent-events.ts`. In a browser, `EventSource` does what `listen` does here. So does curl:
  * curl -N 'http://127.0.0.1:4747/v1/events?pattern=news.%23&from=earliest'
  */
 import { startHub } from 'fanfare/server'

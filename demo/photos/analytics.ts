@@ -1,13 +1,13 @@
 /**
- * Counts photos. It keeps nothing: when it starts it reads the stream from its beginning, and has the same figures as before,
- * however often it was killed.
+ * Counts photos. It stores nothing: when it starts, it reads the stream from the beginning and gets the same figures as before, however often it
+ * was killed.
  */
 import type { Counters, Photo } from './contract.ts'
 import { reporter, takePart, unlessClosed } from './part.ts'
 
-/** Counters are published this often at most, in milliseconds. */
+/** The shortest time between two publishes of the counters, in milliseconds. */
 const PUBLISH_MS = 250
-/** Seconds of the chart. */
+/** Length of the chart, in seconds. */
 const SECONDS = 60
 
 const part = takePart()
@@ -18,7 +18,7 @@ let uploaded = 0
 let thumbnailed = 0
 let bytes = 0
 const byType: Record<string, number> = {}
-/** Uploads by the second since 1970, of the last minute. */
+/** Uploads of the last minute, by second since 1970. */
 const bySecond = new Map<number, number>()
 let rebuilt: Counters['rebuilt'] | undefined
 let published = ''
@@ -55,7 +55,7 @@ function begin(): void {
   report()
 }
 
-/** Only what is whole, and only when it has changed. */
+/** Publishes complete counters only, and only when they have changed. */
 function publish(): void {
   if (!rebuilt) return
   const counters: Counters = { uploaded, thumbnailed, bytes, byType, perSecond: perSecond(), rebuilt }

@@ -3,14 +3,14 @@ import sharp from 'sharp'
 import type { Photo, Refusal } from './contract.ts'
 
 export const MAX_UPLOAD_BYTES = 20 * 1024 * 1024
-/** In one request. */
+/** Maximum per request. */
 export const MAX_FILES = 20
-/** A picture is as large in memory as it has pixels, however few bytes its file has. */
+/** A picture's size in memory depends on its pixels, however few bytes its file has. */
 export const MAX_PIXELS = 50_000_000
-/** Of a photo's name, in characters. */
+/** Maximum length of a photo's name, in characters. */
 const NAME_LENGTH = 100
 
-/** Why a file is not taken, in words for the one who uploads. */
+/** Why a file is refused, in plain words for the uploader. */
 export class Refused extends Error {
   readonly code: Refusal
 
@@ -20,26 +20,27 @@ export class Refused extends Error {
   }
 }
 
-/** The type of a picture by its content: by its first bytes, and then by its header. Throws `Refused`. */
+/** The type of a picture by its content: its first bytes, then its header. Throws `Refused`. */
 export async function checkPicture(path: string): Promise<Photo['type']> {
   const type = typeOf(await firstBytes(path))
-  if (!type) throw new Refused('not_a_picture', 'This is not a JPEG, PNG or WebP picture, whatever its name says.')
-  // The header alone is read here, so that there is no limit to it; whoever decodes the picture sets MAX_PIXELS.
+  if (!type) throw new Refused('not_a_picture', 'This is not a JPEG, PNG or WebP picture, even if its name says so.')
+  // Only the header is read here, so no limit is needed; whatever decodes the picture applies MAX_PIXELS.
   const header = await sharp(path, { limitInputPixels: false })
     .metadata()
     .catch((error: Error) => {
       throw new Refused('unreadable', `The picture is damaged: ${error.message}`)
     })
-  if (`image/${header.format}` !== type) throw new Refused('unreadable', 'The picture is damaged: it is of two kinds.')
+  if (`image/${header.format}` !== type)
+    throw new Refused('unreadable', 'The picture is damaged: its content is of two types.')
   const { width, height } = header
   if (width * height > MAX_PIXELS) {
-    const most = `${MAX_PIXELS / 1e6} million pixels are taken`
-    throw new Refused('too_many_pixels', `The picture is ${width} × ${height} pixels large; at most ${most}.`)
+    const most = `the maximum is ${MAX_PIXELS / 1e6} million pixels`
+    throw new Refused('too_many_pixels', `The picture is ${width} × ${height} pixels; ${most}.`)
   }
   return type
 }
 
-/** A name to be shown, and never to be used as a path: no folders, nothing invisible, not too long. */
+/** A name to display, never to use as a path: no folders, no invisible characters, limited length. */
 export function displayName(given: string): string {
   const name = given.split(/[\\/]/).at(-1) as string
   const visible = name

@@ -1,6 +1,6 @@
 /**
- * The edge: one address for the browser. It serves the page, hands uploads to the upload service, and connects the page's
- * WebSocket with the hub. Since every byte between a tab and the hub passes here, it can also cut a tab off.
+ * The edge: one address for the browser. It serves the page, forwards uploads to the upload service, and connects the page's WebSocket to the hub.
+ * Since all traffic between a tab and the hub passes through it, it can also disconnect a tab.
  */
 import { Agent, createServer, type IncomingMessage, request, type ServerResponse } from 'node:http'
 import { type AddressInfo, connect, type Socket } from 'node:net'
@@ -17,7 +17,7 @@ import { takePart } from './part.ts'
 import { uploadMany } from './play.ts'
 
 const PAGE = fileURLToPath(new URL('dist', import.meta.url))
-/** The answer to the request for a cut goes out before it, in milliseconds. */
+/** Time for the response to a cut request to be sent before the cut, in milliseconds. */
 const CUT_AFTER_MS = 100
 /** The maximum length of a cut, in milliseconds. */
 const MAX_CUT_MS = 60_000
@@ -27,11 +27,11 @@ const { client } = part
 const hub = new URL(process.env['PHOTOS_HUB'] as string)
 const dashboard = `http://${hub.host}/`
 let uploads: string | undefined
-/** The service ends a connection that nobody uses after a longer time than this, so that none is used while it ends. */
+/** Less than the service's own keep-alive time, so that the service never closes a connection while the edge uses it. */
 const agent = new Agent({ keepAlive: true, timeout: 30_000 })
-/** Sockets to browsers, by the name of their tab. */
+/** Sockets to browsers, by tab name. */
 const sockets = new Map<Socket, string>()
-/** Cuts under way, by the name of the tab. */
+/** Cuts under way, by tab name. */
 const cuts = new Map<string, number>()
 
 const addresses = client.subscribe(
@@ -83,15 +83,15 @@ part.onStop(() => {
   for (const socket of sockets.keys()) socket.destroy()
 })
 
-/** Another site's page, open in the same browser, could otherwise upload and drive the stage. */
+/** Another site's page, open in the same browser, could otherwise upload and control the stage. */
 function isForeign({ headers: { origin, host } }: IncomingMessage): boolean {
   return origin !== undefined && !(URL.canParse(origin) && new URL(origin).host === host)
 }
 
-/** Both ways as it streams, however large it is. */
+/** Streams both ways, so the size does not matter. */
 function forward(incoming: IncomingMessage, response: ServerResponse): void {
   const unavailable = () => {
-    // The answer has come, or breaks off by itself.
+    // The response has arrived, or breaks off by itself.
     if (response.headersSent) return
     const message = 'The upload service is not available right now. Try again in a moment.'
     const answer: UploadAnswer = { files: [{ ok: false, name: '', code: 'unavailable', message }] }
@@ -105,11 +105,11 @@ function forward(incoming: IncomingMessage, response: ServerResponse): void {
     agent,
   })
   onward.on('response', (answer) => {
-    // It may have come before everything was sent.
+    // The response may arrive before the whole request was sent.
     linger(incoming)
     const { connection: _, 'keep-alive': __, ...headers } = answer.headers
     response.writeHead(answer.statusCode as number, headers)
-    // One of both sides has gone away: the other has been ended with it.
+    // One of the two sides is gone; the other has been ended with it.
     pipeline(answer, response, () => {})
   })
   incoming.pipe(onward)
@@ -131,7 +131,7 @@ function join(incoming: IncomingMessage, near: Socket, head: Buffer, tab: string
     [far, near],
   ] as const) {
     from.setNoDelay()
-    // The end of one is the end of the other, whatever the reason.
+    // When one ends the other ends, whatever the reason.
     from.on('error', () => {})
     from.on('close', () => to.destroy())
     from.pipe(to)
@@ -139,7 +139,7 @@ function join(incoming: IncomingMessage, near: Socket, head: Buffer, tab: string
   near.on('close', () => sockets.delete(near))
 }
 
-/** The photos come while the tab is away, all of them, however fast or slow the machine is: so the tab missed each of them. */
+/** All photos arrive while the tab is offline, however fast or slow the machine is, so the tab misses each of them. */
 async function cut(tab: string, ms: number, photos: number): Promise<void> {
   cuts.set(tab, (cuts.get(tab) ?? 0) + 1)
   for (const [socket, of] of sockets) if (of === tab) socket.resetAndDestroy()

@@ -3,9 +3,9 @@ import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import type { Service, WorkerState } from './contract.ts'
 
-/** A worker that ended by itself has a successor after this time, so that one can see that it is missing. */
+/** How long a failed worker is missing before it is replaced, so that one can see it, in milliseconds. */
 const REPLACE_MS = 1_000
-/** Time to finish what is under way before a worker is killed, in milliseconds. */
+/** Time to finish the current work before a worker is killed, in milliseconds. */
 const STOP_MS = 7_000
 
 type Kind = Service | 'edge'
@@ -14,11 +14,11 @@ interface Member {
   readonly worker: string
   readonly kind: Kind
   readonly child: ChildProcess
-  /** It was told to end. */
+  /** It was asked to end. */
   leaving: boolean
 }
 
-/** The processes of the demo, of each kind as many as are wanted. */
+/** The processes of the demo: as many of each kind as are wanted. */
 export class Fleet {
   private readonly env: Readonly<Record<string, string>>
   private readonly say: (state: WorkerState) => void
@@ -28,13 +28,13 @@ export class Fleet {
   private started = 0
   private stopped = false
 
-  /** `env` is for every process; `say` is told of those that start and end. */
+  /** `env` applies to every process. `say` is called when one starts or ends. */
   constructor(env: Readonly<Record<string, string>>, say: (state: WorkerState) => void) {
     this.env = env
     this.say = say
   }
 
-  /** From now on there are so many. Gives those that were started for it. */
+  /** Keeps this many from now on. Returns those that were started for it. */
   keep(kind: Kind, count: number): readonly string[] {
     this.wanted.set(kind, count)
     return this.adjust(kind)
@@ -44,7 +44,7 @@ export class Fleet {
     return this.wanted.get(kind) ?? 0
   }
 
-  /** Those that were not told to end, the youngest first. */
+  /** Those that were not asked to end, newest first. */
   running(kind: Kind): readonly string[] {
     const members = [...this.members.values()].filter((each) => each.kind === kind && !each.leaving)
     return members.map(({ worker }) => worker).reverse()
@@ -58,7 +58,7 @@ export class Fleet {
     await once(member.child, 'exit')
   }
 
-  /** Resolves, or rejects in plain words, when the process ends. */
+  /** Resolves when the process is ready; rejects in plain words if it ends before. */
   async ended(worker: string): Promise<never> {
     const member = this.members.get(worker)
     if (member) await once(member.child, 'exit')
@@ -87,7 +87,7 @@ export class Fleet {
     const file = fileURLToPath(new URL(`${kind}.ts`, import.meta.url))
     const child = spawn(process.execPath, ['--import', import.meta.resolve('tsx'), file], {
       env: { ...process.env, ...this.env, PHOTOS_WORKER: worker },
-      // Nothing is said over `ipc`: its end tells the process that the stage is gone.
+      // Nothing is sent over `ipc`: when it closes, the process knows that the stage is gone.
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     })
     const member: Member = { worker, kind, child, leaving: false }

@@ -5,9 +5,9 @@ import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 
-/** What the hub is started with: everything that the parts of the demo need of it. */
+/** The hub's options: everything that the parts of the demo need. */
 const CONFIG = {
-  // Small, so that policies for slow subscribers are soon seen to act.
+  // Small, so that the policies for slow subscribers soon take effect.
   outboxBytes: 64 * 1024,
   frameBytes: 48 * 1024,
   streams: [
@@ -24,11 +24,11 @@ const CONFIG = {
       ],
       lastValue: true,
     },
-    // What workers did lately, each step: the stream above keeps only their last word.
+    // Each recent step of the workers; the stream above keeps only the latest.
     { name: 'work', topics: ['stage.workers'], maxAge: '10m', maxMessages: 20_000 },
     // Its readers may fall behind, and then catch up from here.
     { name: 'ticks', topics: ['stage.ticks'], maxAge: '2m', maxMessages: 200_000 },
-    // Of a tab nobody has heard of for a minute nothing is left.
+    // Nothing is kept of a tab that has been silent for a minute.
     { name: 'followers', topics: ['followers.*'], lastValue: true, maxAge: '1m' },
   ],
   queues: [
@@ -37,7 +37,7 @@ const CONFIG = {
       bindings: [{ topic: 'photos.uploaded' }],
       ackDeadline: '10s',
       maxAttempts: 3,
-      // Soon enough to be watched.
+      // Short enough to watch.
       backoff: { base: '500ms', cap: '2s' },
     },
     { name: 'notifications', bindings: [{ topic: 'photos.thumbnailed' }] },
@@ -48,7 +48,7 @@ const WARNING = 40
 
 export interface HubProcess {
   readonly child: ChildProcess
-  /** Resolves when it listens; rejects with its last words. */
+  /** Resolves when the hub is listening; rejects with the last line of its output. */
   readonly url: Promise<string>
 }
 
@@ -67,7 +67,7 @@ export function startHubProcess(data: string): HubProcess {
       if (said === undefined || said.level >= WARNING) console.error(`hub: ${line}`)
       if (said?.msg === 'listening' && said.port !== undefined) resolve(`ws://127.0.0.1:${said.port}/`)
     })
-    child.once('close', () => reject(new Error(`The hub did not start: ${last.at(-1) ?? 'it said nothing'}`)))
+    child.once('close', () => reject(new Error(`The hub did not start: ${last.at(-1) ?? 'it printed nothing'}`)))
   })
   return { child, url }
 }

@@ -4,8 +4,8 @@ import type { IncomingMessage } from 'node:http'
 const LINGER_MS = 30_000
 
 /**
- * Reads and throws away, for a while, what still comes of a request that has its answer. To close at once would take the
- * answer from a client that reads it only when it has sent everything, as browsers do. (nginx calls it lingering close.)
+ * Reads and discards, for a while, the rest of a request that already has its response. Closing at once would take the response from clients that
+ * read it only after sending everything, as browsers do. (nginx calls it a lingering close.)
  */
 export function linger(request: IncomingMessage): void {
   if (request.complete || request.destroyed) return

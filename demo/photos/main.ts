@@ -1,6 +1,6 @@
 /**
- * The photo demo: `npm run demo`, then one address. A hub, an edge and five services, each a process of its own; this one
- * starts them, and ends them. What they say to each other stands in `contract.ts`.
+ * The photo demo: `npm run demo`, then one address. A hub, an edge and five services, each a process of its own. This process starts and ends them.
+ * `contract.ts` defines the messages that they exchange.
  */
 import { once } from 'node:events'
 import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
@@ -18,7 +18,7 @@ const USAGE = 'npm run demo -- [--port <port>] [--data <folder>]'
 
 let hub: HubProcess | undefined
 let stage: Stage | undefined
-/** To be removed in the end. */
+/** To be removed at the end. */
 let temporary: string | undefined
 let ending: Promise<never> | undefined
 
@@ -28,7 +28,7 @@ endWithNpm()
 try {
   await start()
 } catch (error) {
-  // What was under way when it was told to end has failed for that reason.
+  // Whatever was under way when it was asked to end has failed for that reason.
   if (!ending) console.error((error as Error).message)
   await end(1)
 }
@@ -44,23 +44,23 @@ async function start(): Promise<void> {
   hub = startHubProcess(data)
   const url = await hub.url
   hub.child.once('exit', () => {
-    if (!ending) console.error('The hub has ended')
+    if (!ending) console.error('The hub has stopped')
     void end(1)
   })
   if (ending) return
   stage = new Stage({ hub: url, photos, port })
   console.log(`Open ${await stage.start()}`)
-  console.log(`Everything lies in ${data}${temporary === undefined ? '' : ', and goes with this process'}`)
+  console.log(`Data directory: ${data}${temporary === undefined ? '' : ' (deleted at the end)'}`)
 }
 
 function options(): { port: number; folder: string | undefined } {
   const { values } = parseArgs({ options: { port: { type: 'string' }, data: { type: 'string' } } })
   const port = Number(values.port ?? process.env['PORT'] ?? PORT)
-  if (!Number.isInteger(port) || port < 0 || port > 65_535) throw new Error(`A port is a number. ${USAGE}`)
+  if (!Number.isInteger(port) || port < 0 || port > 65_535) throw new Error(`The port must be a number. ${USAGE}`)
   return { port, folder: values.data === undefined ? undefined : resolve(values.data) }
 }
 
-/** Before everything is started that would have to be ended again. */
+/** Checked before anything is started that would have to be stopped again. */
 async function refuseBusy(port: number): Promise<void> {
   const server = createServer()
   try {
@@ -74,7 +74,7 @@ async function refuseBusy(port: number): Promise<void> {
   await once(server, 'close')
 }
 
-/** npm runs a script in a shell, and a shell that is told to end does not pass it on: its going is all that is seen here. */
+/** npm runs a script in a shell, and that shell does not pass on a signal. All that can be seen here is that it is gone. */
 function endWithNpm(): void {
   const shell = process.ppid
   if (process.env['npm_lifecycle_event'] !== 'demo') return
@@ -83,7 +83,7 @@ function endWithNpm(): void {
   }, 500)
 }
 
-/** Ends every process, removes what is temporary, and then itself. */
+/** Ends every process, removes what is temporary, then exits. */
 function end(code: number): Promise<never> {
   ending ??= (async () => {
     await stage?.stop()

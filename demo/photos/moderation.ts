@@ -1,6 +1,6 @@
 /**
- * Looks at each photo, and says what it thinks of it. It is started when everything else has run for a while, and nobody has
- * to know of it: the photos of before lie in the stream. Its place there has a name, so that it goes on where it was.
+ * Judges each photo. It is started when everything else has been running for a while, and no other part has to know: the earlier photos are in the
+ * stream. It reads with a cursor, so it resumes where it stopped.
  */
 import type { Message } from 'fanfare/client'
 import sharp from 'sharp'
@@ -9,11 +9,11 @@ import type { Moderated, Photo } from './contract.ts'
 import { reporter, takePart, unlessClosed } from './part.ts'
 import { originalOf } from './photo-files.ts'
 
-/** Of 255, in the mean. */
+/** Mean brightness, of 255. */
 const DARK = 25
-/** How far the pixels of a colour lie from their mean, of 255. */
+/** Standard deviation of each colour's pixels, of 255. */
 const PLAIN = 4
-/** Progress is published this often at most, in milliseconds. */
+/** The shortest time between two publishes of the progress, in milliseconds. */
 const PROGRESS_MS = 200
 
 sharp.concurrency(1)
@@ -27,7 +27,7 @@ let judged = 0
 let flagged = 0
 let published = -1
 
-// With all topics of the stream, so that its place in it is exact.
+// Subscribes to all topics of the stream, so that its position is exact.
 const photos = client.subscribe('photos.#', moderate, { stream: 'photos', cursor: 'moderation', from: 'earliest' })
 part.onStop(() => photos.unsubscribe())
 await photos.ready

@@ -1,4 +1,4 @@
-/** Tells each tab that follows of each photo that is ready. Tabs come and go: those that said so lately are told. */
+/** Notifies each following tab of each photo that is ready. Tabs come and go: a tab counts as following if it has published so recently. */
 import type { Delivery } from 'fanfare/client'
 import type { Notification, Thumbnailed } from './contract.ts'
 import { reporter, takePart } from './part.ts'

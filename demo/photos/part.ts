@@ -1,14 +1,14 @@
 import { type Client, connect, FanfareError } from 'fanfare/client'
 import type { Service, Topics, WorkerState } from './contract.ts'
 
-/** What every part of the demo has: it is told by the environment, and reaches the others through the hub alone. */
+/** What every part of the demo needs: the environment configures it, and it reaches the others only through the hub. */
 export interface Part {
   readonly client: Client<Topics>
   /** Its name among all workers. */
   readonly worker: string
   /** The folder of all photos. */
   readonly photos: string
-  /** Calls this when the part is told to end, before its connection is closed; the last that was given comes first. */
+  /** Calls this when the part is asked to end, before its connection is closed; the last registered is called first. */
   onStop(stop: () => unknown): void
 }
 
@@ -21,9 +21,9 @@ export function takePart(): Part {
     await client.close()
     process.exit(0)
   })
-  // A terminal's Ctrl-C reaches every process at once. The stage hears it too, and ends its parts in order.
+  // Ctrl-C in a terminal reaches every process at once. The stage receives it, too, and ends its parts in order.
   process.on('SIGINT', () => {})
-  // The stage is gone without a word: nobody else would end this process.
+  // The stage has vanished: nothing else would end this process.
   process.once('disconnect', () => process.exit(1))
   return { client, worker, photos: setting('PHOTOS_DIR'), onStop: (stop) => stops.push(stop) }
 }
@@ -35,7 +35,7 @@ export interface Work {
   readonly lastError?: string | undefined
 }
 
-/** Says what this worker does, or that it waits, for those who watch. */
+/** Publishes what this worker does, or that it is idle, for the page. */
 export function reporter({ client, worker }: Part, service: Service): (work?: Work) => void {
   return (work) => {
     const state = { worker, service, pid: process.pid, state: work ? 'working' : 'idle', ...work } as WorkerState
@@ -43,7 +43,7 @@ export function reporter({ client, worker }: Part, service: Service): (work?: Wo
   }
 }
 
-/** What was still to be said when the part ended is of no use to anybody. */
+/** Whatever the part had not published when it ended no longer matters. */
 export function unlessClosed(error: unknown): void {
   if (!(error instanceof FanfareError && error.code === 'client_closed')) throw error
 }
@@ -51,6 +51,6 @@ export function unlessClosed(error: unknown): void {
 function setting(name: string): string {
   const value = process.env[name]
   if (value !== undefined) return value
-  console.error(`${name} is not set: this part is started by demo/photos/main.ts. Run: npm run demo`)
+  console.error(`${name} is not set: demo/photos/main.ts starts this part. Run: npm run demo`)
   process.exit(1)
 }

@@ -3,21 +3,19 @@ import { rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Photo } from './contract.ts'
 
-/**
- * Where the files of a photo lie: a folder each, of the name of its id. No name that came from outside is part of a path.
- */
+/** Where the files of a photo are: each photo has a folder named by its id. No name from outside becomes part of a path. */
 
 /** Ids are made here, by `nanoid`. */
 const ID = /^[\w-]{21}$/
 const TYPES = ['image/jpeg', 'image/png', 'image/webp'] as const
 
-/** Files that have not been looked at yet. */
+/** Files that have not been checked yet. */
 export function incomingFolder(photos: string): string {
   return join(photos, 'incoming')
 }
 
 export function folderOf(photos: string, id: string): string {
-  if (!ID.test(id)) throw new Error(`${JSON.stringify(id)} is no photo's id`)
+  if (!ID.test(id)) throw new Error(`${JSON.stringify(id)} is not the id of a photo`)
   return join(photos, id)
 }
 
@@ -29,7 +27,7 @@ export function thumbnailOf(photos: string, id: string, width: number): string {
   return join(folderOf(photos, id), `${width}.webp`)
 }
 
-/** What `/photos/<id>/<which>` may be: files, with their types. */
+/** The files that `/photos/<id>/<which>` serves, with their types. */
 export function filesAt(photos: string, path: string): { path: string; type: string }[] {
   const [, id = '', which = ''] = /^\/photos\/([\w-]{21})\/(original|\d{1,5})$/.exec(path) ?? []
   if (id === '') return []
@@ -37,7 +35,7 @@ export function filesAt(photos: string, path: string): { path: string; type: str
   return TYPES.map((type) => ({ path: originalOf(photos, { id, type }), type }))
 }
 
-/** Writes a file whole or not at all: whoever reads the path meanwhile gets what was there before. */
+/** Writes a file completely or not at all: meanwhile a reader gets the previous content. */
 export async function writeWhole<Result>(path: string, write: (to: string) => Promise<Result>): Promise<Result> {
   const part = `${path}.${randomUUID()}.part`
   try {

@@ -1,11 +1,11 @@
 import sharp from 'sharp'
 import type { Photo } from './contract.ts'
 
-/** Pictures that are drawn here, for those who have none at hand. */
+/** Generated pictures, for people who have none at hand. */
 
-/** This many are drawn; further ones are the same in other bytes, which is cheaper. */
+/** How many are drawn. Further ones look the same and differ in bytes, which is cheaper. */
 const DRAWINGS = 24
-/** Drawings that moderation flags for what they look like: taken in the dark, and with a finger before the lens. */
+/** Drawings that moderation flags: taken in the dark, and with a finger in front of the lens. */
 const DARK: readonly number[] = [4, 14]
 const PLAIN: readonly number[] = [9, 19]
 const WIDTH = 400
@@ -13,16 +13,16 @@ const HEIGHT = 300
 
 const drawn = new Map<number, Promise<Buffer>>()
 
-/** A JPEG, small, and of other bytes for each number. */
+/** A small JPEG whose bytes differ for each number. */
 export async function picture(n: number): Promise<Buffer> {
   const which = n % DRAWINGS
   const jpeg = drawn.get(which) ?? draw(which, 'jpeg')
   drawn.set(which, jpeg)
-  // Behind its end mark a JPEG may have anything.
+  // After its end mark a JPEG may contain anything.
   return Buffer.concat([await jpeg, Buffer.from(`${n}`)])
 }
 
-/** It begins as a JPEG should, and breaks off: its header can be read, and the picture cannot. */
+/** Starts like a JPEG and ends in the middle: its header can be read, but the picture cannot. */
 export async function corruptPicture(): Promise<Buffer> {
   const noise = { type: 'gaussian', mean: 128, sigma: 50 } as const
   const whole = await sharp({ create: { width: WIDTH, height: HEIGHT, channels: 3, background: 'grey', noise } })
@@ -31,7 +31,7 @@ export async function corruptPicture(): Promise<Buffer> {
   return whole.subarray(0, Math.floor(whole.length / 2))
 }
 
-/** A picture to put in the place of one that cannot be read. */
+/** A picture that replaces one that cannot be read. */
 export function finePicture(type: Photo['type']): Promise<Buffer> {
   return draw(5, type.slice('image/'.length) as 'jpeg' | 'png' | 'webp')
 }

@@ -5,11 +5,11 @@ import type { Photo, Topics, UploadAnswer } from './contract.ts'
 import { folderOf, originalOf, writeWhole } from './photo-files.ts'
 import { corruptPicture, finePicture, picture } from './pictures.ts'
 
-/** What the stage does for those who play with the page; each is a plain user of the parts. */
+/** What the stage does on behalf of the page; each of these is an ordinary user of the parts. */
 
-/** Uploads under way at once. */
+/** Parallel uploads. */
 const AT_ONCE = 8
-/** Ticks go out this often, in milliseconds, as many as are due. */
+/** Interval at which the due ticks are published, in milliseconds. */
 const TICK_MS = 20
 
 /** Uploads this many pictures through the edge, as browsers would; resolves when all are uploaded. */
@@ -26,7 +26,7 @@ export async function uploadMany(edge: string, count: number, signal: AbortSigna
 
 let corrupt = 0
 
-/** Uploads a picture that nobody can read. */
+/** Uploads a picture that cannot be decoded. */
 export async function uploadCorrupt(edge: string, signal: AbortSignal): Promise<Photo> {
   return upload(edge, 'stage', `corrupt-${++corrupt}.jpg`, await corruptPicture(), signal)
 }
@@ -51,7 +51,7 @@ export async function mend(
 
 let ticks = 0
 
-/** Publishes ticks at this rate for so long; when the hub is slow to take them, they go out as fast as it takes them. */
+/** Publishes ticks at this rate for this long. If the hub is slower, they are published as fast as it accepts them. */
 export async function tick(client: Client<Topics>, perSecond: number, seconds: number, signal: AbortSignal) {
   const started = Date.now()
   const count = perSecond * seconds
@@ -70,5 +70,5 @@ async function upload(edge: string, by: string, name: string, bytes: Buffer, sig
   const { files } = (await response.json()) as UploadAnswer
   const [result] = files
   if (result?.ok) return result.photo
-  throw new Error(result?.message ?? `The upload was answered with ${response.status}`)
+  throw new Error(result?.message ?? `The upload failed with HTTP status ${response.status}`)
 }

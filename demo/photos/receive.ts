@@ -11,26 +11,26 @@ import { linger } from './linger.ts'
 
 /** The form field of photos. */
 const FIELD = 'photos'
-/** Around files, in a request: boundaries and headers. */
+/** Room for boundaries and headers in a request. */
 const FORM_BYTES = 1024 * 1024
 const TOO_LARGE = `The file is larger than ${MAX_UPLOAD_BYTES / 1024 / 1024} MB.`
 const CUT_SHORT = 'The upload ended in the middle of the file.'
 
-/** A file that came whole, under a name that was made here. */
+/** A file that arrived completely, under a name that was made here. */
 export interface Received {
   readonly id: string
   readonly path: string
-  /** What its owner calls it, made safe. */
+  /** The owner's name for it, made safe. */
   readonly name: string
   readonly bytes: number
 }
 
 /**
- * Streams the files of a request into a folder, and hands each that came whole to `keep`, which has to move it away.
+ * Streams the files of a request into a folder, and hands each complete one to `keep`, which must move it away.
  * Whatever happens, no file stays in the folder.
  *
- * It ends with the first file that is too large or cannot be written: nothing behind that one is read. Throws `Refused`
- * where there was no file to speak of.
+ * It ends with the first file that is too large or cannot be written: the files after it are not read. Throws `Refused`
+ * if there was no file at all.
  */
 export async function receive(
   request: IncomingMessage,
@@ -41,7 +41,7 @@ export async function receive(
   const results: Promise<UploadResult>[] = []
   const over = new AbortController()
   const end = new Promise<void>((resolve) => {
-    // Nobody reads the form any longer: a file that waited for its end would wait for ever.
+    // Nothing reads the form any longer: a file that waits for its end would wait forever.
     const cut = () => {
       over.abort()
       resolve()
@@ -68,26 +68,28 @@ export async function receive(
   await end
   linger(request)
   if (results.length > 0) return Promise.all(results)
-  throw over.signal.aborted ? new Refused('cut_short', CUT_SHORT) : new Refused('no_file', 'No file came.')
+  throw over.signal.aborted
+    ? new Refused('cut_short', CUT_SHORT)
+    : new Refused('no_file', 'The request contains no file.')
 }
 
-const TOO_MANY = `At most ${MAX_FILES} files are taken at once. Those behind them were left out.`
+const TOO_MANY = `A request may contain at most ${MAX_FILES} files. The remaining ones were ignored.`
 
 function openForm(request: IncomingMessage): Busboy {
   const { 'content-type': type = '', 'content-length': length = '0' } = request.headers
   if (Number(length) > MAX_FILES * MAX_UPLOAD_BYTES + FORM_BYTES) {
     linger(request)
-    throw new Refused('too_large', `${TOO_LARGE} At most ${MAX_FILES} files are taken at once.`)
+    throw new Refused('too_large', `${TOO_LARGE} A request may contain at most ${MAX_FILES} files.`)
   }
   try {
-    if (!type.startsWith('multipart/form-data')) throw new Error(`and not ${type || 'without a type'}`)
+    if (!type.startsWith('multipart/form-data')) throw new Error(`not ${type || 'without a type'}`)
     return new Busboy({
       headers: { ...request.headers, 'content-type': type },
       limits: { files: MAX_FILES, fileSize: MAX_UPLOAD_BYTES, parts: 2 * MAX_FILES, fieldSize: 1000, headerPairs: 20 },
     })
   } catch (error) {
     linger(request)
-    throw new Refused('not_multipart', `Photos come as multipart/form-data, ${(error as Error).message}.`)
+    throw new Refused('not_multipart', `Send photos as multipart/form-data, ${(error as Error).message}.`)
   }
 }
 
@@ -104,7 +106,7 @@ async function receiveFile(
   try {
     if (field !== FIELD) {
       file.resume()
-      throw new Refused('wrong_field', `The file came in the field “${displayName(field)}”; photos come in “${FIELD}”.`)
+      throw new Refused('wrong_field', `The file came in the field “${displayName(field)}”; send photos in “${FIELD}”.`)
     }
     await pipeline(file, createWriteStream(path), { signal })
     if (file.bytesRead === 0) throw new Refused('empty', 'The file is empty.')
@@ -116,7 +118,7 @@ async function receiveFile(
   }
 }
 
-/** What a failure means to the one who uploads. */
+/** The uploader's message for a failure. */
 export function refusal(name: string, error: unknown, signal?: AbortSignal): UploadResult & { ok: false } {
   if (error instanceof Refused) return { ok: false, name, code: error.code, message: error.message }
   const { code, message } = error as NodeJS.ErrnoException
@@ -125,5 +127,5 @@ export function refusal(name: string, error: unknown, signal?: AbortSignal): Upl
   }
   if (signal?.aborted || /multipart/i.test(message)) return { ok: false, name, code: 'cut_short', message: CUT_SHORT }
   console.error(error)
-  return { ok: false, name, code: 'failed', message: 'The upload service failed. Its log says why.' }
+  return { ok: false, name, code: 'failed', message: 'The upload service failed. Its log has the reason.' }
 }

@@ -3,10 +3,10 @@ import { MAX_WORKERS, type Topics } from './contract.ts'
 import type { Fleet } from './fleet.ts'
 import { unlessClosed } from './part.ts'
 
-/** Fewer have to be wanted for so long before some are ended, in milliseconds. */
+/** How long fewer workers must be wanted before some are ended, in milliseconds. */
 const COOLDOWN_MS = 5_000
 
-/** Keeps as many thumbnail workers as was asked for, or as the hub says would keep up. */
+/** Keeps the requested number of thumbnail workers, or as many as the hub wants. */
 export class Scaling {
   workers: number | 'auto' = 'auto'
   private readonly client: Client<Topics>
@@ -23,7 +23,7 @@ export class Scaling {
     })
   }
 
-  /** Gives those that were started for it. */
+  /** Returns those that were started for it. */
   set(workers: number | 'auto'): readonly string[] {
     this.workers = workers
     this.fewerSince = undefined
@@ -33,7 +33,7 @@ export class Scaling {
     return started
   }
 
-  /** More are started at once; fewer are kept only when that has been wanted for a while. */
+  /** Starts more at once; ends some only when fewer have been wanted for a while. */
   private follow(wanted: number): void {
     const now = this.fleet.wants('thumbnails')
     if (wanted >= now) this.fewerSince = undefined

@@ -14,11 +14,11 @@ import { unlessClosed } from './part.ts'
 import { mend, tick, uploadCorrupt, uploadMany } from './play.ts'
 import { Scaling } from './scaling.ts'
 
-/** How long those that have ended are still shown, in milliseconds. */
+/** How long ended workers are still shown, in milliseconds. */
 const SHOW_ENDED_MS = 30_000
 const LIMITS = { slowMs: 60_000, ticksPerSecond: 20_000, ticksSeconds: 60 }
 
-/** `stage.cut` is answered by the edge, where the connections are. */
+/** The edge responds to `stage.cut`, since it has the connections. */
 type Answers = {
   readonly [Topic in Exclude<keyof Requests, 'stage.cut'>]: (
     ask: Requests[Topic]['ask'],
@@ -37,7 +37,7 @@ export interface StageOptions {
 export class Stage {
   private readonly photos: string
   private readonly client: Client<Topics>
-  /** Of its own, so that thousands of ticks keep nothing else waiting. */
+  /** A client of its own, so that thousands of ticks do not delay anything else. */
   private readonly ticker: Client<Topics>
   private readonly fleet: Fleet
   private readonly scaling: Scaling
@@ -57,7 +57,7 @@ export class Stage {
     this.scaling = new Scaling(this.client, this.fleet)
   }
 
-  /** Resolves to the address of the page when every part is ready; rejects in plain words when one is not. */
+  /** Resolves to the address of the page when every part is ready; rejects in plain words if one is not. */
   async start(): Promise<string> {
     const { client, fleet } = this
     // What was true of the parts of an earlier run.
@@ -147,13 +147,13 @@ export class Stage {
     const thumbnails = [...this.workers.values()].filter(({ service }) => service === 'thumbnails')
     const busy = thumbnails.find(({ state }) => state === 'working') ?? thumbnails[0]
     const worker = asked ?? busy?.worker
-    if (worker === undefined) throw new Error('No thumbnail worker runs now')
+    if (worker === undefined) throw new Error('No thumbnail worker is running')
     const photo = this.workers.get(worker)?.photo
     await this.fleet.kill(worker)
     return { worker, photo }
   }
 
-  /** Resolves when the part has said that it is ready. */
+  /** Resolves when the part is ready. */
   private async ready(worker: string): Promise<void> {
     const isReady = () => {
       const state = this.workers.get(worker)?.state
@@ -185,7 +185,7 @@ export class Stage {
 
 function whole(value: unknown, min: number, max: number): number {
   if (Number.isInteger(value) && (value as number) >= min && (value as number) <= max) return value as number
-  throw new Error(`${JSON.stringify(value)} is not a whole number from ${min} to ${max}`)
+  throw new Error(`${JSON.stringify(value)} is not an integer from ${min} to ${max}`)
 }
 
 function known(service: unknown): Service {

@@ -1,6 +1,6 @@
 /**
- * Makes thumbnails: takes one photo at a time from the queue. The ack and the news of it are one step, and files are written
- * whole or not at all. So a worker may be killed at any moment: another one does the photo again, and nobody sees it twice.
+ * Makes thumbnails: takes one photo at a time from the queue. The ack and the publish of the result are one step, and files are written completely
+ * or not at all. So a worker may be killed at any moment: another one repeats the photo, and no subscriber sees it twice.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Delivery } from 'fanfare/client'
@@ -10,10 +10,10 @@ import { type Photo, type Thumbnail, type Thumbnailed, WIDTHS } from './contract
 import { reporter, takePart } from './part.ts'
 import { originalOf, thumbnailOf, writeWhole } from './photo-files.ts'
 
-/** Longest time that one picture may take, in seconds: some are made to take very long. */
+/** The longest time that one picture may take, in seconds: some are made to take very long. */
 const TIMEOUT_S = 10
 
-// One photo at a time and one thread each: the workers are what scales.
+// One photo at a time and one thread each: the demo scales by workers.
 sharp.concurrency(1)
 sharp.cache(false)
 
@@ -49,7 +49,7 @@ async function thumbnail(delivery: Delivery<Photo>): Promise<void> {
     await delivery.ack({ publish: [{ topic: 'photos.thumbnailed', data: done, id: `${photo.id}.thumbnailed` }] })
   } catch (error) {
     if (delivery.settled) throw error
-    // In words: it is read in the dead letters.
+    // In plain words: it is shown in the dead letters.
     await delivery.nack({ error: `No thumbnail of ${photo.name}: ${(error as Error).message}` })
   } finally {
     report()
@@ -61,7 +61,7 @@ async function resize(photo: Photo, width: number): Promise<Thumbnail> {
     sharp(originalOf(photos, photo), { limitInputPixels: MAX_PIXELS })
       .autoOrient()
       .resize(width, width, { fit: 'inside', withoutEnlargement: true })
-      // Twice as fast as by default, and a little larger.
+      // Twice as fast as the default, and slightly larger.
       .webp({ effort: 1 })
       .timeout({ seconds: TIMEOUT_S })
       .toFile(to),

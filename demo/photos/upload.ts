@@ -1,6 +1,6 @@
 /**
- * The upload service: streams photos to the disk, looks at what they are, and tells the hub. Whoever gets an answer from it
- * may rely on it: the file is there, and so is the message on which all that follows depends.
+ * The upload service: streams photos to disk, checks what they are, and publishes them. Its response can be relied on: the file is there, and so is
+ * the message on which everything else depends.
  */
 import { createReadStream } from 'node:fs'
 import { mkdir, rename, rm, stat } from 'node:fs/promises'
@@ -14,11 +14,11 @@ import { reporter, takePart } from './part.ts'
 import { filesAt, folderOf, incomingFolder, originalOf } from './photo-files.ts'
 import { type Received, receive, refusal } from './receive.ts'
 
-/** The hub has so long to take a message, in milliseconds. */
+/** How long the hub may take to accept a message, in milliseconds. */
 const PUBLISH_MS = 10_000
-/** Longer than the edge keeps a connection that it does not use. */
+/** Longer than the edge keeps an idle connection. */
 const KEEP_ALIVE_MS = 60_000
-/** Who uploads, as a part of a name of a topic. */
+/** The uploader, as a word of a topic name. */
 const TAB = /^[\w-]{1,40}$/
 
 const part = takePart()
@@ -26,7 +26,7 @@ const { client, photos } = part
 const report = reporter(part, 'upload')
 const incoming = incomingFolder(photos)
 
-// What a predecessor that was killed had not finished.
+// What a killed predecessor had not finished.
 await rm(incoming, { recursive: true, force: true })
 await mkdir(incoming, { recursive: true })
 
@@ -57,7 +57,7 @@ async function upload(request: IncomingMessage, response: ServerResponse, by: st
   response.writeHead(statusOf(files), { 'content-type': 'application/json' }).end(JSON.stringify(answer))
 }
 
-/** Looks at a file that has come, puts it in its place and publishes it; or leaves nothing. */
+/** Checks a received file, moves it to its place and publishes it; otherwise leaves nothing. */
 async function keep({ id, path, name, bytes }: Received, by: string): Promise<Photo> {
   report({ photo: id })
   const type = await checkPicture(path)
@@ -71,7 +71,7 @@ async function keep({ id, path, name, bytes }: Received, by: string): Promise<Ph
   } catch (error) {
     await rm(folderOf(photos, id), { recursive: true, force: true })
     const isHub = error instanceof FanfareError || (error as Error).name === 'TimeoutError'
-    throw isHub ? new Refused('unavailable', 'The hub does not take the photo now. Try again later.') : error
+    throw isHub ? new Refused('unavailable', 'The hub does not accept the photo right now. Try again later.') : error
   }
 }
 
@@ -82,11 +82,11 @@ async function serve(request: IncomingMessage, response: ServerResponse, pathnam
       () => undefined,
     )
     if (size === undefined) continue
-    // A picture that somebody uploaded is a picture and nothing else, also to a browser that would know better.
+    // A browser must treat an uploaded picture as a picture and nothing else, without sniffing.
     const guards = { 'x-content-type-options': 'nosniff', 'content-security-policy': "default-src 'none'; sandbox" }
     response.writeHead(200, { 'content-type': type, 'content-length': size, 'cache-control': 'no-cache', ...guards })
     if (request.method === 'HEAD') response.end()
-    // Who goes away in the middle needs no answer.
+    // A client that leaves in the middle needs no response.
     else await pipeline(createReadStream(path), response).catch(() => response.destroy())
     return
   }

@@ -8,7 +8,7 @@ import type { Streams } from '../stream/streams.ts'
 /** Names that are compared, so that a wrong name costs the hub little. */
 const COMPARED = 500
 
-/** Who sees the name of a queue: those who work on it; and of a stream. */
+/** Permissions that allow a client to see a queue, or a stream: those of anyone who works with it. */
 export const SEES_QUEUE = ['consume', 'declare', 'admin'] as const
 export const SEES_STREAM = ['declare', 'admin'] as const
 

@@ -141,6 +141,11 @@ export interface BrokerEvents {
    * them.
    */
   messages(batch: readonly CommittedMessage[]): void
+  /**
+   * Commits of other hubs may not have been reported, because this hub was cut off from the broker meanwhile. The mirrors have moved on.
+   * `streams`: of each stream that has got messages, the offset from which they are in its log.
+   */
+  missed(streams: ReadonlyMap<string, number>): void
   /** The queue has something to lease. Comes at the latest a tenth of a second after a message is due. */
   ready(queue: string): void
   /** It is new, or has different options than before. */

@@ -26,7 +26,7 @@ export async function loadBroker(
     if (store.isCopy) {
       await giveNewEpochs(store)
       await store.adopt()
-      log.info({ data }, 'started on a backup: its streams have new epochs')
+      log.info({ data }, 'started on a backup: all streams have a new epoch')
     }
     broker = new EmbeddedBroker(store, options, log)
     await store.allocate()

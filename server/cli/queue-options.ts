@@ -31,7 +31,7 @@ export function withQueueOptions(name: string, text: string): Command {
     .option('--max-messages <n>', 'maximum messages (default: 1 billion)', integer('--max-messages', 1))
     .option('--max-bytes <n>', 'maximum bytes (default: 10 GiB)', integer('--max-bytes', 1))
     .addOption(
-      oneOf('--overflow <what>', 'what happens to a publish beyond these (default: reject)', [
+      oneOf('--overflow <what>', 'what happens to a publish if the queue is full (default: reject)', [
         'reject',
         'drop-oldest',
         'dead-letter',

@@ -30,7 +30,7 @@ export function queuesCommand(): Command {
   )
   command.addCommand(
     confirmable(
-      one('purge', 'delete the messages that wait; those being handled and dead letters stay', [
+      one('purge', 'delete waiting messages; unacked messages and dead letters are kept', [
         'fanfare queues purge mails --yes',
       ]),
     ).action(purge),
@@ -109,7 +109,7 @@ async function purge(name: string, options: DeletingOptions): Promise<void> {
   await askHub(options, async ({ admin: { queues } }) => {
     if (!options.yes) {
       const { depth } = await queues.show(name)
-      await confirm(options, `Delete the ${counted(depth, 'message')} that wait in queue "${name}"?`)
+      await confirm(options, `Delete the ${counted(depth, 'message')} waiting in queue "${name}"?`)
     }
     const count = await queues.purge(name)
     report({ count }, options, `Deleted ${counted(count, 'message')} from queue "${name}".`)

@@ -2,7 +2,7 @@ import type { Command } from 'commander'
 import { nearestName } from '../../shared/nearest-name.ts'
 import { UsageError } from './usage.ts'
 
-/** What to do instead of commands that people expect. */
+/** Hints for commands that people expect but that do not exist. */
 const INSTEAD: Readonly<Record<string, string>> = {
   'fanfare publish': 'Use "fanfare pub".',
   'fanfare subscribe': 'Use "fanfare sub".',
@@ -13,8 +13,8 @@ const INSTEAD: Readonly<Record<string, string>> = {
 }
 
 /**
- * Refuses a subcommand that does not exist. The parser would take it for an argument of the group's default command, and complain of
- * that command's options and arguments.
+ * Refuses an unknown subcommand. The parser would take it for an argument of the group's default command, and report that command's
+ * options and arguments.
  */
 export function checkSubcommand(program: Command, args: readonly string[]): void {
   let group = program
@@ -36,7 +36,7 @@ function existing(group: Command, wrong: string): string {
   return `The commands of "${pathOf(group)}" are: ${names.join(', ')}.`
 }
 
-/** A command with the names of the groups that it is in. */
+/** A command's name with the names of its groups. */
 export function pathOf(command: Command): string {
   return command.parent ? `${pathOf(command.parent)} ${command.name()}` : command.name()
 }

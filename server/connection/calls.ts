@@ -83,6 +83,10 @@ export class Calls implements WaitsForOutbox {
     this.goOn()
   }
 
+  get areWaiting(): boolean {
+    return this.unanswered > 0
+  }
+
   /** The connection has taken all that it was sent. */
   caughtUp(): void {
     this.goOn()

@@ -181,6 +181,19 @@ export class Consumers {
     return infos
   }
 
+  /** They get nothing more, and are asked to return what they have not begun. */
+  windDown(): void {
+    for (const consumer of this.byNumber.values()) {
+      consumer.stop()
+      consumer.recall(consumer.recallable(Number.POSITIVE_INFINITY))
+    }
+  }
+
+  get areBusy(): boolean {
+    for (const { isBusy } of this.byNumber.values()) if (isBusy) return true
+    return false
+  }
+
   /** Lets go of all. With `lost`, what the client has counts as a failed attempt. */
   release(lost: boolean): void {
     for (const consumer of this.byNumber.values()) {

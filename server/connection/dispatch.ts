@@ -53,6 +53,7 @@ export class Dispatch {
   private calls: Calls | undefined = undefined
   private subscribes: Rate | undefined = undefined
   private pongWaits = false
+  private released = false
 
   constructor(
     parts: DispatchParts,
@@ -147,8 +148,18 @@ export class Dispatch {
     this.consumers?.release(false)
   }
 
+  /** Gives the client no new work. True: it has no open work, or the connection has ended. May be called again. */
+  windDown(): boolean {
+    const { publishes, requests, consumers, calls } = this
+    this.parts.unexpected.run('connection', () => requests?.windDown())
+    this.parts.unexpected.run('connection', () => consumers?.windDown())
+    const isBusy = publishes?.isWaiting || requests?.isBusy || consumers?.areBusy || calls?.areWaiting
+    return this.released || !isBusy
+  }
+
   /** Releases everything: the connection has ended. */
   release(): void {
+    this.released = true
     const { unexpected } = this.parts
     const { subscriptions, consumers, requests, publishes } = this
     this.subscriptions = this.consumers = this.requests = undefined

@@ -8,6 +8,7 @@ import type { Connections } from '../registry/connections.ts'
 import { Connection } from './connection.ts'
 import type { ConnectionParts } from './connection-parts.ts'
 import type { Heartbeat } from './heartbeat.ts'
+import { moveOff } from './move-off.ts'
 
 /** What opens connections, and what has to know of each that opens and closes. */
 export interface OpenConnectionsParts {
@@ -56,18 +57,23 @@ export class OpenConnections {
     if (registry.count === 0) this.allClosed?.()
   }
 
-  /** Sends what waits, tells every client to reconnect, and ends within the time given. */
-  async drain(timeoutMs: number): Promise<void> {
+  /**
+   * Sends what waits, tells every client to reconnect, and ends within the time given. `hasOthers`: there are other nodes to reconnect to,
+   * so the clients go a few at a time. A single hub tells all of them at once: none is served again before it is back.
+   */
+  async drain(timeoutMs: number, hasOthers: boolean): Promise<void> {
     const { registry, clock, log } = this.parts
-    for (const connection of registry.all) connection.finish()
+    const begin = clock.now()
+    if (hasOthers) await moveOff(registry.all, timeoutMs, clock)
+    else for (const connection of registry.all) connection.finish()
     if (registry.count === 0) return
     let timer: Timer | undefined
     await new Promise<void>((resolve) => {
-      timer = clock.setTimeout(resolve, timeoutMs)
+      timer = clock.setTimeout(resolve, Math.max(0, begin + timeoutMs - clock.now()))
       this.allClosed = resolve
     })
     clock.clearTimeout(timer)
-    if (registry.count > 0) log.warn({ connections: registry.count }, 'some did not close in time')
+    if (registry.count > 0) log.warn({ connections: registry.count }, 'connections still open after the drain timeout')
     for (const connection of registry.all) connection.terminate()
   }
 }

@@ -55,6 +55,11 @@ export class Publishes implements ReceiptWindow, Asker {
     this.unanswered++
   }
 
+  /** Something that the client has published or asked has no answer yet. */
+  get isWaiting(): boolean {
+    return this.unanswered > 0
+  }
+
   /** This many places are free again. */
   receiptsSent(count: number): void {
     this.unanswered -= count

@@ -7,7 +7,7 @@ type Issue = z.core.$ZodIssue
 interface Place {
   /** The schema, to name what an unknown name was probably meant to be. */
   readonly schema: z.ZodType
-  /** What the value as a whole is called. */
+  /** The name of the value as a whole. */
   readonly whole?: string
   /** What has the names of its fields, if not the value itself: a method. */
   readonly owner?: string

@@ -71,6 +71,10 @@ export class Consumer {
     return this.leases.count
   }
 
+  get isBusy(): boolean {
+    return this.leases.areWorkedOn
+  }
+
   /** How many more deliveries it can take now. */
   get credit(): number {
     const { waitingBytes, outlet } = this

@@ -50,6 +50,12 @@ export class Leases {
     return this.begun.size
   }
 
+  /** One has begun, or its end is being stored. */
+  get areWorkedOn(): boolean {
+    for (const { state } of this.byDelivery.values()) if (state === 'begun' || state === 'settling') return true
+    return false
+  }
+
   [Symbol.iterator](): Iterator<Lease> {
     return this.byDelivery.values()
   }

@@ -171,8 +171,8 @@ export class Queues {
     const { queue, connection, consumer } = options
     const wire = id === undefined ? undefined : await this.broker.wireOf(queue, id)
     const message = wire === undefined ? undefined : idIn(wire)
-    const why = silent ? ', and its consumer says nothing: its event loop may be blocked, or its handler hangs' : ''
-    this.log.warn({ queue, connection, consumer, message, attempt }, `a delivery ran out of time${why}`)
+    const why = silent ? '; its consumer is silent: its event loop may be blocked, or its handler hangs' : ''
+    this.log.warn({ queue, connection, consumer, message, attempt }, `delivery timed out${why}`)
   }
 
   /** Takes a message from the consumer that has it, for one that has done it after its time. */
@@ -276,7 +276,7 @@ export class Queues {
       if (rates.growing && !queue.calledOut) {
         this.log.warn(
           { queue: name, depth, ready, consumers: consumers.length, ...rates },
-          'a queue only grows: add consumers',
+          'queue keeps growing: add consumers',
         )
       }
       queue.calledOut = rates.growing

@@ -132,6 +132,11 @@ export class Feed implements SubscriptionFeed, BlockReader {
     this.leaveLive(message.offsets?.[this.stream] as number)
   }
 
+  /** What was published from an offset on did not come, and has to be read. */
+  missed(offset: number): void {
+    if (this.state === 'live') this.leaveLive(offset)
+  }
+
   /** Stops; what is published meanwhile waits in the log. */
   pause(): void {
     this.paused = true

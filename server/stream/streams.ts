@@ -87,6 +87,11 @@ export class Streams {
       feed.fail(new FanfareError('no_stream', `The stream "${name}" was deleted.`))
   }
 
+  /** Messages were committed and not reported: live feeds read them from the log. */
+  missed(from: ReadonlyMap<string, number>): void {
+    for (const [name, offset] of from) for (const feed of this.byName.get(name)?.feeds ?? []) feed.missed(offset)
+  }
+
   /** The streams that capture a topic; given the words of a pattern, those that capture all that it matches. */
   streamsOf(words: readonly string[]): readonly string[] {
     const found = new Set<Stream>()

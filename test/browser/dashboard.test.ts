@@ -158,7 +158,7 @@ describe('the dashboard for everyone', () => {
     }
     await page.getByText('Needs attention').waitFor()
     await press('Tab')
-    expect(await page.evaluate(() => document.activeElement?.textContent)).toBe('To the content')
+    expect(await page.evaluate(() => document.activeElement?.textContent)).toBe('Skip to content')
     const name = () => page.evaluate(() => document.activeElement?.textContent?.trim())
     const tabTo = async (wanted: string) => {
       for (let n = 0; n < 25 && (await name()) !== wanted; n++) await press('Tab')

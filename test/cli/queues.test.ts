@@ -43,7 +43,9 @@ describe('fanfare queues', () => {
 
     const table = (await run('queues')).stdout.split('\n')
     expect(table[0]).toMatch(/^name +bindings +waiting +in flight +oldest +in +out +consumers +dead letters +warnings$/)
-    expect(table[1]).toMatch(/^thumbnails +photos\.# scans +2, 1 ready +0 +\S+.* ago +\S+\/s +0\/s +0.* +0 +has no consumer: 1 message is ready, .*$/)
+    expect(table[1]).toMatch(
+      /^thumbnails +photos\.# scans +2, 1 ready +0 +\S+.* ago +\S+\/s +0\/s +0.* +0 +has no consumer: 1 message is ready, .*$/,
+    )
     expect((await run('queues', 'show', 'thumbnails')).stdout).toMatch(/^in +\S+, 2 since the hub started$/m)
     const [listed] = (await run('queues', 'list', '--json')).lines as QueueInfo[]
     expect(listed).toMatchObject({ name: 'thumbnails', ackDeadlineMs: 60_000, backoffBaseMs: 2000, depth: 2 })
@@ -156,7 +158,9 @@ describe('what people read', () => {
     await bury('jobs', 'a')
     await client.enqueue('jobs', 'b')
     const { entries } = await client.admin.hub.attention()
-    const warnings = entries.flatMap(({ troubles }) => troubles.map(({ text }) => text.replace(/(, the oldest for .*)?\.$/, '')))
+    const warnings = entries.flatMap(({ troubles }) =>
+      troubles.map(({ text }) => text.replace(/(, the oldest for .*)?\.$/, '')),
+    )
     expect(warnings).toHaveLength(2)
     const table = (await run('queues')).stdout
     for (const warning of warnings) expect(table).toContain(warning)

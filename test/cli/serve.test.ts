@@ -47,7 +47,7 @@ describe('configuration', () => {
   it.each([
     ['{"prot": 1, "window": "many"}', ['no option "prot". Did you mean "port"?', 'window must be an integer']],
     ['{"port": null}', ['port must be an integer']],
-    ['[]', ['must hold a JSON object']],
+    ['[]', ['must contain a JSON object']],
     ['{', ['hub.json cannot be read: ']],
   ])('refuses the file %s', async (content, words) => {
     const command = fanfare(['serve', '--config', configFile(content)])

@@ -81,7 +81,7 @@ describe('fanfare work', () => {
     await command.said('stderr', /Not connected to/)
     expect(await stopped(command)).toBe(0)
     expect(command.stderr.trim().split('\n')).toEqual([
-      expect.stringContaining(`Not connected to ${nobody}, trying again. `),
+      expect.stringContaining(`Not connected to ${nobody}, retrying. `),
     ])
   })
 

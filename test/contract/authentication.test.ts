@@ -148,7 +148,7 @@ onEveryEngine('authentication', (hubs) => {
       expect(await hello(url, old)).toEqual({ subject: 'ann' })
       return lines.map(({ msg }) => msg)
     }
-    await expect.poll(askAndHear).toContain('keys of tokens cannot be read: the old ones stay')
+    await expect.poll(askAndHear).toContain('token keys cannot be reloaded: keeping the old ones')
     folder.write(`turning-${hubs.engine}.json`, jwks({ next: ec.publicKey }))
     await expect.poll(() => hello(url, next), { interval: 50 }).toEqual({ subject: 'ann' })
     expect(await hello(url, old)).toMatchObject({ code: 'unauthenticated' })

@@ -3,7 +3,7 @@ import type { Broker, BrokerEvents } from '../../server/broker/broker.ts'
 import { QUEUE_DEFAULTS } from '../../server/queue/queue-config.ts'
 import { FanfareError } from '../../shared/errors.ts'
 import type { QueueOptions } from '../../shared/queues.ts'
-import { onEveryBroker, publishTo, streamOptions } from '../setup/brokers.ts'
+import { type BrokerFactory, onEveryBroker, publishTo, streamOptions } from '../setup/brokers.ts'
 import { bareDraft } from '../setup/drafts.ts'
 import { range } from '../setup/streams.ts'
 
@@ -22,6 +22,7 @@ function logged(log: string[]): BrokerEvents {
         log.push(`message ${parts.id} ${placement ? JSON.stringify(placement.offsets) : 'not kept'}`)
       }
     },
+    missed: () => void log.push('missed'),
     ready: () => {},
     streamDeclared: ({ options }) => log.push(`stream ${options.name}`),
     streamDeleted: (name) => log.push(`no stream ${name}`),
@@ -39,22 +40,17 @@ function publish(broker: Broker, log: string[], id: string, streams: readonly st
   )
 }
 
-onEveryBroker('what a broker reports', (brokers) => {
-  async function start() {
-    const world = await brokers.open()
-    const log: string[] = []
-    await world.broker.open(logged(log))
-    await world.broker.declareStream(streamOptions(), false)
-    return { world, broker: world.broker, log }
-  }
+/** A broker with a stream, and a log of what it reports. */
+async function startOn(brokers: BrokerFactory) {
+  const world = await brokers.open()
+  const log: string[] = []
+  await world.broker.open(logged(log))
+  await world.broker.declareStream(streamOptions(), false)
+  return { world, broker: world.broker, log }
+}
 
-  it('begins with the streams and queues that there are', async () => {
-    const { broker } = await start()
-    await broker.declareQueue(queueOptions(), false)
-    const log: string[] = []
-    await broker.open(logged(log))
-    expect(log).toEqual(['stream s', 'queue q'])
-  })
+onEveryBroker('what a broker reports', (brokers) => {
+  const start = () => startOn(brokers)
 
   it('are the messages of a commit in the order of the log, kept or not, and then its answers', async () => {
     const { broker, log } = await start()
@@ -74,6 +70,38 @@ onEveryBroker('what a broker reports', (brokers) => {
       'kept c',
       'duplicate a',
     ])
+  })
+
+  it('goes on with publishes while streams are declared again and again', async () => {
+    const { broker, log } = await start()
+    let declaring = true
+    const declared = (async () => {
+      for (let n = 0; declaring; n++) await broker.declareStream(streamOptions({ maxMessages: 10 + (n % 2) }), true)
+    })()
+    await Promise.all(range(0, 20).map((n) => publish(broker, log, `${n}`)))
+    declaring = false
+    await declared
+    expect(log.filter((line) => line.startsWith('kept'))).toHaveLength(20)
+  })
+
+  it('are messages that nothing keeps, which are delivered when the commit fails that they came with', async () => {
+    const { world, broker, log } = await start()
+    log.length = 0
+    world.failWith(new FanfareError('storage_full'))
+    await Promise.all([publish(broker, log, 'a'), publish(broker, log, 'b', []), publish(broker, log, 'c')])
+    expect(log).toEqual(['message b not kept', 'storage_full a', 'kept b', 'storage_full c'])
+  })
+})
+
+onEveryBroker('what a broker reports of queues', (brokers) => {
+  const start = () => startOn(brokers)
+
+  it('begins with the streams and queues that there are', async () => {
+    const { broker } = await start()
+    await broker.declareQueue(queueOptions(), false)
+    const log: string[] = []
+    await broker.open(logged(log))
+    expect(log).toEqual(['stream s', 'queue q'])
   })
 
   it('are declarations and deletions, each once, before they are answered', async () => {
@@ -118,26 +146,6 @@ onEveryBroker('what a broker reports', (brokers) => {
       broker.publish({ ...draft, reroute: gone })
     })
     await expect(kept).rejects.toMatchObject({ code: 'no_queue' })
-  })
-
-  it('goes on with publishes while streams are declared again and again', async () => {
-    const { broker, log } = await start()
-    let declaring = true
-    const declared = (async () => {
-      for (let n = 0; declaring; n++) await broker.declareStream(streamOptions({ maxMessages: 10 + (n % 2) }), true)
-    })()
-    await Promise.all(range(0, 20).map((n) => publish(broker, log, `${n}`)))
-    declaring = false
-    await declared
-    expect(log.filter((line) => line.startsWith('kept'))).toHaveLength(20)
-  })
-
-  it('are messages that nothing keeps, which are delivered when the commit fails that they came with', async () => {
-    const { world, broker, log } = await start()
-    log.length = 0
-    world.failWith(new FanfareError('storage_full'))
-    await Promise.all([publish(broker, log, 'a'), publish(broker, log, 'b', []), publish(broker, log, 'c')])
-    expect(log).toEqual(['message b not kept', 'storage_full a', 'kept b', 'storage_full c'])
   })
 
   it('ends publishes as unknown if it cannot tell whether they were stored', async () => {

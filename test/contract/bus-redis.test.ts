@@ -5,6 +5,7 @@ import { redisAddress } from '../../server/bus/redis/redis-address.ts'
 import { RedisBus } from '../../server/bus/redis/redis-bus.ts'
 import { liveMessage, SeenByBus } from '../setup/buses.ts'
 import { RedisServer } from '../setup/redis-server.ts'
+import { ScriptedNode } from '../setup/scripted-node.ts'
 
 let redis: RedisServer
 beforeAll(async () => {
@@ -12,14 +13,15 @@ beforeAll(async () => {
 })
 afterAll(() => redis.stop())
 
+function busOf(prefix: string): RedisBus {
+  return new RedisBus(
+    { redis: redisAddress(redis.url), prefix, name: undefined, version: '1' },
+    pino({ enabled: false }),
+  )
+}
+
 it('a bus on Redis ignores what no node says in its channels', async () => {
-  const buses = [1, 2].map((n) => {
-    const name = `node ${n}`
-    return new RedisBus(
-      { redis: redisAddress(redis.url), prefix: 'strange', name, version: '1' },
-      pino({ enabled: false }),
-    )
-  }) as [RedisBus, RedisBus]
+  const buses = [busOf('strange'), busOf('strange')] as const
   const [a, b] = buses
   const seen = new SeenByBus()
   await a.open(new SeenByBus())
@@ -47,4 +49,52 @@ it('a bus on Redis ignores what no node says in its channels', async () => {
   await seen.until(() => seen.topics.length > 0)
   expect(seen.topics).toEqual(['a'])
   await Promise.all(buses.map((bus) => bus.close()))
+})
+
+it('a bus on Redis waits at the start for a node whose hello crosses its own', async () => {
+  const node = await ScriptedNode.start(redis.url, 'crossing', [1, 1])
+  const bus = busOf('crossing')
+  const seen = new SeenByBus()
+  const opening = bus.open(seen).then(() => [...seen.nodes.keys()])
+  // Some of them come while the bus waits.
+  for (let n = 0; n < 20; n++) {
+    await node.hello()
+    await new Promise((resolve) => setTimeout(resolve, 10))
+  }
+  expect(seen.nodes.size).toBe(0)
+  await node.synced(bus.node.id)
+  expect(await opening).toEqual([node.id])
+  await bus.close()
+  node.close()
+})
+
+it('a bus on Redis joins a node of a newer version that speaks its format too, and ignores one that does not', async () => {
+  const bus = busOf('formats')
+  const seen = new SeenByBus()
+  await bus.open(seen)
+  const stranger = await ScriptedNode.start(redis.url, 'formats', [2, 2])
+  const newer = await ScriptedNode.start(redis.url, 'formats', [1, 2])
+  for (const node of [stranger, newer]) {
+    await node.hello()
+    await node.synced(bus.node.id)
+  }
+  await seen.until(() => seen.nodes.size > 0)
+  expect([...seen.nodes.keys()]).toEqual([newer.id])
+  expect(bus.subscribe(['a'])).toBeInstanceOf(Promise)
+  expect(stranger.heard.filter(({ from, type }) => from === bus.node.id && type === 'synced')).toEqual([])
+  await bus.close()
+  for (const node of [stranger, newer]) node.close()
+})
+
+it('buses on one Redis that open at once know each other when they are open', async () => {
+  for (let round = 0; round < 10; round++) {
+    const buses = [1, 2, 3].map(() => busOf(`at-once-${round}`))
+    const seen = buses.map(() => new SeenByBus())
+    const known = buses.map((bus, n) => bus.open(seen[n] as SeenByBus).then(() => seen[n]?.nodes.size ?? 0))
+    // Of any two, the one that enters the list later finds the other in it.
+    const counts = await Promise.all(known)
+    expect(counts.reduce((sum, count) => sum + count)).toBeGreaterThanOrEqual(3)
+    await Promise.all(seen.map((each) => each.until(() => each.nodes.size === 2)))
+    await Promise.all(buses.map((bus) => bus.close()))
+  }
 })

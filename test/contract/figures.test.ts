@@ -74,7 +74,7 @@ onEveryEngine('figures that an operator asks for', (hubs) => {
     expect(warnings).toBe(all.filter(({ level }) => level === 'warning').length)
     expect(entries).toMatchObject([{ about: { kind: 'queue', name: 'q' }, level: 'warning' }])
     expect(entries[0]?.troubles.map(({ kind, text }) => [kind, text.replace(/\d+ (ms|s)/, 'a while')])).toEqual([
-      ['no-consumer', 'has no consumer: 1 message is ready, the oldest for a while.'],
+      ['no-consumer', 'has no consumer: 1 message is ready, oldest for a while.'],
       ['dead-letters', 'has 1 dead letter.'],
       ['parked', 'has 1 parked group: it waits until an operator resumes it.'],
     ])
@@ -184,7 +184,7 @@ onEveryEngine('figures that an operator asks for', (hubs) => {
     await until(async () => (await operator.admin.connections.recent()).length === 2)
     const [last] = await operator.admin.connections.recent()
     expect(last).not.toHaveProperty('code')
-    expect(last?.reason).toBe('The client closed the connection, or the network did.')
+    expect(last?.reason).toBe('The client or the network closed the connection.')
   })
 })
 

@@ -155,7 +155,7 @@ onEveryEngine('leases', (hubs) => {
       peer.send({ type: 'consume', consumer: 7, queue: 'q' })
       await peer.next('lost')
       const { connection } = peer.frames[0] as { connection: string }
-      const found = lines.filter(({ msg }) => msg.includes('ran out of time'))
+      const found = lines.filter(({ msg }) => msg.includes('delivery timed out'))
       expect(found).toMatchObject([{ level: 40, queue: 'q', connection, consumer: 7, message: 'm-1', attempt: 1 }])
       expect(found[0]?.msg).toContain('its event loop may be blocked')
       peer.socket.terminate()

@@ -86,7 +86,7 @@ describe('the page of the photo demo', () => {
     await refusal('nothing.jpg').toMatch(/empty/)
     await refusal('program.jpg').toMatch(/not a JPEG, PNG or WebP/)
     await refusal('bomb.png').toMatch(/pixels/)
-    await refusal('huge.jpg').toMatch(/200 MB; the service takes 20 MB/)
+    await refusal('huge.jpg').toMatch(/200 MB; the maximum is 20 MB/)
   })
 
   it('takes photos that are dropped and pasted', async () => {
@@ -111,11 +111,11 @@ describe('the page of the photo demo', () => {
   })
 
   it('shows the queue rise in a spike, workers come, and the queue drain', async () => {
-    await page.getByRole('group', { name: 'takes longer' }).getByText('200 ms', { exact: true }).click()
+    await page.getByRole('group', { name: 'Delay per thumbnail' }).getByText('200 ms', { exact: true }).click()
     await section('spike').getByText('Each thumbnail takes 200 ms longer').waitFor()
     await page.getByLabel('Pictures (1 to 2,000)').fill('40')
     await press(page, 'Upload 40 pictures')
-    await section('spike').getByText('40 pictures are on the way').waitFor()
+    await section('spike').getByText('40 pictures are being uploaded').waitFor()
     await expect.poll(() => numberIn(page, '#depth'), SOON).toBeGreaterThan(10)
     await expect.poll(() => numberIn(page, '#workers'), SOON).toBeGreaterThan(1)
     expect(await page.locator('[data-node="queue"]').innerText()).toMatch(/\d+ ready, \d+ unacked/)
@@ -134,9 +134,9 @@ describe('the page of the photo demo', () => {
       await expect.poll(() => numberIn(page, '#workers'), SOON).toBe(workers)
     }
     await page.getByRole('group', { name: 'Thumbnail workers' }).getByText('auto').click()
-    await section('spike').getByText('As many workers run as the hub says').waitFor()
-    await page.getByRole('group', { name: 'takes longer' }).getByText('0 ms', { exact: true }).click()
-    await section('spike').getByText('as fast as possible').waitFor()
+    await section('spike').getByText('The number of workers follows the hub').waitFor()
+    await page.getByRole('group', { name: 'Delay per thumbnail' }).getByText('0 ms', { exact: true }).click()
+    await section('spike').getByText('without a delay').waitFor()
   })
 
   it('kills a worker mid-photo, and shows the same photo at another one', async () => {
@@ -149,7 +149,7 @@ describe('the page of the photo demo', () => {
     const [, first] = /^(\S+) works on it \(attempt 1\)/m.exec(texts.join('\n')) ?? []
     const [, second] = /^(\S+) works on it \(attempt 2\)/m.exec(texts.join('\n')) ?? []
     expect(second).not.toBe(first)
-    expect(texts).toContain(`${first} was killed while it worked on it`)
+    expect(texts).toContain(`${first} was killed while working on it`)
     expect(texts).toContainEqual(expect.stringMatching(/^Attempt 1 failed: .*connection.*lost/))
   })
 
@@ -185,14 +185,14 @@ describe('the page of the photo demo', () => {
     expect(text).toMatch(/Given up after 3 attempts: .*JPEG/)
     await expect.poll(() => tile('corrupt-1.jpg').innerText(), SOON).toMatch(/^given up/)
     await shoot('dead-letters')
-    await press(page, 'Redrive as it is')
+    await press(page, 'Redrive without repair')
     await section('dead-letters').getByText('it will be given up again').waitFor()
     await section('dead-letters').getByText('No dead letters').waitFor()
     await expect.poll(() => tile('corrupt-1.jpg').count(), SOON).toBe(0)
     await letter.waitFor()
     await letter.click()
-    await press(page, 'Mend it and redrive')
-    await section('dead-letters').getByText('1 file mended; 1 photo back in the queue').waitFor()
+    await press(page, 'Repair and redrive')
+    await section('dead-letters').getByText('1 file repaired; 1 photo back in the queue').waitFor()
     await tile('corrupt-1.jpg').locator('img').waitFor()
     const kinds = await page.locator('#followed li').evaluateAll((steps) => steps.map(({ className }) => className))
     expect(kinds.filter((kind) => ['dead', 'redriven', 'ready'].includes(kind))).toEqual([
@@ -202,8 +202,8 @@ describe('the page of the photo demo', () => {
       'redriven',
       'ready',
     ])
-    await press(page, 'Mend all and redrive')
-    await section('dead-letters').getByText('There was nothing to mend').waitFor()
+    await press(page, 'Repair all and redrive')
+    await section('dead-letters').getByText('There is nothing to repair').waitFor()
   })
 
   it('has readers catch up that lose nothing, and says of all of them that they were disconnected', async () => {
@@ -257,7 +257,7 @@ describe('the page of the photo demo', () => {
 
   it('catches up with all that it missed', async () => {
     const story = section('network').locator('.story')
-    await expect.poll(() => story.innerText(), SOON).toMatch(/Missed (\d+) messages while away, got all \1\./)
+    await expect.poll(() => story.innerText(), SOON).toMatch(/Missed (\d+) messages while offline, received all \1\./)
     expect(await story.innerText()).toMatch(/12 new photos.*recovered: true/s)
     await page.locator('aside').getByText('Connected', { exact: true }).waitFor()
   })
@@ -268,12 +268,12 @@ describe('the page of the photo demo', () => {
     await press(page, 'Start moderation now')
     const progress = section('moderation').locator('.progress')
     await expect.poll(() => progress.innerText(), SOON).toMatch(/^(\d+) of \1 photos judged, [1-9]\d* flagged/)
-    await section('moderation').getByText('It is running now').waitFor()
+    await section('moderation').getByText('It is running').waitFor()
     expect(await page.locator('.flags li').first().innerText()).toMatch(/^\S+ flagged\. It is almost/m)
     await expect.poll(() => page.locator('#gallery .badge').count(), SOON).toBe(24)
     await press(page, 'Stop moderation')
     await section('moderation').getByText('it resumes at its cursor').waitFor()
-    await section('moderation').getByText('It is stopped now').waitFor()
+    await section('moderation').getByText('It is stopped').waitFor()
     await page.getByRole('button', { name: 'Start moderation now' }).waitFor()
     // Half a minute later its worker is forgotten: here at once, as its last word expires.
     const client = photos.demo.tab('tests')

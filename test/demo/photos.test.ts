@@ -255,7 +255,7 @@ it('keeps a tab off until all photos of the meantime are uploaded, which then go
 })
 
 it('says what is wrong with what it is asked', async () => {
-  await expect(ask('stage.scale', { workers: 1000 })).rejects.toThrow('1000 is not a whole number from 0 to 6')
+  await expect(ask('stage.scale', { workers: 1000 })).rejects.toThrow('1000 is not an integer from 0 to 6')
   await expect(ask('stage.kill', { worker: 'nobody' })).rejects.toThrow('There is no worker nobody')
 })
 

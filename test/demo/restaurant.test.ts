@@ -11,6 +11,6 @@ it('the restaurant serves each dish once, also the one over which Ben dies', asy
   expect(served.toSorted()).toEqual(DISHES.map((dish, at) => [`${at + 1}`, dish]))
   expect(said(/^waiter +(Ben is dead!)$/gm)).toHaveLength(1)
   const [[begun]] = said(/^Ben +begins (\w+)$/gm) as [[string]]
-  expect(said(/^Ada +begins (\w+), once more: The connection of the consumer was lost$/gm)).toEqual([[begun]])
+  expect(said(/^Ada +begins (\w+), again: The connection of the consumer was lost$/gm)).toEqual([[begun]])
   expect(restaurant.stdout).toMatch(/^waiter +6 dishes, 0 of them twice; 0 orders left$/m)
 })

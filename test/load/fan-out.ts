@@ -99,12 +99,16 @@ async function measure(
   }
 }
 
-interface Subscriber {
+export interface Subscriber {
   readonly socket: Socket
   readonly counter: DeliveryCounter
 }
 
-async function openSubscriber(target: Target, server: Running, { size, rate }: Scenario): Promise<Subscriber> {
+export async function openSubscriber(
+  target: Target,
+  server: Running,
+  { size, rate }: { readonly size: number; readonly rate?: number | undefined },
+): Promise<Subscriber> {
   const socket = await openRaw(server, target.subscriberPath, target.protocol)
   const counter = new DeliveryCounter(size, rate !== undefined)
   socket.on('data', (chunk: Buffer) => counter.add(chunk))
@@ -114,7 +118,7 @@ async function openSubscriber(target: Target, server: Running, { size, rate }: S
   return { socket, counter }
 }
 
-class Publisher {
+export class Publisher {
   private sent = 0
   private readonly socket: Socket
   private readonly target: Target

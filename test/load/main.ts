@@ -2,6 +2,8 @@ import { tmpdir } from 'node:os'
 import { Command } from 'commander'
 import { addScenario, type Scenario } from '../../server/cli/bench.ts'
 import { integer } from '../../server/cli/connection-options.ts'
+import { CLUSTER_PARTS, cluster } from './cluster/cluster.ts'
+import type { ClusterLoad } from './cluster/load-cluster.ts'
 import { compare } from './compare.ts'
 import type { DurableLoad } from './durable-load.ts'
 import { hostile } from './hostile.ts'
@@ -99,6 +101,17 @@ program
   .description('the longest turn of the event loop that 1,000 hostile frames of each kind cause')
   .option('--engines <names>', 'of ws, uws', 'ws,uws')
   .action(({ engines }: { engines: string }) => hostile(engines.split(',')))
+
+program
+  .command('cluster')
+  .description('hubs on one Redis: latency, what the way over Redis costs, Socket.IO beside it, a hub that is killed')
+  .option('--engine <name>', 'ws or uws', 'ws')
+  .option('--size <bytes>', 'size of a payload', integer('--size', 30, 100_000), 200)
+  .option('--subscribers <n>', 'of each hub', integer('--subscribers', 1), 100)
+  .option('--clients <n>', 'of the hub that is killed', integer('--clients', 1), 2_000)
+  .option('--seconds <n>', 'time of each measurement', integer('--seconds', 1), 5)
+  .option('--parts <names>', `of ${CLUSTER_PARTS}`, CLUSTER_PARTS)
+  .action((load: ClusterLoad & { parts: string }) => cluster(load))
 
 addDurable(program.command('streams'), 100, 10_000_000)
   .description('durable publishes, replay, what capture costs, a long stream')

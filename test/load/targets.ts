@@ -194,7 +194,8 @@ export function missing(target: Target): string | undefined {
   }
 }
 
-async function run(command: readonly string[], ready: RegExp): Promise<Running> {
+/** Starts a server, and waits for what it prints when it is ready: its port. */
+export async function run(command: readonly string[], ready: RegExp): Promise<Running> {
   const [file, ...args] = command
   const server = spawn(file as string, args, {
     stdio: ['ignore', 'pipe', 'pipe'],

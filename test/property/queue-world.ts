@@ -336,7 +336,7 @@ export class World {
     expect(
       letters.map(({ message, reason, error, attempts }) => ({ n: Number(message.id), reason, error, attempts })),
     ).toEqual(model.letters.map(({ n, reason, error, attempts }) => ({ n, reason, error, attempts })))
-    expect(this.underTest.records()).toBeLessThanOrEqual(this.mostRecords())
+    expect(await this.underTest.records()).toBeLessThanOrEqual(this.mostRecords())
   }
 
   /** What is done leaves nothing behind: a block and its bits, a failure, a letter, a parked group each, the queue, the count of numbers. */

@@ -33,7 +33,7 @@ export interface BrokerUnderTest {
   /** The next commit is stored and can be read, and is not done until it is released. */
   holdCommit(): HeldCommit
   /** How many records are stored. */
-  records(): number
+  records(): Promise<number>
   /** Closes it, and opens another one on the same data. */
   reopen(): Promise<void>
   /** Closes it, and removes its data. */

@@ -4,14 +4,19 @@ import { composedBytes } from '../../server/broker/compose.ts'
 import { splitRecord } from '../../server/broker/rules/record.ts'
 import type { FanfareError } from '../../shared/errors.ts'
 import type { StreamOptions } from '../../shared/streams.ts'
-import { BROKERS, type BrokerKind, brokerSuite } from './broker-kinds.ts'
+import { BROKERS, type BrokerKind, brokerSuite, runsOn } from './broker-kinds.ts'
 import type { BrokerMaker, BrokerSettings, BrokerUnderTest } from './broker-under-test.ts'
 import { bareDraft } from './drafts.ts'
 import { inMemory, onLmdb } from './embedded.ts'
+import { endRedis, onRedis } from './on-redis.ts'
 import { range } from './streams.ts'
 
 /** How each broker is opened: one more entry here, and in `broker-kinds.ts`, puts another one under all suites. */
-const MAKERS: Readonly<Record<BrokerKind, BrokerMaker>> = { 'in memory': inMemory, 'on LMDB': onLmdb }
+const MAKERS: Readonly<Record<BrokerKind, BrokerMaker>> = {
+  'in memory': inMemory,
+  'on LMDB': onLmdb,
+  'on Redis': onRedis,
+}
 
 export interface BrokerFactory {
   readonly isFast: boolean
@@ -28,7 +33,13 @@ const SLOW_SHARE = 0.1
 
 /** Runs a suite on every broker. */
 export function onEveryBroker(name: string, suite: (brokers: BrokerFactory) => void): void {
-  for (const broker of BROKERS) describe(brokerSuite(broker, name), () => suite(factory(MAKERS[broker])))
+  for (const broker of BROKERS) {
+    if (!runsOn(broker, name)) continue
+    describe(brokerSuite(broker, name), () => {
+      afterAll(endRedis)
+      suite(factory(MAKERS[broker]))
+    })
+  }
 }
 
 function factory({ isFast, open }: BrokerMaker): BrokerFactory {

@@ -33,6 +33,7 @@ export function bareDraft({ route: { generation = 0, streams = [], queues = [] }
 export function eventsWith(heard: Partial<BrokerEvents>): BrokerEvents {
   return {
     messages() {},
+    missed() {},
     ready() {},
     streamDeclared() {},
     streamDeleted() {},

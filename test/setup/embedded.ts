@@ -86,7 +86,7 @@ class UnderTest implements BrokerUnderTest {
     return this.store.hold()
   }
 
-  readonly records = () => [...this.store.range(under())].length
+  readonly records = async () => [...this.store.range(under())].length
 
   async reopen(): Promise<void> {
     await this.opened.close()

@@ -13,7 +13,7 @@ const PACKAGE = fileURLToPath(new URL('../..', import.meta.url))
 export class PhotoDemo {
   /** Of the page. */
   url = ''
-  /** Where everything lies. */
+  /** The data directory. */
   data = ''
   readonly ended: Promise<number | string>
   output = ''
@@ -84,7 +84,7 @@ export class PhotoDemo {
         createInterface({ input: stream as Readable }).on('line', (line) => {
           this.output += `${line}\n`
           const [, url] = /^Open (\S+)$/.exec(line) ?? []
-          const [, data] = /^Everything lies in ([^,]+)/.exec(line) ?? []
+          const [, data] = /^Data directory: (\S+)/.exec(line) ?? []
           if (url !== undefined) this.url = url
           if (data === undefined) return
           this.data = data

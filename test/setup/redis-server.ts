@@ -24,6 +24,10 @@ export class RedisServer {
     return `redis://127.0.0.1:${this.port}`
   }
 
+  get pid(): number {
+    return this.process?.pid as number
+  }
+
   async start(): Promise<void> {
     const standing = ['--port', String(this.port), '--bind', '127.0.0.1', '--save', '', '--daemonize', 'no']
     this.process = spawn('/usr/bin/redis-server', [...standing, ...this.options], {

@@ -1,6 +1,6 @@
 import { changed } from './store.ts'
 
-/** What a control has said last, and whether it is at work. */
+/** The latest message of a control, and whether it is busy. */
 export interface Outcome {
   readonly busy: boolean
   readonly text: string
@@ -14,7 +14,7 @@ export function outcome(name: string): Outcome | undefined {
   return outcomes.get(name)
 }
 
-/** Does what a control stands for, once at a time, and keeps what came of it for `said`. */
+/** Runs the action of a control, one at a time, and keeps its outcome for `said`. */
 export async function act(name: string, doing: string, work: () => Promise<string>): Promise<void> {
   if (outcomes.get(name)?.busy) return
   say(name, { busy: true, text: doing, failed: false, at: Date.now() })
@@ -30,10 +30,10 @@ export async function act(name: string, doing: string, work: () => Promise<strin
   }
 }
 
-/** Choices that were made while another one was carried out, by name: the newest of each. */
+/** Choices made while another was carried out, by name: the newest of each. */
 const chosen = new Map<string, () => void>()
 
-/** As `act`, for a choice among several: one that is made meanwhile is not lost, and the newest counts. */
+/** Like `act`, for a choice among several: a choice made meanwhile is not lost, and the newest wins. */
 export async function choose(name: string, doing: string, work: () => Promise<string>): Promise<void> {
   if (outcomes.get(name)?.busy) {
     chosen.set(name, () => void choose(name, doing, work))

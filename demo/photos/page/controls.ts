@@ -2,7 +2,7 @@ import { html, nothing, type TemplateResult } from 'lit'
 import { act, outcome } from './actions.ts'
 import { LESSONS, type LessonId } from './lessons.ts'
 
-/** A button that does `work`; its outcome is read with `said`. While it works it keeps the focus, and does nothing. */
+/** A button that runs `work`; `said` shows the outcome. While busy it keeps the focus and does nothing. */
 export function button(
   name: string,
   label: string | TemplateResult,
@@ -16,7 +16,7 @@ export function button(
   </button>`
 }
 
-/** What the newest of these controls has said, for the eye and for screen readers. */
+/** The latest message of these controls, visible and for screen readers. */
 export function said(...names: readonly string[]): TemplateResult {
   const [last] = names
     .map((name) => outcome(name))
@@ -27,17 +27,17 @@ export function said(...names: readonly string[]): TemplateResult {
 
 /** The parts of a lesson's card. */
 export interface Card {
-  /** What happens and why, in the words of the field. */
+  /** What happens and why, in the field's own terms. */
   readonly why: string | TemplateResult
   /** What to look at. */
   readonly look: string | TemplateResult
   /** What to play with. */
   readonly controls?: TemplateResult
-  /** What is seen: its box has its height from the beginning, so that nothing below it moves. */
+  /** The result. Its box has its final height from the start, so that nothing below it moves. */
   readonly show: unknown
 }
 
-/** One lesson: what it is about on the one side, what is seen on the other. */
+/** One lesson: the explanation on one side, the result on the other. */
 export function card(id: LessonId, { why, look, controls, show }: Card): TemplateResult {
   const at = LESSONS.findIndex((each) => each.id === id)
   const lesson = LESSONS[at]
@@ -55,7 +55,7 @@ export function card(id: LessonId, { why, look, controls, show }: Card): Templat
   </section>`
 }
 
-/** One of several, by radio buttons that look like one control. */
+/** Radio buttons that look like one control. */
 export function choice<Value extends string | number>(
   name: string,
   legend: string,

@@ -1,23 +1,23 @@
 import { type Client, connect, type QueueInfo } from 'fanfare/browser'
 import type { Requests, Topics } from '../contract.ts'
 
-/** What the hub says of itself is read like every other topic. */
+/** The hub's own status topics are read like every other topic. */
 export interface PageTopics extends Topics {
   '$sys.queues.thumbnails': QueueInfo
   '$sys.queues.notifications': QueueInfo
 }
 
-/** The name of this tab: who uploads, and to whom notifications go. It stays when the page is loaded again. */
+/** The name of this tab, for its uploads and its notifications. It survives a reload. */
 export const TAB = tabName()
 
 /** The connection of this tab. */
 export const client = connectAs(TAB)
 
-/** Another connection of its own, through the same edge. */
+/** Another connection, through the same edge. */
 export function connectAs(tab: string): Client<PageTopics> {
   const url = new URL(`hub?tab=${encodeURIComponent(tab)}`, location.href)
   url.protocol = location.protocol === 'https:' ? 'wss:' : 'ws:'
-  // Somebody watches: after a cut it shall not take long.
+  // Someone is watching: after a cut it should reconnect soon.
   return connect<PageTopics>(url.href, { name: 'photo demo', backoff: { base: 200, cap: 1000 } })
 }
 

@@ -2,7 +2,7 @@ import type { Client, ConnectionState, SlowPolicy } from 'fanfare/browser'
 import { connectAs, type PageTopics, TAB } from './hub.ts'
 import { changed } from './store.ts'
 
-/** A subscriber of the race: it reads the same messages as the others, on a connection of its own. */
+/** A subscriber in the race: it reads the same messages as the others, on a connection of its own. */
 export interface Lane {
   readonly policy: SlowPolicy
   readonly title: string
@@ -15,23 +15,28 @@ export interface Lane {
   /** Numbers of the first message that it read, and of the newest. */
   first: number
   latest: number
-  /** It is through up to here: what it has read, and what the hub has said it dropped. */
+  /** How far it has got: what it has read, and what the hub has reported as dropped. */
   reached: number
-  /** Messages dropped, by the reason that the hub gave; 0 where it gave no number. */
+  /** Dropped messages, by the hub's reason; 0 if the hub gave no number. */
   gaps: Map<string, number>
   disconnects: number
-  /** Why the hub did not let it take part. */
+  /** Why the hub refused it. */
   refusal: string | undefined
 }
 
 const UNREAD = { received: 0, first: 0, latest: 0, reached: 0, disconnects: 0, refusal: undefined }
 
-/** Messages that may wait in a slow reader before the hub is asked to hold back: few, so that its policy soon acts. */
+/** Messages that may wait in a slow reader before the hub has to hold back: few, so that its policy soon acts. */
 const BUFFER = 10
 
 export const lanes: readonly Lane[] = [
-  // A page that is held up by a busy machine is a slow reader too. With any other policy this one might then lose messages.
-  lane('pause', 'A fast reader', 'It reads each message at once, under pause. It shows all there is to read.', false),
+  // On a busy machine this page is a slow reader, too. With any other policy this one might then lose messages.
+  lane(
+    'pause',
+    'A fast reader',
+    'Reads each message at once, with the policy pause. It shows all there is to read.',
+    false,
+  ),
   lane('drop-oldest', 'drop-oldest', 'The oldest waiting messages are dropped: the reader stays close to the newest.'),
   lane('drop-newest', 'drop-newest', 'New messages are dropped while older ones wait: the reader falls behind.'),
   lane(
@@ -42,12 +47,12 @@ export const lanes: readonly Lane[] = [
   lane(
     'pause',
     'pause',
-    'The hub stops sending, and continues from the stream at the reader’s pace: late, but complete.',
+    'The hub stops sending, then continues from the stream at the reader’s pace: late, but complete.',
   ),
   lane(
     'disconnect',
     'disconnect',
-    'The hub closes the connection: the reader reconnects, and knows that it missed some.',
+    'The hub closes the connection. The reader reconnects, and knows that it missed some.',
   ),
 ]
 
@@ -56,7 +61,7 @@ export const pace = { ms: 20 }
 
 let clients: Client<PageTopics>[] = []
 
-/** Connects all of them, and resolves when each gets messages. */
+/** Connects all of them, and resolves when each receives messages. */
 export async function startLanes(): Promise<void> {
   await stopLanes()
   await Promise.all(lanes.map(start))
@@ -91,7 +96,7 @@ async function start(lane: Lane): Promise<void> {
     ...(lane.slow && { bufferLimit: BUFFER }),
     ...(lane.policy === 'pause' && { stream: 'ticks' }),
     onGap: ({ reason, count }) => {
-      // While a connection is cut nothing counts; the next message says how far it has come.
+      // Nothing counts while a connection is down; the next message shows how far it has come.
       lane.gaps.set(reason, (lane.gaps.get(reason) ?? 0) + (count ?? 0))
       lane.reached += count ?? 0
       changed()
@@ -105,7 +110,7 @@ async function start(lane: Lane): Promise<void> {
   }
 }
 
-/** What a lane has read, how much it has not reached yet, and how much it was not given, in messages: the messages have numbers. */
+/** How many messages a lane has read, has not reached yet, and was not given. The messages are numbered. */
 export function standing(lane: Lane): { read: number; behind: number; dropped: number } {
   if (lane.received === 0) return { read: 0, behind: 0, dropped: 0 }
   const newest = Math.max(...lanes.map(({ reached }) => reached))

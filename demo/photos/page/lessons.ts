@@ -1,4 +1,4 @@
-/** What the page teaches, in its order: one idea each, with the words of the field. */
+/** The lessons in order, one idea each, with the field's own terms. */
 export const LESSONS = [
   { id: 'drop', title: 'Drop photos', idea: 'Publish a message to a topic' },
   { id: 'services', title: 'What each service is doing', idea: 'Publish/subscribe, queues, streams' },

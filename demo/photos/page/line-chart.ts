@@ -6,19 +6,19 @@ export interface Line {
   /** A custom property of the style sheet: `--chart-1`. */
   readonly colour: string
   readonly fill?: boolean
-  /** Goes in steps, and not in slopes. */
+  /** Draws steps instead of slopes. */
   readonly steps?: boolean
-  /** Can be told from the others without its colour. */
+  /** Distinguishes the line from the others without colour. */
   readonly dashed?: boolean
 }
 
 /** Times in seconds, then the values of each line. */
 export type ChartData = AlignedData
 
-/** A chart that has just begun is not stretched. */
+/** Minimum time span: a chart that has just begun is not stretched. */
 const LEAST_SECONDS = 60
 
-/** `<line-chart>`: lines over time. Its colours are those of the page, and its height that of its box. */
+/** `<line-chart>`: lines over time. It takes its colours from the page, and its height from its box. */
 export class LineChart extends HTMLElement {
   private lines: readonly Line[] = []
   private values: ChartData = [[]]
@@ -50,7 +50,7 @@ export class LineChart extends HTMLElement {
     this.plot = undefined
   }
 
-  /** A chart without values has its axes, up to now. */
+  /** A chart without values shows its axes, up to now. */
   private get shown(): ChartData {
     if (this.values[0].length > 0) return this.values
     const now = Date.now() / 1000
@@ -102,12 +102,12 @@ export class LineChart extends HTMLElement {
 }
 
 function times({ data: [all] }: uPlot): uPlot.Range.MinMax {
-  // What uPlot hands over is a day, while there is one value.
+  // uPlot passes a whole day if there is only one value.
   const [first = 0, last = first] = [all[0], all.at(-1)]
   return [Math.min(first, last - LEAST_SECONDS), last]
 }
 
-/** From nought, and high enough that a lone message is no mountain. */
+/** From zero, and high enough that a single message does not look like a peak. */
 function values(_: uPlot, __: number | null, most: number | null): uPlot.Range.MinMax {
   return [0, Math.max(5, (most ?? 0) * 1.1)]
 }

@@ -23,7 +23,7 @@ const page = () => html`
   ${footer()} ${toasts()}
 `
 
-// However much happens, the page is drawn once a frame.
+// However much happens, the page is drawn at most once a frame.
 let drawing = false
 function draw(): void {
   if (drawing) return

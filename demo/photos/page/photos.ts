@@ -5,11 +5,11 @@ import type { Moderated, Photo, Thumbnailed, WorkerState } from '../contract.ts'
 export interface Step {
   readonly kind: 'uploaded' | 'working' | 'failed' | 'died' | 'redriven' | 'ready' | 'notified' | 'judged' | 'dead'
   readonly text: string
-  /** When the hub had it, in milliseconds since 1970. */
+  /** When the hub received it, in milliseconds since 1970. */
   readonly at: number
 }
 
-/** A photo, with all that this page has heard of it. */
+/** A photo, with everything that this page knows about it. */
 export interface PhotoView {
   readonly photo: Photo
   /** When it was uploaded, in milliseconds since 1970. */
@@ -18,22 +18,22 @@ export interface PhotoView {
   readonly moderated?: Moderated
 }
 
-/** Photos that are remembered, the newest: more than two spikes bring, so that one whose turn comes late is still known. */
+/** Photos to remember, newest first: more than two spikes, so that a photo that waits long is still known. */
 const MOST = 5000
-/** Steps of a photo that are remembered, the newest: it may be redriven again and again. */
+/** Steps of a photo to remember, newest first: it may be redriven again and again. */
 const MOST_STEPS = 40
 
 const photos = new Map<string, PhotoView>()
-/** By photo. Its worker may be heard of before the photo itself: they come by different streams. */
+/** By photo. Its worker may be known before the photo itself: they arrive on different streams. */
 const steps = new Map<string, Step[]>()
-/** What each worker of thumbnails has said last. */
+/** The latest state of each thumbnail worker. */
 const workers = new Map<string, WorkerState>()
-/** When the newest attempt at a photo ended, as far as it was heard of. */
+/** When the newest known attempt at a photo ended. */
 const ended = new Map<string, { readonly attempt: number; readonly at: number }>()
 /** Photos among the dead letters. */
 let dead: ReadonlySet<string> = new Set()
 
-/** As many as the log has told of; a photo that is judged twice counts once. */
+/** Totals of the log so far; a photo that is judged twice counts once. */
 export const totals = { uploaded: 0, thumbnailed: 0, moderated: 0, flagged: 0 }
 
 export function photo(id: string): PhotoView | undefined {
@@ -44,7 +44,7 @@ export function journey(id: string): readonly Step[] {
   return steps.get(id) ?? []
 }
 
-/** All that are remembered, the newest first. */
+/** All remembered photos, newest first. */
 export function newest(): PhotoView[] {
   return [...photos.values()].reverse()
 }
@@ -87,7 +87,7 @@ export function notified(id: string, at: number): void {
   add(id, 'notified', 'This tab was notified', at)
 }
 
-/** A worker has said what it does now: each step, in their order. */
+/** A worker has reported what it does now: each step, in order. */
 export function worked(now: WorkerState, at: number): void {
   if (now.service !== 'thumbnails') return
   const before = workers.get(now.worker)
@@ -112,11 +112,11 @@ export function worked(now: WorkerState, at: number): void {
     add(now.photo, 'working', `${now.worker} works on it (attempt ${attempt})`, at)
   }
   if (now.state === 'dead' && before?.state === 'working' && before.photo !== undefined) {
-    add(before.photo, 'died', `${now.worker} was killed while it worked on it`, at)
+    add(before.photo, 'died', `${now.worker} was killed while working on it`, at)
   }
 }
 
-/** All dead letters as they are now. */
+/** All current dead letters. */
 export function buried(letters: readonly DeadLetter[]): void {
   dead = new Set(letters.map(({ message }) => (message.data as Photo).id))
   for (const { message, attempts, error, diedAt } of letters) {
@@ -125,10 +125,10 @@ export function buried(letters: readonly DeadLetter[]): void {
   }
 }
 
-/** In the order in which things happened, whichever is heard of first. */
+/** In the order in which things happened, whichever arrives first. */
 function add(id: string, kind: Step['kind'], text: string, at: number): void {
   const known = journey(id)
-  // The last word of a worker comes again with each connection.
+  // A worker's last message arrives again with each connection.
   if (known.some((step) => step.at === at && step.text === text)) return
   const place = known.findLastIndex((step) => step.at <= at) + 1
   steps.set(id, known.toSpliced(place, 0, { kind, text, at }).slice(-MOST_STEPS))

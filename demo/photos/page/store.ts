@@ -16,7 +16,7 @@ import { type Away, left } from './away.ts'
 import { client, TAB } from './hub.ts'
 import * as photos from './photos.ts'
 
-/** What was heard of the queue of thumbnails in one second. */
+/** The status of the thumbnails queue in one second. */
 export interface QueueSecond {
   readonly at: number
   readonly depth: number
@@ -24,31 +24,31 @@ export interface QueueSecond {
   readonly working: number
 }
 
-/** What this page knows, all that it draws. Photos and uploads have theirs in files of their own. */
+/** Everything that this page knows and draws. Photos and uploads have files of their own. */
 export const store = {
   config: undefined as PageConfig | undefined,
   connection: { state: client.state as ConnectionState, reason: undefined as ConnectionStateReason | undefined },
-  /** By name, as they were last heard of. */
+  /** The latest state of each worker, by name. */
   workers: new Map<string, WorkerState>(),
   scaling: undefined as Topics['stage.scaling'] | undefined,
   slowness: undefined as Topics['stage.slowness'] | undefined,
   thumbnailsQueue: undefined as QueueInfo | undefined,
   notificationsQueue: undefined as QueueInfo | undefined,
-  /** The last minutes of the queue of thumbnails, a second each. */
+  /** The last minutes of the thumbnails queue, one entry per second. */
   history: [] as QueueSecond[],
   letters: [] as DeadLetter[],
   counters: undefined as Counters | undefined,
   progress: undefined as Progress | undefined,
-  /** What this tab was told since it was opened, the newest first. */
+  /** Notifications since this tab was opened, newest first. */
   notices: [] as (Notification & { readonly at: number })[],
   noticed: 0,
-  /** Photos of this tab that became ready just now. */
+  /** Photos of this tab that have just become ready. */
   toasts: [] as Notification[],
-  /** What screen readers are told of notifications: of this tab's own photos, and not of each. */
+  /** What screen readers announce: notifications about this tab's own photos, and not each of them. */
   announced: '',
-  /** When a part of the picture of services last had something to do. */
+  /** When a part of the services picture last had something to do. */
   traffic: new Map<string, number>(),
-  /** Offset of the newest message of the stream of photos that was seen here. */
+  /** Offset of the newest message of the photos stream that was seen here. */
   seen: -1,
   away: undefined as Away | undefined,
 }
@@ -57,13 +57,13 @@ const HISTORY_SECONDS = 180
 const MOST_NOTICES = 50
 /** How long a part of the picture stays lit, in milliseconds. */
 export const LIT_MS = 600
-/** How long a notification lies over the page; what it said stays in the list. */
+/** How long a toast covers the page; the list keeps its text. */
 const TOAST_MS = 5000
 const ANNOUNCE_MS = 2000
 
 const listeners = new Set<() => void>()
 
-/** Calls `listener` whenever something has changed. Returns how to stop it. */
+/** Calls `listener` whenever something has changed. Returns a function that stops it. */
 export function onChange(listener: () => void): () => void {
   listeners.add(listener)
   return () => listeners.delete(listener)
@@ -79,7 +79,7 @@ function lit(...parts: readonly string[]): void {
   setTimeout(changed, LIT_MS + 10)
 }
 
-/** Loads what the edge knows, subscribes to everything that the page shows, and follows. */
+/** Loads the edge's configuration, subscribes to everything that the page shows, and follows. */
 export async function open(): Promise<void> {
   client.onState(({ to, from, reason }) => {
     store.connection = { state: to, reason }
@@ -90,13 +90,13 @@ export async function open(): Promise<void> {
   follow()
   setInterval(follow, FOLLOW_MS)
   const response = await fetch('config.json')
-  if (!response.ok) throw new Error(`The edge answered ${response.status} when it was asked for its configuration`)
+  if (!response.ok) throw new Error(`The edge responded with ${response.status} when asked for its configuration`)
   store.config = (await response.json()) as PageConfig
   changed()
 }
 
 function subscribe(): void {
-  // The whole log of photos: this tab counts what is in it, and after a cut goes on where it was.
+  // The whole log of photos: this tab counts its messages, and resumes after a cut.
   client.subscribe('photos.#', onPhotos, { stream: 'photos', from: 'earliest', onResubscribed: onReturn })
   client.subscribe('stage.workers', ({ data }) => onWorker(data), {
     stream: 'stage',
@@ -123,7 +123,7 @@ function keep<Name extends 'scaling' | 'slowness' | 'progress' | 'notificationsQ
   changed()
 }
 
-/** Its chart moves on each second: lit it is when it has counted something. */
+/** The chart moves on each second, but the part lights up only when it has counted something. */
 function onCounters(counters: Counters): void {
   const { uploaded, thumbnailed } = store.counters ?? {}
   if (counters.uploaded !== uploaded || counters.thumbnailed !== thumbnailed) lit('analytics')
@@ -161,14 +161,14 @@ function onPhotos(message: PhotosMessage): void {
   changed()
 }
 
-/** After a cut: what the log holds now, and what it held when this tab was cut off, says how much was missed. */
+/** After a cut: the log's current end and the end when this tab was disconnected give the number of missed messages. */
 function onReturn({ recovered }: { readonly recovered: boolean }): void {
   const away = store.away
   if (!away) return
   away.until = Date.now()
   away.recovered = recovered
   changed()
-  // A second cut in this moment rejects the call, and begins another absence.
+  // A second cut at this moment rejects the call, and begins another absence.
   client.admin.streams.show('photos').then(
     ({ next }) => {
       away.end = next
@@ -186,7 +186,7 @@ function onWork(now: WorkerState, at = Date.now()): void {
 function onWorker(now: WorkerState): void {
   store.workers.set(now.worker, now)
   if (now.state === 'working') lit(now.service)
-  // The log forgets them after half a minute, and so does the page.
+  // They expire in the log after half a minute, and so they do here.
   if (now.state === 'dead' || now.state === 'stopped') {
     setTimeout(() => {
       if (store.workers.get(now.worker) === now) store.workers.delete(now.worker)
@@ -198,7 +198,7 @@ function onWorker(now: WorkerState): void {
 
 function onQueue(info: QueueInfo): void {
   const before = store.thumbnailsQueue
-  // One that is redriven and another that dies in the same second leave their number as it was.
+  // If one is redriven and another is dead-lettered in the same second, their number stays the same.
   const others = info.deadLetters !== before?.deadLetters || info.redeliveredTotal !== before.redeliveredTotal
   store.thumbnailsQueue = info
   const working = workersOf('thumbnails').filter(({ state }) => state === 'working').length
@@ -230,7 +230,7 @@ function onNotification(data: Notification, at = Date.now()): void {
 
 let toAnnounce = 0
 
-/** Shows and reads out photos of this tab: each, and at most once in `ANNOUNCE_MS`. */
+/** Shows and announces photos of this tab: shows each, announces at most once per `ANNOUNCE_MS`. */
 function announce(data: Notification): void {
   store.toasts = [...store.toasts, data]
   setTimeout(() => {
@@ -246,11 +246,11 @@ function announce(data: Notification): void {
   }, ANNOUNCE_MS)
 }
 
-/** Says that this tab wants to be told; nobody has to clean up after a tab that was closed. */
+/** Publishes that this tab follows. It expires, so nothing has to be cleaned up after a closed tab. */
 function follow(): void {
   client
     .publish(`followers.${TAB}`, { tab: TAB, following: true }, { expiresAt: Date.now() + FOLLOW_EXPIRES_MS })
-    // It is said again soon.
+    // It is soon repeated.
     .catch((error: unknown) => console.warn(error))
 }
 

@@ -2,33 +2,33 @@ import type { Photo, UploadAnswer } from '../contract.ts'
 import { TAB } from './hub.ts'
 import { bytesText } from './text.ts'
 
-/** A file that somebody gave to this page. */
+/** A file that the user gave to this page. */
 export interface Upload {
   readonly key: number
   readonly name: string
   readonly bytes: number
-  /** Shows the file as it lies on this machine. */
+  /** Shows the local file. */
   readonly preview: string
   state: 'waiting' | 'sending' | 'stored' | 'refused'
-  /** Part of the file that is gone: 0 to 1. */
+  /** Part of the file that has been sent: 0 to 1. */
   progress: number
   photo?: Photo
-  /** Why it was refused, in the words of the service. */
+  /** Why it was refused, in the service's words. */
   refusal?: string
 }
 
-/** Files under way at once; browsers open six connections to one host. */
+/** Parallel uploads; browsers open at most six connections to one host. */
 const AT_ONCE = 4
-/** Uploads that are shown, the newest. */
+/** How many uploads are shown, newest first. */
 const MOST = 60
 
-/** The newest first. */
+/** Newest first. */
 export const uploads: Upload[] = []
 const waiting: { upload: Upload; file: File }[] = []
 let sending = 0
 let last = 0
 
-/** Uploads files, each in a request of its own, so that each has its progress. Calls `changed` whenever there is news. */
+/** Uploads files, each in its own request, so that each has a progress bar. Calls `changed` after every change. */
 export function uploadFiles(files: Iterable<File>, mostBytes: number, changed: () => void): void {
   for (const file of files) {
     const upload: Upload = {
@@ -41,7 +41,7 @@ export function uploadFiles(files: Iterable<File>, mostBytes: number, changed: (
     }
     uploads.unshift(upload)
     if (file.size > mostBytes) {
-      refuse(upload, `This file has ${bytesText(file.size)}; the service takes ${bytesText(mostBytes)} at most.`)
+      refuse(upload, `This file is ${bytesText(file.size)}; the maximum is ${bytesText(mostBytes)}.`)
     } else {
       waiting.push({ upload, file })
     }
@@ -60,7 +60,7 @@ function next(changed: () => void): void {
   }
 }
 
-/** With XMLHttpRequest, since `fetch` does not say how much of a body is gone. */
+/** Uses XMLHttpRequest, since `fetch` does not report how much of a body has been sent. */
 function send(upload: Upload, file: File, changed: () => void): void {
   const request = new XMLHttpRequest()
   upload.state = 'sending'
@@ -88,8 +88,8 @@ function answered(upload: Upload, request: XMLHttpRequest): void {
     upload.progress = 1
     upload.photo = answer.photo
   } else if (answer) refuse(upload, answer.message)
-  else if (request.status === 0) refuse(upload, 'The connection broke while the file was sent. Try it again.')
-  else refuse(upload, `The service answered ${request.status}, and not what became of the file.`)
+  else if (request.status === 0) refuse(upload, 'The connection was lost during the upload. Try again.')
+  else refuse(upload, `The service responded with ${request.status} and did not report what happened to the file.`)
 }
 
 function refuse(upload: Upload, why: string): void {

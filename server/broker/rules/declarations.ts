@@ -22,7 +22,7 @@ export function alreadyExists<Options extends { readonly name: string }>(
   const title = kind === 'stream' ? 'Stream' : 'Queue'
   return new FanfareError(
     `${kind}_exists`,
-    `${title} "${wanted.name}" already exists with different options: ${difference}. Delete it first, or use the same options.`,
+    `${title} "${wanted.name}" already exists with different options: ${difference}. Use the same options, or change it with ${kind}s.update.`,
   )
 }
 
@@ -31,7 +31,7 @@ function brief(value: unknown): string {
   return text.length > 100 ? `${text.slice(0, 100)}…` : text
 }
 
-function canonical(options: unknown): string {
+export function canonical(options: unknown): string {
   return JSON.stringify(options, (_, value: unknown) => {
     if (Array.isArray(value)) return [...new Set(value.map(canonical))].sort()
     return isRecord(value) ? sorted(value) : value

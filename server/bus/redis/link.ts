@@ -93,9 +93,14 @@ export class RedisLink {
     return new Set(channels.filter((channel) => Number(pairs[pairs.indexOf(channel) + 1]) > 0))
   }
 
-  /** Sets this node's entry in a hash. Rejects if the link fails. */
+  /** Sets this node's entry in a hash. Rejects with `cluster_unreachable` if Redis refuses it, or the link fails. */
   async enter(hash: string, field: string, value: string): Promise<void> {
-    await this.commands?.hset(hash, field, value)
+    const { commands } = this
+    await commands?.hset(hash, field, value).catch((error) => {
+      // A primary that has become a replica keeps its connections, and hears nothing of what is published on the new one.
+      if (/^\w*Error: READONLY/.test(String(error)) && commands === this.commands) this.lost(String(error))
+      throw known(error, this.address)
+    })
   }
 
   async entries(hash: string): Promise<Record<string, string>> {
@@ -150,7 +155,7 @@ export class RedisLink {
 
   private async begin(commands: Redis, hearing: Redis): Promise<void> {
     await Promise.all([commands.connect(), hearing.connect()])
-    await checkVersion(commands)
+    await checkServer(commands)
     hearing.on('messageBuffer', (_channel: Buffer, bytes: Buffer) => this.events.received(bytes))
     await hearing.subscribe(...this.channels)
   }
@@ -191,9 +196,10 @@ export class RedisLink {
   }
 }
 
-async function checkVersion(redis: Redis): Promise<void> {
+/** Whether this Redis is new enough, and a primary. */
+async function checkServer(redis: Redis): Promise<void> {
   // Where INFO is not permitted, nothing tells.
-  const info = await redis.info('server').catch((error) => {
+  const info = await redis.info().catch((error) => {
     if (/NOPERM|NOAUTH/.test(String(error))) return ''
     throw error
   })
@@ -204,6 +210,8 @@ async function checkVersion(redis: Redis): Promise<void> {
       `cluster needs Redis ${OLDEST_REDIS}.0 or newer (got ${version[1]}). Upgrade Redis, or use another one.`,
     )
   }
+  // What is published on the primary reaches its replicas, but not the other way round.
+  if (/^role:slave/m.test(info)) throw new Error('it is a replica. Name the primary, or its sentinels')
 }
 
 /** The error of the table for what Redis or the network said. */

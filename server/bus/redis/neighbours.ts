@@ -1,3 +1,4 @@
+import type { Logger } from 'pino'
 import { FanfareError } from '../../../shared/errors.ts'
 import type { BusEvents, NodeName } from '../bus.ts'
 import type { RedisLink } from './link.ts'
@@ -12,10 +13,13 @@ import type { Channels, Speech } from './speech.ts'
 const FORMATS = [1, 1] as const
 /** A node that gives no sign of life for so long has left. */
 const LAPSE_MS = 5_000
-/** How long a node that has left without a word may come back and say what was missed of it; then all may be missed. */
-const RETURN_MS = 15_000
-/** The same for one that does not move, but whose connections stand: it was stopped, and may go on. */
-const PAUSE_MS = 60_000
+/**
+ * How long a node whose connections are gone may come back and say what was missed of it. Then all may be missed: it has died, as far as can be
+ * known. A node that lives tries to connect at least every two seconds.
+ */
+const RETURN_MS = 5_000
+/** The same for one that does not move, but whose connections stand: it was stopped and may go on, or its machine is gone. */
+const PAUSE_MS = 15_000
 /**
  * How long a sign of life may have been on its way, and waited for its turn here: what was said that long before it was handled may have come before an
  * interest that the other took after it.
@@ -34,6 +38,7 @@ export interface NeighbourParts {
   readonly own: OwnInterests
   readonly others: OtherInterests<Peer>
   readonly outgoing: Outgoing
+  readonly log: Logger
   /** Says what has changed of the interests of this node. */
   tellChanges(): void
   /** A node that was there is there no more. */
@@ -90,7 +95,7 @@ export class Neighbours {
   gotHello(hello: Hello): void {
     const peer = this.peerOf(hello)
     if (!peer) return
-    this.leave(peer)
+    this.part(peer)
     const [seen] = hello.seen[this.parts.node.id] ?? []
     // What it once had of this node, it was forgotten with.
     if (seen !== undefined && peer.isNew) peer.forgetsAll()
@@ -122,8 +127,11 @@ export class Neighbours {
   }
 
   /** The node that introduces itself. Undefined: it speaks another format, or says it on a link that is no more. */
-  private peerOf({ from, link, formats }: Hello | Synced): Peer | undefined {
-    if (!speaksOurs(formats)) return undefined
+  private peerOf({ from, link, name, formats }: Hello | Synced): Peer | undefined {
+    if (!speaksOurs(formats)) {
+      this.parts.log.warn({ node: from, name, formats }, 'ignored a node that speaks another format than this version')
+      return undefined
+    }
     let peer = this.peers.get(from)
     if (!peer) {
       peer = new Peer(from, this.cutAt)
@@ -172,7 +180,7 @@ export class Neighbours {
 
   /** Batches are missing: the other node says which. */
   resync(peer: Peer): void {
-    this.leave(peer)
+    this.part(peer)
     peer.isSyncing = true
     this.parts.speech.send(peer.id, {
       type: 'hello',
@@ -262,11 +270,17 @@ export class Neighbours {
     this.forget(peer)
   }
 
+  /** A node is gone. */
   private leave(peer: Peer): void {
+    this.part(peer)
+    this.meeting?.met(peer.id)
+  }
+
+  /** What the two know of each other no longer holds. A node that this one waits for at the start is still waited for. */
+  private part(peer: Peer): void {
     const wasJoined = peer.isJoined
     peer.leaves(Math.min(peer.heardAt, this.parts.link.provenAt) - ON_ITS_WAY_MS)
     if (wasJoined) this.parts.left(peer.id)
-    this.meeting?.met(peer.id)
     this.confirm()
   }
 

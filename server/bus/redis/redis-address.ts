@@ -12,6 +12,9 @@ export interface RedisAddress {
   /** Instead of host and port, with the name of the primary that they watch. */
   readonly sentinels?: { host: string; port: number }[]
   readonly name?: string
+  /** TLS to the sentinels, and after them to Redis: `ioredis` does without it otherwise, whatever `tls` says. */
+  readonly sentinelTLS?: ConnectionOptions
+  readonly enableTLSForSentinelMode?: boolean
 }
 
 const REDIS_PORT = 6379
@@ -26,15 +29,17 @@ export function redisAddress(url: string, password?: string, ca?: string): Redis
   if (!match) throw wrong()
   const [, secure, sentinel, user = '', hosts = '', path = ''] = match
   const [username, given] = user.split(':').map(decodeURIComponent)
+  const tls: ConnectionOptions = ca === undefined ? {} : { ca }
   const common = {
     ...(username && { username }),
     ...((password ?? given) && { password: password ?? given }),
-    ...(secure && { tls: ca === undefined ? {} : { ca } }),
+    ...(secure && { tls }),
   } as RedisAddress
   if (sentinel) {
     if (!path) throw wrong()
     const sentinels = hosts.split(',').map((host) => hostAndPort(host, SENTINEL_PORT))
-    return { ...common, sentinels, name: decodeURIComponent(path) }
+    const secured = secure ? { sentinelTLS: tls, enableTLSForSentinelMode: true } : {}
+    return { ...common, ...secured, sentinels, name: decodeURIComponent(path) }
   }
   if (!/^\d*$/.test(path)) throw wrong()
   return { ...common, ...hostAndPort(hosts, REDIS_PORT), ...(path && { db: Number(path) }) }

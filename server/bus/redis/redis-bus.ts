@@ -56,7 +56,7 @@ export class RedisBus implements Bus {
     this.outgoing = new Outgoing(this.link, this.others, this.channels, this.node.id)
     this.neighbours = new Neighbours({
       ...{ node: this.node, hubVersion: version, link: this.link, channels: this.channels, speech: this.speech },
-      ...{ own: this.own, others: this.others, outgoing: this.outgoing },
+      ...{ own: this.own, others: this.others, outgoing: this.outgoing, log },
       tellChanges: () => this.tellChanges(),
       left: (node) => this.left(node),
     })

@@ -11,7 +11,7 @@ import { poll } from '../poll.ts'
 import { missingRights } from '../rights.ts'
 import { href } from '../route.ts'
 
-/** Maximum number of things that are named. */
+/** Maximum number of entries under "Needs attention". */
 const MOST_ENTRIES = 10
 
 const perSecond = (n: number) => `${rate(n)}/s`
@@ -62,18 +62,18 @@ function droppedWords({ droppedTotal }: HubInfo): string {
   return `since the hub started: ${reasons.map(([reason, n]) => `${count(n)} by ${reason}`).join(', ')}`
 }
 
-/** Nothing has happened on it yet. */
+/** Whether nothing has happened on this hub yet. */
 function isNew({ publishedTotal, queues, streams }: HubInfo): boolean {
   return publishedTotal === 0 && queues === 0 && streams === 0
 }
 
-/** What to paste to see the first message. */
+/** Snippets to paste for a first message. */
 function firstSteps(): TemplateResult {
   const http = hubUrl.replace(/^ws/, 'http').replace(/\/$/, '')
   const snippet = (label: string, text: string) => html`<dt>${label}</dt><dd>${preformatted(label, text)}</dd>`
   const publish = `await connect('${hubUrl}').publish('hello.world', { n: 1 })`
   return html`<section class="panel steps"><h2>First steps</h2>
-    <p>Open the <a href=${href(['tail'], { pattern: '#' })}>live tail</a> in another tab, then publish something:</p>
+    <p>Open the <a href=${href(['tail'], { pattern: '#' })}>live tail</a> in another tab, then publish a message:</p>
     <dl>
       ${snippet('With curl', `curl ${http}/v1/publish --json '{"topic":"hello.world","data":{"n":1}}'`)}
       ${snippet('In a browser', `import { connect } from '${http}/fanfare.js'\n${publish}`)}

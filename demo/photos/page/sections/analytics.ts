@@ -60,6 +60,6 @@ async function restart(): Promise<string> {
   await ask('stage.start', { service: 'analytics' })
   const { uploaded } = await counted
   const more = uploaded - (before?.uploaded ?? 0)
-  const told = more > 0 ? `${count(more)} of them since it was told to restart` : 'as many as before'
+  const told = more > 0 ? `${count(more)} of them since the restart` : 'as many as before'
   return `A new process has counted ${count(uploaded)} uploads, ${told}.`
 }

@@ -9,10 +9,10 @@ import { loadLetters, store } from '../store.ts'
 import { clock, count, counted } from '../text.ts'
 import { steps } from './drop.ts'
 
-/** Dead letters that are listed, the newest. */
+/** How many dead letters are listed, newest first. */
 const LISTED = 20
 
-/** The photo that this card is about: the last one that was uploaded or redriven here. */
+/** The photo that this card follows: the last one uploaded or redriven here. */
 let followed: string | undefined
 
 export function deadLetters(): TemplateResult {
@@ -20,22 +20,22 @@ export function deadLetters(): TemplateResult {
   return card('dead-letters', {
     why: html`A corrupt photo fails at each attempt. The queue <em>retries</em> it after a growing wait
       (<em>backoff</em>). After three attempts this <em>poison message</em> moves to the <em>dead letters</em>, with its
-      error, and no longer holds up the others. Mend the cause, then <em>redrive</em> it: it goes back to the queue.`,
+      error, and no longer holds up the others. Repair it, then <em>redrive</em> it: it goes back to the queue.`,
     look: 'the waits between its attempts, the error in the dead letter, and what happens after the redrive.',
     controls: html`<div class="controls">
         ${button('corrupt', 'Upload a corrupt photo', 'Uploading…', corrupt)}
-        ${button('redrive', 'Mend all and redrive', 'Mending…', () => redrive(undefined), 'plain')}
+        ${button('redrive', 'Repair all and redrive', 'Repairing…', () => redrive(undefined), 'plain')}
       </div>
       ${said('corrupt', 'redrive', 'again')}`,
     show: html`<div class="story" id="followed" aria-live="polite">${
       followed === undefined
-        ? html`<p class="empty">No corrupt photo was uploaded here yet. Its journey appears here.</p>`
+        ? html`<p class="empty">No corrupt photo has been uploaded here yet. Its journey appears here.</p>`
         : html`<h3>${photo(followed)?.photo.name ?? followed}</h3>${steps(followed)}`
     }</div>
     <h3>Dead letters</h3>
     <div class="reserved">${
       letters.length === 0
-        ? html`<p class="empty">No dead letters: no photo was given up.</p>`
+        ? html`<p class="empty">No dead letters.</p>`
         : html`<ul class="letters" aria-label="Dead letters">${repeat(letters.slice(-LISTED).reverse(), ({ letter }) => letter, row)}</ul>
           ${letters.length > LISTED ? html`<p class="muted">and ${count(letters.length - LISTED)} older ones</p>` : nothing}`
     }</div>`,
@@ -49,14 +49,14 @@ function row(letter: DeadLetter): TemplateResult {
       <summary><strong>${photo.name}</strong> <span class="muted">${counted(letter.attempts, 'attempt')}</span>
         <span class="error">${letter.error ?? 'no error was reported'}</span></summary>
       <dl>
-        <dt>Came from</dt><dd>the queue <code>${letter.origin}</code>, topic <code>${letter.message.topic}</code></dd>
-        <dt>Given up</dt><dd>${clock(letter.diedAt)}, reason <code>${letter.reason}</code></dd>
+        <dt>Came from</dt><dd>queue <code>${letter.origin}</code>, topic <code>${letter.message.topic}</code></dd>
+        <dt>Dead-lettered</dt><dd>${clock(letter.diedAt)}, reason <code>${letter.reason}</code></dd>
         <dt>Message</dt><dd><pre tabindex="0" role="region" aria-label="The message">${JSON.stringify(photo, undefined, 2)}</pre></dd>
         <dt>Journey</dt><dd>${steps(photo.id)}</dd>
       </dl>
       <div class="controls">
-        ${button('redrive', 'Mend it and redrive', 'Mending…', () => redrive(letter))}
-        ${button('again', 'Redrive as it is', 'Redriving…', () => again(letter), 'plain')}
+        ${button('redrive', 'Repair and redrive', 'Repairing…', () => redrive(letter))}
+        ${button('again', 'Redrive without repair', 'Redriving…', () => again(letter), 'plain')}
       </div>
     </details>
   </li>`
@@ -65,7 +65,7 @@ function row(letter: DeadLetter): TemplateResult {
 async function corrupt(): Promise<string> {
   const { name, photo } = await ask('stage.corrupt', {})
   followed = photo
-  return `${name} is uploaded. It looks like a JPEG, and breaks off in the middle.`
+  return `${name} is uploaded. It starts like a JPEG and ends in the middle.`
 }
 
 /** One, or all. */
@@ -75,20 +75,20 @@ async function redrive(letter: DeadLetter | undefined): Promise<string> {
   const moved = await client.admin.queues.deadLetters.redrive('thumbnails', letter ? { letters: [letter.letter] } : {})
   followed = id ?? followed
   await shown()
-  if (mended === 0 && moved === 0) return 'There was nothing to mend: no photo was given up.'
-  return `${counted(mended, 'file')} mended; ${counted(moved, 'photo')} back in the queue.`
+  if (mended === 0 && moved === 0) return 'There is nothing to repair: no photo is among the dead letters.'
+  return `${counted(mended, 'file')} repaired; ${counted(moved, 'photo')} back in the queue.`
 }
 
-/** What is broken fails again. */
+/** A photo that is still broken fails again. */
 async function again(letter: DeadLetter): Promise<string> {
   const moved = await client.admin.queues.deadLetters.redrive('thumbnails', { letters: [letter.letter] })
   followed = (letter.message.data as Photo).id
   await shown()
-  if (moved === 0) return 'It was no longer among the dead letters.'
-  return 'Back in the queue, but nothing was mended: it will be given up again.'
+  if (moved === 0) return 'It is no longer among the dead letters.'
+  return 'Back in the queue, but not repaired: it will be given up again.'
 }
 
-/** A letter that goes takes the focus with it: the Tab key continues at the heading. */
+/** A letter that disappears takes the focus with it: the Tab key continues at the heading. */
 async function shown(): Promise<void> {
   await loadLetters()
   document.getElementById('dead-letters-title')?.focus({ preventScroll: true })

@@ -8,7 +8,7 @@ import { type Upload, uploadFiles, uploads } from '../uploads.ts'
 
 let over = false
 
-/** Files from anywhere on the page: a picture is pasted without looking for the place. */
+/** Accepts files anywhere on the page: people paste a picture without looking for the place. */
 export function listenForPaste(): void {
   document.addEventListener('paste', (event) => take(event.clipboardData?.files))
 }
@@ -16,10 +16,10 @@ export function listenForPaste(): void {
 export function drop(): TemplateResult {
   const most = store.config ? ` of at most ${bytesText(store.config.maxUploadBytes)}` : ''
   return card('drop', {
-    why: html`The upload service is a <em>publisher</em>. It checks what a file really is, stores it and publishes one
+    why: html`The upload service is a <em>publisher</em>. It checks the file's real type, stores the file and publishes one
       <em>message</em> to the <em>topic</em> <code>photos.uploaded</code>. It does not know who <em>subscribes</em> to that
       topic, and does not wait for them.`,
-    look: 'the journey of each photo. Every step is the work of another service, and they only share messages.',
+    look: 'the journey of each photo. Every step is the work of a different service, and they share only messages.',
     controls: html`<label class="dropzone ${over ? 'over' : ''}" @dragover=${dragOver} @dragleave=${dragLeave} @drop=${dropped}>
         <input type="file" multiple accept="image/jpeg,image/png,image/webp" @change=${chosen}>
         <strong>Drop photos here, paste them, or choose files</strong>
@@ -27,7 +27,7 @@ export function drop(): TemplateResult {
       </label>`,
     show: html`<div class="reserved">${
       uploads.length === 0
-        ? html`<p class="empty">Nothing was uploaded from this tab yet. Its photos and their journeys appear here.</p>`
+        ? html`<p class="empty">Nothing has been uploaded from this tab yet. Its photos and their journeys appear here.</p>`
         : html`<ul class="uploads" tabindex="0" aria-label="Photos of this tab">${repeat(uploads, ({ key }) => key, row)}</ul>`
     }</div>`,
   })
@@ -50,7 +50,7 @@ function row(upload: Upload): TemplateResult {
   </li>`
 }
 
-/** What a photo has been through, and when. */
+/** What has happened to a photo, and when. */
 export function steps(id: string): TemplateResult {
   const all = journey(id)
   const began = all[0]?.at ?? 0
@@ -60,7 +60,7 @@ export function steps(id: string): TemplateResult {
   )}</ol>`
 }
 
-/** What is no picture has no preview. */
+/** A file that is not a picture has no preview. */
 function noPicture(event: Event): void {
   ;(event.target as HTMLElement).classList.add('broken')
 }
@@ -68,7 +68,7 @@ function noPicture(event: Event): void {
 function chosen(event: Event): void {
   const input = event.target as HTMLInputElement
   take(input.files)
-  // The same file can be chosen again.
+  // So that the same file can be chosen again.
   input.value = ''
 }
 

@@ -32,7 +32,7 @@ export function header(): TemplateResult {
     </aside>`
 }
 
-/** The state of this tab's connection, in a line that is never longer; one of them is read out. */
+/** The state of this tab's connection, always on one line; only one of them is read out. */
 export function connection(isAnnounced = false): TemplateResult {
   const { state, reason } = store.connection
   const why = state === 'closed' ? reason?.message : undefined
@@ -47,7 +47,7 @@ export function footer(): TemplateResult {
   </footer>`
 }
 
-/** The focus goes along, so that the Tab key goes on in the lesson. */
+/** Moves the focus as well, so that the Tab key continues in the lesson. */
 function go(event: Event): void {
   const { hash } = event.currentTarget as HTMLAnchorElement
   document.querySelector<HTMLElement>(`${hash}-title`)?.focus({ preventScroll: true })

@@ -5,12 +5,12 @@ import { isGivenUp, newest, type PhotoView, photo, totals } from '../photos.ts'
 import { changed, store, workersOf } from '../store.ts'
 import { count, counted } from '../text.ts'
 
-/** Photos that are shown, and tiles that there are from the beginning: 2, 3, 4 or 6 rows, as wide as the page is. */
+/** Number of photos shown, and of tiles from the start: 2, 3, 4 or 6 rows, depending on the page's width. */
 const SHOWN = 24
 
 /** The order of the tiles while the pointer or the keyboard focus is in the gallery: they do not move then. */
 let held: readonly string[] | undefined
-/** The tile that the Tab key leads to; arrows lead to the others. */
+/** The tile that the Tab key leads to; the arrow keys lead to the others. */
 let current: string | undefined
 
 export function gallery(): TemplateResult {
@@ -41,17 +41,17 @@ export function gallery(): TemplateResult {
   })
 }
 
-type Fate = 'ready' | 'given up' | 'in work' | 'queued' | 'no thumbnail'
+type Fate = 'ready' | 'given up' | 'in progress' | 'queued' | 'no thumbnail'
 
 function fate({ photo, at, thumbnailed }: PhotoView, busy: ReadonlySet<string>): Fate {
   if (thumbnailed) return 'ready'
   if (isGivenUp(photo.id)) return 'given up'
-  if (busy.has(photo.id)) return 'in work'
-  // A dead letter that was purged, or more than the page has loaded: it waits for nothing.
+  if (busy.has(photo.id)) return 'in progress'
+  // A dead letter that was purged, or that the page has not loaded: nothing is pending for it.
   return hasBeenEmptySince(at) ? 'no thumbnail' : 'queued'
 }
 
-/** The queue was empty for some seconds after this time. */
+/** The queue has been empty for some seconds after this time. */
 function hasBeenEmptySince(time: number): boolean {
   const last = store.history.slice(-3)
   return last.length === 3 && last.every(({ at, depth }) => depth === 0 && at * 1000 > time + 1000)
@@ -61,7 +61,10 @@ function state(all: readonly { fate: Fate }[], listed: number, ids: readonly str
   if (totals.uploaded === 0) return 'No photos yet. Drop some above, or let the spike below make a few hundred.'
   const queued = all.filter(({ fate }) => fate === 'queued').length
   const shown = `${listed < totals.uploaded - queued ? `The newest ${listed}` : count(ids.length)} of ${counted(totals.uploaded, 'photo')}`
-  const parts = [queued > 0 ? `${count(queued)} in the queue` : '', held ? 'held still while you are here' : '']
+  const parts = [
+    queued > 0 ? `${count(queued)} in the queue` : '',
+    held ? 'they keep their places while you are here' : '',
+  ]
   return [shown, ...parts.filter((part) => part !== '')].join('; ')
 }
 
@@ -97,7 +100,7 @@ function tiles(list: Element): HTMLElement[] {
 }
 
 function hold(event: Event): void {
-  // A finger leaves nothing that says when it is gone.
+  // With touch, no event tells when the finger is gone.
   if (event instanceof PointerEvent && event.pointerType === 'touch') return
   const list = event.currentTarget as HTMLElement
   held ??= tiles(list).map(idOf)
@@ -118,7 +121,7 @@ function idOf(tile: HTMLElement): string {
   return tile.closest<HTMLElement>('[data-photo]')?.dataset['photo'] ?? ''
 }
 
-/** Arrows go from tile to tile, Home and End to the first and the last. */
+/** Arrow keys move from tile to tile, Home and End to the first and the last. */
 function walk(event: KeyboardEvent): void {
   const list = event.currentTarget as HTMLElement
   const all = tiles(list)

@@ -5,9 +5,9 @@ import { photo } from '../photos.ts'
 import { changed, onChange, store, workersOf } from '../store.ts'
 import { steps } from './drop.ts'
 
-/** Photos that are uploaded to have something to work on. */
+/** Photos uploaded so that there is something to work on. */
 const PHOTOS = 4
-/** Long enough to be hit in the middle. */
+/** Long enough to be killed in the middle. */
 const SLOW_MS = 1500
 const PATIENCE_MS = 20_000
 
@@ -24,13 +24,13 @@ export function kill(): TemplateResult {
     show: html`<div class="story" aria-live="polite">${
       killed
         ? story(killed)
-        : html`<p class="empty">No worker was killed yet. The journey of its photo appears here.</p>`
+        : html`<p class="empty">No worker has been killed yet. The journey of its photo appears here.</p>`
     }</div>`,
   })
 }
 
 function story({ worker, photo: id }: NonNullable<typeof killed>): TemplateResult {
-  return html`<h3>${photo(id)?.photo.name ?? id}, which ${worker} worked on when it was killed</h3>
+  return html`<h3>${photo(id)?.photo.name ?? id}, which ${worker} was working on when it was killed</h3>
     ${steps(id)}`
 }
 
@@ -50,10 +50,10 @@ async function killOne(): Promise<string> {
   }
 }
 
-/** Resolves once it is so. */
+/** Resolves once the condition holds. */
 function until(condition: () => boolean): Promise<void> {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => settle(() => reject(new Error('No worker has begun a photo in time.'))), PATIENCE_MS)
+    const timer = setTimeout(() => settle(() => reject(new Error('No worker began a photo in time.'))), PATIENCE_MS)
     const off = onChange(check)
     function settle(then: () => void): void {
       clearTimeout(timer)

@@ -7,13 +7,13 @@ import { store, workersOf } from '../store.ts'
 import { count, counted } from '../text.ts'
 import { isAlive } from './services.ts'
 
-/** Flagged photos that are shown, the newest. */
+/** How many flagged photos are shown, newest first. */
 const SHOWN = 4
 
 export function moderation(): TemplateResult {
   const isRunning = workersOf('moderation').some(isAlive)
   return card('moderation', {
-    why: html`A stream does not care when its subscribers come. Moderation flags photos that are almost black or of one
+    why: html`A stream does not care when its subscribers arrive. Moderation flags photos that are almost black or of one
       colour. It starts from the first offset, works through everything that was uploaded before, and continues live. The
       hub keeps its <em>cursor</em> (Kafka: the offset of a <em>consumer group</em>), so it resumes after a stop.`,
     look: 'the other services: none of them changes or even notices.',
@@ -30,10 +30,10 @@ export function moderation(): TemplateResult {
   })
 }
 
-/** Whether it runs, has run or has never run. */
+/** Whether it is running, has run or has never run. */
 function place(isRunning: boolean): string {
-  if (isRunning) return 'It is running now.'
-  return totals.moderated > 0 || store.progress ? 'It is stopped now.' : 'It has not been started yet.'
+  if (isRunning) return 'It is running.'
+  return totals.moderated > 0 || store.progress ? 'It is stopped.' : 'It has not been started yet.'
 }
 
 function progress(): TemplateResult {
@@ -58,10 +58,10 @@ function flag({ photo, thumbnailed, moderated }: PhotoView): TemplateResult {
 
 async function start(): Promise<string> {
   await ask('stage.start', { service: 'moderation' })
-  return 'Moderation is started.'
+  return 'Moderation has started.'
 }
 
 async function stop(): Promise<string> {
   await ask('stage.stop', { service: 'moderation' })
-  return 'Moderation is stopped. When it is started again, it resumes at its cursor.'
+  return 'Moderation has stopped. When you start it again, it resumes at its cursor.'
 }

@@ -11,9 +11,9 @@ const LISTED = 6
 export function notifications(): TemplateResult {
   const { notices, noticed } = store
   return card('notifications', {
-    why: html`When thumbnails are ready, the notifications service tells every open tab (<em>fan-out</em>), each on a
-      topic of its own: here <code>notifications.${TAB}</code>. Nothing stores these messages, so a closed tab misses them.
-      That is <em>at most once</em>, the right choice for what is worthless later.`,
+    why: html`When thumbnails are ready, the notifications service notifies every open tab (<em>fan-out</em>), each on its
+      own topic: here <code>notifications.${TAB}</code>. These messages are not stored, so a closed tab misses them.
+      That is <em>at most once</em>, the right choice for messages that are worthless later.`,
     look: 'a reload: the list is empty again, while the photos below are all there.',
     show: html`<div class="reserved">${
       notices.length === 0
@@ -32,7 +32,7 @@ function row(notice: (typeof store.notices)[number]): TemplateResult {
   </li>`
 }
 
-/** Where the page says the same of a photo already: a toast would lie over it, or repeat it. */
+/** Sections that show the same about a photo already: a toast would cover or repeat it. */
 const SAID_IN = ['drop', 'notifications']
 const inView = new Set<Element>()
 
@@ -48,7 +48,7 @@ export function watchView(): void {
   for (const id of SAID_IN) observer.observe(document.getElementById(id) as HTMLElement)
 }
 
-/** One line about the photos of this tab, while the user looks elsewhere. Screen readers get a summary from time to time. */
+/** One line about the photos of this tab while the user looks elsewhere. Screen readers get a summary from time to time. */
 export function toasts(): TemplateResult {
   const [first, ...more] = inView.size > 0 ? [] : store.toasts
   return html`<p class="unseen" role="status">${store.announced}</p>

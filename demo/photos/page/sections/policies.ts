@@ -23,8 +23,8 @@ export function policies(): TemplateResult {
     why: html`Six connections subscribe to the same topic; five of them read slowly. The hub keeps an outbox of limited
       size for each. When it is full, that subscriber’s policy decides: drop messages, pause, or disconnect. Each loss is
       reported to the subscriber as a <em>gap</em>, and a slow subscriber never slows down the others.`,
-    look: html`the bars. In the first seconds the buffers fill and all look alike. Then each policy gives way in its
-      own manner. Move the slider to 0 ms to see who catches up.`,
+    look: html`the bars. In the first seconds the buffers fill, and all look alike. Then each policy acts in its own way.
+      Move the slider to 0 ms to see who catches up.`,
     controls: html`<div class="controls">
         <label class="field"><span>Messages per second</span>
           <select @change=${chooseRate}>
@@ -72,7 +72,7 @@ function part(kind: 'read' | 'behind' | 'dropped', messages: number): TemplateRe
   return html`<span class=${kind} style="flex-grow: ${messages}"></span>`
 }
 
-/** What the hub has said of losses. */
+/** The gaps that the hub has reported. */
 function reasons({ gaps, disconnects, policy, received }: Lane, dropped: number): string {
   const parts = [...gaps].filter(([, n]) => n > 0).map(([reason, n]) => `${count(n)} by ${reason}`)
   if (gaps.has('disconnected')) parts.push('some while disconnected')

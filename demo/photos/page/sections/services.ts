@@ -14,14 +14,14 @@ export function services(): TemplateResult {
     why: html`In <em>publish/subscribe</em> a service publishes to a topic, and every subscriber gets the message,
       whether there is one or ten. A <em>queue</em> bound to a topic gives each message to one consumer only. A
       <em>stream</em> keeps the messages for anyone who reads it later.`,
-    look: 'what lights up when you drop a photo: each part that the message passes.',
+    look: 'which parts light up when you drop a photo: those that its message passes through.',
     show: html`${flow(
-      'Queue: each photo is the work of one consumer',
+      'Queue: each photo goes to one consumer',
       html`${service('upload')} ${topic('photos.uploaded')}
         ${node('queue', 'queue', 'thumbnails', backlog(thumbnailsQueue))} ${service('thumbnails', MAX_WORKERS)}`,
     )}
     ${flow(
-      'Fan-out: a worker that is done publishes too, and all tabs are notified',
+      'Fan-out: a finished worker publishes, and all tabs are notified',
       html`${topic('photos.thumbnailed')} ${node('notifications-queue', 'queue', 'notifications', backlog(notificationsQueue))}
         ${service('notifications')} ${node('tab', 'tab', 'this tab', `${count(store.noticed)} received`)}`,
     )}
@@ -60,7 +60,7 @@ function topic(name: string): TemplateResult {
   </div>`
 }
 
-/** With its workers, each a process: a line each, and a last one for those that have no line. There is room for all from the beginning. */
+/** A service with its workers, each a process: one line each, and a last line for the rest. It has room for all from the start. */
 function service(name: Service, rows = 1): TemplateResult {
   const workers = workersOf(name)
   const alive = workers.filter(isAlive)
@@ -80,7 +80,7 @@ export function isAlive({ state }: WorkerState): boolean {
   return state !== 'dead' && state !== 'stopped'
 }
 
-/** Ended workers are forgotten after a while; whether there ever was one of moderation is seen by what it has left. */
+/** Ended workers expire after a while; what moderation has published shows whether it has ever run. */
 function atRest(name: Service): string {
   if (name === 'moderation') return totals.moderated > 0 || store.progress ? 'stopped' : 'not started yet'
   return 'not running'

@@ -9,9 +9,9 @@ import { count, counted } from '../text.ts'
 
 const wish: { count: number | undefined } = { count: 500 }
 
-const BACKLOG: readonly Line[] = [{ label: 'Backlog: photos not done', colour: '--chart-1', fill: true }]
+const BACKLOG: readonly Line[] = [{ label: 'Backlog: unfinished photos', colour: '--chart-1', fill: true }]
 const CONSUMERS: readonly Line[] = [
-  { label: 'Consumers at work', colour: '--chart-2', steps: true },
+  { label: 'Busy consumers', colour: '--chart-2', steps: true },
   { label: 'Consumers wanted', colour: '--chart-3', steps: true, dashed: true },
 ]
 
@@ -43,11 +43,11 @@ export function spike(): TemplateResult {
       </div>
       <div class="controls">
         ${choice('workers', 'Thumbnail workers', WORKERS, scaling?.workers as (typeof WORKERS)[number]['value'], scale)}
-        ${choice('slow', 'Each thumbnail takes longer by', SLOWNESS, slowness?.ms as (typeof SLOWNESS)[number]['value'], slow)}
+        ${choice('slow', 'Delay per thumbnail', SLOWNESS, slowness?.ms as (typeof SLOWNESS)[number]['value'], slow)}
       </div>
       ${said('spike', 'scale', 'slow')}`,
-    show: html`${chart('backlog', BACKLOG, 'The backlog of the queue of thumbnails in the last three minutes')}
-      ${chart('consumers', CONSUMERS, 'Consumers at work and wanted in the last three minutes')} ${now()}`,
+    show: html`${chart('backlog', BACKLOG, 'The backlog of the thumbnails queue in the last three minutes')}
+      ${chart('consumers', CONSUMERS, 'Busy consumers and consumers wanted in the last three minutes')} ${now()}`,
   })
 }
 
@@ -85,17 +85,17 @@ function chooseCount(event: Event): void {
 }
 
 async function upload(): Promise<string> {
-  if (wish.count === undefined) throw new Error(`Choose a whole number from 1 to ${count(MAX_SPIKE)}.`)
+  if (wish.count === undefined) throw new Error(`Enter an integer from 1 to ${count(MAX_SPIKE)}.`)
   const { count: n } = await ask('stage.spike', { count: wish.count })
-  return `${counted(n, 'picture')} ${n === 1 ? 'is' : 'are'} on the way through the upload service.`
+  return `${counted(n, 'picture')} ${n === 1 ? 'is' : 'are'} being uploaded.`
 }
 
 function scale(workers: number | 'auto'): void {
   void choose('scale', 'Asking…', async () => {
     const { workers: kept } = await ask('stage.scale', { workers })
     return kept === 'auto'
-      ? 'As many workers run as the hub says are wanted.'
-      : `${counted(kept, 'worker')} will run, however much waits.`
+      ? 'The number of workers follows the hub’s wantedConsumers.'
+      : `${counted(kept, 'worker')} will run, however large the backlog.`
   })
 }
 
@@ -103,7 +103,7 @@ function slow(ms: number): void {
   void choose('slow', 'Asking…', async () => {
     const { ms: now } = await ask('stage.slow', { ms })
     return now === 0
-      ? 'Thumbnails are made as fast as possible.'
+      ? 'Thumbnails are made without a delay.'
       : `Each thumbnail takes ${count(now)} ms longer from now on.`
   })
 }

@@ -87,7 +87,7 @@ export class DedupWindow {
       const commits = this.leaving.length
       log.warn(
         { commits },
-        'ids of an earlier version are forgotten: a publish repeated across this start is kept twice',
+        'deduplication ids of an earlier version were discarded: a publish repeated across this start is stored twice',
       )
     }
   }

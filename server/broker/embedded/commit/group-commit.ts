@@ -31,6 +31,7 @@ import { Staging } from './staging.ts'
 /** Until the hub listens. */
 const UNHEARD: BrokerEvents = {
   messages() {},
+  missed() {},
   ready() {},
   streamDeclared() {},
   streamDeleted() {},
@@ -256,7 +257,7 @@ export class GroupCommit {
       error instanceof FanfareError
         ? error
         : new FanfareError('storage_failed', `The message could not be stored: ${sentence(error.message)}`)
-    this.log.error({ err: error, code: known.code, waiting: waiters.length }, 'a commit failed')
+    this.log.error({ err: error, code: known.code, waiting: waiters.length }, 'commit failed')
     this.reportMessages(commit.messages.filter(({ isFree }) => isFree))
     for (const waiter of waiters) if (!others.has(waiter.of)) this.answer(waiter, known)
     // If the staging itself failed, those that it had not reached.

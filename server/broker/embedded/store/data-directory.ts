@@ -259,7 +259,7 @@ async function takeLock(path: string, { lockWaitMs = 0, log }: DirectoryOptions)
           `Another hub uses ${path}. Stop it, or choose another directory with --data.`,
         )
       }
-      if (waits === 0) log?.info({ data: path, lockWaitMs }, 'waiting for another hub on the data directory to end')
+      if (waits === 0) log?.info({ data: path, lockWaitMs }, 'waiting for another hub on the data directory to stop')
       await sleep(LOCK_RETRY_MS)
     }
   } catch (error) {

@@ -1,4 +1,4 @@
-import { FanfareError } from '../../../../shared/errors.ts'
+import { FanfareError } from '../../../shared/errors.ts'
 
 export function tooManyCursors(stream: string, max: number): FanfareError {
   const fault = `Stream "${stream}" has ${max} cursors, the maximum (cursorsPerStream).`

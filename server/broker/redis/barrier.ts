@@ -1,0 +1,57 @@
+import type { BrokerLink } from './link.ts'
+
+/** How long one wait for replicas may take, in milliseconds. */
+const WAIT_MS = 1_000
+
+/**
+ * Says up to which commit everything is safe: all configured replicas have it, so that no failover takes it back. Nothing of a commit leaves this node
+ * before. Without replicas there is nothing to wait for.
+ */
+export class Barrier {
+  /** How often replicas were too few, or too slow. */
+  shortfalls = 0
+  private readonly link: BrokerLink
+  private readonly replicas: number
+  private readonly isSafe: (commit: number) => void
+  private wanted = 0
+  private isWaiting = false
+  private isClosed = false
+
+  constructor(link: BrokerLink, replicas: number, isSafe: (commit: number) => void) {
+    this.link = link
+    this.replicas = replicas
+    this.isSafe = isSafe
+  }
+
+  /** A commit is in Redis. */
+  reached(commit: number, node: string): void {
+    if (this.replicas === 0) return this.isSafe(commit)
+    this.wanted = Math.max(this.wanted, commit)
+    if (!this.isWaiting) void this.wait(node)
+  }
+
+  close(): void {
+    this.isClosed = true
+  }
+
+  private async wait(node: string): Promise<void> {
+    this.isWaiting = true
+    let safe = 0
+    while (safe < this.wanted && !this.isClosed) {
+      // What was heard before it is sent is covered by it.
+      const covered = this.wanted
+      try {
+        await this.link.standsWithin(WAIT_MS)
+        const count = await this.link.waitForReplicas(this.link.keys.waited(node), this.replicas, WAIT_MS)
+        if (count < this.replicas) this.shortfalls++
+        else {
+          safe = covered
+          this.isSafe(covered)
+        }
+      } catch {
+        // The link is gone: again on the next one.
+      }
+    }
+    this.isWaiting = false
+  }
+}

@@ -1,0 +1,36 @@
+/** Where a space of a Redis has its keys and channels. All keys have one hash tag: a Redis Cluster keeps them in one place, so that scripts can use all of them. */
+export class Keys {
+  /** What the scripts get: they make all other keys from it. */
+  readonly meta: string
+  private readonly prefix: string
+
+  constructor(prefix: string) {
+    this.prefix = `{${prefix}}:`
+    this.meta = `${this.prefix}meta`
+  }
+
+  inboxOf(node: string): string {
+    return `${this.prefix}in:${node}`
+  }
+
+  values(stream: number): string {
+    return `${this.prefix}s:${stream}:v`
+  }
+
+  topics(stream: number): string {
+    return `${this.prefix}s:${stream}:t`
+  }
+
+  cursors(stream: number): string {
+    return `${this.prefix}s:${stream}:c`
+  }
+
+  /** What a node has said to the barrier. */
+  waited(node: string): string {
+    return `${this.prefix}w:${node}`
+  }
+
+  node(node: string): string {
+    return `${this.prefix}n:${node}`
+  }
+}

@@ -1,0 +1,235 @@
+import type { Buffer } from 'node:buffer'
+import type { Redis } from 'ioredis'
+import type { Logger } from 'pino'
+import { FanfareError } from '../../../shared/errors.ts'
+import { type RedisAddress, whereRedisIs } from '../../bus/redis/redis-address.ts'
+import type { Keys } from './keys.ts'
+
+/** How long an attempt to connect may take, in milliseconds. */
+const CONNECT_MS = 5_000
+/** Waits between attempts to connect: each twice the last, and a random part of it. */
+const FIRST_WAIT_MS = 50
+const LONGEST_WAIT_MS = 1_000
+/** Answers of a Redis that cannot be used now, and may be later, or another one in its place. */
+const NOT_NOW = /^(ReplyError: )?-?(READONLY|LOADING|MASTERDOWN|BUSY|TRYAGAIN|CLUSTERDOWN|NOREPLICAS)\b/
+
+export type Argument = string | number | Buffer
+
+/** The connection is gone, and with it the answer: what was sent may have been done. */
+export class LinkLost extends Error {}
+
+export interface LinkEvents {
+  /** It stands, and hears its inbox. What rejects here ends it again. */
+  up(): Promise<void>
+  down(): void
+  /** Another node has committed something. */
+  received(bytes: Buffer): void
+}
+
+/** What a script is known by once it is loaded. */
+type Loaded = Map<string, string>
+
+/**
+ * A node's way to Redis: a connection for its turns, in order; one that reads; one that hears; and one that waits for replicas. They live and die
+ * together. Nothing is sent again by itself.
+ */
+export class BrokerLink {
+  readonly keys: Keys
+  events: LinkEvents = { up: async () => {}, down() {}, received() {} }
+  isUp = false
+  /** Whose inbox is heard. */
+  inbox = ''
+  private readonly address: RedisAddress
+  private readonly log: Logger
+  private all: readonly Redis[] = []
+  private readonly loaded = new WeakMap<Redis, Loaded>()
+  private retry: NodeJS.Timeout | undefined = undefined
+  private failures = 0
+  private isClosed = false
+  private readonly waiting = new Set<() => void>()
+
+  constructor(address: RedisAddress, keys: Keys, log: Logger) {
+    this.address = address
+    this.keys = keys
+    this.log = log
+  }
+
+  /** Connects for the first time. Rejects with `cluster_unreachable` and `bad_config`. */
+  open(): Promise<void> {
+    return this.connect()
+  }
+
+  /** Whether it stands within a time. */
+  standsWithin(ms: number): Promise<boolean> {
+    if (this.isUp) return Promise.resolve(true)
+    return new Promise((resolve) => {
+      const up = () => {
+        clearTimeout(timer)
+        resolve(true)
+      }
+      const timer = setTimeout(() => {
+        this.waiting.delete(up)
+        resolve(false)
+      }, ms)
+      this.waiting.add(up)
+    })
+  }
+
+  /** Runs a script that writes. They run in the order of the calls. Rejects with `LinkLost` if its outcome is unknown. */
+  turn(script: string, args: readonly Argument[]): Promise<string> {
+    return this.run(0, script, args).then(String)
+  }
+
+  /** Runs a script that reads. */
+  read(script: string, args: readonly Argument[]): Promise<unknown> {
+    return this.run(1, script, args)
+  }
+
+  /** Runs commands that read; each answer in the place of its command. */
+  async ask(...command: [string, ...Argument[]]): Promise<unknown> {
+    return this.guarded(1, (redis) => redis.call(...command))
+  }
+
+  /** Resolves to the number of replicas that have what was answered before the call. */
+  waitForReplicas(key: string, replicas: number, ms: number): Promise<number> {
+    return this.guarded(2, async (redis) => {
+      const [, count] = await Promise.all([redis.set(key, '1', 'PX', 60_000), redis.wait(replicas, ms)])
+      return count
+    })
+  }
+
+  /** Ends a link that turned out to be unusable, and begins another. */
+  lost(cause: string): void {
+    const wasUp = this.isUp
+    this.drop()
+    if (wasUp) {
+      this.log.warn({ cause }, 'lost Redis, which keeps streams')
+      this.events.down()
+    }
+    this.connectLater()
+  }
+
+  async close(): Promise<void> {
+    this.isClosed = true
+    clearTimeout(this.retry)
+    this.drop()
+  }
+
+  private async run(which: number, script: string, args: readonly Argument[]): Promise<unknown> {
+    return this.guarded(which, async (redis) => {
+      const sha = await this.shaOf(redis, script)
+      try {
+        return await redis.callBuffer('EVALSHA', sha, 1, this.keys.meta, ...args)
+      } catch (error) {
+        if (!String(error).includes('NOSCRIPT')) throw error
+        // Somebody has flushed the scripts. It has not run.
+        this.loaded.get(redis)?.clear()
+        return redis.callBuffer('EVALSHA', await this.shaOf(redis, script), 1, this.keys.meta, ...args)
+      }
+    })
+  }
+
+  private async shaOf(redis: Redis, script: string): Promise<string> {
+    const loaded = this.loaded.get(redis) ?? new Map<string, string>()
+    this.loaded.set(redis, loaded)
+    let sha = loaded.get(script)
+    if (sha === undefined) {
+      sha = String(await redis.script('LOAD', script))
+      loaded.set(script, sha)
+    }
+    return sha
+  }
+
+  private async guarded<Answer>(which: number, ask: (redis: Redis) => Promise<Answer>): Promise<Answer> {
+    const redis = this.all[which]
+    if (!redis) throw new LinkLost('there is no connection to Redis')
+    try {
+      return await ask(redis)
+    } catch (error) {
+      const text = String(error)
+      if (/\bOOM\b/.test(text)) throw new FanfareError('storage_full', MEMORY_FULL)
+      if (text.startsWith('ReplyError') && !NOT_NOW.test(text)) throw error
+      if (this.all[which] === redis) this.lost(text)
+      throw new LinkLost(text)
+    }
+  }
+
+  private async connect(): Promise<void> {
+    const { connection } = await import('../../bus/redis/connection.ts')
+    const all = [0, 1, 2, 3].map(() => connection(this.address, CONNECT_MS))
+    const hearing = all[3] as Redis
+    let cause: unknown
+    for (const redis of all) {
+      redis.on('error', (error) => {
+        cause ??= error
+      })
+    }
+    hearing.on('messageBuffer', (_channel: Buffer, bytes: Buffer) => this.events.received(bytes))
+    try {
+      await inTime(Promise.all(all.map((redis) => redis.connect())))
+      await inTime(hearing.subscribe(this.keys.inboxOf(this.inbox)))
+      if (this.isClosed) throw new FanfareError('shutting_down')
+      this.all = all
+      await inTime(this.events.up())
+    } catch (error) {
+      this.all = []
+      for (const redis of all) redis.disconnect()
+      throw known(cause ?? error, this.address)
+    }
+    for (const redis of all) {
+      redis.on('close', () => {
+        if (all === this.all) this.lost(cause ? String(cause) : 'the connection was closed')
+      })
+    }
+    this.failures = 0
+    this.isUp = true
+    for (const up of this.waiting) up()
+    this.waiting.clear()
+  }
+
+  private connectLater(): void {
+    if (this.isClosed) return
+    clearTimeout(this.retry)
+    const wait = Math.min(FIRST_WAIT_MS * 2 ** this.failures++, LONGEST_WAIT_MS)
+    this.retry = setTimeout(
+      () => {
+        this.connect().then(
+          () => this.log.info('found Redis again, which keeps streams'),
+          (error) => {
+            this.log.debug({ err: error }, 'Redis cannot be reached')
+            this.connectLater()
+          },
+        )
+      },
+      wait * (0.5 + Math.random() / 2),
+    )
+  }
+
+  private drop(): void {
+    const { all } = this
+    this.isUp = false
+    this.all = []
+    for (const redis of all) redis.disconnect()
+  }
+}
+
+const MEMORY_FULL =
+  'The memory of Redis is full (maxmemory); nothing was stored. Trim streams, or give Redis more memory.'
+
+/** The error of the table for what Redis or the network said. */
+function known(error: unknown, address: RedisAddress): FanfareError {
+  if (error instanceof FanfareError) return error
+  const text = String(error).replace(/^\w*Error: /, '')
+  if (/WRONGPASS|NOAUTH|NOPERM|invalid username-password/.test(text)) {
+    return new FanfareError('bad_config', `Redis refuses the user or password of the cluster: ${text}.`)
+  }
+  return new FanfareError('cluster_unreachable', `Redis at ${whereRedisIs(address)} cannot be reached: ${text}.`)
+}
+
+async function inTime(done: Promise<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const tooLate = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new Error(`it has not answered for ${CONNECT_MS} ms`)), CONNECT_MS)
+  })
+  await Promise.race([done, tooLate]).finally(() => clearTimeout(timer))
+}

@@ -1,0 +1,91 @@
+/**
+ * What every script of the broker begins with. `P` is the prefix of all keys, with its hash tag: every key has that one tag, so
+ * that the scripts run in a Redis Cluster, too. A stream is loaded when something touches it, and saved once at the end.
+ */
+export const PRELUDE = `
+local P = string.sub(KEYS[1], 1, -5)
+local call = redis.call
+local META = P .. 'meta'
+
+local function clock()
+  if ARGV[1] ~= '' then return tonumber(ARGV[1]) end
+  local time = call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+local now = clock()
+
+local function text(number)
+  return string.format('%.0f', number)
+end
+
+local function key(stream, table)
+  return P .. 's:' .. stream .. ':' .. table
+end
+
+local NUMBERS = { 'first', 'next', 'trimmed', 'bytes', 'entries', 'superseded', 'time', 'cursors', 'from', 'to', 'oldest' }
+local OPTIONS = { 'name', 'maxAge', 'maxBytes', 'maxMessages', 'lastValue' }
+local FIELDS = {}
+for _, name in ipairs(NUMBERS) do FIELDS[#FIELDS + 1] = name end
+for _, name in ipairs(OPTIONS) do FIELDS[#FIELDS + 1] = name end
+
+-- The state of a stream by its number, or nil. from, to: what lastValue has not indexed yet; to is 0 if that is nothing.
+local streams = {}
+local function stream(number)
+  if streams[number] == nil then
+    local values = call('HMGET', P .. 's:' .. number, unpack(FIELDS))
+    local s = { number = number, isNew = false }
+    for at, name in ipairs(FIELDS) do s[name] = values[at] end
+    if not s.name then
+      streams[number] = false
+    else
+      for _, name in ipairs(NUMBERS) do s[name] = tonumber(s[name]) or 0 end
+      s.maxAge, s.maxBytes, s.maxMessages = tonumber(s.maxAge), tonumber(s.maxBytes), tonumber(s.maxMessages)
+      s.lastValue = s.lastValue == '1'
+      streams[number] = s
+    end
+  end
+  return streams[number] or nil
+end
+
+-- A record: flags, lengths, when it expires; then id, topic, key, rest, payload. See record.ts.
+local HEAD = 22
+local function valueNameAt(body, at)
+  local _, topicLength, idLength, keyLength, restLength, payloadLength = struct.unpack('>BBHHI4I4', body, at)
+  local topicAt = at + HEAD + idLength
+  local keyAt = topicAt + topicLength
+  local name = string.sub(body, topicAt, keyAt - 1) .. ' ' .. string.sub(body, keyAt, keyAt + keyLength - 1)
+  return name, keyAt + keyLength + restLength + payloadLength
+end
+
+-- The head of a block, and where its records begin.
+local function headOf(block)
+  local length = struct.unpack('>I4', block)
+  return cjson.decode(string.sub(block, 5, 4 + length)), 5 + length
+end
+
+-- A member of the index of blocks: first offset, bytes, times of its first and last message, messages.
+local function place(member)
+  local first, bytes, firstTime, lastTime, count = string.match(member, '^(%d+):(%d+):(%d+):(%d+):(%d+)$')
+  return tonumber(first), tonumber(bytes), tonumber(firstTime), tonumber(lastTime), tonumber(count)
+end
+
+-- The offsets of a block of a stream, in order, with the names of their values.
+local function valuesOf(s, block)
+  local head, at = headOf(block)
+  local offsets, names = {}, {}
+  for _, segment in ipairs(head.s) do
+    for n = 0, segment[1] - 1 do
+      local name, behind = valueNameAt(block, at)
+      offsets[#offsets + 1] = segment[3][s.name] + n
+      names[#names + 1] = name
+      at = behind
+    end
+  end
+  return offsets, names
+end
+
+local function fetch(hash, fields)
+  if #fields == 0 then return {} end
+  return call('HMGET', hash, unpack(fields))
+end
+`

@@ -1,0 +1,203 @@
+/** The op `publish`, and the ids of what was published. */
+export const PUBLISH = String.raw`
+-- Places that are left of an earlier publish: what has not been deleted or trimmed.
+local function placesLeft(places)
+  local left = {}
+  for number, offset in string.gmatch(places, 's(%d+)=(%d+)') do
+    local s = stream(number)
+    if s and tonumber(offset) >= s.trimmed then left[#left + 1] = { tonumber(number), tonumber(offset) } end
+  end
+  return left
+end
+
+local function knownAmong(identities, window)
+  local known = {}
+  for at, value in ipairs(fetch(P .. 'ids', identities)) do
+    if value then
+      local time, _, places = string.match(value, '^(%d+):(%d+):(.*)$')
+      if tonumber(time) > now - window then
+        local left = placesLeft(places)
+        if #left > 0 then known[#known + 1] = { at - 1, left } end
+      end
+    end
+  end
+  return known
+end
+
+-- Forgets ids that have had their time, and the oldest of what exceeds the limit: whole chapters, and the first of the oldest.
+local function forgetIds(window, limit)
+  for _ = 1, 20 do
+    local chapter = call('LINDEX', P .. 'ids:l', 0)
+    if not chapter then return end
+    local time, commit, at = string.match(chapter, '^(%d+)\n(%d+)\n()')
+    local isOver = tonumber(time) <= now - window
+    local excess = call('HLEN', P .. 'ids') - limit
+    if not isOver and excess <= 0 then return end
+    local gone = tonumber(call('HGET', META, 'idsGone')) or 0
+    local mine, seen, isWhole = {}, 0, true
+    for identity in string.gmatch(string.sub(chapter, at), '[^\n]+') do
+      seen = seen + 1
+      if seen > gone then
+        if not isOver and #mine >= excess then isWhole = false break end
+        mine[#mine + 1] = identity
+        gone = seen
+      end
+    end
+    local left = {}
+    for n, value in ipairs(fetch(P .. 'ids', mine)) do
+      -- It may have come again since, if what it went to was gone.
+      if value and string.match(value, '^%d+:(%d+):') == commit then left[#left + 1] = mine[n] end
+    end
+    if #left > 0 then call('HDEL', P .. 'ids', unpack(left)) end
+    if isWhole then
+      call('LPOP', P .. 'ids:l')
+      gone = 0
+    end
+    call('HSET', META, 'idsGone', gone)
+  end
+end
+
+-- Blocks
+
+local BLOCK_BYTES = 65536
+
+local function beginBlock(s)
+  s.block = { first = s.next, count = 0, bytes = 0, segments = {}, bodies = {}, topics = {}, newest = {} }
+  s.written = (s.written or 0) + 1
+end
+
+local function putBlock(s, time)
+  local block = s.block
+  s.block = nil
+  local t = key(s.number, 't')
+  local before, set = {}, {}
+  for at, value in ipairs(fetch(t, block.topics)) do
+    local topic = block.topics[at]
+    before[topic] = value and tonumber(value) or -1
+    set[#set + 1] = topic
+    set[#set + 1] = text(block.newest[topic])
+  end
+  call('HSET', t, unpack(set))
+  local head = cjson.encode({ s = block.segments, p = before })
+  local bytes = struct.pack('>I4', #head) .. head .. table.concat(block.bodies)
+  call('HSET', key(s.number, 'b'), text(block.first), bytes)
+  local member = text(block.first) .. ':' .. #bytes .. ':' .. text(time) .. ':' .. text(time) .. ':' .. block.count
+  call('ZADD', key(s.number, 'i'), text(block.first + block.count - 1), member)
+  s.bytes = s.bytes + #bytes
+end
+
+-- The values of a segment stand, and those that they replace are counted. "from" is where indexing has not been yet.
+local function addValues(s, values, base)
+  if #values == 0 then return end
+  local v = key(s.number, 'v')
+  local newest, set = {}, {}
+  local limit = s.to > 0 and s.from
+  for at, old in ipairs(fetch(v, values)) do
+    local name, offset = values[at], base + at - 1
+    local replaced = newest[name] or (old and tonumber(old))
+    if replaced and replaced < (limit or offset) then s.superseded = s.superseded + 1 end
+    newest[name] = offset
+  end
+  for name, offset in pairs(newest) do
+    set[#set + 1] = name
+    set[#set + 1] = text(offset)
+  end
+  call('HSET', v, unpack(set))
+end
+
+local function addSegment(s, segment, base, time)
+  if not s.block then beginBlock(s) end
+  local block = s.block
+  block.segments[#block.segments + 1] = { segment.count, time, segment.bases }
+  block.bodies[#block.bodies + 1] = segment.body
+  block.count = block.count + segment.count
+  block.bytes = block.bytes + #segment.body
+  for at = 1, #segment.topics, 2 do
+    local topic = segment.topics[at]
+    if not block.newest[topic] then block.topics[#block.topics + 1] = topic end
+    block.newest[topic] = base + segment.topics[at + 1]
+  end
+  s.next = base + segment.count
+  s.entries = s.entries + segment.count
+  s.time = time
+  if s.lastValue then addValues(s, segment.values, base) end
+  if block.bytes >= BLOCK_BYTES then putBlock(s, time) end
+end
+
+-- Segments as the node sends them
+
+local function take(at, count, step)
+  local list = {}
+  for n = at, at + count * step - 1 do list[#list + 1] = ARGV[n] end
+  return list, at + count * step
+end
+
+local function readSegment(at)
+  local segment = { count = tonumber(ARGV[at]), bases = {}, bodies = nil }
+  segment.streams, at = take(at + 2, tonumber(ARGV[at + 1]), 1)
+  segment.topics, at = take(at + 1, tonumber(ARGV[at]), 2)
+  segment.values, at = take(at + 1, tonumber(ARGV[at]), 1)
+  segment.body = ARGV[at]
+  return segment, at + 1
+end
+
+local function placeSegment(segment, time, touched)
+  for _, number in ipairs(segment.streams) do
+    local s = stream(number)
+    segment.bases[s.name] = s.next
+  end
+  segment.places = {}
+  for _, number in ipairs(segment.streams) do
+    local s = stream(number)
+    segment.places[#segment.places + 1] = { number, s.next }
+    addSegment(s, segment, s.next, time)
+    touched[number] = s
+  end
+end
+
+local function rememberIds(identities, wheres, segments, time)
+  local set, chapter = {}, { text(now), text(commit()) }
+  for at, identity in ipairs(identities) do
+    local segment, n = segments[tonumber(wheres[2 * at - 1])], tonumber(wheres[2 * at])
+    local places = {}
+    for _, where in ipairs(segment.places) do places[#places + 1] = 's' .. where[1] .. '=' .. text(where[2] + n) end
+    if #places > 0 then
+      set[#set + 1] = identity
+      set[#set + 1] = text(now) .. ':' .. text(commit()) .. ':' .. table.concat(places, ',')
+      chapter[#chapter + 1] = identity
+    end
+  end
+  if #set == 0 then return end
+  call('HSET', P .. 'ids', unpack(set))
+  call('RPUSH', P .. 'ids:l', table.concat(chapter, '\n'))
+end
+
+-- generation, window, limit; ids: count, the ids, of each its segment and its place there; segments: count, and each.
+ops.publish = function(at)
+  if tonumber(ARGV[at]) ~= generation() then return { x = 'STALE' } end
+  local window, limit = tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
+  local count = tonumber(ARGV[at + 3])
+  local identities, wheres
+  identities, at = take(at + 4, count, 1)
+  wheres, at = take(at, count, 2)
+  local known = knownAmong(identities, window)
+  if #known > 0 then return { x = 'KNOWN', k = known } end
+  local time = math.max(now, tonumber(call('HGET', META, 'time')) or 0)
+  local segments, touched, segment = {}, {}, nil
+  local segmentCount = tonumber(ARGV[at])
+  at = at + 1
+  for n = 1, segmentCount do
+    segment, at = readSegment(at)
+    segments[n] = segment
+    placeSegment(segment, time, touched)
+    messages[n] = { segment.count, segment.bases }
+    bodies[n] = segment.body
+  end
+  for _, s in pairs(touched) do if s.block then putBlock(s, time) end end
+  if next(touched) then call('HSET', META, 'time', text(time)) end
+  if count > 0 then rememberIds(identities, wheres, segments, time) end
+  forgetIds(window, limit)
+  messageTime = time
+  return {}
+end
+`

@@ -1,0 +1,95 @@
+import { PRELUDE } from './prelude.ts'
+
+/** Joins a space, which is made if there is none, and gives the state of everything. `clock, node, name, lapse, new space, run id`. */
+export const JOIN = `#!lua flags=allow-oom
+${PRELUDE}
+local node, name, lapseMs, newSpace, run = ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5], ARGV[6]
+if not call('HGET', META, 'space') then
+  call('HSET', META, 'format', 1, 'space', newSpace, 'run', run, 'incarnation', 0)
+end
+if node ~= '' and call('HEXISTS', P .. 'n:' .. node, 'name') == 0 then call('HSET', P .. 'n:' .. node, 'name', name, 'seq', 0) end
+local time = call('TIME')
+local real = time[1] * 1000 + math.floor(time[2] / 1000)
+for _, lapsed in ipairs(call('ZRANGEBYSCORE', P .. 'nodes', '-inf', '(' .. text(real))) do
+  if lapsed ~= node then
+    call('ZREM', P .. 'nodes', lapsed)
+    call('PEXPIRE', P .. 'n:' .. lapsed, 60000)
+  end
+end
+if node ~= '' then call('ZADD', P .. 'nodes', text(real + lapseMs), node) end
+local meta = call('HMGET', META, 'space', 'commit', 'gen', 'incarnation', 'run')
+return { meta[1], tonumber(meta[2]) or 0, tonumber(meta[3]) or 0, meta[4], meta[5], tonumber(call('HGET', P .. 'n:' .. node, 'seq')) or 0 }
+`
+
+/** Renews the place of a node among the others: false if it has lost it. `clock, node, lapse`. */
+export const BEAT = `#!lua flags=allow-oom
+${PRELUDE}
+if not call('ZSCORE', P .. 'nodes', ARGV[2]) then return false end
+local time = call('TIME')
+local real = time[1] * 1000 + math.floor(time[2] / 1000)
+call('ZADD', P .. 'nodes', text(real + tonumber(ARGV[3])), ARGV[2])
+for _, lapsed in ipairs(call('ZRANGEBYSCORE', P .. 'nodes', '-inf', '(' .. text(real))) do
+  call('ZREM', P .. 'nodes', lapsed)
+  call('PEXPIRE', P .. 'n:' .. lapsed, 60000)
+end
+return true
+`
+
+/** All declarations and the state of all streams, as of a commit. */
+export const STATE = `#!lua flags=no-writes
+${PRELUDE}
+local meta = call('HMGET', META, 'space', 'commit', 'gen', 'incarnation')
+local list = {}
+local all = call('HGETALL', P .. 'streams')
+for at = 1, #all, 2 do
+  local record = cjson.decode(all[at + 1])
+  local s = stream(text(record.n))
+  local values = { record.n }
+  for _, name in ipairs(NUMBERS) do values[#values + 1] = s[name] end
+  list[#list + 1] = { all[at], record.n, record.o, record.e, values }
+end
+return cjson.encode({ space = meta[1], c = tonumber(meta[2]) or 0, g = tonumber(meta[3]) or 0, n = tonumber(meta[4]) or 0, s = list })
+`
+
+/** Blocks from an offset on, up to about this many bytes, with their members. `clock, number, offset, bytes, most`. */
+export const BLOCKS = `#!lua flags=no-writes
+${PRELUDE}
+local members = call('ZRANGE', key(ARGV[2], 'i'), ARGV[3], '+inf', 'BYSCORE', 'LIMIT', 0, ARGV[5])
+local found, bytes = {}, 0
+for _, member in ipairs(members) do
+  local first, size = place(member)
+  if bytes > 0 and bytes + size > tonumber(ARGV[4]) then break end
+  bytes = bytes + size
+  found[#found + 1] = member
+  found[#found + 1] = call('HGET', key(ARGV[2], 'b'), text(first))
+end
+return found
+`
+
+/** The first offset of which the message is not older than a time; nothing if all are. `clock, number, time`. */
+export const AT_TIME = `#!lua flags=no-writes
+${PRELUDE}
+local i, wanted = key(ARGV[2], 'i'), tonumber(ARGV[3])
+local low, high = 0, call('ZCARD', i)
+while low < high do
+  local middle = math.floor((low + high) / 2)
+  local _, _, _, lastTime = place(call('ZRANGE', i, middle, middle)[1])
+  if lastTime < wanted then low = middle + 1 else high = middle end
+end
+local member = call('ZRANGE', i, low, low)[1]
+if not member then return false end
+local s = stream(ARGV[2])
+for _, segment in ipairs(headOf(call('HGET', key(ARGV[2], 'b'), text(place(member)))).s) do
+  if segment[2] >= wanted then return segment[3][s.name] end
+end
+return false
+`
+
+/** A cursor, and whether its mark is older than a while. `clock, number, name, while`. */
+export const CURSOR = `#!lua flags=no-writes
+${PRELUDE}
+local value = call('HGET', key(ARGV[2], 'c'), ARGV[3])
+if not value then return false end
+local offset, usedAt = string.match(value, '^(%d+):(%d+)$')
+return { offset, tonumber(usedAt) < now - tonumber(ARGV[4]) and 1 or 0 }
+`

@@ -1,0 +1,67 @@
+import { CHANGES } from './changes.ts'
+import { PRELUDE } from './prelude.ts'
+import { PUBLISH } from './publish.ts'
+import { RETENTION } from './retention.ts'
+
+/** What the ops of a turn share. */
+const SHARED = `
+local space, node, seq = ARGV[2], ARGV[3], tonumber(ARGV[4])
+local ops, declared, messages, bodies = {}, {}, {}, {}
+local messageTime = now
+
+local commitNumber
+local function commit()
+  if not commitNumber then commitNumber = call('HINCRBY', META, 'commit', 1) end
+  return commitNumber
+end
+
+local knownGeneration
+local function generation()
+  if not knownGeneration then knownGeneration = tonumber(call('HGET', META, 'gen')) or 0 end
+  return knownGeneration
+end
+local function changeGeneration()
+  knownGeneration = call('HINCRBY', META, 'gen', 1)
+end
+`
+
+/** Runs the ops, tells the other nodes, and remembers the answer. */
+const RUN = `
+if call('HGET', META, 'space') ~= space then return '{"x":"GONE"}' end
+if not call('ZSCORE', P .. 'nodes', node) then return '{"x":"FENCED"}' end
+local lastSeq = tonumber(call('HGET', P .. 'n:' .. node, 'seq')) or 0
+if seq == lastSeq then return call('HGET', P .. 'n:' .. node, 'answer') end
+if seq ~= lastSeq + 1 then return cjson.encode({ x = 'ORDER', last = lastSeq }) end
+
+local results = {}
+local at = 5
+while ARGV[at] do
+  results[#results + 1] = ops[ARGV[at]](at + 2)
+  at = at + 2 + tonumber(ARGV[at + 1])
+end
+local changes = {}
+saveStreams(changes)
+
+local event
+if #declared + #messages + #changes > 0 then
+  event = { c = commit(), g = generation(), t = messageTime, s = changes, d = declared, m = messages }
+  local head = cjson.encode(event)
+  local bytes
+  for _, other in ipairs(call('ZRANGE', P .. 'nodes', 0, -1)) do
+    if other ~= node then
+      bytes = bytes or struct.pack('>I4', #head) .. head .. table.concat(bodies)
+      call('PUBLISH', P .. 'in:' .. other, bytes)
+    end
+  end
+end
+local answer = cjson.encode({ e = event, r = results, c = commitNumber or tonumber(call('HGET', META, 'commit')) or 0 })
+call('HSET', P .. 'n:' .. node, 'seq', seq, 'answer', answer)
+return answer
+`
+
+const BODY = PRELUDE + RETENTION + SHARED + PUBLISH + CHANGES + RUN
+
+/** A turn of a node: `clock, space, node, seq`, then ops: the name of each, how many arguments it has, and those. */
+export const TURN = `#!lua\n${BODY}`
+/** The same for what needs no room: it runs although the memory of Redis is full. */
+export const TURN_WITHOUT_ROOM = `#!lua flags=allow-oom\n${BODY}`

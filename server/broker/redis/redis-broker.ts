@@ -1,0 +1,359 @@
+import type { Buffer } from 'node:buffer'
+import type { Logger } from 'pino'
+import { type Clock, realClock, type Timer } from '../../../shared/clock.ts'
+import { FanfareError } from '../../../shared/errors.ts'
+import type { DeadLetter, QueueStatus } from '../../../shared/queues.ts'
+import type { CursorInfo, Position, StreamInfo, StreamOptions } from '../../../shared/streams.ts'
+import { UnexpectedErrors } from '../../failure/unexpected-errors.ts'
+import { randomId } from '../../id/random-id.ts'
+import type {
+  Block,
+  Broker,
+  BrokerEvents,
+  CursorRange,
+  Delivery,
+  Draft,
+  LetterNumbers,
+  QueueState,
+  Settlement,
+  StreamState,
+  WaitingStatus,
+} from '../broker.ts'
+import { alreadyExists, canonical } from '../rules/declarations.ts'
+import { type SpaceState, splitEvent } from './answers.ts'
+import { Barrier } from './barrier.ts'
+import { CommitLog } from './commit-log.ts'
+import type { Argument, BrokerLink } from './link.ts'
+import { STATE } from './lua/reads.ts'
+import { PublishOps } from './publish-op.ts'
+import { type CursorLimits, StreamCursors } from './stream-cursors.ts'
+import { StreamInfos } from './stream-infos.ts'
+import type { StreamMirror } from './stream-mirror.ts'
+import { StreamReads } from './stream-reads.ts'
+import { type Task, Turns } from './turns.ts'
+import { Upkeep } from './upkeep.ts'
+import { type Op, Writer } from './writer.ts'
+
+export interface RedisBrokerOptions {
+  /** Of this node, for people. */
+  readonly name: string
+  readonly dedupWindowMs: number
+  readonly dedupIds: number
+  /** Replicas that must have a commit before anything of it leaves this node. */
+  readonly replicas: number
+  /** No limit by default. */
+  readonly cursorsPerStream?: number
+  readonly cursorIdleMs?: number
+  /** In tests, the time for Redis, too. By default Redis has its own, and this node that of its machine. */
+  readonly clock?: Clock
+  /** Where callbacks that throw are reported; its own by default. */
+  readonly unexpected?: UnexpectedErrors
+}
+
+/** How often retention is looked at, in milliseconds. */
+const TICK_MS = 100
+const BEAT_MS = 1_000
+
+/**
+ * A broker whose state is in Redis, for all nodes of a cluster. Each node sends what it changes in numbered turns (`turns.ts`), and hears what the others have
+ * committed (`commit-log.ts`). It has streams and no queues yet.
+ */
+export class RedisBroker implements Broker {
+  private readonly link: BrokerLink
+  private readonly logger: Logger
+  private readonly writer: Writer
+  private readonly log: CommitLog
+  private readonly turns: Turns
+  private readonly barrier: Barrier
+  private readonly reads: StreamReads
+  private readonly upkeep: Upkeep
+  private readonly cursorsOf: StreamCursors
+  private readonly infos: StreamInfos
+  private readonly timer: Timer
+  private beatAt = performance.now()
+  private isClosed = false
+
+  private constructor(link: BrokerLink, options: RedisBrokerOptions, logger: Logger) {
+    const { clock = realClock, dedupWindowMs: windowMs, dedupIds: limit } = options
+    this.link = link
+    this.logger = logger
+    const time = options.clock ? () => String(clock.now()) : () => ''
+    const unexpected = options.unexpected ?? new UnexpectedErrors(logger)
+    this.writer = new Writer(link, options.name, time, logger)
+    this.log = new CommitLog(unexpected, () => void this.resync().catch(() => {}))
+    this.barrier = new Barrier(link, options.replicas, (commit) => this.log.isSafe(commit))
+    const renew = () => this.renew()
+    this.turns = new Turns(this.writer, new PublishOps({ windowMs, limit }), this.log, renew, unexpected, logger)
+    this.turns.onCommit = (commit) => this.barrier.reached(commit, this.writer.node)
+    this.reads = new StreamReads(link, time)
+    this.upkeep = new Upkeep(this.log, this.turns, this.reads, () => clock.now())
+    const limits: CursorLimits = {
+      max: options.cursorsPerStream ?? Number.MAX_SAFE_INTEGER,
+      idleMs: options.cursorIdleMs ?? 0,
+    }
+    this.cursorsOf = new StreamCursors(this.turns, this.reads, link.keys, limits)
+    this.infos = new StreamInfos(this.reads, this.cursorsOf)
+    link.events = {
+      up: () => this.linked(),
+      down() {},
+      received: (bytes) => unexpected.run('broker', () => this.received(bytes)),
+    }
+    this.timer = setInterval(() => this.tick(), TICK_MS).unref()
+  }
+
+  /** Rejects with `cluster_unreachable` and `bad_config`. */
+  static async connect(link: BrokerLink, options: RedisBrokerOptions, logger: Logger): Promise<RedisBroker> {
+    const broker = new RedisBroker(link, options, logger)
+    try {
+      await link.open()
+      return broker
+    } catch (error) {
+      await broker.close()
+      throw error
+    }
+  }
+
+  async open(events: BrokerEvents): Promise<void> {
+    this.log.events = events
+    this.log.reportAll()
+  }
+
+  get failure(): string | undefined {
+    return undefined
+  }
+
+  get generation(): number {
+    return this.log.generation
+  }
+
+  publish(draft: Draft): void {
+    this.turns.publish(draft)
+  }
+
+  withdraw(): void {
+    // Nothing waits for room where there are no queues.
+  }
+
+  get waiting(): WaitingStatus {
+    return { count: 0, bytes: 0, limitBytes: 0 }
+  }
+
+  // Streams
+
+  stream(name: string): StreamState | undefined {
+    return this.log.streams.get(name)
+  }
+
+  async declareStream(options: StreamOptions, replace: boolean): Promise<void> {
+    const result = await this.turns.task(declareOp(options, replace, randomId(8)), { declares: true })
+    if (result.x === 'EXISTS') {
+      throw alreadyExists('stream', JSON.parse(result.o as string) as StreamOptions, options)
+    }
+  }
+
+  async deleteStream(name: string): Promise<void> {
+    const number = this.log.streams.get(name)?.number
+    await this.change(name, { name: 'deleteStream', args: [name] }, { declares: true, frees: true })
+    if (number !== undefined) this.reads.forget(number)
+  }
+
+  async trimStream(name: string, before: number): Promise<void> {
+    const mirror = this.mirrorOf(name)
+    await this.change(name, { name: 'trim', args: [mirror.number, before] }, { frees: true })
+    if (this.log.streams.get(name) === mirror) await this.upkeep.step(mirror)
+  }
+
+  get streamNames(): Iterable<string> {
+    return this.log.streams.keys()
+  }
+
+  async streams(names: Iterable<string> = this.streamNames): Promise<StreamInfo[]> {
+    const mirrors = [...names].map((name) => this.log.streams.get(name)).filter((mirror) => mirror !== undefined)
+    return Promise.all(mirrors.map((mirror) => this.infos.of(mirror)))
+  }
+
+  async read(stream: string, offset: number): Promise<Block | undefined> {
+    return this.reads.read(this.mirrorOf(stream), offset)
+  }
+
+  async offsetAtTime(stream: string, time: number): Promise<number> {
+    return this.reads.offsetAtTime(this.mirrorOf(stream), time)
+  }
+
+  async newest(stream: string, pattern: readonly string[], count: number, before?: number): Promise<number[]> {
+    const mirror = this.mirrorOf(stream)
+    return this.reads.newest(mirror, pattern, count, Math.min(before ?? mirror.next, mirror.next))
+  }
+
+  async cursor(stream: string, name: string): Promise<Position | undefined> {
+    return this.cursorsOf.get(this.mirrorOf(stream), name)
+  }
+
+  async cursors(stream: string, range: CursorRange): Promise<CursorInfo[]> {
+    return this.cursorsOf.page(this.mirrorOf(stream), range)
+  }
+
+  async setCursor(stream: string, name: string, offset: number): Promise<void> {
+    return this.cursorsOf.set(this.mirrorOf(stream), name, offset)
+  }
+
+  async deleteCursor(stream: string, name: string): Promise<void> {
+    return this.cursorsOf.delete(this.mirrorOf(stream), name)
+  }
+
+  // Queues: not yet
+
+  async declareQueue(): Promise<never> {
+    throw new FanfareError('cluster_live_only')
+  }
+
+  async deleteQueue(name: string): Promise<never> {
+    throw noQueue(name)
+  }
+
+  queue(): QueueState | undefined {
+    return undefined
+  }
+
+  readonly queueNames: Iterable<string> = []
+
+  async queues(): Promise<QueueStatus[]> {
+    return []
+  }
+
+  async lease(): Promise<Delivery[]> {
+    return []
+  }
+
+  async wireOf(): Promise<undefined> {
+    return undefined
+  }
+
+  settle(settlement: Settlement): void {
+    settlement.refused(new FanfareError('lease_lost'))
+  }
+
+  giveBack(): void {
+    // Nothing is on lease.
+  }
+
+  async purgeQueue(name: string): Promise<never> {
+    throw noQueue(name)
+  }
+
+  async unpark(queue: string): Promise<never> {
+    throw noQueue(queue)
+  }
+
+  async deadLetters(queue: string): Promise<DeadLetter[]> {
+    throw noQueue(queue)
+  }
+
+  async deadLetterNumbers(queue: string): Promise<LetterNumbers> {
+    throw noQueue(queue)
+  }
+
+  async redrive(queue: string): Promise<never> {
+    throw noQueue(queue)
+  }
+
+  async purgeDeadLetters(queue: string): Promise<never> {
+    throw noQueue(queue)
+  }
+
+  async close(): Promise<void> {
+    if (this.isClosed) return
+    this.isClosed = true
+    clearInterval(this.timer)
+    await this.turns.finished()
+    this.barrier.close()
+    this.log.close()
+    await this.link.close()
+  }
+
+  /** Looks at what time changes: the retention of streams. */
+  tick(): void {
+    if (!this.link.isUp) return
+    if (performance.now() - this.beatAt >= BEAT_MS) {
+      this.beatAt = performance.now()
+      void this.writer.beat().catch(() => {})
+    }
+    this.upkeep.look()
+  }
+
+  /** Whether nothing is under way. */
+  get idle(): boolean {
+    return this.turns.idle
+  }
+
+  private mirrorOf(name: string): StreamMirror {
+    const mirror = this.log.streams.get(name)
+    if (!mirror) throw noStream(name)
+    return mirror
+  }
+
+  private async change(name: string, op: Op, kind: Partial<Pick<Task, 'declares' | 'frees'>>): Promise<void> {
+    const { x } = await this.turns.task(op, kind)
+    if (x === 'GONE') throw noStream(name)
+  }
+
+  // The link
+
+  /** A link stands: takes the place of this node, and learns what was missed. */
+  private async linked(): Promise<void> {
+    const { space } = await this.writer.join()
+    if (this.writer.space === '') this.writer.space = space
+    // Redis has another space now: the next turn notices, and declares again.
+    if (space === this.writer.space) await this.resync()
+  }
+
+  private async resync(): Promise<void> {
+    const state = await this.readState()
+    if (state.space === this.writer.space) this.log.jump(state)
+  }
+
+  private async readState(): Promise<SpaceState> {
+    return JSON.parse(String(await this.link.read(STATE, ['']))) as SpaceState
+  }
+
+  /** Redis has lost everything, or is another one: declares again what was there. The offsets begin anew, with new epochs. */
+  private async renew(): Promise<void> {
+    this.logger.error('Redis has none of the data of this cluster: the streams are declared again, empty')
+    const before = [...this.log.streams.values()].map(({ options }) => options)
+    const { space } = await this.writer.join()
+    this.writer.renewed(space)
+    this.log.forget()
+    this.log.jump(await this.readState())
+    const ops = before
+      .filter(({ name }) => !this.log.streams.has(name))
+      .map((options) => declareOp(options, false, randomId(8)))
+    if (ops.length === 0) return
+    const { e: event, c } = await this.writer.turn(ops, true)
+    if (event) this.log.own(event, [])
+    this.barrier.reached(c, this.writer.node)
+    await this.log.reached(c)
+  }
+
+  private received(bytes: Buffer): void {
+    const { event, records } = splitEvent(bytes)
+    this.log.heard(event, records)
+    this.barrier.reached(event.c, this.writer.node)
+  }
+}
+
+function declareOp(options: StreamOptions, replace: boolean, epoch: string): Op {
+  const { name, maxAgeMs, maxBytes, maxMessages, lastValue } = options
+  const limits: Argument[] = [maxAgeMs, maxBytes, maxMessages ?? '', lastValue ? 1 : 0]
+  return {
+    name: 'declareStream',
+    args: [name, canonical(options), JSON.stringify(options), replace ? 1 : 0, epoch, ...limits],
+  }
+}
+
+function noStream(name: string): FanfareError {
+  return new FanfareError('no_stream', `There is no stream "${name}". Declare it, or correct its name.`)
+}
+
+function noQueue(name: string): FanfareError {
+  return new FanfareError('no_queue', `There is no queue "${name}". Declare it, or correct its name.`)
+}

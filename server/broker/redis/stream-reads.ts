@@ -1,0 +1,174 @@
+import type { Buffer } from 'node:buffer'
+import BTree from 'sorted-btree'
+import { matchesPattern } from '../../../shared/topic.ts'
+import { isReplaced, valueName } from '../rules/last-value.ts'
+import { BlockCache } from './block-cache.ts'
+import { ComposedBlock, type RawBlock } from './composed-block.ts'
+import { type BrokerLink, LinkLost } from './link.ts'
+import { AT_TIME, BLOCKS } from './lua/reads.ts'
+import type { StreamMirror } from './stream-mirror.ts'
+
+/** Bytes and blocks that one read puts together. */
+const READ_BYTES = 64 * 1024
+const READ_BLOCKS = 64
+/** Fields that one step of a scan looks at. */
+const SCAN_STEP = 1000
+/** How long a read waits for a link, in milliseconds. */
+const LINK_WAIT_MS = 5_000
+
+/** Reads the logs of streams. */
+export class StreamReads {
+  private readonly link: BrokerLink
+  private readonly clock: () => string
+  private readonly cache = new BlockCache()
+
+  constructor(link: BrokerLink, clock: () => string) {
+    this.link = link
+    this.clock = clock
+  }
+
+  /** Asks again on the next link where one is lost: reading twice costs nothing. */
+  async reading<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
+    await this.link.standsWithin(LINK_WAIT_MS)
+    try {
+      return await ask()
+    } catch (error) {
+      if (!(error instanceof LinkLost) || !(await this.link.standsWithin(LINK_WAIT_MS))) throw error
+      return ask()
+    }
+  }
+
+  run(script: string, ...args: (string | number)[]): Promise<unknown> {
+    return this.reading(() => this.link.read(script, [this.clock(), ...args]))
+  }
+
+  ask(...command: [string, ...(string | number)[]]): Promise<unknown> {
+    return this.reading(() => this.link.ask(...command))
+  }
+
+  /** The block in which an offset lies, or the next one; values that have been replaced are hidden. Nothing from `next` on. */
+  async read(mirror: StreamMirror, offset: number): Promise<ComposedBlock | undefined> {
+    const { number, next, options } = mirror
+    if (offset >= next) return undefined
+    const known = options.lastValue ? undefined : this.cache.find(number, offset)
+    if (known) return known
+    const blocks = await this.blocks(mirror, offset, READ_BLOCKS)
+    const shown = blocks.filter(({ member }) => firstOf(member) < next)
+    if (shown.length === 0) return undefined
+    const block = new ComposedBlock(options.name, shown)
+    if (options.lastValue) await this.hideReplaced(mirror, block, next)
+    else this.cache.add(number, block)
+    return block
+  }
+
+  /** Stored blocks from an offset on. */
+  async blocks({ number }: StreamMirror, offset: number, most: number, maxBytes = READ_BYTES): Promise<RawBlock[]> {
+    const found = (await this.run(BLOCKS, number, offset, maxBytes, most)) as Buffer[]
+    const blocks: RawBlock[] = []
+    for (let at = 0; at < found.length; at += 2) {
+      blocks.push({ member: String(found[at]), bytes: found[at + 1] as Buffer })
+    }
+    return blocks
+  }
+
+  /** The offsets of the values that stand, in the places of the entries of a block. */
+  async standing({ number }: StreamMirror, block: ComposedBlock): Promise<(number | undefined)[]> {
+    const names = block.entries.map(({ topic, key }) => valueName(topic, key))
+    const found = (await this.ask('HMGET', this.link.keys.values(number), ...names)) as (string | null)[]
+    return found.map((offset) => (offset === null ? undefined : Number(offset)))
+  }
+
+  private async hideReplaced(mirror: StreamMirror, block: ComposedBlock, next: number): Promise<void> {
+    const standing = await this.standing(mirror, block)
+    for (const [at, offset] of standing.entries()) {
+      // One that this node has not seen yet replaces nothing here.
+      if (offset !== undefined && offset < next && isReplaced(block.offset(at), offset)) block.hide(at)
+    }
+  }
+
+  async offsetAtTime(mirror: StreamMirror, time: number): Promise<number> {
+    const { first, next, number } = mirror
+    const found = await this.run(AT_TIME, number, time)
+    return Math.min(Math.max(first, found === null ? next : Number(found)), next)
+  }
+
+  /** Offsets of the newest messages before one, `count` for each topic that matches, ascending. */
+  async newest(mirror: StreamMirror, pattern: readonly string[], count: number, before: number): Promise<number[]> {
+    const { first, options } = mirror
+    if (count === 0) return []
+    const offsets = options.lastValue
+      ? await this.newestValues(mirror, pattern, count, before)
+      : await this.walkBack(mirror, pattern, count, before)
+    return offsets.filter((offset) => offset >= first).sort((a, b) => a - b)
+  }
+
+  private async newestValues(mirror: StreamMirror, pattern: readonly string[], count: number, before: number) {
+    const { number, first } = mirror
+    const byTopic = new Map<string, number[]>()
+    const take = (topic: string, offset: number) => {
+      if (offset < first || offset >= before || !matchesPattern(pattern, topic.split('.'))) return
+      byTopic.set(topic, [...(byTopic.get(topic) ?? []), offset])
+    }
+    for await (const [name, offset] of this.scan(this.link.keys.values(number)))
+      take(name.slice(0, name.indexOf(' ')), offset)
+    // Not all are among the values until they are indexed.
+    for await (const [topic, offset] of this.scan(this.link.keys.topics(number))) take(topic, offset)
+    return [...byTopic.values()].flatMap((all) => [...new Set(all)].sort((a, b) => b - a).slice(0, count))
+  }
+
+  /** All topics together, from the newest message back: so that each block is read once. */
+  private async walkBack(mirror: StreamMirror, pattern: readonly string[], count: number, before: number) {
+    const places = new BTree.default<number, number>()
+    for await (const [topic, offset] of this.scan(this.link.keys.topics(mirror.number))) {
+      if (matchesPattern(pattern, topic.split('.'))) places.set(offset, count)
+    }
+    const offsets: number[] = []
+    const { first } = mirror
+    let block: ComposedBlock | undefined
+    for (let offset = places.maxKey(); offset !== undefined && offset >= first; offset = places.maxKey()) {
+      let left = places.get(offset) as number
+      places.delete(offset)
+      if (!block || offset < block.firstOffset || offset > block.lastOffset) block = await this.blockOf(mirror, offset)
+      const at = block?.find(offset) ?? 0
+      const isThere = block !== undefined && at < block.count && block.offset(at) === offset
+      if (isThere && offset < before) {
+        offsets.push(offset)
+        left--
+      }
+      const back = isThere ? (block?.entries[at]?.back ?? 0) : 0
+      if (back > 0 && left > 0) places.set(offset - back, left)
+    }
+    return offsets
+  }
+
+  /** The single block of an offset, which may be one that this node has not seen yet. */
+  private async blockOf(mirror: StreamMirror, offset: number): Promise<ComposedBlock | undefined> {
+    const known = this.cache.find(mirror.number, offset)
+    if (known) return known
+    const blocks = await this.blocks(mirror, offset, 1)
+    return blocks.length === 0 ? undefined : new ComposedBlock(mirror.options.name, blocks)
+  }
+
+  private async *scan(key: string): AsyncIterable<[string, number]> {
+    const seen = new Set<string>()
+    for (let cursor = '0'; ; ) {
+      const [next, found] = (await this.ask('HSCAN', key, cursor, 'COUNT', SCAN_STEP)) as [string, string[]]
+      for (let at = 0; at < found.length; at += 2) {
+        const name = found[at] as string
+        if (seen.has(name)) continue
+        seen.add(name)
+        yield [name, Number(found[at + 1])]
+      }
+      if (next === '0') return
+      cursor = next
+    }
+  }
+
+  forget(number: number): void {
+    this.cache.forget(number)
+  }
+}
+
+function firstOf(member: string): number {
+  return Number(member.slice(0, member.indexOf(':')))
+}

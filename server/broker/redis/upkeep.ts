@@ -1,0 +1,135 @@
+import { isWorthCompacting, valueName } from '../rules/last-value.ts'
+import type { CommitLog } from './commit-log.ts'
+import { type BlockEntry, ComposedBlock, encodeBlock, type RawBlock } from './composed-block.ts'
+import type { StreamMirror } from './stream-mirror.ts'
+import type { StreamReads } from './stream-reads.ts'
+import type { Turns } from './turns.ts'
+
+/** Blocks that one step indexes or compacts. */
+const BLOCKS_PER_STEP = 32
+const BYTES_PER_STEP = 2 * 1024 * 1024
+/** Bytes of records after which a rewritten block takes no more. */
+const BLOCK_BYTES = 64 * 1024
+/** Streams that one look takes on. */
+const STREAMS_PER_LOOK = 8
+/** A stream that was looked at is not looked at again sooner, in milliseconds: the clock of Redis may be behind the one of this node. */
+const LOOK_AGAIN_MS = 50
+
+/**
+ * Does what no client waits for: retention of streams that nothing is published to, and the blocks of last-value streams. Every node does it, in steps
+ * that change nothing if another one was faster.
+ */
+export class Upkeep {
+  private readonly log: CommitLog
+  private readonly turns: Turns
+  private readonly reads: StreamReads
+  private readonly now: () => number
+  private readonly lookedAt = new Map<StreamMirror, number>()
+  private readonly compactFrom = new WeakMap<StreamMirror, number>()
+  private working = false
+
+  constructor(log: CommitLog, turns: Turns, reads: StreamReads, now: () => number) {
+    this.log = log
+    this.turns = turns
+    this.reads = reads
+    this.now = now
+  }
+
+  /** Starts if something is due and it is not running. */
+  look(): void {
+    if (this.working) return
+    const due = [...this.log.streams.values()].filter((mirror) => this.isDue(mirror)).slice(0, STREAMS_PER_LOOK)
+    if (due.length === 0) return
+    this.working = true
+    // A failure has been logged, and the next look tries again.
+    void Promise.all(due.map((mirror) => this.step(mirror)))
+      .catch(() => {})
+      .finally(() => {
+        this.working = false
+      })
+  }
+
+  /** One step of whatever a stream needs. */
+  async step(mirror: StreamMirror): Promise<void> {
+    this.lookedAt.set(mirror, performance.now())
+    if (mirror.retainAt <= this.now()) {
+      await this.turns.task({ name: 'look', args: [mirror.number] }, { frees: true })
+    }
+    if (mirror.unindexed.to > 0) await this.index(mirror)
+    else if (this.isCompacting(mirror)) await this.compact(mirror)
+  }
+
+  forget(mirror: StreamMirror): void {
+    this.lookedAt.delete(mirror)
+  }
+
+  private isDue(mirror: StreamMirror): boolean {
+    if (performance.now() - (this.lookedAt.get(mirror) ?? 0) < LOOK_AGAIN_MS) return false
+    return mirror.retainAt <= this.now() || mirror.unindexed.to > 0 || this.isCompacting(mirror)
+  }
+
+  private isCompacting(mirror: StreamMirror): boolean {
+    const { options, entries, superseded } = mirror
+    return options.lastValue && (isWorthCompacting(entries, superseded) || (this.compactFrom.get(mirror) ?? 0) > 0)
+  }
+
+  /** `lastValue` was switched on over a log: of some of its blocks, finds the values that stand. */
+  private async index(mirror: StreamMirror): Promise<void> {
+    const { from, to } = mirror.unindexed
+    const blocks = await this.reads.blocks(mirror, from, BLOCKS_PER_STEP, BYTES_PER_STEP)
+    const values: (string | number)[] = []
+    let next = 0
+    for (const { entries } of this.composed(mirror, blocks)) {
+      for (const { topic, key, offset } of entries) {
+        if (offset >= from && offset < to) values.push(valueName(topic, key), offset)
+        next = offset + 1
+      }
+    }
+    const end = next === 0 || next >= to ? 0 : next
+    const op = { name: 'index', args: [mirror.number, from, end, values.length / 2, ...values] }
+    await this.turns.task(op)
+  }
+
+  /** Rewrites some blocks without the values that have been replaced. */
+  private async compact(mirror: StreamMirror): Promise<void> {
+    const from = Math.max(this.compactFrom.get(mirror) ?? 0, mirror.first)
+    const { next } = mirror
+    const blocks = await this.reads.blocks(mirror, from, BLOCKS_PER_STEP, BYTES_PER_STEP)
+    const kept: BlockEntry[] = []
+    let [count, end] = [0, 0]
+    for (const block of this.composed(mirror, blocks)) {
+      const standing = await this.reads.standing(mirror, block)
+      for (const [at, entry] of block.entries.entries()) {
+        const stands = standing[at]
+        if (stands === undefined || stands <= entry.offset) kept.push(entry)
+      }
+      count += block.count
+      end = block.lastOffset + 1
+    }
+    this.compactFrom.set(mirror, blocks.length === 0 || end >= next ? 0 : end)
+    if (kept.length === count) return
+    const rewritten = inBlocks(kept).map((entries) => encodeBlock(mirror.options.name, entries))
+    const members = blocks.map(({ member }) => member)
+    const args = [mirror.number, count - kept.length, members.length, ...members, rewritten.length]
+    const added = rewritten.flatMap(({ last, member, bytes }) => [last, member, bytes])
+    await this.turns.task({ name: 'rewrite', args: [...args, ...added] }, { frees: true })
+  }
+
+  private composed({ options }: StreamMirror, blocks: readonly RawBlock[]): ComposedBlock[] {
+    return blocks.map((block) => new ComposedBlock(options.name, [block]))
+  }
+}
+
+function inBlocks(entries: readonly BlockEntry[]): BlockEntry[][] {
+  const blocks: BlockEntry[][] = []
+  let bytes = BLOCK_BYTES
+  for (const entry of entries) {
+    if (bytes >= BLOCK_BYTES) {
+      blocks.push([])
+      bytes = 0
+    }
+    blocks.at(-1)?.push(entry)
+    bytes += entry.record.length
+  }
+  return blocks
+}

@@ -1,0 +1,153 @@
+import type { Logger } from 'pino'
+import { FanfareError } from '../../../shared/errors.ts'
+import { randomId } from '../../id/random-id.ts'
+import type { TurnAnswer } from './answers.ts'
+import { type Argument, type BrokerLink, LinkLost } from './link.ts'
+import { BEAT, JOIN } from './lua/reads.ts'
+import { TURN, TURN_WITHOUT_ROOM } from './lua/turn.ts'
+
+/** How long a turn waits for a link before it gives up, in milliseconds. */
+const LINK_WAIT_MS = 5_000
+/** A node that gives no sign of life for so long has left. */
+const LAPSE_MS = 5_000
+
+/** The part of a turn that a script does: its name, and what it gets. */
+export interface Op {
+  readonly name: string
+  readonly args: readonly Argument[]
+}
+
+/** The space is another one than before: Redis was flushed, or is a new one. */
+export class SpaceGone extends Error {}
+
+/** The place of a node in its space. */
+export interface Place {
+  readonly space: string
+  readonly commit: number
+}
+
+interface Refused {
+  readonly x: string
+  readonly last?: number
+}
+
+/**
+ * Sends the turns of a node, one at a time and each with its number. Redis remembers the answer to the last one, so a turn that is sent again after a lost
+ * link is done once.
+ */
+export class Writer {
+  node = randomId(10)
+  space = ''
+  /** How often Redis turned out to have lost what it had answered. */
+  losses = 0
+  private readonly link: BrokerLink
+  private readonly name: string
+  private readonly clock: () => string
+  private readonly log: Logger
+  private seq = 0
+  /** The outcome of the last turn is unknown: its number is asked for before the next. */
+  private isUncertain = false
+
+  /** `clock`: what the scripts take for the time; empty for that of Redis. */
+  constructor(link: BrokerLink, name: string, clock: () => string, log: Logger) {
+    this.link = link
+    this.name = name
+    this.clock = clock
+    this.log = log
+    link.inbox = this.node
+  }
+
+  /** Takes the place of this node, at the start and after the link was lost. */
+  async join(): Promise<Place> {
+    const info = String(await this.link.ask('INFO', 'server').catch(() => ''))
+    const run = /run_id:(\w+)/.exec(info)?.[1] ?? ''
+    const args = [this.clock(), this.node, this.name, LAPSE_MS, randomId(10), run]
+    const [space, commit, , , , seq] = (await this.link.read(JOIN, args)) as [
+      Buffer,
+      number,
+      number,
+      Buffer,
+      Buffer,
+      number,
+    ]
+    if (this.isUncertain) {
+      this.seq = seq
+      this.isUncertain = false
+    }
+    return { space: String(space), commit }
+  }
+
+  /** The space is another one, in which this node has sent nothing. */
+  renewed(space: string): void {
+    this.space = space
+    this.seq = 0
+    this.isUncertain = false
+  }
+
+  /** Shows that this node is there. */
+  async beat(): Promise<void> {
+    await this.link.read(BEAT, [this.clock(), this.node, LAPSE_MS])
+  }
+
+  /**
+   * Does some ops in one step. Rejects with `SpaceGone`, and with a `FanfareError`: `outcome_unknown` if they may have been done, and any other if
+   * they have not. `needsRoom`: Redis may refuse them for lack of memory.
+   */
+  async turn(ops: readonly Op[], needsRoom: boolean): Promise<TurnAnswer> {
+    const args = ops.flatMap(({ name, args }) => [name, args.length, ...args])
+    const since = performance.now()
+    let wasSent = false
+    for (;;) {
+      const left = LINK_WAIT_MS - (performance.now() - since)
+      if (!(await this.link.standsWithin(Math.max(0, left)))) throw this.givenUp(wasSent)
+      try {
+        const head = [this.clock(), this.space, this.node, this.seq + 1]
+        const answer = await this.send(needsRoom, [...head, ...args])
+        if (!('x' in answer)) {
+          this.seq++
+          return answer
+        }
+        await this.recover(answer)
+      } catch (error) {
+        if (!(error instanceof LinkLost)) throw this.known(error)
+        wasSent = true
+      }
+    }
+  }
+
+  private async send(needsRoom: boolean, args: readonly Argument[]): Promise<TurnAnswer | Refused> {
+    return JSON.parse(await this.link.turn(needsRoom ? TURN : TURN_WITHOUT_ROOM, args)) as TurnAnswer | Refused
+  }
+
+  private async recover({ x, last }: Refused): Promise<void> {
+    if (x === 'GONE') throw new SpaceGone()
+    if (x === 'FENCED') {
+      this.log.warn('this node gave no sign of life for too long, and joins the others again')
+      await this.join()
+      return
+    }
+    // Redis has gone back: it has lost what it had answered.
+    this.losses++
+    this.log.error({ had: this.seq, has: last }, 'Redis has lost commits that it had answered')
+    this.seq = last ?? 0
+  }
+
+  private givenUp(wasSent: boolean): FanfareError {
+    this.isUncertain = wasSent
+    return new FanfareError(
+      wasSent ? 'outcome_unknown' : 'cluster_unreachable',
+      wasSent ? undefined : 'Redis, which keeps streams, cannot be reached. Nothing was stored; try again.',
+    )
+  }
+
+  private known(error: unknown): unknown {
+    if (error instanceof FanfareError || error instanceof SpaceGone) return error
+    // A script that fails in the middle is not undone.
+    if (String(error).startsWith('ReplyError')) {
+      this.isUncertain = true
+      this.log.error({ err: error }, 'a turn failed in Redis')
+      return new FanfareError('outcome_unknown')
+    }
+    return error
+  }
+}

@@ -1,0 +1,131 @@
+import { setImmediate } from 'node:timers/promises'
+import { Redis } from 'ioredis'
+import { pino } from 'pino'
+import { Keys } from '../../server/broker/redis/keys.ts'
+import { type Argument, BrokerLink } from '../../server/broker/redis/link.ts'
+import { TURN } from '../../server/broker/redis/lua/turn.ts'
+import { RedisBroker } from '../../server/broker/redis/redis-broker.ts'
+import { redisAddress } from '../../server/bus/redis/redis-address.ts'
+import { realClock } from '../../shared/clock.ts'
+import type { BrokerMaker, BrokerSettings, BrokerUnderTest, HeldCommit } from './broker-under-test.ts'
+import { RedisServer } from './redis-server.ts'
+
+let shared: Promise<RedisServer> | undefined
+let spaces = 0
+
+/** A broker on a Redis that all suites of this process share; each has a space of its own. */
+export const onRedis: BrokerMaker = {
+  isFast: false,
+  async open(settings) {
+    shared ??= RedisServer.start()
+    const server = await shared
+    return UnderTest.open(server.url, `test${++spaces}`, settings)
+  },
+}
+
+/** Ends the Redis that suites have shared. */
+export async function endRedis(): Promise<void> {
+  const server = await shared
+  shared = undefined
+  await server?.stop()
+}
+
+class UnderTest implements BrokerUnderTest {
+  readonly clock = { now: 1_000_000 }
+  broker!: RedisBroker
+  private link!: FragileLink
+  private readonly url: string
+  private readonly prefix: string
+  private readonly settings: BrokerSettings
+
+  private constructor(url: string, prefix: string, settings: BrokerSettings) {
+    this.url = url
+    this.prefix = prefix
+    this.settings = settings
+  }
+
+  static async open(url: string, prefix: string, settings: BrokerSettings): Promise<UnderTest> {
+    const underTest = new UnderTest(url, prefix, settings)
+    await underTest.connect()
+    return underTest
+  }
+
+  private async connect(): Promise<void> {
+    const log = pino({ enabled: false })
+    this.link = new FragileLink(redisAddress(this.url), new Keys(this.prefix), log)
+    const clock = { ...realClock, now: () => this.clock.now }
+    this.broker = await RedisBroker.connect(this.link, { ...this.settings, name: 'test', replicas: 0, clock }, log)
+  }
+
+  passTime(): void {
+    this.broker.tick()
+  }
+
+  async idle(): Promise<void> {
+    while (!this.broker.idle) await setImmediate()
+  }
+
+  nextReady(): Promise<string> {
+    return new Promise(() => {})
+  }
+
+  readonly failWith = (error: Error | undefined) => {
+    this.link.failsWith = error
+  }
+
+  holdCommit(): HeldCommit {
+    return this.link.hold()
+  }
+
+  /** What is kept of streams and queues: an entry each. */
+  readonly records = async () => {
+    const redis = new Redis(this.url)
+    try {
+      let sum = await redis.hlen(`{${this.prefix}}:streams`)
+      for (const key of await redis.keys(`{${this.prefix}}:s:*:[btvc]`)) sum += await redis.hlen(key)
+      return sum
+    } finally {
+      redis.disconnect()
+    }
+  }
+
+  async reopen(): Promise<void> {
+    await this.broker.close()
+    await this.connect()
+  }
+
+  async close(): Promise<void> {
+    await this.broker.close()
+  }
+}
+
+/** Ops that change something that is kept. */
+const KEEPING = new Set<unknown>(['declareStream', 'deleteStream', 'trim', 'setCursor', 'deleteCursor'])
+
+/** A link on which nothing can be stored, or whose next answer can be held. */
+class FragileLink extends BrokerLink {
+  failsWith: Error | undefined = undefined
+  private held: { begun: () => void; readonly released: Promise<void> } | undefined = undefined
+
+  hold(): HeldCommit {
+    let [begun, release] = [() => {}, () => {}]
+    const began = new Promise<void>((resolve) => {
+      begun = resolve
+    })
+    const released = new Promise<void>((resolve) => {
+      release = resolve
+    })
+    this.held = { begun, released }
+    return { begun: began, release }
+  }
+
+  override async turn(script: string, args: readonly Argument[]): Promise<string> {
+    if (this.failsWith && (script === TURN || args.some((arg) => KEEPING.has(arg)))) throw this.failsWith
+    const { held } = this
+    this.held = undefined
+    // Other nodes may be ahead of this one: what it reads meanwhile shows nothing that it has not seen.
+    held?.begun()
+    await held?.released
+    return super.turn(script, args)
+  }
+}
