@@ -5,6 +5,7 @@ import { FanfareError } from '../shared/errors.ts'
 import type { Duration } from '../shared/time.ts'
 import { AuthConfig, type AuthOptions } from './auth/auth-config.ts'
 import { IN_MEMORY } from './broker/load-broker.ts'
+import { NO_CLUSTER } from './bus/load-bus.ts'
 import { DEFAULTS } from './defaults.ts'
 import { ENGINE_NAMES } from './engine/load-engine.ts'
 import { faultOf } from './failure/schema-fault.ts'
@@ -53,6 +54,11 @@ export interface HubOptions {
   readonly host?: string | undefined
   /** Port to listen on; 0 picks a free one, which `hub.port` returns. */
   readonly port?: number | undefined
+  /**
+   * `'on'` shares the port with other hubs of the cluster on this machine that set it too; the system spreads new connections over them.
+   * Needs `cluster` and Linux, and on the engine ws Node 22.12, 23.1 or later.
+   */
+  readonly reusePort?: 'off' | 'on' | undefined
   /** Path of the WebSocket endpoint. */
   readonly path?: string | undefined
   /** WebSocket engine: `'ws'`, `'uws'` (needs the package uWebSockets.js), or `'auto'` for uws if it is installed. */
@@ -200,7 +206,7 @@ export interface HubOptions {
 }
 
 /** Options that a hub attached to a server does not have: the server listens and speaks TLS. */
-export const LISTENING_OPTIONS = ['host', 'port', 'engine', 'tls'] as const
+export const LISTENING_OPTIONS = ['host', 'port', 'reusePort', 'engine', 'tls'] as const
 
 /** Options of a hub that is attached to a server, or that does not listen. */
 export type EmbeddedHubOptions = Omit<HubOptions, (typeof LISTENING_OPTIONS)[number]>
@@ -210,6 +216,7 @@ export const HubConfig = z
   .strictObject({
     host: z.string().min(1).default(DEFAULTS.host),
     port: port.default(DEFAULTS.port),
+    reusePort: oneOf(['off', 'on']).default(DEFAULTS.reusePort),
     path: z.string().startsWith('/').default(DEFAULTS.path),
     engine: oneOf(ENGINE_NAMES).default(DEFAULTS.engine),
     logLevel: oneOf(['debug', 'info', 'warn', 'error', 'silent']).default(DEFAULTS.logLevel),
@@ -262,6 +269,10 @@ export const HubConfig = z
   .refine((config) => config.frameBytes < config.outboxBytes, {
     path: ['frameBytes'],
     message: 'must be smaller than outboxBytes, or the largest message never fits',
+  })
+  .refine((config) => config.reusePort === 'off' || config.cluster !== NO_CLUSTER, {
+    path: ['reusePort'],
+    message: 'needs cluster, or clients of one port would reach hubs that do not know of each other',
   })
   .transform(({ lockWait, dedupWindow, cursorIdle, pingInterval, helloTimeout, drainTimeout, ...config }) => ({
     ...config,

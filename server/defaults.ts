@@ -4,6 +4,7 @@ import { getHeapStatistics } from 'node:v8'
 export const DEFAULTS = {
   host: '127.0.0.1',
   port: 4747,
+  reusePort: 'off',
   path: '/',
   engine: 'auto',
   logLevel: 'info',

@@ -288,6 +288,6 @@ export const ERROR_GUIDE: Record<ErrorCode, readonly [cause: string, fix: string
   ],
   port_in_use: [
     'Another program listens on the address, or the hub may not use it.',
-    'Stop the other program, or choose another port.',
+    'Stop the other program, or choose another port. Hubs of a cluster share a port if all of them have `reusePort`.',
   ],
 }

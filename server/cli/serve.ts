@@ -27,6 +27,7 @@ const LOG = 'Log:'
 const FLAGS: Record<Exclude<keyof HubOptions, OfTheirOwn>, readonly [group: string, text: string]> = {
   port: [NETWORK, 'port to listen on; 0 picks a free one'],
   host: [NETWORK, 'address to listen on; any other than loopback requires authentication'],
+  reusePort: [NETWORK, 'share the port with other hubs of the cluster on this machine: on or off'],
   path: [NETWORK, 'path of the WebSocket endpoint'],
   engine: [NETWORK, 'WebSocket engine: ws, uws, or auto for uws if it is installed'],
   compression: [NETWORK, 'compress messages for clients that offer it: on or off'],

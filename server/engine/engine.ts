@@ -9,7 +9,7 @@ export interface Engine {
   readonly name: 'ws' | 'uws'
   /**
    * Speaks TLS, 1.2 or later, where there is a certificate. Rejects with `port_in_use` where the address cannot be had, and
-   * with `bad_config` where the engine cannot use the certificate.
+   * with `bad_config` where the engine cannot use the certificate, or cannot share the port.
    */
   listen(address: Address, app: EngineApp, certificate: Certificate | undefined): Promise<Listener>
 }
@@ -18,6 +18,8 @@ export interface Address {
   readonly host: string
   /** 0 lets the system choose. */
   readonly port: number
+  /** Other hubs may listen on the port too; the system spreads connections over them. */
+  readonly reusePort: 'off' | 'on'
   /** The path of the WebSocket endpoint. */
   readonly path: string
   /** Largest WebSocket message taken, in bytes. */

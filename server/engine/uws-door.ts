@@ -1,6 +1,6 @@
 import { clearInterval, setInterval } from 'node:timers'
 import { setImmediate } from 'node:timers/promises'
-import type { EngineApp } from './engine.ts'
+import type { Address, EngineApp } from './engine.ts'
 
 /** How often the descriptors are looked at. */
 const LOOK_EVERY_MS = 100
@@ -15,8 +15,10 @@ export interface Listening {
   close(): void
 }
 
+type ListenOptions = typeof EXCLUSIVE | typeof SHARED
+
 /** Listens for one app of µWebSockets. Rejects with `port_in_use`. */
-export type Listen = (port: number, options: typeof EXCLUSIVE | typeof SHARED) => Promise<Listening>
+export type Listen = (port: number, options: ListenOptions) => Promise<Listening>
 
 /**
  * What listens on a port. It closes while file descriptors are short, and opens again when there are some: without one for the
@@ -26,33 +28,46 @@ export class Door {
   readonly port: number
   stopped = false
   private readonly app: EngineApp
+  private readonly options: ListenOptions
   private readonly timer: NodeJS.Timeout
   private listen: Listen
   private socket: Listening | undefined = undefined
   private opening = false
 
-  private constructor(app: EngineApp, listen: Listen, port: number) {
+  private constructor(app: EngineApp, listen: Listen, port: number, options: ListenOptions) {
     this.app = app
+    this.options = options
     this.listen = listen
     this.port = port
     // It keeps the process alive, as an open door does.
     this.timer = setInterval(() => this.look(), LOOK_EVERY_MS)
   }
 
-  /** Rejects with `port_in_use`. */
-  static async open(app: EngineApp, listen: Listen, port: number): Promise<Door> {
-    // A shared port is shared with every process that asks for it, so first listen without sharing.
-    const alone = await listen(port, EXCLUSIVE)
-    alone.close()
-    const socket = await listen(alone.port, SHARED)
-    const door = new Door(app, listen, alone.port)
+  /** `hasHeirs`: other apps will take its place. Rejects with `port_in_use`. */
+  static async open(
+    app: EngineApp,
+    listen: Listen,
+    { port, reusePort }: Pick<Address, 'port' | 'reusePort'>,
+    hasHeirs: boolean,
+  ): Promise<Door> {
+    const isShared = reusePort === 'on'
+    const options = isShared || hasHeirs ? SHARED : EXCLUSIVE
+    let socket = isShared && port !== 0 ? undefined : await listen(port, EXCLUSIVE)
+    const known = socket?.port ?? port
+    // A port that allows sharing is shared with every process that asks for it: now it is known that no other process has it. A port that
+    // the system chose is asked for by its number, or it could not be opened again while connections are open.
+    if (options === SHARED || port === 0) {
+      socket?.close()
+      socket = await listen(known, options)
+    }
+    const door = new Door(app, listen, known, options)
     door.socket = socket
     return door
   }
 
   /** New connections are another app's. Rejects with `port_in_use`, and nothing has changed. */
   async replace(listen: Listen): Promise<void> {
-    const next = await listen(this.port, SHARED)
+    const next = await listen(this.port, this.options)
     const before = this.socket
     this.listen = listen
     this.socket = next
@@ -83,7 +98,7 @@ export class Door {
   private async reopen(): Promise<void> {
     this.opening = true
     try {
-      this.socket = await this.listen(this.port, SHARED)
+      this.socket = await this.listen(this.port, this.options)
       if (this.stopped) this.close()
     } catch (error) {
       this.app.failed(error)

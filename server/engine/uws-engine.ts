@@ -46,7 +46,7 @@ export const uwsEngine: Engine = {
 
 async function listenWithout(address: Address, app: EngineApp): Promise<Listener> {
   const server = serve(uws.App(), address, app, false)
-  const door = await Door.open(app, listenFor(server, address), address.port)
+  const door = await Door.open(app, listenFor(server, address), address, false)
   return { port: door.port, renew: async () => {}, stop: () => door.stop(), end: () => closeSoon([server]) }
 }
 
@@ -56,7 +56,7 @@ async function listenWithout(address: Address, app: EngineApp): Promise<Listener
  */
 async function listenWithTls(address: Address, app: EngineApp, certificate: Certificate): Promise<Listener> {
   const apps = [serve(tlsApp(certificate), address, app, true)]
-  const door = await Door.open(app, listenFor(apps[0] as uws.TemplatedApp, address), address.port)
+  const door = await Door.open(app, listenFor(apps[0] as uws.TemplatedApp, address), address, true)
   return {
     port: door.port,
     async renew(renewed) {

@@ -1,7 +1,7 @@
 import type { Buffer } from 'node:buffer'
 import { createServer, type IncomingMessage, type Server, STATUS_CODES } from 'node:http'
 import { createServer as createTlsServer, Server as TlsServer } from 'node:https'
-import type { AddressInfo, Socket } from 'node:net'
+import type { AddressInfo, ListenOptions, Socket } from 'node:net'
 import type { SecureContextOptions } from 'node:tls'
 import { type ServerOptions, WebSocket, WebSocketServer } from 'ws'
 import { sentence } from '../../shared/error-text.ts'
@@ -271,7 +271,19 @@ function answer(socket: Socket, { status, message, retryAfter }: Refused): void 
   )
 }
 
-function listenOn(server: Server, { host, port }: Address): Promise<Listener> {
+/** Earlier versions ignore the option: the port would not be shared. */
+function checkSharing(): void {
+  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
+  if (major > 23 || (major === 23 && minor >= 1) || (major === 22 && minor >= 12)) return
+  throw new FanfareError(
+    'bad_config',
+    `reusePort needs Node 22.12, 23.1 or later on the engine ws (this is ${process.versions.node}). Use a later one, or engine uws.`,
+  )
+}
+
+async function listenOn(server: Server, { host, port, reusePort }: Address): Promise<Listener> {
+  const isShared = reusePort === 'on'
+  if (isShared) checkSharing()
   return new Promise((resolve, reject) => {
     server.once('error', (error) =>
       reject(
@@ -281,7 +293,9 @@ function listenOn(server: Server, { host, port }: Address): Promise<Listener> {
         ),
       ),
     )
-    server.listen({ host, port, backlog: BACKLOG }, () => {
+    // Known to Node, not yet to its types.
+    const options: ListenOptions & { reusePort: boolean } = { host, port, backlog: BACKLOG, reusePort: isShared }
+    server.listen(options, () => {
       resolve({
         port: (server.address() as AddressInfo).port,
         renew: async (certificate) => {

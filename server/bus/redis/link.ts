@@ -221,7 +221,11 @@ function known(error: unknown, address: RedisAddress): FanfareError {
   if (/WRONGPASS|NOAUTH|NOPERM|invalid username-password/.test(text)) {
     return new FanfareError('bad_config', `Redis refuses the user or password of the cluster: ${text}.`)
   }
-  return new FanfareError('cluster_unreachable', `Redis at ${whereRedisIs(address)} cannot be reached: ${text}.`)
+  const what = error instanceof Error && error.name === 'ReplyError' ? 'refuses a command' : 'cannot be reached'
+  return new FanfareError(
+    'cluster_unreachable',
+    `Redis at ${whereRedisIs(address)} ${what}: ${text.replace(/\.$/, '')}.`,
+  )
 }
 
 async function inTime(connected: Promise<void>): Promise<void> {
