@@ -187,7 +187,10 @@ function brokerEvents({ topics, streams, queues }: TopicParts, { metrics }: Moni
 function busEvents({ topics, nodes, requests }: TopicParts): BusEvents {
   return {
     messages: (batch) => topics.received(batch),
-    missed: (concerns) => topics.missed(concerns),
+    missed: (concerns) => {
+      nodes.missedTotal++
+      topics.missed(concerns)
+    },
     joined: (node) => {
       nodes.joined(node)
       requests.joined(node)

@@ -12,9 +12,13 @@ const AREAS: readonly (readonly [paths: RegExp, part: Part])[] = [
   [/^(client|server|shared)\/.*\.ts$/, 'errors'],
   [/^shared\/(client-errors|hub-errors|error-text|fanfare-error)\.ts$/, 'all'],
   [/^server\/failure\/schema-fault\.ts$/, 'all'],
+  [/^client\/.*\.(ts|md)$/, 'all'],
+  [/^shared\/.*\.ts$/, 'all'],
   [/^docs\/generate\/.*\.ts$/, 'all'],
   [/^docs\/(?!operations\/faults).*\.md$/, 'all'],
   [/^demo\/.*\.(ts|html|css)$/, 'all'],
+  [/^server\/(?!bus\/|broker\/redis\/).*\.(ts|css|html|yaml)$/, 'all'],
+  [/^(ARCHITECTURE|CHANGELOG|CONTRIBUTING|PROTOCOL|README)\.md$/, 'all'],
 ]
 
 /** Phrases that a native-speaking engineer does not write, with what to write instead. */
@@ -37,6 +41,13 @@ const PHRASES: readonly (readonly [phrase: RegExp, instead: string])[] = [
   [/\btaken back\b/i, 'revoked, returned'],
   [/\bmost (subscriptions|connections|consumers|messages|bytes) (of|that)\b/i, 'maximum … per'],
   [/(?<!\bthere )\bis no (?!longer|more|other|way|need)/i, 'is not a'],
+  [/\b(he|him)\b/i, 'they, the client, the operator'],
+  [/\bnot any longer\b/i, 'no longer'],
+  [/\bTo be called\b/, 'Call when'],
+  [/\b(who|that) (has|have) none\b/i, 'clients without one'],
+  [/\bas \S+ (has|have) it\b/i, 'as … defines it'],
+  [/\bcan(not)? be had\b/i, 'is (not) available'],
+  [/\b(for|to) (who|whoever)\b/i, 'for anyone who, for clients that'],
 ]
 
 const FILES = ['client', 'demo', 'docs', 'server', 'shared', ''].flatMap((folder) =>

@@ -2,7 +2,7 @@ import { ConnectionAdmin } from '../../client/hub.ts'
 import type { Client } from '../../client/index.ts'
 import { QueueAdmin } from '../../client/queues.ts'
 import { StreamAdmin } from '../../client/streams.ts'
-import { MAX_DELAY_MS } from '../../shared/content-frames.ts'
+import { MAX_DELAY_MS } from '../../shared/field-rules.ts'
 import { connection, isThere, wholeClient } from './hub.ts'
 
 /** The operations that a page can ask of the hub. */

@@ -73,7 +73,7 @@ export function queueTroubles({ state, rates, consumers }: QueueCondition, now: 
   const troubles: Trouble[] = []
   if (rates.growing) {
     const speed = `${rate(rates.publishedPerSecond)} messages per second are published and ${rate(rates.ackedPerSecond)} acked`
-    const text = `grows: ${count(ready)} ready, ${speed}; ${consumerText(consumers, rates)}.`
+    const text = `keeps growing: ${count(ready)} ready, ${speed}; ${consumerText(consumers, rates)}.`
     troubles.push({ level: 'problem', kind: 'growing', text })
   }
   if (isNearlyFull(state)) troubles.push({ level: 'problem', kind: 'nearly-full', text: fullText(state) })

@@ -1,11 +1,11 @@
 import { z } from 'zod'
-import { MAX_FILTER_LENGTH, MAX_HEADERS } from '../../shared/content-frames.ts'
 import type { QueueDeclaration } from '../../shared/declarations.ts'
+import { MAX_FILTER_LENGTH, MAX_HEADERS } from '../../shared/field-rules.ts'
 import type { QueueOptions } from '../../shared/queues.ts'
 import { changesOf, MAX_BINDINGS, newName, pattern } from '../stream/stream-config.ts'
 import { duration } from '../time/time-params.ts'
 
-/** What a queue does where its declaration does not say. */
+/** Defaults of a queue's declaration. */
 export const QUEUE_DEFAULTS = {
   ackDeadlineMs: 30_000,
   maxAttempts: 5,
@@ -54,7 +54,7 @@ const QueueFields = z.strictObject({
   maxDeadLetters: count.default(QUEUE_DEFAULTS.maxDeadLetters),
 } satisfies Record<keyof QueueDeclaration, z.ZodType>)
 
-/** The declaration of a queue, as configuration, clients and operators write it; gives complete options. */
+/** The declaration of a queue, as written by configuration, clients and operators; completed with defaults. */
 export const QueueConfig = QueueFields.transform(
   ({ ackDeadline, backoff, ...options }): QueueOptions => ({
     ...options,

@@ -149,7 +149,7 @@ describe('messages in the dashboard', () => {
     const newest = page.locator('.outcomes li').first()
     await page.getByLabel('Topic', { exact: true }).fill('orders.*')
     await board.button('Publish').click()
-    await eventually(() => newest.textContent()).toContain('a topic has no wildcards')
+    await eventually(() => newest.textContent()).toContain('and no wildcards')
     await page.getByLabel('Topic', { exact: true }).fill('photos.by-hand')
     await page.getByLabel('Payload', { exact: true }).fill('{"name":"b.jpg"}')
     await page.getByLabel(/^Key/).fill('k')

@@ -104,7 +104,7 @@ it('an ack that cannot be sent, or that the hub refuses, leaves the lease to be 
   const delivery = (await deliveries.next()).value as Delivery
   const publish = (data: unknown, more: object = {}) => delivery.ack({ publish: [{ topic: 'b', data, ...more }] })
   await expect(publish(new Uint8Array(3))).rejects.toMatchObject({ code: 'bad_data' })
-  await expect(publish(1, { priority: 10 })).rejects.toMatchObject({ code: 'bad_frame' })
+  await expect(publish(1, { priority: 10 })).rejects.toMatchObject({ code: 'bad_option' })
   await expect(publish('x'.repeat(100_000))).rejects.toMatchObject({ code: 'frame_too_large' })
   const full = publish(1)
   expect(await peer.next('ack')).toMatchObject({ consumer, delivery: 1, publish: [{ topic: 'b', data: 1 }] })

@@ -105,13 +105,13 @@ it('bounds the queue while offline; an abort makes room', async () => {
 it('refuses here what would cost the connection there', async () => {
   const { client, peer } = await hub.connected()
   await expect(client.publish('a..b', 1)).rejects.toMatchObject({ code: 'bad_topic' })
-  await expect(client.publish('a', 1, { id: 'a b' })).rejects.toMatchObject({ code: 'bad_frame' })
-  await expect(client.publish('a', 1, { key: 'k'.repeat(256) })).rejects.toMatchObject({ code: 'bad_frame' })
+  await expect(client.publish('a', 1, { id: 'a b' })).rejects.toMatchObject({ code: 'bad_option' })
+  await expect(client.publish('a', 1, { key: 'k'.repeat(256) })).rejects.toMatchObject({ code: 'bad_option' })
   const poison: unknown = JSON.parse('{"__proto__":{"a":1}}')
   await expect(client.publish('a', poison)).rejects.toMatchObject({ code: 'forbidden_key' })
-  expect(() => hub.connect({ name: 'n'.repeat(201) })).toThrow(expect.objectContaining({ code: 'bad_frame' }))
+  expect(() => hub.connect({ name: 'n'.repeat(201) })).toThrow(expect.objectContaining({ code: 'bad_option' }))
   const wrong = { n: 1 } as unknown as Record<string, string>
-  await expect(client.publish('a', 1, { headers: wrong })).rejects.toMatchObject({ code: 'bad_frame' })
+  await expect(client.publish('a', 1, { headers: wrong })).rejects.toMatchObject({ code: 'bad_option' })
   expect(() => client.subscribe('a', { filter: { all: wrong } })).toThrow(
     expect.objectContaining({ code: 'bad_option' }),
   )

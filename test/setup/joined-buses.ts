@@ -25,6 +25,7 @@ export class JoinedBus implements Bus {
   readonly node: Bus['node']
   isCutOff = false
   reconnections = 0
+  readonly figures = { sentMessages: 0, receivedMessages: 0, sentBytes: 0, receivedBytes: 0, lagMs: 0 }
   private isPaused = false
   private readonly all: Set<JoinedBus>
   private events: BusEvents | undefined = undefined

@@ -54,7 +54,9 @@ class UnderTest implements BrokerUnderTest {
     const log = pino({ enabled: false })
     this.link = new FragileLink(redisAddress(this.url), new Keys(this.prefix), log)
     const clock = { ...realClock, now: () => this.clock.now }
-    this.broker = await RedisBroker.connect(this.link, { ...this.settings, name: 'test', replicas: 0, clock }, log)
+    const options = { ...this.settings, name: 'test', replicas: 0, durability: 'relaxed', clock } as const
+    this.broker = new RedisBroker(this.link, options, log)
+    await this.broker.connect()
   }
 
   passTime(): void {

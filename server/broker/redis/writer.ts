@@ -1,3 +1,4 @@
+import type { Buffer } from 'node:buffer'
 import type { Logger } from 'pino'
 import { FanfareError } from '../../../shared/errors.ts'
 import { randomId } from '../../id/random-id.ts'
@@ -20,12 +21,6 @@ export interface Op {
 /** The space is another one than before: Redis was flushed, or is a new one. */
 export class SpaceGone extends Error {}
 
-/** The place of a node in its space. */
-export interface Place {
-  readonly space: string
-  readonly commit: number
-}
-
 interface Refused {
   readonly x: string
   readonly last?: number
@@ -40,6 +35,8 @@ export class Writer {
   space = ''
   /** How often Redis turned out to have lost what it had answered. */
   losses = 0
+  /** It has, just now. */
+  onLoss: () => Promise<void> = async () => {}
   private readonly link: BrokerLink
   private readonly name: string
   private readonly clock: () => string
@@ -47,6 +44,8 @@ export class Writer {
   private seq = 0
   /** The outcome of the last turn is unknown: its number is asked for before the next. */
   private isUncertain = false
+  /** Redis no longer knows what this node has sent. */
+  private isForgotten = false
 
   /** `clock`: what the scripts take for the time; empty for that of Redis. */
   constructor(link: BrokerLink, name: string, clock: () => string, log: Logger) {
@@ -57,24 +56,21 @@ export class Writer {
     link.inbox = this.node
   }
 
-  /** Takes the place of this node, at the start and after the link was lost. */
-  async join(): Promise<Place> {
+  /**
+   * Takes the place of this node, at the start and after the link was lost. Gives the space. `isLossless`: another run of this Redis has everything that the
+   * one before has answered. `hasLost`: it has turned out that it has not.
+   */
+  async join(isLossless: boolean, hasLost = false): Promise<string> {
     const info = String(await this.link.ask('INFO', 'server').catch(() => ''))
     const run = /run_id:(\w+)/.exec(info)?.[1] ?? ''
-    const args = [this.clock(), this.node, this.name, LAPSE_MS, randomId(10), run]
-    const [space, commit, , , , seq] = (await this.link.read(JOIN, args)) as [
-      Buffer,
-      number,
-      number,
-      Buffer,
-      Buffer,
-      number,
-    ]
-    if (this.isUncertain) {
-      this.seq = seq
-      this.isUncertain = false
-    }
-    return { space: String(space), commit }
+    const how = [run, isLossless ? 1 : 0, hasLost ? 1 : 0]
+    const args = [this.clock(), this.node, this.name, LAPSE_MS, randomId(10), ...how]
+    const [space, seq, isNew] = (await this.link.read(JOIN, args)) as [Buffer, number, number]
+    // It was away for so long that what it had sent is forgotten.
+    if (isNew === 1 && this.seq > 0) this.isForgotten = true
+    if (isNew === 1 || this.isUncertain) this.seq = seq
+    this.isUncertain = false
+    return String(space)
   }
 
   /** The space is another one, in which this node has sent nothing. */
@@ -84,9 +80,9 @@ export class Writer {
     this.isUncertain = false
   }
 
-  /** Shows that this node is there. */
-  async beat(): Promise<void> {
-    await this.link.read(BEAT, [this.clock(), this.node, LAPSE_MS])
+  /** Shows that this node is there. False: it has lost its place. */
+  async beat(): Promise<boolean> {
+    return (await this.link.read(BEAT, [this.clock(), this.node, LAPSE_MS])) !== null
   }
 
   /**
@@ -97,7 +93,9 @@ export class Writer {
     const args = ops.flatMap(({ name, args }) => [name, args.length, ...args])
     const since = performance.now()
     let wasSent = false
+    this.isForgotten = false
     for (;;) {
+      if (wasSent && this.isForgotten) throw new FanfareError('outcome_unknown')
       const left = LINK_WAIT_MS - (performance.now() - since)
       if (!(await this.link.standsWithin(Math.max(0, left)))) throw this.givenUp(wasSent)
       try {
@@ -123,13 +121,14 @@ export class Writer {
     if (x === 'GONE') throw new SpaceGone()
     if (x === 'FENCED') {
       this.log.warn('this node gave no sign of life for too long, and joins the others again')
-      await this.join()
+      await this.join(true)
       return
     }
-    // Redis has gone back: it has lost what it had answered.
+    // Redis has gone back.
     this.losses++
     this.log.error({ had: this.seq, has: last }, 'Redis has lost commits that it had answered')
     this.seq = last ?? 0
+    await this.onLoss()
   }
 
   private givenUp(wasSent: boolean): FanfareError {
