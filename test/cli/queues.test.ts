@@ -148,7 +148,7 @@ describe('what people read', () => {
     const [, first, second] = queueTable([quiet, busy]).split('\n')
     expect(first).toMatch(/^quiet .* 0$/)
     expect(second).toMatch(
-      /^busy +1,234 .* 1, 4 wanted +0 +grows: 1,234 ready, .*4 would keep up; has 1 parked group: it/,
+      /^busy +1,234 .* 1, 4 wanted +0 +grows: 1,234 ready, .*needs 4 to keep up; has 1 parked group: it/,
     )
     expect(queueDetails(busy)).toMatch(/^warning +grows: .*\nwarning +has 1 parked group: it waits/m)
   })
@@ -159,7 +159,7 @@ describe('what people read', () => {
     await client.enqueue('jobs', 'b')
     const { entries } = await client.admin.hub.attention()
     const warnings = entries.flatMap(({ troubles }) =>
-      troubles.map(({ text }) => text.replace(/(, the oldest for .*)?\.$/, '')),
+      troubles.map(({ text }) => text.replace(/(, (the )?oldest for .*)?\.$/, '')),
     )
     expect(warnings).toHaveLength(2)
     const table = (await run('queues')).stdout
