@@ -25,7 +25,7 @@ async function welcome(url: string) {
 }
 
 it.each(['tcp://10.96.0.10:4747', 'udp://[fd00::1]:4747'])(
-  'starts beside a Service of Kubernetes that is called fanfare, and says that %s is not its port',
+  'starts alongside a Kubernetes Service called fanfare, and reports that %s is not its port',
   async (FANFARE_PORT) => {
     const file = folder.write('hub.json', '{"port": 0}')
     const { command, url } = await serve(['--config', file], { ...KUBERNETES, FANFARE_PORT })

@@ -13,7 +13,7 @@ const NODES = 3
 const STEPS = 80
 const TOPICS = ['a', 'a.b', 'a.c', 'b', 'b.c.d', 'c']
 const PATTERNS = ['a', 'a.*', 'a.#', '#', 'b.c.d', 'b.#', 'c']
-/** Nobody publishes there. */
+/** No client publishes there. */
 const QUIET = 'quiet.#'
 
 describe('links between nodes and Redis that are cut at random', () => {

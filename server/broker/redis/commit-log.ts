@@ -53,6 +53,8 @@ export class CommitLog {
   /** Up to which commit all is safe: no failover takes it back. */
   private safe = 0
   private isOpen = false
+  /** Until the state is read again: what is heard meanwhile may follow on what Redis has lost. */
+  private isPaused = true
   /** Of the space, as of the last state. */
   private incarnation = 0
 
@@ -84,6 +86,11 @@ export class CommitLog {
     this.watch()
   }
 
+  /** The link is lost: nothing is applied until the state has been read on the next one. */
+  pause(): void {
+    this.isPaused = true
+  }
+
   reached(commit: number): Promise<void> {
     return new Promise((resolve) => {
       this.after(commit, resolve)
@@ -106,6 +113,7 @@ export class CommitLog {
     if (hasGoneBack) this.goBack(state.c)
     const missed = this.takeState(state, isRenewed)
     this.isOpen = true
+    this.isPaused = false
     this.generation = state.g
     this.applied = state.c
     this.safe = Math.max(this.safe, state.c)
@@ -128,6 +136,11 @@ export class CommitLog {
     const lost = this.waiting.filter((each) => each.commit > commit)
     this.waiting = this.waiting.filter((each) => each.commit <= commit)
     for (const each of lost) this.unexpected.run('broker', () => each.lost())
+  }
+
+  /** Nothing that is not applied yet happened: its numbers are those of other commits now. */
+  dropUnsafe(): void {
+    this.goBack(this.applied)
   }
 
   /** Those who wait get no answer soon: what they wait for is in Redis, and not safe. */
@@ -181,6 +194,7 @@ export class CommitLog {
   }
 
   private applyAll(): void {
+    if (this.isPaused) return
     for (let next = this.applied + 1; next <= this.safe; next++) {
       const commit = this.pending.get(next)
       if (!commit) break

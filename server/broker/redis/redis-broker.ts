@@ -87,7 +87,7 @@ export class RedisBroker implements Broker {
     this.options = options
     const time = options.clock ? () => String(clock.now()) : () => ''
     const unexpected = options.unexpected ?? new UnexpectedErrors(logger)
-    this.writer = new Writer(link, options.name, time, logger)
+    this.writer = new Writer(link, options.name, options.replicas, time, logger)
     this.writer.onLoss = () => this.lostCommits()
     this.log = new CommitLog(unexpected, () => void this.resync().catch(() => {}))
     const isSafe = (commit: number) => this.log.isSafe(commit)
@@ -105,7 +105,7 @@ export class RedisBroker implements Broker {
     this.infos = new StreamInfos(this.reads, this.cursorsOf)
     link.events = {
       up: () => this.linked(),
-      down() {},
+      down: () => this.log.pause(),
       received: (bytes) => unexpected.run('broker', () => this.received(bytes)),
     }
     this.timer = setInterval(() => this.tick(), TICK_MS).unref()
@@ -316,7 +316,8 @@ export class RedisBroker implements Broker {
   /** A link stands: takes the place of this node, and learns what was missed. */
   private async linked(): Promise<void> {
     await this.checkPromise()
-    const space = await this.writer.join(this.fault === undefined)
+    const { space, lostFrom } = await this.writer.join(this.fault === undefined)
+    if (lostFrom !== undefined) await this.lost(lostFrom)
     if (this.writer.space === '') this.writer.space = space
     if (space === this.writer.space) return this.resync()
     // Redis has another space now: a turn notices, and declares again.
@@ -334,6 +335,12 @@ export class RedisBroker implements Broker {
     }
     const state = await this.readState()
     if (listOf(state.s).length > 0) throw new FanfareError('bad_config', notKept(fault))
+  }
+
+  /** Another Redis goes on that has not got everything. What was not safe has been told to nobody; anything else begins a new incarnation. */
+  private async lost(from: number): Promise<void> {
+    if (from <= this.log.applied) await this.writer.join(true, true)
+    this.log.dropUnsafe()
   }
 
   /** Redis has lost what it had answered, whatever it promised. */
@@ -354,7 +361,7 @@ export class RedisBroker implements Broker {
   /** Redis has lost everything, or is another one: declares again what was there. The offsets begin again, with new epochs. */
   private async renew(): Promise<void> {
     this.logger.error('Redis has lost the data of this cluster: its streams are declared again, and are empty')
-    this.writer.renewed(await this.writer.join(true))
+    this.writer.renewed((await this.writer.join(true)).space)
     const there = new Set(listOf((await this.readState()).s).map(([name]) => name))
     const before = [...this.log.streams.values()].map(({ options }) => options)
     const ops = before.filter(({ name }) => !there.has(name)).map((options) => declareOp(options, false, randomId(8)))
