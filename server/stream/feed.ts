@@ -137,6 +137,20 @@ export class Feed implements SubscriptionFeed, BlockReader {
     if (this.state === 'live') this.leaveLive(offset)
   }
 
+  /** The stream has another epoch: its log begins again, and nobody can tell what is missing. */
+  renewed({ epoch, first }: StreamState): void {
+    if (this.state !== 'live' && this.state !== 'feeding') return
+    this.state = 'feeding'
+    this.epoch = epoch
+    this.position = first
+    this.block = undefined
+    this.forgetPicks()
+    const { sub, stream } = this
+    this.outlet.send({ type: 'subscribed', sub, stream, epoch, offset: first, recovered: false })
+    this.tellGap(undefined, 'epoch')
+    this.advanceLater()
+  }
+
   /** Stops feeding; what is published in the meantime waits in the log. */
   pause(): void {
     this.paused = true
@@ -308,10 +322,13 @@ export class Feed implements SubscriptionFeed, BlockReader {
   /** Everything before `position` has been handed out or reported as missing: the block is from the current log. */
   private async read({ next }: StreamState): Promise<void> {
     this.reading = true
+    const { epoch } = this
     try {
       const wanted = this.nextPick() ?? this.position
       const block = await this.broker.read(this.stream, wanted)
-      if (block) {
+      if (epoch !== this.epoch) {
+        // It was of a log that is no more.
+      } else if (block) {
         this.block = block
         this.blockAt = block.find(wanted)
       } else {

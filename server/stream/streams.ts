@@ -69,8 +69,11 @@ export class Streams {
   declared(state: StreamState): void {
     const { name, topics } = state.options
     let stream = this.byName.get(name)
-    if (stream) stream.state = state
-    else {
+    if (stream) {
+      const isRenewed = stream.state.epoch !== state.epoch
+      stream.state = state
+      if (isRenewed) for (const feed of stream.feeds) feed.renewed(state)
+    } else {
       const counts = { sampledNext: state.next, publishedPerSecond: 0 }
       stream = { number: ++this.lastNumber, state, captures: [], feeds: new Set(), ...counts }
       this.byName.set(name, stream)

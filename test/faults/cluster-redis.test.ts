@@ -21,7 +21,8 @@ import { knowsReplica, PRIMARY, sentinelOf } from '../setup/sentinel.ts'
 import { makePair, PairFiles } from '../setup/tls.ts'
 
 /** As in `docs/operations/cluster.md`. */
-const COMMANDS = '-@all +hello +auth +ping +info +select +publish +subscribe +pubsub|numsub +hset +hgetall +hdel'
+const COMMANDS =
+  '-@all +hello +auth +ping +info +select +config|get +publish +subscribe +pubsub|numsub +evalsha +script|load +time +wait +set +persist +pexpire +unlink +@hash +@sortedset +@list'
 
 describe('hubs of a cluster, whose Redis', () => {
   it('speaks TLS and knows its users', async () => {
@@ -167,5 +168,6 @@ describe('hubs of a cluster, whose Redis', () => {
 
 /** What a user of Redis may do who is a hub with that prefix. */
 function rights(prefix: string, password: string): string[] {
-  return ['on', `>${password}`, `~${prefix}:*`, `&${prefix}:*`, ...COMMANDS.split(' ')]
+  const places = [prefix, `{${prefix}}`].flatMap((each) => [`~${each}:*`, `&${each}:*`])
+  return ['on', `>${password}`, ...places, ...COMMANDS.split(' ')]
 }

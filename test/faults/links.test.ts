@@ -13,7 +13,7 @@ const NODES = 3
 const STEPS = 80
 const TOPICS = ['a', 'a.b', 'a.c', 'b', 'b.c.d', 'c']
 const PATTERNS = ['a', 'a.*', 'a.#', '#', 'b.c.d', 'b.#', 'c']
-/** Nobody publishes there. */
+/** No client publishes there. */
 const QUIET = 'quiet.#'
 /** A node that is away for longer is taken for dead, and all may be missed: a round on a very busy machine takes so long. */
 const GIVEN_UP_MS = 5_000
