@@ -77,7 +77,8 @@ export interface HubOptions {
   /**
    * Redis that connects the hubs of a cluster: `redis://user:password@host:6379`, `rediss://…` for TLS, or
    * `redis+sentinel://host1:26379,host2:26379/primary`. Hubs with the same Redis and prefix act as one: a message published to one
-   * reaches subscribers of all. A hub of a cluster has no streams and queues yet. Needs the package `ioredis`. `'off'` is a single hub.
+   * reaches subscribers of all. Streams are kept in that Redis; a hub of a cluster has no queues yet. Needs the package `ioredis`.
+   * `'off'` is a single hub.
    */
   readonly cluster?: string | undefined
   /** File with the password of Redis. It takes precedence over the one in the URL. */
@@ -86,6 +87,13 @@ export interface HubOptions {
   readonly clusterCaFile?: string | undefined
   /** Prefix of all keys and channels in Redis, so that several clusters can share it. */
   readonly clusterPrefix?: string | undefined
+  /**
+   * What streams need of Redis. `'strict'`: it keeps everything that it has acknowledged when it is killed (`appendfsync always`),
+   * or declaring a stream fails. `'relaxed'`: acknowledged messages may be lost; readers of their streams are told by a new epoch.
+   */
+  readonly clusterDurability?: 'strict' | 'relaxed' | undefined
+  /** Replicas of Redis that must have a message before it is acknowledged or delivered. Name all of them, or a failover can lose messages. */
+  readonly clusterReplicas?: number | undefined
   /** Display name of this hub in the cluster. By default the name of the machine. */
   readonly nodeName?: string | undefined
   /** Streams that exist when the hub starts. Options given here replace those that a stream had before. */
@@ -230,6 +238,8 @@ export const HubConfig = z
       .string()
       .regex(/^[\w.-]{1,64}$/, { error: 'must be 1 to 64 letters, digits, "_", "-" or "."' })
       .default(DEFAULTS.clusterPrefix),
+    clusterDurability: oneOf(['strict', 'relaxed']).default(DEFAULTS.clusterDurability),
+    clusterReplicas: whole(0, 100, 'an integer from 0 to 100').default(DEFAULTS.clusterReplicas),
     nodeName: z.string().max(64).default(DEFAULTS.nodeName),
     streams: z.array(StreamConfig).superRefine(refuseTwins).default([]),
     queues: z.array(QueueConfig).superRefine(refuseTwins).default([]),

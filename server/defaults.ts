@@ -15,6 +15,8 @@ export const DEFAULTS = {
   clusterPasswordFile: '',
   clusterCaFile: '',
   clusterPrefix: 'fanfare',
+  clusterDurability: 'strict',
+  clusterReplicas: 0,
   nodeName: '',
   dedupWindow: '2m',
   dedupIds: 1_000_000,

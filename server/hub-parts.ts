@@ -171,7 +171,7 @@ function brokerEvents({ topics, streams, queues }: TopicParts, { metrics }: Moni
     messages: (batch) => topics.committed(batch),
     missed: (from) => {
       streams.missed(from)
-      // Which topics that nothing keeps had messages is not known.
+      // It is unknown which topics without streams and queues had messages.
       topics.missed(() => true)
     },
     ready: (queue) => queues.deal(queue),
@@ -187,7 +187,10 @@ function brokerEvents({ topics, streams, queues }: TopicParts, { metrics }: Moni
 function busEvents({ topics, nodes, requests }: TopicParts): BusEvents {
   return {
     messages: (batch) => topics.received(batch),
-    missed: (concerns) => topics.missed(concerns),
+    missed: (concerns) => {
+      nodes.missedTotal++
+      topics.missed(concerns)
+    },
     joined: (node) => {
       nodes.joined(node)
       requests.joined(node)

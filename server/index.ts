@@ -3,8 +3,8 @@ import { type Logger, pino } from 'pino'
 import { FanfareError } from '../shared/errors.ts'
 import { Authenticator } from './auth/authenticator.ts'
 import { isLoopback } from './auth/loopback.ts'
-import { loadBroker, NOTHING } from './broker/load-broker.ts'
-import { loadBus, NO_CLUSTER } from './bus/load-bus.ts'
+import { loadBroker, loadClusterBroker } from './broker/load-broker.ts'
+import { loadBus } from './bus/load-bus.ts'
 import { checkConfig, type EmbeddedHubOptions, type HubConfig, type HubOptions, LISTENING_OPTIONS } from './config.ts'
 import { loadEngine } from './engine/load-engine.ts'
 import { UnexpectedErrors } from './failure/unexpected-errors.ts'
@@ -74,6 +74,7 @@ export async function createHub(options: EmbeddedHubOptions = {}, log: Logger = 
 async function hubFor(config: HubConfig, authenticator: Authenticator, log: Logger): Promise<HubCore> {
   const unexpected = new UnexpectedErrors(log)
   const bus = await loadBus({ ...config, version }, log)
-  const broker = await loadBroker(config.cluster === NO_CLUSTER ? config.data : NOTHING, { ...config, unexpected }, log)
+  const options = { ...config, unexpected }
+  const broker = (await loadClusterBroker(options, log)) ?? (await loadBroker(config.data, options, log))
   return new HubCore(config, broker, bus, authenticator, log, undefined, unexpected)
 }

@@ -168,7 +168,7 @@ const METHODS: Record<string, Method> = {
   ),
   'streams.show': method(SEES_STREAM, named, ({ streams }, { name }) => streams.show(name)),
   'streams.declare': act('declare', StreamConfig, async ({ streams }, options, access, changed) => {
-    // Streams and queues receive the messages of their topics, so whoever declares one could read these topics.
+    // Streams and queues receive the messages of their topics, so a client that declares one can read these topics.
     for (const topic of options.topics) access.require('subscribe', topic)
     const isNew = !streams.has(options.name)
     const stream = await streams.declare(options, false)

@@ -79,8 +79,6 @@ export class Authenticator {
    * peers: behind a proxy on the same machine all clients come from 127.0.0.1.
    *
    * Throws `bad_config` if any client could do anything although the configuration does not say so.
-   *
-   * Throws `bad_config` where anybody could do anything, and nobody has said so.
    */
   listensOn(address: string, local: boolean): void {
     this.local = local

@@ -1,23 +1,19 @@
 import type { Logger } from 'pino'
+import { type ClusterPlace, clusterAddress } from '../bus/load-bus.ts'
 import type { Broker } from './broker.ts'
 import { EmbeddedBroker, type EmbeddedOptions } from './embedded/embedded-broker.ts'
 import { MemoryStore } from './embedded/store/memory-store.ts'
 import { giveNewEpochs } from './embedded/stream/restored.ts'
-import { LiveOnlyBroker } from './live-only-broker.ts'
 
-/** Instead of a data directory: keep everything in memory, until the hub ends. */
+/** Instead of a data directory: store everything in memory until the hub ends. */
 export const IN_MEMORY = 'memory'
 
-/** Instead of a data directory: there are no streams and queues. */
-export const NOTHING = 'nothing'
-
-/** Opens the broker on a data directory, or in memory. Throws what `LmdbStore.open` does. */
+/** Opens the broker on a data directory, or in memory. Throws the errors of `LmdbStore.open`. */
 export async function loadBroker(
   data: string,
   options: EmbeddedOptions & { readonly lockWaitMs: number },
   log: Logger,
 ): Promise<Broker> {
-  if (data === NOTHING) return new LiveOnlyBroker(new MemoryStore(), options, log)
   if (data === IN_MEMORY) return new EmbeddedBroker(new MemoryStore(), options, log)
   const { LmdbStore } = await import('./embedded/store/lmdb-store.ts')
   const store = await LmdbStore.open(data, { lockWaitMs: options.lockWaitMs, log })
@@ -32,8 +28,27 @@ export async function loadBroker(
     await store.allocate()
     return broker
   } catch (error) {
-    // Or the directory would stay locked.
+    // Otherwise the directory would stay locked.
     await (broker ?? store).close()
     throw error
   }
+}
+
+export interface ClusterOptions extends ClusterPlace, EmbeddedOptions {
+  readonly clusterPrefix: string
+  readonly clusterDurability: 'strict' | 'relaxed'
+  readonly clusterReplicas: number
+  readonly nodeName: string
+}
+
+/** The broker of a hub of a cluster; undefined for a hub that is alone. It connects when it is opened. Throws `bad_config`. */
+export async function loadClusterBroker(options: ClusterOptions, log: Logger): Promise<Broker | undefined> {
+  const address = await clusterAddress(options)
+  if (!address) return undefined
+  const { BrokerLink } = await import('./redis/link.ts')
+  const { Keys } = await import('./redis/keys.ts')
+  const { RedisBroker } = await import('./redis/redis-broker.ts')
+  const link = new BrokerLink(address, new Keys(options.clusterPrefix), log)
+  const { clusterDurability: durability, clusterReplicas: replicas, nodeName: name, clock: _, ...rest } = options
+  return new RedisBroker(link, { ...rest, name, durability, replicas }, log)
 }

@@ -24,8 +24,8 @@ export function moment(ms: number): TemplateResult {
 }
 
 /** The head of a page: its title, and what stands next to it. */
-export function heading(title: Content, beside: Content = nothing): TemplateResult {
-  return html`<header class="heading"><h1 tabindex="-1">${title}</h1>${beside}</header>`
+export function heading(title: Content, extra: Content = nothing): TemplateResult {
+  return html`<header class="heading"><h1 tabindex="-1">${title}</h1>${extra}</header>`
 }
 
 /** One figure with its label and a note. */

@@ -145,6 +145,36 @@ export class Metrics {
       'Times that the hub reconnected after it was cut off from its cluster.',
       () => nodes.reconnections,
     )
+    this.counter(
+      'fanfare_cluster_missed_total',
+      'Times that messages of another hub may have been missed. Gaps with the reason link told the subscriptions concerned.',
+      () => nodes.missedTotal,
+    )
+    this.gauge(
+      'fanfare_cluster_lag_seconds',
+      'Time from this hub through Redis and back, as of the last heartbeat: what waits in Redis or in the hub is in it.',
+      () => nodes.figures.lagMs / 1000,
+    )
+    this.counter(
+      'fanfare_cluster_messages_sent_total',
+      'Live messages sent to other hubs, once for each of them.',
+      () => nodes.figures.sentMessages,
+    )
+    this.counter(
+      'fanfare_cluster_messages_received_total',
+      'Live messages received from other hubs.',
+      () => nodes.figures.receivedMessages,
+    )
+    this.counter(
+      'fanfare_cluster_sent_bytes_total',
+      'Bytes sent to other hubs: messages, requests, heartbeats.',
+      () => nodes.figures.sentBytes,
+    )
+    this.counter(
+      'fanfare_cluster_received_bytes_total',
+      'Bytes received from other hubs.',
+      () => nodes.figures.receivedBytes,
+    )
   }
 
   private declareLimits(): void {

@@ -65,7 +65,7 @@ export function queueTroubles({ state, rates, consumers }: QueueFigures, now: nu
   const troubles: Trouble[] = []
   if (rates.growing) {
     const speed = `${rate(rates.publishedPerSecond)} messages per second are published and ${rate(rates.ackedPerSecond)} acked`
-    const text = `grows: ${count(ready)} ready, ${speed}; ${consumerText(consumers, rates)}.`
+    const text = `keeps growing: ${count(ready)} ready, ${speed}; ${consumerText(consumers, rates)}.`
     troubles.push({ level: 'problem', kind: 'growing', text })
   }
   if (isNearlyFull(state)) troubles.push({ level: 'problem', kind: 'nearly-full', text: fullText(state) })
@@ -87,7 +87,7 @@ export function queueTroubles({ state, rates, consumers }: QueueFigures, now: nu
 function consumerText(consumers: number, { keepUpConsumers }: QueueRates): string {
   if (consumers === 0) return 'it has no consumer'
   if (keepUpConsumers <= consumers) return `it has ${counted(consumers, 'consumer')}`
-  return `it has ${counted(consumers, 'consumer')}and needs ${count(keepUpConsumers)} to keep up`
+  return `it has ${counted(consumers, 'consumer')} and needs ${count(keepUpConsumers)} to keep up`
 }
 
 function isNearlyFull({ depth, inFlight, bytes, options }: QueueState): boolean {

@@ -5,7 +5,7 @@ import type { QueueOptions } from '../../shared/queues.ts'
 import { MAX_BINDINGS, newName, pattern } from '../stream/stream-config.ts'
 import { duration } from '../time/time-params.ts'
 
-/** What a queue does where its declaration does not say. */
+/** Defaults of a queue's declaration. */
 export const QUEUE_DEFAULTS = {
   ackDeadlineMs: 30_000,
   maxAttempts: 5,
@@ -27,7 +27,7 @@ const headers = z.record(z.string(), z.string()).superRefine((record, context) =
   context.addIssue({ code: 'custom', message })
 })
 
-/** The declaration of a queue, as configuration, clients and operators write it; gives complete options. */
+/** The declaration of a queue, as written by configuration, clients and operators; completed with defaults. */
 export const QueueConfig = z
   .strictObject({
     name: newName,

@@ -5,7 +5,7 @@ import type { StreamOptions } from '../../shared/streams.ts'
 import { parsePattern } from '../../shared/topic.ts'
 import { duration } from '../time/time-params.ts'
 
-/** What a stream keeps where its declaration does not say. */
+/** Defaults of a stream's declaration. */
 export const STREAM_DEFAULTS = {
   maxAgeMs: 7 * 86_400_000,
   maxBytes: 10 * 1024 ** 3,
@@ -13,19 +13,19 @@ export const STREAM_DEFAULTS = {
   durability: 'disk',
 } as const
 
-/** Maximum number of patterns of a stream, and of bindings of a queue. */
+/** Maximum number of topics of a stream, and of bindings of a queue. */
 const MAX_TOPICS = 1000
 export const MAX_BINDINGS = 10_000
 
-/** The name of a stream or queue that may be there: hubs before the rule for new names took any of these. */
+/** The name of an existing stream or queue: hubs before the rule for new names accepted any of these. */
 export const name = z.string().regex(/^[\w.-]{1,64}$/, 'must be 1 to 64 letters, digits and _ . -')
 
-/** `$sys.queues.` takes two words of a topic's 32. */
+/** `$sys.queues.` takes two of a topic's 32 words. */
 const NAME_WORDS = 30
 
 /**
- * The name of a stream or queue that is declared. It has to be words of a topic, for `$queue.<name>` and `$sys.queues.<name>`; part
- * of a URL's path, which `.` and `..` are not; and a key of JSON, which `__proto__` is not.
+ * The name of a new stream or queue. It has to consist of words of a topic, for `$queue.<name>` and `$sys.queues.<name>`; to be
+ * valid in a URL path, unlike `.` and `..`; and to be safe as a JSON key, unlike `__proto__`.
  */
 export const newName = name
   .regex(/^[\w-]+(\.[\w-]+)*$/, 'must be words of letters, digits, _ and -, joined by single dots')
@@ -40,7 +40,7 @@ export const pattern = z.string().superRefine((value, context) => {
   }
 })
 
-/** The declaration of a stream, as configuration and operators write it; gives complete options. */
+/** The declaration of a stream, as written by configuration and operators; completed with defaults. */
 export const StreamConfig = z
   .strictObject({
     name: newName,

@@ -21,7 +21,8 @@ import { knowsReplica, PRIMARY, sentinelOf } from '../setup/sentinel.ts'
 import { makePair, PairFiles } from '../setup/tls.ts'
 
 /** As in `docs/operations/cluster.md`. */
-const COMMANDS = '-@all +hello +auth +ping +info +select +publish +subscribe +pubsub|numsub +hset +hgetall +hdel'
+const COMMANDS =
+  '-@all +hello +auth +ping +info +select +config|get +publish +subscribe +pubsub|numsub +evalsha +script|load +time +wait +set +persist +pexpire +unlink +@hash +@sortedset +@list'
 
 describe('hubs of a cluster, whose Redis', () => {
   it('speaks TLS and knows its users', async () => {
@@ -149,7 +150,8 @@ describe('hubs of a cluster, whose Redis', () => {
       const url = `${scheme}+sentinel://:secret@127.0.0.1:${sentinel.port}/${PRIMARY}`
       const options = isSecure ? { 'cluster-ca-file': certFile } : {}
       const [a, b] = await Promise.all([node(url, options), node(url, options)])
-      const seen = await watch(clientOf(b), 'live')
+      const client = clientOf(b)
+      const [seen, quiet] = [await watch(client, 'live'), await watch(client, 'quiet')]
       publishing(clientOf(a), 'live')
       await goesOn(seen)
       await primary.stop()
@@ -158,11 +160,14 @@ describe('hubs of a cluster, whose Redis', () => {
       await goesOn(seen)
       expect(seen).toContain('link')
       expect(faultsOf(seen)).toEqual([])
+      // Nothing was missed there.
+      expect(quiet).toEqual([])
     })
   }
 })
 
 /** What a user of Redis may do who is a hub with that prefix. */
 function rights(prefix: string, password: string): string[] {
-  return ['on', `>${password}`, `~${prefix}:*`, `&${prefix}:*`, ...COMMANDS.split(' ')]
+  const places = [prefix, `{${prefix}}`].flatMap((each) => [`~${each}:*`, `&${each}:*`])
+  return ['on', `>${password}`, ...places, ...COMMANDS.split(' ')]
 }

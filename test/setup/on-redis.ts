@@ -13,7 +13,7 @@ import { RedisServer } from './redis-server.ts'
 let shared: Promise<RedisServer> | undefined
 let spaces = 0
 
-/** A broker on a Redis that all suites of this process share; each has a space of its own. */
+/** A broker on a Redis that all suites of this process share; each has its own key space. */
 export const onRedis: BrokerMaker = {
   isFast: false,
   async open(settings) {
@@ -54,7 +54,9 @@ class UnderTest implements BrokerUnderTest {
     const log = pino({ enabled: false })
     this.link = new FragileLink(redisAddress(this.url), new Keys(this.prefix), log)
     const clock = { ...realClock, now: () => this.clock.now }
-    this.broker = await RedisBroker.connect(this.link, { ...this.settings, name: 'test', replicas: 0, clock }, log)
+    const options = { ...this.settings, name: 'test', replicas: 0, durability: 'relaxed', clock } as const
+    this.broker = new RedisBroker(this.link, options, log)
+    await this.broker.connect()
   }
 
   passTime(): void {

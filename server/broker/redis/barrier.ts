@@ -1,7 +1,11 @@
+import { setTimeout } from 'node:timers/promises'
 import type { BrokerLink } from './link.ts'
 
 /** How long one wait for replicas may take, in milliseconds. */
 const WAIT_MS = 1_000
+const RETRY_MS = 50
+/** How long a publisher waits for replicas before its outcome is unknown. */
+const PATIENCE_MS = 10_000
 
 /**
  * Says up to which commit everything is safe: all configured replicas have it, so that no failover takes it back. Nothing of a commit leaves this node
@@ -13,11 +17,14 @@ export class Barrier {
   private readonly link: BrokerLink
   private readonly replicas: number
   private readonly isSafe: (commit: number) => void
+  private readonly isOverdue: () => void
   private wanted = 0
   private isWaiting = false
   private isClosed = false
 
-  constructor(link: BrokerLink, replicas: number, isSafe: (commit: number) => void) {
+  /** `isOverdue`: nothing has become safe for too long to let anyone wait for it. */
+  constructor(link: BrokerLink, replicas: number, isSafe: (commit: number) => void, isOverdue: () => void) {
+    this.isOverdue = isOverdue
     this.link = link
     this.replicas = replicas
     this.isSafe = isSafe
@@ -37,6 +44,7 @@ export class Barrier {
   private async wait(node: string): Promise<void> {
     this.isWaiting = true
     let safe = 0
+    let since = performance.now()
     while (safe < this.wanted && !this.isClosed) {
       // What was heard before it is sent is covered by it.
       const covered = this.wanted
@@ -46,11 +54,14 @@ export class Barrier {
         if (count < this.replicas) this.shortfalls++
         else {
           safe = covered
+          since = performance.now()
           this.isSafe(covered)
         }
       } catch {
         // The link is gone: again on the next one.
+        await setTimeout(RETRY_MS)
       }
+      if (performance.now() - since > PATIENCE_MS) this.isOverdue()
     }
     this.isWaiting = false
   }

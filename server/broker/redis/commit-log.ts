@@ -30,6 +30,8 @@ interface PendingCommit {
 interface After {
   readonly commit: number
   then(): void
+  /** Redis has lost the commit before it was safe. */
+  lost(): void
 }
 
 /**
@@ -51,6 +53,8 @@ export class CommitLog {
   /** Up to which commit all is safe: no failover takes it back. */
   private safe = 0
   private isOpen = false
+  /** Until the state is read again: what is heard meanwhile may follow on what Redis has lost. */
+  private isPaused = true
   /** Of the space, as of the last state. */
   private incarnation = 0
 
@@ -75,11 +79,16 @@ export class CommitLog {
     this.take({ event, messages: () => messagesIn(event, records) })
   }
 
-  /** Once a commit is applied. */
-  after(commit: number, then: () => void): void {
+  /** Once a commit is applied; or once it turns out that Redis has lost it. */
+  after(commit: number, then: () => void, lost: () => void = then): void {
     if (commit <= this.applied) return void this.unexpected.run('broker', then)
-    this.waiting.push({ commit, then })
+    this.waiting.push({ commit, then, lost })
     this.watch()
+  }
+
+  /** The link is lost: nothing is applied until the state has been read on the next one. */
+  pause(): void {
+    this.isPaused = true
   }
 
   reached(commit: number): Promise<void> {
@@ -94,27 +103,23 @@ export class CommitLog {
     this.applyAll()
   }
 
-  /** Goes to a state that was read, past commits that were not heard. */
-  jump(state: SpaceState): void {
-    const hasMissed = this.isOpen && state.c > this.applied
-    const missed = new Map<string, number>()
+  /**
+   * Goes to a state that was read, past commits that were not heard. `isRenewed`: the space is another one, in which the streams of the one before were
+   * declared again.
+   */
+  jump(state: SpaceState, isRenewed = false): void {
+    const hasGoneBack = isRenewed || (this.isOpen && state.n !== this.incarnation)
+    const hasMissed = this.isOpen && (hasGoneBack || state.c > this.applied)
+    if (hasGoneBack) this.goBack(state.c)
+    const missed = this.takeState(state, isRenewed)
     this.isOpen = true
+    this.isPaused = false
     this.generation = state.g
-    const there = new Set<number>(listOf(state.s).map(([, number]) => number))
-    for (const [name, mirror] of this.streams) if (!there.has(mirror.number)) this.delete(name, mirror)
-    for (const [name, number, options, epoch, numbers] of [...listOf(state.s)].sort((a, b) => a[1] - b[1])) {
-      const known = this.byNumber.get(number)
-      const isNew = known?.incarnation !== state.n || JSON.stringify(known.options) !== options
-      const mirror = this.declare(name, number, options, epoch, state.n)
-      const { next } = mirror
-      mirror.take(numbers)
-      if (known === mirror && next < mirror.next) missed.set(name, next)
-      if (isNew) this.report((events) => events.streamDeclared(mirror))
-    }
-    const heard = [...this.pending].filter(([commit]) => commit <= state.c).sort(([a], [b]) => a - b)
     this.applied = state.c
     this.safe = Math.max(this.safe, state.c)
+    // Feeds read what they missed from the log: not from what is reported now.
     if (hasMissed) this.report((events) => events.missed(missed))
+    const heard = [...this.pending].filter(([commit]) => commit <= state.c).sort(([a], [b]) => a - b)
     for (const [commit, { messages }] of heard) {
       this.pending.delete(commit)
       this.reportMessages(messages())
@@ -123,16 +128,55 @@ export class CommitLog {
     this.applyAll()
   }
 
+  /** Redis has only commits up to this one, and will use the numbers of the others again. */
+  private goBack(commit: number): void {
+    this.safe = commit
+    this.applied = Math.min(this.applied, commit)
+    this.pending.clear()
+    const lost = this.waiting.filter((each) => each.commit > commit)
+    this.waiting = this.waiting.filter((each) => each.commit <= commit)
+    for (const each of lost) this.unexpected.run('broker', () => each.lost())
+  }
+
+  /** Nothing that is not applied yet happened: its numbers are those of other commits now. */
+  dropUnsafe(): void {
+    this.goBack(this.applied)
+  }
+
+  /** Those who wait get no answer soon: what they wait for is in Redis, and not safe. */
+  giveUp(): void {
+    const { waiting } = this
+    this.waiting = []
+    for (const each of waiting) this.unexpected.run('broker', () => each.lost())
+  }
+
+  /** Takes declarations and states over. Returns from which offset of each stream messages were missed. */
+  private takeState({ s, n: incarnation }: SpaceState, isRenewed: boolean): Map<string, number> {
+    const all = [...listOf(s)].sort((a, b) => a[1] - b[1])
+    const numbers = new Map(all.map(([name, number]) => [name, number]))
+    for (const [name, mirror] of this.streams) {
+      const number = numbers.get(name)
+      if (isRenewed && number !== undefined) this.byNumber.delete(mirror.number)
+      else if (number !== mirror.number) this.delete(name, mirror)
+    }
+    this.incarnation = incarnation
+    const missed = new Map<string, number>()
+    for (const [name, number, options, epoch, state] of all) {
+      const known = this.byNumber.get(number)
+      const isSame = known?.incarnation === incarnation
+      const isNew = !isSame || JSON.stringify(known.options) !== options
+      const next = known?.next ?? 0
+      const mirror = this.declare(name, number, options, epoch)
+      mirror.take(state)
+      if (isSame && next < mirror.next) missed.set(name, next)
+      if (isNew) this.report((events) => events.streamDeclared(mirror))
+    }
+    return missed
+  }
+
   /** Reports everything that there is to those who begin to listen. */
   reportAll(): void {
     for (const mirror of this.streams.values()) this.report((events) => events.streamDeclared(mirror))
-  }
-
-  /** A new space begins: commits count from the start. */
-  forget(): void {
-    this.applied = 0
-    this.safe = 0
-    this.pending.clear()
   }
 
   close(): void {
@@ -150,6 +194,7 @@ export class CommitLog {
   }
 
   private applyAll(): void {
+    if (this.isPaused) return
     for (let next = this.applied + 1; next <= this.safe; next++) {
       const commit = this.pending.get(next)
       if (!commit) break
@@ -194,11 +239,12 @@ export class CommitLog {
       return (events) => events.streamDeleted(name)
     }
     const [, name, number, options, epoch] = declared
-    const mirror = this.declare(name, number, options, epoch, this.incarnation)
+    const mirror = this.declare(name, number, options, epoch)
     return (events) => events.streamDeclared(mirror)
   }
 
-  private declare(name: string, number: number, options: string, epoch: string, incarnation: number): StreamMirror {
+  private declare(name: string, number: number, options: string, epoch: string): StreamMirror {
+    const { incarnation } = this
     let mirror = this.byNumber.get(number)
     if (mirror && mirror.incarnation === incarnation) mirror.options = JSON.parse(options) as StreamOptions
     else {
@@ -206,7 +252,6 @@ export class CommitLog {
       this.byNumber.set(number, mirror)
       this.streams.set(name, mirror)
     }
-    this.incarnation = incarnation
     return mirror
   }
 

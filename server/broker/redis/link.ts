@@ -2,11 +2,14 @@ import type { Buffer } from 'node:buffer'
 import type { Redis } from 'ioredis'
 import type { Logger } from 'pino'
 import { FanfareError } from '../../../shared/errors.ts'
-import { type RedisAddress, whereRedisIs } from '../../bus/redis/redis-address.ts'
+import { checkServer, inTime, known } from '../../bus/redis/connecting.ts'
+import type { RedisAddress } from '../../bus/redis/redis-address.ts'
 import type { Keys } from './keys.ts'
 
-/** How long an attempt to connect may take, in milliseconds. */
-const CONNECT_MS = 5_000
+/** How long one connection may take, in milliseconds. */
+const CONNECT_MS = 3_000
+/** A call that takes longer is on a connection that is half-open: all of them are short. */
+const ANSWER_MS = 5_000
 /** Waits between attempts to connect: each twice the last, and a random part of it. */
 const FIRST_WAIT_MS = 50
 const LONGEST_WAIT_MS = 1_000
@@ -144,7 +147,7 @@ export class BrokerLink {
     const redis = this.all[which]
     if (!redis) throw new LinkLost('there is no connection to Redis')
     try {
-      return await ask(redis)
+      return await answered(ask(redis))
     } catch (error) {
       const text = String(error)
       if (/\bOOM\b/.test(text)) throw new FanfareError('storage_full', MEMORY_FULL)
@@ -167,6 +170,7 @@ export class BrokerLink {
     hearing.on('messageBuffer', (_channel: Buffer, bytes: Buffer) => this.events.received(bytes))
     try {
       await inTime(Promise.all(all.map((redis) => redis.connect())))
+      await inTime(checkServer(hearing))
       await inTime(hearing.subscribe(this.keys.inboxOf(this.inbox)))
       if (this.isClosed) throw new FanfareError('shutting_down')
       this.all = all
@@ -216,20 +220,10 @@ export class BrokerLink {
 const MEMORY_FULL =
   'The memory of Redis is full (maxmemory); nothing was stored. Trim streams, or give Redis more memory.'
 
-/** The error of the table for what Redis or the network said. */
-function known(error: unknown, address: RedisAddress): FanfareError {
-  if (error instanceof FanfareError) return error
-  const text = String(error).replace(/^\w*Error: /, '')
-  if (/WRONGPASS|NOAUTH|NOPERM|invalid username-password/.test(text)) {
-    return new FanfareError('bad_config', `Redis refuses the user or password of the cluster: ${text}.`)
-  }
-  return new FanfareError('cluster_unreachable', `Redis at ${whereRedisIs(address)} cannot be reached: ${text}.`)
-}
-
-async function inTime(done: Promise<unknown>): Promise<void> {
+async function answered<Answer>(answer: Promise<Answer>): Promise<Answer> {
   let timer: NodeJS.Timeout | undefined
   const tooLate = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error(`it has not answered for ${CONNECT_MS} ms`)), CONNECT_MS)
+    timer = setTimeout(() => reject(new Error(`Redis has not answered for ${ANSWER_MS} ms`)), ANSWER_MS)
   })
-  await Promise.race([done, tooLate]).finally(() => clearTimeout(timer))
+  return Promise.race([answer, tooLate]).finally(() => clearTimeout(timer))
 }

@@ -20,11 +20,12 @@ import type {
   WaitingStatus,
 } from '../broker.ts'
 import { alreadyExists, canonical } from '../rules/declarations.ts'
-import { type SpaceState, splitEvent } from './answers.ts'
+import { listOf, type SpaceState, splitEvent } from './answers.ts'
 import { Barrier } from './barrier.ts'
 import { CommitLog } from './commit-log.ts'
 import type { Argument, BrokerLink } from './link.ts'
 import { STATE } from './lua/reads.ts'
+import { notKept, promiseOf } from './promises.ts'
 import { PublishOps } from './publish-op.ts'
 import { type CursorLimits, StreamCursors } from './stream-cursors.ts'
 import { StreamInfos } from './stream-infos.ts'
@@ -41,6 +42,8 @@ export interface RedisBrokerOptions {
   readonly dedupIds: number
   /** Replicas that must have a commit before anything of it leaves this node. */
   readonly replicas: number
+  /** Whether Redis has to keep what it has acknowledged when it ends unexpectedly. `strict`: or there are no streams. */
+  readonly durability: 'strict' | 'relaxed'
   /** No limit by default. */
   readonly cursorsPerStream?: number
   readonly cursorIdleMs?: number
@@ -70,18 +73,25 @@ export class RedisBroker implements Broker {
   private readonly cursorsOf: StreamCursors
   private readonly infos: StreamInfos
   private readonly timer: Timer
+  private readonly options: RedisBrokerOptions
+  private connecting: Promise<void> | undefined = undefined
+  /** Why Redis may lose what it has acknowledged. */
+  private fault: string | undefined = undefined
   private beatAt = performance.now()
   private isClosed = false
 
-  private constructor(link: BrokerLink, options: RedisBrokerOptions, logger: Logger) {
+  constructor(link: BrokerLink, options: RedisBrokerOptions, logger: Logger) {
     const { clock = realClock, dedupWindowMs: windowMs, dedupIds: limit } = options
     this.link = link
     this.logger = logger
+    this.options = options
     const time = options.clock ? () => String(clock.now()) : () => ''
     const unexpected = options.unexpected ?? new UnexpectedErrors(logger)
-    this.writer = new Writer(link, options.name, time, logger)
+    this.writer = new Writer(link, options.name, options.replicas, time, logger)
+    this.writer.onLoss = () => this.lostCommits()
     this.log = new CommitLog(unexpected, () => void this.resync().catch(() => {}))
-    this.barrier = new Barrier(link, options.replicas, (commit) => this.log.isSafe(commit))
+    const isSafe = (commit: number) => this.log.isSafe(commit)
+    this.barrier = new Barrier(link, options.replicas, isSafe, () => this.log.giveUp())
     const renew = () => this.renew()
     this.turns = new Turns(this.writer, new PublishOps({ windowMs, limit }), this.log, renew, unexpected, logger)
     this.turns.onCommit = (commit) => this.barrier.reached(commit, this.writer.node)
@@ -95,25 +105,20 @@ export class RedisBroker implements Broker {
     this.infos = new StreamInfos(this.reads, this.cursorsOf)
     link.events = {
       up: () => this.linked(),
-      down() {},
+      down: () => this.log.pause(),
       received: (bytes) => unexpected.run('broker', () => this.received(bytes)),
     }
     this.timer = setInterval(() => this.tick(), TICK_MS).unref()
   }
 
-  /** Rejects with `cluster_unreachable` and `bad_config`. */
-  static async connect(link: BrokerLink, options: RedisBrokerOptions, logger: Logger): Promise<RedisBroker> {
-    const broker = new RedisBroker(link, options, logger)
-    try {
-      await link.open()
-      return broker
-    } catch (error) {
-      await broker.close()
-      throw error
-    }
+  /** Connects, if it has not. Rejects with `cluster_unreachable` and `bad_config`. */
+  connect(): Promise<void> {
+    this.connecting ??= this.link.open()
+    return this.connecting
   }
 
   async open(events: BrokerEvents): Promise<void> {
+    await this.connect()
     this.log.events = events
     this.log.reportAll()
   }
@@ -145,6 +150,9 @@ export class RedisBroker implements Broker {
   }
 
   async declareStream(options: StreamOptions, replace: boolean): Promise<void> {
+    if (this.fault !== undefined && this.options.durability === 'strict') {
+      throw new FanfareError('cluster_live_only', notKept(this.fault))
+    }
     const result = await this.turns.task(declareOp(options, replace, randomId(8)), { declares: true })
     if (result.x === 'EXISTS') {
       throw alreadyExists('stream', JSON.parse(result.o as string) as StreamOptions, options)
@@ -276,9 +284,15 @@ export class RedisBroker implements Broker {
     if (!this.link.isUp) return
     if (performance.now() - this.beatAt >= BEAT_MS) {
       this.beatAt = performance.now()
-      void this.writer.beat().catch(() => {})
+      // If it fails, so does the link, which tells.
+      void this.beat().catch(() => {})
     }
     this.upkeep.look()
+  }
+
+  private async beat(): Promise<void> {
+    // A turn finds out why the place is lost, and takes it again.
+    if (!(await this.writer.beat())) await this.turns.task({ name: 'look', args: [0] }, { frees: true })
   }
 
   /** Whether nothing is under way. */
@@ -301,10 +315,38 @@ export class RedisBroker implements Broker {
 
   /** A link stands: takes the place of this node, and learns what was missed. */
   private async linked(): Promise<void> {
-    const { space } = await this.writer.join()
+    await this.checkPromise()
+    const { space, lostFrom } = await this.writer.join(this.fault === undefined)
+    if (lostFrom !== undefined) await this.lost(lostFrom)
     if (this.writer.space === '') this.writer.space = space
-    // Redis has another space now: the next turn notices, and declares again.
-    if (space === this.writer.space) await this.resync()
+    if (space === this.writer.space) return this.resync()
+    // Redis has another space now: a turn notices, and declares again.
+    void this.turns.task({ name: 'look', args: [0] }, { frees: true }).catch(() => {})
+  }
+
+  private async checkPromise(): Promise<void> {
+    const { fault } = await promiseOf(this.link)
+    const isNews = fault !== this.fault
+    this.fault = fault
+    if (fault === undefined || !isNews) return
+    if (this.options.durability === 'relaxed') {
+      this.logger.warn({ fault }, 'this Redis can lose messages of streams that were acknowledged')
+      return
+    }
+    const state = await this.readState()
+    if (listOf(state.s).length > 0) throw new FanfareError('bad_config', notKept(fault))
+  }
+
+  /** Another Redis goes on that has not got everything. What was not safe has been told to nobody; anything else begins a new incarnation. */
+  private async lost(from: number): Promise<void> {
+    if (from <= this.log.applied) await this.writer.join(true, true)
+    this.log.dropUnsafe()
+  }
+
+  /** Redis has lost what it had answered, whatever it promised. */
+  private async lostCommits(): Promise<void> {
+    await this.writer.join(true, true)
+    await this.resync()
   }
 
   private async resync(): Promise<void> {
@@ -316,22 +358,15 @@ export class RedisBroker implements Broker {
     return JSON.parse(String(await this.link.read(STATE, ['']))) as SpaceState
   }
 
-  /** Redis has lost everything, or is another one: declares again what was there. The offsets begin anew, with new epochs. */
+  /** Redis has lost everything, or is another one: declares again what was there. The offsets begin again, with new epochs. */
   private async renew(): Promise<void> {
-    this.logger.error('Redis has none of the data of this cluster: the streams are declared again, empty')
+    this.logger.error('Redis has lost the data of this cluster: its streams are declared again, and are empty')
+    this.writer.renewed((await this.writer.join(true)).space)
+    const there = new Set(listOf((await this.readState()).s).map(([name]) => name))
     const before = [...this.log.streams.values()].map(({ options }) => options)
-    const { space } = await this.writer.join()
-    this.writer.renewed(space)
-    this.log.forget()
-    this.log.jump(await this.readState())
-    const ops = before
-      .filter(({ name }) => !this.log.streams.has(name))
-      .map((options) => declareOp(options, false, randomId(8)))
-    if (ops.length === 0) return
-    const { e: event, c } = await this.writer.turn(ops, true)
-    if (event) this.log.own(event, [])
-    this.barrier.reached(c, this.writer.node)
-    await this.log.reached(c)
+    const ops = before.filter(({ name }) => !there.has(name)).map((options) => declareOp(options, false, randomId(8)))
+    if (ops.length > 0) await this.writer.turn(ops, true)
+    this.log.jump(await this.readState(), true)
   }
 
   private received(bytes: Buffer): void {

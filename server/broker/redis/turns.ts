@@ -35,7 +35,9 @@ interface Slot {
 }
 
 interface TurnWork {
-  tasks: Task[]
+  readonly tasks: readonly Task[]
+  /** The tasks that have no answer yet. */
+  open: Task[]
   readonly slots: Slot[]
   /** What to do once the commit is applied, in order. */
   readonly answers: (() => void)[]
@@ -123,14 +125,18 @@ export class Turns {
     // They get new routes after what is declared.
     const drafts = declares ? [] : this.nextDrafts()
     this.owesDrafts = declares && this.drafts.length > 0
-    const work: TurnWork = { tasks, slots: [], answers: [], commit: this.log.applied }
+    const work: TurnWork = { tasks, open: tasks, slots: [], answers: [], commit: this.log.applied }
     this.prepare(drafts, work)
     const start = performance.now()
     await this.commit(work)
     this.answerSlots(work)
-    this.log.after(work.commit, () => {
-      for (const answer of work.answers) this.unexpected.run('broker', answer)
-    })
+    this.log.after(
+      work.commit,
+      () => {
+        for (const answer of work.answers) this.unexpected.run('broker', answer)
+      },
+      () => this.lost(work),
+    )
     const seconds = (performance.now() - start) / 1000
     this.unexpected.run('broker', () => this.log.events.committed({ seconds, operations: drafts.length }))
     // Drafts are routed by what the log has applied.
@@ -200,8 +206,8 @@ export class Turns {
   private async commit(work: TurnWork): Promise<void> {
     for (;;) {
       const open = work.slots.filter(({ answer, sameAs }) => answer === undefined && !sameAs)
-      if (work.tasks.length === 0 && open.length === 0) return
-      const ops = work.tasks.map(({ op }) => op)
+      if (work.open.length === 0 && open.length === 0) return
+      const ops = work.open.map(({ op }) => op)
       if (open.length > 0) {
         ops.push(
           this.ops.op(
@@ -211,7 +217,7 @@ export class Turns {
           ),
         )
       }
-      const needsRoom = work.tasks.some(({ frees }) => !frees) || open.some(isKept)
+      const needsRoom = work.open.some(({ frees }) => !frees) || open.some(isKept)
       let answer: TurnAnswer
       try {
         answer = await this.writer.turn(ops, needsRoom)
@@ -226,9 +232,9 @@ export class Turns {
   private async answered({ e: event, r, c }: TurnAnswer, work: TurnWork, open: readonly Slot[]): Promise<void> {
     const results = listOf<OpResult>(r)
     work.commit = c
-    for (const [at, task] of work.tasks.entries()) work.answers.push(() => task.done(results[at] ?? {}))
-    const published = open.length > 0 ? results[work.tasks.length] : undefined
-    work.tasks = []
+    for (const [at, task] of work.open.entries()) work.answers.push(() => task.done(results[at] ?? {}))
+    const published = open.length > 0 ? results[work.open.length] : undefined
+    work.open = []
     const isDone = published !== undefined && published.x === undefined
     if (event) {
       const parts = isDone ? open.map(({ encoded }) => encoded.draft) : []
@@ -287,13 +293,24 @@ export class Turns {
       error instanceof FanfareError
         ? error
         : new FanfareError('storage_failed', `The message could not be stored: ${sentence((error as Error).message)}`)
-    this.logger.error({ err: error, code: known.code, waiting: work.tasks.length + open.length }, 'a commit failed')
+    this.logger.error({ err: error, code: known.code, waiting: work.open.length + open.length }, 'a commit failed')
     // What needs no room may still go.
     const onlyRoom = needsRoom && known.code !== 'outcome_unknown' && known.code !== 'cluster_unreachable'
     const stays = (frees: boolean) => onlyRoom && frees
-    for (const task of work.tasks.filter(({ frees }) => !stays(frees))) work.answers.push(() => task.failed(known))
-    work.tasks = work.tasks.filter(({ frees }) => stays(frees))
+    for (const task of work.open.filter(({ frees }) => !stays(frees))) work.answers.push(() => task.failed(known))
+    work.open = work.open.filter(({ frees }) => stays(frees))
     for (const slot of open) if (!stays(!isKept(slot))) slot.answer = known
+  }
+
+  /** Redis has lost a turn that it had answered, and nobody has been told of it yet. */
+  private lost({ slots, tasks }: TurnWork): void {
+    const error = new FanfareError('outcome_unknown')
+    for (const task of tasks) this.unexpected.run('broker', () => task.failed(error))
+    for (const { encoded, answer } of slots) {
+      const { draft } = encoded
+      if (answer instanceof FanfareError) this.unexpected.run('broker', () => draft.refused(answer))
+      else this.unexpected.run('broker', () => draft.unknown(error))
+    }
   }
 
   private answerSlots({ slots, answers }: TurnWork): void {

@@ -1,3 +1,4 @@
+import type { Buffer } from 'node:buffer'
 import type { Logger } from 'pino'
 import { FanfareError } from '../../../shared/errors.ts'
 import { randomId } from '../../id/random-id.ts'
@@ -10,6 +11,8 @@ import { TURN, TURN_WITHOUT_ROOM } from './lua/turn.ts'
 const LINK_WAIT_MS = 5_000
 /** A node that gives no sign of life for so long has left. */
 const LAPSE_MS = 5_000
+/** More than can be answered and not yet safe on the replicas. */
+const REMEMBERED_TURNS = 10_000
 
 /** The part of a turn that a script does: its name, and what it gets. */
 export interface Op {
@@ -20,10 +23,11 @@ export interface Op {
 /** The space is another one than before: Redis was flushed, or is a new one. */
 export class SpaceGone extends Error {}
 
-/** The place of a node in its space. */
+/** What a node finds when it joins. */
 export interface Place {
   readonly space: string
-  readonly commit: number
+  /** Redis has lost turns that it had answered to this node: the commit of the first of them. */
+  readonly lostFrom: number | undefined
 }
 
 interface Refused {
@@ -40,16 +44,24 @@ export class Writer {
   space = ''
   /** How often Redis turned out to have lost what it had answered. */
   losses = 0
+  /** It has, just now. */
+  onLoss: () => Promise<void> = async () => {}
   private readonly link: BrokerLink
   private readonly name: string
   private readonly clock: () => string
   private readonly log: Logger
+  private readonly replicas: number
   private seq = 0
+  /** The latest commit after each of the last turns. */
+  private readonly commits = new Map<number, number>()
   /** The outcome of the last turn is unknown: its number is asked for before the next. */
   private isUncertain = false
+  /** Redis no longer knows what this node has sent. */
+  private isForgotten = false
 
-  /** `clock`: what the scripts take for the time; empty for that of Redis. */
-  constructor(link: BrokerLink, name: string, clock: () => string, log: Logger) {
+  /** `replicas`: those that are waited for. `clock`: what the scripts take for the time; empty for that of Redis. */
+  constructor(link: BrokerLink, name: string, replicas: number, clock: () => string, log: Logger) {
+    this.replicas = replicas
     this.link = link
     this.name = name
     this.clock = clock
@@ -57,24 +69,27 @@ export class Writer {
     link.inbox = this.node
   }
 
-  /** Takes the place of this node, at the start and after the link was lost. */
-  async join(): Promise<Place> {
-    const info = String(await this.link.ask('INFO', 'server').catch(() => ''))
-    const run = /run_id:(\w+)/.exec(info)?.[1] ?? ''
-    const args = [this.clock(), this.node, this.name, LAPSE_MS, randomId(10), run]
-    const [space, commit, , , , seq] = (await this.link.read(JOIN, args)) as [
-      Buffer,
-      number,
-      number,
-      Buffer,
-      Buffer,
-      number,
-    ]
-    if (this.isUncertain) {
-      this.seq = seq
-      this.isUncertain = false
-    }
-    return { space: String(space), commit }
+  /**
+   * Takes the place of this node, at the start and after the link was lost. `isLossless`: another run of this Redis has everything that the one before has
+   * answered. `hasLost`: it has turned out that it has not.
+   */
+  async join(isLossless: boolean, hasLost = false): Promise<Place> {
+    const { run, replicas } = await this.server()
+    const how = [run, isLossless ? 1 : 0, hasLost ? 1 : 0, this.replicas, replicas]
+    const args = [this.clock(), this.node, this.name, LAPSE_MS, randomId(10), ...how]
+    const [space, seq, isNew] = (await this.link.read(JOIN, args)) as [Buffer, number, number]
+    // It was away for so long that what it had sent is forgotten.
+    if (isNew === 1 && this.seq > 0) this.isForgotten = true
+    const lostFrom = isNew === 0 && seq < this.seq && !this.isUncertain ? this.commits.get(seq + 1) : undefined
+    if (isNew === 1 || seq < this.seq || this.isUncertain) this.seq = seq
+    this.isUncertain = false
+    return { space: String(space), lostFrom }
+  }
+
+  private async server(): Promise<{ run: string; replicas: number }> {
+    const info = String(await this.link.ask('INFO').catch(() => ''))
+    const replicas = Number(/connected_slaves:(\d+)/.exec(info)?.[1] ?? 0)
+    return { run: /run_id:(\w+)/.exec(info)?.[1] ?? '', replicas }
   }
 
   /** The space is another one, in which this node has sent nothing. */
@@ -84,9 +99,10 @@ export class Writer {
     this.isUncertain = false
   }
 
-  /** Shows that this node is there. */
-  async beat(): Promise<void> {
-    await this.link.read(BEAT, [this.clock(), this.node, LAPSE_MS])
+  /** Shows that this node is there. False: it has lost its place. */
+  async beat(): Promise<boolean> {
+    const { replicas } = await this.server()
+    return (await this.link.read(BEAT, [this.clock(), this.node, LAPSE_MS, replicas])) !== null
   }
 
   /**
@@ -97,7 +113,9 @@ export class Writer {
     const args = ops.flatMap(({ name, args }) => [name, args.length, ...args])
     const since = performance.now()
     let wasSent = false
+    this.isForgotten = false
     for (;;) {
+      if (wasSent && this.isForgotten) throw new FanfareError('outcome_unknown')
       const left = LINK_WAIT_MS - (performance.now() - since)
       if (!(await this.link.standsWithin(Math.max(0, left)))) throw this.givenUp(wasSent)
       try {
@@ -105,6 +123,7 @@ export class Writer {
         const answer = await this.send(needsRoom, [...head, ...args])
         if (!('x' in answer)) {
           this.seq++
+          this.remember(answer.c)
           return answer
         }
         await this.recover(answer)
@@ -115,6 +134,11 @@ export class Writer {
     }
   }
 
+  private remember(commit: number): void {
+    this.commits.set(this.seq, commit)
+    this.commits.delete(this.seq - REMEMBERED_TURNS)
+  }
+
   private async send(needsRoom: boolean, args: readonly Argument[]): Promise<TurnAnswer | Refused> {
     return JSON.parse(await this.link.turn(needsRoom ? TURN : TURN_WITHOUT_ROOM, args)) as TurnAnswer | Refused
   }
@@ -123,13 +147,14 @@ export class Writer {
     if (x === 'GONE') throw new SpaceGone()
     if (x === 'FENCED') {
       this.log.warn('this node gave no sign of life for too long, and joins the others again')
-      await this.join()
+      await this.join(true)
       return
     }
-    // Redis has gone back: it has lost what it had answered.
+    // Redis has gone back.
     this.losses++
     this.log.error({ had: this.seq, has: last }, 'Redis has lost commits that it had answered')
     this.seq = last ?? 0
+    await this.onLoss()
   }
 
   private givenUp(wasSent: boolean): FanfareError {

@@ -1,14 +1,14 @@
 import { FanfareError } from '../../../shared/errors.ts'
 
 /**
- * Whether two declarations of a stream or queue have the same options. All lists in them are sets (topics, bindings), so that neither order
- * nor repetition in a list makes a difference; and neither does the order of keys, at any depth, or a key without a value.
+ * Whether two declarations of a stream or queue have the same options. All lists in them are sets (topics, bindings), so neither
+ * order nor repetition in a list makes a difference. Neither does the order of keys at any depth, or a key without a value.
  */
 export function sameOptions(a: object, b: object): boolean {
   return canonical(a) === canonical(b)
 }
 
-/** The refusal of a declaration that would change what is there. It names the first option that differs. */
+/** The refusal of a declaration that would change an existing stream or queue. It names the first option that differs. */
 export function alreadyExists<Options extends { readonly name: string }>(
   kind: 'stream' | 'queue',
   existing: Options,

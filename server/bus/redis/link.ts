@@ -2,18 +2,16 @@ import type { Buffer } from 'node:buffer'
 import type { Redis } from 'ioredis'
 import type { Logger } from 'pino'
 import { FanfareError } from '../../../shared/errors.ts'
-import { type RedisAddress, whereRedisIs } from './redis-address.ts'
+import { checkServer, inTime, known } from './connecting.ts'
+import type { RedisAddress } from './redis-address.ts'
 
 /** A node that has had no proof of its link for so long takes it for lost, in milliseconds. Shorter than the time after which others do. */
 export const PROOF_MS = 3_000
-/** How long an attempt to connect may take in all. A Redis that is stopped still accepts connections, and then answers nothing. */
-const CONNECT_MS = 10_000
 /** Waits between attempts to connect, in milliseconds: each twice the last, and a random part of it. */
 const FIRST_WAIT_MS = 50
 const LONGEST_WAIT_MS = 2_000
 /** Bytes that Redis has not confirmed: beyond them, nothing more is sent until it has. */
 const MAX_UNCONFIRMED_BYTES = 16 * 1024 * 1024
-const OLDEST_REDIS = 7
 
 export interface LinkEvents {
   /** It stands, and hears its channels. */
@@ -42,6 +40,11 @@ export class RedisLink {
   private isClosed = false
   /** When this node last heard itself over Redis, which proves both connections. */
   provenAt = 0
+  sentBytes = 0
+  receivedBytes = 0
+  /** When this node said what it has not heard yet: its heartbeats, which come back in their order. */
+  private unheard: number[] = []
+  private lastLagMs = 0
 
   constructor(address: RedisAddress, channels: readonly string[], events: LinkEvents, log: Logger) {
     this.address = address
@@ -55,9 +58,22 @@ export class RedisLink {
     await this.connect()
   }
 
+  /** This node says something that it will hear. */
+  proving(): void {
+    this.unheard.push(performance.now())
+  }
+
   /** This node heard itself. */
   proven(): void {
     this.provenAt = performance.now()
+    const saidAt = this.unheard.shift()
+    if (saidAt !== undefined) this.lastLagMs = this.provenAt - saidAt
+  }
+
+  /** How long it takes from this node through Redis and back: of the last heartbeat that came back, or of one that is later by now. */
+  get lagMs(): number {
+    const [saidAt] = this.unheard
+    return saidAt === undefined ? this.lastLagMs : Math.max(this.lastLagMs, performance.now() - saidAt)
   }
 
   /** Ends a link that gives no sign of life, and begins another. */
@@ -75,6 +91,7 @@ export class RedisLink {
     const { commands } = this
     if (!commands) return
     this.unconfirmedBytes += bytes.length
+    this.sentBytes += bytes.length
     const done = () => {
       this.unconfirmedBytes -= bytes.length
     }
@@ -148,6 +165,7 @@ export class RedisLink {
     this.number++
     this.failures = 0
     this.unconfirmedBytes = 0
+    this.unheard = []
     this.isUp = true
     this.proven()
     this.events.up()
@@ -156,7 +174,10 @@ export class RedisLink {
   private async begin(commands: Redis, hearing: Redis): Promise<void> {
     await Promise.all([commands.connect(), hearing.connect()])
     await checkServer(commands)
-    hearing.on('messageBuffer', (_channel: Buffer, bytes: Buffer) => this.events.received(bytes))
+    hearing.on('messageBuffer', (_channel: Buffer, bytes: Buffer) => {
+      this.receivedBytes += bytes.length
+      this.events.received(bytes)
+    })
     await hearing.subscribe(...this.channels)
   }
 
@@ -194,46 +215,6 @@ export class RedisLink {
     commands?.disconnect()
     hearing?.disconnect()
   }
-}
-
-/** Whether this Redis is new enough, and a primary. */
-async function checkServer(redis: Redis): Promise<void> {
-  // Where INFO is not permitted, nothing tells.
-  const info = await redis.info().catch((error) => {
-    if (/NOPERM|NOAUTH/.test(String(error))) return ''
-    throw error
-  })
-  const version = /redis_version:((\d+)\.\S*)/.exec(info)
-  if (version && Number(version[2]) < OLDEST_REDIS) {
-    throw new FanfareError(
-      'bad_config',
-      `cluster needs Redis ${OLDEST_REDIS}.0 or newer (got ${version[1]}). Upgrade Redis, or use another one.`,
-    )
-  }
-  // What is published on the primary reaches its replicas, but not the other way round.
-  if (/^role:slave/m.test(info)) throw new Error('it is a replica. Name the primary, or its sentinels')
-}
-
-/** The error of the table for what Redis or the network said. */
-function known(error: unknown, address: RedisAddress): FanfareError {
-  if (error instanceof FanfareError) return error
-  const text = String(error).replace(/^\w*Error: /, '')
-  if (/WRONGPASS|NOAUTH|NOPERM|invalid username-password/.test(text)) {
-    return new FanfareError('bad_config', `Redis refuses the user or password of the cluster: ${text}.`)
-  }
-  const what = error instanceof Error && error.name === 'ReplyError' ? 'refuses a command' : 'cannot be reached'
-  return new FanfareError(
-    'cluster_unreachable',
-    `Redis at ${whereRedisIs(address)} ${what}: ${text.replace(/\.$/, '')}.`,
-  )
-}
-
-async function inTime(connected: Promise<void>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined
-  const tooLate = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error(`it has not answered for ${CONNECT_MS} ms`)), CONNECT_MS)
-  })
-  await Promise.race([connected, tooLate]).finally(() => clearTimeout(timer))
 }
 
 function passed(ms: number): Promise<void> {

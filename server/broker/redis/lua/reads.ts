@@ -1,36 +1,42 @@
 import { PRELUDE } from './prelude.ts'
 
-/** Joins a space, which is made if there is none, and gives the state of everything. `clock, node, name, lapse, new space, run id`. */
+/**
+ * Joins a space, which is made if there is none. Another run of Redis than before may have lost something that was answered: unless it is `lossless`, and
+ * also if a node has seen that it did (`hasLost`), a new incarnation begins, once. With more replicas than were waited for, it may have been a failover, which
+ * loses what the new primary had not got. `clock, node, name, lapse, new space, run id, lossless, hasLost, replicas waited for, replicas there are`.
+ */
 export const JOIN = `#!lua flags=allow-oom
 ${PRELUDE}
 local node, name, lapseMs, newSpace, run = ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5], ARGV[6]
 if not call('HGET', META, 'space') then
   call('HSET', META, 'format', 1, 'space', newSpace, 'run', run, 'incarnation', 0)
 end
-if node ~= '' and call('HEXISTS', P .. 'n:' .. node, 'name') == 0 then call('HSET', P .. 'n:' .. node, 'name', name, 'seq', 0) end
+if ARGV[8] == '1' or (run ~= '' and call('HGET', META, 'run') ~= run) then
+  local had = tonumber(call('HGET', META, 'replicas')) or 0
+  local isLossless = ARGV[7] == '1' and tonumber(ARGV[9]) >= had
+  if ARGV[8] == '1' or not isLossless then call('HINCRBY', META, 'incarnation', 1) end
+  call('HSET', META, 'run', run)
+end
+call('HSET', META, 'replicas', ARGV[10])
+local isNew = call('HSETNX', P .. 'n:' .. node, 'name', name)
+call('PERSIST', P .. 'n:' .. node)
 local time = call('TIME')
 local real = time[1] * 1000 + math.floor(time[2] / 1000)
-for _, lapsed in ipairs(call('ZRANGEBYSCORE', P .. 'nodes', '-inf', '(' .. text(real))) do
-  if lapsed ~= node then
-    call('ZREM', P .. 'nodes', lapsed)
-    call('PEXPIRE', P .. 'n:' .. lapsed, 60000)
-  end
-end
-if node ~= '' then call('ZADD', P .. 'nodes', text(real + lapseMs), node) end
-local meta = call('HMGET', META, 'space', 'commit', 'gen', 'incarnation', 'run')
-return { meta[1], tonumber(meta[2]) or 0, tonumber(meta[3]) or 0, meta[4], meta[5], tonumber(call('HGET', P .. 'n:' .. node, 'seq')) or 0 }
+call('ZADD', P .. 'nodes', text(real + lapseMs), node)
+return { call('HGET', META, 'space'), tonumber(call('HGET', P .. 'n:' .. node, 'seq')) or 0, isNew }
 `
 
-/** Renews the place of a node among the others: false if it has lost it. `clock, node, lapse`. */
+/** Renews the place of a node among the others: false if it has lost it. `clock, node, lapse, replicas there are`. */
 export const BEAT = `#!lua flags=allow-oom
 ${PRELUDE}
 if not call('ZSCORE', P .. 'nodes', ARGV[2]) then return false end
 local time = call('TIME')
 local real = time[1] * 1000 + math.floor(time[2] / 1000)
 call('ZADD', P .. 'nodes', text(real + tonumber(ARGV[3])), ARGV[2])
+if call('HGET', META, 'replicas') ~= ARGV[4] then call('HSET', META, 'replicas', ARGV[4]) end
 for _, lapsed in ipairs(call('ZRANGEBYSCORE', P .. 'nodes', '-inf', '(' .. text(real))) do
   call('ZREM', P .. 'nodes', lapsed)
-  call('PEXPIRE', P .. 'n:' .. lapsed, 60000)
+  call('PEXPIRE', P .. 'n:' .. lapsed, 600000)
 end
 return true
 `

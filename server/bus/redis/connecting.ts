@@ -1,0 +1,50 @@
+import type { Redis } from 'ioredis'
+import { FanfareError } from '../../../shared/errors.ts'
+import { type RedisAddress, whereRedisIs } from './redis-address.ts'
+
+// What the links of bus and broker do alike when they connect
+
+/** How long an attempt to connect may take in all. A Redis that is stopped still accepts connections, and then answers nothing. */
+const CONNECT_MS = 10_000
+const OLDEST_REDIS = 7
+
+/** Whether this Redis is new enough, and a primary. */
+export async function checkServer(redis: Redis): Promise<void> {
+  // Where INFO is not permitted, nothing tells.
+  const info = await redis.info().catch((error) => {
+    if (/NOPERM|NOAUTH/.test(String(error))) return ''
+    throw error
+  })
+  const version = /redis_version:((\d+)\.\S*)/.exec(info)
+  if (version && Number(version[2]) < OLDEST_REDIS) {
+    throw new FanfareError(
+      'bad_config',
+      `cluster needs Redis ${OLDEST_REDIS}.0 or newer (got ${version[1]}). Upgrade Redis, or use another one.`,
+    )
+  }
+  // What is published on the primary reaches its replicas, but not the other way round.
+  if (/^role:slave/m.test(info)) throw new Error('it is a replica. Name the primary, or its sentinels')
+}
+
+/** The error of the table for what Redis or the network said. */
+export function known(error: unknown, address: RedisAddress): FanfareError {
+  if (error instanceof FanfareError) return error
+  const text = String(error).replace(/^\w*Error: /, '')
+  if (/WRONGPASS|NOAUTH|NOPERM|invalid username-password/.test(text)) {
+    return new FanfareError('bad_config', `Redis refuses the user or password of the cluster: ${text}.`)
+  }
+  const what = error instanceof Error && error.name === 'ReplyError' ? 'refuses a command' : 'cannot be reached'
+  return new FanfareError(
+    'cluster_unreachable',
+    `Redis at ${whereRedisIs(address)} ${what}: ${text.replace(/\.$/, '')}.`,
+  )
+}
+
+/** Rejects if it takes too long to connect. */
+export async function inTime(connected: Promise<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const tooLate = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new Error(`it has not answered for ${CONNECT_MS} ms`)), CONNECT_MS)
+  })
+  await Promise.race([connected, tooLate]).finally(() => clearTimeout(timer))
+}

@@ -1,0 +1,140 @@
+import { pino } from 'pino'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import type { BrokerEvents } from '../../server/broker/broker.ts'
+import { Keys } from '../../server/broker/redis/keys.ts'
+import { BrokerLink } from '../../server/broker/redis/link.ts'
+import { RedisBroker } from '../../server/broker/redis/redis-broker.ts'
+import { redisAddress } from '../../server/bus/redis/redis-address.ts'
+import { dataOf, publishNumbers, publishTo, streamOptions } from '../setup/brokers.ts'
+import { command, redisOf, wayTo } from '../setup/cluster.ts'
+import { eventsWith } from '../setup/drafts.ts'
+import { range } from '../setup/streams.ts'
+
+// What several nodes with one Redis are to each other
+
+const SILENT = pino({ enabled: false })
+
+async function brokerAt(
+  url: string,
+  { replicas = 0, events = {} as Partial<BrokerEvents> } = {},
+): Promise<RedisBroker> {
+  const link = new BrokerLink(redisAddress(url), new Keys('test'), SILENT)
+  const options = { name: 'test', dedupWindowMs: 60_000, dedupIds: 1000, replicas, durability: 'relaxed' } as const
+  const broker = new RedisBroker(link, options, SILENT)
+  onTestFinished(() => broker.close())
+  await broker.open(eventsWith(events))
+  return broker
+}
+
+/** What a node hears of messages: their data, and from which offset it has missed some. */
+function heard(): { readonly seen: unknown[]; readonly events: Partial<BrokerEvents> } {
+  const seen: unknown[] = []
+  const events: Partial<BrokerEvents> = {
+    messages: (batch) => {
+      for (const { wire } of batch) seen.push(JSON.parse(wire as string).data)
+    },
+    missed: (streams) => void seen.push(`missed from ${streams.get('s')}`),
+  }
+  return { seen, events }
+}
+
+describe('nodes with one Redis', () => {
+  it('have the same log, each message once and in one order', async () => {
+    const redis = await redisOf()
+    const [one, other] = [heard(), heard()]
+    const a = await brokerAt(redis.url, one)
+    const b = await brokerAt(redis.url, other)
+    await a.declareStream(streamOptions(), false)
+    await expect.poll(() => b.stream('s')).toBeDefined()
+    await Promise.all(range(0, 50).map((n) => publishTo(n % 2 ? a : b, { topic: 't', data: n })))
+    const last = await Promise.all([a, b].map((broker) => publishTo(broker, { topic: 't', data: 'last', id: 'x' })))
+    expect(last.map(({ duplicate }) => duplicate).sort()).toEqual([false, true])
+    await expect.poll(() => [one.seen.length, other.seen.length]).toEqual([51, 51])
+    expect(other.seen).toEqual(one.seen)
+    expect(await dataOf(a)).toEqual(one.seen)
+    expect(await dataOf(b)).toEqual(one.seen)
+  })
+
+  it('has drafts of one node routed by what another one has just declared', async () => {
+    const redis = await redisOf()
+    const [a, b] = [await brokerAt(redis.url), await brokerAt(redis.url)]
+    for (const name of ['s', 'second', 'third']) {
+      await a.declareStream(streamOptions({ name }), false)
+      // The route of this draft was made before b has heard of it.
+      await publishTo(b, { topic: 't', data: name, streams: [] })
+      expect(b.stream(name)).toBeDefined()
+    }
+  })
+
+  it('a node that was cut off reports from where it missed messages, and has them in its log', async () => {
+    const redis = await redisOf()
+    const way = await wayTo(redis)
+    const { seen, events } = heard()
+    const a = await brokerAt(redis.url)
+    const b = await brokerAt(way.redisUrl, { events })
+    await a.declareStream(streamOptions(), false)
+    await publishNumbers(a, 0, 3)
+    await expect.poll(() => seen).toEqual([0, 1, 2])
+    way.shut()
+    await publishNumbers(a, 3, 6)
+    way.open()
+    await expect.poll(() => b.stream('s')?.next).toBe(6)
+    await publishNumbers(a, 6, 8)
+    await expect.poll(() => seen).toEqual([0, 1, 2, 'missed from 3', 6, 7])
+    expect(await dataOf(b)).toEqual(range(0, 8))
+  })
+
+  it('a publish whose connection is cut at any moment is kept once, and answered', async () => {
+    const redis = await redisOf()
+    const way = await wayTo(redis)
+    const broker = await brokerAt(way.redisUrl)
+    await broker.declareStream(streamOptions(), false)
+    const kept: Promise<unknown>[] = []
+    for (let n = 0; n < 200; n++) {
+      kept.push(publishTo(broker, { topic: 't', data: n }))
+      if (n % 3 === 0) await new Promise((resolve) => setTimeout(resolve, n % 7))
+      if (n % 20 === 10) way.cut()
+    }
+    await Promise.all(kept)
+    expect(await dataOf(broker)).toEqual(range(0, 200))
+  }, 30_000)
+
+  it('nothing is answered or heard before the replicas have it', async () => {
+    const redis = await redisOf()
+    const replica = await redisOf('--replicaof', '127.0.0.1', `${redis.port}`)
+    await expect.poll(() => command(redis, 'INFO', 'replication')).toContain('state=online')
+    const { seen, events } = heard()
+    const a = await brokerAt(redis.url, { replicas: 1 })
+    await brokerAt(redis.url, { replicas: 1, events })
+    await a.declareStream(streamOptions(), false)
+    await publishNumbers(a, 0, 2)
+    await expect.poll(() => seen).toEqual([0, 1])
+    replica.signal('SIGSTOP')
+    let answered = false
+    const kept = publishTo(a, { topic: 't', data: 2 }).then(() => {
+      answered = true
+    })
+    await expect.poll(() => command(redis, 'HGET', '{test}:s:1', 'next')).toBe('3')
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    expect([answered, seen]).toEqual([false, [0, 1]])
+    replica.signal('SIGCONT')
+    await kept
+    await expect.poll(() => seen).toEqual([0, 1, 2])
+  })
+
+  it('all keys are in one slot of a Redis Cluster', async () => {
+    const redis = await redisOf('--cluster-enabled', 'yes', '--cluster-config-file', `/tmp/nodes-${process.pid}.conf`)
+    await command(redis, 'CLUSTER', 'ADDSLOTSRANGE', '0', '16383')
+    await expect.poll(() => command(redis, 'CLUSTER', 'INFO')).toContain('cluster_state:ok')
+    const [a, b] = [await brokerAt(redis.url), await brokerAt(redis.url)]
+    await a.declareStream(streamOptions({ lastValue: true }), false)
+    await publishTo(a, { topic: 't', data: 1, id: 'one' })
+    await a.setCursor('s', 'c', 1)
+    await a.trimStream('s', 1)
+    await expect.poll(() => b.stream('s')).toMatchObject({ first: 1, next: 1 })
+    expect(await b.cursor('s', 'c')).toMatchObject({ offset: 1 })
+    expect(await b.newest('s', ['#'], 1)).toEqual([])
+    await b.deleteStream('s')
+    await expect.poll(() => a.stream('s')).toBeUndefined()
+  })
+})
