@@ -347,6 +347,10 @@ export class HubCore implements Hub, EngineApp {
     return this.parts.upgrades.check(request, this.current === 'ready')
   }
 
+  misplaced(path: string, endpoint: string): Refused {
+    return this.parts.upgrades.misplaced(path, endpoint)
+  }
+
   open(socket: EngineSocket, request: UpgradeRequest): SocketHandlers {
     const { proxies, connections } = this.parts
     const { address } = proxies.clientOf(request.remoteAddress, (name) => request.headers[name], request.secure)

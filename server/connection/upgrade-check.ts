@@ -18,8 +18,10 @@ const STATUSES: Partial<Record<ErrorCode, number>> = {
 /** Temporary refusals: the client may retry after a second. */
 const TEMPORARY: readonly ErrorCode[] = ['address_limit', 'hub_full', 'shutting_down']
 
-/** The option that an operator has to set so that pages from an origin may use the hub. */
-function hintFor(origin = ''): string {
+/** What the operator, or the author of the client, can do about a refusal. */
+function hintFor(code: ErrorCode, origin = ''): string | undefined {
+  if (code === 'bad_subprotocol') return `the client must offer the subprotocol ${SUBPROTOCOL}, or none`
+  if (code !== 'forbidden_origin') return undefined
   return `to allow pages from this origin: "allowedOrigins": [${JSON.stringify(origin)}] or --allowed-origins ${origin}`
 }
 
@@ -54,7 +56,15 @@ export class UpgradeCheck {
   report(code: ErrorCode, origin: string | undefined): void {
     this.traffic.refused(code)
     const said = origin?.slice(0, 200)
-    this.refusals.report(code, { origin: said, ...(code === 'forbidden_origin' && { hint: hintFor(said) }) })
+    this.refusals.report(code, { origin: said, hint: hintFor(code, said) })
+  }
+
+  misplaced(path: string, endpoint: string): Refused {
+    const said = path.slice(0, 200)
+    this.traffic.refused('no_route')
+    const hint = `the client must connect to the path ${endpoint}; to serve this one instead: "path": ${JSON.stringify(said)} or --path ${said}`
+    this.refusals.report('no_route', { path: said, hint })
+    return { status: 404, message: `no_route: No WebSocket at ${said}. The path of the endpoint is ${endpoint}.` }
   }
 
   private refusalOf({ protocols, query, headers, remoteAddress, secure }: UpgradeRequest): FanfareError | undefined {

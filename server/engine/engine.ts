@@ -47,6 +47,8 @@ export interface EngineApp {
   fetch(request: Request, peer?: HttpPeer): Response | Promise<Response>
   /** A client requests a WebSocket: true accepts the connection. */
   accept(request: UpgradeRequest): true | Refused
+  /** A client requests a WebSocket at a path that is not the endpoint's: reports it, and returns the response. */
+  misplaced(path: string, endpoint: string): Refused
   /** Logs and counts an error of the engine itself, which cost one request or one connection. */
   failed(error: unknown): void
   /**

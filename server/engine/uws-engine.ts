@@ -143,9 +143,8 @@ function any(response: uws.HttpResponse, request: UwsRequest, context: UwsHttp &
   const url = request.hosts > 1 ? undefined : urlOf(context.secure, request.host, request.target)
   if (!url) return refuse(response, { status: 400, message: MALFORMED })
   if (request.upgrade !== 'websocket') return serveHttp(response, request, url, context)
-  if (url.pathname !== context.address.path) {
-    return refuse(response, { status: 404, message: `No WebSocket at ${url.pathname}` })
-  }
+  const { app, address } = context
+  if (url.pathname !== address.path) return refuse(response, app.misplaced(url.pathname, address.path))
   if (request.method !== 'GET') return refuse(response, { status: 405, message: 'An upgrade is a GET' })
   refuse(response, { status: 400, message: 'Missing or invalid Sec-WebSocket-Key header' })
 }

@@ -32,6 +32,7 @@ export function later(app: EngineApp): EngineApp {
       return app.fetch(request, peer)
     },
     accept: (request) => app.accept(request),
+    misplaced: (path, endpoint) => app.misplaced(path, endpoint),
     failed: (error) => app.failed(error),
     arrived: (connection) => app.arrived(connection),
     left: (connection) => app.left(connection),

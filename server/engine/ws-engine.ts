@@ -83,8 +83,11 @@ export function attachTo(
       const target = urlOf(false, undefined, request.url ?? '')
       if (target?.pathname !== address.path) {
         // Another listener may handle it; if there is none, the request would never be answered.
-        if (server.listenerCount('upgrade') === 1) answer(socket, notFound(target))
-        return
+        if (server.listenerCount('upgrade') > 1) return
+        return answer(
+          socket,
+          target ? app.misplaced(target.pathname, address.path) : { status: 400, message: MALFORMED },
+        )
       }
       const copied = copyRequest(request, target.search.slice(1))
       const accepted = app.accept(copied)
@@ -98,11 +101,6 @@ export function attachTo(
       socket.destroy()
     }
   })
-}
-
-function notFound(target: URL | undefined): Refused {
-  if (!target) return { status: 400, message: MALFORMED }
-  return { status: 404, message: `No WebSocket at ${target.pathname}` }
 }
 
 /**

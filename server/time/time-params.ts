@@ -4,8 +4,10 @@ import { DURATION_WORDS, durationMs, INSTANT_WORDS, instantMs } from '../../shar
 /** A century, in milliseconds. A longer time means forever; sums with it have to stay safe integers. */
 const CENTURY_MS = 36_525 * 86_400_000
 
+const ABOVE_ZERO = `a duration above 0: ${DURATION_WORDS}`
+
 /** A duration of 1 ms or more, as people write it; converted to integer milliseconds, at most a century. */
-export const duration = z.union([z.number(), z.string()], { error: mustBe(DURATION_WORDS) }).transform(milliseconds)
+export const duration = z.union([z.number(), z.string()], { error: mustBe(ABOVE_ZERO) }).transform(milliseconds)
 
 /** The same, within bounds that are enforced with an error. `words` describes them. */
 export function durationFrom(least: number, most: number, words: string) {
@@ -32,7 +34,7 @@ export const instant = z.union([z.number(), z.string(), z.date()]).transform((va
 function milliseconds(value: number | string, context: z.RefinementCtx): number {
   const ms = Math.ceil(durationMs(value) ?? 0)
   if (ms >= 1) return Math.min(ms, CENTURY_MS)
-  context.addIssue({ code: 'custom', message: mustBe(DURATION_WORDS) })
+  context.addIssue({ code: 'custom', message: mustBe(ABOVE_ZERO) })
   return z.NEVER
 }
 

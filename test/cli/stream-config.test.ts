@@ -56,7 +56,10 @@ it.each([
 const good = { name: 's', topics: ['a'] }
 
 it.each([
-  [{ ...good, maxAge: '7 days' }, 'streams.0.maxAge must be a number of milliseconds, or text such as'],
+  [
+    { ...good, maxAge: '7 days' },
+    'streams.0.maxAge must be a duration above 0: a number of milliseconds, or text such as',
+  ],
   [{ ...good, maxAge: '7 d' }, 'streams.0.maxAge must be '],
   [{ ...good, maxAge: '60' }, 'streams.0.maxAge must be '],
   [{ ...good, maxAge: '0d' }, 'streams.0.maxAge must be '],

@@ -22,8 +22,9 @@ async function hits(http: string): Promise<Record<string, number>> {
 async function refused(
   url: string,
   headers: Record<string, string> = {},
+  protocol = 'fanfare.v1',
 ): Promise<{ status: number; retryAfter: string | undefined; text: string }> {
-  const socket = new WebSocket(url, ['fanfare.v1'], { headers })
+  const socket = new WebSocket(url, [protocol], { headers })
   socket.on('error', () => {})
   const [, response] = await once(socket, 'unexpected-response')
   const chunks: Buffer[] = await response.toArray()
@@ -162,6 +163,22 @@ onEveryEngine('limits', (hubs) => {
     const errors = parseExposition(await (await fetch(`${http}/metrics`)).text()).get('fanfare_errors_total')
     const count = (code: string) => errors?.samples.find(({ labels }) => labels['code'] === code)?.value
     expect([count('address_limit'), count('hub_full'), count('forbidden_origin')]).toEqual([3, 3, 4])
+  })
+
+  it('reports to the operator what to do about a wrong path, a wrong subprotocol and an origin', async () => {
+    const kept = keptLog()
+    const { url, http } = await hubs.start({}, kept.log)
+    const text = expect.stringMatching('^no_route: No WebSocket at /nope. The path of the endpoint is /.$')
+    for (let n = 0; n < 2; n++) expect(await refused(`${new URL('/nope', url)}`)).toMatchObject({ status: 404, text })
+    expect((await refused(url, {}, 'other')).status).toBe(400)
+    expect((await refused(url, { origin: 'https://evil.example' })).status).toBe(403)
+    expect(kept.lines.filter(({ msg }) => msg === 'refused')).toMatchObject([
+      { reason: 'no_route', path: '/nope', hint: expect.stringContaining('--path /nope') },
+      { reason: 'bad_subprotocol', hint: expect.stringContaining('fanfare.v1') },
+      { reason: 'forbidden_origin', hint: expect.stringContaining('--allowed-origins https://evil.example') },
+    ])
+    const errors = parseExposition(await (await fetch(`${http}/metrics`)).text()).get('fanfare_errors_total')
+    expect(errors?.samples.find(({ labels }) => labels['code'] === 'no_route')?.value).toBe(2)
   })
 
   it('reports when to come back to a client whose connection it refuses', async () => {
