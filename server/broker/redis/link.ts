@@ -33,7 +33,7 @@ export interface LinkEvents {
 type Loaded = Map<string, string>
 
 /**
- * A node's way to Redis: a connection for its turns, in order; one that reads; one that hears; and one that waits for replicas. They live and die
+ * A node's way to Redis: a connection for its turns, in order; one that reads; one that hears; and one that waits for replicas, if any. They live and die
  * together. Nothing is sent again by itself.
  */
 export class BrokerLink {
@@ -44,6 +44,7 @@ export class BrokerLink {
   inbox = ''
   private readonly address: RedisAddress
   private readonly log: Logger
+  private readonly waits: boolean
   private all: readonly Redis[] = []
   private readonly loaded = new WeakMap<Redis, Loaded>()
   private retry: NodeJS.Timeout | undefined = undefined
@@ -51,7 +52,9 @@ export class BrokerLink {
   private isClosed = false
   private readonly waiting = new Set<() => void>()
 
-  constructor(address: RedisAddress, keys: Keys, log: Logger) {
+  /** `waits`: for replicas. */
+  constructor(address: RedisAddress, keys: Keys, waits: boolean, log: Logger) {
+    this.waits = waits
     this.address = address
     this.keys = keys
     this.log = log
@@ -95,7 +98,7 @@ export class BrokerLink {
 
   /** Resolves to the number of replicas that have what was answered before the call. */
   waitForReplicas(key: string, replicas: number, ms: number): Promise<number> {
-    return this.guarded(2, async (redis) => {
+    return this.guarded(3, async (redis) => {
       const [, count] = await Promise.all([redis.set(key, '1', 'PX', 60_000), redis.wait(replicas, ms)])
       return count
     })
@@ -159,8 +162,8 @@ export class BrokerLink {
 
   private async connect(): Promise<void> {
     const { connection } = await import('../../bus/redis/connection.ts')
-    const all = [0, 1, 2, 3].map(() => connection(this.address, CONNECT_MS))
-    const hearing = all[3] as Redis
+    const all = Array.from({ length: this.waits ? 4 : 3 }, () => connection(this.address, CONNECT_MS))
+    const hearing = all[2] as Redis
     let cause: unknown
     for (const redis of all) {
       redis.on('error', (error) => {
