@@ -49,7 +49,7 @@ export class BrokerLink {
   private readonly loaded = new WeakMap<Redis, Loaded>()
   private retry: NodeJS.Timeout | undefined = undefined
   private failures = 0
-  private isClosed = false
+  isClosed = false
   private readonly waiting = new Set<() => void>()
 
   /** `waits`: for replicas. */
