@@ -50,6 +50,7 @@ export class BrokerLink {
   private retry: NodeJS.Timeout | undefined = undefined
   private failures = 0
   isClosed = false
+  private isConnecting = false
   private readonly waiting = new Set<() => void>()
 
   /** `waits`: for replicas. */
@@ -112,7 +113,8 @@ export class BrokerLink {
       this.log.warn({ cause }, 'lost Redis, which keeps streams')
       this.events.down()
     }
-    this.connectLater()
+    // An attempt to connect that fails is followed by another one as it is.
+    if (!this.isConnecting) this.connectLater()
   }
 
   async close(): Promise<void> {
@@ -161,6 +163,15 @@ export class BrokerLink {
   }
 
   private async connect(): Promise<void> {
+    this.isConnecting = true
+    try {
+      await this.tryToConnect()
+    } finally {
+      this.isConnecting = false
+    }
+  }
+
+  private async tryToConnect(): Promise<void> {
     const { connection } = await import('../../bus/redis/connection.ts')
     const all = Array.from({ length: this.waits ? 4 : 3 }, () => connection(this.address, CONNECT_MS))
     const hearing = all[2] as Redis
@@ -178,6 +189,7 @@ export class BrokerLink {
       if (this.isClosed) throw new FanfareError('shutting_down')
       this.all = all
       await inTime(this.events.up())
+      if (this.all !== all) throw new LinkLost('the connection was closed')
     } catch (error) {
       this.all = []
       for (const redis of all) redis.disconnect()
