@@ -122,7 +122,7 @@ export function ownSubscribeOptions(options: SubscribeOptions): SubscribeOptions
   }
 }
 
-/** A start as frames have it: a time is milliseconds since 1970. */
+/** A start in the form of frames: a time is milliseconds since 1970. */
 function startOf(from: unknown): unknown {
   const copy = copied(from)
   return isFields(copy) && copy['time'] instanceof Date ? { ...copy, time: copy['time'].getTime() } : copy

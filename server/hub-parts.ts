@@ -171,7 +171,7 @@ function brokerEvents({ topics, streams, queues }: TopicParts, { metrics }: Moni
     messages: (batch) => topics.committed(batch),
     missed: (from) => {
       streams.missed(from)
-      // Which topics that nothing keeps had messages is not known.
+      // It is unknown which topics without streams and queues had messages.
       topics.missed(() => true)
     },
     ready: (queue) => queues.deal(queue),

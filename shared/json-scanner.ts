@@ -52,7 +52,7 @@ export function valueEnd(text: string, start: number): number {
         continue
       }
     } else at = first === QUOTE ? stringEnd(text, at) : scalarEnd(text, at)
-    // Here a value has ended, or an array or object ends that has none.
+    // Here a value has ended, or an empty array or object ends.
     for (;;) {
       if (depth === 0) break
       at = skipSpace(text, at)

@@ -32,7 +32,7 @@ export interface LastCount {
 }
 
 /**
- * Reads a start as text has it: `latest`, `earliest`, an offset, `<epoch>:<offset>`, `last:<n>`, or a time such as
+ * Parses a start from text: `latest`, `earliest`, an offset, `<epoch>:<offset>`, `last:<n>`, or a time such as
  * `2026-01-31T12:00Z`; or what `lastText` makes. Undefined if it is none of these.
  */
 export function parseStart(text: string): StartAt | undefined {

@@ -44,7 +44,7 @@ const PHRASES: readonly (readonly [phrase: RegExp, instead: string])[] = [
   [/\b(he|him)\b/i, 'they, the client, the operator'],
   [/\bnot any longer\b/i, 'no longer'],
   [/\bTo be called\b/, 'Call when'],
-  [/\b(who|that) (has|have) none\b/i, 'clients without one'],
+  [/\bwho (has|have) none\b/i, 'clients without one'],
   [/\bas \S+ (has|have) it\b/i, 'as … defines it'],
   [/\bcan(not)? be had\b/i, 'is (not) available'],
   [/\b(for|to) (who|whoever)\b/i, 'for anyone who, for clients that'],

@@ -55,7 +55,7 @@ export class Publishes implements ReceiptWindow, Asker {
     this.unanswered++
   }
 
-  /** Something that the client has published or asked has no answer yet. */
+  /** Whether a publish or request of the client is unanswered. */
   get isWaiting(): boolean {
     return this.unanswered > 0
   }

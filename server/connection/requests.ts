@@ -119,12 +119,12 @@ export class Requests implements Responder {
     this.parts.requests.reply(frame, this)
   }
 
-  /** The offers get no more requests. The client does not learn of it: it goes on as before at the node that it moves to. */
+  /** The responders get no more requests. The client is not notified, because it continues at the node that it moves to. */
   windDown(): void {
     for (const offer of this.offered.values()) this.parts.requests.retire(offer)
   }
 
-  /** The client has requests that it has not replied to. */
+  /** Whether the client has requests that it has not replied to. */
   get isBusy(): boolean {
     for (const offers of [this.offered.values(), this.finishing]) {
       for (const { open } of offers) if (open.size > 0) return true

@@ -18,7 +18,7 @@ export interface Address {
   readonly host: string
   /** 0 lets the system choose. */
   readonly port: number
-  /** Other hubs may listen on the port too; the system spreads connections over them. */
+  /** `'on'`: other hubs may listen on the port too; the system spreads connections over them. */
   readonly reusePort: 'off' | 'on'
   /** The path of the WebSocket endpoint. */
   readonly path: string

@@ -271,7 +271,7 @@ function answer(socket: Socket, { status, message, retryAfter }: Refused): void 
   )
 }
 
-/** Earlier versions ignore the option: the port would not be shared. */
+/** Earlier versions ignore the option, so the port would not be shared. */
 function checkSharing(): void {
   const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
   if (major > 23 || (major === 23 && minor >= 1) || (major === 22 && minor >= 12)) return
@@ -293,7 +293,7 @@ async function listenOn(server: Server, { host, port, reusePort }: Address): Pro
         ),
       ),
     )
-    // Known to Node, not yet to its types.
+    // Supported by Node, but missing in its types.
     const options: ListenOptions & { reusePort: boolean } = { host, port, backlog: BACKLOG, reusePort: isShared }
     server.listen(options, () => {
       resolve({

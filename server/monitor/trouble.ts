@@ -87,7 +87,7 @@ export function queueTroubles({ state, rates, consumers }: QueueFigures, now: nu
 function consumerText(consumers: number, { keepUpConsumers }: QueueRates): string {
   if (consumers === 0) return 'it has no consumer'
   if (keepUpConsumers <= consumers) return `it has ${counted(consumers, 'consumer')}`
-  return `it has ${counted(consumers, 'consumer')}and needs ${count(keepUpConsumers)} to keep up`
+  return `it has ${counted(consumers, 'consumer')} and needs ${count(keepUpConsumers)} to keep up`
 }
 
 function isNearlyFull({ depth, inFlight, bytes, options }: QueueState): boolean {

@@ -50,7 +50,7 @@ export class Leases {
     return this.begun.size
   }
 
-  /** One has begun, or its end is being stored. */
+  /** Whether any delivery has begun, or its settlement is being stored. */
   get areWorkedOn(): boolean {
     for (const { state } of this.byDelivery.values()) if (state === 'begun' || state === 'settling') return true
     return false

@@ -145,7 +145,7 @@ function letter(open: OpenLetters, dead: DeadLetter, isPast: boolean): TemplateR
 
 function summary({ letter, reason, error, attempts, diedAt }: DeadLetter): TemplateResult {
   const parts = [...(error === undefined ? [] : [REASONS[reason]]), counted(attempts, 'attempt')]
-  return html`${parts.join(', ')}, ${moment(diedAt)}, dead letter ${letter}`
+  return html`${parts.join(', ')}, ${moment(diedAt)}, #${letter}`
 }
 
 function toggle(set: Set<number>, letter: number): void {

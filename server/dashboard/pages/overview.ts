@@ -4,6 +4,7 @@ import { AttentionPanel } from '../attention-panel.ts'
 import { bytes, count, counted, duration, percent, rate } from '../format.ts'
 import { type HistoryView, historyOf } from '../history-view.ts'
 import { hubNow, hubUrl, model } from '../hub.ts'
+import { NodesPanel } from '../nodes-panel.ts'
 import type { OpenPage } from '../page.ts'
 import { figure, fill, heading, unanswered } from '../parts.ts'
 import { preformatted } from '../payload-view.ts'
@@ -20,17 +21,19 @@ export const openOverview: OpenPage = (route) => {
   const attention = poll<Attention>('hub.attention', { limit: MOST_ENTRIES })
   const panel = new AttentionPanel(attention)
   const history = historyOf(route, { of: 'hub' })
+  const nodes = new NodesPanel()
   return {
     title: 'Overview',
-    view: () => overview(panel, history),
+    view: () => overview(panel, history, nodes),
     close() {
       attention.stop()
       history.close()
+      nodes.close()
     },
   }
 }
 
-function overview(attention: AttentionPanel, history: HistoryView): TemplateResult {
+function overview(attention: AttentionPanel, history: HistoryView, nodes: NodesPanel): TemplateResult {
   const { hub } = model
   if (!hub) return html`${heading('Overview')}${unanswered(missingRights())}`
   return html`${heading('Overview', html`<p class="quiet">${`Fanfare ${hub.version}, engine ${hub.engine}, up for ${duration(hubNow() - hub.startedAt)}`}</p>`)}
@@ -39,7 +42,7 @@ function overview(attention: AttentionPanel, history: HistoryView): TemplateResu
       { lines: [{ label: 'Published', color: '--blue', figure: 'publishedPerSecond' }], value: perSecond },
       { lines: [{ label: 'Delivered', color: '--teal', figure: 'deliveredPerSecond' }], value: perSecond },
     ])}
-    ${figures(hub)}`
+    ${figures(hub)} ${nodes.view()}`
 }
 
 function figures(hub: HubInfo): TemplateResult {
