@@ -84,6 +84,19 @@ describe('nodes with one Redis', () => {
     expect(await dataOf(b)).toEqual(range(0, 8))
   })
 
+  it('a node whose connections hang makes new ones, and has what it missed', async () => {
+    const redis = await redisOf()
+    const way = await wayTo(redis)
+    const a = await brokerAt(redis.url)
+    const b = await brokerAt(way.redisUrl)
+    await a.declareStream(streamOptions(), false)
+    await expect.poll(() => b.stream('s')).toBeDefined()
+    way.hold()
+    await publishNumbers(a, 0, 3)
+    // New connections are not held.
+    await expect.poll(() => b.stream('s')?.next, { timeout: 20_000 }).toBe(3)
+  }, 30_000)
+
   it('a publish whose connection is cut at any moment is kept once, and answered', async () => {
     const redis = await redisOf()
     const way = await wayTo(redis)

@@ -105,6 +105,11 @@ export class BrokerLink {
     })
   }
 
+  /** Whether the connection that hears is alive: if not, the link is ended. */
+  async check(): Promise<void> {
+    await this.guarded(2, (redis) => redis.ping())
+  }
+
   /** Ends a link that turned out to be unusable, and begins another. */
   lost(cause: string): void {
     const wasUp = this.isUp
@@ -189,7 +194,8 @@ export class BrokerLink {
       if (this.isClosed) throw new FanfareError('shutting_down')
       this.all = all
       await inTime(this.events.up())
-      if (this.all !== all) throw new LinkLost('the connection was closed')
+      const isWhole = this.all === all && all.every(({ status }) => status === 'ready')
+      if (!isWhole) throw new LinkLost('the connection was closed')
     } catch (error) {
       this.all = []
       for (const redis of all) redis.disconnect()

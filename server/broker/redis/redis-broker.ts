@@ -291,6 +291,7 @@ export class RedisBroker implements Broker {
   }
 
   private async beat(): Promise<void> {
+    void this.link.check().catch(() => {})
     // A turn finds out why the place is lost, and takes it again.
     if (!(await this.writer.beat())) await this.turns.task({ name: 'look', args: [0] }, { frees: true })
   }
