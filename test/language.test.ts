@@ -17,7 +17,7 @@ const AREAS: readonly (readonly [paths: RegExp, part: Part])[] = [
   [/^docs\/generate\/.*\.ts$/, 'all'],
   [/^docs\/.*\.md$/, 'all'],
   [/^demo\/.*\.(ts|html|css)$/, 'all'],
-  [/^test\/(?!language|setup\/cluster).*\.(ts|js)$/, 'tests'],
+  [/^test\/(?!language|setup\/cluster|faults\/cluster).*\.(ts|js)$/, 'tests'],
   [/^server\/(?!bus\/|broker\/redis\/).*\.(ts|css|html|yaml)$/, 'all'],
   [/^(ARCHITECTURE|CHANGELOG|CONTRIBUTING|PROTOCOL|README)\.md$/, 'all'],
 ]

@@ -13,7 +13,7 @@ it.each([
   ['nothing is said, on IPv6', ['--host', '::']],
   ['only this machine is to be let in', ['--host', '0.0.0.0', '--anonymous', 'loopback']],
 ])('a hub that others reach does not start where %s', async (_, args) => {
-  const command = fanfare(['serve', '--port', '0', ...args])
+  const command = fanfare(['serve', '--port', '0', '--engine', 'ws', ...args])
   expect(await command.exit).toBe(2)
   expect(command.stderr).toMatch(/^fanfare: bad_config: .*auth\.jwt.*anonymous: "allow"/)
   expect(command.stdout + command.stderr).not.toContain('listening')
@@ -51,7 +51,7 @@ it.each([
   ['the secret is not there', ['--jwt-secret-file', '/none/there'], 'ENOENT'],
   ['keys come over a connection that others can change', ['--jwks-url', 'http://example.com/keys'], 'jwksUrl'],
 ])('a hub does not start where %s', async (_, args, words) => {
-  const command = fanfare(['serve', '--port', '0', ...args])
+  const command = fanfare(['serve', '--port', '0', '--engine', 'ws', ...args])
   expect(await command.exit).toBe(2)
   expect(command.stderr).toMatch(/^fanfare: bad_config: /)
   expect(command.stderr).toContain(words)
