@@ -1,7 +1,7 @@
 import { shown } from '../shared/error-text.ts'
 import { FanfareError } from '../shared/fanfare-error.ts'
 import { MAX_DELAY_MS } from '../shared/field-rules.ts'
-import { nearestName } from '../shared/nearest-name.ts'
+import { didYouMean } from '../shared/nearest-name.ts'
 import { ANY, isFields, mismatch, number, type Rule, whole } from '../shared/rules.ts'
 import { DURATION_WORDS, type Duration, durationMs, type Instant } from '../shared/time.ts'
 
@@ -87,8 +87,7 @@ export function tagOf(value: unknown): string {
 }
 
 function refuseUnknown(of: string, name: string, known: readonly string[]): never {
-  const nearest = nearestName(name, known)
-  refuse(`${of} has no option "${name.slice(0, 100)}".${nearest ? ` Did you mean "${nearest}"?` : ''}`)
+  refuse(`${of} has no option "${name.slice(0, 100)}".${didYouMean(name, known)}`)
 }
 
 function refuse(message: string): never {

@@ -55,6 +55,19 @@ export class QueueAdmin {
     return this.#call('queues.declare', declaration) as Promise<QueueInfo>
   }
 
+  /**
+   * Changes options of a queue that exists; options that are not given stay as they are, and so do its messages. New deadlines and attempts
+   * count for deliveries from now on. Rejects with `no_queue`, `bad_params`.
+   *
+   * @example
+   * ```
+   * await client.admin.queues.update('invoices', { maxAttempts: 10, backoff: { cap: '10m' } })
+   * ```
+   */
+  update(name: string, changes: Omit<Partial<QueueDeclaration>, 'name'>): Promise<QueueInfo> {
+    return this.#call('queues.update', { ...changes, name }) as Promise<QueueInfo>
+  }
+
   /** Deletes a queue with its messages and dead letters. Its consumers end with `no_queue`. */
   async delete(name: string): Promise<void> {
     await this.#call('queues.delete', { name })

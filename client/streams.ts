@@ -38,6 +38,19 @@ export class StreamAdmin {
     return this.#call('streams.declare', declaration) as Promise<StreamStatus>
   }
 
+  /**
+   * Changes options of a stream that exists; options that are not given stay as they are. Messages that the new limits do not keep are
+   * deleted. Rejects with `no_stream`, `bad_params`.
+   *
+   * @example
+   * ```
+   * await client.admin.streams.update('orders', { maxAge: '30d' })
+   * ```
+   */
+  update(name: string, changes: Omit<Partial<StreamDeclaration>, 'name'>): Promise<StreamStatus> {
+    return this.#call('streams.update', { ...changes, name }) as Promise<StreamStatus>
+  }
+
   /** Deletes the messages before an offset, or all messages without one. */
   trim(name: string, before?: number): Promise<StreamStatus> {
     return this.#call('streams.trim', { name, before }) as Promise<StreamStatus>

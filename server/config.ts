@@ -314,5 +314,5 @@ function problemOf(issue: z.core.$ZodIssue, options: unknown, sources: Readonly<
   const prefixes = known.map((_, at) => known.slice(0, known.length - at).join('.'))
   const source = prefixes.map((prefix) => sources[prefix]).find((each) => each !== undefined)
   const secret = path[0] === 'auth' && path.length > 2
-  return faultOf(issue, options, { whole: 'The configuration', from: source, secret })
+  return faultOf(issue, options, { schema: HubConfig, whole: 'The configuration', from: source, secret })
 }

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import type { Clock } from '../../shared/clock.ts'
 import { quoted } from '../../shared/error-text.ts'
 import { FanfareError } from '../../shared/errors.ts'
+import { didYouMean } from '../../shared/nearest-name.ts'
 import { QUEUE_SORTS } from '../../shared/queues.ts'
 import { CONNECTION_SORTS, HISTORY_RANGES, STREAM_SORTS, TOPIC_SORTS } from '../../shared/sys.ts'
 import { MAX_TOPIC_LENGTH } from '../../shared/topic.ts'
@@ -10,12 +11,13 @@ import type { Nodes } from '../bus/nodes.ts'
 import { faultOf } from '../failure/schema-fault.ts'
 import { queueAttention } from '../monitor/attention.ts'
 import type { Monitor } from '../monitor/monitor.ts'
-import { QueueConfig } from '../queue/queue-config.ts'
+import { changedQueue, QueueChanges, QueueConfig } from '../queue/queue-config.ts'
 import type { Queues } from '../queue/queues.ts'
-import { name, StreamConfig } from '../stream/stream-config.ts'
+import { changedStream, name, StreamChanges, StreamConfig } from '../stream/stream-config.ts'
 import type { Streams } from '../stream/streams.ts'
 import { findConnections, findQueues, findStreams, findTopics } from './find.ts'
 import { listNamed, seenBy } from './list-named.ts'
+import { SEES_QUEUE, SEES_STREAM, withNearest } from './nearest.ts'
 import type { Caller, Changed, OperatorLog } from './operator-log.ts'
 
 /** The parts that operators' methods use. */
@@ -47,7 +49,12 @@ function method<Params>(
   params: z.ZodType<Params>,
   run: (parts: AdminParts, params: Params, access: Access) => Promise<unknown>,
 ): Method {
-  return { needs, params, acts: false, run: (parts, checked, access) => run(parts, checked as Params, access) }
+  return {
+    needs,
+    params: strict(params),
+    acts: false,
+    run: (parts, checked, access) => run(parts, checked as Params, access),
+  }
 }
 
 /** A method that changes something. It calls `changed` once it has. */
@@ -56,7 +63,17 @@ function act<Params>(
   params: z.ZodType<Params>,
   run: (parts: AdminParts, params: Params, access: Access, changed: Changed) => Promise<unknown>,
 ): Method {
-  return { needs, params, acts: true, run: (parts, checked, ...rest) => run(parts, checked as Params, ...rest) }
+  return {
+    needs,
+    params: strict(params),
+    acts: true,
+    run: (parts, checked, ...rest) => run(parts, checked as Params, ...rest),
+  }
+}
+
+/** An unknown parameter is a slip of its sender, which would do something else than what was meant. */
+function strict(params: z.ZodType): z.ZodType {
+  return params instanceof z.ZodObject ? params.strict() : params
 }
 
 /** The result of an act that returns how many items it affected. */
@@ -65,10 +82,6 @@ async function counted(count: Promise<number>, changed: Changed): Promise<{ coun
   changed(result)
   return result
 }
-
-/** Permissions that allow a client to see a queue: those of anyone who works with it. */
-const SEES_QUEUE = ['consume', 'declare', 'admin'] as const
-const SEES_STREAM = ['declare', 'admin'] as const
 
 const named = z.object({ name })
 /** The name of a cursor follows the grammar of all names. */
@@ -171,8 +184,16 @@ const METHODS: Record<string, Method> = {
     // Streams and queues receive the messages of their topics, so a client that declares one can read these topics.
     for (const topic of options.topics) access.require('subscribe', topic)
     const isNew = !streams.has(options.name)
-    const stream = await streams.declare(options, false)
+    const stream = await streams.declare(options)
     if (isNew) changed()
+    return stream
+  }),
+  'streams.update': act('declare', StreamChanges, async ({ streams }, changes, access, changed) => {
+    for (const topic of changes.topics ?? []) access.require('subscribe', topic)
+    const before = streams.options(changes.name)
+    const options = checkParams(StreamConfig, changedStream(before, changes), 'streams.update')
+    const stream = await streams.declare(options, before)
+    changed()
     return stream
   }),
   'streams.trim': act(
@@ -225,8 +246,16 @@ const METHODS: Record<string, Method> = {
   'queues.declare': act('declare', QueueConfig, async ({ queues }, options, access, changed) => {
     for (const { topic } of options.bindings) access.require('subscribe', topic)
     const isNew = !queues.has(options.name)
-    const queue = await queues.declare(options, false)
+    const queue = await queues.declare(options)
     if (isNew) changed()
+    return queue
+  }),
+  'queues.update': act('declare', QueueChanges, async ({ queues }, changes, access, changed) => {
+    for (const { topic } of changes.bindings ?? []) access.require('subscribe', topic)
+    const before = queues.options(changes.name)
+    const options = checkParams(QueueConfig, changedQueue(before, changes), 'queues.update')
+    const queue = await queues.declare(options, before)
+    changed()
     return queue
   }),
   'queues.delete': act('admin', named, async ({ queues }, { name }, _, changed) => {
@@ -296,7 +325,12 @@ async function runMethod(
   if (method.needs !== 'listed') access.require(method.needs, targetOf(name, params))
   if (countValues(params, MAX_VALUES) > MAX_VALUES)
     throw new FanfareError('bad_params', `The parameters hold more than ${MAX_VALUES} values.`)
-  return method.run(parts, checkParams(method.params, params === undefined ? {} : params), access, changed)
+  const checked = checkParams(method.params, params === undefined ? {} : params, name)
+  try {
+    return await method.run(parts, checked, access, changed)
+  } catch (error) {
+    throw withNearest(error, checked, parts, access)
+  }
 }
 
 /** Counts arrays, objects and their elements, up to a maximum. */
@@ -311,14 +345,14 @@ function countValues(params: unknown, most: number): number {
   return count
 }
 
-/** Throws `bad_params`, whose message names the first problems. */
-export function checkParams<Params>(schema: z.ZodType<Params>, params: unknown): Params {
+/** Throws `bad_params`, whose message names the first problems. `of` takes the parameters: a method. */
+export function checkParams<Params>(schema: z.ZodType<Params>, params: unknown, of: string): Params {
   const checked = schema.safeParse(params)
   if (checked.success) return checked.data
   const { issues } = checked.error
   const problems = issues
     .slice(0, MOST_PROBLEMS)
-    .map((issue) => cut(faultOf(issue, params, { whole: 'The parameters' })))
+    .map((issue) => cut(faultOf(issue, params, { schema, whole: 'The parameters', owner: of })))
   if (issues.length > MOST_PROBLEMS) problems.push(`${issues.length - MOST_PROBLEMS} more are wrong.`)
   throw new FanfareError('bad_params', problems.join(' '))
 }
@@ -329,7 +363,11 @@ function cut(problem: string): string {
 
 function methodOf(name: string): Method {
   const method = Object.hasOwn(METHODS, name) ? METHODS[name] : undefined
-  if (!method) throw new FanfareError('unknown_method', `The hub has no method ${quoted(name)}.`)
+  if (!method)
+    throw new FanfareError(
+      'unknown_method',
+      `The hub has no method ${quoted(name)}.${didYouMean(name, Object.keys(METHODS))}`,
+    )
   return method
 }
 
@@ -339,5 +377,5 @@ const OF_HUB = /^(hub|nodes|connections|topics)\./
 /** Throws `bad_params` if this cannot be the name of a stream or queue: it would be looked up, remembered and logged. */
 function targetOf(method: string, params: unknown): string {
   if (OF_HUB.test(method)) return `$sys.${method}`
-  return checkParams(named, typeof params === 'object' ? params : {}).name
+  return checkParams(named, typeof params === 'object' ? params : {}, method).name
 }

@@ -106,7 +106,10 @@ export class Authenticator {
     const { data, error } = IdentityShape.safeParse(identity)
     if (data) return this.access(data)
     const [problem] = error.issues
-    throw new FanfareError('bad_option', problem && `hub.connect: ${faultOf(problem, identity)}`)
+    throw new FanfareError(
+      'bad_option',
+      problem && `hub.connect: ${faultOf(problem, identity, { schema: IdentityShape, whole: 'The identity' })}`,
+    )
   }
 
   private async asked(ask: NonNullable<AuthConfig['authenticate']>, credentials: Credentials): Promise<Access> {
@@ -203,5 +206,7 @@ function identityIn(answer: unknown): z.infer<typeof IdentityShape> {
   const { data, error } = IdentityShape.safeParse(answer)
   if (data) return data
   const [problem] = error.issues
-  throw new TypeError(`It returned a wrong identity: ${problem && faultOf(problem, answer)}`)
+  throw new TypeError(
+    `It returned a wrong identity: ${problem && faultOf(problem, answer, { schema: IdentityShape, whole: 'The identity' })}`,
+  )
 }

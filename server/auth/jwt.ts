@@ -102,7 +102,10 @@ function permissionsIn(claim: unknown): Permissions | undefined {
   const checked = PermissionsConfig.safeParse(claim)
   if (checked.success) return checked.data
   const [problem] = checked.error.issues
-  throw new FanfareError('unauthenticated', problem && `In the claim permissions, ${faultOf(problem, claim)}`)
+  throw new FanfareError(
+    'unauthenticated',
+    problem && `In the claim permissions, ${faultOf(problem, claim, { schema: PermissionsConfig })}`,
+  )
 }
 
 function isForeign(error: unknown): boolean {

@@ -135,7 +135,10 @@ function permissionsClaim({
 function checkedPermissions(permissions: unknown): z.infer<typeof PermissionsConfig> {
   const checked = PermissionsConfig.safeParse(permissions)
   if (checked.success) return checked.data
-  throw new FanfareError('bad_config', checked.error.issues.map((issue) => faultOf(issue, permissions)).join(' '))
+  throw new FanfareError(
+    'bad_config',
+    checked.error.issues.map((issue) => faultOf(issue, permissions, { schema: PermissionsConfig })).join(' '),
+  )
 }
 
 function parseDuration(text: string): number {

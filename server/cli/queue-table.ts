@@ -1,7 +1,23 @@
 import type { JsonMessage } from '../../shared/json-message.ts'
-import type { Binding, DeadLetter, QueueInfo } from '../../shared/queues.ts'
+import type { Binding, DeadLetter, QueueInfo, QueueOptions } from '../../shared/queues.ts'
+import { queueTroubles } from '../monitor/trouble.ts'
 import { jsonLine } from './data.ts'
 import { ago, columns, count, duration, rate, size } from './table.ts'
+
+/** What can be changed of a queue. */
+export const QUEUE_OPTIONS = [
+  'bindings',
+  'ackDeadlineMs',
+  'maxAttempts',
+  'backoffBaseMs',
+  'backoffCapMs',
+  'maxMessages',
+  'maxBytes',
+  'overflow',
+  'onExpiry',
+  'onDeadLetter',
+  'maxDeadLetters',
+] as const satisfies readonly (keyof QueueOptions)[]
 
 const COLUMNS = [
   'name',
@@ -99,10 +115,12 @@ function consumers({ consumers, wantedConsumers }: QueueInfo): string {
   return wantedConsumers > consumers ? `${count(consumers)}, ${count(wantedConsumers)} wanted` : count(consumers)
 }
 
-function warnings({ growing, parked, parkedMore }: QueueInfo): string[] {
-  const total = parked.length + parkedMore
-  const groups = total === 1 ? '1 group is parked' : `${count(total)} groups are parked`
-  return [...(growing ? ['backlog growing: add consumers'] : []), ...(total > 0 ? [groups] : [])]
+/** The same that `fanfare hub` says of it. */
+function warnings(queue: QueueInfo): string[] {
+  const { parked, parkedMore, readyAgeMs, consumers } = queue
+  const oldestReadyAt = readyAgeMs > 0 ? -readyAgeMs : undefined
+  const state = { ...queue, options: queue, parkedCount: parked.length + parkedMore, oldestReadyAt }
+  return queueTroubles({ state, rates: queue, consumers }, 0).map(({ text }) => text.replace(/\.$/, ''))
 }
 
 function bindingText({ topic, match }: Binding): string {

@@ -1,5 +1,15 @@
-import type { CursorInfo, StreamInfo } from '../../shared/streams.ts'
+import type { CursorInfo, StreamInfo, StreamOptions } from '../../shared/streams.ts'
 import { ago, at, columns, count, duration, size } from './table.ts'
+
+/** What can be changed of a stream. */
+export const STREAM_OPTIONS = [
+  'topics',
+  'maxAgeMs',
+  'maxBytes',
+  'maxMessages',
+  'lastValue',
+  'durability',
+] as const satisfies readonly (keyof StreamOptions)[]
 
 const COLUMNS = [
   'name',

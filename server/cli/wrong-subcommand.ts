@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { nearestName } from '../../shared/nearest-name.ts'
 import { UsageError } from './usage.ts'
 
 /** Hints for commands that people expect but that do not exist. */
@@ -9,12 +10,6 @@ const INSTEAD: Readonly<Record<string, string>> = {
   'fanfare consume': 'Use "fanfare work", which runs worker processes for a queue.',
   'fanfare start': 'Use "fanfare serve".',
   'fanfare status': 'Use "fanfare hub".',
-  'fanfare queues update': change('queue'),
-  'fanfare streams update': change('stream'),
-}
-
-function change(what: string): string {
-  return `To change a ${what}, put its new declaration into the configuration file (${what}s) and restart the hub; its messages stay.`
 }
 
 /**
@@ -28,14 +23,16 @@ export function checkSubcommand(program: Command, args: readonly string[]): void
     const next = group.commands.find((command) => command.name() === arg || command.aliases().includes(arg))
     if (!next) {
       const wrong = `${pathOf(group)} ${arg}`
-      throw new UsageError(`"${wrong}" is not a command. ${INSTEAD[wrong] ?? existing(group)}`)
+      throw new UsageError(`"${wrong}" is not a command. ${INSTEAD[wrong] ?? existing(group, arg)}`)
     }
     group = next
   }
 }
 
-function existing(group: Command): string {
+function existing(group: Command, wrong: string): string {
   const names = group.commands.map((command) => command.name())
+  const nearest = nearestName(wrong, names)
+  if (nearest !== undefined) return `Did you mean "${pathOf(group)} ${nearest}"?`
   return `The commands of "${pathOf(group)}" are: ${names.join(', ')}.`
 }
 

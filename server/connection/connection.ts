@@ -339,7 +339,8 @@ export class Connection
         return this.end(error)
       }
       this.parts.traffic.refused(error.code)
-      const frame = this.explanations.frameFor(error, about)
+      const detailed = () => this.dispatch?.detailed(error, about, this.access as Access)
+      const frame = this.explanations.frameFor(error, about, detailed)
       if (frame) this.outbox.send(frame)
     })
   }

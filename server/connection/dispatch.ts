@@ -2,6 +2,7 @@ import { setImmediate } from 'node:timers'
 import { FanfareError } from '../../shared/errors.ts'
 import type { AskFrame, CommitFrame, Frame } from '../../shared/frames.ts'
 import type { ConnectionInfo } from '../../shared/sys.ts'
+import { withNearest } from '../admin/nearest.ts'
 import type { Access } from '../auth/access.ts'
 import type { UnexpectedErrors } from '../failure/unexpected-errors.ts'
 import { exceeded } from '../limit/limits.ts'
@@ -14,6 +15,7 @@ import { type ConsumerParts, Consumers } from './consumers.ts'
 import type { Outbox } from './outbox.ts'
 import { permit } from './permit.ts'
 import { Publishes, type PublishParts } from './publishes.ts'
+import { nameIn } from './refusal.ts'
 import { type RequestParts, Requests } from './requests.ts'
 import { type SubscriptionParts, Subscriptions, unknownSubscription } from './subscriptions.ts'
 
@@ -119,6 +121,12 @@ export class Dispatch {
       default:
         throw new FanfareError('unknown_frame', `Frames of type "${frame.type}" go from the hub to a client.`)
     }
+  }
+
+  /** A refusal with what is worth its work only if the client reads it: the name that it probably meant. */
+  detailed(error: FanfareError, about: unknown, access: Access): FanfareError {
+    const { streams, consumers } = this.parts
+    return withNearest(error, { name: nameIn(about) }, { queues: consumers.queues, streams }, access)
   }
 
   /** Ends what is no longer permitted. */

@@ -1,6 +1,7 @@
 import type { Clock } from '../../shared/clock.ts'
 import { errorEntry, type FanfareError } from '../../shared/errors.ts'
 import type { ErrorFrame, Frame } from '../../shared/frames.ts'
+import { QUEUE_TOPIC } from '../../shared/queues.ts'
 
 /**
  * Frames that are refused beyond a limit. Acks and frames that end something are counted but processed, because refusing them would
@@ -42,11 +43,11 @@ export class Explanations {
     this.clock = clock
   }
 
-  /** The error frame to send, or undefined if none is sent. */
-  frameFor(error: FanfareError, about: unknown): ErrorFrame | undefined {
+  /** The error frame to send, or undefined if none is sent. `detailed` has what is too much work for an error that is not read. */
+  frameFor(error: FanfareError, about: unknown, detailed: () => FanfareError | undefined): ErrorFrame | undefined {
     this.look()
+    if (++this.count <= EXPLAINED_PER_SECOND) return errorFrame(detailed() ?? error, about)
     const frame = errorFrame(error, about)
-    if (++this.count <= EXPLAINED_PER_SECOND) return frame
     return ABOUT.some((name) => frame[name] !== undefined) ? { ...frame, message: '' } : undefined
   }
 
@@ -86,4 +87,11 @@ function numbersIn(value: unknown): Partial<Record<(typeof ABOUT)[number], numbe
     if (Number.isSafeInteger(number) && (number as number) >= 0) numbers[name] = number as number
   }
   return numbers
+}
+
+/** The queue or stream that a frame names; undefined if it names none. */
+export function nameIn(about: unknown): string | undefined {
+  const { type, queue, topic, stream } = (about ?? {}) as Readonly<Record<string, string | undefined>>
+  if (type === 'publish' && topic?.startsWith(QUEUE_TOPIC)) return topic.slice(QUEUE_TOPIC.length)
+  return type === 'consume' ? queue : stream
 }

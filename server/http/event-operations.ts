@@ -61,7 +61,7 @@ export const eventOperations: readonly Operation[] = [
 ]
 
 async function events({ hub, request, peer, access, params }: HttpExchange): Promise<Response> {
-  const query = checkParams(Query, params)
+  const query = checkParams(Query, params, 'The query')
   const frames = subscribeFrames(query, request.headers.get('last-event-id') || query.lastEventId)
   if (request.method === 'HEAD') return new Response(null, { headers: HEADERS })
   const socket = new EventSocket(peer, new EventWriter(frames), frames.length, hub.unexpected)

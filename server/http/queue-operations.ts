@@ -17,6 +17,12 @@ export const queueOperations: readonly Operation[] = [
     status: 201,
     refusals: ['queue_exists', ...STORING],
   }),
+  call('post', 'queues.update', Queue, {
+    id: 'updateQueue',
+    summary: 'Change options of a queue; the others, and its messages, stay',
+    path: '/queues/{name}/update',
+    refusals: ['no_queue', ...STORING],
+  }),
   call('get', 'queues.show', Queue, {
     id: 'showQueue',
     summary: 'Show a queue',

@@ -16,6 +16,12 @@ export const streamOperations: readonly Operation[] = [
     status: 201,
     refusals: ['stream_exists', ...STORING],
   }),
+  call('post', 'streams.update', Stream, {
+    id: 'updateStream',
+    summary: 'Change options of a stream; the others stay',
+    path: '/streams/{name}/update',
+    refusals: ['no_stream', ...STORING],
+  }),
   call('get', 'streams.show', Stream, {
     id: 'showStream',
     summary: 'Show a stream',

@@ -40,13 +40,16 @@ export class NameQuota {
   }
 
   /**
-   * Declares a name; `declare` has to add it to the known ones.
+   * Declares a name; `declare` has to add it to the known ones. `more` is how many patterns a known name gets in addition.
    *
-   * @throws {FanfareError} too_many_streams, too_many_queues, too_many_patterns: the name is new and exceeds a limit
+   * @throws {FanfareError} too_many_streams, too_many_queues, too_many_patterns: the name is new, or gets more patterns, and exceeds a limit
    */
-  async declare(name: string, patterns: number, declare: () => Promise<void>): Promise<void> {
-    if (this.known.names.has(name) || this.coming.has(name)) return declare()
+  async declare(name: string, patterns: number, declare: () => Promise<void>, more = 0): Promise<void> {
     const { limit, maxNames, maxPatterns } = this.limits
+    if (this.known.names.has(name) || this.coming.has(name)) {
+      if (more > 0) this.check('maxPatterns', this.known.patterns.size + more, maxPatterns)
+      return declare()
+    }
     let allPatterns = this.known.patterns.size + patterns
     for (const others of this.coming.values()) allPatterns += others
     this.check(limit, this.known.names.size + this.coming.size + 1, maxNames)

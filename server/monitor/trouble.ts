@@ -13,6 +13,14 @@ const LATE_MS = 100
 /** Maximum number of subscriptions named in a sentence about a connection. */
 const NAMED_SUBSCRIPTIONS = 2
 
+/** What the troubles of a queue depend on. */
+interface QueueCondition extends Pick<QueueFigures, 'rates' | 'consumers'> {
+  readonly state: Pick<
+    QueueState,
+    'options' | 'depth' | 'inFlight' | 'ready' | 'bytes' | 'deadLetters' | 'parkedCount' | 'oldestReadyAt'
+  >
+}
+
 /** What stops a hub from doing its work. */
 interface HubFaults {
   /** Why the hub cannot store anything until it is restarted. */
@@ -60,7 +68,7 @@ export function queueSeverity(queue: QueueFigures): number {
 }
 
 /** What is wrong with a queue, the worst first. Only due messages count: delayed messages and parked groups do not need a consumer. */
-export function queueTroubles({ state, rates, consumers }: QueueFigures, now: number): Trouble[] {
+export function queueTroubles({ state, rates, consumers }: QueueCondition, now: number): Trouble[] {
   const { ready, deadLetters, parkedCount, oldestReadyAt } = state
   const troubles: Trouble[] = []
   if (rates.growing) {
@@ -90,7 +98,7 @@ function consumerText(consumers: number, { keepUpConsumers }: QueueRates): strin
   return `it has ${counted(consumers, 'consumer')} and needs ${count(keepUpConsumers)} to keep up`
 }
 
-function isNearlyFull({ depth, inFlight, bytes, options }: QueueState): boolean {
+function isNearlyFull({ depth, inFlight, bytes, options }: QueueCondition['state']): boolean {
   return depth + inFlight > options.maxMessages * NEARLY_FULL || bytes > options.maxBytes * NEARLY_FULL
 }
 
@@ -101,7 +109,7 @@ const WHEN_FULL = {
   block: 'publishers wait',
 } as const
 
-function fullText({ depth, inFlight, bytes, options }: QueueState): string {
+function fullText({ depth, inFlight, bytes, options }: QueueCondition['state']): string {
   const { maxMessages, maxBytes, overflow } = options
   const held = `${count(depth + inFlight)} of ${counted(maxMessages, 'message')}, ${size(bytes)} of ${size(maxBytes)}`
   return `is nearly full: ${held}. When it is full, ${WHEN_FULL[overflow]}.`

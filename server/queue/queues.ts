@@ -233,9 +233,13 @@ export class Queues {
     return info
   }
 
-  async declare(options: QueueOptions, replace: boolean): Promise<QueueInfo> {
-    await this.quota.declare(options.name, options.bindings.length, () => this.broker.declareQueue(options, replace))
-    return this.show(options.name)
+  /** With `before` it has these options, and gets others. */
+  async declare(options: QueueOptions, before?: QueueOptions): Promise<QueueInfo> {
+    const { name, bindings } = options
+    const more = before ? bindings.length - before.bindings.length : 0
+    const declare = () => this.broker.declareQueue(options, before !== undefined)
+    await this.quota.declare(name, bindings.length, declare, more)
+    return this.show(name)
   }
 
   async delete(name: string): Promise<void> {

@@ -137,7 +137,7 @@ export class Feed implements SubscriptionFeed, BlockReader {
     if (this.state === 'live') this.leaveLive(offset)
   }
 
-  /** The stream has another epoch: its log begins again, and nobody can tell what is missing. */
+  /** The stream has another epoch: its log begins again, so it is unknown what is missing. */
   renewed({ epoch, first }: StreamState): void {
     if (this.state !== 'live' && this.state !== 'feeding') return
     this.state = 'feeding'

@@ -40,22 +40,49 @@ export const pattern = z.string().superRefine((value, context) => {
   }
 })
 
+/** The same fields without defaults, of which only the name has to be there. */
+export function changesOf(fields: z.ZodObject): z.ZodType {
+  const { name: target, ...others } = fields.shape
+  return z.strictObject({ ...(target && { name: target }), ...withoutDefaults(others) })
+}
+
+function withoutDefaults(shape: z.ZodRawShape): z.ZodRawShape {
+  return Object.fromEntries(
+    Object.entries(shape).map(([field, type]) => {
+      const inner = type instanceof z.ZodDefault ? type.unwrap() : type
+      return [field, (inner instanceof z.ZodObject ? changesOf(inner) : (inner as z.ZodType)).optional()]
+    }),
+  )
+}
+
+const StreamFields = z.strictObject({
+  name: newName,
+  topics: z.array(pattern).min(1).max(MAX_TOPICS),
+  maxAge: duration.default(STREAM_DEFAULTS.maxAgeMs),
+  maxBytes: z.number().int().positive().default(STREAM_DEFAULTS.maxBytes),
+  maxMessages: z.number().int().positive().optional(),
+  lastValue: z.boolean().default(STREAM_DEFAULTS.lastValue),
+  durability: z.enum(['disk', 'os']).default(STREAM_DEFAULTS.durability),
+} satisfies Record<keyof StreamDeclaration, z.ZodType>)
+
 /** The declaration of a stream, as written by configuration and operators; completed with defaults. */
-export const StreamConfig = z
-  .strictObject({
-    name: newName,
-    topics: z.array(pattern).min(1).max(MAX_TOPICS),
-    maxAge: duration.default(STREAM_DEFAULTS.maxAgeMs),
-    maxBytes: z.number().int().positive().default(STREAM_DEFAULTS.maxBytes),
-    maxMessages: z.number().int().positive().optional(),
-    lastValue: z.boolean().default(STREAM_DEFAULTS.lastValue),
-    durability: z.enum(['disk', 'os']).default(STREAM_DEFAULTS.durability),
-  } satisfies Record<keyof StreamDeclaration, z.ZodType>)
-  .refine(({ lastValue, maxMessages }) => !(lastValue && maxMessages !== undefined), {
+export const StreamConfig = StreamFields.refine(
+  ({ lastValue, maxMessages }) => !(lastValue && maxMessages !== undefined),
+  {
     path: ['maxMessages'],
     message: 'cannot be combined with lastValue, which keeps one message for each topic and key',
-  })
-  .transform(({ maxAge, ...options }) => ({ ...options, maxAgeMs: maxAge })) satisfies z.ZodType<
+  },
+).transform(({ maxAge, ...options }) => ({ ...options, maxAgeMs: maxAge })) satisfies z.ZodType<
   StreamOptions,
   StreamDeclaration
 >
+
+/** The name of a stream, and what is to be different. */
+export const StreamChanges = changesOf(StreamFields) as z.ZodType<
+  Partial<StreamDeclaration> & { readonly name: string }
+>
+
+/** The declaration of a stream that is there, with changes. */
+export function changedStream({ maxAgeMs: maxAge, ...options }: StreamOptions, changes: object): object {
+  return { maxAge, ...options, ...changes }
+}

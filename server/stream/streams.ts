@@ -180,6 +180,13 @@ export class Streams {
     return state && { state, publishedPerSecond: this.byName.get(name)?.publishedPerSecond ?? 0 }
   }
 
+  /** The options of a stream. Throws `no_stream`. */
+  options(name: string): StreamOptions {
+    const stream = this.broker.stream(name)
+    if (!stream) throw new FanfareError('no_stream', `There is no stream "${name}". Declare it, or correct its name.`)
+    return stream.options
+  }
+
   async show(name: string): Promise<StreamStatus> {
     const [info] = await this.list([name])
     if (!info) throw new FanfareError('no_stream', `There is no stream "${name}". Declare it, or correct its name.`)
@@ -204,9 +211,13 @@ export class Streams {
     return this.broker.deleteCursor(name, cursor)
   }
 
-  async declare(options: StreamOptions, replace: boolean): Promise<StreamStatus> {
-    await this.quota.declare(options.name, options.topics.length, () => this.broker.declareStream(options, replace))
-    return this.show(options.name)
+  /** With `before` it has these options, and gets others. */
+  async declare(options: StreamOptions, before?: StreamOptions): Promise<StreamStatus> {
+    const { name, topics } = options
+    const more = before ? topics.length - before.topics.length : 0
+    const declare = () => this.broker.declareStream(options, before !== undefined)
+    await this.quota.declare(name, topics.length, declare, more)
+    return this.show(name)
   }
 
   async trim(name: string, before: number | undefined): Promise<StreamStatus> {

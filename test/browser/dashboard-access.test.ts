@@ -184,7 +184,7 @@ describe('actions in the dashboard while the hub is unreachable', () => {
     await rm(data, { recursive: true, force: true })
   })
 
-  it('is refused in words, and does not happen once the hub is back', async () => {
+  it('is refused with an explanation, and does not happen once the hub is back', async () => {
     await button('Purge…').click()
     await dialog().getByRole('textbox').fill('jobs')
     const verb = dialog().getByRole('button', { name: 'Purge' })
@@ -195,7 +195,7 @@ describe('actions in the dashboard while the hub is unreachable', () => {
     expect(await dialog().textContent()).toContain('The hub is unreachable')
     const banner = page.locator('.lost')
     await eventually(() => banner.textContent()).toContain('The hub does not answer')
-    // The hub wants no token, and nobody has asked it for anything.
+    // The hub requires no token, and the user was not asked for one.
     expect(await banner.textContent()).not.toMatch(/getToken|fetch|handled/)
     await page.keyboard.press('Enter')
     expect(await dialog().count()).toBe(1)

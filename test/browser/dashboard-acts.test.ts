@@ -50,7 +50,7 @@ describe('what an operator does with the dashboard', () => {
       await eventually(() => page.locator('#trim-problem').textContent()).toContain(words)
       expect(await board.dialog().count()).toBe(0)
     }
-    // What is wrong is said where it is wrong, and follows nobody to another page.
+    // An error is shown where it happened, and does not follow the user to another page.
     expect(await page.locator('.notice.failed').count()).toBe(0)
     await trim('3')
     await board.answer('Cancel')
@@ -100,7 +100,7 @@ describe('what an operator does with the dashboard', () => {
     await eventually(names).toEqual(['account-1', 'account-2', 'account-3'])
     await board.button('Resume account-1').click()
     await page.getByText('The group account-1 of accounts was resumed').waitFor()
-    // It is still broken, and parks again: behind the others, if nobody pointed at them.
+    // It is still broken, and parks again: after the others, if the pointer is elsewhere.
     await reject()
     await eventually(async () => (await world.client.admin.queues.show('accounts')).parked.length).toBe(3)
     await eventually(() => board.button('Resume account-1').count()).toBe(1)
@@ -196,7 +196,7 @@ describe('what an operator does with the dashboard', () => {
     }
   })
 
-  it('has asked no other host for anything, and broken neither its policy nor anything else', () => {
+  it('has sent no request to another host, and violated neither its policy nor anything else', () => {
     expect(board.complaints).toEqual([])
   })
 })

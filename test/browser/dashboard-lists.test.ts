@@ -196,14 +196,14 @@ describe('what the dashboard shows', () => {
         .locator('time-chart')
         .nth(1)
         .evaluate((each) => (each as unknown as { columns: number[][] }).columns[1])
-    // Of the last second: the burst is no curve that fades over ten seconds.
+    // Rates are of the last second: a burst does not fade over ten seconds.
     await eventually(async () => (await values())?.some((each) => each > 0)).toBe(true)
     await eventually(async () => (await values())?.slice(-2)).toEqual([0, 0])
     expect((await values())?.filter((each) => each > 0).length).toBeLessThan(4)
     await world.client.admin.queues.delete('burst')
   })
 
-  it('shows any page of a thousand queues, each row of which stays still under the pointer and the focus', async () => {
+  it('shows any page of a thousand queues; rows stay in place under the pointer and the focus', async () => {
     const { page, world } = board
     const names = Array.from({ length: 1000 }, (_, n) => `many-${String(n).padStart(3, '0')}`)
     await Promise.all(names.map((name) => world.client.admin.queues.declare({ name })))
@@ -243,7 +243,7 @@ describe('what the dashboard shows', () => {
     await eventually(shown).toEqual(['many-777'])
   })
 
-  it('has asked no other host for anything, and broken neither its policy nor anything else', () => {
+  it('has sent no request to another host, and violated neither its policy nor anything else', () => {
     expect(board.complaints).toEqual([])
   })
 })

@@ -131,7 +131,7 @@ describe('names on the dashboard in Chromium', () => {
     await client('jobs').enqueue('parks', 1, { key: TURNED })
     const parks = new QueueReader(client('worker'), 'parks')
     await (await parks.next()).reject('no')
-    /** Whether the words are written from left to right. */
+    /** Whether the text runs from left to right. */
     const isRight = (words: string) =>
       page.evaluate((words) => {
         const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT)

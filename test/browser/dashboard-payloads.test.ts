@@ -205,7 +205,7 @@ describe('messages in the dashboard', () => {
     expect(await page.locator('.lost').count()).toBe(0)
   })
 
-  it('has asked no other host for anything, and broken neither its policy nor anything else', () => {
+  it('has sent no request to another host, and violated neither its policy nor anything else', () => {
     expect(board.complaints).toEqual([])
   })
 })

@@ -18,7 +18,7 @@ async function sub(...args: string[]): Promise<RunningCommand> {
   return command
 }
 
-it('prints a line of JSON for each message, without colours where nobody watches', async () => {
+it('prints a line of JSON for each message, without colours if the output is not a terminal', async () => {
   const reader = await sub('photos.#', '--count', '4')
   expect(await fanfare(['pub', 'photos.a', '{"name":"a.jpg"}', '--key', 'k', '--header', 'kind=jpeg'], env).exit).toBe(
     0,
@@ -120,7 +120,7 @@ it('pub gives up where no hub answers, sub waits for one and says so', async () 
   const url = `ws://127.0.0.1:${port}`
   const publisher = fanfare(['pub', 'n', '1', '--url', url])
   expect(await publisher.exit).toBe(1)
-  // At once, and in the platform's words: it does not wait for its timeout.
+  // At once, and with the platform's message: it does not wait for its timeout.
   expect(publisher.stderr).toMatch(/^fanfare: hub_unreachable: .*ECONNREFUSED 127\.0\.0\.1:\d+.*fanfare serve/)
   const reader = fanfare(['sub', 'n', '--url', url, '--count', '1'])
   await reader.said('stderr', /^Not connected to ws:.*, retrying\. .*ECONNREFUSED/)

@@ -9,7 +9,7 @@ beforeEach(async () => {
 })
 afterEach(() => hub.stop())
 
-/** Answers the next consume with one delivery; every hub that was started anew counts them from 1. */
+/** Answers the next consume with one delivery; every restarted hub counts them from 1. */
 async function lease(peer: Peer, data: unknown, ackDeadlineMs = 60_000): Promise<number> {
   const { consumer, queue } = await peer.next('consume')
   peer.send({ type: 'consuming', consumer, queue, prefetch: 16, ackDeadlineMs })
@@ -17,7 +17,7 @@ async function lease(peer: Peer, data: unknown, ackDeadlineMs = 60_000): Promise
   return consumer
 }
 
-it('a delivery of an earlier connection is never settled on the next one, where its number is that of another', async () => {
+it('a delivery of an earlier connection is never settled on the next one, where its number belongs to another', async () => {
   const { client, peer } = await hub.connected()
   const deliveries = client.consume('q')[Symbol.asyncIterator]()
   await lease(peer, 'old')

@@ -60,7 +60,9 @@ onEveryEngine('calls', (hubs) => {
       answers.every(
         (frame) =>
           frame.type === 'result' ||
-          ['forbidden', 'too_many_calls', 'unknown_method', 'no_stream'].includes((frame as ErrorFrame).code),
+          ['forbidden', 'too_many_calls', 'unknown_method', 'bad_params', 'no_stream'].includes(
+            (frame as ErrorFrame).code,
+          ),
       ),
     ).toBe(true)
   })

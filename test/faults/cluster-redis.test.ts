@@ -150,7 +150,8 @@ describe('hubs of a cluster, whose Redis', () => {
       const url = `${scheme}+sentinel://:secret@127.0.0.1:${sentinel.port}/${PRIMARY}`
       const options = isSecure ? { 'cluster-ca-file': certFile } : {}
       const [a, b] = await Promise.all([node(url, options), node(url, options)])
-      const seen = await watch(clientOf(b), 'live')
+      const client = clientOf(b)
+      const [seen, quiet] = [await watch(client, 'live'), await watch(client, 'quiet')]
       publishing(clientOf(a), 'live')
       await goesOn(seen)
       await primary.stop()
@@ -159,6 +160,8 @@ describe('hubs of a cluster, whose Redis', () => {
       await goesOn(seen)
       expect(seen).toContain('link')
       expect(faultsOf(seen)).toEqual([])
+      // Nothing was missed there.
+      expect(quiet).toEqual([])
     })
   }
 })

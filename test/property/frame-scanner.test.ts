@@ -130,7 +130,7 @@ describe('the scanner of frames', () => {
     )
   })
 
-  it('reads a publish that comes alone as it does one in a list', () => {
+  it('reads a single publish the same way as one in a list', () => {
     const whole = fc.oneof(fc.nat().map(String), fc.constantFrom('007', '-1', '1.5', '1e3', '9007199254740993', '""'))
     const topic = fc.oneof(fc.constantFrom('"t"', '"photos.uploaded"', '""', `"${'t'.repeat(256)}"`), string)
     const text = fc

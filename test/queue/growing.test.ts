@@ -30,7 +30,7 @@ it('a running hub calls out in its log, once, a queue that has grown for 30 seco
       return ofQueue?.troubles.map(({ level, kind }) => [level, kind])
     }
     expect(await troubles()).toEqual([['problem', 'growing']])
-    // Nothing comes in any longer, and nobody takes what is there.
+    // Nothing comes in any longer, and what is there is not consumed.
     await vi.advanceTimersByTimeAsync(31_000)
     expect(await troubles()).toEqual([['warning', 'no-consumer']])
   } finally {

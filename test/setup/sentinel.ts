@@ -8,7 +8,7 @@ import { command, type RedisPlace } from './cluster.ts'
 import { freePort } from './free-port.ts'
 import { REDIS, type RedisServer, secureOptions } from './redis-server.ts'
 
-/** How the sentinel calls what it watches. */
+/** The sentinel's name of what it watches. */
 export const PRIMARY = 'main'
 
 interface Secure {

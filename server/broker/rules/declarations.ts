@@ -22,7 +22,7 @@ export function alreadyExists<Options extends { readonly name: string }>(
   const title = kind === 'stream' ? 'Stream' : 'Queue'
   return new FanfareError(
     `${kind}_exists`,
-    `${title} "${wanted.name}" already exists with different options: ${difference}. Delete it first, or use the same options.`,
+    `${title} "${wanted.name}" already exists with different options: ${difference}. Use the same options, or change it with ${kind}s.update.`,
   )
 }
 

@@ -9,7 +9,7 @@ import { type ClusterLoad, passed, startNodes, stopAll } from './load-cluster.ts
 
 const RATE = 100
 const WARM_UP_MS = 2_000
-/** At least so many messages, so that one percent of them is more than a few. */
+/** The minimum number of messages: one percent of them must be more than a few. */
 const LEAST_SECONDS = 10
 
 /** From a publisher on one hub to a subscriber on another, and what Redis itself takes at the same time. */
