@@ -18,7 +18,7 @@ async function brokerAt(
   url: string,
   { replicas = 0, events = {} as Partial<BrokerEvents> } = {},
 ): Promise<RedisBroker> {
-  const link = new BrokerLink(redisAddress(url), new Keys('test'), SILENT)
+  const link = new BrokerLink(redisAddress(url), new Keys('test'), replicas > 0, SILENT)
   const options = { name: 'test', dedupWindowMs: 60_000, dedupIds: 1000, replicas, durability: 'relaxed' } as const
   const broker = new RedisBroker(link, options, SILENT)
   onTestFinished(() => broker.close())
