@@ -148,9 +148,9 @@ describe('what people read', () => {
     const [, first, second] = queueTable([quiet, busy]).split('\n')
     expect(first).toMatch(/^quiet .* 0$/)
     expect(second).toMatch(
-      /^busy +1,234 .* 1, 4 wanted +0 +grows: 1,234 ready, .*needs 4 to keep up; has 1 parked group: it/,
+      /^busy +1,234 .* 1, 4 wanted +0 +keeps growing: 1,234 ready, .*needs 4 to keep up; has 1 parked group: it/,
     )
-    expect(queueDetails(busy)).toMatch(/^warning +grows: .*\nwarning +has 1 parked group: it waits/m)
+    expect(queueDetails(busy)).toMatch(/^warning +keeps growing: .*\nwarning +has 1 parked group: it waits/m)
   })
 
   it('has the same warnings of a queue as the hub', async () => {

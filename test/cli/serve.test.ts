@@ -45,7 +45,7 @@ describe('configuration', () => {
   })
 
   it.each([
-    ['{"prot": 1, "window": "many"}', ['no option "prot". Did you mean "port"?', 'window must be an integer']],
+    ['{"prot": 1, "window": "many"}', ['no option "prot" (from ', 'Did you mean "port"?', 'window must be an integer']],
     ['{"port": null}', ['port must be an integer']],
     ['[]', ['must contain a JSON object']],
     ['{', ['hub.json cannot be read: ']],

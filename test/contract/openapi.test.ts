@@ -26,6 +26,8 @@ const SAMPLES: Record<string, Sample> = {
   document: [['/openapi.json'], ['/openapi.json?access_token=t'], 400, 'token_in_url'],
   declareStream: [['/streams', { name: 's', topics: ['s.#'] }], ['/streams', { name: 's' }], 400, 'bad_params'],
   declareQueue: [['/queues', { name: 'q' }], ['/queues', { name: 'q', maxAttempts: 1 }], 409, 'queue_exists'],
+  updateStream: [['/streams/s/update', { maxAge: '1d' }], ['/streams/none/update', { maxAge: '1d' }], 404, 'no_stream'],
+  updateQueue: [['/queues/q/update', { maxAttempts: 9 }], ['/queues/q/update', { maxAttempt: 9 }], 400, 'bad_params'],
   publish: [['/publish', { topic: 's.a', data: { n: 1 } }], ['/publish', { topic: 's..a' }], 400, 'bad_topic'],
   publishTo: [['/topics/s.a?key=k&header=a=b', [1, 2]], ['/topics/$sys.hub', 1], 403, 'reserved_topic'],
   enqueue: [['/queues/q/messages?priority=9', 1], ['/queues/none/messages', 1], 404, 'no_queue'],

@@ -291,6 +291,7 @@ export class RedisBroker implements Broker {
   }
 
   private async beat(): Promise<void> {
+    void this.link.check().catch(() => {})
     // A turn finds out why the place is lost, and takes it again.
     if (!(await this.writer.beat())) await this.turns.task({ name: 'look', args: [0] }, { frees: true })
   }
@@ -315,6 +316,7 @@ export class RedisBroker implements Broker {
 
   /** A link stands: takes the place of this node, and learns what was missed. */
   private async linked(): Promise<void> {
+    this.log.pause()
     await this.checkPromise()
     const { space, lostFrom } = await this.writer.join(this.fault === undefined)
     if (lostFrom !== undefined) await this.lost(lostFrom)
@@ -335,6 +337,7 @@ export class RedisBroker implements Broker {
     }
     const state = await this.readState()
     if (listOf(state.s).length > 0) throw new FanfareError('bad_config', notKept(fault))
+    this.logger.info({ fault }, 'this cluster has no streams: its Redis can lose what it has acknowledged')
   }
 
   /** Another Redis goes on that has not got everything. What was not safe has been told to nobody; anything else begins a new incarnation. */
@@ -361,6 +364,7 @@ export class RedisBroker implements Broker {
   /** Redis has lost everything, or is another one: declares again what was there. The offsets begin again, with new epochs. */
   private async renew(): Promise<void> {
     this.logger.error('Redis has lost the data of this cluster: its streams are declared again, and are empty')
+    this.log.pause()
     this.writer.renewed((await this.writer.join(true)).space)
     const there = new Set(listOf((await this.readState()).s).map(([name]) => name))
     const before = [...this.log.streams.values()].map(({ options }) => options)

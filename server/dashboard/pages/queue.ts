@@ -28,6 +28,7 @@ export const openQueue: OpenPage = (route) => {
 
 function verbs(info: QueueInfo): TemplateResult {
   return html`<a class="button" href=${href(['publish'], { kind: 'queue', to: info.name })}>Publish</a>
+    <a class="button" href=${href(['queues', info.name, 'dead-letters'])}>Dead letters (${count(info.deadLetters)})</a>
     <button class="danger" ?disabled=${!canAct()} @click=${() => purge(info)}>Purge…</button>`
 }
 
