@@ -43,7 +43,7 @@ const FLAGS: Record<Exclude<keyof HubOptions, OfTheirOwn>, readonly [group: stri
   clusterPasswordFile: [CLUSTER, 'file with the password of that Redis'],
   clusterCaFile: [CLUSTER, 'file with the CA certificates of that Redis'],
   clusterPrefix: [CLUSTER, 'prefix of all keys and channels in that Redis'],
-  clusterDurability: [CLUSTER, 'strict: streams need a Redis that keeps what it acknowledges; relaxed: they do not'],
+  clusterDurability: [CLUSTER, 'strict: streams and queues need a Redis that keeps what it acknowledges; relaxed: they do not'],
   clusterReplicas: [CLUSTER, 'replicas that must have a message before it is acknowledged'],
   nodeName: [CLUSTER, 'name of this hub among the others'],
   pingInterval: [CONNECTIONS, 'interval of pings; a connection that is silent for two of them is closed'],

@@ -2,7 +2,7 @@ import type { Buffer } from 'node:buffer'
 import type { Logger } from 'pino'
 import { type Clock, realClock, type Timer } from '../../../shared/clock.ts'
 import { FanfareError } from '../../../shared/errors.ts'
-import type { DeadLetter, QueueStatus } from '../../../shared/queues.ts'
+import type { DeadLetter, DeadLetterFilter, QueueOptions, QueueStatus } from '../../../shared/queues.ts'
 import type { CursorInfo, Position, StreamInfo, StreamOptions } from '../../../shared/streams.ts'
 import { UnexpectedErrors } from '../../failure/unexpected-errors.ts'
 import { randomId } from '../../id/random-id.ts'
@@ -12,8 +12,10 @@ import type {
   BrokerEvents,
   CursorRange,
   Delivery,
+  DeliveryId,
   Draft,
   LetterNumbers,
+  LetterRange,
   QueueState,
   Settlement,
   StreamState,
@@ -27,12 +29,14 @@ import type { Argument, BrokerLink } from './link.ts'
 import { STATE } from './lua/reads.ts'
 import { notKept, promiseOf } from './promises.ts'
 import { PublishOps } from './publish-op.ts'
+import { declareQueueOp, RedisQueues } from './redis-queues.ts'
 import { type CursorLimits, StreamCursors } from './stream-cursors.ts'
 import { StreamInfos } from './stream-infos.ts'
 import type { StreamMirror } from './stream-mirror.ts'
 import { StreamReads } from './stream-reads.ts'
 import { type Task, Turns } from './turns.ts'
 import { Upkeep } from './upkeep.ts'
+import { WaitingDrafts } from './waiting-drafts.ts'
 import { type Op, Writer } from './writer.ts'
 
 export interface RedisBrokerOptions {
@@ -47,6 +51,8 @@ export interface RedisBrokerOptions {
   /** No limit by default. */
   readonly cursorsPerStream?: number
   readonly cursorIdleMs?: number
+  /** Bytes of publishes that wait for room in queues; 0, the default, is no limit. */
+  readonly waitingPublishBytes?: number
   /** In tests, the time for Redis, too. By default Redis has its own, and this node that of its machine. */
   readonly clock?: Clock
   /** Where callbacks that throw are reported; its own by default. */
@@ -59,7 +65,7 @@ const BEAT_MS = 1_000
 
 /**
  * A broker whose state is in Redis, for all nodes of a cluster. Each node sends what it changes in numbered turns (`turns.ts`), and hears what the others have
- * committed (`commit-log.ts`). It has streams and no queues yet.
+ * committed (`commit-log.ts`).
  */
 export class RedisBroker implements Broker {
   private readonly link: BrokerLink
@@ -72,6 +78,8 @@ export class RedisBroker implements Broker {
   private readonly upkeep: Upkeep
   private readonly cursorsOf: StreamCursors
   private readonly infos: StreamInfos
+  private readonly waitingDrafts: WaitingDrafts
+  private readonly queuesOf: RedisQueues
   private readonly timer: Timer
   private readonly options: RedisBrokerOptions
   private connecting: Promise<void> | undefined = undefined
@@ -93,7 +101,11 @@ export class RedisBroker implements Broker {
     const isSafe = (commit: number) => this.log.isSafe(commit)
     this.barrier = new Barrier(link, options.replicas, isSafe, () => this.log.giveUp())
     const renew = () => this.renew()
-    this.turns = new Turns(this.writer, new PublishOps({ windowMs, limit }), this.log, renew, unexpected, logger)
+    const ops = new PublishOps({ windowMs, limit }, () => clock.now())
+    const bytesOf = (draft: Draft) => ops.bytesInQueue(draft, this.log.streams)
+    this.waitingDrafts = new WaitingDrafts(this.log, options.waitingPublishBytes ?? 0, bytesOf)
+    this.turns = new Turns(this.writer, ops, this.log, this.waitingDrafts, renew, unexpected, logger)
+    this.turns.onSilent = (answer) => this.barrier.passed(this.writer.node, answer)
     this.turns.onCommit = (commit) => this.barrier.reached(commit, this.writer.node)
     this.reads = new StreamReads(link, time)
     this.upkeep = new Upkeep(this.log, this.turns, this.reads, () => clock.now())
@@ -103,6 +115,9 @@ export class RedisBroker implements Broker {
     }
     this.cursorsOf = new StreamCursors(this.turns, this.reads, link.keys, limits)
     this.infos = new StreamInfos(this.reads, this.cursorsOf)
+    this.queuesOf = new RedisQueues(this.log, this.turns, this.reads, this.waitingDrafts, clock)
+    this.writer.lessee = () => this.queuesOf.lessee
+    this.writer.onFenced = () => this.queuesOf.fenced()
     link.events = {
       up: () => this.linked(),
       down() {},
@@ -135,12 +150,12 @@ export class RedisBroker implements Broker {
     this.turns.publish(draft)
   }
 
-  withdraw(): void {
-    // Nothing waits for room where there are no queues.
+  withdraw(owner: object): void {
+    this.turns.withdraw(owner)
   }
 
   get waiting(): WaitingStatus {
-    return { count: 0, bytes: 0, limitBytes: 0 }
+    return this.waitingDrafts.waiting
   }
 
   // Streams
@@ -150,9 +165,7 @@ export class RedisBroker implements Broker {
   }
 
   async declareStream(options: StreamOptions, replace: boolean): Promise<void> {
-    if (this.fault !== undefined && this.options.durability === 'strict') {
-      throw new FanfareError('cluster_live_only', notKept(this.fault))
-    }
+    this.mayKeep()
     const result = await this.turns.task(declareOp(options, replace, randomId(8)), { declares: true })
     if (result.x === 'EXISTS') {
       throw alreadyExists('stream', JSON.parse(result.o as string) as StreamOptions, options)
@@ -209,70 +222,75 @@ export class RedisBroker implements Broker {
     return this.cursorsOf.delete(this.mirrorOf(stream), name)
   }
 
-  // Queues: not yet
+  // Queues
 
-  async declareQueue(): Promise<never> {
-    throw new FanfareError('cluster_live_only')
+  async declareQueue(options: QueueOptions, replace: boolean): Promise<void> {
+    this.mayKeep()
+    return this.queuesOf.declare(options, replace)
   }
 
-  async deleteQueue(name: string): Promise<never> {
-    throw noQueue(name)
+  deleteQueue(name: string): Promise<void> {
+    return this.queuesOf.delete(name)
   }
 
-  queue(): QueueState | undefined {
-    return undefined
+  queue(name: string): QueueState | undefined {
+    return this.log.queues.get(name)
   }
 
-  readonly queueNames: Iterable<string> = []
-
-  async queues(): Promise<QueueStatus[]> {
-    return []
+  get queueNames(): Iterable<string> {
+    return this.log.queues.keys()
   }
 
-  async lease(): Promise<Delivery[]> {
-    return []
+  queues(names: Iterable<string> = this.queueNames): Promise<QueueStatus[]> {
+    return this.queuesOf.statuses(names)
   }
 
-  async wireOf(): Promise<undefined> {
-    return undefined
+  lease(queue: string, count: number, bytes: number): Promise<Delivery[]> {
+    return this.queuesOf.lease(queue, count, bytes)
+  }
+
+  wireOf(_queue: string, delivery: DeliveryId): Promise<string | Uint8Array | undefined> {
+    return this.queuesOf.wireOf(delivery)
   }
 
   settle(settlement: Settlement): void {
-    settlement.refused(new FanfareError('lease_lost'))
+    this.queuesOf.settle(settlement)
   }
 
-  giveBack(): void {
-    // Nothing is on lease.
+  giveBack(_queue: string, deliveries: readonly DeliveryId[]): void {
+    this.queuesOf.giveBack(deliveries)
   }
 
-  async purgeQueue(name: string): Promise<never> {
-    throw noQueue(name)
+  purgeQueue(name: string): Promise<number> {
+    return this.queuesOf.purge(name)
   }
 
-  async unpark(queue: string): Promise<never> {
-    throw noQueue(queue)
+  unpark(queue: string, key: string): Promise<void> {
+    return this.queuesOf.unpark(queue, key)
   }
 
-  async deadLetters(queue: string): Promise<DeadLetter[]> {
-    throw noQueue(queue)
+  deadLetters(queue: string, filter: DeadLetterFilter, from: number, limit: number): Promise<DeadLetter[]> {
+    return this.queuesOf.deadLetters(queue, filter, from, limit)
   }
 
-  async deadLetterNumbers(queue: string): Promise<LetterNumbers> {
-    throw noQueue(queue)
+  deadLetterNumbers(queue: string, filter: DeadLetterFilter, range: LetterRange): Promise<LetterNumbers> {
+    return this.queuesOf.deadLetterNumbers(queue, filter, range)
   }
 
-  async redrive(queue: string): Promise<never> {
-    throw noQueue(queue)
+  redrive(queue: string, numbers: readonly number[], to: string): Promise<number> {
+    return this.queuesOf.redrive(queue, numbers, to)
   }
 
-  async purgeDeadLetters(queue: string): Promise<never> {
-    throw noQueue(queue)
+  purgeDeadLetters(queue: string, numbers: readonly number[]): Promise<number> {
+    return this.queuesOf.purgeDeadLetters(queue, numbers)
   }
 
   async close(): Promise<void> {
     if (this.isClosed) return
     this.isClosed = true
     clearInterval(this.timer)
+    await this.turns.finished()
+    if (this.link.isUp) await this.queuesOf.close()
     await this.turns.finished()
     this.barrier.close()
     this.log.close()
@@ -288,11 +306,14 @@ export class RedisBroker implements Broker {
       void this.beat().catch(() => {})
     }
     this.upkeep.look()
+    this.queuesOf.tick()
   }
 
   private async beat(): Promise<void> {
     // A turn finds out why the place is lost, and takes it again.
-    if (!(await this.writer.beat())) await this.turns.task({ name: 'look', args: [0] }, { frees: true })
+    const lapsed = await this.writer.beat()
+    if (!lapsed) await this.turns.task({ name: 'look', args: [0] }, { frees: true })
+    for (const lessee of lapsed ?? []) await this.queuesOf.reap(lessee)
   }
 
   /** Whether nothing is under way. */
@@ -318,7 +339,10 @@ export class RedisBroker implements Broker {
     await this.checkPromise()
     const space = await this.writer.join(this.fault === undefined)
     if (this.writer.space === '') this.writer.space = space
-    if (space === this.writer.space) return this.resync()
+    if (space === this.writer.space) {
+      await this.resync()
+      return this.queuesOf.lookAtChanged((script, ...args) => this.link.read(script, ['', ...args]))
+    }
     // Redis has another space now: a turn notices, and declares again.
     void this.turns.task({ name: 'look', args: [0] }, { frees: true }).catch(() => {})
   }
@@ -329,11 +353,17 @@ export class RedisBroker implements Broker {
     this.fault = fault
     if (fault === undefined || !isNews) return
     if (this.options.durability === 'relaxed') {
-      this.logger.warn({ fault }, 'this Redis can lose messages of streams that were acknowledged')
+      this.logger.warn({ fault }, 'this Redis can lose messages that were acknowledged')
       return
     }
     const state = await this.readState()
-    if (listOf(state.s).length > 0) throw new FanfareError('bad_config', notKept(fault))
+    if (listOf(state.s).length + listOf(state.q).length > 0) throw new FanfareError('bad_config', notKept(fault))
+  }
+
+  /** Throws `cluster_live_only` if nothing may be kept in this Redis. */
+  private mayKeep(): void {
+    if (this.fault === undefined || this.options.durability !== 'strict') return
+    throw new FanfareError('cluster_live_only', notKept(this.fault))
   }
 
   /** Redis has lost what it had answered, whatever it promised. */
@@ -353,17 +383,26 @@ export class RedisBroker implements Broker {
 
   /** Redis has lost everything, or is another one: declares again what was there. The offsets begin again, with new epochs. */
   private async renew(): Promise<void> {
-    this.logger.error('Redis has lost the data of this cluster: its streams are declared again, and are empty')
+    this.logger.error(
+      'Redis has lost the data of this cluster: its streams and queues are declared again, and are empty',
+    )
     this.writer.renewed(await this.writer.join(true))
-    const there = new Set(listOf((await this.readState()).s).map(([name]) => name))
+    this.queuesOf.renewed()
+    const state = await this.readState()
+    const there = new Set(listOf(state.s).map(([name]) => name))
+    const queuesThere = new Set(listOf(state.q).map(([name]) => name))
     const before = [...this.log.streams.values()].map(({ options }) => options)
     const ops = before.filter(({ name }) => !there.has(name)).map((options) => declareOp(options, false, randomId(8)))
+    for (const { options } of this.log.queues.values()) {
+      if (!queuesThere.has(options.name)) ops.push(declareQueueOp(options, false))
+    }
     if (ops.length > 0) await this.writer.turn(ops, true)
     this.log.jump(await this.readState(), true)
   }
 
   private received(bytes: Buffer): void {
     const { event, records } = splitEvent(bytes)
+    if ('w' in event) return this.queuesOf.called(event)
     this.log.heard(event, records)
     this.barrier.reached(event.c, this.writer.node)
   }
@@ -380,8 +419,4 @@ function declareOp(options: StreamOptions, replace: boolean, epoch: string): Op 
 
 function noStream(name: string): FanfareError {
   return new FanfareError('no_stream', `There is no stream "${name}". Declare it, or correct its name.`)
-}
-
-function noQueue(name: string): FanfareError {
-  return new FanfareError('no_queue', `There is no queue "${name}". Declare it, or correct its name.`)
 }

@@ -42,6 +42,10 @@ export class Writer {
   private readonly clock: () => string
   private readonly log: Logger
   private seq = 0
+  /** Whose leases in queues those of this node are. */
+  lessee: () => string = () => ''
+  /** This node was taken for gone. */
+  onFenced: () => void = () => {}
   /** The outcome of the last turn is unknown: its number is asked for before the next. */
   private isUncertain = false
   /** Redis no longer knows what this node has sent. */
@@ -63,7 +67,7 @@ export class Writer {
   async join(isLossless: boolean, hasLost = false): Promise<string> {
     const info = String(await this.link.ask('INFO', 'server').catch(() => ''))
     const run = /run_id:(\w+)/.exec(info)?.[1] ?? ''
-    const how = [run, isLossless ? 1 : 0, hasLost ? 1 : 0]
+    const how = [run, isLossless ? 1 : 0, hasLost ? 1 : 0, this.lessee()]
     const args = [this.clock(), this.node, this.name, LAPSE_MS, randomId(10), ...how]
     const [space, seq, isNew] = (await this.link.read(JOIN, args)) as [Buffer, number, number]
     // It was away for so long that what it had sent is forgotten.
@@ -80,9 +84,10 @@ export class Writer {
     this.isUncertain = false
   }
 
-  /** Shows that this node is there. False: it has lost its place. */
-  async beat(): Promise<boolean> {
-    return (await this.link.read(BEAT, [this.clock(), this.node, LAPSE_MS])) !== null
+  /** Shows that this node is there. Gives whose leases are to be returned, those of nodes that are gone; or undefined: it has lost its place. */
+  async beat(): Promise<readonly string[] | undefined> {
+    const lapsed = await this.link.read(BEAT, [this.clock(), this.node, LAPSE_MS])
+    return lapsed === null ? undefined : (lapsed as readonly unknown[]).map(String)
   }
 
   /**
@@ -121,6 +126,7 @@ export class Writer {
     if (x === 'GONE') throw new SpaceGone()
     if (x === 'FENCED') {
       this.log.warn('this node gave no sign of life for too long, and joins the others again')
+      this.onFenced()
       await this.join(true)
       return
     }
