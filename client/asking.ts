@@ -7,38 +7,38 @@ import type { Session } from './session.ts'
 import type { Standing } from './standing.ts'
 import { callBack, throwLater } from './throw-later.ts'
 
-/** A frame with the number of something that was asked for. */
+/** A frame with the number of an item. */
 export type NumberedFrame = Extract<HubFrame, { readonly sub: number } | { readonly consumer: number }>
 
-/** Something that stands at the hub under a number: a subscription, a consumer, or an offer to respond. */
+/** Something that the hub keeps for this client under a number: a subscription, a consumer, or an offer to respond. */
 export interface Asked {
   readonly number: number
-  /** What asks for it now; undefined while it is about to end. */
+  /** The frame that asks for it now; undefined while it is about to end. */
   readonly frame: ContentFrame | undefined
   readonly standing: Standing
   /** The hub has sent a frame with its number. */
   received(frame: NumberedFrame): void
-  /** The hub has refused something that it said: a settlement, a reply, a commit. It goes on itself. */
+  /** The hub has refused one of its frames: a settlement, a reply, a commit. The item itself goes on. */
   refused(frame: ErrorFrame, error: FanfareError): void
   /** It is not at the hub, for now. */
   lost(): void
   /** Ends it: with an error if it failed, without one if its owner ended it or closed the client. Returns false if the error was not reported. */
   end(error: FanfareError | undefined): boolean
-  /** The client closes: resolves when what is under way is done. */
+  /** The client closes: resolves when work in progress is done. */
   finish(): Promise<unknown>
-  /** The client waits no longer for what is under way. */
+  /** The client no longer waits for work in progress. */
   cancel?(): void
 }
 
-/** Refusals of what was there before: its stream or queue may be declared again, as after a hub has lost its memory. */
+/** Refusals that may pass for an item that was confirmed before: its stream or queue may be declared again, as after a hub has lost its memory. */
 const RETURNING = ['no_stream', 'ambiguous_stream', 'no_queue']
 
-/** Refusals of anything that is asked for, and not of this. */
+/** Refusals because of a limit, which would hit any other item too. */
 const TOO_MUCH = ['rate_limited', 'hub_full']
 
 /**
- * Asks the hub for what is to stand there, on each connection again, and for what was refused as long as that may pass. All
- * goes out at once, until that was too much for a limit of the hub: then a little at first, and one more with each that is confirmed.
+ * Asks the hub for all items again on each connection, and asks again for those whose refusal may pass. All frames go out at once,
+ * until that exceeds a limit of the hub: then one at a time, and one more with each that is confirmed.
  */
 export class Asking {
   readonly session: Session
@@ -62,8 +62,8 @@ export class Asking {
   }
 
   /**
-   * Asks for it. What can be refused here is, before anything is sent: to the hub a frame of the wrong shape is a reason to close for
-   * good. Throws `client_closed`.
+   * Asks for it. Whatever can be refused here is refused before anything is sent: the hub closes for good on a frame of the wrong shape.
+   * Throws `client_closed`.
    */
   add(item: Asked): void {
     if (this.session.state === 'closed') throw new FanfareError('client_closed')
@@ -91,7 +91,7 @@ export class Asking {
     const { sub = 0, consumer: number = sub, code, offset, delivery, request } = frame
     const item = this.#items.get(number)
     const error = errorFrom(frame)
-    // The first: what was unsubscribed, paused, resumed or committed had just ended, and that was told.
+    // The first: the subscription had just ended, and that was reported.
     if (code === 'unknown_subscription') this.#withdrawn(number)
     else if ((offset ?? delivery ?? request) !== undefined) item?.refused(frame, error)
     else if (!item) this.#withdrawn(number)
@@ -119,7 +119,7 @@ export class Asking {
   }
 
   lost(): void {
-    // Asking for so much may be why.
+    // Asking for too much at once may be the reason.
     if (this.#unanswered.size > 0) this.#mostUnanswered = 1
     this.#alarm.clear()
     for (const confirm of this.#ending.values()) confirm()
@@ -127,13 +127,13 @@ export class Asking {
     for (const item of this.#items.values()) callBack(() => item.lost())
   }
 
-  /** Resolves when all that is under way is done. */
+  /** Resolves when all work in progress is done. */
   async finish(): Promise<void> {
     await Promise.allSettled([...this.#items.values()].map((item) => item.finish()))
     while (this.answering.size > 0) await Promise.allSettled(this.answering)
   }
 
-  /** Ends what can be cancelled and is still under way. */
+  /** Ends work in progress that can be cancelled. */
   cancel(): void {
     for (const item of this.#items.values()) item.cancel?.()
   }
@@ -156,7 +156,7 @@ export class Asking {
     this.#pump()
   }
 
-  /** The hub knows nothing of this number any more. */
+  /** The hub no longer knows this number. */
   #withdrawn(number: number): void {
     this.#ending.get(number)?.()
     this.#ending.delete(number)
@@ -174,7 +174,7 @@ export class Asking {
         for (const each of this.#waiting) this.#later.add(each)
         this.#waiting.clear()
       }
-      // Last: one that is refused again and again does not keep the others waiting.
+      // Last: one that is refused again and again must not block the others.
       this.#later.add(item)
       const waitMs = this.session.backoffMs(standing.failures)
       if (!this.#alarm.isSet) this.#alarm.set(waitMs, () => this.#pump(this.#later))
@@ -192,7 +192,7 @@ export class Asking {
     for (const item of this.#waiting) {
       if (this.#unanswered.size >= this.#mostUnanswered) return
       this.#waiting.delete(item)
-      // One whose options cannot be said any more keeps none of the others waiting.
+      // One whose options can no longer be encoded must not block the others.
       callBack(() => {
         const { frame } = item
         if (!frame) return

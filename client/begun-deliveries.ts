@@ -5,8 +5,8 @@ import type { Session } from './session.ts'
 /**
  * Which deliveries have begun, and which of them the hub knows about: it charges an attempt for those only. Usually the hub learns of them
  * at the end of the turn, except of those that are settled by then; if the connection is lost before, it suspects the oldest. That would
- * be wrong while the hub knows of another one that has begun, and too vague for a message that has failed before: then the client says
- * so before the handler runs.
+ * be wrong while the hub knows of another one that has begun, and too vague for a message that has failed before: then the client
+ * reports the begin before the handler runs.
  */
 export class BegunDeliveries {
   readonly #consumer: number
@@ -47,14 +47,14 @@ export class BegunDeliveries {
   begin({ number, attempt, lastError }: Delivery): void {
     this.#last = number
     if (!this.#isSaid) return
-    // The first of a connection is said as well: what ends one process after the other is often the first that they get.
+    // The first of a connection is reported as well: a message that crashes one process after the other is often the first that they get.
     const isUsual = this.#lastSaid > 0 && attempt === 1 && lastError === undefined
     if (!this.#exact && isUsual) return this.#atEndOfTurn()
     this.#say()
     this.#session.writer.flush()
   }
 
-  /** The hub is about to take back what has not begun, as far as it knows. */
+  /** The hub is about to revoke what has not begun, as far as it knows. */
   catchUp(): void {
     if (this.#isSaid && this.#last > this.#lastSaid) this.#say()
   }
@@ -64,7 +64,7 @@ export class BegunDeliveries {
     this.#open.set(delivery.number, delivery)
   }
 
-  /** Its end was said, and so that all before it have begun. */
+  /** Its end was reported, which also reports that all before it have begun. */
   settled(delivery: number): void {
     if (delivery > this.#lastSaid) this.#lastSaid = delivery
     if (this.#open.size > 0) this.#open.delete(delivery)
@@ -72,7 +72,7 @@ export class BegunDeliveries {
     else if (this.#exact) this.#atEndOfTurn()
   }
 
-  /** These are lost, or all that have begun. */
+  /** These are lost; by default all that have begun. */
   abort(reason: FanfareError, deliveries: Iterable<number> = this.#open.keys()): void {
     for (const number of deliveries) {
       this.#open.get(number)?.abort(reason)

@@ -1,6 +1,6 @@
 /**
- * The bundle for pages: `index.ts`, with its modules in an order of their own. gzip finds what repeats within 32 KiB only, so that modules
- * that are alike stand together.
+ * The bundle for pages: `index.ts`, with its modules in a different order. gzip finds repetition only within 32 KiB, so similar modules
+ * are next to each other.
  */
 import './hub.ts'
 import './publisher.ts'

@@ -1,5 +1,6 @@
 import type { Clock } from '../shared/clock.ts'
 import type { Contract } from '../shared/contract.ts'
+import { CLIENT_NAME, TOKEN } from '../shared/field-rules.ts'
 import type { Duration } from '../shared/time.ts'
 import type { Backoff } from './backoff.ts'
 import { ANY, COUNT, FUNCTION, methods, OBJECT, type Rules, SIGNAL, WAIT } from './options.ts'
@@ -8,7 +9,7 @@ import type { Tracing } from './tracing.ts'
 import type { WebSocketClass } from './websocket.ts'
 
 export interface ClientOptions<Topics extends object = Record<string, unknown>> {
-  /** What `defineTopics` made: the types of topics, queues and requests come from it. Checking them is the hub's. */
+  /** What `defineTopics` made: the types of topics, queues and requests come from it. Only the hub checks them. */
   readonly topics?: Topics & Contract
   /** The class to connect with: the platform's own by default, in Node that of `ws`. */
   readonly WebSocket?: WebSocketClass | undefined
@@ -30,17 +31,17 @@ export interface ClientOptions<Topics extends object = Record<string, unknown>> 
    * @default '30s'
    */
   readonly callTimeout?: Duration | undefined
-  /** An API key, a JWT, or what the hub's program understands. If the hub refuses it, the client is closed. */
+  /** An API key, a JWT, or anything else that the hub's program accepts. If the hub refuses it, the client is closed. */
   readonly token?: string | undefined
   /**
-   * Called for a token before each connection, and again before the token expires, which renews the connection that stands. If it
+   * Called for a token before each connection, and again before the token expires, which keeps the open connection. If it
    * throws, gives no string, or gives a token that the hub refuses, the client waits longer each time and calls it again; `onState` reports
    * every such try (`token_unavailable`, `unauthenticated`, `token_expired`). It takes precedence over `token`.
    */
   readonly getToken?: GetToken | undefined
   /** Name and version of the program, for the hub's log. */
   readonly name?: string | undefined
-  /** Where it has its time from: the platform by default; `fanfare/testing` has one that is moved by hand. */
+  /** The source of time: the platform by default; `fanfare/testing` has one that a test advances. */
   readonly clock?: Clock | undefined
   /** Carries traces from publish to handler: `openTelemetry()` of `fanfare/opentelemetry`. None by default. */
   readonly trace?: Tracing | undefined
@@ -48,21 +49,21 @@ export interface ClientOptions<Topics extends object = Record<string, unknown>> 
   readonly signal?: AbortSignal | undefined
 }
 
-/** How the hub is asked for one of its methods. */
+/** Options of `client.call`. */
 export interface CallOptions {
   /**
    * Maximum wait for the answer, from the call on, also while there is no connection.
    * @default `callTimeout` of the client
    */
   readonly timeout?: Duration | undefined
-  /** Waits no longer; the hub may still do it. */
+  /** Stops waiting. The hub may still do it. */
   readonly signal?: AbortSignal | undefined
 }
 
-/** How a client is closed. */
+/** Options of `client.close`. */
 export interface CloseOptions {
   /**
-   * Maximum wait for what is under way.
+   * Maximum wait for work in progress.
    * @default '5s'
    */
   readonly timeout?: Duration | undefined
@@ -75,9 +76,9 @@ export const CLIENT_RULES: Rules<ClientOptions> = {
   queueLimitBytes: COUNT,
   backoff: ANY,
   callTimeout: WAIT,
-  token: ANY,
+  token: TOKEN,
   getToken: FUNCTION,
-  name: ANY,
+  name: CLIENT_NAME,
   clock: methods('now', 'setTimeout', 'clearTimeout', 'setInterval', 'clearInterval', 'jitter'),
   trace: methods('send', 'headers', 'handler'),
   signal: SIGNAL,

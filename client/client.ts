@@ -1,5 +1,7 @@
 import type { QueuesIn, TopicsIn } from '../shared/contract.ts'
+import { NAME } from '../shared/field-rules.ts'
 import type { ResultFrame } from '../shared/frames.ts'
+import { METHOD } from '../shared/queue-rules.ts'
 import { type DeadLetter, QUEUE_TOPIC } from '../shared/queues.ts'
 import { Admin } from './admin.ts'
 import { CALL_RULES, type CallOptions, type ClientOptions } from './client-options.ts'
@@ -8,7 +10,7 @@ import { Consumer } from './consumer.ts'
 import { encodeChecked } from './encode-checked.ts'
 import type { Line, Patience } from './line.ts'
 import { addTexts } from './message.ts'
-import { checkFunction, checkOptions, msOf } from './options.ts'
+import { checkArgument, checkFunction, checkOptions, msOf } from './options.ts'
 import { type Asked, PubSubClient, type RequestNames, type TopicNames, type Unnamed } from './pub-sub-client.ts'
 import type { PublishOptions, Receipt } from './publisher.ts'
 import { Offer, RESPOND_RULES, type RequestHandler, type Responder, type RespondOptions } from './responders.ts'
@@ -19,7 +21,7 @@ type QueueNames<Topics> = keyof QueuesIn<Topics> & string
 const CALL_TIMEOUT_MS = 30_000
 
 /**
- * A connection to a hub that keeps itself alive.
+ * A connection to a hub that reconnects by itself.
  *
  * @typeParam Topics - which payload each topic or pattern carries, or a contract: `Client<typeof topics>`
  */
@@ -55,17 +57,17 @@ export class Client<Topics extends object = Record<string, unknown>> extends Pub
     options?: PublishOptions,
   ): Promise<Receipt>
   enqueue(queue: string, data: unknown, options: PublishOptions = {}): Promise<Receipt> {
-    // What is no text is refused as a topic, and not made one.
+    // Anything that is not a string is refused as a topic, and not converted.
     const topic = typeof queue === 'string' ? QUEUE_TOPIC + queue : queue
     return this.publish(topic as TopicNames<Topics>, data as never, options)
   }
 
   /**
    * Consumes a queue: each message goes to one consumer, and comes again until one has acked it. The handler's return
-   * acks, a throw nacks with its error; while it runs its time is extended. Throws `bad_option`, `bad_frame` (a name
-   * breaks the rules of the wire), `client_closed`; what the hub refuses (`no_queue`, `too_many_subscriptions`, `hub_full`) rejects `ready`.
+   * acks, a throw nacks with its error; the lease is extended while the handler runs. Throws `bad_option`, `client_closed`; what the
+   * hub refuses (`no_queue`, `too_many_subscriptions`, `hub_full`) rejects `ready`.
    *
-   * @typeParam Data - the payload of the queue's messages, where no contract names it
+   * @typeParam Data - the payload of the queue's messages, if no contract names it
    */
   consume<Data = TopicsIn<Topics>[keyof TopicsIn<Topics>]>(
     queue: Unnamed<QueueNames<Topics>>,
@@ -78,8 +80,8 @@ export class Client<Topics extends object = Record<string, unknown>> extends Pub
     options?: ConsumeOptions,
   ): Consumer<QueuesIn<Topics>[Queue]>
   /**
-   * Consumes a queue with `for await`; each delivery is to be settled with `ack`, `nack` or `reject`. Nothing is extended
-   * by itself here. What the hub refuses is thrown by the loop too.
+   * Consumes a queue with `for await`; settle each delivery with `ack`, `nack` or `reject`. Leases are not
+   * extended automatically. The loop throws what the hub refuses.
    */
   consume<Data = TopicsIn<Topics>[keyof TopicsIn<Topics>]>(
     queue: Unnamed<QueueNames<Topics>>,
@@ -92,6 +94,7 @@ export class Client<Topics extends object = Record<string, unknown>> extends Pub
     third: ConsumeOptions = {},
   ): Consumer<Data> {
     const [handler, options] = typeof second === 'function' ? [this.traced(second, queue), third] : [undefined, second]
+    checkArgument('consume', 'queue', queue, NAME)
     checkOptions('consume', options, CONSUME_RULES)
     const { asking } = this.link
     const consumer = new Consumer(queue, { ...options }, handler, asking, this.trace)
@@ -101,8 +104,8 @@ export class Client<Topics extends object = Record<string, unknown>> extends Pub
   }
 
   /**
-   * Answers what is asked on a topic or pattern. Several responders share the requests: each goes to the one with the
-   * fewest open. Whatever the handler returns or throws, the asker has an answer. Throws `bad_pattern`, `bad_option`, `client_closed`; what the hub
+   * Answers requests on a topic or pattern. Several responders share the requests: each request goes to the one with the
+   * fewest open requests. The requester gets an answer whether the handler returns or throws. Throws `bad_pattern`, `bad_option`, `client_closed`; what the hub
    * refuses (`too_many_subscriptions`) rejects `ready`, unless it may pass.
    */
   respond<Data = unknown, Reply = unknown>(
@@ -128,12 +131,13 @@ export class Client<Topics extends object = Record<string, unknown>> extends Pub
   }
 
   /**
-   * Asks the hub for one of its methods; docs/reference/calls.md lists them. Waits for the connection.
+   * Calls a method of the hub; docs/reference/calls.md lists them. Waits for the connection.
    *
    * @throws {FanfareError} what the method refuses, `unknown_method`, `bad_params`, `bad_data` (JSON cannot express the parameters),
    * `forbidden_key`, `frame_too_large`, `send_buffer_full`; `request_timeout` and `connection_lost`: it may have happened or not
    */
   async call(method: string, params?: unknown, options: CallOptions = {}): Promise<unknown> {
+    checkArgument('call', 'method', method, METHOD)
     checkOptions('call', options, CALL_RULES)
     const { timeout = this.#callTimeoutMs, signal } = options
     return this.#call(method, params, { timeoutMs: msOf(timeout), signal })

@@ -1,5 +1,5 @@
-import { CONTENT_FRAMES } from '../shared/content-frames.ts'
 import type { FanfareError } from '../shared/fanfare-error.ts'
+import { PREFETCH } from '../shared/queue-rules.ts'
 import { DURATION_WORDS, type Duration, durationMs } from '../shared/time.ts'
 import type { Delivery } from './delivery.ts'
 import { COUNT, FUNCTION, msOf, type Rules, SIGNAL, WAIT } from './options.ts'
@@ -49,7 +49,7 @@ export interface ConsumeOptions {
 /** @internal */
 export const CONSUME_RULES: Rules<ConsumeOptions> = {
   concurrency: COUNT,
-  prefetch: CONTENT_FRAMES.consume.prefetch,
+  prefetch: PREFETCH,
   ackDeadline: WAIT,
   maxRunTime: [
     `a duration above 0, or Infinity: ${DURATION_WORDS}`,

@@ -21,6 +21,9 @@ import { Standing } from './standing.ts'
 import { callBack } from './throw-later.ts'
 import type { Tracing } from './tracing.ts'
 
+/** Arrays and objects around the data of a publish that goes with an ack: the frame, the list and the publish. */
+const PUBLISH_LEVELS = 3
+
 interface Settling {
   /** If it had begun, as the hub knows. */
   readonly delivery: Delivery | undefined
@@ -29,8 +32,8 @@ interface Settling {
 }
 
 /**
- * A consumer of a queue. Give `consume` a handler, or read it with `for await`, where each delivery is to be settled by
- * the reader.
+ * A consumer of a queue. Give `consume` a handler, or read it with `for await`, and settle each delivery in
+ * the loop.
  */
 export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>>, Asked, DeliveryHost {
   readonly queue: string
@@ -45,7 +48,7 @@ export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>>, 
   readonly #options: ReturnType<typeof completed>
   readonly #asking: Asking
   readonly #trace: Tracing | undefined
-  /** Undefined where it is read. */
+  /** Undefined if a loop reads it. */
   readonly #handlers: Handlers | undefined
   readonly #readers: Reader<Delivery>[] = []
   /** Not begun. */
@@ -81,19 +84,19 @@ export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>>, 
     this.standing = new Standing(options, !handler)
   }
 
-  /** Resolves once the hub delivers, or the consumer is closed; rejects when it refuses. What may pass is waited for. */
+  /** Resolves once the hub delivers, or the consumer is closed. Rejects when the hub refuses it for good. */
   get ready(): Promise<void> {
     return this.standing.ready
   }
 
-  /** Resolves when the consumer has ended by your doing; rejects with the reason when it ended otherwise. */
+  /** Resolves when your program has ended the consumer. Rejects with the reason when it ended otherwise. */
   get ended(): Promise<void> {
     return this.standing.ended
   }
 
   /**
-   * Gives back at once what has not begun, waits for the handlers that run, and ends. All calls return the same promise. A handler may
-   * call it, and must not await it: it waits for that handler.
+   * Returns deliveries that have not begun at once, waits for running handlers, and ends. All calls return the same promise. A handler may
+   * call it but must not await it, because it waits for that handler.
    */
   close(): Promise<void> {
     this.#closing ??= this.#stop()
@@ -127,7 +130,7 @@ export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>>, 
   }
 
   [Symbol.asyncIterator](): AsyncIterableIterator<Delivery<Data>, undefined> {
-    if (this.#handlers) throw new TypeError('It can be read by its handler only')
+    if (this.#handlers) throw new TypeError('A consumer with a handler cannot be read.')
     const reader = new Reader(
       () => this.#next(),
       () => this.close(),
@@ -170,7 +173,7 @@ export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>>, 
     this.#lull.look()
   }
 
-  // What the hub says
+  // Frames from the hub
 
   /** @internal */
   received(frame: NumberedFrame): void {
@@ -183,7 +186,7 @@ export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>>, 
         for (const delivery of frame.deliveries) this.#confirmed(delivery)?.resolve()
         return
       case 'recall':
-        // Others have nothing to do: what has not begun is theirs.
+        // Other consumers have nothing to do: they get what has not begun.
         return this.#giveBack(new Set(frame.deliveries))
       case 'lost':
         return this.#ranOut(new Set(frame.deliveries))
@@ -211,16 +214,16 @@ export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>>, 
     else this.#feed()
   }
 
-  /** Their time has run out. */
+  /** Their leases have expired. */
   #ranOut(lost: ReadonlySet<number>): void {
     this.#takeOut(lost)
     this.begun.abort(new FanfareError('lease_lost'), lost)
-    // The hub has heard nothing, and would send nothing.
+    // The hub does not know that this consumer is free, and would send nothing.
     const free = this.#handlers?.free ?? this.#readers.some(({ waits }) => waits)
     if (free && this.#state === 'open') this.#say({ type: 'return', consumer: this.number, deliveries: [] })
   }
 
-  /** @internal Of an end of a delivery. */
+  /** @internal The hub has refused the end of a delivery. */
   refused({ delivery }: ErrorFrame, error: FanfareError): void {
     const settling = this.#confirmed(delivery as number)
     // The lease goes on.
@@ -256,7 +259,7 @@ export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>>, 
     return isTold
   }
 
-  // What is said to the hub
+  // Frames to the hub
 
   /** @internal */
   headers(headers: MessageHeaders | undefined): { readonly headers?: MessageHeaders } | undefined {
@@ -266,13 +269,13 @@ export class Consumer<Data = unknown> implements AsyncIterable<Delivery<Data>>, 
   /** @internal */
   settle(delivery: number, cuts: number, end: End): Promise<void> {
     const { number } = this
-    // What cannot be sent rejects.
+    // If it cannot be sent, this rejects.
     return new Promise((resolve, reject) => {
       if (cuts !== this.#cuts) throw new FanfareError('lease_lost', 'The lease ended because the connection was lost.')
       const isPlain = end.type === 'ack' && end.publish === undefined
-      // By hand, because it is the hot path, and there is nothing in it to be checked.
+      // Written by hand, because it is the hot path, and nothing in it has to be checked.
       const plain = `{"type":"ack","consumer":${number},"delivery":${delivery}}`
-      this.#write(isPlain ? plain : encodeChecked({ ...end, consumer: number, delivery }))
+      this.#write(isPlain ? plain : encodeChecked({ ...end, consumer: number, delivery }, PUBLISH_LEVELS))
       this.#settling.set(delivery, { delivery: this.begun.get(delivery), resolve, reject })
       this.begun.settled(delivery)
     })

@@ -10,8 +10,8 @@ const COMMIT_EVERY_MS = 1_000
 const COMMIT_TIMEOUT_MS = 30_000
 
 /**
- * Keeps a named position on the hub near to what has been handled: a commit a second while there is something to
- * commit, and one more when asked.
+ * Keeps a named position on the hub close to what has been handled: one commit a second while there is something to
+ * commit, and one more on request.
  */
 export class Cursor {
   readonly #send: (offset: number) => void
@@ -54,21 +54,21 @@ export class Cursor {
     this.#waiting = this.#waiting.filter((commit) => commit.offset > offset)
   }
 
-  /** The hub has not stored it. Where that may pass it is asked again, even if nothing more is handled. */
+  /** The hub has not stored it. If that may pass, it is sent again, even if nothing more is handled. */
   refused(error: FanfareError): void {
     this.#sent = undefined
     if (error.retry) this.#flushLater()
     this.#rejectAll(error)
   }
 
-  /** The log is another one: what was handled of the one before means nothing in it. */
+  /** The log has been replaced: positions of the previous one mean nothing in it. */
   reset(): void {
     this.#handled = undefined
     this.#stored = undefined
     this.#rejectAll(new FanfareError('connection_lost'))
   }
 
-  /** The connection is another: what was sent may not have arrived. */
+  /** There is a new connection: what was sent on the previous one may not have arrived. */
   again(): void {
     this.#sent = undefined
     if (this.#handled !== this.#stored) this.#flush()

@@ -1,7 +1,7 @@
-import { MAX_ERROR } from '../shared/content-frames.ts'
 import { FanfareError } from '../shared/fanfare-error.ts'
 import type { AckFrame, DeliveryFrame, MessageHeaders, NackFrame, RejectFrame } from '../shared/frames.ts'
-import { LIST } from '../shared/rules.ts'
+import { MAX_ERROR } from '../shared/queue-rules.ts'
+import { LIST, TEXT } from '../shared/rules.ts'
 import type { Offsets } from '../shared/streams.ts'
 import { textOf } from '../shared/thrown.ts'
 import type { Duration } from '../shared/time.ts'
@@ -9,19 +9,19 @@ import type { Message } from './message.ts'
 import { ANY, checkArgument, checkOptions, DELAY, msOf, type Rules, wholeMs } from './options.ts'
 import { framed, PUBLISH_RULES, type PublishOptions } from './publisher.ts'
 
-/** A publish that goes into the same step as an ack: all of it happens, or nothing. */
+/** A publish in the same step as an ack: both happen, or neither. */
 export interface AckPublish extends Omit<PublishOptions, 'signal'> {
   readonly topic: string
-  /** Anything that JSON can say. Bytes are refused with `bad_data`: publish them on their own, before the ack. */
+  /** Anything that JSON can express. Bytes are refused with `bad_data`: publish them on their own, before the ack. */
   readonly data?: unknown | undefined
 }
 
-/** What else happens with an ack. */
+/** Options of `delivery.ack`. */
 interface AckOptions {
   readonly publish?: readonly AckPublish[] | undefined
 }
 
-/** How a delivery is not done. */
+/** Options of `delivery.nack`. */
 interface NackOptions {
   readonly delay?: Duration | undefined
   readonly error?: unknown | undefined
@@ -30,13 +30,13 @@ interface NackOptions {
 const ACK_RULES: Rules<AckOptions> = { publish: LIST }
 const NACK_RULES: Rules<NackOptions> = { delay: DELAY, error: ANY }
 const { signal: _, ...DRAFT_OPTIONS } = PUBLISH_RULES
-const DRAFT_RULES: Rules<AckPublish> = { topic: ANY, data: ANY, ...DRAFT_OPTIONS }
+const DRAFT_RULES: Rules<AckPublish> = { topic: TEXT, data: ANY, ...DRAFT_OPTIONS }
 
 type Numbers = 'consumer' | 'delivery'
 /** How a delivery ends, without the numbers that its consumer adds. */
 export type End = Omit<AckFrame, Numbers> | Omit<NackFrame, Numbers> | Omit<RejectFrame, Numbers>
 
-/** What a delivery asks of the consumer that it came to. */
+/** What a delivery needs from its consumer. */
 export interface DeliveryHost {
   readonly queue: string
   /** The headers of a publish that goes with an ack, if they differ. */
@@ -47,17 +47,17 @@ export interface DeliveryHost {
 }
 
 /**
- * A message of a queue, on lease to this consumer. It ends in one of `ack`, `nack` and `reject`; without them its time
- * runs out and it goes to another consumer. All three resolve when the hub has it on the disk, and reject with
- * `lease_lost` where its time had run out, it had been settled before or its connection was lost, and with
- * `connection_lost` where the connection went before the hub had confirmed it: it may have happened or not. With
- * `storage_full` and `storage_failed` it has not, and may be tried again; with `outcome_unknown` the hub cannot tell.
+ * A message of a queue, leased to this consumer. End it with `ack`, `nack` or `reject`; otherwise its lease expires and the
+ * message goes to another consumer. All three resolve when the hub has the result on disk. They reject with `lease_lost` if
+ * the lease had expired, the delivery was already settled or its connection was lost, and with `connection_lost` if the
+ * connection was lost before the hub confirmed it: it may or may not have happened. After `storage_full` and
+ * `storage_failed` it has not happened, and may be tried again; after `outcome_unknown` the hub cannot tell.
  */
 export class Delivery<Data = unknown> {
   readonly message: Message<Data>
   /** 1 for the first. */
   readonly attempt: number
-  /** What went wrong the last time. */
+  /** Why the previous attempt failed. */
   readonly lastError: string | undefined
   /** @internal */
   readonly number: number
@@ -77,12 +77,12 @@ export class Delivery<Data = unknown> {
     this.#cuts = cuts
   }
 
-  /** Of the message; the same at each attempt. */
+  /** The id of the message; the same at each attempt. */
   get id(): string {
     return this.message.id
   }
 
-  /** The topic that it was published on; `$queue.<name>` where it came straight to the queue. */
+  /** The topic that it was published on; `$queue.<name>` if it was enqueued directly. */
   get topic(): string {
     return this.message.topic
   }
@@ -133,11 +133,11 @@ export class Delivery<Data = unknown> {
   }
 
   /**
-   * Aborts when there is no use in going on: the lease or the connection was lost, `maxRunTime` is over, or the client has closed
-   * without waiting any longer. Give it to what the handler awaits.
+   * Aborts when going on is pointless: the lease or the connection was lost, `maxRunTime` is over, or the client has closed
+   * without waiting any longer. Pass it to whatever the handler awaits.
    */
   get signal(): AbortSignal {
-    // Made when it is wanted: most handlers are done before.
+    // Created on demand: most handlers never read it.
     this.#aborting ??= new AbortController()
     if (this.#reason) this.#aborting.abort(this.#reason)
     return this.#aborting.signal
@@ -149,21 +149,20 @@ export class Delivery<Data = unknown> {
     this.#aborting?.abort(this.#reason)
   }
 
-  /** Whether an end has been asked for. */
+  /** Whether `ack`, `nack` or `reject` was called. */
   get settled(): boolean {
     return this.#settling !== undefined
   }
 
   /**
-   * Done. With `publish`, those messages are published in the same step: all of it happens, or nothing. A thousand at
-   * most. Rejects also with what a publish is refused with: `bad_topic`, `no_queue`, `queue_limit`, `frame_too_large`, and with `bad_option`.
+   * Completes the delivery. With `publish`, up to a thousand messages are published in the same step: all of it happens, or
+   * nothing. Also rejects with the errors of a publish: `bad_topic`, `no_queue`, `queue_limit`, `frame_too_large`, and with `bad_option`.
    */
   ack(options: AckOptions = {}): Promise<void> {
     return this.#settle(() => {
       checkOptions('ack', options, ACK_RULES)
       const publish = options.publish?.map((each) => {
         checkOptions('ack, publish', each, DRAFT_RULES)
-        // Copies: checking a frame completes them.
         return { ...framed(each), ...this.#host.headers(each.headers) }
       })
       // Undefined fields vanish in JSON.
@@ -172,8 +171,8 @@ export class Delivery<Data = unknown> {
   }
 
   /**
-   * Not done: comes again after `delay`, or after the queue's own wait, until its attempts are used up. Rejects also with `bad_option`
-   * and `bad_frame`.
+   * Fails the attempt: the message is redelivered after `delay`, or after the queue's own backoff, until its attempts are used up. Also
+   * rejects with `bad_option`.
    */
   nack(options: NackOptions = {}): Promise<void> {
     return this.#settle(() => {
@@ -183,13 +182,13 @@ export class Delivery<Data = unknown> {
     })
   }
 
-  /** Not to be done: goes to the dead letters at once. */
+  /** Moves the message to the dead letters at once. */
   reject(error?: unknown): Promise<void> {
     return this.#settle(() => ({ type: 'reject', error: errorText(error) }) as End)
   }
 
   /**
-   * Asks for more time, from now on. A handler gets it by itself.
+   * Extends the lease, counted from now. A running handler gets this automatically.
    *
    * @throws {FanfareError} bad_option: it is not a duration
    */
@@ -217,12 +216,12 @@ export class Delivery<Data = unknown> {
   }
 }
 
-/** Whether a lease is gone, so that the message comes again by itself. */
+/** Whether a lease is gone, so that the message is redelivered. */
 export function isLost(error: unknown): boolean {
   return error instanceof FanfareError && (error.code === 'lease_lost' || error.code === 'connection_lost')
 }
 
-/** A stack begins with what is wrong, and where: its end is left out. */
+/** The beginning of a stack has the message and the place: the end is cut. */
 function errorText(error: unknown): string | undefined {
   return error === undefined ? undefined : textOf(error, 'stack').slice(0, MAX_ERROR)
 }

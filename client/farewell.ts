@@ -6,7 +6,7 @@ import { within } from './within.ts'
 /** Longest time that a close may take, in milliseconds. */
 const CLOSE_TIMEOUT_MS = 2_000
 
-/** Sockets on which a close was said and not yet answered: a peer that is gone never answers. */
+/** Sockets whose close was sent and not yet answered: a peer that is gone never answers. */
 export class Farewell {
   readonly #clock: Clock
   readonly #waiting = new Set<Deferred>()

@@ -11,7 +11,7 @@ export interface FileStore extends ProcessedStore {
 
 /**
  * Remembers the newest keys, a million by default, in a file of one key a line, synced before `add` resolves. One process
- * at a time may use it. Rejects where the path cannot be written.
+ * at a time may use it. Rejects if the path cannot be written.
  */
 export async function fileStore(path: string, limit = 1_000_000): Promise<FileStore> {
   checkArgument('fileStore', 'limit', limit, COUNT)
@@ -31,7 +31,7 @@ async function idsIn(path: string): Promise<string[]> {
   }
 }
 
-/** Writes the file anew, and leaves it open at its end. */
+/** Rewrites the file, and leaves it open at its end. */
 async function rewrite(path: string, ids: Iterable<string>): Promise<FileHandle> {
   const aside = `${path}.new`
   const file = await open(aside, 'w')

@@ -1,12 +1,12 @@
 import { sentence } from '../shared/error-text.ts'
 import { type ErrorCode, errorFrom, FanfareError } from '../shared/fanfare-error.ts'
 
-/** Of what is final, what another token may change. */
+/** Final errors that another token may change. */
 export const TOKEN_REFUSED: readonly string[] = ['unauthenticated', 'token_expired'] satisfies ErrorCode[]
 
 /**
- * What another connection would meet again, if the hub says so itself. Whatever else ends a connection may pass: proxies, gateways and
- * platforms close for reasons and with codes of their own.
+ * Errors that another connection would meet again, if the hub itself reports them. Any other end of a connection may pass: proxies,
+ * gateways and platforms close for their own reasons with their own codes.
  */
 export const FINAL: readonly string[] = [
   ...TOKEN_REFUSED,
@@ -20,7 +20,7 @@ export const FINAL: readonly string[] = [
   'auth_backlog',
 ] satisfies (ErrorCode | string)[]
 
-/** A close without an error frame before it. The hub's own begins with a code of the table; others have words or none. */
+/** A close without an error frame before it. The reason from a hub begins with a code of the table; others have any text or none. */
 export function closeError(closeCode: number, text: string): FanfareError {
   const [code = '', message = ''] = text.split(/: (.*)/s)
   if (FINAL.includes(code)) return errorFrom({ code, message, retry: false })
@@ -30,7 +30,7 @@ export function closeError(closeCode: number, text: string): FanfareError {
   )
 }
 
-/** A socket that never opened, in the platform's words. A browser has none: it tells pages nothing about an address. */
+/** A socket that never opened, with the platform's message. A browser has none: it reveals nothing about an address to pages. */
 export function connectError(closeCode: number, text: string): FanfareError {
   return new FanfareError(
     'connect_failed',

@@ -18,7 +18,7 @@ interface Source {
   idle(): void
 }
 
-/** Handlers may hold up the event loop for this long, in milliseconds: then the hub has to hear what was done. */
+/** Handlers may block the event loop for this long, in milliseconds. Then the results have to be sent to the hub. */
 const LONG_TURN_MS = 10
 
 /** Runs the handler of a consumer, and settles each delivery by what becomes of it. */
@@ -70,19 +70,19 @@ export class Handlers {
     })
   }
 
-  /** Lets the hub know what was done, and hears what it says: it may have taken back what waits here. */
+  /** Sends results to the hub, and receives its frames: it may have revoked deliveries that wait here. */
   #rest(heldMs: number): void {
     if (this.#resting) return
     this.#resting = true
     this.#session.writer.flush()
     const goOn = () => this.goOn()
-    // After half of a deadline the hub may have taken back what waits. Otherwise a whole turn of the event loop is enough, which reads the
-    // socket somewhere.
+    // After half of a deadline the hub may have revoked what waits. Otherwise a whole turn of the event loop is enough, which reads the
+    // socket at some point.
     if (heldMs >= this.#source.ackDeadlineMs / 2) this.#session.roundTrip(goOn)
     else nextTurn(() => nextTurn(goOn))
   }
 
-  /** Rests no longer: the hub has been heard, or the connection is gone, and with it what waited. */
+  /** Continues: frames of the hub have been received, or the connection is gone, and with it what waited. */
   goOn(): void {
     this.#resting = false
     this.pump()
@@ -94,7 +94,7 @@ export class Handlers {
     this.running++
     try {
       const returned = this.#handler(delivery)
-      // Also what is a promise to its library alone, a query that runs when it is awaited, and whatever else its `then` does.
+      // Also a thenable of a library, such as a query that runs when it is awaited.
       if (isThenable(returned)) result = Promise.resolve(returned)
       else this.#finish(delivery, () => delivery.ack())
     } catch (error) {
@@ -167,7 +167,7 @@ export class Handlers {
     })
   }
 
-  /** Reports it, or warns of an end that came too late. False: neither is for it. */
+  /** Reports it, or warns of a settlement that came too late. False: neither applies. */
   #tell(delivery: Delivery, error: unknown): boolean {
     const { onError } = this.#options
     const { id, queue, settled } = delivery

@@ -68,7 +68,7 @@ export class Handling {
       const result: unknown = this.#handler(delivery.message)
       if (!isThenable(result)) return this.#source.handled(delivery)
       this.#busy = true
-      // Once: what is a promise to its library only may do its work again with each `then`.
+      // Once: a thenable of a library may do its work again with each `then`.
       Promise.resolve(result).then(
         () => this.#goOn(() => this.#source.handled(delivery)),
         (error: unknown) => this.#failed(delivery, error, attempt),

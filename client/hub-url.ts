@@ -27,8 +27,5 @@ export function hubUrl(given: unknown): string {
 
 /** The address as people and logs may see it: without the user, the password and the query, which may be secrets. */
 export function shownUrl(url: string): string {
-  return url
-    .replace(/[?#].*/, '')
-    .replace(/^(\w+:\/\/)[^/]*@/, '$1')
-    .replace(/^(\w+:\/\/[^/]+)\/$/, '$1')
+  return url.replace(/\/?([?#].*)?$/, '').replace(/\/\/[^/]*@/, '//')
 }

@@ -19,7 +19,7 @@ import type { WhoAmI } from '../shared/whoami.ts'
 
 type Call = (method: string, params?: unknown) => Promise<unknown>
 
-/** What an operator sees of the hub as a whole. The hub says the same once a second on `$sys.hub`. */
+/** Administration of the hub as a whole. The hub publishes the same figures once a second on `$sys.hub`. */
 export class HubAdmin {
   readonly #call: Call
   readonly #time: () => number
@@ -31,15 +31,15 @@ export class HubAdmin {
   }
 
   /**
-   * The hub's time, in milliseconds since 1970: what the times in its answers (`connectedAt`, `oldestAt`, `diedAt`) are to be compared
-   * with, since clocks of two machines differ. Before the first connection it is the time of this machine.
+   * The hub's time, in milliseconds since 1970. Compare the times in its answers (`connectedAt`, `oldestAt`, `diedAt`) with it,
+   * because the clocks of two machines differ. Before the first connection it is the time of this machine.
    */
   now(): number {
     return this.#time()
   }
 
   /**
-   * Who this client is to the hub: its subject, roles and permissions, and when its token ends. Any client may ask.
+   * The identity of this client: subject, roles and permissions, and when its token expires. Any client may ask.
    *
    * @example
    * ```
@@ -50,7 +50,7 @@ export class HubAdmin {
     return this.#call('hub.whoami') as Promise<WhoAmI>
   }
 
-  /** Traffic, what it holds, and what its process takes. */
+  /** Traffic, what the hub holds, and the resources of its process. */
   show(): Promise<HubInfo> {
     return this.#call('hub.show') as Promise<HubInfo>
   }
@@ -78,7 +78,7 @@ export class HubAdmin {
   }
 }
 
-/** What an operator sees of the nodes: hubs that serve clients together. The hub reports the same once a second on `$sys.nodes`. */
+/** Administration of nodes: hubs that serve clients together. The hub publishes the same figures once a second on `$sys.nodes`. */
 export class NodeAdmin {
   readonly #call: Call
 
@@ -101,7 +101,7 @@ export class NodeAdmin {
   }
 }
 
-/** What an operator does with connections. `$sys.connections` names the slowest once a second. */
+/** Administration of connections. The hub publishes the slowest once a second on `$sys.connections`. */
 export class ConnectionAdmin {
   readonly #call: Call
 
@@ -111,8 +111,8 @@ export class ConnectionAdmin {
   }
 
   /**
-   * A page of them in the order in which they opened, from a connection's `number` on: 100 by default, 1,000 at most.
-   * Of each come the first ten subscriptions and consumers.
+   * A page of connections in the order in which they opened, from a connection's `number` on: 100 by default, 1,000 at most.
+   * Each has its first ten subscriptions and consumers.
    */
   list(
     page: { readonly from?: number | undefined; readonly limit?: number | undefined } = {},
@@ -120,7 +120,7 @@ export class ConnectionAdmin {
     return this.#call('connections.list', page) as Promise<ConnectionsPage>
   }
 
-  /** Searches all open connections, and gives a part of those that match: the ones in trouble first, unless `sort` says otherwise. */
+  /** Searches all open connections, and gives a part of those that match: connections with problems first, unless `sort` is given. */
   find(search: Search<ConnectionSort> = {}): Promise<ConnectionsFound> {
     return this.#call('connections.find', search) as Promise<ConnectionsFound>
   }
@@ -139,7 +139,7 @@ export class ConnectionAdmin {
   }
 
   /**
-   * Ends it, with `disconnected_by_operator` behind all that it is owed; its client connects again after a wait. Rejects
+   * Ends a connection with `disconnected_by_operator`, after everything that its outbox holds. Its client reconnects after a wait. Rejects
    * with `no_connection`.
    */
   async disconnect(connection: string): Promise<void> {
@@ -147,7 +147,7 @@ export class ConnectionAdmin {
   }
 }
 
-/** What an operator sees of topics. `$sys.topics` names the busiest once a second. */
+/** Administration of topics. The hub publishes the busiest once a second on `$sys.topics`. */
 export class TopicAdmin {
   readonly #call: Call
 

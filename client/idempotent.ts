@@ -38,7 +38,7 @@ export function idempotent<Data>(handler: DeliveryHandler<Data>, store: Processe
   }
 }
 
-/** No part has a space, so that no two messages have one key, and no key is the id alone. */
+/** No part has a space, so that no two messages have one key, and no key is only the id. */
 function keyOf({ queue, scope, topic, id }: Delivery): string {
   return `${queue} ${scope ?? topic} ${id}`
 }

@@ -9,10 +9,10 @@ export interface Delivery {
 
 export type Item = Delivery | { readonly gap: SubscriptionGap; readonly message?: undefined }
 
-/** The hub sends until it has read the request to pause, and after resume all that it held: room for so many more. */
+/** The hub sends until it has read the request to pause, and after resume everything that it held: room for this many more. */
 const OVERSHOOT = 16_000
 
-/** What waits in a subscription to be read, in order. */
+/** Messages and gaps of a subscription that wait to be read, in order. */
 export class Inbox {
   readonly #limit: number
   /** With `conflate`: what waits, by topic and key, and how many had been taken when that key began to wait. */
@@ -22,7 +22,7 @@ export class Inbox {
   /** Place of the first item that waits: shifting a long array costs more than it does to skip. */
   #head = 0
 
-  /** When so many wait, the hub is asked to hold back. */
+  /** When `limit` items wait, the hub is asked to pause. */
   constructor(limit: number, conflates: boolean) {
     this.#limit = limit
     if (conflates) this.#newest = new Map()
@@ -36,7 +36,7 @@ export class Inbox {
     return this.size >= this.#limit
   }
 
-  /** A quarter is left at most: there may come more. */
+  /** At most a quarter of the limit waits: the hub may send more. */
   get hasRoom(): boolean {
     return this.size <= this.#limit / 4
   }

@@ -94,14 +94,14 @@ unproxied(Client, Subscription, Consumer, Delivery)
 unproxied(StreamAdmin, QueueAdmin, DeadLetterAdmin, HubAdmin, NodeAdmin, ConnectionAdmin, TopicAdmin)
 
 /**
- * Connects to a hub, and keeps connected: `connect('ws://localhost:4747')`, or in a page `connect('/')` for the page's own host. Returns at once; what is published or
- * subscribed before the connection stands goes out when it does. Close it, or a Node process goes on for it.
+ * Connects to a hub, and reconnects whenever the connection is lost: `connect('ws://localhost:4747')`, or in a page `connect('/')` for the page's own host.
+ * Returns at once: publishes and subscriptions wait for the connection. Close the client when you are done, because it keeps a Node process alive.
  *
  * @typeParam Topics - which payload each topic or pattern carries: `connect<{ 'photos.uploaded': Photo }>(url)`; or what
  * `defineTopics` made: `connect(url, { topics })`
- * @throws FanfareError `no_websocket` where the platform has none and none was passed, `bad_url` (if only the WebSocket of the platform refuses it and `getToken` is given, the client is closed with it
- * instead), `token_in_url`, `bad_option`: an
- * option has an unknown name or a wrong value, `bad_frame`: `name` is longer than 200 characters, or `token` than 16,384
+ * @throws FanfareError `no_websocket` if the platform has none and none was passed, `bad_url` (if only the WebSocket of
+ * the platform refuses it and `getToken` is given, the client is closed with it instead), `token_in_url`, `bad_option`: an
+ * option has an unknown name or a wrong value
  */
 export function connect<Topics extends object = Record<string, unknown>>(
   url: string,

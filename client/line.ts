@@ -7,22 +7,22 @@ import { Lull } from './lull.ts'
 import type { Session } from './session.ts'
 import { exceeds, tooLarge } from './writer.ts'
 
-/** As it goes into a WebSocket message. */
+/** A frame as it goes into a WebSocket message. */
 export type Encoded = string | Uint8Array
 
 /** How long a caller waits. */
 export interface Patience {
-  /** From the call, also while there is no connection. Rejects with `request_timeout`. */
+  /** Counted from the call, also while there is no connection. Rejects with `request_timeout`. */
   readonly timeoutMs?: number | undefined
-  /** The time ends when it is sent: from then on the connection bounds it. */
+  /** The time limit ends when the frame is sent. From then on only the connection limits the wait. */
   readonly untilSent?: boolean | undefined
   readonly signal?: AbortSignal | undefined
 }
 
-/** What is sent and has one answer. */
+/** Something that is sent and gets one answer. */
 export interface Question<Answer> {
   encode(seq: number): Encoded
-  /** The answer in the frame that bears the number. Throws what that says went wrong. */
+  /** The answer in the frame with the number. Throws the error that it reports. */
   read(frame: never): Answer
   /** Makes the frame that goes out again if the connection was lost before the answer. Without it that is the end. */
   again?(frame: Encoded): Encoded
@@ -41,7 +41,7 @@ interface Waiting {
   readonly untilSent: boolean
 }
 
-/** What may wait in all lines of a client together. */
+/** The limit on what waits in all lines of a client together. */
 export class Room {
   readonly #mostCount: number
   readonly #mostBytes: number
@@ -58,7 +58,7 @@ export class Room {
     if (this.#count >= this.#mostCount || this.#bytes + frame.length > this.#mostBytes)
       throw new FanfareError(
         'send_buffer_full',
-        `${this.#count} calls (${this.#bytes} bytes) wait to be sent already. Await them, or raise queueLimit or queueLimitBytes.`,
+        `${this.#count} calls (${this.#bytes} bytes) already wait to be sent. Await them, or raise queueLimit or queueLimitBytes.`,
       )
   }
 
@@ -74,7 +74,7 @@ export class Room {
 }
 
 /**
- * What is sent and has one answer each. The hub grants how many may be unanswered; the rest waits here in order, as all of it does
+ * Sends questions that get one answer each. The hub grants how many may be unanswered. The rest waits here in order, and everything waits
  * while there is no connection.
  */
 export class Line {
@@ -82,7 +82,7 @@ export class Line {
   readonly #room: Room
   readonly #sent = new Map<number, Waiting>()
   #queue = new Set<Waiting>()
-  /** Goes on where it was: another iterator would pass the places of all that have left the queue, for each one that is sent. */
+  /** Continues where it was: a new iterator would pass the places of all that have left the queue, for each one that is sent. */
   #next = this.#queue.values()
   #limit = 0
   readonly #lull = new Lull()
@@ -120,7 +120,7 @@ export class Line {
     })
   }
 
-  /** The hub grants so many places on the new connection. */
+  /** The hub grants this many places on the new connection. */
   welcomed(limit: number): void {
     this.#limit = limit
     this.#pump()
@@ -147,7 +147,7 @@ export class Line {
     return this.#queue.size > 0
   }
 
-  /** Of each that has no answer, whether it was sent. */
+  /** For each question without an answer, whether it was sent. */
   get open(): boolean[] {
     const open = [...this.#queue, ...this.#sent.values()].filter(({ gone }) => !gone)
     return open.map(({ retry, seq }) => retry || this.#sent.has(seq))
@@ -159,8 +159,8 @@ export class Line {
   }
 
   /**
-   * What was sent may have happened or not. What may be repeated goes out again on the next connection, before what still waits. A hub
-   * that keeps it knows its id; one that does not answers with `connection_lost`.
+   * What was sent may or may not have happened. What may be repeated goes out again on the next connection, before what still waits. A hub
+   * that keeps the message knows its id; a hub that does not keep it answers with `connection_lost`.
    */
   lost(): void {
     this.#limit = 0
@@ -192,7 +192,7 @@ export class Line {
     this.#lull.look()
   }
 
-  /** What was sent cannot be taken back: it keeps its place until it is answered, and its caller does not hear that. */
+  /** What was sent cannot be withdrawn: it keeps its place until it is answered, and the answer is ignored. */
   #giveUp(waiting: Waiting, error: unknown): void {
     waiting.answer.reject(error)
     waiting.gone = true

@@ -10,7 +10,7 @@ import { Subscriptions } from './subscriptions.ts'
 import { callBack } from './throw-later.ts'
 import { within } from './within.ts'
 
-/** What the client is told. */
+/** The client that owns the link. */
 interface LinkOwner {
   changed(change: ConnectionStateChange): void
   ended(): void
@@ -21,15 +21,15 @@ interface LinkOptions extends SessionOptions {
   readonly queueLimitBytes?: number | undefined
 }
 
-/** What a client gave up when it was closed. The promise of each has been rejected. */
+/** What a client gave up when it was closed. All of their promises have been rejected. */
 export interface Closed {
   /** Publishes, requests and calls that were never sent. */
   readonly unsent: number
-  /** Those that were sent and had no answer: they may have been handled or not. */
+  /** Those that were sent and had no answer: they may or may not have been handled. */
   readonly unanswered: number
 }
 
-/** A session with the hub and the parts that live on it: hands each frame to the one that it is for. */
+/** A session with the hub and the parts that use it: passes each frame to the part that it is for. */
 export class Link implements SessionListener {
   readonly session: Session
   readonly asking: Asking
@@ -56,7 +56,7 @@ export class Link implements SessionListener {
     return request(this.#line, topic, data, options, this.session)
   }
 
-  /** What the hub answers by a number of this line, which shares its room with the others. `limitOf`: how many may be unanswered. */
+  /** A line for another kind of question. It shares its room with the others. `limitOf`: how many may be unanswered. */
   addLine(limitOf: (welcome: WelcomeFrame) => number): Line {
     const line = new Line(this.session, this.#room)
     this.#lines.set(line, limitOf)
@@ -78,7 +78,7 @@ export class Link implements SessionListener {
     else if ('sub' in frame || 'consumer' in frame) this.asking.received(frame)
   }
 
-  // A fault in one part must not keep the others from hearing it.
+  // A fault in one part must not hide this from the others.
 
   lost(): void {
     for (const part of [...this.#lines.keys(), this.asking]) callBack(() => part.lost())
@@ -94,7 +94,7 @@ export class Link implements SessionListener {
     this.#owner.changed(change)
   }
 
-  /** Waits for what was accepted and what is under way, for so long at most, and closes for good. */
+  /** Waits for accepted work and work in progress, at most this long, and closes for good. */
   async close(timeoutMs: number): Promise<Closed> {
     const { session } = this
     const lines = [...this.#lines.keys()]
@@ -108,7 +108,7 @@ export class Link implements SessionListener {
     return { unsent: open.length - unanswered, unanswered }
   }
 
-  /** Handlers first: what they publish and ask belongs to what was under way. */
+  /** Handlers first: their publishes and requests are work in progress too. */
   async #idle(): Promise<void> {
     await this.asking.finish()
     await Promise.all([...this.#lines.keys()].map((line) => line.idle()))

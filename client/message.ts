@@ -6,15 +6,15 @@ import type { Raw } from './received.ts'
 
 /** A message as the application gets it. `data` is JSON as it was parsed, or a `Uint8Array`. */
 export interface Message<Data = unknown> {
-  /** The publisher's own, or one that was made for it. */
+  /** The publisher's own id, or a generated one. */
   readonly id: string
   readonly topic: string
-  /** In a queue, of publishers with a subject: opaque. Messages of one topic with the same id and other scopes are others. */
+  /** Opaque; present in queues, for publishers with a subject. Messages of one topic with the same id and different scopes are different messages. */
   readonly scope?: string
   readonly data: Data
   /**
-   * `data` as the JSON text that its publisher sent, if it is JSON: for numbers that a double cannot hold, and for signatures. It is cut
-   * out of the hub's message when it is first asked for, and is not enumerable.
+   * `data` as the JSON text that its publisher sent, if it is JSON: for numbers that a double cannot hold, and for signatures. It is extracted
+   * on demand, and is not enumerable.
    *
    * @example
    * ```
@@ -22,31 +22,31 @@ export interface Message<Data = unknown> {
    * ```
    */
   readonly raw?: string | undefined
-  /** What conflation, last values and a queue's groups go by. */
+  /** Conflation, last values and the groups of a queue use it. */
   readonly key?: string
   readonly headers?: MessageHeaders
-  /** In each stream that captured it. */
+  /** Its offset in each stream that captured it. */
   readonly offsets?: Offsets
-  /** Milliseconds since 1970, where a stream or a queue keeps it. */
+  /** Milliseconds since 1970, if a stream or a queue keeps the message. */
   readonly publishedAt?: number
-  /** Milliseconds since 1970; from then on it is no longer delivered. */
+  /** Milliseconds since 1970. From then on the message is not delivered. */
   readonly expiresAt?: number
 }
 
-/** Messages that did not reach a subscription, at the very place where they are missing. */
+/** Messages that did not reach a subscription, reported in the place where they are missing. */
 export interface SubscriptionGap {
-  /** How many, where that is known: there is no count while the connection is down. On a stream an upper bound. */
+  /** How many, if that is known: not for the time without a connection. On a stream it is an upper bound. */
   readonly count: number | undefined
-  /** Ids of the first and the last that are missing. */
+  /** Ids of the first and the last missing message. */
   readonly from?: string | undefined
   readonly to?: string | undefined
-  /** Offsets of the first and the last that are missing, of a stream. */
+  /** On a stream, offsets of the first and the last missing message. */
   readonly offsets?: { readonly from: number; readonly to: number } | undefined
-  /** The hub's reason; or `client-buffer`: this client's own; or `disconnected`: the connection was cut. */
+  /** The hub's reason; `client-buffer`: the buffer of this client was full; `disconnected`: the connection was lost. */
   readonly reason: GapReason | 'client-buffer' | 'disconnected'
 }
 
-/** A message that came, with those fields that it has. Copies of it have no `raw`. */
+/** A received message, with only the fields that it has. Copies of it have no `raw`. */
 export class ReceivedMessage implements Message {
   declare readonly id: string
   declare readonly topic: string
@@ -59,7 +59,7 @@ export class ReceivedMessage implements Message {
   declare readonly expiresAt?: number
   readonly #raw: () => string | undefined
 
-  /** By hand, because it is the hot path. */
+  /** Written by hand, because it is the hot path. */
   constructor(frame: Omit<MessageFrame, 'type'>, raw: () => string | undefined) {
     const { scope, key, headers, offsets, publishedAt, expiresAt } = frame
     this.id = frame.id
@@ -84,12 +84,12 @@ export class ReceivedMessage implements Message {
   }
 }
 
-/** The object with a property `raw` that is worked out when it is asked for. Copies of the object do not have it. */
+/** The object with a property `raw` that is computed on demand. Copies of the object do not have it. */
 export function withRaw<Value extends object>(value: Value, raw: () => string | undefined): Value {
   return Object.defineProperty(value, 'raw', { get: raw })
 }
 
-/** The messages of dead letters get the text of their data. `raw` gives that of the frame that they came in. */
+/** Gives the messages of dead letters the text of their data. `raw` returns the text of their frame. */
 export function addTexts(letters: readonly DeadLetter[], raw: Raw): void {
   let texts: readonly string[] | undefined
   for (const [n, { message }] of letters.entries()) {

@@ -12,6 +12,6 @@ export function connect<Topics extends object = Record<string, unknown>>(
   url: string,
   options: ClientOptions<Topics> = {},
 ): Client<Topics> {
-  // Its handlers are of other events, which have what the client reads of them: the compiler cannot tell.
+  // Its events have other types with the same fields that the client reads: the compiler cannot tell.
   return new Client<Topics>(url, WebSocket as unknown as WebSocketClass, options).open()
 }

@@ -1,6 +1,6 @@
 /** `fanfare/opentelemetry`: traces that go from publish to handler. Needs the package `@opentelemetry/api`. */
 import { context, propagation, ROOT_CONTEXT, type Span, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api'
-import { MAX_HEADERS } from '../shared/content-frames.ts'
+import { MAX_HEADERS } from '../shared/field-rules.ts'
 import type { MessageHeaders } from '../shared/frames.ts'
 import { isThenable } from '../shared/thenable.ts'
 import { textOf } from '../shared/thrown.ts'
@@ -13,13 +13,13 @@ import type { Tracing } from './tracing.ts'
 export type { Tracing } from './tracing.ts'
 
 /**
- * For `connect(url, { trace: openTelemetry() })`. What is published, put into a queue and asked takes the active context
+ * For `connect(url, { trace: openTelemetry() })`. Publishes, enqueues and requests carry the active context
  * along in its headers, as the propagator that was set up writes it (`traceparent` and `tracestate` where it is that of
  * W3C); handlers of subscriptions, queues and requests run in the context that their message came with, and so does what
  * they publish, with an ack too. A message that is delivered again has the context of its publish again.
  *
  * Each of these is a span, named and attributed by the semantic conventions of OpenTelemetry for messaging. A `for await`
- * loop has no span: nobody but the loop knows where the handling of a message ends.
+ * loop has no span: only the loop knows where the handling of a message ends.
  */
 export function openTelemetry(): Tracing {
   const tracer = trace.getTracer('fanfare')
@@ -62,7 +62,7 @@ function attributesOf(name: string, type: 'send' | 'process', topic: string): Re
   }
 }
 
-/** Nothing where there is no context, or no room for it: a trace is no reason to refuse a publish. */
+/** Empty if there is no context, or not enough room for it: a trace must not cause the refusal of a publish. */
 function withContext(headers: MessageHeaders | undefined): { readonly headers?: MessageHeaders } {
   const carrier = { ...headers }
   propagation.inject(context.active(), carrier)
@@ -83,7 +83,7 @@ function watched<Result>(span: Span, run: () => Result): Result {
       span.end()
       return result
     }
-    // One `then` alone: the promise of some libraries does its work again with each.
+    // Only one `then`: a thenable of some libraries does its work again with each.
     return Promise.resolve(result)
       .catch((error: unknown) => {
         failed(span, error)

@@ -1,14 +1,14 @@
-import { MAX_DELAY_MS } from '../shared/content-frames.ts'
 import { shown } from '../shared/error-text.ts'
 import { FanfareError } from '../shared/fanfare-error.ts'
-import { nearestName } from '../shared/nearest-name.ts'
+import { MAX_DELAY_MS } from '../shared/field-rules.ts'
+import { didYouMean } from '../shared/nearest-name.ts'
 import { ANY, isFields, mismatch, number, type Rule, whole } from '../shared/rules.ts'
 import { DURATION_WORDS, type Duration, durationMs, type Instant } from '../shared/time.ts'
 
-/** A rule for each option, so that none is forgotten and unknown ones are found. */
+/** A rule for each option: the compiler reports a missing one, and unknown options are found. */
 export type Rules<Options> = { readonly [Name in keyof Required<Options>]: Rule }
 
-/** Anything: what is in a frame is checked with the frame. */
+/** Anything: something else checks it. */
 export { ANY }
 export const OBJECT: Rule = ['an object', isFields]
 export const FUNCTION: Rule = ['a function', (value) => typeof value === 'function']
@@ -60,9 +60,9 @@ export function timeOf(instant: Instant | undefined): number | undefined {
   return instant === undefined ? undefined : Math.ceil(Number(instant))
 }
 
-/** Throws `bad_option`, and names the option that has a wrong name or value. `of` is the method. */
+/** Throws `bad_option` that names the option with a wrong name or value. `of` is the method. */
 export function checkOptions<Options>(of: string, options: unknown, rules: Rules<Options>): void {
-  // An error, a list or a map has none of them for its own, and would count as no options at all.
+  // An error, an array or a map has no own options, and would count as no options at all.
   if (tagOf(options) !== '[object Object]') refuse(`The options of ${of} must be an object (got ${shown(options)}).`)
   for (const [name, value] of Object.entries(options as object)) {
     const rule = Object.hasOwn(rules, name) ? rules[name as keyof Options] : undefined
@@ -81,14 +81,13 @@ export function checkFunction(of: string, value: unknown): void {
   checkArgument(of, 'handler', value, FUNCTION)
 }
 
-/** What kind of object it is, in any realm: `[object Map]`. */
+/** The kind of an object of any realm, such as `[object Map]`. */
 export function tagOf(value: unknown): string {
   return Object.prototype.toString.call(value)
 }
 
 function refuseUnknown(of: string, name: string, known: readonly string[]): never {
-  const nearest = nearestName(name, known)
-  refuse(`${of} has no option "${name.slice(0, 100)}".${nearest ? ` Did you mean "${nearest}"?` : ''}`)
+  refuse(`${of} has no option "${name.slice(0, 100)}".${didYouMean(name, known)}`)
 }
 
 function refuse(message: string): never {

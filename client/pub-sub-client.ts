@@ -1,11 +1,9 @@
 /// <reference lib="esnext.disposable" preserve="true" />
-import { type Clock, realClock } from '../shared/clock.ts'
-import { CONTENT_FRAMES } from '../shared/content-frames.ts'
+import type { Clock } from '../shared/clock.ts'
 import type { Exchange, RequestsIn, TopicsIn } from '../shared/contract.ts'
 import { errorFrom, FanfareError } from '../shared/fanfare-error.ts'
 import type { MessageHeaders } from '../shared/frames.ts'
 import type { Payload, TopicOf } from '../shared/payload.ts'
-import { checkFrame } from '../shared/rules.ts'
 import { onAbort } from './abort.ts'
 import {
   BACKOFF_RULES,
@@ -19,6 +17,7 @@ import { Deferred } from './deferred.ts'
 import { hubUrl, shownUrl } from './hub-url.ts'
 import { type Closed, Link } from './link.ts'
 import { checkFunction, checkOptions, msOf, type Rules } from './options.ts'
+import { platformClock } from './platform-clock.ts'
 import { PUBLISH_RULES, type PublishOptions, type Receipt } from './publisher.ts'
 import { REQUEST_RULES, type RequestOptions } from './requests.ts'
 import type { ConnectionState, ConnectionStateChange } from './state.ts'
@@ -37,7 +36,7 @@ export type TopicNames<Topics> = TopicOf<keyof TopicsIn<Topics> & string>
 type PayloadOf<Topics, Pattern extends string> = Payload<TopicsIn<Topics>, Pattern>
 export type RequestNames<Topics> = TopicOf<keyof RequestsIn<Topics> & string>
 export type Asked<Topics, Pattern extends string> = Extract<Payload<RequestsIn<Topics>, Pattern>, Exchange>
-/** A name of which the contract says nothing: where it speaks of queues or requests at all, there is none such. */
+/** A name that the contract does not have. If the contract has queues or requests at all, no such name is allowed. */
 export type Unnamed<Names> = [Names] extends [never] ? string : never
 
 const CLOSE_GRACE_MS = 5_000
@@ -45,7 +44,7 @@ const CLOSE_GRACE_MS = 5_000
 const WARN_AFTER_MS = 5_000
 
 /**
- * A connection to a hub that keeps itself alive, of `@fanfare/client/pubsub`: it publishes, subscribes and requests.
+ * A connection to a hub that reconnects by itself, from `@fanfare/client/pubsub`: it publishes, subscribes and requests.
  *
  * @typeParam Topics - which payload each topic or pattern carries, or a contract: `Client<typeof topics>`
  */
@@ -76,10 +75,8 @@ export class PubSubClient<Topics extends object = Record<string, unknown>> {
     checkOptions('connect', options, CLIENT_RULES)
     const { WebSocket = platformWebSocket } = options
     if (!WebSocket) throw new FanfareError('no_websocket')
-    const { backoff = {}, clock = realClock } = options
+    const { backoff = {}, clock = platformClock } = options
     checkOptions('connect, backoff', backoff, BACKOFF_RULES)
-    // The hub closes for good on a hello that it cannot read.
-    checkFrame({ type: 'hello', client: options.name, token: options.token }, CONTENT_FRAMES)
     // One that was read from a file ends with a line feed.
     const token = options.token?.trim()
     this.#url = hubUrl(url)
@@ -99,14 +96,14 @@ export class PubSubClient<Topics extends object = Record<string, unknown>> {
     this.#signal = options.signal
   }
 
-  /** @internal Begins to connect: once every part is there that the hub's frames may be for. */
+  /** @internal Begins to connect, once every part exists that may receive frames. */
   open(): this {
     this.link.session.open()
     this.#offAbort = onAbort(this.#signal, () => this.close())
     return this
   }
 
-  /** Where the connection stands now. */
+  /** The current state of the connection. */
   get state(): ConnectionState {
     return this.link.session.state
   }
@@ -131,7 +128,7 @@ export class PubSubClient<Topics extends object = Record<string, unknown>> {
       else if (this.state === 'closed') ready.reject(this.#failure ?? new FanfareError('client_closed'))
     }
     const offAbort = onAbort(signal, ready.reject)
-    // It reports nothing to anyone: the warning on the console is still due.
+    // It is not a state listener: the warning on the console is still due.
     this.#waiting.add(look)
     look()
     await ready.promise.finally(() => {
@@ -141,18 +138,21 @@ export class PubSubClient<Topics extends object = Record<string, unknown>> {
   }
 
   /**
-   * Publishes to a topic, and resolves with the hub's receipt. Awaiting it is the backpressure: the hub grants a window of
-   * unacknowledged publishes, and what exceeds it waits here, as it does while offline.
+   * Publishes to a topic, and resolves with the hub's receipt. Await it for backpressure: the hub grants a window of
+   * unacknowledged publishes, and more of them wait here, as all do while offline. Without a connection it waits as long as that takes:
+   * pass a `signal` to limit the wait, such as `AbortSignal.timeout(5_000)`.
    *
    * `data` is anything that JSON can express, or bytes: any typed array, `ArrayBuffer` or `DataView`. They arrive as a `Uint8Array`.
+   * With `undefined` the message has no data, and arrives with `data: undefined`. `null` arrives as `null`.
    *
-   * What a stream captures or a queue takes is kept when the receipt comes, and a publish that had no answer when the connection was
-   * lost is repeated under its id: it is kept once.
+   * When the receipt arrives, streams and queues have stored the message. A publish without an answer when the connection is
+   * lost is repeated under its id, so that it is stored once.
    *
    * Rejects with `bad_topic`, `reserved_topic`, `bad_data` (JSON cannot express it, or it breaks the contract that the hub checks),
-   * `bad_option`, `bad_frame` (an option breaks the rules of the wire), `forbidden_key`, `nested_too_deeply`, `send_buffer_full`, `frame_too_large`, `queue_limit` (a queue is full and its overflow says `reject`), `storage_full`,
-   * `storage_failed`, `outcome_unknown` (it may have been kept or not: publish it again with the same id), `connection_lost` (it may
-   * have happened or not, and nothing keeps the topic), `client_closed`,
+   * `bad_option`, `forbidden_key`, `nested_too_deeply`, `send_buffer_full`, `frame_too_large`,
+   * `queue_limit` (a queue is full and its overflow is `reject`), `storage_full`,
+   * `storage_failed`, `outcome_unknown` (it may or may not have been stored: publish it again with the same id), `connection_lost` (it may
+   * or may not have happened, and nothing stores the topic), `client_closed`,
    * and with the reason of its signal.
    */
   publish<Topic extends TopicNames<Topics>>(
@@ -189,7 +189,7 @@ export class PubSubClient<Topics extends object = Record<string, unknown>> {
     handler: MessageHandler<NoInfer<Data>>,
     options?: SubscribeOptions,
   ): Subscription<Data>
-  // Both are inferred or neither: one type argument is the payload's, which is the other form.
+  // Both type arguments are inferred or neither: a single one is the payload, which is the other form.
   subscribe<Data>(
     pattern: string,
     second: SubscribeOptions | MessageHandler<Data> = {},
@@ -201,11 +201,11 @@ export class PubSubClient<Topics extends object = Record<string, unknown>> {
   }
 
   /**
-   * Asks, and resolves with the reply of one of those who respond on the topic. Waits for the connection, and for a place in the window
-   * that publishes have, too. Rejects with
-   * `no_responder` at once, `request_timeout` after `timeout` whatever becomes of the connection, `responder_lost` and `connection_lost` (it may have been handled or not),
-   * `responder_failed` (with its words), `bad_topic`, `bad_data` (JSON cannot express it, or it breaks the contract that the hub
-   * checks), `bad_option`, `bad_frame`, `forbidden_key`, `frame_too_large`, `send_buffer_full`, `client_closed`.
+   * Sends a request, and resolves with the reply of one responder on the topic. Waits for the connection, and for a place in the window
+   * that it shares with publishes. Rejects with
+   * `no_responder` at once, `request_timeout` after `timeout` in any case, `responder_lost` and `connection_lost` (it may or may not have been handled),
+   * `responder_failed` (with the responder's message), `bad_topic`, `bad_data` (JSON cannot express it, or it breaks the contract that the hub
+   * checks), `bad_option`, `forbidden_key`, `frame_too_large`, `send_buffer_full`, `client_closed`.
    */
   request<Reply = unknown>(
     topic: Unnamed<RequestNames<Topics>>,
@@ -222,10 +222,10 @@ export class PubSubClient<Topics extends object = Record<string, unknown>> {
   }
 
   /**
-   * Closes for good, after it has sent what was accepted before and awaited what is under way: publishes, requests, calls, handlers of
+   * Closes for good, after sending what was accepted before and awaiting work in progress: publishes, requests, calls, handlers of
    * queues and requests, cursors. Whatever has no answer in time rejects with `client_closed` if it was never sent, and with
-   * `connection_lost` if it was. Resolves to how many those are; all calls have the same result. A handler must not await it: it waits
-   * for that handler until its time is up.
+   * `connection_lost` if it was. Resolves with their numbers; all calls have the same result. A handler must not await it, because it waits
+   * for that handler until the timeout.
    *
    * @example
    * ```
@@ -235,7 +235,7 @@ export class PubSubClient<Topics extends object = Record<string, unknown>> {
    */
   async close(options: CloseOptions = {}): Promise<Closed> {
     checkOptions('close', options, CLOSE_RULES)
-    // One close for all callers: a signal and a `finally` often ask for it both.
+    // One close for all callers: often both a signal and a `finally` call it.
     this.#closing ??= this.link.close(msOf(options.timeout ?? CLOSE_GRACE_MS))
     return this.#closing
   }

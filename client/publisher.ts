@@ -1,59 +1,64 @@
 import { decodeBinary } from '../shared/codec.ts'
+import { HEADERS, ID, KEY, PRIORITY } from '../shared/field-rules.ts'
 import type { MessageHeaders, PublishFrame, ReceiptFrame } from '../shared/frames.ts'
 import type { Position } from '../shared/streams.ts'
 import type { Duration, Instant } from '../shared/time.ts'
 import { parseTopic } from '../shared/topic.ts'
 import { encodeChecked } from './encode-checked.ts'
 import type { Encoded, Line, Question } from './line.ts'
-import { ANY, DELAY, INSTANT, type Rules, SIGNAL, timeOf, wholeMs } from './options.ts'
+import { DELAY, INSTANT, type Rules, SIGNAL, timeOf, wholeMs } from './options.ts'
 import { randomId } from './random-id.ts'
 
-/** What a message has besides its topic and data. */
+/** Options of `client.publish` and `client.enqueue`. */
 export interface PublishOptions {
-  /** Conflation, last values and a queue's groups go by it: 255 characters at most. */
+  /** Conflation, last values and the groups of a queue use it. At most 255 characters. */
   readonly key?: string | undefined
-  /** 32 at most; filters and bindings look at them. */
+  /** At most 32. Filters and bindings match them. */
   readonly headers?: MessageHeaders | undefined
-  /** From then on the message is not delivered: a `Date`, or milliseconds since 1970. */
+  /** The message is not delivered after this time: a `Date`, or milliseconds since 1970. */
   readonly expiresAt?: Instant | undefined
-  /** For queues: 0 to 9, the higher first; 4 by default. */
+  /**
+   * For queues: 0 to 9, higher priorities first.
+   *
+   * @default 4
+   */
   readonly priority?: number | undefined
-  /** For queues: the message is not delivered before this time has passed; a year at most. */
+  /** For queues: the message is not delivered before this time has passed. At most a year. */
   readonly delay?: Duration | undefined
-  /** For queues: the message is not delivered before; a `Date`, or milliseconds since 1970. `delay` takes precedence. */
+  /** For queues: the message is not delivered before this time: a `Date`, or milliseconds since 1970. `delay` takes precedence. */
   readonly deliverAt?: Instant | undefined
   /**
-   * 1 to 64 letters, digits and `_ . : ~ -`; one is made if it is missing. Streams and queues keep one message of an id,
+   * 1 to 64 letters, digits and `_ . : ~ -`; generated if it is missing. Streams and queues store one message per id,
    * within two minutes by default. An id belongs to one publisher (the authenticated subject; all anonymous clients are one
    * publisher) and one destination (the topic published to, or the queue enqueued to): the same id of another subject, on
    * another topic or queue, or after everything it went to has been deleted or purged, is another message.
    */
   readonly id?: string | undefined
-  /** Takes the publish back while it still waits. */
+  /** Withdraws the publish while it waits to be sent, and stops waiting for the receipt. */
   readonly signal?: AbortSignal | undefined
 }
 
 /** @internal */
 export const PUBLISH_RULES: Rules<PublishOptions> = {
-  key: ANY,
-  headers: ANY,
+  key: KEY,
+  headers: HEADERS,
   expiresAt: INSTANT,
-  priority: ANY,
+  priority: PRIORITY,
   delay: DELAY,
   deliverAt: INSTANT,
-  id: ANY,
+  id: ID,
   signal: SIGNAL,
 }
 
 /** What a publish resolves to. */
 export interface Receipt {
-  /** Of the message. */
+  /** The id of the message. */
   readonly id: string
-  /** A message with this id had been kept before; this is where that one is. */
+  /** A message with this id was stored before; the rest of the receipt is about that one. */
   readonly duplicate: boolean
-  /** Where it is kept, by stream. */
+  /** Its position in each stream that stores it. */
   readonly positions: Readonly<Record<string, Position>>
-  /** Queues that it reached. With no queue and no stream, it went only to the current subscribers and is not kept. */
+  /** Queues that it reached. Without a queue and a stream, the message only went to the current subscribers and is not stored. */
   readonly queues: readonly string[]
 }
 

@@ -25,7 +25,7 @@ export type { WebSocketClass, WebSocketLike } from './websocket.ts'
 
 unproxied(PubSubClient, Subscription)
 
-/** Connects to a hub, and keeps connected; see `connect` of `@fanfare/client`, whose options and errors it has. */
+/** Connects to a hub, and reconnects whenever the connection is lost. Options and errors are those of `connect` of `@fanfare/client`. */
 export function connect<Topics extends object = Record<string, unknown>>(
   url: string,
   options: ClientOptions<Topics> = {},

@@ -15,9 +15,9 @@ const REDRIVE_RULES: Rules<{ readonly to?: string | undefined; readonly perSecon
 
 type Call = (method: string, params?: unknown, untilSent?: boolean) => Promise<unknown>
 
-/** What an operator does with queues. Everything rejects with `no_queue` where there is none of that name. */
+/** Administration of queues. All methods reject with `no_queue` if no queue has that name. */
 export class QueueAdmin {
-  /** What an operator does with the messages that no consumer could handle. */
+  /** Messages that no consumer could handle. */
   readonly deadLetters: DeadLetterAdmin
   readonly #call: Call
 
@@ -27,14 +27,14 @@ export class QueueAdmin {
     this.deadLetters = new DeadLetterAdmin(call)
   }
 
-  /** All queues that the token lets the client see, in the order of their declaration. */
+  /** All queues that the client may see, in the order of their declaration. */
   list(): Promise<QueueInfo[]> {
     return allPages((from) => this.#call('queues.list', { from }))
   }
 
   /**
-   * Searches all queues that the token lets the client see, and gives a part of those that match: the ones in trouble first, unless
-   * `sort` says otherwise.
+   * Searches all queues that the client may see, and returns a part of those that match: queues with problems first, unless
+   * `sort` is given.
    *
    * @example
    * ```
@@ -50,28 +50,41 @@ export class QueueAdmin {
     return this.#call('queues.show', { name }) as Promise<QueueInfo>
   }
 
-  /** Declares it, or finds it declared. Rejects with `queue_exists` where it has other options, and `bad_params`. */
+  /** Declares a queue. Does nothing if it exists with the same options. Rejects with `queue_exists` if it has different options, and with `bad_params`. */
   declare(declaration: QueueDeclaration): Promise<QueueInfo> {
     return this.#call('queues.declare', declaration) as Promise<QueueInfo>
   }
 
-  /** Deletes it, with its messages and dead letters; its consumers end with `no_queue`. */
+  /**
+   * Changes options of a queue that exists; options that are not given stay as they are, and so do its messages. New deadlines and attempts
+   * count for deliveries from now on. Rejects with `no_queue`, `bad_params`.
+   *
+   * @example
+   * ```
+   * await client.admin.queues.update('invoices', { maxAttempts: 10, backoff: { cap: '10m' } })
+   * ```
+   */
+  update(name: string, changes: Omit<Partial<QueueDeclaration>, 'name'>): Promise<QueueInfo> {
+    return this.#call('queues.update', { ...changes, name }) as Promise<QueueInfo>
+  }
+
+  /** Deletes a queue with its messages and dead letters. Its consumers end with `no_queue`. */
   async delete(name: string): Promise<void> {
     await this.#call('queues.delete', { name })
   }
 
-  /** Deletes the messages that wait, but not those on lease; resolves to how many. */
+  /** Deletes the messages that wait, but not those on lease. Resolves with their number. */
   purge(name: string): Promise<number> {
     return count(this.#call('queues.purge', { name }))
   }
 
-  /** Lets a parked group go on. Rejects with `no_parked_group`. */
+  /** Resumes a parked group. Rejects with `no_parked_group`. */
   async unpark(name: string, key: string): Promise<void> {
     await this.#call('queues.unpark', { name, key })
   }
 }
 
-/** What an operator does with the dead letters of a queue; a filter says with which, none with all. */
+/** Administration of the dead letters of a queue: those that the filter matches, or all without one. */
 export class DeadLetterAdmin {
   readonly #call: Call
 
@@ -81,8 +94,8 @@ export class DeadLetterAdmin {
   }
 
   /**
-   * A page of them, the oldest first, from a letter's number on: 100 by default, 1,000 at most. The hub answers with about
-   * 1 MiB at a time; this asks until it has as many as wanted. The next page begins after the number of the last letter.
+   * A page of dead letters, the oldest first, from a letter's number on: 100 by default, 1,000 at most. The hub answers with about
+   * 1 MiB at a time; this method asks until it has the number that was asked for. The next page begins after the number of the last letter.
    */
   async list(
     name: string,
@@ -103,7 +116,7 @@ export class DeadLetterAdmin {
   }
 
   /**
-   * Counts those that are there now.
+   * Counts the dead letters that exist now.
    *
    * @example
    * ```
@@ -115,10 +128,10 @@ export class DeadLetterAdmin {
   }
 
   /**
-   * Moves them back into the queue, or into another (`to`), as messages that no consumer has tried: behind all others, of
-   * priority 4, without expiry; `perSecond` at most. Those that are there now are moved in batches. Resolves to how many
-   * once all have been moved. Rejects with `queue_limit` or `storage_full` at the first batch that there is no room for:
-   * those that were moved before stay moved, and the message says how many they are and how many are left.
+   * Moves dead letters back into the queue, or into another (`to`), as messages that no consumer has tried: after all others, with
+   * priority 4, without expiry. `perSecond` limits the rate. The dead letters that exist now are moved in batches. Resolves with their number
+   * once all have been moved. Rejects with `queue_limit` or `storage_full` at the first batch without room:
+   * those that were moved before stay moved, and the error message reports how many were moved and how many are left.
    */
   async redrive(
     name: string,
@@ -126,11 +139,11 @@ export class DeadLetterAdmin {
     options: { readonly to?: string | undefined; readonly perSecond?: number | undefined } = {},
   ): Promise<number> {
     checkOptions('deadLetters.redrive', options, REDRIVE_RULES)
-    // At a rate it takes any time: as long as the connection stands.
+    // At a rate it may take any time, as long as the connection is open.
     return count(this.#call('deadLetters.redrive', { name, filter, ...options }, true))
   }
 
-  /** Deletes them; resolves to how many. */
+  /** Deletes dead letters. Resolves with their number. */
   purge(name: string, filter: DeadLetterFilter = {}): Promise<number> {
     return count(this.#call('deadLetters.purge', { name, filter }))
   }

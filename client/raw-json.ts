@@ -23,6 +23,6 @@ export function rawJson(text: string): RawJson {
     throw new FanfareError('bad_data', `The text is not JSON: ${sentence(textOf(error))}`)
   }
   checkNesting(value)
-  checkKeys(text)
+  checkKeys(text, value)
   return new RawJson(text)
 }

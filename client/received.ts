@@ -1,6 +1,6 @@
 import { fieldOf, itemsOf } from '../shared/json-text.ts'
 
-/** A WebSocket message. Its text is kept for `raw`, and is scanned the first time that somebody reads `raw`. */
+/** A WebSocket message. Its text is kept for `raw`, and is scanned when `raw` is first read. */
 export class Received {
   readonly #text: string | undefined
   #frames: readonly string[] | undefined
@@ -17,5 +17,5 @@ export class Received {
   }
 }
 
-/** The JSON text of a value in a frame, by the names that lead to it. */
+/** The JSON text of a value in a frame, by the names of the fields that lead to it. */
 export type Raw = (...path: readonly string[]) => string | undefined

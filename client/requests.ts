@@ -1,16 +1,17 @@
 import { FanfareError } from '../shared/fanfare-error.ts'
+import { HEADERS } from '../shared/field-rules.ts'
 import type { AnswerFrame, AskFrame, MessageHeaders } from '../shared/frames.ts'
 import { BOOLEAN } from '../shared/rules.ts'
 import type { Duration } from '../shared/time.ts'
 import { parseTopic } from '../shared/topic.ts'
 import { encodeChecked } from './encode-checked.ts'
 import type { Line, Question } from './line.ts'
-import { ANY, msOf, type Rules, SIGNAL, WAIT } from './options.ts'
+import { msOf, type Rules, SIGNAL, WAIT } from './options.ts'
 import type { Session } from './session.ts'
 
 const REQUEST_TIMEOUT_MS = 10_000
 
-/** How something is asked. */
+/** Options of `client.request`. */
 export interface RequestOptions {
   /**
    * Maximum wait for the reply, from the call on, also while there is no connection.
@@ -18,7 +19,7 @@ export interface RequestOptions {
    * @default '10s'
    */
   readonly timeout?: Duration | undefined
-  /** 32 at most. */
+  /** At most 32. */
   readonly headers?: MessageHeaders | undefined
   /**
    * Resolves with the JSON text of the reply as the responder sent it, for numbers that a double cannot hold. A reply that is bytes is
@@ -30,19 +31,19 @@ export interface RequestOptions {
    * ```
    */
   readonly raw?: boolean | undefined
-  /** Waits no longer; the responder may still answer. */
+  /** Stops waiting. The responder may still answer. */
   readonly signal?: AbortSignal | undefined
 }
 
 /** @internal */
 export const REQUEST_RULES: Rules<RequestOptions> = {
   timeout: WAIT,
-  headers: ANY,
+  headers: HEADERS,
   raw: BOOLEAN,
   signal: SIGNAL,
 }
 
-/** Asks a responder, within the window that the hub grants for publishes. */
+/** Sends a request, within the window that the hub grants for publishes. */
 export function request(
   line: Line,
   topic: string,
@@ -54,7 +55,7 @@ export function request(
   const timeoutMs = msOf(timeout)
   parseTopic(topic)
   const ask: Question<unknown> = {
-    // The hub has a timer as well, which does not help while it is out of reach.
+    // The hub has a timer as well, which does not help while it cannot be reached.
     encode: (seq) =>
       encodeChecked({ type: 'ask', seq, topic, data, timeoutMs: Math.ceil(timeoutMs), headers } as AskFrame),
     read({ data, error }: AnswerFrame) {

@@ -1,6 +1,6 @@
-import { MAX_ERROR } from '../shared/content-frames.ts'
 import type { FanfareError } from '../shared/fanfare-error.ts'
 import type { ErrorFrame, MessageHeaders, RequestFrame, RespondFrame } from '../shared/frames.ts'
+import { MAX_ERROR } from '../shared/queue-rules.ts'
 import { textOf } from '../shared/thrown.ts'
 import { patternWords } from '../shared/topic.ts'
 import type { Asked, Asking, NumberedFrame } from './asking.ts'
@@ -13,7 +13,7 @@ import { callBack } from './throw-later.ts'
 /** Requests that a responder remembers after their replies: the hub may refuse a reply. */
 const REMEMBERED_REQUESTS = 100
 
-/** What a responder gets. */
+/** A request as a responder gets it. */
 export interface IncomingRequest<Data = unknown> {
   readonly topic: string
   readonly data: Data
@@ -23,17 +23,17 @@ export interface IncomingRequest<Data = unknown> {
 }
 
 /**
- * Its return is the reply: JSON or bytes, or a promise of that. What it throws reaches the one who asked, as `responder_failed`, and so
+ * Returns the reply: JSON or bytes, or a promise of that. What it throws reaches the requester as `responder_failed`, and so
  * does the reason why a reply cannot be sent.
  */
 export type RequestHandler<Data, Reply> = (request: IncomingRequest<Data>) => Reply | PromiseLike<Reply>
 
-/** How something is answered. */
+/** Options of `client.respond`. */
 export interface RespondOptions {
   /**
-   * Told what went wrong: with its request, what the handler has thrown and a reply that could not be given (`bad_data`,
-   * `nested_too_deeply`, `frame_too_large`, what JSON cannot encode), of which the one who asked has been told in any case; without a
-   * request, the end of the responder if it was not asked for. Without it such an end is an uncaught exception.
+   * Called with errors. With a request: what the handler has thrown, or a reply that could not be sent (`bad_data`,
+   * `nested_too_deeply`, `frame_too_large`); the requester has been notified in any case. Without a
+   * request: the responder has ended, and not by your program. Without `onError` such an end is an uncaught exception.
    *
    * @example
    * ```ts
@@ -44,7 +44,7 @@ export interface RespondOptions {
    */
   readonly onError?: ((error: unknown, request?: IncomingRequest) => unknown) | undefined
   /**
-   * Called when the hub refuses it for now, such as by a rate limit, once until it is back. The client asks again and again;
+   * Called when the hub refuses it for now, such as by a rate limit, once until it is back. The client keeps trying;
    * `onResumed` is called when it succeeds.
    *
    * @example
@@ -63,17 +63,17 @@ export interface RespondOptions {
 /** @internal */
 export const RESPOND_RULES: Rules<RespondOptions> = { onError: FUNCTION, onInterrupted: FUNCTION, onResumed: FUNCTION }
 
-/** An offer to answer; it is renewed by itself after a reconnection. */
+/** A registered responder. It is registered again after a reconnection. */
 export interface Responder {
-  /** Resolves once requests come, or it is closed; rejects when the hub refuses it for good. */
+  /** Resolves once the hub sends requests, or the responder is closed. Rejects when the hub refuses it for good. */
   readonly ready: Promise<void>
   /**
-   * Resolves when it was closed by `close()` or with the client. Rejects with the error that ended it otherwise; if nothing else listens
-   * (`onError`, `ready` before it resolved), that is an uncaught exception as well.
+   * Resolves when it was closed by `close()` or with the client. Rejects with the error that ended it otherwise. If nothing else listens
+   * (`onError`, `ready` before it resolved), the error is also an uncaught exception.
    */
   readonly ended: Promise<void>
   /**
-   * Gets no more requests; those that are open are answered to their askers as lost. Resolves when the hub has ended it, for each call.
+   * Ends it. The requesters of open requests get `responder_lost`. Each call resolves when the hub has ended it.
    */
   close(): Promise<void>
   /** The same as `close()`, for `await using`. */
@@ -89,7 +89,7 @@ export class Offer implements Asked {
   readonly #options: RespondOptions
   readonly #asking: Asking
   #closing: Promise<void> | undefined
-  /** The last ones of this connection. */
+  /** The latest ones on this connection. */
   #replied: { readonly number: number; readonly request: IncomingRequest }[] = []
 
   constructor(pattern: string, handler: RequestHandler<unknown, unknown>, options: RespondOptions, asking: Asking) {
@@ -113,7 +113,7 @@ export class Offer implements Asked {
     else if (frame.type === 'subscribed' && this.standing.wasReady) callBack(() => this.#options.onResumed?.())
   }
 
-  /** Of one reply. */
+  /** The hub has refused one reply. */
   refused({ request }: ErrorFrame, error: FanfareError): void {
     const replied = this.#replied.find(({ number }) => number === request)
     callBack(() => this.#options.onError?.(error, replied?.request))
@@ -127,7 +127,7 @@ export class Offer implements Asked {
     return this.standing.over(error)
   }
 
-  /** Gets no more requests; those that have come are still to be answered. */
+  /** Gets no more requests, and answers those that have arrived. */
   finish(): Promise<void> {
     return this.#asking.stop(this, { type: 'unsubscribe', sub: this.number, finish: true })
   }
@@ -146,7 +146,7 @@ export class Offer implements Asked {
     const reply = (words: { readonly data?: unknown; readonly error?: string }) => {
       const encoded = encodeChecked({ type: 'reply', request: number, ...words })
       session.checkSize(encoded)
-      // A request ends with its connection, and on the next one its number may be another's.
+      // A request ends with its connection, and on the next one its number may belong to another request.
       if (connection !== session.connection) return
       this.#replied.push({ number, request })
       if (this.#replied.length > REMEMBERED_REQUESTS) this.#replied.shift()
@@ -156,7 +156,7 @@ export class Offer implements Asked {
       reply({ data: await this.#handler(request) })
     } catch (error) {
       // A character takes six bytes at most, and the frame has little else.
-      // Without its stack: where it failed is for the responder's own eyes.
+      // Without its stack, which is the business of the responder only.
       const words = error === undefined ? 'It failed' : textOf(error)
       reply({ error: words.slice(0, Math.min(MAX_ERROR, session.writer.limit / 8)) })
       callBack(() => this.#options.onError?.(error, request))

@@ -21,24 +21,24 @@ import { onWake } from './wake.ts'
 import type { WebSocketClass, WebSocketLike } from './websocket.ts'
 import { exceeds, tooLarge, Writer } from './writer.ts'
 
-/** What the parts that live on a session are told. */
+/** Receives the events of a session. */
 export interface SessionListener {
-  /** The socket is open: what is written now goes out right behind the hello. */
+  /** The socket is open: what is written now goes out right after the hello. */
   opened(): void
   welcomed(welcome: WelcomeFrame): void
-  /** `only`: the frame is for this subscription alone. */
+  /** `only`: the frame is only for this subscription. */
   received(frame: HubFrame, only: number | undefined): void
   /** The connection is gone; another one may come. */
   lost(): void
-  /** It is over: an error if it failed, and why what waits has no answer. */
+  /** The session has ended: an error if it failed, and the error for everything that waits for an answer. */
   ended(error: FanfareError | undefined, why: FanfareError): void
   changed(change: ConnectionStateChange): void
 }
 
-/** The end of a hub in this process. Without an error the program has closed it: nothing failed, and readers come to their end. */
+/** The end of a hub in this process. Without an error the program has closed it: nothing failed, and loops end normally. */
 export interface HubEnd {
   readonly error?: FanfareError | undefined
-  /** Why what waits has no answer. */
+  /** The error for everything that waits for an answer. */
   readonly why: FanfareError
 }
 
@@ -49,11 +49,11 @@ export interface SessionOptions {
   readonly clock: Clock
   readonly token?: string | undefined
   readonly getToken?: GetToken | undefined
-  /** Of a client in the hub's own process: aborted once no other connection will come, with a `HubEnd`. */
+  /** For a client in the hub's own process: aborted with a `HubEnd` once no further connection is possible. */
   readonly hubGone?: AbortSignal | undefined
 }
 
-/** Close codes of this side: the hub is silent or malformed, or even its welcome is. */
+/** Close codes of this side: the hub is silent or sends malformed frames; its welcome is malformed. */
 const DROPPED = 4002
 const UNREADABLE = 4400
 
@@ -63,11 +63,11 @@ const WELCOME_TIMEOUT_MS = 10_000
 /** Holds a connection to the hub: opens it, watches over it, opens it again. */
 export class Session {
   state: ConnectionState = 'connecting'
-  /** The hello has been said: what is written goes out. */
+  /** The hello has been written: what is written now goes out. */
   isOpen = false
-  /** Counts tries and connections: what comes for an earlier one is too late. */
+  /** Counts attempts and connections: anything for an earlier one is too late. */
   connection = 0
-  /** Of the frame that is being handled. */
+  /** The JSON text of the frame that is being handled. */
   raw: Raw = () => undefined
   readonly writer = new Writer((message) => this.#socket?.send(message))
   readonly #url: string
@@ -78,24 +78,24 @@ export class Session {
   #socket: WebSocketLike | undefined
   /** The one timer that runs: for the welcome or the next try. */
   readonly #alarm: Alarm
-  /** Tries since a connection last stood for a while. */
+  /** Attempts since a connection was last open for a while. */
   #failures = 0
   /** There has been a socket: the platform takes the address. */
   #hadSocket = false
-  /** When the hub last said welcome. */
+  /** When the hub last sent a welcome. */
   #welcomedAt: number | undefined
   readonly #liveness: Liveness
   readonly #stopWaking: () => void
   readonly #offGone: () => void
-  /** The hub's last word on why it is about to close. */
+  /** The reason that the hub gave for the close that follows. */
   #lastError: FanfareError | undefined
   readonly #farewell: Farewell
-  /** Each waits for a pong. */
+  /** Callbacks that wait for a pong. */
   #pongs: (() => void)[] = []
   readonly #tokens: Tokens | undefined
   #token: string | undefined
   #hubAheadMs = 0
-  /** Of the token that the hub checks. */
+  /** The number of the `auth` frame whose token the hub checks. */
   #renewalSeq: number | undefined
   #lastNumber = 0
 
@@ -113,7 +113,7 @@ export class Session {
       dead: () => this.#drop(new FanfareError('idle_timeout'), DROPPED),
     })
     this.#stopWaking = onWake(() => this.#woken())
-    // One that is open still gets what it is owed.
+    // An open connection still gets everything that was sent to it.
     this.#offGone = onAbort(options.hubGone, () => this.#socket || this.#endWithHub())
     this.#token = options.token
     const { getToken } = options
@@ -132,12 +132,12 @@ export class Session {
     return this.clock.jitter() * Math.min(this.#capMs, this.#baseMs * 2 ** failures)
   }
 
-  /** One count for all that bears a number. */
+  /** One counter for everything that has a number. */
   nextNumber(): number {
     return ++this.#lastNumber
   }
 
-  /** The hub's time, as its last welcome has it; that of this machine before. */
+  /** The hub's time, according to its last welcome; before that the time of this machine. */
   hubNow(): number {
     return this.clock.now() + this.#hubAheadMs
   }
@@ -179,7 +179,7 @@ export class Session {
     socket.onopen = () => this.#hello()
     socket.onmessage = (event) => this.#receive(event.data)
     socket.onclose = ({ code, reason }) => this.#closed(code, reason || problem)
-    // 'close' follows always. A browser says nothing here, others say what is wrong.
+    // 'close' always follows. A browser gives no reason here, other platforms do.
     socket.onerror = (event) => {
       problem = event?.message ?? ''
     }
@@ -187,21 +187,20 @@ export class Session {
     this.#alarm.set(WELCOME_TIMEOUT_MS, () => this.#drop(late, DROPPED))
   }
 
-  /** The platform makes no socket. If it never has, it never will: the address is wrong, or this page may not use it. */
+  /** The platform creates no socket. If it never has, it never will: the address is wrong, or this page may not use it. */
   #notOpened(why: string): void {
-    if (this.#hadSocket)
-      return this.#tryLater(new FanfareError('connect_failed', `The hub could not be reached: ${sentence(why)}`))
+    if (this.#hadSocket) return this.#tryLater(connectError(0, why))
     const error = new FanfareError('bad_url', `The platform refuses to open a WebSocket: ${sentence(why)}`)
     this.#end(error)
     if (!this.#tokens) throw error
   }
 
   write(frame: string | Uint8Array): void {
-    // What is said of a connection that is gone is of no use to the next one.
+    // A frame about a connection that is gone means nothing on the next one.
     if (this.isOpen) this.writer.write(frame)
   }
 
-  /** Writes a frame of this client's own numbers and words; undefined fields vanish in JSON. */
+  /** Writes a frame that has no data of the application. JSON leaves undefined fields out. */
   say(frame: object): void {
     this.write(JSON.stringify(frame))
   }
@@ -212,8 +211,8 @@ export class Session {
   }
 
   /**
-   * Sends what was written, and calls `done` when the hub has read it: what it had said before that has been heard. At once without a
-   * connection.
+   * Sends what was written, and calls `done` when the hub has read it and everything that it sent before has arrived. Calls it at once without
+   * a connection.
    */
   roundTrip(done: () => void): void {
     if (!this.isOpen) return done()
@@ -259,12 +258,12 @@ export class Session {
       if (!(error instanceof FanfareError)) throw error
       if ((value as { readonly type?: unknown } | undefined)?.type !== 'welcome') return this.#drop(error, DROPPED)
       const unreadable = new FanfareError('bad_frame', `The hub's welcome cannot be read: ${error.message}`)
-      // If none ever could be, the next one is the same. A hub that is being replaced may send a better one.
+      // If no welcome could ever be read, the next one will be the same. A hub that is being replaced may send a better one.
       this.#drop(unreadable, UNREADABLE, this.#welcomedAt === undefined)
     }
   }
 
-  /** A fault of ours in one frame, or one of an object that the application gave: what comes behind it is heard all the same. */
+  /** A bug of the client, or of an object that the application passed, costs one frame: the following ones are handled all the same. */
   #handleAlone(frame: HubFrame, only: number | undefined): void {
     try {
       this.#handle(frame, only)
@@ -285,7 +284,7 @@ export class Session {
     } else this.#listener.received(frame, only)
   }
 
-  /** At once, and not at the end of the turn: more may have arrived, which the handlers have yet to go through. */
+  /** Sent at once, and not at the end of the turn: more messages may have arrived, which handlers still have to process. */
   #checked(n: number): void {
     this.say({ type: 'checked', n })
     this.writer.flush()
@@ -303,7 +302,7 @@ export class Session {
     if (frame.now !== undefined) this.#hubAheadMs = frame.now - this.clock.now()
     this.#alarm.clear()
     this.#liveness.start(frame.pingIntervalMs)
-    this.#change('connected', { code: 'opened', message: 'The hub said welcome' })
+    this.#change('connected', { code: 'opened', message: 'The hub accepted the connection.' })
     this.#listener.welcomed(frame)
   }
 
@@ -315,7 +314,7 @@ export class Session {
 
   #retry(): void {
     this.#alarm.clear()
-    this.#change('connecting', { code: 'retry', message: `Try ${this.#failures}` })
+    this.#change('connecting', { code: 'retry', message: `Attempt ${this.#failures}.` })
     this.open()
   }
 
@@ -341,7 +340,7 @@ export class Session {
   }
 
   #tryLater(error: FanfareError, closeCode?: number): void {
-    // A hub that says welcome and then fails each time is not asked again at once.
+    // A hub that welcomes clients and then fails each time is not tried again at once.
     const stood = this.state === 'connected' ? this.clock.now() - (this.#welcomedAt ?? 0) : 0
     if (stood >= this.#capMs) this.#failures = 0
     this.#change('waiting', reasonOf(error, closeCode))
@@ -361,7 +360,7 @@ export class Session {
     this.#end(error, closeCode, why)
   }
 
-  /** Without an error the client, or the program that holds its hub, ends it. */
+  /** Without an error, the client or the program that runs its hub ends it. */
   #end(error: FanfareError | undefined, closeCode?: number, why = error): void {
     this.#alarm.clear()
     this.#stopWaking()
@@ -392,7 +391,7 @@ function decode(data: unknown): unknown[] {
   return typeof data === 'string' ? decodeText(data) : decodeBinary(new Uint8Array(data as ArrayBuffer), true)
 }
 
-/** Any other is the hub's last word on the connection. */
+/** Any other error ends the connection. */
 function refusesRequest({ seq, sub, consumer }: ErrorFrame): boolean {
   return seq !== undefined || sub !== undefined || consumer !== undefined
 }

@@ -4,21 +4,21 @@ import { Deferred } from './deferred.ts'
 import { DONE } from './reader.ts'
 import { callBack } from './throw-later.ts'
 
-/** What the owner of something that stands at the hub can be told. */
+/** Callbacks and signal of the owner of a subscription, consumer or responder. */
 interface StandingOptions {
   readonly onError?: ((error: unknown) => unknown) | undefined
   readonly onInterrupted?: ((error: FanfareError) => void) | undefined
   readonly signal?: AbortSignal | undefined
 }
 
-/** How something that the hub was asked for begins, is interrupted, and ends. */
+/** The life of a subscription, consumer or responder at the hub: how it begins, is interrupted, and ends. */
 export class Standing {
-  /** Refusals since it was there last. */
+  /** Refusals since it was last confirmed. */
   failures = 0
   /** The hub has confirmed it before. */
   wasReady = false
   readonly #options: StandingOptions
-  /** A reader is thrown the failure, now or when it reads. */
+  /** A loop reads it and throws the failure, now or when it reads next. */
   readonly #isRead: boolean
   readonly #beginning = new Deferred()
   readonly #ending = new Deferred()
@@ -29,7 +29,7 @@ export class Standing {
     this.#options = options
     this.#isRead = isRead
     this.ended.catch(() => {})
-    // Of a handler that nobody would tell of it, a refusal has to be loud.
+    // With only a handler, nothing else would report a refusal.
     if (isRead || options.onError) this.ready.catch(() => {})
   }
 
@@ -52,7 +52,7 @@ export class Standing {
     this.#beginning.resolve()
   }
 
-  /** It is not there, and will be asked for again. */
+  /** The hub has refused it for now, and will be asked again. */
   interrupted(error: FanfareError): void {
     if (this.failures++ === 0) callBack(() => this.#options.onInterrupted?.(error))
   }
@@ -64,7 +64,7 @@ export class Standing {
     this.#ending.resolve()
   }
 
-  /** This has ended it. */
+  /** An error has ended it. */
   fail(error: unknown): void {
     this.#offAbort?.()
     this.#failure = error
@@ -72,7 +72,7 @@ export class Standing {
     this.#ending.reject(error)
   }
 
-  /** What a reader gets when all is over: the failure is thrown once, as a loop has it. */
+  /** The result for a reader after the end: the failure is thrown once, as loops do. */
   last(): typeof DONE {
     const failure = this.#failure
     this.#failure = undefined
@@ -80,7 +80,7 @@ export class Standing {
     return DONE
   }
 
-  /** Ends it, with an error if it failed, and tells its listeners. Returns false if there are none. */
+  /** Ends it, with an error if it failed, and notifies its listeners. Returns false if there are none. */
   over(error: FanfareError | undefined): boolean {
     if (!error) {
       this.end()

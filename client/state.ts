@@ -1,4 +1,4 @@
-/** `connecting`: a try is under way. `waiting`: the next one comes after a while. `closed`: for good. */
+/** `connecting`: an attempt is in progress. `waiting`: the next attempt follows after a wait. `closed`: the client is closed for good. */
 export type ConnectionState = 'connecting' | 'connected' | 'waiting' | 'closed'
 
 /** A change of the connection's state, and why. */
@@ -13,7 +13,7 @@ export interface ConnectionStateReason {
   /** A code of the error table, or `opened`, `retry`, `closed_by_client`. */
   readonly code: string
   readonly message: string
-  /** Of the WebSocket, where one was closed. */
+  /** The close code of the WebSocket, if one was closed. */
   readonly closeCode?: number | undefined
 }
 

@@ -9,7 +9,7 @@ const CURSORS_RULES: Rules<{ readonly after?: string | undefined; readonly limit
   limit: ANY,
 }
 
-/** What an operator does with streams. Everything rejects with `no_stream` where there is none of that name. */
+/** Administration of streams. All methods reject with `no_stream` if no stream has that name. */
 export class StreamAdmin {
   readonly #call: (method: string, params?: unknown) => Promise<unknown>
 
@@ -18,12 +18,12 @@ export class StreamAdmin {
     this.#call = call
   }
 
-  /** All streams that the token lets the client see, in the order of their declaration. */
+  /** All streams that the client may see, in the order of their declaration. */
   list(): Promise<StreamStatus[]> {
     return allPages((from) => this.#call('streams.list', { from }))
   }
 
-  /** Searches all streams that the token lets the client see, and gives a part of those that match, in the order of `sort` (`name` by default). */
+  /** Searches all streams that the client may see, and returns a part of those that match, in the order of `sort` (`name` by default). */
   find(search: SearchWithHistory<StreamSort> = {}): Promise<StreamsFound> {
     return this.#call('streams.find', search) as Promise<StreamsFound>
   }
@@ -33,9 +33,22 @@ export class StreamAdmin {
     return this.#call('streams.show', { name }) as Promise<StreamStatus>
   }
 
-  /** Declares it, or finds it declared. Rejects with `stream_exists` where it has other options, and `bad_params`. */
+  /** Declares a stream. Does nothing if it exists with the same options. Rejects with `stream_exists` if it has different options, and with `bad_params`. */
   declare(declaration: StreamDeclaration): Promise<StreamStatus> {
     return this.#call('streams.declare', declaration) as Promise<StreamStatus>
+  }
+
+  /**
+   * Changes options of a stream that exists; options that are not given stay as they are. Messages that the new limits do not keep are
+   * deleted. Rejects with `no_stream`, `bad_params`.
+   *
+   * @example
+   * ```
+   * await client.admin.streams.update('orders', { maxAge: '30d' })
+   * ```
+   */
+  update(name: string, changes: Omit<Partial<StreamDeclaration>, 'name'>): Promise<StreamStatus> {
+    return this.#call('streams.update', { ...changes, name }) as Promise<StreamStatus>
   }
 
   /** Deletes the messages before an offset, or all messages without one. */
@@ -43,7 +56,7 @@ export class StreamAdmin {
     return this.#call('streams.trim', { name, before }) as Promise<StreamStatus>
   }
 
-  /** Deletes it, with its messages and cursors; its subscriptions end with `no_stream`. */
+  /** Deletes a stream with its messages and cursors. Its subscriptions end with `no_stream`. */
   async delete(name: string): Promise<void> {
     await this.#call('streams.delete', { name })
   }
@@ -66,9 +79,9 @@ export class StreamAdmin {
   }
 
   /**
-   * Deletes a cursor: the next subscription with its name starts where its `from` says.
+   * Deletes a cursor: the next subscription with its name starts at its `from`.
    *
-   * @throws {FanfareError} no_cursor: the stream has none of that name
+   * @throws {FanfareError} no_cursor: the stream has no cursor of that name
    * @example
    * ```
    * await client.admin.streams.deleteCursor('orders', 'reports')

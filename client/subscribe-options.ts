@@ -1,5 +1,5 @@
-import { CONTENT_FRAMES } from '../shared/content-frames.ts'
 import type { FanfareError } from '../shared/fanfare-error.ts'
+import { CURSOR, FILTER, FROM, NAME, POLICY } from '../shared/field-rules.ts'
 import type { HeaderFilter, SlowPolicy } from '../shared/frames.ts'
 import { isFields } from '../shared/rules.ts'
 import type { StartAt } from '../shared/streams.ts'
@@ -7,40 +7,42 @@ import type { Instant } from '../shared/time.ts'
 import type { Message, SubscriptionGap } from './message.ts'
 import { COUNT, FUNCTION, type Rules, SIGNAL } from './options.ts'
 
-/** How a topic or pattern is subscribed. */
+/** Options of `client.subscribe`. */
 export interface SubscribeOptions {
-  /** What the hub does when messages come faster than they are read: `drop-oldest` by default, `pause` on a stream. */
+  /** What the hub does when messages arrive faster than they are read: `drop-oldest` by default, `pause` on a stream. */
   readonly policy?: SlowPolicy | undefined
-  /** Only messages whose headers pass. */
+  /** Only messages whose headers match are delivered. */
   readonly filter?: HeaderFilter | undefined
   /**
-   * Messages that may wait here before the hub is asked to hold back: 1000 by default. With `conflate` only the newest of each topic
+   * Messages that may wait here before the hub is asked to pause. With `conflate` only the newest message of each topic
    * and key waits.
+   *
+   * @default 1000
    */
   readonly bufferLimit?: number | undefined
   /** Called in order, right before the first message after the gap. */
   readonly onGap?: ((gap: SubscriptionGap) => void) | undefined
-  /** Where it starts, on the stream that captures the pattern; from then on nothing is missed or comes twice. */
+  /** Where it starts, on the stream that captures the pattern. From there on nothing is missed or delivered twice. */
   readonly from?: StartAt | { readonly time: Instant } | undefined
   /** The stream, if several capture the pattern. */
   readonly stream?: string | undefined
   /**
-   * Name under which the hub keeps the position: the next subscription with this name continues there. What has been
-   * handled is committed once a second and on close, so that after a crash some messages come again.
+   * Name under which the hub stores the position: the next subscription with this name continues there. The position of the last handled
+   * message is committed once a second and on close, so that after a crash some messages are delivered again.
    *
-   * With a handler a message is handled when it has returned, or what it returned has been awaited, or `onError` has skipped it.
-   * A handler that fails without `onError` ends the subscription before its message: it and all later messages come to the next one.
-   * With `for await` a message is handled when the loop asks for the next one; the one at which it ends by `break`,
-   * `return` or `throw`, which look alike from here, comes again.
+   * With a handler, a message is handled when the handler has returned and its promise has resolved, or when `onError` has skipped it.
+   * A handler that fails without `onError` ends the subscription before its message: the next subscription gets that message and all later ones.
+   * With `for await`, a message is handled when the loop asks for the next one. The message at which it ends by `break`,
+   * `return` or `throw`, which the client cannot tell apart, is delivered again.
    */
   readonly cursor?: string | undefined
   /**
-   * Told what went wrong: a handler that failed, with its message, and the end of the subscription if it was not asked for (such as
-   * `forbidden`, after the token was renewed with fewer permissions), without a message.
+   * Called with errors: of a handler, with its message, and without a message when the subscription has ended and not by your program (such as
+   * `forbidden`, after the token was renewed with fewer permissions).
    *
-   * Of a message that failed it decides what happens, and is awaited: `'retry'` has it handled again after a wait (the client's
-   * `backoff`), before any later one; everything else skips it. To set a message aside, publish it to another topic or queue here.
-   * If it throws itself, its error is treated as the handler's is without `onError`; see {@link MessageHandler}.
+   * It is awaited, and its result decides what happens to a message that failed: `'retry'` handles it again after a wait (the client's
+   * `backoff`), before any later one; anything else skips it. To set a message aside, publish it to another topic or queue here.
+   * If `onError` throws, its error is treated like an error of a handler without `onError`; see {@link MessageHandler}.
    *
    * @example
    * ```ts
@@ -56,8 +58,8 @@ export interface SubscribeOptions {
    */
   readonly onError?: OnSubscriptionError | undefined
   /**
-   * Called when the hub refuses the subscription for now, once until it is back: a rate limit, or a stream that was deleted or that a
-   * hub without its memory does not have. The client asks again and again; `onResubscribed` is called when it succeeds.
+   * Called when the hub refuses the subscription for now, once until it is back: because of a rate limit, or because its stream was deleted
+   * or is missing on a hub that has lost its memory. The client keeps trying; `onResubscribed` is called when it succeeds.
    *
    * @example
    * ```ts
@@ -70,33 +72,32 @@ export interface SubscribeOptions {
    */
   readonly onInterrupted?: ((error: FanfareError) => void) | undefined
   /**
-   * Called after a reconnection or an interruption: with `recovered`, nothing is missing; without, a gap follows if that is known.
-   * If its stream was declared again, it goes on at the start of the new log, after a gap with the reason `epoch`.
+   * Called after a reconnection or an interruption. With `recovered`, nothing is missing; otherwise a gap follows if one is known.
+   * If its stream was declared again, the subscription continues at the start of the new log, after a gap with the reason `epoch`.
    */
   readonly onResubscribed?: ((event: { readonly recovered: boolean }) => void) | undefined
   /** Ends the subscription. */
   readonly signal?: AbortSignal | undefined
 }
 
-const { policy, filter, from, stream, cursor } = CONTENT_FRAMES.subscribe
-const [startWords, isStart] = from
+const [startWords, isStart] = FROM
 
 /** @internal */
 export const SUBSCRIBE_RULES: Rules<SubscribeOptions> = {
-  policy,
-  filter,
+  policy: POLICY,
+  filter: FILTER,
   bufferLimit: COUNT,
   onGap: FUNCTION,
   from: [startWords, (value) => isStart(startOf(value))],
-  stream,
-  cursor,
+  stream: NAME,
+  cursor: CURSOR,
   onResubscribed: FUNCTION,
   onInterrupted: FUNCTION,
   onError: FUNCTION,
   signal: SIGNAL,
 }
 
-/** What becomes of a message whose handler has failed: handled again, or skipped. */
+/** Decides what happens to a message whose handler has failed: `'retry'` handles it again, anything else skips it. */
 export type OnSubscriptionError = (
   error: unknown,
   message?: Message,
@@ -104,14 +105,14 @@ export type OnSubscriptionError = (
 ) => unknown
 
 /**
- * Gets each message in order. What it returns is awaited, if it is a promise or anything else with a `then`, before the next one.
+ * Gets each message in order. A promise (or anything else with a `then`) that it returns is awaited before the next message.
  *
- * An error that it throws or rejects with goes to `onError`. Without that it is thrown as an uncaught exception; then the next message
- * follows, but with a `cursor` the subscription ends, and commits first what was handled before.
+ * An error that it throws or rejects with goes to `onError`. Without `onError` it becomes an uncaught exception. Then the next message
+ * follows, but with a `cursor` the subscription ends after committing what was handled before.
  */
 export type MessageHandler<Data> = (message: Message<Data>) => unknown
 
-/** A copy: they are used at every connection, and the caller may do what it likes with its own. */
+/** A copy: the options are used at every connection, and the caller may change its own object. */
 export function ownSubscribeOptions(options: SubscribeOptions): SubscribeOptions {
   const { from, filter } = options
   return {
@@ -121,7 +122,7 @@ export function ownSubscribeOptions(options: SubscribeOptions): SubscribeOptions
   }
 }
 
-/** As frames have it: a time is milliseconds since 1970. */
+/** A start in the form of frames: a time is milliseconds since 1970. */
 function startOf(from: unknown): unknown {
   const copy = copied(from)
   return isFields(copy) && copy['time'] instanceof Date ? { ...copy, time: copy['time'].getTime() } : copy

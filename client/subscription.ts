@@ -18,7 +18,7 @@ import { within } from './within.ts'
 /** Longest time that the last commit may take before a subscription ends without its answer, in milliseconds. */
 const LAST_COMMIT_MS = 1_000
 
-/** What a subscription asks of the client. */
+/** What a subscription needs from the client. */
 export interface SubscriptionHost {
   readonly asking: Asking
   /** It has ended. */
@@ -44,18 +44,18 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
   readonly #session: Session
   #ending: Promise<void> | undefined
   #state: 'new' | 'live' | 'cut' | 'ended' = 'new'
-  /** Between the hub and this buffer: who has asked, and who has answered. */
+  /** Flow control between the hub and this buffer: what was asked for, and what was confirmed. */
   #flow: 'open' | 'pausing' | 'paused' | 'resuming' = 'open'
-  /** Of a stream: what has arrived here, and whether the shared messages are for this subscription. */
+  /** Only on a stream: the position that has been reached, and whether the shared messages are for this subscription. */
   #stream: string | undefined
   #position: { epoch: string; offset: number } | undefined
   #newest: { epoch: string; offset: number } | undefined
   #joined = false
-  /** From this offset on everything comes, also where the start was with the last ones. */
+  /** From this offset on every message is delivered, also if the subscription started with the last ones. */
   #wholeFrom = 0
   readonly #cursor: Cursor | undefined
   #reader: Reader<Message> | undefined
-  /** What the reader was given last, and may still be handling. */
+  /** The message that the reader got last, and may still be handling. */
   #read: Delivery | undefined
 
   /** @internal */
@@ -89,8 +89,8 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
   }
 
   /**
-   * Resolves once the hub delivers, or the subscription is ended. Rejects when the hub refuses it for good; while a refusal may pass,
-   * the client asks again, and this waits.
+   * Resolves once the hub delivers, or the subscription is ended. Rejects when the hub refuses it for good. While a refusal may pass,
+   * the client keeps trying, and this waits.
    */
   get ready(): Promise<void> {
     return this.standing.ready
@@ -98,7 +98,7 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
 
   /**
    * Resolves when it was ended by `unsubscribe`, its signal, the end of a loop or `client.close()`. Rejects with the error that ended
-   * it otherwise; if nothing else listens (`onError`, a loop, `ready` before it resolved), that is an uncaught exception as well.
+   * it otherwise. If nothing else listens (`onError`, a loop, `ready` before it resolved), the error is also an uncaught exception.
    *
    * @example
    * ```ts
@@ -111,16 +111,16 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
   }
 
   /**
-   * Stores now what has been handled under the cursor's name; resolves when it is stored. Rejects with `storage_full`,
-   * `storage_failed`, and `request_timeout` (after 30 seconds, also without a connection) and `connection_lost`, where it may have happened
-   * or not. Without a cursor it does nothing.
+   * Commits the position of the last handled message under the cursor's name at once. Resolves when it is stored. Rejects with `storage_full`
+   * and `storage_failed`, and with `request_timeout` (after 30 seconds, also without a connection) and `connection_lost`, after which it may or
+   * may not have happened. Without a cursor it does nothing.
    */
   async commit(): Promise<void> {
     await this.#cursor?.commit()
   }
 
   /**
-   * Ends it: what was handled is committed, nothing more is delivered, what waits is discarded. Resolves when the hub has ended it too.
+   * Ends the subscription: commits what was handled, delivers nothing more, and discards what waits. Resolves when the hub has ended it too.
    * All calls return the same promise.
    */
   unsubscribe(): Promise<void> {
@@ -135,14 +135,14 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
 
   async #endByHand(): Promise<void> {
     if (this.#state === 'ended') return
-    // At once: what has arrived in the same turn is not handled any more.
+    // At once: messages that have arrived in the same turn are no longer handled.
     this.#handling?.stop()
     if (this.#cursor) await this.#lastCommit()
     this.end()
     await this.#host.asking.withdraw(this)
   }
 
-  /** What has been handled is stored, as far as that can be done in time. */
+  /** Commits what has been handled, if that can be done in time. */
   async #lastCommit(): Promise<void> {
     if (!this.#cursor || this.#state !== 'live') return
     await within(this.#session.clock, LAST_COMMIT_MS, this.#cursor.commit())
@@ -183,11 +183,11 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
     const reached = this.#position ?? this.#amongLast
     const from = reached ?? this.#options.from
     const resumes = cursor !== undefined && reached ? true : undefined
-    // Undefined fields vanish in JSON.
+    // JSON leaves undefined fields out.
     return { type: 'subscribe', sub, pattern, policy, filter, stream, from, cursor, resumes } as SubscribeFrame
   }
 
-  /** Where it goes on after a cut in the middle of the last messages of each topic. */
+  /** Where it continues after the connection was lost in the middle of the last messages of each topic. */
   get #amongLast(): LastCount | undefined {
     const last = this.#startsWithLast
     if (last === undefined || !this.#newest) return undefined
@@ -206,7 +206,7 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
     return matchesPattern(this.#words, topic)
   }
 
-  /** @internal Whether a message that is for all is for this one too, in the state that it is in. */
+  /** @internal Whether a shared message is for this subscription too, in its current state. */
   wants(message: Message): boolean {
     if (this.#state !== 'live') return false
     if (this.#stream === undefined) {
@@ -243,7 +243,7 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
     }
   }
 
-  /** The hub left something out. */
+  /** The hub has left messages out. */
   #gap({ type: _, sub: __, ...gap }: GapFrame): void {
     const { offsets, reason } = gap
     if (this.#state !== 'live') return
@@ -259,7 +259,7 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
     this.#stream = stream
     this.#joined = false
     if (epoch !== undefined && offset !== undefined) {
-      // With `last`, what comes first lies before: until then the start has to be repeated after a cut.
+      // With `last`, the first messages are from before this offset: until it is reached, a new connection has to repeat the start.
       if (this.#position || this.#startsWithLast === undefined) this.#position = { epoch, offset }
       this.#wholeFrom = offset
     }
@@ -269,7 +269,7 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
     this.#control()
   }
 
-  /** @internal Of a commit. */
+  /** @internal The hub has refused a commit. */
   refused(_: ErrorFrame, error: FanfareError): void {
     this.#cursor?.refused(error)
   }
@@ -298,7 +298,7 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
     return isTold
   }
 
-  /** Also where a start had to be repeated, each message comes once. */
+  /** Each message is delivered once, also if a start had to be repeated. */
   #hadBefore(message: Message): boolean {
     const offset = this.#offsetIn(message)
     if (offset === undefined || !this.#newest) return false
@@ -307,7 +307,7 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
     return false
   }
 
-  /** Nothing up to this offset comes any more. */
+  /** No more messages up to this offset follow. */
   #reach(offset: number): void {
     if (!this.#newest || offset <= this.#newest.offset) return
     this.#newest.offset = offset
@@ -315,12 +315,12 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
   }
 
   #handled({ message, log }: Delivery): void {
-    // One of another log says nothing about this one.
+    // A position of another log means nothing in this one.
     const offset = log === this.#newest ? this.#offsetIn(message) : undefined
     if (offset !== undefined && this.#state !== 'ended') this.#cursor?.advance(offset + 1)
   }
 
-  /** A cursor is one place: what comes after a message that failed cannot count as handled without it. */
+  /** A cursor is a single position: messages after a failed one cannot count as handled without it. */
   #broken(error: unknown): boolean {
     if (this.#cursor) void this.#breakOff(error)
     else throwLater(error)
@@ -330,13 +330,13 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
   async #breakOff(error: unknown): Promise<void> {
     await this.#lastCommit()
     throwLater(error)
-    // First, or it would be its owner's end.
+    // First, or it would look like an end by its owner.
     this.standing.fail(error)
     this.end()
     this.#ending ??= this.#host.asking.withdraw(this)
   }
 
-  /** What came of the log before means nothing in this one: offsets begin again, also under an epoch that stayed. */
+  /** Positions of the previous log mean nothing in this one: offsets begin again, even if the epoch is the same. */
   #startLog(epoch: string): void {
     this.#newest = { epoch, offset: -1 }
     this.#cursor?.reset()
@@ -364,7 +364,7 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
     return item
   }
 
-  /** Asks the hub to pause when the buffer is full, to resume when a quarter is left; one request at a time. */
+  /** Asks the hub to pause when the buffer is full, and to resume when a quarter is left. One request at a time. */
   #control(): void {
     if (this.#state !== 'live') return
     if (this.#flow === 'open' && this.#inbox.isFull) {
@@ -378,5 +378,5 @@ export class Subscription<Data = unknown> implements AsyncIterable<Message<Data>
 }
 
 function refuse(): never {
-  throw new TypeError('It can be read once, by one reader')
+  throw new TypeError('A subscription can be read once, by one reader, and not if it has a handler.')
 }

@@ -4,7 +4,7 @@ import { ReceivedMessage } from './message.ts'
 import type { MessageHandler, SubscribeOptions } from './subscribe-options.ts'
 import { Subscription, type SubscriptionHost } from './subscription.ts'
 
-/** Topics whose subscriptions are remembered at most. */
+/** Maximum topics whose subscriptions are remembered. */
 const REMEMBERED_TOPICS = 2000
 
 /** The subscriptions of a client. A message names none: each topic is matched here, once. */
@@ -31,7 +31,7 @@ export class Subscriptions implements SubscriptionHost {
     this.#byTopic.clear()
   }
 
-  /** `only`: it is for this subscription alone. */
+  /** `only`: the message is only for this subscription. */
   message(frame: MessageFrame, only: number | undefined): void {
     const { raw } = this.asking.session
     const message = new ReceivedMessage(frame, () => raw('data'))
@@ -42,7 +42,7 @@ export class Subscriptions implements SubscriptionHost {
     let last: Subscription | undefined
     for (const subscription of this.#matching(message.topic)) {
       if (!subscription.wants(message)) continue
-      // What one of them does to a message is not the next one's.
+      // One subscription's changes to a message must not reach the next one.
       last?.deliver(message.copy())
       last = subscription
     }

@@ -1,4 +1,4 @@
-/** An error of the application's own callback: as loud as if nobody had called it, and our work goes on. */
+/** Throws an error of a callback of the application as an uncaught exception, while the client goes on. */
 export function throwLater(error: unknown): void {
   const later = globalThis.queueMicrotask ?? setTimeout
   later(() => {

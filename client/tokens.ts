@@ -1,22 +1,22 @@
 import type { Clock } from '../shared/clock.ts'
-import { CONTENT_FRAMES } from '../shared/content-frames.ts'
 import { sentence } from '../shared/error-text.ts'
 import { FanfareError } from '../shared/fanfare-error.ts'
+import { TOKEN } from '../shared/field-rules.ts'
 import { mismatch } from '../shared/rules.ts'
 import { textOf } from '../shared/thrown.ts'
 import { Alarm } from './alarm.ts'
 
-/** Asks for a token. Nothing, or an empty one, is none. */
+/** Returns a token. `undefined` and an empty string mean no token. */
 export type GetToken = () => string | undefined | Promise<string | undefined>
 
-/** Another token is asked for this long before the end of the last, in milliseconds, and of a short-lived one sooner. */
+/** The next token is requested this long before the current one expires, in milliseconds; less for a short-lived token. */
 const RENEW_BEFORE_MS = 60_000
 const RENEW_BEFORE_PART = 0.2
 
 /** The session that the tokens are for. */
 interface TokenSession {
   readonly clock: Clock
-  /** Counts connections: what was asked for an earlier one is not for this one. */
+  /** Counts connections: a token for an earlier one is not for this one. */
   readonly connection: number
   /** The wait before what has failed this often is tried again. */
   backoffMs(failures: number): number
@@ -30,7 +30,7 @@ export class Tokens {
   readonly #alarm: Alarm
   #failures = 0
 
-  /** `renewed` hands the hub another token on the connection that stands. */
+  /** `renewed` sends another token to the hub on the open connection. */
   constructor(getToken: GetToken, session: TokenSession, renewed: (token: string) => void) {
     this.#getToken = getToken
     this.#session = session
@@ -47,13 +47,14 @@ export class Tokens {
       throw new FanfareError('token_unavailable', `getToken failed: ${sentence(textOf(error))} The client tries again.`)
     }
     const text = typeof token === 'string' ? token.trim() : (token ?? undefined)
-    const [words, fits] = CONTENT_FRAMES.hello.token
+    const [words, fits] = TOKEN
     // The hub would answer by closing for good.
-    if (!fits(text)) throw new FanfareError('token_unavailable', mismatch('The token of getToken', words, text))
+    if (text !== undefined && !fits(text))
+      throw new FanfareError('token_unavailable', mismatch('The token of getToken', words, text))
     return (text as string) || undefined
   }
 
-  /** The hub has taken a token that is good for so long, or for ever. */
+  /** The hub has accepted a token that is valid for this long; undefined: forever. */
   accepted(expiresInMs: number | undefined): void {
     this.#failures = 0
     if (expiresInMs === undefined) return this.stop()
@@ -62,7 +63,7 @@ export class Tokens {
     this.#renewAfter(Math.max(0, expiresInMs - before))
   }
 
-  /** It could not be renewed now. Until it ends there is time. */
+  /** It could not be renewed now. There is time until it expires. */
   again(): void {
     this.#renewAfter(this.#session.backoffMs(this.#failures++))
   }

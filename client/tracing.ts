@@ -1,21 +1,21 @@
 import type { MessageHeaders } from '../shared/frames.ts'
 
-/** What goes out with headers. */
+/** Options with headers. */
 interface Sending {
   readonly headers?: MessageHeaders | undefined
 }
 
 /** Carries a trace from sender to handler, in headers; `openTelemetry()` of `fanfare/opentelemetry` makes one. */
 export interface Tracing {
-  /** Calls `send` with the options, to the headers of which the context was added, and watches what becomes of it. */
+  /** Calls `send` with the options, whose headers have the context added, and records the outcome. */
   send<Options extends Sending, Answer>(
     operation: 'publish' | 'request',
     topic: string,
     options: Options,
     send: (options: Options) => Promise<Answer>,
   ): Promise<Answer>
-  /** The context that a publish takes along which goes with an ack. */
+  /** The headers of a publish that goes with an ack, with the context. */
   headers(headers: MessageHeaders | undefined): { readonly headers?: MessageHeaders }
-  /** The same handler, run in the context that its message, delivery or request came with; `queue` is where that was. */
+  /** The same handler, run in the context of its message, delivery or request; `queue` is the queue of a delivery. */
   handler<Received, Result>(handler: (received: Received) => Result, queue?: string): (received: Received) => Result
 }

@@ -1,5 +1,5 @@
 /**
- * Private members are not found through a proxy. Vue puts one around every plain object in its state, and takes an object for plain unless
+ * Private members cannot be accessed through a proxy. Vue wraps every plain object of its state in one, and considers an object plain unless
  * it has a tag.
  */
 export function unproxied(...classes: readonly { readonly prototype: object }[]): void {

@@ -9,7 +9,7 @@ export default defineConfig({
     emptyOutDir: true,
     target: 'es2022',
     minify: true,
-    // A library's spaces would be left in, for the sake of bundlers; this one is for pages that have none.
+    // A library's spaces would be left in, for the sake of bundlers; this one is for pages without a bundler.
     rolldownOptions: {
       output: {
         // Without commas between statements: what repeats is longer so.

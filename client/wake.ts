@@ -9,8 +9,8 @@ interface Page extends Target {
 }
 
 /**
- * Calls `woken` when the platform says that the network, the page or the machine is back: what was connected before may be dead, and what
- * waits need not wait any longer. Returns how to stop it.
+ * Calls `woken` when the platform reports that the network, the page or the machine is back: a connection may be dead, and a wait
+ * for the next attempt can end. Returns how to stop it.
  */
 export function onWake(woken: () => void): () => void {
   const scope = globalThis as Target & { readonly document?: Page }

@@ -1,4 +1,4 @@
-/** What the client uses of a WebSocket: the browser's, Node's and that of `ws` all have it. */
+/** The part of a WebSocket that the client uses: those of browsers, of Node and of `ws` have it. */
 export interface WebSocketLike {
   binaryType: string
   onopen: (() => void) | null

@@ -14,20 +14,20 @@ export const nextTurn: (task: () => void) => void = setImmediate ?? ((task) => s
 const MOST_BYTES_PER_UNIT = 3
 
 /**
- * What may go out before the hub has said what it takes, in bytes: every hub takes it, and keeps it until it knows who sent it. Of a hub
- * that has said so before the second counts.
+ * What may go out before the welcome announces the limit of the hub, in bytes: every hub accepts the first, and keeps it until the client is
+ * authenticated. After an earlier welcome of the hub, the second applies.
  */
 const SURE_BYTES = 1024
 const MOST_EARLY_BYTES = 64 * 1024
 
 /** Joins the frames of a turn: text into one batch, records into one binary message, in order. */
 export class Writer {
-  /** Largest message that the hub takes, in bytes. */
+  /** Largest message that the hub accepts, in bytes. */
   limit = MOST_EARLY_BYTES
   #mostEarly = SURE_BYTES
-  /** Sent on this connection before the welcome; undefined behind it. */
+  /** Bytes sent on this connection before the welcome; undefined after it. */
   #early: number | undefined = 0
-  /** What waits for the welcome. */
+  /** Frames that wait for the welcome. */
   #held: (string | Uint8Array)[] = []
   readonly #send: (message: string | Uint8Array) => void
   /** All text, or all records. */
@@ -77,7 +77,7 @@ export class Writer {
     })
   }
 
-  /** The hub takes messages of this size. */
+  /** The hub accepts messages of this size. */
   welcomed(limit: number): void {
     const held = this.#held
     this.limit = limit

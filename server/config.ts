@@ -5,6 +5,7 @@ import { FanfareError } from '../shared/errors.ts'
 import type { Duration } from '../shared/time.ts'
 import { AuthConfig, type AuthOptions } from './auth/auth-config.ts'
 import { IN_MEMORY } from './broker/load-broker.ts'
+import { NO_CLUSTER } from './bus/load-bus.ts'
 import { DEFAULTS } from './defaults.ts'
 import { ENGINE_NAMES } from './engine/load-engine.ts'
 import { faultOf } from './failure/schema-fault.ts'
@@ -15,7 +16,7 @@ import { durationFrom } from './time/time-params.ts'
 import { TlsConfig, type TlsOptions } from './tls/tls-config.ts'
 import { problemsOf } from './topic/contracts.ts'
 
-/** The longest duration of an option, in milliseconds, as in frames: a longer one is a mistake of unit. */
+/** Maximum of a duration, in milliseconds, as in frames: a longer one is a mistake in the unit. */
 const YEAR_MS = 366 * 86_400_000
 
 function whole(least: number, most: number, expected: string) {
@@ -53,6 +54,11 @@ export interface HubOptions {
   readonly host?: string | undefined
   /** Port to listen on; 0 picks a free one, which `hub.port` returns. */
   readonly port?: number | undefined
+  /**
+   * `'on'` shares the port with other hubs of the cluster on this machine that set it too; the system spreads new connections over them.
+   * Needs `cluster` and Linux, and on the engine ws Node 22.12, 23.1 or later.
+   */
+  readonly reusePort?: 'off' | 'on' | undefined
   /** Path of the WebSocket endpoint. */
   readonly path?: string | undefined
   /** WebSocket engine: `'ws'`, `'uws'` (needs the package uWebSockets.js), or `'auto'` for uws if it is installed. */
@@ -69,26 +75,26 @@ export interface HubOptions {
    */
   readonly lockWait?: Duration | undefined
   /**
-   * Redis where the hubs of a cluster meet: `redis://user:password@host:6379`, `rediss://…` for TLS, or
+   * Redis that connects the hubs of a cluster: `redis://user:password@host:6379`, `rediss://…` for TLS, or
    * `redis+sentinel://host1:26379,host2:26379/primary`. Hubs with the same Redis and prefix act as one: a message published to one
    * reaches subscribers of all. Streams and queues are kept in that Redis. Needs the package `ioredis`.
    * `'off'` is a single hub.
    */
   readonly cluster?: string | undefined
-  /** File with the password of that Redis. It takes precedence over the one in the URL. */
+  /** File with the password of Redis. It takes precedence over the one in the URL. */
   readonly clusterPasswordFile?: string | undefined
-  /** File with the CA certificates (PEM) that verify the certificate of that Redis. By default those of the system. */
+  /** File with the CA certificates (PEM) that verify the certificate of Redis. By default the system's certificates. */
   readonly clusterCaFile?: string | undefined
-  /** Prefix of all keys and channels in that Redis, so that several clusters can share it. */
+  /** Prefix of all keys and channels in Redis, so that several clusters can share it. */
   readonly clusterPrefix?: string | undefined
   /**
-   * What streams need of that Redis. `'strict'`: it keeps everything that it has acknowledged when it is killed (`appendfsync always`),
+   * What streams need of Redis. `'strict'`: it keeps everything that it has acknowledged when it is killed (`appendfsync always`),
    * or declaring a stream fails. `'relaxed'`: acknowledged messages may be lost; readers of their streams are told by a new epoch.
    */
   readonly clusterDurability?: 'strict' | 'relaxed' | undefined
-  /** Replicas of that Redis that must have a message before it is acknowledged or delivered. Name all of them, or a failover can lose messages. */
+  /** Replicas of Redis that must have a message before it is acknowledged or delivered. Name all of them, or a failover can lose messages. */
   readonly clusterReplicas?: number | undefined
-  /** Name of this hub among the others, for people. By default the name of the machine. */
+  /** Display name of this hub in the cluster. By default the name of the machine. */
   readonly nodeName?: string | undefined
   /** Streams that exist when the hub starts. Options given here replace those that a stream had before. */
   readonly streams?: readonly StreamDeclaration[] | undefined
@@ -192,7 +198,7 @@ export interface HubOptions {
    */
   readonly subscriptionBytes?: number | undefined
   /**
-   * Maximum bytes of publishes that wait for room in queues with `overflow: 'block'`, of all publishers together. One that would exceed it is
+   * Maximum bytes of publishes that wait for space in queues with `overflow: 'block'`, of all publishers together. One that would exceed it is
    * refused with `waiting_limit`. 0 means no limit.
    */
   readonly waitingPublishBytes?: number | undefined
@@ -207,17 +213,18 @@ export interface HubOptions {
   readonly maxPatterns?: number | undefined
 }
 
-/** The options of which a hub that is attached to a server has no use: the server listens, and speaks TLS. */
-export const LISTENING_OPTIONS = ['host', 'port', 'engine', 'tls'] as const
+/** Options that a hub attached to a server does not have: the server listens and speaks TLS. */
+export const LISTENING_OPTIONS = ['host', 'port', 'reusePort', 'engine', 'tls'] as const
 
-/** Options of a hub that is attached to a server, or that listens nowhere. */
+/** Options of a hub that is attached to a server, or that does not listen. */
 export type EmbeddedHubOptions = Omit<HubOptions, (typeof LISTENING_OPTIONS)[number]>
 
-/** Checks the options and completes them; it has to know the same ones. */
+/** Checks the options and fills in the defaults. It must cover the same options as `HubOptions`. */
 export const HubConfig = z
   .strictObject({
     host: z.string().min(1).default(DEFAULTS.host),
     port: port.default(DEFAULTS.port),
+    reusePort: oneOf(['off', 'on']).default(DEFAULTS.reusePort),
     path: z.string().startsWith('/').default(DEFAULTS.path),
     engine: oneOf(ENGINE_NAMES).default(DEFAULTS.engine),
     logLevel: oneOf(['debug', 'info', 'warn', 'error', 'silent']).default(DEFAULTS.logLevel),
@@ -273,6 +280,10 @@ export const HubConfig = z
     path: ['frameBytes'],
     message: 'must be smaller than outboxBytes, or the largest message never fits',
   })
+  .refine((config) => config.reusePort === 'off' || config.cluster !== NO_CLUSTER, {
+    path: ['reusePort'],
+    message: 'needs cluster, or clients of one port would reach hubs that do not know of each other',
+  })
   .transform(({ lockWait, dedupWindow, cursorIdle, pingInterval, helloTimeout, drainTimeout, ...config }) => ({
     ...config,
     lockWaitMs: lockWait,
@@ -285,7 +296,7 @@ export const HubConfig = z
 export type HubConfig = z.infer<typeof HubConfig>
 
 /**
- * Completes and checks a configuration. `sources` has the variable, flag or file that an option comes from, by its path.
+ * Completes and checks a configuration. `sources` maps the path of an option to the variable, flag or file that set it.
  *
  * Throws `bad_config`, which names every field that is wrong, its source, its value, and what is expected.
  */
@@ -293,7 +304,7 @@ export function checkConfig(options: unknown, sources: Readonly<Record<string, s
   const result = HubConfig.safeParse(options)
   if (result.success) return result.data
   const problems = result.error.issues.map((issue) => problemOf(issue, options, sources))
-  // A number may be wrong in two ways at once.
+  // A number can be wrong in two ways at once.
   throw new FanfareError('bad_config', [...new Set(problems)].join(' '))
 }
 
@@ -303,5 +314,5 @@ function problemOf(issue: z.core.$ZodIssue, options: unknown, sources: Readonly<
   const prefixes = known.map((_, at) => known.slice(0, known.length - at).join('.'))
   const source = prefixes.map((prefix) => sources[prefix]).find((each) => each !== undefined)
   const secret = path[0] === 'auth' && path.length > 2
-  return faultOf(issue, options, { whole: 'The configuration', from: source, secret })
+  return faultOf(issue, options, { schema: HubConfig, whole: 'The configuration', from: source, secret })
 }

@@ -1,9 +1,10 @@
 import { getHeapStatistics } from 'node:v8'
 
-/** All defaults of a hub. Sizes are in bytes. `HubOptions` says what each option means. */
+/** All defaults of a hub. Sizes are in bytes. `HubOptions` describes each option. */
 export const DEFAULTS = {
   host: '127.0.0.1',
   port: 4747,
+  reusePort: 'off',
   path: '/',
   engine: 'auto',
   logLevel: 'info',

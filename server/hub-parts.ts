@@ -45,7 +45,7 @@ import { RequestRouting } from './topic/request-routing.ts'
 import { Topics } from './topic/topics.ts'
 import { version } from './version.ts'
 
-/** What a hub is made from. */
+/** What a hub is built from. */
 export interface HubBasis {
   readonly config: HubConfig
   readonly broker: Broker
@@ -56,17 +56,17 @@ export interface HubBasis {
   readonly unexpected: UnexpectedErrors
 }
 
-/** What the parts ask of the hub while it runs. */
+/** What the parts ask the hub while it runs. */
 export interface HubView {
-  /** Whether it accepts connections. */
+  /** Whether the hub accepts connections. */
   accepts(): boolean
-  /** Host and port that it listens on; undefined as long as it listens nowhere. */
+  /** Host and port that the hub listens on; undefined while it does not listen. */
   address(): string | undefined
   /** In milliseconds since 1970; undefined without TLS. */
   certificateExpiresAt(): number | undefined
 }
 
-/** What the hub itself works with. */
+/** The parts that the hub itself uses. */
 export interface HubParts {
   readonly nodes: Nodes
   readonly streams: Streams
@@ -86,7 +86,7 @@ export interface HubParts {
   readonly fetch: EngineApp['fetch']
 }
 
-/** Builds the parts of a hub, from the ground up, and gives each exactly what it uses. */
+/** Builds the parts of a hub bottom-up, and gives each exactly what it uses. */
 export function hubParts(basis: HubBasis, state: HubView): HubParts {
   const limits = limitParts(basis)
   const topics = topicParts(basis, limits)
@@ -103,7 +103,7 @@ export function hubParts(basis: HubBasis, state: HubView): HubParts {
   return { ...common, registry, connections, ...serving, ...events }
 }
 
-/** What bounds the peers, and counts what was refused. */
+/** Limits on peers, and counters of refusals. */
 function limitParts({ config, log }: HubBasis) {
   const refusals = new Refusals(log)
   const traffic = new Traffic((limit, about) => refusals.report(limit, about))
@@ -124,7 +124,7 @@ function limitParts({ config, log }: HubBasis) {
 }
 type LimitParts = ReturnType<typeof limitParts>
 
-/** What messages go through: topics, and the streams and queues that keep them. */
+/** The path of messages: topics, and the streams and queues that store them. */
 function topicParts({ config, broker, bus, log, clock, unexpected }: HubBasis, { traffic }: LimitParts) {
   const { maxStreams, maxQueues, maxPatterns } = config
   const names = { maxPatterns, hit: (limit: LimitName) => traffic.hit(limit, {}) }
@@ -142,7 +142,7 @@ function topicParts({ config, broker, bus, log, clock, unexpected }: HubBasis, {
 }
 type TopicParts = ReturnType<typeof topicParts>
 
-/** What looks at the hub, and what its operators ask of it. */
+/** Monitoring and administration. */
 function monitorParts(
   { broker, unexpected, log, clock }: HubBasis,
   { traffic, messages: limits, budget, subscriptionBudget, httpConnections }: LimitParts,
@@ -165,13 +165,13 @@ function monitorParts(
 }
 type MonitorParts = ReturnType<typeof monitorParts>
 
-/** Where what the broker reports goes. */
+/** Routes the broker's events. */
 function brokerEvents({ topics, streams, queues }: TopicParts, { metrics }: MonitorParts): BrokerEvents {
   return {
     messages: (batch) => topics.committed(batch),
     missed: (from) => {
       streams.missed(from)
-      // Which topics that nothing keeps had messages is not known.
+      // It is unknown which topics without streams and queues had messages.
       topics.missed(() => true)
     },
     ready: (queue) => queues.deal(queue),
@@ -183,11 +183,14 @@ function brokerEvents({ topics, streams, queues }: TopicParts, { metrics }: Moni
   }
 }
 
-/** Where what the bus reports goes. */
+/** Routes the bus's events. */
 function busEvents({ topics, nodes, requests }: TopicParts): BusEvents {
   return {
     messages: (batch) => topics.received(batch),
-    missed: (concerns) => topics.missed(concerns),
+    missed: (concerns) => {
+      nodes.missedTotal++
+      topics.missed(concerns)
+    },
     joined: (node) => {
       nodes.joined(node)
       requests.joined(node)
@@ -200,7 +203,7 @@ function busEvents({ topics, nodes, requests }: TopicParts): BusEvents {
   }
 }
 
-/** What opens connections, and what all of them share. */
+/** Opens connections, and what all connections share. */
 function connectionParts(
   basis: HubBasis,
   limits: LimitParts,
@@ -252,7 +255,7 @@ function dispatchParts(
   }
 }
 
-/** What answers HTTP requests, upgrades among them. */
+/** Answers HTTP requests, including upgrades. */
 function httpParts(
   { config, broker, bus, authenticator, unexpected }: HubBasis,
   { refusals, traffic, proxies, admission, messages, frameTime }: LimitParts,

@@ -33,22 +33,22 @@ import { addressesOf, placeOf } from './network/addresses.ts'
 import type { CertificateInUse } from './tls/certificate-in-use.ts'
 import { version } from './version.ts'
 
-/** `draining`: it accepts nothing more, and sends what waits. */
+/** `draining`: accepts nothing more, and sends what is waiting. */
 export type HubState = 'starting' | 'ready' | 'draining' | 'closed'
 
-/** A hub, made by `startHub` or `createHub`. */
+/** A hub, created by `startHub` or `createHub`. */
 export interface Hub extends AsyncDisposable {
   readonly state: HubState
-  /** The port that it listens on, or that the server it is attached to listens on; 0 before that. */
+  /** The port that the hub, or the server it is attached to, listens on; 0 before that. */
   readonly port: number
-  /** The address for clients on this machine, such as `ws://127.0.0.1:4747`; undefined as long as it listens nowhere. */
+  /** The address for clients on this machine, such as `ws://127.0.0.1:4747`; undefined while the hub does not listen. */
   readonly url: string | undefined
-  /** Connections that are open now. */
+  /** Number of open connections. */
   readonly connectionCount: number
-  /** What all outboxes hold together, in bytes. */
+  /** Size of all outboxes together, in bytes. */
   readonly outboxBytes: number
   /**
-   * Answers HTTP requests: the API, server-sent events, metrics and the dashboard. For servers that speak `Request` and `Response`.
+   * Answers HTTP requests: the API, server-sent events, metrics and the dashboard. For servers that use `Request` and `Response`.
    *
    * @example
    * ```
@@ -57,9 +57,9 @@ export interface Hub extends AsyncDisposable {
    */
   readonly fetch: (request: Request, peer?: HttpPeer) => Response | Promise<Response>
   /**
-   * The same for `node:http`, and as middleware of Express. As middleware without a path of its own it answers `/v1/…`, `/healthz`,
-   * `/readyz`, `/metrics` and `/fanfare.js`, and leaves the rest to the application. Mounted below a path it answers everything there.
-   * It may stand before or after `express.json()`.
+   * The same for `node:http`, and as Express middleware. As middleware without a path it answers `/v1/…`, `/healthz`, `/readyz`,
+   * `/metrics` and `/fanfare.js`, and passes other requests on to the application. Mounted at a path it answers everything below
+   * that path. It works before and after `express.json()`.
    *
    * @example
    * ```
@@ -68,17 +68,18 @@ export interface Hub extends AsyncDisposable {
    */
   readonly handler: NodeHandler
   /**
-   * Makes a client in this process: the client of `fanfare/client` without a socket, with an identity that you choose. It needs no token,
-   * whatever `auth` says. Returns at once, also before `listen` or `attach`, and on a hub that never listens: what is published or
-   * subscribed before the hub is ready goes out when it is.
+   * Creates a client in this process: the client of `fanfare/client` without a socket, with an identity that you choose. It needs
+   * no token, whatever `auth` says. Returns at once, also before `listen` or `attach`, and on a hub that never listens: what is
+   * published or subscribed before the hub is ready is sent when it is.
    *
-   * Window, outbox, frame size and subscriptions bound it as they bound any connection; `maxConnections`, and the limits for an address
-   * or for a second, do not. Close it, or the process goes on for it. `hub.close()` ends it at the latest: its readers come to their end, what had
-   * no answer rejects with `shutting_down`, or `connection_lost` if it may have happened, and `ready()` rejects with `shutting_down`.
+   * Window, outbox, frame size and subscriptions limit it like any connection; `maxConnections` and the limits per address and per
+   * second do not. Close it, otherwise it keeps the process alive. `hub.close()` ends it at the latest: its iterators end, pending
+   * operations reject with `shutting_down`, or with `connection_lost` if they may have taken effect, and `ready()` rejects with
+   * `shutting_down`.
    *
    * @typeParam Topics - as for `connect` of `fanfare/client`
-   * @throws {FanfareError} shutting_down: `close` was called; bad_option: an option has an unknown name or a wrong value; bad_frame: `name`
-   * is longer than 200 characters; and why the hub could not open its streams and queues before
+   * @throws {FanfareError} shutting_down: `close` was called; bad_option: an option has an unknown name or a wrong value;
+   * bad_frame: `name` is longer than 200 characters; and the error of a hub that could not open its streams and queues
    * @example
    * ```
    * const client = hub.connect({ subject: 'shop', permissions: { publish: ['orders.#'] } })
@@ -87,18 +88,18 @@ export interface Hub extends AsyncDisposable {
    */
   connect<Topics extends object = Record<string, unknown>>(options?: InProcessOptions<Topics>): Client<Topics>
   /**
-   * Opens the streams and queues. `startHub`, `attach` and `connect` do it; call it for a hub that listens nowhere, to learn of problems
-   * before its first client does.
+   * Opens the streams and queues. `startHub`, `attach` and `connect` do this. Call it for a hub that does not listen, to learn
+   * about problems before its first client does.
    *
-   * @throws {FanfareError} shutting_down: the hub is closed meanwhile; and what is wrong with streams and queues
+   * @throws {FanfareError} shutting_down: the hub was closed in the meantime; and the errors of opening streams and queues
    */
   start(): Promise<void>
   /**
-   * Serves the WebSocket endpoint on an existing server. Its HTTP requests stay with its owner: see `handler` and `fetch`.
+   * Serves the WebSocket endpoint on an existing server. Your program keeps the server's HTTP requests: see `handler` and `fetch`.
    *
-   * @throws {FanfareError} bad_config: the server already listens on an address that other machines reach, and `auth` is not set. If it
-   * begins to listen there later, the error is logged, and without a logger it is a warning of the process; shutting_down: the hub is
-   * closed meanwhile
+   * @throws {FanfareError} bad_config: the server already listens on an address that other machines can reach, and `auth` is not
+   * set. If it starts to listen there later, the error is logged, or emitted as a process warning if there is no logger;
+   * shutting_down: the hub was closed in the meantime
    * @example
    * ```
    * const hub = await createHub()
@@ -108,26 +109,26 @@ export interface Hub extends AsyncDisposable {
    */
   attach(server: Server): Promise<void>
   /**
-   * Reads the files of `tls` again, now and not when the hub sees that they have changed. New connections get the certificate, open ones
-   * stay. Does nothing without `tls`.
+   * Reads the files of `tls` again now, without waiting until the hub notices a change. New connections get the new certificate,
+   * open ones stay. Does nothing without `tls`.
    *
-   * @throws {FanfareError} bad_config: it cannot be used, and the one before stays
+   * @throws {FanfareError} bad_config: the certificate cannot be used; the previous one stays in use
    */
   reloadCertificate(): Promise<void>
   /**
-   * Call when an error reached the process that the hub runs in (`uncaughtException`, `unhandledRejection`) and the process goes
-   * on. The error is logged and counted, and `/readyz` answers 503 from then on. `fanfare serve` does this; a hub inside a
-   * program installs no handlers, since what such an error means is for the program to decide.
+   * Call when an error has reached the process that the hub runs in (`uncaughtException`, `unhandledRejection`) and the process
+   * continues. The error is logged and counted, and `/readyz` answers 503 from then on. `fanfare serve` does this; a hub inside a
+   * program installs no handlers, because the program decides what such an error means.
    */
   escaped(error: unknown): void
   /**
    * Drains and closes: accepts nothing more, sends what is waiting, tells every client to reconnect, and ends within
-   * `drainTimeout`. A hub that is starting ends as soon as it has started. Every call returns the promise of the first one.
+   * `drainTimeout`. A starting hub closes as soon as it has started. Every call returns the promise of the first one.
    */
   close(): Promise<void>
 }
 
-/** The hub's state, from start to end. `hubParts` builds what it is made of. */
+/** The hub's state from start to end. `hubParts` builds its parts. */
 export class HubCore implements Hub, EngineApp {
   readonly fetch: EngineApp['fetch']
   readonly handler: NodeHandler
@@ -143,7 +144,7 @@ export class HubCore implements Hub, EngineApp {
   private listener: Listener | undefined = undefined
   private attached: Server | undefined = undefined
   private certificate: CertificateInUse | undefined = undefined
-  /** What `start`, `listen` or `attach`, and `close` do: each happens once, and all callers wait for the same promise. */
+  /** `start`, `listen` or `attach`, and `close` each happen once; all callers await the same promise. */
   private opening: Promise<void> | undefined = undefined
   private starting: Promise<void> | undefined = undefined
   private closing: Promise<void> | undefined = undefined
@@ -226,8 +227,8 @@ export class HubCore implements Hub, EngineApp {
   }
 
   /**
-   * Opens what the broker keeps, then the port. `startHub` calls it. Rejects with `port_in_use`, `bad_config`, and `shutting_down` if the hub
-   * is closed meanwhile.
+   * Opens the broker, then the port. Called by `startHub`. Rejects with `port_in_use`, `bad_config`, and with `shutting_down` if
+   * the hub was closed in the meantime.
    */
   listen(engine: Engine, certificate?: CertificateInUse): Promise<void> {
     this.starting ??= this.startListening(engine, certificate)
@@ -245,7 +246,7 @@ export class HubCore implements Hub, EngineApp {
     this.reportListening(engine.name)
   }
 
-  /** For people and for the programs that start hubs: where it is found, and where it keeps its data. */
+  /** Logs, for people and for programs that start hubs, the hub's addresses and its data directory. */
   private reportListening(engine: string): void {
     const { port, certificate } = this
     const { host, path } = this.config
@@ -254,7 +255,7 @@ export class HubCore implements Hub, EngineApp {
     this.log.info({ version, engine, ...place, ...this.keeps }, 'listening')
   }
 
-  /** Where its data is: a hub of a cluster keeps none. */
+  /** Where the data is; a hub of a cluster stores none. */
   private get keeps() {
     const { data, cluster } = this.config
     if (cluster !== NO_CLUSTER) return { cluster: shownCluster(cluster), node: this.bus.node.name }
@@ -276,7 +277,7 @@ export class HubCore implements Hub, EngineApp {
       throw new FanfareError('bad_option', `attach needs an http.Server (got ${shown(server)}). ${advice}`)
     }
     if (server.listening) await this.listensAt(server)
-    // Until then nobody is let in as somebody of this machine.
+    // Until then no client counts as a client on this machine.
     else server.once('listening', () => this.listensAt(server).catch((error: Error) => this.exposed(error)))
     this.attached = server
     await this.start()
@@ -323,7 +324,7 @@ export class HubCore implements Hub, EngineApp {
     const { starting, opening } = this
     this.current = 'draining'
     this.inProcess.end(new FanfareError('shutting_down', 'The hub was closed by close().'))
-    // Their callers learn why it did not start.
+    // The callers of start report why it failed.
     await Promise.allSettled([starting, opening])
     this.certificate?.stop()
     this.listener?.stop()
@@ -359,14 +360,14 @@ export class HubCore implements Hub, EngineApp {
 
   private async listensAt(server: Server): Promise<void> {
     const address = server.address()
-    // A socket in the file system is of this machine.
+    // Only programs on this machine can reach a socket in the file system.
     if (typeof address === 'string' || address === null) this.authenticator.listensOn(String(address), true)
     else this.authenticator.listensOn(address.address, await isLoopback(address.address))
   }
 
-  /** Its clients get no further than `unauthenticated`: whoever started it has to learn why, also without a log. */
+  /** Its clients only get `unauthenticated`, so the program must learn why even without a log. */
   private exposed(error: Error): void {
-    this.log.error({ err: error }, 'exposed')
+    this.log.error({ err: error }, 'hub is reachable from other machines without authentication')
     if (!this.log.isLevelEnabled('error')) process.emitWarning(error.message, { type: 'FanfareWarning' })
   }
 
@@ -375,7 +376,7 @@ export class HubCore implements Hub, EngineApp {
     await this.broker.open(this.parts.brokerEvents)
     await this.parts.streams.open(this.config.streams)
     await this.parts.queues.open(this.config.queues)
-    // Last: whoever knows of this node may ask it.
+    // Last: once other nodes know this node, they may send it questions.
     await this.bus.open(this.parts.busEvents)
     this.requireOpen()
     this.current = 'ready'

@@ -1,4 +1,4 @@
-/** `fanfare/server`: a hub inside a program of your own. */
+/** `fanfare/server`: a hub inside your own program. */
 import { type Logger, pino } from 'pino'
 import { FanfareError } from '../shared/errors.ts'
 import { Authenticator } from './auth/authenticator.ts'
@@ -29,8 +29,8 @@ export type { TlsOptions } from './tls/tls-config.ts'
 const SILENT = pino({ enabled: false })
 
 /**
- * Starts a hub that listens on its own port. Without `data`, a directory, it keeps streams and queues in memory.
- * `log` is a pino logger; without one the hub is silent.
+ * Starts a hub that listens on its own port. Without the option `data`, streams and queues are kept in memory. `log` is a pino
+ * logger; without one the hub does not log.
  *
  * Throws `bad_config`, `engine_missing`, `port_in_use`, `data_locked`, `data_foreign`, `data_damaged`, `data_unusable`.
  */
@@ -39,14 +39,14 @@ export async function startHub(options: HubOptions = {}, log: Logger = SILENT): 
   const engine = await loadEngine(config.engine)
   const authenticator = new Authenticator(config.auth, log)
   await authenticator.open()
-  // A hub that may not listen there touches no data.
+  // A hub that must not listen there does not touch the data.
   authenticator.listensOn(config.host, await isLoopback(config.host))
   const certificate = config.tls && (await CertificateInUse.open(config.tls, log))
   const hub = await hubFor(config, authenticator, log)
   try {
     await hub.listen(engine, certificate)
   } catch (error) {
-    // Or nobody could start another one on the same data.
+    // Otherwise the data directory would stay locked.
     await hub.close()
     throw error
   }
@@ -54,8 +54,9 @@ export async function startHub(options: HubOptions = {}, log: Logger = SILENT): 
 }
 
 /**
- * Makes a hub for a server that you have already: `await hub.attach(server)`, and give it the requests that you like
- * with `hub.fetch(request)`. Or for no server: `hub.connect()` is enough. Throws `bad_config`, and what `startHub` does of data.
+ * Creates a hub for a server that you already have: call `await hub.attach(server)`, and pass it HTTP requests with `hub.handler`
+ * or `hub.fetch(request)`. It also works without a server: `hub.connect()` is enough. Throws `bad_config`, and the errors of
+ * `startHub` about data.
  */
 export async function createHub(options: EmbeddedHubOptions = {}, log: Logger = SILENT): Promise<Hub> {
   const config = checkConfig(options)

@@ -19,7 +19,7 @@ export interface CheckedFrame {
   readonly n: number
 }
 
-/** Another token, before the one that the connection has expires. */
+/** Another token, before the current one of the connection expires. */
 export interface AuthFrame {
   readonly type: 'auth'
   /** From the same numbers as those of publishes. */
@@ -34,20 +34,20 @@ export interface SubscribeFrame {
   readonly pattern: string
   readonly filter?: HeaderFilter
   readonly policy?: SlowPolicy
-  /** The stream that feeds it; needed only where several capture the pattern. */
+  /** The stream that feeds it; required only if several capture the pattern. */
   readonly stream?: string
   /** Where it starts, on a stream. */
   readonly from?: StartAt
-  /** Name under which its position is stored on the hub; a stored one is stronger than `from`. */
+  /** Name under which its position is stored on the hub; a stored position takes precedence over `from`. */
   readonly cursor?: string
-  /** The subscription goes on after a cut, at `from`: what has arrived is newer than what the cursor has stored. */
+  /** The subscription resumes at `from` after a lost connection: what has arrived is newer than what the cursor has stored. */
   readonly resumes?: boolean
 }
 
 export interface UnsubscribeFrame {
   readonly type: 'unsubscribe'
   readonly sub: number
-  /** Of an offer to answer: what is open is still answered. Otherwise its askers learn that the responder is lost. */
+  /** Only for a responder: open requests are still answered. Otherwise their requesters get `responder_lost`. */
   readonly finish?: boolean
 }
 
@@ -74,11 +74,11 @@ export interface ConsumeFrame {
   /** Chosen by the client, unique in its connection. */
   readonly consumer: number
   readonly queue: string
-  /** Most deliveries that may be unsettled. */
+  /** Maximum unsettled deliveries. */
   readonly prefetch?: number
-  /** Time for a delivery; the queue's own where it is missing. */
+  /** Time for a delivery; by default that of the queue. */
   readonly ackDeadlineMs?: number
-  /** The client says what it begins, and gives back what it has not begun when it is asked to. */
+  /** The client reports what it begins, and returns deliveries that it has not begun on request. */
   readonly begins?: boolean
 }
 
@@ -89,7 +89,7 @@ export interface BeginFrame {
   readonly delivery: number
 }
 
-/** These have not begun, and go back as they were. Without any: the client can take more. */
+/** These have not begun, and go back to the queue unchanged. An empty list means that the client can take more. */
 export interface ReturnFrame {
   readonly type: 'return'
   readonly consumer: number
@@ -107,7 +107,7 @@ export interface CancelFrame {
   readonly consumer: number
 }
 
-/** Done; what is in `publish` is published in the same step, or nothing happens. */
+/** Completes a delivery; what is in `publish` is published in the same step, or nothing happens. */
 export interface AckFrame {
   readonly type: 'ack'
   readonly consumer: number
@@ -115,7 +115,7 @@ export interface AckFrame {
   readonly publish?: readonly Omit<PublishFrame, 'type' | 'seq'>[]
 }
 
-/** Not done: another attempt, after a while. */
+/** Fails a delivery: another attempt follows after a wait. */
 export interface NackFrame {
   readonly type: 'nack'
   readonly consumer: number
@@ -124,7 +124,7 @@ export interface NackFrame {
   readonly error?: string
 }
 
-/** Not to be done: to the dead letters at once. */
+/** Moves a delivery to the dead letters at once. */
 export interface RejectFrame {
   readonly type: 'reject'
   readonly consumer: number
@@ -132,7 +132,7 @@ export interface RejectFrame {
   readonly error?: string
 }
 
-/** More time, from now. */
+/** Extends a lease, counted from now. */
 export interface ExtendFrame {
   readonly type: 'extend'
   readonly consumer: number
@@ -140,7 +140,7 @@ export interface ExtendFrame {
   readonly ms: number
 }
 
-/** Offers to answer what is asked on topics that match. `unsubscribe` ends it. */
+/** Registers a responder for matching topics. `unsubscribe` ends it. */
 export interface RespondFrame {
   readonly type: 'respond'
   readonly sub: number
@@ -157,7 +157,7 @@ export interface AskFrame {
   readonly timeoutMs: number
 }
 
-/** Of a responder: data, or an error in words. */
+/** The answer of a responder: data, or an error message. */
 export interface ReplyFrame {
   readonly type: 'reply'
   readonly request: number
@@ -185,7 +185,7 @@ export interface PublishFrame {
   readonly headers?: MessageHeaders
   /** Milliseconds since 1970; from then on the message is not delivered. */
   readonly expiresAt?: number
-  /** For queues: 0 to 9, the higher first; 4 where it is missing. */
+  /** For queues: 0 to 9, higher priorities first; 4 by default. */
   readonly priority?: number
   /** For queues: not to be delivered before; from now on, or milliseconds since 1970. */
   readonly delayMs?: number

@@ -2,8 +2,8 @@
 export type Timer = ReturnType<typeof setTimeout>
 
 /**
- * Where hub and client have their time from: everything that they do at some time, or after a while, goes by it, so that
- * a test can give them one that stands still until it is moved.
+ * The source of time for hub and client: everything that they do at some time, or after a wait, uses it, so that
+ * a test can pass one that stands still until it is advanced.
  */
 export interface Clock {
   /** Milliseconds since 1970. */
@@ -13,7 +13,7 @@ export interface Clock {
   setInterval(task: () => void, ms: number): Timer
   clearInterval(timer: Timer | undefined): void
   /**
-   * What the machine's own clock says, if that differs from `now`: the times that peers give (`expiresAt`, `deliverAt`) are of such
+   * The time of the machine's own clock, if that differs from `now`: peers give times (`expiresAt`, `deliverAt`) by such
    * clocks. Read it with `wallTime`.
    */
   wall?(): number
@@ -28,7 +28,7 @@ export type Timers = Pick<Clock, 'setTimeout' | 'clearTimeout' | 'setInterval' |
 const MOST_MS = 2 ** 31 - 1
 
 /**
- * Timers that wait any time, on timers that wait 25 days at most. A longer wait is an interval of equal parts that are counted: one
+ * Timers without an upper limit, built on timers that wait at most 25 days. A longer wait is an interval of equal parts that are counted: one
  * timer, which keeps its identity, so that it can be cleared.
  */
 export function anyWait(timers: Timers): Timers {

@@ -12,8 +12,8 @@ import { decodeUtf8, encodeUtf8 } from './utf8.ts'
 export const LENGTHS_BYTES = 8
 
 /**
- * Parses the frames of one text message; each comes as a value still to be given to `parseFrame`. One with a forbidden key comes as a
- * `ForbiddenFrame`, so that it costs itself alone. Throws `not_json`, `bad_frame`.
+ * Parses the frames of one text message; each is a value that still has to go through `parseFrame`. One with a forbidden key is a
+ * `ForbiddenFrame`, so that it costs only itself. Throws `not_json`, `bad_frame`.
  */
 export function decodeText(text: string): unknown[] {
   const value = parseAny(text)
@@ -22,10 +22,10 @@ export function decodeText(text: string): unknown[] {
   return withoutForbidden(text, frames)
 }
 
-/** Parses JSON of whoever it comes from. Throws `not_json`, `forbidden_key`. */
+/** Parses JSON from any source. Throws `not_json`, `forbidden_key`. */
 export function parseJson(text: string): unknown {
   const value = parseAny(text)
-  checkKeys(text)
+  checkKeys(text, value)
   return value
 }
 
@@ -38,7 +38,7 @@ function parseAny(text: string, message?: string): unknown {
 }
 
 /**
- * Parses the frames of one binary message. Payloads are views of `bytes`, unless each shall own its bytes: then its `buffer` holds nothing
+ * Parses the frames of one binary message. Payloads are views of `bytes`. With `own`, each has its own bytes: then its `buffer` holds nothing
  * else, begins with it, and may be transferred.
  */
 export function decodeBinary(bytes: Uint8Array, own = false): unknown[] {
@@ -52,7 +52,7 @@ export function decodeBinary(bytes: Uint8Array, own = false): unknown[] {
     const end = headerEnd + view.getUint32(at + 4)
     checkEnd(bytes, end)
     const header = decodeHeader(bytes.subarray(headerAt, headerEnd))
-    // An own property, whatever the header says: the payload is the data.
+    // An own property, whatever is in the header: the payload is the data.
     if (typeof header === 'object' && header !== null && !Array.isArray(header)) {
       Object.assign(header, { data: own ? bytes.slice(headerEnd, end) : bytes.subarray(headerEnd, end) })
     }
@@ -81,7 +81,7 @@ function decodeHeader(bytes: Uint8Array): unknown {
   return Array.isArray(header) ? header : withoutForbidden(text, [header])[0]
 }
 
-/** The one encoder: a frame as text, or as a binary record where its data is bytes. */
+/** The one encoder: a frame as text, or as a binary record if its data is bytes. */
 export function encodeFrame(frame: Frame): string | Uint8Array {
   return 'data' in frame && frame.data instanceof Uint8Array
     ? encodeRecord(JSON.stringify({ ...frame, data: undefined }), frame.data)

@@ -1,4 +1,4 @@
-/** A validator of any library that speaks Standard Schema (standardschema.dev): zod, valibot, arktype and others. */
+/** A validator of any library that supports Standard Schema (standardschema.dev): zod, valibot, arktype and others. */
 export interface Schema {
   readonly '~standard': {
     readonly version: 1
@@ -8,7 +8,7 @@ export interface Schema {
   }
 }
 
-/** A value, or what is wrong with it and where. */
+/** A value, or the issues that it has. */
 type Validated = { readonly value: unknown; readonly issues?: undefined } | { readonly issues: readonly Issue[] }
 
 interface Issue {
@@ -16,21 +16,21 @@ interface Issue {
   readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined
 }
 
-/** What is asked on a topic, and what is replied. */
+/** The request and the reply of a topic. */
 export interface Exchange<Request = unknown, Reply = unknown> {
   readonly request: Request
   readonly reply: Reply
 }
 
-/** Nothing is said. */
+/** Nothing is declared. */
 type Unsaid = Record<never, never>
 
 /**
- * What is on the topics, in the queues, and in requests and their replies; made by `defineTopics`.
+ * The payloads of topics, queues, and requests with their replies; made by `defineTopics`.
  *
  * @typeParam Topics - the payload of each topic or pattern
- * @typeParam Queues - the payload of each queue; without it a consumer says itself what it expects
- * @typeParam Requests - an `Exchange` for each topic that is asked on; without it those who ask and respond say it
+ * @typeParam Queues - the payload of each queue; without it each consumer declares what it expects
+ * @typeParam Requests - an `Exchange` for each topic of requests; without it requesters and responders declare it
  */
 export interface Contract<
   Topics extends object = object,
@@ -40,7 +40,7 @@ export interface Contract<
   readonly topics: Readonly<Record<string, Schema>>
   readonly queues: Readonly<Record<string, readonly string[]>>
   readonly requests: Readonly<Record<string, Exchange<Schema, Schema>>>
-  /** For the compiler alone. */
+  /** Only for the compiler. */
   readonly types?: { readonly topics: Topics; readonly queues: Queues; readonly requests: Requests }
 }
 
@@ -58,8 +58,8 @@ type Input<Of> = Of extends { readonly '~standard': { readonly types?: { readonl
 type Inputs<Schemas> = { [Name in keyof Schemas]: Input<Schemas[Name]> }
 
 /**
- * Says once, for clients and hub, what each topic carries: a schema by topic or pattern, of any library that speaks
- * Standard Schema. `queues` names the topics that feed a queue, `requests` what is asked on a topic and replied.
+ * Declares once, for clients and hub, what each topic carries: a schema by topic or pattern, of any library that supports
+ * Standard Schema. `queues` names the topics that feed a queue, `requests` the request and the reply of a topic.
  *
  * ```
  * const topics = defineTopics(
@@ -68,9 +68,9 @@ type Inputs<Schemas> = { [Name in keyof Schemas]: Input<Schemas[Name]> }
  * )
  * ```
  *
- * `connect(url, { topics })` takes the types from it, `startHub({ topics })` checks. The hub sends on what was published
- * as it was: a schema that converts or completes (`transform`, `default`) refuses what it cannot read and changes nothing,
- * so that publishers and receivers both have its input type.
+ * `connect(url, { topics })` takes the types from it, `startHub({ topics })` checks them. The hub forwards what was published
+ * unchanged: a schema that converts or completes (`transform`, `default`) refuses what it cannot read and changes nothing,
+ * so publishers and receivers both have its input type.
  *
  * A topic has one schema: that of its own name, or that of the pattern that it matches; patterns that can match the same
  * topic are refused (`bad_config`). Schemas have to be synchronous, since messages keep the order in which they came: the

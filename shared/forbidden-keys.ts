@@ -1,5 +1,4 @@
 import { FanfareError } from './fanfare-error.ts'
-import { itemsOf, STRUCTURE, skipSpace, stringEnd } from './json-text.ts'
 
 // A message is handed on to applications that may merge it into objects, where these keys change every object of the
 // process (CVE-2018-3728 and its like). JSON.parse keeps them as plain own properties, so the hub itself is safe.
@@ -23,39 +22,26 @@ export function isSuspicious(text: string): boolean {
   return SUSPICIOUS.test(text)
 }
 
-/** Throws `forbidden_key` if JSON text has one. */
-export function checkKeys(json: string): void {
-  if (isSuspicious(json) && hasForbiddenKey(json)) throw new FanfareError('forbidden_key')
+/** Throws `forbidden_key` if the value, which was parsed from the text, has one. */
+export function checkKeys(text: string, value: unknown): void {
+  if (isSuspicious(text) && hasForbiddenKey(value)) throw new FanfareError('forbidden_key')
 }
 
-/** Frames that were read from JSON text, with a `ForbiddenFrame` for each whose text has a forbidden key. */
-export function withoutForbidden(json: string, frames: unknown[]): unknown[] {
-  if (!isSuspicious(json)) return frames
-  const texts = itemsOf(json)
-  return frames.map((frame, n) => (hasForbiddenKey(texts[n] as string) ? new ForbiddenFrame(frame as object) : frame))
+/** Frames that were parsed from the text, with a `ForbiddenFrame` for each that has a forbidden key. */
+export function withoutForbidden(text: string, frames: unknown[]): unknown[] {
+  if (!isSuspicious(text)) return frames
+  return frames.map((frame) => (hasForbiddenKey(frame) ? new ForbiddenFrame(frame as object) : frame))
 }
 
-/**
- * Whether JSON has a forbidden key. It is looked for in the text: `JSON.parse` does not show what a later field of the same name
- * replaces, but data goes on as text, and other readers may take the first. The text has to be JSON.
- */
-function hasForbiddenKey(json: string): boolean {
-  /** The names of the fields whose arrays and objects are open. */
-  const open: string[] = []
-  let name = ''
-  STRUCTURE.lastIndex = 0
-  for (let found = STRUCTURE.exec(json); found; found = STRUCTURE.exec(json)) {
-    const start = found.index
-    if (json[start] === '"') {
-      const end = stringEnd(json, start)
-      STRUCTURE.lastIndex = end
-      if (json[skipSpace(json, end)] !== ':') continue
-      name = JSON.parse(json.slice(start, end))
-      if (name === FORBIDDEN_KEY || (name === 'prototype' && open.at(-1) === 'constructor')) return true
-    } else {
-      if (found[0] === '{' || found[0] === '[') open.push(name)
-      else open.pop()
-      name = ''
+/** Not recursive: a value may be nested more deeply than the stack allows. */
+function hasForbiddenKey(value: unknown): boolean {
+  const values = [value]
+  for (const each of values) {
+    if (typeof each !== 'object' || each === null) continue
+    for (const [name, field] of Object.entries(each)) {
+      const changesClass = name === 'constructor' && Object.hasOwn(Object(field), 'prototype')
+      if (name === FORBIDDEN_KEY || changesClass) return true
+      values.push(field)
     }
   }
   return false

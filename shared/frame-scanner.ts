@@ -1,5 +1,6 @@
 import { FanfareError } from './fanfare-error.ts'
-import { FORBIDDEN_KEY, withoutForbidden } from './forbidden-keys.ts'
+import { FORBIDDEN_KEY } from './forbidden-keys.ts'
+import { withoutForbiddenText } from './forbidden-text.ts'
 import {
   BACKSLASH,
   BRACE,
@@ -38,18 +39,18 @@ let hasOtherNames = false
 let isAscii = false
 
 /**
- * The frames of one text message for those who pass data on: as `decodeText` gives them, except that `data` is `RawJson`, also that of what
+ * The frames of one text message for programs that forward data: as `decodeText` gives them, except that `data` is `RawJson`, also that of what
  * an ack publishes. Throws `not_json`, `bad_frame`.
  */
 export function scanFrames(text: string, textIsAscii = false): unknown[] {
   const plain = plainPublish(text, textIsAscii)
   if (plain) return [plain]
   const frames = scanTrusted(text, textIsAscii)
-  // Rare, and so it may cost as much as it likes.
-  return hasOtherNames ? withoutForbidden(text, frames) : frames
+  // Rare, so its cost does not matter.
+  return hasOtherNames ? withoutForbiddenText(text, frames) : frames
 }
 
-/** The same for text that the hub itself has made or checked: forbidden keys are not looked for. */
+/** The same for text that the hub itself has made or checked: it does not look for forbidden keys. */
 export function scanTrusted(text: string, textIsAscii = false): unknown[] {
   const value = scan(text, textIsAscii)
   const frames: unknown[] = Array.isArray(value) ? value : [value]
@@ -60,7 +61,7 @@ export function scanTrusted(text: string, textIsAscii = false): unknown[] {
 /** As `scanFrames`, without a list around a single one; the list may be empty. Throws `not_json`. */
 export function scanOneOrMore(text: string): unknown {
   const value = scan(text, false)
-  return Array.isArray(value) ? withoutForbidden(text, value) : withoutForbidden(text, [value])[0]
+  return Array.isArray(value) ? withoutForbiddenText(text, value) : withoutForbiddenText(text, [value])[0]
 }
 
 function scan(text: string, textIsAscii: boolean): unknown {
@@ -196,7 +197,7 @@ function pastValue(text: string): number {
   return end
 }
 
-/** A whole number of an object, if it has so few digits that it may be added up. */
+/** An integer in an object, if it has few enough digits to be summed up exactly. */
 function smallIn(text: string): number | undefined {
   let number = 0
   const far = Math.min(text.length, at + 16)

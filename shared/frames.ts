@@ -58,7 +58,7 @@ export * from './hub-frames.ts'
  */
 export const SUBPROTOCOL = 'fanfare.v1'
 
-/** Offered beside it, with the token behind it, by clients that can send nothing else with their request. */
+/** Offered in addition, followed by the token, by clients that can send nothing else with their request. */
 export const TOKEN_PROTOCOL = 'fanfare.token.'
 
 export type ClientFrame =

@@ -1,4 +1,4 @@
-import { passing, refusal } from './client-errors.ts'
+import { passing, refusal } from './error-entry.ts'
 
 /** The rows of the error table that only the hub and its commands raise. A client has their texts from the hub. */
 export const HUB_ERRORS = {
@@ -32,7 +32,7 @@ export const HUB_ERRORS = {
   no_stream: refusal('There is no such stream. Declare it, or correct its name.'),
   ambiguous_stream: refusal('Several streams capture the pattern. Choose one with the stream option.'),
   stream_exists: refusal(
-    'A stream of this name already exists with different options. Delete it first, or change the configuration.',
+    'A stream of this name already exists with different options. Use the same options, or update it.',
   ),
   no_queue: refusal('There is no such queue. Declare it, or correct its name.'),
   too_many_streams: refusal('The hub has the maximum number of streams. Delete unused ones, or raise maxStreams.'),
@@ -41,7 +41,7 @@ export const HUB_ERRORS = {
     'All streams or all queues together would exceed maxPatterns. Declare fewer patterns, or raise the limit.',
   ),
   queue_exists: refusal(
-    'A queue of this name already exists with different options. Delete it first, or change the configuration.',
+    'A queue of this name already exists with different options. Use the same options, or update it.',
   ),
   no_parked_group: refusal('No parked group has this key. queues.show lists the parked groups.'),
   unknown_consumer: refusal('The connection has no consumer with this number. Consume first.'),

@@ -1,32 +1,23 @@
-import { HEADERS, SETTLEMENT } from './content-frames.ts'
 import type { HubFrame } from './frames.ts'
-import { LIST, NUMBER, objectOf, optional, type Rules, TEXT, textUpTo } from './rules.ts'
+import { LIST, NUMBER, objectOf, optional, type Rules, TEXT } from './rules.ts'
 
 const SUB: Rules = { sub: NUMBER }
 const PLACE: Rules = { sub: NUMBER, offset: NUMBER }
 const CONSUMER: Rules = { consumer: NUMBER }
 const DELIVERIES: Rules = { consumer: NUMBER, deliveries: LIST }
 const SEQ: Rules = { seq: NUMBER }
-const MESSAGE: Rules = {
-  id: TEXT,
-  topic: TEXT,
-  scope: optional(textUpTo(255)),
-  key: optional(textUpTo(255)),
-  headers: optional(HEADERS),
-}
+const MESSAGE: Rules = { id: TEXT, topic: TEXT }
+const EXPIRES_IN_MS = optional(NUMBER)
 
+/** What a client relies on. It trusts its hub in everything else. */
 export const HUB_FRAMES = {
   welcome: {
-    protocol: TEXT,
-    connection: TEXT,
     window: NUMBER,
     pingIntervalMs: NUMBER,
-    limits: objectOf({ frameBytes: NUMBER, subscriptions: NUMBER }),
-    now: optional(NUMBER),
-    node: optional(TEXT),
-    expiresInMs: optional(NUMBER),
+    limits: objectOf({ frameBytes: NUMBER }),
+    expiresInMs: EXPIRES_IN_MS,
   },
-  authenticated: { seq: NUMBER, expiresInMs: optional(NUMBER) },
+  authenticated: { seq: NUMBER, expiresInMs: EXPIRES_IN_MS },
   subscribed: SUB,
   unsubscribed: SUB,
   paused: SUB,
@@ -38,7 +29,7 @@ export const HUB_FRAMES = {
   recall: DELIVERIES,
   lost: DELIVERIES,
   cancelled: CONSUMER,
-  delivery: { ...SETTLEMENT, attempt: NUMBER, message: objectOf(MESSAGE) },
+  delivery: { consumer: NUMBER, delivery: NUMBER, attempt: NUMBER, message: objectOf(MESSAGE) },
   settled: DELIVERIES,
   request: { sub: NUMBER, request: NUMBER, topic: TEXT },
   answer: SEQ,
@@ -46,7 +37,7 @@ export const HUB_FRAMES = {
   receipt: { seq: NUMBER, id: TEXT },
   message: MESSAGE,
   only: SUB,
-  gap: { sub: NUMBER, count: optional(NUMBER), reason: TEXT },
+  gap: { sub: NUMBER, reason: TEXT },
   error: { code: TEXT, message: TEXT },
   pong: {},
   check: { n: NUMBER },

@@ -7,16 +7,16 @@ export interface WelcomeFrame {
   readonly type: 'welcome'
   readonly protocol: string
   readonly connection: string
-  /** Most publishes that may be unacknowledged. */
+  /** Maximum unacknowledged publishes. */
   readonly window: number
-  /** The hub closes a connection of which it heard nothing for two of these, in milliseconds. */
+  /** The hub closes a connection from which it received nothing for two of these intervals, in milliseconds. */
   readonly pingIntervalMs: number
   readonly limits: Limits
   /** The hub's time, in milliseconds since 1970. */
   readonly now?: number
   /** Name of the hub that the client is connected to, if it is one of a cluster. */
   readonly node?: string
-  /** Who the client is; absent where it has not said so. */
+  /** The subject of the client; absent if it is anonymous. */
   readonly subject?: string
   /** Time until the token expires, in milliseconds. */
   readonly expiresInMs?: number
@@ -30,15 +30,15 @@ export interface AuthenticatedFrame {
   readonly expiresInMs?: number
 }
 
-/** The answer to subscribe, in order with the messages. The rest stands where a stream feeds the subscription. */
+/** The answer to subscribe, in order with the messages. The other fields are present if a stream feeds the subscription. */
 export interface SubscribedFrame {
   readonly type: 'subscribed'
   readonly sub: number
   readonly stream?: string
   readonly epoch?: string
-  /** The first offset that may come. */
+  /** The first offset that may be delivered. */
   readonly offset?: number
-  /** Whether the position asked for was still there: nothing is missing. */
+  /** Whether the requested position still existed: nothing is missing. */
   readonly recovered?: boolean
 }
 
@@ -68,18 +68,18 @@ export interface ConsumingFrame {
   readonly queue: string
   readonly prefetch: number
   readonly ackDeadlineMs: number
-  /** As it was asked for; absent from hubs that do not know of it. */
+  /** As requested; absent from hubs that do not support it. */
   readonly begins?: boolean
 }
 
-/** Give these back if they have not begun. */
+/** Asks the client to return these if they have not begun. */
 export interface RecallFrame {
   readonly type: 'recall'
   readonly consumer: number
   readonly deliveries: readonly number[]
 }
 
-/** These are no longer leased to the consumer: their time ran out. */
+/** These are no longer leased to the consumer: their leases expired. */
 export interface LostFrame {
   readonly type: 'lost'
   readonly consumer: number
@@ -94,25 +94,25 @@ export interface CancelledFrame {
 export interface DeliveryFrame {
   readonly type: 'delivery'
   readonly consumer: number
-  /** To be settled under this number. */
+  /** The number to settle it with. */
   readonly delivery: number
   /** 1 for the first. */
   readonly attempt: number
-  /** What went wrong the last time. */
+  /** Why the previous attempt failed. */
   readonly error?: string
   readonly message: MessageFrame
-  /** Of the message, where it is bytes. */
+  /** The data of the message, if it is bytes. */
   readonly data?: Data
 }
 
-/** Deliveries that have ended as their consumer said. */
+/** Deliveries that have ended as their consumer requested. */
 export interface SettledFrame {
   readonly type: 'settled'
   readonly consumer: number
   readonly deliveries: readonly number[]
 }
 
-/** To a responder. */
+/** A request, to a responder. */
 export interface RequestFrame {
   readonly type: 'request'
   readonly sub: number
@@ -122,12 +122,12 @@ export interface RequestFrame {
   readonly headers?: MessageHeaders
 }
 
-/** To whoever asked. */
+/** The reply, to the requester. */
 export interface AnswerFrame {
   readonly type: 'answer'
   readonly seq: number
   readonly data?: Data
-  /** The responder's own words where it failed. */
+  /** The responder's error message, if it failed. */
   readonly error?: string
 }
 
@@ -141,11 +141,11 @@ export interface ReceiptFrame {
   readonly type: 'receipt'
   readonly seq: number
   readonly id: string
-  /** Where streams have kept it. */
+  /** Its position in each stream that stores it. */
   readonly positions?: Readonly<Record<string, Position>>
   /** Queues that it reached. */
   readonly queues?: readonly string[]
-  /** A message with this id was published before; this is where that one is. */
+  /** A message with this id was published before; the receipt is about that one. */
   readonly duplicate?: boolean
 }
 
@@ -154,11 +154,11 @@ export interface MessageFrame {
   readonly type: 'message'
   readonly id: string
   readonly topic: string
-  /** In a queue, of publishers with a subject: opaque. Messages of one topic with the same id and other scopes are others. */
+  /** Opaque; present in queues, for publishers with a subject. Messages of one topic with the same id and different scopes are different messages. */
   readonly scope?: string
-  /** In each stream that captured it. */
+  /** Its offset in each stream that captured it. */
   readonly offsets?: Offsets
-  /** Milliseconds since 1970, where a stream captured it. */
+  /** Milliseconds since 1970, if a stream captured the message. */
   readonly publishedAt?: number
   readonly expiresAt?: number
   readonly key?: string
@@ -166,7 +166,7 @@ export interface MessageFrame {
   readonly data?: Data
 }
 
-/** First in a WebSocket message: its messages are for this subscription alone, whichever others they match. */
+/** First in a WebSocket message: its messages are only for this subscription, whichever others they match. */
 export interface OnlyFrame {
   readonly type: 'only'
   readonly sub: number
@@ -186,16 +186,16 @@ export type GapReason =
   | 'trimmed'
   | 'epoch'
 
-/** Messages that were left out at this very place. */
+/** Messages that were left out in this place. */
 export interface GapFrame {
   readonly type: 'gap'
   readonly sub: number
-  /** How many; on a stream an upper bound, since not every one need have matched; absent where nobody can tell. */
+  /** How many; on a stream an upper bound, since not all of them must have matched; absent if it is not known. */
   readonly count?: number
-  /** Ids of the first and the last message left out, by a policy. */
+  /** Ids of the first and the last message that a policy left out. */
   readonly from?: string
   readonly to?: string
-  /** Offsets of the first and the last one, of a stream. */
+  /** Offsets of the first and the last one, on a stream. */
   readonly offsets?: { readonly from: number; readonly to: number }
   readonly reason: GapReason
 }
@@ -205,13 +205,13 @@ export interface ErrorFrame {
   readonly code: string
   readonly message: string
   readonly retry: boolean
-  /** The request that was refused, where it had one of these. */
+  /** The numbers of the frame that was refused, if it had them. */
   readonly seq?: number
   readonly sub?: number
   readonly consumer?: number
   readonly delivery?: number
   readonly request?: number
-  /** Of a commit: the subscription itself goes on. */
+  /** A commit was refused: the subscription itself continues. */
   readonly offset?: number
 }
 
@@ -219,7 +219,7 @@ export interface PongFrame {
   readonly type: 'pong'
 }
 
-/** Asks what the client has handled: everything up to here, if it is answered. */
+/** Asks what the client has handled. Its answer means: everything up to here. */
 export interface CheckFrame {
   readonly type: 'check'
   readonly n: number

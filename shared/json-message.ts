@@ -16,6 +16,6 @@ export interface StreamPage {
   readonly messages: readonly JsonMessage[]
   /** Where the next page begins. */
   readonly next: number
-  /** Nothing is kept behind it now. */
+  /** Nothing is stored after it now. */
   readonly end: boolean
 }

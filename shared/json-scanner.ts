@@ -52,7 +52,7 @@ export function valueEnd(text: string, start: number): number {
         continue
       }
     } else at = first === QUOTE ? stringEnd(text, at) : scalarEnd(text, at)
-    // Here a value has ended, or an array or object ends that has none.
+    // Here a value has ended, or an empty array or object ends.
     for (;;) {
       if (depth === 0) break
       at = skipSpace(text, at)
@@ -111,7 +111,7 @@ export function stringEnd(text: string, start: number): number {
   return text[end] === '"' ? end + 1 : escapedEnd(text, start)
 }
 
-/** Of a string that has escapes, or does not end as it should. */
+/** The end of a string that has escapes, or does not end as it should. */
 function escapedEnd(text: string, start: number): number {
   for (let end = text.indexOf('"', start + 1); end > 0; end = text.indexOf('"', end + 1)) {
     let escapes = 0

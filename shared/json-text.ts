@@ -1,32 +1,43 @@
 /**
- * Parts of JSON text as they stand there: a parsed number is a double, and has lost what a double cannot hold. The text has to be JSON;
- * from other text comes other text.
+ * Parts of JSON text, unchanged: a parsed number is a double, and has lost what a double cannot hold. The text has to be JSON;
+ * for other text the result is undefined.
  */
 
 /** The items of an array; of anything else the text itself. */
 export function itemsOf(json: string): string[] {
-  let at = skipSpace(json, 0)
-  if (json[at] !== '[') return [json]
-  const items: string[] = []
-  for (at = skipSpace(json, at + 1); at < json.length && json[at] !== ']'; ) {
-    const end = valueEnd(json, at)
-    items.push(json.slice(at, end))
-    at = skipSeparator(json, end)
-  }
-  return items
+  return json.trimStart().startsWith('[') ? partsOf(json) : [json]
 }
 
-/** The value of a field of an object. Undefined: there is none, or it is no object. */
+/** The value of a field of an object. Undefined: there is none, or it is not an object. */
 export function fieldOf(json: string, wanted: string): string | undefined {
   let found: string | undefined
-  for (let at = skipSpace(json, skipSpace(json, 0) + 1); json[at] === '"'; ) {
-    const name = json.slice(at, stringEnd(json, at))
-    const start = skipSpace(json, skipSpace(json, at + name.length) + 1)
-    const end = valueEnd(json, start)
-    if (name === `"${wanted}"`) found = json.slice(start, end)
-    at = skipSeparator(json, end)
+  for (const part of partsOf(json)) {
+    const name = `"${wanted}"`
+    const rest = part.startsWith(name) ? part.slice(name.length).trimStart() : ''
+    // The last of several fields of one name counts, as in `JSON.parse`.
+    if (rest.startsWith(':')) found = rest.slice(1).trimStart()
   }
   return found
+}
+
+/** The items of an array, or the fields of an object with their names. */
+function partsOf(json: string): string[] {
+  const parts: string[] = []
+  const signs = /["{}[\],]/g
+  let depth = 0
+  let start = 0
+  for (let found = signs.exec(json); found; found = signs.exec(json)) {
+    const { 0: sign, index } = found
+    if (sign === '"') signs.lastIndex = stringEnd(json, index)
+    else if (sign === '{' || sign === '[') {
+      if (depth++ === 0) start = index + 1
+    } else if (sign === ',' ? depth === 1 : --depth === 0) {
+      parts.push(json.slice(start, index).trim())
+      start = index + 1
+    }
+  }
+  // An empty array or object has one part, which is empty.
+  return parts.filter(Boolean)
 }
 
 /** The place after the value that begins here. Always moves on. */
@@ -65,8 +76,3 @@ export function skipSpace(json: string, at: number): number {
   return SPACE.test(json) ? SPACE.lastIndex : at
 }
 const SPACE = /\s+/y
-
-function skipSeparator(json: string, at: number): number {
-  const next = skipSpace(json, at)
-  return json[next] === ',' ? skipSpace(json, next + 1) : next
-}

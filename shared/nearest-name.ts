@@ -4,10 +4,16 @@ export function nearestName(name: string, known: readonly string[]): string | un
   return known.find((each) => name.startsWith(each)) ?? near(1) ?? near(2)
 }
 
+/** A question that names the nearest known name, to follow a sentence; empty if there is none. */
+export function didYouMean(name: string, known: readonly string[]): string {
+  const nearest = nearestName(name, known)
+  return nearest === undefined ? '' : ` Did you mean "${nearest}"?`
+}
+
 /** Whether at most this many letters have to be added, left out or replaced. */
 function isNear(a: string, b: string, edits: number): boolean {
   if (a === b) return true
-  if (edits < 1) return false
+  if (edits < 1 || Math.abs(a.length - b.length) > edits) return false
   let at = 0
   while (a[at] === b[at]) at++
   const [restA, restB] = [a.slice(at), b.slice(at)]

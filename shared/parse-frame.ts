@@ -1,16 +1,17 @@
-import { CONTENT_FRAMES, isPlainPublish, MAX_TOKEN, SETTLEMENT } from './content-frames.ts'
+import { CONTENT_FRAMES, isPlainPublish, SETTLEMENT } from './content-frames.ts'
 import { quoted } from './error-text.ts'
 import { FanfareError } from './fanfare-error.ts'
+import { TOKEN } from './field-rules.ts'
 import type { ClientFrame, Frame } from './frames.ts'
 import { HUB_FRAMES } from './hub-frame-rules.ts'
-import { BOOLEAN, checkFrame, LIST, NUMBER, optional, type Rules, textUpTo, unknownField } from './rules.ts'
+import { BOOLEAN, checkFrame, LIST, NUMBER, optional, type Rules, unknownField } from './rules.ts'
 
 /** The fields of each type of frame of a client. Absent optional fields are fine; wrong ones and unknown ones are not. */
 const CLIENT_FRAMES: Record<ClientFrame['type'], Rules> = {
   ...CONTENT_FRAMES,
   // Those that a client makes of nothing but its own numbers.
   ...({
-    auth: { seq: NUMBER, token: textUpTo(MAX_TOKEN) },
+    auth: { seq: NUMBER, token: TOKEN },
     unsubscribe: { sub: NUMBER, finish: optional(BOOLEAN) },
     pause: { sub: NUMBER },
     resume: { sub: NUMBER },

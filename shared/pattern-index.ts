@@ -33,7 +33,7 @@ export class PatternIndex<Entry extends Indexed> {
 
   /**
    * The lists of entries whose patterns match a topic, each entry once. For the words of a pattern: those whose patterns
-   * cover it, as `isCovered` has it. Valid until the next add or remove.
+   * cover it in the sense of `isCovered`. Valid until the next add or remove.
    */
   match(words: readonly string[]): readonly (readonly Entry[])[] {
     const found: Entry[][] = []

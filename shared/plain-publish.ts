@@ -9,12 +9,12 @@ const PLAIN = /\{"type":"publish","seq":(?:0|[1-9]\d*),"topic":"[ !#-[\]-\uffff]
 const SEQ_AT = '{"type":"publish","seq":'.length
 const BEFORE_TOPIC = ',"topic":"'.length
 const AFTER_TOPIC = '","data":'.length
-/** A number of so many digits is exact. */
+/** A number with this many digits is exact. */
 const MOST_DIGITS = 15
 /** Characters of a topic. */
 const MOST_TOPIC = 255
 
-/** Of the last publish, and often of the next one: comparing is faster than copying, and the same string has its hash already. */
+/** The topic of the last publish, and often of the next one: comparing is faster than copying, and the same string has its hash already. */
 let lastTopic = ''
 
 /**

@@ -1,18 +1,18 @@
 import type { HeaderFilter } from './frames.ts'
 import type { JsonMessage } from './json-message.ts'
 
-/** What both ends say of queues. */
+/** Queues, as hub and clients describe them. */
 
-/** Feeds a queue: messages on topics that match the pattern, whose headers pass where `match` is given. */
+/** Feeds a queue: messages on topics that match the pattern, whose headers pass `match` if it is given. */
 export interface Binding {
   readonly topic: string
   readonly match?: HeaderFilter | undefined
 }
 
-/** What becomes of a publish to a full queue: refused, at the cost of the oldest that wait, or waiting for room. */
+/** What happens to a publish to a full queue: it is refused, the oldest messages make room, or it waits for room. */
 export type Overflow = 'reject' | 'drop-oldest' | 'dead-letter' | 'block'
 
-/** Everything that a queue was declared with. */
+/** The options of a queue, with defaults. */
 export interface QueueOptions {
   readonly name: string
   readonly bindings: readonly Binding[]
@@ -23,16 +23,16 @@ export interface QueueOptions {
   /** The wait before another attempt: doubles from `base` to `cap`, with jitter. In milliseconds. */
   readonly backoffBaseMs: number
   readonly backoffCapMs: number
-  /** Most messages and bytes, those in flight included. */
+  /** Maximum messages and bytes, including those in flight. */
   readonly maxMessages: number
   readonly maxBytes: number
-  /** What becomes of a publish that exceeds them; `drop-oldest` and `dead-letter` make room from the head. */
+  /** What happens to a publish that exceeds them; `drop-oldest` and `dead-letter` make room from the head. */
   readonly overflow: Overflow
-  /** What becomes of a message past its `expiresAt`. */
+  /** What happens to a message after its `expiresAt`. */
   readonly onExpiry: 'drop' | 'dead-letter'
-  /** What becomes of a group of which a message went to the dead letters. */
+  /** What happens to a group after one of its messages became a dead letter. */
   readonly onDeadLetter: 'continue' | 'park'
-  /** Most dead letters; then the oldest go. */
+  /** Maximum dead letters. Beyond it the oldest are deleted. */
   readonly maxDeadLetters: number
 }
 
@@ -48,14 +48,14 @@ export interface DeadLetter {
   readonly reason: DeadReason
   readonly error: string | undefined
   readonly attempts: number
-  /** Times of the publish and of the death, in milliseconds since 1970. */
+  /** When it was published and when it became a dead letter, in milliseconds since 1970. */
   readonly publishedAt: number
   readonly diedAt: number
   /** The queue that it came from. */
   readonly origin: string
 }
 
-/** Which dead letters are meant; all of them where nothing is said. */
+/** Selects dead letters; an empty filter selects all. */
 export interface DeadLetterFilter {
   /** Pattern of their topics. */
   readonly topic?: string | undefined
@@ -64,11 +64,11 @@ export interface DeadLetterFilter {
   /** Text in their error. */
   readonly error?: string | undefined
   readonly letters?: readonly number[] | undefined
-  /** The highest number that is meant. A letter's number is higher than that of all that died before it. */
+  /** The highest number that is selected. Numbers of dead letters increase with time. */
   readonly through?: number | undefined
 }
 
-/** What `deadLetters.count` answers. */
+/** The result of `deadLetters.count`. */
 export interface DeadLetterCount {
   readonly count: number
   /** The highest number of those that were counted; absent if there are none. */
@@ -85,17 +85,17 @@ export interface QueueRates {
    * another attempt and parked groups ask for none.
    */
   readonly wantedConsumers: number
-  /** Of these, how many are needed to keep up; the others are for what waits already. */
+  /** How many of these are needed to keep up; the others are for what waits already. */
   readonly keepUpConsumers: number
   /** What is due has grown for half a minute and never shrunk; until nothing has come in for half a minute. */
   readonly growing: boolean
 }
 
-/** What the broker knows of a queue. */
+/** The state of a queue in the broker. */
 export interface QueueStatus extends QueueOptions {
   /** Waiting, those that are delayed included. */
   readonly depth: number
-  /** Of those that wait, the ones that are due: not delayed, not waiting for another attempt, not in a group that is held up or parked. */
+  /** Waiting messages that are due: not delayed, not waiting for another attempt, not in a group that is blocked or parked. */
   readonly ready: number
   /** Those that wait for their time; a group counts once. */
   readonly delayed: number
@@ -104,11 +104,11 @@ export interface QueueStatus extends QueueOptions {
   /** Publishes to it that wait for room, in it or in another of their queues, and their bytes. */
   readonly waitingPublishes: number
   readonly waitingPublishBytes: number
-  /** Of the oldest message that is not done, in milliseconds since its publish; 0 where there is none. */
+  /** Age of the oldest unfinished message, in milliseconds since its publish; 0 if there is none. */
   readonly oldestAgeMs: number
   /** For how long the oldest message that is ready has been due, in milliseconds; 0 if none is. */
   readonly readyAgeMs: number
-  /** Since the hub started, as the other totals. */
+  /** Since the hub started, like the other totals. */
   readonly publishedTotal: number
   readonly ackedTotal: number
   readonly redeliveredTotal: number
@@ -122,11 +122,11 @@ export interface QueueStatus extends QueueOptions {
   readonly parkedMore: number
 }
 
-/** What an operator sees of a queue; also what `$sys.queues.<name>` says of it once a second. */
+/** The status of a queue; the hub publishes it once a second on `$sys.queues.<name>`. */
 export interface QueueInfo extends QueueStatus, QueueRates {
   /** Consumers that are connected. */
   readonly consumers: number
-  /** Deliveries whose time ran out, since the hub started. */
+  /** Deliveries whose lease expired, since the hub started. */
   readonly timedOutTotal: number
 }
 
@@ -157,7 +157,7 @@ export interface QueueRow extends QueueInfo {
 export interface QueuesFound {
   /** Queues that the client may see. */
   readonly count: number
-  /** Of these, the ones that the filter matches. */
+  /** How many of these the filter matches. */
   readonly matching: number
   readonly queues: readonly QueueRow[]
 }

@@ -1,6 +1,6 @@
 /**
- * JSON that goes on as the text that came: no number, order of keys, escape or white space changes on the way. Encode what may hold one
- * with `encodeJson`.
+ * JSON that is forwarded as the text that arrived: no number, order of keys, escape or white space changes on the way. Encode values that may
+ * contain it with `encodeJson`.
  */
 export class RawJson {
   /** It has been checked to be JSON. */
@@ -16,7 +16,7 @@ export class RawJson {
     this.isAscii = isAscii
   }
 
-  /** The value, for those to whom a double says enough. */
+  /** The value, if doubles are precise enough. */
   parse(): unknown {
     return JSON.parse(this.text)
   }

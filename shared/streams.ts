@@ -1,4 +1,4 @@
-/** What both ends say of streams. */
+/** Streams, as hub and clients describe them. */
 
 /** A place in a stream. The epoch changes when the log can no longer vouch for old offsets. */
 export interface Position {
@@ -23,7 +23,7 @@ export type StartAt =
 export interface LastCount {
   readonly last: number
   /**
-   * To go on after a cut: the newest before this offset, which the `subscribed` frame gave, and everything from it on. Of these,
+   * To resume after a lost connection: the newest before this offset, which the `subscribed` frame gave, and everything from it on. Of these,
    * only those from `offset` on, if some have arrived already.
    */
   readonly before?: number | undefined
@@ -32,7 +32,7 @@ export interface LastCount {
 }
 
 /**
- * Reads a start as text has it: `latest`, `earliest`, an offset, `<epoch>:<offset>`, `last:<n>`, or a time such as
+ * Parses a start from text: `latest`, `earliest`, an offset, `<epoch>:<offset>`, `last:<n>`, or a time such as
  * `2026-01-31T12:00Z`; or what `lastText` makes. Undefined if it is none of these.
  */
 export function parseStart(text: string): StartAt | undefined {
@@ -59,20 +59,20 @@ export interface StreamOptions {
   readonly topics: readonly string[]
   /** Oldest message that is kept, in milliseconds. */
   readonly maxAgeMs: number
-  /** Most bytes kept, beside the newest block of messages, which stays whatever its size. */
+  /** Maximum bytes stored. The newest block of messages is always kept, whatever its size. */
   readonly maxBytes: number
-  /** Most messages kept; absent: as many as age and bytes allow. */
+  /** Maximum messages stored; absent: as many as age and bytes allow. */
   readonly maxMessages?: number | undefined
-  /** Keep the newest message of each topic and key alone. */
+  /** Keep only the newest message of each topic and key. */
   readonly lastValue: boolean
   /** When a publish is safe: written and synced to the disk, or handed to the operating system. */
   readonly durability: 'disk' | 'os'
 }
 
-/** What an operator sees of a stream. */
+/** The state of a stream. */
 export interface StreamInfo extends StreamOptions {
   readonly epoch: string
-  /** Offset of the oldest message that is kept, and the one that the next message gets: the newest message has one less. */
+  /** Offset of the oldest stored message, and the offset that the next message gets: the newest message has one less. */
   readonly first: number
   readonly next: number
   /** Messages that can be read: with `lastValue`, those that no newer one has replaced. */

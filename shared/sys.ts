@@ -3,7 +3,7 @@ import type { GapReason, SlowPolicy } from './frames.ts'
 import type { StreamInfo } from './streams.ts'
 
 /**
- * What the hub says of itself, once a second, on topics of its own. Queues have theirs in `queues.ts`. Totals count since
+ * Status that the hub publishes once a second on its own topics. Queues have theirs in `queues.ts`. Totals count since
  * the hub started; rates are those of the last second.
  */
 
@@ -15,7 +15,7 @@ export const CONNECTIONS_STATUS_TOPIC = '$sys.connections'
 export const TOPICS_STATUS_TOPIC = '$sys.topics'
 /** A `NodesStatus`. */
 export const NODES_STATUS_TOPIC = '$sys.nodes'
-/** With the name of a stream: its `StreamStatus`. */
+/** Followed by the name of a stream: its `StreamStatus`. */
 export const STREAM_STATUS_TOPIC = '$sys.streams.'
 
 /** The hub as a whole: figures are sums over its nodes, which are hubs that serve clients together. */
@@ -25,7 +25,7 @@ export interface HubInfo {
   readonly engine: string
   /** The node that answers. */
   readonly node: NodeInfo
-  /** Nodes that the figures are of: 1 for a hub that is alone. */
+  /** Number of nodes in the figures: 1 without a cluster. */
   readonly nodes: number
   /** Milliseconds since 1970. */
   readonly startedAt: number
@@ -37,7 +37,7 @@ export interface HubInfo {
   readonly topics: number
   readonly publishedTotal: number
   readonly publishedPerSecond: number
-  /** Messages handed to connections; one that several subscriptions of a connection match counts once. */
+  /** Messages passed to connections. A message that several subscriptions of a connection match counts once. */
   readonly deliveredTotal: number
   readonly deliveredPerSecond: number
   readonly bytesInPerSecond: number
@@ -45,7 +45,7 @@ export interface HubInfo {
   /** Messages left out, by reason. */
   readonly droppedTotal: Readonly<Partial<Record<GapReason, number>>>
   readonly droppedPerSecond: number
-  /** Held by all outboxes now, and the most that they may hold, in bytes. */
+  /** Held by all outboxes now, and their limit, in bytes. */
   readonly outboxBytes: number
   readonly outboxTotalBytes: number
   /** Publishes that wait for room in queues, their bytes, and the maximum of these; 0 for no limit. */
@@ -112,19 +112,19 @@ export interface ConnectionInfo {
   readonly subject?: string | undefined
   /** Milliseconds since 1970. */
   readonly connectedAt: number
-  /** Held in its outbox now, and the most that it may hold, in bytes. */
+  /** Held in its outbox now, and the limit of the outbox, in bytes. */
   readonly outboxBytes: number
   readonly outboxLimitBytes: number
   /** For how long its outbox has not been empty, in milliseconds; 0 while it keeps up. */
   readonly lagMs: number
-  /** Messages handed to it; one that several of its subscriptions match counts once. */
+  /** Messages passed to it. A message that several of its subscriptions match counts once. */
   readonly deliveredTotal: number
   readonly droppedTotal: number
   /** When messages were last dropped for it, in milliseconds since 1970; absent if none were. */
   readonly droppedAt?: number | undefined
   readonly publishedTotal: number
   readonly subscriptionCount: number
-  /** The first ten of them in a list, all where one connection is shown; consumers likewise. */
+  /** The first ten in a list; all if a single connection is shown. The same applies to consumers. */
   readonly subscriptions: readonly SubscriptionInfo[]
   readonly consumerCount: number
   readonly consumers: readonly ConsumerInfo[]
@@ -159,7 +159,7 @@ export interface EndedConnection extends ConnectionInfo {
   readonly code?: ErrorCode | undefined
 }
 
-/** How connections can be sorted; by trouble, those that lose messages come first, then those that lag and hold the most. */
+/** How connections can be sorted. By trouble: those that lose messages come first, then those that lag and hold the most. */
 export const CONNECTION_SORTS = [
   'trouble',
   'number',
@@ -211,7 +211,7 @@ export interface TopicInfo {
   readonly publishedTotal: number
 }
 
-/** The topics that had the most messages in the last second, then in all, come first; 100 at most. */
+/** Topics with the most messages in the last second, then in total, come first; at most 100. */
 export interface TopicsStatus {
   readonly count: number
   readonly busiest: readonly TopicInfo[]
@@ -258,7 +258,7 @@ export interface Search<Sort extends string> {
   readonly reverse?: boolean | undefined
   /** How many to skip: 0 by default. */
   readonly from?: number | undefined
-  /** How many at most: 50 by default, 1,000 at most. */
+  /** Maximum number of rows: 50 by default, at most 1,000. */
   readonly limit?: number | undefined
 }
 
@@ -311,7 +311,7 @@ export interface AttentionEntry {
 
 /** What needs attention, the worst first. */
 export interface Attention {
-  /** Of all entries, also those beyond `limit`. */
+  /** Counts all entries, including those beyond `limit`. */
   readonly problems: number
   readonly warnings: number
   readonly entries: readonly AttentionEntry[]

@@ -11,7 +11,7 @@ import { encodeUtf8 } from './utf8.ts'
 export const MAX_TOPIC_LENGTH = 255
 export const MAX_TOPIC_WORDS = 32
 
-// Printable ASCII without anything that JSON escapes, so that a topic goes into a frame as it stands.
+// Printable ASCII without characters that JSON escapes, so that a topic goes into a frame unchanged.
 const WORD = '[A-Za-z0-9_:@/+=~-]+'
 const OUTSIDE_WORD = /[^A-Za-z0-9_:@/+=-]/gu
 const TOPIC = new RegExp(`^\\$?${WORD}(?:\\.${WORD})*$`)
@@ -22,14 +22,14 @@ export function parseTopic(topic: string): string[] {
   return parseName(topic, TOPIC, 'bad_topic')
 }
 
-/** The words of a pattern as they stand: enough to match topics. Throws `bad_pattern`. */
+/** The words of a pattern, unchanged: enough to match topics. Throws `bad_pattern`. */
 export function patternWords(pattern: string): string[] {
   return parseName(pattern, PATTERN, 'bad_pattern')
 }
 
 /**
- * The words of a pattern in their one canonical order: `#` swallows the `#` beside it and stands after the `*` beside
- * it, so that equal patterns are equal words. Throws `bad_pattern`.
+ * The words of a pattern in canonical order: neighbouring `#` become one, and `#` comes after neighbouring `*`, so that
+ * equal patterns have equal words. Throws `bad_pattern`.
  */
 export function parsePattern(pattern: string): string[] {
   const parsed = patternWords(pattern)
@@ -76,28 +76,19 @@ function parseName(name: string, grammar: RegExp, code: 'bad_topic' | 'bad_patte
   // Callers without a compiler pass anything.
   const words = typeof name === 'string' && name.length <= MAX_TOPIC_LENGTH && grammar.test(name) && name.split('.')
   if (words && words.length <= MAX_TOPIC_WORDS) return words
-  const kind = code === 'bad_topic' ? 'topic' : 'pattern'
-  throw new FanfareError(code, `Invalid ${kind} ${quoted(textOf(name))}: ${faultIn(name, kind)}`)
-}
-
-/** Why a name is not a topic or pattern. */
-function faultIn(name: unknown, kind: 'topic' | 'pattern'): string {
-  if (typeof name !== 'string') return 'it must be a string.'
-  if (name === '') return 'it is empty.'
-  if (name.length > MAX_TOPIC_LENGTH)
-    return `it has ${name.length} characters, and at most ${MAX_TOPIC_LENGTH} are allowed.`
-  const words = name.split('.')
-  if (words.length > MAX_TOPIC_WORDS) return `it has ${words.length} words, and at most ${MAX_TOPIC_WORDS} are allowed.`
-  if (words.includes('')) return 'a word between dots is empty.'
-  if (/[*#]/.test(name)) return kind === 'topic' ? 'a topic has no wildcards.' : '* and # must be whole words.'
-  if (/\s/.test(name)) return 'words may not contain spaces.'
-  return 'words consist of letters, digits and _ : @ / + = ~ -, with $ only at the start.'
+  const [kind, wildcards] =
+    code === 'bad_topic' ? ['topic', 'no wildcards'] : ['pattern', '* and # only as whole words']
+  throw new FanfareError(
+    code,
+    `Invalid ${kind} ${quoted(textOf(name))}: it must be 1 to ${MAX_TOPIC_WORDS} words joined by dots, at most ${MAX_TOPIC_LENGTH} characters. ` +
+      `Words have letters, digits and _ : @ / + = ~ -, $ only at the start, and ${wildcards}.`,
+  )
 }
 
 /**
- * Whether the words of a pattern match the words of a topic. At most as many steps as the pattern has words times those
- * of the topic, whatever the pattern. A pattern in the topic's place is matched if all that it matches is: its `*`
- * passes for some word, and its `#` can only be taken by a `#`.
+ * Whether the words of a pattern match the words of a topic. It takes at most as many steps as the product of both numbers of words,
+ * whatever the pattern. A pattern in place of the topic matches if everything that it matches would: its `*` counts as a word, and
+ * only a `#` matches its `#`.
  */
 export function matchesPattern(pattern: readonly string[], topic: readonly string[]): boolean {
   if (topic[0]?.startsWith('$') && (pattern[0] === '*' || pattern[0] === '#')) return false

@@ -1,6 +1,6 @@
 /**
  * Text to bytes of UTF-8 and back, on every platform: React Native has had no `TextDecoder`, or one that refuses `fatal`, and no
- * `TextEncoder`. What stands in for them is slower and does the same; every engine has the `escape` and `unescape` that it needs.
+ * `TextEncoder`. The replacements are slower and do the same; every engine has the `escape` and `unescape` that they need.
  */
 
 const encoder = globalThis.TextEncoder && new TextEncoder()

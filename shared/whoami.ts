@@ -1,4 +1,4 @@
-/** What a client may do, by verb: patterns of topics or names. `admin: true` is everything, of all verbs. */
+/** Permissions by verb: patterns of topics or names. `admin: true` permits everything. */
 export interface GrantedPermissions {
   readonly publish?: readonly string[]
   readonly subscribe?: readonly string[]
@@ -8,14 +8,14 @@ export interface GrantedPermissions {
   readonly admin?: true | readonly string[]
 }
 
-/** Who a client is to the hub, and what it may do. */
+/** The identity and the permissions of a client. */
 export interface WhoAmI {
-  /** The subject of its token; absent if it has shown none. */
+  /** The subject of its token; absent if it is anonymous. */
   readonly subject?: string
   /** The roles of the hub's configuration from which permissions come. */
   readonly roles: readonly string[]
-  /** With all placeholders filled in. A verb that is missing is not permitted at all. */
+  /** All placeholders are filled in. A missing verb is not permitted at all. */
   readonly permissions: GrantedPermissions
-  /** When the token ends, in milliseconds since 1970; absent if it does not end. */
+  /** When the token expires, in milliseconds since 1970; absent if it does not expire. */
   readonly expiresAt?: number
 }

@@ -25,7 +25,7 @@ const KNOW_EMBEDDED = [
   'test/faults/older-ids.test.ts',
   'test/property/store-keys.test.ts',
   'test/property/stored-block.test.ts',
-  // A hub in memory, for users: its broker is no choice of theirs.
+  // A hub in memory, for users: they do not choose its broker.
   'test/kit/test-hub.ts',
 ]
 

@@ -4,17 +4,22 @@ import { expect, it } from 'vitest'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 
-/** What is looked at: a whole file, the strings and TSDoc of a module, or the messages of its errors. */
-type Part = 'all' | 'strings' | 'errors'
+/** What is looked at: a whole file, the strings and TSDoc of a module, the messages of its errors, or the names and comments of its tests. */
+type Part = 'all' | 'strings' | 'errors' | 'tests'
 
 /** Texts that people read and that are in plain English already, by their paths. Add a line for each further area. */
 const AREAS: readonly (readonly [paths: RegExp, part: Part])[] = [
   [/^(client|server|shared)\/.*\.ts$/, 'errors'],
   [/^shared\/(client-errors|hub-errors|error-text|fanfare-error)\.ts$/, 'all'],
   [/^server\/failure\/schema-fault\.ts$/, 'all'],
+  [/^client\/.*\.(ts|md)$/, 'all'],
+  [/^shared\/.*\.ts$/, 'all'],
   [/^docs\/generate\/.*\.ts$/, 'all'],
-  [/^docs\/(?!operations\/faults).*\.md$/, 'all'],
+  [/^docs\/.*\.md$/, 'all'],
   [/^demo\/.*\.(ts|html|css)$/, 'all'],
+  [/^test\/(?!language|setup\/cluster|faults\/cluster).*\.(ts|js)$/, 'tests'],
+  [/^server\/(?!bus\/|broker\/redis\/).*\.(ts|css|html|yaml)$/, 'all'],
+  [/^(ARCHITECTURE|CHANGELOG|CONTRIBUTING|PROTOCOL|README)\.md$/, 'all'],
 ]
 
 /** Phrases that a native-speaking engineer does not write, with what to write instead. */
@@ -37,9 +42,16 @@ const PHRASES: readonly (readonly [phrase: RegExp, instead: string])[] = [
   [/\btaken back\b/i, 'revoked, returned'],
   [/\bmost (subscriptions|connections|consumers|messages|bytes) (of|that)\b/i, 'maximum … per'],
   [/(?<!\bthere )\bis no (?!longer|more|other|way|need)/i, 'is not a'],
+  [/\b(he|him)\b/i, 'they, the client, the operator'],
+  [/\bnot any longer\b/i, 'no longer'],
+  [/\bTo be called\b/, 'Call when'],
+  [/\bwho (has|have) none\b/i, 'clients without one'],
+  [/\bas \S+ (has|have) it\b/i, 'as … defines it'],
+  [/\bcan(not)? be had\b/i, 'is (not) available'],
+  [/\b(for|to) (who|whoever)\b/i, 'for anyone who, for clients that'],
 ]
 
-const FILES = ['client', 'demo', 'docs', 'server', 'shared', ''].flatMap((folder) =>
+const FILES = ['client', 'demo', 'docs', 'server', 'shared', 'test', ''].flatMap((folder) =>
   readdirSync(`${ROOT}/${folder}`, { recursive: folder !== '', encoding: 'utf8' }).map((name) =>
     `${folder && `${folder}/`}${name}`.replaceAll('\\', '/'),
   ),
@@ -67,4 +79,11 @@ const PARTS: Record<Part, (text: string) => readonly string[]> = {
   all: (text) => [text],
   strings: (text) => text.match(new RegExp(`/\\*\\*[\\s\\S]*?\\*/|${STRING}`, 'g')) ?? [],
   errors: (text) => text.match(new RegExp(`FanfareError\\([^'"\`]{0,60}'\\w+',\\s*(?:${STRING})`, 'g')) ?? [],
+  tests: (text) =>
+    text.match(
+      new RegExp(
+        `/\\*[\\s\\S]*?\\*/|//.*|\\b(?:it|describe|onEvery\\w+)[.\\w]*\\(\\s*(?:${STRING})|\\)\\(\\s*(?:${STRING})`,
+        'g',
+      ),
+    ) ?? [],
 }

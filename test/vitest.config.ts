@@ -1,24 +1,53 @@
 import { availableParallelism } from 'node:os'
-import { defineConfig } from 'vitest/config'
+import { defineConfig, type TestProjectInlineConfiguration } from 'vitest/config'
 import { SlowFirst } from './setup/slow-first.ts'
 
+/**
+ * Files that need a process of their own: they measure it (heap, CPU time, timers, handles), change it (fake timers, globals,
+ * listeners of `process`), or their setup keeps something until their end (key files, certificates, a Redis server).
+ * All other files share a process per worker: importing the hub again costs a second of CPU time per file.
+ */
+const OWN_PROCESS = [
+  'test/{browser,cli,demo,docs,driver,faults,fuzz}/**/*.test.ts',
+  'test/client/{handlers,liveness,platforms,session,waiting}.test.ts',
+  'test/contract/{broker-streams,calls,client,embedding,handler-errors,http-memory,many-names,shutdown,unexpected-errors}.test.ts',
+  'test/contract/{authentication,bus,bus-redis,draining,login,nodes,request-lines,tls,token-renewal}.test.ts',
+  'test/kit/{hub,long-waits}.test.ts',
+  'test/queue/{growing,wanted}.test.ts',
+]
+
 export default defineConfig({
-  // As Node resolves it, and not as a bundler.
-  resolve: { alias: { '#ws': 'ws' } },
   test: {
-    include: ['test/**/*.test.ts'],
-    // uWebSockets.js aborts a worker thread that ends with an open socket; processes end well.
-    pool: 'forks',
     // Three for two cores: half of the time a test waits for something.
     maxWorkers: Math.ceil(availableParallelism() * 1.5),
     sequence: { sequencer: SlowFirst },
-    // Tests wait for events, and a busy machine can take its time: the limits only end what hangs.
-    testTimeout: 120_000,
-    hookTimeout: 120_000,
-    expect: { poll: { timeout: 30_000 } },
-    // Modules in CommonJS are imported as Node imports them.
-    deps: { interopDefault: false },
     globalSetup: ['test/setup/system.ts'],
     reporters: ['default', './test/setup/closing-line.ts'],
+    projects: [
+      project('own process', OWN_PROCESS, [], true),
+      project('shared process', ['test/**/*.test.ts'], OWN_PROCESS, false),
+    ],
   },
 })
+
+/** What is set here, and not above, is a project's own. Above, flags of the command line can replace it. */
+function project(name: string, include: string[], exclude: string[], isolate: boolean): TestProjectInlineConfiguration {
+  return {
+    // As Node resolves it, and not as a bundler.
+    resolve: { alias: { '#ws': 'ws' } },
+    test: {
+      name,
+      include,
+      exclude,
+      isolate,
+      // uWebSockets.js aborts a worker thread that ends with an open socket; processes end well.
+      pool: 'forks',
+      // Tests wait for events, and a busy machine can take its time: the limits only end what hangs.
+      testTimeout: 120_000,
+      hookTimeout: 120_000,
+      expect: { poll: { timeout: 30_000 } },
+      // Modules in CommonJS are imported as Node imports them.
+      deps: { interopDefault: false },
+    },
+  }
+}

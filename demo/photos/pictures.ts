@@ -1,7 +1,7 @@
 import sharp from 'sharp'
 import type { Photo } from './contract.ts'
 
-/** Generated pictures, for people who have none at hand. */
+/** Generated pictures, for people without one at hand. */
 
 /** How many are drawn. Further ones look the same and differ in bytes, which is cheaper. */
 const DRAWINGS = 24

@@ -48,7 +48,7 @@ part.onStop(async () => {
 })
 
 async function upload(request: IncomingMessage, response: ServerResponse, by: string): Promise<void> {
-  const owner = TAB.test(by) ? by : 'somebody'
+  const owner = TAB.test(by) ? by : 'unknown'
   const files = await receive(request, incoming, (file) => keep(file, owner)).catch((error: unknown) => [
     refusal('', error),
   ])

@@ -149,7 +149,7 @@ export const ERROR_GUIDE: Record<ErrorCode, readonly [cause: string, fix: string
   ],
   stream_exists: [
     'A stream of this name was declared with other options. The message names the first that differs.',
-    'Use the same options. To change a stream, delete and declare it again, or change it in the configuration.',
+    'Use the same options. To change a stream, use `streams.update`, or change it in the configuration.',
   ],
   no_queue: [
     'There is no queue of this name, or it was deleted.',
@@ -163,7 +163,7 @@ export const ERROR_GUIDE: Record<ErrorCode, readonly [cause: string, fix: string
   ],
   queue_exists: [
     'A queue of this name was declared with other options. The message names the first that differs, with both values.',
-    'Use the same options. To change a queue, delete and declare it again, or change it in the configuration.',
+    'Use the same options. To change a queue, use `queues.update`, or change it in the configuration.',
   ],
   no_parked_group: [
     'No group of this key is parked in the queue.',
@@ -288,6 +288,6 @@ export const ERROR_GUIDE: Record<ErrorCode, readonly [cause: string, fix: string
   ],
   port_in_use: [
     'Another program listens on the address, or the hub may not use it.',
-    'Stop the other program, or choose another port.',
+    'Stop the other program, or choose another port. Hubs of a cluster share a port if all of them have `reusePort`.',
   ],
 }

@@ -5,14 +5,14 @@ import type { Monitor } from '../monitor/monitor.ts'
 import type { Connections } from '../registry/connections.ts'
 import { ownConnections, ownTopics } from './find.ts'
 
-/** What a node answers with. */
+/** The parts that a node's answers come from. */
 export interface AnswerParts {
   readonly connections: Connections
   readonly monitor: Monitor
   readonly clock: Clock
 }
 
-/** Answers for this node what operators ask of the hub. */
+/** Answers, for this node, the questions that operators ask the hub. */
 export function answerOperators(nodes: Nodes, { connections, monitor, clock }: AnswerParts): void {
   nodes.answer('hub.show', () => monitor.hub())
   nodes.answer('hub.history', ({ range }) => monitor.history('hub', '', range))

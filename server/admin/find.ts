@@ -21,23 +21,23 @@ import { firstOf } from '../registry/first-of.ts'
 import type { StreamFigures, Streams } from '../stream/streams.ts'
 import { describe } from './list-named.ts'
 
-/** What a list is made of, item by item: whether the client may see it, whether a filter finds it, and its place. */
+/** How to build a list from items: visibility, filter, and sort order. */
 interface Listed<Item> {
   sees?(item: Item): boolean
-  /** Given a filter in lower case. */
+  /** Whether the filter, in lower case, matches. */
   matches(item: Item, filter: string): boolean
-  /** The highest comes first. */
+  /** The highest weight comes first. */
   weight(item: Item): number
-  /** Comes first among equals, from A on. */
+  /** Sorts items of equal weight, ascending. */
   name(item: Item): string
 }
 
-/** Items that are looked at in one turn of the event loop. */
+/** Items checked per turn of the event loop. */
 const AT_ONCE = 500
-/** Up to this rank, only the first ones are sorted. */
+/** Up to this rank only the first items are sorted; beyond it, all. */
 const FIRST = 2000
 
-/** A part of a list in its order; the whole is filtered and sorted, and only this part has to be described. */
+/** One page of a list. The whole list is filtered and sorted, but only this page is described. */
 async function find<Item>(
   items: Iterable<Item>,
   { filter, reverse, from, limit }: Omit<Wanted<string>, 'sort'>,
@@ -68,10 +68,10 @@ function compare(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0
 }
 
-/** Selects the names that the client can see; undefined: none. */
+/** Selects the names that the client can see; undefined for none. */
 type Sees = ((name: string) => boolean) | undefined
 
-/** Any queue in greater trouble weighs more than any in less. */
+/** A queue with a higher severity always outweighs one with a lower severity. */
 const SEVERITY_WEIGHT = 2 ** 48
 
 export async function findQueues(
@@ -146,7 +146,7 @@ function streamWeight({ state, publishedPerSecond }: StreamFigures, sort: Stream
   return sort === 'newestAt' ? state.newestTime : state[sort]
 }
 
-/** Of this node. */
+/** The connections of this node. */
 export async function ownConnections(
   { connections }: { readonly connections: Connections },
   { sort, ...wanted }: Wanted<ConnectionSort>,
@@ -159,7 +159,7 @@ export async function ownConnections(
   return { count, matching, found: found.map((row) => ({ ...row, item: connections.describe(row.item) })) }
 }
 
-/** Of this node. */
+/** The topics of this node. */
 export function ownTopics(
   { monitor }: { readonly monitor: Monitor },
   wanted: Wanted<TopicSort>,
@@ -183,7 +183,7 @@ export async function findConnections(nodes: Nodes, wanted: Wanted<ConnectionSor
   return { ...counted(answers), connections: itemsOf(found.slice(from, from + wanted.limit)) }
 }
 
-/** A topic has the figures of the nodes that have it among the first: what it is published to elsewhere, and rarely, is not in them. */
+/** The figures of a topic are the sum over the nodes that return it. Nodes on which it is rarely published to may not return it. */
 export async function findTopics(nodes: Nodes, wanted: Wanted<TopicSort>): Promise<TopicsFound> {
   const asked = forAll(nodes, wanted)
   const answers = await nodes.askAll('topics.find', asked)
@@ -192,7 +192,10 @@ export async function findTopics(nodes: Nodes, wanted: Wanted<TopicSort>): Promi
   return { ...counted(answers), topics: itemsOf(found) }
 }
 
-/** What nodes are asked for: of several each gives all up to the end of the page, since the whole page may be on any of them. */
+/**
+ * The question for each node. With several nodes, each returns everything up to the end of the page, because the whole page may be
+ * on any of them.
+ */
 function forAll<Sort extends string>(nodes: Nodes, wanted: Wanted<Sort>): Wanted<Sort> {
   return nodes.alone ? wanted : { ...wanted, from: 0, limit: wanted.from + wanted.limit }
 }

@@ -1,33 +1,33 @@
 import type { Access, Verb } from '../auth/access.ts'
 import { inTurns } from '../monitor/turns.ts'
 
-/** Streams, or queues. */
+/** Streams or queues. */
 interface NamedItems<Info> {
   readonly names: Iterable<string>
-  /** Describes the ones that exist. */
+  /** Describes those that exist. */
   list(names: readonly string[]): Promise<readonly Info[]>
 }
 
-/** A page of those that the client can see: how many to skip, and how many to list. */
+/** A page of the names that the client can see: how many to skip, and how many to list. */
 interface WantedPage {
   readonly from: number
   readonly limit: number
 }
 
-/** Names that are checked, and names that are described, per turn of the event loop. */
+/** Names checked, and names described, per turn of the event loop. */
 const ASKED_AT_ONCE = 200
 const LISTED_AT_ONCE = 50
-/** A page ends here, in characters of JSON: what is listed is of any size. */
+/** Maximum length of a page in characters of JSON, since items can be of any size. */
 const PAGE_LENGTH = 512 * 1024
 
-/** Selects the names that a client with one of these permissions can see. Undefined: none. */
+/** Selects the names that a client with one of these permissions can see; undefined for none. */
 export function seenBy(access: Access, verbs: readonly Verb[]): ((name: string) => boolean) | undefined {
   return access.mayAny(verbs) ? (name) => verbs.some((verb) => access.may(verb, name)) : undefined
 }
 
 /**
- * One page of what an asker sees. Permissions come first: what is not seen or not on the page is not described. However
- * many names there are, no turn of the event loop is long.
+ * One page of what the caller can see. Permissions are checked first: items that are invisible or not on the page are not
+ * described. No turn of the event loop is long, however many names there are.
  */
 export async function listNamed<Info>(
   named: NamedItems<Info>,
@@ -37,7 +37,7 @@ export async function listNamed<Info>(
   return sees ? describe(named, await namesOf(named.names, sees, from, limit)) : []
 }
 
-/** What there is to say of each that there still is, in the order of the names: of the first ones, if it is very much. */
+/** Describes those that still exist, in the order of the names, up to the maximum length of a page. */
 export async function describe<Info>(
   named: Pick<NamedItems<Info>, 'list'>,
   all: readonly string[],
@@ -47,7 +47,7 @@ export async function describe<Info>(
   for await (const names of inTurns(all, LISTED_AT_ONCE)) {
     for (const info of await named.list(names)) {
       length += JSON.stringify(info).length
-      // At least one is listed, or no client could get past it.
+      // At least one item, otherwise no client could get past it.
       if (length > PAGE_LENGTH && page.length > 0) return page
       page.push(info)
     }

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import type { Clock } from '../../shared/clock.ts'
 import { quoted } from '../../shared/error-text.ts'
 import { FanfareError } from '../../shared/errors.ts'
+import { didYouMean } from '../../shared/nearest-name.ts'
 import { QUEUE_SORTS } from '../../shared/queues.ts'
 import { CONNECTION_SORTS, HISTORY_RANGES, STREAM_SORTS, TOPIC_SORTS } from '../../shared/sys.ts'
 import { MAX_TOPIC_LENGTH } from '../../shared/topic.ts'
@@ -10,15 +11,16 @@ import type { Nodes } from '../bus/nodes.ts'
 import { faultOf } from '../failure/schema-fault.ts'
 import { queueAttention } from '../monitor/attention.ts'
 import type { Monitor } from '../monitor/monitor.ts'
-import { QueueConfig } from '../queue/queue-config.ts'
+import { changedQueue, QueueChanges, QueueConfig } from '../queue/queue-config.ts'
 import type { Queues } from '../queue/queues.ts'
-import { name, StreamConfig } from '../stream/stream-config.ts'
+import { changedStream, name, StreamChanges, StreamConfig } from '../stream/stream-config.ts'
 import type { Streams } from '../stream/streams.ts'
 import { findConnections, findQueues, findStreams, findTopics } from './find.ts'
 import { listNamed, seenBy } from './list-named.ts'
+import { SEES_QUEUE, SEES_STREAM, withNearest } from './nearest.ts'
 import type { Caller, Changed, OperatorLog } from './operator-log.ts'
 
-/** What operators' methods work on. */
+/** The parts that operators' methods use. */
 export interface AdminParts {
   readonly nodes: Nodes
   readonly streams: Streams
@@ -28,13 +30,16 @@ export interface AdminParts {
   readonly operatorLog: OperatorLog
 }
 
-/** What a method needs: one of these verbs on the name in its params; for `listed` whoever asks sees what he may see. */
+/**
+ * The permission that a method needs: one of these verbs on the name in its params. With `listed`, the caller sees what they have
+ * permission for.
+ */
 type Needs = Verb | readonly Verb[] | 'listed'
 
 interface Method {
   readonly needs: Needs
   readonly params: z.ZodType
-  /** It changes something, and is logged. */
+  /** Whether it changes something. Such methods are logged. */
   readonly acts: boolean
   run(parts: AdminParts, params: unknown, access: Access, changed: Changed): Promise<unknown>
 }
@@ -44,42 +49,53 @@ function method<Params>(
   params: z.ZodType<Params>,
   run: (parts: AdminParts, params: Params, access: Access) => Promise<unknown>,
 ): Method {
-  return { needs, params, acts: false, run: (parts, checked, access) => run(parts, checked as Params, access) }
+  return {
+    needs,
+    params: strict(params),
+    acts: false,
+    run: (parts, checked, access) => run(parts, checked as Params, access),
+  }
 }
 
-/** A method that changes something: it calls `changed` when it has. */
+/** A method that changes something. It calls `changed` once it has. */
 function act<Params>(
   needs: Needs,
   params: z.ZodType<Params>,
   run: (parts: AdminParts, params: Params, access: Access, changed: Changed) => Promise<unknown>,
 ): Method {
-  return { needs, params, acts: true, run: (parts, checked, ...rest) => run(parts, checked as Params, ...rest) }
+  return {
+    needs,
+    params: strict(params),
+    acts: true,
+    run: (parts, checked, ...rest) => run(parts, checked as Params, ...rest),
+  }
 }
 
-/** The result of an act that says how many it touched. */
+/** An unknown parameter is a slip of its sender, which would do something else than what was meant. */
+function strict(params: z.ZodType): z.ZodType {
+  return params instanceof z.ZodObject ? params.strict() : params
+}
+
+/** The result of an act that returns how many items it affected. */
 async function counted(count: Promise<number>, changed: Changed): Promise<{ count: number }> {
   const result = { count: await count }
   changed(result)
   return result
 }
 
-/** Who may look at a queue: those who work on it. */
-const SEES_QUEUE = ['consume', 'declare', 'admin'] as const
-const SEES_STREAM = ['declare', 'admin'] as const
-
 const named = z.object({ name })
-/** The name of a cursor, which has the grammar of all names. */
+/** The name of a cursor follows the grammar of all names. */
 const cursor = name
 const whole = z.number().int().nonnegative()
 const limit = whole.min(1).max(1000).default(100)
 const page = z.object({ from: whole.default(0), limit: limit.default(1000) })
-/** Longest text of a filter, in characters: as long as a topic may be. */
+/** Maximum length of a filter text, in characters: that of a topic. */
 const MAX_FILTER = MAX_TOPIC_LENGTH
 
-/** Also as a query has it. */
+/** Accepts the text of a query parameter too. */
 const flag = z.union([z.boolean(), z.enum(['true', 'false']).transform((text) => text === 'true')]).default(false)
 
-/** Which part of a list is wanted. */
+/** Selects a part of a list. */
 function search<const Sorts extends readonly [string, ...string[]]>(sorts: Sorts) {
   return z.object({
     filter: z.string().max(MAX_FILTER).default(''),
@@ -100,7 +116,7 @@ const historyOf = z.object({
 const oneConnection = z.object({ connection: z.string().max(64) })
 const key = z.string().max(255)
 const MAX_LETTERS = 10_000
-/** Which dead letters of a queue; all of them without a filter. */
+/** Selects dead letters of a queue; all of them without a filter. */
 const letters = named.extend({
   filter: z
     .strictObject({
@@ -114,7 +130,7 @@ const letters = named.extend({
     .default({}),
 })
 
-/** Everything that an operator can ask of a hub, by name. */
+/** All methods for operators, by name. */
 const METHODS: Record<string, Method> = {
   'hub.whoami': method('listed', z.object({}), async (_, __, access) => access.whoami()),
   'hub.show': method('admin', z.object({}), ({ monitor }) => monitor.overview.hub()),
@@ -132,7 +148,7 @@ const METHODS: Record<string, Method> = {
     if (name === undefined)
       throw new FanfareError('bad_params', `name is missing: of which ${of} is the history wanted?`)
     access.require(of === 'queue' ? SEES_QUEUE : SEES_STREAM, name)
-    // Rejects if there is none of that name.
+    // Rejects if no queue or stream has that name.
     await (of === 'queue' ? queues : streams).show(name)
     return monitor.history(of, name, range)
   }),
@@ -165,11 +181,19 @@ const METHODS: Record<string, Method> = {
   ),
   'streams.show': method(SEES_STREAM, named, ({ streams }, { name }) => streams.show(name)),
   'streams.declare': act('declare', StreamConfig, async ({ streams }, options, access, changed) => {
-    // What feeds on topics is read by whoever may read what he has declared.
+    // Streams and queues receive the messages of their topics, so a client that declares one can read these topics.
     for (const topic of options.topics) access.require('subscribe', topic)
     const isNew = !streams.has(options.name)
-    const stream = await streams.declare(options, false)
+    const stream = await streams.declare(options)
     if (isNew) changed()
+    return stream
+  }),
+  'streams.update': act('declare', StreamChanges, async ({ streams }, changes, access, changed) => {
+    for (const topic of changes.topics ?? []) access.require('subscribe', topic)
+    const before = streams.options(changes.name)
+    const options = checkParams(StreamConfig, changedStream(before, changes), 'streams.update')
+    const stream = await streams.declare(options, before)
+    changed()
     return stream
   }),
   'streams.trim': act(
@@ -187,7 +211,7 @@ const METHODS: Record<string, Method> = {
     named.extend({ from: whole.default(0), limit }),
     async ({ streams }, { name, from, limit }, access) => {
       if (access.may('admin', name)) return streams.read(name, { from, limit }, () => true)
-      // Anyone who may subscribe to all of it could read it anyway.
+      // Anyone who may subscribe to all of its topics could read it anyway.
       if (!access.mayReadAll(streams.topicsOf(name))) access.require('admin', name)
       return streams.read(name, { from, limit }, (topic) => access.may('subscribe', topic))
     },
@@ -203,7 +227,7 @@ const METHODS: Record<string, Method> = {
     },
   ),
   'cursors.delete': act('listed', named.extend({ cursor }), async ({ streams }, { name, cursor }, access, changed) => {
-    // Anyone who may move it.
+    // Anyone who may move the cursor.
     if (!access.may('admin', name)) access.requireCursor(cursor, streams.topicsOf(name))
     await streams.deleteCursor(name, cursor)
     changed()
@@ -222,8 +246,16 @@ const METHODS: Record<string, Method> = {
   'queues.declare': act('declare', QueueConfig, async ({ queues }, options, access, changed) => {
     for (const { topic } of options.bindings) access.require('subscribe', topic)
     const isNew = !queues.has(options.name)
-    const queue = await queues.declare(options, false)
+    const queue = await queues.declare(options)
     if (isNew) changed()
+    return queue
+  }),
+  'queues.update': act('declare', QueueChanges, async ({ queues }, changes, access, changed) => {
+    for (const { topic } of changes.bindings ?? []) access.require('subscribe', topic)
+    const before = queues.options(changes.name)
+    const options = checkParams(QueueConfig, changedQueue(before, changes), 'queues.update')
+    const queue = await queues.declare(options, before)
+    changed()
     return queue
   }),
   'queues.delete': act('admin', named, async ({ queues }, { name }, _, changed) => {
@@ -257,20 +289,23 @@ const METHODS: Record<string, Method> = {
   ),
 }
 
-/** Maximum values in the parameters of a call, counted before they are checked: what is wrong with each would cost far more. */
+/**
+ * Maximum number of values in the parameters of a call. They are counted before the check, because reporting each wrong one would
+ * cost far more.
+ */
 const MAX_VALUES = 25_000
-/** What is said of wrong parameters: this many problems, and of each this many characters. */
+/** Maximum number of problems in an error message about parameters, and of characters per problem. */
 const MOST_PROBLEMS = 3
 const PROBLEM_LENGTH = 200
 
-/** What a method takes. Throws `unknown_method`. */
+/** The schema of a method's parameters. Throws `unknown_method`. */
 export function paramsOf(name: string): z.ZodType {
   return methodOf(name).params
 }
 
 /**
- * Runs a method. Rejects with `unknown_method`, `bad_params`, `forbidden`, and with what the method itself refuses. What is about
- * no queue or stream needs admin on the method itself, as a topic `$sys.<method>`.
+ * Runs a method. Rejects with `unknown_method`, `bad_params`, `forbidden`, and with the method's own errors. Methods that are not
+ * about a queue or stream need admin permission on the method itself, as a topic `$sys.<method>`.
  */
 export async function callMethod(parts: AdminParts, name: string, params: unknown, caller: Caller): Promise<unknown> {
   const method = methodOf(name)
@@ -290,10 +325,15 @@ async function runMethod(
   if (method.needs !== 'listed') access.require(method.needs, targetOf(name, params))
   if (countValues(params, MAX_VALUES) > MAX_VALUES)
     throw new FanfareError('bad_params', `The parameters hold more than ${MAX_VALUES} values.`)
-  return method.run(parts, checkParams(method.params, params === undefined ? {} : params), access, changed)
+  const checked = checkParams(method.params, params === undefined ? {} : params, name)
+  try {
+    return await method.run(parts, checked, access, changed)
+  } catch (error) {
+    throw withNearest(error, checked, parts, access)
+  }
 }
 
-/** Arrays and objects in there, and all that they hold; as far as a number of them. */
+/** Counts arrays, objects and their elements, up to a maximum. */
 function countValues(params: unknown, most: number): number {
   const open = [params]
   let count = 0
@@ -305,14 +345,14 @@ function countValues(params: unknown, most: number): number {
   return count
 }
 
-/** Throws `bad_params`, which names the first things that are wrong. */
-export function checkParams<Params>(schema: z.ZodType<Params>, params: unknown): Params {
+/** Throws `bad_params`, whose message names the first problems. `of` takes the parameters: a method. */
+export function checkParams<Params>(schema: z.ZodType<Params>, params: unknown, of: string): Params {
   const checked = schema.safeParse(params)
   if (checked.success) return checked.data
   const { issues } = checked.error
   const problems = issues
     .slice(0, MOST_PROBLEMS)
-    .map((issue) => cut(faultOf(issue, params, { whole: 'The parameters' })))
+    .map((issue) => cut(faultOf(issue, params, { schema, whole: 'The parameters', owner: of })))
   if (issues.length > MOST_PROBLEMS) problems.push(`${issues.length - MOST_PROBLEMS} more are wrong.`)
   throw new FanfareError('bad_params', problems.join(' '))
 }
@@ -323,15 +363,19 @@ function cut(problem: string): string {
 
 function methodOf(name: string): Method {
   const method = Object.hasOwn(METHODS, name) ? METHODS[name] : undefined
-  if (!method) throw new FanfareError('unknown_method', `The hub has no method ${quoted(name)}.`)
+  if (!method)
+    throw new FanfareError(
+      'unknown_method',
+      `The hub has no method ${quoted(name)}.${didYouMean(name, Object.keys(METHODS))}`,
+    )
   return method
 }
 
-/** What these are about is the hub, and no stream or queue. */
+/** These methods are about the hub, not about a stream or queue. */
 const OF_HUB = /^(hub|nodes|connections|topics)\./
 
 /** Throws `bad_params` if this cannot be the name of a stream or queue: it would be looked up, remembered and logged. */
 function targetOf(method: string, params: unknown): string {
   if (OF_HUB.test(method)) return `$sys.${method}`
-  return checkParams(named, typeof params === 'object' ? params : {}).name
+  return checkParams(named, typeof params === 'object' ? params : {}, method).name
 }

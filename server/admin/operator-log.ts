@@ -2,29 +2,29 @@ import type { Logger } from 'pino'
 import { FanfareError } from '../../shared/errors.ts'
 import type { Access } from '../auth/access.ts'
 
-/** Who asks for a method, and from where. */
+/** The client that calls a method. */
 export interface Caller {
   readonly access: Access
   readonly address: string
-  /** The id of the connection, if it is one. */
+  /** The id of its connection, if it has one. */
   readonly connection?: string
 }
 
-/** Reports that an act has changed something, and how much it touched. */
+/** Reports that an act has changed something, and how many items it affected. */
 export type Changed = (touched?: Readonly<Record<string, number>>) => void
 
-/** Lines per second: of acts that were done, and of those that were refused, which any client can ask for. */
+/** Lines per second for completed acts, and separately for refused ones, which any client can cause. */
 const DONE_PER_SECOND = 100
 const REFUSED_PER_SECOND = 10
 
-/** What is shown of parameters: of a text this many characters, of a list or an object this many members, this many levels. */
+/** Limits of the logged parameters: characters per text, members per list or object, and levels. */
 const MOST_CHARACTERS = 200
 const MOST_MEMBERS = 10
 const MOST_LEVELS = 4
 
 /**
- * Writes to the hub's log what operators did: who, from where, what, and how much of it. A refusal has a line too. Lines are bounded per
- * second, separately, so that refused acts cannot hide those that were done; `unlogged` counts what had no line.
+ * Logs operators' acts: who, from where, what, and how many items. Refusals are logged too. Lines per second are limited
+ * separately, so that refused acts cannot hide completed ones; `unlogged` counts the lines that were left out.
  */
 export class OperatorLog {
   private readonly log: Logger
@@ -35,7 +35,7 @@ export class OperatorLog {
     this.log = log
   }
 
-  /** Runs an act, and logs it once it has changed something or has been refused. An act that changed nothing has no line. */
+  /** Runs an act, and logs it once it has changed something or was refused. An act that changed nothing is not logged. */
   async watch<Result>(
     method: string,
     params: unknown,
@@ -66,12 +66,12 @@ export class OperatorLog {
     try {
       this.log[level](about, text)
     } catch {
-      // A log that cannot be written must not turn an act that was done into one that failed.
+      // A log that cannot be written must not turn a completed act into a failed one.
     }
   }
 }
 
-/** Bounds lines per second, and counts those left out. */
+/** Limits lines per second, and counts those left out. */
 class LineRate {
   private readonly perSecond: number
   private second = 0
@@ -91,7 +91,7 @@ class LineRate {
     return false
   }
 
-  /** Those left out since the last line that asked. */
+  /** The number of lines left out since the last call. */
   unlogged(): { unlogged?: number } {
     const unlogged = this.leftOut
     this.leftOut = 0
@@ -99,13 +99,13 @@ class LineRate {
   }
 }
 
-/** A token may have any subject: a client without one is marked, and not named. */
+/** Anonymous clients are marked rather than named, because a token may have any subject. */
 function aboutOf(method: string, params: unknown, { access, address, connection }: Caller): object {
   const who = access.anonymous ? { anonymous: true } : { subject: brief(access.subject) }
   return { ...who, address, ...(connection !== undefined && { connection }), method, params: brief(params) }
 }
 
-/** Parameters as far as a line has room for them: a refused call has any. */
+/** Parameters cut to the limits of a line: those of a refused call can be of any size. */
 function brief(value: unknown, level = 0): unknown {
   if (typeof value === 'string') return cut(value)
   if (typeof value !== 'object' || value === null) return value

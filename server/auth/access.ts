@@ -8,13 +8,13 @@ import type { Identity, Permissions } from './identity.ts'
 export const VERBS = ['publish', 'subscribe', 'respond', 'consume', 'declare', 'admin'] as const
 export type Verb = (typeof VERBS)[number]
 
-/** Answers that are remembered of each verb at least, the last ones; at most twice as many. */
+/** Number of most recent answers remembered per verb; at most twice as many. */
 const REMEMBERED = 500
 
-/** Patterns of a verb that are looked at one by one; of more, which are rare, there is an index. */
+/** Up to this many patterns of a verb are checked one by one; if there are more, which is rare, an index is built. */
 const LOOKED_AT = 16
 
-/** The words of what a verb is asked for. Throws `bad_topic`, `bad_pattern`. */
+/** Splits a verb's target into words. Throws `bad_topic`, `bad_pattern`. */
 const WORDS: Record<Verb, (target: string) => readonly string[]> = {
   publish: parseTopic,
   subscribe: parsePattern,
@@ -24,26 +24,26 @@ const WORDS: Record<Verb, (target: string) => readonly string[]> = {
   admin: (name) => (name.startsWith('$') ? parsePattern(name) : name.split('.')),
 }
 
-/** Longest part of a subject in an error message, in characters. */
+/** Maximum length of a subject in an error message, in characters. */
 const NAMED_CHARACTERS = 100
 
-/** Whose claims are in the permissions already. */
+/** An identity whose claims are already filled into its permissions. */
 export interface KnownIdentity extends Omit<Identity, 'claims' | 'expiresAt'> {
   readonly expiresAt?: number | undefined
-  /** The roles of the configuration from which permissions come. */
+  /** The roles of the configuration that permissions come from. */
   readonly roles?: readonly string[] | undefined
 }
 
-/** What one identity may do: each question is answered once and remembered. */
+/** The permissions of one identity. Each question is answered once and remembered. */
 export class Access {
   readonly subject: string
-  /** Whole milliseconds since 1970, and a safe integer: what goes into frames. */
+  /** Integer milliseconds since 1970, since it goes into frames. */
   readonly expiresAt: number | undefined
   /**
-   * The client has shown no token. It is a state and not a name: a token may have any subject, `anonymous` too.
+   * The client has sent no token. This is a state, not a name: a token may have any subject, `anonymous` too.
    */
   readonly anonymous: boolean
-  /** There is nothing to ask. */
+  /** Everything is permitted, so nothing has to be checked. */
   readonly unrestricted: boolean
   private readonly roles: readonly string[]
   private readonly patterns: Record<Verb, readonly (readonly string[])[]>
@@ -51,7 +51,7 @@ export class Access {
   private readonly indices: Partial<Record<Verb, PatternIndex<Indexed>>> = {}
   private readonly denied: (subject: string, verb: Verb, target: string) => void
 
-  /** The permissions have no placeholders any more. `denied` is told of each refusal. */
+  /** `permissions` has no placeholders any more. `denied` is called for each refusal. */
   constructor(
     { subject, expiresAt, permissions, roles = [] }: KnownIdentity,
     denied: (subject: string, verb: Verb, target: string) => void,
@@ -68,12 +68,12 @@ export class Access {
     ) as typeof this.patterns
   }
 
-  /** Whose ids a publish has: the subject; undefined for anonymous clients, which are one publisher together. */
+  /** The publisher that message ids belong to: the subject. Undefined for anonymous clients, which count as one publisher together. */
   get publisher(): string | undefined {
     return this.anonymous ? undefined : this.subject
   }
 
-  /** What is told to whoever has it. */
+  /** What the hub tells the client about its own identity. */
   about(now: number): { subject?: string; expiresInMs?: number } {
     const { subject, expiresAt } = this
     if (this.anonymous) return {}
@@ -97,12 +97,12 @@ export class Access {
     return Object.fromEntries(granted.map((verb) => [verb, this.patterns[verb].map((words) => words.join('.'))]))
   }
 
-  /** Whether it is permitted: to publish to a topic, subscribe to a pattern, or what else on a name. */
+  /** Whether an action is permitted: publishing to a topic, subscribing to a pattern, or another verb on a name. */
   may(verb: Verb, target: string): boolean {
     if (this.unrestricted) return true
     const known = this.answers[verb]?.get(target)
     if (known !== undefined) return known
-    // What the hub says of itself shows what everybody does.
+    // Status topics show what all clients do.
     const ofHub = verb === 'subscribe' && /^\$sys(\.|$)/.test(target)
     const answer = this.covers(ofHub ? 'admin' : verb, WORDS[verb](target))
     this.answers[verb] ??= new RecentMap(REMEMBERED)
@@ -110,12 +110,12 @@ export class Access {
     return answer
   }
 
-  /** Whether there may be a name at all on which one of these is permitted. */
+  /** Whether any name could exist on which one of these verbs is permitted. */
   mayAny(verbs: readonly Verb[]): boolean {
     return this.unrestricted || verbs.some((verb) => this.patterns[verb].length > 0)
   }
 
-  /** Throws `forbidden`, which names verb and target, where none of the verbs is permitted. */
+  /** Throws `forbidden`, which names the verb and the target, if none of the verbs is permitted. */
   require(verbs: Verb | readonly Verb[], target: string): void {
     const [verb, ...others] = typeof verbs === 'string' ? [verbs] : verbs
     if (this.may(verb as Verb, target) || others.some((other) => this.may(other, target))) return
@@ -123,8 +123,8 @@ export class Access {
   }
 
   /**
-   * Whoever reads under the name of a cursor moves it for all: one is for those who may read the whole stream, or whose own it is by
-   * its beginning, the subject as one word of a topic and a dot. Throws `forbidden`.
+   * Reading with a cursor moves it for all its readers. Therefore it requires permission to read the whole stream, or a cursor of
+   * the client's own: one whose name begins with the subject, as one word of a topic, and a dot. Throws `forbidden`.
    */
   requireCursor(cursor: string, streamTopics: readonly (readonly string[])[]): void {
     const own = this.ownCursors
@@ -133,7 +133,7 @@ export class Access {
     throw this.refusal('subscribe', `the whole stream of the cursor ${cursor}`)
   }
 
-  /** How the names of the client's own cursors begin; undefined for anonymous clients, and if no word can stand for the subject. */
+  /** The prefix of the client's own cursors; undefined for anonymous clients, and if the subject cannot be a word of a topic. */
   get ownCursors(): string | undefined {
     if (this.anonymous) return undefined
     try {
@@ -144,8 +144,8 @@ export class Access {
   }
 
   /**
-   * Whether all topics of a stream may be subscribed. A stream that does not exist has none, and may not be read: the refusal must
-   * not show which streams exist.
+   * Whether subscribing to all topics of a stream is permitted. False for a stream that does not exist: the refusal must not reveal
+   * which streams exist.
    */
   mayReadAll(streamTopics: readonly (readonly string[])[]): boolean {
     if (this.unrestricted) return true
@@ -168,7 +168,7 @@ export class Access {
   }
 }
 
-/** Issuers write fractions, and times in the wrong unit or beyond all calendars; what never ends has no end. */
+/** Issuers write fractions, and times in the wrong unit or beyond every calendar. A time that is not finite never comes. */
 function wholeTime(time: number | undefined): number | undefined {
   return time === undefined || time === Number.POSITIVE_INFINITY
     ? undefined

@@ -1,10 +1,10 @@
 import { createHash, randomBytes } from 'node:crypto'
 
-/** By it scanners of leaked secrets know a key, and the hub tells it from a JWT. */
+/** Lets secret scanners recognise a key, and the hub tell it from a JWT. */
 const PREFIX = 'fanfare_'
 const KEY = /^fanfare_[\w-]{43}$/
 
-/** A new key: 256 random bits. */
+/** Creates a key of 256 random bits. */
 export function newApiKey(): string {
   return PREFIX + randomBytes(32).toString('base64url')
 }
@@ -14,9 +14,9 @@ export function isApiKey(token: string): boolean {
 }
 
 /**
- * What a configuration keeps of a key. A fast hash is right here: slow ones are for passwords, which can be guessed, and
- * 256 random bits cannot. A key is found by its hash in a map: how long that takes tells of the hash of what was
- * sent, which nobody can steer towards that of another key.
+ * What the configuration stores of a key. A fast hash is right here: slow hashes protect passwords, which can be guessed, unlike
+ * 256 random bits. A key is looked up by its hash in a map. The timing reveals something about the hash of what was sent, which an
+ * attacker cannot steer towards the hash of another key.
  */
 export function hashApiKey(key: string): string {
   return createHash('sha256').update(key).digest('hex')

@@ -6,55 +6,55 @@ import { PermissionsConfig } from './permissions.ts'
 
 export const AUTH_DEFAULTS = { clockTolerance: '5s' } as const
 
-/** Where keys of JWT come from: one of these. */
+/** Where the key for JWT comes from. Set exactly one. */
 export interface KeySource {
   /** File with a secret of 32 bytes or more, for HS256. */
   readonly secretFile?: string | undefined
-  /** Name of an environment variable that has it. */
+  /** Name of an environment variable with that secret. */
   readonly secretEnv?: string | undefined
-  /** File with a public key, PEM or JWK: RS256, ES256 or EdDSA by its kind. */
+  /** File with a public key, PEM or JWK. The kind of key selects RS256, ES256 or EdDSA. */
   readonly publicKeyFile?: string | undefined
   /** File with a set of public keys (RFC 7517). */
   readonly jwksFile?: string | undefined
-  /** Address of one: https, or http on this machine. */
+  /** URL of such a set: https, or http on this machine. */
   readonly jwksUrl?: string | undefined
 }
 
 export interface JwtOptions {
-  /** A token is good by any of them. Files are read again when they change, and so is what stands behind a URL. */
+  /** A token is valid if any of these keys verifies it. Files and URLs are read again when they change. */
   readonly keys: readonly KeySource[]
-  /** What `aud` has to be, or one of them. Without it a token made for another service is accepted here. */
+  /** Required `aud`, or one of several. Without it, a token made for another service is accepted here. */
   readonly audience?: string | readonly string[] | undefined
-  /** What `iss` has to be, or one of them. */
+  /** Required `iss`, or one of several. */
   readonly issuer?: string | readonly string[] | undefined
-  /** How far clocks may differ: 5 s by default. */
+  /** How far clocks may differ. `'5s'` by default. */
   readonly clockTolerance?: Duration | undefined
 }
 
 export interface ApiKey {
   /** The subject of clients with this key. */
   readonly name: string
-  /** SHA-256 of the key in hexadecimal digits; `fanfare api-key` makes both. */
+  /** SHA-256 of the key in hexadecimal digits; `fanfare api-key` prints both. */
   readonly hash: string
   readonly permissions?: Permissions | undefined
   readonly role?: string | undefined
 }
 
-/** Who may do what. */
+/** Authentication and permissions. */
 export interface AuthOptions {
   /**
-   * Whether clients without a token are let in: `'loopback'` on a hub that listens on a loopback address alone, `'allow'`
-   * anywhere, `'deny'` nowhere. `'loopback'` by default, and `'deny'` as soon as there is any of the others here.
+   * Whether clients without a token are admitted: `'loopback'` only if the hub listens on a loopback address, `'allow'` always,
+   * `'deny'` never. The default is `'loopback'`, or `'deny'` as soon as any of the other options here is set.
    */
   readonly anonymous?: 'allow' | 'loopback' | 'deny' | undefined
   readonly jwt?: JwtOptions | undefined
   readonly apiKeys?: readonly ApiKey[] | undefined
   /**
-   * Permissions by name, for the claim `role` of a token and the `role` of an API key. `default` is for tokens that name neither
-   * role nor permissions, `anonymous` for who has no token: without it he may do everything.
+   * Permissions by name, for the claim `role` of a token and the `role` of an API key. `default` applies to tokens with neither
+   * role nor permissions, `anonymous` to clients without a token: if it is missing, they may do everything.
    */
   readonly roles?: Readonly<Record<string, Permissions>> | undefined
-  /** The program's own check of credentials. It is asked before all others. */
+  /** The program's own check of credentials. It comes before all others. */
   readonly authenticate?: Authenticate | undefined
 }
 
@@ -74,7 +74,7 @@ const KeySourceConfig = z
     message: 'must have exactly one of secretFile, secretEnv, publicKeyFile, jwksFile, jwksUrl',
   })
 
-/** Whoever can change the keys on their way can be anybody. */
+/** Anyone who can change the keys in transit can impersonate any client. */
 function isSafeUrl(text: string): boolean {
   const { protocol, hostname } = new URL(text)
   return protocol === 'https:' || (protocol === 'http:' && ['localhost', '127.0.0.1', '[::1]'].includes(hostname))
@@ -123,7 +123,7 @@ export const AuthConfig = z
   }))
 export type AuthConfig = z.infer<typeof AuthConfig>
 
-/** Whether anybody can say who he is. */
+/** Whether there is a way to authenticate. */
 export function isConfigured({ jwt, apiKeys = [], authenticate }: AuthOptions): boolean {
   return jwt !== undefined || apiKeys.length > 0 || authenticate !== undefined
 }

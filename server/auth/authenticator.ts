@@ -13,7 +13,7 @@ import type { JwtVerifier } from './jwt.ts'
 import { isFromHere } from './loopback.ts'
 import { fill, PermissionsConfig, union } from './permissions.ts'
 
-/** Refusals that are logged in a second; the others are counted. */
+/** Maximum number of refusals logged per second; the others are only counted. */
 const LOGGED_PER_SECOND = 10
 
 const IdentityShape = z.object({
@@ -25,7 +25,7 @@ const IdentityShape = z.object({
     .optional(),
 }) satisfies z.ZodType<Identity>
 
-/** Says who somebody is and what he may do: the one place for WebSockets and HTTP. */
+/** Authenticates clients and finds their permissions, for WebSocket and HTTP alike. */
 export class Authenticator {
   private readonly config: AuthConfig
   private readonly log: Logger
@@ -55,30 +55,30 @@ export class Authenticator {
     }
   }
 
-  /** The time that tokens go by. */
+  /** The time that decides whether a token has expired. */
   now(): number {
     return this.clock.now()
   }
 
-  /** Nobody else than this machine can reach the hub. */
+  /** Whether only programs on this machine can reach the hub. */
   get isLocal(): boolean {
     return this.local
   }
 
-  /** Reads the keys of tokens. Throws `bad_config`. */
+  /** Reads the token keys. Throws `bad_config`. */
   async open(): Promise<void> {
     const { jwt } = this.config
     if (!jwt) return
-    // A hub without tokens starts without what checks them.
+    // Loaded only if there are tokens to verify.
     const { JwtVerifier } = await import('./jwt.ts')
     this.jwt = await JwtVerifier.open(jwt, process.env, this.log, this.clock)
   }
 
   /**
-   * The hub listens on this machine alone, or elsewhere too. It is the address that is listened on that counts, and not those
-   * of peers: behind a proxy on the same machine everybody comes from 127.0.0.1.
+   * Records whether the hub listens only on this machine. What counts is the address that it listens on, not the addresses of
+   * peers: behind a proxy on the same machine all clients come from 127.0.0.1.
    *
-   * Throws `bad_config` where anybody could do anything, and nobody has said so.
+   * Throws `bad_config` if any client could do anything although the configuration does not say so.
    */
   listensOn(address: string, local: boolean): void {
     this.local = local
@@ -90,23 +90,26 @@ export class Authenticator {
   }
 
   /**
-   * Who it is. At once where nothing has to be waited for. Throws or rejects with `unauthenticated`, `token_expired`,
+   * Authenticates a client, synchronously if nothing has to be awaited. Throws or rejects with `unauthenticated`, `token_expired`,
    * `auth_unavailable`.
    */
   authenticate(given: Credentials): Access | Promise<Access> {
     const { authenticate } = this.config
-    // A token that was read from a file ends with a line break. HTTP takes it off; so that both ways mean the same, the hub does.
+    // A token read from a file ends with a line break. HTTP strips it; the hub does the same, so that both transports agree.
     const credentials = given.token === undefined ? given : { ...given, token: given.token.trim() }
     if (!authenticate) return this.byToken(credentials)
     return this.asked(authenticate, credentials)
   }
 
-  /** An identity that the program that holds the hub vouches for. Throws `bad_option`. */
+  /** An identity that the hub's own program vouches for. Throws `bad_option`. */
   identify(identity: Pick<Identity, 'subject' | 'permissions'>): Access {
     const { data, error } = IdentityShape.safeParse(identity)
     if (data) return this.access(data)
     const [problem] = error.issues
-    throw new FanfareError('bad_option', problem && `hub.connect: ${faultOf(problem, identity)}`)
+    throw new FanfareError(
+      'bad_option',
+      problem && `hub.connect: ${faultOf(problem, identity, { schema: IdentityShape, whole: 'The identity' })}`,
+    )
   }
 
   private async asked(ask: NonNullable<AuthConfig['authenticate']>, credentials: Credentials): Promise<Access> {
@@ -125,7 +128,7 @@ export class Authenticator {
     return this.access(identity, identity.claims)
   }
 
-  /** Where nothing is logged the program learns of it once, on standard error. */
+  /** If the hub does not log, the program gets one warning on standard error. */
   private askFailed(error: unknown): void {
     this.log.error({ err: error }, 'authenticate failed')
     if (this.log.isLevelEnabled('error') || this.hasWarned) return
@@ -141,7 +144,7 @@ export class Authenticator {
       throw new FanfareError('unauthenticated', 'The API key is not one of those that the hub is configured with.')
     }
     if (this.jwt?.reads(token)) return this.byJwt(this.jwt, token)
-    // Also where everybody is let in: whoever shows a token wants to be more than anybody.
+    // Even if anonymous clients are admitted: a client that sends a token expects its permissions.
     throw new FanfareError('unauthenticated', this.whyNot(token))
   }
 
@@ -171,7 +174,7 @@ export class Authenticator {
     )
   }
 
-  /** Its own ones, and those of the roles that the configuration knows. */
+  /** The identity's own permissions together with those of its roles, as far as the configuration knows them. */
   private grants(own: Permissions | undefined, named: readonly string[]): Pick<KnownIdentity, 'permissions' | 'roles'> {
     const roles = named.filter((name) => Object.hasOwn(this.config.roles, name))
     const permissions = [own, ...roles.map((name) => this.config.roles[name])].filter((each) => each !== undefined)
@@ -187,7 +190,7 @@ export class Authenticator {
     return new Access({ ...identity, permissions }, denied, anonymous)
   }
 
-  /** One who is refused over and over must not fill the log. */
+  /** A client that is refused over and over must not fill the log. */
   private warn(about: object, text: string): void {
     if (!this.logged.tryRemoveTokens(1)) {
       this.unlogged++
@@ -198,10 +201,12 @@ export class Authenticator {
   }
 }
 
-/** What the program's own `authenticate` returned, checked: a slip there is a fault of the program. */
+/** The identity returned by the program's `authenticate`, after a check. A mistake in it is a bug of the program. */
 function identityIn(answer: unknown): z.infer<typeof IdentityShape> {
   const { data, error } = IdentityShape.safeParse(answer)
   if (data) return data
   const [problem] = error.issues
-  throw new TypeError(`It returned a wrong identity: ${problem && faultOf(problem, answer)}`)
+  throw new TypeError(
+    `It returned a wrong identity: ${problem && faultOf(problem, answer, { schema: IdentityShape, whole: 'The identity' })}`,
+  )
 }

@@ -1,48 +1,51 @@
-/** What a client may do. What is not named is not permitted. */
+/** The permissions of a client. Anything not listed is not permitted. */
 export interface Permissions {
-  /** Patterns of topics; a queue is published to directly as `$queue.<name>`, which has to be named. */
+  /** Topic patterns. Publishing directly to a queue uses the topic `$queue.<name>`, which has to be listed. */
   readonly publish?: readonly string[] | undefined
-  /** Patterns of topics. A subscription is permitted where all that its pattern matches is. */
+  /** Topic patterns. A subscription is permitted if these cover everything that its pattern matches. */
   readonly subscribe?: readonly string[] | undefined
   /**
-   * Patterns of topics on which it may answer what is asked. Not part of `subscribe`: a responder gets requests that no other client
-   * sees, and its answers are believed.
+   * Topic patterns to respond on. Separate from `subscribe`, because a responder receives requests that no other client sees, and
+   * requesters trust its replies.
    */
   readonly respond?: readonly string[] | undefined
-  /** Patterns of names of queues. */
+  /** Patterns of queue names. */
   readonly consume?: readonly string[] | undefined
-  /** Patterns of names of queues and streams. */
+  /** Patterns of queue and stream names. */
   readonly declare?: readonly string[] | undefined
-  /** Everything, of all verbs; or patterns of names of queues and streams, and of the topics `$sys.#`. */
+  /** `true` for everything, all other verbs included; or patterns of queue and stream names and of the topics `$sys.#`. */
   readonly admin?: boolean | readonly string[] | undefined
 }
 
 /** Who a client is, and what it may do. */
 export interface Identity {
-  /** Stands in the log and in refusals. */
+  /** Name of the client in the log and in refusals. */
   readonly subject: string
   /**
-   * What `${name}` in a permission stands for, as one word of a topic: see `topicWord`. `${sub}` is the subject where the claims have
-   * no other.
+   * Values for `${name}` in permissions, each converted to one word of a topic: see `topicWord`. `${sub}` is the subject unless the
+   * claims have their own `sub`.
    */
   readonly claims?: Readonly<Record<string, unknown>> | undefined
   readonly permissions: Permissions
-  /** A time, or milliseconds since 1970; from then on the hub wants another token. Without it, or with `Infinity`, it does not end. */
+  /**
+   * A time, or milliseconds since 1970. From then on the hub requires a new token. Without it, or with `Infinity`, the identity
+   * does not expire.
+   */
   readonly expiresAt?: number | Date | undefined
 }
 
-/** What is known of a client that connects: copied, so that it outlives the engine's own. */
+/** The credentials of a connecting client: a copy, so that it outlives the engine's objects. */
 export interface Credentials {
   readonly token?: string | undefined
-  /** Of the peer of the socket. */
+  /** Address of the peer. */
   readonly address: string
   readonly origin: string | undefined
-  /** Of the request, by names in lower case. Of a token that renews another on an open connection there are none. */
+  /** Headers of the request, with names in lower case. Empty for a token that renews another one on an open connection. */
   readonly headers: Readonly<Record<string, string>>
 }
 
 /**
- * Says who a client is. Without an identity API keys, JWT and the mode for the anonymous follow. A `FanfareError` that it
- * throws is the refusal; any other error is logged, and the client is asked to try again later.
+ * Returns the identity of a client. If it returns none, API keys, JWT and the mode `anonymous` are checked next. If it throws a
+ * `FanfareError`, the client is refused with that error; any other error is logged, and the client is asked to try again later.
  */
 export type Authenticate = (request: Credentials) => Identity | undefined | Promise<Identity | undefined>

@@ -11,18 +11,18 @@ import { PermissionsConfig } from './permissions.ts'
 
 type JwtConfig = NonNullable<AuthConfig['jwt']>
 
-/** What a good token says. */
+/** The claims of a valid token. */
 export interface Claims {
   readonly subject: string
   readonly claims: JWTPayload
   readonly expiresAt: number
-  /** Its own permissions, in the claim `permissions`. */
+  /** Permissions in the token itself, from the claim `permissions`. */
   readonly permissions: Permissions | undefined
-  /** The claim `role`, one name or several. */
+  /** The claim `role`: one name or several. */
   readonly roles: readonly string[]
 }
 
-/** Verifies JWT (RFC 7519, and RFC 8725 for what to mind) with the keys that are configured. */
+/** Verifies JWT (RFC 7519, following RFC 8725) with the configured keys. */
 export class JwtVerifier {
   private readonly sources: readonly ReadKeys[]
   private readonly toleranceMs: number
@@ -35,7 +35,7 @@ export class JwtVerifier {
     this.toleranceMs = clockTolerance
     this.options = {
       clockTolerance: clockTolerance / 1000,
-      // A token without an end could never be taken back.
+      // A token without an expiry could never be revoked.
       requiredClaims: ['sub', 'exp'],
       ...(audience !== undefined && { audience }),
       ...(issuer !== undefined && { issuer }),
@@ -66,7 +66,7 @@ export class JwtVerifier {
         return this.claimsOf(payload)
       } catch (error) {
         failure = refusalOf(error)
-        // Another key may have signed it; of one that this key has signed all is known.
+        // Another key may have signed the token. If this key has signed it, the answer is final.
         if (!isForeign(error)) break
       }
     }
@@ -82,7 +82,7 @@ export class JwtVerifier {
     return { subject: sub, claims: payload, expiresAt, permissions: permissionsIn(permissions), roles }
   }
 
-  /** Whether a token looks like one. */
+  /** Whether a token looks like a JWT. */
   reads(token: string): boolean {
     return /^[\w-]+\.[\w-]+\.[\w-]*$/.test(token)
   }
@@ -96,13 +96,16 @@ function algorithmIn(token: string): string {
   }
 }
 
-/** Servers of tokens have lists of their own under that name: what is no object is not meant for the hub. */
+/** Token servers use lists under that claim for their own purposes; only an object is meant for the hub. */
 function permissionsIn(claim: unknown): Permissions | undefined {
   if (typeof claim !== 'object' || claim === null || Array.isArray(claim)) return undefined
   const checked = PermissionsConfig.safeParse(claim)
   if (checked.success) return checked.data
   const [problem] = checked.error.issues
-  throw new FanfareError('unauthenticated', problem && `In the claim permissions, ${faultOf(problem, claim)}`)
+  throw new FanfareError(
+    'unauthenticated',
+    problem && `In the claim permissions, ${faultOf(problem, claim, { schema: PermissionsConfig })}`,
+  )
 }
 
 function isForeign(error: unknown): boolean {
@@ -114,7 +117,7 @@ function isForeign(error: unknown): boolean {
   )
 }
 
-/** The words of jose name claims and never hold the token. */
+/** The messages of jose name claims and never contain the token. */
 function refusalOf(error: unknown): unknown {
   if (error instanceof errors.JWTExpired) return new FanfareError('token_expired')
   if (error instanceof errors.JOSEError)

@@ -15,26 +15,26 @@ import { FanfareError } from '../../shared/errors.ts'
 import type { KeySource } from './auth-config.ts'
 import { fileVersion } from './file-version.ts'
 
-/** Some keys, and the algorithms that they are for: never a secret's for a public key, and never `none`. */
+/** Keys and the algorithms that they are for: never a secret's algorithm for a public key, and never `none`. */
 export interface Keys {
   readonly algorithms: readonly string[]
-  /** Rejects where it has no key for a token. */
+  /** Rejects if it has no key for the token. */
   find(header: JWSHeaderParameters, token: FlattenedJWSInput): Promise<KeyObject | CryptoKey>
 }
 
-/** Gives the keys as they are now. */
+/** Returns the current keys. */
 export type ReadKeys = () => Promise<Keys>
 
 const ASYMMETRIC = ['RS256', 'ES256', 'EdDSA']
-/** RFC 7518, 3.2: as long as the hash at least. */
+/** RFC 7518, section 3.2: at least as long as the hash. */
 const SECRET_BYTES = 32
-/** A file is looked at this often at most, in milliseconds. */
+/** Minimum time between two checks of a file, in milliseconds. */
 const LOOK_MS = 250
-/** A set behind a URL is fetched again for a key that it does not have, this often at most; and always after ten minutes. */
+/** A key set behind a URL is fetched again if it lacks a key, at most this often, and in any case after ten minutes. */
 const FETCH_AGAIN_MS = 2_000
 const FETCH_TIMEOUT_MS = 5_000
 
-/** Opens a source of keys. Throws `bad_config`, where it is not there or no key. */
+/** Opens a key source. Throws `bad_config` if it does not exist or is not a key. */
 export async function openKeys(source: KeySource, env: NodeJS.ProcessEnv, log: Logger): Promise<ReadKeys> {
   const { secretFile, secretEnv, publicKeyFile, jwksFile, jwksUrl } = source
   if (secretEnv !== undefined) {
@@ -51,10 +51,10 @@ export async function openKeys(source: KeySource, env: NodeJS.ProcessEnv, log: L
   return async () => keys
 }
 
-/** Bytes of a secret. Throws `bad_config`. */
+/** The bytes of a secret. Throws `bad_config`. */
 export function secretKey(text: string, from: string): KeyObject {
   const secret = text.trim()
-  // Whoever takes a public key for a secret lets everybody who has it make tokens.
+  // A public key used as a secret would let anyone who has it create tokens.
   if (secret.startsWith('-----BEGIN') || secret.startsWith('{')) {
     throw new FanfareError('bad_config', `auth.jwt.keys: ${from} holds a key, not a secret. Use publicKeyFile.`)
   }
@@ -66,7 +66,7 @@ export function secretKey(text: string, from: string): KeyObject {
   )
 }
 
-/** The algorithm of a key, public or private. */
+/** The algorithm of a public or private key. */
 export function algorithmOf({
   type,
   asymmetricKeyType: kind,
@@ -105,7 +105,7 @@ function keySet(text: string, from: string): Keys {
   }
 }
 
-/** Keys of a file, which is read again when it has changed. What cannot be read then is logged, and the old ones stay. */
+/** Keys from a file, which is read again when it has changed. If that fails, the error is logged and the old keys stay. */
 async function fromFile(path: string, log: Logger, parse: (text: string) => Keys): Promise<ReadKeys> {
   const read = async () => ({ version: await fileVersion(path), keys: parse(await readFile(path, 'utf8')) })
   let now = await read().catch((error: unknown) => {
@@ -120,20 +120,20 @@ async function fromFile(path: string, log: Logger, parse: (text: string) => Keys
     try {
       if ((await fileVersion(path)) !== now.version) {
         now = await read()
-        log.info({ path }, 'keys of tokens have changed')
+        log.info({ path }, 'token keys reloaded')
       }
     } catch (error) {
-      log.error({ err: error, path }, 'keys of tokens cannot be read: the old ones stay')
+      log.error({ err: error, path }, 'token keys cannot be reloaded: keeping the old ones')
     }
     return now.keys
   }
 }
 
-/** A server of keys that does not answer says nothing about the token. */
+/** A key server that does not answer says nothing about the token. */
 function unreachable(url: URL, log: Logger): (error: unknown) => never {
   return (error) => {
     if (error instanceof errors.JWKSNoMatchingKey || error instanceof errors.JWKSMultipleMatchingKeys) throw error
-    log.error({ err: error, url: url.href }, 'keys of tokens cannot be fetched')
+    log.error({ err: error, url: url.href }, 'token keys cannot be fetched')
     throw new FanfareError('auth_unavailable')
   }
 }

@@ -5,19 +5,19 @@ const LOOPBACK = new BlockList()
 LOOPBACK.addSubnet('127.0.0.0', 8)
 LOOPBACK.addAddress('::1', 'ipv6')
 
-/** Whether a host to listen on is this machine's alone, whatever addresses its name has. */
+/** Whether a host to listen on has only loopback addresses. */
 export async function isLoopback(host: string): Promise<boolean> {
-  // A name that is not known is the engine's to refuse.
+  // The engine reports an unknown host name.
   const addresses = await lookup(host, { all: true }).catch(() => [])
   return addresses.length > 0 && addresses.every(({ address }) => isLoopbackAddress(address))
 }
 
-/** Whether a name in a URL is this machine's in every browser, whatever a name server says. */
+/** Whether browsers always resolve a host name to this machine, whatever DNS says. */
 export function isLoopbackName(name: string): boolean {
   return name.toLowerCase() === 'localhost' || isLoopbackAddress(name.replace(/^\[(.*)\]$/, '$1'))
 }
 
-/** Headers that proxies add. Many proxies are configured to send only one of them, and the address that they listen for as the host. */
+/** Headers that proxies add. Many proxies send only one of them, and put the address that they listen on into the host header. */
 const OF_PROXIES = [
   'forwarded',
   'via',
@@ -28,9 +28,8 @@ const OF_PROXIES = [
 ] as const
 
 /**
- * Whether a request has come from this machine, on a hub that listens there alone. A page of any site can name a host of its
- * own, and have a name server say that this machine is that host (DNS rebinding); and a proxy on this machine lets in
- * whoever reaches it.
+ * Whether a request comes from this machine, on a hub that listens only there. A page of any site can use a host name of its own
+ * that DNS resolves to this machine (DNS rebinding), and a proxy on this machine admits anyone who can reach it.
  */
 export function isFromHere(headers: Readonly<Record<string, string>>): boolean {
   const { host } = headers

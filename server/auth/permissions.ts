@@ -14,7 +14,7 @@ const pattern = z.string().superRefine((value, context) => {
 })
 const patterns = z.array(pattern).max(1000)
 
-/** Permissions as configuration, tokens and programs write them, with placeholders such as `users.${sub}.#`. */
+/** Permissions as written in configuration, tokens and programs, with placeholders such as `users.${sub}.#`. */
 export const PermissionsConfig = z.strictObject({
   publish: patterns.optional(),
   subscribe: patterns.optional(),
@@ -24,7 +24,7 @@ export const PermissionsConfig = z.strictObject({
   admin: z.union([z.boolean(), patterns]).optional(),
 }) satisfies z.ZodType<Permissions>
 
-/** All that any of them permits. */
+/** Combines permissions: what any of them permits is permitted. */
 export function union(all: readonly Permissions[]): Permissions {
   if (all.some(({ admin }) => admin === true)) return { admin: true }
   return Object.fromEntries(
@@ -32,13 +32,13 @@ export function union(all: readonly Permissions[]): Permissions {
   )
 }
 
-/** Called with a pattern that permits nothing, because no topic can have this claim in it. */
+/** Called with a pattern that permits nothing, because its claim cannot be a word of a topic. */
 type Unfit = (pattern: string, claim: string) => void
 
 /**
- * Replaces each placeholder by its claim, as one word of a topic (see `topicWord`): a subject `#` or `a.b` opens nothing that others have.
- * A pattern with a claim that is missing permits nothing, and neither does one with a claim that no word can stand for. The others
- * do: one value that does not fit must not lock a client out.
+ * Replaces each placeholder with its claim, as one word of a topic (see `topicWord`), so that a subject such as `#` or `a.b` does
+ * not give access to other clients' topics. A pattern permits nothing if its claim is missing or cannot be a word of a topic. The
+ * other patterns still count: one unsuitable value must not lock a client out.
  */
 export function fill(
   permissions: Permissions,
@@ -63,7 +63,7 @@ function fillPattern(pattern: string, claims: Readonly<Record<string, unknown>>,
       return claim === undefined ? '' : wordOf(claim)
     })
     if (missing) return undefined
-    // Together the words may be too long.
+    // The filled pattern may be too long.
     parsePattern(filled)
     return filled
   } catch {
@@ -72,9 +72,9 @@ function fillPattern(pattern: string, claims: Readonly<Record<string, unknown>>,
   }
 }
 
-/** Throws if no word can stand for it. */
+/** Throws if the claim cannot be a word of a topic. */
 function wordOf(claim: unknown): string {
   if (typeof claim === 'string') return topicWord(claim)
   if (Number.isSafeInteger(claim)) return String(claim)
-  throw new TypeError('Neither text nor a whole number')
+  throw new TypeError('Neither text nor an integer')
 }

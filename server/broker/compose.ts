@@ -5,8 +5,8 @@ import type { Offsets } from '../../shared/streams.ts'
 import type { MessageParts, Placement } from './broker.ts'
 
 /**
- * Composes the wire form of a message: text, or the record of a binary WebSocket message if the payload is bytes. The
- * broker composes a message before it stores it; the hub composes a message that nothing keeps.
+ * Composes the wire form of a message: text, or a binary record if the payload is bytes. The broker composes a message before it
+ * stores it; the hub composes a message that nothing stores.
  */
 export function compose(
   { id, topic, rest, payload }: Pick<MessageParts, 'id' | 'topic' | 'rest' | 'payload'>,
@@ -16,12 +16,15 @@ export function compose(
   return payload === undefined ? json : encodeRecord(json, payload)
 }
 
-/** What the wire form takes in a queue, in bytes: the one measure of a queue. */
+/** Size of the wire form in a queue, in bytes: the only measure of a queue's size. */
 export function composedBytes({ id, topic, bytes }: MessageParts, placement: Placement): number {
   return Buffer.byteLength(head(id, topic, placement)) + bytes
 }
 
-/** The fields that hub and broker give a message. By hand, because it is the hot path: id and topic hold nothing that JSON escapes. */
+/**
+ * The fields that hub and broker add to a message. Composed by hand, because this is the hot path: id and topic contain nothing
+ * that JSON escapes.
+ */
 function head(id: string, topic: string, placement: Placement | undefined): string {
   let json = `{"type":"message","id":"${id}","topic":"${topic}"`
   if (placement?.scope !== undefined) json += `,"scope":"${placement.scope}"`
@@ -29,11 +32,11 @@ function head(id: string, topic: string, placement: Placement | undefined): stri
   return json
 }
 
-/** Nothing where no stream has it; names of streams hold nothing that JSON escapes. */
+/** Empty if no stream stores the message. Names of streams contain nothing that JSON escapes. */
 function offsetsField(offsets: Offsets): string {
   let json = ''
   for (const name in offsets) {
-    // An earlier hub may have declared a stream of that name.
+    // An earlier version may have declared a stream with that name.
     if (name !== FORBIDDEN_KEY) json += `${json === '' ? ',"offsets":{' : ','}"${name}":${offsets[name]}`
   }
   return json === '' ? '' : `${json}}`

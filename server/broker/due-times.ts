@@ -1,11 +1,11 @@
 import BTree from 'sorted-btree'
 
-/** When each of many things is due, so that looking for those that are costs nothing for the others. */
+/** Tracks when each of many things is due, so that finding those that are due costs nothing for the others. */
 export class DueTimes<Thing> {
   private readonly byTime = new BTree.default<number, Set<Thing>>()
   private readonly times = new Map<Thing, number>()
 
-  /** Infinity if it is not. */
+  /** Infinity if the thing has no time. */
   timeOf(thing: Thing): number {
     return this.times.get(thing) ?? Number.POSITIVE_INFINITY
   }
@@ -20,7 +20,7 @@ export class DueTimes<Thing> {
     else this.byTime.set(time, new Set([thing]))
   }
 
-  /** It is due at a time, or earlier. */
+  /** The thing is due at this time or earlier. */
   setEarlier(thing: Thing, time: number): void {
     if (time < this.timeOf(thing)) this.set(thing, time)
   }
@@ -34,7 +34,7 @@ export class DueTimes<Thing> {
     if (things.size === 0) this.byTime.delete(time)
   }
 
-  /** Those that are due, the earliest first, and at most this many. They stay until they are set or deleted. */
+  /** At most this many due things, the earliest first. They stay until they are set again or deleted. */
   due(now: number, most = Number.POSITIVE_INFINITY): Thing[] {
     const found: Thing[] = []
     for (let time = this.byTime.minKey(); time !== undefined && time <= now; time = this.byTime.nextHigherKey(time)) {
@@ -46,7 +46,7 @@ export class DueTimes<Thing> {
     return found
   }
 
-  /** When the next one is due that is not yet. */
+  /** When the next thing becomes due that is not due yet. */
   nextAfter(now: number): number {
     return this.byTime.nextHigherKey(now) ?? Number.POSITIVE_INFINITY
   }

@@ -3,7 +3,7 @@ import type { JsonMessage } from '../../shared/json-message.ts'
 import { encodable } from '../../shared/nesting.ts'
 import { splitRecord } from './rules/record.ts'
 
-/** The message of a wire form, its text or the bytes of a record: `data` is `RawJson`. */
+/** The message in a wire form, which is text or the bytes of a record: `data` is `RawJson`. */
 export function jsonMessage(wire: string | Uint8Array): JsonMessage {
   if (typeof wire === 'string') return withoutType(wire)
   const { header, payload } = splitRecord(wire)

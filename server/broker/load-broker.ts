@@ -5,10 +5,10 @@ import { EmbeddedBroker, type EmbeddedOptions } from './embedded/embedded-broker
 import { MemoryStore } from './embedded/store/memory-store.ts'
 import { giveNewEpochs } from './embedded/stream/restored.ts'
 
-/** Instead of a data directory: keep everything in memory, until the hub ends. */
+/** Instead of a data directory: store everything in memory until the hub ends. */
 export const IN_MEMORY = 'memory'
 
-/** Opens the broker on a data directory, or in memory. Throws what `LmdbStore.open` does. */
+/** Opens the broker on a data directory, or in memory. Throws the errors of `LmdbStore.open`. */
 export async function loadBroker(
   data: string,
   options: EmbeddedOptions & { readonly lockWaitMs: number },
@@ -22,13 +22,13 @@ export async function loadBroker(
     if (store.isCopy) {
       await giveNewEpochs(store)
       await store.adopt()
-      log.info({ data }, 'started on a backup: its streams have new epochs')
+      log.info({ data }, 'started on a backup: all streams have a new epoch')
     }
     broker = new EmbeddedBroker(store, options, log)
     await store.allocate()
     return broker
   } catch (error) {
-    // Or the directory would stay locked.
+    // Otherwise the directory would stay locked.
     await (broker ?? store).close()
     throw error
   }

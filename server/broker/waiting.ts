@@ -1,9 +1,9 @@
 import type { Draft } from './broker.ts'
 
-/** A publish that waits, and its places in lines. */
+/** A waiting publish and its places in lines. */
 export interface WaitingPublish {
   readonly draft: Draft
-  /** What it counts towards the limit. */
+  /** The bytes that it counts towards the limit. */
   readonly bytes: number
   readonly places: readonly PlaceInLine[]
 }
@@ -15,12 +15,12 @@ interface PlaceInLine {
   behind: PlaceInLine | undefined
 }
 
-/** Publishes in the order of their arrival. Linked, because any of them may leave, and there may be 100,000 of them. */
+/** Publishes in the order of arrival. A linked list, because any of them may leave, and there may be 100,000 of them. */
 class WaitingLine {
   count = 0
   bytes = 0
   first: PlaceInLine | undefined = undefined
-  /** The queue whose line it is; undefined for the line of an owner and topic. */
+  /** The queue that the line belongs to; undefined for the line of an owner and topic. */
   readonly queue: string | undefined
   private last: PlaceInLine | undefined = undefined
 
@@ -53,22 +53,22 @@ class WaitingLine {
 }
 
 /**
- * The publishes that wait for room in queues, on the publisher's side: it knows neither queues nor a store, and serves any
- * broker. Each stands in several lines: one for each of its queues, and one for its owner and topic. The broker reports
- * where there may be room (`roomIn`) and what has changed (`changed`), and asks those again that `takeAsked` gives;
- * nothing is done for queues and publishes to which nothing has happened.
+ * The publishes that wait for space in queues, on the publisher's side: it knows neither queues nor a store, and serves any broker.
+ * Each publish is in several lines: one for each of its queues, and one for its owner and topic. The broker reports where there may
+ * be space (`roomIn`) and what has changed (`changed`), and checks those again that `takeAsked` returns; queues and publishes
+ * without changes cost nothing.
  */
 export class WaitingPublishes {
   count = 0
   bytes = 0
-  /** Maximum of `bytes`; 0 for no limit. */
+  /** Limit of `bytes`; 0 for no limit. */
   readonly limitBytes: number
   private readonly byQueue = new Map<string, WaitingLine>()
   private readonly byOwner = new Map<object, Map<string, WaitingLine>>()
-  /** Those to ask again. */
+  /** Publishes to check again. */
   private readonly asked = new Set<WaitingPublish>()
   private readonly gone = new WeakSet<object>()
-  /** Owners that have disconnected while a publish of theirs was not kept. */
+  /** Owners that have disconnected while one of their publishes was not stored. */
   private readonly cutShort = new WeakSet<object>()
 
   constructor(limitBytes: number) {
@@ -84,7 +84,7 @@ export class WaitingPublishes {
     this.bytes += bytes
   }
 
-  /** Removes one, and checks again those that waited after it. */
+  /** Removes one, and marks those that waited after it for another check. */
   remove(waiting: WaitingPublish): void {
     const { owner, topic } = waiting.draft
     for (const place of waiting.places) {
@@ -107,17 +107,17 @@ export class WaitingPublishes {
     return route.queues.some((name) => this.byQueue.has(name) && counts(name))
   }
 
-  /** Whether a publish that waits is the first of its owner and topic, and of each queue whose line counts. */
+  /** Whether a waiting publish is the first of its owner and topic, and of each queue whose line counts. */
   isFirst({ places }: WaitingPublish, counts: (queue: string) => boolean): boolean {
     return places.every(({ line: { queue }, before }) => !before || (queue !== undefined && !counts(queue)))
   }
 
-  /** What waits for a queue, whether or not the queue is the one without room. */
+  /** What waits for a queue, whether or not that queue is the full one. */
   inQueue(name: string): { readonly count: number; readonly bytes: number } {
     return this.byQueue.get(name) ?? NOTHING
   }
 
-  // Those to ask again
+  // Publishes to check again
 
   get hasAsked(): boolean {
     return this.asked.size > 0
@@ -127,18 +127,18 @@ export class WaitingPublishes {
     this.asked.add(waiting)
   }
 
-  /** The queue may have room again: its first is asked, and each that follows once the one before it has left. */
+  /** The queue may have space again: its first publish is checked, and each further one after the one before it has left. */
   roomIn(queue: string): void {
     const first = this.byQueue.get(queue)?.first
     if (first) this.asked.add(first.waiting)
   }
 
-  /** The queue has other options, or was deleted. */
+  /** The options of the queue have changed, or it was deleted. */
   changed(queue: string): void {
     for (const waiting of this.byQueue.get(queue)?.all() ?? []) this.asked.add(waiting)
   }
 
-  /** Those to ask, also those that come to be asked meanwhile. */
+  /** The publishes to check, including those that are added in the meantime. */
   *takeAsked(): Iterable<WaitingPublish> {
     for (const waiting of this.asked) {
       this.asked.delete(waiting)
@@ -146,9 +146,9 @@ export class WaitingPublishes {
     }
   }
 
-  // Owners that go
+  // Owners that disconnect
 
-  /** The owner has gone: takes out what waits of it. */
+  /** The owner has disconnected: removes and returns its waiting publishes. */
   withdraw(owner: object): Draft[] {
     this.gone.add(owner)
     const lines = [...(this.byOwner.get(owner)?.values() ?? [])]
@@ -166,8 +166,8 @@ export class WaitingPublishes {
   }
 
   /**
-   * Whether a publish of the same owner was withdrawn before. Then this one is not kept either: published again on
-   * another connection, the one before would come after it.
+   * Whether an earlier publish of the same owner was withdrawn. Then this one is not stored either: if the withdrawn one is
+   * published again on another connection, it would come after this one.
    */
   isCutShort({ owner }: Draft): boolean {
     return this.cutShort.has(owner)

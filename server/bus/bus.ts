@@ -38,6 +38,7 @@ export interface Bus {
   readonly isCutOff: boolean
   /** How often it has found its way back to the others after it had lost it. */
   readonly reconnections: number
+  readonly figures: BusFigures
   /** Joins the others, and starts to report events. Reports every node that is there before it resolves. */
   open(events: BusEvents): Promise<void>
   /** Sends a message to the other nodes that have an interest in its topic. */
@@ -58,6 +59,18 @@ export interface Bus {
    * bus that was not opened can be closed, too.
    */
   close(): Promise<void>
+}
+
+/** What a bus has carried since it was opened, and how fast it is. */
+export interface BusFigures {
+  /** Messages sent, counted once for each node that they were sent to, and messages received. */
+  readonly sentMessages: number
+  readonly receivedMessages: number
+  /** Bytes of everything that nodes say to each other. */
+  readonly sentBytes: number
+  readonly receivedBytes: number
+  /** How long the bus took last to carry something from this node back to it, in milliseconds; more if it takes longer just now. */
+  readonly lagMs: number
 }
 
 /** What a bus reports. It calls one at a time, and none of them throws. */

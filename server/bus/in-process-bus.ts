@@ -7,6 +7,7 @@ export class InProcessBus implements Bus {
   readonly node: Bus['node']
   readonly isCutOff = false
   readonly reconnections = 0
+  readonly figures = { sentMessages: 0, receivedMessages: 0, sentBytes: 0, receivedBytes: 0, lagMs: 0 }
 
   constructor(name = hostname()) {
     this.node = { id: randomId(10), name }

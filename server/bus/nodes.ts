@@ -1,5 +1,5 @@
 import type { UnexpectedErrors } from '../failure/unexpected-errors.ts'
-import type { Bus, NodeName } from './bus.ts'
+import type { Bus, BusFigures, NodeName } from './bus.ts'
 import type { Answer, Params, QuestionName } from './questions.ts'
 
 /** How long a node may take to say how it is, in milliseconds: what it would say later is out of date. */
@@ -11,12 +11,14 @@ type Answering<Name extends QuestionName> = (params: Params<Name>, from: string)
 export class Nodes {
   /** This node. */
   readonly own: NodeName
-  private readonly bus: Pick<Bus, 'node' | 'isCutOff' | 'reconnections' | 'ask'>
+  /** How often messages of other nodes may have been missed here: each time, gaps tell the subscriptions concerned. */
+  missedTotal = 0
+  private readonly bus: Pick<Bus, 'node' | 'isCutOff' | 'reconnections' | 'figures' | 'ask'>
   private readonly unexpected: UnexpectedErrors
   private readonly others = new Map<string, NodeName>()
   private readonly answering = new Map<string, (params: never, from: string) => unknown>()
 
-  constructor(bus: Pick<Bus, 'node' | 'isCutOff' | 'reconnections' | 'ask'>, unexpected: UnexpectedErrors) {
+  constructor(bus: Pick<Bus, 'node' | 'isCutOff' | 'reconnections' | 'figures' | 'ask'>, unexpected: UnexpectedErrors) {
     this.own = bus.node
     this.bus = bus
     this.unexpected = unexpected
@@ -40,6 +42,10 @@ export class Nodes {
   /** How often this node has found its way back to the others. */
   get reconnections(): number {
     return this.bus.reconnections
+  }
+
+  get figures(): BusFigures {
+    return this.bus.figures
   }
 
   /** Sets how this node answers a question. */

@@ -4,21 +4,21 @@ import { connected } from './connected.ts'
 import { addHub, addTimeout, connectTo, type HubAddress } from './connection-options.ts'
 import { jsonLine } from './data.ts'
 
-/** What every command has that asks a hub for something. */
+/** Options of every command that calls a hub. */
 export interface CommandOptions extends HubAddress {
   /** In milliseconds. */
   readonly timeout: number
   readonly json?: true
 }
 
-/** A command that asks a hub, and answers people or, with `--json`, programs. */
+/** Creates a command that calls a hub. Its output is for people or, with `--json`, for programs. */
 export function asking(name: string, text: string): Command {
   return addTimeout(
     addHub(new Command(name).description(text).option('--json', 'print JSON Lines: one object per line')),
   )
 }
 
-/** Connects for one task. */
+/** Connects for one task and closes the client afterwards. */
 export async function askHub(
   { timeout, ...hub }: Pick<CommandOptions, 'url' | 'token' | 'timeout'>,
   task: (client: Client) => Promise<void>,
@@ -32,7 +32,7 @@ export async function askHub(
   }
 }
 
-/** `readable` also gets the hub's time: pass it if the items have times to compare with it. */
+/** `readable` also gets the hub's time. Pass it if the items have times to compare with it. */
 export function print<Item>(
   items: readonly Item[],
   { json }: Pick<CommandOptions, 'json'>,
@@ -42,7 +42,7 @@ export function print<Item>(
   process.stdout.write(json ? items.map((item) => `${jsonLine(item)}\n`).join('') : readable(items, now))
 }
 
-/** What was done: a sentence for people, and an object for programs. */
+/** Prints what was done: a sentence for people, or an object for programs. */
 export function report(done: object, { json }: Pick<CommandOptions, 'json'>, sentence: string): void {
   process.stdout.write(json ? `${jsonLine(done)}\n` : `${sentence}\n`)
 }

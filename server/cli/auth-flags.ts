@@ -2,7 +2,7 @@ import { type Command, Option } from 'commander'
 import type { AuthOptions, KeySource } from '../auth/auth-config.ts'
 import { said } from './sources.ts'
 
-/** Variable that holds the secret of tokens itself. */
+/** Environment variable that holds the token secret itself. */
 export const SECRET_ENV = 'FANFARE_JWT_SECRET'
 
 export interface AuthFlags {
@@ -29,12 +29,12 @@ export function addAuthFlags(command: Command): Command {
     .addOption(new Option('--jwks-url <url>', 'URL of the public keys of tokens (JWKS)').env('FANFARE_JWKS_URL'))
 }
 
-/** `auth` of the file; flags and environment take precedence. */
+/** `auth` from the file, with flags and environment taking precedence. */
 export function authWith(fromFile: unknown, flags: AuthFlags, env: NodeJS.ProcessEnv): AuthOptions {
   const anonymous = said(flags.anonymous)?.toLowerCase() as AuthOptions['anonymous']
   const [jwtSecretFile, jwksUrl] = [said(flags.jwtSecretFile), said(flags.jwksUrl)]
   const auth = fromFile as AuthOptions
-  // To be refused as it is.
+  // Left as it is, for the check of the configuration to refuse.
   if (typeof fromFile !== 'object' || fromFile === null) return auth
   const keys: KeySource[] = []
   if (jwtSecretFile !== undefined) keys.push({ secretFile: jwtSecretFile })

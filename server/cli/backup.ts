@@ -5,7 +5,7 @@ import { size } from './table.ts'
 
 export function backupCommand(): Command {
   const command = new Command('backup')
-    .description('copy a data directory, also while its hub runs; to restore it, start a hub on the copy')
+    .description('copy a data directory, even while its hub is running; to restore it, start a hub on the copy')
     .argument('<to>', 'directory of the copy: new or empty')
     .addOption(
       new Option('-d, --data <directory>', 'data directory of the hub').env('FANFARE_DATA').default(DEFAULTS.data),

@@ -3,15 +3,15 @@ import { integer, tokenOption, webSocketUrl } from './connection-options.ts'
 import { withExamples } from './examples.ts'
 import { UsageError } from './usage.ts'
 
-/** A fan-out: what `bench` and the load scripts of the tests run. */
+/** A fan-out scenario, run by `bench` and by the load scripts of the tests. */
 export interface Scenario {
   readonly subscribers: number
   readonly publishers: number
-  /** Characters of a payload. */
+  /** Payload size in characters. */
   readonly size: number
-  /** Messages per second, of all publishers; undefined: as many as possible. */
+  /** Messages per second of all publishers together; undefined for as many as possible. */
   readonly rate?: number
-  /** How many of the subscribers stop reading after the warm-up. */
+  /** Number of subscribers that stop reading after the warm-up. */
   readonly stalled: number
   readonly seconds: number
 }
@@ -21,7 +21,7 @@ export function benchCommand(): Command {
     .description('measure a fan-out: many subscribers of one topic, each message to all of them')
     .option(
       '-u, --url <url>',
-      'a running hub to measure; by default hubs and servers to compare with are started',
+      'a running hub to measure; by default the command starts hubs, and servers to compare with',
       localUrl,
     )
     .addOption(tokenOption())
@@ -47,7 +47,7 @@ async function bench({ url, token, ...scenario }: Scenario & { url?: string; tok
   if (scenario.stalled >= scenario.subscribers) {
     throw new UsageError('--stalled must be less than --subscribers: at least one has to read.')
   }
-  // Loaded by this command alone: no hub needs it.
+  // Loaded by this command only; a hub does not need it.
   const { compare } = await import('../../test/load/compare.ts')
   const { localTargets, runningHub } = await import('../../test/load/targets.ts')
   await compare(url === undefined ? localTargets : [runningHub(url, token)], scenario)

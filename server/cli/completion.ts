@@ -1,7 +1,7 @@
 import { Argument, Command } from 'commander'
 import { withExamples } from './examples.ts'
 
-/** @param programOf makes all commands: what is to be completed */
+/** @param programOf creates the commands to complete */
 export function completionCommand(programOf: () => Command): Command {
   const command = new Command('completion')
     .description('print a script that completes commands and options in a shell')
@@ -16,17 +16,17 @@ export function completionCommand(programOf: () => Command): Command {
   )
 }
 
-/** All that can be typed after one command: its subcommands and options. */
+/** What can be typed after one command: its subcommands and options. */
 interface Place {
-  /** The words that lead there, such as `queues dead-letters`. */
+  /** The words that lead to the command, such as `queues dead-letters`. */
   readonly path: string
   readonly words: readonly string[]
-  /** What can follow options that have a fixed set of values. */
+  /** The values of options that have a fixed set of them. */
   readonly choices: Readonly<Record<string, readonly string[]>>
 }
 
 function placesOf(command: Command, path: readonly string[] = []): Place[] {
-  // Options of a default command can be given without its name.
+  // Options of a default command can be given without the command's name.
   const standard = command.commands.find((each) => each.name() === defaultNameOf(command))
   const options = [command, ...(standard ? [standard] : [])].flatMap((each) => each.createHelp().visibleOptions(each))
   const choices = Object.fromEntries(
@@ -41,7 +41,7 @@ function placesOf(command: Command, path: readonly string[] = []): Place[] {
   ]
 }
 
-/** The command of a group that runs without being named. */
+/** The subcommand that runs if none is named. */
 export function defaultNameOf(command: Command): string | undefined {
   return (command as Command & { readonly _defaultCommandName?: string | null })._defaultCommandName ?? undefined
 }
@@ -73,7 +73,7 @@ function choiceCases({ path, choices }: Place): string[] {
   return Object.entries(choices).map(([flag, values]) => `    '${path} ${flag}') words='${values.join(' ')}' ;;`)
 }
 
-/** zsh runs the completion of bash. */
+/** zsh runs the bash completion. */
 function zshScript(program: Command): string {
   return `# Completion of fanfare for zsh, printed by "fanfare completion zsh".
 autoload -U +X bashcompinit && bashcompinit

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { sentence } from '../../shared/error-text.ts'
 import { FanfareError } from '../../shared/errors.ts'
 
-/** What a configuration file says; nothing where there is none. Throws `bad_config`. */
+/** Reads a configuration file; empty if no file is given. Throws `bad_config`. */
 export async function readConfig(file: string | undefined): Promise<Record<string, unknown>> {
   if (file === undefined) return {}
   try {
@@ -14,5 +14,5 @@ export async function readConfig(file: string | undefined): Promise<Record<strin
       `The configuration file ${file} cannot be read: ${sentence((error as Error).message)}`,
     )
   }
-  throw new FanfareError('bad_config', `The configuration file ${file} must hold a JSON object.`)
+  throw new FanfareError('bad_config', `The configuration file ${file} must contain a JSON object.`)
 }

@@ -3,18 +3,18 @@ import { createInterface } from 'node:readline'
 import type { Command } from 'commander'
 import { UsageError } from './usage.ts'
 
-/** What a command has that destroys something. */
+/** The option of commands that delete something. */
 export interface Confirmable {
   readonly yes?: true
 }
 
-/** Adds `--yes` to a command that destroys something. */
+/** Adds `--yes` to a command that deletes something. */
 export function confirmable(command: Command): Command {
   return command.option('-y, --yes', 'do not ask; required if standard input is not a terminal')
 }
 
 /**
- * Throws a `UsageError` if `--yes` is missing and nobody can be asked.
+ * Throws a `UsageError` if `--yes` is missing and there is no terminal to ask on.
  *
  * @param what - completes "Pass --yes to …", such as `delete queue "mails"`
  */
@@ -23,15 +23,15 @@ export function mustConfirm({ yes }: Confirmable, what: string): void {
   throw new UsageError(`Pass --yes to ${what}: standard input is not a terminal, so the command cannot ask.`)
 }
 
-/** Asks on the terminal, unless `--yes` has answered. Rejects with `Declined` if the answer is not yes. */
+/** Asks on the terminal, unless `--yes` was given. Rejects with `Declined` if the answer is not yes. */
 export async function confirm({ yes }: Confirmable, question: string): Promise<void> {
   if (!yes && !/^y(es)?$/i.test(await answer(`${question} [y/N] `))) throw new Declined()
 }
 
-/** The person at the terminal said no. */
+/** The user answered no. */
 export class Declined extends Error {}
 
-/** The line typed in answer; empty if there is none. */
+/** The line that the user typed; empty if there is none. */
 async function answer(question: string): Promise<string> {
   const lines = createInterface({ input: process.stdin, output: process.stderr })
   try {

@@ -4,8 +4,8 @@ import { FanfareError } from '../../shared/errors.ts'
 import { duration } from './table.ts'
 
 /**
- * Waits until the client is connected. Rejects with `hub_unreachable` once that has taken too long, and at once if no connection can be
- * opened; but a client that `reconnects` may find its hub starting again, and keeps trying until its time is up.
+ * Waits until the client is connected. Rejects with `hub_unreachable` after the timeout, or at once if no connection can be opened.
+ * A client that `reconnects` may find its hub restarting, so it keeps trying until the timeout.
  */
 export async function connected(client: Client, url: string, timeoutMs: number, reconnects = false): Promise<void> {
   const refused = new AbortController()
@@ -25,16 +25,16 @@ export async function connected(client: Client, url: string, timeoutMs: number, 
   }
 }
 
-/** What went wrong, for people. */
+/** The error message for an unreachable hub. */
 function unreachable(url: string, why: string): string {
   return `Not connected to ${shownUrl(url)}. ${why} Start a hub with "fanfare serve", or correct --url.`
 }
 
-/** Reports on standard error, once per outage, that a command which keeps running has no connection, and that it has one again. */
+/** For commands that keep running: reports on standard error, once per outage, that the connection was lost, and that it is back. */
 export function noteConnection(client: Client, url: string, note: (text: string) => void): void {
   let away = false
   client.onState(({ to, reason }) => {
-    if (to === 'waiting' && !away) note(`Not connected to ${shownUrl(url)}, trying again. ${reason.message}`)
+    if (to === 'waiting' && !away) note(`Not connected to ${shownUrl(url)}, retrying. ${reason.message}`)
     if (to === 'connected' && away) note(`Connected to ${shownUrl(url)}.`)
     if (to !== 'connecting') away = to === 'waiting'
   })

@@ -6,16 +6,16 @@ import { DEFAULTS } from '../defaults.ts'
 import { said } from './sources.ts'
 import { UsageError } from './usage.ts'
 
-/** The hub to speak to when nothing else is said. */
+/** The default hub. */
 const LOCAL = `ws://${DEFAULTS.host}:${DEFAULTS.port}`
 
-/** Which hub, and who asks it. */
+/** Which hub to connect to, and with which token. */
 export interface HubAddress {
   readonly url: string
   readonly token?: string
 }
 
-/** The options that say it, as `pub`, `sub` and others have them. */
+/** Adds the connection options of `pub`, `sub` and other commands. */
 export function addHub(command: Command): Command {
   return command
     .addOption(
@@ -41,7 +41,7 @@ export function connectTo({ url, token }: HubAddress, name: string): Client {
   return connect(url, { name, ...(credentials !== undefined && { token: credentials }) })
 }
 
-/** The option of commands that end with an error if no hub answers. */
+/** Adds the timeout of commands that fail if no hub answers. */
 export function addTimeout(command: Command): Command {
   return command.addOption(
     new Option('--timeout <duration>', 'how long to wait for the hub')
@@ -52,13 +52,13 @@ export function addTimeout(command: Command): Command {
 }
 
 export function webSocketUrl(given: string): string {
-  // An empty FANFARE_URL is not set.
+  // An empty FANFARE_URL counts as not set.
   const text = said(given) ?? LOCAL
   if (URL.canParse(text) && ['ws:', 'wss:'].includes(new URL(text).protocol)) return text
   throw new UsageError(`--url must begin with ws:// or wss:// (got "${text}").`)
 }
 
-/** Reads the integer of an option, `least` or more. */
+/** Parses an integer option of `least` or more. */
 export function integer(flag: string, least: number, most = Number.MAX_SAFE_INTEGER): (text: string) => number {
   const range = most === Number.MAX_SAFE_INTEGER ? `, ${least} or more` : ` from ${least} to ${most}`
   return (text) => {
@@ -68,7 +68,7 @@ export function integer(flag: string, least: number, most = Number.MAX_SAFE_INTE
   }
 }
 
-/** Reads a duration, such as `30s`, or milliseconds; gives milliseconds, `least` or more. */
+/** Parses a duration option, such as `30s` or a number of milliseconds, into milliseconds; `least` or more. */
 export function durationOf(flag: string, least: number): (text: string) => number {
   return (text) => {
     const ms = Math.ceil(durationMs(/^\d+$/.test(text) ? Number(text) : text) ?? Number.NaN)
@@ -77,7 +77,7 @@ export function durationOf(flag: string, least: number): (text: string) => numbe
   }
 }
 
-/** Collects repeated `name=value`. */
+/** Collects repeated `name=value` options. */
 export function collectHeader(text: string, before: Record<string, string> = {}): Record<string, string> {
   const [name, ...rest] = text.split('=')
   if (!name || rest.length === 0) throw new UsageError(`--header must be name=value (got "${text}").`)

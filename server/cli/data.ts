@@ -3,8 +3,8 @@ import { encodeJson, RawJson } from '../../shared/raw-json.ts'
 import { UsageError } from './usage.ts'
 
 /**
- * The data of a command line: JSON as it is, and any other text as a string. Text that begins like an object, an array or a string of
- * JSON but is not JSON is a mistake: it throws a `UsageError`. With `asText` everything is a string.
+ * Parses the data argument: JSON as it is, any other text as a string. Text that begins like a JSON object, array or string but is
+ * not JSON is a mistake: it throws a `UsageError`. With `asText` everything is a string.
  */
 export function parseData(text: string, asText = false): unknown {
   if (asText) return text
@@ -18,7 +18,7 @@ export function parseData(text: string, asText = false): unknown {
   return rawJson(text)
 }
 
-/** Data as a line of JSON can show it: JSON by its text, bytes as base64. */
+/** Data in a form that fits into a line of JSON: JSON as its text, bytes as base64. */
 export function shownData({ data, raw }: { readonly data?: unknown; readonly raw?: string | undefined }): {
   readonly data?: unknown
   readonly base64?: string
@@ -27,7 +27,7 @@ export function shownData({ data, raw }: { readonly data?: unknown; readonly raw
   return raw === undefined ? {} : { data: new RawJson(raw) }
 }
 
-/** JSON in one line: what stands in its own lines between the tokens of a payload is put into this one. */
+/** JSON on one line. Line breaks between the tokens of a payload are removed. */
 export function jsonLine(value: unknown): string {
   return encodeJson(value).replace(/[\r\n]/g, ' ')
 }

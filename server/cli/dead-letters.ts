@@ -23,9 +23,9 @@ interface FilterOptions extends CommandOptions {
 type RedriveOptions = FilterOptions & { readonly to?: string; readonly perSecond?: number }
 type PurgeOptions = FilterOptions & Confirmable
 
-/** Maximum that a hub lists at once. */
+/** The maximum that a hub lists at once. */
 const PAGE = 1000
-/** How often the hub is asked how far a redrive is, in milliseconds. */
+/** How often the hub is asked for the progress of a redrive, in milliseconds. */
 const LOOK_MS = 500
 
 export function deadLettersCommand(): Command {
@@ -121,7 +121,7 @@ function redrive(name: string, options: RedriveOptions): Promise<void> {
   })
 }
 
-/** Shows on a terminal how far a redrive is; on Ctrl-C reports what is left, and that the hub goes on. */
+/** Shows the progress of a redrive on a terminal. On Ctrl-C it reports what is left, and that the hub continues. */
 class RedriveWatch {
   private readonly left: () => Promise<number>
   private readonly progress = new Progress()
@@ -133,7 +133,7 @@ class RedriveWatch {
       const moved = total - (await left())
       this.progress.update(() => `moved ${count(moved)} of ${counted(total, 'message')}`)
     }
-    // A hub that cannot be asked now is asked again.
+    // If the hub cannot be asked now, it is asked again next time.
     if (total > 0) this.timer = setInterval(() => void look().catch(() => {}), LOOK_MS)
     process.on('SIGINT', this.interrupted)
   }
@@ -153,7 +153,7 @@ class RedriveWatch {
     this.stop()
     const left = await this.left().catch(() => undefined)
     const rest = left === undefined ? '' : `: ${counted(left, 'dead letter')} left`
-    process.stderr.write(`Interrupted. The hub goes on moving them${rest}.\n`)
+    process.stderr.write(`Interrupted. The hub continues to move them${rest}.\n`)
     process.exit(EXIT.interrupted)
   }
 }

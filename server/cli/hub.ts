@@ -17,7 +17,7 @@ export function hubCommand(): Command {
   return withExamples(command, ['fanfare hub'], ['fanfare hub --json', 'for scripts'])
 }
 
-/** A hub for people to read: a line for each thing that is known, then what needs attention. */
+/** A hub's state as text: one line per property, then what needs attention. */
 export function hubDetails(hub: HubInfo, { entries, problems, warnings }: Attention, now: number): string {
   const dropped = Object.entries(hub.droppedTotal).filter(([, total]) => total > 0)
   const table = columns([

@@ -2,9 +2,9 @@ import { createPrivateKey, type KeyObject } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { SignJWT } from 'jose'
 import type { z } from 'zod'
-import { MAX_TOKEN } from '../../shared/content-frames.ts'
 import { quoted, sentence } from '../../shared/error-text.ts'
 import { FanfareError } from '../../shared/errors.ts'
+import { MAX_TOKEN } from '../../shared/field-rules.ts'
 import { topicWord } from '../../shared/topic.ts'
 import type { Verb } from '../auth/access.ts'
 import type { AuthConfig, KeySource } from '../auth/auth-config.ts'
@@ -32,12 +32,12 @@ export interface TokenOptions extends Patterns {
 }
 
 type Warn = (text: string) => void
-/** Of the configuration, if there is one. */
+/** The roles of the configuration, if there is one. */
 type Roles = AuthConfig['roles'] | undefined
 
 /**
- * Makes and signs one. `warn` is called for everything that the hub will not accept as intended. Throws `bad_config`, which says what
- * is wrong with an option.
+ * Makes and signs a token. Calls `warn` for everything that the hub will not accept as intended. Throws `bad_config`, whose message
+ * says what is wrong with an option.
  */
 export async function makeToken(
   { subject, claim = {}, role, expires, config: file, ...options }: TokenOptions,
@@ -72,18 +72,18 @@ export async function makeToken(
   )
 }
 
-/** Looks at a token as the hub will. Throws `bad_config` for permissions that the hub cannot read. */
+/** Checks a token as the hub will. Throws `bad_config` for permissions that the hub cannot read. */
 function warnOf(claims: Record<string, unknown> & { readonly sub: string }, roles: Roles, warn: Warn): void {
   const { sub, role, permissions } = claims
   const own = typeof permissions === 'object' && permissions !== null && !Array.isArray(permissions)
   const named = (Array.isArray(role) ? role : [role]).filter(isText)
   for (const name of named.filter((each) => roles && !Object.hasOwn(roles, each)))
-    warn(`the configuration has no role "${name}": it permits nothing`)
+    warn(`the configuration has no role "${name}", so it permits nothing`)
   const all: object[] = (own || named.length > 0 ? named : ['default']).map((name) => roles?.[name] ?? {})
   if (own) all.push(checkedPermissions(permissions))
   for (const pattern of new Set(all.flatMap((each) => Object.values(each).flat()).filter(isText))) {
     if (fill({ publish: [pattern] }, claims).publish?.length === 0)
-      warn(`${pattern} permits nothing: a claim in it is missing, or no topic can have that claim in it`)
+      warn(`${pattern} permits nothing: a claim in it is missing, or its value cannot be part of a topic`)
     else if (pattern.includes('${sub}') && topicWord(sub) !== sub)
       warn(`in ${pattern} the subject is ${topicWord(sub)}`)
   }
@@ -93,7 +93,7 @@ function isText(value: unknown): value is string {
   return typeof value === 'string'
 }
 
-/** What was said, or else the first secret of the configuration: of the others the hub has public keys alone. */
+/** The key given by options, otherwise the first secret of the configuration: of its other keys the hub has only the public part. */
 async function signingKey({ keyFile, secretFile }: Partial<TokenOptions>, { jwt }: AuthConfig): Promise<KeyObject> {
   if (keyFile !== undefined) return readKey(keyFile, createPrivateKey)
   if (secretFile !== undefined) return readKey(secretFile, (text) => secretKey(text, secretFile))
@@ -135,7 +135,10 @@ function permissionsClaim({
 function checkedPermissions(permissions: unknown): z.infer<typeof PermissionsConfig> {
   const checked = PermissionsConfig.safeParse(permissions)
   if (checked.success) return checked.data
-  throw new FanfareError('bad_config', checked.error.issues.map((issue) => faultOf(issue, permissions)).join(' '))
+  throw new FanfareError(
+    'bad_config',
+    checked.error.issues.map((issue) => faultOf(issue, permissions, { schema: PermissionsConfig })).join(' '),
+  )
 }
 
 function parseDuration(text: string): number {

@@ -12,7 +12,7 @@ export interface NetworkFlags {
   readonly tlsKeyFile?: string
 }
 
-/** Where clients may come from, and over what. */
+/** Adds the options for where clients may connect from, and for TLS. */
 export function addNetworkFlags(command: Command): Command {
   return command
     .optionsGroup(NETWORK)
@@ -37,7 +37,7 @@ export function addNetworkFlags(command: Command): Command {
     .addOption(new Option('--tls-key-file <file>', 'private key of the certificate (PEM)').env('FANFARE_TLS_KEY_FILE'))
 }
 
-/** What flags and environment set; the file keeps what they do not. */
+/** Applies flags and environment on top of the file. */
 export function networkWith(
   { tls }: Pick<HubOptions, 'tls'>,
   { allowedOrigins = [], trustedProxies = [], tlsCertFile, tlsKeyFile }: NetworkFlags,

@@ -53,12 +53,12 @@ export function fanfareProgram(): Command {
   return program
 }
 
-/** A command, and all commands below it. */
+/** A command and all its subcommands, recursively. */
 export function everyCommand(command: Command): Command[] {
   return [command, ...command.commands.flatMap(everyCommand)]
 }
 
-/** A wrong command line is reported in the form of all errors, and ends the process where all errors do. */
+/** Reports a wrong command line in the form of all errors, and ends the process where all errors do. */
 function reportUsage(command: Command): void {
   command
     .helpOption('-h, --help', 'show this help')
@@ -68,7 +68,7 @@ function reportUsage(command: Command): void {
     .exitOverride()
 }
 
-/** A complaint of the parser, in one line. */
+/** The parser's error message as one line. */
 function sentence(text: string): string {
   const line = text
     .trim()

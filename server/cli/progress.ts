@@ -1,7 +1,7 @@
 /** Time between two updates, in milliseconds. */
 const INTERVAL_MS = 200
 
-/** A line on the terminal that is written over as long work goes on. Nothing if standard error is not a terminal. */
+/** A line on the terminal that is updated while long work is in progress. Does nothing if standard error is not a terminal. */
 export class Progress {
   private shownAt = Number.NEGATIVE_INFINITY
   private shown = false
@@ -14,7 +14,7 @@ export class Progress {
     process.stderr.write(`\r\x1b[K${text()}`)
   }
 
-  /** Removes it: what is written next stands in its place. */
+  /** Removes the line, so that the next output takes its place. */
   clear(): void {
     if (this.shown) process.stderr.write('\r\x1b[K')
     this.shown = false

@@ -33,9 +33,9 @@ interface PubOptions extends HubAddress {
   readonly json?: true
 }
 
-/** Publishes that may be under way at once: as many as a hub's window by default. */
+/** Maximum number of unacknowledged publishes: as many as a hub's default window. */
 const IN_FLIGHT = 256
-/** How long what is under way has after Ctrl-C, in milliseconds. */
+/** How long pending publishes may take after Ctrl-C, in milliseconds. */
 const INTERRUPTED_MS = 2_000
 const QUEUES = 'Queues:'
 
@@ -49,7 +49,7 @@ export function pubCommand(): Command {
     .option('-H, --header <name=value>', 'header of the message; can be repeated', collectHeader)
     .option('--text', 'send the data as a string, even if it is JSON')
     .option('--json', "print the hub's receipts as JSON Lines")
-    .addOption(new Option('-q, --queue <name>', 'publish straight to this queue, not to a topic').helpGroup(QUEUES))
+    .addOption(new Option('-q, --queue <name>', 'publish directly to this queue, not to a topic').helpGroup(QUEUES))
     .addOption(
       new Option('--priority <n>', 'priority in queues, 0 to 9: higher is delivered first (default: 4)')
         .argParser(integer('--priority', 0, 9))
@@ -79,7 +79,7 @@ export function pubCommand(): Command {
 
 async function pub(topic: string, data: string | undefined, options: PubOptions): Promise<void> {
   const { url, timeout, queue, text, json } = options
-  // Refused before anything is sent.
+  // Refused before any message is sent.
   const single = data === undefined ? undefined : parseData(data, text)
   const client = connectTo(options, 'fanfare pub')
   const failed = new AbortController()
@@ -109,11 +109,11 @@ function publishOptions({ key, priority, delay, header }: PubOptions): PublishOp
   }
 }
 
-/** What is published while the connection is lost would wait forever, and so would what was under way. */
+/** Fails when the connection is lost for too long: pending publishes would wait forever. */
 function giveUpWhenAway(client: Client, url: string, timeout: number, failed: AbortController): void {
   const giveUp = (error: unknown) => {
     failed.abort(error)
-    // It has waited for long enough already.
+    // It has already waited long enough.
     return client.close({ timeout: 1 })
   }
   client.onState(({ to }) => {
@@ -121,7 +121,7 @@ function giveUpWhenAway(client: Client, url: string, timeout: number, failed: Ab
   })
 }
 
-/** Publishes each line of standard input, and reports how many those were, however it ends. */
+/** Publishes each line of standard input, and reports how many were published, however it ends. */
 async function pubLines(
   client: Client,
   publish: (value: unknown) => Promise<Receipt>,
@@ -130,7 +130,7 @@ async function pubLines(
   failed: AbortController,
 ): Promise<void> {
   const interrupted = new AbortController()
-  // Also the second one, which npm sends: it must not cut short what the first began.
+  // Also catches the second signal, which npm sends: it must not cut short what the first one began.
   process.on('SIGINT', () => {
     interrupted.abort()
     void client.close({ timeout: INTERRUPTED_MS })
@@ -153,13 +153,13 @@ async function pubLines(
     underWay.add(settled)
   }
   await Promise.all(underWay)
-  // The program that writes into this pipe may never end it.
+  // The program that writes to this pipe may never close it.
   process.stdin.destroy()
   progress.clear()
-  // Programs read receipts on standard output.
+  // With `--json`, standard output is for receipts only.
   const output = json ? process.stderr : process.stdout
   output.write(`${receipts.sentence()}${interrupted.signal.aborted ? '; interrupted' : ''}\n`)
   if (interrupted.signal.aborted) process.exitCode = EXIT.interrupted
-  // The first line that failed ended the reading: those after it must not overtake it in a second attempt.
+  // After the first failed line nothing else is sent: later lines must not overtake it when the input is published again.
   else failed.signal.throwIfAborted()
 }

@@ -1,7 +1,23 @@
 import type { JsonMessage } from '../../shared/json-message.ts'
-import type { Binding, DeadLetter, QueueInfo } from '../../shared/queues.ts'
+import type { Binding, DeadLetter, QueueInfo, QueueOptions } from '../../shared/queues.ts'
+import { queueTroubles } from '../monitor/trouble.ts'
 import { jsonLine } from './data.ts'
 import { ago, columns, count, duration, rate, size } from './table.ts'
+
+/** What can be changed of a queue. */
+export const QUEUE_OPTIONS = [
+  'bindings',
+  'ackDeadlineMs',
+  'maxAttempts',
+  'backoffBaseMs',
+  'backoffCapMs',
+  'maxMessages',
+  'maxBytes',
+  'overflow',
+  'onExpiry',
+  'onDeadLetter',
+  'maxDeadLetters',
+] as const satisfies readonly (keyof QueueOptions)[]
 
 const COLUMNS = [
   'name',
@@ -16,7 +32,7 @@ const COLUMNS = [
   'warnings',
 ]
 
-/** Queues for people to read: a line each; the last column has warnings. */
+/** Queues as a table for people; the last column has warnings. */
 export function queueTable(queues: readonly QueueInfo[]): string {
   const rows = queues.map((queue) => [
     queue.name,
@@ -33,7 +49,7 @@ export function queueTable(queues: readonly QueueInfo[]): string {
   return columns([COLUMNS, ...rows])
 }
 
-/** One queue for people to read: a line for each property, binding and parked group. */
+/** One queue as text: one line per property, binding and parked group. */
 export function queueDetails(queue: QueueInfo): string {
   const { maxAttempts, backoffBaseMs, backoffCapMs, maxMessages, maxBytes, maxDeadLetters } = queue
   const group = queue.onDeadLetter === 'park' ? 'is parked' : 'continues'
@@ -64,10 +80,10 @@ export function queueDetails(queue: QueueInfo): string {
 }
 
 const LETTER_COLUMNS = ['letter', 'died', 'reason', 'attempts', 'topic', 'key', 'data', 'error']
-/** Longest cell of a message's data and of an error, in characters. */
+/** Maximum length of a cell with a message's data or an error, in characters. */
 const CELL = 50
 
-/** Dead letters for people to read: a line each, with the beginnings of what is long. */
+/** Dead letters as a table for people; long values are cut off. */
 export function letterTable(letters: readonly DeadLetter[], now: number): string {
   const rows = letters.map(({ letter, diedAt, reason, attempts, message, error }) => [
     String(letter),
@@ -99,10 +115,12 @@ function consumers({ consumers, wantedConsumers }: QueueInfo): string {
   return wantedConsumers > consumers ? `${count(consumers)}, ${count(wantedConsumers)} wanted` : count(consumers)
 }
 
-function warnings({ growing, parked, parkedMore }: QueueInfo): string[] {
-  const total = parked.length + parkedMore
-  const groups = total === 1 ? '1 group is parked' : `${count(total)} groups are parked`
-  return [...(growing ? ['backlog growing: add consumers'] : []), ...(total > 0 ? [groups] : [])]
+/** The same that `fanfare hub` says of it. */
+function warnings(queue: QueueInfo): string[] {
+  const { parked, parkedMore, readyAgeMs, consumers } = queue
+  const oldestReadyAt = readyAgeMs > 0 ? -readyAgeMs : undefined
+  const state = { ...queue, options: queue, parkedCount: parked.length + parkedMore, oldestReadyAt }
+  return queueTroubles({ state, rates: queue, consumers }, 0).map(({ text }) => text.replace(/\.$/, ''))
 }
 
 function bindingText({ topic, match }: Binding): string {
@@ -112,7 +130,7 @@ function bindingText({ topic, match }: Binding): string {
   return `${topic} where ${wanted.join(word)}`
 }
 
-/** The beginning of the first line. */
+/** The first line, cut to the maximum length. */
 function cut(text: string): string {
   const [line = ''] = text.split('\n')
   return line.length > CELL ? `${line.slice(0, CELL - 1)}…` : line

@@ -1,25 +1,18 @@
-import { Command, Option } from 'commander'
-import type { QueueDeclaration } from '../../shared/declarations.ts'
+import { Command } from 'commander'
 import type { QueueInfo } from '../../shared/queues.ts'
 import { askHub, asking, type CommandOptions, print, report } from './ask-hub.ts'
+import { changesText, mustChange, withoutDefaults } from './changes.ts'
 import { type Confirmable, confirm, confirmable, mustConfirm } from './confirm.ts'
-import { collectHeader, integer } from './connection-options.ts'
 import { deadLettersCommand } from './dead-letters.ts'
 import { type Example, withExamples } from './examples.ts'
-import { queueDetails, queueTable } from './queue-table.ts'
+import { type QueueFlags, queueOptionsOf, withQueueOptions } from './queue-options.ts'
+import { QUEUE_OPTIONS, queueDetails, queueTable } from './queue-table.ts'
 import { counted } from './table.ts'
-
-interface DeclareQueueOptions extends CommandOptions, Omit<QueueDeclaration, 'name' | 'bindings' | 'backoff'> {
-  readonly header?: Record<string, string>
-  readonly any?: true
-  readonly backoffBase?: string
-  readonly backoffCap?: string
-}
 
 type DeletingOptions = CommandOptions & Confirmable
 
 export function queuesCommand(): Command {
-  const command = new Command('queues').description('list, inspect, declare, purge and delete queues')
+  const command = new Command('queues').description('list, inspect, declare, change, purge and delete queues')
   const one = (name: string, text: string, ...examples: Example[]) =>
     withExamples(asking(name, text).argument('<name>', 'name of the queue'), ...examples)
   command.addCommand(withExamples(asking('list', 'list all queues, with warnings').action(list), ['fanfare queues']), {
@@ -29,6 +22,7 @@ export function queuesCommand(): Command {
     one('show', 'show one queue with its bindings and parked groups', ['fanfare queues show mails']).action(show),
   )
   command.addCommand(declareCommand())
+  command.addCommand(updateCommand())
   command.addCommand(
     confirmable(
       one('delete', 'delete a queue with its messages and dead letters', ['fanfare queues delete mails --yes']),
@@ -36,7 +30,7 @@ export function queuesCommand(): Command {
   )
   command.addCommand(
     confirmable(
-      one('purge', 'delete the messages that wait; those being handled and dead letters stay', [
+      one('purge', 'delete waiting messages; unacked messages and dead letters are kept', [
         'fanfare queues purge mails --yes',
       ]),
     ).action(purge),
@@ -57,49 +51,12 @@ export function queuesCommand(): Command {
 }
 
 function declareCommand(): Command {
-  const oneOf = (flags: string, text: string, choices: readonly string[]) => new Option(flags, text).choices(choices)
-  const command = asking('declare', 'declare a queue; succeeds if it exists with the same options')
-    .argument('<name>', 'name of the queue')
-    .argument('[topics...]', 'topics or patterns whose messages go to the queue')
-    .option('-H, --header <name=value>', 'only messages with this header; can be repeated', collectHeader)
-    .option('--any', 'one of the headers is enough (default: all of them)')
-    .option('--ack-deadline <duration>', 'how long a consumer has for a message before redelivery (default: 30s)')
-    .option(
-      '--max-attempts <n>',
-      'deliveries before a message is dead-lettered (default: 5)',
-      integer('--max-attempts', 1),
-    )
-    .option('--backoff-base <duration>', 'wait before the second attempt; doubles with each (default: 1s)')
-    .option('--backoff-cap <duration>', 'maximum wait between attempts (default: 60s)')
-    .option('--max-messages <n>', 'maximum messages (default: 1 billion)', integer('--max-messages', 1))
-    .option('--max-bytes <n>', 'maximum bytes (default: 10 GiB)', integer('--max-bytes', 1))
-    .addOption(
-      oneOf('--overflow <what>', 'what happens to a publish beyond these (default: reject)', [
-        'reject',
-        'drop-oldest',
-        'dead-letter',
-        'block',
-      ]),
-    )
-    .addOption(
-      oneOf('--on-expiry <what>', 'what happens to an expired message (default: drop)', ['drop', 'dead-letter']),
-    )
-    .addOption(
-      oneOf('--on-dead-letter <what>', 'what happens to a group after a dead letter (default: continue)', [
-        'continue',
-        'park',
-      ]),
-    )
-    .option(
-      '--max-dead-letters <n>',
-      'maximum dead letters, then the oldest are dropped (default: 10000)',
-      integer('--max-dead-letters', 1),
-    )
-    .action((name: string, topics: string[], { url, token, timeout, json, ...declared }: DeclareQueueOptions) =>
-      askHub({ url, timeout, ...(token !== undefined && { token }) }, async ({ admin: { queues } }) =>
-        print([await queues.declare(declarationOf(name, topics, declared))], json ? { json } : {}, details),
+  const command = withQueueOptions('declare', 'declare a queue; succeeds if it exists with the same options').action(
+    (name: string, topics: string[], flags: QueueFlags) =>
+      askHub(flags, async ({ admin: { queues } }) =>
+        print([await queues.declare({ name, ...queueOptionsOf(topics, flags) })], flags, details),
       ),
-    )
+  )
   return withExamples(
     command,
     [`fanfare queues declare mails 'mails.#' --max-attempts 3`],
@@ -107,14 +64,24 @@ function declareCommand(): Command {
   )
 }
 
-function declarationOf(
-  name: string,
-  topics: readonly string[],
-  { header, any, backoffBase: base, backoffCap: cap, ...rest }: Omit<DeclareQueueOptions, keyof CommandOptions>,
-): QueueDeclaration {
-  const match = header && (any ? { any: header } : { all: header })
-  const backoff = { ...(base !== undefined && { base }), ...(cap !== undefined && { cap }) }
-  return { name, bindings: topics.map((topic) => ({ topic, ...(match && { match }) })), backoff, ...rest }
+function updateCommand(): Command {
+  const text = 'change options of a queue; others, and its messages, stay. Topics replace all bindings'
+  const command = withoutDefaults(withQueueOptions('update', text)).action(update)
+  return withExamples(
+    command,
+    ['fanfare queues update mails --max-attempts 10 --ack-deadline 2m'],
+    [`fanfare queues update mails 'mails.#' 'letters.*'`, 'other bindings'],
+  )
+}
+
+async function update(name: string, topics: string[], flags: QueueFlags): Promise<void> {
+  const changes = queueOptionsOf(topics, flags)
+  mustChange(changes)
+  await askHub(flags, async ({ admin: { queues } }) => {
+    const before = await queues.show(name)
+    const after = await queues.update(name, changes)
+    report(after, flags, changesText(`queue "${name}"`, before, after, QUEUE_OPTIONS))
+  })
 }
 
 function list(options: CommandOptions): Promise<void> {
@@ -142,7 +109,7 @@ async function purge(name: string, options: DeletingOptions): Promise<void> {
   await askHub(options, async ({ admin: { queues } }) => {
     if (!options.yes) {
       const { depth } = await queues.show(name)
-      await confirm(options, `Delete the ${counted(depth, 'message')} that wait in queue "${name}"?`)
+      await confirm(options, `Delete the ${counted(depth, 'message')} waiting in queue "${name}"?`)
     }
     const count = await queues.purge(name)
     report({ count }, options, `Deleted ${counted(count, 'message')} from queue "${name}".`)

@@ -1,7 +1,7 @@
 import type { Receipt } from '../../client/publisher.ts'
 import { counted } from './table.ts'
 
-/** What became of the messages of one command. */
+/** Adds up the receipts of the messages of one command. */
 export class Receipts {
   private readonly to: string
   private messages = 0
@@ -21,7 +21,7 @@ export class Receipts {
     return receipt
   }
 
-  /** `published a: 2 streams, 1 queue`; of several messages also how many they were. */
+  /** `published a: 2 streams, 1 queue`; for several messages with their number. */
   sentence(): string {
     const what = this.messages === 1 ? this.to : `${counted(this.messages, 'message')} to ${this.to}`
     return `published ${what}${this.messages === 0 ? '' : `: ${this.kept()}`}`

@@ -7,7 +7,7 @@ import { UsageError } from './usage.ts'
 import { CannotRun } from './workers.ts'
 import { checkSubcommand } from './wrong-subcommand.ts'
 
-/** Runs a command line. Sets the exit code of the process, and throws only what is a bug. */
+/** Runs a command line. Sets the exit code of the process, and throws only bugs. */
 export async function run(args: readonly string[]): Promise<void> {
   const program = fanfareProgram()
   try {
@@ -18,9 +18,9 @@ export async function run(args: readonly string[]): Promise<void> {
   }
 }
 
-/** Says what went wrong, unless the parser of the command line has. */
+/** Prints the error, unless the command-line parser already has. */
 function exitCodeOf(error: unknown): number {
-  // Help and version end as an error, too.
+  // The parser also throws after `--help` and `--version`.
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT.usage
   if (error instanceof Declined) {
     process.stderr.write('Nothing was changed.\n')

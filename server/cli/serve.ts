@@ -21,12 +21,13 @@ const LIMITS = 'Limits:'
 const LOG = 'Log:'
 
 /**
- * Group and help of each option. Streams and queues are declared in the file only: they are lists. A contract needs a program. The others
- * have flags of their own: see `auth-flags.ts` and `network-flags.ts`.
+ * Group and help text of each option. Options without a flag: streams and queues, which are lists and are declared in the file;
+ * contracts, which need a program. `auth-flags.ts` and `network-flags.ts` define further flags.
  */
 const FLAGS: Record<Exclude<keyof HubOptions, OfTheirOwn>, readonly [group: string, text: string]> = {
   port: [NETWORK, 'port to listen on; 0 picks a free one'],
   host: [NETWORK, 'address to listen on; any other than loopback requires authentication'],
+  reusePort: [NETWORK, 'share the port with other hubs of the cluster on this machine: on or off'],
   path: [NETWORK, 'path of the WebSocket endpoint'],
   engine: [NETWORK, 'WebSocket engine: ws, uws, or auto for uws if it is installed'],
   compression: [NETWORK, 'compress messages for clients that offer it: on or off'],
@@ -38,14 +39,17 @@ const FLAGS: Record<Exclude<keyof HubOptions, OfTheirOwn>, readonly [group: stri
   cursorIdle: [STORAGE, 'how long a cursor must be unused before another may take its place'],
   cluster: [
     CLUSTER,
-    'Redis where the hubs of a cluster meet: redis://host:6379, rediss://… or redis+sentinel://…; off for a single hub',
+    'Redis that connects the hubs of a cluster: redis://host:6379, rediss://… or redis+sentinel://…; off for a single hub',
   ],
-  clusterPasswordFile: [CLUSTER, 'file with the password of that Redis'],
-  clusterCaFile: [CLUSTER, 'file with the CA certificates of that Redis'],
-  clusterPrefix: [CLUSTER, 'prefix of all keys and channels in that Redis'],
-  clusterDurability: [CLUSTER, 'strict: streams and queues need a Redis that keeps what it acknowledges; relaxed: they do not'],
+  clusterPasswordFile: [CLUSTER, 'file with the password of Redis'],
+  clusterCaFile: [CLUSTER, 'file with the CA certificates that verify Redis'],
+  clusterPrefix: [CLUSTER, 'prefix of all keys and channels in Redis'],
+  clusterDurability: [
+    CLUSTER,
+    'strict: streams and queues need a Redis that keeps what it acknowledges; relaxed: they do not',
+  ],
   clusterReplicas: [CLUSTER, 'replicas that must have a message before it is acknowledged'],
-  nodeName: [CLUSTER, 'name of this hub among the others'],
+  nodeName: [CLUSTER, 'name of this hub in the cluster'],
   pingInterval: [CONNECTIONS, 'interval of pings; a connection that is silent for two of them is closed'],
   helloTimeout: [CONNECTIONS, 'how long a new connection may take for its first frame'],
   drainTimeout: [CONNECTIONS, 'how long a shutdown may take'],
@@ -53,7 +57,7 @@ const FLAGS: Record<Exclude<keyof HubOptions, OfTheirOwn>, readonly [group: stri
   outboxBytes: [LIMITS, 'maximum size of the send buffer of a connection'],
   outboxTotalBytes: [LIMITS, 'maximum size of all send buffers'],
   subscriptionBytes: [LIMITS, 'maximum memory of all subscriptions and consumers, estimated'],
-  waitingPublishBytes: [LIMITS, 'maximum size of publishes that wait for room in a queue'],
+  waitingPublishBytes: [LIMITS, 'maximum size of publishes that wait for space in a full queue'],
   maxConnections: [LIMITS, 'maximum connections'],
   connectionsPerAddress: [LIMITS, 'maximum connections per IP address, except loopback'],
   connectsPerSecondPerAddress: [LIMITS, 'maximum new connections per second and IP address, except loopback'],
@@ -81,7 +85,7 @@ export function serveCommand(): Command {
   const command = new Command('serve')
     .description('run a hub')
     .option('-c, --config <file>', 'JSON file with any of these options, and with streams, queues and permissions')
-    // Variables of all options are explained once, below.
+    // One paragraph of the help explains the environment variables of all options.
     .configureHelp({ optionDescription: ({ description }) => description })
   for (const [name, [group, text]] of Object.entries(FLAGS)) {
     const flag = `${SHORT[name] ?? ''}--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)} <value>`
@@ -109,7 +113,7 @@ publishes, and for all limits per second.`,
 }
 
 function shownDefault(name: keyof typeof FLAGS): string {
-  // It depends on the machine.
+  // The default depends on the machine.
   if (name === 'subscriptionBytes') return "a quarter of Node's heap limit"
   if (name === 'nodeName') return 'name of the machine'
   const value = DEFAULTS[name]
@@ -123,34 +127,34 @@ function shownDefault(name: keyof typeof FLAGS): string {
 type Flags = Record<string, string> & AuthFlags & NetworkFlags & { readonly config?: string }
 
 async function serve(flags: Flags, command: Command): Promise<void> {
-  // What a hub is made of: other commands need none of it, and start in half of the time without it.
+  // Loaded only here: other commands do not need a hub, and start in half the time without it.
   const { pino } = await import('pino')
   const { checkConfig } = await import('../config.ts')
   const { startHub } = await import('../index.ts')
   const { options, sources, ignored } = await gathered(flags, command)
-  // Standard error, and at once: what a hub said last is what its operator wants to know.
+  // Synchronously, to standard error: the last lines before the process ends are the ones that matter most.
   const output = pino.destination({ dest: 2, sync: true, maxLength: LOG_BYTES })
-  // A disk that is full costs the log and not the hub: lines wait until there is room again, and those beyond the bound are lost.
+  // A full disk costs log lines, not the hub: lines wait until there is space again, and those beyond the limit are lost.
   output.on('error', () => {})
   const { logLevel: level, logFormat } = checkConfig(options, sources)
   const asText = logFormat === 'text' || (logFormat === 'auto' && process.stderr.isTTY === true)
   const log = pino({ level, base: { pid: process.pid } }, asText ? readableLog(output) : output)
   for (const variable of ignored)
-    log.info({ variable }, 'ignored: Kubernetes sets it for a Service of this name, and it is not meant for the hub')
+    log.info({ variable }, 'environment variable ignored: Kubernetes set it for a Service of this name')
   const starting = startHub(options, log)
-  // At once, or it would end a hub that starts; but in a terminal it says that the terminal closes.
+  // Registered at once, because SIGHUP would end a starting hub. On a terminal it means that the terminal was closed.
   if (options.tls || !process.stdin.isTTY) process.on('SIGHUP', () => void reload(starting, log))
   stopOnSignals(starting, log)
   serveOn(await starting)
 }
 
-/** Writes each line of the log for people to read. */
+/** Writes each log line as text for people. */
 function readableLog(output: { write(text: string): unknown }) {
   const coloured = process.stderr.isTTY === true && process.env['NO_COLOR'] === undefined
   return { write: (line: string) => void output.write(readable(line, coloured)) }
 }
 
-/** All options of file, environment and flags, with the source of each. */
+/** All options from file, environment and flags, with the source of each. */
 async function gathered(flags: Flags, command: Command) {
   const { config: file, anonymous, jwtSecretFile, jwksUrl, ...others } = flags
   const { allowedOrigins, trustedProxies, tlsCertFile, tlsKeyFile, ...plain } = others
@@ -167,7 +171,7 @@ async function gathered(flags: Flags, command: Command) {
   return { options, sources, ignored: inEnv.ignored }
 }
 
-/** The paths of what has flags and variables of its own. */
+/** Configuration paths of the options that have their own flags and variables. */
 const PATHS: Record<keyof AuthFlags | keyof NetworkFlags, string> = {
   anonymous: 'auth.anonymous',
   jwtSecretFile: 'auth.jwt.keys',
@@ -190,9 +194,9 @@ function placesOf(command: Command): Record<string, string> {
 }
 
 /**
- * The last resort for an error that nothing else stopped. The hub goes on: ending the process would cost all clients their
- * connection for what is most likely the trouble of one, and again after each restart if a client or a stored message causes it.
- * `/readyz` answers 503 from then on, so that the operator decides when to restart.
+ * The last resort for an error that nothing else caught. The hub keeps running: ending the process would disconnect all clients for
+ * what is most likely one client's problem, and again after each restart if a client or a stored message causes it. `/readyz`
+ * answers 503 from then on, so that the operator decides when to restart.
  */
 function serveOn(hub: Hub): void {
   process.on('uncaughtException', (error) => hub.escaped(error))
@@ -200,11 +204,11 @@ function serveOn(hub: Hub): void {
 }
 
 async function reload(starting: Promise<Hub>, log: Logger): Promise<void> {
-  log.info({ signal: 'SIGHUP' }, 'reading the certificate again')
+  log.info({ signal: 'SIGHUP' }, 'reloading the certificate')
   try {
     const hub = await starting
     await hub.reloadCertificate()
   } catch (error) {
-    log.error({ err: error }, 'the certificate cannot be read again: the one before stays')
+    log.error({ err: error }, 'the certificate cannot be reloaded: keeping the previous one')
   }
 }

@@ -1,13 +1,13 @@
 import { durationMs } from '../../shared/time.ts'
 import { DEFAULTS } from '../defaults.ts'
 
-/** Options and their sources: the name of the variable, the flag or the file. */
+/** Options with their sources: the name of the variable, the flag or the file. */
 interface Sourced {
   readonly options: Readonly<Record<string, unknown>>
   readonly sources: Readonly<Record<string, string>>
 }
 
-/** A number, also with a fraction or exponent that leaves it whole. */
+/** An integer, possibly written with a fraction or an exponent. */
 const NUMBER = String.raw`\+?\d+(?:\.\d+)?(?:e\+?\d+)?`
 const PLAIN_NUMBER = new RegExp(`^${NUMBER}$`, 'i')
 const SIZE = new RegExp(`^(${NUMBER})\\s*(B|kB|MB|GB|TB|KiB|MiB|GiB|TiB|Ki|Mi|Gi|Ti)$`, 'i')
@@ -23,12 +23,12 @@ const SIZES: Readonly<Record<string, number>> = {
   ti: 2 ** 40,
 }
 
-/** Options of which there is a fixed set of words. */
+/** Options with a fixed set of words. */
 const WORDS = ['engine', 'logLevel', 'logFormat', 'compression']
 
 /**
- * The options that environment variables give: `FANFARE_OUTBOX_BYTES` is `outboxBytes`. An empty variable is not set: that is how Compose
- * passes one on that is not there. `ignored` are variables that are not meant for the hub.
+ * Options from environment variables: `FANFARE_OUTBOX_BYTES` is `outboxBytes`. An empty variable counts as not set, because that is
+ * how Compose passes on a missing one. `ignored` are variables that are not meant for the hub.
  */
 export function fromEnv(env: NodeJS.ProcessEnv): Sourced & { readonly ignored: readonly string[] } {
   const options: Record<string, unknown> = {}
@@ -48,7 +48,10 @@ export function fromEnv(env: NodeJS.ProcessEnv): Sourced & { readonly ignored: r
   return { options, sources, ignored }
 }
 
-/** Kubernetes sets this in all containers of a namespace that has a Service named "fanfare": it is the Service's address, not the hub's port. */
+/**
+ * Kubernetes sets this variable in all containers of a namespace that has a Service named "fanfare": it is the Service's address,
+ * not the hub's port.
+ */
 const SERVICE_LINK = /^(tcp|udp|sctp):\/\//i
 
 export function fromFlags(flags: Readonly<Record<string, string>>): Sourced {
@@ -61,7 +64,7 @@ export function fromFlags(flags: Readonly<Record<string, string>>): Sourced {
   }
 }
 
-/** The options of a file. A template may have put a number between quotes. */
+/** Options from a file. A template may have put numbers in quotes. */
 export function fromFile(file: string | undefined, content: Readonly<Record<string, unknown>>): Sourced {
   const names = file === undefined ? [] : Object.keys(content)
   const value = (name: string) => {
@@ -74,12 +77,12 @@ export function fromFile(file: string | undefined, content: Readonly<Record<stri
   }
 }
 
-/** The text of a variable or a flag; undefined if there is none. */
+/** The text of a variable or flag; undefined if it is not set. */
 export function said(text: string | undefined): string | undefined {
   return text === undefined ? undefined : trimmed(text) || undefined
 }
 
-/** Without spaces, and without the quotes that Docker leaves around what a file of variables has. */
+/** Without surrounding spaces, and without the quotes that Docker keeps from an env file. */
 function trimmed(text: string): string {
   return text
     .trim()
@@ -87,11 +90,11 @@ function trimmed(text: string): string {
     .trim()
 }
 
-/** What the text plainly means for this option. Anything else stays text, and is refused by name. */
+/** Converts text to the option's type if its meaning is clear. Anything else stays text, and the check refuses it with the option's name. */
 function meantBy(name: string, text: string): unknown {
   if (WORDS.includes(name)) return text.toLowerCase()
   const standard = DEFAULTS[name as keyof typeof DEFAULTS]
-  // Of a duration, a plain number is milliseconds.
+  // A plain number for a duration is milliseconds.
   if (durationMs(standard) === undefined) return text
   if (PLAIN_NUMBER.test(text)) return Number(text)
   const [, number, unit = ''] = (/bytes/i.test(name) && SIZE.exec(text)) || []

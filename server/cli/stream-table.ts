@@ -1,5 +1,15 @@
-import type { CursorInfo, StreamInfo } from '../../shared/streams.ts'
+import type { CursorInfo, StreamInfo, StreamOptions } from '../../shared/streams.ts'
 import { ago, at, columns, count, duration, size } from './table.ts'
+
+/** What can be changed of a stream. */
+export const STREAM_OPTIONS = [
+  'topics',
+  'maxAgeMs',
+  'maxBytes',
+  'maxMessages',
+  'lastValue',
+  'durability',
+] as const satisfies readonly (keyof StreamOptions)[]
 
 const COLUMNS = [
   'name',
@@ -14,7 +24,7 @@ const COLUMNS = [
   'cursors',
 ]
 
-/** Streams for people to read: a line each. */
+/** Streams as a table for people. */
 export function streamTable(streams: readonly StreamInfo[], now: number): string {
   const rows = streams.map((stream) => [
     stream.name,
@@ -31,7 +41,7 @@ export function streamTable(streams: readonly StreamInfo[], now: number): string
   return columns([COLUMNS, ...rows])
 }
 
-/** One stream for people to read: a line for each property and cursor. */
+/** One stream as text: one line per property and cursor. */
 export function streamDetails(stream: StreamInfo, now: number): string {
   const { maxAgeMs, maxBytes, maxMessages, cursors, cursorCount, next } = stream
   const hidden = cursorCount - Object.keys(cursors).length
@@ -59,7 +69,7 @@ export function streamDetails(stream: StreamInfo, now: number): string {
   return columns(lines)
 }
 
-/** Cursors for people to read: a line each. */
+/** Cursors as a table for people. */
 export function cursorTable(cursors: readonly CursorInfo[], now: number): string {
   const rows = cursors.map(({ name, offset, epoch, usedAt }) => [name, count(offset), epoch, ago(usedAt, now)])
   return columns([['cursor', 'offset', 'epoch', 'used'], ...rows])

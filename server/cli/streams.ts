@@ -3,19 +3,20 @@ import type { StreamAdmin } from '../../client/streams.ts'
 import type { StreamDeclaration } from '../../shared/declarations.ts'
 import type { CursorInfo, CursorPage, StreamInfo } from '../../shared/streams.ts'
 import { askHub, asking, type CommandOptions, print, report } from './ask-hub.ts'
+import { changesText, mustChange, withoutDefaults } from './changes.ts'
 import { type Confirmable, confirm, confirmable, mustConfirm } from './confirm.ts'
 import { integer } from './connection-options.ts'
 import { type Example, withExamples } from './examples.ts'
-import { cursorTable, streamDetails, streamTable } from './stream-table.ts'
+import { cursorTable, STREAM_OPTIONS, streamDetails, streamTable } from './stream-table.ts'
 import { counted } from './table.ts'
 import { UsageError } from './usage.ts'
 
-type DeclareStreamOptions = CommandOptions & Omit<StreamDeclaration, 'name' | 'topics'>
+type StreamFlags = CommandOptions & Omit<StreamDeclaration, 'name' | 'topics'>
 type DeletingOptions = CommandOptions & Confirmable
 type TrimOptions = DeletingOptions & { readonly before?: number; readonly all?: true }
 
 export function streamsCommand(): Command {
-  const command = new Command('streams').description('list, inspect, declare, trim and delete streams')
+  const command = new Command('streams').description('list, inspect, declare, change, trim and delete streams')
   const one = (name: string, text: string, ...examples: Example[]) =>
     withExamples(asking(name, text).argument('<name>', 'name of the stream'), ...examples)
   command.addCommand(withExamples(asking('list', 'list all streams').action(list), ['fanfare streams']), {
@@ -23,6 +24,7 @@ export function streamsCommand(): Command {
   })
   command.addCommand(one('show', 'show one stream with its cursors', ['fanfare streams show orders']).action(show))
   command.addCommand(declareCommand())
+  command.addCommand(updateCommand())
   command.addCommand(
     confirmable(
       one(
@@ -57,20 +59,13 @@ export function streamsCommand(): Command {
 }
 
 function declareCommand(): Command {
-  const command = asking('declare', 'declare a stream; succeeds if it exists with the same options')
-    .argument('<name>', 'name of the stream')
-    .argument('<topics...>', 'topics or patterns that it captures')
-    .option('--max-age <duration>', 'how long messages are kept, such as 12h, 7d or 2w (default: 7d)')
-    .option('--max-bytes <n>', 'maximum bytes kept (default: 10 GiB)', integer('--max-bytes', 1))
-    .option('--max-messages <n>', 'maximum messages kept (default: no limit)', integer('--max-messages', 1))
+  const command = withStreamOptions(
+    asking('declare', 'declare a stream; succeeds if it exists with the same options')
+      .argument('<name>', 'name of the stream')
+      .argument('<topics...>', 'topics or patterns that it captures'),
+  )
     .option('--last-value', 'keep only the newest message of each topic and key')
-    .addOption(
-      new Option(
-        '--durability <when>',
-        'when a publish is confirmed: on disk, or once the operating system has it (default: disk)',
-      ).choices(['disk', 'os']),
-    )
-    .action((name: string, topics: string[], { url, token, timeout, json, ...declaration }: DeclareStreamOptions) =>
+    .action((name: string, topics: string[], { url, token, timeout, json, ...declaration }: StreamFlags) =>
       askHub({ url, timeout, ...(token !== undefined && { token }) }, async ({ admin: { streams, hub } }) =>
         print([await streams.declare({ name, topics, ...declaration })], json ? { json } : {}, details, hub.now()),
       ),
@@ -80,6 +75,48 @@ function declareCommand(): Command {
     [`fanfare streams declare orders 'orders.#' --max-age 30d`],
     [`fanfare streams declare prices 'prices.*' --last-value`, 'the newest price of each topic'],
   )
+}
+
+function updateCommand(): Command {
+  const command = withoutDefaults(
+    withStreamOptions(
+      asking('update', 'change options of a stream; others stay. Topics replace all of its topics')
+        .argument('<name>', 'name of the stream')
+        .argument('[topics...]', 'topics or patterns that it captures'),
+    ),
+  )
+    .option('--last-value', 'keep only the newest message of each topic and key')
+    .option('--no-last-value', 'keep all messages of a topic and key')
+    .action(update)
+  return withExamples(
+    command,
+    ['fanfare streams update orders --max-age 30d'],
+    [`fanfare streams update orders 'orders.#' 'invoices.#'`, 'other topics'],
+  )
+}
+
+function withStreamOptions(command: Command): Command {
+  return command
+    .option('--max-age <duration>', 'how long messages are kept, such as 12h, 7d or 2w (default: 7d)')
+    .option('--max-bytes <n>', 'maximum bytes kept (default: 10 GiB)', integer('--max-bytes', 1))
+    .option('--max-messages <n>', 'maximum messages kept (default: no limit)', integer('--max-messages', 1))
+    .addOption(
+      new Option(
+        '--durability <when>',
+        'when a publish is confirmed: on disk, or once the operating system has it (default: disk)',
+      ).choices(['disk', 'os']),
+    )
+}
+
+async function update(name: string, topics: string[], flags: StreamFlags): Promise<void> {
+  const { url, token, timeout, json, ...options } = flags
+  const changes = { ...options, ...(topics.length > 0 && { topics }) }
+  mustChange(changes)
+  await askHub(flags, async ({ admin: { streams } }) => {
+    const before = await streams.show(name)
+    const after = await streams.update(name, changes)
+    report(after, flags, changesText(`stream "${name}"`, before, after, STREAM_OPTIONS))
+  })
 }
 
 function list(options: CommandOptions): Promise<void> {

@@ -55,10 +55,10 @@ export function subCommand(): Command {
 
 async function sub(pattern: string, { url, token, header, count, ...options }: SubOptions): Promise<void> {
   const stop = new AbortController()
-  // Ctrl-C reaches what npm started twice; the second one must not cut short what the first began.
+  // npm sends Ctrl-C a second time; it must not cut short what the first one began.
   process.on('SIGINT', () => stop.abort())
   process.on('SIGTERM', () => stop.abort())
-  // A reader such as head that has had enough is not a failure.
+  // A reader that has had enough, such as head, is not a failure.
   process.stdout.on('error', () => stop.abort())
   const client = connectTo({ url, ...(token !== undefined && { token }) }, 'fanfare sub')
   let refused = false
@@ -70,24 +70,24 @@ async function sub(pattern: string, { url, token, header, count, ...options }: S
       onGap: (gap) => process.stdout.write(line({ gap })),
       onInterrupted({ message }) {
         refused = true
-        note(`Refused for now, trying again: ${message}`)
+        note(`Refused for now, retrying: ${message}`)
       },
       onResubscribed() {
         if (refused) note('Subscribed again.')
         refused = false
       },
     })
-    // Standard output has messages only.
+    // Standard output is for messages only.
     noteConnection(client, url, note)
     noteReady(url, subscription.ready, stop.signal)
     let left = count ?? Number.POSITIVE_INFINITY
     for await (const message of subscription) {
-      // Not printed, and so not handled: a cursor stays before it.
+      // The message was not printed, so it is not handled: the cursor stays before it.
       if (left <= 0 || stop.signal.aborted) break
-      // Last, since it may be long.
+      // Data last, because it may be long.
       const { data: _, ...rest } = message
       if (!process.stdout.write(line({ ...rest, ...shownData(message) }))) await drained(stop.signal)
-      // Not within the loop: it takes a message for handled when it asks for the next one.
+      // Not inside the loop, which counts a message as handled when it asks for the next one.
       if (--left <= 0) setImmediate(() => stop.abort())
     }
   } finally {
@@ -104,12 +104,12 @@ function startOf(text: string): StartAt {
 }
 
 async function drained(signal: AbortSignal): Promise<void> {
-  // It rejects when there is nobody left to read, which `stop` knows.
+  // Rejects when there is no reader left; `stop` knows about that.
   await once(process.stdout, 'drain', { signal }).catch(() => {})
 }
 
 function noteReady(url: string, ready: Promise<void>, stop: AbortSignal): void {
-  // A refusal is thrown by the iterator.
+  // The iterator throws refusals.
   ready.then(
     () => stop.aborted || note(`Subscribed at ${shownUrl(url)}.`),
     () => {},
@@ -124,6 +124,6 @@ const colours = process.stdout.isTTY === true && process.env['NO_COLOR'] === und
 
 function line(value: object): string {
   const text = jsonLine(value)
-  // Names of fields stand back behind their values.
+  // Field names are dimmed.
   return `${colours ? text.replace(/"(\w+)":/g, '\x1b[2m"$1":\x1b[22m') : text}\n`
 }

@@ -1,4 +1,4 @@
-/** Rows as a table, each column as wide as its widest cell. */
+/** Rows as a table in which each column is as wide as its widest cell. */
 export function columns(rows: readonly (readonly string[])[]): string {
   const widths = (rows[0] ?? []).map((_, column) =>
     rows.reduce((widest, row) => Math.max(widest, row[column]?.length ?? 0), 0),
@@ -37,7 +37,7 @@ const TIMES = [
   ['s', 1000],
 ] as const
 
-/** As a declaration has it where that is exact, else the two largest units. */
+/** In the form of a declaration if that is exact, otherwise the two largest units. */
 export function duration(ms: number): string {
   const exact = TIMES.find(([, length]) => ms >= length && ms % length === 0)
   if (exact) return `${ms / exact[1]}${exact[0]}`

@@ -1,6 +1,6 @@
 import { styleText } from 'node:util'
 
-/** What stands in every line of a log, and is shown first or not at all. */
+/** Fields of every log line that are shown first or not at all. */
 const SHOWN_APART = ['level', 'time', 'pid', 'msg', 'err']
 const LEVELS = { 20: 'debug', 30: 'info', 40: 'warn', 50: 'error', 60: 'fatal' } as const
 const COLOURS = { debug: 'gray', info: 'green', warn: 'yellow', error: 'red', fatal: 'red' } as const
@@ -13,12 +13,12 @@ interface Line {
   readonly [field: string]: unknown
 }
 
-/** What a hub reports when it listens. */
+/** The fields of the line that reports a listening hub. */
 interface Listening {
   readonly version: string
   readonly url: string
   readonly dashboard: string
-  /** Absent for a hub of a cluster, which has the next two. */
+  /** Absent for a hub of a cluster, which has the next two fields instead. */
   readonly data?: string
   readonly cluster?: string
   readonly node?: string
@@ -26,7 +26,7 @@ interface Listening {
   readonly host: string
 }
 
-/** A line of the log, as JSON, for people to read. The line about a hub that listens becomes a few lines. */
+/** A JSON log line as text for people. The line of a listening hub becomes several lines. */
 export function readable(json: string, coloured: boolean): string {
   const line = JSON.parse(json) as Line
   const paint = (format: Parameters<typeof styleText>[0], text: string) =>

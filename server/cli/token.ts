@@ -32,7 +32,7 @@ export function tokenCommand(): Command {
     )
     .option('--key-file <file>', 'private key (PEM: RSA, P-256 or Ed25519) to sign with instead')
     .action(async (options: TokenOptions) => {
-      // Signing is loaded where there is something to sign.
+      // Loaded only if there is something to sign.
       const { makeToken } = await import('./make-token.ts')
       const warn = (text: string) => process.stderr.write(`fanfare: note: ${text}\n`)
       process.stdout.write(`${await makeToken(options, warn)}\n`)
@@ -54,7 +54,7 @@ function collectClaim(text: string, before: Record<string, unknown> = {}): Recor
   return { ...before, [name]: claimOf(rest.join('=')) }
 }
 
-/** JSON, or any other text as a string: a claim is a value that is signed, and not a payload that is passed on as it came. */
+/** JSON, or any other text as a string. A claim is a value to sign, so it is parsed, unlike a payload. */
 function claimOf(text: string): unknown {
   try {
     return JSON.parse(text)

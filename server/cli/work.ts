@@ -42,19 +42,19 @@ async function work(command: string[], { queue, min, max, cooldown, ...hub }: Wo
   const client = connectTo(hub, 'fanfare work')
   noteConnection(client, url, say)
   const stopped = new Promise<void>((resolve) => {
-    // Also the second one, which npm sends: the workers have to end first.
+    // Also catches the second signal, which npm sends: the workers have to end first.
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, resolve)
   })
   client.subscribe<QueueInfo>(QUEUE_STATUS_TOPIC + queue, ({ data: { wantedConsumers, ready } }) => {
     workers.want(wantedConsumers, `${ready} ready`)
   })
   const started = async () => {
-    // Reports a queue that does not exist, before the workers do.
+    // Reports a missing queue before the workers do.
     await client.admin.queues.show(queue)
     workers.want(min, 'the minimum')
   }
   try {
-    // A hub that does not answer is waited for, but not when asked to stop.
+    // Waits for a hub that does not answer, unless asked to stop.
     await Promise.race([started(), stopped])
     await Promise.race([stopped, workers.failed])
   } finally {

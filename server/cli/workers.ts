@@ -4,23 +4,23 @@ import { once } from 'node:events'
 export interface WorkerLimits {
   readonly min: number
   readonly max: number
-  /** Demand must stay lower for this long before workers are stopped. */
+  /** How long demand must stay lower before workers are stopped. */
   readonly cooldownMs: number
 }
 
-/** How long a worker has to finish before it is killed, in milliseconds. */
+/** How long a worker may take to finish before it is killed, in milliseconds. */
 const STOP_MS = 10_000
-/** A worker that ends sooner than this has failed; the next one waits, twice as long each time up to the second. */
+/** A worker that ends sooner than this counts as failed. The next one waits, twice as long each time up to the maximum. */
 const FAILED_WITHIN_MS = 5_000
 const RESTART_MS = [200, 10_000] as const
 
-/** What the system says of a command that cannot be started, now or later. */
+/** The system's error codes for a command that can never be started. */
 const NEVER_STARTS = ['ENOENT', 'EACCES', 'ENOEXEC', 'ENOTDIR']
 
 /** The command of the workers cannot be run. */
 export class CannotRun extends Error {}
 
-/** Processes of one command, as many as are wanted. */
+/** Worker processes of one command, as many as are wanted. */
 export class Workers {
   /** Rejects with `CannotRun` if the command cannot be run. */
   readonly failed: Promise<never>
@@ -32,7 +32,7 @@ export class Workers {
   private readonly running = new Set<ChildProcess>()
   private readonly ending = new Set<ChildProcess>()
   private target = 0
-  /** Since when fewer are wanted. */
+  /** When fewer workers were first wanted. */
   private fewerSince: number | undefined
   private failures = 0
   private restart: NodeJS.Timeout | undefined
@@ -52,11 +52,11 @@ export class Workers {
     this.failed = new Promise((_, reject) => {
       this.fail = reject
     })
-    // It may be awaited later.
+    // Nothing may be awaiting it yet.
     this.failed.catch(() => {})
   }
 
-  /** More are started at once; fewer are kept only when that has been wanted for a while. */
+  /** Starts additional workers at once; stops surplus ones only when fewer have been wanted for a while. */
   want(count: number, why: string): void {
     const { min, max, cooldownMs } = this.limits
     const target = Math.max(min, Math.min(max, count))
@@ -70,7 +70,7 @@ export class Workers {
     this.adjust()
   }
 
-  /** Stops all, and resolves when they have ended. */
+  /** Stops all workers, and resolves when they have ended. */
   async stop(): Promise<void> {
     this.stopped = true
     clearTimeout(this.restart)
@@ -98,7 +98,7 @@ export class Workers {
   }
 
   private notStarted(child: ChildProcess, since: number, { code = '', message }: NodeJS.ErrnoException): void {
-    // It could be run before: it is being replaced, perhaps.
+    // The command could be run before; its file may be in the middle of a replacement.
     if (this.couldStart || !NEVER_STARTS.includes(code)) return this.ended(child, since, message)
     this.running.delete(child)
     this.stopped = true
@@ -116,7 +116,7 @@ export class Workers {
     })
   }
 
-  /** A worker that was not told to end gets a successor. */
+  /** A worker that ended without being asked to is replaced. */
   private ended(child: ChildProcess, since: number, why: string): void {
     if (!this.running.delete(child)) return
     this.failures = Date.now() - since < FAILED_WITHIN_MS ? this.failures + 1 : 0

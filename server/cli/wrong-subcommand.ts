@@ -1,7 +1,8 @@
 import type { Command } from 'commander'
+import { nearestName } from '../../shared/nearest-name.ts'
 import { UsageError } from './usage.ts'
 
-/** What to do instead of commands that people expect. */
+/** Hints for commands that people expect but that do not exist. */
 const INSTEAD: Readonly<Record<string, string>> = {
   'fanfare publish': 'Use "fanfare pub".',
   'fanfare subscribe': 'Use "fanfare sub".',
@@ -9,17 +10,11 @@ const INSTEAD: Readonly<Record<string, string>> = {
   'fanfare consume': 'Use "fanfare work", which runs worker processes for a queue.',
   'fanfare start': 'Use "fanfare serve".',
   'fanfare status': 'Use "fanfare hub".',
-  'fanfare queues update': change('queue'),
-  'fanfare streams update': change('stream'),
-}
-
-function change(what: string): string {
-  return `To change a ${what}, put its new declaration into the configuration file (${what}s) and restart the hub; its messages stay.`
 }
 
 /**
- * Refuses a subcommand that does not exist. The parser would take it for an argument of the group's default command, and complain of
- * that command's options and arguments.
+ * Refuses an unknown subcommand. The parser would take it for an argument of the group's default command, and report that command's
+ * options and arguments.
  */
 export function checkSubcommand(program: Command, args: readonly string[]): void {
   let group = program
@@ -28,18 +23,20 @@ export function checkSubcommand(program: Command, args: readonly string[]): void
     const next = group.commands.find((command) => command.name() === arg || command.aliases().includes(arg))
     if (!next) {
       const wrong = `${pathOf(group)} ${arg}`
-      throw new UsageError(`"${wrong}" is not a command. ${INSTEAD[wrong] ?? existing(group)}`)
+      throw new UsageError(`"${wrong}" is not a command. ${INSTEAD[wrong] ?? existing(group, arg)}`)
     }
     group = next
   }
 }
 
-function existing(group: Command): string {
+function existing(group: Command, wrong: string): string {
   const names = group.commands.map((command) => command.name())
+  const nearest = nearestName(wrong, names)
+  if (nearest !== undefined) return `Did you mean "${pathOf(group)} ${nearest}"?`
   return `The commands of "${pathOf(group)}" are: ${names.join(', ')}.`
 }
 
-/** A command with the names of the groups that it is in. */
+/** A command's name with the names of its groups. */
 export function pathOf(command: Command): string {
   return command.parent ? `${pathOf(command.parent)} ${command.name()}` : command.name()
 }

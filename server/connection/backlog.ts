@@ -9,73 +9,73 @@ import { FrameChain } from './frame-chain.ts'
 import { gapOf, linkGap, type MessageSpan, mergeGaps, type PendingGap } from './gap.ts'
 import { addGap, type Outgoing } from './outgoing.ts'
 
-/** What an entry costs beside its frame: the objects of this list and of the message, roughly. */
+/** Approximate cost of an entry in addition to its frame: the objects of this list and of the message. */
 const ENTRY_BYTES = 160
 const GAP_BYTES = 64
 /** A key that has been passed over for this many rounds of all keys keeps its place. */
 const ROUNDS = 4
 
 /**
- * What waits: a frame, or a chain of messages that are all for one subscription. Without a span it is the hub's own
- * word (a receipt, an error), which no policy may drop.
+ * A waiting frame, or a chain of messages that are all for one subscription. An entry without a span is a control frame of the hub
+ * (a receipt, an error), which no policy may drop.
  */
 export interface BacklogEntry {
   readonly content: Encoded | FrameChain
   readonly span: MessageSpan | undefined
   readonly subscriptions: readonly Subscription[]
-  /** Set where it is for this subscription alone. */
+  /** Set if the entry is for this subscription only. */
   readonly only: Subscription | undefined
   readonly policy: SlowPolicy | undefined
   readonly conflationKey: string | undefined
-  /** How many had been taken when a message of this key began to wait. */
+  /** Value of `Backlog.taken` when a message of this key began to wait. */
   readonly takenBefore: number
   /** From then on the message is not delivered. */
   readonly expiresAt: number | undefined
-  /** What it counts for. */
+  /** The bytes that the entry counts for. */
   readonly cost: number
-  /** What was left out right before it. */
+  /** Gaps right before the entry. */
   gaps: PendingGap[]
   previous: BacklogEntry | undefined
   next: BacklogEntry | undefined
 }
 
-/** An entry that has no place in the list yet. */
+/** An entry that is not in the list yet. */
 type NewEntry = Omit<BacklogEntry, 'gaps' | 'previous' | 'next'>
 
-/** A message that came while a connection is behind, and its subscriptions that match as far as they are known. */
+/** A message that arrived while the connection is behind, and its matching subscriptions found so far. */
 export interface Staged {
   readonly message: Message
   readonly subscriptions: Subscription[]
 }
 
-/** Told of every change of the bytes held and of what is left out, so that sums over backlogs can be kept. */
+/** Notified of every change in held bytes and of every drop, to keep sums over backlogs. */
 export interface Account {
   add(bytes: number): void
   leftOut(subscription: Subscription, count: number, reason: GapReason): void
 }
 
 /**
- * Frames that wait for a connection that is behind, or for a subscription that is paused. Bounded in bytes; where the
- * bound is reached, the policy of each message decides what is left out, and a gap takes its place.
+ * Frames that wait for a connection that is behind, or for a paused subscription. Limited in bytes: if the limit is reached, the
+ * policy of each message decides what is dropped, and a gap takes its place.
  *
- * Where several subscriptions of the connection want one message, the strictest policy decides: `disconnect`,
- * `drop-newest`, `drop-oldest`, `conflate`.
+ * If several subscriptions of the connection match one message, the strictest policy decides: `disconnect`, `drop-newest`,
+ * `drop-oldest`, `conflate`.
  */
 export class Backlog {
   /** Milliseconds since 1970. */
   readonly since: number
   bytes = 0
-  /** Frames of the hub's own among what waits. */
+  /** Number of waiting control frames. */
   controls = 0
   private readonly account: Account
   private head: BacklogEntry | undefined = undefined
   private tail: BacklogEntry | undefined = undefined
-  /** Left out behind the last entry. */
+  /** Gaps after the last entry. */
   private tailGaps: PendingGap[] = []
-  /** No entry before this one may be dropped to make room. Moves forward only, so that the search costs nothing. */
+  /** No entry before this one may be dropped to make room. It only moves forward, so that the search costs nothing. */
   private oldestDroppable: BacklogEntry | undefined = undefined
   private readonly newestByKey = new Map<string, BacklogEntry>()
-  /** Of those that have a key. */
+  /** Number of entries with a key taken so far. */
   private taken = 0
 
   constructor(account: Account, now: number) {
@@ -87,7 +87,7 @@ export class Backlog {
     return this.head === undefined && this.tailGaps.length === 0
   }
 
-  /** Appends a frame of the hub's own. */
+  /** Appends a control frame. */
   appendControl(frame: Encoded): void {
     this.link({
       content: frame,
@@ -104,8 +104,8 @@ export class Backlog {
   }
 
   /**
-   * Appends a message, if need be at the cost of others, within `limit` bytes. False: there is no room, and the policy
-   * is to disconnect.
+   * Appends a message, if necessary by dropping others, within `limit` bytes. Returns false if there is no room and the policy is
+   * to disconnect.
    */
   append(message: Message, subscriptions: readonly Subscription[], limit: number): boolean {
     const policy = strictest(subscriptions)
@@ -125,8 +125,8 @@ export class Backlog {
   }
 
   /**
-   * Appends a chain of messages as one: what a connection with a single subscription costs while it is stalled is then
-   * a comparison for each message, and an entry for each turn. Its policy must not be `conflate`.
+   * Appends a chain of messages as one entry: a stalled connection with a single subscription then costs one comparison per
+   * message, and one entry per turn. The policy must not be `conflate`.
    */
   appendChain(chain: FrameChain, subscription: Subscription, limit: number): boolean {
     const span = { count: chain.count, from: chain.first?.id ?? '', to: chain.last?.id ?? '' }
@@ -144,12 +144,12 @@ export class Backlog {
     return this.admit(entry, limit)
   }
 
-  /** Messages are missing behind what waits: see `Recipient.missed`. */
+  /** Messages are missing after the last entry: see `Recipient.missed`. */
   missed(subscription: Subscription): void {
     this.addTailGaps([linkGap(subscription)])
   }
 
-  /** Leaves messages out, oldest first, until `limit` bytes are held or none is left. */
+  /** Drops messages, oldest first, until at most `limit` bytes are held or none is left. */
   shrinkTo(limit: number, reason: GapReason): void {
     this.dropOldest(limit, reason)
     for (let entry = this.head; entry && this.bytes > limit; entry = entry.next) {
@@ -157,7 +157,7 @@ export class Backlog {
     }
   }
 
-  /** Takes the next of what waits, until it has this many bytes; messages that have expired meanwhile are let go. */
+  /** Takes entries in order until it has this many bytes; expired messages are dropped. */
   take(clock: Pick<Clock, 'now' | 'wall'>, most: number): Outgoing {
     const first = this.head?.content
     if (first instanceof FrameChain && this.head?.gaps.length === 0) {
@@ -183,7 +183,7 @@ export class Backlog {
     return { batch: builder.build(), messages, receipts }
   }
 
-  /** Takes out the gaps that stand before everything else. */
+  /** Removes the gaps that come before all entries. */
   private shiftGaps(): readonly PendingGap[] {
     const gaps = this.head ? this.head.gaps : this.tailGaps
     if (this.head) this.head.gaps = []
@@ -192,7 +192,7 @@ export class Backlog {
     return gaps
   }
 
-  /** Takes the first entry out, of which the gaps have been taken. */
+  /** Removes the first entry, whose gaps have been taken. */
   private shift(): BacklogEntry | undefined {
     const entry = this.head
     if (!entry) return undefined
@@ -202,7 +202,7 @@ export class Backlog {
     return entry
   }
 
-  /** Moves everything from another backlog behind what is here, for one subscription alone. */
+  /** Moves everything from another backlog to the end of this one, for one subscription only. */
   takeAll(from: Backlog, only: Subscription): void {
     while (!from.empty) {
       this.addTailGaps(from.shiftGaps())
@@ -233,13 +233,13 @@ export class Backlog {
   }
 
   /**
-   * Leaves out what waits of a key before a newer message is appended. Returns since when the key has waited, in messages that have
-   * been taken. If several rounds of all keys have been taken since then, the older one stays: otherwise a key that changes all the
-   * time would always be last, and its client would never see it.
+   * Drops the waiting message of a key before a newer one is appended. Returns when the key began to wait, as a number of taken
+   * messages. If several rounds of all keys have been taken since then, the older message stays: otherwise a key that changes all
+   * the time would always be last, and its client would never see it.
    */
   private supersede(key: string, subscriptions: readonly Subscription[]): number {
     const older = this.newestByKey.get(key)
-    // An older one that somebody gets who does not get the newer one has not been superseded for him.
+    // The older message has not been superseded for subscriptions that do not get the newer one.
     if (!older?.subscriptions.every((subscription) => subscriptions.includes(subscription))) return this.taken
     if (this.taken - older.takenBefore >= ROUNDS * this.newestByKey.size) return this.taken
     this.leaveOut(older, 'conflate')
@@ -285,7 +285,7 @@ export class Backlog {
   }
 
   private link(added: NewEntry): void {
-    // The gaps that stood last stand before it from now on; what they count for goes along.
+    // From now on the trailing gaps belong to this entry, with the bytes that they count for.
     const entry: BacklogEntry = { ...added, gaps: this.tailGaps, previous: this.tail, next: undefined }
     this.tailGaps = []
     if (this.tail) this.tail.next = entry
@@ -330,7 +330,7 @@ function isDroppable({ policy }: BacklogEntry): boolean {
   return policy === 'drop-oldest' || policy === 'conflate'
 }
 
-/** The newest value of a key, within its topic; a message without a key is the newest of its topic. */
+/** The conflation key: the topic and the key; a message without a key conflates by topic. */
 function conflationKey({ topic, key }: Message): string {
   return key === undefined ? topic : `${topic} ${key}`
 }

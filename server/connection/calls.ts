@@ -23,24 +23,24 @@ export interface CallParts {
   readonly unexpected: UnexpectedErrors
   /** Maximum unanswered calls per connection. */
   readonly most: number
-  /** Runs a method of the operators', if it is permitted. */
+  /** Runs an operator method, if it is permitted. */
   call(method: string, params: unknown, caller: Caller): Promise<unknown>
 }
 
-/** How the log names a connection. */
+/** The fields that identify a connection in the log. */
 export interface ConnectionName {
   readonly id: string
   readonly address: string
 }
 
-/** Calls of a connection that are under way at once; and how long one counts, in milliseconds: a redrive may take hours. */
+/** Maximum calls of a connection in progress at once, and how long each counts as such, in milliseconds: a redrive may take hours. */
 const AT_ONCE = 4
 const COUNTS_MS = 1000
 
 /**
- * The calls of one connection. A call costs far more than its frame, and its answer is far larger: so a bounded number may be
- * unanswered, a few are under way, each begins in a turn of the event loop of its own, and neither does one begin nor is one
- * answered while the connection has not taken the answers before.
+ * The calls of one connection. A call costs far more than its frame, and its answer is far larger. So the number of unanswered
+ * calls is limited, only a few are in progress, each begins in its own turn of the event loop, and none begins or is answered until
+ * the connection has taken the previous answers.
  */
 export class Calls implements WaitsForOutbox {
   private readonly parts: CallParts
@@ -48,10 +48,10 @@ export class Calls implements WaitsForOutbox {
   private readonly outbox: Outbox
   private readonly refuse: (error: unknown, frame: unknown) => void
   private readonly waiting: WaitingCall[] = []
-  /** Answers that wait for the connection. Each keeps its place among those under way. */
+  /** Answers that wait for the connection. Each still counts as in progress. */
   private readonly answers: (() => void)[] = []
   private unanswered = 0
-  /** How to leave the places of those under way. */
+  /** Functions that release the places of the calls in progress. */
   private readonly places = new Set<() => void>()
   private scheduled = false
   private ended = false
@@ -87,12 +87,12 @@ export class Calls implements WaitsForOutbox {
     return this.unanswered > 0
   }
 
-  /** The connection has taken all that it was sent. */
+  /** The connection has taken everything that it was sent. */
   caughtUp(): void {
     this.goOn()
   }
 
-  /** Does the next thing in the next turn. */
+  /** Does the next step in the next turn. */
   private goOn(): void {
     const begins = this.waiting.length > 0 && this.places.size < AT_ONCE
     if (this.scheduled || this.ended || !this.outbox.keepsUp || !(begins || this.answers.length > 0)) return
@@ -136,7 +136,7 @@ export class Calls implements WaitsForOutbox {
     this.goOn()
   }
 
-  /** Returns how to leave it. */
+  /** Returns a function that releases the place. */
   private takePlace(): () => void {
     const { clock } = this.parts
     const leave = () => {
@@ -149,7 +149,7 @@ export class Calls implements WaitsForOutbox {
     return leave
   }
 
-  /** A bug costs the call, and not the connection. */
+  /** A bug costs only the call, not the connection. */
   private known(error: unknown, method: string): FanfareError {
     if (error instanceof FanfareError) return error
     this.parts.unexpected.report('call', error, { method })

@@ -1,47 +1,47 @@
 import { type Batch, BatchBuilder } from '../engine/batch.ts'
 import { Encoded } from '../topic/encoded.ts'
 
-/** A check that the client has not answered. */
+/** A check that the client has not answered yet. */
 interface SentCheck {
   readonly n: number
   readonly at: number
-  /** Everything up to here was written before it. */
+  /** Everything up to this position was written before the check. */
   readonly position: number
-  /** What was on the way when it was written, itself included, in bytes. */
+  /** Bytes on the way when the check was written, itself included. */
   readonly onTheWay: number
-  /** Nothing else was on the way: its answer takes as long as the line itself does. */
+  /** Whether nothing else was on the way, so that its answer takes as long as the line itself. */
   readonly alone: boolean
 }
 
 /**
- * While the client keeps up it is asked after this many writes or bytes, and not before this many milliseconds have passed: a check and
- * its answer cost the hub as much as a write of thousands of bytes.
+ * While the client keeps up, a check is sent after this many writes or bytes, and not before this many milliseconds have passed: a
+ * check and its answer cost the hub as much as a write of thousands of bytes.
  */
 const WRITES = 64
 const BYTES = 16 * 1024
 const INTERVAL_MS = 100
 /** An answer that takes this much longer than the line itself means that the client has fallen behind, in milliseconds. */
 const SLACK_MS = 50
-/** The first bound: what a client can take is not known yet. */
+/** The initial limit, while the client's speed is unknown. */
 const FIRST_BYTES = 8 * 1024
-/** The smallest bound: less than this is on the way while the line itself is measured. */
+/** The minimum limit: less than this is on the way while the round trip of the line is measured. */
 const LEAST_BYTES = 256
-/** The time of the line itself, until it has been measured, in milliseconds. */
+/** Assumed round trip of the line until it has been measured, in milliseconds. */
 const UNMEASURED_MS = 250
-/** It is measured again if no answer has been quick for this long, in milliseconds. */
+/** The line is measured again if no answer has been quick for this long, in milliseconds. */
 const STALE_MS = 10_000
 
 /**
- * Asks a client in the byte stream what its handlers have been through, and bounds what is on the way to it: a page that is busy takes
- * megabytes into socket buffers, where no policy reaches them.
+ * Asks the client, within the byte stream, how far its handlers have got, and limits what is on the way to it: a busy page accepts
+ * megabytes into socket buffers, where policies do not apply.
  *
- * From the time of an answer and what was on the way at the time of the check it knows how fast the client handles what it is sent.
- * Nothing is bounded while answers take no longer than the line itself and a slack. If they take longer, as much may be on the way as the
- * client handles in that time; it doubles in each round trip whose answer took half of the slack at most. A client that has not answered
- * within twice the slack is behind without an answer.
+ * The time of an answer and the bytes on the way at the time of the check show how fast the client handles messages. There is no
+ * limit while answers take no longer than the line itself plus a slack. If they take longer, the limit is what the client handles
+ * in that time; it doubles in each round trip whose answer took at most half of the slack. A client that has not answered within
+ * twice the slack is behind, even without an answer.
  */
 export class Checks {
-  /** Nothing may be written before an answer comes. */
+  /** Nothing may be written until an answer arrives. */
   full = false
   private readonly most: number
   private sent = 0
@@ -50,10 +50,10 @@ export class Checks {
   private asked: SentCheck[] = []
   private last = { n: 0, at: 0, position: 0 }
   private writes = 0
-  /** The time of the line itself, and when the last quick answer came. */
+  /** Round trip of the line itself, and when the last quick answer arrived. */
   private lineMs = UNMEASURED_MS
   private quickAt = 0
-  /** While the line is measured: the bound from before, when the ping was sent, and the time of its answer. */
+  /** While the line is measured: the previous limit, when the ping was sent, and the time of its answer. */
   private boundBefore: number | undefined
   private pingedAt: number | undefined
   private pongMs = Number.POSITIVE_INFINITY
@@ -61,8 +61,8 @@ export class Checks {
   private readonly ping: () => void
 
   /**
-   * @param most - what counts for the outbox at most; a client that can have more before it is not bounded, in bytes
-   * @param ping - sends a WebSocket ping. A browser answers it even while a page that is still loading leaves all else unread
+   * @param most - maximum bytes that count for the outbox; a limit above this means unlimited
+   * @param ping - sends a WebSocket ping. A browser answers it even while a loading page leaves everything else unread
    */
   constructor(most: number, ping: () => void) {
     this.most = most
@@ -70,12 +70,12 @@ export class Checks {
     this.bound = this.boundBefore = Math.min(FIRST_BYTES, most)
   }
 
-  /** What may be on the way counts for the outbox, in bytes; it does not while nothing is bounded. */
+  /** Bytes on the way that count for the outbox; 0 while there is no limit. */
   get heldBytes(): number {
     return this.full || Number.isFinite(this.bound) ? Math.min(this.onTheWay, this.most) : 0
   }
 
-  /** How much the next write should have at most, in bytes. */
+  /** Recommended maximum size of the next write, in bytes. */
   get room(): number {
     return Math.max(1, Math.min(this.pieceBytes, this.bound - this.onTheWay))
   }
@@ -90,15 +90,15 @@ export class Checks {
     return check
   }
 
-  /** The check to write if nothing else may be written and no answer is to come. */
+  /** The check to write if nothing else may be written and no answer is pending. */
   lone(now: number): Batch | undefined {
     return this.full && this.asked.length === 0 ? this.ask(now, this.onTheWay) : undefined
   }
 
   /**
-   * The client has been through everything before a check. False if it was not asked, or has answered already.
+   * The client has handled everything before a check. Returns false if that check was not sent, or was answered before.
    *
-   * @param hubMs - for how long the hub may have left the answer unread
+   * @param hubMs - how long the hub may have left the answer unread
    */
   answered(n: number, now: number, hubMs: number): boolean {
     const at = this.asked.findIndex((check) => check.n === n)
@@ -114,14 +114,14 @@ export class Checks {
   /**
    * A ping was answered.
    *
-   * @param hubMs - for how long the hub may have left the answer unread
+   * @param hubMs - how long the hub may have left the answer unread
    */
   ponged(now: number, hubMs: number): void {
     if (this.pingedAt !== undefined) this.pongMs = Math.max(0, now - hubMs - this.pingedAt)
     this.pingedAt = undefined
   }
 
-  /** A bound is what is handled in the time of the line and the slack: the client is asked twice in the slack. */
+  /** The limit covers the round trip and the slack; a piece is small enough for two checks within the slack. */
   private get pieceBytes(): number {
     return (this.bound * (SLACK_MS / 2)) / (this.lineMs + SLACK_MS)
   }
@@ -132,14 +132,14 @@ export class Checks {
 
   private isDue(now: number): boolean {
     const unasked = this.sent - this.last.position
-    // The first one stands right after the welcome, and measures the line.
+    // The first check comes right after the welcome, and measures the line.
     if (this.last.n === 0) return true
     if (unasked >= this.pieceBytes) return true
     if (this.asked.length > 0) return false
     return (this.writes >= WRITES || unasked >= BYTES) && now - this.last.at >= INTERVAL_MS
   }
 
-  /** @param before - what was on the way before this write, in bytes */
+  /** @param before - bytes on the way before this write */
   private ask(now: number, before: number): Batch {
     const n = this.last.n + 1
     const builder = new BatchBuilder()
@@ -164,7 +164,7 @@ export class Checks {
 
   private learn({ alone, position, onTheWay }: SentCheck, ms: number, now: number): void {
     if (this.boundBefore !== undefined) {
-      // What was written before the line had been emptied says nothing of it.
+      // Data written before the line was empty says nothing about its round trip.
       if (!alone) return
       this.bound = this.boundBefore
       this.boundBefore = undefined
@@ -180,7 +180,7 @@ export class Checks {
     if (ms > SLACK_MS && now - this.quickAt > STALE_MS) this.measure()
   }
 
-  /** Empties the line first: a client that is always behind would pass its own time for that of the line. */
+  /** Empties the line first: otherwise a client that is always behind would make its own time look like that of the line. */
   private measure(): void {
     this.boundBefore = this.bound
     this.bound = LEAST_BYTES

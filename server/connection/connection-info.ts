@@ -2,7 +2,7 @@ import type { ConnectionInfo } from '../../shared/sys.ts'
 import type { Dispatch, DispatchInfo } from './dispatch.ts'
 import type { Outbox } from './outbox.ts'
 
-/** What a connection knows of itself. */
+/** What a connection knows about itself. */
 interface Described {
   readonly id: string
   readonly number: number
@@ -20,7 +20,7 @@ const NOTHING_ASKED: DispatchInfo = {
   consumers: [],
 }
 
-/** What an operator sees of a connection, with at most this many of its subscriptions and of its consumers. */
+/** A connection as operators see it, with at most this many of its subscriptions and of its consumers. */
 export function connectionInfo(
   { id, number, client, address, subject, since }: Described,
   { heldBytes, limitBytes, behindSince, deliveredTotal, droppedTotal, droppedAt }: Outbox,

@@ -13,8 +13,7 @@ import type { WelcomeParts } from './login.ts'
 import type { OutboxShared } from './outbox-owner.ts'
 
 /**
- * What all connections of a hub share, made once per hub: what each part of a connection uses, and what connections use
- * themselves.
+ * What all connections of a hub share, created once per hub: the parts of a connection, and what connections use directly.
  */
 export interface ConnectionParts {
   readonly inbox: InboxShared
@@ -29,10 +28,10 @@ export interface ConnectionParts {
   readonly log: Logger
   readonly unexpected: UnexpectedErrors
   readonly helloTimeoutMs: number
-  /** Has a connection asked from now on whether its token has expired. */
+  /** From now on the connection is regularly asked whether its token has expired. */
   watchExpiry(connection: Expiring): void
-  /** A connection that had come in has ended: its last figures, and the error that ended it. */
+  /** An admitted connection has ended, with its last figures and the error that ended it. */
   ended(last: ConnectionInfo, code: ErrorCode | undefined): void
-  /** The socket has closed, by whichever side. */
+  /** The socket was closed by either side. */
   closed(connectionId: string): void
 }

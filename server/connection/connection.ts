@@ -23,8 +23,8 @@ import { costsItself, Explanations, errorFrame, isNewWork } from './refusal.ts'
 import { Renewal, type RenewalOwner } from './renewal.ts'
 
 /**
- * One WebSocket of one client, from its opening until it is hung up: learns whose it is, reads its frames, and answers
- * what is wrong with them. What they ask for is done by `Dispatch`.
+ * One WebSocket of one client, from opening to hanging up: authenticates the client, reads its frames, and reports errors in them.
+ * `Dispatch` does what the frames ask for.
  *
  * It is a boundary: whatever the engine, a timer or a promise calls here never throws. A bug costs this connection (`internal`).
  */
@@ -38,25 +38,25 @@ export class Connection
   private readonly socket: EngineSocket
   private readonly parts: ConnectionParts
   private readonly inbox: Inbox
-  /** Made when the first frame asks for something. */
+  /** Created when the first frame asks for something. */
   dispatch: Dispatch | undefined = undefined
   /**
-   * `new` until the first frame, which stands for a hello where it is none, and it is known who has sent it. `finishing`:
-   * what waits is still sent, and nothing is read any more.
+   * `new` until the first frame, which stands for a hello if it is not one, and until the client is authenticated. `finishing`:
+   * waiting frames are still sent, but nothing is read any more.
    */
   private state: 'new' | 'ready' | 'finishing' | 'ended' = 'new'
   private login: Login | undefined
   private access: Access | undefined = undefined
   private renewal: Renewal | undefined = undefined
-  /** Undefined where there is no limit: then nothing is counted. */
+  /** Undefined if there is no limit, so that nothing is counted. */
   private readonly allowance: Allowance | undefined
   client: string | undefined = undefined
-  /** Since the heartbeat's last look. */
+  /** Whether the peer has sent something since the heartbeat's last look. */
   private heard = true
   private silentLooks = 0
   readonly since: number
   private explaining: Explanations | undefined = undefined
-  /** Its last figures, kept when it releases what it held. */
+  /** The last figures, stored when the connection releases its parts. */
   private last: ConnectionInfo | undefined = undefined
 
   constructor(socket: EngineSocket, address: string, parts: ConnectionParts, who: UpgradeRequest | Access) {
@@ -72,7 +72,7 @@ export class Connection
   }
 
   message(data: Uint8Array, binary: boolean): void {
-    // Here and not in `guarded`: no closure for each message.
+    // Here rather than in `guarded`, to avoid a closure per message.
     try {
       this.heard = true
       this.parts.turn.arrived()
@@ -102,19 +102,19 @@ export class Connection
     this.guarded(() => this.parts.closed(this.id))
   }
 
-  /** Several times in every ping interval: pings a peer that has been silent for one, and ends its connection if that gets no answer. */
+  /** Called several times per ping interval: pings a peer that has been silent for one, and ends its connection if the ping is not answered. */
   look({ pingAfter, endAfter }: SilenceBounds): void {
     if (this.state === 'ended') return
     this.guarded(() => {
       this.silentLooks = this.heard ? 0 : this.silentLooks + 1
       this.heard = false
       if (this.silentLooks >= endAfter) this.end(new FanfareError('idle_timeout'))
-      // Until it answers: a ping is left out while the peer has enough to read.
+      // Repeated until it answers, because a ping is skipped while the peer has enough to read.
       else if (this.silentLooks >= pingAfter) this.socket.ping()
     })
   }
 
-  /** Ends a connection that has said nothing in its time. True where it need not be watched any longer. */
+  /** Ends a connection that did not send its first frame in time. Returns true if it need not be watched any longer. */
   checkHello(now: number): boolean {
     if (this.state !== 'new') return true
     if (now - this.since < this.parts.helloTimeoutMs) return false
@@ -131,7 +131,7 @@ export class Connection
     })
   }
 
-  /** Tells the peer why, behind all that it is owed, and closes. */
+  /** Sends the error after everything that the peer is owed, and closes. */
   end(error: FanfareError): void {
     if (this.state === 'ended') return
     this.outbox.stopChecks()
@@ -140,7 +140,7 @@ export class Connection
     this.hangUp(error.code)
   }
 
-  /** The hub shuts down: ends as soon as the peer has taken all that waits for it. The hub bounds the time. */
+  /** The hub is shutting down: ends as soon as the peer has taken everything that waits for it. The hub limits the time. */
   finish(): void {
     if (this.state === 'ended') return
     this.state = 'finishing'
@@ -154,7 +154,7 @@ export class Connection
     })
   }
 
-  /** Ends at once, whatever is still to be sent. */
+  /** Ends immediately, whatever is still to be sent. */
   terminate(): void {
     this.guarded(() => this.release())
     this.guarded(() => this.socket.terminate())
@@ -185,7 +185,7 @@ export class Connection
   overflow(code: 'slow_consumer' | 'outbox_total'): void {
     this.remember()
     this.outbox.release()
-    // Not now: the fan-out that filled the outbox is still reading the index of subscriptions.
+    // Later, because the fan-out that filled the outbox is still reading the index of subscriptions.
     setImmediate(() => this.hangUp(code))
   }
 
@@ -207,7 +207,7 @@ export class Connection
     }
   }
 
-  /** It is not known yet whose frames these are. */
+  /** Whether frames are held because the client is not authenticated yet. */
   get holds(): boolean {
     return this.login?.waiting ?? false
   }
@@ -215,7 +215,7 @@ export class Connection
   decode(data: Uint8Array, binary: boolean): readonly unknown[] {
     try {
       this.login?.arrived(data.length)
-      // What is held is read later, and the bytes are the engine's.
+      // Held frames are read later, so they need a copy of the engine's bytes.
       const values = this.withoutAnswers(decodeMessage(this.login ? new Uint8Array(data) : data, binary))
       this.allowance?.take(values.length, data.length)
       if (!this.allowance?.flooding) return values
@@ -226,7 +226,7 @@ export class Connection
     return []
   }
 
-  /** Who has not come in yet has sent no more than is held: the limits count from then on. */
+  /** Before authentication a client can send no more than is held; the limits count from then on. */
   take(value: unknown, at: number, within?: number): void {
     const { allowance } = this
     this.heard = true
@@ -259,7 +259,7 @@ export class Connection
     }
   }
 
-  /** Answers to checks are as often as the hub asks, and count for no limit. */
+  /** Answers to checks come as often as the hub asks, and count for no limit. */
   private withoutAnswers(values: readonly unknown[]): readonly unknown[] {
     if (this.state !== 'ready' || !values.some(isChecked)) return values
     return values.filter((value) => !(isChecked(value) && this.outbox.checked(value.n)))
@@ -275,7 +275,7 @@ export class Connection
     this.refuse(new FanfareError('rate_limited', exceeded(limit)), value)
   }
 
-  /** The first frame: whose is it? */
+  /** Authenticates the client by its first frame. */
   private enter(login: Login, frame: Frame): void {
     login.enter(
       this.parts.authenticator,
@@ -316,7 +316,7 @@ export class Connection
     this.guarded(() => {
       const error = this.known(thrown)
       if (this.state !== 'ready') return
-      // Who it is was known, and is until the old token ends.
+      // The identity was known, and stays valid until the old token expires.
       if (error.code === 'auth_unavailable') this.outbox.send(errorFrame(error, { seq }))
       else this.end(error)
     })
@@ -328,7 +328,7 @@ export class Connection
     if (access.expiresAt !== undefined) this.parts.watchExpiry(this)
   }
 
-  /** Also called by promises and by the broker, later. */
+  /** Also called later, by promises and by the broker. */
   private readonly refuse = (thrown: unknown, about?: unknown): void => {
     if (this.state === 'ended') return
     this.guarded(() => {
@@ -339,12 +339,13 @@ export class Connection
         return this.end(error)
       }
       this.parts.traffic.refused(error.code)
-      const frame = this.explanations.frameFor(error, about)
+      const detailed = () => this.dispatch?.detailed(error, about, this.access as Access)
+      const frame = this.explanations.frameFor(error, about, detailed)
       if (frame) this.outbox.send(frame)
     })
   }
 
-  /** Made when the first frame is refused. */
+  /** Created when the first frame is refused. */
   private get explanations(): Explanations {
     this.explaining ??= new Explanations(this.parts.clock)
     return this.explaining
@@ -356,7 +357,7 @@ export class Connection
     return new FanfareError('internal')
   }
 
-  /** Each step is guarded on its own: whatever fails, the socket is closed and the connection leaves nothing behind. */
+  /** Each step is guarded separately: whatever fails, the socket is closed and the connection leaves nothing behind. */
   private hangUp(code: ErrorCode): void {
     if (this.state === 'ended') return
     const { unexpected, log, traffic } = this.parts
@@ -364,12 +365,12 @@ export class Connection
     traffic.refused(code)
     unexpected.run('connection', () => this.release(code))
     const { close = 1000, text } = errorEntry(code)
-    // RFC 6455 allows 123 bytes; our words are ASCII.
+    // RFC 6455 allows 123 bytes; the texts are ASCII.
     unexpected.run('connection', () => this.socket.close(close, `${code}: ${text}`.slice(0, 123)))
     unexpected.run('connection', () => log.info({ connection, address, code }, 'connection ended'))
   }
 
-  /** Call before it releases what it holds. */
+  /** Call before the connection releases its parts. */
   private remember(): void {
     const { unexpected, clock } = this.parts
     unexpected.run('connection', () => {

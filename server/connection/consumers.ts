@@ -22,10 +22,10 @@ import type { Outbox } from './outbox.ts'
 
 type SettlingFrame = AckFrame | NackFrame | RejectFrame
 
-/** About how much memory a consumer takes up, without what it has on lease. */
+/** Approximate memory of a consumer, without its leased messages. */
 const CONSUMER_BYTES = 1600
 
-/** What an ack publishes has no answers of its own. */
+/** Messages published by an ack have no receipts of their own. */
 const UNASKED: Asker = { published() {}, notPublished() {} }
 
 /** What the consumers of all connections share. */
@@ -43,7 +43,7 @@ export interface ConsumerParts {
 export class Consumers {
   private readonly parts: ConsumerParts
   private readonly connection: string
-  /** What the connection is to the broker. */
+  /** Identifies the connection to the broker. */
   private readonly owner: object
   private readonly outbox: Outbox
   private readonly refuse: (error: unknown, frame: unknown) => void
@@ -98,7 +98,7 @@ export class Consumers {
     queues.attach(consumer)
   }
 
-  // These say how things are, and are never refused: a consumer may have ended when they arrive.
+  // These only report a state, and are never refused: the consumer may have ended by the time they arrive.
 
   begin({ consumer, delivery }: BeginFrame): void {
     this.byNumber.get(consumer)?.begin(delivery)
@@ -119,7 +119,7 @@ export class Consumers {
     this.outbox.send({ type: 'cancelled', consumer: number })
   }
 
-  /** `publisher`: the subject of the client that settles it, for what an ack publishes. */
+  /** `publisher`: the subject of the client that settles the delivery, for messages that its ack publishes. */
   settle(frame: SettlingFrame, publisher: string | undefined): void {
     const consumer = this.get(frame.consumer)
     const { delivery } = frame
@@ -146,7 +146,7 @@ export class Consumers {
       )
   }
 
-  /** Ends those that `check` refuses, and gives back what they have. */
+  /** Ends the consumers that `check` refuses, and returns their messages. */
   recheck(check: (frame: ConsumeFrame) => void): void {
     for (const consumer of this.byNumber.values()) {
       const { consumer: number, queue } = consumer.options
@@ -164,13 +164,13 @@ export class Consumers {
     return this.byNumber.size
   }
 
-  /** Whether a text in lower case is in the name of one of their queues. */
+  /** Whether a text in lower case occurs in the name of one of their queues. */
   mention(text: string): boolean {
     for (const { options } of this.byNumber.values()) if (options.queue.toLowerCase().includes(text)) return true
     return false
   }
 
-  /** What an operator sees of the first so many. */
+  /** The first `most` consumers as operators see them. */
   info(most: number): ConsumerInfo[] {
     const infos: ConsumerInfo[] = []
     for (const { options, inFlightCount } of this.byNumber.values()) {
@@ -181,7 +181,7 @@ export class Consumers {
     return infos
   }
 
-  /** They get nothing more, and are asked to return what they have not begun. */
+  /** The consumers get nothing more, and are asked to return what they have not begun. */
   windDown(): void {
     for (const consumer of this.byNumber.values()) {
       consumer.stop()
@@ -194,7 +194,7 @@ export class Consumers {
     return false
   }
 
-  /** Lets go of all. With `lost`, what the client has counts as a failed attempt. */
+  /** Releases all consumers. With `lost`, deliveries that the client has begun count as failed attempts. */
   release(lost: boolean): void {
     for (const consumer of this.byNumber.values()) {
       this.forget(consumer)
@@ -216,7 +216,10 @@ export class Consumers {
     this.parts.queues.detach(consumer)
   }
 
-  /** What an ack publishes. It is all the broker's, also what nothing keeps: what comes later must not overtake it. */
+  /**
+   * The messages that an ack publishes. All of them go through the broker, even those that nothing stores, because later messages
+   * must not overtake them.
+   */
   private draftsOf({ publish = [] }: AckFrame, publisher: string | undefined): Publication[] {
     return publish.map((each) => {
       const frame: PublishFrame = { ...each, type: 'publish', seq: 0 }

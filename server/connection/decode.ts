@@ -4,12 +4,13 @@ import { FanfareError } from '../../shared/errors.ts'
 import { scanFrames } from '../../shared/frame-scanner.ts'
 
 /**
- * The values in one WebSocket message, each still to be given to `parseFrame`. JSON `data` is `RawJson`. Throws `bad_utf8`, and what
- * `shared/codec.ts` and `shared/frame-scanner.ts` throw.
+ * The values in one WebSocket message, which `parseFrame` checks next. JSON `data` is `RawJson`. Throws `bad_utf8`, and the errors
+ * of `shared/codec.ts` and `shared/frame-scanner.ts`.
  */
 export function decodeMessage(bytes: Uint8Array, binary: boolean): unknown[] {
   if (binary) return decodeBinary(bytes)
-  // The same characters, and several times as fast. Called on the bytes as they are: a `Buffer` for each message would cost as much.
+  // The same characters, and several times as fast. Called directly on the bytes, because a `Buffer` per message would cost as
+  // much.
   if (isAscii(bytes)) return scanFrames(latin1Slice.call(bytes, 0, bytes.length), true)
   if (!isUtf8(bytes)) throw new FanfareError('bad_utf8')
   return scanFrames(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString())

@@ -2,6 +2,7 @@ import { setImmediate } from 'node:timers'
 import { FanfareError } from '../../shared/errors.ts'
 import type { AskFrame, CommitFrame, Frame } from '../../shared/frames.ts'
 import type { ConnectionInfo } from '../../shared/sys.ts'
+import { withNearest } from '../admin/nearest.ts'
 import type { Access } from '../auth/access.ts'
 import type { UnexpectedErrors } from '../failure/unexpected-errors.ts'
 import { exceeded } from '../limit/limits.ts'
@@ -14,10 +15,11 @@ import { type ConsumerParts, Consumers } from './consumers.ts'
 import type { Outbox } from './outbox.ts'
 import { permit } from './permit.ts'
 import { Publishes, type PublishParts } from './publishes.ts'
+import { nameIn } from './refusal.ts'
 import { type RequestParts, Requests } from './requests.ts'
 import { type SubscriptionParts, Subscriptions, unknownSubscription } from './subscriptions.ts'
 
-/** What the dispatches of all connections share: what each of their parts uses, and what they use themselves. */
+/** What the dispatches of all connections share: the parts, and what they use directly. */
 export interface DispatchParts {
   readonly publishes: PublishParts
   readonly subscriptions: SubscriptionParts
@@ -31,19 +33,19 @@ export interface DispatchParts {
   readonly subscribesPerSecond: number
 }
 
-/** What a connection's dispatch adds to what an operator sees of the connection. */
+/** What a connection's dispatch contributes to the connection's info. */
 export type DispatchInfo = Pick<
   ConnectionInfo,
   'publishedTotal' | 'subscriptionCount' | 'subscriptions' | 'consumerCount' | 'consumers'
 >
 
-/** Hands the frames of one client to what does their work, where they are permitted. */
+/** Passes the frames of one client to the parts that handle them, if they are permitted. */
 export class Dispatch {
   private readonly parts: DispatchParts
   private readonly connection: ConnectionName
   private readonly outbox: Outbox
   private readonly refuse: (error: unknown, about: unknown) => void
-  /** Made when the first one comes: most of what an idle connection would cost. */
+  /** Created with the first publish, because it would be most of the cost of an idle connection. */
   private publishes: Publishes | undefined = undefined
   private subscriptions: Subscriptions | undefined = undefined
   private consumers: Consumers | undefined = undefined
@@ -65,7 +67,7 @@ export class Dispatch {
     this.refuse = refuse
   }
 
-  /** Throws why it is refused, or refuses it later. */
+  /** Throws the refusal, or reports it later. */
   handle(frame: Frame, access: Access): void {
     if (!access.unrestricted) permit(access, frame, this.parts.streams)
     switch (frame.type) {
@@ -121,6 +123,12 @@ export class Dispatch {
     }
   }
 
+  /** A refusal with what is worth its work only if the client reads it: the name that it probably meant. */
+  detailed(error: FanfareError, about: unknown, access: Access): FanfareError {
+    const { streams, consumers } = this.parts
+    return withNearest(error, { name: nameIn(about) }, { queues: consumers.queues, streams }, access)
+  }
+
   /** Ends what is no longer permitted. */
   recheck(access: Access): void {
     if (access.unrestricted) return
@@ -130,17 +138,17 @@ export class Dispatch {
     this.requests?.recheck(check, this.refuse)
   }
 
-  /** Ends a subscription of which the client has been told already. */
+  /** Ends a subscription whose client has already been notified. */
   drop(subscription: Subscription): void {
     this.subscriptions?.drop(subscription)
   }
 
-  /** Takes no more messages from queues, and gives back what is on lease: it was not the client's failure. */
+  /** Takes no more messages from queues, and returns leased ones without a charge, because the client did not fail. */
   stopConsuming(): void {
     this.consumers?.release(false)
   }
 
-  /** Gives the client no new work. True: it has no open work, or the connection has ended. May be called again. */
+  /** Gives the client no new work. Returns true if it has no open work, or the connection has ended. May be called again. */
   windDown(): boolean {
     const { publishes, requests, consumers, calls } = this
     this.parts.unexpected.run('connection', () => requests?.windDown())
@@ -149,13 +157,13 @@ export class Dispatch {
     return this.released || !isBusy
   }
 
-  /** Releases everything: the connection has ended. */
+  /** Releases everything, because the connection has ended. */
   release(): void {
     this.released = true
     const { unexpected } = this.parts
     const { subscriptions, consumers, requests, publishes } = this
     this.subscriptions = this.consumers = this.requests = undefined
-    // Each by itself: a bug in one must not leave the others in the hub's tables.
+    // Separately, so that a bug in one does not leave the others in the hub's tables.
     unexpected.run('connection', () => subscriptions?.release())
     unexpected.run('connection', () => consumers?.release(true))
     unexpected.run('connection', () => requests?.release())
@@ -175,7 +183,7 @@ export class Dispatch {
     return this.consumers?.count ?? 0
   }
 
-  /** Whether a text in lower case is in one of its patterns, or in the name of a queue that it consumes. */
+  /** Whether a text in lower case occurs in one of its patterns, or in the name of a queue that it consumes. */
   mentions(text: string): boolean {
     return (this.subscriptions?.mention(text) || this.consumers?.mention(text)) ?? false
   }
@@ -218,7 +226,7 @@ export class Dispatch {
     }
   }
 
-  // One pong answers all pings of a turn, as RFC 6455 5.5.3 allows for its own: a flood of pings costs a flag each.
+  // One pong answers all pings of a turn, as RFC 6455 section 5.5.3 allows for WebSocket pings: a flood of pings costs one flag.
   private pong(): void {
     if (this.pongWaits) return
     this.pongWaits = true
@@ -250,7 +258,7 @@ export class Dispatch {
   }
 }
 
-/** Offers and subscriptions have the same numbers, or `unsubscribe` would end the wrong one. */
+/** Responders and subscriptions share one number space, otherwise `unsubscribe` could end the wrong one. */
 function inUse(sub: number): FanfareError {
   return new FanfareError(
     'subscription_exists',

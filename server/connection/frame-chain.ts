@@ -2,13 +2,12 @@ import { BatchBuilder } from '../engine/batch.ts'
 import type { Encoded } from '../topic/encoded.ts'
 import type { Outgoing } from './outgoing.ts'
 
-/** Receipts that are one frame have this many bytes, and one more receipt: WebSocket messages are cut between frames. */
+/** Receipts merged into one frame have at most this many bytes plus one receipt, because WebSocket messages are split between frames. */
 const RECEIPTS_BYTES = 4096
 
 /**
- * The frames appended to an outbox in this turn, as a chain shared by all outboxes that hold the same ones. Whoever
- * stands at the same chain and appends the same frame gets the same next chain: a delivery costs one comparison, and the
- * chain is joined once for all.
+ * The frames appended to an outbox in this turn, as a chain shared by all outboxes that hold the same ones. Outboxes at the same
+ * chain that append the same frame get the same next chain: a delivery costs one comparison, and the chain is joined once for all.
  */
 export class FrameChain {
   bytes: number
@@ -28,15 +27,15 @@ export class FrameChain {
   }
 
   extend(frame: Encoded): FrameChain {
-    // Only the newest is remembered: a message reaches all of its subscribers before the next message comes.
+    // Only the newest is remembered, because a message reaches all its subscribers before the next message arrives.
     if (this.next?.last === frame) return this.next
     this.next = new FrameChain(this, frame)
     return this.next
   }
 
   /**
-   * Adds a receipt to those that the chain ends with. False: there are none, or enough. Nobody else holds a chain that ends with receipts:
-   * they are of one connection.
+   * Adds a receipt to the receipts at the end of the chain. Returns false if there are none, or enough. A chain that ends with
+   * receipts is not shared, because they belong to one connection.
    */
   addReceipt(json: string): boolean {
     const { last } = this
@@ -55,7 +54,7 @@ export class FrameChain {
     const frames: Encoded[] = []
     let chain: FrameChain | undefined = this
     for (; chain?.last !== undefined && !chain.outgoing; chain = chain.previous) frames.push(chain.last)
-    // The joined bytes are all that is needed now, also where this chain waits for long.
+    // From now on only the joined bytes are needed, even if this chain waits for long.
     this.previous = undefined
     const builder = new BatchBuilder()
     let messages = 0
@@ -69,7 +68,7 @@ export class FrameChain {
     const batch = builder.build()
     const before = chain?.outgoing
     if (!before) return { batch, messages, receipts }
-    // Whoever wrote before the turn ended has joined the beginning, and cut off what led to it.
+    // An outbox that wrote before the turn ended has joined the beginning and cut off what led to it.
     return {
       batch: before.batch.followedBy(batch),
       messages: before.messages + messages,

@@ -1,42 +1,42 @@
-// Imported: what stands in the global object a user's fake timers may have replaced.
+// Imported, because a user's fake timers may have replaced the global.
 import { performance } from 'node:perf_hooks'
 import { setImmediate } from 'node:timers'
 
-/** Time that one turn of the event loop has for the frames of all connections, in milliseconds. */
+/** Time per turn of the event loop for the frames of all connections, in milliseconds. */
 const TURN_MS = 10
-/** After this many frames the clock is read; a connection that waits handles as many before the next one has its turn. */
+/** Number of frames after which the clock is read. A waiting connection handles as many before the next one gets its turn. */
 export const LOOK_EVERY = 4
-/** If they took longer than this, in milliseconds, it is read after each frame. */
+/** If they took longer than this, in milliseconds, the clock is read after each frame. */
 const SLOW_MS = 1
 /**
- * Bytes of messages that have been decoded and whose frames wait: decoded, they take many times the memory. Further messages wait
- * as they came, unless they are small.
+ * Maximum bytes of decoded messages whose frames wait: decoded, they take many times the memory. Further messages wait undecoded,
+ * unless they are small.
  */
 const OPEN_BYTES = 2 * 1024 * 1024
 const SMALL_BYTES = 4 * 1024
 
 const now = performance.now.bind(performance)
 
-/** A connection with frames that wait. */
+/** A connection with waiting frames. */
 export interface WaitsForTime {
-  /** Handles some of its frames. Returns whether more wait. Never throws. */
+  /** Handles some of its frames. Returns whether more are waiting. Never throws. */
   goOn(): boolean
 }
 
 /**
- * The time for frames, shared by all connections of a hub. Frames may cost much more than their bytes: once the time of a turn is
- * over, the rest waits for the next turn, and what else there is to do comes in between. The connections that wait take turns.
+ * The time for frames, shared by all connections of a hub. Frames can cost much more than their bytes suggest: once the time of a
+ * turn is used up, the rest waits for the next turn, and other work happens in between. Waiting connections take turns.
  */
 export class FrameTime {
   private over = false
   private since: number | undefined = undefined
   private looked = 0
-  /** Frames until the clock is read again. */
+  /** Frames left until the clock is read again. */
   private unlooked = 1
   private openBytes = 0
   private readonly waiting = new Set<WaitsForTime>()
 
-  /** Whether this turn has time for a frame. */
+  /** Whether this turn has time for another frame. */
   get left(): boolean {
     return !this.over
   }
@@ -47,7 +47,7 @@ export class FrameTime {
     return this.openBytes === 0 || bytes <= SMALL_BYTES || this.openBytes + bytes <= OPEN_BYTES
   }
 
-  /** A message has been decoded and some of its frames wait; negative when they no longer do. */
+  /** A decoded message of this size has waiting frames; negative when it no longer does. */
   opened(bytes: number): void {
     this.openBytes += bytes
   }
@@ -76,19 +76,19 @@ export class FrameTime {
     setImmediate(this.next)
   }
 
-  /** The next turn. */
+  /** Starts the next turn. */
   private readonly next = (): void => {
     this.over = false
     // The first frame of a turn may be a slow one.
     this.unlooked = 1
     this.since = this.waiting.size === 0 ? undefined : now()
-    // Those that are added again come last.
+    // Connections that are added again come last.
     for (const connection of this.waiting) {
       if (this.over) break
       this.waiting.delete(connection)
       if (connection.goOn()) this.waiting.add(connection)
     }
-    // Last, so that what these frames have sent goes out before the next ones are handled.
+    // Last, so that what these frames have sent is written before the next ones are handled.
     if (this.since !== undefined) setImmediate(this.next)
   }
 }

@@ -1,17 +1,17 @@
 import type { GapFrame, GapReason } from '../../shared/frames.ts'
 import type { Subscription } from '../topic/subscription.ts'
 
-/** Messages left out for one subscription at one place, for one reason. */
+/** Messages dropped for one subscription at one place, for one reason. */
 export interface PendingGap {
   readonly subscription: Subscription
   readonly reason: GapReason
-  /** 0: how many and which is not known. */
+  /** 0 if the number and the messages are unknown. */
   count: number
   from: string
   to: string
 }
 
-/** Some messages in a row, as a gap tells of them. */
+/** A sequence of messages as a gap reports it. */
 export interface MessageSpan {
   readonly count: number
   readonly from: string
@@ -22,7 +22,7 @@ export function gapOf(subscription: Subscription, { count, from, to }: MessageSp
   return { subscription, reason, count, from, to }
 }
 
-/** Adds gaps that lie right before (`'before'`) or right after the ones in `gaps`; neighbours of a kind become one. */
+/** Adds gaps that come right before (`'before'`) or right after those in `gaps`; adjacent gaps of one kind are merged. */
 export function mergeGaps(gaps: PendingGap[], added: readonly PendingGap[], where: 'before' | 'after'): void {
   for (const gap of added) {
     const same = gaps.find((other) => other.subscription === gap.subscription && other.reason === gap.reason)
@@ -37,7 +37,7 @@ export function mergeGaps(gaps: PendingGap[], added: readonly PendingGap[], wher
   }
 }
 
-/** Messages that were lost on the way to this node. */
+/** A gap for messages that were lost on the way to this node. */
 export function linkGap(subscription: Subscription): PendingGap {
   return gapOf(subscription, { count: 0, from: '', to: '' }, 'link')
 }

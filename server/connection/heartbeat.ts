@@ -1,41 +1,41 @@
 import type { Clock, Timer } from '../../shared/clock.ts'
 
-/** What is let in for a time. */
+/** A connection that is admitted for a limited time. */
 export interface Expiring {
-  /** Ends it if that time is over. */
+  /** Ends the connection if that time is over. */
   checkExpiry(): void
 }
 
-/** How many looks of the heartbeat in a row find a peer silent before it is pinged, and before its connection is ended. */
+/** After how many silent looks in a row a peer is pinged, and after how many its connection is ended. */
 export interface SilenceBounds {
   readonly pingAfter: number
   readonly endAfter: number
 }
 
-/** A connection whose peer has to show that it is there. */
+/** A connection whose peer has to show signs of life. */
 export interface PingedConnection extends Expiring {
   look(patience: SilenceBounds): void
   /** Returns whether it need not be asked again. */
   checkHello(now: number): boolean
 }
 
-/** The timer ticks this often, in milliseconds. At each tick a slice of the connections is looked at: all at once would stall the hub. */
+/** Interval of the timer, in milliseconds. Each tick looks at a slice of the connections: looking at all of them at once would stall the hub. */
 const TICK_MS = 250
-/** How late the end of a token may be noticed, in milliseconds. */
+/** How late the expiry of a token may be noticed, in milliseconds. */
 const EXPIRY_MS = 1_000
 /**
- * Looks at a connection in one ping interval. Silence is counted in looks and not in time: a hub that was stopped itself reads what its
- * peers sent meanwhile before it judges them.
+ * Looks per connection and ping interval. Silence is counted in looks rather than time: a hub that was itself stopped reads what
+ * its peers have sent in the meantime before it judges them.
  */
 const LOOKS = 8
-/** Maximum number of slices: a ping interval of weeks takes no more memory than one of minutes. */
+/** Maximum number of slices, so that a ping interval of weeks takes no more memory than one of minutes. */
 const MAX_SLICES = 1_000
-/** A peer that was pinged has a ping interval to answer, and this long at most, in milliseconds. */
+/** Maximum time that a pinged peer has to answer, in milliseconds; it is never longer than a ping interval. */
 const ANSWER_MS = 10_000
 
 /**
- * Pings connections that have been silent for a ping interval, ends those that do not answer, and watches for those that never say
- * anything and for tokens that expire. One timer for all.
+ * Pings connections that have been silent for a ping interval, ends those that do not answer, and watches for connections without a
+ * first frame and for expired tokens. One timer for all.
  */
 export class Heartbeat {
   private readonly slices: Set<PingedConnection>[]
@@ -45,7 +45,7 @@ export class Heartbeat {
   private expiryChecked = 0
   private readonly clock: Clock
   private readonly timer: Timer
-  /** Ticks for each slice, and those since the last one. */
+  /** Ticks per slice, and ticks since the last slice. */
   private readonly ticksPerSlice: number
   private ticks = 0
   private newest = 0
@@ -58,7 +58,7 @@ export class Heartbeat {
     const ticks = Math.max(1, Math.round(lookMs / tickMs))
     this.ticksPerSlice = Math.ceil(ticks / MAX_SLICES)
     this.slices = Array.from({ length: Math.ceil(ticks / this.ticksPerSlice) }, () => new Set())
-    // The silence of the first look is a part of one.
+    // The first look sees only part of the silence.
     const pingAfter = LOOKS - 1
     this.patience = { pingAfter, endAfter: pingAfter + Math.ceil(Math.min(pingIntervalMs, ANSWER_MS) / lookMs) }
     this.timer = clock.setInterval(() => this.tick(), tickMs)
@@ -92,7 +92,7 @@ export class Heartbeat {
       for (const connection of this.slices[this.due] ?? []) connection.look(this.patience)
     }
     const now = this.clock.now()
-    // In order of arrival: behind the first that has time left, all have.
+    // Ordered by arrival: after the first one with time left, all have time left.
     for (const connection of this.silent) {
       if (!connection.checkHello(now)) break
       this.silent.delete(connection)

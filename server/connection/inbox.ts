@@ -2,12 +2,12 @@ import type { EngineSocket } from '../engine/engine.ts'
 import { type FrameTime, LOOK_EVERY, type WaitsForTime } from './frame-time.ts'
 import type { Debtor, OutboxBudget } from './outbox-budget.ts'
 
-/** What a message that waits costs besides its bytes, roughly. */
+/** Approximate cost of a waiting message in addition to its bytes. */
 const MESSAGE_BYTES = 512
 
 /**
- * What one connection may hold, in bytes. An engine that cannot stop reading delivers more: then the frames are handled as they come,
- * and the peer is slowed because the hub reads nothing meanwhile.
+ * Maximum bytes held per connection. An engine that cannot stop reading delivers more: then the frames are handled as they arrive,
+ * and the peer is slowed because the hub reads nothing in the meantime.
  */
 const HELD_BYTES = 4 * 1024 * 1024
 
@@ -17,15 +17,15 @@ export interface InboxShared {
   readonly budget: OutboxBudget
 }
 
-/** What handles the frames of a connection. */
+/** Decodes and handles the frames of a connection. */
 export interface InboxOwner {
-  /** Frames are decoded and handled without regard to the time: they are only held. */
+  /** Whether frames are decoded and handled without regard to the time, because they are only held. */
   readonly holds: boolean
-  /** The frames of a message. Never throws: what cannot be decoded has no frames. */
+  /** The frames of a message. Never throws: a message that cannot be decoded has no frames. */
   decode(data: Uint8Array, binary: boolean): readonly unknown[]
-  /** Handles one frame, the one at this place of its message. Never throws. `within`: see `Inbox.handle`. */
+  /** Handles one frame, which is at this place of its message. Never throws. `within`: see `Inbox.handle`. */
   take(value: unknown, at: number, within: number | undefined): void
-  /** More is held for all connections than the hub may hold. */
+  /** The hub holds more than it may for all connections together. */
   overflow(code: 'outbox_total'): void
 }
 
@@ -35,7 +35,7 @@ interface Held {
   next: Held | undefined
 }
 
-/** A decoded message of which some frames wait. */
+/** A decoded message with waiting frames. */
 interface Opened {
   readonly values: readonly unknown[]
   readonly within: number | undefined
@@ -45,7 +45,8 @@ interface Opened {
 
 /**
  * What a connection has sent and the hub has not handled yet, because the turn of the event loop had no more time for frames. It is
- * handled in order in later turns. Meanwhile the socket is not read; what comes anyway counts as part of `outboxTotalBytes`.
+ * handled in order in later turns. Meanwhile the socket is not read; anything that still arrives counts as part of
+ * `outboxTotalBytes`.
  */
 export class Inbox implements Debtor, WaitsForTime {
   heldBytes = 0
@@ -64,7 +65,7 @@ export class Inbox implements Debtor, WaitsForTime {
     this.owner = owner
   }
 
-  /** A message has come: handles it now if there is time. The bytes are copied if they are kept. */
+  /** A message has arrived: handles it now if there is time. The bytes are copied if they are kept. */
   receive(data: Uint8Array, binary: boolean): void {
     if (this.closed) return
     if (this.waits || !this.shared.frameTime.opens(data.length)) {
@@ -74,8 +75,8 @@ export class Inbox implements Debtor, WaitsForTime {
   }
 
   /**
-   * Handles frames from a place on, before all that waits. `bytes`: of their message. `within`: how many of them, from the first,
-   * are within the limits; undefined if the allowance knows.
+   * Handles frames from a place on, before everything that waits. `bytes`: size of their message. `within`: how many of them,
+   * counted from the first, are within the limits; undefined if the allowance knows.
    */
   handle(values: readonly unknown[], from: number, bytes: number, within: number | undefined): void {
     const { owner } = this
@@ -91,7 +92,7 @@ export class Inbox implements Debtor, WaitsForTime {
     return this.advance(false)
   }
 
-  /** Handles some frames. Returns whether more wait. `must`: even if there is no time for another message. */
+  /** Handles some frames. Returns whether more are waiting. `must`: even if there is no time for another message. */
   private advance(must: boolean): boolean {
     const { first } = this
     if (!this.opened && first && (must || this.shared.frameTime.opens(first.data.length))) this.openFirst(first)
@@ -101,7 +102,7 @@ export class Inbox implements Debtor, WaitsForTime {
     return false
   }
 
-  /** Discards what waits, and takes nothing more. */
+  /** Discards what waits, and accepts nothing more. */
   close(): void {
     if (this.closed) return
     this.closed = true
@@ -111,7 +112,7 @@ export class Inbox implements Debtor, WaitsForTime {
     this.rest()
   }
 
-  /** Nothing of it can be left out. */
+  /** Nothing in an inbox can be dropped. */
   shrinkTo(): void {}
 
   giveUp(): void {
@@ -168,7 +169,7 @@ export class Inbox implements Debtor, WaitsForTime {
     this.shared.frameTime.wait(this)
   }
 
-  /** Nothing waits. */
+  /** Nothing is waiting any more. */
   private rest(): void {
     if (!this.waits) return
     this.waits = false
@@ -187,7 +188,7 @@ function cost({ length }: Uint8Array): number {
   return length + MESSAGE_BYTES
 }
 
-/** Values that can be kept from a place on: payloads are views of bytes that are the engine's. */
+/** Values from a place on, copied so that they can be kept: payloads are views of the engine's bytes. */
 function copied(values: readonly unknown[], from: number): readonly unknown[] {
   return values.map((value, at) => (at < from ? undefined : withOwnData(value)))
 }

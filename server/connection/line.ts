@@ -6,11 +6,11 @@ import { WRITE_BYTES } from './outgoing.ts'
 import type { WriteTurn } from './write-turn.ts'
 
 /**
- * The way from an outbox to its client. It is blocked while the engine holds a rest, and, if the client confirms what its handlers have
- * been through, while they have too much before them.
+ * The way from an outbox to its client. It is blocked while the engine holds unwritten data and, if the client confirms what its
+ * handlers have done, while too much is unconfirmed.
  */
 export class Line {
-  /** What it holds while it is blocked, in bytes: they count for the outbox. */
+  /** Bytes held while the line is blocked; they count for the outbox. */
   heldBytes = 0
   private readonly socket: EngineSocket
   private readonly turn: WriteTurn
@@ -28,12 +28,12 @@ export class Line {
     return this.engineFull || this.checks?.full === true
   }
 
-  /** How much the next write should have at most, in bytes. */
+  /** Recommended maximum size of the next write, in bytes. */
   get room(): number {
     return Math.min(WRITE_BYTES, this.checks?.room ?? WRITE_BYTES)
   }
 
-  /** False: the line is blocked. */
+  /** Returns false if the line is blocked. */
   write(batch: Batch): boolean {
     const { checks } = this
     if (!checks) {
@@ -46,7 +46,7 @@ export class Line {
     return !this.blocked
   }
 
-  /** Call while it is blocked: counts what it holds, from now on or again. */
+  /** Call while the line is blocked: counts what it holds. */
   hold(): void {
     this.askIfStuck()
     this.release()
@@ -64,7 +64,7 @@ export class Line {
     this.engineFull = false
   }
 
-  /** From here on the client is asked, and what is on the way to it is bounded: no more than this many bytes of it count. */
+  /** From now on the client is sent checks, and what is on the way to it is limited; at most this many bytes of it count. */
   startChecks(most: number): void {
     this.checks = new Checks(most, () => this.socket.ping())
   }
@@ -79,13 +79,13 @@ export class Line {
     this.checks?.ponged(now, this.turn.busyMs(now))
   }
 
-  /** False: the client was not asked. */
+  /** Returns false if that check was not sent. */
   answered(n: number): boolean {
     const now = this.turn.now()
     return this.checks?.answered(n, now, this.turn.busyMs(now)) ?? false
   }
 
-  /** Asks if no other answer would free the line. */
+  /** Sends a check if no pending answer would free the line. */
   private askIfStuck(): void {
     const check = this.engineFull ? undefined : this.checks?.lone(this.turn.now())
     if (check) this.engineFull = !this.socket.write(check)

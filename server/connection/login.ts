@@ -9,22 +9,22 @@ import type { UpgradeRequest } from '../engine/engine.ts'
 import { costsItself } from './refusal.ts'
 
 /**
- * Bytes and frames that are kept while it is not known whose they are. Both: what is held has been parsed, and an empty frame takes
- * many times its bytes.
+ * Maximum bytes and frames held until the client is authenticated. Both are limited, because held frames are parsed, and an empty
+ * frame takes many times its bytes.
  */
 const HELD_BYTES = 512 * 1024
 const HELD_FRAMES = 2000
 
-/** From a connection's first frame until it is known who it is. What comes meanwhile is held, in order. */
+/** Authentication of a connection, from its first frame until the identity is known. Frames that arrive in the meantime are held in order. */
 export class Login {
   private readonly credentials: Credentials | undefined = undefined
   private readonly known: Access | undefined = undefined
-  /** It is being found out. */
+  /** Whether authentication is in progress. */
   waiting = false
   readonly held: unknown[] = []
   heldBytes = 0
 
-  /** The request for the connection, or who it is where that is known already. */
+  /** The request for the connection, or its identity if that is already known. */
   constructor(who: UpgradeRequest | Access) {
     if (who instanceof Access) {
       this.known = who
@@ -35,7 +35,7 @@ export class Login {
     this.credentials = { token, address: remoteAddress, origin: headers['origin'], headers }
   }
 
-  /** Finds out whose connection it is, with the token of its hello if that has one. Calls one of the two, now or later. */
+  /** Authenticates the client, with the token of its hello if that has one. Calls one of the two functions, now or later. */
   enter(
     authenticator: Authenticator,
     token: string | undefined,
@@ -77,8 +77,8 @@ export class Login {
   }
 
   /**
-   * The first frame. One that is refused by itself comes after the hello for which it stands, so that the welcome is the first
-   * answer. Throws what costs the connection.
+   * The first frame. If it is refused by itself, the refusal comes after the hello that the frame stands for, so that the welcome
+   * is the first answer. Throws errors that cost the connection.
    */
   firstFrame(value: unknown): Frame {
     try {
@@ -90,19 +90,19 @@ export class Login {
     }
   }
 
-  /** Its connection has ended, and whoever finds out who it is may take long. */
+  /** The connection has ended, although authentication may still take long. */
   discard(): void {
     this.held.length = 0
   }
 }
 
-/** What the hub reports of itself to each client that has come in. */
+/** What the hub reports about itself to each admitted client. */
 export interface WelcomeParts extends Pick<WelcomeFrame, 'window' | 'pingIntervalMs' | 'limits' | 'node'> {
   readonly authenticator: Authenticator
   readonly clock: Clock
 }
 
-/** What a client is told when it is known. */
+/** The welcome of an authenticated client. */
 export function welcomeFrame(
   connection: string,
   access: Access,

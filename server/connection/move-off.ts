@@ -1,16 +1,16 @@
 import type { Clock } from '../../shared/clock.ts'
 import type { Connection } from './connection.ts'
 
-/** How often clients are moved, in milliseconds; each time at least one moves, so that a hub with few clients does not take long. */
+/** Interval at which clients are moved, in milliseconds. At least one moves each time, so that a hub with few clients does not take long. */
 const EVERY_MS = 50
-/** By which part of the time each client has had its turn, and by which part the last one moves, whatever it is doing. */
+/** Part of the time after which each client has had its turn, and part after which the last ones move, whatever they are doing. */
 const TURNS = 0.7
 const END = 0.9
 
 /**
- * Moves the clients of a draining node to the others, spread over the time given. If all of them reconnected at once, the other nodes
- * would have to accept all of them in the same second. From its turn on a client gets no new work; it moves when the work it has
- * (requests, deliveries, publishes, calls) is done. Resolves when all have been told to move.
+ * Moves the clients of a draining node to the others, spread over the given time. If all of them reconnected at once, the other nodes
+ * would have to accept them in the same second. From its turn on, a client gets no new work; it moves when its open work
+ * (requests, deliveries, publishes, calls) is finished. Resolves when all have been told to move.
  */
 export function moveOff(connections: Iterable<Connection>, timeMs: number, clock: Clock): Promise<void> {
   const waiting = [...connections]

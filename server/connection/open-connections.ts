@@ -10,10 +10,10 @@ import type { ConnectionParts } from './connection-parts.ts'
 import type { Heartbeat } from './heartbeat.ts'
 import { moveOff } from './move-off.ts'
 
-/** What opens connections, and what has to know of each that opens and closes. */
+/** What opens connections, and what has to be notified of each that opens and closes. */
 export interface OpenConnectionsParts {
   readonly connection: ConnectionParts
-  /** The same for clients in the hub's own process: limits for a second are for peers, and do not hold for these. */
+  /** The same for clients in the hub's own process, which limits per second do not apply to. */
   readonly inProcess: ConnectionParts
   readonly registry: Connections<Connection>
   readonly heartbeat: Heartbeat
@@ -31,7 +31,7 @@ export class OpenConnections {
     this.parts = parts
   }
 
-  /** `who`: the request for the connection, or whose it is if that is known already. */
+  /** `who`: the request for the connection, or its identity if that is already known. */
   open(socket: EngineSocket, address: string, who: UpgradeRequest | Access): SocketHandlers {
     return this.added(new Connection(socket, address, this.parts.connection, who))
   }
@@ -58,8 +58,8 @@ export class OpenConnections {
   }
 
   /**
-   * Sends what waits, tells every client to reconnect, and ends within the time given. `hasOthers`: there are other nodes to reconnect to,
-   * so the clients go a few at a time. A single hub tells all of them at once: none is served again before it is back.
+   * Sends what waits, tells every client to reconnect, and ends within the timeout. `hasOthers`: there are other nodes to reconnect
+   * to, so the clients are moved a few at a time. A single hub tells all of them at once: none is served before it is back.
    */
   async drain(timeoutMs: number, hasOthers: boolean): Promise<void> {
     const { registry, clock, log } = this.parts
@@ -73,7 +73,7 @@ export class OpenConnections {
       this.allClosed = resolve
     })
     clock.clearTimeout(timer)
-    if (registry.count > 0) log.warn({ connections: registry.count }, 'some did not close in time')
+    if (registry.count > 0) log.warn({ connections: registry.count }, 'connections still open after the drain timeout')
     for (const connection of registry.all) connection.terminate()
   }
 }

@@ -1,18 +1,18 @@
 /** An outbox that holds bytes, as the budget sees it. */
 export interface Debtor {
   readonly heldBytes: number
-  /** Leaves messages out until it holds `bytes` at most, as far as that is in its power. */
+  /** Drops messages until it holds at most `bytes`, as far as possible. */
   shrinkTo(bytes: number): void
   /** Ends the connection. */
   giveUp(): void
 }
 
-/** After a shortage every outbox is cut to this part of its fair share, so that the next one is far off. */
+/** After a shortage every outbox is cut to this part of its fair share, so that the next shortage is far off. */
 const CUT = 0.75
 
 /**
- * The bound on what all outboxes together hold. When it is reached, the ones that hold more than a fair share are cut
- * back; where that is not enough, because the bytes are with the engine already, the largest are disconnected.
+ * The limit for all outboxes together. When it is reached, outboxes that hold more than a fair share are cut back. If that is not
+ * enough, because the engine already has the bytes, the largest are disconnected.
  */
 export class OutboxBudget {
   bytes = 0
@@ -35,7 +35,7 @@ export class OutboxBudget {
     this.debtors.delete(debtor)
   }
 
-  /** To be called after something was added. */
+  /** Call after something was added. */
   enforce(): void {
     if (this.bytes <= this.limit) return
     const share = (CUT * this.limit) / this.debtors.size

@@ -18,27 +18,26 @@ import type { Flushable } from './write-turn.ts'
 /**
  * A connection's bounded send buffer.
  *
- * While the peer keeps up it is a pointer to a chain of this turn's frames, shared with the others. Once a write blocks the
+ * While the peer keeps up, it is a pointer to a chain of this turn's frames, shared with other outboxes. Once a write blocks the
  * line it is *behind*: frames wait in a backlog, where the policies apply, until the line is free. Messages of a paused
- * subscription wait in a backlog of their own, which gets half of the bound at most.
+ * subscription wait in a separate backlog, which gets at most half of the limit.
  *
- * None of its methods throws: a bug in here, or in what a source or the socket does, costs this connection only.
+ * None of its methods throws: a bug in here, or in a source or the socket, costs this connection only.
  *
- * Sources hand out stored messages when there is room for them. Frames of the hub's own that wait go first, since a
- * source's messages may depend on them; messages that wait take turns with it.
+ * Sources hand out stored messages when there is room for them. Waiting control frames go first, since a source's messages may
+ * depend on them; waiting messages take turns with the sources.
  */
 export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account {
-  /** On a line that is blocked, and waiting. */
+  /** Bytes on a blocked line, and waiting bytes. */
   heldBytes = 0
-  /** Messages handed to the socket, and those left out. */
+  /** Messages handed to the socket, and messages dropped. */
   deliveredTotal = 0
   droppedTotal = 0
-  /** When messages were last left out, in milliseconds since 1970. */
+  /** When messages were last dropped, in milliseconds since 1970. */
   droppedAt: number | undefined = undefined
-  /** Set by the connection's publishes, and by its calls, when there are any. */
+  /** Set by the connection's publishes, and by its calls, once there are any. */
   receiptWindow: ReceiptWindow | undefined = undefined
   waiting: WaitsForOutbox | undefined = undefined
-  /** Take turns with what waits. */
   readonly sources = new Sources()
   private readonly line: Line
   private readonly shared: OutboxShared
@@ -52,7 +51,7 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
   private paused: PausedBacklogs | undefined = undefined
   private closed = false
   private sourcesTurn = false
-  /** The connection's only subscription: what it matches needs no list, also while behind. */
+  /** The connection's only subscription: messages that it matches need no list, even while behind. */
   private sole: Subscription | undefined = undefined
 
   constructor(socket: EngineSocket, shared: OutboxShared, owner: OutboxOwner) {
@@ -62,7 +61,7 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
     this.chainBytes = Math.min(WRITE_BYTES, shared.limit / 16)
   }
 
-  /** For its backlogs and itself: keeps the sum of what it holds, and that of the budget. */
+  /** For the backlogs and the outbox itself: adds to its own sum and to the budget. */
   add(bytes: number): void {
     this.heldBytes += bytes
     this.shared.budget.add(bytes)
@@ -98,7 +97,7 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
     return this.backlog === undefined
   }
 
-  /** Since when something has waited, in milliseconds since 1970; undefined while it keeps up. */
+  /** Since when something has been waiting, in milliseconds since 1970; undefined while the client keeps up. */
   get behindSince(): number | undefined {
     return this.backlog?.since
   }
@@ -119,7 +118,7 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
   }
 
   feedReady(): void {
-    // Once per turn, however many ask: each flush takes a piece of every feed.
+    // Once per turn, however many sources ask: each flush takes a piece of every feed.
     if (!this.closed && this.sources.markReady()) this.shared.turn.schedule(this)
   }
 
@@ -127,12 +126,12 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
     this.owner.feedFailed(subscription, error)
   }
 
-  /** Sends a frame of the hub's own, which no policy drops; of receipts, `receiptsSent` is called when the socket has them. */
+  /** Sends a control frame, which no policy drops. For receipts, `receiptsSent` is called when the socket has them. */
   send(frame: HubFrame | Encoded): void {
     this.guarded(() => this.append(frame instanceof Encoded ? frame : encode(frame)))
   }
 
-  /** The same for a receipt, as JSON; `receiptsSent` is called when the socket has it. */
+  /** The same for a receipt, as JSON. */
   sendReceipt(json: string): void {
     if (!this.chain?.addReceipt(json)) this.send(Encoded.receipt(json))
     else if (this.chain.bytes >= this.chainBytes) this.flush()
@@ -145,7 +144,7 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
     this.sole = first && first.policy !== 'conflate' && first.policy !== 'pause' ? first : undefined
   }
 
-  /** From here on, messages for this subscription wait. */
+  /** From now on messages for this subscription wait. */
   pause(subscription: Subscription): void {
     if (this.paused?.has(subscription)) return
     this.settle()
@@ -155,13 +154,13 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
     this.shared.budget.enter(this)
   }
 
-  /** Sends what waited for this subscription, for it alone. */
+  /** Sends what waited for this subscription, to it only. */
   resume(subscription: Subscription): void {
     const waited = this.paused?.get(subscription)
     if (!waited) return
     if (!waited.empty) {
       this.fallBehind()
-      // Not where falling behind was too much for the budget.
+      // Not if falling behind exceeded the budget.
       this.backlog?.takeAll(waited, subscription)
       this.shared.turn.schedule(this)
     }
@@ -184,24 +183,24 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
     this.guarded(this.flushNow)
   }
 
-  /** The engine has written everything: goes on with what waits. */
+  /** The engine has written everything: continues with what waits. */
   drain(): void {
     this.line.drained()
     this.guarded(this.drainNow)
   }
 
-  /** From now on the client is asked what it has handled, and is behind while it does not answer. */
+  /** From now on the client is sent checks, and counts as behind while it does not answer. */
   startChecks(): void {
     this.line.startChecks(this.shared.limit / 2)
   }
 
-  /** What waits goes out as fast as the engine takes it. */
+  /** From now on data goes out as fast as the engine takes it. */
   stopChecks(): void {
     this.line.stopChecks()
     this.guarded(this.drainNow)
   }
 
-  /** False: the client was not asked. */
+  /** Returns false if that check was not sent. */
   checked(n: number): boolean {
     if (!this.line.answered(n)) return false
     this.guarded(this.drainNow)
@@ -284,12 +283,12 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
   private append(encoded: Encoded): void {
     if (!this.backlog) return this.appendToChain(encoded)
     this.settle()
-    // The message that was settled may have been the one too many.
+    // The message that was settled may have exceeded the limit.
     if (this.closed) return
     this.backlog.appendControl(encoded)
-    // Messages make room for it, whatever their policy. The line does not count: that is on its way.
+    // Messages make room for it, whatever their policy. Bytes on the line do not count, because they are already on the way.
     this.leaveOut(this.shared.limit + this.line.heldBytes, 'drop-oldest')
-    // Only requests make these, so a peer that asks and never reads is the only one to get here.
+    // Only a peer that sends requests and never reads gets here.
     if (this.backlog.bytes > this.shared.limit) this.owner.overflow('slow_consumer')
     this.shared.budget.enforce()
   }
@@ -303,7 +302,7 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
     if (!this.backlog) {
       this.backlog = new Backlog(this, this.shared.turn.now())
       this.shared.budget.enter(this)
-      // Whatever is in the chain came first.
+      // The frames in the chain came first.
       if (this.chain) this.writeChain(this.chain)
     }
     this.holdLine()
@@ -314,7 +313,7 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
     return this.write(chain.toOutgoing())
   }
 
-  /** False: the line is blocked. */
+  /** Returns false if the line is blocked. */
   private write({ batch, messages, receipts }: Outgoing): boolean {
     this.deliveredTotal += messages
     this.shared.traffic.sent(batch.framed.length, messages)
@@ -327,9 +326,10 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
     const { feed, policy } = subscription
     if (!feed || policy !== 'pause') return this.stage(message, subscription)
     const { staged } = this
-    // It fell behind while it sent this very message for another of its subscriptions: this one has it too.
+    // The outbox fell behind while it sent this message for another subscription of the connection, so the message was already
+    // sent.
     if (this.lastStamp === message.stamp && staged?.message !== message) return
-    // Where another subscription keeps the message waiting, `behind` has to stand before it: the log gives it as well.
+    // If the message also waits for another subscription, `behind` has to come before it, because the log delivers it as well.
     if (staged?.message === message) this.staged = undefined
     feed.fallBehind(message)
     if (staged?.message === message) this.staged = staged
@@ -340,7 +340,7 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
       this.staged.subscriptions.push(subscription)
       return
     }
-    // It fell behind while it sent this very message for another of its subscriptions.
+    // The outbox fell behind while it sent this message for another subscription.
     if (this.lastStamp === message.stamp) return
     this.lastStamp = message.stamp
     if (this.staged || this.chain) this.settle()
@@ -348,7 +348,7 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
     this.staged = { message, subscriptions: [subscription] }
   }
 
-  /** While behind: puts what came in this turn into the backlog, where the policies apply. */
+  /** While behind: moves what arrived in this turn into the backlog, where the policies apply. */
   private settle(): void {
     const { backlog, chain, staged, sole } = this
     if (!backlog || !(chain || staged)) return
@@ -374,7 +374,7 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
     return this.shared.limit - (this.heldBytes - backlog.bytes)
   }
 
-  /** Drops messages until at most `limit` bytes are held, if messages hold that much. */
+  /** Drops messages until at most `limit` bytes are held, as far as dropping messages can achieve that. */
   private leaveOut(limit: number, reason: GapReason): void {
     if (this.heldBytes <= limit) return
     for (const backlog of [...(this.paused?.backlogs ?? []), ...(this.backlog ? [this.backlog] : [])]) {
@@ -382,7 +382,7 @@ export class Outbox implements Recipient, Flushable, Debtor, FeedOutlet, Account
     }
   }
 
-  /** Writes a piece of each source that has something. False: the line is blocked. */
+  /** Writes a piece of each source that has something. Returns false if the line is blocked. */
   private writeFromSources(): boolean {
     return this.sources.writeEach(
       () => (this.backlog?.controls ?? 0) > 0,

@@ -5,17 +5,17 @@ import type { Stretch } from '../stream/chunk.ts'
 import { Encoded } from '../topic/encoded.ts'
 import { gapFrame, type PendingGap } from './gap.ts'
 
-/** Bytes after which a write does not wait for the end of the turn, and takes no more of what waits. */
+/** A write of this size does not wait for the end of the turn, and takes no more waiting frames. */
 export const WRITE_BYTES = 64 * 1024
 
-/** What goes out in one write, and what of it is counted. */
+/** The content of one write, and its counts. */
 export interface Outgoing {
   readonly batch: Batch
   readonly messages: number
   readonly receipts: number
 }
 
-/** Joins stored messages, for one subscription alone where `sub` is given. */
+/** Joins stored messages; for one subscription only, if `sub` is given. */
 export function joined(stretches: readonly Stretch[], sub: number | undefined): Outgoing {
   const builder = new BatchBuilder()
   builder.scope(sub)

@@ -2,7 +2,7 @@ import type { Frame } from '../../shared/frames.ts'
 import type { Access } from '../auth/access.ts'
 import type { Streams } from '../stream/streams.ts'
 
-/** Checks what a frame asks for. Calls are checked with their methods. Throws `forbidden`. */
+/** Checks the permission for a frame. Calls are checked with their methods. Throws `forbidden`. */
 export function permit(access: Access, frame: Frame, streams: Streams): void {
   switch (frame.type) {
     case 'publish':

@@ -15,12 +15,12 @@ export interface PublishParts {
   readonly window: number
 }
 
-/** What one connection publishes, and its window: how much of it may be without an answer. What it asks counts too. */
+/** The publishes of one connection and its window: the maximum number without an answer. Its requests count too. */
 export class Publishes implements ReceiptWindow, Asker {
-  /** Without the duplicates. */
+  /** Number of publishes, without duplicates. */
   total = 0
   private readonly parts: PublishParts
-  /** What the connection is to the broker. */
+  /** Identifies the connection to the broker. */
   private readonly owner: object
   private readonly outbox: Outbox
   private readonly refuse: (error: unknown, frame: unknown) => void
@@ -55,7 +55,7 @@ export class Publishes implements ReceiptWindow, Asker {
     this.unanswered++
   }
 
-  /** Something that the client has published or asked has no answer yet. */
+  /** Whether a publish or request of the client is unanswered. */
   get isWaiting(): boolean {
     return this.unanswered > 0
   }
@@ -65,14 +65,14 @@ export class Publishes implements ReceiptWindow, Asker {
     this.unanswered -= count
   }
 
-  /** What waits for room in a queue waits for a publisher that is no more. */
+  /** Publishes that wait for space in a queue are dropped, because their publisher is gone. */
   release(): void {
     this.parts.broker.withdraw(this.owner)
   }
 
   published({ seq }: PublishFrame, id: string, kept: Kept | undefined): void {
     if (!kept?.duplicate) this.total++
-    // Its place is free when the socket has it.
+    // Its place becomes free when the socket has the receipt.
     this.outbox.sendReceipt(`{"type":"receipt","seq":${seq},${receiptFields(id, kept)}}`)
   }
 

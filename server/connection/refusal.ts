@@ -1,8 +1,12 @@
 import type { Clock } from '../../shared/clock.ts'
 import { errorEntry, type FanfareError } from '../../shared/errors.ts'
 import type { ErrorFrame, Frame } from '../../shared/frames.ts'
+import { QUEUE_TOPIC } from '../../shared/queues.ts'
 
-/** Frames that are refused beyond a limit. Acks and frames that end something are counted and processed: refusing them would cost more. */
+/**
+ * Frames that are refused beyond a limit. Acks and frames that end something are counted but processed, because refusing them would
+ * cost more.
+ */
 const NEW_WORK: readonly unknown[] = [
   'publish',
   'ask',
@@ -16,18 +20,18 @@ export function isNewWork(value: unknown): boolean {
   return typeof value === 'object' && value !== null && NEW_WORK.includes((value as { type?: unknown }).type)
 }
 
-/** Errors per second and connection that have a message. */
+/** Maximum errors with a message per second and connection. */
 const EXPLAINED_PER_SECOND = 100
 
 /**
- * Frames per second and connection that are wrong in themselves and cost themselves alone: malformed, with a forbidden key, beyond the
+ * Maximum frames per second and connection that are invalid but cost only themselves: malformed, with a forbidden key, beyond the
  * window. One more costs the connection.
  */
 const MALFORMED_PER_SECOND = 100
 
 /**
- * Which refusals of a connection are explained. Frames in masses that are each refused must not be answered with many times as
- * many bytes: beyond this many per second an error has no message, and one that names no request is not sent.
+ * Decides which refusals of a connection are explained. Masses of refused frames must not be answered with many times as many
+ * bytes: beyond this many per second an error has no message, and an error that names no request is not sent.
  */
 export class Explanations {
   private readonly clock: Clock
@@ -39,15 +43,15 @@ export class Explanations {
     this.clock = clock
   }
 
-  /** The error frame to send, or undefined if none is sent. */
-  frameFor(error: FanfareError, about: unknown): ErrorFrame | undefined {
+  /** The error frame to send, or undefined if none is sent. `detailed` has what is too much work for an error that is not read. */
+  frameFor(error: FanfareError, about: unknown, detailed: () => FanfareError | undefined): ErrorFrame | undefined {
     this.look()
+    if (++this.count <= EXPLAINED_PER_SECOND) return errorFrame(detailed() ?? error, about)
     const frame = errorFrame(error, about)
-    if (++this.count <= EXPLAINED_PER_SECOND) return frame
     return ABOUT.some((name) => frame[name] !== undefined) ? { ...frame, message: '' } : undefined
   }
 
-  /** Counts one that is wrong in itself. False: they are too many. */
+  /** Counts an invalid frame. Returns false if there are too many. */
   malformed(): boolean {
     this.look()
     return ++this.malformedCount <= MALFORMED_PER_SECOND
@@ -61,8 +65,7 @@ export class Explanations {
 }
 
 /**
- * Whether an error costs the frame that it is about, and nothing else: the frame has a number, so that its sender can tell which one it
- * is, and the sender is to blame.
+ * Whether an error costs only its frame: the frame has a number, so that its sender can identify it, and the sender is at fault.
  */
 export function costsItself({ code }: FanfareError, about: unknown): boolean {
   const { close } = errorEntry(code)
@@ -71,7 +74,7 @@ export function costsItself({ code }: FanfareError, about: unknown): boolean {
 
 const ABOUT = ['seq', 'sub', 'offset', 'consumer', 'delivery', 'request'] as const
 
-/** An error frame, with the numbers of the request that it refuses. */
+/** An error frame with the numbers of the request that it refuses. */
 export function errorFrame({ code, message, retry }: FanfareError, about?: unknown): ErrorFrame {
   return { type: 'error', code, message, retry, ...numbersIn(about) }
 }
@@ -84,4 +87,11 @@ function numbersIn(value: unknown): Partial<Record<(typeof ABOUT)[number], numbe
     if (Number.isSafeInteger(number) && (number as number) >= 0) numbers[name] = number as number
   }
   return numbers
+}
+
+/** The queue or stream that a frame names; undefined if it names none. */
+export function nameIn(about: unknown): string | undefined {
+  const { type, queue, topic, stream } = (about ?? {}) as Readonly<Record<string, string | undefined>>
+  if (type === 'publish' && topic?.startsWith(QUEUE_TOPIC)) return topic.slice(QUEUE_TOPIC.length)
+  return type === 'consume' ? queue : stream
 }

@@ -3,14 +3,14 @@ import type { AuthFrame } from '../../shared/frames.ts'
 import type { Access } from '../auth/access.ts'
 import type { Authenticator } from '../auth/authenticator.ts'
 
-/** A connection whose client may show another token. Its methods never throw. */
+/** A connection whose client may send a new token. Its methods never throw. */
 export interface RenewalOwner {
   readonly address: string
   renewed(access: Access, seq: number): void
   notRenewed(thrown: unknown, seq: number): void
 }
 
-/** Checks the token that is to replace the one that ends. What comes until it is checked still goes by the old one. */
+/** Checks the token that is to replace an expiring one. Until it is checked, the old one applies to everything that arrives. */
 export class Renewal {
   private readonly authenticator: Authenticator
   private readonly owner: RenewalOwner

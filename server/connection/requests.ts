@@ -11,19 +11,19 @@ import { tooMany } from './subscriptions.ts'
 export interface RequestParts {
   readonly requests: RequestRouting
   readonly budget: SubscriptionBudget
-  /** Maximum offers per connection. */
+  /** Maximum responders per connection. */
   readonly most: number
 }
 
-/** What one connection asks, and what it offers to answer. */
+/** The requests of one connection, and its responders. */
 export class Requests implements Responder {
   private readonly parts: RequestParts
   private readonly outbox: Outbox
   private readonly refuse: (error: unknown, frame: unknown) => void
   private readonly offered = new Map<number, Offer>()
-  /** Offers that get no more requests, and have open ones. */
+  /** Responders that get no more requests but still have open ones. */
   private readonly finishing = new Set<Offer>()
-  /** How to forget what was asked and has no answer yet. */
+  /** Functions that forget unanswered requests. */
   private readonly asked = new Set<() => void>()
 
   constructor(parts: RequestParts, outbox: Outbox, refuse: (error: unknown, frame: unknown) => void) {
@@ -55,7 +55,7 @@ export class Requests implements Responder {
     return this.offered.has(sub)
   }
 
-  /** False: there is no offer of this number. */
+  /** Returns false if there is no responder with this number. */
   withdraw(sub: number, finish = false): boolean {
     const offer = this.offered.get(sub)
     if (!offer) return false
@@ -72,7 +72,7 @@ export class Requests implements Responder {
     this.finishing.add(offer)
   }
 
-  /** Ends the offers that `check` refuses. */
+  /** Ends the responders that `check` refuses. */
   recheck(check: (frame: RespondFrame) => void, refuse: (error: unknown, about: object) => void): void {
     for (const offer of this.offered.values()) {
       const { sub } = offer
@@ -85,14 +85,14 @@ export class Requests implements Responder {
     }
   }
 
-  /** `done` is called when the answer, or why there is none, has been sent. */
+  /** `done` is called when the reply, or the reason why there is none, has been sent. */
   ask(frame: AskFrame, done: () => void): void {
     const { seq } = frame
     const finish = () => {
       this.asked.delete(forget)
       done()
     }
-    // By itself and not by its number: a client may use one number twice.
+    // By identity rather than number, because a client may use one number twice.
     const forget = this.parts.requests.ask(frame, {
       answered: (reply) => {
         finish()
@@ -119,12 +119,12 @@ export class Requests implements Responder {
     this.parts.requests.reply(frame, this)
   }
 
-  /** The offers get no more requests. The client does not learn of it: it goes on as before at the node that it moves to. */
+  /** The responders get no more requests. The client is not notified, because it continues at the node that it moves to. */
   windDown(): void {
     for (const offer of this.offered.values()) this.parts.requests.retire(offer)
   }
 
-  /** The client has requests that it has not replied to. */
+  /** Whether the client has requests that it has not replied to. */
   get isBusy(): boolean {
     for (const offers of [this.offered.values(), this.finishing]) {
       for (const { open } of offers) if (open.size > 0) return true

@@ -1,15 +1,15 @@
 import type { Stretch } from '../stream/chunk.ts'
 import { joined, type Outgoing } from './outgoing.ts'
 
-/** What hands out stored messages when there is room: the feed of a subscription, or a consumer. */
+/** Hands out stored messages when there is room: the feed of a subscription, or a consumer. */
 export interface Source {
   /** Set if its messages are for this subscription only. */
   readonly sub: number | undefined
-  /** What comes next, of about this many bytes at most; empty if nothing is ready now. */
+  /** The next messages, at most about this many bytes; empty if nothing is ready now. */
   pull(most: number): readonly Stretch[]
 }
 
-/** Pieces that are written in one turn: many sources that have something at once must not hold up everything else. */
+/** Pieces written per turn: many sources that become ready at once must not hold up everything else. */
 const PIECES = 8
 
 /** The sources of one connection. They take turns. */
@@ -34,7 +34,7 @@ export class Sources {
     this.sources = undefined
   }
 
-  /** A source has something. False: this was known already. */
+  /** A source has something. Returns false if this was already known. */
   markReady(): boolean {
     if (this.ready) return false
     this.ready = true
@@ -49,8 +49,8 @@ export class Sources {
   }
 
   /**
-   * Writes a piece of each source that has something, until `interrupted`. False: a write has blocked the line. `more` is called if
-   * there are many: the rest is for the next turn.
+   * Writes a piece of each source that has something, until `interrupted`. Returns false if a write has blocked the line. `more` is
+   * called if there are many: the rest is for the next turn.
    */
   writeEach(
     interrupted: () => boolean,
@@ -68,7 +68,7 @@ export class Sources {
       const stretches = source.pull(room())
       if (stretches.length === 0) continue
       served++
-      // Those after it come first the next time, also if each write blocks the line.
+      // Sources after it come first next time, even if each write blocks the line.
       if (this.sources?.delete(source)) this.sources.add(source)
       if (!write(joined(stretches, source.sub))) return false
     }

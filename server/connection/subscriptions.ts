@@ -12,10 +12,10 @@ import { Subscription } from '../topic/subscription.ts'
 import type { Topics } from '../topic/topics.ts'
 import type { Outbox } from './outbox.ts'
 
-/** Maximum cursors of a subject in one stream, if it may not read all of the stream. */
+/** Maximum cursors per subject and stream, if the subject may not read the whole stream. */
 const OWN_CURSORS = 100
 
-/** About how much memory the feed of a subscription takes up, with the names of its stream and cursor. */
+/** Approximate memory of a subscription's feed, including the names of its stream and cursor. */
 const FEED_BYTES = 800
 
 /** What the subscriptions of all connections share. */
@@ -29,7 +29,7 @@ export interface SubscriptionParts {
   readonly most: number
 }
 
-/** The subscriptions of one connection, live ones and those that a stream feeds. */
+/** The subscriptions of one connection: live ones and those fed from a stream. */
 export class Subscriptions {
   private readonly parts: SubscriptionParts
   private readonly outbox: Outbox
@@ -60,7 +60,7 @@ export class Subscriptions {
     this.outbox.subscriptionsAre(this.bySub)
     if (stream !== undefined) this.feed(subscription, stream, frame)
     this.parts.topics.subscribe(subscription, () => {
-      // A feed says it, with its position.
+      // A feed confirms the subscription itself, with its position.
       if (stream === undefined) this.outbox.send({ type: 'subscribed', sub })
     })
   }
@@ -90,7 +90,7 @@ export class Subscriptions {
     feed?.resume()
   }
 
-  /** Stores a position under the subscription's cursor, and says so when it is safe. */
+  /** Stores a position under the subscription's cursor, and confirms it once it is durable. */
   async commit({ sub, offset }: CommitFrame, access: Access): Promise<void> {
     const feed = this.feeds?.get(this.get(sub))
     if (feed?.cursor === undefined)
@@ -102,7 +102,7 @@ export class Subscriptions {
     this.outbox.send({ type: 'committed', sub, offset })
   }
 
-  /** A client that sees only a part of a stream must not use up its cursors. Throws `cursor_limit`. */
+  /** A client that may read only part of a stream must not use up its cursors. Throws `cursor_limit`. */
   private async requireFewOwn(stream: string, cursor: string, { ownCursors, subject }: Access): Promise<void> {
     const { broker } = this.parts
     if (await broker.cursor(stream, cursor)) return
@@ -114,7 +114,7 @@ export class Subscriptions {
     )
   }
 
-  /** Ends those that `check` refuses. */
+  /** Ends the subscriptions that `check` refuses. */
   recheck(check: (frame: SubscribeFrame) => void, refuse: (error: unknown, about: object) => void): void {
     for (const subscription of this.bySub.values()) {
       const { sub, words } = subscription
@@ -133,13 +133,13 @@ export class Subscriptions {
     return this.bySub.size
   }
 
-  /** Whether a text in lower case is in one of their patterns. */
+  /** Whether a text in lower case occurs in one of their patterns. */
   mention(text: string): boolean {
     for (const { words } of this.bySub.values()) if (words.join('.').toLowerCase().includes(text)) return true
     return false
   }
 
-  /** What an operator sees of the first so many. */
+  /** The first `most` subscriptions as operators see them. */
   info(most: number): SubscriptionInfo[] {
     const infos: SubscriptionInfo[] = []
     for (const subscription of this.bySub.values()) {
@@ -159,7 +159,7 @@ export class Subscriptions {
     return infos
   }
 
-  /** Ends one of which the client has been told already. */
+  /** Ends a subscription whose client has already been notified. */
   drop(subscription: Subscription): void {
     if (!this.bySub.delete(subscription.sub)) return
     this.end(subscription)
@@ -167,7 +167,7 @@ export class Subscriptions {
     this.outbox.subscriptionsAre(this.bySub)
   }
 
-  /** Lets go of all: the connection has ended. */
+  /** Releases all subscriptions, because the connection has ended. */
   release(): void {
     for (const subscription of this.bySub.values()) this.end(subscription)
     this.bySub.clear()
@@ -208,7 +208,7 @@ export class Subscriptions {
   }
 }
 
-/** Without fields that this version does not know: they may be of any size, and the subscription would keep them. */
+/** Drops fields that this version does not know: they can be of any size, and the subscription would keep them. */
 function knownPart(filter: HeaderFilter): HeaderFilter {
   return 'all' in filter ? { all: filter.all } : { any: filter.any }
 }

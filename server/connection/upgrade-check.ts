@@ -8,7 +8,7 @@ import type { Traffic } from '../monitor/traffic.ts'
 import type { Origins } from '../network/origins.ts'
 import type { Proxies } from '../network/proxies.ts'
 
-/** The HTTP status of each refusal that is not a 400. */
+/** HTTP status codes of refusals other than 400. */
 const STATUSES: Partial<Record<ErrorCode, number>> = {
   forbidden_origin: 403,
   address_limit: 429,
@@ -18,9 +18,9 @@ const STATUSES: Partial<Record<ErrorCode, number>> = {
 /** Temporary refusals: the client may retry after a second. */
 const TEMPORARY: readonly ErrorCode[] = ['address_limit', 'hub_full', 'shutting_down']
 
-/** What an operator adds to the options if pages from there may use the hub. */
+/** The option that an operator has to set so that pages from an origin may use the hub. */
 function hintFor(origin = ''): string {
-  return `to allow pages from there: "allowedOrigins": [${JSON.stringify(origin)}] or --allowed-origins ${origin}`
+  return `to allow pages from this origin: "allowedOrigins": [${JSON.stringify(origin)}] or --allowed-origins ${origin}`
 }
 
 /** Decides whether a request may become a WebSocket, and reports refusals. */
@@ -44,7 +44,7 @@ export class UpgradeCheck {
     if (!refusal) return true
     const { code, message } = refusal
     const isTemporary = TEMPORARY.includes(code)
-    // Limits have reported themselves, and a hub that shuts down refuses all clients.
+    // Limits report refusals themselves, and a hub that is shutting down refuses all clients.
     if (isTemporary) this.traffic.refused(code)
     else this.report(code, request.headers['origin'])
     const retryAfter = isTemporary ? 1 : undefined

@@ -1,33 +1,32 @@
-// Imported: what stands in the global object a user's fake timers may have replaced.
+// Imported, because a user's fake timers may have replaced the global.
 import { setImmediate } from 'node:timers'
 import type { Clock } from '../../shared/clock.ts'
 import { FrameChain } from './frame-chain.ts'
 
-/** A turn that lasts longer is cut, in milliseconds; after so many messages one looks. */
+/** A turn that lasts longer is cut, in milliseconds; the clock is read only every few messages. */
 const LONG_MS = 20
 const LOOK_EVERY = 32
-/** A turn that ended longer ago has left nothing unread, in milliseconds: the event loop has been idle since. */
+/** If a turn ended longer ago than this, in milliseconds, nothing was left unread, because the event loop has been idle since. */
 const JUST_NOW_MS = 2
 
-/** What is flushed at the end of a turn. */
+/** Flushed at the end of a turn. */
 export interface Flushable {
-  /** Never throws: the others of the turn come after it. */
+  /** Never throws, because others are flushed after it. */
   flush(): void
 }
 
 /**
- * One turn of the event loop, shared by all outboxes of a hub: everything that is appended while the loop handles what
- * has arrived goes out together when it has. `setImmediate` runs right after the poll phase, so a lone message waits
- * for nothing.
+ * One turn of the event loop, shared by all outboxes of a hub: everything appended while the loop handles what has arrived is
+ * written together at its end. `setImmediate` runs right after the poll phase, so a single message does not wait.
  *
- * When thousands come back at once, the poll phase goes on for seconds: `arrived` then lets out what is ready.
+ * When thousands of messages arrive at once, the poll phase can last for seconds: `arrived` then flushes what is ready.
  */
 export class WriteTurn {
   private chain = new FrameChain()
   private dirty: Flushable[] = []
   private since = 0
   private count = 0
-  /** Of the event loop's own turn, which may be cut into several. */
+  /** Start of the event loop's turn, which may be cut into several. */
   private began: number | undefined = undefined
   private endedAt = 0
   private lastedMs = 0
@@ -37,7 +36,7 @@ export class WriteTurn {
     this.clock = clock
   }
 
-  /** The time, by which messages expire. */
+  /** The time that decides whether messages have expired. */
   now(): number {
     return this.clock.now()
   }
@@ -59,13 +58,13 @@ export class WriteTurn {
     this.dirty.push(outbox)
   }
 
-  /** To be called with each message, before anything is done with it. */
+  /** Call with each message, before it is handled. */
   arrived(): void {
     if (++this.count % LOOK_EVERY !== 0 || this.dirty.length === 0) return
     if (this.clock.now() - this.since > LONG_MS) this.end()
   }
 
-  /** For how long what has arrived at this moment may have been unread at most, in milliseconds. */
+  /** The maximum time for which something that arrived at this moment may have been unread, in milliseconds. */
   busyMs(now: number): number {
     const from = this.began ?? now
     return now - from + (from - this.endedAt <= JUST_NOW_MS ? this.lastedMs : 0)
@@ -73,7 +72,7 @@ export class WriteTurn {
 
   private readonly loopTurned = (): void => {
     const began = this.began as number
-    // What is flushed may schedule more, which is of the next turn.
+    // A flush may schedule more outboxes, which belong to the next turn.
     this.began = undefined
     this.end()
     this.endedAt = this.clock.now()
@@ -83,10 +82,10 @@ export class WriteTurn {
   private end(): void {
     const dirty = this.dirty
     this.dirty = []
-    // A new start, or the old one would keep the frames of this turn alive.
+    // A new chain, otherwise the old one would keep the frames of this turn alive.
     this.chain = new FrameChain()
-    // Backwards: a publisher got its receipt after its subscribers got the message, and prepares its next batch while
-    // the hub writes to them.
+    // In reverse order: a publisher got its receipt after its subscribers got the message, and prepares its next batch while the
+    // hub writes to them.
     for (let at = dirty.length - 1; at >= 0; at--) (dirty[at] as Flushable).flush()
   }
 }

@@ -2,10 +2,10 @@ import { ConnectionAdmin } from '../../client/hub.ts'
 import type { Client } from '../../client/index.ts'
 import { QueueAdmin } from '../../client/queues.ts'
 import { StreamAdmin } from '../../client/streams.ts'
-import { MAX_DELAY_MS } from '../../shared/content-frames.ts'
+import { MAX_DELAY_MS } from '../../shared/field-rules.ts'
 import { connection, isThere, wholeClient } from './hub.ts'
 
-/** What a page does to the hub. */
+/** The operations that a page can ask of the hub. */
 export interface Acting {
   readonly queues: QueueAdmin
   readonly streams: StreamAdmin
@@ -13,23 +13,25 @@ export interface Acting {
   readonly publish: Client['publish']
 }
 
-/** How long a hub may take to say that it is there, before it is asked to do anything, in milliseconds. */
+/** How long the hub may take to answer a probe before an action is refused, in milliseconds. */
 const THERE_MS = 2000
 
-const AWAY = 'The hub is away: nothing was done.'
-const SILENT = 'The hub does not answer: nothing was done.'
+const AWAY = 'The hub is unreachable. Nothing was changed.'
+const SILENT = 'The hub does not answer. Nothing was changed.'
 const UNKNOWN =
-  'The connection was lost before the hub answered: it is not known whether this was done. Look before you repeat it.'
-const NO_ANSWER = 'The hub has not answered in time: it is not known whether this was done. Look before you repeat it.'
+  'The connection was lost before the hub answered, so the action may or may not have happened. Check before you repeat it.'
+const NO_ANSWER =
+  'The hub did not answer in time, so the action may or may not have happened. Check before you repeat it.'
 
-/** Whether anything can be done now. Buttons that do something are disabled while it cannot. */
+/** Whether actions are possible now. Buttons that change something are disabled while they are not. */
 export function canAct(): boolean {
   return isThere()
 }
 
 /**
- * Does something to the hub now, or not at all: everything that changes something goes through here. While the hub is away or silent it is
- * refused; if the connection is lost meanwhile, it is withdrawn, and rejects with words that say that it may have happened.
+ * Sends an action to the hub immediately or not at all; every change goes through here. While the hub is unreachable or silent the
+ * action is refused. If the connection is lost while it is pending, the action is withdrawn and rejects with a message that it may
+ * have happened.
  *
  * @example
  * ```
@@ -55,18 +57,18 @@ export async function act<Result>(ask: (hub: Acting) => Promise<Result>): Promis
   }
 }
 
-/** A hub or a network that hangs would do much later what it is sent now. Rejects if it does. */
+/** Rejects if the hub does not answer a probe: a hub or network that hangs would carry out the action much later. */
 async function answers(signal: AbortSignal): Promise<void> {
   try {
     await wholeClient.call('hub.whoami', undefined, { signal, timeout: THERE_MS })
   } catch (error) {
     if (signal.aborted) throw new Error(AWAY)
-    // Any refusal is an answer, such as that of an earlier hub, which does not know the method.
+    // Any error is an answer, even that of an older hub that does not know the method.
     if ((error as { code?: unknown }).code === 'request_timeout') throw new Error(SILENT)
   }
 }
 
-/** What it asks for is withdrawn by the signal. */
+/** The client's operations, withdrawn when the signal aborts. */
 function until(signal: AbortSignal): Acting {
   const call = (method: string, params?: unknown, untilSent?: boolean) =>
     wholeClient.call(method, params, { signal, ...(untilSent && { timeout: MAX_DELAY_MS }) })

@@ -12,7 +12,7 @@ const LEVELS: Readonly<Record<AttentionLevel, readonly [Level, string]>> = {
   warning: ['warn', 'Warning'],
 }
 
-/** What needs attention, as the hub works it out: one entry for each subject, the worst first. */
+/** What needs attention, as the hub computes it: one entry per subject, the worst first. */
 export class AttentionPanel {
   private readonly polled: Polled<Attention>
   private readonly still = new StillRows<AttentionEntry>('.attention ul', keyOf)
@@ -37,7 +37,7 @@ export class AttentionPanel {
               ({ row }) => keyOf(row),
               ({ row, isPast }) => entry(row, isPast),
             )}</ul>
-            ${more > 0 ? html`<p class="more">${count(more)} more: see the lists of <a href=${href(['queues'])}>queues</a> and <a href=${href(['connections'])}>connections</a>, which begin with them.</p>` : nothing}`
+            ${more > 0 ? html`<p class="more">${count(more)} more, listed first under <a href=${href(['queues'])}>queues</a> and <a href=${href(['connections'])}>connections</a>.</p>` : nothing}`
       }
     </section>`
   }
@@ -50,7 +50,7 @@ function entry(row: AttentionEntry, isPast: boolean): TemplateResult {
     <a href=${to}>${name}</a> ${row.troubles.map(({ text }) => text).join(' It ')}</span></li>`
 }
 
-/** What it is about, and where more about it is. */
+/** What the entry is about, and the page that shows more. */
 function subject({ about, troubles }: AttentionEntry): readonly [name: string, href: string] {
   if (about.kind === 'connection') {
     return [connectionName(about), href(['connections', about.connection])]

@@ -3,25 +3,25 @@ import { clock } from './format.ts'
 
 export interface ChartLine {
   readonly label: string
-  /** Name of the custom property that holds its colour; `<name>-fill` is that of the area below the line. */
+  /** Name of the custom property that holds the line's colour; `<name>-fill` is the colour of the area below the line. */
   readonly color: string
 }
 
 export interface ChartSpec {
   readonly lines: readonly ChartLine[]
-  /** A value in words, and at the axis. */
+  /** Formats a value for the legend and for the axis. */
   readonly value: (n: number) => string
   readonly tick: (n: number) => string
 }
 
-/** While there is little to show, the chart shows this part of its range, and at most this many seconds. */
+/** While there is little data, the chart shows this part of its range, up to a maximum in seconds. */
 const SHORTEST_PART = 0.2
 const SHORTEST_S = 3600
-/** Lines after the first are dashed: colour is not all that tells them apart. */
+/** Lines after the first are dashed, so that colour is not the only difference. */
 const DASH = [6, 4]
 const AXIS_FONT = '12px system-ui, sans-serif'
 
-/** `<time-chart>`: lines over time up to now, with their newest values, or those under the pointer, in words. */
+/** `<time-chart>`: lines over time up to now, with a legend that shows the newest values or those under the pointer. */
 export class TimeChart extends HTMLElement {
   private plot: uPlot | undefined = undefined
   private chartSpec: ChartSpec | undefined = undefined
@@ -38,12 +38,12 @@ export class TimeChart extends HTMLElement {
     this.chartSpec = spec
   }
 
-  /** How far it reaches back, in seconds. */
+  /** The time span of the chart, in seconds. */
   set range(seconds: number) {
     this.rangeS = seconds
   }
 
-  /** The time at its right edge, in milliseconds since 1970. */
+  /** The time at the right edge, in milliseconds since 1970. */
   set end(ms: number) {
     this.endS = ms / 1000
   }
@@ -90,7 +90,7 @@ export class TimeChart extends HTMLElement {
     this.tell()
   }
 
-  /** The values under the pointer, or the newest. */
+  /** Shows the values under the pointer, or the newest ones. */
   private tell(): void {
     const { chartSpec: spec, columns, plot } = this
     if (!spec) return
@@ -114,7 +114,7 @@ export class TimeChart extends HTMLElement {
 
   private options(spec: ChartSpec, width: number, height: number): uPlot.Options {
     const color = (name: string) => getComputedStyle(this).getPropertyValue(name)
-    // uPlot asks for them at each drawing, so that a change of theme shows.
+    // uPlot calls these on each drawing, so that a change of theme takes effect.
     const axis = { stroke: () => color('--muted'), font: AXIS_FONT, ticks: { show: false } }
     return {
       width,
@@ -146,7 +146,7 @@ export class TimeChart extends HTMLElement {
         ...spec.lines.map(({ label, color: name }, n) => ({
           label,
           stroke: () => color(name),
-          // Two areas on each other would look like one.
+          // Two overlapping areas would look like one.
           ...(spec.lines.length === 1 ? { fill: () => color(`${name}-fill`) } : {}),
           ...(n > 0 ? { dash: DASH } : {}),
           width: 1.75,
@@ -158,7 +158,7 @@ export class TimeChart extends HTMLElement {
   }
 }
 
-/** The next of 1, 2, 5, 10 …: the topmost line of the grid is above everything. */
+/** Rounds up to the next of 1, 2, 5, 10 …, so that the top grid line is above all values. */
 function roundedUp(max: number): number {
   if (!(max > 0)) return 1
   const unit = 10 ** Math.floor(Math.log10(max))

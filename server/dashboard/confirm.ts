@@ -4,15 +4,15 @@ import { onDraw } from './schedule.ts'
 
 export interface Confirmation {
   readonly title: string
-  /** What will happen, and what of it cannot be undone. */
+  /** What will happen, and what cannot be undone. */
   readonly text: string
-  /** The words of the button. */
+  /** Label of the button. */
   readonly verb: string
-  /** What has to be typed first, where much would be lost. */
+  /** Text that must be typed first; used if much would be lost. */
   readonly typed?: string
 }
 
-/** Asks in a dialog, and resolves to the answer: false for Cancel and Escape. */
+/** Shows a confirmation dialog; resolves to false for Cancel and Escape. */
 export function confirmed({ title, text, verb, typed }: Confirmation): Promise<boolean> {
   const dialog = document.createElement('dialog')
   dialog.setAttribute('aria-labelledby', 'question')
@@ -26,7 +26,7 @@ export function confirmed({ title, text, verb, typed }: Confirmation): Promise<b
           typed === undefined
             ? nothing
             : html`<label>
-                <span>Type <b class="name">${typed}</b> to go on</span>
+                <span>Type <b class="name">${typed}</b> to continue</span>
                 <input
                   autofocus autocomplete="off" spellcheck="false"
                   @input=${(event: Event) => {
@@ -36,7 +36,7 @@ export function confirmed({ title, text, verb, typed }: Confirmation): Promise<b
                 />
               </label>`
         }
-        <p role="status">${canAct() ? nothing : 'The hub is away: this cannot be done now.'}</p>
+        <p role="status">${canAct() ? nothing : 'The hub is unreachable. This is not possible right now.'}</p>
         <p class="buttons">
           <button value="no" type="button" @click=${() => dialog.close('no')}>Cancel</button>
           <button value="yes" class="danger" ?disabled=${!ready || !canAct()}>${verb}</button>

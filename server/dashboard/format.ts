@@ -1,4 +1,4 @@
-/** Figures in words: the same everywhere on the page. */
+/** Formats figures the same way on every page. */
 
 const whole = new Intl.NumberFormat('en', { maximumFractionDigits: 0 })
 const tenths = new Intl.NumberFormat('en', { maximumFractionDigits: 1 })
@@ -21,7 +21,7 @@ export function counted(n: number, one: string, many = `${one}s`): string {
   return `${exact(n)} ${n === 1 ? one : many}`
 }
 
-/** What an operator recognises a connection by: the name that its client gave, if there is anything to see in it, or else its id. */
+/** The label of a connection: the client's name if it has visible characters, otherwise the connection's id. */
 export function connectionName({
   client,
   connection,
@@ -33,23 +33,23 @@ export function connectionName({
 }
 const VISIBLE = /[\p{L}\p{N}\p{P}\p{S}]/u
 
-/** A key as it can be seen: in quotation marks, if it is nothing but space. */
+/** A key in visible form: in quotation marks if it is only white space. */
 export function shownKey(key: string): string {
   return VISIBLE.test(key) ? key : JSON.stringify(key)
 }
 
-/** Text of others in a sentence of ours. What it does to the direction of writing ends with it. */
+/** Isolates foreign text in one of our sentences, so that its writing direction ends with it. */
 export function isolated(text: string): string {
   return TURNS.test(text) ? `\u2068${text}\u2069` : text
 }
-/** Letters that are written from right to left, and marks that turn the direction. */
+/** Right-to-left letters, and marks that change the writing direction. */
 const TURNS =
   /[\u0590-\u08ff\u200f\u202a-\u202e\u2066-\u2069\ufb1d-\ufdff\ufe70-\ufeff\u{10800}-\u{10fff}\u{1e800}-\u{1efff}]/u
 
-/** A number a second: `0.3`, `12`, `48,210`. */
+/** A rate per second: `0.3`, `12`, `48,210`. */
 export function rate(n: number): string {
   if (n > 0 && n < 0.05) return '< 0.1'
-  // Not 10.0, which is more exact than it is true.
+  // Not 10.0, which would suggest more precision than there is.
   return n > 0 && n < 9.95 ? tenths.format(n) : count(Math.round(n))
 }
 
@@ -81,14 +81,14 @@ export function duration(ms: number): string {
   return `${short.format(ms / 86_400_000)} d`
 }
 
-/** `12:03:04`, after the date if it is not today's. */
+/** `12:03:04`, with the date in front unless it is today. */
 export function clock(ms: number): string {
   const date = new Date(ms)
   const time = date.toLocaleTimeString('en-GB')
   return date.toDateString() === new Date().toDateString() ? time : `${date.toLocaleDateString('en-CA')} ${time}`
 }
 
-/** `2026-11-26 12:03:04 GMT+1`: the time with everything that tells it from others. */
+/** `2026-11-26 12:03:04 GMT+1`: date, time and time zone. */
 export function fullTime(ms: number): string {
   const date = new Date(ms)
   return `${date.toLocaleDateString('en-CA')} ${date.toLocaleTimeString('en-GB', { timeZoneName: 'short' })}`
@@ -99,7 +99,7 @@ export function firstLine(text: string): string {
   return text.split(/[\r\n]/, 1)[0] ?? ''
 }
 
-/** `1.2 %`, of a part of one. */
+/** `1.2 %`, for a part of one. */
 export function percent(part: number): string {
   return `${part < 0.1 ? (part * 100).toFixed(1) : whole.format(part * 100)} %`
 }

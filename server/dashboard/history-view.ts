@@ -7,7 +7,7 @@ import { unanswered } from './parts.ts'
 import { poll } from './poll.ts'
 import { href, type PageRoute } from './route.ts'
 
-/** A range: how far it reaches back, and from how much time to the next its samples are, in seconds. */
+/** A time range: its length and the interval of its samples, in seconds. */
 interface TimeRange {
   readonly words: string
   readonly title: string
@@ -16,20 +16,20 @@ interface TimeRange {
 }
 
 const RANGES: Readonly<Record<HistoryRange, TimeRange>> = {
-  minutes: { words: '5 minutes', title: 'The last five minutes', seconds: 300, stepS: 1 },
-  day: { words: '24 hours', title: 'The last 24 hours', seconds: 86_400, stepS: 60 },
+  minutes: { words: '5 minutes', title: 'Last 5 minutes', seconds: 300, stepS: 1 },
+  day: { words: '24 hours', title: 'Last 24 hours', seconds: 86_400, stepS: 60 },
 }
 
 /** How many samples may be missing before the line is interrupted. */
 const HOLE_STEPS = 5
 
-/** A chart of figures that the hub remembers. */
+/** A chart of figures whose history the hub keeps. */
 export interface Chart {
   readonly lines: readonly (ChartLine & { readonly figure: string })[]
   readonly value: (n: number) => string
 }
 
-/** The charts of the hub, a queue or a stream, from what the hub remembers of it. */
+/** The charts of the hub, a queue or a stream, from the history that the hub keeps. */
 export interface HistoryView {
   charts(charts: readonly Chart[]): TemplateResult
   close(): void
@@ -69,10 +69,10 @@ function drawn(
     )
     return html`<time-chart class="panel" .spec=${spec} .range=${seconds} .end=${hubNow()} .data=${data}></time-chart>`
   })}</div>
-  ${history.kept ? nothing : html`<p class="more">The hub keeps no history of it at the moment: more queues or streams are busy than it keeps histories of.</p>`}`
+  ${history.kept ? nothing : html`<p class="more">The hub has no history of this right now: it keeps histories of the busiest queues and streams only.</p>`}`
 }
 
-/** The switch between the ranges. */
+/** The links that switch between the ranges. */
 function choice(route: PageRoute, range: HistoryRange): TemplateResult {
   return html`<nav class="ranges" aria-label="Range of the charts">${Object.entries(RANGES).map(([name, { words }]) => {
     const query = { ...Object.fromEntries(route.query), range: name === 'minutes' ? '' : name }
@@ -80,7 +80,7 @@ function choice(route: PageRoute, range: HistoryRange): TemplateResult {
   })}</nav>`
 }
 
-/** Times in seconds and some of the figures, as a chart wants them; a hole has a null in it. */
+/** The times in seconds and some of the figures, in uPlot's format; missing samples are null. */
 function columns(
   { times, figures }: History,
   wanted: readonly string[],

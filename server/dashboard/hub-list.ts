@@ -3,33 +3,33 @@ import { type Polled, poll } from './poll.ts'
 import { type PageRoute, setQuery } from './route.ts'
 import { type Placed, StillRows } from './still.ts'
 
-/** Rows on one page of a list. */
+/** Rows per page of a list. */
 export const PAGE_ROWS = 50
 
-/** How long typing in a filter may pause before the hub is asked, in milliseconds. */
+/** How long a pause in typing has to be before the hub is asked again, in milliseconds. */
 const TYPING_MS = 200
 
 interface ListSource<Answer, Row> {
   readonly method: string
   readonly rows: (answer: Answer) => readonly Row[]
   readonly keyOf: (row: Row) => string
-  /** The orders that the hub knows for it, and the one in which it is shown at first. */
+  /** The sort orders that the hub offers, and the initial one. */
   readonly sorts: readonly string[]
   readonly sort: string
   /** Whether each row has its recent history. */
   readonly history?: boolean
 }
 
-/** How many there are, and how many of them have what the filter says. */
+/** The total number of rows, and how many match the filter. */
 export interface Counts {
   readonly count: number
   readonly matching: number
 }
 
-/** The last answer to each method: what is seen until the next one has come, when another order or page is asked for. */
+/** The last answer to each method, shown until the first answer in another order or page arrives. */
 const lastAnswers = new Map<string, Counts>()
 
-/** A list of the hub: the page of it, in the order and with the filter that the address says, asked for once a second. */
+/** One page of a list of the hub, with the order and filter from the address, polled once a second. */
 export class HubList<Row, Answer extends Counts> {
   readonly route: PageRoute
   readonly keyOf: (row: Row) => string
@@ -79,10 +79,10 @@ export class HubList<Row, Answer extends Counts> {
     return value ?? (lastAnswers.get(this.source.method) as Answer | undefined)
   }
 
-  /** The rows as they are to be drawn. */
+  /** The rows in the order in which they are drawn. */
   arranged(): readonly Placed<Row>[] {
     const { answer, polled } = this
-    // An earlier list's answer was to something else.
+    // The answer of an earlier list was to a different question.
     return answer ? this.still.arranged(this.source.rows(answer), polled.value && polled) : []
   }
 

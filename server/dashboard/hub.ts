@@ -11,28 +11,28 @@ import { dataChanged, invalidate } from './schedule.ts'
 
 const path = document.querySelector<HTMLMetaElement>('meta[name="fanfare-path"]')?.content ?? '/'
 
-/** The hub's WebSocket endpoint, relative to the page: a proxy may serve both below a path of its own. */
+/** The hub's WebSocket endpoint, relative to the page: a proxy may serve both under a path prefix. */
 export const hubUrl = new URL(`.${path}`, document.baseURI).href.replace(/^http/, 'ws')
 
-/** Where the page gets the token that its browser keeps. */
+/** Where the page gets the token that the browser stores. */
 export const tokenUrl = new URL('token', document.baseURI).href
 
-/** Where the connection stands, and why it was lost. */
+/** The state of the connection, and why it was lost. */
 export const connection: {
   state: ConnectionState
   reason: string
-  /** The token that this page was opened with is worth nothing any longer: it has to be opened with another one. */
+  /** The token that this page was opened with is no longer valid: the page has to be opened with another one. */
   loggedOut: boolean
 } = { state: 'connecting', reason: '', loggedOut: false }
 
-/** For `acts.ts` alone: whatever changes something goes through it. */
+/** For `acts.ts` only: every change goes through it. */
 export const wholeClient: Client = connect(hubUrl, {
   name: 'fanfare dashboard',
   backoff: { base: 200, cap: 5000 },
   getToken: token,
 })
 
-/** What pages read with. What they do to the hub goes through `act`. */
+/** The client for reading. Actions on the hub go through `act`. */
 export const client: Pick<Client, 'call' | 'state' | 'onState'> & {
   readonly admin: { readonly queues: { readonly deadLetters: Pick<DeadLetterAdmin, 'list' | 'count'> } }
 } = wholeClient
@@ -42,7 +42,7 @@ let hadToken = false
 async function token(): Promise<string | undefined> {
   try {
     const token = await ownToken(tokenUrl)
-    // Or this page would go on as anybody, and its user would not know.
+    // Otherwise this page would continue as an anonymous client without its user noticing.
     if (token === undefined && hadToken) throw new LogInNeeded('The token has ended')
     hadToken = token !== undefined
     return token
@@ -63,7 +63,7 @@ wholeClient.onState(({ to, reason }) => {
   invalidate()
 })
 
-/** Why there is no connection, for pages that have asked the hub for nothing yet. */
+/** Why there is no connection, for pages that have not called the hub yet. */
 function whyAway({ code, message }: ConnectionStateReason): string {
   const silent = ['connect_failed', 'connection_lost', 'hello_timeout', 'idle_timeout', 'token_unavailable'].includes(
     code,
@@ -74,17 +74,17 @@ function whyAway({ code, message }: ConnectionStateReason): string {
 export const model = new Model(dataChanged)
 model.watch(wholeClient)
 
-/** Whether the hub is there. While it is not, figures are old, and nothing can be done. */
+/** Whether the hub is reachable. While it is not, the figures are old and actions are impossible. */
 export function isThere(): boolean {
   return connection.state === 'connected' && !model.silent
 }
 
-/** Whether it is known that the hub is not there: not while the page connects at first. */
+/** Whether the hub is known to be unreachable: false while the page connects for the first time. */
 export function isAway(): boolean {
   return !isThere() && (connection.state === 'connected' || connection.reason !== '')
 }
 
-/** The hub's time for which the figures are, in milliseconds since 1970: it stands still while the hub is away. */
+/** The hub's time of the current figures, in milliseconds since 1970. It stops while the hub is unreachable. */
 export function hubNow(): number {
   const now = wholeClient.admin.hub.now()
   return isThere() || model.heardAt === 0 ? now : now - (Date.now() - model.heardAt)

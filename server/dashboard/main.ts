@@ -69,13 +69,13 @@ function navigate(): void {
   const otherRows = before?.query.get('from') !== route.query.get('from')
   if (moved || otherRows) scrollTo(0, 0)
   if (!moved) return
-  // For those who hear the page, and for whose keyboard the link that they followed is gone.
+  // For users of screen readers, and for keyboard users whose followed link has disappeared.
   app.querySelector('h1')?.focus({ preventScroll: true })
 }
 
 function draw(): void {
   render(
-    html`<a class="skip" href="#content" @click=${skip}>To the content</a>
+    html`<a class="skip" href="#content" @click=${skip}>Skip to content</a>
       <header class="top">
         <a class="brand" href=${href(['overview'])}><img src="./icon.svg" alt="" width="22" height="22" />Fanfare</a>
         <nav aria-label="Sections">${SECTIONS.map(
@@ -104,7 +104,7 @@ function standing(): readonly [Level, string] {
   return ['warn', connection.reason === '' ? 'Connecting' : 'Reconnecting']
 }
 
-/** What is seen is old, and why. */
+/** Reports that the figures are old, and why. */
 function lost(): TemplateResult | typeof nothing {
   const { state, reason, loggedOut } = connection
   if (loggedOut) return endedToken()
@@ -112,26 +112,26 @@ function lost(): TemplateResult | typeof nothing {
     return html`<p class="lost" role="alert"><b>The hub does not answer.</b> ${figuresOf()}</p>`
   if (reason === '') return nothing
   const words =
-    state === 'closed' ? 'The hub has closed the connection for good.' : 'No connection to the hub; trying again.'
+    state === 'closed' ? 'The hub closed the connection permanently.' : 'No connection to the hub. Reconnecting…'
   return html`<p class="lost" role="alert"><b>${words}</b> ${reason}${/[.!?]$/.test(reason) ? '' : '.'}
     ${figuresOf()}
-    ${state === 'closed' ? html`<button @click=${() => location.reload()}>Load the page again</button>` : ''}</p>`
+    ${state === 'closed' ? html`<button @click=${() => location.reload()}>Reload the page</button>` : ''}</p>`
 }
 
-/** From when what is seen is. */
+/** The time of the figures that are shown. */
 function figuresOf(): string {
-  return model.heardAt > 0 ? `The figures are of ${clock(model.heardAt)}.` : ''
+  return model.heardAt > 0 ? `The figures are from ${clock(model.heardAt)}.` : ''
 }
 
-/** The token is worth nothing any longer. What is on the page stays, to be read or copied. */
+/** The token is no longer valid. The page keeps its content, to be read or copied. */
 function endedToken(): TemplateResult {
   const { expiresAt } = whoami() ?? {}
   const expired = expiresAt !== undefined && expiresAt <= Date.now()
-  return html`<p class="lost" role="alert"><b>${expired ? 'Your token has expired.' : 'The hub does not accept your token any longer.'}</b>
+  return html`<p class="lost" role="alert"><b>${expired ? 'Your token has expired.' : 'The hub no longer accepts your token.'}</b>
     ${figuresOf()} <a href=${loginHref(expired)}>Log in again</a></p>`
 }
 
-/** Rights that the token lacks for what is shown. */
+/** Permissions that the token lacks for what is shown. */
 function refused(): TemplateResult | typeof nothing {
   const { section } = route
   const some = section === 'queues' || section === 'streams' ? seenOnly(section, whoami()) : undefined

@@ -5,13 +5,13 @@ import { heard } from './rights.ts'
 
 const INTERVAL_MS = 1000
 
-/** After how many seconds without an answer the hub is called silent. */
+/** After this many seconds without an answer the hub counts as silent. */
 const SILENT_S = 3
 
-/** What every page shows or needs of the hub. */
+/** The hub's state that every page shows or needs. */
 export class Model {
   hub: HubInfo | undefined = undefined
-  /** When it last answered, in milliseconds since 1970. */
+  /** When the hub last answered, in milliseconds since 1970. */
   heardAt = 0
   private readonly changed: () => void
   private asking = false
@@ -23,12 +23,12 @@ export class Model {
     this.changed = changed
   }
 
-  /** The hub is connected and does not answer: it hangs, or the network does. */
+  /** The hub is connected but does not answer: it or the network hangs. */
   get silent(): boolean {
     return this.owedS >= SILENT_S
   }
 
-  /** Asks once a second, as long as the page is visible. */
+  /** Polls once a second while the page is visible. */
   watch(client: Client): void {
     const tick = () => {
       if (document.hidden) return
@@ -44,7 +44,7 @@ export class Model {
   }
 
   private async ask(client: Client): Promise<void> {
-    // Anybody may ask who they are: this tells whether the hub answers.
+    // Every client may call whoami: it shows whether the hub answers.
     const mayShow = Date.now() >= this.forbiddenUntil
     this.asking = true
     try {

@@ -7,12 +7,12 @@ interface Notice {
   readonly failed: boolean
 }
 
-/** How long a word of success stays, in milliseconds; one of failure stays until it is put away. */
+/** How long a success notice stays, in milliseconds; a failure stays until it is dismissed. */
 const STAYS_MS = 8000
 
 let notices: readonly Notice[] = []
 
-/** Says what an action did. */
+/** Shows the result of an action. */
 export function notice(text: string, failed = false): void {
   const added = { text, failed }
   notices = [...notices.slice(-2), added]
@@ -20,12 +20,12 @@ export function notice(text: string, failed = false): void {
   invalidate()
 }
 
-/** Puts failures away: another page is not what they were about. Successes go by themselves. */
+/** Dismisses failures when the user moves to another page; successes disappear by themselves. */
 export function putFailuresAway(): void {
   notices = notices.filter(({ failed }) => !failed)
 }
 
-/** Waits for what was asked of the hub, and says how it ended; resolves to whether it went well. */
+/** Awaits an action and shows how it ended; resolves to whether it succeeded. */
 export async function tell<Result>(asked: Promise<Result>, done: (result: Result) => string): Promise<boolean> {
   try {
     notice(done(await asked))
@@ -48,7 +48,7 @@ export function noticesView(): TemplateResult {
     ${notices.map(
       (each) => html`<p class="notice ${each.failed ? 'failed' : ''}">
         <span>${each.text}</span>
-        <button class="plain" aria-label="Put this message away" @click=${() => putAway(each)}>×</button>
+        <button class="plain" aria-label="Dismiss this message" @click=${() => putAway(each)}>×</button>
       </p>`,
     )}
   </div>`

@@ -1,11 +1,11 @@
 import type { TemplateResult } from 'lit/html.js'
 import type { PageRoute } from './route.ts'
 
-/** One section of the page while it is open. */
+/** One open page of the dashboard. */
 export interface Page {
   readonly title: string
   view(): TemplateResult
-  /** It is left: stops what it had running. */
+  /** Stops what the page had running when the user leaves it. */
   close?(): void
 }
 

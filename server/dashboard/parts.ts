@@ -4,10 +4,10 @@ import { isAway } from './hub.ts'
 
 export type Content = TemplateResult | string | typeof nothing
 
-/** How serious something is. The word stands beside the mark: colour and shape are not all that tell. */
+/** How serious something is. A word next to the mark says the same as its colour and shape. */
 export type Level = 'good' | 'warn' | 'bad'
 
-/** A mark whose shape and colour tell the level. */
+/** A mark whose shape and colour show the level. */
 export function mark(level: Level): TemplateResult {
   return html`<span class="dot ${level}" aria-hidden="true"></span>`
 }
@@ -18,46 +18,46 @@ export function verdict(level: Level, text: Content): TemplateResult {
 }
 const LEVELS: Readonly<Record<Level, string>> = { good: 'OK:', warn: 'Warning:', bad: 'Problem:' }
 
-/** A point in time: the date and the time zone are in its tooltip. */
+/** A point in time; the tooltip has the date and the time zone. */
 export function moment(ms: number): TemplateResult {
   return html`<time datetime=${new Date(ms).toISOString()} title=${fullTime(ms)}>${clock(ms)}</time>`
 }
 
-/** The head of a section: its name, and what is beside it. */
-export function heading(title: Content, beside: Content = nothing): TemplateResult {
-  return html`<header class="heading"><h1 tabindex="-1">${title}</h1>${beside}</header>`
+/** The head of a page: its title, and what stands next to it. */
+export function heading(title: Content, extra: Content = nothing): TemplateResult {
+  return html`<header class="heading"><h1 tabindex="-1">${title}</h1>${extra}</header>`
 }
 
-/** One figure with its name, and a word on it. */
+/** One figure with its label and a note. */
 export function figure(label: string, value: Content, word: Content = nothing, kind = ''): TemplateResult {
   return html`<div class="figure ${kind}"><dt>${label}</dt><dd><b>${value}</b><span class="quiet">${word}</span></dd></div>`
 }
 
-/** Shown in place of a list that has nothing in it. */
+/** Shown in place of an empty list. */
 export function empty(title: string, text: Content): TemplateResult {
   return html`<div class="empty"><p><b>${title}</b></p><p>${text}</p></div>`
 }
 
-/** Shown until the hub has answered, and if it refuses to. */
+/** Shown until the hub has answered, and if it refuses. */
 export function unanswered(error: string | undefined): TemplateResult {
-  if (error !== undefined) return empty('The hub does not show this', error)
+  if (error !== undefined) return empty('Not available', error)
   return isAway()
-    ? empty('The hub is away', 'This is shown once it answers.')
-    : empty('Asking the hub', 'The answer comes within a second.')
+    ? empty('The hub is unreachable', 'This page loads as soon as the hub answers.')
+    : empty('Loading', 'Waiting for the hub.')
 }
 
 /** Shown in place of something that was deleted while its page was open. */
 export function deleted(kind: string): TemplateResult {
-  return empty(`This ${kind} is gone`, 'It has been deleted. If it is declared again, it is shown here.')
+  return empty(`This ${kind} no longer exists`, 'It was deleted. If it is declared again, it appears here.')
 }
 
-/** A bar that shows how full something is; the words beside it say the same. */
+/** A bar that shows how full something is; the text next to it says the same. */
 export function fill(value: number, limit: number): TemplateResult {
   const part = value / limit
   return bar(value, limit, part >= 0.8 ? 'bad' : part >= 0.4 ? 'warn' : '')
 }
 
-/** A bar that compares a value with the greatest. */
+/** A bar that compares a value with the maximum. */
 export function bar(value: number, most: number, kind = ''): TemplateResult {
   const part = most > 0 ? Math.min(1, value / most) : 0
   return html`<svg class="fill ${kind}" viewBox="0 0 100 6" preserveAspectRatio="none" aria-hidden="true">
@@ -65,7 +65,7 @@ export function bar(value: number, most: number, kind = ''): TemplateResult {
   </svg>`
 }
 
-/** Names and values, one pair a line. */
+/** Names and values, one pair per line. */
 export function facts(rows: readonly (readonly [string, Content])[]): TemplateResult {
   return html`<dl class="facts">${rows.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>`
 }

@@ -1,15 +1,15 @@
-/** A payload as a person can read it. */
+/** A payload in readable form. */
 export interface ShownPayload {
-  /** Of a long one, its beginning. */
+  /** The text, or its beginning if it is long. */
   readonly text: string
   readonly format: 'json' | 'text' | 'hex' | 'none'
-  /** In bytes or characters, if the text is not all of it. */
+  /** The full size in bytes or characters, if the text is cut. */
   readonly cutFrom: number | undefined
 }
 
 const MAX_HEX_BYTES = 1000
 
-/** JSON text is shown as it is; bytes are shown as text if they are text. `maxText` is in characters. */
+/** JSON is shown as it is, bytes as text if they are valid UTF-8 text, otherwise in hexadecimal. `maxText` is in characters. */
 export function shownPayload(data: string | Uint8Array | undefined, maxText: number): ShownPayload {
   if (data === undefined) return { text: '', format: 'none', cutFrom: undefined }
   const isJson = typeof data === 'string'
@@ -24,8 +24,8 @@ export function shownPayload(data: string | Uint8Array | undefined, maxText: num
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
-// Everything but tab, line feed and carriage return: what has these is not meant to be read.
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what this looks for
+// Control characters except tab, line feed and carriage return: data with these is not meant to be read.
+// biome-ignore lint/suspicious/noControlCharactersInRegex: this pattern looks for them
 const CONTROL = /[\0-\x08\x0b\x0c\x0e-\x1f\x7f]/
 
 /** Undefined if the bytes are not text. */

@@ -8,16 +8,16 @@ const INTERVAL_MS = 1000
 
 export interface Polled<Result> {
   readonly value: Result | undefined
-  /** What the hub said instead of the last answer. */
+  /** The error that the hub returned instead of an answer. */
   readonly error: string | undefined
-  /** The hub said that there is no such thing, or not any longer. */
+  /** The hub reported that the thing does not exist, or no longer exists. */
   readonly gone: boolean
   /** Asks now. */
   again(): void
   stop(): void
 }
 
-/** Asks the hub for a method, again some time after each answer, as long as the page is visible. */
+/** Calls a method of the hub again and again, a while after each answer, as long as the page is visible. */
 export function poll<Result>(method: string, params: object, intervalMs = INTERVAL_MS): Polled<Result> {
   const abort = new AbortController()
   let timer: ReturnType<typeof setTimeout> | undefined
@@ -53,12 +53,12 @@ export function poll<Result>(method: string, params: object, intervalMs = INTERV
     }
     timer = setTimeout(next, forbidden ? FORBIDDEN_MS : intervalMs)
   }
-  // Nobody looks at a page in the background: it asks when it comes to the front.
+  // A page in the background does not ask; it asks when it becomes visible.
   const next = () => {
     if (document.hidden) document.addEventListener('visibilitychange', next, { once: true, signal: abort.signal })
     else void ask()
   }
-  // Another connection may have other rights.
+  // Another connection may have other permissions.
   const offState = client.onState(({ to }) => {
     if (to === 'connected' && forbidden) void ask()
   })

@@ -1,34 +1,34 @@
 import type { GrantedPermissions, WhoAmI } from '../../shared/whoami.ts'
 
-/** What a refusal says is missing: `admin on $sys.hub.show`. */
+/** Finds the missing permission in an error text: `admin on $sys.hub.show`. */
 const MISSING = /.* needs (publish|subscribe|respond|consume|declare|admin) permission for (.*)\.$/s
 
-/** What is missing, by who has asked for it: it is said as long as somebody asks. */
+/** The missing permissions by the part of the page that asked; each is shown for as long as that part is open. */
 const refusals = new Map<object, string>()
 
-/** Keeps in mind whether the hub has refused what is asked for, to say so at the head of the page. */
+/** Records whether the hub refused a call, to report it at the head of the page. */
 export function heard(asker: object, error?: unknown): void {
   const right = rightIn(error)
   if (right === undefined) refusals.delete(asker)
   else refusals.set(asker, right)
 }
 
-/** Which right is missing, as a sentence; undefined if an error is no such refusal. */
+/** A sentence that names the missing permission; undefined if the error is not such a refusal. */
 export function missingRight(error: unknown): string | undefined {
   const right = rightIn(error)
-  return right && `This needs a permission that your token does not have: ${right}.`
+  return right && `Your token lacks the permission for this: ${right}.`
 }
 
-/** All rights that are missing on what is shown, as one sentence. */
+/** A sentence that names all permissions missing for what is shown. */
 export function missingRights(): string | undefined {
   const rights = [...new Set(refusals.values())]
   if (rights.length === 0) return undefined
-  return `Your token does not have ${rights.length === 1 ? 'the permission' : 'these permissions:'} ${listed(rights, 'and')}.`
+  return `Your token lacks the ${rights.length === 1 ? 'permission' : 'permissions'} ${listed(rights, 'and')}.`
 }
 
 const SEEN_BY = { queues: ['consume', 'declare', 'admin'], streams: ['declare', 'admin'] } as const
 
-/** Which of the queues or streams a client sees in lists, as a sentence; undefined if it sees all of them. */
+/** A sentence that says which queues or streams the token lets the user see; undefined if all of them. */
 export function seenOnly(kind: keyof typeof SEEN_BY, who: WhoAmI | undefined): string | undefined {
   if (!who || who.permissions.admin === true) return undefined
   const verbs = SEEN_BY[kind]
@@ -37,10 +37,11 @@ export function seenOnly(kind: keyof typeof SEEN_BY, who: WhoAmI | undefined): s
     ((permissions[verb] ?? []) as readonly string[]).map((pattern) => [verb, pattern]),
   )
   if (granted.some(([, pattern]) => pattern === '#')) return undefined
-  if (granted.length === 0) return `Your token cannot see any ${kind}: that needs ${listed(verbs, 'or')}.`
+  if (granted.length === 0)
+    return `Your token does not allow you to see any ${kind}. It needs the permission ${listed(verbs, 'or')}.`
   const shown = granted.slice(0, 5).map(([verb, pattern]) => `${verb} on ${pattern}`)
   if (granted.length > 5) shown.push(`${granted.length - 5} more`)
-  return `Your token can only see some ${kind}: it has ${listed(shown, 'and')}.`
+  return `Your token allows you to see only some ${kind}: it has ${listed(shown, 'and')}.`
 }
 
 function rightIn(error: unknown): string | undefined {

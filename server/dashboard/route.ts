@@ -1,9 +1,9 @@
 import { invalidate } from './schedule.ts'
 
-/** Where on the page one is: `#/queues/thumbnails/dead-letters?reason=rejected`. */
+/** The current place in the dashboard: `#/queues/thumbnails/dead-letters?reason=rejected`. */
 export interface PageRoute {
   readonly section: string
-  /** The parts behind the section. */
+  /** The parts after the section. */
   readonly rest: readonly string[]
   readonly query: URLSearchParams
 }
@@ -14,13 +14,13 @@ export function currentRoute(): PageRoute {
   return { section: section || 'overview', rest, query: new URLSearchParams(query) }
 }
 
-/** The address of a place, with what is set of the query. */
+/** The address of a place, with the non-empty parameters of the query. */
 export function href(parts: readonly string[], query: Readonly<Record<string, string>> = {}): string {
   const set = new URLSearchParams(Object.entries(query).filter(([, value]) => value !== ''))
   return `#/${parts.map(encodeURIComponent).join('/')}${set.size > 0 ? `?${set}` : ''}`
 }
 
-/** Changes one word of the query where one is: the way back stays as long as it was. */
+/** Changes one query parameter in place, without a new entry in the browser's history. */
 export function setQuery(route: PageRoute, name: string, value: string): void {
   if (value === '') route.query.delete(name)
   else route.query.set(name, value)

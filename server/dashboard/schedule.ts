@@ -1,4 +1,4 @@
-/** Figures come once a second in many messages: what they change is drawn together, and not more often than this. */
+/** Figures arrive once a second in many messages; their changes are drawn together, at most once per interval. */
 const DATA_INTERVAL_MS = 500
 
 const drawings = new Set<() => void>()
@@ -6,13 +6,13 @@ let frame = 0
 let timer: ReturnType<typeof setTimeout> | undefined
 let drawnAt = 0
 
-/** Has something drawn whenever the page is; returns what ends that. */
+/** Registers a task for each drawing of the page; returns a function that unregisters it. */
 export function onDraw(task: () => void): () => void {
   drawings.add(task)
   return () => drawings.delete(task)
 }
 
-/** Draws at the next animation frame: for what the user has done. */
+/** Draws at the next animation frame: for changes made by the user. */
 export function invalidate(): void {
   if (frame !== 0) return
   frame = requestAnimationFrame(() => {
@@ -24,7 +24,7 @@ export function invalidate(): void {
   })
 }
 
-/** Draws soon: for what the hub has said. */
+/** Draws soon: for data from the hub. */
 export function dataChanged(): void {
   if (timer !== undefined || frame !== 0) return
   const wait = Math.max(0, drawnAt + DATA_INTERVAL_MS - performance.now())

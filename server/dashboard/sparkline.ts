@@ -2,7 +2,7 @@ import { html, type TemplateResult } from 'lit/html.js'
 
 const HEIGHT = 24
 
-/** Figures over time as a small line, from zero to the highest; nothing if there is no history. */
+/** Recent figures as a small line from zero to their maximum; empty without a history. */
 export function sparkline(figures: readonly number[] = []): TemplateResult {
   const most = Math.max(0, ...figures)
   const points = figures.map((value, at) => {

@@ -1,22 +1,22 @@
 /**
- * Whether the pointer or the keyboard's focus is in there. Then nothing in it may move: a click or a key would meet another
- * row than the one that was read.
+ * Whether the pointer or the keyboard focus is inside. Rows must not move then: a click or a key would hit a different row from the
+ * one the user read.
  */
 export function isHeld(selector: string): boolean {
   return document.querySelector(`:is(${selector}):is(:hover, :focus-within)`) !== null
 }
 
-/** A row in its place. */
+/** A row with its place in the list. */
 export interface Placed<Row> {
   readonly row: Row
-  /** It is not among the latest rows, and is shown as it was last seen because the list is held. */
+  /** The row has left the latest answer; it is still shown, as last seen, because the list is held. */
   readonly isPast: boolean
 }
 
-/** Differs from everything that is asked for. */
+/** Differs from every possible question. */
 const NOTHING = Symbol('nothing')
 
-/** The rows of a list, each of which stays where it is while the list is held. */
+/** The rows of a list. Each stays in its place while the list is held. */
 export class StillRows<Row> {
   private readonly keyOf: (row: Row) => string
   private readonly selector: string
@@ -30,8 +30,8 @@ export class StillRows<Row> {
   }
 
   /**
-   * The rows in the order in which they are to be drawn. `asked` stands for what was asked for: if it is something else, another
-   * filter, order or page, the rows are others whatever points at them.
+   * The rows in drawing order. `asked` identifies the question (filter, order, page): if it has changed, the rows are replaced even
+   * while the list is held.
    */
   arranged(latest: readonly Row[], asked?: unknown): readonly Placed<Row>[] {
     const fresh = new Map(latest.map((row) => [this.keyOf(row), row]))

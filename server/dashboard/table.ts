@@ -5,18 +5,18 @@ import { type Counts, type HubList, PAGE_ROWS } from './hub-list.ts'
 import { type Content, empty, unanswered } from './parts.ts'
 import { href, type PageRoute } from './route.ts'
 
-/** Maximum number of rows in a table that comes as a whole. */
+/** Maximum number of rows of a table without pages. */
 export const MOST_ROWS = 50
 
-/** A page of a list of the hub as a table. */
+/** One page of a list of the hub, as a table. */
 interface Listing<Row> {
   readonly label: string
-  /** What the filter looks through. */
+  /** Placeholder of the filter: what it searches. */
   readonly filter: string
-  /** Shown if the hub has none at all. */
+  /** Shown if the hub has no rows at all. */
   readonly none: Content
   readonly noneTitle: string
-  /** Shown instead if the token sees only some of them, or none. */
+  /** Shown instead if the token lets the user see only some rows, or none. */
   readonly noneSeen?: string | undefined
   readonly noMatch: string
   readonly head: (cell: HeadCell) => TemplateResult
@@ -27,7 +27,7 @@ interface Listing<Row> {
 
 type HeadCell = (key: string, label: string, kind?: string) => TemplateResult
 
-/** The rows that the address asks for, in its order, below the field of the filter. */
+/** The rows that the address selects, in its order, below the filter. */
 export function listing<Row, Answer extends Counts>(list: HubList<Row, Answer>, listed: Listing<Row>): TemplateResult {
   const { label, filter, none, noneTitle, noneSeen, noMatch, head, cells, kind = '' } = listed
   const { answer } = list
@@ -52,24 +52,24 @@ export function listing<Row, Answer extends Counts>(list: HubList<Row, Answer>, 
             rows,
             ({ row }) => list.keyOf(row),
             ({ row, isPast }) =>
-              html`<tr class=${isPast ? 'past' : ''} title=${isPast ? 'No longer on this page of the list: these are its last figures' : nothing}>${cells(row)}</tr>`,
+              html`<tr class=${isPast ? 'past' : ''} title=${isPast ? 'No longer on this page of the list. These are its last figures.' : nothing}>${cells(row)}</tr>`,
           )}</tbody></table></div>${pages(list)}`
     }`
 }
 
-/** The filter matches none, or the list has become shorter than the address says. */
+/** The filter matches nothing, or the list has become shorter than the address expects. */
 function noRows<Row, Answer extends Counts>({ from, route }: HubList<Row, Answer>, noMatch: string): TemplateResult {
-  if (from === 0) return empty(noMatch, 'The whole hub was searched. Try another filter.')
-  return empty('The list is shorter than that', html`<a href=${here(route, { from: '' })}>Go to its beginning</a>.`)
+  if (from === 0) return empty(noMatch, 'The filter searches the whole hub. Try another one.')
+  return empty('This page of the list is empty', html`<a href=${here(route, { from: '' })}>Go to the first page</a>.`)
 }
 
-/** The order that is no column's. */
+/** The order that belongs to no column. */
 function troubleFirst<Row, Answer extends Counts>({ sort, route }: HubList<Row, Answer>): TemplateResult {
-  if (sort === 'trouble') return html`<span class="quiet">Sorted by trouble: what needs attention comes first</span>`
-  return html`<a href=${here(route, { sort: '', reverse: '', from: '' })}>Sort by trouble</a>`
+  if (sort === 'trouble') return html`<span class="quiet">Sorted by severity: what needs attention comes first</span>`
+  return html`<a href=${here(route, { sort: '', reverse: '', from: '' })}>Sort by severity</a>`
 }
 
-/** The way to the other pages of a list. */
+/** Links to the other pages of a list. */
 function pages<Row, Answer extends Counts>({
   answer,
   route,
@@ -85,7 +85,7 @@ function pages<Row, Answer extends Counts>({
   </nav>`
 }
 
-/** The head of a column by which the hub can sort: names from A on, figures from the highest on; once more turns it around. */
+/** The head of a sortable column: names ascending, figures descending; a second click reverses the order. */
 function sortHead<Row, Answer extends Counts>(
   list: HubList<Row, Answer>,
   key: string,
@@ -100,12 +100,12 @@ function sortHead<Row, Answer extends Counts>(
   </th>`
 }
 
-/** The address of the same place with other words in its query. */
+/** The address of the same page with other query parameters. */
 function here(route: PageRoute, query: Readonly<Record<string, string>>): string {
   return href([route.section, ...route.rest], { ...Object.fromEntries(route.query), ...query })
 }
 
-/** Shown below a table that does not show everything. */
+/** Shown below a table that is cut off. */
 export function moreRows(total: number, shown: number): TemplateResult | typeof nothing {
-  return total > shown ? html`<p class="more">${count(total - shown)} more are not shown.</p>` : nothing
+  return total > shown ? html`<p class="more">${count(total - shown)} more not shown.</p>` : nothing
 }

@@ -1,11 +1,11 @@
 import type { ShownPayload } from './payload.ts'
 
-/** What the page and the worker of its tail say to each other. */
+/** The messages between the page and its tail worker. */
 
-/** To the worker. It tails one pattern as long as it lives. */
+/** To the worker, which tails one pattern for its whole life. */
 export interface TailRequest {
   readonly url: string
-  /** Where it gets the token to say hello with. */
+  /** Where the worker gets the token for its hello. */
   readonly tokenUrl: string
   readonly pattern: string
   /** Only messages with this text in their topic, id, key, headers or payload; empty for all. */
@@ -14,7 +14,7 @@ export interface TailRequest {
 
 export interface TailMessage {
   readonly kind: 'message'
-  /** Counts up: tells messages apart that have the same id. */
+  /** Sequence number: tells apart messages that have the same id. */
   readonly number: number
   readonly at: number
   readonly topic: string
@@ -26,7 +26,7 @@ export interface TailMessage {
 
 export type TailItem =
   | TailMessage
-  /** The hub, or the client here, has dropped messages. */
+  /** Messages that the hub, or the client here, dropped. */
   | {
       readonly kind: 'gap'
       readonly number: number
@@ -34,16 +34,16 @@ export type TailItem =
       readonly reason: string
       readonly count: number | undefined
     }
-  /** They came, and are not shown: more at once than a person could read. */
+  /** Messages that arrived but are not shown: more at once than a person can read. */
   | { readonly kind: 'skipped'; readonly number: number; readonly at: number; readonly count: number }
 
-/** From the worker, a few times a second. */
+/** From the worker, a few times per second. */
 export type TailReport =
   | {
       readonly kind: 'items'
       readonly items: readonly TailItem[]
       readonly received: number
-      /** Messages that have the text that was asked for. */
+      /** Messages that contain the text of the filter. */
       readonly matching: number
     }
   | { readonly kind: 'state'; readonly state: string; readonly reason: string }

@@ -5,12 +5,12 @@ import { missingRight } from './rights.ts'
 import type { TailItem, TailMessage, TailReport, TailRequest } from './tail-messages.ts'
 
 /**
- * Reads a pattern away from the page: whatever comes at once, the page stays smooth. It has a connection of its own, so
- * that a flood delays no figures either.
+ * Reads a pattern outside the page's thread, so that the page stays responsive however many messages arrive. It has its own
+ * connection, so that a flood does not delay the figures either.
  */
 
 const REPORT_MS = 250
-/** Maximum number of messages in a report: the others are counted. */
+/** Maximum number of messages in a report; the others are only counted. */
 const MOST = 100
 /** Maximum length of a payload that is shown, in characters. */
 const MAX_TEXT = 16_000
@@ -64,7 +64,7 @@ function hasText({ topic, id, key, headers, data, raw }: Message): boolean {
 
 function add(item: Unshown): void {
   waiting.push(item)
-  // The newest are kept. Cutting in bulk costs nothing: an array of this length is shifted in one go.
+  // The newest are kept. They are cut in bulk, because that shifts the array only once.
   if (waiting.length >= MOST * 20) cut()
 }
 

@@ -3,7 +3,7 @@ import { defineConfig } from 'vite'
 
 const file = (name: string) => fileURLToPath(new URL(name, import.meta.url))
 
-/** The page, and the worker of its tail: two entries of one build, so that they share the client. */
+/** The page and its tail worker: two entries of one build, so that they share the client's code. */
 export default defineConfig({
   root: file('.'),
   base: './',
@@ -11,13 +11,13 @@ export default defineConfig({
     outDir: file('../../dist/dashboard'),
     emptyOutDir: true,
     target: 'es2022',
-    // A `data:` address would need a hole in the content security policy.
+    // A `data:` address would need an exception in the content security policy.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     rolldownOptions: {
       input: [file('index.html'), file('tail-worker.ts')],
       output: {
-        // The page has to know the worker by name.
+        // The page has to know the worker's file name.
         entryFileNames: ({ name }) => (name === 'tail-worker' ? 'assets/[name].js' : 'assets/[name]-[hash].js'),
       },
     },

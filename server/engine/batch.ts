@@ -9,9 +9,9 @@ export interface Part {
 }
 
 /**
- * What goes out in one write: some WebSocket messages, already framed (RFC 6455, section 5.2: server frames are not
- * masked, so the same bytes do for every connection). `framed` is for an engine that writes to the socket itself,
- * `parts` for one that frames by itself; they share their memory.
+ * The content of one write: WebSocket messages, already framed (RFC 6455, section 5.2: server frames are not masked, so the same
+ * bytes work for every connection). `framed` is for an engine that writes to the socket itself, `parts` for one that does its own
+ * framing; they share their memory.
  */
 export class Batch {
   readonly parts: readonly Part[]
@@ -31,7 +31,7 @@ export class Batch {
     return this.joined
   }
 
-  /** `framed`, compressed (RFC 7692, no context takeover): once, for however many connections take it. */
+  /** `framed`, compressed once for all connections that need it (RFC 7692, no context takeover). */
   get compressed(): Buffer {
     this.deflated ??= Buffer.concat(
       this.made.length > 0 ? this.made.map(({ compressed }) => compressed) : this.parts.map(compress),
@@ -46,14 +46,14 @@ export class Batch {
 
 const TEXT = 0x81
 const BINARY = 0x82
-/** RSV1 says that a message is compressed. */
+/** The RSV1 bit marks a compressed message. */
 const COMPRESSED = 0x40
-/** A smaller message gains nothing. */
+/** Smaller messages gain nothing. */
 export const COMPRESSED_FROM_BYTES = 1024
-/** What a flush ends with, and the other end puts back (RFC 7692, section 7.2.1). */
+/** The end of a flush, which the receiver adds again (RFC 7692, section 7.2.1). */
 const FLUSH_BYTES = 4
 
-/** One message, framed; as it is where compression makes it no smaller. */
+/** One framed message; uncompressed if compression does not make it smaller. */
 function compress({ payload, binary }: Part): Buffer {
   const large = payload.length >= COMPRESSED_FROM_BYTES
   const deflated = large ? deflateRawSync(payload, { finishFlush: constants.Z_SYNC_FLUSH }) : payload
@@ -67,12 +67,12 @@ function compress({ payload, binary }: Part): Buffer {
 }
 
 /**
- * A WebSocket message takes no further frame beyond this. Small enough for the buffer of 16 kB in which uWebSockets.js
- * puts header and payload together; see `uws-engine.ts` for what it does with larger ones.
+ * A WebSocket message of this size accepts no further frame. Small enough for the 16 kB buffer in which uWebSockets.js puts header
+ * and payload together; see `uws-engine.ts` for what it does with larger ones.
  */
 export const PART_BYTES = 15_000
 
-/** Joins frames to WebSocket messages: neighbours of one kind go into one, up to `PART_BYTES`. */
+/** Joins frames into WebSocket messages: adjacent frames of one kind share one, up to `PART_BYTES`. */
 export class BatchBuilder {
   private readonly groups: Group[] = []
   private group: Group | undefined = undefined
@@ -85,7 +85,7 @@ export class BatchBuilder {
     this.push(frame)
   }
 
-  /** Adds stored frames that are joined already, as one WebSocket message. */
+  /** Adds stored frames that are already joined, as one WebSocket message. */
   addJoined(bytes: Uint8Array, binary: boolean): void {
     this.startMessage(binary)
     const group = this.group as Group
@@ -96,7 +96,7 @@ export class BatchBuilder {
     this.group = undefined
   }
 
-  /** What follows is for this subscription alone, or with undefined for all that it matches: see the frame `only`. */
+  /** What follows is for this subscription only, or with undefined for all that match: see the frame `only`. */
   scope(sub: number | undefined): void {
     if (sub === this.only) return
     this.only = sub
@@ -143,9 +143,9 @@ interface Group {
   readonly binary: boolean
   readonly pieces: (string | Uint8Array)[]
   bytes: number
-  /** Of several frames; text has brackets then. */
+  /** Whether it consists of several frames; text then has brackets. */
   isList: boolean
-  /** All of its pieces are text, and with `isAscii` all of that is ASCII. */
+  /** Whether all pieces are text, and with `isAscii` whether all text is ASCII. */
   isText: boolean
   isAscii: boolean
 }
@@ -174,7 +174,7 @@ function writePayload(target: Buffer, { binary, pieces, isList, isText, isAscii 
   let at = 0
   if (hasBrackets) target[at++] = BRACKET
   if (isText) {
-    // As latin1 they are copied, without a look at each character.
+    // As latin1 they are copied without looking at each character.
     target.write(pieces.join(','), at, isAscii ? 'latin1' : 'utf8')
   } else {
     for (const [n, piece] of pieces.entries()) {

@@ -2,14 +2,14 @@ import type { Certificate } from '../tls/certificate.ts'
 import type { Batch } from './batch.ts'
 
 /**
- * The contract between the hub and what speaks WebSocket and HTTP on a port. The hub is handed sockets and never names
- * an engine; an engine knows nothing of frames, topics or policies.
+ * The contract between the hub and the code that speaks WebSocket and HTTP on a port. The hub gets sockets and never names an
+ * engine; an engine knows nothing about frames, topics or policies.
  */
 export interface Engine {
   readonly name: 'ws' | 'uws'
   /**
-   * Speaks TLS, 1.2 or later, where there is a certificate. Rejects with `port_in_use` where the address cannot be had, and
-   * with `bad_config` where the engine cannot use the certificate.
+   * Uses TLS 1.2 or later if a certificate is given. Rejects with `port_in_use` if the address is not available, and with
+   * `bad_config` if the engine cannot use the certificate or cannot share the port.
    */
   listen(address: Address, app: EngineApp, certificate: Certificate | undefined): Promise<Listener>
 }
@@ -18,9 +18,11 @@ export interface Address {
   readonly host: string
   /** 0 lets the system choose. */
   readonly port: number
+  /** `'on'`: other hubs may listen on the port too; the system spreads connections over them. */
+  readonly reusePort: 'off' | 'on'
   /** The path of the WebSocket endpoint. */
   readonly path: string
-  /** Largest WebSocket message taken, in bytes. */
+  /** Maximum size of a WebSocket message, in bytes. */
   readonly frameBytes: number
   /** For peers that offer it. */
   readonly compression: 'off' | 'on'
@@ -28,62 +30,66 @@ export interface Address {
 
 export interface Listener {
   readonly port: number
-  /** Gives new connections this certificate, on a listener with TLS. Rejects with `bad_config`, and nothing has changed. */
+  /** Uses this certificate for new connections, on a listener with TLS. If it rejects with `bad_config`, nothing has changed. */
   renew(certificate: Certificate): Promise<void>
-  /** Accepts no more connections; those that are open stay. */
+  /** Accepts no more connections; open ones stay. */
   stop(): void
-  /** Ends within some seconds what is still open. Call after `stop`. */
+  /** Ends within a few seconds what is still open. Call after `stop`. */
   end(): void
 }
 
-/** What the hub gives an engine. */
+/** What the hub provides to an engine. */
 export interface EngineApp {
   /**
-   * Answers every HTTP request that is not an upgrade. Never rejects. An answer with `transfer-encoding: chunked` is
-   * sent as its body comes, which is read only as fast as the peer takes it, and cancelled when the peer goes away.
+   * Answers every HTTP request that is not an upgrade. Never rejects. A response with `transfer-encoding: chunked` is sent as its
+   * body arrives. The body is read only as fast as the peer takes it, and cancelled when the peer disconnects.
    */
   fetch(request: Request, peer?: HttpPeer): Response | Promise<Response>
-  /** Somebody wants a WebSocket: true accepts the connection. */
+  /** A client requests a WebSocket: true accepts the connection. */
   accept(request: UpgradeRequest): true | Refused
-  /** Logs and counts an error of the engine itself, which has cost one request or one connection. */
+  /** Logs and counts an error of the engine itself, which cost one request or one connection. */
   failed(error: unknown): void
   /**
-   * A connection has come to speak HTTP, or sends another request. An engine that learns of a connection only from its first request
-   * reports it from then until the answer. To stay within its limits the hub ends connections, this one or others: see `HttpConnection`.
+   * A connection has started to use HTTP, or sends another request. An engine that learns about a connection only from its first
+   * request reports it from then until the response. To stay within its limits the hub ends connections, this one or others: see
+   * `HttpConnection`.
    */
   arrived(connection: HttpConnection): void
-  /** It is closed, has become a WebSocket, or carries an answer that does not end (server-sent events). May be called again. */
+  /**
+   * The connection was closed, has become a WebSocket, or carries a response that does not end (server-sent events). May be called
+   * repeatedly.
+   */
   left(connection: HttpConnection): void
-  /** It sent more requests than `PIPELINED_REQUESTS` before it had their answers, and is refused. */
+  /** The connection sent more requests than `PIPELINED_REQUESTS` before it had the responses, and is refused. */
   pipelined(connection: HttpConnection): void
   /**
-   * Whether so few file descriptors are left that the engine should accept no connection. The hub has ended connections that it was
-   * waiting for, if there were any.
+   * Whether so few file descriptors are left that the engine should accept no connection. The hub has already ended idle
+   * connections, if there were any.
    */
   crowded(): boolean
-  /** A connection is open: the hub takes the socket and gives the handlers of its events. */
+  /** A connection is open: the hub takes the socket and returns the handlers of its events. */
   open(socket: EngineSocket, request: UpgradeRequest): SocketHandlers
 }
 
-/** The HTTP answer to who gets no WebSocket. */
+/** The HTTP response to a refused upgrade. */
 export interface Refused {
   readonly status: number
   readonly message: string
-  /** Seconds until another try makes sense. */
+  /** Seconds until a retry makes sense. */
   readonly retryAfter?: number | undefined
 }
 
-/** A request for a WebSocket: copied, so that it outlives the engine's own. */
+/** A request for a WebSocket: a copy, so that it outlives the engine's objects. */
 export interface UpgradeRequest {
-  /** Of the other end of the socket. */
+  /** Address of the peer. */
   readonly remoteAddress: string
-  /** The hub itself speaks TLS with it. */
+  /** Whether the hub itself uses TLS on this connection. */
   readonly secure: boolean
-  /** The subprotocols that were offered. */
+  /** The offered subprotocols. */
   readonly protocols: readonly string[]
-  /** What stands behind the `?` of its URL. */
+  /** The part of its URL after the `?`. */
   readonly query: string
-  /** By names in lower case. */
+  /** With names in lower case. */
   readonly headers: Readonly<Record<string, string>>
 }
 
@@ -91,66 +97,67 @@ export function protocolsIn(header: string | undefined): string[] {
   return header ? header.split(',').map((name) => name.trim()) : []
 }
 
-/** Who sent an HTTP request: the other end of the socket. */
+/** The peer that sent an HTTP request. */
 export interface HttpPeer {
   readonly remoteAddress: string
-  /** The hub itself speaks TLS with it. */
+  /** Whether the hub itself uses TLS on this connection. */
   readonly secure: boolean
-  /** The name that was asked for, with a port where it has one, past the proxies that are trusted. Absent before those are looked at. */
+  /** The requested host, with a port if there is one, seen past trusted proxies. Absent before the proxies are evaluated. */
   readonly host?: string | undefined
-  /** Cuts the connection at once, whatever is still to be sent. */
+  /** Ends the connection immediately, whatever is still to be sent. */
   destroy(): void
 }
 
-/** A connection that speaks HTTP and counts as one. */
+/** A connection that uses HTTP, and counts as one. */
 export interface HttpConnection {
-  /** Of the other end of the socket. */
+  /** Address of the peer. */
   readonly remoteAddress: string
-  /** The hub has a whole request and owes the answer. Otherwise it waits for the peer, and may end the connection. */
+  /** Whether the hub has received a whole request and owes the response. Otherwise the hub waits for the peer, and may end the connection. */
   readonly answering: boolean
-  /** Ends it at once. */
+  /** Ends it immediately. */
   destroy(): void
 }
 
-/** Called one at a time, never from within a call of the socket's own methods, and not at all after `close`. */
+/** Called one at a time, never from within a call of the socket's own methods, and never after `close`. */
 export interface SocketHandlers {
-  /** A whole message. The bytes are the engine's again when this returns: copy what is kept. */
+  /** A whole message. The engine reuses the bytes when this returns: copy what is kept. */
   message(data: Uint8Array, binary: boolean): void
-  /** What came breaks a rule that the engine checks: one of RFC 6455, or the maximum size. */
+  /** The peer broke a rule that the engine checks: one of RFC 6455, or the maximum size. */
   broken(code: 'frame_too_large' | 'bad_utf8' | 'bad_frame', message?: string): void
-  /** A sign of life that is no message: the answer to a ping. */
+  /** A sign of life other than a message: the answer to a ping. */
   alive(): void
-  /** Everything written has left the process. */
+  /** All written data has left the process. */
   drain(): void
   close(): void
 }
 
 export interface EngineSocket {
   /**
-   * Writes a batch, whole and in order. True: the kernel has it all. False: the engine holds a rest, of
-   * `bufferedBytes`; write no more before `drain`.
+   * Writes a batch as a whole and in order. Returns true if the kernel has all of it; false if the engine holds `bufferedBytes` of
+   * it: then write no more before `drain`.
    */
   write(batch: Batch): boolean
   readonly bufferedBytes: number
-  /** A WebSocket ping, unless a rest is held: then the peer has enough to answer. */
+  /** Sends a WebSocket ping, unless data is buffered: then the peer has enough to answer. */
   ping(): void
   /**
-   * Whether the peer is read. False: what has been read already still comes, and nothing more if the engine can stop reading.
+   * Whether the engine reads from the peer. With false, data that was already read still arrives, but nothing more if the engine
+   * can stop reading.
    */
   setReading(reading: boolean): void
-  /** Sends a close frame behind what is buffered, and ends the connection within some seconds whatever the peer does. */
+  /** Sends a close frame after all buffered data, and ends the connection within a few seconds whatever the peer does. */
   close(code: number, reason: string): void
-  /** Ends the connection at once. */
+  /** Ends the connection immediately. */
   terminate(): void
 }
 
-/** Time that a peer has to answer a close frame, in milliseconds. */
+/** How long a peer may take to answer a close frame, in milliseconds. */
 export const CLOSE_TIMEOUT_MS = 5_000
-/** Time that a peer has for a handshake of TLS, and then for the head of a request, in milliseconds. */
+/** How long a peer may take for a TLS handshake, and then for the head of a request, in milliseconds. */
 export const GREETING_TIMEOUT_MS = 10_000
-/** Time that a peer has for a whole request, head and body, in milliseconds. */
+/** How long a peer may take for a whole request, head and body, in milliseconds. */
 export const REQUEST_TIMEOUT_MS = 30_000
-/** Bytes of the head of a request: a token of 16,384 characters fits, with the cookies and proxies' headers around it. */
+/** Maximum size of a request's head: a token of 16,384 characters fits, together with cookies and headers of proxies. */
 export const HEADER_BYTES = 32 * 1024
-/** Requests that one connection may send before it has their answers. */
+/** Maximum requests that one connection may send before it has the responses. */
 export const PIPELINED_REQUESTS = 100

@@ -5,23 +5,23 @@ import type { EngineApp } from './engine.ts'
 import { NO_HOST } from './request-target.ts'
 import { isSecure } from './ws-http.ts'
 
-/** A listener for requests of `node:http`, and middleware for Express and what is like it. */
+/** A request listener for `node:http`, and middleware for Express and similar frameworks. */
 export type NodeHandler = (request: IncomingMessage, response: ServerResponse, next?: (error?: unknown) => void) => void
 
-/** What Express adds to a request. */
+/** Properties that Express adds to a request. */
 interface MiddlewareRequest extends IncomingMessage {
-  /** Where the middleware is mounted: it is taken off `url`. */
+  /** The path at which the middleware is mounted; it is removed from `url`. */
   readonly baseUrl?: string
-  /** What a parser such as `express.json()` has read. */
+  /** The body as read by a parser such as `express.json()`. */
   readonly body?: unknown
   /** Where the listener looks for a body that was read before. */
   rawBody?: Buffer
 }
 
-/** The paths of the hub in an application that has others. Mounted below a path of its own, it answers everything there. */
+/** The hub's paths in an application that has other paths. Mounted at a path, the hub answers everything below it. */
 const OWN_PATHS = /^\/(v1\/.*|healthz|readyz|metrics|fanfare\.js)$/
 
-/** Hands requests of a server that belongs to somebody else to the hub. */
+/** Passes requests of a server that the hub does not own to the hub. */
 export function nodeHandler(app: Pick<EngineApp, 'fetch' | 'failed'>): NodeHandler {
   const listener = getRequestListener(
     (request, { incoming, outgoing }) => {
@@ -34,7 +34,7 @@ export function nodeHandler(app: Pick<EngineApp, 'fetch' | 'failed'>): NodeHandl
   return (request: MiddlewareRequest, response, next) => {
     const [path = ''] = (request.url ?? '').split('?')
     if (next && !request.baseUrl && !OWN_PATHS.test(path)) return next()
-    // Somebody read it before, and it does not come again.
+    // The body was read before, and cannot be read again.
     if (request.readableDidRead && request.body !== undefined) request.rawBody ??= bytesOf(request.body)
     Promise.resolve(listener(request, response)).catch((error: unknown) => {
       app.failed(error)

@@ -1,12 +1,13 @@
 import { setImmediate } from 'node:timers'
 import { PIPELINED_REQUESTS } from './engine.ts'
 
-/** Bytes of answers in one turn. A large answer costs about a millisecond per 64 KiB. */
+/** Maximum bytes of responses per turn. A large response costs about a millisecond per 64 KiB. */
 const ANSWER_BYTES = 512 * 1024
 
 /**
- * Spreads HTTP requests over turns of the event loop. All that peers send at once come in one turn: requests beyond
- * `PIPELINED_REQUESTS`, and those that come after answers of `ANSWER_BYTES`, wait for the next, so that others come in between.
+ * Spreads HTTP requests over turns of the event loop. Without this, everything that peers send at once would be handled in one
+ * turn: requests beyond `PIPELINED_REQUESTS`, and those after responses of `ANSWER_BYTES`, wait for the next turn, so that others
+ * get their turn in between.
  */
 export class RequestTurns {
   private requests = 0
@@ -14,7 +15,7 @@ export class RequestTurns {
   private waiting: (() => void)[] = []
   private scheduled = false
 
-  /** Undefined: now. */
+  /** Undefined if the request may proceed now. */
   next(): Promise<void> | undefined {
     if (this.waiting.length > 0 || !this.hasRoom) return this.later()
     this.requests++
@@ -22,7 +23,7 @@ export class RequestTurns {
     return undefined
   }
 
-  /** In another turn, behind those that wait. */
+  /** Resolves in another turn, after those that wait already. */
   later(): Promise<void> {
     this.schedule()
     return new Promise((resolve) => {
@@ -30,7 +31,7 @@ export class RequestTurns {
     })
   }
 
-  /** An answer of this many bytes was given in this turn. */
+  /** A response of this many bytes was given in this turn. */
   answered(bytes: number): void {
     this.bytes += bytes
   }
@@ -49,7 +50,8 @@ export class RequestTurns {
     this.scheduled = false
     this.requests = 0
     this.bytes = 0
-    // A callback for each: what a request does at once, in microtasks, is then done and counted before the next one begins.
+    // One callback each, so that everything that a request does immediately, in microtasks, is done and counted before the next one
+    // begins.
     const count = Math.min(this.waiting.length, PIPELINED_REQUESTS)
     for (let n = 0; n < count; n++) setImmediate(this.goOn)
     if (count > 0) this.schedule()

@@ -1,62 +1,77 @@
 import { clearInterval, setInterval } from 'node:timers'
 import { setImmediate } from 'node:timers/promises'
-import type { EngineApp } from './engine.ts'
+import type { Address, EngineApp } from './engine.ts'
 
-/** How often the descriptors are looked at. */
+/** Interval at which the descriptors are checked. */
 const LOOK_EVERY_MS = 100
 
-/** Whether another socket may listen on the port too. µWebSockets lets it by itself, were it another hub's. */
+/** Prevents other sockets from listening on the same port. By default µWebSockets allows this, even for another hub. */
 const EXCLUSIVE = 1
 const SHARED = 0
 
-/** A socket that listens. */
+/** A listening socket. */
 export interface Listening {
   readonly port: number
   close(): void
 }
 
+type ListenOptions = typeof EXCLUSIVE | typeof SHARED
+
 /** Listens for one app of µWebSockets. Rejects with `port_in_use`. */
-export type Listen = (port: number, options: typeof EXCLUSIVE | typeof SHARED) => Promise<Listening>
+export type Listen = (port: number, options: ListenOptions) => Promise<Listening>
 
 /**
- * What listens on a port. It closes while file descriptors are short, and opens again when there are some: without one for the
- * next connection µWebSockets asks the system for it again and again, and takes most of a core for that.
+ * The listening socket of a port. It closes while file descriptors are short, and opens again when there are some: without a
+ * descriptor for the next connection, µWebSockets asks the system for it again and again, which takes most of a core.
  */
 export class Door {
   readonly port: number
   stopped = false
   private readonly app: EngineApp
+  private readonly options: ListenOptions
   private readonly timer: NodeJS.Timeout
   private listen: Listen
   private socket: Listening | undefined = undefined
   private opening = false
 
-  private constructor(app: EngineApp, listen: Listen, port: number) {
+  private constructor(app: EngineApp, listen: Listen, port: number, options: ListenOptions) {
     this.app = app
+    this.options = options
     this.listen = listen
     this.port = port
-    // It keeps the process alive, as an open door does.
+    // It keeps the process alive, as a listening socket does.
     this.timer = setInterval(() => this.look(), LOOK_EVERY_MS)
   }
 
-  /** Rejects with `port_in_use`. */
-  static async open(app: EngineApp, listen: Listen, port: number): Promise<Door> {
-    // A shared port is shared with every process that asks for it, so first listen without sharing.
-    const alone = await listen(port, EXCLUSIVE)
-    alone.close()
-    const socket = await listen(alone.port, SHARED)
-    const door = new Door(app, listen, alone.port)
+  /** `hasHeirs`: whether other apps will replace it. Rejects with `port_in_use`. */
+  static async open(
+    app: EngineApp,
+    listen: Listen,
+    { port, reusePort }: Pick<Address, 'port' | 'reusePort'>,
+    hasHeirs: boolean,
+  ): Promise<Door> {
+    const isShared = reusePort === 'on'
+    const options = isShared || hasHeirs ? SHARED : EXCLUSIVE
+    let socket = isShared && port !== 0 ? undefined : await listen(port, EXCLUSIVE)
+    const known = socket?.port ?? port
+    // A shared port is shared with every process that asks for it; by now it is known that no other process uses it. A port that the
+    // system chose is requested by its number, otherwise it could not be reopened while connections are open.
+    if (options === SHARED || port === 0) {
+      socket?.close()
+      socket = await listen(known, options)
+    }
+    const door = new Door(app, listen, known, options)
     door.socket = socket
     return door
   }
 
-  /** New connections are another app's. Rejects with `port_in_use`, and nothing has changed. */
+  /** Another app gets new connections. If it rejects with `port_in_use`, nothing has changed. */
   async replace(listen: Listen): Promise<void> {
-    const next = await listen(this.port, SHARED)
+    const next = await listen(this.port, this.options)
     const before = this.socket
     this.listen = listen
     this.socket = next
-    // Connections that the kernel has ready for the one before are taken first, or they would be cut.
+    // Connections that the kernel has ready for the previous app are accepted first, otherwise they would be cut.
     await setImmediate()
     await setImmediate()
     before?.close()
@@ -79,11 +94,11 @@ export class Door {
     this.socket = undefined
   }
 
-  /** If it cannot, the next look tries again. */
+  /** If it cannot, the next check tries again. */
   private async reopen(): Promise<void> {
     this.opening = true
     try {
-      this.socket = await this.listen(this.port, SHARED)
+      this.socket = await this.listen(this.port, this.options)
       if (this.stopped) this.close()
     } catch (error) {
       this.app.failed(error)

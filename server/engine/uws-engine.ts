@@ -25,8 +25,8 @@ import { closeIfOpen, serveHttp, type UwsHttp, type UwsRequest } from './uws-htt
 import { later } from './uws-later.ts'
 
 /**
- * µWebSockets cuts a connection off without a word when a message exceeds its limit. Its limit is therefore this many
- * times the hub's, which has words for what lies between.
+ * µWebSockets ends a connection without an error when a message exceeds its limit. Its limit is therefore this many times the
+ * hub's, and the hub reports sizes in between.
  */
 const HARD_LIMIT_FACTOR = 16
 
@@ -36,7 +36,7 @@ if (!('SSLApp' in uws)) {
   throw new Error(`uWebSockets.js has no native binary for ${process.platform}-${process.arch} and Node ABI ${modules}`)
 }
 
-/** The engine on uWebSockets.js: native, with less memory and CPU for each connection. */
+/** The engine on uWebSockets.js: native, with less memory and CPU per connection. */
 export const uwsEngine: Engine = {
   name: 'uws',
   async listen(address, app, certificate) {
@@ -46,17 +46,17 @@ export const uwsEngine: Engine = {
 
 async function listenWithout(address: Address, app: EngineApp): Promise<Listener> {
   const server = serve(uws.App(), address, app, false)
-  const door = await Door.open(app, listenFor(server, address), address.port)
+  const door = await Door.open(app, listenFor(server, address), address, false)
   return { port: door.port, renew: async () => {}, stop: () => door.stop(), end: () => closeSoon([server]) }
 }
 
 /**
- * An app of µWebSockets keeps the certificate that it was made with. For another one there has to be another app that
- * listens beside it on the same port, before it stops to; its open connections stay.
+ * An app of µWebSockets keeps the certificate that it was created with. Another certificate needs another app, which listens on the
+ * same port alongside the first before that stops listening; the open connections of the first app stay.
  */
 async function listenWithTls(address: Address, app: EngineApp, certificate: Certificate): Promise<Listener> {
   const apps = [serve(tlsApp(certificate), address, app, true)]
-  const door = await Door.open(app, listenFor(apps[0] as uws.TemplatedApp, address), address.port)
+  const door = await Door.open(app, listenFor(apps[0] as uws.TemplatedApp, address), address, true)
   return {
     port: door.port,
     async renew(renewed) {
@@ -70,7 +70,7 @@ async function listenWithTls(address: Address, app: EngineApp, certificate: Cert
   }
 }
 
-/** It reads the files by itself, and has no words for what it finds wrong with them. */
+/** µWebSockets reads the files itself, and does not report what is wrong with them. */
 function tlsApp({ certFile, keyFile }: Certificate): uws.TemplatedApp {
   try {
     return uws.SSLApp({ cert_file_name: certFile, key_file_name: keyFile })
@@ -88,7 +88,7 @@ function serve(server: uws.TemplatedApp, address: Address, app: EngineApp, secur
   server.ws<PerConnection>(path, {
     compression: compression === 'on' ? uws.SHARED_COMPRESSOR | uws.SHARED_DECOMPRESSOR : uws.DISABLED,
     maxPayloadLength: frameBytes * HARD_LIMIT_FACTOR,
-    // The outbox bounds what is written, and the heartbeat ends what is idle.
+    // The outbox limits what is written, and the heartbeat ends idle connections.
     maxBackpressure: 64 * 1024 * 1024,
     idleTimeout: 0,
     sendPingsAutomatically: false,
@@ -106,7 +106,7 @@ function serve(server: uws.TemplatedApp, address: Address, app: EngineApp, secur
     },
     message(webSocket, data, binary) {
       const { handlers } = webSocket.getUserData()
-      // As `contained` does, without a closure for each message.
+      // Like `contained`, but without a closure per message.
       try {
         if (data.byteLength <= frameBytes) handlers?.message(new Uint8Array(data), binary)
         else
@@ -138,7 +138,7 @@ function serve(server: uws.TemplatedApp, address: Address, app: EngineApp, secur
   })
 }
 
-/** Every request but an upgrade that uWebSockets.js takes for one: it wants a key of 24 characters, and the path. */
+/** Every request except upgrades that uWebSockets.js recognises: it requires a key of 24 characters, and the path. */
 function any(response: uws.HttpResponse, request: UwsRequest, context: UwsHttp & { address: Address }): void {
   const url = request.hosts > 1 ? undefined : urlOf(context.secure, request.host, request.target)
   if (!url) return refuse(response, { status: 400, message: MALFORMED })
@@ -150,7 +150,7 @@ function any(response: uws.HttpResponse, request: UwsRequest, context: UwsHttp &
   refuse(response, { status: 400, message: 'Missing or invalid Sec-WebSocket-Key header' })
 }
 
-/** Closes the connection afterwards: an upgrade is its last request. */
+/** Closes the connection afterwards, because an upgrade is its last request. */
 function refuse(response: uws.HttpResponse, { status, message, retryAfter }: Refused): void {
   response.writeStatus(`${status} ${STATUS_CODES[status]}`)
   response.writeHeader('content-type', 'text/plain; charset=utf-8')
@@ -158,7 +158,7 @@ function refuse(response: uws.HttpResponse, { status, message, retryAfter }: Ref
   response.end(message, true)
 }
 
-/** Runs what an event asks for. An error there costs one connection, and not the process. */
+/** Runs the handler of an event. An error in it costs one connection, not the process. */
 function contained(app: EngineApp, connection: { close(): unknown }, task: () => void): void {
   try {
     task()
@@ -200,7 +200,7 @@ class UwsSocket implements EngineSocket {
     if (!this.full) this.webSocket?.ping()
   }
 
-  // µWebSockets cannot stop reading one socket.
+  // µWebSockets cannot stop reading a single socket.
   setReading(): void {}
 
   close(code: number, reason: string): void {
@@ -212,7 +212,7 @@ class UwsSocket implements EngineSocket {
     this.webSocket?.close()
   }
 
-  /** Something was written; `drain` of the contract means everything. */
+  /** Some data was written; `drain` of the contract means that everything was. */
   drained(handlers: SocketHandlers | undefined): void {
     if (!this.full || this.bufferedBytes > 0) return
     this.full = false
@@ -224,7 +224,7 @@ class UwsSocket implements EngineSocket {
   }
 }
 
-/** The methods return a status, as `send` does, where the package's types promise a boolean. */
+/** The methods return a status, like `send`, although the package's types say boolean. */
 interface FragmentSender {
   sendFirstFragment(bytes: Uint8Array, binary: boolean, compress: boolean): number
   sendFragment(bytes: Uint8Array, compress: boolean): number
@@ -232,12 +232,12 @@ interface FragmentSender {
 }
 
 /**
- * Sends one WebSocket message; 1 says that the kernel has all of it. Larger ones go out as fragments (RFC 6455, 5.4):
- * in some builds of the package a single send of more than 16 kB that meets a full kernel buffer arrives damaged.
+ * Sends one WebSocket message; 1 means that the kernel has all of it. Larger messages are sent as fragments (RFC 6455, section
+ * 5.4): in some builds of the package, a single send of more than 16 kB that meets a full kernel buffer arrives damaged.
  */
 function sendPart(socket: uws.WebSocket<PerConnection>, { payload, binary }: Part): number {
   const bytes = payload as Uint8Array<ArrayBuffer>
-  // To a peer without compression it goes as it is; fragments always do, since each would be compressed for itself.
+  // Peers without compression get it uncompressed; so are fragments, because each would be compressed separately.
   if (bytes.length <= PART_BYTES) return socket.send(bytes, binary, bytes.length >= COMPRESSED_FROM_BYTES)
   const webSocket = socket as unknown as FragmentSender
   webSocket.sendFirstFragment(bytes.subarray(0, PART_BYTES), binary, false)
@@ -248,7 +248,7 @@ function sendPart(socket: uws.WebSocket<PerConnection>, { payload, binary }: Par
   return webSocket.sendLastFragment(bytes.subarray(at), false)
 }
 
-/** Of the WebSocket protocol, as `ws` takes them. */
+/** Versions of the WebSocket protocol that `ws` accepts. */
 const VERSIONS = ['13', '8']
 
 function upgrade(
@@ -259,7 +259,7 @@ function upgrade(
   secure: boolean,
 ): void {
   const headers: Record<string, string> = {}
-  // Joined where one comes more than once, as Node has it.
+  // Repeated headers are joined, as Node does.
   for (const [name, value] of copyHeaders(request)) {
     headers[name] = Object.hasOwn(headers, name) ? `${headers[name]}, ${value}` : value
   }
@@ -284,7 +284,7 @@ function upgrade(
   )
 }
 
-/** The request is gone after the handler: everything is copied. */
+/** The request is invalid after the handler returns, so everything is copied. */
 function copyRequest(request: uws.HttpRequest): UwsRequest {
   const headers = copyHeaders(request)
   const query = request.getQuery() as string | undefined
@@ -305,8 +305,8 @@ function copyHeaders(request: uws.HttpRequest): [string, string][] {
 }
 
 /**
- * Ends what is open, after the time that answers and close frames have to arrive. Older builds lack `close`, and the types of this
- * one do: there what is open ends by its own time limits.
+ * Ends what is open, after giving responses and close frames time to arrive. Older builds, and the types of this one, lack `close`:
+ * there, open connections end by their own timeouts.
  */
 function closeSoon(apps: readonly uws.TemplatedApp[]): void {
   const close = () => {
@@ -315,7 +315,7 @@ function closeSoon(apps: readonly uws.TemplatedApp[]): void {
   setTimeout(close, CLOSE_TIMEOUT_MS).unref()
 }
 
-/** A form of `listen` that both builds of the package have, and their types lack. */
+/** A form of `listen` that both builds of the package support, but that is missing in their types. */
 interface HostListener {
   listen(host: string, port: number, options: number, listening: (socket: uws.us_listen_socket | false) => void): void
 }
@@ -332,7 +332,7 @@ function listenFor(server: uws.TemplatedApp, { host }: Address): Listen {
             ),
           )
         resolve({
-          // A listening socket is a socket, which the types of the package do not say.
+          // A listening socket is a socket, although the package's types do not say so.
           port: uws.us_socket_local_port(socket as unknown as uws.us_socket),
           close: () => uws.us_listen_socket_close(socket),
         })

@@ -4,7 +4,7 @@ import { PART_BYTES } from './batch.ts'
 import { type EngineApp, type HttpConnection, REQUEST_TIMEOUT_MS } from './engine.ts'
 import type { RequestTurns } from './request-turns.ts'
 
-/** What is used of an HTTP response of uWebSockets.js, which only `uws-engine.ts` may import. */
+/** The parts of an HTTP response of uWebSockets.js that are used; only `uws-engine.ts` may import the package. */
 export interface UwsResponse {
   onAborted(handler: () => void): unknown
   onData(handler: (chunk: ArrayBuffer, last: boolean) => void): unknown
@@ -14,7 +14,7 @@ export interface UwsResponse {
   cork(run: () => void): unknown
   writeStatus(status: string): unknown
   writeHeader(name: string, value: string): unknown
-  /** False: it holds a rest. */
+  /** Returns false if data is buffered. */
   write(chunk: Uint8Array<ArrayBuffer>): boolean
   end(body?: ArrayBuffer | string, close?: boolean): unknown
   endWithoutBody(length?: number): unknown
@@ -22,16 +22,16 @@ export interface UwsResponse {
   getRemoteAddressAsText(): ArrayBuffer
 }
 
-/** What was copied of a request while it was there. */
+/** The copied parts of a request. */
 export interface UwsRequest {
   readonly method: string
-  /** Path and query, as they came. */
+  /** Path and query as received. */
   readonly target: string
-  /** Empty without one. */
+  /** Empty if there is none. */
   readonly host: string
-  /** How many Host headers it has. */
+  /** Number of Host headers. */
   readonly hosts: number
-  /** The protocol that it wants to change to, in lower case. */
+  /** The protocol of its Upgrade header, in lower case. */
   readonly upgrade: string
   readonly headers: readonly (readonly [string, string])[]
 }
@@ -39,15 +39,15 @@ export interface UwsRequest {
 /** What serves HTTP on one listener. */
 export interface UwsHttp {
   readonly app: EngineApp
-  /** It speaks TLS. */
+  /** Whether the listener uses TLS. */
   readonly secure: boolean
   readonly requests: RequestTurns
 }
 
-/** Bytes of a request's body that may wait for whoever reads it; then the peer is held back. */
+/** Maximum bytes of a request's body that wait to be read; beyond it the peer is held back. */
 const BODY_BYTES = 64 * 1024
 
-/** Headers that the engine writes by itself. */
+/** Headers that the engine writes itself. */
 const OWN_HEADERS = ['content-length', 'transfer-encoding', 'connection']
 
 /** Serves one HTTP request through the fetch-style handler. Call before anything is awaited. */
@@ -67,16 +67,19 @@ export function serveHttp(response: UwsResponse, request: UwsRequest, url: URL, 
     })
 }
 
-/** Closes what may be closed already, which uWebSockets.js says by throwing. */
+/** Closes a connection that may be closed already, which uWebSockets.js reports by throwing. */
 export function closeIfOpen(connection: { close(): unknown }): void {
   try {
     connection.close()
   } catch {
-    // It is closed.
+    // It is already closed.
   }
 }
 
-/** One request and its answer. uWebSockets.js does not say which connection it came on, nor that there is one before its request. */
+/**
+ * One request and its response. uWebSockets.js does not tell which connection a request belongs to, or that a connection exists
+ * before its first request.
+ */
 class UwsExchange implements HttpConnection {
   readonly remoteAddress: string
   private readonly response: UwsResponse
@@ -110,7 +113,7 @@ class UwsExchange implements HttpConnection {
       this.body = new RequestBody(response, signal)
       this.deadline = setTimeout(() => this.late(), REQUEST_TIMEOUT_MS)
     }
-    // uWebSockets.js ends a connection on which a request comes while another waits for its answer.
+    // uWebSockets.js ends a connection if a request arrives while another waits for its response.
     const turn = requests.next()
     if (turn) await turn
     if (signal.aborted) return
@@ -118,7 +121,7 @@ class UwsExchange implements HttpConnection {
     const peer = { remoteAddress: this.remoteAddress, secure, destroy: () => this.destroy() }
     const answer = request ? await app.fetch(request, peer) : new Response(null, { status: 400 })
     if (answer.body && answer.headers.has('transfer-encoding')) {
-      // It does not end by itself, and the hub has counted it.
+      // The response does not end by itself, and the hub has counted it.
       app.left(this)
       await stream(answer, answer.body.getReader(), response, signal)
       return
@@ -126,7 +129,7 @@ class UwsExchange implements HttpConnection {
     const content = await answer.arrayBuffer()
     requests.answered(content.byteLength)
     if (signal.aborted) return
-    // What still comes of it belongs to no response.
+    // No response uses the rest of the body.
     this.body?.discard()
     response.cork(() => {
       writeHead(response, answer)
@@ -147,8 +150,8 @@ class UwsExchange implements HttpConnection {
 }
 
 /**
- * A request with the signal of its exchange. `Request` would make a signal of its own from it, and would register both for a cleanup
- * after garbage collection: the request and its body would survive until the collector of old objects has run twice.
+ * A request with the signal of its exchange. `Request` would derive its own signal from it, and register both for cleanup after
+ * garbage collection: the request and its body would survive until two major collections have run.
  */
 class ExchangeRequest extends Request {
   override readonly signal: AbortSignal
@@ -169,7 +172,7 @@ function toRequest(
   const { method } = copied
   try {
     const headers = new Headers()
-    // The engine takes the bytes for UTF-8, and HTTP for Latin-1.
+    // The engine decodes the bytes as UTF-8, but HTTP uses Latin-1.
     for (const [name, value] of copied.headers) headers.append(name, Buffer.from(value).toString('latin1'))
     const init = { method, headers, ...(body && { body: body.stream, duplex: 'half' as const }) }
     return new ExchangeRequest(url, init, signal)
@@ -178,7 +181,7 @@ function toRequest(
   }
 }
 
-/** A body as it comes, at the speed at which it is read. */
+/** The body of a request as it arrives, at the speed at which it is read. */
 class RequestBody {
   readonly stream: ReadableStream<Uint8Array>
   private readonly response: UwsResponse
@@ -195,12 +198,12 @@ class RequestBody {
     )
   }
 
-  /** All of it has arrived, or the peer is held back until the body is read. */
+  /** Whether all of it has arrived, or the peer is held back until the body is read. */
   get whole(): boolean {
     return this.arrived || this.state === 'paused'
   }
 
-  /** What has not been read is not wanted. */
+  /** The unread rest is not needed. */
   discard(): void {
     this.resume()
     this.state = 'ended'
@@ -208,7 +211,7 @@ class RequestBody {
 
   private start(controller: ReadableStreamDefaultController<Uint8Array>): void {
     this.response.onData((chunk, last) => {
-      // A copy: the chunk is the engine's again afterwards. And not at once: see `uws-later.ts`.
+      // A copy, because the engine reuses the chunk. And not immediately: see `uws-later.ts`.
       const bytes = new Uint8Array(chunk.slice(0))
       if (last) this.arrived = true
       setImmediate(() => this.came(bytes, last, controller))
@@ -240,7 +243,7 @@ class RequestBody {
 
 type AnswerBody = ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>
 
-/** Sends an answer piece by piece, at the speed at which the peer takes it, until it ends or the peer goes away. */
+/** Sends a response in pieces, at the speed at which the peer takes them, until it ends or the peer disconnects. */
 async function stream(answer: Response, body: AnswerBody, response: UwsResponse, signal: AbortSignal): Promise<void> {
   const cancel = () => body.cancel().catch(() => {})
   if (signal.aborted) return cancel()
@@ -256,7 +259,7 @@ async function stream(answer: Response, body: AnswerBody, response: UwsResponse,
     const { done, value } = await body.read()
     if (signal.aborted) return
     if (done) break
-    // In pieces, for the reason that WebSocket messages go out in fragments.
+    // In pieces, for the same reason that WebSocket messages are sent as fragments.
     for (let at = 0; at < value.length; at += PART_BYTES) {
       let written = true
       response.cork(() => {

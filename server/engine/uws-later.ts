@@ -3,11 +3,11 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { EngineApp, SocketHandlers } from './engine.ts'
 
 /**
- * The same app, to which µWebSockets tells everything once it has returned to the event loop, in the same order.
+ * The same app, but µWebSockets calls it only after it has returned to the event loop, in the same order.
  *
- * Over TLS that is needed: a write in the middle of what a peer has sent, to whichever socket, makes µSockets forget the
- * bytes that it has not decrypted yet, and cut that peer off (`us_internal_ssl_socket_write` sets
- * `ssl_read_input_length` to 0). It has such bytes left where more than 512 KiB came at once.
+ * TLS needs this: a write to any socket while a peer's data is being processed makes µSockets forget the bytes that it has not
+ * decrypted yet, and disconnect that peer (`us_internal_ssl_socket_write` sets `ssl_read_input_length` to 0). There are such bytes
+ * if more than 512 KiB arrived at once.
  */
 export function later(app: EngineApp): EngineApp {
   let tasks: (() => void)[] = []
@@ -18,7 +18,7 @@ export function later(app: EngineApp): EngineApp {
       try {
         task()
       } catch (error) {
-        // The others are of other connections.
+        // The other events belong to other connections.
         app.failed(error)
       }
     }

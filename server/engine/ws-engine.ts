@@ -1,7 +1,7 @@
 import type { Buffer } from 'node:buffer'
 import { createServer, type IncomingMessage, type Server, STATUS_CODES } from 'node:http'
 import { createServer as createTlsServer, Server as TlsServer } from 'node:https'
-import type { AddressInfo, Socket } from 'node:net'
+import type { AddressInfo, ListenOptions, Socket } from 'node:net'
 import type { SecureContextOptions } from 'node:tls'
 import { type ServerOptions, WebSocket, WebSocketServer } from 'ws'
 import { sentence } from '../../shared/error-text.ts'
@@ -27,13 +27,13 @@ import {
 import { MALFORMED, urlOf } from './request-target.ts'
 import { isSecure, NodeHttp } from './ws-http.ts'
 
-/** Connections that the system holds until they are accepted, as far as it lets: all clients may come back at once. */
+/** Connections that the system queues until they are accepted, as far as it allows: all clients may reconnect at once. */
 const BACKLOG = 4096
 
-/** A message is compressed for itself: then one does for all connections, and none needs a window of its own. */
+/** Each message is compressed independently: then one compression serves all connections, and none needs its own window. */
 const NO_CONTEXT = { serverNoContextTakeover: true, clientNoContextTakeover: true }
 
-/** The engine on `ws`: JavaScript alone, and the one that can share an existing `http.Server`. */
+/** The engine on `ws`: pure JavaScript, and the only one that can share an existing `http.Server`. */
 export const wsEngine: Engine = {
   name: 'ws',
   listen(address, app, certificate) {
@@ -44,7 +44,7 @@ export const wsEngine: Engine = {
   },
 }
 
-/** Node would wait for minutes, and look twice a minute. */
+/** Node's defaults would wait for minutes, and check twice a minute. */
 const BOUNDS = {
   handshakeTimeout: GREETING_TIMEOUT_MS,
   headersTimeout: GREETING_TIMEOUT_MS,
@@ -57,7 +57,7 @@ function secureContext({ cert, key }: Certificate): SecureContextOptions {
   return { cert, key, minVersion: 'TLSv1.2' }
 }
 
-/** Serves the WebSocket endpoint on a server that belongs to somebody else; its HTTP requests stay his. */
+/** Serves the WebSocket endpoint on a server that the hub does not own; the server's HTTP requests stay with its owner. */
 export function attachTo(
   server: Server,
   address: Pick<Address, 'path' | 'frameBytes' | 'compression'>,
@@ -66,13 +66,13 @@ export function attachTo(
 ): void {
   const options: ServerOptions<typeof HubWebSocket> & { closeTimeout: number } = {
     noServer: true,
-    // Known to ws, not yet to its types.
+    // Supported by ws, but missing in its types.
     closeTimeout: CLOSE_TIMEOUT_MS,
     WebSocket: HubWebSocket,
     clientTracking: false,
     perMessageDeflate: address.compression === 'on' && NO_CONTEXT,
     maxPayload: address.frameBytes,
-    // The hub does it, and says what was wrong.
+    // The hub does it, and reports what was wrong.
     skipUTF8Validation: true,
     handleProtocols: () => SUBPROTOCOL,
   }
@@ -82,7 +82,7 @@ export function attachTo(
     try {
       const target = urlOf(false, undefined, request.url ?? '')
       if (target?.pathname !== address.path) {
-        // Another listener may handle it; without one the request would never be answered.
+        // Another listener may handle it; if there is none, the request would never be answered.
         if (server.listenerCount('upgrade') === 1) answer(socket, notFound(target))
         return
       }
@@ -106,8 +106,8 @@ function notFound(target: URL | undefined): Refused {
 }
 
 /**
- * The socket of one connection. Listeners are shared functions and what they need is kept here: closures for each
- * connection would be much of its memory.
+ * The socket of one connection. Listeners are shared functions, and their state is kept here: closures per connection would be a
+ * large part of its memory.
  */
 class HubWebSocket extends WebSocket implements EngineWebSocket {
   tcp: Socket | undefined = undefined
@@ -122,13 +122,13 @@ class HubWebSocket extends WebSocket implements EngineWebSocket {
     this.on('message', onMessage)
     this.on('pong', onPong)
     this.on('close', onClose)
-    // A broken frame was told to `close` below; a broken socket closes by itself.
+    // `close` below has reported a broken frame; a broken socket closes by itself.
     this.on('error', ignore)
   }
 
   /**
-   * ws calls this as well, without a reason, when a frame breaks RFC 6455 or is too large: before the close frame
-   * goes out is the only time to say why.
+   * ws also calls this, without a reason, when a frame breaks RFC 6455 or is too large. This is the only moment to report why,
+   * before the close frame is sent.
    */
   override close(code?: number, reason?: string | Buffer): void {
     const broken = code === undefined ? undefined : BROKEN[code]
@@ -146,7 +146,7 @@ class HubWebSocket extends WebSocket implements EngineWebSocket {
     }
   }
 
-  /** Hands an event to the hub. An error there costs this connection. */
+  /** Passes an event to the hub. An error in it costs this connection. */
   tell(event: (handlers: SocketHandlers) => void): void {
     if (!this.handlers) return
     try {
@@ -176,7 +176,7 @@ const BROKEN: Record<number, 'frame_too_large' | 'bad_utf8' | 'bad_frame'> = {
 
 function onMessage(this: WebSocket, data: unknown, binary: boolean): void {
   const webSocket = this as HubWebSocket
-  // As `tell` does, without a closure for each message.
+  // Like `tell`, but without a closure per message.
   try {
     webSocket.handlers?.message(data as Buffer, binary)
   } catch (error) {
@@ -201,7 +201,7 @@ function ignore(): void {}
 class WsSocket implements EngineSocket {
   private readonly webSocket: HubWebSocket
   private readonly tcp: Socket
-  /** TLS of Node says only in a later turn that it has handed on what it got: up to so many bytes say nothing. */
+  /** Node's TLS reports only in a later turn that it has passed on what it got, so this many buffered bytes mean nothing. */
   private readonly unsaid: number
   private readonly compresses: boolean
   private full = false
@@ -217,15 +217,15 @@ class WsSocket implements EngineSocket {
     return this.tcp.writableLength
   }
 
-  // Straight to the socket, which handleUpgrade left with us: the frames are made already, once for all connections.
-  // ws adds control frames of its own between these writes, never inside one.
+  // Directly to the socket, which handleUpgrade left with us: the frames are built already, once for all connections. ws adds its
+  // own control frames between these writes, never inside one.
   write(batch: Batch): boolean {
     if (this.webSocket.readyState !== WebSocket.OPEN) return true
     this.tcp.write(this.compresses ? batch.compressed : batch.framed)
     if (this.tcp.writableLength <= this.unsaid) return true
     if (!this.full) {
       this.full = true
-      // 'drain' does not come for a rest below the high-water mark; an empty write's callback comes always.
+      // There is no 'drain' event for buffered data below the high-water mark; the callback of an empty write is always called.
       this.tcp.write('', () => this.drained())
     }
     return false
@@ -262,7 +262,7 @@ function copyRequest({ headers, socket }: IncomingMessage, query: string): Upgra
 }
 
 function answer(socket: Socket, { status, message, retryAfter }: Refused): void {
-  // A peer that leaves its end open does not keep ours.
+  // A peer that leaves its end open does not keep ours open.
   socket.setTimeout(CLOSE_TIMEOUT_MS, () => socket.destroy())
   socket.end(
     `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\n` +
@@ -271,7 +271,19 @@ function answer(socket: Socket, { status, message, retryAfter }: Refused): void 
   )
 }
 
-function listenOn(server: Server, { host, port }: Address): Promise<Listener> {
+/** Earlier versions ignore the option, so the port would not be shared. */
+function checkSharing(): void {
+  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
+  if (major > 23 || (major === 23 && minor >= 1) || (major === 22 && minor >= 12)) return
+  throw new FanfareError(
+    'bad_config',
+    `reusePort needs Node 22.12, 23.1 or later on the engine ws (this is ${process.versions.node}). Use a later one, or engine uws.`,
+  )
+}
+
+async function listenOn(server: Server, { host, port, reusePort }: Address): Promise<Listener> {
+  const isShared = reusePort === 'on'
+  if (isShared) checkSharing()
   return new Promise((resolve, reject) => {
     server.once('error', (error) =>
       reject(
@@ -281,14 +293,16 @@ function listenOn(server: Server, { host, port }: Address): Promise<Listener> {
         ),
       ),
     )
-    server.listen({ host, port, backlog: BACKLOG }, () => {
+    // Supported by Node, but missing in its types.
+    const options: ListenOptions & { reusePort: boolean } = { host, port, backlog: BACKLOG, reusePort: isShared }
+    server.listen(options, () => {
       resolve({
         port: (server.address() as AddressInfo).port,
         renew: async (certificate) => {
           if (server instanceof TlsServer) server.setSecureContext(secureContext(certificate))
         },
         stop: () => stop(server),
-        // Answers have this time to arrive.
+        // Responses have this much time to arrive.
         end: () => void setTimeout(() => server.closeAllConnections(), CLOSE_TIMEOUT_MS).unref(),
       })
     })

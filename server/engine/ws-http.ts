@@ -7,21 +7,21 @@ import { type EngineApp, type HttpConnection, PIPELINED_REQUESTS, REQUEST_TIMEOU
 import { MALFORMED, NO_HOST, urlOf } from './request-target.ts'
 import { RequestTurns } from './request-turns.ts'
 
-/** Connections that go on beyond `PIPELINED_REQUESTS`, this many times, are cut off without their answers. */
+/** A connection that exceeds `PIPELINED_REQUESTS` this many times over is ended without its responses. */
 const CUT_OFF_FACTOR = 10
 
 export function isSecure(socket: Socket): boolean {
   return (socket as Partial<TLSSocket>).encrypted === true
 }
 
-/** One connection of a server, from its acceptance. It speaks HTTP until it becomes a WebSocket. */
+/** One connection of a server since it was accepted. It uses HTTP until it becomes a WebSocket. */
 class NodeConnection implements HttpConnection {
   readonly remoteAddress: string
-  /** Requests without an answer; the last of them may still be on its way. */
+  /** Requests without a response; the last one may still be arriving. */
   unanswered = 0
-  /** Of the answers before. */
+  /** Bytes of the previous responses. */
   bytesWritten = 0
-  /** Resolves when the request before is answered. */
+  /** Resolves when the previous request is answered. */
   turn: Promise<unknown> = Promise.resolve()
   newest: IncomingMessage | undefined = undefined
   private readonly socket: Socket
@@ -40,11 +40,11 @@ class NodeConnection implements HttpConnection {
   }
 }
 
-/** The connections of a server that belongs to the hub, and the requests that come on them. */
+/** The connections of a server that belongs to the hub, and their requests. */
 export class NodeHttp {
   private readonly app: EngineApp
   private readonly listener: (request: IncomingMessage, response: ServerResponse) => unknown
-  /** By address and port of the other end: with TLS a request has another socket than the connection had. */
+  /** By address and port of the peer: with TLS, a request has a different socket from its connection. */
   private readonly connections = new Map<string, NodeConnection>()
   private readonly requests = new RequestTurns()
 
@@ -62,7 +62,7 @@ export class NodeHttp {
     })
   }
 
-  /** The connection speaks HTTP no longer. */
+  /** The connection no longer uses HTTP. */
   upgraded(socket: Socket): void {
     const connection = this.connections.get(nameOf(socket))
     if (connection) this.app.left(connection)
@@ -86,7 +86,7 @@ export class NodeHttp {
     connection.newest = request
     const waiting = ++connection.unanswered
     const answered = new Promise((resolve) => response.once('close', resolve)).then(() => connection.unanswered--)
-    // An answer that is complete and that the peer does not take.
+    // A complete response that the peer does not take.
     response.once('prefinish', () => {
       socket.setTimeout(REQUEST_TIMEOUT_MS)
       this.requests.answered(socket.bytesWritten - connection.bytesWritten)
@@ -127,7 +127,7 @@ export class NodeHttp {
         secure: isSecure(socket),
         destroy: () => void outgoing.destroy(),
       })
-      // It does not end by itself, and the hub has counted it.
+      // The response does not end by itself, and the hub has counted it.
       if (answer.body && answer.headers.has('transfer-encoding')) this.upgraded(socket)
       return answer
     } catch (error) {
@@ -152,7 +152,7 @@ export class NodeHttp {
   }
 }
 
-/** The last answer on its connection. */
+/** The last response on its connection. */
 function refuse(response: ServerResponse, status: number, text: string): void {
   const headers = { connection: 'close', 'content-type': 'text/plain; charset=utf-8' }
   response.writeHead(status, { ...headers, 'content-length': Buffer.byteLength(text) }).end(text)

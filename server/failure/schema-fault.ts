@@ -1,25 +1,41 @@
-import type { z } from 'zod'
+import { z } from 'zod'
 import { quoted, sentence, shown } from '../../shared/error-text.ts'
+import { didYouMean } from '../../shared/nearest-name.ts'
 
 type Issue = z.core.$ZodIssue
 
 interface Place {
-  /** What the value as a whole is called. */
+  /** The schema, to name what an unknown name was probably meant to be. */
+  readonly schema: z.ZodType
+  /** The name of the value as a whole. */
   readonly whole?: string
+  /** What has the names of its fields, if not the value itself: a method. */
+  readonly owner?: string
   /** Where the value comes from, such as a flag. */
   readonly from?: string | undefined
   /** The value must not be shown. */
   readonly secret?: boolean
 }
 
+/** Unknown names of one object that are reported. */
+const MOST_UNKNOWN = 3
+
 /** What is wrong with a value that breaks its schema, as a sentence: `port must be an integer from 0 to 65535 (got "x").` */
-export function faultOf(issue: Issue, input: unknown, { whole = 'It', from, secret = false }: Place = {}): string {
+export function faultOf(
+  issue: Issue,
+  input: unknown,
+  { schema, whole = 'It', owner = whole, from, secret = false }: Place,
+): string {
   const path = issue.path.map(String)
   const value = valueAt(path, input)
   const source = from === undefined ? '' : ` from ${from}`
   if (issue.code === 'unrecognized_keys') {
-    const names = issue.keys.slice(0, 3).map((key) => quoted([...path, key].join('.')))
-    return `Unknown name${names.length > 1 ? 's' : ''} ${names.join(', ')}${source && ` (${source.trim()})`}.`
+    const known = namesAt(schema, path)
+    const sentences = issue.keys.slice(0, MOST_UNKNOWN).map((key) => {
+      const name = quoted([...path, key].join('.'))
+      return `${owner} has no option ${name}${source && ` (${source.trim()})`}.${didYouMean(key, known)}`
+    })
+    return sentences.join(' ')
   }
   const name = path.join('.') || whole
   const rule = value === undefined && issue.code === 'invalid_type' ? 'is missing' : ruleOf(issue)
@@ -71,4 +87,28 @@ function valueAt(path: readonly string[], input: unknown): unknown {
   let value = input
   for (const name of path) value = (value as Record<string, unknown> | null | undefined)?.[name]
   return value
+}
+
+/** A JSON Schema, as far as names are looked up in it. */
+interface SchemaNode {
+  readonly properties?: Readonly<Record<string, SchemaNode>>
+  readonly additionalProperties?: SchemaNode | boolean
+  readonly items?: SchemaNode
+  readonly anyOf?: readonly SchemaNode[]
+}
+
+/** The names that an object at a place may have. */
+function namesAt(schema: z.ZodType, path: readonly string[]): readonly string[] {
+  let nodes: readonly SchemaNode[] = [z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }) as SchemaNode]
+  for (const name of path) nodes = withVariants(nodes).flatMap((node) => childOf(node, name) ?? [])
+  return withVariants(nodes).flatMap(({ properties = {} }) => Object.keys(properties))
+}
+
+function withVariants(nodes: readonly SchemaNode[]): readonly SchemaNode[] {
+  return nodes.flatMap((node) => [node, ...withVariants(node.anyOf ?? [])])
+}
+
+function childOf({ properties = {}, additionalProperties, items }: SchemaNode, name: string): SchemaNode | undefined {
+  if (Object.hasOwn(properties, name)) return properties[name]
+  return items ?? (typeof additionalProperties === 'object' ? additionalProperties : undefined)
 }

@@ -2,17 +2,18 @@ import type { Logger } from 'pino'
 import type { Clock } from '../../shared/clock.ts'
 
 /**
- * Where an unexpected error was stopped, and so what it has cost: one `connection`, one `call`, one `http` request, one
- * `engine` callback, one `broker` callback, one answer to another node (`bus`), one run of a `timer`. `process`: nothing stopped it, so its cost is unknown.
+ * Where an unexpected error was caught, which tells what it cost: one `connection`, one `call`, one `http` request, one `engine`
+ * callback, one `broker` callback, one answer to another node (`bus`), one run of a `timer`. `process`: nothing caught it, so the
+ * cost is unknown.
  */
 export const PLACES = ['connection', 'call', 'http', 'engine', 'broker', 'bus', 'timer', 'process'] as const
 export type ErrorPlace = (typeof PLACES)[number]
 
-/** Lines in the log per second; errors beyond that are only counted. A peer that found a bug must not fill the disk. */
+/** Maximum log lines per second; further errors are only counted. A peer that has found a bug must not fill the disk. */
 const LINES_PER_SECOND = 10
 
 /**
- * The one place for errors that are not refusals but bugs. Each is logged with its stack and counted by where it was stopped.
+ * The one place for errors that are bugs rather than refusals. Each is logged with its stack, and counted by where it was caught.
  * Metrics, readiness and `hub.show` read the counts.
  */
 export class UnexpectedErrors {
@@ -29,7 +30,7 @@ export class UnexpectedErrors {
     return PLACES.reduce((sum, place) => sum + this.counts[place], 0)
   }
 
-  /** Whether an error got past every boundary: the hub goes on serving, but its state can no longer be vouched for. */
+  /** Whether an error got past every boundary. The hub keeps running, but its state can no longer be trusted. */
   get escaped(): boolean {
     return this.counts.process > 0
   }
@@ -54,7 +55,7 @@ export class UnexpectedErrors {
     }
   }
 
-  /** Runs a callback, and reports what it throws. False: it threw. */
+  /** Runs a callback and reports what it throws. Returns false if it threw. */
   run(where: ErrorPlace, task: () => void, about?: object): boolean {
     try {
       task()
@@ -65,7 +66,7 @@ export class UnexpectedErrors {
     }
   }
 
-  /** A clock whose timers report what their tasks throw, and go on. */
+  /** A clock whose timers report errors of their tasks and keep running. */
   guard(clock: Clock): Clock {
     const guarded = (task: () => void) => () => void this.run('timer', task)
     return {

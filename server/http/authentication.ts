@@ -8,11 +8,11 @@ import type { HttpEnv } from './http-env.ts'
 import { loginRefused } from './login.ts'
 import { problemResponse } from './problem.ts'
 
-/** What may be asked by anybody: whether the hub lives, and to be let in. */
+/** Paths that need no authentication: health, and logging in. */
 const OPEN = ['/healthz', '/readyz', '/login', '/logout']
 const REFUSED: readonly ErrorCode[] = ['unauthenticated', 'token_expired']
 
-/** Lets nobody by who is not known, but for what is open. Who opens the dashboard in a browser is asked to log in. */
+/** Requires authentication except for open paths. A browser that opens the dashboard is sent to the login page. */
 export function authentication(
   authenticate: (credentials: Credentials) => Promise<Access>,
 ): MiddlewareHandler<HttpEnv> {
@@ -31,8 +31,8 @@ export function authentication(
 }
 
 /**
- * Hands a page of the hub the token that its browser keeps, so that it can say hello with it. A page of another site cannot read the
- * answer, and is not given it either.
+ * Returns the token that the browser stores to a page of the hub, so that it can use it in its hello. Pages of other sites cannot
+ * read the response, and do not get it either.
  */
 export function ownToken(c: Context<HttpEnv>): Response {
   requireOwnPage(c)

@@ -1,13 +1,13 @@
 import { Buffer } from 'node:buffer'
 import { parseJson } from '../../shared/codec.ts'
 import { FanfareError } from '../../shared/errors.ts'
-import { checkKeys } from '../../shared/forbidden-keys.ts'
+import { checkKeysOf } from '../../shared/forbidden-text.ts'
 import { scanJson, scanOneOrMore } from '../../shared/frame-scanner.ts'
 import type { RawJson } from '../../shared/raw-json.ts'
 
 const strictUtf8 = new TextDecoder('utf-8', { fatal: true })
 
-/** The whole body, of `limit` bytes at most: of a larger one no more is read. Throws `frame_too_large`. */
+/** The whole body, up to `limit` bytes; of a larger body no more is read. Throws `frame_too_large`. */
 export async function readBody(request: Request, limit: number): Promise<Uint8Array> {
   const declared = Number(request.headers.get('content-length') ?? 0)
   if (declared > limit) throw tooLarge(declared, limit)
@@ -18,7 +18,7 @@ export async function readBody(request: Request, limit: number): Promise<Uint8Ar
     if (done) break
     bytes += value.length
     if (bytes > limit) {
-      // Not awaited: it waits for the rest that the peer is still sending.
+      // Not awaited, because it waits for the rest that the peer is still sending.
       reader.cancel().catch(() => {})
       throw tooLarge(bytes, limit)
     }
@@ -27,9 +27,9 @@ export async function readBody(request: Request, limit: number): Promise<Uint8Ar
   return Buffer.concat(chunks)
 }
 
-/** JSON by any of its media types (RFC 8259, and the suffix of RFC 6839). A form of another site cannot send these. */
+/** JSON by any of its media types (RFC 8259, and the suffix of RFC 6839). Forms of other sites cannot send these. */
 const JSON_TYPES = /^(application|text)\/json$|^[\w.!#$&^-]+\/[\w.!#$&^+-]+\+json$/
-/** Content types of forms, as browsers and curl send them: they are never meant as the bytes of a message. */
+/** Content types of forms, as browsers and curl send them. They are never meant as the bytes of a message. */
 const FORM_TYPES = ['application/x-www-form-urlencoded', 'multipart/form-data']
 
 /** Whether the content type says that the body is JSON. Throws `bad_content_type` if it says that it is a form. */
@@ -63,13 +63,13 @@ export function jsonOf(bytes: Uint8Array): unknown {
 export function rawJsonOf(bytes: Uint8Array): RawJson {
   const text = textOf(bytes)
   const json = scanJson(text)
-  checkKeys(text)
+  checkKeysOf(text)
   return json
 }
 
 /**
- * The publish that a body is, or a list of them: the `data` of each is `RawJson`. One with a forbidden key is a `ForbiddenFrame`. Throws
- * `bad_utf8`, `not_json`.
+ * The publish in a body, or a list of publishes: the `data` of each is `RawJson`. One with a forbidden key is a `ForbiddenFrame`.
+ * Throws `bad_utf8`, `not_json`.
  */
 export function publishesOf(bytes: Uint8Array): unknown {
   return scanOneOrMore(textOf(bytes))

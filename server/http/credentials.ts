@@ -15,9 +15,9 @@ export function credentialsOf(c: Context<HttpEnv>): Credentials {
 }
 
 /**
- * The token of a request: `Authorization: Bearer`, or `Basic` with the token as its password. A browser that has been given a
- * password sends it by itself, pages of other sites included, and so it is worth nothing for what changes something. Neither is the
- * cookie of the dashboard: it is taken for the page itself and its files, and for nothing else.
+ * The token of a request: `Authorization: Bearer`, or `Basic` with the token as its password. A browser that was given a password
+ * sends it automatically, even for pages of other sites, so it is not accepted for requests that change something. Neither is the
+ * dashboard's cookie: it is accepted for the page itself and its files only.
  */
 export function tokenOf(c: Context<HttpEnv>): string | undefined {
   const [scheme = '', value = ''] = (c.req.header('authorization') ?? '').split(' ', 2)
@@ -30,8 +30,8 @@ export function tokenOf(c: Context<HttpEnv>): string | undefined {
 }
 
 /**
- * Whether a request comes from a page of the hub itself, or from no page at all. Those that the hub otherwise allows are others, too.
- * Browsers send both headers over TLS and from this machine, and over plain HTTP of another only `Origin`.
+ * Whether a request comes from a page of the hub itself, or from no page at all. Pages of other origins that may use the hub do not
+ * count. Browsers send both headers over TLS and from this machine, but only `Origin` over plain HTTP from another machine.
  */
 export function isOwnPage({ env, req }: Context<HttpEnv>): boolean {
   const site = req.header('sec-fetch-site') ?? 'none'

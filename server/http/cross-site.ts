@@ -11,15 +11,15 @@ type Fetch = EngineApp['fetch']
 export interface CrossSiteContext {
   readonly origins: Origins
   readonly proxies: Proxies
-  /** Called with each refusal. */
+  /** Called for each refusal. */
   refused(code: ErrorCode, origin: string | undefined): void
-  /** The hub itself speaks TLS. */
+  /** Whether the hub itself uses TLS. */
   readonly tls: boolean
 }
 
-/** For any page and any load balancer: nothing in it is anybody's. */
+/** Open to any page and any load balancer: nothing in them is confidential. */
 const PUBLIC = ['/fanfare.js', '/healthz', '/readyz']
-/** Verbs that change nothing. */
+/** Methods that change nothing. */
 const SAFE = ['GET', 'HEAD', 'OPTIONS']
 const A_DAY = '86400'
 
@@ -32,7 +32,7 @@ const SECURITY_HEADERS: Readonly<Record<string, string>> = {
   'content-security-policy': "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 }
 
-/** Keeps pages of other sites away from what lies behind `fetch`, and lets those in that are allowed (CORS). */
+/** Keeps pages of other sites away from `fetch`, except for allowed origins (CORS). */
 export function guarded(fetch: Fetch, context: CrossSiteContext): Fetch {
   return async (request, peer) => {
     const client = clientOf(request, peer, context.proxies)
@@ -49,7 +49,7 @@ export function guarded(fetch: Fetch, context: CrossSiteContext): Fetch {
     else {
       answer = await fetch(
         request,
-        // From here on it is the client's, past the proxies.
+        // From here on it is the client's address, seen past the proxies.
         peer && {
           remoteAddress: client.address,
           secure: client.secure,
@@ -84,7 +84,7 @@ function allow(headers: Headers, origin: string, preflight: Request | undefined)
   headers.set('access-control-max-age', A_DAY)
 }
 
-/** Why a request may not come from where it comes. */
+/** The reason why a request from this origin is refused. */
 function refusal(request: Request, client: RequestClient, origins: Origins): FanfareError | undefined {
   const origin = request.headers.get('origin')
   if (origin !== null)
@@ -94,14 +94,14 @@ function refusal(request: Request, client: RequestClient, origins: Origins): Fan
   if (origins.any) return undefined
   const site = request.headers.get('sec-fetch-site')
   if (site === 'cross-site' || site === 'same-site') {
-    // A link is followed by a person, who sees where it leads; its page gets nothing of the answer.
+    // A link is followed by a person, who sees where it leads; the page with the link gets nothing of the response.
     const followed = request.headers.get('sec-fetch-mode') === 'navigate' && SAFE.includes(request.method)
     return followed ? undefined : forbidden('Pages of other sites are not allowed. Add their origin to allowedOrigins.')
   }
   return undefined
 }
 
-/** Its name is every server's of this machine, and a browser would ask for TLS on all of their ports. */
+/** All servers of this machine share its name, and a browser would require TLS on all of their ports. */
 function isThisMachine({ host = '' }: RequestClient): boolean {
   return URL.canParse(`https://${host}`) && isLoopbackName(new URL(`https://${host}`).hostname)
 }

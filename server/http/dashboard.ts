@@ -5,7 +5,7 @@ import { dirname, extname, join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { type Context, Hono } from 'hono'
 
-/** The build puts it here, beside the client for browsers. */
+/** Where the build puts it, next to the client for browsers. */
 const FOLDER = 'dist/dashboard'
 
 const TYPES: Readonly<Record<string, string>> = {
@@ -15,7 +15,7 @@ const TYPES: Readonly<Record<string, string>> = {
   '.svg': 'image/svg+xml',
 }
 
-/** The page loads nothing from elsewhere, sends nothing elsewhere, and runs no script but its own files. */
+/** The page loads nothing from elsewhere, sends nothing elsewhere, and runs no script except its own files. */
 const POLICY = [
   "default-src 'none'",
   "script-src 'self'",
@@ -28,7 +28,7 @@ const POLICY = [
   "frame-ancestors 'none'",
 ].join('; ')
 
-/** A file with this in its name never changes. */
+/** A file with a hash in its name never changes. */
 const HASHED = /-[\w-]{8,}\.\w+$/
 
 interface Asset {
@@ -37,7 +37,7 @@ interface Asset {
   readonly headers: Readonly<Record<string, string>>
 }
 
-/** The dashboard: the files that were built, and no others. `path` is that of the WebSocket endpoint. */
+/** The dashboard: the files of the build, and no others. `path` is that of the WebSocket endpoint. */
 export function dashboard(path: string): Hono {
   let loading: Promise<ReadonlyMap<string, Asset>> | undefined
   const serve = async (c: Context, next: () => Promise<void>) => {
@@ -59,7 +59,7 @@ function answer(c: Context, { content, zipped, headers }: Asset): Response {
   return c.body(zipped, 200, { ...headers, 'content-encoding': 'gzip' })
 }
 
-/** Everything that was built, by its path; nothing where nothing was. */
+/** All files of the build, by path; empty if there is no build. */
 async function load(path: string): Promise<ReadonlyMap<string, Asset>> {
   const folder = join(dirname(createRequire(import.meta.url).resolve('fanfare/package.json')), FOLDER)
   const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => [])
@@ -90,7 +90,7 @@ function asset(name: string, content: Uint8Array<ArrayBuffer>): Asset {
   }
 }
 
-/** The page has to know where the WebSocket endpoint is, which the hub's owner may have moved. */
+/** The page has to know the path of the WebSocket endpoint, which is configurable. */
 function withPath(page: string, path: string): Buffer {
   const escaped = path.replaceAll('&', '&amp;').replaceAll('"', '&quot;')
   return Buffer.from(page.replace('name="fanfare-path" content="/"', () => `name="fanfare-path" content="${escaped}"`))

@@ -2,14 +2,14 @@ import type { MiddlewareHandler } from 'hono'
 import type { HttpEnv } from './http-env.ts'
 import { type Problem, problemOf, type Refusal } from './problem.ts'
 
-/** `no-transform` and the header of nginx: nothing between hub and reader may collect what comes. */
+/** `no-transform` and the header for nginx: proxies must not buffer events. */
 export const EVENT_HEADERS = {
   'content-type': 'text/event-stream; charset=utf-8',
   'cache-control': 'no-store, no-transform',
   'x-accel-buffering': 'no',
 }
 
-/** The last event of a response that the hub ends. `EventSource` comes back by itself, but not at once: the hub may be restarting. */
+/** The last event of a response that the hub ends. `EventSource` reconnects by itself, but not immediately: the hub may be restarting. */
 export function endEvent(refusal: Refusal): string {
   return lastEvent(problemOf(refusal))
 }
@@ -19,8 +19,8 @@ function lastEvent(problem: Problem): string {
 }
 
 /**
- * `EventSource` gives up for good after an answer that is not an event stream. A refusal that may pass is therefore an event stream with
- * nothing but the reason, for a client that accepts one; any other client gets the problem, and its status.
+ * `EventSource` gives up permanently after a response that is not an event stream. A temporary refusal is therefore an event stream
+ * that contains only the reason, for clients that accept one; other clients get the problem document and its status.
  */
 export const passingAsEvents: MiddlewareHandler<HttpEnv> = async (c, next) => {
   await next()

@@ -15,16 +15,19 @@ import { problemResponse, refusalOf } from './problem.ts'
 const utf8 = new TextEncoder()
 
 const Query = z.strictObject({
-  pattern: z.array(z.string()).min(1).describe('May be repeated: a topic belongs to the first pattern that matches it'),
+  pattern: z.array(z.string()).min(1).describe('May be repeated; a topic belongs to the first pattern that matches it'),
   from: z
     .string()
     .optional()
-    .describe('On a stream: latest, earliest, an offset, <epoch>:<offset>, last:<n>, a time, or the id of an event'),
-  stream: z.string().optional().describe('The stream, where several capture a pattern'),
-  policy: z.enum(POLICIES).optional().describe('What becomes of messages that come faster than they are read'),
-  all: z.array(z.string()).optional().describe('name=value of headers that a message must have, all of them'),
-  any: z.array(z.string()).optional().describe('name=value of headers, any of which a message must have'),
-  lastEventId: z.string().optional().describe('As the header Last-Event-ID, for polyfills that cannot set a header'),
+    .describe('For streams: latest, earliest, an offset, <epoch>:<offset>, last:<n>, a time, or the id of an event'),
+  stream: z.string().optional().describe('Stream to read, if several capture the pattern'),
+  policy: z.enum(POLICIES).optional().describe('What happens to messages that arrive faster than they are read'),
+  all: z.array(z.string()).optional().describe('Headers (name=value) that a message must have, all of them'),
+  any: z.array(z.string()).optional().describe('Headers (name=value) of which a message must have at least one'),
+  lastEventId: z
+    .string()
+    .optional()
+    .describe('Same as the header Last-Event-ID, for polyfills that cannot set headers'),
 })
 type Query = z.infer<typeof Query>
 
@@ -33,7 +36,7 @@ const HEADERS = { ...EVENT_HEADERS, 'transfer-encoding': 'chunked', connection: 
 export const eventOperations: readonly Operation[] = [
   {
     id: 'events',
-    summary: 'Messages as server-sent events, for EventSource',
+    summary: 'Receive messages as server-sent events, for EventSource',
     method: 'get',
     path: '/events',
     params: Query,
@@ -43,7 +46,7 @@ export const eventOperations: readonly Operation[] = [
       {
         status: 200,
         description:
-          'An event for each message, its data a Message; on streams with the id to resume at. event: gap tells what was left out, event: end (a Problem) why the hub ends the response. A request that accepts text/event-stream gets a refusal that may pass as such an event.',
+          'One event per message, whose data is a Message; for streams with the id to resume from. event: gap reports missing messages, event: end (a Problem) why the hub ends the response. Temporary refusals are also sent as such an event if the request accepts text/event-stream.',
         type: 'text/event-stream',
         schema: z.string(),
       },
@@ -58,7 +61,7 @@ export const eventOperations: readonly Operation[] = [
 ]
 
 async function events({ hub, request, peer, access, params }: HttpExchange): Promise<Response> {
-  const query = checkParams(Query, params)
+  const query = checkParams(Query, params, 'The query')
   const frames = subscribeFrames(query, request.headers.get('last-event-id') || query.lastEventId)
   if (request.method === 'HEAD') return new Response(null, { headers: HEADERS })
   const socket = new EventSocket(peer, new EventWriter(frames), frames.length, hub.unexpected)
@@ -74,7 +77,7 @@ async function events({ hub, request, peer, access, params }: HttpExchange): Pro
   return new Response(socket.body, { headers: HEADERS })
 }
 
-/** The frames that subscribe, numbered as the patterns are. Throws `bad_params`, `bad_frame`. */
+/** The subscribe frames, numbered like the patterns. Throws `bad_params`, `bad_frame`. */
 function subscribeFrames(
   { pattern, from, stream, policy, all, any }: Query,
   lastEventId: string | undefined,
@@ -96,12 +99,12 @@ function subscribeFrames(
     ...(positioned && { from: resumed?.[sub] ?? starts[sub] ?? 'latest' }),
     ...((all || any) && { filter: filter as HeaderFilter }),
   }))
-  // Each of them has the filter. One that is too large is refused before it is written once for each pattern.
+  // Each of them has the filter. A filter that is too large is refused before it is written once per pattern.
   if (frames[0]) parseFrame(frames[0])
   return frames
 }
 
-/** The start of each pattern: one for all, or as the id of an event has them. Throws `bad_params`. */
+/** The start of each pattern: one for all, or several as in the id of an event. Throws `bad_params`. */
 function startsOf(count: number, text: string | undefined, name: string): (StartAt | undefined)[] {
   if (text === undefined) return []
   const parts = text.split(',')

@@ -13,13 +13,12 @@ const utf8 = new TextEncoder()
 const HEARTBEAT = utf8.encode(':\n\n')
 
 /**
- * An HTTP response as a connection's socket: frames become events. The body gives out a piece only when it is read, and
- * whoever serves it reads only as fast as the peer takes it: so the outbox fills behind a slow one, as it does behind a
- * slow WebSocket.
+ * An HTTP response as a connection's socket: frames become events. The body produces a piece only when it is read, and the engine
+ * reads only as fast as the peer takes it. So the outbox fills up for a slow reader just as it does for a slow WebSocket.
  */
 export class EventSocket implements EngineSocket {
   readonly body: ReadableStream<Uint8Array>
-  /** Resolves when all subscriptions stand; rejects with what was refused first. */
+  /** Resolves when all subscriptions are confirmed; rejects with the first refusal. */
   readonly started: Promise<void>
   bufferedBytes = 0
   handlers: SocketHandlers | undefined = undefined
@@ -28,14 +27,14 @@ export class EventSocket implements EngineSocket {
   private readonly unexpected: UnexpectedErrors
   private waiting: Uint8Array[] = []
   private controller: ReadableStreamDefaultController<Uint8Array> | undefined = undefined
-  /** The reader wants a piece and there is none. */
+  /** The reader wants a piece, but there is none. */
   private asked = false
   private full = false
   private state: 'starting' | 'open' | 'ending' | 'ended' = 'starting'
   private missing: number
   private begin: () => void = () => {}
   private refuse: (refusal: Refusal) => void = () => {}
-  /** Why the connection ends, where it was told. */
+  /** The reported reason why the connection ends, if there is one. */
   private lastError: Refusal | undefined = undefined
 
   constructor(peer: HttpPeer | undefined, writer: EventWriter, subscriptions: number, unexpected: UnexpectedErrors) {
@@ -69,12 +68,12 @@ export class EventSocket implements EngineSocket {
     return !this.full
   }
 
-  /** A comment, so that whatever stands between knows that the response lives. */
+  /** Sends a comment, so that proxies know that the response is alive. */
   ping(): void {
     if (this.asked && this.state === 'open') this.push(HEARTBEAT)
   }
 
-  // It has said all that it says: its subscriptions.
+  // The client sends nothing after its subscriptions.
   setReading(): void {}
 
   close(code: number): void {
@@ -94,7 +93,7 @@ export class EventSocket implements EngineSocket {
     this.gone()
   }
 
-  /** The peer is gone, or has had all: the hub is told, once, and never from within a call of its own. */
+  /** The peer is gone, or has received everything: the hub is notified once, and never from within a call of its own. */
   gone(): void {
     if (this.state === 'ended') return
     this.state = 'ended'
@@ -108,12 +107,13 @@ export class EventSocket implements EngineSocket {
     if (frame.type === 'subscribed' && --this.missing === 0) {
       this.state = 'open'
       this.begin()
-      // The positions at once: whoever is cut off before the first message resumes here.
+      // The positions come first: a reader that is cut off before the first message resumes here.
       return `${retryLine()}${this.writer.id}\n`
     }
     if (frame.type !== 'error') return ''
     this.lastError ??= frame
-    // Of one subscription, and the connection would go on without it: but a response is all of them or nothing.
+    // Only one subscription is refused, and the connection could continue without it. But a response stands for all of them or
+    // none.
     if (frame.sub !== undefined) setImmediate(() => this.unexpected.run('http', () => this.close(0)))
     return ''
   }
@@ -132,7 +132,7 @@ export class EventSocket implements EngineSocket {
 
   private pull(): void {
     if (this.state === 'ended') return
-    // What was given out before has been taken: a sign of life.
+    // What was produced before has been taken, which is a sign of life.
     this.handlers?.alive()
     const bytes = this.waiting.shift()
     if (bytes) {
@@ -154,12 +154,12 @@ export class EventSocket implements EngineSocket {
   }
 }
 
-/** How long `EventSource` waits before it comes back: not all at the same time. */
+/** How long `EventSource` waits before it reconnects; random, so that not all reconnect at the same time. */
 function retryLine(): string {
   return `retry: ${Math.round(1000 + Math.random() * 1000)}\n`
 }
 
-/** The one error that closes with this code; those that share one are told in a frame before. */
+/** The only error that closes with this code; errors that share a code were reported in a frame before. */
 function codeOfClose(close: number): ErrorCode {
   return (Object.keys(ERRORS) as ErrorCode[]).find((code) => errorEntry(code).close === close) ?? 'internal'
 }

@@ -6,26 +6,26 @@ import { encodeJson } from '../../shared/raw-json.ts'
 import { type LastCount, lastText } from '../../shared/streams.ts'
 import { matchesPattern } from '../../shared/topic.ts'
 
-/** A subscription as an event stream knows it. Its number is its place in the list. */
+/** A subscription of an event stream. Its number is its place in the list. */
 interface EventSubscription {
   readonly pattern: string
   readonly words: readonly string[]
-  /** Messages that name no subscription are for this one, too. */
+  /** Messages that name no subscription are for this one too. */
   joined: boolean
   stream: string | undefined
   epoch: string | undefined
-  /** Of the next message that is wanted; undefined where none has come yet. */
+  /** Offset of the next wanted message; undefined if none has arrived yet. */
   offset: number | undefined
-  /** It is among the last messages of each topic, which a position does not say. */
+  /** The subscription is still within the last messages of each topic, which a position does not express. */
   last: LastCount | undefined
 }
 
-/** What stands for a subscription in an id while it has no position. */
+/** Stands for a subscription without a position in an id. */
 export const NOT_BEGUN = '-'
 
 /**
- * Turns the frames of a connection into an event stream. Several subscriptions share it: a topic belongs to the first
- * pattern that matches it, so that each message comes once. An id is the position of each subscription, in order.
+ * Converts the frames of a connection to an event stream. Several subscriptions share it: a topic belongs to the first pattern that
+ * matches it, so that each message comes once. An id consists of the position of each subscription, in order.
  */
 export class EventWriter {
   private readonly places: readonly EventSubscription[]
@@ -54,7 +54,7 @@ export class EventWriter {
     return text
   }
 
-  /** A line with the positions; empty where no stream feeds anything. */
+  /** A line with the positions; empty if no stream feeds any subscription. */
   get id(): string {
     if (this.places.every(({ stream }) => stream === undefined)) return ''
     return `id: ${this.places.map(positionText).join(',')}\n`
@@ -99,7 +99,7 @@ export class EventWriter {
   }
 }
 
-/** The last messages of each topic come first; where it goes on among them, those that had come stay away. */
+/** The last messages of each topic come first. When resuming among them, those that were already delivered are skipped. */
 function begin(place: EventSubscription, last: LastCount, { epoch, offset }: SubscribedFrame): void {
   place.last = { last: last.last, before: offset }
   place.offset = last.epoch === epoch ? last.offset : undefined
@@ -107,7 +107,7 @@ function begin(place: EventSubscription, last: LastCount, { epoch, offset }: Sub
 
 function reach(place: EventSubscription, offset: number): void {
   place.offset = offset
-  // From there on everything comes.
+  // Everything after that is wanted.
   if (offset > (place.last?.before ?? 0)) place.last = undefined
 }
 
@@ -116,7 +116,7 @@ function positionText({ stream, epoch = '', offset, last }: EventSubscription): 
   return offset === undefined ? NOT_BEGUN : `${epoch}:${offset}`
 }
 
-/** Messages are shared by all who get them: each is written once. */
+/** Messages are shared by all readers, so each is written only once. */
 const texts = new WeakMap<MessageFrame, string>()
 
 function jsonText(frame: MessageFrame): string {
@@ -127,7 +127,7 @@ function jsonText(frame: MessageFrame): string {
     data instanceof Uint8Array
       ? { ...rest, base64: Buffer.from(data).toString('base64') }
       : { ...rest, ...encodable(data) }
-  // What stands between the tokens of JSON may be a line break, which ends a line of an event. EventSource puts one back for each line.
+  // Line breaks between JSON tokens would end a line of an event. EventSource restores one per line.
   const text = encodeJson(message).replace(/\r\n?|\n/g, '\ndata: ')
   texts.set(frame, text)
   return text

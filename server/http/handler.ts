@@ -20,13 +20,13 @@ import { queueOperations } from './queue-operations.ts'
 import { routes } from './routes.ts'
 import { streamOperations } from './stream-operations.ts'
 
-/** The client as one ES module, for pages without a bundler. The build makes it. */
+/** The client as one ES module, for pages without a bundler. Created by the build. */
 const BROWSER_CLIENT = 'fanfare/browser'
 
-/** The OpenAPI document. It is the same for every request and takes 15 ms to make, so it is made once. */
+/** The OpenAPI document. It is the same for every request and takes 15 ms, so it is created once. */
 let document: string | undefined
 
-/** Everything that `/v1` does, and what its document describes. */
+/** All operations of `/v1`, which the document describes. */
 const OPERATIONS: readonly Operation[] = [
   {
     id: 'document',
@@ -67,14 +67,14 @@ export function httpApp(hub: HttpContext): Hono<HttpEnv> {
   const app = new Hono<HttpEnv>()
   app.use(lengthOfHead)
   app.use('/v1/events', passingAsEvents)
-  // Behind it everybody is known, and what he may do.
+  // After this, every client's identity and permissions are known.
   app.use(authentication(hub.authenticate))
   app.get('/healthz', () => json(200, { status: 'ok' }))
   app.get('/readyz', () => readiness(hub))
   app.get('/fanfare.js', async (c) => {
     const source = await browserClient().catch(() => undefined)
     if (source === undefined) return c.json({ error: 'The browser client is not built. Run: npm run build' }, 404)
-    // Any page may import it, also one that is opened from the disk.
+    // Any page may import it, even one opened from disk.
     return c.body(source, 200, { 'content-type': 'text/javascript; charset=utf-8', 'access-control-allow-origin': '*' })
   })
   app.route('/', login(hub.authenticate))
@@ -86,7 +86,7 @@ export function httpApp(hub: HttpContext): Hono<HttpEnv> {
   })
   app.route('/v1', routes(OPERATIONS, hub))
   app.onError((error, { req }) => {
-    // A client that went away while its body was read is no failure.
+    // A client that disconnected while its body was read is not a failure.
     if (!(error instanceof FanfareError) && !req.raw.signal.aborted) hub.unexpected.report('http', error)
     return problemResponse(refusalOf(error))
   })
@@ -101,7 +101,7 @@ export function httpApp(hub: HttpContext): Hono<HttpEnv> {
   return app
 }
 
-/** Errors that cost one request or connection each leave the hub ready, and are named; one that escaped does not. */
+/** Errors that cost one request or connection each leave the hub ready, but are listed; an error that escaped does not. */
 function readiness({ accepts, isCutOff, storageFailure, unexpected }: HttpContext): Response {
   const { total, escaped } = unexpected
   const note = total > 0 && { unexpectedErrors: total }
@@ -113,7 +113,7 @@ function readiness({ accepts, isCutOff, storageFailure, unexpected }: HttpContex
   return json(200, { status: 'ready', ...note })
 }
 
-/** The answer to a HEAD says how long the answer to a GET would be. */
+/** The response to a HEAD request has the length of the response to GET. */
 const lengthOfHead: MiddlewareHandler<HttpEnv> = async (c, next) => {
   await next()
   if (c.req.method !== 'HEAD' || c.res.headers.has('transfer-encoding')) return

@@ -2,7 +2,7 @@ import { quoted } from '../../shared/error-text.ts'
 import { FanfareError } from '../../shared/errors.ts'
 import { FORBIDDEN_KEY } from '../../shared/forbidden-keys.ts'
 
-/** Headers of messages as a query has them, `name=value` each. Throws `bad_params`. */
+/** Headers of messages from query parameters, each `name=value`. Throws `bad_params`. */
 export function headersOf(param: string, texts: readonly string[]): Record<string, string> {
   const headers: Record<string, string> = Object.create(null)
   for (const text of texts) {

@@ -1,7 +1,7 @@
 import type { Access } from '../auth/access.ts'
 import type { HttpPeer } from '../engine/engine.ts'
 
-/** What handlers find in their context: who asks. */
+/** The context of handlers: the client's identity. */
 export interface HttpEnv {
   Bindings: { readonly peer: HttpPeer | undefined }
   Variables: { access: Access }

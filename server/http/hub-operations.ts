@@ -15,50 +15,54 @@ import {
 } from './schemas.ts'
 
 export const hubOperations: readonly Operation[] = [
-  call('get', 'hub.show', Hub, { id: 'showHub', summary: 'The hub as a whole', path: '/hub' }),
-  call('get', 'hub.whoami', WhoAmI, { id: 'whoAmI', summary: 'Who the token is, and what it may do', path: '/whoami' }),
+  call('get', 'hub.show', Hub, { id: 'showHub', summary: 'Show the state of the hub', path: '/hub' }),
+  call('get', 'hub.whoami', WhoAmI, {
+    id: 'whoAmI',
+    summary: 'Show the identity and permissions of the token',
+    path: '/whoami',
+  }),
   call('get', 'hub.attention', Attention, {
     id: 'showAttention',
-    summary: 'What needs attention, the worst first',
+    summary: 'List what needs attention, the worst first',
     path: '/hub/attention',
   }),
   call('get', 'hub.history', History, {
     id: 'showHistory',
-    summary: 'What the hub remembers of its own figures, or of those of a queue or a stream',
+    summary: 'Show the history of the figures of the hub, a queue or a stream',
     path: '/hub/history',
     refusals: ['no_queue', 'no_stream'],
   }),
-  call('get', 'nodes.list', Nodes, { id: 'listNodes', summary: 'The nodes of the hub', path: '/nodes' }),
+  call('get', 'nodes.list', Nodes, { id: 'listNodes', summary: 'List the nodes of the hub', path: '/nodes' }),
   call('get', 'topics.find', TopicsFound, {
     id: 'findTopics',
-    summary: 'Topics that a filter finds, the busiest first',
+    summary: 'Find topics, the busiest first',
     path: '/find/topics',
   }),
   call('get', 'connections.find', ConnectionsFound, {
     id: 'findConnections',
-    summary: 'Connections that a filter finds, those in trouble first',
+    summary: 'Find connections, those with problems first',
     path: '/find/connections',
   }),
   call('get', 'connections.recent', Ended, {
     id: 'listEndedConnections',
-    summary: 'The last connections that have ended, the latest first',
+    summary: 'List the connections that ended most recently, the latest first',
     path: '/ended-connections',
   }),
-  call('get', 'topics.list', Topics, { id: 'listTopics', summary: 'The busiest topics', path: '/topics' }),
+  call('get', 'topics.list', Topics, { id: 'listTopics', summary: 'List the busiest topics', path: '/topics' }),
   call('get', 'connections.list', Connections, {
     id: 'listConnections',
-    summary: 'Connections, in the order in which they opened',
+    summary: 'List connections in the order in which they opened',
     path: '/connections',
   }),
   call('get', 'connections.show', Connection, {
     id: 'showConnection',
-    summary: 'One connection that is open, or has ended lately',
+    summary: 'Show a connection that is open or ended recently',
     path: '/connections/{connection}',
     refusals: ['no_connection'],
   }),
   call('delete', 'connections.disconnect', z.object({ connection: z.string() }), {
     id: 'disconnect',
-    summary: 'End a connection; its client may come back',
+    summary: 'End a connection; its client may reconnect',
     path: '/connections/{connection}',
     refusals: ['no_connection'],
   }),

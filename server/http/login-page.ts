@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 
-/** The page is whole in itself: without a token nothing else of the dashboard is served. */
+/** The page is self-contained: without a token nothing else of the dashboard is served. */
 const STYLE = `
 :root { color-scheme: light dark; --page: #f6f6f4; --panel: #fff; --ink: #1b1d21; --muted: #5d636d; --line: #8a8f98;
   --link: #2353c4; --button: #fff; --bad: #b42323; }
@@ -23,8 +23,9 @@ code { font-family: ui-monospace, Menlo, Consolas, monospace; font-size: .95em; 
 `
 
 /**
- * The place on the dashboard that was asked for comes along: a redirect keeps what the address has behind the #. And who follows a link of
- * another site may be logged in: a browser does not send the cookie with that, and does when the page loads itself again.
+ * The requested place in the dashboard is preserved: a redirect keeps the part of the address after the #. Users who follow a link
+ * from another site may be logged in already: the browser does not send the cookie with that request, but does when the page
+ * reloads itself.
  */
 const SCRIPT = `document.forms[0].action += location.hash
 if (performance.getEntriesByType('navigation')[0]?.type === 'navigate')
@@ -41,7 +42,7 @@ const POLICY = [
   "frame-ancestors 'none'",
 ].join('; ')
 
-/** The page on which one logs in, with what was wrong, if anything was. Its addresses are relative: a proxy may serve it below a path. */
+/** The login page, with an error if there was one. Its addresses are relative, because a proxy may serve it under a path prefix. */
 export function loginPage(status: number, problem: string | undefined, headers: Record<string, string> = {}): Response {
   const words = problem === undefined ? '' : `<p class="problem" id="problem" role="alert">${escaped(problem)}</p>`
   const invalid = problem === undefined ? '' : ' aria-invalid="true" aria-describedby="problem"'
@@ -65,7 +66,7 @@ ${words}
 <input id="token" name="token" type="password" required autofocus autocomplete="off" spellcheck="false"${invalid}>
 <button>Log in</button>
 </form>
-<p class="quiet">Whoever runs the hub makes one with <code>npx fanfare token</code> or <code>npx fanfare api-key</code>.</p>
+<p class="quiet">The operator of the hub creates one with <code>npx fanfare token</code> or <code>npx fanfare api-key</code>.</p>
 </main>
 <script>${SCRIPT}</script>
 </body>
@@ -77,18 +78,18 @@ ${words}
       'content-type': 'text/html; charset=utf-8',
       'content-security-policy': POLICY,
       'cache-control': 'no-store',
-      // With no-referrer a browser says of a form that it comes from nowhere, and the hub would refuse it.
+      // With no-referrer a browser sends a null origin for the form, and the hub would refuse it.
       'referrer-policy': 'same-origin',
       ...headers,
     },
   })
 }
 
-/** The page again, for a form that came from another site's page, as far as the hub can tell. */
+/** The login page again, for a form that seems to come from another site's page. */
 export function foreignForm(): Response {
   return loginPage(
     403,
-    'The hub takes this only from its own page. Log in here. If this comes again, a proxy in front of the hub does not pass on the name that you asked for: it has to, or the hub has to know it by trustedProxies.',
+    'The hub accepts this form only from its own page. Log in here. If this message appears again, a proxy in front of the hub does not pass on the host name: configure it to do so, or list it in trustedProxies.',
   )
 }
 

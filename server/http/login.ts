@@ -10,10 +10,10 @@ import { foreignForm, loginPage } from './login-page.ts'
 import { statusOf } from './problem.ts'
 import { forgetToken, keepToken, MAX_KEPT } from './token-cookie.ts'
 
-/** Longest form that is read, in bytes. */
+/** Maximum size of a form, in bytes. */
 const FORM_BYTES = 64 * 1024
 
-/** Logging in to the dashboard with a token, and out. Anybody may ask for these. */
+/** Logging in to the dashboard with a token, and logging out. These need no authentication. */
 export function login(authenticate: (credentials: Credentials) => Promise<Access>): Hono<HttpEnv> {
   return new Hono<HttpEnv>()
     .get('/login', ({ req }) => loginPage(200, req.query('ended') === undefined ? undefined : WORDS.token_expired))
@@ -25,7 +25,7 @@ export function login(authenticate: (credentials: Credentials) => Promise<Access
       if (encodeURIComponent(token).length > MAX_KEPT) {
         return loginPage(
           400,
-          `This token is too long for a browser to keep: ${token.length} characters of ${MAX_KEPT}.`,
+          `This token is too long for a browser cookie: it has ${token.length} characters, and the maximum is ${MAX_KEPT}.`,
         )
       }
       try {
@@ -46,10 +46,10 @@ export function login(authenticate: (credentials: Credentials) => Promise<Access
 
 const WORDS = {
   token_expired: 'Your token has expired. Log in with another one.',
-  auth_unavailable: 'The hub could not check the token just now. Try again.',
+  auth_unavailable: 'The hub could not check the token right now. Try again.',
 } as const
 
-/** The log-in page instead of a refusal. A browser that has kept a token that is worth nothing forgets it. */
+/** The login page instead of a refusal. A browser that has stored an invalid token deletes it. */
 export function loginRefused(c: Context<HttpEnv>, error: unknown): Response {
   if (!(error instanceof FanfareError)) throw error
   const { code, message } = error
@@ -63,7 +63,7 @@ export function loginRefused(c: Context<HttpEnv>, error: unknown): Response {
 function wordsOf(code: FanfareError['code'], message: string): string {
   if (Object.hasOwn(WORDS, code)) return WORDS[code as keyof typeof WORDS]
   if (code !== 'unauthenticated') return message
-  // What the table adds is for programs.
+  // The general text of the code is for programs.
   const detail = message.replace(errorEntry(code).text, '').trim()
   return `The hub does not accept this token. ${detail}`.trim()
 }

@@ -7,12 +7,12 @@ import { Problem } from './schemas.ts'
 
 type Json = Record<string, unknown>
 
-/** What any request may meet. */
+/** Errors that any request can get. */
 const ALWAYS: readonly ErrorCode[] = [
   ...(['bad_params', 'token_in_url', 'unauthenticated', 'token_expired'] as const),
   ...(['forbidden', 'auth_unavailable', 'internal'] as const),
 ]
-/** What any body may meet. */
+/** Errors that any request with a body can get. */
 const OF_BODIES: readonly ErrorCode[] = ['bad_content_type', 'not_json', 'bad_utf8', 'forbidden_key', 'frame_too_large']
 
 /** Describes the operations, as an OpenAPI document. */
@@ -28,13 +28,13 @@ export function openApi(operations: readonly Operation[], version: string): Json
     info: {
       title: 'Fanfare over HTTP',
       version,
-      description: 'Publishing, server-sent events and administration, for those without a WebSocket.',
+      description: 'Publishing, server-sent events and administration for clients without a WebSocket.',
       license: { name: 'MIT', identifier: 'MIT' },
     },
-    // Relative to the document, which a proxy may serve below a path of its own.
+    // Relative to the document, which a proxy may serve under a path prefix.
     servers: [{ url: '..' }],
     paths,
-    // With a token, or where the hub lets in who has none.
+    // With a token, or without one if the hub admits anonymous clients.
     security: [{ token: [] }, {}],
     components: { schemas, securitySchemes: { token: { type: 'http', scheme: 'bearer' } } },
   }
@@ -73,7 +73,7 @@ function answerOf({ description, type, schema }: Answer, schemas: Json): Json {
   return { description, content: { [type]: { schema: schemaOf(schema, schemas) } } }
 }
 
-/** An object in a query is its properties, each under its own name. */
+/** An object in a query consists of its properties, each under its own name. */
 function parameter(where: string, name: string, required: boolean, { description, ...schema }: ParamSchema): Json {
   return {
     name,
@@ -93,7 +93,7 @@ function isRequired({ content }: Operation, { rest, required }: OperationParams)
   return content ? !('*/*' in content) : required.some((name) => name in rest)
 }
 
-/** Refusals by status, each with the codes that it stands for. */
+/** Refusals by status, each with its codes. */
 function problems(codes: readonly ErrorCode[], schemas: Json): Json {
   const byStatus = new Map<number, ErrorCode[]>()
   for (const code of codes) byStatus.set(statusOf(code), [...(byStatus.get(statusOf(code)) ?? []), code])
@@ -102,7 +102,7 @@ function problems(codes: readonly ErrorCode[], schemas: Json): Json {
   return { ...Object.fromEntries(known), default: { description: 'Any other refusal', content } }
 }
 
-/** A schema as the document has it: those with a name stand in `schemas`, and are referred to. */
+/** A schema for the document: named schemas are put into `schemas` and referenced. */
 function schemaOf(schema: z.ZodType, schemas: Json): Json {
   const { properties, $defs = {} } = z.toJSONSchema(z.object({ schema }), { io: 'input' })
   Object.assign(schemas, toComponents($defs))

@@ -9,63 +9,63 @@ import type { EngineSocket, HttpPeer, SocketHandlers } from '../engine/engine.ts
 import type { UnexpectedErrors } from '../failure/unexpected-errors.ts'
 import type { HttpPublisher } from './publisher.ts'
 
-/** What the HTTP side needs of the hub. */
+/** What the HTTP side needs from the hub. */
 export interface HttpContext {
-  /** Maximum body in bytes: the same as for a WebSocket message. */
+  /** Maximum size of a body in bytes: the same as for a WebSocket message. */
   readonly frameBytes: number
   readonly version: string
-  /** Of the WebSocket endpoint. */
+  /** Path of the WebSocket endpoint. */
   readonly path: string
   readonly metrics: { readonly contentType: string; scrape(): Promise<string> }
   readonly publisher: Pick<HttpPublisher, 'publish'>
-  /** Whether it accepts connections. */
+  /** Whether the hub accepts connections. */
   accepts(): boolean
-  /** Why nothing can be kept until it is started again. */
+  /** Why the hub cannot store anything until it is restarted. */
   storageFailure(): string | undefined
   isCutOff(): boolean
   /** Where errors that are not refusals are reported. */
   readonly unexpected: UnexpectedErrors
   /** Rejects with `unauthenticated`, `token_expired`, `auth_unavailable`. */
   authenticate(credentials: Credentials): Promise<Access>
-  /** Runs a method of the operators', where it is permitted. */
+  /** Runs an operator method, if it is permitted. */
   call(method: string, params: unknown, caller: Caller): Promise<unknown>
   /**
-   * Opens a connection that is no WebSocket: it is given frames, and writes its answers to the socket. Throws
-   * `shutting_down`, `hub_full`, `address_limit`.
+   * Opens a connection that is not a WebSocket: it gets frames, and writes its answers to the socket. Throws `shutting_down`,
+   * `hub_full`, `address_limit`.
    */
   open(socket: EngineSocket, address: string, access: Access): SocketHandlers
 }
 
-/** A request that has been read as far as its operation says. */
+/** A request, parsed according to its operation. */
 export interface HttpExchange {
   readonly hub: HttpContext
   readonly request: Request
   readonly peer: HttpPeer | undefined
-  /** Whose it is. */
+  /** Permissions of the client. */
   readonly access: Access
   /** From path, query and JSON body. */
   readonly params: Record<string, unknown>
 }
 
 /**
- * One entry of the table from which both the routes and the OpenAPI document are made.
+ * One entry of the table that both the routes and the OpenAPI document are created from.
  */
 export interface Operation {
   readonly id: string
   readonly summary: string
   readonly method: 'get' | 'post' | 'delete'
-  /** Below `/v1`, as OpenAPI writes it. */
+  /** Below `/v1`, in OpenAPI syntax. */
   readonly path: string
-  /** What it takes. Names that stand in the path are read there, the others where `rest` says. */
+  /** The parameters. Those named in the path are read from there, others according to `rest`. */
   readonly params: z.ZodType
-  /** `body`: a JSON object that may be missing. */
+  /** `body`: an optional JSON object. */
   readonly rest: 'query' | 'body'
-  /** Headers that it heeds, by name. */
+  /** Request headers that the operation uses, by name. */
   readonly headers?: Readonly<Record<string, string>>
-  /** A body that it reads by itself, by content type. */
+  /** A body that the operation reads itself, by content type. */
   readonly content?: Readonly<Record<string, z.ZodType>>
   readonly answers: readonly Answer[]
-  /** Beside those that every request may meet. */
+  /** Errors in addition to those that every request can get. */
   readonly refusals: readonly ErrorCode[]
   run(exchange: HttpExchange): Promise<Response>
 }
@@ -77,10 +77,10 @@ export interface Answer {
   readonly schema: z.ZodType
 }
 
-/** What a request may meet that opens a connection. */
+/** Errors of requests that open a connection. */
 export const OPENING: readonly ErrorCode[] = ['shutting_down', 'hub_full', 'address_limit', 'rate_limited']
 
-/** What a request may meet that changes what is kept. */
+/** Errors of requests that change stored data. */
 export const STORING: readonly ErrorCode[] = ['storage_full', 'storage_failed', 'outcome_unknown']
 
 export function json(status: number, value: unknown): Response {
@@ -91,13 +91,13 @@ export function jsonText(status: number, text: string): Response {
   return new Response(text, { status, headers: { 'content-type': 'application/json' } })
 }
 
-/** What an operation is beside the method that it calls. */
+/** What an operation adds to the method that it calls. */
 interface MethodOperation extends Pick<Operation, 'id' | 'summary' | 'path'> {
   readonly refusals?: readonly ErrorCode[]
   readonly status?: number
 }
 
-/** An operation that is a method of the operators': what it takes is the method's own. */
+/** An operation that calls an operator method, with the method's own parameters. */
 export function call(
   method: Operation['method'],
   name: string,
@@ -121,7 +121,7 @@ export function callerOf({ access, peer }: HttpExchange): Caller {
   return { access, address: peer?.remoteAddress ?? '' }
 }
 
-/** For an operation that takes nothing but what stands in its path. */
+/** For an operation that has only path parameters. */
 export function pathParams<const Names extends string[]>(...names: Names): z.ZodType {
   return z.strictObject(Object.fromEntries(names.map((name) => [name, z.string()])))
 }

@@ -4,7 +4,7 @@ import { FanfareError } from '../../shared/errors.ts'
 import { jsonOf, readBody, requireJson } from './body.ts'
 import type { Operation } from './operation.ts'
 
-/** As much of JSON Schema as reading a query needs. */
+/** The part of JSON Schema that is needed to read a query. */
 export interface ParamSchema {
   readonly type?: string | readonly string[]
   readonly anyOf?: readonly ParamSchema[]
@@ -13,7 +13,7 @@ export interface ParamSchema {
   readonly required?: readonly string[]
 }
 
-/** The parameters of an operation as JSON Schema: those of its path, and the rest. */
+/** The parameters of an operation as JSON Schema: path parameters, and the rest. */
 export interface OperationParams {
   readonly path: Readonly<Record<string, ParamSchema>>
   readonly rest: Readonly<Record<string, ParamSchema>>
@@ -29,9 +29,9 @@ export function paramsSchema({ path, params }: Operation): OperationParams {
 }
 
 /**
- * Reads a query by its schema: whole numbers and repeated parameters as such, and the properties of an object each
- * under its own name. Values that it cannot read stay text, and the check names them. Parameters with other names are
- * ignored: caches, trackers and polyfills add their own to any URL. Throws `bad_params`.
+ * Reads a query by its schema: integers and repeated parameters as such, and the properties of an object each under its own name.
+ * Values that cannot be read stay text, and the check reports them. Unknown parameters are ignored, because caches, trackers and
+ * polyfills add their own to any URL. Throws `bad_params`.
  */
 export function readQuery(rest: OperationParams['rest'], query: URLSearchParams): Record<string, unknown> {
   const params: Record<string, unknown> = {}
@@ -62,7 +62,7 @@ function scalar(text: string, schema: ParamSchema & { readonly items?: ParamSche
   return takesNumber && text.trim() !== '' && !Number.isNaN(Number(text)) ? Number(text) : text
 }
 
-/** A JSON object as the body, or nothing. */
+/** The body as a JSON object, or nothing. */
 export async function readJsonBody(request: Request, limit: number): Promise<Record<string, unknown>> {
   const bytes = await readBody(request, limit)
   if (bytes.length === 0) return {}

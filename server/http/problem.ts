@@ -1,7 +1,7 @@
 import { STATUS_CODES } from 'node:http'
 import { ERRORS, type ErrorCode, errorEntry, FanfareError } from '../../shared/errors.ts'
 
-/** Codes of which HTTP never hears: raised by clients and commands, and at start. */
+/** Codes that never occur over HTTP: raised by clients and commands, and at start. */
 type Elsewhere =
   | 'responder_failed'
   | 'handler_timeout'
@@ -21,7 +21,7 @@ type Elsewhere =
   | 'port_in_use'
   | 'cluster_unreachable'
 
-/** The status of every refusal that can go out over HTTP. */
+/** The status of every refusal that can occur over HTTP. */
 const STATUS: Record<Exclude<ErrorCode, Elsewhere>, number> = {
   not_json: 400,
   bad_utf8: 400,
@@ -95,19 +95,19 @@ const STATUS: Record<Exclude<ErrorCode, Elsewhere>, number> = {
   address_limit: 429,
 }
 
-/** Who meets one of these may come back after a while. */
+/** Refusals with one of these may be retried after a while. */
 const LATER = [429, 503]
 
 export function statusOf(code: string): number {
   return definedStatus(code) ?? 500
 }
 
-/** The status of a code, undefined for those of clients, commands and the start. */
+/** The status of a code; undefined for those of clients, commands and the start. */
 export function definedStatus(code: string): number | undefined {
   return Object.hasOwn(STATUS, code) ? (STATUS as Record<string, number>)[code] : undefined
 }
 
-/** What is known of a refusal: an error of the table, or the frame that told of one. */
+/** What is known about a refusal: an error of the table, or the frame that reported it. */
 export interface Refusal {
   readonly code: string
   readonly message: string
@@ -123,12 +123,12 @@ export interface Problem {
   readonly retry: boolean
 }
 
-/** A refusal as RFC 9457 has it, with code and retry of the one table. */
+/** A refusal as a problem document (RFC 9457), with code and retry from the error table. */
 export function problemOf({ code, message, retry }: Refusal): Problem {
   const status = statusOf(code)
-  // One refusal of very many has no message.
+  // When very many are refused, a refusal has no message.
   const detail = message === '' && Object.hasOwn(ERRORS, code) ? errorEntry(code as ErrorCode).text : message
-  // Of `about:blank` the title is the status in words; the code says more.
+  // For `about:blank` the title is the status as text; the code says more.
   return { type: 'about:blank', title: STATUS_CODES[status] as string, status, detail, code, retry }
 }
 
@@ -144,7 +144,7 @@ export function problemResponse(refusal: Refusal, headers: Record<string, string
   })
 }
 
-/** What was thrown, where it is an error of the table; anything else is the hub's own failure. */
+/** The thrown error, if it is one of the table; anything else is the hub's own failure. */
 export function refusalOf(thrown: unknown): Refusal {
   return thrown instanceof FanfareError ? thrown : new FanfareError('internal')
 }

@@ -1,16 +1,17 @@
-import { MAX_DELAY_MS } from '../../shared/content-frames.ts'
 import { FanfareError } from '../../shared/errors.ts'
+import { MAX_DELAY_MS } from '../../shared/field-rules.ts'
 import type { PublishFrame } from '../../shared/frames.ts'
 import { parseFrame } from '../../shared/parse-frame.ts'
 import { mismatch } from '../../shared/rules.ts'
 import { DURATION_WORDS, durationMs, INSTANT_WORDS, instantMs } from '../../shared/time.ts'
 
 /**
- * The frame of a publish that came over HTTP, which is the object that was given. People write these fields: a delay is a duration, and
- * times may be ISO 8601 text. Throws `bad_frame`, `forbidden_key`, `nested_too_deeply`.
+ * The frame of a publish that arrived over HTTP: the same object, converted. People write these fields, so a delay is a duration,
+ * and times may be ISO 8601 text. Throws `bad_frame`, `forbidden_key`, `nested_too_deeply`.
  */
 export function publishFrameOf(item: unknown, seq: number): PublishFrame {
-  // The item itself: copying a long string, which is none, takes 200 ms, and a copy of a `ForbiddenFrame` would not be one.
+  // The item itself: copying a long string, which is not a publish, takes 200 ms, and a copy of a `ForbiddenFrame` would not be
+  // one.
   const fields: Record<string, unknown> = Object(item)
   if (fields['delayMs'] !== undefined)
     throw new FanfareError('bad_frame', 'publish has no field "delayMs". Use "delay", such as "30s".')

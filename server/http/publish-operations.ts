@@ -24,38 +24,38 @@ const REFUSALS: readonly ErrorCode[] = [
 ]
 
 const JSON_TYPE = 'application/json'
-/** Publishes of one request, and how many of its refusals have a detail: an answer must not be far larger than its request. */
+/** Maximum publishes per request, and maximum refusals with a detail: a response must not be far larger than its request. */
 const MAX_BATCH = 10_000
 const EXPLAINED = 100
 const KEY = { 'Idempotency-Key': 'The id of the message, where the publish has none; in a batch, followed by .0, .1 …' }
 
 const receipt: Answer = {
   status: 200,
-  description: 'It is published, and kept where it has to be',
+  description: 'The message was published, and stored if any stream or queue captures it',
   type: JSON_TYPE,
   schema: Receipt,
 }
 
-/** What a publish has beside its body; the body is the data. Checked as the frame that it becomes. */
+/** Options of a publish whose data is the body. Checked as part of the resulting frame. */
 const options = z.looseObject({
   id: z.string().optional(),
   key: z.string().optional(),
   header: z.array(z.string()).optional().describe('name=value, may be repeated'),
   expiresAt: Instant.optional(),
-  priority: z.int().optional().describe('In queues: 0 to 9, the higher first'),
-  delay: Duration.optional().describe('In queues: delivered this much later; 30s, or milliseconds'),
+  priority: z.int().optional().describe('Priority in queues: 0 to 9, higher first'),
+  delay: Duration.optional().describe('Delay in queues, such as 30s, or milliseconds'),
   deliverAt: Instant.optional(),
 })
 
 const content = {
   [JSON_TYPE]: z.unknown().describe('The data'),
-  '*/*': z.unknown().describe('The data, as bytes; without a body the message has none'),
+  '*/*': z.unknown().describe('The data as bytes; without a body the message has no data'),
 }
 
 export const publishOperations: readonly Operation[] = [
   {
     id: 'publish',
-    summary: 'Publish one message, or several of which each has its own answer',
+    summary: 'Publish one message, or several with individual results',
     method: 'post',
     path: '/publish',
     params: z.object({}),
@@ -63,10 +63,10 @@ export const publishOperations: readonly Operation[] = [
     headers: KEY,
     content: { [JSON_TYPE]: z.union([Publish, z.array(Publish).min(1).max(MAX_BATCH)]) },
     answers: [
-      { ...receipt, description: 'All are published', schema: z.union([Receipt, z.array(Receipt)]) },
+      { ...receipt, description: 'All messages were published', schema: z.union([Receipt, z.array(Receipt)]) },
       {
         status: 207,
-        description: 'Of several some are refused: each has its receipt or problem, in order',
+        description: 'Some of the messages were refused: one receipt or problem per message, in order',
         type: JSON_TYPE,
         schema: z.array(z.union([Receipt, Problem])),
       },
@@ -89,7 +89,7 @@ export const publishOperations: readonly Operation[] = [
   },
   {
     id: 'enqueue',
-    summary: 'Publish the body straight to a queue, past all bindings',
+    summary: 'Publish the body directly to a queue, bypassing bindings',
     method: 'post',
     path: '/queues/{name}/messages',
     params: options.extend({ name: z.string() }),
@@ -152,13 +152,13 @@ function single([result]: readonly Result[]): Response {
   return problemResponse(result?.refusal ?? new FanfareError('internal'))
 }
 
-/** What shall be a publish, with this id if it has none. */
+/** The item, with this id if it has none. */
 function identified(item: unknown, id: string): unknown {
   const publish: object = Object(item)
   return Object.hasOwn(publish, 'id') ? publish : Object.assign(publish, { id })
 }
 
-/** As it stands, or as the string of a structured header (RFC 8941). */
+/** As it is, or as the string of a structured header (RFC 8941). */
 function idempotencyKey(request: Request): string | undefined {
   return request.headers.get('idempotency-key')?.replace(/^"(.*)"$/, '$1')
 }

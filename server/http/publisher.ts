@@ -13,7 +13,7 @@ import type { Topics } from '../topic/topics.ts'
 import { type Refusal, refusalOf } from './problem.ts'
 import { publishFrameOf } from './publish-fields.ts'
 
-/** What became of a publish: its receipt as JSON, or why it was refused. */
+/** The outcome of a publish: its receipt as JSON, or the refusal. */
 export type Result = { readonly receipt: string } | { readonly refusal: Refusal }
 
 /** A request that publishes. */
@@ -22,11 +22,11 @@ export interface PublishRequest {
   readonly access: Access
   /** Size of its address and body. */
   readonly bytes: number
-  /** Aborted when the client has gone. */
+  /** Aborted when the client disconnects. */
   readonly signal: AbortSignal
 }
 
-/** What publishing over HTTP uses of the hub. */
+/** What publishing over HTTP needs from the hub. */
 export interface HttpPublisherParts {
   readonly topics: Pick<Topics, 'publish'>
   readonly broker: Pick<Broker, 'withdraw'>
@@ -42,8 +42,8 @@ export interface HttpPublisherParts {
 }
 
 /**
- * Publishes what requests bring. A request is to the limits what a connection with one message is: it takes a place among the
- * connections of the hub and of its address while it lasts, and its publishes count together as frames of its identity.
+ * Publishes over HTTP. For the limits, a request is like a connection with one message: while it lasts, it takes a place among the
+ * connections of the hub and of its address, and its publishes count together as frames of its identity.
  */
 export class HttpPublisher {
   private readonly parts: HttpPublisherParts
@@ -54,8 +54,9 @@ export class HttpPublisher {
   }
 
   /**
-   * Resolves when all is safe or refused, in the order given; `items` are publishes as people write them: they become frames. Rejects with
-   * `shutting_down`, `hub_full`, `address_limit`, and with `flooding` if none of it was published because it is far beyond a limit.
+   * Resolves when all publishes are durable or refused, with results in the given order; `items` are publishes as people write
+   * them. Rejects with `shutting_down`, `hub_full`, `address_limit`, and with `flooding` if nothing was published because it is far
+   * beyond a limit.
    */
   async publish(items: readonly unknown[], request: PublishRequest): Promise<Result[]> {
     const { admission, traffic, accepts } = this.parts
@@ -77,13 +78,13 @@ export class HttpPublisher {
     }
   }
 
-  /** The hub closes: publishes nothing more, and refuses what waits for room in a queue. What is being kept is answered. */
+  /** The hub closes: publishes nothing more, and refuses publishes that wait for space in a queue. Those that are being stored are answered. */
   stop(): void {
     for (const publishing of this.open) publishing.stop()
   }
 }
 
-/** The publishes of one request. To the broker it is what a connection is. */
+/** The publishes of one request. For the broker it is like a connection. */
 class PublishingRequest {
   private readonly parts: HttpPublisherParts
   private readonly request: PublishRequest
@@ -103,19 +104,22 @@ class PublishingRequest {
     for (let from = 0; from < items.length; from += window) {
       const open: Promise<Result>[] = []
       for (let at = from; at < Math.min(from + window, items.length); at++) {
-        // Frames of connections and these share the time of a turn.
+        // Frames of connections and these publishes share the time of a turn.
         if (!frameTime.left) await nextTurn()
         open.push(at < within ? this.publishOne(items[at], at) : this.refuseBeyond(allowance?.exceeded as LimitName))
         frameTime.used()
       }
       results.push(...(await Promise.all(open)))
-      // What is refused at once takes no turn of its own: very many of them would hold up everything else.
+      // Publishes that are refused immediately take no turn of their own: very many of them would hold up everything else.
       if (from + window < items.length) await nextTurn()
     }
     return results
   }
 
-  /** Publishes nothing more. What waits for room in a queue is refused with `connection_lost`; what is being kept already is kept. */
+  /**
+   * Publishes nothing more. Publishes that wait for space in a queue are refused with `connection_lost`; those that are being
+   * stored are stored.
+   */
   stop(): void {
     if (this.stopped) return
     this.stopped = true

@@ -4,47 +4,53 @@ import { call, callerOf, json, type Operation, pathParams, STORING } from './ope
 import { Count, Letter, LetterCount, Named, Queue, QueuesFound } from './schemas.ts'
 
 export const queueOperations: readonly Operation[] = [
-  call('get', 'queues.list', z.array(Queue), { id: 'listQueues', summary: 'All queues', path: '/queues' }),
+  call('get', 'queues.list', z.array(Queue), { id: 'listQueues', summary: 'List all queues', path: '/queues' }),
   call('get', 'queues.find', QueuesFound, {
     id: 'findQueues',
-    summary: 'Queues that a filter finds, those in trouble first',
+    summary: 'Find queues, those with problems first',
     path: '/find/queues',
   }),
   call('post', 'queues.declare', Queue, {
     id: 'declareQueue',
-    summary: 'Declare a queue, or find it declared with the same options',
+    summary: 'Declare a queue; succeeds if it exists with the same options',
     path: '/queues',
     status: 201,
     refusals: ['queue_exists', ...STORING],
   }),
+  call('post', 'queues.update', Queue, {
+    id: 'updateQueue',
+    summary: 'Change options of a queue; the others, and its messages, stay',
+    path: '/queues/{name}/update',
+    refusals: ['no_queue', ...STORING],
+  }),
   call('get', 'queues.show', Queue, {
     id: 'showQueue',
-    summary: 'One queue',
+    summary: 'Show a queue',
     path: '/queues/{name}',
     refusals: ['no_queue'],
   }),
   call('delete', 'queues.delete', Named, {
     id: 'deleteQueue',
-    summary: 'Delete a queue with all that it holds',
+    summary: 'Delete a queue with its messages and dead letters',
     path: '/queues/{name}',
     refusals: ['no_queue', ...STORING],
   }),
   call('post', 'queues.purge', Count, {
     id: 'purgeQueue',
-    summary: 'Let go of what waits; what is on lease and the dead letters stay',
+    summary: 'Delete the waiting messages; unacked messages and dead letters are kept',
     path: '/queues/{name}/purge',
     refusals: ['no_queue', ...STORING],
   }),
   call('post', 'queues.unpark', Named.extend({ key: z.string() }), {
     id: 'unparkGroup',
-    summary: 'Let a parked group go on',
+    summary: 'Resume a parked group',
     path: '/queues/{name}/unpark',
     refusals: ['no_queue', 'no_parked_group', ...STORING],
   }),
   {
     id: 'wantedConsumers',
     summary:
-      "How many consumers would keep up and have what is ready done in ten seconds: for a scaler such as KEDA's metrics-api",
+      "Number of consumers needed to keep up and to clear the ready messages in ten seconds, for scalers such as KEDA's metrics-api",
     method: 'get',
     path: '/queues/{name}/wanted-consumers',
     params: pathParams('name'),
@@ -66,25 +72,25 @@ export const queueOperations: readonly Operation[] = [
   },
   call('get', 'deadLetters.list', z.array(Letter), {
     id: 'listDeadLetters',
-    summary: 'Dead letters of a queue, by number',
+    summary: 'List the dead letters of a queue, by number',
     path: '/queues/{name}/dead-letters',
     refusals: ['no_queue', 'bad_pattern'],
   }),
   call('get', 'deadLetters.count', LetterCount, {
     id: 'countDeadLetters',
-    summary: 'How many dead letters of a queue meet a filter, by default all',
+    summary: 'Count the dead letters of a queue that match a filter, by default all',
     path: '/queues/{name}/dead-letters/count',
     refusals: ['no_queue', 'bad_pattern'],
   }),
   call('post', 'deadLetters.redrive', Count, {
     id: 'redriveDeadLetters',
-    summary: 'Move dead letters into a queue, by default back: answers when all have moved',
+    summary: 'Move dead letters to a queue, by default the original one; answers once all have been moved',
     path: '/queues/{name}/dead-letters/redrive',
     refusals: ['no_queue', 'bad_pattern', 'queue_limit', ...STORING],
   }),
   call('post', 'deadLetters.purge', Count, {
     id: 'purgeDeadLetters',
-    summary: 'Let go of dead letters, by default of all',
+    summary: 'Delete dead letters, by default all of them',
     path: '/queues/{name}/dead-letters/purge',
     refusals: ['no_queue', 'bad_pattern', ...STORING],
   }),

@@ -5,7 +5,7 @@ import type { HttpContext, Operation } from './operation.ts'
 import { type OperationParams, paramsSchema, readJsonBody, readQuery } from './params.ts'
 import { problemResponse } from './problem.ts'
 
-/** Serves the operations of the table; other methods on their paths are refused with those that there are. */
+/** Serves the operations of the table; other methods on their paths are refused with a list of the allowed ones. */
 export function routes(operations: readonly Operation[], hub: HttpContext): Hono<HttpEnv> {
   const app = new Hono<HttpEnv>()
   const methods = new Map<string, string[]>()
@@ -16,7 +16,7 @@ export function routes(operations: readonly Operation[], hub: HttpContext): Hono
     methods.set(path, [...(methods.get(path) ?? []), operation.method.toUpperCase()])
   }
   for (const [path, allowed] of methods) {
-    // A HEAD is a GET of which the body stays.
+    // HEAD is GET without the body.
     const allow = allowed.flatMap((method) => (method === 'GET' ? ['GET', 'HEAD'] : [method])).join(', ')
     app.all(path, () => problemResponse(new FanfareError('method_not_allowed'), { allow }))
   }

@@ -18,7 +18,7 @@ import type {
 } from '../../shared/sys.ts'
 import type * as Whoami from '../../shared/whoami.ts'
 
-/** What the API answers with. Each carries the name that it has in the OpenAPI document. */
+/** Responses of the API. Each schema has its name in the OpenAPI document. */
 
 const whole = z.int().nonnegative()
 const text = z.string()
@@ -35,7 +35,7 @@ export const Problem = z
     code: text.describe('An error code, see docs/reference/error-codes.md'),
     retry: z.boolean().describe('Whether the same request may succeed later'),
   })
-  .meta({ id: 'Problem', description: 'A refusal, as RFC 9457 has it' })
+  .meta({ id: 'Problem', description: 'A refusal (RFC 9457)' })
 
 /** As people write them in requests. */
 export const Duration = z.union([z.number(), text])
@@ -47,7 +47,7 @@ const published = {
   expiresAt: time.optional(),
 }
 
-/** A publish as the hub checks it: `parseFrame` of a publish frame. */
+/** A publish, checked by `parseFrame` of a publish frame. */
 export const Publish = z
   .strictObject({
     topic: text,
@@ -56,8 +56,8 @@ export const Publish = z
     key: published.key,
     headers: published.headers,
     expiresAt: Instant.optional(),
-    priority: whole.max(9).optional().describe('In queues, the higher first; 4 where it is missing'),
-    delay: Duration.optional().describe('In queues, delivered this much later; 30s, or milliseconds'),
+    priority: whole.max(9).optional().describe('Priority in queues, higher first; 4 by default'),
+    delay: Duration.optional().describe('Delay in queues, such as 30s, or milliseconds'),
     deliverAt: Instant.optional(),
   })
   .meta({
@@ -68,9 +68,9 @@ export const Publish = z
 export const Receipt = z
   .object({
     id: text,
-    positions: z.record(text, position).optional().describe('Where streams have kept it'),
-    queues: z.array(text).optional().describe('Queues that it reached'),
-    duplicate: z.boolean().optional().describe('A message of this id was published before'),
+    positions: z.record(text, position).optional().describe('Positions in the streams that stored it'),
+    queues: z.array(text).optional().describe('Queues that stored it'),
+    duplicate: z.boolean().optional().describe('Whether a message with this id was published before'),
   })
   .meta({ id: 'Receipt' })
 
@@ -78,13 +78,13 @@ export const Message = z
   .object({
     id: text,
     topic: text,
-    scope: text.optional().describe('In a queue: tells apart messages of one id whose publishers differ'),
-    offsets: z.record(text, whole).optional().describe('In each stream that captured it'),
+    scope: text.optional().describe('In queues: distinguishes messages with the same id from different publishers'),
+    offsets: z.record(text, whole).optional().describe('Offset in each stream that captured it'),
     publishedAt: time.optional(),
     ...published,
     data: z.unknown().optional(),
-    base64: text.optional().describe('The data, where it is bytes'),
-    json: text.optional().describe('The data as JSON text, where an earlier hub took it nested too deeply'),
+    base64: text.optional().describe('The data, if it is bytes'),
+    json: text.optional().describe('The data as JSON text, if an earlier version stored it nested too deeply'),
   })
   .meta({ id: 'Message' })
 
@@ -93,7 +93,7 @@ export const Page = z
   .meta({
     id: 'Page',
     description:
-      'Messages of a stream; from is where the page begins, after what is no longer kept; next is where the next page begins; end is true on the last page',
+      'Messages of a stream; from is the start of the page, after messages that are no longer stored; next is the start of the next page; end is true on the last page',
   })
 
 export const Stream = z
@@ -106,14 +106,14 @@ export const Stream = z
     lastValue: z.boolean(),
     durability: z.enum(['disk', 'os']),
     epoch: text,
-    first: whole.describe('Offset of the oldest message that is kept'),
-    next: whole.describe('Offset that the next message gets'),
-    messages: whole.describe('Messages that can be read'),
+    first: whole.describe('Offset of the oldest stored message'),
+    next: whole.describe('Offset of the next message'),
+    messages: whole.describe('Number of readable messages'),
     bytes: whole,
     oldestAt: time.optional(),
     newestAt: time.optional(),
     cursorCount: whole,
-    cursors: z.record(text, position).describe('Of the first 100 names; the path /cursors lists all'),
+    cursors: z.record(text, position).describe('The first 100 cursors by name; the path /cursors lists all'),
     publishedPerSecond: z.number(),
   })
   .meta({ id: 'Stream' })
@@ -147,23 +147,23 @@ export const Queue = z
     onDeadLetter: z.enum(['continue', 'park']),
     maxDeadLetters: whole,
     depth: whole,
-    ready: whole.describe('Of those that wait, the ones that are due'),
+    ready: whole.describe('Waiting messages that are due'),
     delayed: whole,
     inFlight: whole,
     bytes: whole,
     waitingPublishes: whole,
     waitingPublishBytes: whole,
     oldestAgeMs: whole,
-    readyAgeMs: whole.describe('Time that the oldest ready message has been due'),
+    readyAgeMs: whole.describe('Time since the oldest ready message became due'),
     publishedTotal: whole,
     ackedTotal: whole,
     redeliveredTotal: whole,
-    timedOutTotal: whole.describe('Deliveries whose time ran out'),
+    timedOutTotal: whole.describe('Deliveries whose ack deadline passed'),
     droppedTotal: whole,
     deadLetters: whole,
-    deadLettersDroppedTotal: whole.describe('Dead letters beyond maxDeadLetters'),
-    parked: z.array(text).describe('Keys of the first hundred groups that wait for an operator'),
-    parkedMore: whole.describe('How many more wait'),
+    deadLettersDroppedTotal: whole.describe('Dead letters dropped because of maxDeadLetters'),
+    parked: z.array(text).describe('Keys of the first hundred parked groups'),
+    parkedMore: whole.describe('Number of further parked groups'),
     consumers: whole,
     publishedPerSecond: z.number(),
     ackedPerSecond: z.number(),
@@ -175,7 +175,7 @@ export const Queue = z
 
 export const Letter = z
   .object({
-    letter: whole.describe("Its number among the queue's dead letters"),
+    letter: whole.describe('Number of the dead letter in the queue'),
     message: Message,
     reason: z.enum(['attempts', 'rejected', 'expired', 'overflow']),
     error: text.optional(),
@@ -190,9 +190,9 @@ const rate = z.number()
 const cpu = z.number().describe('Part of one core')
 const eventLoopDelayMs = z.number().describe('99th percentile of the last second')
 const node = z.object({
-  id: text.describe('New with each start'),
+  id: text.describe('New at each start'),
   name: text,
-  address: text.optional().describe('Host and port that it listens on'),
+  address: text.optional().describe('Host and port that the node listens on'),
 })
 
 export const Hub = z
@@ -200,7 +200,7 @@ export const Hub = z
     version: text,
     engine: text,
     node: node.describe('The node that answers'),
-    nodes: whole.describe('Nodes that the figures are of: 1 for a hub that is alone'),
+    nodes: whole.describe('Number of nodes included in the figures: 1 for a single hub'),
     startedAt: time,
     connections: whole,
     subscriptions: whole,
@@ -213,7 +213,7 @@ export const Hub = z
     deliveredPerSecond: rate,
     bytesInPerSecond: rate,
     bytesOutPerSecond: rate,
-    droppedTotal: z.record(text, whole).describe('Messages left out, by the reason of their gaps'),
+    droppedTotal: z.record(text, whole).describe('Dropped messages, by the reason of their gaps'),
     droppedPerSecond: rate,
     outboxBytes: whole,
     outboxTotalBytes: whole,
@@ -223,7 +223,7 @@ export const Hub = z
     memoryBytes: whole,
     cpu,
     eventLoopDelayMs,
-    unexpectedErrorsTotal: whole.describe('Bugs of the hub that cost a connection or a request'),
+    unexpectedErrorsTotal: whole.describe('Bugs in the hub that cost a connection or a request'),
   })
   .meta({ id: 'Hub' })
 
@@ -255,7 +255,7 @@ const patterns = z.array(text)
 
 export const WhoAmI = z
   .object({
-    subject: text.optional().describe('Missing without a token'),
+    subject: text.optional().describe('Absent for anonymous clients'),
     roles: patterns,
     permissions: z
       .object({
@@ -284,7 +284,7 @@ const subscription = z.object({
 export const Connection = z
   .object({
     connection: text,
-    number: whole.describe('Counts up as connections open'),
+    number: whole.describe('Increases with each connection that opens'),
     client: text.optional(),
     address: text,
     subject: text.optional(),
@@ -297,10 +297,10 @@ export const Connection = z
     droppedAt: time.optional(),
     publishedTotal: whole,
     subscriptionCount: whole,
-    subscriptions: z.array(subscription).describe('In a list the first ten; consumers likewise'),
+    subscriptions: z.array(subscription).describe('In lists only the first ten; the same for consumers'),
     consumerCount: whole,
     consumers: z.array(z.object({ queue: text, inFlight: whole, prefetch: whole })),
-    endedAt: time.optional().describe('If it has ended; reason and code say why'),
+    endedAt: time.optional().describe('Present if the connection has ended; reason and code tell why'),
     reason: text.optional(),
     code: text.optional(),
   })
@@ -317,11 +317,8 @@ export const Topics = z
   })
   .meta({ id: 'Topics' })
 
-const found = { count: whole, matching: whole.describe('Those that the filter finds') }
-const recent = z
-  .array(z.number())
-  .optional()
-  .describe('The highest values of each five seconds of the last five minutes')
+const found = { count: whole, matching: whole.describe('Number of items that match the filter') }
+const recent = z.array(z.number()).optional().describe('Maximum of each five seconds in the last five minutes')
 
 export const QueuesFound = z.object({ ...found, queues: z.array(Queue.extend({ history: recent })) })
 export const StreamsFound = z.object({ ...found, streams: z.array(Stream.extend({ history: recent })) })
@@ -351,19 +348,19 @@ export const Attention = z
 export const History = z
   .object({
     times: z.array(z.number()).describe('Milliseconds since 1970'),
-    figures: z.record(text, z.array(z.number())).describe('By figure, a value for each time'),
-    kept: z.boolean().describe('False: more is busy than the hub keeps histories of'),
+    figures: z.record(text, z.array(z.number())).describe('One value per time, by figure'),
+    kept: z.boolean().describe('False if more queues or streams are busy than the hub keeps histories of'),
   })
   .meta({ id: 'History' })
 
 export const Count = z.object({ count: whole })
 export const LetterCount = z.object({
   count: whole,
-  through: whole.optional().describe('The highest number of those that were counted'),
+  through: whole.optional().describe('The highest number of the counted dead letters'),
 })
 export const Named = z.object({ name: text })
 
-// What the hub answers fits what the document says of it, or this does not compile.
+// If a response does not match its documentation, this does not compile.
 type Frozen<Value> = Value extends object ? { readonly [Name in keyof Value]: Frozen<Value[Name]> } : Value
 type Fits<Schema extends z.ZodType, Answer extends Frozen<z.input<Schema>>> = Answer
 export type Answers = [

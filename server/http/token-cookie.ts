@@ -1,15 +1,15 @@
 import type { Context } from 'hono'
 import type { HttpEnv } from './http-env.ts'
 
-/** Longest token that is kept, in characters of the cookie: browsers take 4,096 bytes of name and value. */
+/** Maximum token that is stored, in characters of the cookie: browsers accept 4,096 bytes of name and value. */
 export const MAX_KEPT = 4000
-/** Browsers keep no cookie for longer, in seconds. */
+/** Browsers store no cookie for longer, in seconds. */
 const MOST_SECONDS = 400 * 86_400
 
 /**
- * The cookie in which a browser keeps the token of the dashboard. Scripts cannot read it, and pages of other sites do not cause it to be
- * sent. It has no path of its own, so that the browser takes that of the address as it sees it, which may be below a path of a proxy;
- * and its name has the port, which cookies are not separated by.
+ * The cookie in which a browser stores the token of the dashboard. Scripts cannot read it, and pages of other sites do not cause it
+ * to be sent. It has no path, so that the browser uses that of the address as it sees it, which may be below a path prefix of a
+ * proxy. Its name includes the port, because cookies are not separated by port.
  */
 export function tokenInCookie(c: Context<HttpEnv>): string | undefined {
   const prefix = `${nameOf(c)}=`
@@ -21,7 +21,7 @@ export function tokenInCookie(c: Context<HttpEnv>): string | undefined {
   }
 }
 
-/** The header that has a browser keep a token until it ends; without an end, until the browser does. */
+/** The header that makes a browser store a token until it expires; without an expiry, until the browser is closed. */
 export function keepToken(c: Context<HttpEnv>, token: string, expiresAt: number | undefined): string {
   const seconds = expiresAt === undefined ? undefined : Math.ceil((expiresAt - Date.now()) / 1000)
   const age = seconds === undefined ? '' : `; Max-Age=${Math.min(MOST_SECONDS, Math.max(1, seconds))}`

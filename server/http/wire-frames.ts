@@ -4,10 +4,10 @@ import { scanTrusted } from '../../shared/frame-scanner.ts'
 import type { HubFrame } from '../../shared/frames.ts'
 import type { Batch, Part } from '../engine/batch.ts'
 
-/** Parts are shared by all connections that get the same: each is parsed once. */
+/** Parts are shared by all connections that get the same content: each is parsed once. */
 const parsed = new WeakMap<Part, readonly HubFrame[]>()
 
-/** The frames that the hub has written, one list for each WebSocket message that they would have been. */
+/** The frames that the hub has written: one list per WebSocket message that they would have been. */
 export function framesOf({ parts }: Batch): (readonly HubFrame[])[] {
   return parts.map((part) => {
     const known = parsed.get(part)

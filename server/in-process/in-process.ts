@@ -14,22 +14,22 @@ import { webSocketOn } from './memory-socket.ts'
 
 export type { Client }
 
-/** Options of `hub.connect`: those of a client that no network needs, and who the client is. */
+/** Options of `hub.connect`: those of a client that do not concern a network, and the client's identity. */
 export interface InProcessOptions<Topics extends object = Record<string, unknown>>
   extends Omit<ClientOptions<Topics>, 'WebSocket' | 'clock' | 'token' | 'getToken'> {
   /**
-   * Who the client is: its publishes, log lines and place in the dashboard have this name.
+   * Name of the client in its publishes, in the log and in the dashboard.
    * @default 'in-process'
    */
   readonly subject?: string | undefined
   /**
-   * What the client may do. What is not named is not permitted.
+   * Permissions of the client. Anything not listed is not permitted.
    * @default { admin: true }
    */
   readonly permissions?: Permissions | undefined
 }
 
-/** Who a client is of which the program says no more. */
+/** The identity of a client, with defaults for what the program leaves out. */
 export function ownIdentity({
   subject = 'in-process',
   permissions = { admin: true },
@@ -37,36 +37,36 @@ export function ownIdentity({
   return { subject, permissions }
 }
 
-/** Only shown where a client names its hub. */
+/** Shown only in places where a client names its hub. */
 const URL = 'ws://in-process/'
 
-/** What the clients need of their hub. */
+/** What the clients need from their hub. */
 interface Home {
   readonly frameBytes: number
   readonly clock: Clock
-  /** Opens what the broker keeps, once. Rejects with why the hub has nothing to offer. */
+  /** Opens the broker, once. Rejects with the error of a hub that cannot start. */
   start(): Promise<void>
   /** Throws `bad_option`. */
   identify(identity: Pick<Identity, 'subject' | 'permissions'>): Access
-  /** Undefined: the hub takes no connection any more. */
+  /** Returns undefined if the hub accepts no more connections. */
   open(socket: EngineSocket, access: Access): SocketHandlers | undefined
 }
 
 const { WebSocket: _, clock: __, token: ___, getToken: ____, ...OF_ANY_CLIENT } = CLIENT_RULES
 const RULES: Rules<InProcessOptions> = { ...OF_ANY_CLIENT, subject: ANY, permissions: ANY }
 
-/** Clients in the hub's own process: connections like all others, without a socket, whose identity the program chooses. */
+/** Clients in the hub's own process: ordinary connections, but without a socket, and with an identity that the program chooses. */
 export class InProcess {
   private readonly home: Home
   private readonly gone = new AbortController()
 
   constructor(home: Home) {
     this.home = home
-    // One for each client, and any number of clients.
+    // One listener per client, and any number of clients.
     setMaxListeners(0, this.gone.signal)
   }
 
-  /** Throws `bad_option`, `shutting_down`, and why the hub could not open what it keeps. */
+  /** Throws `bad_option`, `shutting_down`, and the error of a hub that could not open its broker. */
   connect<Topics extends object = Record<string, unknown>>(options: InProcessOptions<Topics>): Client<Topics> {
     const { home } = this
     const { signal } = this.gone
@@ -84,7 +84,7 @@ export class InProcess {
     return new Client<Topics>(URL, WebSocket, { ...rest, clock: home.clock }, signal).open()
   }
 
-  /** No client gets a connection from now on. Those that have one get what they are owed, and end with it. */
+  /** From now on no client gets a connection. Connected clients get what they are owed, and end. */
   end(why: FanfareError): void {
     // A hub that never opened is a failure.
     const error = why.code === 'shutting_down' ? undefined : why

@@ -3,22 +3,22 @@ import type { WebSocketClass, WebSocketLike } from '../../client/websocket.ts'
 import type { Batch } from '../engine/batch.ts'
 import type { EngineSocket, SocketHandlers } from '../engine/engine.ts'
 
-/** What leads from clients in a process to the hub in it. */
+/** The connection between clients in a process and the hub in it. */
 export interface Wire {
-  /** Largest message that the hub takes, in bytes. */
+  /** Maximum size of a message that the hub accepts, in bytes. */
   readonly frameBytes: number
-  /** Runs a task in a later turn of the event loop, after all that were given before. */
+  /** Runs a task in a later turn of the event loop, after all tasks given before. */
   later(task: () => void): void
-  /** Resolves when it is worth asking for a connection. Never rejects. */
+  /** Resolves when a connection can be requested. Never rejects. */
   ready(): Promise<void>
-  /** Gives a socket to the hub, and the hub's handlers of its events. Undefined: the client gets no connection. */
+  /** Passes a socket to the hub and returns the hub's event handlers; undefined if the client gets no connection. */
   open(socket: EngineSocket, url: string, protocols: readonly string[]): SocketHandlers | undefined
 }
 
 /**
- * A class of WebSockets that lead to a hub in the same process. What is sent arrives in a later turn of the event loop, whole and in
- * order, as the bytes that would go over a network: neither side has an object of the other's. There is no network to be slow: each side
- * takes whatever it is given at once, so that the checks of a connection are its backpressure.
+ * A class of WebSockets that lead to a hub in the same process. Messages arrive in a later turn of the event loop, whole and in
+ * order, as the bytes that would go over a network, so neither side holds objects of the other. Without a network nothing blocks:
+ * each side accepts everything at once, so the backpressure comes from the checks of a connection.
  */
 export function webSocketOn(wire: Wire): WebSocketClass {
   return class extends ClientEnd {
@@ -30,7 +30,7 @@ export function webSocketOn(wire: Wire): WebSocketClass {
 }
 
 function join(wire: Wire, client: ClientEnd, url: string, protocols: readonly string[]): void {
-  // Closed before it was open.
+  // It was closed before it was open.
   if (client.isClosing) return client.ended(1006, '')
   const hub = new HubEnd(wire, client)
   const handlers = wire.open(hub, url, protocols)
@@ -43,7 +43,7 @@ function join(wire: Wire, client: ClientEnd, url: string, protocols: readonly st
   client.onopen?.()
 }
 
-/** A WebSocket as far as the client uses one. */
+/** A WebSocket, as far as the client uses one. */
 class ClientEnd implements WebSocketLike {
   binaryType = 'arraybuffer'
   onopen: WebSocketLike['onopen'] = null
@@ -99,7 +99,7 @@ class HubEnd implements EngineSocket {
 
   write({ parts }: Batch): boolean {
     for (const { payload, binary } of parts) {
-      // The memory of a batch is that of all its receivers.
+      // The memory of a batch is shared by all its receivers.
       const { buffer, byteOffset, length } = payload
       const data = binary ? new Uint8Array(payload).buffer : Buffer.from(buffer, byteOffset, length).toString()
       this.arrives(() => this.client.onmessage?.({ data }))
@@ -113,12 +113,12 @@ class HubEnd implements EngineSocket {
 
   setReading(): void {}
 
-  /** Ends it in good order, after what is on its way. */
+  /** Closes in good order, after everything that is on the way. */
   close(code: number, reason: string): void {
     this.arrives(() => this.over(code, reason))
   }
 
-  /** Ends it now. Both ends learn of it in a later turn. */
+  /** Ends it now. Both ends are notified in a later turn. */
   terminate(): void {
     if (this.closed) return
     this.closed = true

@@ -4,13 +4,13 @@ import { IN_PROCESS, networkOf } from '../network/address.ts'
 import type { LimitConfig, LimitHit } from './limits.ts'
 import { Rate } from './rate.ts'
 
-/** Addresses whose rate is remembered: those that came last. */
+/** Number of most recent addresses whose rate is remembered. */
 const REMEMBERED = 10_000
 
 /**
- * Whether one more connection may be opened. The limits for an address do not hold for loopback: what comes from there is the
- * machine's own services, or a proxy with all of its clients. Clients in the hub's own process count for none: how many there are is up
- * to the program, and strangers must not take their places.
+ * Decides whether another connection may be opened. The limits per address do not apply to loopback addresses: those belong to
+ * services of this machine, or to a proxy with all its clients. Clients in the hub's own process do not count: the program decides
+ * how many there are, and other clients must not take their places.
  */
 export class Admission {
   private readonly config: LimitConfig
@@ -24,7 +24,7 @@ export class Admission {
     this.hit = hit
   }
 
-  /** Why not: `hub_full` or `address_limit`. */
+  /** The reason for a refusal, `hub_full` or `address_limit`; undefined if there is none. */
   refusalOf(address: string): FanfareError | undefined {
     const { maxConnections, connectionsPerAddress, connectsPerSecondPerAddress } = this.config
     if (maxConnections > 0 && this.count >= maxConnections) {
@@ -77,7 +77,7 @@ export class Admission {
 
   private rateOf(network: string): Rate {
     const { connectsPerSecondPerAddress, connectionsPerAddress } = this.config
-    // All that may be open may come back at once.
+    // All connections that may be open may reconnect at once.
     const rate =
       this.rates.get(network) ??
       new Rate('connectsPerSecondPerAddress', connectsPerSecondPerAddress, connectionsPerAddress)

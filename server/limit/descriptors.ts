@@ -1,14 +1,14 @@
 import { closeSync, openSync, readFileSync } from 'node:fs'
 
-/** File descriptors that connections leave for files, for the broker and for what the program opens besides. */
+/** File descriptors kept free for files, for the broker, and for whatever else the program opens. */
 const RESERVE = 32
-/** How many file descriptors the process has left. */
+/** Tells how many file descriptors the process has left. */
 export class Descriptors {
   private readonly limit = softLimit()
 
   /**
-   * Whether only the reserve is left. The system gives out the lowest number that is free: the next one shows how many are in use,
-   * without counting them. It takes some microseconds, and is not remembered: many connections may come at once.
+   * Whether only the reserve is left. The system assigns the lowest free number, so a new descriptor shows how many are in use
+   * without counting them. It takes a few microseconds; the result is not cached, because many connections may arrive at once.
    */
   get short(): boolean {
     try {

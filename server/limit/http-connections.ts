@@ -2,7 +2,7 @@ import { networkOf, plainAddress } from '../network/address.ts'
 import type { Descriptors } from './descriptors.ts'
 import type { LimitConfig, LimitHit } from './limits.ts'
 
-/** An HTTP connection, as far as limits are concerned. */
+/** What limits need to know about an HTTP connection. */
 interface KnownConnection {
   readonly remoteAddress: string
   readonly answering: boolean
@@ -12,22 +12,22 @@ interface KnownConnection {
 type Config = Pick<LimitConfig, 'maxConnections' | 'connectionsPerAddress'>
 
 /**
- * The connections that speak HTTP. `maxConnections` and `connectionsPerAddress` bound them on their own: they do not take the
- * place of a WebSocket, and WebSockets do not take that of a health check.
+ * The open HTTP connections. `maxConnections` and `connectionsPerAddress` limit them separately from WebSockets: neither can take
+ * the place of the other, such as of a health check.
  *
- * When there is one too many, the connection ends from which nothing has come for longest, never one that is owed an answer. So
- * a peer that opens connections and sends nothing, or sends slowly, cannot keep others out.
+ * If there is one too many, the connection that has been silent for longest is closed, but never one that is owed an answer. So a
+ * peer that opens connections and sends nothing, or sends slowly, cannot keep others out.
  */
 export class HttpConnections {
   private readonly config: Config
   private readonly descriptors: Descriptors
   private readonly exempt: (address: string) => boolean
   private readonly hit: (limit: LimitHit, address: string) => void
-  /** The one from which something came last is last. */
+  /** Ordered by last activity, the most recent last. */
   private readonly all = new Set<KnownConnection>()
   private readonly ofNetwork = new Map<string, Set<KnownConnection>>()
 
-  /** `exempt`: addresses without a limit of their own. */
+  /** `exempt`: addresses without a limit per address. */
   constructor(
     config: Config,
     descriptors: Descriptors,
@@ -69,7 +69,7 @@ export class HttpConnections {
     if (own?.size === 0) this.ofNetwork.delete(network)
   }
 
-  /** Closes all connections that do not wait for an answer: the hub is shutting down. */
+  /** Closes all connections that do not wait for an answer, because the hub is shutting down. */
   drain(): void {
     for (const connection of [...this.all]) {
       if (connection.answering) continue
@@ -87,7 +87,7 @@ export class HttpConnections {
     return true
   }
 
-  /** False: all of them wait for an answer. */
+  /** Returns false if all of them wait for an answer. */
   private endOne(among: ReadonlySet<KnownConnection>, limit: LimitHit, address: string): boolean {
     this.hit(limit, address)
     for (const connection of among) {

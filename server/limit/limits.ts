@@ -1,4 +1,4 @@
-/** The limits of a hub that are counted, by the names of their options. */
+/** The limits that are counted, by the names of their options. */
 export const LIMITS = [
   'maxConnections',
   'connectionsPerAddress',
@@ -17,12 +17,12 @@ export const LIMITS = [
 ] as const
 export type LimitName = (typeof LIMITS)[number]
 
-/** The message of a refusal beyond a rate. */
+/** The error message for an exceeded rate limit. */
 export function exceeded(limit: LimitName): string {
   return `The rate limit ${limit} was exceeded; the request was not processed. Send it later.`
 }
 
-/** Without the limits on what a connection or a subject may do in a second. */
+/** A configuration without limits per second. */
 export const NO_RATES = {
   messagesPerSecond: 0,
   bytesPerSecond: 0,
@@ -31,9 +31,9 @@ export const NO_RATES = {
   subscribesPerSecond: 0,
 } as const satisfies Partial<Record<LimitName, number>>
 
-/** What `fanfare_limit_hits_total` counts: the limits above, and those that are no option. */
+/** The label values of `fanfare_limit_hits_total`: the limits above, and those without an option. */
 export const LIMIT_HITS = [...LIMITS, 'descriptors', 'pipelinedRequests', 'malformedFramesPerSecond'] as const
 export type LimitHit = (typeof LIMIT_HITS)[number]
 
-/** Of each the number, 0 for none; and what a burst has to have room for. */
+/** The value of each limit, 0 for none, and the sizes that a burst must allow. */
 export type LimitConfig = Readonly<Record<LimitName | 'frameBytes' | 'subscriptions', number>>

@@ -3,33 +3,34 @@ import type { SpentByIdentity } from '../bus/questions.ts'
 import type { LimitConfig, LimitName } from './limits.ts'
 import { Rate } from './rate.ts'
 
-/** Frames beyond a limit that are refused one by one, in seconds' worth of it; whoever goes on loses the connection. */
+/** Frames beyond a limit are refused one by one up to this many seconds' worth of them; a client that continues is disconnected. */
 const PATIENCE_SECONDS = 10
 
-/** Subjects without a connection whose rates are remembered at least, those that left last; at most twice as many. */
+/** Number of most recently disconnected subjects whose rates are remembered; at most twice as many. */
 const REMEMBERED = 10_000
 
-/** Rates of frames and of bytes. */
+/** The rates of frames and of bytes. */
 interface Rates {
   readonly messages: Rate | undefined
   readonly bytes: Rate | undefined
 }
 
 /**
- * What each connection may send, and all of one identity together. Nodes of a hub tell each other once a second what identities have sent, so an
- * identity's limit holds on average over all of them; for a moment each node may take as much as one.
+ * Limits what each connection may send, and what all connections of one identity may send together. Nodes tell each other once a
+ * second what identities have sent, so an identity's limit holds on average over all nodes; for a moment each node may accept the
+ * full rate.
  */
 export class MessageLimits {
   private readonly config: LimitConfig
   private readonly identities = new Map<string, Rates & { connections: number }>()
-  /** A client may reconnect, or publish with many requests: a new one must not bring a full burst with it. */
+  /** A client may reconnect, or publish with many requests: each new connection must not bring a full burst. */
   private readonly left = new RecentMap<string, Rates>(REMEMBERED)
 
   constructor(config: LimitConfig) {
     this.config = config
   }
 
-  /** For a new connection; undefined where there is no limit, so that nothing is counted. */
+  /** For a new connection; undefined if there is no limit, so that nothing is counted. */
   forConnection(): Allowance | undefined {
     const own = this.rates('messagesPerSecond', 'bytesPerSecond')
     const { identityMessagesPerSecond, identityBytesPerSecond } = this.config
@@ -37,7 +38,7 @@ export class MessageLimits {
     return new Allowance(own)
   }
 
-  /** What this connection may send is from now on shared with all others of the subject. */
+  /** From now on this connection shares its allowance with all others of the subject. */
   join(allowance: Allowance, subject: string): void {
     if (allowance.subject === subject) return
     this.leave(allowance)
@@ -106,11 +107,11 @@ export class Allowance {
   shared: Rates | undefined = undefined
   /** The limit that the last WebSocket message exceeded. */
   exceeded: LimitName | undefined = undefined
-  /** It went far beyond a limit, and for long. */
+  /** The client exceeded a limit by far and for long. */
   flooding = false
-  /** How many frames of the last WebSocket message, from its first, are within the limits. */
+  /** How many frames of the last WebSocket message, counted from its first, are within the limits. */
   within = 0
-  /** What came before the subject was known: it counts for the identity, too. */
+  /** What arrived before the subject was known; it counts for the identity too. */
   private early = { frames: 0, bytes: 0 }
   private readonly own: Rates
   private readonly patience = new Map<LimitName, Rate>()
@@ -128,8 +129,8 @@ export class Allowance {
   }
 
   /**
-   * Counts what came before the subject was known for the identity. Returns how many of those frames are within its limits, from
-   * the first.
+   * Counts what arrived before the subject was known against the identity. Returns how many of those frames, counted from the
+   * first, are within its limits.
    */
   takeEarly(): number {
     const { shared, early } = this

@@ -1,18 +1,18 @@
 import { FanfareError } from '../../shared/errors.ts'
 import type { LimitName } from './limits.ts'
 
-/** How much clients can declare of one kind, 0 for no limit. */
+/** Limits on what clients can declare of one kind; 0 for no limit. */
 export interface NameLimits {
-  /** Which names. */
+  /** The kind of name. */
   readonly limit: 'maxStreams' | 'maxQueues'
   readonly maxNames: number
-  /** Maximum patterns of all these names together: topics that streams capture, or bindings of queues. */
+  /** Maximum patterns of all these names together: topics captured by streams, or bindings of queues. */
   readonly maxPatterns: number
   /** Called for each refusal. */
   hit(limit: LimitName): void
 }
 
-/** The names that are declared, and all of their patterns. */
+/** The declared names and their patterns. */
 interface Known {
   readonly names: ReadonlyMap<string, unknown>
   readonly patterns: { readonly size: number }
@@ -25,8 +25,8 @@ const CODES = {
 } as const
 
 /**
- * Limits how many streams, or queues, clients can declare. Those of the configuration and of the data directory are never
- * refused, and count.
+ * Limits how many streams or queues clients can declare. Those of the configuration and of the data directory are never refused,
+ * but count.
  */
 export class NameQuota {
   private readonly limits: NameLimits
@@ -40,13 +40,16 @@ export class NameQuota {
   }
 
   /**
-   * Declares a name: `declare` adds it to the known ones.
+   * Declares a name; `declare` has to add it to the known ones. `more` is how many patterns a known name gets in addition.
    *
-   * @throws {FanfareError} too_many_streams, too_many_queues, too_many_patterns: the name is new and exceeds a limit
+   * @throws {FanfareError} too_many_streams, too_many_queues, too_many_patterns: the name is new, or gets more patterns, and exceeds a limit
    */
-  async declare(name: string, patterns: number, declare: () => Promise<void>): Promise<void> {
-    if (this.known.names.has(name) || this.coming.has(name)) return declare()
+  async declare(name: string, patterns: number, declare: () => Promise<void>, more = 0): Promise<void> {
     const { limit, maxNames, maxPatterns } = this.limits
+    if (this.known.names.has(name) || this.coming.has(name)) {
+      if (more > 0) this.check('maxPatterns', this.known.patterns.size + more, maxPatterns)
+      return declare()
+    }
     let allPatterns = this.known.patterns.size + patterns
     for (const others of this.coming.values()) allPatterns += others
     this.check(limit, this.known.names.size + this.coming.size + 1, maxNames)

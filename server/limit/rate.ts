@@ -2,8 +2,8 @@ import { TokenBucket } from 'limiter'
 import type { LimitName } from './limits.ts'
 
 /**
- * So many in a second, and as many or `burst` at once: a token bucket, full at first. Its time is a monotonic one, and not
- * the hub's clock: that may be set.
+ * A token bucket: `perSecond` tokens per second, and as many or `burst` at once. It starts full. It uses a monotonic time, not the
+ * hub's clock, which can be set.
  */
 export class Rate {
   readonly limit: LimitName
@@ -19,14 +19,14 @@ export class Rate {
     this.bucket.content = bucketSize
   }
 
-  /** All of them or none. */
+  /** Takes all of them or none. */
   take(count: number): boolean {
     const taken = this.bucket.tryRemoveTokens(count)
     if (taken) this.spent += count
     return taken
   }
 
-  /** As many of them as there are. */
+  /** Takes as many as there are, and returns their number. */
   takeSome(count: number): number {
     if (this.take(count)) return count
     this.bucket.drip()
@@ -36,14 +36,14 @@ export class Rate {
     return there
   }
 
-  /** How many were taken since the last call. */
+  /** The number of tokens taken since the last call. */
   takeSpent(): number {
     const { spent } = this
     this.spent = 0
     return spent
   }
 
-  /** So many were taken at another node. They may be more than there are: then none is taken here until that is made up for. */
+  /** Accounts for tokens taken at another node. They may exceed what is left: then none can be taken here until the debt is made up for. */
   spentElsewhere(count: number): void {
     this.bucket.drip()
     this.bucket.content -= count

@@ -1,6 +1,6 @@
 import type { Logger } from 'pino'
 
-/** Minimum time between two lines for one reason: refused peers may come back at any rate. */
+/** Minimum time between two log lines for one reason: refused peers may come back at any rate. */
 const LINE_EVERY_MS = 10_000
 
 interface ReportedReason {
@@ -8,7 +8,7 @@ interface ReportedReason {
   unlogged: number
 }
 
-/** Reports to the operator what is refused and why. Metrics count every refusal; the log has a line for some of them. */
+/** Reports to the operator what is refused and why. Metrics count every refusal; only some are logged. */
 export class Refusals {
   private readonly log: Logger
   private readonly reasons = new Map<string, ReportedReason>()
@@ -21,7 +21,7 @@ export class Refusals {
    * Logs a refusal, at most once in ten seconds for each reason.
    *
    * @param reason - the name of a limit, or the code of an error: there are few of them
-   * @param about - what the line names besides; never text of any length that a peer chose
+   * @param about - additional fields of the log line; never text of unlimited length that a peer chose
    */
   report(reason: string, about: object = {}): void {
     const now = performance.now()
@@ -34,7 +34,7 @@ export class Refusals {
     try {
       this.log.warn({ reason, ...about, unlogged: known?.unlogged ?? 0 }, 'refused')
     } catch {
-      // A log that cannot be written must not cost a connection. The metrics have counted it.
+      // A log that cannot be written must not cost a connection. The metrics have counted the refusal.
     }
   }
 }

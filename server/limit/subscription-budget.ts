@@ -1,12 +1,12 @@
 import { FanfareError } from '../../shared/errors.ts'
 
 /**
- * The bound on what the subscriptions, consumers and offers to respond of all connections hold together, in bytes as
- * they are estimated. Each is taken when it begins and given back when it ends.
+ * The limit on the memory of all subscriptions, consumers and responders, in estimated bytes. Each takes its share when it begins
+ * and returns it when it ends.
  */
 export class SubscriptionBudget {
   bytes = 0
-  /** 0 for none. */
+  /** 0 for no limit. */
   readonly limit: number
   private readonly hit: () => void
 

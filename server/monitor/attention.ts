@@ -9,18 +9,18 @@ import { worstFirst } from './sums.ts'
 import { connectionTroubles, hubTroubles, queueSeverity, queueTroubles } from './trouble.ts'
 import { inTurns } from './turns.ts'
 
-/** Queues, and connections, that are looked at in one turn of the event loop. */
+/** Queues, and connections, checked per turn of the event loop. */
 const AT_ONCE = 500
 
-/** Something that needs attention, before it is put into words. */
+/** Something that needs attention, before its text is composed. */
 interface Candidate {
   readonly severity: number
-  /** Among those of one severity, the highest first. */
+  /** Orders entries of one severity, the highest first. */
   readonly weight: number
   readonly entry: () => AttentionEntry | undefined
 }
 
-/** What needs attention of a node and its connections, `limit` things at most, the worst first. */
+/** What needs attention on a node and its connections: at most `limit` entries, the worst first. */
 export async function nodeAttention(
   { connections, monitor }: { readonly connections: Connections; readonly monitor: Monitor },
   limit: number,
@@ -46,7 +46,7 @@ export async function nodeAttention(
   return found.rows
 }
 
-/** The same of the queues. */
+/** The same for the queues. */
 export async function queueAttention(queues: Queues, limit: number, now: number): Promise<AttentionRows> {
   const found = new Worst(limit)
   for await (const names of inTurns(queues.names, AT_ONCE))
@@ -54,7 +54,7 @@ export async function queueAttention(queues: Queues, limit: number, now: number)
   return found.rows
 }
 
-/** Counts all and keeps the worst: only these are put into words. */
+/** Counts everything and keeps the worst entries; texts are composed for these only. */
 class Worst {
   private readonly limit: number
   private problems = 0
@@ -88,7 +88,7 @@ function queueCandidate(queues: Queues, name: string, now: number): Candidate[] 
   return [{ severity, weight: figures.state.ready, entry }]
 }
 
-/** Undefined if there is nothing wrong. */
+/** Undefined if nothing is wrong. */
 function entryOf(about: AttentionSubject, troubles: readonly Trouble[]): AttentionEntry | undefined {
   const [worst] = troubles
   return worst && { about, level: worst.level, troubles }

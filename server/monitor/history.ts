@@ -4,20 +4,20 @@ import { rounded } from './sums.ts'
 /** Samples of the last five minutes, one per second, and of the last 24 hours, one per minute. */
 const SECONDS = 300
 const MINUTES = 24 * 60
-/** A row of a list has this many points, and each is the highest of this many samples. */
+/** A row of a list has this many points. Each is the maximum of several samples. */
 const POINTS = 60
 const SAMPLES_PER_POINT = SECONDS / POINTS
 
 /**
- * Queues, and as many streams, of which the hub keeps the last five minutes, and the last 24 hours: about 4 kB and 17 kB for each queue.
- * Only names that something happens to count. Further ones get their turn when another has been at rest for the whole range.
+ * Maximum number of queues, and of streams, with a history of the last five minutes and of the last 24 hours: about 4 kB and 17 kB
+ * per queue. Only names with activity count. Further names get their turn when another has been idle for the whole range.
  */
 export const MINUTES_NAMES = 2000
 export const DAY_NAMES = 1000
 
-/** When samples were taken: the same for all figures of a hub. A ring. */
+/** The times of samples, shared by all figures of a hub. A ring buffer. */
 class Ticks {
-  /** Since the hub started. */
+  /** Number of ticks since the hub started. */
   count = 0
   private readonly times: Float64Array
 
@@ -33,7 +33,7 @@ class Ticks {
     return this.times.length
   }
 
-  /** Numbers of the ticks that are remembered, the oldest first. */
+  /** Numbers of the remembered ticks, the oldest first. */
   get remembered(): readonly number[] {
     const first = Math.max(0, this.count - this.length)
     return Array.from({ length: this.count - first }, (_, n) => first + n)
@@ -44,9 +44,9 @@ class Ticks {
   }
 }
 
-/** Values of some figures, by tick. Ticks without a value stand for 0: nothing happened. */
+/** Values of some figures, by tick. A tick without a value stands for 0: nothing happened. */
 class Ring {
-  /** The last tick that has values. */
+  /** The last tick with values. */
   last = -1
   private readonly length: number
   private readonly figures: readonly Float32Array[]
@@ -71,10 +71,10 @@ class Ring {
   }
 }
 
-/** What is remembered of one name. */
+/** The remembered history of one name. */
 interface KeptHistory {
   readonly seconds: Ring
-  /** Of the minute that is under way. */
+  /** Sums of the current minute. */
   readonly sums: Float64Array
   day: Ring | undefined
 }
@@ -87,14 +87,14 @@ export class Timeline {
   private minute = 0
   private readonly all: Histories[] = []
 
-  /** Histories of figures by name, for `names` names at most over the last five minutes. */
+  /** Histories of figures by name, for at most `names` names over the last five minutes. */
   histories(figures: readonly string[], names = MINUTES_NAMES, dayNames = DAY_NAMES): Histories {
     const histories = new Histories(this, figures, names, dayNames)
     this.all.push(histories)
     return histories
   }
 
-  /** Begins a sample: what is recorded after this belongs to it. */
+  /** Begins a sample: values recorded from now on belong to it. */
   tick(now: number): void {
     const minute = Math.floor(now / 60_000)
     if (minute !== this.minute && this.samples > 0) {
@@ -108,7 +108,7 @@ export class Timeline {
   }
 }
 
-/** Recent figures of queues, of streams, or of the hub itself, by name, in rings of a fixed size. */
+/** Recent figures of queues, of streams, or of the hub itself, by name, in ring buffers of a fixed size. */
 export class Histories {
   readonly figures: readonly string[]
   private readonly timeline: Timeline
@@ -124,7 +124,7 @@ export class Histories {
     this.dayNames = dayNames
   }
 
-  /** Values of a name in the sample that is under way. Zeros need not be recorded, and cost nothing. */
+  /** Records values of a name in the current sample. Zeros need not be recorded, and cost nothing. */
   record(name: string, ...values: number[]): void {
     if (values.every((value) => value === 0)) return
     const kept = this.kept.get(name) ?? this.keep(name)
@@ -151,11 +151,11 @@ export class Histories {
     }
   }
 
-  /** The highest values of a figure in steps of five seconds, the oldest first. */
+  /** The maxima of a figure in steps of five seconds, the oldest first. */
   peaks(name: string, figure: number): readonly number[] {
     const ring = this.kept.get(name)?.seconds
     const { count } = this.timeline.seconds
-    // In whole steps: what has not changed looks the same in the next second.
+    // Whole steps only, so that unchanged values look the same in the next second.
     const end = Math.ceil(count / SAMPLES_PER_POINT) * SAMPLES_PER_POINT
     const first = Math.max(0, end - SECONDS)
     const peaks = new Array<number>((end - first) / SAMPLES_PER_POINT).fill(0)
@@ -167,7 +167,7 @@ export class Histories {
     return peaks
   }
 
-  /** Keeps the averages of a minute of so many samples, and lets go of what has been at rest for the whole range. */
+  /** Stores the averages of a minute of `samples` samples, and deletes histories that have been idle for the whole range. */
   minuteEnded(samples: number): void {
     const { seconds, minutes } = this.timeline
     for (const [name, kept] of this.kept) {

@@ -30,17 +30,17 @@ import { busiestFirst, rounded } from './sums.ts'
 import type { Traffic } from './traffic.ts'
 import { inTurns } from './turns.ts'
 
-/** How often the hub is looked at. */
+/** How often the hub is sampled. */
 const SAMPLE_MS = 1000
-/** The log has a line when the machine's clock was moved by as much, in milliseconds. */
+/** Log when the machine's clock has moved by this much, in milliseconds. */
 const OFFSET_LOGGED_MS = 5_000
-/** Connections and topics of which the hub tells by itself. */
+/** Number of connections and topics in the status messages. */
 const SLOWEST = 50
 const BUSIEST = 100
-/** Queues, and streams, that are looked at in one turn of the event loop. */
+/** Queues, and streams, sampled per turn of the event loop. */
 const AT_ONCE = 200
 
-/** What is watched. */
+/** What the monitor watches. */
 export interface Watched {
   readonly version: string
   readonly nodes: Nodes
@@ -50,15 +50,15 @@ export interface Watched {
   readonly connections: Connections
   readonly traffic: Traffic
   readonly limits: MessageLimits
-  /** Held by all outboxes now, and the most that they may hold. */
+  /** Size of all outboxes now, and its limit. */
   readonly budget: { readonly bytes: number; readonly limit: number }
-  /** Held by all subscriptions, consumers and offers now, and the most that they may hold. */
+  /** Memory of all subscriptions, consumers and responders now, and its limit. */
   readonly subscriptionBudget: { readonly bytes: number; readonly limit: number }
   readonly broker: Pick<Broker, 'waiting' | 'failure'>
   readonly unexpected: UnexpectedErrors
-  /** Host and port that the hub listens on; undefined as long as it listens nowhere. */
+  /** Host and port that the hub listens on; undefined while it does not listen. */
   address(): string | undefined
-  /** How many connections speak HTTP. */
+  /** Number of open HTTP connections. */
   httpConnections(): number
   /** In milliseconds since 1970; undefined without TLS. */
   certificateExpiresAt(): number | undefined
@@ -75,32 +75,32 @@ interface Totals {
 }
 
 /**
- * Looks at this node once a second: works out rates, and says on `$sys` topics how everything is, at all nodes together. What nobody
- * listens to is not put together.
+ * Samples this node once a second: computes rates, and publishes the status of all nodes together on `$sys` topics. Topics without
+ * subscribers are not computed.
  */
 export class Monitor {
   private readonly watched: Watched
   private readonly usage = new ProcessUsage()
   private readonly timeline = new Timeline()
-  /** By range, of the hub as a whole; of queues and streams by name. */
+  /** By range for the hub as a whole; by name for queues and streams. */
   private readonly histories = {
     hub: this.timeline.histories(['publishedPerSecond', 'deliveredPerSecond']),
     queue: this.timeline.histories(['ready', 'publishedPerSecond', 'ackedPerSecond']),
     stream: this.timeline.histories(['publishedPerSecond']),
   }
-  /** The hub with all of its nodes. */
+  /** The hub with all its nodes. */
   readonly overview: Overview
-  /** What serves the hub's port; `none` for a hub that listens nowhere. */
+  /** The engine that serves the hub's port; `none` for a hub that does not listen. */
   engine = 'none'
   private startedAt = 0
   private timer: Timer | undefined = undefined
   private sampledAt = 0
   private sampling = false
   private before: Totals
-  /** Of the last second. */
+  /** Rates of the last second. */
   private rates: Totals = { published: 0, delivered: 0, dropped: 0, bytesIn: 0, bytesOut: 0 }
 
-  /** The last one that the log has. */
+  /** The offset that was logged last. */
   private offsetLogged = 0
 
   constructor(watched: Watched) {
@@ -165,22 +165,22 @@ export class Monitor {
     return this.usage.eventLoopDelayMs / 1000
   }
 
-  /** Why the hub can store nothing until it is restarted. */
+  /** Why the hub cannot store anything until it is restarted. */
   get storageFailure(): string | undefined {
     return this.watched.broker.failure
   }
 
-  /** This node has lost its way to the others. */
+  /** Whether this node has lost contact with the others. */
   get isCutOff(): boolean {
     return this.watched.nodes.isCutOff
   }
 
-  /** What is remembered of a figure. */
+  /** The history of a figure. */
   history(of: HistoryParams['of'], name: string, range: HistoryRange): History {
     return this.histories[of].read(name, range)
   }
 
-  /** What a row of a list shows of the last five minutes: `ready` of a queue, the rate of a stream. */
+  /** The last five minutes for a row of a list: `ready` of a queue, the rate of a stream. */
   recent(of: 'queue' | 'stream', name: string): readonly number[] {
     return this.histories[of].peaks(name, 0)
   }
@@ -206,7 +206,7 @@ export class Monitor {
   }
 
   private async look(): Promise<void> {
-    // A broker that takes its time to answer is asked again when it has.
+    // A broker that answers slowly is asked again once it has answered.
     if (this.sampling) return
     this.sampling = true
     try {
@@ -222,7 +222,7 @@ export class Monitor {
     const { topics, streams, clock } = this.watched
     const elapsed = clock.now() - this.sampledAt
     this.sampledAt += elapsed
-    // The time of a machine may be set back.
+    // The machine's clock may be set back.
     const seconds = (elapsed > 0 ? elapsed : SAMPLE_MS) / 1000
     this.rate(seconds)
     this.usage.sample(seconds)
@@ -245,7 +245,7 @@ export class Monitor {
 
   private shareLimits(): void {
     const { nodes, limits } = this.watched
-    // Also with nobody to tell: a node that comes must not be told of all the time before.
+    // Also without other nodes: a node that joins later must not receive everything from before.
     const spent = limits.takeSpent()
     if (spent.length > 0) void nodes.askOthers('limits.spent', spent)
   }
@@ -274,14 +274,14 @@ export class Monitor {
     }
   }
 
-  /** Whether the status of a name has subscribers. Usually no status topic has any, and no name has to be matched. */
+  /** Whether the status topic of a name has subscribers. Usually no status topic has any, and then no name has to be matched. */
   private listenersOf(prefix: string): (name: string) => boolean {
     const { topics } = this.watched
     if (!topics.isHeardBelow(prefix.slice(0, -1))) return () => false
     return (name) => topics.isHeard(prefix + name)
   }
 
-  /** How far the machine's clock is before the time that the hub counts on from its start, in milliseconds; 0 if they agree. */
+  /** How far the machine's clock is ahead of the hub's time, which runs on from its start, in milliseconds; 0 if they agree. */
   get clockOffsetMs(): number {
     const { clock } = this.watched
     return wallTime(clock) - clock.now()
@@ -293,7 +293,7 @@ export class Monitor {
     this.offsetLogged = clockOffsetMs
     this.watched.log.warn(
       { clockOffsetMs },
-      "the machine's clock was set: times of the hub differ from it until a restart",
+      "the machine's clock was changed: the hub's times differ from it until a restart",
     )
   }
 

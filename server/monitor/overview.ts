@@ -17,10 +17,10 @@ import type { AttentionRows } from '../bus/questions.ts'
 import { ENDED } from '../registry/connections.ts'
 import { busiestOf, latestEnded, pageOf, slowestOf, sumOfHistories, sumOfHubs, worstOf } from './sums.ts'
 
-/** Times between the samples of a history, in milliseconds. */
+/** Interval of the samples of a history, in milliseconds. */
 const STEP_MS: Readonly<Record<HistoryRange, number>> = { minutes: 1000, day: 60_000 }
 
-/** The hub as one, however many nodes it has: asks each of them and puts the answers together. */
+/** The hub as one, however many nodes it has: asks each node and combines the answers. */
 export class Overview {
   private readonly nodes: Nodes
 
@@ -32,7 +32,7 @@ export class Overview {
     return sumOfHubs(await this.nodes.askAll('hub.show', {}))
   }
 
-  /** Each node by itself. */
+  /** The status of each node. */
   async eachNode(): Promise<NodesStatus> {
     const others = this.nodes.askEachOther('hub.show', {})
     const own = await this.nodes.askOwn('hub.show', {})
@@ -48,7 +48,7 @@ export class Overview {
     return sumOfHistories(await this.nodes.askAll('hub.history', { range }), STEP_MS[range])
   }
 
-  /** `shared` is what belongs to all nodes. */
+  /** `shared` are the entries that belong to all nodes. */
   async attention(limit: number, shared: AttentionRows): Promise<Attention> {
     return worstOf([shared, ...(await this.nodes.askAll('hub.attention', { limit }))], limit)
   }
@@ -69,7 +69,7 @@ export class Overview {
     return latestEnded(await this.nodes.askAll('connections.recent', {}), ENDED)
   }
 
-  /** One that is open, or one that has ended lately. Rejects with `no_connection`. */
+  /** An open connection, or one that ended recently. Rejects with `no_connection`. */
   async connection(id: string): Promise<ConnectionInfo | EndedConnection> {
     const asked = { connection: id }
     const own = await this.nodes.askOwn('connections.show', asked)
@@ -87,7 +87,7 @@ export class Overview {
   }
 }
 
-/** What a list of nodes shows of one. */
+/** The figures of a node for a list of nodes. */
 function nodeFigures({ node, version, startedAt, connections, subscriptions, ...rest }: HubInfo) {
   const { publishedPerSecond, deliveredPerSecond, memoryBytes, cpu, eventLoopDelayMs } = rest
   const rates = { publishedPerSecond, deliveredPerSecond }

@@ -1,15 +1,16 @@
 import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks'
 
-/** How often the event loop is asked to be on time, in milliseconds. */
+/** Resolution of the event loop delay, in milliseconds. */
 const RESOLUTION_MS = 10
 
-/** What the process took in the last second. */
+/** CPU usage and event loop delay of the process in the last second. */
 export class ProcessUsage {
-  /** Part of one core. */
+  /** As a part of one core. */
   cpu = 0
   /** The 99th percentile. */
   eventLoopDelayMs = 0
-  // Hidden from whoever prints a hub: in Node 20 to read the getters of its prototype is a segmentation fault.
+  // A private field, so that printing a hub does not reach it: in Node 20, reading the getters of its prototype is a segmentation
+  // fault.
   readonly #delays: IntervalHistogram = monitorEventLoopDelay({ resolution: RESOLUTION_MS })
   private before = process.cpuUsage()
 
@@ -21,12 +22,12 @@ export class ProcessUsage {
     this.#delays.disable()
   }
 
-  /** To be called once in `seconds`. */
+  /** Call once every `seconds`. */
   sample(seconds: number): void {
     const { user, system } = process.cpuUsage(this.before)
     this.before = process.cpuUsage()
     this.cpu = (user + system) / 1e6 / seconds
-    // What is measured is the time from one to the next.
+    // The histogram measures the time from one tick to the next.
     this.eventLoopDelayMs = Math.max(0, this.#delays.percentile(99) / 1e6 - RESOLUTION_MS)
     this.#delays.reset()
   }

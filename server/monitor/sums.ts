@@ -12,9 +12,9 @@ import type {
 import type { AttentionRow, AttentionRows } from '../bus/questions.ts'
 import { firstOf } from '../registry/first-of.ts'
 
-/** Answers of several nodes, put together. The answer of one node stays as it is. */
+/** Combines the answers of several nodes. The answer of a single node stays as it is. */
 
-/** Figures of a hub that add up. What all nodes have in common, such as streams, does not. */
+/** Figures of a hub that add up. Figures that all nodes share, such as streams, do not. */
 const SUMMED = [
   'nodes',
   'connections',
@@ -37,7 +37,7 @@ const SUMMED = [
   'unexpectedErrorsTotal',
 ] as const satisfies readonly (keyof HubInfo)[]
 
-/** The first is the node that was asked. */
+/** The first hub is the node that was asked. */
 export function sumOfHubs(hubs: readonly [HubInfo, ...HubInfo[]]): HubInfo {
   const [own] = hubs
   if (hubs.length === 1) return own
@@ -61,7 +61,7 @@ export function rounded(value: number): number {
   return Math.round(value * 100) / 100
 }
 
-/** A topic once, with the figures of all nodes that list it. */
+/** Each topic once, with the sum of the nodes that list it. */
 export function sumOfTopics(topics: readonly TopicInfo[]): TopicInfo[] {
   const byTopic = new Map<string, TopicInfo>()
   for (const info of topics) {
@@ -100,8 +100,8 @@ function slowestFirst(a: ConnectionInfo, b: ConnectionInfo): number {
 }
 
 /**
- * By number. Connections of several nodes may have the same number: none of the last number is left out, so that the next page can begin
- * with the number after it.
+ * Ordered by number. Connections of several nodes can have the same number: all connections with the last number are included, so
+ * that the next page can begin with the following number.
  */
 export function pageOf(all: readonly ConnectionsPage[], limit: number): ConnectionsPage {
   const connections = all.flatMap(({ connections }) => connections).sort((a, b) => a.number - b.number)
@@ -118,8 +118,8 @@ function countOf(all: readonly { readonly count: number }[]): number {
 }
 
 /**
- * The values of all nodes at the times of the first. Nodes are not sampled at the same moment: the value of another is that of its last sample
- * at that time, if it is not older than two of `stepMs`.
+ * The values of all nodes at the times of the first. Nodes are not sampled at the same moment: another node contributes its last
+ * sample up to that time, if it is not older than two of `stepMs`.
  */
 export function sumOfHistories([own, ...others]: readonly [History, ...History[]], stepMs: number): History {
   const places = others.map(({ times }) => own.times.map((time) => lastAt(times, time, time - 2 * stepMs)))
@@ -133,13 +133,13 @@ export function sumOfHistories([own, ...others]: readonly [History, ...History[]
   return { ...own, figures: Object.fromEntries(figures) }
 }
 
-/** The place of the last of ascending times that is at most `time` and later than `after`; -1 if there is none. */
+/** The index of the last of ascending times that is at most `time` and later than `after`; -1 if there is none. */
 function lastAt(times: readonly number[], time: number, after: number): number {
   const at = times.findLastIndex((each) => each <= time)
   return at >= 0 && (times[at] as number) > after ? at : -1
 }
 
-/** The worst of all. */
+/** The worst entries of all nodes. */
 export function worstOf(all: readonly AttentionRows[], limit: number): Attention {
   const rows = all.flatMap(({ worst }) => worst)
   return {

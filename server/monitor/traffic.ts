@@ -3,15 +3,15 @@ import type { GapReason } from '../../shared/frames.ts'
 import { LIMIT_HITS, type LimitHit } from '../limit/limits.ts'
 
 /**
- * What the connections of a hub have sent and received since it started. Counted for each write, never for each
- * message: counting must cost nothing where messages are many.
+ * What the connections of a hub have sent and received since it started. Counted per write, never per message: counting must cost
+ * nothing when there are many messages.
  */
 export class Traffic {
   connectionsTotal = 0
   deliveredTotal = 0
   bytesIn = 0
   bytesOut = 0
-  /** Messages left out, by reason. How many were lost to a change of the epoch or on a link is not known: those stay 0. */
+  /** Dropped messages by reason. The number lost to an epoch change or on a link is unknown: those stay 0. */
   readonly dropped: Record<GapReason, number> = {
     'drop-oldest': 0,
     'drop-newest': 0,
@@ -23,19 +23,19 @@ export class Traffic {
     epoch: 0,
   }
   droppedTotal = 0
-  /** Errors told to clients, by code. */
+  /** Errors sent to clients, by code. */
   readonly errors: Partial<Record<ErrorCode, number>> = {}
 
-  /** Refused for a limit: connections, or frames. */
+  /** Connections or frames refused because of a limit. */
   readonly limitHits = Object.fromEntries(LIMIT_HITS.map((limit) => [limit, 0])) as Record<LimitHit, number>
   private readonly onHit: (limit: LimitHit, about: object) => void
 
-  /** `onHit` is called with each refusal and what is known about the refused peer. */
+  /** `onHit` is called for each refusal, with what is known about the refused peer. */
   constructor(onHit: (limit: LimitHit, about: object) => void = () => {}) {
     this.onHit = onHit
   }
 
-  /** Something was refused for a limit. */
+  /** Counts a refusal because of a limit. */
   hit(limit: LimitHit, about: object): void {
     this.limitHits[limit]++
     this.onHit(limit, about)
@@ -53,7 +53,7 @@ export class Traffic {
 
   refused(code: ErrorCode): void {
     this.errors[code] = (this.errors[code] ?? 0) + 1
-    // The refusals by the broker, which does not know the hub's counts.
+    // Refusals by the broker, which does not know these counters.
     if (code === 'waiting_limit') this.limitHits.waitingPublishBytes++
   }
 }

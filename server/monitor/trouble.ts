@@ -5,17 +5,25 @@ import type { QueueFigures } from '../queue/queues.ts'
 import { LAGS_MS, LATELY_MS, SEVERITY } from '../registry/severity.ts'
 import { count, counted, duration, percent, rate, size } from './words.ts'
 
-/** A queue is nearly full beyond this part of its bounds, and the outboxes likewise. */
+/** A queue is nearly full above this part of its limits; the second is that of the outboxes. */
 const NEARLY_FULL = 0.9
 const OUTBOXES_FULL = 0.8
-/** An event loop that is late by this much has more to do than its core can, in milliseconds. */
+/** An event loop delay above this means that there is more work than one core can do, in milliseconds. */
 const LATE_MS = 100
-/** Subscriptions that a sentence about a connection names. */
+/** Maximum number of subscriptions named in a sentence about a connection. */
 const NAMED_SUBSCRIPTIONS = 2
 
-/** What keeps a hub from its work. */
+/** What the troubles of a queue depend on. */
+interface QueueCondition extends Pick<QueueFigures, 'rates' | 'consumers'> {
+  readonly state: Pick<
+    QueueState,
+    'options' | 'depth' | 'inFlight' | 'ready' | 'bytes' | 'deadLetters' | 'parkedCount' | 'oldestReadyAt'
+  >
+}
+
+/** What stops a hub from doing its work. */
 interface HubFaults {
-  /** Why it can store nothing until it is restarted. */
+  /** Why the hub cannot store anything until it is restarted. */
   readonly storageFailure: string | undefined
   readonly isCutOff: boolean
 }
@@ -41,17 +49,17 @@ export function hubTroubles(hub: HubInfo, { storageFailure, isCutOff }: HubFault
     troubles.push({ level: 'problem', kind: 'outboxes-full', text })
   }
   if (eventLoopDelayMs > LATE_MS) {
-    const text = `is late by ${duration(eventLoopDelayMs)}: it has more to do than one core can.`
+    const text = `has an event loop delay of ${duration(eventLoopDelayMs)}: it has more work than one core can do.`
     troubles.push({ level: 'problem', kind: 'event-loop-late', text })
   }
   if (unexpectedErrorsTotal > 0) {
-    const text = `has had ${counted(unexpectedErrorsTotal, 'unexpected error')} since it started; its log has each with its stack.`
+    const text = `has had ${counted(unexpectedErrorsTotal, 'unexpected error')} since it started. The log has each with its stack.`
     troubles.push({ level: 'warning', kind: 'unexpected-errors', text })
   }
   return troubles
 }
 
-/** How much attention a queue needs, without the sentences: there may be very many. */
+/** The severity of a queue without composing texts, since there may be very many queues. */
 export function queueSeverity(queue: QueueFigures): number {
   const { state, rates, consumers } = queue
   if (rates.growing || isNearlyFull(state)) return SEVERITY.problem
@@ -59,18 +67,18 @@ export function queueSeverity(queue: QueueFigures): number {
   return waits || state.deadLetters > 0 || state.parkedCount > 0 ? SEVERITY.warning : 0
 }
 
-/** What is wrong with a queue, the worst first. It goes by what is due: delayed messages and parked groups ask for no consumer. */
-export function queueTroubles({ state, rates, consumers }: QueueFigures, now: number): Trouble[] {
+/** What is wrong with a queue, the worst first. Only due messages count: delayed messages and parked groups do not need a consumer. */
+export function queueTroubles({ state, rates, consumers }: QueueCondition, now: number): Trouble[] {
   const { ready, deadLetters, parkedCount, oldestReadyAt } = state
   const troubles: Trouble[] = []
   if (rates.growing) {
-    const speed = `${rate(rates.publishedPerSecond)} messages per second come in and ${rate(rates.ackedPerSecond)} are acked`
-    const text = `grows: ${count(ready)} ready, ${speed}; ${consumerText(consumers, rates)}.`
+    const speed = `${rate(rates.publishedPerSecond)} messages per second are published and ${rate(rates.ackedPerSecond)} acked`
+    const text = `keeps growing: ${count(ready)} ready, ${speed}; ${consumerText(consumers, rates)}.`
     troubles.push({ level: 'problem', kind: 'growing', text })
   }
   if (isNearlyFull(state)) troubles.push({ level: 'problem', kind: 'nearly-full', text: fullText(state) })
   if (ready > 0 && consumers === 0 && !rates.growing) {
-    const age = oldestReadyAt === undefined ? '' : `, the oldest for ${duration(Math.max(0, now - oldestReadyAt))}`
+    const age = oldestReadyAt === undefined ? '' : `, oldest for ${duration(Math.max(0, now - oldestReadyAt))}`
     const text = `has no consumer: ${counted(ready, 'message')} ${ready === 1 ? 'is' : 'are'} ready${age}.`
     troubles.push({ level: 'warning', kind: 'no-consumer', text })
   }
@@ -87,10 +95,10 @@ export function queueTroubles({ state, rates, consumers }: QueueFigures, now: nu
 function consumerText(consumers: number, { keepUpConsumers }: QueueRates): string {
   if (consumers === 0) return 'it has no consumer'
   if (keepUpConsumers <= consumers) return `it has ${counted(consumers, 'consumer')}`
-  return `it has ${counted(consumers, 'consumer')}, and ${count(keepUpConsumers)} would keep up`
+  return `it has ${counted(consumers, 'consumer')} and needs ${count(keepUpConsumers)} to keep up`
 }
 
-function isNearlyFull({ depth, inFlight, bytes, options }: QueueState): boolean {
+function isNearlyFull({ depth, inFlight, bytes, options }: QueueCondition['state']): boolean {
   return depth + inFlight > options.maxMessages * NEARLY_FULL || bytes > options.maxBytes * NEARLY_FULL
 }
 
@@ -101,7 +109,7 @@ const WHEN_FULL = {
   block: 'publishers wait',
 } as const
 
-function fullText({ depth, inFlight, bytes, options }: QueueState): string {
+function fullText({ depth, inFlight, bytes, options }: QueueCondition['state']): string {
   const { maxMessages, maxBytes, overflow } = options
   const held = `${count(depth + inFlight)} of ${counted(maxMessages, 'message')}, ${size(bytes)} of ${size(maxBytes)}`
   return `is nearly full: ${held}. When it is full, ${WHEN_FULL[overflow]}.`
@@ -113,18 +121,18 @@ export function connectionTroubles(info: ConnectionInfo, now: number): Trouble[]
   const troubles: Trouble[] = []
   if (droppedAt !== undefined && now - droppedAt < LATELY_MS) {
     const ago = `the last ${duration(Math.max(0, now - droppedAt))} ago`
-    const text = `loses messages: ${counted(droppedTotal, 'message')} dropped so far, ${ago}${lossesText(info)}.`
+    const text = `is losing messages: ${counted(droppedTotal, 'message')} dropped so far, ${ago}${lossesText(info)}.`
     troubles.push({ level: 'problem', kind: 'losing', text })
   }
   if (lagMs >= LAGS_MS || outboxBytes > outboxLimitBytes / 2) {
-    const since = lagMs > 0 ? `, not empty for ${duration(lagMs)}` : ''
+    const since = lagMs > 0 ? `, non-empty for ${duration(lagMs)}` : ''
     const text = `is slow: its outbox holds ${size(outboxBytes)} of ${size(outboxLimitBytes)}${since}.`
     troubles.push({ level: 'warning', kind: 'slow', text })
   }
   return troubles
 }
 
-/** Which subscriptions lost them, and by what policy. */
+/** The subscriptions that lost messages, and their policies. */
 function lossesText({ subscriptions }: ConnectionInfo): string {
   const losing = subscriptions.filter(({ droppedTotal }) => droppedTotal > 0)
   losing.sort((a, b) => b.droppedTotal - a.droppedTotal)
@@ -132,6 +140,6 @@ function lossesText({ subscriptions }: ConnectionInfo): string {
     .slice(0, NAMED_SUBSCRIPTIONS)
     .map(({ pattern, policy, droppedTotal }) => `${count(droppedTotal)} of ${pattern} (policy ${policy})`)
   const more = losing.length - named.length
-  if (more > 0) named.push(`others of ${counted(more, 'more subscription')}`)
+  if (more > 0) named.push(`more of ${counted(more, 'other subscription')}`)
   return named.length > 0 ? `: ${named.join(', ')}` : ''
 }

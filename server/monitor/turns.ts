@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises'
 
-/** Gives items in slices of at most this many, each in a turn of the event loop of its own: what else there is to do comes in between. */
+/** Yields items in slices of at most this many, each in its own turn of the event loop, so that other work happens in between. */
 export async function* inTurns<Item>(items: Iterable<Item>, most: number): AsyncGenerator<readonly Item[]> {
   let slice: Item[] = []
   for (const item of items) {

@@ -1,4 +1,4 @@
-/** Figures in the sentences of the hub. */
+/** Formats figures for the hub's sentences. */
 
 export function count(value: number): string {
   return Math.round(value).toLocaleString('en')

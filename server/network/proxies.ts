@@ -2,25 +2,25 @@ import { BlockList, isIP, isIPv6 } from 'node:net'
 import { isLoopbackAddress } from '../auth/loopback.ts'
 import { plainAddress } from './address.ts'
 
-/** The headers of a request, by names in lower case. */
+/** Returns a header of a request, by its name in lower case. */
 export type HeaderOf = (name: string) => string | undefined
 
-/** Who asks, and what he asked for: past the proxies that are trusted. */
+/** The client of a request and what it requested, seen past trusted proxies. */
 export interface RequestClient {
   readonly address: string
-  /** With a port, where it has one. */
+  /** Includes the port if there is one. */
   readonly host: string | undefined
-  /** It came over TLS, as far as the hub knows. */
+  /** Whether the client used TLS, as far as the hub knows. */
   readonly secure: boolean
 }
 
 /**
- * The address of every client whose proxy names it in a way that the hub cannot read. They share one set of limits, so that
- * hiding an address is never a way around them.
+ * The address of all clients whose proxy names them in a form that the hub cannot read. They share one set of limits, so that
+ * hiding an address never avoids them.
  */
 const UNKNOWN = 'unknown'
 
-/** Adds an address, or a network as `10.0.0.0/8`, to a list; false where it is neither. */
+/** Adds an address, or a network such as `10.0.0.0/8`, to a list; false if it is neither. */
 function add(list: BlockList, network: string): boolean {
   const [address = '', bits, ...rest] = network.split('/')
   if (isIP(address) === 0 || rest.length > 0 || (bits !== undefined && !/^\d+$/.test(bits))) return false
@@ -35,18 +35,18 @@ export function isNetwork(text: string): boolean {
   return add(new BlockList(), text)
 }
 
-/** The proxies in front of the hub: what they say of a client is believed, and what anybody else says is not. */
+/** The proxies in front of the hub. Their statements about clients are trusted; those of other peers are not. */
 export class Proxies {
   private readonly trusted = new BlockList()
   private readonly none: boolean
 
-  /** `networks` as `isNetwork` has them. */
+  /** `networks` must satisfy `isNetwork`. */
   constructor(networks: readonly string[]) {
     this.none = networks.length === 0
     for (const network of networks) add(this.trusted, network)
   }
 
-  /** `peer` is at the other end of the socket, with which the hub speaks TLS, or not. */
+  /** `peer` is the other end of the socket, `tls` whether that socket uses TLS. */
   clientOf(peer: string, headerOf: HeaderOf, tls: boolean): RequestClient {
     const address = plainAddress(peer) ?? peer
     const direct = { address, host: headerOf('host'), secure: tls }
@@ -59,15 +59,15 @@ export class Proxies {
     }
   }
 
-  /** The nearest hop that is not one of our proxies. Anyone can have written what stands further left. */
+  /** The nearest hop that is not one of our proxies. Entries further left can be forged. */
   private behind(proxy: string, forwarded: string | undefined): string {
     if (forwarded === undefined) return proxy
     let hop = proxy
     for (const text of forwarded.split(',').toReversed()) {
       const address = hopAddress(text)
-      // A proxy has hidden it (RFC 7239 has `unknown` and `_name`), or it is forged.
+      // A proxy has hidden the address (RFC 7239 has `unknown` and `_name`), or it is forged.
       if (address === undefined) return UNKNOWN
-      // The loopback of another machine is not this one's, which limits do not bound.
+      // The loopback address of another machine is not this machine's, which limits do not apply to.
       if (isLoopbackAddress(address) && !isLoopbackAddress(hop)) return hop
       hop = address
       if (!this.trusts(hop)) return hop
@@ -75,7 +75,7 @@ export class Proxies {
     return hop
   }
 
-  /** Whether an address is a proxy's. */
+  /** Whether an address is that of a trusted proxy. */
   trusts(address: string): boolean {
     return isIP(address) !== 0 && this.trusted.check(address, isIPv6(address) ? 'ipv6' : 'ipv4')
   }
@@ -89,7 +89,7 @@ function hopAddress(text: string): string | undefined {
   return plainAddress(plain) ?? plainAddress(/^([\d.]+):\d{1,5}$/.exec(plain)?.[1] ?? '')
 }
 
-/** What the nearest proxy said. */
+/** The entry of the nearest proxy. */
 function last(list: string | undefined): string | undefined {
   return list?.split(',').at(-1)?.trim() || undefined
 }

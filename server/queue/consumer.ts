@@ -10,15 +10,15 @@ import { type Lease, Leases } from './leases.ts'
 import { SettledNotice } from './settled-notice.ts'
 import { TakenDeliveries } from './taken-deliveries.ts'
 
-/** Numbers in one `recall`. */
+/** Maximum deliveries in one `recall`. */
 const RECALLED_AT_ONCE = 1000
 
 const OUT_OF_TIME = 'The consumer did not answer in time'
 const CONNECTION_LOST = 'The connection of the consumer was lost'
 
 /**
- * One connection's claim on a queue: what it has on lease, and what is on its way to it. An attempt is charged only for what its client
- * has begun; the rest goes back as it was, whatever happens.
+ * One connection's claim on a queue: its leased deliveries, including those on the way. An attempt is charged only for deliveries
+ * that its client has begun; the others go back unchanged, whatever happens.
  */
 export class Consumer {
   readonly sub = undefined
@@ -28,24 +28,24 @@ export class Consumer {
   private readonly outlet: ConsumerOutlet
   private readonly owner: ConsumerOwner<Consumer>
   private readonly leases: Leases
-  /** Leased and not handed out. */
+  /** Leased but not handed out yet. */
   private waiting: { readonly lease: Lease; readonly frame: string | Uint8Array }[] = []
   private waitingBytes = 0
-  /** Plain acks that are being committed: nothing of them comes back, as a nack or a refused publish does. */
+  /** Plain acks that are being committed. They do not come back, unlike a nack or a refused publish. */
   private settling = 0
-  /** Ends that were under way when the consumer ended: they come back if they are refused. */
+  /** Settlements that were in progress when the consumer ended. If they are refused, their messages go back. */
   private readonly leftToEnd = new Set<Lease>()
   private readonly taken: TakenDeliveries
   private readonly settled: SettledNotice
-  /** When the client last said something of its deliveries. */
+  /** When the client last reported something about its deliveries. */
   private lastSign = 0
-  /** Since when nothing of what waits in the client has moved. */
+  /** Since when none of the deliveries that wait in the client has moved. */
   private quietSince = 0
-  /** The client was asked whether it still has what it has not begun. */
+  /** Whether the client was asked if it still has its unbegun deliveries. */
   private asked = false
-  /** It gets nothing new until it shows a sign of life. */
+  /** The consumer gets nothing new until it shows a sign of life. */
   private silent = false
-  /** When `look` is called the next time, or earlier. */
+  /** The latest time of the next call of `look`. */
   private lookAt = Number.POSITIVE_INFINITY
   private stopped = false
   private ended = false
@@ -80,16 +80,16 @@ export class Consumer {
     const { waitingBytes, outlet } = this
     if (this.ended || this.stopped || this.silent || !outlet.keepsUp || waitingBytes >= LEASED_AHEAD_BYTES) return 0
     const { prefetch } = this.options
-    // What its client has acked makes room at once, or the disk would set its pace; as much again at the most.
+    // Acked deliveries make room immediately, otherwise the disk would set the pace; but at most as many again.
     return prefetch - this.leases.count + Math.min(this.settling, prefetch)
   }
 
-  /** It could take something and has nothing to do. */
+  /** Whether it could take a delivery and has nothing to do. */
   get idle(): boolean {
     return this.leases.count === 0 && this.credit > 0
   }
 
-  /** Takes deliveries for its client, from a place on and up to a count, as far as it can have them; gives how many. */
+  /** Takes deliveries for its client, from a place on and up to a count, as far as it has credit; returns how many. */
   offer(deliveries: readonly Delivery[], from: number, count: number): number {
     const end = Math.min(from + count, deliveries.length)
     let at = from
@@ -125,8 +125,6 @@ export class Consumer {
     return joined(waiting)
   }
 
-  // What the client says
-
   /** The client has begun all deliveries up to this one. */
   begin(delivery: number): void {
     const now = this.clock.now()
@@ -134,7 +132,7 @@ export class Consumer {
     this.signOfLife(now)
   }
 
-  /** The client gives these back, which it has not begun. */
+  /** The client returns these deliveries, which it has not begun. */
   return(deliveries: readonly number[]): void {
     this.signOfLife(this.clock.now())
     const leases = deliveries.map((delivery) => this.leases.get(delivery))
@@ -142,7 +140,7 @@ export class Consumer {
     this.owner.creditChanged(this.options.queue)
   }
 
-  /** The client wants no more. What it has begun goes on. */
+  /** The client wants no more deliveries. Those that it has begun continue. */
   stop(): void {
     this.stopped = true
     this.giveBack(this.waiting.map(({ lease }) => lease))
@@ -151,8 +149,8 @@ export class Consumer {
   }
 
   /**
-   * A lease that the client may end now; with `late`, also one that was taken from it, if no other client has begun the message since.
-   * Where the message waits, the broker settles it without a lease.
+   * A lease that the client may settle now. With `late`, also one that was revoked, if no other client has begun the message since.
+   * If the message is waiting, the broker settles it without a lease.
    */
   leaseOf(delivery: number, late: boolean): Lease | undefined {
     const lease = this.leases.get(delivery)
@@ -167,7 +165,7 @@ export class Consumer {
     return this.leases.add(delivery, given?.delivery, seq, 0)
   }
 
-  /** Ends a lease, with what is published in the same step; `refused` is called if that was not possible. */
+  /** Settles a lease, with messages that are published in the same step; `refused` is called if that was not possible. */
   settle(lease: Lease, ending: Ending, drafts: readonly Draft[], refused: Settlement['refused']): void {
     const { queue } = this.options
     const freed = ending.kind === 'ack' && drafts.length === 0 ? 1 : 0
@@ -179,7 +177,7 @@ export class Consumer {
     if (freed > 0) this.owner.creditChanged(queue)
   }
 
-  /** A lease has ended as the client said. */
+  /** A lease has ended as the client requested. */
   settledAs(lease: Lease, freed: number): void {
     this.settling -= freed
     if (this.ended) this.leftToEnd.delete(lease)
@@ -188,7 +186,7 @@ export class Consumer {
     this.owner.creditChanged(this.options.queue)
   }
 
-  /** A lease could not be ended so; its client is told by `tell`. */
+  /** A lease could not be settled; `tell` notifies its client. */
   notSettled(lease: Lease, freed: number, error: FanfareError, tell: Settlement['refused']): void {
     this.settling -= freed
     // After `lease_lost` the consumer no longer holds the delivery; after any other error it does.
@@ -199,13 +197,13 @@ export class Consumer {
     this.owner.creditChanged(this.options.queue)
   }
 
-  /** Gives a lease more time. False: it is not held. */
+  /** Extends a lease. Returns false if it is not held. */
   extend(delivery: number, ms: number): boolean {
     const lease = this.leases.get(delivery)
     const now = this.clock.now()
     this.leases.begin(delivery, now)
     this.signOfLife(now)
-    // One that was taken: the client has been told, or soon will be.
+    // The delivery was revoked: the client has been notified, or soon will be.
     if (!lease) return this.taken.has(delivery)
     if (lease.state !== 'begun') return false
     this.leases.extend(lease, ms, now)
@@ -213,9 +211,7 @@ export class Consumer {
     return true
   }
 
-  // What time and others do
-
-  /** Takes back what has run out of time; gives when there may be more to do. */
+  /** Revokes expired deliveries; returns when there may be more to do. */
   look(now: number): number {
     if (this.ended) return Number.POSITIVE_INFINITY
     const lost: number[] = []
@@ -241,8 +237,8 @@ export class Consumer {
   }
 
   /**
-   * Where nothing has begun, the client is asked for what it has, at half of its time. One that does not answer until its time is up is
-   * gone or blocked, most likely by the handler of the oldest.
+   * If none has begun, the client is asked at half of the deadline whether it still has its deliveries. A client that does not
+   * answer before the deadline is gone or blocked, most likely by the handler of the oldest delivery.
    */
   private lookAtUnbegun(now: number, lost: number[]): void {
     const { ackDeadlineMs } = this.options
@@ -264,13 +260,13 @@ export class Consumer {
     return this.quietSince + this.options.ackDeadlineMs / (this.asked ? 1 : 2)
   }
 
-  /** How many could be asked back: they have waited for a while in a client that gives back. */
+  /** Deliveries that could be recalled: those that have waited for a while in a client that can return them. */
   recallable(now: number): Lease[] {
     if (!this.options.begins) return []
     return this.leases.allUnbegun().filter(({ recalled, sentAt }) => !recalled && sentAt <= now - FAIR_MS)
   }
 
-  /** Asks the client to give these back if it has not begun them. */
+  /** Asks the client to return these deliveries if it has not begun them. */
   recall(leases: readonly Lease[]): void {
     const { consumer } = this.options
     for (let at = 0; at < leases.length; at += RECALLED_AT_ONCE) {
@@ -280,7 +276,7 @@ export class Consumer {
     }
   }
 
-  /** Gives up a message that its client has not begun to a client that has done it. Undefined: it does not have it. */
+  /** Gives up a message that its client has not begun to a client that has finished it. Returns undefined if it does not have the message. */
   giveUp(seq: number): GivenUp | undefined {
     const lease = this.leases.of(seq)
     if (!lease) return undefined
@@ -300,8 +296,8 @@ export class Consumer {
   }
 
   /**
-   * Lets go of everything. If the connection was lost, what its client has begun is a failed attempt; everything else goes back as it
-   * was, and so does all where the hub or the client stops the consumer in good order. What the client has settled ends as it said.
+   * Releases everything. Deliveries that were not begun go back unchanged. Those that were are failed attempts if the connection
+   * was lost, and go back too if the consumer was stopped. Settled deliveries end as the client requested.
    */
   end(lost: boolean): void {
     this.ended = true
@@ -321,8 +317,8 @@ export class Consumer {
   }
 
   /**
-   * Nothing was said of it, and a handler may have blocked or ended its process before anything could be said. That costs no attempt. But
-   * the message waits, and the next client says so before it begins what something has gone wrong with.
+   * The client did not report this delivery as begun, but a handler may have blocked or ended its process first. That costs no
+   * attempt, but the message is marked: the next client reports its begin before it calls a handler.
    */
   private suspect(lease: Lease, error: string): void {
     this.endAs(lease, { kind: 'suspect', error })
@@ -338,7 +334,7 @@ export class Consumer {
     this.owner.creditChanged(this.options.queue)
   }
 
-  /** Its client says nothing: what it has not begun goes back. */
+  /** The client is silent: deliveries that it has not begun go back. */
   private fallSilent(lost: number[]): void {
     this.silent = true
     const leases = [...this.leases.allUnbegun(), ...this.waiting.map((each) => each.lease)]
@@ -348,7 +344,7 @@ export class Consumer {
     this.waitingBytes = 0
   }
 
-  /** Takes a delivery from the client that still has it, as far as that knows. */
+  /** Revokes a delivery from the client, which still holds it as far as it knows. */
   private take(lease: Lease, lost: number[]): void {
     lost.push(lease.delivery)
     this.leases.remove(lease)
@@ -383,7 +379,7 @@ export class Consumer {
     this.owner.lookBy(this, time)
   }
 
-  /** Ends a lease as a failed attempt; the next one comes after the queue's own wait. */
+  /** Ends a lease as a failed attempt; the next attempt comes after the queue's backoff. */
   private charge(lease: Lease, error: string): void {
     this.endAs(lease, { kind: 'nack', error, delayMs: undefined })
   }
@@ -391,9 +387,9 @@ export class Consumer {
   private endAs(lease: Lease, ending: Ending): void {
     const { queue } = this.options
     const { id: delivery, seq } = lease
-    // What is being settled late is not held: the broker settles it or leaves it.
+    // A late settlement is not held: the broker settles it or leaves it.
     if (delivery === undefined) return
-    // A failure that cannot be kept does not count, and must not hold up the message for good.
+    // A failure that cannot be stored does not count, and must not hold up the message permanently.
     const back = () => this.letGo(lease)
     this.broker.settle({ queue, delivery, seq, ending, drafts: [], settled: () => {}, refused: back, unknown: back })
   }

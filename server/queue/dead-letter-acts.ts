@@ -3,10 +3,10 @@ import { type ErrorCode, FanfareError } from '../../shared/errors.ts'
 import type { DeadLetter, DeadLetterCount, DeadLetterFilter } from '../../shared/queues.ts'
 import type { Broker } from '../broker/broker.ts'
 
-/** Dead letters that a redrive or a purge takes in one commit, and about how many bytes of them. */
+/** Dead letters that a redrive or a purge takes per commit, and their approximate bytes. */
 const PAGE_LETTERS = 500
 const PAGE_BYTES = 1024 * 1024
-/** Errors that may end them halfway: the error then reports how many letters were handled. */
+/** Errors that may end them halfway. The error then reports how many dead letters were handled. */
 const CUTS_SHORT: readonly ErrorCode[] = [
   'queue_limit',
   'no_queue',
@@ -15,14 +15,14 @@ const CUTS_SHORT: readonly ErrorCode[] = [
   'outcome_unknown',
   'shutting_down',
 ]
-/** How often a redrive with a rate takes a page. */
+/** Interval at which a redrive with a rate takes a page. */
 const REDRIVE_STEP_MS = 100
 
-/** What operators do with the dead letters of queues: page by page, so that none of it holds up the hub. */
+/** Operators' actions on dead letters, page by page, so that none of them holds up the hub. */
 export class DeadLetterActs {
   private readonly broker: Broker
   private readonly clock: Clock
-  /** The same object for as long as the queue of that name is the same one. */
+  /** Returns the same object as long as the name stands for the same queue. */
   private readonly queueOf: (name: string) => object | undefined
   private closed = false
 
@@ -40,7 +40,7 @@ export class DeadLetterActs {
     return this.broker.deadLetters(name, filter, from, limit)
   }
 
-  /** Counts the dead letters that are there now and meet a filter. */
+  /** Counts the current dead letters that match a filter. */
   async count(name: string, filter: DeadLetterFilter): Promise<DeadLetterCount> {
     let through: number | undefined
     const count = await this.byPages(name, this.pages(name, filter), 'counted', async (numbers) => {
@@ -50,18 +50,18 @@ export class DeadLetterActs {
     return { count, ...(through !== undefined && { through }) }
   }
 
-  /** Deletes the dead letters that are there now, page by page. Rejects as `redrive` does. */
+  /** Deletes the current dead letters, page by page. Rejects as `redrive` does. */
   async purge(name: string, filter: DeadLetterFilter): Promise<number> {
     const pages = this.pages(name, filter)
     return this.byPages(name, pages, 'purged', (numbers) => this.broker.purgeDeadLetters(name, numbers))
   }
 
   /**
-   * Moves the dead letters that are there now, page by page, `perSecond` at most. Resolves once all have been moved. Rejects
-   * at the first page that cannot be moved, and says how many were moved before; those stay moved.
+   * Moves the current dead letters, page by page, at most `perSecond`. Resolves once all have been moved. Rejects at the first page
+   * that cannot be moved, and reports how many were moved before; those stay moved.
    */
   async redrive(name: string, filter: DeadLetterFilter, to: string, perSecond: number | undefined): Promise<number> {
-    // Also if there is nothing to move.
+    // Even if there is nothing to move.
     if (!this.broker.queue(to)) throw noQueue(to)
     const perStep = perSecond === undefined ? PAGE_LETTERS : Math.round((perSecond * REDRIVE_STEP_MS) / 1000)
     const limit = Math.min(PAGE_LETTERS, Math.max(1, perStep))
@@ -80,7 +80,7 @@ export class DeadLetterActs {
       for await (const numbers of pages) count += await act(numbers)
     } catch (error) {
       if (!(error instanceof FanfareError) || !CUTS_SHORT.includes(error.code)) throw error
-      // Nothing was done: what is missing says more.
+      // Nothing was done, so the missing queue is all there is to report.
       if (error.code === 'no_queue' && count === 0) throw error
       const left = this.broker.queue(name)?.deadLetters ?? 0
       throw new FanfareError(
@@ -92,8 +92,8 @@ export class DeadLetterActs {
   }
 
   /**
-   * Numbers of the letters that are there when the first page is read, and of none that come later; `perSecond` at most. No
-   * page is read before it may be taken.
+   * Numbers of the dead letters that exist when the first page is read, but none that are added later; at most `perSecond`. A page
+   * is not read before it may be taken.
    */
   private async *pages(
     name: string,
@@ -111,7 +111,7 @@ export class DeadLetterActs {
       const range = { from, limit, bytes: PAGE_BYTES }
       const { numbers, next, end } = await this.broker.deadLetterNumbers(name, meant, range)
       if (this.closed) throw new FanfareError('shutting_down')
-      // Its letters are numbered from the start again.
+      // The dead letters of a new queue are numbered from the start again.
       if (this.queueOf(name) !== queue) throw noQueue(name)
       earliest = this.clock.now() + (numbers.length / perSecond) * 1000
       if (numbers.length > 0) yield numbers

@@ -4,18 +4,18 @@ import type { Consumer } from './consumer.ts'
 import { LEASED_AHEAD_BYTES } from './consumer-limits.ts'
 
 /**
- * Hands out what one queue has ready. It asks the broker for all of its consumers together, one request at a time, and
- * shares what comes: a broker that takes its time is asked once and not by each of them.
+ * Hands out the ready messages of one queue. It asks the broker on behalf of all its consumers, one request at a time, and shares
+ * the result: a slow broker is asked once, not once per consumer.
  */
 export class Dealer {
   private readonly queue: string
   private readonly consumers: readonly Consumer[]
   private readonly broker: Broker
   private readonly unexpected: UnexpectedErrors
-  /** Who is asked first the next time. */
+  /** The consumer that is asked first next time. */
   private turn = 0
   private dealing = false
-  /** Something was ready, or has credit, since the last request. */
+  /** Something became ready, or got credit, since the last request. */
   private again = false
 
   constructor(queue: string, consumers: readonly Consumer[], broker: Broker, unexpected: UnexpectedErrors) {
@@ -25,7 +25,7 @@ export class Dealer {
     this.unexpected = unexpected
   }
 
-  /** Hands out what is ready, once for all that ask in this turn. */
+  /** Hands out what is ready, once for all calls in this turn. */
   deal(): void {
     if (this.consumers.length === 0) return
     this.again = true
@@ -66,8 +66,8 @@ export class Dealer {
   }
 
   /**
-   * Those with nothing to do come first, and what is there is shared evenly between them; then between all that have credit. So with
-   * little work all get some, and with much of it each fills its credit.
+   * Idle consumers come first, and the messages are shared evenly between them; the rest is shared between all that have credit. So
+   * each gets some if there is little work, and each fills its credit if there is much.
    */
   private handOut(deliveries: readonly Delivery[]): void {
     let at = this.share(deliveries, 0, ({ idle }) => idle)
@@ -75,14 +75,14 @@ export class Dealer {
       before = at
       at = this.share(deliveries, at, ({ credit }) => credit > 0)
     }
-    // Consumers have ended meanwhile, or their messages are larger than those of the others.
+    // Consumers have ended in the meantime, or their messages are larger than those of the others.
     if (at < deliveries.length) {
       const left = deliveries.slice(at).map(({ id }) => id)
       this.broker.giveBack(this.queue, left)
     }
   }
 
-  /** Gives out deliveries from a place on, evenly; returns where the rest begins. */
+  /** Hands out deliveries from a place on, evenly; returns where the rest begins. */
   private share(deliveries: readonly Delivery[], from: number, takesPart: (consumer: Consumer) => boolean): number {
     const active = this.consumers.filter(takesPart)
     if (active.length === 0) return from

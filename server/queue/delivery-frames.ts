@@ -4,10 +4,10 @@ import type { Delivery } from '../broker/broker.ts'
 import { splitRecord } from '../broker/rules/record.ts'
 import type { Stretch } from '../stream/chunk.ts'
 
-/** Bytes that one WebSocket message takes; see `PART_BYTES` of the engines. */
+/** Maximum bytes per WebSocket message; see `PART_BYTES` of the engines. */
 const STRETCH_BYTES = 14_000
 
-/** Encodes a delivery for a consumer, under its number. */
+/** Encodes a delivery for a consumer, with its number. */
 export function deliveryFrame(
   consumer: number,
   delivery: number,
@@ -20,7 +20,7 @@ export function deliveryFrame(
   return encodeRecord(`${head},"message":${header}}`, payload)
 }
 
-/** The id of the message of a wire form. */
+/** The message id in a wire form. */
 export function idIn(wire: string | Uint8Array): string {
   return (JSON.parse(typeof wire === 'string' ? wire : splitRecord(wire).header) as { readonly id: string }).id
 }

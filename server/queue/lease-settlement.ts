@@ -2,13 +2,13 @@ import type { FanfareError } from '../../shared/errors.ts'
 import type { DeliveryId, Draft, Ending, Settlement } from '../broker/broker.ts'
 import type { Lease } from './leases.ts'
 
-/** Told what became of a lease that its client ends. */
+/** Notified of the outcome when a client settles a lease. */
 export interface LeaseHolder {
   settledAs(lease: Lease, freed: number): void
   notSettled(lease: Lease, freed: number, error: FanfareError, tell: Settlement['refused']): void
 }
 
-/** The end of a lease on its way through the broker. One object and no closures: there are a hundred thousand a second. */
+/** A settlement on its way through the broker. One object without closures, because there are a hundred thousand per second. */
 export class LeaseSettlement implements Settlement {
   readonly queue: string
   readonly delivery: DeliveryId | undefined
@@ -17,7 +17,7 @@ export class LeaseSettlement implements Settlement {
   readonly drafts: readonly Draft[]
   private readonly holder: LeaseHolder
   private readonly lease: Lease
-  /** Credit that it has given before it is stored. */
+  /** Credit that it returned before it was stored. */
   private readonly freed: number
   private readonly tellRefused: Settlement['refused']
 

@@ -3,37 +3,37 @@ import type { DeliveryId } from '../broker/broker.ts'
 
 /** A delivery that a consumer holds. */
 export interface Lease {
-  /** Its number to the client. */
+  /** The client's number for the delivery. */
   readonly delivery: number
-  /** To the broker; undefined if the lease was lost and the message is being settled late. */
+  /** The broker's id; undefined if the lease was lost and the message is being settled late. */
   readonly id: DeliveryId | undefined
   readonly seq: number
   readonly attempt: number
   /**
-   * `leased`: it has not been handed out. `sent`: it is with the client, and waits there. `begun`: a handler has it, and its time
-   * runs. `settling`: the client has ended it, and that is being stored. `gone`: it is not held any more.
+   * `leased`: not handed out yet. `sent`: waiting in the client. `begun`: a handler has it, and its deadline runs. `settling`: the
+   * client has settled it, and that is being stored. `gone`: no longer held.
    */
   state: 'leased' | 'sent' | 'begun' | 'settling' | 'gone'
   /** When it was sent. */
   sentAt: number
-  /** Of a delivery that has begun: since when its time runs, and until when. */
+  /** For a delivery that has begun: when its time started, and its deadline. */
   time: { readonly since: number; readonly deadline: number } | undefined
-  /** The client was asked to give it back. */
+  /** Whether the client was asked to return it. */
   recalled: boolean
 }
 
-/** Marks of deliveries that are gone which need no cleaning. */
+/** Number of entries of gone deliveries that are tolerated before a cleanup. */
 const TOLERATED_GONE = 32
 
 /**
- * The deliveries of one consumer, and which of them have begun. A client begins in the order of delivery: what is true of one is true
- * of those before it. The oldest delivery of a client that does not say what it begins counts as begun.
+ * The deliveries of one consumer, and which of them have begun. A client begins deliveries in order: what is true of one is true of
+ * those before it. For a client that does not report what it begins, the oldest delivery counts as begun.
  */
 export class Leases {
   private readonly ackDeadlineMs: number
   private readonly begins: boolean
   private readonly byDelivery = new Map<number, Lease>()
-  /** Those that wait in the client, in order; what is gone is only marked. */
+  /** Deliveries that wait in the client, in order; gone ones are only marked. */
   private readonly unbegun = new Denque<Lease>()
   private readonly begun = new Set<Lease>()
 
@@ -50,7 +50,7 @@ export class Leases {
     return this.begun.size
   }
 
-  /** One has begun, or its end is being stored. */
+  /** Whether any delivery has begun, or its settlement is being stored. */
   get areWorkedOn(): boolean {
     for (const { state } of this.byDelivery.values()) if (state === 'begun' || state === 'settling') return true
     return false
@@ -64,7 +64,7 @@ export class Leases {
     return this.byDelivery.get(delivery)
   }
 
-  /** The lease of a message. It goes through all of them. */
+  /** The lease of a message. A linear search. */
   of(seq: number): Lease | undefined {
     for (const lease of this.byDelivery.values()) if (lease.seq === seq) return lease
     return undefined
@@ -84,19 +84,19 @@ export class Leases {
     if (!this.begins) this.beginOldest(now)
   }
 
-  /** All that were sent up to this number have begun. */
+  /** All deliveries sent up to this number have begun. */
   begin(upTo: number, now: number): void {
     for (let lease = this.oldestUnbegun; lease && lease.delivery <= upTo; lease = this.oldestUnbegun) {
       this.beginOne(lease, now)
     }
   }
 
-  /** A lease that has begun has this much time from now on. */
+  /** Extends a lease that has begun: it has this much time from now on. */
   extend(lease: Lease, ms: number, now: number): void {
     lease.time = { since: now, deadline: now + ms }
   }
 
-  /** Its end is being stored. */
+  /** The settlement of the lease is being stored. */
   settling(lease: Lease, now: number): void {
     if (lease.state === 'begun') this.begun.delete(lease)
     lease.state = 'settling'
@@ -104,7 +104,7 @@ export class Leases {
     if (!this.begins) this.beginOldest(now)
   }
 
-  /** It is not ended, and goes on. */
+  /** The settlement failed, so the lease continues. */
   resume(lease: Lease, now: number): void {
     if (lease.state !== 'gone') this.beginOne(lease, now)
   }
@@ -126,22 +126,22 @@ export class Leases {
     return lease
   }
 
-  /** Those that wait in the client, the oldest first. */
+  /** Deliveries that wait in the client, the oldest first. */
   allUnbegun(): Lease[] {
     return this.unbegun.toArray().filter(({ state }) => state === 'sent')
   }
 
-  /** Those whose time is up. */
+  /** Leases whose deadline has passed. */
   overdue(now: number): Lease[] {
     return [...this.begun].filter(({ time }) => (time?.deadline ?? 0) <= now)
   }
 
-  /** Some were taken away. */
+  /** Some leases were removed: the time of the next may start. */
   goOn(now: number): void {
     if (!this.begins) this.beginOldest(now)
   }
 
-  /** When the time of the first is up. */
+  /** The earliest deadline. */
   nextDeadline(): number {
     let next = Number.POSITIVE_INFINITY
     for (const { time } of this.begun) next = Math.min(next, time?.deadline ?? 0)

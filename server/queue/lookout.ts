@@ -2,13 +2,13 @@ import { setImmediate } from 'node:timers'
 import type { Clock, Timer } from '../../shared/clock.ts'
 import { DueTimes } from '../broker/due-times.ts'
 
-/** A timer that comes this late was held up, in milliseconds. */
+/** A timer that fires this late was held up, in milliseconds. */
 const HELD_UP_MS = 20
 
-/** Looks at things when something of theirs may be due, with one timer for all. */
+/** Looks at things when they may have something due, with one timer for all. */
 export class Lookout<Thing> {
   private readonly clock: Clock
-  /** Does what is due by now; gives when to look again. */
+  /** Does what is due by now; returns when to look again. */
   private readonly lookAt: (thing: Thing, now: number) => number
   private readonly times = new DueTimes<Thing>()
   private timer: Timer | undefined = undefined
@@ -19,7 +19,7 @@ export class Lookout<Thing> {
     this.lookAt = lookAt
   }
 
-  /** Looks at a thing then, or earlier. */
+  /** Looks at a thing at this time or earlier. */
   lookBy(thing: Thing, time: number): void {
     this.times.setEarlier(thing, time)
     this.arm(time)
@@ -35,7 +35,7 @@ export class Lookout<Thing> {
   }
 
   private timeIsUp(): void {
-    // A hub that was held up reads what has arrived meanwhile first: it may be the very thing that was waited for.
+    // A hub that was held up first reads what has arrived in the meantime: it may be exactly what was awaited.
     if (this.clock.now() - this.timerAt > HELD_UP_MS) setImmediate(() => this.look())
     else this.look()
   }

@@ -1,57 +1,57 @@
 import type { QueueRates } from '../../shared/queues.ts'
 
-/** What is looked at of a queue. Delayed messages, waits before another attempt and parked groups are in `depth` only. */
+/** What the monitor needs to know about a queue. Delayed messages, retries that wait and parked groups count in `depth` only. */
 export interface Sample {
   readonly depth: number
   readonly inFlight: number
-  /** Messages that wait and are due; and of these the ones that could be handed out at once, one of each group. */
+  /** Waiting messages that are due, and how many of them could be handed out at once, one per group. */
   readonly ready: number
   readonly startable: number
-  /** Messages that wait and have been due, also those that wait for another attempt or in a parked group. */
+  /** Waiting messages that have become due, including those that wait for a retry or in a parked group. */
   readonly backlog: number
-  /** Consumers that have something in flight. Others change nothing in what is wanted. */
+  /** Consumers that have something in flight. Others do not affect the estimate. */
   readonly busyConsumers: number
   readonly publishedTotal: number
   readonly ackedTotal: number
-  /** Messages that have become due, each once. */
+  /** Messages that have become due, each counted once. */
   readonly dueTotal: number
 }
 
-/** The estimate averages rates over about this time, in seconds: newer seconds count more. */
+/** Rates are averaged over about this time, in seconds; recent seconds count more. */
 const AVERAGE_S = 10
-/** What is due should be done in this time, in seconds. */
+/** Target time to clear what is due, in seconds. */
 const DRAIN_TARGET_S = 10
 /**
- * For what is due already, this many consumers are wanted at most, or as many again as keep up. A backlog that nobody works on would
- * ask for more and more of them, which says nothing to an operator and lets a scaler go to its limit.
+ * Maximum number of consumers wanted for the backlog, unless keeping up needs more. Without a maximum, a backlog without consumers
+ * would ask for more and more of them, which tells an operator nothing and drives a scaler to its limit.
  */
 const MAX_FOR_BACKLOG = 100
-/** Nothing comes in any longer where nothing has come in for so long, in seconds, however slowly the average fades. */
+/** Without publishes for this long, in seconds, the input rate counts as zero, however slowly the average fades. */
 const IDLE_AFTER_S = 10
-/** A queue that has grown for so long, in seconds, and never shrunk is called out, until nothing has come in for as long. */
+/** A queue that has grown for this long, in seconds, without shrinking is reported, until nothing has been published for as long. */
 const GROWING_AFTER_S = 30
-/** Fewer messages a second than this are none. */
+/** Fewer messages per second than this count as none. */
 const NONE_PER_S = 0.01
 
 /**
- * Watches one queue: rates in and out, how many consumers it would need, and whether it only grows.
+ * Watches one queue: rates in and out, how many consumers it needs, and whether it keeps growing.
  *
- * The wanted number is what keeps up with what becomes due and has what is due now done within the target: `(rate + ready /
- * target) / what one consumer does`. A consumer that has nothing to do changes none of these. What one consumer does can be seen only
- * while there is enough to do, so the estimate follows the acks then. Otherwise those count that have something in flight, and it rises
- * only: too high, it makes messages wait, and is put right by what is seen then.
+ * The wanted number of consumers keeps up with what becomes due and clears the backlog within the target: `(rate + ready / target)
+ * / rate of one consumer`. An idle consumer changes none of these. The rate of one consumer can be observed only while there is
+ * enough work, so the estimate follows the acks then. At other times only consumers with something in flight count, and the
+ * estimate can only rise: if it is too high, messages wait, and the next observation corrects it.
  */
 export class QueueMonitor {
   private before: Sample | undefined = undefined
   private publishedPerSecond = 0
   private ackedPerSecond = 0
-  /** Messages that become due, averaged. */
+  /** Rate at which messages become due, averaged. */
   private duePerSecond = 0
   private perConsumer: number | undefined = undefined
   private growingSeconds = 0
-  /** Since something has become due. */
+  /** Seconds since a message became due. */
   private quietSeconds = 0
-  /** As of the last look. */
+  /** As of the last observation. */
   rates: QueueRates = {
     publishedPerSecond: 0,
     ackedPerSecond: 0,
@@ -62,7 +62,7 @@ export class QueueMonitor {
 
   /** Call once in `seconds`. */
   observe(sample: Sample, seconds: number): void {
-    // Nothing had come in or been acked before the queue came to be watched: what has since then counts in the first look.
+    // Nothing was published or acked before the queue was watched: everything since then counts in the first observation.
     const before = this.before ?? { ...sample, publishedTotal: 0, ackedTotal: 0 }
     this.before = sample
     this.compare(sample, before, seconds)
@@ -74,7 +74,7 @@ export class QueueMonitor {
     }
   }
 
-  /** Whether another look would show the same as the last one. */
+  /** Whether another observation would give the same result as the last one. */
   isAtRest({ depth, inFlight, publishedTotal }: Pick<Sample, 'depth' | 'inFlight' | 'publishedTotal'>): boolean {
     const { before } = this
     if (!before || depth + inFlight + before.depth + before.inFlight > 0) return false
@@ -88,7 +88,7 @@ export class QueueMonitor {
     const ackedBefore = this.ackedPerSecond
     this.ackedPerSecond = (sample.ackedTotal - before.ackedTotal) / seconds
     this.duePerSecond += ((sample.dueTotal - before.dueTotal) / seconds - this.duePerSecond) * weight
-    // Consumers that have come within this second show only part of what they do.
+    // Consumers that connected within this second show only part of their rate.
     if (before.busyConsumers > 0 || ackedBefore > 0) this.estimate(sample, before, weight)
     this.quietSeconds = sample.dueTotal > before.dueTotal ? 0 : this.quietSeconds + seconds
     const ended = sample.backlog < before.backlog || sample.backlog === 0 || this.quietSeconds >= GROWING_AFTER_S
@@ -113,10 +113,10 @@ export class QueueMonitor {
     const comesIn = duePerSecond >= NONE_PER_S && this.quietSeconds < IDLE_AFTER_S
     if (!before || (before.ready + before.inFlight === 0 && !comesIn)) return { wantedConsumers: 0, keepUpConsumers: 0 }
     const { ready, startable, inFlight, busyConsumers } = before
-    // Consumers that hang seem to do next to nothing; but more than can have a message at a time would have nothing to do. While messages
-    // wait for others of their group, those that come in start nothing.
+    // Consumers that hang seem to do next to nothing; but consumers beyond the number of messages that can be handled at once would
+    // be idle. While messages wait for others of their group, new ones cannot start.
     const most = Math.max(1, startable + inFlight + (ready > startable ? 0 : Math.ceil(duePerSecond)))
-    // Nobody has shown yet what a consumer does: one more than those that have something to do, as long as there is more.
+    // No consumer has shown its rate yet: want one more than those that are busy, as long as there is more to do.
     if (!perConsumer) {
       const oneMore = Math.max(1, busyConsumers + (startable > 0 ? 1 : 0))
       return { wantedConsumers: Math.min(most, oneMore), keepUpConsumers: comesIn ? 1 : 0 }
@@ -130,7 +130,7 @@ export class QueueMonitor {
   }
 }
 
-/** An average that is a little above what it tends to asks for no consumer more. */
+/** An average slightly above its limit must not add a consumer. */
 function wholeConsumers(consumers: number): number {
   return Math.ceil(consumers - 0.05)
 }

@@ -1,11 +1,11 @@
 import { z } from 'zod'
-import { MAX_FILTER_LENGTH, MAX_HEADERS } from '../../shared/content-frames.ts'
 import type { QueueDeclaration } from '../../shared/declarations.ts'
+import { MAX_FILTER_LENGTH, MAX_HEADERS } from '../../shared/field-rules.ts'
 import type { QueueOptions } from '../../shared/queues.ts'
-import { MAX_BINDINGS, newName, pattern } from '../stream/stream-config.ts'
+import { changesOf, MAX_BINDINGS, newName, pattern } from '../stream/stream-config.ts'
 import { duration } from '../time/time-params.ts'
 
-/** What a queue does where its declaration does not say. */
+/** Defaults of a queue's declaration. */
 export const QUEUE_DEFAULTS = {
   ackDeadlineMs: 30_000,
   maxAttempts: 5,
@@ -27,39 +27,48 @@ const headers = z.record(z.string(), z.string()).superRefine((record, context) =
   context.addIssue({ code: 'custom', message })
 })
 
-/** The declaration of a queue, as configuration, clients and operators write it; gives complete options. */
-export const QueueConfig = z
-  .strictObject({
-    name: newName,
-    bindings: z
-      .array(
-        z.strictObject({
-          topic: pattern,
-          match: z.union([z.strictObject({ all: headers }), z.strictObject({ any: headers })]).optional(),
-        }),
-      )
-      .max(MAX_BINDINGS)
-      .default([]),
-    ackDeadline: duration.default(QUEUE_DEFAULTS.ackDeadlineMs),
-    maxAttempts: count.default(QUEUE_DEFAULTS.maxAttempts),
-    backoff: z
-      .strictObject({
-        base: duration.default(QUEUE_DEFAULTS.backoffBaseMs),
-        cap: duration.default(QUEUE_DEFAULTS.backoffCapMs),
-      })
-      .default({ base: QUEUE_DEFAULTS.backoffBaseMs, cap: QUEUE_DEFAULTS.backoffCapMs }),
-    maxMessages: count.default(QUEUE_DEFAULTS.maxMessages),
-    maxBytes: count.default(QUEUE_DEFAULTS.maxBytes),
-    overflow: z.enum(['reject', 'drop-oldest', 'dead-letter', 'block']).default(QUEUE_DEFAULTS.overflow),
-    onExpiry: z.enum(['drop', 'dead-letter']).default(QUEUE_DEFAULTS.onExpiry),
-    onDeadLetter: z.enum(['continue', 'park']).default(QUEUE_DEFAULTS.onDeadLetter),
-    maxDeadLetters: count.default(QUEUE_DEFAULTS.maxDeadLetters),
-  } satisfies Record<keyof QueueDeclaration, z.ZodType>)
-  .transform(
-    ({ ackDeadline, backoff, ...options }): QueueOptions => ({
-      ...options,
-      ackDeadlineMs: ackDeadline,
-      backoffBaseMs: backoff.base,
-      backoffCapMs: backoff.cap,
-    }),
-  ) satisfies z.ZodType<QueueOptions, QueueDeclaration>
+const QueueFields = z.strictObject({
+  name: newName,
+  bindings: z
+    .array(
+      z.strictObject({
+        topic: pattern,
+        match: z.union([z.strictObject({ all: headers }), z.strictObject({ any: headers })]).optional(),
+      }),
+    )
+    .max(MAX_BINDINGS)
+    .default([]),
+  ackDeadline: duration.default(QUEUE_DEFAULTS.ackDeadlineMs),
+  maxAttempts: count.default(QUEUE_DEFAULTS.maxAttempts),
+  backoff: z
+    .strictObject({
+      base: duration.default(QUEUE_DEFAULTS.backoffBaseMs),
+      cap: duration.default(QUEUE_DEFAULTS.backoffCapMs),
+    })
+    .default({ base: QUEUE_DEFAULTS.backoffBaseMs, cap: QUEUE_DEFAULTS.backoffCapMs }),
+  maxMessages: count.default(QUEUE_DEFAULTS.maxMessages),
+  maxBytes: count.default(QUEUE_DEFAULTS.maxBytes),
+  overflow: z.enum(['reject', 'drop-oldest', 'dead-letter', 'block']).default(QUEUE_DEFAULTS.overflow),
+  onExpiry: z.enum(['drop', 'dead-letter']).default(QUEUE_DEFAULTS.onExpiry),
+  onDeadLetter: z.enum(['continue', 'park']).default(QUEUE_DEFAULTS.onDeadLetter),
+  maxDeadLetters: count.default(QUEUE_DEFAULTS.maxDeadLetters),
+} satisfies Record<keyof QueueDeclaration, z.ZodType>)
+
+/** The declaration of a queue, as written by configuration, clients and operators; completed with defaults. */
+export const QueueConfig = QueueFields.transform(
+  ({ ackDeadline, backoff, ...options }): QueueOptions => ({
+    ...options,
+    ackDeadlineMs: ackDeadline,
+    backoffBaseMs: backoff.base,
+    backoffCapMs: backoff.cap,
+  }),
+) satisfies z.ZodType<QueueOptions, QueueDeclaration>
+
+/** The name of a queue, and what is to be different. */
+export const QueueChanges = changesOf(QueueFields) as z.ZodType<QueueDeclaration>
+
+/** The declaration of a queue that is there, with changes. */
+export function changedQueue(options: QueueOptions, { backoff, ...changes }: QueueDeclaration): QueueDeclaration {
+  const { ackDeadlineMs: ackDeadline, backoffBaseMs: base, backoffCapMs: cap, ...others } = options
+  return { ackDeadline, ...others, ...changes, backoff: { base, cap, ...backoff } }
+}

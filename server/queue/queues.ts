@@ -19,39 +19,39 @@ import { Lookout } from './lookout.ts'
 import { QueueMonitor } from './monitor.ts'
 
 interface BoundPattern extends QueueBinding, Indexed {
-  /** Of its queue: the order of queues in receipts. */
+  /** Number of the queue: the order of queues in receipts. */
   readonly number: number
 }
 
 interface Queue {
-  /** Counts up with each declaration. */
+  /** Increases with each declaration. */
   readonly number: number
-  /** As they were declared. */
+  /** The bindings as declared. */
   declared: QueueOptions['bindings']
   bindings: readonly BoundPattern[]
   readonly consumers: Consumer[]
   readonly dealer: Dealer
   readonly monitor: QueueMonitor
   calledOut: boolean
-  /** Deliveries whose time ran out. */
+  /** Deliveries whose ack deadline passed. */
   timedOutTotal: number
   /** What its idle consumers could take, as of a time. */
   readonly free: { at: number; credit: number }
 }
 
-/** What is known of a queue at any time. */
+/** The figures of a queue that are available at any time. */
 export interface QueueFigures {
   readonly state: QueueState
   readonly rates: QueueRates
   readonly consumers: number
 }
 
-/** The queues of a hub: what feeds them, and who works on them. */
+/** The queues of a hub: their bindings and their consumers. */
 export class Queues {
   private readonly broker: Broker
   private readonly byName = new Map<string, Queue>()
   private readonly bindings = new PatternIndex<BoundPattern>()
-  /** What operators do with dead letters. */
+  /** Operators' actions on dead letters. */
   readonly letters: DeadLetterActs
   private readonly quota: NameQuota
   private lastNumber = 0
@@ -60,7 +60,7 @@ export class Queues {
   private readonly clock: Clock
   private readonly unexpected: UnexpectedErrors
   private readonly lookout: Lookout<Consumer>
-  /** Told of a queue that was deleted. */
+  /** Called when a queue was deleted. */
   onDelete: (name: string) => void = () => {}
 
   constructor(broker: Broker, log: Logger, clock: Clock, unexpected: UnexpectedErrors, limits: NameLimits) {
@@ -73,13 +73,13 @@ export class Queues {
     this.lookout = new Lookout(clock, (consumer, now) => this.lookAt(consumer, now))
   }
 
-  /** Declares what the configuration says, which takes precedence over what the broker has from before. */
+  /** Declares the queues of the configuration, which take precedence over their stored declarations. */
   async open(configured: readonly QueueOptions[]): Promise<void> {
-    // At once, and so in one commit.
+    // All at once, so that they share one commit.
     await Promise.all(configured.map((options) => this.broker.declareQueue(options, true)))
   }
 
-  // What the broker reports: nothing else changes which queues there are.
+  // Events of the broker: nothing else changes which queues exist.
 
   declared({ name, bindings }: QueueOptions): void {
     let queue = this.byName.get(name)
@@ -123,7 +123,7 @@ export class Queues {
         else conditional.push(binding)
       }
     }
-    // A queue that takes any message needs no other reason.
+    // A queue that takes every message needs no other reason.
     const others = conditional.filter(({ queue }) => !unconditional.has(queue))
     return [...unconditional.values(), ...others].sort((a, b) => a.number - b.number)
   }
@@ -142,7 +142,7 @@ export class Queues {
     const { consumers } = this.byName.get(queue) as Queue
     consumers.push(consumer)
     const [first] = consumers
-    // The only one until now had nobody to share with.
+    // The only consumer so far had none to share with.
     if (first && consumers.length === 2) this.lookBy(first, this.clock.now() + FAIR_MS)
     this.deal(queue)
   }
@@ -154,13 +154,13 @@ export class Queues {
     this.lookout.forget(consumer)
   }
 
-  /** Something of a consumer's is due then, or has to be looked at for the sake of the others. */
+  /** Something of a consumer is due at this time, or it has to be looked at for the sake of the others. */
   lookBy(consumer: Consumer, time: number): void {
     const shared = (this.byName.get(consumer.options.queue)?.consumers.length ?? 0) > 1
     this.lookout.lookBy(consumer, shared ? Math.min(time, fairTime(this.clock.now())) : time)
   }
 
-  /** Reports a delivery whose time has run out. */
+  /** Reports a delivery whose ack deadline has passed. */
   ranOut(consumer: Consumer, lease: Lease, silent: boolean): void {
     const queue = this.byName.get(consumer.options.queue)
     if (queue) queue.timedOutTotal++
@@ -171,11 +171,11 @@ export class Queues {
     const { queue, connection, consumer } = options
     const wire = id === undefined ? undefined : await this.broker.wireOf(queue, id)
     const message = wire === undefined ? undefined : idIn(wire)
-    const why = silent ? ', and its consumer says nothing: its event loop may be blocked, or its handler hangs' : ''
-    this.log.warn({ queue, connection, consumer, message, attempt }, `a delivery ran out of time${why}`)
+    const why = silent ? '; its consumer is silent: its event loop may be blocked, or its handler hangs' : ''
+    this.log.warn({ queue, connection, consumer, message, attempt }, `delivery timed out${why}`)
   }
 
-  /** Takes a message from the consumer that has it, for one that has done it after its time. */
+  /** Takes a message from the consumer that has it, for one that has finished it after its deadline. */
   reclaim(name: string, seq: number): GivenUp | undefined {
     for (const consumer of this.byName.get(name)?.consumers ?? []) {
       const given = consumer.giveUp(seq)
@@ -188,7 +188,7 @@ export class Queues {
     return ++this.lastDelivery
   }
 
-  /** Hands out what is ready, once for all that ask in this turn. */
+  /** Hands out what is ready, once for all calls in this turn. */
   deal(name: string): void {
     this.byName.get(name)?.dealer.deal()
   }
@@ -199,12 +199,12 @@ export class Queues {
     return this.byName.size
   }
 
-  /** In the order of their declaration. */
+  /** In the order of declaration. */
   get names(): Iterable<string> {
     return this.byName.keys()
   }
 
-  /** What an operator sees of queues, of each that there is. */
+  /** Queues as operators see them; skips those that do not exist. */
   async list(names: readonly string[]): Promise<QueueInfo[]> {
     const infos = await this.broker.queues(names)
     return infos.flatMap((info) => {
@@ -215,12 +215,12 @@ export class Queues {
     })
   }
 
-  /** Patterns of the topics that feed a queue. */
+  /** Patterns of the topics that are bound to a queue. */
   topicsOf(name: string): readonly string[] {
     return this.byName.get(name)?.declared.map(({ topic }) => topic) ?? []
   }
 
-  /** What is known of a queue without describing all of it: cheap enough to be asked of every queue. */
+  /** The figures of a queue without a full description: cheap enough to be read for every queue. */
   figures(name: string): QueueFigures | undefined {
     const queue = this.byName.get(name)
     const state = this.broker.queue(name)
@@ -233,9 +233,13 @@ export class Queues {
     return info
   }
 
-  async declare(options: QueueOptions, replace: boolean): Promise<QueueInfo> {
-    await this.quota.declare(options.name, options.bindings.length, () => this.broker.declareQueue(options, replace))
-    return this.show(options.name)
+  /** With `before` it has these options, and gets others. */
+  async declare(options: QueueOptions, before?: QueueOptions): Promise<QueueInfo> {
+    const { name, bindings } = options
+    const more = before ? bindings.length - before.bindings.length : 0
+    const declare = () => this.broker.declareQueue(options, before !== undefined)
+    await this.quota.declare(name, bindings.length, declare, more)
+    return this.show(name)
   }
 
   async delete(name: string): Promise<void> {
@@ -250,14 +254,14 @@ export class Queues {
     return this.broker.unpark(name, key)
   }
 
-  /** Whether there is anything to work out for a queue: nothing has changed in one that is at rest. */
+  /** Whether a queue is at rest: nothing has changed, so there is nothing to compute. */
   isAtRest(name: string): boolean {
     const queue = this.byName.get(name)
     const state = this.broker.queue(name)
     return !queue || !state || queue.monitor.isAtRest(state)
   }
 
-  /** Works out the rates of queues, and calls out those that only grow. Call once in `seconds` for each that is not at rest. */
+  /** Computes the rates of queues, and logs those that keep growing. Call once every `seconds` for each queue that is not at rest. */
   sample(names: readonly string[], seconds: number): void {
     for (const name of names) {
       const queue = this.byName.get(name)
@@ -272,7 +276,7 @@ export class Queues {
       if (rates.growing && !queue.calledOut) {
         this.log.warn(
           { queue: name, depth, ready, consumers: consumers.length, ...rates },
-          'a queue only grows: add consumers',
+          'queue keeps growing: add consumers',
         )
       }
       queue.calledOut = rates.growing
@@ -303,8 +307,8 @@ export class Queues {
   }
 
   /**
-   * What waits in a busy client goes back for those that have nothing to do: half of it at a time, the youngest first. Nothing is ready
-   * then, or the idle ones would have it. Gives whether to look again soon.
+   * Recalls deliveries that wait in a busy client for the sake of idle consumers: half of them at a time, the youngest first.
+   * Nothing is ready then, otherwise the idle ones would have it. Returns whether to look again soon.
    */
   private share(consumer: Consumer, now: number): boolean {
     const queue = this.byName.get(consumer.options.queue)
@@ -323,7 +327,7 @@ export class Queues {
   }
 }
 
-/** When to look at a consumer that shares its queue: all at the same times, so that its idle consumers are counted once. */
+/** When to look at a consumer that shares its queue: the same times for all, so that the queue's idle consumers are counted once. */
 function fairTime(now: number): number {
   return (Math.floor(now / FAIR_MS) + 2) * FAIR_MS
 }

@@ -1,6 +1,6 @@
 import type { ConsumerOutlet } from './consumer-owner.ts'
 
-/** Tells a client which deliveries are settled: in one frame, all that one commit has settled. */
+/** Notifies a client which deliveries are settled: one frame for everything that one commit has settled. */
 export class SettledNotice {
   private readonly consumer: number
   private readonly outlet: ConsumerOutlet

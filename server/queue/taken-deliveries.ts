@@ -1,6 +1,6 @@
 import type { Lease } from './leases.ts'
 
-/** Deliveries that were taken from a client without its doing, the last ones: an ack may still come. */
+/** The last deliveries that were revoked from a client: a late ack may still arrive. */
 export class TakenDeliveries {
   private readonly most: number
   private readonly seqs = new Map<number, number>()
@@ -16,7 +16,7 @@ export class TakenDeliveries {
     this.seqs.delete(oldest as number)
   }
 
-  /** The message of one; undefined if it is not one of these. */
+  /** The message of a delivery; undefined if it is not one of these. */
   seqOf(delivery: number): number | undefined {
     return this.seqs.get(delivery)
   }

@@ -10,38 +10,38 @@ import type {
 import { firstOf } from './first-of.ts'
 import { connectionSeverity, type OutboxFigures } from './severity.ts'
 
-/** A connection, as an operator sees it and may end it. */
+/** A connection as an operator sees it and can end it. */
 export interface WatchedConnection {
   readonly id: string
-  /** Counts up as connections open. */
+  /** Increases with each connection that opens. */
   readonly number: number
   readonly address: string
-  /** What it called itself. */
+  /** The name that the client gave. */
   readonly client: string | undefined
-  /** Who it is; empty if that is not known. */
+  /** The authenticated subject; empty if unknown. */
   readonly subject: string
   readonly outbox: OutboxFigures & { readonly deliveredTotal: number; readonly droppedTotal: number }
-  /** Undefined until it has asked for something. */
+  /** Undefined until the client's first request. */
   readonly dispatch: Pick<ConnectionInfo, 'publishedTotal' | 'subscriptionCount' | 'consumerCount'> | undefined
-  /** Whether a text in lower case is in its id, client, subject, address, a pattern or a queue of its. */
+  /** Whether a text in lower case occurs in the id, client, subject, address, a pattern or a queue of the connection. */
   mentions(text: string): boolean
-  /** With so many of its subscriptions and consumers. */
+  /** Includes at most `most` subscriptions and consumers. */
   info(now: number, most: number): ConnectionInfo
   end(error: FanfareError): void
 }
 
-/** Subscriptions, and consumers, of each connection in a list: there may be a thousand of either. */
+/** Subscriptions, and consumers, listed per connection; there may be a thousand of either. */
 export const LISTED_OF_EACH = 10
-/** Connections that have ended and are remembered: the last ones. */
+/** Number of ended connections that are remembered. */
 export const ENDED = 100
 
-/** What a connection ends with when the hub has not ended it. */
-const CLOSED = 'The client closed the connection, or the network did.'
+/** The reason of a connection's end if the hub did not end it. */
+const CLOSED = 'The client or the network closed the connection.'
 
-/** Any connection in greater trouble weighs more than any in less. */
+/** A connection with a higher severity always outweighs one with a lower severity. */
 const SEVERITY_WEIGHT = 2 ** 48
 
-/** The open connections of a hub, in the order in which they opened, and the last ones that have ended. */
+/** The open connections of a hub in the order in which they opened, and those that ended recently. */
 export class Connections<Open extends WatchedConnection = WatchedConnection> {
   private readonly byId = new Map<string, Open>()
   private readonly endedById = new Map<string, EndedConnection>()
@@ -55,7 +55,7 @@ export class Connections<Open extends WatchedConnection = WatchedConnection> {
     return this.byId.size
   }
 
-  /** Those whose outbox is not empty. */
+  /** Number of connections whose outbox is not empty. */
   get behind(): number {
     let count = 0
     for (const { outbox } of this.byId.values()) if (outbox.behindSince !== undefined) count++
@@ -70,7 +70,7 @@ export class Connections<Open extends WatchedConnection = WatchedConnection> {
     this.byId.set(id, connection)
   }
 
-  /** Gives the one that was there. */
+  /** Returns the removed connection. */
   remove(id: string): Open | undefined {
     const connection = this.byId.get(id)
     this.byId.delete(id)
@@ -87,12 +87,12 @@ export class Connections<Open extends WatchedConnection = WatchedConnection> {
     return { count: this.byId.size, connections }
   }
 
-  /** As a list has it. */
+  /** A connection as it appears in lists. */
   describe(connection: Open): ConnectionInfo {
     return connection.info(this.clock.now(), LISTED_OF_EACH)
   }
 
-  /** What connections are sorted by: the highest first. For texts there are names. */
+  /** The sort weight of a connection, the highest first. Text columns are sorted by `nameFor`. */
   weigh(connection: Open, sort: ConnectionSort): number {
     const now = this.clock.now()
     const { heldBytes, droppedTotal, deliveredTotal, behindSince } = connection.outbox
@@ -121,7 +121,7 @@ export class Connections<Open extends WatchedConnection = WatchedConnection> {
     }
   }
 
-  /** What comes first among those of one weight, from A on. No two have the same, also of those of other nodes. */
+  /** The sort name among connections of equal weight, ascending. Unique, also across nodes. */
   nameFor({ id, number, address, client = '', subject }: Open, sort: ConnectionSort): string {
     const opened = `${String(number).padStart(16, '0')} ${id}`
     if (sort === 'client') return `${client} ${opened}`
@@ -129,7 +129,7 @@ export class Connections<Open extends WatchedConnection = WatchedConnection> {
     return sort === 'address' ? `${address} ${opened}` : opened
   }
 
-  /** A connection has ended: its last figures, and the error that the hub ended it with. */
+  /** Remembers an ended connection: its last figures, and the error that the hub ended it with. */
   ended(last: ConnectionInfo, code: ErrorCode | undefined): void {
     const reason = code === undefined ? CLOSED : errorEntry(code).text
     const ended = { ...last, endedAt: this.clock.now(), reason, ...(code !== undefined && { code }) }
@@ -138,17 +138,17 @@ export class Connections<Open extends WatchedConnection = WatchedConnection> {
     if (this.endedById.size > ENDED && oldest !== undefined) this.endedById.delete(oldest)
   }
 
-  /** Those that have ended last, the latest first. */
+  /** The connections that ended most recently, the latest first. */
   get recent(): EndedConnection[] {
     return [...this.endedById.values()].reverse()
   }
 
-  /** One that is open, or one that has ended lately. */
+  /** An open connection, or one that ended recently. */
   show(id: string): ConnectionInfo | EndedConnection | undefined {
     return this.byId.get(id)?.info(this.clock.now(), Number.MAX_SAFE_INTEGER) ?? this.endedById.get(id)
   }
 
-  /** False: no open connection has this id. */
+  /** Returns false if no open connection has this id. */
   disconnect(id: string): boolean {
     const connection = this.byId.get(id)
     connection?.end(new FanfareError('disconnected_by_operator'))

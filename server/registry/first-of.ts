@@ -1,4 +1,4 @@
-/** The first so many in an order, without sorting all of them. */
+/** The first `most` items in an order, without sorting all of them. */
 export function firstOf<Item>(items: Iterable<Item>, most: number, order: (a: Item, b: Item) => number): Item[] {
   const first: Item[] = []
   for (const item of items) {
@@ -9,7 +9,7 @@ export function firstOf<Item>(items: Iterable<Item>, most: number, order: (a: It
   return first
 }
 
-/** Behind those that are its equals. */
+/** The place after all equal items. */
 function placeOf<Item>(item: Item, sorted: readonly Item[], order: (a: Item, b: Item) => number): number {
   let low = 0
   let high = sorted.length

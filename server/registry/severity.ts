@@ -1,14 +1,14 @@
 import type { AttentionLevel } from '../../shared/sys.ts'
 
-/** The worse of two levels is the higher number; 0 for none. */
+/** The higher number is the worse level; 0 for none. */
 export const SEVERITY: Readonly<Record<AttentionLevel, number>> = { problem: 2, warning: 1 }
 
-/** A connection that lost messages in this time loses them, in milliseconds. */
+/** A connection counts as losing messages for this long after a drop, in milliseconds. */
 export const LATELY_MS = 60_000
-/** A connection whose outbox has not been empty for this time is slow, in milliseconds. */
+/** A connection counts as slow if its outbox has been non-empty for this long, in milliseconds. */
 export const LAGS_MS = 1000
 
-/** What shows in a connection's outbox whether its client keeps up. */
+/** The outbox figures that show whether a client keeps up. */
 export interface OutboxFigures {
   readonly droppedAt: number | undefined
   readonly behindSince: number | undefined
@@ -16,7 +16,7 @@ export interface OutboxFigures {
   readonly limitBytes: number
 }
 
-/** How much attention a connection needs: it loses messages, whatever its lag, or it is slow. */
+/** The severity of a connection: losing messages, whatever its lag, or slow. */
 export function connectionSeverity(outbox: OutboxFigures, now: number): number {
   const { droppedAt, behindSince, heldBytes, limitBytes } = outbox
   if (droppedAt !== undefined && now - droppedAt < LATELY_MS) return SEVERITY.problem

@@ -6,18 +6,18 @@ import type { Block } from '../broker/broker.ts'
 import { isExpired } from '../broker/rules/expiry.ts'
 import { splitRecord } from '../broker/rules/record.ts'
 
-/** Stored messages as they go over the wire: the inside of a WebSocket message each. */
+/** Stored messages in wire format: each the content of a WebSocket message. */
 export interface Stretch {
   readonly wires: Uint8Array
   readonly binary: boolean
-  /** How many messages. */
+  /** Number of messages. */
   readonly count: number
 }
 
-/** Bytes that one WebSocket message takes; see `PART_BYTES` of the engines, and room for the frame `only`. */
+/** Maximum bytes per WebSocket message; see `PART_BYTES` of the engines, minus room for the frame `only`. */
 const STRETCH_BYTES = 14_000
 
-/** Which messages of a stream a subscription wants. */
+/** Selects the messages of a stream that a subscription wants. */
 export class Selection {
   private readonly words: readonly string[]
   private readonly filter: HeaderFilter | undefined
@@ -30,8 +30,8 @@ export class Selection {
   }
 
   /**
-   * The wanted messages of a block from a place on, until some `bytes` are together; `picks` takes only those offsets.
-   * Returns where the next call goes on.
+   * The wanted messages of a block from a place on, until there are about `bytes`; `picks` restricts them to those offsets. Returns
+   * where the next call continues.
    */
   take(block: Block, from: number, bytes: number, picks: ReadonlySet<number> | undefined): [Stretch[], number] {
     const now = wallTime(this.clock)
@@ -63,7 +63,7 @@ export class Selection {
   }
 }
 
-/** Only who filters pays for parsing. */
+/** Only subscriptions with a filter pay for parsing. */
 function headersOf(block: Block, at: number): MessageHeaders | undefined {
   const wire = block.wires(at, at + 1)
   const text = block.isBinary(at) ? splitRecord(wire).header : wire.toString()

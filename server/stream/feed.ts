@@ -11,14 +11,14 @@ import type { BlockReader, ReadTurns } from './read-turns.ts'
 
 /** Where a feed's frames go. */
 export interface FeedOutlet {
-  /** Nothing waits to be written. */
+  /** Whether nothing waits to be written. */
   readonly keepsUp: boolean
   send(frame: HubFrame): void
   /** The feed has something: `pull` it when there is room. */
   feedReady(): void
-  /** Messages will not come: the log no longer has them. */
+  /** Messages will not come, because the log no longer has them. */
   leftOut(subscription: Subscription, count: number, reason: GapReason): void
-  /** The feed cannot go on, and its subscription has to end. */
+  /** The feed cannot continue, and its subscription has to end. */
   feedFailed(subscription: Subscription, error: unknown): void
 }
 
@@ -26,7 +26,7 @@ export interface FeedStart {
   readonly stream: string
   readonly from: StartAt | undefined
   readonly cursor: string | undefined
-  /** It goes on after a cut: `from` takes precedence over the cursor. */
+  /** The subscription resumes after a lost connection: `from` takes precedence over the cursor. */
   readonly resumes: boolean
 }
 
@@ -44,28 +44,28 @@ interface Missing {
   readonly count: number
 }
 
-/** Where a feed begins, and what the subscriber is sent about it. */
+/** Where a feed begins, and what is sent to the subscriber about it. */
 interface Beginning {
   readonly position: number
-  /** With `last`: the offsets that are wanted of those before `resumeAt`. */
+  /** With `last`: the wanted offsets before `resumeAt`. */
   readonly picks?: readonly number[]
   readonly resumeAt?: number
-  /** When resuming: whether everything since then is there. */
+  /** When resuming: whether everything since then is available. */
   readonly recovered?: boolean
-  /** What is known to be missing from the beginning. */
+  /** Messages known to be missing from the beginning. */
   readonly gap?: { readonly reason: GapReason; readonly missing?: Missing }
 }
 
-/** About how much memory an offset takes up that is picked, in a set that may be half empty. */
+/** Approximate memory of a picked offset, in a set that may be half empty. */
 const PICK_BYTES = 40
 
 /**
- * Feeds a subscription from a stream's log, at the speed at which its connection takes it, until it has caught up; then
- * the subscription is *live* and shares the messages of all others. It returns to the log where the connection falls
- * behind (policy `pause`) or the client pauses.
+ * Feeds a subscription from a stream's log, at the speed at which its connection takes messages, until it has caught up. Then the
+ * subscription is *live* and shares the messages of all others. It returns to the log if the connection falls behind (policy
+ * `pause`) or if the client pauses.
  *
- * The seam: a stream's `next` moves and its messages are delivered live in one go, and a feed joins only between two of
- * those, with everything before `next` handed out. So nothing is missed, and nothing comes twice.
+ * The seam: a stream's `next` advances and its messages are delivered live in one step, and a feed joins only between two such
+ * steps, when everything before `next` has been handed out. So no message is missed, and none comes twice.
  */
 export class Feed implements SubscriptionFeed, BlockReader {
   readonly stream: string
@@ -79,16 +79,16 @@ export class Feed implements SubscriptionFeed, BlockReader {
   private readonly clock: Clock
   private state: 'starting' | 'feeding' | 'live' | 'ended' = 'starting'
   private paused = false
-  /** Of the log that it reads; another one of that name is not its log. */
+  /** Epoch of the log that it reads. A log of the same name with another epoch is a different one. */
   private epoch = ''
-  /** The first offset that has not been handed out or passed over. */
+  /** The first offset that has not been handed out or skipped. */
   private position = 0
   private block: Block | undefined = undefined
   private blockAt = 0
   private reading = false
-  /** With `last`: the offsets that are wanted of those before `resumeAt`. */
+  /** With `last`: the wanted offsets before `resumeAt`. */
   private picks: Set<number> | undefined = undefined
-  /** Taken from the budget for the picks. */
+  /** Memory taken from the budget for the picks. */
   private pickBytes = 0
   private resumeAt = 0
 
@@ -115,7 +115,7 @@ export class Feed implements SubscriptionFeed, BlockReader {
     return this.subscription.sub
   }
 
-  /** It has not caught up. */
+  /** Whether it has not caught up. */
   get behind(): boolean {
     return this.state !== 'live'
   }
@@ -132,12 +132,12 @@ export class Feed implements SubscriptionFeed, BlockReader {
     this.leaveLive(message.offsets?.[this.stream] as number)
   }
 
-  /** What was published from an offset on did not come, and has to be read. */
+  /** Messages from an offset on were not delivered live, and have to be read. */
   missed(offset: number): void {
     if (this.state === 'live') this.leaveLive(offset)
   }
 
-  /** The stream has another epoch: its log begins again, and nobody can tell what is missing. */
+  /** The stream has another epoch: its log begins again, so it is unknown what is missing. */
   renewed({ epoch, first }: StreamState): void {
     if (this.state !== 'live' && this.state !== 'feeding') return
     this.state = 'feeding'
@@ -151,7 +151,7 @@ export class Feed implements SubscriptionFeed, BlockReader {
     this.advanceLater()
   }
 
-  /** Stops; what is published meanwhile waits in the log. */
+  /** Stops feeding; what is published in the meantime waits in the log. */
   pause(): void {
     this.paused = true
     if (this.state === 'live' && this.log) this.leaveLive(this.log.next)
@@ -176,7 +176,7 @@ export class Feed implements SubscriptionFeed, BlockReader {
     this.outlet.feedFailed(this.subscription, error)
   }
 
-  /** Hands out what comes next; empty where nothing is ready now. Then `feedReady` says when to ask again. */
+  /** The next messages; empty if nothing is ready now. `feedReady` then tells when to ask again. */
   pull(most: number): readonly Stretch[] {
     if (this.state !== 'feeding' || this.paused) return []
     const { block } = this
@@ -190,7 +190,7 @@ export class Feed implements SubscriptionFeed, BlockReader {
       this.position = block.offset(at)
       this.outlet.feedReady()
     } else if (this.picks && block.lastOffset >= this.resumeAt) {
-      // The picks end in this block, and what follows them is wanted whole.
+      // The picks end in this block, and everything after them is wanted.
       this.forgetPicks()
       this.goOnAt(this.resumeAt)
     } else {
@@ -205,7 +205,7 @@ export class Feed implements SubscriptionFeed, BlockReader {
     this.advanceLater()
   }
 
-  /** Not now: what is said while going on has to lie behind what has just been handed out. */
+  /** Not now: reports made while advancing have to come after what has just been handed out. */
   private advanceLater(): void {
     queueMicrotask(() => this.goOn())
   }
@@ -252,7 +252,7 @@ export class Feed implements SubscriptionFeed, BlockReader {
     if (from === 'latest') return { position: next }
     if (from === 'earliest') return { position: first }
     if ('time' in from) {
-      // The time may come from a message, and so from the hub, or from the clock of the client: neither may lose messages.
+      // The time may come from a message, and so from the hub, or from the client's clock: neither may lose messages.
       const time = Math.min(from.time, ownTime(this.clock, from.time))
       return { position: await this.broker.offsetAtTime(this.stream, time) }
     }
@@ -274,13 +274,13 @@ export class Feed implements SubscriptionFeed, BlockReader {
     const picks = newest.filter((pick) => pick >= position)
     const recovered = (offset ?? resumeAt) >= first
     if (offset === undefined || recovered) return { position, picks, resumeAt, recovered }
-    // Which of the messages that are gone were among the last ones is unknown.
+    // Which of the missing messages were among the last ones is unknown.
     const missing = { from: offset, to: first - 1, count: first - offset }
     const reason = offset < trimmedTo ? 'trimmed' : 'retention'
     return { position: first, picks, resumeAt, recovered, gap: { reason, missing } }
   }
 
-  /** Throws `hub_full`: there may be thousands for each topic. */
+  /** Throws `hub_full`: there may be thousands per topic. */
   private pick(offsets: readonly number[]): void {
     const bytes = PICK_BYTES * offsets.length
     this.budget.take(bytes)
@@ -301,11 +301,11 @@ export class Feed implements SubscriptionFeed, BlockReader {
     this.outlet.feedReady()
   }
 
-  /** Goes on: reads the next block, or joins the live messages. */
+  /** Continues: reads the next block, or joins the live messages. */
   private advance(): void {
     if (this.state !== 'feeding' || this.paused || this.reading || this.block) return
     const log = this.log
-    // Whoever deleted it tells.
+    // The code that deleted the stream reports it.
     if (log?.epoch !== this.epoch) return
     if (this.position < log.first) this.skipMissing(log)
     if (this.picks && this.position >= this.resumeAt) this.forgetPicks()
@@ -344,14 +344,14 @@ export class Feed implements SubscriptionFeed, BlockReader {
     else this.advance()
   }
 
-  /** The first of the picked offsets that has not been handed out. */
+  /** The first picked offset that has not been handed out. */
   private nextPick(): number | undefined {
     if (!this.picks) return undefined
     for (const offset of this.picks) {
       if (offset >= this.position) return offset
       this.picks.delete(offset)
     }
-    // All of them have been: what came after the subscribing is next.
+    // All of them have been handed out: messages published after the subscription come next.
     return this.resumeAt
   }
 
@@ -363,7 +363,7 @@ export class Feed implements SubscriptionFeed, BlockReader {
     if (count > 0) this.tellGap({ from, to: first - 1, count }, reason)
   }
 
-  /** How many messages are wanted of those from `position` up to an offset. */
+  /** Number of wanted messages from `position` up to an offset. */
   private wantedBefore(offset: number): number {
     if (!this.picks) return offset - this.position
     let count = Math.max(0, offset - this.resumeAt)
@@ -383,7 +383,7 @@ export class Feed implements SubscriptionFeed, BlockReader {
   }
 }
 
-/** The largest offset that a start names. */
+/** The largest offset in a start position. */
 function furthest(from: { readonly offset?: number | undefined; readonly before?: number | undefined }): number {
   return Math.max(from.offset ?? 0, from.before ?? 0)
 }

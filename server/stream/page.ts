@@ -7,12 +7,12 @@ import { isExpired } from '../broker/rules/expiry.ts'
 
 /** Approximate maximum size of a page, in bytes. */
 const PAGE_BYTES = 1024 * 1024
-/** Approximate maximum that is read for a page, in bytes: messages that are not shown, because they expired or were replaced, cost too. */
+/** Approximate maximum read for a page, in bytes: messages that are not shown, because they expired or were replaced, cost too. */
 const READ_BYTES = 4 * PAGE_BYTES
 
 /**
- * Messages of a stream from an offset on, up to `limit`, whose topic `mayRead` permits: the stream may still hold messages
- * that it captured before its topics were narrowed. Rejects with `no_stream`.
+ * Messages of a stream from an offset on, up to `limit`, whose topic `mayRead` permits. The topic is checked because the stream may
+ * still hold messages that it captured before its topics were narrowed. Rejects with `no_stream`.
  */
 export async function readPage(
   broker: Broker,
@@ -30,10 +30,10 @@ export async function readPage(
   let [bytes, read] = [0, 0]
   const isFull = () => messages.length >= limit || bytes >= PAGE_BYTES
   while (next < end && !isFull() && read < READ_BYTES) {
-    // What is gone by now begins the next page: this one has no hole.
+    // Messages that were deleted in the meantime begin the next page, so that this one has no hole.
     if (next > start && isGone(broker.stream(stream), epoch, next)) break
     const block = await broker.read(stream, next)
-    // Nothing may be left where newer messages replaced all others.
+    // Nothing may be left if newer messages have replaced all others.
     if (!block || block.firstOffset >= end) {
       next = end
       break

@@ -1,18 +1,18 @@
 import { setImmediate } from 'node:timers'
 
 /**
- * Blocks that are read in one turn of the event loop, for all subscriptions of the hub: to read one and hand out its messages takes
- * about a millisecond.
+ * Blocks read per turn of the event loop, for all subscriptions of the hub: reading one and handing out its messages takes about a
+ * millisecond.
  */
 const READS = 16
 
-/** What reads blocks of a log. */
+/** Reads blocks of a log. */
 export interface BlockReader {
-  /** It may read now: it asks again. Never throws. */
+  /** It may read now, and asks again. Never throws. */
   goOn(): void
 }
 
-/** Who may read next: many subscriptions that read at once must not hold up everything else. */
+/** Decides which reader is next: many subscriptions that read at once must not hold up everything else. */
 export class ReadTurns {
   private left = READS
   private scheduled = false

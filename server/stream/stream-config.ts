@@ -5,7 +5,7 @@ import type { StreamOptions } from '../../shared/streams.ts'
 import { parsePattern } from '../../shared/topic.ts'
 import { duration } from '../time/time-params.ts'
 
-/** What a stream keeps where its declaration does not say. */
+/** Defaults of a stream's declaration. */
 export const STREAM_DEFAULTS = {
   maxAgeMs: 7 * 86_400_000,
   maxBytes: 10 * 1024 ** 3,
@@ -13,19 +13,19 @@ export const STREAM_DEFAULTS = {
   durability: 'disk',
 } as const
 
-/** Maximum number of patterns of a stream, and of bindings of a queue. */
+/** Maximum number of topics of a stream, and of bindings of a queue. */
 const MAX_TOPICS = 1000
 export const MAX_BINDINGS = 10_000
 
-/** The name of a stream or queue that may be there: hubs before the rule for new names took any of these. */
+/** The name of an existing stream or queue: hubs before the rule for new names accepted any of these. */
 export const name = z.string().regex(/^[\w.-]{1,64}$/, 'must be 1 to 64 letters, digits and _ . -')
 
-/** `$sys.queues.` takes two words of a topic's 32. */
+/** `$sys.queues.` takes two of a topic's 32 words. */
 const NAME_WORDS = 30
 
 /**
- * The name of a stream or queue that is declared. It has to be words of a topic, for `$queue.<name>` and `$sys.queues.<name>`; part
- * of a URL's path, which `.` and `..` are not; and a key of JSON, which `__proto__` is not.
+ * The name of a new stream or queue. It has to consist of words of a topic, for `$queue.<name>` and `$sys.queues.<name>`; to be
+ * valid in a URL path, unlike `.` and `..`; and to be safe as a JSON key, unlike `__proto__`.
  */
 export const newName = name
   .regex(/^[\w-]+(\.[\w-]+)*$/, 'must be words of letters, digits, _ and -, joined by single dots')
@@ -40,22 +40,49 @@ export const pattern = z.string().superRefine((value, context) => {
   }
 })
 
-/** The declaration of a stream, as configuration and operators write it; gives complete options. */
-export const StreamConfig = z
-  .strictObject({
-    name: newName,
-    topics: z.array(pattern).min(1).max(MAX_TOPICS),
-    maxAge: duration.default(STREAM_DEFAULTS.maxAgeMs),
-    maxBytes: z.number().int().positive().default(STREAM_DEFAULTS.maxBytes),
-    maxMessages: z.number().int().positive().optional(),
-    lastValue: z.boolean().default(STREAM_DEFAULTS.lastValue),
-    durability: z.enum(['disk', 'os']).default(STREAM_DEFAULTS.durability),
-  } satisfies Record<keyof StreamDeclaration, z.ZodType>)
-  .refine(({ lastValue, maxMessages }) => !(lastValue && maxMessages !== undefined), {
+/** The same fields without defaults, of which only the name has to be there. */
+export function changesOf(fields: z.ZodObject): z.ZodType {
+  const { name: target, ...others } = fields.shape
+  return z.strictObject({ ...(target && { name: target }), ...withoutDefaults(others) })
+}
+
+function withoutDefaults(shape: z.ZodRawShape): z.ZodRawShape {
+  return Object.fromEntries(
+    Object.entries(shape).map(([field, type]) => {
+      const inner = type instanceof z.ZodDefault ? type.unwrap() : type
+      return [field, (inner instanceof z.ZodObject ? changesOf(inner) : (inner as z.ZodType)).optional()]
+    }),
+  )
+}
+
+const StreamFields = z.strictObject({
+  name: newName,
+  topics: z.array(pattern).min(1).max(MAX_TOPICS),
+  maxAge: duration.default(STREAM_DEFAULTS.maxAgeMs),
+  maxBytes: z.number().int().positive().default(STREAM_DEFAULTS.maxBytes),
+  maxMessages: z.number().int().positive().optional(),
+  lastValue: z.boolean().default(STREAM_DEFAULTS.lastValue),
+  durability: z.enum(['disk', 'os']).default(STREAM_DEFAULTS.durability),
+} satisfies Record<keyof StreamDeclaration, z.ZodType>)
+
+/** The declaration of a stream, as written by configuration and operators; completed with defaults. */
+export const StreamConfig = StreamFields.refine(
+  ({ lastValue, maxMessages }) => !(lastValue && maxMessages !== undefined),
+  {
     path: ['maxMessages'],
     message: 'cannot be combined with lastValue, which keeps one message for each topic and key',
-  })
-  .transform(({ maxAge, ...options }) => ({ ...options, maxAgeMs: maxAge })) satisfies z.ZodType<
+  },
+).transform(({ maxAge, ...options }) => ({ ...options, maxAgeMs: maxAge })) satisfies z.ZodType<
   StreamOptions,
   StreamDeclaration
 >
+
+/** The name of a stream, and what is to be different. */
+export const StreamChanges = changesOf(StreamFields) as z.ZodType<
+  Partial<StreamDeclaration> & { readonly name: string }
+>
+
+/** The declaration of a stream that is there, with changes. */
+export function changedStream({ maxAgeMs: maxAge, ...options }: StreamOptions, changes: object): object {
+  return { maxAge, ...options, ...changes }
+}

@@ -18,7 +18,7 @@ interface Capture extends Indexed {
 }
 
 interface Stream {
-  /** Counts up with each declaration: the order of streams in lists and receipts. */
+  /** Increases with each declaration: the order of streams in lists and receipts. */
   readonly number: number
   state: StreamState
   captures: readonly Capture[]
@@ -28,19 +28,19 @@ interface Stream {
   publishedPerSecond: number
 }
 
-/** What is known of a stream at any time. */
+/** The figures of a stream that are available at any time. */
 export interface StreamFigures {
   readonly state: StreamState
-  /** Of the last second. */
+  /** Rate of the last second. */
   readonly publishedPerSecond: number
 }
 
-/** Streams that an error names. */
+/** Maximum number of streams named in an error. */
 const NAMED = 10
 
-/** The streams of a hub: what they capture, and who is fed from them. */
+/** The streams of a hub: what they capture, and their subscriptions. */
 export class Streams {
-  /** Of all feeds. */
+  /** Shared by all feeds. */
   readonly reads = new ReadTurns()
   private readonly broker: Broker
   private readonly clock: Clock
@@ -49,7 +49,7 @@ export class Streams {
   private readonly captures = new PatternIndex<Capture>()
   private lastNumber = 0
   private busy: { readonly name: string; readonly publishedPerSecond: number }[] = []
-  /** Told of a stream that was deleted. */
+  /** Called when a stream was deleted. */
   onDelete: (name: string) => void = () => {}
 
   constructor(broker: Broker, clock: Clock, limits: NameLimits) {
@@ -58,13 +58,13 @@ export class Streams {
     this.quota = new NameQuota(limits, { names: this.byName, patterns: this.captures })
   }
 
-  /** Declares what the configuration says, which takes precedence over what the broker has from before. */
+  /** Declares the streams of the configuration, which take precedence over their stored declarations. */
   async open(configured: readonly StreamOptions[]): Promise<void> {
-    // At once, and so in one commit.
+    // All at once, so that they share one commit.
     await Promise.all(configured.map((options) => this.broker.declareStream(options, true)))
   }
 
-  // What the broker reports: nothing else changes which streams there are.
+  // Events of the broker: nothing else changes which streams exist.
 
   declared(state: StreamState): void {
     const { name, topics } = state.options
@@ -90,19 +90,19 @@ export class Streams {
       feed.fail(new FanfareError('no_stream', `The stream "${name}" was deleted.`))
   }
 
-  /** Messages were committed and not reported: live feeds read them from the log. */
+  /** Messages were committed but not reported: live feeds read them from the log. */
   missed(from: ReadonlyMap<string, number>): void {
     for (const [name, offset] of from) for (const feed of this.byName.get(name)?.feeds ?? []) feed.missed(offset)
   }
 
-  /** The streams that capture a topic; given the words of a pattern, those that capture all that it matches. */
+  /** The streams that capture a topic; for the words of a pattern, the streams that capture everything that it matches. */
   streamsOf(words: readonly string[]): readonly string[] {
     const found = new Set<Stream>()
     for (const captures of this.captures.match(words)) for (const { stream } of captures) found.add(stream)
     return [...found].sort((a, b) => a.number - b.number).map(({ state }) => state.options.name)
   }
 
-  /** The stream that a subscription means. Throws `no_stream`, `policy_unsupported`, `ambiguous_stream`. */
+  /** The stream that a subscription refers to. Throws `no_stream`, `policy_unsupported`, `ambiguous_stream`. */
   streamFor({ stream, pattern, from, cursor }: SubscribeFrame): string {
     if (stream !== undefined) {
       if (!this.byName.has(stream))
@@ -127,7 +127,6 @@ export class Streams {
     return first
   }
 
-  /** Patterns of the topics that a stream captures. */
   has(name: string): boolean {
     return this.byName.has(name)
   }
@@ -144,7 +143,7 @@ export class Streams {
     this.byName.get(feed.stream)?.feeds.delete(feed)
   }
 
-  /** In the order of their declaration. */
+  /** In the order of declaration. */
   get names(): Iterable<string> {
     return this.byName.keys()
   }
@@ -153,7 +152,7 @@ export class Streams {
     return this.byName.size
   }
 
-  /** Works out the rates; to be called once in `seconds`. */
+  /** Computes the rates. Call once every `seconds`. */
   sample(seconds: number): void {
     this.busy = []
     for (const [name, stream] of this.byName) {
@@ -164,21 +163,28 @@ export class Streams {
     }
   }
 
-  /** Streams that got messages in the last second, and how many. */
+  /** Streams that captured messages in the last second, and how many. */
   get rates(): Iterable<{ readonly name: string; readonly publishedPerSecond: number }> {
     return this.busy
   }
 
-  /** What an operator sees of streams, of each that there is. */
+  /** Streams as operators see them; skips those that do not exist. */
   async list(names: readonly string[]): Promise<StreamStatus[]> {
     const infos = await this.broker.streams(names)
     return infos.map((info) => ({ ...info, publishedPerSecond: this.byName.get(info.name)?.publishedPerSecond ?? 0 }))
   }
 
-  /** What is known of a stream without describing all of it: cheap enough to be asked of every stream. */
+  /** The figures of a stream without a full description: cheap enough to be read for every stream. */
   figures(name: string): StreamFigures | undefined {
     const state = this.broker.stream(name)
     return state && { state, publishedPerSecond: this.byName.get(name)?.publishedPerSecond ?? 0 }
+  }
+
+  /** The options of a stream. Throws `no_stream`. */
+  options(name: string): StreamOptions {
+    const stream = this.broker.stream(name)
+    if (!stream) throw new FanfareError('no_stream', `There is no stream "${name}". Declare it, or correct its name.`)
+    return stream.options
   }
 
   async show(name: string): Promise<StreamStatus> {
@@ -187,7 +193,7 @@ export class Streams {
     return info
   }
 
-  /** A page of what `mayRead` permits, by topic. */
+  /** A page of the messages whose topic `mayRead` permits. */
   read(
     name: string,
     page: { readonly from: number; readonly limit: number },
@@ -205,9 +211,13 @@ export class Streams {
     return this.broker.deleteCursor(name, cursor)
   }
 
-  async declare(options: StreamOptions, replace: boolean): Promise<StreamStatus> {
-    await this.quota.declare(options.name, options.topics.length, () => this.broker.declareStream(options, replace))
-    return this.show(options.name)
+  /** With `before` it has these options, and gets others. */
+  async declare(options: StreamOptions, before?: StreamOptions): Promise<StreamStatus> {
+    const { name, topics } = options
+    const more = before ? topics.length - before.topics.length : 0
+    const declare = () => this.broker.declareStream(options, before !== undefined)
+    await this.quota.declare(name, topics.length, declare, more)
+    return this.show(name)
   }
 
   async trim(name: string, before: number | undefined): Promise<StreamStatus> {
@@ -226,7 +236,7 @@ export class Streams {
   }
 }
 
-/** The first of many names: an error has to stay short. */
+/** The first of many names, so that an error stays short. */
 function nameSome(names: readonly string[]): string {
   const more = names.length - NAMED
   return names.slice(0, NAMED).join(', ') + (more > 0 ? ` and ${more} more` : '')

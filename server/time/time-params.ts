@@ -1,13 +1,13 @@
 import { z } from 'zod'
 import { DURATION_WORDS, durationMs, INSTANT_WORDS, instantMs } from '../../shared/time.ts'
 
-/** A century, in milliseconds: a longer time means forever, and sums with it have to stay safe integers. */
+/** A century, in milliseconds. A longer time means forever; sums with it have to stay safe integers. */
 const CENTURY_MS = 36_525 * 86_400_000
 
-/** A length of time of 1 ms or more, as operators write it; gives whole milliseconds, at most a century. */
+/** A duration of 1 ms or more, as people write it; converted to integer milliseconds, at most a century. */
 export const duration = z.union([z.number(), z.string()], { error: mustBe(DURATION_WORDS) }).transform(milliseconds)
 
-/** The same, within bounds that are refused rather than applied. `words` says them. */
+/** The same, within bounds that are enforced with an error. `words` describes them. */
 export function durationFrom(least: number, most: number, words: string) {
   const error = mustBe(`a duration ${words}, such as "30s" or a number of milliseconds`)
   return z.union([z.number(), z.string()], { error }).transform((value, context): number => {
@@ -18,7 +18,7 @@ export function durationFrom(least: number, most: number, words: string) {
   })
 }
 
-/** A point in time: a `Date`, milliseconds since 1970, or ISO 8601 text; gives milliseconds. */
+/** A point in time: a `Date`, milliseconds since 1970, or ISO 8601 text; converted to milliseconds. */
 export const instant = z.union([z.number(), z.string(), z.date()]).transform((value, context): number => {
   const ms = Math.ceil(instantMs(value) ?? Number.NaN)
   if (Number.isSafeInteger(ms) && ms >= 0) return ms

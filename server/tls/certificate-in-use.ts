@@ -3,23 +3,23 @@ import { fileVersion } from '../auth/file-version.ts'
 import { type Certificate, readCertificate } from './certificate.ts'
 import type { TlsOptions } from './tls-config.ts'
 
-/** The files are looked at this often, in milliseconds. */
+/** How often the files are checked, in milliseconds. */
 const LOOK_MS = 500
 
-/** Gives new connections another certificate. Rejects where it cannot be used, and then the one before stays. */
+/** Uses another certificate for new connections. Rejects if it cannot be used; the previous one then stays. */
 export type Renew = (certificate: Certificate) => Promise<void>
 
-/** The certificate that new connections get. It is read again when its files have changed, and when somebody says so. */
+/** The certificate for new connections. It is reloaded when its files change, and on request. */
 export class CertificateInUse {
   private certificate: Certificate
   private readonly log: Logger
   private renew: Renew = async () => {}
   private timer: NodeJS.Timeout | undefined = undefined
   private looking = false
-  /** Of the files: when they were read last, whatever came of it, and when they were looked at last. */
+  /** Versions of the files: at the last read, whether or not it succeeded, and at the last check. */
   private readVersion: string
   private seenVersion: string
-  /** One at a time. */
+  /** Reloads run one after the other. */
   private reloading: Promise<void> = Promise.resolve()
 
   private constructor(certificate: Certificate, version: string, log: Logger) {
@@ -41,7 +41,7 @@ export class CertificateInUse {
     return this.certificate
   }
 
-  /** From now on what changes is given to `renew`. */
+  /** From now on `renew` gets each new certificate. */
   watch(renew: Renew): void {
     this.renew = renew
     this.timer = setInterval(() => void this.look(), LOOK_MS).unref()
@@ -51,7 +51,7 @@ export class CertificateInUse {
     clearInterval(this.timer)
   }
 
-  /** Reads the files again. Rejects with `bad_config`, and then the certificate before stays. */
+  /** Reads the files again. Rejects with `bad_config`; the previous certificate then stays. */
   reload(): Promise<void> {
     const reloaded = this.reloading.then(() => this.read())
     this.reloading = reloaded.catch(() => {})
@@ -59,13 +59,13 @@ export class CertificateInUse {
   }
 
   private async read(): Promise<void> {
-    // Before they are read: what changes meanwhile is seen the next time.
+    // Before the files are read, so that a change in the meantime is noticed next time.
     this.readVersion = await versionOf(this.certificate)
     const certificate = await readCertificate(this.certificate)
     await this.renew(certificate)
     this.certificate = certificate
     const { certFile, expiresAt } = certificate
-    this.log.info({ certFile, expiresAt: new Date(expiresAt) }, 'new connections get the certificate that was read')
+    this.log.info({ certFile, expiresAt: new Date(expiresAt) }, 'certificate reloaded: new connections use it')
     this.warnOfTimes()
   }
 
@@ -73,18 +73,18 @@ export class CertificateInUse {
     if (this.looking) return
     this.looking = true
     const version = await versionOf(this.certificate)
-    // Whoever renews them writes one after the other: they are read when they have been still for a while.
+    // Renewal tools write one file after the other: the files are read once they have stopped changing.
     const still = version === this.seenVersion
     this.seenVersion = version
     if (still && version !== this.readVersion) {
       await this.reload().catch((error) => {
-        this.log.error({ err: error }, 'the certificate cannot be read again: the one before stays')
+        this.log.error({ err: error }, 'the certificate cannot be reloaded: keeping the previous one')
       })
     }
     this.looking = false
   }
 
-  /** Clients will refuse it, and yet it is their clock that counts. */
+  /** A warning only: clients will refuse the certificate, but they decide by their own clock. */
   private warnOfTimes(): void {
     const { certFile, validFrom, expiresAt } = this.certificate
     const now = Date.now()
@@ -93,7 +93,7 @@ export class CertificateInUse {
   }
 }
 
-/** A file that is not there has a version, too. */
+/** A missing file has a version too. */
 async function versionOf({ certFile, keyFile }: TlsOptions): Promise<string> {
   const version = (path: string) => fileVersion(path).catch((error: NodeJS.ErrnoException) => String(error.code))
   return `${await version(certFile)}, ${await version(keyFile)}`

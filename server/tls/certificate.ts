@@ -5,20 +5,20 @@ import { sentence } from '../../shared/error-text.ts'
 import { FanfareError } from '../../shared/errors.ts'
 import type { TlsOptions } from './tls-config.ts'
 
-/** A certificate and its key, which were seen to belong to each other. */
+/** A certificate and its key, checked to belong together. */
 export interface Certificate extends TlsOptions {
-  /** What was in the files. */
+  /** Content of the files. */
   readonly cert: string
   readonly key: string
-  /** The time that it is good for, in milliseconds since 1970. */
+  /** Validity period, in milliseconds since 1970. */
   readonly validFrom: number
   readonly expiresAt: number
 }
 
-/** Throws `bad_config`, which says what is wrong with which file. */
+/** Throws `bad_config`, whose message says what is wrong with which file. */
 export async function readCertificate({ certFile, keyFile }: TlsOptions): Promise<Certificate> {
   const [cert, key] = await Promise.all([contentOf('certFile', certFile), contentOf('keyFile', keyFile)])
-  // The first of the file; the others lead from it to a root.
+  // The first certificate of the file; the others lead from it to a root.
   const own = checked(`certFile: ${certFile} is not a certificate in PEM`, () => new X509Certificate(cert))
   const privateKey = checked(`keyFile: ${keyFile} is not a private key in PEM without a passphrase`, () =>
     createPrivateKey(key),

@@ -1,10 +1,10 @@
 import { z } from 'zod'
 
-/** What a hub that speaks TLS itself does it with: two files in PEM, which are read again when they change. */
+/** Certificate and key of a hub that serves TLS itself: two PEM files, which are read again when they change. */
 export interface TlsOptions {
-  /** The certificate, and behind it in the same file those that lead to a root that clients know: `fullchain.pem` of certbot. */
+  /** The certificate, followed in the same file by those that lead to a root that clients trust: `fullchain.pem` of certbot. */
   readonly certFile: string
-  /** Its private key, without a passphrase. */
+  /** The private key, without a passphrase. */
   readonly keyFile: string
 }
 

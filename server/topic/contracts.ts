@@ -7,15 +7,15 @@ import { isThenable } from '../../shared/thenable.ts'
 import { textOf } from '../../shared/thrown.ts'
 import { matchesPattern, parsePattern } from '../../shared/topic.ts'
 
-/** Throws `bad_data`, with the validator's words. */
+/** Throws `bad_data` with the validator's message. */
 export type Check = (data: unknown) => void
 export type ExchangeCheck = Exchange<Check, Check>
 
-/** Of what a validator says: so many problems, and of each so many characters. */
+/** Maximum number of a validator's problems in an error, and of characters per problem. */
 const MOST_PROBLEMS = 3
 const PROBLEM_LENGTH = 200
 
-/** What data has to be, as the contract says that the hub was started with. */
+/** Checks data against the contract that the hub was started with. */
 export class Contracts {
   private readonly topics: ByTopic<Schema>
   private readonly requests: ByTopic<Exchange<Schema, Schema>>
@@ -29,7 +29,7 @@ export class Contracts {
     this.log = log
   }
 
-  /** Of a topic, or of a queue by its own topic; undefined where nothing is said. */
+  /** The check of a topic, or of a queue by its own topic; undefined if the contract does not cover it. */
   ofTopic(topic: string, words: readonly string[]): Check | undefined {
     if (topic.startsWith(QUEUE_TOPIC)) return this.ofQueue(topic.slice(QUEUE_TOPIC.length))
     const schema = this.topics.get(topic, words)
@@ -46,7 +46,7 @@ export class Contracts {
     )
   }
 
-  /** What may be in a queue is what may be on any of the topics that feed it. */
+  /** A queue accepts what any of the topics bound to it accepts. */
   private ofQueue(queue: string): Check | undefined {
     const { queues, topics } = this.contract ?? {}
     if (!queues || !topics || !Object.hasOwn(queues, queue)) return undefined
@@ -56,7 +56,7 @@ export class Contracts {
 
   private checkBy(schemas: readonly Schema[], where: string): Check {
     return (raw) => {
-      // What a schema makes of it stays here: the message goes on as it came.
+      // Output of the schema is discarded: the message is passed on as it came.
       const data = raw instanceof RawJson ? raw.parse() : raw
       let words: string | undefined
       for (const schema of schemas) {
@@ -69,15 +69,15 @@ export class Contracts {
   }
 
   /**
-   * What is wrong; undefined where nothing is. That a schema fails is told as its publisher's mistake and not as
-   * `internal`, which would end its connection: a client that publishes again would come to the same end for ever.
+   * What is wrong with the data; undefined if it is valid. A schema that fails is reported as a mistake of the publisher rather
+   * than as `internal`, which would end its connection: a client that publishes again would end the same way forever.
    */
   private validate(schema: Schema, data: unknown, where: string): string | undefined {
     try {
       const result = schema['~standard'].validate(data)
-      // A promise of any kind: one that was taken for a result would have no issues, and pass.
+      // Any thenable counts as a promise: taken for a result, it would have no issues, and pass.
       if (!isThenable(result)) return result.issues && describe(result.issues)
-      // zod tries again asynchronously when a check throws: only the promise knows.
+      // zod tries again asynchronously when a check throws, so only the promise knows the error.
       result.then(
         () => this.log.error(`${where}: the schema is asynchronous`),
         (err: unknown) => this.log.error({ err }, `${where}: the schema failed`),
@@ -90,7 +90,7 @@ export class Contracts {
   }
 }
 
-/** What is said of topics and patterns: the exact name is the stronger, and no two patterns match the same topic. */
+/** The contract's entries for topics and patterns. An exact name takes precedence, and no two patterns match the same topic. */
 class ByTopic<Value> {
   private readonly exact = new Map<string, Value>()
   private readonly patterns: { readonly words: readonly string[]; readonly value: Value }[] = []
@@ -120,7 +120,7 @@ function describe(issues: Issues): string {
   return ` does not match its schema: ${said.join('; ')}${more}`
 }
 
-/** What is wrong with a contract itself. */
+/** The problems of a contract itself. */
 export function problemsOf(contract: unknown): string[] {
   const { topics, queues, requests } = (contract ?? {}) as Partial<Contract>
   if (!isRecord(topics) || !isRecord(queues) || !isRecord(requests)) return ['must be what defineTopics() returned']
@@ -166,7 +166,7 @@ function problemsOfNames(names: readonly string[]): string[] {
   return problems
 }
 
-/** Whether there is a topic that both patterns match. */
+/** Whether some topic matches both patterns. */
 function meet(a: readonly string[], b: readonly string[]): boolean {
   const [wordA, ...restA] = a
   const [wordB, ...restB] = b

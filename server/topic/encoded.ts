@@ -2,21 +2,21 @@ import { Buffer } from 'node:buffer'
 import { encodeRecord } from '../../shared/codec.ts'
 
 /**
- * A frame as it goes over the wire: JSON text, or a record of a binary message. Made once, shared by all who get it. Receipts may be several
- * in one, since each publish has one and they all go to the same connection.
+ * A frame in wire format: JSON text, or a record of a binary message. Encoded once and shared by all receivers. Several receipts
+ * can be merged into one frame, because each publish has one and they all go to the same connection.
  */
 export class Encoded {
   text: string | undefined
   readonly record: Uint8Array | undefined
   bytes: number
-  /** Of the message, where it is one: a gap names the first and the last that it stands for. */
+  /** The message id, if it is a message: a gap names the first and the last message that it stands for. */
   readonly id: string | undefined
-  /** It is text, and each of its characters is known to be one byte. */
+  /** Whether it is text in which each character is known to be one byte. */
   readonly isAscii: boolean
-  /** How many receipts it is, if it is that: they are a list without its brackets. */
+  /** Number of receipts, if it consists of receipts: they are a list without brackets. */
   receipts = 0
 
-  /** With a payload, `json` is the header of a binary record; what is bytes already is a record. */
+  /** With a payload, `json` is the header of a binary record; without one, bytes are a complete record. */
   constructor(json: string | Uint8Array, payload?: Uint8Array, id?: string, isAscii = false) {
     this.id = id
     if (typeof json === 'string' && payload === undefined) {
@@ -32,14 +32,14 @@ export class Encoded {
     }
   }
 
-  /** All that a receipt holds is ASCII: numbers, ids, and names of streams and queues. */
+  /** A receipt is always ASCII: numbers, ids, and names of streams and queues. */
   static receipt(json: string): Encoded {
     const encoded = new Encoded(json, undefined, undefined, true)
     encoded.receipts = 1
     return encoded
   }
 
-  /** Adds a receipt to those that it is. */
+  /** Appends another receipt. */
   addReceipt(json: string): void {
     this.text += `,${json}`
     this.bytes += json.length + 1

@@ -3,7 +3,7 @@ import { RawJson } from '../../shared/raw-json.ts'
 import type { Offsets } from '../../shared/streams.ts'
 import type { Encoded } from './encoded.ts'
 
-/** What of a message decides who gets it. */
+/** The parts of a message that decide who gets it. */
 interface Addressed {
   readonly topic: string
   readonly key?: string | undefined
@@ -11,7 +11,7 @@ interface Addressed {
   readonly expiresAt?: number | undefined
 }
 
-/** A message on its way through the hub. Immutable, and encoded once however many subscribers it has. */
+/** A message on its way through the hub. Immutable, and encoded once, however many subscribers it has. */
 export class Message {
   readonly id: string
   readonly topic: string
@@ -19,10 +19,10 @@ export class Message {
   readonly key: string | undefined
   readonly headers: MessageHeaders | undefined
   readonly expiresAt: number | undefined
-  /** In the streams that captured it. */
+  /** Its offsets in the streams that captured it. */
   readonly offsets: Offsets | undefined
   readonly wire: Encoded
-  /** Grows with every message of the hub. A recipient tells by it whether it has this message already. */
+  /** Increases with every message of the hub. Recipients use it to tell whether they have this message already. */
   readonly stamp: number
 
   constructor(
@@ -45,13 +45,13 @@ export class Message {
   }
 }
 
-/** The fields of a publish that go into the message as they are. */
+/** Encodes the fields of a publish that become part of the message unchanged. */
 export function encodeRest({ key, headers, expiresAt, data }: PublishFrame): string {
   let json = ''
   if (key !== undefined) json += `,"key":${JSON.stringify(key)}`
   if (headers !== undefined) json += `,"headers":${JSON.stringify(headers)}`
   if (expiresAt !== undefined) json += `,"expiresAt":${expiresAt}`
   if (data instanceof RawJson) return `${json},"data":${data.text}`
-  // What is no publisher's: the hub's own.
+  // Data of the hub itself, which is not raw JSON of a publisher.
   return data === undefined || data instanceof Uint8Array ? json : `${json},"data":${JSON.stringify(data)}`
 }

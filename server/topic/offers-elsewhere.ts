@@ -3,18 +3,21 @@ import type { Nodes } from '../bus/nodes.ts'
 import type { OfferChanges, RequestOutcome } from '../bus/questions.ts'
 import { leastBusy, Offer, type Responder } from './offer.ts'
 
-/** How much longer than its asker waits an answer is waited for, in milliseconds: the asker's own timer comes first. */
+/**
+ * The answer of another node is awaited this much longer than by the requester, in milliseconds, so that the requester's own timer
+ * comes first.
+ */
 const GRACE_MS = 1000
 
-/** What another node has offered: by pattern, with the number of its responders. */
+/** The responders of another node: by pattern, with their number. */
 interface OtherNode {
   readonly responder: Responder
   readonly offers: Map<string, { readonly offer: Offer; count: number }>
 }
 
 /**
- * Offers of other nodes, as they have said them. To those that ask, a node is a responder as a connection is one. Nodes that are there
- * have been told all offers of this one: that is when an offer stands.
+ * Responders at other nodes, as those nodes have announced them. For a requester, a node is a responder just as a connection is. A
+ * responder counts as registered once all present nodes have been told about it.
  */
 export class OffersElsewhere {
   private readonly index = new PatternIndex<Offer>()
@@ -22,7 +25,7 @@ export class OffersElsewhere {
   private readonly nodes: Nodes
   private readonly answered: (request: number, outcome: RequestOutcome | undefined, responder: Responder) => void
 
-  /** `answered` is called with what has become of a request; undefined: its node has left. */
+  /** `answered` is called with the outcome of a request; undefined if its node has left. */
   constructor(
     nodes: Nodes,
     answered: (request: number, outcome: RequestOutcome | undefined, responder: Responder) => void,
@@ -36,17 +39,17 @@ export class OffersElsewhere {
     return leastBusy(this.index.match(words))
   }
 
-  /** Tells the other nodes. Resolves when all have answered; returns undefined if there is none. */
+  /** Tells the other nodes. Resolves when all have answered; returns undefined if there are none. */
   tell(changes: OfferChanges): Promise<unknown> | undefined {
     return this.nodes.alone ? undefined : this.nodes.askOthers('requests.offers', changes)
   }
 
-  /** Another node is there: tells it what is offered here. */
+  /** Another node has joined: tells it about the responders here. */
   joined(node: string, patterns: readonly string[]): void {
     if (patterns.length > 0) void this.nodes.ask(node, 'requests.offers', { added: patterns, removed: [] })
   }
 
-  /** Requests that the node had are answered by the bus: it has left. */
+  /** The bus answers open requests of a node that has left. */
   left(node: string): void {
     for (const { offer } of this.byNode.get(node)?.offers.values() ?? []) this.index.remove(offer)
     this.byNode.delete(node)
@@ -79,7 +82,7 @@ export class OffersElsewhere {
         const outcome = this.nodes.ask(node, 'requests.ask', { ...asked, timeoutMs }, timeoutMs + GRACE_MS)
         void outcome.then((outcome) => this.answered(request, outcome, responder))
       },
-      // Its own node has told it.
+      // The responder's own node has told it.
       refused: () => {},
     }
     const other = { responder, offers: new Map() }

@@ -5,50 +5,50 @@ import type { MessageHeaders, PublishFrame } from '../../shared/frames.ts'
 import type { Draft, Kept, Route } from '../broker/broker.ts'
 import { encodeRest } from './message.ts'
 
-/** Who gets the answers to its publishes: at once, or when the outcome is clear. */
+/** Gets the outcome of its publishes: immediately, or when it is clear. */
 export interface Asker {
-  /** It was published, or with `duplicate` before. `kept` is undefined if nothing keeps the message. */
+  /** The message was published, or with `duplicate` earlier. `kept` is undefined if nothing stores the message. */
   published(frame: PublishFrame, id: string, kept: Kept | undefined): void
-  /** It was not published; with `outcome_unknown` that is not certain. */
+  /** The message was not published; with `outcome_unknown` that is not certain. */
   notPublished(frame: PublishFrame, error: FanfareError): void
 }
 
-/** A topic, and how much has been published to it. */
+/** A topic and the number of publishes to it. */
 export interface CountedTopic {
   readonly words: readonly string[]
   publishedTotal: number
-  /** Publishes that the broker has been given and has not answered. */
+  /** Publishes that the broker has received and not answered yet. */
   underWay: number
 }
 
-/** What publications need of the topics. */
+/** What publications need from the topics. */
 export interface Publishing {
   now(): number
-  /** A time that the publisher has given, as the hub counts. */
+  /** Converts a publisher's time to the hub's clock. */
   ownTime(given: number): number
-  /** What keeps a message now. Throws why it cannot be published. */
+  /** Where a message is stored now. Throws the reason why it cannot be published. */
   routeOf(frame: PublishFrame): Route
-  /** The broker has been given a publish on this topic. */
+  /** The broker has received a publish on this topic. */
   begun(name: string, topic: CountedTopic): void
-  /** The broker has answered it. */
+  /** The broker has answered a publish. */
   answered(name: string, topic: CountedTopic): void
   count(topic: CountedTopic): void
 }
 
-/** The publisher, and where the message goes. */
+/** The publisher, and the destination of the message. */
 export interface Destination {
   /** The subject of the publisher. */
   readonly publisher: string | undefined
-  /** The same object for all that one connection publishes. */
+  /** The same object for all publishes of one connection. */
   readonly owner: object
   readonly topic: CountedTopic
   readonly route: Route
 }
 
-/** What ends a message as JSON, and what follows it in a block. */
+/** What terminates a message as JSON, and what follows it in a block. */
 const END_BYTES = '},'.length
 
-/** A publish that goes through the broker: something may keep its topic, or such publishes on its topic are under way. */
+/** A publish that goes through the broker, because its topic may be stored, or other such publishes on the topic are in progress. */
 export class Publication implements Draft {
   readonly owner: object
   readonly publisher: string | undefined
@@ -82,11 +82,11 @@ export class Publication implements Draft {
     if (delayMs !== undefined) this.dueAt = topics.now() + delayMs
     else this.dueAt = deliverAt === undefined ? undefined : topics.ownTime(deliverAt)
     this.route = destination.route
-    // A copy: the bytes are the engine's again before the broker composes the wire form.
+    // A copy, because the engine reuses the bytes before the broker composes the wire form.
     this.payload = frame.data instanceof Uint8Array ? new Uint8Array(frame.data) : undefined
     this.frame = frame
     this.counted = destination.topic
-    // Now, while its publisher can still be told that it cannot be encoded.
+    // Now, while the publisher can still be told that it cannot be encoded.
     this.rest = encodeRest(frame)
     const body = this.payload ? '}'.length + LENGTHS_BYTES + this.payload.length : END_BYTES
     this.bytes = Buffer.byteLength(this.rest) + body
@@ -98,7 +98,7 @@ export class Publication implements Draft {
     return this.frame.id !== undefined && isKept(this.route)
   }
 
-  /** It is the broker's from now on: what comes on its topic next must not overtake it. */
+  /** The broker has it from now on: the next publish on its topic must not overtake it. */
   begin(): void {
     this.begun = true
     this.topics.begun(this.topic, this.counted)
@@ -130,7 +130,7 @@ export class Publication implements Draft {
   }
 }
 
-/** Whether anything keeps a message. */
+/** Whether the message is stored anywhere. */
 export function isKept({ streams, queues }: Route): boolean {
   return streams.length > 0 || queues.length > 0
 }

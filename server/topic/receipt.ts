@@ -3,8 +3,8 @@ import type { Position } from '../../shared/streams.ts'
 import type { Kept } from '../broker/broker.ts'
 
 /**
- * What a receipt reports, as the fields of a JSON object. By hand, because it is the hot path: ids, names of streams and epochs hold
- * nothing that JSON escapes.
+ * The content of a receipt, as the fields of a JSON object. Composed by hand, because this is the hot path: ids, names of streams
+ * and epochs contain nothing that JSON escapes.
  */
 export function receiptFields(id: string, kept: Kept | undefined): string {
   let json = `"id":"${id}"`
@@ -13,7 +13,7 @@ export function receiptFields(id: string, kept: Kept | undefined): string {
   let comma = ''
   json += ',"positions":{'
   for (const name in positions) {
-    // An earlier hub may have declared a stream of that name.
+    // An earlier version may have declared a stream with that name.
     if (name === FORBIDDEN_KEY) continue
     const { epoch, offset } = positions[name] as Position
     json += `${comma}"${name}":{"epoch":"${epoch}","offset":${offset}}`

@@ -12,13 +12,13 @@ import type { Contracts, ExchangeCheck } from './contracts.ts'
 import { leastBusy, type Offer, type Responder } from './offer.ts'
 import { OffersElsewhere } from './offers-elsewhere.ts'
 
-/** What becomes of what somebody asked. */
+/** Gets the outcome of its request. */
 export interface RequestAsker {
   answered(reply: Pick<ReplyFrame, 'data' | 'error'>): void
   refused(error: FanfareError): void
 }
 
-/** What is asked, whoever does. */
+/** The request, independent of the requester. */
 type Asked = Omit<AskFrame, 'type' | 'seq'>
 
 interface Open {
@@ -29,8 +29,8 @@ interface Open {
 }
 
 /**
- * Request-reply: each request goes to one of those that offered, the one with the fewest open requests. Those of this node come first, as
- * long as one of them reads what it is sent; then those of other nodes.
+ * Request/reply: each request goes to one matching responder, the one with the fewest open requests. Responders at this node come
+ * first as long as one of them keeps up; then those at other nodes.
  */
 export class RequestRouting {
   private readonly index = new PatternIndex<Offer>()
@@ -47,7 +47,7 @@ export class RequestRouting {
     nodes.answer('requests.ask', (asked) => this.askHere(asked))
   }
 
-  /** `stands` is called when requests from any node reach the offer: at once, unless other nodes have to be told. */
+  /** `stands` is called when requests from any node reach the responder: immediately, unless other nodes have to be told. */
   offer(offer: Offer, stands: () => void): void {
     this.index.add(offer)
     const told = this.elsewhere.tell({ added: [offer.words.join('.')], removed: [] })
@@ -55,20 +55,20 @@ export class RequestRouting {
     else stands()
   }
 
-  /** An offer gets no more requests; those that are open are still answered. */
+  /** The responder gets no more requests; open ones are still answered. */
   retire(offer: Offer): void {
     if (offer.slot < 0) return
     this.index.remove(offer)
     void this.elsewhere.tell({ added: [], removed: [offer.words.join('.')] })
   }
 
-  /** Ends an offer; who waits for it learns that it is gone. */
+  /** Ends a responder; its requesters learn that it is gone. */
   withdraw(offer: Offer): void {
     this.retire(offer)
     for (const request of offer.open) this.refuse(request, new FanfareError('responder_lost'))
   }
 
-  /** Throws `bad_topic`, `bad_data`, `no_responder`. Returns how to forget the request. */
+  /** Throws `bad_topic`, `bad_data`, `no_responder`. Returns a function that forgets the request. */
   ask(asked: Asked, asker: RequestAsker): () => void {
     return this.askOneOf(asked, asker, (words) => {
       const here = leastBusy(this.index.match(words))
@@ -76,7 +76,7 @@ export class RequestRouting {
     })
   }
 
-  /** A reply counts once, from whoever got the request. One that comes too late is nobody's any more. */
+  /** Only the first reply counts, and only from the responder that got the request. A reply that comes too late is dropped. */
   reply({ request, data, error }: Omit<ReplyFrame, 'type'>, responder: Responder): void {
     const open = this.open.get(request)
     if (open?.offer.responder !== responder) return
@@ -94,7 +94,7 @@ export class RequestRouting {
     open.asker.answered({ ...(data !== undefined && { data }), ...(error !== undefined && { error }) })
   }
 
-  // What the bus reports
+  // Events of the bus
 
   joined({ id }: NodeName): void {
     this.elsewhere.joined(
@@ -130,7 +130,7 @@ export class RequestRouting {
     return () => this.take(request)
   }
 
-  /** For another node, which has found no responder of its own. */
+  /** For another node, which has no responder of its own. */
   private askHere(asked: Asked): Promise<RequestOutcome> {
     return new Promise((resolve) => {
       const refused = ({ code, message, retry }: FanfareError) => resolve({ refused: { code, message, retry } })

@@ -2,45 +2,45 @@ import type { HeaderFilter, MessageHeaders, SlowPolicy } from '../../shared/fram
 import type { Message } from './message.ts'
 
 /**
- * Where the messages of a connection's subscriptions go. Called once per message and matching subscription, in publish
- * order; a recipient that has several that match gets the message several times and sends it once. It must not
- * subscribe or unsubscribe from within `deliver`: the index is being read.
+ * Receives the messages of a connection's subscriptions. Called once per message and matching subscription, in publish order; a
+ * recipient with several matching subscriptions gets the message several times and sends it once. It must not subscribe or
+ * unsubscribe within `deliver`, because the index is being read.
  */
 export interface Recipient {
   deliver(message: Message, subscription: Subscription): void
-  /** Messages for a live subscription may be missing at this place, and nobody knows how many. */
+  /** Messages for a live subscription may be missing at this place; their number is unknown. */
   missed(subscription: Subscription): void
 }
 
-/** What feeds a subscription from a stream. */
+/** Feeds a subscription from a stream. */
 export interface SubscriptionFeed {
-  /** Whether a message that is delivered live is for the subscription now: not while it is fed from the log. */
+  /** Whether a live message is for the subscription now: not while it is fed from the log. */
   takes(message: Message): boolean
-  /** The connection has no room: from this message on the log has to do. */
+  /** The connection has no room: from this message on the subscription is fed from the log. */
   fallBehind(message: Message): void
 }
 
-/** What a subscription takes up at least, in bytes: itself, its places in the tables of the hub, a pause. */
+/** Minimum memory of a subscription, in bytes: itself, its places in the hub's tables, a pause. */
 const OWN_BYTES = 400
-/** A word of a pattern: a string, and a node of the index. */
+/** Memory of a word of a pattern: a string, and a node of the index. */
 const WORD_BYTES = 125
-/** A header of a filter: a name and a value in an object, whose shape no other filter may have. */
+/** Memory of a header of a filter: a name and a value in an object, whose shape may be unique. */
 const HEADER_BYTES = 110
 
 /** One connection's interest in a pattern. */
 export class Subscription {
   readonly recipient: Recipient
-  /** The client's number for it. */
+  /** The client's number for the subscription. */
   readonly sub: number
   /** Words of the canonical pattern. */
   readonly words: readonly string[]
   readonly filter: HeaderFilter | undefined
   readonly policy: SlowPolicy
-  /** Set where a stream is behind it. */
+  /** Set if a stream feeds the subscription. */
   feed: SubscriptionFeed | undefined = undefined
-  /** Messages left out for it. */
+  /** Number of messages dropped for it. */
   droppedTotal = 0
-  /** Its place in the index, owned by the index. */
+  /** Its place in the index, managed by the index. */
   slot = -1
 
   constructor(
@@ -57,7 +57,7 @@ export class Subscription {
     this.policy = policy
   }
 
-  /** About how much memory it takes up, and not less: words that it shares with other patterns count too. */
+  /** Approximate memory, never too low: words shared with other patterns count too. */
   get bytes(): number {
     const { words, filter } = this
     let bytes = OWN_BYTES
@@ -72,7 +72,7 @@ function headerBytes(headers: MessageHeaders): number {
   return bytes
 }
 
-/** JavaScript stores two bytes for each character of a text if one of them is outside of Latin-1. */
+/** JavaScript stores two bytes per character of a string if one of them is outside of Latin-1. */
 function textBytes(text: string): number {
   return /[\u0100-\uffff]/.test(text) ? 2 * text.length : text.length
 }

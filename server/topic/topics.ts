@@ -20,34 +20,34 @@ import { encodeRest, Message } from './message.ts'
 import { type Asker, type CountedTopic, isKept, Publication, type Publishing } from './publication.ts'
 import type { Subscription } from './subscription.ts'
 
-/** A queue that wants the messages of a topic, if their headers pass. */
+/** A queue that is bound to a topic, for messages whose headers match. */
 export interface QueueBinding {
   readonly queue: string
   readonly match: HeaderFilter | undefined
 }
 
-/** Says what keeps the messages of a topic. */
+/** Tells what stores the messages of a topic. */
 export interface Keepers {
   streamsOf(words: readonly string[]): readonly string[]
   bindingsOf(words: readonly string[]): readonly QueueBinding[]
   hasQueue(name: string): boolean
 }
 
-/** What may keep the messages of a topic. */
+/** What may store the messages of a topic. */
 interface Keeping {
   readonly streams: readonly string[]
   readonly bindings: readonly QueueBinding[]
 }
 
-/** What is known of a topic. */
+/** What the hub remembers of a topic. */
 interface KnownTopic extends CountedTopic {
-  /** Undefined: it is too large to be remembered for each topic, and a publish with it costs more than looking it up again. */
+  /** Undefined if it is too large to be remembered per topic; a publish with it costs more than looking it up again. */
   keeping: Keeping | undefined
-  /** The route of all messages of the topic, if their headers make no difference. */
+  /** The route of all messages of the topic, if headers make no difference to it. */
   route: Route | undefined
-  /** Of the declarations that these are made from. */
+  /** Generation of the declarations that these are computed from. */
   generation: number
-  /** What its data has to be, where a contract says so. */
+  /** The check of its data, if a contract covers it. */
   readonly check: Check | undefined
   /** As of the last sample. */
   sampledTotal: number
@@ -56,21 +56,21 @@ interface KnownTopic extends CountedTopic {
 
 const NEW_TOPIC = { publishedTotal: 0, underWay: 0, sampledTotal: 0, publishedPerSecond: 0 }
 
-/** Topics that are remembered at least, with their counts: those that were published to last; at most twice as many. */
+/** Number of most recently published topics that are remembered, with their counts; at most twice as many. */
 const REMEMBERED_TOPICS = 20_000
-/** Streams and bindings of a route that is remembered. */
+/** Maximum streams and bindings of a route that is remembered. */
 const REMEMBERED_KEEPERS = 100
 
 /**
- * Publishes. On a topic that nothing may keep, a message goes to the subscriptions that match at once, and over the bus to those of
- * other nodes. On all others it goes to the broker, also one that nothing keeps, and to the subscriptions of each node when the
- * broker reports it there: so each publisher's order holds.
+ * Publishing. On a topic that nothing may store, a message goes directly to the matching subscriptions, and over the bus to those
+ * of other nodes. On all other topics it goes to the broker, even if nothing stores it, and to the subscriptions of each node when
+ * the broker reports it there: this preserves each publisher's order.
  */
 export class Topics implements Publishing {
-  /** Messages that were published since the hub started: a refused one, a duplicate, and the hub's own do not count. */
+  /** Messages published since the hub started, without refused ones, duplicates, and the hub's own. */
   publishedTotal = 0
   private readonly index = new PatternIndex<Subscription>()
-  /** Those whose interest does not stand yet: they are not delivered to. */
+  /** Subscriptions that are not confirmed yet: nothing is delivered to them. */
   private readonly pending = new Set<Subscription>()
   private readonly broker: Broker
   private readonly bus: Pick<Bus, 'publish' | 'subscribe' | 'unsubscribe'>
@@ -79,9 +79,9 @@ export class Topics implements Publishing {
   private readonly clock: Clock
   private readonly unexpected: UnexpectedErrors
   private readonly known = new RecentMap<string, KnownTopic>(REMEMBERED_TOPICS)
-  /** Those with publishes under way, however many others are published to meanwhile: what comes next must not overtake them. */
+  /** Topics with publishes in progress, however many other topics are published to in the meantime: the next publish must not overtake them. */
   private readonly busy = new Map<string, KnownTopic>()
-  // An id is the hub's random prefix and a count: unique like a random one, at a fraction of its cost.
+  // An id is the hub's random prefix and a counter: unique like a random one, at a fraction of the cost.
   private readonly idPrefix = `${randomId(10)}.`
   private lastStamp = 0
   private lastId = 0
@@ -106,14 +106,14 @@ export class Topics implements Publishing {
     return this.index.size
   }
 
-  /** Topics that are remembered. */
+  /** Number of remembered topics. */
   get topicCount(): number {
     return this.known.size
   }
 
   /**
-   * Delivers to a subscription what any node publishes from the moment in which `stands` is called: at once, unless the bus has to
-   * tell other nodes first. What a stream feeds needs nothing of the bus.
+   * Delivers to a subscription what any node publishes from the moment in which `stands` is called: immediately, unless the bus has
+   * to tell other nodes first. Subscriptions fed from a stream do not need the bus.
    */
   subscribe(subscription: Subscription, stands: () => void): void {
     const begin = () => {
@@ -142,9 +142,9 @@ export class Topics implements Publishing {
   }
 
   /**
-   * Publishes. Throws `bad_topic`, `reserved_topic`, `no_queue`, `bad_data`, `bad_frame`, and `connection_lost` for a retry of what
-   * nothing keeps: whether the first try came through is not known. `publisher` is the subject of the publisher: an id is known as
-   * this publisher's only. `owner` is the same object for all that one connection publishes.
+   * Publishes. Throws `bad_topic`, `reserved_topic`, `no_queue`, `bad_data`, `bad_frame`, and `connection_lost` for a retry of a
+   * message that nothing stores, since it is unknown whether the first attempt succeeded. `publisher` is the subject of the
+   * publisher: ids are deduplicated per publisher. `owner` is the same object for all publishes of one connection.
    */
   publish(frame: PublishFrame, publisher: string | undefined, owner: object, asker: Asker): void {
     const topic = this.topicOf(frame.topic)
@@ -164,7 +164,7 @@ export class Topics implements Publishing {
     asker.published(frame, id, undefined)
   }
 
-  /** A publish for the broker, to be committed with something else. Throws as `publish`. */
+  /** A publish for the broker, to be committed together with something else. Throws as `publish`. */
   draft(frame: PublishFrame, publisher: string | undefined, owner: object, asker: Asker): Publication {
     return this.publicationOf(this.topicOf(frame.topic), frame, publisher, owner, asker)
   }
@@ -175,20 +175,20 @@ export class Topics implements Publishing {
       try {
         this.deliver(message)
       } catch (error) {
-        // It must not keep the others from their subscribers.
+        // It must not keep the other messages from their subscribers.
         this.unexpected.report('broker', error)
       }
     }
   }
 
-  /** Delivers what other nodes have published. */
+  /** Delivers messages published at other nodes. */
   received(batch: readonly LiveMessage[]): void {
     for (const message of batch) this.unexpected.run('bus', () => this.deliverLive(message))
   }
 
-  /** Messages of other nodes may be missing, on topics of the patterns that `concerns` says: tells the live subscriptions. */
+  /** Messages of other nodes may be missing, on topics of the patterns that `concerns` selects: reports this to the live subscriptions. */
   missed(concerns: (pattern: readonly string[]) => boolean): void {
-    // First all of them: a recipient that ends for it leaves the index.
+    // All of them are collected first: a recipient that ends because of it leaves the index.
     const concerned = [...this.index.entries()].filter(({ feed, words }) => !feed && concerns(words))
     for (const subscription of concerned) subscription.recipient.missed(subscription)
   }
@@ -212,17 +212,17 @@ export class Topics implements Publishing {
     topic.publishedTotal++
   }
 
-  /** Whether anybody subscribes to a topic. */
+  /** Whether a topic has subscribers. */
   isHeard(topic: string): boolean {
     return this.index.match(topic.split('.')).length > 0
   }
 
-  /** Whether there is a subscriber to one of the hub's own topics that begin with this and a dot. */
+  /** Whether any of the hub's own topics that begin with this and a dot has a subscriber. */
   isHeardBelow(topic: string): boolean {
     return this.index.matchesBelow(topic.split('.'))
   }
 
-  /** Works out the rates of the topics; to be called once in `seconds`. */
+  /** Computes the rates of the topics. Call once every `seconds`. */
   sample(seconds: number): void {
     for (const [, topic] of this.known) {
       topic.publishedPerSecond = (topic.publishedTotal - topic.sampledTotal) / seconds
@@ -230,19 +230,19 @@ export class Topics implements Publishing {
     }
   }
 
-  /** The topics that are remembered, with what is counted of them. */
+  /** The remembered topics with their counts. */
   get counts(): Iterable<readonly [string, Readonly<KnownTopic>]> {
     return this.known
   }
 
-  /** Publishes what the hub itself says, under one of its own topics, to the subscriptions of this node. */
+  /** Publishes a message of the hub itself, under one of its own topics, to the subscriptions of this node. */
   announce(topic: string, data: unknown): void {
     const frame: PublishFrame = { type: 'publish', seq: 0, topic, data }
     this.fanOut(this.messageOf(frame, this.idOf(frame), topic.split('.')))
   }
 
   private deliver({ parts, placement, wire }: CommittedMessage): void {
-    // What is published straight to a queue is for its consumers only.
+    // Messages published directly to a queue are for its consumers only.
     if (parts.topic.startsWith(QUEUE_TOPIC)) return
     const encoded = new Encoded(wire, undefined, parts.id)
     this.fanOut(new Message(parts, parts.id, this.wordsOf(parts.topic), ++this.lastStamp, encoded, placement?.offsets))
@@ -266,7 +266,7 @@ export class Topics implements Publishing {
     return new Message(frame, id, words, ++this.lastStamp, new Encoded(wire, undefined, id, isAscii))
   }
 
-  /** Delivers to every subscription that matches. */
+  /** Delivers to every matching subscription. */
   private fanOut(message: Message): void {
     if (message.expiresAt !== undefined && isExpired(message.expiresAt, wallTime(this.clock))) return
     for (const subscriptions of this.index.match(message.words)) {
@@ -319,7 +319,7 @@ export class Topics implements Publishing {
     return { streams: this.keepers.streamsOf(words), bindings: this.keepers.bindingsOf(words) }
   }
 
-  /** Straight to a queue by its name. */
+  /** Directly to a queue by its name. */
   private directly(topic: string): Keeping {
     if (!topic.startsWith(QUEUE_TOPIC))
       throw new FanfareError(
@@ -361,7 +361,10 @@ function queuesFor(bindings: readonly QueueBinding[], headers: MessageHeaders | 
   return [...queues]
 }
 
-/** Whether the first try of what nothing keeps came through is not known, and nothing would notice a second one. */
+/**
+ * Refuses a retry on a topic that nothing stores: it is unknown whether the first attempt succeeded, and a second message would not
+ * be detected.
+ */
 function requireFirstTry({ retry }: PublishFrame): void {
   if (retry === true) throw new FanfareError('connection_lost')
 }

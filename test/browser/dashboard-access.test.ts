@@ -113,9 +113,9 @@ describe('access to the dashboard in Chromium', () => {
     page.on('websocket', (socket) => socket.on('framesent', ({ payload }) => sent.push(String(payload))))
     const asked = (method: string) => sent.join().split(`"${method}"`).length - 1
     await enter(page, guest)
-    await page.getByText('There is no queue that you can see').waitFor()
+    await page.getByText('No queues that you can see').waitFor()
     const banner = page.locator('.lost')
-    await eventually(() => banner.textContent()).toContain('Your token cannot see any queues')
+    await eventually(() => banner.textContent()).toContain('Your token does not allow you to see any queues')
     await go(page, '#/connections?from=0')
     await eventually(() => banner.textContent()).toContain('admin on $sys.connections.find')
     const main = page.locator('main')
@@ -136,7 +136,7 @@ describe('access to the dashboard in Chromium', () => {
   it('says that a token has expired in an open page, and leads back to the log-in page', async () => {
     const page = await open(`http://127.0.0.1:${hub.port}/#/streams`)
     await enter(page, await sign({ exp: inSeconds(10), permissions: { admin: true } }))
-    await eventually(() => page.locator('.who').textContent()).toMatch(/You are ann, token ends at \d\d:\d\d/)
+    await eventually(() => page.locator('.who').textContent()).toMatch(/You are ann, token expires at \d\d:\d\d/)
     const banner = page.locator('.lost')
     await eventually(() => banner.textContent()).toContain('Your token has expired')
     expect(await page.locator('.state').textContent()).toBe('Closed')
@@ -148,7 +148,7 @@ describe('access to the dashboard in Chromium', () => {
   })
 })
 
-describe('what is done in the dashboard while the hub is away', () => {
+describe('actions in the dashboard while the hub is unreachable', () => {
   let page: Page
   let data: string
   let hub: Hub
@@ -184,7 +184,7 @@ describe('what is done in the dashboard while the hub is away', () => {
     await rm(data, { recursive: true, force: true })
   })
 
-  it('is refused in words, and does not happen once the hub is back', async () => {
+  it('is refused with an explanation, and does not happen once the hub is back', async () => {
     await button('Purge…').click()
     await dialog().getByRole('textbox').fill('jobs')
     const verb = dialog().getByRole('button', { name: 'Purge' })
@@ -192,20 +192,20 @@ describe('what is done in the dashboard while the hub is away', () => {
     const { port } = hub
     await hub.close()
     await eventually(() => verb.isEnabled()).toBe(false)
-    expect(await dialog().textContent()).toContain('The hub is away')
+    expect(await dialog().textContent()).toContain('The hub is unreachable')
     const banner = page.locator('.lost')
     await eventually(() => banner.textContent()).toContain('The hub does not answer')
-    // The hub wants no token, and nobody has asked it for anything.
+    // The hub requires no token, and the user was not asked for one.
     expect(await banner.textContent()).not.toMatch(/getToken|fetch|handled/)
     await page.keyboard.press('Enter')
     expect(await dialog().count()).toBe(1)
     // As if it had been confirmed a moment before the page knew.
     await page.evaluate(() => document.querySelector('dialog')?.close('yes'))
-    await page.getByText('The hub is away: nothing was done').waitFor()
+    await page.getByText('The hub is unreachable. Nothing was changed').waitFor()
     expect(await button('Purge…').isEnabled()).toBe(false)
     const go = (hash: string) => page.evaluate((to) => location.assign(to), hash)
     await go('#/queues/dead')
-    await eventually(() => page.locator('main').textContent()).toContain('This is shown once it answers')
+    await eventually(() => page.locator('main').textContent()).toContain('This page loads as soon as the hub answers')
     await go('#/queues/jobs')
     hub = await start(port)
     await eventually(() => page.locator('.state').textContent()).toBe('Connected')
@@ -220,9 +220,9 @@ describe('what is done in the dashboard while the hub is away', () => {
     await dialog().getByRole('textbox').fill('jobs')
     proxy.hold()
     await dialog().getByRole('button', { name: 'Purge' }).click()
-    await page.getByText('The hub does not answer: nothing was done').waitFor()
+    await page.getByText('The hub does not answer. Nothing was changed').waitFor()
     await eventually(() => page.locator('.state').textContent()).toBe('No answer')
-    expect(await page.locator('.lost').textContent()).toMatch(/The hub does not answer\. +The figures are of \d/)
+    expect(await page.locator('.lost').textContent()).toMatch(/The hub does not answer\. +The figures are from \d/)
     expect(await page.locator('main.stale').count()).toBe(1)
     expect(await button('Purge…').isEnabled()).toBe(false)
     proxy.release()
@@ -247,7 +247,7 @@ describe('what is done in the dashboard while the hub is away', () => {
     await eventually(async () => (await client.admin.queues.show('dead')).deadLetters).toBe(4)
     await client.close()
     proxy.cut()
-    await page.getByText('it is not known whether this was done').waitFor()
+    await page.getByText('the action may or may not have happened').waitFor()
     await eventually(() => page.locator('.state').textContent()).toBe('Connected')
   })
 })

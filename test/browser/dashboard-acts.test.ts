@@ -24,7 +24,7 @@ describe('what an operator does with the dashboard', () => {
     expect(await isOpen()).toBe(true)
     await board.button('Disconnect…').click()
     await board.answer('Disconnect')
-    await page.getByText('phone on a train is disconnected').waitFor()
+    await page.getByText('phone on a train was disconnected').waitFor()
     await eventually(isOpen).toBe(false)
   })
 
@@ -36,36 +36,36 @@ describe('what an operator does with the dashboard', () => {
     await board.go('#/streams/old')
     await eventually(() => board.figure('Messages').textContent()).toContain('offsets 0 to 9')
     const trim = async (text: string) => {
-      await page.getByLabel('Delete the messages before offset').fill(text)
+      await page.getByLabel('Delete messages before offset').fill(text)
       await board.button('Trim…').click()
     }
     for (const [text, words] of [
       ['', 'Enter an offset'],
-      ['999999', 'The last offset that can be given is 10'],
-      ['11', 'The last offset that can be given is 10'],
+      ['999999', 'The maximum is offset 10'],
+      ['11', 'The maximum is offset 10'],
       ['1e1', 'Enter an offset'],
-      ['0', 'Nothing is kept before offset 0'],
+      ['0', 'The stream has no messages before offset 0'],
     ] as const) {
       await trim(text)
       await eventually(() => page.locator('#trim-problem').textContent()).toContain(words)
       expect(await board.dialog().count()).toBe(0)
     }
-    // What is wrong is said where it is wrong, and follows nobody to another page.
+    // An error is shown where it happened, and does not follow the user to another page.
     expect(await page.locator('.notice.failed').count()).toBe(0)
     await trim('3')
     await board.answer('Cancel')
     expect((await streams.show('old')).first).toBe(0)
     await trim('3')
     await board.answer('Trim')
-    await page.getByText('old now begins at offset 3').waitFor()
+    await page.getByText('old now starts at offset 3').waitFor()
     await eventually(() => board.figure('Messages').textContent()).toContain('offsets 3 to 9')
     await trim('10')
     expect(await board.dialog().getByRole('button', { name: 'Trim' }).isDisabled()).toBe(true)
     await board.answer('Trim', 'old')
-    await page.getByText('old now begins at offset 10').waitFor()
+    await page.getByText('old now starts at offset 10').waitFor()
     await board.button('Delete…').click()
     await board.answer('Delete', 'old')
-    await page.getByText('The stream old is deleted').waitFor()
+    await page.getByText('The stream old was deleted').waitFor()
     expect((await streams.list()).map(({ name }) => name)).toEqual(['photos', 'orders'])
   })
 
@@ -99,8 +99,8 @@ describe('what an operator does with the dashboard', () => {
     const names = () => page.locator('.parked tbody th').allTextContents()
     await eventually(names).toEqual(['account-1', 'account-2', 'account-3'])
     await board.button('Resume account-1').click()
-    await page.getByText('The group account-1 of accounts is resumed').waitFor()
-    // It is still broken, and parks again: behind the others, if nobody pointed at them.
+    await page.getByText('The group account-1 of accounts was resumed').waitFor()
+    // It is still broken, and parks again: after the others, if the pointer is elsewhere.
     await reject()
     await eventually(async () => (await world.client.admin.queues.show('accounts')).parked.length).toBe(3)
     await eventually(() => board.button('Resume account-1').count()).toBe(1)
@@ -108,49 +108,49 @@ describe('what an operator does with the dashboard', () => {
     await world.client.admin.queues.delete('accounts')
   })
 
-  it('redrives one dead letter, some at a rate, and all that match after saying how many', async () => {
+  it('redrives one dead letter, some at a rate, and all that match after a confirmation with their number', async () => {
     const { page, world } = board
     const left = async () => (await world.client.admin.queues.show('invoices')).deadLetters
     await board.go('#/queues/invoices/dead-letters')
-    await board.button('Redrive letter 0').click()
+    await board.button('Redrive dead letter 0').click()
     await page.getByText('1 message redriven into invoices').waitFor()
     expect(await left()).toBe(29)
-    for (const letter of [1, 2]) await page.getByLabel(`Select letter ${letter}`, { exact: true }).check()
-    await page.getByLabel('at most').fill('fast')
-    await page.getByText('Enter a number above 0').waitFor()
-    await page.getByLabel('at most').fill('4')
+    for (const letter of [1, 2]) await page.getByLabel(`Select dead letter ${letter}`, { exact: true }).check()
+    await page.getByLabel('Rate limit').fill('fast')
+    await page.getByText('Enter a number greater than 0').waitFor()
+    await page.getByLabel('Rate limit').fill('4')
     const started = Date.now()
     await board.button('Redrive 2 selected…').click()
     await board.answer('Redrive')
     await page.getByText('2 messages redriven').waitFor()
     expect(Date.now() - started).toBeGreaterThan(200)
     expect(await left()).toBe(27)
-    await page.getByLabel('at most').fill('')
-    await page.getByLabel('Select letter 3', { exact: true }).check()
+    await page.getByLabel('Rate limit').fill('')
+    await page.getByLabel('Select dead letter 3', { exact: true }).check()
     await board.button('Purge 1 selected…').click()
     await board.answer('Cancel')
     expect(await left()).toBe(27)
     await page.getByLabel('Select all on this page').check()
     await page.getByRole('button', { name: 'Purge 25 selected…' }).waitFor()
-    await board.button('Select none').click()
+    await board.button('Clear selection').click()
     await page.getByLabel('Key').fill('customer-1')
     const matching = (await world.client.admin.queues.deadLetters.list('invoices', { key: 'customer-1' })).length
     await eventually(() => page.locator('.letters > li').count()).toBe(matching)
-    await board.button('Redrive all that match the filter…').click()
+    await board.button('Redrive all matching…').click()
     await eventually(() => board.dialog().textContent()).toContain(
-      `${matching} dead letters, all that match the filter (key customer-1)`,
+      `${matching} dead letters (all that match the filter: key customer-1)`,
     )
     await board.answer('Cancel')
     expect(await left()).toBe(27)
-    await board.button('Purge all that match the filter…').click()
+    await board.button('Purge all matching…').click()
     await eventually(() => board.dialog().textContent()).toContain(
-      `${matching} dead letters, all that match the filter (key customer-1)`,
+      `${matching} dead letters (all that match the filter: key customer-1)`,
     )
     await board.answer('Purge', 'invoices')
     await eventually(left).toBe(27 - matching)
     await page.getByLabel('Key').fill('')
     await page.getByRole('button', { name: 'Redrive all…', exact: true }).click()
-    await eventually(() => board.dialog().textContent()).toContain(`${27 - matching} dead letters, all of this queue`)
+    await eventually(() => board.dialog().textContent()).toContain(`${27 - matching} dead letters (all of this queue)`)
     // One that dies while the dialog is open is not of those that it speaks of.
     const reader = new QueueReader(world.client, 'invoices', { prefetch: 1 })
     await (await reader.next()).reject('broken')
@@ -176,7 +176,7 @@ describe('what an operator does with the dashboard', () => {
     expect(await page.locator('.letters > li').count()).toBe(1)
     await reader.close()
     await world.client.admin.queues.delete('failing')
-    await page.getByText('This queue is gone').waitFor()
+    await page.getByText('This queue no longer exists').waitFor()
     expect(await board.button(/^(Redrive|Purge)/).count()).toBe(0)
   })
 
@@ -191,12 +191,12 @@ describe('what an operator does with the dashboard', () => {
       await board.go(`#/${kind}s/brief`)
       await board.button(verb).waitFor()
       await admin.delete('brief')
-      await page.getByText(`This ${kind} is gone`).waitFor()
+      await page.getByText(`This ${kind} no longer exists`).waitFor()
       expect(await page.locator('main :is(button, .figure)').count()).toBe(0)
     }
   })
 
-  it('has asked no other host for anything, and broken neither its policy nor anything else', () => {
+  it('has sent no request to another host, and violated neither its policy nor anything else', () => {
     expect(board.complaints).toEqual([])
   })
 })

@@ -49,9 +49,9 @@ describe('what the dashboard shows', () => {
     // This page is younger.
     expect(await from()).toBeGreaterThan(1)
     await page.getByRole('link', { name: '24 hours' }).click()
-    await page.getByRole('heading', { name: 'The last 24 hours' }).waitFor()
+    await page.getByRole('heading', { name: 'Last 24 hours' }).waitFor()
     await page.getByRole('link', { name: '5 minutes' }).click()
-    await page.getByRole('heading', { name: 'The last five minutes' }).waitFor()
+    await page.getByRole('heading', { name: 'Last 5 minutes' }).waitFor()
   })
 
   it('counts no traffic of its own', async () => {
@@ -75,14 +75,14 @@ describe('what the dashboard shows', () => {
     await Promise.all(crowd.map((each) => each.ready()))
     await board.go('#/connections')
     await eventually(() => board.row('phone on a train').textContent()).toMatch(
-      /loses messages.*it reads slower than frames\.# is published\. The policy drop-oldest dropped [\d,]+ messages of frames\.#\./s,
+      /losing messages.*it reads frames\.# more slowly than messages are published\. The policy drop-oldest dropped [\d,]+ messages of frames\.#\./s,
     )
     await eventually(() => page.locator('.listing tbody tr').count()).toBe(50)
     await board.shot('connections-light')
     const filter = page.getByLabel(/^Filter by client/)
     await filter.fill('crowd-59')
     await eventually(() => page.locator('.listing tbody th a').allTextContents()).toEqual(['crowd-59'])
-    expect(await board.row('crowd-59').textContent()).toContain('It keeps up.')
+    expect(await board.row('crowd-59').textContent()).toContain('Keeping up.')
     await filter.fill('sleepy')
     await eventually(() => page.locator('.listing tbody th a').allTextContents()).toEqual(['sleepy reader'])
     await eventually(() => board.row('sleepy').textContent()).toMatch(/dropped [\d,]+ messages? of frames\.#/)
@@ -103,7 +103,7 @@ describe('what the dashboard shows', () => {
     await next.click()
     await eventually(() => page.evaluate(() => scrollY)).toBe(0)
     await board.go('#/connections?from=5000&sort=nosuch')
-    await page.getByRole('link', { name: 'Go to its beginning' }).waitFor()
+    await page.getByRole('link', { name: 'Go to the first page' }).waitFor()
     await board.go('#/connections?from=50')
     await page.getByRole('link', { name: 'Previous 50' }).click()
     await page.getByText(/1 to 50 of \d+/).waitFor()
@@ -124,13 +124,13 @@ describe('what the dashboard shows', () => {
     await board.button('Disconnect…').click()
     await brief.close()
     await board.answer('Disconnect')
-    await page.getByText('brief visitor had ended already').waitFor()
+    await page.getByText('brief visitor had already ended').waitFor()
     await board.go(`#/connections/${id}`)
     await eventually(() => page.locator('.verdict').textContent()).toMatch(/Ended .*last figures/s)
     await board.go('#/connections')
     await page.getByRole('heading', { name: 'Ended recently' }).waitFor()
     await board.go('#/connections/nosuch')
-    await page.getByText('No connection with this id is open, or among the last ones that ended').waitFor()
+    await page.getByText('The hub has no open connection with this id').waitFor()
     expect(await page.locator('main').textContent()).not.toMatch(/connections\.list|no_connection/)
   })
 
@@ -165,7 +165,7 @@ describe('what the dashboard shows', () => {
     })
     await many.goto(`${board.address}#/streams/photos`)
     await many.getByText('offsets 1,234,567 to 12,345,678').waitFor()
-    await many.getByLabel('Delete the messages before offset').fill('12345678')
+    await many.getByLabel('Delete messages before offset').fill('12345678')
     await many.getByRole('button', { name: 'Trim…' }).click()
     await eventually(() => many.getByRole('dialog').textContent()).toMatch(
       /before offset 12,345,678 will be deleted.* 11,111,111 offsets of 11,111,112/,
@@ -174,7 +174,7 @@ describe('what the dashboard shows', () => {
     await board.go('#/streams/photos')
     await eventually(() => board.row('reports').textContent()).toMatch(/reports[\d,]+/)
     await board.go('#/streams/nosuch')
-    await page.getByText('The hub does not show this').waitFor()
+    await page.getByText('Not available').waitFor()
   })
 
   it('shows queues with the figures of the last second, and says since when totals count', async () => {
@@ -185,7 +185,7 @@ describe('what the dashboard shows', () => {
     await page.getByRole('link', { name: 'Dead letters', exact: true }).click()
     await eventually(() => page.locator('tbody th a').first().textContent()).toBe('invoices')
     expect(await page.locator('th[aria-sort]').textContent()).toContain('Dead letters')
-    await page.getByRole('link', { name: 'Sort by trouble' }).click()
+    await page.getByRole('link', { name: 'Sort by severity' }).click()
     await world.client.admin.queues.declare({ name: 'burst' })
     await board.go('#/queues/burst')
     await Promise.all(Array.from({ length: 500 }, (_, n) => world.client.enqueue('burst', { n })))
@@ -196,14 +196,14 @@ describe('what the dashboard shows', () => {
         .locator('time-chart')
         .nth(1)
         .evaluate((each) => (each as unknown as { columns: number[][] }).columns[1])
-    // Of the last second: the burst is no curve that fades over ten seconds.
+    // Rates are of the last second: a burst does not fade over ten seconds.
     await eventually(async () => (await values())?.some((each) => each > 0)).toBe(true)
     await eventually(async () => (await values())?.slice(-2)).toEqual([0, 0])
     expect((await values())?.filter((each) => each > 0).length).toBeLessThan(4)
     await world.client.admin.queues.delete('burst')
   })
 
-  it('shows any page of a thousand queues, each row of which stays still under the pointer and the focus', async () => {
+  it('shows any page of a thousand queues; rows stay in place under the pointer and the focus', async () => {
     const { page, world } = board
     const names = Array.from({ length: 1000 }, (_, n) => `many-${String(n).padStart(3, '0')}`)
     await Promise.all(names.map((name) => world.client.admin.queues.declare({ name })))
@@ -243,7 +243,7 @@ describe('what the dashboard shows', () => {
     await eventually(shown).toEqual(['many-777'])
   })
 
-  it('has asked no other host for anything, and broken neither its policy nor anything else', () => {
+  it('has sent no request to another host, and violated neither its policy nor anything else', () => {
     expect(board.complaints).toEqual([])
   })
 })

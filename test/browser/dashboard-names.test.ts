@@ -101,7 +101,7 @@ describe('names on the dashboard in Chromium', () => {
     for (const place of [...places, `connections/${await idOf('phone')}`]) {
       await go(`#/${place}`)
       await page.getByRole('heading', { level: 1 }).waitFor()
-      await page.getByText('Asking the hub').waitFor({ state: 'detached' })
+      await page.getByText('Waiting for the hub').waitFor({ state: 'detached' })
       // What a panel cuts off cannot be read either.
       const cut = await page.evaluate(() =>
         [document.documentElement, ...document.querySelectorAll('main td, main th[scope="row"], .empty, .panel')]
@@ -131,7 +131,7 @@ describe('names on the dashboard in Chromium', () => {
     await client('jobs').enqueue('parks', 1, { key: TURNED })
     const parks = new QueueReader(client('worker'), 'parks')
     await (await parks.next()).reject('no')
-    /** Whether the words are written from left to right. */
+    /** Whether the text runs from left to right. */
     const isRight = (words: string) =>
       page.evaluate((words) => {
         const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT)
@@ -155,11 +155,11 @@ describe('names on the dashboard in Chromium', () => {
     const title = await page.getByRole('dialog').getByRole('heading').textContent()
     expect(title).toContain(`\u2068${TURNED}\u2069?`)
     await page.getByRole('dialog').getByRole('button', { name: 'Disconnect' }).click()
-    await page.getByText('is disconnected.').waitFor()
-    expect(await isRight('is disconnected')).toBe(true)
+    await page.getByText('was disconnected.').waitFor()
+    expect(await isRight('was disconnected')).toBe(true)
     await go('#/queues/parks')
     await page.getByRole('button', { name: /^Resume/ }).click()
-    await page.getByText('of parks is resumed').waitFor()
-    expect(await isRight('is resumed')).toBe(true)
+    await page.getByText('of parks was resumed').waitFor()
+    expect(await isRight('was resumed')).toBe(true)
   })
 })

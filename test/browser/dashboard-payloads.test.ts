@@ -47,7 +47,7 @@ describe('messages in the dashboard', () => {
     expect(await items.count()).toBeGreaterThan(held.length)
     await page.getByLabel(/^Contains/).fill('IMG_9')
     await board.button('Restart').click()
-    await eventually(() => page.locator('.tail-status').textContent()).toContain('with that text')
+    await eventually(() => page.locator('.tail-status').textContent()).toContain('matching')
     await board.button('Stop').click()
     await page.getByLabel('Topic or pattern').fill('a..b')
     await board.button('Start').click()
@@ -61,7 +61,7 @@ describe('messages in the dashboard', () => {
     await world.client.publish('orders.placed', { note: 'a Needle in it' }, { headers: { kind: 'shop' } })
     await eventually(() => page.locator('.tail > li').count()).toBe(1)
     expect(await page.locator('.tail > li').textContent()).toContain('a Needle in it')
-    await eventually(() => page.locator('.tail-status').textContent()).toMatch(/\d+ received, 1 with that text/)
+    await eventually(() => page.locator('.tail-status').textContent()).toMatch(/\d+ received, 1 matching/)
   })
 
   it('shows a long topic in full, and bytes as text if they are text', async () => {
@@ -149,7 +149,7 @@ describe('messages in the dashboard', () => {
     const newest = page.locator('.outcomes li').first()
     await page.getByLabel('Topic', { exact: true }).fill('orders.*')
     await board.button('Publish').click()
-    await eventually(() => newest.textContent()).toContain('a topic has no wildcards')
+    await eventually(() => newest.textContent()).toContain('and no wildcards')
     await page.getByLabel('Topic', { exact: true }).fill('photos.by-hand')
     await page.getByLabel('Payload', { exact: true }).fill('{"name":"b.jpg"}')
     await page.getByLabel(/^Key/).fill('k')
@@ -162,7 +162,7 @@ describe('messages in the dashboard', () => {
     expect(came).toEqual([{ data: { name: 'b.jpg' }, key: 'k', headers: { kind: 'jpeg', size: 'big' } }])
     await page.getByLabel('Payload', { exact: true }).fill('{name}')
     await board.button('Publish').click()
-    await eventually(() => newest.textContent()).toContain('The payload is not JSON')
+    await eventually(() => newest.textContent()).toContain('The payload is not valid JSON')
     await page.getByLabel('text', { exact: true }).check()
     await page.getByLabel('a queue directly').check()
     await page.getByLabel('Queue', { exact: true }).fill('nowhere')
@@ -174,22 +174,22 @@ describe('messages in the dashboard', () => {
     await heard.unsubscribe()
   })
 
-  it('says that the hub is gone, and goes on when it is back', async () => {
+  it('reports that the hub is unreachable, and continues when it is back', async () => {
     const { page, world } = board
     await tail('photos.#')
     await eventually(() => page.locator('.tail > li').count()).toBeGreaterThan(0)
     await board.button('Clear').click()
     const { port } = world
     await world.hub.close()
-    await page.getByText('No connection to the hub; trying again').first().waitFor()
-    expect(await page.locator('.lost').textContent()).toMatch(/The figures are of \d\d:\d\d:\d\d|\d\d:\d\d:\d\d/)
+    await page.getByText('No connection to the hub. Reconnecting…').first().waitFor()
+    expect(await page.locator('.lost').textContent()).toMatch(/The figures are from \d\d:\d\d:\d\d|\d\d:\d\d:\d\d/)
     await eventually(() => page.locator('.tail-status').textContent()).toMatch(
-      /^\s*No connection to the hub; trying again/,
+      /^\s*No connection to the hub. Reconnecting…/,
     )
     expect(await page.locator('main').textContent()).not.toMatch(/getToken|Failed to fetch/)
     await board.go('#/publish')
     expect(await board.button('Publish').isDisabled()).toBe(true)
-    await page.getByText('nothing can be published now').waitFor()
+    await page.getByText('Publishing is not possible right now').waitFor()
     await board.go('#/tail?pattern=photos.%23')
     await page.getByText('Waiting for the hub').waitFor()
     world.hub = await startDashboardHub(port, board.folder)
@@ -205,7 +205,7 @@ describe('messages in the dashboard', () => {
     expect(await page.locator('.lost').count()).toBe(0)
   })
 
-  it('has asked no other host for anything, and broken neither its policy nor anything else', () => {
+  it('has sent no request to another host, and violated neither its policy nor anything else', () => {
     expect(board.complaints).toEqual([])
   })
 })

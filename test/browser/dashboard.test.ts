@@ -149,7 +149,7 @@ describe('the dashboard for everyone', () => {
     await page.getByText('Needs attention').waitFor()
   })
 
-  it('works by keyboard alone', async () => {
+  it('can be used with the keyboard only', async () => {
     const { page } = board
     await page.goto(board.address)
     await page.reload()
@@ -158,7 +158,7 @@ describe('the dashboard for everyone', () => {
     }
     await page.getByText('Needs attention').waitFor()
     await press('Tab')
-    expect(await page.evaluate(() => document.activeElement?.textContent)).toBe('To the content')
+    expect(await page.evaluate(() => document.activeElement?.textContent)).toBe('Skip to content')
     const name = () => page.evaluate(() => document.activeElement?.textContent?.trim())
     const tabTo = async (wanted: string) => {
       for (let n = 0; n < 25 && (await name()) !== wanted; n++) await press('Tab')
@@ -184,7 +184,7 @@ describe('the dashboard for everyone', () => {
     await page.keyboard.type('emails')
     await press('Enter')
     await page.getByText(/purged from emails/).waitFor()
-    // A label that is read out has the words that are seen.
+    // A label that is read out contains the visible text.
     await board.go('#/queues/ledger')
     await page.getByRole('button', { name: 'Resume acct-7' }).waitFor()
     expect(await page.locator('.parked button').textContent()).toBe('Resume')
@@ -224,7 +224,7 @@ describe('the dashboard for everyone', () => {
     await hub.close()
   })
 
-  it('has asked no other host for anything, and broken neither its policy nor anything else', () => {
+  it('has sent no request to another host, and violated neither its policy nor anything else', () => {
     expect(board.complaints).toEqual([])
   })
 })

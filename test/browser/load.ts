@@ -11,9 +11,9 @@ import { fanfare } from '../load/targets.ts'
 import { launchBrowser } from '../setup/browser.ts'
 
 /**
- * `npm run load:dashboard`: whether the page stays smooth beside a busy hub, what an open page costs the hub, and whether rows
- * stay still under the pointer. The hub, what loads it (this process) and Chromium are three processes; build first. It fails if a
- * task of the page took longer than a tenth of a second, or a row has moved.
+ * `npm run load:dashboard`: whether the page stays smooth alongside a busy hub, what an open page costs the hub, and whether rows stay in place
+ * under the pointer. The hub, its load (this process) and Chromium are three processes; build first. It fails if a task of the page took longer
+ * than a tenth of a second, or a row has moved.
  */
 
 const TOPICS = 1000
@@ -157,7 +157,7 @@ async function look(page: Page, port: number): Promise<number> {
   return longest
 }
 
-/** Prints what the hub's process takes of a core while nobody looks, and while an overview or the list of queues is open. */
+/** Prints how much of a core the hub's process uses without a page, and with an open overview or list of queues. */
 async function weigh(page: Page, port: number, pid: number): Promise<void> {
   const places = ['about:blank', `http://127.0.0.1:${port}/#/`, `http://127.0.0.1:${port}/#/queues`]
   const shares = places.map((): number[] => [])

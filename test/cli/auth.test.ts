@@ -13,25 +13,25 @@ it.each([
   ['nothing is said, on IPv6', ['--host', '::']],
   ['only this machine is to be let in', ['--host', '0.0.0.0', '--anonymous', 'loopback']],
 ])('a hub that others reach does not start where %s', async (_, args) => {
-  const command = fanfare(['serve', '--port', '0', ...args])
+  const command = fanfare(['serve', '--port', '0', '--engine', 'ws', ...args])
   expect(await command.exit).toBe(2)
   expect(command.stderr).toMatch(/^fanfare: bad_config: .*auth\.jwt.*anonymous: "allow"/)
   expect(command.stdout + command.stderr).not.toContain('listening')
 })
 
 it.each([
-  ['this machine alone', [], 200],
+  ['only this machine', [], 200],
   ['a name of it', ['--host', 'localhost'], 200],
-  ['others, and is told so', ['--host', '0.0.0.0', '--anonymous', 'allow'], 200],
+  ['others, explicitly', ['--host', '0.0.0.0', '--anonymous', 'allow'], 200],
   ['others, with tokens', ['--host', '0.0.0.0', '--jwt-secret-file', secretFile], 401],
-  // Behind a proxy all come from this machine: it is not the peer's address that counts.
+  // Behind a proxy all connections come from this machine: the peer's address does not count.
   [
-    'others, with tokens, and lets this machine in',
+    'others, with tokens, and admits this machine without one',
     ['--host', '0.0.0.0', '--anonymous', 'loopback', '--jwt-secret-file', secretFile],
     401,
   ],
-  ['this machine alone, with tokens', ['--jwt-secret-file', secretFile], 401],
-  ['this machine alone, with tokens or without', ['--jwt-secret-file', secretFile, '--anonymous', 'loopback'], 200],
+  ['only this machine, with tokens', ['--jwt-secret-file', secretFile], 401],
+  ['only this machine, with tokens or without', ['--jwt-secret-file', secretFile, '--anonymous', 'loopback'], 200],
 ] as const)('a hub that listens for %s', async (_, args, expected) => {
   const { port } = await serve(args)
   const host = args.includes('localhost' as never) ? 'localhost' : '127.0.0.1'
@@ -49,15 +49,15 @@ it.each([
     'publicKeyFile',
   ],
   ['the secret is not there', ['--jwt-secret-file', '/none/there'], 'ENOENT'],
-  ['keys come over a wire that anybody can change', ['--jwks-url', 'http://example.com/keys'], 'jwksUrl'],
+  ['keys come over a connection that others can change', ['--jwks-url', 'http://example.com/keys'], 'jwksUrl'],
 ])('a hub does not start where %s', async (_, args, words) => {
-  const command = fanfare(['serve', '--port', '0', ...args])
+  const command = fanfare(['serve', '--port', '0', '--engine', 'ws', ...args])
   expect(await command.exit).toBe(2)
   expect(command.stderr).toMatch(/^fanfare: bad_config: /)
   expect(command.stderr).toContain(words)
 })
 
-it('makes a token and an API key that the hub lets in, with what they permit', async () => {
+it('makes a token and an API key that the hub accepts, with their permissions', async () => {
   const made = fanfare(['api-key', '--json'])
   expect(await made.exit).toBe(0)
   const [{ key, hash }] = made.lines as [{ key: string; hash: string }]

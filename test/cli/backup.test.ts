@@ -66,7 +66,7 @@ it('a copy that is made while the hub writes has all that was kept before, in or
   expect((await client.admin.streams.show('orders')).next).toBe(published)
 })
 
-it('refuses a directory that is no hub’s, and never writes into one that is not empty', async () => {
+it('refuses a directory that does not belong to a hub, and never writes into one that is not empty', async () => {
   const stranger = await mkdtemp(join(folder, 'stranger-'))
   await writeFile(join(stranger, 'thesis.txt'), 'Chapter 1')
   const ended = await mkdtemp(join(folder, 'ended-'))

@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest'
 import { hashApiKey } from '../../server/auth/api-key.ts'
 import { fanfare, hubHere, serve } from '../setup/command.ts'
+import { ENGINES } from '../setup/engines.ts'
 
 const SMALL = ['--subscribers', '5', '--rate', '200', '--seconds', '1']
 const FIGURES = '[\\d,]+ +[\\d.]+ %'
@@ -32,7 +33,7 @@ it('says who it is to a hub that wants to know', async () => {
   expect(known.stdout).toMatch(new RegExp(FIGURES))
 })
 
-it('starts hubs of its own, and what to compare them with', async () => {
+it.runIf(ENGINES.includes('uws'))('starts hubs of its own, and what to compare them with', async () => {
   const bench = fanfare(['bench', ...SMALL])
   expect(await bench.exit).toBe(0)
   for (const name of ['fanfare ws', 'fanfare uws', 'ws, a send each', 'uWS publish']) {

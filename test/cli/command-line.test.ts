@@ -13,9 +13,10 @@ function atTerminal(line: string, env: Record<string, string>) {
 describe('a wrong command line', () => {
   it.each([
     [
-      ['queues', 'update', 'mails', '--max-attempts', '3'],
-      'fanfare: "fanfare queues update" is not a command. To change a queue, put its new declaration into',
+      ['queues', 'updat', 'mails'],
+      'fanfare: "fanfare queues updat" is not a command. Did you mean "fanfare queues update"?',
     ],
+    [['queue'], 'fanfare: "fanfare queue" is not a command. Did you mean "fanfare queues"?'],
     [['queues', 'dead-letters', 'retry'], '"fanfare queues dead-letters retry" is not a command.'],
     [['publish', 'a', '1'], '"fanfare publish" is not a command. Use "fanfare pub".'],
     [['frobnicate'], '"fanfare frobnicate" is not a command. The commands of "fanfare" are: serve,'],

@@ -42,7 +42,7 @@ it('fanfare nodes lists the hubs of a cluster, for people and for programs', asy
 /** What a hub says of its cluster in its metrics. */
 async function figures(port: number): Promise<string[]> {
   const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text()
-  return text.split('\n').filter((line) => /^fanfare_(nodes|cluster)/.test(line))
+  return text.split('\n').filter((line) => /^fanfare_(nodes|cluster_(cut_off|reconnections_total)) /.test(line))
 }
 
 function cluster(cutOff: number, reconnections: number): string[] {

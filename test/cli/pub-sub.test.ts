@@ -18,7 +18,7 @@ async function sub(...args: string[]): Promise<RunningCommand> {
   return command
 }
 
-it('prints a line of JSON for each message, without colours where nobody watches', async () => {
+it('prints a line of JSON for each message, without colours if the output is not a terminal', async () => {
   const reader = await sub('photos.#', '--count', '4')
   expect(await fanfare(['pub', 'photos.a', '{"name":"a.jpg"}', '--key', 'k', '--header', 'kind=jpeg'], env).exit).toBe(
     0,
@@ -120,10 +120,10 @@ it('pub gives up where no hub answers, sub waits for one and says so', async () 
   const url = `ws://127.0.0.1:${port}`
   const publisher = fanfare(['pub', 'n', '1', '--url', url])
   expect(await publisher.exit).toBe(1)
-  // At once, and in the platform's words: it does not wait for its timeout.
+  // At once, and with the platform's message: it does not wait for its timeout.
   expect(publisher.stderr).toMatch(/^fanfare: hub_unreachable: .*ECONNREFUSED 127\.0\.0\.1:\d+.*fanfare serve/)
   const reader = fanfare(['sub', 'n', '--url', url, '--count', '1'])
-  await reader.said('stderr', /^Not connected to ws:.*, trying again\. .*ECONNREFUSED/)
+  await reader.said('stderr', /^Not connected to ws:.*, retrying\. .*ECONNREFUSED/)
   const late = await serve(['--port', String(port)])
   await reader.said('stderr', /Subscribed at/)
   expect(await fanfare(['pub', 'n', '1'], { FANFARE_URL: late.url }).exit).toBe(0)
@@ -137,7 +137,7 @@ it('sub goes on when its stream is deleted and declared again, and says so', asy
   const reader = fanfare(['sub', 'again.#', '--from', 'earliest', '--count', '1'], env)
   await reader.said('stderr', /Subscribed at/)
   expect(await fanfare(['streams', 'delete', 'again', '--yes'], env).exit).toBe(0)
-  await reader.said('stderr', /^Refused for now, trying again: .*stream/m)
+  await reader.said('stderr', /^Refused for now, retrying: .*stream/m)
   expect(await declare()).toBe(0)
   await reader.said('stderr', /^Subscribed again\.$/m)
   expect(await fanfare(['pub', 'again.a', '1'], env).exit).toBe(0)

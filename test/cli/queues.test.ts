@@ -43,7 +43,9 @@ describe('fanfare queues', () => {
 
     const table = (await run('queues')).stdout.split('\n')
     expect(table[0]).toMatch(/^name +bindings +waiting +in flight +oldest +in +out +consumers +dead letters +warnings$/)
-    expect(table[1]).toMatch(/^thumbnails +photos\.# scans +2, 1 ready +0 +\S+.* ago +\S+\/s +0\/s +0.* +0$/)
+    expect(table[1]).toMatch(
+      /^thumbnails +photos\.# scans +2, 1 ready +0 +\S+.* ago +\S+\/s +0\/s +0.* +0 +has no consumer: 1 message is ready, .*$/,
+    )
     expect((await run('queues', 'show', 'thumbnails')).stdout).toMatch(/^in +\S+, 2 since the hub started$/m)
     const [listed] = (await run('queues', 'list', '--json')).lines as QueueInfo[]
     expect(listed).toMatchObject({ name: 'thumbnails', ackDeadlineMs: 60_000, backoffBaseMs: 2000, depth: 2 })
@@ -73,7 +75,7 @@ describe('fanfare queues', () => {
     expect(await numbers('--error', 'no fish')).toEqual([2])
     expect(await numbers('--letter', '0', '--letter', '2')).toEqual([0, 2])
     expect((await run('queues', 'show', 'orders')).stdout).toMatch(
-      /^parked +cake\n[\s\S]*^warning +3 groups are parked$/m,
+      /^parked +cake\n[\s\S]*^warning +has 3 parked groups: they wait until an operator resumes them$/m,
     )
     expect((await run('queues', 'unpark', 'orders', 'cake')).stdout).toBe('Resumed group "cake" of queue "orders".\n')
 
@@ -97,7 +99,31 @@ describe('fanfare queues', () => {
     expect(await client.admin.queues.show('later')).toMatchObject({ depth: 2 })
   })
 
+  it('updates the options that are given, and says what has changed', async () => {
+    await run('queues', 'declare', 'mails', 'mails.#', '--max-attempts', '3', '--backoff-base', '2s')
+    await client.enqueue('mails', 1)
+    const updated = await run('queues', 'update', 'mails', '--max-attempts', '7', '--backoff-cap', '10m')
+    expect(updated.stdout).toBe('Updated queue "mails": max attempts 3 → 7, backoff cap 1m → 10m.\n')
+    const [info] = (await run('queues', 'update', 'mails', 'letters.*', '--json')).lines as QueueInfo[]
+    const same = { maxAttempts: 7, backoffBaseMs: 2000, backoffCapMs: 600_000, depth: 1 }
+    expect(info).toMatchObject({ name: 'mails', bindings: [{ topic: 'letters.*' }], ...same })
+    expect((await run('queues', 'update', 'mails', '--max-attempts', '7')).stdout).toBe(
+      'Nothing to change: queue "mails" has these options.\n',
+    )
+    await client.publish('letters.new', 2)
+    expect(await client.admin.queues.show('mails')).toMatchObject({ depth: 2, maxAttempts: 7 })
+    for (const [args, words] of [
+      [['mails'], 'Say what to change'],
+      [['mails', '--any'], 'name the topics too'],
+    ] as const) {
+      const command = fanfare(['queues', 'update', ...args], env)
+      expect(await command.exit).toBe(2)
+      expect(command.stderr).toContain(words)
+    }
+  })
+
   it.each([
+    [['update', 'order', '--max-attempts', '3'], 'no_queue: There is no queue "order". Did you mean "orders"?'],
     [['show', 'nothing'], 'no_queue: There is no queue "nothing"'],
     [['unpark', 'orders', 'k'], 'no_parked_group: No parked group has the key "k"'],
     [['declare', 'orders', 'orders.*'], 'queue_exists: Queue "orders" already exists'],
@@ -117,12 +143,27 @@ describe('what people read', () => {
   it('calls out a queue that only grows, and parked groups', async () => {
     await client.admin.queues.declare({ name: 'quiet' })
     const quiet = await client.admin.queues.show('quiet')
-    const counts = { depth: 1234, ready: 1234, consumers: 1, wantedConsumers: 4 }
+    const counts = { depth: 1234, ready: 1234, consumers: 1, wantedConsumers: 4, keepUpConsumers: 4 }
     const busy = { ...quiet, ...counts, name: 'busy', growing: true, parked: ['k'] }
     const [, first, second] = queueTable([quiet, busy]).split('\n')
     expect(first).toMatch(/^quiet .* 0$/)
-    expect(second).toMatch(/^busy +1,234 .* 1, 4 wanted +0 +backlog growing: add consumers; 1 group is parked$/)
-    expect(queueDetails(busy)).toMatch(/^warning +backlog growing: add consumers\nwarning +1 group is parked$/m)
+    expect(second).toMatch(
+      /^busy +1,234 .* 1, 4 wanted +0 +keeps growing: 1,234 ready, .*needs 4 to keep up; has 1 parked group: it/,
+    )
+    expect(queueDetails(busy)).toMatch(/^warning +keeps growing: .*\nwarning +has 1 parked group: it waits/m)
+  })
+
+  it('has the same warnings of a queue as the hub', async () => {
+    await client.admin.queues.declare({ name: 'jobs' })
+    await bury('jobs', 'a')
+    await client.enqueue('jobs', 'b')
+    const { entries } = await client.admin.hub.attention()
+    const warnings = entries.flatMap(({ troubles }) =>
+      troubles.map(({ text }) => text.replace(/(, (the )?oldest for .*)?\.$/, '')),
+    )
+    expect(warnings).toHaveLength(2)
+    const table = (await run('queues')).stdout
+    for (const warning of warnings) expect(table).toContain(warning)
   })
 
   it('shows the beginning of what is long, and that bytes are bytes', () => {

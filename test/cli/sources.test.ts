@@ -25,7 +25,7 @@ async function welcome(url: string) {
 }
 
 it.each(['tcp://10.96.0.10:4747', 'udp://[fd00::1]:4747'])(
-  'starts beside a Service of Kubernetes that is called fanfare, and says that %s is not its port',
+  'starts alongside a Kubernetes Service called fanfare, and reports that %s is not its port',
   async (FANFARE_PORT) => {
     const file = folder.write('hub.json', '{"port": 0}')
     const { command, url } = await serve(['--config', file], { ...KUBERNETES, FANFARE_PORT })
@@ -59,18 +59,32 @@ it('an empty variable is not set, whatever it is', async () => {
 })
 
 it.each([
-  [{ FANFARE_WINDOW: ' 51 ' }, { window: 51 }],
-  [{ FANFARE_WINDOW: '"51"' }, { window: 51 }],
-  [{ FANFARE_WINDOW: '1e3' }, { window: 1000 }],
-  [{ FANFARE_WINDOW: '+51' }, { window: 51 }],
-  [{ FANFARE_WINDOW: '51.0' }, { window: 51 }],
-  [{ FANFARE_PING_INTERVAL: '1.5e4' }, { pingIntervalMs: 15_000 }],
-  [{ FANFARE_PING_INTERVAL: ' 90s ' }, { pingIntervalMs: 90_000 }],
-  [{ FANFARE_FRAME_BYTES: '64 KiB' }, { limits: { frameBytes: 65_536 } }],
-  [{ FANFARE_FRAME_BYTES: '64ki' }, { limits: { frameBytes: 65_536 } }],
-  [{ FANFARE_FRAME_BYTES: '0.5 MiB' }, { limits: { frameBytes: 524_288 } }],
-  [{ FANFARE_FRAME_BYTES: '100kB', FANFARE_OUTBOX_BYTES: '1 MB' }, { limits: { frameBytes: 100_000 } }],
-  [{ FANFARE_LOG_LEVEL: 'INFO', FANFARE_ENGINE: ' WS', FANFARE_COMPRESSION: 'Off', FANFARE_ANONYMOUS: 'Allow' }, {}],
+  [
+    { FANFARE_WINDOW: ' 51 ', FANFARE_PING_INTERVAL: '1.5e4', FANFARE_FRAME_BYTES: '64 KiB' },
+    { window: 51, pingIntervalMs: 15_000, limits: { frameBytes: 65_536 } },
+  ],
+  [
+    { FANFARE_WINDOW: '"51"', FANFARE_PING_INTERVAL: ' 90s ', FANFARE_FRAME_BYTES: '64ki' },
+    { window: 51, pingIntervalMs: 90_000, limits: { frameBytes: 65_536 } },
+  ],
+  [
+    { FANFARE_WINDOW: '1e3', FANFARE_FRAME_BYTES: '0.5 MiB' },
+    { window: 1000, limits: { frameBytes: 524_288 } },
+  ],
+  [
+    { FANFARE_WINDOW: '+51', FANFARE_FRAME_BYTES: '100kB', FANFARE_OUTBOX_BYTES: '1 MB' },
+    { window: 51, limits: { frameBytes: 100_000 } },
+  ],
+  [
+    {
+      FANFARE_WINDOW: '51.0',
+      FANFARE_LOG_LEVEL: 'INFO',
+      FANFARE_ENGINE: ' WS',
+      FANFARE_COMPRESSION: 'Off',
+      FANFARE_ANONYMOUS: 'Allow',
+    },
+    { window: 51 },
+  ],
 ])('reads %o as it is meant', async (env, frame) => {
   const { url } = await serve([], env as Record<string, string>)
   expect(await welcome(url)).toMatchObject(frame)

@@ -38,6 +38,20 @@ async function declare(): Promise<void> {
 const data = ({ lines }: RunningCommand) => (lines as Line[]).map((line) => line.data)
 
 describe('fanfare streams', () => {
+  it('updates the options that are given, and says what has changed', async () => {
+    await run('streams', 'declare', 'orders', 'orders.#', '--max-age', '2w')
+    await publish(0, 5)
+    const updated = await run('streams', 'update', 'orders', 'orders.*', '--max-messages', '3')
+    expect(updated.stdout).toBe(
+      'Updated stream "orders": topics ["orders.#"] → ["orders.*"], max messages no limit → 3.\n',
+    )
+    const [info] = (await run('streams', 'update', 'orders', '--max-age', '1d', '--json')).lines as StreamInfo[]
+    expect(info).toMatchObject({ topics: ['orders.*'], maxAgeMs: 86_400_000, maxMessages: 3 })
+    const refused = fanfare(['streams', 'update', 'orders', '--last-value'], env)
+    expect(await refused.exit).toBe(1)
+    expect(refused.stderr).toContain('bad_params: maxMessages cannot be combined with lastValue')
+  })
+
   it('declares, lists, shows, trims and deletes, for people and for programs', async () => {
     const declared = await run('streams', 'declare', 'orders', 'orders.#', '--max-age', '2w', '--max-messages', '500')
     expect(declared.stdout).toMatch(/^retention +2w, 10 GiB, 500 messages$/m)

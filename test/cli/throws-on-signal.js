@@ -1,4 +1,4 @@
-// What a bug does that nothing stops: an exception in a callback, a promise that nobody handles.
+// What an unhandled bug does: an exception in a callback, a rejection without a handler.
 process.on('SIGUSR2', () => {
   throw new Error('thrown')
 })

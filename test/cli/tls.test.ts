@@ -20,11 +20,11 @@ describe.each(ENGINES)('fanfare serve with TLS, on %s', (engine) => {
 
     files.write({ cert: second.cert })
     hub.command.signal('SIGHUP')
-    await hub.command.said('stderr', /the certificate cannot be read again: the one before stays/)
+    await hub.command.said('stderr', /the certificate cannot be reloaded: keeping the previous one/)
     expect((await handshake(hub.port))[0]).toBe('first')
     files.write({ key: second.key })
     hub.command.signal('SIGHUP')
-    await hub.command.said('stderr', /new connections get the certificate that was read/)
+    await hub.command.said('stderr', /certificate reloaded: new connections use it/)
     expect((await handshake(hub.port))[0]).toBe('second')
   })
 })

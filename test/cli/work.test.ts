@@ -19,13 +19,13 @@ function work(options: readonly string[], command = ['node', WORKER]): RunningCo
   return fanfare(['work', '--url', url, '--queue', 'jobs', '--cooldown', '100ms', ...options, '--', ...command])
 }
 
-/** Asks it alone to stop, and not its workers; resolves to its exit code. */
+/** Asks only it to stop, and not its workers; resolves to its exit code. */
 function stopped(command: RunningCommand): Promise<number | string> {
   command.process.kill('SIGTERM')
   return command.exit
 }
 
-/** Resolves when so many consume. */
+/** Resolves when this many consume. */
 async function consumers(count: number): Promise<void> {
   for await (const { data } of client.subscribe('$sys.queues.jobs')) {
     if ((data as QueueInfo).consumers === count) return
@@ -81,7 +81,7 @@ describe('fanfare work', () => {
     await command.said('stderr', /Not connected to/)
     expect(await stopped(command)).toBe(0)
     expect(command.stderr.trim().split('\n')).toEqual([
-      expect.stringContaining(`Not connected to ${nobody}, trying again. `),
+      expect.stringContaining(`Not connected to ${nobody}, retrying. `),
     ])
   })
 

@@ -27,7 +27,7 @@ const topics = defineTopics(
 )
 type Moderated = { name: string; verdict: 'approved' | 'flagged' }
 
-// What follows is compiled and never run: `npm run typecheck` fails where a type is other than it says.
+// The rest is compiled and never run: `npm run typecheck` fails if a type is not as stated.
 function types(client: Client<typeof topics>): void {
   expectTypeOf(connect('', { topics })).toEqualTypeOf(client)
 
@@ -43,7 +43,7 @@ function types(client: Client<typeof topics>): void {
   void client.publish('prices.gold', { euros: '1' })
   // @ts-expect-error the payload of a pattern of any number of words
   void client.publish('orders', { total: '1' })
-  // @ts-expect-error a topic that nobody named
+  // @ts-expect-error a topic that the contract does not name
   void client.publish('photos.renamed', { name: 'a.jpg', width: 1 })
 
   const data = <Data>(_: AsyncIterable<{ readonly data: Data }>) => expectTypeOf<Data>()
@@ -74,7 +74,7 @@ function types(client: Client<typeof topics>): void {
   client.consume('thumbnails', ({ data }: { data: { euros: number } }) => void data)
   // @ts-expect-error the wrong payload
   void client.enqueue('thumbnails', { euros: 1 })
-  // @ts-expect-error a queue that nobody named
+  // @ts-expect-error a queue that the contract does not name
   client.consume('thumbs')
 
   expectTypeOf(client.request('sums', [1, 2])).toEqualTypeOf<Promise<number>>()
@@ -83,14 +83,14 @@ function types(client: Client<typeof topics>): void {
   client.respond('words.*', async ({ data }) => data.split(' '))
   // @ts-expect-error the wrong question
   void client.request('sums', ['1'])
-  // @ts-expect-error a question that nobody named
+  // @ts-expect-error a request that the contract does not name
   void client.request('products', [1])
   // @ts-expect-error the wrong reply
   client.respond('sums', ({ data }) => data.join())
-  // @ts-expect-error a question that nobody named
+  // @ts-expect-error a request that the contract does not name
   client.respond('products', () => 1)
 
-  // @ts-expect-error a queue of a topic that nobody named
+  // @ts-expect-error a queue of a topic that the contract does not name
   defineTopics({ a: z.string() }, { queues: { q: ['b'] } })
   // @ts-expect-error no schema
   defineTopics({ a: 'string' })
@@ -98,7 +98,7 @@ function types(client: Client<typeof topics>): void {
   defineTopics({}, { requests: { sums: { request: z.string() } } })
 }
 
-// The wire carries what was published: to those who convert, too, the input type is the truth.
+// The wire carries what was published: the input type applies to readers of a transforming schema, too.
 function conversions(): void {
   const converting = defineTopics({
     zod: z.object({ at: z.string().transform((text) => new Date(text)), n: z.number().default(1) }),
@@ -118,7 +118,7 @@ function conversions(): void {
   client.subscribe('arktype', ({ data }) => {
     expectTypeOf(data).toEqualTypeOf<string>()
   })
-  // What a contract says nothing of is said by whoever asks, as without one.
+  // For topics outside of the contract the caller states the type, as without a contract.
   client.consume<number>('q', ({ data }) => {
     expectTypeOf(data).toEqualTypeOf<number>()
   })
@@ -126,7 +126,7 @@ function conversions(): void {
   client.respond<number[], number>('sums', ({ data }) => data.length)
 }
 
-// Types alone, without validators.
+// Types only, without validators.
 function withoutSchemas(): void {
   interface Named {
     'photos.uploaded': Photo
@@ -138,7 +138,7 @@ function withoutSchemas(): void {
   void client.publish('prices.gold', 1)
   // @ts-expect-error the wrong payload
   void client.publish('notifications.tab-1', 1)
-  // @ts-expect-error a topic that nobody named
+  // @ts-expect-error a topic that the contract does not name
   void client.publish('photos.renamed', 1)
   client.subscribe('notifications.tab-1', ({ data }) => {
     expectTypeOf(data).toEqualTypeOf<string>()
@@ -191,7 +191,7 @@ function patterns(): void {
 function onTheHub(): void {
   expectTypeOf(defineOnHub).toEqualTypeOf(defineTopics)
   void startHub({ topics })
-  // @ts-expect-error schemas alone are no contract
+  // @ts-expect-error schemas without defineTopics are not a contract
   void startHub({ topics: { 'photos.uploaded': z.string() } })
 }
 

@@ -22,7 +22,7 @@ it('a delay may be text with a unit, and an instant a Date', async () => {
   expect(got).toEqual(['delay', 'date'])
 })
 
-it('what an ack publishes and a nack take them too', async () => {
+it('publishes of an ack and a nack accept them, too', async () => {
   const client = hub.connect()
   const got: unknown[] = []
   await client.enqueue('q', 'first')

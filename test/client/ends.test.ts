@@ -15,7 +15,7 @@ const RATE_LIMITED = { type: 'error', code: 'rate_limited', message: 'Later.', r
 const forbidden = expect.objectContaining({ code: 'forbidden' })
 const noop = () => {}
 
-/** A subscription and a responder, each with and without `onError`, of which the hub has confirmed all. */
+/** A subscription and a responder, each with and without `onError`, all confirmed by the hub. */
 async function four(client: Client, peer: Peer) {
   const told: unknown[][] = []
   const onError = (...args: unknown[]) => void told.push(args)
@@ -31,7 +31,7 @@ async function four(client: Client, peer: Peer) {
   return { all: [...heard, ...unheard], subs, told }
 }
 
-it('what ends without its owner is told to onError, or to nobody in particular', async () => {
+it('what the hub ends is reported to onError, or as an unhandled rejection', async () => {
   const uncaught = hearUncaught()
   const { client, peer } = await hub.connected()
   const { all, subs, told } = await four(client, peer)
@@ -45,7 +45,7 @@ it('what ends without its owner is told to onError, or to nobody in particular',
   expect(uncaught).toEqual([forbidden, forbidden])
 })
 
-it('what ends before it was ready is told by ready, if onError is not given', async () => {
+it('what ends before it is ready rejects ready, if onError is not given', async () => {
   const uncaught = hearUncaught()
   const { client, peer } = await hub.connected()
   const told: unknown[] = []
@@ -76,7 +76,7 @@ it('a client that is closed for good is one uncaught error, however much ends wi
   expect(uncaught).toEqual([unauthenticated])
 })
 
-it('what its owner ends has ended well', async () => {
+it('what its owner closes ends without an error', async () => {
   const uncaught = hearUncaught()
   const { client, peer } = await hub.connected()
   const { all, told } = await four(client, peer)
@@ -126,7 +126,7 @@ it.each(['subscribe', 'respond'] as const)(
     peer.send({ type: 'subscribed', sub })
     await ready
     expect(told).toEqual(['rate_limited'])
-    // The refusal of a later hub, whose code this client does not know, says itself whether it may pass.
+    // The refusal of a later hub, whose code this client does not know, states itself whether trying again can help.
     for (let n = 0; n < 3; n++) {
       peer.send({ type: 'error', code: 'of_a_later_hub', message: 'Wait.', retry: true, sub })
       await peer.next(type)
@@ -181,7 +181,7 @@ it.each(['rate_limited', 'hub_full', 'storage_failed'])(
   },
 )
 
-it('what was unsubscribed while it was refused is not asked for again', async () => {
+it('a subscription that is closed while it is refused is not requested again', async () => {
   const clock = new VirtualClock()
   const { client, peer } = await hub.connected({ clock })
   const refused = client.subscribe('a', noop)
@@ -245,7 +245,7 @@ it('a commit that meets a subscription that has just ended there is repeated whe
   await committed
 })
 
-it('a commit that could not be stored for now is repeated, also where nothing more is handled', async () => {
+it('a commit that could not be stored for now is repeated, even if nothing more is handled', async () => {
   const { client, peer } = await hub.connected()
   const numbers = client.subscribe('a', { from: 'earliest', cursor: 'c' })
   const { sub } = await peer.next('subscribe')

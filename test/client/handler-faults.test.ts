@@ -80,7 +80,7 @@ describe.each(Object.entries(FAILURES))('a handler that %s', (_, [thrown, fail])
     await subscription.unsubscribe()
   })
 
-  it('with onError: is told with its message, and the next one follows', async () => {
+  it('with onError: is reported with its message, and the next message follows', async () => {
     const uncaught = hearUncaught()
     const { client, peer } = await hub.connected()
     const seen: unknown[] = []
@@ -105,7 +105,7 @@ describe.each(Object.entries(FAILURES))('a handler that %s', (_, [thrown, fail])
   })
 })
 
-it('what onError does with a message is awaited before the next one, also as a query', async () => {
+it('what onError does with a message is awaited before the next one, also a lazy query', async () => {
   const { client, peer } = await hub.connected()
   const log: unknown[] = []
   const handler = ({ data }: Message) => {
@@ -169,7 +169,7 @@ it('waits for the client’s backoff before it tries again, and does not after i
 it.each([
   ['throws', throwing(new Error('onError'))],
   ['rejects', () => Promise.reject(new Error('onError'))],
-])('an onError that %s is as if there were none, with its own error', async (_, onError) => {
+])('an onError that %s is treated as if there were none, with its own error', async (_, onError) => {
   const uncaught = hearUncaught()
   const { client, peer } = await hub.connected()
   const seen: unknown[] = []

@@ -9,7 +9,7 @@ import { FlakyNetwork } from '../setup/flaky-network.ts'
 import { range } from '../setup/streams.ts'
 import { hearUncaught } from '../setup/uncaught.ts'
 
-it('a handler that blocks while its client connects again says nothing on a socket that is not open', async () => {
+it('a handler that blocks while its client reconnects sends nothing on a socket that is not open', async () => {
   const hub = await startHub({ port: 0, logLevel: 'silent', drainTimeout: 100 })
   const network = await FlakyNetwork.to(hub.port)
   const operator = connect(`ws://127.0.0.1:${hub.port}`)

@@ -47,7 +47,7 @@ const block = (ms: number) => {
 /** A handler that hangs, until the test is over. */
 const hang = () => new Promise<void>((resolve) => hanging.push(resolve))
 
-describe('what waits behind a handler', () => {
+describe('messages that wait for a handler', () => {
   it('is done once, however long it waits: its time counts from its begin', async () => {
     await fill(16, { ackDeadline: 1000 })
     const seen: [number, number][] = []
@@ -84,7 +84,7 @@ describe('what waits behind a handler', () => {
     expect(await operator.admin.queues.show('q')).toMatchObject({ timedOutTotal: 0, redeliveredTotal: 0 })
   })
 
-  it('goes to another consumer that is free, uncharged, also where the handler hangs', async () => {
+  it('go to another consumer that is idle, uncharged, even if the handler hangs', async () => {
     await fill(16, { ackDeadline: '1h' })
     client().consume('q', hang)
     await untilQueue(operator, 'q', ({ inFlight }) => inFlight === 16)
@@ -182,7 +182,7 @@ describe('the signal of a delivery', () => {
     else network.refuse()
     await expect.poll(() => signal?.aborted).toBe(true)
     finish()
-    // What was done may be done again: that is told.
+    // A message may be handled twice: that is reported.
     await expect.poll(() => warned.mock.calls.length).toBe(1)
     expect(warned.mock.calls[0]?.[0]).toContain('its lease was lost')
     warned.mockRestore()
@@ -275,7 +275,7 @@ describe('what a handler throws never ends the process', () => {
 })
 
 describe('a consumer', () => {
-  it('that is closed gives back at once what has not begun, and waits for the handler that runs', async () => {
+  it('that is closed returns at once what has not begun, and waits for the running handler', async () => {
     await fill(16)
     let finish = () => {}
     const consumer = client().consume('q', () => new Promise<void>((resolve) => (finish = resolve)))
@@ -293,9 +293,9 @@ describe('a consumer', () => {
 
   it.each([
     ['before it awaits anything', 0, 30],
-    ['in a turn of its own', 0, 0],
+    ['in a later turn', 0, 0],
     ['after it has awaited something', 10, 30],
-  ])('that is closed by its own handler %s does that message once', async (_, beforeMs, afterMs) => {
+  ])('that is closed by its own handler %s handles that message once', async (_, beforeMs, afterMs) => {
     await fill(3, { backoff: { base: 1, cap: 1 } })
     const seen: number[] = []
     let closed: Promise<void> | undefined
@@ -317,7 +317,7 @@ describe('a consumer', () => {
     await settled({ ackedTotal: 1, depth: 2 })
   })
 
-  it('that is cancelled while a handler hangs leaves nobody who waits for its close', async () => {
+  it('that is cancelled while a handler hangs does not block its close', async () => {
     await fill(1)
     const ending = client()
     const consumer = ending.consume('q', hang)
@@ -347,7 +347,7 @@ describe('a consumer', () => {
     expect(signals.map(({ aborted }) => aborted)).toEqual([true])
   })
 
-  it('that is read ends at once, also while next() is pending, and gives back what was not read', async () => {
+  it('that is iterated ends at once, even while next() is pending, and returns what was not read', async () => {
     await fill(0)
     const pending = client().consume('q')[Symbol.asyncIterator]()
     const next = pending.next()
@@ -366,7 +366,7 @@ describe('a consumer', () => {
     expect(seen).toEqual(range(0, 5).map((n) => [n, 1]))
   })
 
-  it('that nobody reads costs no attempt, however long', async () => {
+  it('that is never read costs no attempt, however long', async () => {
     await fill(3, { ackDeadline: 800, maxAttempts: 2 })
     const unread: Consumer = client().consume('q')
     await unread.ready

@@ -31,7 +31,7 @@ describe('idempotent', () => {
     expect(ran).toEqual(['mail', 'ship', 'ship', 'ship', 'ship'])
   })
 
-  it('knows what an earlier version has noted by the id only', async () => {
+  it('knows what an earlier version has stored by the id only', async () => {
     const store = memoryStore()
     await store.add('a')
     const ran: string[] = []
@@ -40,7 +40,7 @@ describe('idempotent', () => {
     expect(ran).toEqual(['b'])
   })
 
-  it('runs it again where it failed', async () => {
+  it('runs it again if it failed', async () => {
     let runs = 0
     const handler = idempotent(() => {
       if (++runs === 1) throw new Error('no')
@@ -67,7 +67,7 @@ describe('the file of processed ids', () => {
   })
   afterEach(() => rm(directory, { recursive: true }))
 
-  it('is remembered when it is opened again, and what a crash has cut short is not', async () => {
+  it('is remembered when the store is opened again, and a record cut short by a crash is not', async () => {
     const first = await fileStore(path)
     await Promise.all(range(0, 100).map((n) => first.add(`m${n}`)))
     await first.close()
@@ -92,7 +92,7 @@ describe('the file of processed ids', () => {
     await again.close()
   })
 
-  it('an id that could not be written is not remembered, and says so', async () => {
+  it('an id that could not be written is not remembered, and this is reported', async () => {
     const store = await fileStore(path)
     await store.add('a')
     await store.close()

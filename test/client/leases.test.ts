@@ -9,7 +9,7 @@ beforeEach(async () => {
 })
 afterEach(() => hub.stop())
 
-/** Answers the next consume with one delivery; every hub that was started anew counts them from 1. */
+/** Answers the next consume with one delivery; every restarted hub counts them from 1. */
 async function lease(peer: Peer, data: unknown, ackDeadlineMs = 60_000): Promise<number> {
   const { consumer, queue } = await peer.next('consume')
   peer.send({ type: 'consuming', consumer, queue, prefetch: 16, ackDeadlineMs })
@@ -17,7 +17,7 @@ async function lease(peer: Peer, data: unknown, ackDeadlineMs = 60_000): Promise
   return consumer
 }
 
-it('a delivery of an earlier connection is never settled on the next one, where its number is that of another', async () => {
+it('a delivery of an earlier connection is never settled on the next one, where its number belongs to another', async () => {
   const { client, peer } = await hub.connected()
   const deliveries = client.consume('q')[Symbol.asyncIterator]()
   await lease(peer, 'old')
@@ -104,7 +104,7 @@ it('an ack that cannot be sent, or that the hub refuses, leaves the lease to be 
   const delivery = (await deliveries.next()).value as Delivery
   const publish = (data: unknown, more: object = {}) => delivery.ack({ publish: [{ topic: 'b', data, ...more }] })
   await expect(publish(new Uint8Array(3))).rejects.toMatchObject({ code: 'bad_data' })
-  await expect(publish(1, { priority: 10 })).rejects.toMatchObject({ code: 'bad_frame' })
+  await expect(publish(1, { priority: 10 })).rejects.toMatchObject({ code: 'bad_option' })
   await expect(publish('x'.repeat(100_000))).rejects.toMatchObject({ code: 'frame_too_large' })
   const full = publish(1)
   expect(await peer.next('ack')).toMatchObject({ consumer, delivery: 1, publish: [{ topic: 'b', data: 1 }] })

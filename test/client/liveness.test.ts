@@ -5,7 +5,7 @@ import { message, type Peer, ScriptedHub, settle } from './scripted-hub.ts'
 
 const INTERVAL_MS = 25_000
 
-/** A time of which the machine misses some: it sleeps. */
+/** A clock of a machine that sleeps, and so misses some of the time. */
 class SleepingClock extends VirtualClock {
   private slept = 0
 
@@ -71,7 +71,7 @@ it('a link that answers its pings stays', async () => {
 })
 
 it.each([10_000, 3_600_000, -3_600_000])(
-  'a machine that has slept (%i ms) asks at once, and is connected anew in seconds',
+  'after a sleep of %i ms a client checks its connection at once, and is reconnected within seconds',
   async (ms) => {
     const { peer, lost } = await connected()
     await advance(1_000)
@@ -130,7 +130,7 @@ it.each(['online', 'pageshow', 'visibilitychange'])(
   },
 )
 
-it('a page that is hidden is no reason for doubt, and a client that is closed hears nothing', async () => {
+it('hiding a page does not trigger a check, and a closed client listens to no events', async () => {
   const { document, say } = page()
   const { client, peer } = await connected()
   document.visibilityState = 'hidden'

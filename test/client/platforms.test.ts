@@ -14,7 +14,7 @@ beforeAll(async () => {
 })
 afterAll(() => hub.close())
 
-/** The bundle as a script, in a world that has JavaScript itself and what is given. */
+/** The bundle as a script, in a realm that has only JavaScript itself and what is given. */
 function world(given: object): (code: string) => unknown {
   const [, exported = ''] = /export\s*\{([^}]*)\};?\s*$/.exec(BUNDLE) ?? []
   const fields = exported.split(',').map((each) => each.trim().split(' as '))
@@ -25,7 +25,7 @@ function world(given: object): (code: string) => unknown {
   return (code) => runInContext(code, context)
 }
 
-/** A user's program. What it has seen comes back as JSON, since each world has objects of its own. */
+/** A user's program. It returns JSON, since each realm has its own objects. */
 const program = (url: string) => `(async () => {
   const client = fanfare.connect('${url}')
   const seen = []
@@ -90,7 +90,7 @@ it('a platform without WebSocket has to be given one', () => {
   expect(run(`(() => { try { fanfare.connect('ws://x') } catch ({ code }) { return code } })()`)).toBe('no_websocket')
 })
 
-it('what stands in for TextEncoder and TextDecoder does the same', async () => {
+it('the replacement of TextEncoder and TextDecoder behaves the same', async () => {
   const texts = ['', 'plain', 'Zoë 🎈 \u0000 \u2028 %41', '\ud800 half', 'x\udc00', '\ufeffmark']
   const broken = [[0xff], [0xc0, 0x80], [0xed, 0xa0, 0x80], [0xf4, 0x90, 0x80, 0x80], [0xe2, 0x82], [0x80]]
   const { TextEncoder, TextDecoder } = globalThis
@@ -111,7 +111,7 @@ it('what stands in for TextEncoder and TextDecoder does the same', async () => {
   for (const bytes of broken) expect(() => other.decodeUtf8(Uint8Array.from(bytes))).toThrow()
 })
 
-it('ids of two clients differ where there is no crypto', async () => {
+it('ids of two clients differ without crypto', async () => {
   const given = { AbortController }
   const url = `ws://127.0.0.1:${hub.port}`
   const prefix = async () => {

@@ -58,7 +58,7 @@ it.each(['bad_frame', 'unauthenticated'] as const)(
   },
 )
 
-it('the codes that are final are those whose close code says so', () => {
+it('the final codes are those whose close code is final', () => {
   const codes = (Object.keys(ERRORS) as ErrorCode[]).filter((code) => (errorEntry(code).close ?? 0) >= 4400)
   expect([...FINAL].toSorted()).toEqual(codes.toSorted())
 })
@@ -102,7 +102,7 @@ it('a token that is refused without getToken is the end', async () => {
   await expect(client.ready()).rejects.toMatchObject({ code: 'token_expired', message: 'Too old.', retry: false })
 })
 
-it('what getToken must not give is reported, and asked for again; spaces around a token are left out', async () => {
+it('an invalid result of getToken is reported, and it is called again; spaces around a token are trimmed', async () => {
   const throws = (value: unknown) => () => {
     throw value
   }
@@ -181,7 +181,7 @@ it.each([
   expect(reasons[1]?.message).toMatch(/^The hub could not be reached: Insufficient resources\./)
 })
 
-it('a hub that nobody can read is asked less and less often, although it says welcome each time', async () => {
+it('a hub whose frames cannot be read is contacted less and less often, although it sends a welcome each time', async () => {
   const { realClock } = await import('../../shared/clock.ts')
   const waits: number[] = []
   const setTimeout = (task: () => void, ms: number) => {
@@ -211,7 +211,7 @@ it('a welcome that cannot be read is tried again, once there has been one that c
   await client.ready()
 })
 
-it('a refusal has the hub’s words once, and the code and retry that the hub says', async () => {
+it('a refusal has the hub’s message once, and the hub’s code and retry', async () => {
   const { client, peer } = await hub.connected()
   const refused = async (code: string, message: string, retry: boolean) => {
     const published = client.publish('a', 1)

@@ -16,7 +16,7 @@ export const WELCOME = {
 
 type Of<Type extends Frame['type']> = Extract<Frame, { type: Type }>
 
-/** The hub's end of one connection; says nothing unless the test does, but for `unsubscribed`. */
+/** The hub's end of one connection. It sends nothing by itself except for `unsubscribed`. */
 export class Peer {
   /** Everything that came, by WebSocket message. */
   readonly batches: Frame[][] = []
@@ -49,7 +49,7 @@ export class Peer {
     return frame as Of<Type>
   }
 
-  /** Frames that came and that nobody has read. */
+  /** Frames that arrived and were not read yet. */
   get unreadFrames(): readonly Frame[] {
     return this.unread
   }
@@ -81,7 +81,7 @@ export function message(data: unknown, topic = 'a', more: object = {}): object {
   return { type: 'message', id: `m${String(data)}`, topic, data, ...more }
 }
 
-/** A hub that does what the test says, with the clients that connect to it. */
+/** A hub that does what the test wants, with the clients that connect to it. */
 export class ScriptedHub {
   readonly url: string
   private readonly server: WebSocketServer

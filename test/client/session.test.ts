@@ -10,7 +10,7 @@ afterEach(() => hub.stop())
 
 const count = (name: string) => process.getActiveResourcesInfo().filter((each) => each === name).length
 
-it('says hello and all its subscriptions in one message', async () => {
+it('sends hello and all its subscriptions in one message', async () => {
   const client = hub.connect({ name: 'test' })
   client.subscribe('a')
   client.subscribe('b.#', { policy: 'conflate', filter: { any: { x: 'y' } } })
@@ -79,7 +79,7 @@ describe.each([
   })
 })
 
-it('pings when nothing was heard, and connects anew when that gets no answer', async () => {
+it('pings when nothing was heard, and reconnects when there is no answer', async () => {
   const { client, peer } = await hub.connected({}, { pingIntervalMs: 300 })
   const waiting = new Promise<ConnectionStateChange>((resolve) => client.onState((change) => resolve(change)))
   await peer.next('ping')
@@ -108,7 +108,7 @@ it.each([
   ['a fraction', { expiresInMs: 3_600_000.5 }],
   ['no safe integer', { expiresInMs: 9_999_999_999_999_000_000 }],
   ['a limit that is missing', { limits: {} }],
-])('a welcome that cannot be read ends the client, with words: %s', async (_, wrong) => {
+])('an unreadable welcome ends the client with an explanation: %s', async (_, wrong) => {
   const client = hub.connect()
   const closed = new Promise<ConnectionStateChange>((resolve) => client.onState((change) => resolve(change)))
   const peer = await hub.peer()
@@ -141,7 +141,7 @@ it('goes on when a listener throws', async () => {
   expect(await loud).toMatchObject({ message: 'listener' })
 })
 
-it('close waits for publishes under way, as often as it is called', async () => {
+it('close waits for publishes in flight, however often it is called', async () => {
   const { client, peer } = await hub.connected()
   const published = client.publish('a', 1)
   const closes = [client.close(), client.close()]
@@ -164,7 +164,7 @@ it('a signal closes it, also one that was aborted before', async () => {
   await expect(never.ready()).rejects.toMatchObject({ code: 'client_closed' })
 })
 
-it('leaves no timer and no socket behind when it has closed', async () => {
+it('leaves no timer and no socket behind after close', async () => {
   const before = [count('Timeout'), count('TCPSocketWrap')]
   const { client, peer } = await hub.connected()
   client.subscribe('a', () => {})
@@ -174,7 +174,7 @@ it('leaves no timer and no socket behind when it has closed', async () => {
   await expect.poll(() => count('TCPSocketWrap')).toBeLessThanOrEqual(before[1] as number)
 })
 
-it('leaves nothing behind of a hub that has gone silent', async () => {
+it('leaves nothing behind after a hub that has gone silent', async () => {
   const before = count('TCPSocketWrap')
   const { client, peer } = await hub.connected({}, { pingIntervalMs: 10 })
   // Reads no more, so that it never answers the close.
@@ -185,7 +185,7 @@ it('leaves nothing behind of a hub that has gone silent', async () => {
   await expect.poll(() => count('TCPSocketWrap')).toBeLessThanOrEqual(before + 1)
 })
 
-it('says so where there is no WebSocket', () => {
+it('reports it if there is no WebSocket', () => {
   const { WebSocket } = globalThis
   Reflect.deleteProperty(globalThis, 'WebSocket')
   try {

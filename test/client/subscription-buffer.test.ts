@@ -8,7 +8,7 @@ beforeEach(async () => {
 })
 afterEach(() => hub.stop())
 
-it('pauses when its buffer is full, resumes at a quarter, and takes only its own in between', async () => {
+it('pauses when its buffer is full, resumes at a quarter, and accepts only its own messages in between', async () => {
   const { client, peer } = await hub.connected()
   const numbers = client.subscribe('a', { bufferLimit: 4 })
   const sub = await peer.subscribed()

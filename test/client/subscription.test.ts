@@ -64,7 +64,7 @@ it('tells a gap of the hub at its place', async () => {
   expect(seen).toEqual([1, gap, 5])
 })
 
-it('subscribes again after a cut, and says that something may be missing', async () => {
+it('resubscribes after a cut, and reports that messages may be missing', async () => {
   const { client, peer } = await hub.connected()
   const seen: unknown[] = []
   const numbers = client.subscribe('a', { onGap: (gap) => seen.push(gap) })
@@ -108,7 +108,7 @@ it('waits for the promise of a handler before the next message', async () => {
   expect(log).toEqual(['begin 1', 'end 1', 'begin 2', 'end 2'])
 })
 
-it('goes on behind a handler or a gap listener that throws, loudly', async () => {
+it('goes on after a handler or a gap listener that throws, and reports it', async () => {
   const loud = hearUncaught()
   const { client, peer } = await hub.connected()
   const seen: unknown[] = []
@@ -149,7 +149,7 @@ it('a loop that ends by break has not handled the message that it breaks at', as
   await ended
 })
 
-it('a signal in the middle of a loop leaves what the loop still handles committed', async () => {
+it('aborting a signal in the middle of a loop still commits what the loop handles', async () => {
   const { client, peer } = await hub.connected()
   const abort = new AbortController()
   const numbers = client.subscribe('a', { cursor: 'c', signal: abort.signal })
@@ -195,7 +195,7 @@ it.each([
   ['unsubscribe()', {}],
   ['unsubscribe() of a cursor', { cursor: 'c' }],
   ['its signal', {}],
-])('a handler gets nothing more after %s, also of what came in the same message', async (name, options) => {
+])('a handler gets nothing more after %s, not even from the same message', async (name, options) => {
   const { client, peer } = await hub.connected()
   const abort = new AbortController()
   const seen: unknown[] = []
@@ -310,7 +310,7 @@ it('a framework that puts proxies around plain objects finds none in the client'
     client.subscribe('a'),
     client.consume('q'),
   ]
-  // As Vue tells what is plain.
+  // As Vue recognises plain objects.
   const isPlain = (value: object) => Object.prototype.toString.call(value) === '[object Object]'
   expect(held.filter(isPlain)).toEqual([])
 })
@@ -341,7 +341,7 @@ it('a filter that throws later costs no message: it is a copy', async () => {
   expect(client.state).toBe('connected')
 })
 
-it('after a reconnection a filter is said again as it was given', async () => {
+it('after a reconnection a filter is sent again as it was given', async () => {
   const uncaught = hearUncaught()
   const { client, peer } = await hub.connected({ backoff: { base: 1, cap: 1 } })
   const all: Record<string, unknown> = { kind: 'x' }

@@ -19,7 +19,7 @@ beforeAll(async () => {
     streams: [{ name: 'photos', topics: ['photos.#'] }],
     queues: [{ name: 'thumbnails', bindings: [{ topic: 'photos.uploaded' }], backoff: { base: 1, cap: 1 } }],
   })
-  // Made within a span, which is not to be that of everything that its socket ever says.
+  // Made within a span, which must not become the parent of everything that its socket ever sends.
   client = trace.getTracer('test').startActiveSpan('boot', (span) => {
     span.end()
     return connect(`ws://127.0.0.1:${hub.port}`, { trace: openTelemetry() })
@@ -102,7 +102,7 @@ it('a trace goes through queue and stream, through a second attempt and an ack t
   expect(received?.parentSpanContext?.spanId).toBe(succeeded?.spanContext().spanId)
 })
 
-it('a trace goes to a responder, to what it publishes, and says what failed', async () => {
+it('a trace reaches a responder and its publishes, and records what failed', async () => {
   const heard = later<string | undefined>()
   const live = client.subscribe('live.#', () => heard.tell(traceNow()))
   const responder = client.respond<number>('sums', async ({ data }) => {
@@ -121,7 +121,7 @@ it('a trace goes to a responder, to what it publishes, and says what failed', as
   await live.unsubscribe()
 })
 
-it('a query of a library runs once, and what has no words is told as it was thrown', async () => {
+it('a lazy query runs once, and an error without a message is recorded as it was thrown', async () => {
   const told: unknown[] = []
   let runs = 0
   const query = client.respond('query', () => lazyQuery(() => ++runs))
@@ -145,7 +145,7 @@ it('a query of a library runs once, and what has no words is told as it was thro
   await Promise.all([query.close(), wordless.close(), live.unsubscribe()])
 })
 
-it('what came without a trace begins one, and what has no room for one goes without', async () => {
+it('a message without a trace begins one, and a message without room for one goes without', async () => {
   const plain = connect(`ws://127.0.0.1:${hub.port}`)
   const traces: (string | undefined)[] = []
   const headers: unknown[] = []
@@ -167,7 +167,7 @@ it('what came without a trace begins one, and what has no room for one goes with
   await plain.close()
 })
 
-it('with a propagator alone, and nobody who records, a context is handed on', async () => {
+it('with a propagator but no recorder, a context is passed on', async () => {
   trace.disable()
   const handed = {
     traceId: '0af7651916cd43dd8448eb211c80319c',

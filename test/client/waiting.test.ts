@@ -12,7 +12,7 @@ afterEach(() => {
   return hub.stop()
 })
 
-/** To an address where no hub is. */
+/** An address without a hub. */
 function offline(options: ClientOptions = {}): Client {
   const client = connect('ws://127.0.0.1:1', options)
   onTestFinished(async () => void (await client.close({ timeout: 1 })))
@@ -84,7 +84,7 @@ it.each<[string, (client: Client, data: unknown) => Promise<unknown>]>([
   ['publishes', (client, data) => client.publish('a', data)],
   ['requests', (client, data) => client.request('a', data, { timeout: 60_000 })],
   ['calls', (client, data) => client.call('hub.show', data)],
-])('what waits offline is bounded in bytes: %s', async (_, send) => {
+])('the offline queue is bounded in bytes: %s', async (_, send) => {
   const client = offline({ queueLimitBytes: 1_000_000 })
   const codes: string[] = []
   for (let n = 0; n < 20; n++) {
@@ -109,7 +109,7 @@ it('10,000 requests that end while they wait leave no trace, and take no time', 
   expect(await client.close({ timeout: 1 })).toEqual({ unsent: 0, unanswered: 0 })
 })
 
-it('what cannot be encoded leaves nothing behind that waits', async () => {
+it('data that cannot be encoded leaves nothing in the queue', async () => {
   const client = offline({ queueLimit: 1 })
   for (let n = 0; n < 10; n++) {
     await expect(client.request('a', 1n)).rejects.toMatchObject({ code: 'bad_data' })
@@ -118,7 +118,7 @@ it('what cannot be encoded leaves nothing behind that waits', async () => {
   expect(await client.close()).toEqual({ unsent: 0, unanswered: 0 })
 })
 
-it('a lost connection ends what is under way, whatever else was tried on it', async () => {
+it('a lost connection ends what is in flight, whatever else was tried on it', async () => {
   const { client, peer } = await hub.connected()
   const headers = JSON.parse('{"__proto__":"x"}')
   await expect(client.publish('t', new Uint8Array(1), { headers })).rejects.toMatchObject({ code: 'forbidden_key' })
@@ -150,7 +150,7 @@ it('a commit that the hub never stores ends after its time', async () => {
   await client.close({ timeout: 1 })
 })
 
-it('a client that reaches no hub says so once, where nobody listens', async () => {
+it('a client that reaches no hub reports so once, if there is no listener', async () => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'Date'] })
   const warn = vi.spyOn(console, 'warn').mockImplementation(() => {})
   onTestFinished(() => warn.mockRestore())

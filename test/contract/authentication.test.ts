@@ -27,11 +27,11 @@ onEveryEngine('authentication', (hubs) => {
     ['HS256', () => sign(good)],
     ['RS256', () => sign(good, rsa.privateKey, { alg: 'RS256' })],
     ['ES256', () => sign(good, ec.privateKey, { alg: 'ES256' })],
-    ['EdDSA of a set', () => sign(good, ed.privateKey, { alg: 'EdDSA', kid: 'ed' })],
+    ['EdDSA of a key set', () => sign(good, ed.privateKey, { alg: 'EdDSA', kid: 'ed' })],
     ['one audience of several', () => sign({ ...good, aud: ['other', 'fanfare'] })],
-    ['an end that lies in the skew of clocks', () => sign({ ...good, exp: inSeconds(-2) })],
-    ['a beginning that lies in it', () => sign({ ...good, nbf: inSeconds(3) })],
-  ])('lets a token in: %s', async (_, token) => {
+    ['an expiry within the clock skew', () => sign({ ...good, exp: inSeconds(-2) })],
+    ['a not-before time within the clock skew', () => sign({ ...good, nbf: inSeconds(3) })],
+  ])('accepts a token: %s', async (_, token) => {
     expect(await hello(url, await token())).toEqual({ subject: 'ann' })
     expect(await status('/v1/queues', `Bearer ${await token()}`)).toBe(200)
   })
@@ -45,18 +45,18 @@ onEveryEngine('authentication', (hubs) => {
       async () => unsigned({ alg: 'none' }, { sub: 'ann', exp: inSeconds(60), ...good }),
       'none',
     ],
-    ['with a public key for a secret', () => sign(good, confused), 'signature'],
+    ['signed with a public key as its secret', () => sign(good, confused), 'signature'],
     ['of a longer hash', () => sign(good, secret, { alg: 'HS512' }), 'HS512'],
     ['of another key', () => sign(good, createSecretKey(Buffer.alloc(32, 1))), 'signature'],
     ['of an unknown key of the set', () => sign(good, ed.privateKey, { alg: 'EdDSA', kid: 'x' }), 'key'],
-    ['for somebody else', () => sign({ ...good, aud: 'other' }), '"aud"'],
-    ['for nobody', () => sign({ iss: good.iss }), '"aud"'],
-    ['by somebody else', () => sign({ ...good, iss: 'https://three' }), '"iss"'],
+    ['for another audience', () => sign({ ...good, aud: 'other' }), '"aud"'],
+    ['without an audience', () => sign({ iss: good.iss }), '"aud"'],
+    ['of another issuer', () => sign({ ...good, iss: 'https://three' }), '"iss"'],
     ['not valid yet', () => sign({ ...good, nbf: inSeconds(30) }), '"nbf"'],
-    ['without an end', () => sign({ ...good, exp: undefined }), '"exp"'],
+    ['without an expiry', () => sign({ ...good, exp: undefined }), '"exp"'],
     ['without a subject', () => sign({ ...good, sub: undefined }), '"sub"'],
-    ['whose permissions are wrong', () => sign({ ...good, permissions: { publish: ['a..b'] } }), 'permissions'],
-    ['that is none', async () => 'nonsense', 'key'],
+    ['with wrong permissions', () => sign({ ...good, permissions: { publish: ['a..b'] } }), 'permissions'],
+    ['that is not a token', async () => 'nonsense', 'key'],
     ['that is an unknown API key', async () => newApiKey(), 'API key'],
     ['that is empty', async () => '', ''],
   ])('refuses a token %s', async (_, token, words) => {
@@ -66,14 +66,14 @@ onEveryEngine('authentication', (hubs) => {
     expect(await status('/v1/queues', `Bearer ${await token()}`)).toBe(401)
   })
 
-  it('tells an expired token from a wrong one', async () => {
+  it('distinguishes an expired token from a wrong one', async () => {
     const token = await sign({ ...good, exp: inSeconds(-30) })
     expect(await hello(url, token)).toMatchObject({ code: 'token_expired', close: 4402 })
     const answer = await fetch(`${http}/v1/queues`, { headers: { authorization: `Bearer ${token}` } })
     expect(await answer.json()).toMatchObject({ status: 401, code: 'token_expired' })
   })
 
-  it('takes an API key, and a token beside the subprotocol', async () => {
+  it('accepts an API key, and a token next to the subprotocol', async () => {
     expect(await hello(url, apiKey)).toEqual({ subject: 'service' })
     expect(await status('/v1/queues', `Bearer ${apiKey}`)).toBe(200)
     for (const token of [apiKey, await sign(good)]) {
@@ -84,7 +84,7 @@ onEveryEngine('authentication', (hubs) => {
     }
   })
 
-  it('refuses who says nothing of who he is, whatever he asks for first', async () => {
+  it('refuses clients without credentials, whatever they ask for first', async () => {
     expect(await hello(url, undefined)).toMatchObject({ code: 'unauthenticated', close: 4401 })
     const peer = await Peer.open(url, [])
     peer.send({ type: 'publish', seq: 1, topic: 'a' }, { type: 'ping' })
@@ -92,7 +92,7 @@ onEveryEngine('authentication', (hubs) => {
     expect(peer.frames.length).toBe(1)
   })
 
-  it('is open to anybody for health alone', async () => {
+  it('allows only health checks without credentials', async () => {
     for (const path of ['/healthz', '/readyz']) expect(await status(path)).toBe(200)
     for (const path of [
       '/',
@@ -109,7 +109,7 @@ onEveryEngine('authentication', (hubs) => {
     expect(await status('/v1/queues', undefined, { method: 'POST' })).toBe(401)
   })
 
-  it('takes a token as a password for what changes nothing, and never asks for a password', async () => {
+  it('accepts a token as a password for requests that change nothing, and never asks for a password', async () => {
     for (const accept of ['text/html', '*/*']) {
       const page = await fetch(http, { headers: { accept } })
       expect([page.status, page.headers.get('www-authenticate')]).toEqual([401, 'Bearer realm="fanfare"'])
@@ -127,7 +127,7 @@ onEveryEngine('authentication', (hubs) => {
     expect(await entered(upgrade)).toMatchObject({ code: 'unauthenticated' })
   })
 
-  it('refuses a token in a URL, so that nobody gets used to it', async () => {
+  it('refuses a token in a URL, so that it does not become a habit', async () => {
     for (const name of ['token', 'access_token']) {
       await expect(Peer.open(`${url}?${name}=${apiKey}`)).rejects.toThrow('400')
       const answer = await fetch(`${http}/v1/queues?${name}=x`, { headers: { authorization: `Bearer ${apiKey}` } })
@@ -136,7 +136,7 @@ onEveryEngine('authentication', (hubs) => {
     }
   })
 
-  it('looks at a file of keys again, and keeps the old ones while it cannot be read', async () => {
+  it('reads a key file again, and keeps the old keys while it cannot be read', async () => {
     const path = folder.write(`turning-${hubs.engine}.json`, jwks({ old: ed.publicKey }))
     const { log, lines } = keptLog()
     const { url } = await hubs.start({ auth: { jwt: { keys: [{ jwksFile: path }] } } }, log)
@@ -148,13 +148,13 @@ onEveryEngine('authentication', (hubs) => {
       expect(await hello(url, old)).toEqual({ subject: 'ann' })
       return lines.map(({ msg }) => msg)
     }
-    await expect.poll(askAndHear).toContain('keys of tokens cannot be read: the old ones stay')
+    await expect.poll(askAndHear).toContain('token keys cannot be reloaded: keeping the old ones')
     folder.write(`turning-${hubs.engine}.json`, jwks({ next: ec.publicKey }))
     await expect.poll(() => hello(url, next), { interval: 50 }).toEqual({ subject: 'ann' })
     expect(await hello(url, old)).toMatchObject({ code: 'unauthenticated' })
   })
 
-  it('fetches a set of keys again for a key that it does not have, and says when it cannot', async () => {
+  it('fetches a key set again for an unknown key, and reports when it cannot', async () => {
     let set = jwks({ old: ed.publicKey })
     const server = createServer((_, response) => {
       if (set === '') response.writeHead(500).end()
@@ -177,7 +177,7 @@ onEveryEngine('authentication', (hubs) => {
     server.closeAllConnections()
   })
 
-  it('asks the program first, which may know, not know, refuse or fail', async () => {
+  it('asks the program first, which may know the client, not know it, refuse it or fail', async () => {
     const { url, http } = await hubs.start({
       allowedOrigins: ['https://page'],
       auth: {
@@ -208,7 +208,7 @@ onEveryEngine('authentication', (hubs) => {
     expect((await fetch(`${http}/v1/queues`, { headers: { cookie: 'session=1' } })).status).toBe(200)
   })
 
-  it('holds what comes before it knows who sends it, in order and bounded', async () => {
+  it('holds frames that arrive before authentication has finished, in order and bounded', async () => {
     let letIn: (() => void) | undefined
     const { url } = await hubs.start({
       auth: {
@@ -238,7 +238,7 @@ onEveryEngine('authentication', (hubs) => {
     expect(await entered(many)).toMatchObject({ code: 'auth_backlog', close: 4430 })
   })
 
-  it('keeps nothing of a connection that has ended before that', async () => {
+  it('keeps nothing of a connection that ends before authentication has finished', async () => {
     const unanswered: unknown[] = []
     const authenticate = () => new Promise<undefined>((resolve) => void unanswered.push(resolve))
     const { url, hub } = await hubs.start({ auth: { authenticate } })
@@ -247,7 +247,7 @@ onEveryEngine('authentication', (hubs) => {
     for (let n = 0; n < 50; n++) {
       const peer = await Peer.open(url)
       peer.send({ type: 'hello' })
-      // The answer to the last one says that all of them have come.
+      // The response to the last one shows that all of them have arrived.
       for (let seq = 0; seq < 6; seq++) peer.send({ type: 'publish', seq, topic: 'a', data: `${seq}${text}` })
       expect(await entered(peer)).toMatchObject({ code: 'auth_backlog' })
       await peer.closed

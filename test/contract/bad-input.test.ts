@@ -19,7 +19,7 @@ onEveryEngine('bad input', (hubs) => {
     await witness.subscribe(1, 'witness')
   })
 
-  /** Whatever happened to the other connection: this one and the hub go on. */
+  /** Whatever happened to the other connection, this one and the hub still work. */
   async function everyoneElseGoesOn(): Promise<void> {
     witness.send({ type: 'publish', seq: 1, topic: 'witness' })
     await witness.next('message')
@@ -35,13 +35,13 @@ onEveryEngine('bad input', (hubs) => {
       ['no type', '{}', 'bad_frame', 4400],
       ['an empty batch', '[]', 'bad_frame', 4400],
       ['a batch in a batch', '[[]]', 'bad_frame', 4400],
-      ['a sub that is no number', '{"type":"subscribe","sub":"1","pattern":"a"}', 'bad_frame', 4400],
+      ['a sub that is not a number', '{"type":"subscribe","sub":"1","pattern":"a"}', 'bad_frame', 4400],
       ['__proto__ in a frame', '{"type":"ping","__proto__":{"x":1}}', 'forbidden_key', 4400],
       ['a frame too large', `"${'x'.repeat(FRAME_BYTES)}"`, 'frame_too_large', 4413],
       ['a frame far too large', `"${'x'.repeat(FRAME_BYTES * 15)}"`, 'frame_too_large', 4413],
-      ['a binary frame of some bytes', new Uint8Array([1, 2, 3]), 'bad_binary', 4400],
+      ['a binary frame of a few bytes', new Uint8Array([1, 2, 3]), 'bad_binary', 4400],
       [
-        'a binary frame cut short',
+        'a truncated binary frame',
         encodeRecord('{"type":"publish","seq":1,"topic":"a"}', new Uint8Array(99)).subarray(0, 70),
         'bad_binary',
         4400,
@@ -63,7 +63,7 @@ onEveryEngine('bad input', (hubs) => {
     })
   })
 
-  describe('is refused by its number, and the connection goes on, also as the first frame', () => {
+  describe('is refused by its number, and the connection stays open, even as the first frame', () => {
     const cases: [string, string | Uint8Array, string, object][] = [
       ['a subscribe without a pattern', '{"type":"subscribe","sub":5}', 'bad_frame', { sub: 5 }],
       ...['null', '""', '0', 'false', '[]', '{}', '{"all":null}', '{"all":{},"any":null}'].map(
@@ -75,7 +75,7 @@ onEveryEngine('bad input', (hubs) => {
         ],
       ),
       [
-        'an offset among the last ones, without their end',
+        'an offset for the last messages, without their end',
         '{"type":"subscribe","sub":5,"pattern":"a","from":{"last":1,"offset":1}}',
         'bad_frame',
         { sub: 5 },
@@ -87,7 +87,12 @@ onEveryEngine('bad input', (hubs) => {
         'bad_frame',
         { sub: 5 },
       ],
-      ['too many last ones', '{"type":"subscribe","sub":5,"pattern":"a","from":{"last":1e9}}', 'bad_frame', { sub: 5 }],
+      [
+        'too many last messages',
+        '{"type":"subscribe","sub":5,"pattern":"a","from":{"last":1e9}}',
+        'bad_frame',
+        { sub: 5 },
+      ],
       ['numbers as headers', '{"type":"publish","seq":5,"topic":"a","headers":{"a":1}}', 'bad_frame', { seq: 5 }],
       ['an id with a quote', '{"type":"publish","seq":5,"topic":"a","id":"a\\"b"}', 'bad_frame', { seq: 5 }],
       ['an unknown type', '{"type":"teleport"}', 'unknown_frame', {}],
@@ -139,7 +144,7 @@ onEveryEngine('bad input', (hubs) => {
       peer.socket.close()
     })
 
-    it('and what came with it in one message is done', async () => {
+    it('does not stop the other frames of its message from being handled', async () => {
       const peer = await Peer.open(url)
       const publish = (seq: number, data: string) => `{"type":"publish","seq":${seq},"topic":"a","data":${data}}`
       peer.socket.send(
@@ -155,13 +160,13 @@ onEveryEngine('bad input', (hubs) => {
       peer.socket.close()
     })
 
-    it('until more than malformedFramesPerSecond have come', async () => {
+    it('closes the connection after more than malformedFramesPerSecond', async () => {
       const peer = await Peer.hello(url)
       const malformed = Array.from({ length: 1000 }, (_, seq) => ({ type: 'publish', seq, topic: 7 }))
       peer.send(...malformed)
       expect((await peer.closed).code).toBe(4400)
       const refused = peer.frames.filter((frame) => frame.type === 'error')
-      // A second of the hub may end while they are handled: what came before it does not count in the next one.
+      // The hub's second may end while they are handled: earlier ones do not count in the next second.
       expect(refused.length).toBeGreaterThan(100)
       expect(refused.length).toBeLessThanOrEqual(201)
       expect(refused.at(-1)).not.toHaveProperty('seq')
@@ -172,7 +177,7 @@ onEveryEngine('bad input', (hubs) => {
     })
   })
 
-  describe('is refused, and the connection goes on', () => {
+  describe('is refused, and the connection stays open', () => {
     const request = (frame: object) => ({ frame, name: JSON.stringify(frame).slice(0, 90) })
     const cases: [string, object, string][] = [
       ['unknown_frame', { type: 'teleport', seq: 3 }],
@@ -230,7 +235,7 @@ onEveryEngine('bad input', (hubs) => {
     { type: 'subscribe', sub: 1, pattern: 'fields', colour: [] },
     { type: 'call', seq: 1, method: 'hub.whoami', colour: 0 },
     { type: 'ack', consumer: 1, delivery: 1, publish: [{ topic: 'fields', colour: 'red' }] },
-  ])('refuses a field that it does not know, by name: %j', async (frame) => {
+  ])('an unknown field is refused by name: %j', async (frame) => {
     const peer = await Peer.hello(url)
     peer.send(frame)
     expect(await peer.next('error')).toMatchObject({
@@ -242,13 +247,13 @@ onEveryEngine('bad input', (hubs) => {
   it.each<object>([
     { type: 'subscribe', sub: 1, pattern: 'fields', from: { offset: 1, colour: 'red' } },
     { type: 'subscribe', sub: 1, pattern: 'fields', filter: { all: { a: 'b' }, colour: 'red' } },
-  ])('refuses one inside of a field: %j', async (frame) => {
+  ])('an unknown nested field is refused: %j', async (frame) => {
     const peer = await Peer.hello(url)
     peer.send(frame)
     expect(await peer.next('error')).toMatchObject({ code: 'bad_frame' })
   })
 
-  it('refuses publishes and asks beyond the window, and ends a publisher that goes on ignoring it', async () => {
+  it('publishes and requests beyond the window are refused, and a publisher that goes on ignoring it is disconnected', async () => {
     const peer = await Peer.hello(url)
     const publishes = (count: number) =>
       Array.from({ length: count }, (_, seq) => ({ type: 'publish', seq, topic: 'a' }))
@@ -263,13 +268,13 @@ onEveryEngine('bad input', (hubs) => {
     await everyoneElseGoesOn()
   })
 
-  it('ends a peer that says nothing', async () => {
+  it('a peer that sends nothing is disconnected', async () => {
     const peer = await Peer.open(url)
     expect(await peer.next('error')).toMatchObject({ code: 'hello_timeout' })
     expect(await peer.closed).toMatchObject({ code: 4008 })
   })
 
-  it('ends a peer that is gone without a word, and no other', async () => {
+  it('a peer that has vanished is disconnected, and no other', async () => {
     const { hub, url } = await hubs.start({ pingInterval: 200 })
     const [gone, there] = [await Peer.hello(url), await Peer.hello(url)]
     gone.socket.pong = () => {}
@@ -280,7 +285,7 @@ onEveryEngine('bad input', (hubs) => {
     there.socket.terminate()
   })
 
-  it('refuses a subprotocol that it does not speak, in words', async () => {
+  it('a subprotocol that the hub does not speak is refused with an explanation', async () => {
     const socket = await handshake(url, 'mqtt')
     const answer = (await once(socket, 'data'))[0].toString()
     expect(answer).toMatch(/^HTTP\/1.1 400 /)
@@ -291,7 +296,7 @@ onEveryEngine('bad input', (hubs) => {
     const peer = await Peer.open(url)
     peer.socket.send(new Uint8Array([0x22, 0xc3, 0x28, 0x22]), { binary: false })
     const { code } = await peer.closed
-    // uWebSockets.js cuts such a connection off by itself, before the hub can say a word.
+    // uWebSockets.js closes such a connection itself, before the hub can send anything.
     if (hubs.engine === 'ws') expect(peer.frames[0]).toMatchObject({ code: 'bad_utf8' })
     expect(code).toBe(hubs.engine === 'ws' ? 4400 : 1006)
     await everyoneElseGoesOn()
@@ -328,7 +333,7 @@ onEveryEngine('bad input', (hubs) => {
       if (!socket.write(many)) await once(socket, 'drain')
       if (n % 100 === 0) await everyoneElseGoesOn()
     }
-    // It was let in, and is still.
+    // It was let in, and is still open.
     expect(answers).toBeGreaterThan(10)
     expect(socket.readyState).toBe('open')
     socket.destroy()
@@ -339,7 +344,7 @@ function binaryHeader(bytes: number[]): Uint8Array {
   return new Uint8Array([0, 0, 0, bytes.length, 0, 0, 0, 0, ...bytes])
 }
 
-/** A connection of which the test writes every byte. The answer is the first data. */
+/** A connection whose every byte the test writes. The response is the first data. */
 async function handshake(url: string, protocol: string): Promise<Socket> {
   const { hostname, port } = new URL(url)
   const socket = connect(Number(port), hostname)

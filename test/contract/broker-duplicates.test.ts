@@ -14,7 +14,7 @@ onEveryBroker('broker', (brokers) => {
   describe('duplicates', () => {
     const once = { topic: 't', data: 1, id: 'once' }
 
-    it('of one group and of the next yield the first receipt', async () => {
+    it('of one commit and of the next yield the first receipt', async () => {
       const { broker } = await withStream(brokers)
       const [first, second] = await Promise.all([publishTo(broker, once), publishTo(broker, once)])
       const third = await publishTo(broker, once)
@@ -52,7 +52,7 @@ onEveryBroker('broker', (brokers) => {
       expect(await publishTo(broker, { topic: 't', data: 'a', id: 'a' })).toMatchObject({ duplicate: false })
     })
 
-    it('are the same publisher and topic, too', async () => {
+    it('must have the same publisher and topic, too', async () => {
       const { broker } = await withStream(brokers)
       await publishTo(broker, once)
       expect(await publishTo(broker, { ...once, topic: 'u' })).toMatchObject({ duplicate: false })
@@ -63,7 +63,7 @@ onEveryBroker('broker', (brokers) => {
       })
     })
 
-    it('are not of a stream that has been deleted, or trimmed', async () => {
+    it('of a stream that has been deleted or trimmed are not duplicates', async () => {
       const { broker } = await withStream(brokers)
       await publishTo(broker, once)
       await broker.deleteStream('s')

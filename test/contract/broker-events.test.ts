@@ -14,7 +14,7 @@ const queueOptions = (more: Partial<QueueOptions> = {}): QueueOptions => ({
   ...more,
 })
 
-/** Everything that a broker reports, a line each. */
+/** Everything that a broker reports, one line each. */
 function logged(log: string[]): BrokerEvents {
   return {
     messages: (batch) => {
@@ -32,7 +32,7 @@ function logged(log: string[]): BrokerEvents {
   }
 }
 
-/** Publishes under an id, and logs the answer. */
+/** Publishes with an id, and logs the result. */
 function publish(broker: Broker, log: string[], id: string, streams: readonly string[] = ['s']): Promise<void> {
   return publishTo(broker, { topic: 't', data: 0, id, streams }).then(
     ({ duplicate }) => void log.push(`${duplicate ? 'duplicate' : 'kept'} ${id}`),
@@ -49,10 +49,10 @@ async function startOn(brokers: BrokerFactory) {
   return { world, broker: world.broker, log }
 }
 
-onEveryBroker('what a broker reports', (brokers) => {
+onEveryBroker('events of a broker', (brokers) => {
   const start = () => startOn(brokers)
 
-  it('are the messages of a commit in the order of the log, kept or not, and then its answers', async () => {
+  it('are the messages of a commit in log order, stored or not, then its results', async () => {
     const { broker, log } = await start()
     log.length = 0
     await Promise.all([
@@ -72,7 +72,7 @@ onEveryBroker('what a broker reports', (brokers) => {
     ])
   })
 
-  it('goes on with publishes while streams are declared again and again', async () => {
+  it('publishes go on while streams are declared again and again', async () => {
     const { broker, log } = await start()
     let declaring = true
     const declared = (async () => {
@@ -84,7 +84,7 @@ onEveryBroker('what a broker reports', (brokers) => {
     expect(log.filter((line) => line.startsWith('kept'))).toHaveLength(20)
   })
 
-  it('are messages that nothing keeps, which are delivered when the commit fails that they came with', async () => {
+  it('messages that are not stored are delivered even if the commit that they came with fails', async () => {
     const { world, broker, log } = await start()
     log.length = 0
     world.failWith(new FanfareError('storage_full'))
@@ -96,7 +96,7 @@ onEveryBroker('what a broker reports', (brokers) => {
 onEveryBroker('what a broker reports of queues', (brokers) => {
   const start = () => startOn(brokers)
 
-  it('begins with the streams and queues that there are', async () => {
+  it('begin with the existing streams and queues', async () => {
     const { broker } = await start()
     await broker.declareQueue(queueOptions(), false)
     const log: string[] = []
@@ -104,12 +104,12 @@ onEveryBroker('what a broker reports of queues', (brokers) => {
     expect(log).toEqual(['stream s', 'queue q'])
   })
 
-  it('are declarations and deletions, each once, before they are answered', async () => {
+  it('are declarations and deletions, each once, before they are confirmed', async () => {
     const { broker, log } = await start()
     const { generation } = broker
     const changes = [
       broker.declareQueue(queueOptions(), false).then(() => log.push('declared')),
-      // The same once more changes nothing.
+      // Repeating it changes nothing.
       broker.declareQueue(queueOptions(), false),
       broker.deleteStream('s').then(() => log.push('deleted')),
     ]
@@ -121,7 +121,7 @@ onEveryBroker('what a broker reports of queues', (brokers) => {
     expect(broker.generation).toBe(after)
   })
 
-  it('has a draft routed again before it is stored if declarations have changed since', async () => {
+  it('a draft is routed again before it is stored if declarations have changed since', async () => {
     const { broker } = await start()
     const kept = new Promise<unknown>((kept, refused) => {
       const old = bareDraft({ id: 'a', topic: 't', route: { generation: broker.generation }, kept, refused })
@@ -133,7 +133,7 @@ onEveryBroker('what a broker reports of queues', (brokers) => {
     expect(await kept).toMatchObject({ queues: ['q'] })
   })
 
-  it('refuses a draft that can no longer be routed', async () => {
+  it('a draft that can no longer be routed is refused', async () => {
     const { broker } = await start()
     await broker.declareQueue(queueOptions(), false)
     const kept = new Promise((kept, refused) => {
@@ -148,7 +148,7 @@ onEveryBroker('what a broker reports of queues', (brokers) => {
     await expect(kept).rejects.toMatchObject({ code: 'no_queue' })
   })
 
-  it('ends publishes as unknown if it cannot tell whether they were stored', async () => {
+  it('publishes end as unknown if the broker cannot tell whether they were stored', async () => {
     const { world, broker } = await start()
     await broker.declareQueue(queueOptions(), false)
     await publishTo(broker, { topic: 't', data: 0, streams: [], queues: ['q'] })

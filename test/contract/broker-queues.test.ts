@@ -27,11 +27,11 @@ onEveryBroker('queues', (brokers) => {
 
   describe('reopened', () => {
     it.each([60_000, 63_072_000_000])(
-      'what is delayed waits no longer than requested, also after a restart with a clock set back by %i ms',
+      'a delayed message waits no longer than requested, even after a restart with the clock set back by %i ms',
       async (byMs) => {
         const world = await start()
         await enqueue(world.broker, 'failed')
-        // It has waited for long when it fails: it is the wait for its next attempt that counts.
+        // It has waited for long when it fails; what counts is the wait for its next attempt.
         world.clock.now += 3_600_000
         for (const delivery of await lease(world.broker))
           await settle(world.broker, delivery, { kind: 'nack', error: 'no', delayMs: 1_500 })
@@ -48,7 +48,7 @@ onEveryBroker('queues', (brokers) => {
       },
     )
 
-    it('keeps attempts, errors and delays; a lease is no attempt', async () => {
+    it('keeps attempts, errors and delays; a lease is not an attempt', async () => {
       const world = await start()
       for (const n of range(0, 4)) await enqueue(world.broker, n)
       await enqueue(world.broker, 4, { dueAt: world.clock.now + 500 })
@@ -72,7 +72,7 @@ onEveryBroker('queues', (brokers) => {
       expect(seen(await lease(world.broker))).toEqual([[1, 2, 'later']])
     })
 
-    it('keeps priorities, groups and what expires', async () => {
+    it('keeps priorities, groups and expiries', async () => {
       const world = await start({ onExpiry: 'dead-letter' })
       const { clock } = world
       for (const [n, priority] of [0, 9, 4].entries()) await enqueue(world.broker, n, { priority })
@@ -88,7 +88,7 @@ onEveryBroker('queues', (brokers) => {
       expect(await world.broker.deadLetters('q', {}, 0, 10)).toMatchObject([{ reason: 'expired' }])
     })
 
-    it('keeps parked groups and dead letters, and numbers new ones on', async () => {
+    it('keeps parked groups and dead letters, and continues their numbers', async () => {
       const world = await start({ onDeadLetter: 'park' })
       for (const n of range(0, 3)) await enqueue(world.broker, n, { key: 'k\u0000ö' })
       const [head] = (await lease(world.broker)) as [Delivery]
@@ -136,7 +136,7 @@ onEveryBroker('queues', (brokers) => {
       for (const id of ['back', 'waits', 'gone']) expect(await once(id)).toMatchObject({ duplicate: false })
     })
 
-    it('a queue that was deleted stays away, also when one of its name has come', async () => {
+    it('a deleted queue stays deleted, even after one with the same name has been declared', async () => {
       const world = await start()
       await enqueue(world.broker, 0)
       await world.broker.deleteQueue('q')
@@ -147,7 +147,7 @@ onEveryBroker('queues', (brokers) => {
     })
   })
 
-  it('gives the numbers of dead letters by pages, bounded by count and bytes', async () => {
+  it('lists the numbers of dead letters in pages, bounded by count and bytes', async () => {
     const world = await start()
     const { broker } = world
     await Promise.all(range(0, 1200).map((n) => enqueue(broker, n < 1190 ? n : 'x'.repeat(1000))))
@@ -174,7 +174,7 @@ onEveryBroker('queues', (brokers) => {
       [8, 9],
     ])
     expect((await pages({ letters: [7, 3, 3, 5000] }, 10)).flat()).toEqual([3, 7])
-    // Those that are large come one by one.
+    // Large ones come one by one.
     const large = await pages({ letters: range(1190, 1200) }, 10, 1000)
     expect(large.filter(({ length }) => length > 0)).toEqual(range(1190, 1200).map((n) => [n]))
     expect(await broker.deadLetterNumbers('q', {}, { from: 1200, limit: 10, bytes: 1e9 })).toMatchObject({
@@ -215,7 +215,7 @@ onEveryBroker('queues', (brokers) => {
     expect(await enqueue(world.broker, 0, { id: 'one' })).toMatchObject({ duplicate: false })
   })
 
-  it('what is done leaves nothing stored', async () => {
+  it('nothing stays stored of messages that are done', async () => {
     const world = await start({ maxAttempts: 2 })
     const empty = await world.records()
     await Promise.all(range(0, 1000).map((n) => enqueue(world.broker, 'x'.repeat(n))))
@@ -235,7 +235,7 @@ onEveryBroker('queues', (brokers) => {
     expect(await world.records()).toBe(empty - 1)
   })
 
-  it('a deletion that fails leaves the queue as it was, also what the same commit was to change', async () => {
+  it('a deletion that fails leaves the queue as it was, including the other changes of the same commit', async () => {
     const world = await start()
     await enqueue(world.broker, 0)
     world.failWith(new Error('no'))
@@ -247,7 +247,7 @@ onEveryBroker('queues', (brokers) => {
     expect(seen(await lease(world.broker))).toEqual([[0, 1, undefined]])
   })
 
-  it('what was to leave and could not is ready again, and said to be', async () => {
+  it('messages whose removal could not be stored are ready again, and reported as such', async () => {
     const world = await start()
     await enqueue(world.broker, 0)
     world.failWith(new Error('no'))

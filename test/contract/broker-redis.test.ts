@@ -108,6 +108,7 @@ describe('nodes with one Redis', () => {
     await brokerAt(redis.url, { replicas: 1, events })
     await a.declareStream(streamOptions(), false)
     await publishNumbers(a, 0, 2)
+    await expect.poll(() => seen).toEqual([0, 1])
     replica.signal('SIGSTOP')
     let answered = false
     const kept = publishTo(a, { topic: 't', data: 2 }).then(() => {

@@ -13,7 +13,7 @@ import { range } from '../setup/streams.ts'
 
 onEveryBroker('broker', (brokers) => {
   describe('retention', () => {
-    it('by count begins at the exact offset', async () => {
+    it('by count keeps from the exact offset', async () => {
       const { broker } = await withStream(brokers, { maxMessages: 100 })
       await publishNumbers(broker, 0, 250)
       expect(broker.stream('s')).toMatchObject({ first: 150, next: 250 })
@@ -21,7 +21,7 @@ onEveryBroker('broker', (brokers) => {
       expect(await dataOf(broker)).toEqual(range(151, 251))
     })
 
-    it('by age begins at the exact message, and may leave nothing', async () => {
+    it('by age keeps from the exact message, and may keep nothing', async () => {
       const { broker, clock } = await withStream(brokers, { maxAgeMs: 1000 })
       await publishNumbers(broker, 0, 5)
       clock.now += 600
@@ -33,7 +33,7 @@ onEveryBroker('broker', (brokers) => {
       await publishNumbers(broker, 11, 12)
       expect(await dataOf(broker)).toEqual(range(5, 12))
       clock.now += 1001
-      // Whatever is committed lets retention look; nothing of this stream is published.
+      // Any commit triggers retention; nothing is published to this stream.
       await broker.trimStream('s', 0)
       expect(broker.stream('s')).toMatchObject({ first: 12, next: 12, trimmedTo: 0 })
       expect(await dataOf(broker)).toEqual([])
@@ -41,7 +41,7 @@ onEveryBroker('broker', (brokers) => {
       expect(await readAll(broker, 's')).toEqual([{ offset: 12, topic: 't', data: 12 }])
     })
 
-    it('by age cuts a block that holds both, as compaction makes them', async () => {
+    it('by age cuts a block that contains both, as compaction makes them', async () => {
       const { broker, clock } = await withStream(brokers, { lastValue: true, maxAgeMs: 1000 })
       await publishTo(broker, { topic: 't', key: 'old', data: 'old' })
       clock.now += 600
@@ -73,7 +73,7 @@ onEveryBroker('broker', (brokers) => {
   })
 
   describe('trimming', () => {
-    it('deletes what lies before an offset, and reports that it was not retention', async () => {
+    it('trim deletes everything before an offset, and does not report it as retention', async () => {
       const { broker } = await withStream(brokers)
       await publishNumbers(broker, 0, 10)
       await broker.trimStream('s', 4)
@@ -86,7 +86,7 @@ onEveryBroker('broker', (brokers) => {
       expect(await dataOf(broker)).toEqual([10])
     })
 
-    it('does not claim what retention has taken before', async () => {
+    it('trim does not claim what retention has deleted before', async () => {
       const { broker } = await withStream(brokers, { maxMessages: 2 })
       await publishNumbers(broker, 0, 10)
       await broker.trimStream('s', 5)
@@ -98,14 +98,14 @@ onEveryBroker('broker', (brokers) => {
     const put = (broker: Broker, topic: string, key: string | undefined, data: unknown) =>
       publishTo(broker, { topic, data, ...(key !== undefined && { key }) })
 
-    it('shows the newest message of each topic and key', async () => {
+    it('are the newest message of each topic and key', async () => {
       const { broker } = await withStream(brokers, { lastValue: true })
       await Promise.all([put(broker, 'a', 'x', 1), put(broker, 'a', 'y', 2), put(broker, 'b', 'x', 3)])
       await Promise.all([put(broker, 'a', 'x', 4), put(broker, 'a', 'x', 5), put(broker, 'b', undefined, 6)])
       expect(await dataOf(broker)).toEqual([2, 3, 5, 6])
     })
 
-    it('tells keys apart that hold anything', async () => {
+    it('distinguish keys of any content', async () => {
       const { broker } = await withStream(brokers, { lastValue: true })
       const keys = [
         'a',
@@ -124,14 +124,14 @@ onEveryBroker('broker', (brokers) => {
       expect(await dataOf(broker)).toEqual(keys.map((key) => `1${key}`))
     })
 
-    it('compacts thousands of values, in the order of what is left', async () => {
+    it('compaction of thousands of values keeps the order of the rest', async () => {
       const { broker } = await withStream(brokers, { lastValue: true })
       for (const round of range(0, 20)) {
         await Promise.all(range(0, 500).map((n) => put(broker, `t.${n % 7}`, `${n}`, round * 500 + n)))
       }
       expect(await dataOf(broker)).toEqual(range(9500, 10_000))
       const [info] = await broker.streams()
-      // Far less than the ten thousand that came, each of 50 bytes and more.
+      // Far less than the ten thousand published, each of 50 bytes and more.
       expect(info?.bytes).toBeLessThan(2500 * 100)
       expect(await broker.newest('s', ['#'], 1)).toHaveLength(7)
       expect(await broker.newest('s', ['t', '3'], 1000)).toEqual(
@@ -139,7 +139,7 @@ onEveryBroker('broker', (brokers) => {
       )
     })
 
-    it('compacts if all values of a key arrive in one group', async () => {
+    it('compaction works if all values of a key arrive in one commit', async () => {
       const { broker } = await withStream(brokers, { lastValue: true })
       for (const round of range(0, 3))
         await Promise.all(range(0, 3000).map((n) => put(broker, 't', 'k', round * 3000 + n)))
@@ -150,7 +150,7 @@ onEveryBroker('broker', (brokers) => {
       expect(info?.bytes).toBeLessThan(3500 * 100)
     })
 
-    it('does not touch what retention deletes in the same commit', async () => {
+    it('compaction does not touch what retention deletes in the same commit', async () => {
       const { broker, clock } = await withStream(brokers, { lastValue: true, maxAgeMs: 1000 })
       await Promise.all(range(0, 3000).map((n) => put(broker, 't', 'old', n)))
       clock.now += 1001
@@ -160,7 +160,7 @@ onEveryBroker('broker', (brokers) => {
       expect((await broker.streams())[0]?.bytes).toBe((await broker.read('s', 0))?.bytes)
     })
 
-    it('forgets values with the messages that retention deletes, and no newer one', async () => {
+    it('retention deletes values together with their messages, and no newer one', async () => {
       const { broker, clock } = await withStream(brokers, { lastValue: true, maxAgeMs: 1000 })
       await put(broker, 't', 'old', 1)
       await put(broker, 't', 'k', 2)
@@ -173,7 +173,7 @@ onEveryBroker('broker', (brokers) => {
       expect(await broker.newest('s', ['t'], 10)).toEqual([3, 4])
     })
 
-    it('hides replaced values even if it was switched on later', async () => {
+    it('replaced values are hidden even if lastValue was switched on later', async () => {
       const underTest = await withStream(brokers, { lastValue: true })
       const { broker } = underTest
       await put(broker, 't', 'k', 0)
@@ -201,7 +201,7 @@ onEveryBroker('broker', (brokers) => {
       expect(await broker.newest('s', ['#'], 0)).toEqual([])
     })
 
-    it('offsetAtTime: the first that is not older, over many blocks', async () => {
+    it('offsetAtTime: the first message that is not older, across many blocks', async () => {
       const { broker, clock } = await withStream(brokers)
       const start = clock.now
       for (const n of range(0, 50)) {

@@ -17,7 +17,7 @@ import { firstByCount, isBlockOver, isTooOld, tooOldAt } from '../../server/brok
 import { neediest, purposeOfEnding } from '../../server/broker/rules/storage-full.ts'
 import { encodeRecord } from '../../shared/codec.ts'
 
-// Each rule by itself: where a model fails, this says whether the rule or its use is wrong.
+// Each rule by itself: when a model fails, this shows whether the rule or its use is wrong.
 
 describe('the end of a lease', () => {
   const options = { maxAttempts: 3, backoffBaseMs: 100, backoffCapMs: 350 }
@@ -25,7 +25,7 @@ describe('the end of a lease', () => {
   const least = { jitter: () => 0 }
   const nack = { kind: 'nack', error: 'no', delayMs: undefined } as const
 
-  it('charges a nack, doubles the wait up to the cap, and leaves half of it to chance', () => {
+  it('charges a nack, doubles the wait up to the cap, and randomises half of it', () => {
     expect(fateOf(nack, 0, options, most)).toEqual({ kind: 'retry', attempts: 1, error: 'no', delayMs: 100 })
     expect(fateOf(nack, 1, options, most)).toMatchObject({ attempts: 2, delayMs: 200 })
     expect(fateOf(nack, 1, options, least)).toMatchObject({ attempts: 2, delayMs: 100 })
@@ -33,7 +33,7 @@ describe('the end of a lease', () => {
     expect(fateOf({ ...nack, delayMs: 0 }, 0, options, most)).toMatchObject({ delayMs: 0 })
   })
 
-  it('makes a dead letter of the last attempt and of a reject, and charges no suspect', () => {
+  it('dead-letters the last attempt and a reject, and does not charge a suspect', () => {
     expect(fateOf(nack, 2, options, most)).toEqual({ kind: 'dead', reason: 'attempts', attempts: 3, error: 'no' })
     const reject = { kind: 'reject', error: undefined } as const
     expect(fateOf(reject, 0, options, most)).toMatchObject({ kind: 'dead', reason: 'rejected', attempts: 1 })
@@ -44,14 +44,14 @@ describe('the end of a lease', () => {
 })
 
 describe('dead letters', () => {
-  it('come of expiry and overflow as the queue says', () => {
+  it('are made on expiry and overflow as the queue is configured', () => {
     expect(whenExpired({ onExpiry: 'drop' }, 1)).toBeUndefined()
     expect(whenExpired({ onExpiry: 'dead-letter' }, 1)).toMatchObject({ reason: 'expired', attempts: 1 })
     expect(whenOverflowing({ overflow: 'drop-oldest' }, 0)).toBeUndefined()
     expect(whenOverflowing({ overflow: 'dead-letter' }, 0)).toMatchObject({ reason: 'overflow', attempts: 0 })
   })
 
-  it('keep the last error, and park what has a key', () => {
+  it('keep the last error, and park their group if they have a key', () => {
     const dying = { topic: 't', key: 'k', publishedAt: 1, lastError: 'before' }
     expect(deathNote(dying, { reason: 'expired', attempts: 1, error: undefined }, 5)).toEqual({
       topic: 't',
@@ -101,7 +101,7 @@ describe('dead letters', () => {
   })
 })
 
-it('a queue finds free room, makes some, has a publish wait for some, or has none', () => {
+it('a queue finds free room, makes room, makes a publish wait for room, or has none', () => {
   const limits = { maxMessages: 3, maxBytes: 100 }
   const one = { messages: 1, bytes: 40 }
   const held = { messages: 3, bytes: 90 }
@@ -118,7 +118,7 @@ it('a queue finds free room, makes some, has a publish wait for some, or has non
   for (const overflow of ['reject', 'drop-oldest', 'block'] as const) {
     expect(room(overflow, waiting, { messages: 0, bytes: 10 })).toBe('free')
   }
-  // What is in flight makes no room, and what is too large has none to wait for.
+  // Messages in flight are never removed to make room, and a publish that is too large for the queue cannot wait for any.
   expect(room('drop-oldest', { messages: 0, bytes: 0 })).toBe('none')
   expect(room('block', waiting, { messages: 1, bytes: 101 })).toBe('none')
 })
@@ -131,7 +131,7 @@ it('time: expiry, delays across a clock that was set back, age, and the window o
   expect([isForgotten(5, 14, 10), isForgotten(5, 15, 10)]).toEqual([false, true])
 })
 
-it('retention goes by count and by bytes, and leaves the newest block', () => {
+it('retention deletes by count and by bytes, and keeps the newest block', () => {
   const log = { first: 2, next: 10, bytes: 500 }
   expect([
     firstByCount(log, {}),
@@ -142,7 +142,7 @@ it('retention goes by count and by bytes, and leaves the newest block', () => {
   expect([isBlockOver(5, log, { maxBytes: 400 }), isBlockOver(9, log, { maxBytes: 400 })]).toEqual([true, false])
 })
 
-it('the newest value of a topic and key stands, and many that do not are worth a compaction', () => {
+it('the newest value of a topic and key is kept, and many replaced ones trigger a compaction', () => {
   expect(valueName('a', undefined)).toBe(valueName('a', ''))
   expect(valueName('a', 'b')).not.toBe(valueName('b', 'a'))
   expect([isReplaced(3, 4), isReplaced(3, 3), isReplaced(3, undefined)]).toEqual([true, false, false])
@@ -161,7 +161,7 @@ it('an id belongs to one publisher and one topic', () => {
   expect(new Set(all).size).toBe(all.length)
 })
 
-it('a full disk takes acks before failures, and failures before messages', () => {
+it('a full disk accepts acks before failures, and failures before messages', () => {
   const ack = { kind: 'ack' } as const
   const suspect = { kind: 'suspect', error: 'no' } as const
   expect([purposeOfEnding(ack, false), purposeOfEnding(suspect, false), purposeOfEnding(ack, true)]).toEqual([

@@ -5,10 +5,10 @@ import { onEveryBroker, publishTo, readAll, streamOptions } from '../setup/broke
 import { cpuSince } from '../setup/cpu-time.ts'
 import { range } from '../setup/streams.ts'
 
-/** Topics, more than a call takes arguments. */
+/** More topics than a function call takes arguments. */
 const MANY = 130_000
 
-onEveryBroker('broker, many and busy', (brokers) => {
+onEveryBroker('a broker with many names and much to do', (brokers) => {
   async function publishMany(
     broker: Broker,
     count: number,
@@ -21,7 +21,7 @@ onEveryBroker('broker, many and busy', (brokers) => {
     }
   }
 
-  /** The most CPU time that the process took at once while something went on, in milliseconds. */
+  /** The most CPU time that the process used without a break while something went on, in milliseconds. */
   async function longestTurn(work: () => Promise<unknown>): Promise<number> {
     let [longest, last] = [0, process.cpuUsage()]
     const timer = setInterval(() => {
@@ -33,12 +33,14 @@ onEveryBroker('broker, many and busy', (brokers) => {
     return longest
   }
 
-  /** Counting takes its time, too. */
+  /** Counting takes time, too. */
   async function emptied({ records }: BrokerUnderTest): Promise<void> {
     await expect.poll(records, { timeout: 60_000, interval: 1000 }).toBeLessThan(10)
   }
 
-  it('deletes a stream of very many topics, in steps that leave others their turn', { timeout: 120_000 }, async () => {
+  it('deletes a stream of very many topics, in steps that let others have their turn', {
+    timeout: 120_000,
+  }, async () => {
     const underTest = await brokers.open()
     const { broker } = underTest
     await broker.declareStream(streamOptions(), false)
@@ -55,7 +57,7 @@ onEveryBroker('broker, many and busy', (brokers) => {
     expect(await readAll(broker, 'other')).toHaveLength(1)
   })
 
-  it('continues a deletion after a restart, and uses no number twice', { timeout: 120_000 }, async () => {
+  it('continues a deletion after a restart, and never reuses a number', { timeout: 120_000 }, async () => {
     const underTest = await brokers.open()
     await underTest.broker.declareStream(streamOptions(), false)
     await publishMany(underTest.broker, 20_000, { streams: ['s'] })
@@ -71,7 +73,7 @@ onEveryBroker('broker, many and busy', (brokers) => {
   })
 
   it('deletes a queue of very many dead letters', { timeout: 120_000 }, async () => {
-    // On a disk it takes minutes to make that many.
+    // Making that many on disk takes minutes.
     if (!brokers.isFast) return
     const underTest = await brokers.open()
     const { broker } = underTest
@@ -85,7 +87,7 @@ onEveryBroker('broker, many and busy', (brokers) => {
     await emptied(underTest)
   })
 
-  it('removes what is too old while another stream keeps it busy', async () => {
+  it('removes expired messages while another stream keeps it busy', async () => {
     const { broker, clock } = await brokers.open()
     await broker.declareStream(streamOptions({ name: 'quiet', maxAgeMs: 1000 }), false)
     await broker.declareStream(streamOptions({ name: 'busy' }), false)
@@ -103,7 +105,7 @@ onEveryBroker('broker, many and busy', (brokers) => {
     await Promise.all(lanes)
   })
 
-  it('removes a long tail in steps by itself', async () => {
+  it('removes a long tail in steps, without another commit', async () => {
     const underTest = await brokers.open()
     const { broker } = underTest
     await broker.declareStream(streamOptions(), false)
@@ -114,7 +116,7 @@ onEveryBroker('broker, many and busy', (brokers) => {
     expect((await readAll(broker, 's')).map(({ data }) => data)).toEqual([299])
   })
 
-  it('says the same time in a message as a start at a time goes by', async () => {
+  it('gives a message the same time that a start by time uses', async () => {
     const { broker, clock } = await brokers.open()
     for (const name of ['a', 'b']) await broker.declareStream(streamOptions({ name }), false)
     const times: number[] = []
@@ -159,7 +161,7 @@ onEveryBroker('broker, many and busy', (brokers) => {
     expect((await broker.streams())[0]?.cursorCount).toBe(250)
   })
 
-  it('refuses a cursor beyond the limit, and gives its room to others once it is idle', async () => {
+  it('refuses a cursor beyond the limit, and reuses the place of an idle one', async () => {
     const { broker, clock } = await brokers.open({ cursorsPerStream: 3, cursorIdleMs: 10 * 86_400_000 })
     await broker.declareStream(streamOptions({ maxAgeMs: 1e12 }), false)
     await broker.declareStream(streamOptions({ name: 'other', maxAgeMs: 1e12 }), false)
@@ -173,7 +175,7 @@ onEveryBroker('broker, many and busy', (brokers) => {
     await expect(set('a')).rejects.toMatchObject({ code: 'cursor_limit' })
     clock.now += 6 * 86_400_000
     await set('b')
-    // A reader that asks for it uses it, although it moves nothing.
+    // A reader that subscribes with it uses it, even if it does not move.
     await broker.cursor('s', 'c')
     clock.now += 6 * 86_400_000
     await set('e')

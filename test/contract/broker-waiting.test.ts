@@ -14,7 +14,7 @@ const blocking = (more: Partial<QueueOptions> = {}): QueueOptions => ({
   ...more,
 })
 
-onEveryBroker('publishes that wait for room, where the queue changes,', (brokers) => {
+onEveryBroker('publishes that wait for room while the queue changes', (brokers) => {
   /** A full queue, and publishes that wait for it. */
   async function waiting(count: number) {
     const { broker } = await brokers.open()
@@ -33,21 +33,21 @@ onEveryBroker('publishes that wait for room, where the queue changes,', (brokers
   const dataOf = async (broker: Broker) =>
     (await leaseFrom(broker)).map(({ wire }) => (JSON.parse(wire as string) as { data: number }).data)
 
-  it('are refused when it rejects from now on', async () => {
+  it('are refused when it now rejects', async () => {
     const { broker, receipts } = await waiting(3)
     await broker.declareQueue(blocking({ overflow: 'reject' }), true)
     expect(await Promise.all(receipts)).toEqual(['queue_limit', 'queue_limit', 'queue_limit'])
     expect(broker.waiting).toMatchObject({ count: 0, bytes: 0 })
   })
 
-  it('go in, in order, when it drops the oldest from now on', async () => {
+  it('are stored, in order, when it now drops the oldest', async () => {
     const { broker, receipts } = await waiting(3)
     await broker.declareQueue(blocking({ overflow: 'drop-oldest', maxMessages: 2 }), true)
     expect(await Promise.all(receipts)).toEqual(['kept', 'kept', 'kept'])
     expect(await dataOf(broker)).toEqual([2, 3])
   })
 
-  it('go in as far as it has more room, and are refused when they can never fit', async () => {
+  it('are stored as far as it has more room, and refused when they can never fit', async () => {
     const { broker, receipts } = await waiting(4)
     await broker.declareQueue(blocking({ maxMessages: 3 }), true)
     expect(await Promise.all(receipts.slice(0, 2))).toEqual(['kept', 'kept'])
@@ -58,15 +58,15 @@ onEveryBroker('publishes that wait for room, where the queue changes,', (brokers
     expect(await dataOf(broker)).toEqual([0, 1, 2])
   })
 
-  it('are kept or withdrawn, each once, when their publisher goes before they are looked at', async () => {
+  it('are stored or withdrawn, each once, when their publisher leaves before they are handled', async () => {
     const { broker, publish } = await waiting(1)
     const owner = {}
-    // The queue is full for the first, and what comes after it would overtake it if it was published again.
+    // The queue is full for the first, and whatever comes after it would overtake it if it were published again.
     const receipts = [publish(7, owner), publishTo(broker, { topic: 't', data: 8, streams: [], owner })]
     broker.withdraw(owner)
     expect(await receipts[0]).toBe('connection_lost')
     await expect(receipts[1]).rejects.toMatchObject({ code: 'connection_lost' })
-    // One that has nothing to wait for is kept.
+    // One that has nothing to wait for is stored.
     const other = {}
     const kept = publishTo(broker, { topic: 'u', data: 9, streams: [], owner: other })
     broker.withdraw(other)
@@ -74,7 +74,7 @@ onEveryBroker('publishes that wait for room, where the queue changes,', (brokers
     expect(broker.waiting.count).toBe(1)
   })
 
-  it('leave nothing behind, thousands of them of many publishers', async () => {
+  it('leave nothing behind, even thousands of them from many publishers', async () => {
     const { broker, publish, receipts } = await waiting(1)
     const publishers = range(0, 20).map(() => ({}))
     const all = range(0, 4000).map((n) => publish(n, publishers[n % 20] as object))

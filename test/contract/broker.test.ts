@@ -16,7 +16,7 @@ import { range } from '../setup/streams.ts'
 
 onEveryBroker('broker', (brokers) => {
   describe('order', () => {
-    it('gives offsets in the order of publish, and the receipts their positions', async () => {
+    it('assigns offsets in publish order, and returns them in the receipts', async () => {
       const { broker } = await withStream(brokers)
       const kept = [...(await publishNumbers(broker, 0, 500)), ...(await publishNumbers(broker, 500, 600))]
       const { epoch } = broker.stream('s') as { epoch: string }
@@ -26,7 +26,7 @@ onEveryBroker('broker', (brokers) => {
       expect(await readAll(broker, 's')).toEqual(range(0, 600).map((n) => ({ offset: n, topic: 't', data: n })))
     })
 
-    it('settles in order, with the state of the stream already behind it', async () => {
+    it('settles in order, when the state of the stream is already updated', async () => {
       const { broker } = await withStream(brokers)
       const settled: number[] = []
       const all = range(0, 300).map(async (n) => {
@@ -38,7 +38,7 @@ onEveryBroker('broker', (brokers) => {
       expect(settled).toEqual(range(0, 300))
     })
 
-    it('offsets and times go on where the clock jumps back', async () => {
+    it('offsets and times continue if the clock jumps back', async () => {
       const { broker, clock } = await withStream(brokers)
       await publishNumbers(broker, 0, 2)
       clock.now -= 500_000
@@ -50,7 +50,7 @@ onEveryBroker('broker', (brokers) => {
       expect(await broker.offsetAtTime('s', clock.now - 1)).toBe(0)
     })
 
-    it('keeps text and bytes, empty and larger than a block, as they came', async () => {
+    it('stores text and bytes unchanged, empty and larger than a block', async () => {
       const { broker } = await withStream(brokers)
       const data = ['', 'ünïcödé 😀', new Uint8Array(), new Uint8Array([0, 255]), 'x'.repeat(200_000), 'after']
       await Promise.all(data.map((value) => publishTo(broker, { topic: 't', data: value })))
@@ -60,7 +60,7 @@ onEveryBroker('broker', (brokers) => {
   })
 
   describe('several streams', () => {
-    it('a message has its own place in each of its streams', async () => {
+    it('a message has a position in each of its streams', async () => {
       const { broker } = await withStream(brokers)
       await broker.declareStream(streamOptions({ name: 'other' }), false)
       await publishTo(broker, { topic: 'a', data: 1 })
@@ -73,7 +73,7 @@ onEveryBroker('broker', (brokers) => {
       expect(await dataOf(broker, 'other')).toEqual([2])
     })
 
-    it('a stream that was deleted since the routing is left out', async () => {
+    it('a stream that was deleted after the routing is left out', async () => {
       const { broker } = await withStream(brokers)
       const kept = await publishTo(broker, { topic: 'a', data: 1, streams: ['s', 'gone'] })
       expect(Object.keys(kept.positions)).toEqual(['s'])
@@ -81,7 +81,7 @@ onEveryBroker('broker', (brokers) => {
   })
 
   describe('declaring', () => {
-    it('again with the same options finds it; with others refuses, or replaces them', async () => {
+    it('declared again with the same options, it is found; with other options it is refused or replaced', async () => {
       const { broker } = await withStream(brokers)
       await publishNumbers(broker, 0, 3)
       const { epoch } = broker.stream('s') as StreamState
@@ -93,7 +93,7 @@ onEveryBroker('broker', (brokers) => {
       expect(await dataOf(broker)).toEqual([1, 2])
     })
 
-    it('twice at once makes one', async () => {
+    it('declared twice at once, it exists once', async () => {
       const { broker } = await brokers.open()
       const declared = [streamOptions(), streamOptions(), streamOptions({ maxMessages: 2 })]
       const [one, two, three] = await Promise.allSettled(
@@ -104,7 +104,7 @@ onEveryBroker('broker', (brokers) => {
       expect(await broker.streams()).toHaveLength(1)
     })
 
-    it('after a deletion begins a new epoch, at offset 0 and without cursors', async () => {
+    it('declared after a deletion, it begins a new epoch, at offset 0 and without cursors', async () => {
       const { broker } = await withStream(brokers)
       await publishNumbers(broker, 0, 3)
       await broker.setCursor('s', 'c', 2)
@@ -116,7 +116,7 @@ onEveryBroker('broker', (brokers) => {
       expect(await dataOf(broker)).toEqual([])
     })
 
-    it('deletes for good, also beside a publish', async () => {
+    it('deletes it for good, even alongside a publish', async () => {
       const underTest = await withStream(brokers)
       await publishNumbers(underTest.broker, 0, 3)
       const [, kept] = await Promise.all([
@@ -129,7 +129,7 @@ onEveryBroker('broker', (brokers) => {
       expect(await underTest.broker.streams()).toEqual([])
     })
 
-    it('what needs a stream says that there is none', async () => {
+    it('operations on a missing stream report that there is none', async () => {
       const { broker } = await brokers.open()
       const calls = [
         broker.deleteStream('s'),
@@ -146,7 +146,7 @@ onEveryBroker('broker', (brokers) => {
     })
   })
 
-  it('cursors hold a position by name', async () => {
+  it('cursors store a position by name', async () => {
     const { broker } = await withStream(brokers)
     await publishNumbers(broker, 0, 5)
     const { epoch } = broker.stream('s') as { epoch: string }
@@ -157,7 +157,7 @@ onEveryBroker('broker', (brokers) => {
   })
 
   describe('a store that fails', () => {
-    it('refuses all with the code, leaves nothing behind, and no hole', async () => {
+    it('refuses all publishes with its code, and leaves nothing behind, not even a hole', async () => {
       const { broker, failWith } = await withStream(brokers)
       await broker.declareStream(streamOptions({ name: 'other' }), false)
       await publishNumbers(broker, 0, 2)
@@ -186,7 +186,7 @@ onEveryBroker('broker', (brokers) => {
       expect(await broker.newest('s', ['#'], 5)).toEqual([0, 1, 2])
     })
 
-    it('keeps the values that stood, and what it knew of ids', async () => {
+    it('keeps the last values, and the ids that it knew', async () => {
       const { broker, failWith, clock } = await withStream(brokers, { lastValue: true })
       const value = { topic: 't', key: 'k', data: 1, id: 'one' }
       await publishTo(broker, value)
@@ -209,7 +209,7 @@ onEveryBroker('broker', (brokers) => {
       expect(await publishTo(broker, value)).toMatchObject({ duplicate: true })
     })
 
-    it('goes on behind a message that cannot be encoded', async () => {
+    it('goes on after a message that cannot be encoded', async () => {
       const { broker } = await withStream(brokers)
       const lost = new Promise((kept, refused) => {
         const draft = bareDraft({
@@ -232,7 +232,7 @@ onEveryBroker('broker', (brokers) => {
     })
   })
 
-  it('remembers after a restart what was deleted, purged and moved, and uses no number again', async () => {
+  it('remembers after a restart what was deleted, purged and moved, and never reuses a number', async () => {
     const underTest = await withStream(brokers)
     const once = { topic: 't', data: 1, id: 'once', streams: ['s', 'other'] }
     await underTest.broker.declareStream(streamOptions({ name: 'other' }), false)
@@ -251,7 +251,7 @@ onEveryBroker('broker', (brokers) => {
     })
   })
 
-  it('finds everything again when it is opened anew', async () => {
+  it('finds everything when it is opened again', async () => {
     const underTest = await withStream(brokers, { maxMessages: 8 })
     await underTest.broker.declareStream(streamOptions({ name: 'values', lastValue: true }), false)
     await publishNumbers(underTest.broker, 0, 10)

@@ -1,11 +1,13 @@
 import { Redis } from 'ioredis'
 import { pino } from 'pino'
-import { afterAll, beforeAll, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { redisAddress } from '../../server/bus/redis/redis-address.ts'
 import { RedisBus } from '../../server/bus/redis/redis-bus.ts'
 import { liveMessage, SeenByBus } from '../setup/buses.ts'
+import { command } from '../setup/cluster.ts'
 import { RedisServer } from '../setup/redis-server.ts'
 import { ScriptedNode } from '../setup/scripted-node.ts'
+import { range } from '../setup/streams.ts'
 
 let redis: RedisServer
 beforeAll(async () => {
@@ -13,9 +15,9 @@ beforeAll(async () => {
 })
 afterAll(() => redis.stop())
 
-function busOf(prefix: string): RedisBus {
+function busOf(prefix: string, server = redis): RedisBus {
   return new RedisBus(
-    { redis: redisAddress(redis.url), prefix, name: undefined, version: '1' },
+    { redis: redisAddress(server.url), prefix, name: undefined, version: '1' },
     pino({ enabled: false }),
   )
 }
@@ -97,4 +99,59 @@ it('buses on one Redis that open at once know each other when they are open', as
     await Promise.all(seen.map((each) => each.until(() => each.nodes.size === 2)))
     await Promise.all(buses.map((bus) => bus.close()))
   }
+})
+
+describe('buses on Redis that have joined', () => {
+  const joined = async (prefix: string) => {
+    const [a, b] = [busOf(prefix), busOf(prefix)]
+    const seen = new SeenByBus()
+    await a.open(new SeenByBus())
+    await b.open(seen)
+    await b.subscribe(['a'])
+    const goesOn = async (count: number) => {
+      a.publish(liveMessage('a'))
+      await seen.until(() => seen.received.length === count)
+      expect(seen.hasMissed('a')).toBe(false)
+    }
+    await goesOn(1)
+    return { a, b, goesOn, close: () => Promise.all([a.close(), b.close()]) }
+  }
+
+  it('go on when Redis is flushed, and are in its list again', async () => {
+    const { a, b, goesOn, close } = await joined('flushed')
+    await command(redis, 'FLUSHALL')
+    await goesOn(2)
+    const listed = async () => ((await command(redis, 'HKEYS', 'flushed:nodes')) as string[]).sort()
+    await expect.poll(listed).toEqual([a.node.id, b.node.id].sort())
+    await close()
+  })
+
+  it('go on when Redis has no memory left, and a new one says why it cannot join', async () => {
+    const { goesOn, close } = await joined('full')
+    await command(redis, 'CONFIG', 'SET', 'maxmemory', '1')
+    await goesOn(2)
+    await expect(busOf('full').open(new SeenByBus())).rejects.toMatchObject({
+      code: 'cluster_unreachable',
+      message: expect.stringContaining('OOM'),
+    })
+    await command(redis, 'CONFIG', 'SET', 'maxmemory', '0')
+    await close()
+  })
+
+  it('hold two connections and hear two channels each, whatever they have an interest in', async () => {
+    const own = await RedisServer.start()
+    const buses = [busOf('counted', own), busOf('counted', own)]
+    for (const bus of buses) await bus.open(new SeenByBus())
+    for (const bus of buses) await Promise.all(range(1, 1000).map((n) => bus.subscribe(['topic', `${n}`, '#'])))
+    const clients = String(await command(own, 'CLIENT', 'LIST'))
+      .trim()
+      .split('\n')
+    // The last one asks.
+    expect(clients.length - 1).toBe(2 * buses.length)
+    expect(((await command(own, 'PUBSUB', 'CHANNELS')) as string[]).sort()).toEqual(
+      ['counted:all', ...buses.map(({ node }) => `counted:node:${node.id}`)].sort(),
+    )
+    await Promise.all(buses.map((bus) => bus.close()))
+    await own.stop()
+  })
 })

@@ -52,20 +52,22 @@ onEveryEngine('calls', (hubs) => {
     peer.socket.send(text)
     const answers = await answersTo(peer, JSON.parse(text).length)
     expect((await other.settled()).length).toBe(0)
-    // The hub, both peers and their JSON are one process here: a turn of the hub alone is a part of it.
+    // The hub, both peers and their JSON share this process: the hub's turn is only a part of the measured one.
     expect(late.max / 1e6).toBeLessThan(1000)
-    // Those of a later turn may be taken again once earlier ones have been answered.
+    // Those of a later turn may be accepted again once earlier ones have been answered.
     expect(answers.filter(({ type }) => type === 'error').length).toBeGreaterThan(answers.length / 2)
     expect(
       answers.every(
         (frame) =>
           frame.type === 'result' ||
-          ['forbidden', 'too_many_calls', 'unknown_method', 'no_stream'].includes((frame as ErrorFrame).code),
+          ['forbidden', 'too_many_calls', 'unknown_method', 'bad_params', 'no_stream'].includes(
+            (frame as ErrorFrame).code,
+          ),
       ),
     ).toBe(true)
   })
 
-  it('with wrong parameters are answered with less than they are', async () => {
+  it('with wrong parameters get a response that is smaller than they are', async () => {
     const { peer } = await start()
     const by = await peer()
     const wrong = Object.fromEntries(range(0, 5000).map((n) => [`field${n}`, n]))
@@ -88,7 +90,7 @@ onEveryEngine('calls', (hubs) => {
     }
   })
 
-  it('beyond the limit are refused, and the rest is answered in order', async () => {
+  it('beyond the limit are refused, and the others are answered in order', async () => {
     const { peer } = await start({ calls: 3 })
     const by = await peer()
     by.send(...range(0, 5).map((seq) => ({ type: 'call', seq, method: 'hub.show' })))
@@ -105,7 +107,7 @@ onEveryEngine('calls', (hubs) => {
     expect((await answersTo(by, 6)).at(-1)).toMatchObject({ type: 'result', seq: 9 })
   })
 
-  it('of a client are held back by it, however many it makes', async () => {
+  it('beyond the limit are held back by the client, however many it makes', async () => {
     const { client } = await start({ calls: 2 })
     const admin = client()
     const names = range(0, 20).map((n) => `q${n}`)
@@ -115,7 +117,7 @@ onEveryEngine('calls', (hubs) => {
     )
   })
 
-  it('are not begun while their answers are not read', async () => {
+  it('do not start while their responses are not read', async () => {
     const queues = range(0, 400).map((n) => ({ name: `queue-of-a-long-name-${n}` }))
     const { hub, peer } = await start({ queues })
     const by = await peer()
@@ -124,7 +126,7 @@ onEveryEngine('calls', (hubs) => {
     by.socket.send(text)
     const other = await peer()
     for (let n = 0; n < 20; n++) await other.settled()
-    // One page is under half a megabyte; sixty of them would be all of the outbox many times over.
+    // A page is less than half a megabyte; sixty of them are many times the outbox.
     expect(hub.outboxBytes).toBeLessThan(1024 * 1024)
     by.goOn()
     const answers = await answersTo(by, JSON.parse(text).length)

@@ -8,7 +8,7 @@ const GAVE_UP_NOTHING = { unsent: 0, unanswered: 0 }
 onEveryEngine('close()', (hubs) => {
   const start = streamWorlds(hubs)
 
-  it('sends what was published before, also where there was no connection yet', async () => {
+  it('sends everything published before, even if there was no connection yet', async () => {
     const { url, client } = await start({ window: 8 })
     const got: unknown[] = []
     await client().subscribe('t', ({ data }) => void got.push(data)).ready
@@ -19,7 +19,7 @@ onEveryEngine('close()', (hubs) => {
     await expect.poll(() => got).toEqual(range(0, 100))
   })
 
-  it('awaits requests and calls, waiting and under way', async () => {
+  it('waits for requests and calls, queued and under way', async () => {
     const { url, client } = await start()
     let reply = (_text: string) => {}
     const replied = new Promise<string>((resolve) => {
@@ -39,7 +39,7 @@ onEveryEngine('close()', (hubs) => {
     expect((await client().admin.queues.show('late')).name).toBe('late')
   })
 
-  it('lets a responder finish: what it has begun is answered, and what comes later goes to another', async () => {
+  it('lets a responder finish what it has begun; later requests go to another', async () => {
     const { url, client } = await start()
     const leaving = connect(url)
     let begun = 0
@@ -61,7 +61,7 @@ onEveryEngine('close()', (hubs) => {
     expect(await asker.request('r')).toBe('staying')
   })
 
-  it('counts what it gives up after its time, and each of them rejects', async () => {
+  it('returns how many it gave up after its timeout, and each of them rejects', async () => {
     const { url, client } = await start({ window: 1 })
     await client().respond('never', () => new Promise(() => {})).ready
     const brief = connect(url)
@@ -73,7 +73,7 @@ onEveryEngine('close()', (hubs) => {
     expect(await brief.close()).toEqual({ unsent: 2, unanswered: 1 })
   })
 
-  it('takes no time where nothing waits, and its own where no hub is', async () => {
+  it('returns at once if nothing is pending, and after its timeout if there is no hub', async () => {
     const { url } = await start()
     const idle = connect('ws://127.0.0.1:1')
     idle.subscribe('a')

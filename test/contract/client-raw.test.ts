@@ -8,7 +8,7 @@ const TEXT = '{"id":9007199254740993,"big":1e400,"neg":-0,"data":{"data":[1.0,"\
 onEveryEngine('raw JSON in a client', (hubs) => {
   const worlds = streamWorlds(hubs)
 
-  it('is what was published, beside the parsed data, for each message of a batch and each subscription', async () => {
+  it('is the published text, next to the parsed data, for each message of a batch and each subscription', async () => {
     const client = (await worlds()).client()
     const seen: { data: unknown; raw: string | undefined; keys: string[] }[] = []
     const done = new Promise<void>((resolve) => {
@@ -69,7 +69,7 @@ onEveryEngine('raw JSON in a client', (hubs) => {
     }
   })
 
-  it('is what a responder and an asker get', async () => {
+  it('reaches a responder and a requester', async () => {
     const client = (await worlds()).client()
     const responder = client.respond('echo', ({ raw }) => (raw === undefined ? undefined : rawJson(raw)))
     await responder.ready

@@ -10,7 +10,7 @@ interface Photo {
 onEveryEngine('the client', (hubs) => {
   const start = streamWorlds(hubs)
 
-  it('ends what `await using` holds, and itself last', async () => {
+  it('disposes what `await using` holds, and itself last', async () => {
     const { client } = await start({ queues: [{ name: 'q' }] })
     const own = client()
     const ended: string[] = []
@@ -52,7 +52,7 @@ onEveryEngine('the client', (hubs) => {
     await own.subscribe('photos', (message) => list.push(message)).ready
   })
 
-  it('takes options that are undefined as if they were not there', async () => {
+  it('treats options that are undefined as missing', async () => {
     const { client } = await start({ queues: [{ name: 'q' }], streams: [{ name: 's', topics: ['s.#'] }] })
     const own = client()
     const none = undefined
@@ -66,7 +66,7 @@ onEveryEngine('the client', (hubs) => {
     await own.close({ timeout: none })
   })
 
-  it('hands out all of a message with its delivery', async () => {
+  it('gives a delivery all fields of its message', async () => {
     const { client } = await start({ queues: [{ name: 'q' }] })
     const own = client()
     const expiresAt = Date.now() + 600_000
@@ -80,7 +80,7 @@ onEveryEngine('the client', (hubs) => {
     }
   })
 
-  it('refuses an unknown option, and names the nearest that it knows', async () => {
+  it('refuses an unknown option, and names the nearest known one', async () => {
     const { client } = await start()
     const own = client()
     const odd = (options: object) => options as never

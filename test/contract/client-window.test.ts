@@ -2,7 +2,7 @@ import { expect, it } from 'vitest'
 import { onEveryEngine } from '../setup/hubs.ts'
 import { range, streamWorlds } from '../setup/streams.ts'
 
-onEveryEngine('what a client has under way', (hubs) => {
+onEveryEngine('work of a client in progress', (hubs) => {
   const start = streamWorlds(hubs)
 
   it('is all answered, however many requests it makes at once', async () => {
@@ -27,7 +27,7 @@ onEveryEngine('what a client has under way', (hubs) => {
     expect(changes).toEqual([])
   })
 
-  it('waits behind a full queue that blocks, for the time that each request has', async () => {
+  it('waits for a full queue that blocks, as long as each request may take', async () => {
     const { client } = await start({ window: 16, queues: [{ name: 'q', maxMessages: 1, overflow: 'block' }] })
     await client().respond('r', () => 'answer').ready
     const busy = client()
@@ -45,7 +45,7 @@ onEveryEngine('what a client has under way', (hubs) => {
     await worker.close()
   })
 
-  it('survives many subscriptions before the welcome of a hub that takes little at once', async () => {
+  it('survives many subscriptions before the welcome of a hub with small limits', async () => {
     const { client } = await start({ frameBytes: 1500 })
     const many = client()
     const all = range(0, 300).map((n) => many.subscribe(`topics.${'x'.repeat(50)}.${n}`))
@@ -53,7 +53,7 @@ onEveryEngine('what a client has under way', (hubs) => {
     expect(many.state).toBe('connected')
   })
 
-  it('survives a hub that looks up a token while everything is subscribed', async () => {
+  it('survives a hub that checks a token while everything is subscribed', async () => {
     const authenticate = async ({ token }: { readonly token?: string | undefined }) => {
       await new Promise((resolve) => setTimeout(resolve, 100))
       return token === 'ann' ? { subject: 'ann', permissions: { admin: true as const } } : undefined

@@ -42,7 +42,7 @@ onEveryEngine('client', (hubs) => {
       }
     }))
 
-  it('calls a handler, and gives each of several subscriptions what it matches', () =>
+  it('calls the handlers of each subscription that matches', () =>
     withClient(async (client) => {
       const seen: string[] = []
       const all = client.subscribe('photos.#', (message) => void seen.push(`all ${message.topic}`))
@@ -82,7 +82,7 @@ onEveryEngine('client', (hubs) => {
       expect(new Set((await Promise.all(all)).map(({ id }) => id)).size).toBe(3000)
     }))
 
-  it('tells what the hub refused', () =>
+  it('reports what the hub refused', () =>
     withClient(async (client) => {
       const refused = client.subscribe('numbers', { policy: 'pause' })
       await expect(refused.ready).rejects.toMatchObject({ code: 'policy_unsupported' })
@@ -93,12 +93,12 @@ onEveryEngine('client', (hubs) => {
       await expect(untyped.publish('a', 'x'.repeat(300 * 1024))).rejects.toMatchObject({ code: 'frame_too_large' })
     }))
 
-  it('a slow reader pushes back to the hub, whose policy then decides; nothing goes missing untold', () =>
+  it('a slow reader pushes back to the hub, whose policy then decides; nothing is lost without a gap', () =>
     withClient(async (client) => {
       const gaps: SubscriptionGap[] = []
       const numbers = client.subscribe('numbers', { bufferLimit: 10, onGap: (gap) => gaps.push(gap) })
       await numbers.ready
-      // The first number is read only when 20,000 have been published: more than buffers and outbox hold.
+      // The first number is read only after 20,000 have been published: more than buffers and outbox hold.
       const published = await Promise.allSettled(Array.from({ length: 20_000 }, (_, n) => client.publish('numbers', n)))
       const accepted = published.filter(({ status }) => status === 'fulfilled').length
       expect(accepted).toBeGreaterThanOrEqual(10_000)
@@ -113,7 +113,7 @@ onEveryEngine('client', (hubs) => {
       expect(new Set(gaps.map(({ reason }) => reason))).toEqual(new Set(['drop-oldest']))
     }))
 
-  it('reconnects, subscribes again, sends what waited, and says that something may be missing', async () => {
+  it('reconnects, resubscribes, sends what was queued, and reports that messages may be missing', async () => {
     const port = await freePort()
     const first = await hubs.start({ port })
     const changes: ConnectionStateChange[] = []
@@ -149,7 +149,7 @@ onEveryEngine('client', (hubs) => {
     expect(changes.find(({ to }) => to === 'waiting')?.reason).toMatchObject({ code: 'shutting_down', closeCode: 4000 })
   })
 
-  it('bounds what waits while offline', async () => {
+  it('bounds its queue while offline', async () => {
     const client = connect('ws://127.0.0.1:1/', { queueLimit: 2 })
     const waiting = [client.publish('a', 1), client.publish('a', 2)]
     await expect(client.publish('a', 3)).rejects.toMatchObject({ code: 'send_buffer_full' })
@@ -158,7 +158,7 @@ onEveryEngine('client', (hubs) => {
     await expect(client.ready()).rejects.toMatchObject({ code: 'client_closed' })
   })
 
-  it('takes an AbortSignal wherever it waits', async () => {
+  it('accepts an AbortSignal wherever it waits', async () => {
     const abort = new AbortController()
     const client = connect('ws://127.0.0.1:1/')
     const publish = client.publish('a', 1, { signal: abort.signal })

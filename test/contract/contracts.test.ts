@@ -11,7 +11,7 @@ import { QueueReader } from '../setup/queues.ts'
 import { streamWorlds } from '../setup/streams.ts'
 
 const photo = z.object({ name: z.string(), size: z.object({ width: z.number() }) })
-/** A schema whose answer is not a promise of this realm. */
+/** A schema whose result is a promise of another realm. */
 function promising(answer: unknown, validate = (): unknown => answer): Schema {
   return { '~standard': { version: 1, vendor: 'test', validate: validate as Schema['~standard']['validate'] } }
 }
@@ -57,11 +57,11 @@ onEveryEngine('contracts', (hubs) => {
     ),
   })
 
-  it('refuse what breaks them to its publisher alone, and nobody gets it', async () => {
+  it('refuse a message that breaks them, to its publisher only, and no subscriber gets it', async () => {
     const { client, peer } = await start({ topics, queues })
     const listener = await peer()
     await listener.subscribe(1, '#')
-    // Without types, as one who knows nothing of the contract.
+    // Without types, like a client that does not know the contract.
     const stranger = client()
     const expected = refused(
       'The message on "photos.uploaded" does not match its schema: at size.width:',
@@ -81,13 +81,13 @@ onEveryEngine('contracts', (hubs) => {
     expect(await stranger.publish('s.kept', good)).toMatchObject({ positions: { s: { offset: 0 } } })
     await stranger.publish('prices.silver', { euros: 1 })
     await stranger.publish('prices.gold', { euros: 1, carat: 24 })
-    // Of this the contract says nothing.
+    // The contract does not mention this topic.
     await stranger.publish('photos.renamed', bad)
     const heard = (await listener.settled()).map((frame) => (frame.type === 'message' ? frame.topic : frame.type))
     expect(heard).toEqual(['photos.uploaded', 's.kept', 'prices.silver', 'prices.gold', 'photos.renamed'])
   })
 
-  it('change nothing in what they pass, and keep what they say short', async () => {
+  it('change nothing in what they accept, and keep their messages short', async () => {
     const { client, peer } = await start({ topics })
     const listener = await peer()
     await listener.subscribe(1, '#')
@@ -103,7 +103,7 @@ onEveryEngine('contracts', (hubs) => {
     expect(String(error).length).toBeLessThan(1500)
   })
 
-  it('hold in queues, by their name and through an ack that publishes', async () => {
+  it('apply to queues, by their name and through an ack that publishes', async () => {
     const { client } = await start({ topics, queues })
     const worker = client()
     await expect(worker.enqueue('thumbnails', bad)).rejects.toMatchObject(
@@ -128,7 +128,7 @@ onEveryEngine('contracts', (hubs) => {
     await work.close()
   })
 
-  it('hold for requests and for replies, of which both sides are told', async () => {
+  it('apply to requests and to replies; both sides are notified', async () => {
     const { client } = await start({ topics })
     const worker = client()
     let told: (error: unknown) => void = () => {}
@@ -145,12 +145,12 @@ onEveryEngine('contracts', (hubs) => {
     await expect(asker.request('sums.a', [1])).rejects.toMatchObject(failed)
     expect(await complaint).toMatchObject(refused('The reply on "sums.a"'))
     expect(await asker.request('sums.a', [1, 2])).toBe(2)
-    // Of this the contract says nothing.
+    // The contract does not mention this topic.
     await worker.respond('sums', () => 'anything').ready
     expect(await asker.request('sums')).toBe('anything')
   })
 
-  it('cost a publisher no more than the publish where a schema itself fails', async () => {
+  it('cost a publisher only the publish if a schema itself fails', async () => {
     const { client, peer } = await start({ topics })
     const publisher = client()
     const later = ['later.zod', 'later.valibot', 'later.thenable', 'later.foreign']
@@ -164,7 +164,7 @@ onEveryEngine('contracts', (hubs) => {
     expect(await publisher.publish('free', 1)).toBeDefined()
   })
 
-  it('give a client its types, in which all of this is said once', async () => {
+  it('give a client its types, from a single definition', async () => {
     const { url } = await start({ topics, queues })
     const client = connect(url, { topics })
     const photos = client.subscribe('photos.*')
@@ -180,7 +180,7 @@ onEveryEngine('contracts', (hubs) => {
   })
 })
 
-describe('a contract that cannot be kept', () => {
+describe('a contract that cannot be enforced', () => {
   it.each([
     ['b: not a schema', { topics: { b: 1 }, queues: {}, requests: {} }],
     ['sums \\(reply\\): not a schema', { topics: {}, queues: {}, requests: { sums: { request: z.string() } } }],

@@ -48,15 +48,15 @@ onEveryEngine('cursors and stored messages', (hubs) => {
   const ask = (hub: Hub, who: Who, path: string, method = 'GET') =>
     fetch(`http://127.0.0.1:${hub.port}/v1${path}`, { method, headers: { authorization: `Bearer ${keys[who]}` } })
 
-  /** Stores the position behind the first message of a topic. */
+  /** Stores the position after the first message of a topic. */
   async function store(reader: Client, topic: string, cursor: string): Promise<void> {
     const subscription = reader.subscribe(topic, { from: 'earliest', cursor })
     let count = 0
-    // Asking for the second one says that the first is handled.
+    // Asking for the second one marks the first as handled.
     for await (const _ of subscription) if (++count === 2) break
   }
 
-  it('of a client that sees a part of the stream are few, so that others have theirs', async () => {
+  it('of a client that sees a part of the stream are limited, so that others have theirs', async () => {
     const { hub } = await start()
     const [root, reader, ann] = [client(hub, 'root'), client(hub, 'reader'), client(hub, 'ann')]
     await publishNumbers(root, 's.ann.a', 0, 3)
@@ -78,7 +78,7 @@ onEveryEngine('cursors and stored messages', (hubs) => {
     const stored = async () => (await root.admin.streams.cursors('s', { limit: 1000 })).cursors.map(({ name }) => name)
     await more.return?.()
     expect(await stored()).toHaveLength(100)
-    // Those that it has move on.
+    // Its existing ones still move.
     await store(ann, 's.ann.#', 'ann.7')
     await store(reader, 's.#', 'reports')
     expect(await stored()).toContain('reports')
@@ -119,7 +119,7 @@ onEveryEngine('cursors and stored messages', (hubs) => {
     expect(await root.admin.streams.show('s')).toMatchObject({ cursorCount: 0, cursors: {} })
   })
 
-  it('are refused beyond cursorsPerStream, and shown by the hundred', async () => {
+  it('are refused beyond cursorsPerStream, and listed a hundred at a time', async () => {
     const { hub } = await start({ cursorsPerStream: 150 })
     const root = client(hub, 'root')
     await publishNumbers(root, 's.a', 0, 2)

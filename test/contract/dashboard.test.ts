@@ -4,7 +4,7 @@ import { connect } from '../../client/node.ts'
 import { onEveryEngine } from '../setup/hubs.ts'
 
 onEveryEngine('the dashboard over HTTP', (hubs) => {
-  it('serves the page beside the WebSocket endpoint, as it was built, and nothing else', async () => {
+  it('serves the built page next to the WebSocket endpoint, and nothing else', async () => {
     const { hub, http } = await hubs.start({ path: '/live&"' })
     const page = await fetch(`${http}/`)
     expect(page.status).toBe(200)
@@ -13,7 +13,7 @@ onEveryEngine('the dashboard over HTTP', (hubs) => {
     expect(policy).toContain("default-src 'none'")
     expect(policy).not.toMatch(/unsafe|https?:|\*/)
     const html = await page.text()
-    // Where the endpoint is: the page is told.
+    // The page needs the endpoint's path.
     expect(html).toContain('content="/live&amp;&quot;"')
     expect(html).not.toMatch(/https?:\/\/|<script>|style=/)
     const script = /src="\.(\/assets\/[^"]+\.js)"/.exec(html)?.[1] as string

@@ -4,7 +4,7 @@ import { onEveryEngine } from '../setup/hubs.ts'
 import { QueueReader, untilQueue } from '../setup/queues.ts'
 import { range, streamWorlds } from '../setup/streams.ts'
 
-/** An error of which the message says what was done. */
+/** An error whose message reports what was done. */
 const refusal = (promise: Promise<unknown>) =>
   promise.then(
     () => undefined,
@@ -14,7 +14,7 @@ const refusal = (promise: Promise<unknown>) =>
 onEveryEngine('dead letters', (hubs) => {
   const worlds = streamWorlds(hubs)
 
-  /** A queue with as many dead letters, which made room, and one message more that waits. */
+  /** A queue with this many dead letters, made by overflow, and one more message that waits. */
   async function withLetters(count: number, dataOf: (n: number) => unknown, more: readonly object[] = []) {
     const queues = [{ name: 'q', maxMessages: 1, overflow: 'dead-letter' as const }, ...(more as { name: string }[])]
     const world = await worlds({ queues })
@@ -27,7 +27,7 @@ onEveryEngine('dead letters', (hubs) => {
 
   const numbersOf = (letters: readonly DeadLetter[]) => letters.map(({ letter }) => letter)
 
-  /** What the hub answers, a page at a time, as a client in another language would ask. */
+  /** The hub's responses, page by page, as a client in another language would request them. */
   async function pagesOf(ask: (params: object) => Promise<DeadLetter[]>, params: object): Promise<DeadLetter[][]> {
     const pages: DeadLetter[][] = []
     for (let from = 0; ; ) {
@@ -39,7 +39,7 @@ onEveryEngine('dead letters', (hubs) => {
     }
   }
 
-  /** Their data; each is acked as it comes, so that its group goes on. */
+  /** Their data; each is acked on arrival, so that its group goes on. */
   async function drained(client: Client, queue: string, count: number): Promise<unknown[]> {
     const reader = new QueueReader(client, queue, { prefetch: 1000 })
     const data: unknown[] = []
@@ -52,7 +52,7 @@ onEveryEngine('dead letters', (hubs) => {
     return data
   }
 
-  it('are answered in pages of about 1 MiB, whatever the limit', async () => {
+  it('are listed in pages of about 1 MiB, whatever the limit', async () => {
     const { hub, peer, letters } = await withLetters(40, () => 'x'.repeat(100_000))
     const by = await peer()
     const overWebSocket = async (params: object) => {
@@ -78,7 +78,7 @@ onEveryEngine('dead letters', (hubs) => {
     expect(numbersOf(await letters.list('q', { letters: [39, 3, 3, 77, 0] }))).toEqual([0, 3, 39])
   })
 
-  it('are redriven in order, also if they are more than one commit takes', async () => {
+  it('are redriven in order, even if they are more than one commit takes', async () => {
     const { client, letters, publisher } = await withLetters(1300, (n) => n, [{ name: 'other' }])
     expect(await letters.redrive('q', {}, { to: 'other' })).toBe(1300)
     expect(await publisher.admin.queues.show('q')).toMatchObject({ deadLetters: 0 })
@@ -89,7 +89,7 @@ onEveryEngine('dead letters', (hubs) => {
     }
   })
 
-  it('that do not fit stay where they are; the answer says how many were moved, and how many are left', async () => {
+  it('that do not fit stay where they are; the error reports how many were moved and how many are left', async () => {
     const { publisher, letters } = await withLetters(1300, (n) => n, [{ name: 'small', maxMessages: 1100 }])
     const error = await refusal(letters.redrive('q', {}, { to: 'small' }))
     expect(error).toMatchObject({
@@ -124,7 +124,7 @@ onEveryEngine('dead letters', (hubs) => {
     expect(await publisher.admin.queues.show('q')).toMatchObject({ deadLetters: 0 })
   })
 
-  it('of a queue that is deleted during a redrive are moved or gone with it, and none twice', async () => {
+  it('of a queue that is deleted during a redrive are moved or deleted with it, and none twice', async () => {
     const { client, publisher, letters } = await withLetters(3000, (n) => n, [{ name: 'other' }])
     const redriven = letters.redrive('q', {}, { to: 'other' }).then(
       (count) => count,
@@ -142,7 +142,7 @@ onEveryEngine('dead letters', (hubs) => {
     expect(await publisher.admin.queues.show('q')).toMatchObject({ depth: 0, deadLetters: 0 })
   })
 
-  it('of a queue that is declared again during a redrive are not taken for those of the queue before it', async () => {
+  it('of a queue that is declared again during a redrive are not confused with those of its predecessor', async () => {
     const { client, publisher, letters } = await withLetters(10, (n) => n, [{ name: 'other' }])
     const redriven = refusal(letters.redrive('q', {}, { to: 'other', perSecond: 20 }))
     await untilQueue(publisher, 'other', ({ depth }) => depth > 0)
@@ -158,20 +158,20 @@ onEveryEngine('dead letters', (hubs) => {
     expect(await publisher.admin.queues.show('other')).toMatchObject({ depth })
   })
 
-  it('stay if the queue that they are redriven to is deleted meanwhile', async () => {
+  it('stay if the target queue of their redrive is deleted meanwhile', async () => {
     const { publisher, letters } = await withLetters(3000, (n) => n, [{ name: 'other' }])
     const redriven = refusal(letters.redrive('q', {}, { to: 'other' }))
     await untilQueue(publisher, 'other', ({ depth }) => depth > 0)
     await publisher.admin.queues.delete('other')
     const error = await redriven
     const { deadLetters } = await publisher.admin.queues.show('q')
-    // It may have been done before the deletion came.
+    // It may have finished before the deletion.
     if (error)
       expect(error).toMatchObject({ code: 'no_queue', message: expect.stringContaining(`${deadLetters} are left`) })
     else expect(deadLetters).toBe(0)
   })
 
-  it('that die during a redrive are redriven by the next one: none is lost, none is doubled', async () => {
+  it('that are dead-lettered again during a redrive are redriven by the next one: none is lost, none is doubled', async () => {
     const { client, publisher, letters } = await withLetters(1500, (n) => n, [{ name: 'other' }])
     const dying = (async () => {
       for (const n of range(2000, 2300)) await publisher.enqueue('q', n)
@@ -185,7 +185,7 @@ onEveryEngine('dead letters', (hubs) => {
     expect(await publisher.admin.queues.show('q')).toMatchObject({ deadLetters: 0, depth: 0 })
   })
 
-  it('that die while others are redriven stay', async () => {
+  it('that are added while others are redriven stay', async () => {
     const { client, publisher, letters } = await withLetters(10, (n) => n)
     client().consume('q', (delivery) => delivery.reject())
     await untilQueue(publisher, 'q', ({ depth, inFlight }) => depth + inFlight === 0)
@@ -201,7 +201,7 @@ onEveryEngine('dead letters', (hubs) => {
   it.each([
     ['text', { text: ',"expiresAt":12', n: 1 }],
     ['bytes', new Uint8Array([0, 1, 255])],
-  ])('have no expiry any more when they are redriven: %s', async (_, data) => {
+  ])('have no expiry after a redrive: %s', async (_, data) => {
     const { client, publisher, letters } = await withLetters(0, () => 0, [{ name: 'jobs' }])
     const headers = { expiresAt: '17', data: ',"expiresAt":13' }
     const key = ',"expiresAt":14'
@@ -235,7 +235,7 @@ onEveryEngine('dead letters', (hubs) => {
     expect(metrics).toContain('fanfare_queue_dead_letters_dropped_total{queue="q"} 7')
   })
 
-  it('of many parked groups show a hundred keys, and how many more there are', async () => {
+  it('of many parked groups: a hundred keys are listed, and how many more there are', async () => {
     const { client, publisher } = await withLetters(0, () => 0, [{ name: 'jobs', onDeadLetter: 'park' }])
     await Promise.all(range(0, 150).map((n) => publisher.enqueue('jobs', n, { key: `group ${n}` })))
     client().consume('jobs', (delivery) => delivery.reject(), { concurrency: 150 })
@@ -245,7 +245,7 @@ onEveryEngine('dead letters', (hubs) => {
     expect((await publisher.admin.queues.show('jobs')).parkedMore).toBe(49)
   })
 
-  it('that die after they were counted are not taken with those that were', async () => {
+  it('that are added after the count are not moved with those that were counted', async () => {
     const { hub, publisher, letters } = await withLetters(6, (n) => n, [{ name: 'jobs' }])
     const deadLetters = `http://127.0.0.1:${hub.port}/v1/queues/q/dead-letters`
     const dieMore = async (count: number) => {
@@ -271,14 +271,14 @@ onEveryEngine('dead letters', (hubs) => {
     })
     expect(await redriven.json()).toEqual({ count: 3 })
     expect(numbersOf(await letters.list('q'))).toEqual([6, 7, 8, 9])
-    // All that were counted have gone, and none is left for the same number.
+    // All that were counted are gone, and no other was taken in their place.
     expect(await letters.purge('q', { through: 5 })).toBe(0)
     for (const through of [-1, 1.5, '5']) {
       await expect(counted({ through })).rejects.toMatchObject({ code: 'bad_params' })
     }
   })
 
-  it('come all of them when much expires, or is rejected, at once', async () => {
+  it('are all kept when many messages expire, or are rejected, at once', async () => {
     const { client, publisher } = await withLetters(0, () => 0, [{ name: 'late', onExpiry: 'dead-letter' }])
     const data = 'x'.repeat(100_000)
     const expiresAt = Date.now() + 4000

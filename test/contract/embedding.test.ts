@@ -16,7 +16,7 @@ afterEach(async () => {
   }
 })
 
-/** A hub on a server of an application, which hands it requests as the listener does. */
+/** A hub on an application's server, which passes requests to it as the listener does. */
 async function embedded(listenerOf: (hub: Hub) => RequestListener) {
   const hub = await createHub({ path: '/live', drainTimeout: '1s' })
   hubs.push(hub)
@@ -29,7 +29,7 @@ async function embedded(listenerOf: (hub: Hub) => RequestListener) {
   return { hub, server, http: `http://127.0.0.1:${(server.address() as AddressInfo).port}` }
 }
 
-/** A publish over HTTP, and what a subscriber gets of it over the WebSocket. */
+/** Publishes over HTTP; returns what a subscriber receives over the WebSocket. */
 async function roundTrip(hub: Hub, http: string, init: RequestInit): Promise<unknown> {
   const client = connect(hub.url as string)
   const messages = client.subscribe('a')
@@ -77,7 +77,7 @@ it('is middleware below a path, where it answers everything', async () => {
   expect((await fetch(`${http}/hub/nothing`)).status).toBe(404)
 })
 
-it('may stand after a parser of bodies', async () => {
+it('may come after a body parser', async () => {
   const { hub, http } = await embedded((hub) => async (request, response) => {
     await parseBody(request)
     hub.handler(request, response)
@@ -94,7 +94,7 @@ it('releases a reader of events that has left', async () => {
   await expect.poll(() => hub.connectionCount).toBe(0)
 })
 
-it('a server that listens on all addresses later is a warning of the process if there is no log', async () => {
+it('a server that later listens on all addresses causes a process warning if there is no log', async () => {
   const hub = await createHub()
   hubs.push(hub)
   const server = createServer(hub.handler)
@@ -106,7 +106,7 @@ it('a server that listens on all addresses later is a warning of the process if 
   expect(warning).toMatchObject({ name: 'FanfareWarning', message: expect.stringContaining('auth.anonymous') })
 })
 
-it('has an address of its own, and ends with the block that uses it', async () => {
+it('has an address, and ends with the block that uses it', async () => {
   let ended: Hub
   {
     await using hub = await startHub({ port: 0, engine: 'ws' })
@@ -117,7 +117,7 @@ it('has an address of its own, and ends with the block that uses it', async () =
 })
 
 it.each([{ host: '127.0.0.1' }, { port: 0 }, { engine: 'ws' }, { tls: { certFile: 'a', keyFile: 'b' } }])(
-  'a hub that does not listen by itself refuses %j, by name',
+  'a hub that does not listen itself refuses %j by name',
   async (options) => {
     const [name = ''] = Object.keys(options)
     const message = expect.stringMatching(`^${name} is not an option of createHub`)
@@ -125,7 +125,7 @@ it.each([{ host: '127.0.0.1' }, { port: 0 }, { engine: 'ws' }, { tls: { certFile
   },
 )
 
-it('takes options that are undefined', async () => {
+it('accepts options that are undefined', async () => {
   const hub = await createHub({ port: undefined, queues: undefined } as HubOptions)
   hubs.push(hub)
   expect(hub.url).toBeUndefined()
@@ -134,7 +134,7 @@ it('takes options that are undefined', async () => {
 it.each([
   ['nothing', undefined],
   ['a function', () => {}],
-])('attach refuses %s, and says what it needs', async (got, server) => {
+])('attach refuses %s, and reports what it needs', async (got, server) => {
   const hub = await createHub()
   hubs.push(hub)
   const refused = hub.attach(server as unknown as Server)
@@ -144,7 +144,7 @@ it.each([
   })
 })
 
-it('a hub without a log warns once of an authenticate that fails, and says what is wrong with its answer', async () => {
+it('a hub without a log warns once of an authenticate that fails, and reports what is wrong with its result', async () => {
   const warnings: Error[] = []
   const warned = (warning: Error) => warnings.push(warning)
   process.on('warning', warned)

@@ -25,7 +25,7 @@ onEveryEngine('server-sent events', (hubs) => {
       hub,
       client,
       http,
-      /** Connections that are not the client's. */
+      /** Connections that do not belong to the client. */
       others: () => hub.connectionCount - 1,
       async open(query: string, lastEventId?: string) {
         const stream = await EventStream.open(`${http}/v1/events?${query}`, lastEventId)
@@ -35,7 +35,7 @@ onEveryEngine('server-sent events', (hubs) => {
     }
   }
 
-  it('refuses a filter that is too large before it writes it once for each of many patterns', async () => {
+  it('refuses a filter that is too large before it copies it for each of many patterns', async () => {
     const { http } = await world()
     const query = `${'pattern=a&'.repeat(1500)}all=x=${'y'.repeat(14_000)}`
     const timeOf = (query: string, code: string) =>
@@ -45,12 +45,12 @@ onEveryEngine('server-sent events', (hubs) => {
           expect(await answer.json()).toMatchObject({ status: 400, code })
         }
       })
-    // As long a query, which is refused at once.
+    // An equally long query, which is refused at once.
     const short = await timeOf(`${query}&policy=none`, 'bad_params')
     expect(await timeOf(query, 'bad_frame')).toBeLessThan(2 * short + 500)
   })
 
-  it('gives live messages to whoever is there, by pattern and filter, each once', async () => {
+  it('sends live messages to every reader, by pattern and filter, each once', async () => {
     const { client, open } = await world()
     const stream = await open('pattern=live.*&pattern=live.%23&any=kind=jpeg&any=size=big')
     await client.publish('live.a', 1, { headers: { kind: 'jpeg' }, key: 'k' })
@@ -69,7 +69,7 @@ onEveryEngine('server-sent events', (hubs) => {
     expect(stream.events).toHaveLength(2)
   })
 
-  it('counts through cuts by the id of the last event, over patterns that overlap', async () => {
+  it('continues after a cut by the id of the last event, with overlapping patterns', async () => {
     const { client, open } = await world()
     const query = 'pattern=s.even&pattern=s.%23&from=earliest'
     const numbers: number[] = []
@@ -90,12 +90,12 @@ onEveryEngine('server-sent events', (hubs) => {
       stream.cut()
     }
     await published
-    // Each once; and in order, of each topic.
+    // Each once, and each topic in order.
     expect(numbers.toSorted((a, b) => a - b)).toEqual(range(0, 3000))
     expect(numbers.filter((n) => n % 2 === 0)).toEqual(range(0, 1500).map((n) => 2 * n))
   })
 
-  it('has an id before the first message, starts where it is told, and takes an id for a start', async () => {
+  it('sends an id before the first message, starts where requested, and accepts an id as a start', async () => {
     const { client, open } = await world()
     const early = await open('pattern=s.%23&from=latest')
     while (early.lastEventId === undefined) await early.change()
@@ -103,7 +103,7 @@ onEveryEngine('server-sent events', (hubs) => {
     await publishNumbers(client, 's.a', 0, 5)
     const resumed = await open('pattern=s.%23&from=latest', early.lastEventId)
     expect((await resumed.take(5)).map((event) => message(event).data)).toEqual(range(0, 5))
-    // As polyfills send it, which cannot set a header: in every request, and empty in the first.
+    // Polyfills, which cannot set a header, send it this way: in every request, and empty in the first.
     const id = encodeURIComponent(early.lastEventId)
     const byQuery = await open(`pattern=s.%23&from=latest&lastEventId=${id}`)
     expect((await byQuery.take(5)).map((event) => message(event).data)).toEqual(range(0, 5))
@@ -119,7 +119,7 @@ onEveryEngine('server-sent events', (hubs) => {
     }
   })
 
-  it('tells what is missing where the log has let go of it', async () => {
+  it('reports a gap if the log has deleted messages', async () => {
     const { client, open } = await world()
     await publishNumbers(client, 's.a', 0, 4)
     const stream = await open('pattern=s.%23&from=earliest')
@@ -137,7 +137,7 @@ onEveryEngine('server-sent events', (hubs) => {
     expect(message(next).data).toBe(3)
   })
 
-  it('a slow reader holds no more than the outbox, and is told what its policy left out', async () => {
+  it('a slow reader holds no more than the outbox, and is notified of what its policy dropped', async () => {
     const { hub, client, open } = await world(SMALL)
     const slow = await open('pattern=flood')
     slow.stall()
@@ -151,7 +151,7 @@ onEveryEngine('server-sent events', (hubs) => {
     expect(received.at(-1)).toBe(3999)
   })
 
-  it('a slow reader of a stream is fed at its own speed, and loses nothing', async () => {
+  it('a slow reader of a stream is fed at its own pace, and loses nothing', async () => {
     const { hub, client, open } = await world(SMALL)
     const slow = await open('pattern=s.%23&policy=pause')
     slow.stall()
@@ -163,7 +163,7 @@ onEveryEngine('server-sent events', (hubs) => {
     expect((await account(slow, 3000)).received).toEqual(range(0, 3000))
   })
 
-  it('ends a response with the reason, and lets go of the connection', async () => {
+  it('ends a response with the reason, and releases the connection', async () => {
     const { hub, client, open, others } = await world(SMALL)
     const slow = await open('pattern=flood&policy=disconnect')
     slow.stall()
@@ -185,7 +185,7 @@ onEveryEngine('server-sent events', (hubs) => {
     await closed
   })
 
-  it('notices who goes away, stalled or not, and opens nothing for a HEAD', async () => {
+  it('notices readers that leave, stalled or not, and opens nothing for a HEAD', async () => {
     const { hub, client, http, open, others } = await world(SMALL)
     const idle = await open('pattern=a')
     const stalled = await open('pattern=flood')
@@ -238,7 +238,7 @@ onEveryEngine('server-sent events', (hubs) => {
     await expect.poll(() => hub.connectionCount).toBe(0)
   })
 
-  it('a refusal that may pass is an event for those who accept one, and a problem for all others', async () => {
+  it('a temporary refusal is an event for clients that accept events, and a problem for all others', async () => {
     let down = false
     const { http } = await hubs.start({
       maxConnections: 1,
@@ -278,7 +278,7 @@ function reason(stream: EventStream): unknown {
   return JSON.parse(last?.data as string)
 }
 
-/** Reads until all are accounted for: numbers that came, in order, and gaps that stand where the others are missing. */
+/** Reads until all are accounted for: numbers that arrived, in order, and gaps in place of the others. */
 async function account(stream: EventStream, count: number): Promise<{ received: number[]; lost: number }> {
   const received: number[] = []
   let lost = 0

@@ -7,7 +7,7 @@ import { publishNumbers, range, streamWorlds } from '../setup/streams.ts'
 onEveryEngine('figures that an operator asks for', (hubs) => {
   const start = streamWorlds(hubs)
 
-  it('finds queues in the whole hub, however many there are, in the order that was asked for', async () => {
+  it('finds queues in the whole hub, however many there are, in the requested order', async () => {
     const queues = range(0, 120).map((n) => ({ name: `q${String(n).padStart(3, '0')}` }))
     queues.push({ name: 'mail', bindings: [{ topic: 'letters.#' }] } as (typeof queues)[number])
     const { client } = await start({ queues })
@@ -21,7 +21,7 @@ onEveryEngine('figures that an operator asks for', (hubs) => {
     const names = async (search: Parameters<Client['admin']['queues']['find']>[0]) =>
       (await operator.admin.queues.find(search)).queues.map(({ name }) => name)
     expect(await operator.admin.queues.find({ limit: 2 })).toMatchObject({ count: 121, matching: 121 })
-    // What nobody consumes comes first, and most of it before the rest.
+    // Queues without consumers come first, and those with the largest backlog before the rest.
     expect(await names({ limit: 3 })).toEqual(['q070', 'q119', 'mail'])
     expect(await names({ filter: 'Q11', sort: 'name' })).toEqual(range(110, 120).map((n) => `q${n}`))
     expect(await names({ filter: 'letters' })).toEqual(['mail'])
@@ -34,7 +34,7 @@ onEveryEngine('figures that an operator asks for', (hubs) => {
     await expect(operator.call('queues.find', { sort: 'nonsense' })).rejects.toMatchObject({ code: 'bad_params' })
   })
 
-  it('finds streams, topics and connections, also by what a connection has', async () => {
+  it('finds streams, topics and connections, also by what a connection uses', async () => {
     const { client, peer, url } = await start({ queues: [{ name: 'jobs' }] })
     const operator = client(url, { name: 'operator' })
     await publishNumbers(operator, 's.kept', 0, 3)
@@ -60,7 +60,7 @@ onEveryEngine('figures that an operator asks for', (hubs) => {
     expect(await operator.admin.connections.find({ filter: 'nobody' })).toMatchObject({ count: 2, matching: 0 })
   })
 
-  it('names in one entry all that is wrong with a queue', async () => {
+  it('reports everything that is wrong with a queue in one entry', async () => {
     const { client } = await start({ queues: [{ name: 'q', maxAttempts: 1, onDeadLetter: 'park' }, { name: 'idle' }] })
     const operator = client()
     for (const n of range(0, 3)) await operator.enqueue('q', n, { key: 'one' })
@@ -68,19 +68,19 @@ onEveryEngine('figures that an operator asks for', (hubs) => {
     await until(async () => (await operator.admin.queues.show('q')).deadLetters === 1)
     await consumer.close()
     await operator.enqueue('q', 4)
-    // A machine that is busy may have made the hub late.
+    // A busy machine may have delayed the hub.
     const { warnings, entries: all } = await operator.admin.hub.attention()
     const entries = all.filter(({ about }) => about.kind !== 'hub')
     expect(warnings).toBe(all.filter(({ level }) => level === 'warning').length)
     expect(entries).toMatchObject([{ about: { kind: 'queue', name: 'q' }, level: 'warning' }])
     expect(entries[0]?.troubles.map(({ kind, text }) => [kind, text.replace(/\d+ (ms|s)/, 'a while')])).toEqual([
-      ['no-consumer', 'has no consumer: 1 message is ready, the oldest for a while.'],
+      ['no-consumer', 'has no consumer: 1 message is ready, oldest for a while.'],
       ['dead-letters', 'has 1 dead letter.'],
       ['parked', 'has 1 parked group: it waits until an operator resumes it.'],
     ])
   })
 
-  it('names the subscriber that lost messages lately, though it has caught up', async () => {
+  it('names the subscriber that lost messages recently, even if it has caught up', async () => {
     const { client, url } = await start({ outboxBytes: 300_000 })
     const operator = client()
     const slow = client(url, { name: 'slow one' })
@@ -112,11 +112,11 @@ onEveryEngine('figures that an operator asks for', (hubs) => {
     })
     expect(entry?.troubles[0]).toMatchObject({ kind: 'losing', level: 'problem' })
     expect(entry?.troubles[0]?.text).toContain(`: ${droppedTotal} of t.# (policy drop-oldest).`)
-    // The default order of connections has it first.
+    // The default order of connections lists it first.
     expect((await operator.admin.connections.find({ limit: 1 })).connections).toMatchObject([{ connection }])
   })
 
-  it('counts the messages of a last-value stream that can be read', async () => {
+  it('counts the readable messages of a last-value stream', async () => {
     const { client } = await start()
     const operator = client()
     await operator.admin.streams.declare({ name: 'latest', topics: ['prices.#'], lastValue: true })
@@ -126,7 +126,7 @@ onEveryEngine('figures that an operator asks for', (hubs) => {
     expect(await operator.admin.streams.show('latest')).toMatchObject({ first: 28, next: 30, messages: 2 })
   })
 
-  it('asks for the permissions of the like methods', async () => {
+  it('requires the permissions of the corresponding methods', async () => {
     const permissions = { all: { admin: true }, few: { consume: ['mine'], declare: ['s'] } } as const
     const authenticate = ({ token }: Credentials) => ({
       subject: String(token),
@@ -148,7 +148,7 @@ onEveryEngine('figures that an operator asks for', (hubs) => {
     }
   })
 
-  it('remembers five minutes and a day of the hub, a queue and a stream', async () => {
+  it('keeps five minutes and a day of history of the hub, a queue and a stream', async () => {
     const { client } = await start({ queues: [{ name: 'q' }] })
     const operator = client()
     await operator.enqueue('q', 1)
@@ -184,7 +184,7 @@ onEveryEngine('figures that an operator asks for', (hubs) => {
     await until(async () => (await operator.admin.connections.recent()).length === 2)
     const [last] = await operator.admin.connections.recent()
     expect(last).not.toHaveProperty('code')
-    expect(last?.reason).toBe('The client closed the connection, or the network did.')
+    expect(last?.reason).toBe('The client or the network closed the connection.')
   })
 })
 

@@ -6,9 +6,9 @@ import { Peer } from '../setup/peer.ts'
 
 const MIB = 1024 * 1024
 const LARGE_FRAMES = { frameBytes: 8 * MIB, outboxBytes: 16 * MIB, outboxTotalBytes: 64 * MIB }
-/** What is held may be more than this total, and less than what one connection may hold. */
+/** Held frames may exceed this total, and must be less than what one connection may hold. */
 const LITTLE = { frameBytes: MIB / 8, outboxBytes: MIB / 4, outboxTotalBytes: MIB }
-/** They are refused, mostly without an answer, and take many times as long as one turn of the event loop has for frames. */
+/** They are refused, mostly without a response, and take many times as long as one turn of the event loop has for frames. */
 const FRAMES = 30_000
 const REFUSED = {
   type: 'welcome',
@@ -51,7 +51,7 @@ onEveryEngine('frames that take long', (hubs) => {
     expect(await seen(witness, 2)).toEqual(['between', 'last'])
   })
 
-  it('are handled in order, and so is what comes after them', async () => {
+  it('are handled in order, and so are the frames after them', async () => {
     const { hostile, witness } = await begin()
     const expected = Array.from({ length: 50 }, (_, n) => String(n))
     hostile.send(...REFUSED_FRAMES, saying('0'))
@@ -69,7 +69,7 @@ onEveryEngine('frames that take long', (hubs) => {
     expect(await seen(witness, 6)).toEqual(Array(6).fill(bytes))
   })
 
-  it('are forgotten when their connection ends', async () => {
+  it('are discarded when their connection ends', async () => {
     const { hostile, witness, connection, outboxBytes } = await begin()
     hostile.send(saying('first'), ...REFUSED_FRAMES, saying('last'))
     expect(await seen(witness, 1)).toEqual(['first'])
@@ -80,7 +80,7 @@ onEveryEngine('frames that take long', (hubs) => {
     expect(outboxBytes()).toBe(0)
   })
 
-  it('hold no more than outboxTotalBytes, with all that comes meanwhile', async () => {
+  it('hold no more than outboxTotalBytes, with everything that arrives meanwhile', async () => {
     const { hostile, witness, outboxBytes } = await begin(LITTLE)
     for (let n = 0; n < 20; n++) hostile.send(...REFUSED_FRAMES.slice(0, 800))
     const large = { type: 'publish', seq: 1, topic: 'elsewhere', data: 'x'.repeat(60_000) }
@@ -97,7 +97,7 @@ onEveryEngine('frames that take long', (hubs) => {
       await new Promise((resolve) => setImmediate(resolve))
     }
     expect(most).toBeLessThanOrEqual(LITTLE.outboxTotalBytes)
-    // An engine that cannot stop reading has to end it.
+    // An engine that cannot stop reading has to close it.
     if (hubs.engine === 'uws') expect(await ended).toMatchObject({ code: 4003 })
     else expect(await ended).toEqual(['last'])
   })

@@ -7,7 +7,7 @@ import { Peer } from '../setup/peer.ts'
 
 type Headers = Record<string, string>
 
-/** `fetch` does not let its caller say a host or an origin. */
+/** `fetch` does not let its caller set a host or an origin. */
 function ask(port: number, path: string, headers: Headers = {}, method = 'GET', body = '') {
   return new Promise<{ status: number; headers: Headers; text: string }>((resolve, reject) => {
     const request = httpRequest({ host: '127.0.0.1', port, path, method, headers }, async (response) => {
@@ -30,7 +30,7 @@ async function upgrade(port: number, headers: Headers = {}): Promise<string> {
   }
 }
 
-onEveryEngine('from where', (hubs) => {
+onEveryEngine('origins and proxies', (hubs) => {
   const ports: Record<string, number> = {}
   beforeAll(async () => {
     const anybody = { anonymous: 'allow' } as const
@@ -59,7 +59,7 @@ onEveryEngine('from where', (hubs) => {
     ['loopback', '', undefined, 403],
     ['loopback', 'file://', undefined, 403],
     ['loopback', 'http://localhost, http://evil.example', undefined, 403],
-    // A proxy of the same machine, and who reaches it.
+    // A proxy on this machine, and a client that reaches it.
     ['loopback', 'http://localhost:5173', 'hub.example.com', 403],
     ['everywhere', 'http://localhost:5173', undefined, 403],
     ['everywhere', 'http://hub.example.com', 'hub.example.com', 101],
@@ -81,14 +81,14 @@ onEveryEngine('from where', (hubs) => {
     const origin = from?.replace('<port>', String(portOf(hub)))
     const headers = { ...(origin !== undefined && { origin }), ...(host !== undefined && { host }) }
     expect(await upgrade(portOf(hub), headers)).toBe(String(expected))
-    // Over HTTP it is the same, and a program there reads the answer only where it may.
+    // Over HTTP it is the same, and a script there reads the response only where it may.
     const { status, headers: answered, text } = await ask(portOf(hub), '/v1/queues', headers)
     expect(status === 403).toBe(expected === 403)
     if (expected === 403) expect(JSON.parse(text)).toMatchObject({ code: 'forbidden_origin', retry: false })
     expect(answered['access-control-allow-origin']).toBe(expected === 403 ? undefined : origin)
   })
 
-  it('refuses in words', async () => {
+  it('refuses with an explanation', async () => {
     const { status, text } = await ask(portOf('loopback'), '/', {
       connection: 'upgrade',
       upgrade: 'websocket',
@@ -102,14 +102,14 @@ onEveryEngine('from where', (hubs) => {
   })
 
   it.each([
-    ['a name that somebody has pointed at this machine', { host: 'rebound.example' }],
+    ['a name that points to this machine', { host: 'rebound.example' }],
     ['a proxy on this machine', { 'x-forwarded-for': '203.0.113.9' }],
-    ['a proxy on this machine, in other words', { forwarded: 'for=203.0.113.9' }],
+    ['a proxy on this machine, in another notation', { forwarded: 'for=203.0.113.9' }],
     ['a proxy that sends X-Real-IP only', { 'x-real-ip': '203.0.113.9' }],
     ['a proxy that sends X-Forwarded-Proto only', { 'x-forwarded-proto': 'https' }],
     ['a proxy that sends X-Forwarded-Host only', { 'x-forwarded-host': 'hub.example' }],
     ['a proxy that sends Via only', { via: '1.1 edge' }],
-  ])('takes nobody for one of this machine who comes through %s', async (_, headers) => {
+  ])('does not treat a client that comes through %s as local', async (_, headers) => {
     const peer = await Peer.open(`ws://127.0.0.1:${portOf('loopback')}/`, undefined, headers as unknown as Headers)
     peer.send({ type: 'hello' })
     expect(await peer.next('error')).toMatchObject({ code: 'unauthenticated' })
@@ -135,7 +135,7 @@ onEveryEngine('from where', (hubs) => {
     expect((await ask(portOf('loopback'), path, headers as unknown as Headers, method)).status).toBe(expected)
   })
 
-  it('tells a browser before it asks, and only where it may', async () => {
+  it('answers the preflight of a browser, and allows only what is permitted', async () => {
     const wanted = { 'access-control-request-method': 'DELETE', 'access-control-request-headers': 'authorization' }
     const allowed = await ask(
       portOf('listed'),
@@ -157,7 +157,7 @@ onEveryEngine('from where', (hubs) => {
   })
 
   it.each(['/healthz', '/v1/queues', '/token', '/nothing'])(
-    'says on %s what a browser may do with it',
+    'sets on %s the headers that limit what a browser may do with it',
     async (path) => {
       const { headers } = await ask(portOf('loopback'), path)
       expect(headers).toMatchObject({
@@ -173,7 +173,7 @@ onEveryEngine('from where', (hubs) => {
 
   it.each([
     ['proxied', '203.0.113.9', '203.0.113.9'],
-    // What the client wrote itself stands left of what the proxy has seen.
+    // What the client wrote itself is to the left of what the proxy has seen.
     ['proxied', '1.1.1.1, 203.0.113.9, 10.1.2.3', '203.0.113.9'],
     ['proxied', '10.1.2.3', '10.1.2.3'],
     // With a port, in brackets or in quotes, as some proxies write it.
@@ -183,7 +183,7 @@ onEveryEngine('from where', (hubs) => {
     ['proxied', '"[2001:db8::1]:443"', '2001:db8::1'],
     ['proxied', '203.0.113.9:51234, 10.1.2.3:80', '203.0.113.9'],
     ['proxied', 'fe80::1%eth0', 'fe80::1'],
-    // What cannot be read is never this machine, nor anybody who is trusted more.
+    // An unreadable address is never this machine, nor a trusted proxy.
     ['proxied', '1.1.1.1, nonsense', 'unknown'],
     ['proxied', 'unknown', 'unknown'],
     ['proxied', '_hidden', 'unknown'],
@@ -221,12 +221,12 @@ onEveryEngine('from where', (hubs) => {
   })
 })
 
-describe('from where, on a server that was there before', () => {
+describe('origins and proxies on an existing server', () => {
   let port = 0
   const server = createServer()
   afterAll(() => server.close())
 
-  it('looks at origins in the same way, also for fetch', async () => {
+  it('checks origins in the same way, also for fetch', async () => {
     const seen: unknown[] = []
     const hub = await createHub({
       trustedProxies: ['127.0.0.1'],

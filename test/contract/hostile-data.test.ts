@@ -18,7 +18,7 @@ onEveryEngine('data nested deeply', (hubs) => {
     ['objects', objects],
     ['both', mixed],
   ])(
-    '%s of 100 levels pass everywhere, and deeper ones are refused alike, at no connection’s cost',
+    '%s of 100 levels pass everywhere, and deeper ones are refused everywhere, without closing a connection',
     async (_, deep) => {
       const { hub, peer } = await start({ queues: [{ name: 'q', bindings: [{ topic: 's.#' }] }] })
       const by = await peer()
@@ -43,7 +43,7 @@ onEveryEngine('data nested deeply', (hubs) => {
           expect((await post(path, data)).code).toBe('nested_too_deeply')
         }
         expect((await post('/publish', `{"topic":"a","data":${data}}`)).code).toBe('nested_too_deeply')
-        // In a field that the frame does not have, and in what has no place for data at all.
+        // In a field that the frame does not have, and in a frame that takes no data at all.
         const odd = await peer()
         odd.socket.send(`{"type":"ping","deep":${data}}`)
         expect(await odd.next('error')).toMatchObject({ code: 'bad_frame', message: 'ping has no field "deep".' })
@@ -76,7 +76,7 @@ onEveryEngine('data nested deeply', (hubs) => {
     expect(await by.next('error')).toMatchObject({ code: 'bad_frame' })
   })
 
-  it('in the header of a binary record is no data', async () => {
+  it('in the header of a binary record is not data', async () => {
     const { peer } = await start()
     const by = await peer()
     by.socket.send(
@@ -122,7 +122,7 @@ onEveryEngine('data nested deeply', (hubs) => {
     expect((await client().admin.hub.show()).unexpectedErrorsTotal).toBe(0)
   })
 
-  it('in a reply reaches the asker as a failure, at once, and the responder as its mistake', async () => {
+  it('in a reply reaches the requester as a failure, at once, and the responder as its error', async () => {
     const { peer } = await start()
     const [responder, asker] = [await peer(), await peer()]
     responder.send({ type: 'respond', sub: 1, pattern: 'sums' })
@@ -141,7 +141,7 @@ onEveryEngine('data nested deeply', (hubs) => {
     expect(await asker.next('answer')).toMatchObject({ seq: 9, data: 3 })
   })
 
-  it('in a request is refused to the asker, and opens nothing at the responder', async () => {
+  it('in a request is refused to the requester, and opens nothing at the responder', async () => {
     const { peer } = await start()
     const [responder, asker] = [await peer(), await peer()]
     responder.send({ type: 'respond', sub: 1, pattern: 'sums' })
@@ -161,11 +161,11 @@ onEveryEngine('strings of a frame', (hubs) => {
     ['a header', { type: 'publish', seq: 1, topic: 'a', headers: { a: long } }],
     ['the name of a header', { type: 'publish', seq: 1, topic: 'a', headers: { [long]: 'a' } }],
     [
-      'headers together',
+      'all headers together',
       { type: 'ask', seq: 1, topic: 'a', timeoutMs: 1, headers: { a: long.slice(0, 5000), b: long.slice(0, 5000) } },
     ],
     ['headers of an ack', { type: 'ack', consumer: 1, delivery: 1, publish: [{ topic: 'a', headers: { a: long } }] }],
-    ['headers in number', { type: 'publish', seq: 1, topic: 'a', headers: many }],
+    ['the number of headers', { type: 'publish', seq: 1, topic: 'a', headers: many }],
     ['a filter', { type: 'subscribe', sub: 1, pattern: 'a', filter: { all: { a: long.slice(0, 3000) } } }],
     ['the name in a filter', { type: 'subscribe', sub: 1, pattern: 'a', filter: { any: { [long]: 'a' } } }],
     ['a cursor', { type: 'subscribe', sub: 1, pattern: 's.a', cursor: long }],
@@ -181,7 +181,7 @@ onEveryEngine('strings of a frame', (hubs) => {
     ['a topic', { type: 'publish', seq: 1, topic: long }],
     ['a pattern', { type: 'subscribe', sub: 1, pattern: long }],
     ['an offer', { type: 'respond', sub: 1, pattern: long }],
-  ])('%s longer than it may be is refused, shortly', async (_, frame) => {
+  ])('%s longer than it may be is refused with a short error', async (_, frame) => {
     const { peer } = await start()
     const by = await peer()
     by.send(frame)
@@ -208,7 +208,7 @@ onEveryEngine('strings of a frame', (hubs) => {
     ['consumers', { type: 'ack', consumer: 1, delivery: 1 }],
     ['responders', { type: 'ask', seq: 1, topic: 'a', timeoutMs: 1 }],
     ['methods', { type: 'call', seq: 1, method: '' }],
-  ])('that are refused in masses, %s, are answered shortly', async (_, frame) => {
+  ])('that are refused in masses, %s, get short responses', async (_, frame) => {
     const { peer } = await start({ outboxBytes: 8_000_000 })
     const [by, other] = [await peer(), await peer()]
     const piece = JSON.stringify(frame)
@@ -218,7 +218,7 @@ onEveryEngine('strings of a frame', (hubs) => {
     by.send({ type: 'ping' })
     await by.next('pong')
     await other.settled()
-    // Bytes on the wire: a code and the numbers, and words for the first hundred.
+    // Bytes on the wire: a code and the numbers, and messages for the first hundred.
     expect(by.bytesRead - before).toBeLessThan(text.length * 4 + 40_000)
   })
 })

@@ -33,20 +33,20 @@ async function open(count: number, port: number, bytes: string, host = '127.0.0.
 const stillOpen = (raws: readonly RawHttp[]) => raws.filter(({ socket }) => !socket.destroyed).length
 
 onEveryEngine('HTTP connections', (hubs) => {
-  it('beyond maxConnections, those that are slow make room for others', async () => {
+  it('beyond maxConnections: slow ones are closed to make room for others', async () => {
     const { hub, url, http } = await hubs.start({ maxConnections: 4 })
     const peer = await Peer.hello(url)
     const slow = await open(12, hub.port, SLOW_BODY)
     await expect.poll(() => stillOpen(slow)).toBeLessThanOrEqual(4)
     expect((await ask(hub.port, HEALTH)).status).toContain(' 200')
     expect(await hitsOf(http, 'maxConnections')).toBeGreaterThanOrEqual(8)
-    // The WebSocket is none of them.
+    // The WebSocket is not one of them.
     expect(await peer.settled()).toEqual([])
     for (const { socket } of slow) socket.destroy()
     peer.socket.terminate()
   })
 
-  it.skipIf(OUTSIDE === undefined)('beyond connectionsPerAddress, those of the address make room', async () => {
+  it.skipIf(OUTSIDE === undefined)('beyond connectionsPerAddress: those of the address make room', async () => {
     const auth = { anonymous: 'allow' } as const
     const { hub, http } = await hubs.start({ host: '0.0.0.0', connectionsPerAddress: 3, auth })
     const [own, outside] = [await open(6, hub.port, SLOW_BODY), await open(12, hub.port, SLOW_BODY, OUTSIDE)]
@@ -63,7 +63,7 @@ onEveryEngine('HTTP connections', (hubs) => {
     const peer = await Peer.hello(url)
     const raw = await RawHttp.open(hub.port)
     raw.socket.write('GET /v1/openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n'.repeat(500))
-    // With a document made for each request it took five seconds.
+    // Generating the document for each request took five seconds.
     expect(await cpuTime(() => peer.settled())).toBeLessThan(1500)
     // Those beyond the limit cost it the connection.
     await raw.closed

@@ -4,7 +4,7 @@ import { onEveryEngine } from '../setup/hubs.ts'
 import { ask, RawHttp } from '../setup/raw-http.ts'
 import { range } from '../setup/streams.ts'
 
-/** Of each kind. */
+/** Requests of each kind. */
 const REQUESTS = 50
 
 const head = (line: string, ...headers: string[]) =>
@@ -19,7 +19,7 @@ const ANSWERED = [
   post('/v1/publish', 'Content-Length: 24', '[{"topic":"a","data":1}]'),
   post('/nowhere', 'Content-Length: 7', '{"a":1}'),
   post('/v1/publish', 'Content-Length: 900000000', '1'),
-  // Events, which the client leaves.
+  // Events, whose client leaves.
   head('GET /v1/events?pattern=a'),
 ]
 const CUT_OFF = [
@@ -49,9 +49,9 @@ onEveryEngine('a request that has ended', (hubs) => {
     for (const _ of range(0, REQUESTS)) {
       await Promise.all([...ANSWERED.map(answered), ...CUT_OFF.map(cutOff)])
     }
-    // Of the request that asks.
+    // Those of this request.
     await expect.poll(openConnections).toBeLessThanOrEqual(1)
-    // What needs more than one collection fills the heap of a busy hub: the next one may be far away.
+    // Anything that needs more than one collection fills the heap of a busy hub: the next one may be far away.
     expect(bodies()).toBeLessThan(REQUESTS / 2)
     expect(timers() - timersBefore).toBeLessThan(REQUESTS / 2)
   })

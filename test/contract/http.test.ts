@@ -26,7 +26,7 @@ onEveryEngine('the HTTP API', (hubs) => {
     return fetch(http + path, { method, ...(body !== undefined && { body: JSON.stringify(body), headers }) })
   }
 
-  it('publishes what a client gets, whatever its kind', async () => {
+  it('publishes the same message as a client, of whatever kind', async () => {
     const client = connect(url)
     const messages = client.subscribe('kinds.#')
     await messages.ready
@@ -87,7 +87,7 @@ onEveryEngine('the HTTP API', (hubs) => {
   })
 
   it.each(['application/cloudevents+json', 'text/json', 'Application/JSON;charset=UTF-8', 'application/vnd.api+json'])(
-    'takes %s for JSON, wherever it takes a body',
+    'accepts %s as JSON wherever it takes a body',
     async (type) => {
       const client = connect(url)
       const messages = client.subscribe('typed')
@@ -104,7 +104,7 @@ onEveryEngine('the HTTP API', (hubs) => {
     },
   )
 
-  it('refuses a body of another type, and names it and what it expects', async () => {
+  it('refuses a body of another type, and names it and the expected one', async () => {
     const post = (path: string, type: string | undefined) =>
       fetch(http + path, {
         method: 'POST',
@@ -128,7 +128,7 @@ onEveryEngine('the HTTP API', (hubs) => {
     }
   })
 
-  it('ignores parameters that others add to a URL', async () => {
+  it('ignores query parameters that others add to a URL', async () => {
     for (const path of ['/topics/a', '/publish', '/queues']) {
       const body = path === '/queues' ? { name: 'others' } : { topic: 'a' }
       expect((await ask(`${path}?_=1&utm_source=mail`, 'POST', body)).ok, path).toBe(true)
@@ -137,7 +137,7 @@ onEveryEngine('the HTTP API', (hubs) => {
     expect((await ask('/topics?limit=1&limit=2', 'GET')).status).toBe(400)
   })
 
-  it('answers a batch that is refused shortly, and others in between', async () => {
+  it('answers a refused batch briefly, and serves others in between', async () => {
     const many = await ask(
       '/publish',
       'POST',
@@ -162,7 +162,7 @@ onEveryEngine('the HTTP API', (hubs) => {
     expect(between).toBeGreaterThan(1)
   })
 
-  it('answers each of a batch by itself, beyond the window too, and repeats nothing under one key', async () => {
+  it('answers each message of a batch separately, even beyond the window, and repeats nothing under one key', async () => {
     await ask('/streams', 'POST', { name: 'batch', topics: ['batch.#'] })
     const batch = range(0, 100).map((n) => (n % 10 === 3 ? { topic: 'a..b' } : { topic: 'batch.a', data: n }))
     const keyed = { ...JSON_TYPE, 'idempotency-key': '"order-7"' }
@@ -187,7 +187,7 @@ onEveryEngine('the HTTP API', (hubs) => {
     expect(pages).toEqual([...range(0, 100).filter((n) => n % 10 !== 3), undefined])
   })
 
-  it('refuses what cannot be published of a batch alone: a forbidden key, too many levels, what is no object', async () => {
+  it('refuses only the invalid messages of a batch: a forbidden key, too many levels, not an object', async () => {
     const deep = `${'['.repeat(101)}${']'.repeat(101)}`
     const items = ['{"topic":"a","data":1}', '{"topic":"a","data":{"__proto__":1}}', `{"topic":"a","data":${deep}}`]
     items.push('"text"', 'null', '[{"constructor":{"prototype":1}}]', '{"topic":"a","data":2}')
@@ -211,7 +211,7 @@ onEveryEngine('the HTTP API', (hubs) => {
     }
   })
 
-  it('waits with a publish that waits for room, and forgets it with whoever sent it', async () => {
+  it('a publish that waits for room waits with its request, and is withdrawn when the client leaves', async () => {
     expect((await ask('/queues/full/messages', 'POST', 1)).status).toBe(200)
     const stop = new AbortController()
     const waiting = fetch(`${http}/queues/full/messages`, {
@@ -238,7 +238,7 @@ onEveryEngine('the HTTP API', (hubs) => {
     expect(await codeOf(answer)).toEqual([503, 'connection_lost'])
   })
 
-  it('publishes without a connection, which others would see and count', async () => {
+  it('publishes without a connection that others would see and count', async () => {
     const quiet = await hubs.start()
     const body = JSON.stringify(range(0, 300).map((n) => ({ topic: 'counted', data: n })))
     const { status } = await fetch(`${quiet.http}/v1/publish`, { method: 'POST', headers: JSON_TYPE, body })
@@ -249,7 +249,7 @@ onEveryEngine('the HTTP API', (hubs) => {
     expect(metric(metrics, 'received_bytes_total')).toBeGreaterThan(body.length)
   })
 
-  it('refuses bodies that are too large, before it has them, and rubbish', async () => {
+  it('refuses bodies that are too large before it has received them, and garbage', async () => {
     const post = (body: BodyInit, headers: Record<string, string> = JSON_TYPE, path = '/publish') =>
       fetch(http + path, { method: 'POST', body, headers, duplex: 'half' } as RequestInit)
     const endless = new ReadableStream<Uint8Array>({
@@ -291,7 +291,7 @@ onEveryEngine('the HTTP API', (hubs) => {
     await expect.poll(() => hub.connectionCount).toBe(0)
   })
 
-  it('permits what a frame is permitted, of a batch each by itself', async () => {
+  it('applies the permissions of frames, to each message of a batch separately', async () => {
     const key = newApiKey()
     const permissions = { publish: ['mine.#'], subscribe: ['mine.#'] }
     const streams = ['mine', 'others'].map((name) => ({ name, topics: [`${name}.#`] }))
@@ -331,7 +331,7 @@ onEveryEngine('the HTTP API', (hubs) => {
     await expect.poll(async () => (await fetch(`${small.http}/v1/topics/a`, { method: 'POST' })).status).toBe(200)
   })
 
-  it('says where nothing is, and which methods a path has', async () => {
+  it('answers 404 for unknown paths, and 405 with the allowed methods', async () => {
     expect(await codeOf(await ask('/nothing', 'GET'))).toEqual([404, 'no_route'])
     const refused = await ask('/streams/s', 'PUT', {})
     expect(refused.headers.get('allow')).toBe('GET, HEAD, DELETE')

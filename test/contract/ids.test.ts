@@ -29,7 +29,7 @@ onEveryEngine('the id of a message', (hubs) => {
     expect(await publisher.admin.queues.show('b')).toMatchObject({ depth: 1 })
   })
 
-  it('belongs to one topic, whatever keeps its messages', async () => {
+  it('belongs to one topic, whatever stores its messages', async () => {
     const { publisher, client } = await start()
     await publisher.publish('order.paid', 1, { id: 'order-1' })
     expect(await publisher.publish('order.shipped', 1, { id: 'order-1' })).toMatchObject({ ...fresh, queues: ['ship'] })
@@ -69,7 +69,7 @@ onEveryEngine('the id of a message', (hubs) => {
     expect(await offsetOf()).toEqual([2, true])
   })
 
-  it('is free again once its queue was purged, and not while it is on lease or after its ack', async () => {
+  it('is free again after a purge of its queue, but not while it is on lease or after its ack', async () => {
     const { publisher, client } = await start()
     for (const id of ['acked', 'held']) await publisher.enqueue('a', id, { id })
     const [acked, held] = await new QueueReader(client(), 'a').take(2)
@@ -82,7 +82,7 @@ onEveryEngine('the id of a message', (hubs) => {
     await held?.ack()
   })
 
-  it('is free again once all that it went to was deleted or purged', async () => {
+  it('is free again once all its destinations were deleted or purged', async () => {
     const { publisher } = await start()
     await publisher.admin.streams.declare({ name: 'log', topics: ['both'] })
     await publisher.admin.queues.declare({ name: 'q', bindings: [{ topic: 'both' }] })
@@ -168,7 +168,7 @@ onEveryEngine('the id of a message', (hubs) => {
     expect(await publisher.publish('s.done', 23, { id })).toMatchObject({ ...again, positions: { s: { offset: 0 } } })
   })
 
-  it('may come as an Idempotency-Key: of one queue each', async () => {
+  it('may come as an Idempotency-Key, which belongs to one queue', async () => {
     const { hub, publisher } = await start()
     const post = async (queue: string) => {
       const headers = { 'content-type': 'application/json', 'idempotency-key': '1' }
@@ -182,7 +182,7 @@ onEveryEngine('the id of a message', (hubs) => {
     expect((await publisher.admin.queues.list()).map(({ depth }) => depth)).toEqual([1, 1, 0, 0])
   })
 
-  it('of the newest dedupIds publishes is known, however many came at once', async () => {
+  it('is known if it is among the newest dedupIds, however many came at once', async () => {
     const { url } = await worlds({ dedupIds: 100 })
     const client = connect(url)
     const ids = range(0, 200).map((n) => `m${n}`)

@@ -35,7 +35,7 @@ describe('the process', () => {
       await away
       await hub.close()`,
     ],
-    ['the client is closed, on a hub that listens nowhere', 'await client.close()'],
+    ['the client is closed, on a hub that does not listen', 'await client.close()'],
   ])('ends by itself when %s', async (_, body) => {
     const program = run(body)
     expect(await program.exit, program.stderr).toBe(0)
@@ -44,7 +44,7 @@ describe('the process', () => {
 })
 
 describe('before the hub has started', () => {
-  it('what is published and subscribed goes out when it has', async () => {
+  it('publishes and subscriptions are sent once it has started', async () => {
     const hub = await createHub({ queues: [{ name: 'q' }] })
     const client = hub.connect()
     const got: unknown[] = []
@@ -66,7 +66,7 @@ describe('before the hub has started', () => {
     expect(await client.admin.hub.show()).toMatchObject({ engine: 'ws' })
   })
 
-  it('what keeps it from starting ends its clients, and there are no more', async () => {
+  it('an error at start closes its clients, and no new ones are accepted', async () => {
     const damaged = new FanfareError('data_damaged')
     const own = new InProcess({
       frameBytes: 1_000,
@@ -82,7 +82,7 @@ describe('before the hub has started', () => {
     expect(() => own.connect({})).toThrow(damaged)
   })
 
-  it('a hub that is closed then says so to its clients', async () => {
+  it('a hub that is closed then notifies its clients', async () => {
     const hub = await createHub()
     const client = hub.connect()
     const publish = expect(client.publish('a', 1)).rejects.toMatchObject({ code: 'shutting_down' })

@@ -7,7 +7,7 @@ import { ENGINES, type EngineUnderTest, suiteOn } from '../setup/engines.ts'
 import { onEveryEngine } from '../setup/hubs.ts'
 import { hearUncaught } from '../setup/uncaught.ts'
 
-/** Nobody gets in without a key. */
+/** No client is accepted without a key. */
 const ACCESS = {
   auth: { apiKeys: [{ name: 'remote', hash: hashApiKey(`ffk_${'x'.repeat(32)}`), permissions: { admin: true } }] },
 } as const satisfies HubOptions
@@ -15,7 +15,7 @@ const ACCESS = {
 const SUITE = 'a client in the process of its hub'
 const HUBS: readonly (readonly [string, EngineUnderTest | undefined])[] = [
   ...ENGINES.map((engine) => [suiteOn(engine, SUITE), engine] as const),
-  [`${SUITE}, which listens nowhere`, undefined],
+  [`${SUITE}, which does not listen`, undefined],
 ]
 
 describe.each(HUBS)('%s', (_, engine) => {
@@ -28,7 +28,7 @@ describe.each(HUBS)('%s', (_, engine) => {
     return hub
   }
 
-  it('publishes, subscribes, consumes, asks, answers and administers', async () => {
+  it('publishes, subscribes, consumes, requests, responds and administers', async () => {
     const hub = await start({ streams: [{ name: 's', topics: ['s.#'] }], queues: [{ name: 'q' }] })
     const [client, other] = [hub.connect(), hub.connect()]
     const live = client.subscribe('a.*')[Symbol.asyncIterator]()
@@ -51,7 +51,7 @@ describe.each(HUBS)('%s', (_, engine) => {
     await expect.poll(() => hub.connectionCount).toBe(0)
   })
 
-  it('may do everything, and is the hub’s own, unless the program says otherwise', async () => {
+  it('may do everything, as the hub itself, unless the program restricts it', async () => {
     const hub = await start()
     expect(await hub.connect().admin.hub.whoami()).toEqual({
       subject: 'in-process',
@@ -71,7 +71,7 @@ describe.each(HUBS)('%s', (_, engine) => {
     expect(await hub.connect({ permissions: {} }).admin.hub.whoami()).toMatchObject({ subject: 'in-process' })
   })
 
-  it('shows among the connections as one in this process, and among those that have ended', async () => {
+  it('is listed among the connections as one in this process, and among those that have ended', async () => {
     const hub = await start()
     const client = hub.connect({ name: 'reports 1.0', subject: 'reports' })
     await client.ready()
@@ -85,7 +85,7 @@ describe.each(HUBS)('%s', (_, engine) => {
     await expect.poll(() => watcher.admin.connections.recent()).toMatchObject([shown])
   })
 
-  it('shares no object and no bytes with anybody', async () => {
+  it('shares no object and no bytes with other clients', async () => {
     const hub = await start()
     const client = hub.connect()
     const objects: { list: number[] }[] = []
@@ -107,7 +107,7 @@ describe.each(HUBS)('%s', (_, engine) => {
     expect([object, bytes]).toEqual([{ list: [1, 2] }, new Uint8Array([9, 9])])
   })
 
-  it('has the window and the frame size of every connection, and none of the limits for a second', async () => {
+  it('has the window and the frame size of every connection, and no limits per second', async () => {
     const limits = { messagesPerSecond: 1, bytesPerSecond: 1, identityMessagesPerSecond: 1, subscribesPerSecond: 1 }
     const hub = await start({ ...limits, window: 2, frameBytes: 10_000, subscriptions: 20 })
     const client = hub.connect()
@@ -124,7 +124,7 @@ describe.each(HUBS)('%s', (_, engine) => {
     expect((await hub.connect().admin.hub.show()).connections).toBe(2)
   })
 
-  it('a slow handler is a slow subscriber: the hub holds what its outbox takes, and the policy decides on the rest', async () => {
+  it('a slow handler is a slow subscriber: the hub holds up to an outbox, and the policy decides about the rest', async () => {
     const hub = await start({ outboxBytes: 64 * 1024, frameBytes: 16 * 1024 })
     const [publisher, slow] = [hub.connect(), hub.connect()]
     const got: number[] = []
@@ -151,7 +151,7 @@ describe.each(HUBS)('%s', (_, engine) => {
     expect(got).toEqual([...got].sort((a, b) => a - b))
   })
 
-  it('comes back after an operator ended its connection, and closes when it is told to', async () => {
+  it('reconnects after an operator ended its connection, and closes when the operator asks for it', async () => {
     const hub = await start()
     const abort = new AbortController()
     const client = hub.connect({ backoff: { base: 1, cap: 1 }, signal: abort.signal })
@@ -180,12 +180,12 @@ describe.each(HUBS)('%s', (_, engine) => {
     await typed.subscribe('prices.gold', ({ data: { euros } }) => void prices.push(euros)).ready
     await client.publish('prices.gold', { euros: 12 })
     await expect.poll(() => prices).toEqual([12])
-    // @ts-expect-error The compiler knows it too.
+    // @ts-expect-error The compiler knows it, too.
     await expect(client.publish('prices.gold', { euros: '12' })).rejects.toMatchObject({ code: 'bad_data' })
   })
 
   describe('when the hub closes', () => {
-    it('is sent what it is owed, and ends: readers come to their end, and it says why', async () => {
+    it('receives everything pending, and ends: iterators finish, and the reason is given', async () => {
       const hub = await start({ queues: [{ name: 'q', maxMessages: 1, overflow: 'block' }] })
       const client = hub.connect()
       const read: unknown[] = []
@@ -226,7 +226,7 @@ describe.each(HUBS)('%s', (_, engine) => {
       expect(() => hub.connect()).toThrow(expect.objectContaining({ code: 'shutting_down' }))
     })
 
-    it('ends at once also while it waits for another connection, and what waits for that is told', async () => {
+    it('ends at once even while it waits to reconnect, and pending calls reject', async () => {
       const hub = await start()
       const client = hub.connect({ backoff: { base: 600_000, cap: 600_000 } })
       await client.ready()
@@ -242,7 +242,7 @@ describe.each(HUBS)('%s', (_, engine) => {
       await closing
     })
 
-    it('no client gets in while it drains', async () => {
+    it('is not accepted while the hub drains', async () => {
       const hub = await start()
       const first = hub.connect()
       await first.ready()
@@ -254,7 +254,7 @@ describe.each(HUBS)('%s', (_, engine) => {
       expect([first.state, hub.connectionCount]).toEqual(['closed', 0])
     })
 
-    it('a handler without onError is no reason for an uncaught error', async () => {
+    it('a handler without onError causes no uncaught error', async () => {
       const uncaught = hearUncaught()
       const hub = await start({ queues: [{ name: 'q' }] })
       const client = hub.connect()
@@ -288,7 +288,7 @@ describe.each(HUBS)('%s', (_, engine) => {
 })
 
 onEveryEngine('clients in the process and over the network', (hubs) => {
-  it('meet on topics and in queues, and neither takes places of the other', async () => {
+  it('share topics and queues, and neither counts against the limits of the other', async () => {
     const { hub, url } = await hubs.start({ maxConnections: 1, queues: [{ name: 'q' }] })
     const own = await Promise.all(
       Array.from({ length: 5 }, async () => {

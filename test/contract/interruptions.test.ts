@@ -4,7 +4,7 @@ import { freePort } from '../setup/free-port.ts'
 import { onEveryEngine } from '../setup/hubs.ts'
 import { range, streamWorlds } from '../setup/streams.ts'
 
-/** A subscription with a handler, and everything that it is told. */
+/** A subscription with a handler, and all its notifications. */
 function heard(client: Client, pattern: string, options: SubscribeOptions = {}) {
   const data: unknown[] = []
   const gaps: SubscriptionGap['reason'][] = []
@@ -37,7 +37,7 @@ async function reconnect(client: Client, operator: Client): Promise<void> {
 onEveryEngine('interruptions', (hubs) => {
   const start = streamWorlds(hubs)
 
-  it('after a hub without its memory, everything goes on once its streams are declared', async () => {
+  it('after the hub has lost its memory, everything goes on once its streams are declared', async () => {
     const port = await freePort()
     const { client, hub } = await start({ port })
     const reader = client()
@@ -63,12 +63,12 @@ onEveryEngine('interruptions', (hubs) => {
     expect(all.map(({ gaps }) => gaps)).toEqual(all.map(() => ['epoch']))
     expect([live.data, live.gaps, live.told]).toEqual([['before', 'after'], ['disconnected'], ['back']])
     expect((await loop.next()).value?.data).toBe('after')
-    // What is committed now is of the new log.
+    // What is committed now belongs to the new log.
     await all[1]?.subscription.commit()
     expect((await reader.admin.streams.cursors('s')).cursors).toMatchObject([{ name: 'c', offset: 1 }])
   })
 
-  it('a stream that is deleted and declared again is a gap, and not the end', async () => {
+  it('a stream that is deleted and declared again causes a gap, and does not end subscriptions', async () => {
     const { client } = await start()
     const operator = client()
     const reader = client()
@@ -79,19 +79,19 @@ onEveryEngine('interruptions', (hubs) => {
     await expect.poll(() => orders.data).toEqual(['before'])
     await operator.admin.streams.delete('s')
     await expect.poll(() => orders.told).toEqual(['no_stream'])
-    // One may be ended meanwhile, and is then not asked for again.
+    // One may be closed meanwhile, and is then not requested again.
     await Promise.all([late.subscription.unsubscribe(), late.subscription.ended])
     await operator.admin.streams.declare({ name: 's', topics: ['s.#'] })
     await operator.publish('s.a', 'after')
     await expect.poll(() => orders.data).toEqual(['before', 'after'])
     expect([orders.gaps, orders.told]).toEqual([['epoch'], ['no_stream', 'back']])
     expect(late.told).toEqual(['no_stream'])
-    // What has never been there is refused.
+    // A stream that never existed is refused.
     const never = reader.subscribe('t.#', { from: 'earliest' })
     await expect(never.ready).rejects.toMatchObject({ code: 'no_stream' })
   })
 
-  it('a stream that two declarations claim is one again when one of them goes', async () => {
+  it('a stream claimed by two declarations is unambiguous again once one of them is deleted', async () => {
     const { client } = await start()
     const operator = client()
     const reader = client(undefined, { name: 'interrupted' })
@@ -109,8 +109,8 @@ onEveryEngine('interruptions', (hubs) => {
   it.each([
     ['messagesPerSecond', 100, { messagesPerSecond: 50 }],
     ['subscribesPerSecond', 300, { subscribesPerSecond: 50, subscriptions: 300 }],
-    ['no limit but the default ones', 990, {}],
-  ])('after a reconnection everything is there again, within %s', async (_, count, limits) => {
+    ['no limits but the defaults', 990, {}],
+  ])('after a reconnection everything is restored, within %s', async (_, count, limits) => {
     const { client } = await start(limits)
     const operator = client()
     const reader = client(undefined, { name: 'interrupted', backoff: { base: 500, cap: 1000 } })

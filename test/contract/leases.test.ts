@@ -6,7 +6,7 @@ import { Peer } from '../setup/peer.ts'
 import { QueueReader, untilQueue } from '../setup/queues.ts'
 import { range, streamWorlds } from '../setup/streams.ts'
 
-/** What is said of the hub's rules, frame by frame: a client that says what it begins, and one that does not. */
+/** The hub's rules, frame by frame: with a client that reports what it begins, and one that does not. */
 onEveryEngine('leases', (hubs) => {
   const worlds = streamWorlds(hubs)
 
@@ -24,7 +24,7 @@ onEveryEngine('leases', (hubs) => {
     return { ...world, operator, peer, deliveries, other }
   }
 
-  /** What another consumer gets, by data: which attempt. */
+  /** What another consumer gets: the attempt, by data. */
   async function attempts(reader: QueueReader<number>, count: number): Promise<Record<number, number>> {
     return Object.fromEntries((await reader.take(count)).map(({ data, attempt }) => [data, attempt]))
   }
@@ -38,7 +38,7 @@ onEveryEngine('leases', (hubs) => {
       expect(await attempts(other(), 4)).toEqual({ 0: 2, 1: 2, 2: 1, 3: 1 })
     })
 
-    it('what is before a delivery that was settled, since it has begun too', async () => {
+    it('what precedes a settled delivery, since it has begun, too', async () => {
       const { peer, deliveries, other } = await start(4)
       peer.send({ type: 'ack', consumer: 1, delivery: deliveries[2] })
       await peer.next('settled')
@@ -46,7 +46,7 @@ onEveryEngine('leases', (hubs) => {
       expect(await attempts(other(), 3)).toEqual({ 0: 2, 1: 2, 3: 1 })
     })
 
-    it('nothing of a client that has said nothing; its oldest waits, since a handler may have ended the process', async () => {
+    it('nothing to a client that has reported nothing; its oldest waits, since a handler may have ended the process', async () => {
       const { peer, other, operator, client, url } = await start(
         3,
         {},
@@ -54,7 +54,7 @@ onEveryEngine('leases', (hubs) => {
       )
       peer.socket.terminate()
       expect(await untilQueue(operator, 'q', ({ inFlight }) => inFlight === 0)).toMatchObject({ depth: 3, delayed: 1 })
-      // The next clients would say that they begin what something was wrong with before.
+      // The next clients would report that they begin a message with which something was wrong before.
       for (const _ of range(0, 4)) {
         const next = await Peer.hello(url)
         await untilQueue(operator, 'q', ({ delayed }) => delayed === 0)
@@ -68,13 +68,13 @@ onEveryEngine('leases', (hubs) => {
       expect(await operator.admin.queues.show('q')).toMatchObject({ deadLetters: 0 })
     })
 
-    it('of a client that never says what it begins its oldest alone', async () => {
+    it('only the oldest delivery of a client that never reports what it begins', async () => {
       const { peer, other } = await start(3, { begins: false })
       peer.socket.close(1001)
       expect(await attempts(other(), 3)).toEqual({ 0: 2, 1: 1, 2: 1 })
     })
 
-    it('and the message waits for the queue’s own backoff, so that poison does not take the next worker at once', async () => {
+    it('and the message waits for the queue’s own backoff, so that a poison message does not kill the next worker at once', async () => {
       const { peer, operator, deliveries } = await start(1, {}, { backoff: { base: '1h', cap: '1h' } })
       peer.send({ type: 'begin', consumer: 1, delivery: deliveries[0] })
       await peer.settled()
@@ -84,7 +84,7 @@ onEveryEngine('leases', (hubs) => {
   })
 
   describe('a deadline', () => {
-    it('counts from the begin: what waits behind is not charged, and neither is the time that it waited', async () => {
+    it('counts from the begin: prefetched deliveries are not charged, and neither is the time that they waited', async () => {
       const { peer, deliveries, operator } = await start(8, { ackDeadlineMs: 1000 })
       // Twice as long as one deadline for all together, and never as long as one for each.
       for (const delivery of deliveries) {
@@ -96,7 +96,7 @@ onEveryEngine('leases', (hubs) => {
       expect(end).toMatchObject({ ackedTotal: 8, redeliveredTotal: 0, timedOutTotal: 0, depth: 0 })
     })
 
-    it('that runs out takes back one delivery; a client that is silent loses the rest uncharged, until it is heard', async () => {
+    it('that expires takes back one delivery; a silent client loses the rest uncharged, until it is heard again', async () => {
       const { peer, deliveries, operator, other } = await start(4)
       peer.send({ type: 'begin', consumer: 1, delivery: deliveries[0] })
       expect(await peer.next('lost')).toMatchObject({ consumer: 1, deliveries })
@@ -106,7 +106,7 @@ onEveryEngine('leases', (hubs) => {
       expect((await peer.settled()).filter(({ type }) => type === 'delivery')).toEqual([])
     })
 
-    it('of a silent client gives it nothing new until it shows a sign of life', async () => {
+    it('of a silent client: it gets nothing new until it shows a sign of life', async () => {
       const { peer, deliveries, operator } = await start(1, {}, { backoff: { base: '1h', cap: '1h' } })
       peer.send({ type: 'begin', consumer: 1, delivery: deliveries[0] })
       await peer.next('lost')
@@ -116,7 +116,7 @@ onEveryEngine('leases', (hubs) => {
       expect((await peer.next('delivery')).message).toMatchObject({ data: 1 })
     })
 
-    it('of a client that lives costs that delivery alone', async () => {
+    it('of a client that is alive costs only that delivery', async () => {
       const { peer, deliveries, operator } = await start(3, { begins: false }, { backoff: { base: '1h', cap: '1h' } })
       const [, second] = deliveries
       // The oldest is forgotten; the others are kept.
@@ -128,14 +128,14 @@ onEveryEngine('leases', (hubs) => {
       expect(await operator.admin.queues.show('q')).toMatchObject({ inFlight: 2, delayed: 1 })
     })
 
-    it('where nothing has begun asks for what waits, which comes back uncharged', async () => {
+    it('without a begun delivery asks for the prefetched ones back, which return uncharged', async () => {
       const { peer, deliveries, other } = await start(5)
       expect(await peer.next('recall')).toEqual({ type: 'recall', consumer: 1, deliveries })
       peer.send({ type: 'return', consumer: 1, deliveries }, { type: 'stop', consumer: 1 })
       expect(await attempts(other(), 5)).toEqual({ 0: 1, 1: 1, 2: 1, 3: 1, 4: 1 })
     })
 
-    it('where that is not answered suspects the oldest, which may block the event loop', async () => {
+    it('without an answer to that suspects the oldest, which may block the event loop', async () => {
       const { peer, deliveries, other } = await start(5)
       expect(await peer.next('lost')).toEqual({ type: 'lost', consumer: 1, deliveries })
       const errors = (await other().take(5)).map(({ data, attempt, lastError }) => [
@@ -146,7 +146,7 @@ onEveryEngine('leases', (hubs) => {
       expect(errors.toSorted()).toEqual(range(0, 5).map((n) => [n, 1, n === 0]))
     })
 
-    it('is in the log of the hub when it runs out, with what may be wrong', async () => {
+    it('is logged by the hub when it expires, with the possible causes', async () => {
       const { log, lines } = keptLog()
       const { hub, url } = await hubs.start({ queues: [{ name: 'q', ackDeadline: 100 }] }, log)
       const peer = await Peer.hello(url)
@@ -155,7 +155,7 @@ onEveryEngine('leases', (hubs) => {
       peer.send({ type: 'consume', consumer: 7, queue: 'q' })
       await peer.next('lost')
       const { connection } = peer.frames[0] as { connection: string }
-      const found = lines.filter(({ msg }) => msg.includes('ran out of time'))
+      const found = lines.filter(({ msg }) => msg.includes('delivery timed out'))
       expect(found).toMatchObject([{ level: 40, queue: 'q', connection, consumer: 7, message: 'm-1', attempt: 1 }])
       expect(found[0]?.msg).toContain('its event loop may be blocked')
       peer.socket.terminate()
@@ -207,7 +207,7 @@ onEveryEngine('leases', (hubs) => {
       second.socket.terminate()
     })
 
-    it('that is refused leaves the lease; a late nack is refused, and what is unknown too', async () => {
+    it('that is refused leaves the lease; a late nack is refused, and so are unknown deliveries', async () => {
       const { peer, deliveries, operator } = await start(2, {}, { backoff: { base: '1h', cap: '1h' } })
       const [first, second] = deliveries
       peer.send({ type: 'begin', consumer: 1, delivery: second })
@@ -225,8 +225,8 @@ onEveryEngine('leases', (hubs) => {
     })
   })
 
-  describe('what has not begun', () => {
-    it('goes to a consumer that has nothing to do: half of it at a time, the youngest first', async () => {
+  describe('a delivery that has not begun', () => {
+    it('goes to an idle consumer: half of them at a time, the youngest first', async () => {
       const { peer, deliveries, other } = await start(8, { ackDeadlineMs: 60_000 })
       peer.send({ type: 'begin', consumer: 1, delivery: deliveries[0] })
       const reader = other()
@@ -238,7 +238,7 @@ onEveryEngine('leases', (hubs) => {
       expect(await attempts(reader, 3)).toEqual({ 5: 1, 6: 1, 7: 1 })
     })
 
-    it('comes back after stop, and what has begun goes on', async () => {
+    it('is returned after stop, and begun ones go on', async () => {
       const { peer, deliveries, operator, other } = await start(3, { ackDeadlineMs: 60_000 })
       peer.send(
         { type: 'begin', consumer: 1, delivery: deliveries[0] },
@@ -252,7 +252,7 @@ onEveryEngine('leases', (hubs) => {
       expect((await peer.settled()).filter(({ type }) => type === 'delivery')).toEqual([])
     })
 
-    it('is no more than that, whatever a client says of deliveries that are not its own', async () => {
+    it('is not affected by what a client reports about deliveries of others', async () => {
       const { peer, deliveries, url, operator } = await start(2, { ackDeadlineMs: 60_000 })
       const stranger = await Peer.hello(url)
       stranger.send(
@@ -265,7 +265,7 @@ onEveryEngine('leases', (hubs) => {
         { type: 'stop', consumer: 9 },
       )
       expect((await stranger.settled()).filter(({ type }) => type === 'error')).toEqual([])
-      // What has begun cannot be given back as if it had not.
+      // A begun delivery cannot be returned as if it had not begun.
       peer.send({ type: 'begin', consumer: 1, delivery: deliveries[0] }, { type: 'return', consumer: 1, deliveries })
       await untilQueue(operator, 'q', ({ depth, inFlight }) => depth + inFlight === 2)
       peer.send({ type: 'ack', consumer: 1, delivery: deliveries[0] })

@@ -52,12 +52,12 @@ onEveryEngine('limits', (hubs) => {
     socket.terminate()
   })
 
-  it('compresses when it is told to, and each message gets whole to everybody', async () => {
+  it('compresses when enabled, and each message reaches all clients intact', async () => {
     const { url } = await hubs.start({ compression: 'on' })
     const [plain, packed] = [await Peer.hello(url, { compression: false }), await Peer.hello(url)]
     expect([plain.socket.extensions, packed.socket.extensions]).toEqual(['', 'permessage-deflate'])
     for (const peer of [plain, packed]) await peer.subscribe(1, '#')
-    // Small and large, what shrinks and what does not, from both; in one write and in several.
+    // Small and large, compressible and not, in both directions; in one write and in several.
     const texts = ['short', 'x'.repeat(2000), 'é'.repeat(6000), 'long '.repeat(2500), randomBytes(3000).toString('hex')]
     for (const [n, data] of texts.entries()) {
       packed.send({ type: 'publish', seq: n, topic: 'packed', data })
@@ -90,7 +90,7 @@ onEveryEngine('limits', (hubs) => {
     const [first, second] = [await Peer.hello(url), await Peer.hello(url)]
     expect(await refused(url)).toEqual({ status: 503, retryAfter: '1', text: expect.stringMatching('^hub_full: ') })
     expect(await hits(http)).toMatchObject({ maxConnections: 1 })
-    // Those that are there go on.
+    // The existing ones are not affected.
     expect(await second.settled()).toEqual([])
     first.socket.close()
     await first.closed
@@ -104,10 +104,10 @@ onEveryEngine('limits', (hubs) => {
 
   it.each([
     ['connectionsPerAddress', { connectionsPerAddress: 2 }, 2],
-    // While ten come, two seconds may pass on a slow machine.
+    // While ten connect, two seconds may pass on a slow machine.
     ['connectsPerSecondPerAddress', { connectsPerSecondPerAddress: 2, connectionsPerAddress: 0 }, 6],
   ] as const)('refuses connections of an address beyond %s', async (limit, options, most) => {
-    // A trusted proxy says who they are.
+    // A trusted proxy reports the client addresses.
     const { url, http } = await hubs.start({
       ...options,
       trustedProxies: ['127.0.0.1'],
@@ -122,9 +122,9 @@ onEveryEngine('limits', (hubs) => {
     for (const addressOf of [
       () => '198.51.100.7',
       (n: number) => (n % 2 ? '198.51.100.8' : '::ffff:198.51.100.8'),
-      // Whoever has one address of IPv6 has a network of them.
+      // A client with one IPv6 address has a whole network of them.
       (n: number) => `2001:db8::${n}:0:0:1`,
-      // With the port of each connection; and where no proxy says who it is.
+      // With the port of each connection; and if no proxy reports the address.
       (n: number) => `198.51.100.9:${n + 50_000}`,
       (n: number) => ['unknown', '_hidden', 'unix:', 'nonsense', ''][n % 5] as string,
     ]) {
@@ -134,12 +134,12 @@ onEveryEngine('limits', (hubs) => {
     }
     expect(await open('2001:db8:0:1::1')).toBe('open')
     expect((await hits(http))[limit]).toBeGreaterThan(0)
-    // What comes from the proxy's own machine has no such limit.
+    // Connections from the proxy's own machine have no such limit.
     const own = await Promise.all(Array.from({ length: 10 }, () => Peer.open(url)))
     expect(own).toHaveLength(10)
   })
 
-  it('tells the operator of each kind of refusal once, and counts each', async () => {
+  it('reports each kind of refusal to the operator once, and counts each', async () => {
     const kept = keptLog()
     const auth = { anonymous: 'allow' } as const
     const options = { connectionsPerAddress: 1, maxConnections: 3, trustedProxies: ['127.0.0.1'], auth }
@@ -164,7 +164,7 @@ onEveryEngine('limits', (hubs) => {
     expect([count('address_limit'), count('hub_full'), count('forbidden_origin')]).toEqual([3, 3, 4])
   })
 
-  it('says to whom it refuses a connection when to come back', async () => {
+  it('reports when to come back to a client whose connection it refuses', async () => {
     const { url, http } = await hubs.start({
       connectionsPerAddress: 1,
       trustedProxies: ['127.0.0.1'],
@@ -204,7 +204,7 @@ onEveryEngine('limits', (hubs) => {
       expect(error).toMatchObject({ code: 'rate_limited', retry: true, seq: expect.any(Number) })
     expect(errors[0]?.message).toContain(limit)
     expect(await hits(http)).toMatchObject({ [limit]: errors.length })
-    // Another identity is not harmed; another connection of the same one is where it is the identity's limit.
+    // Another identity is not affected; another connection of the same one is, if it is the identity's limit.
     other.send(publish(1))
     await other.next('receipt')
     const again = await open('ann')
@@ -214,7 +214,7 @@ onEveryEngine('limits', (hubs) => {
     const last = await again.settled()
     if (shared) expect(last.some((frame) => frame.type === 'error' && frame.code === 'rate_limited')).toBe(true)
     else expect(last.every(({ type }) => type === 'receipt')).toBe(true)
-    // In time it may send again, on the same connection.
+    // After a while it may send again, on the same connection.
     let seq = 100
     await expect
       .poll(
@@ -227,7 +227,7 @@ onEveryEngine('limits', (hubs) => {
       .toBe(true)
   })
 
-  it('takes a request that publishes for one message: some of it, all of it, or a flood', async () => {
+  it('counts a request that publishes as one message: some of it, all of it, or a flood', async () => {
     const { http } = await hubs.start({ messagesPerSecond: 10 })
     const post = (count: number) =>
       fetch(`${http}/v1/publish`, {
@@ -249,7 +249,7 @@ onEveryEngine('limits', (hubs) => {
   it('counts for an identity what comes in requests and in the first message of each connection', async () => {
     const authenticate = () => ({ subject: 'ann', permissions: { admin: true } })
     const { url, http } = await hubs.start({ auth: { authenticate }, identityMessagesPerSecond: 5 })
-    // As many at once as in a second, and then those of the time that it takes.
+    // As many at once as in a second, and then those of the elapsed time.
     const since = performance.now()
     const most = () => 5 + 5 * ((performance.now() - since) / 1000)
     const statuses: number[] = []
@@ -274,7 +274,7 @@ onEveryEngine('limits', (hubs) => {
     expect(taken + answers.filter((type) => type === 'receipt').length).toBeLessThanOrEqual(most())
   })
 
-  it('takes of a batch what is within the limit, and does acks beyond it', async () => {
+  it('accepts the part of a batch that is within the limit, and acks beyond it', async () => {
     const { url } = await hubs.start({ messagesPerSecond: 10, queues: [{ name: 'q' }] })
     const peer = await Peer.hello(url)
     peer.send({ type: 'consume', consumer: 1, queue: 'q', prefetch: 5 }, publish(1, '$queue.q'))
@@ -289,7 +289,7 @@ onEveryEngine('limits', (hubs) => {
     expect(Math.min(...limited)).toBeGreaterThan(Math.max(...done))
   })
 
-  it('ends the connection of whoever goes on, and no other', async () => {
+  it('ends the connection of a client that goes on, and no other', async () => {
     const { url } = await hubs.start({ messagesPerSecond: 20 })
     const [peer, other] = [await Peer.hello(url), await Peer.hello(url)]
     for (const seq of numbers(600)) peer.send(publish(seq))
@@ -302,7 +302,7 @@ onEveryEngine('limits', (hubs) => {
   it('refuses subscriptions beyond subscribesPerSecond', async () => {
     const { url, http } = await hubs.start({ subscribesPerSecond: 1, subscriptions: 3 })
     const [peer, other] = [await Peer.hello(url), await Peer.hello(url)]
-    // All in one message: nothing is given back in the time between.
+    // All in one message: nothing is replenished meanwhile.
     const subscribes = numbers(4).map((sub) => ({ type: 'subscribe', sub, pattern: 'a' }))
     peer.send(...subscribes.slice(0, 3), { type: 'unsubscribe', sub: 1 }, ...subscribes.slice(3))
     expect(await peer.next('error')).toMatchObject({ code: 'rate_limited', sub: 4 })

@@ -15,7 +15,7 @@ onEveryEngine('logging in to the dashboard', (hubs) => {
     fetch(`${http}/login`, { method: 'POST', redirect: 'manual', headers, body: new URLSearchParams({ token }) })
   const cookieOf = (answer: Response) => answer.headers.get('set-cookie') ?? ''
 
-  it('shows a page for it instead of the dashboard, which asks nothing of anybody else', async () => {
+  it('shows a login page instead of the dashboard, which loads nothing from other hosts', async () => {
     const page = await open()
     expect([page.status, page.headers.get('content-type')]).toEqual([401, 'text/html; charset=utf-8'])
     expect(page.headers.get('content-security-policy')).toMatch(/^default-src 'none'.*form-action 'self'/)
@@ -30,7 +30,7 @@ onEveryEngine('logging in to the dashboard', (hubs) => {
     expect(await (await open({ cookie: 'other=1' })).text()).not.toContain('role="alert"')
   })
 
-  it('keeps a good token in a cookie that no script reads, no other site sends, and that ends with it', async () => {
+  it('keeps a good token in a cookie that no script reads, no other site sends, and that expires with it', async () => {
     const key = await logIn(` ${apiKey}\n`)
     // Relative: a proxy may serve the hub below a path.
     expect([key.status, key.headers.get('location')]).toEqual([303, './'])
@@ -48,7 +48,7 @@ onEveryEngine('logging in to the dashboard', (hubs) => {
     expect(await (await fetch(`${http}/token`, { headers: { cookie } })).text()).toBe(apiKey)
   })
 
-  it('takes the cookie for the dashboard alone', async () => {
+  it('accepts the cookie only for the dashboard', async () => {
     const [cookie = ''] = cookieOf(await logIn(apiKey)).split(';')
     for (const path of ['/v1/queues', '/metrics', '/fanfare.js', '/v1/events?pattern=a']) {
       expect([path, (await fetch(http + path, { headers: { cookie } })).status]).toEqual([path, 401])
@@ -65,22 +65,22 @@ onEveryEngine('logging in to the dashboard', (hubs) => {
   })
 
   it.each([
-    ['that is none', async () => 'nonsense', 401, 'The hub does not accept this token'],
+    ['that is not a token', async () => 'nonsense', 401, 'The hub does not accept this token'],
     ['that has expired', () => sign({ ...good, exp: inSeconds(-30) }), 401, 'Your token has expired'],
     ['that is missing', async () => ' ', 400, 'Enter a token'],
     ['that no browser keeps', async () => 'x'.repeat(5000), 400, 'too long for a browser'],
-  ])('says in words what is wrong with a token %s', async (_, token, status, words) => {
+  ])('explains what is wrong with a token %s', async (_, token, status, words) => {
     const answer = await logIn(await token())
     expect(answer.status).toBe(status)
     const text = await answer.text()
     expect(text).toContain(words)
     expect(text).toMatch(/aria-invalid="true" aria-describedby="problem"/)
-    // What the table says to programs.
+    // The error table's message for programs.
     expect(text).not.toContain('Authorization: Bearer')
     expect(cookieOf(answer)).not.toContain(await token())
   })
 
-  it('has a browser forget a token that is worth nothing any longer, and says why', async () => {
+  it('makes a browser forget a token that is no longer valid, and explains why', async () => {
     const expired = await sign({ ...good, exp: inSeconds(-30) })
     const page = await open({ cookie: `fanfare_${new URL(http).port}=${expired}` })
     expect([page.status, await page.text()]).toEqual([401, expect.stringContaining('Your token has expired')])
@@ -90,7 +90,7 @@ onEveryEngine('logging in to the dashboard', (hubs) => {
     expect(await (await fetch(`${http}/login?ended`)).text()).toContain('Your token has expired')
   })
 
-  it('lets no page of another site log anybody in or out', async () => {
+  it('lets no page of another site log a user in or out', async () => {
     const listed = await hubs.start({ auth, allowedOrigins: ['*'] })
     for (const path of ['/login', '/logout']) {
       const ask = (base: string, headers: Record<string, string>) =>
@@ -111,7 +111,7 @@ onEveryEngine('logging in to the dashboard', (hubs) => {
     }
   })
 
-  it('knows pages of other sites by their origin alone, as a browser tells it over plain HTTP', async () => {
+  it('recognises pages of other sites by their origin only, as browsers send it over plain HTTP', async () => {
     const page = 'http://app.example'
     const listing = (allowedOrigins: string[]) => hubs.start({ auth, allowedOrigins, trustedProxies: ['127.0.0.1'] })
     for (const { http: base } of await Promise.all([listing([page]), listing(['*'])])) {
@@ -148,7 +148,7 @@ onEveryEngine('logging in to the dashboard', (hubs) => {
             expect.objectContaining({ status: 403, leaks: false }),
           ])
         }
-        // What the proxy was asked for is the hub's own name, and no other is.
+        // The proxy was asked for the hub's own name, and no other name is.
         const proxied = { 'x-forwarded-host': 'hub.example', 'x-forwarded-proto': 'https' }
         expect((await each({ ...proxied, origin: `http://${host}` })).status).toBe(403)
         expect((await each({ ...proxied, origin: 'http://hub.example' })).status).toBe(403)
@@ -158,17 +158,17 @@ onEveryEngine('logging in to the dashboard', (hubs) => {
         expect((await each({ 'sec-fetch-site': 'none' })).status).toBeLessThan(400)
         expect((await each({})).status).toBeLessThan(400)
       }
-      // A person may have got there, behind a proxy that hides the name.
+      // A person may have got there, through a proxy that hides the name.
       expect((await asked[0]?.({ origin: page }))?.text).toMatch(
-        /role="alert">The hub takes this only from its own page/,
+        /role="alert">The hub accepts this form only from its own page/,
       )
     }
-    // Also where the site is on no list.
+    // Also if the site is on no list.
     const refused = await logIn(apiKey, { origin: page })
     expect([refused.status, await refused.text()]).toEqual([403, expect.stringContaining('trustedProxies')])
   })
 
-  it('shows the dashboard without a log-in where nobody has to say who they are', async () => {
+  it('shows the dashboard without a login if no authentication is required', async () => {
     const anyone = await hubs.start()
     const page = await fetch(anyone.http, { headers: { accept: 'text/html' } })
     expect([page.status, (await page.text()).includes('id="app"')]).toEqual([200, true])

@@ -27,7 +27,7 @@ onEveryEngine('very many names', (hubs) => {
     const started = await cpuTime(async () => {
       world = await worlds({ streams: streamsOf(MANY), queues: queuesOf(MANY) })
     })
-    // Some 2 s; it was a quarter of a minute, and more.
+    // About 2 s; it used to be fifteen and more.
     expect(started).toBeLessThan(8_000)
     const client = (world as NonNullable<typeof world>).client()
     await client.ready()
@@ -36,14 +36,14 @@ onEveryEngine('very many names', (hubs) => {
       const { positions } = await client.publish(topic.replace('q', 's'), 1)
       expect(Object.keys(positions ?? {}), topic).toEqual(['s9999'])
     }
-    // One more costs what it costs with few: it was some 50 ms for each.
+    // One more costs as much as with few of them: it used to be about 50 ms for each.
     const declared = await cpuTime(async () => {
       for (const n of range(0, 100))
         await client.admin.queues.declare({ name: `more-${n}`, bindings: [{ topic: `more.${n}` }] })
       for (const n of range(0, 100)) await client.admin.streams.declare({ name: `more-${n}`, topics: [`more.${n}`] })
     })
     expect(declared).toBeLessThan(4_000)
-    // It looks at itself each second: that took 100 to 200 ms of work. In the quietest of some seconds there is nothing else to do.
+    // The hub checks itself each second: that used to take 100 to 200 ms of work. In the quietest of several seconds nothing else happens.
     const listener = await (world as NonNullable<typeof world>).peer()
     await listener.subscribe(1, '$sys.hub')
     let least = Number.POSITIVE_INFINITY
@@ -56,7 +56,7 @@ onEveryEngine('very many names', (hubs) => {
     expect(least).toBeLessThan(60)
   })
 
-  it('start again from the disk with what they were', async () => {
+  it('are restored from disk unchanged', async () => {
     const MANY = 2_000
     const data = await mkdtemp(join(tmpdir(), 'fanfare-names-'))
     onTestFinished(() => rm(data, { recursive: true }))
@@ -78,14 +78,14 @@ onEveryEngine('very many names', (hubs) => {
     await publisher.ready()
     // As many at once as the client takes.
     const rounds = range(0, 5).map((round) => range(round * 5_000, (round + 1) * 5_000).map((n) => `x.${n}.y`))
-    // At 1,300 a second, as it was, this took 40 s.
+    // At the former 1,300 a second this took 40 s.
     const taken = await cpuTime(async () => {
       for (const topics of [...rounds, ...rounds]) {
         await Promise.all(topics.map((topic) => publisher.publish(topic, 0)))
       }
     })
     expect(taken).toBeLessThan(20_000)
-    // What was forgotten comes back as it was.
+    // A forgotten topic is restored as it was.
     await publisher.publish('x.1.last', 1)
     expect(await listener.next('message')).toMatchObject({ topic: 'x.1.last', data: 1 })
     const { count } = await publisher.admin.topics.list()
@@ -93,7 +93,7 @@ onEveryEngine('very many names', (hubs) => {
     expect(count).toBeLessThanOrEqual(40_000)
   })
 
-  it('change while messages are published: each has its route, and the order stays', async () => {
+  it('change while messages are published: each message has its route, and the order is kept', async () => {
     const MESSAGES = 3000
     const { client, peer } = await worlds({ streams: [{ name: 'all', topics: ['t.#'] }], queues: queuesOf(200) })
     const listener = await peer()
@@ -119,13 +119,13 @@ onEveryEngine('very many names', (hubs) => {
     const got: unknown[] = []
     while (got.length < MESSAGES) got.push((await listener.next('message')).data)
     expect(got).toEqual(range(0, MESSAGES))
-    // The routes are those of what is there now.
+    // The routes are the current ones.
     expect(await operator.publish('t.0', 'last')).toMatchObject({ queues: [] })
     await operator.admin.queues.declare({ name: 'churn', bindings: [{ topic: 't.#' }] })
     expect(await operator.publish('t.0', 'last')).toMatchObject({ queues: ['churn'] })
   })
 
-  it('takes 10,000 bindings of one queue, and no more', async () => {
+  it('accepts 10,000 bindings of one queue, and no more', async () => {
     const { client } = await worlds({ streams: [] })
     const bindings = range(0, 5_000).flatMap((n) => [{ topic: `#.x${n}` }, { topic: `*.y${n}` }])
     const { hub } = await hubs.start({ queues: [{ name: 'many', bindings }] })
@@ -143,7 +143,7 @@ onEveryEngine('very many names', (hubs) => {
     await expect(client().admin.streams.declare({ name: 'many', topics })).rejects.toMatchObject({ code: 'bad_params' })
   })
 
-  it('reaches each of very many queues that are bound to the same topics, once, as headers say', async () => {
+  it('each of very many queues bound to the same topics gets a message once, by its headers', async () => {
     const MANY = 300
     const any = range(0, MANY).map((n) => ({ name: `any-${n}`, bindings: [{ topic: 'a.#' }, { topic: '*.b' }] }))
     const red = { all: { colour: 'red' } }
@@ -174,7 +174,7 @@ onEveryEngine('very many names', (hubs) => {
     await hostile.admin.queues.declare({ name: 'hostile', bindings: patterns.map((topic) => ({ topic })) })
     const name = Array(32).fill('a').join('.')
     const taken = await cpuTime(async () => {
-      // Not covered, and the trial of every way took minutes.
+      // Not covered; trying every combination took minutes.
       const subscription = hostile.subscribe(name, () => {}, { policy: 'pause' })
       await expect(subscription.ready).rejects.toMatchObject({ code: 'policy_unsupported' })
       expect(await hostile.publish(name, 1)).toMatchObject({ positions: {}, queues: [] })
@@ -184,7 +184,7 @@ onEveryEngine('very many names', (hubs) => {
     expect(taken).toBeLessThan(2_000)
   })
 
-  it('names a few streams of those that capture the same', async () => {
+  it('names a few streams of those that capture the same topics', async () => {
     const { client } = await worlds({ streams: range(0, 500).map((n) => ({ name: `same-${n}`, topics: ['same.#'] })) })
     const { ready } = client().subscribe('same.a', () => {}, { from: 'earliest' })
     await expect(ready).rejects.toMatchObject({
@@ -204,7 +204,7 @@ onEveryEngine('very many names', (hubs) => {
     const operator = client(url)
     await operator.admin.queues.declare({ name: 'second' })
     await operator.admin.streams.declare({ name: 'second', topics: ['second'] })
-    // At once: those that are under way count.
+    // At once: those in progress count.
     const more = await Promise.allSettled(range(0, 3).map((n) => operator.admin.queues.declare({ name: `more-${n}` })))
     expect(more.map((outcome) => outcome.status === 'rejected' && outcome.reason.code)).toEqual(
       Array(3).fill('too_many_queues'),
@@ -217,7 +217,7 @@ onEveryEngine('very many names', (hubs) => {
       headers: { 'content-type': 'application/json' },
     })
     expect(overHttp.status).toBe(429)
-    // What is there can be declared again, and what is deleted makes room.
+    // An existing one can be declared again, and a deleted one makes room.
     await operator.admin.queues.declare({ name: 'second' })
     await operator.admin.queues.delete('second')
     await operator.admin.queues.declare({ name: 'third' })
@@ -263,7 +263,7 @@ onEveryEngine('very many names', (hubs) => {
       }
     })
 
-    it('end a page before it is too large, and always give one', async () => {
+    it('limit a page by bytes, and always return one entry', async () => {
       const bindings = range(0, 4_000).map((n) => ({ topic: `a-rather-long-word-in-every-binding.${n}` }))
       const { url } = await hubs.start({ queues: range(0, 6).map((n) => ({ name: `large-${n}`, bindings })) })
       const { client } = await worlds()
@@ -274,7 +274,7 @@ onEveryEngine('very many names', (hubs) => {
       expect(await operator.admin.queues.list()).toHaveLength(6)
     })
 
-    it('show what the token permits, and pages count only that', async () => {
+    it('list what the token permits, and pages count only that', async () => {
       const key = newApiKey()
       const nobody = newApiKey()
       const apiKeys = [
@@ -296,7 +296,7 @@ onEveryEngine('very many names', (hubs) => {
     })
   })
 
-  it('tells of one queue and one stream of many on $sys topics', async () => {
+  it('one queue and one stream of many can be followed on $sys topics', async () => {
     const { client, peer } = await worlds({ streams: streamsOf(600), queues: queuesOf(600) })
     const listener = await peer()
     await listener.subscribe(1, '$sys.queues.q555')

@@ -10,7 +10,7 @@ const file = (name: string) => readFileSync(new URL(`../../server/monitor/${name
 onEveryEngine('metrics', (hubs) => {
   const start = streamWorlds(hubs)
 
-  it('gives what is known of known traffic', async () => {
+  it('have the known values of known traffic', async () => {
     const { hub, client, peer } = await start({ queues: [{ name: 'q', maxAttempts: 1 }], outboxTotalBytes: 1_000_000 })
     const publisher = client()
     const reader = await peer()
@@ -33,7 +33,7 @@ onEveryEngine('metrics', (hubs) => {
     expect(value(metrics, 'fanfare_errors_total', { code: 'reserved_topic' })).toBe(1)
     expect(value(metrics, 'fanfare_errors_total', { code: 'storage_full' })).toBe(0)
     const queue = { queue: 'q' }
-    // One is on lease, and with the two that were settled two more came.
+    // One is on lease; after the two that were settled two more came.
     expect(value(metrics, 'fanfare_queue_depth', queue) + value(metrics, 'fanfare_queue_in_flight', queue)).toBe(3)
     expect(value(metrics, 'fanfare_queue_published_total', queue)).toBe(5)
     expect(value(metrics, 'fanfare_queue_acked_total', queue)).toBe(1)
@@ -50,20 +50,20 @@ onEveryEngine('metrics', (hubs) => {
     expect(value(await scrape(hub.port), 'fanfare_queue_acked_total', queue)).toBe(2)
   })
 
-  it('has everything that the dashboard and the alert rules ask for', async () => {
+  it('include everything that the dashboard and the alert rules use', async () => {
     const { hub } = await start({ queues: [{ name: 'q' }] })
     const metrics = await scrape(hub.port)
     for (const name of ['grafana-dashboard.json', 'alerts.yaml']) {
       const asked = new Set(file(name).match(METRIC))
       expect(asked.size, name).toBeGreaterThan(5)
-      // That of TLS has a value where the hub speaks it.
+      // That of TLS has a value if the hub uses TLS.
       asked.delete('fanfare_tls_certificate_expires_timestamp_seconds')
       const missing = [...asked].filter((metric) => samples(metrics, metric.replace(HISTOGRAM_SUFFIX, '')).length === 0)
       expect(missing, name).toEqual([])
     }
   })
 
-  it('gives series to a thousand queues, and says how many it left out', async () => {
+  it('give series to a thousand queues, and report how many were left out', async () => {
     const queues = range(0, 1003).map((n) => ({ name: `q${n}` }))
     const { hub } = await start({ queues })
     const metrics = await scrape(hub.port)
@@ -77,7 +77,7 @@ onEveryEngine('metrics', (hubs) => {
     expect(labels.size).toBe(1000)
   })
 
-  it('keeps topics and connections out of its labels', async () => {
+  it('keep topics and connections out of labels', async () => {
     const { hub, client } = await start()
     const publisher = client()
     await publisher.publish('t.secret', 1)
@@ -89,7 +89,7 @@ onEveryEngine('metrics', (hubs) => {
   })
 })
 
-it('every alert says what it means and what to do', () => {
+it('every alert explains what it means and what to do', () => {
   const rules = file('alerts.yaml').split('- alert: ').slice(1)
   expect(rules.length).toBeGreaterThanOrEqual(6)
   for (const rule of rules) {

@@ -11,7 +11,7 @@ import { onEveryEngine } from '../setup/hubs.ts'
 import { QueueReader } from '../setup/queues.ts'
 import { publishNumbers, range, streamWorlds } from '../setup/streams.ts'
 
-onEveryEngine('the hub of itself', (hubs) => {
+onEveryEngine('the status of the hub', (hubs) => {
   const start = streamWorlds(hubs)
 
   it('counts what is published and delivered, each once', async () => {
@@ -26,7 +26,7 @@ onEveryEngine('the hub of itself', (hubs) => {
     await replay.subscribe(1, 's.#', { from: 'earliest' })
     while (replay.frames.filter(({ type }) => type === 'message').length < 5) await replay.next('message')
     await publisher.enqueue('q', 1, { id: 'job' })
-    // A duplicate, and what is refused, are no messages.
+    // A duplicate, and a refused publish, are not messages.
     await publisher.enqueue('q', 1, { id: 'job' })
     await publisher.publish('$forbidden', 1).catch(() => {})
     await new QueueReader(client(), 'q').done(1)
@@ -51,7 +51,7 @@ onEveryEngine('the hub of itself', (hubs) => {
     expect(hub.connectionCount).toBe(4)
   })
 
-  it('says on $sys topics how it is, with the rates of the last second', async () => {
+  it('is published on $sys topics, with the rates of the last second', async () => {
     const { client } = await start({ queues: [{ name: 'q' }] })
     const watcher = client()
     const publisher = client()
@@ -78,7 +78,7 @@ onEveryEngine('the hub of itself', (hubs) => {
     }
   })
 
-  it('puts the connection first that cannot keep up, and says what it lost', async () => {
+  it('lists the connection first that cannot keep up, and reports what it lost', async () => {
     const { client, peer } = await start({ outboxBytes: 300_000 })
     const [watcher, publisher] = [client(), client()]
     const slow = await peer()
@@ -106,7 +106,7 @@ onEveryEngine('the hub of itself', (hubs) => {
     ])
     const total = (await watcher.admin.connections.show(first.connection)).droppedTotal
     slow.goOn()
-    // What it is told of equals what was counted.
+    // What it is notified of equals what was counted.
     let told = 0
     while (told < total) told += (await slow.next('gap')).count ?? 0
     expect(told).toBe(total)
@@ -114,7 +114,7 @@ onEveryEngine('the hub of itself', (hubs) => {
     await expect.poll(after).toMatchObject({ lagMs: 0, outboxBytes: 0, droppedTotal: total })
   })
 
-  it('lists connections, shows one with all that it has, and ends it', async () => {
+  it('lists connections, shows one in detail, and ends it', async () => {
     const { client, peer, url } = await start({ queues: [{ name: 'q' }] })
     const operator = client(url, { name: 'operator' })
     await operator.ready()
@@ -140,7 +140,7 @@ onEveryEngine('the hub of itself', (hubs) => {
     await expect(operator.admin.connections.list({ limit: 1001 })).rejects.toMatchObject({ code: 'bad_params' })
   })
 
-  it('a client that an operator has cut off comes back', async () => {
+  it('a client that an operator has disconnected comes back', async () => {
     const { client } = await start()
     const [operator, other] = [client(), client()]
     await other.ready()
@@ -156,7 +156,7 @@ onEveryEngine('the hub of itself', (hubs) => {
         })
       }
     })
-    // Itself, perhaps: then the answer is lost with the connection.
+    // It may have ended itself: then the response is lost with the connection.
     await operator.admin.connections.disconnect(first.connection).catch(() => {})
     await back
     expect((await operator.admin.hub.show()).connections).toBe(2)
@@ -172,7 +172,7 @@ onEveryEngine('the hub of itself', (hubs) => {
     ] as const) {
       await publishNumbers(publisher, topic, 0, count)
     }
-    // A stream that comes to be changes where topics go, and not what was counted.
+    // A new stream changes the routes of topics, but not the counts.
     await publisher.admin.streams.declare({ name: 'later', topics: ['t.most'] })
     await publishNumbers(publisher, 't.most', 5, 7)
     const { count, busiest } = await publisher.admin.topics.list({ limit: 2 })
@@ -184,7 +184,7 @@ onEveryEngine('the hub of itself', (hubs) => {
   })
 })
 
-/** The first thing that the hub says on a topic which is as wanted. */
+/** The first message of the hub on a topic that meets a condition. */
 async function until<Data>(client: Client, topic: string, wanted: (data: Data) => boolean): Promise<Data> {
   for await (const { data } of client.subscribe(topic)) if (wanted(data as Data)) return data as Data
   throw new Error('The subscription has ended')

@@ -19,7 +19,7 @@ const UNREACHABLE = [
   '🎺',
   '',
 ]
-/** Of every object in JavaScript, and fine. */
+/** Properties of every object in JavaScript, and valid names. */
 const ODD = [
   'constructor',
   'toString',
@@ -109,7 +109,7 @@ onEveryEngine('names of streams and queues', (hubs) => {
     expect(await admin.publish('x.d', 4)).toMatchObject({ duplicate: false, positions: {}, queues: [] })
   })
 
-  it('of starts and headers are looked up as what they are, and not in the prototype of objects', async () => {
+  it('of starts and headers are looked up without the prototype of objects', async () => {
     const { url, hub } = await start()
     for (const from of [{ toString: 5 }, { constructor: 5 }, { hasOwnProperty: 1 }]) {
       const peer = await Peer.hello(url)
@@ -127,7 +127,7 @@ onEveryEngine('names of streams and queues', (hubs) => {
     expect(await cursor.next('error')).toMatchObject({ code: 'bad_frame' })
   })
 
-  it('of headers are their own, whatever objects have', async () => {
+  it('of headers are their own, whatever properties objects have', async () => {
     const { peer } = await start()
     const by = await peer()
     for (const [sub, name] of ['constructor', 'toString', 'hasOwnProperty'].entries()) {
@@ -139,7 +139,7 @@ onEveryEngine('names of streams and queues', (hubs) => {
   })
 })
 
-it('what is refused is never a key of the wire', () => {
+it('a refused name never becomes a key on the wire', () => {
   const [receipt] = decodeText('{"type":"receipt","seq":1,"id":"a","positions":{"__proto__":{}}}')
   expect(() => parseFrame(receipt)).toThrow(expect.objectContaining({ code: 'forbidden_key' }))
 })

@@ -59,7 +59,7 @@ onEveryEngine('a hub of several nodes', (hubs) => {
     }
   })
 
-  it('says nothing to a subscription that has ended before it stood', async () => {
+  it('sends nothing to a subscription that ended before it was established', async () => {
     const [a, b] = (await start(2)) as Two
     const peer = await b.peer()
     const other = await b.peer()
@@ -76,7 +76,7 @@ onEveryEngine('a hub of several nodes', (hubs) => {
     expect((await publisher.admin.hub.show()).subscriptions).toBe(1)
   })
 
-  it('leaves to the broker what it may keep', async () => {
+  it('leaves to the broker what it may store', async () => {
     const [a, b] = (await start(2, { streams: [{ name: 's', topics: ['s.#'] }] })) as Two
     // In this test, each node has a broker of its own.
     const peer = await b.peer()
@@ -87,7 +87,7 @@ onEveryEngine('a hub of several nodes', (hubs) => {
     expect(await peer.next('message')).toMatchObject({ topic: 't.live' })
   })
 
-  it('tells live subscriptions what they may have missed, at its place, and no others', async () => {
+  it('reports to live subscriptions what they may have missed, in place, and to no others', async () => {
     const [a, b] = (await start(2, { streams: [{ name: 's', topics: ['s.#'] }] })) as Two
     const [open, paused] = [await b.peer(), await b.peer()]
     await open.subscribe(1, 'news.#')
@@ -112,7 +112,7 @@ onEveryEngine('a hub of several nodes', (hubs) => {
     await expect.poll(() => told(paused)).toEqual(['before', 'own', 'link', 'after'])
   })
 
-  it('hands a client the gap of a cut line', async () => {
+  it('sends a client the gap of a cut link', async () => {
     const [a, b] = (await start(2)) as Two
     const gaps: SubscriptionGap[] = []
     const client = b.client()
@@ -123,7 +123,7 @@ onEveryEngine('a hub of several nodes', (hubs) => {
     await expect.poll(() => gaps).toEqual([expect.objectContaining({ count: undefined, reason: 'link' })])
   })
 
-  it('asks a responder of its own node first, and otherwise one of another', async () => {
+  it('prefers a responder of its own node, and otherwise asks one of another', async () => {
     const [a, b] = (await start(2)) as Two
     const there = b.client().respond('where.*', ({ data }) => ({ there: data }))
     await there.ready
@@ -137,7 +137,7 @@ onEveryEngine('a hub of several nodes', (hubs) => {
     await expect.poll(() => asker.request('where.a', 2)).toEqual({ there: 2 })
   })
 
-  it('carries requests and replies as they are, and what a responder fails with', async () => {
+  it('carries requests, replies and errors of responders unchanged', async () => {
     const [a, b] = (await start(2)) as Two
     const echo = b.client().respond<unknown>('echo', ({ data, headers }) => {
       if (data === 'fail') throw new Error('out of ink')
@@ -167,7 +167,7 @@ onEveryEngine('a hub of several nodes', (hubs) => {
     ])
   })
 
-  it('knows offers that were there before a node joined, until they end', async () => {
+  it('knows offers that existed before a node joined, until they end', async () => {
     const [a, b] = (await start(2)) as Two
     b.bus.cut()
     const first = b.client().respond('late', () => 'b')
@@ -183,7 +183,7 @@ onEveryEngine('a hub of several nodes', (hubs) => {
     await expect.poll(() => asker.request('late').catch(({ code }) => code)).toBe('no_responder')
   })
 
-  it('says that a responder is lost when its connection or its node has gone, and how long one waits', async () => {
+  it('reports that a responder is lost when its connection or its node is gone, and how long one waits', async () => {
     const [a, b] = (await start(2)) as Two
     const asker = a.client()
     const ask = (timeoutMs = 60_000) => asker.request('hang', 1, { timeout: timeoutMs }).catch(({ code }) => code)
@@ -240,7 +240,7 @@ onEveryEngine('a hub of several nodes', (hubs) => {
     }
   })
 
-  it('puts its figures together, when asked and on $sys topics', async () => {
+  it('sums up its figures, on request and on $sys topics', async () => {
     const [a, b] = (await start(2)) as Two
     const [atA, atB] = [a.client(), b.client()]
     await atB.subscribe('t.#', () => {}).ready
@@ -259,7 +259,7 @@ onEveryEngine('a hub of several nodes', (hubs) => {
     expect(await next<ConnectionsStatus>(atA, '$sys.connections')).toMatchObject({ count: 2 })
     const topics = await next<TopicsStatus>(atA, '$sys.topics')
     expect(topics.busiest).toContainEqual(expect.objectContaining(both))
-    // A machine that is busy may have made the hub late.
+    // A busy machine may have delayed the hub.
     const { entries } = await atA.admin.hub.attention()
     expect(entries.filter(({ about }) => about.kind !== 'hub')).toEqual([])
   })
@@ -304,12 +304,12 @@ onEveryEngine('a hub of several nodes', (hubs) => {
     }
     while (performance.now() - begin < 5000) await Promise.all(nodes.map(publish))
     const seconds = (performance.now() - begin) / 1000
-    // What each node takes at once comes first. Without the other's word each would take its own 50 a second.
+    // The initial burst of each node comes first. Without reports from the other, each would accept its own 50 a second.
     expect(taken).toBeLessThan(2 * 50 + 1.5 * 50 * seconds)
     expect(taken).toBeGreaterThan(100)
   })
 
-  it('goes on alone when the others have gone', async () => {
+  it('goes on alone when the others are gone', async () => {
     const [a, b] = (await start(2)) as Two
     const client = a.client()
     await client.ready()
@@ -323,7 +323,7 @@ onEveryEngine('a hub of several nodes', (hubs) => {
   })
 })
 
-/** Data of messages and reasons of gaps, in the order in which a peer was sent them. */
+/** Data of messages and reasons of gaps, in the order in which a peer received them. */
 function told(peer: Peer): unknown[] {
   return peer.frames.flatMap((frame) => {
     if (frame.type === 'gap') return [frame.reason]

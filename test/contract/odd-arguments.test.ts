@@ -9,7 +9,7 @@ import { streamWorlds } from '../setup/streams.ts'
 onEveryEngine('an odd argument', (hubs) => {
   const start = streamWorlds(hubs)
 
-  it.each(Object.entries(METHODS))('costs that call alone: %s', async (_name, call) => {
+  it.each(Object.entries(METHODS))('costs only that call: %s', async (_name, call) => {
     const { client } = await start({ queues: [{ name: 'q' }] })
     const caller = client()
     const changes: string[] = []
@@ -61,31 +61,31 @@ onEveryEngine('an odd argument', (hubs) => {
     ['a word', 'localhost', {}],
     ['no scheme', 'localhost:4747', {}],
     ['another scheme', 'ftp://hub', {}],
-    ['a port beyond all', 'ws://hub:99999', {}],
-    ['a path of a page, where there is none', '/ws', {}],
+    ['a port that is too large', 'ws://hub:99999', {}],
+    ['a path of a page, outside of a page', '/ws', {}],
     ['an unknown option', 'ws://hub', { reconnect: true }],
     ['an unknown option of backoff', 'ws://hub', { backoff: { baseMs: 1 } }],
-    ['a wait that is no number', 'ws://hub', { backoff: { base: Number.NaN } }],
-    ['a limit below zero', 'ws://hub', { queueLimit: -1 }],
-    ['a limit that is a text', 'ws://hub', { queueLimitBytes: '64 MiB' }],
-    ['a time-out in the wrong unit', 'ws://hub', { callTimeout: 2 ** 60 }],
-    ['a getToken that is none', 'ws://hub', { getToken: 'token' }],
-    ['a signal that is none', 'ws://hub', { signal: {} }],
-    ['a token that is none', 'ws://hub', { token: { key: 1 } }],
-    ['a token beyond all', 'ws://hub', { token: 'x'.repeat(20_000) }],
-    ['a name that is none', 'ws://hub', { name: 7 }],
-    ['no options but a number', 'ws://hub', Number.NaN],
-    ['no options but nothing', 'ws://hub', null],
-    ['no options but a text', 'ws://hub', ''],
+    ['a duration that is not a number', 'ws://hub', { backoff: { base: Number.NaN } }],
+    ['a negative limit', 'ws://hub', { queueLimit: -1 }],
+    ['a limit that is text', 'ws://hub', { queueLimitBytes: '64 MiB' }],
+    ['a timeout in the wrong unit', 'ws://hub', { callTimeout: 2 ** 60 }],
+    ['a getToken that is not a function', 'ws://hub', { getToken: 'token' }],
+    ['a signal that is not an AbortSignal', 'ws://hub', { signal: {} }],
+    ['a token that is not text', 'ws://hub', { token: { key: 1 } }],
+    ['a token that is too long', 'ws://hub', { token: 'x'.repeat(20_000) }],
+    ['a name that is not text', 'ws://hub', { name: 7 }],
+    ['a number instead of options', 'ws://hub', Number.NaN],
+    ['null instead of options', 'ws://hub', null],
+    ['text instead of options', 'ws://hub', ''],
     ['a list of options', 'ws://hub', []],
-    ['a trace that is none', 'ws://hub', { trace: 5 }],
+    ['a trace that is not an object', 'ws://hub', { trace: 5 }],
     ['a trace without methods', 'ws://hub', { trace: {} }],
-    ['a clock that is none', 'ws://hub', { clock: 5 }],
+    ['a clock that is not an object', 'ws://hub', { clock: 5 }],
     ['a clock without methods', 'ws://hub', { clock: { now: Date.now } }],
-    ['topics that are none', 'ws://hub', { topics: 0 }],
-    ['no backoff', 'ws://hub', { backoff: null }],
-    ['no WebSocket', 'ws://hub', { WebSocket: null }],
-  ])('of connect is refused in words: %s', (_name, url, options) => {
+    ['topics that are not a contract', 'ws://hub', { topics: 0 }],
+    ['null as backoff', 'ws://hub', { backoff: null }],
+    ['null as WebSocket', 'ws://hub', { WebSocket: null }],
+  ])('of connect is refused with an explanation: %s', (_name, url, options) => {
     expect(() => connect(url as string, options as object)).toThrow(FanfareError)
   })
 
@@ -94,7 +94,7 @@ onEveryEngine('an odd argument', (hubs) => {
     ['ws://hub', { reconect: 1 }, /"reconect"/],
     ['ws://hub', { queueLimit: Number.NaN }, /queueLimit must be an integer/],
     ['localhost', {}, /"localhost".*wss:\/\//],
-  ])('connect(%o, %o) says which it is', (url, options, words) => {
+  ])('connect(%o, %o) names the wrong option', (url, options, words) => {
     expect(() => connect(url, options as object)).toThrow(words)
   })
 
@@ -137,21 +137,24 @@ onEveryEngine('an odd argument', (hubs) => {
     expect(() => client().consume('q', () => {}, { [name]: value } as object)).toThrow(bad(name))
   })
 
-  it.each([null, 0, '', [], new Map(), new Error('x'), new Date(0)])('is no object of options: %o', async (odd) => {
-    const { client } = await start({ queues: [{ name: 'q' }] })
-    const caller = client()
-    const options = odd as never
-    const code = { code: 'bad_option' }
-    expect(() => caller.subscribe('a', () => {}, options)).toThrow(expect.objectContaining(code))
-    expect(() => caller.consume('q', () => {}, options)).toThrow(expect.objectContaining(code))
-    await expect(caller.publish('a', 1, options)).rejects.toMatchObject(code)
-    await expect(caller.request('a', 1, options)).rejects.toMatchObject(code)
-    await expect(caller.admin.streams.cursors('s', options)).rejects.toMatchObject(code)
-    await expect(caller.admin.queues.deadLetters.list('q', {}, options)).rejects.toMatchObject(code)
-    await expect(caller.admin.queues.deadLetters.redrive('q', {}, options)).rejects.toMatchObject(code)
-  })
+  it.each([null, 0, '', [], new Map(), new Error('x'), new Date(0)])(
+    'is refused instead of options: %o',
+    async (odd) => {
+      const { client } = await start({ queues: [{ name: 'q' }] })
+      const caller = client()
+      const options = odd as never
+      const code = { code: 'bad_option' }
+      expect(() => caller.subscribe('a', () => {}, options)).toThrow(expect.objectContaining(code))
+      expect(() => caller.consume('q', () => {}, options)).toThrow(expect.objectContaining(code))
+      await expect(caller.publish('a', 1, options)).rejects.toMatchObject(code)
+      await expect(caller.request('a', 1, options)).rejects.toMatchObject(code)
+      await expect(caller.admin.streams.cursors('s', options)).rejects.toMatchObject(code)
+      await expect(caller.admin.queues.deadLetters.list('q', {}, options)).rejects.toMatchObject(code)
+      await expect(caller.admin.queues.deadLetters.redrive('q', {}, options)).rejects.toMatchObject(code)
+    },
+  )
 
-  it('is no way to settle a delivery, which stays open', async () => {
+  it('does not settle a delivery, which stays open', async () => {
     const { client } = await start({ queues: [{ name: 'q' }] })
     const caller = client()
     await caller.enqueue('q', 1)
@@ -188,10 +191,10 @@ onEveryEngine('an odd argument', (hubs) => {
     await expect(streams.cursors('s', { name: 'other' } as never)).rejects.toThrow(/cursors.*"name"/)
   })
 
-  it('of a publish is no id, and no bytes', async () => {
+  it('as the id or the bytes of a publish is refused', async () => {
     const { client } = await start()
     const caller = client()
-    await expect(caller.publish('a', 1, { id: null as never })).rejects.toMatchObject({ code: 'bad_frame' })
+    await expect(caller.publish('a', 1, { id: null as never })).rejects.toMatchObject({ code: 'bad_option' })
     const proxy = new Proxy(new Uint8Array(3), {})
     await expect(caller.publish('a', proxy)).rejects.toMatchObject({ code: 'bad_data' })
   })

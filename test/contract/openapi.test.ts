@@ -16,16 +16,18 @@ interface DocumentedOperation {
   readonly responses: Record<string, { content: Record<string, { schema: Json }> }>
 }
 
-/** A request that goes well, one that is refused, and with which status and code. */
+/** A request that succeeds, one that is refused, and with which status and code. */
 type Sample = readonly [Call, Call, number, string]
 type Call = readonly [path: string, body?: unknown, headers?: Record<string, string>]
 
 const NONE: Call = ['/queues/none']
-/** In this order: later ones find what earlier ones have made. `{id}` is a connection. */
+/** In this order: later ones need what earlier ones have made. `{id}` is a connection. */
 const SAMPLES: Record<string, Sample> = {
   document: [['/openapi.json'], ['/openapi.json?access_token=t'], 400, 'token_in_url'],
   declareStream: [['/streams', { name: 's', topics: ['s.#'] }], ['/streams', { name: 's' }], 400, 'bad_params'],
   declareQueue: [['/queues', { name: 'q' }], ['/queues', { name: 'q', maxAttempts: 1 }], 409, 'queue_exists'],
+  updateStream: [['/streams/s/update', { maxAge: '1d' }], ['/streams/none/update', { maxAge: '1d' }], 404, 'no_stream'],
+  updateQueue: [['/queues/q/update', { maxAttempts: 9 }], ['/queues/q/update', { maxAttempt: 9 }], 400, 'bad_params'],
   publish: [['/publish', { topic: 's.a', data: { n: 1 } }], ['/publish', { topic: 's..a' }], 400, 'bad_topic'],
   publishTo: [['/topics/s.a?key=k&header=a=b', [1, 2]], ['/topics/$sys.hub', 1], 403, 'reserved_topic'],
   enqueue: [['/queues/q/messages?priority=9', 1], ['/queues/none/messages', 1], 404, 'no_queue'],
@@ -117,7 +119,7 @@ onEveryEngine('the OpenAPI document', (hubs) => {
     return fetch(http + path, { method, ...(body !== undefined && { body: JSON.stringify(body), headers }) })
   }
 
-  /** Checks an answer against the document, in which nothing may be that the document does not name. */
+  /** Checks a response against the document; it must not contain anything that the document does not name. */
   async function matches(answer: Response, operation: DocumentedOperation): Promise<unknown> {
     const described = operation.responses[answer.status]
     expect(described, `${operation.operationId} answers with ${answer.status}`).toBeDefined()
@@ -133,7 +135,7 @@ onEveryEngine('the OpenAPI document', (hubs) => {
     return value
   }
 
-  it('is valid, and has all routes of the hub', async () => {
+  it('is valid, and contains all routes of the hub', async () => {
     const { valid, errors } = await new Validator().validate(document as never)
     expect(errors).toBeUndefined()
     expect(valid).toBe(true)
@@ -144,7 +146,7 @@ onEveryEngine('the OpenAPI document', (hubs) => {
     expect(served.toSorted()).toEqual(described.toSorted())
   })
 
-  it('says what each operation answers, well and badly asked', async () => {
+  it('describes what each operation returns, for good and bad requests', async () => {
     expect(Object.keys(SAMPLES).toSorted()).toEqual([...operations.keys()].toSorted())
     const client = connect(url, { name: 'sample' })
     await client.admin.streams.declare({ name: 's', topics: ['s.#'] })
@@ -153,7 +155,7 @@ onEveryEngine('the OpenAPI document', (hubs) => {
     await client.publish('s.a', 0)
     await client.publish('s.a', 1)
     let count = 0
-    // Asking for the second one says that the first is handled.
+    // Asking for the second one marks the first as handled.
     for await (const _ of stored) if (++count === 2) break
     await client.admin.queues.declare({ name: 'dead', onDeadLetter: 'park' })
     for (const n of [1, 2]) await client.enqueue('dead', new Uint8Array([n]), { key: 'k' })
@@ -177,7 +179,7 @@ onEveryEngine('the OpenAPI document', (hubs) => {
   })
 })
 
-/** The schema, of which objects have no properties but those that it names. */
+/** The schema, with no properties allowed but those that it names. */
 function closed(schema: unknown): unknown {
   if (Array.isArray(schema)) return schema.map(closed)
   if (typeof schema !== 'object' || schema === null) return schema

@@ -15,7 +15,7 @@ const auth = {
   ],
 }
 
-onEveryEngine('the log of what operators did', (hubs) => {
+onEveryEngine('the log of operator acts', (hubs) => {
   async function start() {
     const { log, lines } = keptLog()
     const started = await hubs.start({ auth, queues: [{ name: 'jobs', maxAttempts: 1 }] }, log)
@@ -37,7 +37,7 @@ onEveryEngine('the log of what operators did', (hubs) => {
     await operator.admin.queues.deadLetters.purge('jobs', { error: 'broken' })
     const declared = { name: 'orders', topics: ['orders.#'] }
     await operator.admin.streams.declare(declared)
-    // It is there already: nothing changes.
+    // It exists already: nothing changes.
     await operator.admin.streams.declare(declared)
     for (const n of range(0, 4)) await operator.publish('orders.new', n)
     await operator.admin.streams.trim('orders', 3)
@@ -61,14 +61,14 @@ onEveryEngine('the log of what operators did', (hubs) => {
     await Promise.all([operator.close(), other.close()])
   })
 
-  it('has one for what was refused too, over WebSocket and HTTP alike', async () => {
+  it('has a line for each refused act, over WebSocket and HTTP alike', async () => {
     const { acts, client, http } = await start()
     const visitor = client(guest)
     await expect(visitor.admin.queues.purge('jobs')).rejects.toMatchObject({ code: 'forbidden' })
     await expect(visitor.call('queues.delete', { name: 'a/b'.repeat(1000) })).rejects.toMatchObject({
       code: 'bad_params',
     })
-    // Who looks does nothing.
+    // Reading is not an act.
     await expect(visitor.admin.hub.show()).rejects.toMatchObject({ code: 'forbidden' })
     const post = (token: string) =>
       fetch(`${http}/v1/queues/jobs/purge`, { method: 'POST', headers: { authorization: `Bearer ${token}` } })
@@ -91,7 +91,7 @@ onEveryEngine('the log of what operators did', (hubs) => {
     await visitor.close()
   })
 
-  it('is bounded: refusals in masses have ten lines a second, and hide nothing that was done', async () => {
+  it('is bounded: refusals in masses get ten lines a second, and hide no act that was done', async () => {
     const { acts, client, http } = await start()
     const visitor = client(guest)
     for (const _ of range(0, 5)) {
@@ -118,7 +118,7 @@ onEveryEngine('who am I', (hubs) => {
     await visitor.close()
   })
 
-  it('says what a client without a token may do, with all placeholders filled in, and when a token ends', async () => {
+  it('reports the permissions of a client without a token, with all placeholders filled in, and when a token ends', async () => {
     const expiresAt = Date.now() + 60_000
     const { url } = await hubs.start({
       auth: {
@@ -141,7 +141,7 @@ onEveryEngine('who am I', (hubs) => {
 })
 
 onEveryEngine('counting dead letters', (hubs) => {
-  it('counts those that meet a filter, all without one', async () => {
+  it('counts those that match a filter, or all without one', async () => {
     const { url, http } = await hubs.start({ queues: [{ name: 'q', maxAttempts: 1 }] })
     const client = connect(url)
     for (const n of range(0, 9)) await client.enqueue('q', n, { key: n % 3 === 0 ? 'third' : 'other' })

@@ -40,7 +40,7 @@ onEveryEngine('outbox', (hubs) => {
   // More than the kernel's buffers and the outbox take together.
   const COUNT = 4000
 
-  it('drop-oldest keeps the newest, and tells what it dropped in its place', async () => {
+  it('drop-oldest keeps the newest, and reports in place what it dropped', async () => {
     const { slow, quickSaw } = await stalledReader('drop-oldest', COUNT)
     expect(quickSaw).toMatchObject({ received: range(COUNT), lost: 0 })
     slow.goOn()
@@ -56,7 +56,7 @@ onEveryEngine('outbox', (hubs) => {
     slow.goOn()
     const { received, lost, reasons } = account(await slow.settled())
     expect(received.length + lost).toBe(COUNT)
-    // What fills the outbox stays; behind that a message may still fit where a run of several did not.
+    // What fills the outbox stays; after it a single message may still fit where a chain of several did not.
     expect(received.slice(0, 1000)).toEqual(range(1000))
     expect(received.at(-1)).toBeLessThan(COUNT / 2)
     expect(lost).toBeGreaterThan(0)
@@ -71,8 +71,8 @@ onEveryEngine('outbox', (hubs) => {
     expect(received.slice(-10)).toEqual(range(COUNT).slice(-10))
   })
 
-  it('disconnect ends the connection with a code that says to reconnect', async () => {
-    // In few large ones: a reader that does not answer the close is cut off after some seconds, on a slow machine too.
+  it('disconnect ends the connection with a close code that tells the client to reconnect', async () => {
+    // In few large ones: a reader that does not answer the close is cut off after some seconds, on a slow machine, too.
     const { slow } = await stalledReader('disconnect', COUNT / 10, undefined, TEXT.repeat(10))
     slow.goOn()
     expect(await slow.closed).toMatchObject({ code: 4001 })
@@ -96,7 +96,7 @@ onEveryEngine('outbox', (hubs) => {
       }
     }
     for (const peer of slow) peer.goOn()
-    // Whoever was not disconnected can tell what became of every message.
+    // Subscribers that were not disconnected can tell what became of every message.
     for (const peer of slow) {
       const frames = await peer.settled().catch(() => undefined)
       if (frames) expect(account(frames).received.length + account(frames).lost).toBe(2000)
@@ -105,7 +105,7 @@ onEveryEngine('outbox', (hubs) => {
     expect(hub.outboxBytes).toBe(0)
   })
 
-  it('holds for a paused subscription what its policy keeps, and tells the rest', async () => {
+  it('holds for a paused subscription what its policy keeps, and reports the rest', async () => {
     const { url } = await hubs.start({ outboxBytes: OUTBOX_BYTES, frameBytes: 64 * 1024 })
     const peer = await Peer.hello(url)
     await peer.subscribe(1, 'flood')
@@ -124,7 +124,7 @@ onEveryEngine('outbox', (hubs) => {
   })
 })
 
-/** Adds up messages and gaps, and checks that every gap stands where its messages are missing. */
+/** Adds up messages and gaps, and checks that every gap is in the place of its missing messages. */
 function account(frames: readonly Frame[]): Account {
   const received: number[] = []
   const reasons = new Set<string>()

@@ -12,16 +12,16 @@ const PAYLOADS = [
   `{"text":"${'long \\" '.repeat(100)}","n":-0.0}`,
   '123456789012345678901234567890',
   '"\\u0041"',
-  // What stands for a payload while an answer is encoded.
+  // The placeholder of a payload while a response is encoded.
   '"RawJson"',
 ]
 
-/** A schema that makes something else of the data. */
+/** A schema that changes the data. */
 const CHANGING: Schema = {
   '~standard': { version: 1, vendor: 'test', validate: () => ({ value: 'something else' }) },
 }
 
-/** Sees the text of what comes. */
+/** Sees the text of incoming frames. */
 class TextPeer {
   readonly peer: Peer
   private text = ''
@@ -38,7 +38,7 @@ class TextPeer {
     this.peer.socket.send(text)
   }
 
-  /** The text that came since the last word, up to a frame of this type. */
+  /** The text received since the last call, up to a frame of this type. */
   async heard(type: Frame['type']): Promise<string> {
     await this.peer.next(type)
     return this.text
@@ -59,7 +59,7 @@ onEveryEngine('the bytes of a payload', (hubs) => {
   const publishOf = (topic: string, data: string, seq = 1) =>
     ` { "seq":${seq},"topic":"${topic}", "data": ${data} ,"type":"publish"}`
 
-  it('reach subscribers as they came, alone and in a batch', async () => {
+  it('reach subscribers unchanged, one by one and in a batch', async () => {
     const { open } = await world()
     const reader = await open()
     await reader.peer.subscribe(1, 'live.#')
@@ -76,7 +76,7 @@ onEveryEngine('the bytes of a payload', (hubs) => {
     for (const data of PAYLOADS) expect(text).toContain(`,"data":${data}}`)
   })
 
-  it('are kept in streams, and read from there', async () => {
+  it('are stored in streams, and read from there', async () => {
     const { open, http } = await world()
     const peer = await open()
     for (const data of PAYLOADS) peer.say(publishOf('s.a', data))
@@ -144,7 +144,7 @@ onEveryEngine('the bytes of a payload', (hubs) => {
     for (const data of PAYLOADS) expect(text).toContain(`,"data":${data}}`)
   })
 
-  it('come by HTTP and go as server-sent events', async () => {
+  it('arrive over HTTP and leave as server-sent events', async () => {
     const { open, http } = await world()
     const reader = await open()
     await reader.peer.subscribe(1, 'h.#')
@@ -172,7 +172,7 @@ onEveryEngine('the bytes of a payload', (hubs) => {
     events.cut()
   })
 
-  it('stay what they are under a contract that reads them', async () => {
+  it('do not change under a contract that reads them', async () => {
     const contract = defineTopics({ 'c.a': CHANGING })
     const { open } = await world(contract)
     const peer = await open()
@@ -183,7 +183,7 @@ onEveryEngine('the bytes of a payload', (hubs) => {
     }
   })
 
-  it('are refused if they are not JSON, have a forbidden key or too many levels: alone', async () => {
+  it('are refused, and only they, if they are not JSON, have a forbidden key or too many levels', async () => {
     const { open } = await world()
     const peer = await open()
     await peer.peer.subscribe(1, 'live.#')
@@ -220,7 +220,7 @@ onEveryEngine('the bytes of a payload', (hubs) => {
     '{"constructor":[{"prototype":1}]}',
     '{"constructor":{"a":{"prototype":1}},"prototype":1}',
     '["__proto__",{"a":"__proto__"},{"__proto":1,"a\\"__proto__":1}]',
-  ])('may have what only resembles a forbidden key: %s', async (data) => {
+  ])('may contain what only resembles a forbidden key: %s', async (data) => {
     const { open } = await world()
     const peer = await open()
     await peer.peer.subscribe(1, 'live.#')

@@ -27,7 +27,7 @@ const apiKeys = Object.entries(PERMISSIONS).map(([name, permissions]) => ({
   permissions,
 }))
 
-/** Asked by whom, what, and whether it is permitted; `bearing` is what the answer has to have. */
+/** Asks as a subject for something, and whether it is permitted; `bearing` is what the response must contain. */
 type Row = [who: string, frame: Record<string, unknown>, answer: 'yes' | RegExp]
 
 const ANSWERS = ['receipt', 'subscribed', 'consuming', 'result', 'answer', 'error']
@@ -54,7 +54,7 @@ const ROWS: Row[] = [
   ['nobody', publish('a'), no('publish', 'a')],
   ['root', publish('$queue.other'), 'yes'],
 
-  // Whether there is a stream of that name is not shown, either.
+  // Whether a stream of that name exists is not revealed, either.
   ['nobody', call('streams.read', { name: 'users' }), no('admin', 'users')],
   ['nobody', call('streams.read', { name: 'none' }), no('admin', 'none')],
   [
@@ -92,7 +92,7 @@ const ROWS: Row[] = [
 
   ['ann', respond('users.ann.sums'), 'yes'],
   ['ann', respond('users.bob.sums'), no('respond', 'users.bob.sums')],
-  // Who may read everything answers nothing, and who may answer reads nothing.
+  // A client that may read everything may not respond, and one that may respond may not read.
   ['reader', respond('users.ann.sums'), no('respond', 'users.ann.sums')],
   ['answerer', respond('users.#'), 'yes'],
   ['answerer', subscribe('users.#'), no('subscribe', 'users.#')],
@@ -202,7 +202,7 @@ onEveryEngine('permissions', (hubs) => {
       })
   })
 
-  it('lists what one may see', async () => {
+  it('lists what a client may see', async () => {
     const names = async (who: string) => {
       const answer = await fetch(`${http}/v1/queues`, { headers: { authorization: `Bearer ${keys[who]}` } })
       return ((await answer.json()) as { name: string }[]).map(({ name }) => name)

@@ -8,7 +8,7 @@ import { range, streamWorlds } from '../setup/streams.ts'
 onEveryEngine('administration of queues', (hubs) => {
   const start = streamWorlds(hubs)
 
-  it('says on $sys.queues.<name> how a queue is', async () => {
+  it('publishes the status of a queue on $sys.queues.<name>', async () => {
     const { client } = await start({ queues: [{ name: 'q' }] })
     const publisher = client()
     const idle = client()
@@ -95,7 +95,7 @@ onEveryEngine('administration of queues', (hubs) => {
     expect((await publisher.admin.queues.list()).map(({ name, depth }) => [name, depth])).toEqual([['q', 1]])
   })
 
-  it('refuses over HTTP with a problem of the one table', async () => {
+  it('refuses over HTTP with a problem of the same table', async () => {
     const { hub } = await start({ queues: [{ name: 'q' }] })
     const base = `http://127.0.0.1:${hub.port}/v1/queues`
     const json = { 'content-type': 'application/json' }

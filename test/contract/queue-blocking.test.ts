@@ -22,7 +22,7 @@ onEveryEngine('publishes that wait for room', (hubs) => {
     return {
       ...world,
       operator,
-      /** The hub has handled everything that the peers have sent, in a commit where it has to. */
+      /** The hub has handled everything that the peers have sent, in a commit if needed. */
       async handled(...peers: Peer[]) {
         for (const peer of peers) await peer.settled()
         await operator.admin.queues.declare({ name: 'barrier' })
@@ -39,7 +39,7 @@ onEveryEngine('publishes that wait for room', (hubs) => {
   const bindings = [{ topic: 't' }]
 
   describe('keep the order of a publisher', () => {
-    it('over two queues of a topic, in both, in the stream and live', async () => {
+    it('to two queues of a topic: in both, in the stream and live', async () => {
       const { client, peer, operator, handled } = await start([
         { name: 'a', bindings, ...BLOCKING },
         { name: 'b', bindings, ...BLOCKING },
@@ -133,7 +133,7 @@ onEveryEngine('publishes that wait for room', (hubs) => {
   })
 
   describe('are answered', () => {
-    /** A publisher of which one publish was kept and `waiting` wait. */
+    /** A publisher with one stored publish and `waiting` that wait. */
     async function waiting(count: number, queues: readonly Declared[] = [{ name: 'q', bindings, ...BLOCKING }]) {
       const world = await start(queues)
       const publisher = world.client()
@@ -143,7 +143,7 @@ onEveryEngine('publishes that wait for room', (hubs) => {
       return { ...world, publisher, receipts }
     }
 
-    it('when one of their queues is deleted they wait for the other', async () => {
+    it('wait for the other queue when one of theirs is deleted', async () => {
       const { operator, receipts, client } = await waiting(2, [
         { name: 'a', bindings, ...BLOCKING },
         { name: 'b', bindings, ...BLOCKING },
@@ -162,9 +162,9 @@ onEveryEngine('publishes that wait for room', (hubs) => {
     })
   })
 
-  describe('are withdrawn when their publisher goes', () => {
+  describe('are withdrawn when their publisher leaves', () => {
     const queues = [{ name: 'q', bindings, ...BLOCKING }]
-    /** After the publisher has gone: nothing of it waits, and nothing of it is kept. */
+    /** After the publisher has left: none of its publishes waits, and none is stored. */
     async function leftNothing(operator: Client, client: () => Client) {
       await untilQueue(operator, 'q', ({ waitingPublishes }) => waitingPublishes === 0)
       expect(await operator.admin.queues.show('q')).toMatchObject({ depth: 1, waitingPublishBytes: 0 })
@@ -265,14 +265,14 @@ onEveryEngine('publishes that wait for room', (hubs) => {
   })
 })
 
-/** Takes and acks some, each before the next: where room is what they wait for, no more are there at once. */
+/** Takes and acks some, one by one: if they wait for room, there are never more at once. */
 async function oneByOne(reader: QueueReader, count: number): Promise<unknown[]> {
   const data: unknown[] = []
   while (data.length < count) data.push(...(await reader.done(1)))
   return data
 }
 
-/** The data of the first messages of a peer's. */
+/** The data of the first messages of a peer. */
 async function messagesOf(peer: Peer, count: number): Promise<unknown[]> {
   const messages = () => peer.frames.flatMap((frame) => (frame.type === 'message' ? [frame.data] : []))
   while (messages().length < count) await peer.next('message')

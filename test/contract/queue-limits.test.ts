@@ -14,7 +14,7 @@ onEveryEngine('limits of queues', (hubs) => {
     Promise.all(range(from, to).map((n) => client.enqueue('q', n)))
 
   describe('dead letters', () => {
-    /** Numbers that were rejected, with what there is to filter by. */
+    /** Numbers that were rejected, with something to filter by. */
     async function withLetters(more: readonly object[] = []) {
       const world = await start({}, more)
       const { client, publisher } = world
@@ -27,7 +27,7 @@ onEveryEngine('limits of queues', (hubs) => {
       return { ...world, reader, letters: publisher.admin.queues.deadLetters }
     }
 
-    it('are listed by page and filter, with what they were and why they died', async () => {
+    it('are listed by page and filter, with their message and the reason', async () => {
       const { letters } = await withLetters()
       const all = await letters.list('q')
       expect(all.map(({ error }) => error)).toEqual(range(0, 6).map((n) => `bad ${n}`))
@@ -92,7 +92,7 @@ onEveryEngine('limits of queues', (hubs) => {
   })
 
   describe('order', () => {
-    it('the higher priority goes first, and those of one in the order of their coming', async () => {
+    it('a higher priority goes first, and equal ones in the order of arrival', async () => {
       const { client, publisher } = await start()
       for (const [n, priority] of [4, 0, 9, 4, 9].entries()) await publisher.enqueue('q', n, { priority })
       await publisher.enqueue('q', 5)
@@ -102,7 +102,7 @@ onEveryEngine('limits of queues', (hubs) => {
       expect(seen).toEqual([2, 4, 0, 3, 5, 1])
     })
 
-    it('one that is tried again keeps its place before those that came later, once it is due', async () => {
+    it('a retried message keeps its place before later ones once it is due', async () => {
       const { client, publisher } = await start()
       for (const n of range(0, 6)) await publisher.enqueue('q', n, { priority: n === 5 ? 9 : 4 })
       const reader = new QueueReader(client(), 'q', { prefetch: 1 })
@@ -116,7 +116,7 @@ onEveryEngine('limits of queues', (hubs) => {
       expect(seen).toEqual([0, 1, 2, 3, 4])
     })
 
-    it('as does one that was delayed at first', async () => {
+    it('and so does a message that was delayed at first', async () => {
       const { client, publisher } = await start()
       await publisher.enqueue('q', 'delayed', { delay: 1 })
       for (const n of range(0, 3)) await publisher.enqueue('q', n)
@@ -127,7 +127,7 @@ onEveryEngine('limits of queues', (hubs) => {
       expect(seen).toEqual(['delayed', 0, 1, 2])
     })
 
-    it('a key goes in order, one at a time, retries included; others go on', async () => {
+    it('messages of a key are delivered in order, one at a time, retries included; others go on', async () => {
       const { client, publisher } = await start()
       for (const n of range(0, 6)) await publisher.enqueue('q', n, { key: n < 3 ? 'a' : 'b' })
       const reader = new QueueReader<number>(client(), 'q')
@@ -142,7 +142,7 @@ onEveryEngine('limits of queues', (hubs) => {
       expect(await reader.done(1)).toEqual([2])
     })
 
-    it('a group of which one died is parked until an operator lets it go on', async () => {
+    it('a group with a dead-lettered message is parked until an operator resumes it', async () => {
       const { client, publisher } = await start({ onDeadLetter: 'park' })
       for (const n of range(0, 3)) await publisher.enqueue('q', n, { key: 'a' })
       const reader = new QueueReader(client(), 'q')
@@ -158,7 +158,7 @@ onEveryEngine('limits of queues', (hubs) => {
   })
 
   describe('overflow', () => {
-    it('reject says so, until there is room; what is in flight counts', async () => {
+    it('reject refuses until there is room; messages in flight count', async () => {
       const { client, publisher } = await start({ maxMessages: 2 })
       const reader = new QueueReader(client(), 'q')
       await enqueueAll(publisher, 0, 2)
@@ -178,7 +178,7 @@ onEveryEngine('limits of queues', (hubs) => {
       }
     })
 
-    it('what can never fit is refused, and costs the others nothing', async () => {
+    it('a message that can never fit is refused, and costs the others nothing', async () => {
       for (const overflow of ['reject', 'drop-oldest', 'dead-letter', 'block'] as const) {
         const { publisher } = await start({ maxBytes: 5000, overflow })
         await publisher.enqueue('q', 1)
@@ -187,19 +187,19 @@ onEveryEngine('limits of queues', (hubs) => {
       }
     })
 
-    it('maxBytes is never exceeded, and can be filled to the last byte: all counts as it is stored', async () => {
+    it('maxBytes is never exceeded, and can be filled to the last byte: everything counts as it is stored', async () => {
       const topic = `s.${'w'.repeat(200)}`
       const MAX = 5000
       for (const overflow of ['reject', 'drop-oldest', 'dead-letter', 'block'] as const) {
         const { client, publisher } = await start({ bindings: [{ topic }], maxBytes: MAX, overflow })
         const publish = (id: string, more = 0) => publisher.publish(topic, 'x'.repeat(more), { id, key: 'k' })
-        // Numbers and offsets of three digits, which all take the same.
+        // Numbers and offsets of three digits, all of the same size.
         await Promise.all(range(0, 100).map((n) => publisher.publish('s.filler', n)))
         await publish('100')
         const { bytes: each } = await publisher.admin.queues.show('q')
         const fit = Math.floor(MAX / each)
         for (const n of range(101, 98 + fit)) await publish(`${n}`)
-        // All but a byte of what one takes is left.
+        // One byte less than a message takes is left.
         await publish(`${98 + fit}`, MAX - (fit - 2) * each - (each - 1) - each)
         expect(await publisher.admin.queues.show('q')).toMatchObject({ depth: fit - 1, bytes: MAX - each + 1 })
         const next = publish(`${99 + fit}`).catch(({ code }) => code)
@@ -224,7 +224,7 @@ onEveryEngine('limits of queues', (hubs) => {
       expect(await publisher.admin.queues.show('q')).toMatchObject({ depth: 1, droppedTotal: 0 })
     })
 
-    it('block lets the receipt wait, in order, until there is room in every queue', async () => {
+    it('block delays the receipt, in order, until there is room in every queue', async () => {
       const bindings = [{ topic: 'both' }]
       const { client, publisher } = await start({ bindings, maxMessages: 2, overflow: 'block' }, [
         { name: 'other', bindings, maxMessages: 3, overflow: 'block' },
@@ -247,7 +247,7 @@ onEveryEngine('limits of queues', (hubs) => {
       expect(await other.done(2)).toEqual([3, 4])
     })
 
-    it('what waits for a queue that is deleted is told so', async () => {
+    it('a publish that waits for a queue is notified when the queue is deleted', async () => {
       const { publisher, client } = await start({ maxMessages: 1, overflow: 'block' })
       await publisher.enqueue('q', 0)
       const waiting = publisher.enqueue('q', 1)

@@ -52,7 +52,7 @@ onEveryEngine('queues', (hubs) => {
       expect(depths).toEqual(queues.map(({ name }) => [name, receipt.queues.includes(name) ? 1 : 0]))
     })
 
-    it('takes messages by its name alone, with the publisher’s id once', async () => {
+    it('accepts messages by its name alone, with the publisher’s id once', async () => {
       const { client } = await start()
       const publisher = client()
       expect(await publisher.enqueue('q', 1, { id: 'one' })).toMatchObject({ queues: ['q'], duplicate: false })
@@ -63,7 +63,7 @@ onEveryEngine('queues', (hubs) => {
       expect(await new QueueReader(client(), 'q').done(1)).toEqual([1])
     })
 
-    it('and nothing but the queue gets these', async () => {
+    it('and only the queue receives these', async () => {
       const { client, peer } = await start()
       const [publisher, listener] = [client(), await peer()]
       for (const [sub, pattern] of ['#', '$queue.#', '$queue.*', '$queue.q'].entries()) {
@@ -79,7 +79,7 @@ onEveryEngine('queues', (hubs) => {
       expect((await listener.settled()).filter(({ type }) => type === 'message')).toEqual([])
     })
 
-    it('is declared once, again with the same options, never with others; and feeds from then on', async () => {
+    it('is declared once, again with the same options, never with others; and is fed from then on', async () => {
       const { client } = await start()
       const operator = client()
       const declaration = { name: 'jobs', bindings: [{ topic: 'jobs.#' }], ackDeadline: '5s', maxAttempts: 2 }
@@ -93,7 +93,7 @@ onEveryEngine('queues', (hubs) => {
       await expect(wrong).rejects.toMatchObject({ code: 'bad_params' })
     })
 
-    it('bytes and texts go through a queue as they came', async () => {
+    it('bytes and text pass through a queue unchanged', async () => {
       const { client } = await start()
       const all = [
         0,
@@ -146,7 +146,7 @@ onEveryEngine('queues', (hubs) => {
       expect(await publisher.admin.queues.show('q')).toMatchObject({ depth: 6, inFlight: 3, ackedTotal: 1 })
     })
 
-    it('what a dead connection held comes to another, as its next attempt', async () => {
+    it('what a dead connection held goes to another, as its next attempt', async () => {
       const { client, network } = await start()
       const flaky = await network()
       const dying = new QueueReader(client(flaky.url), 'q', { prefetch: 2 })
@@ -163,7 +163,7 @@ onEveryEngine('queues', (hubs) => {
       await expect((first as Delivery).ack()).rejects.toMatchObject({ code: 'lease_lost' })
     })
 
-    it('a handler’s return acks, its throw nacks with the error kept', async () => {
+    it('returning from a handler acks, throwing nacks and keeps the error', async () => {
       const { client } = await start({ maxAttempts: 3 })
       const seen: unknown[] = []
       const worker = client()
@@ -196,7 +196,7 @@ onEveryEngine('queues', (hubs) => {
       })
     })
 
-    it('what a handler awaits is waited for, also where it is no Promise', async () => {
+    it('whatever a handler returns is awaited, even if it is not a Promise', async () => {
       const { client } = await start()
       const publisher = client()
       let finish = () => {}
@@ -216,7 +216,7 @@ onEveryEngine('queues', (hubs) => {
       await untilQueue(publisher, 'q', ({ ackedTotal }) => ackedTotal === 1)
     })
 
-    it('ack, nack, reject and extend are said by hand, once', async () => {
+    it('ack, nack, reject and extend work once', async () => {
       const { client } = await start()
       const reader = new QueueReader<string>(client(), 'q')
       const publisher = client()
@@ -232,7 +232,7 @@ onEveryEngine('queues', (hubs) => {
       expect(letters).toMatchObject([{ reason: 'rejected', error: 'never', attempts: 1, message: { data: 'reject' } }])
     })
 
-    it('a lease that runs out is lost: its late ack is refused once the message has begun again', async () => {
+    it('an expired lease is lost: its late ack is refused once the message has begun again', async () => {
       const { client } = await start({ ackDeadline: 1000 })
       const reader = new QueueReader(client(), 'q', { prefetch: 1 })
       await client().enqueue('q', 1)
@@ -243,7 +243,7 @@ onEveryEngine('queues', (hubs) => {
       await again.ack()
     })
 
-    it('closing in good order waits for what runs, and gives back the rest as it was', async () => {
+    it('a graceful close waits for running handlers, and returns the rest unchanged', async () => {
       const { client } = await start()
       const publisher = client()
       await Promise.all(range(0, 5).map((n) => publisher.enqueue('q', n)))
@@ -260,7 +260,7 @@ onEveryEngine('queues', (hubs) => {
       expect(await publisher.admin.queues.show('q')).toMatchObject({ ackedTotal: 1, consumers: 1 })
     })
 
-    it('what is settled and then cancelled at once ends as it was settled', async () => {
+    it('a delivery that is settled right before a cancel stays settled', async () => {
       const { client, peer } = await start(
         { maxAttempts: 2 },
         {
@@ -303,7 +303,7 @@ onEveryEngine('queues', (hubs) => {
       })
     })
 
-    it('a queue that is deleted interrupts its consumers, and takes no more; declared again it feeds them', async () => {
+    it('deleting a queue interrupts its consumers; declaring it again feeds them', async () => {
       const { client } = await start()
       const operator = client()
       await operator.enqueue('q', 1)
@@ -325,7 +325,7 @@ onEveryEngine('queues', (hubs) => {
       expect(told).toEqual(['no_queue', 'resumed'])
     })
 
-    it('one that does not read holds no more than its outbox', async () => {
+    it('a consumer that does not read holds no more than its outbox', async () => {
       const OUTBOX_BYTES = 512 * 1024
       const { client, hub, peer } = await start({}, { outboxBytes: OUTBOX_BYTES, frameBytes: 256 * 1024 })
       const slow = await peer()
@@ -348,7 +348,7 @@ onEveryEngine('queues', (hubs) => {
       expect(delivered).toEqual(range(0, 100))
     })
 
-    it('goes on when the hub comes again on the same data', async () => {
+    it('goes on when the hub restarts on the same data', async () => {
       const data = await mkdtemp(join(tmpdir(), 'fanfare-queues-'))
       const port = await freePort()
       const options = { data, port, queues: [{ name: 'q', ...SOON }] }

@@ -14,7 +14,7 @@ onEveryEngine('readers', (hubs) => {
     return connections.reduce((sum, { subscriptionCount }) => sum + subscriptionCount, 0)
   }
 
-  it('return() ends a subscription at once, whether a message is being waited for or none was asked for yet', async () => {
+  it('return() ends a subscription at once, whether a message is being waited for or none was requested yet', async () => {
     const { client } = await start()
     const operator = client()
     const reader = client()
@@ -45,7 +45,7 @@ onEveryEngine('readers', (hubs) => {
     expect(await subscriptions(client())).toBe(0)
   })
 
-  it('a stream of Node reads it, and closes when it is destroyed', async () => {
+  it('a Node stream reads it, and closes when it is destroyed', async () => {
     const { client } = await start()
     const operator = client()
     const reader = client()
@@ -61,7 +61,7 @@ onEveryEngine('readers', (hubs) => {
     expect(await subscriptions(operator)).toBe(0)
   })
 
-  it('several that ask at once get the messages in order, and a second reader gets none', async () => {
+  it('concurrent next() calls get the messages in order, and a second reader gets none', async () => {
     const { client } = await start()
     const reader = client()
     const numbers = reader.subscribe<string>('numbers')
@@ -75,14 +75,14 @@ onEveryEngine('readers', (hubs) => {
     expect((await Promise.all(nexts)).map(({ value }) => value?.data)).toEqual([1, 2, 3])
     const rest: unknown[] = []
     await reader.publish('numbers', 4)
-    // What one has begun to read by hand, a loop may go on reading.
+    // A loop may continue what was begun by hand.
     for await (const { data } of { [Symbol.asyncIterator]: () => iterator }) if (rest.push(data) === 1) break
     expect(rest).toEqual([4])
     const handled = reader.subscribe('numbers', () => {})
     await expect(handled[Symbol.asyncIterator]().next()).rejects.toThrow(TypeError)
   })
 
-  it('what one handler does to a message is not seen by any other', async () => {
+  it('a change that one handler makes to a message is not seen by any other', async () => {
     const { client } = await start()
     const reader = client()
     const spoil = ({ data, headers }: Message<unknown>) => {

@@ -7,7 +7,7 @@ import { publishNumbers, range, streamWorlds } from '../setup/streams.ts'
 onEveryEngine('recovery', (hubs) => {
   const start = streamWorlds(hubs)
 
-  /** Options that note in `events`, in order, what a subscription learns beside its messages. */
+  /** Options that record in `events`, in order, what a subscription learns besides its messages. */
   function noting(events: unknown[], options: SubscribeOptions): SubscribeOptions {
     return {
       ...options,
@@ -17,7 +17,7 @@ onEveryEngine('recovery', (hubs) => {
   }
 
   describe('after a cut', () => {
-    it('goes on by itself without loss or repeats, also in the middle of a replay', async () => {
+    it('continues by itself without loss or repeats, also in the middle of a replay', async () => {
       const { client, network } = await start()
       const net = await network()
       const publisher = client()
@@ -38,7 +38,7 @@ onEveryEngine('recovery', (hubs) => {
       expect(new Set(events.map((event) => JSON.stringify(event)))).toEqual(new Set(['{"recovered":true}']))
     })
 
-    it('a start at the latest or with the last ones goes on where it was', async () => {
+    it('a start at the latest or with the last messages continues where it was', async () => {
       const { client, network } = await start()
       const net = await network()
       const publisher = client()
@@ -60,7 +60,7 @@ onEveryEngine('recovery', (hubs) => {
       expect(events).toEqual([{ recovered: true }, { recovered: true }])
     })
 
-    it('tells apart what retention, an operator and a new epoch have taken', async () => {
+    it('distinguishes what retention, an operator and a new epoch have deleted', async () => {
       const streams = [
         { name: 'kept', topics: ['kept'], maxMessages: 5 },
         { name: 'trimmed', topics: ['trimmed'] },
@@ -97,7 +97,7 @@ onEveryEngine('recovery', (hubs) => {
       })
     })
 
-    it('a reader that retention overtakes is told so where it is', async () => {
+    it('a reader that retention overtakes is notified in place', async () => {
       const { client } = await start({ streams: [{ name: 's', topics: ['s'], maxMessages: 100 }] })
       const publisher = client()
       const events: { reason: string; count: number }[] = []
@@ -115,7 +115,7 @@ onEveryEngine('recovery', (hubs) => {
       expect(new Set(events.map(({ reason }) => reason))).toEqual(new Set(['retention']))
     })
 
-    it('an offset beyond the end is of another log', async () => {
+    it('an offset beyond the end belongs to another log', async () => {
       const { client } = await start()
       const publisher = client()
       await publishNumbers(publisher, 's.a', 0, 3)
@@ -127,7 +127,7 @@ onEveryEngine('recovery', (hubs) => {
   })
 
   describe('cursors', () => {
-    it('hold what has been handled, for another client to go on from', async () => {
+    it('store what has been handled, for another client to continue from', async () => {
       const { client } = await start()
       const publisher = client()
       await publishNumbers(publisher, 's.a', 0, 100)
@@ -142,7 +142,7 @@ onEveryEngine('recovery', (hubs) => {
       const second = client()
       const goesOn = new Reader(second.subscribe('s.a', options))
       expect(await goesOn.data(11)).toEqual(range(49, 60))
-      // Nothing is asked for: closing stores it.
+      // No commit is needed: closing stores it.
       await second.close()
       expect((await publisher.admin.streams.show('s')).cursors['reports']).toMatchObject({ offset: 59 })
       expect(await new Reader(client().subscribe('s.#', options)).data(1)).toEqual([59])
@@ -184,7 +184,7 @@ onEveryEngine('recovery', (hubs) => {
       expect(await reader.data(29)).toEqual(range(21, 50))
     })
 
-    it('go with their stream', async () => {
+    it('are deleted with their stream', async () => {
       const { client } = await start()
       const publisher = client()
       await publishNumbers(publisher, 's.a', 0, 10)
@@ -201,7 +201,7 @@ onEveryEngine('recovery', (hubs) => {
       expect(await new Reader(fresh).data(1)).toEqual(['next'])
     })
 
-    it('are refused where there is none', async () => {
+    it('are refused without a stream', async () => {
       const { peer } = await start()
       const by = await peer()
       await by.subscribe(1, 's.a', { from: 'latest' })
@@ -211,7 +211,7 @@ onEveryEngine('recovery', (hubs) => {
   })
 
   describe('publishing again', () => {
-    it('under an id that was there yields the first receipt, and nothing is delivered', async () => {
+    it('with a known id yields the first receipt, and nothing is delivered', async () => {
       const { client } = await start()
       const publisher = client()
       const live = new Reader(client().subscribe('s.a', { from: 'earliest' }))
@@ -225,7 +225,7 @@ onEveryEngine('recovery', (hubs) => {
     it.each([
       ['text', 'payload'],
       ['bytes', new Uint8Array([0, 1, 255])],
-    ])('what had no answer when the connection was lost is kept once: %s', async (_, data) => {
+    ])('a publish without a response when the connection was lost is stored once: %s', async (_, data) => {
       const { client, network } = await start()
       const net = await network()
       const publisher = client(net.url)
@@ -259,7 +259,7 @@ onEveryEngine('recovery', (hubs) => {
       expect(seen).toEqual(range(0, 5000))
     })
 
-    it('says that nobody knows where no stream keeps it', async () => {
+    it('reports an unknown outcome if no stream stores it', async () => {
       const { client, network, peer } = await start()
       const net = await network()
       const publisher = client(net.url)

@@ -29,8 +29,8 @@ const TARGETS = [
 const upgradeOf = (target: string) => `GET ${target} HTTP/1.1\r\nHost: hub\r\n${UPGRADE}\r\n`
 
 /**
- * The hub serves another client that comes later, and has not opened a WebSocket on this connection by then. Nothing else is
- * awaited on it: uWebSockets.js has no answer to what it cannot parse.
+ * The hub serves another client afterwards, and has not opened a WebSocket on this connection by then. Nothing else is awaited on it:
+ * uWebSockets.js does not respond to what it cannot parse.
  */
 async function survives(raw: RawHttp, bytes: string, another: () => Promise<void>): Promise<void> {
   raw.socket.write(bytes, 'latin1')
@@ -99,14 +99,14 @@ onEveryEngine('request lines', (hubs) => {
     'hub/',
     'a%2fb',
     '1.2.3.999',
-  ])('the Host header %j does not write the path', async (host) => {
+  ])('the Host header %j does not change the path', async (host) => {
     const { status, text } = await ask(port, `GET /healthz HTTP/1.1\r\nHost: ${host}\r\n\r\n`)
     expect(status).toContain(' 400')
     expect(text).not.toContain('connections')
   })
 
   it.each(['hub', 'hub:80', '127.0.0.1:4747', '[::1]:80', 'my_hub.internal', 'HUB.example.com.'])(
-    'the Host header %j is taken',
+    'the Host header %j is accepted',
     async (host) => {
       expect((await ask(port, `GET /healthz HTTP/1.1\r\nHost: ${host}\r\n\r\n`)).status).toContain(' 200')
     },
@@ -116,7 +116,7 @@ onEveryEngine('request lines', (hubs) => {
     expect((await ask(port, 'GET /healthz HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n')).status).toContain(' 400')
   })
 
-  it('the answer to HEAD has the length that the answer to GET has', async () => {
+  it('the response to HEAD has the length of the response to GET', async () => {
     for (const path of ['/healthz', '/v1/hub', '/nowhere', '/']) {
       const [got, head] = await Promise.all(
         ['GET', 'HEAD'].map((method) => ask(port, `${method} ${path} HTTP/1.1\r\nHost: hub\r\n\r\n`)),
@@ -139,7 +139,7 @@ onEveryEngine('request lines', (hubs) => {
   })
 })
 
-// uWebSockets.js answers neither: see the guide.
+// uWebSockets.js responds to neither: see the guide.
 describe('the engine ws', () => {
   let port = 0
   beforeAll(async () => {

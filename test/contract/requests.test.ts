@@ -36,7 +36,7 @@ onEveryEngine('request-reply', (hubs) => {
     expect(await client().request('slow', undefined, { timeout: timeoutMs })).toBe(1)
   })
 
-  it('where nobody responds, fails at once', async () => {
+  it('fails at once if there is no responder', async () => {
     const { client } = await start()
     const asker = client()
     await expect(asker.request('nobody')).rejects.toMatchObject({ code: 'no_responder', retry: true })
@@ -47,7 +47,7 @@ onEveryEngine('request-reply', (hubs) => {
     await expect(asker.request('a..b')).rejects.toMatchObject({ code: 'bad_topic' })
   })
 
-  it('says when it took too long, failed, was given up or left', async () => {
+  it('reports a timeout, a failure, an abort and a lost responder', async () => {
     const { client } = await start()
     const worker = client()
     let asked = () => {}
@@ -77,7 +77,7 @@ onEveryEngine('request-reply', (hubs) => {
     await aborted
   })
 
-  it('a responder that dies is lost to its askers, and responds again when it is back', async () => {
+  it('a responder that dies is reported to its requesters, and responds again when it is back', async () => {
     const { client, network } = await start()
     const flaky = await network()
     const worker = client(flaky.url)
@@ -101,12 +101,12 @@ onEveryEngine('request-reply', (hubs) => {
     flaky.cut()
     await lost
     await back
-    // Its offer went out right behind its hello: a call is answered after both.
+    // It sent its offer right after its hello: a call is answered after both.
     await worker.call('queues.list')
     expect(await asker.request('job')).toBe('done')
   })
 
-  it('what is asked ends with its asker, also where several requests have one number', async () => {
+  it('requests end with their requester, even if several have the same number', async () => {
     const { url } = await hubs.start()
     const [busy, free] = [await Peer.hello(url), await Peer.hello(url)]
     busy.send({ type: 'respond', sub: 1, pattern: 'hang' })
@@ -119,7 +119,7 @@ onEveryEngine('request-reply', (hubs) => {
     free.send({ type: 'respond', sub: 1, pattern: 'hang' })
     await free.next('subscribed')
     const requestsOf = (peer: Peer) => peer.frames.filter(({ type }) => type === 'request').length
-    // Once the hub has noticed, none of them has anything to do, and they share what comes.
+    // Once the hub has noticed, all of them are idle, and share the load.
     const other = await Peer.hello(url)
     await expect
       .poll(async () => {
@@ -147,7 +147,7 @@ onEveryEngine('request-reply', (hubs) => {
     expect((await peer.settled()).map(({ type }) => type)).toEqual(['unsubscribed', 'message', 'receipt'])
   })
 
-  it('bounds what one connection offers', async () => {
+  it('bounds the offers of one connection', async () => {
     const { client } = await start({ subscriptions: 2 })
     const worker = client()
     await Promise.all([worker.respond('a', () => 1).ready, worker.respond('b', () => 1).ready])

@@ -20,7 +20,7 @@ function cycle(): unknown {
 
 class WordlessError extends Error {
   override toString(): string {
-    throw new Error('no words')
+    throw new Error('no message')
   }
   override get stack(): string {
     throw new Error('no stack')
@@ -32,7 +32,7 @@ const thrower = (thrown: unknown) => () => {
   throw thrown
 }
 
-/** What a handler may do, each of which leaves its asker without a reply. */
+/** What a handler may do that leaves its requester without a reply. */
 const FAULTS: Record<string, () => unknown> = {
   'returns a bigint': () => ({ id: 10n }),
   'returns a cycle': cycle,
@@ -48,17 +48,17 @@ const FAULTS: Record<string, () => unknown> = {
   'throws an error': thrower(new Error('out of ink')),
   'throws null': thrower(null),
   'throws an object without a prototype': thrower(Object.create(null)),
-  'throws an error without words': thrower(new WordlessError()),
+  'throws an error without a message': thrower(new WordlessError()),
   'throws a symbol': thrower(Symbol('s')),
   'throws a long text': thrower('\u0000'.repeat(400_000)),
   'throws a forbidden key': thrower('{"__proto__":1}'),
   'is a query that fails': () => lazyQuery(thrower(new Error('query'))),
 }
 
-onEveryEngine('the faults of responders', (hubs) => {
+onEveryEngine('faults of responders', (hubs) => {
   const start = streamWorlds(hubs)
 
-  it('reach the asker with words and onError with the request, and end nothing', async () => {
+  it('reach the requester with a message and onError with the request, and end nothing', async () => {
     const uncaught = hearUncaught()
     const { client } = await start()
     const asker = client()
@@ -96,7 +96,7 @@ onEveryEngine('the faults of responders', (hubs) => {
     expect(await asker.request('foreign')).toEqual({ rows: 2 })
   })
 
-  it('an onError that throws is an uncaught error of its own, and the asker has its answer', async () => {
+  it('an onError that throws is an uncaught error of its own, and the requester has its reply', async () => {
     const uncaught = hearUncaught()
     const { client } = await start()
     const onError = thrower(new Error('onError'))

@@ -23,7 +23,7 @@ onEveryEngine('shutdown', (hubs) => {
     }
   }
 
-  it('a reader that was behind gets all that was published before, then the close', async () => {
+  it('a reader that was behind gets everything published before, then the close', async () => {
     const { hub, url } = await hubs.start(OUTBOX)
     const slow = await Peer.hello(url)
     await slow.subscribe(1, 'flood')
@@ -52,7 +52,7 @@ onEveryEngine('shutdown', (hubs) => {
     await closing
   })
 
-  it('what a paused subscription holds goes out too', async () => {
+  it('what a paused subscription holds is sent, too', async () => {
     const { hub, url } = await hubs.start(OUTBOX)
     const peer = await Peer.hello(url)
     await peer.subscribe(1, 'flood')
@@ -67,7 +67,7 @@ onEveryEngine('shutdown', (hubs) => {
     expect(messages(peer.frames)).toEqual([0, 1, 2])
   })
 
-  it('every close() waits for the end, and then the data is free', async () => {
+  it('every close() waits for the end, and then the data directory is free', async () => {
     const data = mkdtempSync(join(tmpdir(), 'fanfare-close-'))
     onTestFinished(() => rmSync(data, { recursive: true, force: true }))
     const { hub, url } = await hubs.start({ ...OUTBOX, data })
@@ -87,7 +87,7 @@ onEveryEngine('shutdown', (hubs) => {
     await hub.close()
   })
 
-  it('a close() while it starts: the start is refused, and everything is released', async () => {
+  it('a close() during the start: the start is refused, and everything is released', async () => {
     const data = mkdtempSync(join(tmpdir(), 'fanfare-close-'))
     onTestFinished(() => rmSync(data, { recursive: true, force: true }))
     const hub = await createHub({ data })
@@ -99,7 +99,7 @@ onEveryEngine('shutdown', (hubs) => {
     await next.hub.close()
   })
 
-  it('a start that is refused leaves nothing behind', async () => {
+  it('a refused start leaves nothing behind', async () => {
     const data = mkdtempSync(join(tmpdir(), 'fanfare-close-'))
     onTestFinished(() => rmSync(data, { recursive: true, force: true }))
     const { hub } = await hubs.start()
@@ -115,7 +115,7 @@ onEveryEngine('shutdown', (hubs) => {
     await next.hub.close()
   })
 
-  it('a stalled reader is cut off when the time is over', async () => {
+  it('a stalled reader is cut off after the drain timeout', async () => {
     const { hub, url } = await hubs.start({ ...OUTBOX, drainTimeout: 200 })
     const slow = await Peer.hello(url)
     await slow.subscribe(1, 'flood')
@@ -127,7 +127,7 @@ onEveryEngine('shutdown', (hubs) => {
     slow.socket.terminate()
   })
 
-  it('says on /readyz whether it accepts connections', async () => {
+  it('reports on /readyz whether it accepts connections', async () => {
     const { hub, http, url } = await hubs.start(OUTBOX)
     const status = async (path: string) => (await fetch(`${http}${path}`)).status
     expect([await status('/healthz'), await status('/readyz')]).toEqual([200, 200])
@@ -136,7 +136,7 @@ onEveryEngine('shutdown', (hubs) => {
     slow.stall()
     await flood(url)
     const closing = hub.close()
-    // The port takes no new connections by now; an embedder's server does.
+    // The port accepts no new connections by now; an embedder's server does.
     expect((await hub.fetch(new Request('http://hub/healthz'))).status).toBe(200)
     expect((await hub.fetch(new Request('http://hub/readyz'))).status).toBe(503)
     slow.goOn()
@@ -144,7 +144,7 @@ onEveryEngine('shutdown', (hubs) => {
   })
 })
 
-it('a hub attached to somebody’s http server leaves him his routes and his port', async () => {
+it('a hub attached to another http server leaves it its routes and its port', async () => {
   const hub = await createHub({ path: '/live', drainTimeout: 1000 })
   const server = createServer(async (request, response) => {
     if (request.url === '/mine') response.end('my own')
@@ -179,12 +179,12 @@ function messages(frames: readonly Frame[]): number[] {
   return frames.flatMap((frame) => (frame.type === 'message' ? [(frame.data as { seq: number }).seq] : []))
 }
 
-/** What a close has to do that waits for no peer is done. */
+/** Everything that a close does without waiting for a peer is done. */
 async function settled(hub: Hub): Promise<void> {
   for (let at = 0; at < 5; at++) await hub.fetch(new Request('http://hub/healthz'))
 }
 
-/** What the process holds, but for what passes by itself or with the next garbage collection. */
+/** What the process holds, except for what ends by itself or with the next garbage collection. */
 function held(): string[] {
   const passing = ['Immediate', 'Timeout', 'IntervalHistogram']
   return process.getActiveResourcesInfo().filter((name) => !passing.includes(name))

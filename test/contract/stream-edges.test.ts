@@ -20,14 +20,14 @@ onEveryEngine('streams at their edges', (hubs) => {
     await Promise.all(directories.splice(0).map((directory) => rm(directory, { recursive: true, force: true })))
   })
 
-  /** On a disk, where a commit can be read a while before the hub knows of it. */
+  /** On disk, where a commit can be read a while before the hub knows of it. */
   async function start(options: HubOptions = {}) {
     const data = await mkdtemp(join(tmpdir(), 'fanfare-edges-'))
     directories.push(data)
     return startIn({ data, ...options })
   }
 
-  /** Publishes until it is told to stop; a few messages at a time make small blocks. */
+  /** Publishes until stopped; a few messages at a time make small blocks. */
   function publishing(client: Client, lanes = 1) {
     let stopped = false
     const done = Promise.all(
@@ -41,7 +41,7 @@ onEveryEngine('streams at their edges', (hubs) => {
     }
   }
 
-  /** Where a subscription begins, and the first offsets that it gets, with what gaps say in between. */
+  /** Where a subscription begins, and the first offsets that it gets, with the gaps in between. */
   async function firstOffsets(peer: Peer, sub: number, count: number, from: object | string) {
     await peer.subscribe(sub, 's.#', { from })
     const offsets: number[] = []
@@ -63,7 +63,7 @@ onEveryEngine('streams at their edges', (hubs) => {
   }
 
   describe('while others publish', () => {
-    it('the last ones of a topic are as many as were asked for, and all that follows', async () => {
+    it('the last messages of a topic are as many as requested, and everything that follows', async () => {
       const { client, peer } = await start()
       const publisher = client()
       await publishNumbers(publisher, 's.a', 0, 20)
@@ -120,7 +120,7 @@ onEveryEngine('streams at their edges', (hubs) => {
       await stop()
     })
 
-    it('a page has all from where it begins to where the next begins', async () => {
+    it('a page has everything from its start to the start of the next', async () => {
       const { client, hub } = await start({ streams: EDGE })
       const publisher = client()
       await publishNumbers(publisher, 's.a', 0, 60)
@@ -134,7 +134,7 @@ onEveryEngine('streams at their edges', (hubs) => {
     })
   })
 
-  describe('the last ones of each topic', () => {
+  describe('the last messages of each topic', () => {
     const TEXT = 'x'.repeat(4000)
 
     it('are counted in a gap if they are trimmed while a slow reader waits for them', async () => {
@@ -158,7 +158,7 @@ onEveryEngine('streams at their edges', (hubs) => {
       expect(frames.filter(({ type }) => type === 'message').length + missing).toBe(900)
     })
 
-    it('come to an end after a cut in their middle, and nothing that follows is left out', async () => {
+    it('are completed after a cut in their middle, and nothing that follows is left out', async () => {
       const { client, network } = await start()
       const publisher = client()
       await publishNumbers(publisher, 's.a', 0, 3000)
@@ -281,7 +281,7 @@ onEveryEngine('streams at their edges', (hubs) => {
     expect(notes).toEqual([{ recovered: true }])
   })
 
-  it('a hand-written subscribe frame with a bad start gets an error that says what is wrong', async () => {
+  it('a hand-written subscribe frame with a bad start gets an error that explains what is wrong', async () => {
     const { peer } = await start()
     const reader = await peer()
     for (const from of [{ last: 1, time: 1 }, { last: 1, before: -1 }, { before: 1 }, { offset: 1, time: 1 }]) {

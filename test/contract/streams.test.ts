@@ -12,7 +12,7 @@ onEveryEngine('streams', (hubs) => {
   const start = streamWorlds(hubs)
 
   describe('start', () => {
-    it('latest, earliest, at an offset, at a time, with the last ones; then live', async () => {
+    it('latest, earliest, at an offset, at a time, with the last messages; then live', async () => {
       const { client } = await start()
       const publisher = client()
       await publishNumbers(publisher, 's.a', 0, 5)
@@ -41,7 +41,7 @@ onEveryEngine('streams', (hubs) => {
       for (const [numbers, first] of readers) expect(await numbers.data(10 - first)).toEqual(range(first, 10))
     })
 
-    it('gives what matches the pattern and passes the filter, from the log as well as live', async () => {
+    it('delivers what matches the pattern and passes the filter, from the log as well as live', async () => {
       const { client } = await start()
       const publisher = client()
       const publish = async (from: number, to: number) => {
@@ -60,11 +60,11 @@ onEveryEngine('streams', (hubs) => {
       await publish(30, 40)
       expect((await odd.take(5)).map(({ offsets }) => offsets?.['s'])).toEqual([31, 33, 35, 37, 39])
       expect((await third.take(4)).map(({ offsets }) => offsets?.['s'])).toEqual([30, 33, 36, 39])
-      // 25, 27 and 29 were the last; of those and of what came then 27, 33 and 39 pass.
+      // 25, 27 and 29 were the last; of those and of later ones 27, 33 and 39 pass.
       expect((await lastOdd.take(3)).map(({ offsets }) => offsets?.['s'])).toEqual([27, 33, 39])
     })
 
-    it('keeps text and bytes as they came, in order', async () => {
+    it('stores text and bytes unchanged, in order', async () => {
       const { client } = await start()
       const publisher = client()
       const data = [0, 'ünïcödé 😀', new Uint8Array([0, 255]), new Uint8Array(), { a: [null] }, 'x'.repeat(100_000)]
@@ -78,7 +78,7 @@ onEveryEngine('streams', (hubs) => {
       expect((await new Reader(live).data(all.length)).map(comparable)).toEqual(all.map(comparable))
     })
 
-    it('last: 1 gives the newest of each topic at once', async () => {
+    it('last: 1 returns the newest of each topic at once', async () => {
       const { client } = await start()
       const publisher = client()
       for (const n of range(0, 30)) await publisher.publish(`s.${n % 3}`, n)
@@ -103,7 +103,7 @@ onEveryEngine('streams', (hubs) => {
       expect(await last.data(1)).toEqual([6000])
     })
 
-    it('of a stream that is not there, not clear, or not the topic’s is refused', async () => {
+    it('of a stream that does not exist, is ambiguous, or does not capture the topic is refused', async () => {
       const streams = [
         { name: 'a', topics: ['t.*'] },
         { name: 'b', topics: ['t.#'] },
@@ -121,7 +121,7 @@ onEveryEngine('streams', (hubs) => {
   })
 
   describe('seam', () => {
-    it('each joins the live messages with every number once and in order, at full speed', async () => {
+    it('each continues live with every number once and in order, at full speed', async () => {
       const { client } = await start()
       const [PUBLISHERS, EACH] = [4, 2000]
       const readers: Promise<void>[] = []
@@ -154,7 +154,7 @@ onEveryEngine('streams', (hubs) => {
       }
     }
 
-    /** Three of each topic that had so many, or all, and from there on every one. */
+    /** Three of each topic that has this many, or all, and everything from there on. */
     async function readLast(reader: Reader<unknown>, topics: number, each: number): Promise<void> {
       const next = new Map<string, number>()
       let newest = -1
@@ -168,7 +168,7 @@ onEveryEngine('streams', (hubs) => {
       }
     }
 
-    it('overlapping subscriptions of one connection get what each should, once', async () => {
+    it('overlapping subscriptions of one connection each get their messages once', async () => {
       const { client } = await start()
       const publisher = client()
       const reader = client()
@@ -196,7 +196,7 @@ onEveryEngine('streams', (hubs) => {
       })
     })
 
-    it('a message that two streams capture is in both, and comes once to each', async () => {
+    it('a message that two streams capture is in both, and reaches each subscription once', async () => {
       const streams = [
         { name: 'one', topics: ['t.#'] },
         { name: 'two', topics: ['t.b', 'u'] },
@@ -258,7 +258,7 @@ onEveryEngine('streams', (hubs) => {
       expect(slow.frames[behind]).toMatchObject({ offset: numbersIn(slow.frames.slice(0, behind)).length })
     })
 
-    it('drop-oldest: is told what it misses', async () => {
+    it('drop-oldest: is notified of what it misses', async () => {
       const { slow, publisher } = await stalled({ stream: 's', policy: 'drop-oldest' })
       slow.goOn()
       await publisher.publish('s.flood', { data: 4000 })
@@ -268,7 +268,7 @@ onEveryEngine('streams', (hubs) => {
       expect(numbersIn(slow.frames).length + lost).toBe(4001)
     })
 
-    it('pause beside a plain subscription: each gets what it should, once', async () => {
+    it('pause next to a plain subscription: each gets its messages once', async () => {
       const world = await start({ outboxBytes: OUTBOX_BYTES, frameBytes: 64 * 1024 })
       const slow = await world.peer()
       await slow.subscribe(1, 's.flood')
@@ -283,7 +283,7 @@ onEveryEngine('streams', (hubs) => {
       await slow.next('live')
       await publisher.publish('s.flood', { data: 4000 })
       await until(slow, 4000)
-      // As a client would: a shared message is for those that are live, one behind `only` for that one.
+      // As a client would: a shared message is for live subscriptions, one after `only` for that one.
       const byStream = numbersIn(slow.framesFor(2))
       expect(byStream).toEqual(range(0, 4001))
       const plain = slow.framesFor(1)
@@ -291,7 +291,7 @@ onEveryEngine('streams', (hubs) => {
       expect(numbersIn(plain).length + lost).toBe(4001)
     })
 
-    it('pauses and resumes by itself where the reader is slow', async () => {
+    it('pauses and resumes by itself at a slow reader', async () => {
       const { client } = await start()
       const publisher = client()
       const gaps: SubscriptionGap[] = []
@@ -310,7 +310,7 @@ onEveryEngine('streams', (hubs) => {
     })
   })
 
-  it('replay does not hold up what is live elsewhere', async () => {
+  it('replay does not hold up live messages elsewhere', async () => {
     const { client, peer } = await start()
     const publisher = client()
     for (const n of range(0, 40)) {
@@ -340,7 +340,7 @@ onEveryEngine('streams', (hubs) => {
       return { ...world, publisher }
     }
 
-    it('unsubscribe ends it, and the connection goes on', async () => {
+    it('unsubscribe ends it, and the connection stays open', async () => {
       const { peer } = await replaying()
       const reader = await peer()
       reader.send({ type: 'subscribe', sub: 1, pattern: 's.long', from: 'earliest' })
@@ -354,7 +354,7 @@ onEveryEngine('streams', (hubs) => {
       expect(all).toBeLessThan(2000)
     })
 
-    it('a connection that goes leaves nothing behind', async () => {
+    it('a connection that ends leaves nothing behind', async () => {
       const { peer, hub, publisher } = await replaying()
       const reader = await peer()
       reader.send({ type: 'subscribe', sub: 1, pattern: 's.long', from: 'earliest' })
@@ -376,7 +376,7 @@ onEveryEngine('streams', (hubs) => {
       await behind.next()
       await publisher.admin.streams.delete('s')
       await expect.poll(() => told).toEqual(['no_stream', 'no_stream'])
-      expect((await publisher.publish('s.long', 'kept by nobody')).positions).toEqual({})
+      expect((await publisher.publish('s.long', 'messages that are not stored')).positions).toEqual({})
       await publisher.admin.streams.declare({ name: 's', topics: ['s.#'] })
       await publisher.publish('s.long', 'again')
       expect((await new Reader(live).next()).data).toBe('again')

@@ -48,7 +48,7 @@ onEveryEngine('subjects', (hubs) => {
     ['\u{1f389}', '~F0~9F~8E~89'],
     ['https://idp/x#1', 'https://idp/x~231'],
     ['x'.repeat(200), 'x'.repeat(200)],
-  ])('the subject %j has topics of its own, under %s', async (sub, word) => {
+  ])('the subject %j has its own topics, under %s', async (sub, word) => {
     expect(topicWord(sub)).toBe(word)
     const token = await sign({ sub })
     const client = connect(url, { token })
@@ -68,22 +68,19 @@ onEveryEngine('subjects', (hubs) => {
     await client.close()
   })
 
-  it.each(['ann@example.com', 'auth0|5f7c12'])(
-    '%s has cursors of its own, and none of another subject',
-    async (sub) => {
-      const client = connect(url, { token: await sign({ sub }) })
-      const pattern = `log.${topicWord(sub)}.#`
-      await client.subscribe(pattern, { cursor: `${topicWord(sub)}.phone` }).ready
-      for (const cursor of ['ann@example~2Ecomx.phone', 'ann.phone', 'reports'])
-        await expect(client.subscribe(pattern, { cursor }).ready).rejects.toMatchObject({ code: 'forbidden' })
-      await client.close()
-    },
-  )
+  it.each(['ann@example.com', 'auth0|5f7c12'])('%s has its own cursors, and none of another subject', async (sub) => {
+    const client = connect(url, { token: await sign({ sub }) })
+    const pattern = `log.${topicWord(sub)}.#`
+    await client.subscribe(pattern, { cursor: `${topicWord(sub)}.phone` }).ready
+    for (const cursor of ['ann@example~2Ecomx.phone', 'ann.phone', 'reports'])
+      await expect(client.subscribe(pattern, { cursor }).ready).rejects.toMatchObject({ code: 'forbidden' })
+    await client.close()
+  })
 
   it.each([
-    ['\ud800', 'no Unicode'],
+    ['\ud800', 'invalid Unicode'],
     ['é'.repeat(200), 'too long'],
-  ])('a subject that no word can stand for is let in, without what would be its own (%j, %s)', async (sub) => {
+  ])('a subject that no word can represent is accepted, without topics of its own (%j, %s)', async (sub) => {
     const client = connect(url, { token: await sign({ sub }) })
     await client.subscribe('news').ready
     await expect(client.publish('users.bob.note', 1)).rejects.toMatchObject({ code: 'forbidden' })
@@ -96,7 +93,7 @@ onEveryEngine('subjects', (hubs) => {
     ['milliseconds instead of seconds', () => 9_999_999_999_999],
     ['the largest safe integer', () => Number.MAX_SAFE_INTEGER],
     ['1e300', () => 1e300],
-  ])('a token whose "exp" is %s is good, and its client connects', async (_, exp) => {
+  ])('a token whose "exp" is %s is accepted, and its client connects', async (_, exp) => {
     const token = await sign({ exp: exp() })
     const { peer, welcome } = await welcomed(url, token)
     expect(() => parseFrame(welcome)).not.toThrow()
@@ -115,7 +112,7 @@ onEveryEngine('subjects', (hubs) => {
     ['a date', new Date(Date.now() + 3_600_000), expect.any(Number)],
     ['Infinity', Number.POSITIVE_INFINITY, undefined],
     ['beyond all calendars', 1e300, expect.any(Number)],
-  ])('a program says when an identity ends: %s', async (_, expiresAt, expiresInMs) => {
+  ])('a program sets when an identity ends: %s', async (_, expiresAt, expiresInMs) => {
     const identity: Identity = { subject: 'ann', permissions: { admin: true }, expiresAt }
     const { url } = await hubs.start({ auth: { authenticate: () => identity } })
     const { peer, welcome } = await welcomed(url, 'any')
@@ -148,7 +145,7 @@ onEveryEngine('subjects', (hubs) => {
       peer.socket.terminate()
     })
 
-    it('is not one of those without a token, who have no name and no limit of it', async () => {
+    it('is not one of those without a token, who have no name and no limit of an identity', async () => {
       const { url } = await hubs.start({ auth: limited, identityMessagesPerSecond: 20 })
       const { peer, welcome } = await welcomed(url, undefined)
       expect(welcome).not.toHaveProperty('subject')

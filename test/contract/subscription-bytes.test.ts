@@ -11,9 +11,9 @@ const OPTIONS = {
   queues: [{ name: 'q' }],
 }
 
-/** A pattern of 32 words that no other has. */
+/** A pattern of 32 words that no other subscription has. */
 const longPattern = (n: number) => [`p${n}`, ...range(0, 31).map((at) => `w${n}-${at}`.slice(0, 6))].join('.')
-/** A filter of as many headers as there may be. */
+/** A filter with the maximum number of headers. */
 const largeFilter = (n: number) => ({
   all: Object.fromEntries(range(0, 32).map((at) => [`h${n}-${at}`, 'x'.repeat(50)])),
 })
@@ -25,7 +25,7 @@ onEveryEngine('the memory of subscriptions', (hubs) => {
   }
   const held = (http: string) => metric(http, 'fanfare_subscription_bytes')
 
-  /** Begins things until one is refused; returns how many were not, and the error. */
+  /** Opens things until one is refused; returns how many were accepted, and the error. */
   async function fill(peer: Peer, frame: (n: number) => object) {
     peer.send(...range(0, 100).map(frame))
     const answers = await peer.settled()
@@ -59,7 +59,7 @@ onEveryEngine('the memory of subscriptions', (hubs) => {
     expect(await held(http)).toBeGreaterThan(LIMIT / 2)
     expect(await metric(http, 'fanfare_subscription_limit_bytes')).toBe(LIMIT)
     expect(await metric(http, 'fanfare_limit_hits_total\\{limit="subscriptionBytes"\\}')).toBe(100 - begun)
-    // It is the sum of all connections, and each of them goes on.
+    // It is the sum of all connections, and each of them stays open.
     expect((await fill(other, frame)).begun).toBe(0)
     peer.send('consumer' in frame(0) ? { type: 'cancel', consumer: 0 } : { type: 'unsubscribe', sub: 0 })
     await peer.next('consumer' in frame(0) ? 'cancelled' : 'unsubscribed')
@@ -109,7 +109,7 @@ onEveryEngine('the memory of subscriptions', (hubs) => {
     await operator.close()
   })
 
-  it('has no fields of a filter that the hub does not know: they are refused', async () => {
+  it('holds no fields of a filter that the hub does not know: they are refused', async () => {
     const { url, http } = await hubs.start()
     const peer = await Peer.hello(url)
     peer.send({ type: 'subscribe', sub: 1, pattern: 'a', filter: { all: { k: 'v' }, junk: 'x'.repeat(200_000) } })

@@ -20,7 +20,7 @@ import { get, handshake, makePair, type Pair, PairFiles, secured, trusting } fro
 const first = makePair('first')
 const second = makePair('second', 60)
 const both = [first, second]
-/** A machine that is busy takes its time. */
+/** A busy machine takes its time. */
 const EXPIRY = 'fanfare_tls_certificate_expires_timestamp_seconds'
 
 function client<Data = unknown>(port: number) {
@@ -56,7 +56,7 @@ onEveryEngine('TLS', (hubs) => {
     const { status, headers } = await ask('hub.example', 'https://hub.example')
     expect([status, headers['strict-transport-security']]).toEqual([200, 'max-age=31536000'])
     expect((await ask('localhost:1', 'https://localhost:1')).headers['strict-transport-security']).toBeUndefined()
-    // Its own host, but over a connection that anybody could have written into.
+    // Its own host, but over a connection that anyone could have written to.
     expect((await ask('hub.example', 'http://hub.example')).status).toBe(403)
     const upgraded = (origin: string) =>
       Peer.open(`wss://127.0.0.1:${port}/`, undefined, { host: 'hub.example', origin }, false, first.cert)
@@ -64,7 +64,7 @@ onEveryEngine('TLS', (hubs) => {
     ;(await upgraded('https://hub.example')).socket.terminate()
   })
 
-  it('sends everything, in order and whole, to a reader who stops for a while', async () => {
+  it('sends everything, complete and in order, to a reader who stops for a while', async () => {
     const { hub, port } = await start({ outboxBytes: 64 * 1024 * 1024 })
     const slow = await Peer.open(`wss://127.0.0.1:${port}/`, undefined, {}, false, first.cert)
     onTestFinished(() => slow.socket.terminate())
@@ -97,7 +97,7 @@ onEveryEngine('TLS', (hubs) => {
     const publishing = (async () => {
       while (!over) await publisher.publish('t', ++published)
     })()
-    // Each over a connection of its own.
+    // Each over its own connection.
     const cut: Error[] = []
     const asking = Array.from({ length: 4 }, async () => {
       while (!over) {
@@ -115,14 +115,14 @@ onEveryEngine('TLS', (hubs) => {
     await Promise.all([publishing, ...asking])
     expect(await received.data(published)).toEqual(Array.from({ length: published }, (_, n) => n + 1))
     expect(changes).toEqual([])
-    // The kernel resets those that wait for the listener before in the moment in which it closes: one of each at most.
+    // The kernel resets those that wait for the previous listener at the moment it closes: at most one of each.
     expect(cut.length).toBeLessThanOrEqual(hubs.engine === 'uws' ? asking.length : 0)
-    // Nobody is left who has the one before.
+    // No connection has the previous one.
     const names = await Promise.all(Array.from({ length: 40 }, () => handshake(port)))
     expect(new Set(names.map(([name]) => name))).toEqual(new Set(['second']))
   })
 
-  it('sees that a link of a folder has been changed, as Kubernetes does it', async () => {
+  it('notices that a link of a folder has changed, as Kubernetes does it', async () => {
     const files = new PairFiles(first)
     const at = (name: string) => join(files.folder, name)
     for (const { name, cert, key } of both) {
@@ -138,7 +138,7 @@ onEveryEngine('TLS', (hubs) => {
     await expect.poll(async () => (await handshake(hub.port))[0]).toBe('second')
   })
 
-  it('keeps the certificate when the files cannot be used, until they can', async () => {
+  it('keeps the certificate if the files cannot be used, until they can', async () => {
     const { hub, files, port } = await start()
     for (const bad of [{ cert: second.cert }, { key: 'no key' }, { cert: '' }]) {
       files.write(bad)
@@ -156,7 +156,7 @@ onEveryEngine('TLS', (hubs) => {
     await expect(handshake(port)).rejects.toThrow('ECONNREFUSED')
   })
 
-  it('says when the certificate expires', async () => {
+  it('reports when the certificate expires', async () => {
     const { hub, files, port } = await start()
     const daysLeft = async () => {
       const metrics = parseExposition((await get(port, '/metrics', both)).text)
@@ -172,7 +172,7 @@ onEveryEngine('TLS', (hubs) => {
     expect(metrics.get(EXPIRY)?.samples ?? []).toEqual([])
   })
 
-  it('ends who does not speak TLS, and nobody else notices', async () => {
+  it('closes connections that do not speak TLS, without affecting others', async () => {
     const { port } = await start()
     const other = client(port)
     await other.publish('t', 1)
@@ -190,7 +190,7 @@ onEveryEngine('TLS', (hubs) => {
     expect(changes).toEqual([])
   })
 
-  it('has its port alone', async () => {
+  it('accepts only TLS on its port', async () => {
     const port = await freePort()
     const files = new PairFiles(first)
     const { hub } = await hubs.start({ port, tls: files.tls })
@@ -228,15 +228,15 @@ beforeAll(async () => {
 const hubsOfAll: Hub[] = []
 afterAll(() => Promise.all(hubsOfAll.map((hub) => hub.close())))
 
-it('ends within some seconds who never says what he wants, on both engines', async () => {
+it('closes connections that send nothing within some seconds, on both engines', async () => {
   for (const [who, ms] of Object.entries(waiting)) {
-    // Ten, and what a busy machine adds to it or to the handshake before it.
+    // Ten, plus what a busy machine adds to it or to the handshake before it.
     expect(await ms, who).toBeGreaterThan(5_000)
     expect(await ms, who).toBeLessThan(30_000)
   }
 })
 
-/** A plain connection on which this was said. */
+/** A plain connection that sends this. */
 function spoken(port: number, bytes?: string | Buffer): Socket {
   const socket = tcp(port, '127.0.0.1').on('error', () => {})
   if (bytes !== undefined) socket.write(bytes)
@@ -265,9 +265,9 @@ describe('a certificate that cannot be used', () => {
       { cert: second.cert, key: first.key },
       /the key in \S+key.pem does not belong to .* in \S+cert.pem/,
     ],
-    ['that is none', { cert: 'none', key: first.key }, /tls.certFile: \S+cert.pem is not a certificate/],
+    ['that is not a certificate', { cert: 'none', key: first.key }, /tls.certFile: \S+cert.pem is not a certificate/],
     ['without a key', { cert: first.cert, key: '' }, /tls.keyFile: \S+key.pem is not a private key/],
-    ['in the place of its key', { cert: first.key, key: first.cert }, /tls.certFile: \S+cert.pem is not a certificate/],
+    ['in place of its key', { cert: first.key, key: first.cert }, /tls.certFile: \S+cert.pem is not a certificate/],
     [
       'with a passphrase',
       { cert: first.cert, key: locked },
@@ -283,7 +283,7 @@ describe('a certificate that cannot be used', () => {
     }
   })
 
-  it('is refused as well where a file is missing, or the option is half said', async () => {
+  it('is refused as well if a file is missing, or only one of the options is set', async () => {
     const { certFile, keyFile } = new PairFiles(first)
     const start = (tls: object) => startHub({ port: 0, tls: tls as never })
     await expect(start({ certFile, keyFile: `${keyFile}.no` })).rejects.toThrow(/^tls.keyFile: ENOENT.*key.pem.no/)
@@ -291,7 +291,7 @@ describe('a certificate that cannot be used', () => {
     await expect(createHub({ tls: { certFile, keyFile } } as HubOptions)).rejects.toMatchObject({ code: 'bad_config' })
   })
 
-  it('and one that has expired is said to be so', async () => {
+  it('and an expired one is reported as such', async () => {
     const warned: object[] = []
     const log = pino({ level: 'warn' }, { write: (line: string) => void warned.push(JSON.parse(line)) })
     const files = new PairFiles(first)
@@ -303,7 +303,7 @@ describe('a certificate that cannot be used', () => {
   })
 })
 
-it('a hub on an https server of somebody else knows that it is one', async () => {
+it('a hub on an existing https server knows that it uses TLS', async () => {
   const server = createServer({ cert: first.cert, key: first.key })
   const hub = await createHub({ auth: { anonymous: 'allow' } })
   onTestFinished(async () => {

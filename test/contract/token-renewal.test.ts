@@ -13,7 +13,7 @@ onEveryEngine('renewing tokens', (hubs) => {
     url = (await hubs.start({ auth })).url
   })
 
-  it('ends a connection whose token ends, and one that is never let in', async () => {
+  it('ends a connection whose token ends, and one that is never authenticated', async () => {
     const { url } = await hubs.start({
       helloTimeout: 2000,
       auth: {
@@ -80,7 +80,7 @@ onEveryEngine('renewing tokens', (hubs) => {
     })
   })
 
-  it('a client is told what ends because its new token permits less', async () => {
+  it('a client is notified of what ends because its new token permits less', async () => {
     const { url } = await hubs.start({ auth: { jwt: { keys: [{ secretFile }], clockTolerance: 0 } } })
     const more = { subscribe: ['a', 'b'], respond: ['b'] }
     let asked = 0
@@ -125,7 +125,7 @@ onEveryEngine('renewing tokens', (hubs) => {
   })
 })
 
-it('a refused token closes a client; with getToken the client asks again until one is let in', async () => {
+it('a refused token closes a client; with getToken the client asks again until one is accepted', async () => {
   const hub = await startHub({ port: 0, auth })
   const url = `ws://127.0.0.1:${hub.port}`
   const backoff = { base: 1, cap: 5 }

@@ -8,7 +8,7 @@ onEveryEngine('topics', (hubs) => {
     url = (await hubs.start()).url
   })
 
-  it('answers a hello with a welcome that names the limits', async () => {
+  it('answers a hello with a welcome that contains the limits', async () => {
     const peer = await Peer.open(url)
     peer.send({ type: 'hello', client: 'test/1' })
     expect(await peer.next('welcome')).toMatchObject({
@@ -25,7 +25,7 @@ onEveryEngine('topics', (hubs) => {
     expect(await peer.next('message')).toMatchObject({ topic: 'by.hand', data: 'hi' })
   })
 
-  it('delivers to exact topics and patterns, and to nobody else', async () => {
+  it('delivers to exact topics and patterns, and to no other subscriber', async () => {
     const [exact, star, hash, other] = await Promise.all([1, 2, 3, 4].map(() => Peer.hello(url)))
     await exact?.subscribe(1, 'photos.uploaded')
     await star?.subscribe(1, 'photos.*')
@@ -71,7 +71,7 @@ onEveryEngine('topics', (hubs) => {
     expect(got).toEqual([2, 3])
   })
 
-  it('keeps the order of a publisher, and joins what one turn brings', async () => {
+  it('keeps the order of a publisher, and joins the messages of one turn', async () => {
     const subscriber = await Peer.hello(url)
     await subscriber.subscribe(1, 'ordered')
     const publisher = await Peer.hello(url)
@@ -103,7 +103,7 @@ onEveryEngine('topics', (hubs) => {
     expect((await peer.settled()).map((frame) => frame.type)).toEqual(['receipt'])
   })
 
-  it('holds what comes while a subscription is paused, and then sends it for that subscription alone', async () => {
+  it('holds messages while a subscription is paused, and then sends them for that subscription only', async () => {
     const peer = await Peer.hello(url)
     await peer.subscribe(1, 'held.*')
     await peer.subscribe(2, 'held.b')

@@ -44,7 +44,7 @@ onEveryEngine('an unexpected error', (hubs) => {
   })
 })
 
-/** A logger whose destination fails for some lines, as on a disk that is full. */
+/** A logger whose destination fails for some lines, as on a full disk. */
 function logThat(fails: (line: string) => boolean) {
   const lines: string[] = []
   const write = (line: string) => {

@@ -298,7 +298,7 @@ describe('the page of the photo demo', () => {
     expect(await page.locator('#analytics line-chart canvas').evaluate(isDrawn)).toBe(true)
   })
 
-  it('asked nobody but its own host, and nothing failed', () => {
+  it('sent requests to its own host only, and nothing failed', () => {
     // Previews come from the page's own memory.
     photos.requested.delete('')
     expect([...photos.requested]).toEqual([new URL(photos.demo.url).host])

@@ -35,7 +35,7 @@ const COMMIT = ['request_timeout', 'connection_lost']
 
 export type Connect = (url: string, options: ClientOptions) => Client
 
-/** One client of which the driver calls any method, and the model of what it has at the hub. */
+/** One client whose methods the driver calls, and the model of what it has at the hub. */
 export class Actor {
   readonly name: string
   readonly client: Client

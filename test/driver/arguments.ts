@@ -28,7 +28,7 @@ const RESPOND_PATTERNS: readonly (readonly [pattern: string, topic: string])[] =
   ['r.#', 'r.b.c'],
 ]
 
-/** Whether it happens, once in so many times. */
+/** Whether it happens, once in this many times. */
 export function once(random: Random, times: number): boolean {
   return random() * times < 1
 }

@@ -52,7 +52,7 @@ describe('any call of the public API while the hub comes and goes', () => {
     beforeAll(async () => {
       browser = await launchBrowser()
       pages = await PageServer.start()
-      // As pages have it.
+      // As in pages.
       source = await readFile('dist/browser/fanfare.js', 'utf8')
       const bundle = (await build({
         configFile: false,

@@ -10,7 +10,7 @@ export const OWN_FAULT = 'thrown by the driver'
 
 const ODDS = Object.values(ODD) as Odd[]
 
-/** A message that asks whether somebody hears. */
+/** A message that asks whether there is a subscriber. */
 export function probeOf(data: unknown): number | undefined {
   const probe = (data as { probe?: unknown } | null | undefined)?.probe
   return typeof probe === 'number' ? probe : undefined

@@ -77,7 +77,7 @@ export class Held {
     const { end, endedByOwner, what, name } = this
     const title = `${what} ${name}`
     if (end === undefined) return endedByOwner ? `${title}: its owner ended it, and "ended" is pending` : undefined
-    if (end === 'owner') return endedByOwner ? undefined : `${title} ended, and nobody asked for it`
+    if (end === 'owner') return endedByOwner ? undefined : `${title} ended, and no one asked for it`
     const code = codeOf(end.error) as FanfareError['code'] | undefined
     if (code === undefined || !this.refusals.includes(code)) return `${title} ended by ${wordsOf(end.error)}`
     if (this.wasReady) return `${title} ended by ${code}, which may pass`

@@ -51,7 +51,7 @@ it.each([2 * YEAR, 90 * MINUTE, -2 * YEAR])(
 
     await expect
       .poll(() => lines, { timeout: 10_000 })
-      .toContainEqual(expect.objectContaining({ msg: expect.stringContaining('clock was set') }))
+      .toContainEqual(expect.objectContaining({ msg: expect.stringContaining('clock was changed') }))
     const metrics = await (await fetch(`http://127.0.0.1:${hub.port}/metrics`)).text()
     const offset = Number(/^fanfare_clock_offset_seconds (\S+)$/m.exec(metrics)?.[1])
     expect(Math.abs(offset - byMs / 1000)).toBeLessThan(2)

@@ -2,10 +2,11 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, it, onTestFinished } from 'vitest'
-import { type Client, connect, type Position } from '../../client/node.ts'
+import { type Client, connect, type FanfareError, type Position } from '../../client/node.ts'
 import { type HubOptions, startHub } from '../../server/index.ts'
 import { command, redisOf } from '../setup/cluster.ts'
 import type { RedisServer } from '../setup/redis-server.ts'
+import { knowsReplica, PRIMARY, sentinelOf } from '../setup/sentinel.ts'
 import { range } from '../setup/streams.ts'
 
 // Streams of a cluster are in Redis: published on one node, read on another, whatever happens to Redis
@@ -21,7 +22,7 @@ async function durableRedis(...options: string[]): Promise<RedisServer> {
 }
 
 /** A client of a node of its own. */
-async function clientOn({ url }: RedisServer, options: HubOptions = {}): Promise<Client> {
+async function clientOn(url: string, options: HubOptions = {}): Promise<Client> {
   const hub = await startHub({ cluster: url, port: 0, engine: 'ws', drainTimeout: 100, ...options })
   const client = connect(`ws://127.0.0.1:${hub.port}/`, { backoff: { base: 10, cap: 100 } })
   onTestFinished(async () => {
@@ -32,8 +33,11 @@ async function clientOn({ url }: RedisServer, options: HubOptions = {}): Promise
 }
 
 /** Two nodes: on one it is published, on the other read. */
-async function twoNodes(redis: RedisServer, options: HubOptions = { streams: [ORDERS] }): Promise<[Client, Client]> {
-  return [await clientOn(redis, options), await clientOn(redis, options)]
+async function twoNodes(
+  { url }: { readonly url: string },
+  options: HubOptions = { streams: [ORDERS] },
+): Promise<[Client, Client]> {
+  return [await clientOn(url, options), await clientOn(url, options)]
 }
 
 /** What a subscription on the stream sees: numbers, and the reasons of gaps. */
@@ -49,6 +53,18 @@ async function readAll(client: Client): Promise<(number | string)[]> {
 
 const publishAll = (client: Client, from: number, to: number) =>
   Promise.all(range(from, to).map((n) => client.publish('orders.new', n)))
+
+/** Publishes again, with the same id, as long as the outcome is unknown. */
+async function publishUntilKept(client: Client, n: number): Promise<void> {
+  for (;;) {
+    const outcome = await client.publish('orders.new', n, { id: `order-${n}` }).then(
+      () => 'kept',
+      ({ code }: FanfareError) => code,
+    )
+    if (outcome === 'kept') return
+    if (!['outcome_unknown', 'cluster_unreachable'].includes(outcome)) throw new Error(outcome)
+  }
+}
 
 it('what is published on one node is replayed, followed and administrated on another', async () => {
   const redis = await durableRedis()
@@ -155,7 +171,7 @@ it('a Redis without memory refuses messages, and a trim makes room', async () =>
 
 it('streams are refused on a Redis that can lose what it acknowledges, with both ways out', async () => {
   const redis = await redisOf()
-  const client = await clientOn(redis)
+  const client = await clientOn(redis.url)
   const refused = client.admin.streams.declare(ORDERS)
   await expect(refused).rejects.toMatchObject({ code: 'cluster_live_only' })
   await expect(refused).rejects.toThrow(/appendonly no.*appendfsync always.*clusterDurability: 'relaxed'/)
@@ -169,3 +185,58 @@ it('a Redis that may delete any key is refused', async () => {
   await expect(started).rejects.toMatchObject({ code: 'bad_config' })
   await expect(started).rejects.toThrow('noeviction')
 })
+
+it('one that writes to its disk later loses what it loses with a new epoch and a gap, never in silence', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'fanfare-redis-'))
+  onTestFinished(() => rm(directory, { recursive: true, force: true }))
+  const redis = await redisOf('--dir', directory, '--appendonly', 'yes', '--appendfsync', 'everysec')
+  const [publisher, reader] = await twoNodes(redis, { streams: [ORDERS], clusterDurability: 'relaxed' })
+  const seen = await readAll(reader)
+  await publishAll(publisher, 0, 100)
+  await expect.poll(() => seen.length).toBe(100)
+  await redis.stop()
+  await redis.start()
+  await publishAll(publisher, 100, 110)
+  await expect.poll(() => seen.slice(-10), { timeout: 20_000 }).toEqual(range(100, 110))
+  // What is left of it is read again, from the beginning.
+  const epoch = seen.indexOf('epoch')
+  expect(seen.slice(0, epoch)).toEqual(range(0, 100))
+  expect(seen.slice(epoch + 1, -10)).toEqual(range(0, seen.length - 111))
+}, 60_000)
+
+it('a failover loses nothing that was acknowledged if it waits for all replicas', async () => {
+  const primary = await durableRedis()
+  const replica = await durableRedis('--replicaof', '127.0.0.1', `${primary.port}`)
+  const sentinel = await sentinelOf(primary)
+  await knowsReplica(sentinel)
+  const options = { streams: [ORDERS], clusterReplicas: 1 }
+  const [publisher, reader] = await twoNodes({ url: `redis+sentinel://127.0.0.1:${sentinel.port}/${PRIMARY}` }, options)
+  const seen = await readAll(reader)
+  await publishAll(publisher, 0, 100)
+  await expect.poll(() => seen).toEqual(range(0, 100))
+  await primary.stop()
+  const later = range(100, 120).map((n) => publishUntilKept(publisher, n))
+  await expect.poll(() => command(replica, 'ROLE'), { timeout: 30_000 }).toContain('master')
+  // Until the new primary has a replica, nothing is acknowledged.
+  await primary.start()
+  await Promise.all(later)
+  await expect.poll(() => seen.length, { timeout: 30_000 }).toBeGreaterThanOrEqual(120)
+  expect([...seen].sort((a, b) => Number(a) - Number(b))).toEqual(range(0, 120))
+}, 120_000)
+
+it('a failover that may have lost something is told by a new epoch and a gap', async () => {
+  const primary = await durableRedis()
+  const replica = await durableRedis('--replicaof', '127.0.0.1', `${primary.port}`)
+  const sentinel = await sentinelOf(primary)
+  await knowsReplica(sentinel)
+  const [publisher, reader] = await twoNodes({ url: `redis+sentinel://127.0.0.1:${sentinel.port}/${PRIMARY}` })
+  const seen = await readAll(reader)
+  await publishAll(publisher, 0, 10)
+  await expect.poll(() => seen).toEqual(range(0, 10))
+  // Both nodes say each second how many replicas there are.
+  await expect.poll(() => command(primary, 'HGET', '{fanfare}:meta', 'replicas')).toBe('1')
+  await primary.stop()
+  await publishUntilKept(publisher, 10)
+  await expect.poll(() => command(replica, 'ROLE'), { timeout: 30_000 }).toContain('master')
+  await expect.poll(() => seen, { timeout: 30_000 }).toEqual([...range(0, 10), 'epoch', ...range(0, 11)])
+}, 120_000)

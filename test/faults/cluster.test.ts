@@ -12,14 +12,13 @@ import {
   readyIs,
   reconnected,
   redisOf,
+  SLOW,
   watch,
   wayTo,
 } from '../setup/cluster.ts'
 import { HubProcess } from '../setup/hub-process.ts'
 
-/** Those that wait for a node to lapse or to be forgotten. */
-const isSlow = process.env['CLUSTER_SLOW'] !== undefined
-const slow = it.runIf(isSlow)
+const slow = it.runIf(SLOW)
 /** The line of `docs/operations/cluster.md`. */
 const ACL =
   'on >secret ~fanfare:* ~{fanfare}:* &fanfare:* &{fanfare}:* -@all +hello +auth +ping +info +select +config|get +publish +subscribe +pubsub|numsub +evalsha +script|load +time +wait +set +persist +pexpire +unlink +@hash +@sortedset +@list'
@@ -154,7 +153,7 @@ describe('hubs of a cluster, as processes', () => {
     await expect.poll(() => seen.includes('link'), { timeout: 60_000 }).toBe(true)
   })
 
-  slow('miss nothing in silence when one of them is stopped for 8 s', async () => {
+  slow('miss nothing in silence when one of them is stopped for 10 s', async () => {
     const redis = await redisOf()
     const [a, stopped] = await Promise.all([node(redis.url), node(redis.url)])
     const [atA, atStopped] = [clientOf(a), clientOf(stopped)]
@@ -163,7 +162,7 @@ describe('hubs of a cluster, as processes', () => {
     publishing(atStopped, 'from.stopped')
     await Promise.all([goesOn(seen), goesOn(seenByA)])
     stopped.signal('SIGSTOP')
-    await passed(8_000)
+    await passed(10_000)
     stopped.signal('SIGCONT')
     await Promise.all([goesOn(seen), goesOn(seenByA)])
     await Promise.all([goesOn(seen), goesOn(seenByA)])

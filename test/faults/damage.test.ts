@@ -8,7 +8,7 @@ import { configFile, type End, EndedEarly, HubProcess } from '../setup/hub-proce
 import { seeded } from '../setup/seeded.ts'
 
 let folder: string
-/** A data directory in good order, of which each test damages a copy. */
+/** An intact data directory; each test damages a copy. */
 let good: string
 
 beforeAll(async () => {
@@ -33,7 +33,7 @@ async function copy(name: string): Promise<string> {
   return to
 }
 
-/** What a directory holds, byte for byte; but not LMDB's table of readers, which is made anew at each start. */
+/** The content of a directory, byte for byte, except for LMDB's table of readers, which is recreated at each start. */
 async function fingerprint(path: string): Promise<Record<string, string>> {
   const prints: Record<string, string> = {}
   for (const name of (await readdir(path)).filter((entry) => entry !== 'data.mdb-lock')) {
@@ -44,7 +44,7 @@ async function fingerprint(path: string): Promise<Record<string, string>> {
   return prints
 }
 
-/** What LMDB uses of its file: behind the last page there is room for more. */
+/** The part of its file that LMDB uses: after the last page there is free space. */
 async function usedBytes(name: string): Promise<number> {
   const file = await readFile(name)
   const [first, second] = [file.subarray(24), file.subarray(4096 + 24)]
@@ -83,7 +83,7 @@ describe('a damaged data directory is refused and left as it is', () => {
     'garbage over the header': (file) => overwrite(file, 0, garbage(256)),
     'garbage over the second header': (file) => overwrite(file, 4096, garbage(256)),
     'zeros from the header on': (file) => overwrite(file, 0, Buffer.alloc(8192)),
-    'garbage behind the headers': (file, bytes) => overwrite(file, 8192, garbage(bytes - 8192)),
+    'garbage after the headers': (file, bytes) => overwrite(file, 8192, garbage(bytes - 8192)),
   }
   for (const [name, damage] of Object.entries(damages)) {
     it(`data.mdb: ${name}`, async () => {
@@ -100,7 +100,7 @@ describe('a damaged data directory is refused and left as it is', () => {
   })
 })
 
-it('damage in one page, anywhere, is found at the start or by whoever reads there', async () => {
+it('damage in one page, anywhere, is found at the start or when that page is read', async () => {
   const data = await copy('one page')
   const file = join(data, 'data.mdb')
   const pages = (await usedBytes(file)) / 4096
@@ -141,13 +141,13 @@ async function startAndRead(data: string): Promise<'refused' | 'told' | 'untouch
 }
 
 describe('a foreign directory is refused and left as it is', () => {
-  it('somebody else has files there', async () => {
+  it('the directory has files of another program', async () => {
     const data = await mkdtemp(join(folder, 'foreign-'))
     await writeFile(join(data, 'thesis.txt'), 'years of work')
     await expectRefusal(data, 'data_foreign')
   })
 
-  it('a database of somebody else', async () => {
+  it('a database of another program', async () => {
     const data = await mkdtemp(join(folder, 'foreign-'))
     await cp(join(good, 'data.mdb'), join(data, 'data.mdb'))
     await expectRefusal(data, 'data_foreign')

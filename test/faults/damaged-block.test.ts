@@ -5,7 +5,7 @@ import { blockKey } from '../../server/broker/embedded/store/keys.ts'
 import { publishTo } from '../setup/brokers.ts'
 import { LastingStore, streamOptions } from '../setup/lasting-store.ts'
 
-it('a damaged block is told to whoever reads it, and stops neither retention nor other streams', async () => {
+it('a damaged block is reported to its readers, and stops neither retention nor other streams', async () => {
   const store = new LastingStore()
   const options = { dedupWindowMs: 1000, dedupIds: 1000 }
   const before = new EmbeddedBroker(store, options, pino({ enabled: false }))

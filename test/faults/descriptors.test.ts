@@ -41,7 +41,7 @@ describe.skipIf(process.platform !== 'linux').each(ENGINES)('without file descri
     expect(cpuSeconds(child as ChildProcess) - before).toBeLessThan(ms / 2000)
   }
 
-  it('goes on, says so, and lets others in as soon as it can', async () => {
+  it('goes on, reports it, and accepts others as soon as it can', async () => {
     const port = await start()
     const slow = await Promise.all(
       Array.from({ length: 300 }, async () => {

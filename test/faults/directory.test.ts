@@ -45,7 +45,7 @@ async function volumeWith(...names: string[]): Promise<string> {
 }
 
 describe('a directory that is not empty', () => {
-  it('takes a new volume that holds what is no data, for a hub and for a copy', async () => {
+  it('accepts a new volume that contains no data but other entries, for a hub and for a copy', async () => {
     const data = await volumeWith(...HARMLESS)
     const hub = await HubProcess.start({ data })
     expect(await hub.kill('SIGTERM')).toMatchObject({ code: 0 })

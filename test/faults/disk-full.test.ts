@@ -30,7 +30,7 @@ describe.skipIf(!disk)('a full disk', () => {
     client = connect(hub.url)
   }
 
-  /** Publishes so many at once; gives the codes of those that were refused, and notes the others. */
+  /** Publishes this many at once; returns the codes of those that were refused, and records the others. */
   async function publish(count: number, bytes = 20_000): Promise<string[]> {
     const padding = 'x'.repeat(bytes)
     const publishes: Promise<Receipt>[] = []
@@ -89,7 +89,7 @@ describe.skipIf(!disk)('a full disk', () => {
     expect(await replay()).toEqual(kept)
   })
 
-  it('stops when asked to, right behind a failure', async () => {
+  it('stops when asked to, right after a failure', async () => {
     expect(new Set(await fill())).toEqual(new Set(['storage_full']))
     await client.close()
     expect(await hub.kill('SIGTERM')).toMatchObject({ code: 0 })
@@ -111,12 +111,12 @@ describe.skipIf(!disk)('a full disk', () => {
     expect(await replay()).toEqual(kept)
   })
 
-  it('can be trimmed when somebody else has taken the very last byte', async () => {
+  it('can be trimmed when another process has taken the very last byte', async () => {
     await expect(writeFile(filler, Buffer.alloc(16 * 1024 * 1024))).rejects.toMatchObject({ code: 'ENOSPC' })
     const { next } = await client.admin.streams.show('log')
     expect(await client.admin.streams.trim('log', next - 2)).toMatchObject({ first: next - 2 })
     kept.splice(0, kept.length - 2)
-    // What was trimmed is room in the file, which nobody else can take.
+    // What was trimmed is free space in the file, which no other process can take.
     expect(await publish(10)).toEqual([])
     await rm(filler)
     expect(await publish(10)).toEqual([])

@@ -18,7 +18,7 @@ const STEPS = 14
 const trial = await smallDisk(1)
 await trial?.remove()
 
-/** One hub on a small disk, beside a process that fills the disk and frees it again, and what was acknowledged. */
+/** One hub on a small disk, alongside a process that fills the disk and frees it again, and what was acknowledged. */
 class FullDisk {
   readonly file: string
   private readonly disk: SmallDisk

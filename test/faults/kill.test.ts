@@ -47,7 +47,7 @@ function client(): Client {
   return made
 }
 
-/** Publishes 1, 2, 3 … to a topic until told to stop; then gives the last number, of which all before are kept. */
+/** Publishes 1, 2, 3 … to a topic until stopped; then returns the last number; all before it are stored. */
 async function publishTo(topic: string, stopped: () => boolean): Promise<number> {
   const publisher = client()
   const underWay = new UnderWay(UNDER_WAY)
@@ -101,7 +101,7 @@ function firstWrong(numbers: readonly number[], start: number): object | undefin
 }
 
 it(`is killed ${KILLS} times under load, and has every message once, in order (seed ${SEED})`, {
-  timeout: KILLS * 6_000,
+  timeout: KILLS * 20_000,
 }, async () => {
   process.stdout.write(`FAULTS_SEED=${SEED} repeats these kills\n`)
   const random = seeded(SEED)
@@ -109,7 +109,7 @@ it(`is killed ${KILLS} times under load, and has every message once, in order (s
   let stop = false
   const publishers = TOPICS.map((topic) => publishTo(topic, () => stop))
   for (let kill = 0; kill < KILLS; kill++) {
-    // Not an event, but the fault itself: a moment that nobody has chosen.
+    // Not an event, but the fault itself: a moment that no code has chosen.
     await wait(random() * 200)
     await hub.kill()
     await start()

@@ -13,8 +13,10 @@ const NODES = 3
 const STEPS = 80
 const TOPICS = ['a', 'a.b', 'a.c', 'b', 'b.c.d', 'c']
 const PATTERNS = ['a', 'a.*', 'a.#', '#', 'b.c.d', 'b.#', 'c']
-/** Nobody publishes there. */
+/** No client publishes there. */
 const QUIET = 'quiet.#'
+/** A node that is away for longer is taken for dead, and all may be missed: a round on a very busy machine takes so long. */
+const GIVEN_UP_MS = 5_000
 
 describe('links between nodes and Redis that are cut at random', () => {
   let redis: RedisServer
@@ -54,10 +56,11 @@ async function round(redis: RedisServer, seed: number): Promise<string[]> {
       nodes.push({ history: await history.add(bus), proxy })
     }
     for (const node of nodes) for (const pattern of [QUIET, 'a.#', 'b.#']) await node.history.subscribe(pattern)
+    const since = performance.now()
     for (let step = 0; step < STEPS; step++) await act(nodes, random)
     for (const { proxy } of nodes) proxy.open()
     await history.settled()
-    return history.faults(QUIET)
+    return history.faults(performance.now() - since < GIVEN_UP_MS ? QUIET : undefined)
   } finally {
     await Promise.all(nodes.map((node) => node.history.bus.close()))
     await Promise.all(nodes.map(({ proxy }) => proxy.close()))

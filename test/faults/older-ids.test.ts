@@ -12,7 +12,7 @@ it('forgets ids that an earlier version stored without publisher and topic, and 
   const lines: string[] = []
   const log = pino({}, { write: (line: string) => void lines.push(line) })
   const broker = new EmbeddedBroker(store, { dedupWindowMs: 60_000, dedupIds: 1000 }, log)
-  expect(lines.join()).toContain('ids of an earlier version are forgotten')
+  expect(lines.join()).toContain('ids of an earlier version were discarded')
   await broker.declareStream(streamOptions(), false)
   expect(await publishTo(broker, { topic: 't', data: 1, id: 'one' })).toMatchObject({ duplicate: false })
   expect(await publishTo(broker, { topic: 't', data: 1, id: 'one' })).toMatchObject({ duplicate: true })

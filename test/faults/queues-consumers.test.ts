@@ -49,7 +49,7 @@ async function publishAll(random: () => number): Promise<void> {
   await underWay.done()
 }
 
-/** Kills a worker each time that so many messages more have passed; resolves when all kills are done. */
+/** Kills a worker each time this many more messages have passed; resolves when all kills are done. */
 async function killNowAndThen(chain: Chain, random: () => number): Promise<void> {
   // The last tenth is left to workers that live, and to what goes to the dead letters.
   const moments = Array.from({ length: KILLS }, () => Math.floor(random() * MESSAGES * 0.9)).sort((a, b) => a - b)

@@ -35,7 +35,7 @@ describe.skipIf(!disk)('a queue on a full disk', () => {
     client = connect(hub.url)
   }
 
-  /** Publishes so many at once; gives the codes of those that were refused, and notes the others. */
+  /** Publishes this many at once; returns the codes of those that were refused, and records the others. */
   async function publish(count: number, bytes = 20_000): Promise<string[]> {
     const padding = 'x'.repeat(bytes)
     const publishes = Array.from({ length: count }, (_, n) => client.enqueue('jobs', { n: next + n, padding }))
@@ -128,7 +128,7 @@ describe.skipIf(!disk)('a queue on a full disk', () => {
     expect(depth + inFlight).toBe(waiting.length + delayed)
   })
 
-  it('goes on when somebody else has taken the very last byte', async () => {
+  it('goes on when another process has taken the very last byte', async () => {
     const rest = join(folder, 'rest')
     await expect(writeFile(rest, Buffer.alloc(16 * 1024 * 1024))).rejects.toMatchObject({ code: 'ENOSPC' })
     const inFlight = async () => (await client.admin.queues.show('jobs')).inFlight
@@ -156,7 +156,7 @@ describe.skipIf(!disk)('a queue on a full disk', () => {
     expect(await fill()).toEqual(new Set(['storage_full']))
   })
 
-  it('has room again when messages are done, each of which was there', async () => {
+  it('has room again when messages are done, each of which was stored', async () => {
     consume()
     const done: number[] = []
     while (done.length < waiting.length) {

@@ -86,7 +86,7 @@ it(`is killed ${KILLS} times under publishers and consumers, and every message c
   let stop = false
   const publishers = Array.from({ length: PUBLISHERS }, (_, at) => publish(at, count, seeded(SEED + at), () => stop))
   for (let kill = 0; kill < KILLS; kill++) {
-    // Not an event, but the fault itself: a moment that nobody has chosen.
+    // Not an event, but the fault itself: a moment that no code has chosen.
     await wait(random() * 400)
     await restart()
   }

@@ -16,7 +16,7 @@ afterAll(async () => {
   await hub?.kill()
 })
 
-/** Consumes a queue, one message at a time, and throws at every poison; resolves when so many others are handled. */
+/** Consumes a queue, one message at a time, and throws at every poison; resolves when this many others are handled. */
 async function handleAll(queue: string, count: number): Promise<unknown[]> {
   const handled: unknown[] = []
   await new Promise<void>((resolve) => {
@@ -41,7 +41,7 @@ it('does not hold up the rest: they are done, in order, before its second attemp
   expect(await client.admin.queues.show('patient')).toMatchObject({ depth: 1, delayed: 1, redeliveredTotal: 0 })
 })
 
-it('holds up its own group alone', async () => {
+it('holds up only its own group', async () => {
   await client.admin.queues.declare({ name: 'grouped', backoff: { base: '1h', cap: '1h' } })
   await fill('grouped', (n) => ({ key: n % 10 === 0 ? 'poisoned' : `g${n % 10}` }))
   const others = GOOD.filter((n) => n % 10 !== 0)

@@ -183,7 +183,7 @@ describe.each(ENGINES)(`a hub on %s with a heap of ${HEAP_MB} MB`, (engine) => {
   })
 })
 
-/** Words that no other number has, in a pattern as long as it may be. */
+/** Words that no other number has, in a pattern of the maximum length. */
 function words(n: number, count: number): string {
   return range(0, count)
     .map((at) => (n * count + at).toString(36).padStart(6, '-'))

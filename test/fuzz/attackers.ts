@@ -15,7 +15,7 @@ const PATIENCE_MS = 20
 /** Part of what a connection sends that a hub cannot like: it closes most of the second kind at once. */
 const HOSTILITIES = [0.005, 0.5]
 
-/** Has the hub read so many messages, on as many connections as it makes that take. */
+/** Makes the hub read this many messages, on as many connections as that takes. */
 export async function attackWithMessages(url: string, random: () => number, count: number): Promise<void> {
   let read = 0
   while (read < count) {
@@ -32,7 +32,7 @@ export async function attackWithMessages(url: string, random: () => number, coun
   }
 }
 
-/** Writes so many sequences of bytes, each on a socket of its own. */
+/** Writes this many sequences of bytes, each on a socket of its own. */
 export async function attackWithBytes(port: number, random: () => number, count: number): Promise<void> {
   for (let sent = 0; sent < count; sent++) {
     const socket = connect(port, '127.0.0.1')

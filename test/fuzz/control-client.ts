@@ -1,6 +1,6 @@
 import { type Client, connect } from '../../client/node.ts'
 
-/** Names that nobody else uses. */
+/** Names that no other client uses. */
 export const CONTROL_STREAM = { name: 'control', topics: ['control.kept'], maxMessages: 10_000 }
 export const CONTROL_QUEUE = { name: 'control', bindings: [{ topic: 'control.work' }] }
 const PATHS = ['control.live', 'control.kept', 'control.work'] as const

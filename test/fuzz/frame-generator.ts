@@ -36,10 +36,7 @@ const JUNK: readonly unknown[] = [
   '__proto__',
 ]
 
-/**
- * Makes WebSocket messages that a hub may or may not like: of sound frames, and so many (0 to 1) of mutated or torn ones
- * and of noise.
- */
+/** Generates WebSocket messages: valid frames, and the given share (0 to 1) of mutated or torn ones and of noise. */
 export function fuzzMessage(random: Random, hostility: number): FuzzMessage {
   if (random() < FLOODS) return JSON.stringify(Array(FLOOD).fill(frame(random)))
   if (random() >= hostility) return random() < 0.9 ? JSON.stringify(batchOf(random, frame)) : record(random)

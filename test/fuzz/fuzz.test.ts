@@ -18,9 +18,9 @@ const REQUESTS = Number(process.env['FUZZ_REQUESTS'] ?? 1_500)
 const SEED = Number(process.env['FUZZ_SEED'] ?? Date.now() % 1_000_000)
 const ATTACKERS = 4
 const BYTE_SEQUENCES = FRAMES / 50
-/** What a hub may take more at the end than in the middle, both without garbage: fragments and caches, not what was left behind. */
+/** How much more memory a hub may use at the end than in the middle, both without garbage: fragments and caches, not leaks. */
 const MEMORY_SWING = 64 * 1024 * 1024
-/** Lets the test have garbage collected: how much a busy hub has of it depends on when the collector ran last. */
+/** Lets the test collect garbage: how much of it a busy hub has depends on when the collector last ran. */
 const WITH_COLLECTOR = ['--expose-gc', '--import', 'data:text/javascript,process.on("SIGUSR2", () => gc())']
 
 /** Small, so that fuzzed messages reach every limit. */

@@ -10,7 +10,7 @@ const PATIENCE_MS = 15
 /** Part of the requests that are not sound. */
 const HOSTILITIES = [0, 0.2, 0.9]
 
-/** Sends this many requests or more, each on a socket of its own with those that are pipelined behind it. */
+/** Sends this many requests or more, each on its own socket together with those pipelined after it. */
 export async function attackWithRequests(port: number, random: () => number, count: number): Promise<void> {
   let sent = 0
   const attack = async () => {

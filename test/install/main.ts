@@ -10,7 +10,7 @@ import { PROJECTS, type Project } from './projects.ts'
 
 /**
  * Packs both packages and uses them as strangers do: each project in a fresh folder, from `npm install` to its first message. Prints what
- * that took, and what a client weighs beside others. Needs the npm registry. `npm run test:install -- Vite` runs those whose names begin so.
+ * that took, and the size of a client compared with others. Needs the npm registry. `npm run test:install -- Vite` runs those whose names begin so.
  */
 const NODE = '22'
 const work = mkdtempSync(join(tmpdir(), 'fanfare-install-'))

@@ -45,7 +45,7 @@ describe('queues', () => {
     expect(await client.admin.queues.show('jobs')).toMatchObject({ depth: 0, inFlight: 0 })
   })
 
-  it('a lease that nobody ends runs out at its deadline, and the message comes again after the backoff', async () => {
+  it('a lease that is not ended expires at its deadline, and the message is redelivered after the backoff', async () => {
     const hub = await start({ queues: [{ name: 'jobs', ackDeadline: '30s', backoff: { base: '10s' } }] })
     const client = hub.connect()
     const held: Delivery[] = []
@@ -111,7 +111,7 @@ describe('queues', () => {
 })
 
 describe('streams and topics', () => {
-  it('an id is a duplicate within the window, and new behind it', async () => {
+  it('an id is a duplicate within the window, and new after it', async () => {
     const hub = await start({ streams: [{ name: 's', topics: ['s.#'] }], dedupWindow: 120_000 })
     const client = hub.connect()
     const publish = async () => (await client.publish('s.a', 1, { id: 'order-17' })).duplicate
@@ -152,7 +152,7 @@ describe('streams and topics', () => {
     expect(failed).toHaveBeenCalledWith(expect.objectContaining({ code: 'request_timeout' }))
   })
 
-  it('bytes arrive as bytes, and a message that is too large costs its sender alone', async () => {
+  it('bytes arrive as bytes, and a message that is too large costs only its sender', async () => {
     const hub = await start({ frameBytes: 10_000 })
     const client = hub.connect()
     const got = await listen(client, 'a')
@@ -172,7 +172,7 @@ describe('streams and topics', () => {
 })
 
 describe('the network', () => {
-  it('a client that is cut waits longer after each try, and goes on where it was', async () => {
+  it('a client that is cut off waits longer after each try, and resumes where it was', async () => {
     const hub = await start({ streams: [{ name: 's', topics: ['s.#'] }] })
     const reader = hub.connect({ backoff: { base: 1_000, cap: 60_000 } })
     const got: unknown[] = []
@@ -247,7 +247,7 @@ describe('the network', () => {
   })
 })
 
-it('a client is whoever the test says, as on a hub in a program, or comes with a token', async () => {
+it('a client has the identity that the test sets, as on a hub in a program, or that of a token', async () => {
   const hub = await start({ auth: { authenticate: ({ token }) => ({ subject: token ?? 'nobody', permissions: {} }) } })
   const subjectOf = async (client: Client) => (await client.admin.hub.whoami()).subject
   const own = hub.connect({ subject: 'ann', permissions: { publish: ['a'] } })

@@ -6,8 +6,8 @@ export type { Cut, TestClientOptions, TestHub, TestHubOptions } from './test-hub
 
 /**
  * Starts a hub in memory: `const hub = await testHub({ queues: [{ name: 'thumbnails' }] })`. Connect to it with
- * `hub.connect()`, move its time with `hub.advance('30s')`, and close it after the test. Any number may run at once, beside
- * real ones and beside fake timers of your own.
+ * `hub.connect()`, move its time with `hub.advance('30s')`, and close it after the test. Any number may run at once, alongside
+ * real ones and your own fake timers.
  *
  * @throws FanfareError `bad_config`
  */

@@ -14,7 +14,7 @@ export class Network {
   private readonly frameBytes: number
   /** The hub's ends of all connections, and their owners. Those that have ended are not worth the bookkeeping in a test. */
   private readonly ends = new Map<EngineSocket, object | undefined>()
-  /** Who gets no connection: everybody for `undefined`. */
+  /** Whose connections are refused: all for `undefined`. */
   private readonly down = new Map<object | undefined, number>()
 
   constructor(hub: HubCore, frameBytes: number) {
@@ -45,7 +45,7 @@ export class Network {
     }
   }
 
-  /** From now on nobody, or not this owner, gets a connection; until the returned function has been called. */
+  /** From now on no client, or not this owner, gets a connection, until the returned function has been called. */
   block(owner: object | undefined): () => void {
     this.down.set(owner, (this.down.get(owner) ?? 0) + 1)
     return () => {

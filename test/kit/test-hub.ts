@@ -27,7 +27,7 @@ export type TestClientOptions<Topics extends object = Record<string, unknown>> =
 
 /** What is cut, and for how long. */
 export interface Cut {
-  /** A client that `hub.connect` made; without it all connections are cut, of whoever. */
+  /** A client that `hub.connect` made; without it all connections are cut. */
   readonly client?: Pick<Client, 'close'>
   /** For this long every attempt to connect fails. Without it the next one succeeds. */
   readonly duration?: Duration
@@ -35,11 +35,11 @@ export interface Cut {
 
 /** Turns of the event loop that handlers have after the last sign of life. */
 const QUIET_TURNS = 20
-/** Nothing that ends takes so many. */
+/** Nothing that ends takes this many. */
 const MOST_TURNS = 20_000
 
 /**
- * A hub in memory whose time moves only when it is told to. Hub and clients are the real ones, and what they say to
+ * A hub in memory whose time moves only when the test moves it. Hub and clients are the real ones, and what they say to
  * each other is encoded as it is on a wire; only the sockets and the time are not.
  */
 export class TestHub {
@@ -77,7 +77,7 @@ export class TestHub {
   /** @internal */
   async open(): Promise<void> {
     await this.authenticator.open()
-    // Nobody reaches it but the test.
+    // Only the test reaches it.
     this.authenticator.listensOn(this.url, true)
     await this.hub.start()
   }
@@ -121,12 +121,12 @@ export class TestHub {
     return this.afterOthers(() => this.time.advance(ms, () => this.settle()))
   }
 
-  /** Resolves when everything has settled, as `advance` has it, and leaves the time where it is. */
+  /** Resolves when everything has settled, as for `advance`, and does not move the time. */
   settled(): Promise<void> {
     return this.advance(0)
   }
 
-  /** Cuts connections, as a tunnel does to a train's passengers: what is on its way is lost, and nobody says goodbye. */
+  /** Cuts connections, as a tunnel does to a train's passengers: what is in transit is lost, and there is no goodbye. */
   cut({ client, duration }: Cut = {}): void {
     const owner = client && this.owners.get(client)
     if (client && !owner) throw new TypeError('hub.connect did not make this client')
@@ -152,7 +152,7 @@ export class TestHub {
     })
   }
 
-  /** One movement of the time after another, also where nobody awaited the one before. */
+  /** One movement of the time after another, even if the previous one was not awaited. */
   private afterOthers(move: () => Promise<void>): Promise<void> {
     const moved = this.queue.then(move)
     this.queue = moved.catch(() => {})
@@ -198,7 +198,7 @@ function msOf(method: string, duration: Duration): number {
   return Math.ceil(ms)
 }
 
-/** A store of which is known that it is at work. */
+/** A store that is known to be at work. */
 class CountedStore extends MemoryStore {
   private readonly count: () => void
 

@@ -64,7 +64,7 @@ program
 
 program
   .command('storm')
-  .description('everybody is cut off at once, and comes back')
+  .description('all clients are cut off at once, and come back')
   .option('--engine <name>', 'ws or uws', 'ws')
   .option('--connections <n>', 'how many', integer('--connections', 1), 10_000)
   .action((load: StormLoad) => storm(load))
@@ -104,7 +104,7 @@ program
 
 program
   .command('cluster')
-  .description('hubs on one Redis: latency, what the way over Redis costs, Socket.IO beside it, a hub that is killed')
+  .description('hubs on one Redis: latency, the cost of the way over Redis, Socket.IO for comparison, a killed hub')
   .option('--engine <name>', 'ws or uws', 'ws')
   .option('--size <bytes>', 'size of a payload', integer('--size', 30, 100_000), 200)
   .option('--subscribers <n>', 'of each hub', integer('--subscribers', 1), 100)

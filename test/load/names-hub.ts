@@ -1,7 +1,7 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { startHub } from '../../server/index.ts'
 
-/** A hub in a process of its own, which tells whoever forked it how long its turns are. */
+/** A hub in a process of its own, which reports to its parent process how long its turns are. */
 export interface NamesHubOptions {
   readonly engine: string
   readonly data: string

@@ -42,7 +42,7 @@ const TOPICS: Record<string, (n: number, names: number) => string> = {
   'all streams in turn': (n: number, names: number) => `s${n % names}.a`,
 }
 
-/** What very many streams and queues cost: to start with them, to publish beside them, to declare one more, and for nothing. */
+/** What very many streams and queues cost: at start, while publishing, when one more is declared, and when idle. */
 export async function names({ engine, names, seconds, folder }: NamesLoad): Promise<void> {
   const made = mkdtempSync(join(folder, 'fanfare-names-'))
   process.once('exit', () => rmSync(made, { recursive: true, force: true }))

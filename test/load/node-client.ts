@@ -14,7 +14,7 @@ export interface ClientTask {
   /** Of a publisher: publishes under way. */
   readonly window?: number
   readonly seconds?: number
-  /** Of a publisher: so many different keys. */
+  /** Of a publisher: the number of different keys. */
   readonly keys?: number
   /** Of a consumer: deliveries unsettled. */
   readonly prefetch?: number

@@ -12,7 +12,7 @@ export interface PairsLoad {
   readonly rounds: number
 }
 
-/** Publishers, each with a topic and so many subscribers of its own, and how many messages of each may be under way. */
+/** Publishers, each with its own topic and this many subscribers, and how many messages of each may be in flight. */
 interface Shape {
   readonly name: string
   readonly publishers: number
@@ -122,7 +122,7 @@ class Group {
     this.bytes = Buffer.concat(prepared)
     let at = 0
     this.starts = [0, ...prepared.map(({ length }) => (at += length))]
-    // What it is told is read, and says nothing here.
+    // What it receives is read, and does not matter here.
     publisher.resume()
     for (const [n, socket] of subscribers.entries()) {
       socket.on('data', (chunk: Buffer) => {

@@ -13,7 +13,7 @@ const WINDOW = 256
 const SHORT = 1_000
 const GROUPS = 10_000
 
-/** Everything that is promised of queues in numbers, each beside what it is to be held against. */
+/** All promised figures of queues, each next to what it is compared with. */
 export async function queues(load: DurableLoad): Promise<void> {
   const folder = folderOf(load, 'queues')
   await basics(load, folder)
@@ -60,7 +60,7 @@ async function longQueue(load: DurableLoad, folder: string): Promise<void> {
 }
 
 async function groups(load: DurableLoad, folder: string): Promise<void> {
-  title(`${number(GROUPS)} groups beside none`)
+  title(`${number(GROUPS)} groups compared with none`)
   const run = async (keys: number | undefined) => {
     const hub = await startOn(load, folder, `groups-${keys ?? 0}`)
     const result = await through(load, hub, keys)

@@ -3,7 +3,7 @@ export function title(text: string): void {
   print(`\n${text}`)
 }
 
-/** A figure, what is beside it, and what is wanted of it. */
+/** A figure, what it is compared with, and its target. */
 export function row(name: string, figure: string, beside = '', wanted = ''): void {
   print(`  ${name.padEnd(36)} ${figure.padStart(14)}  ${beside.padEnd(28)} ${wanted}`.trimEnd())
 }

@@ -1,8 +1,8 @@
 import { connect } from '../../client/node.ts'
 
 /**
- * Somebody who is not cut off, in a process of his own: publishes to himself all the time, and says when asked (a line on
- * standard input) how long one of his messages took at most, in milliseconds.
+ * A client that is not cut off, in a process of its own: it publishes to itself all the time, and on request (a line on
+ * standard input) prints the longest time that one of its messages took, in milliseconds.
  */
 const PAUSE_MS = 20
 

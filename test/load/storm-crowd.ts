@@ -49,7 +49,7 @@ export class Crowd {
     for (const socket of this.sockets) socket.terminate()
   }
 
-  /** Resolves when everybody has lost the connection that he has now. */
+  /** Resolves when every client has lost its current connection. */
   async lost(): Promise<void> {
     // Each closes, be it with an error or without.
     const closed = (socket: WebSocket) => new Promise<void>((resolve) => void socket.once('close', () => resolve()))
@@ -61,12 +61,12 @@ export class Crowd {
     for (let n = 0; n < messages; n++) await publisher.client.publish(this.stream, this.published++)
   }
 
-  /** Resolves when everybody is connected. */
+  /** Resolves when all clients are connected. */
   async back(): Promise<void> {
     await Promise.all(this.members.map(({ client }) => client.ready()))
   }
 
-  /** Resolves when everybody has all that was published. */
+  /** Resolves when all clients have everything that was published. */
   async haveAll(): Promise<void> {
     await Promise.all(this.members.map((member) => member.has(this.published)))
   }

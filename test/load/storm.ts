@@ -17,18 +17,18 @@ export interface StormLoad {
 
 const SECRET = 'a secret of the storm, thirty-two bytes at least'
 const STREAM = 'news'
-/** Published before a cut and behind it: everybody has to have all of them once, in order. */
+/** Published before and after a cut: every client must receive all of them once, in order. */
 const MESSAGES = 10
 /** From the cut until the last one is back. */
 const WANTED_SECONDS = 10
 const CONTROL = fileURLToPath(new URL(`./storm-control${extname(import.meta.url)}`, import.meta.url))
 
-/** How everybody loses his connection: the lines are cut, the hub crashes, or it is stopped as for an upgrade. */
+/** How the clients lose their connections: they are cut, the hub crashes, or it is stopped as for an upgrade. */
 const CUTS = { 'cut off': undefined, killed: 'SIGKILL', stopped: 'SIGTERM' } as const
 
 /**
- * Everybody loses his connection at once and comes back by himself: with a token of his own that the hub has to check, a topic
- * of his own, and a stream that goes on where he was. All of them are real clients, in this process.
+ * All clients lose their connections at once and come back by themselves: each with a token that the hub has to check, a topic
+ * of its own, and a stream that resumes where it was. All of them are real clients, in this process.
  */
 export async function storm({ engine, connections }: StormLoad): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'fanfare-storm-'))
@@ -87,7 +87,7 @@ function hubOf(folder: string, engine: string): (port: number) => Promise<Runnin
   return (port) => fanfare(engine, [...flags, '--port', String(port)]).start()
 }
 
-/** Somebody who is not cut off; the function that is returned ends him, and says how long his messages took at most, in ms. */
+/** A client that is not cut off. The returned function ends it, and returns the longest time that its messages took, in ms. */
 async function control(port: number): Promise<() => Promise<number>> {
   const args = [...process.execArgv, CONTROL, `ws://127.0.0.1:${port}/`, await tokenOf(-1), 'control']
   const child = spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'inherit'] })

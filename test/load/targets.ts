@@ -20,7 +20,7 @@ export interface Target {
   readonly greet: Greeting | undefined
   /** The bytes that publish these payloads. */
   publish(payloads: readonly string[], firstSeq: number): Buffer
-  /** The text that acknowledges so many of them. */
+  /** The text that acknowledges this many of them. */
   readonly ack: { readonly text: string; readonly messages: number }
   /** Its subscribers answer the hub's checks; those of the target with this name do not. */
   readonly answersChecksOf?: string
@@ -201,7 +201,7 @@ export async function run(command: readonly string[], ready: RegExp): Promise<Ru
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, GOMAXPROCS: '1' },
   })
-  // Whoever stops the load must not leave servers behind.
+  // Stopping the load must not leave servers behind.
   const kill = () => server.kill('SIGKILL')
   process.once('exit', kill)
   const found = await firstMatch(server, ready)

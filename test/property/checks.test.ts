@@ -30,7 +30,7 @@ interface Outcome {
 
 const SECONDS = 30
 
-/** A client behind a line, in steps of a millisecond. What the line does not take is conflated: it is not written. */
+/** A client behind a connection, in steps of a millisecond. What the connection does not take is conflated: it is not written. */
 function play(scenario: Scenario): Outcome {
   const { lineMs, messageBytes, handlerMs, messages, everyMs, loadingMs = 0, settledMs = 15_000 } = scenario
   let time = 0
@@ -51,7 +51,7 @@ function play(scenario: Scenario): Outcome {
   write(1, 0)
   for (let now = 1; now < SECONDS * 1000; now++) {
     time = now
-    // A browser answers pings beside its pages.
+    // A browser answers pings outside of its pages.
     for (; (pongs[0] ?? now) < now; pongs.shift()) checks.ponged(now, 0)
     for (; answers[0] && answers[0].at <= now; answers.shift()) {
       checks.answered(answers[0].n, now, 0)

@@ -61,7 +61,7 @@ function name(): fc.Arbitrary<string> {
 }
 
 describe('the codec', () => {
-  it('gives every frame back that it encoded, alone or in a batch', () => {
+  it('decodes every frame that it encoded, by itself or in a batch', () => {
     fc.assert(
       fc.property(fc.array(frame, { minLength: 1, maxLength: 10 }), (frames) => {
         const encoded = frames.map(encodeFrame)

@@ -20,7 +20,7 @@ type Step =
   | { readonly do: 'publish'; readonly messages: readonly Message[] }
   /** Declares or deletes what captures `changing`, or a queue bound to it, without waiting for the answer. */
   | { readonly do: 'stream' | 'queue' | 'matching queue'; readonly there: boolean }
-  /** Lets some of what is under way arrive. */
+  /** Lets some of what is in flight arrive. */
   | { readonly do: 'pass'; readonly turns: number }
 
 const PUBLISHERS = 3

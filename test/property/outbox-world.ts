@@ -81,7 +81,7 @@ export class World {
     }
   }
 
-  /** Lets everything out that waits, and checks that each client can tell what became of every message. */
+  /** Sends everything that waits, and checks that each client can tell what became of every message. */
   async finish(): Promise<void> {
     await endOfTurn()
     for (const peer of this.peers) {
@@ -89,7 +89,7 @@ export class World {
       for (const sub of peer.subscriptions.keys()) peer.resume(sub)
     }
     await endOfTurn()
-    // An answer lets more out, which is asked about.
+    // An answer lets more be sent, which is checked again.
     while (this.peers.some((peer) => peer.answer(1))) await endOfTurn()
     for (const peer of this.peers) peer.check()
     expect(this.budget.bytes).toBe(0)

@@ -6,7 +6,7 @@ import { isCovered, matchesPattern, parsePattern, parseTopic } from '../../share
 
 const RUNS = 2000
 
-// Few words, so that much matches.
+// Few words, so that many match.
 const word = fc.constantFrom('a', 'b')
 const first = fc.constantFrom('a', 'b', '$a')
 const name = (head: fc.Arbitrary<string>, tail: fc.Arbitrary<string>) =>
@@ -26,12 +26,12 @@ function wordsMatch([word, ...pattern]: readonly string[], topic: readonly strin
   return topic.length > 0 && (word === '*' || word === topic[0]) && wordsMatch(pattern, topic.slice(1))
 }
 
-/** As much of a part, again and again, as makes so many words; then one that nothing has. */
+/** Repeats a part until there are this many words; then adds one that no pattern has. */
 function patternOf(part: string, words: number): string {
   return [...part.repeat(words).split('.').slice(0, words), 'b'].join('.')
 }
 
-/** Whether a pattern covers another, tried in every way: its `#` takes any words, its `*` one that is no `#`. */
+/** Whether a pattern covers another, by trying every way: its `#` takes any words, its `*` any word but `#`. */
 function modelCovers([word, ...capture]: readonly string[], pattern: readonly string[]): boolean {
   if (word === undefined) return pattern.length === 0
   if (word === '#')

@@ -75,7 +75,7 @@ export class World {
   }
 
   async take(step: Step): Promise<void> {
-    // A publish that waits for room may be tried in a commit that fails, which the model leaves alone.
+    // A publish that waits for room may be tried in a commit that fails, which the model ignores.
     const fails = step.failing && this.options.overflow !== 'block' && step.do !== 'clock'
     this.underTest.failWith(fails ? new FanfareError('storage_failed') : undefined)
     await this.act(step, fails)
@@ -178,7 +178,7 @@ export class World {
     } else {
       for (const [, card] of drafts) this.model.publish(card, this.now)
     }
-    // As many commits as it may take, all of which fail, before time has its effect.
+    // As many commits as it may take, all failing, before time has its effect.
     for (const _ of drafts) await this.broker.purgeDeadLetters('q', []).catch(() => {})
   }
 
@@ -280,7 +280,7 @@ export class World {
     this.lastDelivery = 0
   }
 
-  /** Lets time have its effect, and waits until nothing is under way. */
+  /** Lets time have its effect, and waits until nothing is in progress. */
   private async settled(): Promise<void> {
     // Of those that wait for room each may have expired: it comes in, in a few rounds of its own, and goes.
     for (let rounds = 10 + 4 * this.model.held.length; rounds > 0; rounds--) {

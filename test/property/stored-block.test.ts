@@ -47,7 +47,7 @@ it('a block holds what was put into it, and each stretch of it as it goes over t
   )
 })
 
-it('a block of which any byte has changed is refused', () => {
+it('a block with any changed byte is refused', () => {
   fc.assert(
     fc.property(entries, fc.nat(), fc.integer({ min: 1, max: 255 }), (written, place, change) => {
       const bytes = encodeBlock(written)

@@ -184,7 +184,7 @@ export async function take(step: Step, model: Model, real: Real, meanwhile: () =
   } else {
     await real.underTest.reopen()
   }
-  // Whatever is committed lets retention look, and index; each time it takes a bounded step.
+  // Any commit triggers retention and indexing; each time in a bounded step.
   for (let n = 0; n < 12; n++) await real.broker.trimStream('s', 0)
   model.retain(real.clock.now)
 }

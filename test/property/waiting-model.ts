@@ -20,7 +20,7 @@ export class WaitingModel {
   /** Those that a stream keeps, in its order. */
   readonly kept: Held[] = []
   readonly outcome = new Map<number, string>()
-  /** Publishers of which something was withdrawn. */
+  /** Publishers with something withdrawn. */
   private readonly cutShort = new Set<object>()
   private readonly limitBytes: number
 

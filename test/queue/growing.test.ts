@@ -9,7 +9,7 @@ it('a running hub calls out in its log, once, a queue that has grown for 30 seco
   // What the hub does once a second comes when this test says so; sockets go on in their own time.
   vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance'] })
   const { log, lines } = keptLog()
-  const calledOut = () => lines.filter(({ msg }) => msg.startsWith('a queue only grows')).map(({ queue }) => queue)
+  const calledOut = () => lines.filter(({ msg }) => msg.startsWith('queue keeps growing')).map(({ queue }) => queue)
   const queues = [{ name: 'growing' }, { name: 'steady' }]
   const hub = await startHub({ port: 0, engine: 'ws', queues, pingInterval: 3_600_000 }, log)
   const client = connect(`ws://127.0.0.1:${hub.port}`)
@@ -30,7 +30,7 @@ it('a running hub calls out in its log, once, a queue that has grown for 30 seco
       return ofQueue?.troubles.map(({ level, kind }) => [level, kind])
     }
     expect(await troubles()).toEqual([['problem', 'growing']])
-    // Nothing comes in any longer, and nobody takes what is there.
+    // Nothing comes in any longer, and what is there is not consumed.
     await vi.advanceTimersByTimeAsync(31_000)
     expect(await troubles()).toEqual([['warning', 'no-consumer']])
   } finally {

@@ -15,7 +15,7 @@ interface Second {
   readonly heads?: number
 }
 
-/** A queue of which each second is written down: what comes in, and what its consumers do. */
+/** A queue with a script for each second: what comes in, and what its consumers do. */
 class Watched {
   readonly monitor = new QueueMonitor()
   private ready = 0
@@ -67,12 +67,12 @@ it('counts what came in and was acked before the first look', () => {
   expect(monitor.rates).toMatchObject({ publishedPerSecond: 500, ackedPerSecond: 100, growing: false })
 })
 
-it('wants nobody for a queue that is empty and gets nothing', () => {
+it('wants no consumer for an empty queue that gets nothing', () => {
   expect(new Watched().wanted).toBe(0)
   expect(new Watched().seconds(100, { consumers: 3 }).wanted).toBe(0)
 })
 
-it('wants one where nobody consumes, however much waits: nobody has shown what one does', () => {
+it('wants one without consumers, however much waits: no one has shown what one can do', () => {
   expect(new Watched().second({ published: 1 }).wanted).toBe(1)
   expect(new Watched().seconds(60, { published: 1000 }).wanted).toBe(1)
 })
@@ -86,7 +86,7 @@ it('wants one more each time, while all consumers have something to do and have 
   expect(queue.second({ consumers: 9, busy: 2, inFlight: 2 }).wanted).toBe(3)
 })
 
-it('wants nobody for messages that are delayed or parked, however many consumers join', () => {
+it('wants no consumer for messages that are delayed or parked, however many consumers join', () => {
   const queue = new Watched().second({ undue: 100 })
   for (let consumers = 0; consumers < 5; consumers++) {
     expect(queue.second({ undue: 100, consumers }).wanted).toBe(0)
@@ -129,7 +129,7 @@ it('wants as many as keep up with what comes in, and do what waits in ten second
   expect(backlog.wanted).toBeLessThanOrEqual(20)
 })
 
-it('wants many under a spike and few behind it', () => {
+it('wants many under a spike and few after it', () => {
   const queue = new Watched().seconds(60, { published: 10, consumers: 1, each: 20 })
   expect(queue.wanted).toBe(1)
   const spike = queue.seconds(5, { published: 500, consumers: 1, each: 20 }).wanted
@@ -153,13 +153,13 @@ it('calls a queue out that has grown for 30 seconds and never shrunk, and takes 
   const queue = new Watched().seconds(29, { published: 2, consumers: 1, each: 1 })
   expect(queue.growing).toBe(false)
   expect(queue.second({ published: 2, consumers: 1, each: 1 }).growing).toBe(true)
-  // Standing still is no shrinking.
+  // A constant backlog does not shrink.
   expect(queue.second({ published: 1, consumers: 1, each: 1 }).growing).toBe(true)
   expect(queue.second({ consumers: 1, each: 1 }).growing).toBe(false)
   expect(queue.seconds(29, { published: 2, consumers: 1, each: 1 }).growing).toBe(false)
 })
 
-it('takes it back when nothing has come in for 30 seconds, though nobody takes what waits', () => {
+it('withdraws it when nothing has come in for 30 seconds, even if nothing consumes what waits', () => {
   const queue = new Watched().seconds(40, { published: 2 })
   expect(queue.growing).toBe(true)
   expect(queue.seconds(29, {}).growing).toBe(true)
@@ -172,7 +172,7 @@ it('takes it back when nothing has come in for 30 seconds, though nobody takes w
   for (let n = 0; n < 10; n++) expect(queue.seconds(19, {}).second({ published: 1 }).growing).toBe(true)
 })
 
-it('wants nobody soon after the last came in, where nothing is left to do', () => {
+it('wants no consumer soon after the last message came in, if nothing is left to do', () => {
   for (const published of [1, 2, 50, 1000]) {
     const queue = new Watched().seconds(60, { published, consumers: 1, each: 1000, inFlight: 1 })
     expect([published, queue.wanted]).toEqual([published, 1])
@@ -180,7 +180,7 @@ it('wants nobody soon after the last came in, where nothing is left to do', () =
     // The same where it waits for its time, or in a parked group.
     expect(queue.seconds(10, { undue: 3 }).wanted).toBe(0)
   }
-  // What is ready wants somebody, however long ago it came in.
+  // Ready messages want a consumer, however long ago they came in.
   expect(new Watched().second({ published: 1 }).seconds(100, {}).wanted).toBe(1)
 })
 

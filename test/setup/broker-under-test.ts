@@ -16,7 +16,7 @@ export interface BrokerMaker {
   open(settings: BrokerSettings): Promise<BrokerUnderTest>
 }
 
-/** A broker, and what a test may do to the world around it. */
+/** A broker, and what a test may do to its environment. */
 export interface BrokerUnderTest {
   /** Another one after `reopen`. */
   readonly broker: Broker

@@ -20,7 +20,7 @@ const MAKERS: Readonly<Record<BrokerKind, BrokerMaker>> = {
 
 export interface BrokerFactory {
   readonly isFast: boolean
-  /** Runs of a model: of many, fewer where each commit takes its time. */
+  /** Runs of a model: many, or fewer if each commit takes its time. */
   runs(many: number): number
   /** Opens one that is closed after the suite, at the latest. */
   open(settings?: Partial<BrokerSettings>): Promise<BrokerUnderTest>
@@ -108,7 +108,7 @@ export function streamOptions(more: Partial<StreamOptions> = {}): StreamOptions 
   }
 }
 
-/** What a publisher is told. */
+/** The result that a publisher gets. */
 type Answers = Pick<Draft, 'kept' | 'refused'>
 
 /** A draft as the hub would make it: bytes as a record, everything else as text. */

@@ -41,23 +41,27 @@ export class BusHistory {
     return liveMessage(topic, number, id)
   }
 
-  /** Resolves when all nodes know each other, and hear each other. */
+  /** Resolves when all nodes know each other, and have the last message of each other. */
   async settled(): Promise<void> {
     const others = this.nodes.length - 1
     for (const node of this.nodes) while (node.joinedNodes.size < others) await passed(10)
-    for (const node of this.nodes) node.heard.clear()
-    while (this.nodes.some((node) => node.heard.size < others)) {
+    do {
       for (const node of this.nodes) node.publish(END)
-      await passed(50)
-    }
+      for (let waits = 0; waits < 100 && !this.isQuiet; waits++) await passed(10)
+    } while (!this.isQuiet)
   }
 
-  /** `quiet`: a pattern that no topic matches. */
-  faults(quiet: string): string[] {
+  /** Nothing is on its way. */
+  private get isQuiet(): boolean {
+    return this.nodes.every((node) => this.nodes.every((other) => node === other || node.hasLastOf(other)))
+  }
+
+  /** `quiet`: a pattern that no topic matches, on which no loss may be reported. */
+  faults(quiet: string | undefined): string[] {
     return this.nodes.flatMap((node) => [
       ...this.disordered(node),
       ...this.silentlyLost(node),
-      ...baseless(node, quiet),
+      ...(quiet === undefined ? [] : baseless(node, quiet)),
     ])
   }
 
@@ -104,8 +108,8 @@ export class HistoryNode implements BusEvents {
   readonly losses: { readonly at: number; concerns(pattern: string): boolean }[] = []
   readonly stood: Stood[] = []
   readonly joinedNodes = new Set<string>()
-  /** Nodes whose last sign was heard. */
-  readonly heard = new Set<string>()
+  /** The last message of each node on the topic of the end. */
+  private readonly ends = new Map<string, string>()
   private readonly history: BusHistory
   private last = 0
 
@@ -116,6 +120,11 @@ export class HistoryNode implements BusEvents {
 
   publish(topic: string): void {
     this.bus.publish(this.history.publishedBy(this, topic, ++this.last))
+  }
+
+  hasLastOf(other: HistoryNode): boolean {
+    const { id } = other.bus.node
+    return this.ends.get(id) === `${id}-${other.last}`
   }
 
   async subscribe(pattern: string): Promise<void> {
@@ -137,7 +146,7 @@ export class HistoryNode implements BusEvents {
   messages(batch: readonly LiveMessage[]): void {
     for (const { id, topic } of batch) {
       this.received.push({ id, at: this.history.now() })
-      if (topic === END) this.heard.add(id.split('-')[0] as string)
+      if (topic === END) this.ends.set(id.split('-')[0] as string, id)
     }
   }
 

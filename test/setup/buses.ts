@@ -9,7 +9,7 @@ import { CuttableProxy } from './cuttable-proxy.ts'
 import { JoinedBuses } from './joined-buses.ts'
 import { RedisServer } from './redis-server.ts'
 
-/** A bus under test, what it has reported, and how its line is cut. */
+/** A bus under test, what it has reported, and how its link is cut. */
 export interface BusUnderTest {
   readonly bus: Bus
   readonly seen: SeenByBus
@@ -18,7 +18,7 @@ export interface BusUnderTest {
 }
 
 export interface BusFactory {
-  /** Opens buses, each of a node of its own, which know each other; they are closed after the test. */
+  /** Opens buses, each of its own node, which know each other; they are closed after the test. */
   open(count: number): Promise<BusUnderTest[]>
 }
 
@@ -62,7 +62,7 @@ afterAll(async () => (await started)?.stop())
 
 const ALONE: Maker = () => async () => ({ bus: new InProcessBus(), cut: () => {}, heal: () => {} })
 
-/** Runs a suite on every bus: what holds for a node that is alone. */
+/** Runs a suite on every bus: the rules for a node without others. */
 export function onEveryBus(name: string, suite: (buses: BusFactory) => void): void {
   describeOn({ 'of a lone hub': ALONE, ...JOINING }, name, suite)
 }
@@ -101,12 +101,12 @@ function factory(maker: Maker): BusFactory {
   }
 }
 
-/** Remembers what a bus reports. */
+/** Records what a bus reports. */
 export class SeenByBus implements BusEvents {
   readonly topics: string[] = []
   readonly received: LiveMessage[] = []
   readonly nodes = new Map<string, NodeName>()
-  /** Joined and left, and what was missed, in their order. */
+  /** Joined and left nodes, and losses, in order. */
   readonly log: string[] = []
   answer: (question: string, params: unknown, from: string) => Promise<unknown> = async () => null
   private concerns: ((pattern: readonly string[]) => boolean)[] = []

@@ -28,7 +28,7 @@ export class Chain {
     client.subscribe(`done.${queue}`, add, { from: 'earliest' })
   }
 
-  /** Resolves when so many have passed. */
+  /** Resolves when this many have passed. */
   async has(count: number): Promise<void> {
     if (this.links.length >= count) return
     await new Promise<void>((resolve) => {

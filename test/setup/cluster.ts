@@ -1,9 +1,13 @@
+import { readFileSync } from 'node:fs'
 import { Redis } from 'ioredis'
 import { expect, onTestFinished } from 'vitest'
 import { type Client, connect } from '../../client/node.ts'
 import { CuttableProxy } from './cuttable-proxy.ts'
 import { HubProcess } from './hub-process.ts'
 import { RedisServer } from './redis-server.ts'
+
+/** Tests that take long also run: those that wait for a node to lapse, or for Redis to load or fail over. */
+export const SLOW = process.env['CLUSTER_SLOW'] !== undefined
 
 /** A Redis that ends with the test. */
 export async function redisOf(...options: string[]): Promise<RedisServer> {
@@ -84,8 +88,16 @@ export async function goesOn(seen: readonly unknown[]): Promise<void> {
   await expect.poll(() => seen.length).toBeGreaterThan(before + 20)
 }
 
-/** Runs one command on a Redis. */
-export async function command(redis: RedisServer, name: string, ...args: string[]): Promise<unknown> {
-  const connection = new Redis(redis.url)
+/** A Redis or a Sentinel; `caFile`: it speaks TLS. */
+export interface RedisPlace {
+  readonly url: string
+  readonly caFile?: string | undefined
+}
+
+/** Runs one command there. */
+export async function command({ url, caFile }: RedisPlace, name: string, ...args: string[]): Promise<unknown> {
+  const tls = caFile === undefined ? {} : { tls: { ca: readFileSync(caFile) } }
+  // A Redis that is busy refuses the check.
+  const connection = new Redis(url, { enableReadyCheck: false, ...tls })
   return connection.call(name, ...args).finally(() => connection.disconnect())
 }

@@ -3,7 +3,7 @@ import { onTestFinished } from 'vitest'
 import { type Hub, type HubOptions, startHub } from '../../server/index.ts'
 import { OwnProcess } from './own-process.ts'
 
-/** The command `fanfare` as it was built. */
+/** The built command `fanfare`. */
 const MAIN = fileURLToPath(new URL('../../dist/server/main.js', import.meta.url))
 
 /** A process that ends with the test at the latest. */
@@ -34,7 +34,7 @@ export async function hubHere(options: HubOptions = {}): Promise<{ hub: Hub; por
   return { hub, port: hub.port, url: `ws://127.0.0.1:${hub.port}` }
 }
 
-/** Starts `fanfare serve`, and resolves when it listens. It keeps nothing where no data directory is given. */
+/** Starts `fanfare serve`, and resolves when it listens. It stores nothing unless a data directory is given. */
 export async function serve(args: readonly string[] = [], env?: Record<string, string>) {
   const defaults = [['--port', '0'] as const, ['--data', 'memory'] as const]
   const missing = defaults.filter(([flag]) => !args.includes(flag)).flat()

@@ -1,6 +1,6 @@
 import type { Page } from 'playwright-core'
 
-/** Texts of a page whose contrast with what lies under them is less than WCAG's AA asks for, with their ratio. */
+/** Texts of a page with less contrast than WCAG AA requires, with their ratio. */
 export function weakContrasts(page: Page): Promise<string[]> {
   return page.evaluate(() => {
     type Colour = [number, number, number, number]

@@ -1,6 +1,6 @@
 /**
- * How much CPU time this process took for something, in milliseconds. It tells whether work is too expensive, and unlike time on a clock
- * it hardly depends on what else the machine is doing.
+ * CPU time that this process used for something, in milliseconds. It shows whether work is too expensive and, unlike elapsed time, hardly depends
+ * on what else the machine is doing.
  */
 export async function cpuTime(act: () => Promise<unknown>): Promise<number> {
   const before = process.cpuUsage()

@@ -10,8 +10,8 @@ const BAD_GATEWAY = [
 ].join('\r\n')
 
 /**
- * Stands between a client and a hub. It cuts every connection when told, as a tunnel does to a train's passengers, and
- * answers with 502 while nothing listens behind it, as the gateways of cloud providers do.
+ * A proxy between a client and a hub. It can cut every connection, as a tunnel does to a train's passengers, and answers 502 while nothing listens
+ * at its target, as the gateways of cloud providers do.
  */
 export class CuttableProxy {
   /** Where the hub is now. */

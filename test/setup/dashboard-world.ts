@@ -5,13 +5,13 @@ import type { HubInfo } from '../../shared/sys.ts'
 import { clientFrame, openRaw, seen } from '../load/raw-websocket.ts'
 import { QueueReader } from './queues.ts'
 
-/** A hub in the middle of its day: traffic, a consumer that keeps up, a queue that nobody does, dead letters, a slow reader. */
+/** A hub on a normal day: traffic, a consumer that keeps up, a queue without consumers, dead letters, a slow reader. */
 export interface World {
   /** Another one, once a test has restarted it. */
   hub: Hub
   readonly url: string
   readonly port: number
-  /** What the hub itself says, to compare with. */
+  /** The hub's own figures, to compare with. */
   readonly client: Client
   close(): Promise<void>
 }
@@ -110,7 +110,7 @@ async function slowReader(port: number): Promise<Socket> {
   return socket
 }
 
-/** Fills what lies between the hub and a reader that does not read, beyond its outbox. */
+/** Fills the buffers between the hub and a reader that does not read, beyond its outbox. */
 async function untilItDrops(client: Client): Promise<void> {
   const frame = 'x'.repeat(50_000)
   for (;;) {

@@ -2,11 +2,11 @@ import { Buffer } from 'node:buffer'
 import type { BrokerEvents, Draft, Route } from '../../server/broker/broker.ts'
 import { LENGTHS_BYTES } from '../../shared/codec.ts'
 
-/** What of a draft a test chooses. The rest says nothing. */
+/** The fields of a draft that a test sets. The rest has defaults. */
 export type DraftLike = Partial<Omit<Draft, 'route' | 'reroute' | 'bytes'>> &
   Pick<Draft, 'id' | 'topic' | 'kept' | 'refused'> & { readonly route?: Partial<Route> }
 
-/** A draft that says only what it is given; its route stays as it is. */
+/** A draft with only the given fields; its route stays as it is. */
 export function bareDraft({ route: { generation = 0, streams = [], queues = [] } = {}, ...like }: DraftLike): Draft {
   const { rest = '', payload } = like
   const route = { generation, streams, queues }

@@ -21,7 +21,7 @@ export async function dataOfEarlierHub(fill: (hub: EarlierHub) => Promise<void>)
   return data
 }
 
-/** Declares and stores what a hub would refuse now. */
+/** Declares and stores what a hub would refuse today. */
 class EarlierHub {
   private readonly broker: EmbeddedBroker
 

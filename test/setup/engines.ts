@@ -5,7 +5,7 @@ export const ENGINES: readonly EngineUnderTest[] = (['ws', 'uws'] as const).filt
   (process.env['FANFARE_TEST_ENGINES'] ?? 'ws,uws').split(',').includes(engine),
 )
 
-/** What a contract suite is called where it runs on an engine. */
+/** The name of a contract suite on an engine. */
 export function suiteOn(engine: EngineUnderTest, name: string): string {
   return `${name} on ${engine}`
 }

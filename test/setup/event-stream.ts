@@ -10,7 +10,7 @@ export interface ServerEvent {
 /** A client of server-sent events in plain Node, which can stop reading and go away without a word. */
 export class EventStream {
   readonly events: ServerEvent[] = []
-  /** All that was no event: comments, and ids alone. */
+  /** Everything that was not an event: comments, and ids without data. */
   comments = 0
   lastEventId: string | undefined = undefined
   ended = false
@@ -30,7 +30,7 @@ export class EventStream {
     })
   }
 
-  /** Rejects with the body where the answer is no event stream. */
+  /** Rejects with the body if the response is not an event stream. */
   static async open(url: string, lastEventId?: string): Promise<EventStream> {
     const headers = { accept: 'text/event-stream', ...(lastEventId !== undefined && { 'last-event-id': lastEventId }) }
     const asked = request(url, { headers, agent: false }).end()

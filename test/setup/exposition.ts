@@ -10,8 +10,8 @@ export interface Family {
 }
 
 /**
- * Reads the text format of Prometheus, and is as strict as its conventions are: HELP and TYPE come before the samples of
- * a family, a family stands in one piece, no series comes twice, counters end in `_total`, a histogram is whole.
+ * Reads the text format of Prometheus, and is as strict as its conventions: HELP and TYPE precede the samples of a family, a family is contiguous,
+ * no series occurs twice, counters end in `_total`, a histogram is complete.
  */
 export function parseExposition(text: string): Map<string, Family> {
   if (!text.endsWith('\n')) throw new Error('The last line does not end')

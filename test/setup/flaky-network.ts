@@ -7,7 +7,7 @@ interface Held {
   readonly due: number
 }
 
-/** Stands between clients and a hub, to do to their connections what networks do. */
+/** A proxy between clients and a hub that does to their connections what networks do. */
 export class FlakyNetwork {
   readonly url: string
   private readonly server: Server
@@ -41,7 +41,7 @@ export class FlakyNetwork {
     this.holding = false
   }
 
-  /** Cuts, and lets nobody through until `allow`. */
+  /** Cuts, and refuses everything until `allow`. */
   refuse(): void {
     this.refusing = true
     this.cut()
@@ -51,12 +51,12 @@ export class FlakyNetwork {
     this.refusing = false
   }
 
-  /** What the hub says from now on does not arrive. */
+  /** From now on nothing that the hub sends arrives. */
   holdReplies(): void {
     this.holding = true
   }
 
-  /** Nothing passes any more, either way, and neither end is told: a connection that is half open. */
+  /** Nothing passes any more, in either direction, and neither end is notified: a half-open connection. */
   freeze(): void {
     this.frozen = true
   }
@@ -67,7 +67,7 @@ export class FlakyNetwork {
     this.frozen = false
   }
 
-  /** From now on everything takes so much longer, either way. */
+  /** From now on everything takes this much longer, in both directions. */
   delay(ms: number): void {
     this.delayMs = ms
   }

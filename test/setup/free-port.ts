@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 
-/** Below what systems give out for port 0 and for connections: nobody comes to have it by chance while its hub is away. */
+/** Below the ports that systems assign for port 0 and for connections: no other process gets it by chance while its hub is down. */
 const LOWEST = 10_000
 const PORTS = 20_000
 

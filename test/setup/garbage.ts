@@ -4,7 +4,7 @@ import { runInNewContext } from 'node:vm'
 setFlagsFromString('--expose-gc')
 const collectGarbage = runInNewContext('gc') as () => void
 
-/** Bytes of what this process still holds in its heap. */
+/** Bytes that this process still holds in its heap. */
 export function usedHeap(): number {
   collectGarbage()
   return process.memoryUsage().heapUsed

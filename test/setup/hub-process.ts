@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 
 const MAIN = fileURLToPath(new URL('../../dist/server/main.js', import.meta.url))
 
-/** How a process ended, and what it said on standard error. */
+/** How a process ended, and its output on standard error. */
 export interface End {
   readonly code: number | null
   readonly signal: NodeJS.Signals | null
@@ -27,7 +27,7 @@ export class HubProcess {
     this.ended = once(this.child, 'close').then(([code, signal]) => ({ code, signal, stderr: this.lines.join('\n') }))
   }
 
-  /** Starts one, and resolves when it listens. Rejects with its last words when it ends before. */
+  /** Starts one, and resolves when it listens. Rejects with its last output if it ends before. */
   static async start(options: Record<string, string | number>, nodeArgs: readonly string[] = []): Promise<HubProcess> {
     const args = Object.entries({ port: 0, engine: 'ws', ...options }).flatMap(([name, value]) => [
       `--${name}`,

@@ -3,8 +3,8 @@ import { RawJson } from '../../shared/raw-json.ts'
 import { matchesPattern } from '../../shared/topic.ts'
 
 /**
- * Buses that join hubs of one process. What one says reaches another in a later turn, and what is on its way when a line is cut is lost:
- * the smallest thing that the contract of the bus allows, with nothing that a hub could not do itself.
+ * Buses that join hubs of one process. What one sends reaches another in a later turn, and what is on its way when a link is cut is lost:
+ * the minimum that the contract of the bus allows, and nothing that a hub could not do itself.
  */
 export class JoinedBuses {
   private readonly open = new Set<JoinedBus>()
@@ -25,6 +25,7 @@ export class JoinedBus implements Bus {
   readonly node: Bus['node']
   isCutOff = false
   reconnections = 0
+  readonly figures = { sentMessages: 0, receivedMessages: 0, sentBytes: 0, receivedBytes: 0, lagMs: 0 }
   private isPaused = false
   private readonly all: Set<JoinedBus>
   private events: BusEvents | undefined = undefined

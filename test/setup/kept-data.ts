@@ -1,6 +1,6 @@
 import { lmdbData } from './lmdb-data.ts'
 
-/** Where a hub's process keeps its data, and what can happen to them. */
+/** Where a hub's process stores its data, and what can happen to the data. */
 export interface KeptData {
   /** For `--data`. It changes if a copy is used instead. */
   readonly option: string

@@ -7,7 +7,7 @@ export const SERVER_LAYERS: readonly (readonly string[])[] = [
   ['index.ts'],
   ['hub.ts', 'hub-parts.ts', 'config.ts', 'defaults.ts', 'version.ts'],
   ['connection', 'http', 'in-process'],
-  // Engines are handed what the layers below have encoded, and know nothing of what it means.
+  // Engines receive what the layers below have encoded, and know nothing of its meaning.
   ['engine'],
   ['admin'],
   ['monitor'],

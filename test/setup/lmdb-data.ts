@@ -8,7 +8,7 @@ import { type SmallDisk, smallDisk } from './small-disk.ts'
 
 const DISK_MB = 24
 
-/** A data directory: on a small disk of its own, or where that cannot be mounted, in a folder. */
+/** A data directory: on a small disk of its own, or in a folder if that cannot be mounted. */
 export async function lmdbData(folder: string): Promise<KeptData> {
   return new LmdbData(folder, await smallDisk(DISK_MB))
 }

@@ -12,7 +12,7 @@ import type { EngineUnderTest } from './engines.ts'
 import { type JoinedBus, JoinedBuses } from './joined-buses.ts'
 import { Peer } from './peer.ts'
 
-/** A node of a hub: a hub of its own that is joined to others by a bus. */
+/** A node of a hub: a hub that is joined to others by a bus. */
 export interface TestNode {
   readonly hub: Hub
   readonly bus: JoinedBus

@@ -1,6 +1,6 @@
 import type { Client } from '../../client/client.ts'
 
-/** What code without a compiler may pass, by what it is. */
+/** What code without a compiler may pass, by its description. */
 export const ODD: Record<string, unknown> = {
   nothing: undefined,
   null: null,
@@ -117,7 +117,7 @@ export async function outcome(what: string, call: () => unknown): Promise<string
 
 function refusal(what: string) {
   return (error: unknown): string | undefined => {
-    // A page has a class of its own. The last is the engine's own word.
+    // A page has its own class. The last is the engine's own message.
     if ((error as Error)?.name === 'FanfareError' || /^odd$|has been revoked/.test((error as Error)?.message))
       return undefined
     return `${what}: ${error instanceof Error ? error.stack : typeof error}`

@@ -15,7 +15,7 @@ import { RedisServer } from './redis-server.ts'
 let shared: Promise<RedisServer> | undefined
 let spaces = 0
 
-/** A broker on a Redis that all suites of this process share; each has a space of its own. */
+/** A broker on a Redis that all suites of this process share; each has its own key space. */
 export const onRedis: BrokerMaker = {
   isFast: false,
   async open(settings) {

@@ -8,7 +8,7 @@ export interface Outcome {
   readonly skipped: number
   /** Names of the tests that failed, by file; none if the file itself failed. */
   readonly failed: Readonly<Record<string, readonly string[]>>
-  /** Whether something else went wrong, such as an error that no test caught: a second try of these files says nothing about that. */
+  /** Whether something else went wrong, such as an error that no test caught: a second try of these files cannot disprove that. */
   readonly otherwise: boolean
 }
 
@@ -29,7 +29,7 @@ export function outcomeOf(
     passed: countOf(good, 'passed'),
     skipped: countOf(good, 'skipped'),
     failed: Object.fromEntries(bad.map((module) => [fileOf(module), failedTests(module)])),
-    // What a test that failed leaves behind may be rejected later. The runner names the file in which that happened.
+    // What a failed test leaves behind may be rejected later. The runner names the file in which that happened.
     otherwise: differ || errors.some((error) => !bad.some(({ moduleId }) => moduleId === error['VITEST_TEST_PATH'])),
   }
 }

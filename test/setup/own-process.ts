@@ -20,7 +20,7 @@ export class OwnProcess {
     // A group of its own, so that what a shell started ends with it.
     this.process = spawn(command, args, {
       cwd,
-      // Many hubs at once in one folder: a test that wants data on the disk says where.
+      // Many hubs share one folder: a test that wants data on disk says where.
       env: { ...clean, FANFARE_DATA: 'memory', ...env },
       stdio: ['pipe', 'pipe', 'pipe'],
       detached: true,

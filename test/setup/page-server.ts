@@ -1,7 +1,7 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 
-/** A site of its own on this machine, which has one page. */
+/** A separate site on this machine, with one page. */
 export class PageServer {
   html = ''
   private readonly server = createServer((_, response) =>

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { createServer, type IncomingMessage, request, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 
-/** A reverse proxy that serves a hub below a path of its own, `/hub/`, and nothing else. */
+/** A reverse proxy that serves a hub below the path `/hub/`, and nothing else. */
 export class PathProxy {
   private readonly server: Server
 

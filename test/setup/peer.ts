@@ -44,7 +44,7 @@ export class Peer {
     return peer
   }
 
-  /** Opens, says hello and reads the welcome. */
+  /** Connects, sends hello and reads the welcome. */
   static async hello(url: string, { compression = true } = {}): Promise<Peer> {
     const peer = await Peer.open(url, undefined, undefined, compression)
     peer.send({ type: 'hello' })
@@ -88,7 +88,7 @@ export class Peer {
     return this.frames.slice(from, this.read - 1)
   }
 
-  /** From the network: less than what was unpacked from it. */
+  /** Bytes from the network: less than after decompression. */
   get bytesRead(): number {
     return this.tcp?.bytesRead ?? 0
   }
@@ -113,7 +113,7 @@ export class Peer {
     })
   }
 
-  /** Stops reading the socket: TCP fills up behind it. */
+  /** Stops reading the socket: the TCP buffers fill up. */
   stall(): void {
     this.socket.pause()
   }

@@ -11,7 +11,7 @@ const PACKAGE = fileURLToPath(new URL('../..', import.meta.url))
 
 /** The photo demo as `npm run demo` starts it, once its page is built: a group of processes. */
 export class PhotoDemo {
-  /** Of the page. */
+  /** The photo demo with a browser, and what its tabs did that they should not do. */
   url = ''
   /** The data directory. */
   data = ''
@@ -42,7 +42,7 @@ export class PhotoDemo {
     return connect<Topics>(`${this.url.replace('http', 'ws')}/hub?tab=${name}`, { backoff: { base: 50, cap: 200 } })
   }
 
-  /** Its processes, by their ids. */
+  /** A tab in a context of its own: it shares only the hub with other tabs. `begin` runs in it before the page does. */
   processes(): number[] {
     return readdirSync('/proc')
       .filter((name) => /^\d+$/.test(name) && groupOf(name) === this.child.pid)

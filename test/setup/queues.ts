@@ -34,7 +34,7 @@ export class QueueReader<Data = unknown> {
   }
 }
 
-/** Asks until a queue is as wanted: what the hub itself does in its own time sends no event. */
+/** Asks until a queue is as wanted: what the hub does in its own time sends no event. */
 export async function untilQueue(
   client: Client,
   name: string,
@@ -43,7 +43,7 @@ export async function untilQueue(
   for (;;) {
     const info = await client.admin.queues.show(name)
     if (wanted(info)) return info
-    // Asked without a pause it would take the time of what it waits for.
+    // Asking without a pause would take the time of what it waits for.
     await wait(2)
   }
 }

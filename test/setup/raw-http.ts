@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { connect, type Socket, type TcpSocketConnectOpts } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 
-/** A connection of which the test writes every byte. */
+/** A connection whose every byte the test writes. */
 export class RawHttp {
   readonly socket: Socket
   /** All that came, one character per byte. */
@@ -58,7 +58,7 @@ export class RawHttp {
   }
 }
 
-/** One request on a connection of its own. */
+/** One request on its own connection. */
 export async function ask(port: number, bytes: string): Promise<{ status: string; text: string }> {
   const raw = await RawHttp.open(port)
   const status = await raw.ask(bytes)

@@ -2,15 +2,19 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { freePort } from './free-port.ts'
 
+export const REDIS = '/usr/bin/redis-server'
+
 /** A Redis of a test: it keeps nothing on the disk, and is started again on the same port. */
 export class RedisServer {
   readonly port: number
+  private readonly scheme: 'redis' | 'rediss'
   private readonly options: readonly string[]
   private process: ChildProcess | undefined = undefined
 
-  private constructor(port: number, options: readonly string[]) {
+  private constructor(port: number, options: readonly string[], scheme: 'redis' | 'rediss' = 'redis') {
     this.port = port
     this.options = options
+    this.scheme = scheme
   }
 
   /** `options`: as on its command line. */
@@ -20,8 +24,16 @@ export class RedisServer {
     return server
   }
 
+  /** One that speaks TLS only, also to its replicas. */
+  static async startSecure(certFile: string, keyFile: string, ...options: string[]): Promise<RedisServer> {
+    const port = await freePort()
+    const server = new RedisServer(port, [...secureOptions(port, certFile, keyFile), ...options], 'rediss')
+    await server.start()
+    return server
+  }
+
   get url(): string {
-    return `redis://127.0.0.1:${this.port}`
+    return `${this.scheme}://127.0.0.1:${this.port}`
   }
 
   get pid(): number {
@@ -30,7 +42,9 @@ export class RedisServer {
 
   async start(): Promise<void> {
     const standing = ['--port', String(this.port), '--bind', '127.0.0.1', '--save', '', '--daemonize', 'no']
-    this.process = spawn('/usr/bin/redis-server', [...standing, ...this.options], {
+    // A replica has no file of what it gets either.
+    standing.push('--repl-diskless-load', 'swapdb', '--repl-diskless-sync-delay', '0')
+    this.process = spawn(REDIS, [...standing, ...this.options], {
       stdio: ['ignore', 'pipe', 'inherit'],
     })
     const output = this.process.stdout as NonNullable<ChildProcess['stdout']>
@@ -55,4 +69,10 @@ export class RedisServer {
     process.kill('SIGKILL')
     await once(process, 'exit')
   }
+}
+
+/** The certificate is its own CA. */
+export function secureOptions(port: number, certFile: string, keyFile: string): string[] {
+  const files = ['--tls-cert-file', certFile, '--tls-key-file', keyFile, '--tls-ca-cert-file', certFile]
+  return ['--port', '0', '--tls-port', `${port}`, '--tls-replication', 'yes', '--tls-auth-clients', 'no', ...files]
 }

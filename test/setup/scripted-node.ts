@@ -6,7 +6,7 @@ interface Said {
   readonly [member: string]: unknown
 }
 
-/** A node of a cluster that says to the others what a test wants, in the words of `server/bus/redis/packets.ts`. */
+/** A node of a cluster that sends to the others what a test wants, in the packets of `server/bus/redis/packets.ts`. */
 export class ScriptedNode {
   readonly id: string
   readonly formats: readonly [number, number]

@@ -2,7 +2,7 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node'
 
 const SLOW = /\/test\/(browser|cli|demo|driver|faults|fuzz)\//
 
-/** Runs the files that start processes or wait for time-outs first, so that no long one is still running alone at the end. */
+/** Runs the files that start processes or wait for timeouts first, so that no long one still runs by itself at the end. */
 export class SlowFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const sorted = await super.sort(files)

@@ -8,7 +8,7 @@ export interface SmallDisk {
   remove(): Promise<void>
 }
 
-/** A file system of its own that is soon full; undefined where this user may not mount one. */
+/** A separate file system that is soon full; undefined if this user may not mount one. */
 export async function smallDisk(megabytes: number): Promise<SmallDisk | undefined> {
   const path = await mkdtemp(join(tmpdir(), 'fanfare-disk-'))
   try {

@@ -5,7 +5,7 @@ import { FlakyNetwork } from './flaky-network.ts'
 import type { HubFactory } from './hubs.ts'
 import { Peer } from './peer.ts'
 
-/** A hub with a stream `s` on the topics `s.#`, and everybody around it. */
+/** A hub with a stream `s` on the topics `s.#`, with its publishers and subscribers. */
 export interface StreamWorld {
   readonly hub: Awaited<ReturnType<HubFactory['start']>>['hub']
   readonly url: string

@@ -3,10 +3,10 @@ import { existsSync } from 'node:fs'
 
 export const CHROMIUM = '/usr/bin/chromium'
 
-/** Debian's packages that tests need, and what each brings: a browser, what makes certificates, and what nodes meet in. */
+/** Debian packages that tests need: a browser, a tool that makes certificates, and what nodes meet in. */
 const NEEDED = { chromium: CHROMIUM, openssl: '/usr/bin/openssl', 'redis-server': '/usr/bin/redis-server' }
 
-/** Installs what the tests need from the system, where it can; else says in one sentence what is missing. */
+/** Installs what the tests need from the system if it can; otherwise reports in one sentence what is missing. */
 export default function setup(): void {
   const missing = Object.entries(NEEDED).flatMap(([name, path]) => (existsSync(path) ? [] : [name]))
   if (missing.length === 0) return

@@ -9,7 +9,7 @@ import { afterAll } from 'vitest'
 import { WebSocket } from 'ws'
 import type { WebSocketClass } from '../../client/index.ts'
 
-/** A certificate of its own making, and its key: PEM. */
+/** A self-made certificate and its key: PEM. */
 export interface Pair {
   readonly name: string
   readonly cert: string
@@ -79,7 +79,7 @@ export async function secured(port: number, options: ConnectionOptions = {}): Pr
   return socket
 }
 
-/** One request over a connection of its own. */
+/** One request over its own connection. */
 export function get(port: number, path: string, ca: readonly Pair[], headers: Record<string, string> = {}) {
   const options = { host: '127.0.0.1', port, path, headers, ca: ca.map(({ cert }) => cert), agent: false as const }
   return new Promise<{ status: number; headers: NodeJS.Dict<string | string[]>; text: string }>((resolve, reject) => {

@@ -2,7 +2,7 @@ import { onTestFinished } from 'vitest'
 
 const EVENTS = ['uncaughtException', 'unhandledRejection'] as const
 
-/** What is thrown to nobody until the test ends, in place of what the test runner does about it. */
+/** Collects uncaught errors until the test ends, in place of the test runner. */
 export function hearUncaught(): unknown[] {
   const heard: unknown[] = []
   for (const event of EVENTS) {

@@ -1,4 +1,4 @@
-/** Work that is under way at once: so much at most, and who has more waits. */
+/** Limits the work in progress: when the maximum is reached, more work waits. */
 export class UnderWay {
   private readonly most: number
   private readonly all = new Set<Promise<unknown>>()

@@ -38,24 +38,24 @@ import { StreamLog, type StreamRecord } from './stream/stream-log.ts'
 export interface EmbeddedOptions {
   readonly dedupWindowMs: number
   readonly dedupIds: number
-  /** Maximum bytes of publishes that wait for room in queues. By default, and with 0, there is no limit. */
+  /** Maximum bytes of publishes that wait for space in queues. No limit by default, and with 0. */
   readonly waitingPublishBytes?: number
   /** No limit by default. */
   readonly cursorsPerStream?: number
   readonly cursorIdleMs?: number
-  /** The machine's by default. */
+  /** By default the machine's clock. */
   readonly clock?: Clock
-  /** Where callbacks that throw are reported; its own by default. */
+  /** Where errors of callbacks are reported; by default its own. */
   readonly unexpected?: UnexpectedErrors
 }
 
-/** How often delays, expiry and retention are processed, in milliseconds. */
+/** Interval at which delays, expiry and retention are processed, in milliseconds. */
 const TICK_MS = 100
 
-/** The broker in the hub's own process, over a store. */
+/** The broker in the hub's own process, on top of a store. */
 export class EmbeddedBroker implements Broker {
   private readonly store: Store
-  /** What the logs read. */
+  /** The reader of the logs. */
   private readonly reads: AppliedReads
   private readonly clock: Clock
   private readonly cursorLimits: CursorLimits
@@ -195,7 +195,7 @@ export class EmbeddedBroker implements Broker {
   async cursor(stream: string, name: string): Promise<Position | undefined> {
     const log = this.logs.streamOf(stream)
     if (log.cursorNeedsMark(name, this.clock.now())) {
-      // Its failure has been logged, and costs nothing but the mark.
+      // The failure has been logged, and only costs the mark.
       const marked = this.changeStream(stream, (log, changes, now) => log.markCursor(name, now, changes))
       marked.catch(() => {})
     }
@@ -286,7 +286,7 @@ export class EmbeddedBroker implements Broker {
     this.commits.settle(settlement.delivery === undefined ? this.late(settlement) : settlement)
   }
 
-  /** Leases a waiting message again at once, before another consumer can get it. */
+  /** Leases a waiting message again, before another consumer can get it. */
   private late(settlement: Settlement): Settlement {
     const { queue, seq } = settlement
     const delivery = this.logs.queues.get(queue)?.leaseAgain(seq, () => ++this.lastDelivery)
@@ -298,7 +298,7 @@ export class EmbeddedBroker implements Broker {
     const queue = this.logs.queues.get(name)
     if (!queue || deliveries.length === 0) return
     const now = this.clock.now()
-    // Backwards, each to the front.
+    // In reverse, because each goes to the front.
     for (let at = deliveries.length - 1; at >= 0; at--) queue.giveBack(deliveries[at] as number, now)
     this.logs.planEarlier(queue)
     this.commits.events.ready(name)
@@ -346,13 +346,13 @@ export class EmbeddedBroker implements Broker {
     await this.store.close()
   }
 
-  /** Looks after what time changes: in queues, and the retention of streams. */
+  /** Processes changes caused by time: in queues, and the retention of streams. */
   tick(): void {
     this.passTime()
     this.housekeeping.look()
   }
 
-  /** Processes what is due in queues now: delays, expiry. */
+  /** Processes what is due in queues now: delays and expiry. */
   passTime(): void {
     const now = this.clock.now()
     for (const queue of this.logs.dueQueues.due(now)) {
@@ -362,19 +362,19 @@ export class EmbeddedBroker implements Broker {
     }
   }
 
-  /** Whether no commit is under way. */
+  /** Whether no commit is in progress. */
   get idle(): boolean {
     return this.commits.idle
   }
 
-  /** When something may be due in a queue that is not yet. */
+  /** When something may become due in a queue that is not due yet. */
   nextTime(): number {
     return this.logs.dueQueues.nextAfter(this.clock.now())
   }
 
   private expire(name: string, now: number): void {
     const queue = this.logs.queues.get(name)
-    // Deleted since.
+    // It may have been deleted since.
     if (queue) this.logs.touch(queue).expire(now)
   }
 
@@ -384,7 +384,7 @@ export class EmbeddedBroker implements Broker {
       look(now)
       return nothingToUndo
     }
-    // Its failure has been logged, and the next tick tries again.
+    // The failure has been logged, and the next tick tries again.
     return this.commits.change(stage).catch(() => {})
   }
 }

@@ -8,24 +8,24 @@ import { StreamLog } from './stream/stream-log.ts'
 
 const NO_QUEUES: readonly QueueLog[] = []
 
-/** How often the retention of a stream without publishes is applied, in milliseconds. */
+/** Interval at which retention is applied to a stream without publishes, in milliseconds. */
 const RETENTION_MS = 1000
 
 /**
- * The streams and queues of a broker, by name, and which of them the commit in the making changes. There may
- * be very many: nothing here, and nothing that is done for each commit or tick, goes through all of them.
+ * The streams and queues of a broker, by name, and those changed by the commit in preparation. There may be very many: nothing that
+ * is done per commit or tick goes through all of them.
  */
 export class Logs {
   readonly streams: ReadonlyMap<string, StreamLog>
   readonly queues: ReadonlyMap<string, QueueLog>
-  /** When delays of a queue end or messages expire: then, or later. */
+  /** When delays of a queue end or messages expire: at that time or later. */
   readonly dueQueues = new DueTimes<QueueLog>()
   /** When retention may have something to do. */
   readonly dueStreams = new DueTimes<StreamLog>()
   private readonly streamsByName = new Map<string, StreamLog>()
   private readonly queuesByName = new Map<string, QueueLog>()
   private readonly touched = new Set<StreamLog | QueueLog>()
-  /** The number that the next stream or queue gets, and what of that is stored. */
+  /** The number of the next stream or queue, and the stored value of it. */
   private next: number
   private storedNext: number
 
@@ -37,7 +37,7 @@ export class Logs {
     this.next = this.storedNext
   }
 
-  /** Takes a number that no stream or queue has had. Deduplication uses it to see whether a stream or queue is still the same one. */
+  /** Returns a number that no stream or queue has had. Deduplication uses it to see whether a stream or queue is still the same one. */
   takeNumber(): number {
     return this.next++
   }
@@ -55,7 +55,7 @@ export class Logs {
     }
   }
 
-  /** The log is deleted: what else this commit brings must not write to it again. */
+  /** The log is deleted: the rest of this commit must not write to it again. */
   remove(log: StreamLog | QueueLog): void {
     const { name } = log.options
     this.touched.delete(log)
@@ -68,19 +68,19 @@ export class Logs {
     }
   }
 
-  /** Undoes `remove`: what else its commit was to change is rolled back with the other logs. */
+  /** Undoes `remove`; other changes of its commit are rolled back with the other logs. */
   putBack(log: StreamLog | QueueLog): void {
     this.add(log)
     this.touch(log)
   }
 
-  /** Call while staging, for each log that is changed. */
+  /** Call during staging, for each log that is changed. */
   touch<Log extends StreamLog | QueueLog>(log: Log): Log {
     this.touched.add(log)
     return log
   }
 
-  /** The queues that the commit in the making changes. */
+  /** The queues that the commit in preparation changes. */
   get touchedQueues(): QueueLog[] {
     return [...this.touched].filter((log) => log instanceof QueueLog)
   }
@@ -112,20 +112,20 @@ export class Logs {
     return logs
   }
 
-  /** Adds to a commit what was staged. */
+  /** Adds the staged changes to a commit. */
   finish(changes: Change[], now: number): void {
     for (const log of this.touched) log.finish(changes, now)
     if (this.next !== this.storedNext) changes.push({ key: numbersKey(), value: toJson(this.next) })
   }
 
-  /** Gives the queues that have changed. */
+  /** Returns the queues that have changed. */
   apply(now: number): readonly QueueLog[] {
     this.storedNext = this.next
     for (const log of this.touched) log.apply(now)
     return this.settled(now, true)
   }
 
-  /** Gives the queues that were to change. */
+  /** Returns the queues that were to change. */
   rollback(now: number): readonly QueueLog[] {
     for (const log of this.touched) log.rollback(now)
     return this.settled(now, false)
@@ -136,7 +136,7 @@ export class Logs {
     this.dueQueues.set(queue, queue.nextTime())
   }
 
-  /** Something waits in a queue that may be due earlier than what was known. */
+  /** A message in a queue may be due earlier than known so far. */
   planEarlier(queue: QueueLog): void {
     this.dueQueues.setEarlier(queue, queue.nextTime())
   }

@@ -4,26 +4,26 @@ import { FanfareError } from '../../../shared/errors.ts'
 import type { Block } from '../broker.ts'
 import { DEFAULT_PRIORITY } from '../rules/order.ts'
 
-/** What a block keeps of a message beside its wire form. */
+/** What a block stores of a message besides its wire form. */
 export interface Entry {
   readonly offset: number
-  /** When it was published, in milliseconds; never less than that of the entry before. */
+  /** When it was published, in milliseconds; never earlier than the entry before. */
   readonly time: number
   readonly topic: string
   readonly key: string | undefined
   readonly expiresAt: number | undefined
-  /** In a queue: 0 to 9, the higher first; and when it is due, in milliseconds since 1970. */
+  /** For queues: priority 0 to 9, higher first, and when it is due, in milliseconds since 1970. */
   readonly priority?: number | undefined
   readonly dueAt?: number | undefined
-  /** How far back the previous message of the same topic lies; 0: there is none. */
+  /** Distance back to the previous message of the same topic; 0 if there is none. */
   readonly back: number
-  /** The frame as text, or as a record of a binary WebSocket message. */
+  /** The frame as text, or as a binary record. */
   readonly wire: string | Uint8Array
 }
 
-/** The columns of a block, as JSON. A column that says nothing is left out. */
+/** The columns of a block, as JSON. A column with default values only is left out. */
 interface Columns {
-  /** Offset and time of the first entry; the lists hold the steps from one to the next. */
+  /** Offset and time of the first entry; the lists contain the differences from one entry to the next. */
   readonly first: number
   readonly time: number
   readonly count: number
@@ -37,20 +37,20 @@ interface Columns {
   readonly expires?: (number | null)[]
   readonly priorities?: number[]
   readonly due?: number[]
-  /** 1 where the wire form is a record. */
+  /** 1 if the wire form is a binary record. */
   readonly binary?: number[]
 }
 
-/** Bytes of wire forms after which a block takes no further entry. */
+/** A block with this many bytes of wire forms accepts no further entry. */
 const BLOCK_BYTES = 64 * 1024
 
 const PREFIX_BYTES = 8
 const COMMA = 0x2c
 
 /**
- * Some consecutive messages of a stream, as they are stored: a checksum, the columns, and a body that holds the wire
- * forms back to back. A text is followed by a comma and a record by nothing, so that any stretch of one kind is the
- * inside of a WebSocket message as it stands: replay copies bytes.
+ * Consecutive messages of a stream in stored form: a checksum, the columns, and a body with the wire forms back to back. Texts are
+ * followed by a comma, records by nothing, so that any sequence of one kind is the content of a WebSocket message as it is: replay
+ * only copies bytes.
  */
 export class StoredBlock implements Block {
   readonly count: number
@@ -62,7 +62,7 @@ export class StoredBlock implements Block {
   private times: number[] | undefined = undefined
   private hidden: Set<number> | undefined = undefined
 
-  /** Throws `data_damaged` where the bytes are not what was written. */
+  /** Throws `data_damaged` if the bytes are not what was written. */
   constructor(bytes: Uint8Array) {
     const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
     if (buffer.length < PREFIX_BYTES || crc32(buffer.subarray(4)) !== buffer.readUInt32LE(0)) {
@@ -101,7 +101,7 @@ export class StoredBlock implements Block {
     return this.times[at] as number
   }
 
-  /** Which of `topics`. */
+  /** Index of the entry's topic in `topics`. */
   topicAt(at: number): number {
     return this.columns.topicAt?.[at] ?? 0
   }
@@ -134,7 +134,7 @@ export class StoredBlock implements Block {
     return this.columns.binary?.[at] === 1
   }
 
-  /** Marks an entry that is stored and counts no more. */
+  /** Marks an entry that is stored but no longer counts. */
   hide(at: number): void {
     this.hidden ??= new Set()
     this.hidden.add(at)
@@ -150,12 +150,12 @@ export class StoredBlock implements Block {
     return this.body.subarray(this.starts[from], this.isBinary(to - 1) ? end : end - 1)
   }
 
-  /** Bytes of `wires(from, to)`. */
+  /** Size of `wires(from, to)` in bytes. */
   wireBytes(from: number, to: number): number {
     return (this.starts[to] as number) - (this.starts[from] as number)
   }
 
-  /** The place of the first entry at or behind an offset; `count` where there is none. */
+  /** The index of the first entry at or after an offset; `count` if there is none. */
   find(offset: number): number {
     let low = 0
     let high = this.count
@@ -185,7 +185,7 @@ export class StoredBlock implements Block {
   }
 }
 
-/** Encodes entries in the order of their offsets; there is at least one. */
+/** Encodes one or more entries in the order of their offsets. */
 export function encodeBlock(entries: readonly Entry[]): Buffer {
   const lengths = entries.map(({ wire }) => bytesInBody(wire))
   const header = Buffer.from(JSON.stringify(columnsOf(entries, lengths)))
@@ -207,7 +207,7 @@ export function encodeBlock(entries: readonly Entry[]): Buffer {
   return block
 }
 
-/** Cuts entries into the blocks in which they are stored. */
+/** Splits entries into blocks for storage. */
 export function* inBlocks(entries: readonly Entry[]): Iterable<Entry[]> {
   let block: Entry[] = []
   let bytes = 0
@@ -222,7 +222,7 @@ export function* inBlocks(entries: readonly Entry[]): Iterable<Entry[]> {
   if (block.length > 0) yield block
 }
 
-/** One walk through the entries for all columns: it is the hot path of every publish that is kept. */
+/** A single pass over the entries for all columns, because this is the hot path of every stored publish. */
 function columnsOf(entries: readonly Entry[], lengths: number[]): Columns {
   const first = entries[0] as Entry
   const topics = new Map<string, number>()
@@ -263,12 +263,12 @@ function columnsOf(entries: readonly Entry[], lengths: number[]): Columns {
   return { first: offset, time, count, lengths, topics: [...topics.keys()], ...Object.fromEntries(said) }
 }
 
-/** What a wire form takes in a block. */
+/** Size of a wire form in a block. */
 export function bytesInBody(wire: string | Uint8Array): number {
   return typeof wire === 'string' ? Buffer.byteLength(wire) + 1 : wire.length
 }
 
-/** A list that is only kept once a value differs from what goes without saying. */
+/** A list that is stored only once a value differs from the default. */
 class Column<Value = number> {
   values: Value[] | undefined = undefined
   private readonly usual: Value

@@ -59,6 +59,8 @@ export class CommitLog {
   /** Up to which commit all is safe: no failover takes it back. */
   private safe = 0
   private isOpen = false
+  /** Until the state is read again: what is heard meanwhile may follow on what Redis has lost. */
+  private isPaused = true
   /** Of the space, as of the last state. */
   private incarnation = 0
 
@@ -90,6 +92,11 @@ export class CommitLog {
     this.watch()
   }
 
+  /** The link is lost: nothing is applied until the state has been read on the next one. */
+  pause(): void {
+    this.isPaused = true
+  }
+
   reached(commit: number): Promise<void> {
     return new Promise((resolve) => {
       this.after(commit, resolve)
@@ -112,6 +119,7 @@ export class CommitLog {
     if (hasGoneBack) this.goBack(state.c)
     const missed = this.takeState(state, isRenewed)
     this.isOpen = true
+    this.isPaused = false
     this.generation = state.g
     this.jumpQueues(state, isRenewed)
     this.applied = state.c
@@ -135,6 +143,11 @@ export class CommitLog {
     const lost = this.waiting.filter((each) => each.commit > commit)
     this.waiting = this.waiting.filter((each) => each.commit <= commit)
     for (const each of lost) this.unexpected.run('broker', () => each.lost())
+  }
+
+  /** Nothing that is not applied yet happened: its numbers are those of other commits now. */
+  dropUnsafe(): void {
+    this.goBack(this.applied)
   }
 
   /** Those who wait get no answer soon: what they wait for is in Redis, and not safe. */
@@ -227,6 +240,7 @@ export class CommitLog {
   }
 
   private applyAll(): void {
+    if (this.isPaused) return
     for (let next = this.applied + 1; next <= this.safe; next++) {
       const commit = this.pending.get(next)
       if (!commit) break

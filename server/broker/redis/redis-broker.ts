@@ -95,7 +95,7 @@ export class RedisBroker implements Broker {
     this.options = options
     const time = options.clock ? () => String(clock.now()) : () => ''
     const unexpected = options.unexpected ?? new UnexpectedErrors(logger)
-    this.writer = new Writer(link, options.name, time, logger)
+    this.writer = new Writer(link, options.name, options.replicas, time, logger)
     this.writer.onLoss = () => this.lostCommits()
     this.log = new CommitLog(unexpected, () => void this.resync().catch(() => {}))
     const isSafe = (commit: number) => this.log.isSafe(commit)
@@ -120,7 +120,7 @@ export class RedisBroker implements Broker {
     this.writer.onFenced = () => this.queuesOf.fenced()
     link.events = {
       up: () => this.linked(),
-      down() {},
+      down: () => this.log.pause(),
       received: (bytes) => unexpected.run('broker', () => this.received(bytes)),
     }
     this.timer = setInterval(() => this.tick(), TICK_MS).unref()
@@ -337,7 +337,8 @@ export class RedisBroker implements Broker {
   /** A link stands: takes the place of this node, and learns what was missed. */
   private async linked(): Promise<void> {
     await this.checkPromise()
-    const space = await this.writer.join(this.fault === undefined)
+    const { space, lostFrom } = await this.writer.join(this.fault === undefined)
+    if (lostFrom !== undefined) await this.lost(lostFrom)
     if (this.writer.space === '') this.writer.space = space
     if (space === this.writer.space) {
       await this.resync()
@@ -366,6 +367,12 @@ export class RedisBroker implements Broker {
     throw new FanfareError('cluster_live_only', notKept(this.fault))
   }
 
+  /** Another Redis goes on that has not got everything. What was not safe has been told to nobody; anything else begins a new incarnation. */
+  private async lost(from: number): Promise<void> {
+    if (from <= this.log.applied) await this.writer.join(true, true)
+    this.log.dropUnsafe()
+  }
+
   /** Redis has lost what it had answered, whatever it promised. */
   private async lostCommits(): Promise<void> {
     await this.writer.join(true, true)
@@ -386,7 +393,7 @@ export class RedisBroker implements Broker {
     this.logger.error(
       'Redis has lost the data of this cluster: its streams and queues are declared again, and are empty',
     )
-    this.writer.renewed(await this.writer.join(true))
+    this.writer.renewed((await this.writer.join(true)).space)
     this.queuesOf.renewed()
     const state = await this.readState()
     const there = new Set(listOf(state.s).map(([name]) => name))

@@ -11,6 +11,8 @@ import { TURN, TURN_WITHOUT_ROOM } from './lua/turn.ts'
 const LINK_WAIT_MS = 5_000
 /** A node that gives no sign of life for so long has left. */
 const LAPSE_MS = 5_000
+/** More than can be answered and not yet safe on the replicas. */
+const REMEMBERED_TURNS = 10_000
 
 /** The part of a turn that a script does: its name, and what it gets. */
 export interface Op {
@@ -20,6 +22,13 @@ export interface Op {
 
 /** The space is another one than before: Redis was flushed, or is a new one. */
 export class SpaceGone extends Error {}
+
+/** What a node finds when it joins. */
+export interface Place {
+  readonly space: string
+  /** Redis has lost turns that it had answered to this node: the commit of the first of them. */
+  readonly lostFrom: number | undefined
+}
 
 interface Refused {
   readonly x: string
@@ -41,18 +50,22 @@ export class Writer {
   private readonly name: string
   private readonly clock: () => string
   private readonly log: Logger
+  private readonly replicas: number
   private seq = 0
   /** Whose leases in queues those of this node are. */
   lessee: () => string = () => ''
   /** This node was taken for gone. */
   onFenced: () => void = () => {}
+  /** The latest commit after each of the last turns. */
+  private readonly commits = new Map<number, number>()
   /** The outcome of the last turn is unknown: its number is asked for before the next. */
   private isUncertain = false
   /** Redis no longer knows what this node has sent. */
   private isForgotten = false
 
-  /** `clock`: what the scripts take for the time; empty for that of Redis. */
-  constructor(link: BrokerLink, name: string, clock: () => string, log: Logger) {
+  /** `replicas`: those that are waited for. `clock`: what the scripts take for the time; empty for that of Redis. */
+  constructor(link: BrokerLink, name: string, replicas: number, clock: () => string, log: Logger) {
+    this.replicas = replicas
     this.link = link
     this.name = name
     this.clock = clock
@@ -61,20 +74,26 @@ export class Writer {
   }
 
   /**
-   * Takes the place of this node, at the start and after the link was lost. Gives the space. `isLossless`: another run of this Redis has everything that the
-   * one before has answered. `hasLost`: it has turned out that it has not.
+   * Takes the place of this node, at the start and after the link was lost. `isLossless`: another run of this Redis has everything that the one before has
+   * answered. `hasLost`: it has turned out that it has not.
    */
-  async join(isLossless: boolean, hasLost = false): Promise<string> {
-    const info = String(await this.link.ask('INFO', 'server').catch(() => ''))
-    const run = /run_id:(\w+)/.exec(info)?.[1] ?? ''
-    const how = [run, isLossless ? 1 : 0, hasLost ? 1 : 0, this.lessee()]
+  async join(isLossless: boolean, hasLost = false): Promise<Place> {
+    const { run, replicas } = await this.server()
+    const how = [run, isLossless ? 1 : 0, hasLost ? 1 : 0, this.replicas, replicas, this.lessee()]
     const args = [this.clock(), this.node, this.name, LAPSE_MS, randomId(10), ...how]
     const [space, seq, isNew] = (await this.link.read(JOIN, args)) as [Buffer, number, number]
     // It was away for so long that what it had sent is forgotten.
     if (isNew === 1 && this.seq > 0) this.isForgotten = true
-    if (isNew === 1 || this.isUncertain) this.seq = seq
+    const lostFrom = isNew === 0 && seq < this.seq && !this.isUncertain ? this.commits.get(seq + 1) : undefined
+    if (isNew === 1 || seq < this.seq || this.isUncertain) this.seq = seq
     this.isUncertain = false
-    return String(space)
+    return { space: String(space), lostFrom }
+  }
+
+  private async server(): Promise<{ run: string; replicas: number }> {
+    const info = String(await this.link.ask('INFO').catch(() => ''))
+    const replicas = Number(/connected_slaves:(\d+)/.exec(info)?.[1] ?? 0)
+    return { run: /run_id:(\w+)/.exec(info)?.[1] ?? '', replicas }
   }
 
   /** The space is another one, in which this node has sent nothing. */
@@ -86,7 +105,8 @@ export class Writer {
 
   /** Shows that this node is there. Gives whose leases are to be returned, those of nodes that are gone; or undefined: it has lost its place. */
   async beat(): Promise<readonly string[] | undefined> {
-    const lapsed = await this.link.read(BEAT, [this.clock(), this.node, LAPSE_MS])
+    const { replicas } = await this.server()
+    const lapsed = await this.link.read(BEAT, [this.clock(), this.node, LAPSE_MS, replicas])
     return lapsed === null ? undefined : (lapsed as readonly unknown[]).map(String)
   }
 
@@ -108,6 +128,7 @@ export class Writer {
         const answer = await this.send(needsRoom, [...head, ...args])
         if (!('x' in answer)) {
           this.seq++
+          this.remember(answer.c)
           return answer
         }
         await this.recover(answer)
@@ -116,6 +137,11 @@ export class Writer {
         wasSent = true
       }
     }
+  }
+
+  private remember(commit: number): void {
+    this.commits.set(this.seq, commit)
+    this.commits.delete(this.seq - REMEMBERED_TURNS)
   }
 
   private async send(needsRoom: boolean, args: readonly Argument[]): Promise<TurnAnswer | Refused> {

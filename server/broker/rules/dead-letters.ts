@@ -5,22 +5,22 @@ import type { Death } from './fate.ts'
 import { DEFAULT_PRIORITY } from './order.ts'
 import { splitRecord } from './record.ts'
 
-/** The fields of a dead letter besides its message. Its topic and key are those of the message. */
+/** The fields of a dead letter besides its message. Topic and key are those of the message. */
 export interface DeathNote extends Omit<DeadLetter, 'letter' | 'message' | 'origin'> {
   readonly topic: string
   readonly key: string | undefined
 }
 
-/** A message that dies. */
+/** A message that is being dead-lettered. */
 interface Dying {
   readonly topic: string
   readonly key: string | undefined
   readonly publishedAt: number
-  /** The error of its last attempt that failed, if one did. */
+  /** The error of its last failed attempt, if there is one. */
   readonly lastError: string | undefined
 }
 
-/** What the dead letter of a message says. */
+/** The fields of a message's dead letter. */
 export function deathNote(
   { topic, key, publishedAt, lastError }: Dying,
   { reason, error = lastError, attempts }: Omit<Death, 'kind'>,
@@ -29,17 +29,17 @@ export function deathNote(
   return { topic, key, reason, error, attempts, publishedAt, diedAt: now }
 }
 
-/** Whether the rest of a message's group waits for an operator once it is a dead letter. */
+/** Whether the rest of a message's group is parked after it was dead-lettered. */
 export function parksGroup({ onDeadLetter }: Pick<QueueOptions, 'onDeadLetter'>, key: string | undefined): boolean {
   return onDeadLetter === 'park' && key !== undefined
 }
 
-/** How many of the oldest dead letters go, the new ones among them. */
+/** How many of the oldest dead letters are dropped, counting new ones. */
 export function excessLetters(count: number, { maxDeadLetters }: Pick<QueueOptions, 'maxDeadLetters'>): number {
   return Math.max(0, count - maxDeadLetters)
 }
 
-/** The numbers that a filter means, from one number up to another: exactly these, ascending, or all lower than `to`. */
+/** The numbers that a filter selects, from one number up to another: exactly these, ascending, or all numbers lower than `to`. */
 export function lettersMeant({ letters, through }: DeadLetterFilter, from: number, end: number): LettersMeant {
   const to = through === undefined ? end : Math.min(end, through + 1)
   const only = letters && [...new Set(letters)].filter((letter) => letter >= from && letter < to).sort((a, b) => a - b)
@@ -51,7 +51,7 @@ interface LettersMeant {
   readonly to: number
 }
 
-/** What a letter has to meet apart from its number; undefined: nothing, and all of them do. */
+/** The condition of a filter apart from numbers; undefined if there is none, so that all match. */
 export function letterCondition({
   topic,
   key,
@@ -67,7 +67,7 @@ export function letterCondition({
     (error === undefined || (note.error?.includes(error) ?? false))
 }
 
-/** The message that a dead letter becomes when it is redriven: after all others, of the default priority, without expiry. */
+/** The message that a dead letter becomes when it is redriven: last in the queue, with default priority and without expiry. */
 export function redriven({ topic, key }: Pick<DeathNote, 'topic' | 'key'>, wire: string | Uint8Array, now: number) {
   return { time: now, topic, key, expiresAt: undefined, priority: DEFAULT_PRIORITY, wire: withoutExpiry(wire) }
 }
@@ -87,8 +87,8 @@ export function restWithoutExpiry(rest: string): string {
 }
 
 /**
- * The text of a message stays as it is otherwise: its numbers are the publisher's. The first place that looks like the
- * field is the field, if there is one: it stands before the data, and values of headers and keys are strings.
+ * Otherwise the text of a message stays unchanged, because its numbers are the publisher's. The first match that looks like the
+ * field is the field, if there is one: it comes before the data, and values of headers and keys are strings.
  */
 function headWithoutExpiry(json: string): string {
   if (!EXPIRES_AT.test(json) || (JSON.parse(json) as { expiresAt?: number }).expiresAt === undefined) return json

@@ -1,14 +1,14 @@
 import { FanfareError } from '../../../shared/errors.ts'
 
 /**
- * Whether two declarations of a stream or queue have the same options. All lists in them are sets (topics, bindings), so that neither order
- * nor repetition in a list makes a difference; and neither does the order of keys, at any depth, or a key without a value.
+ * Whether two declarations of a stream or queue have the same options. All lists in them are sets (topics, bindings), so neither
+ * order nor repetition in a list makes a difference. Neither does the order of keys at any depth, or a key without a value.
  */
 export function sameOptions(a: object, b: object): boolean {
   return canonical(a) === canonical(b)
 }
 
-/** The refusal of a declaration that would change what is there. It names the first option that differs. */
+/** The refusal of a declaration that would change an existing stream or queue. It names the first option that differs. */
 export function alreadyExists<Options extends { readonly name: string }>(
   kind: 'stream' | 'queue',
   existing: Options,
@@ -22,7 +22,7 @@ export function alreadyExists<Options extends { readonly name: string }>(
   const title = kind === 'stream' ? 'Stream' : 'Queue'
   return new FanfareError(
     `${kind}_exists`,
-    `${title} "${wanted.name}" already exists with different options: ${difference}. Delete it first, or use the same options.`,
+    `${title} "${wanted.name}" already exists with different options: ${difference}. Use the same options, or change it with ${kind}s.update.`,
   )
 }
 

@@ -1,25 +1,25 @@
 import type { DeadReason, QueueOptions } from '../../../shared/queues.ts'
 import type { Ending } from '../broker.ts'
 
-/** What becomes of a message when its lease ends. */
+/** What happens to a message when its lease ends. */
 export type Fate = { readonly kind: 'done' } | Retry | Death
 
-/** It waits for another attempt. */
+/** The message waits for another attempt. */
 export interface Retry {
   readonly kind: 'retry'
-  /** Attempts that have failed so far. */
+  /** Number of failed attempts so far. */
   readonly attempts: number
   readonly error: string | undefined
   readonly delayMs: number
 }
 
-/** It becomes a dead letter. */
+/** The message becomes a dead letter. */
 export interface Death {
   readonly kind: 'dead'
   readonly reason: DeadReason
-  /** Attempts that were made. */
+  /** Number of attempts made. */
   readonly attempts: number
-  /** The error of this attempt; undefined: the error of the last attempt that failed. */
+  /** The error of this attempt; undefined for the error of the last failed attempt. */
   readonly error: string | undefined
 }
 
@@ -29,10 +29,11 @@ type Chance = { jitter(): number }
 const DONE: Fate = { kind: 'done' }
 
 /**
- * What a lease ends in. An ack takes the message out. A nack is a failed attempt, and the last one makes a dead letter. So
- * does a reject, whatever attempts are left. A suspect waits like a failed attempt and is not charged for it.
+ * What happens when a lease ends. An ack removes the message. A nack is a failed attempt, and the last one dead-letters the
+ * message. A reject does so however many attempts are left. A suspect message waits as after a failed attempt, but is not charged
+ * for it.
  *
- * @param attempts those that failed before this one
+ * @param attempts number of failed attempts before this one
  */
 export function fateOf(ending: Ending, attempts: number, options: Retries, chance: Chance): Fate {
   if (ending.kind === 'ack') return DONE
@@ -44,17 +45,17 @@ export function fateOf(ending: Ending, attempts: number, options: Retries, chanc
   return { kind: 'retry', attempts: attempts + 1, error, delayMs }
 }
 
-/** What becomes of a message that has expired; undefined: it is dropped. */
+/** What happens to an expired message; undefined if it is dropped. */
 export function whenExpired({ onExpiry }: Pick<QueueOptions, 'onExpiry'>, attempts: number): Death | undefined {
   return onExpiry === 'dead-letter' ? { kind: 'dead', reason: 'expired', attempts, error: undefined } : undefined
 }
 
-/** What becomes of a message that has to make room; undefined: it is dropped. */
+/** What happens to a message that has to make space; undefined if it is dropped. */
 export function whenOverflowing({ overflow }: Pick<QueueOptions, 'overflow'>, attempts: number): Death | undefined {
   return overflow === 'dead-letter' ? { kind: 'dead', reason: 'overflow', attempts, error: undefined } : undefined
 }
 
-/** The wait before the next attempt: it doubles from the base to the cap, and half of it is left to chance. */
+/** The wait before the next attempt: it doubles from the base up to the cap, and half of it is random. */
 function backoffMs(attempts: number, { backoffBaseMs, backoffCapMs }: Retries, chance: Chance): number {
   return Math.min(backoffCapMs, backoffBaseMs * 2 ** attempts) * (0.5 + chance.jitter() / 2)
 }

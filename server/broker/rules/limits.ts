@@ -2,7 +2,7 @@ import type { Overflow, QueueOptions } from '../../../shared/queues.ts'
 
 type QueueLimits = Pick<QueueOptions, 'maxMessages' | 'maxBytes'>
 
-/** Messages and their bytes. */
+/** A number of messages and their bytes. */
 export interface Amount {
   readonly messages: number
   readonly bytes: number
@@ -13,22 +13,22 @@ export function isWithin({ maxMessages, maxBytes }: QueueLimits, messages: numbe
   return messages <= maxMessages && bytes <= maxBytes
 }
 
-/** Whether the overflow makes room from the head. What is in flight never makes room. */
+/** Whether the overflow policy makes space at the head. Messages in flight never make space. */
 export function makesRoom(overflow: Overflow): boolean {
   return overflow === 'drop-oldest' || overflow === 'dead-letter'
 }
 
 /**
- * Where a queue finds room for more: it is free, or made by the overflow, or awaited from consumers; or there is none, and
- * what needs it is refused.
+ * How a queue gets space: it is free, or made by the overflow policy, or awaited from consumers. With `none`, the publish is
+ * refused.
  */
 export type QueueRoom = 'free' | 'made' | 'awaited' | 'none'
 
 /**
- * Decides on the room for `more`.
+ * Decides how to get space for `more`.
  *
- * @param held all that the queue holds, what is in flight included
- * @param waiting of these, what could make room
+ * @param held everything in the queue, messages in flight included
+ * @param waiting the part of it that could make space
  */
 export function roomFor(
   options: QueueLimits & Pick<QueueOptions, 'overflow'>,
@@ -40,7 +40,7 @@ export function roomFor(
   const messages = held.messages + more.messages
   const bytes = held.bytes + more.bytes
   if (isWithin(options, messages, bytes)) return 'free'
-  // All that it holds may leave some day.
+  // Everything in the queue may leave some day.
   if (overflow === 'block') return more.bytes <= maxBytes ? 'awaited' : 'none'
   const made = makesRoom(overflow) && isWithin(options, messages - waiting.messages, bytes - waiting.bytes)
   return made ? 'made' : 'none'

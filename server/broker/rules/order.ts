@@ -1,16 +1,15 @@
 /**
- * The order of a queue. What is ready goes by priority, and among equals by its place: the order in which it came. Nothing
- * changes a place: a message that was delayed, tried, given back or waiting for its group has the place that it would have
- * after a restart.
+ * The order of a queue. Ready messages are ordered by priority, then by their place: the order of arrival. The place never changes:
+ * a message that was delayed, tried, given back or waiting for its group has the same place as after a restart.
  *
- * Messages with one key are a group, of which only the head may go: order in the group takes precedence over priority and
- * delay, so that a head that is delayed, or is being retried, holds up what is behind it and no other group.
+ * Messages with the same key form a group, of which only the head may go. Order within the group takes precedence over priority and
+ * delay, so a head that is delayed or being retried holds up the rest of its group, but no other group.
  */
 
 /** Priorities are 0 to 9; the highest goes first. */
 export const PRIORITIES = 10
 
-/** Of a message without a priority. */
+/** The priority of a message without one. */
 export const DEFAULT_PRIORITY = 4
 
 /** Compares places. */
@@ -18,19 +17,19 @@ export function byPlace(a: { readonly seq: number }, b: { readonly seq: number }
   return a.seq - b.seq
 }
 
-/** Whether a message has to wait for its time. */
+/** Whether a message has to wait until it is due. */
 export function isDelayed(dueAt: number, now: number): boolean {
   return dueAt > now
 }
 
-/** Whether its group lets a message go. */
+/** Whether its group allows a message to go. */
 export function isItsTurn<Message>(message: Message, head: Message | undefined, parked: boolean): boolean {
   return !parked && head === message
 }
 
 /**
- * When a message may be delivered that was told at `since` to wait until `dueAt`. A clock that was set back since then
- * must not make it wait for longer than was asked.
+ * When a message is due that at `since` was to wait until `dueAt`. A clock that was set back since then must not make it wait
+ * longer than intended.
  */
 export function dueAfterRestart(dueAt: number, since: number, now: number): number {
   return Math.min(dueAt, now + Math.max(0, dueAt - since))

@@ -33,7 +33,11 @@ export function known(error: unknown, address: RedisAddress): FanfareError {
   if (/WRONGPASS|NOAUTH|NOPERM|invalid username-password/.test(text)) {
     return new FanfareError('bad_config', `Redis refuses the user or password of the cluster: ${text}.`)
   }
-  return new FanfareError('cluster_unreachable', `Redis at ${whereRedisIs(address)} cannot be reached: ${text}.`)
+  const what = error instanceof Error && error.name === 'ReplyError' ? 'refuses a command' : 'cannot be reached'
+  return new FanfareError(
+    'cluster_unreachable',
+    `Redis at ${whereRedisIs(address)} ${what}: ${text.replace(/\.$/, '')}.`,
+  )
 }
 
 /** Rejects if it takes too long to connect. */

@@ -40,6 +40,11 @@ export class RedisLink {
   private isClosed = false
   /** When this node last heard itself over Redis, which proves both connections. */
   provenAt = 0
+  sentBytes = 0
+  receivedBytes = 0
+  /** When this node said what it has not heard yet: its heartbeats, which come back in their order. */
+  private unheard: number[] = []
+  private lastLagMs = 0
 
   constructor(address: RedisAddress, channels: readonly string[], events: LinkEvents, log: Logger) {
     this.address = address
@@ -53,9 +58,22 @@ export class RedisLink {
     await this.connect()
   }
 
+  /** This node says something that it will hear. */
+  proving(): void {
+    this.unheard.push(performance.now())
+  }
+
   /** This node heard itself. */
   proven(): void {
     this.provenAt = performance.now()
+    const saidAt = this.unheard.shift()
+    if (saidAt !== undefined) this.lastLagMs = this.provenAt - saidAt
+  }
+
+  /** How long it takes from this node through Redis and back: of the last heartbeat that came back, or of one that is later by now. */
+  get lagMs(): number {
+    const [saidAt] = this.unheard
+    return saidAt === undefined ? this.lastLagMs : Math.max(this.lastLagMs, performance.now() - saidAt)
   }
 
   /** Ends a link that gives no sign of life, and begins another. */
@@ -73,6 +91,7 @@ export class RedisLink {
     const { commands } = this
     if (!commands) return
     this.unconfirmedBytes += bytes.length
+    this.sentBytes += bytes.length
     const done = () => {
       this.unconfirmedBytes -= bytes.length
     }
@@ -146,6 +165,7 @@ export class RedisLink {
     this.number++
     this.failures = 0
     this.unconfirmedBytes = 0
+    this.unheard = []
     this.isUp = true
     this.proven()
     this.events.up()
@@ -154,7 +174,10 @@ export class RedisLink {
   private async begin(commands: Redis, hearing: Redis): Promise<void> {
     await Promise.all([commands.connect(), hearing.connect()])
     await checkServer(commands)
-    hearing.on('messageBuffer', (_channel: Buffer, bytes: Buffer) => this.events.received(bytes))
+    hearing.on('messageBuffer', (_channel: Buffer, bytes: Buffer) => {
+      this.receivedBytes += bytes.length
+      this.events.received(bytes)
+    })
     await hearing.subscribe(...this.channels)
   }
 

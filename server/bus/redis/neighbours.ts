@@ -240,6 +240,7 @@ export class Neighbours {
   async beat(): Promise<void> {
     this.parts.link.check()
     if (!this.parts.link.isUp) return
+    this.parts.link.proving()
     this.parts.speech.tell({ type: 'beat', ...this.parts.speech.sender, seen: this.seen })
     this.parts.outgoing.forget()
     const { number } = this.parts.link

@@ -24,6 +24,8 @@ export class Outgoing {
   private readonly channels: Channels
   private readonly node: string
   private waiting: LiveMessage[] = []
+  /** Once for each node. */
+  sentMessages = 0
   private flushing: NodeJS.Immediate | undefined = undefined
   /** All topics, by the time of their last message. */
   private readonly recent = new TopicRecord()
@@ -90,6 +92,7 @@ export class Outgoing {
   private send(peer: Peer, { parts }: Load): void {
     if (!peer.isOpen || !this.link.hasRoom) return
     const head = { from: this.node, link: this.link.number, number: peer.sent }
+    this.sentMessages += parts.length
     this.link.publish(this.channels.inboxOf(peer.id), encodeBatch(head, parts))
   }
 }

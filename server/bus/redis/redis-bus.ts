@@ -2,7 +2,7 @@ import type { Buffer } from 'node:buffer'
 import { hostname } from 'node:os'
 import type { Logger } from 'pino'
 import { randomId } from '../../id/random-id.ts'
-import type { Bus, BusEvents, LiveMessage } from '../bus.ts'
+import type { Bus, BusEvents, BusFigures, LiveMessage } from '../bus.ts'
 import { decodeBatch, isBatch } from './batches.ts'
 import { type LinkEvents, RedisLink } from './link.ts'
 import { Neighbours } from './neighbours.ts'
@@ -43,6 +43,7 @@ export class RedisBus implements Bus {
   private readonly outgoing: Outgoing
   private readonly questions = new OpenQuestions()
   private readonly neighbours: Neighbours
+  private receivedMessages = 0
   private events: BusEvents | undefined = undefined
   private beating: NodeJS.Timeout | undefined = undefined
   private telling: NodeJS.Immediate | undefined = undefined
@@ -69,6 +70,12 @@ export class RedisBus implements Bus {
 
   get reconnections(): number {
     return Math.max(0, this.link.number - 1)
+  }
+
+  get figures(): BusFigures {
+    const { sentBytes, receivedBytes, lagMs } = this.link
+    const { sentMessages } = this.outgoing
+    return { sentMessages, receivedMessages: this.receivedMessages, sentBytes, receivedBytes, lagMs }
   }
 
   async open(events: BusEvents): Promise<void> {
@@ -161,6 +168,7 @@ export class RedisBus implements Bus {
     if (number !== peer.seen + 1) return this.neighbours.resync(peer)
     peer.seen = number
     peer.heardAt = performance.now()
+    this.receivedMessages += messages.length
     this.events?.messages(messages)
   }
 

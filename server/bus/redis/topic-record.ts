@@ -19,6 +19,8 @@ export class TopicRecord {
   }
 
   add(topic: string, mark: number): void {
+    // Most messages of a batch are on few topics: they keep their places.
+    if (this.marks.get(topic) === mark) return
     this.marks.delete(topic)
     this.marks.set(topic, mark)
     if (this.marks.size <= MAX_TOPICS) return

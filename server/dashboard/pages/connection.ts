@@ -19,9 +19,9 @@ export const openConnection: OpenPage = ({ rest: [id = ''] }) => {
     close: () => shown.stop(),
     view() {
       const back = html`<p class="back"><a href=${href(['connections'])}>Connections</a></p>`
-      // It may go without a trace, as with a hub that is started anew.
+      // It may disappear without an ended entry, for example when the hub restarts.
       const info = shown.gone && shown.value && !('endedAt' in shown.value) ? undefined : shown.value
-      // One heading, whatever is below it: it may have the focus.
+      // The heading stays the same element whatever is below it, because it may have the focus.
       return html`${back}${heading(title(id, info), info ? verbs(info) : nothing)}
         ${info ? details(info) : shown.gone ? UNKNOWN : unanswered(shown.error)}`
     },
@@ -34,13 +34,13 @@ function title(id: string, info: ConnectionInfo | undefined): TemplateResult {
 }
 
 function behindText({ lagMs, outboxBytes }: ConnectionInfo): string {
-  if (lagMs > 0) return 'its outbox has not been empty'
-  return outboxBytes > 0 ? 'its client holds messages back' : 'its outbox is empty'
+  if (lagMs > 0) return 'its outbox has been non-empty this long'
+  return outboxBytes > 0 ? 'its client has unconfirmed messages' : 'its outbox is empty'
 }
 
 const UNKNOWN = empty(
   'No such connection',
-  'No connection with this id is open, or among the last ones that ended, which the hub remembers.',
+  'The hub has no open connection with this id, and none among those that ended recently.',
 )
 
 const LEVELS = { well: 'good', slow: 'warn', losing: 'bad' } as const
@@ -50,16 +50,16 @@ function verbs(info: ConnectionInfo | EndedConnection): TemplateResult | typeof 
   return html`<button class="danger" ?disabled=${!canAct()} @click=${() => disconnect(info)}>Disconnect…</button>`
 }
 
-/** Of one that has ended, the last figures. */
+/** For a connection that has ended, these are its last figures. */
 function details(info: ConnectionInfo | EndedConnection): TemplateResult {
   const ended = 'endedAt' in info ? info : undefined
   const now = hubNow()
   const { connection, address, connectedAt, outboxBytes, outboxLimitBytes, lagMs, droppedTotal } = info
-  return html`${ended ? verdict('warn', html`Ended ${moment(ended.endedAt)}: ${ended.reason} These are its last figures.`) : verdict(LEVELS[health(info, now)], stateOf(info, now))}
+  return html`${ended ? verdict('warn', html`Ended ${moment(ended.endedAt)}: ${ended.reason} These are the last figures.`) : verdict(LEVELS[health(info, now)], stateOf(info, now))}
     <dl class="figures few">
       ${figure('Outbox', bytes(outboxBytes), html`of ${bytes(outboxLimitBytes)} ${fill(outboxBytes, outboxLimitBytes)}`)}
-      ${figure('Behind for', lagMs > 0 ? duration(lagMs) : '–', behindText(info))}
-      ${figure('Dropped', count(droppedTotal), 'messages since it connected', health(info, now) === 'losing' ? 'bad' : '')}
+      ${figure('Lag', lagMs > 0 ? duration(lagMs) : '–', behindText(info))}
+      ${figure('Dropped', count(droppedTotal), 'messages since connected', health(info, now) === 'losing' ? 'bad' : '')}
       ${figure('Delivered', count(info.deliveredTotal), `${count(info.publishedTotal)} published`)}
     </dl>
     <div class="columns">
@@ -67,7 +67,7 @@ function details(info: ConnectionInfo | EndedConnection): TemplateResult {
       <section><h2>Consumers</h2>${consumers(info)}</section>
       <section><h2>Details</h2><div class="panel">${facts([
         ['Connection', html`<span class="name">${connection}</span>`],
-        ['Client', info.client || 'gave no name'],
+        ['Client', info.client || 'no name given'],
         ['Address', address],
         [
           'Connected',
@@ -78,21 +78,22 @@ function details(info: ConnectionInfo | EndedConnection): TemplateResult {
 }
 
 function subscriptions({ subscriptions, subscriptionCount }: ConnectionInfo): TemplateResult {
-  if (subscriptions.length === 0) return empty('No subscriptions', 'It may publish, send requests, or consume a queue.')
+  if (subscriptions.length === 0)
+    return empty('No subscriptions', 'The client may still publish, send requests or consume queues.')
   return html`<div class="panel table"><table aria-label="Subscriptions">
     <thead><tr><th scope="col" class="text">Pattern</th><th scope="col" class="text">Policy</th><th scope="col" class="text">State</th><th scope="col" class="number">Dropped</th></tr></thead>
     <tbody>${subscriptions.slice(0, MOST_ROWS).map(
       ({ pattern, policy, stream, paused, behind, droppedTotal }) => html`<tr>
         <th scope="row" class="name">${pattern}</th>
         <td>${policy}</td>
-        <td>${paused ? 'paused by its client' : behind ? 'catching up' : 'live'}${stream ? html` <span class="quiet">from ${stream}</span>` : ''}</td>
+        <td>${paused ? 'paused by the client' : behind ? 'catching up' : 'live'}${stream ? html` <span class="quiet">from ${stream}</span>` : ''}</td>
         <td class="number">${count(droppedTotal)}</td>
       </tr>`,
     )}</tbody></table></div>${moreRows(subscriptionCount, Math.min(subscriptions.length, MOST_ROWS))}`
 }
 
 function consumers({ consumers, consumerCount }: ConnectionInfo): TemplateResult {
-  if (consumers.length === 0) return empty('No consumers', 'It takes no messages from queues.')
+  if (consumers.length === 0) return empty('No consumers', 'This connection does not consume queues.')
   return html`<div class="panel table"><table aria-label="Consumers">
     <thead><tr><th scope="col" class="text">Queue</th><th scope="col" class="number">Unacked</th><th scope="col" class="number">Prefetch</th></tr></thead>
     <tbody>${consumers.slice(0, MOST_ROWS).map(
@@ -108,19 +109,19 @@ async function disconnect(info: ConnectionInfo): Promise<void> {
   const name = isolated(connectionName(info))
   const consumers =
     consumerCount > 0
-      ? ` Its ${counted(consumerCount, 'consumer')} will end, and the messages that they hold go to others.`
+      ? ` Its ${counted(consumerCount, 'consumer')} will end, and their unacked messages go to other consumers.`
       : ''
   const yes = await confirmed({
     title: `Disconnect ${name}?`,
-    text: `The hub closes the connection. The client will reconnect after a wait unless it has been stopped.${consumers}`,
+    text: `The hub closes the connection. The client will reconnect unless it has been stopped.${consumers}`,
     verb: 'Disconnect',
   })
   if (!yes) return
   const asked = act((hub) => hub.connections.disconnect(connection)).then(
-    () => `${name} is disconnected.`,
+    () => `${name} was disconnected.`,
     (error: { code?: unknown }) => {
       if (error.code !== 'no_connection') throw error
-      return `${name} had ended already.`
+      return `${name} had already ended.`
     },
   )
   const done = await tell(asked, (words) => words)

@@ -17,7 +17,7 @@ import { href } from '../route.ts'
 import { health, stateOf } from '../slow.ts'
 import { listing } from '../table.ts'
 
-/** Maximum number of ended connections that are listed. */
+/** Maximum number of ended connections in the list. */
 const MOST_ENDED = 10
 
 export const openConnections: OpenPage = (route) => {
@@ -44,8 +44,8 @@ function connections(list: HubList<ConnectionInfo, ConnectionsFound>): TemplateR
   return html`${heading('Connections', html`<p class="quiet">${total}</p>`)} ${listing(list, {
     label: 'Connections',
     filter: 'Filter by client, user, address, pattern or queue',
-    noneTitle: 'There is no connection',
-    none: 'Clients appear here as they connect.',
+    noneTitle: 'No connections',
+    none: 'Clients appear here when they connect.',
     noMatch: 'No open connection matches the filter',
     kind: 'worded',
     head: (cell) => html`
@@ -70,11 +70,11 @@ function stateTag(info: ConnectionInfo): TemplateResult | typeof nothing {
   const state = health(info, hubNow())
   if (state === 'well') return nothing
   return state === 'losing'
-    ? html`<span class="tag bad">loses messages</span>`
+    ? html`<span class="tag bad">losing messages</span>`
     : html`<span class="tag warn">slow</span>`
 }
 
-/** The connections that ended last, and why. */
+/** The connections that ended most recently, and why. */
 function endedLately({ value }: Polled<ConnectionsEnded>): TemplateResult | typeof nothing {
   if (!value || value.connections.length === 0) return nothing
   return html`<section><h2>Ended recently</h2><div class="panel table"><table class="worded" aria-label="Ended recently">

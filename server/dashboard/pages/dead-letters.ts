@@ -14,7 +14,7 @@ import { invalidate } from '../schedule.ts'
 import { insideLetter } from './letter.ts'
 import { Letters, PAGE, REASONS } from './letters.ts'
 
-/** What is open of a queue's dead letters. */
+/** The state of the page. */
 interface OpenLetters {
   readonly name: string
   readonly route: PageRoute
@@ -24,10 +24,10 @@ interface OpenLetters {
   busy: boolean
 }
 
-/** Some of the dead letters: which, and what they are called. */
+/** The dead letters that an action applies to. */
 interface Chosen {
   readonly filter: DeadLetterFilter
-  /** How many, and which. */
+  /** Their number and selection, for the confirmation. */
   readonly words: string
 }
 
@@ -51,7 +51,7 @@ function deadLetters(open: OpenLetters): TemplateResult {
   const total = gone ? undefined : value?.deadLetters
   letters.refresh(queue.value)
   return html`<p class="back"><a href=${href(['queues'])}>Queues</a> / <a class="name" href=${href(['queues', name])}>${name}</a></p>
-    ${heading('Dead letters', html`<p class="quiet">${total === undefined ? '' : `${counted(total, 'message')} could not be handled`}</p>`)}
+    ${heading('Dead letters', html`<p class="quiet">${total === undefined ? '' : `${counted(total, 'message')}`}</p>`)}
     ${value && gone ? deleted('queue') : html`${filters(open)} ${actions(open)} ${list(open)}`}`
 }
 
@@ -61,8 +61,8 @@ function list(open: OpenLetters): TemplateResult {
   const rows = letters.arranged()
   if (rows.length === 0) {
     return letters.isFiltered
-      ? empty('No dead letter matches the filter', 'Try another one.')
-      : empty('No dead letters', 'Every message of this queue has been handled or is still waiting.')
+      ? empty('No dead letter matches the filter', 'Try another filter.')
+      : empty('No dead letters', 'All messages of this queue have been handled or are still waiting.')
   }
   return html`<label class="inline select-all"><input type="checkbox" .checked=${letters.allSelected} @change=${(event: Event) => letters.selectAll((event.target as HTMLInputElement).checked)} /> <span>Select all on this page</span></label>
     <ol class="letters panel">${repeat(
@@ -77,7 +77,7 @@ function list(open: OpenLetters): TemplateResult {
     </nav>`
 }
 
-/** Goes to another page of the list, which is read from its top. */
+/** Goes to another page of the list and scrolls to its top. */
 function turn(go: () => void): void {
   go()
   scrollTo(0, 0)
@@ -96,7 +96,7 @@ function filters({ route, letters }: OpenLetters): TemplateResult {
       <option value="">any</option>
       ${Object.entries(REASONS).map(([reason, words]) => html`<option value=${reason} ?selected=${route.query.get('reason') === reason}>${words}</option>`)}
     </select></label>
-    ${text('error', 'Error contains', 'text')} ${text('topic', 'Topic or pattern', 'photos.#')} ${text('key', 'Key', 'the whole key')}
+    ${text('error', 'Error contains', 'text')} ${text('topic', 'Topic or pattern', 'photos.#')} ${text('key', 'Key', 'exact key')}
   </form>`
 }
 
@@ -104,22 +104,22 @@ function actions(open: OpenLetters): TemplateResult {
   const { letters, busy } = open
   const some = letters.selected.size
   const none = busy || !canAct() || !letters.letters?.length
-  const words = some > 0 ? `${count(some)} selected` : letters.isFiltered ? 'all that match the filter' : 'all'
+  const words = some > 0 ? `${count(some)} selected` : letters.isFiltered ? 'all matching' : 'all'
   return html`<div class="row actions">
     <button class="main" ?disabled=${none} @click=${() => redrive(open)}>${busy ? 'Redriving…' : `Redrive ${words}…`}</button>
-    <label class="inline"><span>at most</span><input
-      class="short" inputmode="decimal" placeholder="no limit" aria-label="at most, messages per second" autocomplete="off" .value=${open.perSecond}
+    <label class="inline"><span>Rate limit</span><input
+      class="short" inputmode="decimal" placeholder="no limit" aria-label="Rate limit, messages per second" autocomplete="off" .value=${open.perSecond}
       @input=${(event: Event) => {
         open.perSecond = (event.target as HTMLInputElement).value
         invalidate()
       }} /><span>per second</span></label>
-    ${perSecondOf(open) === undefined ? html`<span class="error" role="alert">Enter a number above 0, or nothing.</span>` : nothing}
+    ${perSecondOf(open) === undefined ? html`<span class="error" role="alert">Enter a number greater than 0, or leave this empty.</span>` : nothing}
     <button class="danger" ?disabled=${none} @click=${() => purge(open)}>Purge ${words}…</button>
-    ${some > 0 ? html`<button class="plain" @click=${() => letters.selectAll(false)}>Select none</button>` : nothing}
+    ${some > 0 ? html`<button class="plain" @click=${() => letters.selectAll(false)}>Clear selection</button>` : nothing}
   </div>`
 }
 
-/** 0 for no limit; undefined if it is not a rate. */
+/** 0 for no limit; undefined if the input is not a rate. */
 function perSecondOf({ perSecond }: OpenLetters): number | undefined {
   const text = perSecond.trim()
   return text === '' ? 0 : Number(text) > 0 && Number.isFinite(Number(text)) ? Number(text) : undefined
@@ -131,13 +131,13 @@ function letter(open: OpenLetters, dead: DeadLetter, isPast: boolean): TemplateR
   const isOpen = letters.open.has(letter)
   return html`<li class=${isPast ? 'past' : ''}>
     <div class="letter">
-      <input type="checkbox" aria-label="Select letter ${letter}" ?disabled=${isPast} .checked=${letters.selected.has(letter)} @change=${() => toggle(letters.selected, letter)} />
+      <input type="checkbox" aria-label="Select dead letter ${letter}" ?disabled=${isPast} .checked=${letters.selected.has(letter)} @change=${() => toggle(letters.selected, letter)} />
       <button class="plain summary" aria-expanded=${isOpen} @click=${() => toggle(letters.open, letter)}>
         <span class="line"><span class="name">${message.topic}</span></span>
         <span class="line error">${error === undefined ? REASONS[reason] : firstLine(error)}</span>
         <span class="line quiet">${summary(dead)}</span>
       </button>
-      ${isPast ? html`<span class="quiet">gone</span>` : html`<button ?disabled=${open.busy || !canAct()} aria-label="Redrive letter ${letter}" @click=${() => redriveOne(open, letter)}>Redrive</button>`}
+      ${isPast ? html`<span class="quiet">gone</span>` : html`<button ?disabled=${open.busy || !canAct()} aria-label="Redrive dead letter ${letter}" @click=${() => redriveOne(open, letter)}>Redrive</button>`}
     </div>
     ${isOpen ? insideLetter(dead) : nothing}
   </li>`
@@ -145,7 +145,7 @@ function letter(open: OpenLetters, dead: DeadLetter, isPast: boolean): TemplateR
 
 function summary({ letter, reason, error, attempts, diedAt }: DeadLetter): TemplateResult {
   const parts = [...(error === undefined ? [] : [REASONS[reason]]), counted(attempts, 'attempt')]
-  return html`${parts.join(', ')}, ${moment(diedAt)}, letter ${letter}`
+  return html`${parts.join(', ')}, ${moment(diedAt)}, #${letter}`
 }
 
 function toggle(set: Set<number>, letter: number): void {
@@ -153,7 +153,7 @@ function toggle(set: Set<number>, letter: number): void {
   invalidate()
 }
 
-/** The selected letters, or those that match the filter; undefined if the hub cannot say how many these are. */
+/** The selected dead letters, or those that match the filter; undefined if the hub cannot count them. */
 async function chosen({ name, letters }: OpenLetters): Promise<Chosen | undefined> {
   if (letters.selected.size > 0) {
     const selected = [...letters.selected]
@@ -163,8 +163,8 @@ async function chosen({ name, letters }: OpenLetters): Promise<Chosen | undefine
   try {
     const answer = await client.call('deadLetters.count', { name, filter })
     const { count, through } = answer as DeadLetterCount
-    const matching = isFiltered ? `, all that match the filter (${filterText(filter)})` : ', all of this queue'
-    // None of those that die while one is asked whether to go on.
+    const matching = isFiltered ? ` (all that match the filter: ${filterText(filter)})` : ' (all of this queue)'
+    // Excludes messages that are dead-lettered while the confirmation is open.
     const counting = { ...filter, ...(through === undefined ? { letters: [] } : { through }) }
     return { filter: counting, words: `${counted(count, 'dead letter')}${matching}` }
   } catch (error) {
@@ -189,7 +189,7 @@ async function redrive(open: OpenLetters): Promise<void> {
   if (!some) return
   const yes = await confirmed({
     title: `Redrive into ${open.name}?`,
-    text: `${some.words}, will be moved back into the queue as new messages${perSecond ? `, ${perSecond} per second` : ''}.`,
+    text: `${some.words} will be moved back into the queue as new messages${perSecond ? `, ${perSecond} per second` : ''}.`,
     verb: 'Redrive',
   })
   if (yes) await move(open, some.filter, perSecond ?? 0)
@@ -217,7 +217,7 @@ async function purge(open: OpenLetters): Promise<void> {
   if (!some) return
   const yes = await confirmed({
     title: `Purge dead letters of ${name}?`,
-    text: `${some.words}, will be deleted with their payloads and errors. This cannot be undone.`,
+    text: `${some.words} will be deleted with their payloads and errors. This cannot be undone.`,
     verb: 'Purge',
     ...(some.filter.letters === undefined && { typed: name }),
   })

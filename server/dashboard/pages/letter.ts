@@ -6,7 +6,7 @@ import { shownPayload } from '../payload.ts'
 import { payloadView, preformatted } from '../payload-view.ts'
 import { REASONS } from './letters.ts'
 
-/** Everything about one dead letter. */
+/** The details of one dead letter. */
 export function insideLetter(dead: DeadLetter): TemplateResult {
   const { letter, message, reason, error, attempts, publishedAt, diedAt, origin } = dead
   const headers = Object.entries(message.headers ?? {}).map(([name, value]) => `${name}: ${value}`)
@@ -15,10 +15,10 @@ export function insideLetter(dead: DeadLetter): TemplateResult {
     ['Reason', `${REASONS[reason]}, after ${counted(attempts, 'attempt')}`],
     ['Published', moment(publishedAt)],
     ['Dead-lettered', moment(diedAt)],
-    ['From the queue', name(origin)],
+    ['Original queue', name(origin)],
     ['Topic', name(message.topic)],
     ['Id', name(message.id)],
-    ['Letter', String(letter)],
+    ['Dead letter', String(letter)],
     ...(message.key === undefined ? [] : ([['Key', name(message.key)]] as const)),
     ...(headers.length === 0 ? [] : ([['Headers', name(headers.join('\n'))]] as const)),
   ]

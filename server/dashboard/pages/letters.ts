@@ -6,10 +6,10 @@ import type { PageRoute } from '../route.ts'
 import { invalidate } from '../schedule.ts'
 import { type Placed, StillRows } from '../still.ts'
 
-/** Dead letters on a page: each has its whole payload. */
+/** Dead letters per page; each comes with its whole payload. */
 export const PAGE = 25
 
-/** How long typing in a filter may pause before the hub is asked, in milliseconds. */
+/** How long a pause in typing has to be before the hub is asked again, in milliseconds. */
 const TYPING_MS = 250
 
 export const REASONS: Readonly<Record<DeadReason, string>> = {
@@ -19,7 +19,7 @@ export const REASONS: Readonly<Record<DeadReason, string>> = {
   overflow: 'the queue was full',
 }
 
-/** The dead letters of a queue, a page at a time, loaded again when the filter or something in the queue changes. */
+/** The dead letters of a queue, one page at a time. They are reloaded when the filter or the queue changes. */
 export class Letters {
   letters: readonly DeadLetter[] | undefined = undefined
   hasMore = false
@@ -28,14 +28,14 @@ export class Letters {
   readonly open = new Set<number>()
   private readonly queue: string
   private readonly route: PageRoute
-  /** The first number of each page up to this one. */
+  /** The first dead letter's number on each page up to this one. */
   private starts: readonly number[] = [0]
   private timer: ReturnType<typeof setTimeout> | undefined = undefined
   private round = 0
-  /** Counts what was asked for: another page, another filter. */
+  /** Counts the questions (page, filter), so that late answers to earlier ones are ignored. */
   private wanted = 0
   private asked = 0
-  /** The figures of the queue for which the letters were loaded, and whether they are being loaded. */
+  /** The queue's figures at the time of loading, and whether a load is in progress. */
   private figuresAtLoad: string | undefined = undefined
   private compared: QueueStatus | undefined = undefined
   private loading = false
@@ -61,12 +61,12 @@ export class Letters {
     return this.starts.length
   }
 
-  /** The letters as they are to be drawn. */
+  /** The dead letters in drawing order. */
   arranged(): readonly Placed<DeadLetter>[] {
     return this.still.arranged(this.letters ?? [], this.asked)
   }
 
-  /** Call before loading if the next letters are others, whatever points at the list. */
+  /** Call before loading if the next letters replace the current ones even while the list is held. */
   release(): void {
     this.wanted++
   }
@@ -75,14 +75,14 @@ export class Letters {
     return this.letters?.every(({ letter }) => this.selected.has(letter)) ?? false
   }
 
-  /** Selects everything on this page, or nothing. */
+  /** Selects or deselects all on this page. */
   selectAll(all: boolean): void {
     this.selected.clear()
     if (all) for (const { letter } of this.letters ?? []) this.selected.add(letter)
     invalidate()
   }
 
-  /** Call with the current figures of the queue at each drawing: loads again what others have changed. */
+  /** Call with the queue's current figures at each drawing: reloads what others have changed. */
   refresh(queue: QueueStatus | undefined): void {
     if (queue === undefined || queue === this.compared || this.loading) return
     this.compared = queue
@@ -92,7 +92,7 @@ export class Letters {
     void this.load()
   }
 
-  /** Fewer are shown than there are. */
+  /** Whether fewer are shown than exist. */
   private lacks({ deadLetters }: QueueStatus): boolean {
     if (!this.letters || this.page > 1 || this.isFiltered) return false
     return this.letters.length < Math.min(PAGE, deadLetters)
@@ -139,7 +139,7 @@ export class Letters {
       for (const letter of this.selected) if (!there.has(letter)) this.selected.delete(letter)
     } catch (error) {
       if (mine !== this.round) return
-      // What is shown stands until the hub answers again.
+      // The list stays as it is until the hub answers again.
       if (isNoAnswer(error)) this.figuresAtLoad = undefined
       else this.error = errorText(error)
     } finally {
@@ -155,7 +155,7 @@ export class Letters {
 }
 
 /**
- * All that changes in a queue when a letter comes or goes. Their number alone does not: one may come for each that goes.
+ * All figures that change when a dead letter is added or removed. Their number is not enough: one may be added for each that is removed.
  */
 function figuresOf(queue: QueueStatus): string {
   const { deadLetters, deadLettersDroppedTotal, depth, inFlight } = queue

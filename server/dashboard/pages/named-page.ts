@@ -5,15 +5,15 @@ import { deleted, heading, unanswered } from '../parts.ts'
 import { poll } from '../poll.ts'
 import { href, type PageRoute } from '../route.ts'
 
-/** What the page of one stream or queue shows, and how. */
+/** What the page of one stream or queue shows. */
 interface NamedPage<Info> {
   readonly kind: 'stream' | 'queue'
-  /** Beside its name. */
+  /** The actions next to its name. */
   verbs(info: Info): TemplateResult
   details(info: Info, history: HistoryView): TemplateResult
 }
 
-/** Opens the page of a stream or queue: its name, and the details while it is there. */
+/** Opens the page of a stream or queue: its name, and the details while it exists. */
 export function openNamed<Info>(route: PageRoute, { kind, verbs, details }: NamedPage<Info>): Page {
   const {
     rest: [name = ''],
@@ -30,7 +30,7 @@ export function openNamed<Info>(route: PageRoute, { kind, verbs, details }: Name
     view() {
       const back = html`<p class="back"><a href=${href([`${kind}s`])}>${list}</a></p>`
       const info = shown.gone ? undefined : shown.value
-      // One heading, whatever is below it: it may have the focus.
+      // The heading stays the same element whatever is below it, because it may have the focus.
       return html`${back}${heading(html`<span class="name">${name}</span>`, info ? verbs(info) : nothing)}
         ${info ? details(info, history) : shown.value ? deleted(kind) : unanswered(shown.error)}`
     },

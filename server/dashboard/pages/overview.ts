@@ -4,6 +4,7 @@ import { AttentionPanel } from '../attention-panel.ts'
 import { bytes, count, counted, duration, percent, rate } from '../format.ts'
 import { type HistoryView, historyOf } from '../history-view.ts'
 import { hubNow, hubUrl, model } from '../hub.ts'
+import { NodesPanel } from '../nodes-panel.ts'
 import type { OpenPage } from '../page.ts'
 import { figure, fill, heading, unanswered } from '../parts.ts'
 import { preformatted } from '../payload-view.ts'
@@ -11,7 +12,7 @@ import { poll } from '../poll.ts'
 import { missingRights } from '../rights.ts'
 import { href } from '../route.ts'
 
-/** Maximum number of things that are named. */
+/** Maximum number of entries under "Needs attention". */
 const MOST_ENTRIES = 10
 
 const perSecond = (n: number) => `${rate(n)}/s`
@@ -20,17 +21,19 @@ export const openOverview: OpenPage = (route) => {
   const attention = poll<Attention>('hub.attention', { limit: MOST_ENTRIES })
   const panel = new AttentionPanel(attention)
   const history = historyOf(route, { of: 'hub' })
+  const nodes = new NodesPanel()
   return {
     title: 'Overview',
-    view: () => overview(panel, history),
+    view: () => overview(panel, history, nodes),
     close() {
       attention.stop()
       history.close()
+      nodes.close()
     },
   }
 }
 
-function overview(attention: AttentionPanel, history: HistoryView): TemplateResult {
+function overview(attention: AttentionPanel, history: HistoryView, nodes: NodesPanel): TemplateResult {
   const { hub } = model
   if (!hub) return html`${heading('Overview')}${unanswered(missingRights())}`
   return html`${heading('Overview', html`<p class="quiet">${`Fanfare ${hub.version}, engine ${hub.engine}, up for ${duration(hubNow() - hub.startedAt)}`}</p>`)}
@@ -39,7 +42,7 @@ function overview(attention: AttentionPanel, history: HistoryView): TemplateResu
       { lines: [{ label: 'Published', color: '--blue', figure: 'publishedPerSecond' }], value: perSecond },
       { lines: [{ label: 'Delivered', color: '--teal', figure: 'deliveredPerSecond' }], value: perSecond },
     ])}
-    ${figures(hub)}`
+    ${figures(hub)} ${nodes.view()}`
 }
 
 function figures(hub: HubInfo): TemplateResult {
@@ -62,18 +65,18 @@ function droppedWords({ droppedTotal }: HubInfo): string {
   return `since the hub started: ${reasons.map(([reason, n]) => `${count(n)} by ${reason}`).join(', ')}`
 }
 
-/** Nothing has happened on it yet. */
+/** Whether nothing has happened on this hub yet. */
 function isNew({ publishedTotal, queues, streams }: HubInfo): boolean {
   return publishedTotal === 0 && queues === 0 && streams === 0
 }
 
-/** What to paste to see the first message. */
+/** Snippets to paste for a first message. */
 function firstSteps(): TemplateResult {
   const http = hubUrl.replace(/^ws/, 'http').replace(/\/$/, '')
   const snippet = (label: string, text: string) => html`<dt>${label}</dt><dd>${preformatted(label, text)}</dd>`
   const publish = `await connect('${hubUrl}').publish('hello.world', { n: 1 })`
   return html`<section class="panel steps"><h2>First steps</h2>
-    <p>Open the <a href=${href(['tail'], { pattern: '#' })}>live tail</a> in another tab, then publish something:</p>
+    <p>Open the <a href=${href(['tail'], { pattern: '#' })}>live tail</a> in another tab, then publish a message:</p>
     <dl>
       ${snippet('With curl', `curl ${http}/v1/publish --json '{"topic":"hello.world","data":{"n":1}}'`)}
       ${snippet('In a browser', `import { connect } from '${http}/fanfare.js'\n${publish}`)}

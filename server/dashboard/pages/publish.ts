@@ -10,7 +10,7 @@ import type { OpenPage } from '../page.ts'
 import { empty, facts, heading, mark, moment } from '../parts.ts'
 import { invalidate } from '../schedule.ts'
 
-/** Outcomes that stay on the page. */
+/** Maximum number of results that stay on the page. */
 const KEPT = 10
 
 interface Outcome {
@@ -20,16 +20,16 @@ interface Outcome {
   readonly error?: string
 }
 
-/** What was published by hand since the page was opened. */
+/** The results of publishes from this page since it was opened. */
 let outcomes: readonly Outcome[] = []
 
-/** What is in the form: still there after a look at another section. */
+/** The content of the form. It survives a visit to another page. */
 const draft = { kind: 'topic', topic: '', queue: '', format: 'json', payload: '', key: '', headers: '' }
 
-/** The publish that has no receipt yet. */
+/** The publish that is waiting for its receipt. */
 let waiting: AbortController | undefined
 
-/** Names to choose from, of topics and of queues; none if the token does not permit to see them. */
+/** Topic and queue names to choose from; empty if the token does not permit to list them. */
 let names: readonly string[] = []
 
 async function learnNames(kind: string): Promise<void> {
@@ -75,8 +75,8 @@ function publish(): TemplateResult {
       <label><span>Key (optional)</span><input name="key" class="name" autocomplete="off" spellcheck="false" maxlength="255" .value=${draft.key} @input=${set('key')} /></label>
       <label><span>Headers (optional, one per line)</span><textarea name="headers" class="name" rows="2" spellcheck="false" placeholder="kind: jpeg" .value=${draft.headers} @input=${set('headers')}></textarea></label>
       <p class="buttons">
-        ${offline ? html`<span class="quiet">Not connected to the hub: nothing can be published now.</span>` : nothing}
-        ${waiting ? html`<button type="button" @click=${() => waiting?.abort(new Error('You stopped waiting for the receipt: it may have been published or not.'))}>Stop waiting</button>` : nothing}
+        ${offline ? html`<span class="quiet">Not connected to the hub. Publishing is not possible right now.</span>` : nothing}
+        ${waiting ? html`<button type="button" @click=${() => waiting?.abort(new Error('You stopped waiting for the receipt. The message may or may not have been published.'))}>Stop waiting</button>` : nothing}
         <button class="main" ?disabled=${waiting !== undefined || offline}>${waiting ? 'Waiting for the receipt…' : 'Publish'}</button>
       </p>
     </form>
@@ -84,8 +84,8 @@ function publish(): TemplateResult {
       ${
         outcomes.length === 0
           ? empty(
-              'Nothing has been published from here yet',
-              'The receipt of each message appears here: its id, and which streams and queues keep it.',
+              'No messages published yet',
+              'The receipt of each message appears here: its id, and the streams and queues that stored it.',
             )
           : html`<ol class="outcomes">${outcomes.map(outcome)}</ol>`
       }
@@ -106,8 +106,8 @@ function outcome({ at, to, receipt, error }: Outcome): TemplateResult {
       ['Streams', streams.join(', ') || 'none'],
       ['Queues', queues.join(', ') || 'none'],
     ])}
-    ${duplicate ? html`<p>A duplicate: a message with this id was published before.</p>` : nothing}
-    ${kept ? nothing : html`<p class="quiet">No stream or queue keeps it; it went to the current subscribers.</p>`}</li>`
+    ${duplicate ? html`<p>Duplicate: a message with this id was published before.</p>` : nothing}
+    ${kept ? nothing : html`<p class="quiet">Not stored: no stream or queue captures it. It went to the current subscribers only.</p>`}</li>`
 }
 
 async function submit(event: SubmitEvent): Promise<void> {
@@ -139,7 +139,7 @@ function payloadOf(text: string, format: string): unknown {
   try {
     JSON.parse(text)
   } catch (error) {
-    throw new Error(`The payload is not JSON: ${(error as Error).message}. Correct it, or choose text.`)
+    throw new Error(`The payload is not valid JSON: ${(error as Error).message}. Correct it, or choose text.`)
   }
   return rawJson(text)
 }
@@ -149,7 +149,7 @@ function headersOf(text: string): Record<string, string> {
   return Object.fromEntries(
     lines.map((line) => {
       const colon = line.indexOf(':')
-      if (colon <= 0) throw new Error(`A header is "name: value"; this is not one: ${line}`)
+      if (colon <= 0) throw new Error(`A header must have the form "name: value": ${line}`)
       return [line.slice(0, colon).trim(), line.slice(colon + 1).trim()]
     }),
   )

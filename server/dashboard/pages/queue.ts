@@ -14,7 +14,7 @@ import { StillRows } from '../still.ts'
 import { MOST_ROWS, moreRows } from '../table.ts'
 import { openNamed } from './named-page.ts'
 
-/** Keys of parked groups, which stay in their places while one of them is pointed at. */
+/** Keys of parked groups. Rows stay in place while the pointer is on one of them. */
 type ParkedKeys = StillRows<string>
 
 export const openQueue: OpenPage = (route) => {
@@ -27,12 +27,13 @@ export const openQueue: OpenPage = (route) => {
 }
 
 function verbs(info: QueueInfo): TemplateResult {
-  return html`<a class="button" href=${href(['publish'], { kind: 'queue', to: info.name })}>Publish to it</a>
+  return html`<a class="button" href=${href(['publish'], { kind: 'queue', to: info.name })}>Publish</a>
+    <a class="button" href=${href(['queues', info.name, 'dead-letters'])}>Dead letters (${count(info.deadLetters)})</a>
     <button class="danger" ?disabled=${!canAct()} @click=${() => purge(info)}>Purge…</button>`
 }
 
 function details(info: QueueInfo, history: HistoryView, parked: ParkedKeys): TemplateResult {
-  return html`${info.growing ? verdict('bad', 'It keeps growing: for half a minute more messages came in than were acked.') : nothing}
+  return html`${info.growing ? verdict('bad', 'Backlog growing: for 30 s, more messages were published than acked.') : nothing}
     ${figures(info)}
     ${history.charts([
       { lines: [{ label: 'Ready', color: '--blue', figure: 'ready' }], value: count },
@@ -58,7 +59,7 @@ function figures(info: QueueInfo): TemplateResult {
   return html`<dl class="figures">
       ${figure('Ready', count(ready), held > 0 ? `${count(held)} more delayed or held in groups` : 'waiting for a consumer')}
       ${figure('Unacked', count(inFlight), 'delivered, not yet acked')}
-      ${figure('Oldest ready', readyAgeMs > 0 ? duration(readyAgeMs) : '–', readyAgeMs > 0 ? 'has been waiting this long' : 'none is waiting')}
+      ${figure('Oldest ready', readyAgeMs > 0 ? duration(readyAgeMs) : '–', readyAgeMs > 0 ? 'time in the queue' : 'no message is ready')}
       ${figure('Consumers', count(consumers), consumersNote(info), lacks ? 'warn' : '')}
       ${figure('In', `${rate(info.publishedPerSecond)}/s`, `${count(info.publishedTotal)} since the hub started`)}
       ${figure('Acked', `${rate(info.ackedPerSecond)}/s`, `${count(info.ackedTotal)} since the hub started`)}
@@ -68,20 +69,20 @@ function figures(info: QueueInfo): TemplateResult {
 }
 
 function consumersNote({ ready, consumers, wantedConsumers, keepUpConsumers }: QueueInfo): string {
-  if (keepUpConsumers > consumers) return `${count(keepUpConsumers)} would keep up`
-  if (wantedConsumers > consumers) return `${count(wantedConsumers)} would clear the backlog in ten seconds`
+  if (keepUpConsumers > consumers) return `${count(keepUpConsumers)} needed to keep up`
+  if (wantedConsumers > consumers) return `${count(wantedConsumers)} needed to clear the backlog in 10 s`
   if (consumers > 0) return 'enough to keep up'
   return ready > 0 ? 'none connected' : 'none connected, none needed'
 }
 
 function lettersNote({ deadLetters, deadLettersDroppedTotal }: QueueInfo): string {
   if (deadLettersDroppedTotal > 0) return `${count(deadLettersDroppedTotal)} older ones dropped since the hub started`
-  return deadLetters > 0 ? 'could not be handled' : 'none'
+  return deadLetters > 0 ? 'messages that failed' : 'none'
 }
 
 const OVERFLOW: Readonly<Record<QueueInfo['overflow'], string>> = {
-  reject: 'a publish is refused',
-  block: 'a publish waits for space',
+  reject: 'publishes are refused',
+  block: 'publishes wait for space',
   'drop-oldest': 'the oldest ready messages are dropped',
   'dead-letter': 'the oldest ready messages become dead letters',
 }
@@ -108,7 +109,7 @@ function bindings({ bindings, name }: QueueInfo): TemplateResult {
   if (bindings.length === 0)
     return empty(
       'No bindings',
-      html`It only gets what is published straight to it, on <span class="name">$queue.${name}</span>.`,
+      html`The queue receives only messages published directly to it, on <span class="name">$queue.${name}</span>.`,
     )
   return html`<div class="panel table"><table aria-label="Bindings">
     <thead><tr><th scope="col" class="text">Topic</th><th scope="col" class="text">Headers</th></tr></thead>
@@ -130,7 +131,7 @@ function parkedGroups({ name, parked, parkedMore }: QueueInfo, still: ParkedKeys
   const rows = still.arranged(parked.slice(0, MOST_ROWS))
   if (rows.length === 0) return nothing
   return html`<section class="parked"><h2>Parked groups</h2>
-    <p class="quiet">One of their messages was dead-lettered; the rest of each group waits until you resume it.</p>
+    <p class="quiet">A message of each of these groups was dead-lettered. The rest of the group waits until you resume it.</p>
     <div class="panel table"><table aria-label="Parked groups"><tbody>${repeat(
       rows,
       ({ row }) => row,
@@ -145,14 +146,14 @@ function parkedGroups({ name, parked, parkedMore }: QueueInfo, still: ParkedKeys
 async function resume(name: string, key: string): Promise<void> {
   await tell(
     act((hub) => hub.queues.unpark(name, key)),
-    () => `The group ${isolated(shownKey(key))} of ${name} is resumed.`,
+    () => `The group ${isolated(shownKey(key))} of ${name} was resumed.`,
   )
 }
 
 async function purge({ name, depth, inFlight }: QueueInfo): Promise<void> {
   const yes = await confirmed({
     title: `Purge ${name}?`,
-    text: `${counted(depth, 'waiting message')}, delayed ones included, will be deleted without being handled. ${counted(inFlight, 'unacked message')} and the dead letters stay. This cannot be undone.`,
+    text: `${counted(depth, 'waiting message')}, delayed ones included, will be deleted without being handled. ${counted(inFlight, 'unacked message')} and the dead letters are kept. This cannot be undone.`,
     verb: 'Purge',
     typed: name,
   })

@@ -27,10 +27,10 @@ function queues(list: HubList<QueueRow, QueuesFound>): TemplateResult {
   return html`${heading('Queues', html`<p class="quiet">${total}</p>`)} ${listing(list, {
     label: 'Queues',
     filter: 'Filter by name or binding',
-    noneTitle: 'There is no queue',
+    noneTitle: 'No queues',
     noneSeen: seenOnly('queues', whoami()),
-    none: html`A queue keeps each message until one consumer has handled it. Declare one: <code>fanfare queues declare scans 'scans.#'</code>`,
-    noMatch: 'No queue has that in its name or bindings',
+    none: html`A queue stores each message until one consumer has handled it. Declare one: <code>fanfare queues declare scans 'scans.#'</code>`,
+    noMatch: 'No queue matches the filter',
     head: (cell) => html`
       ${cell('name', 'Queue', 'text')}${cell('ready', 'Ready')}<th scope="col" class="text wide spark">Last 5 min</th>
       ${cell('inFlight', 'Unacked', 'number wide')}${cell('readyAgeMs', 'Oldest')}${cell('publishedPerSecond', 'In/s', 'number wide')}${cell('ackedPerSecond', 'Acked/s', 'number wide')}
@@ -53,7 +53,7 @@ function cells(info: QueueRow): TemplateResult {
     <td class="number">${deadLetters > 0 ? html`<a class="warn" href=${href(['queues', name, 'dead-letters'])} aria-label="${counted(deadLetters, 'dead letter')} of ${name}">${count(deadLetters)}</a>` : '0'}</td>`
 }
 
-/** How many there are, of how many would keep up. */
+/** The number of consumers, and how many are needed to keep up. */
 function consumersText({ ready, consumers, keepUpConsumers }: QueueInfo): string | TemplateResult {
   const needed = Math.max(keepUpConsumers, ready > 0 ? 1 : 0)
   if (needed <= consumers) return count(consumers)

@@ -14,7 +14,7 @@ import { MOST_ROWS, moreRows } from '../table.ts'
 import { openNamed } from './named-page.ts'
 import { retention } from './streams.ts'
 
-/** What is wrong with the number in the form, said beside it. */
+/** The error in the trim form, shown next to it. */
 interface TrimForm {
   problem: string | undefined
 }
@@ -58,9 +58,9 @@ function details(info: StreamStatus, history: HistoryView, form: TrimForm): Temp
     </div>`
 }
 
-/** The first and the last offset; the next one is not there yet. */
+/** The first and the last offset; the next one is not assigned yet. */
 function offsetsText({ first, next, lastValue }: StreamStatus): string {
-  if (next === first) return `the next gets offset ${exact(next)}`
+  if (next === first) return `next offset: ${exact(next)}`
   const range = next - first === 1 ? `offset ${exact(first)}` : `offsets ${exact(first)} to ${exact(next - 1)}`
   return lastValue ? `${range}; only the newest of each topic and key` : range
 }
@@ -68,7 +68,7 @@ function offsetsText({ first, next, lastValue }: StreamStatus): string {
 function cursors({ cursors, cursorCount, next, epoch }: StreamStatus): TemplateResult {
   const rows = Object.entries(cursors)
   if (rows.length === 0)
-    return empty('No cursors', 'A subscription with a cursor stores its position here, and continues from it.')
+    return empty('No cursors', 'A subscription with a cursor stores its position here and resumes from it.')
   return html`<div class="panel table"><table aria-label="Cursors">
     <thead><tr><th scope="col" class="text">Cursor</th><th scope="col" class="number long">Next offset</th><th scope="col" class="number long">Consumer lag</th></tr></thead>
     <tbody>${rows.slice(0, MOST_ROWS).map(
@@ -81,7 +81,7 @@ function cursors({ cursors, cursorCount, next, epoch }: StreamStatus): TemplateR
 
 function trimForm(info: StreamStatus, form: TrimForm): TemplateResult {
   return html`<form class="panel row" novalidate @submit=${(event: SubmitEvent) => trim(event, info, form)}>
-    <label><span>Delete the messages before offset</span>
+    <label><span>Delete messages before offset</span>
       <input name="before" inputmode="numeric" autocomplete="off" placeholder="${exact(info.first)} to ${exact(info.next)}"
         aria-invalid=${form.problem !== undefined} aria-describedby="trim-problem" /></label>
     <button class="danger" ?disabled=${!canAct()}>Trim…</button>
@@ -95,16 +95,15 @@ async function trim(event: SubmitEvent, { name, first, next }: StreamStatus, for
   const text = String(new FormData(element).get('before') ?? '').replaceAll(/[\s,]/g, '')
   const before = Number(text)
   form.problem = undefined
-  if (!/^\d+$/.test(text) || !Number.isSafeInteger(before)) form.problem = 'Enter an offset: a whole number.'
-  else if (before > next)
-    form.problem = `The last offset that can be given is ${exact(next)}, which deletes everything.`
-  else if (before <= first) form.problem = `Nothing is kept before offset ${exact(first)}.`
+  if (!/^\d+$/.test(text) || !Number.isSafeInteger(before)) form.problem = 'Enter an offset: an integer.'
+  else if (before > next) form.problem = `The maximum is offset ${exact(next)}, which deletes all messages.`
+  else if (before <= first) form.problem = `The stream has no messages before offset ${exact(first)}.`
   invalidate()
   if (form.problem !== undefined) return
   const everything = before === next
   const yes = await confirmed({
-    title: everything ? `Delete everything in ${name}?` : `Trim ${name}?`,
-    text: `${everything ? 'All messages' : `The messages before offset ${exact(before)}`} will be deleted from the disk: ${counted(before - first, 'offset')} of ${exact(next - first)}. This cannot be undone.`,
+    title: everything ? `Delete all messages in ${name}?` : `Trim ${name}?`,
+    text: `${everything ? 'All messages' : `The messages before offset ${exact(before)}`} will be deleted from disk: ${counted(before - first, 'offset')} of ${exact(next - first)}. This cannot be undone.`,
     verb: 'Trim',
     ...(everything && { typed: name }),
   })
@@ -112,7 +111,7 @@ async function trim(event: SubmitEvent, { name, first, next }: StreamStatus, for
   if (
     await tell(
       act((hub) => hub.streams.trim(name, before)),
-      (stream) => `${name} now begins at offset ${exact(stream.first)}.`,
+      (stream) => `${name} now starts at offset ${exact(stream.first)}.`,
     )
   ) {
     element.reset()
@@ -122,7 +121,7 @@ async function trim(event: SubmitEvent, { name, first, next }: StreamStatus, for
 async function remove({ name, next, first, cursorCount }: StreamStatus): Promise<void> {
   const yes = await confirmed({
     title: `Delete the stream ${name}?`,
-    text: `Its messages (${counted(next - first, 'offset')}) and ${counted(cursorCount, 'cursor')} will be deleted, and its subscriptions end. This cannot be undone.`,
+    text: `Its messages (${counted(next - first, 'offset')}) and ${counted(cursorCount, 'cursor')} will be deleted, and its subscriptions will end. This cannot be undone.`,
     verb: 'Delete',
     typed: name,
   })
@@ -130,7 +129,7 @@ async function remove({ name, next, first, cursorCount }: StreamStatus): Promise
   if (
     await tell(
       act((hub) => hub.streams.delete(name)),
-      () => `The stream ${name} is deleted.`,
+      () => `The stream ${name} was deleted.`,
     )
   )
     location.hash = href(['streams'])

@@ -28,10 +28,10 @@ function streams(list: HubList<StreamRow, StreamsFound>): TemplateResult {
   return html`${heading('Streams', html`<p class="quiet">${total}</p>`)} ${listing(list, {
     label: 'Streams',
     filter: 'Filter by name or topic',
-    noneTitle: 'There is no stream',
+    noneTitle: 'No streams',
     noneSeen: seenOnly('streams', whoami()),
-    none: html`A stream keeps the messages of its topics so that they can be read again. Declare one: <code>fanfare streams declare photos 'photos.#'</code>`,
-    noMatch: 'No stream has that in its name or topics',
+    none: html`A stream stores the messages of its topics so that they can be read again. Declare one: <code>fanfare streams declare photos 'photos.#'</code>`,
+    noMatch: 'No stream matches the filter',
     head: (cell) => html`
       ${cell('name', 'Stream', 'text')}<th scope="col" class="text wide">Topics</th>${cell('publishedPerSecond', 'In/s')}<th scope="col" class="text wide spark">Last 5 min</th>
       ${cell('messages', 'Messages')}${cell('bytes', 'Bytes')}<th scope="col" class="number wide">Oldest</th><th scope="col" class="text wide">Retention</th>`,
@@ -51,9 +51,9 @@ function cells(info: StreamRow): TemplateResult {
     <td class="wide">${retention(info)}</td>`
 }
 
-/** What a stream keeps, in words. */
+/** A stream's retention as text. */
 export function retention({ maxAgeMs, maxBytes, maxMessages, lastValue }: StreamStatus): string {
   const parts = [duration(maxAgeMs), bytes(maxBytes)]
   if (maxMessages !== undefined) parts.push(counted(maxMessages, 'message'))
-  return `${parts.join(', ')}${lastValue ? ', only the newest of each topic and key' : ''}`
+  return `${parts.join(', ')}${lastValue ? ', only the newest per topic and key' : ''}`
 }

@@ -10,15 +10,15 @@ import { dataChanged, invalidate } from '../schedule.ts'
 import { isHeld } from '../still.ts'
 import type { TailItem, TailMessage, TailReport, TailRequest } from '../tail-messages.ts'
 
-/** Items that are kept, and how many of them are shown. */
+/** Maximum number of items kept, and shown. */
 const KEPT = 500
 const SHOWN = 100
-/** Reports over which the rate is an average. */
+/** Number of reports over which the rate is averaged. */
 const RATE_OVER = 8
 const REPORTS_PER_SECOND = 4
 const RESTART_MS = 1000
 
-/** A tail that is open. */
+/** The state of the page. */
 interface Tail {
   readonly route: PageRoute
   worker: Worker | undefined
@@ -27,14 +27,14 @@ interface Tail {
   state: string
   error: string | undefined
   paused: boolean
-  /** The newest last. */
+  /** Oldest first. */
   items: readonly TailItem[]
-  /** The newest of them when they were last let through: they stay while someone reads. */
+  /** The newest items when the list was last updated: they stay while someone reads. */
   shown: readonly TailItem[]
   received: readonly number[]
   total: number
   matching: number
-  /** The number of the message that is open. */
+  /** The number of the message whose details are open. */
   open: number | undefined
 }
 
@@ -57,12 +57,12 @@ function nothingSeen() {
   }
 }
 
-/** Starts with what the address asks for. */
+/** Starts the tail that the address describes. */
 function start(tail: Tail): void {
   stop(tail)
   const [pattern, text] = ['pattern', 'text'].map((name) => tail.route.query.get(name) ?? '') as [string, string]
   Object.assign(tail, { pattern, text, state: 'connecting', ...nothingSeen() })
-  // Built as an entry of its own, beside this page.
+  // The worker is a separate entry of the build.
   const worker = new Worker(new URL('assets/tail-worker.js', document.baseURI), { type: 'module' })
   worker.onmessage = ({ data }: MessageEvent<TailReport>) => take(tail, data)
   worker.onerror = () => notStarted(tail, worker)
@@ -73,10 +73,10 @@ function start(tail: Tail): void {
 
 function notStarted(tail: Tail, worker: Worker): void {
   if (connection.state === 'connected') {
-    take(tail, { kind: 'failed', error: 'The worker that reads the tail did not start.' })
+    take(tail, { kind: 'failed', error: 'The tail worker did not start.' })
     return
   }
-  // The hub that serves its script is away.
+  // The hub that serves the worker's script is unreachable.
   setTimeout(() => {
     if (tail.worker === worker) start(tail)
   }, RESTART_MS)
@@ -106,7 +106,7 @@ function take(tail: Tail, report: TailReport): void {
 function view(tail: Tail): TemplateResult {
   const running = tail.worker !== undefined
   const field = (name: string) => tail.route.query.get(name) ?? ''
-  // Whatever is read or pointed at stays where it is; what comes meanwhile waits.
+  // What is being read or pointed at stays in place; new messages wait.
   if (!tail.paused && !isHeld('.tail')) tail.shown = tail.items.slice(-SHOWN)
   return html`${heading('Live tail')}
     <form class="row" @submit=${(event: SubmitEvent) => submit(event, tail)}>
@@ -129,19 +129,19 @@ function status(tail: Tail): TemplateResult {
   const perSecond = received.length > 0 ? (sum / received.length) * REPORTS_PER_SECOND : 0
   return html`<p class="tail-status">
     <span role="status">${stateWords(tail)}</span>
-    <span class="quiet"><b>${rate(perSecond)}</b> a second</span><span class="quiet">${count(total)} received${text === '' ? '' : `, ${count(matching)} with that text`}</span>
+    <span class="quiet"><b>${rate(perSecond)}</b> per second</span><span class="quiet">${count(total)} received${text === '' ? '' : `, ${count(matching)} matching`}</span>
   </p>`
 }
 
 function stateWords(tail: Tail): TemplateResult {
   const { state, paused, pattern, shown, items } = tail
-  if (state === 'closed') return html`${mark('bad')}The hub has closed the tail's connection`
+  if (state === 'closed') return html`${mark('bad')}The hub closed the connection of the tail`
   if (state === 'connecting' && connection.state === 'connected') return html`${mark('warn')}Connecting`
-  if (state !== 'connected') return html`${mark('bad')}No connection to the hub; trying again`
+  if (state !== 'connected') return html`${mark('bad')}No connection to the hub. Reconnecting…`
   const newest = shown.at(-1)?.number ?? -1
   const waiting = items.filter(({ number }) => number > newest).length
   if (paused || waiting > SHOWN / 2) {
-    const why = paused ? 'Paused' : 'Held still while you are on it'
+    const why = paused ? 'Paused' : 'Held while you point at the list'
     return html`${mark('warn')}${why}; ${waiting === KEPT ? `more than ${KEPT}` : count(waiting)} newer`
   }
   return html`${mark('good')}Tailing <span class="name">${pattern}</span>`
@@ -149,12 +149,13 @@ function stateWords(tail: Tail): TemplateResult {
 
 function list(tail: Tail, running: boolean): TemplateResult {
   if (tail.shown.length === 0) {
-    if (running && tail.state !== 'connected') return empty('Waiting for the hub', 'The tail goes on once it is back.')
+    if (running && tail.state !== 'connected')
+      return empty('Waiting for the hub', 'The tail continues once the hub is back.')
     return running
-      ? empty('No messages yet', 'Messages appear here as they are published, the newest first.')
+      ? empty('No messages yet', 'Messages appear here as they are published, newest first.')
       : empty(
-          'See messages as they are published',
-          html`A pattern is a topic in which a word may be <code>*</code> (one word) or <code>#</code> (any number of words). <code>#</code> alone matches everything except the hub's own <code>$sys.#</code>.`,
+          'Watch messages as they are published',
+          html`A pattern is a topic in which a word may be <code>*</code> (one word) or <code>#</code> (any number of words). <code>#</code> on its own matches all topics except the hub's own <code>$sys.#</code>.`,
         )
   }
   const rest = tail.items.length - tail.shown.length
@@ -164,7 +165,7 @@ function list(tail: Tail, running: boolean): TemplateResult {
     ({ number }) => number,
     (item) => (item.kind === 'message' ? message(tail, item) : missing(item)),
   )}</ol>
-    ${rest > 0 ? html`<p class="more">${counted(rest, 'more message')} not shown here.</p>` : nothing}`
+    ${rest > 0 ? html`<p class="more">${counted(rest, 'more message')} not shown.</p>` : nothing}`
 }
 
 function message(tail: Tail, item: TailMessage): TemplateResult {
@@ -172,7 +173,7 @@ function message(tail: Tail, item: TailMessage): TemplateResult {
   const isOpen = tail.open === number
   const toggle = () => {
     tail.open = isOpen ? undefined : number
-    // What is read must not run away.
+    // The message being read must not move away.
     if (!isOpen && tail.worker) pause(tail, true)
     invalidate()
   }
@@ -201,14 +202,14 @@ function inside({ topic, id, key, headers, at, payload }: TailMessage): Template
 function missing(item: Exclude<TailItem, TailMessage>): TemplateResult {
   const words =
     item.kind === 'skipped'
-      ? `${counted(item.count, 'message')} arrived here and ${item.count === 1 ? 'is' : 'are'} not shown: too many at once to read`
+      ? `${counted(item.count, 'message')} received but not shown: too many to read`
       : `Gap: ${item.count === undefined ? 'messages' : counted(item.count, 'message')} dropped; ${REASONS[item.reason] ?? item.reason}`
   return html`<li class="missing ${item.kind}"><time title=${fullTime(item.at)}>${clock(item.at)}</time><span>${words}</span></li>`
 }
 
 const REASONS: Readonly<Record<string, string>> = {
-  'drop-oldest': 'they came faster than this page reads (drop-oldest)',
-  'client-buffer': 'they came faster than this page reads (client-buffer)',
+  'drop-oldest': 'they arrived faster than this page reads (drop-oldest)',
+  'client-buffer': 'they arrived faster than this page reads (client-buffer)',
   disconnected: 'the connection was lost (disconnected)',
 }
 

@@ -26,11 +26,11 @@ function topics(list: HubList<TopicInfo, TopicsFound>): TemplateResult {
   return html`${heading('Topics', html`<p class="quiet">${total}</p>`)} ${listing(list, {
     label: 'Topics',
     filter: 'Filter topics',
-    noneTitle: 'Nothing has been published yet',
-    none: html`A topic exists once something is published to it. <a href=${href(['publish'])}>Publish something</a>.`,
-    noMatch: 'No topic has that in its name',
+    noneTitle: 'No topics yet',
+    none: html`A topic exists once a message is published to it. <a href=${href(['publish'])}>Publish one</a>.`,
+    noMatch: 'No topic matches the filter',
     head: (cell) => html`${cell('name', 'Topic', 'text')}${cell('publishedPerSecond', 'In/s')}
-      <th scope="col" class="bar wide"><span class="hidden">Share of the busiest</span></th>
+      <th scope="col" class="bar wide"><span class="hidden">Rate relative to the busiest topic</span></th>
       ${cell('publishedTotal', 'Total')}<th scope="col" class="action"><span class="hidden">Action</span></th>`,
     cells: ({ topic, publishedPerSecond, publishedTotal }) => html`
       <th scope="row" class="name">${topic}</th>
@@ -41,7 +41,7 @@ function topics(list: HubList<TopicInfo, TopicsFound>): TemplateResult {
   })}`
 }
 
-/** What is published straight to a queue reaches no subscription. */
+/** Messages published directly to a queue reach no subscription. */
 function action(topic: string): TemplateResult {
   if (!topic.startsWith(QUEUE_TOPIC)) {
     return html`<a href=${href(['tail'], { pattern: topic })} aria-label="Tail ${topic}">Tail</a>`

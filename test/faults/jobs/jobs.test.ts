@@ -14,7 +14,7 @@ import { clientWorker, foreignWorker, notesIn, ProcessWorker, type Worker } from
 const MIXES = Number(process.env['JOBS_MIXES'] ?? 5)
 /** Mix n of seed s is mix 1 of seed s + n - 1: one that failed is repeated by itself. */
 const SEED = Number(process.env['JOBS_SEED'] ?? Date.now() % 1_000_000)
-/** Of so many, the workers of one are processes; or of all of them. */
+/** In one of this many runs one worker is a process, or all are. */
 const PROCESSES_IN = Number(process.env['JOBS_PROCESSES_IN'] ?? 8)
 const MOST_MS = 60_000
 /** When all else is over, these do what is left. */

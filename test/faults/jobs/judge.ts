@@ -27,7 +27,7 @@ export interface End {
   readonly letters: readonly DeadLetter[]
   /** Processes that did not end in good order. */
   readonly died: ReadonlySet<number>
-  /** Some workers do not say what they begin: the hub charges their oldest, of which they may have no history. */
+  /** Some workers do not report what they begin: the hub charges their oldest delivery, of which they may have no history. */
   readonly guesses: boolean
 }
 
@@ -66,7 +66,7 @@ export function judge(
     }
     const rejected = history.some(({ act }) => act === 'reject')
     if (letter?.reason === 'attempts' && begun < maxAttempts) wrong.push(`dead after ${begun} attempts ${told}`)
-    if (letter?.reason === 'rejected' && !rejected) wrong.push(`rejected by nobody ${told}`)
+    if (letter?.reason === 'rejected' && !rejected) wrong.push(`rejected without a reject ${told}`)
   }
   return wrong
 }

@@ -1,4 +1,4 @@
-/** A consumer in a process of its own, as a service is one. It closes its client when it is told to end, and dies when its message says so. */
+/** A consumer in a process of its own, like a service. It closes its client on SIGTERM, and dies when its message asks for it. */
 import { appendFileSync } from 'node:fs'
 import process from 'node:process'
 import { connect } from 'fanfare/client'
@@ -17,7 +17,7 @@ process.once('SIGTERM', async () => {
   await client.close()
   process.exit(0)
 })
-// One that is told to end before it has begun has no more to say.
+// One that is stopped before it has begun reports nothing more.
 await client.ready().then(
   () => process.stdout.write('ready\n'),
   ({ code }) => (code === 'client_closed' ? undefined : process.exit(1)),

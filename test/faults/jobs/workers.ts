@@ -28,7 +28,7 @@ const handlerOf = async (note: (note: Note) => void, die: () => unknown): Promis
   return module.handlerOf(note, die)
 }
 
-/** A client in this process, behind a network of its own. */
+/** A client in this process, on a network of its own. */
 export async function clientWorker(port: number, options: WorkerOptions, note: (note: Note) => void): Promise<Worker> {
   const network = await FlakyNetwork.to(port)
   const client = connect(network.url, { backoff: { base: 1, cap: 20 } })
@@ -72,7 +72,7 @@ async function read(
 ): Promise<void> {
   for await (const delivery of client.consume<Job>('jobs', options)) {
     const gone = new Promise<void>((resolve) => delivery.signal.addEventListener('abort', () => resolve()))
-    // Nobody else ends what hangs.
+    // Nothing else ends what hangs.
     const settled = async () => {
       await new Promise((resolve) => resolve(handler(delivery))).then(
         () => (delivery.settled ? undefined : delivery.ack()),

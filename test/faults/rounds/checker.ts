@@ -11,9 +11,7 @@ export interface Entry {
   readonly gap?: { readonly reason: string }
 }
 
-/**
- * The hub was started on a backup. What was acknowledged in between is in the hub's old data alone.
- */
+/** The hub was started on a backup. What was acknowledged in between is only in the hub's old data. */
 export interface Restore {
   /** Just before the backup began. */
   readonly from: number
@@ -34,7 +32,7 @@ export interface FinalState {
   /** Ids of the dead letters. */
   readonly deadLetters: readonly string[]
   readonly restores: readonly Restore[]
-  /** How hubs ended that nobody had ended. */
+  /** How hubs ended that no round had ended. */
   readonly crashes: readonly string[]
 }
 
@@ -45,7 +43,7 @@ export interface Verdict {
   /** Attempts of consumers, and how many of them were repetitions. */
   readonly handled: number
   readonly redelivered: number
-  /** Acknowledged orders that are not in the stream, or of which neither an invoice nor a dead letter is there. */
+  /** Acknowledged orders that are not in the stream, or that have neither an invoice nor a dead letter. */
   readonly lost: readonly string[]
   /** Orders that are twice in the stream, or have two ends. */
   readonly doubled: readonly string[]
@@ -56,7 +54,7 @@ export interface Verdict {
   readonly crashes: readonly string[]
 }
 
-/** Judges by the histories and by what is there at the end, and by nothing that the hub says of itself. */
+/** Judges by the histories and by what exists at the end, and not by the hub's own figures. */
 export function judge(history: readonly Entry[], end: FinalState): Verdict {
   const { orders, invoices, deadLetters, restores, crashes } = end
   const of = (act: string) => history.filter((entry) => entry.act === act)

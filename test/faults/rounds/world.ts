@@ -96,7 +96,7 @@ export class World {
     const hub = await HubProcess.start(options, ['--import', CLOCK, ...heap])
     this.hub = hub
     void hub.ended.then(({ code, signal, stderr }) => {
-      // Whoever ends a hub takes it out of `hub` first.
+      // A hub that is ended on purpose is first taken out of `hub`.
       if (this.hub === hub) this.crashes.push(`${code ?? signal}: ${stderr.slice(-2000)}`)
     })
   }
@@ -145,7 +145,7 @@ export class World {
     this.hub?.signal(name)
   }
 
-  /** Kills one of a role as a crash does, and hires a successor, who has another name. */
+  /** Kills one of a role as a crash does, and starts a successor, which has another name. */
   async replace(role: Role, which: number): Promise<void> {
     const those = [...this.running].filter(([, each]) => each.role === role)
     const [name, { child }] = those[which % those.length] as (typeof those)[number]

@@ -15,7 +15,7 @@ const PARTS = {
 
 export const CLUSTER_PARTS = Object.keys(PARTS).join(',')
 
-/** Everything that is promised of a cluster in numbers, each beside what it is to be held against. */
+/** All promised figures of a cluster, each next to what it is compared with. */
 export async function cluster({ parts, ...load }: ClusterLoad & { readonly parts: string }): Promise<void> {
   if (!processStats) throw new Error('These figures need Linux: they are CPU time of other processes')
   moveToLoadCore()

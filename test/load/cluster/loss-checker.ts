@@ -31,7 +31,7 @@ export class LossChecker {
     for (const last of this.last.values()) last.isTold = true
   }
 
-  /** A publisher has ended after so many messages. */
+  /** A publisher has ended after this many messages. */
   end(publisher: string, published: number): void {
     const last = this.last.get(publisher)
     if (last) this.count(published - last.n, last)

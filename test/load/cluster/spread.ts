@@ -19,7 +19,7 @@ interface Measured {
 }
 
 /**
- * A publisher as fast as it goes to subscribers on two hubs, beside two hubs that know nothing of each other and have a publisher each: both
+ * A publisher at full speed to subscribers on two hubs, compared with two unconnected hubs with a publisher each: both
  * pairs share the core of servers and the load, so that turns of the event loop bring about as much.
  */
 export async function clusterFanOut(load: ClusterLoad, redis: RedisServer): Promise<void> {
@@ -51,10 +51,10 @@ export async function clusterInterest(load: ClusterLoad, redis: RedisServer): Pr
   }
 }
 
-/** Beside Socket.IO with its Redis adapter, over the same Redis. */
+/** Compared with Socket.IO and its Redis adapter, on the same Redis. */
 export async function besideSocketIo(load: ClusterLoad, redis: RedisServer): Promise<void> {
   const { engine, subscribers } = load
-  title(`Two nodes beside Socket.IO, ${subscribers} subscribers on each, engine ${engine}`)
+  title(`Two nodes compared with Socket.IO, ${subscribers} subscribers on each, engine ${engine}`)
   const ours = await spread(
     fanfare(engine),
     await startNodes(2, engine, redis),
@@ -73,7 +73,7 @@ export async function besideSocketIo(load: ClusterLoad, redis: RedisServer): Pro
   }
 }
 
-/** Runs it, and ends the nodes. `subscribers`: of each node, in their order; `publishersAt`: one on each of so many nodes. */
+/** Runs it, and ends the nodes. `subscribers`: of each node, in their order; `publishersAt`: one on each of this many nodes. */
 async function spread(
   target: Target,
   nodes: readonly Running[],

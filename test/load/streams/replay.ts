@@ -3,7 +3,7 @@ import { DeliveryCounter } from '../delivery-counter.ts'
 import { clientFrame, openRaw } from '../raw-websocket.ts'
 import type { Running } from '../targets.ts'
 
-/** Seconds from subscribing until so many messages have arrived, at a reader that only counts them. */
+/** Seconds from subscribing until this many messages have arrived at a reader that only counts them. */
 export async function replay(
   hub: Running,
   stream: string,

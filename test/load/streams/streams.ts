@@ -13,13 +13,13 @@ import { replay } from './replay.ts'
 /** The topic that the load publishes on, and the stream that captures it. */
 const NAME = 'bench'
 const WINDOW = 256
-/** Of a stream that is read from its start, and the one beside the long one. */
+/** Of a stream that is read from its start, and the one compared with the long one. */
 const REPLAYED = 1_000_000
 const SHORT = 10_000
 const TAIL = 1_000
 const TAIL_TRIES = 5
 
-/** Everything that is promised of streams in numbers, each beside what it is to be held against. */
+/** All promised figures of streams, each next to what it is compared with. */
 export async function streams(load: DurableLoad): Promise<void> {
   const folder = folderOf(load, 'streams')
   await publishes(load, folder)

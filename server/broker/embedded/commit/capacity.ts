@@ -6,15 +6,15 @@ import type { Logs } from '../logs.ts'
 import type { QueueLog } from '../queue/queue-log.ts'
 import type { DedupWindow } from './dedup-window.ts'
 
-/** What messages take in a queue. */
+/** The space that messages need in a queue. */
 interface Need {
   bytes: number
   messages: number
 }
 
 /**
- * Decides whether queues have room for what is to be staged, and if not, what makes room, what waits and what is
- * refused. broker.ts has the rule for those that wait.
+ * Decides whether queues have space for what is to be staged; if not, what makes space, what waits and what is refused. broker.ts
+ * has the rules for waiting.
  */
 export class Capacity {
   private readonly logs: Logs
@@ -29,7 +29,7 @@ export class Capacity {
     this.waiting = waiting
   }
 
-  /** Whether a draft fits as it is, as nearly always: nothing has to make room, and no overflow is asked. */
+  /** Whether a draft fits as it is, which is the usual case: nothing has to make space, and no overflow rule applies. */
   fits(draft: Draft, now: number): boolean {
     if (this.waiting.count > 0) return false
     if (draft.route.queues.length === 0) return true
@@ -38,7 +38,7 @@ export class Capacity {
     return true
   }
 
-  /** Whether these have to wait for the next commit: what would make room for them comes in with this one. */
+  /** Whether these have to wait for the next commit, because messages that would make space for them arrive with this one. */
   waitsForNext(drafts: readonly Draft[], now: number): boolean {
     if (drafts.every(({ route }) => route.queues.length === 0)) return false
     for (const [queue, { bytes, messages }] of this.needsOf(drafts, now)) {
@@ -47,7 +47,7 @@ export class Capacity {
     return false
   }
 
-  /** Makes room for what an ack publishes, which does not wait: for all of it, or gives why not and changes nothing. */
+  /** Makes space for the publishes of an ack, which cannot wait: for all of them, or returns the reason why not and changes nothing. */
   admitAll(drafts: readonly Draft[], now: number): FanfareError | undefined {
     if (drafts.some((draft) => this.waiting.isCutShort(draft))) return new FanfareError('connection_lost')
     const behind = drafts.find((draft) => !this.isKnown(draft) && this.waiting.isBehind(draft, this.blocks))
@@ -66,8 +66,8 @@ export class Capacity {
   }
 
   /**
-   * Makes room for one draft, or gives why it is refused, or `wait`; then nothing is changed. `waited`: it is one of
-   * those that wait.
+   * Makes space for one draft. Otherwise returns the reason why it is refused, or `wait`, and changes nothing. `waited`: set if the
+   * draft has been waiting.
    */
   admit(draft: Draft, now: number, waited?: WaitingPublish): 'admitted' | 'wait' | FanfareError {
     if (this.isKnown(draft)) return 'admitted'
@@ -77,7 +77,7 @@ export class Capacity {
       return new FanfareError('no_queue', `The queue "${route.queues[0]}" was deleted.`)
     }
     const bytes = this.bytesOf(draft, now)
-    // All are checked before any makes room: a refused publish must not cost other messages anything.
+    // All queues are checked before any makes space: a refused publish must not cost other messages anything.
     const rooms = queues.map((queue) => queue.roomFor(bytes))
     const refusing = queues[rooms.indexOf('none')]
     if (refusing) return full(refusing)
@@ -87,7 +87,7 @@ export class Capacity {
     return 'admitted'
   }
 
-  /** Has a draft wait, if its owner is there and the limit allows it. */
+  /** Makes a draft wait, if its owner is there and the limit allows it. */
   private wait(draft: Draft, bytes: number): 'wait' | FanfareError {
     const { waiting } = this
     if (!waiting.mayWait(draft)) return new FanfareError('connection_lost')
@@ -111,9 +111,9 @@ export class Capacity {
     return needs
   }
 
-  /** What a draft takes in a queue if it is staged next. `ahead`: how many come before it, by stream. */
+  /** Size of a draft in a queue if it is staged next. `ahead`: how many drafts come before it, by stream. */
   private bytesOf(draft: Draft, now: number, ahead?: ReadonlyMap<string, number>): number {
-    // By names that others chose: without a prototype.
+    // Without a prototype, because clients choose the names.
     const offsets: Record<string, number> = Object.create(null)
     for (const name of draft.route.streams) {
       const log = this.logs.streams.get(name)

@@ -3,22 +3,22 @@ import type { BrokerEvents, CommittedMessage, Draft, Settlement } from '../../br
 import { neediest, type Purpose, purposeOfEnding } from '../../rules/storage-full.ts'
 import type { Change } from '../store/store.ts'
 
-/** Maximum drafts, and maximum settlements, of one commit. */
+/** Maximum drafts, and maximum settlements, per commit. */
 export const GROUP = 10_000
 
-/** Reports what has been declared or deleted. */
+/** Reports declarations or deletions. */
 export type Declaration = (events: BrokerEvents) => void
 
 /**
- * A change of something other than messages. `stage` adds it to a commit and returns how to undo it if that fails; what it adds
- * to `declarations` is reported once the commit has succeeded.
+ * A change of something other than messages. `stage` adds it to a commit and returns a function that undoes it if the commit fails;
+ * what it adds to `declarations` is reported once the commit has succeeded.
  */
 export interface Task {
   stage(changes: Change[], now: number, declarations: Declaration[]): () => void
   done(error?: Error): void
 }
 
-/** What publishes: a draft, or an ack with publishes. */
+/** Something that publishes: a draft, or an ack with publishes. */
 export type PublishOrAck = Draft | Settlement
 
 export function isSettlement(publishing: PublishOrAck): publishing is Settlement {
@@ -30,47 +30,50 @@ export function draftsOf(publishing: PublishOrAck): readonly Draft[] {
   return isSettlement(publishing) ? publishing.drafts : [publishing]
 }
 
-/** A caller that waits for a commit. */
+/** A caller waiting for a commit. */
 export interface Waiter {
   readonly of: Task | Settlement | Draft
   succeeded(): void
   failed(error: FanfareError): void
 }
 
-/** A message that a commit puts in its place. */
+/** A message that gets its place with a commit. */
 export interface StagedMessage extends CommittedMessage {
-  /** Nothing of it is stored, so that it does not fail with the commit. */
+  /** Nothing of it is stored, so it does not fail with the commit. */
   readonly isFree: boolean
 }
 
-/** A commit in the making. */
+/** A commit in preparation. */
 export interface Commit {
   readonly now: number
-  /** Of the declarations: drafts with an older route get a new one. */
+  /** Generation of the declarations: drafts with an older route get a new one. */
   readonly generation: number
   readonly changes: Change[]
-  /** What to undo where it fails. */
+  /** Functions that undo the commit if it fails. */
   readonly undo: (() => void)[]
   readonly waiters: Waiter[]
-  /** It declares or deletes streams or queues. Publishes of the same group wait for the next commit, where they get new routes. */
+  /**
+   * Declarations and deletions of streams or queues. If there are any, publishes of the same group wait for the next commit, where
+   * they get new routes.
+   */
   readonly declarations: Declaration[]
   readonly messages: StagedMessage[]
-  /** How many of the group have been staged: if staging itself fails, the others have to be refused. */
+  /** How much of the group has been staged: if staging itself fails, the rest has to be refused. */
   readonly taken: { tasks: number; settlements: number; publishing: number; waited: number }
 }
 
-/** What goes into one commit. */
+/** The content of one commit. */
 export interface CommitGroup {
   readonly tasks: readonly Task[]
-  /** Those that publish nothing. They are staged first, because they make room. */
+  /** Settlements that publish nothing. They are staged first, because they make space. */
   readonly settlements: Settlement[]
-  /** In the order of their arrival: a publisher's order on a topic holds for its acks, too. */
+  /** In the order of arrival, because a publisher's order on a topic includes its acks. */
   readonly publishing: PublishOrAck[]
-  /** Bytes after which no more publishes that waited are taken in; undefined for none of them. */
+  /** After this many bytes no more waiting publishes are accepted; undefined for none at all. */
   readonly waitedBytes: number | undefined
 }
 
-/** What a group needs room for: what the neediest of it does. */
+/** The purpose of a group's space: that of its most important member. */
 export function purposeOf({ settlements, publishing }: CommitGroup, { taken }: Commit): Purpose {
   if (taken.waited > 0 || publishing.some((each) => draftsOf(each).some(isKept))) return 'message'
   return neediest(settlements.map(purposeOfSettlement))
@@ -84,17 +87,17 @@ function isKept({ route: { streams, queues } }: Draft): boolean {
   return streams.length > 0 || queues.length > 0
 }
 
-/** Ends what was not stored, or may have been. */
+/** Fails a publish that was not stored, or whose outcome is unknown. */
 export function fail(publishing: PublishOrAck, error: FanfareError): void {
   if (error.code === 'outcome_unknown') publishing.unknown(error)
   else publishing.refused(error)
 }
 
-/** Refuses one of a group, in its place among the others: a publisher hears in order. */
+/** Refuses one of a group, in its place among the others, because a publisher is answered in order. */
 export function refuse(refused: Draft | Settlement, error: FanfareError, { waiters }: Commit): void {
   const tell = () => refused.refused(error)
   waiters.push({ of: refused, succeeded: tell, failed: tell })
 }
 
-/** What a task returns if it changes nothing outside the logs. */
+/** Returned by a task that changes nothing outside the logs. */
 export const nothingToUndo = () => {}

@@ -14,7 +14,7 @@ import type { GroupCommit } from './group-commit.ts'
 /** Approximate size of one page of dead letters, in bytes. */
 const PAGE_BYTES = 1024 * 1024
 
-/** What operators do with the dead letters of all queues: browse, redrive and purge them. */
+/** Operators' actions on the dead letters of all queues: browse, redrive and purge. */
 export class DeadLetterOperations {
   private readonly commits: GroupCommit
   private readonly logs: Logs
@@ -26,7 +26,7 @@ export class DeadLetterOperations {
     this.dedup = dedup
   }
 
-  /** One page of dead letters, as they are shown. */
+  /** One page of dead letters, in the form in which they are shown. */
   async page(queue: string, filter: DeadLetterFilter, from: number, limit: number): Promise<DeadLetter[]> {
     const range = { from, limit, bytes: PAGE_BYTES }
     const { taken } = await this.take(queue, filter, range, (found) => shownLetter(found, queue))
@@ -38,7 +38,7 @@ export class DeadLetterOperations {
     return { numbers: taken, next, end }
   }
 
-  /** Moves dead letters to a queue, in one commit. */
+  /** Moves dead letters to a queue in one commit. */
   async redrive(queue: string, numbers: readonly number[], to: string): Promise<number> {
     let count = 0
     await this.commits.change((_, now) => {
@@ -77,8 +77,8 @@ export class DeadLetterOperations {
   }
 
   /**
-   * Takes something of each letter that matches, until there is enough of it. Yields between steps, so that the hub can do
-   * other work. Leaves out letters that are added meanwhile.
+   * Collects results for matching dead letters until there are enough. Yields between steps, so that the hub can do other work.
+   * Ignores dead letters that are added in the meantime.
    */
   private async take<Taken>(
     queue: string,

@@ -14,7 +14,7 @@ export interface Places {
   readonly queues: readonly { readonly log: QueueLog; readonly offset: number }[]
 }
 
-/** A stream or a queue. Its number shows whether the one of that name is still the same. */
+/** A stream or a queue. Its number shows whether the name still stands for the same one. */
 interface Named {
   readonly id: number
   readonly name: string
@@ -26,36 +26,36 @@ interface StoredRoute {
 }
 
 /**
- * The ids of one commit, and where their messages went, in columns: there may be a million of them, and an object for
- * each would be most of their memory, and of the work of collecting it.
+ * The ids of one commit, and where their messages were stored, in columns: there may be a million ids, and an object for each would
+ * account for most of their memory and of the garbage collection.
  */
 interface StoredChapter extends Acts {
   readonly time: number
   readonly identities: string[]
   readonly routes: StoredRoute[]
-  /** Of each identity, which of `routes`. */
+  /** For each identity, the index of its route in `routes`. */
   readonly routeAt: number[]
-  /** One for each stream and then for each queue of each identity, in their order. */
+  /** For each identity, one offset per stream, then one per queue, in the order of its route. */
   readonly offsets: number[]
 }
 
 interface Chapter extends StoredChapter {
   readonly commit: number
-  /** How many of its ids are forgotten: the first ones. */
+  /** How many of its ids have been forgotten, counted from the first. */
   forgotten: number
 }
 
-/** Routes of a commit, the last ones, with which that of a message is compared. */
+/** Number of recent routes of a commit that a message's route is compared with. */
 const COMPARED_ROUTES = 32
 
 /**
- * The ids published within a window of time, so that a second publish with one of them is known. Bounded: when there
- * are more than `limit`, the oldest leave before their time, and the newest `limit` are always known.
+ * The ids published within a window of time, to detect a second publish with the same id. The number of ids is limited: if there
+ * are more than `limit`, the oldest leave early, and the newest `limit` are always known.
  *
- * An id belongs to one publisher (the authenticated subject; all anonymous clients are one publisher) and one destination
- * (the topic published to, or the queue enqueued to): the same id of another subject, on another topic or queue, or after
- * everything it went to has been deleted or purged, is another message. What is gone is noticed when its id comes again:
- * deleting and purging touch no ids.
+ * An id belongs to one publisher (the authenticated subject; all anonymous clients are one publisher) and one destination (the
+ * topic or the queue). The same id from another subject, on another topic or queue, or after everything stored for it has been
+ * deleted or purged, is another message. Whether something is left is checked when the id comes again: deleting and purging do not
+ * touch ids.
  */
 export class DedupWindow {
   private readonly logs: Logs
@@ -66,9 +66,9 @@ export class DedupWindow {
   private readonly acts = new OperatorActs()
   private chapters: Chapter[] = []
   private staged: Chapter & { time: number }
-  /** Where identities of the commit in the making were known before, if they were. */
+  /** Where identities of the commit in preparation were known before, if they were. */
   private readonly replaced = new Map<string, Chapter>()
-  /** Keys of what is forgotten here and not in the store yet. */
+  /** Keys of what has been forgotten here but not in the store yet. */
   private leaving: Change['key'][] = []
 
   constructor(store: Store, logs: Logs, windowMs: number, limit: number, log: Logger) {
@@ -87,7 +87,7 @@ export class DedupWindow {
       const commits = this.leaving.length
       log.warn(
         { commits },
-        'ids of an earlier version are forgotten: a publish repeated across this start is kept twice',
+        'deduplication ids of an earlier version were discarded: a publish repeated across this start is stored twice',
       )
     }
   }
@@ -98,7 +98,7 @@ export class DedupWindow {
     this.acts.add(chapter)
   }
 
-  /** Forgets what has had its time, and the oldest of what exceeds the limit. */
+  /** Forgets ids whose time is over, and the oldest ids beyond the limit. */
   expire(now: number): void {
     let expired = 0
     for (const chapter of this.chapters) {
@@ -106,11 +106,11 @@ export class DedupWindow {
       if (!isOver && this.chapterOf.size <= this.limit) break
       while (chapter.forgotten < chapter.identities.length && (isOver || this.chapterOf.size > this.limit)) {
         const identity = chapter.identities[chapter.forgotten++] as string
-        // It may have come again since, if what it went to was gone.
+        // The id may have been published again, if nothing was left of the first publish.
         if (this.chapterOf.get(identity) === chapter) this.chapterOf.delete(identity)
       }
       if (chapter.forgotten < chapter.identities.length) break
-      // What operators did in a commit concerns the ids of earlier ones only.
+      // Operators' acts in a commit affect only the ids of earlier commits.
       this.acts.remove(chapter)
       this.leaving.push(idsKey(chapter.commit))
       expired++
@@ -119,8 +119,8 @@ export class DedupWindow {
   }
 
   /**
-   * Where an earlier publish of the same message is kept; undefined if there was none, or nothing is left of it. A hit is
-   * rare, and therefore allowed to search.
+   * Where an earlier publish of the same message is stored; undefined if there was none, or nothing is left of it. A hit is rare,
+   * so it may search.
    */
   find(draft: Draft): Places | undefined {
     if (!draft.ownId) return undefined
@@ -129,7 +129,7 @@ export class DedupWindow {
     return chapter && this.placesIn(chapter, chapter.identities.indexOf(identity))
   }
 
-  /** What tells messages apart in a queue that have the same id; undefined if their topic does. */
+  /** What distinguishes messages with the same id in a queue; undefined if their topic does. */
   scopeOf({ ownId, publisher, topic, route }: Draft): string | undefined {
     return ownId && publisher !== undefined && route.queues.length > 0
       ? this.identities.scopeOf(publisher, topic)
@@ -137,7 +137,7 @@ export class DedupWindow {
   }
 
   add(draft: Draft, places: Places): void {
-    // What no stream and no queue has taken, because they were deleted since, can come again.
+    // A message that no stream and no queue stores, because they were deleted since, may be published again.
     if (!draft.ownId || (places.streams.length === 0 && places.queues.length === 0)) return
     const identity = this.identities.of(draft)
     const { identities, routeAt, offsets } = this.staged
@@ -150,17 +150,17 @@ export class DedupWindow {
     for (const { offset } of places.queues) offsets.push(offset)
   }
 
-  /** Messages of a queue are purged: their ids may come again. */
+  /** Messages of a queue were purged: their ids may come again. */
   purged({ id }: QueueLog, seqs: readonly number[]): void {
     if (seqs.length > 0) this.act({ purged: [rangesOf(id, seqs)], moved: [] })
   }
 
-  /** A message of a queue is in another place from now on. */
+  /** A message of a queue has moved to another place. */
   moved(from: { readonly id: number; readonly seq: number }, to: QueuePlace): void {
     this.act({ purged: [], moved: [{ from, to }] })
   }
 
-  /** Adds to a commit what is new, and removes what was forgotten. */
+  /** Adds new ids to a commit, and removes forgotten ones. */
   finish(changes: Change[], now: number): void {
     for (const key of this.leaving) changes.push({ key, value: undefined })
     const { identities, routes, routeAt, offsets, purged, moved } = this.staged
@@ -187,7 +187,7 @@ export class DedupWindow {
   }
 
   private act(acts: Acts): void {
-    // No id can be one of theirs.
+    // There is no id that could belong to them.
     if (this.chapterOf.size === 0) return
     this.staged.purged.push(...acts.purged)
     this.staged.moved.push(...acts.moved)
@@ -196,10 +196,10 @@ export class DedupWindow {
 
   private routeFor({ streams, queues }: Places): number {
     const { routes, routeAt } = this.staged
-    // Mostly the messages of one topic come together.
+    // Usually the messages of one topic come together.
     const last = routeAt.at(-1)
     if (last !== undefined && isRouteOf(routes[last] as StoredRoute, streams, queues)) return last
-    // One that came earlier is stored twice: a commit to thousands of queues must not compare each with all others.
+    // A route that came earlier is stored twice: a commit to thousands of queues must not compare each with all others.
     for (let at = routes.length - 1; at >= Math.max(0, routes.length - COMPARED_ROUTES); at--) {
       if (isRouteOf(routes[at] as StoredRoute, streams, queues)) return at
     }
@@ -220,13 +220,13 @@ export class DedupWindow {
     return places.streams.length + places.queues.length > 0 ? places : undefined
   }
 
-  /** What retention has removed counts as being there. */
+  /** A message removed by retention still counts as stored. */
   private inStream({ id, name }: Named, offset: number): Places['streams'] {
     const log = this.logs.streams.get(name)
     return log?.id === id && offset >= log.trimmedTo ? [{ log, offset }] : []
   }
 
-  /** What was done, dropped or dead-lettered likewise. */
+  /** The same applies to acked, dropped and dead-lettered messages. */
   private inQueue(place: QueuePlace): Places['queues'] {
     const now = this.acts.placeOf(place)
     const log = now && this.logs.queues.get(now.name)

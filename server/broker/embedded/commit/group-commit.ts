@@ -28,7 +28,7 @@ import {
 import type { DedupWindow } from './dedup-window.ts'
 import { Staging } from './staging.ts'
 
-/** Until the hub listens. */
+/** Used until the hub listens to events. */
 const UNHEARD: BrokerEvents = {
   messages() {},
   missed() {},
@@ -41,10 +41,10 @@ const UNHEARD: BrokerEvents = {
 }
 
 /**
- * Commits what arrives in groups, one commit after another; while one is under way the next group gathers, so that a
- * slow disk makes larger groups and not longer queues.
+ * Commits arrivals in groups, one commit after another. While one is in progress, the next group gathers, so that a slow disk leads
+ * to larger groups rather than longer queues.
  *
- * A group is staged: logs, ids and tables take the change at once, and take it back where the commit fails.
+ * A group is staged first: logs, ids and tables accept the change immediately, and undo it if the commit fails.
  */
 export class GroupCommit {
   private readonly store: Store
@@ -55,14 +55,14 @@ export class GroupCommit {
   private readonly log: Logger
   private readonly unexpected: UnexpectedErrors
   events = UNHEARD
-  /** Of the declarations. */
+  /** Generation of the declarations. */
   generation = 0
   private readonly staging: Staging
   readonly waiting: WaitingPublishes
   private readonly publishing: PublishOrAck[] = []
   private readonly settlements: Settlement[] = []
   private tasks: Task[] = []
-  /** Publishes were put off for declarations: they come before the next ones. */
+  /** Publishes were put off because of declarations: they come before the next ones. */
   private owesPublishes = false
   private working: Promise<void> | undefined = undefined
 
@@ -98,7 +98,7 @@ export class GroupCommit {
     this.work()
   }
 
-  /** Makes a change in the next commit; `stage` adds to it, and returns how to undo what it has done at once. */
+  /** Makes a change in the next commit. `stage` adds to the commit, and returns a function that undoes what it has already changed. */
   change(stage: Task['stage']): Promise<void> {
     return new Promise((resolve, reject) => {
       this.tasks.push({ stage, done: (error) => (error ? reject(error) : resolve()) })
@@ -106,24 +106,24 @@ export class GroupCommit {
     })
   }
 
-  /** An owner of drafts has gone: what waits of it for room is refused. What is in the next commit already is kept. */
+  /** An owner of drafts has disconnected: its drafts that wait for space are refused. Drafts already in the next commit are stored. */
   withdraw(owner: object): void {
     for (const draft of this.waiting.withdraw(owner)) draft.refused(new FanfareError('connection_lost'))
     if (this.waiting.hasAsked) this.work()
   }
 
-  /** A queue has other options or was deleted: this may be the turn of publishes that wait for it. */
+  /** The options of a queue have changed, or it was deleted: publishes that wait for it may be next. */
   queueChanged(name: string): void {
     this.waiting.changed(name)
     if (this.waiting.hasAsked) this.work()
   }
 
-  /** Whether nothing is under way. */
+  /** Whether no commit is in progress. */
   get idle(): boolean {
     return this.working === undefined
   }
 
-  /** Resolves when nothing is under way. */
+  /** Resolves when no commit is in progress. */
   async finished(): Promise<void> {
     await this.working
   }
@@ -133,7 +133,7 @@ export class GroupCommit {
   }
 
   private async commitAll(): Promise<void> {
-    // Whatever this turn still brings goes into the same commit.
+    // Everything else that arrives in this turn goes into the same commit.
     await new Promise((resolve) => setImmediate(resolve))
     while (
       this.publishing.length > 0 ||
@@ -144,12 +144,13 @@ export class GroupCommit {
       try {
         await this.commitNext()
       } catch (error) {
-        // A bug must not end the work: nothing would be kept any more. Not at once again, or nothing else would run.
+        // A bug must not stop the work, because nothing would be stored any more. Not retried at once, because nothing else would
+        // run.
         this.unexpected.report('broker', error)
         await new Promise((resolve) => setImmediate(resolve))
       }
     }
-    // In the same breath as the last look at what waits, or a draft that comes now would be left.
+    // In the same step as the last check for work, otherwise a draft that arrives now would be left behind.
     this.working = undefined
   }
 
@@ -229,7 +230,7 @@ export class GroupCommit {
     this.unexpected.run('broker', () => (error ? waiter.failed(error) : waiter.succeeded()))
   }
 
-  /** Where some have found no room, what came along with them may still find it, or make some: a trim, an ack. */
+  /** If some found no space, the others of the group may still find it, or make some: a trim, an ack. */
   private async recover(error: Error, commit: Commit, group: CommitGroup, purpose: Purpose): Promise<void> {
     const full = error instanceof FanfareError && error.code === 'storage_full'
     if (!full || purpose === 'room') return this.undo(error, commit, group)
@@ -251,28 +252,28 @@ export class GroupCommit {
       changed = this.logs.rollback(now)
     })
     unexpected.run('broker', () => this.dedup.rollback())
-    // Publishes that did not fit alongside what is now undone may fit.
+    // Publishes that did not fit together with what is now undone may fit.
     for (const { options } of changed) this.waiting.roomIn(options.name)
     const known =
       error instanceof FanfareError
         ? error
         : new FanfareError('storage_failed', `The message could not be stored: ${sentence(error.message)}`)
-    this.log.error({ err: error, code: known.code, waiting: waiters.length }, 'a commit failed')
+    this.log.error({ err: error, code: known.code, waiting: waiters.length }, 'commit failed')
     this.reportMessages(commit.messages.filter(({ isFree }) => isFree))
     for (const waiter of waiters) if (!others.has(waiter.of)) this.answer(waiter, known)
-    // If the staging itself failed, those that it had not reached.
+    // If the staging itself failed, the rest that it did not reach.
     for (const task of group.tasks.slice(taken.tasks)) {
       if (!others.has(task)) unexpected.run('broker', () => task.done(known))
     }
     for (const left of [...group.settlements.slice(taken.settlements), ...group.publishing.slice(taken.publishing)]) {
       if (!others.has(left)) unexpected.run('broker', () => fail(left, known))
     }
-    // What was to leave is there again.
+    // Messages that were to leave are there again.
     this.announceReady(changed, now)
   }
 }
 
-/** Bytes that it takes in all places together. */
+/** Size in all places together, in bytes. */
 function bytesIn(publishing: PublishOrAck): number {
   if (isSettlement(publishing)) return publishing.drafts.reduce((sum, draft) => sum + bytesIn(draft), 0)
   const { bytes, route } = publishing

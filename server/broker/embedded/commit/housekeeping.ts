@@ -5,12 +5,12 @@ import { nothingToUndo } from './commit.ts'
 import type { GroupCommit } from './group-commit.ts'
 import type { Removals } from './removals.ts'
 
-/** Streams that are looked after in one commit. */
+/** Maximum streams processed per commit. */
 const STREAMS_PER_COMMIT = 8
 
 /**
- * Does what no client waits for, in steps that are short enough to share the commits of a busy hub: retention of streams
- * that nothing is published to, the rest of what one commit could not remove, compact or index, and what was deleted.
+ * Work that no client waits for, in steps short enough to share the commits of a busy hub: retention of streams without publishes,
+ * the rest of what one commit could not remove, compact or index, and the data of deleted streams and queues.
  */
 export class Housekeeping {
   private readonly commits: GroupCommit
@@ -32,7 +32,7 @@ export class Housekeeping {
     if (this.working || this.closed) return
     if (this.due(1).length === 0 && this.removals.next === undefined) return
     this.working = true
-    // A failure has been logged, and the next look tries again.
+    // The failure has been logged, and the next look tries again.
     void this.work()
       .catch(() => {})
       .finally(() => {
@@ -49,7 +49,7 @@ export class Housekeeping {
   }
 
   private async work(): Promise<void> {
-    // If more is left to do, a commit puts the logs that it handled after the others that are due.
+    // If there is more to do, a commit moves the logs that it processed after the others that are due.
     while (!this.closed && this.due(1).length > 0) {
       await this.commits.change(() => {
         for (const log of this.due(STREAMS_PER_COMMIT)) this.logs.touch(log)

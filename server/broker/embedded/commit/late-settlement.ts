@@ -1,7 +1,7 @@
 import type { FanfareError } from '../../../../shared/errors.ts'
 import type { Settlement } from '../../broker.ts'
 
-/** A settlement of a message that was leased once more for it; the message waits again if the settlement fails. */
+/** Settles a message that was leased again for this purpose; the message waits again if the settlement fails. */
 export class LateSettlement implements Settlement {
   readonly queue: string
   readonly seq: number

@@ -1,11 +1,11 @@
-/** A place in a queue. The number tells queues apart that had the same name one after another. */
+/** A place in a queue. The number distinguishes queues that had the same name one after another. */
 export interface QueuePlace {
   readonly id: number
   readonly name: string
   readonly seq: number
 }
 
-/** Sequence numbers of one queue: a first and a last one, again and again, ascending. */
+/** Sequence numbers of one queue as ranges: first and last number in turn, ascending. */
 interface Ranges {
   readonly queue: number
   readonly bounds: readonly number[]
@@ -23,8 +23,8 @@ export interface Acts {
 }
 
 /**
- * What operators did with messages of queues within the window of ids: a message whose earlier publish was purged is not
- * a duplicate. Purges are kept as ranges, so that a purge costs what it removes and no walk through the ids.
+ * What operators did with messages of queues within the deduplication window: a message whose earlier publish was purged is not a
+ * duplicate. Purges are stored as ranges, so that a purge costs what it removes rather than a walk through the ids.
  */
 export class OperatorActs {
   private readonly purges = new Map<number, Ranges[]>()
@@ -55,7 +55,7 @@ export class OperatorActs {
     }
   }
 
-  /** Where a message is that was put there; undefined if it has been purged. */
+  /** Where a message is now that was stored in a place; undefined if it has been purged. */
   placeOf(place: QueuePlace): QueuePlace | undefined {
     let at = place
     for (let to = this.movedTo(at); to; to = this.movedTo(at)) at = to
@@ -67,7 +67,7 @@ export class OperatorActs {
   }
 }
 
-/** The ranges that some sequence numbers make. */
+/** Converts sequence numbers to ranges. */
 export function rangesOf(queue: number, seqs: readonly number[]): Ranges {
   const bounds: number[] = []
   let last = Number.NaN

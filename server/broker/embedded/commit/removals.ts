@@ -2,18 +2,18 @@ import { removedKey, TABLES, toJson, under } from '../store/keys.ts'
 import type { Change, StoreReader } from '../store/store.ts'
 import { nothingToUndo } from './commit.ts'
 
-/** What one step removes at most: it is read first, and a commit has to stay short. */
+/** Maximum keys removed per step: they are read first, and a commit has to stay short. */
 const STEP_KEYS = 1000
 const STEP_BYTES = 2 * 1024 * 1024
 
 /**
- * Removes what deleted streams and queues have stored. A stream may have millions of keys, and no commit can take them all:
- * the deletion counts once it is noted under the number of the stream, which is never used again, and the keys go in
- * steps, after a restart too.
+ * Removes the data of deleted streams and queues. A stream may have millions of keys, which one commit cannot remove. So the
+ * deletion takes effect once it is recorded under the number of the stream, which is never reused, and the keys are removed in
+ * steps, also after a restart.
  */
 export class Removals {
   private readonly reads: StoreReader
-  /** Numbers of what is not removed yet. */
+  /** Numbers whose data has not been removed yet. */
   private readonly left = new Set<number>()
 
   constructor(reads: StoreReader) {
@@ -26,7 +26,7 @@ export class Removals {
     return undefined
   }
 
-  /** Adds to a commit the removal of everything, or of a part and a note of the rest. Returns how to undo it. */
+  /** Adds the removal of everything to a commit, or of a part with a record of the rest. Returns a function that undoes it. */
   begin(id: number, changes: Change[]): () => void {
     if (this.removeSome(id, changes)) return nothingToUndo
     changes.push({ key: removedKey(id), value: toJson({}) })
@@ -34,7 +34,7 @@ export class Removals {
     return () => this.left.delete(id)
   }
 
-  /** Adds the next step to a commit. Returns how to undo it. */
+  /** Adds the next step to a commit. Returns a function that undoes it. */
   goOn(id: number, changes: Change[]): () => void {
     if (!this.removeSome(id, changes)) return nothingToUndo
     changes.push({ key: removedKey(id), value: undefined })
@@ -42,7 +42,7 @@ export class Removals {
     return () => this.left.add(id)
   }
 
-  /** Whether that was all. */
+  /** Returns whether that was all. */
   private removeSome(id: number, changes: Change[]): boolean {
     let [keys, bytes] = [0, 0]
     for (const table of TABLES) {

@@ -29,7 +29,7 @@ interface Later {
   readonly publishing: PublishOrAck[]
 }
 
-/** Stages what a group brings: logs and ids take the change at once, and the commit gets what is to be stored. */
+/** Stages a group: logs and ids accept the change immediately, and the commit gets what is to be stored. */
 export class Staging {
   private readonly logs: Logs
   private readonly dedup: DedupWindow
@@ -83,7 +83,10 @@ export class Staging {
     }
   }
 
-  /** Stages, refuses or has wait what publishes. False: it has to wait for the next commit, with all that came after it. */
+  /**
+   * Stages or refuses something that publishes, or makes it wait. Returns false if it has to wait for the next commit, together
+   * with everything after it.
+   */
   private stagePublishing(publishing: PublishOrAck, commit: Commit): boolean {
     const gone = this.reroute(draftsOf(publishing), commit)
     if (gone) {
@@ -99,7 +102,7 @@ export class Staging {
     return true
   }
 
-  /** Has drafts routed by what has been declared since; gives why one of them can no longer be published. */
+  /** Gets new routes for drafts if there are new declarations; returns the reason if one of them can no longer be published. */
   private reroute(drafts: readonly Draft[], { generation }: Commit): FanfareError | undefined {
     try {
       for (const draft of drafts) if (draft.route.generation !== generation) draft.reroute()
@@ -123,7 +126,7 @@ export class Staging {
     commit.waiters.push(new WaitingSettlement(settlement))
   }
 
-  /** Stages a draft, refuses it, or has it wait for room. */
+  /** Stages a draft, refuses it, or makes it wait for space. */
   private admitDraft(draft: Draft, commit: Commit): void {
     if (this.waiting.isCutShort(draft)) return refuse(draft, new FanfareError('connection_lost'), commit)
     const verdict = this.capacity.admit(draft, commit.now)
@@ -131,7 +134,7 @@ export class Staging {
     else if (verdict !== 'wait') refuse(draft, verdict, commit)
   }
 
-  /** Publishes that waited and need not any longer. */
+  /** Stages waiting publishes that need not wait any longer. */
   private stageWaiting(commit: Commit, maxBytes: number): void {
     if (this.waiting.count === 0) return
     for (const { options } of this.logs.touchedQueues) this.waiting.roomIn(options.name)
@@ -154,7 +157,7 @@ export class Staging {
     for (const waiting of next) this.waiting.ask(waiting)
   }
 
-  /** It is in no list while it is staged: if that throws, only this tells its publisher. */
+  /** It is in no list while it is staged: if staging throws, only this catch informs its publisher. */
   private stageWaited(draft: Draft, commit: Commit): void {
     try {
       this.stageDraft(draft, commit)
@@ -166,7 +169,7 @@ export class Staging {
     }
   }
 
-  /** `settlement`: the one that publishes it, and without which it is not published. */
+  /** `settlement`: the settlement that publishes the draft, and without which it is not published. */
   private stageDraft(draft: Draft, commit: Commit, settlement?: Settlement): void {
     const known = this.dedup.find(draft)
     if (known) {
@@ -181,12 +184,12 @@ export class Staging {
   /** Gives a draft its places, and adds it to them. */
   private place(draft: Draft, now: number, settlement: Settlement | undefined): StagedDraft {
     const { route } = draft
-    // By names that others chose: without a prototype.
+    // Without a prototype, because clients choose the names.
     const offsets: Record<string, number> = Object.create(null)
     const streams: { log: StreamLog; offset: number }[] = []
-    // Without those deleted while the draft waited.
+    // Without streams deleted while the draft waited.
     const logs = route.streams.flatMap((name) => this.logs.streams.get(name) ?? [])
-    // One time everywhere, and in no stream before that of an earlier message: the clock may have been set back.
+    // The same time everywhere, and in no stream before that of an earlier message: the clock may have been set back.
     const time = logs.reduce((latest, { newestTime }) => timeAfter(newestTime, latest), now)
     for (const log of logs) {
       const offset = this.logs.touch(log).reserve(time)
@@ -209,7 +212,7 @@ export class Staging {
   }
 }
 
-/** A draft whose answer is in sight. One object for each, and no closures: there are tens of thousands a second. */
+/** A draft that will be answered with this commit. One object each, without closures: there are tens of thousands per second. */
 class AnsweredDraft implements Waiter {
   readonly parts: Draft
   protected readonly settlement: Settlement | undefined
@@ -239,14 +242,14 @@ class AnsweredDraft implements Waiter {
   }
 }
 
-/** One that was published before. */
+/** A draft that was published before. */
 class KnownDraft extends AnsweredDraft {
   constructor(draft: Draft, places: Places, settlement: Settlement | undefined) {
     super(draft, places, settlement, true)
   }
 }
 
-/** One that gets its places with this commit, and its message. */
+/** A draft that gets its places and its message with this commit. */
 class StagedDraft extends AnsweredDraft implements StagedMessage {
   readonly placement: Placement | undefined
   readonly wire: string | Uint8Array

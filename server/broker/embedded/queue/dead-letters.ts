@@ -6,33 +6,33 @@ import { fromJson, letterKey, toJson, under } from '../store/keys.ts'
 import type { Change, StoreReader } from '../store/store.ts'
 import type { Entry } from '../stored-block.ts'
 
-/** A dead letter as it is stored: the wire form, as text or as base64 of a record. */
+/** A dead letter in stored form: with the wire form as text, or as base64 of a record. */
 export interface StoredLetter extends DeathNote {
   /**
-   * Its sequence number in the queue. It comes first, so that a purge need not parse the payload to know it. Those that
-   * earlier versions stored have none.
+   * Its sequence number in the queue. It comes first, so that a purge need not parse the payload to find it. Dead letters stored by
+   * earlier versions have none.
    */
   readonly seq?: number
   readonly wire: string
   readonly binary: boolean
 }
 
-/** A dead letter in the store, not parsed yet. */
+/** A stored dead letter that has not been parsed yet. */
 export interface FoundLetter {
   readonly letter: number
   readonly value: Uint8Array
 }
 
-/** What one look into the store may read: what it takes must stay short, however large the letters are. */
+/** Maximum dead letters read per step: a step must stay short, however large they are. */
 const STEP_LETTERS = 500
 const STEP_BYTES = 1024 * 1024
 /** Maximum bytes of new dead letters per commit: they are read from the queue and held until it ends. */
 const BURIED_BYTES = 4 * 1024 * 1024
 
-/** The dead letters of one queue, by number. What a commit buries and removes is staged, as in the queue's log. */
+/** The dead letters of one queue, by number. What a commit adds and removes is staged, as in the queue's log. */
 export class DeadLetters {
   count = 0
-  /** Those that exceeded the bound, since the hub started. */
+  /** Dead letters dropped because of the limit, since the hub started. */
   droppedTotal = 0
   private readonly store: StoreReader
   private readonly id: number
@@ -45,14 +45,14 @@ export class DeadLetters {
     this.id = id
   }
 
-  /** Takes in what is stored from before. */
+  /** Loads what is stored. */
   load(): void {
     for (const _ of this.store.keys(under('d', this.id))) this.count++
   }
 
   /**
-   * Some of the letters that match a filter, from one number up to another, and where the next step begins. A step is bounded by
-   * the letters and bytes that it reads.
+   * Some of the dead letters that match a filter, from one number up to another, and where the next step begins. A step is limited
+   * in the dead letters and bytes that it reads.
    */
   step(
     filter: DeadLetterFilter,
@@ -74,7 +74,7 @@ export class DeadLetters {
     return { found, next: undefined }
   }
 
-  /** Those of these numbers, without what this commit removes. */
+  /** The dead letters with these numbers, without those that this commit removes. */
   of(letters: readonly number[]): FoundLetter[] {
     const found = [...this.between({ letters }, 0, Number.MAX_SAFE_INTEGER)]
     return found.filter(({ letter }) => !this.removed.has(letter))
@@ -94,7 +94,7 @@ export class DeadLetters {
     }
   }
 
-  /** Whether what dies now should wait for the next commit. */
+  /** Whether new dead letters should wait for the next commit. */
   get isFull(): boolean {
     return this.buriedBytes >= BURIED_BYTES
   }
@@ -110,8 +110,8 @@ export class DeadLetters {
   }
 
   /**
-   * Adds to a commit what was staged; what it returns makes it so here, once the commit has succeeded. Beyond the bound the
-   * oldest go, also of those that come with this commit.
+   * Adds the staged changes to a commit; returns a function that applies them here once the commit has succeeded. Beyond the limit
+   * the oldest are dropped, including new ones of this commit.
    */
   finish(changes: Change[], options: QueueOptions): () => void {
     const { buried, removed } = this
@@ -136,7 +136,7 @@ export class DeadLetters {
     }
   }
 
-  /** Forgets what was staged. */
+  /** Discards the staged changes. */
   rollback(): void {
     this.buried = []
     this.buriedBytes = 0
@@ -144,7 +144,7 @@ export class DeadLetters {
   }
 }
 
-/** A dead letter as it is shown. */
+/** A dead letter in the form in which it is shown. */
 export function shownLetter({ letter, value }: FoundLetter, origin: string): DeadLetter {
   const { wire, binary, topic: _, key: __, seq: ___, ...rest } = storedLetter(value)
   return { letter, message: jsonMessage(binary ? Buffer.from(wire, 'base64') : wire), ...rest, origin }
@@ -156,7 +156,7 @@ export function entryOf({ value }: FoundLetter, now: number): Omit<Entry, 'offse
   return redriven({ topic, key }, binary ? Buffer.from(wire, 'base64') : wire, now)
 }
 
-/** The sequence number that a letter had as a message of the queue. */
+/** The sequence number that a dead letter had as a message of the queue. */
 export function seqOf({ value }: FoundLetter): number | undefined {
   const head = Buffer.from(value.buffer, value.byteOffset, Math.min(value.length, 30)).toString('latin1')
   const [, seq] = /^\{"seq":(\d+)/.exec(head) ?? []
@@ -167,7 +167,7 @@ function storedLetter(value: Uint8Array): StoredLetter {
   return fromJson(value) as StoredLetter
 }
 
-/** Most of a letter is its payload: it is parsed only if something has to be compared. */
+/** Most of a dead letter is its payload, so it is parsed only if something has to be compared. */
 function condition(filter: DeadLetterFilter): (value: Uint8Array) => boolean {
   const meets = letterCondition(filter)
   return meets ? (value) => meets(storedLetter(value)) : () => true

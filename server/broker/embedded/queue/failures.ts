@@ -3,18 +3,18 @@ import { failureKey, fromJson, toJson } from '../store/keys.ts'
 import type { Change, StoreReader } from '../store/store.ts'
 import type { QueueItem } from './queue-item.ts'
 
-/** What is stored of a message whose last attempt failed. */
+/** The stored error of a message whose last attempt failed. */
 export interface Failure {
   readonly attempts: number
   readonly error: string | undefined
   readonly dueAt: number
-  /** Hubs before did not write it. */
+  /** Earlier versions did not write it. */
   readonly failedAt?: number | undefined
 }
 
 /**
- * What failed of the messages of a queue. It is read from the store when it is wanted: in memory, the errors of very many
- * messages that wait for another attempt would have no bound.
+ * The failures of a queue's messages. They are read from the store when needed: in memory, the errors of all messages that wait for
+ * a retry would have no limit.
  */
 export class Failures {
   private readonly store: StoreReader
@@ -34,7 +34,7 @@ export class Failures {
     return item.failed ? this.of(item)?.error : undefined
   }
 
-  /** Adds to a commit what failed and what is done. */
+  /** Adds new failures and the removal of settled ones to a commit. */
   finish(retried: readonly (readonly [QueueItem, Failure])[], done: readonly QueueItem[], changes: Change[]): void {
     for (const { seq, failed } of done) {
       if (failed) changes.push({ key: failureKey(this.id, seq), value: undefined })

@@ -2,15 +2,15 @@ import type { QueueItem } from './queue-item.ts'
 
 interface LeasedItem {
   readonly item: QueueItem
-  /** Its end is in a commit that is under way. */
+  /** Whether its settlement is in a commit in progress. */
   ending: boolean
 }
 
-/** What of one queue is on lease. A lease has no deadline here: those of consumers are the queue layer's. */
+/** The leased messages of one queue. Leases have no deadline here: the queue layer handles consumers' deadlines. */
 export class LeasedItems {
   private readonly byId = new Map<number, LeasedItem>()
 
-  /** Those that are held, and those that end in the commit under way. */
+  /** The number of held messages, including those that end with the commit in progress. */
   get count(): number {
     return this.byId.size
   }
@@ -27,21 +27,21 @@ export class LeasedItems {
     return this.byId.get(id)?.item
   }
 
-  /** One that is held is to end: `remove` follows, or `rollback`. */
+  /** A held message is to end: `remove` or `rollback` follows. */
   end(id: number): QueueItem {
     const lease = this.byId.get(id) as LeasedItem
     lease.ending = true
     return lease.item
   }
 
-  /** One that is there is over. */
+  /** Removes a leased message. */
   remove(id: number): QueueItem {
     const { item } = this.byId.get(id) as LeasedItem
     this.byId.delete(id)
     return item
   }
 
-  /** Those that were to end are held again. */
+  /** Messages that were to end are held again. */
   rollback(): void {
     for (const lease of this.byId.values()) lease.ending = false
   }

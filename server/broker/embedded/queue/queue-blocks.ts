@@ -3,7 +3,7 @@ import { blockKey, doneKey, under } from '../store/keys.ts'
 import type { Change, StoreReader } from '../store/store.ts'
 import { StoredBlock } from '../stored-block.ts'
 
-/** A message, and the sequence number of the first message of its block. */
+/** A message, with the sequence number of the first message of its block. */
 interface Stored {
   readonly seq: number
   readonly block: number
@@ -13,16 +13,16 @@ interface QueueBlock {
   readonly first: number
   readonly count: number
   left: number
-  /** A bit for each message that is done; undefined while there is none. */
+  /** A bit for each settled message; undefined while there is none. */
   done: Buffer | undefined
 }
 
-/** Blocks that are kept at hand, of about 64 kB each. */
+/** Number of blocks cached, of about 64 kB each. */
 const CACHED = 64
 
 /**
- * The stored messages of a queue. A block goes when all of its messages are done; until then a bit in a record beside it
- * says which are, so that an ack costs a few bytes and not a message.
+ * The stored messages of a queue. A block is removed when all of its messages are settled; until then a separate record has a bit
+ * for each settled message, so that an ack costs a few bytes rather than a message.
  */
 export class QueueBlocks {
   private readonly store: StoreReader
@@ -35,7 +35,7 @@ export class QueueBlocks {
     this.id = id
   }
 
-  /** The messages from before that are not done, in order: their blocks and places. */
+  /** The stored messages that are not settled, in order: their blocks and places. */
   *load(): Iterable<readonly [StoredBlock, number]> {
     for (const [key, value] of this.store.range(under('b', this.id))) {
       const first = key[2] as number
@@ -52,7 +52,7 @@ export class QueueBlocks {
     }
   }
 
-  /** Takes in a block of so many messages that has been committed. It is decoded when one of them is wanted. */
+  /** Adds a committed block of `count` messages. It is decoded when one of them is needed. */
   add(first: number, count: number, value: Uint8Array): void {
     this.blocks.set(first, { first, count, left: count, done: undefined })
     this.keep(first, value)
@@ -73,7 +73,7 @@ export class QueueBlocks {
     return block.isBinary(at) ? wire : wire.toString()
   }
 
-  /** Adds to a commit that messages are done; what it returns makes it so here, once the commit has succeeded. */
+  /** Adds the settlement of messages to a commit; returns a function that applies it here once the commit has succeeded. */
   finish(items: Iterable<Stored>, changes: Change[]): () => void {
     const drafts = new Map<QueueBlock, Buffer>()
     for (const { seq, block: first } of items) {

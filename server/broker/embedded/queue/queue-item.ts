@@ -1,6 +1,6 @@
 import type { StoredBlock } from '../stored-block.ts'
 
-/** A message of a queue, as long as it is in it. */
+/** A message of a queue, as long as the queue holds it. */
 export interface QueueItem {
   readonly seq: number
   readonly key: string | undefined
@@ -10,20 +10,20 @@ export interface QueueItem {
   readonly expiresAt: number | undefined
   /** Sequence number of the first message of its block. */
   readonly block: number
-  /** Not to be delivered before, in milliseconds since 1970. */
+  /** Not delivered before this time, in milliseconds since 1970. */
   dueAt: number
   attempts: number
-  /** Something went wrong with it before, and is stored: an attempt failed, or may have. */
+  /** Whether an error is stored for it: an attempt failed, or may have failed. */
   failed: boolean
-  /** `leaving`: a commit is under way that takes it out. */
+  /** `leaving`: a commit in progress removes it. */
   state: 'waiting' | 'in flight' | 'leaving' | 'gone'
-  /** Where it stands in line: in one place at most, or it would be delivered out of its turn. */
+  /** Which line it is in: at most one, otherwise it would be delivered out of turn. */
   line: 'none' | 'ready' | 'delayed'
-  /** It stands among those that will expire. */
+  /** Whether it is among the messages that will expire. */
   expiring: boolean
 }
 
-/** One literal for all, so that a million of them have one shape. */
+/** One object literal for all, so that a million of them have the same shape. */
 export function newItem(
   seq: number,
   key: string | undefined,

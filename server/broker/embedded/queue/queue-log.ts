@@ -19,7 +19,7 @@ import { QueueSchedule } from './queue-schedule.ts'
 import { newStage, type Stage } from './queue-stage.ts'
 import { type QueueTotals, statusOf } from './queue-status.ts'
 
-/** What is stored of a queue beside its messages. */
+/** The stored record of a queue, besides its messages. */
 export interface QueueRecord {
   readonly id: number
   readonly options: QueueOptions
@@ -28,8 +28,8 @@ export interface QueueRecord {
 }
 
 /**
- * One queue: what is stored of it, who has what on lease, and what comes next. Like a stream's log it stages changes,
- * which take effect by `apply` or never, by `rollback`.
+ * One queue: its stored data, its leases, and its order of delivery. Like a stream's log it stages changes, which take effect with
+ * `apply` or are discarded with `rollback`.
  */
 export class QueueLog implements QueueState {
   readonly leases = new LeasedItems()
@@ -56,7 +56,7 @@ export class QueueLog implements QueueState {
     this.letters = new DeadLetters(store, record.id)
   }
 
-  /** Takes in what is stored from before. */
+  /** Loads what is stored. */
   load(now: number): void {
     for (const [block, at] of this.blocks.load()) {
       const item = storedItem(block, at)
@@ -114,7 +114,7 @@ export class QueueLog implements QueueState {
     return this.letters.count
   }
 
-  /** The number that the next dead letter gets. */
+  /** The number of the next dead letter. */
   get nextLetter(): number {
     return this.record.nextLetter
   }
@@ -139,7 +139,7 @@ export class QueueLog implements QueueState {
     return this.schedule.nextTime(wallTime(this.clock) - this.clock.now())
   }
 
-  // Messages in
+  // Incoming messages
 
   /** Whether this many messages and bytes fit, given what is staged already. */
   hasRoom(bytes: number, messages = 1): boolean {
@@ -147,13 +147,13 @@ export class QueueLog implements QueueState {
     return isWithin(this.options, schedule.size + stage.messages + messages, this.bytes + stage.bytes + bytes)
   }
 
-  /** Where it finds room for them, given what is staged already. */
+  /** How the queue gets space for them, given what is staged already. */
   roomFor(bytes: number, messages = 1): QueueRoom {
     const { waiting, waitingBytes } = this.schedule
     return roomFor(this.options, this.held, { messages: waiting, bytes: waitingBytes }, { messages, bytes })
   }
 
-  /** Whether they fit in the next commit only: what would have to make room is still coming in with this one. */
+  /** Whether they fit only in the next commit, because messages that would have to make space arrive with this one. */
   takesNext(bytes: number, messages = 1): boolean {
     if (!makesRoom(this.options.overflow) || this.roomFor(bytes, messages) !== 'none') return false
     const { entries, entryBytes } = this.stage
@@ -162,12 +162,12 @@ export class QueueLog implements QueueState {
     return roomFor(this.options, this.held, then, { messages, bytes }) !== 'none'
   }
 
-  /** All that it holds, given what is staged already. */
+  /** Everything that the queue holds, including staged messages. */
   private get held(): Amount {
     return { messages: this.schedule.size + this.stage.messages, bytes: this.bytes + this.stage.bytes }
   }
 
-  /** Takes messages from the head until those fit for which room is free or can be made. */
+  /** Removes messages from the head until those fit whose space is free or can be made. */
   makeRoom(bytes: number, messages: number, now: number): void {
     while (!this.hasRoom(bytes, messages)) {
       this.stage.oldest ??= this.schedule.waitingItems()[Symbol.iterator]()
@@ -177,7 +177,7 @@ export class QueueLog implements QueueState {
     }
   }
 
-  /** Takes a message; gives its sequence number. */
+  /** Adds a message; returns its sequence number. */
   add(entry: Omit<Entry, 'offset' | 'back'>): number {
     const offset = this.change().next++
     const { time, topic, key, expiresAt, priority, dueAt, wire } = entry
@@ -191,7 +191,7 @@ export class QueueLog implements QueueState {
 
   // Leases
 
-  /** Leases what is ready, up to a count and some bytes. */
+  /** Leases ready messages, up to a count and a number of bytes. */
   lease(count: number, bytes: number, now: number, nextId: () => number): Delivery[] {
     const deliveries: Delivery[] = []
     let taken = 0
@@ -209,7 +209,7 @@ export class QueueLog implements QueueState {
     return deliveries
   }
 
-  /** Leases a message that waits; undefined if it does not. */
+  /** Leases a waiting message; undefined if it does not wait. */
   leaseAgain(seq: number, nextId: () => number): number | undefined {
     const item = this.schedule.takeOut(seq)
     if (!item) return undefined
@@ -218,13 +218,13 @@ export class QueueLog implements QueueState {
     return id
   }
 
-  /** Of a message on lease. */
+  /** The wire form of a leased message. */
   wireOf(id: number): string | Uint8Array | undefined {
     const item = this.leases.itemOf(id)
     return item && this.blocks.wireOf(item)
   }
 
-  /** Ends a lease that is held. */
+  /** Ends a held lease. */
   end(id: number, ending: Ending, now: number): void {
     const item = this.leases.end(id)
     this.stage.applied.push(() => this.leases.remove(id))
@@ -237,13 +237,13 @@ export class QueueLog implements QueueState {
     }
   }
 
-  /** Gives a delivery back that nobody has tried: the hub's own doing. */
+  /** Returns a delivery that no client has tried, by the hub's own decision. */
   giveBack(id: number, now: number): void {
     if (!this.leases.holds(id)) return
     this.schedule.putBack(this.leases.remove(id), now)
   }
 
-  /** Removes what has expired; what does not fit into this commit is left for the next. */
+  /** Removes expired messages; those that do not fit into this commit are left for the next. */
   expire(now: number): void {
     for (const item of this.schedule.expired(wallTime(this.clock))) {
       this.leave(item)
@@ -258,7 +258,7 @@ export class QueueLog implements QueueState {
     this.staged = { ...this.change(), options }
   }
 
-  /** Deletes what waits; gives its sequence numbers. */
+  /** Deletes the waiting messages; returns their sequence numbers. */
   purge(): number[] {
     const seqs: number[] = []
     for (const item of this.schedule.waitingItems()) {
@@ -285,7 +285,7 @@ export class QueueLog implements QueueState {
 
   // Commits
 
-  /** Adds to a commit what was staged. */
+  /** Adds the staged changes to a commit. */
   finish(changes: Change[]): void {
     const { entries, done, retried } = this.stage
     for (const block of inBlocks(entries)) {

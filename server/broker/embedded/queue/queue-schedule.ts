@@ -8,53 +8,54 @@ import { compact, ReadyLine, trimFront } from './ready-line.ts'
 /** Messages of one key: in order, one in flight at a time. */
 interface Group {
   readonly key: string
-  /** The head is the only one that stands in line, or is in flight. */
+  /** Only the head is in a line or in flight. */
   readonly items: Denque<QueueItem>
   parked: boolean
-  /** Messages that wait. */
+  /** Number of waiting messages. */
   waiting: number
-  /** Of these, the ones that have not been due yet: they came after `dueTo`, while the group was parked or its head delayed. */
+  /** Waiting messages that have never been due: they arrived after `dueTo`, while the group was parked or its head delayed. */
   undue: number
-  /** The last message that has been due, by its number; those before it have been due as well. */
+  /** The number of the last message that has been due; all messages before it have been due as well. */
   dueTo: number
-  /** What the sums of all groups have of this one. */
+  /** The share of this group in the queue's sums. */
   ready: number
   startable: number
 }
 
-/** Marks of messages that are gone which need no cleaning. */
+/** Number of entries of gone messages that are tolerated before a cleanup. */
 const TOLERATED_GONE = 1000
 
 /**
- * Keeps the messages of a queue in the order of `rules/order.ts`. Holds no payload and does no I/O; time comes from outside.
+ * Keeps the messages of a queue in the order defined in `rules/order.ts`. Holds no payloads and does no I/O; the caller passes the
+ * time.
  *
- * Messages without a key stand in line by themselves. Of those with one only the head of their group does. A message that
- * is taken out of the middle is only marked, and passed over when its turn comes.
+ * Messages without a key are in line individually. For messages with a key, only the head of their group is. A message taken out of
+ * the middle is only marked, and skipped when its turn comes.
  */
 export class QueueSchedule {
-  /** Messages that wait, delayed ones included, and their bytes. */
+  /** Waiting messages, delayed ones included, and their bytes. */
   waiting = 0
   waitingBytes = 0
-  /** Messages that wait for their time; of a group its head alone. */
+  /** Messages that wait for their time; only the head of a group counts. */
   delayedCount = 0
-  /** Those that wait, are in flight or are leaving. */
+  /** Messages that are waiting, in flight or leaving. */
   size = 0
   /**
-   * Of those that wait, the ones that are due, and are not in a group that is parked or whose head is delayed; and of these the ones that
-   * could be handed out at once: one of each group.
+   * Waiting messages that are due and not in a group that is parked or whose head is delayed; and how many of them could be handed
+   * out at once: one per group.
    */
   readyCount = 0
   startableCount = 0
-  /** Of those that wait, the ones that have never been due. */
+  /** Waiting messages that have never been due. */
   undueCount = 0
-  /** Messages that have become due; each counts once, however often it is tried again. */
+  /** Messages that have become due. Each counts once, however often it is retried. */
   dueTotal = 0
   private readonly ready = Array.from({ length: PRIORITIES }, () => new ReadyLine())
   private readonly delayed = new PriorityQueue<QueueItem>((a, b) => a.dueAt - b.dueAt)
   private readonly expiring = new PriorityQueue<QueueItem>((a, b) => (a.expiresAt as number) - (b.expiresAt as number))
   private readonly groups = new Map<string, Group>()
   private readonly parkedGroups = new Set<Group>()
-  /** In the order of their coming; those that are gone leave it from the front. */
+  /** In the order of arrival; gone messages are removed from the front. */
   private readonly arrivals = new Denque<QueueItem>()
 
   add(item: QueueItem, now: number): void {
@@ -74,7 +75,7 @@ export class QueueSchedule {
     for (let priority = PRIORITIES - 1; priority >= 0; priority--) {
       const line = this.ready[priority] as ReadyLine
       for (let item = line.shift(); item; item = line.shift()) {
-        // What has expired is not delivered, and waits to be let go of.
+        // Expired messages are not delivered, and wait for removal.
         if (!this.mayGo(item) || isExpired(item.expiresAt, wall)) {
           this.stopStanding(item)
           continue
@@ -87,7 +88,7 @@ export class QueueSchedule {
     return undefined
   }
 
-  /** Takes a message that waits, ready or not, whatever stands before it; undefined if it does not wait. */
+  /** Takes a waiting message, ready or not, whatever is ahead of it; undefined if it does not wait. */
   takeOut(seq: number): QueueItem | undefined {
     const item = this.find(seq)
     if (item?.state !== 'waiting') return undefined
@@ -95,12 +96,12 @@ export class QueueSchedule {
     return item
   }
 
-  /** A message that waits is not to be delivered any more; `remove` or `putBack` follows. */
+  /** A waiting message must not be delivered any more; `remove` or `putBack` follows. */
   hold(item: QueueItem): void {
     this.stopWaiting(item, 'leaving')
   }
 
-  /** A message in flight is due at another time: one that was taken out before its turn has to leave the line that it still stands in. */
+  /** A message in flight is due at another time. If it was taken out before its turn, it has to leave the line that it is still in. */
   delay(item: QueueItem, dueAt: number): void {
     if (item.line === 'ready') (this.ready[item.priority] as ReadyLine).remove(item)
     else if (item.line === 'delayed') this.delayed.remove((other) => other === item)
@@ -108,14 +109,14 @@ export class QueueSchedule {
     item.dueAt = dueAt
   }
 
-  /** A message in flight, or one that was to leave, comes back to its place, once it is due. */
+  /** A message in flight, or one that was leaving, returns to its place once it is due. */
   putBack(item: QueueItem, now: number): void {
     this.wait(item)
     this.offer(item, now)
     this.recountGroupOf(item)
   }
 
-  /** A message that is in flight or leaving is gone for good. With `park`, what its group has left waits for `unpark`. */
+  /** Removes a message that is in flight or leaving. With `park`, the rest of its group waits for `unpark`. */
   remove(item: QueueItem, now: number, park = false): void {
     item.state = 'gone'
     this.size--
@@ -151,14 +152,14 @@ export class QueueSchedule {
     return this.parkedGroups.size
   }
 
-  /** Keys of the first groups that are parked, `most` at most. */
+  /** Keys of the first parked groups, at most `most`. */
   parked(most: number): string[] {
     const keys: string[] = []
     for (const { key } of this.parkedGroups) if (keys.push(key) >= most) break
     return keys
   }
 
-  /** Messages that wait and have expired by the machine's clock, each once; those that are not taken stay. */
+  /** Waiting messages that have expired by the machine's clock, each once; those that the caller does not take stay. */
   *expired(wall: number): Iterable<QueueItem> {
     for (let item = this.expiring.front(); item; item = this.expiring.front()) {
       if (!isExpired(item.expiresAt, wall)) break
@@ -168,13 +169,13 @@ export class QueueSchedule {
     }
   }
 
-  /** When something will be due or expire that is not yet. `ahead` is how far the machine's clock is before that of the hub. */
+  /** When the next message will become due or expire. `ahead` is how far the machine's clock is ahead of the hub's. */
   nextTime(ahead: number): number {
     const due = this.delayed.front()?.dueAt ?? Number.POSITIVE_INFINITY
     return Math.min(due, (this.expiring.front()?.expiresAt ?? Number.POSITIVE_INFINITY) - ahead)
   }
 
-  /** Since when the oldest message that is ready has been due; undefined if none is. */
+  /** When the oldest ready message became due; undefined if none is ready. */
   get oldestReadyAt(): number | undefined {
     let oldest = Number.POSITIVE_INFINITY
     for (const line of this.ready) {
@@ -184,13 +185,13 @@ export class QueueSchedule {
     return oldest === Number.POSITIVE_INFINITY ? undefined : oldest
   }
 
-  /** Whether something may be there to be delivered now. */
+  /** Whether there may be a message to deliver now. */
   hasReady(now: number): boolean {
     this.wake(now)
     return this.ready.some((line) => line.length > 0)
   }
 
-  /** Those that wait, the oldest first. */
+  /** Waiting messages, the oldest first. */
   *waitingItems(): Iterable<QueueItem> {
     trimFront(this.arrivals)
     for (let at = 0; at < this.arrivals.length; at++) {
@@ -199,7 +200,7 @@ export class QueueSchedule {
     }
   }
 
-  /** By its number: they came in the order of these. */
+  /** By sequence number: arrivals are in this order. */
   private find(seq: number): QueueItem | undefined {
     let [low, high] = [0, this.arrivals.length]
     while (low < high) {
@@ -247,7 +248,7 @@ export class QueueSchedule {
     }
   }
 
-  /** Whether it waits, and nothing of its group has to go before it. */
+  /** Whether it waits, and no other message of its group has to go first. */
   private mayGo(item: QueueItem): boolean {
     if (item.state !== 'waiting') return false
     if (item.key === undefined) return true
@@ -255,7 +256,7 @@ export class QueueSchedule {
     return isItsTurn(item, this.headOf(group), group.parked)
   }
 
-  /** Puts a message in line, where it may go and does not stand there. */
+  /** Puts a message in line, if it may go and is not in line yet. */
   private offer(item: QueueItem, now: number): void {
     if (item.line !== 'none' || !this.mayGo(item)) return
     if (isDelayed(item.dueAt, now)) {
@@ -275,7 +276,7 @@ export class QueueSchedule {
     this.recount(group)
   }
 
-  /** A message begins to wait, or stops. One with a key counts with its group: see `recount`. */
+  /** A message begins to wait, or stops. A message with a key counts with its group: see `recount`. */
   private count(item: QueueItem, by: 1 | -1): void {
     if (item.key === undefined) {
       if (item.line === 'ready') this.countStanding(by)
@@ -290,13 +291,13 @@ export class QueueSchedule {
     }
   }
 
-  /** Messages without a key that stand in a line of those that are ready. */
+  /** Counts messages without a key in a ready line. */
   private countStanding(by: 1 | -1): void {
     this.readyCount += by
     this.startableCount += by
   }
 
-  /** A message leaves its line and goes on waiting, or is gone. */
+  /** A message leaves its line, and continues to wait or is gone. */
   private stopStanding(item: QueueItem): void {
     if (item.key === undefined && item.state === 'waiting' && item.line === 'ready') this.countStanding(-1)
     item.line = 'none'
@@ -308,7 +309,7 @@ export class QueueSchedule {
     if (group) this.recount(group)
   }
 
-  /** Puts right what the sums have of a group, after anything of it has changed. */
+  /** Corrects a group's share in the sums after any change to it. */
   private recount(group: Group): void {
     const head = this.headOf(group)
     const isHeldUp = group.parked || (head?.line === 'delayed' && head.state !== 'in flight')
@@ -342,7 +343,7 @@ export class QueueSchedule {
     return group
   }
 
-  /** What is gone and only marked must not add up where nothing is taken, or behind something that stays. */
+  /** Entries that are only marked as gone must not accumulate if nothing is taken, or behind an entry that stays. */
   private forgetGone(priority: number): void {
     const line = this.ready[priority] as ReadyLine
     line.trimFront()

@@ -3,7 +3,7 @@ import type { QueueState } from '../../broker.ts'
 import type { DeadLetters } from './dead-letters.ts'
 import type { QueueSchedule } from './queue-schedule.ts'
 
-/** What a queue has done since the hub started. */
+/** Totals of a queue since the hub started. */
 export interface QueueTotals {
   published: number
   acked: number
@@ -11,10 +11,10 @@ export interface QueueTotals {
   dropped: number
 }
 
-/** Keys of parked groups that are shown. */
+/** Maximum number of parked groups shown. */
 const SHOWN_PARKED = 100
 
-/** What operators see of a queue. `waiting`: publishes that wait for room in it. */
+/** The status of a queue for operators. `waiting`: publishes that wait for space in it. */
 export function statusOf(
   queue: QueueState,
   schedule: QueueSchedule,

@@ -4,8 +4,8 @@ import { byPlace } from '../../rules/order.ts'
 import type { QueueItem } from './queue-item.ts'
 
 /**
- * Messages of one priority that are ready, in the order of their places. Nearly all come in that order, or back to the
- * front: a list takes these. The few that belong in the middle are kept in a separate heap.
+ * Ready messages of one priority, in the order of their places. Nearly all arrive in that order, or return to the front: a list
+ * holds these. The few that belong in the middle are in a separate heap.
  */
 export class ReadyLine {
   private readonly inOrder = new Denque<QueueItem>()
@@ -28,13 +28,13 @@ export class ReadyLine {
     return !other || (first && byPlace(first, other) < 0) ? first : other
   }
 
-  /** Takes the first out. */
+  /** Removes and returns the first. */
   shift(): QueueItem | undefined {
     const { first } = this
     return first === this.others.front() ? (this.others.pop() ?? undefined) : this.inOrder.shift()
   }
 
-  /** Takes one out, wherever it stands. It goes through all. */
+  /** Removes one from anywhere. A linear search. */
   remove(item: QueueItem): void {
     const at = this.inOrder.toArray().indexOf(item)
     if (at >= 0) this.inOrder.removeOne(at)
@@ -46,7 +46,7 @@ export class ReadyLine {
     while (this.others.front()?.state === 'gone') this.others.pop()
   }
 
-  /** Forgets all that are gone. */
+  /** Removes all entries of gone messages. */
   compact(): void {
     compact(this.inOrder)
     this.others.remove(({ state }) => state === 'gone')

@@ -1,10 +1,10 @@
 import type { Key, Range, Snapshot, Store, StoreReader } from './store.ts'
 
 /**
- * The store as the logs know it. LMDB shows a commit before the hub has applied it, and a reader that compares what it
- * finds with bounds from before that commit draws wrong conclusions: it takes a message that retention has just removed for
- * one that never was. So while a commit is under way all reads see the store from before, and in the moment in which the
- * logs apply the commit they see the one after.
+ * The store as the logs know it. LMDB shows a commit before the hub has applied it. A reader that compares this with limits from
+ * before the commit draws wrong conclusions: it takes a message that retention has just removed for one that never existed. So
+ * while a commit is in progress, all reads see the store from before, and from the moment in which the logs apply the commit they
+ * see the store after it.
  */
 export class AppliedReads implements StoreReader {
   private readonly store: Store
@@ -31,7 +31,7 @@ export class AppliedReads implements StoreReader {
     this.before ??= this.store.snapshot()
   }
 
-  /** Call when a commit has failed, or when the logs apply it, in the same step. */
+  /** Call when a commit has failed, or in the same step in which the logs apply it. */
   release(): void {
     this.before?.release()
     this.before = undefined

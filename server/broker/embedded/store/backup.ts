@@ -7,14 +7,14 @@ import { DATABASE, isDataDirectory, strangersIn, syncDirectory, writeCopyMarker 
 import { prepareLockFile } from './database-file.ts'
 
 /**
- * Copies a data directory into a new one, while a hub runs on it or not: everything that was committed when the copy
- * began, and nothing later. A hub can be started on the copy. Resolves with its size in bytes, behind its sync.
+ * Copies a data directory into a new one, whether or not a hub is running on it: everything that was committed when the copy began,
+ * and nothing later. A hub can be started on the copy. Resolves with the size in bytes after the copy was synced.
  *
- * LMDB copies as one reader among others, so that the hub neither waits nor notices; pages that the copy still needs
- * are not used again meanwhile, and the hub's file grows by what is written until it ends.
- * See mdb_env_copy2, http://www.lmdb.tech/doc/group__mdb.html
+ * LMDB copies like any other reader, so that the hub neither waits nor notices. Pages that the copy still needs are not reused in
+ * the meantime, so the hub's file grows by what is written until the copy ends. See mdb_env_copy2,
+ * http://www.lmdb.tech/doc/group__mdb.html
  *
- * Rejects with `data_unusable`, and with `data_foreign` where `from` is no data directory or `to` is not empty.
+ * Rejects with `data_unusable`, and with `data_foreign` if `from` is not a data directory or `to` is not empty.
  */
 export async function backup(from: string, to: string): Promise<number> {
   if (!(await isDataDirectory(from))) throw new FanfareError('data_foreign', `${from} is not a Fanfare data directory.`)
@@ -23,7 +23,7 @@ export async function backup(from: string, to: string): Promise<number> {
   try {
     await copyDatabase(join(from, DATABASE), copy)
     await syncFile(copy)
-    // Last: a copy that was cut off has no marker, and no hub takes it for data.
+    // Last: an interrupted copy has no marker, so no hub takes it for data.
     await writeCopyMarker(to)
     await syncDirectory(dirname(to))
     return (await stat(copy)).size
@@ -48,7 +48,7 @@ async function makeEmpty(path: string): Promise<void> {
 }
 
 async function copyDatabase(from: string, to: string): Promise<void> {
-  // A directory that cannot be written to is read without a lock.
+  // A directory without write permission is read without a lock.
   await prepareLockFile(`${from}-lock`).catch(() => {})
   const database = open({ path: from, noSubdir: true, readOnly: true })
   try {

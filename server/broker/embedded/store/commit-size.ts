@@ -1,7 +1,7 @@
 import { PAGE_BYTES } from './database-file.ts'
 import type { Change, Key } from './store.ts'
 
-/** The size of LMDB's two trees, in pages: of the records, and of the lists of free pages. */
+/** The sizes of LMDB's two trees in pages: records, and lists of free pages. */
 interface TreeSizes {
   readonly treeBranchPageCount: number
   readonly treeLeafPageCount: number
@@ -12,20 +12,21 @@ interface TreeSizes {
   }
 }
 
-/** Values from this size on lie in pages of their own; see `me_nodemax` in LMDB. */
+/** Values of this size and larger have pages of their own; see `me_nodemax` in LMDB. */
 const LARGE_VALUE_BYTES = 1900
 const HEADER_BYTES = 24
 const NODE_BYTES = 32
-/** What a list of free pages says of a value that was removed. */
+/** Size of an entry in a list of free pages for a removed value. */
 const FREED_BYTES = 16
-/** The roots, a new level of each tree, and what LMDB writes for its own list of the pages that this commit frees. */
+/** The roots, a new level of each tree, and what LMDB writes for its own list of pages that this commit frees. */
 const FIXED_PAGES = 24
-/** A page that splits is left with at least a quarter of its room, which new records have to fill first. */
+/** A page that splits is left with at least a quarter of its space, which new records have to fill first. */
 const BYTES_PER_SPLIT = PAGE_BYTES / 4
 
 /**
- * The most pages that a commit may take. LMDB changes no page in its place: every page on the way to a record is written
- * again elsewhere, whether something is put there or removed. `places` is where in the tree the commit changes something.
+ * The maximum number of pages that a commit may take. LMDB never changes a page in place: every page on the way to a record is
+ * rewritten elsewhere, whether something is put there or removed. `places` is the number of places in the tree that the commit
+ * changes.
  */
 export function pagesNeeded(changes: readonly Change[], trees: TreeSizes, places = changes.length): number {
   let pages = FIXED_PAGES
@@ -39,7 +40,7 @@ export function pagesNeeded(changes: readonly Change[], trees: TreeSizes, places
     if (value.length < LARGE_VALUE_BYTES) added += value.length
     else pages += Math.ceil((value.length + HEADER_BYTES) / PAGE_BYTES)
   }
-  // A page that becomes too empty is joined with its neighbour, which is written again too.
+  // A page that becomes too empty is merged with its neighbour, which is rewritten too.
   const leaves = 2 * Math.min(places, trees.treeLeafPageCount + 1)
   const branches = Math.min(trees.treeBranchPageCount, 3 * leaves) + 2
   const { treeBranchPageCount, treeLeafPageCount, overflowPages } = trees.free
@@ -48,9 +49,8 @@ export function pagesNeeded(changes: readonly Change[], trees: TreeSizes, places
 }
 
 /**
- * How many places a commit changes, where the records that it removes of one log and that lie side by side count as one:
- * LMDB uses the page that it has just emptied for the next one. `count` counts the keys from one to another, both included,
- * up to a limit.
+ * The number of places that a commit changes. Adjacent records of one log that it removes count as one place, because LMDB uses the
+ * page that it has just emptied for the next one. `count` counts the keys from one to another, both included, up to a limit.
  */
 export function placesOf(changes: readonly Change[], count: (from: Key, to: Key, limit: number) => number): number {
   let places = 0

@@ -12,22 +12,22 @@ import { createDatabase, FileTail, prepareLockFile } from './database-file.ts'
 /** A directory that belongs to this process until it is released. */
 export interface DataDirectory {
   readonly databaseFile: string
-  /** What LMDB may write beyond its last page. */
+  /** Space that LMDB may write to after its last page. */
   readonly tail: FileTail
   /** Whether it is a backup on which no hub has started yet. */
   readonly isCopy: boolean
-  /** From now on it is not a copy any more. */
+  /** Marks it as no longer a copy. */
   adopt(): Promise<void>
   release(): Promise<void>
 }
 
 export interface DirectoryOptions {
-  /** Longest time to wait for another hub on the directory to end: by default it is refused at once. */
+  /** Maximum time to wait for another hub on the directory to stop; by default it fails at once. */
   readonly lockWaitMs?: number
   readonly log?: Logger
 }
 
-/** Says that a directory is a hub's, and in which form. */
+/** Identifies a directory as a hub's, with its format. */
 interface Marker {
   readonly format: number
   /** Set by `backup`, until a hub has started on the copy. */
@@ -38,18 +38,19 @@ const MARKER = 'fanfare.json'
 const FORMAT = 1
 export const DATABASE = 'data.mdb'
 const LOCK = 'lock.sock'
-/** Earlier versions kept some room on the disk with a file of this name; now the database file has it. */
+/** Earlier versions reserved disk space with a file of this name; now the database file does so itself. */
 const FORMER_RESERVE = 'reserve'
-/** What fits into the address of a socket on every system, with room for the name of a stale lock. */
+/** Maximum length of a socket's address on every system, minus space for the name of a stale lock. */
 const MOST_SOCKET_BYTES = 90
 const LOCK_RETRY_MS = 200
 /** Errors of a socket without a listener. Any other error may come from a live hub. */
 const DEAD_LOCK: readonly unknown[] = ['ECONNREFUSED', 'ENOENT', 'ENOTSOCK']
-/** How file systems and platforms say that they sync no directories. */
+/** Errors with which file systems and platforms report that they cannot sync directories. */
 const NO_DIRECTORY_SYNC: readonly unknown[] = 'EACCES EBADF EINVAL EISDIR ENOSYS ENOTSUP EOPNOTSUPP EPERM'.split(' ')
 
 /**
- * Names that hold no program's data: hidden ones, what file systems, desktops and storage devices put into each volume, logs.
+ * Names that contain no program's data: hidden files, files that file systems, desktops and storage devices put into each volume,
+ * logs.
  */
 const HARMLESS = [
   /^\./,
@@ -58,7 +59,7 @@ const HARMLESS = [
   /\.(log|pid|out|err)([.-][\d-]+)?(\.gz)?$/i,
 ]
 
-/** Makes or takes a data directory. Never writes into one that it does not recognise. */
+/** Creates or opens a data directory. Never writes into one that it does not recognise. */
 export async function openDataDirectory(path: string, options: DirectoryOptions = {}): Promise<DataDirectory> {
   try {
     await mkdir(path, { recursive: true })
@@ -89,7 +90,7 @@ export async function openDataDirectory(path: string, options: DirectoryOptions 
   }
 }
 
-/** Everything that LMDB will find there has its space on the disk already. */
+/** All space that LMDB will use there is already allocated on disk. */
 async function openDatabase(path: string): Promise<FileTail> {
   const name = join(path, DATABASE)
   try {
@@ -140,7 +141,7 @@ async function checkMarker(path: string): Promise<Marker> {
   )
 }
 
-/** Whether a hub that knows this format has made it. */
+/** Whether a hub that knows this format has created it. */
 export async function isDataDirectory(path: string): Promise<boolean> {
   const text = await readFile(join(path, MARKER), 'utf8').catch(() => '')
   return markerIn(text)?.format === FORMAT
@@ -148,7 +149,7 @@ export async function isDataDirectory(path: string): Promise<boolean> {
 
 async function takeEmpty(path: string): Promise<Marker> {
   const strangers = await strangersIn(path)
-  // Another starter has been quicker; the lock decides between the two.
+  // Another process was faster; the lock decides between the two.
   if (strangers.includes(MARKER)) return checkMarker(path)
   if (strangers.length > 0)
     throw new FanfareError(
@@ -167,7 +168,7 @@ async function takeEmpty(path: string): Promise<Marker> {
   return marker
 }
 
-/** Entries of a directory that may be the data of another program or of a hub. Empty entries are not data. */
+/** Entries of a directory that may be the data of another program or hub. Empty entries are not data. */
 export async function strangersIn(path: string): Promise<string[]> {
   const strangers: string[] = []
   for (const name of await readdir(path)) {
@@ -187,12 +188,12 @@ async function holdsNothing(path: string): Promise<boolean> {
   }
 }
 
-/** A copy becomes a hub's directory with this, so it comes last. */
+/** Turns a copy into a hub's directory, so it comes last. */
 export async function writeCopyMarker(path: string): Promise<void> {
   await writeMarker(path, { format: FORMAT, copy: true })
 }
 
-/** Whole or not at all: half a marker would look like damage at the next start. */
+/** Atomically: half a marker would look like damage at the next start. */
 async function writeMarker(path: string, marker: Marker): Promise<void> {
   const draft = join(path, `${MARKER}.${process.pid}`)
   try {
@@ -208,11 +209,11 @@ async function writeMarker(path: string, marker: Marker): Promise<void> {
     await rm(draft, { force: true })
     throw error
   }
-  // Before there is data: a directory that has data and no marker is a stranger's.
+  // Before there is data, because a directory with data but without a marker counts as another program's.
   await syncDirectory(path)
 }
 
-/** Makes the names of new files outlive a failure of the machine, on file systems that can. */
+/** Makes the names of new files survive a failure of the machine, on file systems that support it. */
 export async function syncDirectory(path: string): Promise<void> {
   try {
     const directory = await open(path, 'r')
@@ -237,13 +238,13 @@ function markerIn(text: string): Marker | undefined {
 
 interface Lock {
   readonly server: Server
-  /** Held open as long as the lock: its path may lead through here. */
+  /** Held open as long as the lock, because the lock's path may lead through it. */
   readonly directory: FileHandle
 }
 
 /**
- * The lock is a socket that its owner listens on: when the process dies, however it dies, nobody answers there, and
- * the next owner can tell. A file with a process number could not be trusted across containers or restarts.
+ * The lock is a socket that its owner listens on. When the process dies, however it dies, there is no listener any more, and the
+ * next owner can tell. A file with a process id could not be trusted across containers or restarts.
  */
 async function takeLock(path: string, { lockWaitMs = 0, log }: DirectoryOptions): Promise<Lock> {
   const directory = await open(path, 'r')
@@ -259,7 +260,7 @@ async function takeLock(path: string, { lockWaitMs = 0, log }: DirectoryOptions)
           `Another hub uses ${path}. Stop it, or choose another directory with --data.`,
         )
       }
-      if (waits === 0) log?.info({ data: path, lockWaitMs }, 'waiting for another hub on the data directory to end')
+      if (waits === 0) log?.info({ data: path, lockWaitMs }, 'waiting for another hub on the data directory to stop')
       await sleep(LOCK_RETRY_MS)
     }
   } catch (error) {
@@ -279,7 +280,7 @@ async function tryLock(path: string, lock: string): Promise<Server | undefined> 
 }
 
 async function removeStale(lock: string): Promise<void> {
-  // Moved aside and asked again: another starter may have made it his in between.
+  // Moved aside and asked again, because another process may have taken the lock in between.
   const aside = `${lock}.${process.pid}`
   const moved = await rename(lock, aside).then(
     () => true,
@@ -291,8 +292,8 @@ async function removeStale(lock: string): Promise<void> {
 }
 
 /**
- * An address of a socket has room for 107 bytes, and Node cuts off what is longer: the lock would lie in another
- * directory, and be that of several. Linux gives every open directory a short path.
+ * A socket address has space for 107 bytes, and Node cuts off longer ones: the lock would be in another directory, and could be
+ * shared by several hubs. Linux gives every open directory a short path.
  */
 function socketPath(path: string, directory: FileHandle): string {
   const whole = join(path, LOCK)
@@ -315,7 +316,7 @@ function listenOn(path: string, lock: string): Promise<Server | undefined> {
   })
 }
 
-/** The file system may forbid this user to write, or have no sockets at all. */
+/** The file system may forbid this user to write, or may not support sockets. */
 async function noLock(path: string, lock: string, { code, message }: NodeJS.ErrnoException): Promise<FanfareError> {
   const isWritable = await access(path, constants.W_OK).then(
     () => true,

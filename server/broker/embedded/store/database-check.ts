@@ -2,12 +2,12 @@ import { Buffer } from 'node:buffer'
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 
 /*
- * LMDB maps its file into memory and follows what stands there: a damaged page of its tree ends the process by a
- * signal, at once or whenever somebody reads there. So the tree is looked over before LMDB sees the file.
+ * LMDB maps its file into memory and follows its pointers: a damaged page in its tree ends the process with a signal, at once or
+ * whenever something is read there. So the tree is checked before LMDB opens the file.
  *
- * Values are not looked at, which makes the check quick: most of a database is in pages of their own that hold one
- * block of messages each, and a block has a checksum. The layout is that of the LMDB that the package lmdb 3.5 is built
- * with, on a machine with 64 bits and the low byte first.
+ * Values are not checked, which makes the check fast: most of a database consists of separate pages that hold one block of messages
+ * each, and blocks have checksums. The layout is that of the LMDB that the package lmdb 3.5 includes, on a 64-bit little-endian
+ * machine.
  */
 
 const MAGIC = 0xbeefc0de
@@ -17,23 +17,23 @@ const IS_LEAF = 2
 const IS_META = 8
 const NO_PAGE = 0xffff_ffff_ffff_ffffn
 const NODE_BYTES = 8
-/** Of a node: its value is in pages of their own, of which it holds number, transaction and count. */
+/** Flag of a node whose value is in separate pages; the node holds their number, transaction and count. */
 const IS_BIG = 1
 const BIG_BYTES = 24
 
 /**
- * Leaf pages that are read. Only streams that were fed a message at a time have more (half a million messages): those
- * would take longer than a start may. Beyond it, that the pages are there is all that is checked.
+ * Maximum number of leaf pages read. Only streams that received their messages one at a time have more (half a million messages),
+ * and checking them would take longer than a start may. For the rest, only the existence of the pages is checked.
  */
 const MOST_LEAVES = 50_000
 
-/** A tree inside the file: of free pages, or of the data. */
+/** A tree in the file: free pages or data. */
 interface Tree {
   readonly root: bigint
   readonly depth: number
 }
 
-/** Whether LMDB can be let loose on a file; throws what the file system does. */
+/** Whether it is safe to let LMDB open a file; throws errors of the file system. */
 export function isDatabaseIntact(name: string): boolean {
   const file = openSync(name, 'r')
   try {
@@ -60,7 +60,7 @@ class DatabaseCheck {
     return trees?.every((tree) => tree.root === NO_PAGE || this.isTreeIntact(tree)) ?? false
   }
 
-  /** The trees of the newest of the two pages that say where they are. */
+  /** The trees listed in the newer one of the two meta pages. */
   private readMetas(): readonly Tree[] | undefined {
     let newest = -1n
     let trees: readonly Tree[] | undefined
@@ -68,7 +68,7 @@ class DatabaseCheck {
       if (!this.read(at) || (this.page.readUInt16LE(18) & IS_META) === 0) return undefined
       const meta = this.page.subarray(HEADER_BYTES)
       if (meta.readUInt32LE(0) !== MAGIC) return undefined
-      // The page size stands where the tree of free pages would have a padding.
+      // The page size is stored where the tree of free pages would have padding.
       const pageBytes = meta.readUInt32LE(24)
       if (at === 0) this.usePages(pageBytes)
       if (pageBytes !== this.pageBytes) return undefined
@@ -86,7 +86,7 @@ class DatabaseCheck {
     this.page = Buffer.alloc(bytes)
   }
 
-  /** Level by level, so that what is left out where there is too much is leaves. */
+  /** Level by level, so that what is skipped because there is too much consists of leaves. */
   private isTreeIntact({ root, depth }: Tree): boolean {
     let level = [Number(root)]
     for (let left = depth; left > 1; left--) {
@@ -152,7 +152,7 @@ class DatabaseCheck {
     return pages === Math.ceil((HEADER_BYTES + valueBytes) / this.pageBytes) && this.holds(first, pages)
   }
 
-  /** Whether there are such pages. The first two are no part of a tree. */
+  /** Whether these pages exist. The first two are not part of a tree. */
   private holds(first: number, pages: number): boolean {
     return first >= 2 && (first + pages) * this.pageBytes <= this.bytes
   }

@@ -3,21 +3,21 @@ import { readSync } from 'node:fs'
 import { PAGE_BYTES } from './database-file.ts'
 
 /*
- * LMDB keeps reusable pages in a tree of its own and does not report how many there are. On a full disk
- * that decides whether there is room, so the tree is read from the file. See `database-check.ts` for the layout.
+ * LMDB keeps reusable pages in a separate tree and does not report their number. On a full disk this number decides whether there
+ * is space, so the tree is read from the file. See `database-check.ts` for the layout.
  */
 
 const HEADER_BYTES = 24
 const IS_BRANCH = 1
 const IS_BIG = 1
-/** Runs of pages that are looked at: more would take longer than a commit. */
+/** Maximum number of runs read: more would take longer than a commit. */
 const MOST_RUNS = 100_000
 
 type Run = readonly [first: number, pages: number]
 
 /**
- * Counts the pages that LMDB can use again, in runs of at least `run` pages: a value lies in pages side by side.
- * Those that were freed by `before` or a later transaction do not count, for a reader may still need them.
+ * Counts the pages that LMDB can reuse, in runs of at least `run` pages, because a value needs adjacent pages. Pages freed by the
+ * transaction `before` or a later one do not count, because a reader may still need them.
  */
 export function countFreePages(file: number, before: number, run: number): number {
   let free = 0
@@ -68,7 +68,7 @@ function valueAt(file: number, page: Buffer, node: number): Buffer {
   return read(file, Number(page.readBigUInt64LE(at)), pages).subarray(HEADER_BYTES, HEADER_BYTES + bytes)
 }
 
-/** A list is its length, then for each run its first page, with its length as a negative number before it. */
+/** A list consists of its length, then for each run its first page, preceded by its length as a negative number. */
 function addRuns(list: Buffer, runs: Run[]): void {
   const entry = (at: number) => Number(list.readBigInt64LE(at * 8))
   const last = Math.min(entry(0), list.length / 8 - 1)

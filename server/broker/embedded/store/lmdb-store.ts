@@ -12,32 +12,32 @@ import type { Change, Key, Range, Snapshot, Store } from './store.ts'
 /**
  * Two defaults of the package lmdb are turned off.
  *
- * With `overlappingSync` a commit is shown to readers before it is synced. Where the sync then fails, what was refused
- * stays in the store, and `close` waits for ever. It would save nothing here: a commit's promise resolves behind the
- * sync with and without it, as a trace of the system calls shows. Without it LMDB syncs the pages, then writes and
- * syncs the one that makes them count: what resolved is on disk, and what failed has left nothing.
+ * With `overlappingSync` a commit becomes visible to readers before it is synced. If the sync then fails, the refused data stays in
+ * the store, and `close` waits forever. It would save nothing here: a trace of the system calls shows that a commit's promise
+ * resolves after the sync with and without it. Without it LMDB syncs the pages, then writes and syncs the page that makes them
+ * valid: resolved commits are on disk, and failed ones have left nothing.
  *
- * `eventTurnBatching` makes a second promise for each batch, which nobody holds. When the commit fails, that one is
- * rejected unheard, and Node ends the process.
+ * `eventTurnBatching` creates a second promise for each batch without a handler. If the commit fails, that promise is an unhandled
+ * rejection, and Node ends the process.
  */
 const OPTIONS = { noSubdir: true, encoding: 'binary', overlappingSync: false, eventTurnBatching: false } as const
 
 const { ENOSPC, EDQUOT } = constants.errno
 const MDB_MAP_FULL = -30792
 const FULL: readonly unknown[] = [ENOSPC, EDQUOT, MDB_MAP_FULL]
-/** Codes by which LMDB says that a file is not as it should be: page not found, corrupted, version, invalid. */
+/** LMDB's error codes for a damaged file: page not found, corrupted, version, invalid. */
 const DAMAGE: readonly unknown[] = [-30797, -30796, -30794, -30793]
 
-/** How much of the tail a commit leaves for those whose purpose comes first. */
+/** How much of the tail a commit leaves for commits with a more important purpose. */
 const KEPT_BYTES: Readonly<Record<Purpose, number>> = { message: 1024 * 1024, failure: 512 * 1024, room: 0 }
-/** The tail that a hub begins with: enough for the largest trim, and for some messages. */
+/** Initial size of the tail: enough for the largest trim, and for some messages. */
 const FIRST_TAIL_BYTES = 2 * KEPT_BYTES.message
-/** The tail grows by an eighth of the file, within these bounds: each growth is a sync. */
+/** The tail grows by an eighth of the file, within these limits, because each growth is a sync. */
 const GROWTH_BYTES = { least: 1024 * 1024, most: 8 * 1024 * 1024 } as const
-/** The small commits, acks and trims, for which the tail keeps room even when there seem to be enough free pages. */
+/** Number of small commits, acks and trims, for which the tail keeps space even if there seem to be enough free pages. */
 const COMMITS_TO_FREE_PAGES = 3
 
-/** How often readers are looked for whose process is gone: a backup that was killed would keep every page from reuse. */
+/** Interval at which readers of dead processes are removed: a killed backup would otherwise keep every page from being reused. */
 const READER_CHECK_MS = 5_000
 
 /** The statistics of LMDB; the package has no type for them. */
@@ -49,14 +49,14 @@ interface Stats {
   readonly free: { treeBranchPageCount: number; treeLeafPageCount: number; overflowPages: number }
 }
 
-/** Keeps everything in LMDB, in a data directory of which this process is the only owner. */
+/** Stores everything in LMDB, in a data directory that this process owns exclusively. */
 export class LmdbStore implements Store {
   failure: string | undefined = undefined
   private readonly directory: DataDirectory
   private database: Database<Uint8Array, Key>
-  /** The disk has refused to give the tail what it should have. */
+  /** The disk refused to extend the tail to its intended size. */
   private isFull = false
-  /** How to release the snapshots that are in use. */
+  /** Functions that release the snapshots in use. */
   private readonly snapshots = new Set<() => void>()
   private readersCheckedAt = 0
 
@@ -80,12 +80,12 @@ export class LmdbStore implements Store {
     }
   }
 
-  /** Allocates what a hub begins with. Call once all has been read: a database that turns out to be damaged stays as it is. */
+  /** Allocates the initial space. Call once everything has been read, so that a database that turns out to be damaged stays unchanged. */
   async allocate(): Promise<void> {
     await this.grow(FIRST_TAIL_BYTES)
   }
 
-  /** Whether the directory is a copy that `backup` has made, and no hub has started on it yet. */
+  /** Whether the directory is a copy made by `backup` on which no hub has started yet. */
   get isCopy(): boolean {
     return this.directory.isCopy
   }
@@ -97,7 +97,7 @@ export class LmdbStore implements Store {
 
   get commitBytes(): number {
     if (!this.isFull) return Number.POSITIVE_INFINITY
-    // Half of it, for what a commit needs besides its messages.
+    // Half of the tail, because a commit needs space for more than its messages.
     return this.directory.tail.bytes(this.stats.lastPageNumber) / 2
   }
 
@@ -142,8 +142,8 @@ export class LmdbStore implements Store {
     }
     await this.write(changes)
     if (purpose !== 'room' || !this.isFull) return
-    // LMDB reuses a page only in the second commit after the one that freed it: on a full disk there might be
-    // no other. The first has succeeded, whatever becomes of this one.
+    // LMDB reuses a page only in the second commit after the one that freed it; on a full disk there might be no other
+    // commit. The first one has succeeded, whatever happens to this one.
     const puts = changes.filter(({ value }) => value !== undefined)
     if (await this.hasRoom(puts, purpose)) await this.write(puts).catch(() => {})
   }
@@ -172,8 +172,8 @@ export class LmdbStore implements Store {
   }
 
   /**
-   * LMDB never writes beyond the tail: a commit whose worst case does not fit is refused. What LMDB takes from its free
-   * pages leaves the tail as it is, so that on a full disk it can go on as long as it finds some.
+   * LMDB never writes beyond the tail: a commit whose worst case does not fit is refused. Free pages that LMDB reuses do not reduce
+   * the tail, so it can continue on a full disk as long as it finds some.
    */
   private async hasRoom(changes: readonly Change[], purpose: Purpose): Promise<boolean> {
     const { stats } = this
@@ -188,7 +188,7 @@ export class LmdbStore implements Store {
     )
     const need = pages * PAGE_BYTES
     if (tail >= need + KEPT_BYTES[purpose]) return true
-    // LMDB may find its free pages too scattered, and take from the tail nevertheless.
+    // LMDB may find its free pages too scattered, and use the tail after all.
     const kept = COMMITS_TO_FREE_PAGES * pagesNeeded([], stats) * PAGE_BYTES
     if (purpose === 'room' || tail < need + kept) return false
     const longest = changes.reduce((most, { value }) => Math.max(most, value?.length ?? 0), 0)
@@ -227,7 +227,7 @@ export class LmdbStore implements Store {
     }, newest)
   }
 
-  /** Synced always: a commit that is not could leave a file that LMDB cannot read, when the machine fails. */
+  /** Always synced: an unsynced commit could leave a file that LMDB cannot read after a failure of the machine. */
   private async write(changes: readonly Change[]): Promise<void> {
     const { lastTxnId } = this.stats
     try {
@@ -240,22 +240,22 @@ export class LmdbStore implements Store {
     } catch (error) {
       const { code, message } = await causeOf(error as Error)
       await this.openAgain(lastTxnId)
-      // It is in the file, or may be: it failed when it was written already.
+      // The commit is, or may be, in the file, because the write itself failed.
       if (this.failure !== undefined) throw new FanfareError('outcome_unknown', this.failure)
       throw new FanfareError(
         FULL.includes(code) ? 'storage_full' : 'storage_failed',
         `Nothing was stored: ${sentence(message)}`,
       )
     }
-    // Reads of this turn may hold a snapshot from before.
+    // Reads in this turn may still use an older snapshot.
     this.database.resetReadTxn()
   }
 
   /**
-   * Call after a commit has failed. LMDB refuses everything once it could not write the page that makes a commit count,
-   * and the package then holds a lock that it never gives back. A new environment is free of both. It may go on only
-   * where nothing of the failed commit is in the file, since it was refused. Snapshots end with the old one, and read the new one:
-   * it shows the same.
+   * Call after a commit has failed. Once LMDB could not write the page that makes a commit valid, it refuses everything, and the
+   * package holds a lock that it never releases. A new environment has neither problem. Continuing is only allowed if nothing of
+   * the failed commit is in the file, because the commit was refused. Snapshots of the old environment end and read from the new
+   * one, which shows the same.
    */
   private async openAgain(lastTransaction: number): Promise<void> {
     for (const release of this.snapshots) release()
@@ -270,7 +270,7 @@ export class LmdbStore implements Store {
   }
 }
 
-/** What a failed commit rejects with says only that there is a cause, which comes later. */
+/** A failed commit rejects with an error that only says that there is a cause, which arrives later. */
 async function causeOf(error: Error & { commitError?: Promise<never> }): Promise<Error & { code?: unknown }> {
   try {
     await error.commitError

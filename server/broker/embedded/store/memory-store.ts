@@ -2,7 +2,7 @@ import { Buffer } from 'node:buffer'
 import BTree from 'sorted-btree'
 import type { Change, Key, Range, Snapshot, Store } from './store.ts'
 
-/** Keeps nothing beyond the process: for tests, and for hubs that want no disk. */
+/** Stores everything in memory only: for tests, and for hubs that do not need a disk. */
 export class MemoryStore implements Store {
   readonly failure = undefined
   readonly commitBytes = Number.POSITIVE_INFINITY
@@ -26,7 +26,7 @@ export class MemoryStore implements Store {
     for (const [key] of this.range(range)) yield key
   }
 
-  /** Cheap: both share what neither changes. */
+  /** Cheap: both share data that neither changes. */
   snapshot(): Snapshot {
     const copy = new MemoryStore()
     copy.tree = this.tree.clone()
@@ -52,7 +52,7 @@ export class MemoryStore implements Store {
   }
 }
 
-/** Small Buffers of Node share slabs of 8 KiB: a value that stays would keep all of its slab. */
+/** Node's small Buffers share slabs of 8 KiB: a stored value would keep its whole slab alive. */
 function ownBytes(value: Uint8Array): Uint8Array {
   if (value.buffer.byteLength === value.byteLength) return value
   return Buffer.from(new Uint8Array(value).buffer)

@@ -14,41 +14,41 @@ export interface Range {
   /** Exclusive. */
   readonly to: Key
   readonly limit?: number
-  /** From the last towards the first. */
+  /** Iterates from the last key to the first. */
   readonly reverse?: boolean
 }
 
-/** What can be read. */
+/** Read access to a store. */
 export interface StoreReader {
   get(key: Key): Uint8Array | undefined
   range(range: Range): Iterable<readonly [Key, Uint8Array]>
-  /** The keys only: values are not read. */
+  /** Only the keys, without reading values. */
   keys(range: Omit<Range, 'reverse'>): Iterable<Key>
 }
 
-/** The store as it was at one moment, whatever is committed later. It holds pages of the disk until it is released. */
+/** The store as it was at one moment, whatever is committed later. It keeps disk pages in use until it is released. */
 export interface Snapshot extends StoreReader {
   release(): void
 }
 
 /**
- * Where the embedded broker keeps its bytes: one ordered map, read at once and changed in atomic steps.
+ * The storage of the embedded broker: one ordered map that is read synchronously and changed in atomic steps.
  *
- * Order: commits take effect in the order of their calls. Loss: a commit that rejects has changed nothing, except with `outcome_unknown`: after that the store
- * takes no further commits. Ownership:
- * values given and returned are never changed afterwards by either side.
+ * Order: commits take effect in the order of the calls. Loss: a commit that rejects has changed nothing, except with
+ * `outcome_unknown`; after that the store accepts no further commits. Ownership: neither side changes values after they were passed
+ * or returned.
  */
 export interface Store extends StoreReader {
-  /** Why nothing can be kept any more until the hub is started again; undefined while all is well. */
+  /** Why nothing can be stored any more until the hub is restarted; undefined if the store works. */
   readonly failure: string | undefined
-  /** Bytes of messages that one commit should bring at most: a disk that is full may take small commits, not large ones. */
+  /** Recommended maximum bytes of messages per commit: a full disk may accept small commits but not large ones. */
   readonly commitBytes: number
   snapshot(): Snapshot
   /**
-   * Applies all changes or none. Resolves when they are visible to reads, and as safe as the store makes them: on disk,
-   * for one that has a disk. Reads may show them earlier: a reader that must not see them needs a snapshot.
-   * Rejects with `storage_full` if there is no room for its purpose, with `outcome_unknown` if the store cannot tell whether it was
-   * applied, and with `storage_failed` for everything else.
+   * Applies all changes or none. Resolves when they are visible to reads, and as durable as the store can make them: on disk, if it
+   * has one. Reads may see them earlier; a reader that must not see them needs a snapshot. Rejects with `storage_full` if there is
+   * no space for its purpose, with `outcome_unknown` if the store cannot tell whether it was applied, and with `storage_failed` for
+   * everything else.
    */
   commit(changes: readonly Change[], purpose: Purpose): Promise<void>
   close(): Promise<void>

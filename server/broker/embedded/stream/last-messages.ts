@@ -6,16 +6,16 @@ import type { LastValues } from './last-values.ts'
 import type { NewestOffsets } from './newest-offsets.ts'
 import type { StreamBlocks } from './stream-blocks.ts'
 
-/** Blocks that a walk back through a log reads before others have their turn. */
+/** Blocks that a walk back through a log reads before it yields. */
 const BLOCKS_AT_ONCE = 64
 /** A walk back through the log, for the newest messages of some topics. */
 interface Walk {
   readonly count: number
   readonly before: number
-  /** The oldest message when it began. */
+  /** The offset of the oldest message when the walk began. */
   readonly first: number
   readonly offsets: number[]
-  /** Where the walk stands in each topic, and how many messages it wants there still. */
+  /** The current place in each topic, and how many messages are still wanted there. */
   readonly places: BTree.default<number, number>
 }
 
@@ -34,8 +34,8 @@ export class LastMessages {
   }
 
   /**
-   * Offsets of the newest messages before one, `count` for each topic that matches, ascending. Others have their turn
-   * meanwhile, for the way back may be as long as the log; what retention removes while it lasts is among them as far as it is known.
+   * Offsets of the newest messages before an offset, `count` for each matching topic, ascending. It yields in between, because the
+   * way back may be as long as the log. Messages that retention removes in the meantime are included as far as they are known.
    */
   async find(pattern: readonly string[], count: number, before: number): Promise<number[]> {
     const walk: Walk = { count, before, first: this.log.first, offsets: [], places: new BTree.default() }
@@ -52,15 +52,15 @@ export class LastMessages {
     return walk.offsets.sort((a, b) => a - b)
   }
 
-  /** Compaction leaves no chain to walk; and the values that stand are all that counts. */
+  /** After compaction there is no chain to walk; only current values count. */
   private newestValues(topic: string, newest: number, { count, before, offsets }: Walk): void {
-    // Not all have an entry in that table until it is indexed.
+    // Not all values have an entry in that table until it is indexed.
     const standing = new Set([newest, ...this.values.offsetsOf(topic)])
     const kept = [...standing].filter((offset) => offset >= this.log.first && offset < before)
     for (const offset of kept.sort((a, b) => b - a).slice(0, count)) offsets.push(offset)
   }
 
-  /** All topics together, from the newest message back: so that each block is read once. */
+  /** All topics together, from the newest message back, so that each block is read once. */
   private async walkBack({ before, first, offsets, places }: Walk): Promise<void> {
     let block: StoredBlock | undefined
     let blocks = 0
@@ -73,7 +73,7 @@ export class LastMessages {
       }
       const at = block?.find(offset) ?? 0
       const isThere = block && at < block.count && block.offset(at) === offset
-      // Or the stream was one of last values, and compaction has removed it.
+      // Or the stream was a last-value stream, and compaction has removed the message.
       if (left > 0 && offset < before && (isThere || offset < this.log.first)) {
         offsets.push(offset)
         left--

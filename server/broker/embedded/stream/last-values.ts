@@ -3,11 +3,11 @@ import { fromJson, toJson, under, valueKey } from '../store/keys.ts'
 import type { Change, StoreReader } from '../store/store.ts'
 import type { Entry, StoredBlock } from '../stored-block.ts'
 
-/** Which values stand in a last-value stream: of each topic and key the newest, by its offset. */
+/** The current values of a last-value stream: the newest offset of each topic and key. */
 export class LastValues {
   private readonly store: StoreReader
   private readonly id: number
-  /** What the commit under way makes stand. */
+  /** The current values according to the commit in progress. */
   private readonly staged = new Map<string, number>()
 
   constructor(store: StoreReader, id: number) {
@@ -15,7 +15,7 @@ export class LastValues {
     this.id = id
   }
 
-  /** With what is staged. */
+  /** Includes staged values. */
   newestOf(topic: string, key: string | undefined): number | undefined {
     return this.staged.get(valueName(topic, key)) ?? this.standing(topic, key)
   }
@@ -24,12 +24,12 @@ export class LastValues {
     this.staged.set(valueName(topic, key), offset)
   }
 
-  /** Of all keys of a topic. */
+  /** The offsets of all keys of a topic. */
   offsetsOf(topic: string): number[] {
     return [...this.store.range(under('v', this.id, topic))].map(([, value]) => fromJson(value) as number)
   }
 
-  /** How many of the first entries of a block no newer value has replaced. */
+  /** How many of the first entries of a block have not been replaced by newer values. */
   countStanding(block: StoredBlock, entries: number): number {
     let count = 0
     for (let at = 0; at < entries; at++) {
@@ -44,7 +44,7 @@ export class LastValues {
     }
   }
 
-  /** Adds to a commit which of its entries stand. */
+  /** Adds to a commit which of its entries are current values. */
   finish(entries: readonly Entry[], changes: Change[]): void {
     if (this.staged.size === 0) return
     for (const { topic, key, offset } of entries) {
@@ -54,8 +54,8 @@ export class LastValues {
   }
 
   /**
-   * Loads what was stored while no reader asked for the current values; returns how many of them are replaced. A value of before
-   * `first` is gone, and replaces nothing.
+   * Indexes values that were stored before `lastValue` was switched on; returns how many of them have been replaced. A value before
+   * `first` has been removed, and replaces nothing.
    */
   index(block: StoredBlock, first: number, changes: Change[]): number {
     let superseded = 0
@@ -70,7 +70,7 @@ export class LastValues {
     return superseded
   }
 
-  /** Forgets the values of a block that is gone; says how many of them had been replaced. */
+  /** Removes the values of a deleted block; returns how many of them had been replaced. */
   forget(block: StoredBlock, changes: Change[]): number {
     let superseded = 0
     for (let at = 0; at < block.count; at++) {
@@ -81,7 +81,7 @@ export class LastValues {
     return superseded
   }
 
-  /** The commit is over, one way or the other: what is stored stands. */
+  /** The commit has ended, whether or not it succeeded: the store has the current values. */
   settle(): void {
     this.staged.clear()
   }

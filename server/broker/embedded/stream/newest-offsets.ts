@@ -4,10 +4,10 @@ import { fromJson, newestFrom, newestKey, toJson } from '../store/keys.ts'
 import type { Change, StoreReader } from '../store/store.ts'
 import type { StoredBlock } from '../stored-block.ts'
 
-/** Topics of which the newest offset is remembered at least, those that were used last. */
+/** Number of most recently used topics whose newest offset is cached, at least. */
 const REMEMBERED_TOPICS = 5_000
 
-/** Topics that are looked at before others have their turn. */
+/** Topics processed before yielding. */
 const TOPICS_AT_ONCE = 2000
 
 interface MatchingTopics {
@@ -15,12 +15,12 @@ interface MatchingTopics {
   readonly end: string | undefined
 }
 
-/** Where the newest message of each topic of a stream lies. What a commit adds is known here at once. */
+/** The offset of the newest message of each topic of a stream. Additions of a commit are known here immediately. */
 export class NewestOffsets {
   private readonly store: StoreReader
   private readonly id: number
   private readonly remembered = new RecentMap<string, number>(REMEMBERED_TOPICS)
-  /** What this commit has added: it is not in the store yet. */
+  /** Additions of this commit, which are not in the store yet. */
   private readonly staged = new Map<string, number>()
 
   constructor(store: StoreReader, id: number) {
@@ -40,7 +40,7 @@ export class NewestOffsets {
     this.remembered.set(topic, offset)
   }
 
-  /** The newest offsets of the matching topics after one, as stored, this many topics at once. `end`: where to continue. */
+  /** The newest offsets of the matching topics after a topic, as stored, this many topics at a time. `end`: where to continue. */
   matching(pattern: readonly string[], after: string): MatchingTopics {
     const found: [string, number][] = []
     let seen = 0
@@ -53,13 +53,13 @@ export class NewestOffsets {
     return { found, end: undefined }
   }
 
-  /** Adds to a commit what was staged. */
+  /** Adds the staged changes to a commit. */
   finish(changes: Change[]): void {
     for (const [topic, offset] of this.staged) changes.push({ key: newestKey(this.id, topic), value: toJson(offset) })
     this.staged.clear()
   }
 
-  /** What points to messages of a block that is gone goes too, or topics that came once would be kept for ever. */
+  /** Entries that point to messages of a deleted block are removed too, otherwise topics that were used once would be stored forever. */
   forget(block: StoredBlock, changes: Change[]): void {
     for (const topic of block.topics) {
       if ((this.newestOf(topic) ?? 0) > block.lastOffset) continue

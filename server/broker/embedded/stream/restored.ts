@@ -5,9 +5,9 @@ import type { Change, Store } from '../store/store.ts'
 import type { StreamRecord } from './stream-log.ts'
 
 /**
- * Call before a broker opens a backup. What a hub kept after the copy was made is gone, and its offsets come again for
- * other messages; so each stream gets a new epoch, by which readers learn it. The cursors were copied with their
- * streams and go on, but not beyond the end.
+ * Call before a broker opens a backup. What a hub stored after the copy was made is lost, and its offsets will be assigned to other
+ * messages. So each stream gets a new epoch, which tells readers about it. The cursors were copied with their streams and stay
+ * valid, but not beyond the end.
  */
 export async function giveNewEpochs(store: Store): Promise<void> {
   const changes: Change[] = []

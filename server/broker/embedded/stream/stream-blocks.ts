@@ -12,10 +12,10 @@ export class StreamBlocks {
     this.id = id
   }
 
-  /** The block in which an offset lies, or the next one. */
+  /** The block that contains an offset, or the next one. */
   at(offset: number): StoredBlock | undefined {
     const ahead = this.firstFrom(offset)
-    // Whoever reads on asks for the very first offset of the next block.
+    // A reader that continues asks for the very first offset of the next block.
     if (ahead?.firstOffset === offset) return ahead
     const before = { from: blockKey(this.id, 0), to: blockKey(this.id, offset), reverse: true, limit: 1 }
     for (const [, value] of this.store.range(before)) {
@@ -26,8 +26,8 @@ export class StreamBlocks {
   }
 
   /**
-   * The first block that can be read. A damaged one stays where it is, for whoever reads there to be told: if it stopped
-   * retention, it would stop the commits of every stream.
+   * The first readable block. A damaged block stays where it is, so that its readers get an error: if it stopped retention, it
+   * would stop the commits of every stream.
    */
   oldestFrom(offset: number): StoredBlock | undefined {
     const range = { from: blockKey(this.id, offset), to: blockKey(this.id, Number.MAX_SAFE_INTEGER) }
@@ -38,7 +38,7 @@ export class StreamBlocks {
     return undefined
   }
 
-  /** Those that can be read of so many from an offset on, before another; how many there were, and where they end. */
+  /** The readable blocks among the first `most` from an offset on, before another offset; also the number of blocks, and where they end. */
   between(from: number, to: number, most: number): { blocks: StoredBlock[]; scanned: number; end: number } {
     const blocks: StoredBlock[] = []
     let scanned = 0

@@ -4,7 +4,7 @@ import type { CursorRange } from '../../broker.ts'
 import { cursorKey, cursorsFrom, fromJson, toJson } from '../store/keys.ts'
 import type { Change, StoreReader } from '../store/store.ts'
 
-/** How many cursors a stream has at most, and how long an unused one is safe from making room for another. */
+/** The maximum number of cursors per stream, and how long an unused cursor is kept when another needs its place. */
 export interface CursorLimits {
   readonly max: number
   readonly idleMs: number
@@ -15,18 +15,18 @@ interface StoredCursor extends Position {
   readonly at?: number
 }
 
-/** Cursors that the status of a stream shows; there may be thousands. */
+/** Maximum number of cursors in the status of a stream; there may be thousands. */
 export const SHOWN_CURSORS = 100
-/** How often the idle ones are looked for: it reads all cursors of the stream. */
+/** Interval of the search for idle cursors, which reads all cursors of the stream. */
 const SWEEP_MS = 60_000
-/** A cursor that is asked for and not moved is marked as used when its mark is older than this. */
+/** A cursor that is read but not moved is marked as used if its mark is older than this. */
 const MARK_MS = 86_400_000
 
-/** The named positions of a stream. */
+/** The cursors of a stream. */
 export class StreamCursors {
   private readonly reads: StoreReader
   private readonly id: number
-  /** What the commit under way makes of them: the cursor, or that there is none. */
+  /** Cursors changed by the commit in progress; undefined for a deleted cursor. */
   private readonly staged = new Map<string, StoredCursor | undefined>()
   private sweptAt = Number.NEGATIVE_INFINITY
 
@@ -41,7 +41,7 @@ export class StreamCursors {
     return value && (fromJson(value) as StoredCursor)
   }
 
-  /** The cursors whose names begin with `prefix`, in the order of names, after the one called `after`. */
+  /** The cursors whose names begin with `prefix`, in the order of names, after the name `after`. */
   *list(after = '', prefix = ''): Iterable<CursorInfo> {
     for (const [key, value] of this.reads.range(cursorsFrom(this.id, after > prefix ? after : prefix))) {
       const name = key[2] as string
@@ -63,7 +63,7 @@ export class StreamCursors {
     changes.push({ key: cursorKey(this.id, name), value: cursor && toJson(cursor) })
   }
 
-  /** Removes idle cursors and returns how many. Looks at most once a minute. */
+  /** Removes idle cursors and returns how many. Searches at most once a minute. */
   removeIdle(now: number, idleMs: number, changes: Change[]): number {
     if (now < this.sweptAt + SWEEP_MS) return 0
     this.sweptAt = now
@@ -76,23 +76,23 @@ export class StreamCursors {
     return removed
   }
 
-  /** Whether a read of the cursor has to be recorded as a use. */
+  /** Whether reading the cursor has to be recorded as a use. */
   needsMark(name: string, now: number): boolean {
     const cursor = this.get(name)
     return cursor !== undefined && (cursor.at ?? 0) < now - MARK_MS
   }
 
-  /** The commit is over, one way or the other. */
+  /** The commit has ended, whether or not it succeeded. */
   settle(): void {
     this.staged.clear()
   }
 }
 
-/** Cursors as the status of a stream shows them. */
+/** Cursors in the form that the status of a stream shows. */
 export function shownCursors(cursors: readonly CursorInfo[]): Record<string, Position> {
   const shown: Record<string, Position> = Object.create(null)
   for (const { name, epoch, offset } of cursors) {
-    // One of that name, of an earlier hub, could not be sent.
+    // A cursor with that name, stored by an earlier version, could not be sent.
     if (name !== FORBIDDEN_KEY) shown[name] = { epoch, offset }
   }
   return shown

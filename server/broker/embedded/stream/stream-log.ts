@@ -13,7 +13,7 @@ import { NewestOffsets } from './newest-offsets.ts'
 import { StreamBlocks } from './stream-blocks.ts'
 import { type CursorLimits, SHOWN_CURSORS, StreamCursors, shownCursors } from './stream-cursors.ts'
 
-/** What is stored of a stream beside its messages; replaced as a whole by every commit that changes it. */
+/** The stored record of a stream, besides its messages; every commit that changes the stream replaces it as a whole. */
 export interface StreamRecord {
   readonly id: number
   readonly options: StreamOptions
@@ -22,30 +22,30 @@ export interface StreamRecord {
   next: number
   trimmedTo: number
   bytes: number
-  /** Messages stored, and how many of them a newer value has replaced. */
+  /** Messages stored, and how many of them have been replaced by newer values. */
   entries: number
   superseded: number
   lastTime: number
   cursors: number
-  /** What `lastValue` found when it was switched on, and is not indexed yet: from an offset up to another. */
+  /** Existing messages that are not indexed yet since `lastValue` was switched on: from an offset up to another. */
   unindexed?: { readonly from: number; readonly to: number } | undefined
 }
 
-/** The oldest block that is kept: where it ends, and when its oldest message that counts was published. */
+/** The oldest stored block: where it ends, and when its oldest counting message was published. */
 interface OldestBlock {
   readonly lastOffset: number
   readonly time: number
 }
 
 /**
- * Blocks that one commit removes, compacts or indexes beyond those that it adds, at most: a commit has to stay short, and
- * yet to remove more than it adds.
+ * Maximum number of blocks that one commit removes, compacts or indexes beyond those that it adds: a commit has to stay short, but
+ * must be able to remove more than it adds.
  */
 const BLOCKS_PER_COMMIT = 32
 
 /**
- * The log of one stream. Changes are *staged* on a copy of its record and take effect when the commit has succeeded
- * (`apply`) or never (`rollback`); there is one commit at a time.
+ * The log of one stream. Changes are *staged* on a copy of its record. They take effect once the commit has succeeded (`apply`) or
+ * are discarded (`rollback`); there is one commit at a time.
  */
 export class StreamLog implements StreamState {
   private record: StreamRecord
@@ -54,17 +54,17 @@ export class StreamLog implements StreamState {
   private pending: Entry[] = []
   private readonly blocks: StreamBlocks
   private readonly topics: NewestOffsets
-  /** Of a last-value stream. */
+  /** The current values, for a last-value stream. */
   private readonly values: LastValues
   private readonly cursors: StreamCursors
   private readonly last: LastMessages
-  /** As far as known. */
+  /** The oldest block, as far as known. */
   private oldest: OldestBlock | undefined = undefined
   private compactFrom = 0
-  /** Retention has left something for the next commit. */
+  /** Whether retention has left work for the next commit. */
   private retainsMore = false
 
-  /** `reads` shows what is applied, or the bounds of the log would not fit what is read. */
+  /** `reads` must show the applied state, otherwise the limits of the log would not match what is read. */
   constructor(reads: StoreReader, record: StreamRecord, stored = true) {
     this.record = record
     this.stored = stored
@@ -110,7 +110,7 @@ export class StreamLog implements StreamState {
     return this.countMessages(0)
   }
 
-  /** The offset that `reserve` gives next. */
+  /** The offset that `reserve` returns next. */
   get nextStaged(): number {
     return (this.staged ?? this.record).next
   }
@@ -120,7 +120,7 @@ export class StreamLog implements StreamState {
     return (this.staged ?? this.record).lastTime
   }
 
-  /** When retention has something to do that no message brings about. In a log that was just opened: at once. */
+  /** When retention has something to do independent of publishes. In a log that was just opened: immediately. */
   get retainAt(): number {
     const { bytes, options } = this.record
     if (this.hasMore) return 0
@@ -128,14 +128,14 @@ export class StreamLog implements StreamState {
     return this.oldest ? tooOldAt(this.oldest.time, options) : 0
   }
 
-  /** Whether the last commit has left something that the next one can go on with. */
+  /** Whether the last commit has left work for the next one. */
   get hasMore(): boolean {
     return this.retainsMore || this.compactFrom > 0 || this.record.unindexed !== undefined
   }
 
   // Staging
 
-  /** Takes the next offset, for a message of a time that is not before `newestTime`. */
+  /** Reserves the next offset, for a message whose time is not before `newestTime`. */
   reserve(time: number): number {
     const record = this.stage()
     record.lastTime = time
@@ -151,7 +151,7 @@ export class StreamLog implements StreamState {
     record.entries++
     if (!record.options.lastValue) return
     const replaced = this.values.newestOf(topic, key)
-    // What is not indexed yet is counted then.
+    // What is not indexed yet is counted when it is.
     if (replaced !== undefined && replaced < (record.unindexed?.from ?? offset)) record.superseded++
     this.values.add(topic, key, offset)
   }
@@ -164,11 +164,11 @@ export class StreamLog implements StreamState {
     if (lastValue === options.lastValue) return
     this.compactFrom = 0
     this.staged.superseded = 0
-    // What was published until now has no place among the values, or an old one.
+    // Messages published so far are not among the values, or have outdated entries.
     this.staged.unindexed = options.lastValue ? { from: 0, to: record.next } : undefined
   }
 
-  /** Stores a position. Throws `cursor_limit` where it would be one too many, and none is idle. */
+  /** Stores a position. Throws `cursor_limit` if there are too many cursors and none is idle. */
   setCursor(name: string, offset: number, now: number, { max, idleMs }: CursorLimits, changes: Change[]): void {
     const record = this.stage()
     if (!this.cursors.get(name)) {
@@ -179,7 +179,7 @@ export class StreamLog implements StreamState {
     this.cursors.set(name, { epoch: this.epoch, offset, at: now }, changes)
   }
 
-  /** Notes that a cursor is in use. */
+  /** Marks a cursor as in use. */
   markCursor(name: string, now: number, changes: Change[]): void {
     const cursor = this.cursors.get(name)
     if (cursor) this.cursors.set(name, { ...cursor, at: now }, changes)
@@ -194,13 +194,13 @@ export class StreamLog implements StreamState {
 
   trim(before: number): void {
     const record = this.stage()
-    // Nothing is left to trim there: retention was first.
+    // Nothing is left to trim, because retention was first.
     if (before <= record.first) return
     record.first = Math.min(before, record.next)
     record.trimmedTo = record.first
   }
 
-  /** Adds to a commit what was staged, and what retention lets go of. */
+  /** Adds the staged changes to a commit, and the removals by retention. */
   finish(changes: Change[], now: number): void {
     const record = this.stage()
     const written = this.writeBlocks(changes)
@@ -231,7 +231,7 @@ export class StreamLog implements StreamState {
 
   // Reading
 
-  /** The block in which an offset lies, or the next one; values that have been replaced are hidden. */
+  /** The block that contains an offset, or the next one; replaced values are hidden. */
   read(offset: number): StoredBlock | undefined {
     const block = this.blocks.at(offset)
     if (block && this.options.lastValue) this.values.hideSuperseded(block)
@@ -251,7 +251,7 @@ export class StreamLog implements StreamState {
     return Math.min(low, this.next)
   }
 
-  /** Offsets of the newest messages before one, `count` for each topic that matches, ascending. */
+  /** Offsets of the newest messages before an offset, `count` for each matching topic, ascending. */
   newest(pattern: readonly string[], count: number, before = this.next): Promise<number[]> {
     return this.last.find(pattern, count, before)
   }
@@ -266,13 +266,13 @@ export class StreamLog implements StreamState {
     return { ...options, epoch, first, next, messages, bytes, oldestAt, newestAt, cursorCount, cursors }
   }
 
-  /** With `stale` of those that are stored before the first one that counts. */
+  /** The number of messages. `stale`: stored values before the first counting message. */
   private countMessages(stale: number): number {
     const { first, next, options, entries, superseded } = this.record
     return options.lastValue ? Math.max(0, Math.min(next - first, entries - superseded - stale)) : next - first
   }
 
-  /** Values in the oldest block that are stored and cannot be read any more, though no newer one has replaced them. */
+  /** Values in the oldest block that are stored but can no longer be read, although no newer one has replaced them. */
   private staleCount(): number {
     const { first, options } = this.record
     const oldest = options.lastValue && first > 0 ? this.blocks.at(first) : undefined
@@ -284,7 +284,7 @@ export class StreamLog implements StreamState {
     return cursor && { epoch: cursor.epoch, offset: cursor.offset }
   }
 
-  /** Whether a read of the cursor has to be recorded with `markCursor`. */
+  /** Whether reading the cursor has to be recorded with `markCursor`. */
   cursorNeedsMark(name: string, now: number): boolean {
     return this.cursors.needsMark(name, now)
   }
@@ -298,7 +298,7 @@ export class StreamLog implements StreamState {
     return this.staged
   }
 
-  /** Returns how many. */
+  /** Returns the number of blocks. */
   private writeBlocks(changes: Change[]): number {
     let written = 0
     for (const entries of inBlocks(this.pending)) {
@@ -322,7 +322,7 @@ export class StreamLog implements StreamState {
     changes.push({ key: blockKey(this.id, block.firstOffset), value: undefined })
   }
 
-  /** Removes what is too old, too much or too many; blocks that hold nothing else go, others are skipped in part. */
+  /** Applies retention by age, bytes and count: removes blocks without any remaining message, and skips parts of others. */
   private retain(changes: Change[], now: number, most: number): void {
     const record = this.stage()
     const { options } = record
@@ -330,7 +330,7 @@ export class StreamLog implements StreamState {
     const stays = ({ lastOffset, time }: OldestBlock) =>
       !isTooOld(time, now, options) && !isBlockOver(lastOffset, record, options)
     this.retainsMore = false
-    // What this commit removes is still in the store.
+    // Blocks that this commit removes are still in the store.
     for (let removed = 0, from = 0; removed < most; removed++) {
       if (this.oldest && stays(this.oldest)) return
       const block = this.blocks.oldestFrom(from)
@@ -349,7 +349,7 @@ export class StreamLog implements StreamState {
     this.topics.forget(block, changes)
     if (record.options.lastValue) {
       const superseded = this.values.forget(block, changes)
-      // What is not indexed has not been counted.
+      // Messages that are not indexed have not been counted.
       if (!record.unindexed || block.lastOffset < record.unindexed.from) record.superseded -= superseded
     }
     record.entries -= block.count
@@ -357,7 +357,7 @@ export class StreamLog implements StreamState {
     this.oldest = undefined
   }
 
-  /** The oldest block stays, and those of its messages that are too old count no more. */
+  /** The oldest block stays, but its messages that are too old no longer count. */
   private skipInto(block: StoredBlock, now: number): void {
     const record = this.stage()
     const start = block.find(record.first)
@@ -367,7 +367,7 @@ export class StreamLog implements StreamState {
     this.oldest = { lastOffset: block.lastOffset, time: block.time(at) }
   }
 
-  /** `lastValue` was switched on over a log: of some of its blocks, finds the values that stand. */
+  /** After `lastValue` was switched on for an existing log: finds the current values in some of its blocks. */
   private index({ from, to }: { from: number; to: number }, changes: Change[]): void {
     const record = this.stage()
     const { blocks, scanned, end } = this.blocks.between(from, to, BLOCKS_PER_COMMIT)
@@ -377,11 +377,11 @@ export class StreamLog implements StreamState {
     record.unindexed = scanned < BLOCKS_PER_COMMIT ? undefined : { from: end, to }
   }
 
-  /** Rewrites some blocks without the values that have been replaced. */
+  /** Rewrites some blocks without the replaced values. */
   private compact(changes: Change[]): void {
     const record = this.stage()
     if (!isWorthCompacting(record.entries, record.superseded) && this.compactFrom === 0) return
-    // What retention has let go of in this commit is still in the store.
+    // Blocks that retention removed in this commit are still in the store.
     const from = Math.max(this.compactFrom, record.first)
     const { blocks, scanned, end } = this.blocks.between(from, this.next, BLOCKS_PER_COMMIT)
     const kept: Entry[] = []

@@ -18,7 +18,8 @@ end
 
 /**
  * Joins a space, which is made if there is none. Another run of Redis than before may have lost something that was answered: unless it is `lossless`, and
- * also if a node has seen that it did (`hasLost`), a new incarnation begins, once. `clock, node, name, lapse, new space, run id, lossless, hasLost, lessee`.
+ * also if a node has seen that it did (`hasLost`), a new incarnation begins, once. With more replicas than were waited for, it may have been a failover, which
+ * loses what the new primary had not got. `clock, node, name, lapse, new space, run id, lossless, hasLost, replicas waited for, replicas there are, lessee`.
  */
 export const JOIN = `#!lua flags=allow-oom
 ${PRELUDE}
@@ -28,21 +29,24 @@ if not call('HGET', META, 'space') then
   call('HSET', META, 'format', 1, 'space', newSpace, 'run', run, 'incarnation', 0)
 end
 if ARGV[8] == '1' or (run ~= '' and call('HGET', META, 'run') ~= run) then
-  if ARGV[8] == '1' or ARGV[7] ~= '1' then call('HINCRBY', META, 'incarnation', 1) end
+  local had = tonumber(call('HGET', META, 'replicas')) or 0
+  local isLossless = ARGV[7] == '1' and tonumber(ARGV[9]) >= had
+  if ARGV[8] == '1' or not isLossless then call('HINCRBY', META, 'incarnation', 1) end
   call('HSET', META, 'run', run)
 end
+call('HSET', META, 'replicas', ARGV[10])
 local isNew = call('HSETNX', P .. 'n:' .. node, 'name', name)
 call('PERSIST', P .. 'n:' .. node)
 local time = call('TIME')
 local real = time[1] * 1000 + math.floor(time[2] / 1000)
 removeLapsed(real, node)
 call('ZADD', P .. 'nodes', text(real + lapseMs), node)
-call('HSET', P .. 'n:' .. node, 'lessee', ARGV[9])
-call('SADD', P .. 'lessees', ARGV[9])
+call('HSET', P .. 'n:' .. node, 'lessee', ARGV[11])
+call('SADD', P .. 'lessees', ARGV[11])
 return { call('HGET', META, 'space'), tonumber(call('HGET', P .. 'n:' .. node, 'seq')) or 0, isNew }
 `
 
-/** Renews the place of a node among the others: gives who has left leases behind; false if it has lost it. `clock, node, lapse`. */
+/** Renews the place of a node among the others: gives who has left leases behind; false if it has lost it. `clock, node, lapse, replicas there are`. */
 export const BEAT = `#!lua flags=allow-oom
 ${PRELUDE}
 ${NODES}
@@ -50,6 +54,7 @@ if not call('ZSCORE', P .. 'nodes', ARGV[2]) then return false end
 local time = call('TIME')
 local real = time[1] * 1000 + math.floor(time[2] / 1000)
 call('ZADD', P .. 'nodes', text(real + tonumber(ARGV[3])), ARGV[2])
+if call('HGET', META, 'replicas') ~= ARGV[4] then call('HSET', META, 'replicas', ARGV[4]) end
 removeLapsed(real, ARGV[2])
 return call('SRANDMEMBER', P .. 'lapsed', 10)
 `
