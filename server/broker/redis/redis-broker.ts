@@ -134,6 +134,7 @@ export class RedisBroker implements Broker {
 
   async open(events: BrokerEvents): Promise<void> {
     await this.connect()
+    await this.queuesOf.lookAtChanged()
     this.log.events = events
     this.log.reportAll()
   }
@@ -341,8 +342,8 @@ export class RedisBroker implements Broker {
     if (lostFrom !== undefined) await this.lost(lostFrom)
     if (this.writer.space === '') this.writer.space = space
     if (space === this.writer.space) {
-      await this.resync()
-      return this.queuesOf.lookAtChanged((script, ...args) => this.link.read(script, ['', ...args]))
+      this.queuesOf.lookSoon()
+      return this.resync()
     }
     // Redis has another space now: a turn notices, and declares again.
     void this.turns.task({ name: 'look', args: [0] }, { frees: true }).catch(() => {})

@@ -21,9 +21,6 @@ const LOOK_MS = 1_000
 /** Queues that one look takes. */
 const LOOK_QUEUES = 200
 
-/** Runs a script that reads. */
-type Run = (script: string, ...args: (string | number)[]) => Promise<unknown>
-
 /** The queues of a broker on Redis. */
 export class RedisQueues {
   private readonly log: CommitLog
@@ -33,7 +30,6 @@ export class RedisQueues {
   private readonly clock: Clock
   private readonly leases: QueueLeases
   private readonly letters: QueueLetters
-  private readonly run: Run = (script, ...args) => this.reads.run(script, ...args)
   private readonly due = new DueTimes<QueueMirror>()
   /** Queues that are being looked after. */
   private readonly busy = new Set<QueueMirror>()
@@ -163,12 +159,17 @@ export class RedisQueues {
     void this.lookAtChanged().catch(() => {})
   }
 
-  /** Looks at all that has changed since the last look. `run`: how to look while the link is only being made. */
-  async lookAtChanged(run: Run = this.run): Promise<void> {
+  /** A link was lost for a while. */
+  lookSoon(): void {
+    this.lookedAt = Number.NEGATIVE_INFINITY
+  }
+
+  /** Looks at all that has changed since the last look. */
+  async lookAtChanged(): Promise<void> {
     this.isLooking = true
     try {
       for (;;) {
-        const looks = await this.look('changed', [this.stamp], run)
+        const looks = await this.look('changed', [this.stamp])
         this.looked(looks)
         for (const [figures] of looks) this.stamp = Math.max(this.stamp, figures[1] as number)
         if (looks.length < LOOK_QUEUES) return
@@ -247,12 +248,8 @@ export class RedisQueues {
     }
   }
 
-  private async look(
-    read: 'queues' | 'changed',
-    args: readonly number[],
-    run = this.run,
-  ): Promise<readonly QueueLook[]> {
-    return listOf<QueueLook>(JSON.parse(String(await run(QUEUE_LOOK, read, ...args))))
+  private async look(read: 'queues' | 'changed', args: readonly number[]): Promise<readonly QueueLook[]> {
+    return listOf<QueueLook>(JSON.parse(String(await this.reads.run(QUEUE_LOOK, read, ...args))))
   }
 
   private async fresh(name: string): Promise<QueueMirror> {
