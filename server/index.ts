@@ -9,6 +9,7 @@ import { checkConfig, type EmbeddedHubOptions, type HubConfig, type HubOptions, 
 import { loadEngine } from './engine/load-engine.ts'
 import { UnexpectedErrors } from './failure/unexpected-errors.ts'
 import { type Hub, HubCore } from './hub.ts'
+import { isPortInUse } from './network/port-probe.ts'
 import { CertificateInUse } from './tls/certificate-in-use.ts'
 import { version } from './version.ts'
 
@@ -42,6 +43,7 @@ export async function startHub(options: HubOptions = {}, log: Logger = SILENT): 
   // A hub that must not listen there does not touch the data.
   authenticator.listensOn(config.host, await isLoopback(config.host))
   const certificate = config.tls && (await CertificateInUse.open(config.tls, log))
+  await checkPort(config)
   const hub = await hubFor(config, authenticator, log)
   try {
     await hub.listen(engine, certificate)
@@ -51,6 +53,14 @@ export async function startHub(options: HubOptions = {}, log: Logger = SILENT): 
     throw error
   }
   return hub
+}
+
+async function checkPort({ host, port, reusePort }: HubConfig): Promise<void> {
+  if (port === 0 || reusePort === 'on' || !(await isPortInUse(host, port))) return
+  throw new FanfareError(
+    'port_in_use',
+    `The hub cannot listen on ${host}:${port}: another process listens there, perhaps another hub. Stop it, or choose another port.`,
+  )
 }
 
 /**

@@ -48,7 +48,7 @@ export async function loadClusterBroker(options: ClusterOptions, log: Logger): P
   const { BrokerLink } = await import('./redis/link.ts')
   const { Keys } = await import('./redis/keys.ts')
   const { RedisBroker } = await import('./redis/redis-broker.ts')
-  const link = new BrokerLink(address, new Keys(options.clusterPrefix), log)
   const { clusterDurability: durability, clusterReplicas: replicas, nodeName: name, clock: _, ...rest } = options
+  const link = new BrokerLink(address, new Keys(options.clusterPrefix), replicas > 0, log)
   return new RedisBroker(link, { ...rest, name, durability, replicas }, log)
 }

@@ -18,7 +18,7 @@ async function brokerAt(
   url: string,
   { replicas = 0, events = {} as Partial<BrokerEvents> } = {},
 ): Promise<RedisBroker> {
-  const link = new BrokerLink(redisAddress(url), new Keys('test'), SILENT)
+  const link = new BrokerLink(redisAddress(url), new Keys('test'), replicas > 0, SILENT)
   const options = { name: 'test', dedupWindowMs: 60_000, dedupIds: 1000, replicas, durability: 'relaxed' } as const
   const broker = new RedisBroker(link, options, SILENT)
   onTestFinished(() => broker.close())
@@ -83,6 +83,19 @@ describe('nodes with one Redis', () => {
     await expect.poll(() => seen).toEqual([0, 1, 2, 'missed from 3', 6, 7])
     expect(await dataOf(b)).toEqual(range(0, 8))
   })
+
+  it('a node whose connections hang makes new ones, and has what it missed', async () => {
+    const redis = await redisOf()
+    const way = await wayTo(redis)
+    const a = await brokerAt(redis.url)
+    const b = await brokerAt(way.redisUrl)
+    await a.declareStream(streamOptions(), false)
+    await expect.poll(() => b.stream('s')).toBeDefined()
+    way.hold()
+    await publishNumbers(a, 0, 3)
+    // New connections are not held.
+    await expect.poll(() => b.stream('s')?.next, { timeout: 20_000 }).toBe(3)
+  }, 30_000)
 
   it('a publish whose connection is cut at any moment is kept once, and answered', async () => {
     const redis = await redisOf()

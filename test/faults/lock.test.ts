@@ -60,6 +60,15 @@ describe.each([
   })
 })
 
+it('the second does not wait for the directory where the first still has the port', async () => {
+  const data = join(folder, 'port')
+  const { port } = await start(data)
+  const { code, stderr } = await HubProcess.refusal({ data, port, 'lock-wait': 600_000 })
+  expect(code).toBe(1)
+  expect(stderr).toContain(`port_in_use: The hub cannot listen on 127.0.0.1:${port}: another process listens there`)
+  expect(stderr).not.toContain('waiting for another hub')
+})
+
 it('the second waits for the first to end', async () => {
   const data = join(folder, 'replaced')
   const first = await start(data)

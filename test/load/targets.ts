@@ -187,10 +187,11 @@ export function missing(target: Target): string | undefined {
   if (target === nats && !existsSync(NATS)) return `${NATS} is not there: install Debian's package nats-server`
   if (target !== nativeUws && target.name !== 'fanfare uws') return undefined
   try {
-    createRequire(import.meta.url).resolve('uWebSockets.js')
+    // It can be installed without a binary for this Node.
+    createRequire(import.meta.url)('uWebSockets.js')
     return undefined
-  } catch {
-    return 'the package uWebSockets.js is not installed'
+  } catch (error) {
+    return `uWebSockets.js does not load: ${(error as Error).message.split('\n')[0]}`
   }
 }
 

@@ -55,7 +55,7 @@ class UnderTest implements BrokerUnderTest {
 
   private async connect(): Promise<void> {
     const log = pino({ enabled: false })
-    this.link = new FragileLink(redisAddress(this.url), new Keys(this.prefix), log)
+    this.link = new FragileLink(redisAddress(this.url), new Keys(this.prefix), false, log)
     const clock = { ...realClock, now: () => this.clock.now }
     const options = { ...this.settings, name: 'test', replicas: 0, durability: 'relaxed', clock } as const
     this.broker = new RedisBroker(this.link, options, log)

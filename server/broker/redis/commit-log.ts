@@ -92,9 +92,10 @@ export class CommitLog {
     this.watch()
   }
 
-  /** The link is lost: nothing is applied until the state has been read on the next one. */
+  /** The link is lost, or new: nothing is applied until the state has been read. What was heard before is in that state, if Redis still has it. */
   pause(): void {
     this.isPaused = true
+    this.pending.clear()
   }
 
   reached(commit: number): Promise<void> {
@@ -139,7 +140,6 @@ export class CommitLog {
   private goBack(commit: number): void {
     this.safe = commit
     this.applied = Math.min(this.applied, commit)
-    this.pending.clear()
     const lost = this.waiting.filter((each) => each.commit > commit)
     this.waiting = this.waiting.filter((each) => each.commit <= commit)
     for (const each of lost) this.unexpected.run('broker', () => each.lost())
@@ -234,7 +234,8 @@ export class CommitLog {
   }
 
   private take(commit: PendingCommit): void {
-    if (commit.event.c <= this.applied) return
+    // Until the state is read, nobody knows which numbers are new.
+    if (!this.isPaused && commit.event.c <= this.applied) return
     this.pending.set(commit.event.c, commit)
     this.applyAll()
   }

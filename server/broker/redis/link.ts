@@ -33,7 +33,7 @@ export interface LinkEvents {
 type Loaded = Map<string, string>
 
 /**
- * A node's way to Redis: a connection for its turns, in order; one that reads; one that hears; and one that waits for replicas. They live and die
+ * A node's way to Redis: a connection for its turns, in order; one that reads; one that hears; and one that waits for replicas, if any. They live and die
  * together. Nothing is sent again by itself.
  */
 export class BrokerLink {
@@ -44,14 +44,18 @@ export class BrokerLink {
   inbox = ''
   private readonly address: RedisAddress
   private readonly log: Logger
+  private readonly waits: boolean
   private all: readonly Redis[] = []
   private readonly loaded = new WeakMap<Redis, Loaded>()
   private retry: NodeJS.Timeout | undefined = undefined
   private failures = 0
-  private isClosed = false
+  isClosed = false
+  private isConnecting = false
   private readonly waiting = new Set<() => void>()
 
-  constructor(address: RedisAddress, keys: Keys, log: Logger) {
+  /** `waits`: for replicas. */
+  constructor(address: RedisAddress, keys: Keys, waits: boolean, log: Logger) {
+    this.waits = waits
     this.address = address
     this.keys = keys
     this.log = log
@@ -95,10 +99,15 @@ export class BrokerLink {
 
   /** Resolves to the number of replicas that have what was answered before the call. */
   waitForReplicas(key: string, replicas: number, ms: number): Promise<number> {
-    return this.guarded(2, async (redis) => {
+    return this.guarded(3, async (redis) => {
       const [, count] = await Promise.all([redis.set(key, '1', 'PX', 60_000), redis.wait(replicas, ms)])
       return count
     })
+  }
+
+  /** Whether the connection that hears is alive: if not, the link is ended. */
+  async check(): Promise<void> {
+    await this.guarded(2, (redis) => redis.ping())
   }
 
   /** Ends a link that turned out to be unusable, and begins another. */
@@ -109,7 +118,8 @@ export class BrokerLink {
       this.log.warn({ cause }, 'lost Redis, which keeps streams')
       this.events.down()
     }
-    this.connectLater()
+    // An attempt to connect that fails is followed by another one as it is.
+    if (!this.isConnecting) this.connectLater()
   }
 
   async close(): Promise<void> {
@@ -158,9 +168,18 @@ export class BrokerLink {
   }
 
   private async connect(): Promise<void> {
+    this.isConnecting = true
+    try {
+      await this.tryToConnect()
+    } finally {
+      this.isConnecting = false
+    }
+  }
+
+  private async tryToConnect(): Promise<void> {
     const { connection } = await import('../../bus/redis/connection.ts')
-    const all = [0, 1, 2, 3].map(() => connection(this.address, CONNECT_MS))
-    const hearing = all[3] as Redis
+    const all = Array.from({ length: this.waits ? 4 : 3 }, () => connection(this.address, CONNECT_MS))
+    const hearing = all[2] as Redis
     let cause: unknown
     for (const redis of all) {
       redis.on('error', (error) => {
@@ -175,6 +194,8 @@ export class BrokerLink {
       if (this.isClosed) throw new FanfareError('shutting_down')
       this.all = all
       await inTime(this.events.up())
+      const isWhole = this.all === all && all.every(({ status }) => status === 'ready')
+      if (!isWhole) throw new LinkLost('the connection was closed')
     } catch (error) {
       this.all = []
       for (const redis of all) redis.disconnect()

@@ -311,6 +311,7 @@ export class RedisBroker implements Broker {
   }
 
   private async beat(): Promise<void> {
+    void this.link.check().catch(() => {})
     // A turn finds out why the place is lost, and takes it again.
     const lapsed = await this.writer.beat()
     if (!lapsed) await this.turns.task({ name: 'look', args: [0] }, { frees: true })
@@ -337,6 +338,7 @@ export class RedisBroker implements Broker {
 
   /** A link stands: takes the place of this node, and learns what was missed. */
   private async linked(): Promise<void> {
+    this.log.pause()
     await this.checkPromise()
     const { space, lostFrom } = await this.writer.join(this.fault === undefined)
     if (lostFrom !== undefined) await this.lost(lostFrom)
@@ -360,6 +362,7 @@ export class RedisBroker implements Broker {
     }
     const state = await this.readState()
     if (listOf(state.s).length + listOf(state.q).length > 0) throw new FanfareError('bad_config', notKept(fault))
+    this.logger.info({ fault }, 'this cluster has no streams and queues: its Redis can lose what it has acknowledged')
   }
 
   /** Throws `cluster_live_only` if nothing may be kept in this Redis. */
@@ -394,6 +397,7 @@ export class RedisBroker implements Broker {
     this.logger.error(
       'Redis has lost the data of this cluster: its streams and queues are declared again, and are empty',
     )
+    this.log.pause()
     this.writer.renewed((await this.writer.join(true)).space)
     this.queuesOf.renewed()
     const state = await this.readState()

@@ -1,5 +1,6 @@
 import type { Buffer } from 'node:buffer'
 import BTree from 'sorted-btree'
+import { FanfareError } from '../../../shared/errors.ts'
 import { matchesPattern } from '../../../shared/topic.ts'
 import { isReplaced, valueName } from '../rules/last-value.ts'
 import { BlockCache } from './block-cache.ts'
@@ -13,8 +14,8 @@ const READ_BYTES = 64 * 1024
 const READ_BLOCKS = 64
 /** Fields that one step of a scan looks at. */
 const SCAN_STEP = 1000
-/** How long a read waits for a link, in milliseconds. */
-const LINK_WAIT_MS = 5_000
+/** How often a read that waits for a link looks whether there will be one, in milliseconds. */
+const LINK_WAIT_MS = 1_000
 
 /** Reads the logs of streams. */
 export class StreamReads {
@@ -27,14 +28,16 @@ export class StreamReads {
     this.clock = clock
   }
 
-  /** Asks again on the next link where one is lost: reading twice costs nothing. */
-  async reading<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
-    await this.link.standsWithin(LINK_WAIT_MS)
-    try {
-      return await ask()
-    } catch (error) {
-      if (!(error instanceof LinkLost) || !(await this.link.standsWithin(LINK_WAIT_MS))) throw error
-      return ask()
+  /** Asks again on the next link where one is lost, however long that takes: reading twice costs nothing, and a reader that is told would ask again. */
+  private async reading<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
+    for (;;) {
+      await this.link.standsWithin(LINK_WAIT_MS)
+      if (this.link.isClosed) throw new FanfareError('shutting_down')
+      try {
+        return await ask()
+      } catch (error) {
+        if (!(error instanceof LinkLost)) throw error
+      }
     }
   }
 

@@ -78,7 +78,8 @@ export class Writer {
    * answered. `hasLost`: it has turned out that it has not.
    */
   async join(isLossless: boolean, hasLost = false): Promise<Place> {
-    const { run, replicas } = await this.server()
+    const run = /run_id:(\w+)/.exec(await this.info('server'))?.[1] ?? ''
+    const replicas = await this.replicasThere()
     const how = [run, isLossless ? 1 : 0, hasLost ? 1 : 0, this.replicas, replicas, this.lessee()]
     const args = [this.clock(), this.node, this.name, LAPSE_MS, randomId(10), ...how]
     const [space, seq, isNew] = (await this.link.read(JOIN, args)) as [Buffer, number, number]
@@ -90,10 +91,13 @@ export class Writer {
     return { space: String(space), lostFrom }
   }
 
-  private async server(): Promise<{ run: string; replicas: number }> {
-    const info = String(await this.link.ask('INFO').catch(() => ''))
-    const replicas = Number(/connected_slaves:(\d+)/.exec(info)?.[1] ?? 0)
-    return { run: /run_id:(\w+)/.exec(info)?.[1] ?? '', replicas }
+  private async replicasThere(): Promise<number> {
+    return Number(/connected_slaves:(\d+)/.exec(await this.info('replication'))?.[1] ?? 0)
+  }
+
+  /** Where INFO is not permitted, nothing tells. */
+  private async info(section: string): Promise<string> {
+    return String(await this.link.ask('INFO', section).catch(() => ''))
   }
 
   /** The space is another one, in which this node has sent nothing. */
@@ -105,7 +109,7 @@ export class Writer {
 
   /** Shows that this node is there. Gives whose leases are to be returned, those of nodes that are gone; or undefined: it has lost its place. */
   async beat(): Promise<readonly string[] | undefined> {
-    const { replicas } = await this.server()
+    const replicas = await this.replicasThere()
     const lapsed = await this.link.read(BEAT, [this.clock(), this.node, LAPSE_MS, replicas])
     return lapsed === null ? undefined : (lapsed as readonly unknown[]).map(String)
   }
