@@ -1,5 +1,6 @@
 import { Buffer } from 'node:buffer'
-import type { Draft, Route } from '../broker.ts'
+import type { FanfareError } from '../../../shared/errors.ts'
+import type { Draft, Route, Settlement } from '../broker.ts'
 import { Identities } from '../rules/identity.ts'
 import { valueName } from '../rules/last-value.ts'
 import type { CommitLog } from './commit-log.ts'
@@ -34,6 +35,15 @@ export interface EncodedAck {
   readonly fields: readonly Argument[]
   readonly first: number
   readonly count: number
+}
+
+/** An ending that publishes as well, for the op `publish`. */
+export interface PublishingAck {
+  readonly settlement: Settlement
+  /** As `q.ending` in `lua/queues.ts` takes it. */
+  readonly fields: readonly Argument[]
+  settled(): void
+  refused(error: FanfareError): void
 }
 
 export interface IdLimits {

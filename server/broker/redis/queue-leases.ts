@@ -31,15 +31,6 @@ interface Held {
 /** Seq, attempts that failed, and the error of the last one or false. */
 type Given = readonly [number, number, string | false]
 
-/** An ending that publishes as well, for the op `publish`. */
-export interface PublishingAck {
-  readonly settlement: Settlement
-  /** As `q.ending` in `lua/queues.ts` takes it. */
-  readonly fields: readonly Argument[]
-  settled(): void
-  refused(error: FanfareError): void
-}
-
 /**
  * The leases of this node. Redis knows that a message is with a node; the number of the delivery, and what has failed before, the node knows. What is lost
  * with a lost link is put right by `reconcile`: what this node does not know to have goes back.

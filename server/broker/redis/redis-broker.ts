@@ -5,7 +5,6 @@ import { FanfareError } from '../../../shared/errors.ts'
 import type { DeadLetter, DeadLetterFilter, QueueOptions, QueueStatus } from '../../../shared/queues.ts'
 import type { CursorInfo, Position, StreamInfo, StreamOptions } from '../../../shared/streams.ts'
 import { UnexpectedErrors } from '../../failure/unexpected-errors.ts'
-import { randomId } from '../../id/random-id.ts'
 import type {
   Block,
   Broker,
@@ -21,15 +20,16 @@ import type {
   StreamState,
   WaitingStatus,
 } from '../broker.ts'
-import { alreadyExists, canonical } from '../rules/declarations.ts'
+import { alreadyExists } from '../rules/declarations.ts'
 import { listOf, type SpaceState, splitEvent } from './answers.ts'
 import { Barrier } from './barrier.ts'
 import { CommitLog } from './commit-log.ts'
-import type { Argument, BrokerLink } from './link.ts'
+import { declareStreamOp, missingIn } from './declare-ops.ts'
+import type { BrokerLink } from './link.ts'
 import { STATE } from './lua/reads.ts'
-import { notKept, promiseOf } from './promises.ts'
+import { PromiseCheck } from './promises.ts'
 import { PublishOps } from './publish-op.ts'
-import { declareQueueOp, RedisQueues } from './redis-queues.ts'
+import { RedisQueues } from './redis-queues.ts'
 import { type CursorLimits, StreamCursors } from './stream-cursors.ts'
 import { StreamInfos } from './stream-infos.ts'
 import type { StreamMirror } from './stream-mirror.ts'
@@ -81,10 +81,8 @@ export class RedisBroker implements Broker {
   private readonly waitingDrafts: WaitingDrafts
   private readonly queuesOf: RedisQueues
   private readonly timer: Timer
-  private readonly options: RedisBrokerOptions
   private connecting: Promise<void> | undefined = undefined
-  /** Why Redis may lose what it has acknowledged. */
-  private fault: string | undefined = undefined
+  private readonly promise: PromiseCheck
   private beatAt = performance.now()
   private isClosed = false
 
@@ -92,7 +90,7 @@ export class RedisBroker implements Broker {
     const { clock = realClock, dedupWindowMs: windowMs, dedupIds: limit } = options
     this.link = link
     this.logger = logger
-    this.options = options
+    this.promise = new PromiseCheck(link, options.durability, logger)
     const time = options.clock ? () => String(clock.now()) : () => ''
     const unexpected = options.unexpected ?? new UnexpectedErrors(logger)
     this.writer = new Writer(link, options.name, options.replicas, time, logger)
@@ -128,13 +126,12 @@ export class RedisBroker implements Broker {
 
   /** Connects, if it has not. Rejects with `cluster_unreachable` and `bad_config`. */
   connect(): Promise<void> {
-    this.connecting ??= this.link.open()
+    this.connecting ??= this.link.open().then(() => this.queuesOf.lookAtChanged())
     return this.connecting
   }
 
   async open(events: BrokerEvents): Promise<void> {
     await this.connect()
-    await this.queuesOf.lookAtChanged()
     this.log.events = events
     this.log.reportAll()
   }
@@ -166,8 +163,8 @@ export class RedisBroker implements Broker {
   }
 
   async declareStream(options: StreamOptions, replace: boolean): Promise<void> {
-    this.mayKeep()
-    const result = await this.turns.task(declareOp(options, replace, randomId(8)), { declares: true })
+    this.promise.mayKeep()
+    const result = await this.turns.task(declareStreamOp(options, replace), { declares: true })
     if (result.x === 'EXISTS') {
       throw alreadyExists('stream', JSON.parse(result.o as string) as StreamOptions, options)
     }
@@ -226,7 +223,7 @@ export class RedisBroker implements Broker {
   // Queues
 
   async declareQueue(options: QueueOptions, replace: boolean): Promise<void> {
-    this.mayKeep()
+    this.promise.mayKeep()
     return this.queuesOf.declare(options, replace)
   }
 
@@ -340,7 +337,7 @@ export class RedisBroker implements Broker {
   private async linked(): Promise<void> {
     this.log.pause()
     await this.checkPromise()
-    const { space, lostFrom } = await this.writer.join(this.fault === undefined)
+    const { space, lostFrom } = await this.writer.join(this.promise.isKept)
     if (lostFrom !== undefined) await this.lost(lostFrom)
     if (this.writer.space === '') this.writer.space = space
     if (space === this.writer.space) {
@@ -352,23 +349,10 @@ export class RedisBroker implements Broker {
   }
 
   private async checkPromise(): Promise<void> {
-    const { fault } = await promiseOf(this.link)
-    const isNews = fault !== this.fault
-    this.fault = fault
-    if (fault === undefined || !isNews) return
-    if (this.options.durability === 'relaxed') {
-      this.logger.warn({ fault }, 'this Redis can lose messages that were acknowledged')
-      return
-    }
-    const state = await this.readState()
-    if (listOf(state.s).length + listOf(state.q).length > 0) throw new FanfareError('bad_config', notKept(fault))
-    this.logger.info({ fault }, 'this cluster has no streams and queues: its Redis can lose what it has acknowledged')
-  }
-
-  /** Throws `cluster_live_only` if nothing may be kept in this Redis. */
-  private mayKeep(): void {
-    if (this.fault === undefined || this.options.durability !== 'strict') return
-    throw new FanfareError('cluster_live_only', notKept(this.fault))
+    await this.promise.check(async () => {
+      const { s, q } = await this.readState()
+      return listOf(s).length + listOf(q).length > 0
+    })
   }
 
   /** Another Redis goes on that has not got everything. What was not safe has been told to nobody; anything else begins a new incarnation. */
@@ -394,20 +378,11 @@ export class RedisBroker implements Broker {
 
   /** Redis has lost everything, or is another one: declares again what was there. The offsets begin again, with new epochs. */
   private async renew(): Promise<void> {
-    this.logger.error(
-      'Redis has lost the data of this cluster: its streams and queues are declared again, and are empty',
-    )
+    this.logger.error('Redis has lost the data of this cluster: streams and queues are declared again, empty')
     this.log.pause()
     this.writer.renewed((await this.writer.join(true)).space)
     this.queuesOf.renewed()
-    const state = await this.readState()
-    const there = new Set(listOf(state.s).map(([name]) => name))
-    const queuesThere = new Set(listOf(state.q).map(([name]) => name))
-    const before = [...this.log.streams.values()].map(({ options }) => options)
-    const ops = before.filter(({ name }) => !there.has(name)).map((options) => declareOp(options, false, randomId(8)))
-    for (const { options } of this.log.queues.values()) {
-      if (!queuesThere.has(options.name)) ops.push(declareQueueOp(options, false))
-    }
+    const ops = missingIn(await this.readState(), this.log)
     if (ops.length > 0) await this.writer.turn(ops, true)
     this.log.jump(await this.readState(), true)
   }
@@ -417,15 +392,6 @@ export class RedisBroker implements Broker {
     if ('w' in event) return this.queuesOf.called(event)
     this.log.heard(event, records)
     this.barrier.reached(event.c, this.writer.node)
-  }
-}
-
-function declareOp(options: StreamOptions, replace: boolean, epoch: string): Op {
-  const { name, maxAgeMs, maxBytes, maxMessages, lastValue } = options
-  const limits: Argument[] = [maxAgeMs, maxBytes, maxMessages ?? '', lastValue ? 1 : 0]
-  return {
-    name: 'declareStream',
-    args: [name, canonical(options), JSON.stringify(options), replace ? 1 : 0, epoch, ...limits],
   }
 }
 

@@ -4,9 +4,10 @@ import { FanfareError } from '../../../shared/errors.ts'
 import type { DeadLetter, DeadLetterFilter, QueueOptions, QueueStatus } from '../../../shared/queues.ts'
 import type { Delivery, DeliveryId, LetterNumbers, LetterRange, Settlement } from '../broker.ts'
 import { DueTimes } from '../due-times.ts'
-import { alreadyExists, canonical } from '../rules/declarations.ts'
+import { alreadyExists } from '../rules/declarations.ts'
 import { type Call, listOf, type OpResult, type QueueLook } from './answers.ts'
 import type { CommitLog } from './commit-log.ts'
+import { declareQueueOp } from './declare-ops.ts'
 import { QUEUE_LOOK } from './lua/reads.ts'
 import { QueueLeases } from './queue-leases.ts'
 import { QueueLetters } from './queue-letters.ts'
@@ -274,11 +275,6 @@ export class RedisQueues {
     this.due.delete(mirror)
     this.leases.forget(mirror)
   }
-}
-
-export function declareQueueOp(options: QueueOptions, replace: boolean): Op {
-  const args = [options.name, canonical(options), JSON.stringify(options), replace ? 1 : 0]
-  return { name: 'declareQueue', args }
 }
 
 function noQueue(name: string): FanfareError {
